@@ -1,0 +1,181 @@
+// Walks over entries in linear memory: framing by a producer, stamping by a leader, scanning by everyone.
+// Each walk writes its outcome at `result` (layout.ts, RESULT_*) and returns its status (WALK_*).
+
+import {
+  ENTRY_HEADER_BYTES,
+  ENTRY_OVERHEAD_BYTES,
+  INDEX_INTERVAL_BYTES,
+  KIND_DATA,
+  MAX_KIND,
+  RESULT_BYTES_AT,
+  RESULT_COUNT_AT,
+  RESULT_LAST_TERM_AT,
+  RESULT_POINTS_AT,
+  RESULT_STATUS_AT,
+  SCAN_FIRST_ALWAYS,
+  SCAN_VERIFY,
+  WALK_BAD_CHECK,
+  WALK_BAD_KIND,
+  WALK_BAD_TERM,
+  WALK_COMPLETE,
+  WALK_TOO_LARGE,
+  WALK_TRUNCATED,
+} from './layout';
+import { place, xxh64 } from './xxh64';
+
+/** The producer's check: low 32 bits of XXH64 from the kind-and-size word to the end of the payload. */
+function producerCheck(entry: usize, payloadBytes: u32): u32 {
+  return xxh64(entry + 4, 4 + payloadBytes, 0) as u32;
+}
+
+/** The file position at or after which the next index point is due, given the last one (0: none yet). */
+function nextPointAfter(lastPoint: u32): u32 {
+  return lastPoint == 0 ? 0 : (lastPoint & ~(INDEX_INTERVAL_BYTES - 1)) + INDEX_INTERVAL_BYTES;
+}
+
+function finish(result: usize, status: u32, count: u32, bytes: u32, lastTerm: u32, points: u32): u32 {
+  store<u32>(result, count, RESULT_COUNT_AT);
+  store<u32>(result, bytes, RESULT_BYTES_AT);
+  store<u32>(result, status, RESULT_STATUS_AT);
+  store<u32>(result, lastTerm, RESULT_LAST_TERM_AT);
+  store<u32>(result, points, RESULT_POINTS_AT);
+  return status;
+}
+
+/** Producer: writes term 0 and the check of every entry whose kind-and-size word and payload stand in [at, at + length). */
+export function frame(at: usize, length: u32, result: usize): u32 {
+  let position: u32 = 0;
+  let count: u32 = 0;
+  while (position < length) {
+    if (length - position < (ENTRY_OVERHEAD_BYTES as u32)) return finish(result, WALK_TRUNCATED, count, position, 0, 0);
+    const entry = at + position;
+    const payloadBytes = load<u32>(entry, 4) & 0xffffff;
+    if (length - position - ENTRY_OVERHEAD_BYTES < payloadBytes) {
+      return finish(result, WALK_TRUNCATED, count, position, 0, 0);
+    }
+    store<u32>(entry, 0);
+    store<u32>(entry + ENTRY_HEADER_BYTES + payloadBytes, producerCheck(entry, payloadBytes));
+    position += ENTRY_OVERHEAD_BYTES + payloadBytes;
+    count += 1;
+  }
+  return finish(result, WALK_COMPLETE, count, position, 0, 0);
+}
+
+/**
+ * Leader: verifies every producer's check in [at, at + length), and writes term and final check. The first entry gets log
+ * offset `offset` and file position `filePosition`. Index points go to `points`; `lastPoint` is the one before them (0: none).
+ * Stops at the first bad entry, at RESULT_BYTES: what it stamped before that must not be used.
+ */
+export function stamp(
+  at: usize,
+  length: u32,
+  term: u32,
+  offset: f64,
+  maxPayloadBytes: u32,
+  filePosition: u32,
+  points: usize,
+  lastPoint: u32,
+  result: usize,
+): u32 {
+  const base = offset as u64;
+  let position: u32 = 0;
+  let count: u32 = 0;
+  let pointCount: u32 = 0;
+  let nextPoint = nextPointAfter(lastPoint);
+  while (position < length) {
+    if (length - position < (ENTRY_OVERHEAD_BYTES as u32)) return finish(result, WALK_TRUNCATED, count, position, term, 0);
+    const entry = at + position;
+    const kindSize = load<u32>(entry, 4);
+    const payloadBytes = kindSize & 0xffffff;
+    if (load<u32>(entry) != 0) return finish(result, WALK_BAD_TERM, count, position, term, 0);
+    if (kindSize >>> 24 != KIND_DATA) return finish(result, WALK_BAD_KIND, count, position, term, 0);
+    if (payloadBytes > maxPayloadBytes) return finish(result, WALK_TOO_LARGE, count, position, term, 0);
+    if (length - position - ENTRY_OVERHEAD_BYTES < payloadBytes) {
+      return finish(result, WALK_TRUNCATED, count, position, term, 0);
+    }
+    const checkAt = entry + ENTRY_HEADER_BYTES + payloadBytes;
+    const check = producerCheck(entry, payloadBytes);
+    if (load<u32>(checkAt) != check) return finish(result, WALK_BAD_CHECK, count, position, term, 0);
+    store<u32>(entry, term);
+    store<u32>(checkAt, check ^ place(term, base + position));
+    if (filePosition + position >= nextPoint) {
+      store<u32>(points + (pointCount << 2), filePosition + position);
+      pointCount += 1;
+      nextPoint = nextPointAfter(filePosition + position);
+    }
+    position += ENTRY_OVERHEAD_BYTES + payloadBytes;
+    count += 1;
+  }
+  return finish(result, WALK_COMPLETE, count, position, term, pointCount);
+}
+
+/**
+ * Anyone: walks log bytes in [at, at + length) that begin at log offset `offset`, taking whole entries while their sum is at
+ * most `limitBytes`. Terms must be at least `minTerm` and never fall. Emits index points when `points` is not 0.
+ */
+export function scan(
+  at: usize,
+  length: u32,
+  offset: f64,
+  minTerm: u32,
+  limitBytes: u32,
+  flags: u32,
+  filePosition: u32,
+  points: usize,
+  lastPoint: u32,
+  result: usize,
+): u32 {
+  const base = offset as u64;
+  let position: u32 = 0;
+  let count: u32 = 0;
+  let pointCount: u32 = 0;
+  let lastTerm = minTerm;
+  let nextPoint = nextPointAfter(lastPoint);
+  while (position < length) {
+    const left = length - position;
+    if (left < (ENTRY_HEADER_BYTES as u32)) return finish(result, WALK_TRUNCATED, count, position, lastTerm, pointCount);
+    const entry = at + position;
+    const term = load<u32>(entry);
+    const kindSize = load<u32>(entry, 4);
+    const payloadBytes = kindSize & 0xffffff;
+    const entryBytes = payloadBytes + ENTRY_OVERHEAD_BYTES;
+    if (term == 0 || term < lastTerm) return finish(result, WALK_BAD_TERM, count, position, lastTerm, pointCount);
+    if (kindSize >>> 24 > (MAX_KIND as u32)) return finish(result, WALK_BAD_KIND, count, position, lastTerm, pointCount);
+    if (entryBytes > limitBytes - position && (count != 0 || (flags & SCAN_FIRST_ALWAYS) == 0)) break;
+    if (entryBytes > left) return finish(result, WALK_TRUNCATED, count, position, lastTerm, pointCount);
+    if (flags & SCAN_VERIFY) {
+      const check = producerCheck(entry, payloadBytes) ^ place(term, base + position);
+      if (load<u32>(entry + ENTRY_HEADER_BYTES + payloadBytes) != check) {
+        return finish(result, WALK_BAD_CHECK, count, position, lastTerm, pointCount);
+      }
+    }
+    if (points != 0 && filePosition + position >= nextPoint) {
+      store<u32>(points + (pointCount << 2), filePosition + position);
+      pointCount += 1;
+      nextPoint = nextPointAfter(filePosition + position);
+    }
+    lastTerm = term;
+    position += entryBytes;
+    count += 1;
+    if (position >= limitBytes) break;
+  }
+  return finish(result, WALK_COMPLETE, count, position, lastTerm, pointCount);
+}
+
+/** Writes one entry of the leader's own (a no-op) with its final check; its payload already stands at `at` + 8. Returns its bytes. */
+export function stampOwn(at: usize, term: u32, kind: u32, payloadBytes: u32, offset: f64): u32 {
+  store<u32>(at, term);
+  store<u32>(at, (kind << 24) | payloadBytes, 4);
+  store<u32>(at + ENTRY_HEADER_BYTES + payloadBytes, producerCheck(at, payloadBytes) ^ place(term, offset as u64));
+  return ENTRY_OVERHEAD_BYTES + payloadBytes;
+}
+
+/** Bytes of the run of entries at `at` that share the first one's term; `length` bytes must be whole entries. */
+export function sameTermBytes(at: usize, length: u32): u32 {
+  const term = load<u32>(at);
+  let position: u32 = 0;
+  while (position < length && load<u32>(at + position) == term) {
+    position += (load<u32>(at + position, 4) & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+  }
+  return position;
+}

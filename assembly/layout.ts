@@ -1,0 +1,41 @@
+// Every byte offset and size that more than one program part must agree on, written once: this file is integer
+// constants only, and is compiled both by asc (into WebAssembly) and by tsc. docs/FORMAT.md explains the layouts.
+
+// Entry: u32 term, u32 kind << 24 | payload bytes, payload, u32 check.
+export const ENTRY_TERM_AT = 0;
+export const ENTRY_KIND_SIZE_AT = 4;
+export const ENTRY_HEADER_BYTES = 8;
+export const ENTRY_CHECK_BYTES = 4;
+export const ENTRY_OVERHEAD_BYTES = 12;
+export const MAX_PAYLOAD_BYTES = 16777215;
+
+export const KIND_DATA = 0;
+export const KIND_NOOP = 1;
+export const KIND_CONFIGURATION = 2;
+export const KIND_TRIM = 3;
+export const MAX_KIND = 3;
+
+// Segment file: one header page, then entries back to back.
+export const SEGMENT_HEADER_BYTES = 4096;
+// A sparse index point is the first entry boundary at or after each multiple of this file position.
+export const INDEX_INTERVAL_BYTES = 16384;
+
+// What a walk over entries writes at its result pointer (u32 fields).
+export const RESULT_COUNT_AT = 0; // whole, valid entries walked
+export const RESULT_BYTES_AT = 4; // their bytes
+export const RESULT_STATUS_AT = 8; // why the walk ended, see below
+export const RESULT_LAST_TERM_AT = 12; // term of the last entry walked, or the term given
+export const RESULT_POINTS_AT = 16; // index points emitted
+export const RESULT_SIZE_BYTES = 32;
+
+// Why a walk over entries ended.
+export const WALK_COMPLETE = 0; // all bytes were whole entries, or the limit was reached
+export const WALK_TRUNCATED = 1; // the bytes end inside an entry
+export const WALK_BAD_CHECK = 2; // the check does not match the bytes, the term or the offset
+export const WALK_TOO_LARGE = 3; // the payload is larger than allowed
+export const WALK_BAD_KIND = 4; // a kind that is not allowed here
+export const WALK_BAD_TERM = 5; // a producer's term is not zero, or a log's term is zero or fell
+
+// Flags of scan().
+export const SCAN_VERIFY = 1; // check every entry's check, not only its header
+export const SCAN_FIRST_ALWAYS = 2; // the first entry is taken even when it alone exceeds the limit

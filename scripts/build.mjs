@@ -1,0 +1,27 @@
+// The whole build: AssemblyScript to WebAssembly, the bytes into a module that every platform can import, TypeScript to dist/.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const require = createRequire(import.meta.url);
+const run = (script, args) => execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
+
+const asc = join(dirname(require.resolve('assemblyscript/package.json')), 'bin', 'asc.js');
+const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
+
+mkdirSync(join(root, 'dist/wasm'), { recursive: true });
+for (const target of ['server', 'client']) run(asc, [`assembly/${target}.ts`, '--target', target]);
+
+const encode = (target) => readFileSync(join(root, `dist/wasm/${target}.wasm`)).toString('base64');
+writeFileSync(
+  join(root, 'src/memory/wasm.generated.ts'),
+  `// Made by scripts/build.mjs from assembly/: the compiled modules, in base64, so that Node, workers and browsers import them alike.
+export const SERVER_WASM = '${encode('server')}';
+export const CLIENT_WASM = '${encode('client')}';
+`,
+);
+run(tsc, ['-p', 'tsconfig.json']);
+chmodSync(join(root, 'dist/src/cli/main.js'), 0o755);

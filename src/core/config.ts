@@ -1,0 +1,129 @@
+// All options of a node: name, unit, default, range and sentence, once. The help text, the documents and the checks come from here.
+
+import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { LogError } from './errors.ts';
+
+const MIB = 1024 * 1024;
+
+interface NumberOption {
+  readonly kind: 'number';
+  readonly unit: string;
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+  readonly sentence: string;
+}
+
+interface TextOption {
+  readonly kind: 'text';
+  readonly default: string;
+  readonly sentence: string;
+}
+
+export const OPTIONS = {
+  data: { kind: 'text', default: './data', sentence: 'directory that holds the log; made if it does not exist' },
+  host: { kind: 'text', default: '127.0.0.1', sentence: 'address to listen on' },
+  port: { kind: 'number', unit: '', default: 7070, min: 0, max: 65535, sentence: 'port for clients and HTTP; 0 takes any free port' },
+  segmentBytes: {
+    kind: 'number',
+    unit: 'bytes',
+    default: 32 * MIB,
+    min: 64 * 1024,
+    max: 1024 * MIB,
+    sentence: 'size of a segment file and of its image in memory',
+  },
+  slots: { kind: 'number', unit: 'segments', default: 4, min: 3, max: 64, sentence: 'segment images kept in memory' },
+  maxPayloadBytes: {
+    kind: 'number',
+    unit: 'bytes',
+    default: MAX_PAYLOAD_BYTES,
+    min: 1,
+    max: MAX_PAYLOAD_BYTES,
+    sentence: 'largest payload of one entry; lowered by itself to what a segment can hold',
+  },
+  windowBytes: {
+    kind: 'number',
+    unit: 'bytes',
+    default: 4 * MIB,
+    min: 64 * 1024,
+    max: 256 * MIB,
+    sentence: 'bytes of entries that one connection may have unacknowledged',
+  },
+  maxConnections: {
+    kind: 'number',
+    unit: 'connections',
+    default: 16_384,
+    min: 1,
+    max: 1_000_000,
+    sentence: 'clients connected at once; more are refused',
+  },
+  allowOrigin: {
+    kind: 'text',
+    default: '',
+    sentence: 'web origins whose pages may connect, comma-separated; pages of this host and of loopback always may',
+  },
+} as const satisfies Record<string, NumberOption | TextOption>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** A node's configuration, checked by {@link configure}. */
+export interface Config {
+  readonly data: string;
+  readonly host: string;
+  readonly port: number;
+  readonly segmentBytes: number;
+  readonly slots: number;
+  readonly maxPayloadBytes: number;
+  readonly windowBytes: number;
+  readonly maxConnections: number;
+  readonly allowOrigin: string;
+}
+
+/** A durable mark follows the last entry of every write, so a segment keeps this much room at its end. */
+export const MARK_BYTES = 40;
+
+/** Bytes of entries that one segment can hold. */
+export function segmentCapacityBytes(segmentBytes: number): number {
+  return segmentBytes - SEGMENT_HEADER_BYTES - MARK_BYTES;
+}
+
+/** `--segment-bytes` for `segmentBytes`. */
+export function flagOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function numberOf(name: OptionName, value: number | string): number {
+  const option = OPTIONS[name];
+  if (option.kind !== 'number') throw new TypeError(`${name} is not a number option`);
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isInteger(number) || number < option.min || number > option.max) {
+    throw new LogError('USAGE', `${flagOf(name)} takes a whole number from ${option.min} to ${option.max}, not ${JSON.stringify(value)}`);
+  }
+  return number;
+}
+
+/** Fills in defaults and checks every value. Throws a LogError `USAGE` that names the flag, the value and the range. */
+export function configure(given: { readonly [name in OptionName]?: string | number | undefined }): Config {
+  const number = (name: OptionName): number => numberOf(name, given[name] ?? OPTIONS[name].default);
+  const textOf = (name: OptionName): string => String(given[name] ?? OPTIONS[name].default);
+  const segmentBytes = number('segmentBytes');
+  if (segmentBytes % 65536 !== 0) {
+    throw new LogError('USAGE', `${flagOf('segmentBytes')} takes a multiple of 65536, not ${segmentBytes}`);
+  }
+  return {
+    data: textOf('data'),
+    host: textOf('host'),
+    port: number('port'),
+    segmentBytes,
+    slots: number('slots'),
+    maxPayloadBytes: Math.min(number('maxPayloadBytes'), segmentCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
+    windowBytes: number('windowBytes'),
+    maxConnections: number('maxConnections'),
+    allowOrigin: textOf('allowOrigin'),
+  };
+}
+
+/** Most bytes of entries in one APPEND message: one batch never spans two segments. */
+export function maxBatchBytes(config: Config): number {
+  return Math.min(segmentCapacityBytes(config.segmentBytes), Math.max(config.maxPayloadBytes + ENTRY_OVERHEAD_BYTES, MIB));
+}

@@ -1,0 +1,102 @@
+// Every error that a user can meet, in one table: its stable name, its number on the wire, whether trying again can help, and
+// what it says about the operation. The name and the number never change meaning; the text may.
+
+/** `failed`: the operation surely had no effect. `unknown`: it may have happened. */
+export type Outcome = 'failed' | 'unknown';
+
+interface ErrorKind {
+  /** Number on the wire (docs/PROTOCOL.md); 0 for errors that never travel. */
+  readonly number: number;
+  readonly retryable: boolean;
+  readonly outcome: Outcome;
+}
+
+export const ERRORS = {
+  // Refused by the server.
+  MALFORMED: { number: 1, retryable: false, outcome: 'failed' },
+  UNKNOWN_OPCODE: { number: 2, retryable: false, outcome: 'failed' },
+  BAD_CHECK: { number: 3, retryable: false, outcome: 'failed' },
+  ENTRY_TOO_LARGE: { number: 4, retryable: false, outcome: 'failed' },
+  BAD_KIND: { number: 5, retryable: false, outcome: 'failed' },
+  WINDOW_EXCEEDED: { number: 6, retryable: false, outcome: 'failed' },
+  CONDITION_FAILED: { number: 7, retryable: false, outcome: 'failed' },
+  OFFSET_TRIMMED: { number: 8, retryable: false, outcome: 'failed' },
+  OFFSET_BEYOND_END: { number: 9, retryable: false, outcome: 'failed' },
+  OFFSET_NOT_BOUNDARY: { number: 10, retryable: false, outcome: 'failed' },
+  TOO_MANY_REQUESTS: { number: 11, retryable: true, outcome: 'failed' },
+  OVERLOADED: { number: 12, retryable: true, outcome: 'failed' },
+  SHUTTING_DOWN: { number: 13, retryable: true, outcome: 'failed' },
+  NOT_LEADER: { number: 14, retryable: true, outcome: 'failed' },
+  DAMAGED: { number: 15, retryable: false, outcome: 'failed' },
+  UNSUPPORTED: { number: 16, retryable: false, outcome: 'failed' },
+  // Raised by the client itself.
+  CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
+  UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },
+  ABORTED: { number: 0, retryable: false, outcome: 'failed' },
+  CLOSED: { number: 0, retryable: false, outcome: 'failed' },
+  TIMEOUT: { number: 0, retryable: true, outcome: 'unknown' },
+  QUEUE_FULL: { number: 0, retryable: true, outcome: 'failed' },
+  PROTOCOL: { number: 0, retryable: false, outcome: 'unknown' },
+  // Raised by the node and the offline tools.
+  USAGE: { number: 0, retryable: false, outcome: 'failed' },
+  IO: { number: 0, retryable: false, outcome: 'unknown' },
+  NOT_A_DATA_DIRECTORY: { number: 0, retryable: false, outcome: 'failed' },
+  NEWER_FORMAT: { number: 0, retryable: false, outcome: 'failed' },
+  LOCKED: { number: 0, retryable: true, outcome: 'failed' },
+  PORT_IN_USE: { number: 0, retryable: true, outcome: 'failed' },
+  DAMAGE: { number: 0, retryable: false, outcome: 'failed' },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Facts about an error that a program may want: offsets in log bytes, a file's name. All values survive `postMessage`. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean>>;
+
+/** An error that can be expected in operation. `code` is stable; the message is for people and may change. */
+export class LogError extends Error {
+  override readonly name = 'LogError';
+  readonly code: ErrorCode;
+  /** Whether the same operation may succeed later without a change. */
+  readonly retryable: boolean;
+  /** `failed`: it surely had no effect; `unknown`: it may have happened, so read before you retry. */
+  readonly outcome: Outcome;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, outcome?: Outcome) {
+    super(message);
+    this.code = code;
+    this.retryable = ERRORS[code].retryable;
+    this.outcome = outcome ?? ERRORS[code].outcome;
+    this.details = details;
+  }
+}
+
+const byNumber = new Map<number, ErrorCode>(
+  Object.entries(ERRORS)
+    .filter(([, kind]) => kind.number !== 0)
+    .map(([code, kind]) => [kind.number, code as ErrorCode]),
+);
+
+/** The code with this wire number; a number from a newer server reads as `PROTOCOL`. */
+export function errorCodeOf(number: number): ErrorCode {
+  return byNumber.get(number) ?? 'PROTOCOL';
+}
+
+/** The parts of a LogError that a thread can post; `postMessage` would drop class, code and details. */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: ErrorDetails;
+}
+
+/** Any thrown value as a {@link PlainError}; what is not a LogError becomes an `IO` error with its own text. */
+export function toPlainError(thrown: unknown): PlainError {
+  if (thrown instanceof LogError) return { code: thrown.code, message: thrown.message, details: thrown.details };
+  const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return { code: 'IO', message, details: {} };
+}
+
+/** The other half of {@link toPlainError}. */
+export function fromPlainError(plain: PlainError): LogError {
+  return new LogError(plain.code, plain.message, plain.details);
+}

@@ -1,0 +1,48 @@
+// Every bound that is not an option, by name. Sizes in bytes, times in milliseconds. Invariant 9: nothing is without a bound.
+
+import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
+
+/** Largest entry: payload and overhead. */
+export const MAX_ENTRY_BYTES = MAX_PAYLOAD_BYTES + ENTRY_OVERHEAD_BYTES;
+
+/** A log offset is a safe integer: the log ends here, with an error, not with a rounding. */
+export const MAX_LOG_OFFSET = Number.MAX_SAFE_INTEGER;
+
+/** Most bytes of entries in one message of data, unless one entry alone is larger. */
+export const MAX_READ_BYTES = 1024 * 1024;
+
+/** Bytes of entries that the server puts in one message of a subscription. */
+export const SUBSCRIPTION_CHUNK_BYTES = 256 * 1024;
+
+/** Reads and subscriptions that one connection may have open. */
+export const MAX_REQUESTS_PER_CONNECTION = 256;
+
+/** Longest time that a read may wait for new entries. */
+export const MAX_WAIT_MS = 60_000;
+
+/** Most credit that one subscription can hold. */
+export const MAX_CREDIT_BYTES = 0x7fff_ffff;
+
+/** Bytes that may stand unsent on one connection before the server stops reading from the log for it. */
+export const SEND_BUFFER_BYTES = 512 * 1024;
+
+/** The same, over all connections: above it, a connection must have drained fully before it is sent more. */
+export const SEND_BUFFER_TOTAL_BYTES = 64 * 1024 * 1024;
+
+/** Appends held, over all connections, while tail memory is full. Above it an append is refused as OVERLOADED. */
+export const HELD_APPEND_BYTES = 64 * 1024 * 1024;
+
+/** A connection that neither sends nor answers a ping for this long is closed. */
+export const IDLE_TIMEOUT_SECONDS = 60;
+
+/** After this long without appends the segment writer records on disk how far the log is durable. */
+export const MARK_IDLE_MS = 10;
+
+/** How long a stopping node waits for its answers to leave. */
+export const DRAIN_TIMEOUT_MS = 5_000;
+
+/** Cold reads that run at once; each has a buffer of its own in shared memory. */
+export const COLD_READERS = 2;
+
+/** Zero-written files kept ready for the next segments. */
+export const SPARE_SEGMENTS = 2;

@@ -1,0 +1,99 @@
+// The file beside a sealed segment: that it is sealed, where it ends, and sparse entry boundaries. It can always be rebuilt from
+// the segment. docs/FORMAT.md, "Index file".
+//
+//   0 u32 magic │ 4 u32 format │ 8 16 bytes cluster id │ 24 u64 base │ 32 u64 end │ 40 u64 entries │ 48 u64 first append, ms
+//   56 u64 last append, ms │ 64 u64 digest │ 72 u32 points │ 76 u32 terms │ 80 points × u32 │ terms × (u32 term, u32 position) │ u64 check
+
+import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
+import { LogError } from '../core/errors.ts';
+import { FORMAT_VERSION } from './segmentHeader.ts';
+import { xxh64 } from './xxh64.ts';
+
+const MAGIC = 0x5849_4c4c; // "LLIX"
+const FIXED_BYTES = 80;
+const CHECK_BYTES = 8;
+
+/** Where a term begins inside a segment. */
+export interface TermStart {
+  readonly term: number;
+  /** File position of the term's first entry in this segment. */
+  readonly position: number;
+}
+
+export interface SegmentIndex {
+  readonly clusterId: string;
+  /** Log offsets of the first entry and past the last one. */
+  readonly base: number;
+  readonly end: number;
+  readonly entries: number;
+  /** Times of the first and last append, Unix milliseconds. */
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** XXH64 of all entry bytes, seed 0: equal on every node that holds this segment. */
+  readonly digest: bigint;
+  /** File positions of entry boundaries, the first at or after each multiple of 16 KiB; ascending. */
+  readonly points: Uint32Array;
+  readonly terms: readonly TermStart[];
+}
+
+export function encodeSegmentIndex(index: SegmentIndex): Uint8Array {
+  const termsAt = FIXED_BYTES + index.points.length * 4;
+  const checkAt = termsAt + index.terms.length * 8;
+  const bytes = new Uint8Array(checkAt + CHECK_BYTES);
+  const view = viewOf(bytes);
+  view.setUint32(0, MAGIC, true);
+  view.setUint32(4, FORMAT_VERSION, true);
+  bytes.set(fromHex(index.clusterId), 8);
+  setOffset(view, 24, index.base);
+  setOffset(view, 32, index.end);
+  setOffset(view, 40, index.entries);
+  setOffset(view, 48, index.firstMs);
+  setOffset(view, 56, index.lastMs);
+  view.setBigUint64(64, index.digest, true);
+  view.setUint32(72, index.points.length, true);
+  view.setUint32(76, index.terms.length, true);
+  index.points.forEach((position, i) => {
+    view.setUint32(FIXED_BYTES + i * 4, position, true);
+  });
+  index.terms.forEach(({ term, position }, i) => {
+    view.setUint32(termsAt + i * 8, term, true);
+    view.setUint32(termsAt + i * 8 + 4, position, true);
+  });
+  view.setBigUint64(checkAt, xxh64(bytes.subarray(0, checkAt)), true);
+  return bytes;
+}
+
+/** Reads an index file. Throws a LogError `DAMAGE` or `NEWER_FORMAT` that names `file` and what was found. */
+export function decodeSegmentIndex(bytes: Uint8Array, file: string): SegmentIndex {
+  const damage = (what: string): LogError => new LogError('DAMAGE', `${file}: ${what}`, { file, position: 0 });
+  if (bytes.length < FIXED_BYTES + CHECK_BYTES)
+    throw damage(`an index file has at least ${FIXED_BYTES + CHECK_BYTES} bytes, found ${bytes.length}`);
+  const view = viewOf(bytes);
+  if (view.getUint32(0, true) !== MAGIC) throw damage('this is not a LogLog index (wrong magic number)');
+  if (view.getUint32(4, true) > FORMAT_VERSION) {
+    throw new LogError(
+      'NEWER_FORMAT',
+      `${file} has format ${view.getUint32(4, true)}; this LogLog reads up to ${FORMAT_VERSION}: use a newer one`,
+    );
+  }
+  const pointCount = view.getUint32(72, true);
+  const termCount = view.getUint32(76, true);
+  const termsAt = FIXED_BYTES + pointCount * 4;
+  const checkAt = termsAt + termCount * 8;
+  if (bytes.length !== checkAt + CHECK_BYTES) throw damage(`its counts ask for ${checkAt + CHECK_BYTES} bytes, found ${bytes.length}`);
+  if (view.getBigUint64(checkAt, true) !== xxh64(bytes.subarray(0, checkAt))) throw damage('the index does not match its check');
+  return {
+    clusterId: toHex(bytes.subarray(8, 24)),
+    base: getOffset(view, 24),
+    end: getOffset(view, 32),
+    entries: getOffset(view, 40),
+    firstMs: getOffset(view, 48),
+    lastMs: getOffset(view, 56),
+    digest: view.getBigUint64(64, true),
+    points: Uint32Array.from({ length: pointCount }, (_, i) => view.getUint32(FIXED_BYTES + i * 4, true)),
+    terms: Array.from({ length: termCount }, (_, i) => ({
+      term: view.getUint32(termsAt + i * 8, true),
+      position: view.getUint32(termsAt + i * 8 + 4, true),
+    })),
+  };
+}

@@ -1,0 +1,61 @@
+// Reads of what is still in tail memory: finds the slot, checks the boundary, clips to whole entries. Returns places, copies nothing.
+
+import { SCAN_FIRST_ALWAYS, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { SLOT, SLOT_FREE } from './map.ts';
+import type { TailMemory, WalkResult } from './tailMemory.ts';
+
+export class HotReader {
+  readonly #memory: TailMemory;
+  readonly #walk: WalkResult = { count: 0, bytes: 0, lastTerm: 0, points: 0 };
+
+  constructor(memory: TailMemory) {
+    this.#memory = memory;
+  }
+
+  /** The slot that holds the entry at `offset` (below the commit); -1 when it is only on disk. */
+  slotOf(offset: number): number {
+    const memory = this.#memory;
+    const { slots } = memory.map.shape;
+    for (let slot = 0; slot < slots; slot += 1) {
+      if (memory.slotState(slot) === SLOT_FREE || memory.slotWord(slot, SLOT.BASE) > offset) continue;
+      const closedEnd = memory.slotWord(slot, SLOT.CLOSED_END);
+      if (closedEnd === 0 || offset < closedEnd) return slot;
+    }
+    return -1;
+  }
+
+  /** Whether an entry begins at `offset`, which `slot` holds. Walks at most from the nearest index point. */
+  isBoundary(slot: number, offset: number): boolean {
+    const { map, wasm } = this.#memory;
+    const base = this.#memory.slotWord(slot, SLOT.BASE);
+    const position = SEGMENT_HEADER_BYTES + offset - base;
+    const point = this.#memory.pointBefore(slot, position);
+    const gap = position - point;
+    if (gap === 0) return true;
+    const offsetOfPoint = base + point - SEGMENT_HEADER_BYTES;
+    wasm.scan(map.slotAt(slot) + point, gap, offsetOfPoint, 1, gap, 0, 0, 0, 0, map.mainResultAt);
+    return this.#memory.readResult(map.mainResultAt, this.#walk).bytes === gap;
+  }
+
+  /** End of the committed entries that `slot` holds. */
+  endOf(slot: number): number {
+    const commit = this.#memory.commit;
+    const closedEnd = this.#memory.slotWord(slot, SLOT.CLOSED_END);
+    return closedEnd === 0 ? commit : Math.min(closedEnd, commit);
+  }
+
+  /**
+   * Whole entries from the boundary `from` in `slot`, at most `maxBytes` of them unless the first alone is larger. A view of tail
+   * memory: use it before control returns to the event loop.
+   */
+  read(slot: number, from: number, maxBytes: number): Uint8Array {
+    const { map, wasm } = this.#memory;
+    const position = SEGMENT_HEADER_BYTES + from - this.#memory.slotWord(slot, SLOT.BASE);
+    let bytes = this.endOf(slot) - from;
+    if (bytes > maxBytes) {
+      wasm.scan(map.slotAt(slot) + position, bytes, from, 1, maxBytes, SCAN_FIRST_ALWAYS, 0, 0, 0, map.mainResultAt);
+      bytes = this.#memory.readResult(map.mainResultAt, this.#walk).bytes;
+    }
+    return this.#memory.slotBytes(slot, position, position + bytes);
+  }
+}

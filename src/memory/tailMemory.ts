@@ -1,0 +1,196 @@
+// One thread's view of the shared tail memory: the map, the wasm functions on it, the control block's words and the slots.
+
+import { INDEX_INTERVAL_BYTES, RESULT_BYTES_AT, RESULT_COUNT_AT, RESULT_LAST_TERM_AT, RESULT_POINTS_AT } from '../../assembly/layout.ts';
+import { type MemoryMap, type MemoryShape, memoryMap, SLOT, SLOT_SEALED, SYNC_BUCKETS, SYNC_BUCKETS_AT, WORD } from './map.ts';
+import { compileServerWasm, instantiateServerWasm, type ServerWasm } from './wasm.ts';
+
+/** What is posted to a thread so that it can attach to the memory. */
+export interface SharedTailMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly module: WebAssembly.Module;
+  readonly shape: MemoryShape;
+}
+
+/** Outcome of a walk over entries, read back from its result address. */
+export interface WalkResult {
+  count: number;
+  bytes: number;
+  lastTerm: number;
+  points: number;
+}
+
+const PAGE_BYTES = 65536;
+
+export class TailMemory {
+  readonly shared: SharedTailMemory;
+  readonly map: MemoryMap;
+  readonly wasm: ServerWasm;
+  /** All of the memory. Views of it stay valid for ever: the memory never grows. */
+  readonly bytes: Uint8Array;
+  readonly #i32: Int32Array;
+  readonly #u32: Uint32Array;
+
+  private constructor(shared: SharedTailMemory) {
+    this.shared = shared;
+    this.map = memoryMap(shared.shape);
+    this.wasm = instantiateServerWasm(shared.module, shared.memory);
+    this.bytes = new Uint8Array(shared.memory.buffer);
+    this.#i32 = new Int32Array(shared.memory.buffer);
+    this.#u32 = new Uint32Array(shared.memory.buffer);
+  }
+
+  /** Makes the memory of a node; all zero. Throws a RangeError when the shape does not fit in 4 GiB. */
+  static create(shape: MemoryShape): TailMemory {
+    const pages = memoryMap(shape).totalBytes / PAGE_BYTES;
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    return new TailMemory({ memory, module: compileServerWasm(), shape });
+  }
+
+  /** Another thread's view of a memory made by {@link create}. */
+  static attach(shared: SharedTailMemory): TailMemory {
+    return new TailMemory(shared);
+  }
+
+  word(at: number): number {
+    return this.wasm.loadWord(at);
+  }
+
+  setWord(at: number, value: number): void {
+    this.wasm.storeWord(at, value);
+  }
+
+  get tail(): number {
+    return this.wasm.loadWord(WORD.TAIL);
+  }
+
+  get durable(): number {
+    return this.wasm.loadWord(WORD.DURABLE);
+  }
+
+  get commit(): number {
+    return this.wasm.loadWord(WORD.COMMIT);
+  }
+
+  slotWord(slot: number, field: number): number {
+    return this.wasm.loadWord(this.map.descriptorAt(slot) + field);
+  }
+
+  setSlotWord(slot: number, field: number, value: number): void {
+    this.wasm.storeWord(this.map.descriptorAt(slot) + field, value);
+  }
+
+  slotState(slot: number): number {
+    return Atomics.load(this.#i32, (this.map.descriptorAt(slot) + SLOT.STATE) >> 2);
+  }
+
+  setSlotState(slot: number, state: number): void {
+    Atomics.store(this.#i32, (this.map.descriptorAt(slot) + SLOT.STATE) >> 2, state);
+  }
+
+  pointCount(slot: number): number {
+    return Atomics.load(this.#i32, (this.map.descriptorAt(slot) + SLOT.POINTS) >> 2);
+  }
+
+  setPointCount(slot: number, count: number): void {
+    Atomics.store(this.#i32, (this.map.descriptorAt(slot) + SLOT.POINTS) >> 2, count);
+  }
+
+  /** Index points of a slot: file positions of entry boundaries, ascending. A live view. */
+  points(slot: number): Uint32Array {
+    const at = this.map.pointsAt(slot) >> 2;
+    return this.#u32.subarray(at, at + this.pointCount(slot));
+  }
+
+  /** File position of a slot's last index point, or 0. */
+  lastPoint(slot: number): number {
+    const count = this.pointCount(slot);
+    return count === 0 ? 0 : (this.#u32[(this.map.pointsAt(slot) >> 2) + count - 1] ?? 0);
+  }
+
+  /** Last index point of `slot` at or before `filePosition`; the segment must have one. */
+  pointBefore(slot: number, filePosition: number): number {
+    return lastAtOrBefore(this.points(slot), filePosition);
+  }
+
+  /** Bytes [from, to) of a slot's segment image. */
+  slotBytes(slot: number, from: number, to: number): Uint8Array {
+    const at = this.map.slotAt(slot);
+    return this.bytes.subarray(at + from, at + to);
+  }
+
+  /** Reads what a walk wrote at `result` into `into`. */
+  readResult(result: number, into: WalkResult): WalkResult {
+    into.count = this.#u32[(result + RESULT_COUNT_AT) >> 2] ?? 0;
+    into.bytes = this.#u32[(result + RESULT_BYTES_AT) >> 2] ?? 0;
+    into.lastTerm = this.#u32[(result + RESULT_LAST_TERM_AT) >> 2] ?? 0;
+    into.points = this.#u32[(result + RESULT_POINTS_AT) >> 2] ?? 0;
+    return into;
+  }
+
+  /** The value of a wake-up word; hand it to {@link wait} after checking that there is nothing to do. */
+  signal(at: number): number {
+    return Atomics.load(this.#i32, at >> 2);
+  }
+
+  /** Bumps a wake-up word and wakes all who wait on it. */
+  raise(at: number): void {
+    Atomics.add(this.#i32, at >> 2, 1);
+    Atomics.notify(this.#i32, at >> 2);
+  }
+
+  /** Blocks this thread until the word is no longer `seen`, or for `timeoutMs`. Returns whether the time ran out. */
+  waitSync(at: number, seen: number, timeoutMs?: number): boolean {
+    return Atomics.wait(this.#i32, at >> 2, seen, timeoutMs) === 'timed-out';
+  }
+
+  /** The same without blocking; resolves at once when the word is no longer `seen`. */
+  async wait(at: number, seen: number): Promise<void> {
+    const waiting = Atomics.waitAsync(this.#i32, at >> 2, seen);
+    if (waiting.async) await waiting.value;
+  }
+
+  /** Counts one fdatasync of entries in the histogram. */
+  recordSync(microseconds: number, bytes: number): void {
+    this.wasm.addWord(WORD.SYNC_MICROSECONDS, microseconds);
+    this.wasm.addWord(WORD.WRITTEN_BYTES, bytes);
+    const bucket = Math.min(SYNC_BUCKETS - 1, Math.max(0, Math.ceil(Math.log2(Math.max(1, microseconds) / 16))));
+    Atomics.add(this.#i32, (SYNC_BUCKETS_AT >> 2) + bucket, 1);
+  }
+
+  /** Counts of the fdatasync histogram, one a bucket. */
+  syncBuckets(): number[] {
+    return Array.from({ length: SYNC_BUCKETS }, (_, bucket) => Atomics.load(this.#i32, (SYNC_BUCKETS_AT >> 2) + bucket));
+  }
+
+  /** Prepares a slot for the segment at `base`. */
+  openSlot(slot: number, base: number): void {
+    this.setSlotWord(slot, SLOT.BASE, base);
+    this.setSlotWord(slot, SLOT.CLOSED_END, 0);
+    this.setSlotWord(slot, SLOT.FIRST_MS, 0);
+    this.setSlotWord(slot, SLOT.LAST_MS, 0);
+    this.setSlotWord(slot, SLOT.ENTRIES, 0);
+    this.setPointCount(slot, 0);
+  }
+
+  /** Whether a slot's segment is sealed, so that the slot is a cache that may be taken. */
+  isSealed(slot: number): boolean {
+    return this.slotState(slot) === SLOT_SEALED;
+  }
+}
+
+/** Last element of an ascending list that is at most `limit`; the first element when none is. */
+export function lastAtOrBefore(ascending: Uint32Array, limit: number): number {
+  let low = 0;
+  let high = ascending.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((ascending[middle] ?? 0) <= limit) low = middle;
+    else high = middle - 1;
+  }
+  return ascending[low] ?? 0;
+}
+
+/** Most index points that one segment can have. */
+export function maxPoints(segmentBytes: number): number {
+  return segmentBytes / INDEX_INTERVAL_BYTES + 1;
+}

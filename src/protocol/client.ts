@@ -1,0 +1,313 @@
+// The client protocol's messages, encoder and decoder side by side; docs/PROTOCOL.md gives every byte. Runs in browsers.
+//
+//   request:   0 u8 opcode │ 1 u8 flags │ 2 u16 zero │ 4 u32 request id │ 8 u64 offset │ 16 u32 a │ 20 u32 b │ 24 body
+//   answer:    0 u8 opcode │ 1 u8 flags │ 2 u16 …    │ 4 u32 request id │ 8 u64 …      │ 16 u64 …           │ 24 body
+
+import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
+import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
+
+export const SUBPROTOCOL = 'loglog.v1';
+export const PROTOCOL_VERSION = 1;
+export const MESSAGE_HEADER_BYTES = 24;
+
+export const APPEND = 0x01;
+export const READ = 0x02;
+export const SUBSCRIBE = 0x03;
+export const CREDIT = 0x04;
+export const CANCEL = 0x05;
+export const END = 0x06;
+
+export const HELLO = 0x81;
+export const APPENDED = 0x82;
+export const DATA = 0x83;
+export const ENDED = 0x84;
+export const ERROR = 0x85;
+export const CANCELLED = 0x86;
+
+/** APPEND: answer as soon as the entries are ordered, not when they are committed. */
+export const APPEND_RECEIVED = 1;
+/** APPEND: only if the log ends at the header's offset. */
+export const APPEND_CONDITIONAL = 2;
+/** END: the answer must count every append that was acknowledged before the request was sent. */
+export const END_LINEARIZABLE = 1;
+/** ERROR: the connection closes after this message; nothing sent after the named request was done. */
+export const ERROR_FATAL = 1;
+/** ERROR: the operation may have happened. */
+export const ERROR_OUTCOME_UNKNOWN = 2;
+
+/** How far an append had come when it was acknowledged. */
+export const LEVEL_RECEIVED = 0;
+export const LEVEL_COMMITTED = 1;
+
+export const ROLES = ['follower', 'leader'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** A request as it stands in its 24-byte header; the body is a view of the message. */
+export interface Request {
+  opcode: number;
+  flags: number;
+  requestId: number;
+  /** APPEND: expected end. READ, SUBSCRIBE: where from. Log bytes. */
+  offset: number;
+  /** APPEND: entry count. READ: most bytes to answer. SUBSCRIBE, CREDIT: bytes of credit. */
+  a: number;
+  /** READ: longest wait in milliseconds. */
+  b: number;
+}
+
+/** Writes a request header into `view` at 0. */
+export function encodeRequest(view: DataView, opcode: number, flags: number, requestId: number, offset = 0, a = 0, b = 0): void {
+  view.setUint8(0, opcode);
+  view.setUint8(1, flags);
+  view.setUint16(2, 0, true);
+  view.setUint32(4, requestId, true);
+  setOffset(view, 8, offset);
+  view.setUint32(16, a, true);
+  view.setUint32(20, b, true);
+}
+
+/** A request without a body, as a message of its own. */
+export function requestMessage(opcode: number, flags: number, requestId: number, offset = 0, a = 0, b = 0): Uint8Array {
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
+  encodeRequest(viewOf(bytes), opcode, flags, requestId, offset, a, b);
+  return bytes;
+}
+
+/** Reads a request header into `into`, and returns whether the message is long enough to have one. */
+export function decodeRequest(view: DataView, into: Request): boolean {
+  if (view.byteLength < MESSAGE_HEADER_BYTES || view.getUint16(2, true) !== 0) return false;
+  into.opcode = view.getUint8(0);
+  into.flags = view.getUint8(1);
+  into.requestId = view.getUint32(4, true);
+  into.offset = getOffset(view, 8);
+  into.a = view.getUint32(16, true);
+  into.b = view.getUint32(20, true);
+  return true;
+}
+
+/** What a node says of itself when a client connects. Offsets are log bytes. */
+export interface Hello {
+  readonly protocolVersion: number;
+  readonly role: Role;
+  readonly nodeId: number;
+  /** 32 hexadecimal digits. */
+  readonly clusterId: string;
+  readonly start: number;
+  readonly commit: number;
+  readonly term: number;
+  /** Largest payload of an entry. */
+  readonly maxPayloadBytes: number;
+  /** Bytes of entries that this connection may have unacknowledged; one message alone may exceed it. */
+  readonly windowBytes: number;
+  /** Most bytes of entries in one APPEND, and in one answer to a READ unless a single entry is larger. */
+  readonly maxBatchBytes: number;
+  readonly maxReadBytes: number;
+  /** `ws://` address of the leader, where this node knows one other than itself; otherwise empty. */
+  readonly leader: string;
+}
+
+const HELLO_FIXED_BYTES = 64;
+const text = { encoder: new TextEncoder(), decoder: new TextDecoder() };
+
+export function encodeHello(hello: Hello): Uint8Array {
+  const leader = text.encoder.encode(hello.leader);
+  const bytes = new Uint8Array(HELLO_FIXED_BYTES + leader.length);
+  const view = viewOf(bytes);
+  view.setUint8(0, HELLO);
+  view.setUint8(1, ROLES.indexOf(hello.role));
+  view.setUint16(2, hello.protocolVersion, true);
+  view.setUint32(4, hello.nodeId, true);
+  setOffset(view, 8, hello.start);
+  setOffset(view, 16, hello.commit);
+  bytes.set(fromHex(hello.clusterId), 24);
+  view.setUint32(40, hello.term, true);
+  view.setUint32(44, hello.maxPayloadBytes, true);
+  view.setUint32(48, hello.windowBytes, true);
+  view.setUint32(52, hello.maxBatchBytes, true);
+  view.setUint32(56, hello.maxReadBytes, true);
+  view.setUint32(60, leader.length, true);
+  bytes.set(leader, HELLO_FIXED_BYTES);
+  return bytes;
+}
+
+/** One acknowledged append: `count` entries of the request stand in [offset, end). */
+export interface Receipt {
+  requestId: number;
+  term: number;
+  offset: number;
+  end: number;
+  /** LEVEL_RECEIVED or LEVEL_COMMITTED. */
+  level: number;
+  /** Bit i: node i + 1 held the entries durably when this was answered. */
+  nodes: number;
+}
+
+export const APPENDED_HEADER_BYTES = 8;
+export const RECEIPT_BYTES = 32;
+
+/** Writes the header of an APPENDED message with `count` receipts. */
+export function encodeAppendedHeader(view: DataView, count: number): void {
+  view.setUint32(0, APPENDED | (count << 16), true);
+  view.setUint32(4, 0, true);
+}
+
+/** Writes receipt number `index` of an APPENDED message. */
+export function encodeReceipt(
+  view: DataView,
+  index: number,
+  requestId: number,
+  term: number,
+  offset: number,
+  end: number,
+  level: number,
+  nodes: number,
+): void {
+  const at = APPENDED_HEADER_BYTES + index * RECEIPT_BYTES;
+  view.setUint32(at, requestId, true);
+  view.setUint32(at + 4, term, true);
+  setOffset(view, at + 8, offset);
+  setOffset(view, at + 16, end);
+  view.setUint32(at + 24, level, true);
+  view.setUint32(at + 28, nodes, true);
+}
+
+/** Writes the 24-byte header of a DATA message; the log's bytes from `from` on follow it. */
+export function encodeDataHeader(view: DataView, requestId: number, from: number, commit: number): void {
+  view.setUint32(0, DATA, true);
+  view.setUint32(4, requestId, true);
+  setOffset(view, 8, from);
+  setOffset(view, 16, commit);
+}
+
+/** An ENDED message: where the log starts, how far it is committed, and the term. */
+export function encodeEnded(requestId: number, start: number, commit: number, term: number): Uint8Array {
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES + 8);
+  const view = viewOf(bytes);
+  view.setUint8(0, ENDED);
+  view.setUint32(4, requestId, true);
+  setOffset(view, 8, start);
+  setOffset(view, 16, commit);
+  view.setUint32(24, term, true);
+  return bytes;
+}
+
+export function encodeCancelled(requestId: number): Uint8Array {
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
+  const view = viewOf(bytes);
+  view.setUint8(0, CANCELLED);
+  view.setUint32(4, requestId, true);
+  return bytes;
+}
+
+/** An ERROR message. `offset` is what the code says it is: the log's end, its start, the byte of the message. */
+export function encodeError(requestId: number, code: ErrorCode, offset: number, sentence: string, flags: number): Uint8Array {
+  const body = text.encoder.encode(sentence);
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES + body.length);
+  const view = viewOf(bytes);
+  view.setUint8(0, ERROR);
+  view.setUint8(1, flags);
+  view.setUint16(2, ERRORS[code].number, true);
+  view.setUint32(4, requestId, true);
+  setOffset(view, 8, offset);
+  bytes.set(body, MESSAGE_HEADER_BYTES);
+  return bytes;
+}
+
+/** A decoded answer. `bytes` and receipts are views of the message: copy what must outlive it. */
+export type Answer =
+  | { kind: 'hello'; hello: Hello }
+  | { kind: 'appended'; count: number; view: DataView }
+  | { kind: 'data'; requestId: number; from: number; commit: number; bytes: Uint8Array }
+  | { kind: 'ended'; requestId: number; start: number; commit: number; term: number }
+  | { kind: 'cancelled'; requestId: number }
+  | {
+      kind: 'error';
+      requestId: number;
+      code: ErrorCode;
+      fatal: boolean;
+      outcomeUnknown: boolean;
+      offset: number;
+      message: string;
+    }
+  | { kind: 'malformed'; reason: string };
+
+/** Reads receipt number `index` of an APPENDED message into `into`. */
+export function decodeReceipt(view: DataView, index: number, into: Receipt): void {
+  const at = APPENDED_HEADER_BYTES + index * RECEIPT_BYTES;
+  into.requestId = view.getUint32(at, true);
+  into.term = view.getUint32(at + 4, true);
+  into.offset = getOffset(view, at + 8);
+  into.end = getOffset(view, at + 16);
+  into.level = view.getUint32(at + 24, true);
+  into.nodes = view.getUint32(at + 28, true);
+}
+
+function decodeHello(bytes: Uint8Array, view: DataView): Answer {
+  if (bytes.length < HELLO_FIXED_BYTES) return { kind: 'malformed', reason: 'a HELLO shorter than its fixed part' };
+  const leaderBytes = view.getUint32(60, true);
+  if (bytes.length !== HELLO_FIXED_BYTES + leaderBytes) return { kind: 'malformed', reason: 'a HELLO of the wrong length' };
+  return {
+    kind: 'hello',
+    hello: {
+      protocolVersion: view.getUint16(2, true),
+      role: ROLES[view.getUint8(1)] ?? 'follower',
+      nodeId: view.getUint32(4, true),
+      clusterId: toHex(bytes.subarray(24, 40)),
+      start: getOffset(view, 8),
+      commit: getOffset(view, 16),
+      term: view.getUint32(40, true),
+      maxPayloadBytes: view.getUint32(44, true),
+      windowBytes: view.getUint32(48, true),
+      maxBatchBytes: view.getUint32(52, true),
+      maxReadBytes: view.getUint32(56, true),
+      leader: text.decoder.decode(bytes.subarray(HELLO_FIXED_BYTES)),
+    },
+  };
+}
+
+/** Decodes any answer; what is not one comes back as `malformed`, never as an exception. */
+export function decodeAnswer(bytes: Uint8Array): Answer {
+  if (bytes.length < APPENDED_HEADER_BYTES) return { kind: 'malformed', reason: `a message of ${bytes.length} bytes` };
+  const view = viewOf(bytes);
+  const opcode = view.getUint8(0);
+  if (opcode === APPENDED) {
+    const count = view.getUint16(2, true);
+    if (bytes.length !== APPENDED_HEADER_BYTES + count * RECEIPT_BYTES) {
+      return { kind: 'malformed', reason: 'an APPENDED of the wrong length' };
+    }
+    return { kind: 'appended', count, view };
+  }
+  if (bytes.length < MESSAGE_HEADER_BYTES) return { kind: 'malformed', reason: 'a message shorter than its header' };
+  const requestId = view.getUint32(4, true);
+  switch (opcode) {
+    case HELLO:
+      return decodeHello(bytes, view);
+    case DATA:
+      return {
+        kind: 'data',
+        requestId,
+        from: getOffset(view, 8),
+        commit: getOffset(view, 16),
+        bytes: bytes.subarray(MESSAGE_HEADER_BYTES),
+      };
+    case ENDED:
+      if (bytes.length !== MESSAGE_HEADER_BYTES + 8) return { kind: 'malformed', reason: 'an ENDED of the wrong length' };
+      return { kind: 'ended', requestId, start: getOffset(view, 8), commit: getOffset(view, 16), term: view.getUint32(24, true) };
+    case CANCELLED:
+      return { kind: 'cancelled', requestId };
+    case ERROR: {
+      const flags = view.getUint8(1);
+      return {
+        kind: 'error',
+        requestId,
+        code: errorCodeOf(view.getUint16(2, true)),
+        fatal: (flags & ERROR_FATAL) !== 0,
+        outcomeUnknown: (flags & ERROR_OUTCOME_UNKNOWN) !== 0,
+        offset: getOffset(view, 8),
+        message: text.decoder.decode(bytes.subarray(MESSAGE_HEADER_BYTES)),
+      };
+    }
+    default:
+      return { kind: 'malformed', reason: `an unknown opcode ${opcode}` };
+  }
+}

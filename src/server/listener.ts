@@ -1,0 +1,142 @@
+// The uWebSockets.js app: accepts clients, checks who may connect, and hands messages to the sessions' requests.
+
+import * as uWS from 'uWebSockets.js';
+import { LogError } from '../core/errors.ts';
+import { IDLE_TIMEOUT_SECONDS } from '../core/limits.ts';
+import { SUBPROTOCOL } from '../protocol/client.ts';
+import { type SendBudget, Session, type SocketData } from './session.ts';
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly maxConnections: number;
+  /** Largest message that a client may send; uWS closes the connection with 1009 above it. */
+  readonly maxMessageBytes: number;
+  readonly allowedOrigins: readonly string[];
+}
+
+export interface ListenerEvents {
+  opened(session: Session): void;
+  message(session: Session, message: ArrayBuffer): void;
+  drained(session: Session): void;
+  closed(session: Session): void;
+}
+
+/** Above this many unsent bytes a connection is cut: readings stop far below it, and answers are bounded by the window. */
+const MAX_BACKPRESSURE_BYTES = 64 * 1024 * 1024;
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+/** Whether a page of `origin` may connect to `host` (the Host header): pages of this very host, of loopback, and those allowed. */
+export function isOriginAllowed(origin: string, host: string, allowed: readonly string[]): boolean {
+  if (origin === '' || allowed.includes(origin)) return true;
+  try {
+    const url = new URL(origin);
+    return url.host === host || LOOPBACK.test(url.hostname);
+  } catch {
+    return false;
+  }
+}
+
+export class Listener {
+  readonly app = uWS.App();
+  readonly sessions = new Set<Session>();
+  readonly sendBudget: SendBudget = { bufferedBytes: 0 };
+  readonly #options: ListenerOptions;
+  readonly #events: ListenerEvents;
+  #socket: uWS.us_listen_socket | false = false;
+
+  constructor(options: ListenerOptions, events: ListenerEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.app.ws<SocketData>('/*', {
+      maxPayloadLength: options.maxMessageBytes,
+      maxBackpressure: MAX_BACKPRESSURE_BYTES,
+      closeOnBackpressureLimit: true,
+      idleTimeout: IDLE_TIMEOUT_SECONDS,
+      sendPingsAutomatically: true,
+      upgrade: (response, request, context) => this.#upgrade(response, request, context),
+      open: (socket) => this.#open(socket),
+      message: (socket, message, isBinary) => this.#message(socket, message, isBinary),
+      drain: (socket) => this.#drain(socket),
+      close: (socket) => this.#close(socket),
+    });
+  }
+
+  /** Starts listening; returns the port. Throws a LogError `PORT_IN_USE`. */
+  listen(): number {
+    const { host, port } = this.#options;
+    this.app.listen(host, port, (socket) => {
+      this.#socket = socket;
+    });
+    if (this.#socket === false) {
+      throw new LogError(
+        'PORT_IN_USE',
+        `cannot listen on ${host} port ${port}: another program has it, or the address is not this machine's; name another --port`,
+      );
+    }
+    return uWS.us_socket_local_port(this.#socket);
+  }
+
+  /** Takes no more connections; those that are there stay. */
+  stopListening(): void {
+    if (this.#socket !== false) uWS.us_listen_socket_close(this.#socket);
+    this.#socket = false;
+  }
+
+  /** Closes everything at once. */
+  close(): void {
+    this.stopListening();
+    this.app.close();
+  }
+
+  #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t): void {
+    const refuse = (status: string, sentence: string): void => {
+      response.cork(() => response.writeStatus(status).writeHeader('content-type', 'text/plain').end(`${sentence}\n`));
+    };
+    const protocols = request
+      .getHeader('sec-websocket-protocol')
+      .split(',')
+      .map((name) => name.trim());
+    if (!protocols.includes(SUBPROTOCOL)) {
+      refuse('400 Bad Request', `ask for the WebSocket subprotocol ${SUBPROTOCOL}`);
+    } else if (!isOriginAllowed(request.getHeader('origin'), request.getHeader('host'), this.#options.allowedOrigins)) {
+      refuse('403 Forbidden', `pages of this origin may not connect; allow it with --allow-origin`);
+    } else if (this.sessions.size >= this.#options.maxConnections) {
+      refuse('503 Service Unavailable', `this node serves at most ${this.#options.maxConnections} connections`);
+    } else {
+      const key = request.getHeader('sec-websocket-key');
+      response.cork(() => response.upgrade<SocketData>({ session: undefined }, key, SUBPROTOCOL, '', context));
+    }
+  }
+
+  #open(socket: uWS.WebSocket<SocketData>): void {
+    const session = new Session(socket, this.sendBudget);
+    socket.getUserData().session = session;
+    this.sessions.add(session);
+    this.#events.opened(session);
+  }
+
+  #message(socket: uWS.WebSocket<SocketData>, message: ArrayBuffer, isBinary: boolean): void {
+    const { session } = socket.getUserData();
+    if (session === undefined || session.isClosed) return;
+    if (isBinary) this.#events.message(session, message);
+    else {
+      session.fail(0, 'MALFORMED', `LogLog speaks binary messages; this one was text`);
+    }
+  }
+
+  #drain(socket: uWS.WebSocket<SocketData>): void {
+    const { session } = socket.getUserData();
+    if (session === undefined || session.isClosed) return;
+    session.updateBuffered();
+    if (session.canSend) this.#events.drained(session);
+  }
+
+  #close(socket: uWS.WebSocket<SocketData>): void {
+    const { session } = socket.getUserData();
+    if (session === undefined) return;
+    this.sessions.delete(session);
+    session.closed();
+    this.#events.closed(session);
+  }
+}

@@ -1,0 +1,78 @@
+// What /metrics says, through prom-client. Values are fetched when they are scraped; nothing is counted twice.
+
+import { Counter, Gauge, Registry } from 'prom-client';
+import { WORD } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Appends } from './appends.ts';
+import { FetchedHistogram } from './histogram.ts';
+import type { Readings } from './reading.ts';
+import type { Segments } from './segments.ts';
+import type { SendBudget } from './session.ts';
+
+export interface MetricSources {
+  readonly memory: TailMemory;
+  readonly appends: Appends;
+  readonly readings: Readings;
+  readonly segments: Segments;
+  readonly sendBudget: SendBudget;
+  readonly connections: () => number;
+}
+
+/** A registry with every metric of a node. Names and units follow Prometheus' conventions: seconds, bytes, `_total`. */
+export function makeRegistry(sources: MetricSources): Registry {
+  const { memory, appends, readings, segments } = sources;
+  const registry = new Registry();
+  const gauge = (name: string, help: string, value: () => number): void => {
+    new Gauge({
+      name: `loglog_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(value());
+      },
+    });
+  };
+  const counter = (name: string, help: string, value: () => number): void => {
+    new Counter({
+      name: `loglog_${name}_total`,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(value());
+      },
+    });
+  };
+  gauge('log_start_offset', 'First log offset kept.', () => memory.word(WORD.START));
+  gauge('log_tail_offset', 'End of the ordered log.', () => memory.tail);
+  gauge('log_durable_offset', 'End of what this node has synced to disk.', () => memory.durable);
+  gauge('log_commit_offset', 'End of what may be read.', () => memory.commit);
+  gauge('term', 'Current term.', () => appends.term);
+  gauge('sealed_segments', 'Sealed segments on disk.', () => segments.sealedCount);
+  gauge('connections', 'Clients connected.', sources.connections);
+  gauge('append_held_bytes', 'Bytes of appends that wait for the disk.', () => appends.heldBytes);
+  gauge('send_buffered_bytes', 'Bytes that wait for slow clients.', () => sources.sendBudget.bufferedBytes);
+  gauge('process_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
+  counter('process_cpu_seconds', 'CPU time of the process.', () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  });
+  counter('append_entries', 'Entries ordered.', () => appends.counters.entries);
+  counter('append_batches', 'APPEND requests ordered.', () => appends.counters.batches);
+  counter('append_bytes', 'Bytes of entries ordered, with their overhead.', () => appends.counters.bytes);
+  counter('read_bytes', 'Bytes of entries sent to readers.', () => readings.counters.readBytes);
+  counter('cold_reads', 'Reads that went to the disk.', () => readings.counters.coldReads);
+  counter('written_bytes', 'Bytes of entries written to the disk.', () => memory.word(WORD.WRITTEN_BYTES));
+  new FetchedHistogram(
+    registry,
+    'loglog_append_ack_latency_seconds',
+    'From the arrival of an append to its committed answer.',
+    64e-6,
+    () => appends.latency,
+  );
+  new FetchedHistogram(registry, 'loglog_fsync_duration_seconds', 'Time of one write and fdatasync of entries.', 16e-6, () => ({
+    counts: memory.syncBuckets(),
+    sumSeconds: memory.word(WORD.SYNC_MICROSECONDS) / 1e6,
+  }));
+  return registry;
+}

@@ -1,0 +1,216 @@
+// Reads and subscriptions: one state machine for both. From tail memory when the bytes are there, from the cold pool when not, so
+// that catch-up passes into live without a gap, a repeat or a reconnection.
+//
+//   ready ──(no room to send)──► blocked ──(drained)──► ready
+//     ├──(at the commit)──► waiting ──(commit moved)──► ready
+//     ├──(no credit)──► starved ──(CREDIT)──► ready
+//     └──(not in tail memory)──► cold ──(read)──► ready
+
+import { LogError } from '../core/errors.ts';
+import { COLD_READERS, MAX_CREDIT_BYTES, MAX_READ_BYTES, SUBSCRIPTION_CHUNK_BYTES } from '../core/limits.ts';
+import type { HotReader } from '../memory/hotReader.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import { notBoundary } from '../storage/segmentReader.ts';
+import type { Pools } from '../threads/pools.ts';
+import type { Segments } from './segments.ts';
+import type { Session } from './session.ts';
+
+/** One READ or SUBSCRIBE. */
+export interface Reading {
+  readonly session: Session;
+  readonly requestId: number;
+  readonly isSubscription: boolean;
+  /** Log offset of the next byte to send. */
+  next: number;
+  /** Whether `next` is known to be an entry boundary. */
+  isBoundary: boolean;
+  /** Bytes that may still be sent; a subscription's last entry may take it below zero. */
+  creditBytes: number;
+  /** READ: when waiting for entries ends. */
+  timer: ReturnType<typeof setTimeout> | undefined;
+  /** READ: may wait for entries. */
+  mayWait: boolean;
+  state: 'ready' | 'blocked' | 'waiting' | 'starved' | 'cold' | 'done';
+}
+
+export interface ReadingCounters {
+  readBytes: number;
+  coldReads: number;
+}
+
+export class Readings {
+  readonly #memory: TailMemory;
+  readonly #hot: HotReader;
+  readonly #segments: Segments;
+  readonly #pools: Pools;
+  readonly #reportDamage: (error: LogError) => void;
+  readonly counters: ReadingCounters = { readBytes: 0, coldReads: 0 };
+  /** At the commit, until it moves. */
+  #waiting = new Set<Reading>();
+  #ready: Reading[] = [];
+  #turn: NodeJS.Immediate | undefined;
+  readonly #coldQueue: Reading[] = [];
+  readonly #freeBuffers = Array.from({ length: COLD_READERS }, (_, i) => i);
+
+  constructor(memory: TailMemory, hot: HotReader, segments: Segments, pools: Pools, reportDamage: (error: LogError) => void) {
+    this.#memory = memory;
+    this.#hot = hot;
+    this.#segments = segments;
+    this.#pools = pools;
+    this.#reportDamage = reportDamage;
+  }
+
+  /** Starts a reading at once. */
+  start(reading: Reading): void {
+    reading.session.readings.set(reading.requestId, reading);
+    this.#advance(reading);
+  }
+
+  /** Ends a reading without a word to the client. */
+  drop(reading: Reading): void {
+    clearTimeout(reading.timer);
+    reading.state = 'done';
+    reading.session.readings.delete(reading.requestId);
+    this.#waiting.delete(reading);
+  }
+
+  /** The commit moved: all who wait for entries get them now. */
+  committed(): void {
+    if (this.#waiting.size === 0) return;
+    const woken = this.#waiting;
+    this.#waiting = new Set();
+    for (const reading of woken) this.#advance(reading);
+  }
+
+  /** A session's socket has room again. */
+  drained(session: Session): void {
+    for (const reading of session.readings.values()) {
+      if (reading.state === 'blocked') this.#makeReady(reading);
+    }
+  }
+
+  /** The consumer grants `bytes` more. */
+  grant(reading: Reading, bytes: number): void {
+    reading.creditBytes = Math.min(MAX_CREDIT_BYTES, reading.creditBytes + bytes);
+    if (reading.state === 'starved') this.#makeReady(reading);
+  }
+
+  /** A waiting reading need not wait any longer. */
+  resume(reading: Reading): void {
+    this.#waiting.delete(reading);
+    this.#advance(reading);
+  }
+
+  /** Queues a reading for its next message; readings take turns, one message each, so that none starves the others. */
+  #makeReady(reading: Reading): void {
+    reading.state = 'ready';
+    this.#ready.push(reading);
+    this.#turn ??= setImmediate(() => this.#takeTurns());
+  }
+
+  #takeTurns(): void {
+    this.#turn = undefined;
+    const ready = this.#ready;
+    this.#ready = [];
+    for (const reading of ready) this.#advance(reading);
+  }
+
+  /** Sends at most one message for a reading, and puts it into its next state. */
+  #advance(reading: Reading): void {
+    if (reading.state === 'done' || reading.session.isClosed) return;
+    if (!reading.session.canSend) {
+      reading.state = 'blocked';
+    } else if (reading.next >= this.#memory.commit) {
+      this.#waitForCommit(reading);
+    } else if (reading.creditBytes <= 0) {
+      reading.state = 'starved';
+    } else {
+      const slot = this.#hot.slotOf(reading.next);
+      if (slot >= 0) this.#sendHot(reading, slot);
+      else this.#queueCold(reading);
+    }
+  }
+
+  #waitForCommit(reading: Reading): void {
+    if (reading.isSubscription || reading.mayWait) {
+      reading.state = 'waiting';
+      this.#waiting.add(reading);
+    } else {
+      reading.session.sendData(reading.requestId, reading.next, this.#memory.commit, new Uint8Array(0));
+      this.drop(reading);
+    }
+  }
+
+  #sendHot(reading: Reading, slot: number): void {
+    if (!reading.isBoundary && !this.#hot.isBoundary(slot, reading.next)) {
+      this.#refuse(reading, notBoundary(reading.next));
+      return;
+    }
+    const chunkBytes = reading.isSubscription ? SUBSCRIPTION_CHUNK_BYTES : MAX_READ_BYTES;
+    this.#send(reading, this.#hot.read(slot, reading.next, Math.min(chunkBytes, reading.creditBytes)));
+  }
+
+  #send(reading: Reading, entries: Uint8Array): void {
+    reading.session.sendData(reading.requestId, reading.next, this.#memory.commit, entries);
+    this.counters.readBytes += entries.length;
+    reading.next += entries.length;
+    reading.isBoundary = true;
+    reading.creditBytes -= entries.length;
+    if (!reading.isSubscription) this.drop(reading);
+    else if (reading.next >= this.#memory.commit) this.#waitForCommit(reading);
+    else this.#makeReady(reading);
+  }
+
+  #refuse(reading: Reading, error: LogError): void {
+    const { session, requestId, next } = reading;
+    this.drop(reading);
+    if (error.code === 'OFFSET_NOT_BOUNDARY') {
+      session.sendError(requestId, error.code, next, error.message);
+      return;
+    }
+    this.#reportDamage(error);
+    session.sendError(requestId, 'DAMAGED', next, `the entry at offset ${next} is damaged on this node's disk; its log names the file`);
+  }
+
+  #queueCold(reading: Reading): void {
+    reading.state = 'cold';
+    this.#coldQueue.push(reading);
+    this.#startCold();
+  }
+
+  #startCold(): void {
+    while (this.#coldQueue.length > 0) {
+      const buffer = this.#freeBuffers.pop();
+      if (buffer === undefined) return;
+      const reading = this.#coldQueue.shift();
+      if (reading === undefined || reading.state !== 'cold' || reading.session.isClosed) {
+        this.#freeBuffers.push(buffer);
+        continue;
+      }
+      void this.#readCold(reading, buffer);
+    }
+  }
+
+  async #readCold(reading: Reading, buffer: number): Promise<void> {
+    try {
+      const segment = this.#segments.find(reading.next);
+      if (segment === undefined) throw new LogError('DAMAGE', `no segment holds log offset ${reading.next}`);
+      const limit = Math.min(segment.end, this.#memory.commit);
+      const maxBytes = Math.min(MAX_READ_BYTES, reading.creditBytes);
+      const range = { base: segment.base, from: reading.next, isBoundary: reading.isBoundary, limit, maxBytes };
+      this.counters.coldReads += 1;
+      const bytes = await this.#pools.readCold({ range, buffer });
+      // The reading may have been cancelled, or its session closed, while the disk was read.
+      if (reading.state === 'cold' && !reading.session.isClosed) {
+        const at = this.#memory.map.coldAt(buffer);
+        this.#send(reading, this.#memory.bytes.subarray(at, at + bytes));
+      }
+    } catch (thrown) {
+      const error = thrown instanceof LogError ? thrown : new LogError('IO', String(thrown));
+      if (reading.state === 'cold' && !reading.session.isClosed) this.#refuse(reading, error);
+    } finally {
+      this.#freeBuffers.push(buffer);
+      this.#startCold();
+    }
+  }
+}

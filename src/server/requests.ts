@@ -1,0 +1,186 @@
+// What each request of the client protocol does. Every field is checked here before anything acts on it (docs/PROTOCOL.md).
+
+import { MAX_READ_BYTES, MAX_REQUESTS_PER_CONNECTION, MAX_WAIT_MS } from '../core/limits.ts';
+import { WORD } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import {
+  APPEND,
+  APPEND_CONDITIONAL,
+  APPEND_RECEIVED,
+  CANCEL,
+  CREDIT,
+  decodeRequest,
+  END,
+  encodeCancelled,
+  encodeEnded,
+  MESSAGE_HEADER_BYTES,
+  READ,
+  type Request,
+  SUBSCRIBE,
+} from '../protocol/client.ts';
+import type { Appends } from './appends.ts';
+import type { Reading, Readings } from './reading.ts';
+import type { Session } from './session.ts';
+
+export interface RequestLimits {
+  readonly windowBytes: number;
+  readonly maxBatchBytes: number;
+}
+
+export class Requests {
+  readonly #memory: TailMemory;
+  readonly #appends: Appends;
+  readonly #readings: Readings;
+  readonly #limits: RequestLimits;
+  /** The request being handled; reused, because a request never outlives its message. */
+  readonly #request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
+  /** Set when the node stops: appends are refused from then on. */
+  isDraining = false;
+
+  constructor(memory: TailMemory, appends: Appends, readings: Readings, limits: RequestLimits) {
+    this.#memory = memory;
+    this.#appends = appends;
+    this.#readings = readings;
+    this.#limits = limits;
+  }
+
+  /** Handles one binary message; its memory is valid only during the call. */
+  handle(session: Session, message: ArrayBuffer): void {
+    if (session.isClosed) return;
+    const request = this.#request;
+    if (!decodeRequest(new DataView(message), request)) {
+      session.fail(
+        0,
+        'MALFORMED',
+        `a request has a header of ${MESSAGE_HEADER_BYTES} bytes with two zero bytes at 2; this message of ${message.byteLength} bytes has not`,
+      );
+      return;
+    }
+    if (request.opcode !== APPEND && message.byteLength !== MESSAGE_HEADER_BYTES) {
+      session.fail(
+        request.requestId,
+        'MALFORMED',
+        `only APPEND has a body; this message has ${message.byteLength - MESSAGE_HEADER_BYTES} bytes behind its header`,
+      );
+      return;
+    }
+    switch (request.opcode) {
+      case APPEND:
+        this.#append(session, request, new Uint8Array(message, MESSAGE_HEADER_BYTES));
+        break;
+      case READ:
+      case SUBSCRIBE:
+        this.#read(session, request);
+        break;
+      case CREDIT:
+        this.#credit(session, request);
+        break;
+      case CANCEL:
+        this.#cancel(session, request.requestId);
+        break;
+      case END:
+        // One node is a majority of itself: its commit counts every append that was acknowledged before.
+        session.send(encodeEnded(request.requestId, this.#memory.word(WORD.START), this.#memory.commit, this.#appends.term));
+        break;
+      default:
+        session.fail(request.requestId, 'UNKNOWN_OPCODE', `opcode ${request.opcode} is not one of protocol version 1`);
+    }
+  }
+
+  #append(session: Session, request: Request, entries: Uint8Array): void {
+    const { requestId, flags } = request;
+    const { windowBytes, maxBatchBytes } = this.#limits;
+    if (session.unacknowledgedBytes > 0 && session.unacknowledgedBytes + entries.length > windowBytes) {
+      session.fail(
+        requestId,
+        'WINDOW_EXCEEDED',
+        `${session.unacknowledgedBytes} bytes are unacknowledged and ${entries.length} more came; the window is ${windowBytes}`,
+      );
+    } else if (this.isDraining) {
+      session.sendError(
+        requestId,
+        'SHUTTING_DOWN',
+        0,
+        'the node is shutting down and takes no more appends: use another one, or try again later',
+      );
+    } else if (entries.length === 0 || request.a === 0) {
+      session.sendError(requestId, 'MALFORMED', 0, 'an APPEND holds at least one entry');
+    } else if (entries.length > maxBatchBytes) {
+      session.sendError(
+        requestId,
+        'ENTRY_TOO_LARGE',
+        maxBatchBytes,
+        `${entries.length} bytes of entries in one APPEND; the limit is ${maxBatchBytes}`,
+      );
+    } else {
+      this.#appends.accept({
+        session,
+        requestId,
+        entries,
+        entryCount: request.a,
+        received: (flags & APPEND_RECEIVED) !== 0,
+        expectedEnd: (flags & APPEND_CONDITIONAL) !== 0 ? request.offset : undefined,
+        arrivedMs: performance.now(),
+      });
+    }
+  }
+
+  #read(session: Session, request: Request): void {
+    const { requestId, offset, a, b } = request;
+    const isSubscription = request.opcode === SUBSCRIBE;
+    const start = this.#memory.word(WORD.START);
+    const tail = this.#memory.tail;
+    if (session.readings.has(requestId)) {
+      session.fail(requestId, 'MALFORMED', `request id ${requestId} is already that of an open read or subscription`);
+    } else if (session.readings.size >= MAX_REQUESTS_PER_CONNECTION) {
+      session.sendError(
+        requestId,
+        'TOO_MANY_REQUESTS',
+        0,
+        `a connection may have ${MAX_REQUESTS_PER_CONNECTION} reads and subscriptions open; finish or cancel one`,
+      );
+    } else if (offset < start) {
+      session.sendError(requestId, 'OFFSET_TRIMMED', start, `offset ${offset} was trimmed; the log starts at ${start}`);
+    } else if (offset > tail) {
+      session.sendError(
+        requestId,
+        'OFFSET_BEYOND_END',
+        this.#memory.commit,
+        `offset ${offset} is beyond the end of the log, which is ${this.#memory.commit}`,
+      );
+    } else {
+      const waitMs = isSubscription ? 0 : Math.min(b, MAX_WAIT_MS);
+      const reading: Reading = {
+        session,
+        requestId,
+        isSubscription,
+        next: offset,
+        isBoundary: offset === start,
+        creditBytes: isSubscription ? a : a === 0 ? MAX_READ_BYTES : Math.min(a, MAX_READ_BYTES),
+        timer: undefined,
+        mayWait: waitMs > 0,
+        state: 'ready',
+      };
+      if (waitMs > 0) reading.timer = setTimeout(() => this.#stopWaiting(reading), waitMs);
+      this.#readings.start(reading);
+    }
+  }
+
+  /** A READ's wait is over: it answers with what there is, which may be nothing. */
+  #stopWaiting(reading: Reading): void {
+    reading.mayWait = false;
+    if (reading.state === 'waiting') this.#readings.resume(reading);
+  }
+
+  #credit(session: Session, request: Request): void {
+    const reading = session.readings.get(request.requestId);
+    // A subscription may have ended while its credit was on the way.
+    if (reading?.isSubscription) this.#readings.grant(reading, request.a);
+  }
+
+  #cancel(session: Session, requestId: number): void {
+    const reading = session.readings.get(requestId);
+    if (reading !== undefined) this.#readings.drop(reading);
+    session.send(encodeCancelled(requestId));
+  }
+}

@@ -1,0 +1,138 @@
+// One client's connection: what it has outstanding, and everything that is sent to it.
+
+import type { WebSocket } from 'uWebSockets.js';
+import { viewOf } from '../core/bytes.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_TOTAL_BYTES } from '../core/limits.ts';
+import {
+  APPENDED_HEADER_BYTES,
+  ERROR_FATAL,
+  encodeAppendedHeader,
+  encodeDataHeader,
+  encodeError,
+  encodeReceipt,
+  MESSAGE_HEADER_BYTES,
+  RECEIPT_BYTES,
+} from '../protocol/client.ts';
+import type { Reading } from './reading.ts';
+
+/** What uWS keeps with each socket. */
+export interface SocketData {
+  session: Session | undefined;
+}
+
+/** Bytes that wait in send buffers, over all sessions. */
+export interface SendBudget {
+  bufferedBytes: number;
+}
+
+const MAX_RECEIPTS = 65_535;
+const CLOSE_POLICY = 1008;
+
+/** Where DATA messages are put together; it never outlives one call. */
+const dataScratch = new Uint8Array(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
+const dataScratchView = viewOf(dataScratch);
+
+export class Session {
+  readonly #socket: WebSocket<SocketData>;
+  readonly #budget: SendBudget;
+  /** Bytes of entries received and not acknowledged yet. */
+  unacknowledgedBytes = 0;
+  /** Reads and subscriptions, by request id. */
+  readonly readings = new Map<number, Reading>();
+  /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
+  isClosed = false;
+  #bufferedBytes = 0;
+  #receipts = new Uint8Array(0);
+  #receiptsView = viewOf(this.#receipts);
+  #receiptCount = 0;
+
+  constructor(socket: WebSocket<SocketData>, budget: SendBudget) {
+    this.#socket = socket;
+    this.#budget = budget;
+  }
+
+  /** Whether more log bytes may be sent now; if not, {@link drained} will be called. */
+  get canSend(): boolean {
+    if (this.#bufferedBytes === 0) return true;
+    return this.#bufferedBytes < SEND_BUFFER_BYTES && this.#budget.bufferedBytes < SEND_BUFFER_TOTAL_BYTES;
+  }
+
+  /** Adds a receipt to the message that {@link flushReceipts} sends. Returns whether it is the first one in it. */
+  addReceipt(requestId: number, term: number, offset: number, end: number, level: number, nodes: number): boolean {
+    if (this.#receiptCount === MAX_RECEIPTS) this.flushReceipts();
+    const needed = APPENDED_HEADER_BYTES + (this.#receiptCount + 1) * RECEIPT_BYTES;
+    if (needed > this.#receipts.length) this.#growReceipts(needed);
+    encodeReceipt(this.#receiptsView, this.#receiptCount, requestId, term, offset, end, level, nodes);
+    this.#receiptCount += 1;
+    return this.#receiptCount === 1;
+  }
+
+  /** Sends all collected receipts in one message. */
+  flushReceipts(): void {
+    if (this.#receiptCount === 0) return;
+    encodeAppendedHeader(this.#receiptsView, this.#receiptCount);
+    const bytes = APPENDED_HEADER_BYTES + this.#receiptCount * RECEIPT_BYTES;
+    this.#receiptCount = 0;
+    this.send(this.#receipts.subarray(0, bytes));
+  }
+
+  /** Sends log bytes. `entries` may be a view of shared memory: it is copied before this returns. */
+  sendData(requestId: number, from: number, commit: number, entries: Uint8Array): void {
+    const bytes = MESSAGE_HEADER_BYTES + entries.length;
+    // A single entry may be larger than the scratch: it gets a buffer of its own.
+    const message = bytes <= dataScratch.length ? dataScratch.subarray(0, bytes) : new Uint8Array(bytes);
+    encodeDataHeader(bytes <= dataScratch.length ? dataScratchView : viewOf(message), requestId, from, commit);
+    message.set(entries, MESSAGE_HEADER_BYTES);
+    this.send(message);
+  }
+
+  /** Answers a request with an error; `offset` is what the code says it is. */
+  sendError(requestId: number, code: ErrorCode, offset: number, sentence: string): void {
+    this.flushReceipts();
+    this.send(encodeError(requestId, code, offset, sentence, 0));
+  }
+
+  /** Answers with a fatal error and closes. Nothing that the client sent after the request is done. */
+  fail(requestId: number, code: ErrorCode, sentence: string): void {
+    if (this.isClosed) return;
+    this.flushReceipts();
+    this.send(encodeError(requestId, code, 0, sentence, ERROR_FATAL));
+    this.end(CLOSE_POLICY, sentence);
+  }
+
+  /** Closes with a WebSocket close code; what was sent before still leaves. */
+  end(closeCode: number, reason: string): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    // RFC 6455, 5.5.1: a close frame has room for 123 bytes of reason.
+    this.#socket.end(closeCode, reason.slice(0, 120));
+  }
+
+  send(message: Uint8Array): void {
+    if (this.isClosed) return;
+    this.#socket.send(message, true);
+    if (!this.isClosed) this.updateBuffered();
+  }
+
+  /** Books what the socket could not take yet. Called after each send and when the socket drained. */
+  updateBuffered(): void {
+    const buffered = this.#socket.getBufferedAmount();
+    this.#budget.bufferedBytes += buffered - this.#bufferedBytes;
+    this.#bufferedBytes = buffered;
+  }
+
+  /** The socket is gone. */
+  closed(): void {
+    this.isClosed = true;
+    this.#budget.bufferedBytes -= this.#bufferedBytes;
+    this.#bufferedBytes = 0;
+  }
+
+  #growReceipts(needed: number): void {
+    const grown = new Uint8Array(Math.max(needed, this.#receipts.length * 2, 256));
+    grown.set(this.#receipts);
+    this.#receipts = grown;
+    this.#receiptsView = viewOf(grown);
+  }
+}

@@ -1,0 +1,7 @@
+// The version of this LogLog, from its package.json: three folders above the compiled file.
+
+import { readFileSync } from 'node:fs';
+
+const manifest = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+
+export const VERSION = manifest.version;

@@ -1,0 +1,26 @@
+// What every storage function works on. The clock and the disk come in, so that tests and simulators can replace them.
+
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Identity } from './dataDirectory.ts';
+import type { Disk } from './disk.ts';
+
+export interface StorageContext {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly identity: Identity;
+  readonly memory: TailMemory;
+  /** Unix milliseconds; may be fractional. */
+  readonly nowMs: () => number;
+}
+
+/** A sealed segment: its entries stand in log offsets [base, end). */
+export interface SealedSegment {
+  readonly base: number;
+  readonly end: number;
+  readonly entries: number;
+  /** Term of the last entry. */
+  readonly lastTerm: number;
+  /** Times of the first and last append, Unix milliseconds. */
+  readonly firstMs: number;
+  readonly lastMs: number;
+}

@@ -1,0 +1,58 @@
+// The seam between LogLog and a file system: every file operation of the storage layer is one of these, so that a test can record
+// them and rebuild what any crash may leave. All calls block (they run on worker threads) and throw a LogError `IO` that names the
+// file, the position and the reason. Nothing here is ever retried: after a failed fsync the page cache may lie.
+
+/** An open file, only for the Disk that returned it. */
+export type FileHandle = number;
+
+export interface Disk {
+  /** Opens an existing file for reading. */
+  openRead(path: string): FileHandle;
+  /** Opens an existing file for reading and writing. */
+  openWrite(path: string): FileHandle;
+  /** Makes a new file; fails when it exists. Its name is durable only after {@link syncDirectory}. */
+  create(path: string): FileHandle;
+  close(file: FileHandle): void;
+  /** Bytes in the file. */
+  size(file: FileHandle): number;
+  /** Fills `into` from `position`; returns fewer bytes only at the end of the file. */
+  read(file: FileHandle, into: Uint8Array, position: number): number;
+  /** Writes all of `parts` one behind the other from `position`; a short write is an error. */
+  write(file: FileHandle, parts: readonly Uint8Array[], position: number): void;
+  /** Returns once all that was written to the file, and its size, will survive a crash. */
+  dataSync(file: FileHandle): void;
+  truncate(file: FileHandle, bytes: number): void;
+  rename(from: string, to: string): void;
+  remove(path: string): void;
+  /** Makes the directory's entries (files made, renamed, removed) durable. */
+  syncDirectory(path: string): void;
+  /** Names in a directory, in no order. */
+  list(path: string): string[];
+  /** Makes a directory and its parents; nothing when it exists. */
+  makeDirectory(path: string): void;
+}
+
+/** All bytes of a file. */
+export function readFile(disk: Disk, path: string): Uint8Array {
+  const file = disk.openRead(path);
+  try {
+    const bytes = new Uint8Array(disk.size(file));
+    return bytes.subarray(0, disk.read(file, bytes, 0));
+  } finally {
+    disk.close(file);
+  }
+}
+
+/**
+ * Replaces or makes `directory/name` so that after a crash it is either the old file or all of the new one: write under another
+ * name, sync, rename, sync the directory (KAFKA-3968, KAFKA-16541 are what is lost otherwise).
+ */
+export function writeFileAtomically(disk: Disk, directory: string, name: string, bytes: Uint8Array): void {
+  const temporary = `${directory}/${name}.tmp`;
+  const file = disk.create(temporary);
+  disk.write(file, [bytes], 0);
+  disk.dataSync(file);
+  disk.close(file);
+  disk.rename(temporary, `${directory}/${name}`);
+  disk.syncDirectory(directory);
+}

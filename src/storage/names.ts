@@ -1,0 +1,30 @@
+// Names of the files in a data directory. All are made from numbers that we print, never from anything a client sent.
+
+export const IDENTITY_FILE = 'node.json';
+export const VOTE_FILE = 'vote';
+export const LOCK_FILE = 'lock';
+/** Files with this ending are unfinished, and are removed when a node starts. */
+export const TEMPORARY_SUFFIX = '.tmp';
+
+const SEGMENT_PATTERN = /^(\d{20})\.segment$/;
+
+/** `00000000000000000000.segment`: the segment whose first entry has log offset `base`. */
+export function segmentName(base: number): string {
+  return `${String(base).padStart(20, '0')}.segment`;
+}
+
+/** The index of the sealed segment at `base`. */
+export function indexName(base: number): string {
+  return `${String(base).padStart(20, '0')}.index`;
+}
+
+/** A zero-written file for a segment to come. */
+export function spareName(number: number): string {
+  return `spare-${number}${TEMPORARY_SUFFIX}`;
+}
+
+/** Base offset of a segment file's name; undefined when it is not one. */
+export function baseOfName(name: string): number | undefined {
+  const digits = SEGMENT_PATTERN.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}

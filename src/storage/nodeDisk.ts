@@ -1,0 +1,131 @@
+// The Disk of a real node: node's blocking file calls, each with its result checked and its errors explained.
+
+import * as fs from 'node:fs';
+import { LogError } from '../core/errors.ts';
+import type { Disk, FileHandle } from './disk.ts';
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space is left on the disk: make room and start again; nothing that was acknowledged is lost',
+  EDQUOT: 'the disk quota is used up: make room and start again; nothing that was acknowledged is lost',
+  EIO: 'the disk reported an input/output error: what it holds can no longer be trusted to be readable',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EMFILE: 'too many open files in this process: raise its limit (ulimit -n)',
+};
+
+function failure(operation: string, path: string, position: number | undefined, thrown: unknown): LogError {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unknown';
+  const reason = REASONS[code] ?? (thrown instanceof Error ? thrown.message : String(thrown));
+  const where = position === undefined ? path : `${path} at byte ${position}`;
+  return new LogError('IO', `${operation} ${where} failed (${code}): ${reason}`, {
+    file: path,
+    errno: code,
+    ...(position === undefined ? {} : { position }),
+  });
+}
+
+/** Node's `fs`, as a Disk. One instance a thread. */
+export class NodeDisk implements Disk {
+  /** Paths of open files, for error texts. */
+  readonly #paths = new Map<FileHandle, string>();
+
+  #open(path: string, flags: string | number, operation: string): FileHandle {
+    try {
+      const file = fs.openSync(path, flags, 0o600);
+      this.#paths.set(file, path);
+      return file;
+    } catch (thrown) {
+      throw failure(operation, path, undefined, thrown);
+    }
+  }
+
+  #path(file: FileHandle): string {
+    return this.#paths.get(file) ?? `file ${file}`;
+  }
+
+  #try<T>(operation: string, path: string, position: number | undefined, call: () => T): T {
+    try {
+      return call();
+    } catch (thrown) {
+      throw thrown instanceof LogError ? thrown : failure(operation, path, position, thrown);
+    }
+  }
+
+  openRead(path: string): FileHandle {
+    return this.#open(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW, 'opening');
+  }
+
+  openWrite(path: string): FileHandle {
+    return this.#open(path, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW, 'opening');
+  }
+
+  create(path: string): FileHandle {
+    return this.#open(path, 'wx+', 'making');
+  }
+
+  close(file: FileHandle): void {
+    this.#try('closing', this.#path(file), undefined, () => fs.closeSync(file));
+    this.#paths.delete(file);
+  }
+
+  size(file: FileHandle): number {
+    return this.#try('measuring', this.#path(file), undefined, () => fs.fstatSync(file).size);
+  }
+
+  read(file: FileHandle, into: Uint8Array, position: number): number {
+    let done = 0;
+    while (done < into.length) {
+      const at = position + done;
+      const count = this.#try('reading', this.#path(file), at, () => fs.readSync(file, into, done, into.length - done, at));
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
+    const asked = parts.reduce((sum, part) => sum + part.length, 0);
+    const written = this.#try('writing', this.#path(file), position, () => fs.writevSync(file, parts, position));
+    // On a full disk node's write calls return short, without an error.
+    if (written !== asked) {
+      const path = this.#path(file);
+      throw new LogError(
+        'IO',
+        `writing ${path} at byte ${position} failed (short write): ${written} of ${asked} bytes were written, so the disk is ` +
+          'probably full: make room and start again; nothing that was acknowledged is lost',
+        { file: path, position, errno: 'SHORT_WRITE' },
+      );
+    }
+  }
+
+  dataSync(file: FileHandle): void {
+    this.#try('syncing', this.#path(file), undefined, () => fs.fdatasyncSync(file));
+  }
+
+  truncate(file: FileHandle, bytes: number): void {
+    this.#try('truncating', this.#path(file), bytes, () => fs.ftruncateSync(file, bytes));
+  }
+
+  rename(from: string, to: string): void {
+    this.#try('renaming', from, undefined, () => fs.renameSync(from, to));
+  }
+
+  remove(path: string): void {
+    this.#try('removing', path, undefined, () => fs.unlinkSync(path));
+  }
+
+  syncDirectory(path: string): void {
+    const directory = this.#open(path, 'r', 'opening');
+    this.#try('syncing', path, undefined, () => fs.fsyncSync(directory));
+    this.close(directory);
+  }
+
+  list(path: string): string[] {
+    return this.#try('listing', path, undefined, () => fs.readdirSync(path));
+  }
+
+  makeDirectory(path: string): void {
+    this.#try('making', path, undefined, () => fs.mkdirSync(path, { recursive: true, mode: 0o700 }));
+  }
+}

@@ -1,0 +1,220 @@
+// What a node does with its files before it serves: finds the log's end, cuts a torn tail, finishes seals, refuses damage.
+// Only segments without an index are scanned. docs/FORMAT.md, "Recovery", gives the rules and why they are safe.
+
+import { SCAN_VERIFY, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { MARK_BYTES } from '../core/config.ts';
+import { LogError } from '../core/errors.ts';
+import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
+import { decodeSegmentHeader } from '../format/segmentHeader.ts';
+import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
+import { SLOT } from '../memory/map.ts';
+import type { SealedSegment, StorageContext } from './context.ts';
+import { removeTemporaries } from './dataDirectory.ts';
+import { type Disk, type FileHandle, readFile } from './disk.ts';
+import { baseOfName, indexName, segmentName } from './names.ts';
+import { sealSegment } from './sealer.ts';
+
+/** The log as recovery leaves it. Everything in [start, end) is durable. */
+export interface RecoveredLog {
+  readonly start: number;
+  readonly end: number;
+  /** Term of the last entry; 0 when there is none. */
+  readonly lastTerm: number;
+  readonly sealed: readonly SealedSegment[];
+  /** Base of the open segment, whose image is then in slot 0; undefined when the next segment is still to be made. */
+  readonly openBase: number | undefined;
+  /** Bytes of a torn tail that were cut. */
+  readonly cutBytes: number;
+}
+
+/** The slot that recovery loads segments into. */
+export const RECOVERY_SLOT = 0;
+
+function damage(path: string, position: number, sentence: string): LogError {
+  return new LogError('DAMAGE', `${path} at byte ${position}: ${sentence}`, { file: path, position });
+}
+
+/** Bases of all segment files, ascending. */
+export function listSegments(disk: Disk, directory: string): number[] {
+  const bases = disk.list(directory).map(baseOfName);
+  return bases.filter((base) => base !== undefined).sort((a, b) => a - b);
+}
+
+/** Bytes of the largest segment file without an index: the slots must be able to hold it. */
+export function largestUnsealedBytes(disk: Disk, directory: string): number {
+  const names = new Set(disk.list(directory));
+  let largest = 0;
+  for (const base of listSegments(disk, directory)) {
+    if (names.has(indexName(base))) continue;
+    const file = disk.openRead(`${directory}/${segmentName(base)}`);
+    largest = Math.max(largest, disk.size(file));
+    disk.close(file);
+  }
+  return largest;
+}
+
+/** The valid index of a segment; undefined when it has none, or one that has to be made again. */
+function readIndex(context: StorageContext, names: ReadonlySet<string>, base: number): SegmentIndex | undefined {
+  const { disk, directory, identity } = context;
+  if (!names.has(indexName(base))) return undefined;
+  const path = `${directory}/${indexName(base)}`;
+  try {
+    const index = decodeSegmentIndex(readFile(disk, path), path);
+    return index.base === base && index.clusterId === identity.clusterId && index.end > base ? index : undefined;
+  } catch (thrown) {
+    if (thrown instanceof LogError && thrown.code === 'DAMAGE') return undefined;
+    throw thrown;
+  }
+}
+
+interface LoadedSegment {
+  readonly path: string;
+  readonly file: FileHandle;
+  /** Log offset of the end of its valid entries. */
+  readonly end: number;
+  readonly lastTerm: number;
+  readonly fileBytes: number;
+}
+
+/** Reads a segment into slot 0, walks and verifies it, and fills the slot's descriptor. */
+function loadSegment(context: StorageContext, base: number, minTerm: number): LoadedSegment {
+  const { disk, directory, identity, memory } = context;
+  const slot = RECOVERY_SLOT;
+  const path = `${directory}/${segmentName(base)}`;
+  const file = disk.openWrite(path);
+  const image = memory.slotBytes(slot, 0, memory.map.shape.segmentBytes);
+  const fileBytes = disk.read(file, image, 0);
+  image.fill(0, fileBytes);
+  const header = decodeSegmentHeader(image.slice(0, SEGMENT_HEADER_BYTES), path);
+  if (header.base !== base) throw damage(path, 0, `its header says base ${header.base}, its name ${base}`);
+  if (header.clusterId !== identity.clusterId) throw damage(path, 0, `it belongs to another log (cluster ${header.clusterId})`);
+  memory.openSlot(slot, base);
+  const result = memory.map.slotResultAt(slot);
+  memory.wasm.scan(
+    memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES,
+    Math.max(0, fileBytes - SEGMENT_HEADER_BYTES),
+    base,
+    minTerm,
+    0xffff_ffff,
+    SCAN_VERIFY,
+    SEGMENT_HEADER_BYTES,
+    memory.map.pointsAt(slot),
+    0,
+    result,
+  );
+  const walk = memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 });
+  memory.setPointCount(slot, walk.points);
+  memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
+  memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
+  memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
+  return { path, file, end: base + walk.bytes, lastTerm: walk.lastTerm, fileBytes };
+}
+
+/** Seals a segment that was full, or replaces its lost index. That the next segment exists proves it durable up to that one's base. */
+function finishSeal(context: StorageContext, base: number, end: number, minTerm: number): SealedSegment {
+  const loaded = loadSegment(context, base, minTerm);
+  if (loaded.end !== end) {
+    const position = SEGMENT_HEADER_BYTES + Math.min(loaded.end, end) - base;
+    throw damage(loaded.path, position, `entries up to log offset ${end} were durable here, but only those up to ${loaded.end} are valid`);
+  }
+  context.disk.dataSync(loaded.file);
+  return sealSegment(context, RECOVERY_SLOT, end, loaded.file);
+}
+
+/** Cuts what a crash left behind the last whole entry, and records that all before it is durable. Returns the bytes cut. */
+function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, mark: DurableMark | undefined): number {
+  const { disk, identity, memory } = context;
+  const position = SEGMENT_HEADER_BYTES + loaded.end - base;
+  const tail = memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes));
+  let dirty = tail.length;
+  while (dirty > 0 && tail[dirty - 1] === 0) dirty -= 1;
+  const clean = mark?.at === loaded.end && dirty <= MARK_BYTES;
+  // Entries that were read back from the page cache need not be on disk: they must be, before a mark says so.
+  disk.dataSync(loaded.file);
+  const patch = new Uint8Array(Math.max(dirty, MARK_BYTES));
+  const lastMs = memory.slotWord(RECOVERY_SLOT, SLOT.LAST_MS);
+  encodeMark(patch.subarray(0, MARK_BYTES), { durable: loaded.end, at: loaded.end, lastMs }, identity.markSeed);
+  disk.write(loaded.file, [patch], position);
+  disk.dataSync(loaded.file);
+  tail.fill(0);
+  return clean ? 0 : dirty;
+}
+
+/** Loads the open segment into slot 0. Returns its end, and the bytes of a torn tail that it cut. */
+function recoverOpen(context: StorageContext, base: number, minTerm: number): { end: number; lastTerm: number; cutBytes: number } {
+  const { disk, identity, memory } = context;
+  const loaded = loadSegment(context, base, minTerm);
+  const position = SEGMENT_HEADER_BYTES + loaded.end - base;
+  const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, identity.markSeed);
+  if (mark !== undefined && mark.durable > loaded.end) {
+    throw damage(
+      loaded.path,
+      position,
+      `the log was durable up to offset ${mark.durable}, but the entry at offset ${loaded.end} is not valid`,
+    );
+  }
+  if (mark !== undefined) memory.setSlotWord(RECOVERY_SLOT, SLOT.LAST_MS, mark.lastMs);
+  const cutBytes = cutTail(context, loaded, base, mark);
+  disk.close(loaded.file);
+  return { end: loaded.end, lastTerm: loaded.lastTerm, cutBytes };
+}
+
+/** A sealed segment's facts, after a look at its file's length. */
+function checkSealed(context: StorageContext, index: SegmentIndex): SealedSegment {
+  const { disk, directory } = context;
+  const path = `${directory}/${segmentName(index.base)}`;
+  const file = disk.openRead(path);
+  const bytes = disk.size(file);
+  disk.close(file);
+  const expected = SEGMENT_HEADER_BYTES + index.end - index.base;
+  if (bytes !== expected) throw damage(path, Math.min(bytes, expected), `a sealed segment of ${expected} bytes has ${bytes}`);
+  return { ...index, lastTerm: index.terms.at(-1)?.term ?? 0 };
+}
+
+/** Removes segments before the log's start: a trim that a crash interrupted. */
+function removeTrimmed(context: StorageContext): void {
+  const { disk, directory, identity } = context;
+  const names = new Set(disk.list(directory));
+  for (const base of listSegments(disk, directory).filter((each) => each < identity.start)) {
+    if (names.has(indexName(base))) disk.remove(`${directory}/${indexName(base)}`);
+    disk.remove(`${directory}/${segmentName(base)}`);
+  }
+}
+
+/**
+ * Recovers the log in `context.directory`. Running it again gives the same log. Throws a LogError `DAMAGE`, naming file and byte,
+ * when something is missing or wrong below what is known to be durable: that is never cut (invariant 7).
+ */
+export function recover(context: StorageContext): RecoveredLog {
+  const { disk, directory, identity } = context;
+  removeTemporaries(disk, directory);
+  disk.syncDirectory(directory);
+  removeTrimmed(context);
+  const names = new Set(disk.list(directory));
+  const bases = listSegments(disk, directory);
+  const { start } = identity;
+  if (bases[0] !== undefined && bases[0] !== start) {
+    throw damage(
+      `${directory}/${segmentName(identity.start)}`,
+      0,
+      `the log starts at offset ${identity.start}, but this segment is missing`,
+    );
+  }
+  const sealed: SealedSegment[] = [];
+  let end = start;
+  let lastTerm = 0;
+  for (const [i, base] of bases.entries()) {
+    if (base !== end) throw damage(`${directory}/${segmentName(end)}`, 0, `this segment is missing; the next one is ${segmentName(base)}`);
+    const index = readIndex(context, names, base);
+    const next = bases[i + 1];
+    if (index === undefined && next === undefined) {
+      const open = recoverOpen(context, base, lastTerm);
+      return { start, sealed, openBase: base, ...open, lastTerm: open.lastTerm };
+    }
+    const segment = index === undefined ? finishSeal(context, base, next ?? end, lastTerm) : checkSealed(context, index);
+    sealed.push(segment);
+    end = segment.end;
+    lastTerm = segment.lastTerm;
+  }
+  return { start, end, lastTerm, sealed, openBase: undefined, cutBytes: 0 };
+}

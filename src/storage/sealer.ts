@@ -1,0 +1,57 @@
+// Sealing: a full segment whose entries are all durable gets its exact length and an index file. The index's presence is what says
+// "sealed", so it is made last, atomically.
+
+import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
+import { encodeSegmentIndex, type TermStart } from '../format/segmentIndex.ts';
+import { SLOT } from '../memory/map.ts';
+import type { SealedSegment, StorageContext } from './context.ts';
+import { type FileHandle, writeFileAtomically } from './disk.ts';
+import { indexName } from './names.ts';
+
+/** File positions at which a new term begins among the entries of a slot up to `fileBytes`. */
+function termStarts(context: StorageContext, slot: number, fileBytes: number): TermStart[] {
+  const { map, wasm, bytes } = context.memory;
+  const view = new DataView(bytes.buffer);
+  const terms: TermStart[] = [];
+  let position = SEGMENT_HEADER_BYTES;
+  while (position < fileBytes) {
+    const at = map.slotAt(slot) + position;
+    terms.push({ term: view.getUint32(at, true), position });
+    position += wasm.sameTermBytes(at, fileBytes - position);
+  }
+  return terms;
+}
+
+/**
+ * Seals the segment of `slot`, which ends at log offset `end`, all of it durable in `file`. The slot must hold the segment's image.
+ * Closes `file`.
+ */
+export function sealSegment(context: StorageContext, slot: number, end: number, file: FileHandle): SealedSegment {
+  const { disk, directory, identity, memory } = context;
+  const base = memory.slotWord(slot, SLOT.BASE);
+  const fileBytes = SEGMENT_HEADER_BYTES + end - base;
+  assert(end > base, 'a segment is never sealed empty');
+  const terms = termStarts(context, slot, fileBytes);
+  const sealed: SealedSegment = {
+    base,
+    end,
+    entries: memory.slotWord(slot, SLOT.ENTRIES),
+    lastTerm: terms.at(-1)?.term ?? 0,
+    firstMs: memory.slotWord(slot, SLOT.FIRST_MS),
+    lastMs: memory.slotWord(slot, SLOT.LAST_MS),
+  };
+  const digest = memory.wasm.xxh64(memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES, fileBytes - SEGMENT_HEADER_BYTES, 0n);
+  disk.truncate(file, fileBytes);
+  disk.dataSync(file);
+  disk.close(file);
+  const index = encodeSegmentIndex({
+    ...sealed,
+    clusterId: identity.clusterId,
+    digest: BigInt.asUintN(64, digest),
+    points: memory.points(slot).slice(),
+    terms,
+  });
+  writeFileAtomically(disk, directory, indexName(base), index);
+  return sealed;
+}

@@ -1,0 +1,141 @@
+// Reads of sealed segments that are no longer in tail memory. What is read is verified here too, so that damage on this node's disk
+// is named and never served.
+
+import { SCAN_FIRST_ALWAYS, SCAN_VERIFY, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
+import { LogError } from '../core/errors.ts';
+import { decodeSegmentIndex } from '../format/segmentIndex.ts';
+import { lastAtOrBefore, type TailMemory } from '../memory/tailMemory.ts';
+import { type Disk, type FileHandle, readFile } from './disk.ts';
+import { indexName, segmentName } from './names.ts';
+
+/** A read inside one sealed segment. Offsets are log bytes. */
+export interface ColdRange {
+  readonly base: number;
+  /** Where to read from, in [base, limit). */
+  readonly from: number;
+  /** Whether `from` is known to be an entry boundary. */
+  readonly isBoundary: boolean;
+  /** Nothing at or past this offset may be read: the segment's end or the commit, whichever is less. */
+  readonly limit: number;
+  /** Most bytes to return, unless the first entry alone is larger. */
+  readonly maxBytes: number;
+}
+
+interface OpenSegment {
+  readonly path: string;
+  readonly file: FileHandle;
+  /** Loaded when a boundary must be checked. */
+  points?: Uint32Array;
+}
+
+const OPEN_SEGMENTS = 8;
+
+export class SegmentReader {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #memory: TailMemory;
+  /** By base, least recently used first. */
+  readonly #open = new Map<number, OpenSegment>();
+
+  constructor(disk: Disk, directory: string, memory: TailMemory) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#memory = memory;
+  }
+
+  /**
+   * Reads whole, verified entries into cold buffer `buffer`, and returns how many bytes of them stand there. Throws a LogError
+   * `OFFSET_NOT_BOUNDARY`, or `DAMAGE` with file and position.
+   */
+  read(range: ColdRange, buffer: number): number {
+    const segment = this.#segment(range.base);
+    const position = SEGMENT_HEADER_BYTES + range.from - range.base;
+    if (!range.isBoundary) this.#checkBoundary(segment, range, position, buffer);
+    let want = Math.min(range.maxBytes, range.limit - range.from);
+    let bytes = this.#readVerified(segment, range, position, want, buffer);
+    if (bytes === 0) {
+      // The first entry is larger than asked for: its header, which is now in the buffer, says how large.
+      const view = new DataView(this.#memory.bytes.buffer, this.#memory.map.coldAt(buffer), 8);
+      want = (view.getUint32(4, true) & 0xff_ffff) + 12;
+      if (want <= range.limit - range.from) bytes = this.#readVerified(segment, range, position, want, buffer);
+      if (bytes === 0) throw this.#damage(segment, position, range.from);
+    }
+    return bytes;
+  }
+
+  /** Closes all files. */
+  close(): void {
+    for (const { file } of this.#open.values()) this.#disk.close(file);
+    this.#open.clear();
+  }
+
+  #damage(segment: OpenSegment, position: number, offset: number): LogError {
+    return new LogError('DAMAGE', `${segment.path} at byte ${position}: the entry at log offset ${offset} is not valid`, {
+      file: segment.path,
+      position,
+      offset,
+    });
+  }
+
+  #segment(base: number): OpenSegment {
+    let segment = this.#open.get(base);
+    if (segment === undefined) {
+      const path = `${this.#directory}/${segmentName(base)}`;
+      segment = { path, file: this.#disk.openRead(path) };
+      for (const [oldest, { file }] of this.#open) {
+        if (this.#open.size < OPEN_SEGMENTS) break;
+        this.#disk.close(file);
+        this.#open.delete(oldest);
+      }
+    }
+    this.#open.delete(base);
+    this.#open.set(base, segment);
+    return segment;
+  }
+
+  #scan(range: ColdRange, offset: number, length: number, limit: number, flags: number, buffer: number): { status: number; bytes: number } {
+    const { map, wasm } = this.#memory;
+    const result = map.coldResultAt(buffer);
+    const status = wasm.scan(map.coldAt(buffer), length, offset, 1, limit, flags, 0, 0, 0, result);
+    return { status, bytes: this.#memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 }).bytes };
+  }
+
+  #fill(segment: OpenSegment, position: number, length: number, buffer: number): number {
+    const at = this.#memory.map.coldAt(buffer);
+    return this.#disk.read(segment.file, this.#memory.bytes.subarray(at, at + length), position);
+  }
+
+  #readVerified(segment: OpenSegment, range: ColdRange, position: number, want: number, buffer: number): number {
+    const length = this.#fill(segment, position, Math.min(want, this.#memory.map.coldBytes), buffer);
+    const { status, bytes } = this.#scan(range, range.from, length, want, SCAN_VERIFY | SCAN_FIRST_ALWAYS, buffer);
+    const tornByClip = status !== WALK_COMPLETE && bytes === 0 && length < 8;
+    if (bytes === 0 && status > 1 && !tornByClip) throw this.#damage(segment, position, range.from);
+    return bytes;
+  }
+
+  #checkBoundary(segment: OpenSegment, range: ColdRange, position: number, buffer: number): void {
+    segment.points ??= this.#points(range.base);
+    const point = lastAtOrBefore(segment.points, position);
+    const gap = position - point;
+    if (gap === 0) return;
+    const length = this.#fill(segment, point, Math.min(gap, this.#memory.map.coldBytes), buffer);
+    const { bytes } = this.#scan(range, range.base + point - SEGMENT_HEADER_BYTES, length, gap, 0, buffer);
+    if (bytes !== gap) throw notBoundary(range.from);
+  }
+
+  #points(base: number): Uint32Array {
+    const path = `${this.#directory}/${indexName(base)}`;
+    return decodeSegmentIndex(readFile(this.#disk, path), path).points;
+  }
+}
+
+/** The error for an offset inside an entry. */
+export function notBoundary(offset: number): LogError {
+  return new LogError(
+    'OFFSET_NOT_BOUNDARY',
+    `offset ${offset} is inside an entry: read from an offset that LogLog returned, or from the start`,
+    {
+      offset,
+    },
+  );
+}

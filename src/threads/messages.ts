@@ -1,0 +1,36 @@
+// Everything that is posted between the main thread and the pools, as one type a task: a request and its response. No payload is
+// among it: entries stay in shared memory, and only offsets travel.
+
+import type { PlainError } from '../core/errors.ts';
+import type { SharedTailMemory } from '../memory/tailMemory.ts';
+import type { SealedSegment } from '../storage/context.ts';
+import type { Identity } from '../storage/dataDirectory.ts';
+import type { RecoveredLog } from '../storage/recovery.ts';
+import type { ColdRange } from '../storage/segmentReader.ts';
+
+/** What each pool's threads are started with. */
+export interface WorkerSetup {
+  readonly directory: string;
+  readonly identity: Identity;
+  readonly shared: SharedTailMemory;
+}
+
+/** The tasks: what goes in, what comes back. */
+export interface Tasks {
+  /** Recovers the log into slot 0. */
+  recover: { request: Record<string, never>; response: RecoveredLog };
+  /** Makes a zero-written file. */
+  allocate: { request: { readonly name: string; readonly bytes: number }; response: true };
+  /** Writes one segment until it is sealed (its facts come back), or the node stops (undefined). */
+  write: { request: { readonly slot: number; readonly spare: string | undefined }; response: SealedSegment | undefined };
+  /** Reads entries into a cold buffer; returns their bytes. */
+  readCold: { request: { readonly range: ColdRange; readonly buffer: number }; response: number };
+}
+
+export type TaskName = keyof Tasks;
+
+/** What is handed to piscina: the task's name, so that one worker file serves all. */
+export type TaskRequest = { [name in TaskName]: { readonly task: name; readonly request: Tasks[name]['request'] } }[TaskName];
+
+/** A task's outcome: errors travel as plain data, because postMessage drops what makes them LogErrors. */
+export type TaskOutcome<Response> = { readonly ok: true; readonly value: Response } | { readonly ok: false; readonly error: PlainError };
