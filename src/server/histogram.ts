@@ -32,13 +32,15 @@ const HISTOGRAM = 'histogram' as unknown as MetricType;
 export class FetchedHistogram extends Histogram {
   readonly #firstSeconds: number;
   readonly #fetch: () => Snapshot;
-  readonly #shape: Omit<MetricObjectWithValues<MetricValueWithName<string>>, 'values'>;
+  readonly #name: string;
+  readonly #help: string;
 
   constructor(registry: Registry, name: string, help: string, firstSeconds: number, fetch: () => Snapshot) {
     super({ name, help, registers: [registry] });
     this.#firstSeconds = firstSeconds;
     this.#fetch = fetch;
-    this.#shape = { name, help, type: HISTOGRAM, aggregator: 'sum' };
+    this.#name = name;
+    this.#help = help;
   }
 
   override get(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
@@ -47,7 +49,7 @@ export class FetchedHistogram extends Histogram {
 
   /** What prom-client calls for the text format. */
   async getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
-    const { name, help, type, aggregator } = this.#shape;
+    const name = this.#name;
     const { counts, sumSeconds } = this.#fetch();
     const values: MetricValueWithName<string>[] = [];
     let total = 0;
@@ -58,6 +60,6 @@ export class FetchedHistogram extends Histogram {
     });
     values.push({ metricName: `${name}_sum`, labels: {}, value: sumSeconds });
     values.push({ metricName: `${name}_count`, labels: {}, value: total });
-    return { name, help, type, aggregator, values };
+    return { name, help: this.#help, type: HISTOGRAM, aggregator: 'sum', collect: () => undefined, values };
   }
 }

@@ -1,7 +1,15 @@
 // Reads of sealed segments that are no longer in tail memory. What is read is verified here too, so that damage on this node's disk
 // is named and never served.
 
-import { SCAN_FIRST_ALWAYS, SCAN_VERIFY, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
+import {
+  ENTRY_KIND_SIZE_AT,
+  ENTRY_OVERHEAD_BYTES,
+  MAX_PAYLOAD_BYTES,
+  SCAN_FIRST_ALWAYS,
+  SCAN_VERIFY,
+  SEGMENT_HEADER_BYTES,
+  WALK_TRUNCATED,
+} from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
 import { lastAtOrBefore, type TailMemory } from '../memory/tailMemory.ts';
@@ -51,12 +59,13 @@ export class SegmentReader {
     const segment = this.#segment(range.base);
     const position = SEGMENT_HEADER_BYTES + range.from - range.base;
     if (!range.isBoundary) this.#checkBoundary(segment, range, position, buffer);
-    let want = Math.min(range.maxBytes, range.limit - range.from);
+    // At least a header's worth, to learn how large the first entry is.
+    let want = Math.min(Math.max(range.maxBytes, ENTRY_OVERHEAD_BYTES), range.limit - range.from);
     let bytes = this.#readVerified(segment, range, position, want, buffer);
     if (bytes === 0) {
       // The first entry is larger than asked for: its header, which is now in the buffer, says how large.
       const view = new DataView(this.#memory.bytes.buffer, this.#memory.map.coldAt(buffer), 8);
-      want = (view.getUint32(4, true) & 0xff_ffff) + 12;
+      want = (view.getUint32(ENTRY_KIND_SIZE_AT, true) & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
       if (want <= range.limit - range.from) bytes = this.#readVerified(segment, range, position, want, buffer);
       if (bytes === 0) throw this.#damage(segment, position, range.from);
     }
@@ -93,7 +102,7 @@ export class SegmentReader {
     return segment;
   }
 
-  #scan(range: ColdRange, offset: number, length: number, limit: number, flags: number, buffer: number): { status: number; bytes: number } {
+  #scan(offset: number, length: number, limit: number, flags: number, buffer: number): { status: number; bytes: number } {
     const { map, wasm } = this.#memory;
     const result = map.coldResultAt(buffer);
     const status = wasm.scan(map.coldAt(buffer), length, offset, 1, limit, flags, 0, 0, 0, result);
@@ -105,11 +114,11 @@ export class SegmentReader {
     return this.#disk.read(segment.file, this.#memory.bytes.subarray(at, at + length), position);
   }
 
+  /** Bytes of the whole, valid entries among the next `want`; 0 when the first one does not end within them. */
   #readVerified(segment: OpenSegment, range: ColdRange, position: number, want: number, buffer: number): number {
     const length = this.#fill(segment, position, Math.min(want, this.#memory.map.coldBytes), buffer);
-    const { status, bytes } = this.#scan(range, range.from, length, want, SCAN_VERIFY | SCAN_FIRST_ALWAYS, buffer);
-    const tornByClip = status !== WALK_COMPLETE && bytes === 0 && length < 8;
-    if (bytes === 0 && status > 1 && !tornByClip) throw this.#damage(segment, position, range.from);
+    const { status, bytes } = this.#scan(range.from, length, want, SCAN_VERIFY | SCAN_FIRST_ALWAYS, buffer);
+    if (bytes === 0 && status !== WALK_TRUNCATED) throw this.#damage(segment, position, range.from);
     return bytes;
   }
 
@@ -119,7 +128,7 @@ export class SegmentReader {
     const gap = position - point;
     if (gap === 0) return;
     const length = this.#fill(segment, point, Math.min(gap, this.#memory.map.coldBytes), buffer);
-    const { bytes } = this.#scan(range, range.base + point - SEGMENT_HEADER_BYTES, length, gap, 0, buffer);
+    const { bytes } = this.#scan(range.base + point - SEGMENT_HEADER_BYTES, length, gap, 0, buffer);
     if (bytes !== gap) throw notBoundary(range.from);
   }
 

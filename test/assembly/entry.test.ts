@@ -1,0 +1,228 @@
+// Golden bytes of entries, in WebAssembly and in its TypeScript twin alike. The hexadecimal comes from a third implementation of
+// docs/FORMAT.md, so that a codec that is wrong in both directions is seen.
+
+import { describe, expect, test } from 'vitest';
+import {
+  ENTRY_CHECK_BYTES,
+  ENTRY_HEADER_BYTES,
+  ENTRY_KIND_SIZE_AT,
+  ENTRY_OVERHEAD_BYTES,
+  INDEX_INTERVAL_BYTES,
+  KIND_CONFIGURATION,
+  KIND_DATA,
+  KIND_NOOP,
+  KIND_TRIM,
+  MAX_PAYLOAD_BYTES,
+  SCAN_FIRST_ALWAYS,
+  SCAN_VERIFY,
+  SEGMENT_HEADER_BYTES,
+  WALK_BAD_CHECK,
+  WALK_BAD_KIND,
+  WALK_BAD_TERM,
+  WALK_COMPLETE,
+  WALK_TOO_LARGE,
+  WALK_TRUNCATED,
+} from '../../assembly/layout.ts';
+import { fromHex, toHex, viewOf } from '../../src/core/bytes.ts';
+import { decodeEntry, encodeEntry, place } from '../../src/format/entry.ts';
+import { clientScan, twinWalks, wasmWalks } from './walks.ts';
+
+const HELLO = '68656c6c6f';
+const FORTY = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021222324252627';
+const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
+const MAX_TERM = 0xffff_ffff;
+
+// Payload, and the entry as its producer frames it: term 0, kind and size, payload, check.
+const FRAMED: readonly (readonly [string, string])[] = [
+  ['', '00000000 00000000 b4def25c'],
+  [HELLO, `00000000 05000000 ${HELLO} aec2f073`],
+  [FORTY, `00000000 28000000 ${FORTY} 33842fdd`],
+];
+
+// Kind, payload, term, offset, and the entry as it stands in the log there.
+const PLACED: readonly (readonly [number, string, number, number, string])[] = [
+  [KIND_DATA, '', 1, 0, '01000000 00000000 b5850182'],
+  [KIND_DATA, HELLO, 1, 0, `01000000 05000000 ${HELLO} af9903ad`],
+  [KIND_DATA, HELLO, 7, 2 ** 32 + 5, `07000000 05000000 ${HELLO} a3b164fb`],
+  [KIND_DATA, HELLO, MAX_TERM, MAX_OFFSET, `ffffffff 05000000 ${HELLO} b4829758`],
+  [KIND_DATA, FORTY, 2, 29, `02000000 28000000 ${FORTY} 00994b56`],
+  [KIND_NOOP, '', 1, 0, '01000000 00000001 947e9aba'],
+  [KIND_NOOP, '', 3, 17, '03000000 00000001 665b95ca'],
+  [KIND_CONFIGURATION, '0102', 5, 100, '05000000 02000002 0102 c81e01ed'],
+  [KIND_TRIM, '0000000000000000', 5, 114, '05000000 08000003 0000000000000000 75147739'],
+];
+
+function golden(hex: string): Uint8Array {
+  return fromHex(hex.replaceAll(' ', ''));
+}
+
+/** `entry` with one bit of the byte at `at` flipped. */
+function flipped(entry: Uint8Array, at: number): Uint8Array {
+  const corrupt = entry.slice();
+  corrupt[at] = (corrupt[at] ?? 0) ^ 1;
+  return corrupt;
+}
+
+/** Header and payload of an entry, with garbage where the framing writes. */
+function unframed(payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(ENTRY_OVERHEAD_BYTES + payload.length).fill(0xee);
+  viewOf(bytes).setUint32(ENTRY_KIND_SIZE_AT, payload.length, true);
+  bytes.set(payload, ENTRY_HEADER_BYTES);
+  return bytes;
+}
+
+test.each([
+  [1, 0, 0xdef3_5b01],
+  [0, 1, 0xc2b2_ae3d],
+  [1, 1, 0x1c40_acc3],
+  [7, 2 ** 32 + 5, 0x8894_730d],
+  [MAX_TERM, MAX_OFFSET, 0x2b67_401a],
+])('place: term %d and offset %d give their golden word', (term, offset, expected) => {
+  expect(place(term, offset)).toBe(expected);
+});
+
+describe('the codec of one entry', () => {
+  test.each(FRAMED)('a framed entry of payload "%s" is encoded to its golden bytes', (payload, hex) => {
+    expect(encodeEntry(fromHex(payload))).toEqual(golden(hex));
+  });
+
+  test.each(PLACED)(
+    'an entry of kind %d and payload "%s" in term %d at %d is decoded and encoded again',
+    (kind, payload, term, offset, hex) => {
+      const entry = decodeEntry(golden(hex), offset);
+      expect(entry).toEqual({ term, kind, payload: fromHex(payload) });
+      expect(encodeEntry(entry?.payload ?? new Uint8Array(), entry?.kind, { term, offset })).toEqual(golden(hex));
+    },
+  );
+
+  test.each(PLACED)(
+    'an entry of kind %d and payload "%s" in term %d at %d with any bit wrong is not decoded',
+    (_kind, _payload, _term, offset, hex) => {
+      const entry = golden(hex);
+      for (let at = 0; at < entry.length; at += 1) expect(decodeEntry(flipped(entry, at), offset)).toBeUndefined();
+      for (let length = 0; length < entry.length; length += 1) expect(decodeEntry(entry.subarray(0, length), offset)).toBeUndefined();
+      expect(decodeEntry(entry, offset === 0 ? 1 : offset - 1)).toBeUndefined();
+    },
+  );
+
+  test('a payload above the largest is the TypeError of its caller', () => {
+    expect(() => encodeEntry(new Uint8Array(MAX_PAYLOAD_BYTES + 1))).toThrow(TypeError);
+  });
+});
+
+describe.each([
+  ['the WebAssembly', wasmWalks],
+  ["the WebAssembly with the client's scan", { ...wasmWalks, scan: clientScan }],
+  ['the TypeScript twin', twinWalks],
+])('entries, %s', (_name, walks) => {
+  const VERIFY = { offset: 0, flags: SCAN_VERIFY };
+
+  test.each(FRAMED)('frame: payload "%s" becomes its golden bytes', (payload, hex) => {
+    const bytes = unframed(fromHex(payload));
+    expect(walks.frame(bytes)).toEqual({ status: WALK_COMPLETE, count: 1, bytes: bytes.length, lastTerm: 0, points: [] });
+    expect(toHex(bytes)).toBe(toHex(golden(hex)));
+  });
+
+  test('frame: a batch is framed entry by entry, and stamped to golden bytes', () => {
+    const bytes = Uint8Array.from([...unframed(golden(HELLO)), ...unframed(golden(HELLO)), ...unframed(golden(FORTY))]);
+    expect(walks.frame(bytes).count).toBe(3);
+    const walk = walks.stamp(bytes.subarray(34), { term: 2, offset: 29 });
+    expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: 52, lastTerm: 2, points: [0] });
+    expect(toHex(bytes.subarray(34))).toBe(toHex(golden(`02000000 28000000 ${FORTY} 00994b56`)));
+  });
+
+  test('frame: a size that reaches behind the bytes is reported where the entry begins', () => {
+    const bytes = Uint8Array.from([...unframed(golden(HELLO)), ...unframed(golden(HELLO)).subarray(0, 16)]);
+    expect(walks.frame(bytes)).toMatchObject({ status: WALK_TRUNCATED, count: 1, bytes: 17 });
+  });
+
+  test.each(PLACED.filter(([kind]) => kind === KIND_DATA))(
+    'stamp: a framed entry (kind %d, payload "%s") in term %d at %d becomes its golden bytes',
+    (_kind, payload, term, offset, hex) => {
+      const bytes = encodeEntry(fromHex(payload));
+      const walk = walks.stamp(bytes, { term, offset, filePosition: SEGMENT_HEADER_BYTES });
+      expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: bytes.length, lastTerm: term, points: [SEGMENT_HEADER_BYTES] });
+      expect(toHex(bytes)).toBe(toHex(golden(hex)));
+    },
+  );
+
+  test.each(PLACED)('stampOwn: kind %d, payload "%s" in term %d at %d becomes its golden bytes', (kind, payload, term, offset, hex) => {
+    const bytes = unframed(fromHex(payload));
+    expect(walks.stampOwn(bytes, term, kind, payload.length / 2, offset)).toBe(bytes.length);
+    expect(toHex(bytes)).toBe(toHex(golden(hex)));
+  });
+
+  test.each(PLACED)('scan: kind %d, payload "%s" in term %d at %d is a whole, valid entry', (_kind, _payload, term, offset, hex) => {
+    const bytes = golden(hex);
+    const walk = walks.scan(bytes, { offset, flags: SCAN_VERIFY });
+    expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: bytes.length, lastTerm: term, points: [] });
+  });
+
+  const framed = golden(`00000000 05000000 ${HELLO} aec2f073`);
+  test.each([
+    ['term', flipped(framed, 0), WALK_BAD_TERM],
+    ['kind', flipped(framed, 7), WALK_BAD_KIND],
+    ['size, one less or more', flipped(framed, 4), WALK_BAD_CHECK],
+    ['size, behind the bytes', flipped(framed, 6), WALK_TRUNCATED],
+    ['payload', flipped(framed, ENTRY_HEADER_BYTES), WALK_BAD_CHECK],
+    ['check', flipped(framed, framed.length - ENTRY_CHECK_BYTES), WALK_BAD_CHECK],
+    ['length', framed.subarray(0, framed.length - 1), WALK_TRUNCATED],
+  ])('stamp: a wrong %s is refused at its entry, and no index point is reported', (_field, corrupt, status) => {
+    const batch = Uint8Array.from([...framed, ...corrupt]);
+    expect(walks.stamp(batch, { term: 1, offset: 0 })).toEqual({ status, count: 1, bytes: framed.length, lastTerm: 1, points: [] });
+    expect(toHex(batch.subarray(framed.length))).toBe(toHex(corrupt));
+  });
+
+  test('stamp: a payload above the limit is refused even when its bytes have not all come', () => {
+    const options = { term: 1, offset: 0, maxPayloadBytes: 4 };
+    expect(walks.stamp(framed.slice(), options)).toMatchObject({ status: WALK_TOO_LARGE, count: 0, bytes: 0 });
+    expect(walks.stamp(framed.slice(0, 12), options).status).toBe(WALK_TOO_LARGE);
+    expect(walks.stamp(framed.slice(), { ...options, maxPayloadBytes: 5 }).status).toBe(WALK_COMPLETE);
+  });
+
+  const placed = golden(`01000000 05000000 ${HELLO} af9903ad`);
+  test.each([
+    ['term, higher', flipped(placed, 1), WALK_BAD_CHECK],
+    ['term, zero', flipped(placed, 0), WALK_BAD_TERM],
+    ['kind, known', flipped(placed, 7), WALK_BAD_CHECK],
+    ['kind, unknown', Uint8Array.from(placed, (byte, at) => (at === 7 ? 4 : byte)), WALK_BAD_KIND],
+    ['size, one less', flipped(placed, 4), WALK_BAD_CHECK],
+    ['size, behind the bytes', flipped(placed, 6), WALK_TRUNCATED],
+    ['payload', flipped(placed, ENTRY_HEADER_BYTES), WALK_BAD_CHECK],
+    ['check', flipped(placed, placed.length - 1), WALK_BAD_CHECK],
+    ['length', placed.subarray(0, placed.length - 1), WALK_TRUNCATED],
+  ])('scan: a wrong %s is refused', (_field, corrupt, status) => {
+    expect(walks.scan(corrupt.slice(), VERIFY)).toMatchObject({ status, count: 0, bytes: 0 });
+  });
+
+  test('scan: an entry does not pass at any other offset or in any other term, nor do zeros', () => {
+    for (const offset of [1, 17, 2 ** 32, MAX_OFFSET]) {
+      expect(walks.scan(placed.slice(), { offset, flags: SCAN_VERIFY }).status).toBe(WALK_BAD_CHECK);
+    }
+    expect(walks.scan(placed.slice(), { ...VERIFY, minTerm: 2 }).status).toBe(WALK_BAD_TERM);
+    expect(walks.scan(new Uint8Array(64), VERIFY)).toMatchObject({ status: WALK_BAD_TERM, count: 0, bytes: 0 });
+  });
+
+  test('scan: whole entries are taken up to the limit, the first one always when asked', () => {
+    const log = new Uint8Array(29 + 17);
+    log.set(encodeEntry(fromHex(FORTY).subarray(0, 17), KIND_DATA, { term: 1, offset: 0 }));
+    log.set(encodeEntry(fromHex(HELLO), KIND_DATA, { term: 2, offset: 29 }), 29);
+    const taken = (limitBytes: number, flags = 0): number => walks.scan(log, { offset: 0, limitBytes, flags: flags | SCAN_VERIFY }).bytes;
+    expect([0, 28, 29, 45, 46, 47].map((limit) => taken(limit))).toEqual([0, 0, 29, 29, 46, 46]);
+    expect([0, 28, 29, 45, 46].map((limit) => taken(limit, SCAN_FIRST_ALWAYS))).toEqual([29, 29, 29, 29, 46]);
+    expect(walks.sameTermBytes(log)).toBe(29);
+  });
+
+  test('scan and stamp: an index point is the first boundary at or after each multiple of the interval', () => {
+    const [first, size] = [2 * INDEX_INTERVAL_BYTES - 100, 60];
+    const log = new Uint8Array(10 * size);
+    for (let at = 0; at < log.length; at += size) log.set(encodeEntry(new Uint8Array(size - ENTRY_OVERHEAD_BYTES)), at);
+    const points = (lastPoint: number): readonly number[] =>
+      walks.scan(log, { offset: 0, emitPoints: true, filePosition: first, lastPoint }).points;
+    expect(walks.stamp(log, { term: 1, offset: 0, filePosition: first, lastPoint: INDEX_INTERVAL_BYTES }).points).toEqual([first + 120]);
+    expect(points(INDEX_INTERVAL_BYTES)).toEqual([first + 120]);
+    expect(points(INDEX_INTERVAL_BYTES + 5)).toEqual([first + 120]);
+    expect(points(0)).toEqual([first, first + 120]);
+    expect(points(2 * INDEX_INTERVAL_BYTES)).toEqual([]);
+  });
+});
