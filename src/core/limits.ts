@@ -45,4 +45,4 @@ export const DRAIN_TIMEOUT_MS = 5_000;
 export const COLD_READERS = 2;
 
 /** Zero-written files kept ready for the next segments. */
-export const SPARE_SEGMENTS = 2;
+export const SPARE_SEGMENTS = 4;

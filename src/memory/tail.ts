@@ -1,7 +1,7 @@
 // The log's end, for the one thread that owns it: orders entries by stamping them into the open slot, and rolls to the next slot when
 // a batch does not fit. Nothing here blocks, allocates per entry, or touches a file.
 
-import { ENTRY_OVERHEAD_BYTES, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
+import { ENTRY_OVERHEAD_BYTES, INDEX_INTERVAL_BYTES, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { segmentCapacityBytes } from '../core/config.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
@@ -13,6 +13,11 @@ import type { TailMemory, WalkResult } from './tailMemory.ts';
  * has caught up; `refused`: {@link Tail.badStatus} and {@link Tail.badAt} say why and where.
  */
 export type AppendStatus = 'ordered' | 'full' | 'refused';
+
+/** Whether an entry at `filePosition` is an index point, after `lastPoint` (0: none): the rule of assembly/entry.ts. */
+function isPointDue(lastPoint: number, filePosition: number): boolean {
+  return lastPoint === 0 || Math.floor(filePosition / INDEX_INTERVAL_BYTES) > Math.floor(lastPoint / INDEX_INTERVAL_BYTES);
+}
 
 export class Tail {
   readonly #memory: TailMemory;
@@ -80,10 +85,10 @@ export class Tail {
     const { map, wasm } = this.#memory;
     const position = SEGMENT_HEADER_BYTES + tail - this.#base;
     wasm.stampOwn(map.slotAt(this.#slot) + position, term, kind, 0, tail);
-    // The first entry of a segment is always an index point; others get theirs from the batches around them.
-    const isFirst = position === SEGMENT_HEADER_BYTES;
-    if (isFirst) new Uint32Array(this.#memory.bytes.buffer, map.pointsAt(this.#slot), 1)[0] = position;
-    this.#publish(tail, ENTRY_OVERHEAD_BYTES, 1, isFirst ? 1 : 0, nowMs);
+    const pointCount = this.#memory.pointCount(this.#slot);
+    const isPoint = isPointDue(this.#memory.lastPoint(this.#slot), position);
+    if (isPoint) new Uint32Array(this.#memory.bytes.buffer, map.pointsAt(this.#slot) + pointCount * 4, 1)[0] = position;
+    this.#publish(tail, ENTRY_OVERHEAD_BYTES, 1, isPoint ? 1 : 0, nowMs);
     return 'ordered';
   }
 

@@ -44,6 +44,7 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #events: ListenerEvents;
   #socket: uWS.us_listen_socket | false = false;
+  #emptied: () => void = () => undefined;
 
   constructor(options: ListenerOptions, events: ListenerEvents) {
     this.#options = options;
@@ -81,6 +82,19 @@ export class Listener {
   stopListening(): void {
     if (this.#socket !== false) uWS.us_listen_socket_close(this.#socket);
     this.#socket = false;
+  }
+
+  /** Closes every session; resolves when all have gone, or after `timeoutMs` for those that do not read what was sent. */
+  async disconnect(closeCode: number, reason: string, timeoutMs: number): Promise<void> {
+    if (this.sessions.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#emptied = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      for (const session of [...this.sessions]) session.end(closeCode, reason);
+    });
   }
 
   /** Closes everything at once. */
@@ -136,6 +150,7 @@ export class Listener {
     const { session } = socket.getUserData();
     if (session === undefined) return;
     this.sessions.delete(session);
+    if (this.sessions.size === 0) this.#emptied();
     session.closed();
     this.#events.closed(session);
   }

@@ -14,7 +14,7 @@ import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { encodeHello, MESSAGE_HEADER_BYTES, PROTOCOL_VERSION } from '../protocol/client.ts';
 import { advanceCommit } from '../raft/quorum.ts';
-import { createIdentity, type Identity, readIdentity, readVote, writeVote } from '../storage/dataDirectory.ts';
+import { createIdentity, type Identity, readIdentity, readVote, removeTemporaries, writeVote } from '../storage/dataDirectory.ts';
 import { lockDirectory } from '../storage/lock.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { largestUnsealedBytes, RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
@@ -61,19 +61,21 @@ export class LogNode {
   readonly directory: string;
   readonly identity: Identity;
   readonly recovered: RecoveredLog;
-  /** `ws://host:port` that clients connect to. */
-  readonly url: string;
   /** Rejects when the node can no longer go on; the process must end then (invariant 6). */
   readonly failed: Promise<never>;
   readonly #config: Config;
   readonly #memory: TailMemory;
   readonly #pools: Pools;
   readonly #segments: Segments;
+  readonly #tail: Tail;
   readonly #appends: Appends;
   readonly #readings: Readings;
   readonly #requests: Requests;
   readonly #listener: Listener;
   readonly #startedMs = Date.now();
+  /** Called once when the commit has moved. */
+  readonly #commitWaiters: (() => void)[] = [];
+  #port = 0;
   #stopped = false;
 
   /** Starts a node: recovers its log, begins a new term, listens. Throws a LogError that says what is wrong. */
@@ -121,9 +123,8 @@ export class LogNode {
       sealed: () => this.#appends.retryHeld(),
       failed: failure.fail,
     });
-    const tail = new Tail(memory, (slot) => this.#segments.open(slot, false));
-    this.#tail = tail;
-    this.#appends = new Appends(memory, tail, config.maxPayloadBytes, identity.nodeId);
+    this.#tail = new Tail(memory, (slot) => this.#segments.open(slot, false));
+    this.#appends = new Appends(memory, this.#tail, config.maxPayloadBytes, identity.nodeId);
     this.#readings = new Readings(memory, new HotReader(memory), this.#segments, pools, (error) => log.error(error.message));
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
     this.#requests = new Requests(memory, this.#appends, this.#readings, limits);
@@ -144,10 +145,7 @@ export class LogNode {
         },
       },
     );
-    this.url = '';
   }
-
-  readonly #tail: Tail;
 
   /** Orders this term's no-op, waits until it is committed, and only then listens. */
   async #beginTerm(term: number): Promise<void> {
@@ -177,9 +175,13 @@ export class LogNode {
         connections: () => this.#listener.sessions.size,
       }),
     });
-    const port = this.#listener.listen();
-    const host = this.#config.host.includes(':') ? `[${this.#config.host}]` : this.#config.host;
-    (this as { url: string }).url = `ws://${host}:${port}`;
+    this.#port = this.#listener.listen();
+  }
+
+  /** `ws://host:port` that clients connect to. */
+  get url(): string {
+    const { host } = this.#config;
+    return `ws://${host.includes(':') ? `[${host}]` : host}:${this.#port}`;
   }
 
   /** What the node knows of itself, as /status shows it. */
@@ -218,13 +220,13 @@ export class LogNode {
     this.#requests.isDraining = true;
     this.#listener.stopListening();
     await Promise.race([this.#untilSettled(), this.failed]);
-    for (const session of this.#listener.sessions) session.end(CLOSE_GOING_AWAY, 'the node is shutting down');
-    await this.#untilDisconnected();
+    await this.#listener.disconnect(CLOSE_GOING_AWAY, 'the node is shutting down', DRAIN_TIMEOUT_MS);
     this.#stopped = true;
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) this.#memory.raise(signal);
     await Promise.race([this.#segments.stop(), this.failed]);
     this.#listener.close();
     await this.#pools.close();
+    removeTemporaries(new NodeDisk(), this.directory);
   }
 
   /** Moves the commit whenever the durable end moved, and tells all who wait for it. One wake-up a sync, however many appends. */
@@ -243,22 +245,12 @@ export class LogNode {
     }
   }
 
-  readonly #commitWaiters: (() => void)[] = [];
-
   async #untilCommitted(offset: number): Promise<void> {
     while (this.#memory.commit < offset) await new Promise<void>((wake) => this.#commitWaiters.push(wake));
   }
 
   async #untilSettled(): Promise<void> {
     while (!this.#appends.isSettled) await this.#untilCommitted(this.#memory.tail);
-  }
-
-  /** Waits until every client has gone, or has had its time to read what was sent. */
-  async #untilDisconnected(): Promise<void> {
-    const deadlineMs = Date.now() + DRAIN_TIMEOUT_MS;
-    while (this.#listener.sessions.size > 0 && Date.now() < deadlineMs) {
-      await new Promise((wake) => setTimeout(wake, 5));
-    }
   }
 
   #greet(session: Session): void {

@@ -2,7 +2,7 @@
 
 import type { LogError } from '../core/errors.ts';
 import { SPARE_SEGMENTS } from '../core/limits.ts';
-import { SLOT, SLOT_SEALED } from '../memory/map.ts';
+import { SLOT_SEALED } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment } from '../storage/context.ts';
 import { spareName } from '../storage/names.ts';
@@ -73,11 +73,6 @@ export class Segments {
       else return segment;
     }
     return undefined;
-  }
-
-  /** Base of the segment in `slot`. */
-  baseOf(slot: number): number {
-    return this.#memory.slotWord(slot, SLOT.BASE);
   }
 
   /** Waits for all tasks; the writers return because the STOP word is set. */
