@@ -1,0 +1,394 @@
+// Appends on their way out: copied into the open message at once, sealed when it is full or the tick ends, sent while the server's
+// window has room, settled by receipts.
+//
+//   append() ──► open message ──► sealed ──► sent ──► settled
+//      └─(no room)─► waiting ──┘ (in order)
+
+import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
+import { LogError } from '../core/errors.ts';
+import { APPEND, encodeRequest, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
+import { Arena } from './arena.ts';
+import { type Connection, isLater } from './connection.ts';
+import { batchTooLarge, Message, type Operation, type Reject, type Resolve, tooLarge, writeEntry } from './message.ts';
+import { abortedError, type Receipt, type Settings } from './options.ts';
+import { Queue } from './queue.ts';
+import { SLOT_BYTES, type Workspace } from './wasm.ts';
+
+const MIN_MESSAGE_BYTES = 16 * 1024;
+
+// The executor of every append's promise: one function for all of them, because a closure for each costs more than the copy.
+let resolveOfNew: Resolve = () => {};
+let rejectOfNew: Reject = () => {};
+function capture(resolve: Resolve, reject: Reject): void {
+  resolveOfNew = resolve;
+  rejectOfNew = reject;
+}
+
+export class Appender {
+  readonly #workspace: Workspace;
+  readonly #arena: Arena;
+  readonly #settings: Settings;
+  readonly #defaultFlags: number;
+  readonly #wakeLink: () => void;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #flushInTick = (): void => this.#flush();
+  #connection: Connection | undefined;
+  /** No more is sent on this connection: it refuses appends, and is given up once its last answer came. */
+  #isLeaving = false;
+
+  #open: Message | undefined;
+  /** Where the next entry of the open message goes, and how far a plain append may write; limit 0: not at all. */
+  #at = 0;
+  #limit = 0;
+  #isFlushScheduled = false;
+
+  readonly #sealed = new Queue<Message>();
+  readonly #sent = new Map<number, Message>();
+  #sentBytes = 0;
+  /** Entry bytes of sealed and sent messages. */
+  #heldBytes = 0;
+  readonly #waiting = new Queue<Operation>();
+  #waitingBytes = 0;
+  #onRoom: (() => void)[] = [];
+  #onDrained: (() => void)[] = [];
+
+  #maxPayloadBytes = 0;
+  #windowBytes = 0;
+  #messageBytes = 0;
+
+  constructor(workspace: Workspace, settings: Settings, defaultFlags: number, wakeLink: () => void) {
+    this.#workspace = workspace;
+    this.#arena = new Arena(workspace);
+    this.#settings = settings;
+    this.#defaultFlags = defaultFlags;
+    this.#wakeLink = wakeLink;
+    this.#bytes = workspace.bytes;
+    this.#view = workspace.view;
+  }
+
+  /** Whether an append made now goes into the buffer at once. */
+  get hasRoom(): boolean {
+    return this.#waiting.length === 0 && this.#heldBytes + this.#openBytes() < this.#settings.maxInFlightBytes;
+  }
+
+  /** Appends with the client's defaults. The payload is copied before this returns. */
+  append(payload: Uint8Array): Promise<Receipt> {
+    const { length } = payload;
+    const at = this.#at;
+    const next = at + length + ENTRY_OVERHEAD_BYTES;
+    const promise = new Promise<Receipt>(capture);
+    const open = this.#open;
+    if (open === undefined || next > this.#limit || length > this.#maxPayloadBytes) {
+      this.#appendSlowly(payload, resolveOfNew, rejectOfNew);
+      return promise;
+    }
+    this.#view.setUint32(at + 4, length, true);
+    this.#bytes.set(payload, at + ENTRY_HEADER_BYTES);
+    this.#at = next;
+    open.resolves.push(resolveOfNew);
+    open.rejects.push(rejectOfNew);
+    if (!this.#isFlushScheduled) this.#scheduleFlush();
+    return promise;
+  }
+
+  /** Queues or places any append; checks nothing but the queue's bound. */
+  submit(operation: Operation): void {
+    if (this.#waiting.length === 0 && this.#place(operation)) {
+      // A full message leaves at once; what is alone by its nature waits for the end of the tick like all the rest.
+      if (!operation.isAlone && this.#sealed.length > 0) this.#sendSealed();
+      return;
+    }
+    if (this.#waitingBytes + operation.entryBytes > this.#settings.maxQueuedBytes) {
+      const { maxInFlightBytes, maxQueuedBytes } = this.#settings;
+      operation.reject(
+        new LogError(
+          'QUEUE_FULL',
+          `The queue of appends is full: ${maxInFlightBytes} bytes in flight and ${this.#waitingBytes} of ${maxQueuedBytes} waiting. ` +
+            'Await ready() between appends, or raise maxQueuedBytes.',
+        ),
+      );
+      return;
+    }
+    // Copied, because the caller may use its buffer again as soon as this returns, just as when there is room.
+    operation.payloads = operation.payloads.map((payload) => payload.slice());
+    this.#waiting.push(operation);
+    this.#waitingBytes += operation.entryBytes;
+    this.#limit = 0;
+    if (this.#connection === undefined) this.#wakeLink();
+  }
+
+  /** Gives up an operation that was submitted: takes it back when it is not sent yet. */
+  abort(operation: Operation, what: string): void {
+    const { message } = operation;
+    if (message !== undefined && message.requestId !== 0) {
+      operation.reject(abortedError(what, 'unknown'));
+      return;
+    }
+    operation.reject(abortedError(what, 'failed'));
+    if (message === undefined) {
+      const waiting = this.#waiting.removeWhere((other) => other.reject === operation.reject);
+      if (waiting !== undefined) this.#waitingBytes -= waiting.entryBytes;
+    } else if (message === this.#open) {
+      this.#at = message.remove(operation, this.#at, this.#workspace);
+    } else {
+      const before = message.entryBytes;
+      message.end = message.remove(operation, message.end, this.#workspace);
+      this.#heldBytes -= before - message.entryBytes;
+      if (message.entryBytes === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) {
+        this.#arena.release(message.run);
+      }
+    }
+    // Not at once: one signal may abort several appends, and what this one made room for must not overtake the others' turn.
+    queueMicrotask(() => this.#afterRelease());
+  }
+
+  /** Resolves when {@link hasRoom}, or when nothing is left to wait for. */
+  ready(): Promise<void> {
+    if (this.hasRoom) return Promise.resolve();
+    return new Promise((resolve) => this.#onRoom.push(resolve));
+  }
+
+  /** Resolves when everything that was submitted is settled. */
+  drained(): Promise<void> {
+    if (this.#isDrained()) return Promise.resolve();
+    return new Promise((resolve) => this.#onDrained.push(resolve));
+  }
+
+  /** Goes on over a new connection. */
+  connected(connection: Connection): void {
+    this.#connection = connection;
+    this.#isLeaving = false;
+    this.#adopt(connection.hello);
+    this.#flush();
+  }
+
+  /** A receipt came. False when it answers nothing that was sent, or says other bytes than that. */
+  acknowledged(receipt: WireReceipt): boolean {
+    const message = this.#sent.get(receipt.requestId);
+    if (message === undefined || !message.matches(receipt)) return false;
+    message.acknowledge(receipt, this.#workspace);
+    this.#forget(message);
+    return true;
+  }
+
+  /** After the receipts of one message: what they made room for is done once for all of them. */
+  settledSome(): void {
+    this.#afterRelease();
+  }
+
+  /** The server refused an append, or what is no append of ours, which is ignored. */
+  refused(requestId: number, error: LogError): void {
+    const message = this.#sent.get(requestId);
+    if (message === undefined) return;
+    if (error.code === 'NOT_LEADER' || error.code === 'SHUTTING_DOWN') this.#isLeaving = true;
+    message.fail(error);
+    this.#forget(message);
+    this.#afterRelease();
+  }
+
+  /** The connection is gone. What was sent after the request `fatalId` (0: none) surely failed; of the rest we cannot know. */
+  lost(url: string, reason: string, fatalId: number): void {
+    this.#connection = undefined;
+    const unknown = new LogError(
+      'CONNECTION_LOST',
+      `The connection to ${url} was lost before this append was acknowledged (${reason}). It may be in the log or not: ` +
+        'read the end of the log, or use expectedEnd, before you append it again.',
+    );
+    const failed = new LogError(
+      'CONNECTION_LOST',
+      `The connection to ${url} ended at an earlier request (${reason}), so this append surely was not done. Append it again.`,
+      {},
+      'failed',
+    );
+    for (const message of [...this.#sent.values()]) {
+      message.fail(fatalId !== 0 && isLater(message.requestId, fatalId) ? failed : unknown);
+      this.#forget(message);
+    }
+    this.#afterRelease();
+  }
+
+  /** Fails all that is not sent. */
+  failUnsent(error: LogError): void {
+    if (this.#openBytes() > 0) this.#seal();
+    for (let message = this.#sealed.shift(); message !== undefined; message = this.#sealed.shift()) {
+      message.fail(error);
+      this.#heldBytes -= message.entryBytes;
+      this.#arena.release(message.run);
+    }
+    for (let operation = this.#waiting.shift(); operation !== undefined; operation = this.#waiting.shift()) operation.reject(error);
+    this.#waitingBytes = 0;
+    this.#afterRelease();
+  }
+
+  /** Takes over a server's limits. */
+  #adopt(hello: Hello): void {
+    this.#maxPayloadBytes = hello.maxPayloadBytes;
+    this.#windowBytes = hello.windowBytes;
+    // Several messages must fit the window, or sending and answering would take turns.
+    const pipelined = Math.max(MIN_MESSAGE_BYTES, Math.floor(hello.windowBytes / 4));
+    this.#messageBytes = Math.min(SLOT_BYTES - MESSAGE_HEADER_BYTES, hello.maxBatchBytes, pipelined);
+  }
+
+  #openBytes(): number {
+    return this.#open === undefined ? 0 : this.#at - this.#open.entriesAt;
+  }
+
+  #appendSlowly(payload: Uint8Array, resolve: Resolve, reject: Reject): void {
+    const { length } = payload;
+    if (length > this.#maxPayloadBytes) {
+      reject(tooLarge(length, this.#maxPayloadBytes));
+      return;
+    }
+    this.submit({
+      payloads: [payload],
+      entryBytes: length + ENTRY_OVERHEAD_BYTES,
+      flags: this.#defaultFlags,
+      expectedEnd: 0,
+      isAlone: false,
+      resolve,
+      resolveBatch: undefined,
+      reject,
+      message: undefined,
+    });
+  }
+
+  /** Copies an operation into the open message, or a new one. False when it must wait for room. */
+  #place(operation: Operation): boolean {
+    const { entryBytes, isAlone, flags } = operation;
+    const busyBytes = this.#heldBytes + this.#openBytes();
+    // One entry larger than the bound must get through: alone.
+    if (busyBytes > 0 && busyBytes + entryBytes > this.#settings.maxInFlightBytes) return false;
+    const open = this.#open;
+    if (open !== undefined && (isAlone || open.flags !== flags || this.#at + entryBytes > open.limit)) this.#seal();
+    const message = this.#open ?? this.#begin(operation);
+    if (message === undefined) return false;
+    for (const payload of operation.payloads) this.#at = writeEntry(this.#workspace, this.#at, payload);
+    message.rejects.push(operation.reject);
+    if (operation.resolveBatch === undefined) message.resolves.push(operation.resolve);
+    operation.message = message;
+    if (isAlone) this.#seal();
+    else this.#setLimit();
+    if (!this.#isFlushScheduled) this.#scheduleFlush();
+    return true;
+  }
+
+  #begin(first: Operation): Message | undefined {
+    const run = this.#arena.reserve(MESSAGE_HEADER_BYTES + first.entryBytes);
+    if (run === undefined) return undefined;
+    const message = new Message(run, this.#messageBytes, first);
+    this.#open = message;
+    this.#at = message.entriesAt;
+    return message;
+  }
+
+  /** Closes the open message; an empty one is dropped. */
+  #seal(): void {
+    const message = this.#open;
+    if (message === undefined) return;
+    this.#open = undefined;
+    this.#limit = 0;
+    message.end = this.#at;
+    if (message.entryBytes === 0) {
+      this.#arena.release(message.run);
+      return;
+    }
+    message.run.used = message.end;
+    this.#heldBytes += message.entryBytes;
+    this.#sealed.push(message);
+  }
+
+  /** How far plain appends may write into the open message without asking: to its end, and to the bound of bytes in flight. */
+  #setLimit(): void {
+    const message = this.#open;
+    if (message === undefined || this.#waiting.length > 0 || message.flags !== this.#defaultFlags) {
+      this.#limit = 0;
+      return;
+    }
+    this.#limit = Math.min(message.limit, message.entriesAt + this.#settings.maxInFlightBytes - this.#heldBytes);
+  }
+
+  /** All appends of this tick, and of promises that resolve in it, travel together. */
+  #scheduleFlush(): void {
+    this.#isFlushScheduled = true;
+    queueMicrotask(this.#flushInTick);
+  }
+
+  /** Sends what the window has room for. While it has none the open message goes on filling. */
+  #flush(): void {
+    this.#isFlushScheduled = false;
+    if (this.#connection === undefined) {
+      if (!this.#isDrained()) this.#wakeLink();
+      return;
+    }
+    this.#sendSealed();
+    const openBytes = this.#openBytes();
+    if (openBytes === 0 || this.#sealed.length > 0 || !this.#windowAllows(openBytes)) return;
+    this.#seal();
+    this.#sendSealed();
+  }
+
+  #windowAllows(entryBytes: number): boolean {
+    return this.#sentBytes === 0 || this.#sentBytes + entryBytes <= this.#windowBytes;
+  }
+
+  #sendSealed(): void {
+    for (let message = this.#sealed.peek(); message !== undefined; message = this.#sealed.peek()) {
+      const connection = this.#connection;
+      if (connection === undefined || connection.isLost || this.#isLeaving || !this.#windowAllows(message.entryBytes)) return;
+      this.#sealed.shift();
+      // The limits may have become smaller since it was built: another server may have answered.
+      if (message.entryBytes > connection.hello.maxBatchBytes) {
+        message.fail(batchTooLarge(message.entryBytes, connection.hello.maxBatchBytes));
+        this.#heldBytes -= message.entryBytes;
+        this.#arena.release(message.run);
+      } else {
+        this.#send(connection, message);
+      }
+    }
+  }
+
+  #send(connection: Connection, message: Message): void {
+    const { at, entriesAt, end, flags, expectedEnd } = message;
+    const count = this.#workspace.frame(entriesAt, end - entriesAt);
+    assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
+    message.requestId = connection.takeRequestId();
+    const header = new DataView(this.#workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
+    encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count);
+    this.#sent.set(message.requestId, message);
+    this.#sentBytes += end - entriesAt;
+    connection.send(this.#workspace.bytes.subarray(at, end));
+  }
+
+  /** A sent message is settled: its memory is free. */
+  #forget(message: Message): void {
+    this.#sent.delete(message.requestId);
+    this.#sentBytes -= message.entryBytes;
+    this.#heldBytes -= message.entryBytes;
+    this.#arena.release(message.run);
+  }
+
+  /** Bytes became free: takes in who waits, sends what may go, and tells who wanted to know. */
+  #afterRelease(): void {
+    if (this.#isLeaving && this.#sent.size === 0) this.#connection?.drop('it takes no appends now');
+    this.#flush();
+    for (let operation = this.#waiting.peek(); operation !== undefined; operation = this.#waiting.peek()) {
+      if (!this.#place(operation)) break;
+      this.#waiting.shift();
+      this.#waitingBytes -= operation.entryBytes;
+      if (this.#sealed.length > 0) this.#sendSealed();
+    }
+    this.#setLimit();
+    if (this.#onRoom.length > 0 && this.hasRoom) this.#tell(this.#onRoom);
+    if (this.#onDrained.length > 0 && this.#isDrained()) this.#tell(this.#onDrained);
+  }
+
+  #isDrained(): boolean {
+    return this.#heldBytes === 0 && this.#waiting.length === 0 && this.#openBytes() === 0;
+  }
+
+  #tell(listeners: (() => void)[]): void {
+    for (const listener of listeners.splice(0)) listener();
+  }
+}

@@ -1,0 +1,31 @@
+// The client for browsers: the same as index.ts, over the platform's WebSocket.
+
+import { LogClient } from './client.ts';
+import { type ConnectOptions, checkUrls } from './options.ts';
+import { openBrowserTransport } from './transport.browser.ts';
+
+/**
+ * Connects to the first of `urls` that answers. Rejects UNREACHABLE, which names every address, ABORTED by `options.signal`, or
+ * TypeError or RangeError.
+ */
+export async function connect(urls: string | readonly string[], options: ConnectOptions = {}): Promise<LogClient> {
+  return LogClient.connect(openBrowserTransport, checkUrls(urls), options);
+}
+
+export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
+export { LogError } from '../core/errors.ts';
+export type { Hello } from '../protocol/client.ts';
+export { LogClient } from './client.ts';
+export type { LogEnd } from './connection.ts';
+export type { Batch, Entry } from './entries.ts';
+export type {
+  Ack,
+  AppendOptions,
+  BatchReceipt,
+  ConnectOptions,
+  ReadOptions,
+  Receipt,
+  ReconnectOptions,
+  SubscribeOptions,
+} from './options.ts';
+export type { Reading } from './reading.ts';

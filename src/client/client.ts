@@ -1,0 +1,263 @@
+// LogClient: what an application holds. It checks what it is given, and leaves the rest to the appender, the link and the streams.
+
+import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import { APPEND_CONDITIONAL, APPEND_RECEIVED, type Hello } from '../protocol/client.ts';
+import { offAbort, onAbort } from './aborts.ts';
+import { Appender } from './appender.ts';
+import type { LogEnd } from './connection.ts';
+import { Link } from './link.ts';
+import { batchTooLarge, type Operation, tooLarge } from './message.ts';
+import {
+  type AppendOptions,
+  abortedError,
+  type BatchReceipt,
+  type ConnectOptions,
+  checkAck,
+  checkCredit,
+  checkFrom,
+  checkInteger,
+  checkOffset,
+  checkSignal,
+  closedError,
+  DEFAULT_CREDIT_BYTES,
+  describe,
+  type ReadOptions,
+  type Receipt,
+  resolveSettings,
+  type Settings,
+  type SubscribeOptions,
+} from './options.ts';
+import { makeReading, type Reading } from './reading.ts';
+import type { OpenTransport } from './transport.ts';
+import { SLOT_BYTES, Workspace } from './wasm.ts';
+
+/** Slots for the largest entry there is, whose message is a little larger than 64 slots. */
+const MIN_SLOTS = 66;
+/** A read of few entries need not ask for megabytes: credit for each, grown by the usual replenishing. */
+const CREDIT_BYTES_PER_ENTRY = 4096;
+
+const utf8 = new TextEncoder();
+
+function payloadOf(value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === 'string') return utf8.encode(value);
+  // A Uint8Array of another realm (an iframe, a vm context) is no instance of ours.
+  if (Object.prototype.toString.call(value) === '[object Uint8Array]') return new Uint8Array(value as Uint8Array);
+  throw new TypeError(`a payload must be a Uint8Array or a string, not ${describe(value)}`);
+}
+
+function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, not ${describe(options)}`);
+}
+
+/** A client of one log. Made by `connect`; safe to share by any number of concurrent callers. */
+export class LogClient {
+  readonly #settings: Settings;
+  readonly #workspace: Workspace;
+  readonly #appender: Appender;
+  readonly #link: Link;
+  #closing: Promise<void> | undefined;
+
+  private constructor(open: OpenTransport, urls: readonly string[], settings: Settings, workspace: Workspace) {
+    this.#settings = settings;
+    this.#workspace = workspace;
+    const appender = new Appender(workspace, settings, settings.ack === 'received' ? APPEND_RECEIVED : 0, () => link.wake());
+    const link: Link = new Link(open, urls, settings, {
+      connected: (connection) => appender.connected(connection),
+      appended: (receipt) => appender.acknowledged(receipt),
+      appendsEnded: () => appender.settledSome(),
+      appendFailed: (requestId, error) => appender.refused(requestId, error),
+      lost(connection, reason, fatalId) {
+        if (link.connection === connection) appender.lost(connection.url, reason, fatalId);
+        link.lost(connection);
+      },
+      unreachable: (error) => appender.failUnsent(error),
+    });
+    this.#appender = appender;
+    this.#link = link;
+  }
+
+  /** Connects through `open` to the first of `urls` that answers. Applications call `connect` of the package's entry. */
+  static async connect(open: OpenTransport, urls: readonly string[], options: ConnectOptions): Promise<LogClient> {
+    const settings = resolveSettings(options);
+    const signal = checkSignal(options.signal);
+    // Slots may be half empty when entries are just over half a slot large, hence twice as many as the bytes need.
+    const slotCount = Math.max(MIN_SLOTS, Math.ceil(settings.maxInFlightBytes / SLOT_BYTES) * 2);
+    const client = new LogClient(open, urls, settings, await Workspace.create(slotCount));
+    try {
+      await client.#link.start(signal);
+    } catch (thrown) {
+      await client.#link.close();
+      throw signal?.aborted ? abortedError('This connect', 'failed') : thrown;
+    }
+    return client;
+  }
+
+  /** What the connected node said of itself, or the latest one when there is no connection at the moment. */
+  get hello(): Hello {
+    const { hello } = this.#link;
+    // `connect` gives a client out only after a greeting.
+    if (hello === undefined) throw closedError();
+    return hello;
+  }
+
+  /** Whether an append made now is buffered at once; if not, await {@link ready} first. */
+  get hasRoom(): boolean {
+    return this.#appender.hasRoom;
+  }
+
+  /**
+   * Appends one entry: bytes, or a string as UTF-8; an empty payload is an entry too. The payload is copied before this
+   * returns. Appends keep the order of their calls; those of one tick travel in one message.
+   * Rejects with a LogError, whose `outcome` says whether the entry surely is not in the log, or with a TypeError or
+   * RangeError for arguments that cannot be meant.
+   */
+  append(payload: Uint8Array | string, options?: AppendOptions): Promise<Receipt> {
+    if (options === undefined && this.#closing === undefined) {
+      if (payload instanceof Uint8Array) return this.#appender.append(payload);
+      if (typeof payload === 'string') return this.#appender.append(utf8.encode(payload));
+    }
+    return new Promise((resolve, reject) => {
+      const bytes = payloadOf(payload);
+      const { maxPayloadBytes } = this.hello;
+      if (bytes.length > maxPayloadBytes) throw tooLarge(bytes.length, maxPayloadBytes);
+      this.#submit([bytes], options ?? {}, { what: 'This append', resolve, resolveBatch: undefined, reject });
+    });
+  }
+
+  /**
+   * Appends several entries in one message, next to each other: all of them or none. Together, with 12 bytes each, they may
+   * have `hello.maxBatchBytes`. Rejects like {@link append}.
+   */
+  appendBatch(payloads: Iterable<Uint8Array | string>, options?: AppendOptions): Promise<BatchReceipt> {
+    return new Promise((resolveBatch, reject) => {
+      if (typeof payloads !== 'object' || payloads === null || payloads instanceof Uint8Array || !(Symbol.iterator in payloads)) {
+        throw new TypeError(`a batch must be a list of payloads, not ${describe(payloads)}`);
+      }
+      const list = Array.from(payloads, payloadOf);
+      if (list.length === 0) throw new TypeError('a batch must hold at least one payload');
+      const { maxPayloadBytes, maxBatchBytes } = this.hello;
+      let batchBytes = 0;
+      for (const { length } of list) {
+        if (length > maxPayloadBytes) throw tooLarge(length, maxPayloadBytes);
+        batchBytes += length + ENTRY_OVERHEAD_BYTES;
+      }
+      if (batchBytes > Math.min(maxBatchBytes, (MIN_SLOTS - 1) * SLOT_BYTES)) throw batchTooLarge(batchBytes, maxBatchBytes);
+      this.#submit(list, options ?? {}, { what: 'This batch', resolve: () => {}, resolveBatch, reject });
+    });
+  }
+
+  /** Resolves as soon as an append is buffered at once; backpressure for a producer that does not await each append. */
+  ready(): Promise<void> {
+    return this.#appender.ready();
+  }
+
+  /**
+   * Reads what is committed when the iteration begins, from `from` on, at most `limit` entries, then ends. Nothing is sent
+   * before the iteration. Throws TypeError or RangeError at once for bad options; the iteration throws a LogError:
+   * OFFSET_TRIMMED, OFFSET_BEYOND_END, OFFSET_NOT_BOUNDARY, DAMAGED, PROTOCOL, UNREACHABLE, ABORTED, CLOSED.
+   */
+  read(options: ReadOptions = {}): Reading {
+    checkOptions(options);
+    const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : checkInteger('limit', options.limit, 1, Number.MAX_SAFE_INTEGER);
+    return makeReading(this.#link, this.#workspace, {
+      what: 'This read',
+      from: checkFrom(options.from),
+      isBounded: true,
+      limit,
+      creditBytes: Math.min(DEFAULT_CREDIT_BYTES, Math.max(16, limit) * CREDIT_BYTES_PER_ENTRY),
+      signal: checkSignal(options.signal),
+    });
+  }
+
+  /**
+   * Follows the log from `from` on, without end: what is there, then what is committed as it comes, each entry once and in
+   * order, over any number of connections. Ends by `break`, `return`, or its signal. Throws like {@link read}.
+   */
+  subscribe(options: SubscribeOptions = {}): Reading {
+    checkOptions(options);
+    return makeReading(this.#link, this.#workspace, {
+      what: 'This subscription',
+      from: checkFrom(options.from),
+      isBounded: false,
+      limit: Number.POSITIVE_INFINITY,
+      creditBytes: checkCredit(options.creditBytes),
+      signal: checkSignal(options.signal),
+    });
+  }
+
+  /** Where the log starts and is committed to. `linearizable`: counts every append acknowledged to anyone before this call. */
+  async end(options: { readonly linearizable?: boolean | undefined } = {}): Promise<LogEnd> {
+    checkOptions(options);
+    if (this.#closing !== undefined) throw closedError();
+    for (;;) {
+      const connection = await this.#link.connected();
+      const end = await connection.end(options.linearizable === true);
+      if (end !== undefined) return end;
+    }
+  }
+
+  /**
+   * Sends what is buffered, waits until every append is settled, then disconnects; iterations end with CLOSED. Never rejects,
+   * and may be called again.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#appender.drained().then(() => this.#link.close());
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #submit(
+    payloads: readonly Uint8Array[],
+    options: AppendOptions,
+    caller: Pick<Operation, 'resolve' | 'resolveBatch' | 'reject'> & { readonly what: string },
+  ): void {
+    checkOptions(options);
+    if (this.#closing !== undefined) throw closedError();
+    const ack = options.ack === undefined ? this.#settings.ack : checkAck(options.ack);
+    const isConditional = options.expectedEnd !== undefined;
+    const operation: Operation = {
+      payloads,
+      entryBytes: payloads.reduce((sum, { length }) => sum + length + ENTRY_OVERHEAD_BYTES, 0),
+      flags: (ack === 'received' ? APPEND_RECEIVED : 0) | (isConditional ? APPEND_CONDITIONAL : 0),
+      expectedEnd: isConditional ? checkOffset('expectedEnd', options.expectedEnd) : 0,
+      isAlone: isConditional || caller.resolveBatch !== undefined,
+      resolve: caller.resolve,
+      resolveBatch: caller.resolveBatch,
+      reject: caller.reject,
+      message: undefined,
+    };
+    const signal = checkSignal(options.signal);
+    if (signal === undefined) this.#appender.submit(operation);
+    else this.#submitAbortable(operation, signal, caller.what);
+  }
+
+  #submitAbortable(operation: Operation, signal: AbortSignal, what: string): void {
+    if (signal.aborted) throw abortedError(what, 'failed');
+    const { resolve, resolveBatch, reject } = operation;
+    const giveUp = (): void => this.#appender.abort(watched, what);
+    const unwatch = (): void => offAbort(signal, giveUp);
+    const watched: Operation = {
+      ...operation,
+      resolve(receipt) {
+        unwatch();
+        resolve(receipt);
+      },
+      resolveBatch:
+        resolveBatch &&
+        ((receipt) => {
+          unwatch();
+          resolveBatch(receipt);
+        }),
+      reject(error) {
+        unwatch();
+        reject(error);
+      },
+    };
+    onAbort(signal, giveUp);
+    this.#appender.submit(watched);
+  }
+}

@@ -1,0 +1,32 @@
+// The client for Node: `import { connect } from 'loglog/client'`.
+
+import { LogClient } from './client.ts';
+import { type ConnectOptions, checkUrls } from './options.ts';
+import { openNodeTransport } from './transport.node.ts';
+
+/**
+ * Connects to the first of `urls` that answers; without one, to the address in LOGLOG_URL, or to ws://127.0.0.1:7070.
+ * Rejects UNREACHABLE, which names every address and its reason, ABORTED by `options.signal`, or TypeError or RangeError.
+ */
+export async function connect(urls?: string | readonly string[], options: ConnectOptions = {}): Promise<LogClient> {
+  // An empty variable is as good as none.
+  return LogClient.connect(openNodeTransport, checkUrls(urls ?? (process.env.LOGLOG_URL || 'ws://127.0.0.1:7070')), options);
+}
+
+export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
+export { LogError } from '../core/errors.ts';
+export type { Hello } from '../protocol/client.ts';
+export { LogClient } from './client.ts';
+export type { LogEnd } from './connection.ts';
+export type { Batch, Entry } from './entries.ts';
+export type {
+  Ack,
+  AppendOptions,
+  BatchReceipt,
+  ConnectOptions,
+  ReadOptions,
+  Receipt,
+  ReconnectOptions,
+  SubscribeOptions,
+} from './options.ts';
+export type { Reading } from './reading.ts';

@@ -1,0 +1,145 @@
+// One APPEND message, from its first entry to its receipt: 24 bytes of header, then the entries, in a run of the workspace.
+
+import { ENTRY_CHECK_BYTES, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import { LogError } from '../core/errors.ts';
+import { LEVEL_COMMITTED, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
+import type { Run } from './arena.ts';
+import type { BatchReceipt, Receipt } from './options.ts';
+import type { Workspace } from './wasm.ts';
+
+export type Resolve = (receipt: Receipt) => void;
+export type ResolveBatch = (receipt: BatchReceipt) => void;
+export type Reject = (error: LogError) => void;
+
+/** An append that did not fit the open message, or that asked for more than the defaults. */
+export interface Operation {
+  payloads: readonly Uint8Array[];
+  /** Payloads and overhead. */
+  readonly entryBytes: number;
+  /** APPEND_RECEIVED, APPEND_CONDITIONAL. */
+  readonly flags: number;
+  readonly expectedEnd: number;
+  /** Must be a message of its own: conditional, or a batch. */
+  readonly isAlone: boolean;
+  readonly resolve: Resolve;
+  /** Set for a batch, which is settled as a whole; `resolve` is not called then. */
+  readonly resolveBatch: ResolveBatch | undefined;
+  readonly reject: Reject;
+  /** Where it stands once it left the queue. */
+  message: Message | undefined;
+}
+
+let lastMask = -1;
+let lastNodes: readonly number[] = [];
+
+/** Node ids of a receipt's bits. The array is shared by all receipts with the same nodes, so it is frozen. */
+function nodesOf(mask: number): readonly number[] {
+  if (mask !== lastMask) {
+    const nodes: number[] = [];
+    for (let bit = 0; bit < 32; bit++) if ((mask >>> bit) & 1) nodes.push(bit + 1);
+    lastMask = mask;
+    lastNodes = Object.freeze(nodes);
+  }
+  return lastNodes;
+}
+
+export class Message {
+  readonly run: Run;
+  /** Position of the header in the workspace; the entries are in [entriesAt, end). */
+  readonly at: number;
+  readonly entriesAt: number;
+  /** Valid once the message is sealed. */
+  end: number;
+  /** Entries may be added up to here. */
+  readonly limit: number;
+  readonly flags: number;
+  readonly expectedEnd: number;
+  /** Settled as a whole when set; otherwise `resolves` has one function per entry. */
+  readonly resolveBatch: ResolveBatch | undefined;
+  readonly resolves: Resolve[] = [];
+  readonly rejects: Reject[] = [];
+  /** 0 until it is sent. */
+  requestId = 0;
+
+  constructor(run: Run, limitBytes: number, first: Operation) {
+    this.run = run;
+    this.at = run.used;
+    this.entriesAt = run.used + MESSAGE_HEADER_BYTES;
+    this.end = this.entriesAt;
+    this.limit = Math.min(run.end, this.entriesAt + Math.max(limitBytes, first.entryBytes));
+    this.flags = first.flags;
+    this.expectedEnd = first.expectedEnd;
+    this.resolveBatch = first.resolveBatch;
+  }
+
+  get entryBytes(): number {
+    return this.end - this.entriesAt;
+  }
+
+  /** Whether `receipt` is for as many bytes as the message holds. */
+  matches(receipt: WireReceipt): boolean {
+    return receipt.end - receipt.offset === this.entryBytes && receipt.term > 0 && Number.isSafeInteger(receipt.end);
+  }
+
+  /** Resolves every entry with its own place. Their sizes are read back from the workspace, where they still stand. */
+  acknowledge(receipt: WireReceipt, { view }: Workspace): void {
+    const { term, end } = receipt;
+    const level = receipt.level === LEVEL_COMMITTED ? 'committed' : 'received';
+    const nodes = nodesOf(receipt.nodes);
+    let offset = receipt.offset;
+    let at = this.entriesAt;
+    const nextBytes = (): number => (view.getUint32(at + 4, true) & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+    if (this.resolveBatch !== undefined) {
+      const offsets: number[] = [];
+      while (at < this.end) {
+        const bytes = nextBytes();
+        offsets.push(offset);
+        offset += bytes;
+        at += bytes;
+      }
+      this.resolveBatch({ term, offset: receipt.offset, end, offsets, level, nodes });
+      return;
+    }
+    for (const resolve of this.resolves) {
+      const bytes = nextBytes();
+      resolve({ term, offset, end: offset + bytes, level, nodes });
+      offset += bytes;
+      at += bytes;
+    }
+  }
+
+  fail(error: LogError): void {
+    for (const reject of this.rejects) reject(error);
+  }
+
+  /** Takes the entry or batch of `operation` out of a message that is not sent yet, which ends at `end`. Returns the new end. */
+  remove(operation: Operation, end: number, { bytes, view }: Workspace): number {
+    const index = this.rejects.indexOf(operation.reject);
+    if (index < 0) return end;
+    this.rejects.splice(index, 1);
+    if (this.resolveBatch !== undefined) return this.entriesAt;
+    this.resolves.splice(index, 1);
+    let at = this.entriesAt;
+    for (let i = 0; i < index; i++) at += (view.getUint32(at + 4, true) & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+    bytes.copyWithin(at, at + operation.entryBytes, end);
+    return end - operation.entryBytes;
+  }
+}
+
+/** Writes one entry's kind-and-size word and payload at `at`; the check and the term are `frame`'s. Returns where the next one goes. */
+export function writeEntry({ bytes, view }: Workspace, at: number, payload: Uint8Array): number {
+  // KIND_DATA is 0, so the word is the size.
+  view.setUint32(at + 4, payload.length, true);
+  bytes.set(payload, at + ENTRY_HEADER_BYTES);
+  return at + ENTRY_HEADER_BYTES + payload.length + ENTRY_CHECK_BYTES;
+}
+
+export function tooLarge(payloadBytes: number, maxPayloadBytes: number): LogError {
+  const sentence = `A payload of ${payloadBytes} bytes is more than the server's limit of ${maxPayloadBytes}. Split it.`;
+  return new LogError('ENTRY_TOO_LARGE', sentence, { payloadBytes, maxPayloadBytes });
+}
+
+export function batchTooLarge(batchBytes: number, maxBatchBytes: number): LogError {
+  const sentence = `A batch of ${batchBytes} bytes of entries is more than the server's limit of ${maxBatchBytes}. Split it.`;
+  return new LogError('ENTRY_TOO_LARGE', sentence, { batchBytes, maxBatchBytes });
+}

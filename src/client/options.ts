@@ -1,0 +1,170 @@
+// The client's options and what its calls return: names, units, defaults, ranges, and the checks of what a caller passes.
+
+import { LogError } from '../core/errors.ts';
+import { MAX_CREDIT_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+
+const MIB = 1024 * 1024;
+
+/** When an append counts as done: ordered by the leader, or durable on a majority. */
+export type Ack = 'received' | 'committed';
+
+/** How to go on after a connection is lost. */
+export interface ReconnectOptions {
+  /** First pause between attempts, in milliseconds; each pause is random between half and all of it. Default 50. */
+  readonly minDelayMs?: number | undefined;
+  /** Longest pause, in milliseconds; pauses double up to it. Default 2000. */
+  readonly maxDelayMs?: number | undefined;
+  /** After this long without a connection, in milliseconds, what is pending fails as UNREACHABLE. Default 30 000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface ConnectOptions {
+  /** What an append waits for unless it says otherwise. Default `committed`. */
+  readonly ack?: Ack | undefined;
+  /** Bytes of entries buffered and unacknowledged before appends wait their turn. Default 8 MiB, 64 KiB to 256 MiB. */
+  readonly maxInFlightBytes?: number | undefined;
+  /** Bytes of entries that may wait their turn; beyond it an append fails as QUEUE_FULL. Default 64 MiB. */
+  readonly maxQueuedBytes?: number | undefined;
+  /** Longest time for one address to connect and greet, in milliseconds. Default 5000. */
+  readonly connectTimeoutMs?: number | undefined;
+  readonly reconnect?: ReconnectOptions | undefined;
+  /** Aborts `connect` itself; a client that is connected is ended with `close`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface AppendOptions {
+  /** What to wait for. Default: the client's. */
+  readonly ack?: Ack | undefined;
+  /** Append only if the log ends at this offset; otherwise CONDITION_FAILED, whose `details.end` is where it ends. */
+  readonly expectedEnd?: number | undefined;
+  /** Gives up. ABORTED says by its outcome whether the append surely failed or may have happened. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where an appended entry stands: [offset, end) of the log. */
+export interface Receipt {
+  readonly term: number;
+  readonly offset: number;
+  /** Offset just after the entry, so the `expectedEnd` of a next one. */
+  readonly end: number;
+  readonly level: Ack;
+  /** Ids of the nodes that held it durably when it was acknowledged. */
+  readonly nodes: readonly number[];
+}
+
+/** Where a batch stands: [offset, end), with each entry's own offset. */
+export interface BatchReceipt extends Receipt {
+  readonly offsets: readonly number[];
+}
+
+export interface ReadOptions {
+  /** Offset of the first entry, which must be an entry's boundary; `end` is the commit offset. Default: the log's start. */
+  readonly from?: number | 'end' | undefined;
+  /** Most entries to read, at least 1. Default: no limit. */
+  readonly limit?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SubscribeOptions {
+  /** Offset of the first entry, which must be an entry's boundary; `end` is the commit offset. Default: the log's start. */
+  readonly from?: number | 'end' | undefined;
+  /** Bytes that may be on their way to or waiting for the consumer. Default 4 MiB, 4 KiB to 2 GiB − 1. */
+  readonly creditBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The options of a connection with every default filled in. */
+export interface Settings {
+  readonly ack: Ack;
+  readonly maxInFlightBytes: number;
+  readonly maxQueuedBytes: number;
+  readonly connectTimeoutMs: number;
+  readonly minDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly timeoutMs: number;
+}
+
+export const DEFAULT_CREDIT_BYTES = 4 * MIB;
+const MAX_TIMER_MS = 0x7fff_ffff;
+
+/** Returns `value` when it is a whole number in [min, max]; TypeError or RangeError otherwise, which name it and the range. */
+export function checkInteger(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, not ${describe(value)}`);
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw new RangeError(`${name} must be a whole number from ${min} to ${max}, not ${value}`);
+  }
+  return value;
+}
+
+/** A log offset: 0 to 2^53 − 1. */
+export function checkOffset(name: string, value: unknown): number {
+  return checkInteger(name, value, 0, MAX_LOG_OFFSET);
+}
+
+export function checkFrom(value: unknown): number | 'end' | undefined {
+  return value === undefined || value === 'end' ? value : checkOffset('from', value);
+}
+
+export function checkAck(value: unknown): Ack {
+  if (value === 'received' || value === 'committed') return value;
+  throw new TypeError(`ack must be 'received' or 'committed', not ${describe(value)}`);
+}
+
+export function checkCredit(value: unknown): number {
+  return value === undefined ? DEFAULT_CREDIT_BYTES : checkInteger('creditBytes', value, 4096, MAX_CREDIT_BYTES);
+}
+
+export function checkSignal(value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value;
+  throw new TypeError(`signal must be an AbortSignal, not ${describe(value)}`);
+}
+
+/** What a value is, for an error message: short, and never its whole content. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null';
+  if (typeof value === 'object') return `an object of ${value.constructor?.name ?? 'no class'}`;
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : `${typeof value} ${String(value).slice(0, 40)}`;
+}
+
+/** Fills in defaults and checks every option. */
+export function resolveSettings(options: ConnectOptions): Settings {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, not ${describe(options)}`);
+  const { reconnect = {} } = options;
+  const minDelayMs = checkInteger('reconnect.minDelayMs', reconnect.minDelayMs ?? 50, 1, MAX_TIMER_MS);
+  return {
+    ack: checkAck(options.ack ?? 'committed'),
+    maxInFlightBytes: checkInteger('maxInFlightBytes', options.maxInFlightBytes ?? 8 * MIB, 64 * 1024, 256 * MIB),
+    maxQueuedBytes: checkInteger('maxQueuedBytes', options.maxQueuedBytes ?? 64 * MIB, 0, Number.MAX_SAFE_INTEGER),
+    connectTimeoutMs: checkInteger('connectTimeoutMs', options.connectTimeoutMs ?? 5000, 1, MAX_TIMER_MS),
+    minDelayMs,
+    maxDelayMs: Math.max(minDelayMs, checkInteger('reconnect.maxDelayMs', reconnect.maxDelayMs ?? 2000, 1, MAX_TIMER_MS)),
+    timeoutMs: checkInteger('reconnect.timeoutMs', reconnect.timeoutMs ?? 30_000, 0, MAX_TIMER_MS),
+  };
+}
+
+/** The addresses to try, checked: at least one, each `ws:` or `wss:`. */
+export function checkUrls(value: unknown): string[] {
+  const urls: unknown[] = Array.isArray(value) ? value : [value];
+  if (urls.length === 0) throw new TypeError('connect needs at least one address, such as ws://127.0.0.1:7070');
+  return urls.map((url) => {
+    const text = url instanceof URL ? url.href : url;
+    if (typeof text !== 'string') throw new TypeError(`an address must be a string, not ${describe(text)}`);
+    if (!/^wss?:\/\//i.test(text) || !URL.canParse(text)) {
+      throw new TypeError(`an address must be like ws://127.0.0.1:7070, not ${describe(text)}`);
+    }
+    return text;
+  });
+}
+
+/** The error of an operation that its caller gave up. */
+export function abortedError(what: string, outcome: 'failed' | 'unknown'): LogError {
+  const sentence =
+    outcome === 'failed'
+      ? `${what} was aborted by its signal before anything was done.`
+      : `${what} was aborted by its signal after it was sent, so it may have happened; read the log before you do it again.`;
+  return new LogError('ABORTED', sentence, {}, outcome);
+}
+
+export function closedError(): LogError {
+  return new LogError('CLOSED', 'This client is closed; connect a new one.');
+}

@@ -1,0 +1,24 @@
+// What the client needs of a WebSocket, so that Node's and the browser's can stand behind the same code.
+
+/** What a transport tells its owner. After `closed` nothing else is called. */
+export interface TransportEvents {
+  /** One binary message; the bytes belong to the receiver. */
+  message(bytes: Uint8Array): void;
+  /** The connection failed, was refused or closed; `reason` is a clause for an error message. */
+  closed(reason: string): void;
+}
+
+/** One WebSocket connection, opening or open. Nothing here throws. */
+export interface Transport {
+  /** Sends one binary message. The bytes may be read until they are acknowledged or `closed` was called: do not touch them. */
+  send(bytes: Uint8Array): void;
+  /** Bytes that were given to `send` and have not left the process. */
+  bufferedBytes(): number;
+  /** Closes in order: what was sent is delivered first. */
+  close(): void;
+  /** Closes at once. */
+  terminate(): void;
+}
+
+/** Begins to connect to a `ws:` or `wss:` address with the client subprotocol. */
+export type OpenTransport = (url: string, events: TransportEvents) => Transport;

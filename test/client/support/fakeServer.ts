@@ -1,0 +1,303 @@
+// A server for the client's tests, in the same process and without sockets: it keeps a log in memory, answers with the real codecs,
+// and can be told to hold answers, lie, or die.
+
+import { ENTRY_OVERHEAD_BYTES, KIND_DATA, RESULT_COUNT_AT, WALK_COMPLETE } from '../../../assembly/layout.ts';
+import { LogClient } from '../../../src/client/client.ts';
+import type { ConnectOptions } from '../../../src/client/options.ts';
+import type { OpenTransport, TransportEvents } from '../../../src/client/transport.ts';
+import { viewOf } from '../../../src/core/bytes.ts';
+import type { ErrorCode } from '../../../src/core/errors.ts';
+import { SERVER_WASM } from '../../../src/memory/wasm.generated.ts';
+import { instantiateServerWasm } from '../../../src/memory/wasm.ts';
+import {
+  APPEND,
+  APPEND_CONDITIONAL,
+  APPEND_RECEIVED,
+  APPENDED_HEADER_BYTES,
+  CANCEL,
+  CREDIT,
+  decodeRequest,
+  END,
+  encodeAppendedHeader,
+  encodeCancelled,
+  encodeDataHeader,
+  encodeEnded,
+  encodeError,
+  encodeHello,
+  encodeReceipt,
+  type Hello,
+  LEVEL_COMMITTED,
+  LEVEL_RECEIVED,
+  MESSAGE_HEADER_BYTES,
+  RECEIPT_BYTES,
+  type Request,
+  SUBSCRIBE,
+} from '../../../src/protocol/client.ts';
+
+// result │ index points, unused here │ entries
+const RESULT_AT = 64;
+const POINTS_AT = 65_536;
+const ENTRIES_AT = 131_072;
+const MEMORY_PAGES = 320;
+const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES, shared: true });
+const wasmBytes = Uint8Array.from(atob(SERVER_WASM), (character) => character.charCodeAt(0));
+const wasm = instantiateServerWasm(new WebAssembly.Module(wasmBytes), memory);
+
+/** One entry as it stands in a log. */
+export function logEntry(payload: Uint8Array | string, offset: number, term = 1, kind = KIND_DATA): Uint8Array {
+  const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : payload;
+  const all = new Uint8Array(memory.buffer);
+  all.set(bytes, ENTRIES_AT + 8);
+  const length = wasm.stampOwn(ENTRIES_AT, term, kind, bytes.length, offset);
+  return all.slice(ENTRIES_AT, ENTRIES_AT + length);
+}
+
+export interface SeenRequest extends Request {
+  /** A copy of the entries, made when the message was sent. */
+  readonly body: Uint8Array;
+  /** The client's own bytes, which must not change before the answer. */
+  readonly view: Uint8Array;
+}
+
+interface Subscription {
+  next: number;
+  credit: number;
+}
+
+export class FakeConnection {
+  readonly server: FakeServer;
+  readonly url: string;
+  readonly requests: SeenRequest[] = [];
+  readonly subscriptions = new Map<number, Subscription>();
+  /** Appends that are not answered yet. */
+  unanswered: SeenRequest[] = [];
+  isOpen = true;
+  #events: TransportEvents;
+  #toDeliver: Uint8Array[] = [];
+
+  constructor(server: FakeServer, url: string, events: TransportEvents) {
+    this.server = server;
+    this.url = url;
+    this.#events = events;
+  }
+
+  /** Delivers a message to the client, later in this tick. */
+  send(bytes: Uint8Array): void {
+    this.#toDeliver.push(bytes);
+    queueMicrotask(() => {
+      const next = this.#toDeliver.shift();
+      if (next !== undefined && this.isOpen) this.#events.message(next);
+    });
+  }
+
+  error(requestId: number, code: ErrorCode, offset: number, sentence: string, flags = 0): void {
+    this.send(encodeError(requestId, code, offset, sentence, flags));
+  }
+
+  /** The connection breaks, at once. */
+  kill(reason = 'the test broke it'): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.#events.closed(reason);
+  }
+
+  receive(message: Uint8Array): void {
+    const request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
+    if (!decodeRequest(viewOf(message), request)) throw new Error('the client sent a malformed request');
+    const view = message.subarray(MESSAGE_HEADER_BYTES);
+    const seen: SeenRequest = { ...request, body: view.slice(), view };
+    this.requests.push(seen);
+    this.server.requests.push(seen);
+    if (this.server.onRequest?.(seen, this)) return;
+    this.#serve(seen);
+  }
+
+  #serve(request: SeenRequest): void {
+    const { server } = this;
+    const { requestId } = request;
+    if (request.opcode === APPEND) {
+      this.unanswered.push(request);
+      if (!server.holdsAppends) queueMicrotask(() => this.answerAppends());
+    } else if (request.opcode === END) {
+      this.send(encodeEnded(requestId, server.start, server.end, server.hello.term));
+    } else if (request.opcode === SUBSCRIBE) {
+      this.subscriptions.set(requestId, { next: request.offset, credit: request.a });
+      this.push();
+    } else if (request.opcode === CREDIT) {
+      const subscription = this.subscriptions.get(requestId);
+      if (subscription !== undefined) subscription.credit += request.a;
+      this.push();
+    } else if (request.opcode === CANCEL) {
+      this.subscriptions.delete(requestId);
+      this.send(encodeCancelled(requestId));
+    }
+  }
+
+  /** Orders the first `count` unanswered appends and answers them in one message. */
+  answerAppends(count = this.unanswered.length): void {
+    const requests = this.unanswered.splice(0, count);
+    if (!this.isOpen) return;
+    const receipts: { request: SeenRequest; first: number; end: number }[] = [];
+    for (const request of requests) {
+      if (!request.view.every((byte, i) => byte === request.body[i])) throw new Error('bytes changed before they were acknowledged');
+      if ((request.flags & APPEND_CONDITIONAL) !== 0 && request.offset !== this.server.end) {
+        this.error(request.requestId, 'CONDITION_FAILED', this.server.end, `the log ends at ${this.server.end}`);
+        continue;
+      }
+      const first = this.server.end;
+      this.server.order(request.body, request.a);
+      receipts.push({ request, first, end: this.server.end });
+    }
+    if (receipts.length === 0) return;
+    const view = new DataView(new ArrayBuffer(APPENDED_HEADER_BYTES + receipts.length * RECEIPT_BYTES));
+    encodeAppendedHeader(view, receipts.length);
+    receipts.forEach(({ request, first, end }, i) => {
+      const level = (request.flags & APPEND_RECEIVED) !== 0 ? LEVEL_RECEIVED : LEVEL_COMMITTED;
+      encodeReceipt(view, i, request.requestId, this.server.hello.term, first, end, level, 0b101);
+    });
+    this.send(new Uint8Array(view.buffer));
+    for (const connection of this.server.connections) connection.push();
+  }
+
+  /** Sends subscriptions what they have credit for, in whole entries. */
+  push(): void {
+    for (const [requestId, subscription] of this.subscriptions) {
+      while (this.isOpen && subscription.credit > 0 && subscription.next < this.server.end) {
+        const bytes = this.server.wholeEntries(subscription.next, Math.min(subscription.credit, this.server.chunkBytes));
+        const message = new Uint8Array(MESSAGE_HEADER_BYTES + bytes.length);
+        encodeDataHeader(viewOf(message), requestId, subscription.next, this.server.end);
+        message.set(bytes, MESSAGE_HEADER_BYTES);
+        subscription.next += bytes.length;
+        subscription.credit -= bytes.length;
+        this.send(this.server.onData?.(message) ?? message);
+      }
+    }
+  }
+}
+
+export class FakeServer {
+  hello: Hello = {
+    protocolVersion: 1,
+    role: 'leader',
+    nodeId: 1,
+    clusterId: '0123456789abcdef0123456789abcdef',
+    start: 0,
+    commit: 0,
+    term: 1,
+    maxPayloadBytes: 16_777_215,
+    windowBytes: 4 * 1024 * 1024,
+    maxBatchBytes: 16_777_227,
+    maxReadBytes: 1024 * 1024,
+    leader: '',
+  };
+  /** Addresses that refuse, with their reasons. */
+  readonly refused = new Map<string, string>();
+  /** Addresses that greet differently. */
+  readonly greetings = new Map<string, Partial<Hello>>();
+  readonly connections: FakeConnection[] = [];
+  readonly requests: SeenRequest[] = [];
+  readonly dialed: string[] = [];
+  start = 0;
+  /** Answers to appends wait for `answerAppends`. */
+  holdsAppends = false;
+  chunkBytes = 256 * 1024;
+  /** Handles a request instead of the server when it returns true. */
+  onRequest: ((request: SeenRequest, connection: FakeConnection) => boolean) | undefined;
+  /** Changes DATA messages on their way. */
+  onData: ((message: Uint8Array) => Uint8Array) | undefined;
+  /** Bytes of each entry, in order; the log begins at `start`. */
+  readonly #entries: { offset: number; bytes: Uint8Array }[] = [];
+  #end = 0;
+
+  get end(): number {
+    return this.#end;
+  }
+
+  /** The connection that was opened last. */
+  get connection(): FakeConnection {
+    const connection = this.connections.at(-1);
+    if (connection === undefined) throw new Error('nobody connected');
+    return connection;
+  }
+
+  get appends(): SeenRequest[] {
+    return this.requests.filter(({ opcode }) => opcode === APPEND);
+  }
+
+  readonly open: OpenTransport = (url, events) => {
+    this.dialed.push(url);
+    const connection = new FakeConnection(this, url, events);
+    const refusal = this.refused.get(url);
+    if (refusal !== undefined) {
+      queueMicrotask(() => connection.kill(refusal));
+    } else {
+      this.connections.push(connection);
+      connection.send(encodeHello({ ...this.hello, start: this.start, commit: this.#end, ...this.greetings.get(url) }));
+    }
+    return {
+      send: (bytes) => connection.receive(bytes),
+      bufferedBytes: () => 0,
+      close: () => queueMicrotask(() => connection.kill('closed by the client')),
+      terminate: () => connection.kill('ended by the client'),
+    };
+  };
+
+  connect(options: ConnectOptions = {}, urls: readonly string[] = ['ws://fake']): Promise<LogClient> {
+    return LogClient.connect(this.open, urls, { reconnect: { minDelayMs: 1, maxDelayMs: 4 }, ...options });
+  }
+
+  /** Adds one entry to the log without a client. */
+  add(payload: Uint8Array | string, term = 1, kind = KIND_DATA): number {
+    const bytes = logEntry(payload, this.#end, term, kind);
+    this.#entries.push({ offset: this.#end, bytes });
+    this.#end += bytes.length;
+    return this.#end;
+  }
+
+  /** Orders a producer's entries as a leader does: with its own check of theirs. */
+  order(entries: Uint8Array, count: number): void {
+    const all = new Uint8Array(memory.buffer);
+    all.set(entries, ENTRIES_AT);
+    const { term, maxPayloadBytes } = this.hello;
+    const status = wasm.stamp(ENTRIES_AT, entries.length, term, this.#end, maxPayloadBytes, 4096, POINTS_AT, 0, RESULT_AT);
+    const found = new DataView(memory.buffer).getUint32(RESULT_AT + RESULT_COUNT_AT, true);
+    if (status !== WALK_COMPLETE || found !== count) throw new Error(`badly framed: status ${status}, ${found} of ${count} entries`);
+    const stamped = all.slice(ENTRIES_AT, ENTRIES_AT + entries.length);
+    const view = viewOf(stamped);
+    for (let at = 0; at < stamped.length; ) {
+      const end = at + (view.getUint32(at + 4, true) & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+      this.#entries.push({ offset: this.#end, bytes: stamped.subarray(at, end) });
+      this.#end += end - at;
+      at = end;
+    }
+  }
+
+  /** Whole entries from `from` on, at most `maxBytes` unless the first one is larger. */
+  wholeEntries(from: number, maxBytes: number): Uint8Array {
+    let index = this.#entries.findIndex(({ offset }) => offset === from);
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (let entry = this.#entries[index]; entry !== undefined; entry = this.#entries[++index]) {
+      if (parts.length > 0 && length + entry.bytes.length > maxBytes) break;
+      parts.push(entry.bytes);
+      length += entry.bytes.length;
+    }
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
+  /** All data payloads as text. */
+  texts(): string[] {
+    return this.#entries.filter(({ bytes }) => bytes[7] === KIND_DATA).map(({ bytes }) => new TextDecoder().decode(bytes.slice(8, -4)));
+  }
+}
+
+/** Lets every microtask that is due run, and what they cause. */
+export function settleMicrotasks(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
