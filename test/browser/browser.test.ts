@@ -1,0 +1,133 @@
+// The browser build of the client, in a real Chromium, against a real node.
+
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pino from 'pino';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+// Worker threads load built JavaScript, so the node comes from dist/.
+import type { connect as connectInBrowser } from '../../dist/src/client/browser.js';
+import { configure } from '../../dist/src/core/config.js';
+import { LogNode } from '../../dist/src/server/node.js';
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
+if (CHROMIUM === undefined) {
+  console.warn('THE BROWSER TEST DID NOT RUN: no Chromium in /usr/bin (on Debian: apt-get install chromium)');
+}
+
+const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
+const ARGUMENTS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** What the page offers to the functions that are evaluated in it. */
+interface LogPage {
+  readonly connect: typeof connectInBrowser;
+}
+
+const PAGE = `<!doctype html><title>loglog</title>
+<script type="module">import { connect } from '/src/client/browser.js'; globalThis.connect = connect;</script>`;
+
+/** Serves the compiled files as a web page's modules. */
+function serveDist(): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (request.url === '/') {
+      response.setHeader('content-type', 'text/html').end(PAGE);
+      return;
+    }
+    const path = join(DIST, normalize(request.url ?? ''));
+    readFile(path).then(
+      (bytes) => response.setHeader('content-type', 'text/javascript').end(bytes),
+      () => response.writeHead(404).end(),
+    );
+  });
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+}
+
+describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => {
+  let directory: string;
+  let node: LogNode;
+  let web: Server;
+  let browser: Browser;
+  let page: Page;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'loglog-browser-'));
+    node = await LogNode.start(configure({ data: join(directory, 'data'), port: 0 }), pino({ enabled: false }));
+    web = await serveDist();
+    browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: ARGUMENTS });
+    page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${(web.address() as AddressInfo).port}/`);
+    await page.waitForFunction(() => 'connect' in globalThis);
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await new Promise((resolve) => web?.close(resolve));
+    await node?.stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  test('appends, reads back what it appended, verified, and knows the end', async () => {
+    const result = await page.evaluate(async (url) => {
+      const log = await (globalThis as unknown as LogPage).connect(url);
+      const receipts = await Promise.all(Array.from({ length: 1000 }, (_, i) => log.append(`entry ${i}`)));
+      const texts: string[] = [];
+      for await (const entry of log.read({ from: receipts[0]?.offset ?? 0 })) texts.push(new TextDecoder().decode(entry.payload));
+      const large = await log.append(new Uint8Array(3_000_000).fill(7));
+      const batches: number[] = [];
+      for await (const batch of log.read({ from: large.offset }).batches()) batches.push(batch.bytes.length);
+      const { end } = await log.end();
+      await log.close();
+      return { texts, batches, end, large };
+    }, node.url);
+    expect(result.texts).toEqual(Array.from({ length: 1000 }, (_, i) => `entry ${i}`));
+    expect(result.batches).toEqual([3_000_012]);
+    expect(result.end).toBe(result.large.end);
+  });
+
+  test('subscribes, and sees each entry once, in order, as it is appended', async () => {
+    const count = await page.evaluate(async (url) => {
+      const log = await (globalThis as unknown as LogPage).connect(url);
+      const { end } = await log.end();
+      const seen: string[] = [];
+      const reader = (async () => {
+        for await (const entry of log.subscribe({ from: end })) {
+          seen.push(new TextDecoder().decode(entry.payload));
+          if (seen.length === 100) return;
+        }
+      })();
+      for (let i = 0; i < 100; i += 1) await log.append(`live ${i}`);
+      await reader;
+      await log.close();
+      return seen;
+    }, node.url);
+    expect(count).toEqual(Array.from({ length: 100 }, (_, i) => `live ${i}`));
+  });
+
+  test('a failed condition and a wrong offset are errors with stable codes', async () => {
+    const codes = await page.evaluate(async (url) => {
+      const log = await (globalThis as unknown as LogPage).connect(url);
+      const failed = await log.append('x', { expectedEnd: 1 }).catch((error) => error);
+      let offset: unknown;
+      try {
+        for await (const _ of log.read({ from: 2 ** 40 })) break;
+      } catch (error) {
+        offset = (error as { code: string }).code;
+      }
+      await log.close();
+      return [failed.code, failed.outcome, offset];
+    }, node.url);
+    expect(codes).toEqual(['CONDITION_FAILED', 'failed', 'OFFSET_BEYOND_END']);
+  });
+});
