@@ -1,6 +1,6 @@
 // The whole build: AssemblyScript to WebAssembly, the bytes into a module that every platform can import, TypeScript to dist/.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,4 +24,9 @@ export const CLIENT_WASM = '${encode('client')}';
 `,
 );
 run(tsc, ['-p', 'tsconfig.json']);
+
+// `npx loglog` runs a folder's own command only through a detour that installs the folder into npm's cache. With a link it is direct.
 chmodSync(join(root, 'dist/src/cli/main.js'), 0o755);
+const link = join(root, 'node_modules/.bin/loglog');
+rmSync(link, { force: true });
+symlinkSync('../../dist/src/cli/main.js', link);
