@@ -1,12 +1,30 @@
 // The whole build: AssemblyScript to WebAssembly, the bytes into a module that every platform can import, TypeScript to dist/.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
+
+/** npm also runs `prepare` when npx links this folder: there is nothing to do then, and a failure would leave npx broken for good. */
+function isPrepared() {
+  try {
+    require.resolve('assemblyscript/package.json');
+  } catch {
+    console.error('LogLog is not built: its dependencies are not installed; run npm ci');
+    return true;
+  }
+  const built = statSync(join(root, 'dist/src/cli/main.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const sources = ['assembly', 'src', 'bench', 'test', 'scripts'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, name)),
+  );
+  return sources.every((path) => statSync(path).mtimeMs < built);
+}
+
+if (process.argv.includes('--if-stale') && isPrepared()) process.exit();
+
 const run = (script, args) => execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
 
 const asc = join(dirname(require.resolve('assemblyscript/package.json')), 'bin', 'asc.js');
@@ -24,9 +42,4 @@ export const CLIENT_WASM = '${encode('client')}';
 `,
 );
 run(tsc, ['-p', 'tsconfig.json']);
-
-// `npx loglog` runs a folder's own command only through a detour that installs the folder into npm's cache. With a link it is direct.
 chmodSync(join(root, 'dist/src/cli/main.js'), 0o755);
-const link = join(root, 'node_modules/.bin/loglog');
-rmSync(link, { force: true });
-symlinkSync('../../dist/src/cli/main.js', link);
