@@ -1,6 +1,6 @@
 // The whole build: AssemblyScript to WebAssembly, the bytes into a module that every platform can import, TypeScript to dist/.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,9 +17,9 @@ function isPrepared() {
     return true;
   }
   const built = statSync(join(root, 'dist/src/cli/main.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = ['assembly', 'src', 'bench', 'test', 'scripts'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, name)),
-  );
+  const sources = ['assembly', 'src', 'bench', 'test', 'scripts']
+    .filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, name)));
   return sources.every((path) => statSync(path).mtimeMs < built);
 }
 

@@ -60,7 +60,7 @@ export const OPTIONS = {
   allowOrigin: {
     kind: 'text',
     default: '',
-    sentence: 'web origins whose pages may connect, comma-separated; pages of this host and of loopback always may',
+    sentence: 'web origins whose pages may connect, comma-separated; pages of loopback always may',
   },
 } as const satisfies Record<string, NumberOption | TextOption>;
 
@@ -78,6 +78,9 @@ export interface Config {
   readonly maxConnections: number;
   readonly allowOrigin: string;
 }
+
+/** A WebAssembly memory has at most 4 GiB; some of it is for other things than slots. */
+const MAX_SLOT_BYTES = 3 * 1024 * MIB;
 
 /** A durable mark follows the last entry of every write, so a segment keeps this much room at its end. */
 export const MARK_BYTES = 40;
@@ -110,12 +113,19 @@ export function configure(given: { readonly [name in OptionName]?: string | numb
   if (segmentBytes % 65536 !== 0) {
     throw new LogError('USAGE', `${flagOf('segmentBytes')} takes a multiple of 65536, not ${segmentBytes}`);
   }
+  const slots = number('slots');
+  if (segmentBytes * slots > MAX_SLOT_BYTES) {
+    throw new LogError(
+      'USAGE',
+      `${flagOf('segmentBytes')} ${segmentBytes} times ${flagOf('slots')} ${slots} is more than the ${MAX_SLOT_BYTES} bytes of memory that slots may take`,
+    );
+  }
   return {
     data: textOf('data'),
     host: textOf('host'),
     port: number('port'),
     segmentBytes,
-    slots: number('slots'),
+    slots,
     maxPayloadBytes: Math.min(number('maxPayloadBytes'), segmentCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
     windowBytes: number('windowBytes'),
     maxConnections: number('maxConnections'),

@@ -29,6 +29,15 @@ export const SEND_BUFFER_BYTES = 512 * 1024;
 /** The same, over all connections: above it, a connection must have drained fully before it is sent more. */
 export const SEND_BUFFER_TOTAL_BYTES = 64 * 1024 * 1024;
 
+/** Unsent answers after which a connection that does not read them is cut while the total above is used up. */
+export const SEND_BUFFER_CUT_BYTES = 2 * 1024 * 1024;
+
+/** APPEND requests that one connection may have unacknowledged, whatever their size. */
+export const MAX_UNACKNOWLEDGED_APPENDS = 65_536;
+
+/** What a held append costs besides its entries. */
+export const HELD_APPEND_OVERHEAD_BYTES = 256;
+
 /** Appends held, over all connections, while tail memory is full. Above it an append is refused as OVERLOADED. */
 export const HELD_APPEND_BYTES = 64 * 1024 * 1024;
 

@@ -3,7 +3,7 @@
 
 import { WALK_BAD_CHECK, WALK_BAD_KIND, WALK_COMPLETE, WALK_TOO_LARGE } from '../../assembly/layout.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import { HELD_APPEND_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { HELD_APPEND_BYTES, HELD_APPEND_OVERHEAD_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
@@ -45,6 +45,11 @@ export interface AppendCounters {
   bytes: number;
 }
 
+/** Memory that a held append takes. */
+function heldBytesOf(request: AppendRequest): number {
+  return request.entries.length + HELD_APPEND_OVERHEAD_BYTES;
+}
+
 export class Appends {
   readonly #memory: TailMemory;
   readonly #tail: Tail;
@@ -82,6 +87,7 @@ export class Appends {
   /** Takes an append whose size the session's window allows. */
   accept(request: AppendRequest): void {
     request.session.unacknowledgedBytes += request.entries.length;
+    request.session.unacknowledgedAppends += 1;
     // Who comes while others are held waits behind them: appends keep their order.
     if (this.#held.length > 0 || !this.#order(request)) this.#hold(request);
   }
@@ -91,7 +97,7 @@ export class Appends {
     let done = 0;
     for (const request of this.#held) {
       if (!request.session.isClosed && !this.#order(request)) break;
-      this.#heldBytes -= request.entries.length;
+      this.#heldBytes -= heldBytesOf(request);
       done += 1;
     }
     this.#held.splice(0, done);
@@ -128,6 +134,8 @@ export class Appends {
     }
     const status = this.#tail.append(request.entries, request.entryCount, this.term, this.#maxPayloadBytes, Date.now());
     if (status === 'full') return false;
+    // Also for a refused batch: it may have closed a slot, whose writer must learn of it.
+    this.#turn ??= setImmediate(() => this.#endTurn());
     if (status === 'refused') {
       this.#refuseBatch(request);
       return true;
@@ -141,7 +149,6 @@ export class Appends {
       const { first, end: batchEnd } = this.#tail;
       this.#pending.push({ session, requestId, term: this.term, first, end: batchEnd, arrivedMs: request.arrivedMs });
     }
-    this.#turn ??= setImmediate(() => this.#endTurn());
     return true;
   }
 
@@ -157,11 +164,12 @@ export class Appends {
 
   #refuse(request: AppendRequest, code: ErrorCode, offset: number, sentence: string): void {
     request.session.unacknowledgedBytes -= request.entries.length;
+    request.session.unacknowledgedAppends -= 1;
     request.session.sendError(request.requestId, code, offset, sentence);
   }
 
   #hold(request: AppendRequest): void {
-    if (this.#heldBytes + request.entries.length > HELD_APPEND_BYTES) {
+    if (this.#heldBytes + heldBytesOf(request) > HELD_APPEND_BYTES) {
       request.session.fail(
         request.requestId,
         'OVERLOADED',
@@ -169,13 +177,14 @@ export class Appends {
       );
       return;
     }
-    this.#heldBytes += request.entries.length;
+    this.#heldBytes += heldBytesOf(request);
     // The message's memory is gone once the callback returns.
     this.#held.push({ ...request, entries: request.entries.slice() });
   }
 
   #acknowledge(session: Session, requestId: number, term: number, first: number, end: number, level: number, nodes: number): void {
     session.unacknowledgedBytes -= end - first;
+    session.unacknowledgedAppends -= 1;
     if (session.isClosed) return;
     if (session.addReceipt(requestId, term, first, end, level, nodes)) this.#answered.push(session);
   }

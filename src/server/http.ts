@@ -33,6 +33,8 @@ const TEXT = 'text/plain; charset=utf-8';
 /** Adds the HTTP routes to `app`. */
 export function serveHttp(app: TemplatedApp, { status, isReady, registry }: HttpSources): void {
   app.get('/healthz', (response) => answer(response, '200 OK', TEXT, 'ok\n'));
+  app.head('/healthz', (response) => answer(response, '200 OK', TEXT, ''));
+  app.head('/readyz', (response) => answer(response, isReady() ? '200 OK' : '503 Service Unavailable', TEXT, ''));
   app.get('/readyz', (response) => {
     if (isReady()) answer(response, '200 OK', TEXT, 'ready\n');
     else answer(response, '503 Service Unavailable', TEXT, 'not ready: the node is shutting down\n');

@@ -10,7 +10,7 @@ export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
   readonly maxConnections: number;
-  /** Largest message that a client may send; uWS closes the connection with 1009 above it. */
+  /** Largest message that a client may send; uWS drops the connection above it. */
   readonly maxMessageBytes: number;
   readonly allowedOrigins: readonly string[];
 }
@@ -22,16 +22,18 @@ export interface ListenerEvents {
   closed(session: Session): void;
 }
 
-/** Above this many unsent bytes a connection is cut: readings stop far below it, and answers are bounded by the window. */
-const MAX_BACKPRESSURE_BYTES = 64 * 1024 * 1024;
+/** Above this many unsent bytes a connection is cut. Readings stop far below it, but a single entry may have 16 MiB. */
+const MAX_BACKPRESSURE_BYTES = 20 * 1024 * 1024;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
-/** Whether a page of `origin` may connect to `host` (the Host header): pages of this very host, of loopback, and those allowed. */
-export function isOriginAllowed(origin: string, host: string, allowed: readonly string[]): boolean {
+/**
+ * Whether a page of `origin` may connect: pages of loopback, and those allowed. That Origin and Host agree says nothing: a page whose
+ * name was made to resolve to this machine has them equal too (DNS rebinding).
+ */
+export function isOriginAllowed(origin: string, allowed: readonly string[]): boolean {
   if (origin === '' || allowed.includes(origin)) return true;
   try {
-    const url = new URL(origin);
-    return url.host === host || LOOPBACK.test(url.hostname);
+    return LOOPBACK.test(new URL(origin).hostname);
   } catch {
     return false;
   }
@@ -113,7 +115,7 @@ export class Listener {
       .map((name) => name.trim());
     if (!protocols.includes(SUBPROTOCOL)) {
       refuse('400 Bad Request', `ask for the WebSocket subprotocol ${SUBPROTOCOL}`);
-    } else if (!isOriginAllowed(request.getHeader('origin'), request.getHeader('host'), this.#options.allowedOrigins)) {
+    } else if (!isOriginAllowed(request.getHeader('origin'), this.#options.allowedOrigins)) {
       refuse('403 Forbidden', `pages of this origin may not connect; allow it with --allow-origin`);
     } else if (this.sessions.size >= this.#options.maxConnections) {
       refuse('503 Service Unavailable', `this node serves at most ${this.#options.maxConnections} connections`);

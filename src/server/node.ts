@@ -39,9 +39,9 @@ function openDirectory(directory: string): Identity {
   const disk = new NodeDisk();
   disk.makeDirectory(directory);
   // Before the lock, so that no file of ours appears in a directory of somebody else.
-  const found = readIdentity(disk, directory);
+  readIdentity(disk, directory);
   lockDirectory(directory);
-  return found ?? readIdentity(disk, directory) ?? createIdentity(disk, directory, randomBytes(24));
+  return readIdentity(disk, directory) ?? createIdentity(disk, directory, randomBytes(24));
 }
 
 /** The one way for a node to end without being asked to. */
@@ -73,8 +73,7 @@ export class LogNode {
   readonly #requests: Requests;
   readonly #listener: Listener;
   readonly #startedMs = Date.now();
-  /** Called once when the commit has moved. */
-  readonly #commitWaiters: (() => void)[] = [];
+  readonly #waiters: (() => void)[] = [];
   #port = 0;
   #stopped = false;
 
@@ -120,7 +119,10 @@ export class LogNode {
     this.recovered = recovered;
     this.failed = failure.failed;
     this.#segments = new Segments(memory, pools, {
-      sealed: () => this.#appends.retryHeld(),
+      sealed: () => {
+        this.#appends.retryHeld();
+        this.#progressed();
+      },
       failed: failure.fail,
     });
     this.#tail = new Tail(memory, (slot) => this.#segments.open(slot, false));
@@ -134,7 +136,10 @@ export class LogNode {
         port: config.port,
         maxConnections: config.maxConnections,
         maxMessageBytes: MESSAGE_HEADER_BYTES + limits.maxBatchBytes + MESSAGE_SLACK_BYTES,
-        allowedOrigins: config.allowOrigin.split(',').filter((origin) => origin !== ''),
+        allowedOrigins: config.allowOrigin
+          .split(',')
+          .map((origin) => origin.trim())
+          .filter((origin) => origin !== ''),
       },
       {
         opened: (session) => this.#greet(session),
@@ -239,18 +244,27 @@ export class LogNode {
         memory.setWord(WORD.COMMIT, commit);
         this.#appends.settle(performance.now());
         this.#readings.committed();
-        for (const waiter of this.#commitWaiters.splice(0)) waiter();
+        this.#progressed();
       }
       await memory.wait(SIGNAL.DURABLE, seen);
     }
   }
 
+  /** Resolves when the commit has moved or held appends were tried again. */
+  #progress(): Promise<void> {
+    return new Promise((wake) => this.#waiters.push(wake));
+  }
+
+  #progressed(): void {
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+
   async #untilCommitted(offset: number): Promise<void> {
-    while (this.#memory.commit < offset) await new Promise<void>((wake) => this.#commitWaiters.push(wake));
+    while (this.#memory.commit < offset) await this.#progress();
   }
 
   async #untilSettled(): Promise<void> {
-    while (!this.#appends.isSettled) await this.#untilCommitted(this.#memory.tail);
+    while (!this.#appends.isSettled) await this.#progress();
   }
 
   #greet(session: Session): void {

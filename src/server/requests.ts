@@ -1,6 +1,6 @@
 // What each request of the client protocol does. Every field is checked here before anything acts on it (docs/PROTOCOL.md).
 
-import { MAX_READ_BYTES, MAX_REQUESTS_PER_CONNECTION, MAX_WAIT_MS } from '../core/limits.ts';
+import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_REQUESTS_PER_CONNECTION, MAX_UNACKNOWLEDGED_APPENDS, MAX_WAIT_MS } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import {
@@ -11,6 +11,7 @@ import {
   CREDIT,
   decodeRequest,
   END,
+  END_LINEARIZABLE,
   encodeCancelled,
   encodeEnded,
   MESSAGE_HEADER_BYTES,
@@ -21,6 +22,16 @@ import {
 import type { Appends } from './appends.ts';
 import type { Reading, Readings } from './reading.ts';
 import type { Session } from './session.ts';
+
+/** Flags by opcode; others are refused, so that they can get a meaning one day. */
+const KNOWN_FLAGS: Readonly<Record<number, number>> = {
+  [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL,
+  [READ]: 0,
+  [SUBSCRIBE]: 0,
+  [CREDIT]: 0,
+  [CANCEL]: 0,
+  [END]: END_LINEARIZABLE,
+};
 
 export interface RequestLimits {
   readonly windowBytes: number;
@@ -64,6 +75,14 @@ export class Requests {
       );
       return;
     }
+    if ((request.flags & ~(KNOWN_FLAGS[request.opcode] ?? 0xff)) !== 0) {
+      session.fail(
+        request.requestId,
+        'MALFORMED',
+        `flags ${request.flags} have bits that protocol version 1 does not define for opcode ${request.opcode}`,
+      );
+      return;
+    }
     switch (request.opcode) {
       case APPEND:
         this.#append(session, request, new Uint8Array(message, MESSAGE_HEADER_BYTES));
@@ -96,6 +115,8 @@ export class Requests {
         'WINDOW_EXCEEDED',
         `${session.unacknowledgedBytes} bytes are unacknowledged and ${entries.length} more came; the window is ${windowBytes}`,
       );
+    } else if (session.unacknowledgedAppends >= MAX_UNACKNOWLEDGED_APPENDS) {
+      session.fail(requestId, 'TOO_MANY_REQUESTS', `${MAX_UNACKNOWLEDGED_APPENDS} appends are unacknowledged: put more entries into each`);
     } else if (this.isDraining) {
       session.sendError(
         requestId,
@@ -106,12 +127,7 @@ export class Requests {
     } else if (entries.length === 0 || request.a === 0) {
       session.sendError(requestId, 'MALFORMED', 0, 'an APPEND holds at least one entry');
     } else if (entries.length > maxBatchBytes) {
-      session.sendError(
-        requestId,
-        'ENTRY_TOO_LARGE',
-        maxBatchBytes,
-        `${entries.length} bytes of entries in one APPEND; the limit is ${maxBatchBytes}`,
-      );
+      session.sendError(requestId, 'ENTRY_TOO_LARGE', 0, `${entries.length} bytes of entries in one APPEND; the limit is ${maxBatchBytes}`);
     } else {
       this.#appends.accept({
         session,
@@ -156,7 +172,7 @@ export class Requests {
         isSubscription,
         next: offset,
         isBoundary: offset === start,
-        creditBytes: isSubscription ? a : a === 0 ? MAX_READ_BYTES : Math.min(a, MAX_READ_BYTES),
+        creditBytes: isSubscription ? Math.min(a, MAX_CREDIT_BYTES) : a === 0 ? MAX_READ_BYTES : Math.min(a, MAX_READ_BYTES),
         timer: undefined,
         mayWait: waitMs > 0,
         state: 'ready',

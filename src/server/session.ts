@@ -3,7 +3,7 @@
 import type { WebSocket } from 'uWebSockets.js';
 import { viewOf } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_TOTAL_BYTES } from '../core/limits.ts';
+import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_CUT_BYTES, SEND_BUFFER_TOTAL_BYTES } from '../core/limits.ts';
 import {
   APPENDED_HEADER_BYTES,
   ERROR_FATAL,
@@ -38,6 +38,8 @@ export class Session {
   readonly #budget: SendBudget;
   /** Bytes of entries received and not acknowledged yet. */
   unacknowledgedBytes = 0;
+  /** APPEND requests received and not acknowledged yet. */
+  unacknowledgedAppends = 0;
   /** Reads and subscriptions, by request id. */
   readonly readings = new Map<number, Reading>();
   /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
@@ -112,7 +114,10 @@ export class Session {
   send(message: Uint8Array): void {
     if (this.isClosed) return;
     this.#socket.send(message, true);
-    if (!this.isClosed) this.updateBuffered();
+    if (this.isClosed) return;
+    this.updateBuffered();
+    // A client that asks and never reads the answers must not use up the memory of all others.
+    if (this.#bufferedBytes > SEND_BUFFER_CUT_BYTES && this.#budget.bufferedBytes > SEND_BUFFER_TOTAL_BYTES) this.#socket.close();
   }
 
   /** Books what the socket could not take yet. Called after each send and when the socket drained. */

@@ -1,6 +1,7 @@
 // The Disk of a real node: node's blocking file calls, each with its result checked and its errors explained.
 
 import * as fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { LogError } from '../core/errors.ts';
 import type { Disk, FileHandle } from './disk.ts';
 
@@ -126,6 +127,9 @@ export class NodeDisk implements Disk {
   }
 
   makeDirectory(path: string): void {
-    this.#try('making', path, undefined, () => fs.mkdirSync(path, { recursive: true, mode: 0o700 }));
+    const first = this.#try('making', path, undefined, () => fs.mkdirSync(path, { recursive: true, mode: 0o700 }));
+    if (first === undefined) return;
+    // The new directories' names must survive a crash too: sync the parent of each, from the last one up to the first one made.
+    for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) this.syncDirectory(dirname(made));
   }
 }

@@ -1,0 +1,611 @@
+// The offline tools' view of a data directory: what its files say, whether every byte of them is right, and trimming. Nothing but
+// `applyTrim` writes, so all the rest may run beside a live node. Segments are looked at one at a time, in memory of their size.
+
+import { basename, dirname } from 'node:path';
+import {
+  ENTRY_KIND_SIZE_AT,
+  ENTRY_OVERHEAD_BYTES,
+  INDEX_INTERVAL_BYTES,
+  MAX_PAYLOAD_BYTES,
+  RESULT_BYTES_AT,
+  RESULT_COUNT_AT,
+  RESULT_LAST_TERM_AT,
+  RESULT_POINTS_AT,
+  SCAN_VERIFY,
+  SEGMENT_HEADER_BYTES,
+  WALK_BAD_CHECK,
+  WALK_BAD_KIND,
+  WALK_BAD_TERM,
+  WALK_COMPLETE,
+  WALK_TRUNCATED,
+} from '../../assembly/layout.ts';
+import { MARK_BYTES, OPTIONS } from '../core/config.ts';
+import { LogError } from '../core/errors.ts';
+import { findMark } from '../format/durableMark.ts';
+import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
+import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
+import { compileServerWasm, instantiateServerWasm, type ServerWasm } from '../memory/wasm.ts';
+import { type Identity, readIdentity, readVote, removeTemporaries, type Vote, writeIdentity } from './dataDirectory.ts';
+import { type Disk, readFile } from './disk.ts';
+import { baseOfName, IDENTITY_FILE, indexName, segmentName } from './names.ts';
+import { listSegments } from './recovery.ts';
+
+/** Something that no crash can explain. */
+export interface Damage {
+  readonly file: string;
+  /** Byte in the file. */
+  readonly position: number;
+  /** Starts with the file and the byte. */
+  readonly sentence: string;
+}
+
+/** `sealed`: has an index; `full`: the next segment exists, and the next start of a node makes the index; `open`: the log's end. */
+export type SegmentState = 'sealed' | 'full' | 'open';
+
+/** What is known of one segment. Its entries stand in log offsets [base, end). */
+export interface SegmentFacts {
+  readonly file: string;
+  readonly state: SegmentState;
+  readonly base: number;
+  readonly end: number;
+  readonly entries: number;
+  readonly fileBytes: number;
+  /** Log offsets at which terms begin. */
+  readonly terms: readonly { readonly term: number; readonly offset: number }[];
+  /** Times of the first and last append, Unix milliseconds; undefined when nothing says. */
+  readonly firstMs: number | undefined;
+  readonly lastMs: number | undefined;
+  /** Bytes of an unfinished write behind the last whole entry. A node cuts them when it starts; they were never acknowledged. */
+  readonly tornBytes: number;
+  readonly damage: readonly Damage[];
+}
+
+export interface DirectoryFacts {
+  readonly directory: string;
+  readonly identity: Identity | undefined;
+  readonly vote: Vote | undefined;
+  readonly start: number;
+  readonly end: number;
+  readonly segments: readonly SegmentFacts[];
+  /** All damage, that of the segments included. */
+  readonly damage: readonly Damage[];
+  /** Segments before the start: what a trim that a crash interrupted left. A node removes them when it starts. */
+  readonly leftover: readonly string[];
+}
+
+export interface ExamineOptions {
+  /** Verify every entry, instead of believing valid indexes. */
+  readonly everyEntry: boolean;
+  /** Told now and then how many of all bytes are done. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+/** One entry of a segment file. */
+export interface EntryFacts {
+  readonly offset: number;
+  /** Byte in the file. */
+  readonly position: number;
+  readonly term: number;
+  readonly kind: number;
+  readonly payloadBytes: number;
+}
+
+const READ_BYTES = 1024 * 1024;
+const PAGE_BYTES = 65536;
+const RESULT_AT = 1024;
+const POINTS_AT = 4096;
+/** A segment that a live node writes to is looked at again this often before its damage is believed. */
+const MAX_LOOKS = 5;
+
+function damageAt(file: string, position: number, sentence: string): Damage {
+  return { file, position, sentence: `${file} at byte ${position}: ${sentence}` };
+}
+
+/** The error as damage of `file`, if it is one that other files need not share; throws any other. */
+function damageOf(thrown: unknown, file: string): Damage {
+  if (!(thrown instanceof LogError)) throw thrown;
+  const isDamage = thrown.code === 'DAMAGE' || thrown.code === 'NEWER_FORMAT' || thrown.details.errno === 'EIO';
+  if (!isDamage) throw thrown;
+  const { position } = thrown.details;
+  const at = typeof position === 'number' ? position : 0;
+  return thrown.message.startsWith(`${file} at byte `)
+    ? { file, position: at, sentence: thrown.message }
+    : damageAt(file, at, thrown.message.replace(`${file}: `, ''));
+}
+
+/** What a walk over a whole segment file found. */
+interface Scan {
+  readonly fileBytes: number;
+  readonly header: SegmentHeader | undefined;
+  readonly base: number;
+  readonly damage: Damage | undefined;
+  /** Why the walk ended (WALK_*), and the file position where: the end of the last valid entry. */
+  readonly status: number;
+  readonly position: number;
+  readonly entries: number;
+  readonly lastTerm: number;
+  readonly pointCount: number;
+}
+
+/** Memory for the image of one segment file at a time, and the WebAssembly on it. */
+class SegmentImage {
+  readonly #disk: Disk;
+  readonly #module = compileServerWasm();
+  #capacityBytes = 0;
+  #imageAt = 0;
+  #wasm: ServerWasm | undefined;
+  #view = new DataView(new ArrayBuffer(0));
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+  }
+
+  /** Reads and verifies all of a segment. `base` is what its name says; `minTerm` the last term before it. */
+  scan(path: string, base: number | undefined, minTerm: number, onRead: (bytes: number) => void): Scan {
+    const file = this.#disk.openRead(path);
+    try {
+      const fileBytes = this.#disk.size(file);
+      if (fileBytes > OPTIONS.segmentBytes.max) {
+        throw new LogError('DAMAGE', `${path} at byte 0: a segment has at most ${OPTIONS.segmentBytes.max} bytes, not ${fileBytes}`, {
+          file: path,
+          position: 0,
+        });
+      }
+      this.#reserve(fileBytes);
+      return this.#read(path, fileBytes, base, minTerm, (into, position) => {
+        const count = this.#disk.read(file, into, position);
+        onRead(count);
+        return count;
+      });
+    } finally {
+      this.#disk.close(file);
+    }
+  }
+
+  /** XXH64 of the entries up to file position `end` of the last scan. */
+  digest(end: number): bigint {
+    const hash = this.#wasm?.xxh64(this.#imageAt + SEGMENT_HEADER_BYTES, end - SEGMENT_HEADER_BYTES, 0n) ?? 0n;
+    return BigInt.asUintN(64, hash);
+  }
+
+  /** Index points of the last scan; a view. */
+  points(count: number): Uint32Array {
+    return new Uint32Array(this.#view.buffer, POINTS_AT, count);
+  }
+
+  /** File positions of the last scan at which a new term begins, up to `end`. */
+  terms(end: number): { term: number; position: number }[] {
+    const terms = [];
+    for (let position = SEGMENT_HEADER_BYTES; position < end; ) {
+      terms.push({ term: this.u32(position), position });
+      position += this.#wasm?.sameTermBytes(this.#imageAt + position, end - position) ?? end;
+    }
+    return terms;
+  }
+
+  u32(position: number): number {
+    return this.#view.getUint32(this.#imageAt + position, true);
+  }
+
+  /** A view of the image's bytes [from, to). */
+  bytes(from: number, to: number): Uint8Array {
+    return new Uint8Array(this.#view.buffer, this.#imageAt + from, Math.max(0, to - from));
+  }
+
+  #reserve(fileBytes: number): void {
+    if (this.#wasm !== undefined && fileBytes <= this.#capacityBytes) return;
+    this.#capacityBytes = Math.max(fileBytes, PAGE_BYTES);
+    const pointsBytes = (Math.floor(this.#capacityBytes / INDEX_INTERVAL_BYTES) + 2) * 4;
+    this.#imageAt = Math.ceil((POINTS_AT + pointsBytes) / PAGE_BYTES) * PAGE_BYTES;
+    const pages = Math.ceil((this.#imageAt + this.#capacityBytes) / PAGE_BYTES);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    this.#wasm = instantiateServerWasm(this.#module, memory);
+    this.#view = new DataView(memory.buffer);
+  }
+
+  /** Reads in pieces and walks each while it is in the processor's cache. */
+  #read(
+    path: string,
+    fileBytes: number,
+    nameBase: number | undefined,
+    minTerm: number,
+    read: (into: Uint8Array, position: number) => number,
+  ): Scan {
+    const result = { status: WALK_COMPLETE, position: SEGMENT_HEADER_BYTES, entries: 0, lastTerm: minTerm, pointCount: 0 };
+    let header: SegmentHeader | undefined;
+    let damage: Damage | undefined;
+    let filled = 0;
+    while (filled < fileBytes) {
+      const wanted = this.bytes(filled, Math.min(filled + READ_BYTES, fileBytes));
+      const count = read(wanted, filled);
+      const isFirst = filled === 0;
+      filled += count;
+      if (isFirst) {
+        try {
+          header = decodeSegmentHeader(this.bytes(0, Math.min(filled, SEGMENT_HEADER_BYTES)).slice(), path);
+        } catch (thrown) {
+          damage = damageOf(thrown, path);
+        }
+      }
+      if (filled > SEGMENT_HEADER_BYTES) this.#walk(result, filled, nameBase ?? header?.base ?? 0);
+      // Shorter than a moment ago: it was sealed meanwhile.
+      if (count < wanted.length) break;
+    }
+    return { ...result, fileBytes: filled, header, base: nameBase ?? header?.base ?? 0, damage };
+  }
+
+  /** Goes on with a walk that reached `scan.position`, up to `end` of the image. */
+  #walk(
+    scan: { status: number; position: number; entries: number; lastTerm: number; pointCount: number },
+    end: number,
+    base: number,
+  ): void {
+    if (this.#wasm === undefined || (scan.status !== WALK_COMPLETE && scan.status !== WALK_TRUNCATED)) return;
+    const lastPoint = scan.pointCount === 0 ? 0 : (this.points(scan.pointCount).at(-1) ?? 0);
+    scan.status = this.#wasm.scan(
+      this.#imageAt + scan.position,
+      end - scan.position,
+      base + scan.position - SEGMENT_HEADER_BYTES,
+      scan.lastTerm,
+      0xffff_ffff,
+      SCAN_VERIFY,
+      scan.position,
+      POINTS_AT + scan.pointCount * 4,
+      lastPoint,
+      RESULT_AT,
+    );
+    const field = (at: number): number => this.#view.getUint32(RESULT_AT + at, true);
+    scan.position += field(RESULT_BYTES_AT);
+    scan.entries += field(RESULT_COUNT_AT);
+    scan.lastTerm = field(RESULT_LAST_TERM_AT);
+    scan.pointCount += field(RESULT_POINTS_AT);
+  }
+}
+
+/** What is known of a segment before it is looked at. */
+interface Expected {
+  readonly path: string;
+  readonly base: number | undefined;
+  readonly identity: Identity | undefined;
+  /** Last term of the segment before it. */
+  readonly minTerm: number;
+  /** Base of the segment behind it; undefined for the last one. */
+  readonly next: number | undefined;
+  readonly indexPath: string | undefined;
+}
+
+function readIndex(disk: Disk, expected: Expected, damage: Damage[]): SegmentIndex | undefined {
+  const { indexPath, base, identity } = expected;
+  if (indexPath === undefined) return undefined;
+  try {
+    const index = decodeSegmentIndex(readFile(disk, indexPath), indexPath);
+    if (identity !== undefined && index.clusterId !== identity.clusterId) {
+      damage.push(damageAt(indexPath, 8, `it belongs to another log (cluster ${index.clusterId})`));
+    } else if (base !== undefined && index.base !== base) {
+      damage.push(damageAt(indexPath, 24, `it says base ${index.base}, its name ${base}`));
+    } else if (index.end <= index.base) {
+      damage.push(damageAt(indexPath, 32, `it says that the segment from offset ${index.base} ends at ${index.end}`));
+    } else {
+      return index;
+    }
+  } catch (thrown) {
+    damage.push(damageOf(thrown, indexPath));
+  }
+  return undefined;
+}
+
+/** Why the entry at the end of a scan is not valid. */
+function whyInvalid(image: SegmentImage, scan: Scan): string {
+  const offset = scan.base + scan.position - SEGMENT_HEADER_BYTES;
+  const entry = `the entry at log offset ${offset}`;
+  switch (scan.status) {
+    case WALK_BAD_CHECK:
+      return `${entry} does not match its check`;
+    case WALK_BAD_KIND:
+      return `${entry} has an unknown kind`;
+    case WALK_BAD_TERM: {
+      const term = image.u32(scan.position);
+      return term === 0 ? `there is no entry at log offset ${offset}` : `${entry} has term ${term}, less than ${scan.lastTerm} before it`;
+    }
+    case WALK_TRUNCATED:
+      return `${entry} is cut off by the end of the file`;
+    default:
+      return `there is no entry at log offset ${offset}`;
+  }
+}
+
+function checkHeader(expected: Expected, header: SegmentHeader, damage: Damage[]): void {
+  const { path, base, identity } = expected;
+  if (base !== undefined && header.base !== base) damage.push(damageAt(path, 24, `its header says base ${header.base}, its name ${base}`));
+  if (identity !== undefined && header.clusterId !== identity.clusterId) {
+    damage.push(damageAt(path, 8, `it belongs to another log (cluster ${header.clusterId})`));
+  }
+}
+
+/** Compares an index with the entries, which are all valid, so that a difference is the index's. */
+function checkIndex(image: SegmentImage, scan: Scan, index: SegmentIndex, path: string, damage: Damage[]): void {
+  const fail = (position: number, sentence: string): number => damage.push(damageAt(path, position, sentence));
+  if (index.entries !== scan.entries) fail(40, `it counts ${index.entries} entries, the segment has ${scan.entries}`);
+  if (index.digest !== image.digest(scan.position)) fail(64, 'its digest is not that of the segment');
+  const points = image.points(scan.pointCount);
+  const wrong = index.points.findIndex((point, i) => point !== points[i]);
+  if (wrong >= 0)
+    fail(80 + wrong * 4, `it points to byte ${index.points[wrong]} where an entry boundary was due at ${points[wrong] ?? 'none'}`);
+  else if (index.points.length !== points.length) fail(72, `it has ${index.points.length} points, the segment ${points.length}`);
+  if (JSON.stringify(index.terms) !== JSON.stringify(image.terms(scan.position))) {
+    fail(80 + index.points.length * 4, 'its term starts are not those of the segment');
+  }
+}
+
+/** Bytes behind the last entry that are neither zeros nor the durable mark; and whether entries that were durable are missing. */
+function checkTail(image: SegmentImage, scan: Scan, expected: Expected, damage: Damage[]): { tornBytes: number; lastMs?: number } {
+  const { position, fileBytes } = scan;
+  const end = scan.base + position - SEGMENT_HEADER_BYTES;
+  const tail = image.bytes(position, fileBytes);
+  let dirty = tail.length;
+  while (dirty > 0 && tail[dirty - 1] === 0) dirty -= 1;
+  if (dirty === 0 || expected.identity === undefined) return { tornBytes: dirty };
+  // Copied, because a search in shared memory is not one of the fast ones.
+  const mark = findMark(tail.slice(0, dirty + MARK_BYTES), end, expected.identity.markSeed);
+  if (mark === undefined) return { tornBytes: dirty };
+  if (mark.durable > end) {
+    damage.push(damageAt(expected.path, position, `the log was durable up to offset ${mark.durable}, but ${whyInvalid(image, scan)}`));
+  }
+  return { tornBytes: mark.at === end && dirty <= MARK_BYTES ? 0 : dirty, lastMs: mark.lastMs };
+}
+
+/** Reads and verifies all of one segment. */
+function verifySegment(
+  image: SegmentImage,
+  expected: Expected,
+  index: SegmentIndex | undefined,
+  onRead: (bytes: number) => void,
+): SegmentFacts {
+  const { path, next } = expected;
+  const damage: Damage[] = [];
+  const scan = image.scan(path, expected.base, expected.minTerm, onRead);
+  const { base, position } = scan;
+  const end = base + position - SEGMENT_HEADER_BYTES;
+  if (scan.damage !== undefined) damage.push(scan.damage);
+  if (scan.header !== undefined) checkHeader(expected, scan.header, damage);
+  const requiredEnd = index?.end ?? next;
+  let tail: { tornBytes: number; lastMs?: number } = { tornBytes: 0 };
+  if (requiredEnd === undefined) {
+    tail = checkTail(image, scan, expected, damage);
+  } else if (end < requiredEnd) {
+    damage.push(damageAt(path, position, `entries up to log offset ${requiredEnd} were durable here, but ${whyInvalid(image, scan)}`));
+  } else if (end > requiredEnd) {
+    damage.push(
+      damageAt(path, SEGMENT_HEADER_BYTES + requiredEnd - base, `entries go on where the segment ends, at offset ${requiredEnd}`),
+    );
+  } else if (index !== undefined && scan.fileBytes !== position) {
+    damage.push(damageAt(path, position, `a sealed segment of ${position} bytes has ${scan.fileBytes}`));
+  } else if (index !== undefined && expected.indexPath !== undefined) {
+    checkIndex(image, scan, index, expected.indexPath, damage);
+  }
+  return {
+    file: path,
+    state: index !== undefined ? 'sealed' : next === undefined ? 'open' : 'full',
+    base,
+    end,
+    entries: scan.entries,
+    fileBytes: scan.fileBytes,
+    terms: image.terms(position).map((start) => ({ term: start.term, offset: base + start.position - SEGMENT_HEADER_BYTES })),
+    firstMs: index?.firstMs ?? scan.header?.createdMs,
+    lastMs: index?.lastMs ?? tail.lastMs,
+    tornBytes: tail.tornBytes,
+    damage,
+  };
+}
+
+/** What a valid index says of its segment, with a look at the segment's header and length. */
+function believeIndex(disk: Disk, expected: Expected, index: SegmentIndex): SegmentFacts {
+  const { path } = expected;
+  const damage: Damage[] = [];
+  const file = disk.openRead(path);
+  const fileBytes = disk.size(file);
+  const page = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const pageBytes = disk.read(file, page, 0);
+  disk.close(file);
+  try {
+    checkHeader(expected, decodeSegmentHeader(page.subarray(0, pageBytes), path), damage);
+  } catch (thrown) {
+    damage.push(damageOf(thrown, path));
+  }
+  const expectedBytes = SEGMENT_HEADER_BYTES + index.end - index.base;
+  if (fileBytes !== expectedBytes) {
+    damage.push(damageAt(path, Math.min(fileBytes, expectedBytes), `a sealed segment of ${expectedBytes} bytes has ${fileBytes}`));
+  }
+  const { base, end, entries, firstMs, lastMs } = index;
+  const terms = index.terms.map(({ term, position }) => ({ term, offset: base + position - SEGMENT_HEADER_BYTES }));
+  return { file: path, state: 'sealed', base, end, entries, fileBytes, terms, firstMs, lastMs, tornBytes: 0, damage };
+}
+
+function unreadable(expected: Expected, damage: Damage): SegmentFacts {
+  const base = expected.base ?? 0;
+  const none = { entries: 0, fileBytes: 0, terms: [], firstMs: undefined, lastMs: undefined, tornBytes: 0 };
+  return { file: expected.path, state: 'full', base, end: expected.next ?? base, ...none, damage: [damage] };
+}
+
+/** Looks at one segment. A live node may write to one without an index, so its damage must be found twice in the same place. */
+function examineSegment(
+  disk: Disk,
+  image: SegmentImage,
+  expected: Expected,
+  everyEntry: boolean,
+  onRead: (bytes: number) => void,
+): SegmentFacts {
+  const indexDamage: Damage[] = [];
+  const index = readIndex(disk, expected, indexDamage);
+  let facts: SegmentFacts;
+  try {
+    if (index !== undefined && !everyEntry) {
+      facts = believeIndex(disk, expected, index);
+    } else {
+      facts = verifySegment(image, expected, index, onRead);
+      for (let looks = 1; looks < MAX_LOOKS && index === undefined && facts.damage.length > 0; looks += 1) {
+        const before = facts.damage[0]?.position;
+        facts = verifySegment(image, expected, index, () => undefined);
+        if (facts.damage[0]?.position === before) break;
+      }
+    }
+  } catch (thrown) {
+    facts = unreadable(expected, damageOf(thrown, expected.path));
+  }
+  return { ...facts, damage: [...facts.damage, ...indexDamage] };
+}
+
+/** The result of `read`; its damage is noted instead of thrown. */
+function noting<T>(damage: Damage[], file: string, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (thrown) {
+    if (!(thrown instanceof LogError) || thrown.code !== 'DAMAGE') throw thrown;
+    damage.push(damageOf(thrown, file));
+    return undefined;
+  }
+}
+
+/** Sizes of files, for progress and for what a trim frees. */
+function sizeOf(disk: Disk, path: string): number {
+  const file = disk.openRead(path);
+  const bytes = disk.size(file);
+  disk.close(file);
+  return bytes;
+}
+
+/**
+ * Looks at a data directory; changes nothing in it. Damage is listed, not thrown. Throws a LogError `NOT_A_DATA_DIRECTORY`,
+ * `NEWER_FORMAT`, or `IO` when files cannot be opened.
+ */
+export function examineDirectory(disk: Disk, directory: string, { everyEntry, onProgress }: ExamineOptions): DirectoryFacts {
+  const damage: Damage[] = [];
+  const names = new Set(disk.list(directory));
+  const identity = noting(damage, `${directory}/${IDENTITY_FILE}`, () => readIdentity(disk, directory));
+  if (identity === undefined && damage.length === 0) {
+    throw new LogError('NOT_A_DATA_DIRECTORY', `${directory} is not a LogLog data directory: it is empty`);
+  }
+  const vote = noting(damage, `${directory}/vote`, () => readVote(disk, directory));
+  const all = listSegments(disk, directory);
+  const start = identity?.start ?? all[0] ?? 0;
+  const bases = all.filter((base) => base >= start);
+  const totalBytes = onProgress === undefined ? 0 : bases.reduce((sum, base) => sum + sizeOf(disk, `${directory}/${segmentName(base)}`), 0);
+  const image = new SegmentImage(disk);
+  const segments: SegmentFacts[] = [];
+  let end = start;
+  let minTerm = 0;
+  let doneBytes = 0;
+  for (const [i, base] of bases.entries()) {
+    if (base !== end) {
+      const sentence =
+        base > end ? `this segment is missing; the next one is ${segmentName(base)}` : `${segmentName(base)} overlaps what is before it`;
+      damage.push(damageAt(`${directory}/${segmentName(end)}`, 0, sentence));
+    }
+    const indexPath = names.has(indexName(base)) ? `${directory}/${indexName(base)}` : undefined;
+    const expected = { path: `${directory}/${segmentName(base)}`, base, identity, minTerm, next: bases[i + 1], indexPath };
+    const facts = examineSegment(disk, image, expected, everyEntry, (bytes) => {
+      doneBytes += bytes;
+      onProgress?.(doneBytes, totalBytes);
+    });
+    segments.push(facts);
+    damage.push(...facts.damage);
+    // Behind a damaged segment the walk goes on as if it were whole.
+    end = facts.damage.length > 0 ? (expected.next ?? facts.end) : facts.end;
+    minTerm = Math.max(minTerm, facts.terms.at(-1)?.term ?? 0);
+  }
+  if (vote !== undefined && vote.currentTerm < minTerm) {
+    damage.push(damageAt(`${directory}/vote`, 8, `it says term ${vote.currentTerm}, but the log has entries of term ${minTerm}`));
+  }
+  const leftover = all.filter((base) => base < start).map((base) => `${directory}/${segmentName(base)}`);
+  return { directory, identity, vote, start, end, segments, damage, leftover };
+}
+
+function expectedOf(disk: Disk, path: string): Expected {
+  const directory = dirname(path);
+  const base = baseOfName(basename(path));
+  const names = new Set(disk.list(directory));
+  const isOurs = names.has(IDENTITY_FILE);
+  const identity = isOurs ? noting([], path, () => readIdentity(disk, directory)) : undefined;
+  const next = isOurs && base !== undefined ? listSegments(disk, directory).find((other) => other > base) : undefined;
+  const indexPath = base !== undefined && names.has(indexName(base)) ? `${directory}/${indexName(base)}` : undefined;
+  return { path, base, identity, minTerm: 0, next, indexPath };
+}
+
+/** Looks at one segment file, with its index and its directory's identity where they stand beside it. */
+export function examineSegmentFile(disk: Disk, path: string, { everyEntry, onProgress }: ExamineOptions): SegmentFacts {
+  const totalBytes = sizeOf(disk, path);
+  let doneBytes = 0;
+  return examineSegment(disk, new SegmentImage(disk), expectedOf(disk, path), everyEntry, (bytes) => {
+    doneBytes += bytes;
+    onProgress?.(doneBytes, totalBytes);
+  });
+}
+
+/** The valid entries of a segment file from log offset `from` on. */
+export function* listEntries(disk: Disk, path: string, from: number, limit: number): Generator<EntryFacts> {
+  const image = new SegmentImage(disk);
+  const scan = image.scan(path, baseOfName(basename(path)), 0, () => undefined);
+  let count = 0;
+  for (let position = SEGMENT_HEADER_BYTES; position < scan.position && count < limit; ) {
+    const kindSize = image.u32(position + ENTRY_KIND_SIZE_AT);
+    const payloadBytes = kindSize & MAX_PAYLOAD_BYTES;
+    const offset = scan.base + position - SEGMENT_HEADER_BYTES;
+    if (offset >= from) {
+      yield { offset, position, term: image.u32(position), kind: kindSize >>> 24, payloadBytes };
+      count += 1;
+    }
+    position += ENTRY_OVERHEAD_BYTES + payloadBytes;
+  }
+}
+
+/** What a trim does: the log's start moves to `newStart`, and the segments before it go. */
+export interface TrimPlan {
+  readonly directory: string;
+  readonly start: number;
+  readonly newStart: number;
+  readonly end: number;
+  /** Bases of the segments to remove, ascending. */
+  readonly bases: readonly number[];
+  readonly freedBytes: number;
+}
+
+/**
+ * Plans a trim of all whole segments before log offset `before`. The last segment always stays. Throws a LogError `USAGE` when
+ * `before` is past the log's end, and `DAMAGE` when that end cannot be told.
+ */
+export function planTrim(disk: Disk, directory: string, before: number): TrimPlan {
+  const identity = readIdentity(disk, directory);
+  if (identity === undefined) throw new LogError('NOT_A_DATA_DIRECTORY', `${directory} is not a LogLog data directory: it is empty`);
+  const all = listSegments(disk, directory);
+  const { start } = identity;
+  const last = all.at(-1);
+  let end = start;
+  if (last !== undefined) {
+    const facts = examineSegmentFile(disk, `${directory}/${segmentName(last)}`, { everyEntry: false });
+    const [damage] = facts.damage;
+    if (damage !== undefined) throw new LogError('DAMAGE', damage.sentence, { file: damage.file, position: damage.position });
+    end = facts.end;
+  }
+  if (before > end) throw new LogError('USAGE', `offset ${before} is past the end of the log, ${end}: nothing was trimmed`);
+  const newStart = all.findLast((base) => base <= before && base >= start) ?? start;
+  const bases = all.filter((base) => base < newStart);
+  const freedBytes = bases.reduce((sum, base) => sum + sizeOf(disk, `${directory}/${segmentName(base)}`), 0);
+  return { directory, start, newStart, end, bases, freedBytes };
+}
+
+/**
+ * Trims as planned; the directory must be locked. The new start is durable before the first file goes: after a crash in between,
+ * recovery removes the rest.
+ */
+export function applyTrim(disk: Disk, { directory, newStart, bases }: TrimPlan): void {
+  const identity = readIdentity(disk, directory);
+  if (identity === undefined || bases.length === 0) return;
+  removeTemporaries(disk, directory);
+  if (newStart !== identity.start) writeIdentity(disk, directory, { ...identity, start: newStart });
+  const names = new Set(disk.list(directory));
+  for (const base of bases) {
+    if (names.has(indexName(base))) disk.remove(`${directory}/${indexName(base)}`);
+    disk.remove(`${directory}/${segmentName(base)}`);
+  }
+  disk.syncDirectory(directory);
+}
