@@ -7,6 +7,7 @@
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
+import { MAX_UNACKNOWLEDGED_APPENDS } from '../core/limits.ts';
 import { APPEND, encodeRequest, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { Arena } from './arena.ts';
 import { type Connection, isLater } from './connection.ts';
@@ -16,6 +17,8 @@ import { Queue } from './queue.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
 
 const MIN_MESSAGE_BYTES = 16 * 1024;
+/** A quarter of what the server allows; beyond it appends share messages. */
+const MAX_SENT_MESSAGES = MAX_UNACKNOWLEDGED_APPENDS / 4;
 
 // The executor of every append's promise: one function for all of them, because a closure for each costs more than the copy.
 let resolveOfNew: Resolve = () => {};
@@ -330,7 +333,8 @@ export class Appender {
   }
 
   #windowAllows(entryBytes: number): boolean {
-    return this.#sentBytes === 0 || this.#sentBytes + entryBytes <= this.#windowBytes;
+    if (this.#sentBytes === 0) return true;
+    return this.#sentBytes + entryBytes <= this.#windowBytes && this.#sent.size < MAX_SENT_MESSAGES;
   }
 
   #sendSealed(): void {
