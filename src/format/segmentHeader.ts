@@ -5,6 +5,7 @@
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
+import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import { xxh64 } from './xxh64.ts';
 
 const MAGIC = 0x4753_4c4c; // "LLSG"
@@ -43,10 +44,13 @@ export function decodeSegmentHeader(bytes: Uint8Array, file: string): SegmentHea
     throw new LogError(
       'NEWER_FORMAT',
       `${file} has format ${view.getUint32(4, true)}; this LogLog reads up to ${FORMAT_VERSION}: use a newer one`,
+      { file },
     );
   }
   if (view.getBigUint64(CHECKED_BYTES, true) !== xxh64(bytes.subarray(0, CHECKED_BYTES))) {
     throw damage('the segment header does not match its check');
   }
-  return { clusterId: toHex(bytes.subarray(8, 24)), base: getOffset(view, 24), createdMs: getOffset(view, 32) };
+  const header = { clusterId: toHex(bytes.subarray(8, 24)), base: getOffset(view, 24), createdMs: getOffset(view, 32) };
+  if (header.base > MAX_LOG_OFFSET || header.createdMs > MAX_LOG_OFFSET) throw damage('the segment header has a value above 2^53 - 1');
+  return header;
 }

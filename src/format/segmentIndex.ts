@@ -4,8 +4,10 @@
 //   0 u32 magic │ 4 u32 format │ 8 16 bytes cluster id │ 24 u64 base │ 32 u64 end │ 40 u64 entries │ 48 u64 first append, ms
 //   56 u64 last append, ms │ 64 u64 digest │ 72 u32 points │ 76 u32 terms │ 80 points × u32 │ terms × (u32 term, u32 position) │ u64 check
 
+import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
+import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import { FORMAT_VERSION } from './segmentHeader.ts';
 import { xxh64 } from './xxh64.ts';
 
@@ -74,6 +76,7 @@ export function decodeSegmentIndex(bytes: Uint8Array, file: string): SegmentInde
     throw new LogError(
       'NEWER_FORMAT',
       `${file} has format ${view.getUint32(4, true)}; this LogLog reads up to ${FORMAT_VERSION}: use a newer one`,
+      { file },
     );
   }
   const pointCount = view.getUint32(72, true);
@@ -82,7 +85,7 @@ export function decodeSegmentIndex(bytes: Uint8Array, file: string): SegmentInde
   const checkAt = termsAt + termCount * 8;
   if (bytes.length !== checkAt + CHECK_BYTES) throw damage(`its counts ask for ${checkAt + CHECK_BYTES} bytes, found ${bytes.length}`);
   if (view.getBigUint64(checkAt, true) !== xxh64(bytes.subarray(0, checkAt))) throw damage('the index does not match its check');
-  return {
+  const index: SegmentIndex = {
     clusterId: toHex(bytes.subarray(8, 24)),
     base: getOffset(view, 24),
     end: getOffset(view, 32),
@@ -96,4 +99,21 @@ export function decodeSegmentIndex(bytes: Uint8Array, file: string): SegmentInde
       position: view.getUint32(termsAt + i * 8 + 4, true),
     })),
   };
+  const wrong = inconsistency(index);
+  if (wrong !== undefined) throw damage(wrong);
+  return index;
+}
+
+/** What no writer of ours would write, although the check matches; readers rely on it. */
+function inconsistency({ base, end, entries, firstMs, lastMs, points, terms }: SegmentIndex): string | undefined {
+  if (!(base < end && Math.max(end, entries, firstMs, lastMs) <= MAX_LOG_OFFSET)) return 'its offsets, times or count are out of range';
+  const fileBytes = SEGMENT_HEADER_BYTES + end - base;
+  const positions = [points, Uint32Array.from(terms, ({ position }) => position)];
+  for (const ascending of positions) {
+    if (ascending[0] !== SEGMENT_HEADER_BYTES) return 'its first point or term is not the first entry';
+    if (!ascending.every((position, i) => position < fileBytes && (i === 0 || position > (ascending[i - 1] ?? 0)))) {
+      return 'its points or terms do not rise, or lie past the end';
+    }
+  }
+  return undefined;
 }

@@ -5,6 +5,7 @@
 //   1024      control block: the log's words, wake-up words, counters, one descriptor a slot
 //   …         results: 32 bytes a user of the walks (the main thread, each slot's writer, each cold reader)
 //   …         index points of each slot, u32 file positions
+//   4 KiB …   last pages: where each slot's writer composes the page that its write ends in, with the mark behind the entries
 //   64 KiB …  slots: exact images of segment files, position in slot = position in file
 //   …         cold buffers: where cold readers put what they read
 
@@ -12,6 +13,9 @@ import { INDEX_INTERVAL_BYTES, RESULT_SIZE_BYTES } from '../../assembly/layout.t
 import { COLD_READERS, MAX_ENTRY_BYTES, MAX_READ_BYTES } from '../core/limits.ts';
 
 const PAGE_BYTES = 65536;
+
+/** Two pages of 4096 bytes: a mark may cross from one into the next. */
+export const LAST_PAGES_BYTES = 8192;
 
 /** What the map follows from; every thread computes the same map from the same shape. */
 export interface MemoryShape {
@@ -71,8 +75,10 @@ export interface MemoryMap {
   pointsAt(slot: number): number;
   /** Address of the main thread's result. */
   readonly mainResultAt: number;
-  /** Address of a slot writer's result and 64 bytes to compose a mark in. */
+  /** Address of a slot writer's result. */
   slotResultAt(slot: number): number;
+  /** Address of the two pages in which a slot's writer composes the end of a write. */
+  lastPagesAt(slot: number): number;
   coldResultAt(buffer: number): number;
   coldAt(buffer: number): number;
   readonly coldBytes: number;
@@ -87,10 +93,11 @@ function align(address: number, to: number): number {
 export function memoryMap(shape: MemoryShape): MemoryMap {
   const { segmentBytes, slots } = shape;
   const resultsAt = align(SLOT_DESCRIPTORS_AT + slots * SLOT_DESCRIPTOR_BYTES, 64);
-  const resultBytes = RESULT_SIZE_BYTES + 96;
+  const resultBytes = RESULT_SIZE_BYTES;
   const pointsAt = resultsAt + (1 + slots + COLD_READERS) * resultBytes;
   const pointsBytes = (segmentBytes / INDEX_INTERVAL_BYTES + 1) * 4;
-  const slotsAt = align(pointsAt + slots * pointsBytes, PAGE_BYTES);
+  const lastPagesAt = align(pointsAt + slots * pointsBytes, LAST_PAGES_BYTES);
+  const slotsAt = align(lastPagesAt + slots * LAST_PAGES_BYTES, PAGE_BYTES);
   const coldAt = slotsAt + slots * segmentBytes;
   const coldBytes = align(MAX_ENTRY_BYTES + MAX_READ_BYTES, PAGE_BYTES);
   return {
@@ -100,6 +107,7 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
     pointsAt: (slot) => pointsAt + slot * pointsBytes,
     mainResultAt: resultsAt,
     slotResultAt: (slot) => resultsAt + (1 + slot) * resultBytes,
+    lastPagesAt: (slot) => lastPagesAt + slot * LAST_PAGES_BYTES,
     coldResultAt: (buffer) => resultsAt + (1 + slots + buffer) * resultBytes,
     coldAt: (buffer) => coldAt + buffer * coldBytes,
     coldBytes,

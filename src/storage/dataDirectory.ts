@@ -26,16 +26,16 @@ export interface Vote {
 }
 
 function parseIdentity(text: string, file: string): Identity {
-  let fields: Record<string, unknown>;
+  let parsed: unknown;
   try {
-    fields = JSON.parse(text) as Record<string, unknown>;
+    parsed = JSON.parse(text);
   } catch {
     throw new LogError('DAMAGE', `${file} is not JSON: it says which log this directory belongs to; restore it from a backup`, {
       file,
       position: 0,
     });
   }
-  const { format, clusterId, nodeId, markSeed, start } = fields;
+  const { format, clusterId, nodeId, markSeed, start } = (parsed ?? {}) as Record<string, unknown>;
   if (typeof format === 'number' && format > FORMAT_VERSION) {
     throw new LogError('NEWER_FORMAT', `${file} says format ${format}; this LogLog reads up to ${FORMAT_VERSION}: use a newer one`, {
       file,
@@ -143,6 +143,7 @@ export function readVote(disk: Disk, directory: string): Vote {
     throw new LogError(
       'NEWER_FORMAT',
       `${file} has format ${view.getUint32(4, true)}; this LogLog reads up to ${FORMAT_VERSION}: use a newer one`,
+      { file },
     );
   }
   if (

@@ -10,6 +10,11 @@ export interface Disk {
   openRead(path: string): FileHandle;
   /** Opens an existing file for reading and writing. */
   openWrite(path: string): FileHandle;
+  /**
+   * The same, past the page cache where the file system can. Every write must then begin and end at a multiple of DIRECT_BYTES, in the
+   * file and in memory.
+   */
+  openDirect(path: string): FileHandle;
   /** Makes a new file; fails when it exists. Its name is durable only after {@link syncDirectory}. */
   create(path: string): FileHandle;
   close(file: FileHandle): void;
@@ -28,9 +33,12 @@ export interface Disk {
   syncDirectory(path: string): void;
   /** Names in a directory, in no order. */
   list(path: string): string[];
-  /** Makes a directory and its parents; nothing when it exists. */
+  /** Makes a directory and its parents, and makes their entries durable; nothing when it exists. */
   makeDirectory(path: string): void;
 }
+
+/** What direct writes are aligned to: a memory page, and a multiple of every disk's block. */
+export const DIRECT_BYTES = 4096;
 
 /** All bytes of a file. */
 export function readFile(disk: Disk, path: string): Uint8Array {

@@ -7,6 +7,7 @@ export const LOCK_FILE = 'lock';
 export const TEMPORARY_SUFFIX = '.tmp';
 
 const SEGMENT_PATTERN = /^(\d{20})\.segment$/;
+const INDEX_PATTERN = /^(\d{20})\.index$/;
 
 /** `00000000000000000000.segment`: the segment whose first entry has log offset `base`. */
 export function segmentName(base: number): string {
@@ -26,5 +27,11 @@ export function spareName(number: number): string {
 /** Base offset of a segment file's name; undefined when it is not one. */
 export function baseOfName(name: string): number | undefined {
   const digits = SEGMENT_PATTERN.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** Base offset of an index file's name; undefined when it is not one. */
+export function baseOfIndexName(name: string): number | undefined {
+  const digits = INDEX_PATTERN.exec(name)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }

@@ -61,6 +61,16 @@ export class NodeDisk implements Disk {
     return this.#open(path, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW, 'opening');
   }
 
+  openDirect(path: string): FileHandle {
+    try {
+      return this.#open(path, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW | fs.constants.O_DIRECT, 'opening');
+    } catch (thrown) {
+      // EINVAL: this file system has no direct writes.
+      if (thrown instanceof LogError && thrown.details.errno === 'EINVAL') return this.openWrite(path);
+      throw thrown;
+    }
+  }
+
   create(path: string): FileHandle {
     return this.#open(path, 'wx+', 'making');
   }

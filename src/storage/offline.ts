@@ -602,6 +602,8 @@ export function applyTrim(disk: Disk, { directory, newStart, bases }: TrimPlan):
   if (identity === undefined || bases.length === 0) return;
   removeTemporaries(disk, directory);
   if (newStart !== identity.start) writeIdentity(disk, directory, { ...identity, start: newStart });
+  // The start that was read may be one that a trim wrote and, killed, did not sync.
+  else disk.syncDirectory(directory);
   const names = new Set(disk.list(directory));
   for (const base of bases) {
     if (names.has(indexName(base))) disk.remove(`${directory}/${indexName(base)}`);

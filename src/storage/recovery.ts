@@ -11,7 +11,7 @@ import { SLOT } from '../memory/map.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
 import { removeTemporaries } from './dataDirectory.ts';
 import { type Disk, type FileHandle, readFile } from './disk.ts';
-import { baseOfName, indexName, segmentName } from './names.ts';
+import { baseOfIndexName, baseOfName, indexName, segmentName } from './names.ts';
 import { sealSegment } from './sealer.ts';
 
 /** The log as recovery leaves it. Everything in [start, end) is durable. */
@@ -40,31 +40,46 @@ export function listSegments(disk: Disk, directory: string): number[] {
   return bases.filter((base) => base !== undefined).sort((a, b) => a - b);
 }
 
-/** Bytes of the largest segment file without an index: the slots must be able to hold it. */
-export function largestUnsealedBytes(disk: Disk, directory: string): number {
+function sizeOf(disk: Disk, path: string): number {
+  const file = disk.openRead(path);
+  const bytes = disk.size(file);
+  disk.close(file);
+  return bytes;
+}
+
+/**
+ * Bytes of the largest segment file that recovery has to load, because its index is missing or damaged: the slots must be able to hold
+ * it. Files of at most `enoughBytes`, which the slots hold anyway, need not be looked into.
+ */
+export function largestUnsealedBytes(disk: Disk, directory: string, enoughBytes = 0): number {
   const names = new Set(disk.list(directory));
   let largest = 0;
   for (const base of listSegments(disk, directory)) {
-    if (names.has(indexName(base))) continue;
-    const file = disk.openRead(`${directory}/${segmentName(base)}`);
-    largest = Math.max(largest, disk.size(file));
-    disk.close(file);
+    const bytes = sizeOf(disk, `${directory}/${segmentName(base)}`);
+    if (bytes <= Math.max(largest, enoughBytes)) continue;
+    if (!names.has(indexName(base)) || validIndex(disk, directory, base) === undefined) largest = bytes;
   }
   return largest;
+}
+
+/** What a segment's index file says; undefined when it is damaged. */
+function validIndex(disk: Disk, directory: string, base: number): SegmentIndex | undefined {
+  const path = `${directory}/${indexName(base)}`;
+  try {
+    const index = decodeSegmentIndex(readFile(disk, path), path);
+    return index.base === base ? index : undefined;
+  } catch (thrown) {
+    if (thrown instanceof LogError && thrown.code === 'DAMAGE') return undefined;
+    throw thrown;
+  }
 }
 
 /** The valid index of a segment; undefined when it has none, or one that has to be made again. */
 function readIndex(context: StorageContext, names: ReadonlySet<string>, base: number): SegmentIndex | undefined {
   const { disk, directory, identity } = context;
   if (!names.has(indexName(base))) return undefined;
-  const path = `${directory}/${indexName(base)}`;
-  try {
-    const index = decodeSegmentIndex(readFile(disk, path), path);
-    return index.base === base && index.clusterId === identity.clusterId && index.end > base ? index : undefined;
-  } catch (thrown) {
-    if (thrown instanceof LogError && thrown.code === 'DAMAGE') return undefined;
-    throw thrown;
-  }
+  const index = validIndex(disk, directory, base);
+  return index?.clusterId === identity.clusterId ? index : undefined;
 }
 
 interface LoadedSegment {
@@ -82,7 +97,18 @@ function loadSegment(context: StorageContext, base: number, minTerm: number): Lo
   const slot = RECOVERY_SLOT;
   const path = `${directory}/${segmentName(base)}`;
   const file = disk.openWrite(path);
-  const image = memory.slotBytes(slot, 0, memory.map.shape.segmentBytes);
+  const { segmentBytes } = memory.map.shape;
+  const image = memory.slotBytes(slot, 0, segmentBytes);
+  if (disk.size(file) > segmentBytes) {
+    // Seeing only a part of it, recovery would take the rest for lost.
+    throw new LogError(
+      'USAGE',
+      `${path} has ${disk.size(file)} bytes, more than the ${segmentBytes} of a segment: start with larger segments`,
+      {
+        file: path,
+      },
+    );
+  }
   const fileBytes = disk.read(file, image, 0);
   image.fill(0, fileBytes);
   const header = decodeSegmentHeader(image.slice(0, SEGMENT_HEADER_BYTES), path);
@@ -110,13 +136,18 @@ function loadSegment(context: StorageContext, base: number, minTerm: number): Lo
   return { path, file, end: base + walk.bytes, lastTerm: walk.lastTerm, fileBytes };
 }
 
-/** Seals a segment that was full, or replaces its lost index. That the next segment exists proves it durable up to that one's base. */
-function finishSeal(context: StorageContext, base: number, end: number, minTerm: number): SealedSegment {
+/**
+ * Seals a segment that was full, or replaces its lost index. That the next segment exists proves it durable up to that one's base,
+ * `next`; without a next one its index, although damaged, proves it sealed: its file then has its exact length.
+ */
+function finishSeal(context: StorageContext, base: number, next: number | undefined, minTerm: number): SealedSegment {
   const loaded = loadSegment(context, base, minTerm);
+  const end = next ?? base + loaded.fileBytes - SEGMENT_HEADER_BYTES;
   if (loaded.end !== end) {
     const position = SEGMENT_HEADER_BYTES + Math.min(loaded.end, end) - base;
     throw damage(loaded.path, position, `entries up to log offset ${end} were durable here, but only those up to ${loaded.end} are valid`);
   }
+  if (end <= base) throw damage(loaded.path, SEGMENT_HEADER_BYTES, 'a sealed segment has at least one entry, but here is none');
   context.disk.dataSync(loaded.file);
   return sealSegment(context, RECOVERY_SLOT, end, loaded.file);
 }
@@ -163,9 +194,7 @@ function recoverOpen(context: StorageContext, base: number, minTerm: number): { 
 function checkSealed(context: StorageContext, index: SegmentIndex): SealedSegment {
   const { disk, directory } = context;
   const path = `${directory}/${segmentName(index.base)}`;
-  const file = disk.openRead(path);
-  const bytes = disk.size(file);
-  disk.close(file);
+  const bytes = sizeOf(disk, path);
   const expected = SEGMENT_HEADER_BYTES + index.end - index.base;
   if (bytes !== expected) throw damage(path, Math.min(bytes, expected), `a sealed segment of ${expected} bytes has ${bytes}`);
   return { ...index, lastTerm: index.terms.at(-1)?.term ?? 0 };
@@ -174,10 +203,19 @@ function checkSealed(context: StorageContext, index: SegmentIndex): SealedSegmen
 /** Removes segments before the log's start: a trim that a crash interrupted. */
 function removeTrimmed(context: StorageContext): void {
   const { disk, directory, identity } = context;
-  const names = new Set(disk.list(directory));
-  for (const base of listSegments(disk, directory).filter((each) => each < identity.start)) {
-    if (names.has(indexName(base))) disk.remove(`${directory}/${indexName(base)}`);
-    disk.remove(`${directory}/${segmentName(base)}`);
+  for (const name of disk.list(directory)) {
+    const base = baseOfName(name) ?? baseOfIndexName(name);
+    if (base !== undefined && base < identity.start) disk.remove(`${directory}/${name}`);
+  }
+}
+
+/** An index without its segment: the segment was sealed, so all of it is lost. */
+function refuseLostSegments(context: StorageContext, names: ReadonlySet<string>): void {
+  const { directory, identity } = context;
+  for (const name of names) {
+    const base = baseOfIndexName(name);
+    if (base === undefined || base < identity.start || names.has(segmentName(base))) continue;
+    throw damage(`${directory}/${segmentName(base)}`, 0, `this segment is missing, but its index ${name} is there`);
   }
 }
 
@@ -192,6 +230,7 @@ export function recover(context: StorageContext): RecoveredLog {
   removeTrimmed(context);
   const names = new Set(disk.list(directory));
   const bases = listSegments(disk, directory);
+  refuseLostSegments(context, names);
   const { start } = identity;
   if (bases[0] !== undefined && bases[0] !== start) {
     throw damage(
@@ -207,11 +246,11 @@ export function recover(context: StorageContext): RecoveredLog {
     if (base !== end) throw damage(`${directory}/${segmentName(end)}`, 0, `this segment is missing; the next one is ${segmentName(base)}`);
     const index = readIndex(context, names, base);
     const next = bases[i + 1];
-    if (index === undefined && next === undefined) {
+    if (next === undefined && !names.has(indexName(base))) {
       const open = recoverOpen(context, base, lastTerm);
       return { start, sealed, openBase: base, ...open, lastTerm: open.lastTerm };
     }
-    const segment = index === undefined ? finishSeal(context, base, next ?? end, lastTerm) : checkSealed(context, index);
+    const segment = index === undefined ? finishSeal(context, base, next, lastTerm) : checkSealed(context, index);
     sealed.push(segment);
     end = segment.end;
     lastTerm = segment.lastTerm;

@@ -1,5 +1,6 @@
-// The writer of one open segment, from its file's first byte to its seal. It copies nothing: the slot in tail memory is the file's
-// image, and every write takes all that was ordered since the last one, so that group commit comes by itself.
+// The writer of one open segment, from its file's first byte to its seal. The slot in tail memory is the file's image, and every write
+// takes all that was ordered since the last one, so that group commit comes by itself. Writes go past the page cache, straight from the
+// slot: only the page that a write ends in is copied.
 //
 //   slot:   │ header │ entries … │ durable      ordered │ free            │
 //   write:                       └─ entries ───────────┘└ mark ┘  one writev, one fdatasync, then DURABLE moves
@@ -11,9 +12,14 @@ import { encodeMark } from '../format/durableMark.ts';
 import { encodeSegmentHeader } from '../format/segmentHeader.ts';
 import { SIGNAL, SLOT, WORD } from '../memory/map.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
-import type { FileHandle } from './disk.ts';
+import { DIRECT_BYTES, type FileHandle } from './disk.ts';
 import { segmentName } from './names.ts';
 import { sealSegment } from './sealer.ts';
+
+/** `bytes`, rounded up to whole pages. */
+function pagesBytes(bytes: number): number {
+  return Math.ceil(bytes / DIRECT_BYTES) * DIRECT_BYTES;
+}
 
 export class SegmentWriter {
   readonly #context: StorageContext;
@@ -45,8 +51,11 @@ export class SegmentWriter {
     const base = memory.slotWord(slot, SLOT.BASE);
     assert(memory.durable === base, 'a segment is made only when all before it is durable');
     const path = `${directory}/${spare}`;
-    const file = disk.list(directory).includes(spare) ? disk.openWrite(path) : disk.create(path);
-    disk.write(file, [encodeSegmentHeader({ clusterId: identity.clusterId, base, createdMs: Math.floor(nowMs()) })], 0);
+    if (!disk.list(directory).includes(spare)) disk.close(disk.create(path));
+    const file = disk.openDirect(path);
+    const header = memory.slotBytes(slot, 0, SEGMENT_HEADER_BYTES);
+    header.set(encodeSegmentHeader({ clusterId: identity.clusterId, base, createdMs: Math.floor(nowMs()) }));
+    disk.write(file, [header], 0);
     disk.dataSync(file);
     disk.rename(path, `${directory}/${segmentName(base)}`);
     disk.syncDirectory(directory);
@@ -57,7 +66,7 @@ export class SegmentWriter {
   static resume(context: StorageContext, slot: number): SegmentWriter {
     const { disk, directory, memory } = context;
     const base = memory.slotWord(slot, SLOT.BASE);
-    const file = disk.openWrite(`${directory}/${segmentName(base)}`);
+    const file = disk.openDirect(`${directory}/${segmentName(base)}`);
     return new SegmentWriter(context, slot, file, memory.durable, memory.durable);
   }
 
@@ -83,7 +92,7 @@ export class SegmentWriter {
     const from = this.#filePosition(this.#durable);
     const to = this.#filePosition(end);
     const startedMs = nowMs();
-    disk.write(this.#file, [memory.slotBytes(this.#slot, from, to), this.#composeMark(end)], from);
+    this.#write(from, to, end);
     disk.dataSync(this.#file);
     memory.recordSync(Math.max(0, Math.round((nowMs() - startedMs) * 1000)), to - from);
     assert(memory.durable === this.#durable, 'only this writer moves the durable end');
@@ -96,9 +105,9 @@ export class SegmentWriter {
 
   /** Records on disk that everything up to now is durable. For quiet moments: under load the next write carries the mark. */
   writeMark(): void {
-    const { disk } = this.#context;
-    disk.write(this.#file, [this.#composeMark(this.#durable)], this.#filePosition(this.#durable));
-    disk.dataSync(this.#file);
+    const position = this.#filePosition(this.#durable);
+    this.#write(position, position, this.#durable);
+    this.#context.disk.dataSync(this.#file);
     this.#marked = this.#durable;
   }
 
@@ -118,9 +127,23 @@ export class SegmentWriter {
     return SEGMENT_HEADER_BYTES + offset - this.#base;
   }
 
-  #composeMark(at: number): Uint8Array {
-    const lastMs = this.#context.memory.slotWord(this.#slot, SLOT.LAST_MS);
-    encodeMark(this.#mark, { durable: this.#durable, at, lastMs }, this.#context.identity.markSeed);
-    return this.#mark;
+  /**
+   * Writes file positions [from, to) and a mark that stands at log offset `end` behind them. Direct writes are whole pages: the first
+   * one repeats what is already durable before `from`, byte for byte; the last one is composed apart, because in the slot the main
+   * thread may be ordering further entries behind `to`.
+   */
+  #write(from: number, to: number, end: number): void {
+    const { disk, identity, memory } = this.#context;
+    const firstPage = from - (from % DIRECT_BYTES);
+    const lastPage = to - (to % DIRECT_BYTES);
+    const at = memory.map.lastPagesAt(this.#slot);
+    const lastPages = memory.bytes.subarray(at, at + pagesBytes(to - lastPage + MARK_BYTES));
+    lastPages.fill(0);
+    lastPages.set(memory.slotBytes(this.#slot, lastPage, to));
+    const lastMs = memory.slotWord(this.#slot, SLOT.LAST_MS);
+    encodeMark(this.#mark, { durable: this.#durable, at: end, lastMs }, identity.markSeed);
+    lastPages.set(this.#mark, to - lastPage);
+    const whole = memory.slotBytes(this.#slot, firstPage, lastPage);
+    disk.write(this.#file, whole.length === 0 ? [lastPages] : [whole, lastPages], firstPage);
   }
 }

@@ -1,0 +1,45 @@
+// Batches of framed entries by seed. Framing hashes every byte, so that many batches are cut from few prepared ones.
+
+import { encodeEntry } from '../../src/format/entry.ts';
+import type { Random } from '../assembly/random.ts';
+
+export interface Batch {
+  readonly entries: Uint8Array;
+  readonly entryCount: number;
+}
+
+/** A batch of entries whose payloads have these sizes. */
+export function makeBatch(payloadBytes: readonly number[], random: Random): Batch {
+  const entries = payloadBytes.map((bytes) => encodeEntry(makePayload(bytes, random)));
+  const batch = new Uint8Array(entries.reduce((sum, entry) => sum + entry.length, 0));
+  let at = 0;
+  for (const entry of entries) {
+    batch.set(entry, at);
+    at += entry.length;
+  }
+  return { entries: batch, entryCount: entries.length };
+}
+
+function makePayload(bytes: number, random: Random): Uint8Array {
+  const payload = new Uint8Array(bytes);
+  // Zeros look like room that was never written; the rest must differ from sector to sector.
+  if (random.oneIn(8)) return payload;
+  for (let at = 0; at < bytes; at += 16) payload[at] = random.u32() & 0xff;
+  if (bytes > 0) payload[bytes - 1] = 1 + random.below(255);
+  return payload;
+}
+
+/** Sizes of the payloads of one batch of at most `mostBytes`: none, tiny, around a sector, a few large, or nearly a segment. */
+export function drawSizes(random: Random, mostBytes: number): number[] {
+  const count = random.pick(1, 1, 2, 5, 1 + random.below(40));
+  const largest = random.pick(0, 20, 200, 530, 4100, 20_000, mostBytes);
+  const sizes: number[] = [];
+  let left = mostBytes;
+  for (let i = 0; i < count; i += 1) {
+    const bytes = Math.min(random.below(largest + 1), left - 12);
+    if (bytes < 0) break;
+    sizes.push(bytes);
+    left -= bytes + 12;
+  }
+  return sizes;
+}

@@ -1,0 +1,272 @@
+// Scripts: what a node is made to do, drawn by seed. Everything that changes its disk goes into a journal, together with what
+// the node had promised by then.
+
+import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import type { Identity, Vote } from '../../src/storage/dataDirectory.ts';
+import type { Disk } from '../../src/storage/disk.ts';
+import { applyTrim, planTrim } from '../../src/storage/offline.ts';
+import { Random } from '../assembly/random.ts';
+import { drawSizes, makeBatch } from './batches.ts';
+import { CrashModel } from './crashModel.ts';
+import { type DiskImage, type DiskOperation, MemoryDisk } from './memoryDisk.ts';
+import { DIRECTORY, MAX_PAYLOAD_BYTES, type NodeEvents, TestNode } from './testNode.ts';
+
+/** The log as it was ordered, from offset 0, between two restarts. Grows; what stands in it never changes. */
+export class OrderedLog {
+  #bytes: Uint8Array;
+  end: number;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes.slice();
+    this.end = bytes.length;
+  }
+
+  add(first: number, entries: Uint8Array): void {
+    if (first !== this.end) throw new Error(`entries were ordered at ${first}, but the log ends at ${this.end}`);
+    if (first + entries.length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(2 * this.#bytes.length, first + entries.length));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    this.#bytes.set(entries, first);
+    this.end = first + entries.length;
+  }
+
+  slice(from: number, to: number): Uint8Array {
+    return this.#bytes.subarray(from, to);
+  }
+}
+
+/** What a node has promised at some moment. */
+export interface Promises {
+  /** Everything below this log offset was durable. */
+  readonly durable: number;
+  /** What was ordered, up to `orderedEnd`: only this may ever be found. */
+  readonly ordered: OrderedLog;
+  readonly orderedEnd: number;
+  /** The last vote that was written, and the one that was being written. */
+  readonly voted: Vote | undefined;
+  readonly voting: Vote | undefined;
+  /** Set once it was written. */
+  readonly identity: Identity | undefined;
+  /** Where the log starts since the last trim that was done, and where it will start by the one that may be under way. */
+  readonly trimmed: number;
+  readonly trimming: number;
+}
+
+/** One place in the journal: what was promised when everything before `operation` had been done. */
+export interface JournalEntry {
+  readonly operation: DiskOperation | { readonly kind: 'powerCut'; readonly image: DiskImage } | { readonly kind: 'end' };
+  readonly promises: Promises;
+}
+
+export interface Recording {
+  readonly journal: readonly JournalEntry[];
+  /** What the node did, one line an action. */
+  readonly actions: readonly string[];
+  /** A failure of the script itself: a restart that did not work. */
+  readonly failure: Error | undefined;
+}
+
+/** Puts a fault between a node and its disk. Made anew for every process. */
+export type WrapDisk = (disk: Disk) => Disk;
+
+/** Thrown by the disk when the process dies. */
+class Killed extends Error {}
+
+class Recorder {
+  readonly journal: JournalEntry[] = [];
+  readonly actions: string[] = [];
+  readonly random: Random;
+  readonly #memory: TailMemory;
+  readonly #wrap: WrapDisk;
+  #disk: MemoryDisk;
+  #node: TestNode | undefined;
+  #nowMs = 1_700_000_000_000;
+  /** The process dies before this many more operations. */
+  #fuse = Number.POSITIVE_INFINITY;
+  #durable = 0;
+  #ordered = new OrderedLog(new Uint8Array(0));
+  #voted: Vote | undefined;
+  #voting: Vote | undefined;
+  #identity: Identity | undefined;
+  #trimmed = 0;
+  #trimming = 0;
+
+  constructor(seed: number, memory: TailMemory, wrap: WrapDisk) {
+    this.random = new Random(seed);
+    this.#memory = memory;
+    this.#wrap = wrap;
+    this.#disk = new MemoryDisk(new Map(), this.#observe);
+  }
+
+  readonly #observe = (operation: DiskOperation): void => {
+    if (this.#fuse <= 0) throw new Killed('the process died');
+    this.#fuse -= 1;
+    this.record(operation);
+  };
+
+  record(operation: JournalEntry['operation']): void {
+    if (this.#node !== undefined) this.#durable = Math.max(this.#durable, this.#node.durable);
+    const promises: Promises = {
+      durable: this.#durable,
+      ordered: this.#ordered,
+      orderedEnd: this.#ordered.end,
+      voted: this.#voted,
+      voting: this.#voting,
+      identity: this.#identity,
+      trimmed: this.#trimmed,
+      trimming: this.#trimming,
+    };
+    this.journal.push({ operation, promises });
+  }
+
+  readonly #events: NodeEvents = {
+    identified: (identity) => {
+      this.#identity = identity;
+    },
+    voting: (vote) => {
+      this.#voting = vote;
+    },
+    voted: (vote) => {
+      this.#voted = vote;
+    },
+    recovered: ({ end }) => {
+      if (end < this.#durable || end > this.#ordered.end) {
+        throw new Error(`a restart found the log's end at ${end}; durable was ${this.#durable}, ordered ${this.#ordered.end}`);
+      }
+      this.#ordered = new OrderedLog(this.#ordered.slice(0, end));
+      this.#durable = end;
+    },
+    ordered: (first, _end, bytes) => this.#ordered.add(first, bytes),
+  };
+
+  /** Starts a node on what the disk holds, until one start is not cut short. */
+  start(): void {
+    for (;;) {
+      try {
+        if (this.#durable > 0 && this.random.oneIn(5)) this.#trim();
+        this.actions.push('start');
+        const random = Uint8Array.from({ length: 24 }, () => this.random.below(256));
+        const clock = (): number => {
+          this.#nowMs += 0.25;
+          return this.#nowMs;
+        };
+        const node = new TestNode(this.#wrap(this.#disk), this.#memory, random, clock, this.#events);
+        this.#node = node;
+        node.begin();
+        return;
+      } catch (thrown) {
+        if (!(thrown instanceof Killed)) throw thrown;
+        this.#died();
+      }
+    }
+  }
+
+  /** Trims the stopped log, as the offline tool does. */
+  #trim(): void {
+    const disk = this.#wrap(this.#disk);
+    // Often the same again: what a trim that was cut short leaves behind must not confuse the next one.
+    const before = this.random.oneIn(2) ? Math.min(this.#trimming, this.#durable) : this.random.below(this.#durable);
+    const plan = planTrim(disk, DIRECTORY, before);
+    this.actions.push(`trim before ${before}: start ${plan.newStart}, ${plan.bases.length} segments`);
+    this.#trimming = Math.max(this.#trimming, plan.newStart);
+    applyTrim(disk, plan);
+    this.#trimmed = Math.max(this.#trimmed, plan.bases.length > 0 ? plan.newStart : 0);
+  }
+
+  /** The process is gone; half of the time the machine went with it, and with that what was not synced. */
+  #died(): void {
+    this.#fuse = Number.POSITIVE_INFINITY;
+    if (this.#node !== undefined) this.#durable = Math.max(this.#durable, this.#node.durable);
+    this.#node = undefined;
+    this.#disk.processDied();
+    if (this.random.oneIn(2)) {
+      this.actions.push('the process died');
+    } else {
+      this.actions.push('power cut');
+      const model = new CrashModel();
+      for (const { operation } of this.journal) {
+        if (operation.kind === 'powerCut') model.reset(operation.image);
+        else if (operation.kind !== 'end') model.apply(operation);
+      }
+      const image = model.anyState(this.random);
+      this.record({ kind: 'powerCut', image });
+      this.#disk = new MemoryDisk(image, this.#observe);
+    }
+    // A third of the starts after a death is cut short too.
+    if (this.random.oneIn(3)) this.#fuse = this.random.below(12);
+  }
+
+  /** Restarts after a clean stop, or a death in the middle of whatever comes next. */
+  #restart(node: TestNode): void {
+    if (this.random.oneIn(3)) {
+      this.actions.push('stop');
+      node.stop();
+      if (this.#disk.openFiles > 0) throw new Error('a clean stop leaves files open');
+      this.#died();
+    } else {
+      this.#fuse = this.random.below(6);
+      this.actions.push(`die after ${this.#fuse} operations`);
+      node.settle();
+      this.#died();
+    }
+    this.start();
+  }
+
+  /** One random action of a running node. */
+  act(): void {
+    const node = this.#node;
+    if (node === undefined) throw new Error('no node runs');
+    try {
+      this.#actOn(node);
+    } catch (thrown) {
+      if (!(thrown instanceof Killed)) throw thrown;
+      this.#died();
+      this.start();
+    }
+  }
+
+  #actOn(node: TestNode): void {
+    const choice = this.random.below(100);
+    if (choice < 40) {
+      const { entries, entryCount } = makeBatch(drawSizes(this.random, MAX_PAYLOAD_BYTES), this.random);
+      const status = entryCount === 0 ? 'empty' : node.append(entries, entryCount);
+      this.actions.push(`append ${entryCount} entries, ${entries.length} bytes: ${status}`);
+    } else if (choice < 76) {
+      const writer = this.random.below(node.writers);
+      this.actions.push(`step ${writer}`);
+      node.step(writer);
+    } else if (choice < 83) {
+      const writer = this.random.below(node.writers);
+      this.actions.push(`seal ${writer}`);
+      node.seal(writer);
+    } else if (choice < 89) {
+      const writer = this.random.below(node.writers);
+      this.actions.push(`mark ${writer}`);
+      node.mark(writer);
+    } else if (choice < 91 && node.spares === 0) {
+      this.actions.push('allocate');
+      node.allocate();
+    } else if (choice < 95) {
+      this.actions.push('settle');
+      node.settle();
+    } else if (choice < 99) {
+      this.#restart(node);
+    }
+  }
+}
+
+/** Runs the script of `seed`: `actionCount` actions, then a clean end. */
+export function record(seed: number, actionCount: number, memory: TailMemory, wrap: WrapDisk = (disk) => disk): Recording {
+  const recorder = new Recorder(seed, memory, wrap);
+  let failure: Error | undefined;
+  try {
+    recorder.start();
+    for (let i = 0; i < actionCount; i += 1) recorder.act();
+    recorder.record({ kind: 'end' });
+  } catch (thrown) {
+    failure = thrown instanceof Error ? thrown : new Error(String(thrown));
+  }
+  return { journal: recorder.journal, actions: recorder.actions, failure };
+}

@@ -1,0 +1,212 @@
+// A node without threads, clients or a clock of its own: it starts, orders, writes, rolls, seals and stops with the product's own
+// functions in the product's own order (src/server/node.ts, src/threads/worker.ts), one call at a time.
+
+import { ENTRY_OVERHEAD_BYTES, KIND_NOOP, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { assert } from '../../src/core/assert.ts';
+import { segmentCapacityBytes } from '../../src/core/config.ts';
+import { SLOT, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
+import { type AppendStatus, Tail } from '../../src/memory/tail.ts';
+import { TailMemory } from '../../src/memory/tailMemory.ts';
+import { allocateFile } from '../../src/storage/allocator.ts';
+import type { SealedSegment, StorageContext } from '../../src/storage/context.ts';
+import { createIdentity, type Identity, readIdentity, readVote, type Vote, writeVote } from '../../src/storage/dataDirectory.ts';
+import type { Disk } from '../../src/storage/disk.ts';
+import { spareName } from '../../src/storage/names.ts';
+import { largestUnsealedBytes, RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
+import { SegmentWriter } from '../../src/storage/segmentWriter.ts';
+
+export const DIRECTORY = '/data';
+export const NODE_ID = 1;
+/** Largest payload that fits into the segments of {@link smallMemory}. */
+export const MAX_PAYLOAD_BYTES = segmentCapacityBytes(65536) - ENTRY_OVERHEAD_BYTES;
+
+/** What a test wants to know as it happens. */
+export interface NodeEvents {
+  /** The identity that will be written, before it is. */
+  identifying?(random: Uint8Array): void;
+  identified?(identity: Identity): void;
+  voting?(vote: Vote): void;
+  voted?(vote: Vote): void;
+  recovered?(log: RecoveredLog): void;
+  /** Entries were ordered at [first, end) and stand in `bytes`. */
+  ordered?(first: number, end: number, bytes: Uint8Array): void;
+}
+
+interface Writer {
+  readonly slot: number;
+  readonly spare: string | undefined;
+  writer: SegmentWriter | undefined;
+}
+
+/** Clears what a new process does not inherit: everything in tail memory below the slots. */
+export function resetMemory(memory: TailMemory): void {
+  memory.bytes.fill(0, 0, memory.map.slotAt(0));
+}
+
+/** The memory of a small node; the same one serves many nodes, one after the other. */
+export function smallMemory(segmentBytes = 65536, slots = 3): TailMemory {
+  return TailMemory.create({ segmentBytes, slots });
+}
+
+/** Reads who a directory belongs to, or makes it ours, as `openDirectory` of a node does. */
+export function openIdentity(disk: Disk, random: Uint8Array, events: NodeEvents = {}): Identity {
+  let identity = readIdentity(disk, DIRECTORY);
+  if (identity === undefined) {
+    events.identifying?.(random);
+    identity = createIdentity(disk, DIRECTORY, random);
+  }
+  events.identified?.(identity);
+  return identity;
+}
+
+export class TestNode {
+  readonly context: StorageContext;
+  readonly #memory: TailMemory;
+  readonly #disk: Disk;
+  readonly #events: NodeEvents;
+  readonly tail: Tail;
+  readonly #spares: string[] = [];
+  readonly #writers: Writer[] = [];
+  readonly sealed: SealedSegment[] = [];
+  #nextSpare = 1;
+  #openSlot = -1;
+  readonly vote: Vote;
+  readonly recovered: RecoveredLog;
+  readonly term: number;
+
+  /** Starts a node up to and with its own vote; {@link begin} then orders its no-op. Clears `memory`. */
+  constructor(disk: Disk, memory: TailMemory, random: Uint8Array, nowMs: () => number, events: NodeEvents = {}) {
+    resetMemory(memory);
+    this.#disk = disk;
+    this.#memory = memory;
+    this.#events = events;
+    const identity = openIdentity(disk, random, events);
+    assert(
+      largestUnsealedBytes(disk, DIRECTORY, memory.map.shape.segmentBytes) <= memory.map.shape.segmentBytes,
+      'the slots are large enough',
+    );
+    this.context = { disk, directory: DIRECTORY, identity, memory, nowMs };
+    this.vote = readVote(disk, DIRECTORY);
+    this.recovered = recover(this.context);
+    events.recovered?.(this.recovered);
+    this.term = Math.max(this.vote.currentTerm, this.recovered.lastTerm) + 1;
+    this.tail = new Tail(memory, (slot) => this.#opened(slot, undefined));
+  }
+
+  /** Votes for itself, takes over the log's end and orders the term's no-op. */
+  begin(): void {
+    const vote = { currentTerm: this.term, votedFor: NODE_ID };
+    this.#events.voting?.(vote);
+    writeVote(this.#disk, DIRECTORY, vote);
+    this.#events.voted?.(vote);
+    this.sealed.push(...this.recovered.sealed);
+    const { start, end, openBase } = this.recovered;
+    this.#memory.setWord(WORD.START, start);
+    this.#memory.setWord(WORD.TERM, this.term);
+    if (openBase === undefined) this.allocate();
+    this.tail.start(end, openBase === undefined ? undefined : RECOVERY_SLOT);
+    if (openBase !== undefined) {
+      this.#openSlot = RECOVERY_SLOT;
+      this.#writers.push({ slot: RECOVERY_SLOT, spare: undefined, writer: SegmentWriter.resume(this.context, RECOVERY_SLOT) });
+    }
+    const status = this.tail.appendOwn(KIND_NOOP, this.term, this.context.nowMs());
+    assert(status === 'ordered', 'a node starts with a free slot');
+    this.#ordered();
+    this.#memory.setWord(WORD.TERM_START_END, this.#memory.tail);
+  }
+
+  #opened(slot: number, resumed: SegmentWriter | undefined): void {
+    this.#openSlot = slot;
+    this.#writers.push({ slot, spare: this.#spares.shift() ?? this.#newSpare(), writer: resumed });
+  }
+
+  #newSpare(): string {
+    const name = spareName(this.#nextSpare);
+    this.#nextSpare += 1;
+    return name;
+  }
+
+  #ordered(): void {
+    const { first, end } = this.tail;
+    const base = this.#memory.slotWord(this.#openSlot, SLOT.BASE);
+    this.#events.ordered?.(first, end, this.#memory.slotBytes(this.#openSlot, SEGMENT_HEADER_BYTES + first - base, SEGMENT_HEADER_BYTES + end - base));
+  }
+
+  /** Orders a batch of framed entries. */
+  append(entries: Uint8Array, entryCount: number): AppendStatus {
+    const capacityBytes = segmentCapacityBytes(this.#memory.map.shape.segmentBytes);
+    const status = this.tail.append(entries, entryCount, this.term, capacityBytes, this.context.nowMs());
+    if (status === 'ordered') this.#ordered();
+    return status;
+  }
+
+  /** Segments that have a writer: the open one, and closed ones that are not sealed yet. */
+  get writers(): number {
+    return this.#writers.length;
+  }
+
+  get spares(): number {
+    return this.#spares.length;
+  }
+
+  allocate(): void {
+    const name = this.#newSpare();
+    allocateFile(this.#disk, DIRECTORY, name, this.#memory.map.shape.segmentBytes);
+    this.#spares.push(name);
+  }
+
+  /** One turn of the writer that is `index`-th in age: makes its segment if it may, writes and syncs. Returns whether it did anything. */
+  step(index: number): boolean {
+    const writer = this.#writers[index];
+    if (writer === undefined) return false;
+    if (writer.writer === undefined) {
+      // The wait for the predecessor of src/threads/worker.ts.
+      if (this.#memory.durable !== this.#memory.slotWord(writer.slot, SLOT.BASE)) return false;
+      writer.writer = SegmentWriter.create(this.context, writer.slot, writer.spare ?? '');
+      return true;
+    }
+    return writer.writer.step();
+  }
+
+  /** Seals the `index`-th segment if it is complete. */
+  seal(index: number): boolean {
+    const writer = this.#writers[index];
+    if (writer?.writer === undefined || !writer.writer.isComplete) return false;
+    const sealed = writer.writer.seal();
+    this.#writers.splice(index, 1);
+    this.#memory.setSlotState(writer.slot, SLOT_SEALED);
+    this.sealed.push(sealed);
+    return true;
+  }
+
+  /** What a writer does after a quiet moment. */
+  mark(index: number): boolean {
+    const writer = this.#writers[index]?.writer;
+    if (writer === undefined || !writer.markIsBehind) return false;
+    writer.writeMark();
+    return true;
+  }
+
+  /** Makes durable all that is ordered, and seals all that is closed. */
+  settle(): void {
+    while (this.#memory.durable < this.#memory.tail || this.#writers.length > 1) {
+      let moved = false;
+      for (let index = this.#writers.length - 1; index >= 0; index -= 1) {
+        while (this.step(index)) moved = true;
+        if (this.seal(index)) moved = true;
+      }
+      assert(moved, 'the writers of a node make progress');
+    }
+  }
+
+  /** Stops as a node does at SIGTERM. */
+  stop(): void {
+    this.settle();
+    for (const { writer } of this.#writers) writer?.close();
+    this.#writers.length = 0;
+  }
+
+  get durable(): number {
+    return this.#memory.durable;
+  }
+}
