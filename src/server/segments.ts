@@ -52,7 +52,7 @@ export class Segments {
     this.#track(
       this.#pools.write({ slot, spare }).then((sealed) => {
         if (sealed === undefined) return;
-        this.#sealed.push(sealed);
+        this.#addSealed(sealed);
         this.#memory.setSlotState(slot, SLOT_SEALED);
         this.#events.sealed();
       }),
@@ -79,6 +79,13 @@ export class Segments {
   async stop(): Promise<void> {
     this.#stopping = true;
     while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  /** Each writer seals on a thread of its own: a later segment may be sealed before an earlier one. */
+  #addSealed(segment: SealedSegment): void {
+    let at = this.#sealed.length;
+    while (at > 0 && (this.#sealed[at - 1]?.base ?? 0) > segment.base) at -= 1;
+    this.#sealed.splice(at, 0, segment);
   }
 
   #newSpare(): string {
