@@ -39,6 +39,12 @@ export function isOriginAllowed(origin: string, allowed: readonly string[]): boo
   }
 }
 
+/** LIBUS_LISTEN_EXCLUSIVE_PORT, and the form of `listen` that takes it with a host: both are missing from uWS's types. */
+const EXCLUSIVE_PORT = 1;
+interface ExclusiveListen {
+  listen(host: string, port: number, options: number, listening: (socket: uWS.us_listen_socket | false) => void): void;
+}
+
 export class Listener {
   readonly app = uWS.App();
   readonly sessions = new Set<Session>();
@@ -47,6 +53,8 @@ export class Listener {
   readonly #events: ListenerEvents;
   #socket: uWS.us_listen_socket | false = false;
   #emptied: () => void = () => undefined;
+  /** Set when the node stops: how each session is closed once all that was sent to it has left. */
+  #farewell: { readonly closeCode: number; readonly reason: string } | undefined;
 
   constructor(options: ListenerOptions, events: ListenerEvents) {
     this.#options = options;
@@ -68,7 +76,8 @@ export class Listener {
   /** Starts listening; returns the port. Throws a LogError `PORT_IN_USE`. */
   listen(): number {
     const { host, port } = this.#options;
-    this.app.listen(host, port, (socket) => {
+    // By default two nodes could share a port, and each would get some of the clients.
+    (this.app as unknown as ExclusiveListen).listen(host, port, EXCLUSIVE_PORT, (socket) => {
       this.#socket = socket;
     });
     if (this.#socket === false) {
@@ -86,8 +95,12 @@ export class Listener {
     this.#socket = false;
   }
 
-  /** Closes every session; resolves when all have gone, or after `timeoutMs` for those that do not read what was sent. */
+  /**
+   * Closes every session as soon as all that was sent to it has left; resolves when all are closed, or after `timeoutMs` for those that
+   * do not read. uWS calls a socket closed at once when it is asked to end it, so what waits must have left before.
+   */
   async disconnect(closeCode: number, reason: string, timeoutMs: number): Promise<void> {
+    this.#farewell = { closeCode, reason };
     if (this.sessions.size === 0) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
@@ -95,8 +108,13 @@ export class Listener {
         clearTimeout(timer);
         resolve();
       };
-      for (const session of [...this.sessions]) session.end(closeCode, reason);
+      for (const session of [...this.sessions]) this.#leave(session, closeCode, reason);
     });
+  }
+
+  #leave(session: Session, closeCode: number, reason: string): void {
+    session.updateBuffered();
+    if (!session.hasUnsent) session.end(closeCode, reason);
   }
 
   /** Closes everything at once. */
@@ -144,6 +162,10 @@ export class Listener {
   #drain(socket: uWS.WebSocket<SocketData>): void {
     const { session } = socket.getUserData();
     if (session === undefined || session.isClosed) return;
+    if (this.#farewell !== undefined) {
+      this.#leave(session, this.#farewell.closeCode, this.#farewell.reason);
+      return;
+    }
     session.updateBuffered();
     if (session.canSend) this.#events.drained(session);
   }

@@ -86,16 +86,20 @@ export class LogNode {
     const segmentBytes = Math.max(config.segmentBytes, Math.ceil(largestUnsealedBytes(disk, directory) / 65536) * 65536);
     const memory = TailMemory.create({ segmentBytes, slots: config.slots });
     const pools = new Pools({ directory, identity, shared: memory.shared }, failure.fail);
+    let node: LogNode | undefined;
     try {
       const vote = readVote(disk, directory);
       const recovered = await Promise.race([pools.recover(), failure.failed]);
       const currentTerm = Math.max(vote.currentTerm, recovered.lastTerm) + 1;
       // A cluster of one elects itself: the term is durable before an entry carries it.
       writeVote(disk, directory, { currentTerm, votedFor: identity.nodeId });
-      const node = new LogNode(config, log, directory, identity, memory, pools, recovered, failure);
+      node = new LogNode(config, log, directory, identity, memory, pools, recovered, failure);
       await node.#beginTerm(currentTerm);
       return node;
     } catch (thrown) {
+      if (node !== undefined) node.#stopped = true;
+      // A writer that waits for appends would keep its thread, and so the end of its pool, waiting too.
+      for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) memory.raise(signal);
       await pools.close();
       throw thrown;
     }

@@ -127,7 +127,12 @@ export class Requests {
     } else if (entries.length === 0 || request.a === 0) {
       session.sendError(requestId, 'MALFORMED', 0, 'an APPEND holds at least one entry');
     } else if (entries.length > maxBatchBytes) {
-      session.sendError(requestId, 'ENTRY_TOO_LARGE', 0, `${entries.length} bytes of entries in one APPEND; the limit is ${maxBatchBytes}`);
+      session.sendError(
+        requestId,
+        'ENTRY_TOO_LARGE',
+        maxBatchBytes,
+        `${entries.length} bytes of entries in one APPEND; the limit is ${maxBatchBytes}`,
+      );
     } else {
       this.#appends.accept({
         session,

@@ -60,6 +60,11 @@ export class Session {
     return this.#bufferedBytes < SEND_BUFFER_BYTES && this.#budget.bufferedBytes < SEND_BUFFER_TOTAL_BYTES;
   }
 
+  /** Whether bytes wait that the socket could not take yet. */
+  get hasUnsent(): boolean {
+    return this.#bufferedBytes > 0;
+  }
+
   /** Adds a receipt to the message that {@link flushReceipts} sends. Returns whether it is the first one in it. */
   addReceipt(requestId: number, term: number, offset: number, end: number, level: number, nodes: number): boolean {
     if (this.#receiptCount === MAX_RECEIPTS) this.flushReceipts();

@@ -24,14 +24,19 @@ export function spareName(number: number): string {
   return `spare-${number}${TEMPORARY_SUFFIX}`;
 }
 
+/** The number that `name` was made from by one of the functions above; undefined when it was not. */
+function numberIn(pattern: RegExp, name: string): number | undefined {
+  const digits = pattern.exec(name)?.[1];
+  // Above 2^53 - 1 a number would be rounded, and name another file.
+  return digits !== undefined && Number.isSafeInteger(Number(digits)) ? Number(digits) : undefined;
+}
+
 /** Base offset of a segment file's name; undefined when it is not one. */
 export function baseOfName(name: string): number | undefined {
-  const digits = SEGMENT_PATTERN.exec(name)?.[1];
-  return digits === undefined ? undefined : Number(digits);
+  return numberIn(SEGMENT_PATTERN, name);
 }
 
 /** Base offset of an index file's name; undefined when it is not one. */
 export function baseOfIndexName(name: string): number | undefined {
-  const digits = INDEX_PATTERN.exec(name)?.[1];
-  return digits === undefined ? undefined : Number(digits);
+  return numberIn(INDEX_PATTERN, name);
 }

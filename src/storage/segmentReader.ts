@@ -57,19 +57,8 @@ export class SegmentReader {
    */
   read(range: ColdRange, buffer: number): number {
     const segment = this.#segment(range.base);
-    const position = SEGMENT_HEADER_BYTES + range.from - range.base;
-    if (!range.isBoundary) this.#checkBoundary(segment, range, position, buffer);
-    // At least a header's worth, to learn how large the first entry is.
-    let want = Math.min(Math.max(range.maxBytes, ENTRY_OVERHEAD_BYTES), range.limit - range.from);
-    let bytes = this.#readVerified(segment, range, position, want, buffer);
-    if (bytes === 0) {
-      // The first entry is larger than asked for: its header, which is now in the buffer, says how large.
-      const view = new DataView(this.#memory.bytes.buffer, this.#memory.map.coldAt(buffer), 8);
-      want = (view.getUint32(ENTRY_KIND_SIZE_AT, true) & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
-      if (want <= range.limit - range.from) bytes = this.#readVerified(segment, range, position, want, buffer);
-      if (bytes === 0) throw this.#damage(segment, position, range.from);
-    }
-    return bytes;
+    if (!range.isBoundary) this.#checkBoundary(segment, range, buffer);
+    return this.#readEntries(segment, range, buffer);
   }
 
   /** Closes all files. */
@@ -114,6 +103,22 @@ export class SegmentReader {
     return this.#disk.read(segment.file, this.#memory.bytes.subarray(at, at + length), position);
   }
 
+  /** Reads whole, valid entries from the boundary `range.from`, at least one. */
+  #readEntries(segment: OpenSegment, range: ColdRange, buffer: number): number {
+    const position = filePosition(range, range.from);
+    // At least a header's worth, to learn how large the first entry is.
+    let want = Math.min(Math.max(range.maxBytes, ENTRY_OVERHEAD_BYTES), range.limit - range.from);
+    let bytes = this.#readVerified(segment, range, position, want, buffer);
+    if (bytes === 0) {
+      // The first entry is larger than asked for: its header, which is now in the buffer, says how large.
+      const view = new DataView(this.#memory.bytes.buffer, this.#memory.map.coldAt(buffer), 8);
+      want = (view.getUint32(ENTRY_KIND_SIZE_AT, true) & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
+      if (want <= range.limit - range.from) bytes = this.#readVerified(segment, range, position, want, buffer);
+      if (bytes === 0) throw this.#damage(segment, position, range.from);
+    }
+    return bytes;
+  }
+
   /** Bytes of the whole, valid entries among the next `want`; 0 when the first one does not end within them. */
   #readVerified(segment: OpenSegment, range: ColdRange, position: number, want: number, buffer: number): number {
     const length = this.#fill(segment, position, Math.min(want, this.#memory.map.coldBytes), buffer);
@@ -122,20 +127,31 @@ export class SegmentReader {
     return bytes;
   }
 
-  #checkBoundary(segment: OpenSegment, range: ColdRange, position: number, buffer: number): void {
+  /** Walks from the index point before `range.from` to it. */
+  #checkBoundary(segment: OpenSegment, range: ColdRange, buffer: number): void {
     segment.points ??= this.#points(range.base);
+    const position = filePosition(range, range.from);
     const point = lastAtOrBefore(segment.points, position);
     const gap = position - point;
     if (gap === 0) return;
     const length = this.#fill(segment, point, Math.min(gap, this.#memory.map.coldBytes), buffer);
-    const { bytes } = this.#scan(range.base + point - SEGMENT_HEADER_BYTES, length, gap, 0, buffer);
-    if (bytes !== gap) throw notBoundary(range.from);
+    const offset = range.from - gap;
+    if (this.#scan(offset, length, gap, 0, buffer).bytes === gap) return;
+    // Either the offset is inside the entry at which the walk ended, or that entry is damaged and its size was a lie.
+    const { bytes } = this.#scan(offset, length, gap, SCAN_VERIFY, buffer);
+    this.#readEntries(segment, { ...range, from: offset + bytes, maxBytes: 0 }, buffer);
+    throw notBoundary(range.from);
   }
 
   #points(base: number): Uint32Array {
     const path = `${this.#directory}/${indexName(base)}`;
     return decodeSegmentIndex(readFile(this.#disk, path), path).points;
   }
+}
+
+/** Where the log offset stands in the segment's file. */
+function filePosition(range: ColdRange, offset: number): number {
+  return SEGMENT_HEADER_BYTES + offset - range.base;
 }
 
 /** The error for an offset inside an entry. */

@@ -3,7 +3,7 @@
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
-import { readFile } from '../../src/storage/disk.ts';
+import { type Disk, readFile } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import type { RecoveredLog } from '../../src/storage/recovery.ts';
 import { Random } from '../assembly/random.ts';
@@ -26,7 +26,7 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
 const nowMs = (): number => 1_800_000_000_000;
 
 /** Log bytes [start, end) as the files hold them. */
-export function readLog(disk: MemoryDisk, log: RecoveredLog): Uint8Array {
+export function readLog(disk: Disk, log: RecoveredLog): Uint8Array {
   const bytes = new Uint8Array(log.end - log.start);
   const segments = log.sealed.map(({ base, end }) => ({ base, end }));
   if (log.openBase !== undefined) segments.push({ base: log.openBase, end: log.end });

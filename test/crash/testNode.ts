@@ -12,7 +12,7 @@ import type { SealedSegment, StorageContext } from '../../src/storage/context.ts
 import { createIdentity, type Identity, readIdentity, readVote, type Vote, writeVote } from '../../src/storage/dataDirectory.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { spareName } from '../../src/storage/names.ts';
-import { largestUnsealedBytes, RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
+import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import { SegmentWriter } from '../../src/storage/segmentWriter.ts';
 
 export const DIRECTORY = '/data';
@@ -81,10 +81,6 @@ export class TestNode {
     this.#memory = memory;
     this.#events = events;
     const identity = openIdentity(disk, random, events);
-    assert(
-      largestUnsealedBytes(disk, DIRECTORY, memory.map.shape.segmentBytes) <= memory.map.shape.segmentBytes,
-      'the slots are large enough',
-    );
     this.context = { disk, directory: DIRECTORY, identity, memory, nowMs };
     this.vote = readVote(disk, DIRECTORY);
     this.recovered = recover(this.context);
@@ -129,7 +125,11 @@ export class TestNode {
   #ordered(): void {
     const { first, end } = this.tail;
     const base = this.#memory.slotWord(this.#openSlot, SLOT.BASE);
-    this.#events.ordered?.(first, end, this.#memory.slotBytes(this.#openSlot, SEGMENT_HEADER_BYTES + first - base, SEGMENT_HEADER_BYTES + end - base));
+    this.#events.ordered?.(
+      first,
+      end,
+      this.#memory.slotBytes(this.#openSlot, SEGMENT_HEADER_BYTES + first - base, SEGMENT_HEADER_BYTES + end - base),
+    );
   }
 
   /** Orders a batch of framed entries. */

@@ -45,7 +45,11 @@ it('segment header: a newer format is refused as such, whatever its check', () =
   const newer = GOLDEN.slice();
   newer[4] = 2;
   expect(() => decodeSegmentHeader(newer, 'some/file')).toThrow(
-    expect.objectContaining({ code: 'NEWER_FORMAT', message: expect.stringContaining('some/file has format 2'), details: { file: 'some/file' } }),
+    expect.objectContaining({
+      code: 'NEWER_FORMAT',
+      message: expect.stringContaining('some/file has format 2'),
+      details: { file: 'some/file' },
+    }),
   );
 });
 

@@ -67,7 +67,11 @@ it('segment index: a newer format is refused as such, whatever its check', () =>
   const newer = GOLDEN.slice();
   newer[4] = 2;
   expect(() => decodeSegmentIndex(newer, 'some/file')).toThrow(
-    expect.objectContaining({ code: 'NEWER_FORMAT', message: expect.stringContaining('some/file has format 2'), details: { file: 'some/file' } }),
+    expect.objectContaining({
+      code: 'NEWER_FORMAT',
+      message: expect.stringContaining('some/file has format 2'),
+      details: { file: 'some/file' },
+    }),
   );
 });
 

@@ -1,0 +1,64 @@
+// What the commands share on their command lines: addresses, offsets, counts. A value that cannot be meant is refused with one sentence.
+
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { MAX_LOG_OFFSET } from '../core/limits.ts';
+
+export const DEFAULT_URL = 'ws://127.0.0.1:7070';
+
+function integer(text: string, min: number, max: number, what: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw new InvalidArgumentError(`It must be ${what}.`);
+  }
+  return value;
+}
+
+/** A log offset. */
+export function parseOffset(text: string): number {
+  return integer(text, 0, MAX_LOG_OFFSET, 'a log offset: a whole number from 0 to 9007199254740991');
+}
+
+/** A log offset, `start` or `end`. */
+export function parseFrom(text: string): number | 'start' | 'end' {
+  if (text === 'start' || text === 'end') return text;
+  return integer(text, 0, MAX_LOG_OFFSET, 'a log offset (a whole number from 0 to 9007199254740991), start or end');
+}
+
+/** How many of something: 1 or more. */
+export function parseCount(text: string): number {
+  return integer(text, 1, Number.MAX_SAFE_INTEGER, 'a whole number of 1 or more');
+}
+
+/** A parser for whole numbers from `min` to `max`. */
+export function parseInteger(min: number, max: number): (text: string) => number {
+  return (text) => integer(text, min, max, `a whole number from ${min} to ${max}`);
+}
+
+/** Addresses of nodes, separated by commas. */
+export function parseUrls(text: string): string[] {
+  const urls = text.split(',').map((url) => url.trim());
+  if (!urls.every((url) => /^wss?:\/\//i.test(url) && URL.canParse(url))) {
+    throw new InvalidArgumentError(`It must be an address like ${DEFAULT_URL}, or several with commas between them.`);
+  }
+  return urls;
+}
+
+/** `--url`, which LOGLOG_URL gives too. */
+export function urlOption(): Option {
+  return new Option('--url <url>', 'the node to talk to; several addresses with commas between them are tried in turn')
+    .env('LOGLOG_URL')
+    .default([DEFAULT_URL], DEFAULT_URL)
+    .argParser(parseUrls);
+}
+
+/** `--json`. */
+export function jsonOption(sentence: string): Option {
+  return new Option('--json', sentence);
+}
+
+/** Adds examples below a command's help. */
+export function withExamples(command: Command, examples: readonly (readonly [string, string])[]): Command {
+  const width = Math.max(...examples.map(([line]) => line.length));
+  const lines = examples.map(([line, sentence]) => `  ${line.padEnd(width)}  ${sentence}`.trimEnd());
+  return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+}

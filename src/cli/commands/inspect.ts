@@ -1,0 +1,184 @@
+// `loglog inspect`: what the files of a log say, without a node and without a lock. It believes the indexes of sealed segments; `verify`
+// does not.
+
+import { statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { Command, Option } from 'commander';
+import { KIND_CONFIGURATION, KIND_DATA, KIND_NOOP, KIND_TRIM } from '../../../assembly/layout.ts';
+import { LogError } from '../../core/errors.ts';
+import { decodeSegmentIndex, type SegmentIndex } from '../../format/segmentIndex.ts';
+import { readFile } from '../../storage/disk.ts';
+import { NodeDisk } from '../../storage/nodeDisk.ts';
+import {
+  type Damage,
+  type DirectoryFacts,
+  examineDirectory,
+  examineSegmentFile,
+  listEntries,
+  type SegmentFacts,
+} from '../../storage/offline.ts';
+import { jsonOption, parseCount, parseOffset, withExamples } from '../arguments.ts';
+import { EXIT, Quit } from '../exit.ts';
+import { grouped, Output, pairs, print, printJson, readableTime, say, table } from '../output.ts';
+
+interface InspectOptions {
+  readonly json?: boolean;
+  readonly entries?: boolean;
+  readonly from?: number;
+  readonly limit?: number;
+}
+
+const KIND_NAMES: Readonly<Record<number, string>> = {
+  [KIND_DATA]: 'data',
+  [KIND_NOOP]: 'no-op',
+  [KIND_CONFIGURATION]: 'configuration',
+  [KIND_TRIM]: 'trim',
+};
+const CHUNK_CHARACTERS = 64 * 1024;
+
+/** What stands at a path on the command line. */
+export function kindOfPath(path: string): 'directory' | 'index' | 'segment' {
+  const status = statSync(path, { throwIfNoEntry: false });
+  if (status === undefined) throw new LogError('USAGE', `${path} does not exist; name a data directory or one of its files`);
+  if (status.isDirectory()) return 'directory';
+  return path.endsWith('.index') ? 'index' : 'segment';
+}
+
+/** Ends a command with the exit code for damage, after naming each of `damage` on stderr. */
+export function reportDamage(damage: readonly Damage[]): void {
+  for (const { sentence } of damage) say(`loglog: ${sentence}`);
+  if (damage.length > 0) throw new Quit(EXIT.DAMAGE);
+}
+
+function termsOf({ terms }: SegmentFacts): string {
+  const first = terms[0]?.term;
+  const last = terms.at(-1)?.term;
+  if (first === undefined || last === undefined) return '-';
+  return first === last ? String(first) : `${first} to ${last}`;
+}
+
+function stateOf({ damage, state, tornBytes }: SegmentFacts): string {
+  if (damage.length > 0) return `${state}, damaged`;
+  return tornBytes === 0 ? state : `${state}, ${grouped(tornBytes)} bytes of an unfinished write behind its end`;
+}
+
+/** Segments, one a row. */
+export function segmentTable(segments: readonly SegmentFacts[]): string {
+  const heading = ['base', 'end', 'entries', 'file bytes', 'terms', 'first append', 'last append', 'state'];
+  const rows = segments.map((facts) => [
+    String(facts.base),
+    String(facts.end),
+    grouped(facts.entries),
+    grouped(facts.fileBytes),
+    termsOf(facts),
+    readableTime(facts.firstMs),
+    readableTime(facts.lastMs),
+    stateOf(facts),
+  ]);
+  return table([heading, ...rows]);
+}
+
+/** What of a directory is for others to see: the seed of the durable marks is a secret. */
+export function publicFacts({ identity, ...facts }: DirectoryFacts): object {
+  return { ...facts, identity: identity && { clusterId: identity.clusterId, nodeId: identity.nodeId, start: identity.start } };
+}
+
+function describeDirectory(facts: DirectoryFacts): string {
+  const { directory, identity, vote, start, end, segments, leftover } = facts;
+  const head: [string, string][] = [
+    ['directory', directory],
+    ['cluster', identity?.clusterId ?? 'unreadable'],
+    ['node', identity === undefined ? 'unreadable' : String(identity.nodeId)],
+    [
+      'term',
+      vote === undefined ? 'unreadable' : `${vote.currentTerm}, voted for ${vote.votedFor === 0 ? 'none' : `node ${vote.votedFor}`}`,
+    ],
+    ['log', `offsets ${start} to ${end}`],
+    ['entries', grouped(segments.reduce((sum, { entries }) => sum + entries, 0))],
+  ];
+  if (leftover.length > 0) head.push(['trimmed', `${leftover.length} segments wait to be removed at the next start`]);
+  return segments.length === 0 ? `${pairs(head)}\n\nno segments yet` : `${pairs(head)}\n\n${segmentTable(segments)}`;
+}
+
+async function inspectDirectory(path: string, json: boolean): Promise<void> {
+  const facts = examineDirectory(new NodeDisk(), path, { everyEntry: false });
+  if (json) await printJson(publicFacts(facts));
+  else await print(describeDirectory(facts));
+  reportDamage(facts.damage);
+}
+
+function describeIndex(index: SegmentIndex, path: string): string {
+  return pairs([
+    ['index', path],
+    ['cluster', index.clusterId],
+    ['log', `offsets ${index.base} to ${index.end}`],
+    ['entries', grouped(index.entries)],
+    ['first append', readableTime(index.firstMs)],
+    ['last append', readableTime(index.lastMs)],
+    ['digest', index.digest.toString(16).padStart(16, '0')],
+    ['index points', grouped(index.points.length)],
+    ['terms', index.terms.map(({ term, position }) => `${term} from byte ${position}`).join(', ')],
+  ]);
+}
+
+async function inspectIndex(path: string, json: boolean): Promise<void> {
+  const index = decodeSegmentIndex(readFile(new NodeDisk(), path), path);
+  if (json) await printJson({ file: path, ...index, digest: index.digest.toString(16).padStart(16, '0'), points: [...index.points] });
+  else await print(describeIndex(index, path));
+}
+
+async function inspectEntries(path: string, { json = false, from = 0, limit = Number.POSITIVE_INFINITY }: InspectOptions): Promise<void> {
+  const output = new Output();
+  const width = 20;
+  let text = json ? '' : `${'offset'.padStart(width)}  ${'byte'.padStart(10)}  ${'term'.padStart(8)}  ${'payload'.padStart(8)}  kind\n`;
+  for (const entry of listEntries(new NodeDisk(), path, from, limit)) {
+    const { offset, position, term, payloadBytes } = entry;
+    const kind = KIND_NAMES[entry.kind] ?? String(entry.kind);
+    text += json
+      ? `${JSON.stringify({ ...entry, kind })}\n`
+      : `${String(offset).padStart(width)}  ${String(position).padStart(10)}  ${String(term).padStart(8)}  ${String(payloadBytes).padStart(8)}  ${kind}\n`;
+    if (text.length < CHUNK_CHARACTERS) continue;
+    await output.write(Buffer.from(text));
+    text = '';
+  }
+  await output.write(Buffer.from(text));
+  await output.flush();
+}
+
+async function inspectSegment(path: string, options: InspectOptions): Promise<void> {
+  const { json = false, entries = false } = options;
+  if (entries) {
+    await inspectEntries(path, options);
+    return;
+  }
+  const facts = examineSegmentFile(new NodeDisk(), path, { everyEntry: false });
+  if (json) await printJson(facts);
+  else await print(`${dirname(path)}/${basename(path)}\n\n${segmentTable([facts])}`);
+  reportDamage(facts.damage);
+}
+
+async function run(path: string, options: InspectOptions): Promise<void> {
+  const kind = kindOfPath(path);
+  const { json = false, entries = false } = options;
+  if (entries && kind !== 'segment') throw new LogError('USAGE', `--entries lists one segment file; ${path} is not one`);
+  if (kind === 'directory') await inspectDirectory(path, json);
+  else if (kind === 'index') await inspectIndex(path, json);
+  else await inspectSegment(path, options);
+}
+
+export function inspectCommand(): Command {
+  const command = new Command('inspect')
+    .summary('show what the files of a log say')
+    .description('show what a data directory, a segment file or an index file says; changes nothing, and may run beside a live node')
+    .argument('<path>', 'data directory, .segment file or .index file')
+    .option('--entries', 'list the entries of a segment file')
+    .addOption(new Option('--from <offset>', 'with --entries: begin at this log offset').argParser(parseOffset))
+    .addOption(new Option('--limit <entries>', 'with --entries: list at most this many').argParser(parseCount))
+    .addOption(jsonOption('JSON; with --entries, one object a line'))
+    .action(run);
+  return withExamples(command, [
+    ['loglog inspect ./data', 'identity, term, and all segments'],
+    ['loglog inspect ./data/00000000000000000000.segment --entries --limit 20', 'its first entries'],
+    ['loglog inspect ./data --json', 'for programs'],
+  ]);
+}

@@ -1,0 +1,63 @@
+// `loglog tail`: entries as they are committed, without end, over any number of reconnections.
+
+import { Command, Option } from 'commander';
+import type { LogClient } from '../../client/index.ts';
+import { LogError } from '../../core/errors.ts';
+import { parseFrom, urlOption, withExamples } from '../arguments.ts';
+import { withClient } from '../connection.ts';
+import { formatBatch } from '../entryFormat.ts';
+import { Output } from '../output.ts';
+import { addFormatOptions, type FormatOptions, formatOf } from './read.ts';
+
+interface TailOptions extends FormatOptions {
+  readonly url: readonly string[];
+  readonly from: number | 'start' | 'end';
+}
+
+/** A follower waits long for its node to come back: that is what it is for. */
+const RECONNECT_TIMEOUT_MS = 24 * 60 * 60 * 1000;
+const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
+
+/** Follows the log until `stop` is aborted. Throws what ended it, if it was not that. */
+async function follow({ from, url, ...options }: TailOptions, stop: AbortController): Promise<void> {
+  const { signal } = stop;
+  const format = formatOf(options);
+  const output = new Output(() => stop.abort());
+  const work = async (log: LogClient): Promise<void> => {
+    const reading = log.subscribe({ from: from === 'start' ? undefined : from, signal });
+    for await (const batch of reading.batches()) await output.write(formatBatch(batch, format));
+  };
+  try {
+    await withClient(url, work, { reconnect: { timeoutMs: RECONNECT_TIMEOUT_MS }, signal });
+  } catch (thrown) {
+    if (!(signal.aborted && thrown instanceof LogError && thrown.code === 'ABORTED')) throw thrown;
+  }
+  await output.flush();
+}
+
+async function run(options: TailOptions): Promise<void> {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(128 + SIGNAL_NUMBERS[signal]);
+      stop.abort();
+    });
+  }
+  await follow(options, stop);
+}
+
+export function tailCommand(): Command {
+  const command = new Command('tail')
+    .summary('print entries as they are committed')
+    .description('print entries as they are committed; ends with Ctrl-C')
+    .addOption(urlOption())
+    .addOption(
+      new Option('--from <offset>', 'where to begin: an offset that loglog printed, start or end').default('end').argParser(parseFrom),
+    )
+    .action(run);
+  return withExamples(addFormatOptions(command), [
+    ['loglog tail', 'what comes from now on'],
+    ['loglog tail --from start', 'everything, and then what comes'],
+    ['loglog tail --json | consumer', 'for programs: each object has the nextOffset to resume from'],
+  ]);
+}

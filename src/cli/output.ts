@@ -1,0 +1,161 @@
+// Standard output and standard error of the commands. Data goes to stdout through `Output`, in large writes that do not hold up the
+// connection to the server; everything else goes to stderr.
+
+import * as fs from 'node:fs';
+import { LogError } from '../core/errors.ts';
+import { EXIT } from './exit.ts';
+
+const STDOUT = 1;
+/** Bytes that may wait for stdout before whoever makes them must wait. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+/** Pause before writing again to a stdout that somebody made non-blocking and that is full. */
+const RETRY_MS = 5;
+const MAX_PARTS = 512;
+
+/** Whether the reader of a pipe has gone, as in `loglog read | head`: no error, there is just nobody to write for. */
+export function isBrokenPipe(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPIPE';
+}
+
+/** Writes to stdout in order, off the main thread; what waits during one write goes out together in the next. */
+export class Output {
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #writing: Promise<void> | undefined;
+  #failure: unknown;
+  readonly #onFailure: () => void;
+
+  /** `onFailure` is told at once that nothing more can be written; {@link write} and {@link flush} throw the reason. */
+  constructor(onFailure: () => void = () => undefined) {
+    this.#onFailure = onFailure;
+  }
+
+  /** Queues `bytes`, which must not change afterwards. Returns a promise when the caller must wait before it makes more. */
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (bytes.length === 0) return undefined;
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    this.#writing ??= this.#run();
+    return this.#waitingBytes > MAX_WAITING_BYTES ? this.flush() : undefined;
+  }
+
+  /** Resolves when everything is written. */
+  async flush(): Promise<void> {
+    await this.#writing;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#waiting.length > 0) {
+        const parts = this.#waiting.splice(0, MAX_PARTS);
+        const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+        await writeAll(parts);
+        this.#waitingBytes -= bytes;
+      }
+    } catch (thrown) {
+      this.#failure = thrown;
+      this.#onFailure();
+    }
+    this.#writing = undefined;
+  }
+}
+
+async function writeAll(parts: Uint8Array[]): Promise<void> {
+  let left = parts;
+  while (left.length > 0) {
+    let written = await writeSome(left);
+    let done = 0;
+    while (done < left.length && written >= (left[done]?.length ?? 0)) {
+      written -= left[done]?.length ?? 0;
+      done += 1;
+    }
+    left = left.slice(done);
+    if (written > 0 && left[0] !== undefined) left[0] = left[0].subarray(written);
+  }
+}
+
+function writeSome(parts: Uint8Array[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.writev(STDOUT, parts, (error, written) => {
+      if (error === null) resolve(written);
+      else if (error.code === 'EAGAIN') setTimeout(() => resolve(0), RETRY_MS);
+      else if (error.code === 'EPIPE') reject(error);
+      else reject(new LogError('IO', `writing to standard output failed: ${error.message}`));
+    });
+  });
+}
+
+/** Writes one text to stdout and waits until it is out. */
+export async function print(text: string): Promise<void> {
+  const output = new Output();
+  void output.write(Buffer.from(`${text}\n`));
+  await output.flush();
+}
+
+/** Writes one JSON value to stdout, on one line. */
+export function printJson(value: unknown): Promise<void> {
+  return print(JSON.stringify(value));
+}
+
+/** Writes one message to stderr. */
+export function say(text: string): void {
+  try {
+    fs.writeSync(2, `${text}\n`);
+  } catch {
+    // Nobody listens on stderr: the exit code still says how it went.
+  }
+}
+
+/** A stdout whose reader has gone ends the process quietly, also when node writes to it by itself. */
+export function endQuietlyOnBrokenPipe(): void {
+  process.stdout.on('error', (error) => {
+    if (isBrokenPipe(error)) process.exit(EXIT.DONE);
+    throw error;
+  });
+}
+
+/** 1234567 as `1,234,567`. */
+export function grouped(value: number): string {
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** Bytes for people: `12.3 MB`. */
+export function readableBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ['kB', 'MB', 'GB', 'TB', 'PB'];
+  let value = bytes / 1000;
+  let unit = 0;
+  while (value >= 999.95 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Unix milliseconds as an ISO time; `-` for none. */
+export function readableTime(milliseconds: number | undefined): string {
+  return milliseconds === undefined || milliseconds === 0 ? '-' : new Date(milliseconds).toISOString();
+}
+
+/** Columns lined up; numbers on the right. The first row is the heading. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const isNumber = (text: string): boolean => /^[\d,.]+( [kMGTP]?B(\/s)?)?$/.test(text);
+  const numeric = widths.map((_, column) => rows.slice(1).every((row) => isNumber(row[column] ?? '')));
+  return rows
+    .map((row) =>
+      row
+        .map((text, column) => (numeric[column] === true ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** Names and values, one pair a line. */
+export function pairs(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}

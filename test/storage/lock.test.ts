@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { afterEach, expect, it } from 'vitest';
+import { lockDirectory } from '../../src/storage/lock.ts';
+import { errorOf, temporaryDirectory } from './support.ts';
+
+const module = new URL('../../dist/src/storage/lock.js', import.meta.url).href;
+const children: ChildProcess[] = [];
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  }
+});
+
+/** Another process that holds the lock of `directory` (the built lock.js: node cannot run TypeScript). */
+async function holder(directory: string): Promise<ChildProcess> {
+  const script = `
+    const { lockDirectory } = await import(${JSON.stringify(module)});
+    lockDirectory(${JSON.stringify(directory)});
+    console.log('locked');
+    setInterval(() => undefined, 1000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  expect(line.toString()).toBe('locked\n');
+  return child;
+}
+
+it('lock: a second process is refused, and told which process has the directory', async () => {
+  const directory = temporaryDirectory();
+  const child = await holder(directory);
+  const error = errorOf(() => lockDirectory(directory));
+  expect(error.code).toBe('LOCKED');
+  expect(error.message).toContain(`process ${child.pid}`);
+  expect(error.message).toContain(directory);
+  expect(readFileSync(`${directory}/lock`, 'utf8')).toBe(`${child.pid}\n`);
+});
+
+it('lock: it ends with its process, also by kill -9', async () => {
+  const directory = temporaryDirectory();
+  const child = await holder(directory);
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+  lockDirectory(directory);
+  expect(readFileSync(`${directory}/lock`, 'utf8')).toBe(`${process.pid}\n`);
+  // Held by this process now; the same process asking again is a second holder too.
+  expect(errorOf(() => lockDirectory(directory)).message).toContain(`process ${process.pid}`);
+});
+
+it('lock: what an earlier process left in the file does not matter', () => {
+  const directory = temporaryDirectory();
+  writeFileSync(`${directory}/lock`, '123456789012345\n');
+  lockDirectory(directory);
+  expect(readFileSync(`${directory}/lock`, 'utf8')).toBe(`${process.pid}\n`);
+});
+
+it('lock: a directory that is missing, or whose lock is not a plain file, is refused with a reason', () => {
+  const directory = temporaryDirectory();
+  expect(errorOf(() => lockDirectory(`${directory}/missing`))).toMatchObject({ code: 'IO' });
+  mkdirSync(`${directory}/a/lock`, { recursive: true });
+  expect(errorOf(() => lockDirectory(`${directory}/a`))).toMatchObject({ code: 'IO' });
+  mkdirSync(`${directory}/b`);
+  symlinkSync(`${directory}/elsewhere`, `${directory}/b/lock`);
+  expect(errorOf(() => lockDirectory(`${directory}/b`))).toMatchObject({ code: 'IO' });
+});
