@@ -4,7 +4,7 @@ import * as uWS from 'uWebSockets.js';
 import { LogError } from '../core/errors.ts';
 import { IDLE_TIMEOUT_SECONDS } from '../core/limits.ts';
 import { SUBPROTOCOL } from '../protocol/client.ts';
-import { type SendBudget, Session, type SocketData } from './session.ts';
+import { SendBudget, Session, type SocketData } from './session.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -48,7 +48,7 @@ interface ExclusiveListen {
 export class Listener {
   readonly app = uWS.App();
   readonly sessions = new Set<Session>();
-  readonly sendBudget: SendBudget = { bufferedBytes: 0 };
+  readonly sendBudget = new SendBudget();
   readonly #options: ListenerOptions;
   readonly #events: ListenerEvents;
   #socket: uWS.us_listen_socket | false = false;

@@ -3,7 +3,7 @@
 import type { WebSocket } from 'uWebSockets.js';
 import { viewOf } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_CUT_BYTES, SEND_BUFFER_TOTAL_BYTES } from '../core/limits.ts';
+import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_TOTAL_BYTES } from '../core/limits.ts';
 import {
   APPENDED_HEADER_BYTES,
   ERROR_FATAL,
@@ -21,13 +21,40 @@ export interface SocketData {
   session: Session | undefined;
 }
 
-/** Bytes that wait in send buffers, over all sessions. */
-export interface SendBudget {
-  bufferedBytes: number;
-}
-
 const MAX_RECEIPTS = 65_535;
 const CLOSE_POLICY = 1008;
+
+/** Above this many unsent bytes over all sessions, those are cut whose bytes have not moved for longest. */
+const CUT_TOTAL_BYTES = 2 * SEND_BUFFER_TOTAL_BYTES;
+
+/** A session with more unsent bytes than this is cut without a goodbye: uWS would keep them for as long as the client likes to wait. */
+const MAX_UNSENT_AT_END_BYTES = 64 * 1024;
+
+/**
+ * Bytes that wait in send buffers, over all sessions. Clients that do not read must not use up the memory of all, and those who read
+ * must not pay for them: so it is known whose bytes have not moved for longest.
+ */
+export class SendBudget {
+  bufferedBytes = 0;
+  /** Sessions with unsent bytes, the one whose bytes have not moved for longest first. */
+  readonly #waiting = new Set<Session>();
+
+  /** Books that a session has `after` unsent bytes where it had `before`; `hasMoved` when some have left since. */
+  book(session: Session, before: number, after: number, hasMoved: boolean): void {
+    this.bufferedBytes += after - before;
+    if (after === 0 || hasMoved) this.#waiting.delete(session);
+    if (after > 0) this.#waiting.add(session);
+  }
+
+  /** Cuts who does not read, until what waits is within the bound. */
+  enforce(): void {
+    if (this.bufferedBytes <= CUT_TOTAL_BYTES) return;
+    for (const session of this.#waiting) {
+      session.cut();
+      if (this.bufferedBytes <= CUT_TOTAL_BYTES) return;
+    }
+  }
+}
 
 /** Where DATA messages are put together; it never outlives one call. */
 const dataScratch = new Uint8Array(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
@@ -111,6 +138,10 @@ export class Session {
   /** Closes with a WebSocket close code; what was sent before still leaves. */
   end(closeCode: number, reason: string): void {
     if (this.isClosed) return;
+    if (this.#bufferedBytes > MAX_UNSENT_AT_END_BYTES) {
+      this.cut();
+      return;
+    }
     this.isClosed = true;
     // RFC 6455, 5.5.1: a close frame has room for 123 bytes of reason.
     this.#socket.end(closeCode, reason.slice(0, 120));
@@ -120,23 +151,30 @@ export class Session {
     if (this.isClosed) return;
     this.#socket.send(message, true);
     if (this.isClosed) return;
-    this.updateBuffered();
-    // A client that asks and never reads the answers must not use up the memory of all others.
-    if (this.#bufferedBytes > SEND_BUFFER_CUT_BYTES && this.#budget.bufferedBytes > SEND_BUFFER_TOTAL_BYTES) this.#socket.close();
+    this.updateBuffered(message.length);
+    this.#budget.enforce();
   }
 
-  /** Books what the socket could not take yet. Called after each send and when the socket drained. */
-  updateBuffered(): void {
-    const buffered = this.#socket.getBufferedAmount();
-    this.#budget.bufferedBytes += buffered - this.#bufferedBytes;
-    this.#bufferedBytes = buffered;
+  /** Books what the socket could not take yet. Called when it drained, and after each send, of `addedBytes`. */
+  updateBuffered(addedBytes = 0): void {
+    const before = this.#bufferedBytes;
+    const after = this.#socket.getBufferedAmount();
+    if (before === 0 && after === 0) return;
+    this.#bufferedBytes = after;
+    this.#budget.book(this, before, after, after < before + addedBytes);
+  }
+
+  /** Ends the connection at once; what waits is thrown away. */
+  cut(): void {
+    if (!this.isClosed) this.#socket.close();
   }
 
   /** The socket is gone. */
   closed(): void {
     this.isClosed = true;
-    this.#budget.bufferedBytes -= this.#bufferedBytes;
+    const before = this.#bufferedBytes;
     this.#bufferedBytes = 0;
+    this.#budget.book(this, before, 0, false);
   }
 
   #growReceipts(needed: number): void {
