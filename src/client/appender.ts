@@ -17,6 +17,11 @@ import { Queue } from './queue.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
 
 const MIN_MESSAGE_BYTES = 16 * 1024;
+/**
+ * With this many appends in flight there is no room, however small they are: more would not be faster, but promises that live long
+ * cost the garbage collector more than all the rest of an append.
+ */
+const ENOUGH_PROMISES = 8192;
 /** A quarter of what the server allows; beyond it appends share messages. */
 const MAX_SENT_MESSAGES = MAX_UNACKNOWLEDGED_APPENDS / 4;
 
@@ -52,6 +57,8 @@ export class Appender {
   #sentBytes = 0;
   /** Entry bytes of sealed and sent messages. */
   #heldBytes = 0;
+  /** Appends in sealed and sent messages. */
+  #heldPromises = 0;
   readonly #waiting = new Queue<Operation>();
   #waitingBytes = 0;
   #onRoom: (() => void)[] = [];
@@ -71,9 +78,14 @@ export class Appender {
     this.#view = workspace.view;
   }
 
-  /** Whether an append made now goes into the buffer at once. */
+  /** Whether an append made now goes into the buffer at once, and there are not too many already. */
   get hasRoom(): boolean {
-    return this.#waiting.length === 0 && this.#heldBytes + this.#openBytes() < this.#settings.maxInFlightBytes;
+    const openPromises = this.#open?.rejects.length ?? 0;
+    return (
+      this.#waiting.length === 0 &&
+      this.#heldPromises + openPromises < ENOUGH_PROMISES &&
+      this.#heldBytes + this.#openBytes() < this.#settings.maxInFlightBytes
+    );
   }
 
   /** Appends with the client's defaults. The payload is copied before this returns. */
@@ -139,6 +151,7 @@ export class Appender {
       const before = message.entryBytes;
       message.end = message.remove(operation, message.end, this.#workspace);
       this.#heldBytes -= before - message.entryBytes;
+      this.#heldPromises -= 1;
       if (message.entryBytes === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) {
         this.#arena.release(message.run);
       }
@@ -217,8 +230,7 @@ export class Appender {
     if (this.#openBytes() > 0) this.#seal();
     for (let message = this.#sealed.shift(); message !== undefined; message = this.#sealed.shift()) {
       message.fail(error);
-      this.#heldBytes -= message.entryBytes;
-      this.#arena.release(message.run);
+      this.#release(message);
     }
     for (let operation = this.#waiting.shift(); operation !== undefined; operation = this.#waiting.shift()) operation.reject(error);
     this.#waitingBytes = 0;
@@ -299,6 +311,7 @@ export class Appender {
     }
     message.run.used = message.end;
     this.#heldBytes += message.entryBytes;
+    this.#heldPromises += message.rejects.length;
     this.#sealed.push(message);
   }
 
@@ -345,8 +358,7 @@ export class Appender {
       // The limits may have become smaller since it was built: another server may have answered.
       if (message.entryBytes > connection.hello.maxBatchBytes) {
         message.fail(batchTooLarge(message.entryBytes, connection.hello.maxBatchBytes));
-        this.#heldBytes -= message.entryBytes;
-        this.#arena.release(message.run);
+        this.#release(message);
       } else {
         this.#send(connection, message);
       }
@@ -369,7 +381,13 @@ export class Appender {
   #forget(message: Message): void {
     this.#sent.delete(message.requestId);
     this.#sentBytes -= message.entryBytes;
+    this.#release(message);
+  }
+
+  /** A message is no longer held: nothing will happen to it any more. */
+  #release(message: Message): void {
     this.#heldBytes -= message.entryBytes;
+    this.#heldPromises -= message.rejects.length;
     this.#arena.release(message.run);
   }
 

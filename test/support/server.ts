@@ -1,6 +1,6 @@
 // Real nodes for tests and benchmarks: each a process of its own, on a port of its own, known by its process id and ended by it.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -131,19 +131,25 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs `loglog` with `args` to its end. */
-export function runCommand(args: readonly string[], { input, env = {} }: CommandOptions = {}): Promise<CommandResult> {
-  const child = spawn(process.execPath, [CLI, ...args], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+/** Starts `loglog` with `args`; {@link stopServers} ends it if nothing else did. */
+export function spawnCommand(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcessWithoutNullStreams {
+  const child = spawn(process.execPath, [CLI, ...args], { stdio: 'pipe', env: { ...process.env, ...env } });
   children.add(child);
   child.once('exit', () => children.delete(child));
+  // A command that ends before it has read all of its input is no error of the test's.
+  child.stdin.on('error', () => undefined);
+  return child;
+}
+
+/** Runs `loglog` with `args` to its end. */
+export function runCommand(args: readonly string[], { input, env = {} }: CommandOptions = {}): Promise<CommandResult> {
+  const child = spawnCommand(args, env);
   const stdout: Buffer[] = [];
   let stderr = '';
   child.stdout.on('data', (part: Buffer) => stdout.push(part));
   child.stderr.setEncoding('utf8').on('data', (part: string) => {
     stderr += part;
   });
-  // A command that ends before it has read all of its input is no error of the test's.
-  child.stdin.on('error', () => undefined);
   child.stdin.end(input ?? '');
   return new Promise((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal, stdout: Buffer.concat(stdout), stderr }));

@@ -1,0 +1,39 @@
+// The frame of a load program: parameters come from the parent's first message, the outcome goes back as one. Ends with its parent.
+
+import type { LoadName, LoadOutcome, Loads } from './types.ts';
+
+/** Runs `load` once with what the parent sends, answers, and ends the process. */
+export function program<Name extends LoadName>(_name: Name, load: (params: Loads[Name]['params']) => Promise<Loads[Name]['result']>): void {
+  const answer = (outcome: LoadOutcome<Loads[Name]['result']>): void => {
+    process.send?.(outcome, () => process.exit(outcome.ok ? 0 : 1));
+  };
+  const fail = (thrown: unknown): void => {
+    answer({ ok: false, error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
+  };
+  process.once('disconnect', () => process.exit(1));
+  // A rejected append that no scenario expects makes the whole measurement void.
+  process.once('unhandledRejection', fail);
+  process.once('message', (params: Loads[Name]['params']) => {
+    load(params).then((value) => answer({ ok: true, value }), fail);
+  });
+}
+
+/** CPU seconds of this process, user and system. */
+export function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+/** A payload that neither compresses nor repeats. */
+export function makePayload(bytes: number): Uint8Array {
+  const payload = new Uint8Array(bytes);
+  let state = 0x9e3779b9;
+  for (let i = 0; i < bytes; i++) {
+    // Xorshift: the same bytes on every run.
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    payload[i] = state;
+  }
+  return payload;
+}

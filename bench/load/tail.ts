@@ -1,0 +1,43 @@
+// Load: a producer with one append in flight and a subscriber, on two connections, in one process so that one clock times both.
+
+import { connect } from '../../src/client/index.ts';
+import { LatencyRecorder } from '../statistics.ts';
+import { makePayload, program } from './program.ts';
+import type { TailParams, TailResult } from './types.ts';
+
+const MAX_SAMPLES = 1_000_000;
+
+program('tail', async (params: TailParams): Promise<TailResult> => {
+  const producer = await connect(params.url);
+  const consumer = await connect(params.url);
+  const { end } = await producer.end();
+  const subscription = consumer.subscribe({ from: end }).batches();
+  const payload = makePayload(params.payloadBytes);
+  const append = new LatencyRecorder(MAX_SAMPLES);
+  const delivery = new LatencyRecorder(MAX_SAMPLES);
+  const run = async (seconds: number): Promise<void> => {
+    const deadline = performance.now() + seconds * 1000;
+    let started = performance.now();
+    while (started < deadline && !append.isFull) {
+      const sent = started;
+      const receipt = producer.append(payload).then((value) => {
+        append.record(performance.now() - sent);
+        return value;
+      });
+      const batch = await subscription.next();
+      delivery.record(performance.now() - sent);
+      const { offset, end: nextOffset } = await receipt;
+      if (batch.done || batch.value.offset !== offset || batch.value.nextOffset !== nextOffset) {
+        throw new Error(`the subscriber was due the entry at ${offset}, and got ${batch.done ? 'the end' : batch.value.offset}`);
+      }
+      started = performance.now();
+    }
+  };
+  await run(params.warmUpSeconds);
+  append.clear();
+  delivery.clear();
+  await run(params.seconds);
+  await subscription.return?.();
+  await Promise.all([producer.close(), consumer.close()]);
+  return { append: append.summary(), delivery: delivery.summary() };
+});

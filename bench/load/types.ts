@@ -1,0 +1,105 @@
+// The load programs: what each is told, and what it answers. Each runs in a process of its own (load/<name>.ts), so that the load costs
+// the server nothing but its share of the machine.
+
+import type { Latency } from '../statistics.ts';
+
+/** Appends without awaiting each, with backpressure: throughput. */
+export interface AppendParams {
+  readonly url: string;
+  readonly payloadBytes: number;
+  /** Time before the measurement, so that both sides are compiled and files are allocated. */
+  readonly warmUpSeconds: number;
+  /** The measurement ends after this long, or after `entries` when that is not 0. */
+  readonly seconds: number;
+  readonly entries: number;
+}
+
+export interface AppendResult {
+  readonly entries: number;
+  /** From the first append of the measurement to its last receipt. */
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
+  /** Entries of warm-up and measurement together. */
+  readonly allEntries: number;
+  /** End of the log after the last receipt. */
+  readonly end: number;
+}
+
+/** Appends with one in flight on each connection: round trips. */
+export interface RoundTripParams {
+  readonly url: string;
+  readonly connections: number;
+  readonly payloadBytes: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface RoundTripResult {
+  readonly entries: number;
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
+  readonly latency: Latency;
+}
+
+/** Reads `entries` from `from` on, again and again until `seconds` have passed, or once when they are 0. */
+export interface ReadParams {
+  readonly url: string;
+  readonly from: number;
+  /** Where the warm-up reads, so that it can leave what is measured untouched. */
+  readonly warmUpFrom: number;
+  /** Whole batches are read until there are as many; a pass that finds fewer is an error. */
+  readonly entries: number;
+  readonly how: 'batches' | 'entries';
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface ReadResult {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly passes: number;
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
+}
+
+/** One append at a time, seen by a subscriber on another connection of the same process, whose clock times both. */
+export interface TailParams {
+  readonly url: string;
+  readonly payloadBytes: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface TailResult {
+  /** From the append to its receipt. */
+  readonly append: Latency;
+  /** From the append to its delivery at the subscriber. */
+  readonly delivery: Latency;
+}
+
+/** write + fdatasync over a file that was written before, front to back and again: limit (a). */
+export interface DiskParams {
+  readonly directory: string;
+  readonly fileBytes: number;
+  readonly writeBytes: number;
+  /** Past the page cache (O_DIRECT); `writeBytes` must be whole pages then. */
+  readonly direct: boolean;
+  readonly seconds: number;
+}
+
+export interface DiskResult {
+  readonly latency: Latency;
+  readonly megabytesPerSecond: number;
+}
+
+export interface Loads {
+  append: { params: AppendParams; result: AppendResult };
+  roundTrip: { params: RoundTripParams; result: RoundTripResult };
+  read: { params: ReadParams; result: ReadResult };
+  tail: { params: TailParams; result: TailResult };
+  disk: { params: DiskParams; result: DiskResult };
+}
+
+export type LoadName = keyof Loads;
+
+export type LoadOutcome<Result> = { readonly ok: true; readonly value: Result } | { readonly ok: false; readonly error: string };

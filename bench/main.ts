@@ -1,0 +1,125 @@
+// The bench: runs the chosen scenarios in rounds, interleaved with the machine's limits, and reports. Progress on stderr, results on
+// stdout. Its data is in a temporary folder of its own, which is gone when it ends.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describeEnvironment, type Environment } from './environment.ts';
+import { Limits } from './limits.ts';
+import { type BenchOptions, parseOptions } from './options.ts';
+import { BUSY_PERCENT, OtherLoad, untilQuiet } from './otherLoad.ts';
+import { profileInto } from './processes.ts';
+import { environmentText, type Line, type RunRecord, summarize, tableText } from './report.ts';
+import { Context, type Scenario } from './scenario.ts';
+import { appendLarge } from './scenarios/appendLarge.ts';
+import { appendSmall } from './scenarios/appendSmall.ts';
+import { limits } from './scenarios/limits.ts';
+import { manyConnections } from './scenarios/manyConnections.ts';
+import { memory } from './scenarios/memory.ts';
+import { oneInFlight } from './scenarios/oneInFlight.ts';
+import { read } from './scenarios/read.ts';
+import { restart } from './scenarios/restart.ts';
+import { tail } from './scenarios/tail.ts';
+
+const SCENARIOS: readonly Scenario[] = [limits, appendSmall, appendLarge, oneInFlight, manyConnections, read, tail, memory, restart];
+
+/** A sync of a real disk takes longer; what is faster probably ends in a volatile cache. */
+const IMPLAUSIBLE_SYNC_MS = 0.02;
+
+const started = performance.now();
+
+function say(text: string): void {
+  process.stderr.write(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)} s  ${text}\n`);
+}
+
+/** Bytes of disk that the scenarios may use at once, roughly: what a fast disk takes in, and the log of the restart. */
+function neededBytes({ sizes }: BenchOptions): number {
+  return 2 * sizes.logBytes + (sizes.seconds + sizes.warmUpSeconds) * 1e9;
+}
+
+async function runRounds(options: BenchOptions, folder: string): Promise<RunRecord[]> {
+  const { scenarios, sizes } = options;
+  const runs: RunRecord[] = [];
+  const contextOf = (scenario: Scenario, own: Limits): Context => new Context(sizes, own, join(folder, scenario.name), say);
+  for (const scenario of scenarios) await scenario.prepare?.(contextOf(scenario, new Limits(sizes, folder, say)));
+  for (let round = 1; round <= options.runs; round++) {
+    const own = new Limits(sizes, folder, say);
+    const results: RunRecord[] = [];
+    const others = new OtherLoad();
+    for (const scenario of scenarios) {
+      say(`round ${round} of ${options.runs}: ${scenario.name}`);
+      const context = contextOf(scenario, own);
+      if (options.patienceSeconds > 0 && !(await untilQuiet(options.patienceSeconds))) say('other processes keep the machine busy');
+      const othersNow = new OtherLoad();
+      const samples = await scenario.run(context);
+      if (samples.length > 0) {
+        results.push({ round, scenario: scenario.name, samples, loads: context.loads, othersPercent: othersNow.percent() });
+      }
+    }
+    runs.push({ round, scenario: 'limits', samples: own.samples, loads: own.loads, othersPercent: others.percent() }, ...results);
+  }
+  return runs;
+}
+
+function warnings(lines: readonly Line[], runs: readonly RunRecord[], { isDurable, fileSystem, cores }: Environment): string[] {
+  const texts: string[] = [];
+  if (!isDurable) texts.push(`the data was on ${fileSystem}, which is memory: nothing of this is durable; name a disk with --dir`);
+  const sync = lines.find(({ scenario, what }) => scenario === 'limits' && what.startsWith('(a)') && what.endsWith('p50'));
+  if (isDurable && sync !== undefined && sync.median < IMPLAUSIBLE_SYNC_MS) {
+    texts.push(`fdatasync takes ${(sync.median * 1000).toFixed(0)} µs here, too fast for a disk: it may end in a volatile cache`);
+  }
+  for (const { round, scenario, othersPercent } of runs) {
+    if (scenario !== 'limits' && othersPercent > BUSY_PERCENT) {
+      texts.push(`other processes used ${othersPercent.toFixed(0)} % of the machine in round ${round} of ${scenario}`);
+    }
+  }
+  if (cores !== 2) texts.push(`the targets are for 2 cores, and this machine has ${cores}`);
+  return texts;
+}
+
+function report(options: BenchOptions, environment: Environment, runs: readonly RunRecord[]): void {
+  const lines = summarize(runs, environment.isDurable);
+  const notes = warnings(lines, runs, environment);
+  if (options.json !== undefined) {
+    const { sizes, runs: rounds } = options;
+    const text = `${JSON.stringify({ environment, rounds, sizes, warnings: notes, results: lines, runs }, null, 2)}\n`;
+    if (options.json === '-') {
+      process.stdout.write(text);
+      return;
+    }
+    writeFileSync(options.json, text);
+  }
+  process.stdout.write(`${environmentText(environment, options.sizes, options.runs)}\n\n${tableText(lines)}\n`);
+  for (const note of notes) process.stdout.write(`\nwarning: ${note}`);
+  if (notes.length > 0) process.stdout.write('\n');
+}
+
+async function main(): Promise<void> {
+  const options = parseOptions(SCENARIOS);
+  if (options.profile !== undefined) {
+    mkdirSync(options.profile, { recursive: true });
+    profileInto(options.profile);
+  }
+  const folder = mkdtempSync(join(options.directory ?? tmpdir(), 'loglog-bench-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const environment = describeEnvironment(folder);
+  const needed = neededBytes(options);
+  if (environment.freeBytes < needed) {
+    const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1);
+    throw new Error(
+      `${folder} has ${gigabytes(environment.freeBytes)} GB free, and ${gigabytes(needed)} GB may be needed: name another --dir, or --quick`,
+    );
+  }
+  say(`data in ${folder}, ${environment.fileSystem}`);
+  report(options, environment, await runRounds(options, folder));
+}
+
+// The children are ended, and the folder removed, by the handlers of `exit`.
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
+try {
+  await main();
+} catch (thrown) {
+  process.stderr.write(`bench: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,112 @@
+// The bench's command line.
+
+import { Command, InvalidArgumentError } from 'commander';
+import { OPTIONS } from '../src/core/config.ts';
+import type { Scenario, Sizes } from './scenario.ts';
+
+export interface BenchOptions {
+  readonly scenarios: readonly Scenario[];
+  readonly runs: number;
+  /** File for the JSON report; `-` is stdout. */
+  readonly json: string | undefined;
+  /** Where the bench's own temporary folder is made. */
+  readonly directory: string | undefined;
+  readonly profile: string | undefined;
+  /** How long to wait before each run for other processes to leave the machine; 0: not at all. */
+  readonly patienceSeconds: number;
+  readonly sizes: Sizes;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number of 1 or more.');
+  return value;
+}
+
+interface Flags {
+  readonly runs: number;
+  readonly json?: string;
+  readonly dir?: string;
+  readonly profile?: string;
+  readonly quick?: boolean;
+  readonly patience?: number;
+  readonly entries?: number;
+  readonly seconds?: number;
+  readonly warmUp?: number;
+  readonly small: number;
+  readonly large: number;
+  readonly connections: number;
+  readonly hotEntries?: number;
+  readonly coldEntries?: number;
+  readonly logBytes?: number;
+  readonly windowBytes: number;
+  readonly segmentBytes: number;
+  readonly slots: number;
+}
+
+function makeCommand(scenarios: readonly Scenario[]): Command {
+  const width = Math.max(...scenarios.map(({ name }) => name.length));
+  const list = scenarios.map(({ name, about }) => `  ${name.padEnd(width)}  ${about}`).join('\n');
+  return new Command('npm run bench --')
+    .description(
+      'Measures a node of this build, and the limits of the machine under it in the same rounds. Load comes from other processes.',
+    )
+    .argument('[names...]', 'scenarios to run (default: all)')
+    .option('--runs <n>', 'rounds; each runs every scenario once, and medians are taken over them', count, 3)
+    .option('--quick', 'one round with short measurements and small logs: shows that all works, not how fast it is')
+    .option('--json <file>', 'write everything as JSON to a file, or to stdout with -')
+    .option('--dir <folder>', 'make the temporary folder here (default: the system folder for temporary files)')
+    .option('--seconds <s>', 'length of each measurement (default: 4)', positive)
+    .option('--warm-up <s>', 'load before each measurement (default: 2)', positive)
+    .option('--patience <s>', 'wait up to this long before each run until other processes leave the machine (default: 0)', positive)
+    .option('--entries <n>', 'entries of each append measurement, instead of a time', count)
+    .option('--small <bytes>', 'payload of a small entry', count, 100)
+    .option('--large <bytes>', 'payload of a large entry', count, 100_000)
+    .option('--connections <n>', 'connections of many-connections', count, 64)
+    .option('--hot-entries <n>', 'entries of a hot read (default: 400000)', count)
+    .option('--cold-entries <n>', 'entries of a cold read (default: 3000000)', count)
+    .option('--log-bytes <n>', 'size of the log that is restarted on (default: 4e9)', count)
+    .option('--window-bytes <n>', 'option of the node', count, OPTIONS.windowBytes.default)
+    .option('--segment-bytes <n>', 'option of the node', count, OPTIONS.segmentBytes.default)
+    .option('--slots <n>', 'option of the node', count, OPTIONS.slots.default)
+    .option('--profile <folder>', 'write CPU profiles of all nodes and loads there; the numbers are then slower')
+    .addHelpText('after', `\nScenarios:\n${list}`);
+}
+
+/** Reads the command line; ends the process with a sentence when it cannot be meant. */
+export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
+  const command = makeCommand(scenarios).parse();
+  const names = command.args;
+  const unknown = names.filter((name) => !scenarios.some((scenario) => scenario.name === name));
+  if (unknown.length > 0) command.error(`error: no scenario is called ${unknown.join(', ')}; --help lists them`, { exitCode: 2 });
+  const flags = command.opts<Flags>();
+  const quick = flags.quick === true;
+  return {
+    scenarios: names.length === 0 ? scenarios : scenarios.filter(({ name }) => names.includes(name)),
+    runs: quick ? 1 : flags.runs,
+    json: flags.json,
+    directory: flags.dir,
+    profile: flags.profile,
+    patienceSeconds: flags.patience ?? 0,
+    sizes: {
+      smallBytes: flags.small,
+      largeBytes: flags.large,
+      connections: flags.connections,
+      seconds: flags.seconds ?? (quick ? 0.5 : 4),
+      warmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 2),
+      entries: flags.entries ?? 0,
+      hotEntries: flags.hotEntries ?? (quick ? 100_000 : 400_000),
+      coldEntries: flags.coldEntries ?? (quick ? 600_000 : 3_000_000),
+      logBytes: flags.logBytes ?? (quick ? 200e6 : 4e9),
+      windowBytes: flags.windowBytes,
+      segmentBytes: flags.segmentBytes,
+      slots: flags.slots,
+    },
+  };
+}

@@ -1,0 +1,113 @@
+// The bench's child processes: servers that say on stdout where they listen, and load programs that answer over IPC. Each is ended by
+// its own process id, whatever happens to the bench.
+
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { LoadName, LoadOutcome, Loads } from './load/types.ts';
+
+const STOP_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 120_000;
+const STDERR_KEPT = 4096;
+
+const children = new Set<ChildProcess>();
+// The last resort: a bench that ends in any way leaves nothing running.
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
+/** Directory for the CPU profiles of all children; undefined: none are made. */
+let profileDirectory: string | undefined;
+
+export function profileInto(directory: string): void {
+  profileDirectory = directory;
+}
+
+function nodeOptions(): string[] {
+  return profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`];
+}
+
+/** Our environment without LOGLOG_*: what is measured must not depend on a variable that nobody sees. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('LOGLOG_')));
+}
+
+/** Path of a compiled file beside this one. */
+export function compiled(relative: string): string {
+  return fileURLToPath(new URL(relative, import.meta.url));
+}
+
+function track(child: ChildProcess): { readonly exited: Promise<void>; readonly stderr: () => string } {
+  children.add(child);
+  let text = '';
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+    text = (text + chunk).slice(-STDERR_KEPT);
+  });
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => {
+      children.delete(child);
+      resolve();
+    });
+  });
+  return { exited, stderr: () => text };
+}
+
+/** A server process that has said where it listens. */
+export interface ServerProcess {
+  readonly pid: number;
+  readonly url: string;
+  /** From spawn to the line that says that it is ready. */
+  readonly readyMs: number;
+  /** Ends it with `signal` and waits until it is gone. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+}
+
+/** Spawns a node program whose first line on stdout is JSON with its url. */
+export async function startServer(script: string, args: readonly string[]): Promise<ServerProcess> {
+  const started = performance.now();
+  const child = spawn(process.execPath, [...nodeOptions(), script, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: cleanEnvironment(),
+  });
+  const { exited, stderr } = track(child);
+  const line = await new Promise<string>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`${script} was not ready within ${READY_TIMEOUT_MS} ms`)), READY_TIMEOUT_MS);
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+      if (!text.includes('\n')) return;
+      clearTimeout(timer);
+      resolve(text.slice(0, text.indexOf('\n')));
+    });
+    void exited.then(() => {
+      clearTimeout(timer);
+      reject(new Error(`${script} ended (${child.exitCode ?? child.signalCode}) before it was ready: ${stderr()}`));
+    });
+  });
+  const readyMs = performance.now() - started;
+  const { url } = JSON.parse(line) as { url: string };
+  return {
+    pid: child.pid ?? 0,
+    url,
+    readyMs,
+    async end(signal) {
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+      child.kill(signal);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Runs a load program to its end and returns what it measured. */
+export async function runLoad<Name extends LoadName>(name: Name, params: Loads[Name]['params']): Promise<Loads[Name]['result']> {
+  const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: nodeOptions() });
+  const { exited, stderr } = track(child);
+  const outcome = await new Promise<LoadOutcome<Loads[Name]['result']>>((resolve) => {
+    child.once('message', (message) => resolve(message as LoadOutcome<Loads[Name]['result']>));
+    void exited.then(() => resolve({ ok: false, error: `it ended (${child.exitCode ?? child.signalCode}): ${stderr()}` }));
+    child.send(params);
+  });
+  await exited;
+  if (!outcome.ok) throw new Error(`load ${name}: ${outcome.error}`);
+  return outcome.value;
+}

@@ -1,0 +1,112 @@
+// What a scenario is, and what it is given: sizes, a folder, nodes, loads, and the machine's limits measured in the same round.
+
+import { mkdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Limits } from './limits.ts';
+import type { LoadName, Loads } from './load/types.ts';
+import { NodeUnderTest } from './node.ts';
+import { runLoad } from './processes.ts';
+
+export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 'µs' | '';
+
+/** What a value must be, on the machine that the targets are meant for: two cores. */
+export interface Target {
+  readonly is: 'at least' | 'at most';
+  readonly value: number;
+}
+
+/** One number of one run. Numbers of the same name of several runs are summed up together. */
+export interface Sample {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: Unit;
+  readonly target?: Target;
+  /** Means nothing unless syncs reach a disk. */
+  readonly needsDisk?: boolean;
+}
+
+/** Every size that the command line sets. */
+export interface Sizes {
+  readonly smallBytes: number;
+  readonly largeBytes: number;
+  readonly connections: number;
+  /** Length of each measurement, and of the warm-up before it. */
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** Entries of each append measurement; 0: as many as `seconds` takes. */
+  readonly entries: number;
+  /** Entries that the hot read scenario reads, at the end of the log; tail memory must hold them. */
+  readonly hotEntries: number;
+  readonly coldEntries: number;
+  /** Size of the log that the restart scenario starts on. */
+  readonly logBytes: number;
+  readonly windowBytes: number;
+  readonly segmentBytes: number;
+  readonly slots: number;
+}
+
+export interface Scenario {
+  readonly name: string;
+  /** One line for --list. */
+  readonly about: string;
+  /** Once, before the first run. */
+  prepare?(context: Context): Promise<void>;
+  /** One run: measures, and leaves nothing running. */
+  run(context: Context): Promise<Sample[]>;
+}
+
+/** What a load program answered, for the JSON report. */
+export interface LoadRecord {
+  readonly load: LoadName;
+  readonly params: object;
+  readonly result: object;
+}
+
+export class Context {
+  readonly sizes: Sizes;
+  readonly limits: Limits;
+  /** The scenario's own folder; it stays from one run to the next. */
+  readonly folder: string;
+  readonly loads: LoadRecord[] = [];
+  readonly say: (text: string) => void;
+  #nodes = 0;
+
+  constructor(sizes: Sizes, limits: Limits, folder: string, say: (text: string) => void) {
+    this.sizes = sizes;
+    this.limits = limits;
+    this.folder = folder;
+    this.say = say;
+    mkdirSync(folder, { recursive: true });
+  }
+
+  /** Starts a node on `name` in the scenario's folder; without one, on an empty log. */
+  startNode(name?: string): Promise<NodeUnderTest> {
+    this.#nodes += 1;
+    const { segmentBytes, slots, windowBytes } = this.sizes;
+    const flags = ['--segment-bytes', String(segmentBytes), '--slots', String(slots), '--window-bytes', String(windowBytes)];
+    return NodeUnderTest.start(join(this.folder, name ?? `node-${this.#nodes}`), flags);
+  }
+
+  /** Starts a node on the data of one that was stopped. */
+  restartNode(node: NodeUnderTest): Promise<NodeUnderTest> {
+    return this.startNode(basename(node.directory));
+  }
+
+  /** Runs a load program and keeps its answer for the report. */
+  async load<Name extends LoadName>(name: Name, params: Loads[Name]['params']): Promise<Loads[Name]['result']> {
+    const result = await runLoad(name, params);
+    this.loads.push({ load: name, params, result });
+    return result;
+  }
+
+  /** Appends `payloadBytes` each for the configured time against `url`. */
+  append(url: string, payloadBytes: number): Promise<Loads['append']['result']> {
+    const { warmUpSeconds, seconds, entries } = this.sizes;
+    return this.load('append', { url, payloadBytes, warmUpSeconds, seconds, entries });
+  }
+
+  /** Appends exactly `entries`, for a log to read or to start on. */
+  fill(url: string, payloadBytes: number, entries: number): Promise<Loads['append']['result']> {
+    return this.load('append', { url, payloadBytes, warmUpSeconds: 0, seconds: 0, entries });
+  }
+}

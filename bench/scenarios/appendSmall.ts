@@ -1,0 +1,25 @@
+// Durable appends of small entries by one producer, as the client batches them by itself.
+
+import type { Context, Sample, Scenario } from '../scenario.ts';
+import { measureAppends } from './appends.ts';
+
+export const appendSmall: Scenario = {
+  name: 'append-small',
+  about: 'durable appends of 100 B, one producer, automatic batching: entries/s, and compared with limit (b)',
+  async run(context: Context): Promise<Sample[]> {
+    const { smallBytes } = context.sizes;
+    const bare = await context.limits.bareAppend(smallBytes);
+    const { rate, samples } = await measureAppends(context, smallBytes);
+    return [
+      { what: 'throughput', value: rate, unit: 'entries/s', target: { is: 'at least', value: 1_500_000 }, needsDisk: true },
+      {
+        what: 'of limit (b)',
+        value: (rate / (bare.entries / bare.seconds)) * 100,
+        unit: '%',
+        target: { is: 'at least', value: 70 },
+        needsDisk: true,
+      },
+      ...samples,
+    ];
+  },
+};

@@ -1,0 +1,17 @@
+// The machine's limits by themselves, for all sizes that the other scenarios compare with.
+
+import type { Context, Sample, Scenario } from '../scenario.ts';
+
+export const limits: Scenario = {
+  name: 'limits',
+  about: 'the limits of the machine: (a) write + fdatasync on an allocated file, (b) the same client against a bare server',
+  async run({ limits, sizes }: Context): Promise<Sample[]> {
+    await limits.disk(4096);
+    await limits.disk(1024 * 1024);
+    await limits.bareAppend(sizes.smallBytes);
+    await limits.bareAppend(sizes.largeBytes);
+    await limits.bareRoundTrip(1);
+    await limits.bareRoundTrip(sizes.connections);
+    return [];
+  },
+};

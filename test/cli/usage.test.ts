@@ -1,0 +1,84 @@
+// What wrong usage gets: one sentence, exit code 2, no stack trace; and the help.
+
+import { afterEach, describe, expect, it } from 'vitest';
+import { OPTIONS } from '../../src/core/config.ts';
+import { runCommand, stopServers } from '../support/server.ts';
+
+const COMMANDS = ['serve', 'append', 'read', 'tail', 'status', 'inspect', 'verify', 'trim', 'bench'];
+
+afterEach(stopServers);
+
+describe('wrong usage', () => {
+  it.each([
+    [['nonsense'], "unknown command 'nonsense'"],
+    [['read', '--nonsense'], "unknown option '--nonsense'"],
+    [['read', '--from', '-1'], '--from'],
+    [['read', '--from', '1.5'], '--from'],
+    [['read', '--from', '9007199254740992'], '--from'],
+    [['read', '--limit', '0'], '--limit'],
+    [['read', '--raw', '--json'], 'cannot be used with'],
+    [['read', '--url', 'http://127.0.0.1'], '--url'],
+    [['append', '--ack', 'perhaps', 'x'], '--ack'],
+    [['append', '--lines', 'x'], '--lines reads standard input'],
+    [['append', '--expected-end', 'x', 'y'], '--expected-end'],
+    [['serve', '--port', '65536'], '--port takes a whole number from 0 to 65535'],
+    [['serve', '--segment-bytes', '100000'], '--segment-bytes takes a multiple of 65536'],
+    [['serve', 'extra'], 'too many arguments'],
+    [['verify'], "missing required argument 'path'"],
+    [['trim', '--data', '.'], '--before'],
+    [['bench', '--mode', 'x'], '--mode'],
+  ])('%j is refused with one sentence and exit code 2', async (args, text) => {
+    const { code, stderr, stdout } = await runCommand(args);
+    expect(stderr).toContain(text);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(stdout.length).toBe(0);
+    expect(code).toBe(2);
+  });
+
+  it('a bad value in the environment is refused like one on the command line', async () => {
+    const { code, stderr } = await runCommand(['serve'], { env: { LOGLOG_SLOTS: '1' } });
+    expect(code).toBe(2);
+    expect(stderr).toContain('--slots takes a whole number from 3 to 64');
+    expect((await runCommand(['read'], { env: { LOGLOG_URL: 'nowhere' } })).code).toBe(2);
+  });
+});
+
+describe('help', () => {
+  it.each(COMMANDS)('%s has examples', async (name) => {
+    const { code, stdout } = await runCommand([name, '--help']);
+    expect(code).toBe(0);
+    expect(stdout.toString()).toMatch(/Examples:\n {2}.*loglog/);
+  });
+
+  it('names all commands and the exit codes', async () => {
+    const { code, stdout } = await runCommand(['--help']);
+    expect(code).toBe(0);
+    for (const name of COMMANDS) expect(stdout.toString()).toContain(`\n  ${name} `);
+    expect(stdout.toString()).toContain('5 damage found');
+  });
+
+  it('of serve has every option and its variable', async () => {
+    const text = (await runCommand(['serve', '--help'])).stdout.toString();
+    for (const name of Object.keys(OPTIONS)) {
+      expect(text).toContain(`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} `);
+      expect(text.replace(/\s+/g, ' ')).toContain(`(env: LOGLOG_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()})`);
+    }
+  });
+});
+
+describe('without a node', () => {
+  it.each([
+    [['read'], ''],
+    [['tail'], ''],
+    [['append', 'x'], ''],
+    [['append', '--lines'], 'x\n'],
+    [['status'], ''],
+    [['bench'], ''],
+  ])('%j exits with 4', async (args, input) => {
+    const { code, stderr, stdout } = await runCommand([...args, '--url', 'ws://127.0.0.1:1'], { input });
+    expect(code).toBe(4);
+    expect(stdout.length).toBe(0);
+    expect(stderr).toMatch(/^loglog: no .*127\.0\.0\.1:1/i);
+    expect(stderr).not.toContain('    at ');
+  });
+});
