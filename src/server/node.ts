@@ -83,7 +83,10 @@ export class LogNode {
     const directory = resolve(config.data);
     const identity = openDirectory(directory);
     const disk = new NodeDisk();
-    const segmentBytes = Math.max(config.segmentBytes, Math.ceil(largestUnsealedBytes(disk, directory, config.segmentBytes) / 65536) * 65536);
+    const segmentBytes = Math.max(
+      config.segmentBytes,
+      Math.ceil(largestUnsealedBytes(disk, directory, config.segmentBytes) / 65536) * 65536,
+    );
     const memory = TailMemory.create({ segmentBytes, slots: config.slots });
     const pools = new Pools({ directory, identity, shared: memory.shared }, failure.fail);
     let node: LogNode | undefined;

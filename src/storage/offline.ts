@@ -1,43 +1,27 @@
-// The offline tools' view of a data directory: what its files say, whether every byte of them is right, and trimming. Nothing but
-// `applyTrim` writes, so all the rest may run beside a live node. Segments are looked at one at a time, in memory of their size.
+// The offline tools' view of a data directory: what its files say, and whether every byte of them is right. Nothing here
+// writes, so it may run beside a live node. Segments are looked at one at a time, in memory of their size.
 
 import { basename, dirname } from 'node:path';
 import {
   ENTRY_KIND_SIZE_AT,
   ENTRY_OVERHEAD_BYTES,
-  INDEX_INTERVAL_BYTES,
   MAX_PAYLOAD_BYTES,
-  RESULT_BYTES_AT,
-  RESULT_COUNT_AT,
-  RESULT_LAST_TERM_AT,
-  RESULT_POINTS_AT,
-  SCAN_VERIFY,
   SEGMENT_HEADER_BYTES,
   WALK_BAD_CHECK,
   WALK_BAD_KIND,
   WALK_BAD_TERM,
-  WALK_COMPLETE,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
-import { MARK_BYTES, OPTIONS } from '../core/config.ts';
+import { MARK_BYTES } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { findMark } from '../format/durableMark.ts';
 import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
-import { compileServerWasm, instantiateServerWasm, type ServerWasm } from '../memory/wasm.ts';
-import { type Identity, readIdentity, readVote, removeTemporaries, type Vote, writeIdentity } from './dataDirectory.ts';
+import { type Identity, readIdentity, readVote, type Vote } from './dataDirectory.ts';
 import { type Disk, readFile } from './disk.ts';
 import { baseOfName, IDENTITY_FILE, indexName, segmentName } from './names.ts';
 import { listSegments } from './recovery.ts';
-
-/** Something that no crash can explain. */
-export interface Damage {
-  readonly file: string;
-  /** Byte in the file. */
-  readonly position: number;
-  /** Starts with the file and the byte. */
-  readonly sentence: string;
-}
+import { type Damage, damageAt, damageOf, type Scan, SegmentImage } from './segmentImage.ts';
 
 /** `sealed`: has an index; `full`: the next segment exists, and the next start of a node makes the index; `open`: the log's end. */
 export type SegmentState = 'sealed' | 'full' | 'open';
@@ -90,177 +74,8 @@ export interface EntryFacts {
   readonly payloadBytes: number;
 }
 
-const READ_BYTES = 1024 * 1024;
-const PAGE_BYTES = 65536;
-const RESULT_AT = 1024;
-const POINTS_AT = 4096;
 /** A segment that a live node writes to is looked at again this often before its damage is believed. */
 const MAX_LOOKS = 5;
-
-function damageAt(file: string, position: number, sentence: string): Damage {
-  return { file, position, sentence: `${file} at byte ${position}: ${sentence}` };
-}
-
-/** The error as damage of `file`, if it is one that other files need not share; throws any other. */
-function damageOf(thrown: unknown, file: string): Damage {
-  if (!(thrown instanceof LogError)) throw thrown;
-  const isDamage = thrown.code === 'DAMAGE' || thrown.code === 'NEWER_FORMAT' || thrown.details.errno === 'EIO';
-  if (!isDamage) throw thrown;
-  const { position } = thrown.details;
-  const at = typeof position === 'number' ? position : 0;
-  return thrown.message.startsWith(`${file} at byte `)
-    ? { file, position: at, sentence: thrown.message }
-    : damageAt(file, at, thrown.message.replace(`${file}: `, ''));
-}
-
-/** What a walk over a whole segment file found. */
-interface Scan {
-  readonly fileBytes: number;
-  readonly header: SegmentHeader | undefined;
-  readonly base: number;
-  readonly damage: Damage | undefined;
-  /** Why the walk ended (WALK_*), and the file position where: the end of the last valid entry. */
-  readonly status: number;
-  readonly position: number;
-  readonly entries: number;
-  readonly lastTerm: number;
-  readonly pointCount: number;
-}
-
-/** Memory for the image of one segment file at a time, and the WebAssembly on it. */
-class SegmentImage {
-  readonly #disk: Disk;
-  readonly #module = compileServerWasm();
-  #capacityBytes = 0;
-  #imageAt = 0;
-  #wasm: ServerWasm | undefined;
-  #view = new DataView(new ArrayBuffer(0));
-
-  constructor(disk: Disk) {
-    this.#disk = disk;
-  }
-
-  /** Reads and verifies all of a segment. `base` is what its name says; `minTerm` the last term before it. */
-  scan(path: string, base: number | undefined, minTerm: number, onRead: (bytes: number) => void): Scan {
-    const file = this.#disk.openRead(path);
-    try {
-      const fileBytes = this.#disk.size(file);
-      if (fileBytes > OPTIONS.segmentBytes.max) {
-        throw new LogError('DAMAGE', `${path} at byte 0: a segment has at most ${OPTIONS.segmentBytes.max} bytes, not ${fileBytes}`, {
-          file: path,
-          position: 0,
-        });
-      }
-      this.#reserve(fileBytes);
-      return this.#read(path, fileBytes, base, minTerm, (into, position) => {
-        const count = this.#disk.read(file, into, position);
-        onRead(count);
-        return count;
-      });
-    } finally {
-      this.#disk.close(file);
-    }
-  }
-
-  /** XXH64 of the entries up to file position `end` of the last scan. */
-  digest(end: number): bigint {
-    const hash = this.#wasm?.xxh64(this.#imageAt + SEGMENT_HEADER_BYTES, end - SEGMENT_HEADER_BYTES, 0n) ?? 0n;
-    return BigInt.asUintN(64, hash);
-  }
-
-  /** Index points of the last scan; a view. */
-  points(count: number): Uint32Array {
-    return new Uint32Array(this.#view.buffer, POINTS_AT, count);
-  }
-
-  /** File positions of the last scan at which a new term begins, up to `end`. */
-  terms(end: number): { term: number; position: number }[] {
-    const terms = [];
-    for (let position = SEGMENT_HEADER_BYTES; position < end; ) {
-      terms.push({ term: this.u32(position), position });
-      position += this.#wasm?.sameTermBytes(this.#imageAt + position, end - position) ?? end;
-    }
-    return terms;
-  }
-
-  u32(position: number): number {
-    return this.#view.getUint32(this.#imageAt + position, true);
-  }
-
-  /** A view of the image's bytes [from, to). */
-  bytes(from: number, to: number): Uint8Array {
-    return new Uint8Array(this.#view.buffer, this.#imageAt + from, Math.max(0, to - from));
-  }
-
-  #reserve(fileBytes: number): void {
-    if (this.#wasm !== undefined && fileBytes <= this.#capacityBytes) return;
-    this.#capacityBytes = Math.max(fileBytes, PAGE_BYTES);
-    const pointsBytes = (Math.floor(this.#capacityBytes / INDEX_INTERVAL_BYTES) + 2) * 4;
-    this.#imageAt = Math.ceil((POINTS_AT + pointsBytes) / PAGE_BYTES) * PAGE_BYTES;
-    const pages = Math.ceil((this.#imageAt + this.#capacityBytes) / PAGE_BYTES);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    this.#wasm = instantiateServerWasm(this.#module, memory);
-    this.#view = new DataView(memory.buffer);
-  }
-
-  /** Reads in pieces and walks each while it is in the processor's cache. */
-  #read(
-    path: string,
-    fileBytes: number,
-    nameBase: number | undefined,
-    minTerm: number,
-    read: (into: Uint8Array, position: number) => number,
-  ): Scan {
-    const result = { status: WALK_COMPLETE, position: SEGMENT_HEADER_BYTES, entries: 0, lastTerm: minTerm, pointCount: 0 };
-    let header: SegmentHeader | undefined;
-    let damage: Damage | undefined;
-    let filled = 0;
-    while (filled < fileBytes) {
-      const wanted = this.bytes(filled, Math.min(filled + READ_BYTES, fileBytes));
-      const count = read(wanted, filled);
-      const isFirst = filled === 0;
-      filled += count;
-      if (isFirst) {
-        try {
-          header = decodeSegmentHeader(this.bytes(0, Math.min(filled, SEGMENT_HEADER_BYTES)).slice(), path);
-        } catch (thrown) {
-          damage = damageOf(thrown, path);
-        }
-      }
-      if (filled > SEGMENT_HEADER_BYTES) this.#walk(result, filled, nameBase ?? header?.base ?? 0);
-      // Shorter than a moment ago: it was sealed meanwhile.
-      if (count < wanted.length) break;
-    }
-    return { ...result, fileBytes: filled, header, base: nameBase ?? header?.base ?? 0, damage };
-  }
-
-  /** Goes on with a walk that reached `scan.position`, up to `end` of the image. */
-  #walk(
-    scan: { status: number; position: number; entries: number; lastTerm: number; pointCount: number },
-    end: number,
-    base: number,
-  ): void {
-    if (this.#wasm === undefined || (scan.status !== WALK_COMPLETE && scan.status !== WALK_TRUNCATED)) return;
-    const lastPoint = scan.pointCount === 0 ? 0 : (this.points(scan.pointCount).at(-1) ?? 0);
-    scan.status = this.#wasm.scan(
-      this.#imageAt + scan.position,
-      end - scan.position,
-      base + scan.position - SEGMENT_HEADER_BYTES,
-      scan.lastTerm,
-      0xffff_ffff,
-      SCAN_VERIFY,
-      scan.position,
-      POINTS_AT + scan.pointCount * 4,
-      lastPoint,
-      RESULT_AT,
-    );
-    const field = (at: number): number => this.#view.getUint32(RESULT_AT + at, true);
-    scan.position += field(RESULT_BYTES_AT);
-    scan.entries += field(RESULT_COUNT_AT);
-    scan.lastTerm = field(RESULT_LAST_TERM_AT);
-    scan.pointCount += field(RESULT_POINTS_AT);
-  }
-}
 
 /** What is known of a segment before it is looked at. */
 interface Expected {
@@ -467,7 +282,7 @@ function noting<T>(damage: Damage[], file: string, read: () => T): T | undefined
 }
 
 /** Sizes of files, for progress and for what a trim frees. */
-function sizeOf(disk: Disk, path: string): number {
+export function sizeOf(disk: Disk, path: string): number {
   const file = disk.openRead(path);
   const bytes = disk.size(file);
   disk.close(file);
@@ -556,58 +371,4 @@ export function* listEntries(disk: Disk, path: string, from: number, limit: numb
     }
     position += ENTRY_OVERHEAD_BYTES + payloadBytes;
   }
-}
-
-/** What a trim does: the log's start moves to `newStart`, and the segments before it go. */
-export interface TrimPlan {
-  readonly directory: string;
-  readonly start: number;
-  readonly newStart: number;
-  readonly end: number;
-  /** Bases of the segments to remove, ascending. */
-  readonly bases: readonly number[];
-  readonly freedBytes: number;
-}
-
-/**
- * Plans a trim of all whole segments before log offset `before`. The last segment always stays. Throws a LogError `USAGE` when
- * `before` is past the log's end, and `DAMAGE` when that end cannot be told.
- */
-export function planTrim(disk: Disk, directory: string, before: number): TrimPlan {
-  const identity = readIdentity(disk, directory);
-  if (identity === undefined) throw new LogError('NOT_A_DATA_DIRECTORY', `${directory} is not a LogLog data directory: it is empty`);
-  const all = listSegments(disk, directory);
-  const { start } = identity;
-  const last = all.at(-1);
-  let end = start;
-  if (last !== undefined) {
-    const facts = examineSegmentFile(disk, `${directory}/${segmentName(last)}`, { everyEntry: false });
-    const [damage] = facts.damage;
-    if (damage !== undefined) throw new LogError('DAMAGE', damage.sentence, { file: damage.file, position: damage.position });
-    end = facts.end;
-  }
-  if (before > end) throw new LogError('USAGE', `offset ${before} is past the end of the log, ${end}: nothing was trimmed`);
-  const newStart = all.findLast((base) => base <= before && base >= start) ?? start;
-  const bases = all.filter((base) => base < newStart);
-  const freedBytes = bases.reduce((sum, base) => sum + sizeOf(disk, `${directory}/${segmentName(base)}`), 0);
-  return { directory, start, newStart, end, bases, freedBytes };
-}
-
-/**
- * Trims as planned; the directory must be locked. The new start is durable before the first file goes: after a crash in between,
- * recovery removes the rest.
- */
-export function applyTrim(disk: Disk, { directory, newStart, bases }: TrimPlan): void {
-  const identity = readIdentity(disk, directory);
-  if (identity === undefined || bases.length === 0) return;
-  removeTemporaries(disk, directory);
-  if (newStart !== identity.start) writeIdentity(disk, directory, { ...identity, start: newStart });
-  // The start that was read may be one that a trim wrote and, killed, did not sync.
-  else disk.syncDirectory(directory);
-  const names = new Set(disk.list(directory));
-  for (const base of bases) {
-    if (names.has(indexName(base))) disk.remove(`${directory}/${indexName(base)}`);
-    disk.remove(`${directory}/${segmentName(base)}`);
-  }
-  disk.syncDirectory(directory);
 }

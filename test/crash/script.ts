@@ -4,7 +4,7 @@
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { Identity, Vote } from '../../src/storage/dataDirectory.ts';
 import type { Disk } from '../../src/storage/disk.ts';
-import { applyTrim, planTrim } from '../../src/storage/offline.ts';
+import { applyTrim, planTrim } from '../../src/storage/trim.ts';
 import { Random } from '../assembly/random.ts';
 import { drawSizes, makeBatch } from './batches.ts';
 import { CrashModel } from './crashModel.ts';

@@ -1,7 +1,7 @@
 // A crash that random scripts find only rarely, kept as a test of its own.
 
 import { expect, it } from 'vitest';
-import { applyTrim, planTrim } from '../../src/storage/offline.ts';
+import { applyTrim, planTrim } from '../../src/storage/trim.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from './batches.ts';
 import { CrashModel } from './crashModel.ts';

@@ -9,14 +9,8 @@ import { LogError } from '../../core/errors.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../../format/segmentIndex.ts';
 import { readFile } from '../../storage/disk.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
-import {
-  type Damage,
-  type DirectoryFacts,
-  examineDirectory,
-  examineSegmentFile,
-  listEntries,
-  type SegmentFacts,
-} from '../../storage/offline.ts';
+import { type DirectoryFacts, examineDirectory, examineSegmentFile, listEntries, type SegmentFacts } from '../../storage/offline.ts';
+import type { Damage } from '../../storage/segmentImage.ts';
 import { jsonOption, parseCount, parseOffset, withExamples } from '../arguments.ts';
 import { EXIT, Quit } from '../exit.ts';
 import { grouped, Output, pairs, print, printJson, readableTime, say, table } from '../output.ts';

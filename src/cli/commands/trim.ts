@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { LogError } from '../../core/errors.ts';
 import { lockDirectory } from '../../storage/lock.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
-import { applyTrim, planTrim, type TrimPlan } from '../../storage/offline.ts';
+import { applyTrim, planTrim, type TrimPlan } from '../../storage/trim.ts';
 import { jsonOption, parseOffset, withExamples } from '../arguments.ts';
 import { grouped, print, printJson, readableBytes } from '../output.ts';
 import { kindOfPath } from './inspect.ts';

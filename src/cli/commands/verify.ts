@@ -2,7 +2,8 @@
 
 import { Command } from 'commander';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
-import { type Damage, examineDirectory, examineSegmentFile, type SegmentFacts } from '../../storage/offline.ts';
+import { examineDirectory, examineSegmentFile, type SegmentFacts } from '../../storage/offline.ts';
+import type { Damage } from '../../storage/segmentImage.ts';
 import { jsonOption, withExamples } from '../arguments.ts';
 import { grouped, print, printJson, readableBytes } from '../output.ts';
 import { Progress, percent } from '../progress.ts';

@@ -1,0 +1,197 @@
+// One segment file in memory, walked and verified by the WebAssembly of the node: what the offline tools look through.
+
+import {
+  INDEX_INTERVAL_BYTES,
+  RESULT_BYTES_AT,
+  RESULT_COUNT_AT,
+  RESULT_LAST_TERM_AT,
+  RESULT_POINTS_AT,
+  SCAN_VERIFY,
+  SEGMENT_HEADER_BYTES,
+  WALK_COMPLETE,
+  WALK_TRUNCATED,
+} from '../../assembly/layout.ts';
+import { OPTIONS } from '../core/config.ts';
+import { LogError } from '../core/errors.ts';
+import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
+import { compileServerWasm, instantiateServerWasm, type ServerWasm } from '../memory/wasm.ts';
+import type { Disk } from './disk.ts';
+
+/** Something that no crash can explain. */
+export interface Damage {
+  readonly file: string;
+  /** Byte in the file. */
+  readonly position: number;
+  /** Starts with the file and the byte. */
+  readonly sentence: string;
+}
+
+const READ_BYTES = 1024 * 1024;
+const PAGE_BYTES = 65536;
+const RESULT_AT = 1024;
+const POINTS_AT = 4096;
+
+export function damageAt(file: string, position: number, sentence: string): Damage {
+  return { file, position, sentence: `${file} at byte ${position}: ${sentence}` };
+}
+
+/** The error as damage of `file`, if it is one that other files need not share; throws any other. */
+export function damageOf(thrown: unknown, file: string): Damage {
+  if (!(thrown instanceof LogError)) throw thrown;
+  const isDamage = thrown.code === 'DAMAGE' || thrown.code === 'NEWER_FORMAT' || thrown.details.errno === 'EIO';
+  if (!isDamage) throw thrown;
+  const { position } = thrown.details;
+  const at = typeof position === 'number' ? position : 0;
+  return thrown.message.startsWith(`${file} at byte `)
+    ? { file, position: at, sentence: thrown.message }
+    : damageAt(file, at, thrown.message.replace(`${file}: `, ''));
+}
+
+/** What a walk over a whole segment file found. */
+export interface Scan {
+  readonly fileBytes: number;
+  readonly header: SegmentHeader | undefined;
+  readonly base: number;
+  readonly damage: Damage | undefined;
+  /** Why the walk ended (WALK_*), and the file position where: the end of the last valid entry. */
+  readonly status: number;
+  readonly position: number;
+  readonly entries: number;
+  readonly lastTerm: number;
+  readonly pointCount: number;
+}
+
+/** Memory for the image of one segment file at a time, and the WebAssembly on it. */
+export class SegmentImage {
+  readonly #disk: Disk;
+  readonly #module = compileServerWasm();
+  #capacityBytes = 0;
+  #imageAt = 0;
+  #wasm: ServerWasm | undefined;
+  #view = new DataView(new ArrayBuffer(0));
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+  }
+
+  /** Reads and verifies all of a segment. `base` is what its name says; `minTerm` the last term before it. */
+  scan(path: string, base: number | undefined, minTerm: number, onRead: (bytes: number) => void): Scan {
+    const file = this.#disk.openRead(path);
+    try {
+      const fileBytes = this.#disk.size(file);
+      if (fileBytes > OPTIONS.segmentBytes.max) {
+        throw new LogError('DAMAGE', `${path} at byte 0: a segment has at most ${OPTIONS.segmentBytes.max} bytes, not ${fileBytes}`, {
+          file: path,
+          position: 0,
+        });
+      }
+      this.#reserve(fileBytes);
+      return this.#read(path, fileBytes, base, minTerm, (into, position) => {
+        const count = this.#disk.read(file, into, position);
+        onRead(count);
+        return count;
+      });
+    } finally {
+      this.#disk.close(file);
+    }
+  }
+
+  /** XXH64 of the entries up to file position `end` of the last scan. */
+  digest(end: number): bigint {
+    const hash = this.#wasm?.xxh64(this.#imageAt + SEGMENT_HEADER_BYTES, end - SEGMENT_HEADER_BYTES, 0n) ?? 0n;
+    return BigInt.asUintN(64, hash);
+  }
+
+  /** Index points of the last scan; a view. */
+  points(count: number): Uint32Array {
+    return new Uint32Array(this.#view.buffer, POINTS_AT, count);
+  }
+
+  /** File positions of the last scan at which a new term begins, up to `end`. */
+  terms(end: number): { term: number; position: number }[] {
+    const terms = [];
+    for (let position = SEGMENT_HEADER_BYTES; position < end; ) {
+      terms.push({ term: this.u32(position), position });
+      position += this.#wasm?.sameTermBytes(this.#imageAt + position, end - position) ?? end;
+    }
+    return terms;
+  }
+
+  u32(position: number): number {
+    return this.#view.getUint32(this.#imageAt + position, true);
+  }
+
+  /** A view of the image's bytes [from, to). */
+  bytes(from: number, to: number): Uint8Array {
+    return new Uint8Array(this.#view.buffer, this.#imageAt + from, Math.max(0, to - from));
+  }
+
+  #reserve(fileBytes: number): void {
+    if (this.#wasm !== undefined && fileBytes <= this.#capacityBytes) return;
+    this.#capacityBytes = Math.max(fileBytes, PAGE_BYTES);
+    const pointsBytes = (Math.floor(this.#capacityBytes / INDEX_INTERVAL_BYTES) + 2) * 4;
+    this.#imageAt = Math.ceil((POINTS_AT + pointsBytes) / PAGE_BYTES) * PAGE_BYTES;
+    const pages = Math.ceil((this.#imageAt + this.#capacityBytes) / PAGE_BYTES);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    this.#wasm = instantiateServerWasm(this.#module, memory);
+    this.#view = new DataView(memory.buffer);
+  }
+
+  /** Reads in pieces and walks each while it is in the processor's cache. */
+  #read(
+    path: string,
+    fileBytes: number,
+    nameBase: number | undefined,
+    minTerm: number,
+    read: (into: Uint8Array, position: number) => number,
+  ): Scan {
+    const result = { status: WALK_COMPLETE, position: SEGMENT_HEADER_BYTES, entries: 0, lastTerm: minTerm, pointCount: 0 };
+    let header: SegmentHeader | undefined;
+    let damage: Damage | undefined;
+    let filled = 0;
+    while (filled < fileBytes) {
+      const wanted = this.bytes(filled, Math.min(filled + READ_BYTES, fileBytes));
+      const count = read(wanted, filled);
+      const isFirst = filled === 0;
+      filled += count;
+      if (isFirst) {
+        try {
+          header = decodeSegmentHeader(this.bytes(0, Math.min(filled, SEGMENT_HEADER_BYTES)).slice(), path);
+        } catch (thrown) {
+          damage = damageOf(thrown, path);
+        }
+      }
+      if (filled > SEGMENT_HEADER_BYTES) this.#walk(result, filled, nameBase ?? header?.base ?? 0);
+      // Shorter than a moment ago: it was sealed meanwhile.
+      if (count < wanted.length) break;
+    }
+    return { ...result, fileBytes: filled, header, base: nameBase ?? header?.base ?? 0, damage };
+  }
+
+  /** Goes on with a walk that reached `scan.position`, up to `end` of the image. */
+  #walk(
+    scan: { status: number; position: number; entries: number; lastTerm: number; pointCount: number },
+    end: number,
+    base: number,
+  ): void {
+    if (this.#wasm === undefined || (scan.status !== WALK_COMPLETE && scan.status !== WALK_TRUNCATED)) return;
+    const lastPoint = scan.pointCount === 0 ? 0 : (this.points(scan.pointCount).at(-1) ?? 0);
+    scan.status = this.#wasm.scan(
+      this.#imageAt + scan.position,
+      end - scan.position,
+      base + scan.position - SEGMENT_HEADER_BYTES,
+      scan.lastTerm,
+      0xffff_ffff,
+      SCAN_VERIFY,
+      scan.position,
+      POINTS_AT + scan.pointCount * 4,
+      lastPoint,
+      RESULT_AT,
+    );
+    const field = (at: number): number => this.#view.getUint32(RESULT_AT + at, true);
+    scan.position += field(RESULT_BYTES_AT);
+    scan.entries += field(RESULT_COUNT_AT);
+    scan.lastTerm = field(RESULT_LAST_TERM_AT);
+    scan.pointCount += field(RESULT_POINTS_AT);
+  }
+}
