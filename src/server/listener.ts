@@ -1,6 +1,7 @@
 // The uWebSockets.js app: accepts clients, checks who may connect, and hands messages to the sessions' requests.
 
 import * as uWS from 'uWebSockets.js';
+import { readFileSync } from 'node:fs';
 import { LogError } from '../core/errors.ts';
 import { IDLE_TIMEOUT_SECONDS } from '../core/limits.ts';
 import { SUBPROTOCOL } from '../protocol/client.ts';
@@ -24,6 +25,10 @@ export interface ListenerEvents {
 
 /** Above this many unsent bytes a connection is cut. Readings stop far below it, but a single entry may have 16 MiB. */
 const MAX_BACKPRESSURE_BYTES = 20 * 1024 * 1024;
+/** Descriptors that clients must leave to the log: its segments, indexes, spare files, and what node itself has open. */
+const RESERVED_DESCRIPTORS = 128;
+/** Connections above those of clients, for HTTP. */
+const HTTP_CONNECTIONS = 64;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /**
@@ -45,6 +50,16 @@ interface ExclusiveListen {
   listen(host: string, port: number, options: number, listening: (socket: uWS.us_listen_socket | false) => void): void;
 }
 
+/** Files and sockets that this process may have open; no limit where it cannot be learned. */
+function descriptorLimit(): number {
+  try {
+    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 export class Listener {
   readonly app = uWS.App();
   readonly sessions = new Set<Session>();
@@ -52,6 +67,8 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #events: ListenerEvents;
   #socket: uWS.us_listen_socket | false = false;
+  /** Connections that are not WebSockets, or not yet. */
+  #httpConnections = 0;
   #emptied: () => void = () => undefined;
   /** Set when the node stops: how each session is closed once all that was sent to it has left. */
   #farewell: { readonly closeCode: number; readonly reason: string } | undefined;
@@ -59,6 +76,12 @@ export class Listener {
   constructor(options: ListenerOptions, events: ListenerEvents) {
     this.#options = options;
     this.#events = events;
+    // Without a descriptor for its next segment a node has to end: connections must never take the last ones.
+    const maxSockets = Math.min(options.maxConnections + HTTP_CONNECTIONS, descriptorLimit() - RESERVED_DESCRIPTORS);
+    this.app.filter((response, change) => {
+      this.#httpConnections += change;
+      if (change > 0 && this.#httpConnections + this.sessions.size > maxSockets) response.close();
+    });
     this.app.ws<SocketData>('/*', {
       maxPayloadLength: options.maxMessageBytes,
       maxBackpressure: MAX_BACKPRESSURE_BYTES,
@@ -140,6 +163,8 @@ export class Listener {
     } else {
       const key = request.getHeader('sec-websocket-key');
       response.cork(() => response.upgrade<SocketData>({ session: undefined }, key, SUBPROTOCOL, '', context));
+      // From here on it is a session; the filter is not told.
+      this.#httpConnections -= 1;
     }
   }
 

@@ -1,0 +1,233 @@
+// Fuzzing of the client protocol: a node in a process of its own, clients that send valid, mutated and random messages whole, in
+// fragments and in part, and a canary that must notice nothing: after each round everything that it was told is there.
+
+import { APPEND, CANCEL, CREDIT, END, READ, requestMessage, SUBSCRIBE } from '../../src/protocol/client.ts';
+import { Random } from '../assembly/random.ts';
+import { Canary } from '../server/support/canary.ts';
+import { frameEntries } from '../server/support/entries.ts';
+import { ProcessNode, removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
+import { RawClient } from '../server/support/rawClient.ts';
+import { FuzzSocket } from './webSocket.ts';
+
+export interface ProtocolFuzzResult {
+  readonly rounds: number;
+  readonly connections: number;
+  readonly messages: number;
+  /** What must not happen, with the seed that replays it: `fuzzProtocol(seed, 0)`. */
+  readonly failure: string | undefined;
+}
+
+const MAX_RESIDENT_MEGABYTES = 700;
+/** After so many rounds the node is stopped or killed, started again, and its whole log read. */
+const ROUNDS_A_RUN = 25;
+/** After so many runs the log is thrown away, so that a long fuzzing fits on a disk. */
+const RUNS_A_LOG = 8;
+
+const INTERESTING = [
+  0, 1, 11, 12, 0x7f, 0xff, 0x100, 0xffff, 0x1_0000, 0xff_ffff, 0x100_0000, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff,
+] as const;
+
+/** A value that finds mistakes more often than a random one. */
+function interesting(random: Random): number {
+  return random.oneIn(3) ? random.u32() : (INTERESTING[random.below(INTERESTING.length)] ?? 0);
+}
+
+/** An offset that may be a boundary, inside an entry, or nowhere. */
+function someOffset(random: Random, commit: number): number {
+  switch (random.below(6)) {
+    case 0:
+      return 0;
+    case 1:
+      return 12;
+    case 2:
+      return commit;
+    case 3:
+      return random.below(commit + 1);
+    case 4:
+      return commit + random.below(100_000);
+    default:
+      return random.safeInteger();
+  }
+}
+
+function appendRequest(random: Random, requestId: number, commit: number): Uint8Array {
+  const large = random.oneIn(15);
+  const payloads = Array.from({ length: 1 + random.below(8) }, () => {
+    const payload = new Uint8Array(large ? random.below(9000) : random.below(120));
+    for (let i = 0; i < payload.length; i += 4) payload[i] = random.u32();
+    return payload;
+  });
+  const flags = random.oneIn(2) ? 0 : random.below(4);
+  const header = requestMessage(APPEND, flags, requestId, (flags & 2) === 0 ? 0 : someOffset(random, commit), payloads.length);
+  return new Uint8Array(Buffer.concat([header, frameEntries(payloads)]));
+}
+
+function request(random: Random, commit: number): Uint8Array {
+  const requestId = random.oneIn(3) ? interesting(random) : random.below(20);
+  switch (random.below(9)) {
+    case 0:
+      return requestMessage(READ, 0, requestId, someOffset(random, commit), interesting(random), random.oneIn(2) ? 0 : random.below(200));
+    case 1:
+    case 2:
+      return requestMessage(
+        SUBSCRIBE,
+        0,
+        requestId,
+        someOffset(random, commit),
+        random.oneIn(2) ? random.below(50_000) : interesting(random),
+      );
+    case 3:
+      return requestMessage(CREDIT, 0, requestId, 0, interesting(random));
+    case 4:
+      return requestMessage(CANCEL, 0, requestId);
+    case 5:
+      return requestMessage(END, random.below(2), requestId);
+    default:
+      return appendRequest(random, requestId, commit);
+  }
+}
+
+/** Changes a message in one of the ways in which bytes go wrong; its length too. */
+function mutate(random: Random, message: Uint8Array): Uint8Array {
+  const bytes = message.slice();
+  const view = new DataView(bytes.buffer);
+  const at = random.below(bytes.length);
+  switch (random.below(7)) {
+    case 0:
+      bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
+      return bytes;
+    case 1:
+      if (bytes.length >= 4) view.setUint32(random.below(bytes.length - 3), interesting(random), true);
+      return bytes;
+    case 2:
+      return bytes.subarray(0, at);
+    case 3:
+      return new Uint8Array(Buffer.concat([bytes, Uint8Array.from({ length: 1 + random.below(40) }, () => random.u32())]));
+    case 4:
+      bytes.copyWithin(at, random.below(bytes.length), random.below(bytes.length + 1));
+      return bytes;
+    case 5:
+      if (bytes.length >= 24) view.setUint32(4 * random.below(6), interesting(random), true);
+      return bytes;
+    default:
+      return Uint8Array.from({ length: random.below(100) }, () => random.u32());
+  }
+}
+
+interface Counters {
+  connections: number;
+  messages: number;
+}
+
+/** One badly behaved client, from its handshake to its end. */
+async function attack(url: string, random: Random, commit: number, counters: Counters): Promise<void> {
+  const socket = new FuzzSocket(url, random);
+  counters.connections += 1;
+  await socket.handshake();
+  if (random.oneIn(6)) socket.pauseReading();
+  const isGentle = random.oneIn(2);
+  for (let left = 1 + random.below(40); left > 0 && !socket.isClosed; left--) {
+    const valid = request(random, commit);
+    counters.messages += 1;
+    // One fatal error ends a connection, so some clients are mostly right and come far.
+    await socket.message(random.oneIn(isGentle ? 25 : 3) ? mutate(random, valid) : valid);
+  }
+  if (random.oneIn(8)) await socket.garbage();
+  socket.resumeReading();
+  if (random.oneIn(2)) {
+    const { receivedBytes } = socket;
+    await socket.message(requestMessage(END, 0, 1));
+    await socket.answered(receivedBytes);
+  }
+  await socket.leave();
+}
+
+/** A node, and what it must keep. */
+class Target {
+  readonly data = temporaryDirectory();
+  readonly #canaries: Canary[] = [];
+  node!: ProcessNode;
+  canary!: Canary;
+
+  async start(tag: string): Promise<void> {
+    this.node = await ProcessNode.start({ data: this.data, segmentBytes: 65536, slots: 3, windowBytes: 65536 });
+    this.canary = await Canary.start(this.node.url, tag);
+    this.#canaries.push(this.canary);
+  }
+
+  /** Ends the node one way or the other, starts it again, and reads all of its log. */
+  async restart(random: Random, tag: string): Promise<void> {
+    await this.canary.stop();
+    if (random.oneIn(2)) {
+      await this.node.kill();
+    } else {
+      const { code } = await this.node.stop();
+      if (code !== 0) throw new Error(`the node stopped with exit code ${code}:\n${this.node.stderr}`);
+    }
+    await this.start(tag);
+    const client = await RawClient.connect(this.node.url);
+    const { commit } = await client.end();
+    await client.readAll(0, commit, () => undefined);
+    for (const canary of this.#canaries.slice(0, -1)) await canary.verifyAll(client);
+    await client.close();
+  }
+
+  /** Throws when the last round was noticed. */
+  async check(): Promise<void> {
+    await this.canary.progress(8);
+    await this.canary.check();
+    const { memory } = await this.node.status();
+    if (memory.residentBytes > MAX_RESIDENT_MEGABYTES * 1e6) {
+      throw new Error(
+        `the node has ${(memory.residentBytes / 1e6).toFixed(0)} MB resident; at most ${MAX_RESIDENT_MEGABYTES} are expected`,
+      );
+    }
+    const bad = this.node.stderr.split('\n').find((line) => /"level":(50|60)/.test(line));
+    if (bad !== undefined) throw new Error(`the node logged ${bad}`);
+  }
+
+  async end(): Promise<void> {
+    this.canary?.terminate();
+    await this.node?.kill();
+    removeDirectory(this.data);
+  }
+}
+
+/**
+ * Runs rounds for `seconds`, at least one; round i draws from seed + i. What a seed sends is always the same; how the connections of a
+ * round interleave is up to the machine.
+ */
+export async function fuzzProtocol(seed: number, seconds: number): Promise<ProtocolFuzzResult> {
+  const deadline = performance.now() + seconds * 1000;
+  const counters: Counters = { connections: 0, messages: 0 };
+  let target = new Target();
+  let round = 0;
+  try {
+    await target.start('run 0');
+    do {
+      const random = new Random(seed + round);
+      const { log } = await target.node.status();
+      const attackers = Array.from({ length: 1 + random.below(6) }, () => new Random(random.u32()));
+      await Promise.all(attackers.map((attacker) => attack(target.node.url, attacker, log.commit, counters)));
+      await target.check();
+      round += 1;
+      if (round % (ROUNDS_A_RUN * RUNS_A_LOG) === 0) {
+        await target.canary.stop();
+        await target.end();
+        target = new Target();
+        await target.start(`run ${round}`);
+      } else if (round % ROUNDS_A_RUN === 0) {
+        await target.restart(random, `run ${round}`);
+      }
+    } while (performance.now() < deadline);
+    await target.restart(new Random(seed), 'last run');
+    return { rounds: round, ...counters, failure: undefined };
+  } catch (thrown) {
+    const what = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    const { code, signal } = target.node?.isRunning === false ? await target.node.exited : { code: 'runs', signal: null };
+    const failure = `protocol, seed ${seed + round}: ${what}\nthe node: ${code ?? signal}\n${target.node?.stderr.slice(-4000) ?? ''}`;
+    return { rounds: round, ...counters, failure };
+  } finally {
+    await target.end();
+  }
+}

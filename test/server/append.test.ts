@@ -1,0 +1,176 @@
+import { expect, test } from 'vitest';
+import { END_LINEARIZABLE, LEVEL_COMMITTED, LEVEL_RECEIVED } from '../../src/protocol/client.ts';
+import { entryBytes, frameEntries } from './support/entries.ts';
+import { connect, startNode, texts } from './support/fixture.ts';
+import { codeOf, failureOf, Refused } from './support/rawClient.ts';
+
+test('hello: a new log begins with the no-op of term 1, and says its limits', async () => {
+  const node = await startNode({ windowBytes: 65536, maxPayloadBytes: 5000 });
+  const { hello } = await connect(node);
+  expect(hello).toEqual({
+    protocolVersion: 1,
+    role: 'leader',
+    nodeId: 1,
+    clusterId: (await node.status()).clusterId,
+    start: 0,
+    commit: 12,
+    term: 1,
+    maxPayloadBytes: 5000,
+    windowBytes: 65536,
+    maxBatchBytes: 1024 * 1024,
+    maxReadBytes: 1024 * 1024,
+    leader: '',
+  });
+  expect(hello.clusterId).toMatch(/^[0-9a-f]{32}$/);
+});
+
+test('append: a committed receipt names the place, the term and the node, and the entry can be read there', async () => {
+  const node = await startNode();
+  const client = await connect(node);
+  const receipt = await client.append(Buffer.from('hello'));
+  expect(receipt).toEqual({ requestId: 1, term: 1, offset: 12, end: 29, level: LEVEL_COMMITTED, nodes: 1 });
+  const { entries, commit } = await client.read(receipt.offset);
+  expect(commit).toBe(29);
+  expect(entries).toEqual([{ offset: 12, end: 29, term: 1, kind: 0, payload: Buffer.from('hello') }]);
+  const { log } = await node.status();
+  expect(log).toEqual({ start: 0, commit: 29, durable: 29, tail: 29 });
+});
+
+test('append: a received receipt is at level 0 with no nodes, and the entry commits afterwards', async () => {
+  const client = await connect(await startNode());
+  const receipt = await client.append(Buffer.from('soon'), { received: true });
+  expect(receipt).toMatchObject({ offset: 12, end: 28, level: LEVEL_RECEIVED, nodes: 0 });
+  const { entries } = await client.read(receipt.offset, { waitMs: 10_000 });
+  expect(entries.map(({ payload }) => payload.toString())).toEqual(['soon']);
+});
+
+test('append: entries without a payload, and batches of them, are entries like others', async () => {
+  const client = await connect(await startNode());
+  const receipt = await client.append([Buffer.alloc(0), Buffer.alloc(0), Buffer.from('x')]);
+  expect(receipt.end - receipt.offset).toBe(37);
+  const { entries } = await client.read(receipt.offset);
+  expect(entries.map(({ payload }) => payload.length)).toEqual([0, 0, 1]);
+});
+
+test('append: pipelined appends of a connection stand in the order in which they were sent, and answers are coalesced', async () => {
+  const client = await connect(await startNode());
+  const count = 5000;
+  const receipts = await Promise.all(texts(count).map((text) => client.append(text)));
+  let end = 12;
+  for (const receipt of receipts) {
+    expect(receipt.offset).toBe(end);
+    end = receipt.end;
+  }
+  expect(client.appended.reduce((sum, n) => sum + n, 0)).toBe(count);
+  expect(client.appended.length).toBeLessThan(count / 2);
+  const entries = await client.readAll(12, end);
+  expect(entries.map(({ payload }) => payload.toString())).toEqual(texts(count).map(String));
+});
+
+test('append: several connections at once share one order without gaps or overlaps', async () => {
+  const node = await startNode();
+  const clients = await Promise.all(Array.from({ length: 8 }, () => connect(node)));
+  const receipts = await Promise.all(
+    clients.flatMap((client, c) => Array.from({ length: 300 }, (_, i) => client.append(texts(1 + (i % 5), `${c}/${i}/`)))),
+  );
+  receipts.sort((a, b) => a.offset - b.offset);
+  let end = 12;
+  for (const receipt of receipts) {
+    expect(receipt.offset).toBe(end);
+    end = receipt.end;
+  }
+  const reader = clients[0];
+  const seen = new Map<string, number[]>();
+  for (const { payload } of (await reader?.readAll(12, end)) ?? []) {
+    const [c = '', i] = payload.toString().split('/');
+    seen.set(c, [...(seen.get(c) ?? []), Number(i)]);
+  }
+  for (const order of seen.values()) expect(order).toEqual(order.toSorted((a, b) => a - b));
+});
+
+test('append: with an expected end it happens only there, and a chain of them needs no waiting', async () => {
+  const client = await connect(await startNode());
+  const first = await client.append(Buffer.from('a'), { expectedEnd: 12 });
+  expect(first.offset).toBe(12);
+  const failure = (await failureOf(client.append(Buffer.from('b'), { expectedEnd: 12 }))) as Refused;
+  expect(failure).toBeInstanceOf(Refused);
+  expect(failure.answer).toMatchObject({ code: 'CONDITION_FAILED', offset: first.end, fatal: false, outcomeUnknown: false });
+  let expectedEnd = first.end;
+  const chain = texts(100).map((text) => {
+    const append = client.append(text, { expectedEnd });
+    expectedEnd += entryBytes([text]);
+    return append;
+  });
+  expect((await Promise.all(chain)).at(-1)?.end).toBe(expectedEnd);
+  const broken = [client.append(Buffer.from('c'), { expectedEnd: 13 }), client.append(Buffer.from('d'), { expectedEnd: expectedEnd + 13 })];
+  expect(await Promise.all(broken.map(codeOf))).toEqual(['CONDITION_FAILED', 'CONDITION_FAILED']);
+  expect((await client.end()).commit).toBe(expectedEnd);
+});
+
+test('append: of many clients with the same expected end, exactly one succeeds', async () => {
+  const node = await startNode();
+  const clients = await Promise.all(Array.from({ length: 10 }, () => connect(node)));
+  for (let round = 0, expectedEnd = 12; round < 20; round++) {
+    const tries = await Promise.allSettled(clients.map((client) => client.append(texts(1), { expectedEnd })));
+    const won = tries.filter((attempt) => attempt.status === 'fulfilled');
+    expect(won).toHaveLength(1);
+    expectedEnd = won[0]?.value.end ?? 0;
+  }
+});
+
+test('append: a batch stands together, also when it has to begin a new segment', async () => {
+  const node = await startNode({ segmentBytes: 65536 });
+  const client = await connect(node);
+  const batch = texts(700, 'a batch never spans two segments ');
+  const receipts = await Promise.all(Array.from({ length: 10 }, () => client.append(batch)));
+  for (const receipt of receipts) expect(receipt.end - receipt.offset).toBe(entryBytes(batch));
+  const { commit } = await client.end(END_LINEARIZABLE);
+  expect(commit).toBe(12 + 10 * entryBytes(batch));
+  const payloads = (await client.readAll(12, commit)).map(({ payload }) => payload.toString());
+  expect(payloads).toEqual(Array.from({ length: 10 }, () => batch.map(String)).flat());
+});
+
+test('append: nothing of a batch is appended when one entry of it is bad, whichever it is', async () => {
+  const client = await connect(await startNode());
+  const batch = texts(5);
+  for (let bad = 0; bad < batch.length; bad++) {
+    const framed = frameEntries(batch);
+    const at = entryBytes(batch.slice(0, bad));
+    framed[at + 9] = 0xff;
+    const failure = (await failureOf(client.appendFramed(framed, batch.length))) as Refused;
+    expect(failure.answer).toMatchObject({ code: 'BAD_CHECK', offset: at, fatal: false });
+  }
+  expect((await client.end()).commit).toBe(12);
+  expect((await client.append(batch)).offset).toBe(12);
+});
+
+test('append: the largest entry that the node takes is taken, at any place in a segment', async () => {
+  const node = await startNode({ segmentBytes: 65536 });
+  const client = await connect(node);
+  const { maxPayloadBytes } = client.hello;
+  expect(maxPayloadBytes).toBe(65536 - 4096 - 40 - 12);
+  for (const before of [0, 1, maxPayloadBytes]) {
+    await client.append(Buffer.alloc(before, 'b'));
+    const largest = await client.append(Buffer.alloc(maxPayloadBytes, 'l'));
+    const { entries } = await client.read(largest.offset, { maxBytes: 1 });
+    expect(entries.map(({ payload }) => payload.equals(Buffer.alloc(maxPayloadBytes, 'l')))).toEqual([true]);
+  }
+  expect(await codeOf(client.append(Buffer.alloc(maxPayloadBytes + 1)))).toBe('ENTRY_TOO_LARGE');
+});
+
+test('append: an entry of 16 MiB - 1 comes back byte for byte, beyond the window as it is', async () => {
+  const client = await connect(await startNode());
+  const payload = Buffer.alloc(client.hello.maxPayloadBytes);
+  payload.writeUInt32LE(0xfeed, payload.length - 4);
+  expect(payload.length).toBe(16_777_215);
+  expect(client.hello.windowBytes).toBeLessThan(payload.length);
+  const receipt = await client.append(payload);
+  const { entries } = await client.read(receipt.offset);
+  expect(entries[0]?.payload.equals(payload)).toBe(true);
+});
+
+test('end: both flags answer start, commit and term', async () => {
+  const client = await connect(await startNode());
+  await client.append(Buffer.from('x'));
+  for (const flags of [0, END_LINEARIZABLE]) expect(await client.end(flags)).toMatchObject({ start: 0, commit: 25, term: 1 });
+});

@@ -1,0 +1,376 @@
+// A client that speaks the protocol and nothing more: every message is in the test's hands, so that it can break any rule. It verifies
+// all entries that it gets, and that each DATA goes on where the last one ended.
+
+import WebSocket from 'ws';
+import type { ErrorCode } from '../../../src/core/errors.ts';
+import {
+  type Answer,
+  APPEND,
+  APPEND_CONDITIONAL,
+  APPEND_RECEIVED,
+  CANCEL,
+  CREDIT,
+  decodeAnswer,
+  decodeReceipt,
+  END,
+  encodeRequest,
+  type Hello,
+  MESSAGE_HEADER_BYTES,
+  READ,
+  type Receipt,
+  requestMessage,
+  SUBPROTOCOL,
+  SUBSCRIBE,
+} from '../../../src/protocol/client.ts';
+import { frameEntries, type LogEntry, walkEntries } from './entries.ts';
+
+export type ErrorAnswer = Extract<Answer, { kind: 'error' }>;
+export type EndedAnswer = Extract<Answer, { kind: 'ended' }>;
+
+/** The server answered a request with ERROR. */
+export class Refused extends Error {
+  readonly answer: ErrorAnswer;
+
+  constructor(answer: ErrorAnswer) {
+    super(`${answer.code}: ${answer.message}`);
+    this.answer = answer;
+  }
+
+  get code(): ErrorCode {
+    return this.answer.code;
+  }
+}
+
+/** The connection ended before an answer came. */
+export class Closed extends Error {
+  readonly code: number;
+  readonly reason: string;
+
+  constructor(code: number, reason: string) {
+    super(`the connection was closed with ${code} (${reason})`);
+    this.code = code;
+    this.reason = reason;
+  }
+}
+
+export interface AppendOptions {
+  readonly received?: boolean;
+  readonly expectedEnd?: number;
+}
+
+/** One answered READ: whole entries from `from` on. */
+export interface ReadAnswer {
+  readonly from: number;
+  readonly commit: number;
+  readonly bytes: number;
+  readonly entries: LogEntry[];
+}
+
+interface Waiter<T> {
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+/** Waits until `condition` holds, asking again after every `changed`. */
+class Changes {
+  #wake: (() => void)[] = [];
+  #failure: Error | undefined;
+
+  changed(): void {
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.changed();
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      if (this.#failure !== undefined) throw this.#failure;
+      await new Promise<void>((wake) => this.#wake.push(wake));
+    }
+  }
+}
+
+export class Subscription {
+  readonly requestId: number;
+  readonly entries: LogEntry[] = [];
+  /** DATA messages, and the bytes of entries in the largest one. */
+  messages = 0;
+  largestMessageBytes = 0;
+  receivedBytes = 0;
+  next: number;
+  /** Whether entries are kept; readers of much data only count. */
+  keep = true;
+  onData: ((bytes: number, entries: readonly LogEntry[]) => void) | undefined;
+  readonly changes = new Changes();
+  #lastTerm = 1;
+
+  constructor(requestId: number, from: number) {
+    this.requestId = requestId;
+    this.next = from;
+  }
+
+  take(from: number, bytes: Uint8Array): void {
+    if (from !== this.next) throw new Error(`DATA of subscription ${this.requestId} is at ${from}, not at ${this.next}: a gap or a repeat`);
+    const entries = walkEntries(bytes, from, this.#lastTerm);
+    this.#lastTerm = entries.at(-1)?.term ?? this.#lastTerm;
+    this.next += bytes.length;
+    this.messages += 1;
+    this.receivedBytes += bytes.length;
+    this.largestMessageBytes = Math.max(this.largestMessageBytes, bytes.length);
+    if (this.keep) this.entries.push(...entries);
+    this.onData?.(bytes.length, entries);
+    this.changes.changed();
+  }
+
+  /** Waits until everything before `offset` has come. */
+  async until(offset: number): Promise<void> {
+    await this.changes.until(() => this.next >= offset);
+  }
+}
+
+function asBytes(data: WebSocket.RawData): Uint8Array {
+  const buffer = data instanceof ArrayBuffer ? Buffer.from(data) : Array.isArray(data) ? Buffer.concat(data) : data;
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+export class RawClient {
+  readonly socket: WebSocket;
+  hello!: Hello;
+  /** Every ERROR that came, also those that a request was waiting for. */
+  readonly errors: ErrorAnswer[] = [];
+  /** APPENDED messages and the receipts in them. */
+  readonly appended: number[] = [];
+  readonly closed: Promise<Closed>;
+  #nextId = 1;
+  readonly #appends = new Map<number, Waiter<Receipt>>();
+  readonly #reads = new Map<number, Waiter<ReadAnswer>>();
+  readonly #ends = new Map<number, Waiter<EndedAnswer>>();
+  readonly #cancels = new Map<number, Waiter<void>>();
+  readonly #subscriptions = new Map<number, Subscription>();
+  readonly #errorChanges = new Changes();
+
+  /** Connects and waits for HELLO. */
+  static connect(url: string, options: WebSocket.ClientOptions = {}): Promise<RawClient> {
+    const client = new RawClient(url, options);
+    return new Promise((resolve, reject) => {
+      client.socket.once('error', reject);
+      client.socket.once('message', (data) => {
+        const answer = decodeAnswer(asBytes(data));
+        if (answer.kind !== 'hello') {
+          reject(new Error(`the first message is ${answer.kind}, not HELLO`));
+          return;
+        }
+        client.hello = answer.hello;
+        client.socket.on('message', (message) => client.#take(asBytes(message)));
+        resolve(client);
+      });
+    });
+  }
+
+  private constructor(url: string, options: WebSocket.ClientOptions) {
+    this.socket = new WebSocket(url, SUBPROTOCOL, {
+      perMessageDeflate: false,
+      generateMask: (mask) => mask.fill(0),
+      maxPayload: 32 * 1024 * 1024,
+      ...options,
+    });
+    this.closed = new Promise((resolve) => {
+      this.socket.once('close', (code, reason) => {
+        const closed = new Closed(code, reason.toString());
+        for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels]) {
+          for (const waiter of map.values()) waiter.reject(closed);
+          map.clear();
+        }
+        for (const subscription of this.#subscriptions.values()) subscription.changes.fail(closed);
+        this.#errorChanges.fail(closed);
+        resolve(closed);
+      });
+    });
+    // A reset is a close to us; `close` follows and says what there is to say.
+    this.socket.on('error', () => undefined);
+  }
+
+  newId(): number {
+    return this.#nextId++;
+  }
+
+  /** Sends any bytes as one binary message. */
+  send(bytes: Uint8Array): void {
+    this.socket.send(bytes);
+  }
+
+  request(opcode: number, requestId: number, fields: { flags?: number; offset?: number; a?: number; b?: number } = {}): void {
+    this.send(requestMessage(opcode, fields.flags ?? 0, requestId, fields.offset ?? 0, fields.a ?? 0, fields.b ?? 0));
+  }
+
+  append(payloads: readonly Uint8Array[] | Uint8Array, options: AppendOptions = {}): Promise<Receipt> {
+    const list = payloads instanceof Uint8Array ? [payloads] : payloads;
+    return this.appendFramed(frameEntries(list), list.length, options);
+  }
+
+  /** Sends an APPEND whose body may be anything. Rejects with {@link Refused} or {@link Closed}. */
+  appendFramed(entries: Uint8Array, entryCount: number, options: AppendOptions = {}): Promise<Receipt> {
+    const requestId = this.newId();
+    const flags = (options.received ? APPEND_RECEIVED : 0) | (options.expectedEnd === undefined ? 0 : APPEND_CONDITIONAL);
+    const message = new Uint8Array(MESSAGE_HEADER_BYTES + entries.length);
+    encodeRequest(new DataView(message.buffer), APPEND, flags, requestId, options.expectedEnd ?? 0, entryCount, 0);
+    message.set(entries, MESSAGE_HEADER_BYTES);
+    return this.#ask(this.#appends, requestId, message);
+  }
+
+  read(from: number, options: { maxBytes?: number; waitMs?: number } = {}): Promise<ReadAnswer> {
+    const requestId = this.newId();
+    return this.#ask(this.#reads, requestId, requestMessage(READ, 0, requestId, from, options.maxBytes ?? 0, options.waitMs ?? 0));
+  }
+
+  /** All entries in [from, to), read by as many READs as it takes. */
+  async readAll(from: number, to: number, each?: (entry: LogEntry) => void): Promise<LogEntry[]> {
+    const all: LogEntry[] = [];
+    let lastTerm = 1;
+    for (let next = from; next < to; ) {
+      const { entries, bytes } = await this.read(next);
+      if (bytes === 0) throw new Error(`the log ends at ${next}, before ${to}`);
+      for (const entry of entries) {
+        if (entry.term < lastTerm) throw new Error(`the term falls from ${lastTerm} to ${entry.term} at offset ${entry.offset}`);
+        lastTerm = entry.term;
+        if (each === undefined) all.push(entry);
+        else each(entry);
+      }
+      next += bytes;
+    }
+    return all;
+  }
+
+  /** Subscribes; `credit` is granted once, and again for all that came when `renew` is set. */
+  subscribe(from: number, credit: number, renew = false): Subscription {
+    const subscription = new Subscription(this.newId(), from);
+    this.#subscriptions.set(subscription.requestId, subscription);
+    if (renew) subscription.onData = (bytes) => this.grant(subscription, bytes);
+    this.request(SUBSCRIBE, subscription.requestId, { offset: from, a: credit });
+    return subscription;
+  }
+
+  grant(subscription: Subscription, bytes: number): void {
+    this.request(CREDIT, subscription.requestId, { a: bytes });
+  }
+
+  cancel(requestId: number): Promise<void> {
+    return this.#ask(this.#cancels, requestId, requestMessage(CANCEL, 0, requestId));
+  }
+
+  end(flags = 0): Promise<EndedAnswer> {
+    const requestId = this.newId();
+    return this.#ask(this.#ends, requestId, requestMessage(END, flags, requestId));
+  }
+
+  /** The first ERROR for `requestId`, now or when it comes. */
+  async errorOf(requestId: number): Promise<ErrorAnswer> {
+    const find = (): ErrorAnswer | undefined => this.errors.find((error) => error.requestId === requestId);
+    await this.#errorChanges.until(() => find() !== undefined);
+    return find() as ErrorAnswer;
+  }
+
+  /** Closes and waits until it is closed. */
+  async close(): Promise<void> {
+    this.socket.close();
+    await this.closed;
+  }
+
+  #ask<T>(waiting: Map<number, Waiter<T>>, requestId: number, message: Uint8Array): Promise<T> {
+    if (this.socket.readyState !== WebSocket.OPEN) return Promise.reject(new Closed(1006, 'it is not open'));
+    return new Promise<T>((resolve, reject) => {
+      waiting.set(requestId, { resolve, reject });
+      this.send(message);
+    });
+  }
+
+  #take(bytes: Uint8Array): void {
+    const answer = decodeAnswer(bytes);
+    switch (answer.kind) {
+      case 'hello':
+        throw new Error('a second HELLO');
+      case 'appended':
+        this.#takeReceipts(answer.count, answer.view);
+        break;
+      case 'data':
+        this.#takeData(answer.requestId, answer.from, answer.commit, answer.bytes);
+        break;
+      case 'ended':
+        this.#ends.get(answer.requestId)?.resolve(answer);
+        this.#ends.delete(answer.requestId);
+        break;
+      case 'cancelled':
+        this.#subscriptions.delete(answer.requestId);
+        this.#cancels.get(answer.requestId)?.resolve();
+        this.#cancels.delete(answer.requestId);
+        break;
+      case 'error':
+        this.#takeError(answer);
+        break;
+      case 'malformed':
+        throw new Error(`the server sent ${answer.reason}`);
+    }
+  }
+
+  #takeReceipts(count: number, view: DataView): void {
+    this.appended.push(count);
+    for (let i = 0; i < count; i++) {
+      const receipt: Receipt = { requestId: 0, term: 0, offset: 0, end: 0, level: 0, nodes: 0 };
+      decodeReceipt(view, i, receipt);
+      this.#appends.get(receipt.requestId)?.resolve(receipt);
+      this.#appends.delete(receipt.requestId);
+    }
+  }
+
+  #takeData(requestId: number, from: number, commit: number, bytes: Uint8Array): void {
+    const subscription = this.#subscriptions.get(requestId);
+    if (subscription !== undefined) {
+      try {
+        subscription.take(from, bytes);
+      } catch (thrown) {
+        subscription.changes.fail(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      }
+      return;
+    }
+    const waiter = this.#reads.get(requestId);
+    this.#reads.delete(requestId);
+    try {
+      waiter?.resolve({ from, commit, bytes: bytes.length, entries: walkEntries(bytes, from) });
+    } catch (thrown) {
+      waiter?.reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
+    }
+  }
+
+  #takeError(answer: ErrorAnswer): void {
+    this.errors.push(answer);
+    const refused = new Refused(answer);
+    for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels]) {
+      map.get(answer.requestId)?.reject(refused);
+      map.delete(answer.requestId);
+    }
+    this.#subscriptions.get(answer.requestId)?.changes.fail(refused);
+    this.#subscriptions.delete(answer.requestId);
+    this.#errorChanges.changed();
+  }
+}
+
+/** The {@link Refused} or {@link Closed} that a promise rejects with. */
+export async function failureOf(promise: Promise<unknown>): Promise<Refused | Closed> {
+  try {
+    await promise;
+  } catch (thrown) {
+    if (thrown instanceof Refused || thrown instanceof Closed) return thrown;
+    throw thrown;
+  }
+  throw new Error('it succeeded, and should not have');
+}
+
+/** The code of the ERROR that a promise rejects with. */
+export async function codeOf(promise: Promise<unknown>): Promise<ErrorCode> {
+  const failure = await failureOf(promise);
+  if (failure instanceof Closed) throw failure;
+  return failure.code;
+}
