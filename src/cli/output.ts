@@ -90,7 +90,7 @@ function writeSome(parts: Uint8Array[]): Promise<number> {
 /** Writes one text to stdout and waits until it is out. */
 export async function print(text: string): Promise<void> {
   const output = new Output();
-  void output.write(Buffer.from(`${text}\n`));
+  await output.write(Buffer.from(`${text}\n`));
   await output.flush();
 }
 

@@ -177,7 +177,7 @@ export class Appender {
     this.#connection = connection;
     this.#isLeaving = false;
     this.#adopt(connection.hello);
-    this.#flush();
+    this.#afterRelease();
   }
 
   /** A receipt came. False when it answers nothing that was sent, or says other bytes than that. */
@@ -359,6 +359,8 @@ export class Appender {
       if (message.entryBytes > connection.hello.maxBatchBytes) {
         message.fail(batchTooLarge(message.entryBytes, connection.hello.maxBatchBytes));
         this.#release(message);
+        // No receipt will come for it, and somebody may be waiting for its room, or for everything to be settled.
+        queueMicrotask(() => this.#afterRelease());
       } else {
         this.#send(connection, message);
       }

@@ -29,8 +29,20 @@ export const SEND_BUFFER_BYTES = 512 * 1024;
 /** The same, over all connections: above it, a connection must have drained fully before it is sent more. */
 export const SEND_BUFFER_TOTAL_BYTES = 64 * 1024 * 1024;
 
-/** Unsent answers after which a connection that does not read them is cut while the total above is used up. */
-export const SEND_BUFFER_CUT_BYTES = 2 * 1024 * 1024;
+/** Above this many unsent bytes over all connections, those are cut whose bytes have not moved for longest. */
+export const SEND_BUFFER_CUT_BYTES = 2 * SEND_BUFFER_TOTAL_BYTES;
+
+/** A connection that ends with more unsent bytes than this is cut without a goodbye. */
+export const UNSENT_AT_END_BYTES = 64 * 1024;
+
+/** Descriptors that clients must leave to the log: its segments, indexes, spare files, and what node itself has open. */
+export const RESERVED_DESCRIPTORS = 128;
+
+/** Connections above those of clients, for HTTP. */
+export const HTTP_CONNECTIONS = 64;
+
+/** Appends ordered and not committed yet, over all connections; more are held. */
+export const MAX_PENDING_APPENDS = 262_144;
 
 /** APPEND requests that one connection may have unacknowledged, whatever their size. */
 export const MAX_UNACKNOWLEDGED_APPENDS = 65_536;

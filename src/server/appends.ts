@@ -3,7 +3,7 @@
 
 import { WALK_BAD_CHECK, WALK_BAD_KIND, WALK_COMPLETE, WALK_TOO_LARGE } from '../../assembly/layout.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import { HELD_APPEND_BYTES, HELD_APPEND_OVERHEAD_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { HELD_APPEND_BYTES, HELD_APPEND_OVERHEAD_BYTES, MAX_LOG_OFFSET, MAX_PENDING_APPENDS } from '../core/limits.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
@@ -118,6 +118,7 @@ export class Appends {
       this.#head = 0;
     }
     this.#flushAnswers();
+    if (this.#held.length > 0) this.retryHeld();
   }
 
   /** Orders one request and books its answer. False when tail memory is full. */
@@ -132,6 +133,7 @@ export class Appends {
       this.#refuse(request, 'UNSUPPORTED', end, 'this log has come to the last offset that it can address, 2^53 - 1');
       return true;
     }
+    if (this.#pending.length - this.#head >= MAX_PENDING_APPENDS) return false;
     const status = this.#tail.append(request.entries, request.entryCount, this.term, this.#maxPayloadBytes, Date.now());
     if (status === 'full') return false;
     // Also for a refused batch: it may have closed a slot, whose writer must learn of it.

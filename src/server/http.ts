@@ -22,9 +22,10 @@ export interface HttpSources {
   readonly registry: Registry;
 }
 
+/** Answers and closes the connection: who asks many times and never reads must not fill the node's memory with answers. */
 function answer(response: HttpResponse, status: string, type: string, body: string): void {
   response.cork(() => {
-    response.writeStatus(status).writeHeader('content-type', type).writeHeader('cache-control', 'no-store').end(body);
+    response.writeStatus(status).writeHeader('content-type', type).writeHeader('cache-control', 'no-store').end(body, true);
   });
 }
 

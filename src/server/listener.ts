@@ -3,7 +3,7 @@
 import * as uWS from 'uWebSockets.js';
 import { readFileSync } from 'node:fs';
 import { LogError } from '../core/errors.ts';
-import { IDLE_TIMEOUT_SECONDS } from '../core/limits.ts';
+import { HTTP_CONNECTIONS, IDLE_TIMEOUT_SECONDS, RESERVED_DESCRIPTORS } from '../core/limits.ts';
 import { SUBPROTOCOL } from '../protocol/client.ts';
 import { SendBudget, Session, type SocketData } from './session.ts';
 
@@ -25,10 +25,6 @@ export interface ListenerEvents {
 
 /** Above this many unsent bytes a connection is cut. Readings stop far below it, but a single entry may have 16 MiB. */
 const MAX_BACKPRESSURE_BYTES = 20 * 1024 * 1024;
-/** Descriptors that clients must leave to the log: its segments, indexes, spare files, and what node itself has open. */
-const RESERVED_DESCRIPTORS = 128;
-/** Connections above those of clients, for HTTP. */
-const HTTP_CONNECTIONS = 64;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /**
@@ -69,6 +65,7 @@ export class Listener {
   #socket: uWS.us_listen_socket | false = false;
   /** Connections that are not WebSockets, or not yet. */
   #httpConnections = 0;
+  readonly #maxSockets: number;
   #emptied: () => void = () => undefined;
   /** Set when the node stops: how each session is closed once all that was sent to it has left. */
   #farewell: { readonly closeCode: number; readonly reason: string } | undefined;
@@ -77,11 +74,8 @@ export class Listener {
     this.#options = options;
     this.#events = events;
     // Without a descriptor for its next segment a node has to end: connections must never take the last ones.
-    const maxSockets = Math.min(options.maxConnections + HTTP_CONNECTIONS, descriptorLimit() - RESERVED_DESCRIPTORS);
-    this.app.filter((response, change) => {
-      this.#httpConnections += change;
-      if (change > 0 && this.#httpConnections + this.sessions.size > maxSockets) response.close();
-    });
+    this.#maxSockets = Math.min(options.maxConnections + HTTP_CONNECTIONS, descriptorLimit() - RESERVED_DESCRIPTORS);
+    this.app.filter((response, change) => this.#count(response, change));
     this.app.ws<SocketData>('/*', {
       maxPayloadLength: options.maxMessageBytes,
       maxBackpressure: MAX_BACKPRESSURE_BYTES,
@@ -144,6 +138,12 @@ export class Listener {
   close(): void {
     this.stopListening();
     this.app.close();
+  }
+
+  /** A connection came (1) or, unless it was upgraded, went (-1). */
+  #count(response: uWS.HttpResponse, change: number): void {
+    this.#httpConnections += change;
+    if (change > 0 && this.#httpConnections + this.sessions.size > this.#maxSockets) response.close();
   }
 
   #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t): void {

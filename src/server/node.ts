@@ -130,6 +130,11 @@ export class LogNode {
         this.#appends.retryHeld();
         this.#progressed();
       },
+      diskFull: (spare, error) => {
+        const disk = new NodeDisk();
+        if (disk.list(directory).includes(spare)) disk.remove(`${directory}/${spare}`);
+        log.warn(`no room to prepare files for the next segments: ${error.message}`);
+      },
       failed: failure.fail,
     });
     this.#tail = new Tail(memory, (slot) => this.#segments.open(slot, false));

@@ -44,12 +44,14 @@ export class Readings {
   readonly #segments: Segments;
   readonly #pools: Pools;
   readonly #reportDamage: (error: LogError) => void;
+  #lastReported = '';
   readonly counters: ReadingCounters = { readBytes: 0, coldReads: 0 };
   /** At the commit, until it moves. */
   #waiting = new Set<Reading>();
   #ready: Reading[] = [];
   #turn: NodeJS.Immediate | undefined;
-  readonly #coldQueue: Reading[] = [];
+  /** In the order in which they asked. */
+  readonly #coldQueue = new Set<Reading>();
   readonly #freeBuffers = Array.from({ length: COLD_READERS }, (_, i) => i);
 
   constructor(memory: TailMemory, hot: HotReader, segments: Segments, pools: Pools, reportDamage: (error: LogError) => void) {
@@ -71,6 +73,7 @@ export class Readings {
     clearTimeout(reading.timer);
     reading.state = 'done';
     reading.session.readings.delete(reading.requestId);
+    this.#coldQueue.delete(reading);
     this.#waiting.delete(reading);
   }
 
@@ -152,6 +155,8 @@ export class Readings {
 
   #send(reading: Reading, entries: Uint8Array): void {
     reading.session.sendData(reading.requestId, reading.next, this.#memory.commit, entries);
+    // Sending can cut a session that does not read.
+    if (reading.session.isClosed) return;
     this.counters.readBytes += entries.length;
     reading.next += entries.length;
     reading.isBoundary = true;
@@ -168,25 +173,27 @@ export class Readings {
       session.sendError(requestId, error.code, next, error.message);
       return;
     }
-    this.#reportDamage(error);
+    // Many clients may ask for the same entry: its damage is logged once.
+    if (error.message !== this.#lastReported) this.#reportDamage(error);
+    this.#lastReported = error.message;
+    if (error.code !== 'DAMAGE' && error.details.errno !== 'EIO') {
+      session.sendError(requestId, 'OVERLOADED', next, 'this node cannot read its disk now; its log says why: try again later');
+      return;
+    }
     session.sendError(requestId, 'DAMAGED', next, `the entry at offset ${next} is damaged on this node's disk; its log names the file`);
   }
 
   #queueCold(reading: Reading): void {
     reading.state = 'cold';
-    this.#coldQueue.push(reading);
+    this.#coldQueue.add(reading);
     this.#startCold();
   }
 
   #startCold(): void {
-    while (this.#coldQueue.length > 0) {
+    for (const reading of this.#coldQueue) {
       const buffer = this.#freeBuffers.pop();
       if (buffer === undefined) return;
-      const reading = this.#coldQueue.shift();
-      if (reading === undefined || reading.state !== 'cold' || reading.session.isClosed) {
-        this.#freeBuffers.push(buffer);
-        continue;
-      }
+      this.#coldQueue.delete(reading);
       void this.#readCold(reading, buffer);
     }
   }

@@ -1,6 +1,6 @@
 // The segments of a running node: which are sealed, which files are ready for the next ones, and a writer task for each open one.
 
-import type { LogError } from '../core/errors.ts';
+import { LogError } from '../core/errors.ts';
 import { SPARE_SEGMENTS } from '../core/limits.ts';
 import { SLOT_SEALED } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -12,9 +12,14 @@ import type { Pools } from '../threads/pools.ts';
 export interface SegmentEvents {
   /** A slot's segment is sealed, so that the slot may be taken again. */
   sealed(): void;
+  /** There is no room to zero-write files ahead; the unfinished one, `spare`, may be removed. */
+  diskFull(spare: string, error: LogError): void;
   /** A task failed: the process must end (invariant 6). */
   failed(error: LogError): void;
 }
+
+/** What a disk without room says. */
+const FULL_DISK = ['ENOSPC', 'EDQUOT', 'SHORT_WRITE'];
 
 export class Segments {
   readonly #memory: TailMemory;
@@ -26,6 +31,8 @@ export class Segments {
   readonly #spares: string[] = [];
   readonly #running = new Set<Promise<void>>();
   #allocating = false;
+  /** No room for spares; tried again with the next segment. */
+  #isDiskFull = false;
   #nextSpare = 1;
   #stopping = false;
 
@@ -57,6 +64,7 @@ export class Segments {
         this.#events.sealed();
       }),
     );
+    this.#isDiskFull = false;
     this.#allocateAhead();
   }
 
@@ -94,12 +102,19 @@ export class Segments {
 
   async #allocateOne(): Promise<void> {
     const name = this.#newSpare();
-    await this.#pools.allocate({ name, bytes: this.#memory.map.shape.segmentBytes });
-    this.#spares.push(name);
+    try {
+      await this.#pools.allocate({ name, bytes: this.#memory.map.shape.segmentBytes });
+      this.#spares.push(name);
+    } catch (thrown) {
+      // Room for spare files is not needed to go on; an append that finds none ends the process.
+      if (!(thrown instanceof LogError) || !FULL_DISK.includes(String(thrown.details.errno))) throw thrown;
+      this.#isDiskFull = true;
+      this.#events.diskFull(name, thrown);
+    }
   }
 
   #allocateAhead(): void {
-    if (this.#allocating || this.#stopping || this.#spares.length >= SPARE_SEGMENTS) return;
+    if (this.#allocating || this.#stopping || this.#isDiskFull || this.#spares.length >= SPARE_SEGMENTS) return;
     this.#allocating = true;
     this.#track(
       this.#allocateOne().then(() => {

@@ -3,7 +3,7 @@
 import type { WebSocket } from 'uWebSockets.js';
 import { viewOf } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_TOTAL_BYTES } from '../core/limits.ts';
+import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_CUT_BYTES, SEND_BUFFER_TOTAL_BYTES, UNSENT_AT_END_BYTES } from '../core/limits.ts';
 import {
   APPENDED_HEADER_BYTES,
   ERROR_FATAL,
@@ -22,13 +22,9 @@ export interface SocketData {
 }
 
 const MAX_RECEIPTS = 65_535;
+/** A larger buffer for receipts is not kept once it was sent. */
+const KEPT_RECEIPTS_BYTES = 64 * 1024;
 const CLOSE_POLICY = 1008;
-
-/** Above this many unsent bytes over all sessions, those are cut whose bytes have not moved for longest. */
-const CUT_TOTAL_BYTES = 2 * SEND_BUFFER_TOTAL_BYTES;
-
-/** A session with more unsent bytes than this is cut without a goodbye: uWS would keep them for as long as the client likes to wait. */
-const MAX_UNSENT_AT_END_BYTES = 64 * 1024;
 
 /**
  * Bytes that wait in send buffers, over all sessions. Clients that do not read must not use up the memory of all, and those who read
@@ -48,10 +44,10 @@ export class SendBudget {
 
   /** Cuts who does not read, until what waits is within the bound. */
   enforce(): void {
-    if (this.bufferedBytes <= CUT_TOTAL_BYTES) return;
+    if (this.bufferedBytes <= SEND_BUFFER_CUT_BYTES) return;
     for (const session of this.#waiting) {
       session.cut();
-      if (this.bufferedBytes <= CUT_TOTAL_BYTES) return;
+      if (this.bufferedBytes <= SEND_BUFFER_CUT_BYTES) return;
     }
   }
 }
@@ -109,6 +105,10 @@ export class Session {
     const bytes = APPENDED_HEADER_BYTES + this.#receiptCount * RECEIPT_BYTES;
     this.#receiptCount = 0;
     this.send(this.#receipts.subarray(0, bytes));
+    if (this.#receipts.length > KEPT_RECEIPTS_BYTES) {
+      this.#receipts = new Uint8Array(0);
+      this.#receiptsView = viewOf(this.#receipts);
+    }
   }
 
   /** Sends log bytes. `entries` may be a view of shared memory: it is copied before this returns. */
@@ -138,7 +138,7 @@ export class Session {
   /** Closes with a WebSocket close code; what was sent before still leaves. */
   end(closeCode: number, reason: string): void {
     if (this.isClosed) return;
-    if (this.#bufferedBytes > MAX_UNSENT_AT_END_BYTES) {
+    if (this.#bufferedBytes > UNSENT_AT_END_BYTES) {
       this.cut();
       return;
     }

@@ -24,8 +24,8 @@ export interface Disk {
   read(file: FileHandle, into: Uint8Array, position: number): number;
   /** Writes all of `parts` one behind the other from `position`; a short write is an error. */
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void;
-  /** Returns once all that was written to the file, and its size, will survive a crash. */
-  dataSync(file: FileHandle): void;
+  /** Returns once all that was written to the file, and its size, will survive a crash. `position` is only for the error's text. */
+  dataSync(file: FileHandle, position?: number): void;
   truncate(file: FileHandle, bytes: number): void;
   rename(from: string, to: string): void;
   remove(path: string): void;

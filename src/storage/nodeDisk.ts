@@ -110,8 +110,8 @@ export class NodeDisk implements Disk {
     }
   }
 
-  dataSync(file: FileHandle): void {
-    this.#try('syncing', this.#path(file), undefined, () => fs.fdatasyncSync(file));
+  dataSync(file: FileHandle, position?: number): void {
+    this.#try('syncing', this.#path(file), position, () => fs.fdatasyncSync(file));
   }
 
   truncate(file: FileHandle, bytes: number): void {
@@ -120,6 +120,7 @@ export class NodeDisk implements Disk {
 
   rename(from: string, to: string): void {
     this.#try('renaming', from, undefined, () => fs.renameSync(from, to));
+    for (const [file, path] of this.#paths) if (path === from) this.#paths.set(file, to);
   }
 
   remove(path: string): void {

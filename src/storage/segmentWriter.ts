@@ -93,7 +93,7 @@ export class SegmentWriter {
     const to = this.#filePosition(end);
     const startedMs = nowMs();
     this.#write(from, to, end);
-    disk.dataSync(this.#file);
+    disk.dataSync(this.#file, from);
     memory.recordSync(Math.max(0, Math.round((nowMs() - startedMs) * 1000)), to - from);
     assert(memory.durable === this.#durable, 'only this writer moves the durable end');
     this.#marked = this.#durable;

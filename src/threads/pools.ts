@@ -16,9 +16,10 @@ export class Pools {
   /** `died` is told when a thread ends on an error outside of any task: the process must not go on without it. */
   constructor(setup: WorkerSetup, died: (error: LogError) => void) {
     // Writer tasks block for long: each needs a thread of its own, up to one a slot.
-    this.#writers = makePool(setup, setup.shared.shape.slots, died);
-    this.#allocator = makePool(setup, 1, died);
-    this.#readers = makePool(setup, COLD_READERS, died);
+    // The next segment's writer waits in a thread that is there already: starting one takes longer than many appends.
+    this.#writers = makePool(setup, 2, setup.shared.shape.slots, died);
+    this.#allocator = makePool(setup, 0, 1, died);
+    this.#readers = makePool(setup, 0, COLD_READERS, died);
   }
 
   /** Recovery runs where the first segment's writer will: on a writer thread. */
@@ -44,11 +45,11 @@ export class Pools {
   }
 }
 
-function makePool(setup: WorkerSetup, maxThreads: number, died: (error: LogError) => void): Piscina {
+function makePool(setup: WorkerSetup, minThreads: number, maxThreads: number, died: (error: LogError) => void): Piscina {
   const pool = new Piscina({
     filename: new URL('./worker.js', import.meta.url).href,
     workerData: setup,
-    minThreads: 0,
+    minThreads,
     maxThreads,
     concurrentTasksPerWorker: 1,
     idleTimeout: IDLE_THREAD_MS,

@@ -9,7 +9,7 @@ import { connect, makeDirectory, payloadOf, startNode } from '../server/support/
 import type { ProcessNode } from '../server/support/processNode.ts';
 import { Closed, type RawClient } from '../server/support/rawClient.ts';
 
-const SEED = Number(process.env['KILL_SEED'] ?? 1);
+const SEED = Number(process.env.KILL_SEED ?? 1);
 const ROUNDS = 8;
 
 interface Acknowledged {
@@ -170,7 +170,7 @@ describe('disk errors: the process ends with file and reason, and a restart lose
     await loadAll(node, ledger, new Random(SEED + when));
     expect((await node.exited).code).toBe(1);
     expect(fatalLines(node)).toHaveLength(1);
-    expect(fatalLines(node)[0]).toMatch(/syncing \S+ failed \(EIO\)/);
+    expect(fatalLines(node)[0]).toMatch(/syncing \S+( at byte \d+)? failed \(EIO\)/);
     // No second try: no thread calls fdatasync again once one of its calls has failed.
     const failed = new Set<string>();
     for (const line of readFileSync(trace, 'utf8').split('\n')) {

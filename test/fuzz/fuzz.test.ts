@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { fuzzDisk } from './disk.ts';
 import { fuzzProtocol } from './protocol.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
+const SEED = Number(process.env.FUZZ_SEED ?? 1);
 
 /** What to type to see a failure again. */
 function replay(only: string, failure: string | undefined): string {

@@ -7,7 +7,7 @@ import type { LogNode } from '../../server/node.ts';
 import { VERSION } from '../../server/version.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
 import { EXIT, exitCodeOf, explain, Quit } from '../exit.ts';
-import { printJson, say } from '../output.ts';
+import { isBrokenPipe, printJson, say } from '../output.ts';
 
 type ServeOptions = { readonly [name in OptionName]?: string } & { readonly json?: boolean };
 
@@ -102,7 +102,10 @@ async function serve(config: Config, json: boolean): Promise<void> {
   }
   const signal = untilSignal();
   try {
-    await announce(node, json);
+    await announce(node, json).catch((thrown: unknown) => {
+      // Nobody reads the announcement: the node is there all the same.
+      if (!isBrokenPipe(thrown)) throw thrown;
+    });
     const name = await Promise.race([signal, node.failed]);
     log.info(`${name}: stopping; a second signal ends at once`);
     await Promise.race([node.stop(), node.failed]);
