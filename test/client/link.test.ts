@@ -100,6 +100,19 @@ test('close: while there is no connection, what is queued fails after the timeou
   expect((await failure).code).toBe('UNREACHABLE');
 });
 
+test('reconnect: to a server with smaller limits, what no longer fits fails, and nobody waits for it for ever', async () => {
+  const server = new FakeServer();
+  const log = await server.connect({ reconnect: { minDelayMs: 1, maxDelayMs: 2, timeoutMs: 10_000 } });
+  server.refused.set('ws://fake', 'down');
+  server.connection.kill();
+  const failure = failureOf(log.append(new Uint8Array(2_000_000)));
+  const closed = log.close();
+  server.greetings.set('ws://fake', { maxPayloadBytes: 100_000, maxBatchBytes: 100_012 });
+  server.refused.clear();
+  expect((await failure).code).toBe('ENTRY_TOO_LARGE');
+  await closed;
+});
+
 test('node transport: bytes pass both ways over a real socket, unmasked memory stays as it was, and close ends it', async () => {
   const fake = new FakeServer();
   const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => SUBPROTOCOL });
