@@ -3,7 +3,7 @@
 
 import type { AppendResult, DiskResult, LoadName, Loads, RoundTripResult } from './load/types.ts';
 import { compiled, runLoad, startServer } from './processes.ts';
-import type { LoadRecord, Sample, Sizes } from './scenario.ts';
+import type { LoadRecord, Sample, Sizes } from './sample.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -2,7 +2,8 @@
 
 import { Command, InvalidArgumentError } from 'commander';
 import { OPTIONS } from '../src/core/config.ts';
-import type { Scenario, Sizes } from './scenario.ts';
+import type { Sizes } from './sample.ts';
+import type { Scenario } from './scenario.ts';
 
 export interface BenchOptions {
   readonly scenarios: readonly Scenario[];

@@ -1,7 +1,7 @@
 // What the rounds found, summed up: a table for people, and everything as JSON.
 
 import type { Environment } from './environment.ts';
-import type { LoadRecord, Sample, Sizes, Target, Unit } from './scenario.ts';
+import type { LoadRecord, Sample, Sizes, Target, Unit } from './sample.ts';
 import { median } from './statistics.ts';
 
 /** One scenario in one round. */

@@ -6,44 +6,7 @@ import type { Limits } from './limits.ts';
 import type { LoadName, Loads } from './load/types.ts';
 import { NodeUnderTest } from './node.ts';
 import { runLoad } from './processes.ts';
-
-export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 'µs' | '';
-
-/** What a value must be, on the machine that the targets are meant for: two cores. */
-export interface Target {
-  readonly is: 'at least' | 'at most';
-  readonly value: number;
-}
-
-/** One number of one run. Numbers of the same name of several runs are summed up together. */
-export interface Sample {
-  readonly what: string;
-  readonly value: number;
-  readonly unit: Unit;
-  readonly target?: Target;
-  /** Means nothing unless syncs reach a disk. */
-  readonly needsDisk?: boolean;
-}
-
-/** Every size that the command line sets. */
-export interface Sizes {
-  readonly smallBytes: number;
-  readonly largeBytes: number;
-  readonly connections: number;
-  /** Length of each measurement, and of the warm-up before it. */
-  readonly seconds: number;
-  readonly warmUpSeconds: number;
-  /** Entries of each append measurement; 0: as many as `seconds` takes. */
-  readonly entries: number;
-  /** Entries that the hot read scenario reads, at the end of the log; tail memory must hold them. */
-  readonly hotEntries: number;
-  readonly coldEntries: number;
-  /** Size of the log that the restart scenario starts on. */
-  readonly logBytes: number;
-  readonly windowBytes: number;
-  readonly segmentBytes: number;
-  readonly slots: number;
-}
+import type { LoadRecord, Sample, Sizes } from './sample.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -53,13 +16,6 @@ export interface Scenario {
   prepare?(context: Context): Promise<void>;
   /** One run: measures, and leaves nothing running. */
   run(context: Context): Promise<Sample[]>;
-}
-
-/** What a load program answered, for the JSON report. */
-export interface LoadRecord {
-  readonly load: LoadName;
-  readonly params: object;
-  readonly result: object;
 }
 
 export class Context {

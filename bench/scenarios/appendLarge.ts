@@ -1,6 +1,7 @@
 // Durable appends of large entries: what bounds them is the disk or the loopback, so they are compared with both.
 
-import type { Context, Sample, Scenario } from '../scenario.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
 import { measureAppends } from './appends.ts';
 
 const SECTOR_BYTES = 4096;

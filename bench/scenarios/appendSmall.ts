@@ -1,6 +1,7 @@
 // Durable appends of small entries by one producer, as the client batches them by itself.
 
-import type { Context, Sample, Scenario } from '../scenario.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
 import { measureAppends } from './appends.ts';
 
 export const appendSmall: Scenario = {

@@ -1,6 +1,7 @@
 // What both append scenarios do: one run against an empty log, and what it cost.
 
-import type { Context, Sample } from '../scenario.ts';
+import type { Sample } from '../sample.ts';
+import type { Context } from '../scenario.ts';
 
 export interface AppendRun {
   /** Entries a second. */

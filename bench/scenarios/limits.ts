@@ -1,6 +1,7 @@
 // The machine's limits by themselves, for all sizes that the other scenarios compare with.
 
-import type { Context, Sample, Scenario } from '../scenario.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
 
 export const limits: Scenario = {
   name: 'limits',

@@ -1,6 +1,7 @@
 // Many clients that wait for each append: group commit must gather them by itself.
 
-import type { Context, Sample, Scenario } from '../scenario.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
 
 export const manyConnections: Scenario = {
   name: 'many-connections',

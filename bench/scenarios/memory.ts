@@ -1,7 +1,8 @@
 // Resident memory of a node: idle after its start, and the most it ever had under appends of both sizes.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Context, Sample, Scenario } from '../scenario.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
 
 const SETTLE_MS = 2000;
 

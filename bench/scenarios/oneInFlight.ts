@@ -1,6 +1,7 @@
 // The latency of one append: the next one leaves only when this one is acknowledged.
 
-import type { Context, Sample, Scenario } from '../scenario.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
 
 export const oneInFlight: Scenario = {
   name: 'one-in-flight',

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import type { ReadResult } from '../load/types.ts';
 import type { NodeUnderTest } from '../node.ts';
-import type { Context, Sample, Scenario } from '../scenario.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
 
 const HOT_TARGET = 2_000_000;
 /** Entries between the cold and the hot range: the warm-up of the cold read reads there. */

@@ -2,7 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import type { Context, Sample, Scenario } from '../scenario.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
 
 /** Share of the log that is small entries, at its end, where recovery has to walk them. */
 const SMALL_SHARE = 0.05;

@@ -1,6 +1,7 @@
 // A live subscriber: how much later than the producer's receipt an entry is delivered.
 
-import type { Context, Sample, Scenario } from '../scenario.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
 
 export const tail: Scenario = {
   name: 'tail',

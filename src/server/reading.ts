@@ -13,25 +13,7 @@ import type { TailMemory } from '../memory/tailMemory.ts';
 import { notBoundary } from '../storage/segmentReader.ts';
 import type { Pools } from '../threads/pools.ts';
 import type { Segments } from './segments.ts';
-import type { Session } from './session.ts';
-
-/** One READ or SUBSCRIBE. */
-export interface Reading {
-  readonly session: Session;
-  readonly requestId: number;
-  readonly isSubscription: boolean;
-  /** Log offset of the next byte to send. */
-  next: number;
-  /** Whether `next` is known to be an entry boundary. */
-  isBoundary: boolean;
-  /** Bytes that may still be sent; a subscription's last entry may take it below zero. */
-  creditBytes: number;
-  /** READ: when waiting for entries ends. */
-  timer: ReturnType<typeof setTimeout> | undefined;
-  /** READ: may wait for entries. */
-  mayWait: boolean;
-  state: 'ready' | 'blocked' | 'waiting' | 'starved' | 'cold' | 'done';
-}
+import type { Reading, Session } from './session.ts';
 
 export interface ReadingCounters {
   readBytes: number;

@@ -20,8 +20,8 @@ import {
   SUBSCRIBE,
 } from '../protocol/client.ts';
 import type { Appends } from './appends.ts';
-import type { Reading, Readings } from './reading.ts';
-import type { Session } from './session.ts';
+import type { Readings } from './reading.ts';
+import type { Reading, Session } from './session.ts';
 
 /** Flags by opcode; others are refused, so that they can get a meaning one day. */
 const KNOWN_FLAGS: Readonly<Record<number, number>> = {

@@ -14,11 +14,28 @@ import {
   MESSAGE_HEADER_BYTES,
   RECEIPT_BYTES,
 } from '../protocol/client.ts';
-import type { Reading } from './reading.ts';
 
 /** What uWS keeps with each socket. */
 export interface SocketData {
   session: Session | undefined;
+}
+
+/** One READ or SUBSCRIBE. */
+export interface Reading {
+  readonly session: Session;
+  readonly requestId: number;
+  readonly isSubscription: boolean;
+  /** Log offset of the next byte to send. */
+  next: number;
+  /** Whether `next` is known to be an entry boundary. */
+  isBoundary: boolean;
+  /** Bytes that may still be sent; a subscription's last entry may take it below zero. */
+  creditBytes: number;
+  /** READ: when waiting for entries ends. */
+  timer: ReturnType<typeof setTimeout> | undefined;
+  /** READ: may wait for entries. */
+  mayWait: boolean;
+  state: 'ready' | 'blocked' | 'waiting' | 'starved' | 'cold' | 'done';
 }
 
 const MAX_RECEIPTS = 65_535;

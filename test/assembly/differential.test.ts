@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { SCAN_VERIFY, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { toHex } from '../../src/core/bytes.ts';
-import type { Walk } from '../../src/format/entry.ts';
+import type { Walk } from '../support/entryTwin.ts';
 import { type Input, inputOf } from './inputs.ts';
 import { clientScan, twinWalks, type Walks, wasmWalks } from './walks.ts';
 

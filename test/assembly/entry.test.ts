@@ -24,7 +24,7 @@ import {
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
 import { fromHex, toHex, viewOf } from '../../src/core/bytes.ts';
-import { decodeEntry, encodeEntry, place } from '../../src/format/entry.ts';
+import { decodeEntry, encodeEntry, place } from '../support/entryTwin.ts';
 import { clientScan, twinWalks, wasmWalks } from './walks.ts';
 
 const HELLO = '68656c6c6f';

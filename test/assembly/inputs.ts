@@ -9,7 +9,7 @@ import {
   SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
-import { frame, type ScanOptions, type StampOptions, stampOwn } from '../../src/format/entry.ts';
+import { frame, type ScanOptions, type StampOptions, stampOwn } from '../support/entryTwin.ts';
 import { Random } from './random.ts';
 
 export type Input =

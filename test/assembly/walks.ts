@@ -8,7 +8,7 @@ import {
   RESULT_SIZE_BYTES,
   RESULT_STATUS_AT,
 } from '../../assembly/layout.ts';
-import * as twin from '../../src/format/entry.ts';
+import * as twin from '../support/entryTwin.ts';
 import { instantiateClient, instantiateServer, PAGE_BYTES, sharedMemory } from './modules.ts';
 
 /** Every walk changes `bytes` in place, as the twin does. */

@@ -1,7 +1,7 @@
 // Batches of framed entries by seed. Framing hashes every byte, so that many batches are cut from few prepared ones.
 
-import { encodeEntry } from '../../src/format/entry.ts';
 import type { Random } from '../assembly/random.ts';
+import { encodeEntry } from '../support/entryTwin.ts';
 
 export interface Batch {
   readonly entries: Uint8Array;

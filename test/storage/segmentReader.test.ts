@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { encodeEntry } from '../../src/format/entry.ts';
 import type { SealedSegment } from '../../src/storage/context.ts';
 import { readFile } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
@@ -9,6 +8,7 @@ import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { DIRECTORY, smallMemory } from '../crash/testNode.ts';
+import { encodeEntry } from '../support/entryTwin.ts';
 import { errorOf, putFile, startNode, TemporaryDisk } from './support.ts';
 
 const memory = smallMemory();

@@ -3,7 +3,6 @@
 import { describe, expect, it } from 'vitest';
 import { SCAN_VERIFY, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { MARK_BYTES, segmentCapacityBytes } from '../../src/core/config.ts';
-import { scan } from '../../src/format/entry.ts';
 import { decodeSegmentHeader } from '../../src/format/segmentHeader.ts';
 import { decodeSegmentIndex } from '../../src/format/segmentIndex.ts';
 import { xxh64 } from '../../src/format/xxh64.ts';
@@ -16,6 +15,7 @@ import { makeBatch } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { readLog } from '../crash/oracle.ts';
 import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
+import { scan } from '../support/entryTwin.ts';
 import { createAt, errorOf, IDENTITY_BYTES, NOW_MS, putFile, startNode, TemporaryDisk } from './support.ts';
 
 const memory = smallMemory();

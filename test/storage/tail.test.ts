@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { KIND_CONFIGURATION, KIND_NOOP, SCAN_VERIFY, WALK_BAD_CHECK, WALK_COMPLETE, WALK_TOO_LARGE } from '../../assembly/layout.ts';
-import { encodeEntry, scan } from '../../src/format/entry.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { resetMemory, smallMemory } from '../crash/testNode.ts';
+import { encodeEntry, scan } from '../support/entryTwin.ts';
 
 const memory = smallMemory();
 const random = new Random(3);

@@ -21,8 +21,8 @@ import {
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
-import { viewOf } from '../core/bytes.ts';
-import { PRIME_1, PRIME_2, xxh64 } from './xxh64.ts';
+import { viewOf } from '../../src/core/bytes.ts';
+import { PRIME_1, PRIME_2, xxh64 } from '../../src/format/xxh64.ts';
 
 /** One entry, decoded; `payload` is a view of the bytes it was decoded from. */
 export interface Entry {
