@@ -29,6 +29,9 @@ export const SEND_BUFFER_BYTES = 512 * 1024;
 /** The same, over all connections: above it, a connection must have drained fully before it is sent more. */
 export const SEND_BUFFER_TOTAL_BYTES = 64 * 1024 * 1024;
 
+/** Above this many unsent bytes a connection is cut. Readings stop far below it, but a single entry may have 16 MiB. */
+export const MAX_BACKPRESSURE_BYTES = 20 * 1024 * 1024;
+
 /** Above this many unsent bytes over all connections, those are cut whose bytes have not moved for longest. */
 export const SEND_BUFFER_CUT_BYTES = 2 * SEND_BUFFER_TOTAL_BYTES;
 

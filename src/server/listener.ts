@@ -3,7 +3,7 @@
 import * as uWS from 'uWebSockets.js';
 import { readFileSync } from 'node:fs';
 import { LogError } from '../core/errors.ts';
-import { HTTP_CONNECTIONS, IDLE_TIMEOUT_SECONDS, RESERVED_DESCRIPTORS } from '../core/limits.ts';
+import { HTTP_CONNECTIONS, IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, RESERVED_DESCRIPTORS } from '../core/limits.ts';
 import { SUBPROTOCOL } from '../protocol/client.ts';
 import { SendBudget, Session, type SocketData } from './session.ts';
 
@@ -23,8 +23,6 @@ export interface ListenerEvents {
   closed(session: Session): void;
 }
 
-/** Above this many unsent bytes a connection is cut. Readings stop far below it, but a single entry may have 16 MiB. */
-const MAX_BACKPRESSURE_BYTES = 20 * 1024 * 1024;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /**

@@ -87,6 +87,19 @@ async function loadAll(node: ProcessNode, ledger: Ledger, random: Random, connec
   await Promise.all(clients.map((client, i) => ledger.load(client, random, 1 + i * 4)));
 }
 
+/** Mounts a small file system in memory on a new directory; skips the test, and says so, where that may not be done. */
+function mountSmall(size: string, skip: () => never): string {
+  const directory = makeDirectory();
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory]).status !== 0) {
+    console.warn('NOT RUN: a full disk; a file system could not be mounted here (not root?)');
+    skip();
+  }
+  onTestFinished(() => {
+    spawnSync('umount', ['--lazy', directory]);
+  });
+  return directory;
+}
+
 /** Lines of the process's log that say why it ended. */
 function fatalLines(node: ProcessNode): string[] {
   return node.stderr
@@ -131,15 +144,7 @@ describe('disk errors: the process ends with file and reason, and a restart lose
   });
 
   test('a disk that is full (a small file system in memory; needs root and mount)', async ({ skip }) => {
-    const directory = makeDirectory();
-    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', directory]).status === 0;
-    if (!mounted) {
-      console.warn('NOT RUN: a full disk; a file system could not be mounted here (not root?)');
-      skip();
-    }
-    onTestFinished(() => {
-      spawnSync('umount', ['--lazy', directory]);
-    });
+    const directory = mountSmall('6m', skip);
     const data = join(directory, 'data');
     mkdirSync(data);
     const ledger = new Ledger();
@@ -156,6 +161,16 @@ describe('disk errors: the process ends with file and reason, and a restart lose
     const client = await connect(again);
     await client.append(Buffer.from('there is room again'));
     await again.stop();
+  });
+
+  test('a disk with no room for files ahead is no reason to end (needs root and mount)', async ({ skip }) => {
+    const directory = mountSmall('2560k', skip);
+    const node = await startNode({ data: join(directory, 'data'), segmentBytes: 1 << 20, slots: 3 });
+    await expect.poll(() => node.stderr).toContain('no room to prepare files');
+    const client = await connect(node);
+    await client.append(Buffer.from('the open segment has room'));
+    expect(await node.stop()).toEqual({ code: 0, signal: null });
+    expect(fatalLines(node)).toEqual([]);
   });
 
   const strace = spawnSync('strace', ['-f', '-e', 'inject=fdatasync:error=EIO', '-e', 'trace=fdatasync', 'true']).status === 0;
