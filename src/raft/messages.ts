@@ -1,0 +1,106 @@
+// What nodes say to each other, as values. The log's bytes are not among it: an AppendRequest names the range whose bytes travel
+// behind it. Offsets are log bytes; ranges are [start, end). src/protocol/peer.ts gives every message its bytes.
+
+/** 1 to 32. */
+export type NodeId = number;
+
+/** RequestVote (dissertation, 3.4), and its rehearsal that binds nobody (PreVote, 9.6). */
+export interface VoteRequest {
+  readonly kind: 'voteRequest';
+  /** Term that the candidate campaigns in; in a pre-vote the one that it would campaign in. */
+  readonly term: number;
+  readonly isPreVote: boolean;
+  /** Leadership is being handed over (3.10): voters need not wait until they miss their leader. */
+  readonly isTransfer: boolean;
+  /** The candidate's position: term of its last entry, and where its log ends. */
+  readonly lastTerm: number;
+  readonly end: number;
+}
+
+export interface VoteResponse {
+  readonly kind: 'voteResponse';
+  /** The voter's term; in a granted pre-vote the term that was asked for. */
+  readonly term: number;
+  readonly isPreVote: boolean;
+  readonly granted: boolean;
+}
+
+/** AppendEntries (3.5) by byte offsets: the bytes of [prevOffset, end) follow it. Without bytes it is a heartbeat. */
+export interface AppendRequest {
+  readonly kind: 'appendRequest';
+  readonly term: number;
+  /** Counts the leader's heartbeats in its term: an answer to round n proves that it led after it sent round n. */
+  readonly round: number;
+  /** Term of the entry that ends at `prevOffset`; 0 at offset 0. */
+  readonly prevTerm: number;
+  readonly prevOffset: number;
+  /** Term of all entries in [prevOffset, end); 0 for a heartbeat. */
+  readonly entriesTerm: number;
+  readonly end: number;
+  /** Base offset of the leader's segment that holds the entries, so that segments are the same on all nodes; 0 for a heartbeat. */
+  readonly base: number;
+  /** The leader's commit. */
+  readonly commit: number;
+}
+
+export interface AppendResponse {
+  readonly kind: 'appendResponse';
+  readonly term: number;
+  /** Round of the request that this answers, or of the last one when a flush is reported. */
+  readonly round: number;
+  readonly accepted: boolean;
+  /** Accepted: the end of what is known to be the same as the leader's log. Rejected: where the leader should look next. */
+  readonly offset: number;
+  /** Accepted: the part of it that is durable here. Rejected: 0. */
+  readonly durable: number;
+  /** Rejected: term of this node's entry that ends at `offset`. Accepted: 0. */
+  readonly hintTerm: number;
+  /** Rejected: the prevOffset that did not match. Accepted: 0. */
+  readonly rejected: number;
+  /** Whether the sender counts: a node that lost its disk does not until it is admitted again. */
+  readonly isVoter: boolean;
+  /** Such a node has heard from all others since it started, so that it knows of every term that it may have voted in. */
+  readonly hasHeardAll: boolean;
+}
+
+/** The leader asks its successor to campaign at once (3.10). */
+export interface TimeoutNow {
+  readonly kind: 'timeoutNow';
+  readonly term: number;
+}
+
+/** A follower asks the leader for a commit offset that counts everything acknowledged before (ReadIndex, 6.4). */
+export interface ReadIndexRequest {
+  readonly kind: 'readIndexRequest';
+  readonly term: number;
+  readonly id: number;
+}
+
+export interface ReadIndexResponse {
+  readonly kind: 'readIndexResponse';
+  readonly term: number;
+  readonly id: number;
+  /** False: the sender does not lead, or lost its majority. */
+  readonly ok: boolean;
+  readonly index: number;
+}
+
+/** How far a node may take part; kept on disk. See docs/GUARANTEES.md, "Joining". */
+export type Standing = 'stranger' | 'new' | 'voter';
+
+/** Makes a stranger a `new` node (from the founder), or a `voter` (from the leader, once it is caught up). */
+export interface Admit {
+  readonly kind: 'admit';
+  readonly term: number;
+  readonly standing: 'new' | 'voter';
+}
+
+export type PeerMessage =
+  | VoteRequest
+  | VoteResponse
+  | AppendRequest
+  | AppendResponse
+  | TimeoutNow
+  | ReadIndexRequest
+  | ReadIndexResponse
+  | Admit;
