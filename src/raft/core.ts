@@ -1,0 +1,39 @@
+// What the parts of the core share: the persistent and volatile state of figure 3.1 of the dissertation, and where effects go.
+
+import type { Effect } from './effects.ts';
+import type { NodeId, PeerMessage, Standing } from './messages.ts';
+import type { TermTable } from './termTable.ts';
+
+/** What does not change while a node runs. Times in milliseconds of the core's clock. */
+export interface RaftSettings {
+  readonly id: NodeId;
+  /** All nodes of the cluster, this one among them. */
+  readonly nodes: readonly NodeId[];
+  /** A follower that hears nothing for this long, and up to half as long again by chance, campaigns. */
+  readonly electionTimeoutMs: number;
+  readonly heartbeatMs: number;
+  /** A leader whose own disk makes no progress for this long hands its office over. */
+  readonly diskTimeoutMs: number;
+  /** Bytes that may be on their way to one node, or not durable there. */
+  readonly windowBytes: number;
+  /** Most bytes of entries in one AppendRequest, unless one entry alone is larger. */
+  readonly maxAppendBytes: number;
+  /** A number in [0, 1): the core has no chance of its own. */
+  readonly random: () => number;
+}
+
+/** The state that the roles work on. */
+export interface Core {
+  readonly settings: RaftSettings;
+  readonly log: TermTable;
+  readonly nowMs: number;
+  readonly currentTerm: number;
+  readonly standing: Standing;
+  /** End of what is durable on this node. */
+  readonly durable: number;
+  readonly commit: number;
+  emit(effect: Effect): void;
+  send(to: NodeId, message: PeerMessage): void;
+  /** Moves the commit forward; never back. */
+  commitTo(offset: number): void;
+}

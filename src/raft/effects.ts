@@ -1,0 +1,31 @@
+// What the core asks its shell to do. The order of the list is binding: what is saved is durable before anything behind it happens.
+
+import type { AppendRequest, NodeId, PeerMessage, Standing } from './messages.ts';
+
+/** A candidate campaigns, a pre-candidate asks whether it could win. */
+export type RaftRole = 'follower' | 'preCandidate' | 'candidate' | 'leader';
+
+export type Effect =
+  /** Make term and vote durable before going on. */
+  | { readonly kind: 'saveVote'; readonly currentTerm: number; readonly votedFor: NodeId }
+  /** Make the node's standing durable before going on. */
+  | { readonly kind: 'saveStanding'; readonly standing: Standing }
+  | { readonly kind: 'send'; readonly to: NodeId; readonly message: PeerMessage }
+  /** Role, term or leader changed. A shell whose node no longer leads has closed the gate before it goes on. */
+  | { readonly kind: 'role'; readonly role: RaftRole; readonly currentTerm: number; readonly leader: NodeId }
+  /** This node leads: put the no-op of `term` at the log's end, say `led`, and only then let appends in. */
+  | { readonly kind: 'lead'; readonly term: number }
+  /** Let no appends in (leadership is being handed over), or let them in again. */
+  | { readonly kind: 'pause'; readonly paused: boolean }
+  /** Put the message's bytes from `from` on at the log's end, and say `stored`. */
+  | { readonly kind: 'store'; readonly message: AppendRequest; readonly from: number }
+  /** Cut the log at `offset`, on disk as well, and say `truncated`. Nothing is stored until then. */
+  | { readonly kind: 'truncate'; readonly offset: number }
+  /** Everything before `commit` may be read. */
+  | { readonly kind: 'commit'; readonly commit: number }
+  /** The answer to `readIndex(id)`; undefined: no leader could be asked. */
+  | { readonly kind: 'readIndexDone'; readonly id: number; readonly index: number | undefined }
+  /** The answer to `transfer()`: whether another node took over. */
+  | { readonly kind: 'transferDone'; readonly ok: boolean }
+  /** An invariant of the cluster is broken: the node must stop, and touch nothing. */
+  | { readonly kind: 'fatal'; readonly sentence: string };

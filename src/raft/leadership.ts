@@ -1,0 +1,320 @@
+// A leader's work in one term (dissertation, 3.5, 3.6, 3.10, 6.2, 6.4): what the others have, what is committed, whether a majority still
+// listens, who is to take over. It exists only while the node leads.
+
+import { assert } from '../core/assert.ts';
+import type { Core } from './core.ts';
+import type { Admit, AppendRequest, AppendResponse, NodeId } from './messages.ts';
+import { Progress } from './progress.ts';
+import { advanceCommit, majorityDurable } from './quorum.ts';
+import { Reads } from './reads.ts';
+
+/** What a node is due: whole entries from `from` on, not past `limit`, about `maxBytes` of them and at least one. */
+export interface Due {
+  readonly from: number;
+  /** Where the entries of one term end, or the log. */
+  readonly limit: number;
+  readonly maxBytes: number;
+}
+
+/** A commit that no entries carry to the others is told to them after this long. */
+const COMMIT_NOTICE_MS = 5;
+
+export class Leadership {
+  readonly #core: Core;
+  readonly peers = new Map<NodeId, Progress>();
+  readonly #sinceMs: number;
+  readonly #reads = new Reads();
+  #round = 0;
+  /** All others are to hear from this leader at the end of this turn. */
+  #roundDue = true;
+  #heartbeatAtMs: number;
+  #commitNoticeAtMs = Number.POSITIVE_INFINITY;
+  /** End of this term's no-op; nothing is committed before it is (3.6.2). Infinity until it is in the log. */
+  #termStartEnd = Number.POSITIVE_INFINITY;
+  #transfer: { readonly to: NodeId; readonly deadlineMs: number; asked: boolean } | undefined;
+  /** Own disk: how far it was durable, and since when it has not moved. */
+  #seenDurable: number;
+  #durableAtMs: number;
+
+  constructor(core: Core) {
+    this.#core = core;
+    const { id, nodes } = core.settings;
+    for (const node of nodes) if (node !== id) this.peers.set(node, new Progress(core.log.end));
+    this.#sinceMs = core.nowMs;
+    this.#heartbeatAtMs = core.nowMs;
+    this.#seenDurable = core.durable;
+    this.#durableAtMs = core.nowMs;
+  }
+
+  /** Whether this term's no-op is in the log, so that entries may follow it. */
+  get hasLed(): boolean {
+    return this.#termStartEnd !== Number.POSITIVE_INFINITY;
+  }
+
+  get isTransferring(): boolean {
+    return this.#transfer !== undefined;
+  }
+
+  /** When {@link tick} has something to do, on the core's clock. */
+  get deadlineMs(): number {
+    return Math.min(this.#heartbeatAtMs, this.#commitNoticeAtMs, this.#transfer?.deadlineMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** This term's no-op ends at `end`. */
+  led(end: number): void {
+    this.#termStartEnd = end;
+    this.#advanceCommit();
+  }
+
+  /** Time passed. Returns false when a majority has not been heard from for an election timeout: the leader resigns (CheckQuorum, 6.2). */
+  tick(): boolean {
+    const { nowMs, settings } = this.#core;
+    if (nowMs >= this.#heartbeatAtMs) {
+      this.#roundDue = true;
+      if (!this.#hasQuorum(nowMs - settings.electionTimeoutMs)) return false;
+      this.#watchDisk();
+    }
+    if (nowMs >= this.#commitNoticeAtMs) {
+      this.#commitNoticeAtMs = Number.POSITIVE_INFINITY;
+      for (const [node, progress] of this.peers) if (progress.sentCommit < this.#announcedCommit) this.#heartbeat(node, progress);
+    }
+    if (this.#transfer !== undefined && nowMs >= this.#transfer.deadlineMs) this.#endTransfer();
+    return true;
+  }
+
+  /** The end of a turn: sends what all others are to hear, once. */
+  flush(): void {
+    if (this.#reads.needsRound && this.#ownTermIsCommitted) this.#roundDue = true;
+    if (!this.#roundDue) return;
+    this.#roundDue = false;
+    this.#round += 1;
+    if (this.#ownTermIsCommitted) this.#reads.start(this.#core.commit, this.#round);
+    this.#heartbeatAtMs = this.#core.nowMs + this.#core.settings.heartbeatMs;
+    for (const [node, progress] of this.peers) this.#heartbeat(node, progress);
+    this.#confirmReads();
+  }
+
+  /** The own disk has come further. */
+  durableMoved(): void {
+    this.#advanceCommit();
+  }
+
+  /** An answer to a heartbeat or to entries. */
+  answered(from: NodeId, message: AppendResponse): void {
+    const progress = this.peers.get(from);
+    if (progress === undefined) return;
+    progress.contactMs = this.#core.nowMs;
+    progress.isVoter = message.isVoter;
+    progress.ackedRound = Math.max(progress.ackedRound, message.round);
+    if (message.accepted) this.#accepted(progress, message);
+    else this.#rejected(from, progress, message);
+    this.#advanceCommit();
+    this.#confirmReads();
+    this.#maybeAdmit(from, progress, message);
+    this.#maybeHandOver();
+  }
+
+  /** What `to` is due now; undefined when it has all, or has not answered for what is on its way. */
+  due(to: NodeId): Due | undefined {
+    const progress = this.peers.get(to);
+    if (progress?.state !== 'replicate' || !this.hasLed) return undefined;
+    const { log, settings } = this.#core;
+    const room = settings.windowBytes - (progress.next - progress.match);
+    if (progress.next >= log.end || room <= 0) return undefined;
+    const limit = log.endOf(log.termAt(progress.next));
+    return { from: progress.next, limit, maxBytes: Math.min(settings.maxAppendBytes, room) };
+  }
+
+  /** The shell sends [next, end) to `to`, from the segment at `base`; returns the message that goes before the bytes. */
+  sending(to: NodeId, end: number, base: number): AppendRequest {
+    const progress = this.peers.get(to);
+    assert(progress !== undefined, 'entries go to a node of the cluster');
+    const { log, currentTerm } = this.#core;
+    const prevOffset = progress.next;
+    assert(end > prevOffset && end <= log.end, 'what is sent is in the log');
+    progress.next = end;
+    progress.sentCommit = this.#announcedCommit;
+    return {
+      kind: 'appendRequest',
+      term: currentTerm,
+      round: this.#round,
+      prevTerm: log.termBefore(prevOffset),
+      prevOffset,
+      entriesTerm: log.termAt(prevOffset),
+      end,
+      base,
+      commit: this.#announcedCommit,
+    };
+  }
+
+  /** A node's connection is new, or a read for it failed: what was on its way may be lost. */
+  reconnected(node: NodeId): void {
+    const progress = this.peers.get(node);
+    if (progress === undefined) return;
+    if (progress.state === 'replicate') progress.probe(Math.max(progress.match, Math.min(progress.verified, progress.next)));
+    this.#heartbeat(node, progress);
+  }
+
+  /** Another disk stands behind a node's id: whatever it had acknowledged no longer counts. */
+  forget(node: NodeId): void {
+    this.peers.get(node)?.reset(this.#core.log.end);
+  }
+
+  /** Asks for a linearizable commit; the answer is an effect, or goes to `from`. */
+  readIndex(id: number, from: NodeId): void {
+    this.#reads.add(id, from);
+  }
+
+  /** Begins to hand the office over to the node that is furthest; false when no other one is heard from. */
+  transfer(): boolean {
+    if (this.#transfer !== undefined) return true;
+    const { nowMs, settings } = this.#core;
+    const aliveSince = nowMs - settings.electionTimeoutMs;
+    let best: NodeId | undefined;
+    for (const [node, { isVoter, contactMs, match, state }] of this.peers) {
+      if (!isVoter || contactMs < aliveSince || state !== 'replicate') continue;
+      if (best === undefined || match > (this.peers.get(best)?.match ?? 0)) best = node;
+    }
+    if (best === undefined) return false;
+    this.#transfer = { to: best, deadlineMs: nowMs + settings.electionTimeoutMs, asked: false };
+    this.#core.emit({ kind: 'pause', paused: true });
+    return true;
+  }
+
+  /** The log's end is final while appends are paused: hands over as soon as the successor has all of it. */
+  maybeHandOver(): void {
+    this.#maybeHandOver();
+  }
+
+  /** The node leads no longer: what was asked of the leader is answered. */
+  end(): void {
+    for (const { id, from } of this.#reads.drain()) this.#answerRead(id, from, undefined);
+    if (this.#transfer !== undefined) this.#core.emit({ kind: 'transferDone', ok: true });
+    this.#transfer = undefined;
+  }
+
+  get #ownTermIsCommitted(): boolean {
+    return this.#core.commit >= this.#termStartEnd;
+  }
+
+  /** A leader tells its commit only once it has committed in its own term: a new node takes that for all there was before. */
+  get #announcedCommit(): number {
+    return this.#ownTermIsCommitted ? this.#core.commit : 0;
+  }
+
+  #hasQuorum(sinceMs: number): boolean {
+    if (this.#sinceMs > sinceMs) return true;
+    let heard = 1;
+    for (const { isVoter, contactMs } of this.peers.values()) if (isVoter && contactMs >= sinceMs) heard += 1;
+    return heard * 2 > this.peers.size + 1;
+  }
+
+  /** A disk that hangs must not keep the office for ever (hashicorp/raft#683, etcd#13527). */
+  #watchDisk(): void {
+    const { nowMs, durable, log, settings } = this.#core;
+    if (durable !== this.#seenDurable || durable === log.end) {
+      this.#seenDurable = durable;
+      this.#durableAtMs = nowMs;
+    } else if (nowMs - this.#durableAtMs >= settings.diskTimeoutMs) {
+      this.#durableAtMs = nowMs;
+      this.transfer();
+    }
+  }
+
+  #heartbeat(to: NodeId, progress: Progress): void {
+    const { log, currentTerm } = this.#core;
+    const prevOffset = Math.max(progress.next, log.start);
+    progress.sentCommit = this.#announcedCommit;
+    this.#core.send(to, {
+      kind: 'appendRequest',
+      term: currentTerm,
+      round: this.#round,
+      prevTerm: log.termBefore(prevOffset),
+      prevOffset,
+      entriesTerm: 0,
+      end: prevOffset,
+      base: 0,
+      commit: this.#announcedCommit,
+    });
+  }
+
+  #accepted(progress: Progress, { offset, durable }: AppendResponse): void {
+    // Nobody has verified what this leader does not have: a message like that is not from this cluster's code.
+    if (offset > this.#core.log.end || durable > offset) return;
+    progress.verified = Math.max(progress.verified, offset);
+    progress.match = Math.max(progress.match, durable);
+    if (progress.state === 'replicate') {
+      progress.next = Math.max(progress.next, offset);
+    } else {
+      progress.state = 'replicate';
+      progress.next = offset;
+    }
+  }
+
+  /** Goes back over whole terms, to where the logs may agree (KIP-101, KIP-279, KIP-595). */
+  #rejected(from: NodeId, progress: Progress, { rejected, offset, hintTerm }: AppendResponse): void {
+    // An answer to what was sent before the place of agreement was found says nothing any more.
+    if (rejected <= progress.match && progress.match > 0) return;
+    if (progress.state !== 'replicate' && rejected !== Math.max(progress.next, this.#core.log.start)) return;
+    const { log } = this.#core;
+    // Term 0: the follower has nothing there, or has trimmed what would tell.
+    const sameTerms = hintTerm === 0 ? offset : log.endOf(log.largestUpTo(hintTerm));
+    const next = Math.max(progress.match, Math.min(offset, sameTerms, rejected));
+    if (next < log.start) {
+      progress.state = 'stuck';
+      progress.next = log.start;
+      return;
+    }
+    const isNews = next !== progress.next || progress.state === 'replicate';
+    progress.probe(next);
+    // The same place again: it is not ready. The next heartbeat asks again.
+    if (isNews) this.#heartbeat(from, progress);
+  }
+
+  #advanceCommit(): void {
+    const { settings, standing, durable, commit } = this.#core;
+    const ends = [standing === 'stranger' ? 0 : durable];
+    for (const { isVoter, match } of this.peers.values()) ends.push(isVoter ? match : 0);
+    assert(ends.length === settings.nodes.length, 'every node is counted once');
+    const next = advanceCommit(commit, ends, this.#termStartEnd);
+    if (next <= commit) return;
+    this.#core.commitTo(next);
+    if (this.#commitNoticeAtMs === Number.POSITIVE_INFINITY) this.#commitNoticeAtMs = this.#core.nowMs + COMMIT_NOTICE_MS;
+  }
+
+  #confirmReads(): void {
+    const rounds = [this.#round];
+    for (const { isVoter, ackedRound } of this.peers.values()) rounds.push(isVoter ? ackedRound : 0);
+    for (const { id, from, index } of this.#reads.confirm(majorityDurable(rounds))) this.#answerRead(id, from, index);
+  }
+
+  #answerRead(id: number, from: NodeId, index: number | undefined): void {
+    if (from === 0) {
+      this.#core.emit({ kind: 'readIndexDone', id, index });
+      return;
+    }
+    const { currentTerm } = this.#core;
+    this.#core.send(from, { kind: 'readIndexResponse', term: currentTerm, id, ok: index !== undefined, index: index ?? 0 });
+  }
+
+  /** A node that had lost its disk counts again once it has all that is committed, and knows every term it may have voted in. */
+  #maybeAdmit(to: NodeId, progress: Progress, message: AppendResponse): void {
+    if (message.isVoter || !message.hasHeardAll || !this.#ownTermIsCommitted || progress.match < this.#core.commit) return;
+    const admit: Admit = { kind: 'admit', term: this.#core.currentTerm, standing: 'voter' };
+    this.#core.send(to, admit);
+  }
+
+  #maybeHandOver(): void {
+    const transfer = this.#transfer;
+    if (transfer === undefined || transfer.asked) return;
+    if (this.peers.get(transfer.to)?.verified !== this.#core.log.end) return;
+    transfer.asked = true;
+    this.#core.send(transfer.to, { kind: 'timeoutNow', term: this.#core.currentTerm });
+  }
+
+  #endTransfer(): void {
+    this.#transfer = undefined;
+    this.#core.emit({ kind: 'pause', paused: false });
+    this.#core.emit({ kind: 'transferDone', ok: false });
+  }
+}
