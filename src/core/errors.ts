@@ -29,6 +29,7 @@ export const ERRORS = {
   NOT_LEADER: { number: 14, retryable: true, outcome: 'failed' },
   DAMAGED: { number: 15, retryable: false, outcome: 'failed' },
   UNSUPPORTED: { number: 16, retryable: false, outcome: 'failed' },
+  BEHIND: { number: 17, retryable: true, outcome: 'failed' },
   // Raised by the client itself.
   CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },

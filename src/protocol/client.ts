@@ -30,6 +30,8 @@ export const APPEND_RECEIVED = 1;
 export const APPEND_CONDITIONAL = 2;
 /** END: the answer must count every append that was acknowledged before the request was sent. */
 export const END_LINEARIZABLE = 1;
+/** END: answer only once this node's commit is at or above the header's offset, or say BEHIND after the header's `b` milliseconds. */
+export const END_AT_LEAST = 2;
 /** ERROR: the connection closes after this message; nothing sent after the named request was done. */
 export const ERROR_FATAL = 1;
 /** ERROR: the operation may have happened. */
@@ -47,11 +49,11 @@ export interface Request {
   opcode: number;
   flags: number;
   requestId: number;
-  /** APPEND: expected end. READ, SUBSCRIBE: where from. Log bytes. */
+  /** APPEND: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. Log bytes. */
   offset: number;
   /** APPEND: entry count. READ: most bytes to answer. SUBSCRIBE, CREDIT: bytes of credit. */
   a: number;
-  /** READ: longest wait in milliseconds. */
+  /** READ, and END with AT_LEAST: longest wait in milliseconds. */
   b: number;
 }
 
@@ -85,7 +87,7 @@ export function decodeRequest(view: DataView, into: Request): boolean {
   return true;
 }
 
-/** What a node says of itself when a client connects. Offsets are log bytes. */
+/** What a node says of itself when a client connects, and again when its role, its term or the leader it knows changed. Offsets are log bytes. */
 export interface Hello {
   readonly protocolVersion: number;
   readonly role: Role;
