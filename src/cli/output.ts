@@ -139,11 +139,14 @@ export function readableTime(milliseconds: number | undefined): string {
   return milliseconds === undefined || milliseconds === 0 ? '-' : new Date(milliseconds).toISOString();
 }
 
-/** Columns lined up; numbers on the right. The first row is the heading. */
+/** Columns lined up; numbers on the right, with `-` for one that is not known. The first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const isNumber = (text: string): boolean => /^[\d,.]+( [kMGTP]?B(\/s)?)?$/.test(text);
-  const numeric = widths.map((_, column) => rows.slice(1).every((row) => isNumber(row[column] ?? '')));
+  const numeric = widths.map((_, column) => {
+    const texts = rows.slice(1).map((row) => row[column] ?? '');
+    return texts.some(isNumber) && texts.every((text) => text === '-' || isNumber(text));
+  });
   return rows
     .map((row) =>
       row

@@ -2,6 +2,8 @@
 
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { LogError } from './errors.ts';
+import { MAX_CLUSTER_NODES, MAX_NODE_ID } from './limits.ts';
+import { type Peer, parsePeers } from './peers.ts';
 
 const MIB = 1024 * 1024;
 
@@ -24,6 +26,27 @@ export const OPTIONS = {
   data: { kind: 'text', default: './data', sentence: 'directory that holds the log; made if it does not exist' },
   host: { kind: 'text', default: '127.0.0.1', sentence: 'address to listen on' },
   port: { kind: 'number', unit: '', default: 7070, min: 0, max: 65535, sentence: 'port for clients and HTTP; 0 takes any free port' },
+  node: {
+    kind: 'number',
+    unit: '',
+    default: 1,
+    min: 1,
+    max: MAX_NODE_ID,
+    sentence: 'id of this node in its cluster; its entry of --peers gives --host and --port unless they are given too',
+  },
+  peers: {
+    kind: 'text',
+    default: '',
+    sentence: `all nodes of the cluster, the same list on each: 1=HOST:PORT/PEERPORT,2=..., at most ${MAX_CLUSTER_NODES}; PORT is for clients, PEERPORT for the other nodes; without it, one node alone`,
+  },
+  electionTimeoutMs: {
+    kind: 'number',
+    unit: 'ms',
+    default: 1000,
+    min: 50,
+    max: 60_000,
+    sentence: 'without a sign from its leader for this long, a node asks for an election; heartbeats go out each tenth of it',
+  },
   segmentBytes: {
     kind: 'number',
     unit: 'bytes',
@@ -70,7 +93,13 @@ export type OptionName = keyof typeof OPTIONS;
 export interface Config {
   readonly data: string;
   readonly host: string;
+  /** Port for clients and HTTP. */
   readonly port: number;
+  /** 1 to 32. */
+  readonly node: number;
+  /** All nodes of the cluster, this one among them, by id; empty for a single node. */
+  readonly peers: readonly Peer[];
+  readonly electionTimeoutMs: number;
   readonly segmentBytes: number;
   readonly slots: number;
   readonly maxPayloadBytes: number;
@@ -105,6 +134,22 @@ function numberOf(name: OptionName, value: number | string): number {
   return number;
 }
 
+/** The entry of this node in `peers`; undefined for a single node. */
+export function ownPeer({ node, peers }: Pick<Config, 'node' | 'peers'>): Peer | undefined {
+  return peers.find(({ id }) => id === node);
+}
+
+/** The list of nodes and this one's entry. An own entry gives host and port, so a list without one is a mistake. */
+function membership(node: number, text: string): { readonly peers: readonly Peer[]; readonly own: Peer | undefined } {
+  const peers = parsePeers(text);
+  const own = ownPeer({ node, peers });
+  if (peers.length > 0 && own === undefined) {
+    const ids = peers.map(({ id }) => id).join(', ');
+    throw new LogError('USAGE', `--peers names nodes ${ids}, but this is --node ${node}: give each node its own id, and all the same list`);
+  }
+  return { peers, own };
+}
+
 /** Fills in defaults and checks every value. Throws a LogError `USAGE` that names the flag, the value and the range. */
 export function configure(given: { readonly [name in OptionName]?: string | number | undefined }): Config {
   const number = (name: OptionName): number => numberOf(name, given[name] ?? OPTIONS[name].default);
@@ -120,10 +165,15 @@ export function configure(given: { readonly [name in OptionName]?: string | numb
       `${flagOf('segmentBytes')} ${segmentBytes} times ${flagOf('slots')} ${slots} is more than the ${MAX_SLOT_BYTES} bytes of memory that slots may take`,
     );
   }
+  const node = number('node');
+  const { peers, own } = membership(node, textOf('peers'));
   return {
     data: textOf('data'),
-    host: textOf('host'),
-    port: number('port'),
+    host: String(given.host ?? own?.host ?? OPTIONS.host.default),
+    port: given.port === undefined && own !== undefined ? own.port : number('port'),
+    node,
+    peers,
+    electionTimeoutMs: number('electionTimeoutMs'),
     segmentBytes,
     slots,
     maxPayloadBytes: Math.min(number('maxPayloadBytes'), segmentCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),

@@ -70,3 +70,9 @@ export const COLD_READERS = 2;
 
 /** Zero-written files kept ready for the next segments. */
 export const SPARE_SEGMENTS = 4;
+
+/** Nodes of a cluster: an append waits for a majority, so more of them make it slower and hardly safer. */
+export const MAX_CLUSTER_NODES = 7;
+
+/** Node ids are 1 to this, so that a set of nodes is one 32-bit word. */
+export const MAX_NODE_ID = 32;

@@ -3,11 +3,47 @@
 import type { HttpResponse, TemplatedApp } from 'uWebSockets.js';
 import type { Registry } from 'prom-client';
 
+export type NodeRole = 'leader' | 'candidate' | 'follower';
+
+/** How a leader feeds another node; `unknown` where this node does not lead, and of itself. */
+export type FeedState = 'unknown' | 'probing' | 'replicating' | 'catchingUp' | 'cannotBeFed';
+
+/** A node of the cluster as the asked one knows it: fully where it leads, otherwise what a follower can know. */
+export interface ClusterNodeStatus {
+  readonly id: number;
+  /** Where clients reach it. */
+  readonly url: string;
+  /** `host:port` where the other nodes reach it; null for a node without a cluster. */
+  readonly peerAddress: string | null;
+  readonly isSelf: boolean;
+  /** The asked node's own link to it is up. */
+  readonly isConnected: boolean;
+  /** Whether it counts for majorities: a node that lost its disk does not until it is admitted again. */
+  readonly isVoter: boolean;
+  /** Log offset up to which it is known to hold the log durably; null where this is not known. */
+  readonly durable: number | null;
+  /** What is missing there of the leader's log; null where `durable` is, or where this node does not lead. */
+  readonly lagBytes: number | null;
+  readonly state: FeedState;
+  /** Unix milliseconds of its last message; null for none, and of itself. */
+  readonly lastContactMs: number | null;
+}
+
 /** What GET /status answers, as JSON. Offsets and sizes in bytes, times in milliseconds. */
 export interface NodeStatus {
   readonly version: string;
   readonly clusterId: string;
-  readonly node: { readonly id: number; readonly role: string; readonly term: number; readonly url: string; readonly uptimeMs: number };
+  readonly node: {
+    readonly id: number;
+    readonly role: NodeRole;
+    readonly term: number;
+    readonly url: string;
+    readonly uptimeMs: number;
+    /** Who leads, as far as this node knows: itself, another node, or null. */
+    readonly leader: { readonly id: number; readonly url: string } | null;
+  };
+  /** All nodes by id, the asked one among them. */
+  readonly cluster: { readonly nodes: readonly ClusterNodeStatus[] };
   readonly log: { readonly start: number; readonly commit: number; readonly durable: number; readonly tail: number };
   readonly segments: { readonly sealed: number; readonly bytes: number };
   readonly clients: { readonly connections: number; readonly heldAppendBytes: number; readonly sendBufferedBytes: number };

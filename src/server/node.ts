@@ -20,6 +20,7 @@ import { NodeDisk } from '../storage/nodeDisk.ts';
 import { largestUnsealedBytes, RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
 import { Pools } from '../threads/pools.ts';
 import { Appends } from './appends.ts';
+import { clusterNodes } from './clusterStatus.ts';
 import { type NodeStatus, serveHttp } from './http.ts';
 import { Listener } from './listener.ts';
 import { makeRegistry } from './metrics.ts';
@@ -214,6 +215,13 @@ export class LogNode {
         term: this.#appends.term,
         url: this.url,
         uptimeMs: Date.now() - this.#startedMs,
+        leader: { id: this.identity.nodeId, url: this.url },
+      },
+      cluster: {
+        nodes: clusterNodes(
+          { id: this.identity.nodeId, url: this.url, durable: memory.durable, tail: memory.tail, isLeader: true },
+          this.#config,
+        ),
       },
       log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
       segments: { sealed: this.#segments.sealedCount, bytes: memory.tail - start },

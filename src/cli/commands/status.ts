@@ -1,12 +1,13 @@
-// `loglog status`: what a node says of itself over HTTP.
+// `loglog status`: what a node says of itself over HTTP, or, when it is one of several, what each of them says.
 
-import * as http from 'node:http';
-import * as https from 'node:https';
 import { Command } from 'commander';
 import { LogError } from '../../core/errors.ts';
 import type { NodeStatus } from '../../server/http.ts';
 import { jsonOption, urlOption, withExamples } from '../arguments.ts';
+import { EXIT, Quit } from '../exit.ts';
+import { fetchStatus } from '../nodeStatus.ts';
 import { grouped, pairs, print, readableBytes } from '../output.ts';
+import { describeSurvey, survey } from '../survey.ts';
 
 interface StatusOptions {
   readonly url: readonly string[];
@@ -14,48 +15,6 @@ interface StatusOptions {
 }
 
 const TIMEOUT_MS = 5_000;
-
-/** The HTTP address of a node's status. */
-export function statusUrl(url: string): string {
-  return new URL('/status', url.replace(/^ws/i, 'http')).href;
-}
-
-/** Why a request failed; with several addresses for a name, each has its own reason inside. */
-function reasonOf(error: Error): string {
-  const [first] = error instanceof AggregateError ? error.errors : [];
-  return first instanceof Error ? first.message : error.message;
-}
-
-// Not `fetch`: it refuses ports that browsers think unsafe.
-function fetchText(url: string): Promise<string> {
-  const address = statusUrl(url);
-  const { get } = address.startsWith('https:') ? https : http;
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void =>
-      reject(new LogError('UNREACHABLE', `no node answers at ${address}: ${reasonOf(error)}. Check that one is running there.`));
-    const request = get(address, { timeout: TIMEOUT_MS }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', fail);
-      response.on('end', () => {
-        if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString('utf8'));
-        else reject(new LogError('PROTOCOL', `${address} answers ${response.statusCode}, which is not what a LogLog node says`));
-      });
-    });
-    request.on('timeout', () => request.destroy(new Error(`no answer in ${TIMEOUT_MS / 1000} s`)));
-    request.on('error', fail);
-  });
-}
-
-function parse(text: string, url: string): NodeStatus {
-  try {
-    const status = JSON.parse(text) as NodeStatus;
-    if (typeof status.clusterId === 'string' && typeof status.log.commit === 'number') return status;
-  } catch {
-    // Said below.
-  }
-  throw new LogError('PROTOCOL', `${statusUrl(url)} answers, but not as a LogLog node does`);
-}
 
 function duration(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
@@ -83,29 +42,40 @@ function describe({ version, clusterId, node, log, segments, clients, appends, m
   ]);
 }
 
-async function run({ url: urls, json }: StatusOptions): Promise<void> {
-  for (const [i, url] of urls.entries()) {
+/** The status of the first node that answers; the last one's reason when none does. */
+async function firstStatus(urls: readonly string[]): Promise<NodeStatus> {
+  let reason: unknown;
+  for (const url of urls) {
     try {
-      const text = await fetchText(url);
-      const status = parse(text, url);
-      await print(json === true ? text.trimEnd() : describe(status));
-      return;
+      return await fetchStatus(url, TIMEOUT_MS);
     } catch (thrown) {
-      const isLast = i === urls.length - 1;
-      if (isLast || !(thrown instanceof LogError && thrown.code === 'UNREACHABLE')) throw thrown;
+      if (!(thrown instanceof LogError && thrown.code === 'UNREACHABLE')) throw thrown;
+      reason = thrown;
     }
   }
+  throw reason;
+}
+
+async function run({ url: urls, json }: StatusOptions): Promise<void> {
+  const status = await firstStatus(urls);
+  const found = await survey(status);
+  if (json === true) await print(JSON.stringify({ ...status, nodes: found.nodes }, null, 2));
+  else await print(found.nodes.length > 1 ? describeSurvey(found) : describe(status));
+  if (found.leader === undefined) throw new Quit(EXIT.FAILURE);
 }
 
 export function statusCommand(): Command {
   const command = new Command('status')
-    .summary('show what a node says of itself')
-    .description('show what a node says of itself')
+    .summary('show what the nodes say of themselves')
+    .description(
+      'show what a node says of itself, or, of a cluster, who leads and how far each node is; exit code 0 when a leader answers, 1 when none does, 4 when no node answers',
+    )
     .addOption(urlOption())
-    .addOption(jsonOption("the node's own JSON"))
+    .addOption(jsonOption('the JSON of the node asked first, and "nodes" with a row for each node of its cluster'))
     .action(run);
   return withExamples(command, [
-    ['loglog status', 'of the node on this machine'],
-    ['loglog status --url ws://10.0.0.7:7070 --json', 'of another one, for programs'],
+    ['loglog status', 'of the node on this machine, and of its whole cluster'],
+    ['loglog status --url ws://10.0.0.7:7070,ws://10.0.0.8:7070', 'of a cluster; the second is asked if the first does not answer'],
+    ['loglog status --json | jq .nodes', 'for programs'],
   ]);
 }

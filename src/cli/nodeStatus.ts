@@ -1,0 +1,91 @@
+// What a node says of itself over HTTP: fetched, and checked as far as the commands rely on it.
+
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { LogError } from '../core/errors.ts';
+import type { NodeStatus } from '../server/http.ts';
+
+/** A status has a few kilobytes; what sends more is not a node. */
+const MAX_STATUS_BYTES = 1024 * 1024;
+
+/** The HTTP address of a node's status. */
+export function statusUrl(url: string): string {
+  return new URL('/status', url.replace(/^ws/i, 'http')).href;
+}
+
+/** Why a request failed, in few words; with several addresses for a name, each has its own reason inside. */
+function reasonOf(error: Error): string {
+  const [first] = error instanceof AggregateError ? error.errors : [];
+  const { message } = first instanceof Error ? first : error;
+  return message.startsWith('connect ECONNREFUSED') ? 'connection refused' : message;
+}
+
+function notANode(address: string): LogError {
+  return new LogError('PROTOCOL', `${address} answers, but not as a LogLog node does`);
+}
+
+/** A node did not answer. `reason` is the part of the sentence that a table has room for. */
+export class NoAnswer extends LogError {
+  readonly reason: string;
+
+  constructor(address: string, reason: string) {
+    super('UNREACHABLE', `no node answers at ${address}: ${reason}. Check that one is running there.`);
+    this.reason = reason;
+  }
+}
+
+// Not `fetch`: it refuses ports that browsers think unsafe.
+function fetchText(address: string, timeoutMs: number): Promise<string> {
+  const { get } = address.startsWith('https:') ? https : http;
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => reject(new NoAnswer(address, reasonOf(error)));
+    const request = get(address, { agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        bytes += chunk.length;
+        if (bytes > MAX_STATUS_BYTES) response.destroy(notANode(address));
+      });
+      response.on('error', (error) => (error instanceof LogError ? reject(error) : fail(error)));
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString('utf8'));
+        else reject(new LogError('PROTOCOL', `${address} answers ${response.statusCode}, which is not what a LogLog node says`));
+      });
+    });
+    // The whole answer, not one pause, within the time: a node that is stuck must not hold up the others' rows.
+    const timer = setTimeout(() => {
+      fail(new Error(`no answer in ${timeoutMs / 1000} s`));
+      request.destroy();
+    }, timeoutMs);
+    request.on('error', fail);
+    request.on('close', () => clearTimeout(timer));
+  });
+}
+
+function isStatus(value: unknown): value is NodeStatus {
+  const { clusterId, node, log, cluster } = (value ?? {}) as Partial<NodeStatus>;
+  return (
+    typeof clusterId === 'string' &&
+    typeof node?.id === 'number' &&
+    typeof node.term === 'number' &&
+    typeof log?.commit === 'number' &&
+    typeof log.durable === 'number' &&
+    typeof log.tail === 'number' &&
+    Array.isArray(cluster?.nodes) &&
+    cluster.nodes.every((other) => typeof other?.id === 'number' && typeof other.url === 'string' && URL.canParse(other.url))
+  );
+}
+
+/** Asks the node at `url`. Throws {@link NoAnswer}, or a LogError `PROTOCOL` when something else answers there. */
+export async function fetchStatus(url: string, timeoutMs: number): Promise<NodeStatus> {
+  const address = statusUrl(url);
+  const text = await fetchText(address, timeoutMs);
+  try {
+    const status: unknown = JSON.parse(text);
+    if (isStatus(status)) return status;
+  } catch {
+    // Said below.
+  }
+  throw notANode(address);
+}

@@ -1,0 +1,144 @@
+// A look at every node of a cluster: one node is asked who they are, then each of them what it says of itself. What a node that does not
+// answer has on its disk is what the leader says of it.
+
+import type { ClusterNodeStatus, FeedState, NodeRole, NodeStatus } from '../server/http.ts';
+import { fetchStatus, NoAnswer } from './nodeStatus.ts';
+import { grouped, readableBytes, table } from './output.ts';
+
+/** Time for each node to answer. They are asked at once. */
+const TIMEOUT_MS = 2_000;
+
+/** One node of the cluster, as it looks from here. Offsets and sizes in bytes; null where something is not known. */
+export interface SurveyedNode {
+  readonly id: number;
+  readonly url: string;
+  readonly isReachable: boolean;
+  /** Why it is not reachable. */
+  readonly reason: string | null;
+  readonly role: NodeRole | null;
+  readonly term: number | null;
+  readonly tail: number | null;
+  readonly durable: number | null;
+  readonly commit: number | null;
+  /** What of the leader's log is not on this node's disk. */
+  readonly lagBytes: number | null;
+  readonly isVoter: boolean | null;
+  /** How the leader feeds it. */
+  readonly state: FeedState;
+}
+
+export interface Survey {
+  readonly clusterId: string;
+  readonly nodes: readonly SurveyedNode[];
+  /** The node that leads, if it answered. */
+  readonly leader: { readonly id: number; readonly url: string; readonly term: number } | undefined;
+  /** Who leads by what the others say, when no node that answered does. */
+  readonly absentLeaderId: number | undefined;
+}
+
+type Answer = { readonly known: ClusterNodeStatus } & (
+  | { readonly status: NodeStatus; readonly reason?: undefined }
+  | { readonly status?: undefined; readonly reason: string }
+);
+
+async function ask(known: ClusterNodeStatus, clusterId: string): Promise<Answer> {
+  try {
+    const status = await fetchStatus(known.url, TIMEOUT_MS);
+    if (status.clusterId !== clusterId) return { known, reason: 'a node of another cluster answers there' };
+    if (status.node.id !== known.id) return { known, reason: `node ${status.node.id} answers there` };
+    return { known, status };
+  } catch (thrown) {
+    if (thrown instanceof NoAnswer) return { known, reason: thrown.reason };
+    return { known, reason: 'what answers there is not a LogLog node' };
+  }
+}
+
+/**
+ * The leader of the highest term among those that say they lead: one that is cut off from the others may not know yet that it no longer
+ * does. Undefined as well when another node knows a leader of a higher term, which did not answer.
+ */
+function leaderOf(statuses: readonly NodeStatus[]): NodeStatus | undefined {
+  const [first] = statuses.filter(({ node }) => node.role === 'leader').sort((a, b) => b.node.term - a.node.term);
+  const isOutdated = statuses.some(({ node }) => first !== undefined && node.term > first.node.term && node.leader !== null);
+  return isOutdated ? undefined : first;
+}
+
+function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefined): SurveyedNode {
+  const seen = leader?.cluster.nodes.find(({ id }) => id === known.id);
+  const durable = status?.log.durable ?? seen?.durable ?? null;
+  return {
+    id: known.id,
+    url: known.url,
+    isReachable: status !== undefined,
+    reason: reason ?? null,
+    role: status?.node.role ?? null,
+    term: status?.node.term ?? null,
+    tail: status?.log.tail ?? null,
+    durable,
+    commit: status?.log.commit ?? null,
+    lagBytes: leader === undefined || durable === null ? null : Math.max(0, leader.log.tail - durable),
+    isVoter: seen?.isVoter ?? status?.cluster.nodes.find(({ isSelf }) => isSelf)?.isVoter ?? null,
+    state: seen?.state ?? 'unknown',
+  };
+}
+
+/** Asks all nodes that `asked` names, at once. */
+export async function survey(asked: NodeStatus): Promise<Survey> {
+  const answers = await Promise.all(
+    asked.cluster.nodes.map((known) => (known.isSelf ? { known, status: asked } : ask(known, asked.clusterId))),
+  );
+  const statuses = answers.flatMap(({ status }) => status ?? []);
+  const leader = leaderOf(statuses);
+  const nodes = answers.map((answer) => surveyed(answer, leader));
+  const named = [...statuses].sort((a, b) => b.node.term - a.node.term).find(({ node }) => node.leader !== null)?.node.leader;
+  return {
+    clusterId: asked.clusterId,
+    nodes,
+    leader: leader && {
+      id: leader.node.id,
+      url: nodes.find(({ id }) => id === leader.node.id)?.url ?? leader.node.url,
+      term: leader.node.term,
+    },
+    absentLeaderId: leader === undefined ? named?.id : undefined,
+  };
+}
+
+function whoLeads({ leader, absentLeaderId }: Survey): string {
+  if (leader !== undefined) return `node ${leader.id} leads in term ${leader.term}`;
+  if (absentLeaderId !== undefined) return `no node that answers leads; they know node ${absentLeaderId} as the leader`;
+  return 'no node leads';
+}
+
+const FEED_NOTES: Readonly<Partial<Record<FeedState, string>>> = {
+  catchingUp: 'is fed from the disk of the leader',
+  cannotBeFed: 'needs entries that the leader no longer has',
+};
+
+function notesOf({ id, state, isVoter, lagBytes }: SurveyedNode): readonly string[] {
+  const note = FEED_NOTES[state];
+  const behind = lagBytes === null ? '' : `, ${readableBytes(lagBytes)} to go`;
+  return [
+    ...(note === undefined ? [] : [`node ${id} ${note}${state === 'catchingUp' ? behind : ''}`]),
+    ...(isVoter === false ? [`node ${id} does not count for majorities until it has the log`] : []),
+  ];
+}
+
+/** The nodes of a cluster as a table, who leads, and what is unusual. */
+export function describeSurvey(found: Survey): string {
+  const { clusterId, nodes } = found;
+  const number = (value: number | null): string => (value === null ? '-' : grouped(value));
+  const heading = ['node', 'url', 'role', 'term', 'end', 'durable', 'commit', 'lag', 'reachable'];
+  const rows = nodes.map((node) => [
+    String(node.id),
+    node.url,
+    node.role ?? '-',
+    number(node.term),
+    number(node.tail),
+    number(node.durable),
+    number(node.commit),
+    number(node.lagBytes),
+    node.isReachable ? 'yes' : `no: ${node.reason}`,
+  ]);
+  const head = `cluster ${clusterId}, ${nodes.length} nodes: ${whoLeads(found)}`;
+  return [head, '', table([heading, ...rows]), ...nodes.flatMap(notesOf)].join('\n');
+}

@@ -1,0 +1,100 @@
+// The nodes of a cluster as the command line names them: --peers 1=host:port/peerport,2=host:port/peerport, the same list on every node.
+
+import { LogError } from './errors.ts';
+import { MAX_CLUSTER_NODES, MAX_NODE_ID } from './limits.ts';
+
+/** One node of a cluster, as every node of it knows it. */
+export interface Peer {
+  /** 1 to 32. */
+  readonly id: number;
+  /** A name or an address; IPv6 without its brackets. */
+  readonly host: string;
+  /** Port for clients and HTTP. */
+  readonly port: number;
+  /** Port for the other nodes. */
+  readonly peerPort: number;
+}
+
+/** The form of one entry, for help and errors. */
+export const PEER_FORM = 'ID=HOST:PORT/PEERPORT';
+
+const PEER_EXAMPLE = '1=10.0.0.1:7070/7170';
+const MAX_PORT = 65_535;
+/** Addresses to listen on, at which nobody can be reached. */
+const WILDCARDS = ['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0'];
+
+/** `host:port`, with an IPv6 address in brackets. */
+export function addressOf(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** Where clients reach a node: `ws://host:port`. */
+export function clientUrlOf({ host, port }: Pick<Peer, 'host' | 'port'>): string {
+  return `ws://${addressOf(host, port)}`;
+}
+
+/** Where the other nodes reach a node: `host:peerport`. */
+export function peerAddressOf({ host, peerPort }: Pick<Peer, 'host' | 'peerPort'>): string {
+  return addressOf(host, peerPort);
+}
+
+/** The text that {@link parsePeers} reads. */
+export function formatPeers(peers: readonly Peer[]): string {
+  return peers.map((peer) => `${peer.id}=${addressOf(peer.host, peer.port)}/${peer.peerPort}`).join(',');
+}
+
+function wrong(entry: string, reason: string): LogError {
+  return new LogError('USAGE', `--peers has ${JSON.stringify(entry)}, but ${reason}; each entry is ${PEER_FORM}, such as ${PEER_EXAMPLE}`);
+}
+
+function portOf(text: string, entry: string, what: string): number {
+  const port = Number(text);
+  if (port < 1 || port > MAX_PORT) throw wrong(entry, `${what} is a whole number from 1 to ${MAX_PORT}`);
+  return port;
+}
+
+function parsePeer(entry: string): Peer {
+  const parts = /^(\d+)=(?:\[([^\]]*)\]|([^:/[\]]+)):(\d+)\/(\d+)$/.exec(entry);
+  if (parts === null) {
+    // The commonest slip: what stands behind the last colon of a bare IPv6 address looks like a port.
+    const isBareIpv6 = /^\d+=[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*\/?\d*$/i.test(entry);
+    throw wrong(entry, isBareIpv6 ? 'an IPv6 address stands in brackets, such as [::1]' : 'this does not have the form of an entry');
+  }
+  const [, idText = '', ipv6, name = '', portText = '', peerPortText = ''] = parts;
+  const id = Number(idText);
+  if (id < 1 || id > MAX_NODE_ID) throw wrong(entry, `a node's id is a whole number from 1 to ${MAX_NODE_ID}`);
+  const host = ipv6 ?? name;
+  const port = portOf(portText, entry, 'PORT');
+  const peerPort = portOf(peerPortText, entry, 'PEERPORT');
+  const isHost = ipv6 === undefined ? /^[\w.-]+$/.test(host) : host.includes(':');
+  if (!isHost || !URL.canParse(clientUrlOf({ host, port }))) throw wrong(entry, `${JSON.stringify(host)} is neither a name nor an address`);
+  if (WILDCARDS.includes(host)) {
+    throw wrong(entry, `nobody can reach a node at ${host}: name the address that the others reach, and listen on all with --host ${host}`);
+  }
+  return { id, host, port, peerPort };
+}
+
+/**
+ * Reads `1=host:port/peerport,2=…`, and sorts by id; whitespace around commas is nothing. Throws a LogError `USAGE` that shows the entry
+ * that is wrong: ids and addresses must be distinct, and there are at most {@link MAX_CLUSTER_NODES}.
+ */
+export function parsePeers(text: string): readonly Peer[] {
+  if (text.trim() === '') return [];
+  const entries = text.split(',').map((entry) => entry.trim());
+  const takenBy = new Map<string, string>();
+  const peers = entries.map((entry) => {
+    const peer = parsePeer(entry);
+    const names = [`the id ${peer.id}`, `the address ${addressOf(peer.host, peer.port)}`, `the address ${peerAddressOf(peer)}`];
+    for (const name of names) {
+      const other = takenBy.get(name);
+      if (other === entry && name !== names[0]) throw wrong(entry, `PORT and PEERPORT are the same`);
+      if (other !== undefined) throw wrong(entry, `${JSON.stringify(other)} has ${name} already`);
+      takenBy.set(name, entry);
+    }
+    return peer;
+  });
+  if (peers.length > MAX_CLUSTER_NODES) {
+    throw new LogError('USAGE', `--peers has ${peers.length} entries, but a cluster has at most ${MAX_CLUSTER_NODES} nodes`);
+  }
+  return peers.sort((a, b) => a.id - b.id);
+}

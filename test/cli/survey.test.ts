@@ -1,0 +1,198 @@
+// `loglog status` of a cluster, against nodes that are only their /status: what it shows, and what it makes of those that do not answer.
+
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { ClusterNodeStatus, NodeRole, NodeStatus } from '../../src/server/http.ts';
+import { type CommandResult, runCommand, stopServers } from '../support/server.ts';
+
+const CLUSTER = '0123456789abcdef0123456789abcdef';
+
+/** A stand-in for a node. Without `role` it is not there; with `body` it answers something else. */
+interface Stand {
+  readonly role?: NodeRole;
+  readonly term?: number;
+  readonly tail?: number;
+  readonly durable?: number;
+  readonly commit?: number;
+  readonly leaderId?: number;
+  readonly clusterId?: string;
+  readonly id?: number;
+  readonly body?: string;
+  /** Takes the request and never answers. */
+  readonly isStuck?: boolean;
+  /** What it says of the others where it leads, by id. */
+  readonly views?: Readonly<Record<number, Partial<ClusterNodeStatus>>>;
+}
+
+const servers: Server[] = [];
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+  await stopServers();
+});
+
+function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus {
+  const { role = 'follower', term = 5, tail = 1000, durable = tail, commit = tail, leaderId, clusterId = CLUSTER, views = {} } = stand;
+  const nodes = urls.map((url, i) => ({
+    id: i + 1,
+    url,
+    peerAddress: `127.0.0.1:${i + 1}`,
+    isSelf: i + 1 === id,
+    isConnected: true,
+    isVoter: true,
+    durable: null,
+    lagBytes: null,
+    state: 'unknown' as const,
+    lastContactMs: null,
+    ...views[i + 1],
+  }));
+  return {
+    version: '0.0.0',
+    clusterId,
+    node: {
+      id: stand.id ?? id,
+      role,
+      term,
+      url: urls[id - 1] ?? '',
+      uptimeMs: 1,
+      leader: leaderId === undefined ? null : { id: leaderId, url: urls[leaderId - 1] ?? '' },
+    },
+    cluster: { nodes },
+    log: { start: 0, commit, durable, tail },
+    segments: { sealed: 0, bytes: tail },
+    clients: { connections: 0, heldAppendBytes: 0, sendBufferedBytes: 0 },
+    appends: { entries: 0, batches: 0, bytes: 0 },
+    memory: { residentBytes: 1 },
+    limits: { maxPayloadBytes: 1, windowBytes: 1, maxBatchBytes: 1 },
+  };
+}
+
+/** Starts the stand-ins on ports of their own; returns their addresses. One that is not there had its port a moment ago. */
+async function start(stands: readonly Stand[]): Promise<readonly string[]> {
+  const urls: string[] = [];
+  for (const [i, stand] of stands.entries()) {
+    const server = createServer((_, response) => {
+      if (stand.isStuck === true) return;
+      response.end(stand.body ?? JSON.stringify(statusOf(stand, i + 1, urls)));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    urls.push(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    servers.push(server);
+  }
+  for (const [i, stand] of stands.entries()) {
+    if (stand.role === undefined && stand.body === undefined && stand.isStuck !== true) servers[i]?.close();
+  }
+  return urls;
+}
+
+async function status(urls: readonly (string | undefined)[], ...flags: string[]): Promise<CommandResult & { readonly text: string }> {
+  const result = await runCommand(['status', '--url', urls.join(), ...flags]);
+  return { ...result, text: result.stdout.toString() };
+}
+
+/** The row of node `id`, its columns apart. */
+function row(text: string, id: number): string[] {
+  const line = text.split('\n').find((one) => one.trimStart().startsWith(`${id}  `)) ?? '';
+  return line.trim().split(/ {2,}/);
+}
+
+const HEALTHY: readonly Stand[] = [
+  { role: 'follower', leaderId: 2, tail: 900, commit: 800 },
+  { role: 'leader', leaderId: 2, tail: 1234, durable: 1200, commit: 900 },
+  { role: 'follower', leaderId: 2, tail: 1234, commit: 900 },
+];
+
+describe('status of a cluster', () => {
+  it('asked of a follower shows every node, who leads, and how far behind each is', async () => {
+    const urls = await start(HEALTHY);
+    const { code, text } = await status([urls[0]]);
+    expect(text).toContain(`cluster ${CLUSTER}, 3 nodes: node 2 leads in term 5`);
+    expect(row(text, 1)).toEqual(['1', urls[0], 'follower', '5', '900', '900', '800', '334', 'yes']);
+    expect(row(text, 2)).toEqual(['2', urls[1], 'leader', '5', '1,234', '1,200', '900', '34', 'yes']);
+    expect(row(text, 3)).toEqual(['3', urls[2], 'follower', '5', '1,234', '1,234', '900', '0', 'yes']);
+    expect(code).toBe(0);
+  });
+
+  it('a node that is gone is a row with the reason, and with what the leader knows of it', async () => {
+    const views = { 3: { durable: 700, state: 'catchingUp' as const, isVoter: false } };
+    const urls = await start([{ role: 'follower', leaderId: 2 }, { role: 'leader', leaderId: 2, views }, {}]);
+    const { code, text } = await status([urls[0]]);
+    expect(row(text, 3)).toEqual(['3', urls[2], '-', '-', '-', '700', '-', '300', 'no: connection refused']);
+    expect(text).toContain('node 3 is fed from the disk of the leader, 300 B to go');
+    expect(text).toContain('node 3 does not count for majorities');
+    expect(code).toBe(0);
+  });
+
+  it('a node that takes the question and never answers costs two seconds, and all of them are asked at once', async () => {
+    const urls = await start([{ role: 'leader', leaderId: 1 }, { isStuck: true }, { isStuck: true }]);
+    const { text } = await status([urls[0]]);
+    expect(row(text, 2).at(-1)).toBe('no: no answer in 2 s');
+    expect(row(text, 3).at(-1)).toBe('no: no answer in 2 s');
+  });
+
+  it('the next address is asked when the first does not answer', async () => {
+    const urls = await start([{}, { role: 'leader', leaderId: 2 }]);
+    const { code, text } = await status(urls);
+    expect(row(text, 1).at(-1)).toBe('no: connection refused');
+    expect(code).toBe(0);
+  });
+
+  it('somebody else at an address of the cluster is not taken for its node', async () => {
+    const urls = await start([
+      { role: 'leader', leaderId: 1 },
+      { role: 'follower', clusterId: 'f'.repeat(32) },
+      { role: 'follower', id: 7 },
+      { body: 'hi' },
+    ]);
+    const { text } = await status([urls[0]]);
+    expect(row(text, 2).at(-1)).toBe('no: a node of another cluster answers there');
+    expect(row(text, 3).at(-1)).toBe('no: node 7 answers there');
+    expect(row(text, 4).at(-1)).toBe('no: what answers there is not a LogLog node');
+  });
+
+  it('without a leader exits with 1, and names the one that the others wait for', async () => {
+    const none = await start([{ role: 'candidate' }, { role: 'follower' }]);
+    const first = await status([none[0]]);
+    expect(first.text).toContain('no node leads');
+    expect(row(first.text, 1).at(-2)).toBe('-');
+    expect(first.code).toBe(1);
+    const absent = await start([{ role: 'follower', leaderId: 2 }, {}]);
+    const second = await status([absent[0]]);
+    expect(second.text).toContain('no node that answers leads; they know node 2 as the leader');
+    expect(second.code).toBe(1);
+  });
+
+  it('of two that say they lead, the one of the higher term does', async () => {
+    const urls = await start([
+      { role: 'leader', leaderId: 1, term: 4 },
+      { role: 'leader', leaderId: 2, term: 5 },
+    ]);
+    expect((await status([urls[0]])).text).toContain('node 2 leads in term 5');
+  });
+
+  it('one that leads in a term which is over is not the leader', async () => {
+    const urls = await start([{ role: 'leader', leaderId: 1, term: 4 }, { role: 'follower', leaderId: 3, term: 5 }, {}]);
+    const { code, text } = await status([urls[0]]);
+    expect(text).toContain('they know node 3 as the leader');
+    expect(code).toBe(1);
+  });
+
+  it('--json is what the asked node says, and a row for each node', async () => {
+    const urls = await start([...HEALTHY.slice(0, 2), {}]);
+    const { text } = await status([urls[0]], '--json');
+    const { clusterId, log, nodes } = JSON.parse(text) as { clusterId: string; log: object; nodes: unknown[] };
+    expect(clusterId).toBe(CLUSTER);
+    expect(log).toMatchObject({ commit: 800 });
+    expect(nodes).toMatchObject([
+      { id: 1, url: urls[0], isReachable: true, reason: null, role: 'follower', term: 5, tail: 900, lagBytes: 334, isVoter: true },
+      { id: 2, role: 'leader', lagBytes: 34 },
+      { id: 3, isReachable: false, reason: 'connection refused', role: null, tail: null, durable: null, lagBytes: null },
+    ]);
+  });
+});
