@@ -1,0 +1,114 @@
+// What a history is: every operation of every client with the time at which it began and ended, and the log as it stood at last. Tests
+// of real clusters and the simulator record the same; `check.ts` judges it. No module of node: the simulator runs it in its own thread.
+//
+// Times are any numbers of one clock that never goes back, such as a recorder's. Offsets are bytes of the log. Ranges are [from, to).
+
+/** Id of an entry that no client appended: the start of a term and the like. */
+export const OWN_ENTRY = -1;
+
+/** One entry, at [offset, end). Every payload carries an id that no other has. */
+export interface LogEntry {
+  readonly offset: number;
+  readonly end: number;
+  readonly term: number;
+  /** The payload's id, or {@link OWN_ENTRY}. */
+  readonly id: number;
+}
+
+/**
+ * `ok`: acknowledged at [offset, end). `failed`: it was said that it surely is not in the log. `unknown`: it may be there, now or later; an
+ * append that is still pending when the history ends is one of these.
+ */
+export type AppendResult =
+  | { readonly kind: 'ok'; readonly offset: number; readonly end: number; readonly term: number; readonly nodes: readonly number[] }
+  | { readonly kind: 'failed'; readonly why: string }
+  | { readonly kind: 'unknown'; readonly why: string };
+
+/** One append call: an entry, or the entries of a batch in their order. */
+export interface AppendRecord {
+  readonly client: number;
+  readonly ids: readonly number[];
+  /** `received` promises a place in the order, not that it lasts. */
+  readonly level: 'received' | 'committed';
+  readonly expectedEnd: number | undefined;
+  /** Observations of this session that begin later show it, once it is acknowledged as committed; see {@link EndRecord}. */
+  readonly session: string | undefined;
+  readonly invoked: number;
+  /** Infinity while it is pending. */
+  readonly completed: number;
+  readonly result: AppendResult;
+}
+
+interface Seen {
+  readonly client: number;
+  /** The node that answered, as reports name it. */
+  readonly node: string;
+  /**
+   * Observations of one session never go back, and count what was acknowledged to it: such as all that one connection to one
+   * node tells. Undefined: each stands alone.
+   */
+  readonly session: string | undefined;
+  readonly invoked: number;
+  readonly completed: number;
+}
+
+/** One answer to a question for the log's end. */
+export interface EndRecord extends Seen {
+  /** It must count all that was acknowledged to anyone, or shown to anyone, before it began. */
+  readonly isLinearizable: boolean;
+  /** The node was told to wait until it has the log up to here. */
+  readonly atLeast: number | undefined;
+  readonly commit: number;
+}
+
+/** Entries that one answer to a read held: all that stand at [from, to). */
+export interface ReadRecord extends Seen {
+  readonly from: number;
+  readonly to: number;
+  readonly entries: readonly LogEntry[];
+  /** How far the log was said to be committed; undefined when the answer did not say. */
+  readonly commit: number | undefined;
+}
+
+/** Entries that a subscription was handed at once. `invoked` is when it began, `completed` when these came. */
+export interface DeliveryRecord extends ReadRecord {
+  /** Deliveries of one subscription, in their order, join without gap or repeat. */
+  readonly subscription: number;
+}
+
+/** Everything that clients did and were told. Deliveries are in the order in which they came. */
+export interface History {
+  readonly appends: readonly AppendRecord[];
+  readonly ends: readonly EndRecord[];
+  readonly reads: readonly ReadRecord[];
+  readonly deliveries: readonly DeliveryRecord[];
+}
+
+export type ViolationKind =
+  /** The final log is none: a gap, a term that falls. */
+  | 'malformed log'
+  | 'duplicate'
+  /** An entry that nobody appended. */
+  | 'unsent'
+  /** Acknowledged as committed, and gone. */
+  | 'lost'
+  /** In the log, but not where it was acknowledged, or not where its condition put it, or a batch that was torn apart. */
+  | 'misplaced'
+  /** Said to have failed, but there. */
+  | 'failed append present'
+  | 'too few nodes'
+  /** A read or delivery differs from the final log. */
+  | 'read differs'
+  /** Something was shown that is not in the final log: it was not committed yet. */
+  | 'precommitted read'
+  | 'not linearizable'
+  | 'not monotonic'
+  | 'own write unread'
+  | 'less than asked'
+  | 'subscription gap';
+
+/** One broken promise, in a sentence that names the operations concerned. */
+export interface Violation {
+  readonly kind: ViolationKind;
+  readonly sentence: string;
+}

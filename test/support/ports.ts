@@ -1,0 +1,43 @@
+// Free ports that stay free until a process of ours takes them. Asking the system for any port and giving it back leaves a moment in
+// which somebody else gets it; so a block of ports is claimed by listening on its first one for as long as the others are used. Blocks
+// lie below the range from which Linux takes ports by itself (32768 and up).
+
+import { createServer, type Server } from 'node:net';
+
+const FIRST_PORT = 11_000;
+const BLOCK_PORTS = 20;
+const BLOCKS = 1_000;
+
+function listen(port: number): Promise<Server | undefined> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+export interface PortBlock {
+  readonly ports: readonly number[];
+  release(): Promise<void>;
+}
+
+/** `count` ports of loopback, at most 19, that nobody listens on, and that no other caller of this gets before they are released. */
+export async function claimPorts(count: number): Promise<PortBlock> {
+  if (count >= BLOCK_PORTS) throw new RangeError(`at most ${BLOCK_PORTS - 1} ports, not ${count}`);
+  const start = Math.floor(Math.random() * BLOCKS);
+  for (let attempt = 0; attempt < BLOCKS; attempt++) {
+    const first = FIRST_PORT + ((start + attempt) % BLOCKS) * BLOCK_PORTS;
+    const claim = await listen(first);
+    if (claim === undefined) continue;
+    const ports = Array.from({ length: count }, (_, index) => first + 1 + index);
+    const trials = await Promise.all(ports.map(listen));
+    await Promise.all(trials.map((trial) => trial && close(trial)));
+    if (trials.every((trial) => trial !== undefined)) return { ports, release: () => close(claim) };
+    await close(claim);
+  }
+  throw new Error('no block of free ports was found');
+}
