@@ -76,3 +76,40 @@ export const MAX_CLUSTER_NODES = 7;
 
 /** Node ids are 1 to this, so that a set of nodes is one 32-bit word. */
 export const MAX_NODE_ID = 32;
+
+/** Most bytes of entries in one message to another node, unless a single entry is larger. */
+export const MAX_APPEND_BYTES = 1024 * 1024;
+
+/** Connections of other nodes that have not said yet who they are; above it the one that has taken longest is cut. */
+export const MAX_PEER_HANDSHAKES = 64;
+
+/** A connection that has not said who it is after this long is cut. */
+export const PEER_HANDSHAKE_TIMEOUT_MS = 5_000;
+
+/** How long a node waits for another one's answer when it dials. */
+export const PEER_DIAL_TIMEOUT_MS = 2_000;
+
+/** Pause before a node is dialed again: doubled each time from the first value to the second. */
+export const PEER_BACKOFF_MIN_MS = 50;
+export const PEER_BACKOFF_MAX_MS = 1_000;
+
+/** Bytes that may wait for one node; with more than that waiting, entries for it are not taken. */
+export const PEER_QUEUED_BYTES = 4 * 1024 * 1024;
+
+/** Bytes of messages without entries that may wait above that, so that a heartbeat is not dropped because entries wait. */
+export const PEER_QUEUED_EXTRA_BYTES = 64 * 1024;
+
+/** Longest sentence in a node's refusal, in bytes of UTF-8. */
+export const MAX_REFUSAL_BYTES = 400;
+
+/** Pieces of a peer's entries smaller than this are gathered, so that many small ones cannot cost more memory than they hold. */
+export const PEER_GATHER_BELOW_BYTES = 1024;
+
+/** Bytes of entries that may be on their way to one node, or not durable there; a leader waits for its answers above it. */
+export const PEER_WINDOW_BYTES = 8 * 1024 * 1024;
+
+/** Bytes that may wait in one node's socket before it is sent more entries. */
+export const LINK_BUFFER_BYTES = 1024 * 1024;
+
+/** Reads of sealed segments for other nodes that run or are being sent at once; each has a buffer of its own in shared memory. */
+export const FEED_READERS = 4;

@@ -1,0 +1,252 @@
+// The bytes of what nodes say to each other, encoder and decoder side by side; docs/PEERS.md gives every byte. Every message is one
+// frame of 64 bytes; behind an AppendRequest's frame follow the log's bytes [prevOffset, end), its body.
+//
+//    0 u32 body bytes │ 4 u8 kind │ 5 u8 flags │ 6 u16 zero │  8 u32 term │ 12 u32 termAtA
+//   16 u64 a │ 24 u64 b │ 32 u64 c │ 40 u64 d │ 48 u64 number │ 56 u32 termBeforeB │ 60 u32 CRC-32 of bytes 0 to 60
+//
+//   kind                 termAtA    a           b        c         d       number  termBeforeB  flags
+//   1 voteRequest        lastTerm   end         –        –         –       –       –            1 isPreVote, 2 isTransfer
+//   2 voteResponse       –          –           –        –         –       –       –            1 isPreVote, 2 granted
+//   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  –
+//   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll
+//   5 timeoutNow         –          –           –        –         –       –       –            –
+//   6 readIndexRequest   –          –           –        –         –       id      –            –
+//   7 readIndexResponse  –          index       –        –         –       id      –            1 ok
+//   8 admit              –          –           –        –         –       –       –            1 voter, otherwise new
+
+import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import { assert, unreachable } from '../core/assert.ts';
+import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
+import { MAX_APPEND_BYTES, MAX_ENTRY_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import type { PeerMessage } from '../raft/messages.ts';
+import { crc32 } from './crc32.ts';
+
+/** Bytes of every frame; a body comes on top. */
+export const PEER_FRAME_BYTES = 64;
+
+/** Largest body of a frame: a batch, or a single entry that is larger. */
+export const MAX_PEER_BODY_BYTES = Math.max(MAX_APPEND_BYTES, MAX_ENTRY_BYTES);
+
+const AT = {
+  bodyBytes: 0,
+  kind: 4,
+  flags: 5,
+  zero: 6,
+  term: 8,
+  termAtA: 12,
+  a: 16,
+  b: 24,
+  c: 32,
+  d: 40,
+  number: 48,
+  termBeforeB: 56,
+  check: 60,
+};
+
+const KIND = {
+  voteRequest: 1,
+  voteResponse: 2,
+  appendRequest: 3,
+  appendResponse: 4,
+  timeoutNow: 5,
+  readIndexRequest: 6,
+  readIndexResponse: 7,
+  admit: 8,
+} as const satisfies Record<PeerMessage['kind'], number>;
+
+/** A frame's fields without its kind; what a kind does not use is zero. */
+interface Fields {
+  flags?: number;
+  term: number;
+  termAtA?: number;
+  a?: number;
+  b?: number;
+  c?: number;
+  d?: number;
+  number?: number;
+  termBeforeB?: number;
+  bodyBytes?: number;
+}
+
+type FieldName = keyof Fields;
+
+/** The fields that each kind uses besides its term, and the flags that it knows. */
+const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; readonly uses: readonly FieldName[] }>> = {
+  voteRequest: { flags: 3, uses: ['termAtA', 'a'] },
+  voteResponse: { flags: 3, uses: [] },
+  appendRequest: { flags: 0, uses: ['termAtA', 'a', 'b', 'c', 'd', 'number', 'termBeforeB', 'bodyBytes'] },
+  appendResponse: { flags: 7, uses: ['termAtA', 'a', 'b', 'c', 'number'] },
+  timeoutNow: { flags: 0, uses: [] },
+  readIndexRequest: { flags: 0, uses: ['number'] },
+  readIndexResponse: { flags: 1, uses: ['a', 'number'] },
+  admit: { flags: 1, uses: [] },
+};
+
+const OPTIONAL = ['termAtA', 'a', 'b', 'c', 'd', 'number', 'termBeforeB', 'bodyBytes'] as const;
+
+interface Shape {
+  readonly kind: PeerMessage['kind'];
+  readonly flags: number;
+  readonly unused: readonly (typeof OPTIONAL)[number][];
+}
+
+const shapeOf = new Map<number, Shape>(
+  (Object.keys(KIND) as PeerMessage['kind'][]).map((kind) => {
+    const { flags, uses } = SHAPES[kind];
+    return [KIND[kind], { kind, flags, unused: OPTIONAL.filter((name) => !uses.includes(name)) }];
+  }),
+);
+
+function setTerm(view: DataView, at: number, term: number): void {
+  assert(term >>> 0 === term, 'a term is a u32');
+  view.setUint32(at, term, true);
+}
+
+function setNumber(view: DataView, at: number, number: number): void {
+  assert(Number.isSafeInteger(number) && number >= 0, 'offsets, rounds and ids between nodes are safe integers');
+  setOffset(view, at, number);
+}
+
+function frameOf(kind: PeerMessage['kind'], fields: Fields): Uint8Array {
+  const frame = new Uint8Array(PEER_FRAME_BYTES);
+  const view = viewOf(frame);
+  view.setUint32(AT.bodyBytes, fields.bodyBytes ?? 0, true);
+  view.setUint8(AT.kind, KIND[kind]);
+  view.setUint8(AT.flags, fields.flags ?? 0);
+  setTerm(view, AT.term, fields.term);
+  setTerm(view, AT.termAtA, fields.termAtA ?? 0);
+  setNumber(view, AT.a, fields.a ?? 0);
+  setNumber(view, AT.b, fields.b ?? 0);
+  setNumber(view, AT.c, fields.c ?? 0);
+  setNumber(view, AT.d, fields.d ?? 0);
+  setNumber(view, AT.number, fields.number ?? 0);
+  setTerm(view, AT.termBeforeB, fields.termBeforeB ?? 0);
+  view.setUint32(AT.check, crc32(frame, 0, AT.check), true);
+  return frame;
+}
+
+function flagsOf(...bits: readonly boolean[]): number {
+  return bits.reduce((flags, bit, i) => flags | (bit ? 1 << i : 0), 0);
+}
+
+/** Bytes of log that travel behind `message`'s frame. */
+export function bodyBytesOf(message: PeerMessage): number {
+  return message.kind === 'appendRequest' ? message.end - message.prevOffset : 0;
+}
+
+/** The frame of `message`. Its body, if it has one, is for the caller to send behind it. */
+export function encodePeerMessage(message: PeerMessage): Uint8Array {
+  const { kind, term } = message;
+  switch (kind) {
+    case 'voteRequest':
+      return frameOf(kind, { term, flags: flagsOf(message.isPreVote, message.isTransfer), termAtA: message.lastTerm, a: message.end });
+    case 'voteResponse':
+      return frameOf(kind, { term, flags: flagsOf(message.isPreVote, message.granted) });
+    case 'appendRequest': {
+      const bodyBytes = bodyBytesOf(message);
+      assert(bodyBytes >= 0 && bodyBytes <= MAX_PEER_BODY_BYTES, 'an AppendRequest names a range that fits a frame');
+      const { prevTerm: termAtA, prevOffset: a, end: b, base: c, commit: d, round: number, entriesTerm: termBeforeB } = message;
+      return frameOf(kind, { term, termAtA, a, b, c, d, number, termBeforeB, bodyBytes });
+    }
+    case 'appendResponse': {
+      const { hintTerm: termAtA, offset: a, durable: b, rejected: c, round: number } = message;
+      const flags = flagsOf(message.accepted, message.isVoter, message.hasHeardAll);
+      return frameOf(kind, { term, flags, termAtA, a, b, c, number });
+    }
+    case 'timeoutNow':
+      return frameOf(kind, { term });
+    case 'readIndexRequest':
+      return frameOf(kind, { term, number: message.id });
+    case 'readIndexResponse':
+      return frameOf(kind, { term, flags: flagsOf(message.ok), a: message.index, number: message.id });
+    case 'admit':
+      return frameOf(kind, { term, flags: flagsOf(message.standing === 'voter') });
+    default:
+      return unreachable(kind);
+  }
+}
+
+export interface Malformed {
+  readonly kind: 'malformed';
+  readonly reason: string;
+}
+
+/** A decoded frame; `bodyBytes` of log follow it. */
+export type DecodedFrame = { readonly kind: 'message'; readonly message: PeerMessage; readonly bodyBytes: number } | Malformed;
+
+function malformed(reason: string): Malformed {
+  return { kind: 'malformed', reason };
+}
+
+function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Required<Fields>>): PeerMessage {
+  const { term } = f;
+  const first = (flags & 1) !== 0;
+  const second = (flags & 2) !== 0;
+  switch (kind) {
+    case 'voteRequest':
+      return { kind, term, isPreVote: first, isTransfer: second, lastTerm: f.termAtA, end: f.a };
+    case 'voteResponse':
+      return { kind, term, isPreVote: first, granted: second };
+    case 'appendRequest': {
+      const { number: round, termAtA: prevTerm, a: prevOffset, termBeforeB: entriesTerm, b: end, c: base, d: commit } = f;
+      return { kind, term, round, prevTerm, prevOffset, entriesTerm, end, base, commit };
+    }
+    case 'appendResponse': {
+      const { number: round, a: offset, b: durable, termAtA: hintTerm, c: rejected } = f;
+      const hasHeardAll = (flags & 4) !== 0;
+      return { kind, term, round, accepted: first, offset, durable, hintTerm, rejected, isVoter: second, hasHeardAll };
+    }
+    case 'timeoutNow':
+      return { kind, term };
+    case 'readIndexRequest':
+      return { kind, term, id: f.number };
+    case 'readIndexResponse':
+      return { kind, term, id: f.number, ok: first, index: f.a };
+    case 'admit':
+      return { kind, term, standing: first ? 'voter' : 'new' };
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** What is wrong with the range that an AppendRequest names; undefined when it and its body agree. */
+function badRange(f: Readonly<Required<Fields>>): string | undefined {
+  if (f.b < f.a) return 'an AppendRequest that ends before it begins';
+  if (f.bodyBytes > MAX_PEER_BODY_BYTES) return `a body of ${f.bodyBytes} bytes, more than ${MAX_PEER_BODY_BYTES}`;
+  if (f.b - f.a !== f.bodyBytes) return `a body of ${f.bodyBytes} bytes for a range of ${f.b - f.a}`;
+  if (f.bodyBytes === 0) return f.termBeforeB === 0 && f.c === 0 ? undefined : 'a heartbeat that names entries';
+  if (f.bodyBytes < ENTRY_OVERHEAD_BYTES) return `a body of ${f.bodyBytes} bytes, less than an entry`;
+  if (f.termBeforeB === 0 || f.termBeforeB < f.termAtA || f.termBeforeB > f.term) return 'entries of an impossible term';
+  return f.c > f.a ? 'entries before the base of their segment' : undefined;
+}
+
+/** Decodes a frame of PEER_FRAME_BYTES; what is not one comes back as `malformed`, never as an exception. */
+export function decodePeerMessage(frame: Uint8Array): DecodedFrame {
+  if (frame.length !== PEER_FRAME_BYTES) return malformed(`a frame of ${frame.length} bytes`);
+  const view = viewOf(frame);
+  if (view.getUint32(AT.check, true) !== crc32(frame, 0, AT.check)) return malformed('a frame that does not match its check');
+  const shape = shapeOf.get(view.getUint8(AT.kind));
+  if (shape === undefined) return malformed(`a frame of unknown kind ${view.getUint8(AT.kind)}`);
+  const flags = view.getUint8(AT.flags);
+  if ((flags & ~shape.flags) !== 0) return malformed(`unknown flags ${flags} in a frame of kind ${shape.kind}`);
+  const fields = {
+    flags,
+    term: view.getUint32(AT.term, true),
+    termAtA: view.getUint32(AT.termAtA, true),
+    a: getOffset(view, AT.a),
+    b: getOffset(view, AT.b),
+    c: getOffset(view, AT.c),
+    d: getOffset(view, AT.d),
+    number: getOffset(view, AT.number),
+    termBeforeB: view.getUint32(AT.termBeforeB, true),
+    bodyBytes: view.getUint32(AT.bodyBytes, true),
+  };
+  if (Math.max(fields.a, fields.b, fields.c, fields.d, fields.number) > MAX_LOG_OFFSET) return malformed('a number above 2^53 - 1');
+  if (view.getUint16(AT.zero, true) !== 0) return malformed('a frame whose unused bytes are not zero');
+  for (const name of shape.unused) {
+    if (fields[name] !== 0) return malformed(`a frame of kind ${shape.kind} whose ${name} is not zero`);
+  }
+  const bad = shape.kind === 'appendRequest' ? badRange(fields) : undefined;
+  if (bad !== undefined) return malformed(bad);
+  return { kind: 'message', message: messageOf(shape.kind, flags, fields), bodyBytes: fields.bodyBytes };
+}

@@ -1,0 +1,85 @@
+// Where a leader takes the bytes for the others from: tail memory while they are there, sealed segments when not. It returns places and
+// copies nothing.
+
+import { SCAN_FIRST_ALWAYS, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { SLOT } from '../memory/map.ts';
+import { HotReader } from '../memory/hotReader.ts';
+import type { TailMemory, WalkResult } from '../memory/tailMemory.ts';
+import type { Due } from '../raft/leadership.ts';
+import type { ColdRange } from '../storage/segmentReader.ts';
+
+/** Log offsets [base, end) are a segment on disk. */
+export interface SegmentRange {
+  readonly base: number;
+  readonly end: number;
+}
+
+/** Entries in tail memory. The slot is pinned: release it when the bytes are no longer needed. */
+export interface HotChunk {
+  readonly slot: number;
+  readonly base: number;
+  readonly end: number;
+  readonly bytes: Uint8Array;
+}
+
+export class Feed {
+  readonly #memory: TailMemory;
+  readonly #hot: HotReader;
+  readonly #walk: WalkResult = { count: 0, bytes: 0, lastTerm: 0, points: 0 };
+  /** Sealed segments, ascending. */
+  readonly #sealed: SegmentRange[];
+
+  constructor(memory: TailMemory, sealed: readonly SegmentRange[]) {
+    this.#memory = memory;
+    this.#hot = new HotReader(memory);
+    this.#sealed = sealed.map(({ base, end }) => ({ base, end }));
+  }
+
+  /** A segment was sealed; segments may be sealed out of order. */
+  sealed({ base, end }: SegmentRange): void {
+    let at = this.#sealed.length;
+    while (at > 0 && (this.#sealed[at - 1]?.base ?? 0) > base) at -= 1;
+    this.#sealed.splice(at, 0, { base, end });
+  }
+
+  /** The log was cut at `offset`: segments that reach past it are no longer sealed. */
+  truncated(offset: number): void {
+    while ((this.#sealed.at(-1)?.end ?? 0) >= offset && this.#sealed.length > 0) this.#sealed.pop();
+  }
+
+  /** What is due, from tail memory; undefined when it is only on disk. */
+  hot({ from, limit, maxBytes }: Due): HotChunk | undefined {
+    const memory = this.#memory;
+    const slot = this.#hot.pin(from);
+    if (slot < 0) return undefined;
+    const base = memory.slotWord(slot, SLOT.BASE);
+    const closedEnd = memory.slotWord(slot, SLOT.CLOSED_END);
+    const position = SEGMENT_HEADER_BYTES + from - base;
+    let bytes = Math.min(limit, closedEnd === 0 ? limit : closedEnd) - from;
+    if (bytes > maxBytes) {
+      const { map, wasm } = memory;
+      wasm.scan(map.slotAt(slot) + position, bytes, from, 1, maxBytes, SCAN_FIRST_ALWAYS, 0, 0, 0, map.raftResultAt);
+      bytes = memory.readResult(map.raftResultAt, this.#walk).bytes;
+    }
+    return { slot, base, end: from + bytes, bytes: memory.slotBytes(slot, position, position + bytes) };
+  }
+
+  release(chunk: HotChunk): void {
+    this.#hot.release(chunk.slot);
+  }
+
+  /** What is due, as a read of a sealed segment; undefined when none holds it (yet). */
+  cold({ from, limit, maxBytes }: Due): ColdRange | undefined {
+    let low = 0;
+    let high = this.#sealed.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const segment = this.#sealed[middle];
+      if (segment === undefined) return undefined;
+      if (from < segment.base) high = middle - 1;
+      else if (from >= segment.end) low = middle + 1;
+      else return { base: segment.base, from, isBoundary: true, limit: Math.min(limit, segment.end), maxBytes };
+    }
+    return undefined;
+  }
+}

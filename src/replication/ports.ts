@@ -1,0 +1,36 @@
+// What a replica needs from the world around it. A thread with sockets, timers and workers gives it to a real node; a simulator gives it
+// to the same code on a made-up clock, network and disk.
+
+import type { LogError } from '../core/errors.ts';
+import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
+import type { Vote } from '../storage/dataDirectory.ts';
+import type { ColdRange } from '../storage/segmentReader.ts';
+
+export interface ReplicaPorts {
+  /** Milliseconds of a clock that never goes back. */
+  nowMs(): number;
+  /** Unix milliseconds, for information only: nothing is decided by them. */
+  wallMs(): number;
+  /** `Replica.tick` is to be called at `atMs` of {@link nowMs}; the last call counts. */
+  wakeAt(atMs: number): void;
+  /** Whether a message with entries would be taken for `to` now; if not, `Replica.drained` is called when it would. */
+  canSend(to: NodeId): boolean;
+  /**
+   * Sends a message, or drops it. `body` is a view of shared memory, which must not change until `released` was called: exactly once, also
+   * when it was dropped.
+   */
+  send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): void;
+  /** Makes term and vote durable; returns when they are. */
+  saveVote(vote: Vote): void;
+  /** Makes the node's standing durable; returns when it is. */
+  saveStanding(standing: Standing): void;
+  /** Cuts the log at `offset`, in memory and on disk; `Replica.truncated` is called when it is done. */
+  truncate(offset: number): void;
+  /** Reads whole, verified entries of a sealed segment into feed buffer `buffer`, and says how many bytes of them, or what went wrong. */
+  readCold(range: ColdRange, buffer: number, done: (result: number | LogError) => void): void;
+  readIndexDone(id: number, index: number | undefined): void;
+  transferDone(ok: boolean): void;
+  /** The node must stop now. */
+  fatal(error: LogError): void;
+  log(level: 'info' | 'warn' | 'error', text: string): void;
+}

@@ -1,0 +1,217 @@
+// The raft thread: a replica with real sockets, timers, files and a pool to read sealed segments with. It has its own sockets, so that a
+// burst of clients cannot delay heartbeats. The main thread starts it and talks to it in messages.ts' terms; the log's bytes and ends
+// are in shared memory.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert, unreachable } from '../core/assert.ts';
+import { type LogError, toPlainError } from '../core/errors.ts';
+import { COLD_READERS, FEED_READERS, LINK_BUFFER_BYTES, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
+import { SIGNAL } from '../memory/map.ts';
+import { Tail } from '../memory/tail.ts';
+import { TailMemory } from '../memory/tailMemory.ts';
+import type { NodeId } from '../raft/messages.ts';
+import { TermTable } from '../raft/termTable.ts';
+import type { ReplicaPorts } from '../replication/ports.ts';
+import { Replica } from '../replication/replica.ts';
+import { type Identity, writeIdentity, writeVote } from '../storage/dataDirectory.ts';
+import { NodeDisk } from '../storage/nodeDisk.ts';
+import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
+import { type PeerFacts, PeerSockets } from './peerSockets.ts';
+import { ColdPool } from './pools.ts';
+
+/** A leader whose disk makes no progress for this many election timeouts hands over; never sooner than the second bound. */
+const DISK_TIMEOUT_ELECTIONS = 5;
+const MIN_DISK_TIMEOUT_MS = 3_000;
+
+class RaftThread {
+  readonly #setup: RaftSetup;
+  readonly #memory: TailMemory;
+  readonly #disk = new NodeDisk();
+  readonly #replica: Replica;
+  readonly #sockets: PeerSockets | undefined;
+  readonly #feeders: ColdPool | undefined;
+  readonly #tell: (message: FromRaft) => void;
+  #identity: Identity;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #isStopped = false;
+  /** The data directory behind each node's id, as it was last seen. */
+  readonly #instances = new Map<NodeId, string>();
+
+  constructor(setup: RaftSetup, tell: (message: FromRaft) => void) {
+    this.#setup = setup;
+    this.#identity = setup.identity;
+    this.#memory = TailMemory.attach(setup.shared);
+    this.#tell = tell;
+    const { node, peers, electionTimeoutMs, log, vote, sealed } = setup;
+    const { segmentBytes } = setup.shared.shape;
+    this.#replica = new Replica({
+      settings: {
+        id: node,
+        nodes: peers.length === 0 ? [node] : peers.map(({ id }) => id),
+        electionTimeoutMs,
+        heartbeatMs: electionTimeoutMs / 10,
+        diskTimeoutMs: Math.max(MIN_DISK_TIMEOUT_MS, DISK_TIMEOUT_ELECTIONS * electionTimeoutMs),
+        windowBytes: Math.min(PEER_WINDOW_BYTES, segmentBytes),
+        maxAppendBytes: MAX_APPEND_BYTES,
+        random: Math.random,
+      },
+      state: { ...vote, standing: setup.identity.standing, log: new TermTable(log.start, log.end, log.terms) },
+      memory: this.#memory,
+      tail: new Tail(this.#memory, (slot) => tell({ kind: 'openSegment', slot })),
+      sealed,
+      ports: this.#ports(),
+    });
+    if (peers.length > 0) {
+      this.#feeders = new ColdPool(setup, FEED_READERS, (error) => tell({ kind: 'failed', error: toPlainError(error) }));
+      this.#sockets = this.#makeSockets();
+    }
+  }
+
+  async start(): Promise<void> {
+    await this.#sockets?.start();
+    this.#tell({ kind: 'started' });
+    this.#replica.start();
+    void this.#follow(SIGNAL.DURABLE, () => this.#replica.durableMoved());
+    void this.#follow(SIGNAL.TAIL, () => this.#replica.logMoved());
+  }
+
+  handle(message: ToRaft): void {
+    switch (message.kind) {
+      case 'sealed':
+        this.#replica.sealed(message.segment);
+        break;
+      case 'truncated':
+        this.#replica.truncated(message.end);
+        break;
+      case 'transfer':
+        this.#replica.transfer();
+        break;
+      case 'readIndex':
+        this.#replica.readIndex(message.id);
+        break;
+      case 'stop':
+        void this.#stop();
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  /** Calls `moved` now and each time that the wake-up word changes. */
+  async #follow(signal: number, moved: () => void): Promise<void> {
+    while (!this.#isStopped) {
+      const seen = this.#memory.signal(signal);
+      moved();
+      await this.#memory.wait(signal, seen);
+    }
+  }
+
+  async #stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#replica.stop();
+    await this.#sockets?.close();
+    await this.#feeders?.close();
+    this.#tell({ kind: 'stopped' });
+    parentPort?.close();
+  }
+
+  #ports(): ReplicaPorts {
+    return {
+      nowMs: () => performance.now(),
+      wallMs: () => Date.now(),
+      wakeAt: (atMs) => this.#wakeAt(atMs),
+      canSend: (to) => this.#sockets !== undefined && this.#sockets.isConnected(to) && this.#sockets.bufferedBytes(to) < LINK_BUFFER_BYTES,
+      send: (to, message, body, released) => {
+        if (this.#sockets === undefined) released?.();
+        else this.#sockets.send(to, message, body, released);
+      },
+      saveVote: (vote) => writeVote(this.#disk, this.#setup.directory, vote),
+      saveStanding: (standing) => this.#saveIdentity({ ...this.#identity, standing }),
+      truncate: (offset) => this.#tell({ kind: 'truncate', offset }),
+      readCold: (range, buffer, done) => {
+        assert(this.#feeders !== undefined, 'only a cluster feeds other nodes');
+        this.#feeders.readCold({ range, buffer: COLD_READERS + buffer }).then(done, (error: LogError) => done(error));
+      },
+      readIndexDone: (id, index) => this.#tell({ kind: 'readIndexDone', id, index }),
+      transferDone: (ok) => this.#tell({ kind: 'transferDone', ok }),
+      fatal: (error) => this.#tell({ kind: 'failed', error: toPlainError(error) }),
+      log: (level, text) => this.#tell({ kind: 'log', level, text }),
+    };
+  }
+
+  /** Arms the timer. One that is armed for an earlier time stays: setting it anew at every message would cost more than a call for nothing. */
+  #wakeAt(atMs: number): void {
+    if (this.#timer !== undefined && this.#timerAtMs <= atMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#replica.tick();
+      },
+      Math.max(0, Math.ceil(atMs - performance.now())),
+    );
+  }
+
+  #saveIdentity(identity: Identity): void {
+    writeIdentity(this.#disk, this.#setup.directory, identity);
+    this.#identity = identity;
+    this.#sockets?.update({ standing: identity.standing });
+  }
+
+  #makeSockets(): PeerSockets {
+    const { node, peers, electionTimeoutMs, shared } = this.#setup;
+    const { clusterId, instance, isFounder, standing } = this.#identity;
+    return new PeerSockets(
+      {
+        node,
+        peers,
+        self: { clusterId, instance, standing, isFounder },
+        segmentBytes: shared.shape.segmentBytes,
+        term: () => this.#replica.raft.currentTerm,
+        stuckMs: electionTimeoutMs,
+      },
+      {
+        message: (from, message, body) => this.#replica.receive(from, message, body),
+        connected: (to, facts) => this.#connected(to, facts),
+        disconnected: (to) => this.#replica.disconnected(to),
+        accepted: (from, facts) => this.#greeted(from, facts),
+        drained: () => this.#replica.drained(),
+        log: (level, text) => this.#tell({ kind: 'log', level, text }),
+      },
+    );
+  }
+
+  /** Takes note of what a node says of itself. Returns whether another data directory stands behind its id than before. */
+  #greeted(from: NodeId, { instance, term }: PeerFacts): boolean {
+    const before = this.#instances.get(from);
+    this.#instances.set(from, instance);
+    const isNewDisk = before !== undefined && before !== instance;
+    if (isNewDisk) this.#replica.forget(from);
+    this.#replica.greeted(from, term);
+    return isNewDisk;
+  }
+
+  #connected(to: NodeId, facts: PeerFacts): void {
+    this.#greeted(to, facts);
+    this.#replica.connected(to);
+    if (facts.standing === 'stranger') this.#maybeAdmit(to, facts.instance);
+  }
+
+  /** The founder admits a node whose id it never knew. It remembers with which data directory first: another one later is a lost disk. */
+  #maybeAdmit(to: NodeId, instance: string): void {
+    const { isFounder, known } = this.#identity;
+    if (!isFounder || (known[to] !== undefined && known[to] !== instance)) return;
+    if (known[to] === undefined) this.#saveIdentity({ ...this.#identity, known: { ...known, [to]: instance } });
+    this.#sockets?.send(to, { kind: 'admit', term: this.#replica.raft.currentTerm, standing: 'new' });
+    this.#tell({ kind: 'log', level: 'info', text: `node ${to} joins the cluster` });
+  }
+}
+
+const port = parentPort;
+assert(port !== null, 'the raft thread is a worker');
+const thread = new RaftThread(workerData as RaftSetup, (message) => port.postMessage(message));
+port.on('message', (message: ToRaft) => thread.handle(message));
+await thread.start();
