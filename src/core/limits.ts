@@ -20,6 +20,9 @@ export const MAX_REQUESTS_PER_CONNECTION = 256;
 /** Longest time that a read may wait for new entries. */
 export const MAX_WAIT_MS = 60_000;
 
+/** How long an END waits that names no time of its own. */
+export const DEFAULT_END_WAIT_MS = 5_000;
+
 /** Most credit that one subscription can hold. */
 export const MAX_CREDIT_BYTES = 0x7fff_ffff;
 

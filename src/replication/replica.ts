@@ -121,6 +121,11 @@ export class Replica {
     this.#isDead = true;
   }
 
+  /** A part of a large message came: its sender lives. */
+  receiving(from: NodeId, message: PeerMessage): void {
+    this.#turn(() => this.raft.receiving(from, message));
+  }
+
   /** The main thread has ordered entries. */
   logMoved(): void {
     // The same word wakes this thread when it was the one to order them.
