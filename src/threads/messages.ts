@@ -7,6 +7,7 @@ import type { SealedSegment } from '../storage/context.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
+import type { Truncation } from '../storage/truncation.ts';
 
 /** What each pool's threads are started with. */
 export interface WorkerSetup {
@@ -21,8 +22,13 @@ export interface Tasks {
   recover: { request: Record<string, never>; response: RecoveredLog };
   /** Makes a zero-written file. */
   allocate: { request: { readonly name: string; readonly bytes: number }; response: true };
-  /** Writes one segment until it is sealed (its facts come back), or the node stops (undefined). */
-  write: { request: { readonly slot: number; readonly spare: string | undefined }; response: SealedSegment | undefined };
+  /**
+   * Writes one segment until it is sealed (its facts come back), or writers stop: then the segment stays open, or it was not even made, so
+   * that the spare file is still one.
+   */
+  write: { request: { readonly slot: number; readonly spare: string | undefined }; response: SealedSegment | 'open' | 'unmade' };
+  /** Cuts the log at an offset; no writer may run. */
+  truncate: { request: { readonly offset: number }; response: Truncation };
   /** Reads entries into a cold buffer; returns their bytes. */
   readCold: { request: { readonly range: ColdRange; readonly buffer: number }; response: number };
 }

@@ -35,6 +35,11 @@ export class Pools {
     return call(this.#writers, 'write', request);
   }
 
+  /** A truncation runs on a writer thread too: no writer runs beside it. */
+  truncate(request: Tasks['truncate']['request']): Promise<Tasks['truncate']['response']> {
+    return call(this.#writers, 'truncate', request);
+  }
+
   readCold(request: Tasks['readCold']['request']): Promise<number> {
     return call(this.#readers, 'readCold', request);
   }

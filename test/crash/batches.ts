@@ -1,7 +1,7 @@
 // Batches of framed entries by seed. Framing hashes every byte, so that many batches are cut from few prepared ones.
 
 import type { Random } from '../assembly/random.ts';
-import { encodeEntry } from '../support/entryTwin.ts';
+import { encodeEntry, place } from '../support/entryTwin.ts';
 
 export interface Batch {
   readonly entries: Uint8Array;
@@ -42,4 +42,17 @@ export function drawSizes(random: Random, mostBytes: number): number[] {
     left -= bytes + 12;
   }
   return sizes;
+}
+
+/** The log bytes of a batch that a leader ordered in `term` at `offset`. */
+export function stampBatch(entries: Uint8Array, term: number, offset: number): Uint8Array {
+  const bytes = entries.slice();
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at < bytes.length; ) {
+    const checkAt = at + (view.getUint32(at + 4, true) & 0xff_ffff) + 8;
+    view.setUint32(at, term, true);
+    view.setUint32(checkAt, (view.getUint32(checkAt, true) ^ place(term, offset + at)) >>> 0, true);
+    at = checkAt + 4;
+  }
+  return bytes;
 }
