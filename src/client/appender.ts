@@ -2,7 +2,8 @@
 // window has room, settled by receipts.
 //
 //   append() ──► open message ──► sealed ──► sent ──► settled
-//      └─(no room)─► waiting ──┘ (in order)
+//      └─(no room)─► waiting ──┘    ▲          └─(refused by the node)─► aside (retries.ts)
+//                       (in order)  └──────────────────────────────────────┘
 
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
@@ -14,6 +15,7 @@ import { type Connection, isLater } from './connection.ts';
 import { batchTooLarge, Message, type Operation, type Reject, type Resolve, tooLarge, writeEntry } from './message.ts';
 import { abortedError, type Receipt, type Settings } from './options.ts';
 import { Queue } from './queue.ts';
+import { isNodesRefusal, Retries } from './retries.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
 
 const MIN_MESSAGE_BYTES = 16 * 1024;
@@ -33,18 +35,33 @@ function capture(resolve: Resolve, reject: Reject): void {
   rejectOfNew = reject;
 }
 
+/** What the appender needs of the client around it. */
+export interface AppenderOwner {
+  /** There is something to send, and no leader. */
+  wake(): void;
+  /** A node refuses appends that another one, or the same one later, may take. */
+  refused(connection: Connection): void;
+  /** What became of an earlier try of a conditional append, whose new try was refused. Never rejects. */
+  recheck(message: Message, refusal: LogError): Promise<WireReceipt | LogError>;
+}
+
 export class Appender {
   readonly #workspace: Workspace;
   readonly #arena: Arena;
   readonly #settings: Settings;
   readonly #defaultFlags: number;
-  readonly #wakeLink: () => void;
+  readonly #owner: AppenderOwner;
+  readonly #retries: Retries;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #flushInTick = (): void => this.#flush();
+  /** Where appends are sent, or were and are not answered yet; held. */
   #connection: Connection | undefined;
-  /** No more is sent on this connection: it refuses appends, and is given up once its last answer came. */
+  /** No more is sent on this connection: its node does not lead any more. It is left once its last answer came. */
   #isLeaving = false;
+  #leaveTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Where appends go once the connection is left: not before, or they might overtake those that are open there. Held. */
+  #successor: Connection | undefined;
 
   #open: Message | undefined;
   /** Where the next entry of the open message goes, and how far a plain append may write; limit 0: not at all. */
@@ -68,12 +85,13 @@ export class Appender {
   #windowBytes = 0;
   #messageBytes = 0;
 
-  constructor(workspace: Workspace, settings: Settings, defaultFlags: number, wakeLink: () => void) {
+  constructor(workspace: Workspace, settings: Settings, defaultFlags: number, owner: AppenderOwner) {
     this.#workspace = workspace;
     this.#arena = new Arena(workspace);
     this.#settings = settings;
     this.#defaultFlags = defaultFlags;
-    this.#wakeLink = wakeLink;
+    this.#owner = owner;
+    this.#retries = new Retries(settings.timeoutMs);
     this.#bytes = workspace.bytes;
     this.#view = workspace.view;
   }
@@ -131,14 +149,17 @@ export class Appender {
     this.#waiting.push(operation);
     this.#waitingBytes += operation.entryBytes;
     this.#limit = 0;
-    if (this.#connection === undefined) this.#wakeLink();
+    if (this.#connection === undefined) this.#owner.wake();
   }
 
   /** Gives up an operation that was submitted: takes it back when it is not sent yet. */
   abort(operation: Operation, what: string): void {
     const { message } = operation;
-    if (message !== undefined && message.requestId !== 0) {
+    if (message !== undefined && (message.requestId !== 0 || message.isUncertain)) {
       operation.reject(abortedError(what, 'unknown'));
+      // It waits to be tried again, which nobody wants any more.
+      if (message.requestId === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) this.#release(message);
+      queueMicrotask(() => this.#afterRelease());
       return;
     }
     operation.reject(abortedError(what, 'failed'));
@@ -172,18 +193,35 @@ export class Appender {
     return new Promise((resolve) => this.#onDrained.push(resolve));
   }
 
-  /** Goes on over a new connection. */
+  /** Goes on over the connection to a leader. */
   connected(connection: Connection): void {
-    this.#connection = connection;
-    this.#isLeaving = false;
-    this.#adopt(connection.hello);
+    connection.hold();
+    if (this.#connection === undefined) {
+      this.#use(connection);
+    } else {
+      this.#successor?.release();
+      this.#successor = connection;
+    }
+  }
+
+  /** The node of a connection leads no longer: what it has is answered or given up, the rest waits for the next leader. */
+  left(connection: Connection): void {
+    if (this.#successor === connection) {
+      this.#successor = undefined;
+      connection.release();
+    }
+    if (this.#connection !== connection || this.#isLeaving) return;
+    this.#isLeaving = true;
+    const giveUp = (): void => connection.drop('its node leads no longer, and does not say what became of these appends');
+    this.#leaveTimer = setTimeout(giveUp, this.#settings.connectTimeoutMs);
     this.#afterRelease();
   }
 
   /** A receipt came. False when it answers nothing that was sent, or says other bytes than that. */
-  acknowledged(receipt: WireReceipt): boolean {
+  acknowledged(connection: Connection, receipt: WireReceipt): boolean {
     const message = this.#sent.get(receipt.requestId);
-    if (message === undefined || !message.matches(receipt)) return false;
+    if (message === undefined || connection !== this.#connection || !message.matches(receipt)) return false;
+    this.#retries.done(message);
     message.acknowledge(receipt, this.#workspace);
     this.#forget(message);
     return true;
@@ -195,18 +233,29 @@ export class Appender {
   }
 
   /** The server refused an append, or what is no append of ours, which is ignored. */
-  refused(requestId: number, error: LogError): void {
+  refused(connection: Connection, requestId: number, error: LogError): void {
     const message = this.#sent.get(requestId);
-    if (message === undefined) return;
-    if (error.code === 'NOT_LEADER' || error.code === 'SHUTTING_DOWN') this.#isLeaving = true;
-    message.fail(error);
-    this.#forget(message);
+    if (message === undefined || connection !== this.#connection) return;
+    const isNodes = isNodesRefusal(error);
+    if (isNodes && this.#retries.setAside(message, error)) {
+      this.#unsend(message);
+    } else if (error.code === 'CONDITION_FAILED' && message.isUncertain) {
+      this.#unsend(message);
+      void this.#recheck(message, error);
+    } else {
+      if (error.outcome === 'unknown') this.#retries.done(message);
+      message.fail(error);
+      this.#forget(message);
+    }
+    if (isNodes) this.#owner.refused(connection);
     this.#afterRelease();
   }
 
   /** The connection is gone. What was sent after the request `fatalId` (0: none) surely failed; of the rest we cannot know. */
-  lost(url: string, reason: string, fatalId: number): void {
-    this.#connection = undefined;
+  lost(connection: Connection, reason: string, fatalId: number): void {
+    if (this.#successor === connection) this.#successor = undefined;
+    if (this.#connection !== connection) return;
+    const { url } = connection;
     const unknown = new LogError(
       'CONNECTION_LOST',
       `The connection to ${url} was lost before this append was acknowledged (${reason}). It may be in the log or not: ` +
@@ -219,9 +268,16 @@ export class Appender {
       'failed',
     );
     for (const message of [...this.#sent.values()]) {
-      message.fail(fatalId !== 0 && isLater(message.requestId, fatalId) ? failed : unknown);
-      this.#forget(message);
+      const error = fatalId !== 0 && isLater(message.requestId, fatalId) ? failed : unknown;
+      if (this.#retries.setAside(message, error)) {
+        this.#unsend(message);
+      } else {
+        if (error === unknown) this.#retries.done(message);
+        message.fail(error);
+        this.#forget(message);
+      }
     }
+    this.#leave(connection);
     this.#afterRelease();
   }
 
@@ -234,6 +290,42 @@ export class Appender {
     }
     for (let operation = this.#waiting.shift(); operation !== undefined; operation = this.#waiting.shift()) operation.reject(error);
     this.#waitingBytes = 0;
+    this.#afterRelease();
+  }
+
+  /** Sends on a connection from now on; its hold is ours. */
+  #use(connection: Connection): void {
+    this.#connection = connection;
+    this.#isLeaving = false;
+    this.#adopt(connection.hello);
+    this.#afterRelease();
+  }
+
+  /** Nothing is open on the connection any more: what was set aside is put in front of what was not sent yet. */
+  #leave(connection: Connection): void {
+    clearTimeout(this.#leaveTimer);
+    this.#connection = undefined;
+    this.#isLeaving = false;
+    connection.release();
+    const { again, tooLate } = this.#retries.take();
+    for (const message of tooLate) {
+      if (message.refusal !== undefined) message.fail(message.refusal);
+      this.#release(message);
+    }
+    for (const message of again) message.requestId = 0;
+    this.#sealed.prepend(again);
+    const successor = this.#successor;
+    this.#successor = undefined;
+    if (successor !== undefined) this.#use(successor);
+    else if (again.length > 0) this.#owner.wake();
+  }
+
+  /** Finds out what became of an earlier try, and settles the append. */
+  async #recheck(message: Message, refusal: LogError): Promise<void> {
+    const result = await this.#owner.recheck(message, refusal);
+    if (result instanceof LogError) message.failFinally(result);
+    else message.acknowledge(result, this.#workspace);
+    this.#release(message);
     this.#afterRelease();
   }
 
@@ -335,7 +427,7 @@ export class Appender {
   #flush(): void {
     this.#isFlushScheduled = false;
     if (this.#connection === undefined) {
-      if (!this.#isDrained()) this.#wakeLink();
+      if (!this.#isDrained()) this.#owner.wake();
       return;
     }
     this.#sendSealed();
@@ -372,6 +464,7 @@ export class Appender {
     const count = this.#workspace.frame(entriesAt, end - entriesAt);
     assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
     message.requestId = connection.takeRequestId();
+    this.#retries.sending(message);
     const header = new DataView(this.#workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
     encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count);
     this.#sent.set(message.requestId, message);
@@ -381,9 +474,14 @@ export class Appender {
 
   /** A sent message is settled: its memory is free. */
   #forget(message: Message): void {
+    this.#unsend(message);
+    this.#release(message);
+  }
+
+  /** A sent message is no longer expected to be answered. */
+  #unsend(message: Message): void {
     this.#sent.delete(message.requestId);
     this.#sentBytes -= message.entryBytes;
-    this.#release(message);
   }
 
   /** A message is no longer held: nothing will happen to it any more. */
@@ -395,7 +493,7 @@ export class Appender {
 
   /** Bytes became free: takes in who waits, sends what may go, and tells who wanted to know. */
   #afterRelease(): void {
-    if (this.#isLeaving && this.#sent.size === 0) this.#connection?.drop('it takes no appends now');
+    if (this.#isLeaving && this.#sent.size === 0 && this.#connection !== undefined) this.#leave(this.#connection);
     this.#flush();
     for (let operation = this.#waiting.peek(); operation !== undefined; operation = this.#waiting.peek()) {
       if (!this.#place(operation)) break;

@@ -237,6 +237,7 @@ export class FakeServer {
     return {
       send: (bytes) => connection.receive(bytes),
       bufferedBytes: () => 0,
+      receivedBytes: () => 0,
       close: () => queueMicrotask(() => connection.kill('closed by the client')),
       terminate: () => connection.kill('ended by the client'),
     };
