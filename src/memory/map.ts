@@ -10,7 +10,7 @@
 //   …         cold buffers: where cold readers put what they read
 
 import { INDEX_INTERVAL_BYTES, RESULT_SIZE_BYTES } from '../../assembly/layout.ts';
-import { COLD_READERS, MAX_ENTRY_BYTES, MAX_READ_BYTES } from '../core/limits.ts';
+import { COLD_READERS, FEED_READERS, MAX_ENTRY_BYTES, MAX_READ_BYTES } from '../core/limits.ts';
 
 const PAGE_BYTES = 65536;
 
@@ -39,7 +39,8 @@ export const WORD = {
   LEADER_TERM: CONTROL_AT + 40, // term in which the gate was opened last, 0 while this node does not lead: raft thread
   SYNC_MICROSECONDS: CONTROL_AT + 48, // sum over all fdatasync of entries: writers
   WRITTEN_BYTES: CONTROL_AT + 56, // sum over all writes of entries: writers
-  TERM_START_END: CONTROL_AT + 64, // end of this term's no-op: commit counts only strictly past it
+  LED_TERM: CONTROL_AT + 64, // last term in which this node led and no longer does: raft thread
+  LED_COMMIT: CONTROL_AT + 72, // the commit when that term ended here: raft thread
 } as const;
 
 /** 32-bit words that threads wait on, by address. */
@@ -128,10 +129,15 @@ export interface MemoryMap {
   /** Address of the two pages in which a slot's writer composes the end of a write. */
   lastPagesAt(slot: number): number;
   coldResultAt(buffer: number): number;
+  /** Address of a cold buffer: the first COLD_READERS are for clients' reads, the others to feed other nodes from. */
   coldAt(buffer: number): number;
+  /** Address of a buffer to feed other nodes from, 0 to FEED_READERS - 1. */
+  feedAt(buffer: number): number;
   readonly coldBytes: number;
   readonly totalBytes: number;
 }
+
+const COLD_BUFFERS = COLD_READERS + FEED_READERS;
 
 function align(address: number, to: number): number {
   return Math.ceil(address / to) * to;
@@ -144,7 +150,7 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
   const resultBytes = RESULT_SIZE_BYTES;
   const slotResultsAt = resultsAt + 3 * resultBytes;
   const coldResultsAt = slotResultsAt + slots * resultBytes;
-  const pointsAt = coldResultsAt + COLD_READERS * resultBytes;
+  const pointsAt = coldResultsAt + COLD_BUFFERS * resultBytes;
   const pointsBytes = (segmentBytes / INDEX_INTERVAL_BYTES + 1) * 4;
   const lastPagesAt = align(pointsAt + slots * pointsBytes, LAST_PAGES_BYTES);
   const slotsAt = align(lastPagesAt + slots * LAST_PAGES_BYTES, PAGE_BYTES);
@@ -162,7 +168,8 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
     lastPagesAt: (slot) => lastPagesAt + slot * LAST_PAGES_BYTES,
     coldResultAt: (buffer) => coldResultsAt + buffer * resultBytes,
     coldAt: (buffer) => coldAt + buffer * coldBytes,
+    feedAt: (buffer) => coldAt + (COLD_READERS + buffer) * coldBytes,
     coldBytes,
-    totalBytes: coldAt + COLD_READERS * coldBytes,
+    totalBytes: coldAt + COLD_BUFFERS * coldBytes,
   };
 }

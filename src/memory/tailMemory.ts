@@ -261,6 +261,11 @@ export class TailMemory {
     return this.word32(this.map.descriptorAt(slot) + SLOT.PINS) !== 0;
   }
 
+  /** End of what is known to be durable on node `id`. */
+  peerMatch(id: number): number {
+    return this.word(peerAt(id) + PEER.MATCH);
+  }
+
   /** What the raft thread wrote about node `id`. Its fields are read one by one: they need not be of one moment. */
   peer(id: number): PeerRecord {
     const at = peerAt(id);

@@ -200,6 +200,13 @@ export class Raft {
     }
   }
 
+  /** A part of a message came from `from`: it lives, and if it leads, nobody need campaign while the rest is on its way. */
+  receiving(from: NodeId, { term }: PeerMessage): void {
+    if (from !== this.#leader || term !== this.#currentTerm || this.#role !== 'follower') return;
+    this.#contactMs = this.#nowMs;
+    this.#resetElection();
+  }
+
   /** Another node, in a greeting, said that it is in `term`. */
   greeted(from: NodeId, term: number): void {
     this.#heard.add(from);

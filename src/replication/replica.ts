@@ -282,7 +282,14 @@ export class Replica {
     if (role !== 'leader') {
       this.#closeGate();
       this.#noopDue = 0;
-      memory.setWord(WORD.LEADER_TERM, 0);
+      const ledTerm = memory.word(WORD.LEADER_TERM);
+      if (ledTerm !== 0) {
+        // Before the office is given up for all to see: what was committed in it, so that its appends can be answered.
+        memory.setWord(WORD.LED_TERM, 0);
+        memory.setWord(WORD.LED_COMMIT, this.raft.commit);
+        memory.setWord(WORD.LED_TERM, ledTerm);
+        memory.setWord(WORD.LEADER_TERM, 0);
+      }
       this.#catchingUp.clear();
     }
     memory.setWord(WORD.TERM, currentTerm);

@@ -117,7 +117,7 @@ export class LogNode {
       return node;
     } catch (thrown) {
       if (node !== undefined) node.#stopped = true;
-      await node?.#raft?.terminate();
+      if (node !== undefined) await node.#raft?.terminate();
       // A writer that waits for appends would keep its thread, and so the end of its pool, waiting too.
       for (const word of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) memory.raise(word);
       await pools.close();

@@ -72,3 +72,23 @@ async function call<Name extends TaskName>(pool: Piscina, task: Name, request: T
   if (!outcome.ok) throw fromPlainError(outcome.error);
   return outcome.value;
 }
+
+/** The raft thread's own cold readers, which fetch what nodes that lag behind need. */
+export class ColdPool {
+  readonly #pool: Piscina;
+
+  constructor(setup: WorkerSetup, maxThreads: number, died: (error: LogError) => void) {
+    // Piscina hands on all of the setup: only what a worker needs.
+    const { directory, identity, shared } = setup;
+    this.#pool = makePool({ directory, identity, shared }, 0, maxThreads, died);
+  }
+
+  readCold(request: Tasks['readCold']['request']): Promise<number> {
+    return call(this.#pool, 'readCold', request);
+  }
+
+  /** Ends all threads, once their tasks have returned. */
+  async close(): Promise<void> {
+    await this.#pool.close({ force: true });
+  }
+}
