@@ -70,6 +70,30 @@ async function startCluster(data: string, flags: readonly string[] = []): Promis
   return { nodes, child, exited, stderr: () => stderr };
 }
 
+/** A log that says nothing, and tells `said` what it was to say about nodes. */
+class QuietLog extends ClusterLog {
+  readonly said: string[] = [];
+
+  constructor() {
+    super(true);
+  }
+
+  override nodeLine(): void {}
+
+  override aboutNode(_: number, sentence: string): void {
+    this.said.push(sentence);
+  }
+}
+
+/** Somebody who listens where a cluster of one is to. */
+async function blocked(): Promise<{ readonly peers: readonly Peer[]; release(): Promise<void> }> {
+  const [peer] = await choosePeers(1, undefined);
+  if (peer === undefined) throw new Error('one node was asked for');
+  const server = createServer().listen(peer.port, '127.0.0.1');
+  await once(server, 'listening');
+  return { peers: [peer], release: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
 function urls({ nodes }: Announced): string {
   return nodes.map(({ url }) => url).join();
 }
@@ -159,19 +183,15 @@ describe('a local cluster', () => {
     expect(stderr).not.toContain('\u001b');
   });
 
-  it('takes the ports from --port on, and says so when one is taken', async () => {
-    const blocker = createServer().listen(0, '127.0.0.1');
-    await once(blocker, 'listening');
-    const { port } = blocker.address() as { port: number };
+  it('is refused when a port from --port on is taken, before anything is remembered', async () => {
+    const { peers, release } = await blocked();
     const data = join(temporaryDirectory(), 'cluster');
-    const base = String(Math.min(port, 65_000));
-    const { code, stderr } = await runCommand(['cluster', '--data', data, '--port', base, '--nodes', '1']);
-    if (base === String(port)) {
-      expect(stderr).toContain(`cannot listen on 127.0.0.1 port ${port}`);
-      expect(code).toBe(1);
-      expect(existsSync(join(data, 'cluster.json'))).toBe(false);
-    }
-    blocker.close();
+    const port = String(peers[0]?.port);
+    const { code, stderr } = await runCommand(['cluster', '--data', data, '--port', port]);
+    expect(stderr).toContain(`cannot listen on 127.0.0.1 port ${port}`);
+    expect(code).toBe(1);
+    expect(existsSync(join(data, 'cluster.json'))).toBe(false);
+    await release();
   });
 });
 
@@ -233,17 +253,25 @@ describe('the directory of a cluster', () => {
 });
 
 describe('a port that somebody took', () => {
-  async function blocked(): Promise<{ readonly peers: readonly Peer[]; release(): Promise<void> }> {
-    const [peer] = await choosePeers(1, undefined);
-    if (peer === undefined) throw new Error('one node was asked for');
-    const server = createServer().listen(peer.port, '127.0.0.1');
-    await once(server, 'listening');
-    return { peers: [peer], release: () => new Promise((resolve) => server.close(() => resolve())) };
-  }
+  it('is not among those that are chosen, which follow each other when the first was given', async () => {
+    const { peers: taken, release } = await blocked();
+    await expect(choosePeers(2, taken[0]?.port)).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+    await release();
+    // Which ports are free in a row is the machine's secret: look for some.
+    let chosen: readonly Peer[] = [];
+    for (let base = 20_000; chosen.length === 0 && base < 30_000; base += 7) {
+      chosen = await choosePeers(2, base).catch(() => []);
+    }
+    const first = chosen[0]?.port ?? 0;
+    expect(chosen).toEqual([
+      { id: 1, host: '127.0.0.1', port: first, peerPort: first + 100 },
+      { id: 2, host: '127.0.0.1', port: first + 1, peerPort: first + 101 },
+    ]);
+  });
 
   it('makes a fresh cluster choose others', async () => {
     const { peers, release } = await blocked();
-    const options = { cli: CLI, directory: temporaryDirectory(), peers, flags: SMALL, log: new ClusterLog(true) };
+    const options = { cli: CLI, directory: temporaryDirectory(), peers, flags: SMALL, log: new QuietLog() };
     const cluster = new LocalCluster({ ...options, isFresh: true });
     await cluster.portTaken;
     await cluster.ended;
@@ -253,11 +281,9 @@ describe('a port that somebody took', () => {
 
   it('is waited for by a cluster that remembers it', async () => {
     const { peers, release } = await blocked();
-    const said: string[] = [];
-    const log = new ClusterLog(true);
-    log.aboutNode = (_, sentence) => said.push(sentence);
+    const log = new QuietLog();
     const cluster = new LocalCluster({ cli: CLI, directory: temporaryDirectory(), peers, flags: SMALL, isFresh: false, log });
-    await expect.poll(() => said.length, WAIT).toBeGreaterThan(0);
+    await expect.poll(() => log.said.length, WAIT).toBeGreaterThan(0);
     await release();
     await cluster.settled;
     expect(cluster.listening.map(({ url }) => url)).toEqual([`ws://127.0.0.1:${peers[0]?.port}`]);
