@@ -224,6 +224,7 @@ export class LogNode {
         identity: this.identity,
         shared: this.#memory.shared,
         node,
+        host: this.#config.host,
         peers: [...peers],
         electionTimeoutMs,
         vote: readVote(new NodeDisk(), this.directory),

@@ -39,7 +39,7 @@ async function makeIdentity(disk: NodeDisk, directory: string, config: Config, l
       : await findCluster({
           id: node,
           segmentBytes,
-          host: own.host,
+          host: config.host,
           peerPort: own.peerPort,
           peers,
           signal,

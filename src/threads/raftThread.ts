@@ -75,7 +75,7 @@ class RaftThread {
     const { node, peers } = this.#setup;
     const own = peers.find(({ id }) => id === node);
     if (this.#sockets !== undefined && own !== undefined) {
-      await this.#sockets.listen(own.host, own.peerPort);
+      await this.#sockets.listen(this.#setup.host, own.peerPort);
       this.#sockets.dial(peers);
     }
     this.#tell({ kind: 'started' });

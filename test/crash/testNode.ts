@@ -141,7 +141,6 @@ export class TestNode {
       assert(status === 'ordered', 'a settled node has a free slot');
     }
     this.#ordered();
-    this.#memory.setWord(WORD.TERM_START_END, this.#memory.tail);
   }
 
   #opened(slot: number): void {
