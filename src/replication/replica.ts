@@ -406,9 +406,11 @@ export class Replica {
   #publishPeers(): void {
     const { leadership } = this.raft;
     if (leadership === undefined) return;
-    for (const [node, { match, isVoter, state }] of leadership.peers) {
+    for (const [node, { match, isVoter, state, contactMs }] of leadership.peers) {
       const isFedFromDisk = state === 'replicate' && this.#catchingUp.has(node);
-      this.#memory.setPeer(node, { match, isVoter, state: isFedFromDisk ? PEER_CATCHING_UP : PROGRESS_STATES[state] });
+      // A node that has not answered yet is taken for what nearly all are.
+      const counts = isVoter || contactMs === Number.NEGATIVE_INFINITY;
+      this.#memory.setPeer(node, { match, isVoter: counts, state: isFedFromDisk ? PEER_CATCHING_UP : PROGRESS_STATES[state] });
     }
   }
 

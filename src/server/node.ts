@@ -201,7 +201,10 @@ export class LogNode {
     if (this.#isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
     serveHttp(this.#listener.app, {
       status: () => this.status(),
-      isReady: () => !this.#requests.isDraining,
+      notReady: () => {
+        if (this.#requests.isDraining) return 'the node is shutting down';
+        return this.#leader() === null ? 'no leader is known' : undefined;
+      },
       registry: makeRegistry({
         memory,
         appends: this.#appends,

@@ -26,6 +26,11 @@ export async function openDirectory(directory: string, config: Config, log: Logg
   if (identity.nodeId !== config.node) {
     throw new LogError('USAGE', `${directory} belongs to node ${identity.nodeId}, not to --node ${config.node}`);
   }
+  const isOfCluster = !identity.isFounder || Object.keys(identity.known).length > 0;
+  if (isOfCluster && config.peers.length < 2) {
+    // Alone it would commit what the others do not have, and could never join them again.
+    throw new LogError('USAGE', `${directory} belongs to a node of a cluster: name all of its nodes with --peers`);
+  }
   return identity;
 }
 

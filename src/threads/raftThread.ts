@@ -221,4 +221,4 @@ const port = parentPort;
 assert(port !== null, 'the raft thread is a worker');
 const thread = new RaftThread(workerData as RaftSetup, (message) => port.postMessage(message));
 port.on('message', (message: ToRaft) => thread.handle(message));
-await thread.start();
+thread.start().catch((thrown: unknown) => port.postMessage({ kind: 'failed', error: toPlainError(thrown) } satisfies FromRaft));
