@@ -297,7 +297,7 @@ export class Appender {
   #use(connection: Connection): void {
     this.#connection = connection;
     this.#isLeaving = false;
-    this.#adopt(connection.hello);
+    this.adopt(connection.hello);
     this.#afterRelease();
   }
 
@@ -329,8 +329,8 @@ export class Appender {
     this.#afterRelease();
   }
 
-  /** Takes over a server's limits. */
-  #adopt(hello: Hello): void {
+  /** Takes over a server's limits: the leader's, or before there is one those of another node, which are the same as a rule. */
+  adopt(hello: Hello): void {
     this.#maxPayloadBytes = hello.maxPayloadBytes;
     this.#windowBytes = hello.windowBytes;
     // Several messages must fit the window, or sending and answering would take turns.
