@@ -193,7 +193,8 @@ class Run {
     const file = createWriteStream(join(this.#options.directory, 'history.ndjson'));
     for (const [kind, records] of Object.entries({ append: appends, end: ends, read: reads, delivery: deliveries })) {
       for (const record of records) {
-        if (!file.write(`${JSON.stringify({ kind, ...record })}\n`)) await new Promise<void>((resolve) => file.once('drain', () => resolve()));
+        if (!file.write(`${JSON.stringify({ kind, ...record })}\n`))
+          await new Promise<void>((resolve) => file.once('drain', () => resolve()));
       }
     }
     await new Promise<void>((resolve) => file.end(() => resolve()));
