@@ -4,8 +4,9 @@
 //      ▲                             │ no                  │ lost
 //      └─────────────────────────────┴─────────────────────┘
 
+import { NO_CLUSTER } from '../core/ids.ts';
 import { PEER_BACKOFF_MAX_MS, PEER_DIAL_PATIENCE_MS } from '../core/limits.ts';
-import { type Introduction, NO_CLUSTER, type Self } from '../protocol/peerHandshake.ts';
+import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { Backoff } from './backoff.ts';
 import { OutboundSocket } from './outboundSocket.ts';
@@ -58,6 +59,11 @@ export class PeerLink {
   /** Bytes that the socket holds. */
   get bufferedBytes(): number {
     return this.#socket?.bufferedBytes ?? 0;
+  }
+
+  /** See `PeerSockets.canSend`. */
+  canSend(): boolean {
+    return this.#socket?.canSend() ?? false;
   }
 
   /** See `PeerSockets.send`. */

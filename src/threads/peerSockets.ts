@@ -2,8 +2,9 @@
 // its dialer to its accepter: one link for each ordered pair of nodes. docs/PEERS.md.
 
 import type net from 'node:net';
+import { NO_CLUSTER } from '../core/ids.ts';
 import { FrameReader } from '../protocol/frameReader.ts';
-import { type Introduction, NO_CLUSTER, type Self } from '../protocol/peerHandshake.ts';
+import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { PeerAddress } from './peerDial.ts';
 import { PeerLink } from './peerLink.ts';
@@ -22,7 +23,7 @@ export interface PeerEvents {
   readonly accepted: (from: NodeId, hello: Introduction) => void;
   /** Node `to` does not take our connections; once for each sentence, until it does. */
   readonly refused: (to: NodeId, sentence: string) => void;
-  /** `send` returned false because too much was waiting for `to`; now half of that, or less, is. */
+  /** What waits for `to` has fallen to half of PEER_QUEUED_BYTES, from more; or a message for it was not taken, and now would be. */
   readonly drained: (to: NodeId) => void;
   readonly log: (level: 'info' | 'warn', text: string) => void;
 }
@@ -118,6 +119,11 @@ export class PeerSockets {
     if (link === undefined || !link.send(message, body, released)) return false;
     this.#noteSent(to, link);
     return true;
+  }
+
+  /** Whether a message with a body would be taken for `to` now; if not, `drained` or `connected` comes when it would. */
+  canSend(to: NodeId): boolean {
+    return this.#links.get(to)?.canSend() ?? false;
   }
 
   /** Bytes for node `to` that a socket holds. */

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { decodeHandshake, encodePeerHello, NO_CLUSTER } from '../../src/protocol/peerHandshake.ts';
+import { NO_CLUSTER } from '../../src/core/ids.ts';
+import { decodeHandshake, encodePeerHello } from '../../src/protocol/peerHandshake.ts';
 import { type DiscoveryOptions, findCluster } from '../../src/threads/discovery.ts';
 import {
   CLUSTER,

@@ -230,8 +230,10 @@ describe('peer sockets: a node that does not read', () => {
     }
     releases.counts.pop();
     expect(a.of('drained')).toEqual([]);
+    expect([a.sockets.canSend(2), a.sockets.canSend(3)]).toEqual([false, false]);
     link.socket.resume();
     await a.nth('drained');
+    expect(a.sockets.canSend(2)).toBe(true);
     await releases.done();
     const all = await link.until(64 + sent * (64 + memory.length));
     expect(all.subarray(-memory.length).equals(memory)).toBe(true);
