@@ -130,7 +130,7 @@ class RaftThread {
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),
       wakeAt: (atMs) => this.#wakeAt(atMs),
-      canSend: (to) => this.#sockets?.isConnected(to) && this.#sockets.bufferedBytes(to) < LINK_BUFFER_BYTES,
+      canSend: (to) => this.#canSend(to),
       send: (to, message, body, released) => {
         if (this.#sockets?.send(to, message, body, released) !== true) released?.();
       },
@@ -148,6 +148,11 @@ class RaftThread {
       fatal: (error) => this.#tell({ kind: 'failed', error: toPlainError(error) }),
       log: (level, text) => this.#tell({ kind: 'log', level, text }),
     };
+  }
+
+  #canSend(to: NodeId): boolean {
+    if (this.#sockets === undefined || !this.#sockets.isConnected(to)) return false;
+    return this.#sockets.bufferedBytes(to) < LINK_BUFFER_BYTES;
   }
 
   /** Arms the timer. One that is armed for an earlier time stays: setting it anew at every message would cost more than a call for nothing. */
