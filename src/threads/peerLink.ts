@@ -87,6 +87,12 @@ export class PeerLink {
     this.#socket?.destroy(reason);
   }
 
+  /** Something is wrong between the two nodes: a connection that is not quite new may be dead without knowing it. */
+  doubt(): void {
+    if (performance.now() - this.#connectedAtMs > PEER_BACKOFF_MAX_MS)
+      this.redial('the other node has dialed anew, as if its connections were lost');
+  }
+
   /** Leaves nothing open; resolves when no socket holds a body any more. */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -40,7 +40,10 @@ export interface PeerSocketsOptions {
   readonly now: () => SelfNow;
   /** A link whose waiting bytes do not move for so long is cut, so that no view is held for ever. */
   readonly stuckMs: number;
-  /** A link to a node that has not said anything for so long, although it was sent something, is dialed anew: after an outage TCP alone may wait minutes before it tries again. */
+  /**
+   * A node that has not said anything for so long, although it was sent something again and again, is dialed anew: after an outage TCP
+   * alone may wait minutes before it tries again. More than the pause between two attempts to be elected.
+   */
   readonly silentMs: number;
   readonly events: PeerEvents;
   /** For tests. */
@@ -174,6 +177,8 @@ export class PeerSockets {
     if (older !== undefined) {
       older.reader.stop('a newer connection took its place');
       older.socket.destroy();
+      // It was lost without our noticing, so the one to the node may be as well. After an outage TCP alone may take long to find out.
+      this.#links.get(from)?.doubt();
     }
     const reader = new FrameReader((message, body) => {
       this.#unanswered.delete(from);
@@ -211,8 +216,8 @@ export class PeerSockets {
     const { silentMs } = this.#options;
     const nowMs = performance.now();
     const unanswered = this.#unanswered.get(to);
-    // Not everything has an answer: a pause on our side says nothing about the other.
-    if (unanswered === undefined || nowMs - unanswered.lastMs > silentMs / 2) {
+    // After a pause on our side, silence says nothing about the other.
+    if (unanswered === undefined || nowMs - unanswered.lastMs > silentMs) {
       this.#unanswered.set(to, { firstMs: nowMs, lastMs: nowMs });
       return;
     }
