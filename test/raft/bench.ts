@@ -55,6 +55,9 @@ export class TestNode {
   fatal: string | undefined;
   readonly reads = new Map<number, number | undefined>();
   readonly transfers: boolean[] = [];
+  /** Changes when the disk is lost; and which one of each other node is known here. */
+  instance = 0;
+  readonly instances = new Map<NodeId, number>();
   effects: Effect[] = [];
   #leadDue = false;
   #truncateDue: number | undefined;
@@ -112,6 +115,9 @@ export class TestNode {
     this.disk = 0;
     this.vote = { currentTerm: 0, votedFor: 0 };
     this.standing = 'stranger';
+    this.instance += 1;
+    // A connection does not outlive the process, nor what was on it.
+    this.#cluster.take(({ from, to }) => from === this.id || to === this.id);
   }
 
   /** One turn of the shell: an input, then all effects, then what the others are due. */
@@ -355,6 +361,13 @@ export class Cluster {
 
   /** A connection between two nodes comes up. */
   connect(a: NodeId, b: NodeId): void {
+    for (const [here, there] of [
+      [this.node(a), this.node(b)],
+      [this.node(b), this.node(a)],
+    ] as const) {
+      if ((here.instances.get(there.id) ?? 0) !== there.instance) here.turn((raft) => raft.forget(there.id));
+      here.instances.set(there.id, there.instance);
+    }
     const termOfA = this.node(a).raft.currentTerm;
     this.node(a).turn((raft) => raft.greeted(b, this.node(b).raft.currentTerm));
     this.node(b).turn((raft) => raft.greeted(a, termOfA));
@@ -380,8 +393,12 @@ export class Cluster {
     }
   }
 
+  /** All links work again, and every two nodes that are up have a connection. */
   heal(): void {
     this.#cuts.clear();
+    for (const node of this.nodes) {
+      for (const other of this.nodes) if (node.id < other.id && node.isUp && other.isUp) this.connect(node.id, other.id);
+    }
   }
 
   #isCut(from: NodeId, to: NodeId): boolean {
