@@ -15,7 +15,7 @@ test('a node whose disk goes back in time is found out: what it lost, and what r
   const cluster = await Cluster.make({ nodes: 1, directory, flags: FLAGS });
   onTestFinished(() => cluster.close());
   const node = await cluster.start();
-  const loaded = await LoadedCluster.start(cluster, 1, 5_000);
+  const loaded = await LoadedCluster.start(cluster, 1, 10_000);
   onTestFinished(() => loaded.abandon());
   await loaded.moreCommitted(300);
   await node.kill();

@@ -33,7 +33,7 @@ export class LoadedCluster {
     this.monitor = new Monitor(cluster);
   }
 
-  /** Lets load begin on a cluster that runs. {@link abandon} ends it, however far it came. */
+  /** Lets load begin on a cluster that runs. {@link abandon} ends it, however far it came. `patienceMs`: how long {@link judge} waits for anything. */
   static async start(cluster: Cluster, seed: number, patienceMs = PATIENCE_MS): Promise<LoadedCluster> {
     const loaded = new LoadedCluster(cluster, seed, patienceMs);
     loaded.monitor.start();
@@ -47,15 +47,15 @@ export class LoadedCluster {
   }
 
   /** Waits until `count` more entries are acknowledged as committed: so much must happen in a cluster that is whole. */
-  async moreCommitted(count = ENTRIES_AFTER_MENDING): Promise<void> {
+  async moreCommitted(count = ENTRIES_AFTER_MENDING, timeoutMs = PATIENCE_MS): Promise<void> {
     const goal = this.context.committedEntries + count;
-    await until(`for ${count} more entries to be acknowledged`, () => this.context.committedEntries >= goal, this.#patienceMs);
+    await until(`for ${count} more entries to be acknowledged`, () => this.context.committedEntries >= goal, timeoutMs);
   }
 
   /** The cluster is whole: ends the load, waits until all nodes agree, and returns everything that is wrong, in sentences. */
   async judge(tell: (sentence: string) => void = () => undefined): Promise<string[]> {
     const startedMs = performance.now();
-    await this.#must(this.moreCommitted());
+    await this.#must(this.moreCommitted(ENTRIES_AFTER_MENDING, this.#patienceMs));
     this.facts.msAfterMending = Math.round(performance.now() - startedMs);
     await this.#must(this.#load?.stopAppending(this.#patienceMs));
     const end = await this.cluster.converged(this.#patienceMs);
