@@ -60,6 +60,7 @@ export class LoadedCluster {
     await this.#must(this.#load?.stopAppending(this.#patienceMs));
     const end = await this.cluster.converged(this.#patienceMs);
     await this.#must(this.#load?.finish(end, this.#patienceMs));
+    await this.#must(this.cluster.allVoters(this.#patienceMs));
     await this.monitor.stop();
     tell(`reading the log, ${end} bytes, from every node`);
     const log = await readFinalLog(this.cluster.nodes, end, (offset, to, term, id) => this.recorder.entry(offset, to, term, id));
