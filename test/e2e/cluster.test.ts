@@ -206,10 +206,7 @@ describe('disks that change', () => {
     await fill(client, 1_000);
     lost.start();
     await cluster.converged();
-    await until('for the wiped node to be a voter again', async () => {
-      const nodes = (await (await cluster.leader()).status())?.cluster.nodes;
-      return nodes?.every(({ isVoter }) => isVoter);
-    });
+    await cluster.allVoters();
     // It counts: with the third node gone, nothing could be committed without it.
     const other = cluster.nodes.find((node) => node !== lost && node !== leader);
     await other?.kill();

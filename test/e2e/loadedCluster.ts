@@ -11,7 +11,8 @@ import { Load } from './load/load.ts';
 import { Monitor } from './monitor.ts';
 
 const ENTRIES_AFTER_MENDING = 200;
-const MENDING_TIMEOUT_MS = 60_000;
+/** Within this, a cluster that is whole must do whatever is asked of it. */
+const PATIENCE_MS = 60_000;
 
 export type Facts = Record<string, string | number>;
 
@@ -21,17 +22,20 @@ export class LoadedCluster {
   readonly recorder = new HistoryRecorder(() => performance.now());
   readonly monitor: Monitor;
   readonly facts: Facts = {};
+  readonly #patienceMs: number;
+  readonly #waits: string[] = [];
   #load: Load | undefined;
 
-  private constructor(cluster: Cluster, seed: number) {
+  private constructor(cluster: Cluster, seed: number, patienceMs: number) {
     this.cluster = cluster;
+    this.#patienceMs = patienceMs;
     this.context = new LoadContext(this.recorder, new Random(seed));
     this.monitor = new Monitor(cluster);
   }
 
-  /** Lets load begin on a cluster that runs. {@link abandon} ends it, however far it came. */
-  static async start(cluster: Cluster, seed: number): Promise<LoadedCluster> {
-    const loaded = new LoadedCluster(cluster, seed);
+  /** Lets load begin on a cluster that runs. {@link abandon} ends it, however far it came. `patienceMs`: how long {@link judge} waits for anything. */
+  static async start(cluster: Cluster, seed: number, patienceMs = PATIENCE_MS): Promise<LoadedCluster> {
+    const loaded = new LoadedCluster(cluster, seed, patienceMs);
     loaded.monitor.start();
     try {
       loaded.#load = await Load.start(cluster, loaded.context);
@@ -43,7 +47,7 @@ export class LoadedCluster {
   }
 
   /** Waits until `count` more entries are acknowledged as committed: so much must happen in a cluster that is whole. */
-  async moreCommitted(count = ENTRIES_AFTER_MENDING, timeoutMs = MENDING_TIMEOUT_MS): Promise<void> {
+  async moreCommitted(count = ENTRIES_AFTER_MENDING, timeoutMs = PATIENCE_MS): Promise<void> {
     const goal = this.context.committedEntries + count;
     await until(`for ${count} more entries to be acknowledged`, () => this.context.committedEntries >= goal, timeoutMs);
   }
@@ -51,11 +55,12 @@ export class LoadedCluster {
   /** The cluster is whole: ends the load, waits until all nodes agree, and returns everything that is wrong, in sentences. */
   async judge(tell: (sentence: string) => void = () => undefined): Promise<string[]> {
     const startedMs = performance.now();
-    await this.moreCommitted();
+    await this.#must(this.moreCommitted(ENTRIES_AFTER_MENDING, this.#patienceMs));
     this.facts.msAfterMending = Math.round(performance.now() - startedMs);
-    await this.#load?.stopAppending();
-    const end = await this.cluster.converged();
-    await this.#load?.finish(end);
+    await this.#must(this.#load?.stopAppending(this.#patienceMs));
+    const end = await this.cluster.converged(this.#patienceMs);
+    await this.#must(this.#load?.finish(end, this.#patienceMs));
+    await this.#must(this.cluster.allVoters(this.#patienceMs));
     await this.monitor.stop();
     tell(`reading the log, ${end} bytes, from every node`);
     const log = await readFinalLog(this.cluster.nodes, end, (offset, to, term, id) => this.recorder.entry(offset, to, term, id));
@@ -63,11 +68,21 @@ export class LoadedCluster {
     const violations = checkHistory(this.recorder, log.entries, { majority: this.cluster.majority });
     this.#countFacts(end, log.entries.length);
     return [
+      ...this.#waits,
       ...log.differences,
       ...this.monitor.problems,
       ...this.context.problems,
       ...violations.map(({ kind, sentence }) => `${kind}: ${sentence}`),
     ];
+  }
+
+  /** What does not come about in time is wrong, but no reason not to look at the rest. */
+  async #must(step: Promise<void> | undefined): Promise<void> {
+    try {
+      await step;
+    } catch (thrown) {
+      this.#waits.push(thrown instanceof Error ? thrown.message : String(thrown));
+    }
   }
 
   async abandon(): Promise<void> {

@@ -18,6 +18,8 @@ export interface RunOptions {
   /** Told what happens, line by line. */
   readonly tell: (sentence: string) => void;
   readonly flags?: readonly string[];
+  /** How long a cluster that is whole may take for anything; see {@link LoadedCluster.start}. */
+  readonly patienceMs?: number;
 }
 
 export interface RunResult {
@@ -73,13 +75,13 @@ class Run {
   }
 
   async #withDisk(disk: SmallDisk | undefined, canSlowDisks: boolean): Promise<void> {
-    const { nodes, directory, seed, flags = [] } = this.#options;
+    const { nodes, directory, seed, flags = [], patienceMs } = this.#options;
     const all = [...FLAGS, ...(nodes > 1 ? CLUSTER_FLAGS : []), ...flags];
     const cluster = await Cluster.make({ nodes, directory, flags: all, dataOf: (id) => join(directory, `data-${id}`, 'log') });
     try {
       const leader = await cluster.start();
       this.#tell(`${nodes} nodes run; node ${leader.id} leads`);
-      const loaded = await LoadedCluster.start(cluster, seed);
+      const loaded = await LoadedCluster.start(cluster, seed, patienceMs);
       this.#recorder = loaded.recorder;
       this.#facts = loaded.facts;
       try {

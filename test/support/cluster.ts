@@ -140,6 +140,18 @@ export class Cluster {
     );
   }
 
+  /** Waits until every node counts for majorities, as the leader sees it. */
+  async allVoters(timeoutMs = 60_000): Promise<void> {
+    await until(
+      'for every node to be a voter',
+      async () => {
+        const status = await (await this.findLeader())?.status();
+        return status?.cluster.nodes.every(({ isVoter }) => isVoter) ?? false;
+      },
+      timeoutMs,
+    );
+  }
+
   /** Ends that nobody had asked for. */
   get surprises(): string[] {
     return this.nodes.flatMap((node) => node.surprises);

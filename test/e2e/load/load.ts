@@ -19,9 +19,6 @@ const APPENDERS: readonly { readonly style: AppendStyle; readonly lanes: number 
 /** Bounded waits: a client that is cut off must come back with an error while the run lasts. */
 const CLIENT_OPTIONS = { connectTimeoutMs: 1_000, reconnect: { minDelayMs: 20, maxDelayMs: 300, timeoutMs: 8_000 } } as const;
 
-const SETTLE_TIMEOUT_MS = 60_000;
-const CATCH_UP_TIMEOUT_MS = 60_000;
-
 export class Load {
   readonly #context: LoadContext;
   readonly #appenders: Appender[] = [];
@@ -67,21 +64,21 @@ export class Load {
   }
 
   /** No more appends; resolves when every one that was made is settled, which must happen in a cluster that is whole. */
-  async stopAppending(): Promise<void> {
+  async stopAppending(timeoutMs: number): Promise<void> {
     for (const appender of this.#appenders) appender.stop();
     const pending = (): number => this.#appenders.reduce((sum, { pendingCount }) => sum + pendingCount, 0);
     await until(
       () => `for ${pending()} appends to be settled`,
       () => pending() === 0,
-      SETTLE_TIMEOUT_MS,
+      timeoutMs,
     );
     await this.#appending;
   }
 
   /** Subscriptions must have brought everything up to `end`; then all clients go. */
-  async finish(end: number): Promise<void> {
+  async finish(end: number, timeoutMs: number): Promise<void> {
     try {
-      await Promise.all(this.#subscribers.map((subscriber) => subscriber.caughtUp(end, CATCH_UP_TIMEOUT_MS)));
+      await Promise.all(this.#subscribers.map((subscriber) => subscriber.caughtUp(end, timeoutMs)));
     } finally {
       await this.abandon();
     }

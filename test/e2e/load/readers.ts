@@ -2,7 +2,7 @@
 // the end use the library over all nodes, as an application would.
 
 import type { LogClient } from '../../../src/client/index.ts';
-import { END_LINEARIZABLE } from '../../../src/protocol/client.ts';
+import { END_AT_LEAST, END_LINEARIZABLE } from '../../../src/protocol/client.ts';
 import type { LogEntry } from '../../history/types.ts';
 import { walkEntries } from '../../server/support/entries.ts';
 import { Closed, RawClient, Refused } from '../../server/support/rawClient.ts';
@@ -16,8 +16,6 @@ const READ_BYTES = 16_384;
 const THINK_MS = 30;
 const FAILURE_PAUSE_MS = 200;
 const AT_LEAST_WAIT_MS = 2_000;
-/** END: answer only once this much is committed on the node. */
-const END_AT_LEAST = 2;
 
 /** What a stranger may be refused with, when the node stops, does not lead, is behind, or finds no leader to ask. */
 const EXPECTED_REFUSALS = new Set<string>(['SHUTTING_DOWN', 'NOT_LEADER', 'BEHIND', 'OFFSET_BEYOND_END', 'OVERLOADED']);

@@ -3,7 +3,7 @@
 import type { ClusterNode } from '../../support/clusterNode.ts';
 import { choose, type Fault, type Lane, type NemesisContext, sample } from './schedule.ts';
 
-type Kind = 'kill' | 'kill some' | 'kill all' | 'pause' | 'stop' | 'rolling restart';
+type Kind = 'kill' | 'kill some' | 'kill all' | 'pause' | 'stop' | 'rolling restart' | 'wipe';
 
 function names(nodes: readonly ClusterNode[]): string {
   return nodes.length === 1 ? `node ${nodes[0]?.id}` : `nodes ${nodes.map(({ id }) => id).join(', ')}`;
@@ -29,6 +29,7 @@ export class ProcessLane implements Lane {
       [4, 'pause'],
       [3, 'stop'],
       [1, 'rolling restart'],
+      [1, 'wipe'],
     ]);
     const wantsLeader = random.below(10) < 7;
     const durationMs = 100 + random.below(random.oneIn(4) ? 4_000 : 1_500);
@@ -36,6 +37,7 @@ export class ProcessLane implements Lane {
     const leader = await cluster.findLeader();
     const one = wantsLeader && leader !== undefined ? [leader] : some.slice(0, 1);
     const nodes = kind === 'kill some' ? some : kind === 'kill all' || kind === 'rolling restart' ? cluster.nodes : one;
+    if (kind === 'wipe' && !(await this.#mayLoseDisk(nodes))) return undefined;
     if (!nodes.every((node) => node.isRunning && schedule.isFree(node))) return undefined;
     const role = nodes.length === 1 && nodes[0] === leader ? ', the leader' : '';
     return {
@@ -57,7 +59,34 @@ export class ProcessLane implements Lane {
         return this.#stop(nodes, durationMs);
       case 'rolling restart':
         return this.#restartInTurn(nodes);
+      case 'wipe':
+        return this.#wipe(nodes, durationMs);
     }
+  }
+
+  /**
+   * Whether one of the nodes may lose its disk. Only while all others have theirs and count: what is on a majority must be on one node
+   * more than is lost. Not the founder, which alone tells an empty directory from a new cluster.
+   */
+  async #mayLoseDisk([node]: readonly ClusterNode[]): Promise<boolean> {
+    if (node === undefined || node.id === 1 || this.#context.cluster.nodes.length < 3) return false;
+    return this.#isEverybodyVoter();
+  }
+
+  async #isEverybodyVoter(): Promise<boolean> {
+    const { cluster } = this.#context;
+    const status = await (await cluster.findLeader())?.status();
+    return status?.cluster.nodes.every(({ isVoter }) => isVoter) ?? false;
+  }
+
+  async #wipe(nodes: readonly ClusterNode[], durationMs: number): Promise<void> {
+    const { cluster, schedule } = this.#context;
+    await Promise.all(nodes.map((node) => node.kill()));
+    for (const node of nodes) cluster.wipe(node);
+    await schedule.wait(durationMs);
+    for (const node of nodes) node.start();
+    // No other fault of this lane until it is fed and counts again.
+    while (!schedule.isOver && !(await this.#isEverybodyVoter())) await schedule.wait(200);
   }
 
   async #kill(nodes: readonly ClusterNode[], durationMs: number): Promise<void> {
