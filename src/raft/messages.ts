@@ -1,6 +1,8 @@
 // What nodes say to each other, as values. The log's bytes are not among it: an AppendRequest names the range whose bytes travel
 // behind it. Offsets are log bytes; ranges are [start, end). src/protocol/peer.ts gives every message its bytes.
 
+import type { Standing } from '../core/ids.ts';
+
 /** 1 to 32. */
 export type NodeId = number;
 
@@ -85,8 +87,7 @@ export interface ReadIndexResponse {
   readonly index: number;
 }
 
-/** How far a node may take part; kept on disk. See docs/GUARANTEES.md, "Joining". */
-export type Standing = 'stranger' | 'new' | 'voter';
+export type { Standing };
 
 /** Makes a stranger a `new` node (from the founder), or a `voter` (from the leader, once it is caught up). */
 export interface Admit {
