@@ -6,6 +6,7 @@ import { VERSION } from '../server/version.ts';
 import { withExamples } from './arguments.ts';
 import { appendCommand } from './commands/append.ts';
 import { benchCommand } from './commands/bench.ts';
+import { clusterCommand } from './commands/cluster.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { readCommand } from './commands/read.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -23,6 +24,7 @@ Exit codes:
 function makeProgram(): Command {
   const program = withExamples(new Command('loglog'), [
     ['loglog serve', 'start a node: ws://127.0.0.1:7070, data in ./data'],
+    ['loglog cluster', 'start three on this machine, as one log'],
     ['echo hello | loglog append --lines', 'append one entry a line'],
     ['loglog read', 'print all entries'],
     ['loglog tail', 'print entries as they come'],
@@ -33,6 +35,7 @@ function makeProgram(): Command {
     .addHelpText('after', EXIT_CODES);
   const commands = [
     serveCommand(),
+    clusterCommand(),
     appendCommand(),
     readCommand(),
     tailCommand(),

@@ -2,7 +2,8 @@
 // window has room, settled by receipts.
 //
 //   append() ──► open message ──► sealed ──► sent ──► settled
-//      └─(no room)─► waiting ──┘ (in order)
+//      └─(no room)─► waiting ──┘    ▲          └─(refused by the node)─► aside (retries.ts)
+//                       (in order)  └──────────────────────────────────────┘
 
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
@@ -11,9 +12,11 @@ import { MAX_UNACKNOWLEDGED_APPENDS } from '../core/limits.ts';
 import { APPEND, encodeRequest, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { Arena } from './arena.ts';
 import { type Connection, isLater } from './connection.ts';
-import { batchTooLarge, Message, type Operation, type Reject, type Resolve, tooLarge, writeEntry } from './message.ts';
+import { batchTooLarge, lostErrors, Message, type Operation, type Reject, type Resolve, tooLarge, writeEntry } from './message.ts';
 import { abortedError, type Receipt, type Settings } from './options.ts';
 import { Queue } from './queue.ts';
+import { isNodesRefusal, Retries } from './retries.ts';
+import { Route } from './route.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
 
 const MIN_MESSAGE_BYTES = 16 * 1024;
@@ -33,18 +36,27 @@ function capture(resolve: Resolve, reject: Reject): void {
   rejectOfNew = reject;
 }
 
+/** What the appender needs of the client around it. */
+export interface AppenderOwner {
+  /** There is something to send, and no leader. */
+  wake(): void;
+  /** A node refuses appends that another one, or the same one later, may take. */
+  refused(connection: Connection): void;
+  /** What became of an earlier try of a conditional append, whose new try was refused. Never rejects. */
+  recheck(message: Message, refusal: LogError): Promise<WireReceipt | LogError>;
+}
+
 export class Appender {
   readonly #workspace: Workspace;
   readonly #arena: Arena;
   readonly #settings: Settings;
   readonly #defaultFlags: number;
-  readonly #wakeLink: () => void;
+  readonly #owner: AppenderOwner;
+  readonly #retries: Retries;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #flushInTick = (): void => this.#flush();
-  #connection: Connection | undefined;
-  /** No more is sent on this connection: it refuses appends, and is given up once its last answer came. */
-  #isLeaving = false;
+  readonly #route: Route;
 
   #open: Message | undefined;
   /** Where the next entry of the open message goes, and how far a plain append may write; limit 0: not at all. */
@@ -68,12 +80,14 @@ export class Appender {
   #windowBytes = 0;
   #messageBytes = 0;
 
-  constructor(workspace: Workspace, settings: Settings, defaultFlags: number, wakeLink: () => void) {
+  constructor(workspace: Workspace, settings: Settings, defaultFlags: number, owner: AppenderOwner) {
     this.#workspace = workspace;
     this.#arena = new Arena(workspace);
     this.#settings = settings;
     this.#defaultFlags = defaultFlags;
-    this.#wakeLink = wakeLink;
+    this.#owner = owner;
+    this.#retries = new Retries(settings.timeoutMs);
+    this.#route = new Route(settings.connectTimeoutMs);
     this.#bytes = workspace.bytes;
     this.#view = workspace.view;
   }
@@ -131,14 +145,17 @@ export class Appender {
     this.#waiting.push(operation);
     this.#waitingBytes += operation.entryBytes;
     this.#limit = 0;
-    if (this.#connection === undefined) this.#wakeLink();
+    if (this.#route.connection === undefined) this.#owner.wake();
   }
 
   /** Gives up an operation that was submitted: takes it back when it is not sent yet. */
   abort(operation: Operation, what: string): void {
     const { message } = operation;
-    if (message !== undefined && message.requestId !== 0) {
+    if (message !== undefined && (message.requestId !== 0 || message.isUncertain)) {
       operation.reject(abortedError(what, 'unknown'));
+      // It waits to be tried again, which nobody wants any more.
+      if (message.requestId === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) this.#release(message);
+      queueMicrotask(() => this.#afterRelease());
       return;
     }
     operation.reject(abortedError(what, 'failed'));
@@ -172,18 +189,25 @@ export class Appender {
     return new Promise((resolve) => this.#onDrained.push(resolve));
   }
 
-  /** Goes on over a new connection. */
+  /** Goes on over the connection to a leader. */
   connected(connection: Connection): void {
-    this.#connection = connection;
-    this.#isLeaving = false;
-    this.#adopt(connection.hello);
+    const next = this.#route.offer(connection);
+    if (next === undefined) return;
+    this.adopt(next.hello);
+    this.#afterRelease();
+  }
+
+  /** The node of a connection leads no longer: what it has is answered or given up, the rest waits for the next leader. */
+  left(connection: Connection): void {
+    this.#route.close(connection);
     this.#afterRelease();
   }
 
   /** A receipt came. False when it answers nothing that was sent, or says other bytes than that. */
-  acknowledged(receipt: WireReceipt): boolean {
+  acknowledged(connection: Connection, receipt: WireReceipt): boolean {
     const message = this.#sent.get(receipt.requestId);
-    if (message === undefined || !message.matches(receipt)) return false;
+    if (message === undefined || connection !== this.#route.connection || !message.matches(receipt)) return false;
+    this.#retries.done(message);
     message.acknowledge(receipt, this.#workspace);
     this.#forget(message);
     return true;
@@ -195,33 +219,40 @@ export class Appender {
   }
 
   /** The server refused an append, or what is no append of ours, which is ignored. */
-  refused(requestId: number, error: LogError): void {
+  refused(connection: Connection, requestId: number, error: LogError): void {
     const message = this.#sent.get(requestId);
-    if (message === undefined) return;
-    if (error.code === 'NOT_LEADER' || error.code === 'SHUTTING_DOWN') this.#isLeaving = true;
-    message.fail(error);
-    this.#forget(message);
+    if (message === undefined || connection !== this.#route.connection) return;
+    const isNodes = isNodesRefusal(error);
+    if (isNodes && this.#retries.setAside(message, error)) {
+      this.#unsend(message);
+    } else if (error.code === 'CONDITION_FAILED' && message.isUncertain) {
+      this.#unsend(message);
+      void this.#recheck(message, error);
+    } else {
+      if (error.outcome === 'unknown') this.#retries.done(message);
+      message.fail(error);
+      this.#forget(message);
+    }
+    if (isNodes) this.#owner.refused(connection);
     this.#afterRelease();
   }
 
   /** The connection is gone. What was sent after the request `fatalId` (0: none) surely failed; of the rest we cannot know. */
-  lost(url: string, reason: string, fatalId: number): void {
-    this.#connection = undefined;
-    const unknown = new LogError(
-      'CONNECTION_LOST',
-      `The connection to ${url} was lost before this append was acknowledged (${reason}). It may be in the log or not: ` +
-        'read the end of the log, or use expectedEnd, before you append it again.',
-    );
-    const failed = new LogError(
-      'CONNECTION_LOST',
-      `The connection to ${url} ended at an earlier request (${reason}), so this append surely was not done. Append it again.`,
-      {},
-      'failed',
-    );
+  lost(connection: Connection, reason: string, fatalId: number): void {
+    this.#route.close(connection);
+    if (this.#route.connection !== connection) return;
+    const { unknown, failed } = lostErrors(connection.url, reason);
     for (const message of [...this.#sent.values()]) {
-      message.fail(fatalId !== 0 && isLater(message.requestId, fatalId) ? failed : unknown);
-      this.#forget(message);
+      const error = fatalId !== 0 && isLater(message.requestId, fatalId) ? failed : unknown;
+      if (this.#retries.setAside(message, error)) {
+        this.#unsend(message);
+      } else {
+        if (error === unknown) this.#retries.done(message);
+        message.fail(error);
+        this.#forget(message);
+      }
     }
+    this.#leave();
     this.#afterRelease();
   }
 
@@ -237,8 +268,31 @@ export class Appender {
     this.#afterRelease();
   }
 
-  /** Takes over a server's limits. */
-  #adopt(hello: Hello): void {
+  /** Nothing is open on the connection any more: what was set aside is put in front of what was not sent yet. */
+  #leave(): void {
+    const { again, tooLate } = this.#retries.take();
+    for (const message of tooLate) {
+      if (message.refusal !== undefined) message.fail(message.refusal);
+      this.#release(message);
+    }
+    for (const message of again) message.requestId = 0;
+    this.#sealed.prepend(again);
+    const next = this.#route.next();
+    if (next !== undefined) this.adopt(next.hello);
+    else if (again.length > 0) this.#owner.wake();
+  }
+
+  /** Finds out what became of an earlier try, and settles the append. */
+  async #recheck(message: Message, refusal: LogError): Promise<void> {
+    const result = await this.#owner.recheck(message, refusal);
+    if (result instanceof LogError) message.failFinally(result);
+    else message.acknowledge(result, this.#workspace);
+    this.#release(message);
+    this.#afterRelease();
+  }
+
+  /** Takes over a server's limits: the leader's, or before there is one those of another node, which are the same as a rule. */
+  adopt(hello: Hello): void {
     this.#maxPayloadBytes = hello.maxPayloadBytes;
     this.#windowBytes = hello.windowBytes;
     // Several messages must fit the window, or sending and answering would take turns.
@@ -334,8 +388,8 @@ export class Appender {
   /** Sends what the window has room for. While it has none the open message goes on filling. */
   #flush(): void {
     this.#isFlushScheduled = false;
-    if (this.#connection === undefined) {
-      if (!this.#isDrained()) this.#wakeLink();
+    if (this.#route.connection === undefined) {
+      if (!this.#isDrained()) this.#owner.wake();
       return;
     }
     this.#sendSealed();
@@ -352,8 +406,8 @@ export class Appender {
 
   #sendSealed(): void {
     for (let message = this.#sealed.peek(); message !== undefined; message = this.#sealed.peek()) {
-      const connection = this.#connection;
-      if (connection === undefined || connection.isLost || this.#isLeaving || !this.#windowAllows(message.entryBytes)) return;
+      const { connection } = this.#route;
+      if (connection === undefined || connection.isLost || this.#route.isLeaving || !this.#windowAllows(message.entryBytes)) return;
       this.#sealed.shift();
       // The limits may have become smaller since it was built: another server may have answered.
       if (message.entryBytes > connection.hello.maxBatchBytes) {
@@ -372,6 +426,7 @@ export class Appender {
     const count = this.#workspace.frame(entriesAt, end - entriesAt);
     assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
     message.requestId = connection.takeRequestId();
+    this.#retries.sending(message);
     const header = new DataView(this.#workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
     encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count);
     this.#sent.set(message.requestId, message);
@@ -381,9 +436,14 @@ export class Appender {
 
   /** A sent message is settled: its memory is free. */
   #forget(message: Message): void {
+    this.#unsend(message);
+    this.#release(message);
+  }
+
+  /** A sent message is no longer expected to be answered. */
+  #unsend(message: Message): void {
     this.#sent.delete(message.requestId);
     this.#sentBytes -= message.entryBytes;
-    this.#release(message);
   }
 
   /** A message is no longer held: nothing will happen to it any more. */
@@ -395,7 +455,7 @@ export class Appender {
 
   /** Bytes became free: takes in who waits, sends what may go, and tells who wanted to know. */
   #afterRelease(): void {
-    if (this.#isLeaving && this.#sent.size === 0) this.#connection?.drop('it takes no appends now');
+    if (this.#route.isLeaving && this.#sent.size === 0) this.#leave();
     this.#flush();
     for (let operation = this.#waiting.peek(); operation !== undefined; operation = this.#waiting.peek()) {
       if (!this.#place(operation)) break;

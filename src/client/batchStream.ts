@@ -1,5 +1,5 @@
-// Reads and subscriptions. Both are a server subscription with byte credit, resumed by offset on every new connection; a read also
-// has a target, the commit when it began, and is granted no more credit than leads there.
+// Reads and subscriptions. Both are a server subscription with byte credit, resumed by offset on every new connection, at whichever node
+// has what the reader must see; a read also has a target, the commit when it began, and is granted no more credit than leads there.
 //
 //   log:   from ──── taken by the consumer ──── arrived ──── granted ──── target
 //                                              └ next, where a resumption begins
@@ -10,9 +10,9 @@ import { MAX_CREDIT_BYTES, MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { offAbort, onAbort } from './aborts.ts';
 import type { Connection, StreamSink } from './connection.ts';
 import { Batch, countEntries } from './entries.ts';
-import type { Link } from './link.ts';
 import { abortedError } from './options.ts';
 import { Queue } from './queue.ts';
+import { isNodesOwn, type Replicas } from './replicas.ts';
 import type { Workspace } from './wasm.ts';
 
 /** What a stream reads; everything is checked already. */
@@ -24,6 +24,8 @@ export interface StreamPlan {
   /** Most data entries. */
   readonly limit: number;
   readonly creditBytes: number;
+  /** The node must have this much committed, besides all that the client has seen. */
+  readonly atLeast: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -31,12 +33,13 @@ interface Piece {
   readonly from: number;
   readonly commit: number;
   readonly bytes: Uint8Array;
+  readonly source: Connection | undefined;
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
-  readonly #link: Link;
+  readonly #replicas: Replicas;
   readonly #workspace: Workspace;
   readonly #plan: StreamPlan;
   readonly #onAbort = (): void => this.#stop(abortedError(this.#plan.what, 'failed'));
@@ -48,8 +51,17 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   /** Log offset up to which this subscription has credit. */
   #granted = 0;
   #lastTerm = 0;
+  /** Where the subscription is open; held. */
   #connection: Connection | undefined;
   #id = 0;
+  /** Refusals of nodes in a row, and since when, of `performance.now()`. */
+  #failures = 0;
+  #failingSinceMs = 0;
+  /** A node said that the place to read from is beyond its end: only the leader knows whether it is beyond everybody's. */
+  #asksLeader = false;
+  /** Nodes whose bytes at `next` are damaged, and what the first of them said. */
+  readonly #damagedNodes = new Set<number>();
+  #damage: LogError | undefined;
   #isStarted = false;
   #isAttaching = false;
   #isFinished = false;
@@ -57,8 +69,8 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   #wake: (() => void) | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(link: Link, workspace: Workspace, plan: StreamPlan) {
-    this.#link = link;
+  constructor(replicas: Replicas, workspace: Workspace, plan: StreamPlan) {
+    this.#replicas = replicas;
     this.#workspace = workspace;
     this.#plan = plan;
     this.#remaining = plan.limit;
@@ -91,20 +103,19 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       this.#fail(protocolError(`The server sent ${bytes.length} bytes of entries at offset ${from}; the most is ${MAX_ENTRY_BYTES}.`));
     } else if (bytes.length > 0) {
       this.#next = next + bytes.length;
-      this.#arrived.push({ from, commit, bytes });
+      this.#arrived.push({ from, commit, bytes, source: this.#connection });
       this.#wake?.();
     }
   }
 
   failed(error: LogError): void {
-    this.#connection = undefined;
-    // A node that stops or that lost its office says so and closes: reading goes on at the next one.
-    if (error.code === 'SHUTTING_DOWN' || error.code === 'NOT_LEADER') this.#wake?.();
-    else this.#fail(error);
+    const connection = this.#detach();
+    this.#refused(error, connection);
+    this.#wake?.();
   }
 
   lost(): void {
-    this.#connection = undefined;
+    this.#detach();
     this.#wake?.();
   }
 
@@ -144,45 +155,91 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     });
   }
 
-  /** Subscribes on the live connection, or on the next one. Never throws; tells the waiting `next` how it went. */
+  /** Subscribes at a node that has what must be seen. Never throws; tells the waiting `next` how it went. */
   async #attach(): Promise<void> {
     this.#isAttaching = true;
+    let connection: Connection | undefined;
     try {
-      const connection = await this.#link.connected();
-      if (this.#next === undefined && this.#needsBounds()) await this.#findBounds(connection);
-      else this.#next ??= this.#plan.from as number;
-      const next = this.#next;
+      if (this.#failures > 0) await this.#replicas.pause(this.#failures);
+      connection = await (this.#asksLeader ? this.#replicas.leader() : this.#replicas.acquire());
+      if (this.#damage !== undefined && this.#damagedNodes.has(connection.hello.nodeId)) throw this.#damage;
+      const next = (await this.#isReady(connection)) ? this.#next : undefined;
       if (next !== undefined && next < this.#target && !this.#isFinished && this.#failure === undefined && !connection.isLost) {
         this.#granted = next;
         const credit = this.#creditFrom(next);
         this.#granted += credit;
-        this.#connection = connection;
+        this.#connection = connection.hold();
         this.#id = connection.subscribe(next, credit, this);
       }
     } catch (thrown) {
-      this.#fail(thrown instanceof LogError ? thrown : protocolError(String(thrown)));
+      this.#refused(thrown instanceof LogError ? thrown : protocolError(String(thrown)), connection);
     } finally {
+      connection?.release();
       this.#isAttaching = false;
       this.#wake?.();
     }
   }
 
-  #needsBounds(): boolean {
-    return this.#plan.isBounded || typeof this.#plan.from !== 'number';
-  }
-
-  /** Asks where the log starts and ends; leaves `next` undefined when the connection was lost meanwhile. */
-  async #findBounds(connection: Connection): Promise<void> {
-    const bounds = await connection.end(false);
-    if (bounds === undefined) return;
+  /** Waits until a node has what must be seen, and finds out where to begin. False when the connection was lost meanwhile. */
+  async #isReady(connection: Connection): Promise<boolean> {
     const { from, isBounded, what } = this.#plan;
+    const atLeast = Math.max(this.#plan.atLeast, this.#replicas.observed);
+    const waitMs = this.#replicas.waitMs(this.#leftMs());
+    if (this.#next !== undefined || (typeof from === 'number' && !isBounded)) {
+      this.#next ??= from as number;
+      if (!this.#asksLeader && atLeast <= connection.commit) return true;
+      return (await connection.end({ linearizable: this.#asksLeader, atLeast, waitMs })) !== undefined;
+    }
+    let bounds = await connection.end({ linearizable: false, atLeast, waitMs });
+    // This node may only be behind: the whole cluster must say that there is nothing.
+    if (bounds !== undefined && typeof from === 'number' && from > bounds.end) {
+      bounds = await connection.end({ linearizable: true, atLeast, waitMs });
+    }
+    if (bounds === undefined) return false;
     const next = from === 'end' ? bounds.end : (from ?? bounds.start);
     if (isBounded && next > bounds.end) {
       const sentence = `${what} begins at offset ${next}, but the log is committed only up to ${bounds.end}. Subscribe to wait for more.`;
+      this.#asksLeader = true;
       throw new LogError('OFFSET_BEYOND_END', sentence, { offset: next, end: bounds.end });
     }
     this.#next = next;
     if (isBounded) this.#target = bounds.end;
+    return true;
+  }
+
+  /** What is left of the time in which nodes may refuse, in milliseconds. */
+  #leftMs(): number {
+    const { timeoutMs } = this.#replicas;
+    return this.#failures === 0 ? timeoutMs : timeoutMs - (performance.now() - this.#failingSinceMs);
+  }
+
+  /** A node cannot serve this: another one may, or the same one later. Without a node, the search has failed for good. */
+  #refused(error: LogError, connection: Connection | undefined): void {
+    if (connection === undefined) {
+      this.#fail(error);
+    } else if (isNodesOwn(error)) {
+      if (this.#failures === 0) this.#failingSinceMs = performance.now();
+      this.#failures += 1;
+      this.#replicas.leave(connection);
+      if (this.#leftMs() <= 0) this.#fail(error);
+    } else if (error.code === 'OFFSET_BEYOND_END' && !this.#asksLeader) {
+      this.#asksLeader = true;
+    } else if (error.code === 'DAMAGED' && this.#replicas.hasOthers && !this.#damagedNodes.has(connection.hello.nodeId)) {
+      this.#damage ??= error;
+      this.#damagedNodes.add(connection.hello.nodeId);
+      this.#replicas.leave(connection);
+    } else {
+      this.#fail(error);
+    }
+  }
+
+  /** What came is good: whatever trouble there was is over. */
+  #settle(): void {
+    this.#failures = 0;
+    this.#asksLeader = false;
+    if (this.#damage === undefined) return;
+    this.#damage = undefined;
+    this.#damagedNodes.clear();
   }
 
   /** Credit to add now that the consumer has taken everything before `taken`. */
@@ -193,14 +250,17 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
 
   /** Checks every entry of a piece, and clips it to the stream's end. Undefined after a failure, which the next step reports. */
   #verify(piece: Piece): Batch | undefined {
-    const { from, commit } = piece;
+    const { from, commit, source } = piece;
     const bytes = from + piece.bytes.length > this.#target ? piece.bytes.subarray(0, this.#target - from) : piece.bytes;
     const found = this.#workspace.verify(bytes, from, this.#lastTerm);
     if (found.status !== WALK_COMPLETE || found.bytes !== bytes.length) {
       this.#arrived = new Queue();
-      this.#fail(damagedError(from + found.bytes, found.status, this.#connection?.url));
+      this.#next = from;
+      this.#cancel();
+      this.#refused(damagedError(from + found.bytes, found.status, source?.url), source);
       return undefined;
     }
+    this.#settle();
     this.#lastTerm = found.lastTerm;
     if (this.#remaining === Number.POSITIVE_INFINITY) {
       this.#replenish(from + piece.bytes.length);
@@ -246,7 +306,15 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
 
   #cancel(): void {
     this.#connection?.cancel(this.#id);
+    this.#detach();
+  }
+
+  /** Forgets where the subscription is, or was, open. */
+  #detach(): Connection | undefined {
+    const connection = this.#connection;
     this.#connection = undefined;
+    connection?.release();
+    return connection;
   }
 }
 

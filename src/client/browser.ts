@@ -5,7 +5,7 @@ import { type ConnectOptions, checkUrls } from './options.ts';
 import { openBrowserTransport } from './transport.browser.ts';
 
 /**
- * Connects to the first of `urls` that answers. Rejects UNREACHABLE, which names every address, ABORTED by `options.signal`, or
+ * Connects to the node at one of `urls` that leads the log, or to any while none does. Rejects UNREACHABLE, which names every address, ABORTED by `options.signal`, or
  * TypeError or RangeError.
  */
 export async function connect(urls: string | readonly string[], options: ConnectOptions = {}): Promise<LogClient> {
@@ -23,7 +23,9 @@ export type {
   AppendOptions,
   BatchReceipt,
   ConnectOptions,
+  EndOptions,
   ReadOptions,
+  Reads,
   Receipt,
   ReconnectOptions,
   SubscribeOptions,

@@ -7,12 +7,14 @@ import { Appender } from './appender.ts';
 import type { LogEnd } from './connection.ts';
 import { Link } from './link.ts';
 import { batchTooLarge, type Operation, tooLarge } from './message.ts';
+import { Nodes } from './nodes.ts';
 import {
   type AppendOptions,
   abortedError,
   type BatchReceipt,
   type ConnectOptions,
   checkAck,
+  checkAtLeast,
   checkCredit,
   checkFrom,
   checkInteger,
@@ -21,6 +23,8 @@ import {
   closedError,
   DEFAULT_CREDIT_BYTES,
   describe,
+  type EndOptions,
+  MAX_TIMER_MS,
   type ReadOptions,
   type Receipt,
   resolveSettings,
@@ -28,6 +32,8 @@ import {
   type SubscribeOptions,
 } from './options.ts';
 import { makeReading, type Reading } from './reading.ts';
+import { recheck } from './recheck.ts';
+import { type EndQuestion, Replicas } from './replicas.ts';
 import type { OpenTransport } from './transport.ts';
 import { SLOT_BYTES, Workspace } from './wasm.ts';
 
@@ -55,29 +61,48 @@ export class LogClient {
   readonly #settings: Settings;
   readonly #workspace: Workspace;
   readonly #appender: Appender;
+  readonly #nodes: Nodes;
   readonly #link: Link;
+  readonly #replicas: Replicas;
   #closing: Promise<void> | undefined;
 
   private constructor(open: OpenTransport, urls: readonly string[], settings: Settings, workspace: Workspace) {
     this.#settings = settings;
     this.#workspace = workspace;
-    const appender = new Appender(workspace, settings, settings.ack === 'received' ? APPEND_RECEIVED : 0, () => link.wake());
-    const link: Link = new Link(open, urls, settings, {
-      connected: (connection) => appender.connected(connection),
-      appended: (receipt) => appender.acknowledged(receipt),
+    const appender: Appender = new Appender(workspace, settings, settings.ack === 'received' ? APPEND_RECEIVED : 0, {
+      wake: () => link.wake(),
+      refused: (connection) => link.refused(connection),
+      recheck: (message, refusal) => recheck(replicas, workspace, message, refusal),
+    });
+    const nodes: Nodes = new Nodes(open, urls, {
+      appended: (connection, receipt) => appender.acknowledged(connection, receipt),
       appendsEnded: () => appender.settledSome(),
-      appendFailed: (requestId, error) => appender.refused(requestId, error),
-      lost(connection, reason, fatalId) {
-        if (link.connection === connection) appender.lost(connection.url, reason, fatalId);
-        link.lost(connection);
+      appendFailed: (connection, requestId, error) => appender.refused(connection, requestId, error),
+      greeted(connection) {
+        nodes.greeted(connection);
+        link.greeted(connection);
       },
+      silent: (connection) => link.suspect(connection),
+      lost(connection, reason, fatalId) {
+        nodes.lost(connection);
+        appender.lost(connection, reason, fatalId);
+        link.lost(connection);
+        replicas.lost(connection);
+      },
+    });
+    const link: Link = new Link(nodes, settings, {
+      connected: (connection) => appender.connected(connection),
+      left: (connection) => appender.left(connection),
       unreachable: (error) => appender.failUnsent(error),
     });
+    const replicas = new Replicas(nodes, link, settings);
     this.#appender = appender;
+    this.#nodes = nodes;
     this.#link = link;
+    this.#replicas = replicas;
   }
 
-  /** Connects through `open` to the first of `urls` that answers. Applications call `connect` of the package's entry. */
+  /** Connects through `open` to the leader, or while there is none to any of `urls`. Applications call `connect` of the package's entry. */
   static async connect(open: OpenTransport, urls: readonly string[], options: ConnectOptions): Promise<LogClient> {
     const settings = resolveSettings(options);
     const signal = checkSignal(options.signal);
@@ -86,16 +111,17 @@ export class LogClient {
     const client = new LogClient(open, urls, settings, await Workspace.create(slotCount));
     try {
       await client.#link.start(signal);
+      client.#appender.adopt(client.hello);
     } catch (thrown) {
-      await client.#link.close();
+      await client.#disconnect();
       throw signal?.aborted ? abortedError('This connect', 'failed') : thrown;
     }
     return client;
   }
 
-  /** What the connected node said of itself, or the latest one when there is no connection at the moment. */
+  /** What the leader said of itself, or while there is none, the node that spoke last. */
   get hello(): Hello {
-    const { hello } = this.#link;
+    const hello = this.#link.connection?.hello ?? this.#nodes.hello;
     // `connect` gives a client out only after a greeting.
     if (hello === undefined) throw closedError();
     return hello;
@@ -155,46 +181,54 @@ export class LogClient {
   /**
    * Reads what is committed when the iteration begins, from `from` on, at most `limit` entries, then ends. Nothing is sent
    * before the iteration. Throws TypeError or RangeError at once for bad options; the iteration throws a LogError:
-   * OFFSET_TRIMMED, OFFSET_BEYOND_END, OFFSET_NOT_BOUNDARY, DAMAGED, PROTOCOL, UNREACHABLE, ABORTED, CLOSED.
+   * OFFSET_TRIMMED, OFFSET_BEYOND_END, OFFSET_NOT_BOUNDARY, DAMAGED, PROTOCOL, UNREACHABLE, BEHIND, ABORTED, CLOSED.
    */
   read(options: ReadOptions = {}): Reading {
     checkOptions(options);
     const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : checkInteger('limit', options.limit, 1, Number.MAX_SAFE_INTEGER);
-    return makeReading(this.#link, this.#workspace, {
+    return makeReading(this.#replicas, this.#workspace, {
       what: 'This read',
       from: checkFrom(options.from),
       isBounded: true,
       limit,
       creditBytes: Math.min(DEFAULT_CREDIT_BYTES, Math.max(16, limit) * CREDIT_BYTES_PER_ENTRY),
+      atLeast: checkAtLeast(options.atLeast),
       signal: checkSignal(options.signal),
     });
   }
 
   /**
    * Follows the log from `from` on, without end: what is there, then what is committed as it comes, each entry once and in
-   * order, over any number of connections. Ends by `break`, `return`, or its signal. Throws like {@link read}.
+   * order, over any number of connections and nodes. Ends by `break`, `return`, or its signal. Throws like {@link read}.
    */
   subscribe(options: SubscribeOptions = {}): Reading {
     checkOptions(options);
-    return makeReading(this.#link, this.#workspace, {
+    return makeReading(this.#replicas, this.#workspace, {
       what: 'This subscription',
       from: checkFrom(options.from),
       isBounded: false,
       limit: Number.POSITIVE_INFINITY,
       creditBytes: checkCredit(options.creditBytes),
+      atLeast: checkAtLeast(options.atLeast),
       signal: checkSignal(options.signal),
     });
   }
 
-  /** Where the log starts and is committed to. `linearizable`: counts every append acknowledged to anyone before this call. */
-  async end(options: { readonly linearizable?: boolean | undefined } = {}): Promise<LogEnd> {
+  /**
+   * Where the log starts and is committed to, never less than this client wrote or saw. `linearizable`: counts every append acknowledged
+   * to anyone before this call. Rejects UNREACHABLE, NOT_LEADER (linearizable, and no leader is heard), BEHIND (no node has `atLeast`),
+   * TIMEOUT, CLOSED.
+   */
+  async end(options: EndOptions = {}): Promise<LogEnd> {
     checkOptions(options);
+    const { linearizable, timeoutMs } = options;
+    const question: EndQuestion = {
+      linearizable: linearizable === true,
+      atLeast: checkAtLeast(options.atLeast),
+      timeoutMs: timeoutMs === undefined ? undefined : checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS),
+    };
     if (this.#closing !== undefined) throw closedError();
-    for (;;) {
-      const connection = await this.#link.connected();
-      const end = await connection.end(options.linearizable === true);
-      if (end !== undefined) return end;
-    }
+    return this.#replicas.end(question);
   }
 
   /**
@@ -202,12 +236,17 @@ export class LogClient {
    * and may be called again.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#appender.drained().then(() => this.#link.close());
+    this.#closing ??= this.#appender.drained().then(() => this.#disconnect());
     return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #disconnect(): Promise<void> {
+    this.#link.stop();
+    return this.#nodes.close();
   }
 
   #submit(

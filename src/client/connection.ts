@@ -1,7 +1,9 @@
-// One live connection: it greets, numbers requests, and hands each answer to whom it belongs. It never reconnects (link.ts does).
+// One live connection: it greets, numbers requests, and hands each answer to whom it belongs. It never
+// reconnects: link.ts and replicas.ts look for another.
 
-import { unreachable } from '../core/assert.ts';
+import { assert, unreachable } from '../core/assert.ts';
 import { type ErrorCode, type ErrorDetails, LogError } from '../core/errors.ts';
+import { MAX_WAIT_MS } from '../core/limits.ts';
 import {
   type Answer,
   CANCEL,
@@ -9,8 +11,10 @@ import {
   decodeAnswer,
   decodeReceipt,
   END,
+  END_AT_LEAST,
   END_LINEARIZABLE,
   type Hello,
+  LEVEL_COMMITTED,
   PROTOCOL_VERSION,
   requestMessage,
   SUBSCRIBE,
@@ -19,8 +23,13 @@ import {
 import type { OpenTransport, Transport } from './transport.ts';
 
 /** A silent connection is asked for a sign of life after one interval, and given up after this many. */
-const SILENCE_INTERVAL_MS = 15_000;
 const MAX_SILENT_INTERVALS = 4;
+/** Where there is no other node to go to, patience costs nothing. */
+const SILENCE_INTERVAL_MS = 15_000;
+/** Where there is one, and every byte that arrives is seen: a node that was paused or cut off is left after five seconds. */
+const CLUSTER_SILENCE_INTERVAL_MS = 1_000;
+/** The same where only whole messages are seen, of which a large one may take long. */
+const CLUSTER_SILENCE_UNSEEN_INTERVAL_MS = 5_000;
 /** How long an orderly close may take. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
@@ -38,12 +47,31 @@ export interface StreamSink {
   lost(): void;
 }
 
+/** What a client has seen of the log over all of its connections. */
+export interface Observed {
+  /** The highest commit that any node told it, the ends of its own committed receipts included. Never falls. */
+  commit: number;
+}
+
+/** What an END asks for. */
+export interface EndRequest {
+  readonly linearizable: boolean;
+  /** Answer once this much is committed on the node; 0: at once. */
+  readonly atLeast: number;
+  /** Longest wait for that, after which the node says BEHIND. */
+  readonly waitMs: number;
+}
+
 /** What concerns appends, and the connection as a whole. */
 export interface ConnectionHandlers {
   /** False when the receipt answers nothing that was sent. The receipt is reused for the next one. */
-  appended(receipt: WireReceipt): boolean;
-  appendsEnded(): void;
-  appendFailed(requestId: number, error: LogError): void;
+  appended(connection: Connection, receipt: WireReceipt): boolean;
+  appendsEnded(connection: Connection): void;
+  appendFailed(connection: Connection, requestId: number, error: LogError): void;
+  /** The node spoke of itself again: its role, its term or the leader that it knows changed. */
+  greeted(connection: Connection): void;
+  /** The node was asked for a sign of life, and it may be that none comes. */
+  silent(connection: Connection): void;
   /** The connection is gone. When `fatalId` is not 0, nothing sent after that request was done. */
   lost(connection: Connection, reason: string, fatalId: number): void;
 }
@@ -61,6 +89,7 @@ export function isLater(id: number, other: number): boolean {
 const OFFSET_NAMES: Partial<Record<ErrorCode, string>> = {
   CONDITION_FAILED: 'end',
   OFFSET_BEYOND_END: 'end',
+  BEHIND: 'end',
   OFFSET_TRIMMED: 'start',
 };
 
@@ -72,8 +101,18 @@ function errorOf(answer: Answer & { kind: 'error' }): LogError {
 }
 
 export class Connection {
+  /** The address that it was opened with. */
   readonly url: string;
+  /** Every address that was found to lead to this node. */
+  readonly urls: Set<string>;
+  /** The node said that it does not lead, or takes no appends, whatever its last greeting says. */
+  isDeposed = false;
   #hello: Hello;
+  /** The highest commit that this node told: it has at least that much. */
+  #commit: number;
+  readonly #observed: Observed;
+  #holdCount = 0;
+  #isClosing = false;
   readonly #transport: Transport;
   readonly #handlers: ConnectionHandlers;
   readonly #ends = new Map<number, PendingEnd>();
@@ -81,25 +120,64 @@ export class Connection {
   readonly #receipt: WireReceipt = { requestId: 0, term: 0, offset: 0, end: 0, level: 0, nodes: 0 };
   readonly #silence: ReturnType<typeof setInterval>;
   #silentIntervals = 0;
-  #bufferedBefore = 0;
+  #movedBefore = 0;
   #nextId = 1;
   #isLost = false;
   #onClosed: (() => void) | undefined;
+  #closed: Promise<void> | undefined;
 
-  constructor(url: string, hello: Hello, transport: Transport, handlers: ConnectionHandlers) {
+  constructor(url: string, hello: Hello, transport: Transport, { handlers, observed, hasOthers }: DialOptions) {
     this.url = url;
+    this.urls = new Set([url]);
     this.#hello = hello;
+    this.#commit = 0;
     this.#transport = transport;
     this.#handlers = handlers;
-    this.#silence = setInterval(() => this.#checkSilence(), SILENCE_INTERVAL_MS);
+    this.#observed = observed;
+    this.#observe(hello.commit);
+    const clusterIntervalMs = transport.receivedBytes() === undefined ? CLUSTER_SILENCE_UNSEEN_INTERVAL_MS : CLUSTER_SILENCE_INTERVAL_MS;
+    this.#silence = setInterval(() => this.#checkSilence(), hasOthers ? clusterIntervalMs : SILENCE_INTERVAL_MS);
   }
 
   get hello(): Hello {
     return this.#hello;
   }
 
+  /** What is surely committed on this node. */
+  get commit(): number {
+    return this.#commit;
+  }
+
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** Whether it can be given to somebody who looks for a node. */
+  get isUsable(): boolean {
+    return !this.#isLost && !this.#isClosing;
+  }
+
+  /** Whether appends belong here. */
+  get isLeader(): boolean {
+    return this.#hello.role === 'leader' && !this.isDeposed;
+  }
+
+  /** Keeps it open until {@link release}. */
+  hold(): this {
+    this.#holdCount += 1;
+    return this;
+  }
+
+  /** Takes one {@link hold} back; the last one closes it. */
+  release(): void {
+    this.#holdCount -= 1;
+    assert(this.#holdCount >= 0, 'a connection is released as often as it was held');
+    this.closeUnused();
+  }
+
+  /** Closes it when nobody holds it. */
+  closeUnused(): void {
+    if (this.#holdCount === 0 && this.isUsable) void this.close();
   }
 
   /** A request id that no open request has. */
@@ -116,12 +194,15 @@ export class Connection {
   }
 
   /** Asks for the log's bounds. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  end(linearizable: boolean): Promise<LogEnd | undefined> {
+  end({ linearizable, atLeast, waitMs }: EndRequest): Promise<LogEnd | undefined> {
     if (this.#isLost) return Promise.resolve(undefined);
     const id = this.takeRequestId();
     return new Promise((resolve, reject) => {
       this.#ends.set(id, { resolve, reject });
-      this.send(requestMessage(END, linearizable ? END_LINEARIZABLE : 0, id));
+      // What the node is known to have needs no waiting, and then a plain request does.
+      const mustWait = atLeast > this.#commit;
+      const flags = (linearizable ? END_LINEARIZABLE : 0) | (mustWait ? END_AT_LEAST : 0);
+      this.send(requestMessage(END, flags, id, mustWait ? atLeast : 0, 0, mustWait ? Math.min(waitMs, MAX_WAIT_MS) : 0));
     });
   }
 
@@ -149,7 +230,8 @@ export class Connection {
 
   /** Closes in order. Resolves when the socket is closed, or was ended after {@link CLOSE_TIMEOUT_MS}. */
   close(): Promise<void> {
-    return new Promise((resolve) => {
+    this.#isClosing = true;
+    this.#closed ??= new Promise((resolve) => {
       if (this.#isLost) {
         resolve();
         return;
@@ -161,6 +243,7 @@ export class Connection {
       };
       this.#transport.close();
     });
+    return this.#closed;
   }
 
   /** The transport is gone; called by it. */
@@ -177,17 +260,22 @@ export class Connection {
     switch (answer.kind) {
       case 'hello':
         this.#hello = answer.hello;
+        this.isDeposed = false;
+        this.#observe(answer.hello.commit);
+        this.#handlers.greeted(this);
         break;
       case 'appended':
         this.#appended(answer.view, answer.count);
         break;
       case 'data':
+        this.#observe(answer.commit);
         // Data of a cancelled subscription may still be on its way: nobody wants it.
         this.#streams.get(answer.requestId)?.data(answer.from, answer.commit, answer.bytes);
         break;
       case 'ended': {
         const pending = this.#ends.get(answer.requestId);
         this.#ends.delete(answer.requestId);
+        this.#observe(answer.commit);
         pending?.resolve({ start: answer.start, end: answer.commit, term: answer.term });
         break;
       }
@@ -204,16 +292,22 @@ export class Connection {
     }
   }
 
+  #observe(commit: number): void {
+    if (commit > this.#commit) this.#commit = commit;
+    if (commit > this.#observed.commit) this.#observed.commit = commit;
+  }
+
   #appended(view: DataView, count: number): void {
     for (let i = 0; i < count; i++) {
       decodeReceipt(view, i, this.#receipt);
-      if (!this.#handlers.appended(this.#receipt)) {
+      if (!this.#handlers.appended(this, this.#receipt)) {
         const { requestId, offset, end } = this.#receipt;
         this.#lose(`it acknowledged request ${requestId} at [${offset}, ${end}), which is not what was sent`, 0);
         return;
       }
+      if (this.#receipt.level === LEVEL_COMMITTED) this.#observe(this.#receipt.end);
     }
-    this.#handlers.appendsEnded();
+    this.#handlers.appendsEnded(this);
   }
 
   #failed(answer: Answer & { kind: 'error' }): void {
@@ -228,7 +322,7 @@ export class Connection {
       this.#ends.delete(requestId);
       pending.reject(error);
     } else {
-      this.#handlers.appendFailed(requestId, error);
+      this.#handlers.appendFailed(this, requestId, error);
     }
     if (answer.fatal) this.#lose(`the server ended it with ${answer.code}: ${answer.message}`, requestId);
   }
@@ -247,15 +341,17 @@ export class Connection {
 
   /** A dead network says nothing: an answer that does not come is the only sign of it. */
   #checkSilence(): void {
-    const buffered = this.#transport.bufferedBytes();
-    // A long upload is a sign of life although nothing comes back.
-    if (buffered !== this.#bufferedBefore) this.#silentIntervals = 0;
-    this.#bufferedBefore = buffered;
+    // A long upload is a sign of life although nothing comes back, and so is a part of a long answer.
+    const moved = this.#transport.bufferedBytes() - (this.#transport.receivedBytes() ?? 0);
+    if (moved !== this.#movedBefore) this.#silentIntervals = 0;
+    this.#movedBefore = moved;
     this.#silentIntervals += 1;
     if (this.#silentIntervals > MAX_SILENT_INTERVALS) {
-      this.#lose(`it was silent for ${(MAX_SILENT_INTERVALS * SILENCE_INTERVAL_MS) / 1000} seconds`, 0);
+      this.#lose('it has been silent for too long, although it was asked for a sign of life', 0);
     } else if (this.#silentIntervals > 1) {
       this.send(requestMessage(END, 0, this.takeRequestId()));
+      // An idle connection is silent too, and answers; who is silent after that was asked once already.
+      if (this.#silentIntervals > 2) this.#handlers.silent(this);
     }
   }
 }
@@ -277,6 +373,9 @@ function greetingRefusal(answer: Answer, clusterId: string | undefined): string 
 export interface DialOptions {
   readonly open: OpenTransport;
   readonly handlers: ConnectionHandlers;
+  readonly observed: Observed;
+  /** Whether there are other nodes to go to when this one falls silent. */
+  readonly hasOthers: boolean;
   readonly timeoutMs: number;
   /** The only cluster that is acceptable, once the client has seen one. */
   readonly clusterId: string | undefined;
@@ -285,7 +384,7 @@ export interface DialOptions {
 
 /** Connects to one address and waits for its greeting. Rejects with an Error whose message is a clause: why it did not work. */
 export function dial(url: string, options: DialOptions): Promise<Connection> {
-  const { open, handlers, timeoutMs, clusterId, signal } = options;
+  const { open, timeoutMs, clusterId, signal } = options;
   return new Promise((resolve, reject) => {
     let connection: Connection | undefined;
     let isOver = false;
@@ -312,7 +411,7 @@ export function dial(url: string, options: DialOptions): Promise<Connection> {
       }
       isOver = true;
       stopWaiting();
-      connection = new Connection(url, answer.hello, transport, handlers);
+      connection = new Connection(url, answer.hello, transport, options);
       resolve(connection);
     };
     let transport: Transport | undefined;

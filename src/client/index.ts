@@ -5,7 +5,7 @@ import { type ConnectOptions, checkUrls } from './options.ts';
 import { openNodeTransport } from './transport.node.ts';
 
 /**
- * Connects to the first of `urls` that answers; without one, to the address in LOGLOG_URL, or to ws://127.0.0.1:7070.
+ * Connects to the node at one of `urls` that leads the log, or to any while none does; without one, to the address in LOGLOG_URL, or to ws://127.0.0.1:7070.
  * Rejects UNREACHABLE, which names every address and its reason, ABORTED by `options.signal`, or TypeError or RangeError.
  */
 export async function connect(urls?: string | readonly string[], options: ConnectOptions = {}): Promise<LogClient> {
@@ -24,7 +24,9 @@ export type {
   AppendOptions,
   BatchReceipt,
   ConnectOptions,
+  EndOptions,
   ReadOptions,
+  Reads,
   Receipt,
   ReconnectOptions,
   SubscribeOptions,

@@ -1,197 +1,254 @@
-// Keeps one connection alive: tries the addresses in turn, follows the leader, waits longer after each failure, and gives what is
-// pending up after a time. The only place that decides when to connect.
+// The way to the leader, where appends go: finds it among the addresses and the names that nodes give, follows it when it changes,
+// waits longer after each failure, and gives what is pending up after a time.
+//
+//   seeking ──(found)──► connected ──(lost, or it no longer leads)──► seeking ──(timeout)──► resting ──(needed)──► seeking
 
-import { LogError } from '../core/errors.ts';
-import type { Hello } from '../protocol/client.ts';
-import { type Connection, type ConnectionHandlers, dial } from './connection.ts';
+import type { LogError } from '../core/errors.ts';
+import { Pause, pauseMs } from './backoff.ts';
+import type { Connection } from './connection.ts';
+import { type Nodes, noLeaderError, unreachableError } from './nodes.ts';
 import { closedError, type Settings } from './options.ts';
-import type { OpenTransport } from './transport.ts';
+
+/** How long a leader of the past may take to answer what it has, once another node leads. */
+const STALE_ANSWERS_MS = 500;
 
 /** What the link tells the client. */
-export interface LinkHandlers extends ConnectionHandlers {
+export interface LinkHandlers {
+  /** Appends go here from now on. */
   connected(connection: Connection): void;
-  /** No connection for the reconnect timeout: what waits for one must fail. */
+  /** Appends no longer go there; it may still answer those that it has. */
+  left(connection: Connection): void;
+  /** No leader for the reconnect timeout: what waits for one must fail. */
   unreachable(error: LogError): void;
 }
 
 interface Waiter {
+  /** Any node will do. */
+  readonly isEasy: boolean;
   resolve(connection: Connection): void;
   reject(error: LogError): void;
 }
 
 export class Link {
-  readonly #open: OpenTransport;
-  readonly #urls: readonly string[];
+  readonly #nodes: Nodes;
   readonly #settings: Settings;
   readonly #handlers: LinkHandlers;
-  readonly #ended = new AbortController();
+  /** The leader's. */
   #connection: Connection | undefined;
-  #hello: Hello | undefined;
+  /** While there is no leader: a node that answers, which will say when there is one. */
+  #scout: Connection | undefined;
   #waiters: Waiter[] = [];
-  #isReconnecting = false;
-  /** Failed attempts and connections that did not last, in a row. */
+  #isSeeking = false;
+  #pause: Pause | undefined;
+  /** A node told of a leader while the last search was under way. */
+  #isHinted = false;
+  /** Searches without success, and leaders that did not last, in a row. */
   #failures = 0;
   #connectedAtMs = 0;
   #firstUrl = 0;
+  #staleTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(open: OpenTransport, urls: readonly string[], settings: Settings, handlers: LinkHandlers) {
-    this.#open = open;
-    this.#urls = urls;
+  constructor(nodes: Nodes, settings: Settings, handlers: LinkHandlers) {
+    this.#nodes = nodes;
     this.#settings = settings;
     this.#handlers = handlers;
   }
 
-  /** The live connection, if there is one. */
+  /** The connection to the leader, if there is one. */
   get connection(): Connection | undefined {
     return this.#connection;
   }
 
-  /** The greeting of the latest connection. */
-  get hello(): Hello | undefined {
-    return this.#connection?.hello ?? this.#hello;
-  }
-
-  /** Connects for the first time: each address once. Rejects UNREACHABLE. */
+  /** Connects for the first time: each address once. Any node will do, but the leader is looked for. Rejects UNREACHABLE. */
   async start(signal: AbortSignal | undefined): Promise<void> {
-    const stop = (): void => this.#ended.abort();
+    const stop = (): void => this.#nodes.stop();
     signal?.addEventListener('abort', stop);
     try {
       if (signal?.aborted) stop();
-      this.#adopt(await this.#tryAll(this.#settings.connectTimeoutMs));
+      const error = await this.#search(this.#settings.connectTimeoutMs);
+      if (this.#connection === undefined && this.#scout === undefined) throw error ?? closedError();
     } finally {
       signal?.removeEventListener('abort', stop);
     }
+    this.#failures = 0;
+    this.wake();
   }
 
-  /** The live connection, waiting for one if need be. Rejects UNREACHABLE after the reconnect timeout, CLOSED after close. */
-  connected(): Promise<Connection> {
-    if (this.#ended.signal.aborted) return Promise.reject(closedError());
-    if (this.#connection !== undefined) return Promise.resolve(this.#connection);
+  /** The connection to the leader, held for the caller. Rejects UNREACHABLE or NOT_LEADER after the reconnect timeout, CLOSED after close. */
+  leader(): Promise<Connection> {
+    return this.#wait(false);
+  }
+
+  /** The connection to the leader, or while there is none to any node; held for the caller. Rejects like {@link leader}. */
+  any(): Promise<Connection> {
+    return this.#wait(true);
+  }
+
+  /** Begins to search unless connected or at it: after a timeout the link rests until it is needed again. */
+  wake(): void {
+    if (this.#connection !== undefined || this.#isSeeking || this.#nodes.ended.aborted) return;
+    void this.#seek();
+  }
+
+  /** To be called when a connection is lost, after the appends have taken note. */
+  lost(connection: Connection): void {
+    if (this.#scout === connection) this.#scout = undefined;
+    if (this.#connection === connection) this.#forget(connection);
+  }
+
+  /** A node refuses appends: it stops, no longer leads, or has too many. */
+  refused(connection: Connection): void {
+    // What it said of itself last may be older than the refusal, or say nothing of it.
+    if (connection.hello.role === 'leader') connection.isDeposed = true;
+    if (this.#connection !== connection) return;
+    this.#forget(connection);
+    connection.release();
+  }
+
+  /** A node said something new of itself. */
+  greeted(connection: Connection): void {
+    const leader = this.#connection;
+    const { hello } = connection;
+    const knowsLeader = connection.isLeader || hello.leader !== '';
+    if (leader === undefined) {
+      if (knowsLeader) this.#hint();
+    } else if (leader === connection) {
+      if (!connection.isLeader) this.refused(connection);
+    } else if (hello.term > leader.hello.term && knowsLeader && !leader.urls.has(hello.leader)) {
+      this.#leaveStale(leader);
+    }
+  }
+
+  /** A node does not answer. If it is the leader, it may be paused or cut off, and the others may have a new one. */
+  suspect(connection: Connection): void {
+    if (connection === this.#connection && this.#nodes.urls.length > 1) void this.#askOthers(connection);
+  }
+
+  /** Nobody is waited for any more. */
+  stop(): void {
+    clearTimeout(this.#staleTimer);
+    this.#nodes.stop();
+    this.#failWaiters(closedError());
+  }
+
+  async #askOthers(leader: Connection): Promise<void> {
+    const { term } = leader.hello;
+    const { wanted, others } = await this.#nodes.find({
+      urls: this.#nodes.urls.filter((url) => !leader.urls.has(url)),
+      isWanted: ({ isLeader, hello }) => hello.term > term && (isLeader || hello.leader !== ''),
+      followsLeader: false,
+      timeoutMs: this.#settings.connectTimeoutMs,
+    });
+    if (wanted !== undefined && this.#connection === leader && leader.hello.term === term) this.#leaveStale(leader);
+    for (const other of [wanted, ...others]) other?.release();
+  }
+
+  /** Somebody else leads by now; the old leader may be cut off and never say so. It gets a moment to answer what it has. */
+  #leaveStale(leader: Connection): void {
+    this.refused(leader);
+    clearTimeout(this.#staleTimer);
+    this.#staleTimer = setTimeout(() => leader.drop('another node leads by now, and this one does not say so'), STALE_ANSWERS_MS);
+  }
+
+  #wait(isEasy: boolean): Promise<Connection> {
+    if (this.#nodes.ended.aborted) return Promise.reject(closedError());
+    const connection = this.#connection ?? (isEasy ? this.#scout : undefined);
+    if (connection?.isUsable) return Promise.resolve(connection.hold());
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
+      this.#waiters.push({ isEasy, resolve, reject });
       this.wake();
     });
   }
 
-  /** Begins to reconnect unless connected or at it: after a timeout the link rests until it is needed again. */
-  wake(): void {
-    if (this.#connection !== undefined || this.#isReconnecting || this.#ended.signal.aborted) return;
-    void this.#reconnect();
-  }
-
-  /** To be called by the handler of a lost connection, after it has taken note. */
-  lost(connection: Connection): void {
-    if (this.#connection !== connection) return;
+  #forget(connection: Connection): void {
     this.#connection = undefined;
-    this.#hello = connection.hello;
-    // A connection that breaks at once is as bad as none: the pauses must go on growing.
+    // A leader that goes at once is as bad as none: the pauses must go on growing.
     if (performance.now() - this.#connectedAtMs > this.#settings.maxDelayMs) this.#failures = 0;
+    else this.#failures += 1;
+    this.#handlers.left(connection);
     this.wake();
   }
 
-  /** Ends everything; resolves when the socket is closed. */
-  async close(): Promise<void> {
-    const connection = this.#connection;
-    this.#ended.abort();
-    this.#failWaiters(closedError());
-    await connection?.close();
-    this.#connection = undefined;
+  /** There may be a leader now: no long pause, but never none. */
+  #hint(): void {
+    this.#isHinted = true;
+    this.#pause?.shorten(pauseMs(1, this.#settings));
   }
 
-  async #reconnect(): Promise<void> {
-    this.#isReconnecting = true;
+  async #seek(): Promise<void> {
+    this.#isSeeking = true;
     const deadlineMs = performance.now() + this.#settings.timeoutMs;
-    while (!this.#ended.signal.aborted) {
-      await this.#pause();
-      if (this.#ended.signal.aborted) break;
+    for (;;) {
+      this.#pause = new Pause(pauseMs(this.#isHinted ? Math.min(this.#failures, 1) : this.#failures, this.#settings), this.#nodes.ended);
+      await this.#pause.over;
+      this.#pause = undefined;
+      this.#isHinted = false;
+      if (this.#nodes.ended.aborted) break;
       const leftMs = Math.max(1, Math.ceil(deadlineMs - performance.now()));
-      try {
-        const connection = await this.#tryAll(Math.min(leftMs, this.#settings.connectTimeoutMs));
-        this.#isReconnecting = false;
-        this.#adopt(connection);
-        return;
-      } catch (thrown) {
-        this.#failures += 1;
-        if (performance.now() < deadlineMs) continue;
-        this.#isReconnecting = false;
-        const error = thrown instanceof LogError ? thrown : new LogError('UNREACHABLE', String(thrown));
-        this.#failWaiters(error);
-        this.#handlers.unreachable(error);
-        return;
-      }
+      const error = await this.#search(Math.min(leftMs, this.#settings.connectTimeoutMs));
+      if (error === undefined || this.#nodes.ended.aborted) break;
+      this.#failures += 1;
+      if (performance.now() < deadlineMs) continue;
+      this.#failWaiters(error);
+      this.#isSeeking = false;
+      this.#handlers.unreachable(error);
+      return;
     }
-    this.#isReconnecting = false;
+    this.#isSeeking = false;
+    // The leader may have been lost again while it was being announced.
+    if (this.#connection === undefined) this.wake();
   }
 
-  /** Waits before the next attempt: twice as long after each failure, and never in step with other clients. */
-  #pause(): Promise<void> {
-    const { minDelayMs, maxDelayMs } = this.#settings;
-    const fullMs = Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(this.#failures, 30));
-    return new Promise((resolve) => {
-      const { signal } = this.#ended;
-      const finish = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', finish);
-        resolve();
-      };
-      const timer = setTimeout(finish, fullMs * (0.5 + Math.random() / 2));
-      signal.addEventListener('abort', finish);
+  /** Tries every address once. Undefined when the leader was found; otherwise why not. */
+  async #search(timeoutMs: number): Promise<LogError | undefined> {
+    const { urls, namedLeader } = this.#nodes;
+    const inTurn = urls.map((_, i) => urls[(this.#firstUrl + i) % urls.length] ?? '');
+    const found = await this.#nodes.find({
+      urls: namedLeader === '' ? inTurn : [namedLeader, ...inTurn],
+      isWanted: (connection) => connection.isLeader,
+      followsLeader: true,
+      timeoutMs,
     });
-  }
-
-  async #tryAll(timeoutMs: number): Promise<Connection> {
-    const failures: string[] = [];
-    for (let i = 0; i < this.#urls.length; i++) {
-      const index = (this.#firstUrl + i) % this.#urls.length;
-      const url = this.#urls[index];
-      if (url === undefined || this.#ended.signal.aborted) break;
-      try {
-        const connection = await this.#dial(url, timeoutMs);
-        this.#firstUrl = index;
-        return await this.#followLeader(connection, timeoutMs);
-      } catch (thrown) {
-        failures.push(`${url}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
-      }
+    const { wanted, others } = found;
+    if (wanted?.isUsable && wanted.isLeader) {
+      for (const other of others) other.release();
+      this.#adopt(wanted);
+      return undefined;
     }
-    const sentence = `No LogLog server answers. ${failures.join('; ')}. Check that one is running there and that the address is right.`;
-    throw new LogError('UNREACHABLE', sentence);
-  }
-
-  /** Exchanges a follower for the leader that it names. A follower is kept when its leader does not answer: it can be read from. */
-  async #followLeader(follower: Connection, timeoutMs: number): Promise<Connection> {
-    const { role, leader } = follower.hello;
-    if (role === 'leader' || leader === '' || leader === follower.url) return follower;
-    try {
-      const connection = await this.#dial(leader, timeoutMs);
-      follower.drop('the client goes to the leader');
-      return connection;
-    } catch {
-      return follower;
-    }
-  }
-
-  #dial(url: string, timeoutMs: number): Promise<Connection> {
-    const clusterId = this.#connection?.hello.clusterId ?? this.#hello?.clusterId;
-    return dial(url, { open: this.#open, handlers: this.#handlers, timeoutMs, clusterId, signal: this.#ended.signal });
+    wanted?.release();
+    this.#keepScout(others);
+    const scout = this.#scout;
+    if (scout !== undefined) this.#serve((waiter) => waiter.isEasy, scout);
+    return others.length > 0 || wanted !== undefined ? noLeaderError(found) : unreachableError(found.failures);
   }
 
   #adopt(connection: Connection): void {
     this.#connection = connection;
-    this.#hello = connection.hello;
     this.#connectedAtMs = performance.now();
-    if (this.#ended.signal.aborted) {
-      connection.drop('the client is closed');
-      return;
-    }
-    if (connection.isLost) {
-      this.#failures += 1;
-      this.lost(connection);
-      return;
-    }
+    const { urls } = this.#nodes;
+    this.#firstUrl = Math.max(
+      0,
+      urls.findIndex((url) => connection.urls.has(url)),
+    );
+    this.#scout?.release();
+    this.#scout = undefined;
     this.#handlers.connected(connection);
+    this.#serve(() => true, connection);
+  }
+
+  /** Of nodes that answered and do not lead, one is kept; the hold on each of them is ours. */
+  #keepScout(others: readonly Connection[]): void {
+    const scout = others.findLast(({ isUsable }) => isUsable);
+    for (const other of others) if (other !== scout) other.release();
+    if (scout === undefined) return;
+    this.#scout?.release();
+    this.#scout = scout;
+  }
+
+  #serve(isServed: (waiter: Waiter) => boolean, connection: Connection): void {
     const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) waiter.resolve(connection);
+    this.#waiters = waiters.filter((waiter) => !isServed(waiter));
+    for (const waiter of waiters) if (isServed(waiter)) waiter.resolve(connection.hold());
   }
 
   #failWaiters(error: LogError): void {

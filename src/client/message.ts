@@ -2,7 +2,7 @@
 
 import { ENTRY_CHECK_BYTES, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
-import { LEVEL_COMMITTED, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
+import { APPEND_CONDITIONAL, LEVEL_COMMITTED, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import type { Run } from './arena.ts';
 import type { BatchReceipt, Receipt } from './options.ts';
 import type { Workspace } from './wasm.ts';
@@ -60,6 +60,14 @@ export class Message {
   readonly rejects: Reject[] = [];
   /** 0 until it is sent. */
   requestId = 0;
+  /** Its place among all messages that were ever sent; 0 until then. Kept when it is sent again. */
+  order = 0;
+  /** An earlier try may have been done. */
+  isUncertain = false;
+  /** When trying again ends, of `performance.now()`; 0 before the first refusal. */
+  retryUntilMs = 0;
+  /** Why the last try came to nothing. */
+  refusal: LogError | undefined;
 
   constructor(run: Run, limitBytes: number, first: Operation) {
     this.run = run;
@@ -70,6 +78,11 @@ export class Message {
     this.flags = first.flags;
     this.expectedEnd = first.expectedEnd;
     this.resolveBatch = first.resolveBatch;
+  }
+
+  /** Whether it can be sent again although it may have been done: it is done at one place of the log only. */
+  get isConditional(): boolean {
+    return (this.flags & APPEND_CONDITIONAL) !== 0;
   }
 
   get entryBytes(): number {
@@ -108,7 +121,15 @@ export class Message {
     }
   }
 
+  /** Rejects every entry. When an earlier try may have been done, the failure of this one does not say that it was not. */
   fail(error: LogError): void {
+    const isKnown = !this.isUncertain || error.outcome === 'unknown';
+    const sentence = `An earlier try of this append may have been done; the last one was not: ${error.message}`;
+    this.failFinally(isKnown ? error : new LogError(error.code, sentence, error.details, 'unknown'));
+  }
+
+  /** Rejects every entry with an error that says all there is to know. */
+  failFinally(error: LogError): void {
     for (const reject of this.rejects) reject(error);
   }
 
@@ -137,6 +158,15 @@ export function writeEntry({ bytes, view }: Workspace, at: number, payload: Uint
 export function tooLarge(payloadBytes: number, maxPayloadBytes: number): LogError {
   const sentence = `A payload of ${payloadBytes} bytes is more than the server's limit of ${maxPayloadBytes}. Split it.`;
   return new LogError('ENTRY_TOO_LARGE', sentence, { payloadBytes, maxPayloadBytes });
+}
+
+/** The errors of appends whose connection was lost: of those that may have been done, and of those that surely were not. */
+export function lostErrors(url: string, reason: string): { unknown: LogError; failed: LogError } {
+  const mayBe =
+    `The connection to ${url} was lost before this append was acknowledged (${reason}). It may be in the log or not: ` +
+    'read the end of the log, or use expectedEnd, before you append it again.';
+  const isNot = `The connection to ${url} ended at an earlier request (${reason}), so this append surely was not done. Append it again.`;
+  return { unknown: new LogError('CONNECTION_LOST', mayBe), failed: new LogError('CONNECTION_LOST', isNot, {}, 'failed') };
 }
 
 export function batchTooLarge(batchBytes: number, maxBatchBytes: number): LogError {

@@ -10,17 +10,25 @@ export type Ack = 'received' | 'committed';
 
 /** How to go on after a connection is lost. */
 export interface ReconnectOptions {
-  /** First pause between attempts, in milliseconds; each pause is random between half and all of it. Default 50. */
+  /** First pause between attempts, in milliseconds, the first of which is made at once; pauses are random from half of it. Default 50. */
   readonly minDelayMs?: number | undefined;
   /** Longest pause, in milliseconds; pauses double up to it. Default 2000. */
   readonly maxDelayMs?: number | undefined;
-  /** After this long without a connection, in milliseconds, what is pending fails as UNREACHABLE. Default 30 000. */
+  /**
+   * After this long without a node that will do, in milliseconds, what is pending fails: as UNREACHABLE, as NOT_LEADER when nodes answer
+   * but none leads, as BEHIND when none has what was asked for. Default 30 000.
+   */
   readonly timeoutMs?: number | undefined;
 }
+
+/** Where reads and subscriptions go: to any node that has what they must see, or to the leader only. */
+export type Reads = 'any' | 'leader';
 
 export interface ConnectOptions {
   /** What an append waits for unless it says otherwise. Default `committed`. */
   readonly ack?: Ack | undefined;
+  /** Where `read`, `subscribe` and `end` go. Default `any`. */
+  readonly reads?: Reads | undefined;
   /** Bytes of entries buffered and unacknowledged before appends wait their turn. Default 8 MiB, 64 KiB to 256 MiB. */
   readonly maxInFlightBytes?: number | undefined;
   /** Bytes of entries that may wait their turn; beyond it an append fails as QUEUE_FULL. Default 64 MiB. */
@@ -35,7 +43,11 @@ export interface ConnectOptions {
 export interface AppendOptions {
   /** What to wait for. Default: the client's. */
   readonly ack?: Ack | undefined;
-  /** Append only if the log ends at this offset; otherwise CONDITION_FAILED, whose `details.end` is where it ends. */
+  /**
+   * Append only if the log ends at this offset; otherwise CONDITION_FAILED, whose `details.end` is where it ends. When its outcome is not
+   * known because a node or a connection was lost, the client tries again by itself, and finds out: the entry is never there twice. It
+   * knows its entry by its bytes, so put something into it that no other writer's has.
+   */
   readonly expectedEnd?: number | undefined;
   /** Gives up. ABORTED says by its outcome whether the append surely failed or may have happened. */
   readonly signal?: AbortSignal | undefined;
@@ -48,7 +60,7 @@ export interface Receipt {
   /** Offset just after the entry, so the `expectedEnd` of a next one. */
   readonly end: number;
   readonly level: Ack;
-  /** Ids of the nodes that held it durably when it was acknowledged. */
+  /** Ids of the nodes that held it durably when it was acknowledged. Empty when `received`, and when it was found by reading the log. */
   readonly nodes: readonly number[];
 }
 
@@ -62,6 +74,11 @@ export interface ReadOptions {
   readonly from?: number | 'end' | undefined;
   /** Most entries to read, at least 1. Default: no limit. */
   readonly limit?: number | undefined;
+  /**
+   * Wait until the node has the log committed up to this offset, such as a receipt's `end` from another client; after the reconnect
+   * timeout it fails as BEHIND. What this client itself wrote and saw is waited for without it. Default: 0.
+   */
+  readonly atLeast?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,12 +87,24 @@ export interface SubscribeOptions {
   readonly from?: number | 'end' | undefined;
   /** Bytes that may be on their way to or waiting for the consumer. Default 4 MiB, 4 KiB to 2 GiB − 1. */
   readonly creditBytes?: number | undefined;
+  /** As for a read. Default: 0. */
+  readonly atLeast?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface EndOptions {
+  /** Count every append that was acknowledged to anyone before this call. Default false. */
+  readonly linearizable?: boolean | undefined;
+  /** Answer once this much is committed on the node that answers. Default: 0. */
+  readonly atLeast?: number | undefined;
+  /** Longest time for the answer, in milliseconds. Default: as long as it takes, with `reconnect.timeoutMs` for each kind of waiting. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** The options of a connection with every default filled in. */
 export interface Settings {
   readonly ack: Ack;
+  readonly reads: Reads;
   readonly maxInFlightBytes: number;
   readonly maxQueuedBytes: number;
   readonly connectTimeoutMs: number;
@@ -85,7 +114,7 @@ export interface Settings {
 }
 
 export const DEFAULT_CREDIT_BYTES = 4 * MIB;
-const MAX_TIMER_MS = 0x7fff_ffff;
+export const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** Returns `value` when it is a whole number in [min, max]; TypeError or RangeError otherwise, which name it and the range. */
 export function checkInteger(name: string, value: unknown, min: number, max: number): number {
@@ -108,6 +137,15 @@ export function checkFrom(value: unknown): number | 'end' | undefined {
 export function checkAck(value: unknown): Ack {
   if (value === 'received' || value === 'committed') return value;
   throw new TypeError(`ack must be 'received' or 'committed', not ${describe(value)}`);
+}
+
+export function checkReads(value: unknown): Reads {
+  if (value === 'any' || value === 'leader') return value;
+  throw new TypeError(`reads must be 'any' or 'leader', not ${describe(value)}`);
+}
+
+export function checkAtLeast(value: unknown): number {
+  return value === undefined ? 0 : checkOffset('atLeast', value);
 }
 
 export function checkCredit(value: unknown): number {
@@ -133,6 +171,7 @@ export function resolveSettings(options: ConnectOptions): Settings {
   const minDelayMs = checkInteger('reconnect.minDelayMs', reconnect.minDelayMs ?? 50, 1, MAX_TIMER_MS);
   return {
     ack: checkAck(options.ack ?? 'committed'),
+    reads: checkReads(options.reads ?? 'any'),
     maxInFlightBytes: checkInteger('maxInFlightBytes', options.maxInFlightBytes ?? 8 * MIB, 64 * 1024, 256 * MIB),
     maxQueuedBytes: checkInteger('maxQueuedBytes', options.maxQueuedBytes ?? 64 * MIB, 0, Number.MAX_SAFE_INTEGER),
     connectTimeoutMs: checkInteger('connectTimeoutMs', options.connectTimeoutMs ?? 5000, 1, MAX_TIMER_MS),

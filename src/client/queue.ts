@@ -12,6 +12,13 @@ export class Queue<T> {
     this.#items.push(item);
   }
 
+  /** Puts items in front, the first of them first. */
+  prepend(items: readonly T[]): void {
+    if (items.length === 0) return;
+    this.#items = [...items, ...this.#items.slice(this.#head)];
+    this.#head = 0;
+  }
+
   peek(): T | undefined {
     return this.#items[this.#head];
   }

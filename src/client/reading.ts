@@ -2,7 +2,7 @@
 
 import { BatchStream, type StreamPlan } from './batchStream.ts';
 import type { Batch, Entry } from './entries.ts';
-import type { Link } from './link.ts';
+import type { Replicas } from './replicas.ts';
 import type { Workspace } from './wasm.ts';
 
 /** The entries of a range of the log. Every iteration reads it anew, from the same place. */
@@ -60,9 +60,9 @@ class EntryStream implements AsyncIterableIterator<Entry> {
   }
 }
 
-export function makeReading(link: Link, workspace: Workspace, plan: StreamPlan): Reading {
+export function makeReading(replicas: Replicas, workspace: Workspace, plan: StreamPlan): Reading {
   return {
-    batches: () => new BatchStream(link, workspace, plan),
-    [Symbol.asyncIterator]: () => new EntryStream(new BatchStream(link, workspace, plan)),
+    batches: () => new BatchStream(replicas, workspace, plan),
+    [Symbol.asyncIterator]: () => new EntryStream(new BatchStream(replicas, workspace, plan)),
   };
 }

@@ -36,6 +36,7 @@ export const openBrowserTransport: OpenTransport = (url, events) => {
       if (socket.readyState === WebSocket.OPEN) socket.send(bytes as Uint8Array<ArrayBuffer>);
     },
     bufferedBytes: () => socket.bufferedAmount,
+    receivedBytes: () => undefined,
     close: () => socket.close(),
     terminate() {
       finish('this client ended it');

@@ -39,6 +39,10 @@ export const openNodeTransport: OpenTransport = (url, events) => {
     closed = true;
     events.closed(reason);
   };
+  let stream: { readonly bytesRead: number } | undefined;
+  socket.on('upgrade', (response) => {
+    stream = response.socket;
+  });
   socket.on('message', (data, isBinary) => {
     if (closed) return;
     if (isBinary) {
@@ -60,6 +64,7 @@ export const openNodeTransport: OpenTransport = (url, events) => {
       if (socket.readyState === WebSocket.OPEN) socket.send(bytes);
     },
     bufferedBytes: () => socket.bufferedAmount,
+    receivedBytes: () => stream?.bytesRead ?? 0,
     close: () => socket.close(),
     terminate() {
       finish('this client ended it');

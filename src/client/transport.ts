@@ -14,6 +14,8 @@ export interface Transport {
   send(bytes: Uint8Array): void;
   /** Bytes that were given to `send` and have not left the process. */
   bufferedBytes(): number;
+  /** Bytes that have arrived, parts of messages included; undefined where the platform does not tell. */
+  receivedBytes(): number | undefined;
   /** Closes in order: what was sent is delivered first. */
   close(): void;
   /** Closes at once. */

@@ -20,6 +20,9 @@ export const MAX_REQUESTS_PER_CONNECTION = 256;
 /** Longest time that a read may wait for new entries. */
 export const MAX_WAIT_MS = 60_000;
 
+/** How long an END waits that names no time of its own. */
+export const DEFAULT_END_WAIT_MS = 5_000;
+
 /** Most credit that one subscription can hold. */
 export const MAX_CREDIT_BYTES = 0x7fff_ffff;
 
@@ -89,6 +92,12 @@ export const PEER_HANDSHAKE_TIMEOUT_MS = 5_000;
 /** How long a node waits for another one's answer when it dials. */
 export const PEER_DIAL_TIMEOUT_MS = 2_000;
 
+/** An attempt to dial a node that has just dialed us is begun again when it has taken longer than this. */
+export const PEER_DIAL_PATIENCE_MS = 500;
+
+/** Silence after which the kernel asks whether the other end of a connection between nodes is still there. */
+export const PEER_KEEPALIVE_MS = 10_000;
+
 /** Pause before a node is dialed again: doubled each time from the first value to the second. */
 export const PEER_BACKOFF_MIN_MS = 50;
 export const PEER_BACKOFF_MAX_MS = 1_000;
@@ -99,6 +108,12 @@ export const PEER_QUEUED_BYTES = 4 * 1024 * 1024;
 /** Bytes of messages without entries that may wait above that, so that a heartbeat is not dropped because entries wait. */
 export const PEER_QUEUED_EXTRA_BYTES = 64 * 1024;
 
+/** How long the node that may begin a cluster looks for one that is there. */
+export const FOUNDING_WAIT_MS = 1_000;
+
+/** A node that waits for its cluster says so after FOUNDING_WAIT_MS, and then no more often than this. */
+export const WAITING_LOG_MS = 5_000;
+
 /** Longest sentence in a node's refusal, in bytes of UTF-8. */
 export const MAX_REFUSAL_BYTES = 400;
 
@@ -107,9 +122,6 @@ export const PEER_GATHER_BELOW_BYTES = 1024;
 
 /** Bytes of entries that may be on their way to one node, or not durable there; a leader waits for its answers above it. */
 export const PEER_WINDOW_BYTES = 8 * 1024 * 1024;
-
-/** Bytes that may wait in one node's socket before it is sent more entries. */
-export const LINK_BUFFER_BYTES = 1024 * 1024;
 
 /** Reads of sealed segments for other nodes that run or are being sent at once; each has a buffer of its own in shared memory. */
 export const FEED_READERS = 4;

@@ -24,6 +24,26 @@ export class HotReader {
     return -1;
   }
 
+  /**
+   * The same, with the slot pinned: {@link release} it before control returns to the event loop. On a node that follows, the raft thread
+   * may be taking slots at the same time.
+   */
+  pin(offset: number): number {
+    const memory = this.#memory;
+    const slot = this.slotOf(offset);
+    if (slot < 0 || !memory.pinSlot(slot, memory.slotWord(slot, SLOT.BASE))) return -1;
+    // Between the look and the pin the slot may have been taken for another segment; what it holds now, it keeps.
+    const base = memory.slotWord(slot, SLOT.BASE);
+    const closedEnd = memory.slotWord(slot, SLOT.CLOSED_END);
+    if (base <= offset && (closedEnd === 0 || offset < closedEnd)) return slot;
+    memory.unpinSlot(slot);
+    return -1;
+  }
+
+  release(slot: number): void {
+    this.#memory.unpinSlot(slot);
+  }
+
   /** Whether an entry begins at `offset`, which `slot` holds. Walks at most from the nearest index point. */
   isBoundary(slot: number, offset: number): boolean {
     const { map, wasm } = this.#memory;

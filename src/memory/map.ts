@@ -2,15 +2,15 @@
 // never grows (a view made before a grow would silently keep the old length).
 //
 //   0         unused (address 0 means "none")
-//   1024      control block: the log's words, wake-up words, counters, one descriptor a slot
-//   …         results: 32 bytes a user of the walks (the main thread, each slot's writer, each cold reader)
+//   1024      control block: the log's words, wake-up words, counters, the peer table, one descriptor a slot
+//   …         results: 32 bytes a user of the walks (main thread, log's end, raft thread, each slot's writer, each cold reader)
 //   …         index points of each slot, u32 file positions
 //   4 KiB …   last pages: where each slot's writer composes the page that its write ends in, with the mark behind the entries
 //   64 KiB …  slots: exact images of segment files, position in slot = position in file
 //   …         cold buffers: where cold readers put what they read
 
 import { INDEX_INTERVAL_BYTES, RESULT_SIZE_BYTES } from '../../assembly/layout.ts';
-import { COLD_READERS, MAX_ENTRY_BYTES, MAX_READ_BYTES } from '../core/limits.ts';
+import { COLD_READERS, FEED_READERS, MAX_ENTRY_BYTES, MAX_READ_BYTES } from '../core/limits.ts';
 
 const PAGE_BYTES = 65536;
 
@@ -24,31 +24,75 @@ export interface MemoryShape {
 }
 
 export const CONTROL_AT = 1024;
-const SLOT_DESCRIPTORS_AT = CONTROL_AT + 1024;
+const PEERS_AT = CONTROL_AT + 256;
+const PEER_BYTES = 40;
+const SLOT_DESCRIPTORS_AT = CONTROL_AT + 2048;
 const SLOT_DESCRIPTOR_BYTES = 64;
 
 /** 64-bit words of the control block, by address. Each has one writer at a time, named behind it. */
 export const WORD = {
   START: CONTROL_AT, // first offset kept: main thread
   TAIL: CONTROL_AT + 8, // end of the ordered log: whoever owns the log's end
-  DURABLE: CONTROL_AT + 16, // end of what fdatasync has returned for: the open segment's writer
-  COMMIT: CONTROL_AT + 24, // end of what may be read: main thread (later: the raft thread)
-  TERM: CONTROL_AT + 32, // current term: main thread (later: the raft thread)
-  TERM_START_END: CONTROL_AT + 40, // end of this term's no-op: commit counts only strictly past it
+  DURABLE: CONTROL_AT + 16, // end of what fdatasync has returned for: the open segment's writer; a truncation lowers it
+  COMMIT: CONTROL_AT + 24, // end of what may be read: raft thread
+  TERM: CONTROL_AT + 32, // current term: raft thread
+  LEADER_TERM: CONTROL_AT + 40, // term in which the gate was opened last, 0 while this node does not lead: raft thread
   SYNC_MICROSECONDS: CONTROL_AT + 48, // sum over all fdatasync of entries: writers
   WRITTEN_BYTES: CONTROL_AT + 56, // sum over all writes of entries: writers
+  LED_TERM: CONTROL_AT + 64, // last term in which this node led and no longer does: raft thread
+  LED_COMMIT: CONTROL_AT + 72, // the commit when that term ended here: raft thread
 } as const;
 
 /** 32-bit words that threads wait on, by address. */
 export const SIGNAL = {
-  TAIL: CONTROL_AT + 128, // bumped when TAIL moves, a slot closes or STOP is set; writers wait on it
-  DURABLE: CONTROL_AT + 132, // bumped when DURABLE moves; the main thread and the next segment's writer wait on it
-  STOP: CONTROL_AT + 136, // 1: writers finish what there is and return
+  TAIL: CONTROL_AT + 128, // bumped when TAIL moves, a slot closes or STOP changes; writers and the raft thread wait on it
+  DURABLE: CONTROL_AT + 132, // bumped when DURABLE moves; the raft thread and the next segment's writer wait on it
+  STOP: CONTROL_AT + 136, // not 0: writers finish what there is and return; counts the stop of the node and a truncation under way
+  COMMIT: CONTROL_AT + 140, // bumped when commit, role, leader or term changed; the main thread waits on it
 } as const;
+
+/** Other 32-bit words, by address. */
+export const STATE = {
+  GATE: CONTROL_AT + 144, // who may order entries: gate.ts
+  OPEN_SLOT: CONTROL_AT + 148, // slot of the open segment + 1, 0 while there is none: whoever owns the log's end
+  LEADER_ID: CONTROL_AT + 152, // node id of the leader of the current term, 0 while none is known: raft thread
+  ROLE: CONTROL_AT + 156, // ROLE_FOLLOWER, ROLE_CANDIDATE, ROLE_LEADER: raft thread
+  WANTED_SLOT: CONTROL_AT + 160, // slot + 1 that the log's end could not take because it is pinned, 0: none
+  TRUNCATIONS: CONTROL_AT + 164, // counts truncations, after their files are gone: readers then let go of the files they know
+} as const;
+
+export const ROLE_FOLLOWER = 0;
+export const ROLE_CANDIDATE = 1;
+export const ROLE_LEADER = 2;
 
 /** Histogram of fdatasync times: bucket i counts those under 2^i × 16 µs; the last one counts all others. */
 export const SYNC_BUCKETS_AT = CONTROL_AT + 192;
 export const SYNC_BUCKETS = 16;
+
+/** Records in the peer table, one a node id: the raft thread writes them, the main thread shows them. */
+export const MAX_PEERS = 32;
+
+/** Fields of a peer's record. */
+export const PEER = {
+  MATCH: 0, // f64 word: end of what is known to be durable there
+  CONTACT_MS: 8, // f64 word: time of the last message from it, Unix milliseconds; 0: none yet
+  STATE: 16, // i32: PEER_UNKNOWN to PEER_STUCK
+  CONNECTED: 20, // i32: 1 while our link to it is up
+  VOTER: 24, // i32: 1 when it counts
+} as const;
+
+export const PEER_UNKNOWN = 0;
+export const PEER_PROBING = 1;
+export const PEER_REPLICATING = 2;
+/** Fed from sealed segments. */
+export const PEER_CATCHING_UP = 3;
+/** It needs what this node no longer has. */
+export const PEER_STUCK = 4;
+
+/** Address of the record of node `id`, 1 to MAX_PEERS. */
+export function peerAt(id: number): number {
+  return PEERS_AT + (id - 1) * PEER_BYTES;
+}
 
 /** Fields of a slot's descriptor. */
 export const SLOT = {
@@ -59,6 +103,7 @@ export const SLOT = {
   ENTRIES: 32, // f64 word
   STATE: 40, // i32: SLOT_FREE, SLOT_IN_USE, SLOT_SEALED
   POINTS: 44, // i32: index points at pointsAt(slot)
+  PINS: 48, // i32: reads and sends in progress from the slot; while there are any, no other segment is put into it
 } as const;
 
 export const SLOT_FREE = 0;
@@ -75,15 +120,24 @@ export interface MemoryMap {
   pointsAt(slot: number): number;
   /** Address of the main thread's result. */
   readonly mainResultAt: number;
+  /** Address of the result of whoever owns the log's end. */
+  readonly tailResultAt: number;
+  /** Address of the raft thread's result. */
+  readonly raftResultAt: number;
   /** Address of a slot writer's result. */
   slotResultAt(slot: number): number;
   /** Address of the two pages in which a slot's writer composes the end of a write. */
   lastPagesAt(slot: number): number;
   coldResultAt(buffer: number): number;
+  /** Address of a cold buffer: the first COLD_READERS are for clients' reads, the others to feed other nodes from. */
   coldAt(buffer: number): number;
+  /** Address of a buffer to feed other nodes from, 0 to FEED_READERS - 1. */
+  feedAt(buffer: number): number;
   readonly coldBytes: number;
   readonly totalBytes: number;
 }
+
+const COLD_BUFFERS = COLD_READERS + FEED_READERS;
 
 function align(address: number, to: number): number {
   return Math.ceil(address / to) * to;
@@ -94,7 +148,9 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
   const { segmentBytes, slots } = shape;
   const resultsAt = align(SLOT_DESCRIPTORS_AT + slots * SLOT_DESCRIPTOR_BYTES, 64);
   const resultBytes = RESULT_SIZE_BYTES;
-  const pointsAt = resultsAt + (1 + slots + COLD_READERS) * resultBytes;
+  const slotResultsAt = resultsAt + 3 * resultBytes;
+  const coldResultsAt = slotResultsAt + slots * resultBytes;
+  const pointsAt = coldResultsAt + COLD_BUFFERS * resultBytes;
   const pointsBytes = (segmentBytes / INDEX_INTERVAL_BYTES + 1) * 4;
   const lastPagesAt = align(pointsAt + slots * pointsBytes, LAST_PAGES_BYTES);
   const slotsAt = align(lastPagesAt + slots * LAST_PAGES_BYTES, PAGE_BYTES);
@@ -106,11 +162,14 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
     slotAt: (slot) => slotsAt + slot * segmentBytes,
     pointsAt: (slot) => pointsAt + slot * pointsBytes,
     mainResultAt: resultsAt,
-    slotResultAt: (slot) => resultsAt + (1 + slot) * resultBytes,
+    tailResultAt: resultsAt + resultBytes,
+    raftResultAt: resultsAt + 2 * resultBytes,
+    slotResultAt: (slot) => slotResultsAt + slot * resultBytes,
     lastPagesAt: (slot) => lastPagesAt + slot * LAST_PAGES_BYTES,
-    coldResultAt: (buffer) => resultsAt + (1 + slots + buffer) * resultBytes,
+    coldResultAt: (buffer) => coldResultsAt + buffer * resultBytes,
     coldAt: (buffer) => coldAt + buffer * coldBytes,
+    feedAt: (buffer) => coldAt + (COLD_READERS + buffer) * coldBytes,
     coldBytes,
-    totalBytes: coldAt + COLD_READERS * coldBytes,
+    totalBytes: coldAt + COLD_BUFFERS * coldBytes,
   };
 }

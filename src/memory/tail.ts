@@ -1,7 +1,17 @@
-// The log's end, for the one thread that owns it: orders entries by stamping them into the open slot, and rolls to the next slot when
-// a batch does not fit. Nothing here blocks, allocates per entry, or touches a file.
+// The log's end, for the one thread that owns it at the moment: orders entries by stamping them into the open slot, or copies what a
+// leader ordered, and rolls to the next slot when a batch does not fit. All state is in shared memory, so that the end can be handed
+// between threads (gate.ts). Nothing here blocks, allocates per entry, or touches a file.
 
-import { ENTRY_OVERHEAD_BYTES, INDEX_INTERVAL_BYTES, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
+import {
+  ENTRY_OVERHEAD_BYTES,
+  ENTRY_TERM_AT,
+  INDEX_INTERVAL_BYTES,
+  SCAN_VERIFY,
+  SEGMENT_HEADER_BYTES,
+  WALK_BAD_TERM,
+  WALK_COMPLETE,
+  WALK_TOO_LARGE,
+} from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { segmentCapacityBytes } from '../core/config.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
@@ -14,6 +24,12 @@ import type { TailMemory, WalkResult } from './tailMemory.ts';
  */
 export type AppendStatus = 'ordered' | 'full' | 'refused';
 
+/** The same for a leader's batch; `misplaced`: it belongs to another segment than the one that is open, or that could be opened, here. */
+export type ReplicatedStatus = AppendStatus | 'misplaced';
+
+/** More than any batch has. */
+const NO_LIMIT_BYTES = 0xffff_ffff;
+
 /** Whether an entry at `filePosition` is an index point, after `lastPoint` (0: none): the rule of assembly/entry.ts. */
 function isPointDue(lastPoint: number, filePosition: number): boolean {
   return lastPoint === 0 || Math.floor(filePosition / INDEX_INTERVAL_BYTES) > Math.floor(lastPoint / INDEX_INTERVAL_BYTES);
@@ -24,8 +40,6 @@ export class Tail {
   readonly #openSegment: (slot: number) => void;
   readonly #capacityBytes: number;
   readonly #walk: WalkResult = { count: 0, bytes: 0, lastTerm: 0, points: 0 };
-  #slot = -1;
-  #base = 0;
   /** The last ordered batch: its first offset, the end behind it, and its entries. */
   first = 0;
   end = 0;
@@ -45,10 +59,8 @@ export class Tail {
   start(end: number, slot: number | undefined): void {
     this.#memory.setWord(WORD.TAIL, end);
     this.#memory.setWord(WORD.DURABLE, end);
-    if (slot === undefined) return;
-    this.#slot = slot;
-    this.#base = this.#memory.slotWord(slot, SLOT.BASE);
-    this.#memory.setSlotState(slot, SLOT_IN_USE);
+    this.#memory.openSlot = slot ?? -1;
+    if (slot !== undefined) this.#memory.setSlotState(slot, SLOT_IN_USE);
   }
 
   /**
@@ -58,37 +70,65 @@ export class Tail {
   append(entries: Uint8Array, entryCount: number, term: number, maxPayloadBytes: number, nowMs: number): AppendStatus {
     const tail = this.#memory.tail;
     assert(tail + entries.length <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
-    if (!this.#makeRoom(tail, entries.length)) return 'full';
+    const slot = this.#makeRoom(tail, entries.length);
+    if (slot < 0) return 'full';
     const { map, wasm, bytes } = this.#memory;
-    const slot = this.#slot;
-    const position = SEGMENT_HEADER_BYTES + tail - this.#base;
+    const position = SEGMENT_HEADER_BYTES + tail - this.#memory.slotWord(slot, SLOT.BASE);
     const at = map.slotAt(slot) + position;
     bytes.set(entries, at);
     const pointCount = this.#memory.pointCount(slot);
     const pointsAt = map.pointsAt(slot) + pointCount * 4;
     const lastPoint = this.#memory.lastPoint(slot);
-    const status = wasm.stamp(at, entries.length, term, tail, maxPayloadBytes, position, pointsAt, lastPoint, map.mainResultAt);
-    this.#memory.readResult(map.mainResultAt, this.#walk);
+    const status = wasm.stamp(at, entries.length, term, tail, maxPayloadBytes, position, pointsAt, lastPoint, map.tailResultAt);
+    this.#memory.readResult(map.tailResultAt, this.#walk);
     if (status !== WALK_COMPLETE || this.#walk.count !== entryCount) {
-      this.badStatus = status;
-      this.badAt = this.#walk.bytes;
-      return 'refused';
+      return this.#refuse(status, this.#walk.bytes);
     }
-    this.#publish(tail, entries.length, this.#walk.count, this.#walk.points, nowMs);
+    this.#publish(slot, tail, entries.length, this.#walk.count, this.#walk.points, nowMs);
+    return 'ordered';
+  }
+
+  /**
+   * Orders a batch of log bytes as a leader stamped them, all of it or none: `byteCount` bytes, in `chunks`, whole entries that all have
+   * `term`. `base` is where the segment that they belong to begins on the leader: segments are the same on all nodes. A `misplaced` batch
+   * goes in once the segment before the tail is open again ({@link truncateLog} at the tail does it). A refused one leaves no trace.
+   */
+  appendReplicated(chunks: readonly Uint8Array[], byteCount: number, term: number, base: number, nowMs: number): ReplicatedStatus {
+    const memory = this.#memory;
+    const tail = memory.tail;
+    if (byteCount > this.#capacityBytes - (tail - base) || tail + byteCount > MAX_LOG_OFFSET) return this.#refuse(WALK_TOO_LARGE, 0);
+    const open = memory.openSlot;
+    const rolls = open < 0 || memory.slotWord(open, SLOT.BASE) !== base;
+    if (rolls && base !== tail) return 'misplaced';
+    const slot = rolls ? this.#takeNext(tail) : open;
+    if (slot < 0) return 'full';
+    const position = SEGMENT_HEADER_BYTES + tail - base;
+    const at = memory.map.slotAt(slot) + position;
+    let filled = 0;
+    for (const chunk of chunks) {
+      assert(filled + chunk.length <= byteCount, 'the chunks of a batch have as many bytes as it says');
+      memory.bytes.set(chunk, at + filled);
+      filled += chunk.length;
+    }
+    assert(filled === byteCount && byteCount > 0, 'the chunks of a batch have as many bytes as it says');
+    if (!this.#verify(slot, at, byteCount, term, tail, position)) return 'refused';
+    if (rolls) this.#roll(slot, tail);
+    this.#publish(slot, tail, byteCount, this.#walk.count, this.#walk.points, nowMs);
     return 'ordered';
   }
 
   /** Orders one entry of the node's own without payload, such as the no-op that starts a term. */
   appendOwn(kind: number, term: number, nowMs: number): AppendStatus {
     const tail = this.#memory.tail;
-    if (!this.#makeRoom(tail, ENTRY_OVERHEAD_BYTES)) return 'full';
+    const slot = this.#makeRoom(tail, ENTRY_OVERHEAD_BYTES);
+    if (slot < 0) return 'full';
     const { map, wasm } = this.#memory;
-    const position = SEGMENT_HEADER_BYTES + tail - this.#base;
-    wasm.stampOwn(map.slotAt(this.#slot) + position, term, kind, 0, tail);
-    const pointCount = this.#memory.pointCount(this.#slot);
-    const isPoint = isPointDue(this.#memory.lastPoint(this.#slot), position);
-    if (isPoint) new Uint32Array(this.#memory.bytes.buffer, map.pointsAt(this.#slot) + pointCount * 4, 1)[0] = position;
-    this.#publish(tail, ENTRY_OVERHEAD_BYTES, 1, isPoint ? 1 : 0, nowMs);
+    const position = SEGMENT_HEADER_BYTES + tail - this.#memory.slotWord(slot, SLOT.BASE);
+    wasm.stampOwn(map.slotAt(slot) + position, term, kind, 0, tail);
+    const pointCount = this.#memory.pointCount(slot);
+    const isPoint = isPointDue(this.#memory.lastPoint(slot), position);
+    if (isPoint) this.#memory.setWord32(map.pointsAt(slot) + pointCount * 4, position);
+    this.#publish(slot, tail, ENTRY_OVERHEAD_BYTES, 1, isPoint ? 1 : 0, nowMs);
     return 'ordered';
   }
 
@@ -97,8 +137,29 @@ export class Tail {
     this.#memory.raise(SIGNAL.TAIL);
   }
 
-  #publish(tail: number, bytes: number, count: number, points: number, nowMs: number): void {
-    const slot = this.#slot;
+  /** Walks what stands at `at`: whole valid entries of `term` and no other, to the last byte. */
+  #verify(slot: number, at: number, byteCount: number, term: number, tail: number, position: number): boolean {
+    const { map, wasm } = this.#memory;
+    const pointsAt = map.pointsAt(slot) + this.#memory.pointCount(slot) * 4;
+    const lastPoint = this.#memory.lastPoint(slot);
+    const result = map.tailResultAt;
+    const status = wasm.scan(at, byteCount, tail, term, NO_LIMIT_BYTES, SCAN_VERIFY, position, pointsAt, lastPoint, result);
+    const { bytes, lastTerm } = this.#memory.readResult(result, this.#walk);
+    if (status === WALK_COMPLETE && lastTerm === term) return true;
+    // Walks let terms rise, a batch does not.
+    const isHigher = status === WALK_COMPLETE || lastTerm !== term;
+    if (!isHigher) this.#refuse(status, bytes);
+    else this.#refuse(WALK_BAD_TERM, this.#memory.u32(at + ENTRY_TERM_AT) === term ? wasm.sameTermBytes(at, bytes) : 0);
+    return false;
+  }
+
+  #refuse(status: number, at: number): 'refused' {
+    this.badStatus = status;
+    this.badAt = at;
+    return 'refused';
+  }
+
+  #publish(slot: number, tail: number, bytes: number, count: number, points: number, nowMs: number): void {
     this.#memory.setPointCount(slot, this.#memory.pointCount(slot) + points);
     this.#memory.setSlotWord(slot, SLOT.ENTRIES, this.#memory.slotWord(slot, SLOT.ENTRIES) + count);
     if (this.#memory.slotWord(slot, SLOT.FIRST_MS) === 0) this.#memory.setSlotWord(slot, SLOT.FIRST_MS, nowMs);
@@ -109,20 +170,39 @@ export class Tail {
     this.#memory.setWord(WORD.TAIL, this.end);
   }
 
-  /** Makes sure that `bytes` fit into the open slot; rolls to the next one if not. False when that one is not free. */
-  #makeRoom(tail: number, bytes: number): boolean {
+  /** The slot that `bytes` fit into: the open one, or else the next one, which it rolls to. -1 when that one is not free. */
+  #makeRoom(tail: number, bytes: number): number {
     assert(bytes <= this.#capacityBytes, 'a batch fits into a segment');
-    if (this.#slot >= 0 && tail - this.#base + bytes <= this.#capacityBytes) return true;
-    const next = (this.#slot + 1) % this.#memory.map.shape.slots;
-    const state = this.#memory.slotState(next);
-    if (state !== SLOT_FREE && state !== SLOT_SEALED) return false;
-    if (this.#slot >= 0) this.#memory.setSlotWord(this.#slot, SLOT.CLOSED_END, tail);
-    this.#memory.setSlotState(next, SLOT_FREE);
-    this.#memory.openSlot(next, tail);
-    this.#memory.setSlotState(next, SLOT_IN_USE);
-    this.#slot = next;
-    this.#base = tail;
+    const open = this.#memory.openSlot;
+    if (open >= 0 && tail - this.#memory.slotWord(open, SLOT.BASE) + bytes <= this.#capacityBytes) return open;
+    const next = this.#takeNext(tail);
+    if (next >= 0) this.#roll(next, tail);
+    return next;
+  }
+
+  /** Takes the next slot and prepares it for the segment at `base`; it stays free until {@link #roll}. -1 when it cannot be taken. */
+  #takeNext(base: number): number {
+    const memory = this.#memory;
+    const next = (memory.openSlot + 1) % memory.map.shape.slots;
+    const state = memory.slotState(next);
+    if (state !== SLOT_FREE && state !== SLOT_SEALED) return -1;
+    // Readers pin a slot first and look at its state second: one of the two sees the other.
+    memory.setSlotState(next, SLOT_FREE);
+    if (memory.isPinned(next) && memory.wantSlot(next)) {
+      memory.setSlotState(next, state);
+      return -1;
+    }
+    memory.prepareSlot(next, base);
+    return next;
+  }
+
+  /** Closes the open segment at `tail`, and opens the one that `next` was prepared for. */
+  #roll(next: number, tail: number): void {
+    const memory = this.#memory;
+    const open = memory.openSlot;
+    if (open >= 0) memory.setSlotWord(open, SLOT.CLOSED_END, tail);
+    memory.setSlotState(next, SLOT_IN_USE);
+    memory.openSlot = next;
     this.#openSegment(next);
-    return true;
   }
 }

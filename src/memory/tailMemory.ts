@@ -1,7 +1,21 @@
 // One thread's view of the shared tail memory: the map, the wasm functions on it, the control block's words and the slots.
 
 import { INDEX_INTERVAL_BYTES, RESULT_BYTES_AT, RESULT_COUNT_AT, RESULT_LAST_TERM_AT, RESULT_POINTS_AT } from '../../assembly/layout.ts';
-import { type MemoryMap, type MemoryShape, memoryMap, SLOT, SLOT_SEALED, SYNC_BUCKETS, SYNC_BUCKETS_AT, WORD } from './map.ts';
+import {
+  type MemoryMap,
+  type MemoryShape,
+  memoryMap,
+  PEER,
+  peerAt,
+  SIGNAL,
+  SLOT,
+  SLOT_FREE,
+  SLOT_SEALED,
+  STATE,
+  SYNC_BUCKETS,
+  SYNC_BUCKETS_AT,
+  WORD,
+} from './map.ts';
 import { compileServerWasm, instantiateServerWasm, type ServerWasm } from './wasm.ts';
 
 /** What is posted to a thread so that it can attach to the memory. */
@@ -19,6 +33,18 @@ export interface WalkResult {
   points: number;
 }
 
+/** What the raft thread says of another node. */
+export interface PeerRecord {
+  /** End of what is known to be durable there. */
+  readonly match: number;
+  /** Time of its last message, Unix milliseconds; 0: none yet. */
+  readonly contactMs: number;
+  /** PEER_UNKNOWN to PEER_STUCK. */
+  readonly state: number;
+  readonly isConnected: boolean;
+  readonly isVoter: boolean;
+}
+
 const PAGE_BYTES = 65536;
 
 export class TailMemory {
@@ -29,6 +55,7 @@ export class TailMemory {
   readonly bytes: Uint8Array;
   readonly #i32: Int32Array;
   readonly #u32: Uint32Array;
+  readonly #view: DataView;
 
   private constructor(shared: SharedTailMemory) {
     this.shared = shared;
@@ -37,6 +64,7 @@ export class TailMemory {
     this.bytes = new Uint8Array(shared.memory.buffer);
     this.#i32 = new Int32Array(shared.memory.buffer);
     this.#u32 = new Uint32Array(shared.memory.buffer);
+    this.#view = new DataView(shared.memory.buffer);
   }
 
   /** Makes the memory of a node; all zero. Throws a RangeError when the shape does not fit in 4 GiB. */
@@ -59,6 +87,25 @@ export class TailMemory {
     this.wasm.storeWord(at, value);
   }
 
+  /** A 32-bit word. */
+  word32(at: number): number {
+    return Atomics.load(this.#i32, at >> 2);
+  }
+
+  setWord32(at: number, value: number): void {
+    Atomics.store(this.#i32, at >> 2, value);
+  }
+
+  /** Atomic addition, also of a negative number; returns the value before. */
+  addWord32(at: number, value: number): number {
+    return Atomics.add(this.#i32, at >> 2, value);
+  }
+
+  /** Atomic compare-and-exchange; returns the value found, which is `expected` when the exchange took place. */
+  exchangeWord32(at: number, expected: number, replacement: number): number {
+    return Atomics.compareExchange(this.#i32, at >> 2, expected, replacement);
+  }
+
   get tail(): number {
     return this.wasm.loadWord(WORD.TAIL);
   }
@@ -69,6 +116,16 @@ export class TailMemory {
 
   get commit(): number {
     return this.wasm.loadWord(WORD.COMMIT);
+  }
+
+  /** Slot of the open segment; -1 while there is none. */
+  get openSlot(): number {
+    return Atomics.load(this.#i32, STATE.OPEN_SLOT >> 2) - 1;
+  }
+
+  /** -1: there is no open segment. */
+  set openSlot(slot: number) {
+    Atomics.store(this.#i32, STATE.OPEN_SLOT >> 2, slot + 1);
   }
 
   slotWord(slot: number, field: number): number {
@@ -112,6 +169,11 @@ export class TailMemory {
     return lastAtOrBefore(this.points(slot), filePosition);
   }
 
+  /** The little-endian u32 at any address. */
+  u32(at: number): number {
+    return this.#view.getUint32(at, true);
+  }
+
   /** Bytes [from, to) of a slot's segment image. */
   slotBytes(slot: number, from: number, to: number): Uint8Array {
     const at = this.map.slotAt(slot);
@@ -135,6 +197,11 @@ export class TailMemory {
   /** Bumps a wake-up word and wakes all who wait on it. */
   raise(at: number): void {
     Atomics.add(this.#i32, at >> 2, 1);
+    Atomics.notify(this.#i32, at >> 2);
+  }
+
+  /** Wakes all who wait on a word. */
+  notify(at: number): void {
     Atomics.notify(this.#i32, at >> 2);
   }
 
@@ -162,8 +229,67 @@ export class TailMemory {
     return Array.from({ length: SYNC_BUCKETS }, (_, bucket) => Atomics.load(this.#i32, (SYNC_BUCKETS_AT >> 2) + bucket));
   }
 
+  /**
+   * Keeps the slot from being taken for another segment until {@link unpinSlot}. False, and no pin, when it no longer holds the segment
+   * at `base`. Whoever takes a slot marks it free first and looks for pins second; here the pin comes first and the look second: one of
+   * the two always sees the other.
+   */
+  pinSlot(slot: number, base: number): boolean {
+    const at = this.map.descriptorAt(slot) + SLOT.PINS;
+    this.addWord32(at, 1);
+    if (this.slotState(slot) !== SLOT_FREE && this.slotWord(slot, SLOT.BASE) === base) return true;
+    this.unpinSlot(slot);
+    return false;
+  }
+
+  /** Takes one pin away. If somebody wants the slot and this was the last pin, wakes all who may be waiting for room. */
+  unpinSlot(slot: number): void {
+    if (this.addWord32(this.map.descriptorAt(slot) + SLOT.PINS, -1) !== 1) return;
+    if (this.word32(STATE.WANTED_SLOT) !== slot + 1) return;
+    this.setWord32(STATE.WANTED_SLOT, 0);
+    this.raise(SIGNAL.TAIL);
+    this.raise(SIGNAL.COMMIT);
+  }
+
+  /** Says that the log's end needs a pinned slot. Returns whether it is pinned still; if so, {@link unpinSlot} will wake its owner. */
+  wantSlot(slot: number): boolean {
+    this.setWord32(STATE.WANTED_SLOT, slot + 1);
+    return this.isPinned(slot);
+  }
+
+  isPinned(slot: number): boolean {
+    return this.word32(this.map.descriptorAt(slot) + SLOT.PINS) !== 0;
+  }
+
+  /** End of what is known to be durable on node `id`. */
+  peerMatch(id: number): number {
+    return this.word(peerAt(id) + PEER.MATCH);
+  }
+
+  /** What the raft thread wrote about node `id`. Its fields are read one by one: they need not be of one moment. */
+  peer(id: number): PeerRecord {
+    const at = peerAt(id);
+    return {
+      match: this.word(at + PEER.MATCH),
+      contactMs: this.word(at + PEER.CONTACT_MS),
+      state: this.word32(at + PEER.STATE),
+      isConnected: this.word32(at + PEER.CONNECTED) !== 0,
+      isVoter: this.word32(at + PEER.VOTER) !== 0,
+    };
+  }
+
+  /** Writes the given fields of node `id`'s record. Times are rounded down to whole milliseconds. */
+  setPeer(id: number, { match, contactMs, state, isConnected, isVoter }: Partial<PeerRecord>): void {
+    const at = peerAt(id);
+    if (match !== undefined) this.setWord(at + PEER.MATCH, match);
+    if (contactMs !== undefined) this.setWord(at + PEER.CONTACT_MS, contactMs);
+    if (state !== undefined) this.setWord32(at + PEER.STATE, state);
+    if (isConnected !== undefined) this.setWord32(at + PEER.CONNECTED, isConnected ? 1 : 0);
+    if (isVoter !== undefined) this.setWord32(at + PEER.VOTER, isVoter ? 1 : 0);
+  }
+
   /** Prepares a slot for the segment at `base`. */
-  openSlot(slot: number, base: number): void {
+  prepareSlot(slot: number, base: number): void {
     this.setSlotWord(slot, SLOT.BASE, base);
     this.setSlotWord(slot, SLOT.CLOSED_END, 0);
     this.setSlotWord(slot, SLOT.FIRST_MS, 0);

@@ -157,6 +157,13 @@ export class Raft {
     }
   }
 
+  /** A part of a message came from `from`: it lives, and if it leads, nobody need campaign while the rest is on its way. */
+  receiving(from: NodeId, { term }: PeerMessage): void {
+    if (from !== this.#state.leader || term !== this.#state.currentTerm || this.#role !== 'follower') return;
+    this.#contactMs = this.#state.nowMs;
+    this.#resetElection();
+  }
+
   /** Another node, in the greeting of a connection made since this node started, said that it is in `term`. */
   greeted(from: NodeId, term: number): void {
     if (!this.#state.isOther(from)) return;

@@ -4,7 +4,7 @@
 import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { FEED_READERS, MAX_APPEND_BYTES } from '../core/limits.ts';
+import { FEED_READERS } from '../core/limits.ts';
 import { Gate } from '../memory/gate.ts';
 import {
   PEER_CATCHING_UP,
@@ -119,6 +119,11 @@ export class Replica {
   stop(): void {
     this.#closeGate();
     this.#isDead = true;
+  }
+
+  /** A part of a large message came: its sender lives. */
+  receiving(from: NodeId, message: PeerMessage): void {
+    this.#turn(() => this.raft.receiving(from, message));
   }
 
   /** The main thread has ordered entries. */
@@ -277,7 +282,14 @@ export class Replica {
     if (role !== 'leader') {
       this.#closeGate();
       this.#noopDue = 0;
-      memory.setWord(WORD.LEADER_TERM, 0);
+      const ledTerm = memory.word(WORD.LEADER_TERM);
+      if (ledTerm !== 0) {
+        // Before the office is given up for all to see: what was committed in it, so that its appends can be answered.
+        memory.setWord(WORD.LED_TERM, 0);
+        memory.setWord(WORD.LED_COMMIT, this.raft.commit);
+        memory.setWord(WORD.LED_TERM, ledTerm);
+        memory.setWord(WORD.LEADER_TERM, 0);
+      }
       this.#catchingUp.clear();
     }
     memory.setWord(WORD.TERM, currentTerm);
@@ -394,9 +406,11 @@ export class Replica {
   #publishPeers(): void {
     const { leadership } = this.raft;
     if (leadership === undefined) return;
-    for (const [node, { match, isVoter, state }] of leadership.peers) {
+    for (const [node, { match, isVoter, state, contactMs }] of leadership.peers) {
       const isFedFromDisk = state === 'replicate' && this.#catchingUp.has(node);
-      this.#memory.setPeer(node, { match, isVoter, state: isFedFromDisk ? PEER_CATCHING_UP : PROGRESS_STATES[state] });
+      // A node that has not answered yet is taken for what nearly all are.
+      const counts = isVoter || contactMs === Number.NEGATIVE_INFINITY;
+      this.#memory.setPeer(node, { match, isVoter: counts, state: isFedFromDisk ? PEER_CATCHING_UP : PROGRESS_STATES[state] });
     }
   }
 

@@ -1,9 +1,12 @@
-// Appends on their way from the socket to their acknowledgement: ordered at once, or held while tail memory is full; answered when
-// ordered (`received`) or when committed. One wake-up of the writer and one answer a connection serve all that happened meanwhile.
+// Appends on their way from the socket to their acknowledgement: ordered at once, or held while tail memory is full or the gate is
+// closed for a moment; answered when ordered (`received`) or when committed. One wake-up of the writer and one answer a connection serve
+// all that happened meanwhile. A node that does not lead refuses them.
 
 import { WALK_BAD_CHECK, WALK_BAD_KIND, WALK_COMPLETE, WALK_TOO_LARGE } from '../../assembly/layout.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { HELD_APPEND_BYTES, HELD_APPEND_OVERHEAD_BYTES, MAX_LOG_OFFSET, MAX_PENDING_APPENDS } from '../core/limits.ts';
+import type { Gate } from '../memory/gate.ts';
+import { WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
@@ -50,11 +53,20 @@ function heldBytesOf(request: AppendRequest): number {
   return request.entries.length + HELD_APPEND_OVERHEAD_BYTES;
 }
 
+/** The nodes of the cluster, and where clients find the leader. */
+export interface ClusterView {
+  readonly self: number;
+  readonly others: readonly number[];
+  /** `ws://` address of the leader, where another node is known to lead; otherwise empty. */
+  leaderUrl(): string;
+}
+
 export class Appends {
   readonly #memory: TailMemory;
   readonly #tail: Tail;
+  readonly #gate: Gate;
+  readonly #cluster: ClusterView;
   readonly #maxPayloadBytes: number;
-  readonly #nodeBit: number;
   /** Ordered by end offset: the log is one order. `#head` is the first one still pending. */
   #pending: Pending[] = [];
   #head = 0;
@@ -63,15 +75,17 @@ export class Appends {
   /** Sessions with receipts to send. */
   #answered: Session[] = [];
   #turn: NodeJS.Immediate | undefined;
-  term = 0;
+  /** Term of everything in `#pending`. */
+  #term = 0;
   readonly counters: AppendCounters = { entries: 0, batches: 0, bytes: 0 };
   readonly latency = new PowerHistogram(64e-6, 18);
 
-  constructor(memory: TailMemory, tail: Tail, maxPayloadBytes: number, nodeId: number) {
+  constructor(memory: TailMemory, tail: Tail, gate: Gate, cluster: ClusterView, maxPayloadBytes: number) {
     this.#memory = memory;
     this.#tail = tail;
+    this.#gate = gate;
+    this.#cluster = cluster;
     this.#maxPayloadBytes = maxPayloadBytes;
-    this.#nodeBit = 1 << (nodeId - 1);
   }
 
   /** Bytes of appends that wait for tail memory. */
@@ -79,13 +93,23 @@ export class Appends {
     return this.#heldBytes;
   }
 
-  /** Whether all that was accepted is committed and answered. */
+  /** Whether all that was accepted is answered, and what was only received is committed, if this node can see to that. */
   get isSettled(): boolean {
-    return this.#held.length === 0 && this.#memory.commit === this.#memory.tail;
+    if (this.#held.length > 0 || this.#head < this.#pending.length) return false;
+    return this.#leaderTerm === 0 || this.#memory.commit === this.#memory.tail;
+  }
+
+  /** Term in which this node leads; 0 when it does not. */
+  get #leaderTerm(): number {
+    return this.#memory.word(WORD.LEADER_TERM);
   }
 
   /** Takes an append whose size the session's window allows. */
   accept(request: AppendRequest): void {
+    if (this.#leaderTerm === 0) {
+      request.session.sendError(request.requestId, 'NOT_LEADER', 0, this.#notLeader());
+      return;
+    }
     request.session.unacknowledgedBytes += request.entries.length;
     request.session.unacknowledgedAppends += 1;
     // Who comes while others are held waits behind them: appends keep their order.
@@ -103,26 +127,80 @@ export class Appends {
     this.#held.splice(0, done);
   }
 
-  /** Answers every append that the commit has reached. */
+  /** Answers every append that the commit has reached, and those that a lost leadership has decided. */
   settle(nowMs: number): void {
-    const commit = this.#memory.commit;
+    // The commit first: as long as this node leads, what it reaches was committed by this leader.
+    const { commit } = this.#memory;
+    if (this.#leaderTerm === this.#term) this.#settleUpTo(commit, nowMs);
+    else this.#endTerm(nowMs);
+    this.#flushAnswers();
+    if (this.#held.length > 0) this.retryHeld();
+  }
+
+  /** This node has lost the office in which the pending appends were ordered. Until then it knew what was committed; the rest may be yet. */
+  #endTerm(nowMs: number): void {
+    const endedTerm = this.#memory.word(WORD.LED_TERM);
+    const commit = this.#memory.word(WORD.LED_COMMIT);
+    if (endedTerm === this.#term && this.#memory.word(WORD.LED_TERM) === endedTerm) this.#settleUpTo(commit, nowMs);
+    const rest = this.#pending.slice(this.#head);
+    this.#pending = [];
+    this.#head = 0;
+    for (const { session, requestId, first, end } of rest) {
+      session.unacknowledgedBytes -= end - first;
+      session.unacknowledgedAppends -= 1;
+      const sentence = `${this.#notLeader()}; this append was ordered before that: it may get into the log or not`;
+      session.sendError(requestId, 'NOT_LEADER', 0, sentence, true);
+    }
+    this.#term = this.#leaderTerm;
+    if (this.#term !== 0) return;
+    for (const request of this.#held.splice(0)) {
+      this.#heldBytes -= heldBytesOf(request);
+      this.#refuse(request, 'NOT_LEADER', 0, this.#notLeader());
+    }
+  }
+
+  #notLeader(): string {
+    const url = this.#cluster.leaderUrl();
+    if (url !== '') return `this node does not lead; ${url} does`;
+    return 'this node does not lead, and knows of no leader now: try again in a moment, here or at another node';
+  }
+
+  #settleUpTo(commit: number, nowMs: number): void {
     while (this.#head < this.#pending.length) {
       const append = this.#pending[this.#head];
       if (append === undefined || append.end > commit) break;
       this.#head += 1;
       this.latency.observe((nowMs - append.arrivedMs) / 1000);
-      this.#acknowledge(append.session, append.requestId, append.term, append.first, append.end, LEVEL_COMMITTED, this.#nodeBit);
+      const { session, requestId, term, first, end } = append;
+      this.#acknowledge(session, requestId, term, first, end, LEVEL_COMMITTED, this.#nodesWith(end));
     }
     if (this.#head > 1024 && this.#head * 2 > this.#pending.length) {
       this.#pending = this.#pending.slice(this.#head);
       this.#head = 0;
     }
-    this.#flushAnswers();
-    if (this.#held.length > 0) this.retryHeld();
   }
 
-  /** Orders one request and books its answer. False when tail memory is full. */
+  /** Bit i: node i + 1 has everything before `end` on its disk. */
+  #nodesWith(end: number): number {
+    const { self, others } = this.#cluster;
+    let nodes = this.#memory.durable >= end ? 1 << (self - 1) : 0;
+    for (const id of others) if (this.#memory.peerMatch(id) >= end) nodes |= 1 << (id - 1);
+    return nodes >>> 0;
+  }
+
+  /** Orders one request and books its answer. False when it must wait: tail memory is full, or the gate is closed. */
   #order(request: AppendRequest): boolean {
+    if (!this.#gate.enter()) return false;
+    try {
+      const term = this.#leaderTerm;
+      if (term !== this.#term) this.#endTerm(request.arrivedMs);
+      return this.#orderInside(request, term);
+    } finally {
+      this.#gate.leave();
+    }
+  }
+
+  #orderInside(request: AppendRequest, term: number): boolean {
     const { session, requestId, expectedEnd } = request;
     const end = this.#memory.tail;
     if (expectedEnd !== undefined && expectedEnd !== end) {
@@ -134,7 +212,7 @@ export class Appends {
       return true;
     }
     if (this.#pending.length - this.#head >= MAX_PENDING_APPENDS) return false;
-    const status = this.#tail.append(request.entries, request.entryCount, this.term, this.#maxPayloadBytes, Date.now());
+    const status = this.#tail.append(request.entries, request.entryCount, term, this.#maxPayloadBytes, Date.now());
     if (status === 'full') return false;
     // Also for a refused batch: it may have closed a slot, whose writer must learn of it.
     this.#turn ??= setImmediate(() => this.#endTurn());
@@ -146,10 +224,10 @@ export class Appends {
     this.counters.batches += 1;
     this.counters.bytes += request.entries.length;
     if (request.received) {
-      this.#acknowledge(session, requestId, this.term, this.#tail.first, this.#tail.end, LEVEL_RECEIVED, 0);
+      this.#acknowledge(session, requestId, term, this.#tail.first, this.#tail.end, LEVEL_RECEIVED, 0);
     } else {
       const { first, end: batchEnd } = this.#tail;
-      this.#pending.push({ session, requestId, term: this.term, first, end: batchEnd, arrivedMs: request.arrivedMs });
+      this.#pending.push({ session, requestId, term, first, end: batchEnd, arrivedMs: request.arrivedMs });
     }
     return true;
   }

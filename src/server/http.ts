@@ -54,7 +54,8 @@ export interface NodeStatus {
 
 export interface HttpSources {
   readonly status: () => NodeStatus;
-  readonly isReady: () => boolean;
+  /** Why the node should be sent no clients now; undefined when it should. */
+  readonly notReady: () => string | undefined;
   readonly registry: Registry;
 }
 
@@ -68,13 +69,14 @@ function answer(response: HttpResponse, status: string, type: string, body: stri
 const TEXT = 'text/plain; charset=utf-8';
 
 /** Adds the HTTP routes to `app`. */
-export function serveHttp(app: TemplatedApp, { status, isReady, registry }: HttpSources): void {
+export function serveHttp(app: TemplatedApp, { status, notReady, registry }: HttpSources): void {
   app.get('/healthz', (response) => answer(response, '200 OK', TEXT, 'ok\n'));
   app.head('/healthz', (response) => answer(response, '200 OK', TEXT, ''));
-  app.head('/readyz', (response) => answer(response, isReady() ? '200 OK' : '503 Service Unavailable', TEXT, ''));
+  app.head('/readyz', (response) => answer(response, notReady() === undefined ? '200 OK' : '503 Service Unavailable', TEXT, ''));
   app.get('/readyz', (response) => {
-    if (isReady()) answer(response, '200 OK', TEXT, 'ready\n');
-    else answer(response, '503 Service Unavailable', TEXT, 'not ready: the node is shutting down\n');
+    const reason = notReady();
+    if (reason === undefined) answer(response, '200 OK', TEXT, 'ready\n');
+    else answer(response, '503 Service Unavailable', TEXT, `not ready: ${reason}\n`);
   });
   app.get('/status', (response) => answer(response, '200 OK', 'application/json', `${JSON.stringify(status(), null, 2)}\n`));
   app.get('/metrics', (response) => {

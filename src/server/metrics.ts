@@ -16,6 +16,8 @@ export interface MetricSources {
   readonly segments: Segments;
   readonly sendBudget: SendBudget;
   readonly connections: () => number;
+  /** Ids of the other nodes of the cluster. */
+  readonly others: readonly number[];
 }
 
 /** A registry with every metric of a node. Names and units follow Prometheus' conventions: seconds, bytes, `_total`. */
@@ -47,7 +49,19 @@ export function makeRegistry(sources: MetricSources): Registry {
   gauge('log_tail_offset', 'End of the ordered log.', () => memory.tail);
   gauge('log_durable_offset', 'End of what this node has synced to disk.', () => memory.durable);
   gauge('log_commit_offset', 'End of what may be read.', () => memory.commit);
-  gauge('term', 'Current term.', () => appends.term);
+  gauge('term', 'Current term.', () => memory.word(WORD.TERM));
+  gauge('is_leader', '1 while this node leads.', () => (memory.word(WORD.LEADER_TERM) === 0 ? 0 : 1));
+  new Gauge({
+    name: 'loglog_peer_durable_offset',
+    help: 'End of what another node is known to have on disk; only where this node leads.',
+    labelNames: ['node'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      if (memory.word(WORD.LEADER_TERM) === 0) return;
+      for (const node of sources.others) this.set({ node }, memory.peerMatch(node));
+    },
+  });
   gauge('sealed_segments', 'Sealed segments on disk.', () => segments.sealedCount);
   gauge('connections', 'Clients connected.', sources.connections);
   gauge('append_held_bytes', 'Bytes of appends that wait for the disk.', () => appends.heldBytes);

@@ -1,33 +1,43 @@
 // A node: the wiring of memory, pools, segments, appends, readings and the listener, and its life from recovery to a clean end.
 
-import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { KIND_NOOP } from '../../assembly/layout.ts';
-import { assert } from '../core/assert.ts';
-import { type Config, maxBatchBytes } from '../core/config.ts';
-import type { LogError } from '../core/errors.ts';
+import { type Config, maxBatchBytes, ownPeer } from '../core/config.ts';
+import { LogError } from '../core/errors.ts';
 import { DRAIN_TIMEOUT_MS, MAX_READ_BYTES } from '../core/limits.ts';
+import { clientUrlOf } from '../core/peers.ts';
+import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
-import { SIGNAL, WORD } from '../memory/map.ts';
+import {
+  PEER_CATCHING_UP,
+  PEER_PROBING,
+  PEER_REPLICATING,
+  PEER_STUCK,
+  ROLE_CANDIDATE,
+  ROLE_LEADER,
+  SIGNAL,
+  STATE,
+  WORD,
+} from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { encodeHello, MESSAGE_HEADER_BYTES, PROTOCOL_VERSION } from '../protocol/client.ts';
-import { advanceCommit } from '../raft/quorum.ts';
-import { createIdentity, type Identity, readIdentity, readVote, removeTemporaries, writeVote } from '../storage/dataDirectory.ts';
-import { lockDirectory } from '../storage/lock.ts';
+import { type Identity, readVote, removeTemporaries } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { largestUnsealedBytes, RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
 import { Pools } from '../threads/pools.ts';
 import { Appends } from './appends.ts';
 import { clusterNodes } from './clusterStatus.ts';
-import { type NodeStatus, serveHttp } from './http.ts';
+import { Ends } from './ends.ts';
+import { type FeedState, type NodeRole, type NodeStatus, serveHttp } from './http.ts';
 import { Listener } from './listener.ts';
 import { makeRegistry } from './metrics.ts';
+import { RaftLink } from './raftLink.ts';
 import { Readings } from './reading.ts';
 import { Requests } from './requests.ts';
 import { Segments } from './segments.ts';
 import type { Session } from './session.ts';
+import { openDirectory } from './startup.ts';
 import { VERSION } from './version.ts';
 
 const CLOSE_GOING_AWAY = 1001;
@@ -35,15 +45,12 @@ const CLOSE_GOING_AWAY = 1001;
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
 const MESSAGE_SLACK_BYTES = 64 * 1024;
 
-/** Opens or makes the data directory; it is ours alone from here on. */
-function openDirectory(directory: string): Identity {
-  const disk = new NodeDisk();
-  disk.makeDirectory(directory);
-  // Before the lock, so that no file of ours appears in a directory of somebody else.
-  readIdentity(disk, directory);
-  lockDirectory(directory);
-  return readIdentity(disk, directory) ?? createIdentity(disk, directory, randomBytes(24));
-}
+const FEED_STATES: Readonly<Record<number, FeedState>> = {
+  [PEER_PROBING]: 'probing',
+  [PEER_REPLICATING]: 'replicating',
+  [PEER_CATCHING_UP]: 'catchingUp',
+  [PEER_STUCK]: 'cannotBeFed',
+};
 
 /** The one way for a node to end without being asked to. */
 class Failure {
@@ -58,6 +65,18 @@ class Failure {
   }
 }
 
+/** What a node is made of before it runs. */
+interface Parts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly directory: string;
+  readonly identity: Identity;
+  readonly memory: TailMemory;
+  readonly pools: Pools;
+  readonly recovered: RecoveredLog;
+  readonly failure: Failure;
+}
+
 export class LogNode {
   readonly directory: string;
   readonly identity: Identity;
@@ -65,24 +84,34 @@ export class LogNode {
   /** Rejects when the node can no longer go on; the process must end then (invariant 6). */
   readonly failed: Promise<never>;
   readonly #config: Config;
+  readonly #log: Logger;
+  readonly #failure: Failure;
   readonly #memory: TailMemory;
   readonly #pools: Pools;
   readonly #segments: Segments;
   readonly #tail: Tail;
   readonly #appends: Appends;
   readonly #readings: Readings;
+  readonly #ends: Ends;
   readonly #requests: Requests;
   readonly #listener: Listener;
   readonly #startedMs = Date.now();
   readonly #waiters: (() => void)[] = [];
+  #raft: RaftLink | undefined;
+  #commit = 0;
+  /** Role, term and leader that clients were told last. */
+  #toldRole = '';
   #port = 0;
   #stopped = false;
 
-  /** Starts a node: recovers its log, begins a new term, listens. Throws a LogError that says what is wrong. */
-  static async start(config: Config, log: Logger): Promise<LogNode> {
+  /**
+   * Starts a node: finds its cluster, recovers its log, takes part, listens. Throws a LogError that says what is wrong. `signal` gives up
+   * while the node waits for its cluster.
+   */
+  static async start(config: Config, log: Logger, signal: AbortSignal = new AbortController().signal): Promise<LogNode> {
     const failure = new Failure();
     const directory = resolve(config.data);
-    const identity = openDirectory(directory);
+    const identity = await openDirectory(directory, config, log, signal);
     const disk = new NodeDisk();
     const segmentBytes = Math.max(
       config.segmentBytes,
@@ -92,34 +121,24 @@ export class LogNode {
     const pools = new Pools({ directory, identity, shared: memory.shared }, failure.fail);
     let node: LogNode | undefined;
     try {
-      const vote = readVote(disk, directory);
       const recovered = await Promise.race([pools.recover(), failure.failed]);
-      const currentTerm = Math.max(vote.currentTerm, recovered.lastTerm) + 1;
-      // A cluster of one elects itself: the term is durable before an entry carries it.
-      writeVote(disk, directory, { currentTerm, votedFor: identity.nodeId });
-      node = new LogNode(config, log, directory, identity, memory, pools, recovered, failure);
-      await node.#beginTerm(currentTerm);
+      node = new LogNode({ config, log, directory, identity, memory, pools, recovered, failure });
+      await node.#run();
       return node;
     } catch (thrown) {
       if (node !== undefined) node.#stopped = true;
+      if (node !== undefined) await node.#raft?.terminate();
       // A writer that waits for appends would keep its thread, and so the end of its pool, waiting too.
-      for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) memory.raise(signal);
+      for (const word of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) memory.raise(word);
       await pools.close();
       throw thrown;
     }
   }
 
-  private constructor(
-    config: Config,
-    log: Logger,
-    directory: string,
-    identity: Identity,
-    memory: TailMemory,
-    pools: Pools,
-    recovered: RecoveredLog,
-    failure: Failure,
-  ) {
+  private constructor({ config, log, directory, identity, memory, pools, recovered, failure }: Parts) {
     this.#config = config;
+    this.#log = log;
+    this.#failure = failure;
     this.#memory = memory;
     this.#pools = pools;
     this.directory = directory;
@@ -127,7 +146,8 @@ export class LogNode {
     this.recovered = recovered;
     this.failed = failure.failed;
     this.#segments = new Segments(memory, pools, {
-      sealed: () => {
+      sealed: ({ base, end }) => {
+        this.#raft?.sealed(base, end);
         this.#appends.retryHeld();
         this.#progressed();
       },
@@ -139,17 +159,28 @@ export class LogNode {
       failed: failure.fail,
     });
     this.#tail = new Tail(memory, (slot) => this.#segments.open(slot, false));
-    this.#appends = new Appends(memory, this.#tail, config.maxPayloadBytes, identity.nodeId);
+    const cluster = {
+      self: config.node,
+      others: config.peers.map(({ id }) => id).filter((id) => id !== config.node),
+      leaderUrl: () => this.#leaderUrl(),
+    };
+    this.#appends = new Appends(memory, this.#tail, new Gate(memory), cluster, config.maxPayloadBytes);
     this.#readings = new Readings(memory, new HotReader(memory), this.#segments, pools, (error) => log.error(error.message));
+    this.#ends = new Ends(memory, cluster.others.length === 0, async () => this.#raft?.readIndex());
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
-    this.#requests = new Requests(memory, this.#appends, this.#readings, limits);
-    this.#listener = new Listener(
+    this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits);
+    this.#listener = this.#makeListener(limits.maxBatchBytes);
+  }
+
+  #makeListener(batchBytes: number): Listener {
+    const { host, port, maxConnections, allowOrigin } = this.#config;
+    return new Listener(
       {
-        host: config.host,
-        port: config.port,
-        maxConnections: config.maxConnections,
-        maxMessageBytes: MESSAGE_HEADER_BYTES + limits.maxBatchBytes + MESSAGE_SLACK_BYTES,
-        allowedOrigins: config.allowOrigin
+        host,
+        port,
+        maxConnections,
+        maxMessageBytes: MESSAGE_HEADER_BYTES + batchBytes + MESSAGE_SLACK_BYTES,
+        allowedOrigins: allowOrigin
           .split(',')
           .map((origin) => origin.trim())
           .filter((origin) => origin !== ''),
@@ -165,25 +196,25 @@ export class LogNode {
     );
   }
 
-  /** Orders this term's no-op, waits until it is committed, and only then listens. */
-  async #beginTerm(term: number): Promise<void> {
+  /** Takes part in the cluster, and listens: alone only when its own term has begun, with others at once. */
+  async #run(): Promise<void> {
     const { start, end, openBase } = this.recovered;
     const memory = this.#memory;
     memory.setWord(WORD.START, start);
-    memory.setWord(WORD.TERM, term);
-    this.#appends.term = term;
     await this.#segments.start(this.recovered);
     this.#tail.start(end, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.#segments.open(RECOVERY_SLOT, true);
-    const status = this.#tail.appendOwn(KIND_NOOP, term, Date.now());
-    assert(status === 'ordered', 'a node starts with a free slot');
-    memory.setWord(WORD.TERM_START_END, memory.tail);
-    this.#tail.wake();
-    void this.#followDurable();
-    await Promise.race([this.#untilCommitted(memory.tail), this.failed]);
+    const raft = this.#startRaft();
+    this.#raft = raft;
+    await Promise.race([raft.started, this.failed]);
+    void this.#followCommit();
+    if (this.#isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
     serveHttp(this.#listener.app, {
       status: () => this.status(),
-      isReady: () => !this.#requests.isDraining,
+      notReady: () => {
+        if (this.#requests.isDraining) return 'the node is shutting down';
+        return this.#leader() === null ? 'no leader is known' : undefined;
+      },
       registry: makeRegistry({
         memory,
         appends: this.#appends,
@@ -191,9 +222,46 @@ export class LogNode {
         segments: this.#segments,
         sendBudget: this.#listener.sendBudget,
         connections: () => this.#listener.sessions.size,
+        others: this.#config.peers.map(({ id }) => id).filter((id) => id !== this.#config.node),
       }),
     });
     this.#port = this.#listener.listen();
+  }
+
+  #startRaft(): RaftLink {
+    const { node, peers, electionTimeoutMs } = this.#config;
+    const { start, end, lastTerm, terms, sealed } = this.recovered;
+    const vote = readVote(new NodeDisk(), this.directory);
+    return new RaftLink(
+      {
+        directory: this.directory,
+        identity: this.identity,
+        shared: this.#memory.shared,
+        node,
+        host: this.#config.host,
+        peers: [...peers],
+        electionTimeoutMs,
+        vote: vote.currentTerm < lastTerm ? { currentTerm: lastTerm, votedFor: node } : vote,
+        log: { start, end, terms: [...terms] },
+        sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),
+      },
+      {
+        openSegment: (slot) => this.#segments.open(slot, false),
+        truncate: async (offset) => {
+          const bytes = this.#memory.tail - offset;
+          await this.#segments.truncate(offset);
+          this.#log.info(
+            `${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`,
+          );
+        },
+        failed: this.#failure.fail,
+        log: (level, text) => this.#log[level](text),
+      },
+    );
+  }
+
+  get #isAlone(): boolean {
+    return this.#config.peers.length < 2;
   }
 
   /** `ws://host:port` that clients connect to. */
@@ -202,26 +270,48 @@ export class LogNode {
     return `ws://${host.includes(':') ? `[${host}]` : host}:${this.#port}`;
   }
 
-  /** What the node knows of itself, as /status shows it. */
+  get #role(): NodeRole {
+    const role = this.#memory.word32(STATE.ROLE);
+    if (role === ROLE_LEADER) return 'leader';
+    return role === ROLE_CANDIDATE ? 'candidate' : 'follower';
+  }
+
+  /** Who leads, as far as this node knows. */
+  #leader(): { readonly id: number; readonly url: string } | null {
+    const id = this.#memory.word32(STATE.LEADER_ID);
+    if (id === this.#config.node) return { id, url: this.url };
+    const peer = this.#config.peers.find((each) => each.id === id);
+    return peer === undefined ? null : { id, url: clientUrlOf(peer) };
+  }
+
+  /** Where clients find the leader; empty when that is here, or not known. */
+  #leaderUrl(): string {
+    const leader = this.#leader();
+    return leader === null || leader.id === this.#config.node ? '' : leader.url;
+  }
+
+  /** What the node knows of itself and its cluster, as /status shows it. */
   status(): NodeStatus {
     const memory = this.#memory;
     const start = memory.word(WORD.START);
+    const isLeader = this.#role === 'leader';
+    const self = { id: this.#config.node, url: this.url, durable: memory.durable, tail: memory.tail, isLeader };
     return {
       version: VERSION,
       clusterId: this.identity.clusterId,
       node: {
-        id: this.identity.nodeId,
-        role: 'leader',
-        term: this.#appends.term,
-        url: this.url,
+        id: this.#config.node,
+        role: this.#role,
+        term: memory.word(WORD.TERM),
+        url: ownPeer(this.#config)?.port === this.#port ? clientUrlOf(ownPeer(this.#config) ?? { host: '', port: 0 }) : this.url,
         uptimeMs: Date.now() - this.#startedMs,
-        leader: { id: this.identity.nodeId, url: this.url },
+        leader: this.#leader(),
       },
       cluster: {
-        nodes: clusterNodes(
-          { id: this.identity.nodeId, url: this.url, durable: memory.durable, tail: memory.tail, isLeader: true },
-          this.#config,
-        ),
+        nodes: clusterNodes(self, { ...this.#config, port: this.#port }, ({ id }) => {
+          const { match, contactMs, state, isConnected, isVoter } = memory.peer(id);
+          return { isConnected, isVoter, durable: match, state: FEED_STATES[state] ?? 'unknown', lastContactMs: contactMs };
+        }),
       },
       log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
       segments: { sealed: this.#segments.sealedCount, bytes: memory.tail - start },
@@ -240,34 +330,67 @@ export class LogNode {
     };
   }
 
-  /** Stops: takes no more appends, makes durable and answers what was accepted, closes the clients, ends the threads. */
+  /**
+   * Stops: takes no more appends, makes durable and answers what was accepted, hands leadership over, closes the clients, ends the threads.
+   */
   async stop(): Promise<void> {
     this.#requests.isDraining = true;
     this.#listener.stopListening();
-    await Promise.race([this.#untilSettled(), this.failed]);
+    const settled = this.#until(() => this.#appends.isSettled);
+    // In a cluster the others may be gone: what was accepted then stays undecided, and its senders are told so.
+    await Promise.race(this.#isAlone ? [settled, this.failed] : [settled, this.failed, delay(DRAIN_TIMEOUT_MS)]);
+    if (!this.#isAlone) await Promise.race([this.#raft?.transfer(), this.failed, delay(DRAIN_TIMEOUT_MS)]);
     await this.#listener.disconnect(CLOSE_GOING_AWAY, 'the node is shutting down', DRAIN_TIMEOUT_MS);
+    await Promise.race([this.#raft?.stop(), this.failed]);
     this.#stopped = true;
-    for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) this.#memory.raise(signal);
+    for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT]) this.#memory.raise(signal);
     await Promise.race([this.#segments.stop(), this.failed]);
     this.#listener.close();
     await this.#pools.close();
     removeTemporaries(new NodeDisk(), this.directory);
   }
 
-  /** Moves the commit whenever the durable end moved, and tells all who wait for it. One wake-up a sync, however many appends. */
-  async #followDurable(): Promise<void> {
+  /** Acts on what the raft thread says. One wake-up for all that happened meanwhile. */
+  async #followCommit(): Promise<void> {
     const memory = this.#memory;
     while (!this.#stopped) {
-      const seen = memory.signal(SIGNAL.DURABLE);
-      const commit = advanceCommit(memory.commit, [memory.durable], memory.word(WORD.TERM_START_END));
-      if (commit > memory.commit) {
-        memory.setWord(WORD.COMMIT, commit);
-        this.#appends.settle(performance.now());
-        this.#readings.committed();
-        this.#progressed();
+      const seen = memory.signal(SIGNAL.COMMIT);
+      try {
+        this.#news();
+      } catch (thrown) {
+        this.#failure.fail(
+          thrown instanceof LogError ? thrown : new LogError('IO', thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)),
+        );
+        return;
       }
-      await memory.wait(SIGNAL.DURABLE, seen);
+      await memory.wait(SIGNAL.COMMIT, seen);
     }
+  }
+
+  #news(): void {
+    const { commit } = this.#memory;
+    this.#appends.settle(performance.now());
+    if (commit !== this.#commit) {
+      this.#commit = commit;
+      this.#readings.committed();
+      this.#ends.committed();
+    }
+    const role = `${this.#memory.word32(STATE.ROLE)} ${this.#memory.word(WORD.TERM)} ${this.#memory.word32(STATE.LEADER_ID)}`;
+    if (role !== this.#toldRole) {
+      const isFirst = this.#toldRole === '';
+      this.#toldRole = role;
+      this.#ends.leaderChanged();
+      if (!isFirst && !this.#isAlone) this.#sayWhoLeads();
+    }
+    this.#progressed();
+  }
+
+  /** Clients are greeted anew, so that those who append go where the leader is. */
+  #sayWhoLeads(): void {
+    const leader = this.#leader();
+    const who = leader === null ? 'no leader is known' : leader.id === this.#config.node ? 'this node leads' : `node ${leader.id} leads`;
+    this.#log.info(`${who} in term ${this.#memory.word(WORD.TERM)}`);
+    for (const session of this.#listener.sessions) this.#greet(session);
   }
 
   /** Resolves when the commit has moved or held appends were tried again. */
@@ -279,12 +402,8 @@ export class LogNode {
     for (const wake of this.#waiters.splice(0)) wake();
   }
 
-  async #untilCommitted(offset: number): Promise<void> {
-    while (this.#memory.commit < offset) await this.#progress();
-  }
-
-  async #untilSettled(): Promise<void> {
-    while (!this.#appends.isSettled) await this.#progress();
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) await this.#progress();
   }
 
   #greet(session: Session): void {
@@ -292,18 +411,23 @@ export class LogNode {
     session.send(
       encodeHello({
         protocolVersion: PROTOCOL_VERSION,
-        role: 'leader',
-        nodeId: this.identity.nodeId,
+        role: this.#role === 'leader' ? 'leader' : 'follower',
+        nodeId: this.#config.node,
         clusterId: this.identity.clusterId,
         start: this.#memory.word(WORD.START),
         commit: this.#memory.commit,
-        term: this.#appends.term,
+        term: this.#memory.word(WORD.TERM),
         maxPayloadBytes,
         windowBytes,
         maxBatchBytes: maxBatchBytes(this.#config),
         maxReadBytes: MAX_READ_BYTES,
-        leader: '',
+        leader: this.#leaderUrl(),
       }),
     );
   }
+}
+
+/** Resolves after `ms`; it alone keeps no process alive. */
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

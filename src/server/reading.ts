@@ -110,9 +110,13 @@ export class Readings {
     } else if (reading.creditBytes <= 0) {
       reading.state = 'starved';
     } else {
-      const slot = this.#hot.slotOf(reading.next);
-      if (slot >= 0) this.#sendHot(reading, slot);
-      else this.#queueCold(reading);
+      const slot = this.#hot.pin(reading.next);
+      if (slot < 0) {
+        this.#queueCold(reading);
+        return;
+      }
+      this.#sendHot(reading, slot);
+      this.#hot.release(slot);
     }
   }
 
@@ -183,7 +187,12 @@ export class Readings {
   async #readCold(reading: Reading, buffer: number): Promise<void> {
     try {
       const segment = this.#segments.find(reading.next);
-      if (segment === undefined) throw new LogError('DAMAGE', `no segment holds log offset ${reading.next}`);
+      if (segment === undefined) {
+        // It may have come into tail memory while the reading stood in the queue.
+        if (this.#hot.slotOf(reading.next) < 0) throw new LogError('DAMAGE', `no segment holds log offset ${reading.next}`);
+        if (reading.state === 'cold') this.#makeReady(reading);
+        return;
+      }
       const limit = Math.min(segment.end, this.#memory.commit);
       const maxBytes = Math.min(MAX_READ_BYTES, reading.creditBytes);
       const range = { base: segment.base, from: reading.next, isBoundary: reading.isBoundary, limit, maxBytes };

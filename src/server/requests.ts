@@ -11,15 +11,16 @@ import {
   CREDIT,
   decodeRequest,
   END,
+  END_AT_LEAST,
   END_LINEARIZABLE,
   encodeCancelled,
-  encodeEnded,
   MESSAGE_HEADER_BYTES,
   READ,
   type Request,
   SUBSCRIBE,
 } from '../protocol/client.ts';
 import type { Appends } from './appends.ts';
+import type { Ends } from './ends.ts';
 import type { Readings } from './reading.ts';
 import type { Reading, Session } from './session.ts';
 
@@ -30,7 +31,7 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [SUBSCRIBE]: 0,
   [CREDIT]: 0,
   [CANCEL]: 0,
-  [END]: END_LINEARIZABLE,
+  [END]: END_LINEARIZABLE | END_AT_LEAST,
 };
 
 export interface RequestLimits {
@@ -42,16 +43,18 @@ export class Requests {
   readonly #memory: TailMemory;
   readonly #appends: Appends;
   readonly #readings: Readings;
+  readonly #ends: Ends;
   readonly #limits: RequestLimits;
   /** The request being handled; reused, because a request never outlives its message. */
   readonly #request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
   /** Set when the node stops: appends are refused from then on. */
   isDraining = false;
 
-  constructor(memory: TailMemory, appends: Appends, readings: Readings, limits: RequestLimits) {
+  constructor(memory: TailMemory, appends: Appends, readings: Readings, ends: Ends, limits: RequestLimits) {
     this.#memory = memory;
     this.#appends = appends;
     this.#readings = readings;
+    this.#ends = ends;
     this.#limits = limits;
   }
 
@@ -98,8 +101,7 @@ export class Requests {
         this.#cancel(session, request.requestId);
         break;
       case END:
-        // One node is a majority of itself: its commit counts every append that was acknowledged before.
-        session.send(encodeEnded(request.requestId, this.#memory.word(WORD.START), this.#memory.commit, this.#appends.term));
+        this.#end(session, request);
         break;
       default:
         session.fail(request.requestId, 'UNKNOWN_OPCODE', `opcode ${request.opcode} is not one of protocol version 1`);
@@ -144,6 +146,17 @@ export class Requests {
         arrivedMs: performance.now(),
       });
     }
+  }
+
+  #end(session: Session, { requestId, flags, offset, b }: Request): void {
+    if (session.waitingEnds >= MAX_REQUESTS_PER_CONNECTION) {
+      const sentence = `${MAX_REQUESTS_PER_CONNECTION} END requests of this connection wait already; wait for their answers`;
+      session.sendError(requestId, 'TOO_MANY_REQUESTS', 0, sentence);
+      return;
+    }
+    const isLinearizable = (flags & END_LINEARIZABLE) !== 0;
+    const atLeast = (flags & END_AT_LEAST) === 0 ? 0 : offset;
+    this.#ends.start({ session, requestId, isLinearizable, atLeast, waitMs: Math.min(b, MAX_WAIT_MS) });
   }
 
   #read(session: Session, request: Request): void {

@@ -1,17 +1,19 @@
 // The segments of a running node: which are sealed, which files are ready for the next ones, and a writer task for each open one.
 
+import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { SPARE_SEGMENTS } from '../core/limits.ts';
-import { SLOT_SEALED } from '../memory/map.ts';
+import { SIGNAL, SLOT_SEALED } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment } from '../storage/context.ts';
 import { spareName } from '../storage/names.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
+import type { Truncation } from '../storage/truncation.ts';
 import type { Pools } from '../threads/pools.ts';
 
 export interface SegmentEvents {
   /** A slot's segment is sealed, so that the slot may be taken again. */
-  sealed(): void;
+  sealed(segment: SealedSegment): void;
   /** There is no room to zero-write files ahead; the unfinished one, `spare`, may be removed. */
   diskFull(spare: string, error: LogError): void;
   /** A task failed: the process must end (invariant 6). */
@@ -30,6 +32,10 @@ export class Segments {
   /** Files that are allocated and ready. */
   readonly #spares: string[] = [];
   readonly #running = new Set<Promise<void>>();
+  /** Those of them that are writers. */
+  readonly #writers = new Set<Promise<void>>();
+  #isTruncating = false;
+  #hasFailed = false;
   #allocating = false;
   /** No room for spares; tried again with the next segment. */
   #isDiskFull = false;
@@ -55,15 +61,19 @@ export class Segments {
   /** Starts the writer of the segment in `slot`; `resume` when recovery loaded it from its file. */
   open(slot: number, resume: boolean): void {
     // When the allocator is behind, a new empty file serves: writes into it are slower, but nothing waits for zeros.
-    const spare = resume ? undefined : (this.#spares.shift() ?? this.#newSpare());
-    this.#track(
-      this.#pools.write({ slot, spare }).then((sealed) => {
-        if (sealed === undefined) return;
-        this.#addSealed(sealed);
+    const ready = resume ? undefined : this.#spares.shift();
+    const spare = resume ? undefined : (ready ?? this.#newSpare());
+    const writer = this.#track(
+      this.#pools.write({ slot, spare }).then((outcome) => {
+        if (outcome === 'unmade' && ready !== undefined) this.#spares.push(ready);
+        if (outcome === 'unmade' || outcome === 'open') return;
+        this.#addSealed(outcome);
         this.#memory.setSlotState(slot, SLOT_SEALED);
-        this.#events.sealed();
+        this.#events.sealed(outcome);
       }),
     );
+    this.#writers.add(writer);
+    void writer.then(() => this.#writers.delete(writer));
     this.#isDiskFull = false;
     this.#allocateAhead();
   }
@@ -81,6 +91,34 @@ export class Segments {
       else return segment;
     }
     return undefined;
+  }
+
+  /**
+   * Cuts the log at `offset`, at or past the commit, and opens the segment before it again. The caller sees to it that nothing is appended
+   * until the promise resolves: the gate is closed, and the raft thread, which asked for it, waits. Before the cut all writers finish what
+   * there is and end. A failure is reported as {@link SegmentEvents.failed}, and rejects the promise too.
+   */
+  truncate(offset: number): Promise<Truncation> {
+    assert(!this.#isTruncating, 'one truncation at a time');
+    this.#isTruncating = true;
+    const truncation = this.#truncate(offset);
+    void this.#track(truncation.then(() => undefined));
+    return truncation;
+  }
+
+  async #truncate(offset: number): Promise<Truncation> {
+    const memory = this.#memory;
+    for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) memory.raise(signal);
+    while (this.#writers.size > 0) await Promise.all(this.#writers);
+    if (this.#hasFailed) throw new LogError('IO', 'a task of the log failed: nothing may be cut any more');
+    const truncation = await this.#pools.truncate({ offset });
+    const sealed = new Set(truncation.sealed);
+    this.#sealed.splice(0, this.#sealed.length, ...this.#sealed.filter(({ base }) => sealed.has(base)));
+    // The word counts: a node that is being stopped has raised it too.
+    memory.addWord32(SIGNAL.STOP, -1);
+    this.#isTruncating = false;
+    if (truncation.openBase !== undefined) this.open(memory.openSlot, true);
+    return truncation;
   }
 
   /** Waits for all tasks; the writers return because the STOP word is set. */
@@ -116,7 +154,7 @@ export class Segments {
   #allocateAhead(): void {
     if (this.#allocating || this.#stopping || this.#isDiskFull || this.#spares.length >= SPARE_SEGMENTS) return;
     this.#allocating = true;
-    this.#track(
+    void this.#track(
       this.#allocateOne().then(() => {
         this.#allocating = false;
         this.#allocateAhead();
@@ -124,12 +162,17 @@ export class Segments {
     );
   }
 
-  #track(task: Promise<void>): void {
+  /** The promise returned resolves when the task has ended, also when it failed. */
+  #track(task: Promise<void>): Promise<void> {
     const settled = task
-      .catch((error: LogError) => this.#events.failed(error))
+      .catch((error: LogError) => {
+        this.#hasFailed = true;
+        this.#events.failed(error);
+      })
       .finally(() => {
         this.#running.delete(settled);
       });
     this.#running.add(settled);
+    return settled;
   }
 }

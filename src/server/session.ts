@@ -7,6 +7,7 @@ import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_CUT_BYTES, SEND_BUFFER_T
 import {
   APPENDED_HEADER_BYTES,
   ERROR_FATAL,
+  ERROR_OUTCOME_UNKNOWN,
   encodeAppendedHeader,
   encodeDataHeader,
   encodeError,
@@ -80,6 +81,8 @@ export class Session {
   unacknowledgedBytes = 0;
   /** APPEND requests received and not acknowledged yet. */
   unacknowledgedAppends = 0;
+  /** END requests that wait for their answer. */
+  waitingEnds = 0;
   /** Reads and subscriptions, by request id. */
   readonly readings = new Map<number, Reading>();
   /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
@@ -139,9 +142,9 @@ export class Session {
   }
 
   /** Answers a request with an error; `offset` is what the code says it is. */
-  sendError(requestId: number, code: ErrorCode, offset: number, sentence: string): void {
+  sendError(requestId: number, code: ErrorCode, offset: number, sentence: string, mayHaveHappened = false): void {
     this.flushReceipts();
-    this.send(encodeError(requestId, code, offset, sentence, 0));
+    this.send(encodeError(requestId, code, offset, sentence, mayHaveHappened ? ERROR_OUTCOME_UNKNOWN : 0));
   }
 
   /** Answers with a fatal error and closes. Nothing that the client sent after the request is done. */

@@ -13,6 +13,12 @@ export interface StorageContext {
   readonly nowMs: () => number;
 }
 
+/** Where a term begins in the log: the log offset of its first entry there. */
+export interface LogTerm {
+  readonly term: number;
+  readonly offset: number;
+}
+
 /** A sealed segment: its entries stand in log offsets [base, end). */
 export interface SealedSegment {
   readonly base: number;
@@ -23,4 +29,6 @@ export interface SealedSegment {
   /** Times of the first and last append, Unix milliseconds. */
   readonly firstMs: number;
   readonly lastMs: number;
+  /** Where each term's entries begin in it; the first one's offset is `base`. */
+  readonly terms: readonly LogTerm[];
 }

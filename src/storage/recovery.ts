@@ -1,18 +1,18 @@
 // What a node does with its files before it serves: finds the log's end, cuts a torn tail, finishes seals, refuses damage.
 // Only segments without an index are scanned. docs/FORMAT.md, "Recovery", gives the rules and why they are safe.
 
-import { SCAN_VERIFY, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
-import { decodeSegmentHeader } from '../format/segmentHeader.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
 import { SLOT } from '../memory/map.ts';
-import type { SealedSegment, StorageContext } from './context.ts';
+import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
 import { removeTemporaries } from './dataDirectory.ts';
-import { type Disk, type FileHandle, readFile } from './disk.ts';
+import { type Disk, readFile } from './disk.ts';
 import { baseOfIndexName, baseOfName, indexName, segmentName } from './names.ts';
-import { sealSegment } from './sealer.ts';
+import { logTerms, sealSegment, termStarts } from './sealer.ts';
+import { damage, type LoadedSegment, loadSegment } from './segmentLoader.ts';
 
 /** The log as recovery leaves it. Everything in [start, end) is durable. */
 export interface RecoveredLog {
@@ -20,6 +20,8 @@ export interface RecoveredLog {
   readonly end: number;
   /** Term of the last entry; 0 when there is none. */
   readonly lastTerm: number;
+  /** Where each term's entries begin, over the whole log; ascending. */
+  readonly terms: readonly LogTerm[];
   readonly sealed: readonly SealedSegment[];
   /** Base of the open segment, whose image is then in slot 0; undefined when the next segment is still to be made. */
   readonly openBase: number | undefined;
@@ -29,10 +31,6 @@ export interface RecoveredLog {
 
 /** The slot that recovery loads segments into. */
 export const RECOVERY_SLOT = 0;
-
-function damage(path: string, position: number, sentence: string): LogError {
-  return new LogError('DAMAGE', `${path} at byte ${position}: ${sentence}`, { file: path, position });
-}
 
 /** Bases of all segment files, ascending. */
 export function listSegments(disk: Disk, directory: string): number[] {
@@ -82,66 +80,12 @@ function readIndex(context: StorageContext, names: ReadonlySet<string>, base: nu
   return index?.clusterId === identity.clusterId ? index : undefined;
 }
 
-interface LoadedSegment {
-  readonly path: string;
-  readonly file: FileHandle;
-  /** Log offset of the end of its valid entries. */
-  readonly end: number;
-  readonly lastTerm: number;
-  readonly fileBytes: number;
-}
-
-/** Reads a segment into slot 0, walks and verifies it, and fills the slot's descriptor. */
-function loadSegment(context: StorageContext, base: number, minTerm: number): LoadedSegment {
-  const { disk, directory, identity, memory } = context;
-  const slot = RECOVERY_SLOT;
-  const path = `${directory}/${segmentName(base)}`;
-  const file = disk.openWrite(path);
-  const { segmentBytes } = memory.map.shape;
-  const image = memory.slotBytes(slot, 0, segmentBytes);
-  if (disk.size(file) > segmentBytes) {
-    // Seeing only a part of it, recovery would take the rest for lost.
-    throw new LogError(
-      'USAGE',
-      `${path} has ${disk.size(file)} bytes, more than the ${segmentBytes} of a segment: start with larger segments`,
-      {
-        file: path,
-      },
-    );
-  }
-  const fileBytes = disk.read(file, image, 0);
-  image.fill(0, fileBytes);
-  const header = decodeSegmentHeader(image.slice(0, SEGMENT_HEADER_BYTES), path);
-  if (header.base !== base) throw damage(path, 0, `its header says base ${header.base}, its name ${base}`);
-  if (header.clusterId !== identity.clusterId) throw damage(path, 0, `it belongs to another log (cluster ${header.clusterId})`);
-  memory.openSlot(slot, base);
-  const result = memory.map.slotResultAt(slot);
-  memory.wasm.scan(
-    memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES,
-    Math.max(0, fileBytes - SEGMENT_HEADER_BYTES),
-    base,
-    minTerm,
-    0xffff_ffff,
-    SCAN_VERIFY,
-    SEGMENT_HEADER_BYTES,
-    memory.map.pointsAt(slot),
-    0,
-    result,
-  );
-  const walk = memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 });
-  memory.setPointCount(slot, walk.points);
-  memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
-  memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
-  memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
-  return { path, file, end: base + walk.bytes, lastTerm: walk.lastTerm, fileBytes };
-}
-
 /**
  * Seals a segment that was full, or replaces its lost index. That the next segment exists proves it durable up to that one's base,
  * `next`; without a next one its index, although damaged, proves it sealed: its file then has its exact length.
  */
 function finishSeal(context: StorageContext, base: number, next: number | undefined, minTerm: number): SealedSegment {
-  const loaded = loadSegment(context, base, minTerm);
+  const loaded = loadSegment(context, RECOVERY_SLOT, base, minTerm);
   const end = next ?? base + loaded.fileBytes - SEGMENT_HEADER_BYTES;
   if (loaded.end !== end) {
     const position = SEGMENT_HEADER_BYTES + Math.min(loaded.end, end) - base;
@@ -174,7 +118,7 @@ function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, m
 /** Loads the open segment into slot 0. Returns its end, and the bytes of a torn tail that it cut. */
 function recoverOpen(context: StorageContext, base: number, minTerm: number): { end: number; lastTerm: number; cutBytes: number } {
   const { disk, identity, memory } = context;
-  const loaded = loadSegment(context, base, minTerm);
+  const loaded = loadSegment(context, RECOVERY_SLOT, base, minTerm);
   const position = SEGMENT_HEADER_BYTES + loaded.end - base;
   const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, identity.markSeed);
   if (mark !== undefined && mark.durable > loaded.end) {
@@ -197,7 +141,18 @@ function checkSealed(context: StorageContext, index: SegmentIndex): SealedSegmen
   const bytes = sizeOf(disk, path);
   const expected = SEGMENT_HEADER_BYTES + index.end - index.base;
   if (bytes !== expected) throw damage(path, Math.min(bytes, expected), `a sealed segment of ${expected} bytes has ${bytes}`);
-  return { ...index, lastTerm: index.terms.at(-1)?.term ?? 0 };
+  const { base, end, entries, firstMs, lastMs, terms } = index;
+  return { base, end, entries, lastTerm: terms.at(-1)?.term ?? 0, firstMs, lastMs, terms: logTerms(base, terms) };
+}
+
+/** Terms of the open segment that was just loaded. */
+function openTerms(context: StorageContext, base: number, end: number): LogTerm[] {
+  return logTerms(base, termStarts(context, RECOVERY_SLOT, SEGMENT_HEADER_BYTES + end - base));
+}
+
+/** Adds a segment's terms to those of the log before it: a term that goes on in it began earlier. */
+function addTerms(terms: LogTerm[], added: readonly LogTerm[]): void {
+  terms.push(...(added[0]?.term === terms.at(-1)?.term ? added.slice(1) : added));
 }
 
 /** Removes segments before the log's start: a trim that a crash interrupted. */
@@ -240,6 +195,7 @@ export function recover(context: StorageContext): RecoveredLog {
     );
   }
   const sealed: SealedSegment[] = [];
+  const terms: LogTerm[] = [];
   let end = start;
   let lastTerm = 0;
   for (const [i, base] of bases.entries()) {
@@ -248,12 +204,14 @@ export function recover(context: StorageContext): RecoveredLog {
     const next = bases[i + 1];
     if (next === undefined && !names.has(indexName(base))) {
       const open = recoverOpen(context, base, lastTerm);
-      return { start, sealed, openBase: base, ...open, lastTerm: open.lastTerm };
+      addTerms(terms, openTerms(context, base, open.end));
+      return { start, terms, sealed, openBase: base, ...open };
     }
     const segment = index === undefined ? finishSeal(context, base, next, lastTerm) : checkSealed(context, index);
     sealed.push(segment);
+    addTerms(terms, segment.terms);
     end = segment.end;
     lastTerm = segment.lastTerm;
   }
-  return { start, end, lastTerm, sealed, openBase: undefined, cutBytes: 0 };
+  return { start, end, lastTerm, terms, sealed, openBase: undefined, cutBytes: 0 };
 }

@@ -5,12 +5,12 @@ import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { encodeSegmentIndex, type TermStart } from '../format/segmentIndex.ts';
 import { SLOT } from '../memory/map.ts';
-import type { SealedSegment, StorageContext } from './context.ts';
+import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
 import { type FileHandle, writeFileAtomically } from './disk.ts';
 import { indexName } from './names.ts';
 
 /** File positions at which a new term begins among the entries of a slot up to `fileBytes`. */
-function termStarts(context: StorageContext, slot: number, fileBytes: number): TermStart[] {
+export function termStarts(context: StorageContext, slot: number, fileBytes: number): TermStart[] {
   const { map, wasm, bytes } = context.memory;
   const view = new DataView(bytes.buffer);
   const terms: TermStart[] = [];
@@ -21,6 +21,11 @@ function termStarts(context: StorageContext, slot: number, fileBytes: number): T
     position += wasm.sameTermBytes(at, fileBytes - position);
   }
   return terms;
+}
+
+/** The same as log offsets, for a segment at `base`. */
+export function logTerms(base: number, starts: readonly TermStart[]): LogTerm[] {
+  return starts.map(({ term, position }) => ({ term, offset: base + position - SEGMENT_HEADER_BYTES }));
 }
 
 /**
@@ -40,6 +45,7 @@ export function sealSegment(context: StorageContext, slot: number, end: number, 
     lastTerm: terms.at(-1)?.term ?? 0,
     firstMs: memory.slotWord(slot, SLOT.FIRST_MS),
     lastMs: memory.slotWord(slot, SLOT.LAST_MS),
+    terms: logTerms(base, terms),
   };
   const digest = memory.wasm.xxh64(memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES, fileBytes - SEGMENT_HEADER_BYTES, 0n);
   disk.truncate(file, fileBytes);

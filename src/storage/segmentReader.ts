@@ -12,6 +12,7 @@ import {
 } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
+import { STATE } from '../memory/map.ts';
 import { lastAtOrBefore, type TailMemory } from '../memory/tailMemory.ts';
 import { type Disk, type FileHandle, readFile } from './disk.ts';
 import { indexName, segmentName } from './names.ts';
@@ -44,6 +45,8 @@ export class SegmentReader {
   readonly #memory: TailMemory;
   /** By base, least recently used first. */
   readonly #open = new Map<number, OpenSegment>();
+  /** Truncations when the first of them was opened: after another one, a file may be gone, and its name stand for a new one. */
+  #truncations = 0;
 
   constructor(disk: Disk, directory: string, memory: TailMemory) {
     this.#disk = disk;
@@ -56,6 +59,9 @@ export class SegmentReader {
    * `OFFSET_NOT_BOUNDARY`, or `DAMAGE` with file and position.
    */
   read(range: ColdRange, buffer: number): number {
+    const truncations = this.#memory.word32(STATE.TRUNCATIONS);
+    if (truncations !== this.#truncations) this.close();
+    this.#truncations = truncations;
     const segment = this.#segment(range.base);
     if (!range.isBoundary) this.#checkBoundary(segment, range, buffer);
     return this.#readEntries(segment, range, buffer);
@@ -127,25 +133,35 @@ export class SegmentReader {
     return bytes;
   }
 
-  /** Walks from the index point before `range.from` to it. */
+  /** Walks from the index point before `range.from` to it, in pieces that the buffer can hold. */
   #checkBoundary(segment: OpenSegment, range: ColdRange, buffer: number): void {
-    segment.points ??= this.#points(range.base);
     const position = filePosition(range, range.from);
-    const point = lastAtOrBefore(segment.points, position);
-    const gap = position - point;
-    if (gap === 0) return;
-    const length = this.#fill(segment, point, Math.min(gap, this.#memory.map.coldBytes), buffer);
-    const offset = range.from - gap;
-    if (this.#scan(offset, length, gap, 0, buffer).bytes === gap) return;
-    // Either the offset is inside the entry at which the walk ended, or that entry is damaged and its size was a lie.
-    const { bytes } = this.#scan(offset, length, gap, SCAN_VERIFY, buffer);
+    let at = lastAtOrBefore(this.#points(segment, range.base), position);
+    while (at < position) {
+      const length = this.#fill(segment, at, Math.min(position - at, this.#memory.map.coldBytes), buffer);
+      const offset = range.from - (position - at);
+      const { bytes } = this.#scan(offset, length, length, 0, buffer);
+      if (bytes === 0 || (at + bytes < position && length === position - at)) {
+        this.#refuseBoundary(segment, range, offset, length, buffer);
+      }
+      at += bytes;
+    }
+  }
+
+  /** Either `range.from` is inside the entry at which the walk ended, or that entry is damaged and its size was a lie. */
+  #refuseBoundary(segment: OpenSegment, range: ColdRange, offset: number, length: number, buffer: number): never {
+    const { bytes } = this.#scan(offset, length, length, SCAN_VERIFY, buffer);
     this.#readEntries(segment, { ...range, from: offset + bytes, maxBytes: 0 }, buffer);
     throw notBoundary(range.from);
   }
 
-  #points(base: number): Uint32Array {
+  #points(segment: OpenSegment, base: number): Uint32Array {
+    if (segment.points !== undefined) return segment.points;
+    // A truncation that opens the segment again takes its index first; then the walk begins at the first entry.
+    if (!this.#disk.list(this.#directory).includes(indexName(base))) return Uint32Array.of(SEGMENT_HEADER_BYTES);
     const path = `${this.#directory}/${indexName(base)}`;
-    return decodeSegmentIndex(readFile(this.#disk, path), path).points;
+    segment.points = decodeSegmentIndex(readFile(this.#disk, path), path).points;
+    return segment.points;
   }
 }
 

@@ -2,11 +2,15 @@
 // among it: entries stay in shared memory, and only offsets travel.
 
 import type { PlainError } from '../core/errors.ts';
+import type { Peer } from '../core/peers.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
+import type { TermStart } from '../raft/termTable.ts';
+import type { SegmentRange } from '../replication/feed.ts';
 import type { SealedSegment } from '../storage/context.ts';
-import type { Identity } from '../storage/dataDirectory.ts';
+import type { Identity, Vote } from '../storage/dataDirectory.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
+import type { Truncation } from '../storage/truncation.ts';
 
 /** What each pool's threads are started with. */
 export interface WorkerSetup {
@@ -21,8 +25,13 @@ export interface Tasks {
   recover: { request: Record<string, never>; response: RecoveredLog };
   /** Makes a zero-written file. */
   allocate: { request: { readonly name: string; readonly bytes: number }; response: true };
-  /** Writes one segment until it is sealed (its facts come back), or the node stops (undefined). */
-  write: { request: { readonly slot: number; readonly spare: string | undefined }; response: SealedSegment | undefined };
+  /**
+   * Writes one segment until it is sealed (its facts come back), or writers stop: then the segment stays open, or it was not even made, so
+   * that the spare file is still one.
+   */
+  write: { request: { readonly slot: number; readonly spare: string | undefined }; response: SealedSegment | 'open' | 'unmade' };
+  /** Cuts the log at an offset; no writer may run. */
+  truncate: { request: { readonly offset: number }; response: Truncation };
   /** Reads entries into a cold buffer; returns their bytes. */
   readCold: { request: { readonly range: ColdRange; readonly buffer: number }; response: number };
 }
@@ -34,3 +43,38 @@ export type TaskRequest = { [name in TaskName]: { readonly task: name; readonly 
 
 /** A task's outcome: errors travel as plain data, because postMessage drops what makes them LogErrors. */
 export type TaskOutcome<Response> = { readonly ok: true; readonly value: Response } | { readonly ok: false; readonly error: PlainError };
+
+/** What the raft thread is started with. */
+export interface RaftSetup extends WorkerSetup {
+  readonly node: number;
+  /** Address to listen on for the other nodes. */
+  readonly host: string;
+  /** All nodes of the cluster, this one among them; empty for a single node. */
+  readonly peers: readonly Peer[];
+  readonly electionTimeoutMs: number;
+  readonly vote: Vote;
+  /** The log that was recovered; all of it is durable. */
+  readonly log: { readonly start: number; readonly end: number; readonly terms: readonly TermStart[] };
+  readonly sealed: readonly SegmentRange[];
+}
+
+/** From the main thread to the raft thread. */
+export type ToRaft =
+  | { readonly kind: 'sealed'; readonly segment: SegmentRange }
+  /** The log was cut as asked, and ends at `end`. */
+  | { readonly kind: 'truncated'; readonly end: number }
+  | { readonly kind: 'transfer' }
+  | { readonly kind: 'readIndex'; readonly id: number }
+  | { readonly kind: 'stop' };
+
+/** From the raft thread to the main thread. Role, term, leader, commit and the others' progress are in the control block. */
+export type FromRaft =
+  | { readonly kind: 'started' }
+  /** The log's end rolled to this slot: its writer is to be started. */
+  | { readonly kind: 'openSegment'; readonly slot: number }
+  | { readonly kind: 'truncate'; readonly offset: number }
+  | { readonly kind: 'readIndexDone'; readonly id: number; readonly index: number | undefined }
+  | { readonly kind: 'transferDone'; readonly ok: boolean }
+  | { readonly kind: 'failed'; readonly error: PlainError }
+  | { readonly kind: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly text: string }
+  | { readonly kind: 'stopped' };

@@ -35,6 +35,11 @@ export class Pools {
     return call(this.#writers, 'write', request);
   }
 
+  /** A truncation runs on a writer thread too: no writer runs beside it. */
+  truncate(request: Tasks['truncate']['request']): Promise<Tasks['truncate']['response']> {
+    return call(this.#writers, 'truncate', request);
+  }
+
   readCold(request: Tasks['readCold']['request']): Promise<number> {
     return call(this.#readers, 'readCold', request);
   }
@@ -66,4 +71,24 @@ async function call<Name extends TaskName>(pool: Piscina, task: Name, request: T
   const outcome = (await pool.run({ task, request })) as TaskOutcome<Tasks[Name]['response']>;
   if (!outcome.ok) throw fromPlainError(outcome.error);
   return outcome.value;
+}
+
+/** The raft thread's own cold readers, which fetch what nodes that lag behind need. */
+export class ColdPool {
+  readonly #pool: Piscina;
+
+  constructor(setup: WorkerSetup, maxThreads: number, died: (error: LogError) => void) {
+    // Piscina hands on all of the setup: only what a worker needs.
+    const { directory, identity, shared } = setup;
+    this.#pool = makePool({ directory, identity, shared }, 0, maxThreads, died);
+  }
+
+  readCold(request: Tasks['readCold']['request']): Promise<number> {
+    return call(this.#pool, 'readCold', request);
+  }
+
+  /** Ends all threads, once their tasks have returned. */
+  async close(): Promise<void> {
+    await this.#pool.close({ force: true });
+  }
 }

@@ -5,23 +5,26 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
-import { COLD_READERS, FEED_READERS, LINK_BUFFER_BYTES, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
+import { COLD_READERS, FEED_READERS, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
 import { SIGNAL } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
+import type { Introduction } from '../protocol/peerHandshake.ts';
 import type { NodeId } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';
 import type { ReplicaPorts } from '../replication/ports.ts';
 import { Replica } from '../replication/replica.ts';
-import { type Identity, writeIdentity, writeVote } from '../storage/dataDirectory.ts';
+import { type Identity, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
-import { type PeerFacts, PeerSockets } from './peerSockets.ts';
+import { PeerSockets } from './peerSockets.ts';
 import { ColdPool } from './pools.ts';
 
 /** A leader whose disk makes no progress for this many election timeouts hands over; never sooner than the second bound. */
 const DISK_TIMEOUT_ELECTIONS = 5;
 const MIN_DISK_TIMEOUT_MS = 3_000;
+/** A link on which nothing moves for some election timeouts, and for this long, is dialed anew. */
+const MIN_STUCK_MS = 1_000;
 
 class RaftThread {
   readonly #setup: RaftSetup;
@@ -69,7 +72,12 @@ class RaftThread {
   }
 
   async start(): Promise<void> {
-    await this.#sockets?.start();
+    const { node, peers } = this.#setup;
+    const own = peers.find(({ id }) => id === node);
+    if (this.#sockets !== undefined && own !== undefined) {
+      await this.#sockets.listen(this.#setup.host, own.peerPort);
+      this.#sockets.dial(peers);
+    }
     this.#tell({ kind: 'started' });
     this.#replica.start();
     void this.#follow(SIGNAL.DURABLE, () => this.#replica.durableMoved());
@@ -122,13 +130,14 @@ class RaftThread {
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),
       wakeAt: (atMs) => this.#wakeAt(atMs),
-      canSend: (to) => this.#sockets !== undefined && this.#sockets.isConnected(to) && this.#sockets.bufferedBytes(to) < LINK_BUFFER_BYTES,
+      canSend: (to) => this.#sockets?.canSend(to) ?? false,
       send: (to, message, body, released) => {
-        if (this.#sockets === undefined) released?.();
-        else this.#sockets.send(to, message, body, released);
+        if (this.#sockets?.send(to, message, body, released) !== true) released?.();
       },
       saveVote: (vote) => writeVote(this.#disk, this.#setup.directory, vote),
-      saveStanding: (standing) => this.#saveIdentity({ ...this.#identity, standing }),
+      saveStanding: (standing) => {
+        this.#identity = saveStanding(this.#disk, this.#setup.directory, this.#identity, standing);
+      },
       truncate: (offset) => this.#tell({ kind: 'truncate', offset }),
       readCold: (range, buffer, done) => {
         assert(this.#feeders !== undefined, 'only a cluster feeds other nodes');
@@ -155,56 +164,51 @@ class RaftThread {
     );
   }
 
-  #saveIdentity(identity: Identity): void {
-    writeIdentity(this.#disk, this.#setup.directory, identity);
-    this.#identity = identity;
-    this.#sockets?.update({ standing: identity.standing });
-  }
-
   #makeSockets(): PeerSockets {
     const { node, peers, electionTimeoutMs, shared } = this.#setup;
-    const { clusterId, instance, isFounder, standing } = this.#identity;
-    return new PeerSockets(
-      {
-        node,
-        peers,
-        self: { clusterId, instance, standing, isFounder },
-        segmentBytes: shared.shape.segmentBytes,
-        term: () => this.#replica.raft.currentTerm,
-        stuckMs: electionTimeoutMs,
-      },
-      {
+    const { clusterId, instance, isFounder } = this.#identity;
+    const { segmentBytes } = shared.shape;
+    const log = (level: 'info' | 'warn', text: string): void => this.#tell({ kind: 'log', level, text });
+    return new PeerSockets({
+      self: { clusterId, id: node, instance, segmentBytes, nodes: peers.map(({ id }) => id) },
+      now: () => ({ standing: this.#identity.standing, isFounder, term: this.#replica.raft.currentTerm }),
+      stuckMs: Math.max(MIN_STUCK_MS, 2 * electionTimeoutMs),
+      silentMs: Math.max(MIN_STUCK_MS, 4 * electionTimeoutMs),
+      events: {
         message: (from, message, body) => this.#replica.receive(from, message, body),
-        connected: (to, facts) => this.#connected(to, facts),
-        disconnected: (to) => this.#replica.disconnected(to),
-        accepted: (from, facts) => this.#greeted(from, facts),
+        receiving: (from, message) => this.#replica.receiving(from, message),
+        connected: (to, welcome) => this.#connected(to, welcome),
+        disconnected: (to, reason) => {
+          if (!this.#isStopped) log('info', `the link to node ${to} is down: ${reason}`);
+          this.#replica.disconnected(to);
+        },
+        accepted: (from, hello) => this.#greeted(from, hello),
+        refused: (to, sentence) => log('warn', `node ${to} refuses this node: ${sentence}`),
         drained: () => this.#replica.drained(),
-        log: (level, text) => this.#tell({ kind: 'log', level, text }),
+        log,
       },
-    );
+    });
   }
 
-  /** Takes note of what a node says of itself. Returns whether another data directory stands behind its id than before. */
-  #greeted(from: NodeId, { instance, term }: PeerFacts): boolean {
+  /** Takes note of what a node says of itself: with another data directory than before, it has forgotten what it acknowledged. */
+  #greeted(from: NodeId, { instance, term }: Introduction): void {
     const before = this.#instances.get(from);
     this.#instances.set(from, instance);
-    const isNewDisk = before !== undefined && before !== instance;
-    if (isNewDisk) this.#replica.forget(from);
+    if (before !== undefined && before !== instance) this.#replica.forget(from);
     this.#replica.greeted(from, term);
-    return isNewDisk;
   }
 
-  #connected(to: NodeId, facts: PeerFacts): void {
-    this.#greeted(to, facts);
+  #connected(to: NodeId, welcome: Introduction): void {
+    this.#greeted(to, welcome);
     this.#replica.connected(to);
-    if (facts.standing === 'stranger') this.#maybeAdmit(to, facts.instance);
+    if (welcome.standing === 'stranger') this.#maybeAdmit(to, welcome.instance);
   }
 
   /** The founder admits a node whose id it never knew. It remembers with which data directory first: another one later is a lost disk. */
   #maybeAdmit(to: NodeId, instance: string): void {
     const { isFounder, known } = this.#identity;
     if (!isFounder || (known[to] !== undefined && known[to] !== instance)) return;
-    if (known[to] === undefined) this.#saveIdentity({ ...this.#identity, known: { ...known, [to]: instance } });
+    this.#identity = saveKnown(this.#disk, this.#setup.directory, this.#identity, to, instance);
     this.#sockets?.send(to, { kind: 'admit', term: this.#replica.raft.currentTerm, standing: 'new' });
     this.#tell({ kind: 'log', level: 'info', text: `node ${to} joins the cluster` });
   }
@@ -214,4 +218,4 @@ const port = parentPort;
 assert(port !== null, 'the raft thread is a worker');
 const thread = new RaftThread(workerData as RaftSetup, (message) => port.postMessage(message));
 port.on('message', (message: ToRaft) => thread.handle(message));
-await thread.start();
+thread.start().catch((thrown: unknown) => port.postMessage({ kind: 'failed', error: toPlainError(thrown) } satisfies FromRaft));

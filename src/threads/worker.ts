@@ -8,11 +8,12 @@ import { MARK_IDLE_MS } from '../core/limits.ts';
 import { SIGNAL, SLOT } from '../memory/map.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { allocateFile } from '../storage/allocator.ts';
-import type { SealedSegment, StorageContext } from '../storage/context.ts';
+import type { StorageContext } from '../storage/context.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { recover } from '../storage/recovery.ts';
 import { SegmentReader } from '../storage/segmentReader.ts';
 import { SegmentWriter } from '../storage/segmentWriter.ts';
+import { truncateLog } from '../storage/truncation.ts';
 import type { TaskOutcome, TaskRequest, Tasks, WorkerSetup } from './messages.ts';
 
 const setup = workerData as WorkerSetup;
@@ -28,7 +29,7 @@ const reader = new SegmentReader(context.disk, context.directory, memory);
 
 const stopping = (): boolean => memory.signal(SIGNAL.STOP) !== 0;
 
-/** Waits until everything before the slot's segment is durable. Returns false when the node stops first. */
+/** Waits until everything before the slot's segment is durable. Returns false when writers are to stop and the segment is empty. */
 function waitForPredecessor(base: number): boolean {
   for (;;) {
     const seen = memory.signal(SIGNAL.DURABLE);
@@ -39,9 +40,9 @@ function waitForPredecessor(base: number): boolean {
 }
 
 /** The life of one open segment. Blocks its thread, which is what the thread is for. */
-function writeSegment({ slot, spare }: Tasks['write']['request']): SealedSegment | undefined {
+function writeSegment({ slot, spare }: Tasks['write']['request']): Tasks['write']['response'] {
   const base = memory.slotWord(slot, SLOT.BASE);
-  if (spare !== undefined && !waitForPredecessor(base)) return undefined;
+  if (spare !== undefined && !waitForPredecessor(base)) return 'unmade';
   const writer = spare === undefined ? SegmentWriter.resume(context, slot) : SegmentWriter.create(context, slot, spare);
   for (;;) {
     const seen = memory.signal(SIGNAL.TAIL);
@@ -49,7 +50,7 @@ function writeSegment({ slot, spare }: Tasks['write']['request']): SealedSegment
     if (writer.isComplete) return writer.seal();
     if (stopping()) {
       writer.close();
-      return undefined;
+      return 'open';
     }
     const timedOut = memory.waitSync(SIGNAL.TAIL, seen, writer.markIsBehind ? MARK_IDLE_MS : undefined);
     if (timedOut) writer.writeMark();
@@ -65,6 +66,8 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
       return true;
     case 'write':
       return writeSegment(task.request);
+    case 'truncate':
+      return truncateLog(context, task.request.offset);
     case 'readCold':
       return reader.read(task.request.range, task.request.buffer);
     default:

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { OPTIONS } from '../../src/core/config.ts';
 import { runCommand, stopServers } from '../support/server.ts';
 
-const COMMANDS = ['serve', 'append', 'read', 'tail', 'status', 'inspect', 'verify', 'trim', 'bench'];
+const COMMANDS = ['serve', 'cluster', 'append', 'read', 'tail', 'status', 'inspect', 'verify', 'trim', 'bench'];
 
 afterEach(stopServers);
 
@@ -23,6 +23,10 @@ describe('wrong usage', () => {
     [['append', '--expected-end', 'x', 'y'], '--expected-end'],
     [['serve', '--port', '65536'], '--port takes a whole number from 0 to 65535'],
     [['serve', '--segment-bytes', '100000'], '--segment-bytes takes a multiple of 65536'],
+    [['serve', '--peers', '1=a:1/2,b'], '"b"'],
+    [['serve', '--node', '2', '--peers', '1=a:1/2'], 'this is --node 2'],
+    [['cluster', '--nodes', '8'], '--nodes'],
+    [['cluster', '--slots', '1'], '--slots takes a whole number from 3 to 64'],
     [['serve', 'extra'], 'too many arguments'],
     [['verify'], "missing required argument 'path'"],
     [['trim', '--data', '.'], '--before'],

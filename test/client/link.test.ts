@@ -34,7 +34,7 @@ test('connect: when none answers, the error names each address and its reason', 
 
 test('connect: a server that never greets is given up after the timeout', async () => {
   const server = new FakeServer();
-  const silent = { send: () => {}, bufferedBytes: () => 0, close: () => {}, terminate: () => {} };
+  const silent = { send: () => {}, bufferedBytes: () => 0, receivedBytes: () => 0, close: () => {}, terminate: () => {} };
   const { LogClient } = await import('../../src/client/client.ts');
   const error = await failureOf(LogClient.connect(() => silent, ['ws://a'], { connectTimeoutMs: 5 }));
   expect(error.message).toContain('no greeting within 5 ms');

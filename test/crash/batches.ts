@@ -1,7 +1,7 @@
 // Batches of framed entries by seed. Framing hashes every byte, so that many batches are cut from few prepared ones.
 
 import type { Random } from '../assembly/random.ts';
-import { encodeEntry } from '../support/entryTwin.ts';
+import { encodeEntry, place } from '../support/entryTwin.ts';
 
 export interface Batch {
   readonly entries: Uint8Array;
@@ -42,4 +42,34 @@ export function drawSizes(random: Random, mostBytes: number): number[] {
     left -= bytes + 12;
   }
   return sizes;
+}
+
+/** The log bytes of a batch that a leader ordered in `term` at `offset`. */
+export function stampBatch(entries: Uint8Array, term: number, offset: number): Uint8Array {
+  const bytes = entries.slice();
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at < bytes.length; ) {
+    const checkAt = at + (view.getUint32(at + 4, true) & 0xff_ffff) + 8;
+    view.setUint32(at, term, true);
+    view.setUint32(checkAt, (view.getUint32(checkAt, true) ^ place(term, offset + at)) >>> 0, true);
+    at = checkAt + 4;
+  }
+  return bytes;
+}
+
+/** Where an entry stands in the log. */
+export interface Place {
+  readonly term: number;
+  readonly offset: number;
+  readonly payloadBytes: number;
+}
+
+/** The entries of log bytes that begin at `start`. */
+export function* entriesOf(log: Uint8Array, start: number): Generator<Place> {
+  const view = new DataView(log.buffer, log.byteOffset, log.length);
+  for (let at = 0; at < log.length; ) {
+    const payloadBytes = view.getUint32(at + 4, true) & 0xff_ffff;
+    yield { term: view.getUint32(at, true), offset: start + at, payloadBytes };
+    at += payloadBytes + 12;
+  }
 }

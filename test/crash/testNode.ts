@@ -5,7 +5,7 @@ import { ENTRY_OVERHEAD_BYTES, KIND_NOOP, SEGMENT_HEADER_BYTES } from '../../ass
 import { assert } from '../../src/core/assert.ts';
 import { segmentCapacityBytes } from '../../src/core/config.ts';
 import { SLOT, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
-import { type AppendStatus, Tail } from '../../src/memory/tail.ts';
+import { type AppendStatus, type ReplicatedStatus, Tail } from '../../src/memory/tail.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
 import type { SealedSegment, StorageContext } from '../../src/storage/context.ts';
@@ -14,6 +14,7 @@ import type { Disk } from '../../src/storage/disk.ts';
 import { spareName } from '../../src/storage/names.ts';
 import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import { SegmentWriter } from '../../src/storage/segmentWriter.ts';
+import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';
 
 export const DIRECTORY = '/data';
 export const NODE_ID = 1;
@@ -30,6 +31,10 @@ export interface NodeEvents {
   recovered?(log: RecoveredLog): void;
   /** Entries were ordered at [first, end) and stand in `bytes`. */
   ordered?(first: number, end: number, bytes: Uint8Array): void;
+  /** From here on only what is before `offset` is sure to survive. */
+  truncating?(offset: number): void;
+  /** The log ends at `offset`, and what was behind it never comes back. */
+  truncated?(offset: number): void;
 }
 
 interface Writer {
@@ -69,10 +74,11 @@ export class TestNode {
   readonly #writers: Writer[] = [];
   readonly sealed: SealedSegment[] = [];
   #nextSpare = 1;
-  #openSlot = -1;
+  #isLeader = false;
   readonly vote: Vote;
   readonly recovered: RecoveredLog;
-  readonly term: number;
+  /** The term that the node leads in, or the one that it follows in. */
+  term: number;
 
   /** Starts a node up to and with its own vote; {@link begin} then orders its no-op. Clears `memory`. */
   constructor(disk: Disk, memory: TailMemory, random: Uint8Array, nowMs: () => number, events: NodeEvents = {}) {
@@ -86,34 +92,71 @@ export class TestNode {
     this.recovered = recover(this.context);
     events.recovered?.(this.recovered);
     this.term = Math.max(this.vote.currentTerm, this.recovered.lastTerm) + 1;
-    this.tail = new Tail(memory, (slot) => this.#opened(slot, undefined));
+    this.tail = new Tail(memory, (slot) => this.#opened(slot));
   }
 
   /** Votes for itself, takes over the log's end and orders the term's no-op. */
   begin(): void {
-    const vote = { currentTerm: this.term, votedFor: NODE_ID };
+    this.#saveVote(NODE_ID);
+    this.#takeOver();
+    this.lead();
+  }
+
+  /** Takes over the log's end, and follows a leader of `term`. */
+  follow(term: number): void {
+    this.term = term;
+    this.#saveVote(0);
+    this.#takeOver();
+  }
+
+  /** Goes on in a higher term, as a follower, or as the leader, who orders a no-op. */
+  changeTerm(term: number, leads: boolean): void {
+    this.term = term;
+    this.#saveVote(leads ? NODE_ID : 0);
+    this.#memory.setWord(WORD.TERM, term);
+    if (leads) this.lead();
+  }
+
+  /** Whether the term is the node's own. */
+  get isLeader(): boolean {
+    return this.#isLeader;
+  }
+
+  #saveVote(votedFor: number): void {
+    this.#isLeader = false;
+    const vote = { currentTerm: this.term, votedFor };
     this.#events.voting?.(vote);
     writeVote(this.#disk, DIRECTORY, vote);
     this.#events.voted?.(vote);
+  }
+
+  #takeOver(): void {
     this.sealed.push(...this.recovered.sealed);
     const { start, end, openBase } = this.recovered;
     this.#memory.setWord(WORD.START, start);
     this.#memory.setWord(WORD.TERM, this.term);
     if (openBase === undefined) this.allocate();
     this.tail.start(end, openBase === undefined ? undefined : RECOVERY_SLOT);
-    if (openBase !== undefined) {
-      this.#openSlot = RECOVERY_SLOT;
-      this.#writers.push({ slot: RECOVERY_SLOT, spare: undefined, writer: SegmentWriter.resume(this.context, RECOVERY_SLOT) });
-    }
-    const status = this.tail.appendOwn(KIND_NOOP, this.term, this.context.nowMs());
-    assert(status === 'ordered', 'a node starts with a free slot');
-    this.#ordered();
-    this.#memory.setWord(WORD.TERM_START_END, this.#memory.tail);
+    if (openBase !== undefined) this.#resume(RECOVERY_SLOT);
   }
 
-  #opened(slot: number, resumed: SegmentWriter | undefined): void {
-    this.#openSlot = slot;
-    this.#writers.push({ slot, spare: this.#spares.shift() ?? this.#newSpare(), writer: resumed });
+  /** Orders the no-op of a term. */
+  lead(): void {
+    if (this.tail.appendOwn(KIND_NOOP, this.term, this.context.nowMs()) !== 'ordered') {
+      this.settle();
+      const status = this.tail.appendOwn(KIND_NOOP, this.term, this.context.nowMs());
+      assert(status === 'ordered', 'a settled node has a free slot');
+    }
+    this.#ordered();
+    this.#isLeader = true;
+  }
+
+  #opened(slot: number): void {
+    this.#writers.push({ slot, spare: this.#spares.shift() ?? this.#newSpare(), writer: undefined });
+  }
+
+  #resume(slot: number): void {
+    this.#writers.push({ slot, spare: undefined, writer: SegmentWriter.resume(this.context, slot) });
   }
 
   #newSpare(): string {
@@ -124,12 +167,10 @@ export class TestNode {
 
   #ordered(): void {
     const { first, end } = this.tail;
-    const base = this.#memory.slotWord(this.#openSlot, SLOT.BASE);
-    this.#events.ordered?.(
-      first,
-      end,
-      this.#memory.slotBytes(this.#openSlot, SEGMENT_HEADER_BYTES + first - base, SEGMENT_HEADER_BYTES + end - base),
-    );
+    const slot = this.#memory.openSlot;
+    const base = this.#memory.slotWord(slot, SLOT.BASE);
+    const bytes = this.#memory.slotBytes(slot, SEGMENT_HEADER_BYTES + first - base, SEGMENT_HEADER_BYTES + end - base);
+    this.#events.ordered?.(first, end, bytes);
   }
 
   /** Orders a batch of framed entries. */
@@ -138,6 +179,38 @@ export class TestNode {
     const status = this.tail.append(entries, entryCount, this.term, capacityBytes, this.context.nowMs());
     if (status === 'ordered') this.#ordered();
     return status;
+  }
+
+  /** Orders log bytes of `term` that a leader has in its segment at `base`. */
+  appendReplicated(bytes: Uint8Array, term: number, base: number): ReplicatedStatus {
+    // In pieces, as they come from a socket.
+    const middle = Math.floor(bytes.length / 3);
+    const chunks = [bytes.subarray(0, middle), bytes.subarray(middle)];
+    const status = this.tail.appendReplicated(chunks, bytes.length, term, base, this.context.nowMs());
+    if (status === 'ordered') this.#ordered();
+    return status;
+  }
+
+  /** Base of the open segment; undefined when there is none. */
+  get openBase(): number | undefined {
+    const slot = this.#memory.openSlot;
+    return slot < 0 ? undefined : this.#memory.slotWord(slot, SLOT.BASE);
+  }
+
+  /** Lets the writers finish and end, then cuts the log: src/server/segments.ts. */
+  truncate(offset: number): Truncation {
+    this.settle();
+    for (const { writer, spare } of this.#writers.splice(0)) {
+      if (writer !== undefined) writer.close();
+      else if (spare !== undefined) this.#spares.push(spare);
+    }
+    this.#events.truncating?.(offset);
+    const truncation = truncateLog(this.context, offset);
+    this.#events.truncated?.(offset);
+    const kept = this.sealed.filter(({ base }) => truncation.sealed.includes(base));
+    this.sealed.splice(0, this.sealed.length, ...kept);
+    if (truncation.openBase !== undefined) this.#resume(this.#memory.openSlot);
+    return truncation;
   }
 
   /** Segments that have a writer: the open one, and closed ones that are not sealed yet. */

@@ -120,7 +120,9 @@ describe('ReadIndex (dissertation, 6.4)', () => {
     cluster.elect(2);
     const two = cluster.node(2);
     two.turn((raft) => raft.readIndex(1));
-    // Heartbeats are answered; the no-op is on its way.
+    // A round begins and is answered; the no-op is on its way.
+    cluster.nowMs = two.raft.deadlineMs;
+    two.turn((raft) => raft.tick());
     cluster.calm(({ message }) => message.kind !== 'appendRequest' || message.entriesTerm === 0);
     expect(two.reads.size).toBe(0);
     cluster.pass(200);

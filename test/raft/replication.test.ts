@@ -15,7 +15,7 @@ function appendRequest(part: Partial<AppendRequest>): AppendRequest {
 
 function appendResponse(part: Partial<AppendResponse>): AppendResponse {
   const zero = { round: 1, offset: 0, durable: 0, hintTerm: 0, rejected: 0 };
-  return { kind: 'appendResponse', term: 1, accepted: true, isVoter: true, hasHeardAll: true, ...zero, ...part };
+  return { kind: 'appendResponse', term: 1, accepted: true, isVoter: true, isOfAge: true, hasHeardAll: true, ...zero, ...part };
 }
 
 describe('log repair (dissertation, 3.5)', () => {

@@ -76,7 +76,7 @@ describe('hot reader', () => {
   it('a slot that was taken again no longer has what it had', () => {
     memory.setSlotState(0, SLOT_SEALED);
     expect(reader.slotOf(0)).toBe(0);
-    memory.openSlot(0, log.length);
+    memory.prepareSlot(0, log.length);
     expect(reader.slotOf(0)).toBe(-1);
     expect(reader.slotOf(log.length)).toBe(0);
   });

@@ -133,7 +133,7 @@ describe('tail', () => {
   });
 
   it('takes over an open segment, and makes the next one after it', () => {
-    memory.openSlot(0, 1000);
+    memory.prepareSlot(0, 1000);
     memory.setPointCount(0, 1);
     new Uint32Array(memory.bytes.buffer, memory.map.pointsAt(0), 1)[0] = 4096;
     tail.start(1500, 0);

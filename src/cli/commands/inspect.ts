@@ -72,26 +72,50 @@ export function segmentTable(segments: readonly SegmentFacts[]): string {
   return table([heading, ...rows]);
 }
 
+/** What node.json of a node in a cluster says besides; an older one does not. */
+interface Membership {
+  /** Tells this data directory from another of the same node, such as one that was lost. */
+  readonly instance?: unknown;
+  /** Whether the node counts for majorities yet. */
+  readonly standing?: unknown;
+  readonly isFounder?: unknown;
+}
+
+function membershipOf(identity: object): Membership {
+  const { instance, standing, isFounder } = identity as Membership;
+  return { instance, standing, isFounder };
+}
+
 /** What of a directory is for others to see: the seed of the durable marks is a secret. */
 export function publicFacts({ identity, ...facts }: DirectoryFacts): object {
-  return { ...facts, identity: identity && { clusterId: identity.clusterId, nodeId: identity.nodeId, start: identity.start } };
+  if (identity === undefined) return { ...facts, identity };
+  const { clusterId, nodeId, start } = identity;
+  return { ...facts, identity: { clusterId, nodeId, start, ...membershipOf(identity) } };
+}
+
+/** What a directory says of itself, one name and value a line. */
+export function directoryPairs({ directory, identity, vote, start, end, segments, leftover }: DirectoryFacts): [string, string][] {
+  const { instance, standing, isFounder } = membershipOf(identity ?? {});
+  const pairsOf: [string, string][] = [
+    ['directory', directory],
+    ['cluster', identity?.clusterId ?? 'unreadable'],
+    ['node', identity === undefined ? 'unreadable' : `${identity.nodeId}${isFounder === true ? ', founder of the cluster' : ''}`],
+  ];
+  if (typeof instance === 'string') pairsOf.push(['instance', instance]);
+  if (typeof standing === 'string') pairsOf.push(['standing', standing]);
+  const votedFor = vote === undefined || vote.votedFor === 0 ? 'none' : `node ${vote.votedFor}`;
+  pairsOf.push(
+    ['term', vote === undefined ? 'unreadable' : `${vote.currentTerm}, voted for ${votedFor}`],
+    ['log', `offsets ${start} to ${end}`],
+    ['entries', grouped(segments.reduce((sum, { entries }) => sum + entries, 0))],
+  );
+  if (leftover.length > 0) pairsOf.push(['trimmed', `${leftover.length} segments wait to be removed at the next start`]);
+  return pairsOf;
 }
 
 function describeDirectory(facts: DirectoryFacts): string {
-  const { directory, identity, vote, start, end, segments, leftover } = facts;
-  const head: [string, string][] = [
-    ['directory', directory],
-    ['cluster', identity?.clusterId ?? 'unreadable'],
-    ['node', identity === undefined ? 'unreadable' : String(identity.nodeId)],
-    [
-      'term',
-      vote === undefined ? 'unreadable' : `${vote.currentTerm}, voted for ${vote.votedFor === 0 ? 'none' : `node ${vote.votedFor}`}`,
-    ],
-    ['log', `offsets ${start} to ${end}`],
-    ['entries', grouped(segments.reduce((sum, { entries }) => sum + entries, 0))],
-  ];
-  if (leftover.length > 0) head.push(['trimmed', `${leftover.length} segments wait to be removed at the next start`]);
-  return segments.length === 0 ? `${pairs(head)}\n\nno segments yet` : `${pairs(head)}\n\n${segmentTable(segments)}`;
+  const head = pairs(directoryPairs(facts));
+  return facts.segments.length === 0 ? `${head}\n\nno segments yet` : `${head}\n\n${segmentTable(facts.segments)}`;
 }
 
 async function inspectDirectory(path: string, json: boolean): Promise<void> {

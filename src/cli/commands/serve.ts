@@ -2,64 +2,41 @@
 
 import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
-import { type Config, configure, flagOf, OPTIONS, type OptionName } from '../../core/config.ts';
+import { type Config, configure, ownPeer } from '../../core/config.ts';
+import { LogError } from '../../core/errors.ts';
+import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
 import type { LogNode } from '../../server/node.ts';
 import { VERSION } from '../../server/version.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
 import { EXIT, exitCodeOf, explain, Quit } from '../exit.ts';
+import { humanLine, type LogLine } from '../logLines.ts';
+import { type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { isBrokenPipe, printJson, say } from '../output.ts';
+import { STOP_WITH_STDIN, untilSignal, untilStdinEnds } from '../signals.ts';
 
-type ServeOptions = { readonly [name in OptionName]?: string } & { readonly json?: boolean };
-
-const NAMES = Object.keys(OPTIONS) as OptionName[];
-const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
-const LEVEL_NAMES: Readonly<Record<number, string>> = { 40: 'warning: ', 50: 'error: ', 60: 'fatal: ' };
-
-/** `LOGLOG_SEGMENT_BYTES` for `segmentBytes`. */
-function variableOf(name: OptionName): string {
-  return `LOGLOG_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-}
-
-function optionOf(name: OptionName): Option {
-  const option = OPTIONS[name];
-  const value = option.kind === 'number' ? '<number>' : '<text>';
-  const range = option.kind === 'number' ? `${option.min} to ${option.max}${option.unit === '' ? '' : ` ${option.unit}`}, ` : '';
-  const initial = option.default === '' ? 'none' : String(option.default);
-  return new Option(`${flagOf(name)} ${value}`, `${option.sentence} (${range}default ${initial})`).env(variableOf(name));
-}
-
-/** One line for people, of one that pino made. */
-function humanLine(line: string): string {
-  const { level, time, msg } = JSON.parse(line) as { level: number; time: number; msg?: string };
-  return `${new Date(time).toISOString()} ${LEVEL_NAMES[level] ?? ''}${msg ?? ''}`;
+interface ServeOptions extends NodeOptions {
+  readonly json?: boolean;
+  /** Hidden: see {@link STOP_WITH_STDIN}. */
+  readonly stopWithStdin?: boolean;
 }
 
 async function makeLog(json: boolean): Promise<Logger> {
   const { pino } = await import('pino');
   if (json) return pino({ base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
-  return pino({}, { write: (line: string) => say(humanLine(line)) });
+  return pino({}, { write: (line: string) => say(humanLine(JSON.parse(line) as LogLine)) });
 }
 
-/** Resolves at the first signal; the second one ends the process at once. */
-function untilSignal(): Promise<'SIGINT' | 'SIGTERM'> {
-  return new Promise((resolve) => {
-    let isStopping = false;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        if (isStopping) process.exit(128 + SIGNAL_NUMBERS[signal]);
-        isStopping = true;
-        resolve(signal);
-      });
-    }
-  });
-}
-
-function banner(node: LogNode): string {
-  const { start, end, cutBytes } = node.recovered;
-  const url = node.url === DEFAULT_URL ? '' : ` --url ${node.url}`;
+/** What is in the directory, as recovery found it. */
+function describeLog({ directory, recovered }: LogNode): string {
+  const { start, end, cutBytes } = recovered;
   const cut = cutBytes === 0 ? '' : `\n  ${cutBytes} bytes of an unfinished write at its end were cut; they were never acknowledged`;
+  return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}`;
+}
+
+function singleBanner(node: LogNode): string {
+  const url = node.url === DEFAULT_URL ? '' : ` --url ${node.url}`;
   return `LogLog ${VERSION} listens on ${node.url}
-its data is in ${node.directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}
+${describeLog(node)}
 
 Type next, in another terminal:
   echo hello | npx loglog append --lines${url}
@@ -68,9 +45,23 @@ Type next, in another terminal:
 `;
 }
 
-async function announce(node: LogNode, json: boolean): Promise<void> {
+function clusterBanner(node: LogNode, { node: id, peers }: Config): string {
+  const own = ownPeer({ node: id, peers });
+  const others = peers.filter((peer) => peer !== own).map((peer) => `node ${peer.id} at ${peerAddressOf(peer)}`);
+  return `LogLog ${VERSION}, node ${id} of ${peers.length}, listens on ${node.url}${own === undefined ? '' : `, and for the other nodes on ${peerAddressOf(own)}`}
+${describeLog(node)}
+${others.length === 0 ? 'there are no other nodes' : `the others: ${others.join(', ')}; a majority of the ${peers.length} elects who leads`}
+
+Type next, in another terminal:
+  export LOGLOG_URL=${peers.map(clientUrlOf).join()}
+  npx loglog status
+  echo hello | npx loglog append --lines
+`;
+}
+
+async function announce(node: LogNode, config: Config, json: boolean): Promise<void> {
   if (!json) {
-    say(banner(node));
+    say(config.peers.length === 0 ? singleBanner(node) : clusterBanner(node, config));
     return;
   }
   const { url, directory, identity, recovered } = node;
@@ -80,6 +71,7 @@ async function announce(node: LogNode, json: boolean): Promise<void> {
     data: directory,
     clusterId: identity.clusterId,
     nodeId: identity.nodeId,
+    peers: config.peers,
     pid: process.pid,
     version: VERSION,
     recovered: { start, end, openBase, cutBytes, sealed: sealed.length },
@@ -87,49 +79,62 @@ async function announce(node: LogNode, json: boolean): Promise<void> {
 }
 
 function fatal(log: Logger, thrown: unknown): Quit {
-  log.fatal(explain(thrown));
+  log.fatal(thrown instanceof LogError ? { code: thrown.code } : {}, explain(thrown));
   return new Quit(exitCodeOf(thrown));
 }
 
-async function serve(config: Config, json: boolean): Promise<void> {
-  const log = await makeLog(json);
+/** Starts the node; undefined when it was told to stop before it was ready. In a cluster it may have to wait for the others. */
+async function start(config: Config, log: Logger, stop: Promise<string>): Promise<LogNode | undefined> {
   const { LogNode } = await import('../../server/node.ts');
-  let node: LogNode;
+  return Promise.race([LogNode.start(config, log), stop.then(() => undefined)]);
+}
+
+async function serve(config: Config, { json = false, stopWithStdin = false }: ServeOptions): Promise<void> {
+  const log = await makeLog(json);
+  const stop: Promise<string> = stopWithStdin ? Promise.race([untilSignal(), untilStdinEnds()]) : untilSignal();
   try {
-    node = await LogNode.start(config, log);
-  } catch (thrown) {
-    throw fatal(log, thrown);
-  }
-  const signal = untilSignal();
-  try {
-    await announce(node, json).catch((thrown: unknown) => {
+    const node = await start(config, log, stop);
+    if (node === undefined) {
+      log.info(`${await stop}: stopped before the node was ready`);
+      throw new Quit(EXIT.DONE);
+    }
+    await announce(node, config, json).catch((thrown: unknown) => {
       // Nobody reads the announcement: the node is there all the same.
       if (!isBrokenPipe(thrown)) throw thrown;
     });
-    const name = await Promise.race([signal, node.failed]);
-    log.info(`${name}: stopping; a second signal ends at once`);
+    const reason = await Promise.race([stop, node.failed]);
+    log.info(`${reason}: stopping; a second signal ends at once`);
     await Promise.race([node.stop(), node.failed]);
     log.info('stopped; all that was acknowledged is on disk');
   } catch (thrown) {
-    throw fatal(log, thrown);
+    throw thrown instanceof Quit ? thrown : fatal(log, thrown);
   }
   throw new Quit(EXIT.DONE);
 }
 
 async function run(options: ServeOptions): Promise<void> {
-  await serve(configure(options), options.json === true);
+  await serve(configure(options), options);
 }
 
 export function serveCommand(): Command {
   const command = new Command('serve')
     .summary('run a node')
-    .description('run a node; Ctrl-C or SIGTERM stops it when all it accepted is on disk and answered');
-  for (const name of NAMES) command.addOption(optionOf(name));
-  command.addOption(jsonOption('one JSON line on stdout when the node is ready, and logs in JSON')).action(run);
+    .description(
+      'run a node, alone or as one of a cluster (--node and --peers); Ctrl-C or SIGTERM stops it when all it accepted is on disk and answered',
+    );
+  for (const name of OPTION_NAMES) command.addOption(optionOf(name));
+  command
+    .addOption(jsonOption('one JSON line on stdout when the node is ready, and logs in JSON'))
+    .addOption(new Option(STOP_WITH_STDIN, 'stop when standard input ends').hideHelp())
+    .action(run);
   return withExamples(command, [
     ['loglog serve', 'on ws://127.0.0.1:7070, data in ./data'],
     ['loglog serve --data /var/lib/loglog --host 0.0.0.0', 'for other machines; there is no access control yet'],
     ['LOGLOG_PORT=0 loglog serve --json', 'on any free port, for programs'],
     ['loglog serve --segment-bytes 1048576 --slots 3', 'in little memory'],
+    [
+      'loglog serve --node 1 --peers 1=a:7070/7170,2=b:7070/7170,3=c:7070/7170',
+      'on machine a; the same on b with --node 2, on c with --node 3',
+    ],
   ]);
 }

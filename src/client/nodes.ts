@@ -1,0 +1,205 @@
+// The nodes of the log as this client knows them: its live connections, one for each node, shared by whoever needs it; and the search
+// among addresses for a node that will do.
+
+import { LogError } from '../core/errors.ts';
+import type { Hello } from '../protocol/client.ts';
+import { type Connection, type ConnectionHandlers, dial, type Observed } from './connection.ts';
+import type { OpenTransport } from './transport.ts';
+
+/** An address that has not answered for this long no longer holds up the next one. */
+const HEAD_START_MS = 200;
+
+/** What a search brought. Every connection in it is held for the caller. */
+export interface Found {
+  /** The node that was looked for. */
+  readonly wanted: Connection | undefined;
+  /** Nodes that answered and are not it. */
+  readonly others: readonly Connection[];
+  /** Why the other addresses did not answer, as clauses. */
+  readonly failures: readonly string[];
+}
+
+/** Which addresses to try for what. */
+export interface Search {
+  readonly urls: readonly string[];
+  isWanted(connection: Connection): boolean;
+  /** Also try the leader that a node names, before the addresses that are left. */
+  readonly followsLeader: boolean;
+  readonly timeoutMs: number;
+}
+
+export class Nodes {
+  readonly urls: readonly string[];
+  readonly observed: Observed = { commit: 0 };
+  readonly #open: OpenTransport;
+  readonly #handlers: ConnectionHandlers;
+  readonly #ended = new AbortController();
+  readonly #live = new Set<Connection>();
+  /** One attempt at an address serves all who want it. */
+  readonly #dialing = new Map<string, Promise<Connection>>();
+  #hello: Hello | undefined;
+
+  constructor(open: OpenTransport, urls: readonly string[], handlers: ConnectionHandlers) {
+    this.#open = open;
+    this.urls = urls;
+    this.#handlers = handlers;
+  }
+
+  /** Aborted when the client is closed or its connect is given up. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** What any node said last of itself. */
+  get hello(): Hello | undefined {
+    return this.#hello;
+  }
+
+  get live(): ReadonlySet<Connection> {
+    return this.#live;
+  }
+
+  /** The address of the leader that the newest greeting of a live connection names, or an empty string. */
+  get namedLeader(): string {
+    let newest: Connection | undefined;
+    for (const connection of this.#live) {
+      const { hello } = connection;
+      if (newest !== undefined && newest.hello.term >= hello.term) continue;
+      if (connection.isLeader || (hello.role === 'follower' && hello.leader !== '')) newest = connection;
+    }
+    if (newest === undefined) return '';
+    return newest.isLeader ? newest.url : newest.hello.leader;
+  }
+
+  /** Tries addresses until one leads to the wanted node. The next one begins when one failed, or has not answered for a moment. */
+  async find({ urls, isWanted, followsLeader, timeoutMs }: Search): Promise<Found> {
+    const queue = [...urls];
+    const tried = new Set<string>();
+    const others: Connection[] = [];
+    const failures: string[] = [];
+    let wanted: Connection | undefined;
+    let isOver = false;
+    let runningCount = 0;
+    let wake = (): void => {};
+    const answered = (connection: Connection): void => {
+      if (isOver || others.includes(connection) || wanted === connection) connection.release();
+      else if (wanted === undefined && isWanted(connection)) wanted = connection;
+      else others.push(connection);
+      const { role, leader } = connection.hello;
+      if (followsLeader && role !== 'leader' && leader !== '') queue.unshift(leader);
+    };
+    const attempt = async (url: string): Promise<void> => {
+      runningCount += 1;
+      try {
+        answered(await this.#reach(url, timeoutMs));
+      } catch (thrown) {
+        failures.push(`${url}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      }
+      runningCount -= 1;
+      wake();
+    };
+    while (wanted === undefined && !this.ended.aborted && (queue.length > 0 || runningCount > 0)) {
+      const url = queue.shift();
+      if (url !== undefined && tried.has(url)) continue;
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const news = new Promise<void>((resolve) => {
+        wake = resolve;
+        if (queue.length > 0) timer = setTimeout(resolve, HEAD_START_MS);
+      });
+      if (url !== undefined) {
+        tried.add(url);
+        void attempt(url);
+      }
+      await news;
+      clearTimeout(timer);
+    }
+    isOver = true;
+    return { wanted, others, failures };
+  }
+
+  /** A connection is gone; to be called before anybody looks for another. */
+  lost(connection: Connection): void {
+    this.#live.delete(connection);
+    this.#hello = connection.hello;
+  }
+
+  /** A node said something new of itself. */
+  greeted(connection: Connection): void {
+    this.#hello = connection.hello;
+  }
+
+  /** Gives up every attempt and every pause, now and later. */
+  stop(): void {
+    this.#ended.abort();
+  }
+
+  /** Ends everything; resolves when every socket is closed. */
+  async close(): Promise<void> {
+    this.stop();
+    await Promise.all([...this.#live].map((connection) => connection.close()));
+  }
+
+  /** A live connection to the node at an address, or a new one; held for the caller. */
+  async #reach(url: string, timeoutMs: number): Promise<Connection> {
+    for (const connection of this.#live)
+      if (connection.urls.has(url) && connection.isUsable && !connection.isDeposed) return connection.hold();
+    let dialing = this.#dialing.get(url);
+    if (dialing === undefined) {
+      dialing = this.#dial(url, timeoutMs);
+      this.#dialing.set(url, dialing);
+      const done = (): boolean => this.#dialing.delete(url);
+      dialing.then(done, done);
+    }
+    const connection = await dialing;
+    if (!connection.isUsable) throw new Error('it broke as soon as it was there');
+    return connection.hold();
+  }
+
+  async #dial(url: string, timeoutMs: number): Promise<Connection> {
+    const connection = await dial(url, {
+      open: this.#open,
+      handlers: this.#handlers,
+      observed: this.observed,
+      hasOthers: this.urls.length > 1,
+      timeoutMs,
+      clusterId: this.#hello?.clusterId,
+      signal: this.ended,
+    });
+    if (this.ended.aborted) connection.drop('the client is closed');
+    const same = this.#sameNode(connection);
+    if (same !== undefined) {
+      connection.drop('there is a connection to this node already');
+      same.urls.add(url);
+      return same;
+    }
+    this.#hello = connection.hello;
+    if (!connection.isLost) this.#live.add(connection);
+    // Whoever asked for it may be gone by now.
+    setTimeout(() => connection.closeUnused());
+    return connection;
+  }
+
+  /** One node may be found under several addresses. What it says of itself must be the same, or one of the two is out of date. */
+  #sameNode({ hello }: Connection): Connection | undefined {
+    for (const other of this.#live) {
+      const { nodeId, role, term } = other.hello;
+      if (other.isUsable && !other.isDeposed && nodeId === hello.nodeId && role === hello.role && term === hello.term) return other;
+    }
+    return undefined;
+  }
+}
+
+/** The error of a search that brought nothing. */
+export function unreachableError(failures: readonly string[]): LogError {
+  const sentence = `No LogLog server answers. ${failures.join('; ')}. Check that one is running there and that the address is right.`;
+  return new LogError('UNREACHABLE', sentence);
+}
+
+/** The error of a search for a leader among nodes that answer. */
+export function noLeaderError(found: Found): LogError {
+  const nodes = found.others.map(
+    ({ url, hello }) => `node ${hello.nodeId} at ${url} follows ${hello.leader === '' ? 'nobody' : hello.leader}`,
+  );
+  const sentence = `No node leads the log at the moment: ${[...nodes, ...found.failures].join('; ')}. A majority of the nodes must be up.`;
+  return new LogError('NOT_LEADER', sentence, {}, 'failed');
+}

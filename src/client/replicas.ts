@@ -1,0 +1,197 @@
+// The way to nodes that are read from: any of them will do that has what the reader must see, a follower rather than the leader, and
+// each client begins at another one. A node that is behind, damaged or gone is left for the next.
+
+import { LogError } from '../core/errors.ts';
+import { MAX_WAIT_MS } from '../core/limits.ts';
+import { Pause, pauseMs } from './backoff.ts';
+import type { Connection, EndRequest, LogEnd } from './connection.ts';
+import type { Link } from './link.ts';
+import { type Nodes, unreachableError } from './nodes.ts';
+import { closedError, type Settings } from './options.ts';
+
+/** How long a node may take to catch up while there are others that may have it already. */
+const BEHIND_WAIT_MS = 1_000;
+
+/** How long a node that was left is not preferred. */
+const LEFT_FOR_MS = 10_000;
+
+/** What `end` asks of whichever node answers. */
+export interface EndQuestion {
+  readonly linearizable: boolean;
+  readonly atLeast: number;
+  /** Longest time for the answer, in milliseconds; undefined: as long as it takes to find a node. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** Whether a node's refusal says something about that node only, so that another one, or the same one later, may do better. */
+export function isNodesOwn({ code }: LogError): boolean {
+  return code === 'BEHIND' || code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED';
+}
+
+export class Replicas {
+  readonly #nodes: Nodes;
+  readonly #link: Link;
+  readonly #settings: Settings;
+  #current: Connection | undefined;
+  #picking: Promise<Connection> | undefined;
+  /** The addresses in an order of this client's own, so that clients spread over the nodes. */
+  readonly #order: readonly string[];
+  /** Addresses of nodes that were left, the last one last, and when that is forgotten, of `performance.now()`. */
+  readonly #left = new Map<string, number>();
+  /** Searches without success, and nodes that did not last, in a row. */
+  #failures = 0;
+  #chosenAtMs = 0;
+
+  constructor(nodes: Nodes, link: Link, settings: Settings) {
+    this.#nodes = nodes;
+    this.#link = link;
+    this.#settings = settings;
+    const keys = new Map(nodes.urls.map((url) => [url, Math.random()]));
+    this.#order = [...keys.keys()].sort((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0));
+  }
+
+  /** Whether there may be a node beside the one that was tried. */
+  get hasOthers(): boolean {
+    return this.#settings.reads === 'any' && this.#nodes.urls.length > 1;
+  }
+
+  /** Longest time that one node is given to catch up, of what is left, in milliseconds. */
+  waitMs(leftMs: number): number {
+    return Math.max(1, Math.min(this.hasOthers ? BEHIND_WAIT_MS : MAX_WAIT_MS, Math.ceil(leftMs)));
+  }
+
+  /** What every read must see: the client's own committed appends, and all that it was ever shown. */
+  get observed(): number {
+    return this.#nodes.observed.commit;
+  }
+
+  /** How long nodes may refuse before it is taken for an answer, in milliseconds. */
+  get timeoutMs(): number {
+    return this.#settings.timeoutMs;
+  }
+
+  /** A node to read from, held for the caller. Rejects UNREACHABLE after the reconnect timeout, CLOSED after close. */
+  async acquire(): Promise<Connection> {
+    if (this.#settings.reads === 'leader') return this.#link.leader();
+    if (this.#nodes.urls.length === 1) return this.#link.any();
+    for (;;) {
+      if (this.#nodes.ended.aborted) throw closedError();
+      if (this.#current?.isUsable) return this.#current.hold();
+      this.#picking ??= this.#pick().finally(() => {
+        this.#picking = undefined;
+      });
+      await this.#picking;
+    }
+  }
+
+  /** The connection to the leader, held for the caller. */
+  leader(): Promise<Connection> {
+    return this.#link.leader();
+  }
+
+  /** A node did not do; others come first next time. Where there is none, the caller must pause before it tries again. */
+  leave(connection: Connection): void {
+    if (this.#current !== connection) return;
+    const { urls } = this.#nodes;
+    for (const url of urls) {
+      if (!connection.urls.has(url)) continue;
+      this.#left.delete(url);
+      this.#left.set(url, performance.now() + LEFT_FOR_MS);
+    }
+    this.#current = undefined;
+    connection.release();
+  }
+
+  lost(connection: Connection): void {
+    if (this.#current !== connection) return;
+    this.#current = undefined;
+    // A node that breaks at once is as bad as none: the pauses must go on growing.
+    if (performance.now() - this.#chosenAtMs > this.#settings.maxDelayMs) this.#failures = 0;
+    else this.#failures += 1;
+  }
+
+  /** Waits between two attempts of the same undertaking that began at `sinceMs`: longer after each failure. */
+  pause(failures: number, sinceMs = performance.now()): Promise<void> {
+    return new Pause(pauseMs(failures, this.#settings) - (performance.now() - sinceMs), this.#nodes.ended).over;
+  }
+
+  /** Asks for the log's bounds until a node answers. Rejects BEHIND, NOT_LEADER, UNREACHABLE, TIMEOUT, CLOSED. */
+  end(question: EndQuestion): Promise<LogEnd> {
+    const { timeoutMs } = question;
+    const state: EndState = { deadlineMs: performance.now() + (timeoutMs ?? this.#settings.timeoutMs), isOver: false, error: undefined };
+    if (timeoutMs === undefined) return this.#askUntil(question, state);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        state.isOver = true;
+        reject(state.error ?? new LogError('TIMEOUT', `No node told the end of the log within ${timeoutMs} ms.`, {}, 'failed'));
+      }, timeoutMs);
+      this.#askUntil(question, state)
+        .then(resolve, reject)
+        .finally(() => clearTimeout(timer));
+    });
+  }
+
+  async #askUntil({ linearizable, atLeast }: EndQuestion, state: EndState): Promise<LogEnd> {
+    for (let failures = 0; ; failures++) {
+      const sinceMs = performance.now();
+      const connection = await this.acquire();
+      try {
+        const request: EndRequest = {
+          linearizable,
+          atLeast: Math.max(atLeast, this.observed),
+          waitMs: this.waitMs(state.deadlineMs - sinceMs),
+        };
+        const end = await connection.end(request);
+        if (end !== undefined) return end;
+      } catch (thrown) {
+        if (!(thrown instanceof LogError) || !isNodesOwn(thrown)) throw thrown;
+        state.error = thrown;
+        this.leave(connection);
+        if (state.isOver || performance.now() >= state.deadlineMs) throw thrown;
+      } finally {
+        connection.release();
+      }
+      await this.pause(failures, sinceMs);
+      if (state.isOver) throw state.error ?? closedError();
+    }
+  }
+
+  /** Finds a node, which becomes the current one. */
+  async #pick(): Promise<Connection> {
+    const { ended } = this.#nodes;
+    const deadlineMs = performance.now() + this.#settings.timeoutMs;
+    for (;;) {
+      await new Pause(pauseMs(this.#failures, this.#settings), ended).over;
+      if (ended.aborted) throw closedError();
+      const leftMs = Math.max(1, Math.ceil(deadlineMs - performance.now()));
+      for (const [url, untilMs] of this.#left) if (untilMs < performance.now()) this.#left.delete(url);
+      const left = [...this.#left.keys()];
+      const wasLeft = ({ urls: known }: Connection): boolean => left.some((url) => known.has(url));
+      // The leader is spared where a follower answers; nodes that were left come last, whatever they are.
+      const leader = this.#link.connection;
+      const rank = (url: string): number => (left.includes(url) ? 1 + left.indexOf(url) : leader?.urls.has(url) ? 0 : -1);
+      const found = await this.#nodes.find({
+        urls: [...this.#order].sort((a, b) => rank(a) - rank(b)),
+        isWanted: (connection) => !connection.isLeader && !wasLeft(connection),
+        followsLeader: false,
+        timeoutMs: Math.min(leftMs, this.#settings.connectTimeoutMs),
+      });
+      const usable = [found.wanted, ...found.others].filter((one) => one?.isUsable === true);
+      const chosen = usable.find((one) => one !== undefined && !wasLeft(one)) ?? usable[0];
+      for (const other of [found.wanted, ...found.others]) if (other !== chosen) other?.release();
+      if (chosen !== undefined) {
+        this.#current = chosen;
+        this.#chosenAtMs = performance.now();
+        return chosen;
+      }
+      this.#failures += 1;
+      if (performance.now() >= deadlineMs) throw unreachableError(found.failures);
+    }
+  }
+}
+
+interface EndState {
+  readonly deadlineMs: number;
+  isOver: boolean;
+  error: LogError | undefined;
+}

@@ -1,0 +1,266 @@
+// How two nodes begin to talk: the dialer says HELLO, the accepter answers WELCOME or REFUSED on the same connection. docs/PEERS.md.
+//
+//   HELLO, WELCOME:  0 u32 magic │ 4 u16 version │ 6 u8 what │ 7 u8 flags │ 8 cluster id │ 24 u8 from │ 25 u8 to │ 26 u8 standing
+//                    27 u8 zero │ 28 u32 segment bytes │ 32 instance │ 40 u32 term │ 44 zeros │ 60 u32 CRC-32 of bytes 0 to 60
+//   REFUSED:         0 u32 magic │ 4 u16 version │ 6 u8 what │ 7 u8 zero │ 8 cluster id │ 24 u8 from │ 25 zeros │ 28 u16 code
+//                    30 u16 sentence bytes │ 32 zeros │ 60 u32 CRC-32 of bytes 0 to 60 │ 64 sentence
+//
+// Bytes 0 to 8, and that a HELLO and a refusal's fixed part have 64 bytes, are the same in all versions, so that versions can refuse each
+// other by name.
+
+import { fromHex, toHex, viewOf } from '../core/bytes.ts';
+import { flagOf } from '../core/config.ts';
+import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
+import { MAX_NODE_ID, MAX_REFUSAL_BYTES } from '../core/limits.ts';
+import type { NodeId } from '../raft/messages.ts';
+import { crc32 } from './crc32.ts';
+import type { Malformed } from './peer.ts';
+
+export const PEER_PROTOCOL_VERSION = 1;
+export const HANDSHAKE_BYTES = 64;
+
+const MAGIC = 0x4850_4c4c; // "LLPH"
+const HELLO = 1;
+const WELCOME = 2;
+const REFUSED = 3;
+const IS_FOUNDER = 1;
+const AT = {
+  magic: 0,
+  version: 4,
+  what: 6,
+  flags: 7,
+  clusterId: 8,
+  from: 24,
+  to: 25,
+  standing: 26,
+  zero: 27,
+  segmentBytes: 28,
+  code: 28,
+  sentenceBytes: 30,
+  instance: 32,
+  term: 40,
+  rest: 44,
+  check: 60,
+};
+
+/** What a node says of itself to another one: as dialer in HELLO, as accepter in WELCOME. */
+export interface Introduction {
+  /** 32 hexadecimal digits; {@link NO_CLUSTER} while the sender looks for its cluster. */
+  readonly clusterId: string;
+  readonly from: NodeId;
+  /** Whom the sender takes the receiver for. */
+  readonly to: NodeId;
+  /** 16 hexadecimal digits, drawn when the sender's data directory was made. */
+  readonly instance: string;
+  readonly segmentBytes: number;
+  readonly standing: Standing;
+  /** Whether the sender's data directory is the one that the cluster began with. */
+  readonly isFounder: boolean;
+  readonly term: number;
+}
+
+/** Why a node does not take a connection; the numbers are on the wire. */
+export const REFUSALS = {
+  NOT_A_PEER: 1,
+  VERSION: 2,
+  OTHER_CLUSTER: 3,
+  WRONG_NODE: 4,
+  UNKNOWN_NODE: 5,
+  OWN_ID: 6,
+  SEGMENT_BYTES: 7,
+  MALFORMED: 8,
+} as const;
+
+export type RefusalCode = keyof typeof REFUSALS;
+
+const refusalOf = new Map<number, RefusalCode>(Object.entries(REFUSALS).map(([code, number]) => [number, code as RefusalCode]));
+
+export interface Refusal {
+  readonly code: RefusalCode;
+  /** For people: what is wrong and what to do. */
+  readonly sentence: string;
+}
+
+function startFrame(bytes: Uint8Array, what: number, clusterId: string, from: NodeId): DataView {
+  const view = viewOf(bytes);
+  view.setUint32(AT.magic, MAGIC, true);
+  view.setUint16(AT.version, PEER_PROTOCOL_VERSION, true);
+  view.setUint8(AT.what, what);
+  bytes.set(fromHex(clusterId), AT.clusterId);
+  view.setUint8(AT.from, from);
+  return view;
+}
+
+function encodeIntroduction(what: number, introduction: Introduction): Uint8Array {
+  const bytes = new Uint8Array(HANDSHAKE_BYTES);
+  const view = startFrame(bytes, what, introduction.clusterId, introduction.from);
+  view.setUint8(AT.flags, introduction.isFounder ? IS_FOUNDER : 0);
+  view.setUint8(AT.to, introduction.to);
+  view.setUint8(AT.standing, STANDINGS.indexOf(introduction.standing));
+  view.setUint32(AT.segmentBytes, introduction.segmentBytes, true);
+  bytes.set(fromHex(introduction.instance), AT.instance);
+  view.setUint32(AT.term, introduction.term, true);
+  view.setUint32(AT.check, crc32(bytes, 0, AT.check), true);
+  return bytes;
+}
+
+export function encodePeerHello(introduction: Introduction): Uint8Array {
+  return encodeIntroduction(HELLO, introduction);
+}
+
+export function encodePeerWelcome(introduction: Introduction): Uint8Array {
+  return encodeIntroduction(WELCOME, introduction);
+}
+
+/** A REFUSED of a node `from` of cluster `clusterId`; a sentence above MAX_REFUSAL_BYTES is cut between two characters. */
+export function encodePeerRefusal(clusterId: string, from: NodeId, refusal: Refusal): Uint8Array {
+  const bytes = new Uint8Array(HANDSHAKE_BYTES + MAX_REFUSAL_BYTES);
+  const { written } = new TextEncoder().encodeInto(refusal.sentence, bytes.subarray(HANDSHAKE_BYTES));
+  const view = startFrame(bytes, REFUSED, clusterId, from);
+  view.setUint16(AT.code, REFUSALS[refusal.code], true);
+  view.setUint16(AT.sentenceBytes, written, true);
+  view.setUint32(AT.check, crc32(bytes, 0, AT.check), true);
+  return bytes.subarray(0, HANDSHAKE_BYTES + written);
+}
+
+/** What the first bytes of a connection say. `sentenceBytes` of a refusal's sentence follow it. */
+export type DecodedHandshake =
+  | { readonly kind: 'hello' | 'welcome'; readonly introduction: Introduction }
+  | { readonly kind: 'refused'; readonly clusterId: string; readonly code: RefusalCode; readonly sentenceBytes: number }
+  | { readonly kind: 'otherVersion'; readonly version: number }
+  | { readonly kind: 'notAPeer' }
+  | Malformed;
+
+function malformed(reason: string): Malformed {
+  return { kind: 'malformed', reason };
+}
+
+function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+  return bytes.subarray(start, end).every((byte) => byte === 0);
+}
+
+function decodeRefusal(bytes: Uint8Array, view: DataView): DecodedHandshake {
+  const code = refusalOf.get(view.getUint16(AT.code, true));
+  const sentenceBytes = view.getUint16(AT.sentenceBytes, true);
+  if (code === undefined) return malformed(`a refusal of unknown code ${view.getUint16(AT.code, true)}`);
+  if (sentenceBytes > MAX_REFUSAL_BYTES) return malformed(`a refusal whose sentence has ${sentenceBytes} bytes`);
+  if (bytes[AT.flags] !== 0 || !isZero(bytes, AT.to, AT.code) || !isZero(bytes, AT.instance, AT.check)) {
+    return malformed('a refusal whose unused bytes are not zero');
+  }
+  return { kind: 'refused', clusterId: toHex(bytes.subarray(AT.clusterId, AT.from)), code, sentenceBytes };
+}
+
+/** Whether the first bytes of a connection, 4 or more, can begin a handshake. */
+export function isHandshake(bytes: Uint8Array): boolean {
+  return bytes.length >= 4 && viewOf(bytes).getUint32(AT.magic, true) === MAGIC;
+}
+
+/** Decodes the first HANDSHAKE_BYTES of a connection; never throws. */
+export function decodeHandshake(bytes: Uint8Array): DecodedHandshake {
+  if (!isHandshake(bytes)) return { kind: 'notAPeer' };
+  if (bytes.length !== HANDSHAKE_BYTES) return malformed(`a handshake of ${bytes.length} bytes`);
+  const view = viewOf(bytes);
+  const version = view.getUint16(AT.version, true);
+  if (version !== PEER_PROTOCOL_VERSION) return { kind: 'otherVersion', version };
+  if (view.getUint32(AT.check, true) !== crc32(bytes, 0, AT.check)) return malformed('a handshake that does not match its check');
+  const what = view.getUint8(AT.what);
+  if (what === REFUSED) return decodeRefusal(bytes, view);
+  if (what !== HELLO && what !== WELCOME) return malformed(`a handshake of unknown kind ${what}`);
+  const flags = view.getUint8(AT.flags);
+  const standing = STANDINGS[view.getUint8(AT.standing)];
+  const [from, to] = [view.getUint8(AT.from), view.getUint8(AT.to)];
+  if ((flags & ~IS_FOUNDER) !== 0) return malformed(`unknown flags ${flags} in a handshake`);
+  if (standing === undefined) return malformed(`an unknown standing ${view.getUint8(AT.standing)}`);
+  if (from < 1 || from > MAX_NODE_ID || to < 1 || to > MAX_NODE_ID) return malformed(`node ids ${from} and ${to}`);
+  if (bytes[AT.zero] !== 0 || !isZero(bytes, AT.rest, AT.check)) return malformed('a handshake whose unused bytes are not zero');
+  const introduction: Introduction = {
+    clusterId: toHex(bytes.subarray(AT.clusterId, AT.from)),
+    from,
+    to,
+    instance: toHex(bytes.subarray(AT.instance, AT.term)),
+    segmentBytes: view.getUint32(AT.segmentBytes, true),
+    standing,
+    isFounder: (flags & IS_FOUNDER) !== 0,
+    term: view.getUint32(AT.term, true),
+  };
+  return { kind: what === HELLO ? 'hello' : 'welcome', introduction };
+}
+
+/** The sentence of a refusal, without what could upset a terminal. */
+export function decodeSentence(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
+}
+
+/** What a node must know of itself to judge others. */
+export interface Self {
+  /** {@link NO_CLUSTER} while it looks for its cluster. */
+  readonly clusterId: string;
+  readonly id: NodeId;
+  readonly segmentBytes: number;
+  /** Ids of the nodes in `--peers`; whether the own one is among them does not matter. */
+  readonly nodes: readonly NodeId[];
+}
+
+/** Whether the sender of `decoded` may dial this node: its HELLO, or why not. */
+export function judgeHello(decoded: DecodedHandshake, self: Self): Introduction | Refusal {
+  switch (decoded.kind) {
+    case 'hello':
+      return refusalOfHello(decoded.introduction, self) ?? decoded.introduction;
+    case 'notAPeer':
+      return { code: 'NOT_A_PEER', sentence: 'this is the port that LogLog nodes use among themselves; clients connect to --port' };
+    case 'otherVersion':
+      return {
+        code: 'VERSION',
+        sentence: `this node speaks version ${PEER_PROTOCOL_VERSION} of the protocol between nodes, not ${decoded.version}: run the same LogLog on all nodes`,
+      };
+    case 'malformed':
+      return { code: 'MALFORMED', sentence: decoded.reason };
+    default:
+      return { code: 'MALFORMED', sentence: `a connection begins with HELLO, not with a ${decoded.kind}` };
+  }
+}
+
+function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
+  const { from, to } = hello;
+  if (from === self.id) {
+    return {
+      code: 'OWN_ID',
+      sentence: `this is node ${self.id} itself: two nodes were started with ${flagOf('node')} ${self.id}, or with other ${flagOf('peers')}`,
+    };
+  }
+  if (to !== self.id) {
+    return { code: 'WRONG_NODE', sentence: `this is node ${self.id}, not node ${to}: give all nodes the same ${flagOf('peers')}` };
+  }
+  if (!self.nodes.includes(from)) {
+    return {
+      code: 'UNKNOWN_NODE',
+      sentence: `node ${from} is not among the ${flagOf('peers')} of node ${self.id}: give all nodes the same ${flagOf('peers')}`,
+    };
+  }
+  if (hello.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER && hello.clusterId !== self.clusterId) {
+    return {
+      code: 'OTHER_CLUSTER',
+      sentence: `node ${self.id} belongs to cluster ${self.clusterId}, node ${from} to ${hello.clusterId}: one of the two has another cluster's data directory`,
+    };
+  }
+  if (hello.segmentBytes !== self.segmentBytes) {
+    return {
+      code: 'SEGMENT_BYTES',
+      sentence: `node ${self.id} runs with ${flagOf('segmentBytes')} ${self.segmentBytes}, node ${from} with ${hello.segmentBytes}: all nodes need the same`,
+    };
+  }
+  return hello.clusterId !== NO_CLUSTER && hello.instance === NO_INSTANCE
+    ? { code: 'MALFORMED', sentence: 'a HELLO of a cluster without an instance' }
+    : undefined;
+}
+
+/** What is wrong with the WELCOME that node `to` gave this node; undefined when nothing is. */
+export function faultOfWelcome(welcome: Introduction, self: Self, to: NodeId): string | undefined {
+  if (welcome.from !== to || welcome.to !== self.id) {
+    return `it says that it is node ${welcome.from} and talks to node ${welcome.to}: give all nodes the same ${flagOf('peers')}`;
+  }
+  if (welcome.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER && welcome.clusterId !== self.clusterId) {
+    return `it belongs to cluster ${welcome.clusterId}, this node to ${self.clusterId}`;
+  }
+  return undefined;
+}

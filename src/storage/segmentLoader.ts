@@ -1,0 +1,71 @@
+// Brings a segment back into tail memory: reads its file into a slot, and verifies every entry.
+
+import { SCAN_VERIFY, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { LogError } from '../core/errors.ts';
+import { decodeSegmentHeader } from '../format/segmentHeader.ts';
+import { SLOT } from '../memory/map.ts';
+import type { StorageContext } from './context.ts';
+import type { FileHandle } from './disk.ts';
+import { segmentName } from './names.ts';
+
+/** The error for bytes that are wrong or missing in a file. */
+export function damage(path: string, position: number, sentence: string): LogError {
+  return new LogError('DAMAGE', `${path} at byte ${position}: ${sentence}`, { file: path, position });
+}
+
+/** A segment that was read into a slot. Who loaded it closes `file`. */
+export interface LoadedSegment {
+  readonly path: string;
+  readonly file: FileHandle;
+  /** Log offset of the end of its valid entries. */
+  readonly end: number;
+  readonly lastTerm: number;
+  readonly fileBytes: number;
+}
+
+/**
+ * Reads the segment at `base` into a slot, walks and verifies it, and fills the slot's descriptor. Terms must be at least `minTerm`.
+ * Throws a LogError `DAMAGE` when its header is not what it should be.
+ */
+export function loadSegment(context: StorageContext, slot: number, base: number, minTerm: number): LoadedSegment {
+  const { disk, directory, identity, memory } = context;
+  const path = `${directory}/${segmentName(base)}`;
+  const file = disk.openWrite(path);
+  const { segmentBytes } = memory.map.shape;
+  const image = memory.slotBytes(slot, 0, segmentBytes);
+  if (disk.size(file) > segmentBytes) {
+    // Seeing only a part of it, recovery would take the rest for lost.
+    throw new LogError(
+      'USAGE',
+      `${path} has ${disk.size(file)} bytes, more than the ${segmentBytes} of a segment: start with larger segments`,
+      {
+        file: path,
+      },
+    );
+  }
+  const fileBytes = disk.read(file, image, 0);
+  image.fill(0, fileBytes);
+  const header = decodeSegmentHeader(image.slice(0, SEGMENT_HEADER_BYTES), path);
+  if (header.base !== base) throw damage(path, 0, `its header says base ${header.base}, its name ${base}`);
+  if (header.clusterId !== identity.clusterId) throw damage(path, 0, `it belongs to another log (cluster ${header.clusterId})`);
+  memory.prepareSlot(slot, base);
+  const result = memory.map.slotResultAt(slot);
+  memory.wasm.scan(
+    memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES,
+    Math.max(0, fileBytes - SEGMENT_HEADER_BYTES),
+    base,
+    minTerm,
+    0xffff_ffff,
+    SCAN_VERIFY,
+    SEGMENT_HEADER_BYTES,
+    memory.map.pointsAt(slot),
+    0,
+    result,
+  );
+  const walk = memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 });
+  memory.setPointCount(slot, walk.points);
+  memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
+  memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
+  memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
+  return { path, file, end: base + walk.bytes, lastTerm: walk.lastTerm, fileBytes };
+}

@@ -1,0 +1,150 @@
+// Truncation: the entries at the end of the log that a new leader does not have go for good, from memory and from disk. They must not
+// come back: behind entries of a lower term that take a part of their place, the rest of them would pass for a continuation. So files
+// are removed, and what is cut inside a segment is overwritten with zeros. docs/FORMAT.md, "Order of writes", says why no crash in
+// between leaves a gap, a claim of a mark that no longer holds, or an old entry behind a new one.
+//
+//   before:   │ … sealed │ S: kept entries │ cut entries … │ removed segment │ removed, open │
+//   after:    │ … sealed │ S: kept entries │ mark, zeros … │          S is the open segment again
+
+import { SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
+import { MARK_BYTES } from '../core/config.ts';
+import { encodeMark } from '../format/durableMark.ts';
+import { SLOT, SLOT_FREE, SLOT_IN_USE, STATE, WORD } from '../memory/map.ts';
+import type { StorageContext } from './context.ts';
+import { indexName, segmentName } from './names.ts';
+import { listSegments } from './recovery.ts';
+import { damage, loadSegment } from './segmentLoader.ts';
+
+/** The log as a truncation leaves it. */
+export interface Truncation {
+  /** Base of the segment that is open now; its slot is the OPEN_SLOT word. Undefined when no entry is left. */
+  readonly openBase: number | undefined;
+  readonly end: number;
+  /** Term of the last entry; 0 when there is none. */
+  readonly lastTerm: number;
+  /** Bases of the segments that are still sealed, ascending. */
+  readonly sealed: readonly number[];
+}
+
+const CHUNK_BYTES = 1024 * 1024;
+const NO_LIMIT_BYTES = 0xffff_ffff;
+
+/**
+ * Cuts the log at `offset`, an entry boundary at or past the commit. Nothing may be appended meanwhile, and no segment may have a writer:
+ * all that was ordered is durable. Afterwards the log ends at `offset`, durably, and the segment that holds what is before it is open;
+ * a writer that resumes it is the caller's to start. Readers below the commit may go on all the time.
+ */
+export function truncateLog(context: StorageContext, offset: number): Truncation {
+  const { disk, directory, identity, memory } = context;
+  const { tail } = memory;
+  assert(memory.durable === tail, 'all that is ordered is durable when the log is cut');
+  assert(offset >= memory.commit && offset <= tail, 'the log is cut between its commit and its end');
+  const bases = listSegments(disk, directory).filter((base) => base >= identity.start);
+  const kept = bases.filter((base) => base < offset);
+  const removed = bases.slice(kept.length);
+  const last = kept.pop();
+  // First what can fail without harm: the segment must be in memory, and the cut between two entries.
+  const freed = freeSlots(context, offset);
+  const slot = last === undefined ? -1 : slotOf(context, last, offset, freed);
+  const lastTerm = last === undefined ? 0 : measure(context, slot, last, offset);
+  for (const base of removed.reverse()) removeSegment(context, base);
+  if (last !== undefined) {
+    removeIndex(context, last);
+    cut(context, slot, last, offset, removed.at(-1) ?? tail);
+    memory.setSlotWord(slot, SLOT.CLOSED_END, 0);
+    memory.setSlotState(slot, SLOT_IN_USE);
+  }
+  memory.openSlot = slot;
+  memory.setWord(WORD.DURABLE, offset);
+  memory.setWord(WORD.TAIL, offset);
+  memory.addWord32(STATE.TRUNCATIONS, 1);
+  return { openBase: last, end: offset, lastTerm, sealed: kept };
+}
+
+/** Gives up the slots whose segments go; no reader below the commit uses them. Returns all free ones, the open segment's first. */
+function freeSlots({ memory }: StorageContext, offset: number): number[] {
+  const free: number[] = [];
+  for (let slot = 0; slot < memory.map.shape.slots; slot += 1) {
+    if (memory.slotState(slot) !== SLOT_FREE && memory.slotWord(slot, SLOT.BASE) >= offset) memory.setSlotState(slot, SLOT_FREE);
+    if (memory.slotState(slot) !== SLOT_FREE) continue;
+    if (slot === memory.openSlot) free.unshift(slot);
+    else free.push(slot);
+  }
+  return free;
+}
+
+/** The slot that holds the segment at `base`; loads it into one of the `free` ones if none does. */
+function slotOf(context: StorageContext, base: number, offset: number, free: readonly number[]): number {
+  const { disk, memory } = context;
+  for (let slot = 0; slot < memory.map.shape.slots; slot += 1) {
+    if (memory.slotState(slot) !== SLOT_FREE && memory.slotWord(slot, SLOT.BASE) === base) return slot;
+  }
+  // A send of removed entries that is still in progress would send other bytes: no receiver takes them. Rather a slot without any.
+  const slot = free.find((each) => !memory.isPinned(each)) ?? free[0];
+  assert(slot !== undefined, 'a log whose last segments are removed leaves a slot free');
+  const loaded = loadSegment(context, slot, base, 1);
+  disk.close(loaded.file);
+  if (loaded.end < offset) {
+    const position = SEGMENT_HEADER_BYTES + loaded.end - base;
+    throw damage(
+      loaded.path,
+      position,
+      `entries up to log offset ${offset} were durable here, but only those up to ${loaded.end} are valid`,
+    );
+  }
+  return slot;
+}
+
+/** Makes the slot's counts those of its entries before `offset`. Returns the last one's term. */
+function measure({ memory }: StorageContext, slot: number, base: number, offset: number): number {
+  const { map, wasm } = memory;
+  const at = map.slotAt(slot) + SEGMENT_HEADER_BYTES;
+  const result = map.slotResultAt(slot);
+  // The points of entries that stay are written again as they are: who reads them meanwhile sees no difference.
+  const status = wasm.scan(at, offset - base, base, 1, NO_LIMIT_BYTES, 0, SEGMENT_HEADER_BYTES, map.pointsAt(slot), 0, result);
+  const { count, lastTerm, points } = memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 });
+  assert(status === WALK_COMPLETE, 'the log is cut between two entries');
+  memory.setPointCount(slot, points);
+  memory.setSlotWord(slot, SLOT.ENTRIES, count);
+  return lastTerm;
+}
+
+/** Durable before it returns: segments go from the last to the first, and each one's index before it. */
+function removeSegment(context: StorageContext, base: number): void {
+  const { disk, directory } = context;
+  removeIndex(context, base);
+  disk.remove(`${directory}/${segmentName(base)}`);
+  disk.syncDirectory(directory);
+}
+
+function removeIndex({ disk, directory }: StorageContext, base: number): void {
+  if (!disk.list(directory).includes(indexName(base))) return;
+  disk.remove(`${directory}/${indexName(base)}`);
+  disk.syncDirectory(directory);
+}
+
+/** Overwrites the entries of [offset, oldEnd) in the last segment's file with a mark and zeros. */
+function cut(context: StorageContext, slot: number, base: number, offset: number, oldEnd: number): void {
+  const { disk, directory, identity, memory } = context;
+  const file = disk.openWrite(`${directory}/${segmentName(base)}`);
+  const position = SEGMENT_HEADER_BYTES + offset - base;
+  const oldPosition = SEGMENT_HEADER_BYTES + oldEnd - base;
+  const behind = new Uint8Array(MARK_BYTES);
+  const count = disk.read(file, behind, oldPosition);
+  if (behind.some((byte) => byte !== 0)) {
+    // The old mark says that the entries before it are durable. It must be gone before the first of them is.
+    disk.write(file, [new Uint8Array(count)], oldPosition);
+    disk.dataSync(file);
+  }
+  const zeros = new Uint8Array(Math.max(MARK_BYTES, Math.min(CHUNK_BYTES, oldEnd - offset)));
+  const lastMs = memory.slotWord(slot, SLOT.LAST_MS);
+  const first = zeros.slice();
+  encodeMark(first.subarray(0, MARK_BYTES), { durable: offset, at: offset, lastMs }, identity.markSeed);
+  disk.write(file, [first], position);
+  for (let at = position + first.length; at < oldPosition; at += CHUNK_BYTES) {
+    disk.write(file, [zeros.subarray(0, Math.min(CHUNK_BYTES, oldPosition - at))], at);
+  }
+  disk.dataSync(file);
+  disk.close(file);
+}

@@ -1,0 +1,249 @@
+// All connections between this node and the others. Every node dials every other one, and a connection carries messages only from
+// its dialer to its accepter: one link for each ordered pair of nodes. docs/PEERS.md.
+
+import type net from 'node:net';
+import { NO_CLUSTER } from '../core/ids.ts';
+import { FrameReader } from '../protocol/frameReader.ts';
+import type { Introduction, Self } from '../protocol/peerHandshake.ts';
+import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
+import type { PeerAddress } from './peerDial.ts';
+import { PeerLink } from './peerLink.ts';
+import { PeerListener } from './peerListener.ts';
+
+/** What happens on the connections. None of these is called from within `send`. */
+export interface PeerEvents {
+  /** `body` is the log's bytes in order, in pieces that are not written again; empty without any. */
+  readonly message: (from: NodeId, message: PeerMessage, body: readonly Uint8Array[]) => void;
+  /** A part of `message`'s body has come, and not yet all: its sender lives. */
+  readonly receiving: (from: NodeId, message: PeerMessage) => void;
+  /** The link to `to` is up. */
+  readonly connected: (to: NodeId, welcome: Introduction) => void;
+  readonly disconnected: (to: NodeId, reason: string) => void;
+  /** The link from `from` is up. A node whose `instance` is not the one known is another data directory. */
+  readonly accepted: (from: NodeId, hello: Introduction) => void;
+  /** Node `to` does not take our connections; once for each sentence, until it does. */
+  readonly refused: (to: NodeId, sentence: string) => void;
+  /** What waits for `to` has fallen to half of PEER_QUEUED_BYTES, from more; or a message for it was not taken, and now would be. */
+  readonly drained: (to: NodeId) => void;
+  readonly log: (level: 'info' | 'warn', text: string) => void;
+}
+
+/** What the node says of itself that may change while it runs. */
+export interface SelfNow {
+  readonly standing: Standing;
+  readonly isFounder: boolean;
+  readonly term: number;
+}
+
+export interface PeerSocketsOptions {
+  readonly self: Self & { readonly instance: string };
+  readonly now: () => SelfNow;
+  /** A link whose waiting bytes do not move for so long is cut, so that no view is held for ever. */
+  readonly stuckMs: number;
+  /**
+   * A node that has not said anything for so long, although it was sent something again and again, is dialed anew: after an outage TCP
+   * alone may wait minutes before it tries again. More than the pause between two attempts to be elected.
+   */
+  readonly silentMs: number;
+  readonly events: PeerEvents;
+  /** For tests. */
+  readonly handshakeTimeoutMs?: number;
+}
+
+/** An accepted link. */
+interface Inbound {
+  readonly socket: net.Socket;
+  readonly reader: FrameReader;
+}
+
+export class PeerSockets {
+  readonly #options: PeerSocketsOptions;
+  readonly #listener: PeerListener;
+  readonly #links = new Map<NodeId, PeerLink>();
+  readonly #inbound = new Map<NodeId, Inbound>();
+  readonly #instances = new Map<NodeId, string>();
+  /** Nodes that were sent something since they were last heard: when first and when last, by `performance.now()`. */
+  readonly #unanswered = new Map<NodeId, { firstMs: number; lastMs: number }>();
+  /** Refusals that were logged; of nodes that exist, and 0 for all else, so there are few. */
+  readonly #loggedRefusals = new Set<string>();
+  #isClosed = false;
+
+  constructor(options: PeerSocketsOptions) {
+    this.#options = options;
+    const { self, handshakeTimeoutMs } = options;
+    this.#listener = new PeerListener({
+      self,
+      introduce: (to) => this.#introduce(to),
+      taken: (socket, hello, rest) => this.#accept(socket, hello, rest),
+      asked: ({ from }) => this.#links.get(from)?.hurry(),
+      refused: (from, code, sentence, address) => this.#logRefusal(from, code, sentence, address),
+      ...(handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs }),
+    });
+  }
+
+  /** Listens on the peer port; returns it. Rejects with a LogError `PORT_IN_USE`. */
+  listen(host: string, port: number): Promise<number> {
+    return this.#listener.listen(host, port);
+  }
+
+  /** Dials these nodes, and goes on until {@link close}. */
+  dial(peers: readonly PeerAddress[]): void {
+    const { self, stuckMs, events } = this.#options;
+    for (const address of peers) {
+      const { id } = address;
+      if (id === self.id || this.#links.has(id) || this.#isClosed) continue;
+      const link = new PeerLink({
+        address,
+        self,
+        introduce: () => this.#introduce(id),
+        stuckMs,
+        events: {
+          connected: (welcome) => {
+            this.#unanswered.delete(id);
+            this.#noteInstance(id, welcome);
+            events.connected(id, welcome);
+          },
+          disconnected: (reason) => events.disconnected(id, reason),
+          refused: (sentence) => events.refused(id, sentence),
+          drained: () => events.drained(id),
+        },
+      });
+      this.#links.set(id, link);
+    }
+  }
+
+  /**
+   * Sends `message` to node `to`, and behind it `body`, the bytes that it names. False: there is no connection, or too much waits for
+   * the node; the message is dropped, and `released` will not be called. True: it is on its way, or lost with the connection. The body
+   * is not copied: its bytes must not change until `released` is called, which happens exactly once, and never before this returns.
+   */
+  send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): boolean {
+    const link = this.#links.get(to);
+    if (link === undefined || !link.send(message, body, released)) return false;
+    this.#noteSent(to, link);
+    return true;
+  }
+
+  /** Whether a message with a body would be taken for `to` now; if not, `drained` or `connected` comes when it would. */
+  canSend(to: NodeId): boolean {
+    return this.#links.get(to)?.canSend() ?? false;
+  }
+
+  /** Bytes for node `to` that a socket holds. */
+  bufferedBytes(to: NodeId): number {
+    return this.#links.get(to)?.bufferedBytes ?? 0;
+  }
+
+  isConnected(to: NodeId): boolean {
+    return this.#links.get(to)?.isConnected ?? false;
+  }
+
+  /** Why there is no link to node `to`; undefined when there is one. */
+  reasonOf(to: NodeId): string | undefined {
+    const link = this.#links.get(to);
+    return link === undefined ? 'not one of the nodes' : link.reason;
+  }
+
+  /** Connections that have not said yet who they are, or are being refused. */
+  get handshakes(): number {
+    return this.#listener.handshakes;
+  }
+
+  /** Closes everything; resolves when no socket is left and every body was released. No event but `disconnected` comes any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { socket, reader } of this.#inbound.values()) {
+      reader.stop('this node closes');
+      socket.destroy();
+    }
+    this.#inbound.clear();
+    await Promise.all([this.#listener.close(), ...Array.from(this.#links.values(), (link) => link.close())]);
+  }
+
+  #introduce(to: NodeId): Introduction {
+    const { self, now } = this.#options;
+    const { clusterId, id: from, instance, segmentBytes } = self;
+    return { clusterId, from, to, instance, segmentBytes, ...now() };
+  }
+
+  #accept(socket: net.Socket, hello: Introduction, rest: Uint8Array): void {
+    const { events } = this.#options;
+    const { from } = hello;
+    if (this.#isClosed) {
+      socket.destroy();
+      return;
+    }
+    const older = this.#inbound.get(from);
+    if (older !== undefined) {
+      older.reader.stop('a newer connection took its place');
+      older.socket.destroy();
+      // It was lost without our noticing, so the one to the node may be as well. After an outage TCP alone may take long to find out.
+      this.#links.get(from)?.doubt();
+    }
+    const reader = new FrameReader((message, body) => {
+      this.#unanswered.delete(from);
+      events.message(from, message, body);
+    });
+    const inbound = { socket, reader };
+    this.#inbound.set(from, inbound);
+    socket.on('data', (chunk: Uint8Array) => this.#read(from, inbound, chunk));
+    socket.on('close', () => {
+      reader.stop('the connection closed');
+      if (this.#inbound.get(from) === inbound) this.#inbound.delete(from);
+    });
+    for (const logged of this.#loggedRefusals) if (logged.startsWith(`${from} `)) this.#loggedRefusals.delete(logged);
+    this.#noteInstance(from, hello);
+    events.accepted(from, hello);
+    this.#links.get(from)?.hurry();
+    if (rest.length > 0) this.#read(from, inbound, rest);
+  }
+
+  #read(from: NodeId, { socket, reader }: Inbound, chunk: Uint8Array): void {
+    const failure = reader.push(chunk);
+    if (failure !== undefined) {
+      if (!socket.destroyed) this.#options.events.log('warn', `node ${from} sends ${failure}: its connection is closed`);
+      socket.destroy();
+      return;
+    }
+    const { arriving } = reader;
+    if (arriving === undefined) return;
+    this.#unanswered.delete(from);
+    this.#options.events.receiving(from, arriving);
+  }
+
+  /** A node that says nothing although it is sent something all the time is dialed anew. */
+  #noteSent(to: NodeId, link: PeerLink): void {
+    const { silentMs } = this.#options;
+    const nowMs = performance.now();
+    const unanswered = this.#unanswered.get(to);
+    // After a pause on our side, silence says nothing about the other.
+    if (unanswered === undefined || nowMs - unanswered.lastMs > silentMs) {
+      this.#unanswered.set(to, { firstMs: nowMs, lastMs: nowMs });
+      return;
+    }
+    unanswered.lastMs = nowMs;
+    if (nowMs - unanswered.firstMs <= silentMs) return;
+    this.#unanswered.delete(to);
+    // `send` calls no handler, so this waits for the end of the turn.
+    process.nextTick(() => link.redial(`it has not said anything for ${silentMs} ms`));
+  }
+
+  #noteInstance(id: NodeId, { instance, clusterId }: Introduction): void {
+    if (clusterId === NO_CLUSTER) return;
+    const before = this.#instances.get(id);
+    this.#instances.set(id, instance);
+    if (before === undefined || before === instance) return;
+    this.#options.events.log('warn', `node ${id} now has another data directory (instance ${instance}, before ${before})`);
+  }
+
+  /** Once for each node and reason, until the node is accepted: whoever is refused tries again for ever. */
+  #logRefusal(from: NodeId, code: string, sentence: string, address: string): void {
+    const { self, events } = this.#options;
+    const known = self.nodes.includes(from) ? from : 0;
+    const key = `${known} ${code}`;
+    if (this.#loggedRefusals.has(key)) return;
+    this.#loggedRefusals.add(key);
+    const who = from === 0 ? `a connection from ${address}` : `node ${from} at ${address}`;
+    events.log('warn', `${who} is refused (${code}): ${sentence}`);
+  }
+}

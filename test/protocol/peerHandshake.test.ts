@@ -1,0 +1,233 @@
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { NO_CLUSTER, NO_INSTANCE } from '../../src/core/ids.ts';
+import { MAX_REFUSAL_BYTES } from '../../src/core/limits.ts';
+import {
+  decodeHandshake,
+  decodeSentence,
+  encodePeerHello,
+  encodePeerRefusal,
+  encodePeerWelcome,
+  faultOfWelcome,
+  type Introduction,
+  judgeHello,
+  REFUSALS,
+  type Self,
+} from '../../src/protocol/peerHandshake.ts';
+import { bytesOf, flipped, hexOf } from '../format/hex.ts';
+
+const CLUSTER = '00112233445566778899aabbccddeeff';
+const HELLO: Introduction = {
+  clusterId: CLUSTER,
+  from: 2,
+  to: 1,
+  instance: '0123456789abcdef',
+  segmentBytes: 0x0200_0000,
+  standing: 'voter',
+  isFounder: true,
+  term: 0x0102_0304,
+};
+const SELF: Self = { clusterId: CLUSTER, id: 1, segmentBytes: 0x0200_0000, nodes: [1, 2, 3] };
+
+const GOLDEN_HELLO = bytesOf(`
+  4c4c5048 0100 01 01 00112233445566778899aabbccddeeff 02 01 02 00 00000002
+  0123456789abcdef 04030201 00000000000000000000000000000000 c22bfa58
+`);
+const GOLDEN_WELCOME = bytesOf(`
+  4c4c5048 0100 02 00 00000000000000000000000000000000 20 1f 00 00 00000100
+  0000000000000000 00000000 00000000000000000000000000000000 49039e8b
+`);
+const GOLDEN_REFUSED = bytesOf(`
+  4c4c5048 0100 03 00 00112233445566778899aabbccddeeff 01 000000 0500 0800
+  0000000000000000 00000000 00000000000000000000000000000000 a3a1611f
+  676574206c6f7374
+`);
+const WELCOME: Introduction = {
+  clusterId: NO_CLUSTER,
+  from: 32,
+  to: 31,
+  instance: NO_INSTANCE,
+  segmentBytes: 65_536,
+  standing: 'stranger',
+  isFounder: false,
+  term: 0,
+};
+
+function forged(bytes: Uint8Array, edit: (view: DataView) => void): Uint8Array {
+  const copy = bytes.slice();
+  const view = new DataView(copy.buffer);
+  edit(view);
+  view.setUint32(60, crc32(copy.subarray(0, 60)), true);
+  return copy;
+}
+
+function reasonOf(bytes: Uint8Array): string {
+  const decoded = decodeHandshake(bytes);
+  return decoded.kind === 'malformed' ? decoded.reason : decoded.kind;
+}
+
+describe('peer handshake: golden bytes', () => {
+  it('HELLO', () => {
+    expect(hexOf(encodePeerHello(HELLO))).toBe(hexOf(GOLDEN_HELLO));
+    expect(decodeHandshake(GOLDEN_HELLO)).toEqual({ kind: 'hello', introduction: HELLO });
+  });
+
+  it('WELCOME, of a node that knows no cluster', () => {
+    expect(hexOf(encodePeerWelcome(WELCOME))).toBe(hexOf(GOLDEN_WELCOME));
+    expect(decodeHandshake(GOLDEN_WELCOME)).toEqual({ kind: 'welcome', introduction: WELCOME });
+  });
+
+  it('REFUSED', () => {
+    const refusal = { code: 'UNKNOWN_NODE', sentence: 'get lost' } as const;
+    expect(hexOf(encodePeerRefusal(CLUSTER, 1, refusal))).toBe(hexOf(GOLDEN_REFUSED));
+    const { code } = refusal;
+    expect(decodeHandshake(GOLDEN_REFUSED.subarray(0, 64))).toEqual({ kind: 'refused', clusterId: CLUSTER, code, sentenceBytes: 8 });
+    expect(decodeSentence(GOLDEN_REFUSED.subarray(64))).toBe('get lost');
+  });
+
+  it('every standing has its number', () => {
+    for (const [number, standing] of (['stranger', 'new', 'voter'] as const).entries()) {
+      const bytes = encodePeerHello({ ...HELLO, standing });
+      expect(bytes[26]).toBe(number);
+      expect(decodeHandshake(bytes)).toEqual({ kind: 'hello', introduction: { ...HELLO, standing } });
+    }
+  });
+
+  it('every refusal has its number', () => {
+    expect(REFUSALS).toEqual({
+      NOT_A_PEER: 1,
+      VERSION: 2,
+      OTHER_CLUSTER: 3,
+      WRONG_NODE: 4,
+      UNKNOWN_NODE: 5,
+      OWN_ID: 6,
+      SEGMENT_BYTES: 7,
+      MALFORMED: 8,
+    });
+  });
+});
+
+describe('peer handshake: what is wrong is said', () => {
+  it.each([
+    ['cluster id', 8],
+    ['from', 24],
+    ['to', 25],
+    ['standing', 26],
+    ['unused byte', 27],
+    ['segment bytes', 28],
+    ['instance', 32],
+    ['term', 40],
+    ['unused end', 44],
+    ['check', 60],
+    ['kind', 6],
+    ['flags', 7],
+  ])('a damaged %s', (_field, at) => {
+    for (const golden of [GOLDEN_HELLO, GOLDEN_WELCOME, GOLDEN_REFUSED.subarray(0, 64)]) {
+      expect(reasonOf(flipped(golden, at))).toBe('a handshake that does not match its check');
+    }
+  });
+
+  it.each([0, 1, 2, 3])('a damaged magic, byte %i', (at) => {
+    expect(reasonOf(flipped(GOLDEN_HELLO, at))).toBe('notAPeer');
+  });
+
+  it('another version, whatever else is in it', () => {
+    const other = GOLDEN_HELLO.slice().fill(0xee, 6);
+    other[4] = 2;
+    expect(decodeHandshake(other)).toEqual({ kind: 'otherVersion', version: 2 });
+  });
+
+  it.each<[string, Uint8Array, (view: DataView) => void, string]>([
+    ['kind 4', GOLDEN_HELLO, (view) => view.setUint8(6, 4), 'unknown kind 4'],
+    ['flag 2', GOLDEN_HELLO, (view) => view.setUint8(7, 2), 'unknown flags'],
+    ['node 0', GOLDEN_HELLO, (view) => view.setUint8(24, 0), 'node ids'],
+    ['node 33', GOLDEN_HELLO, (view) => view.setUint8(25, 33), 'node ids'],
+    ['standing 3', GOLDEN_HELLO, (view) => view.setUint8(26, 3), 'standing'],
+    ['an unused byte', GOLDEN_HELLO, (view) => view.setUint8(27, 1), 'not zero'],
+    ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(59, 1), 'not zero'],
+    ['refusal 0', GOLDEN_REFUSED, (view) => view.setUint16(28, 0, true), 'unknown code 0'],
+    ['refusal 9', GOLDEN_REFUSED, (view) => view.setUint16(28, 9, true), 'unknown code 9'],
+    ['a long sentence', GOLDEN_REFUSED, (view) => view.setUint16(30, MAX_REFUSAL_BYTES + 1, true), 'sentence has'],
+    ['a flag in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(7, 1), 'not zero'],
+    ['an unused byte in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(25, 1), 'not zero'],
+    ['an unused end in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(40, 1), 'not zero'],
+  ])('%s', (_name, golden, edit, reason) => {
+    expect(reasonOf(forged(golden, edit).subarray(0, 64))).toContain(reason);
+  });
+
+  it('other lengths', () => {
+    expect(reasonOf(GOLDEN_HELLO.subarray(0, 3))).toBe('notAPeer');
+    for (const bytes of [4, 63]) expect(reasonOf(GOLDEN_HELLO.subarray(0, bytes))).toContain(`${bytes} bytes`);
+  });
+
+  it('no bytes at all throw', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => decodeHandshake(bytes).kind === 'notAPeer'));
+    const mutation = fc.array(fc.tuple(fc.nat({ max: 59 }), fc.nat({ max: 255 })), { maxLength: 4 });
+    fc.assert(
+      fc.property(fc.constantFrom(GOLDEN_HELLO, GOLDEN_WELCOME, GOLDEN_REFUSED), mutation, (golden, edits) => {
+        const bytes = forged(golden, (view) => {
+          for (const [at, byte] of edits) view.setUint8(at, byte);
+        }).subarray(0, 64);
+        const decoded = decodeHandshake(bytes);
+        if (decoded.kind === 'hello') return hexOf(encodePeerHello(decoded.introduction)) === hexOf(bytes);
+        if (decoded.kind === 'welcome') return hexOf(encodePeerWelcome(decoded.introduction)) === hexOf(bytes);
+        return true;
+      }),
+    );
+  });
+});
+
+describe('peer handshake: a sentence', () => {
+  it('is cut between two characters', () => {
+    const bytes = encodePeerRefusal(CLUSTER, 1, { code: 'MALFORMED', sentence: `x${'é'.repeat(500)}` });
+    expect(bytes.length).toBe(64 + MAX_REFUSAL_BYTES - 1);
+    expect(decodeSentence(bytes.subarray(64))).toBe(`x${'é'.repeat(199)}`);
+  });
+
+  it('loses what a terminal would obey', () => {
+    expect(decodeSentence(new TextEncoder().encode('a\u001b[2Jb\nc\u202ed'))).toBe('a?[2Jb?c?d');
+    expect(decodeSentence(Uint8Array.of(0xff, 0xfe))).toBe('\ufffd\ufffd');
+  });
+});
+
+describe('peer handshake: who may dial', () => {
+  const judge = (change: Partial<Introduction>, self: Partial<Self> = {}) =>
+    judgeHello({ kind: 'hello', introduction: { ...HELLO, ...change } }, { ...SELF, ...self });
+
+  it('a node of the cluster, one that looks for it, and any while this node looks for it', () => {
+    expect(judge({})).toEqual(HELLO);
+    expect(judge({ clusterId: NO_CLUSTER, instance: NO_INSTANCE })).toMatchObject({ from: 2 });
+    expect(judge({}, { clusterId: NO_CLUSTER })).toEqual(HELLO);
+    expect(judge({ standing: 'stranger', isFounder: false })).toMatchObject({ standing: 'stranger' });
+  });
+
+  it.each<[keyof typeof REFUSALS, Partial<Introduction>, string]>([
+    ['OWN_ID', { from: 1 }, '--node'],
+    ['WRONG_NODE', { to: 3 }, 'this is node 1, not node 3'],
+    ['UNKNOWN_NODE', { from: 4 }, '--peers'],
+    ['OTHER_CLUSTER', { clusterId: 'f'.repeat(32) }, 'f'.repeat(32)],
+    ['SEGMENT_BYTES', { segmentBytes: 65_536 }, '--segment-bytes 33554432, node 2 with 65536'],
+    ['MALFORMED', { instance: NO_INSTANCE }, 'instance'],
+  ])('%s', (code, change, text) => {
+    const verdict = judge(change);
+    expect(verdict).toMatchObject({ code });
+    if ('sentence' in verdict) expect(verdict.sentence).toContain(text);
+  });
+
+  it('no other frame, no other protocol, no other version', () => {
+    expect(judgeHello({ kind: 'welcome', introduction: WELCOME }, SELF)).toMatchObject({ code: 'MALFORMED' });
+    expect(judgeHello({ kind: 'notAPeer' }, SELF)).toMatchObject({ code: 'NOT_A_PEER' });
+    expect(judgeHello({ kind: 'otherVersion', version: 9 }, SELF)).toMatchObject({ code: 'VERSION' });
+    expect(judgeHello({ kind: 'malformed', reason: 'no' }, SELF)).toEqual({ code: 'MALFORMED', sentence: 'no' });
+  });
+
+  it('the dialer does not take a WELCOME of anybody else', () => {
+    const welcome: Introduction = { ...HELLO, from: 2, to: 1 };
+    expect(faultOfWelcome(welcome, SELF, 2)).toBeUndefined();
+    expect(faultOfWelcome({ ...welcome, clusterId: NO_CLUSTER }, SELF, 2)).toBeUndefined();
+    expect(faultOfWelcome(welcome, SELF, 3)).toContain('--peers');
+    expect(faultOfWelcome({ ...welcome, to: 3 }, SELF, 2)).toContain('--peers');
+    expect(faultOfWelcome({ ...welcome, clusterId: 'e'.repeat(32) }, SELF, 2)).toContain('e'.repeat(32));
+  });
+});

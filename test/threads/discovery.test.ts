@@ -1,0 +1,165 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { NO_CLUSTER } from '../../src/core/ids.ts';
+import { decodeHandshake, encodePeerHello } from '../../src/protocol/peerHandshake.ts';
+import { type DiscoveryOptions, findCluster } from '../../src/threads/discovery.ts';
+import {
+  CLUSTER,
+  closeAll,
+  closing,
+  Happenings,
+  HOST,
+  hello,
+  RawServer,
+  RawSocket,
+  SEGMENT_BYTES,
+  startPeer,
+  Wire,
+} from './support/peers.ts';
+
+afterEach(closeAll);
+
+interface Search {
+  readonly port: number;
+  readonly found: Promise<string | undefined>;
+  readonly log: Happenings<string>;
+}
+
+/** Node `id` looks for its cluster; `ports` say where the others are. */
+async function search(id: number, ports: Readonly<Record<number, number>>, change: Partial<DiscoveryOptions> = {}): Promise<Search> {
+  const log = new Happenings<string>();
+  const stop = new AbortController();
+  const peers = Object.entries(ports).map(([peer, peerPort]) => ({ id: Number(peer), host: HOST, peerPort }));
+  let found: Promise<string | undefined> = Promise.resolve(undefined);
+  const port = await new Promise<number>((resolve, reject) => {
+    found = findCluster({
+      id,
+      segmentBytes: SEGMENT_BYTES,
+      host: HOST,
+      peerPort: 0,
+      peers,
+      signal: stop.signal,
+      log: (level, text) => log.add(`${level}: ${text}`),
+      listening: resolve,
+      ...change,
+    });
+    found.catch(reject);
+  });
+  closing({
+    close: async () => {
+      stop.abort();
+      await found.catch(() => undefined);
+    },
+  });
+  return { port, found, log };
+}
+
+/** A port that nobody listens on. */
+async function deadPort(): Promise<number> {
+  const server = new RawServer();
+  const port = await server.listen();
+  await server.close();
+  return port;
+}
+
+describe('looking for the cluster', () => {
+  it('a node takes the cluster of the first peer that has one, by dialing it', async () => {
+    const founder = await startPeer(1);
+    const { found, log } = await search(2, { 1: founder.port, 3: await deadPort() });
+    expect(await found).toBe(CLUSTER);
+    expect(log.all).toEqual([expect.stringContaining(`node 1 belongs to cluster ${CLUSTER}`)]);
+    expect(founder.of('accepted')).toEqual([]);
+  });
+
+  it('or by being dialed', async () => {
+    const { found, port } = await search(2, { 1: await deadPort() });
+    const founder = await startPeer(1);
+    founder.sockets.dial([{ id: 2, host: HOST, peerPort: port }]);
+    expect(await found).toBe(CLUSTER);
+    expect(founder.of('connected')).toEqual([]);
+  });
+
+  it('then the port is free, and the founder links to it at once', async () => {
+    const founder = await startPeer(1);
+    const wire = await new Wire(0).listen();
+    const { found, port } = await search(2, { 1: founder.port });
+    wire.targetPort = port;
+    founder.sockets.dial([{ id: 2, host: HOST, peerPort: wire.port }]);
+    await found;
+    const second = await startPeer(2);
+    wire.targetPort = second.port;
+    second.sockets.dial([{ id: 1, host: HOST, peerPort: founder.port }]);
+    await Promise.all([founder.nth('connected'), founder.nth('accepted'), second.nth('connected'), second.nth('accepted')]);
+  });
+
+  it('the node of the lowest id begins a cluster when nobody answers', async () => {
+    const { found } = await search(1, { 2: await deadPort(), 3: await deadPort() }, { foundingWaitMs: 200 });
+    expect(await found).toBeUndefined();
+  });
+
+  it('and at once when all others say that they have none', async () => {
+    const wires = [await new Wire(0).listen(), await new Wire(0).listen()] as const;
+    const second = await search(2, { 1: wires[0].port });
+    const third = await search(3, { 1: wires[0].port });
+    wires[1].targetPort = second.port;
+    const first = await search(1, { 2: second.port, 3: third.port }, { foundingWaitMs: 1_000_000 });
+    expect(await first.found).toBeUndefined();
+    await second.log.until((all) => all.some((line) => line.includes('waiting for the cluster')));
+  });
+
+  it('but not when another node has one', async () => {
+    const other = await startPeer(3);
+    const { found } = await search(1, { 2: await deadPort(), 3: other.port }, { foundingWaitMs: 1_000_000 });
+    expect(await found).toBe(CLUSTER);
+  });
+
+  it('nor when one that has one refuses it: it says so once, and waits', async () => {
+    const other = await startPeer(3, [1, 2, 3], { segmentBytes: 65_536 });
+    const { log } = await search(1, { 2: await deadPort(), 3: other.port }, { foundingWaitMs: 1500 });
+    const waiting = await log.until((all) => all.find((line) => line.includes('waiting for the cluster')));
+    expect(waiting).toContain('--segment-bytes');
+    expect(log.all.filter((line) => line.startsWith('warn: node 3: it refuses this node (SEGMENT_BYTES)')).length).toBe(1);
+  });
+
+  it('a node that is not the lowest never begins one; it says whom it waits for, and why', async () => {
+    const port = await deadPort();
+    const { log, found } = await search(2, { 1: port, 3: await deadPort() }, { foundingWaitMs: 100 });
+    const line = await log.until((all) => all[0]);
+    expect(line).toContain(`info: waiting for the cluster: node 1 at ${HOST}:${port}: connection refused`);
+    expect(await Promise.race([found, Promise.resolve('still waiting')])).toBe('still waiting');
+    const raw = RawSocket.connect((await search(2, { 1: port })).port);
+    raw.write(encodePeerHello(hello(1, 2)));
+    expect(decodeHandshake(await raw.until(64))).toMatchObject({
+      kind: 'welcome',
+      introduction: { clusterId: NO_CLUSTER, from: 2, to: 1, standing: 'stranger', isFounder: false },
+    });
+  });
+
+  it('is not led astray by a stranger', async () => {
+    const { port, found } = await search(2, { 1: await deadPort() });
+    for (const introduction of [hello(9, 2), hello(1, 3), hello(2, 2), hello(1, 2, { segmentBytes: 65_536 })]) {
+      const raw = RawSocket.connect(port);
+      raw.write(encodePeerHello(introduction));
+      expect(decodeHandshake((await raw.until(64)).subarray(0, 64))).toMatchObject({ kind: 'refused' });
+    }
+    expect(await Promise.race([found, Promise.resolve('still waiting')])).toBe('still waiting');
+  });
+
+  it('stops when it is told to, and frees its port', async () => {
+    const stop = new AbortController();
+    const { found, port } = await search(2, { 1: await deadPort() }, { signal: stop.signal });
+    stop.abort();
+    await expect(found).rejects.toMatchObject({ code: 'ABORTED' });
+    const again = RawSocket.connect(port);
+    await again.closed;
+    await expect(findCluster({ ...options(), signal: stop.signal })).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+
+  it('a port that is taken is a clear error', async () => {
+    const other = await startPeer(1);
+    await expect(findCluster({ ...options(), peerPort: other.port })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+  });
+});
+
+function options(): DiscoveryOptions {
+  return { id: 2, segmentBytes: SEGMENT_BYTES, host: HOST, peerPort: 0, peers: [], log: () => undefined };
+}
