@@ -286,6 +286,8 @@ export interface ClusterOptions {
   readonly windowBytes?: number;
   readonly maxAppendBytes?: number;
   readonly random?: () => number;
+  /** What node 1 had committed alone, before it founded the cluster. */
+  readonly founded?: readonly Entry[];
   /** The script makes messages up: what it claims to be durable need not be. */
   readonly hasFakes?: boolean;
 }
@@ -315,7 +317,9 @@ export class Cluster {
   #ids = 0;
 
   constructor(options: ClusterOptions = {}) {
-    const { count = 3, logs = [], terms = [], standings = [], ...rest } = options;
+    const { count = 3, founded = [], ...rest } = options;
+    const { logs = [founded], terms = [], standings = [] } = options;
+    for (const entry of founded) this.#committed.set(entry.start, entry);
     this.#hasFakes = rest.hasFakes ?? false;
     const ids = Array.from({ length: count }, (_, i) => i + 1);
     // Without chance the lower id always times out first: scripts know who campaigns.
