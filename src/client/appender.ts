@@ -12,10 +12,11 @@ import { MAX_UNACKNOWLEDGED_APPENDS } from '../core/limits.ts';
 import { APPEND, encodeRequest, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { Arena } from './arena.ts';
 import { type Connection, isLater } from './connection.ts';
-import { batchTooLarge, Message, type Operation, type Reject, type Resolve, tooLarge, writeEntry } from './message.ts';
+import { batchTooLarge, lostErrors, Message, type Operation, type Reject, type Resolve, tooLarge, writeEntry } from './message.ts';
 import { abortedError, type Receipt, type Settings } from './options.ts';
 import { Queue } from './queue.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
+import { Route } from './route.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
 
 const MIN_MESSAGE_BYTES = 16 * 1024;
@@ -55,13 +56,7 @@ export class Appender {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #flushInTick = (): void => this.#flush();
-  /** Where appends are sent, or were and are not answered yet; held. */
-  #connection: Connection | undefined;
-  /** No more is sent on this connection: its node does not lead any more. It is left once its last answer came. */
-  #isLeaving = false;
-  #leaveTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Where appends go once the connection is left: not before, or they might overtake those that are open there. Held. */
-  #successor: Connection | undefined;
+  readonly #route: Route;
 
   #open: Message | undefined;
   /** Where the next entry of the open message goes, and how far a plain append may write; limit 0: not at all. */
@@ -92,6 +87,7 @@ export class Appender {
     this.#defaultFlags = defaultFlags;
     this.#owner = owner;
     this.#retries = new Retries(settings.timeoutMs);
+    this.#route = new Route(settings.connectTimeoutMs);
     this.#bytes = workspace.bytes;
     this.#view = workspace.view;
   }
@@ -149,7 +145,7 @@ export class Appender {
     this.#waiting.push(operation);
     this.#waitingBytes += operation.entryBytes;
     this.#limit = 0;
-    if (this.#connection === undefined) this.#owner.wake();
+    if (this.#route.connection === undefined) this.#owner.wake();
   }
 
   /** Gives up an operation that was submitted: takes it back when it is not sent yet. */
@@ -195,32 +191,22 @@ export class Appender {
 
   /** Goes on over the connection to a leader. */
   connected(connection: Connection): void {
-    connection.hold();
-    if (this.#connection === undefined) {
-      this.#use(connection);
-    } else {
-      this.#successor?.release();
-      this.#successor = connection;
-    }
+    const next = this.#route.offer(connection);
+    if (next === undefined) return;
+    this.adopt(next.hello);
+    this.#afterRelease();
   }
 
   /** The node of a connection leads no longer: what it has is answered or given up, the rest waits for the next leader. */
   left(connection: Connection): void {
-    if (this.#successor === connection) {
-      this.#successor = undefined;
-      connection.release();
-    }
-    if (this.#connection !== connection || this.#isLeaving) return;
-    this.#isLeaving = true;
-    const giveUp = (): void => connection.drop('its node leads no longer, and does not say what became of these appends');
-    this.#leaveTimer = setTimeout(giveUp, this.#settings.connectTimeoutMs);
+    this.#route.close(connection);
     this.#afterRelease();
   }
 
   /** A receipt came. False when it answers nothing that was sent, or says other bytes than that. */
   acknowledged(connection: Connection, receipt: WireReceipt): boolean {
     const message = this.#sent.get(receipt.requestId);
-    if (message === undefined || connection !== this.#connection || !message.matches(receipt)) return false;
+    if (message === undefined || connection !== this.#route.connection || !message.matches(receipt)) return false;
     this.#retries.done(message);
     message.acknowledge(receipt, this.#workspace);
     this.#forget(message);
@@ -235,7 +221,7 @@ export class Appender {
   /** The server refused an append, or what is no append of ours, which is ignored. */
   refused(connection: Connection, requestId: number, error: LogError): void {
     const message = this.#sent.get(requestId);
-    if (message === undefined || connection !== this.#connection) return;
+    if (message === undefined || connection !== this.#route.connection) return;
     const isNodes = isNodesRefusal(error);
     if (isNodes && this.#retries.setAside(message, error)) {
       this.#unsend(message);
@@ -253,20 +239,9 @@ export class Appender {
 
   /** The connection is gone. What was sent after the request `fatalId` (0: none) surely failed; of the rest we cannot know. */
   lost(connection: Connection, reason: string, fatalId: number): void {
-    if (this.#successor === connection) this.#successor = undefined;
-    if (this.#connection !== connection) return;
-    const { url } = connection;
-    const unknown = new LogError(
-      'CONNECTION_LOST',
-      `The connection to ${url} was lost before this append was acknowledged (${reason}). It may be in the log or not: ` +
-        'read the end of the log, or use expectedEnd, before you append it again.',
-    );
-    const failed = new LogError(
-      'CONNECTION_LOST',
-      `The connection to ${url} ended at an earlier request (${reason}), so this append surely was not done. Append it again.`,
-      {},
-      'failed',
-    );
+    this.#route.close(connection);
+    if (this.#route.connection !== connection) return;
+    const { unknown, failed } = lostErrors(connection.url, reason);
     for (const message of [...this.#sent.values()]) {
       const error = fatalId !== 0 && isLater(message.requestId, fatalId) ? failed : unknown;
       if (this.#retries.setAside(message, error)) {
@@ -277,7 +252,7 @@ export class Appender {
         this.#forget(message);
       }
     }
-    this.#leave(connection);
+    this.#leave();
     this.#afterRelease();
   }
 
@@ -293,20 +268,8 @@ export class Appender {
     this.#afterRelease();
   }
 
-  /** Sends on a connection from now on; its hold is ours. */
-  #use(connection: Connection): void {
-    this.#connection = connection;
-    this.#isLeaving = false;
-    this.#adopt(connection.hello);
-    this.#afterRelease();
-  }
-
   /** Nothing is open on the connection any more: what was set aside is put in front of what was not sent yet. */
-  #leave(connection: Connection): void {
-    clearTimeout(this.#leaveTimer);
-    this.#connection = undefined;
-    this.#isLeaving = false;
-    connection.release();
+  #leave(): void {
     const { again, tooLate } = this.#retries.take();
     for (const message of tooLate) {
       if (message.refusal !== undefined) message.fail(message.refusal);
@@ -314,9 +277,8 @@ export class Appender {
     }
     for (const message of again) message.requestId = 0;
     this.#sealed.prepend(again);
-    const successor = this.#successor;
-    this.#successor = undefined;
-    if (successor !== undefined) this.#use(successor);
+    const next = this.#route.next();
+    if (next !== undefined) this.adopt(next.hello);
     else if (again.length > 0) this.#owner.wake();
   }
 
@@ -329,8 +291,8 @@ export class Appender {
     this.#afterRelease();
   }
 
-  /** Takes over a server's limits. */
-  #adopt(hello: Hello): void {
+  /** Takes over a server's limits: the leader's, or before there is one those of another node, which are the same as a rule. */
+  adopt(hello: Hello): void {
     this.#maxPayloadBytes = hello.maxPayloadBytes;
     this.#windowBytes = hello.windowBytes;
     // Several messages must fit the window, or sending and answering would take turns.
@@ -426,7 +388,7 @@ export class Appender {
   /** Sends what the window has room for. While it has none the open message goes on filling. */
   #flush(): void {
     this.#isFlushScheduled = false;
-    if (this.#connection === undefined) {
+    if (this.#route.connection === undefined) {
       if (!this.#isDrained()) this.#owner.wake();
       return;
     }
@@ -444,8 +406,8 @@ export class Appender {
 
   #sendSealed(): void {
     for (let message = this.#sealed.peek(); message !== undefined; message = this.#sealed.peek()) {
-      const connection = this.#connection;
-      if (connection === undefined || connection.isLost || this.#isLeaving || !this.#windowAllows(message.entryBytes)) return;
+      const { connection } = this.#route;
+      if (connection === undefined || connection.isLost || this.#route.isLeaving || !this.#windowAllows(message.entryBytes)) return;
       this.#sealed.shift();
       // The limits may have become smaller since it was built: another server may have answered.
       if (message.entryBytes > connection.hello.maxBatchBytes) {
@@ -493,7 +455,7 @@ export class Appender {
 
   /** Bytes became free: takes in who waits, sends what may go, and tells who wanted to know. */
   #afterRelease(): void {
-    if (this.#isLeaving && this.#sent.size === 0 && this.#connection !== undefined) this.#leave(this.#connection);
+    if (this.#route.isLeaving && this.#sent.size === 0) this.#leave();
     this.#flush();
     for (let operation = this.#waiting.peek(); operation !== undefined; operation = this.#waiting.peek()) {
       if (!this.#place(operation)) break;

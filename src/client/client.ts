@@ -110,6 +110,7 @@ export class LogClient {
     const client = new LogClient(open, urls, settings, await Workspace.create(slotCount));
     try {
       await client.#link.start(signal);
+      client.#appender.adopt(client.hello);
     } catch (thrown) {
       await client.#disconnect();
       throw signal?.aborted ? abortedError('This connect', 'failed') : thrown;

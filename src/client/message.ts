@@ -160,6 +160,15 @@ export function tooLarge(payloadBytes: number, maxPayloadBytes: number): LogErro
   return new LogError('ENTRY_TOO_LARGE', sentence, { payloadBytes, maxPayloadBytes });
 }
 
+/** The errors of appends whose connection was lost: of those that may have been done, and of those that surely were not. */
+export function lostErrors(url: string, reason: string): { unknown: LogError; failed: LogError } {
+  const mayBe =
+    `The connection to ${url} was lost before this append was acknowledged (${reason}). It may be in the log or not: ` +
+    'read the end of the log, or use expectedEnd, before you append it again.';
+  const isNot = `The connection to ${url} ended at an earlier request (${reason}), so this append surely was not done. Append it again.`;
+  return { unknown: new LogError('CONNECTION_LOST', mayBe), failed: new LogError('CONNECTION_LOST', isNot, {}, 'failed') };
+}
+
 export function batchTooLarge(batchBytes: number, maxBatchBytes: number): LogError {
   const sentence = `A batch of ${batchBytes} bytes of entries is more than the server's limit of ${maxBatchBytes}. Split it.`;
   return new LogError('ENTRY_TOO_LARGE', sentence, { batchBytes, maxBatchBytes });

@@ -12,6 +12,9 @@ import { closedError, type Settings } from './options.ts';
 /** How long a node may take to catch up while there are others that may have it already. */
 const BEHIND_WAIT_MS = 1_000;
 
+/** How long a node that was left is not preferred. */
+const LEFT_FOR_MS = 10_000;
+
 /** What `end` asks of whichever node answers. */
 export interface EndQuestion {
   readonly linearizable: boolean;
@@ -31,10 +34,10 @@ export class Replicas {
   readonly #settings: Settings;
   #current: Connection | undefined;
   #picking: Promise<Connection> | undefined;
-  /** Where the next choice begins among the addresses. */
-  #turn: number;
-  /** The address of the node that was left last; empty when there is none. */
-  #left = '';
+  /** The addresses in an order of this client's own, so that clients spread over the nodes. */
+  readonly #order: readonly string[];
+  /** Addresses of nodes that were left, the last one last, and when that is forgotten, of `performance.now()`. */
+  readonly #left = new Map<string, number>();
   /** Searches without success, and nodes that did not last, in a row. */
   #failures = 0;
   #chosenAtMs = 0;
@@ -43,7 +46,8 @@ export class Replicas {
     this.#nodes = nodes;
     this.#link = link;
     this.#settings = settings;
-    this.#turn = Math.floor(Math.random() * nodes.urls.length);
+    const keys = new Map(nodes.urls.map((url) => [url, Math.random()]));
+    this.#order = [...keys.keys()].sort((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0));
   }
 
   /** Whether there may be a node beside the one that was tried. */
@@ -89,9 +93,11 @@ export class Replicas {
   leave(connection: Connection): void {
     if (this.#current !== connection) return;
     const { urls } = this.#nodes;
-    const index = urls.findIndex((url) => connection.urls.has(url));
-    this.#left = urls[index] ?? '';
-    this.#turn = (index + 1) % urls.length;
+    for (const url of urls) {
+      if (!connection.urls.has(url)) continue;
+      this.#left.delete(url);
+      this.#left.set(url, performance.now() + LEFT_FOR_MS);
+    }
     this.#current = undefined;
     connection.release();
   }
@@ -152,20 +158,20 @@ export class Replicas {
 
   /** Finds a node, which becomes the current one. */
   async #pick(): Promise<Connection> {
-    const { urls, ended } = this.#nodes;
+    const { ended } = this.#nodes;
     const deadlineMs = performance.now() + this.#settings.timeoutMs;
     for (;;) {
       await new Pause(pauseMs(this.#failures, this.#settings), ended).over;
       if (ended.aborted) throw closedError();
       const leftMs = Math.max(1, Math.ceil(deadlineMs - performance.now()));
-      const inTurn = urls.map((_, i) => urls[(this.#turn + i) % urls.length] ?? '');
-      const left = this.#left;
+      for (const [url, untilMs] of this.#left) if (untilMs < performance.now()) this.#left.delete(url);
+      const left = [...this.#left.keys()];
+      const wasLeft = ({ urls: known }: Connection): boolean => left.some((url) => known.has(url));
+      // The leader is spared where a follower answers; nodes that were left come last, whatever they are.
       const leader = this.#link.connection;
-      const wasLeft = ({ urls: known }: Connection): boolean => left !== '' && known.has(left);
-      // The leader is spared where a follower answers; the node that was left last comes last, whatever it is.
-      const rank = (url: string): number => (url === left ? 2 : leader?.urls.has(url) ? 1 : 0);
+      const rank = (url: string): number => (left.includes(url) ? 1 + left.indexOf(url) : leader?.urls.has(url) ? 0 : -1);
       const found = await this.#nodes.find({
-        urls: inTurn.sort((a, b) => rank(a) - rank(b)),
+        urls: [...this.#order].sort((a, b) => rank(a) - rank(b)),
         isWanted: (connection) => !connection.isLeader && !wasLeft(connection),
         followsLeader: false,
         timeoutMs: Math.min(leftMs, this.#settings.connectTimeoutMs),

@@ -10,8 +10,9 @@
 
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { flagOf } from '../core/config.ts';
+import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
 import { MAX_NODE_ID, MAX_REFUSAL_BYTES } from '../core/limits.ts';
-import type { NodeId, Standing } from '../raft/messages.ts';
+import type { NodeId } from '../raft/messages.ts';
 import { crc32 } from './crc32.ts';
 import type { Malformed } from './peer.ts';
 
@@ -41,13 +42,6 @@ const AT = {
   rest: 44,
   check: 60,
 };
-
-/** The cluster id of a node that has none yet. */
-export const NO_CLUSTER = '0'.repeat(32);
-/** The instance of a data directory that is not made yet. */
-export const NO_INSTANCE = '0'.repeat(16);
-
-const STANDINGS = ['stranger', 'new', 'voter'] as const satisfies readonly Standing[];
 
 /** What a node says of itself to another one: as dialer in HELLO, as accepter in WELCOME. */
 export interface Introduction {

@@ -32,8 +32,14 @@ export interface Core {
   /** End of what is durable on this node. */
   readonly durable: number;
   readonly commit: number;
+  /** Leader of this term as far as known; 0: none. */
+  readonly leader: NodeId;
+  /** Whether every other node has told its term since this one started. */
+  readonly hasHeardAll: boolean;
   emit(effect: Effect): void;
   send(to: NodeId, message: PeerMessage): void;
   /** Moves the commit forward; never back. */
   commitTo(offset: number): void;
+  setDurable(offset: number): void;
+  setStanding(standing: Standing): void;
 }

@@ -28,6 +28,8 @@ export class Leadership {
   /** All others are to hear from this leader at the end of this turn. */
   #roundDue = true;
   #heartbeatAtMs: number;
+  /** When to see whether a majority listens and the disk moves: reads start rounds, but must not put this off. */
+  #checkAtMs: number;
   #commitNoticeAtMs = Number.POSITIVE_INFINITY;
   /** End of this term's no-op; nothing is committed before it is (3.6.2). Infinity until it is in the log. */
   #termStartEnd = Number.POSITIVE_INFINITY;
@@ -42,6 +44,7 @@ export class Leadership {
     for (const node of nodes) if (node !== id) this.peers.set(node, new Progress(core.log.end));
     this.#sinceMs = core.nowMs;
     this.#heartbeatAtMs = core.nowMs;
+    this.#checkAtMs = core.nowMs + core.settings.heartbeatMs;
     this.#seenDurable = core.durable;
     this.#durableAtMs = core.nowMs;
   }
@@ -57,7 +60,7 @@ export class Leadership {
 
   /** When {@link tick} has something to do, on the core's clock. */
   get deadlineMs(): number {
-    return Math.min(this.#heartbeatAtMs, this.#commitNoticeAtMs, this.#transfer?.deadlineMs ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.#heartbeatAtMs, this.#checkAtMs, this.#commitNoticeAtMs, this.#transfer?.deadlineMs ?? Number.POSITIVE_INFINITY);
   }
 
   /** This term's no-op ends at `end`. */
@@ -69,8 +72,9 @@ export class Leadership {
   /** Time passed. Returns false when a majority has not been heard from for an election timeout: the leader resigns (CheckQuorum, 6.2). */
   tick(): boolean {
     const { nowMs, settings } = this.#core;
-    if (nowMs >= this.#heartbeatAtMs) {
-      this.#roundDue = true;
+    if (nowMs >= this.#heartbeatAtMs) this.#roundDue = true;
+    if (nowMs >= this.#checkAtMs) {
+      this.#checkAtMs = nowMs + settings.heartbeatMs;
       if (!this.#hasQuorum(nowMs - settings.electionTimeoutMs)) return false;
       this.#watchDisk();
     }
@@ -104,6 +108,7 @@ export class Leadership {
     const progress = this.peers.get(from);
     if (progress === undefined) return;
     progress.contactMs = this.#core.nowMs;
+    if (progress.isVoter && !message.isVoter) progress.reset(this.#core.log.end);
     progress.isVoter = message.isVoter;
     progress.ackedRound = Math.max(progress.ackedRound, message.round);
     if (message.accepted) this.#accepted(progress, message);
@@ -111,13 +116,13 @@ export class Leadership {
     this.#advanceCommit();
     this.#confirmReads();
     this.#maybeAdmit(from, progress, message);
-    this.#maybeHandOver();
+    this.maybeHandOver();
   }
 
   /** What `to` is due now; undefined when it has all, or has not answered for what is on its way. */
   due(to: NodeId): Due | undefined {
     const progress = this.peers.get(to);
-    if (progress?.state !== 'replicate' || !this.hasLed) return undefined;
+    if (progress?.state !== 'replicate') return undefined;
     const { log, settings } = this.#core;
     const room = settings.windowBytes - (progress.next - progress.match);
     if (progress.next >= log.end || room <= 0) return undefined;
@@ -128,7 +133,7 @@ export class Leadership {
   /** The shell sends [next, end) to `to`, from the segment at `base`; returns the message that goes before the bytes. */
   sending(to: NodeId, end: number, base: number): AppendRequest {
     const progress = this.peers.get(to);
-    assert(progress !== undefined, 'entries go to a node of the cluster');
+    assert(progress?.state === 'replicate', 'entries go to a node that they are due to');
     const { log, currentTerm } = this.#core;
     const prevOffset = progress.next;
     assert(end > prevOffset && end <= log.end, 'what is sent is in the log');
@@ -177,13 +182,19 @@ export class Leadership {
     }
     if (best === undefined) return false;
     this.#transfer = { to: best, deadlineMs: nowMs + settings.electionTimeoutMs, asked: false };
+    // The gate is still open: only answers that come once it is closed tell whether the successor has everything.
+    this.#roundDue = true;
     this.#core.emit({ kind: 'pause', paused: true });
     return true;
   }
 
   /** The log's end is final while appends are paused: hands over as soon as the successor has all of it. */
   maybeHandOver(): void {
-    this.#maybeHandOver();
+    const transfer = this.#transfer;
+    if (transfer === undefined || transfer.asked) return;
+    if (this.peers.get(transfer.to)?.verified !== this.#core.log.end) return;
+    transfer.asked = true;
+    this.#core.send(transfer.to, { kind: 'timeoutNow', term: this.#core.currentTerm });
   }
 
   /** The node leads no longer: what was asked of the leader is answered. */
@@ -247,7 +258,7 @@ export class Leadership {
       progress.next = Math.max(progress.next, offset);
     } else {
       progress.state = 'replicate';
-      progress.next = offset;
+      progress.next = Math.max(offset, progress.match);
     }
   }
 
@@ -260,6 +271,8 @@ export class Leadership {
     // Term 0: the follower has nothing there, or has trimmed what would tell.
     const sameTerms = hintTerm === 0 ? offset : log.endOf(log.largestUpTo(hintTerm));
     const next = Math.max(progress.match, Math.min(offset, sameTerms, rejected));
+    // What was only in its memory may have gone with a crash.
+    progress.verified = Math.min(progress.verified, next);
     if (next < log.start) {
       progress.state = 'stuck';
       progress.next = log.start;
@@ -272,14 +285,15 @@ export class Leadership {
   }
 
   #advanceCommit(): void {
-    const { settings, standing, durable, commit } = this.#core;
-    const ends = [standing === 'stranger' ? 0 : durable];
+    const { settings, durable, commit } = this.#core;
+    const ends = [durable];
     for (const { isVoter, match } of this.peers.values()) ends.push(isVoter ? match : 0);
     assert(ends.length === settings.nodes.length, 'every node is counted once');
     const next = advanceCommit(commit, ends, this.#termStartEnd);
     if (next <= commit) return;
     this.#core.commitTo(next);
-    if (this.#commitNoticeAtMs === Number.POSITIVE_INFINITY) this.#commitNoticeAtMs = this.#core.nowMs + COMMIT_NOTICE_MS;
+    if (this.peers.size > 0 && this.#commitNoticeAtMs === Number.POSITIVE_INFINITY)
+      this.#commitNoticeAtMs = this.#core.nowMs + COMMIT_NOTICE_MS;
   }
 
   #confirmReads(): void {
@@ -297,19 +311,16 @@ export class Leadership {
     this.#core.send(from, { kind: 'readIndexResponse', term: currentTerm, id, ok: index !== undefined, index: index ?? 0 });
   }
 
-  /** A node that had lost its disk counts again once it has all that is committed, and knows every term it may have voted in. */
-  #maybeAdmit(to: NodeId, progress: Progress, message: AppendResponse): void {
-    if (message.isVoter || !message.hasHeardAll || !this.#ownTermIsCommitted || progress.match < this.#core.commit) return;
+  /**
+   * A node that had lost its disk counts again once it knows every term it may have voted in, and has all that may have been committed with
+   * its help: no more than was committed when it first answered without its disk.
+   */
+  #maybeAdmit(to: NodeId, progress: Progress, { isVoter, hasHeardAll }: AppendResponse): void {
+    if (isVoter || !this.#ownTermIsCommitted) return;
+    progress.admitAt ??= this.#core.commit;
+    if (!hasHeardAll || progress.match < progress.admitAt) return;
     const admit: Admit = { kind: 'admit', term: this.#core.currentTerm, standing: 'voter' };
     this.#core.send(to, admit);
-  }
-
-  #maybeHandOver(): void {
-    const transfer = this.#transfer;
-    if (transfer === undefined || transfer.asked) return;
-    if (this.peers.get(transfer.to)?.verified !== this.#core.log.end) return;
-    transfer.asked = true;
-    this.#core.send(transfer.to, { kind: 'timeoutNow', term: this.#core.currentTerm });
   }
 
   #endTransfer(): void {

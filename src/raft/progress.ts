@@ -25,6 +25,8 @@ export class Progress {
   sentCommit = 0;
   /** Whether it counts. Unknown, and so false, until it answers. */
   isVoter = false;
+  /** Lost its disk: what it must have again before it counts; undefined until that is known. */
+  admitAt: number | undefined;
 
   constructor(next: number) {
     this.next = next;
@@ -41,6 +43,7 @@ export class Progress {
     this.match = 0;
     this.verified = 0;
     this.isVoter = false;
+    this.admitAt = undefined;
     this.ackedRound = 0;
     this.sentCommit = 0;
     this.probe(next);

@@ -13,9 +13,13 @@
 import { assert, unreachable } from '../core/assert.ts';
 import type { Core, RaftSettings } from './core.ts';
 import type { Effect, RaftRole } from './effects.ts';
+import { Following, type StoreOutcome } from './following.ts';
 import { type Due, Leadership } from './leadership.ts';
-import type { AppendRequest, AppendResponse, NodeId, PeerMessage, Standing, VoteRequest, VoteResponse } from './messages.ts';
+import type { AppendRequest, NodeId, PeerMessage, ReadIndexResponse, Standing, VoteRequest, VoteResponse } from './messages.ts';
+import { Questions } from './reads.ts';
 import type { TermTable } from './termTable.ts';
+
+export type { StoreOutcome } from './following.ts';
 
 /** What a node remembers when it starts. */
 export interface RaftState {
@@ -25,20 +29,6 @@ export interface RaftState {
   /** Everything in it is durable. */
   readonly log: TermTable;
 }
-
-/** What became of the bytes that a `store` effect named. */
-export type StoreOutcome =
-  /** They are in the log. */
-  | 'stored'
-  /** No memory is free until the disk has caught up: the leader will send them again. */
-  | 'full'
-  /** They belong to another segment than the open one, which must be reopened first. */
-  | 'misplaced'
-  /** They are not what the message says: damaged on their way. */
-  | 'refused';
-
-/** Less than any offset. */
-const NOTHING = -1;
 
 /** A rehearsal, a campaign after it, or one that the leader itself asked for. */
 type Campaign = 'preVote' | 'vote' | 'transfer';
@@ -57,21 +47,14 @@ export class Raft {
   #durable: number;
   #commit: number;
   #leadership: Leadership | undefined;
-  /** Follower: what is known to be the same as this term's leader's log; NOTHING until the two were compared. */
-  #verified = NOTHING;
-  /** Follower: the largest commit that this term's leader has told. */
-  #leaderCommit = 0;
-  /** Follower: the leader's last round, which reports of a flush repeat. */
-  #round = 0;
-  /** Follower: set while the log is being cut there. */
-  #truncating: number | undefined;
+  readonly #following: Following;
   /** When a leader was last heard from, and when to campaign. */
   #contactMs = Number.NEGATIVE_INFINITY;
   #electionAtMs = 0;
   #votes = new Set<NodeId>();
   /** Questions for the leader that are on their way. */
-  #asked = new Set<number>();
-  /** Nodes heard from since this one started. */
+  readonly #asked: Questions;
+  /** Nodes whose term was learnt in a greeting since this one started: other messages may be older than that. */
   readonly #heard = new Set<NodeId>();
   #effects: Effect[] = [];
 
@@ -86,6 +69,8 @@ export class Raft {
     assert(settings.nodes.includes(settings.id), 'a node is one of its cluster');
     assert(state.log.lastTerm <= state.currentTerm, 'a term is durable before an entry carries it');
     this.#core = this.#makeCore();
+    this.#following = new Following(this.#core);
+    this.#asked = new Questions(Math.floor(settings.random() * 2 ** 40));
     this.#resetElection();
     // Nobody else could be waited for.
     if (settings.nodes.length === 1) this.#electionAtMs = 0;
@@ -121,7 +106,7 @@ export class Raft {
 
   /** Whether the log is being cut, so that nothing can be stored. */
   get isTruncating(): boolean {
-    return this.#truncating !== undefined;
+    return this.#following.isTruncating;
   }
 
   /** What a leader knows of the others; undefined while this node does not lead. */
@@ -161,15 +146,14 @@ export class Raft {
 
   /** A message from another node. */
   step(from: NodeId, message: PeerMessage): void {
-    if (!this.settings.nodes.includes(from) || from === this.settings.id) return;
-    this.#heard.add(from);
+    if (!this.#isOther(from)) return;
     if (message.kind === 'voteRequest') {
       this.#voteRequest(from, message);
       return;
     }
     // A granted pre-vote repeats the term that was asked for, which nobody is in yet.
     const isPromise = message.kind === 'voteResponse' && message.isPreVote && message.granted;
-    if (message.term > this.#currentTerm && !isPromise) this.#becomeFollower(message.term, 0);
+    if (message.term > this.#currentTerm && !isPromise) this.#becomeFollower(message.term, message.kind === 'appendRequest' ? from : 0);
     switch (message.kind) {
       case 'voteResponse':
         this.#voteResponse(from, message);
@@ -188,9 +172,7 @@ export class Raft {
         else this.send(from, { kind: 'readIndexResponse', term: this.#currentTerm, id: message.id, ok: false, index: 0 });
         break;
       case 'readIndexResponse':
-        if (this.#asked.delete(message.id)) {
-          this.#emit({ kind: 'readIndexDone', id: message.id, index: message.ok ? message.index : undefined });
-        }
+        this.#readIndexResponse(message);
         break;
       case 'admit':
         this.#admitted(from, message.term, message.standing);
@@ -209,6 +191,7 @@ export class Raft {
 
   /** Another node, in a greeting, said that it is in `term`. */
   greeted(from: NodeId, term: number): void {
+    if (!this.#isOther(from)) return;
     this.#heard.add(from);
     if (term > this.#currentTerm) this.#becomeFollower(term, 0);
   }
@@ -216,6 +199,7 @@ export class Raft {
   /** A connection to `node` is there (again): what was on its way before may be lost. */
   reconnected(node: NodeId): void {
     this.#leadership?.reconnected(node);
+    if (node === this.#leader) this.#failAsked();
   }
 
   /** Another disk stands behind a node's id. */
@@ -232,48 +216,31 @@ export class Raft {
 
   /** Entries of this leader's term were put at the log's end, up to `end`; also what came in before the gate closed behind a leader. */
   appended(term: number, end: number): void {
-    if (end > this.log.end) this.log.extend(term, end);
+    if (end > this.log.end) {
+      assert(term === this.log.lastTerm, "a leader's entries follow its no-op, and carry no later term");
+      this.log.extend(term, end);
+    }
     this.#leadership?.maybeHandOver();
   }
 
   /** This node's disk has everything before `offset`. */
   durableMoved(offset: number): void {
     // What is being cut may still reach the disk: it must not count (redpanda#3114, #16105).
-    if (this.#truncating !== undefined || offset <= this.#durable) return;
+    if (this.#following.isTruncating || offset <= this.#durable) return;
     assert(offset <= this.log.end, 'only what is in the log becomes durable');
     this.#durable = offset;
     if (this.#leadership !== undefined) this.#leadership.durableMoved();
-    else if (this.#verified !== NOTHING) this.#flushed();
+    else this.#following.flushed();
   }
 
   /** The bytes of a `store` effect were put at the log's end, or why not. The disk's word (`durableMoved`) answers the leader. */
   stored(request: AppendRequest, outcome: StoreOutcome): void {
-    switch (outcome) {
-      case 'stored':
-        this.log.extend(request.entriesTerm, request.end);
-        this.#verified = Math.max(this.#verified, request.end);
-        this.#advanceCommit(request.commit);
-        break;
-      case 'misplaced':
-        this.#truncate(this.log.end);
-        break;
-      case 'refused':
-        this.#reject(request);
-        break;
-      case 'full':
-        break;
-      default:
-        unreachable(outcome);
-    }
+    this.#following.stored(request, outcome);
   }
 
   /** The log was cut at `end`, as a `truncate` effect asked; all before it is durable. */
   truncated(end: number): void {
-    assert(end === this.#truncating, 'the log is cut where it was asked to be');
-    this.#truncating = undefined;
-    this.log.truncate(end);
-    this.#durable = end;
-    if (this.#verified !== NOTHING) this.#reject({ prevOffset: end, prevTerm: this.log.lastTerm });
+    this.#following.truncated(end);
   }
 
   /** What node `to` is to be sent; undefined: nothing now. */
@@ -288,8 +255,7 @@ export class Raft {
     } else if (this.#leader === 0) {
       this.#emit({ kind: 'readIndexDone', id, index: undefined });
     } else {
-      this.#asked.add(id);
-      this.send(this.#leader, { kind: 'readIndexRequest', term: this.#currentTerm, id });
+      this.send(this.#leader, { kind: 'readIndexRequest', term: this.#currentTerm, id: this.#asked.add(id) });
     }
   }
 
@@ -297,7 +263,6 @@ export class Raft {
   transfer(): void {
     if (this.#leadership === undefined) this.#emit({ kind: 'transferDone', ok: true });
     else if (!this.#leadership.transfer()) this.#emit({ kind: 'transferDone', ok: false });
-    else this.#leadership.maybeHandOver();
   }
 
   /** Sends a message at this point of the effects. */
@@ -329,10 +294,24 @@ export class Raft {
       get commit() {
         return raft.#commit;
       },
+      get leader() {
+        return raft.#leader;
+      },
+      get hasHeardAll() {
+        return raft.#heard.size === raft.settings.nodes.length - 1;
+      },
       emit: (effect) => raft.#emit(effect),
       send: (to, message) => raft.send(to, message),
       commitTo: (offset) => raft.#commitTo(offset),
+      setDurable: (offset) => {
+        raft.#durable = offset;
+      },
+      setStanding: (standing) => raft.#setStanding(standing),
     };
+  }
+
+  #isOther(node: NodeId): boolean {
+    return node !== this.settings.id && this.settings.nodes.includes(node);
   }
 
   #commitTo(offset: number): void {
@@ -355,16 +334,16 @@ export class Raft {
 
   /** A node that lost its disk, or that is new, has too little to lead; one whose log is being cut does not know its end. */
   #mayCampaign(): boolean {
-    return this.#standing === 'voter' && this.#truncating === undefined;
+    return this.#standing === 'voter' && !this.#following.isTruncating;
   }
 
-  #setTerm(term: number): void {
+  /** A new term, and the vote in it if it is given at once: one record, one flush. */
+  #setTerm(term: number, votedFor: NodeId): void {
     assert(term > this.#currentTerm, 'terms rise');
     this.#currentTerm = term;
     // A stranger may have voted in this term before it lost its disk: it never does again.
-    this.#votedFor = this.#standing === 'stranger' ? this.settings.id : 0;
-    this.#round = 0;
-    this.#leaderCommit = 0;
+    this.#votedFor = this.#standing === 'stranger' ? this.settings.id : votedFor;
+    this.#following.termChanged();
     this.#saveVote();
   }
 
@@ -372,44 +351,40 @@ export class Raft {
     this.#emit({ kind: 'saveVote', currentTerm: this.#currentTerm, votedFor: this.#votedFor });
   }
 
-  #becomeFollower(term: number, leader: NodeId): void {
-    const before = this.#leader;
-    const wasFollower = this.#role === 'follower';
+  #becomeFollower(term: number, leader: NodeId, votedFor: NodeId = 0): void {
     const leadership = this.#leadership;
+    const wasFollower = this.#role === 'follower';
+    const isNewTerm = term > this.#currentTerm;
+    const isNews = isNewTerm || !wasFollower || leader !== this.#leader;
     this.#leadership = undefined;
     this.#role = 'follower';
     this.#leader = leader;
-    const isNewTerm = term > this.#currentTerm;
-    if (!wasFollower || leader !== before || isNewTerm) {
-      // The gate closes before the new term is saved or told to anyone.
-      this.#emit({ kind: 'role', role: 'follower', currentTerm: term, leader });
+    // The gate closes before the new term is saved or told to anyone.
+    if (isNews) this.#emit({ kind: 'role', role: 'follower', currentTerm: term, leader });
+    if (isNewTerm) this.#setTerm(term, votedFor);
+    if (isNews) {
+      this.#following.leaderChanged();
+      this.#failAsked();
     }
-    if (isNewTerm) this.#setTerm(term);
-    if (isNewTerm || leader !== before || !wasFollower) this.#verified = NOTHING;
     leadership?.end();
-    if (leader !== before || isNewTerm) this.#failAsked();
-    if (!wasFollower || isNewTerm) this.#resetElection();
+    // A later term alone is no reason to wait longer: its candidate may have been one that cannot win.
+    if (!wasFollower) this.#resetElection();
   }
 
   #failAsked(): void {
-    for (const id of this.#asked) this.#emit({ kind: 'readIndexDone', id, index: undefined });
-    this.#asked.clear();
+    for (const id of this.#asked.drain()) this.#emit({ kind: 'readIndexDone', id, index: undefined });
   }
 
   /** Asks the others for their votes, or first whether they would give them (PreVote, 9.6). */
   #campaign(campaign: Campaign): void {
     this.#failAsked();
     this.#leader = 0;
-    this.#verified = NOTHING;
+    this.#following.leaderChanged();
     const isPreVote = campaign === 'preVote';
     const isTransfer = campaign === 'transfer';
     this.#role = isPreVote ? 'preCandidate' : 'candidate';
     this.#emit({ kind: 'role', role: this.#role, currentTerm: this.#currentTerm + (isPreVote ? 0 : 1), leader: 0 });
-    if (!isPreVote) {
-      this.#setTerm(this.#currentTerm + 1);
-      this.#votedFor = this.settings.id;
-      this.#saveVote();
-    }
+    if (!isPreVote) this.#setTerm(this.#currentTerm + 1, this.settings.id);
     this.#resetElection();
     this.#votes = new Set([this.settings.id]);
     const term = this.#currentTerm + (isPreVote ? 1 : 0);
@@ -428,7 +403,7 @@ export class Raft {
   }
 
   #becomeLeader(): void {
-    assert(this.#truncating === undefined, 'a node whose log is being cut does not lead');
+    assert(!this.#following.isTruncating, 'a node whose log is being cut does not lead');
     this.#role = 'leader';
     this.#leader = this.settings.id;
     this.#leadership = new Leadership(this.#core);
@@ -440,19 +415,22 @@ export class Raft {
     const { term, isPreVote, isTransfer, lastTerm, end } = request;
     const isDisruptive = !isTransfer && this.#hearsLeader;
     if (isDisruptive && !isPreVote && term > this.#currentTerm) return;
-    if (!isPreVote && term > this.#currentTerm) this.#becomeFollower(term, 0);
     const isUpToDate = lastTerm > this.log.lastTerm || (lastTerm === this.log.lastTerm && end >= this.log.end);
-    let granted = isUpToDate && this.#mayVoteFor(from) && !isDisruptive;
-    if (isPreVote) granted &&= term > this.#currentTerm;
-    else granted &&= term === this.#currentTerm && (this.#votedFor === 0 || this.#votedFor === from);
-    if (granted && !isPreVote) {
-      this.#resetElection();
-      if (this.#votedFor === 0) {
-        this.#votedFor = from;
-        this.#saveVote();
-      }
-    }
+    const isWelcome = isUpToDate && !isDisruptive && this.#mayVoteFor(from);
+    if (!isPreVote && term > this.#currentTerm) this.#becomeFollower(term, 0, isWelcome ? from : 0);
+    const granted = isWelcome && (isPreVote ? term > this.#currentTerm : this.#maybeVote(from, term));
     this.send(from, { kind: 'voteResponse', term: granted && isPreVote ? term : this.#currentTerm, isPreVote, granted });
+  }
+
+  /** One vote a term. */
+  #maybeVote(candidate: NodeId, term: number): boolean {
+    if (term !== this.#currentTerm || (this.#votedFor !== 0 && this.#votedFor !== candidate)) return false;
+    this.#resetElection();
+    if (this.#votedFor === 0) {
+      this.#votedFor = candidate;
+      this.#saveVote();
+    }
+    return true;
   }
 
   /** A stranger votes for nobody. A new node votes for the founder only: it alone surely has what was committed before the cluster was. */
@@ -470,7 +448,9 @@ export class Raft {
 
   #admitted(from: NodeId, term: number, standing: 'new' | 'voter'): void {
     if (this.#standing !== 'stranger') return;
-    if (standing === 'voter' && (from !== this.#leader || term !== this.#currentTerm)) return;
+    // An admission that is late, from before this disk was lost, is not borne out by what is on it now.
+    const isBorneOut = from === this.#leader && term === this.#currentTerm && this.#core.hasHeardAll && this.#following.hasAllCommitted;
+    if (standing === 'voter' && !isBorneOut) return;
     if (standing === 'new' && from !== Math.min(...this.settings.nodes)) return;
     this.#setStanding(standing);
   }
@@ -482,109 +462,21 @@ export class Raft {
 
   #appendRequest(from: NodeId, request: AppendRequest): void {
     if (request.term < this.#currentTerm) {
-      // An old leader learns of the new term.
-      this.send(from, this.#response({ accepted: false, offset: this.log.end, hintTerm: this.log.lastTerm, rejected: request.prevOffset }));
+      this.#following.refuse(from, request);
       return;
     }
-    if (this.#role === 'leader') {
-      this.#emit({ kind: 'fatal', sentence: `node ${from} leads in term ${request.term}, in which this node was elected` });
+    if (this.#leader !== 0 && this.#leader !== from) {
+      this.#emit({ kind: 'fatal', sentence: `node ${from} leads in term ${request.term}, in which node ${this.#leader} was elected` });
       return;
     }
     if (this.#leader !== from || this.#role !== 'follower') this.#becomeFollower(request.term, from);
     this.#contactMs = this.#nowMs;
-    this.#round = Math.max(this.#round, request.round);
     this.#resetElection();
-    if (this.#truncating === undefined && this.#matches(request)) this.#take(request);
-    else this.#reject(request);
+    this.#following.take(request);
   }
 
-  /** Whether this log has the entry that ends at `prevOffset`, or nothing has to be had there. */
-  #matches({ prevOffset, prevTerm }: AppendRequest): boolean {
-    if (prevOffset > this.log.end || prevOffset < this.log.start) return false;
-    const ownTerm = this.log.termBefore(prevOffset);
-    if (ownTerm === prevTerm) return true;
-    if (prevOffset > this.#commit) return false;
-    // Every leader has all that is committed (3.4). One of the two may have trimmed what tells the term.
-    if (ownTerm === 0 || prevTerm === 0) return true;
-    this.#emit({ kind: 'fatal', sentence: `the leader has another entry before offset ${prevOffset}, which is committed here` });
-    return false;
-  }
-
-  /** The logs agree up to `prevOffset`: what is new goes to the log's end, what is in its way is cut. */
-  #take(request: AppendRequest): void {
-    const { prevOffset, entriesTerm, end, commit } = request;
-    this.#verified = Math.max(this.#verified, prevOffset);
-    let from = prevOffset;
-    if (end > prevOffset && prevOffset < this.log.end) {
-      // Bytes of one term are the same wherever they are: its leader wrote them once. So they differ where the terms do.
-      from = this.log.termAt(prevOffset) === entriesTerm ? Math.min(end, this.log.endOf(entriesTerm)) : prevOffset;
-      this.#verified = Math.max(this.#verified, from);
-      if (from < end && from < this.log.end) {
-        this.#truncate(from);
-        return;
-      }
-    }
-    if (from < end) {
-      this.#emit({ kind: 'store', message: request, from });
-      return;
-    }
-    this.#advanceCommit(commit);
-    this.#accept();
-  }
-
-  /** Not further than what is known to be the same as the leader's (copycat#265, ra#508, cockroach#36353). */
-  #advanceCommit(leaderCommit: number): void {
-    const commit = Math.min(leaderCommit, this.#verified);
-    if (commit > this.#commit) this.#commitTo(commit);
-    this.#leaderCommit = Math.max(this.#leaderCommit, leaderCommit);
-    this.#maybeComeOfAge();
-  }
-
-  /** A leader tells a commit only of its own term: who has all of that on disk has all that was ever committed. */
-  #maybeComeOfAge(): void {
-    const { log } = this;
-    if (this.#standing !== 'new' || this.#leaderCommit <= log.start) return;
-    if (Math.min(this.#verified, this.#durable) >= this.#leaderCommit) this.#setStanding('voter');
-  }
-
-  #flushed(): void {
-    this.#maybeComeOfAge();
-    this.#accept();
-  }
-
-  #truncate(offset: number): void {
-    if (offset < this.#commit) {
-      this.#emit({ kind: 'fatal', sentence: `the leader's log differs at offset ${offset}, below the commit ${this.#commit}` });
-      return;
-    }
-    assert(this.#verified <= offset, 'what is the same as the leader has is not cut');
-    this.#truncating = offset;
-    this.#durable = Math.min(this.#durable, offset);
-    this.#emit({ kind: 'truncate', offset });
-  }
-
-  #accept(): void {
-    this.send(this.#leader, this.#response({ accepted: true, offset: this.#verified, hintTerm: 0, rejected: 0 }));
-  }
-
-  /** Says where the logs may agree: at the end of a term that both may have, never below the commit. */
-  #reject({ prevOffset, prevTerm }: Pick<AppendRequest, 'prevOffset' | 'prevTerm'>): void {
-    const { log } = this;
-    let place = Math.min(prevOffset, this.#truncating ?? log.end, log.end);
-    if (log.termBefore(place) > prevTerm) place = log.endOf(log.largestUpTo(prevTerm));
-    const offset = Math.max(place, this.#commit);
-    this.send(this.#leader, this.#response({ accepted: false, offset, hintTerm: log.termBefore(offset), rejected: prevOffset }));
-  }
-
-  #response(part: Pick<AppendResponse, 'accepted' | 'offset' | 'hintTerm' | 'rejected'>): AppendResponse {
-    return {
-      kind: 'appendResponse',
-      term: this.#currentTerm,
-      round: this.#round,
-      durable: part.accepted ? Math.min(this.#durable, this.#verified) : 0,
-      isVoter: this.#standing !== 'stranger',
-      hasHeardAll: this.#heard.size === this.settings.nodes.length - 1,
-      ...part,
-    };
+  #readIndexResponse({ id, ok, index }: ReadIndexResponse): void {
+    const asked = this.#asked.take(id);
+    if (asked !== undefined) this.#emit({ kind: 'readIndexDone', id: asked, index: ok ? index : undefined });
   }
 }

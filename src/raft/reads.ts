@@ -7,46 +7,77 @@ import type { NodeId } from './messages.ts';
 export interface PendingRead {
   readonly id: number;
   readonly from: NodeId;
-  /** The commit when the question came; undefined until an entry of the leader's own term is committed. */
-  index: number | undefined;
-  /** Answers to this round or a later one confirm the leader. */
-  round: number;
 }
 
+/** What a leader was asked. */
 export class Reads {
-  #pending: PendingRead[] = [];
+  /** Questions that wait for a round to begin. */
+  #waiting: PendingRead[] = [];
+  /** Questions of one round: they got their commit when it began. */
+  #begun: { readonly round: number; readonly index: number; readonly reads: readonly PendingRead[] }[] = [];
 
-  /** Takes a question; it is bound to a round by {@link start}. */
   add(id: number, from: NodeId): void {
-    this.#pending.push({ id, from, index: undefined, round: 0 });
+    this.#waiting.push({ id, from });
   }
 
-  /** Whether a question waits for a round to begin. */
+  /** Whether a round should begin for what waits: one at a time, and those who ask meanwhile share the next. */
   get needsRound(): boolean {
-    return this.#pending.some(({ index }) => index === undefined);
+    return this.#waiting.length > 0 && this.#begun.length === 0;
   }
 
-  /** Binds all new questions to `commit` and to `round`, which is about to begin. */
+  /** Binds all that wait to `commit` and to `round`, which is about to begin. */
   start(commit: number, round: number): void {
-    for (const read of this.#pending) {
-      if (read.index !== undefined) continue;
-      read.index = commit;
-      read.round = round;
-    }
+    if (this.#waiting.length === 0) return;
+    this.#begun.push({ round, index: commit, reads: this.#waiting });
+    this.#waiting = [];
   }
 
-  /** Takes out the questions that a majority's answers to `round` settle. */
-  confirm(round: number): PendingRead[] {
-    if (this.#pending.length === 0) return [];
-    const done = this.#pending.filter((read) => read.index !== undefined && read.round <= round);
-    this.#pending = this.#pending.filter((read) => read.index === undefined || read.round > round);
-    return done;
+  /** Takes out what a majority's answers to `round` settle, with the commit that answers it. */
+  confirm(round: number): (PendingRead & { readonly index: number })[] {
+    const done = this.#begun.filter((each) => each.round <= round);
+    if (done.length > 0) this.#begun = this.#begun.filter((each) => each.round > round);
+    return done.flatMap(({ index, reads }) => reads.map((read) => ({ ...read, index })));
   }
 
-  /** Takes out all questions: the node no longer leads. */
+  /** Takes out all: the node no longer leads. */
   drain(): PendingRead[] {
-    const all = this.#pending;
-    this.#pending = [];
+    const all = [...this.#begun.flatMap(({ reads }) => reads), ...this.#waiting];
+    this.#begun = [];
+    this.#waiting = [];
+    return all;
+  }
+}
+
+/**
+ * What a follower asked its leader. Each question has a number of its own that is not used twice, so that a late answer to an earlier one
+ * is never taken for its answer.
+ */
+export class Questions {
+  readonly #idOf = new Map<number, number>();
+  #last: number;
+
+  /** Numbers follow `first`: by chance, because a node that restarts does not know which ones it has used. */
+  constructor(first: number) {
+    this.#last = first;
+  }
+
+  /** The number under which the leader is asked `id`. */
+  add(id: number): number {
+    this.#last += 1;
+    this.#idOf.set(this.#last, id);
+    return this.#last;
+  }
+
+  /** The question that `number` answers; undefined when it was given up. */
+  take(number: number): number | undefined {
+    const id = this.#idOf.get(number);
+    this.#idOf.delete(number);
+    return id;
+  }
+
+  drain(): number[] {
+    const all = [...this.#idOf.values()];
+    this.#idOf.clear();
     return all;
   }
 }

@@ -25,6 +25,7 @@ export class TermTable {
     this.#end = end;
     this.#starts = [...starts];
     assert((end === start) === (starts.length === 0), 'a log has terms exactly when it has entries');
+    assert(starts.length === 0 || starts[0]?.offset === start, 'the first term begins where the log does');
   }
 
   /** Offset past the last entry. */
@@ -43,11 +44,7 @@ export class TermTable {
 
   /** Term of the entry that ends at `offset`, or that `offset` lies in; 0 at or before the log's start. */
   termBefore(offset: number): number {
-    for (let i = this.#starts.length - 1; i >= 0; i -= 1) {
-      const { term, offset: first } = this.#starts[i] ?? { term: 0, offset: 0 };
-      if (first < offset) return term;
-    }
-    return 0;
+    return this.#starts[this.#countWhile((each) => each.offset < offset) - 1]?.term ?? 0;
   }
 
   /** Term of the entry that begins at `offset`, in [start, end). */
@@ -58,12 +55,12 @@ export class TermTable {
 
   /** The largest term of an entry that is at most `term`; 0 when there is none. */
   largestUpTo(term: number): number {
-    return this.#starts.findLast((each) => each.term <= term)?.term ?? 0;
+    return this.#starts[this.#countWhile((each) => each.term <= term) - 1]?.term ?? 0;
   }
 
   /** Where the entries of terms up to `term` end; the log's start when there are none. */
   endOf(term: number): number {
-    return this.#starts.find((each) => each.term > term)?.offset ?? this.#end;
+    return this.#starts[this.#countWhile((each) => each.term <= term)]?.offset ?? this.#end;
   }
 
   /** The log has grown to `end` by entries of `term`. */
@@ -80,5 +77,22 @@ export class TermTable {
     assert(end >= this.start && end <= this.#end, 'a log is truncated to a place inside it');
     while ((this.#starts.at(-1)?.offset ?? -1) >= end) this.#starts.pop();
     this.#end = end;
+  }
+
+  /** How many terms at the front `holds` is true for; behind the first one that it is false for, it stays so. */
+  #countWhile(holds: (start: TermStart) => boolean): number {
+    const starts = this.#starts;
+    let low = 0;
+    let high = starts.length;
+    // Most questions are about the last term.
+    const last = starts[high - 1];
+    if (last !== undefined && holds(last)) return high;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const start = starts[middle];
+      if (start !== undefined && holds(start)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

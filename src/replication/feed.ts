@@ -2,8 +2,8 @@
 // copies nothing.
 
 import { SCAN_FIRST_ALWAYS, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { SLOT } from '../memory/map.ts';
 import { HotReader } from '../memory/hotReader.ts';
+import { SLOT } from '../memory/map.ts';
 import type { TailMemory, WalkResult } from '../memory/tailMemory.ts';
 import type { Due } from '../raft/leadership.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';

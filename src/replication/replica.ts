@@ -4,7 +4,7 @@
 import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { FEED_READERS, MAX_APPEND_BYTES } from '../core/limits.ts';
+import { FEED_READERS } from '../core/limits.ts';
 import { Gate } from '../memory/gate.ts';
 import {
   PEER_CATCHING_UP,

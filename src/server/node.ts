@@ -8,7 +8,17 @@ import { DRAIN_TIMEOUT_MS, MAX_READ_BYTES } from '../core/limits.ts';
 import { clientUrlOf } from '../core/peers.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
-import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, ROLE_CANDIDATE, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
+import {
+  PEER_CATCHING_UP,
+  PEER_PROBING,
+  PEER_REPLICATING,
+  PEER_STUCK,
+  ROLE_CANDIDATE,
+  ROLE_LEADER,
+  SIGNAL,
+  STATE,
+  WORD,
+} from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { encodeHello, MESSAGE_HEADER_BYTES, PROTOCOL_VERSION } from '../protocol/client.ts';
@@ -220,7 +230,8 @@ export class LogNode {
 
   #startRaft(): RaftLink {
     const { node, peers, electionTimeoutMs } = this.#config;
-    const { start, end, terms, sealed } = this.recovered;
+    const { start, end, lastTerm, terms, sealed } = this.recovered;
+    const vote = readVote(new NodeDisk(), this.directory);
     return new RaftLink(
       {
         directory: this.directory,
@@ -230,7 +241,7 @@ export class LogNode {
         host: this.#config.host,
         peers: [...peers],
         electionTimeoutMs,
-        vote: readVote(new NodeDisk(), this.directory),
+        vote: vote.currentTerm < lastTerm ? { currentTerm: lastTerm, votedFor: node } : vote,
         log: { start, end, terms: [...terms] },
         sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),
       },
@@ -239,7 +250,9 @@ export class LogNode {
         truncate: async (offset) => {
           const bytes = this.#memory.tail - offset;
           await this.#segments.truncate(offset);
-          this.#log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
+          this.#log.info(
+            `${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`,
+          );
         },
         failed: this.#failure.fail,
         log: (level, text) => this.#log[level](text),
@@ -345,7 +358,9 @@ export class LogNode {
       try {
         this.#news();
       } catch (thrown) {
-        this.#failure.fail(thrown instanceof LogError ? thrown : new LogError('IO', thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)));
+        this.#failure.fail(
+          thrown instanceof LogError ? thrown : new LogError('IO', thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)),
+        );
         return;
       }
       await memory.wait(SIGNAL.COMMIT, seen);

@@ -61,10 +61,11 @@ export class Segments {
   /** Starts the writer of the segment in `slot`; `resume` when recovery loaded it from its file. */
   open(slot: number, resume: boolean): void {
     // When the allocator is behind, a new empty file serves: writes into it are slower, but nothing waits for zeros.
-    const spare = resume ? undefined : (this.#spares.shift() ?? this.#newSpare());
+    const ready = resume ? undefined : this.#spares.shift();
+    const spare = resume ? undefined : (ready ?? this.#newSpare());
     const writer = this.#track(
       this.#pools.write({ slot, spare }).then((outcome) => {
-        if (outcome === 'unmade' && spare !== undefined) this.#spares.push(spare);
+        if (outcome === 'unmade' && ready !== undefined) this.#spares.push(ready);
         if (outcome === 'unmade' || outcome === 'open') return;
         this.#addSealed(outcome);
         this.#memory.setSlotState(slot, SLOT_SEALED);

@@ -4,13 +4,10 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type Config, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
-import { createIdentity, type Identity, readIdentity } from '../storage/dataDirectory.ts';
+import { createIdentity, ensureInstance, IDENTITY_RANDOM_BYTES, type Identity, readIdentity } from '../storage/dataDirectory.ts';
 import { lockDirectory } from '../storage/lock.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { findCluster } from '../threads/discovery.ts';
-
-/** Random bytes that an identity is drawn from. */
-const IDENTITY_RANDOM_BYTES = 32;
 
 /**
  * Opens or makes the data directory, which is this process's alone from here on, and says whose log it is. A node with an empty directory
@@ -31,7 +28,7 @@ export async function openDirectory(directory: string, config: Config, log: Logg
     // Alone it would commit what the others do not have, and could never join them again.
     throw new LogError('USAGE', `${directory} belongs to a node of a cluster: name all of its nodes with --peers`);
   }
-  return identity;
+  return ensureInstance(disk, directory, identity, randomBytes(IDENTITY_RANDOM_BYTES));
 }
 
 async function makeIdentity(disk: NodeDisk, directory: string, config: Config, log: Logger, signal: AbortSignal): Promise<Identity> {

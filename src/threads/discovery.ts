@@ -2,8 +2,9 @@
 // "Joining".
 
 import { LogError } from '../core/errors.ts';
+import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
 import { FOUNDING_WAIT_MS, WAITING_LOG_MS } from '../core/limits.ts';
-import { type Introduction, NO_CLUSTER, NO_INSTANCE, type Self } from '../protocol/peerHandshake.ts';
+import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import { Backoff } from './backoff.ts';
 import { type DialOutcome, dial, type PeerAddress } from './peerDial.ts';
 import { PeerListener } from './peerListener.ts';

@@ -8,7 +8,7 @@ import { bodyBytesOf, encodePeerMessage, PEER_FRAME_BYTES } from '../protocol/pe
 import type { PeerMessage } from '../raft/messages.ts';
 
 export interface OutboundEvents {
-  /** A message was not taken because too much was waiting; now half of that, or less, is. */
+  /** What waits has fallen to half of PEER_QUEUED_BYTES, from more than that; or a message was not taken, and now would be. */
   readonly drained: () => void;
   /** The connection is gone; comes once. Bodies may be held a moment longer. */
   readonly closed: (reason: string) => void;
@@ -23,7 +23,8 @@ export class OutboundSocket {
   #queuedBytes = 0;
   #queuedBareBytes = 0;
   #isCorked = false;
-  #wasFull = false;
+  /** A message was not taken, or entries were not asked for, because too much waited. */
+  #isAwaited = false;
   #isGone = false;
   #reason = 'it closed the connection';
 
@@ -50,6 +51,13 @@ export class OutboundSocket {
     return this.#queuedBytes;
   }
 
+  /** Whether a message with a body would be taken now; if not, `drained` is called when it would. */
+  canSend(): boolean {
+    const isFull = this.#queuedBytes >= PEER_QUEUED_BYTES;
+    if (isFull) this.#isAwaited = true;
+    return !isFull && !this.#isGone;
+  }
+
   /** See `PeerSockets.send`. */
   send(message: PeerMessage, body: Uint8Array | undefined, released: (() => void) | undefined): boolean {
     const bodyBytes = body?.length ?? 0;
@@ -57,7 +65,7 @@ export class OutboundSocket {
     if (this.#isGone) return false;
     const isFull = bodyBytes > 0 ? this.#queuedBytes >= PEER_QUEUED_BYTES : this.#queuedBareBytes >= PEER_QUEUED_EXTRA_BYTES;
     if (isFull) {
-      this.#wasFull = true;
+      this.#isAwaited = true;
       return false;
     }
     this.#cork();
@@ -109,10 +117,11 @@ export class OutboundSocket {
 
   /** The socket is done with bytes: the kernel has them, or it has died. */
   #written(bytes: number, entry: { readonly released: () => void } | undefined): void {
+    const wasMuch = this.#queuedBytes > PEER_QUEUED_BYTES / 2;
     this.#queuedBytes -= bytes;
     if (entry !== undefined) this.#release(entry);
-    if (!this.#wasFull || this.#isGone || this.#queuedBytes > PEER_QUEUED_BYTES / 2) return;
-    this.#wasFull = false;
+    if (this.#isGone || this.#queuedBytes > PEER_QUEUED_BYTES / 2 || !(wasMuch || this.#isAwaited)) return;
+    this.#isAwaited = false;
     this.#events.drained();
   }
 

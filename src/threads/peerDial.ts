@@ -1,6 +1,7 @@
 // One attempt to dial another node: connect, say HELLO, read the answer.
 
 import net from 'node:net';
+import { NO_CLUSTER } from '../core/ids.ts';
 import { PEER_DIAL_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
 import {
   decodeHandshake,
@@ -9,7 +10,6 @@ import {
   faultOfWelcome,
   HANDSHAKE_BYTES,
   type Introduction,
-  NO_CLUSTER,
   PEER_PROTOCOL_VERSION,
   type RefusalCode,
   type Self,

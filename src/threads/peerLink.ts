@@ -4,8 +4,9 @@
 //      ▲                             │ no                  │ lost
 //      └─────────────────────────────┴─────────────────────┘
 
+import { NO_CLUSTER } from '../core/ids.ts';
 import { PEER_BACKOFF_MAX_MS, PEER_DIAL_PATIENCE_MS } from '../core/limits.ts';
-import { type Introduction, NO_CLUSTER, type Self } from '../protocol/peerHandshake.ts';
+import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { Backoff } from './backoff.ts';
 import { OutboundSocket } from './outboundSocket.ts';
@@ -60,6 +61,11 @@ export class PeerLink {
     return this.#socket?.bufferedBytes ?? 0;
   }
 
+  /** See `PeerSockets.canSend`. */
+  canSend(): boolean {
+    return this.#socket?.canSend() ?? false;
+  }
+
   /** See `PeerSockets.send`. */
   send(message: PeerMessage, body: Uint8Array | undefined, released: (() => void) | undefined): boolean {
     return this.#socket?.send(message, body, released) ?? false;
@@ -79,6 +85,12 @@ export class PeerLink {
   /** Cuts the connection, if there is one, and dials again. */
   redial(reason: string): void {
     this.#socket?.destroy(reason);
+  }
+
+  /** Something is wrong between the two nodes: a connection that is not quite new may be dead without knowing it. */
+  doubt(): void {
+    if (performance.now() - this.#connectedAtMs > PEER_BACKOFF_MAX_MS)
+      this.redial('the other node has dialed anew, as if its connections were lost');
   }
 
   /** Leaves nothing open; resolves when no socket holds a body any more. */

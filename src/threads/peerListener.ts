@@ -4,6 +4,7 @@
 import net from 'node:net';
 import { flagOf } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { NO_CLUSTER } from '../core/ids.ts';
 import { MAX_PEER_HANDSHAKES, PEER_HANDSHAKE_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
 import {
   decodeHandshake,
@@ -13,7 +14,6 @@ import {
   type Introduction,
   isHandshake,
   judgeHello,
-  NO_CLUSTER,
   type RefusalCode,
   type Self,
 } from '../protocol/peerHandshake.ts';

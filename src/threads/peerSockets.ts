@@ -2,8 +2,9 @@
 // its dialer to its accepter: one link for each ordered pair of nodes. docs/PEERS.md.
 
 import type net from 'node:net';
+import { NO_CLUSTER } from '../core/ids.ts';
 import { FrameReader } from '../protocol/frameReader.ts';
-import { type Introduction, NO_CLUSTER, type Self } from '../protocol/peerHandshake.ts';
+import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { PeerAddress } from './peerDial.ts';
 import { PeerLink } from './peerLink.ts';
@@ -22,7 +23,7 @@ export interface PeerEvents {
   readonly accepted: (from: NodeId, hello: Introduction) => void;
   /** Node `to` does not take our connections; once for each sentence, until it does. */
   readonly refused: (to: NodeId, sentence: string) => void;
-  /** `send` returned false because too much was waiting for `to`; now half of that, or less, is. */
+  /** What waits for `to` has fallen to half of PEER_QUEUED_BYTES, from more; or a message for it was not taken, and now would be. */
   readonly drained: (to: NodeId) => void;
   readonly log: (level: 'info' | 'warn', text: string) => void;
 }
@@ -39,7 +40,10 @@ export interface PeerSocketsOptions {
   readonly now: () => SelfNow;
   /** A link whose waiting bytes do not move for so long is cut, so that no view is held for ever. */
   readonly stuckMs: number;
-  /** A link to a node that has not said anything for so long, although it was sent something, is dialed anew: after an outage TCP alone may wait minutes before it tries again. */
+  /**
+   * A node that has not said anything for so long, although it was sent something again and again, is dialed anew: after an outage TCP
+   * alone may wait minutes before it tries again. More than the pause between two attempts to be elected.
+   */
   readonly silentMs: number;
   readonly events: PeerEvents;
   /** For tests. */
@@ -120,6 +124,11 @@ export class PeerSockets {
     return true;
   }
 
+  /** Whether a message with a body would be taken for `to` now; if not, `drained` or `connected` comes when it would. */
+  canSend(to: NodeId): boolean {
+    return this.#links.get(to)?.canSend() ?? false;
+  }
+
   /** Bytes for node `to` that a socket holds. */
   bufferedBytes(to: NodeId): number {
     return this.#links.get(to)?.bufferedBytes ?? 0;
@@ -168,6 +177,8 @@ export class PeerSockets {
     if (older !== undefined) {
       older.reader.stop('a newer connection took its place');
       older.socket.destroy();
+      // It was lost without our noticing, so the one to the node may be as well. After an outage TCP alone may take long to find out.
+      this.#links.get(from)?.doubt();
     }
     const reader = new FrameReader((message, body) => {
       this.#unanswered.delete(from);
@@ -205,8 +216,8 @@ export class PeerSockets {
     const { silentMs } = this.#options;
     const nowMs = performance.now();
     const unanswered = this.#unanswered.get(to);
-    // Not everything has an answer: a pause on our side says nothing about the other.
-    if (unanswered === undefined || nowMs - unanswered.lastMs > silentMs / 2) {
+    // After a pause on our side, silence says nothing about the other.
+    if (unanswered === undefined || nowMs - unanswered.lastMs > silentMs) {
       this.#unanswered.set(to, { firstMs: nowMs, lastMs: nowMs });
       return;
     }

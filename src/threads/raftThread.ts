@@ -14,7 +14,7 @@ import type { NodeId } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';
 import type { ReplicaPorts } from '../replication/ports.ts';
 import { Replica } from '../replication/replica.ts';
-import { type Identity, writeIdentity, writeVote } from '../storage/dataDirectory.ts';
+import { type Identity, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
 import { PeerSockets } from './peerSockets.ts';
@@ -130,12 +130,14 @@ class RaftThread {
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),
       wakeAt: (atMs) => this.#wakeAt(atMs),
-      canSend: (to) => this.#sockets !== undefined && this.#sockets.isConnected(to) && this.#sockets.bufferedBytes(to) < LINK_BUFFER_BYTES,
+      canSend: (to) => this.#canSend(to),
       send: (to, message, body, released) => {
         if (this.#sockets?.send(to, message, body, released) !== true) released?.();
       },
       saveVote: (vote) => writeVote(this.#disk, this.#setup.directory, vote),
-      saveStanding: (standing) => this.#saveIdentity({ ...this.#identity, standing }),
+      saveStanding: (standing) => {
+        this.#identity = saveStanding(this.#disk, this.#setup.directory, this.#identity, standing);
+      },
       truncate: (offset) => this.#tell({ kind: 'truncate', offset }),
       readCold: (range, buffer, done) => {
         assert(this.#feeders !== undefined, 'only a cluster feeds other nodes');
@@ -146,6 +148,11 @@ class RaftThread {
       fatal: (error) => this.#tell({ kind: 'failed', error: toPlainError(error) }),
       log: (level, text) => this.#tell({ kind: 'log', level, text }),
     };
+  }
+
+  #canSend(to: NodeId): boolean {
+    if (this.#sockets === undefined || !this.#sockets.isConnected(to)) return false;
+    return this.#sockets.bufferedBytes(to) < LINK_BUFFER_BYTES;
   }
 
   /** Arms the timer. One that is armed for an earlier time stays: setting it anew at every message would cost more than a call for nothing. */
@@ -160,11 +167,6 @@ class RaftThread {
       },
       Math.max(0, Math.ceil(atMs - performance.now())),
     );
-  }
-
-  #saveIdentity(identity: Identity): void {
-    writeIdentity(this.#disk, this.#setup.directory, identity);
-    this.#identity = identity;
   }
 
   #makeSockets(): PeerSockets {
@@ -211,7 +213,7 @@ class RaftThread {
   #maybeAdmit(to: NodeId, instance: string): void {
     const { isFounder, known } = this.#identity;
     if (!isFounder || (known[to] !== undefined && known[to] !== instance)) return;
-    if (known[to] === undefined) this.#saveIdentity({ ...this.#identity, known: { ...known, [to]: instance } });
+    this.#identity = saveKnown(this.#disk, this.#setup.directory, this.#identity, to, instance);
     this.#sockets?.send(to, { kind: 'admit', term: this.#replica.raft.currentTerm, standing: 'new' });
     this.#tell({ kind: 'log', level: 'info', text: `node ${to} joins the cluster` });
   }

@@ -56,3 +56,20 @@ export function stampBatch(entries: Uint8Array, term: number, offset: number): U
   }
   return bytes;
 }
+
+/** Where an entry stands in the log. */
+export interface Place {
+  readonly term: number;
+  readonly offset: number;
+  readonly payloadBytes: number;
+}
+
+/** The entries of log bytes that begin at `start`. */
+export function* entriesOf(log: Uint8Array, start: number): Generator<Place> {
+  const view = new DataView(log.buffer, log.byteOffset, log.length);
+  for (let at = 0; at < log.length; ) {
+    const payloadBytes = view.getUint32(at + 4, true) & 0xff_ffff;
+    yield { term: view.getUint32(at, true), offset: start + at, payloadBytes };
+    at += payloadBytes + 12;
+  }
+}

@@ -22,6 +22,8 @@ interface Version {
 class FileModel {
   durable: Uint8Array;
   pending: Version[] = [];
+  /** How often what was synced has become something else. */
+  syncs = 0;
 
   constructor(durable: Uint8Array) {
     this.durable = durable;
@@ -47,6 +49,7 @@ class FileModel {
   }
 
   sync(): void {
+    if (this.pending.length > 0) this.syncs += 1;
     this.durable = this.current;
     this.pending = [];
   }
@@ -277,7 +280,7 @@ export class CrashModel {
         composed.set(file, bytes);
       }
       image.set(path, { file, bytes });
-      parts.push(`${path}=${file}`);
+      parts.push(`${path}=${file}.${model.syncs}`);
     }
     for (const file of composed.keys()) {
       const landed = [...(units.get(file) ?? [])].filter(([, version]) => version !== 0);

@@ -3,14 +3,15 @@
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import type { LogTerm } from '../../src/storage/context.ts';
 import { type Disk, readFile } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import type { RecoveredLog } from '../../src/storage/recovery.ts';
 import { Random } from '../assembly/random.ts';
-import { type Batch, makeBatch } from './batches.ts';
+import { type Batch, entriesOf, makeBatch } from './batches.ts';
 import { type DiskImage, type DiskOperation, MemoryDisk } from './memoryDisk.ts';
 import type { Promises, WrapDisk } from './script.ts';
-import { DIRECTORY, NODE_ID, type NodeEvents, TestNode } from './testNode.ts';
+import { DIRECTORY, type NodeEvents, TestNode } from './testNode.ts';
 
 /** A state that breaks a promise. */
 export class BrokenPromise extends Error {}
@@ -66,6 +67,15 @@ function sameLog(a: RecoveredLog, b: RecoveredLog): boolean {
   return plain(a) === plain(b);
 }
 
+/** Where the terms of log bytes that begin at `start` begin. */
+function termsOf(log: Uint8Array, start: number): LogTerm[] {
+  const terms: LogTerm[] = [];
+  for (const { term, offset } of entriesOf(log, start)) {
+    if (term !== terms.at(-1)?.term) terms.push({ term, offset });
+  }
+  return terms;
+}
+
 export class Oracle {
   readonly #memory: TailMemory;
   readonly #wrap: WrapDisk;
@@ -114,9 +124,8 @@ export class Oracle {
   }
 
   #checkVote({ vote, recovered }: TestNode, { voted, voting }: Promises): void {
-    const text = `the vote is ${JSON.stringify(vote)}; promised was ${JSON.stringify(voted)}, being written ${JSON.stringify(voting)}`;
-    require(vote.currentTerm >= (voted?.currentTerm ?? 0) && vote.currentTerm <= (voting?.currentTerm ?? 0), () => text);
-    require(vote.votedFor === (vote.currentTerm === 0 ? 0 : NODE_ID), () => text);
+    const possible = [voted ?? { currentTerm: 0, votedFor: 0 }, ...voting].map((each) => JSON.stringify(each));
+    require(possible.includes(JSON.stringify(vote)), () => `the vote is ${JSON.stringify(vote)}, not one of ${possible}`);
     require(recovered.lastTerm <= vote.currentTerm, () => `the log has term ${recovered.lastTerm}, the vote only ${vote.currentTerm}`);
   }
 
@@ -127,6 +136,8 @@ export class Oracle {
     require(log.end <= orderedEnd, () => `the log ends at ${log.end}, but only ${orderedEnd} bytes were ever ordered`);
     const found = readLog(disk, log);
     require(equal(found, ordered.slice(log.start, log.end)), () => 'the log is not a prefix of what was ordered');
+    const terms = JSON.stringify(termsOf(found, log.start));
+    require(JSON.stringify(log.terms) === terms, () => `the terms are ${terms}, but recovery says ${JSON.stringify(log.terms)}`);
     if (log.openBase !== undefined) {
       const image = this.#memory.slotBytes(0, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + log.end - log.openBase);
       require(equal(image, found.subarray(log.openBase - log.start)), () => 'the slot is not the image of the open segment');

@@ -4,91 +4,10 @@
 import { MARK_BYTES } from '../../src/core/config.ts';
 import { encodeMark } from '../../src/format/durableMark.ts';
 import { readIdentity } from '../../src/storage/dataDirectory.ts';
-import type { Disk, FileHandle } from '../../src/storage/disk.ts';
+import { DIRECT_BYTES, type Disk, type FileHandle } from '../../src/storage/disk.ts';
+import { FaultyDisk, type PlantedBug, SEGMENT_PATTERN } from './faultyDisk.ts';
 import { DIRECTORY } from './testNode.ts';
-
-const SEGMENT_PATTERN = /\/\d{20}\.segment$/;
-
-/** Hands every call on, and knows the paths of open files. */
-class FaultyDisk implements Disk {
-  protected readonly disk: Disk;
-  readonly #paths = new Map<FileHandle, string>();
-
-  constructor(disk: Disk) {
-    this.disk = disk;
-  }
-
-  protected pathOf(file: FileHandle): string {
-    return this.#paths.get(file) ?? '';
-  }
-
-  #opened(path: string, file: FileHandle): FileHandle {
-    this.#paths.set(file, path);
-    return file;
-  }
-
-  openRead(path: string): FileHandle {
-    return this.#opened(path, this.disk.openRead(path));
-  }
-
-  openDirect(path: string): FileHandle {
-    return this.openWrite(path);
-  }
-
-  openWrite(path: string): FileHandle {
-    return this.#opened(path, this.disk.openWrite(path));
-  }
-
-  create(path: string): FileHandle {
-    return this.#opened(path, this.disk.create(path));
-  }
-
-  close(file: FileHandle): void {
-    this.disk.close(file);
-  }
-
-  size(file: FileHandle): number {
-    return this.disk.size(file);
-  }
-
-  read(file: FileHandle, into: Uint8Array, position: number): number {
-    return this.disk.read(file, into, position);
-  }
-
-  write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
-    this.disk.write(file, parts, position);
-  }
-
-  dataSync(file: FileHandle): void {
-    this.disk.dataSync(file);
-  }
-
-  truncate(file: FileHandle, bytes: number): void {
-    this.disk.truncate(file, bytes);
-  }
-
-  rename(from: string, to: string): void {
-    this.disk.rename(from, to);
-    // An open file keeps its number under its new name.
-    for (const [file, path] of this.#paths) if (path === from) this.#paths.set(file, to);
-  }
-
-  remove(path: string): void {
-    this.disk.remove(path);
-  }
-
-  syncDirectory(path: string): void {
-    this.disk.syncDirectory(path);
-  }
-
-  list(path: string): string[] {
-    return this.disk.list(path);
-  }
-
-  makeDirectory(path: string): void {
-    this.disk.makeDirectory(path);
-  }
-}
+import { TRUNCATION_BUGS } from './truncationBugs.ts';
 
 /** A name that a file has only until it is whole: `vote.tmp`, `node.json.tmp`, `….index.tmp`. */
 function isAtomicWrite(path: string): boolean {
@@ -266,14 +185,9 @@ class LyingRetry extends FaultyDisk {
 class TornTailStays extends FaultyDisk {
   override write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
     const [patch] = parts;
-    const isCut = parts.length === 1 && patch !== undefined && position > 0 && SEGMENT_PATTERN.test(this.pathOf(file));
+    const isCut = parts.length === 1 && patch !== undefined && position % DIRECT_BYTES !== 0 && SEGMENT_PATTERN.test(this.pathOf(file));
     super.write(file, isCut ? [patch.subarray(0, MARK_BYTES)] : parts, position);
   }
-}
-
-export interface PlantedBug {
-  readonly name: string;
-  readonly plant: (disk: Disk) => Disk;
 }
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
@@ -302,4 +216,5 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   { name: 'a short write passes for a whole one', plant: (disk) => new ShortWrite(disk) },
   { name: 'one sync in seven only claims to have worked', plant: (disk) => new LyingRetry(disk) },
   { name: 'recovery leaves a torn tail behind its mark', plant: (disk) => new TornTailStays(disk) },
+  ...TRUNCATION_BUGS,
 ];

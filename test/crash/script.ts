@@ -9,33 +9,9 @@ import { Random } from '../assembly/random.ts';
 import { drawSizes, makeBatch } from './batches.ts';
 import { CrashModel } from './crashModel.ts';
 import { type DiskImage, type DiskOperation, MemoryDisk } from './memoryDisk.ts';
+import { OrderedLog } from './orderedLog.ts';
+import { ScriptLeader } from './scriptLeader.ts';
 import { DIRECTORY, MAX_PAYLOAD_BYTES, type NodeEvents, TestNode } from './testNode.ts';
-
-/** The log as it was ordered, from offset 0, between two restarts. Grows; what stands in it never changes. */
-export class OrderedLog {
-  #bytes: Uint8Array;
-  end: number;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes.slice();
-    this.end = bytes.length;
-  }
-
-  add(first: number, entries: Uint8Array): void {
-    if (first !== this.end) throw new Error(`entries were ordered at ${first}, but the log ends at ${this.end}`);
-    if (first + entries.length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(2 * this.#bytes.length, first + entries.length));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-    }
-    this.#bytes.set(entries, first);
-    this.end = first + entries.length;
-  }
-
-  slice(from: number, to: number): Uint8Array {
-    return this.#bytes.subarray(from, to);
-  }
-}
 
 /** What a node has promised at some moment. */
 export interface Promises {
@@ -44,9 +20,9 @@ export interface Promises {
   /** What was ordered, up to `orderedEnd`: only this may ever be found. */
   readonly ordered: OrderedLog;
   readonly orderedEnd: number;
-  /** The last vote that was written, and the one that was being written. */
+  /** The last vote that was written, and those that were being written since. */
   readonly voted: Vote | undefined;
-  readonly voting: Vote | undefined;
+  readonly voting: readonly Vote[];
   /** Set once it was written. */
   readonly identity: Identity | undefined;
   /** Where the log starts since the last trim that was done, and where it will start by the one that may be under way. */
@@ -88,16 +64,20 @@ class Recorder {
   #durable = 0;
   #ordered = new OrderedLog(new Uint8Array(0));
   #voted: Vote | undefined;
-  #voting: Vote | undefined;
+  #voting: readonly Vote[] = [];
   #identity: Identity | undefined;
   #trimmed = 0;
   #trimming = 0;
+  /** Where a truncation that may be under way cuts. */
+  #truncating: number | undefined;
+  readonly #leader: ScriptLeader;
 
   constructor(seed: number, memory: TailMemory, wrap: WrapDisk) {
     this.random = new Random(seed);
     this.#memory = memory;
     this.#wrap = wrap;
     this.#disk = new MemoryDisk(new Map(), this.#observe);
+    this.#leader = new ScriptLeader(this.random);
   }
 
   readonly #observe = (operation: DiskOperation): void => {
@@ -107,7 +87,7 @@ class Recorder {
   };
 
   record(operation: JournalEntry['operation']): void {
-    if (this.#node !== undefined) this.#durable = Math.max(this.#durable, this.#node.durable);
+    this.#noteDurable();
     const promises: Promises = {
       durable: this.#durable,
       ordered: this.#ordered,
@@ -121,22 +101,39 @@ class Recorder {
     this.journal.push({ operation, promises });
   }
 
+  /** What is durable is a promise, up to where a truncation cuts. */
+  #noteDurable(): void {
+    if (this.#truncating !== undefined) this.#durable = Math.min(this.#durable, this.#truncating);
+    else if (this.#node !== undefined) this.#durable = Math.max(this.#durable, this.#node.durable);
+  }
+
   readonly #events: NodeEvents = {
     identified: (identity) => {
       this.#identity = identity;
     },
     voting: (vote) => {
-      this.#voting = vote;
+      this.#voting = [...this.#voting, vote];
     },
     voted: (vote) => {
       this.#voted = vote;
+      this.#voting = [];
     },
     recovered: ({ end }) => {
       if (end < this.#durable || end > this.#ordered.end) {
         throw new Error(`a restart found the log's end at ${end}; durable was ${this.#durable}, ordered ${this.#ordered.end}`);
       }
+      this.#truncating = undefined;
       this.#ordered = new OrderedLog(this.#ordered.slice(0, end));
       this.#durable = end;
+    },
+    truncating: (offset) => {
+      this.#noteDurable();
+      this.#truncating = offset;
+    },
+    truncated: (offset) => {
+      this.#truncating = undefined;
+      this.#ordered = new OrderedLog(this.#ordered.slice(0, offset));
+      this.#durable = offset;
     },
     ordered: (first, _end, bytes) => this.#ordered.add(first, bytes),
   };
@@ -154,7 +151,9 @@ class Recorder {
         };
         const node = new TestNode(this.#wrap(this.#disk), this.#memory, random, clock, this.#events);
         this.#node = node;
-        node.begin();
+        if (this.random.oneIn(2)) node.begin();
+        else node.follow(node.term + this.random.below(3));
+        this.#leader.started(node);
         return;
       } catch (thrown) {
         if (!(thrown instanceof Killed)) throw thrown;
@@ -178,7 +177,7 @@ class Recorder {
   /** The process is gone; half of the time the machine went with it, and with that what was not synced. */
   #died(): void {
     this.#fuse = Number.POSITIVE_INFINITY;
-    if (this.#node !== undefined) this.#durable = Math.max(this.#durable, this.#node.durable);
+    this.#noteDurable();
     this.#node = undefined;
     this.#disk.processDied();
     if (this.random.oneIn(2)) {
@@ -228,11 +227,9 @@ class Recorder {
   }
 
   #actOn(node: TestNode): void {
-    const choice = this.random.below(100);
+    const choice = this.random.below(110);
     if (choice < 40) {
-      const { entries, entryCount } = makeBatch(drawSizes(this.random, MAX_PAYLOAD_BYTES), this.random);
-      const status = entryCount === 0 ? 'empty' : node.append(entries, entryCount);
-      this.actions.push(`append ${entryCount} entries, ${entries.length} bytes: ${status}`);
+      this.actions.push(node.isLeader ? this.#append(node) : this.#leader.replicate(node, this.#ordered));
     } else if (choice < 76) {
       const writer = this.random.below(node.writers);
       this.actions.push(`step ${writer}`);
@@ -248,12 +245,36 @@ class Recorder {
     } else if (choice < 91 && node.spares === 0) {
       this.actions.push('allocate');
       node.allocate();
-    } else if (choice < 95) {
+    } else if (choice < 94) {
       this.actions.push('settle');
       node.settle();
-    } else if (choice < 99) {
+    } else if (choice < 98) {
       this.#restart(node);
+    } else if (choice < 102) {
+      this.actions.push(this.#leader.changeTerm(node));
+    } else if (choice < 104) {
+      this.actions.push(this.#leader.commit(node, this.#ordered));
+    } else {
+      this.#truncate(node);
     }
+  }
+
+  #append(node: TestNode): string {
+    const { entries, entryCount } = makeBatch(drawSizes(this.random, MAX_PAYLOAD_BYTES), this.random);
+    const status = entryCount === 0 ? 'empty' : node.append(entries, entryCount);
+    return `append ${entryCount} entries, ${entries.length} bytes: ${status}`;
+  }
+
+  /** Cuts the log as a new leader asks for it; one in four dies of it. */
+  #truncate(node: TestNode): void {
+    if (node.isLeader) this.actions.push(this.#leader.follow(node));
+    node.settle();
+    const offset = this.#leader.cutAt(node, this.#ordered);
+    const dies = this.random.oneIn(4);
+    if (dies) this.#fuse = this.random.below(10);
+    this.actions.push(`truncate at ${offset} of ${this.#ordered.end}${dies ? `, die after ${this.#fuse} operations` : ''}`);
+    node.truncate(offset);
+    this.#fuse = Number.POSITIVE_INFINITY;
   }
 }
 

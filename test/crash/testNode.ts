@@ -74,6 +74,7 @@ export class TestNode {
   readonly #writers: Writer[] = [];
   readonly sealed: SealedSegment[] = [];
   #nextSpare = 1;
+  #isLeader = false;
   readonly vote: Vote;
   readonly recovered: RecoveredLog;
   /** The term that the node leads in, or the one that it follows in. */
@@ -116,7 +117,13 @@ export class TestNode {
     if (leads) this.lead();
   }
 
+  /** Whether the term is the node's own. */
+  get isLeader(): boolean {
+    return this.#isLeader;
+  }
+
   #saveVote(votedFor: number): void {
+    this.#isLeader = false;
     const vote = { currentTerm: this.term, votedFor };
     this.#events.voting?.(vote);
     writeVote(this.#disk, DIRECTORY, vote);
@@ -141,6 +148,7 @@ export class TestNode {
       assert(status === 'ordered', 'a settled node has a free slot');
     }
     this.#ordered();
+    this.#isLeader = true;
   }
 
   #opened(slot: number): void {

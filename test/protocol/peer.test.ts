@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { crc32 as zlibCrc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_LOG_OFFSET } from '../../src/core/limits.ts';
 import { crc32 } from '../../src/protocol/crc32.ts';
 import { bodyBytesOf, decodePeerMessage, encodePeerMessage, MAX_PEER_BODY_BYTES, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
+import { decodeHandshake, isHandshake } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
 import { bytesOf, flipped, hexOf } from '../format/hex.ts';
@@ -267,4 +269,30 @@ describe('peer codec: by seed', () => {
     if (heartbeat?.kind !== 'appendRequest') expect.fail('not a heartbeat');
     expect(() => encodePeerMessage({ ...heartbeat, end: heartbeat.prevOffset + MAX_PEER_BODY_BYTES + 1 })).toThrow('fits a frame');
   });
+});
+
+it('the frames in docs/PEERS.md are what they say', () => {
+  const document = readFileSync(new URL('../../docs/PEERS.md', import.meta.url), 'utf8');
+  const dumps = Array.from(document.matchAll(/(?:^[0-9a-f]{4} {2}[0-9a-f ]+\n)+/gm), ([dump]) =>
+    bytesOf(dump.replaceAll(/^[0-9a-f]{4} {2}/gm, '')),
+  );
+  const kinds = dumps.map((bytes) => {
+    const frame = bytes.subarray(0, PEER_FRAME_BYTES);
+    if (!isHandshake(frame)) {
+      const decoded = decodePeerMessage(frame);
+      if (decoded.kind === 'malformed') return decoded.reason;
+      expect(bytes.length).toBe(PEER_FRAME_BYTES + decoded.bodyBytes);
+      return decoded.message;
+    }
+    const decoded = decodeHandshake(frame);
+    return decoded.kind === 'hello' || decoded.kind === 'welcome' ? { kind: decoded.kind, ...decoded.introduction } : decoded;
+  });
+  const [clusterId, segmentBytes] = ['69c8a3f63a871ed8726465c8fa82b1a3', 32 * 1024 * 1024];
+  expect(kinds).toMatchObject([
+    { kind: 'hello', clusterId, from: 1, to: 2, standing: 'voter', isFounder: true, segmentBytes, term: 2 },
+    { kind: 'welcome', clusterId, from: 2, to: 1, standing: 'new', isFounder: false, term: 1 },
+    { kind: 'appendRequest', term: 2, round: 3, prevTerm: 1, prevOffset: 12, entriesTerm: 2, end: 24, base: 0, commit: 12 },
+    { kind: 'appendResponse', term: 2, round: 3, accepted: true, offset: 24, durable: 24, isVoter: true },
+    { kind: 'refused', clusterId, code: 'WRONG_NODE', sentenceBytes: 2 },
+  ]);
 });

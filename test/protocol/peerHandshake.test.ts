@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NO_CLUSTER, NO_INSTANCE } from '../../src/core/ids.ts';
 import { MAX_REFUSAL_BYTES } from '../../src/core/limits.ts';
 import {
   decodeHandshake,
@@ -11,8 +12,6 @@ import {
   faultOfWelcome,
   type Introduction,
   judgeHello,
-  NO_CLUSTER,
-  NO_INSTANCE,
   REFUSALS,
   type Self,
 } from '../../src/protocol/peerHandshake.ts';

@@ -1,12 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { xxh64 } from '../../src/format/xxh64.ts';
 import {
   createIdentity,
   encodeVote,
+  ensureInstance,
   type Identity,
   readIdentity,
   readVote,
   removeTemporaries,
+  saveKnown,
+  saveStanding,
   writeIdentity,
   writeVote,
 } from '../../src/storage/dataDirectory.ts';
@@ -15,6 +19,7 @@ import { indexName, segmentName } from '../../src/storage/names.ts';
 import { recover } from '../../src/storage/recovery.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
+import { CrashModel } from '../crash/crashModel.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { DIRECTORY, resetMemory, smallMemory } from '../crash/testNode.ts';
 import { bytesOf, flipped, hexOf } from '../format/hex.ts';
@@ -25,10 +30,54 @@ const IDENTITY_TEXT = `{
   "clusterId": "000102030405060708090a0b0c0d0e0f",
   "nodeId": 1,
   "markSeed": "1011121314151617",
+  "start": 0,
+  "instance": "18191a1b1c1d1e1f",
+  "standing": "voter",
+  "isFounder": true,
+  "known": {}
+}
+`;
+const IDENTITY: Identity = {
+  clusterId: '000102030405060708090a0b0c0d0e0f',
+  nodeId: 1,
+  markSeed: 0x1011_1213_1415_1617n,
+  start: 0,
+  instance: '18191a1b1c1d1e1f',
+  standing: 'voter',
+  isFounder: true,
+  known: {},
+};
+
+/** What a node wrote before there were clusters. */
+const OLD_TEXT = `{
+  "format": 1,
+  "clusterId": "000102030405060708090a0b0c0d0e0f",
+  "nodeId": 1,
+  "markSeed": "1011121314151617",
   "start": 0
 }
 `;
-const IDENTITY: Identity = { clusterId: '000102030405060708090a0b0c0d0e0f', nodeId: 1, markSeed: 0x1011_1213_1415_1617n, start: 0 };
+const OLD: Identity = { ...IDENTITY, instance: NO_INSTANCE };
+
+const JOINED_TEXT = `{
+  "format": 1,
+  "clusterId": "ffeeddccbbaa99887766554433221100",
+  "nodeId": 32,
+  "markSeed": "1011121314151617",
+  "start": 0,
+  "instance": "18191a1b1c1d1e1f",
+  "standing": "stranger",
+  "isFounder": false,
+  "known": {}
+}
+`;
+const FOUNDER_TEXT = IDENTITY_TEXT.replace(
+  '"known": {}',
+  `"known": {
+    "2": "00000000000000ff",
+    "31": "1111111111111111"
+  }`,
+);
 
 const disks: readonly (readonly [string, () => Disk])[] = [
   ['in memory', () => new MemoryDisk()],
@@ -50,6 +99,56 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
     expect(new TextDecoder().decode(readFile(disk, `${DIRECTORY}/node.json`))).toBe(IDENTITY_TEXT);
     putFile(disk, 'node.json', IDENTITY_TEXT);
     expect(readIdentity(disk, DIRECTORY)).toEqual(IDENTITY);
+  });
+
+  it('node.json of a node that joins a cluster: golden text', () => {
+    const disk = make();
+    const clusterId = 'ffeeddccbbaa99887766554433221100';
+    const identity = createIdentity(disk, DIRECTORY, IDENTITY_BYTES, { nodeId: 32, clusterId });
+    expect(new TextDecoder().decode(readFile(disk, `${DIRECTORY}/node.json`))).toBe(JOINED_TEXT);
+    expect(identity).toEqual({ ...IDENTITY, nodeId: 32, clusterId, standing: 'stranger', isFounder: false });
+    expect(readIdentity(disk, DIRECTORY)).toEqual(identity);
+  });
+
+  it('node.json of a founder: the nodes that it admitted are added one by one, and written only when they are new', () => {
+    const disk = make();
+    let identity = createIdentity(disk, DIRECTORY, IDENTITY_BYTES);
+    identity = saveKnown(disk, DIRECTORY, identity, 31, '1111111111111111');
+    identity = saveKnown(disk, DIRECTORY, identity, 2, '00000000000000ff');
+    expect(saveKnown(disk, DIRECTORY, identity, 2, '00000000000000ff')).toBe(identity);
+    expect(new TextDecoder().decode(readFile(disk, `${DIRECTORY}/node.json`))).toBe(FOUNDER_TEXT);
+    expect(readIdentity(disk, DIRECTORY)).toEqual(identity);
+    expect(identity.known).toEqual({ 2: '00000000000000ff', 31: '1111111111111111' });
+  });
+
+  it('a standing is changed for good', () => {
+    const disk = make();
+    let identity = createIdentity(disk, DIRECTORY, IDENTITY_BYTES, { nodeId: 2, clusterId: IDENTITY.clusterId });
+    for (const standing of ['new', 'voter'] as const) {
+      identity = saveStanding(disk, DIRECTORY, identity, standing);
+      expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, nodeId: 2, isFounder: false, standing });
+      expect(saveStanding(disk, DIRECTORY, identity, standing)).toBe(identity);
+    }
+  });
+
+  it("a directory from before there were clusters is a founder's, and gets its instance once", () => {
+    const disk = make();
+    putFile(disk, 'node.json', OLD_TEXT);
+    putFile(disk, 'node.json.tmp', 'left by a crash');
+    const old = readIdentity(disk, DIRECTORY);
+    expect(old).toEqual(OLD);
+    expect(new TextDecoder().decode(readFile(disk, `${DIRECTORY}/node.json`))).toBe(OLD_TEXT);
+    const identity = ensureInstance(disk, DIRECTORY, old ?? IDENTITY, IDENTITY_BYTES.subarray(24));
+    expect(identity).toEqual(IDENTITY);
+    expect(new TextDecoder().decode(readFile(disk, `${DIRECTORY}/node.json`))).toBe(IDENTITY_TEXT);
+    expect(ensureInstance(disk, DIRECTORY, identity, new Uint8Array(8).fill(9))).toBe(identity);
+    expect(disk.list(DIRECTORY)).toEqual(['node.json']);
+  });
+
+  it('a directory that was made with too few random bytes has no instance until it gets one', () => {
+    const disk = make();
+    expect(createIdentity(disk, DIRECTORY, IDENTITY_BYTES.subarray(0, 24))).toEqual(OLD);
+    expect(readIdentity(disk, DIRECTORY)).toEqual(OLD);
   });
 
   it('a changed start replaces the identity', () => {
@@ -111,6 +210,20 @@ describe('node.json: what it does not say right is refused, by name', () => {
     'a numeric mark seed': IDENTITY_TEXT.replace('"1011121314151617"', '1011121314151617'),
     'a negative start': IDENTITY_TEXT.replace('"start": 0', '"start": -1'),
     'a start above 2^53 - 1': IDENTITY_TEXT.replace('"start": 0', '"start": 9007199254740992'),
+    'node id 33': IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 33'),
+    'a short instance': IDENTITY_TEXT.replace('1e1f"', '1e1"'),
+    'no instance, but a standing': IDENTITY_TEXT.replace('"instance"', '"instants"'),
+    'an unknown standing': IDENTITY_TEXT.replace('"voter"', '"king"'),
+    'no standing, but an instance': IDENTITY_TEXT.replace('"standing"', '"sitting"'),
+    'a founder in words': IDENTITY_TEXT.replace('true', '"true"'),
+    'no founder, but a standing': IDENTITY_TEXT.replace('"isFounder"', '"wasFounder"'),
+    'no known nodes, but a standing': IDENTITY_TEXT.replace('"known"', '"unknown"'),
+    'known nodes in a list': IDENTITY_TEXT.replace('{}', '[]'),
+    'known nodes of nothing': IDENTITY_TEXT.replace('{}', 'null'),
+    'a known node 0': FOUNDER_TEXT.replace('"2"', '"0"'),
+    'a known node 33': FOUNDER_TEXT.replace('"31"', '"33"'),
+    'a known node of a name': FOUNDER_TEXT.replace('"2"', '"two"'),
+    'a known instance of letters': FOUNDER_TEXT.replace('00ff', '00fg'),
   };
   it.each(Object.entries(wrong))('%s', (_name, text) => {
     const disk = new MemoryDisk();
@@ -127,6 +240,24 @@ describe('node.json: what it does not say right is refused, by name', () => {
     expect(error).toMatchObject({ code: 'NEWER_FORMAT', details: { file: `${DIRECTORY}/node.json` } });
     expect(error.message).toContain('format 2');
   });
+});
+
+it('node.json: a process that dies anywhere in a change leaves the old one or the new one', () => {
+  const before = new MemoryDisk();
+  createIdentity(before, DIRECTORY, IDENTITY_BYTES, { nodeId: 2, clusterId: IDENTITY.clusterId });
+  const old = readIdentity(before, DIRECTORY) ?? IDENTITY;
+  const seen = new Set<string>();
+  const model = new CrashModel(before.image());
+  const disk = new MemoryDisk(before.image(), (operation) => {
+    model.apply(operation);
+    for (const { image } of model.states(64, new Random(1))) {
+      const left = readIdentity(new MemoryDisk(image), DIRECTORY);
+      expect([old, { ...old, standing: 'new' }]).toContainEqual(left);
+      seen.add(left?.standing ?? 'none');
+    }
+  });
+  saveStanding(disk, DIRECTORY, old, 'new');
+  expect([...seen].sort()).toEqual(['new', 'stranger']);
 });
 
 describe('vote', () => {

@@ -66,7 +66,7 @@ export class TemporaryDisk extends NodeDisk {
 }
 
 export const NOW_MS = 1_700_000_000_000;
-export const IDENTITY_BYTES = Uint8Array.from({ length: 24 }, (_, i) => i);
+export const IDENTITY_BYTES = Uint8Array.from({ length: 32 }, (_, i) => i);
 
 /** Starts a node in `/data` of `disk` and orders its no-op. What it orders is added to `ordered`. */
 export function startNode(disk: Disk, memory: TailMemory, ordered: Uint8Array[] = []): TestNode {

@@ -13,9 +13,9 @@ export interface ThreadWork {
   readonly entries: Uint8Array;
 }
 
-/** Two places of memory that nobody uses, and that are written without atomics: only the gate keeps the threads apart. */
-export const FIRST_COUNT_AT = 512;
-export const SECOND_COUNT_AT = 640;
+/** Counts in memory that nobody else uses, written without atomics: only the gate keeps the threads apart. */
+export const COUNTS_AT = 0;
+const COUNTS = 128;
 /** Rounds done. */
 export const ROUNDS_AT = 768;
 /** Set when a count was seen half-way. */
@@ -23,13 +23,14 @@ export const BROKEN_AT = 772;
 /** Set when the thread is to end. */
 export const ENOUGH_AT = 776;
 
-/** Counts in both places, one after the other. Whoever comes in between sees them differ. */
-export function countTwice(memory: TailMemory): void {
-  const counts = new DataView(memory.bytes.buffer);
-  const first = counts.getUint32(FIRST_COUNT_AT, true);
-  if (counts.getUint32(SECOND_COUNT_AT, true) !== first) memory.setWord32(BROKEN_AT, 1);
-  counts.setUint32(FIRST_COUNT_AT, first + 1, true);
-  counts.setUint32(SECOND_COUNT_AT, first + 1, true);
+/** Counts up all counts, one after the other. Whoever comes in between sees them differ. */
+export function countAll(memory: TailMemory): void {
+  const counts = new Uint32Array(memory.bytes.buffer, COUNTS_AT, COUNTS);
+  const count = counts[0] ?? 0;
+  for (let i = 0; i < COUNTS; i += 1) {
+    if (counts[i] !== count) memory.setWord32(BROKEN_AT, 1);
+    counts[i] = count + 1;
+  }
 }
 
 /** Takes the log's end and gives it back, again and again. */
@@ -37,7 +38,7 @@ function workGate(memory: TailMemory): void {
   const gate = new Gate(memory);
   while (memory.word32(ENOUGH_AT) === 0) {
     gate.closeSync();
-    countTwice(memory);
+    countAll(memory);
     gate.open();
     memory.addWord32(ROUNDS_AT, 1);
   }

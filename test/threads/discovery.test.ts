@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { decodeHandshake, encodePeerHello, NO_CLUSTER } from '../../src/protocol/peerHandshake.ts';
+import { NO_CLUSTER } from '../../src/core/ids.ts';
+import { decodeHandshake, encodePeerHello } from '../../src/protocol/peerHandshake.ts';
 import { type DiscoveryOptions, findCluster } from '../../src/threads/discovery.ts';
 import {
   CLUSTER,
@@ -113,7 +114,7 @@ describe('looking for the cluster', () => {
 
   it('nor when one that has one refuses it: it says so once, and waits', async () => {
     const other = await startPeer(3, [1, 2, 3], { segmentBytes: 65_536 });
-    const { log } = await search(1, { 2: await deadPort(), 3: other.port }, { foundingWaitMs: 300 });
+    const { log } = await search(1, { 2: await deadPort(), 3: other.port }, { foundingWaitMs: 1500 });
     const waiting = await log.until((all) => all.find((line) => line.includes('waiting for the cluster')));
     expect(waiting).toContain('--segment-bytes');
     expect(log.all.filter((line) => line.startsWith('warn: node 3: it refuses this node (SEGMENT_BYTES)')).length).toBe(1);

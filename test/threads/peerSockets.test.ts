@@ -1,11 +1,14 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { PEER_QUEUED_BYTES } from '../../src/core/limits.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { PEER_BACKOFF_MAX_MS, PEER_QUEUED_BYTES } from '../../src/core/limits.ts';
 import { encodePeerMessage } from '../../src/protocol/peer.ts';
 import { decodeHandshake, encodePeerHello, encodePeerWelcome } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
 import { appendOf, closeAll, HOST, hello, RawServer, RawSocket, startPeer, type TestNode, Wire } from './support/peers.ts';
 
-afterEach(closeAll);
+afterEach(() => {
+  vi.restoreAllMocks();
+  return closeAll();
+});
 
 const HEARTBEAT = appendOf(0);
 const VOTE: PeerMessage = { kind: 'voteRequest', term: 7, isPreVote: false, isTransfer: false, lastTerm: 6, end: 100 };
@@ -165,6 +168,28 @@ describe('peer sockets: a link', () => {
     expect(a.of('log').map(({ text }) => text)).toEqual([expect.stringContaining('node 2 now has another data directory')]);
   });
 
+  it('a node that dials anew over a connection that seemed to live is dialed anew, too, but not for ever', async () => {
+    const server = new RawServer();
+    let nowMs = 1_000_000;
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+    const [a] = await linkedTo(server);
+    const dialAsB = async (count: number): Promise<void> => {
+      RawSocket.connect(a.port).write(encodePeerHello(hello(2, 1)));
+      await a.nth('accepted', count);
+    };
+    await dialAsB(1);
+    await dialAsB(2);
+    expect(a.of('disconnected')).toEqual([]);
+    nowMs += PEER_BACKOFF_MAX_MS + 1;
+    await dialAsB(3);
+    expect((await a.nth('disconnected')).reason).toContain('dialed anew');
+    await welcome(await server.nth(2));
+    await a.nth('connected', 2);
+    await dialAsB(4);
+    await dialAsB(5);
+    expect(a.of('disconnected').length).toBe(1);
+  });
+
   it('a newer connection takes the place of the older one, whose late bytes are ignored', async () => {
     const a = await startPeer(1);
     const older = RawSocket.connect(a.port);
@@ -230,8 +255,10 @@ describe('peer sockets: a node that does not read', () => {
     }
     releases.counts.pop();
     expect(a.of('drained')).toEqual([]);
+    expect([a.sockets.canSend(2), a.sockets.canSend(3)]).toEqual([false, false]);
     link.socket.resume();
     await a.nth('drained');
+    expect(a.sockets.canSend(2)).toBe(true);
     await releases.done();
     const all = await link.until(64 + sent * (64 + memory.length));
     expect(all.subarray(-memory.length).equals(memory)).toBe(true);
@@ -282,7 +309,7 @@ describe('peer sockets: a node that is silent', () => {
 
   it('and was only sent something now and then is left alone', async () => {
     const server = new RawServer();
-    const [a, link] = await linkedTo(server, { silentMs: 50 });
+    const [a, link] = await linkedTo(server, { silentMs: 30 });
     for (let i = 1; i <= 5; i++) {
       a.sockets.send(2, HEARTBEAT);
       await link.until(64 + 64 * i);

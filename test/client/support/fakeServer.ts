@@ -18,6 +18,7 @@ import {
   CREDIT,
   decodeRequest,
   END,
+  END_AT_LEAST,
   encodeAppendedHeader,
   encodeCancelled,
   encodeDataHeader,
@@ -72,6 +73,7 @@ export class FakeConnection {
   /** Appends that are not answered yet. */
   unanswered: SeenRequest[] = [];
   isOpen = true;
+  readonly #waiting = new Map<number, { offset: number; timer: ReturnType<typeof setTimeout> }>();
   #events: TransportEvents;
   #toDeliver: Uint8Array[] = [];
 
@@ -98,6 +100,7 @@ export class FakeConnection {
   kill(reason = 'the test broke it'): void {
     if (!this.isOpen) return;
     this.isOpen = false;
+    for (const { timer } of this.#waiting.values()) clearTimeout(timer);
     this.#events.closed(reason);
   }
 
@@ -115,11 +118,16 @@ export class FakeConnection {
   #serve(request: SeenRequest): void {
     const { server } = this;
     const { requestId } = request;
-    if (request.opcode === APPEND) {
+    if (request.opcode === APPEND && server.hello.role !== 'leader') {
+      this.error(requestId, 'NOT_LEADER', 0, `this node follows ${server.hello.leader}`);
+    } else if (request.opcode === APPEND) {
       this.unanswered.push(request);
       if (!server.holdsAppends) queueMicrotask(() => this.answerAppends());
     } else if (request.opcode === END) {
-      this.send(encodeEnded(requestId, server.start, server.end, server.hello.term));
+      if ((request.flags & END_AT_LEAST) !== 0 && request.offset > server.end) this.#waitForEnd(request);
+      else this.answerEnd(requestId);
+    } else if (request.opcode === SUBSCRIBE && request.offset > server.end) {
+      this.error(requestId, 'OFFSET_BEYOND_END', server.end, `offset ${request.offset} is beyond the end of the log, ${server.end}`);
     } else if (request.opcode === SUBSCRIBE) {
       this.subscriptions.set(requestId, { next: request.offset, credit: request.a });
       this.push();
@@ -131,6 +139,19 @@ export class FakeConnection {
       this.subscriptions.delete(requestId);
       this.send(encodeCancelled(requestId));
     }
+  }
+
+  answerEnd(requestId: number): void {
+    this.send(encodeEnded(requestId, this.server.start, this.server.end, this.server.hello.term));
+  }
+
+  /** Until the log is long enough, or the request's time is over. */
+  #waitForEnd({ requestId, offset, b }: SeenRequest): void {
+    const timer = setTimeout(() => {
+      this.#waiting.delete(requestId);
+      this.error(requestId, 'BEHIND', this.server.end, `this node has the log only up to ${this.server.end}`);
+    }, b);
+    this.#waiting.set(requestId, { offset, timer });
   }
 
   /** Orders the first `count` unanswered appends and answers them in one message. */
@@ -155,12 +176,19 @@ export class FakeConnection {
       const level = (request.flags & APPEND_RECEIVED) !== 0 ? LEVEL_RECEIVED : LEVEL_COMMITTED;
       encodeReceipt(view, i, request.requestId, this.server.hello.term, first, end, level, 0b101);
     });
+    this.server.onOrdered?.();
     this.send(new Uint8Array(view.buffer));
     for (const connection of this.server.connections) connection.push();
   }
 
-  /** Sends subscriptions what they have credit for, in whole entries. */
+  /** Sends subscriptions what they have credit for, in whole entries, and answers who waited for the log to grow. */
   push(): void {
+    for (const [requestId, { offset, timer }] of this.#waiting) {
+      if (offset > this.server.end) continue;
+      clearTimeout(timer);
+      this.#waiting.delete(requestId);
+      this.answerEnd(requestId);
+    }
     for (const [requestId, subscription] of this.subscriptions) {
       while (this.isOpen && subscription.credit > 0 && subscription.next < this.server.end) {
         const bytes = this.server.wholeEntries(subscription.next, Math.min(subscription.credit, this.server.chunkBytes));
@@ -203,6 +231,8 @@ export class FakeServer {
   chunkBytes = 256 * 1024;
   /** Handles a request instead of the server when it returns true. */
   onRequest: ((request: SeenRequest, connection: FakeConnection) => boolean) | undefined;
+  /** Called after appends were ordered, before they are answered. */
+  onOrdered: (() => void) | undefined;
   /** Changes DATA messages on their way. */
   onData: ((message: Uint8Array) => Uint8Array) | undefined;
   /** Bytes of each entry, in order; the log begins at `start`. */
@@ -232,7 +262,7 @@ export class FakeServer {
       queueMicrotask(() => connection.kill(refusal));
     } else {
       this.connections.push(connection);
-      connection.send(encodeHello({ ...this.hello, start: this.start, commit: this.#end, ...this.greetings.get(url) }));
+      connection.send(this.greeting(url));
     }
     return {
       send: (bytes) => connection.receive(bytes),
@@ -271,6 +301,27 @@ export class FakeServer {
       this.#end += end - at;
       at = end;
     }
+  }
+
+  /** Says something new of itself, to all who are connected. */
+  say(change: Partial<Hello>): void {
+    this.hello = { ...this.hello, ...change };
+    for (const connection of this.connections) connection.send(this.greeting(connection.url));
+  }
+
+  greeting(url: string): Uint8Array {
+    return encodeHello({ ...this.hello, start: this.start, commit: this.#end, ...this.greetings.get(url) });
+  }
+
+  /** Becomes a copy of another node's log, as a follower does: what it has beyond the other is cut. */
+  copy(other: FakeServer): void {
+    while (this.#end > other.#end) this.#end -= this.#entries.pop()?.bytes.length ?? 0;
+    for (const entry of other.#entries) {
+      if (entry.offset < this.#end) continue;
+      this.#entries.push(entry);
+      this.#end += entry.bytes.length;
+    }
+    for (const connection of this.connections) connection.push();
   }
 
   /** Whole entries from `from` on, at most `maxBytes` unless the first one is larger. */

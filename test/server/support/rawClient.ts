@@ -261,9 +261,9 @@ export class RawClient {
     return this.#ask(this.#cancels, requestId, requestMessage(CANCEL, 0, requestId));
   }
 
-  end(flags = 0): Promise<EndedAnswer> {
+  end(flags = 0, offset = 0, waitMs = 0): Promise<EndedAnswer> {
     const requestId = this.newId();
-    return this.#ask(this.#ends, requestId, requestMessage(END, flags, requestId));
+    return this.#ask(this.#ends, requestId, requestMessage(END, flags, requestId, offset, 0, waitMs));
   }
 
   /** The first ERROR for `requestId`, now or when it comes. */
@@ -291,7 +291,8 @@ export class RawClient {
     const answer = decodeAnswer(bytes);
     switch (answer.kind) {
       case 'hello':
-        throw new Error('a second HELLO');
+        this.hello = answer.hello;
+        break;
       case 'appended':
         this.#takeReceipts(answer.count, answer.view);
         break;

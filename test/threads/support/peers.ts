@@ -1,7 +1,8 @@
 // Nodes' sockets for tests: each with its events recorded, raw connections that speak as they like, and a proxy that can cut a link.
 
 import net from 'node:net';
-import { type Introduction, NO_CLUSTER } from '../../../src/protocol/peerHandshake.ts';
+import { NO_CLUSTER } from '../../../src/core/ids.ts';
+import type { Introduction } from '../../../src/protocol/peerHandshake.ts';
 import type { AppendRequest, PeerMessage } from '../../../src/raft/messages.ts';
 import { PeerSockets, type PeerSocketsOptions } from '../../../src/threads/peerSockets.ts';
 

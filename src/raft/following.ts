@@ -1,0 +1,207 @@
+// A follower's work (dissertation, 3.5): whether its log and the leader's are the same, what is put at its end, what is cut, how far the
+// leader's commit may be taken. The counterpart of Leadership; it lives as long as the node, because a cut outlasts the leader it is for.
+//
+//   start       commit         verified               end
+//     ├───────────┼──────────────┼── perhaps the same ──┤
+//                    the leader has the same
+
+import { assert, unreachable } from '../core/assert.ts';
+import type { Core } from './core.ts';
+import type { AppendRequest, AppendResponse, NodeId } from './messages.ts';
+
+/** What became of the bytes that a `store` effect named. */
+export type StoreOutcome =
+  /** They are in the log. */
+  | 'stored'
+  /** No memory is free until the disk has caught up: the leader will send them again. */
+  | 'full'
+  /** They belong to another segment than the open one, which must be reopened first. */
+  | 'misplaced'
+  /** They are not what the message says: damaged on their way. */
+  | 'refused';
+
+/** Less than any offset. */
+const NOTHING = -1;
+
+export class Following {
+  readonly #core: Core;
+  /** What is known to be the same as this leader's log; NOTHING until the two were compared. */
+  #verified = NOTHING;
+  /** The largest commit that this term's leader has told. */
+  #leaderCommit = 0;
+  /** The leader's last round, which reports of a flush repeat. */
+  #round = 0;
+  /** Set while the log is being cut there. */
+  #truncating: number | undefined;
+  /** Entries could not be taken in this round: none are until a later one, or until the disk has come further. */
+  #fullInRound: number | undefined;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Whether the log is being cut, so that nothing can be stored. */
+  get isTruncating(): boolean {
+    return this.#truncating !== undefined;
+  }
+
+  /** Whether all is on disk that the leader has told to be committed, in its own term. */
+  get hasAllCommitted(): boolean {
+    const { log, durable } = this.#core;
+    return this.#leaderCommit > log.start && Math.min(this.#verified, durable) >= this.#leaderCommit;
+  }
+
+  /** There is another leader, or none: how far the logs agree is not known any more. */
+  leaderChanged(): void {
+    this.#verified = NOTHING;
+    this.#fullInRound = undefined;
+  }
+
+  /** What leaders of earlier terms have told no longer counts. */
+  termChanged(): void {
+    this.leaderChanged();
+    this.#round = 0;
+    this.#leaderCommit = 0;
+  }
+
+  /** The leader of this term has sent `request`. */
+  take(request: AppendRequest): void {
+    this.#round = Math.max(this.#round, request.round);
+    if (this.#fullInRound !== undefined && this.#fullInRound < request.round) this.#fullInRound = undefined;
+    const isReady = this.#truncating === undefined && this.#fullInRound === undefined;
+    if (isReady && this.#matches(request)) this.#compare(request);
+    else this.#reject(request.prevOffset, request.prevTerm);
+  }
+
+  /** Tells the leader of an earlier term that it no longer leads. */
+  refuse(from: NodeId, { prevOffset }: AppendRequest): void {
+    const { log } = this.#core;
+    this.#respond(from, { accepted: false, offset: log.end, durable: 0, hintTerm: log.lastTerm, rejected: prevOffset });
+  }
+
+  /** The bytes of a `store` effect are at the log's end, or why not. The flush that follows answers the leader. */
+  stored(request: AppendRequest, outcome: StoreOutcome): void {
+    const { log, currentTerm } = this.#core;
+    if (outcome === 'stored') log.extend(request.entriesTerm, request.end);
+    // What an earlier leader sent says nothing about the log of the one that leads now.
+    if (request.term !== currentTerm || this.#verified === NOTHING) return;
+    switch (outcome) {
+      case 'stored':
+        this.#verified = Math.max(this.#verified, request.end);
+        this.#advanceCommit(request.commit);
+        break;
+      case 'misplaced':
+        this.#truncate(log.end, request);
+        break;
+      case 'full':
+      case 'refused':
+        this.#fullInRound = this.#round;
+        this.#reject(request.end, request.entriesTerm);
+        break;
+      default:
+        unreachable(outcome);
+    }
+  }
+
+  /** The disk has come further: the leader counts on hearing of it. */
+  flushed(): void {
+    if (this.#verified === NOTHING) return;
+    this.#fullInRound = undefined;
+    this.#maybeComeOfAge();
+    this.#accept();
+  }
+
+  /** The log was cut at `end`, as a `truncate` effect asked; all before it is durable. */
+  truncated(end: number): void {
+    assert(end === this.#truncating, 'the log is cut where it was asked to be');
+    this.#truncating = undefined;
+    this.#core.log.truncate(end);
+    this.#core.setDurable(end);
+    this.flushed();
+  }
+
+  /** Whether this log has the entry that ends at `prevOffset`, or nothing has to be had there. */
+  #matches({ prevOffset, prevTerm }: AppendRequest): boolean {
+    const { log, commit } = this.#core;
+    if (prevOffset > log.end) return false;
+    const ownTerm = log.termBefore(prevOffset);
+    if (ownTerm === prevTerm) return true;
+    if (prevOffset > commit) return false;
+    // Every leader has all that is committed (3.4). One of the two may have trimmed what tells the term.
+    if (ownTerm === 0 || prevTerm === 0) return true;
+    this.#core.emit({ kind: 'fatal', sentence: `the leader has another entry before offset ${prevOffset}, which is committed here` });
+    return false;
+  }
+
+  /** The logs agree up to `prevOffset`: what is new goes to the log's end, what is in its way is cut. */
+  #compare(request: AppendRequest): void {
+    const { log } = this.#core;
+    const { prevOffset, entriesTerm, end } = request;
+    // What was trimmed here was committed: the leader had the same.
+    let from = Math.max(prevOffset, log.start);
+    if (from < end && from < log.end) {
+      // Bytes of one term are the same wherever they are: its leader wrote them once. So they differ where the terms do.
+      if (log.termAt(from) === entriesTerm) from = Math.min(end, log.endOf(entriesTerm));
+    }
+    this.#verified = Math.max(this.#verified, from);
+    if (from >= end) {
+      this.#advanceCommit(request.commit);
+      this.#accept();
+    } else if (from < log.end) {
+      this.#truncate(from, request);
+    } else {
+      this.#core.emit({ kind: 'store', message: request, from });
+    }
+  }
+
+  /** Not further than what is known to be the same as the leader's (copycat#265, ra#508, cockroach#36353). */
+  #advanceCommit(leaderCommit: number): void {
+    this.#leaderCommit = Math.max(this.#leaderCommit, leaderCommit);
+    const commit = Math.min(this.#leaderCommit, this.#verified);
+    if (commit > this.#core.commit) this.#core.commitTo(commit);
+    this.#maybeComeOfAge();
+  }
+
+  /** A leader tells a commit only of its own term: who has all of that on disk has all that was ever committed. */
+  #maybeComeOfAge(): void {
+    if (this.#core.standing === 'new' && this.hasAllCommitted) this.#core.setStanding('voter');
+  }
+
+  #truncate(offset: number, request: AppendRequest): void {
+    const { commit, durable } = this.#core;
+    if (offset < commit) {
+      this.#core.emit({ kind: 'fatal', sentence: `the leader's log differs at offset ${offset}, below the commit ${commit}` });
+      return;
+    }
+    assert(this.#verified <= offset, 'what is the same as the leader has is not cut');
+    this.#truncating = offset;
+    // What is being cut must not count, even if the disk gets it yet.
+    this.#core.setDurable(Math.min(durable, offset));
+    this.#core.emit({ kind: 'truncate', offset });
+    this.#reject(request.end, request.entriesTerm);
+  }
+
+  #accept(): void {
+    const { durable, leader } = this.#core;
+    const offset = this.#verified;
+    this.#respond(leader, { accepted: true, offset, durable: Math.min(durable, offset), hintTerm: 0, rejected: 0 });
+  }
+
+  /**
+   * What follows `rejected`, of or behind `term`, was not taken. Says where the logs may agree: at the end of a term that both may have,
+   * never below the commit.
+   */
+  #reject(rejected: number, term: number): void {
+    const { log, commit, leader } = this.#core;
+    let place = Math.min(rejected, this.#truncating ?? log.end, log.end);
+    if (log.termBefore(place) > term) place = log.endOf(log.largestUpTo(term));
+    const offset = Math.max(place, commit);
+    this.#respond(leader, { accepted: false, offset, durable: 0, hintTerm: log.termBefore(offset), rejected });
+  }
+
+  #respond(to: NodeId, answer: Pick<AppendResponse, 'accepted' | 'offset' | 'durable' | 'hintTerm' | 'rejected'>): void {
+    const { currentTerm, standing, hasHeardAll } = this.#core;
+    const round = this.#round;
+    this.#core.send(to, { kind: 'appendResponse', term: currentTerm, round, isVoter: standing !== 'stranger', hasHeardAll, ...answer });
+  }
+}

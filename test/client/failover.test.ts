@@ -1,0 +1,348 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { LogClient } from '../../src/client/client.ts';
+import type { ConnectOptions } from '../../src/client/options.ts';
+import { APPEND, ERROR_FATAL, ERROR_OUTCOME_UNKNOWN } from '../../src/protocol/client.ts';
+import { failureOf } from './support/failure.ts';
+import { FakeCluster, urlOf } from './support/fakeCluster.ts';
+import { type FakeServer, settleMicrotasks } from './support/fakeServer.ts';
+
+let cluster: FakeCluster;
+let clients: LogClient[];
+
+beforeEach(() => {
+  cluster = new FakeCluster();
+  clients = [];
+});
+
+afterEach(async () => {
+  for (const node of cluster.nodes) {
+    node.holdsAppends = false;
+    node.onRequest = undefined;
+    for (const connection of node.connections) connection.answerAppends();
+  }
+  await Promise.all(clients.map((client) => client.close()));
+});
+
+async function connect(options?: ConnectOptions, urls?: readonly string[]): Promise<LogClient> {
+  const client = await cluster.connect(options, urls);
+  clients.push(client);
+  return client;
+}
+
+/** Appends each text in a message of its own. */
+async function appendEach(log: LogClient, texts: readonly string[], options?: { expectedEnd: number }): Promise<Promise<unknown>[]> {
+  const promises: Promise<unknown>[] = [];
+  for (const text of texts) {
+    const promise = log.append(text, options);
+    promise.catch(() => undefined);
+    promises.push(promise);
+    await settleMicrotasks();
+  }
+  return promises;
+}
+
+async function outcomesOf(promises: readonly Promise<unknown>[]): Promise<string[]> {
+  const results = await Promise.allSettled(promises);
+  return results.map((result) => (result.status === 'fulfilled' ? 'done' : `${result.reason.code} ${result.reason.outcome}`));
+}
+
+/** The requests that a node has and does not answer. */
+function openAppends(node: FakeServer): number[] {
+  return node.connection.unanswered.map(({ requestId }) => requestId);
+}
+
+describe('finding the leader', () => {
+  test('the leader is found whichever address comes first, and then the others are left alone', async () => {
+    cluster.lead(3);
+    const log = await connect();
+    expect(log.hello.nodeId).toBe(3);
+    expect(cluster.dialed).toEqual([urlOf(1), urlOf(3)]);
+    await settleMicrotasks();
+    expect(cluster.node(1).connection.isOpen).toBe(false);
+  });
+
+  test('while no node leads, connect still succeeds, and appends wait for a leader', async () => {
+    cluster.depose();
+    const log = await connect();
+    expect(log.hello.role).toBe('follower');
+    const promise = log.append('a');
+    await settleMicrotasks();
+    expect(cluster.requests(APPEND)).toHaveLength(0);
+    cluster.lead(2);
+    expect((await promise).term).toBe(3);
+    expect(cluster.leader.texts()).toEqual(['a']);
+  });
+
+  test('when nobody comes to lead within the timeout, what waits fails as NOT_LEADER, and a later append tries again', async () => {
+    cluster.depose();
+    const log = await connect({ reconnect: { minDelayMs: 1, maxDelayMs: 2, timeoutMs: 20 } });
+    const error = await failureOf(log.append('a'));
+    expect([error.code, error.outcome, error.retryable]).toEqual(['NOT_LEADER', 'failed', true]);
+    expect(error.message).toContain('follows nobody');
+    cluster.lead(2);
+    await log.append('b');
+    expect(cluster.leader.texts()).toEqual(['b']);
+  });
+
+  test('a node that answers no attempt to connect does not hold up the others', async () => {
+    const { open } = cluster;
+    cluster.kill(1);
+    cluster.lead(2);
+    const silent = { send: () => {}, bufferedBytes: () => 0, receivedBytes: () => 0, close: () => {}, terminate: () => {} };
+    Object.assign(cluster, { open: (url: string, events: Parameters<typeof open>[1]) => (url === urlOf(1) ? silent : open(url, events)) });
+    const beginMs = performance.now();
+    const log = await connect({ connectTimeoutMs: 5000 });
+    expect(log.hello.nodeId).toBe(2);
+    expect(performance.now() - beginMs).toBeLessThan(2000);
+  });
+
+  test('nodes that name leaders in turn, and leaders that break at once, are not asked in a busy loop', async () => {
+    const log = await connect({ reconnect: { minDelayMs: 50, maxDelayMs: 200, timeoutMs: 60_000 } });
+    cluster.dialed.length = 0;
+    for (const node of cluster.nodes) {
+      node.onRequest = (_request, connection) => {
+        connection.kill();
+        return true;
+      };
+    }
+    const promise = log.append('a', { expectedEnd: cluster.leader.end });
+    promise.catch(() => undefined);
+    for (let i = 0; i < 100; i++) {
+      cluster.lead(1 + (i % 3));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    // Half a second: without pauses there would be hundreds.
+    expect(cluster.dialed.length).toBeLessThan(50);
+    for (const node of cluster.nodes) node.onRequest = undefined;
+    expect((await failureOf(promise)).code).toBe('CONDITION_FAILED');
+  });
+});
+
+describe('following the leader', () => {
+  test('after a second HELLO appends wait for the old answers, then go to the new leader, in order', async () => {
+    const old = cluster.leader;
+    old.holdsAppends = true;
+    const log = await connect();
+    const first = await appendEach(log, ['a', 'b']);
+    const [a, b] = openAppends(old);
+    cluster.lead(2);
+    const rest = await appendEach(log, ['c', 'd']);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(cluster.node(2).appends).toHaveLength(0);
+    old.connection.error(a ?? 0, 'NOT_LEADER', 0, 'no longer', 0);
+    old.connection.error(b ?? 0, 'NOT_LEADER', 0, 'no longer', 0);
+    await Promise.all([...first, ...rest]);
+    expect(cluster.leader.texts()).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  test('an append that may have happened is reported so, and later ones that were refused are sent again', async () => {
+    const old = cluster.leader;
+    old.holdsAppends = true;
+    const log = await connect();
+    const promises = await appendEach(log, ['a', 'b', 'c']);
+    const [a, b, c] = openAppends(old);
+    cluster.lead(2);
+    // Answers may come in any order.
+    old.connection.error(c ?? 0, 'NOT_LEADER', 0, 'refused');
+    old.connection.error(a ?? 0, 'NOT_LEADER', 0, 'ordered, not committed', ERROR_OUTCOME_UNKNOWN);
+    old.connection.error(b ?? 0, 'NOT_LEADER', 0, 'refused');
+    expect(await outcomesOf(promises)).toEqual(['NOT_LEADER unknown', 'done', 'done']);
+    expect(cluster.leader.texts()).toEqual(['b', 'c']);
+  });
+
+  test('a refused append is not sent again behind a later one that was done, or may have been', async () => {
+    const old = cluster.leader;
+    old.holdsAppends = true;
+    const log = await connect();
+    const promises = await appendEach(log, ['a', 'b', 'c']);
+    const [a] = openAppends(old);
+    const { connection } = old;
+    connection.unanswered.shift();
+    connection.error(a ?? 0, 'NOT_LEADER', 0, 'for a moment');
+    connection.answerAppends(1);
+    await settleMicrotasks();
+    connection.kill();
+    old.holdsAppends = false;
+    expect(await outcomesOf(promises)).toEqual(['NOT_LEADER failed', 'done', 'CONNECTION_LOST unknown']);
+    await log.append('d');
+    expect(cluster.leader.texts()).toEqual(['b', 'd']);
+  });
+
+  test('a leader that dies under pipelined appends: none is lost in silence, none is there twice, and the order holds', async () => {
+    const log = await connect();
+    const promises: Promise<unknown>[] = [];
+    for (let i = 0; i < 300; i++) {
+      const promise = log.append(String(i));
+      promise.catch(() => undefined);
+      promises.push(promise);
+      if (i % 7 === 0) await settleMicrotasks();
+      if (i % 60 === 50) {
+        const id = cluster.leader.hello.nodeId;
+        cluster.kill(id);
+        cluster.lead((id % 3) + 1);
+        cluster.revive(id);
+      }
+    }
+    const results = await outcomesOf(promises);
+    const texts = cluster.leader.texts().map(Number);
+    expect(texts).toEqual([...new Set(texts)].sort((x, y) => x - y));
+    results.forEach((result, i) => {
+      if (result === 'done') expect(texts).toContain(i);
+      else expect(result).toBe('CONNECTION_LOST unknown');
+    });
+    expect(results.filter((result) => result === 'done').length).toBeGreaterThan(250);
+  });
+
+  test('a leader that was cut off and says nothing is left as soon as another node names a new one', async () => {
+    const log = await connect({ connectTimeoutMs: 30 });
+    // Reading from a follower, which will say who leads.
+    await log.end();
+    const old = cluster.leader;
+    old.holdsAppends = true;
+    old.say = () => undefined;
+    const [promise] = await appendEach(log, ['a']);
+    cluster.lead(3);
+    expect(await outcomesOf([promise ?? Promise.resolve()])).toEqual(['CONNECTION_LOST unknown']);
+    await log.append('b');
+    expect(cluster.node(3).texts()).toEqual(['b']);
+  });
+
+  test('an overloaded or stopping node refuses, and the append is sent again until it is taken', async () => {
+    const log = await connect();
+    let refusals = 0;
+    cluster.leader.onRequest = (request, connection) => {
+      if (request.opcode !== APPEND || refusals === 4) return false;
+      refusals += 1;
+      if (refusals % 2 === 0) connection.error(request.requestId, 'SHUTTING_DOWN', 0, 'stopping');
+      else connection.error(request.requestId, 'OVERLOADED', 0, 'the disk is behind', ERROR_FATAL);
+      return true;
+    };
+    await Promise.all(['a', 'b', 'c'].map((text) => log.append(text)));
+    expect(cluster.leader.texts()).toEqual(['a', 'b', 'c']);
+    expect(refusals).toBe(4);
+  });
+
+  test('an append that is refused for the whole timeout fails with the refusal', async () => {
+    const log = await connect({ reconnect: { minDelayMs: 1, maxDelayMs: 4, timeoutMs: 30 } });
+    for (const node of cluster.nodes) {
+      node.onRequest = (request, connection) => {
+        if (request.opcode !== APPEND) return false;
+        connection.error(request.requestId, 'OVERLOADED', 0, 'the disk is behind', ERROR_FATAL);
+        return true;
+      };
+    }
+    const error = await failureOf(log.append('a'));
+    expect([error.code, error.outcome]).toEqual(['OVERLOADED', 'failed']);
+  });
+
+  test('a waiting append that is aborted is not sent to the next leader', async () => {
+    cluster.depose();
+    const log = await connect();
+    const controller = new AbortController();
+    const promise = failureOf(log.append('a', { signal: controller.signal }));
+    await settleMicrotasks();
+    controller.abort();
+    expect((await promise).outcome).toBe('failed');
+    cluster.lead(1);
+    await log.append('b');
+    expect(cluster.leader.texts()).toEqual(['b']);
+  });
+});
+
+describe('conditional appends of unknown outcome', () => {
+  test('one that had not happened is done by the second try', async () => {
+    const old = cluster.leader;
+    const log = await connect();
+    const { end } = await log.append('a');
+    old.holdsAppends = true;
+    const promise = log.append('b', { expectedEnd: end });
+    await settleMicrotasks();
+    old.connection.kill();
+    old.holdsAppends = false;
+    expect(await promise).toEqual({ term: 1, offset: end, end: end + 13, level: 'committed', nodes: [1, 3] });
+    expect(cluster.leader.texts()).toEqual(['a', 'b']);
+  });
+
+  test('one that had happened is found in the log, and has its receipt', async () => {
+    const log = await connect();
+    const { end } = await log.append('a');
+    cluster.leader.onOrdered = () => {
+      cluster.replicate();
+      cluster.kill(1);
+      cluster.lead(2);
+    };
+    const receipt = await log.appendBatch(['b', 'cc'], { expectedEnd: end });
+    expect(receipt).toEqual({ term: 1, offset: end, end: end + 27, offsets: [end, end + 13], level: 'committed', nodes: [] });
+    expect(cluster.leader.texts()).toEqual(['a', 'b', 'cc']);
+  });
+
+  test('one whose place another append has fails with the end, surely', async () => {
+    const old = cluster.leader;
+    const log = await connect();
+    const { end } = await log.append('a');
+    old.holdsAppends = true;
+    const promise = log.append('b', { expectedEnd: end });
+    await settleMicrotasks();
+    cluster.kill(1);
+    cluster.lead(2);
+    const error = await failureOf(promise);
+    expect([error.code, error.outcome, error.details.end]).toEqual(['CONDITION_FAILED', 'failed', cluster.leader.end]);
+    expect(cluster.leader.texts()).toEqual(['a']);
+  });
+
+  test('one that expects more than the log now has is reported as unknown, because the first try may still be on its way', async () => {
+    const old = cluster.leader;
+    old.holdsAppends = true;
+    const log = await connect();
+    const promise = log.append('b', { expectedEnd: 1000 });
+    await settleMicrotasks();
+    old.connection.kill();
+    old.holdsAppends = false;
+    const error = await failureOf(promise);
+    expect([error.code, error.outcome]).toEqual(['CONDITION_FAILED', 'unknown']);
+  });
+
+  test('a chain of them is done once each, whatever part of it the dead leader had passed on', async () => {
+    for (let passed = 0; passed <= 3; passed++) {
+      cluster = new FakeCluster();
+      const old = cluster.leader;
+      old.holdsAppends = true;
+      const log = await connect();
+      let expectedEnd = old.end;
+      const promises: Promise<unknown>[] = [];
+      for (const text of ['one', 'two', 'three']) {
+        const promise = log.append(text, { expectedEnd });
+        promise.catch(() => undefined);
+        promises.push(promise);
+        expectedEnd += 12 + text.length;
+      }
+      await settleMicrotasks();
+      const requests = old.connection.unanswered.splice(0);
+      for (const { body, a } of requests.slice(0, passed)) old.order(body, a);
+      cluster.replicate();
+      cluster.kill(1);
+      cluster.lead(3);
+      const results = await outcomesOf(promises);
+      expect(cluster.leader.texts()).toEqual(['one', 'two', 'three'].slice(0, passed));
+      expect(results.slice(0, passed)).toEqual(Array.from({ length: passed }, () => 'done'));
+      expect(results.slice(passed).every((result) => result.startsWith('CONDITION_FAILED'))).toBe(true);
+    }
+  });
+
+  test('aborted between two tries it may have happened', async () => {
+    const old = cluster.leader;
+    old.holdsAppends = true;
+    const log = await connect();
+    const controller = new AbortController();
+    const promise = failureOf(log.append('a', { expectedEnd: old.end, signal: controller.signal }));
+    await settleMicrotasks();
+    for (const id of [1, 2, 3]) cluster.kill(id);
+    controller.abort();
+    const error = await promise;
+    expect([error.code, error.outcome]).toEqual(['ABORTED', 'unknown']);
+    old.holdsAppends = false;
+    for (const id of [1, 2, 3]) cluster.revive(id);
+    await log.append('b');
+    expect(cluster.leader.texts()).toEqual(['b']);
+  });
+});

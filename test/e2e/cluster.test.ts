@@ -1,0 +1,313 @@
+// Clusters of real processes: a short run under the nemesis, and single scenarios, each with what must come of it.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFailed, onTestFinished, test } from 'vitest';
+import { connect, type LogClient } from '../../src/client/index.ts';
+import { END_LINEARIZABLE } from '../../src/protocol/client.ts';
+import { makeDirectory } from '../server/support/fixture.ts';
+import { RawClient, Refused } from '../server/support/rawClient.ts';
+import { Cluster, type ClusterOptions } from '../support/cluster.ts';
+import { type ClusterNode, until } from '../support/clusterNode.ts';
+import { runCommand } from '../support/server.ts';
+import { LoadedCluster } from './loadedCluster.ts';
+import { runCluster } from './run.ts';
+
+const SEED = Number(process.env.E2E_SEED ?? 1);
+const SEGMENT_FLAGS = ['--segment-bytes', '262144', '--slots', '6'];
+const QUICK = ['--election-timeout-ms', '400'];
+
+test.each([3, 5])(
+  '%i nodes under a nemesis for 25 s: nothing acknowledged is lost, nothing read is wrong, progress is made',
+  async (nodes) => {
+    const lines: string[] = [];
+    const { problems, facts } = await runCluster({
+      nodes,
+      seconds: 25,
+      seed: SEED,
+      directory: makeDirectory(),
+      tell: (line) => {
+        lines.push(line);
+        if (line.includes('NOT RUN')) console.warn(line);
+      },
+    });
+    onTestFailed(() => console.error(lines.join('\n'), facts));
+    expect(problems).toEqual([]);
+  },
+);
+
+/** A cluster that is gone with the test. */
+async function makeCluster(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
+  const cluster = await Cluster.make({
+    nodes: 3,
+    directory: makeDirectory(),
+    ...options,
+    flags: [...SEGMENT_FLAGS, ...(options.flags ?? [])],
+  });
+  onTestFinished(() => cluster.close());
+  onTestFailed(() => {
+    for (const { logFile } of cluster.nodes) if (existsSync(logFile)) console.error(readFileSync(logFile, 'utf8').slice(-4_000));
+  });
+  return cluster;
+}
+
+async function startCluster(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
+  const cluster = await makeCluster(options);
+  await cluster.start();
+  return cluster;
+}
+
+async function connectTo(urls: string | readonly string[]): Promise<LogClient> {
+  const client = await connect(urls);
+  onTestFinished(() => client.close());
+  return client;
+}
+
+/** A connection to one node, and to no other. */
+async function raw(node: ClusterNode): Promise<RawClient> {
+  const client = await RawClient.connect(node.url);
+  onTestFinished(() => client.socket.terminate());
+  return client;
+}
+
+async function load(cluster: Cluster): Promise<LoadedCluster> {
+  const loaded = await LoadedCluster.start(cluster, SEED);
+  onTestFinished(() => loaded.abandon());
+  return loaded;
+}
+
+/** Appends `count` entries of about a KiB, and returns the end of the log behind them. */
+async function fill(client: LogClient, count: number): Promise<number> {
+  const receipts = await Promise.all(Array.from({ length: count }, (_, index) => client.append(`entry ${index} ${'x'.repeat(1000)}`)));
+  return Math.max(...receipts.map(({ end }) => end));
+}
+
+async function texts(client: LogClient): Promise<string[]> {
+  const all: string[] = [];
+  for await (const { payload } of client.read()) all.push(Buffer.from(payload).toString());
+  return all;
+}
+
+describe('leaders that go', () => {
+  test('kill -9 of the leader under load, three times, loses nothing', async () => {
+    const cluster = await startCluster({ flags: QUICK });
+    const loaded = await load(cluster);
+    for (let round = 0; round < 3; round++) {
+      await loaded.moreCommitted(500);
+      const leader = await cluster.leader();
+      await leader.kill();
+      await cluster.leader(leader);
+      await loaded.moreCommitted(500);
+      leader.start();
+      await leader.ready;
+    }
+    expect(await loaded.judge()).toEqual([]);
+    expect(loaded.context.terms.size).toBeGreaterThanOrEqual(4);
+    expect(cluster.surprises).toEqual([]);
+  });
+
+  test('a paused leader that comes back serves no stale linearizable end', async () => {
+    const cluster = await startCluster({ flags: QUICK });
+    const client = await connectTo(cluster.urls);
+    let end = await fill(client, 10);
+    for (let round = 0; round < 3; round++) {
+      const old = await cluster.leader();
+      const asking = await raw(old);
+      old.pause();
+      await cluster.leader(old);
+      end = (await client.append(`round ${round}`)).end;
+      // It lies in the old leader's socket when the old leader wakes, and still believes that it leads.
+      const answers = Array.from({ length: 20 }, () => asking.end(END_LINEARIZABLE));
+      const judged = Promise.allSettled(answers);
+      old.resume();
+      for (const answer of await judged) {
+        if (answer.status === 'fulfilled') expect(answer.value.commit).toBeGreaterThanOrEqual(end);
+        else expect(answer.reason).toBeInstanceOf(Refused);
+      }
+      // And it finds back: the same question is soon answered by the same node.
+      await until('for a linearizable end from the old leader', async () => {
+        const answer = await asking.end(END_LINEARIZABLE).catch(() => undefined);
+        return answer !== undefined && answer.commit >= end;
+      });
+    }
+    await cluster.converged();
+  });
+
+  test.each(['hold', 'swallow'] as const)(
+    'an isolated leader acknowledges nothing, and what it ordered is gone or whole (%s)',
+    async (state) => {
+      const cluster = await startCluster({ flags: QUICK });
+      const client = await connectTo(cluster.urls);
+      await fill(client, 10);
+      const old = await cluster.leader();
+      const inside = await raw(old);
+      cluster.network?.split([old.id], state);
+      const outcomes: string[] = [];
+      const appends = Array.from({ length: 50 }, (_, index) =>
+        inside.append(Buffer.from(`isolated ${index}`)).then(
+          () => outcomes.push('acknowledged'),
+          (thrown: unknown) => outcomes.push(thrown instanceof Refused ? thrown.code : 'connection lost'),
+        ),
+      );
+      await cluster.leader(old);
+      await client.append('from the majority');
+      // Without a majority it must give its leadership up by itself.
+      await until('for the isolated leader to step down', async () => (await old.status())?.node.role !== 'leader');
+      expect(outcomes).not.toContain('acknowledged');
+      cluster.network?.heal();
+      await cluster.converged();
+      await Promise.all(appends);
+      expect(new Set(outcomes)).toEqual(new Set(['NOT_LEADER']));
+      for (const node of cluster.nodes) {
+        const entries = await texts(await connectTo(node.url));
+        expect(entries).toContain('from the majority');
+        expect(entries.filter((text) => text.startsWith('isolated'))).toEqual([]);
+      }
+    },
+  );
+
+  test('a graceful stop of the leader hands over, without waiting for an election timeout', async () => {
+    // With a timeout this long, a new leader within the test's time has been handed its office.
+    const cluster = await makeCluster({ flags: ['--election-timeout-ms', '20000'] });
+    for (const node of cluster.nodes) node.start();
+    const old = await cluster.leader(undefined, 60_000);
+    const client = await connectTo(cluster.urls);
+    await fill(client, 100);
+    const stopping = old.stop();
+    await cluster.leader(old, 10_000);
+    expect(await stopping).toEqual({ code: 0, signal: null });
+    await client.append('behind the new leader');
+    expect(cluster.surprises).toEqual([]);
+  });
+
+  test('stops and restarts of every node in turn, under load, lose nothing and cost no client an error for long', async () => {
+    const cluster = await startCluster({ flags: QUICK });
+    const loaded = await load(cluster);
+    for (const node of cluster.nodes) {
+      await loaded.moreCommitted(300);
+      expect(await node.stop()).toEqual({ code: 0, signal: null });
+      await loaded.moreCommitted(300);
+      node.start();
+      await node.ready;
+    }
+    expect(await loaded.judge()).toEqual([]);
+  });
+});
+
+describe('disks that change', () => {
+  test('a follower that was wiped to an empty directory is fed again, and counts again', async () => {
+    const cluster = await startCluster({ flags: QUICK });
+    const client = await connectTo(cluster.urls);
+    await fill(client, 1_000);
+    const leader = await cluster.leader();
+    const lost = cluster.nodes.findLast((node) => node !== leader) ?? leader;
+    await lost.kill();
+    cluster.wipe(lost);
+    await fill(client, 1_000);
+    lost.start();
+    await cluster.converged();
+    await cluster.allVoters();
+    // It counts: with the third node gone, nothing could be committed without it.
+    const other = cluster.nodes.find((node) => node !== lost && node !== leader);
+    await other?.kill();
+    const receipt = await client.append('with the wiped node');
+    expect(receipt.nodes).toContain(lost.id);
+  });
+
+  test('a node that was wiped while the others are away does not vote an old log into office', async () => {
+    const cluster = await startCluster({ flags: QUICK });
+    const client = await connectTo(cluster.urls);
+    const leader = await cluster.leader();
+    const [away, lost] = cluster.nodes.filter((node) => node !== leader).sort((one, other) => one.id - other.id);
+    if (away === undefined || lost === undefined) throw new Error('a cluster of three has two followers');
+    await fill(client, 10);
+    await cluster.converged();
+    await away.kill();
+    const end = await fill(client, 10);
+    await leader.kill();
+    await lost.kill();
+    cluster.wipe(lost);
+    away.start();
+    lost.start();
+    // Two of three run, and one of them lost its memory: they must not begin without the third, which alone has the log's end.
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect((await away.status())?.node.role).not.toBe('leader');
+    expect((await lost.status())?.node.role).not.toBe('leader');
+    leader.start();
+    expect(await cluster.converged()).toBeGreaterThanOrEqual(end);
+  });
+
+  test('the directory of a single node becomes node 1 of a cluster, with all that it had', async () => {
+    const directory = makeDirectory();
+    const data = join(directory, 'single');
+    const single = await startCluster({ nodes: 1, directory, dataOf: () => data });
+    const client = await connectTo(single.urls);
+    await fill(client, 600);
+    const before = await texts(client);
+    const { clusterId } = client.hello;
+    await client.close();
+    await single.node(1).stop();
+    const cluster = await startCluster({ flags: QUICK, dataOf: (id) => (id === 1 ? data : join(directory, `new-${id}`)) });
+    await cluster.converged();
+    for (const node of cluster.nodes) {
+      const reader = await connectTo(node.url);
+      expect(reader.hello.clusterId).toBe(clusterId);
+      expect(await texts(reader)).toEqual(before);
+    }
+    const receipt = await (await connectTo(cluster.urls)).append('of the cluster');
+    expect(receipt.nodes.length).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe('nodes that do not belong', () => {
+  test('a node of another cluster is refused, and keeps its own log', async () => {
+    const directory = makeDirectory();
+    const data = join(directory, 'stranger');
+    const other = await startCluster({ nodes: 1, directory, dataOf: () => data });
+    const stranger = await connectTo(other.urls);
+    await fill(stranger, 20);
+    const own = await texts(stranger);
+    await stranger.close();
+    await other.node(1).stop();
+    const cluster = await makeCluster({ flags: QUICK, dataOf: (id) => (id === 3 ? data : join(directory, `data-${id}`)) });
+    cluster.node(1).start();
+    cluster.node(2).start();
+    const client = await connectTo((await cluster.leader()).url);
+    await fill(client, 20);
+    cluster.node(3).start();
+    await refused(cluster, 3, /cluster/i);
+    const { nodes } = await client.append('among ourselves');
+    expect([...nodes].sort()).toEqual([1, 2]);
+    await cluster.node(3).kill();
+    await cluster.close();
+    expect((await runCommand(['verify', data])).code).toBe(0);
+    const again = await startCluster({ nodes: 1, directory, dataOf: () => data });
+    expect(await texts(await connectTo(again.urls))).toEqual(own);
+  });
+
+  test('a node with segments of another size is refused', async () => {
+    const cluster = await makeCluster({ flags: QUICK, flagsOf: (id) => (id === 3 ? ['--segment-bytes', '524288'] : []) });
+    cluster.node(1).start();
+    cluster.node(2).start();
+    const client = await connectTo((await cluster.leader()).url);
+    await fill(client, 20);
+    cluster.node(3).start();
+    await refused(cluster, 3, /segment/i);
+    const { nodes } = await client.append('among ourselves');
+    expect([...nodes].sort()).toEqual([1, 2]);
+  });
+});
+
+/** Waits until some node has logged why it wants nothing to do with node `id`, and makes sure that this one is not fed. */
+async function refused(cluster: Cluster, id: number, reason: RegExp): Promise<void> {
+  await until(`for somebody to say why node ${id} is refused`, () =>
+    cluster.nodes.some(({ logFile }) =>
+      (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '')
+        .split('\n')
+        .some((line) => /"level":[456]0/.test(line) && reason.test(line)),
+    ),
+  );
+  const leader = await cluster.leader();
+  const status = await leader.status();
+  expect(status?.cluster.nodes.find((node) => node.id === id)?.state).not.toMatch(/replicating|catchingUp/);
+}

@@ -1,0 +1,90 @@
+// Disks that are slow or full, by means of the system: strace, which delays system calls of a running process, and small file systems in
+// memory. Both need rights and tools that may not be there; what is missing is said, not passed over.
+
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Whether strace may attach to a process and delay its calls; a sentence when not. */
+export function straceRefusal(): string | undefined {
+  if (spawnSync('strace', ['-V']).status !== 0) return 'a slow disk: strace is not installed';
+  const sleeper = spawn('sleep', ['10'], { stdio: 'ignore' });
+  try {
+    const attached = spawnSync('timeout', ['-s', 'INT', '1', 'strace', '-qq', '-p', String(sleeper.pid), '-o', '/dev/null'], {
+      encoding: 'utf8',
+    });
+    return /not permitted|attach:/i.test(attached.stderr) ? 'a slow disk: strace may not attach to processes here' : undefined;
+  } finally {
+    sleeper.kill('SIGKILL');
+  }
+}
+
+/** Delays each fdatasync of a running process, until it is told to stop. */
+export class SlowDisk {
+  readonly #tracer: ChildProcess;
+  readonly #gone: Promise<void>;
+
+  constructor(pid: number, delayMs: number) {
+    const inject = `inject=fdatasync:delay_enter=${Math.round(delayMs * 1000)}`;
+    this.#tracer = spawn('strace', ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', inject, '-p', String(pid)], {
+      stdio: 'ignore',
+    });
+    this.#gone = new Promise((resolve) => {
+      this.#tracer.once('close', () => resolve());
+      this.#tracer.once('error', () => resolve());
+    });
+  }
+
+  /** Lets go of the process. strace does so at SIGINT; one that was killed before has left nothing to do. */
+  stop(): Promise<void> {
+    this.#tracer.kill('SIGINT');
+    return this.#gone;
+  }
+}
+
+// Whatever ends this process, no mount outlives it.
+const mounted = new Set<SmallDisk>();
+process.on('exit', () => {
+  for (const disk of mounted) disk.unmount();
+});
+
+/** A file system in memory for one node's data, which can be filled up. */
+export class SmallDisk {
+  readonly directory: string;
+  readonly #filler: string;
+
+  private constructor(directory: string) {
+    this.directory = directory;
+    this.#filler = join(directory, 'filler');
+  }
+
+  /** Mounts one of `bytes` on `directory`, which is made. Returns a sentence when it may not be done here. */
+  static mount(directory: string, bytes: number): SmallDisk | string {
+    mkdirSync(directory, { recursive: true });
+    const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', directory]);
+    if (status !== 0) return 'a full disk: no file system can be mounted here (not root?)';
+    const disk = new SmallDisk(directory);
+    mounted.add(disk);
+    return disk;
+  }
+
+  /** Takes all the room but `leaveBytes`. */
+  fill(leaveBytes: number): void {
+    const { bavail, bsize } = statfsSync(this.directory);
+    const chunk = Buffer.alloc(1 << 20);
+    writeFileSync(this.#filler, '');
+    for (let left = bavail * bsize - leaveBytes; left > 0; left -= chunk.length) {
+      writeFileSync(this.#filler, chunk.subarray(0, Math.min(left, chunk.length)), { flag: 'a' });
+    }
+  }
+
+  /** Gives the room back. */
+  empty(): void {
+    truncateSync(this.#filler, 0);
+    rmSync(this.#filler, { force: true });
+  }
+
+  unmount(): void {
+    if (mounted.delete(this)) execFileSync('umount', ['--lazy', this.directory]);
+  }
+}

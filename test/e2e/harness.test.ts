@@ -1,0 +1,52 @@
+// The harness itself must find what it is there to find: a node that forgets, and one that does nothing.
+
+import { cpSync, existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeDirectory } from '../server/support/fixture.ts';
+import { Cluster } from '../support/cluster.ts';
+import { LoadedCluster } from './loadedCluster.ts';
+import { runCluster } from './run.ts';
+
+const FLAGS = ['--segment-bytes', '262144', '--slots', '6'];
+
+test('a node whose disk goes back in time is found out: what it lost, and what readers had been shown', async () => {
+  const directory = makeDirectory();
+  const cluster = await Cluster.make({ nodes: 1, directory, flags: FLAGS });
+  onTestFinished(() => cluster.close());
+  const node = await cluster.start();
+  const loaded = await LoadedCluster.start(cluster, 1, 10_000);
+  onTestFinished(() => loaded.abandon());
+  await loaded.moreCommitted(300);
+  await node.kill();
+  const backup = join(directory, 'backup');
+  cpSync(node.data, backup, { recursive: true });
+  node.start();
+  await loaded.moreCommitted(300);
+  await node.kill();
+  rmSync(node.data, { recursive: true });
+  cpSync(backup, node.data, { recursive: true });
+  node.start();
+  await loaded.moreCommitted(1_000);
+  const kinds = new Set((await loaded.judge()).map((problem) => problem.split(':', 1)[0]));
+  expect(kinds).toContain('lost');
+  expect(kinds.has('precommitted read') || kinds.has('read differs')).toBe(true);
+});
+
+test('a node that ends by itself is told, with its last words', async () => {
+  const cluster = await Cluster.make({ nodes: 1, directory: makeDirectory(), flags: FLAGS });
+  onTestFinished(() => cluster.close());
+  const node = await cluster.start();
+  process.kill(node.pid ?? 0, 'SIGABRT');
+  await node.exited;
+  expect(cluster.surprises.join()).toMatch(/node 1 ended by itself with SIGABRT/);
+});
+
+test('a run of a cluster that can do nothing fails, and keeps its history', async () => {
+  const directory = makeDirectory();
+  // Payloads of at most 4 bytes: no append of ours is taken.
+  const flags = ['--max-payload-bytes', '4'];
+  const { problems } = await runCluster({ nodes: 1, seconds: 5, seed: 1, directory, tell: () => undefined, flags, patienceMs: 2_000 });
+  expect(problems.join('\n')).toMatch(/too little progress/);
+  expect(existsSync(join(directory, 'history.ndjson'))).toBe(true);
+});

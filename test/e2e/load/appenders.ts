@@ -1,0 +1,110 @@
+// Clients that append, through the library as an application would: pipelined, in batches, on conditions, and without waiting for the commit.
+
+import type { LogClient, Receipt } from '../../../src/client/index.ts';
+import { LogError } from '../../../src/core/errors.ts';
+import type { AppendResult } from '../../history/types.ts';
+import { MIN_PAYLOAD_BYTES, makePayload } from '../payload.ts';
+import type { LoadContext } from './context.ts';
+
+export type AppendStyle = 'single' | 'batch' | 'conditional' | 'received';
+
+const MAX_BATCH_ENTRIES = 8;
+const LARGE_PAYLOAD_BYTES = 20_000;
+const SMALL_PAYLOAD_BYTES = 250;
+const THINK_MS = 8;
+/** After a failure, so that a cluster without a leader is not stormed. */
+const FAILURE_PAUSE_MS = 30;
+
+function resultOf({ offset, end, term, nodes }: Receipt): AppendResult {
+  return { kind: 'ok', offset, end, term, nodes };
+}
+
+/** One client; `laneCount` appends of it are in flight at once. */
+export class Appender {
+  readonly id: number;
+  readonly style: AppendStyle;
+  readonly #client: LogClient;
+  readonly #context: LoadContext;
+  readonly #session: string | undefined;
+  #isStopping = false;
+  #pendingCount = 0;
+  /** Where the log is thought to end: for conditions. */
+  #end = 0;
+
+  /** `session`: what else this client is told must count what it appended. */
+  constructor(id: number, style: AppendStyle, client: LogClient, context: LoadContext, session?: string) {
+    this.id = id;
+    this.style = style;
+    this.#client = client;
+    this.#context = context;
+    this.#session = session;
+  }
+
+  get pendingCount(): number {
+    return this.#pendingCount;
+  }
+
+  /** Appends until {@link stop}, then resolves when all appends are settled. */
+  async run(laneCount: number): Promise<void> {
+    await Promise.all(Array.from({ length: laneCount }, () => this.#lane()));
+  }
+
+  stop(): void {
+    this.#isStopping = true;
+  }
+
+  async #lane(): Promise<void> {
+    const { random } = this.#context;
+    while (!this.#isStopping) {
+      const succeeded = await this.#append();
+      await this.#context.pause(succeeded ? random.below(THINK_MS) : FAILURE_PAUSE_MS);
+    }
+  }
+
+  /** Appends once, records it, and says whether it was acknowledged, or failed for a condition that did not hold. */
+  async #append(): Promise<boolean> {
+    const context = this.#context;
+    const { random } = context;
+    const count = this.style === 'batch' ? 1 + random.below(MAX_BATCH_ENTRIES) : 1;
+    const ids = Array.from({ length: count }, () => context.newId());
+    const payloads = ids.map((id) => makePayload(id, this.#payloadBytes()));
+    const level = this.style === 'received' ? 'received' : 'committed';
+    const expectedEnd = this.style === 'conditional' ? this.#end : undefined;
+    const complete = context.recorder.append({ client: this.id, ids, level, expectedEnd, session: this.#session });
+    this.#pendingCount += 1;
+    try {
+      const options = { ack: level, expectedEnd } as const;
+      const [first = new Uint8Array(0)] = payloads;
+      const receipt = count === 1 ? await this.#client.append(first, options) : await this.#client.appendBatch(payloads, options);
+      complete(resultOf(receipt));
+      this.#end = receipt.end;
+      if (level === 'committed') context.committed(receipt.term, receipt.end, count);
+      return true;
+    } catch (thrown) {
+      complete(context.failed(`an append of client ${this.id}`, thrown));
+      return await this.#learnEnd(thrown);
+    } finally {
+      this.#pendingCount -= 1;
+    }
+  }
+
+  #payloadBytes(): number {
+    const { random } = this.#context;
+    return MIN_PAYLOAD_BYTES + random.below(random.oneIn(24) ? LARGE_PAYLOAD_BYTES : SMALL_PAYLOAD_BYTES);
+  }
+
+  /** After a failure: where the log ends, if the failure said so. */
+  async #learnEnd(thrown: unknown): Promise<boolean> {
+    if (this.style !== 'conditional') return false;
+    if (thrown instanceof LogError && thrown.code === 'CONDITION_FAILED' && typeof thrown.details.end === 'number') {
+      this.#end = thrown.details.end;
+      return true;
+    }
+    try {
+      this.#end = (await this.#client.end({ linearizable: true })).end;
+    } catch (failure) {
+      this.#context.failed(`the question of client ${this.id} for the end`, failure);
+    }
+    return false;
+  }
+}

@@ -1,0 +1,98 @@
+// The load of a run: clients of every kind at once, and one history of all of them.
+
+import { connect, type LogClient } from '../../../src/client/index.ts';
+import type { Cluster } from '../../support/cluster.ts';
+import { until } from '../../support/clusterNode.ts';
+import { Appender, type AppendStyle } from './appenders.ts';
+import type { LoadContext } from './context.ts';
+import { Asker, Stranger, Subscriber } from './readers.ts';
+
+/** Who appends, and how many appends each has in flight. */
+const APPENDERS: readonly { readonly style: AppendStyle; readonly lanes: number }[] = [
+  { style: 'single', lanes: 12 },
+  { style: 'single', lanes: 4 },
+  { style: 'batch', lanes: 3 },
+  { style: 'conditional', lanes: 1 },
+  { style: 'received', lanes: 2 },
+];
+
+/** Bounded waits: a client that is cut off must come back with an error while the run lasts. */
+const CLIENT_OPTIONS = { connectTimeoutMs: 1_000, reconnect: { minDelayMs: 20, maxDelayMs: 300, timeoutMs: 8_000 } } as const;
+
+export class Load {
+  readonly #context: LoadContext;
+  readonly #appenders: Appender[] = [];
+  readonly #subscribers: Subscriber[] = [];
+  readonly #clients: LogClient[] = [];
+  #appending: Promise<unknown> = Promise.resolve();
+  #reading: Promise<unknown> = Promise.resolve();
+
+  private constructor(context: LoadContext) {
+    this.#context = context;
+  }
+
+  /** Connects everybody and lets them begin. */
+  static async start(cluster: Cluster, context: LoadContext): Promise<Load> {
+    const load = new Load(context);
+    let id = 0;
+    const connectAll = async (first: number): Promise<LogClient> => {
+      const { urls } = cluster;
+      const client = await connect([...urls.slice(first % urls.length), ...urls.slice(0, first % urls.length)], CLIENT_OPTIONS);
+      load.#clients.push(client);
+      return client;
+    };
+    const appending: Promise<void>[] = [];
+    for (const { style, lanes } of APPENDERS) {
+      const appender = new Appender(++id, style, await connectAll(id), context);
+      load.#appenders.push(appender);
+      appending.push(appender.run(lanes));
+    }
+    const reading: Promise<void>[] = [];
+    for (const node of cluster.nodes) {
+      reading.push(new Stranger(++id, node, context, cluster.nodes.length > 1).run());
+      const subscriber = new Subscriber(++id, await connectAll(node.id - 1), context);
+      load.#subscribers.push(subscriber);
+      reading.push(subscriber.run());
+    }
+    reading.push(new Asker(++id, await connectAll(0), context).run());
+    load.#appending = Promise.all(appending);
+    load.#reading = Promise.all(reading);
+    // Whatever throws here is a fault of the test itself; it is met again when the load is stopped.
+    load.#appending.catch(() => undefined);
+    load.#reading.catch(() => undefined);
+    return load;
+  }
+
+  /** No more appends; resolves when every one that was made is settled, which must happen in a cluster that is whole. */
+  async stopAppending(timeoutMs: number): Promise<void> {
+    for (const appender of this.#appenders) appender.stop();
+    const pending = (): number => this.#appenders.reduce((sum, { pendingCount }) => sum + pendingCount, 0);
+    await until(
+      () => `for ${pending()} appends to be settled`,
+      () => pending() === 0,
+      timeoutMs,
+    );
+    await this.#appending;
+  }
+
+  /** Subscriptions must have brought everything up to `end`; then all clients go. */
+  async finish(end: number, timeoutMs: number): Promise<void> {
+    try {
+      await Promise.all(this.#subscribers.map((subscriber) => subscriber.caughtUp(end, timeoutMs)));
+    } finally {
+      await this.abandon();
+    }
+  }
+
+  /** All clients go, whatever they wait for. */
+  async abandon(): Promise<void> {
+    for (const appender of this.#appenders) appender.stop();
+    this.#context.ended.abort();
+    const leaving = Promise.all([this.#reading, ...this.#clients.map((client) => client.close())]);
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, 10_000);
+    });
+    await Promise.race([leaving, tooLate]).finally(() => clearTimeout(timer));
+  }
+}

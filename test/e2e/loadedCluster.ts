@@ -1,0 +1,112 @@
+// A cluster under load, watched, and judged at the end: what runs with a nemesis and single scenarios share.
+
+import { Random } from '../assembly/random.ts';
+import { checkHistory } from '../history/check.ts';
+import { HistoryRecorder } from '../history/recorder.ts';
+import type { Cluster } from '../support/cluster.ts';
+import { until } from '../support/clusterNode.ts';
+import { readFinalLog } from './finalLog.ts';
+import { LoadContext } from './load/context.ts';
+import { Load } from './load/load.ts';
+import { Monitor } from './monitor.ts';
+
+const ENTRIES_AFTER_MENDING = 200;
+/** Within this, a cluster that is whole must do whatever is asked of it. */
+const PATIENCE_MS = 60_000;
+
+export type Facts = Record<string, string | number>;
+
+export class LoadedCluster {
+  readonly cluster: Cluster;
+  readonly context: LoadContext;
+  readonly recorder = new HistoryRecorder(() => performance.now());
+  readonly monitor: Monitor;
+  readonly facts: Facts = {};
+  readonly #patienceMs: number;
+  readonly #waits: string[] = [];
+  #load: Load | undefined;
+
+  private constructor(cluster: Cluster, seed: number, patienceMs: number) {
+    this.cluster = cluster;
+    this.#patienceMs = patienceMs;
+    this.context = new LoadContext(this.recorder, new Random(seed));
+    this.monitor = new Monitor(cluster);
+  }
+
+  /** Lets load begin on a cluster that runs. {@link abandon} ends it, however far it came. `patienceMs`: how long {@link judge} waits for anything. */
+  static async start(cluster: Cluster, seed: number, patienceMs = PATIENCE_MS): Promise<LoadedCluster> {
+    const loaded = new LoadedCluster(cluster, seed, patienceMs);
+    loaded.monitor.start();
+    try {
+      loaded.#load = await Load.start(cluster, loaded.context);
+    } catch (thrown) {
+      await loaded.abandon();
+      throw thrown;
+    }
+    return loaded;
+  }
+
+  /** Waits until `count` more entries are acknowledged as committed: so much must happen in a cluster that is whole. */
+  async moreCommitted(count = ENTRIES_AFTER_MENDING, timeoutMs = PATIENCE_MS): Promise<void> {
+    const goal = this.context.committedEntries + count;
+    await until(`for ${count} more entries to be acknowledged`, () => this.context.committedEntries >= goal, timeoutMs);
+  }
+
+  /** The cluster is whole: ends the load, waits until all nodes agree, and returns everything that is wrong, in sentences. */
+  async judge(tell: (sentence: string) => void = () => undefined): Promise<string[]> {
+    const startedMs = performance.now();
+    await this.#must(this.moreCommitted(ENTRIES_AFTER_MENDING, this.#patienceMs));
+    this.facts.msAfterMending = Math.round(performance.now() - startedMs);
+    await this.#must(this.#load?.stopAppending(this.#patienceMs));
+    const end = await this.cluster.converged(this.#patienceMs);
+    await this.#must(this.#load?.finish(end, this.#patienceMs));
+    await this.#must(this.cluster.allVoters(this.#patienceMs));
+    await this.monitor.stop();
+    tell(`reading the log, ${end} bytes, from every node`);
+    const log = await readFinalLog(this.cluster.nodes, end, (offset, to, term, id) => this.recorder.entry(offset, to, term, id));
+    tell('checking the history');
+    const violations = checkHistory(this.recorder, log.entries, { majority: this.cluster.majority });
+    this.#countFacts(end, log.entries.length);
+    return [
+      ...this.#waits,
+      ...log.differences,
+      ...this.monitor.problems,
+      ...this.context.problems,
+      ...violations.map(({ kind, sentence }) => `${kind}: ${sentence}`),
+    ];
+  }
+
+  /** What does not come about in time is wrong, but no reason not to look at the rest. */
+  async #must(step: Promise<void> | undefined): Promise<void> {
+    try {
+      await step;
+    } catch (thrown) {
+      this.#waits.push(thrown instanceof Error ? thrown.message : String(thrown));
+    }
+  }
+
+  async abandon(): Promise<void> {
+    await this.#load?.abandon();
+    await this.monitor.stop();
+  }
+
+  #countFacts(logBytes: number, logEntries: number): void {
+    const { appends, ends, reads, deliveries } = this.recorder;
+    const { committedEntries, longestGapMs, errors, terms } = this.context;
+    Object.assign(this.facts, {
+      appends: appends.length,
+      committedEntries,
+      conditionalSuccesses: appends.filter(({ expectedEnd, result }) => expectedEnd !== undefined && result.kind === 'ok').length,
+      ends: ends.length,
+      linearizableEnds: ends.filter(({ isLinearizable }) => isLinearizable).length,
+      reads: reads.length,
+      deliveries: deliveries.length,
+      logBytes,
+      logEntries,
+      terms: terms.size,
+      leadersSeen: this.monitor.leaders.size,
+      longestGapMs: Math.round(longestGapMs),
+      errors: [...errors].map(([code, count]) => `${count} × ${code}`).join(', '),
+    });
+  }
+}

@@ -1,0 +1,73 @@
+// What goes wrong with a cluster in a run, by seed. Three lanes go on at the same time, so that faults of processes, links and disks meet
+// in every combination. Each fault mends itself before its lane goes on; what the system does not let us break is left out, and said.
+
+import { Random } from '../assembly/random.ts';
+import type { Cluster } from '../support/cluster.ts';
+import type { SmallDisk } from './disks.ts';
+import { DiskLane } from './nemesis/disks.ts';
+import { LinkLane } from './nemesis/links.ts';
+import { ProcessLane } from './nemesis/processes.ts';
+import { type Lane, type NemesisContext, Schedule } from './nemesis/schedule.ts';
+
+export interface NemesisOptions {
+  readonly seed: number;
+  readonly cluster: Cluster;
+  /** Of the last node, if there is one. */
+  readonly smallDisk: SmallDisk | undefined;
+  readonly canSlowDisks: boolean;
+  /** Told each fault as it begins and ends. */
+  readonly tell: (sentence: string) => void;
+}
+
+export class Nemesis {
+  readonly #schedule = new Schedule();
+  readonly #cluster: Cluster;
+  readonly #lanes: readonly Lane[];
+  readonly #tell: (sentence: string) => void;
+  readonly #counts = new Map<string, number>();
+
+  constructor({ seed, cluster, smallDisk, canSlowDisks, tell }: NemesisOptions) {
+    this.#cluster = cluster;
+    this.#tell = tell;
+    const context = (salt: number): NemesisContext => ({ cluster, random: new Random(seed * 31 + salt), schedule: this.#schedule, tell });
+    this.#lanes = [
+      new ProcessLane(context(1)),
+      ...(cluster.network === undefined ? [] : [new LinkLane(context(2), cluster.network)]),
+      new DiskLane(context(3), smallDisk, canSlowDisks),
+    ];
+  }
+
+  /** How often each fault was made. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+
+  /** Makes faults for `seconds`, then mends everything: all links open, all nodes running. */
+  async run(seconds: number): Promise<void> {
+    this.#schedule.endsAfter(seconds * 1000);
+    await Promise.all(this.#lanes.map((lane) => this.#runLane(lane)));
+    await this.#mend();
+  }
+
+  async #runLane(lane: Lane): Promise<void> {
+    while (!this.#schedule.isOver) {
+      await this.#schedule.wait(lane.restMs());
+      if (this.#schedule.isOver) return;
+      const fault = await lane.next();
+      if (fault === undefined) continue;
+      this.#counts.set(fault.name, (this.#counts.get(fault.name) ?? 0) + 1);
+      this.#tell(fault.sentence);
+      await fault.happen();
+    }
+  }
+
+  async #mend(): Promise<void> {
+    this.#tell('everything is mended');
+    this.#cluster.network?.heal();
+    for (const node of this.#cluster.nodes) {
+      node.resume();
+      node.start();
+    }
+    await Promise.all(this.#cluster.nodes.map((node) => node.ready));
+  }
+}

@@ -1,0 +1,160 @@
+// One run: a cluster, load, a nemesis, and at the end the judgement. Whatever is wrong is returned in sentences.
+
+import { cpSync, createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import type { HistoryRecorder } from '../history/recorder.ts';
+import { Cluster } from '../support/cluster.ts';
+import { runCommand } from '../support/server.ts';
+import { SmallDisk, straceRefusal } from './disks.ts';
+import { type Facts, LoadedCluster } from './loadedCluster.ts';
+import { Nemesis } from './nemesis.ts';
+
+export interface RunOptions {
+  readonly nodes: number;
+  readonly seconds: number;
+  readonly seed: number;
+  /** For data, logs and the history; the caller removes it. */
+  readonly directory: string;
+  /** Told what happens, line by line. */
+  readonly tell: (sentence: string) => void;
+  readonly flags?: readonly string[];
+  /** How long a cluster that is whole may take for anything; see {@link LoadedCluster.start}. */
+  readonly patienceMs?: number;
+}
+
+export interface RunResult {
+  /** Everything that is wrong; empty when the run passed. */
+  readonly problems: readonly string[];
+  readonly facts: Readonly<Facts>;
+}
+
+/** Small segments, so that logs roll, are sealed, truncated and read from disk all the time. */
+const FLAGS = ['--segment-bytes', '262144', '--slots', '6'];
+const CLUSTER_FLAGS = ['--election-timeout-ms', '500'];
+/** A run with less than this has shown nothing. */
+const MIN_ENTRIES_PER_SECOND = 40;
+const SECONDS_PER_LEADER = 12;
+/** The disk that fills up has room for the log of a run, and more. */
+const SMALL_DISK_BYTES = 64 << 20;
+const SMALL_DISK_BYTES_PER_SECOND = 16 << 20;
+const PROGRESS_INTERVAL_MS = 5_000;
+
+class Run {
+  readonly #options: RunOptions;
+  readonly #problems: string[] = [];
+  readonly #startedMs = performance.now();
+  #facts: Facts = {};
+  #recorder: HistoryRecorder | undefined;
+
+  constructor(options: RunOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<RunResult> {
+    const { nodes, seconds, directory } = this.#options;
+    const refusal = straceRefusal();
+    const smallDisk = SmallDisk.mount(join(directory, `data-${nodes}`), SMALL_DISK_BYTES + seconds * SMALL_DISK_BYTES_PER_SECOND);
+    for (const reason of [refusal, smallDisk]) if (typeof reason === 'string') this.#tell(`NOT RUN: ${reason}`);
+    const disk = typeof smallDisk === 'string' ? undefined : smallDisk;
+    try {
+      await this.#withDisk(disk, refusal === undefined);
+    } catch (thrown) {
+      this.#problems.push(thrown instanceof Error ? thrown.message : String(thrown));
+    } finally {
+      // What is only in memory is gone when it is unmounted.
+      if (disk !== undefined && this.#problems.length > 0) cpSync(disk.directory, `${disk.directory}-kept`, { recursive: true });
+      disk?.unmount();
+    }
+    if (this.#problems.length > 0) await this.#keepHistory();
+    return { problems: this.#problems, facts: this.#facts };
+  }
+
+  #tell(sentence: string): void {
+    const seconds = ((performance.now() - this.#startedMs) / 1000).toFixed(1).padStart(6);
+    this.#options.tell(`${seconds} s  ${sentence}`);
+  }
+
+  async #withDisk(disk: SmallDisk | undefined, canSlowDisks: boolean): Promise<void> {
+    const { nodes, directory, seed, flags = [], patienceMs } = this.#options;
+    const all = [...FLAGS, ...(nodes > 1 ? CLUSTER_FLAGS : []), ...flags];
+    const cluster = await Cluster.make({ nodes, directory, flags: all, dataOf: (id) => join(directory, `data-${id}`, 'log') });
+    try {
+      const leader = await cluster.start();
+      this.#tell(`${nodes} nodes run; node ${leader.id} leads`);
+      const loaded = await LoadedCluster.start(cluster, seed, patienceMs);
+      this.#recorder = loaded.recorder;
+      this.#facts = loaded.facts;
+      try {
+        await this.#underLoad(loaded, disk, canSlowDisks);
+      } finally {
+        await loaded.abandon();
+      }
+      await this.#stopAll(cluster);
+    } finally {
+      this.#problems.push(...cluster.surprises);
+      await cluster.close();
+    }
+  }
+
+  async #underLoad(loaded: LoadedCluster, smallDisk: SmallDisk | undefined, canSlowDisks: boolean): Promise<void> {
+    const { cluster, context } = loaded;
+    const { seed, seconds } = this.#options;
+    const tell = (sentence: string): void => this.#tell(sentence);
+    const progress = setInterval(() => {
+      tell(`${context.committedEntries} entries acknowledged, up to ${context.acknowledgedEnd}, in ${context.terms.size} terms`);
+    }, PROGRESS_INTERVAL_MS);
+    try {
+      const nemesis = new Nemesis({ seed, cluster, smallDisk, canSlowDisks, tell });
+      await nemesis.run(seconds);
+      loaded.facts.faults = [...nemesis.counts].map(([name, count]) => `${count} × ${name}`).join(', ');
+      this.#problems.push(...(await loaded.judge(tell)));
+    } finally {
+      clearInterval(progress);
+    }
+    this.#judgeProgress(loaded);
+  }
+
+  /** A cluster that does nothing does nothing wrong. */
+  #judgeProgress({ context, facts }: LoadedCluster): void {
+    const { nodes, seconds } = this.#options;
+    const { committedEntries, terms } = context;
+    const minEntries = Math.round(MIN_ENTRIES_PER_SECOND * seconds);
+    if (committedEntries < minEntries)
+      this.#problems.push(`too little progress: ${committedEntries} entries were acknowledged, fewer than ${minEntries}`);
+    const minTerms = nodes > 1 ? 1 + Math.floor(seconds / SECONDS_PER_LEADER) : 1;
+    if (terms.size < minTerms)
+      this.#problems.push(`too little change: appends were acknowledged in ${terms.size} terms, fewer than ${minTerms}`);
+    for (const kind of ['reads', 'linearizableEnds', 'deliveries'] as const) {
+      if (Number(facts[kind]) < nodes * seconds) this.#problems.push(`too little was read: ${facts[kind]} ${kind}`);
+    }
+  }
+
+  /** Stops every node in order, and lets the offline tool look at what each has on its disk. */
+  async #stopAll(cluster: Cluster): Promise<void> {
+    this.#tell('stopping all nodes, and verifying what they have on disk');
+    for (const node of cluster.nodes) {
+      const { code, signal } = await node.stop();
+      if (code !== 0) this.#problems.push(`node ${node.id} ended with ${code ?? signal} when it was told to stop: ${node.lastWords()}`);
+      const verified = await runCommand(['verify', node.data]);
+      if (verified.code !== 0) this.#problems.push(`loglog verify of node ${node.id}: ${verified.stdout}${verified.stderr}`);
+    }
+  }
+
+  /** One JSON record a line, in `history.ndjson`. */
+  async #keepHistory(): Promise<void> {
+    if (this.#recorder === undefined) return;
+    const { appends, ends, reads, deliveries } = this.#recorder;
+    const file = createWriteStream(join(this.#options.directory, 'history.ndjson'));
+    for (const [kind, records] of Object.entries({ append: appends, end: ends, read: reads, delivery: deliveries })) {
+      for (const record of records) {
+        if (!file.write(`${JSON.stringify({ kind, ...record })}\n`))
+          await new Promise<void>((resolve) => file.once('drain', () => resolve()));
+      }
+    }
+    await new Promise<void>((resolve) => file.end(() => resolve()));
+  }
+}
+
+export function runCluster(options: RunOptions): Promise<RunResult> {
+  return new Run(options).run();
+}

@@ -1,0 +1,505 @@
+// A small cluster of cores for scripted tests: a bag of messages that the script delivers, drops, repeats and reorders, and a fake shell
+// whose log is a list of entries. After every turn it checks what must hold always: one leader a term, committed entries never change and
+// are in every new leader's log, and nothing is sent before the vote that it depends on is saved.
+
+import { expect } from 'vitest';
+import type { RaftSettings } from '../../src/raft/core.ts';
+import type { Effect } from '../../src/raft/effects.ts';
+import type { AppendRequest, NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
+import { Raft, type StoreOutcome } from '../../src/raft/raft.ts';
+import { TermTable } from '../../src/raft/termTable.ts';
+
+/** Log offsets [start, end); `id` stands for the bytes. */
+export interface Entry {
+  readonly start: number;
+  readonly end: number;
+  readonly term: number;
+  readonly id: string;
+}
+
+export interface Envelope {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly message: PeerMessage;
+  readonly entries: readonly Entry[];
+}
+
+/** Bytes of a no-op. */
+export const NOOP_BYTES = 12;
+
+/** More messages than this without time passing are a storm that feeds itself. */
+const STORM = 5_000;
+
+/** A log of entries of 100 bytes each, given as the term of each: `[1, 1, 2]` ends at 300. */
+export function logOf(terms: readonly number[], start = 0): Entry[] {
+  return terms.map((term, i) => ({ start: start + i * 100, end: start + (i + 1) * 100, term, id: `${term}@${start + i * 100}` }));
+}
+
+export class TestNode {
+  readonly id: NodeId;
+  readonly #cluster: Cluster;
+  readonly #settings: RaftSettings;
+  readonly #start: number;
+  raft: Raft;
+  entries: Entry[];
+  /** What the disk has of the log, and of the rest. */
+  disk: number;
+  vote = { currentTerm: 0, votedFor: 0 };
+  standing: Standing;
+  isUp = true;
+  /** What the shell does not do by itself: the script says when. */
+  holds = { flush: false, lead: false, truncate: false };
+  /** What becomes of the next stores; empty: they are stored. */
+  outcomes: StoreOutcome[] = [];
+  isPaused = false;
+  fatal: string | undefined;
+  readonly reads = new Map<number, number | undefined>();
+  readonly transfers: boolean[] = [];
+  /** Changes when the disk is lost; and which one of each other node is known here. */
+  instance = 0;
+  readonly instances = new Map<NodeId, number>();
+  effects: Effect[] = [];
+  #leadDue = false;
+  #truncateDue: number | undefined;
+  #isInTurn = false;
+
+  constructor(cluster: Cluster, settings: RaftSettings, entries: readonly Entry[], currentTerm: number, standing: Standing) {
+    this.#cluster = cluster;
+    this.#settings = settings;
+    this.id = settings.id;
+    this.entries = [...entries];
+    this.#start = entries[0]?.start ?? 0;
+    this.disk = this.end;
+    this.vote = { currentTerm, votedFor: 0 };
+    this.standing = standing;
+    this.raft = this.#makeRaft();
+  }
+
+  get end(): number {
+    return this.entries.at(-1)?.end ?? this.#start;
+  }
+
+  get terms(): number[] {
+    return this.entries.map(({ term }) => term);
+  }
+
+  /** The core after a start from what the disk has. */
+  #makeRaft(): Raft {
+    const starts: { term: number; offset: number }[] = [];
+    for (const { term, start } of this.entries) if (starts.at(-1)?.term !== term) starts.push({ term, offset: start });
+    const log = new TermTable(this.#start, this.end, starts);
+    const raft = new Raft(this.#settings, { ...this.vote, standing: this.standing, log });
+    raft.advanceTo(this.#cluster.nowMs);
+    return raft;
+  }
+
+  crash(): void {
+    this.isUp = false;
+    this.entries = this.entries.filter(({ end }) => end <= this.disk);
+    this.#leadDue = false;
+    this.#truncateDue = undefined;
+  }
+
+  restart(): void {
+    this.isUp = true;
+    this.disk = this.end;
+    this.outcomes = [];
+    this.isPaused = false;
+    this.raft = this.#makeRaft();
+    this.#cluster.settle(this);
+  }
+
+  /** The disk is gone: another directory stands behind the same id. */
+  wipe(): void {
+    this.entries = [];
+    this.disk = 0;
+    this.vote = { currentTerm: 0, votedFor: 0 };
+    this.standing = 'stranger';
+    this.instance += 1;
+    // A connection does not outlive the process, nor what was on it.
+    this.#cluster.take(({ from, to }) => from === this.id || to === this.id);
+  }
+
+  /** One turn of the shell: an input, then all effects, then what the others are due. */
+  turn(input: (raft: Raft) => void): void {
+    if (!this.isUp || this.fatal !== undefined) return;
+    this.raft.advanceTo(this.#cluster.nowMs);
+    this.#isInTurn = true;
+    input(this.raft);
+    this.#carryOut();
+    if (!this.holds.flush && this.disk < this.end && !this.raft.isTruncating) {
+      this.disk = this.end;
+      this.raft.durableMoved(this.disk);
+      this.#carryOut();
+    }
+    this.#feed();
+    this.#isInTurn = false;
+    this.#cluster.check(this);
+  }
+
+  #carryOut(): void {
+    for (let effects = this.raft.ready(); effects.length > 0; effects = this.raft.ready()) {
+      for (const effect of effects) {
+        this.effects.push(effect);
+        this.#perform(effect);
+        if (this.fatal !== undefined) return;
+      }
+    }
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case 'saveVote':
+        expect(effect.currentTerm, 'a saved term never falls').toBeGreaterThanOrEqual(this.vote.currentTerm);
+        if (effect.currentTerm === this.vote.currentTerm && this.vote.votedFor !== 0) {
+          expect(effect.votedFor, 'a vote is given once a term').toBe(this.vote.votedFor);
+        }
+        this.vote = { currentTerm: effect.currentTerm, votedFor: effect.votedFor };
+        break;
+      case 'saveStanding':
+        this.standing = effect.standing;
+        break;
+      case 'send':
+        this.#checkSaved(effect.to, effect.message);
+        this.#cluster.post(this.id, effect.to, effect.message, []);
+        break;
+      case 'lead':
+        this.#leadDue = true;
+        if (!this.holds.lead) this.finishLead();
+        break;
+      case 'role':
+        if (effect.role !== 'leader') this.#leadDue = false;
+        break;
+      case 'pause':
+        this.isPaused = effect.paused;
+        break;
+      case 'store':
+        this.#store(effect.message, effect.from);
+        break;
+      case 'truncate':
+        this.#truncateDue = effect.offset;
+        if (!this.holds.truncate) this.finishTruncate();
+        break;
+      case 'readIndexDone':
+        expect(this.reads.has(effect.id), 'a question is answered once').toBe(false);
+        this.reads.set(effect.id, effect.index);
+        break;
+      case 'transferDone':
+        this.transfers.push(effect.ok);
+        break;
+      case 'fatal':
+        this.fatal = effect.sentence;
+        break;
+      case 'commit':
+        break;
+    }
+  }
+
+  #checkSaved(to: NodeId, message: PeerMessage): void {
+    if (message.kind === 'voteRequest' && message.isPreVote) return;
+    if (message.kind === 'voteResponse' && message.isPreVote) return;
+    expect(this.vote.currentTerm, 'a term is saved before it is told').toBe(message.term);
+    if (message.kind === 'voteRequest') expect(this.vote.votedFor).toBe(this.id);
+    if (message.kind === 'voteResponse' && message.granted) expect(this.vote.votedFor, 'a vote is saved before it is given').toBe(to);
+  }
+
+  finishLead(): void {
+    if (!this.#leadDue) return;
+    this.#leadDue = false;
+    const { currentTerm } = this.raft;
+    this.#push(NOOP_BYTES, currentTerm, `no-op ${currentTerm}`);
+    this.#inside((raft) => raft.led(this.end));
+  }
+
+  finishTruncate(): void {
+    const offset = this.#truncateDue;
+    if (offset === undefined) return;
+    this.#truncateDue = undefined;
+    this.entries = this.entries.filter(({ end }) => end <= offset);
+    expect(this.end, 'the log is cut between entries').toBe(offset);
+    this.disk = offset;
+    this.#inside((raft) => raft.truncated(offset));
+  }
+
+  /** The disk has caught up, to `offset` or altogether. */
+  flush(offset = this.end): void {
+    this.disk = Math.max(this.disk, offset);
+    this.turn((raft) => raft.durableMoved(offset));
+  }
+
+  #inside(input: (raft: Raft) => void): void {
+    if (this.#isInTurn) input(this.raft);
+    else this.turn(input);
+  }
+
+  #push(bytes: number, term: number, id: string): void {
+    this.entries.push({ start: this.end, end: this.end + bytes, term, id });
+  }
+
+  /** A client's entry, on the leader. */
+  append(bytes = 100): Entry {
+    expect(this.raft.leadership?.hasLed, 'only a leader takes appends').toBe(true);
+    const { currentTerm } = this.raft;
+    this.#push(bytes, currentTerm, this.#cluster.nextId());
+    const entry = this.entries.at(-1);
+    this.turn((raft) => raft.appended(currentTerm, this.end));
+    if (entry === undefined) throw new Error('unreachable');
+    return entry;
+  }
+
+  #store(message: AppendRequest, from: number): void {
+    const outcome = this.outcomes.shift() ?? 'stored';
+    if (outcome === 'stored') {
+      const entries = this.#cluster.inHand.filter(({ start }) => start >= from);
+      expect(from, 'entries go to the log end').toBe(this.end);
+      expect(entries[0]?.start, 'the bytes begin where they are to be stored').toBe(from);
+      expect(entries.at(-1)?.end).toBe(message.end);
+      for (const entry of entries) expect(entry.term).toBe(message.entriesTerm);
+      this.entries.push(...entries);
+    }
+    this.raft.stored(message, outcome);
+  }
+
+  #feed(): void {
+    for (const to of this.#settings.nodes) {
+      for (let due = to === this.id ? undefined : this.raft.due(to); due !== undefined; due = this.raft.due(to)) {
+        const { from, limit, maxBytes } = due;
+        const inRange = this.entries.filter(({ start, end }) => start >= from && end <= limit);
+        const some = inRange.filter(({ end }, i) => i === 0 || end - from <= maxBytes);
+        expect(some[0]?.start, 'what is due begins with an entry').toBe(from);
+        const message = this.raft.leadership?.sending(to, some.at(-1)?.end ?? from, 0);
+        if (message !== undefined) this.#cluster.post(this.id, to, message, some);
+      }
+    }
+  }
+}
+
+export interface ClusterOptions {
+  readonly count?: number;
+  readonly logs?: readonly (readonly Entry[])[];
+  readonly terms?: readonly number[];
+  readonly standings?: readonly Standing[];
+  readonly electionTimeoutMs?: number;
+  readonly heartbeatMs?: number;
+  readonly diskTimeoutMs?: number;
+  readonly windowBytes?: number;
+  readonly maxAppendBytes?: number;
+  readonly random?: () => number;
+}
+
+/** Which messages are meant; without a function, all. */
+export type Choice = (envelope: Envelope) => boolean;
+
+const all: Choice = () => true;
+
+/** Messages of these kinds. */
+export function only(...kinds: readonly PeerMessage['kind'][]): Choice {
+  return ({ message }) => kinds.includes(message.kind);
+}
+
+export class Cluster {
+  nowMs = 0;
+  readonly nodes: TestNode[] = [];
+  bag: Envelope[] = [];
+  /** Entries that travel with the message being handled. */
+  inHand: readonly Entry[] = [];
+  readonly #cuts = new Set<string>();
+  readonly #leaders = new Map<number, NodeId>();
+  /** All that was ever committed anywhere. */
+  readonly #committed: Entry[] = [];
+  readonly #commits = new Map<Raft, number>();
+  #ids = 0;
+
+  constructor(options: ClusterOptions = {}) {
+    const { count = 3, logs = [], terms = [], standings = [], ...rest } = options;
+    const ids = Array.from({ length: count }, (_, i) => i + 1);
+    // Without chance the lower id always times out first: scripts know who campaigns.
+    for (const id of ids) {
+      const settings: RaftSettings = {
+        id,
+        nodes: ids,
+        electionTimeoutMs: rest.electionTimeoutMs ?? 1_000,
+        heartbeatMs: rest.heartbeatMs ?? 100,
+        diskTimeoutMs: rest.diskTimeoutMs ?? 5_000,
+        windowBytes: rest.windowBytes ?? 4_000,
+        maxAppendBytes: rest.maxAppendBytes ?? 1_000,
+        random: rest.random ?? (() => (id - 1) / count),
+      };
+      const entries = logs[id - 1] ?? [];
+      const currentTerm = terms[id - 1] ?? entries.at(-1)?.term ?? 0;
+      this.nodes.push(new TestNode(this, settings, entries, currentTerm, standings[id - 1] ?? 'voter'));
+    }
+    for (const node of this.nodes) this.#meet(node);
+  }
+
+  node(id: NodeId): TestNode {
+    const node = this.nodes[id - 1];
+    if (node === undefined) throw new Error(`no node ${id}`);
+    return node;
+  }
+
+  get leaders(): NodeId[] {
+    return this.nodes.filter(({ isUp, raft }) => isUp && raft.role === 'leader').map(({ id }) => id);
+  }
+
+  nextId(): string {
+    this.#ids += 1;
+    return `entry ${this.#ids}`;
+  }
+
+  /** A node has started: it and the others greet each other. */
+  settle(node: TestNode): void {
+    this.#meet(node);
+  }
+
+  #meet(node: TestNode): void {
+    for (const other of this.nodes) {
+      if (other === node || !other.isUp || this.#isCut(node.id, other.id) || this.#isCut(other.id, node.id)) continue;
+      this.connect(node.id, other.id);
+    }
+  }
+
+  /** A connection between two nodes comes up. */
+  connect(a: NodeId, b: NodeId): void {
+    for (const [here, there] of [
+      [this.node(a), this.node(b)],
+      [this.node(b), this.node(a)],
+    ] as const) {
+      if ((here.instances.get(there.id) ?? 0) !== there.instance) here.turn((raft) => raft.forget(there.id));
+      here.instances.set(there.id, there.instance);
+    }
+    const termOfA = this.node(a).raft.currentTerm;
+    this.node(a).turn((raft) => raft.greeted(b, this.node(b).raft.currentTerm));
+    this.node(b).turn((raft) => raft.greeted(a, termOfA));
+    this.node(a).turn((raft) => raft.reconnected(b));
+    this.node(b).turn((raft) => raft.reconnected(a));
+  }
+
+  post(from: NodeId, to: NodeId, message: PeerMessage, entries: readonly Entry[]): void {
+    expect(to, 'a message has an addressee').toBeGreaterThan(0);
+    this.bag.push({ from, to, message, entries });
+  }
+
+  /** Messages from `from` to `to` are lost from now on. */
+  cut(from: NodeId, to: NodeId): void {
+    this.#cuts.add(`${from}>${to}`);
+  }
+
+  isolate(id: NodeId): void {
+    for (const { id: other } of this.nodes) {
+      if (other === id) continue;
+      this.cut(id, other);
+      this.cut(other, id);
+    }
+  }
+
+  /** All links work again, and every two nodes that are up have a connection. */
+  heal(): void {
+    this.#cuts.clear();
+    for (const node of this.nodes) {
+      for (const other of this.nodes) if (node.id < other.id && node.isUp && other.isUp) this.connect(node.id, other.id);
+    }
+  }
+
+  #isCut(from: NodeId, to: NodeId): boolean {
+    return this.#cuts.has(`${from}>${to}`);
+  }
+
+  /** Takes messages out of the bag, for good or to be delivered later. */
+  take(choice: Choice = all): Envelope[] {
+    const taken = this.bag.filter(choice);
+    this.bag = this.bag.filter((envelope) => !choice(envelope));
+    return taken;
+  }
+
+  /** Delivers one message, whether it is in the bag or not. */
+  hand(envelope: Envelope): void {
+    if (this.#isCut(envelope.from, envelope.to)) return;
+    this.node(envelope.to).turn((raft) => {
+      this.inHand = envelope.entries;
+      raft.step(envelope.from, envelope.message);
+    });
+  }
+
+  /** Delivers what is in the bag now, once. */
+  deliver(choice: Choice = all): void {
+    for (const envelope of this.take(choice)) this.hand(envelope);
+  }
+
+  /** Delivers until nothing is on its way. */
+  calm(choice: Choice = all): number {
+    let count = 0;
+    for (let next = this.bag.find(choice); next !== undefined; next = this.bag.find(choice)) {
+      this.bag.splice(this.bag.indexOf(next), 1);
+      this.hand(next);
+      count += 1;
+      expect(count, 'messages do not beget messages for ever').toBeLessThan(STORM);
+    }
+    return count;
+  }
+
+  /** Time passes, and messages arrive at once. Returns how many were delivered. */
+  pass(ms: number): number {
+    const untilMs = this.nowMs + ms;
+    let count = this.calm();
+    for (;;) {
+      const live = this.nodes.filter(({ isUp, fatal }) => isUp && fatal === undefined);
+      const dueMs = Math.min(...live.map(({ raft }) => raft.deadlineMs));
+      if (dueMs > untilMs) break;
+      this.nowMs = Math.max(this.nowMs, dueMs);
+      for (const node of live) if (node.raft.deadlineMs <= this.nowMs) node.turn((raft) => raft.tick());
+      count += this.calm();
+    }
+    this.nowMs = untilMs;
+    return count;
+  }
+
+  /** Only one node's clock runs on, to its next deadline. */
+  timeOut(id: NodeId): void {
+    this.nowMs = Math.max(this.nowMs, this.node(id).raft.deadlineMs);
+    this.node(id).turn((raft) => raft.tick());
+  }
+
+  /** Node `id` misses its leader before the others do, and is elected. */
+  elect(id: NodeId): void {
+    this.nowMs += 2_000 + this.node(id).raft.settings.electionTimeoutMs;
+    this.node(id).turn((raft) => raft.tick());
+    this.calm(only('voteRequest', 'voteResponse'));
+    expect(this.node(id).raft.role).toBe('leader');
+  }
+
+  check(node: TestNode): void {
+    const { raft } = node;
+    if (raft.role === 'leader') {
+      const known = this.#leaders.get(raft.currentTerm);
+      if (known === undefined) {
+        this.#leaders.set(raft.currentTerm, node.id);
+        const start = node.entries[0]?.start ?? 0;
+        const kept = this.#committed.filter((entry) => entry.start >= start);
+        expect(node.entries.slice(0, kept.length), 'a new leader has all that was committed').toEqual(kept);
+      } else {
+        expect(node.id, 'a term has one leader').toBe(known);
+      }
+    }
+    expect(raft.commit, 'the commit never falls').toBeGreaterThanOrEqual(this.#commits.get(raft) ?? 0);
+    if (raft.commit > (this.#commits.get(raft) ?? -1)) this.#checkCommitted(node);
+    this.#commits.set(raft, raft.commit);
+  }
+
+  #checkCommitted(node: TestNode): void {
+    let at = 0;
+    for (const entry of node.entries) {
+      if (entry.end > node.raft.commit) break;
+      while ((this.#committed[at]?.start ?? entry.start) < entry.start) at += 1;
+      const known = this.#committed[at];
+      if (known === undefined) {
+        this.#committed.push(entry);
+        const holders = this.nodes.filter(({ disk, entries }) => disk >= entry.end && entries.some(({ id }) => id === entry.id));
+        expect(holders.length * 2, 'what is committed is on a majority of disks').toBeGreaterThan(this.nodes.length);
+      } else {
+        expect(entry, 'committed entries never change').toEqual(known);
+      }
+      at += 1;
+    }
+  }
+}
