@@ -22,6 +22,8 @@ interface Shadow {
   tail: number;
   /** End of what is surely on its disk. */
   durable: number;
+  /** What was on the disk that it lost. */
+  lost: { readonly starts: readonly TermStart[]; readonly durable: number };
   vote: Vote;
   standing: Standing;
   /** Of this life. */
@@ -64,6 +66,7 @@ export class Checker {
       starts: [],
       tail: 0,
       durable: 0,
+      lost: { starts: [], durable: 0 },
       vote: { currentTerm: 0, votedFor: 0 },
       standing: 'stranger',
       commit: 0,
@@ -89,6 +92,7 @@ export class Checker {
   /** The node's disk was replaced by an empty one. */
   wiped(node: SimNode): void {
     const shadow = this.#of(node.id);
+    shadow.lost = { starts: shadow.starts, durable: shadow.durable };
     shadow.starts = [];
     shadow.tail = 0;
     shadow.durable = 0;
@@ -108,6 +112,7 @@ export class Checker {
       'election safety',
       () => `${who} remembers term ${vote.currentTerm} and its vote for ${vote.votedFor}, but had saved ${shadow.vote.currentTerm}, ${shadow.vote.votedFor}`,
     );
+    if (vote.currentTerm > 0) this.#saved(process, shadow, vote);
     shadow.starts = [];
     shadow.tail = 0;
     shadow.durable = 0;
@@ -120,8 +125,11 @@ export class Checker {
     this.after(process);
   }
 
-  /** The process saves a vote; `voted` when it is saved. */
-  voting(process: Process, { currentTerm, votedFor }: Vote): void {
+  /** The process has saved a vote. One that was lost with its process before that bound nobody. */
+  voted(process: Process, vote: Vote): void {
+    const { currentTerm, votedFor } = vote;
+    this.#saved(process, this.#of(process.id), vote);
+    // A stranger votes for nobody: it writes its own name, so that it cannot vote later in a term in which it may have voted before.
     if (votedFor === 0 || process.identity.standing === 'stranger') return;
     const key = `${currentTerm} ${process.id}`;
     const before = this.#votes.get(key);
@@ -133,10 +141,10 @@ export class Checker {
     this.#votes.set(key, votedFor);
   }
 
-  voted(process: Process, vote: Vote): void {
+  #saved(process: Process, shadow: Shadow, vote: Vote): void {
     const isThere = process.node.disk.surelyHas(`${DIRECTORY}/${VOTE_FILE}`, 0, encodeVote(vote));
     promise(isThere, 'election safety', () => `node ${process.id} goes on before its vote in term ${vote.currentTerm} is on its disk`);
-    this.#of(process.id).vote = vote;
+    shadow.vote = vote;
   }
 
   /** A message leaves. */
@@ -199,7 +207,6 @@ export class Checker {
     if (isNews && !raft.isTruncating) this.#checkTable(process, shadow);
     if (commit !== shadow.commit) this.#committed(process, shadow, commit);
     else if (isNews) this.#checkElectable();
-    if (isLeader) this.#checkQuorum(process, shadow);
   }
 
   #roleChanged(process: Process, shadow: Shadow, isLeader: boolean): void {
@@ -211,10 +218,11 @@ export class Checker {
     this.ledger.elected(process.id, currentTerm);
     shadow.leaderSinceMs = shadow.coreMs;
     // Its no-op may be there already; what counts is what was there before.
+    const committed = this.ledger.endBefore(currentTerm);
     promise(
-      this.ledger.isIn(shadow.starts, shadow.tail),
+      this.ledger.isIn(shadow.starts, shadow.tail, committed),
       'leader completeness',
-      () => `node ${process.id} leads in term ${currentTerm} with a log up to ${shadow.tail}, but lacks what is committed up to ${this.ledger.end}`,
+      () => `node ${process.id} leads in term ${currentTerm} with a log up to ${shadow.tail}, but lacks what was committed before, up to ${committed}`,
     );
   }
 
@@ -271,12 +279,14 @@ export class Checker {
     promise(commit <= shadow.tail, 'committed bytes', () => `node ${process.id} takes ${commit} for committed, and has a log up to ${shadow.tail}`);
     let isNews = false;
     forEachPiece(process, shadow.commit, commit, (from, bytes) => {
-      if (this.ledger.commits(process.id, shadow.isLeader, from, bytes)) isNews = true;
+      if (this.ledger.commits(process.id, shadow.isLeader ? shadow.term : undefined, from, bytes)) isNews = true;
     });
     shadow.commit = commit;
     if (!isNews) return;
     const { end, lastTerm } = this.ledger;
-    const holders = [...this.#shadows.values()].filter(({ starts, durable }) => durable >= end && termBefore(starts, end) === lastTerm);
+    const has = ({ starts, durable }: Shadow['lost']): boolean => durable >= end && termBefore(starts, end) === lastTerm;
+    // What a node had said that it has still counts when its disk is lost a moment later; what must not be is looked for below.
+    const holders = [...this.#shadows.values()].filter((shadow) => has(shadow) || has(shadow.lost));
     const needed = this.#majorityOf(process.node);
     promise(
       holders.length >= needed,
@@ -314,12 +324,14 @@ export class Checker {
     return term > own || (term === own && end >= voter.durable);
   }
 
-  /** A leader must know soon when it is alone. */
-  #checkQuorum(process: Process, shadow: Shadow): void {
+  /** The core has had a look at its clock. A leader must know soon when it is alone. */
+  ticked(process: Process): void {
+    const shadow = this.#of(process.id);
     const { settings } = process.replica.raft;
     const localMs = process.node.localMs();
     shadow.coreMs += Math.min(localMs - shadow.localMs, settings.heartbeatMs);
     shadow.localMs = localMs;
+    if (!shadow.isLeader) return;
     const sinceMs = shadow.coreMs - RESIGNS_WITHIN * settings.electionTimeoutMs;
     if (shadow.leaderSinceMs > sinceMs) return;
     let heard = 1;

@@ -190,6 +190,7 @@ export class Client {
 
   #drawSizes(): number[] {
     const { random, profile } = this.world;
+    if (this.world.sentBytes > profile.budgetBytes) return [MIN_PAYLOAD_BYTES + random.below(8)];
     // Now and then an entry that fills a segment to the last byte, or nearly.
     if (random.oneIn(40)) return [CAPACITY_BYTES - OVERHEAD_BYTES - random.pick(0, 1, 12, 24, 100)];
     const sizes: number[] = [];
@@ -207,6 +208,7 @@ export class Client {
     const requestId = this.#nextRequestId;
     this.#nextRequestId += 1;
     append.attempts += 1;
+    for (const size of append.sizes) world.sentBytes += size + OVERHEAD_BYTES;
     connection.pending.set(requestId, append);
     const entries = encodeEntries(append.ids[0] ?? 0, append.sizes);
     connection.request('append', () => {

@@ -60,6 +60,8 @@ export class Ledger {
   readonly #leaders = new Map<number, NodeId>();
   readonly #committed = new GrowingBytes(0);
   readonly #starts: TermStart[] = [];
+  /** Up to where the leader of each term has committed. */
+  readonly #ends: TermStart[] = [];
 
   /** End of what is committed. */
   get end(): number {
@@ -112,8 +114,8 @@ export class Ledger {
     known.bytes.append(bytes.subarray(overlap));
   }
 
-  /** `node` says that [from, from + bytes.length) is committed. Returns whether that is news. */
-  commits(node: NodeId, isLeader: boolean, from: number, bytes: Uint8Array): boolean {
+  /** `node`, leader of `leaderTerm` or of none, says that [from, from + bytes.length) is committed. Returns whether that is news. */
+  commits(node: NodeId, leaderTerm: number | undefined, from: number, bytes: Uint8Array): boolean {
     const overlap = Math.min(bytes.length, this.end - from);
     promise(
       overlap >= 0 && isSame(bytes.subarray(0, overlap), this.#committed.view(from, from + overlap)),
@@ -121,12 +123,14 @@ export class Ledger {
       () => `node ${node} takes other bytes in [${from}, ${from + overlap}) for committed than were committed there`,
     );
     if (overlap === bytes.length) return false;
-    promise(isLeader, 'committed bytes', () => `node ${node} takes [${this.end}, ${from + bytes.length}) for committed, which no leader has committed`);
+    promise(leaderTerm !== undefined, 'committed bytes', () => `node ${node} takes [${this.end}, ${from + bytes.length}) for committed, which no leader has committed`);
     const news = bytes.subarray(overlap);
     walkEntries(news, from + overlap, ({ term, offset }) => {
       if (term !== this.lastTerm) this.#starts.push({ term, offset });
     });
     this.#committed.append(news);
+    if (this.#ends.at(-1)?.term === leaderTerm) this.#ends.pop();
+    this.#ends.push({ term: leaderTerm, offset: this.end });
     return true;
   }
 
@@ -135,9 +139,14 @@ export class Ledger {
     return from + bytes.length <= this.end && isSame(bytes, this.#committed.view(from, from + bytes.length));
   }
 
-  /** Whether a log whose terms begin at `starts`, and which ends at `end`, has all that is committed. */
-  isIn(starts: readonly TermStart[], end: number): boolean {
-    return end >= this.end && termBefore(starts, this.end) === this.lastTerm;
+  /** Whether a log whose terms begin at `starts`, and which ends at `end`, has all that is committed before `committed`. */
+  isIn(starts: readonly TermStart[], end: number, committed = this.end): boolean {
+    return end >= committed && termBefore(starts, committed) === termBefore(this.#starts, committed);
+  }
+
+  /** End of what was committed in terms before `term`: its leader must have that. */
+  endBefore(term: number): number {
+    return this.#ends.findLast((end) => end.term < term)?.offset ?? 0;
   }
 
   /** A view of what is committed. */

@@ -34,6 +34,8 @@ export class Nemesis {
   /** Mends all that is broken among `nodes`. */
   heal(nodes: readonly SimNode[]): void {
     const { network } = this.#world;
+    // A main thread that stands still is nothing that others could know of; it is the end of a process, not a fault to live with.
+    for (const { process, isPaused } of this.#world.nodes) if (!isPaused) process?.mainThread.resume();
     for (const node of nodes) {
       node.isHeldDown = false;
       if (node.isPaused) node.resume();

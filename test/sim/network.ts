@@ -64,8 +64,9 @@ class Connection {
   outboxBytes = 0;
   wantsDrain = false;
   lastArrivalMs = 0;
-  /** Arrivals that wait for a cut link to mend. */
-  readonly stalled: (() => void)[] = [];
+  /** What is under way, in its order, and how much of it waits at a cut link. */
+  readonly underWay: (() => void)[] = [];
+  stalled = 0;
   readonly reader: FrameReader;
 
   constructor(source: Endpoint, target: Endpoint) {
@@ -149,7 +150,7 @@ export class Network {
     link.isCut = false;
     const { connection } = link;
     if (connection === undefined) return;
-    for (const arrival of connection.stalled.splice(0)) this.#scheduler.after(this.#inOrder(connection, this.#delayMs(link)), arrival);
+    for (; connection.stalled > 0; connection.stalled -= 1) this.#planArrival(connection, link);
     if (connection.outbox.length > 0) this.#planFlush(connection);
   }
 
@@ -263,12 +264,17 @@ export class Network {
   }
 
   #arrive(connection: Connection, link: Link, message: PeerMessage, piece: Uint8Array): void {
-    const arrival = (): void => {
+    connection.underWay.push(() => this.#deliverPiece(connection, message, piece));
+    this.#planArrival(connection, link);
+  }
+
+  /** Whatever is first on its way arrives. */
+  #planArrival(connection: Connection, link: Link): void {
+    this.#scheduler.after(this.#inOrder(connection, this.#delayMs(link)), () => {
       if (!connection.isOpen) return;
-      if (link.isCut) connection.stalled.push(arrival);
-      else this.#deliverPiece(connection, message, piece);
-    };
-    this.#scheduler.after(this.#inOrder(connection, this.#delayMs(link)), arrival);
+      if (link.isCut) connection.stalled += 1;
+      else connection.underWay.shift()?.();
+    });
   }
 
   #deliverPiece(connection: Connection, message: PeerMessage, piece: Uint8Array): void {

@@ -212,7 +212,6 @@ export class Process implements Endpoint {
       canSend: (to) => world.network.canSend(this, to),
       send: (to, message, body, released) => world.network.send(this, to, message, body, released),
       saveVote: (vote) => {
-        world.checker.voting(this, vote);
         writeVote(node.disk, DIRECTORY, vote);
         world.checker.voted(this, vote);
         this.raftThread.block(node.diskMs());
@@ -256,7 +255,10 @@ export class Process implements Endpoint {
     const waitMs = Math.max(1, Math.ceil(atMs - this.node.localMs()));
     this.#timer = this.world.scheduler.after(this.node.virtualMs(waitMs), () => {
       this.#timer = undefined;
-      this.raftThread.arrive('tick', () => this.replica.tick());
+      this.raftThread.arrive('tick', () => {
+        this.replica.tick();
+        if (this.isAlive) this.world.checker.ticked(this);
+      });
     });
   }
 

@@ -74,6 +74,8 @@ export interface Profile {
   /** How long clients and nodes wait for an answer. */
   readonly waitMs: number;
   readonly largestPayloadBytes: number;
+  /** After so many bytes clients append little. */
+  readonly budgetBytes: number;
 }
 
 /** Whether something is so in `percent` of all cases. */
@@ -105,6 +107,7 @@ export function drawProfile(random: Random): Profile {
     thinkMs: electionTimeoutMs / random.pick(1, 3, 8),
     waitMs: 4 * electionTimeoutMs,
     largestPayloadBytes: random.pick(40, 400, 4000, 20_000),
+    budgetBytes: random.pick(20_000, 200_000, 500_000),
   };
 }
 

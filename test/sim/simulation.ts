@@ -121,16 +121,18 @@ function drawCore(world: World): SimNode[] | undefined {
   return voters;
 }
 
-/** A new append commits through one of `nodes`, in time. */
+/** New appends commit once `nodes` are well, in time. Whoever leads may be another node, if only the work goes on. */
 function progresses(world: World, nodes: readonly SimNode[]): void {
   const { profile, checker, scheduler, random } = world;
   const limitMs = PROGRESS_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread;
   let isCommitted = false;
   const attempt = (): void => {
     if (isCommitted) return;
-    for (const node of nodes) probe(world, node, () => {
-      isCommitted = true;
-    });
+    for (const node of world.nodes) {
+      probe(world, node, () => {
+        isCommitted = true;
+      });
+    }
     scheduler.after(profile.electionTimeoutMs * (0.5 + random.below(2)), attempt);
   };
   const before = checker.ledger.end;

@@ -37,6 +37,8 @@ export class World {
   readonly checker: Checker;
   readonly history: HistoryRecorder;
   hasFounded = false;
+  /** Bytes that clients have appended, or tried to. */
+  sentBytes = 0;
   /** The node that began alone knows of the others. */
   isGrown: boolean;
   #nextId = 1;
