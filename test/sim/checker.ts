@@ -198,6 +198,11 @@ export class Checker {
     trace.mix(raft.currentTerm);
     const isLeader = raft.role === 'leader';
     if (isLeader !== shadow.isLeader || raft.currentTerm !== shadow.term) this.#roleChanged(process, shadow, isLeader);
+    promise(
+      raft.currentTerm !== shadow.vote.currentTerm || raft.votedFor === shadow.vote.votedFor,
+      'election safety',
+      () => `node ${process.id} has saved its vote for ${shadow.vote.votedFor} in term ${raft.currentTerm}, and now takes it for one for ${raft.votedFor}`,
+    );
     const standing = process.identity.standing;
     const isNews = tail !== shadow.tail || durable > shadow.durable || standing !== shadow.standing;
     shadow.standing = standing;

@@ -54,6 +54,8 @@ export interface Profile {
   readonly clientCount: number;
   readonly slots: number;
   readonly electionTimeoutMs: number;
+  /** How much the nodes' election timeouts differ, of what they may: little makes them campaign at the same time. */
+  readonly electionSpread: number;
   /** A node begins alone, and the others join it later. */
   readonly growsLater: boolean;
   readonly network: NetworkProfile;
@@ -94,6 +96,7 @@ export function drawProfile(random: Random): Profile {
     clientCount: 1 + random.below(random.pick(3, 8)),
     slots: random.pick(3, 4),
     electionTimeoutMs,
+    electionSpread: random.pick(1, 1, 1, 0.1),
     growsLater: nodeCount > 1 && random.oneIn(10),
     network: drawNetwork(random, electionTimeoutMs),
     maxAppendBytes: random.pick(256, 4096, 65_536),

@@ -88,7 +88,7 @@ export class World {
   }
 
   settings(node: SimNode): RaftSettings {
-    const { electionTimeoutMs, maxAppendBytes } = this.profile;
+    const { electionTimeoutMs, electionSpread, maxAppendBytes } = this.profile;
     return {
       id: node.id,
       nodes: this.clusterOf(node),
@@ -97,7 +97,7 @@ export class World {
       diskTimeoutMs: 5 * electionTimeoutMs,
       windowBytes: SEGMENT_BYTES,
       maxAppendBytes,
-      random: () => this.random.u32() / 2 ** 32,
+      random: () => (electionSpread * this.random.u32()) / 2 ** 32,
     };
   }
 

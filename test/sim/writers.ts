@@ -33,6 +33,7 @@ class HeldSync {
   #isHolding = false;
   #file: FileHandle | undefined;
   #durable = 0;
+  #isRaised = false;
   readonly #direct = new Set<FileHandle>();
   readonly #memory: TailMemory;
   readonly #disk: SimDisk;
@@ -50,7 +51,8 @@ class HeldSync {
       else memory.setWord(at, value);
     };
     const raise = (at: number): void => {
-      if (!this.#isHolding) memory.raise(at);
+      if (this.#isHolding && at === SIGNAL.DURABLE) this.#isRaised = true;
+      else memory.raise(at);
     };
     const overrides = new Map<string | symbol, unknown>([
       ['setWord', setWord],
@@ -94,6 +96,7 @@ class HeldSync {
   begin(writer: SegmentWriter): boolean {
     this.#isHolding = true;
     this.#file = undefined;
+    this.#isRaised = false;
     try {
       return writer.step();
     } finally {
@@ -104,7 +107,7 @@ class HeldSync {
   finish(): void {
     if (this.#file !== undefined) this.#disk.dataSync(this.#file);
     this.#memory.setWord(WORD.DURABLE, this.#durable);
-    this.#memory.raise(SIGNAL.DURABLE);
+    if (this.#isRaised) this.#memory.raise(SIGNAL.DURABLE);
   }
 }
 
