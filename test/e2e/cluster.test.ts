@@ -6,6 +6,7 @@ import { describe, expect, onTestFailed, onTestFinished, test } from 'vitest';
 import { connect, type LogClient, LogError, type Receipt } from '../../src/client/index.ts';
 import { END_LINEARIZABLE } from '../../src/protocol/client.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
+import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import { RawClient, Refused } from '../server/support/rawClient.ts';
 import { Cluster, type ClusterOptions } from '../support/cluster.ts';
 import { type ClusterNode, until } from '../support/clusterNode.ts';
@@ -17,21 +18,26 @@ const SEED = Number(process.env.E2E_SEED ?? 1);
 const SEGMENT_FLAGS = ['--segment-bytes', '262144', '--slots', '6'];
 const QUICK = ['--election-timeout-ms', '600'];
 
+/** Five processes and their load on a machine that has other things to do as well. */
+const timeout = 300_000;
+
 test.each([3, 5])(
   '%i nodes under a nemesis for 25 s: nothing acknowledged is lost, nothing read is wrong, progress is made',
+  { timeout },
   async (nodes) => {
+    const directory = temporaryDirectory();
     const lines: string[] = [];
-    const { problems, facts } = await runCluster({
-      nodes,
-      seconds: 25,
-      seed: SEED,
-      directory: makeDirectory(),
-      tell: (line) => {
-        lines.push(line);
-        if (line.includes('NOT RUN')) console.warn(line);
-      },
-    });
-    onTestFailed(() => console.error(lines.join('\n'), facts));
+    const tell = (line: string): void => {
+      lines.push(line);
+      if (line.includes('NOT RUN')) console.warn(line);
+    };
+    const { problems, facts } = await runCluster({ nodes, seconds: 25, seed: SEED, directory, tell });
+    if (problems.length > 0) {
+      console.error(lines.join('\n'), facts, `\nThe logs of the nodes, their data and the history are in ${directory}`);
+      console.error(`Again: npm run e2e -- --nodes ${nodes} --seconds 25 --seed ${SEED}`);
+    } else {
+      removeDirectory(directory);
+    }
     expect(problems).toEqual([]);
   },
 );
@@ -99,7 +105,7 @@ async function texts(client: LogClient): Promise<string[]> {
   return all;
 }
 
-describe('leaders that go', () => {
+describe('leaders that go', { timeout }, () => {
   test('kill -9 of the leader under load, three times, loses nothing', async () => {
     const cluster = await startCluster({ flags: QUICK });
     const loaded = await load(cluster);
@@ -205,7 +211,7 @@ describe('leaders that go', () => {
   });
 });
 
-describe('disks that change', () => {
+describe('disks that change', { timeout }, () => {
   test('a follower that was wiped to an empty directory is fed again, and counts again', async () => {
     const cluster = await startCluster({ flags: QUICK });
     const client = await connectTo(cluster.urls);
@@ -271,7 +277,7 @@ describe('disks that change', () => {
   });
 });
 
-describe('nodes that do not belong', () => {
+describe('nodes that do not belong', { timeout }, () => {
   test('a node of another cluster is refused, and keeps its own log', async () => {
     const directory = makeDirectory();
     const data = join(directory, 'stranger');
