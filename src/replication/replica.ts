@@ -24,9 +24,11 @@ import type { RaftSettings } from '../raft/core.ts';
 import type { Effect, RaftRole } from '../raft/effects.ts';
 import type { Due } from '../raft/leadership.ts';
 import type { AppendRequest, NodeId, PeerMessage } from '../raft/messages.ts';
+import type { ProgressState } from '../raft/progress.ts';
 import { Raft, type RaftState, type StoreOutcome } from '../raft/raft.ts';
 import { CoreClock } from './clock.ts';
 import { Feed, type SegmentRange } from './feed.ts';
+import { type FeedKind, FeedReport } from './feedReport.ts';
 import type { ReplicaPorts } from './ports.ts';
 
 export interface ReplicaOptions {
@@ -62,6 +64,7 @@ export class Replica {
   readonly #gate: Gate;
   readonly #feed: Feed;
   readonly #ports: ReplicaPorts;
+  readonly #report: FeedReport;
   readonly #clock: CoreClock;
   readonly #others: readonly NodeId[];
   #gateIsOpen = false;
@@ -86,6 +89,7 @@ export class Replica {
     this.#gate = new Gate(memory);
     this.#feed = new Feed(memory, sealed);
     this.#ports = ports;
+    this.#report = new FeedReport((level, text) => ports.log(level, text));
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
     this.#others = settings.nodes.filter((node) => node !== settings.id);
     memory.setWord(WORD.COMMIT, this.raft.commit);
@@ -291,6 +295,7 @@ export class Replica {
         memory.setWord(WORD.LEADER_TERM, 0);
       }
       this.#catchingUp.clear();
+      this.#report.clear();
     }
     memory.setWord(WORD.TERM, currentTerm);
     memory.setWord32(STATE.ROLE, ROLES[role]);
@@ -411,6 +416,7 @@ export class Replica {
       // A node that has not answered yet is taken for what nearly all are.
       const counts = isVoter || contactMs === Number.NEGATIVE_INFINITY;
       this.#memory.setPeer(node, { match, isVoter: counts, state: isFedFromDisk ? PEER_CATCHING_UP : PROGRESS_STATES[state] });
+      this.#report.update(node, kindOf(state, isFedFromDisk), match, this.raft.log.end, this.#ports.nowMs());
     }
   }
 
@@ -422,6 +428,11 @@ export class Replica {
     this.#hasOrdered = false;
     this.#hasNews = false;
   }
+}
+
+function kindOf(state: ProgressState, isFedFromDisk: boolean): FeedKind {
+  if (state === 'stuck') return 'stuck';
+  return isFedFromDisk ? 'fromDisk' : 'usual';
 }
 
 /** The bytes of `chunks` behind the first `skip`. */
