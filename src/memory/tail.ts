@@ -72,10 +72,10 @@ export class Tail {
     assert(tail + entries.length <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
     const slot = this.#makeRoom(tail, entries.length);
     if (slot < 0) return 'full';
-    const { map, wasm, bytes } = this.#memory;
+    const { map, wasm } = this.#memory;
     const position = SEGMENT_HEADER_BYTES + tail - this.#memory.slotWord(slot, SLOT.BASE);
     const at = map.slotAt(slot) + position;
-    bytes.set(entries, at);
+    this.#memory.copyIn(entries, at);
     const pointCount = this.#memory.pointCount(slot);
     const pointsAt = map.pointsAt(slot) + pointCount * 4;
     const lastPoint = this.#memory.lastPoint(slot);
@@ -107,7 +107,7 @@ export class Tail {
     let filled = 0;
     for (const chunk of chunks) {
       assert(filled + chunk.length <= byteCount, 'the chunks of a batch have as many bytes as it says');
-      memory.bytes.set(chunk, at + filled);
+      memory.copyIn(chunk, at + filled);
       filled += chunk.length;
     }
     assert(filled === byteCount && byteCount > 0, 'the chunks of a batch have as many bytes as it says');

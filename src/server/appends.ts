@@ -13,9 +13,25 @@ import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
 import { PowerHistogram } from './histogram.ts';
 import type { Session } from './session.ts';
 
+/** What an append needs of the connection that it came on. */
+export type AppendSession = Pick<
+  Session,
+  'unacknowledgedBytes' | 'unacknowledgedAppends' | 'isClosed' | 'sendError' | 'fail' | 'addReceipt' | 'flushReceipts'
+>;
+
+/** The event loop and the clock, so that a simulator can have its own. */
+export interface AppendLoop {
+  /** Unix milliseconds, for information only. */
+  wallMs(): number;
+  /** Calls `run` once the loop has taken all that is there to be taken now. */
+  afterTurn(run: () => void): void;
+}
+
+const NODE_LOOP: AppendLoop = { wallMs: () => Date.now(), afterTurn: (run) => void setImmediate(run) };
+
 /** One APPEND request. `entries` may be a view of the message only until control returns to the event loop. */
 export interface AppendRequest {
-  readonly session: Session;
+  readonly session: AppendSession;
   readonly requestId: number;
   readonly entries: Uint8Array;
   readonly entryCount: number;
@@ -28,7 +44,7 @@ export interface AppendRequest {
 
 /** An ordered append that waits for the commit to reach its end. */
 interface Pending {
-  readonly session: Session;
+  readonly session: AppendSession;
   readonly requestId: number;
   readonly term: number;
   readonly first: number;
@@ -73,19 +89,21 @@ export class Appends {
   readonly #held: AppendRequest[] = [];
   #heldBytes = 0;
   /** Sessions with receipts to send. */
-  #answered: Session[] = [];
-  #turn: NodeJS.Immediate | undefined;
+  #answered: AppendSession[] = [];
+  #isTurnPlanned = false;
+  readonly #loop: AppendLoop;
   /** Term of everything in `#pending`. */
   #term = 0;
   readonly counters: AppendCounters = { entries: 0, batches: 0, bytes: 0 };
   readonly latency = new PowerHistogram(64e-6, 18);
 
-  constructor(memory: TailMemory, tail: Tail, gate: Gate, cluster: ClusterView, maxPayloadBytes: number) {
+  constructor(memory: TailMemory, tail: Tail, gate: Gate, cluster: ClusterView, maxPayloadBytes: number, loop: AppendLoop = NODE_LOOP) {
     this.#memory = memory;
     this.#tail = tail;
     this.#gate = gate;
     this.#cluster = cluster;
     this.#maxPayloadBytes = maxPayloadBytes;
+    this.#loop = loop;
   }
 
   /** Bytes of appends that wait for tail memory. */
@@ -212,10 +230,10 @@ export class Appends {
       return true;
     }
     if (this.#pending.length - this.#head >= MAX_PENDING_APPENDS) return false;
-    const status = this.#tail.append(request.entries, request.entryCount, term, this.#maxPayloadBytes, Date.now());
+    const status = this.#tail.append(request.entries, request.entryCount, term, this.#maxPayloadBytes, this.#loop.wallMs());
     if (status === 'full') return false;
     // Also for a refused batch: it may have closed a slot, whose writer must learn of it.
-    this.#turn ??= setImmediate(() => this.#endTurn());
+    this.#planTurn();
     if (status === 'refused') {
       this.#refuseBatch(request);
       return true;
@@ -262,16 +280,22 @@ export class Appends {
     this.#held.push({ ...request, entries: request.entries.slice() });
   }
 
-  #acknowledge(session: Session, requestId: number, term: number, first: number, end: number, level: number, nodes: number): void {
+  #acknowledge(session: AppendSession, requestId: number, term: number, first: number, end: number, level: number, nodes: number): void {
     session.unacknowledgedBytes -= end - first;
     session.unacknowledgedAppends -= 1;
     if (session.isClosed) return;
     if (session.addReceipt(requestId, term, first, end, level, nodes)) this.#answered.push(session);
   }
 
+  #planTurn(): void {
+    if (this.#isTurnPlanned) return;
+    this.#isTurnPlanned = true;
+    this.#loop.afterTurn(() => this.#endTurn());
+  }
+
   /** Once a loop iteration, after all ready sockets were read: one wake-up for all that was ordered in it. */
   #endTurn(): void {
-    this.#turn = undefined;
+    this.#isTurnPlanned = false;
     this.#tail.wake();
     this.#flushAnswers();
   }

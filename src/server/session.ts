@@ -1,6 +1,7 @@
 // One client's connection: what it has outstanding, and everything that is sent to it.
 
 import type { WebSocket } from 'uWebSockets.js';
+import { Buffer } from 'node:buffer';
 import { viewOf } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_CUT_BYTES, SEND_BUFFER_TOTAL_BYTES, UNSENT_AT_END_BYTES } from '../core/limits.ts';
@@ -71,7 +72,7 @@ export class SendBudget {
 }
 
 /** Where DATA messages are put together; it never outlives one call. */
-const dataScratch = new Uint8Array(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
+const dataScratch = Buffer.alloc(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
 const dataScratchView = viewOf(dataScratch);
 
 export class Session {
@@ -135,9 +136,10 @@ export class Session {
   sendData(requestId: number, from: number, commit: number, entries: Uint8Array): void {
     const bytes = MESSAGE_HEADER_BYTES + entries.length;
     // A single entry may be larger than the scratch: it gets a buffer of its own.
-    const message = bytes <= dataScratch.length ? dataScratch.subarray(0, bytes) : new Uint8Array(bytes);
+    const message = bytes <= dataScratch.length ? dataScratch.subarray(0, bytes) : Buffer.alloc(bytes);
     encodeDataHeader(bytes <= dataScratch.length ? dataScratchView : viewOf(message), requestId, from, commit);
-    message.set(entries, MESSAGE_HEADER_BYTES);
+    // Not `set`, which copies out of shared memory byte by byte (TailMemory.copyIn). What is sent was ordered long before.
+    message.fill(entries, MESSAGE_HEADER_BYTES, bytes);
     this.send(message);
   }
 

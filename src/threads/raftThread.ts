@@ -9,6 +9,7 @@ import { COLD_READERS, FEED_READERS, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from 
 import { SIGNAL } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
+import { PeerSockets } from '../peers/peerSockets.ts';
 import type { Introduction } from '../protocol/peerHandshake.ts';
 import type { NodeId } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';
@@ -17,7 +18,6 @@ import { Replica } from '../replication/replica.ts';
 import { type Identity, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
-import { PeerSockets } from './peerSockets.ts';
 import { ColdPool } from './pools.ts';
 
 /** A leader whose disk makes no progress for this many election timeouts hands over; never sooner than the second bound. */

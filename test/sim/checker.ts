@@ -1,0 +1,378 @@
+// Looks at a node after everything that happens on it, and holds what it finds against the ledger and against the other nodes. Only what
+// has changed is looked at, so that this costs little.
+
+import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { SLOT, SLOT_FREE } from '../../src/memory/map.ts';
+import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
+import type { TermStart } from '../../src/raft/termTable.ts';
+import { encodeVote, type Vote } from '../../src/storage/dataDirectory.ts';
+import { segmentName, VOTE_FILE } from '../../src/storage/names.ts';
+import { DIRECTORY } from './identity.ts';
+import { Ledger, termBefore } from './ledger.ts';
+import type { Data } from './mainThread.ts';
+import type { Process } from './process.ts';
+import type { SimNode } from './simNode.ts';
+import { promise } from './violation.ts';
+
+/** What is known of a node, over all its lives. */
+interface Shadow {
+  readonly node: SimNode;
+  /** Its log: terms and end. */
+  starts: TermStart[];
+  tail: number;
+  /** End of what is surely on its disk. */
+  durable: number;
+  /** What was on the disk that it lost. */
+  lost: { readonly starts: readonly TermStart[]; readonly durable: number };
+  vote: Vote;
+  standing: Standing;
+  /** Of this life. */
+  commit: number;
+  term: number;
+  isLeader: boolean;
+  /** The core's time, about, and when each other node was heard from on it. */
+  coreMs: number;
+  localMs: number;
+  leaderSinceMs: number;
+  readonly heardMs: Map<NodeId, number>;
+}
+
+/** A position in a log, for elections. */
+interface Position {
+  readonly term: number;
+  readonly end: number;
+}
+
+/** A leader that is not answered resigns within so many election timeouts of its own clock. */
+const RESIGNS_WITHIN = 3;
+
+export class Checker {
+  readonly ledger = new Ledger();
+  readonly #shadows = new Map<NodeId, Shadow>();
+  /** Votes: by term and node. */
+  readonly #votes = new Map<string, NodeId>();
+  readonly #majorityOf: (node: SimNode) => number;
+  readonly #founder: NodeId;
+
+  constructor(nodes: readonly SimNode[], majorityOf: (node: SimNode) => number) {
+    this.#majorityOf = majorityOf;
+    this.#founder = Math.min(...nodes.map(({ id }) => id));
+    for (const node of nodes) this.#shadows.set(node.id, this.#newShadow(node));
+  }
+
+  #newShadow(node: SimNode): Shadow {
+    return {
+      node,
+      starts: [],
+      tail: 0,
+      durable: 0,
+      lost: { starts: [], durable: 0 },
+      vote: { currentTerm: 0, votedFor: 0 },
+      standing: 'stranger',
+      commit: 0,
+      term: 0,
+      isLeader: false,
+      coreMs: 0,
+      localMs: 0,
+      leaderSinceMs: 0,
+      heardMs: new Map(),
+    };
+  }
+
+  #of(id: NodeId): Shadow {
+    const shadow = this.#shadows.get(id);
+    if (shadow === undefined) throw new Error(`there is no node ${id}`);
+    return shadow;
+  }
+
+  standingOf(id: NodeId): Standing {
+    return this.#of(id).standing;
+  }
+
+  /** The node's disk was replaced by an empty one. */
+  wiped(node: SimNode): void {
+    const shadow = this.#of(node.id);
+    shadow.lost = { starts: shadow.starts, durable: shadow.durable };
+    shadow.starts = [];
+    shadow.tail = 0;
+    shadow.durable = 0;
+    shadow.vote = { currentTerm: 0, votedFor: 0 };
+    shadow.standing = 'stranger';
+  }
+
+  /** A process has recovered its log, and begins. */
+  recovered(process: Process, vote: Vote): void {
+    const shadow = this.#of(process.id);
+    const { end } = process.recovered;
+    const who = `node ${process.id}`;
+    promise(end >= shadow.durable, 'durability', () => `${who} recovered the log up to ${end}, but ${shadow.durable} was durable`);
+    promise(
+      vote.currentTerm > shadow.vote.currentTerm ||
+        (vote.currentTerm === shadow.vote.currentTerm && (shadow.vote.votedFor === 0 || vote.votedFor === shadow.vote.votedFor)),
+      'election safety',
+      () => `${who} remembers term ${vote.currentTerm} and its vote for ${vote.votedFor}, but had saved ${shadow.vote.currentTerm}, ${shadow.vote.votedFor}`,
+    );
+    if (vote.currentTerm > 0) this.#saved(process, shadow, vote);
+    shadow.starts = [];
+    shadow.tail = 0;
+    shadow.durable = 0;
+    shadow.commit = 0;
+    shadow.term = 0;
+    shadow.isLeader = false;
+    shadow.coreMs = 0;
+    shadow.localMs = 0;
+    shadow.heardMs.clear();
+    this.after(process);
+  }
+
+  /** The process has saved a vote. One that was lost with its process before that bound nobody. */
+  voted(process: Process, vote: Vote): void {
+    const { currentTerm, votedFor } = vote;
+    this.#saved(process, this.#of(process.id), vote);
+    // A stranger votes for nobody: it writes its own name, so that it cannot vote later in a term in which it may have voted before.
+    if (votedFor === 0 || process.identity.standing === 'stranger') return;
+    const key = `${currentTerm} ${process.id}`;
+    const before = this.#votes.get(key);
+    promise(
+      before === undefined || before === votedFor,
+      'election safety',
+      () => `node ${process.id} votes for ${votedFor} in term ${currentTerm}, after it voted for ${before}`,
+    );
+    this.#votes.set(key, votedFor);
+  }
+
+  #saved(process: Process, shadow: Shadow, vote: Vote): void {
+    const isThere = process.node.disk.surelyHas(`${DIRECTORY}/${VOTE_FILE}`, 0, encodeVote(vote));
+    promise(isThere, 'election safety', () => `node ${process.id} goes on before its vote in term ${vote.currentTerm} is on its disk`);
+    shadow.vote = vote;
+  }
+
+  /** A message leaves. */
+  sent(from: NodeId, to: NodeId, message: PeerMessage): void {
+    const { vote, durable } = this.#of(from);
+    const { kind, term } = message;
+    const isRehearsal = (kind === 'voteRequest' || kind === 'voteResponse') && message.isPreVote;
+    promise(
+      isRehearsal || term <= vote.currentTerm,
+      'election safety',
+      () => `node ${from} sends ${kind} of term ${term}, but has saved term ${vote.currentTerm}`,
+    );
+    if (kind === 'voteResponse' && message.granted && !isRehearsal) {
+      const isSaved = vote.currentTerm === term && vote.votedFor === to;
+      promise(isSaved, 'election safety', () => `node ${from} votes for ${to} in term ${term}, and has saved ${vote.votedFor} in ${vote.currentTerm}`);
+    }
+    if (kind !== 'appendResponse' || !message.accepted) return;
+    promise(message.durable <= durable, 'durability', () => `node ${from} says that it has ${message.durable} on disk, but has ${durable}`);
+  }
+
+  heard(process: Process, from: NodeId): void {
+    const shadow = this.#of(process.id);
+    shadow.heardMs.set(from, shadow.coreMs);
+  }
+
+  /** The process is about to cut its log at `offset`. */
+  truncating(process: Process, offset: number): void {
+    const shadow = this.#of(process.id);
+    promise(offset >= process.memory.commit, 'committed bytes', () => `node ${process.id} cuts its log at ${offset}, below its commit`);
+    shadow.durable = Math.min(shadow.durable, offset);
+    shadow.tail = Math.min(shadow.tail, offset);
+    while ((shadow.starts.at(-1)?.offset ?? -1) >= offset) shadow.starts.pop();
+  }
+
+  /** A client is shown this. */
+  shown(node: NodeId, { from, bytes, commit }: Data): void {
+    promise(this.ledger.isCommitted(from, bytes), 'visibility', () => `node ${node} shows [${from}, ${from + bytes.length}), which is not what is committed`);
+    promise(commit <= this.ledger.end, 'visibility', () => `node ${node} says that ${commit} is committed, but ${this.ledger.end} is`);
+  }
+
+  /** Something happened in `process`. */
+  after(process: Process): void {
+    const shadow = this.#of(process.id);
+    const { memory, replica } = process;
+    const { raft } = replica;
+    const { tail, durable, commit } = memory;
+    const { trace } = process.world;
+    trace.mix(tail);
+    trace.mix(durable);
+    trace.mix(commit);
+    trace.mix(raft.currentTerm);
+    const isLeader = raft.role === 'leader';
+    if (isLeader !== shadow.isLeader || raft.currentTerm !== shadow.term) this.#roleChanged(process, shadow, isLeader);
+    promise(
+      raft.currentTerm !== shadow.vote.currentTerm || raft.votedFor === shadow.vote.votedFor,
+      'election safety',
+      () => `node ${process.id} has saved its vote for ${shadow.vote.votedFor} in term ${raft.currentTerm}, and now takes it for one for ${raft.votedFor}`,
+    );
+    const standing = process.identity.standing;
+    const isNews = tail !== shadow.tail || durable > shadow.durable || standing !== shadow.standing;
+    shadow.standing = standing;
+    promise(tail >= shadow.tail, 'soundness', () => `the log of node ${process.id} lost its end without a truncation`);
+    if (tail > shadow.tail) this.#extended(process, shadow, tail);
+    if (durable > shadow.durable) this.#synced(process, shadow, durable);
+    if (isNews && !raft.isTruncating) this.#checkTable(process, shadow);
+    if (commit !== shadow.commit) this.#committed(process, shadow, commit);
+    else if (isNews) this.#checkElectable();
+  }
+
+  #roleChanged(process: Process, shadow: Shadow, isLeader: boolean): void {
+    const { currentTerm } = process.replica.raft;
+    promise(currentTerm >= shadow.term, 'election safety', () => `node ${process.id} went back from term ${shadow.term} to ${currentTerm}`);
+    shadow.term = currentTerm;
+    shadow.isLeader = isLeader;
+    if (!isLeader) return;
+    this.ledger.elected(process.id, currentTerm);
+    shadow.leaderSinceMs = shadow.coreMs;
+    // Its no-op may be there already; what counts is what was there before.
+    const committed = this.ledger.endBefore(currentTerm);
+    promise(
+      this.ledger.isIn(shadow.starts, shadow.tail, committed),
+      'leader completeness',
+      () => `node ${process.id} leads in term ${currentTerm} with a log up to ${shadow.tail}, but lacks what was committed before, up to ${committed}`,
+    );
+  }
+
+  /** What is new at the log's end: whose is it? */
+  #extended(process: Process, shadow: Shadow, tail: number): void {
+    forEachPiece(process, shadow.tail, tail, (from, bytes) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      let at = 0;
+      while (at < bytes.length) {
+        const term = view.getUint32(at, true);
+        const runAt = at;
+        while (at < bytes.length && view.getUint32(at, true) === term) {
+          at += (view.getUint32(at + 4, true) & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
+        }
+        const offset = from + runAt;
+        const prevTerm = termBefore(shadow.starts, offset);
+        promise(term >= prevTerm && term > 0, 'log matching', () => `on node ${process.id} term ${term} follows ${prevTerm} at ${offset}`);
+        this.ledger.has(process.id, term, prevTerm, offset, bytes.subarray(runAt, at));
+        if (term !== prevTerm) shadow.starts.push({ term, offset });
+      }
+    });
+    shadow.tail = tail;
+  }
+
+  /** What counts as durable must be on the disk. */
+  #synced(process: Process, shadow: Shadow, durable: number): void {
+    promise(durable <= shadow.tail, 'durability', () => `node ${process.id} has ${durable} on disk, and a log up to ${shadow.tail}`);
+    forEachPiece(process, shadow.durable, durable, (from, bytes, base) => {
+      const path = `${DIRECTORY}/${segmentName(base)}`;
+      const isThere = process.node.disk.surelyHas(path, SEGMENT_HEADER_BYTES + from - base, bytes);
+      promise(isThere, 'durability', () => `node ${process.id} takes [${from}, ${from + bytes.length}) for durable, but a power cut may lose it`);
+    });
+    shadow.durable = durable;
+  }
+
+  /** The core's table of terms is that of the log's bytes. */
+  #checkTable(process: Process, shadow: Shadow): void {
+    const { log } = process.replica.raft;
+    const starts = shadow.starts.filter(({ offset }) => offset < log.end);
+    const isSame =
+      log.end <= shadow.tail &&
+      starts.length === log.starts.length &&
+      starts.every(({ term, offset }, i) => log.starts[i]?.term === term && log.starts[i]?.offset === offset);
+    const name = (all: readonly TermStart[]): string => all.map(({ term, offset }) => `${term} at ${offset}`).join(', ');
+    promise(
+      isSame,
+      'log matching',
+      () => `node ${process.id} takes its log for one up to ${log.end} of terms ${name(log.starts)}; it is one up to ${shadow.tail} of ${name(shadow.starts)}`,
+    );
+  }
+
+  #committed(process: Process, shadow: Shadow, commit: number): void {
+    promise(commit > shadow.commit, 'committed bytes', () => `the commit of node ${process.id} fell from ${shadow.commit} to ${commit}`);
+    promise(commit <= shadow.tail, 'committed bytes', () => `node ${process.id} takes ${commit} for committed, and has a log up to ${shadow.tail}`);
+    let isNews = false;
+    forEachPiece(process, shadow.commit, commit, (from, bytes) => {
+      if (this.ledger.commits(process.id, shadow.isLeader ? shadow.term : undefined, from, bytes)) isNews = true;
+    });
+    shadow.commit = commit;
+    if (!isNews) return;
+    const { end, lastTerm } = this.ledger;
+    const has = ({ starts, durable }: Shadow['lost']): boolean => durable >= end && termBefore(starts, end) === lastTerm;
+    // What a node had said that it has still counts when its disk is lost a moment later; what must not be is looked for below.
+    const holders = [...this.#shadows.values()].filter((shadow) => has(shadow) || has(shadow.lost));
+    const needed = this.#majorityOf(process.node);
+    promise(
+      holders.length >= needed,
+      'majority',
+      () => `node ${process.id} commits up to ${end}, which only ${holders.length} of the ${needed} nodes have on disk that it takes`,
+    );
+    this.#checkElectable();
+  }
+
+  /** Nobody who lacks what is committed could find a majority, whatever crashes now (figure 8 of the Raft paper). */
+  #checkElectable(): void {
+    const all = [...this.#shadows.values()];
+    for (const candidate of all) {
+      if (candidate.standing !== 'voter') continue;
+      const { starts, tail, durable } = candidate;
+      if (this.ledger.isIn(starts, tail) && this.ledger.isIn(starts, durable)) continue;
+      for (const end of [tail, durable]) {
+        if (this.ledger.isIn(starts, end)) continue;
+        const position = { term: termBefore(starts, end), end };
+        const voters = all.filter((voter) => voter === candidate || this.#wouldVote(voter, candidate, position));
+        promise(
+          voters.length < this.#majorityOf(candidate.node),
+          'leader completeness',
+          () =>
+            `node ${candidate.node.id}, with a log up to ${end} of last term ${position.term}, lacks what is committed up to ${this.ledger.end}, ` +
+            `but nodes ${voters.map(({ node }) => node.id).join(', ')} may elect it`,
+        );
+      }
+    }
+  }
+
+  #wouldVote(voter: Shadow, candidate: Shadow, { term, end }: Position): boolean {
+    if (voter.standing === 'stranger' || (voter.standing === 'new' && candidate.node.id !== this.#founder)) return false;
+    const own = termBefore(voter.starts, voter.durable);
+    return term > own || (term === own && end >= voter.durable);
+  }
+
+  /** The core has had a look at its clock. A leader must know soon when it is alone. */
+  ticked(process: Process): void {
+    const shadow = this.#of(process.id);
+    const { settings } = process.replica.raft;
+    const localMs = process.node.localMs();
+    shadow.coreMs += Math.min(localMs - shadow.localMs, settings.heartbeatMs);
+    shadow.localMs = localMs;
+    if (!shadow.isLeader) return;
+    const sinceMs = shadow.coreMs - RESIGNS_WITHIN * settings.electionTimeoutMs;
+    if (shadow.leaderSinceMs > sinceMs) return;
+    let heard = 1;
+    for (const heardMs of shadow.heardMs.values()) if (heardMs >= sinceMs) heard += 1;
+    promise(
+      heard * 2 > settings.nodes.length,
+      'check quorum',
+      () => `node ${process.id} still leads in term ${shadow.term}, but has heard from only ${heard - 1} others for ${RESIGNS_WITHIN} election timeouts`,
+    );
+  }
+}
+
+/** Calls `take` with the bytes of [from, to) of a node's log, segment by segment, and the base of each. */
+export function forEachPiece(process: Process, from: number, to: number, take: (from: number, bytes: Uint8Array, base: number) => void): void {
+  const { memory } = process;
+  const { slots } = memory.map.shape;
+  let at = from;
+  while (at < to) {
+    let found = false;
+    for (let slot = 0; slot < slots && !found; slot += 1) {
+      const base = memory.slotWord(slot, SLOT.BASE);
+      const end = memory.slotWord(slot, SLOT.CLOSED_END) || to;
+      if (memory.slotState(slot) === SLOT_FREE || base > at || end <= at) continue;
+      const pieceEnd = Math.min(end, to);
+      take(at, memory.slotBytes(slot, SEGMENT_HEADER_BYTES + at - base, SEGMENT_HEADER_BYTES + pieceEnd - base), base);
+      at = pieceEnd;
+      found = true;
+    }
+    if (found) continue;
+    const place = at;
+    const segment = process.writers.sealedSegments.find(({ base, end }) => base <= place && place < end);
+    promise(segment !== undefined, 'soundness', () => `node ${process.id} has nowhere the entry at ${place}`);
+    const pieceEnd = Math.min(segment.end, to);
+    const bytes = process.node.disk.visibleBytes(`${DIRECTORY}/${segmentName(segment.base)}`);
+    promise(bytes !== undefined, 'soundness', () => `node ${process.id} has no file of its segment at ${segment.base}`);
+    take(at, bytes.subarray(SEGMENT_HEADER_BYTES + at - segment.base, SEGMENT_HEADER_BYTES + pieceEnd - segment.base), segment.base);
+    at = pieceEnd;
+  }
+}

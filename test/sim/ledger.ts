@@ -1,0 +1,162 @@
+// What is true in a simulation, as the checker has seen it come about: the bytes of every term, as its leader wrote them, and the bytes
+// that are committed.
+
+import type { NodeId } from '../../src/raft/messages.ts';
+import type { TermStart } from '../../src/raft/termTable.ts';
+import type { LogEntry } from '../history/types.ts';
+import { walkEntries } from './payloads.ts';
+import { promise } from './violation.ts';
+
+/** Bytes that grow at their end; they begin at log offset `start`. */
+class GrowingBytes {
+  readonly start: number;
+  #bytes = new Uint8Array(4096);
+  #length = 0;
+
+  constructor(start: number) {
+    this.start = start;
+  }
+
+  get end(): number {
+    return this.start + this.#length;
+  }
+
+  append(bytes: Uint8Array): void {
+    if (this.#length + bytes.length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + bytes.length));
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** A view of [from, to). */
+  view(from: number, to: number): Uint8Array {
+    return this.#bytes.subarray(from - this.start, to - this.start);
+  }
+}
+
+interface TermBytes {
+  readonly prevTerm: number;
+  readonly bytes: GrowingBytes;
+}
+
+/** Term of the entry before `offset`; 0 when there is none. */
+export function termBefore(starts: readonly TermStart[], offset: number): number {
+  for (let i = starts.length - 1; i >= 0; i -= 1) {
+    const start = starts[i];
+    if (start !== undefined && start.offset < offset) return start.term;
+  }
+  return 0;
+}
+
+function isSame(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0;
+}
+
+export class Ledger {
+  readonly #terms = new Map<number, TermBytes>();
+  readonly #leaders = new Map<number, NodeId>();
+  readonly #committed = new GrowingBytes(0);
+  readonly #starts: TermStart[] = [];
+  /** Up to where the leader of each term has committed. */
+  readonly #ends: TermStart[] = [];
+
+  /** End of what is committed. */
+  get end(): number {
+    return this.#committed.end;
+  }
+
+  /** Term of the last committed entry. */
+  get lastTerm(): number {
+    return this.#starts.at(-1)?.term ?? 0;
+  }
+
+  /** How many terms had a leader. */
+  get electedTerms(): number {
+    return this.#leaders.size;
+  }
+
+  /** `node` leads in `term`. */
+  elected(node: NodeId, term: number): void {
+    const other = this.#leaders.get(term);
+    promise(other === undefined || other === node, 'election safety', () => `nodes ${other} and ${node} both lead in term ${term}`);
+    this.#leaders.set(term, node);
+  }
+
+  /** `node` has entries of `term` at [from, from + bytes.length), behind one of `prevTerm`. */
+  has(node: NodeId, term: number, prevTerm: number, from: number, bytes: Uint8Array): void {
+    const leader = this.#leaders.get(term);
+    let known = this.#terms.get(term);
+    const isLeader = leader === node;
+    if (known === undefined) {
+      promise(isLeader, 'log matching', () => `node ${node} has entries of term ${term} at ${from}, whose leader (${leader ?? 'none'}) has written none`);
+      known = { prevTerm, bytes: new GrowingBytes(from) };
+      this.#terms.set(term, known);
+    }
+    const { start, end } = known.bytes;
+    if (prevTerm !== term) {
+      promise(
+        start === from && known.prevTerm === prevTerm,
+        'log matching',
+        () => `on node ${node} term ${term} begins at ${from} behind term ${prevTerm}, but it began at ${start} behind term ${known.prevTerm}`,
+      );
+    }
+    const overlap = Math.max(0, Math.min(bytes.length, end - from));
+    promise(
+      from <= end && from >= start && isSame(bytes.subarray(0, overlap), known.bytes.view(from, from + overlap)),
+      'log matching',
+      () => `node ${node} has other bytes of term ${term} in [${from}, ${from + bytes.length}) than its leader wrote`,
+    );
+    if (overlap === bytes.length) return;
+    promise(isLeader, 'log matching', () => `node ${node} has entries of term ${term} up to ${from + bytes.length}, but its leader wrote up to ${end}`);
+    known.bytes.append(bytes.subarray(overlap));
+  }
+
+  /** `node`, leader of `leaderTerm` or of none, says that [from, from + bytes.length) is committed. Returns whether that is news. */
+  commits(node: NodeId, leaderTerm: number | undefined, from: number, bytes: Uint8Array): boolean {
+    const overlap = Math.min(bytes.length, this.end - from);
+    promise(
+      overlap >= 0 && isSame(bytes.subarray(0, overlap), this.#committed.view(from, from + overlap)),
+      'committed bytes',
+      () => `node ${node} takes other bytes in [${from}, ${from + overlap}) for committed than were committed there`,
+    );
+    if (overlap === bytes.length) return false;
+    promise(leaderTerm !== undefined, 'committed bytes', () => `node ${node} takes [${this.end}, ${from + bytes.length}) for committed, which no leader has committed`);
+    const news = bytes.subarray(overlap);
+    walkEntries(news, from + overlap, ({ term, offset }) => {
+      if (term !== this.lastTerm) this.#starts.push({ term, offset });
+    });
+    this.#committed.append(news);
+    if (this.#ends.at(-1)?.term === leaderTerm) this.#ends.pop();
+    this.#ends.push({ term: leaderTerm, offset: this.end });
+    return true;
+  }
+
+  /** Whether `bytes` are what is committed at `from`. */
+  isCommitted(from: number, bytes: Uint8Array): boolean {
+    return from + bytes.length <= this.end && isSame(bytes, this.#committed.view(from, from + bytes.length));
+  }
+
+  /** Whether a log whose terms begin at `starts`, and which ends at `end`, has all that is committed before `committed`. */
+  isIn(starts: readonly TermStart[], end: number, committed = this.end): boolean {
+    return end >= committed && termBefore(starts, committed) === termBefore(this.#starts, committed);
+  }
+
+  /** End of what was committed in terms before `term`: its leader must have that. */
+  endBefore(term: number): number {
+    return this.#ends.findLast((end) => end.term < term)?.offset ?? 0;
+  }
+
+  /** A view of what is committed. */
+  committedBytes(): Uint8Array {
+    return this.#committed.view(0, this.end);
+  }
+
+  entries(): LogEntry[] {
+    const entries: LogEntry[] = [];
+    walkEntries(this.committedBytes(), 0, (entry) => entries.push(entry));
+    return entries;
+  }
+}

@@ -1,0 +1,146 @@
+// `npm run sim`: any number of seeds, one seed with its trace, or planted bugs. Exit code 1 when a promise was broken, or a bug not found.
+
+import { execFileSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { MUTANTS } from './mutants/catalogue.ts';
+import { type Mutant, plant } from './mutants/mutant.ts';
+import { replayCommand, runSeeds } from './runner.ts';
+import { simulate } from './simulation.ts';
+
+const USAGE = `usage: npm run sim -- [--seeds N] [--from S] [--jobs J]
+       npm run sim -- --seed S [--trace] [--lines N] [--mutant NAME]
+       npm run sim -- --mutants | --mutant NAME [--seeds N]
+
+Simulates a cluster for seeds S, S + 1, … (1), N of them (1000), in J processes (2); or one seed, with the last N
+lines of its trace (all). With a mutant, the code has that planted bug, and the first seed that finds it is named.
+`;
+
+const OPTIONS = {
+  seeds: { type: 'string' },
+  from: { type: 'string', default: '1' },
+  seed: { type: 'string' },
+  jobs: { type: 'string', default: '2' },
+  trace: { type: 'boolean', default: false },
+  lines: { type: 'string' },
+  mutant: { type: 'string' },
+  mutants: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+function usageError(text: string): never {
+  process.stderr.write(`${text}\n\n${USAGE}`);
+  process.exit(2);
+}
+
+function numberOf(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) usageError(`--${name} takes a whole number from 1, not ${text}`);
+  return value;
+}
+
+function parse() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (thrown) {
+    return usageError(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+}
+
+/** One seed in this process. */
+function showSeed(seed: number, hasTrace: boolean, lines: number): void {
+  const startedMs = performance.now();
+  const { failure, hash, steps, virtualMs, committedBytes, terms, operations } = simulate({ seed, keepLines: hasTrace ? lines : 0 });
+  if (failure !== undefined) {
+    for (const line of failure.lines) process.stdout.write(`${line}\n`);
+    process.stdout.write(`seed ${seed} breaks "${failure.invariant}" at ${failure.atMs.toFixed(3)} ms: ${failure.sentence}\n`);
+    process.exitCode = 1;
+  }
+  process.stdout.write(
+    `seed ${seed}: ${steps} steps, ${Math.round(virtualMs)} ms of virtual time in ${Math.round(performance.now() - startedMs)} ms, ` +
+      `${committedBytes} bytes committed in ${terms} terms, ${operations} operations, trace ${hash.toString(16)}\n`,
+  );
+}
+
+async function runMany(from: number, count: number, jobs: number): Promise<void> {
+  const startedMs = performance.now();
+  const seconds = (): number => (performance.now() - startedMs) / 1000;
+  let done = 0;
+  const { totals, failures, crashes } = await runSeeds({
+    from,
+    count,
+    jobs,
+    onSeed: () => {
+      done += 1;
+      if (process.stderr.isTTY && done % 10 === 0) process.stderr.write(`\r${done} of ${count} seeds, ${(done / seconds()).toFixed(1)} a second `);
+    },
+    onFailure: ({ seed, invariant, atMs, sentence }) => {
+      process.stdout.write(`seed ${seed} breaks "${invariant}" at ${atMs.toFixed(3)} ms: ${sentence}\n  again: ${replayCommand(seed)}\n`);
+    },
+  });
+  if (process.stderr.isTTY) process.stderr.write('\n');
+  for (const crash of crashes) process.stdout.write(`${crash}\n`);
+  const hours = totals.virtualMs / 3_600_000;
+  process.stdout.write(
+    `${totals.seeds} seeds in ${seconds().toFixed(1)} s: ${hours.toFixed(1)} hours of virtual time, ${totals.steps} steps, ${totals.terms} terms, ` +
+      `${totals.operations} operations, ${Math.round(totals.committedBytes / 1024)} KiB committed; ` +
+      `${failures.length === 0 ? 'every promise is kept' : `${failures.length} seeds BREAK a promise`}\n`,
+  );
+  if (failures.length + crashes.length > 0) process.exitCode = 1;
+}
+
+async function hunt(mutant: Mutant, seeds: number): Promise<void> {
+  const startedMs = performance.now();
+  const copy = plant(mutant);
+  try {
+    const { failures, crashes, totals } = await runSeeds({ program: copy.program, from: 1, count: seeds, jobs: 1, stopsAtFirst: true });
+    const [first] = failures;
+    const took = `${((performance.now() - startedMs) / 1000).toFixed(1)} s`;
+    if (first === undefined) {
+      process.stdout.write(`${mutant.name}: NOT FOUND in ${totals.seeds} seeds, ${took} ${crashes.join(' ')}\n`);
+      process.exitCode = 1;
+      return;
+    }
+    const isNamed = mutant.foundBy.includes(first.invariant);
+    process.stdout.write(`${mutant.name}: seed ${first.seed}, ${took}, by "${first.invariant}"${isNamed ? '' : ' (UNEXPECTED)'}: ${first.sentence.slice(0, 160)}\n`);
+    if (!isNamed) process.exitCode = 1;
+  } finally {
+    copy.remove();
+  }
+}
+
+/** One seed with a planted bug, in a process of its own. */
+function showMutant(mutant: Mutant, args: readonly string[]): void {
+  const copy = plant(mutant);
+  try {
+    execFileSync(process.execPath, [copy.program.replace('seeds.js', 'main.js'), ...args], { stdio: 'inherit' });
+  } catch {
+    process.exitCode = 1;
+  } finally {
+    copy.remove();
+  }
+}
+
+function mutantNamed(name: string): Mutant {
+  const mutant = MUTANTS.find((each) => each.name === name);
+  return mutant ?? usageError(`there is no mutant ${JSON.stringify(name)}; there are:\n${MUTANTS.map((each) => `  ${each.name}`).join('\n')}`);
+}
+
+const values = parse();
+const lines = values.lines === undefined ? Number.POSITIVE_INFINITY : numberOf('lines', values.lines);
+if (values.help) {
+  process.stdout.write(USAGE);
+} else if (values.mutants) {
+  for (const mutant of MUTANTS) await hunt(mutant, values.seeds === undefined ? mutant.withinSeeds : numberOf('seeds', values.seeds));
+} else if (values.mutant !== undefined) {
+  const mutant = mutantNamed(values.mutant);
+  if (values.seed === undefined) {
+    await hunt(mutant, values.seeds === undefined ? mutant.withinSeeds : numberOf('seeds', values.seeds));
+  } else {
+    const trace = values.trace ? ['--trace', ...(values.lines === undefined ? [] : ['--lines', values.lines])] : [];
+    showMutant(mutant, ['--seed', values.seed, ...trace]);
+  }
+} else if (values.seed !== undefined) {
+  showSeed(numberOf('seed', values.seed), values.trace, lines);
+} else {
+  await runMany(numberOf('from', values.from), numberOf('seeds', values.seeds ?? '1000'), numberOf('jobs', values.jobs));
+}

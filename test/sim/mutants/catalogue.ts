@@ -1,0 +1,329 @@
+// Bugs that systems like this one once had, to be planted by name: each proves that the simulator would find it. B-numbers are those of the
+// project's catalogue of bugs; behind them stands where each was seen.
+
+import type { Mutant } from './mutant.ts';
+
+const RAFT = 'src/raft/raft.ts';
+const FOLLOWING = 'src/raft/following.ts';
+const LEADERSHIP = 'src/raft/leadership.ts';
+const REPLICA = 'src/replication/replica.ts';
+const APPENDS = 'src/server/appends.ts';
+const TAIL = 'src/memory/tail.ts';
+const WRITER = 'src/storage/segmentWriter.ts';
+const TRUNCATION = 'src/storage/truncation.ts';
+
+export const MUTANTS: readonly Mutant[] = [
+  // Elections
+  {
+    name: 'vote not saved',
+    what: 'B1: the term is on disk before an answer, the vote is not (hashicorp/raft#661, seaweedfs/raft#9)',
+    patches: [{ file: REPLICA, find: 'currentTerm: effect.currentTerm, votedFor: effect.votedFor', replace: 'currentTerm: effect.currentTerm, votedFor: 0' }],
+    foundBy: ['election safety'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'two votes',
+    what: 'B2: two votes in one term (camunda#5356)',
+    patches: [
+      {
+        file: RAFT,
+        find: 'if (term !== this.#currentTerm || (this.#votedFor !== 0 && this.#votedFor !== candidate))',
+        replace: 'if (term !== this.#currentTerm)',
+      },
+      { file: RAFT, find: 'if (this.#votedFor === 0) {', replace: 'if (this.#votedFor !== candidate) {' },
+    ],
+    foundBy: ['election safety'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'step-down clears the vote',
+    what: 'B3: a step-down within a term forgets the vote of that term (microsoft/CCF#8094)',
+    patches: [{ file: RAFT, find: 'this.#leader = leader;', replace: 'this.#leader = leader; if (!isNewTerm) this.#votedFor = 0;' }],
+    foundBy: ['election safety'],
+    withinSeeds: 300,
+  },
+  {
+    name: 'half is a majority',
+    what: 'an election is won with half of the votes, which is none of an even number of nodes',
+    patches: [{ file: RAFT, find: 'this.#votes.size * 2 <= this', replace: 'this.#votes.size * 2 < this' }],
+    foundBy: ['election safety', 'leader completeness', 'committed bytes'],
+    withinSeeds: 300,
+  },
+  {
+    name: 'longer log not needed',
+    what: 'a vote looks at the last term only, not at where the log ends (dissertation, 3.6.1)',
+    patches: [{ file: RAFT, find: '(lastTerm === this.log.lastTerm && end >= this.log.end)', replace: 'lastTerm === this.log.lastTerm' }],
+    foundBy: ['leader completeness', 'committed bytes'],
+    withinSeeds: 200,
+  },
+  {
+    name: 'wiped node votes',
+    what: 'B13: a node that lost its disk votes as if it had not (KIP-853)',
+    patches: [{ file: RAFT, find: "return this.#standing === 'voter';\n    }\n    #voteResponse", replace: 'return true;\n    }\n    #voteResponse' }],
+    foundBy: ['election safety', 'leader completeness', 'committed bytes'],
+    withinSeeds: 300,
+  },
+  {
+    name: 'new nodes elect each other',
+    what: 'nodes that join a founder do not wait for what it had committed alone',
+    patches: [
+      { file: RAFT, find: 'return candidate === Math.min(...this.settings.nodes);', replace: 'return true;' },
+      { file: RAFT, find: "return this.#standing === 'voter' && !this.#following", replace: "return this.#standing !== 'stranger' && !this.#following" },
+    ],
+    foundBy: ['leader completeness', 'committed bytes'],
+    withinSeeds: 300,
+  },
+  // Commit
+  {
+    name: 'old terms counted',
+    what: 'B4: entries of earlier terms are committed by counting (figure 8; logcabin#44, canonical/raft#220, CCF#5674)',
+    patches: [{ file: 'src/raft/quorum.ts', find: 'majority >= termStartEnd && ', replace: '' }],
+    foundBy: ['leader completeness', 'committed bytes'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'term start not passed',
+    what: 'B5: the commit moves to where the no-op begins, not past it (KAFKA-12619)',
+    patches: [{ file: 'src/raft/quorum.ts', find: 'majority >= termStartEnd && ', replace: 'majority >= termStartEnd - 12 && ' }],
+    foundBy: ['leader completeness', 'committed bytes'],
+    withinSeeds: 200,
+  },
+  {
+    name: 'commit past the verified prefix',
+    what: "B6: a follower takes the leader's commit without looking how far the logs agree (copycat#265, ra#508, cockroach#36353)",
+    patches: [{ file: FOLLOWING, find: 'Math.min(this.#leaderCommit, this.#verified)', replace: 'Math.min(this.#leaderCommit, this.#core.log.end)' }],
+    foundBy: ['committed bytes'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'received counts as durable',
+    what: 'a follower says that it has on disk what it has in memory',
+    patches: [{ file: FOLLOWING, find: 'durable: Math.min(durable, offset)', replace: 'durable: offset' }],
+    foundBy: ['durability'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'leader counts what was received',
+    what: 'a leader counts a follower that has an entry in memory',
+    patches: [{ file: LEADERSHIP, find: 'Math.max(progress.match, durable)', replace: 'Math.max(progress.match, offset)' }],
+    foundBy: ['majority', 'leader completeness'],
+    withinSeeds: 50,
+  },
+  {
+    name: 'leader counts itself early',
+    what: 'B10: a node counts its own log before it is on its disk (etcd#14370)',
+    patches: [{ file: LEADERSHIP, find: 'const ends = [durable];', replace: 'const ends = [this.#core.log.end];' }],
+    foundBy: ['majority', 'leader completeness'],
+    withinSeeds: 50,
+  },
+  {
+    name: 'wiped node counts',
+    what: 'B13: what a node acknowledged before it lost its disk, and what a stranger has, counts',
+    patches: [{ file: LEADERSHIP, find: 'ends.push(isVoter ? match : 0)', replace: 'ends.push(match)' }],
+    foundBy: ['majority', 'leader completeness', 'committed bytes'],
+    withinSeeds: 500,
+  },
+  {
+    name: 'commit remembered too far',
+    what: 'B11: a node that starts takes all that is on its disk for committed (etcd#13766)',
+    patches: [{ file: RAFT, find: 'this.#commit = state.log.start;', replace: 'this.#commit = state.log.end;' }],
+    foundBy: ['committed bytes', 'visibility'],
+    withinSeeds: 50,
+  },
+  // Divergence
+  {
+    name: 'entries of the next leader',
+    what: 'B7: a leader that was overtaken still orders appends, stamped with the new term (camunda#5360)',
+    patches: [
+      { file: REPLICA, find: 'this.#gate.closeSync();', replace: '' },
+      { file: APPENDS, find: 'return this.#memory.word(WORD.LEADER_TERM);', replace: 'return this.#memory.word(WORD.TERM);' },
+    ],
+    foundBy: ['log matching', 'soundness', 'committed bytes'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'term table keeps a term',
+    what: 'B8: a truncation at the start of a term leaves the term in the table (rafter#34)',
+    patches: [{ file: 'src/raft/termTable.ts', find: '?.offset ?? -1) >= end', replace: '?.offset ?? -1) > end' }],
+    foundBy: ['log matching', 'soundness'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'truncation to the commit',
+    what: 'B9: a follower that differs cuts its log down to its commit, and with it what it had acknowledged (KIP-101)',
+    patches: [
+      {
+        file: FOLLOWING,
+        find: "assert(this.#verified <= offset, 'what is the same as the leader has is not cut');\n        this.#truncating = offset;",
+        replace: 'offset = commit; this.#verified = Math.min(this.#verified, offset); this.#truncating = offset;',
+      },
+    ],
+    foundBy: ['majority', 'leader completeness', 'committed bytes', 'soundness'],
+    withinSeeds: 300,
+  },
+  {
+    name: 'offsets compared without terms',
+    what: 'B9: logs that have the same length pass for the same (KIP-279)',
+    patches: [{ file: FOLLOWING, find: 'if (ownTerm === prevTerm)', replace: 'if (ownTerm > 0)' }],
+    foundBy: ['log matching', 'committed bytes', 'soundness'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'nothing cut below a longer log',
+    what: 'a follower with more entries than the leader keeps those that differ',
+    patches: [{ file: FOLLOWING, find: 'if (log.termAt(from) === entriesTerm)', replace: 'if (log.termAt(from) <= entriesTerm)' }],
+    foundBy: ['log matching', 'committed bytes', 'soundness', 'convergence'],
+    withinSeeds: 200,
+  },
+  // Reads
+  {
+    name: 'read without a majority',
+    what: 'B14: a leader answers ReadIndex without asking whether it still leads (etcd#741, etcd#20418)',
+    patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
+    foundBy: ['history'],
+    withinSeeds: 500,
+  },
+  {
+    name: 'read before the term is committed',
+    what: 'B14: a leader answers ReadIndex before it has committed in its own term (etcd#7331)',
+    patches: [
+      { file: LEADERSHIP, find: 'if (this.#ownTermIsCommitted)\n            this.#reads.start', replace: 'this.#reads.start' },
+      { file: LEADERSHIP, find: 'if (this.#reads.needsRound && this.#ownTermIsCommitted)', replace: 'if (this.#reads.needsRound)' },
+    ],
+    foundBy: ['history'],
+    withinSeeds: 500,
+  },
+  {
+    name: 'uncommitted bytes shown',
+    what: 'B22: a reader sees what a truncation takes away later (redpanda#16475)',
+    patches: [{ file: 'src/memory/hotReader.ts', find: 'const commit = this.#memory.commit;', replace: 'const commit = this.#memory.tail;' }],
+    foundBy: ['visibility'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'limit of a closed segment',
+    what: "B23: the limit of a read comes from the segment's end, not from the commit (KAFKA-9835)",
+    patches: [{ file: 'src/memory/hotReader.ts', find: 'Math.min(closedEnd, commit)', replace: 'closedEnd' }],
+    foundBy: ['visibility'],
+    withinSeeds: 200,
+  },
+  // Liveness
+  {
+    name: 'no check for a quorum',
+    what: 'B16: a leader that hears from nobody goes on (KAFKA-15489, etcd#13527)',
+    patches: [{ file: LEADERSHIP, find: 'return heard * 2 > this.peers.size + 1;', replace: 'return true;' }],
+    foundBy: ['check quorum'],
+    withinSeeds: 50,
+  },
+  {
+    name: 'one campaign only',
+    what: 'B18: a node whose rehearsal came to nothing never campaigns again (redpanda#21345)',
+    patches: [
+      { file: RAFT, find: 'else if (this.#nowMs >= this.#electionAtMs) {', replace: "else if (this.#nowMs >= this.#electionAtMs && this.#role !== 'preCandidate') {" },
+    ],
+    foundBy: ['progress'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'hung disk keeps the office',
+    what: 'B19: a leader whose disk hangs sends heartbeats and commits nothing (hashicorp/raft#683)',
+    patches: [{ file: LEADERSHIP, find: 'this.#durableAtMs = nowMs;\n            this.transfer();', replace: '' }],
+    foundBy: ['progress'],
+    withinSeeds: 1000,
+  },
+  {
+    name: 'last flush not reported',
+    what: 'B26: nobody is woken by the last flush before a pause (redpanda#503, #31642)',
+    patches: [{ file: WRITER, find: 'memory.raise(SIGNAL.DURABLE);', replace: 'if (memory.tail > end) memory.raise(SIGNAL.DURABLE);' }],
+    foundBy: ['progress', 'convergence'],
+    withinSeeds: 50,
+  },
+  // Disk and segments
+  {
+    name: 'flush counts after a truncation',
+    what: 'B25: what was flushed before a truncation counts for what was written behind it (redpanda#3114, #16105)',
+    patches: [
+      { file: RAFT, find: 'if (this.#following.isTruncating || offset <= this.#durable)', replace: 'if (offset <= this.#durable)' },
+      { file: FOLLOWING, find: 'this.#core.setDurable(end);', replace: '' },
+    ],
+    foundBy: ['durability', 'majority', 'leader completeness', 'soundness'],
+    withinSeeds: 200,
+  },
+  {
+    name: 'sync tried again',
+    what: 'B27: a sync that failed is tried again, and then has nothing to do (cockroach#37102, ATC 2020)',
+    patches: [
+      {
+        file: WRITER,
+        find: 'disk.dataSync(this.#file, from);',
+        replace: 'try { disk.dataSync(this.#file, from); } catch { disk.dataSync(this.#file, from); }',
+      },
+    ],
+    foundBy: ['durability'],
+    withinSeeds: 200,
+  },
+  {
+    name: 'directory not synced',
+    what: 'B28: a new segment has a name that a power cut may take away (KAFKA-3968)',
+    patches: [{ file: WRITER, find: 'disk.syncDirectory(directory);', replace: '' }],
+    foundBy: ['durability'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'renamed before it is synced',
+    what: 'B29: the vote is replaced by a file that is not on disk yet (KAFKA-16541)',
+    patches: [{ file: 'src/storage/disk.ts', find: 'disk.dataSync(file);', replace: '' }],
+    foundBy: ['election safety', 'durability', 'soundness'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'sync after the acknowledgement',
+    what: 'B10: entries are published as durable before their sync',
+    patches: [{ file: WRITER, find: 'disk.dataSync(this.#file, from);', replace: '' }],
+    foundBy: ['durability'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'segment that begins anywhere',
+    what: 'B35: a follower opens a segment where its leader has none (KAFKA-6388)',
+    patches: [{ file: TAIL, find: 'if (rolls && base !== tail)', replace: 'if (false)' }],
+    foundBy: ['soundness', 'log matching', 'convergence', 'durability'],
+    withinSeeds: 300,
+  },
+  {
+    name: 'empty segment kept',
+    what: "B35: a truncation to a segment's base keeps the empty segment (redpanda#11450)",
+    patches: [{ file: TRUNCATION, find: '(base) => base < offset)', replace: '(base) => base <= offset)' }],
+    foundBy: ['soundness', 'log matching', 'convergence'],
+    withinSeeds: 300,
+  },
+  {
+    name: 'cut entries stay on disk',
+    what: 'a truncation forgets the entries in memory, and leaves them in the file',
+    patches: [{ file: TRUNCATION, find: 'cut(context, slot, last, offset, removed.at(-1) ?? tail);', replace: '' }],
+    foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
+    withinSeeds: 300,
+  },
+  {
+    name: 'slot taken while it is sent',
+    what: 'a slot is given to the next segment while its entries are still being sent',
+    patches: [{ file: TAIL, find: 'if (memory.isPinned(next) && memory.wantSlot(next))', replace: 'if (false)' }],
+    foundBy: ['log matching', 'soundness', 'convergence', 'progress'],
+    withinSeeds: 1000,
+  },
+  // Clients
+  {
+    name: 'unknown told as failed',
+    what: 'B36: a client that is told that its append failed appends it again (redpanda#3039)',
+    patches: [{ file: APPENDS, find: "'NOT_LEADER', 0, sentence, true)", replace: "'NOT_LEADER', 0, sentence, false)" }],
+    foundBy: ['history'],
+    withinSeeds: 100,
+  },
+  {
+    name: "next leader's commit answers",
+    what: 'B36: appends of a lost office are acknowledged by what the next leader committed in their place',
+    patches: [{ file: APPENDS, find: 'const commit = this.#memory.word(WORD.LED_COMMIT);', replace: 'const commit = this.#memory.tail;' }],
+    foundBy: ['history'],
+    withinSeeds: 300,
+  },
+];

@@ -1,0 +1,49 @@
+// Entries whose payloads say who they are, and the way back from log bytes.
+
+import { ENTRY_OVERHEAD_BYTES, KIND_DATA, MAX_PAYLOAD_BYTES as MAX_SIZE } from '../../assembly/layout.ts';
+import { segmentCapacityBytes } from '../../src/core/config.ts';
+import { compileServerWasm, instantiateServerWasm } from '../../src/memory/wasm.ts';
+import { type LogEntry, OWN_ENTRY } from '../history/types.ts';
+
+export const SEGMENT_BYTES = 65_536;
+export const CAPACITY_BYTES = segmentCapacityBytes(SEGMENT_BYTES);
+export const MAX_PAYLOAD_BYTES = CAPACITY_BYTES - ENTRY_OVERHEAD_BYTES;
+
+const scratch = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+const wasm = instantiateServerWasm(compileServerWasm(), scratch);
+const bytes = new Uint8Array(scratch.buffer);
+const view = new DataView(scratch.buffer);
+const AT = 1024;
+
+/** Framed entries of these sizes, as a client sends them; the payloads carry `firstId` and the following ids. */
+export function encodeEntries(firstId: number, payloadBytes: readonly number[]): Uint8Array {
+  let at = AT;
+  for (const [i, size] of payloadBytes.entries()) {
+    view.setUint32(at, 0, true);
+    view.setUint32(at + 4, ((KIND_DATA << 24) | size) >>> 0, true);
+    bytes.fill((firstId + i) & 0xff, at + 8, at + 8 + size);
+    view.setUint32(at + 8, firstId + i, true);
+    view.setUint32(at + 8 + size, Number(BigInt.asUintN(32, wasm.xxh64(at + 4, size + 4, 0n))), true);
+    at += size + ENTRY_OVERHEAD_BYTES;
+  }
+  return bytes.slice(AT, at);
+}
+
+/** The smallest payload has room for an id. */
+export const MIN_PAYLOAD_BYTES = 4;
+
+/** Calls `take` for each entry in `log`, which begins at log offset `from`. Returns where the last whole one ends. */
+export function walkEntries(log: Uint8Array, from: number, take: (entry: LogEntry) => void): number {
+  const words = new DataView(log.buffer, log.byteOffset, log.length);
+  let at = 0;
+  while (at + ENTRY_OVERHEAD_BYTES <= log.length) {
+    const kindSize = words.getUint32(at + 4, true);
+    const size = kindSize & MAX_SIZE;
+    const next = at + size + ENTRY_OVERHEAD_BYTES;
+    if (next > log.length) break;
+    const id = kindSize >>> 24 === KIND_DATA && size >= MIN_PAYLOAD_BYTES ? words.getUint32(at + 8, true) : OWN_ENTRY;
+    take({ offset: from + at, end: from + next, term: words.getUint32(at, true), id });
+    at = next;
+  }
+  return from + at;
+}

@@ -1,0 +1,291 @@
+// One life of a simulated node: the real tail memory, gate, replica, storage and appends, on simulated threads, clock, disk and network.
+// What stands here is the glue of src/threads/raftThread.ts; the disk plane is in writers.ts, the main thread in mainThread.ts.
+
+import { COLD_READERS } from '../../src/core/limits.ts';
+import { LogError } from '../../src/core/errors.ts';
+import { Gate } from '../../src/memory/gate.ts';
+import { SIGNAL, WORD } from '../../src/memory/map.ts';
+import { Tail } from '../../src/memory/tail.ts';
+import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
+import { TermTable } from '../../src/raft/termTable.ts';
+import type { ReplicaPorts } from '../../src/replication/ports.ts';
+import { Replica } from '../../src/replication/replica.ts';
+import type { StorageContext } from '../../src/storage/context.ts';
+import { readVote, writeIdentity, writeVote } from '../../src/storage/dataDirectory.ts';
+import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
+import { SegmentReader } from '../../src/storage/segmentReader.ts';
+import { DIRECTORY, type NodeIdentity } from './identity.ts';
+import { MainThread } from './mainThread.ts';
+import type { Endpoint, Greeting } from './network.ts';
+import type { Planned } from './scheduler.ts';
+import type { SimNode } from './simNode.ts';
+import { Thread } from './thread.ts';
+import { Violation } from './violation.ts';
+import type { World } from './world.ts';
+import { Writers } from './writers.ts';
+
+/** A word that threads wait on, and who does what when it changes. */
+interface Watch {
+  readonly signal: number;
+  readonly thread: Thread;
+  readonly label: string;
+  readonly act: () => void;
+  seen: number;
+  isPlanned: boolean;
+}
+
+export class Process implements Endpoint {
+  readonly world: World;
+  readonly node: SimNode;
+  readonly id: NodeId;
+  readonly memory: TailMemory;
+  readonly recovered: RecoveredLog;
+  readonly replica: Replica;
+  readonly writers: Writers;
+  readonly main: MainThread;
+  readonly raftThread: Thread;
+  readonly mainThread: Thread;
+  readonly diskThread: Thread;
+  readonly context: StorageContext;
+  isAlive = true;
+  #identity: NodeIdentity;
+  readonly #feedReader: SegmentReader;
+  readonly #watches: Watch[];
+  readonly #instances = new Map<NodeId, string>();
+  #timer: Planned | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+
+  /** Starts from what is on the node's disk. Throws what the real start would throw. */
+  constructor(world: World, node: SimNode, identity: NodeIdentity) {
+    this.world = world;
+    this.node = node;
+    this.id = node.id;
+    this.#identity = identity;
+    const { memory, disk } = node;
+    this.memory = memory;
+    // A new process has a memory of zeros.
+    memory.bytes.fill(0, 0, memory.map.slotAt(memory.map.shape.slots));
+    const makeThread = (): Thread => new Thread(world.scheduler, ({ label, act, what }) => this.perform(label, act, what));
+    this.raftThread = makeThread();
+    this.mainThread = makeThread();
+    this.diskThread = makeThread();
+    this.context = { disk, directory: DIRECTORY, identity, memory, nowMs: () => node.wallMs() };
+    const vote = readVote(disk, DIRECTORY);
+    this.recovered = recover(this.context);
+    this.#feedReader = new SegmentReader(disk, DIRECTORY, memory);
+    const { start, end, terms, sealed, openBase } = this.recovered;
+    this.writers = new Writers(this.context, disk, sealed, {
+      later: (delayMs, label, act) => this.diskThread.post(delayMs, label, act),
+      diskMs: () => node.diskMs(),
+      sealed: (segment) => {
+        this.raftThread.post(this.#hopMs(), 'sealed', () => this.replica.sealed({ base: segment.base, end: segment.end }));
+        this.mainThread.post(this.#hopMs(), 'sealed', () => this.main.appends.retryHeld());
+      },
+      truncating: (offset) => world.checker.truncating(this, offset),
+      truncated: (offset) => this.raftThread.post(this.#hopMs(), 'truncated', () => this.replica.truncated(offset)),
+    });
+    memory.setWord(WORD.START, start);
+    const open = (slot: number): void => this.writers.open(slot, false);
+    const mainTail = new Tail(memory, open);
+    mainTail.start(end, openBase === undefined ? undefined : RECOVERY_SLOT);
+    if (openBase !== undefined) this.writers.open(RECOVERY_SLOT, true);
+    const settings = world.settings(node);
+    this.replica = new Replica({
+      settings,
+      state: { ...vote, standing: identity.standing, log: new TermTable(start, end, terms) },
+      memory,
+      tail: new Tail(memory, (slot) => this.mainThread.post(this.#hopMs(), 'open segment', () => open(slot))),
+      sealed,
+      ports: this.#ports(),
+    });
+    this.main = new MainThread(this, mainTail, new Gate(memory), settings.nodes);
+    this.#watches = this.#makeWatches();
+  }
+
+  /** Takes part in the cluster. */
+  start(): void {
+    this.raftThread.post(0, 'start', () => this.replica.start());
+    this.world.network.join(this, this.world.clusterOf(this.node));
+  }
+
+  get thread(): Thread {
+    return this.raftThread;
+  }
+
+  get identity(): NodeIdentity {
+    return this.#identity;
+  }
+
+  get threads(): readonly Thread[] {
+    return [this.raftThread, this.mainThread, this.diskThread];
+  }
+
+  /** Does `act` as one event of this process. Returns whether the process lives still. */
+  perform(label: string, act: () => void, what?: PeerMessage | string): boolean {
+    const { world } = this;
+    world.trace.add(world.scheduler.nowMs, this.id, label, what, world.trace.keepsAll ? () => this.describe() : undefined);
+    try {
+      act();
+    } catch (thrown) {
+      if (thrown instanceof Violation) throw thrown;
+      this.node.processFailed(thrown);
+    }
+    if (!this.isAlive) return false;
+    this.#plan();
+    world.checker.after(this);
+    return true;
+  }
+
+  die(): void {
+    this.isAlive = false;
+    for (const thread of this.threads) thread.die();
+    if (this.#timer !== undefined) this.world.scheduler.cancel(this.#timer);
+    this.main.die();
+    this.world.network.leave(this, this.world.clusterOf(this.node));
+  }
+
+  describe(): string {
+    const { raft } = this.replica;
+    const { memory } = this;
+    return `${raft.role} t${raft.currentTerm} v${raft.votedFor} ${raft.standing} tail ${memory.tail} durable ${memory.durable} commit ${memory.commit}`;
+  }
+
+  greeting(): Greeting {
+    return { instance: this.#identity.instance, standing: this.#identity.standing, term: this.replica.raft.currentTerm };
+  }
+
+  received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {
+    this.world.checker.heard(this, from);
+    this.replica.receive(from, message, body);
+  }
+
+  receiving(from: NodeId, message: PeerMessage): void {
+    this.replica.receiving(from, message);
+  }
+
+  accepted(from: NodeId, hello: Greeting): void {
+    this.#greeted(from, hello);
+  }
+
+  connected(to: NodeId, welcome: Greeting): void {
+    this.#greeted(to, welcome);
+    this.replica.connected(to);
+    if (welcome.standing === 'stranger') this.#maybeAdmit(to, welcome.instance);
+  }
+
+  disconnected(to: NodeId): void {
+    this.replica.disconnected(to);
+  }
+
+  drained(): void {
+    this.replica.drained();
+  }
+
+  #greeted(from: NodeId, { instance, term }: Greeting): void {
+    const before = this.#instances.get(from);
+    this.#instances.set(from, instance);
+    if (before !== undefined && before !== instance) this.replica.forget(from);
+    this.replica.greeted(from, term);
+  }
+
+  #maybeAdmit(to: NodeId, instance: string): void {
+    const { isFounder, known } = this.#identity;
+    if (!isFounder || (known[to] !== undefined && known[to] !== instance)) return;
+    if (known[to] === undefined) this.#saveIdentity({ ...this.#identity, known: { ...known, [to]: instance } });
+    this.world.network.send(this, to, { kind: 'admit', term: this.replica.raft.currentTerm, standing: 'new' });
+  }
+
+  /** Blocks the raft thread for as long as the disk takes. */
+  #saveIdentity(identity: NodeIdentity): void {
+    writeIdentity(this.node.disk, DIRECTORY, identity);
+    this.#identity = identity;
+    this.raftThread.block(this.node.diskMs());
+  }
+
+  #ports(): ReplicaPorts {
+    const { world, node } = this;
+    return {
+      nowMs: () => node.localMs(),
+      wallMs: () => node.wallMs(),
+      wakeAt: (atMs) => this.#wakeAt(atMs),
+      canSend: (to) => world.network.canSend(this, to),
+      send: (to, message, body, released) => world.network.send(this, to, message, body, released),
+      saveVote: (vote) => {
+        writeVote(node.disk, DIRECTORY, vote);
+        world.checker.voted(this, vote);
+        this.raftThread.block(node.diskMs());
+      },
+      saveStanding: (standing) => this.#saveIdentity({ ...this.#identity, standing }),
+      truncate: (offset) => this.mainThread.post(this.#hopMs(), 'truncate', () => this.writers.truncate(offset)),
+      readCold: (range, buffer, done) => {
+        this.diskThread.post(node.diskMs(), 'read', () => {
+          let result: number | LogError;
+          try {
+            result = this.#feedReader.read(range, COLD_READERS + buffer);
+          } catch (thrown) {
+            if (!(thrown instanceof LogError)) throw thrown;
+            result = thrown;
+          }
+          this.raftThread.post(this.#hopMs(), 'was read', () => done(result));
+        });
+      },
+      readIndexDone: (id, index) => this.mainThread.post(this.#hopMs(), 'read index', () => this.main.readIndexDone(id, index)),
+      transferDone: () => undefined,
+      fatal: (error) => {
+        throw new Violation('committed bytes', `node ${this.id} stops itself: ${error.message}`);
+      },
+      log: (level, text) => {
+        if (level === 'error') world.note(this.id, text);
+      },
+    };
+  }
+
+  /** From one thread to another. */
+  #hopMs(): number {
+    const { random } = this.world;
+    return random.oneIn(50) ? random.below(20) : random.below(1000) / 2000;
+  }
+
+  #wakeAt(atMs: number): void {
+    if (this.#timer !== undefined && this.#timerAtMs <= atMs) return;
+    if (this.#timer !== undefined) this.world.scheduler.cancel(this.#timer);
+    this.#timerAtMs = atMs;
+    // As timers are: in whole milliseconds, never early, and never at once.
+    const waitMs = Math.max(1, Math.ceil(atMs - this.node.localMs()));
+    this.#timer = this.world.scheduler.after(this.node.virtualMs(waitMs), () => {
+      this.#timer = undefined;
+      this.raftThread.arrive('tick', () => {
+        this.replica.tick();
+        if (this.isAlive) this.world.checker.ticked(this);
+      });
+    });
+  }
+
+  #makeWatches(): Watch[] {
+    const { raftThread, diskThread, mainThread, replica, writers, main } = this;
+    const watch = (signal: number, thread: Thread, label: string, act: () => void): Watch => {
+      return { signal, thread, label, act, seen: 0, isPlanned: false };
+    };
+    return [
+      watch(SIGNAL.TAIL, diskThread, 'log moved', () => writers.wake()),
+      watch(SIGNAL.TAIL, raftThread, 'log moved', () => replica.logMoved()),
+      watch(SIGNAL.DURABLE, diskThread, 'durable', () => writers.wake()),
+      watch(SIGNAL.DURABLE, raftThread, 'durable', () => replica.durableMoved()),
+      watch(SIGNAL.COMMIT, mainThread, 'news', () => main.news()),
+    ];
+  }
+
+  /** Wakes threads whose word has changed. */
+  #plan(): void {
+    for (const watch of this.#watches) {
+      if (watch.isPlanned || this.memory.signal(watch.signal) === watch.seen) continue;
+      watch.isPlanned = true;
+      watch.thread.post(this.#hopMs(), watch.label, () => {
+        watch.isPlanned = false;
+        watch.seen = this.memory.signal(watch.signal);
+        watch.act();
+      });
+    }
+  }
+}

@@ -1,0 +1,116 @@
+// Runs seeds in processes of their own, several at once, and gathers what they find.
+
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Invariant } from './violation.ts';
+
+/** A seed that broke a promise. */
+export interface FoundFailure {
+  readonly seed: number;
+  readonly invariant: Invariant;
+  readonly sentence: string;
+  readonly atMs: number;
+}
+
+export interface SeedHash {
+  readonly seed: number;
+  readonly hash: number;
+}
+
+/** Sums over all seeds of a run. */
+export interface Totals {
+  readonly seeds: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly committedBytes: number;
+  readonly terms: number;
+  readonly operations: number;
+}
+
+/** What a process that runs seeds says, a line each. */
+export type Report =
+  | ({ readonly kind: 'failure' } & FoundFailure)
+  | ({ readonly kind: 'seed' } & SeedHash)
+  | ({ readonly kind: 'totals' } & Totals);
+
+export interface RunOptions {
+  /** The compiled `seeds.js`; default: the one beside this file, or what it compiles to. */
+  readonly program?: string;
+  readonly from: number;
+  readonly count: number;
+  readonly jobs: number;
+  /** End at the first failure of each process. */
+  readonly stopsAtFirst?: boolean;
+  readonly timeoutMs?: number;
+  readonly onSeed?: (done: SeedHash) => void;
+  readonly onFailure?: (failure: FoundFailure) => void;
+}
+
+export interface RunResult {
+  readonly failures: readonly FoundFailure[];
+  readonly hashes: ReadonlyMap<number, number>;
+  readonly totals: Totals;
+  /** Processes that ended by themselves, and what they wrote to their standard error. */
+  readonly crashes: readonly string[];
+}
+
+/** Where the compiled program is, seen from the sources as well as from what they compile to. */
+function compiledProgram(): string {
+  const own = fileURLToPath(new URL('./seeds.js', import.meta.url));
+  return own.includes('/dist/') ? own : fileURLToPath(new URL('../../dist/test/sim/seeds.js', import.meta.url));
+}
+
+/** Runs seeds `from` to `from + count - 1`. */
+export async function runSeeds(options: RunOptions): Promise<RunResult> {
+  const failures: FoundFailure[] = [];
+  const hashes = new Map<number, number>();
+  const crashes: string[] = [];
+  let totals: Totals = { seeds: 0, steps: 0, virtualMs: 0, committedBytes: 0, terms: 0, operations: 0 };
+  const take = (report: Report): void => {
+    switch (report.kind) {
+      case 'failure':
+        failures.push(report);
+        options.onFailure?.(report);
+        break;
+      case 'seed':
+        hashes.set(report.seed, report.hash);
+        options.onSeed?.(report);
+        break;
+      case 'totals':
+        totals = {
+          seeds: totals.seeds + report.seeds,
+          steps: totals.steps + report.steps,
+          virtualMs: totals.virtualMs + report.virtualMs,
+          committedBytes: totals.committedBytes + report.committedBytes,
+          terms: totals.terms + report.terms,
+          operations: totals.operations + report.operations,
+        };
+        break;
+    }
+  };
+  const jobs = Math.max(1, Math.min(options.jobs, options.count));
+  await Promise.all(Array.from({ length: jobs }, (_, job) => runJob(options, job, jobs, take, crashes)));
+  failures.sort((left, right) => left.seed - right.seed);
+  return { failures, hashes, totals, crashes };
+}
+
+/** One process: every `jobs`-th seed. */
+async function runJob(options: RunOptions, job: number, jobs: number, take: (report: Report) => void, crashes: string[]): Promise<void> {
+  const { program = compiledProgram(), from, count, stopsAtFirst = false, timeoutMs = 600_000 } = options;
+  const args = [program, String(from + job), String(from + count), String(jobs), stopsAtFirst ? 'first' : 'all'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs });
+  let errors = '';
+  child.stderr.on('data', (chunk: Uint8Array) => {
+    errors = (errors + new TextDecoder().decode(chunk)).slice(-4000);
+  });
+  const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
+  for await (const line of createInterface({ input: child.stdout })) take(JSON.parse(line) as Report);
+  const code = await exited;
+  if (code !== 0) crashes.push(`a process ended with code ${code}: ${errors}`);
+}
+
+/** The command that shows a seed again. */
+export function replayCommand(seed: number, mutant?: string): string {
+  return `npm run sim -- --seed ${seed} --trace${mutant === undefined ? '' : ` --mutant ${JSON.stringify(mutant)}`}`;
+}

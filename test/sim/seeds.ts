@@ -1,0 +1,28 @@
+// A process that runs seeds and says what came of them, a line of JSON each: `node seeds.js FIRST PAST STEP all|first`.
+
+import type { Report } from './runner.ts';
+import { simulate } from './simulation.ts';
+
+const [first = 0, past = 0, step = 1] = process.argv.slice(2, 5).map(Number);
+const stopsAtFirst = process.argv[5] === 'first';
+
+function say(report: Report): void {
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+const totals = { seeds: 0, steps: 0, virtualMs: 0, committedBytes: 0, terms: 0, operations: 0 };
+for (let seed = first; seed < past; seed += step) {
+  const { hash, failure, steps, virtualMs, committedBytes, terms, operations } = simulate({ seed });
+  totals.seeds += 1;
+  totals.steps += steps;
+  totals.virtualMs += virtualMs;
+  totals.committedBytes += committedBytes;
+  totals.terms += terms;
+  totals.operations += operations;
+  say({ kind: 'seed', seed, hash });
+  if (failure === undefined) continue;
+  const { invariant, sentence, atMs } = failure;
+  say({ kind: 'failure', seed, invariant, sentence, atMs });
+  if (stopsAtFirst) break;
+}
+say({ kind: 'totals', ...totals });

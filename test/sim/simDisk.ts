@@ -1,0 +1,258 @@
+// The disk of one simulated node over all its lives: what a process sees of it (MemoryDisk), what is surely on it, and what a power cut
+// may make of the rest (CrashModel). It can be told to fail, or to take the process with it, at any later operation.
+
+import { LogError } from '../../src/core/errors.ts';
+import { type Disk, type FileHandle, readFile } from '../../src/storage/disk.ts';
+import type { Random } from '../assembly/random.ts';
+import { CrashModel } from '../crash/crashModel.ts';
+import { type DiskImage, type DiskOperation, type ImageFile, MemoryDisk } from '../crash/memoryDisk.ts';
+
+/** Thrown by an operation at which the process dies. Nothing may catch it. */
+export class ProcessDeath extends Error {
+  override readonly name = 'ProcessDeath';
+  /** Whether the power goes, too: what was not synced may be lost. */
+  readonly isPowerCut: boolean;
+
+  constructor(isPowerCut: boolean) {
+    super('the process dies');
+    this.isPowerCut = isPowerCut;
+  }
+}
+
+type WriteOperation = Extract<DiskOperation, { readonly kind: 'write' | 'truncate' }>;
+type NameOperation = Extract<DiskOperation, { readonly kind: 'create' | 'rename' | 'remove' }>;
+
+/** A file as the platter has it, and what is on its way there. */
+interface FileState {
+  durable: Uint8Array;
+  size: number;
+  pending: WriteOperation[];
+}
+
+const HIDDEN = '/unnamed/';
+
+export class SimDisk implements Disk {
+  readonly #random: Random;
+  #visible: MemoryDisk;
+  #files = new Map<number, FileState>();
+  #durableNames = new Map<string, number>();
+  #pendingNames: NameOperation[] = [];
+  /** Operations until the process dies; 0: it does not. */
+  #deathIn = 0;
+  #deathIsPowerCut = false;
+  /** Operations that can fail until one does; 0: none does. */
+  #errorIn = 0;
+  #errno = 'EIO';
+  /** Whether the next write or sync is the one that fails. */
+  get failsNow(): boolean {
+    return this.#errorIn === 1;
+  }
+
+  /** Whether an operation failed that was told to, so that the process must end. */
+  hasFailed = false;
+  /** How long a sync takes at most, in milliseconds, and from when on syncs return again when the disk hangs. */
+  syncMs = 2;
+  hungUntilMs = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.#visible = new MemoryDisk(new Map(), (operation) => this.#observe(operation));
+  }
+
+  /** The process dies at the `operations`-th operation from now that changes the disk. */
+  dieIn(operations: number, isPowerCut: boolean): void {
+    this.#deathIn = operations;
+    this.#deathIsPowerCut = isPowerCut;
+  }
+
+  /** The `operations`-th write or sync from now fails. */
+  failIn(operations: number, errno: string): void {
+    this.#errorIn = operations;
+    this.#errno = errno;
+  }
+
+  get isEmpty(): boolean {
+    return this.#durableNames.size === 0 && this.#pendingNames.length === 0;
+  }
+
+  /** Everything is gone: the disk was replaced. */
+  wipe(): void {
+    this.#reset(new Map());
+  }
+
+  /** The process is gone; what it wrote stays visible, unless the power went too. */
+  processDied(isPowerCut: boolean): void {
+    this.#deathIn = 0;
+    this.#errorIn = 0;
+    this.hasFailed = false;
+    if (isPowerCut) this.#reset(this.#afterPowerCut());
+    else this.#visible.processDied();
+  }
+
+  #reset(image: DiskImage): void {
+    this.#visible = new MemoryDisk(image, (operation) => this.#observe(operation));
+    this.#files = new Map([...image.values()].map(({ file, bytes }) => [file, { durable: bytes.slice(), size: bytes.length, pending: [] }]));
+    this.#durableNames = new Map([...image].map(([path, { file }]) => [path, file]));
+    this.#pendingNames = [];
+  }
+
+  /** One state of those that the crash model knows. */
+  #afterPowerCut(): DiskImage {
+    const image = new Map<string, ImageFile>();
+    for (const [file, { durable, size }] of this.#files) image.set(`${HIDDEN}${file}`, { file, bytes: durable.slice(0, size) });
+    for (const [path, file] of this.#durableNames) image.set(path, { file, bytes: this.#file(file).durable.slice(0, this.#file(file).size) });
+    const model = new CrashModel(image);
+    for (const operation of this.#pendingNames) {
+      if (operation.kind === 'create') model.apply({ kind: 'rename', from: `${HIDDEN}${operation.file}`, to: operation.path });
+      else model.apply(operation);
+    }
+    for (const { pending } of this.#files.values()) for (const operation of pending) model.apply(operation);
+    return new Map([...model.anyState(this.#random)].filter(([path]) => !path.startsWith(HIDDEN)));
+  }
+
+  #file(number: number): FileState {
+    let state = this.#files.get(number);
+    if (state === undefined) {
+      state = { durable: new Uint8Array(0), size: 0, pending: [] };
+      this.#files.set(number, state);
+    }
+    return state;
+  }
+
+  #observe(operation: DiskOperation): void {
+    if (this.#deathIn > 0) {
+      this.#deathIn -= 1;
+      if (this.#deathIn === 0) throw new ProcessDeath(this.#deathIsPowerCut);
+    }
+    if (operation.kind === 'write' || operation.kind === 'dataSync') this.#maybeFail(operation);
+    switch (operation.kind) {
+      case 'write':
+      case 'truncate':
+        this.#file(operation.file).pending.push(operation);
+        break;
+      case 'dataSync':
+        settle(this.#file(operation.file));
+        break;
+      case 'syncDirectory':
+        this.#syncNames();
+        break;
+      default:
+        this.#pendingNames.push(operation);
+    }
+  }
+
+  #maybeFail(operation: Extract<DiskOperation, { readonly kind: 'write' | 'dataSync' }>): void {
+    if (this.#errorIn === 0) return;
+    this.#errorIn -= 1;
+    if (this.#errorIn > 0) return;
+    this.hasFailed = true;
+    if (operation.kind === 'dataSync') {
+      // The kernel forgets what it could not write: a second try would find nothing to do (ATC'20).
+      this.#file(operation.file).pending = [];
+    }
+    throw new LogError('IO', `a simulated disk failed (${this.#errno})`, { errno: this.#errno, isSimulated: true });
+  }
+
+  #syncNames(): void {
+    for (const operation of this.#pendingNames) {
+      if (operation.kind === 'create') this.#durableNames.set(operation.path, operation.file);
+      if (operation.kind === 'remove') this.#durableNames.delete(operation.path);
+      if (operation.kind !== 'rename') continue;
+      const file = this.#durableNames.get(operation.from);
+      this.#durableNames.delete(operation.from);
+      if (file !== undefined) this.#durableNames.set(operation.to, file);
+    }
+    this.#pendingNames = [];
+  }
+
+  /** Whether `bytes` stand at `position` of the file at `path` after any power cut. */
+  surelyHas(path: string, position: number, bytes: Uint8Array): boolean {
+    const file = this.#durableNames.get(path);
+    if (file === undefined) return false;
+    const { durable, size } = this.#file(file);
+    if (position + bytes.length > size) return false;
+    return Buffer.compare(durable.subarray(position, position + bytes.length), bytes) === 0;
+  }
+
+  /** The bytes of a file as a process sees them. */
+  visibleBytes(path: string): Uint8Array | undefined {
+    return this.#visible.list(path.slice(0, path.lastIndexOf('/'))).includes(path.slice(path.lastIndexOf('/') + 1))
+      ? readFile(this.#visible, path)
+      : undefined;
+  }
+
+  openRead(path: string): FileHandle {
+    return this.#visible.openRead(path);
+  }
+
+  openWrite(path: string): FileHandle {
+    return this.#visible.openWrite(path);
+  }
+
+  openDirect(path: string): FileHandle {
+    return this.#visible.openDirect(path);
+  }
+
+  create(path: string): FileHandle {
+    return this.#visible.create(path);
+  }
+
+  close(file: FileHandle): void {
+    this.#visible.close(file);
+  }
+
+  size(file: FileHandle): number {
+    return this.#visible.size(file);
+  }
+
+  read(file: FileHandle, into: Uint8Array, position: number): number {
+    return this.#visible.read(file, into, position);
+  }
+
+  write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
+    this.#visible.write(file, parts, position);
+  }
+
+  dataSync(file: FileHandle): void {
+    this.#visible.dataSync(file);
+  }
+
+  truncate(file: FileHandle, bytes: number): void {
+    this.#visible.truncate(file, bytes);
+  }
+
+  rename(from: string, to: string): void {
+    this.#visible.rename(from, to);
+  }
+
+  remove(path: string): void {
+    this.#visible.remove(path);
+  }
+
+  syncDirectory(path: string): void {
+    this.#visible.syncDirectory(path);
+  }
+
+  list(path: string): string[] {
+    return this.#visible.list(path);
+  }
+
+  makeDirectory(): void {}
+}
+
+/** All that was on its way has arrived. */
+function settle(file: FileState): void {
+  for (const operation of file.pending) {
+    const end = operation.kind === 'write' ? operation.position + operation.bytes.length : operation.bytes;
+    const size = operation.kind === 'write' ? Math.max(file.size, end) : end;
+    if (size > file.durable.length) {
+      const grown = new Uint8Array(size);
+      grown.set(file.durable.subarray(0, file.size));
+      file.durable = grown;
+    }
+    if (operation.kind === 'write') file.durable.set(operation.bytes, operation.position);
+    else file.durable.fill(0, Math.min(size, file.size));
+    file.size = size;
+  }
+  file.pending = [];
+}

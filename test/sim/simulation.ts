@@ -1,0 +1,223 @@
+// Runs one seed from its beginning to its end, and says what came of it.
+
+import { type TailMemory, TailMemory as Memory } from '../../src/memory/tailMemory.ts';
+import { segmentName } from '../../src/storage/names.ts';
+import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { checkHistory } from '../history/check.ts';
+import { forEachPiece } from './checker.ts';
+import { DIRECTORY } from './identity.ts';
+import { encodeEntries, SEGMENT_BYTES } from './payloads.ts';
+import type { SimNode } from './simNode.ts';
+import { type Invariant, promise, Violation } from './violation.ts';
+import { World } from './world.ts';
+
+export interface Failure {
+  readonly invariant: Invariant;
+  readonly sentence: string;
+  readonly atMs: number;
+  readonly lines: readonly string[];
+}
+
+export interface Outcome {
+  readonly seed: number;
+  readonly hash: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+  /** Bytes committed, terms with a leader, operations of clients. */
+  readonly committedBytes: number;
+  readonly terms: number;
+  readonly operations: number;
+  readonly failure: Failure | undefined;
+}
+
+/** More than any simulation takes that ends. */
+const MAX_STEPS = 400_000;
+/** A mended majority makes progress, and mended nodes become the same, within so many election timeouts. */
+const PROGRESS_ELECTIONS = 60;
+const CONVERGENCE_ELECTIONS = 120;
+
+const memories = new Map<string, TailMemory>();
+
+/** Memories are used again: making one takes longer than many simulations. */
+function memoryFor(index: number, slots: number): TailMemory {
+  const key = `${index} ${slots}`;
+  const memory = memories.get(key) ?? Memory.create({ segmentBytes: SEGMENT_BYTES, slots });
+  memories.set(key, memory);
+  return memory;
+}
+
+export interface SimulationOptions {
+  readonly seed: number;
+  /** Trace lines to keep for a failure; infinity for all. */
+  readonly keepLines?: number;
+}
+
+export function simulate({ seed, keepLines = 0 }: SimulationOptions): Outcome {
+  const world = new World({ seed, keepLines, memoryFor });
+  let failure: Failure | undefined;
+  try {
+    runWorld(world);
+  } catch (thrown) {
+    if (!(thrown instanceof Violation)) throw thrown;
+    const { invariant, message: sentence } = thrown;
+    failure = { invariant, sentence, atMs: world.scheduler.nowMs, lines: world.trace.lines() };
+  }
+  const { appends, ends, reads, deliveries } = world.history;
+  return {
+    seed,
+    hash: world.trace.hash,
+    steps: world.scheduler.steps,
+    virtualMs: world.scheduler.nowMs,
+    committedBytes: world.checker.ledger.end,
+    terms: world.checker.ledger.electedTerms,
+    operations: appends.length + ends.length + reads.length + deliveries.length,
+    failure,
+  };
+}
+
+function runWorld(world: World): void {
+  const { profile, nemesis, nodes, clients, network } = world;
+  world.begin();
+  runFor(world, profile.chaosMs);
+  world.grow();
+  nemesis.stop();
+  const core = drawCore(world);
+  if (core !== undefined) {
+    nemesis.heal(core);
+    progresses(world, core);
+  }
+  network.isCalm = true;
+  nemesis.heal(nodes);
+  progresses(world, nodes);
+  for (const client of clients) client.stop();
+  runFor(world, profile.waitMs);
+  converges(world);
+  for (const client of clients) client.disconnect('the simulation ended');
+  checkAtEnd(world);
+}
+
+/** Runs until `isDone`, at most for `limitMs`. Returns whether it was. */
+function runUntil(world: World, limitMs: number, isDone: () => boolean): boolean {
+  const { scheduler } = world;
+  const endMs = scheduler.nowMs + limitMs;
+  while (!isDone()) {
+    if (!scheduler.step(endMs)) return isDone();
+    promise(scheduler.steps < MAX_STEPS, 'progress', () => `${MAX_STEPS} things have happened, and there is no end`);
+  }
+  return true;
+}
+
+function runFor(world: World, ms: number): void {
+  runUntil(world, ms, () => false);
+}
+
+/** A majority that can elect a leader among itself; undefined when all nodes are needed for that, or it would be all of them. */
+function drawCore(world: World): SimNode[] | undefined {
+  const { nodes, random, checker } = world;
+  const size = Math.floor(nodes.length / 2) + 1;
+  const voters = nodes.filter(({ id }) => checker.standingOf(id) === 'voter');
+  if (voters.length < size || size === nodes.length) return undefined;
+  while (voters.length > size) voters.splice(random.below(voters.length), 1);
+  return voters;
+}
+
+/** New appends commit once `nodes` are well, in time. Whoever leads may be another node, if only the work goes on. */
+function progresses(world: World, nodes: readonly SimNode[]): void {
+  const { profile, checker, scheduler, random } = world;
+  const limitMs = PROGRESS_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread;
+  let isCommitted = false;
+  const attempt = (): void => {
+    if (isCommitted) return;
+    for (const node of world.nodes) {
+      probe(world, node, () => {
+        isCommitted = true;
+      });
+    }
+    scheduler.after(profile.electionTimeoutMs * (0.5 + random.below(2)), attempt);
+  };
+  const before = checker.ledger.end;
+  attempt();
+  promise(
+    runUntil(world, limitMs, () => isCommitted),
+    'progress',
+    () =>
+      `nodes ${nodes.map(({ id }) => id).join(', ')} are well and connected, but have committed nothing new for ${Math.round(limitMs)} ms ` +
+      `(the commit was ${before}, and is ${checker.ledger.end}): ${nodes.map((node) => `node ${node.id} is ${node.process?.describe() ?? 'down'}`).join('; ')}`,
+  );
+}
+
+/** Appends an entry at `node`; `done` is called when it was committed. */
+function probe(world: World, node: SimNode, done: () => void): void {
+  const { process } = node;
+  if (process === undefined) return;
+  const id = world.newId();
+  const complete = world.history.append({ client: 0, ids: [id], level: 'committed' });
+  process.mainThread.post(0, 'probe', () => {
+    process.main.appends.accept({
+      session: {
+        unacknowledgedBytes: 0,
+        unacknowledgedAppends: 0,
+        isClosed: false,
+        sendError: (_id, code, _offset, _sentence, mayHaveHappened = false) => complete({ kind: mayHaveHappened ? 'unknown' : 'failed', why: code }),
+        fail: (_id, code) => complete({ kind: 'failed', why: code }),
+        addReceipt: (_id, term, offset, end, _level, nodes) => {
+          const holders = world.nodes.map((each) => each.id).filter((each) => ((nodes >>> (each - 1)) & 1) === 1);
+          complete({ kind: 'ok', offset, end, term, nodes: holders });
+          done();
+          return false;
+        },
+        flushReceipts: () => undefined,
+      },
+      requestId: 1,
+      entries: encodeEntries(id, [8]),
+      entryCount: 1,
+      received: false,
+      expectedEnd: undefined,
+      arrivedMs: node.localMs(),
+    });
+  });
+}
+
+/** Every node has the whole log, durably, and knows that it is committed. */
+function converges(world: World): void {
+  const { profile, nodes, checker } = world;
+  const limitMs = CONVERGENCE_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread;
+  const isSame = (): boolean =>
+    nodes.every(({ process }) => {
+      if (process === undefined || process.identity.standing !== 'voter' || process.writers.isTruncating) return false;
+      const { tail, durable, commit } = process.memory;
+      return tail === checker.ledger.end && durable === tail && commit === tail;
+    });
+  promise(
+    runUntil(world, limitMs, isSame),
+    'convergence',
+    () =>
+      `all is mended and quiet, but after ${Math.round(limitMs)} ms the nodes are not the same (committed: ${checker.ledger.end}): ` +
+      nodes.map((node) => `node ${node.id} is ${node.process?.describe() ?? 'down'}`).join('; '),
+  );
+}
+
+function checkAtEnd(world: World): void {
+  const { nodes, checker, history, profile } = world;
+  const committed = checker.ledger.committedBytes();
+  const segments = new Map<number, { readonly node: number; readonly bytes: Uint8Array }>();
+  for (const { id, process, disk } of nodes) {
+    if (process === undefined) continue;
+    forEachPiece(process, 0, committed.length, (from, bytes) => {
+      const isSame = Buffer.compare(bytes, committed.subarray(from, from + bytes.length)) === 0;
+      promise(isSame, 'convergence', () => `node ${id} has other bytes in [${from}, ${from + bytes.length}) than are committed`);
+    });
+    for (const { base } of process.writers.sealedSegments) {
+      const bytes = disk.visibleBytes(`${DIRECTORY}/${segmentName(base)}`)?.subarray(SEGMENT_HEADER_BYTES) ?? new Uint8Array(0);
+      const other = segments.get(base);
+      const isSame = other === undefined || Buffer.compare(bytes, other.bytes) === 0;
+      promise(isSame, 'convergence', () => `nodes ${other?.node} and ${id} have different files for the segment at ${base}`);
+      segments.set(base, { node: id, bytes });
+    }
+  }
+  // A receipt names the nodes as they are when it is sent: one that has just lost its disk is not among them any more.
+  const isMajorityNamed = !profile.growsLater && !profile.faults.some(({ fault }) => fault === 'wipe');
+  const majority = isMajorityNamed ? Math.floor(nodes.length / 2) + 1 : 1;
+  const [first, ...others] = checkHistory(history, checker.ledger.entries(), { majority });
+  promise(first === undefined, 'history', () => `${first?.kind}: ${first?.sentence}${others.length > 0 ? ` (and ${others.length} more)` : ''}`);
+}

@@ -1,0 +1,43 @@
+// What a simulation stops at: a promise that was broken.
+
+/** The families of promises that are watched. */
+export type Invariant =
+  /** At most one leader a term, and one vote of a node in a term. */
+  | 'election safety'
+  /** Bytes of a term are those that its leader wrote, in the one place where it wrote them. */
+  | 'log matching'
+  /** A leader has all that is committed, and nobody who lacks it could win an election. */
+  | 'leader completeness'
+  /** What is committed never changes, and is the same on all nodes; a node's commit never falls. */
+  | 'committed bytes'
+  /** What counts as durable is on the disk, after any power cut. */
+  | 'durability'
+  /** What is committed is on the disks of a majority. */
+  | 'majority'
+  /** Nobody is shown what is not committed. */
+  | 'visibility'
+  /** A leader that a majority no longer answers resigns. */
+  | 'check quorum'
+  /** A majority that can talk makes progress. */
+  | 'progress'
+  /** Nodes that can talk have the same files in the end. */
+  | 'convergence'
+  /** The clients' history is that of one log. */
+  | 'history'
+  /** A node starts from whatever a crash left, and no assertion of the code fails. */
+  | 'soundness';
+
+export class Violation extends Error {
+  override readonly name = 'Violation';
+  readonly invariant: Invariant;
+
+  constructor(invariant: Invariant, sentence: string) {
+    super(sentence);
+    this.invariant = invariant;
+  }
+}
+
+/** Throws a {@link Violation} unless `condition` holds. */
+export function promise(condition: boolean, invariant: Invariant, sentence: () => string): asserts condition {
+  if (!condition) throw new Violation(invariant, sentence());
+}

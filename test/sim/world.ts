@@ -1,0 +1,163 @@
+// One simulation: all that there is in it, and its three parts. First faults strike, while clients work. Then a majority is mended, while
+// the rest stays as it is, and must make progress. At last all is mended, and must come to be the same.
+
+import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import type { RaftSettings } from '../../src/raft/core.ts';
+import type { NodeId } from '../../src/raft/messages.ts';
+import { Random } from '../assembly/random.ts';
+import { HistoryRecorder } from '../history/recorder.ts';
+import { Checker } from './checker.ts';
+import { Client } from './client.ts';
+import { Nemesis } from './nemesis.ts';
+import { Network } from './network.ts';
+import { SEGMENT_BYTES } from './payloads.ts';
+import { drawProfile, type Profile } from './profile.ts';
+import { Scheduler } from './scheduler.ts';
+import { SimNode } from './simNode.ts';
+import { Trace } from './trace.ts';
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** Trace lines to keep. */
+  readonly keepLines: number;
+  /** A memory for the node with this index. */
+  readonly memoryFor: (index: number, slots: number) => TailMemory;
+}
+
+export class World {
+  readonly seed: number;
+  readonly random: Random;
+  readonly profile: Profile;
+  readonly scheduler = new Scheduler();
+  readonly trace: Trace;
+  readonly network: Network;
+  readonly nodes: readonly SimNode[];
+  readonly clients: readonly Client[];
+  readonly nemesis: Nemesis;
+  readonly checker: Checker;
+  readonly history: HistoryRecorder;
+  hasFounded = false;
+  /** Bytes that clients have appended, or tried to. */
+  sentBytes = 0;
+  /** The node that began alone knows of the others. */
+  isGrown: boolean;
+  #nextId = 1;
+
+  constructor({ seed, keepLines, memoryFor }: WorldOptions) {
+    this.seed = seed;
+    this.random = new Random(seed);
+    this.profile = drawProfile(this.random);
+    this.trace = new Trace(keepLines);
+    const { nodeCount, clientCount, network, slots, syncMs, growsLater } = this.profile;
+    this.isGrown = !growsLater;
+    this.network = new Network(this.scheduler, this.random, network);
+    this.nodes = Array.from({ length: nodeCount }, (_, i) => new SimNode(this, i + 1, memoryFor(i, slots)));
+    for (const node of this.nodes) node.disk.syncMs = syncMs;
+    this.checker = new Checker(this.nodes, (node) => Math.floor(this.clusterOf(node).length / 2) + 1);
+    this.network.onSend = (from, to, message) => this.checker.sent(from, to, message);
+    this.history = new HistoryRecorder(() => this.scheduler.nowMs);
+    this.clients = Array.from({ length: clientCount }, (_, i) => new Client(this, i + 1));
+    this.nemesis = new Nemesis(this);
+  }
+
+  /** Starts nodes, clients and faults. */
+  begin(): void {
+    const { electionTimeoutMs } = this.profile;
+    for (const node of this.nodes) {
+      node.isHeldDown = !this.isGrown && node.id !== 1;
+      if (!node.isHeldDown) node.planStart(this.random.below(electionTimeoutMs));
+    }
+    for (const client of this.clients) client.start();
+    this.nemesis.start();
+    if (!this.isGrown) this.scheduler.after(electionTimeoutMs * (2 + this.random.below(8)), () => this.grow());
+  }
+
+  /** The node that began alone is started again as one of a cluster, and the others join. */
+  grow(): void {
+    if (this.isGrown) return;
+    this.nodes[0]?.kill(false);
+    this.isGrown = true;
+    for (const node of this.nodes) {
+      node.isHeldDown = false;
+      node.planStart(this.random.below(this.profile.electionTimeoutMs));
+    }
+  }
+
+  clusterOf(node: SimNode): NodeId[] {
+    return this.isGrown ? this.nodes.map(({ id }) => id) : [node.id];
+  }
+
+  settings(node: SimNode): RaftSettings {
+    const { electionTimeoutMs, electionSpread, maxAppendBytes } = this.profile;
+    return {
+      id: node.id,
+      nodes: this.clusterOf(node),
+      electionTimeoutMs,
+      heartbeatMs: electionTimeoutMs / 10,
+      diskTimeoutMs: 5 * electionTimeoutMs,
+      windowBytes: SEGMENT_BYTES,
+      maxAppendBytes,
+      random: () => (electionSpread * this.random.u32()) / 2 ** 32,
+    };
+  }
+
+  /** The node that leads in the highest term. */
+  get leader(): SimNode | undefined {
+    let best: SimNode | undefined;
+    let bestTerm = 0;
+    for (const node of this.nodes) {
+      const raft = node.process?.replica.raft;
+      if (raft?.role !== 'leader' || raft.currentTerm <= bestTerm) continue;
+      best = node;
+      bestTerm = raft.currentTerm;
+    }
+    return best;
+  }
+
+  newId(): number {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    return id;
+  }
+
+  note(node: NodeId, text: string): void {
+    this.trace.add(this.scheduler.nowMs, node, 'says', text);
+  }
+
+  readonly clientDelayMs = (): number => this.profile.network.minDelayMs + (this.profile.network.maxDelayMs * this.random.below(1000)) / 4000;
+
+  drawClockRate(): number {
+    const { clockSpread } = this.profile;
+    return clockSpread ** ((this.random.below(2001) - 1000) / 1000);
+  }
+
+  drawDownMs(): number {
+    return (this.profile.downMs * this.random.below(2000)) / 1000;
+  }
+
+  /** A node for a client: the one it was told of, or any. */
+  pickNode(hint: NodeId): SimNode {
+    const node = this.nodes.find(({ id }) => id === hint) ?? this.nodes[this.random.below(this.nodes.length)];
+    if (node === undefined) throw new Error('there are no nodes');
+    return node;
+  }
+
+  /** The cluster that an empty node finds; undefined: none. */
+  findCluster(node: SimNode): string | undefined {
+    for (const other of this.nodes) {
+      if (other !== node && other.process !== undefined && this.network.canReach(node.id, other.id)) return other.process.identity.clusterId;
+    }
+    return undefined;
+  }
+
+  mayFound(node: SimNode): boolean {
+    return node.id === 1 && !this.hasFounded;
+  }
+
+  /** Whether enough nodes keep their disks if this one loses its own. */
+  mayWipe(victim: SimNode): boolean {
+    const others = this.nodes.filter((node) => node !== victim);
+    const whole = others.filter(({ id }) => this.checker.standingOf(id) === 'voter').length;
+    return this.isGrown && this.checker.standingOf(victim.id) === 'voter' && whole > this.nodes.length / 2;
+  }
+}
