@@ -82,6 +82,7 @@ export class LogClient {
         nodes.greeted(connection);
         link.greeted(connection);
       },
+      silent: (connection) => link.suspect(connection),
       lost(connection, reason, fatalId) {
         nodes.lost(connection);
         appender.lost(connection, reason, fatalId);

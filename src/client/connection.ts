@@ -26,8 +26,8 @@ import type { OpenTransport, Transport } from './transport.ts';
 const MAX_SILENT_INTERVALS = 4;
 /** Where there is no other node to go to, patience costs nothing. */
 const SILENCE_INTERVAL_MS = 15_000;
-/** Where there is one, and every byte that arrives is seen: a node that was paused or cut off is left after six seconds. */
-const CLUSTER_SILENCE_INTERVAL_MS = 1_500;
+/** Where there is one, and every byte that arrives is seen: a node that was paused or cut off is left after five seconds. */
+const CLUSTER_SILENCE_INTERVAL_MS = 1_000;
 /** The same where only whole messages are seen, of which a large one may take long. */
 const CLUSTER_SILENCE_UNSEEN_INTERVAL_MS = 5_000;
 /** How long an orderly close may take. */
@@ -70,6 +70,8 @@ export interface ConnectionHandlers {
   appendFailed(connection: Connection, requestId: number, error: LogError): void;
   /** The node spoke of itself again: its role, its term or the leader that it knows changed. */
   greeted(connection: Connection): void;
+  /** The node was asked for a sign of life, and it may be that none comes. */
+  silent(connection: Connection): void;
   /** The connection is gone. When `fatalId` is not 0, nothing sent after that request was done. */
   lost(connection: Connection, reason: string, fatalId: number): void;
 }
@@ -348,6 +350,8 @@ export class Connection {
       this.#lose('it has been silent for too long, although it was asked for a sign of life', 0);
     } else if (this.#silentIntervals > 1) {
       this.send(requestMessage(END, 0, this.takeRequestId()));
+      // An idle connection is silent too, and answers; who is silent after that was asked once already.
+      if (this.#silentIntervals > 2) this.#handlers.silent(this);
     }
   }
 }

@@ -9,6 +9,9 @@ import type { Connection } from './connection.ts';
 import { type Nodes, noLeaderError, unreachableError } from './nodes.ts';
 import { closedError, type Settings } from './options.ts';
 
+/** How long a leader of the past may take to answer what it has, once another node leads. */
+const STALE_ANSWERS_MS = 500;
+
 /** What the link tells the client. */
 export interface LinkHandlers {
   /** Appends go here from now on. */
@@ -43,6 +46,7 @@ export class Link {
   #failures = 0;
   #connectedAtMs = 0;
   #firstUrl = 0;
+  #staleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(nodes: Nodes, settings: Settings, handlers: LinkHandlers) {
     this.#nodes = nodes;
@@ -111,15 +115,39 @@ export class Link {
     } else if (leader === connection) {
       if (!connection.isLeader) this.refused(connection);
     } else if (hello.term > leader.hello.term && knowsLeader && !leader.urls.has(hello.leader)) {
-      // Somebody else leads by now; the old leader may be cut off and never say so.
-      this.refused(leader);
+      this.#leaveStale(leader);
     }
+  }
+
+  /** A node does not answer. If it is the leader, it may be paused or cut off, and the others may have a new one. */
+  suspect(connection: Connection): void {
+    if (connection === this.#connection && this.#nodes.urls.length > 1) void this.#askOthers(connection);
   }
 
   /** Nobody is waited for any more. */
   stop(): void {
+    clearTimeout(this.#staleTimer);
     this.#nodes.stop();
     this.#failWaiters(closedError());
+  }
+
+  async #askOthers(leader: Connection): Promise<void> {
+    const { term } = leader.hello;
+    const { wanted, others } = await this.#nodes.find({
+      urls: this.#nodes.urls.filter((url) => !leader.urls.has(url)),
+      isWanted: ({ isLeader, hello }) => hello.term > term && (isLeader || hello.leader !== ''),
+      followsLeader: false,
+      timeoutMs: this.#settings.connectTimeoutMs,
+    });
+    if (wanted !== undefined && this.#connection === leader && leader.hello.term === term) this.#leaveStale(leader);
+    for (const other of [wanted, ...others]) other?.release();
+  }
+
+  /** Somebody else leads by now; the old leader may be cut off and never say so. It gets a moment to answer what it has. */
+  #leaveStale(leader: Connection): void {
+    this.refused(leader);
+    clearTimeout(this.#staleTimer);
+    this.#staleTimer = setTimeout(() => leader.drop('another node leads by now, and this one does not say so'), STALE_ANSWERS_MS);
   }
 
   #wait(isEasy: boolean): Promise<Connection> {

@@ -123,8 +123,5 @@ export const PEER_GATHER_BELOW_BYTES = 1024;
 /** Bytes of entries that may be on their way to one node, or not durable there; a leader waits for its answers above it. */
 export const PEER_WINDOW_BYTES = 8 * 1024 * 1024;
 
-/** Bytes that may wait in one node's socket before it is sent more entries. */
-export const LINK_BUFFER_BYTES = 1024 * 1024;
-
 /** Reads of sealed segments for other nodes that run or are being sent at once; each has a buffer of its own in shared memory. */
 export const FEED_READERS = 4;

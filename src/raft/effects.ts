@@ -13,11 +13,11 @@ export type Effect =
   | { readonly kind: 'send'; readonly to: NodeId; readonly message: PeerMessage }
   /** Role, term or leader changed. A shell whose node no longer leads has closed the gate before it goes on. */
   | { readonly kind: 'role'; readonly role: RaftRole; readonly currentTerm: number; readonly leader: NodeId }
-  /** This node leads: put the no-op of `term` at the log's end, say `led`, and only then let appends in. */
+  /** This node leads: put the no-op of `term` at the log's end, as soon as there is room, say `led`, and only then let appends in. */
   | { readonly kind: 'lead'; readonly term: number }
-  /** Let no appends in (leadership is being handed over), or let them in again. */
+  /** Let no appends in (leadership is being handed over), or let them in again. The next term that this node leads in begins unpaused. */
   | { readonly kind: 'pause'; readonly paused: boolean }
-  /** Put the message's bytes from `from` on at the log's end, and say `stored`. */
+  /** Put the message's bytes from `from` on at the log's end, and say `stored`, before anything else is told to the core. */
   | { readonly kind: 'store'; readonly message: AppendRequest; readonly from: number }
   /** Cut the log at `offset`, on disk as well, and say `truncated`. Nothing is stored until then. */
   | { readonly kind: 'truncate'; readonly offset: number }
@@ -25,7 +25,7 @@ export type Effect =
   | { readonly kind: 'commit'; readonly commit: number }
   /** The answer to `readIndex(id)`; undefined: no leader could be asked. */
   | { readonly kind: 'readIndexDone'; readonly id: number; readonly index: number | undefined }
-  /** The answer to `transfer()`: whether another node took over. */
+  /** A transfer is over, one that `transfer()` asked for or one away from a disk that hangs: whether this node leads no longer. */
   | { readonly kind: 'transferDone'; readonly ok: boolean }
   /** An invariant of the cluster is broken: the node must stop, and touch nothing. */
   | { readonly kind: 'fatal'; readonly sentence: string };

@@ -209,6 +209,14 @@ export class Following {
   #respond(to: NodeId, answer: Pick<AppendResponse, 'accepted' | 'offset' | 'durable' | 'hintTerm' | 'rejected'>): void {
     const { currentTerm, standing, hasHeardAll } = this.#core;
     const round = this.#round;
-    this.#core.send(to, { kind: 'appendResponse', term: currentTerm, round, isVoter: standing !== 'stranger', hasHeardAll, ...answer });
+    this.#core.send(to, {
+      kind: 'appendResponse',
+      term: currentTerm,
+      round,
+      isVoter: standing !== 'stranger',
+      isOfAge: standing === 'voter',
+      hasHeardAll,
+      ...answer,
+    });
   }
 }

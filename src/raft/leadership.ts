@@ -110,6 +110,7 @@ export class Leadership {
     progress.contactMs = this.#core.nowMs;
     if (progress.isVoter && !message.isVoter) progress.reset(this.#core.log.end);
     progress.isVoter = message.isVoter;
+    progress.isOfAge = message.isOfAge;
     progress.ackedRound = Math.max(progress.ackedRound, message.round);
     if (message.accepted) this.#accepted(progress, message);
     else this.#rejected(from, progress, message);
@@ -123,10 +124,12 @@ export class Leadership {
   due(to: NodeId): Due | undefined {
     const progress = this.peers.get(to);
     if (progress?.state !== 'replicate') return undefined;
-    const { log, settings } = this.#core;
+    const { log, settings, durable } = this.#core;
     const room = settings.windowBytes - (progress.next - progress.match);
-    if (progress.next >= log.end || room <= 0) return undefined;
-    const limit = log.endOf(log.termAt(progress.next));
+    // A new node can elect only the founder: it must never have more than the founder comes back with after a power cut.
+    const end = progress.isOfAge ? log.end : Math.min(log.end, durable);
+    if (progress.next >= end || room <= 0) return undefined;
+    const limit = Math.min(end, log.endOf(log.termAt(progress.next)));
     return { from: progress.next, limit, maxBytes: Math.min(settings.maxAppendBytes, room) };
   }
 
@@ -176,8 +179,8 @@ export class Leadership {
     const { nowMs, settings } = this.#core;
     const aliveSince = nowMs - settings.electionTimeoutMs;
     let best: NodeId | undefined;
-    for (const [node, { isVoter, contactMs, match, state }] of this.peers) {
-      if (!isVoter || contactMs < aliveSince || state !== 'replicate') continue;
+    for (const [node, { isOfAge, contactMs, match, state }] of this.peers) {
+      if (!isOfAge || contactMs < aliveSince || state !== 'replicate') continue;
       if (best === undefined || match > (this.peers.get(best)?.match ?? 0)) best = node;
     }
     if (best === undefined) return false;

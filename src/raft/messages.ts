@@ -1,6 +1,8 @@
 // What nodes say to each other, as values. The log's bytes are not among it: an AppendRequest names the range whose bytes travel
 // behind it. Offsets are log bytes; ranges are [start, end). src/protocol/peer.ts gives every message its bytes.
 
+import type { Standing } from '../core/ids.ts';
+
 /** 1 to 32. */
 export type NodeId = number;
 
@@ -59,6 +61,8 @@ export interface AppendResponse {
   readonly rejected: number;
   /** Whether the sender counts: a node that lost its disk does not until it is admitted again. */
   readonly isVoter: boolean;
+  /** Whether it has all that was ever committed (standing `voter`), so that it need not wait for the leader's disk. */
+  readonly isOfAge: boolean;
   /** Such a node has heard from all others since it started, so that it knows of every term that it may have voted in. */
   readonly hasHeardAll: boolean;
 }
@@ -85,8 +89,7 @@ export interface ReadIndexResponse {
   readonly index: number;
 }
 
-/** How far a node may take part; kept on disk. See docs/GUARANTEES.md, "Joining". */
-export type Standing = 'stranger' | 'new' | 'voter';
+export type { Standing };
 
 /** Makes a stranger a `new` node (from the founder), or a `voter` (from the leader, once it is caught up). */
 export interface Admit {

@@ -25,6 +25,8 @@ export class Progress {
   sentCommit = 0;
   /** Whether it counts. Unknown, and so false, until it answers. */
   isVoter = false;
+  /** Whether it may be sent what is not on the leader's own disk yet. */
+  isOfAge = false;
   /** Lost its disk: what it must have again before it counts; undefined until that is known. */
   admitAt: number | undefined;
 
@@ -43,6 +45,7 @@ export class Progress {
     this.match = 0;
     this.verified = 0;
     this.isVoter = false;
+    this.isOfAge = false;
     this.admitAt = undefined;
     this.ackedRound = 0;
     this.sentCommit = 0;

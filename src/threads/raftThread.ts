@@ -5,7 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
-import { COLD_READERS, FEED_READERS, LINK_BUFFER_BYTES, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
+import { COLD_READERS, FEED_READERS, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
 import { SIGNAL } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
@@ -23,7 +23,7 @@ import { ColdPool } from './pools.ts';
 /** A leader whose disk makes no progress for this many election timeouts hands over; never sooner than the second bound. */
 const DISK_TIMEOUT_ELECTIONS = 5;
 const MIN_DISK_TIMEOUT_MS = 3_000;
-/** A link on which nothing moves for two election timeouts, and for this long, is dialed anew. */
+/** A link on which nothing moves for some election timeouts, and for this long, is dialed anew. */
 const MIN_STUCK_MS = 1_000;
 
 class RaftThread {
@@ -130,7 +130,7 @@ class RaftThread {
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),
       wakeAt: (atMs) => this.#wakeAt(atMs),
-      canSend: (to) => this.#canSend(to),
+      canSend: (to) => this.#sockets?.canSend(to) ?? false,
       send: (to, message, body, released) => {
         if (this.#sockets?.send(to, message, body, released) !== true) released?.();
       },
@@ -148,11 +148,6 @@ class RaftThread {
       fatal: (error) => this.#tell({ kind: 'failed', error: toPlainError(error) }),
       log: (level, text) => this.#tell({ kind: 'log', level, text }),
     };
-  }
-
-  #canSend(to: NodeId): boolean {
-    if (this.#sockets === undefined || !this.#sockets.isConnected(to)) return false;
-    return this.#sockets.bufferedBytes(to) < LINK_BUFFER_BYTES;
   }
 
   /** Arms the timer. One that is armed for an earlier time stays: setting it anew at every message would cost more than a call for nothing. */
@@ -178,7 +173,7 @@ class RaftThread {
       self: { clusterId, id: node, instance, segmentBytes, nodes: peers.map(({ id }) => id) },
       now: () => ({ standing: this.#identity.standing, isFounder, term: this.#replica.raft.currentTerm }),
       stuckMs: Math.max(MIN_STUCK_MS, 2 * electionTimeoutMs),
-      silentMs: Math.max(MIN_STUCK_MS, 2 * electionTimeoutMs),
+      silentMs: Math.max(MIN_STUCK_MS, 4 * electionTimeoutMs),
       events: {
         message: (from, message, body) => this.#replica.receive(from, message, body),
         receiving: (from, message) => this.#replica.receiving(from, message),

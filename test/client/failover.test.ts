@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
 import { APPEND, ERROR_FATAL, ERROR_OUTCOME_UNKNOWN } from '../../src/protocol/client.ts';
@@ -194,7 +194,7 @@ describe('following the leader', () => {
   });
 
   test('a leader that was cut off and says nothing is left as soon as another node names a new one', async () => {
-    const log = await connect({ connectTimeoutMs: 30 });
+    const log = await connect();
     // Reading from a follower, which will say who leads.
     await log.end();
     const old = cluster.leader;
@@ -205,6 +205,36 @@ describe('following the leader', () => {
     expect(await outcomesOf([promise ?? Promise.resolve()])).toEqual(['CONNECTION_LOST unknown']);
     await log.append('b');
     expect(cluster.node(3).texts()).toEqual(['b']);
+  });
+
+  test('a leader that falls silent is left for the new one that others know, and a connection that stays silent is lost', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval'] });
+    try {
+      const log = await connect();
+      const alone = await connect({}, [urlOf(1)]);
+      const old = cluster.leader;
+      for (const connection of old.connections) connection.isOpen = false;
+      old.say = () => undefined;
+      const promises = [log.append('a'), alone.append('b')];
+      const outcomes = promises.map((promise) => outcomesOf([promise]));
+      await settleMicrotasks();
+      cluster.lead(2);
+      old.refused.set(urlOf(1), 'connection refused');
+      for (let i = 0; i < 12; i++) {
+        vi.advanceTimersByTime(500);
+        await settleMicrotasks();
+      }
+      expect(await outcomes[0]).toEqual(['CONNECTION_LOST unknown']);
+      await log.append('c');
+      expect(cluster.node(2).texts()).toEqual(['c']);
+      for (let i = 0; i < 160; i++) {
+        vi.advanceTimersByTime(500);
+        await settleMicrotasks();
+      }
+      expect(await outcomes[1]).toEqual(['CONNECTION_LOST unknown']);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('an overloaded or stopping node refuses, and the append is sent again until it is taken', async () => {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { explore } from './explorer.ts';
 import { PLANTED_BUGS } from './plantedBugs.ts';
 
-const WITHIN_STATES = 5_000;
+const WITHIN_STATES = 10_000;
 
 for (const { name, plant } of PLANTED_BUGS) {
   it(`the crash test finds that ${name}`, () => {

@@ -261,6 +261,8 @@ class Recorder {
 
   #append(node: TestNode): string {
     const { entries, entryCount } = makeBatch(drawSizes(this.random, MAX_PAYLOAD_BYTES), this.random);
+    // A batch that is refused may have begun a segment, which then is empty.
+    if (this.random.oneIn(12) && entryCount > 0) entries[entries.length - 1] = (entries.at(-1) ?? 0) ^ 1;
     const status = entryCount === 0 ? 'empty' : node.append(entries, entryCount);
     return `append ${entryCount} entries, ${entries.length} bytes: ${status}`;
   }
@@ -275,6 +277,11 @@ class Recorder {
     this.actions.push(`truncate at ${offset} of ${this.#ordered.end}${dies ? `, die after ${this.#fuse} operations` : ''}`);
     node.truncate(offset);
     this.#fuse = Number.POSITIVE_INFINITY;
+    // What takes the place of what was cut is soon written.
+    for (let i = 1 + this.random.below(2); i > 0; i -= 1) {
+      this.actions.push(`${this.#leader.replicate(node, this.#ordered)}; step ${node.writers - 1}`);
+      node.step(node.writers - 1);
+    }
   }
 }
 

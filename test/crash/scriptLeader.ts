@@ -63,13 +63,17 @@ export class ScriptLeader {
     return `replicate ${sizes.length} entries of term ${term}, ${bytes.length} bytes, in the segment at ${base}: ${status}`;
   }
 
-  /** Where entries were cut, half of the time as many bytes again, entry by entry; else anything. */
+  /** Where entries were cut, mostly as many bytes again, entry by entry; else anything, now and then just what fills the segment. */
   #sizes(end: number, base: number): number[] {
     const { at, sizes } = this.#cut;
     if (at !== end || sizes.length === 0 || this.#random.oneIn(4)) {
-      return this.#random.oneIn(3) ? this.#wholeSectors(end - base) : drawSizes(this.#random, MAX_PAYLOAD_BYTES);
+      const room = MAX_PAYLOAD_BYTES - (end - base);
+      if (room >= 1 && this.#random.oneIn(12)) return [room - this.#random.below(2)];
+      return !this.#random.oneIn(3)
+        ? this.#whole(this.#random.pick(SECTOR_BYTES, 8 * SECTOR_BYTES), end - base)
+        : drawSizes(this.#random, MAX_PAYLOAD_BYTES);
     }
-    const count = 1 + this.#random.below(Math.min(3, sizes.length));
+    const count = this.#random.pick(1, 1 + this.#random.below(Math.min(3, sizes.length)));
     const taken: number[] = [];
     let bytes = 0;
     for (const size of sizes.slice(0, count)) {
@@ -80,12 +84,12 @@ export class ScriptLeader {
     return taken;
   }
 
-  /** Entries that end where sectors end: of a torn write, a whole one may be missing while the one before it is there. */
-  #wholeSectors(position: number): number[] {
+  /** Entries that end where sectors or pages end: of a torn write, the next one may be missing while all before it is there. */
+  #whole(unitBytes: number, position: number): number[] {
     const sizes: number[] = [];
     const count = 1 + this.#random.below(6);
     for (let at = position; sizes.length < count; ) {
-      const end = Math.ceil((at + ENTRY_OVERHEAD_BYTES) / SECTOR_BYTES) * SECTOR_BYTES + SECTOR_BYTES * this.#random.below(8);
+      const end = Math.ceil((at + ENTRY_OVERHEAD_BYTES) / unitBytes) * unitBytes;
       sizes.push(end - at - ENTRY_OVERHEAD_BYTES);
       at = end;
     }
@@ -116,9 +120,14 @@ export class ScriptLeader {
     const open = bases.at(-1) ?? this.#commit;
     const within = places.filter(({ offset }) => offset >= open);
     const any = places[random.below(Math.max(1, places.length))]?.offset;
+    const aligned = within.slice(0, -1).filter(({ offset }) => (offset - open) % SECTOR_BYTES === 0);
     const offset = random.pick(
+      aligned[random.below(Math.max(1, aligned.length))]?.offset,
+      aligned.at(-1)?.offset,
+      aligned.at(-1)?.offset,
       within[random.below(Math.max(1, within.length))]?.offset,
-      places.at(-1 - random.below(3))?.offset,
+      places.at(-1 - random.below(5))?.offset,
+      places.at(-2 - random.below(3))?.offset,
       any,
       any,
       bases.at(-1),

@@ -247,9 +247,9 @@ const REFUSALS: readonly string[] = ['DAMAGE', 'NEWER_FORMAT', 'NOT_A_DATA_DIREC
 const ROUNDS_PER_CORPUS = 500;
 
 /**
- * Fuzzes for `seconds`, at least one round. Round i has seed `seed + i`, so that a failing round is replayed alone with `seconds` 0.
+ * Fuzzes for `seconds`, and at least `minRounds` rounds. Round i has seed `seed + i`, so that a failing round is replayed alone with `seconds` 0.
  */
-export function fuzzDisk(seed: number, seconds: number): DiskFuzzResult {
+export function fuzzDisk(seed: number, seconds: number, minRounds = 1): DiskFuzzResult {
   const memory = smallMemory();
   const untilMs = performance.now() + seconds * 1000;
   const refused: Record<string, number> = {};
@@ -284,6 +284,6 @@ export function fuzzDisk(seed: number, seconds: number): DiskFuzzResult {
     if (performance.now() - startedMs > HANG_MS) {
       return { rounds, started, refused, failure: `seed ${roundSeed}, ${damaged.what}: took more than ${HANG_MS} ms` };
     }
-  } while (performance.now() < untilMs);
+  } while (performance.now() < untilMs || rounds < minRounds);
   return { rounds, started, refused, failure: undefined };
 }

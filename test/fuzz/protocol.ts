@@ -194,10 +194,10 @@ class Target {
 }
 
 /**
- * Runs rounds for `seconds`, at least one; round i draws from seed + i. What a seed sends is always the same; how the connections of a
- * round interleave is up to the machine.
+ * Runs rounds for `seconds`, and at least `minRounds`; round i draws from seed + i. What a seed sends is always the same; how the connections of
+ * a round interleave is up to the machine.
  */
-export async function fuzzProtocol(seed: number, seconds: number): Promise<ProtocolFuzzResult> {
+export async function fuzzProtocol(seed: number, seconds: number, minRounds = 1): Promise<ProtocolFuzzResult> {
   const deadline = performance.now() + seconds * 1000;
   const counters: Counters = { connections: 0, messages: 0 };
   let target = new Target();
@@ -219,7 +219,7 @@ export async function fuzzProtocol(seed: number, seconds: number): Promise<Proto
       } else if (round % ROUNDS_A_RUN === 0) {
         await target.restart(random, `run ${round}`);
       }
-    } while (performance.now() < deadline);
+    } while (performance.now() < deadline || round < minRounds);
     await target.restart(new Random(seed), 'last run');
     return { rounds: round, ...counters, failure: undefined };
   } catch (thrown) {

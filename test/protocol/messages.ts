@@ -48,6 +48,7 @@ export function anyMessage(random: Random): PeerMessage {
         hintTerm: random.u32(),
         rejected: offset(random),
         isVoter: flag(),
+        isOfAge: flag(),
         hasHeardAll: flag(),
       };
     case 4:

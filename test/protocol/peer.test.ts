@@ -69,11 +69,12 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       hintTerm: 0,
       rejected: 0,
       isVoter: true,
+      isOfAge: true,
       hasHeardAll: false,
     },
-    `00000000 04 03 0000 09000000 00000000
+    `00000000 04 0b 0000 09000000 00000000
      0000000005000000 0000000004000000 0000000000000000 0000000000000000
-     0600000000000000 00000000 d16d7964`,
+     0600000000000000 00000000 10f315af`,
   ],
   [
     'a rejecting append response',
@@ -87,6 +88,7 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       hintTerm: 4,
       rejected: 0x101,
       isVoter: false,
+      isOfAge: false,
       hasHeardAll: true,
     },
     `00000000 04 04 0000 09000000 04000000

@@ -261,7 +261,7 @@ describe('a node that lost its disk', () => {
     two.wipe();
     for (const other of [1, 3]) cluster.cut(other, 2);
     two.restart();
-    cluster.heal();
+    cluster.mend();
     const late = { kind: 'voteResponse', term: 0, isPreVote: true, granted: false } as const;
     two.turn((raft) => raft.step(3, late));
     two.turn((raft) => raft.greeted(9, 0));

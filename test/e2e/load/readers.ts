@@ -13,7 +13,7 @@ import type { LoadContext } from './context.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const READ_BYTES = 16_384;
-const THINK_MS = 30;
+const THINK_MS = 20;
 const FAILURE_PAUSE_MS = 200;
 const AT_LEAST_WAIT_MS = 2_000;
 
@@ -83,7 +83,7 @@ export class Stranger {
   async #ask(connection: RawClient): Promise<void> {
     const { random } = this.#context;
     try {
-      if (random.oneIn(3)) await this.#read(connection);
+      if (random.oneIn(2)) await this.#read(connection);
       else await this.#end(connection, random.oneIn(2), this.#asksAtLeast && random.oneIn(4));
     } catch (thrown) {
       if (!(thrown instanceof Refused)) throw thrown;

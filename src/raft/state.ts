@@ -1,0 +1,113 @@
+// What a node knows whatever its role (dissertation, figure 3.1), and the effects that wait for the shell. The roles see it as Core.
+
+import { assert } from '../core/assert.ts';
+import type { Core, RaftSettings } from './core.ts';
+import type { Effect } from './effects.ts';
+import type { NodeId, PeerMessage, Standing } from './messages.ts';
+import type { TermTable } from './termTable.ts';
+
+/** What a node remembers when it starts. */
+export interface RaftState {
+  readonly currentTerm: number;
+  readonly votedFor: NodeId;
+  readonly standing: Standing;
+  /** Everything in it is durable. */
+  readonly log: TermTable;
+}
+
+export class State implements Core {
+  readonly settings: RaftSettings;
+  readonly log: TermTable;
+  nowMs = 0;
+  currentTerm: number;
+  votedFor: NodeId;
+  standing: Standing;
+  durable: number;
+  commit: number;
+  leader: NodeId = 0;
+  /** Nodes whose term was learnt in a greeting since this one started: other messages may be older than that. */
+  readonly heard = new Set<NodeId>();
+  #effects: Effect[] = [];
+
+  constructor(settings: RaftSettings, { currentTerm, votedFor, standing, log }: RaftState) {
+    assert(settings.nodes.includes(settings.id), 'a node is one of its cluster');
+    assert(log.lastTerm <= currentTerm, 'a term is durable before an entry carries it');
+    this.settings = settings;
+    this.log = log;
+    this.currentTerm = currentTerm;
+    this.votedFor = votedFor;
+    this.standing = standing;
+    this.durable = log.end;
+    this.commit = log.start;
+  }
+
+  get hasHeardAll(): boolean {
+    return this.heard.size === this.settings.nodes.length - 1;
+  }
+
+  /** The node that made the cluster, or will: the one with the lowest id. */
+  get founder(): NodeId {
+    return Math.min(...this.settings.nodes);
+  }
+
+  isOther(node: NodeId): boolean {
+    return node !== this.settings.id && this.settings.nodes.includes(node);
+  }
+
+  emit(effect: Effect): void {
+    this.#effects.push(effect);
+  }
+
+  send(to: NodeId, message: PeerMessage): void {
+    this.emit({ kind: 'send', to, message });
+  }
+
+  takeEffects(): readonly Effect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  commitTo(offset: number): void {
+    assert(offset >= this.commit && offset <= this.log.end, 'the commit moves forward, inside the log');
+    if (offset === this.commit) return;
+    this.commit = offset;
+    this.emit({ kind: 'commit', commit: offset });
+  }
+
+  setDurable(offset: number): void {
+    this.durable = offset;
+  }
+
+  setStanding(standing: Standing): void {
+    this.standing = standing;
+    this.emit({ kind: 'saveStanding', standing });
+  }
+
+  /** A new term, and the vote in it if it is given at once: one record, one flush. */
+  setTerm(term: number, votedFor: NodeId): void {
+    assert(term > this.currentTerm, 'terms rise');
+    this.currentTerm = term;
+    // A stranger may have voted in this term before it lost its disk: it never does again.
+    this.votedFor = this.standing === 'stranger' ? this.settings.id : votedFor;
+    this.#saveVote();
+  }
+
+  /** Gives this term's vote to `candidate` unless another one has it: a new term clears the vote, nothing else does (3.4). */
+  maybeVote(candidate: NodeId): boolean {
+    if (this.votedFor === 0) {
+      this.votedFor = candidate;
+      this.#saveVote();
+    }
+    return this.votedFor === candidate;
+  }
+
+  /** A stranger votes for nobody. A new node votes for the founder only: it alone surely has what was committed before the cluster was. */
+  mayVoteFor(candidate: NodeId): boolean {
+    return this.standing === 'voter' || (this.standing === 'new' && candidate === this.founder);
+  }
+
+  #saveVote(): void {
+    this.emit({ kind: 'saveVote', currentTerm: this.currentTerm, votedFor: this.votedFor });
+  }
+}
