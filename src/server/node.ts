@@ -191,6 +191,7 @@ export class LogNode {
         drained: (session) => this.#readings.drained(session),
         closed: (session) => {
           for (const reading of session.readings.values()) this.#readings.drop(reading);
+          this.#ends.closed(session);
         },
       },
     );

@@ -40,6 +40,17 @@ export interface Reading {
   state: 'ready' | 'blocked' | 'waiting' | 'starved' | 'cold' | 'done';
 }
 
+/** An END that waits: for the leader's word, or for this node to have come far enough. */
+export interface WaitingEnd {
+  readonly session: Session;
+  readonly requestId: number;
+  readonly atLeast: number;
+  readonly timer: ReturnType<typeof setTimeout>;
+  /** The commit that this node must reach; undefined until the leader has answered. */
+  target: number | undefined;
+  isDone: boolean;
+}
+
 const MAX_RECEIPTS = 65_535;
 /** A larger buffer for receipts is not kept once it was sent. */
 const KEPT_RECEIPTS_BYTES = 64 * 1024;
@@ -83,7 +94,7 @@ export class Session {
   /** APPEND requests received and not acknowledged yet. */
   unacknowledgedAppends = 0;
   /** END requests that wait for their answer. */
-  waitingEnds = 0;
+  readonly ends = new Set<WaitingEnd>();
   /** Reads and subscriptions, by request id. */
   readonly readings = new Map<number, Reading>();
   /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
