@@ -50,6 +50,9 @@ export const UNSENT_AT_END_BYTES = 64 * 1024;
 /** Descriptors that clients must leave to the log: its segments, indexes, spare files, and what node itself has open. */
 export const RESERVED_DESCRIPTORS = 128;
 
+/** More of them in a cluster: connections between nodes, those that have not said yet who they are, and readers for nodes that lag behind. */
+export const CLUSTER_DESCRIPTORS = 128;
+
 /** Connections above those of clients, for HTTP. */
 export const HTTP_CONNECTIONS = 64;
 

@@ -69,6 +69,7 @@ export class Replica {
     this.#ports = ports;
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
     memory.setWord(WORD.COMMIT, this.raft.commit);
+    this.#publishStanding();
     memory.setWord(WORD.TERM, this.raft.currentTerm);
   }
 
@@ -216,6 +217,7 @@ export class Replica {
         break;
       case 'saveStanding':
         this.#ports.saveStanding(effect.standing);
+        this.#publishStanding();
         this.#hasNews = true;
         break;
       case 'send':
@@ -255,6 +257,10 @@ export class Replica {
       default:
         unreachable(effect);
     }
+  }
+
+  #publishStanding(): void {
+    this.#memory.setPeer(this.raft.settings.id, { isVoter: this.raft.standing !== 'stranger' });
   }
 
   #die(sentence: string): void {
