@@ -110,7 +110,8 @@ export class Checker {
       vote.currentTerm > shadow.vote.currentTerm ||
         (vote.currentTerm === shadow.vote.currentTerm && (shadow.vote.votedFor === 0 || vote.votedFor === shadow.vote.votedFor)),
       'election safety',
-      () => `${who} remembers term ${vote.currentTerm} and its vote for ${vote.votedFor}, but had saved ${shadow.vote.currentTerm}, ${shadow.vote.votedFor}`,
+      () =>
+        `${who} remembers term ${vote.currentTerm} and its vote for ${vote.votedFor}, but had saved ${shadow.vote.currentTerm}, ${shadow.vote.votedFor}`,
     );
     if (vote.currentTerm > 0) this.#saved(process, shadow, vote);
     shadow.starts = [];
@@ -159,7 +160,11 @@ export class Checker {
     );
     if (kind === 'voteResponse' && message.granted && !isRehearsal) {
       const isSaved = vote.currentTerm === term && vote.votedFor === to;
-      promise(isSaved, 'election safety', () => `node ${from} votes for ${to} in term ${term}, and has saved ${vote.votedFor} in ${vote.currentTerm}`);
+      promise(
+        isSaved,
+        'election safety',
+        () => `node ${from} votes for ${to} in term ${term}, and has saved ${vote.votedFor} in ${vote.currentTerm}`,
+      );
     }
     if (kind !== 'appendResponse' || !message.accepted) return;
     promise(message.durable <= durable, 'durability', () => `node ${from} says that it has ${message.durable} on disk, but has ${durable}`);
@@ -181,7 +186,11 @@ export class Checker {
 
   /** A client is shown this. */
   shown(node: NodeId, { from, bytes, commit }: Data): void {
-    promise(this.ledger.isCommitted(from, bytes), 'visibility', () => `node ${node} shows [${from}, ${from + bytes.length}), which is not what is committed`);
+    promise(
+      this.ledger.isCommitted(from, bytes),
+      'visibility',
+      () => `node ${node} shows [${from}, ${from + bytes.length}), which is not what is committed`,
+    );
     promise(commit <= this.ledger.end, 'visibility', () => `node ${node} says that ${commit} is committed, but ${this.ledger.end} is`);
   }
 
@@ -201,7 +210,8 @@ export class Checker {
     promise(
       raft.currentTerm !== shadow.vote.currentTerm || raft.votedFor === shadow.vote.votedFor,
       'election safety',
-      () => `node ${process.id} has saved its vote for ${shadow.vote.votedFor} in term ${raft.currentTerm}, and now takes it for one for ${raft.votedFor}`,
+      () =>
+        `node ${process.id} has saved its vote for ${shadow.vote.votedFor} in term ${raft.currentTerm}, and now takes it for one for ${raft.votedFor}`,
     );
     const standing = process.identity.standing;
     const isNews = tail !== shadow.tail || durable > shadow.durable || standing !== shadow.standing;
@@ -227,7 +237,8 @@ export class Checker {
     promise(
       this.ledger.isIn(shadow.starts, shadow.tail, committed),
       'leader completeness',
-      () => `node ${process.id} leads in term ${currentTerm} with a log up to ${shadow.tail}, but lacks what was committed before, up to ${committed}`,
+      () =>
+        `node ${process.id} leads in term ${currentTerm} with a log up to ${shadow.tail}, but lacks what was committed before, up to ${committed}`,
     );
   }
 
@@ -258,7 +269,11 @@ export class Checker {
     forEachPiece(process, shadow.durable, durable, (from, bytes, base) => {
       const path = `${DIRECTORY}/${segmentName(base)}`;
       const isThere = process.node.disk.surelyHas(path, SEGMENT_HEADER_BYTES + from - base, bytes);
-      promise(isThere, 'durability', () => `node ${process.id} takes [${from}, ${from + bytes.length}) for durable, but a power cut may lose it`);
+      promise(
+        isThere,
+        'durability',
+        () => `node ${process.id} takes [${from}, ${from + bytes.length}) for durable, but a power cut may lose it`,
+      );
     });
     shadow.durable = durable;
   }
@@ -275,13 +290,18 @@ export class Checker {
     promise(
       isSame,
       'log matching',
-      () => `node ${process.id} takes its log for one up to ${log.end} of terms ${name(log.starts)}; it is one up to ${shadow.tail} of ${name(shadow.starts)}`,
+      () =>
+        `node ${process.id} takes its log for one up to ${log.end} of terms ${name(log.starts)}; it is one up to ${shadow.tail} of ${name(shadow.starts)}`,
     );
   }
 
   #committed(process: Process, shadow: Shadow, commit: number): void {
     promise(commit > shadow.commit, 'committed bytes', () => `the commit of node ${process.id} fell from ${shadow.commit} to ${commit}`);
-    promise(commit <= shadow.tail, 'committed bytes', () => `node ${process.id} takes ${commit} for committed, and has a log up to ${shadow.tail}`);
+    promise(
+      commit <= shadow.tail,
+      'committed bytes',
+      () => `node ${process.id} takes ${commit} for committed, and has a log up to ${shadow.tail}`,
+    );
     let isNews = false;
     forEachPiece(process, shadow.commit, commit, (from, bytes) => {
       if (this.ledger.commits(process.id, shadow.isLeader ? shadow.term : undefined, from, bytes)) isNews = true;
@@ -344,13 +364,19 @@ export class Checker {
     promise(
       heard * 2 > settings.nodes.length,
       'check quorum',
-      () => `node ${process.id} still leads in term ${shadow.term}, but has heard from only ${heard - 1} others for ${RESIGNS_WITHIN} election timeouts`,
+      () =>
+        `node ${process.id} still leads in term ${shadow.term}, but has heard from only ${heard - 1} others for ${RESIGNS_WITHIN} election timeouts`,
     );
   }
 }
 
 /** Calls `take` with the bytes of [from, to) of a node's log, segment by segment, and the base of each. */
-export function forEachPiece(process: Process, from: number, to: number, take: (from: number, bytes: Uint8Array, base: number) => void): void {
+export function forEachPiece(
+  process: Process,
+  from: number,
+  to: number,
+  take: (from: number, bytes: Uint8Array, base: number) => void,
+): void {
   const { memory } = process;
   const { slots } = memory.map.shape;
   let at = from;

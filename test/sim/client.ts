@@ -4,8 +4,8 @@
 import type { ErrorCode } from '../../src/core/errors.ts';
 import { LEVEL_COMMITTED } from '../../src/protocol/client.ts';
 import type { AppendSession } from '../../src/server/appends.ts';
-import type { AppendResult, LogEntry } from '../history/types.ts';
 import type { Complete } from '../history/recorder.ts';
+import type { AppendResult, LogEntry } from '../history/types.ts';
 import type { Data, Feed } from './mainThread.ts';
 import { CAPACITY_BYTES, encodeEntries, MIN_PAYLOAD_BYTES, walkEntries } from './payloads.ts';
 import type { Process } from './process.ts';
@@ -227,7 +227,15 @@ export class Client {
     });
   }
 
-  appended(connection: Connection, requestId: number, term: number, offset: number, end: number, isCommitted: boolean, nodes: number): void {
+  appended(
+    connection: Connection,
+    requestId: number,
+    term: number,
+    offset: number,
+    end: number,
+    isCommitted: boolean,
+    nodes: number,
+  ): void {
     const append = connection.pending.get(requestId);
     if (append === undefined) return;
     connection.pending.delete(requestId);

@@ -91,7 +91,11 @@ export class Ledger {
     let known = this.#terms.get(term);
     const isLeader = leader === node;
     if (known === undefined) {
-      promise(isLeader, 'log matching', () => `node ${node} has entries of term ${term} at ${from}, whose leader (${leader ?? 'none'}) has written none`);
+      promise(
+        isLeader,
+        'log matching',
+        () => `node ${node} has entries of term ${term} at ${from}, whose leader (${leader ?? 'none'}) has written none`,
+      );
       known = { prevTerm, bytes: new GrowingBytes(from) };
       this.#terms.set(term, known);
     }
@@ -100,7 +104,8 @@ export class Ledger {
       promise(
         start === from && known.prevTerm === prevTerm,
         'log matching',
-        () => `on node ${node} term ${term} begins at ${from} behind term ${prevTerm}, but it began at ${start} behind term ${known.prevTerm}`,
+        () =>
+          `on node ${node} term ${term} begins at ${from} behind term ${prevTerm}, but it began at ${start} behind term ${known.prevTerm}`,
       );
     }
     const overlap = Math.max(0, Math.min(bytes.length, end - from));
@@ -110,7 +115,11 @@ export class Ledger {
       () => `node ${node} has other bytes of term ${term} in [${from}, ${from + bytes.length}) than its leader wrote`,
     );
     if (overlap === bytes.length) return;
-    promise(isLeader, 'log matching', () => `node ${node} has entries of term ${term} up to ${from + bytes.length}, but its leader wrote up to ${end}`);
+    promise(
+      isLeader,
+      'log matching',
+      () => `node ${node} has entries of term ${term} up to ${from + bytes.length}, but its leader wrote up to ${end}`,
+    );
     known.bytes.append(bytes.subarray(overlap));
   }
 
@@ -123,7 +132,11 @@ export class Ledger {
       () => `node ${node} takes other bytes in [${from}, ${from + overlap}) for committed than were committed there`,
     );
     if (overlap === bytes.length) return false;
-    promise(leaderTerm !== undefined, 'committed bytes', () => `node ${node} takes [${this.end}, ${from + bytes.length}) for committed, which no leader has committed`);
+    promise(
+      leaderTerm !== undefined,
+      'committed bytes',
+      () => `node ${node} takes [${this.end}, ${from + bytes.length}) for committed, which no leader has committed`,
+    );
     const news = bytes.subarray(overlap);
     walkEntries(news, from + overlap, ({ term, offset }) => {
       if (term !== this.lastTerm) this.#starts.push({ term, offset });

@@ -71,7 +71,8 @@ async function runMany(from: number, count: number, jobs: number): Promise<void>
     jobs,
     onSeed: () => {
       done += 1;
-      if (process.stderr.isTTY && done % 10 === 0) process.stderr.write(`\r${done} of ${count} seeds, ${(done / seconds()).toFixed(1)} a second `);
+      if (process.stderr.isTTY && done % 10 === 0)
+        process.stderr.write(`\r${done} of ${count} seeds, ${(done / seconds()).toFixed(1)} a second `);
     },
     onFailure: ({ seed, invariant, atMs, sentence }) => {
       process.stdout.write(`seed ${seed} breaks "${invariant}" at ${atMs.toFixed(3)} ms: ${sentence}\n  again: ${replayCommand(seed)}\n`);
@@ -101,7 +102,9 @@ async function hunt(mutant: Mutant, seeds: number): Promise<void> {
       return;
     }
     const isNamed = mutant.foundBy.includes(first.invariant);
-    process.stdout.write(`${mutant.name}: seed ${first.seed}, ${took}, by "${first.invariant}"${isNamed ? '' : ' (UNEXPECTED)'}: ${first.sentence.slice(0, 160)}\n`);
+    process.stdout.write(
+      `${mutant.name}: seed ${first.seed}, ${took}, by "${first.invariant}"${isNamed ? '' : ' (UNEXPECTED)'}: ${first.sentence.slice(0, 160)}\n`,
+    );
     if (!isNamed) process.exitCode = 1;
   } finally {
     copy.remove();
@@ -122,7 +125,9 @@ function showMutant(mutant: Mutant, args: readonly string[]): void {
 
 function mutantNamed(name: string): Mutant {
   const mutant = MUTANTS.find((each) => each.name === name);
-  return mutant ?? usageError(`there is no mutant ${JSON.stringify(name)}; there are:\n${MUTANTS.map((each) => `  ${each.name}`).join('\n')}`);
+  return (
+    mutant ?? usageError(`there is no mutant ${JSON.stringify(name)}; there are:\n${MUTANTS.map((each) => `  ${each.name}`).join('\n')}`)
+  );
 }
 
 const values = parse();

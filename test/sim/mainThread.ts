@@ -2,15 +2,15 @@
 // show clients what a real node would.
 
 import { LogError } from '../../src/core/errors.ts';
-import { HotReader } from '../../src/memory/hotReader.ts';
 import type { Gate } from '../../src/memory/gate.ts';
+import { HotReader } from '../../src/memory/hotReader.ts';
 import type { Tail } from '../../src/memory/tail.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import { Appends } from '../../src/server/appends.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { DIRECTORY } from './identity.ts';
-import type { Process } from './process.ts';
 import { MAX_PAYLOAD_BYTES } from './payloads.ts';
+import type { Process } from './process.ts';
 import { Violation } from './violation.ts';
 
 /** Log bytes [from, from + bytes.length), and the commit when they were taken. */
@@ -103,7 +103,8 @@ export class MainThread {
         const bytes = memory.bytes.slice(at, at + length);
         mainThread.post(0.1, 'was read', () => answer({ from, bytes, commit }));
       } catch (thrown) {
-        if (thrown instanceof LogError) throw new Violation('visibility', `node ${id} cannot read what is committed at ${from}: ${thrown.message}`);
+        if (thrown instanceof LogError)
+          throw new Violation('visibility', `node ${id} cannot read what is committed at ${from}: ${thrown.message}`);
         throw thrown;
       }
     });

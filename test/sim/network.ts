@@ -354,4 +354,3 @@ function read(reader: FrameReader, bytes: Uint8Array): void {
   const failure = reader.push(bytes);
   promise(failure === undefined || failure === 'the connection closed', 'soundness', () => `a message could not be decoded: ${failure}`);
 }
-

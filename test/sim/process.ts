@@ -1,8 +1,8 @@
 // One life of a simulated node: the real tail memory, gate, replica, storage and appends, on simulated threads, clock, disk and network.
 // What stands here is the glue of src/threads/raftThread.ts; the disk plane is in writers.ts, the main thread in mainThread.ts.
 
-import { COLD_READERS } from '../../src/core/limits.ts';
 import { LogError } from '../../src/core/errors.ts';
+import { COLD_READERS } from '../../src/core/limits.ts';
 import { Gate } from '../../src/memory/gate.ts';
 import { SIGNAL, WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';

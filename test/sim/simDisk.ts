@@ -91,7 +91,9 @@ export class SimDisk implements Disk {
 
   #reset(image: DiskImage): void {
     this.#visible = new MemoryDisk(image, (operation) => this.#observe(operation));
-    this.#files = new Map([...image.values()].map(({ file, bytes }) => [file, { durable: bytes.slice(), size: bytes.length, pending: [] }]));
+    this.#files = new Map(
+      [...image.values()].map(({ file, bytes }) => [file, { durable: bytes.slice(), size: bytes.length, pending: [] }]),
+    );
     this.#durableNames = new Map([...image].map(([path, { file }]) => [path, file]));
     this.#pendingNames = [];
   }
@@ -100,7 +102,8 @@ export class SimDisk implements Disk {
   #afterPowerCut(): DiskImage {
     const image = new Map<string, ImageFile>();
     for (const [file, { durable, size }] of this.#files) image.set(`${HIDDEN}${file}`, { file, bytes: durable.slice(0, size) });
-    for (const [path, file] of this.#durableNames) image.set(path, { file, bytes: this.#file(file).durable.slice(0, this.#file(file).size) });
+    for (const [path, file] of this.#durableNames)
+      image.set(path, { file, bytes: this.#file(file).durable.slice(0, this.#file(file).size) });
     const model = new CrashModel(image);
     for (const operation of this.#pendingNames) {
       if (operation.kind === 'create') model.apply({ kind: 'rename', from: `${HIDDEN}${operation.file}`, to: operation.path });

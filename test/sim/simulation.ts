@@ -1,8 +1,8 @@
 // Runs one seed from its beginning to its end, and says what came of it.
 
-import { type TailMemory, TailMemory as Memory } from '../../src/memory/tailMemory.ts';
-import { segmentName } from '../../src/storage/names.ts';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { TailMemory as Memory, type TailMemory } from '../../src/memory/tailMemory.ts';
+import { segmentName } from '../../src/storage/names.ts';
 import { checkHistory } from '../history/check.ts';
 import { forEachPiece } from './checker.ts';
 import { DIRECTORY } from './identity.ts';
@@ -158,7 +158,8 @@ function probe(world: World, node: SimNode, done: () => void): void {
         unacknowledgedBytes: 0,
         unacknowledgedAppends: 0,
         isClosed: false,
-        sendError: (_id, code, _offset, _sentence, mayHaveHappened = false) => complete({ kind: mayHaveHappened ? 'unknown' : 'failed', why: code }),
+        sendError: (_id, code, _offset, _sentence, mayHaveHappened = false) =>
+          complete({ kind: mayHaveHappened ? 'unknown' : 'failed', why: code }),
         fail: (_id, code) => complete({ kind: 'failed', why: code }),
         addReceipt: (_id, term, offset, end, _level, nodes) => {
           const holders = world.nodes.map((each) => each.id).filter((each) => ((nodes >>> (each - 1)) & 1) === 1);
@@ -219,5 +220,9 @@ function checkAtEnd(world: World): void {
   const isMajorityNamed = !profile.growsLater && !profile.faults.some(({ fault }) => fault === 'wipe');
   const majority = isMajorityNamed ? Math.floor(nodes.length / 2) + 1 : 1;
   const [first, ...others] = checkHistory(history, checker.ledger.entries(), { majority });
-  promise(first === undefined, 'history', () => `${first?.kind}: ${first?.sentence}${others.length > 0 ? ` (and ${others.length} more)` : ''}`);
+  promise(
+    first === undefined,
+    'history',
+    () => `${first?.kind}: ${first?.sentence}${others.length > 0 ? ` (and ${others.length} more)` : ''}`,
+  );
 }

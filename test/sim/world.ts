@@ -124,7 +124,8 @@ export class World {
     this.trace.add(this.scheduler.nowMs, node, 'says', text);
   }
 
-  readonly clientDelayMs = (): number => this.profile.network.minDelayMs + (this.profile.network.maxDelayMs * this.random.below(1000)) / 4000;
+  readonly clientDelayMs = (): number =>
+    this.profile.network.minDelayMs + (this.profile.network.maxDelayMs * this.random.below(1000)) / 4000;
 
   drawClockRate(): number {
     const { clockSpread } = this.profile;
@@ -145,7 +146,8 @@ export class World {
   /** The cluster that an empty node finds; undefined: none. */
   findCluster(node: SimNode): string | undefined {
     for (const other of this.nodes) {
-      if (other !== node && other.process !== undefined && this.network.canReach(node.id, other.id)) return other.process.identity.clusterId;
+      if (other !== node && other.process !== undefined && this.network.canReach(node.id, other.id))
+        return other.process.identity.clusterId;
     }
     return undefined;
   }

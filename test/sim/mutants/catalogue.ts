@@ -17,7 +17,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'vote not saved',
     what: 'B1: the term is on disk before an answer, the vote is not (hashicorp/raft#661, seaweedfs/raft#9)',
-    patches: [{ file: REPLICA, find: 'currentTerm: effect.currentTerm, votedFor: effect.votedFor', replace: 'currentTerm: effect.currentTerm, votedFor: 0' }],
+    patches: [
+      {
+        file: REPLICA,
+        find: 'currentTerm: effect.currentTerm, votedFor: effect.votedFor',
+        replace: 'currentTerm: effect.currentTerm, votedFor: 0',
+      },
+    ],
     foundBy: ['election safety'],
     withinSeeds: 20,
   },
@@ -59,7 +65,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'wiped node votes',
     what: 'B13: a node that lost its disk votes as if it had not (KIP-853)',
-    patches: [{ file: RAFT, find: "return this.#standing === 'voter';\n    }\n    #voteResponse", replace: 'return true;\n    }\n    #voteResponse' }],
+    patches: [
+      {
+        file: RAFT,
+        find: "return this.#standing === 'voter';\n    }\n    #voteResponse",
+        replace: 'return true;\n    }\n    #voteResponse',
+      },
+    ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 300,
   },
@@ -68,7 +80,11 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'nodes that join a founder do not wait for what it had committed alone',
     patches: [
       { file: RAFT, find: 'return candidate === Math.min(...this.settings.nodes);', replace: 'return true;' },
-      { file: RAFT, find: "return this.#standing === 'voter' && !this.#following", replace: "return this.#standing !== 'stranger' && !this.#following" },
+      {
+        file: RAFT,
+        find: "return this.#standing === 'voter' && !this.#following",
+        replace: "return this.#standing !== 'stranger' && !this.#following",
+      },
     ],
     foundBy: ['leader completeness', 'committed bytes'],
     withinSeeds: 300,
@@ -91,7 +107,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'commit past the verified prefix',
     what: "B6: a follower takes the leader's commit without looking how far the logs agree (copycat#265, ra#508, cockroach#36353)",
-    patches: [{ file: FOLLOWING, find: 'Math.min(this.#leaderCommit, this.#verified)', replace: 'Math.min(this.#leaderCommit, this.#core.log.end)' }],
+    patches: [
+      {
+        file: FOLLOWING,
+        find: 'Math.min(this.#leaderCommit, this.#verified)',
+        replace: 'Math.min(this.#leaderCommit, this.#core.log.end)',
+      },
+    ],
     foundBy: ['committed bytes'],
     withinSeeds: 100,
   },
@@ -196,7 +218,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'uncommitted bytes shown',
     what: 'B22: a reader sees what a truncation takes away later (redpanda#16475)',
-    patches: [{ file: 'src/memory/hotReader.ts', find: 'const commit = this.#memory.commit;', replace: 'const commit = this.#memory.tail;' }],
+    patches: [
+      { file: 'src/memory/hotReader.ts', find: 'const commit = this.#memory.commit;', replace: 'const commit = this.#memory.tail;' },
+    ],
     foundBy: ['visibility'],
     withinSeeds: 20,
   },
@@ -219,7 +243,11 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'one campaign only',
     what: 'B18: a node whose rehearsal came to nothing never campaigns again (redpanda#21345)',
     patches: [
-      { file: RAFT, find: 'else if (this.#nowMs >= this.#electionAtMs) {', replace: "else if (this.#nowMs >= this.#electionAtMs && this.#role !== 'preCandidate') {" },
+      {
+        file: RAFT,
+        find: 'else if (this.#nowMs >= this.#electionAtMs) {',
+        replace: "else if (this.#nowMs >= this.#electionAtMs && this.#role !== 'preCandidate') {",
+      },
     ],
     foundBy: ['progress'],
     withinSeeds: 100,

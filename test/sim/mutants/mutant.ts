@@ -26,7 +26,17 @@ export interface Mutant {
   readonly withinSeeds: number;
 }
 
-const FOLDERS = ['src/core', 'src/raft', 'src/format', 'src/protocol', 'src/memory', 'src/storage', 'src/replication', 'src/server', 'assembly'];
+const FOLDERS = [
+  'src/core',
+  'src/raft',
+  'src/format',
+  'src/protocol',
+  'src/memory',
+  'src/storage',
+  'src/replication',
+  'src/server',
+  'assembly',
+];
 const TEST_FOLDERS = ['test/sim', 'test/crash', 'test/history', 'test/assembly'];
 
 const ROOT = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../../..' : '../../..', import.meta.url));
@@ -54,7 +64,10 @@ export function plant({ name, patches }: Pick<Mutant, 'name' | 'patches'>): Copy
       const before = readFileSync(path, 'utf8');
       const places = before.split(find).length - 1;
       if (places !== 1) throw new Error(`mutant ${JSON.stringify(name)}: ${JSON.stringify(find)} is in ${file} ${places} times, not once`);
-      writeFileSync(path, before.replace(find, () => replace));
+      writeFileSync(
+        path,
+        before.replace(find, () => replace),
+      );
     }
     return { program: join(directory, 'test/sim/seeds.js'), remove };
   } catch (thrown) {
