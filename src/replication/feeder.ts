@@ -7,6 +7,7 @@ import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Due } from '../raft/leadership.ts';
 import type { NodeId } from '../raft/messages.ts';
 import type { Raft } from '../raft/raft.ts';
+import type { ColdRange } from '../storage/segmentReader.ts';
 import { Feed, type SegmentRange } from './feed.ts';
 import { FeedReport } from './feedReport.ts';
 import { Pace } from './pace.ts';
@@ -118,22 +119,24 @@ export class Feeder {
     this.#reading.add(to);
     this.#paces.set(to, pace);
     pace.start(nowMs);
+    const { leadership } = this.#raft;
     this.#ports.readCold(range, buffer, (result) => {
       this.#reading.delete(to);
-      this.#turn(() => this.#sendCold(to, range.from, range.base, buffer, result));
+      // Much may have happened while the disk was read: in another term the log may have been cut.
+      const isSame = this.#raft.leadership === leadership;
+      this.#turn(() => this.#sendCold(to, range, buffer, result, isSame));
     });
   }
 
-  #sendCold(to: NodeId, from: number, base: number, buffer: number, result: number | LogError): void {
+  #sendCold(to: NodeId, { from, base }: ColdRange, buffer: number, result: number | LogError, isSame: boolean): void {
     if (typeof result !== 'number') {
       this.#freeBuffers.push(buffer);
       this.#ports.log('error', `cannot feed node ${to} from offset ${from}: ${result.message}`);
       this.#paces.get(to)?.pause(this.#ports.nowMs() + RETRY_MS);
       return;
     }
-    // Much may have happened while the disk was read.
-    const due = this.#raft.due(to);
-    const message = due?.from === from ? this.#raft.leadership?.sending(to, from + result, base) : undefined;
+    const isDue = isSame && this.#raft.due(to)?.from === from;
+    const message = isDue ? this.#raft.leadership?.sending(to, from + result, base) : undefined;
     if (message === undefined) {
       this.#freeBuffers.push(buffer);
       return;

@@ -231,6 +231,7 @@ export class Checker {
     shadow.isLeader = isLeader;
     if (!isLeader) return;
     this.ledger.elected(process.id, currentTerm);
+    process.world.nemesis.elected(process.node);
     shadow.leaderSinceMs = shadow.coreMs;
     // Its no-op may be there already; what counts is what was there before.
     const committed = this.ledger.endBefore(currentTerm);

@@ -53,11 +53,23 @@ export class Nemesis {
     }
   }
 
+  /** A node was elected. It may not have its office for long. */
+  elected(node: SimNode): void {
+    const { scheduler } = this.#world;
+    if (!this.#isActive || !chance(this.#random, this.#profile.strikePercent)) return;
+    const { maxDelayMs } = this.#profile.network;
+    const { process } = node;
+    scheduler.after((3 * maxDelayMs * this.#random.below(1000)) / 1000, () => {
+      if (!this.#isActive || node.process !== process) return;
+      this.#strike(this.#random.pick('kill', 'power cut', 'isolation', 'isolation', 'one-way cut', 'pause'), node);
+    });
+  }
+
   #planNext(): void {
     const { faultMs } = this.#profile;
     this.#world.scheduler.after((faultMs * (200 + this.#random.below(1600))) / 1000, () => {
       if (!this.#isActive) return;
-      this.#strike(this.#draw());
+      this.#strike(this.#draw(), this.#victim());
       this.#planNext();
     });
   }
@@ -97,9 +109,8 @@ export class Nemesis {
     this.#world.scheduler.after((electionTimeoutMs * elections * this.#random.below(1000)) / 1000, once);
   }
 
-  #strike(fault: Fault): void {
+  #strike(fault: Fault, victim: SimNode): void {
     const { random, trace, scheduler } = this.#world;
-    const victim = this.#victim();
     trace.add(scheduler.nowMs, victim.id, `* ${fault}`);
     switch (fault) {
       case 'kill':

@@ -71,6 +71,8 @@ export interface Profile {
   readonly faults: readonly { readonly fault: Fault; readonly weight: number }[];
   /** How often faults look for the leader: in percent. */
   readonly leaderPercent: number;
+  /** How often a node that has just been elected is struck at once, in percent: so terms leave little behind, each something else. */
+  readonly strikePercent: number;
   /** Mean time from one operation of a client to the next. */
   readonly thinkMs: number;
   /** How long clients and nodes wait for an answer. */
@@ -107,6 +109,7 @@ export function drawProfile(random: Random): Profile {
     faultMs: isCalm ? Number.POSITIVE_INFINITY : electionTimeoutMs / intensity,
     faults: enabled.map((fault) => ({ fault, weight: WEIGHTS[fault] })),
     leaderPercent: random.pick(20, 50, 80),
+    strikePercent: isCalm ? 0 : random.pick(0, 0, 0, 30, 70),
     thinkMs: electionTimeoutMs / random.pick(1, 3, 8),
     waitMs: 4 * electionTimeoutMs,
     largestPayloadBytes: random.pick(40, 400, 4000, 20_000),
