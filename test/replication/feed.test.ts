@@ -1,8 +1,10 @@
 // What a leader feeds to the others: whole batches, from tail memory and from sealed segments alike, however little is asked for.
 
 import { beforeAll, describe, expect, it } from 'vitest';
+import { configure, maxBatchBytes } from '../../src/core/config.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
+import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peer.ts';
 import { Feed } from '../../src/replication/feed.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { Random } from '../assembly/random.ts';
@@ -70,6 +72,14 @@ describe('feed', () => {
       }
     }
     expect(seen.size).toBe(2);
+  });
+
+  it('gives nothing larger than a message between nodes, or a buffer that is filled from disk, can hold', () => {
+    for (const maxPayloadBytes of [1, 1_000_000, 16_777_215]) {
+      const most = maxBatchBytes(configure({ data: '/data', segmentBytes: 2 ** 29, maxPayloadBytes }));
+      expect(most).toBeLessThanOrEqual(MAX_PEER_BODY_BYTES);
+      expect(most).toBeLessThanOrEqual(memory.map.coldBytes);
+    }
   });
 
   it('is taken by a node that follows, up to the same bytes', () => {
