@@ -5,19 +5,24 @@ import {
   ENTRY_HEADER_BYTES,
   ENTRY_OVERHEAD_BYTES,
   INDEX_INTERVAL_BYTES,
+  KIND_CONTINUED,
   KIND_DATA,
+  KIND_MASK,
   MAX_KIND,
   RESULT_BYTES_AT,
   RESULT_COUNT_AT,
   RESULT_LAST_TERM_AT,
   RESULT_POINTS_AT,
   RESULT_STATUS_AT,
+  RESULT_STOPPED_AT,
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
+  SCAN_WHOLE_BATCHES,
   WALK_BAD_CHECK,
   WALK_BAD_KIND,
   WALK_BAD_TERM,
   WALK_COMPLETE,
+  WALK_INSIDE_BATCH,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
 } from './layout';
@@ -39,6 +44,7 @@ function finish(result: usize, status: u32, count: u32, bytes: u32, lastTerm: u3
   store<u32>(result, status, RESULT_STATUS_AT);
   store<u32>(result, lastTerm, RESULT_LAST_TERM_AT);
   store<u32>(result, points, RESULT_POINTS_AT);
+  store<u32>(result, bytes, RESULT_STOPPED_AT);
   return status;
 }
 
@@ -64,7 +70,8 @@ export function frame(at: usize, length: u32, result: usize): u32 {
 /**
  * Leader: verifies every producer's check in [at, at + length), and writes term and final check. The first entry gets log
  * offset `offset` and file position `filePosition`. Index points go to `points`; `lastPoint` is the one before them (0: none).
- * Stops at the first bad entry, at RESULT_BYTES: what it stamped before that must not be used.
+ * Stops at the first bad entry, at RESULT_BYTES: what it stamped before that must not be used. A last entry that says that its
+ * batch goes on is a bad one.
  */
 export function stamp(
   at: usize,
@@ -81,14 +88,15 @@ export function stamp(
   let position: u32 = 0;
   let count: u32 = 0;
   let pointCount: u32 = 0;
+  let kindSize: u32 = 0;
   let nextPoint = nextPointAfter(lastPoint);
   while (position < length) {
     if (length - position < (ENTRY_OVERHEAD_BYTES as u32)) return finish(result, WALK_TRUNCATED, count, position, term, 0);
     const entry = at + position;
-    const kindSize = load<u32>(entry, 4);
+    kindSize = load<u32>(entry, 4);
     const payloadBytes = kindSize & 0xffffff;
     if (load<u32>(entry) != 0) return finish(result, WALK_BAD_TERM, count, position, term, 0);
-    if (kindSize >>> 24 != KIND_DATA) return finish(result, WALK_BAD_KIND, count, position, term, 0);
+    if (((kindSize >>> 24) & KIND_MASK) != KIND_DATA) return finish(result, WALK_BAD_KIND, count, position, term, 0);
     if (payloadBytes > maxPayloadBytes) return finish(result, WALK_TOO_LARGE, count, position, term, 0);
     if (length - position - ENTRY_OVERHEAD_BYTES < payloadBytes) {
       return finish(result, WALK_TRUNCATED, count, position, term, 0);
@@ -106,12 +114,17 @@ export function stamp(
     position += ENTRY_OVERHEAD_BYTES + payloadBytes;
     count += 1;
   }
+  if ((kindSize >>> 24) & KIND_CONTINUED) {
+    const lastBytes = ENTRY_OVERHEAD_BYTES + (kindSize & 0xffffff);
+    return finish(result, WALK_INSIDE_BATCH, count - 1, position - lastBytes, term, 0);
+  }
   return finish(result, WALK_COMPLETE, count, position, term, pointCount);
 }
 
 /**
  * Anyone: walks log bytes in [at, at + length) that begin at log offset `offset`, taking whole entries while their sum is at
- * most `limitBytes`. Terms must be at least `minTerm` and never fall. Emits index points when `points` is not 0.
+ * most `limitBytes`; with SCAN_WHOLE_BATCHES, whole batches. Terms must be at least `minTerm` and never fall. Emits index points when
+ * `points` is not 0. With SCAN_WHOLE_BATCHES the bytes must begin where a batch does, and all of a batch must be data of one term.
  */
 export function scan(
   at: usize,
@@ -126,28 +139,62 @@ export function scan(
   result: usize,
 ): u32 {
   const base = offset as u64;
+  const continued: u32 = flags & SCAN_WHOLE_BATCHES ? KIND_CONTINUED : 0;
+  // Of the first entry or batch; then `limitBytes`.
+  let limit: u32 = flags & SCAN_FIRST_ALWAYS ? 0xffffffff : limitBytes;
+  let status: u32 = WALK_COMPLETE;
   let position: u32 = 0;
   let count: u32 = 0;
   let pointCount: u32 = 0;
   let lastTerm = minTerm;
+  // Inside a batch: all of it as it was before the batch.
+  let isInside: u32 = 0;
+  let bytesBefore: u32 = 0;
+  let countBefore: u32 = 0;
+  let pointsBefore: u32 = 0;
+  let termBefore: u32 = 0;
   let nextPoint = nextPointAfter(lastPoint);
   while (position < length) {
     const left = length - position;
-    if (left < (ENTRY_HEADER_BYTES as u32)) return finish(result, WALK_TRUNCATED, count, position, lastTerm, pointCount);
+    if (left < (ENTRY_HEADER_BYTES as u32)) {
+      status = WALK_TRUNCATED;
+      break;
+    }
     const entry = at + position;
     const term = load<u32>(entry);
     const kindSize = load<u32>(entry, 4);
+    const kind = kindSize >>> 24;
     const payloadBytes = kindSize & 0xffffff;
     const entryBytes = payloadBytes + ENTRY_OVERHEAD_BYTES;
-    if (term == 0 || term < lastTerm) return finish(result, WALK_BAD_TERM, count, position, lastTerm, pointCount);
-    if (kindSize >>> 24 > (MAX_KIND as u32)) return finish(result, WALK_BAD_KIND, count, position, lastTerm, pointCount);
-    if (entryBytes > limitBytes - position && (count != 0 || (flags & SCAN_FIRST_ALWAYS) == 0)) break;
-    if (entryBytes > left) return finish(result, WALK_TRUNCATED, count, position, lastTerm, pointCount);
+    if (term == 0 || (term != lastTerm && (term < lastTerm || isInside != 0))) {
+      status = WALK_BAD_TERM;
+      break;
+    }
+    if (kind != KIND_DATA && kind != KIND_CONTINUED && (kind > (MAX_KIND as u32) || isInside != 0)) {
+      status = WALK_BAD_KIND;
+      break;
+    }
+    // A position is never near 2^32: the sum does not wrap.
+    if (position + entryBytes > limit) break;
+    if (entryBytes > left) {
+      status = WALK_TRUNCATED;
+      break;
+    }
     if (flags & SCAN_VERIFY) {
       const check = producerCheck(entry, payloadBytes) ^ place(term, base + position);
       if (load<u32>(entry + ENTRY_HEADER_BYTES + payloadBytes) != check) {
-        return finish(result, WALK_BAD_CHECK, count, position, lastTerm, pointCount);
+        status = WALK_BAD_CHECK;
+        break;
       }
+    }
+    if ((kind & continued) != isInside) {
+      if (isInside == 0) {
+        bytesBefore = position;
+        countBefore = count;
+        pointsBefore = pointCount;
+        termBefore = lastTerm;
+      }
+      isInside = kind & continued;
     }
     if (points != 0 && filePosition + position >= nextPoint) {
       store<u32>(points + (pointCount << 2), filePosition + position);
@@ -157,9 +204,17 @@ export function scan(
     lastTerm = term;
     position += entryBytes;
     count += 1;
-    if (position >= limitBytes) break;
+    if (isInside == 0) limit = limitBytes;
+    if (position >= limit) break;
   }
-  return finish(result, WALK_COMPLETE, count, position, lastTerm, pointCount);
+  if (isInside) {
+    if (status == WALK_COMPLETE && position == length) status = WALK_INSIDE_BATCH;
+    finish(result, status, countBefore, bytesBefore, termBefore, pointsBefore);
+  } else {
+    finish(result, status, count, position, lastTerm, pointCount);
+  }
+  store<u32>(result, position, RESULT_STOPPED_AT);
+  return status;
 }
 
 /** Writes one entry of the leader's own (a no-op) with its final check; its payload already stands at `at` + 8. Returns its bytes. */

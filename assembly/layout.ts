@@ -1,7 +1,7 @@
 // Every byte offset and size that more than one program part must agree on, written once: this file is integer
 // constants only, and is compiled both by asc (into WebAssembly) and by tsc. docs/FORMAT.md explains the layouts.
 
-// Entry: u32 term, u32 kind << 24 | payload bytes, payload, u32 check.
+// Entry: u32 term, u32 continued << 31 | kind << 24 | payload bytes, payload, u32 check.
 export const ENTRY_TERM_AT = 0;
 export const ENTRY_KIND_SIZE_AT = 4;
 export const ENTRY_HEADER_BYTES = 8;
@@ -14,6 +14,9 @@ export const KIND_NOOP = 1;
 export const KIND_CONFIGURATION = 2;
 export const KIND_TRIM = 3;
 export const MAX_KIND = 3;
+export const KIND_MASK = 127;
+// Set on a data entry: the next entry belongs to the same batch. A batch is in the log whole, or not at all.
+export const KIND_CONTINUED = 128;
 
 // Segment file: one header page, then entries back to back.
 export const SEGMENT_HEADER_BYTES = 4096;
@@ -26,6 +29,7 @@ export const RESULT_BYTES_AT = 4; // their bytes
 export const RESULT_STATUS_AT = 8; // why the walk ended, see below
 export const RESULT_LAST_TERM_AT = 12; // term of the last entry walked, or the term given
 export const RESULT_POINTS_AT = 16; // index points emitted
+export const RESULT_STOPPED_AT = 20; // where the walk stopped: behind RESULT_BYTES when that was inside a batch
 export const RESULT_SIZE_BYTES = 32;
 
 // Why a walk over entries ended.
@@ -34,8 +38,10 @@ export const WALK_TRUNCATED = 1; // the bytes end inside an entry
 export const WALK_BAD_CHECK = 2; // the check does not match the bytes, the term or the offset
 export const WALK_TOO_LARGE = 3; // the payload is larger than allowed
 export const WALK_BAD_KIND = 4; // a kind that is not allowed here
-export const WALK_BAD_TERM = 5; // a producer's term is not zero, or a log's term is zero or fell
+export const WALK_BAD_TERM = 5; // a producer's term is not zero, or a log's term is zero, fell, or rose inside a batch
+export const WALK_INSIDE_BATCH = 6; // the bytes end inside a batch
 
 // Flags of scan().
 export const SCAN_VERIFY = 1; // check every entry's check, not only its header
-export const SCAN_FIRST_ALWAYS = 2; // the first entry is taken even when it alone exceeds the limit
+export const SCAN_FIRST_ALWAYS = 2; // the first entry (or batch) is taken even when it alone exceeds the limit
+export const SCAN_WHOLE_BATCHES = 4; // whole batches are taken, not whole entries

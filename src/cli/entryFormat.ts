@@ -1,7 +1,7 @@
 // Entries as bytes for stdout: a whole batch becomes one chunk, so that a million lines cost a few hundred writes.
 
 import { isUtf8 } from 'node:buffer';
-import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, KIND_MASK, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
 import type { Batch } from '../client/index.ts';
 
 export type EntryFormat = 'lines' | 'raw' | 'json';
@@ -21,7 +21,7 @@ function joinPayloads({ bytes }: Batch, newline: boolean): Uint8Array {
     const size = kindSize & MAX_PAYLOAD_BYTES;
     const from = at + ENTRY_HEADER_BYTES;
     at += size + ENTRY_OVERHEAD_BYTES;
-    if (kindSize >>> 24 !== KIND_DATA) continue;
+    if (((kindSize >>> 24) & KIND_MASK) !== KIND_DATA) continue;
     if (size < SHORT_BYTES) {
       for (let i = 0; i < size; i += 1) out[to + i] = bytes[from + i] ?? 0;
     } else {

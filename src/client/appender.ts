@@ -12,7 +12,7 @@ import { MAX_UNACKNOWLEDGED_APPENDS } from '../core/limits.ts';
 import { APPEND, encodeRequest, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { Arena } from './arena.ts';
 import { type Connection, isLater } from './connection.ts';
-import { batchTooLarge, lostErrors, Message, type Operation, type Reject, type Resolve, tooLarge, writeEntry } from './message.ts';
+import { batchTooLarge, lostErrors, Message, type Operation, type Reject, type Resolve, tooLarge, writeEntries } from './message.ts';
 import { abortedError, type Receipt, type Settings } from './options.ts';
 import { Queue } from './queue.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
@@ -333,7 +333,7 @@ export class Appender {
     if (open !== undefined && (isAlone || open.flags !== flags || this.#at + entryBytes > open.limit)) this.#seal();
     const message = this.#open ?? this.#begin(operation);
     if (message === undefined) return false;
-    for (const payload of operation.payloads) this.#at = writeEntry(this.#workspace, this.#at, payload);
+    this.#at = writeEntries(this.#workspace, this.#at, operation.payloads);
     message.rejects.push(operation.reject);
     if (operation.resolveBatch === undefined) message.resolves.push(operation.resolve);
     operation.message = message;

@@ -152,7 +152,7 @@ export class LogClient {
   }
 
   /**
-   * Appends several entries in one message, next to each other: all of them or none. Together, with 12 bytes each, they may
+   * Appends several entries in one message, next to each other: all of them or none, whatever crashes. Together, with 12 bytes each, they may
    * have `hello.maxBatchBytes`. Rejects like {@link append}.
    */
   appendBatch(payloads: Iterable<Uint8Array | string>, options?: AppendOptions): Promise<BatchReceipt> {

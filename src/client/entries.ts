@@ -1,6 +1,6 @@
 // Log bytes as a consumer sees them: a batch of whole, verified entries, and the entries in it.
 
-import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, KIND_MASK } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 
 /** One entry of the log. */
@@ -13,6 +13,11 @@ export interface Entry {
   readonly term: number;
   /** A view of the batch it came in: copy it (`slice`) to keep one entry of many. */
   readonly payload: Uint8Array;
+}
+
+/** Whether an entry is one that a client appended; that its batch goes on does not matter. */
+function isData(kindSize: number): boolean {
+  return ((kindSize >>> 24) & KIND_MASK) === KIND_DATA;
 }
 
 /** Walks over a batch's data entries; entries of other kinds are the log's own and are skipped. */
@@ -41,7 +46,7 @@ class EntryWalk implements IterableIterator<Entry> {
       const kindSize = view.getUint32(at + 4, true);
       const size = kindSize & 0xffffff;
       this.#at = at + size + ENTRY_OVERHEAD_BYTES;
-      if (kindSize >>> 24 !== KIND_DATA) continue;
+      if (!isData(kindSize)) continue;
       const payload = this.#bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + size);
       return { offset: this.#base + at, nextOffset: this.#base + this.#at, term: view.getUint32(at, true), payload };
     }
@@ -53,7 +58,7 @@ class EntryWalk implements IterableIterator<Entry> {
   }
 }
 
-/** Whole entries of the log, back to back, every check verified. */
+/** Whole entries of the log, back to back, every check verified. What was appended as one batch may be spread over several. */
 export class Batch implements Iterable<Entry> {
   /** Log offset of the first byte. */
   readonly offset: number;
@@ -95,7 +100,7 @@ export function countEntries(bytes: Uint8Array, limit: number): { count: number;
   while (at < bytes.length && count < limit) {
     const kindSize = view.getUint32(at + 4, true);
     at += (kindSize & 0xffffff) + ENTRY_OVERHEAD_BYTES;
-    if (kindSize >>> 24 === KIND_DATA) count += 1;
+    if (isData(kindSize)) count += 1;
   }
   return { count, bytes: at };
 }

@@ -1,6 +1,6 @@
 // One APPEND message, from its first entry to its receipt: 24 bytes of header, then the entries, in a run of the workspace.
 
-import { ENTRY_CHECK_BYTES, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import { ENTRY_CHECK_BYTES, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_CONTINUED } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { APPEND_CONDITIONAL, LEVEL_COMMITTED, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import type { Run } from './arena.ts';
@@ -147,12 +147,21 @@ export class Message {
   }
 }
 
-/** Writes one entry's kind-and-size word and payload at `at`; the check and the term are `frame`'s. Returns where the next one goes. */
-export function writeEntry({ bytes, view }: Workspace, at: number, payload: Uint8Array): number {
-  // KIND_DATA is 0, so the word is the size.
-  view.setUint32(at + 4, payload.length, true);
-  bytes.set(payload, at + ENTRY_HEADER_BYTES);
-  return at + ENTRY_HEADER_BYTES + payload.length + ENTRY_CHECK_BYTES;
+/**
+ * Writes the kind-and-size words and payloads of an append's entries at `at`; checks and terms are `frame`'s. All but the last one say
+ * that their batch goes on: the log has all of them, or none. Returns where the next append goes.
+ */
+export function writeEntries({ bytes, view }: Workspace, at: number, payloads: readonly Uint8Array[]): number {
+  let next = at;
+  let left = payloads.length;
+  for (const payload of payloads) {
+    left -= 1;
+    // KIND_DATA is 0, so that the rest of the word is the size.
+    view.setUint32(next + 4, left === 0 ? payload.length : ((KIND_CONTINUED << 24) | payload.length) >>> 0, true);
+    bytes.set(payload, next + ENTRY_HEADER_BYTES);
+    next += ENTRY_HEADER_BYTES + payload.length + ENTRY_CHECK_BYTES;
+  }
+  return next;
 }
 
 export function tooLarge(payloadBytes: number, maxPayloadBytes: number): LogError {

@@ -1,5 +1,6 @@
 // Did an earlier try of a conditional append succeed? What stands at its expected end, once that is committed, decides: only one append
-// can ever begin there. Its own bytes are known by kind, size and payload; the term and the check are the log's.
+// can ever begin there. Its own bytes are known by kind, size and payload; the term and the check are the log's. A batch is there whole or
+// not at all: where only its beginning stands, another writer's stands.
 
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
@@ -60,8 +61,7 @@ export async function recheck(
       const found = sameEntries(batch.bytes, own.subarray(same));
       same += found;
       if (found === batch.bytes.length || same === own.length) continue;
-      if (same === 0) return refusal;
-      return unclear(`Only ${same} of ${own.length} bytes of this append stand in the log.`);
+      return refusal;
     }
     return {
       requestId: message.requestId,

@@ -89,7 +89,7 @@ export const MAX_CLUSTER_NODES = 7;
 /** Node ids are 1 to this, so that a set of nodes is one 32-bit word. */
 export const MAX_NODE_ID = 32;
 
-/** Most bytes of entries in one message to another node, unless a single entry is larger. */
+/** Most bytes of entries in one message to another node, unless a single batch is larger. */
 export const MAX_APPEND_BYTES = 1024 * 1024;
 
 /** Connections of other nodes that have not said yet who they are; above it the one that has taken longest is cut. */

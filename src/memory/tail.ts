@@ -6,7 +6,9 @@ import {
   ENTRY_OVERHEAD_BYTES,
   ENTRY_TERM_AT,
   INDEX_INTERVAL_BYTES,
+  RESULT_STOPPED_AT,
   SCAN_VERIFY,
+  SCAN_WHOLE_BATCHES,
   SEGMENT_HEADER_BYTES,
   WALK_BAD_TERM,
   WALK_COMPLETE,
@@ -89,7 +91,7 @@ export class Tail {
   }
 
   /**
-   * Orders a batch of log bytes as a leader stamped them, all of it or none: `byteCount` bytes, in `chunks`, whole entries that all have
+   * Orders log bytes as a leader stamped them, all of them or none: `byteCount` bytes, in `chunks`, whole batches of entries that all have
    * `term`. `base` is where the segment that they belong to begins on the leader: segments are the same on all nodes. A `misplaced` batch
    * goes in once the segment before the tail is open again ({@link truncateLog} at the tail does it). A refused one leaves no trace.
    */
@@ -137,18 +139,19 @@ export class Tail {
     this.#memory.raise(SIGNAL.TAIL);
   }
 
-  /** Walks what stands at `at`: whole valid entries of `term` and no other, to the last byte. */
+  /** Walks what stands at `at`: whole batches of valid entries of `term` and no other, to the last byte. */
   #verify(slot: number, at: number, byteCount: number, term: number, tail: number, position: number): boolean {
     const { map, wasm } = this.#memory;
     const pointsAt = map.pointsAt(slot) + this.#memory.pointCount(slot) * 4;
     const lastPoint = this.#memory.lastPoint(slot);
     const result = map.tailResultAt;
-    const status = wasm.scan(at, byteCount, tail, term, NO_LIMIT_BYTES, SCAN_VERIFY, position, pointsAt, lastPoint, result);
+    const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES;
+    const status = wasm.scan(at, byteCount, tail, term, NO_LIMIT_BYTES, flags, position, pointsAt, lastPoint, result);
     const { bytes, lastTerm } = this.#memory.readResult(result, this.#walk);
     if (status === WALK_COMPLETE && lastTerm === term) return true;
-    // Walks let terms rise, a batch does not.
+    // Walks let terms rise from batch to batch; what comes in one piece has one term.
     const isHigher = status === WALK_COMPLETE || lastTerm !== term;
-    if (!isHigher) this.#refuse(status, bytes);
+    if (!isHigher) this.#refuse(status, this.#memory.u32(result + RESULT_STOPPED_AT));
     else this.#refuse(WALK_BAD_TERM, this.#memory.u32(at + ENTRY_TERM_AT) === term ? wasm.sameTermBytes(at, bytes) : 0);
     return false;
   }

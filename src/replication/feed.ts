@@ -1,7 +1,8 @@
 // Where a leader takes the bytes for the others from: tail memory while they are there, sealed segments when not. It returns places and
-// copies nothing.
+// copies nothing. What is due begins and ends where batches do, and so does each piece of it: no node ever has a part of a batch.
 
-import { SCAN_FIRST_ALWAYS, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
 import { HotReader } from '../memory/hotReader.ts';
 import { SLOT } from '../memory/map.ts';
 import type { TailMemory, WalkResult } from '../memory/tailMemory.ts';
@@ -58,8 +59,10 @@ export class Feed {
     let bytes = Math.min(limit, closedEnd === 0 ? limit : closedEnd) - from;
     if (bytes > maxBytes) {
       const { map, wasm } = memory;
-      wasm.scan(map.slotAt(slot) + position, bytes, from, 1, maxBytes, SCAN_FIRST_ALWAYS, 0, 0, 0, map.raftResultAt);
+      const flags = SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;
+      wasm.scan(map.slotAt(slot) + position, bytes, from, 1, maxBytes, flags, 0, 0, 0, map.raftResultAt);
       bytes = memory.readResult(map.raftResultAt, this.#walk).bytes;
+      assert(bytes > 0, 'what is due to a node has at least one whole batch');
     }
     return { slot, base, end: from + bytes, bytes: memory.slotBytes(slot, position, position + bytes) };
   }
@@ -78,7 +81,7 @@ export class Feed {
       if (segment === undefined) return undefined;
       if (from < segment.base) high = middle - 1;
       else if (from >= segment.end) low = middle + 1;
-      else return { base: segment.base, from, isBoundary: true, limit: Math.min(limit, segment.end), maxBytes };
+      else return { base: segment.base, from, isBoundary: true, limit: Math.min(limit, segment.end), maxBytes, wholeBatches: true };
     }
     return undefined;
   }

@@ -2,7 +2,7 @@
 // closed for a moment; answered when ordered (`received`) or when committed. One wake-up of the writer and one answer a connection serve
 // all that happened meanwhile. A node that does not lead refuses them.
 
-import { WALK_BAD_CHECK, WALK_BAD_KIND, WALK_COMPLETE, WALK_TOO_LARGE } from '../../assembly/layout.ts';
+import { WALK_BAD_CHECK, WALK_BAD_KIND, WALK_COMPLETE, WALK_INSIDE_BATCH, WALK_TOO_LARGE } from '../../assembly/layout.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { HELD_APPEND_BYTES, HELD_APPEND_OVERHEAD_BYTES, MAX_LOG_OFFSET, MAX_PENDING_APPENDS } from '../core/limits.ts';
 import type { Gate } from '../memory/gate.ts';
@@ -56,6 +56,7 @@ const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   [WALK_BAD_CHECK]: ['BAD_CHECK', "the entry's check does not match its bytes: it was damaged on its way or framed wrongly"],
   [WALK_TOO_LARGE]: ['ENTRY_TOO_LARGE', "the entry's payload is larger than this node's limit"],
   [WALK_BAD_KIND]: ['BAD_KIND', 'clients may append entries of kind 0 (data) only'],
+  [WALK_INSIDE_BATCH]: ['MALFORMED', 'the last entry says that its batch goes on, but the request ends there'],
 };
 
 export interface AppendCounters {

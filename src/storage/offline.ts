@@ -5,11 +5,14 @@ import { basename, dirname } from 'node:path';
 import {
   ENTRY_KIND_SIZE_AT,
   ENTRY_OVERHEAD_BYTES,
+  KIND_CONTINUED,
+  KIND_MASK,
   MAX_PAYLOAD_BYTES,
   SEGMENT_HEADER_BYTES,
   WALK_BAD_CHECK,
   WALK_BAD_KIND,
   WALK_BAD_TERM,
+  WALK_INSIDE_BATCH,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
 import { MARK_BYTES } from '../core/config.ts';
@@ -39,7 +42,7 @@ export interface SegmentFacts {
   /** Times of the first and last append, Unix milliseconds; undefined when nothing says. */
   readonly firstMs: number | undefined;
   readonly lastMs: number | undefined;
-  /** Bytes of an unfinished write behind the last whole entry. A node cuts them when it starts; they were never acknowledged. */
+  /** Bytes of an unfinished write behind the last whole batch. A node cuts them when it starts; they were never acknowledged. */
   readonly tornBytes: number;
   readonly damage: readonly Damage[];
 }
@@ -71,6 +74,8 @@ export interface EntryFacts {
   readonly position: number;
   readonly term: number;
   readonly kind: number;
+  /** Whether the next entry belongs to the same batch. */
+  readonly isContinued: boolean;
   readonly payloadBytes: number;
 }
 
@@ -111,17 +116,21 @@ function readIndex(disk: Disk, expected: Expected, damage: Damage[]): SegmentInd
 
 /** Why the entry at the end of a scan is not valid. */
 function whyInvalid(image: SegmentImage, scan: Scan): string {
-  const offset = scan.base + scan.position - SEGMENT_HEADER_BYTES;
+  const offset = scan.base + scan.stoppedAt - SEGMENT_HEADER_BYTES;
   const entry = `the entry at log offset ${offset}`;
   switch (scan.status) {
     case WALK_BAD_CHECK:
       return `${entry} does not match its check`;
     case WALK_BAD_KIND:
-      return `${entry} has an unknown kind`;
+      return `${entry} has a kind that is unknown, or not allowed in a batch`;
     case WALK_BAD_TERM: {
-      const term = image.u32(scan.position);
-      return term === 0 ? `there is no entry at log offset ${offset}` : `${entry} has term ${term}, less than ${scan.lastTerm} before it`;
+      const term = image.u32(scan.stoppedAt);
+      if (term === 0) return `there is no entry at log offset ${offset}`;
+      if (term > scan.lastTerm) return `${entry} has term ${term}, another one than the batch that it is in`;
+      return `${entry} has term ${term}, less than ${scan.lastTerm} before it`;
     }
+    case WALK_INSIDE_BATCH:
+      return `the batch that begins at log offset ${scan.base + scan.position - SEGMENT_HEADER_BYTES} is not complete`;
     case WALK_TRUNCATED:
       return `${entry} is cut off by the end of the file`;
     default:
@@ -152,7 +161,7 @@ function checkIndex(image: SegmentImage, scan: Scan, index: SegmentIndex, path: 
   }
 }
 
-/** Bytes behind the last entry that are neither zeros nor the durable mark; and whether entries that were durable are missing. */
+/** Bytes behind the last whole batch that are neither zeros nor the durable mark; and whether entries that were durable are missing. */
 function checkTail(image: SegmentImage, scan: Scan, expected: Expected, damage: Damage[]): { tornBytes: number; lastMs?: number } {
   const { position, fileBytes } = scan;
   const end = scan.base + position - SEGMENT_HEADER_BYTES;
@@ -164,7 +173,9 @@ function checkTail(image: SegmentImage, scan: Scan, expected: Expected, damage: 
   const mark = findMark(tail.slice(0, dirty + MARK_BYTES), end, expected.identity.markSeed);
   if (mark === undefined) return { tornBytes: dirty };
   if (mark.durable > end) {
-    damage.push(damageAt(expected.path, position, `the log was durable up to offset ${mark.durable}, but ${whyInvalid(image, scan)}`));
+    damage.push(
+      damageAt(expected.path, scan.stoppedAt, `the log was durable up to offset ${mark.durable}, but ${whyInvalid(image, scan)}`),
+    );
   }
   return { tornBytes: mark.at === end && dirty <= MARK_BYTES ? 0 : dirty, lastMs: mark.lastMs };
 }
@@ -188,7 +199,9 @@ function verifySegment(
   if (requiredEnd === undefined) {
     tail = checkTail(image, scan, expected, damage);
   } else if (end < requiredEnd) {
-    damage.push(damageAt(path, position, `entries up to log offset ${requiredEnd} were durable here, but ${whyInvalid(image, scan)}`));
+    damage.push(
+      damageAt(path, scan.stoppedAt, `entries up to log offset ${requiredEnd} were durable here, but ${whyInvalid(image, scan)}`),
+    );
   } else if (end > requiredEnd) {
     damage.push(
       damageAt(path, SEGMENT_HEADER_BYTES + requiredEnd - base, `entries go on where the segment ends, at offset ${requiredEnd}`),
@@ -356,7 +369,7 @@ export function examineSegmentFile(disk: Disk, path: string, { everyEntry, onPro
   });
 }
 
-/** The valid entries of a segment file from log offset `from` on. */
+/** The valid entries of a segment file from log offset `from` on, but for a batch that is not complete. */
 export function* listEntries(disk: Disk, path: string, from: number, limit: number): Generator<EntryFacts> {
   const image = new SegmentImage(disk);
   const scan = image.scan(path, baseOfName(basename(path)), 0, () => undefined);
@@ -366,7 +379,15 @@ export function* listEntries(disk: Disk, path: string, from: number, limit: numb
     const payloadBytes = kindSize & MAX_PAYLOAD_BYTES;
     const offset = scan.base + position - SEGMENT_HEADER_BYTES;
     if (offset >= from) {
-      yield { offset, position, term: image.u32(position), kind: kindSize >>> 24, payloadBytes };
+      const byte = kindSize >>> 24;
+      yield {
+        offset,
+        position,
+        term: image.u32(position),
+        kind: byte & KIND_MASK,
+        isContinued: (byte & KIND_CONTINUED) !== 0,
+        payloadBytes,
+      };
       count += 1;
     }
     position += ENTRY_OVERHEAD_BYTES + payloadBytes;

@@ -88,15 +88,15 @@ function finishSeal(context: StorageContext, base: number, next: number | undefi
   const loaded = loadSegment(context, RECOVERY_SLOT, base, minTerm);
   const end = next ?? base + loaded.fileBytes - SEGMENT_HEADER_BYTES;
   if (loaded.end !== end) {
-    const position = SEGMENT_HEADER_BYTES + Math.min(loaded.end, end) - base;
-    throw damage(loaded.path, position, `entries up to log offset ${end} were durable here, but only those up to ${loaded.end} are valid`);
+    const position = SEGMENT_HEADER_BYTES + Math.min(loaded.invalidAt, end) - base;
+    throw damage(loaded.path, position, `batches up to log offset ${end} were durable here, but only those up to ${loaded.end} are whole`);
   }
   if (end <= base) throw damage(loaded.path, SEGMENT_HEADER_BYTES, 'a sealed segment has at least one entry, but here is none');
   context.disk.dataSync(loaded.file);
   return sealSegment(context, RECOVERY_SLOT, end, loaded.file);
 }
 
-/** Cuts what a crash left behind the last whole entry, and records that all before it is durable. Returns the bytes cut. */
+/** Cuts what a crash left behind the last whole batch, and records that all before it is durable. Returns the bytes cut. */
 function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, mark: DurableMark | undefined): number {
   const { disk, identity, memory } = context;
   const position = SEGMENT_HEADER_BYTES + loaded.end - base;
@@ -124,8 +124,8 @@ function recoverOpen(context: StorageContext, base: number, minTerm: number): { 
   if (mark !== undefined && mark.durable > loaded.end) {
     throw damage(
       loaded.path,
-      position,
-      `the log was durable up to offset ${mark.durable}, but the entry at offset ${loaded.end} is not valid`,
+      position + loaded.invalidAt - loaded.end,
+      `the log was durable up to offset ${mark.durable}, but the entry at offset ${loaded.invalidAt} is not valid`,
     );
   }
   if (mark !== undefined) memory.setSlotWord(RECOVERY_SLOT, SLOT.LAST_MS, mark.lastMs);

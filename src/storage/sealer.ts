@@ -1,7 +1,7 @@
 // Sealing: a full segment whose entries are all durable gets its exact length and an index file. The index's presence is what says
 // "sealed", so it is made last, atomically.
 
-import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { encodeSegmentIndex, type TermStart } from '../format/segmentIndex.ts';
 import { SLOT } from '../memory/map.ts';
@@ -28,6 +28,14 @@ export function logTerms(base: number, starts: readonly TermStart[]): LogTerm[] 
   return starts.map(({ term, position }) => ({ term, offset: base + position - SEGMENT_HEADER_BYTES }));
 }
 
+/** Whether the last entry before file position `fileBytes` is the last one of its batch: a walk from the last index point. */
+function endsBatch({ memory }: StorageContext, slot: number, fileBytes: number): boolean {
+  const { map, wasm } = memory;
+  const point = memory.lastPoint(slot);
+  const gap = fileBytes - point;
+  return wasm.scan(map.slotAt(slot) + point, gap, 0, 1, gap, SCAN_WHOLE_BATCHES, 0, 0, 0, map.slotResultAt(slot)) === WALK_COMPLETE;
+}
+
 /**
  * Seals the segment of `slot`, which ends at log offset `end`, all of it durable in `file`. The slot must hold the segment's image.
  * Closes `file`.
@@ -37,6 +45,7 @@ export function sealSegment(context: StorageContext, slot: number, end: number, 
   const base = memory.slotWord(slot, SLOT.BASE);
   const fileBytes = SEGMENT_HEADER_BYTES + end - base;
   assert(end > base, 'a segment is never sealed empty');
+  assert(endsBatch(context, slot, fileBytes), 'a segment is sealed at the end of a batch');
   const terms = termStarts(context, slot, fileBytes);
   const sealed: SealedSegment = {
     base,

@@ -6,9 +6,14 @@ import {
   RESULT_COUNT_AT,
   RESULT_LAST_TERM_AT,
   RESULT_POINTS_AT,
+  RESULT_STOPPED_AT,
   SCAN_VERIFY,
+  SCAN_WHOLE_BATCHES,
   SEGMENT_HEADER_BYTES,
+  WALK_BAD_KIND,
+  WALK_BAD_TERM,
   WALK_COMPLETE,
+  WALK_INSIDE_BATCH,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
 import { OPTIONS } from '../core/config.ts';
@@ -53,13 +58,18 @@ export interface Scan {
   readonly header: SegmentHeader | undefined;
   readonly base: number;
   readonly damage: Damage | undefined;
-  /** Why the walk ended (WALK_*), and the file position where: the end of the last valid entry. */
-  readonly status: number;
+  /** The end of the last whole batch of valid entries, as a file position. */
   readonly position: number;
+  /** Why the walk ended (WALK_*), and the file position where: behind `position` when that was inside a batch. */
+  readonly status: number;
+  readonly stoppedAt: number;
   readonly entries: number;
   readonly lastTerm: number;
   readonly pointCount: number;
 }
+
+/** The part of a {@link Scan} that a walk moves on. */
+type Walked = { -readonly [Field in 'status' | 'position' | 'stoppedAt' | 'entries' | 'lastTerm' | 'pointCount']: Scan[Field] };
 
 /** Memory for the image of one segment file at a time, and the WebAssembly on it. */
 export class SegmentImage {
@@ -145,7 +155,8 @@ export class SegmentImage {
     minTerm: number,
     read: (into: Uint8Array, position: number) => number,
   ): Scan {
-    const result = { status: WALK_COMPLETE, position: SEGMENT_HEADER_BYTES, entries: 0, lastTerm: minTerm, pointCount: 0 };
+    const position = SEGMENT_HEADER_BYTES;
+    const result: Walked = { status: WALK_COMPLETE, position, stoppedAt: position, entries: 0, lastTerm: minTerm, pointCount: 0 };
     let header: SegmentHeader | undefined;
     let damage: Damage | undefined;
     let filled = 0;
@@ -165,15 +176,12 @@ export class SegmentImage {
       // Shorter than a moment ago: it was sealed meanwhile.
       if (count < wanted.length) break;
     }
+    this.#endAtBatch(result, minTerm);
     return { ...result, fileBytes: filled, header, base: nameBase ?? header?.base ?? 0, damage };
   }
 
   /** Goes on with a walk that reached `scan.position`, up to `end` of the image. */
-  #walk(
-    scan: { status: number; position: number; entries: number; lastTerm: number; pointCount: number },
-    end: number,
-    base: number,
-  ): void {
+  #walk(scan: Walked, end: number, base: number): void {
     if (this.#wasm === undefined || (scan.status !== WALK_COMPLETE && scan.status !== WALK_TRUNCATED)) return;
     const lastPoint = scan.pointCount === 0 ? 0 : (this.points(scan.pointCount).at(-1) ?? 0);
     scan.status = this.#wasm.scan(
@@ -188,10 +196,31 @@ export class SegmentImage {
       lastPoint,
       RESULT_AT,
     );
-    const field = (at: number): number => this.#view.getUint32(RESULT_AT + at, true);
-    scan.position += field(RESULT_BYTES_AT);
-    scan.entries += field(RESULT_COUNT_AT);
-    scan.lastTerm = field(RESULT_LAST_TERM_AT);
-    scan.pointCount += field(RESULT_POINTS_AT);
+    scan.position += this.#result(RESULT_BYTES_AT);
+    scan.stoppedAt = scan.position;
+    scan.entries += this.#result(RESULT_COUNT_AT);
+    scan.lastTerm = this.#result(RESULT_LAST_TERM_AT);
+    scan.pointCount += this.#result(RESULT_POINTS_AT);
+  }
+
+  #result(field: number): number {
+    return this.#view.getUint32(RESULT_AT + field, true);
+  }
+
+  /** Takes an incomplete batch at the end out of a walk over entries. Batches may be larger than the pieces that are walked. */
+  #endAtBatch(scan: Walked, minTerm: number): void {
+    const bytes = scan.position - SEGMENT_HEADER_BYTES;
+    if (this.#wasm === undefined || bytes === 0) return;
+    const at = this.#imageAt + SEGMENT_HEADER_BYTES;
+    const flags = SCAN_WHOLE_BATCHES;
+    const status = this.#wasm.scan(at, bytes, 0, minTerm, 0xffff_ffff, flags, SEGMENT_HEADER_BYTES, POINTS_AT, 0, RESULT_AT);
+    scan.position = SEGMENT_HEADER_BYTES + this.#result(RESULT_BYTES_AT);
+    scan.entries = this.#result(RESULT_COUNT_AT);
+    scan.lastTerm = this.#result(RESULT_LAST_TERM_AT);
+    scan.pointCount = this.#result(RESULT_POINTS_AT);
+    const isInside = status === WALK_INSIDE_BATCH && scan.status === WALK_COMPLETE;
+    if (status !== WALK_BAD_KIND && status !== WALK_BAD_TERM && !isInside) return;
+    scan.status = status;
+    scan.stoppedAt = SEGMENT_HEADER_BYTES + this.#result(RESULT_STOPPED_AT);
   }
 }

@@ -1,6 +1,6 @@
 // Brings a segment back into tail memory: reads its file into a slot, and verifies every entry.
 
-import { SCAN_VERIFY, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { RESULT_STOPPED_AT, SCAN_VERIFY, SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { decodeSegmentHeader } from '../format/segmentHeader.ts';
 import { SLOT } from '../memory/map.ts';
@@ -17,8 +17,10 @@ export function damage(path: string, position: number, sentence: string): LogErr
 export interface LoadedSegment {
   readonly path: string;
   readonly file: FileHandle;
-  /** Log offset of the end of its valid entries. */
+  /** Log offset of the end of its whole batches of valid entries. */
   readonly end: number;
+  /** Log offset of the first entry that is not valid; behind `end` when that is inside a batch. */
+  readonly invalidAt: number;
   readonly lastTerm: number;
   readonly fileBytes: number;
 }
@@ -56,7 +58,7 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
     base,
     minTerm,
     0xffff_ffff,
-    SCAN_VERIFY,
+    SCAN_VERIFY | SCAN_WHOLE_BATCHES,
     SEGMENT_HEADER_BYTES,
     memory.map.pointsAt(slot),
     0,
@@ -67,5 +69,6 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
   memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
   memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
-  return { path, file, end: base + walk.bytes, lastTerm: walk.lastTerm, fileBytes };
+  const invalidAt = base + memory.u32(result + RESULT_STOPPED_AT);
+  return { path, file, end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, fileBytes };
 }

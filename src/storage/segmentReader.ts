@@ -5,9 +5,12 @@ import {
   ENTRY_KIND_SIZE_AT,
   ENTRY_OVERHEAD_BYTES,
   MAX_PAYLOAD_BYTES,
+  RESULT_STOPPED_AT,
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
+  SCAN_WHOLE_BATCHES,
   SEGMENT_HEADER_BYTES,
+  WALK_INSIDE_BATCH,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
@@ -26,8 +29,10 @@ export interface ColdRange {
   readonly isBoundary: boolean;
   /** Nothing at or past this offset may be read: the segment's end or the commit, whichever is less. */
   readonly limit: number;
-  /** Most bytes to return, unless the first entry alone is larger. */
+  /** Most bytes to return, unless the first entry (or batch) alone is larger. */
   readonly maxBytes: number;
+  /** Return whole batches, as other nodes need them; `from` and `limit` are then ends of batches. */
+  readonly wholeBatches?: boolean;
 }
 
 interface OpenSegment {
@@ -97,11 +102,12 @@ export class SegmentReader {
     return segment;
   }
 
-  #scan(offset: number, length: number, limit: number, flags: number, buffer: number): { status: number; bytes: number } {
+  #scan(offset: number, length: number, limit: number, flags: number, buffer: number): { status: number; bytes: number; stopped: number } {
     const { map, wasm } = this.#memory;
     const result = map.coldResultAt(buffer);
     const status = wasm.scan(map.coldAt(buffer), length, offset, 1, limit, flags, 0, 0, 0, result);
-    return { status, bytes: this.#memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 }).bytes };
+    const { bytes } = this.#memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 });
+    return { status, bytes, stopped: this.#memory.u32(result + RESULT_STOPPED_AT) };
   }
 
   #fill(segment: OpenSegment, position: number, length: number, buffer: number): number {
@@ -109,27 +115,37 @@ export class SegmentReader {
     return this.#disk.read(segment.file, this.#memory.bytes.subarray(at, at + length), position);
   }
 
-  /** Reads whole, valid entries from the boundary `range.from`, at least one. */
+  /** Reads whole, valid entries from the boundary `range.from`, at least one; or batches. */
   #readEntries(segment: OpenSegment, range: ColdRange, buffer: number): number {
-    const position = filePosition(range, range.from);
+    const most = range.limit - range.from;
     // At least a header's worth, to learn how large the first entry is.
-    let want = Math.min(Math.max(range.maxBytes, ENTRY_OVERHEAD_BYTES), range.limit - range.from);
-    let bytes = this.#readVerified(segment, range, position, want, buffer);
-    if (bytes === 0) {
-      // The first entry is larger than asked for: its header, which is now in the buffer, says how large.
-      const view = new DataView(this.#memory.bytes.buffer, this.#memory.map.coldAt(buffer), 8);
-      want = (view.getUint32(ENTRY_KIND_SIZE_AT, true) & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
-      if (want <= range.limit - range.from) bytes = this.#readVerified(segment, range, position, want, buffer);
-      if (bytes === 0) throw this.#damage(segment, position, range.from);
+    let want = Math.min(Math.max(range.maxBytes, ENTRY_OVERHEAD_BYTES), most);
+    let bytes = this.#readVerified(segment, range, want, buffer);
+    while (bytes === 0) {
+      // The first entry, or batch, is larger than asked for.
+      const more = range.wholeBatches === true ? Math.min(4 * want, most, this.#memory.map.coldBytes) : this.#firstBytes(buffer);
+      if (more <= want || more > most) throw this.#damage(segment, filePosition(range, range.from), range.from);
+      want = more;
+      bytes = this.#readVerified(segment, range, want, buffer);
     }
     return bytes;
   }
 
-  /** Bytes of the whole, valid entries among the next `want`; 0 when the first one does not end within them. */
-  #readVerified(segment: OpenSegment, range: ColdRange, position: number, want: number, buffer: number): number {
+  /** What the entry whose header is in the buffer says of its size. */
+  #firstBytes(buffer: number): number {
+    const kindSize = this.#memory.u32(this.#memory.map.coldAt(buffer) + ENTRY_KIND_SIZE_AT);
+    return (kindSize & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
+  }
+
+  /** Bytes of the whole, valid entries (or batches) among the next `want`; 0 when the first one does not end within them. */
+  #readVerified(segment: OpenSegment, range: ColdRange, want: number, buffer: number): number {
+    const position = filePosition(range, range.from);
     const length = this.#fill(segment, position, Math.min(want, this.#memory.map.coldBytes), buffer);
-    const { status, bytes } = this.#scan(range.from, length, want, SCAN_VERIFY | SCAN_FIRST_ALWAYS, buffer);
-    if (bytes === 0 && status !== WALK_TRUNCATED) throw this.#damage(segment, position, range.from);
+    const flags = SCAN_VERIFY | SCAN_FIRST_ALWAYS | (range.wholeBatches === true ? SCAN_WHOLE_BATCHES : 0);
+    const { status, bytes, stopped } = this.#scan(range.from, length, Math.min(want, range.maxBytes), flags, buffer);
+    if (bytes === 0 && status !== WALK_TRUNCATED && status !== WALK_INSIDE_BATCH) {
+      throw this.#damage(segment, position + stopped, range.from + stopped);
+    }
     return bytes;
   }
 

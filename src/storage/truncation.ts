@@ -6,7 +6,7 @@
 //   before:   │ … sealed │ S: kept entries │ cut entries … │ removed segment │ removed, open │
 //   after:    │ … sealed │ S: kept entries │ mark, zeros … │          S is the open segment again
 
-import { SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
+import { SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { encodeMark } from '../format/durableMark.ts';
@@ -31,7 +31,7 @@ const CHUNK_BYTES = 1024 * 1024;
 const NO_LIMIT_BYTES = 0xffff_ffff;
 
 /**
- * Cuts the log at `offset`, an entry boundary at or past the commit. Nothing may be appended meanwhile, and no segment may have a writer:
+ * Cuts the log at `offset`, the end of a batch at or past the commit. Nothing may be appended meanwhile, and no segment may have a writer:
  * all that was ordered is durable. Afterwards the log ends at `offset`, durably, and the segment that holds what is before it is open;
  * a writer that resumes it is the caller's to start. Readers below the commit may go on all the time.
  */
@@ -44,7 +44,7 @@ export function truncateLog(context: StorageContext, offset: number): Truncation
   const kept = bases.filter((base) => base < offset);
   const removed = bases.slice(kept.length);
   const last = kept.pop();
-  // First what can fail without harm: the segment must be in memory, and the cut between two entries.
+  // First what can fail without harm: the segment must be in memory, and the cut between two batches.
   const freed = freeSlots(context, offset);
   const slot = last === undefined ? -1 : slotOf(context, last, offset, freed);
   const lastTerm = last === undefined ? 0 : measure(context, slot, last, offset);
@@ -86,11 +86,11 @@ function slotOf(context: StorageContext, base: number, offset: number, free: rea
   const loaded = loadSegment(context, slot, base, 1);
   disk.close(loaded.file);
   if (loaded.end < offset) {
-    const position = SEGMENT_HEADER_BYTES + loaded.end - base;
+    const position = SEGMENT_HEADER_BYTES + loaded.invalidAt - base;
     throw damage(
       loaded.path,
       position,
-      `entries up to log offset ${offset} were durable here, but only those up to ${loaded.end} are valid`,
+      `batches up to log offset ${offset} were durable here, but only those up to ${loaded.end} are whole`,
     );
   }
   return slot;
@@ -102,9 +102,10 @@ function measure({ memory }: StorageContext, slot: number, base: number, offset:
   const at = map.slotAt(slot) + SEGMENT_HEADER_BYTES;
   const result = map.slotResultAt(slot);
   // The points of entries that stay are written again as they are: who reads them meanwhile sees no difference.
-  const status = wasm.scan(at, offset - base, base, 1, NO_LIMIT_BYTES, 0, SEGMENT_HEADER_BYTES, map.pointsAt(slot), 0, result);
+  const flags = SCAN_WHOLE_BATCHES;
+  const status = wasm.scan(at, offset - base, base, 1, NO_LIMIT_BYTES, flags, SEGMENT_HEADER_BYTES, map.pointsAt(slot), 0, result);
   const { count, lastTerm, points } = memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 });
-  assert(status === WALK_COMPLETE, 'the log is cut between two entries');
+  assert(status === WALK_COMPLETE, 'the log is cut between two batches');
   memory.setPointCount(slot, points);
   memory.setSlotWord(slot, SLOT.ENTRIES, count);
   return lastTerm;

@@ -2,7 +2,7 @@
 // LOGLOG_INPUTS says how many, LOGLOG_SEED which; input i is that of seed + i, so that a failing one is replayed alone.
 
 import { expect, test } from 'vitest';
-import { SCAN_VERIFY, WALK_COMPLETE } from '../../assembly/layout.ts';
+import { SCAN_VERIFY, SCAN_WHOLE_BATCHES, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import type { Walk } from '../support/entryTwin.ts';
 import { type Input, inputOf } from './inputs.ts';
@@ -30,12 +30,13 @@ function run(walks: Walks, input: Input, bytes: Uint8Array): Walk {
         status: WALK_COMPLETE,
         count: 1,
         bytes: walks.stampOwn(bytes, term, kind, payloadBytes, offset),
+        stopped: 0,
         lastTerm: term,
         points: [],
       };
     }
     case 'sameTermBytes':
-      return { status: WALK_COMPLETE, count: 0, bytes: walks.sameTermBytes(bytes), lastTerm: 0, points: [] };
+      return { status: WALK_COMPLETE, count: 0, bytes: walks.sameTermBytes(bytes), stopped: 0, lastTerm: 0, points: [] };
   }
 }
 
@@ -44,6 +45,7 @@ function sameWalk(a: Walk, b: Walk): boolean {
     a.status === b.status &&
     a.count === b.count &&
     a.bytes === b.bytes &&
+    a.stopped === b.stopped &&
     a.lastTerm === b.lastTerm &&
     a.points.length === b.points.length &&
     a.points.every((point, at) => point === b.points[at])
@@ -59,7 +61,8 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 function scansBack(input: Input, stamped: Uint8Array, walk: Walk): boolean {
   if (input.walk !== 'stamp' || walk.status !== WALK_COMPLETE || walk.count === 0) return true;
   const { term, offset, filePosition, lastPoint } = input.options;
-  return sameWalk(walk, wasmWalks.scan(stamped, { offset, minTerm: term, flags: SCAN_VERIFY, filePosition, lastPoint, emitPoints: true }));
+  const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES;
+  return sameWalk(walk, wasmWalks.scan(stamped, { offset, minTerm: term, flags, filePosition, lastPoint, emitPoints: true }));
 }
 
 function failure(seed: number, input: Input, outcomes: object): Error {
@@ -100,12 +103,14 @@ test(`the WebAssembly and its twin agree on ${INPUTS} random and mutated inputs 
     if (walk.points.length > 0) see(`${input.walk} with ${walk.points.length > 1 ? 'several points' : 'a point'}`);
     if (walk.status === WALK_COMPLETE && walk.bytes < input.bytes.length && walk.count > 0) see(`${input.walk} clipped`);
     if (walk.status !== WALK_COMPLETE && walk.count > 0) see(`${input.walk} bad after good`);
+    if (walk.status === WALK_COMPLETE && walk.stopped > walk.bytes) see(`${input.walk} clipped inside a batch`);
+    if (walk.status !== WALK_COMPLETE && walk.stopped > walk.bytes && walk.count > 0) see(`${input.walk} bad inside a batch`);
   }
   // The inputs reach every outcome that a walk can have, or they prove little.
   if (INPUTS < ENOUGH_FOR_COVERAGE) return;
   const frames = [0, 1].map((status) => `frame ${status}`);
-  const stamps = [0, 1, 2, 3, 4, 5].map((status) => `stamp ${status}`);
-  const scans = [0, 1, 2, 4, 5].map((status) => `scan ${status}`);
+  const stamps = [0, 1, 2, 3, 4, 5, 6].map((status) => `stamp ${status}`);
+  const scans = [0, 1, 2, 4, 5, 6].map((status) => `scan ${status}`);
   for (const outcome of [
     ...frames,
     ...stamps,
@@ -114,6 +119,8 @@ test(`the WebAssembly and its twin agree on ${INPUTS} random and mutated inputs 
     'frame bad after good',
     'stamp bad after good',
     'scan bad after good',
+    'scan clipped inside a batch',
+    'scan bad inside a batch',
   ]) {
     expect(seen.get(outcome) ?? 0, `inputs with the outcome "${outcome}"`).toBeGreaterThan(INPUTS / 1000);
   }

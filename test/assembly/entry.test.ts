@@ -9,17 +9,20 @@ import {
   ENTRY_OVERHEAD_BYTES,
   INDEX_INTERVAL_BYTES,
   KIND_CONFIGURATION,
+  KIND_CONTINUED,
   KIND_DATA,
   KIND_NOOP,
   KIND_TRIM,
   MAX_PAYLOAD_BYTES,
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
+  SCAN_WHOLE_BATCHES,
   SEGMENT_HEADER_BYTES,
   WALK_BAD_CHECK,
   WALK_BAD_KIND,
   WALK_BAD_TERM,
   WALK_COMPLETE,
+  WALK_INSIDE_BATCH,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
@@ -46,6 +49,9 @@ const PLACED: readonly (readonly [number, string, number, number, string])[] = [
   [KIND_DATA, HELLO, 7, 2 ** 32 + 5, `07000000 05000000 ${HELLO} a3b164fb`],
   [KIND_DATA, HELLO, MAX_TERM, MAX_OFFSET, `ffffffff 05000000 ${HELLO} b4829758`],
   [KIND_DATA, FORTY, 2, 29, `02000000 28000000 ${FORTY} 00994b56`],
+  [KIND_CONTINUED, '', 1, 0, '01000000 00000080 72d803c5'],
+  [KIND_CONTINUED, HELLO, 1, 12, `01000000 05000080 ${HELLO} e510c95b`],
+  [KIND_CONTINUED, HELLO, 7, 2 ** 32 + 5, `07000000 05000080 ${HELLO} 1d70e33a`],
   [KIND_NOOP, '', 1, 0, '01000000 00000001 947e9aba'],
   [KIND_NOOP, '', 3, 17, '03000000 00000001 665b95ca'],
   [KIND_CONFIGURATION, '0102', 5, 100, '05000000 02000002 0102 c81e01ed'],
@@ -119,7 +125,14 @@ describe.each([
 
   test.each(FRAMED)('frame: payload "%s" becomes its golden bytes', (payload, hex) => {
     const bytes = unframed(fromHex(payload));
-    expect(walks.frame(bytes)).toEqual({ status: WALK_COMPLETE, count: 1, bytes: bytes.length, lastTerm: 0, points: [] });
+    expect(walks.frame(bytes)).toEqual({
+      status: WALK_COMPLETE,
+      count: 1,
+      bytes: bytes.length,
+      stopped: bytes.length,
+      lastTerm: 0,
+      points: [],
+    });
     expect(toHex(bytes)).toBe(toHex(golden(hex)));
   });
 
@@ -127,7 +140,7 @@ describe.each([
     const bytes = Uint8Array.from([...unframed(golden(HELLO)), ...unframed(golden(HELLO)), ...unframed(golden(FORTY))]);
     expect(walks.frame(bytes).count).toBe(3);
     const walk = walks.stamp(bytes.subarray(34), { term: 2, offset: 29 });
-    expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: 52, lastTerm: 2, points: [0] });
+    expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: 52, stopped: 52, lastTerm: 2, points: [0] });
     expect(toHex(bytes.subarray(34))).toBe(toHex(golden(`02000000 28000000 ${FORTY} 00994b56`)));
   });
 
@@ -141,7 +154,14 @@ describe.each([
     (_kind, payload, term, offset, hex) => {
       const bytes = encodeEntry(fromHex(payload));
       const walk = walks.stamp(bytes, { term, offset, filePosition: SEGMENT_HEADER_BYTES });
-      expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: bytes.length, lastTerm: term, points: [SEGMENT_HEADER_BYTES] });
+      expect(walk).toEqual({
+        status: WALK_COMPLETE,
+        count: 1,
+        bytes: bytes.length,
+        stopped: bytes.length,
+        lastTerm: term,
+        points: [SEGMENT_HEADER_BYTES],
+      });
       expect(toHex(bytes)).toBe(toHex(golden(hex)));
     },
   );
@@ -155,7 +175,7 @@ describe.each([
   test.each(PLACED)('scan: kind %d, payload "%s" in term %d at %d is a whole, valid entry', (_kind, _payload, term, offset, hex) => {
     const bytes = golden(hex);
     const walk = walks.scan(bytes, { offset, flags: SCAN_VERIFY });
-    expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: bytes.length, lastTerm: term, points: [] });
+    expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: bytes.length, stopped: bytes.length, lastTerm: term, points: [] });
   });
 
   const framed = golden(`00000000 05000000 ${HELLO} aec2f073`);
@@ -169,8 +189,32 @@ describe.each([
     ['length', framed.subarray(0, framed.length - 1), WALK_TRUNCATED],
   ])('stamp: a wrong %s is refused at its entry, and no index point is reported', (_field, corrupt, status) => {
     const batch = Uint8Array.from([...framed, ...corrupt]);
-    expect(walks.stamp(batch, { term: 1, offset: 0 })).toEqual({ status, count: 1, bytes: framed.length, lastTerm: 1, points: [] });
+    const at = framed.length;
+    expect(walks.stamp(batch, { term: 1, offset: 0 })).toEqual({ status, count: 1, bytes: at, stopped: at, lastTerm: 1, points: [] });
     expect(toHex(batch.subarray(framed.length))).toBe(toHex(corrupt));
+  });
+
+  test('frame and stamp: the batch of two entries becomes its golden bytes', () => {
+    const bytes = Uint8Array.from([...unframed(golden(HELLO)), ...unframed(golden('776f726c64'))]);
+    bytes[7] = KIND_CONTINUED;
+    walks.frame(bytes);
+    expect(toHex(bytes)).toBe(toHex(golden(`00000000 05000080 ${HELLO} 100377b2 00000000 05000000 776f726c64 88f56a9f`)));
+    expect(walks.stamp(bytes, { term: 1, offset: 12 })).toMatchObject({ status: WALK_COMPLETE, count: 2, bytes: 34 });
+    expect(toHex(bytes)).toBe(toHex(golden(`01000000 05000080 ${HELLO} e510c95b 01000000 05000000 776f726c64 03bc5ccd`)));
+  });
+
+  test('stamp: a last entry that says that its batch goes on is refused, and so is any other kind that says so', () => {
+    const continued = encodeEntry(golden(HELLO), KIND_CONTINUED);
+    for (const before of [new Uint8Array(), framed, continued]) {
+      const bytes = Uint8Array.from([...before, ...continued]);
+      const [count, at] = [before.length === 0 ? 0 : 1, before.length];
+      const expected = { status: WALK_INSIDE_BATCH, count, bytes: at, stopped: at, lastTerm: 1, points: [] };
+      expect(walks.stamp(bytes, { term: 1, offset: 0 })).toEqual(expected);
+    }
+    for (const kind of [KIND_CONTINUED | KIND_NOOP, KIND_CONTINUED | 127, KIND_NOOP, 4, 127]) {
+      const bytes = encodeEntry(golden(HELLO), kind);
+      expect(walks.stamp(bytes, { term: 1, offset: 0 })).toMatchObject({ status: WALK_BAD_KIND, count: 0, bytes: 0 });
+    }
   });
 
   test('stamp: a payload above the limit is refused even when its bytes have not all come', () => {
@@ -211,6 +255,60 @@ describe.each([
     expect([0, 28, 29, 45, 46, 47].map((limit) => taken(limit))).toEqual([0, 0, 29, 29, 46, 46]);
     expect([0, 28, 29, 45, 46].map((limit) => taken(limit, SCAN_FIRST_ALWAYS))).toEqual([29, 29, 29, 29, 46]);
     expect(walks.sameTermBytes(log)).toBe(29);
+  });
+
+  /** A log of 12-byte entries with these kinds, in these terms. */
+  function tiny(kinds: readonly number[], terms: readonly number[] = []): Uint8Array {
+    return Uint8Array.from(
+      kinds.flatMap((kind, i) => [...encodeEntry(new Uint8Array(), kind, { term: terms[i] ?? 1, offset: i * ENTRY_OVERHEAD_BYTES })]),
+    );
+  }
+  const [data, more] = [KIND_DATA, KIND_CONTINUED];
+
+  test('scan: entries or whole batches are taken up to the limit, the first one always when asked', () => {
+    const log = tiny([more, more, data, data, more, data]);
+    const taken = (limitBytes: number, flags: number): number =>
+      walks.scan(log.slice(), { offset: 0, limitBytes, flags: flags | SCAN_VERIFY }).bytes / ENTRY_OVERHEAD_BYTES;
+    const limits = [0, 11, 12, 24, 35, 36, 48, 60, 71, 72, 100];
+    expect(limits.map((limit) => taken(limit, 0))).toEqual([0, 0, 1, 2, 2, 3, 4, 5, 5, 6, 6]);
+    expect(limits.map((limit) => taken(limit, SCAN_WHOLE_BATCHES))).toEqual([0, 0, 0, 0, 0, 3, 4, 4, 4, 6, 6]);
+    const always = SCAN_WHOLE_BATCHES | SCAN_FIRST_ALWAYS;
+    expect(limits.map((limit) => taken(limit, always))).toEqual([3, 3, 3, 3, 3, 3, 4, 4, 4, 6, 6]);
+  });
+
+  test('scan: bytes that end inside a batch are reported as far as batches are whole', () => {
+    const log = tiny([data, more, data, more, more], [1, 2, 2, 3, 3]);
+    const options = { offset: 0, flags: SCAN_VERIFY | SCAN_WHOLE_BATCHES, emitPoints: true, filePosition: SEGMENT_HEADER_BYTES };
+    const expected = { status: WALK_INSIDE_BATCH, count: 3, bytes: 36, stopped: 60, lastTerm: 2, points: [SEGMENT_HEADER_BYTES] };
+    expect(walks.scan(log.slice(), options)).toEqual(expected);
+    expect(walks.scan(log.slice(0, 59), options)).toEqual({ ...expected, status: WALK_TRUNCATED, stopped: 48 });
+    expect(walks.scan(flipped(log, 59), options)).toEqual({ ...expected, status: WALK_BAD_CHECK, stopped: 48 });
+    expect(walks.scan(log.slice(12, 24), { ...options, offset: 12 })).toMatchObject({
+      status: WALK_INSIDE_BATCH,
+      count: 0,
+      bytes: 0,
+      lastTerm: 0,
+    });
+    expect(walks.scan(log.slice(), VERIFY)).toMatchObject({ status: WALK_COMPLETE, count: 5, bytes: 60 });
+    // Where a limit ends the walk, the bytes need not.
+    expect(walks.scan(log.slice(), { ...options, limitBytes: 59 })).toEqual({ ...expected, status: WALK_COMPLETE, stopped: 48 });
+    const points = walks.scan(log.slice(), { ...options, filePosition: INDEX_INTERVAL_BYTES - 36, lastPoint: 4096 });
+    expect(points).toMatchObject({ bytes: 36, points: [] });
+  });
+
+  test('scan: a batch is data of one term', () => {
+    const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES;
+    const rises = walks.scan(tiny([data, more, data], [1, 1, 2]), { offset: 0, flags });
+    expect(rises).toMatchObject({ status: WALK_BAD_TERM, bytes: 12, stopped: 24 });
+    const noop = walks.scan(tiny([data, more, KIND_NOOP]), { offset: 0, flags });
+    expect(noop).toMatchObject({ status: WALK_BAD_KIND, bytes: 12, stopped: 24 });
+    expect(walks.scan(tiny([more, KIND_NOOP], [1, 2]), VERIFY)).toMatchObject({ status: WALK_COMPLETE, count: 2 });
+    for (const kind of [KIND_NOOP, KIND_CONFIGURATION, KIND_TRIM, 4, 127]) {
+      for (const each of [0, SCAN_WHOLE_BATCHES]) {
+        const walk = walks.scan(tiny([KIND_CONTINUED | kind, data]), { offset: 0, flags: SCAN_VERIFY | each });
+        expect(walk).toMatchObject({ status: WALK_BAD_KIND, count: 0 });
+      }
+    }
   });
 
   test('scan and stamp: an index point is the first boundary at or after each multiple of the interval', () => {

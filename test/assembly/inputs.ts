@@ -5,6 +5,7 @@ import {
   ENTRY_KIND_SIZE_AT,
   ENTRY_OVERHEAD_BYTES,
   INDEX_INTERVAL_BYTES,
+  KIND_CONTINUED,
   MAX_PAYLOAD_BYTES,
   SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
@@ -70,6 +71,14 @@ function layOut(random: Random): Batch {
   return { bytes, starts };
 }
 
+/** Says of some entries that their batch goes on; seldom of the last one. */
+function continueSome(random: Random, { bytes, starts }: Batch): void {
+  if (random.oneIn(3)) return;
+  for (const start of random.oneIn(12) ? starts : starts.slice(0, -1)) {
+    if (random.oneIn(2)) bytes[start + ENTRY_HEADER_BYTES - 1] = KIND_CONTINUED;
+  }
+}
+
 function payloadBytesAt(bytes: Uint8Array, start: number): number {
   return viewOf(bytes).getUint32(start + ENTRY_KIND_SIZE_AT, true) & MAX_PAYLOAD_BYTES;
 }
@@ -98,12 +107,17 @@ function drawPoints(random: Random): { filePosition: number; lastPoint: number }
   return { filePosition, lastPoint: random.pick(0, before, before, filePosition, edge, filePosition + random.below(200)) };
 }
 
-/** Turns every entry into one of a log at `offset`, in terms that rise from `term`. */
+/** Turns every entry into one of a log at `offset`, in terms that rise from `term`; batches are of one kind and term, as a rule. */
 function placeAll(random: Random, batch: Batch, term: number, offset: number): void {
   let current = term;
+  let isInside = false;
+  const hasBatches = random.oneIn(2);
   for (const start of batch.starts) {
-    if (random.oneIn(6) && current < MAX_U32) current += 1;
-    const kind = random.oneIn(4) ? random.below(4) : 0;
+    const isBroken = random.oneIn(50);
+    if (random.oneIn(6) && current < MAX_U32 && (!isInside || isBroken)) current += 1;
+    const own: number = random.oneIn(4) && (!isInside || isBroken) ? random.below(4) : 0;
+    isInside = hasBatches && (own === 0 || isBroken) && !random.oneIn(3);
+    const kind = isInside ? own | KIND_CONTINUED : own;
     const at = Math.min(offset + start, MAX_OFFSET);
     stampOwn(batch.bytes.subarray(start), current, kind, payloadBytesAt(batch.bytes, start), at);
   }
@@ -166,12 +180,14 @@ function mutateMaybe(random: Random, batch: Batch): void {
 
 function drawFrame(random: Random): Input {
   const batch = layOut(random);
+  continueSome(random, batch);
   mutateMaybe(random, batch);
   return { walk: 'frame', bytes: batch.bytes };
 }
 
 function drawStamp(random: Random): Input {
   const batch = layOut(random);
+  continueSome(random, batch);
   frame(batch.bytes);
   const some = payloadBytesAt(batch.bytes, batch.starts[random.below(batch.starts.length)] ?? 0);
   mutateMaybe(random, batch);
@@ -194,7 +210,7 @@ function drawScan(random: Random): Input {
     offset: random.oneIn(12) ? Math.min(Math.max(elsewhere, 0), MAX_OFFSET) : placedAt,
     minTerm: random.oneIn(12) ? random.pick(term + 1, MAX_U32, random.u32()) >>> 0 : random.pick(0, term, term - 1),
     limitBytes: random.oneIn(2) ? limit : MAX_U32,
-    flags: random.oneIn(4) ? random.below(4) : random.pick(1, 3),
+    flags: random.oneIn(4) ? random.below(8) : random.pick(1, 3, 5, 7),
     emitPoints: !random.oneIn(4),
     ...drawPoints(random),
   };

@@ -7,6 +7,7 @@ import {
   RESULT_POINTS_AT,
   RESULT_SIZE_BYTES,
   RESULT_STATUS_AT,
+  RESULT_STOPPED_AT,
 } from '../../assembly/layout.ts';
 import * as twin from '../support/entryTwin.ts';
 import { instantiateClient, instantiateServer, PAGE_BYTES, sharedMemory } from './modules.ts';
@@ -72,6 +73,7 @@ class Arena {
       status,
       count: field(RESULT_COUNT_AT),
       bytes: field(RESULT_BYTES_AT),
+      stopped: field(RESULT_STOPPED_AT),
       lastTerm: field(RESULT_LAST_TERM_AT),
       points: pointCount === 0 ? [] : [...this.#words.subarray(POINTS_AT / 4, POINTS_AT / 4 + pointCount)],
     };

@@ -170,9 +170,9 @@ describe('inspect', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as object);
     expect(entries).toEqual([
-      { offset: 0, position: 4096, term: 1, kind: 'no-op', payloadBytes: 0 },
-      { offset: 12, position: 4108, term: 1, kind: 'data', payloadBytes: 100 },
-      { offset: 124, position: 4220, term: 1, kind: 'data', payloadBytes: 2000 },
+      { offset: 0, position: 4096, term: 1, kind: 'no-op', isContinued: false, payloadBytes: 0 },
+      { offset: 12, position: 4108, term: 1, kind: 'data', isContinued: false, payloadBytes: 100 },
+      { offset: 124, position: 4220, term: 1, kind: 'data', isContinued: false, payloadBytes: 2000 },
     ]);
     const from = await runCommand(['inspect', log.segment(0), '--entries', '--from', '13', '--limit', '1']);
     expect(from.stdout.toString()).toMatch(/\n +124 +4220 /);

@@ -102,6 +102,20 @@ describe('append', () => {
     expect(server.appends.map(({ a }) => a)).toEqual([1, 3]);
   });
 
+  test('the entries of a batch say that it goes on, but for its last one; single appends never do', async () => {
+    const log = await connect();
+    const promises = [log.append('a'), log.append('b'), log.append('c', { expectedEnd: 26 })];
+    await Promise.all([...promises, log.appendBatch(['d']), log.appendBatch(['e', 'f', 'g']), log.append('h')]);
+    expect(server.texts().join('')).toBe('abcdefgh');
+    expect(server.continuedTexts()).toEqual(['e', 'f']);
+    const texts: string[] = [];
+    for await (const entry of log.read({ limit: 6 })) texts.push(new TextDecoder().decode(entry.payload));
+    expect(texts.join('')).toBe('abcdef');
+    let count = 0;
+    for await (const batch of log.read().batches()) count += batch.entryCount;
+    expect(count).toBe(8);
+  });
+
   test('a conditional append travels alone and a failed condition tells the end', async () => {
     const log = await connect();
     const [first, second, third] = [log.append('a'), log.append('b', { expectedEnd: 13 }), log.append('c', { expectedEnd: 13 })];

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { KIND_CONTINUED } from '../../assembly/layout.ts';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
 import { APPEND, ERROR_FATAL, ERROR_OUTCOME_UNKNOWN } from '../../src/protocol/client.ts';
@@ -304,6 +305,22 @@ describe('conditional appends of unknown outcome', () => {
     const receipt = await log.appendBatch(['b', 'cc'], { expectedEnd: end });
     expect(receipt).toEqual({ term: 1, offset: end, end: end + 27, offsets: [end, end + 13], level: 'committed', nodes: [] });
     expect(cluster.leader.texts()).toEqual(['a', 'b', 'cc']);
+  });
+
+  test('a batch whose place another one has that begins alike fails surely: a part of a batch is never there', async () => {
+    const old = cluster.leader;
+    const log = await connect();
+    const { end } = await log.append('a');
+    old.holdsAppends = true;
+    const promise = log.appendBatch(['b', 'cc'], { expectedEnd: end });
+    await settleMicrotasks();
+    cluster.kill(1);
+    cluster.node(2).add('b', 1, KIND_CONTINUED);
+    cluster.node(2).add('other', 1);
+    cluster.lead(2);
+    const error = await failureOf(promise);
+    expect([error.code, error.outcome]).toEqual(['CONDITION_FAILED', 'failed']);
+    expect(cluster.leader.texts()).toEqual(['a', 'b', 'other']);
   });
 
   test('one whose place another append has fails with the end, surely', async () => {

@@ -1,5 +1,6 @@
 // Batches of framed entries by seed. Framing hashes every byte, so that many batches are cut from few prepared ones.
 
+import { KIND_CONTINUED, KIND_DATA } from '../../assembly/layout.ts';
 import type { Random } from '../assembly/random.ts';
 import { encodeEntry, place } from '../support/entryTwin.ts';
 
@@ -8,9 +9,12 @@ export interface Batch {
   readonly entryCount: number;
 }
 
-/** A batch of entries whose payloads have these sizes. */
-export function makeBatch(payloadBytes: readonly number[], random: Random): Batch {
-  const entries = payloadBytes.map((bytes) => encodeEntry(makePayload(bytes, random)));
+/** Entries whose payloads have these sizes. `marked`: as one batch or several, of which no part may be in the log without the rest. */
+export function makeBatch(payloadBytes: readonly number[], random: Random, marked = false): Batch {
+  const entries = payloadBytes.map((bytes, i) => {
+    const isContinued = marked && i < payloadBytes.length - 1 && !random.oneIn(4);
+    return encodeEntry(makePayload(bytes, random), isContinued ? KIND_CONTINUED : KIND_DATA);
+  });
   const batch = new Uint8Array(entries.reduce((sum, entry) => sum + entry.length, 0));
   let at = 0;
   for (const entry of entries) {
@@ -62,14 +66,20 @@ export interface Place {
   readonly term: number;
   readonly offset: number;
   readonly payloadBytes: number;
+  /** Whether it is the first of its batch, and whether it is not the last. */
+  readonly beginsBatch: boolean;
+  readonly isContinued: boolean;
 }
 
-/** The entries of log bytes that begin at `start`. */
+/** The entries of log bytes that begin at `start`, with a batch. */
 export function* entriesOf(log: Uint8Array, start: number): Generator<Place> {
   const view = new DataView(log.buffer, log.byteOffset, log.length);
+  let beginsBatch = true;
   for (let at = 0; at < log.length; ) {
     const payloadBytes = view.getUint32(at + 4, true) & 0xff_ffff;
-    yield { term: view.getUint32(at, true), offset: start + at, payloadBytes };
+    const isContinued = view.getUint8(at + 7) >= KIND_CONTINUED;
+    yield { term: view.getUint32(at, true), offset: start + at, payloadBytes, beginsBatch, isContinued };
+    beginsBatch = !isContinued;
     at += payloadBytes + 12;
   }
 }

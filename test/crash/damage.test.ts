@@ -34,7 +34,7 @@ function build(seed: number, last: 'open' | 'sealed'): Built {
   const node = new TestNode(disk, memory, IDENTITY_BYTES, nowMs, { ordered: (_first, _end, bytes) => parts.push(bytes.slice()) });
   node.begin();
   const append = (sizes: readonly number[]): void => {
-    const { entries, entryCount } = makeBatch(sizes, random);
+    const { entries, entryCount } = makeBatch(sizes, random, random.oneIn(2));
     expect(node.append(entries, entryCount)).toBe('ordered');
   };
   while (node.sealed.length < 3) {

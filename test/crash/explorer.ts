@@ -1,5 +1,6 @@
 // Walks the journals of many scripts and checks, at every place, the states that a crash there can leave.
 
+import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Random } from '../assembly/random.ts';
 import { CrashModel } from './crashModel.ts';
 import type { DiskImage, DiskOperation } from './memoryDisk.ts';
@@ -17,6 +18,8 @@ export interface ExploreOptions {
   /** Actions in one script. */
   readonly actions?: number;
   readonly wrap?: WrapDisk;
+  /** Told the memory of all nodes before any starts. */
+  readonly plantInMemory?: ((memory: TailMemory) => void) | undefined;
   /** Only the states at this place of the journal. */
   readonly place?: number;
   /** Called now and then with the states checked so far. */
@@ -134,6 +137,7 @@ class ScriptExplorer {
 /** Explores scripts until enough states were checked, or one fails. */
 export function explore(options: ExploreOptions): Exploration {
   const memory = smallMemory();
+  options.plantInMemory?.(memory);
   const oracle = new Oracle(memory, options.wrap);
   let states = 0;
   let scripts = 0;

@@ -1,10 +1,13 @@
 // What planted bugs are made of: a disk between a node and its disk that does something else with some calls.
 
+import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { Disk, FileHandle } from '../../src/storage/disk.ts';
 
 export interface PlantedBug {
   readonly name: string;
   readonly plant: (disk: Disk) => Disk;
+  /** For bugs that are not between a node and its disk. */
+  readonly plantInMemory?: (memory: TailMemory) => void;
 }
 
 export const SEGMENT_PATTERN = /\/\d{20}\.segment$/;

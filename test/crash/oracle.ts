@@ -1,5 +1,5 @@
 // What must hold after any crash (design invariants 5 and 7): a node starts on what the disk holds, finds a prefix of what was ordered
-// with all that was durable in it, remembers its identity and its vote, finds the same when it starts again, and can go on.
+// with all that was durable in it and no batch in part, remembers its identity and its vote, finds the same when it starts again, and can go on.
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -76,6 +76,14 @@ function termsOf(log: Uint8Array, start: number): LogTerm[] {
   return terms;
 }
 
+/** No segment ends inside a batch, and so does not the log. */
+function requireWholeBatches(log: RecoveredLog, found: Uint8Array): void {
+  for (const end of [...log.sealed.map((segment) => segment.end), log.end]) {
+    const last = [...entriesOf(found.subarray(0, end - log.start), log.start)].at(-1);
+    require(last?.isContinued !== true, () => `the batch with the entry at ${last?.offset} is in the log only up to ${end}`);
+  }
+}
+
 export class Oracle {
   readonly #memory: TailMemory;
   readonly #wrap: WrapDisk;
@@ -86,8 +94,8 @@ export class Oracle {
   constructor(memory: TailMemory, wrap: WrapDisk = (disk) => disk) {
     this.#memory = memory;
     this.#wrap = wrap;
-    this.#small = makeBatch([100, 0, 700], new Random(1));
-    this.#large = makeBatch([30_000, 25_000], new Random(2));
+    this.#small = makeBatch([100, 0, 700], new Random(1), true);
+    this.#large = makeBatch([30_000, 25_000], new Random(2), true);
   }
 
   /** Throws when a node that finds `image` breaks one of `promises`. `observe` sees what its first recovery does to the disk. */
@@ -136,6 +144,7 @@ export class Oracle {
     require(log.end <= orderedEnd, () => `the log ends at ${log.end}, but only ${orderedEnd} bytes were ever ordered`);
     const found = readLog(disk, log);
     require(equal(found, ordered.slice(log.start, log.end)), () => 'the log is not a prefix of what was ordered');
+    requireWholeBatches(log, found);
     const terms = JSON.stringify(termsOf(found, log.start));
     require(JSON.stringify(log.terms) === terms, () => `the terms are ${terms}, but recovery says ${JSON.stringify(log.terms)}`);
     if (log.openBase !== undefined) {

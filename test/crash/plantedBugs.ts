@@ -1,8 +1,11 @@
 // Storage bugs as faults between a node and its disk, each one that some system once had. They prove that the crash test can fail:
 // every one of them must be found. An index that is torn or missing is not among them: recovery makes it again.
 
+import { SCAN_WHOLE_BATCHES } from '../../assembly/layout.ts';
 import { MARK_BYTES } from '../../src/core/config.ts';
 import { encodeMark } from '../../src/format/durableMark.ts';
+import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import type { ServerWasm } from '../../src/memory/wasm.ts';
 import { readIdentity } from '../../src/storage/dataDirectory.ts';
 import { DIRECT_BYTES, type Disk, type FileHandle } from '../../src/storage/disk.ts';
 import { FaultyDisk, type PlantedBug, SEGMENT_PATTERN } from './faultyDisk.ts';
@@ -190,6 +193,14 @@ class TornTailStays extends FaultyDisk {
   }
 }
 
+/** Every walk takes whole entries instead of whole batches. */
+function forgetBatches(memory: TailMemory): void {
+  const { wasm } = memory;
+  const scan: ServerWasm['scan'] = (at, length, offset, minTerm, limitBytes, flags, ...rest) =>
+    wasm.scan(at, length, offset, minTerm, limitBytes, flags & ~SCAN_WHOLE_BATCHES, ...rest);
+  Object.defineProperty(memory, 'wasm', { value: { ...wasm, scan } });
+}
+
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   { name: 'fdatasync does nothing', plant: (disk) => new NoDataSync(disk) },
   { name: 'the directory is never synced', plant: (disk) => new NoDirectorySync(disk) },
@@ -216,5 +227,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   { name: 'a short write passes for a whole one', plant: (disk) => new ShortWrite(disk) },
   { name: 'one sync in seven only claims to have worked', plant: (disk) => new LyingRetry(disk) },
   { name: 'recovery leaves a torn tail behind its mark', plant: (disk) => new TornTailStays(disk) },
+  { name: 'recovery keeps the beginning of a torn batch', plant: (disk) => disk, plantInMemory: forgetBatches },
   ...TRUNCATION_BUGS,
 ];

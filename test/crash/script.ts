@@ -260,7 +260,7 @@ class Recorder {
   }
 
   #append(node: TestNode): string {
-    const { entries, entryCount } = makeBatch(drawSizes(this.random, MAX_PAYLOAD_BYTES), this.random);
+    const { entries, entryCount } = makeBatch(drawSizes(this.random, MAX_PAYLOAD_BYTES), this.random, this.random.oneIn(2));
     // A batch that is refused may have begun a segment, which then is empty.
     if (this.random.oneIn(12) && entryCount > 0) entries[entries.length - 1] = (entries.at(-1) ?? 0) ^ 1;
     const status = entryCount === 0 ? 'empty' : node.append(entries, entryCount);

@@ -42,7 +42,7 @@ export class ScriptLeader {
 
   /** The commit moves a little. */
   commit(node: TestNode, ordered: OrderedLog): string {
-    const places = ordered.entries().filter(({ offset }) => offset >= this.#commit && offset <= node.durable);
+    const places = ordered.entries().filter((place) => place.beginsBatch && place.offset >= this.#commit && place.offset <= node.durable);
     this.#commit = places[this.#random.below(Math.min(places.length, 5))]?.offset ?? this.#commit;
     node.context.memory.setWord(WORD.COMMIT, this.#commit);
     return `commit ${this.#commit}`;
@@ -54,7 +54,7 @@ export class ScriptLeader {
     const lastTerm = Math.max(1, ordered.entries().at(-1)?.term ?? 1);
     const term = random.pick(lastTerm, lastTerm + random.below(node.term - lastTerm + 1), Math.min(lastTerm + 1, node.term));
     const sizes = this.#sizes(ordered.end, node.openBase ?? ordered.end);
-    const { entries } = makeBatch(sizes, random);
+    const { entries } = makeBatch(sizes, random, random.oneIn(2));
     if (entries.length === 0) return 'replicate nothing';
     const bytes = stampBatch(entries, term, ordered.end);
     const base = this.#base(node, ordered.end, bytes.length);
@@ -112,10 +112,11 @@ export class ScriptLeader {
     return end - openBase + bytes <= capacity ? openBase : end;
   }
 
-  /** A place to cut at: within the open segment, at or within one of those before it, the log's start or its end. */
+  /** A place to cut at, between two batches: within the open segment, at or within one of those before it, the log's start or its end. */
   cutAt(node: TestNode, ordered: OrderedLog): number {
     const random = this.#random;
-    const places = ordered.entries().filter(({ offset }) => offset >= this.#commit);
+    const entries = ordered.entries().filter(({ offset }) => offset >= this.#commit);
+    const places = entries.filter(({ beginsBatch }) => beginsBatch);
     const bases = [...node.sealed.map(({ base }) => base), node.openBase ?? ordered.end].filter((base) => base >= this.#commit);
     const open = bases.at(-1) ?? this.#commit;
     const within = places.filter(({ offset }) => offset >= open);
@@ -137,7 +138,7 @@ export class ScriptLeader {
       ordered.end,
     );
     const at = offset ?? ordered.end;
-    this.#cut = { at, sizes: places.filter((place) => place.offset >= at).map(({ payloadBytes }) => payloadBytes) };
+    this.#cut = { at, sizes: entries.filter((place) => place.offset >= at).map(({ payloadBytes }) => payloadBytes) };
     return at;
   }
 }

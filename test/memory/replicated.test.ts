@@ -2,11 +2,13 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
+  KIND_CONTINUED,
   SCAN_VERIFY,
   WALK_BAD_CHECK,
   WALK_BAD_KIND,
   WALK_BAD_TERM,
   WALK_COMPLETE,
+  WALK_INSIDE_BATCH,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
@@ -17,7 +19,7 @@ import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch, stampBatch } from '../crash/batches.ts';
 import { resetMemory, smallMemory } from '../crash/testNode.ts';
-import { scan } from '../support/entryTwin.ts';
+import { encodeEntry, scan } from '../support/entryTwin.ts';
 
 const memory = smallMemory();
 const random = new Random(12);
@@ -137,6 +139,12 @@ describe('replicated appends', () => {
     };
     const higher = Buffer.concat([good.subarray(0, 22), stampBatch(makeBatch([5], random).entries, 4, memory.tail + 22)]);
     const lower = Buffer.concat([good.subarray(0, 22), stampBatch(makeBatch([5], random).entries, 2, memory.tail + 22)]);
+    const more = encodeEntry(new Uint8Array(5), KIND_CONTINUED);
+    const last = encodeEntry(new Uint8Array(5));
+    const logOf = (...entries: Uint8Array[]): Uint8Array => stampBatch(Uint8Array.from(Buffer.concat(entries)), 3, memory.tail);
+    const unfinished = logOf(last, more, more);
+    const torn = logOf(last, more, last).subarray(0, 17 * 3 - 1);
+    const risen = Buffer.concat([logOf(last, more), stampBatch(last, 4, memory.tail + 34)]);
     const elsewhere = stampBatch(makeBatch([5], random).entries, 3, memory.tail + 1);
     const refused: readonly (readonly [Uint8Array, number, number, number])[] = [
       [changed(good.length - 1, (good.at(-1) ?? 0) ^ 1), 3, WALK_BAD_CHECK, 22 + 20_012],
@@ -149,6 +157,10 @@ describe('replicated appends', () => {
       [higher, 3, WALK_BAD_TERM, 22],
       [lower, 3, WALK_BAD_TERM, 22],
       [elsewhere, 3, WALK_BAD_CHECK, 0],
+      [unfinished, 3, WALK_INSIDE_BATCH, 51],
+      [unfinished.subarray(17), 3, WALK_BAD_CHECK, 0],
+      [torn, 3, WALK_TRUNCATED, 34],
+      [risen, 3, WALK_BAD_TERM, 34],
     ];
     const held = state();
     for (const [bytes, term, status, at] of refused) {

@@ -31,7 +31,7 @@ test('append: a committed receipt names the place, the term and the node, and th
   expect(receipt).toEqual({ requestId: 1, term: 1, offset: 12, end: 29, level: LEVEL_COMMITTED, nodes: 1 });
   const { entries, commit } = await client.read(receipt.offset);
   expect(commit).toBe(29);
-  expect(entries).toEqual([{ offset: 12, end: 29, term: 1, kind: 0, payload: Buffer.from('hello') }]);
+  expect(entries).toEqual([{ offset: 12, end: 29, term: 1, kind: 0, isContinued: false, payload: Buffer.from('hello') }]);
   const { log } = await node.status();
   expect(log).toEqual({ start: 0, commit: 29, durable: 29, tail: 29 });
 });
@@ -50,6 +50,15 @@ test('append: entries without a payload, and batches of them, are entries like o
   expect(receipt.end - receipt.offset).toBe(37);
   const { entries } = await client.read(receipt.offset);
   expect(entries.map(({ payload }) => payload.length)).toEqual([0, 0, 1]);
+});
+
+test('append: the marks of a batch are kept as they were sent', async () => {
+  const node = await startNode();
+  const client = await connect(node);
+  await client.appendFramed(frameEntries(texts(5), [0, 1, 3]), 5);
+  const { entries } = await client.read(12);
+  expect(entries.map(({ isContinued }) => isContinued)).toEqual([true, true, false, true, false]);
+  expect(entries.map(({ kind }) => kind)).toEqual([0, 0, 0, 0, 0]);
 });
 
 test('append: pipelined appends of a connection stand in the order in which they were sent, and answers are coalesced', async () => {

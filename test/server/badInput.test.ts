@@ -176,6 +176,14 @@ describe('an APPEND with a bad body is refused whole, and the connection goes on
       offset: good.length,
     },
     'kind 1': { body: damaged((view) => view.setUint8(7, 1)), count: 1, code: 'BAD_KIND', offset: 0 },
+    'kind 129': { body: damaged((view) => view.setUint8(7, 129)), count: 1, code: 'BAD_KIND', offset: 0 },
+    'a batch that goes on behind its only entry': { body: frameEntries(texts(1), [0]), count: 1, code: 'MALFORMED', offset: 0 },
+    'a batch that goes on behind its last entry': {
+      body: frameEntries(texts(3), [0, 2]),
+      count: 3,
+      code: 'MALFORMED',
+      offset: 2 * firstBytes,
+    },
     'kind 255': { body: damaged((view) => view.setUint8(7, 255)), count: 1, code: 'BAD_KIND', offset: 0 },
     'a term that is not zero': { body: damaged((view) => view.setUint32(0, 1, true)), count: 1, code: 'MALFORMED', offset: 0 },
   };

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { KIND_CONTINUED, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { SealedSegment } from '../../src/storage/context.ts';
 import { readFile } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
@@ -219,3 +219,30 @@ it('segment reader: the largest entry, 16 MiB, is read whole from a real disk, h
   );
   reader.close();
 }, 60_000);
+
+it('a batch is read whole for another node, however large; damage in it is named where it is', () => {
+  const large = smallMemory(8 * 1024 * 1024);
+  const disk = new MemoryDisk();
+  const node = startNode(disk, large);
+  const entry = encodeEntry(new Uint8Array(100_000), KIND_CONTINUED);
+  const batch = Buffer.concat([...Array.from({ length: 49 }, () => entry), encodeEntry(new Uint8Array(100_000))]);
+  for (let i = 0; i < 2; i += 1) expect(node.append(batch, 50)).toBe('ordered');
+  node.stop();
+  const end = 12 + batch.length;
+  expect(node.sealed.map((segment) => segment.end)).toEqual([end]);
+  const range = { base: 0, isBoundary: true, limit: end, maxBytes: 1024 * 1024 };
+  const reader = new SegmentReader(disk, DIRECTORY, large);
+  expect(reader.read({ ...range, from: 0, wholeBatches: true }, 0)).toBe(12);
+  expect(reader.read({ ...range, from: 12, wholeBatches: true }, 0)).toBe(batch.length);
+  expect(reader.read({ ...range, from: 12 }, 0)).toBe(10 * entry.length);
+  reader.close();
+  const bytes = readFile(disk, `${DIRECTORY}/${segmentName(0)}`).slice();
+  const position = SEGMENT_HEADER_BYTES + 12 + 40 * entry.length;
+  bytes[position + 50] = 1;
+  putFile(disk, segmentName(0), bytes);
+  const damaged = new SegmentReader(disk, DIRECTORY, large);
+  expect(errorOf(() => damaged.read({ ...range, from: 12, wholeBatches: true }, 0))).toMatchObject({
+    code: 'DAMAGE',
+    details: { position },
+  });
+});

@@ -1,5 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { KIND_CONFIGURATION, KIND_NOOP, SCAN_VERIFY, WALK_BAD_CHECK, WALK_COMPLETE, WALK_TOO_LARGE } from '../../assembly/layout.ts';
+import {
+  KIND_CONFIGURATION,
+  KIND_CONTINUED,
+  KIND_NOOP,
+  SCAN_VERIFY,
+  WALK_BAD_CHECK,
+  WALK_COMPLETE,
+  WALK_INSIDE_BATCH,
+  WALK_TOO_LARGE,
+} from '../../assembly/layout.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import { Random } from '../assembly/random.ts';
@@ -110,11 +119,13 @@ describe('tail', () => {
     const good = makeBatch([10, 20_000, 30], random).entries;
     const badCheck = good.slice();
     badCheck[badCheck.length - 1] = (badCheck.at(-1) ?? 0) ^ 1;
+    const unfinished = Buffer.concat([good, encodeEntry(new Uint8Array(5), KIND_CONTINUED)]);
     const refused: readonly (readonly [Uint8Array, number, number, number, number])[] = [
       [badCheck, 3, MOST, WALK_BAD_CHECK, 22 + 20_012],
       [good, 3, 19_999, WALK_TOO_LARGE, 22],
       [good, 2, MOST, WALK_COMPLETE, good.length],
       [good, 4, MOST, WALK_COMPLETE, good.length],
+      [unfinished, 4, MOST, WALK_INSIDE_BATCH, good.length],
     ];
     const before = state();
     for (const [entries, count, most, status, at] of refused) {

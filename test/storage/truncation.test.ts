@@ -245,7 +245,7 @@ it('a cut inside an entry, below the commit, past the end, or before all is dura
   const before = files();
   memory.setWord(WORD.COMMIT, 112);
   for (const [offset, sentence] of [
-    [113, /between two entries/],
+    [113, /between two batches/],
     [0, /between its commit/],
     [follower.end + 1, /between its commit/],
   ] as const) {

@@ -1,7 +1,7 @@
 // The codec of one entry, and the twin of assembly/entry.ts: the same walks over entries, in plain TypeScript, for few bytes at a
 // time and as what the WebAssembly is tested against. Whoever has bulk bytes calls the WebAssembly.
 //
-//   0 u32 term │ 4 u32 kind << 24 | payload bytes │ 8 payload │ … u32 check          (docs/FORMAT.md, "Entry")
+//   0 u32 term │ 4 u32 continued << 31 | kind << 24 | payload bytes │ 8 payload │ … u32 check          (docs/FORMAT.md, "Entry")
 
 import {
   ENTRY_HEADER_BYTES,
@@ -9,15 +9,19 @@ import {
   ENTRY_OVERHEAD_BYTES,
   ENTRY_TERM_AT,
   INDEX_INTERVAL_BYTES,
+  KIND_CONTINUED,
   KIND_DATA,
+  KIND_MASK,
   MAX_KIND,
   MAX_PAYLOAD_BYTES,
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
+  SCAN_WHOLE_BATCHES,
   WALK_BAD_CHECK,
   WALK_BAD_KIND,
   WALK_BAD_TERM,
   WALK_COMPLETE,
+  WALK_INSIDE_BATCH,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
@@ -27,6 +31,7 @@ import { PRIME_1, PRIME_2, xxh64 } from '../../src/format/xxh64.ts';
 /** One entry, decoded; `payload` is a view of the bytes it was decoded from. */
 export interface Entry {
   readonly term: number;
+  /** The whole byte: KIND_CONTINUED is part of it. */
   readonly kind: number;
   readonly payload: Uint8Array;
 }
@@ -37,8 +42,10 @@ export interface Walk {
   readonly status: number;
   /** Whole, valid entries walked. */
   readonly count: number;
-  /** Their bytes: where the walk ended. */
+  /** Their bytes. */
   readonly bytes: number;
+  /** Where the walk stopped: behind `bytes` when that was inside a batch. */
+  readonly stopped: number;
   /** Term of the last entry walked, or the term given. */
   readonly lastTerm: number;
   /** File positions of the index points, rising. */
@@ -64,7 +71,7 @@ export interface ScanOptions {
   readonly minTerm?: number;
   /** Entries are taken while their sum is at most this. */
   readonly limitBytes?: number;
-  /** SCAN_VERIFY, SCAN_FIRST_ALWAYS. */
+  /** SCAN_VERIFY, SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES. */
   readonly flags?: number;
   readonly filePosition?: number;
   readonly lastPoint?: number;
@@ -141,7 +148,7 @@ export function frame(bytes: Uint8Array): Walk {
   const view = viewOf(bytes);
   let position = 0;
   let count = 0;
-  const ended = (status: number): Walk => ({ status, count, bytes: position, lastTerm: 0, points: [] });
+  const ended = (status: number): Walk => ({ status, count, bytes: position, stopped: position, lastTerm: 0, points: [] });
   while (position < bytes.length) {
     const left = bytes.length - position;
     if (left < ENTRY_OVERHEAD_BYTES) return ended(WALK_TRUNCATED);
@@ -157,7 +164,8 @@ export function frame(bytes: Uint8Array): Walk {
 
 /**
  * Leader: verifies every producer's check in `bytes`, and writes term and final check. Stops at the first bad entry, at
- * `bytes` of the result: what it stamped before that must not be used, and its points are not reported.
+ * `bytes` of the result: what it stamped before that must not be used, and its points are not reported. A last entry that says that
+ * its batch goes on is a bad one.
  */
 export function stamp(bytes: Uint8Array, options: StampOptions): Walk {
   const { term, offset, maxPayloadBytes = MAX_PAYLOAD_BYTES, filePosition = 0, lastPoint = 0 } = options;
@@ -166,14 +174,17 @@ export function stamp(bytes: Uint8Array, options: StampOptions): Walk {
   const points = new IndexPoints(lastPoint);
   let position = 0;
   let count = 0;
-  const failed = (status: number): Walk => ({ status, count, bytes: position, lastTerm: term, points: [] });
+  let last = 0;
+  let isContinued = false;
+  const failed = (status: number): Walk => ({ status, count, bytes: position, stopped: position, lastTerm: term, points: [] });
   while (position < bytes.length) {
     const left = bytes.length - position;
     if (left < ENTRY_OVERHEAD_BYTES) return failed(WALK_TRUNCATED);
     const kindSize = view.getUint32(position + ENTRY_KIND_SIZE_AT, true);
     const payloadBytes = kindSize & MAX_PAYLOAD_BYTES;
     if (view.getUint32(position + ENTRY_TERM_AT, true) !== 0) return failed(WALK_BAD_TERM);
-    if (kindSize >>> 24 !== KIND_DATA) return failed(WALK_BAD_KIND);
+    const kind = kindSize >>> 24;
+    if (kind !== KIND_DATA && kind !== KIND_CONTINUED) return failed(WALK_BAD_KIND);
     if (payloadBytes > maxPayloadBytes) return failed(WALK_TOO_LARGE);
     if (left - ENTRY_OVERHEAD_BYTES < payloadBytes) return failed(WALK_TRUNCATED);
     const checkAt = position + ENTRY_HEADER_BYTES + payloadBytes;
@@ -182,15 +193,22 @@ export function stamp(bytes: Uint8Array, options: StampOptions): Walk {
     view.setUint32(position + ENTRY_TERM_AT, term, true);
     view.setUint32(checkAt, (check ^ place(term, base + BigInt(position))) >>> 0, true);
     points.boundary(filePosition + position);
+    isContinued = kind === KIND_CONTINUED;
+    last = position;
     position += ENTRY_OVERHEAD_BYTES + payloadBytes;
     count += 1;
   }
-  return { status: WALK_COMPLETE, count, bytes: position, lastTerm: term, points: points.positions };
+  if (isContinued) {
+    position = last;
+    count -= 1;
+    return failed(WALK_INSIDE_BATCH);
+  }
+  return { status: WALK_COMPLETE, count, bytes: position, stopped: position, lastTerm: term, points: points.positions };
 }
 
 /**
  * Anyone: walks log bytes that begin at log offset `options.offset`, taking whole entries while their sum is at most
- * `options.limitBytes`. Terms must be at least `options.minTerm` and never fall.
+ * `options.limitBytes`; with SCAN_WHOLE_BATCHES, whole batches. Terms must be at least `options.minTerm` and never fall.
  */
 export function scan(bytes: Uint8Array, options: ScanOptions): Walk {
   const { offset, minTerm = 0, limitBytes = MAX_U32, flags = 0, filePosition = 0, lastPoint = 0, emitPoints = false } = options;
@@ -200,18 +218,22 @@ export function scan(bytes: Uint8Array, options: ScanOptions): Walk {
   let position = 0;
   let count = 0;
   let lastTerm = minTerm;
-  const ended = (status: number): Walk => ({ status, count, bytes: position, lastTerm, points: points.positions });
+  let whole: Walk = { status: WALK_COMPLETE, count: 0, bytes: 0, stopped: 0, lastTerm, points: [] };
+  const ended = (status: number): Walk => ({ ...whole, status, stopped: position });
+  const isInside = (): boolean => position !== whole.bytes;
+  const isLimited = (): boolean => whole.count > 0 || (flags & SCAN_FIRST_ALWAYS) === 0;
   while (position < bytes.length) {
     const left = bytes.length - position;
     if (left < ENTRY_HEADER_BYTES) return ended(WALK_TRUNCATED);
     const term = view.getUint32(position + ENTRY_TERM_AT, true);
     const kindSize = view.getUint32(position + ENTRY_KIND_SIZE_AT, true);
+    const isContinued = (kindSize & (KIND_CONTINUED << 24)) !== 0;
+    const kind = (kindSize >>> 24) & KIND_MASK;
     const payloadBytes = kindSize & MAX_PAYLOAD_BYTES;
     const entryBytes = ENTRY_OVERHEAD_BYTES + payloadBytes;
-    if (term === 0 || term < lastTerm) return ended(WALK_BAD_TERM);
-    if (kindSize >>> 24 > MAX_KIND) return ended(WALK_BAD_KIND);
-    const taken = count === 0 && (flags & SCAN_FIRST_ALWAYS) !== 0;
-    if (!taken && position + entryBytes > limitBytes) break;
+    if (term === 0 || term < lastTerm || (term > lastTerm && isInside())) return ended(WALK_BAD_TERM);
+    if (kind > MAX_KIND || (kind !== KIND_DATA && (isContinued || isInside()))) return ended(WALK_BAD_KIND);
+    if (position + entryBytes > limitBytes && isLimited()) break;
     if (entryBytes > left) return ended(WALK_TRUNCATED);
     if ((flags & SCAN_VERIFY) !== 0) {
       const check = producerCheck(bytes.subarray(position), payloadBytes) ^ place(term, base + BigInt(position));
@@ -221,9 +243,12 @@ export function scan(bytes: Uint8Array, options: ScanOptions): Walk {
     lastTerm = term;
     position += entryBytes;
     count += 1;
-    if (position >= limitBytes) break;
+    if (!isContinued || (flags & SCAN_WHOLE_BATCHES) === 0) {
+      whole = { status: WALK_COMPLETE, count, bytes: position, stopped: position, lastTerm, points: [...points.positions] };
+    }
+    if (position >= limitBytes && isLimited()) break;
   }
-  return ended(WALK_COMPLETE);
+  return ended(position === bytes.length && isInside() ? WALK_INSIDE_BATCH : WALK_COMPLETE);
 }
 
 /** Writes one entry of the leader's own (a no-op) at the start of `bytes`; its payload already stands at 8. Returns its bytes. */

@@ -152,9 +152,10 @@ async function inspectEntries(path: string, { json = false, from = 0, limit = Nu
   for (const entry of listEntries(new NodeDisk(), path, from, limit)) {
     const { offset, position, term, payloadBytes } = entry;
     const kind = KIND_NAMES[entry.kind] ?? String(entry.kind);
+    const shown = entry.isContinued ? `${kind}, batch goes on` : kind;
     text += json
       ? `${JSON.stringify({ ...entry, kind })}\n`
-      : `${String(offset).padStart(width)}  ${String(position).padStart(10)}  ${String(term).padStart(8)}  ${String(payloadBytes).padStart(8)}  ${kind}\n`;
+      : `${String(offset).padStart(width)}  ${String(position).padStart(10)}  ${String(term).padStart(8)}  ${String(payloadBytes).padStart(8)}  ${shown}\n`;
     if (text.length < CHUNK_CHARACTERS) continue;
     await output.write(Buffer.from(text));
     text = '';

@@ -1,7 +1,7 @@
 // A server for the client's tests, in the same process and without sockets: it keeps a log in memory, answers with the real codecs,
 // and can be told to hold answers, lie, or die.
 
-import { ENTRY_OVERHEAD_BYTES, KIND_DATA, RESULT_COUNT_AT, WALK_COMPLETE } from '../../../assembly/layout.ts';
+import { ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_DATA, KIND_MASK, RESULT_COUNT_AT, WALK_COMPLETE } from '../../../assembly/layout.ts';
 import { LogClient } from '../../../src/client/client.ts';
 import type { ConnectOptions } from '../../../src/client/options.ts';
 import type { OpenTransport, TransportEvents } from '../../../src/client/transport.ts';
@@ -343,9 +343,18 @@ export class FakeServer {
     return bytes;
   }
 
+  /** The data payloads, as text, that are not the last ones of their batch. */
+  continuedTexts(): string[] {
+    return this.#entries
+      .filter(({ bytes }) => bytes[7] === KIND_CONTINUED)
+      .map(({ bytes }) => new TextDecoder().decode(bytes.slice(8, -4)));
+  }
+
   /** All data payloads as text. */
   texts(): string[] {
-    return this.#entries.filter(({ bytes }) => bytes[7] === KIND_DATA).map(({ bytes }) => new TextDecoder().decode(bytes.slice(8, -4)));
+    return this.#entries
+      .filter(({ bytes }) => ((bytes[7] ?? 0) & KIND_MASK) === KIND_DATA)
+      .map(({ bytes }) => new TextDecoder().decode(bytes.slice(8, -4)));
   }
 }
 

@@ -1,7 +1,15 @@
 // Entries on the tests' side of the wire: framed as a producer must, and walked and verified as a consumer must. Through the client's
 // WebAssembly, which test/assembly proves against a plain twin, so that tests with many bytes stay short.
 
-import { ENTRY_HEADER_BYTES, ENTRY_KIND_SIZE_AT, ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SCAN_VERIFY } from '../../../assembly/layout.ts';
+import {
+  ENTRY_HEADER_BYTES,
+  ENTRY_KIND_SIZE_AT,
+  ENTRY_OVERHEAD_BYTES,
+  KIND_CONTINUED,
+  KIND_MASK,
+  MAX_PAYLOAD_BYTES,
+  SCAN_VERIFY,
+} from '../../../assembly/layout.ts';
 import { viewOf } from '../../../src/core/bytes.ts';
 import { instantiateClient } from '../../assembly/modules.ts';
 
@@ -11,6 +19,8 @@ export interface LogEntry {
   readonly end: number;
   readonly term: number;
   readonly kind: number;
+  /** Whether the next entry belongs to the same batch. */
+  readonly isContinued: boolean;
   readonly payload: Buffer;
 }
 
@@ -20,11 +30,12 @@ const wasm = instantiateClient(memory);
 const scratch = new Uint8Array(memory.buffer);
 const scratchView = new DataView(memory.buffer);
 
-/** The payloads as entries of an APPEND, with their checks. */
-export function frameEntries(payloads: readonly Uint8Array[]): Uint8Array {
+/** The payloads as entries of an APPEND, with their checks. The entry behind each of `continued` (indexes) belongs to the same batch. */
+export function frameEntries(payloads: readonly Uint8Array[], continued: readonly number[] = []): Uint8Array {
   let at = BYTES_AT;
-  for (const payload of payloads) {
-    scratchView.setUint32(at + ENTRY_KIND_SIZE_AT, payload.length, true);
+  for (const [i, payload] of payloads.entries()) {
+    const kind = continued.includes(i) ? KIND_CONTINUED : 0;
+    scratchView.setUint32(at + ENTRY_KIND_SIZE_AT, ((kind << 24) | payload.length) >>> 0, true);
     scratch.set(payload, at + ENTRY_HEADER_BYTES);
     at += ENTRY_OVERHEAD_BYTES + payload.length;
   }
@@ -52,7 +63,14 @@ export function walkEntries(bytes: Uint8Array, from: number, minTerm = 1): LogEn
     const kindSize = view.getUint32(at + ENTRY_KIND_SIZE_AT, true);
     const end = at + ENTRY_OVERHEAD_BYTES + (kindSize & MAX_PAYLOAD_BYTES);
     const payload = Buffer.from(bytes.subarray(at + ENTRY_HEADER_BYTES, end - 4));
-    entries.push({ offset: from + at, end: from + end, term: view.getUint32(at, true), kind: kindSize >>> 24, payload });
+    entries.push({
+      offset: from + at,
+      end: from + end,
+      term: view.getUint32(at, true),
+      kind: (kindSize >>> 24) & KIND_MASK,
+      isContinued: ((kindSize >>> 24) & KIND_CONTINUED) !== 0,
+      payload,
+    });
     at = end;
   }
   return entries;
