@@ -83,6 +83,9 @@ export const COLD_READERS = 2;
 /** Zero-written files kept ready for the next segments. */
 export const SPARE_SEGMENTS = 4;
 
+/** Largest term that a node believes another one. A cluster that elected a leader every second would need 68 years to get there. */
+export const MAX_TERM = 0x7fff_ffff;
+
 /** Nodes of a cluster: an append waits for a majority, so more of them make it slower and hardly safer. */
 export const MAX_CLUSTER_NODES = 7;
 

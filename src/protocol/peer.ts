@@ -17,7 +17,7 @@
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert, unreachable } from '../core/assert.ts';
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
-import { MAX_APPEND_BYTES, MAX_ENTRY_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { MAX_APPEND_BYTES, MAX_ENTRY_BYTES, MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { crc32 } from './crc32.ts';
 
@@ -242,6 +242,7 @@ export function decodePeerMessage(frame: Uint8Array): DecodedFrame {
     bodyBytes: view.getUint32(AT.bodyBytes, true),
   };
   if (Math.max(fields.a, fields.b, fields.c, fields.d, fields.number) > MAX_LOG_OFFSET) return malformed('a number above 2^53 - 1');
+  if (Math.max(fields.term, fields.termAtA, fields.termBeforeB) > MAX_TERM) return malformed(`a term above ${MAX_TERM}`);
   if (view.getUint16(AT.zero, true) !== 0) return malformed('a frame whose unused bytes are not zero');
   for (const name of shape.unused) {
     if (fields[name] !== 0) return malformed(`a frame of kind ${shape.kind} whose ${name} is not zero`);

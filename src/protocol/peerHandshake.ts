@@ -11,7 +11,7 @@
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { flagOf } from '../core/config.ts';
 import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
-import { MAX_NODE_ID, MAX_REFUSAL_BYTES } from '../core/limits.ts';
+import { MAX_NODE_ID, MAX_REFUSAL_BYTES, MAX_TERM } from '../core/limits.ts';
 import type { NodeId } from '../raft/messages.ts';
 import { crc32 } from './crc32.ts';
 import type { Malformed } from './peer.ts';
@@ -172,6 +172,7 @@ export function decodeHandshake(bytes: Uint8Array): DecodedHandshake {
   if ((flags & ~IS_FOUNDER) !== 0) return malformed(`unknown flags ${flags} in a handshake`);
   if (standing === undefined) return malformed(`an unknown standing ${view.getUint8(AT.standing)}`);
   if (from < 1 || from > MAX_NODE_ID || to < 1 || to > MAX_NODE_ID) return malformed(`node ids ${from} and ${to}`);
+  if (view.getUint32(AT.term, true) > MAX_TERM) return malformed(`a term above ${MAX_TERM}`);
   if (bytes[AT.zero] !== 0 || !isZero(bytes, AT.rest, AT.check)) return malformed('a handshake whose unused bytes are not zero');
   const introduction: Introduction = {
     clusterId: toHex(bytes.subarray(AT.clusterId, AT.from)),

@@ -209,7 +209,7 @@ export class Leadership {
     return this.#core.commit >= this.#termStartEnd;
   }
 
-  /** A leader tells its commit only once it has committed in its own term: a new node takes that for all there was before. */
+  /** A leader tells its commit only once it has committed in its own term: until then it does not know how far its log is. */
   get #announcedCommit(): number {
     return this.#ownTermIsCommitted ? this.#core.commit : 0;
   }

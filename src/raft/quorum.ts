@@ -1,4 +1,4 @@
-// The commit rule of Raft by byte offsets (dissertation, section 3.6.2), as far as a cluster of one needs it.
+// The commit rule of Raft by byte offsets (dissertation, section 3.6.2).
 
 /**
  * The offset up to which a majority of voters is durable: the largest offset that at least half of them, rounded up past half, have

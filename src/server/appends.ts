@@ -156,20 +156,31 @@ export class Appends {
     if (this.#held.length > 0) this.retryHeld();
   }
 
-  /** This node has lost the office in which the pending appends were ordered. Until then it knew what was committed; the rest may be yet. */
-  #endTerm(nowMs: number): void {
-    const endedTerm = this.#memory.word(WORD.LED_TERM);
-    const commit = this.#memory.word(WORD.LED_COMMIT);
-    if (endedTerm === this.#term && this.#memory.word(WORD.LED_TERM) === endedTerm) this.#settleUpTo(commit, nowMs);
+  /** The node stops: what is still undecided stays so for its senders. */
+  giveUp(): void {
+    this.#giveUpPending('this node stops before it knows');
+    for (const request of this.#held.splice(0))
+      this.#refuse(request, 'SHUTTING_DOWN', 0, 'the node is shutting down: this append was not done');
+    this.#heldBytes = 0;
+  }
+
+  #giveUpPending(reason: string): void {
     const rest = this.#pending.slice(this.#head);
     this.#pending = [];
     this.#head = 0;
     for (const { session, requestId, first, end } of rest) {
       session.unacknowledgedBytes -= end - first;
       session.unacknowledgedAppends -= 1;
-      const sentence = `${this.#notLeader()}; this append was ordered before that: it may get into the log or not`;
-      session.sendError(requestId, 'NOT_LEADER', 0, sentence, true);
+      session.sendError(requestId, 'NOT_LEADER', 0, `${reason}: this append was ordered; it may get into the log or not`, true);
     }
+  }
+
+  /** This node has lost the office in which the pending appends were ordered. Until then it knew what was committed; the rest may be yet. */
+  #endTerm(nowMs: number): void {
+    const endedTerm = this.#memory.word(WORD.LED_TERM);
+    const commit = this.#memory.word(WORD.LED_COMMIT);
+    if (endedTerm === this.#term && this.#memory.word(WORD.LED_TERM) === endedTerm) this.#settleUpTo(commit, nowMs);
+    this.#giveUpPending(this.#notLeader());
     this.#term = this.#leaderTerm;
     if (this.#term !== 0) return;
     for (const request of this.#held.splice(0)) {

@@ -1,64 +1,110 @@
-// The nodes of a cluster as one of them knows them, for /status.
+// The nodes of a cluster as one of them knows them: who leads, how far the others are. Read from the control block, where the raft thread
+// writes it.
 
 import { type Config, ownPeer } from '../core/config.ts';
 import { clientUrlOf, type Peer, peerAddressOf } from '../core/peers.ts';
-import type { ClusterNodeStatus, FeedState } from './http.ts';
+import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, ROLE_CANDIDATE, ROLE_LEADER, STATE, WORD } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { ClusterNodeStatus, FeedState, NodeRole, NodeStatus } from './http.ts';
 
-/** What a node knows of itself. Offsets in log bytes. */
-export interface SelfFacts {
-  readonly id: number;
-  /** The address that it listens on. */
-  readonly url: string;
-  readonly durable: number;
-  readonly tail: number;
-  readonly isLeader: boolean;
-  /** Whether it counts for majorities; it does unless this says otherwise. */
-  readonly isVoter?: boolean;
-}
+const FEED_STATES: Readonly<Record<number, FeedState>> = {
+  [PEER_PROBING]: 'probing',
+  [PEER_REPLICATING]: 'replicating',
+  [PEER_CATCHING_UP]: 'catchingUp',
+  [PEER_STUCK]: 'cannotBeFed',
+};
 
-/** What a node knows of another one. `durable` and `lastContactMs` are 0 where nothing is known. */
-export interface PeerFacts {
-  readonly isConnected: boolean;
-  readonly isVoter: boolean;
-  readonly durable: number;
-  readonly state: FeedState;
-  readonly lastContactMs: number;
-}
+export class ClusterStatus {
+  readonly #memory: TailMemory;
+  readonly #config: Config;
+  /** Ids of the other nodes. */
+  readonly others: readonly number[];
 
-const STRANGER: PeerFacts = { isConnected: false, isVoter: true, durable: 0, state: 'unknown', lastContactMs: 0 };
+  constructor(memory: TailMemory, config: Config) {
+    this.#memory = memory;
+    this.#config = config;
+    this.others = config.peers.map(({ id }) => id).filter((id) => id !== config.node);
+  }
 
-function selfStatus(
-  { id, url, durable, tail, isLeader, isVoter = true }: SelfFacts,
-  own: Peer | undefined,
-  port: number,
-): ClusterNodeStatus {
-  return {
-    id,
-    // A node may listen on all addresses: others use the one of its entry, unless it was told to take another port.
-    url: own?.port === port ? clientUrlOf(own) : url,
-    peerAddress: own === undefined ? null : peerAddressOf(own),
-    isSelf: true,
-    isConnected: true,
-    isVoter,
-    durable,
-    lagBytes: isLeader ? tail - durable : null,
-    state: 'unknown',
-    lastContactMs: null,
-  };
-}
+  /** This node's id. */
+  get self(): number {
+    return this.#config.node;
+  }
 
-/** All nodes by id; `factsOf` says what `self` knows of the others. A single node's list is itself. */
-export function clusterNodes(
-  self: SelfFacts,
-  config: Pick<Config, 'node' | 'peers' | 'port'>,
-  factsOf: (peer: Peer) => PeerFacts = () => STRANGER,
-): readonly ClusterNodeStatus[] {
-  const own = ownPeer(config);
-  if (own === undefined) return [selfStatus(self, own, config.port)];
-  return config.peers.map((peer) => {
-    if (peer.id === own.id) return selfStatus(self, own, config.port);
-    const { isConnected, isVoter, durable, state, lastContactMs } = factsOf(peer);
-    const isKnown = self.isLeader && state !== 'unknown';
+  get role(): NodeRole {
+    const role = this.#memory.word32(STATE.ROLE);
+    if (role === ROLE_LEADER) return 'leader';
+    return role === ROLE_CANDIDATE ? 'candidate' : 'follower';
+  }
+
+  /** Id of the leader; 0 when none is known. */
+  get leaderId(): number {
+    return this.#memory.word32(STATE.LEADER_ID);
+  }
+
+  /** Where clients find the leader; empty when that is this node, or not known. */
+  leaderUrl(): string {
+    const { leaderId } = this;
+    const peer = this.#config.peers.find(({ id }) => id === leaderId);
+    return peer === undefined || leaderId === this.self ? '' : clientUrlOf(peer);
+  }
+
+  /** Changes whenever clients should hear anew who leads. */
+  roleText(): string {
+    return `${this.role} ${this.#memory.word(WORD.TERM)} ${this.leaderId}`;
+  }
+
+  /** A sentence for the log. */
+  whoLeads(): string {
+    const { leaderId } = this;
+    const who = leaderId === 0 ? 'no leader is known' : leaderId === this.self ? 'this node leads' : `node ${leaderId} leads`;
+    return `${who} in term ${this.#memory.word(WORD.TERM)}`;
+  }
+
+  /** What /status says of this node, which listens on `listenUrl`. */
+  node(listenUrl: string): Omit<NodeStatus['node'], 'uptimeMs'> {
+    const url = this.#ownUrl(listenUrl);
+    const { leaderId } = this;
+    const leader = leaderId === 0 ? null : { id: leaderId, url: leaderId === this.self ? url : this.leaderUrl() };
+    return { id: this.self, role: this.role, term: this.#memory.word(WORD.TERM), url, leader };
+  }
+
+  /** All nodes by id. A single node's list is itself. */
+  nodes(listenUrl: string): readonly ClusterNodeStatus[] {
+    const { peers } = this.#config;
+    if (peers.length === 0) return [this.#selfStatus(listenUrl)];
+    return peers.map((peer) => (peer.id === this.self ? this.#selfStatus(listenUrl) : this.#peerStatus(peer)));
+  }
+
+  /** A node may listen on all addresses: others use the one of its entry, unless it was told to take another port. */
+  #ownUrl(listenUrl: string): string {
+    const own = ownPeer(this.#config);
+    return own !== undefined && new URL(listenUrl).port === String(own.port) ? clientUrlOf(own) : listenUrl;
+  }
+
+  #selfStatus(listenUrl: string): ClusterNodeStatus {
+    const { durable, tail } = this.#memory;
+    const own = ownPeer(this.#config);
+    return {
+      id: this.self,
+      url: this.#ownUrl(listenUrl),
+      peerAddress: own === undefined ? null : peerAddressOf(own),
+      isSelf: true,
+      isConnected: true,
+      isVoter: this.#memory.peer(this.self).isVoter,
+      durable,
+      lagBytes: this.role === 'leader' ? tail - durable : null,
+      state: 'unknown',
+      lastContactMs: null,
+    };
+  }
+
+  #peerStatus(peer: Peer): ClusterNodeStatus {
+    const { match, contactMs, state, isConnected, isVoter } = this.#memory.peer(peer.id);
+    const feed = FEED_STATES[state] ?? 'unknown';
+    const isLeader = this.role === 'leader';
+    // Only a leader hears how far the others are; what this node heard when it led is old.
+    const isKnown = isLeader && feed !== 'unknown';
     return {
       id: peer.id,
       url: clientUrlOf(peer),
@@ -66,10 +112,10 @@ export function clusterNodes(
       isSelf: false,
       isConnected,
       isVoter: isKnown ? isVoter : null,
-      durable: isKnown ? durable : null,
-      lagBytes: isKnown ? Math.max(0, self.tail - durable) : null,
-      state: self.isLeader ? state : 'unknown',
-      lastContactMs: lastContactMs === 0 ? null : lastContactMs,
+      durable: isKnown ? match : null,
+      lagBytes: isKnown ? Math.max(0, this.#memory.tail - match) : null,
+      state: isKnown ? feed : 'unknown',
+      lastContactMs: contactMs === 0 ? null : contactMs,
     };
-  });
+  }
 }

@@ -2,23 +2,13 @@
 
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { type Config, maxBatchBytes, ownPeer } from '../core/config.ts';
+import { type Config, maxBatchBytes } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { CLUSTER_DESCRIPTORS, DRAIN_TIMEOUT_MS, MAX_READ_BYTES, RESERVED_DESCRIPTORS } from '../core/limits.ts';
-import { clientUrlOf } from '../core/peers.ts';
+import { addressOf } from '../core/peers.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
-import {
-  PEER_CATCHING_UP,
-  PEER_PROBING,
-  PEER_REPLICATING,
-  PEER_STUCK,
-  ROLE_CANDIDATE,
-  ROLE_LEADER,
-  SIGNAL,
-  STATE,
-  WORD,
-} from '../memory/map.ts';
+import { SIGNAL, WORD } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { encodeHello, MESSAGE_HEADER_BYTES, PROTOCOL_VERSION } from '../protocol/client.ts';
@@ -27,9 +17,9 @@ import { NodeDisk } from '../storage/nodeDisk.ts';
 import { largestUnsealedBytes, RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
 import { Pools } from '../threads/pools.ts';
 import { Appends } from './appends.ts';
-import { clusterNodes } from './clusterStatus.ts';
+import { ClusterStatus } from './clusterStatus.ts';
 import { Ends } from './ends.ts';
-import { type FeedState, type NodeRole, type NodeStatus, serveHttp } from './http.ts';
+import { type NodeStatus, serveHttp } from './http.ts';
 import { Listener } from './listener.ts';
 import { makeRegistry } from './metrics.ts';
 import { RaftLink } from './raftLink.ts';
@@ -44,13 +34,6 @@ const CLOSE_GOING_AWAY = 1001;
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
 const MESSAGE_SLACK_BYTES = 64 * 1024;
-
-const FEED_STATES: Readonly<Record<number, FeedState>> = {
-  [PEER_PROBING]: 'probing',
-  [PEER_REPLICATING]: 'replicating',
-  [PEER_CATCHING_UP]: 'catchingUp',
-  [PEER_STUCK]: 'cannotBeFed',
-};
 
 /** The one way for a node to end without being asked to. */
 class Failure {
@@ -87,6 +70,7 @@ export class LogNode {
   readonly #log: Logger;
   readonly #failure: Failure;
   readonly #memory: TailMemory;
+  readonly #cluster: ClusterStatus;
   readonly #pools: Pools;
   readonly #segments: Segments;
   readonly #tail: Tail;
@@ -159,14 +143,10 @@ export class LogNode {
       failed: failure.fail,
     });
     this.#tail = new Tail(memory, (slot) => this.#segments.open(slot, false));
-    const cluster = {
-      self: config.node,
-      others: config.peers.map(({ id }) => id).filter((id) => id !== config.node),
-      leaderUrl: () => this.#leaderUrl(),
-    };
-    this.#appends = new Appends(memory, this.#tail, new Gate(memory), cluster, config.maxPayloadBytes);
+    this.#cluster = new ClusterStatus(memory, config);
+    this.#appends = new Appends(memory, this.#tail, new Gate(memory), this.#cluster, config.maxPayloadBytes);
     this.#readings = new Readings(memory, new HotReader(memory), this.#segments, pools, (error) => log.error(error.message));
-    this.#ends = new Ends(memory, cluster.others.length === 0, async () => this.#raft?.readIndex());
+    this.#ends = new Ends(memory, this.#isAlone, async () => this.#raft?.readIndex());
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
     this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits);
     this.#listener = this.#makeListener(limits.maxBatchBytes);
@@ -215,7 +195,7 @@ export class LogNode {
       status: () => this.status(),
       notReady: () => {
         if (this.#requests.isDraining) return 'the node is shutting down';
-        return this.#leader() === null ? 'no leader is known' : undefined;
+        return this.#cluster.leaderId === 0 ? 'no leader is known' : undefined;
       },
       registry: makeRegistry({
         memory,
@@ -224,7 +204,7 @@ export class LogNode {
         segments: this.#segments,
         sendBudget: this.#listener.sendBudget,
         connections: () => this.#listener.sessions.size,
-        others: this.#config.peers.map(({ id }) => id).filter((id) => id !== this.#config.node),
+        others: this.#cluster.others,
       }),
     });
     this.#port = this.#listener.listen();
@@ -268,60 +248,18 @@ export class LogNode {
 
   /** `ws://host:port` that clients connect to. */
   get url(): string {
-    const { host } = this.#config;
-    return `ws://${host.includes(':') ? `[${host}]` : host}:${this.#port}`;
-  }
-
-  get #role(): NodeRole {
-    const role = this.#memory.word32(STATE.ROLE);
-    if (role === ROLE_LEADER) return 'leader';
-    return role === ROLE_CANDIDATE ? 'candidate' : 'follower';
-  }
-
-  /** Who leads, as far as this node knows. */
-  #leader(): { readonly id: number; readonly url: string } | null {
-    const id = this.#memory.word32(STATE.LEADER_ID);
-    if (id === this.#config.node) return { id, url: this.url };
-    const peer = this.#config.peers.find((each) => each.id === id);
-    return peer === undefined ? null : { id, url: clientUrlOf(peer) };
-  }
-
-  /** Where clients find the leader; empty when that is here, or not known. */
-  #leaderUrl(): string {
-    const leader = this.#leader();
-    return leader === null || leader.id === this.#config.node ? '' : leader.url;
+    return `ws://${addressOf(this.#config.host, this.#port)}`;
   }
 
   /** What the node knows of itself and its cluster, as /status shows it. */
   status(): NodeStatus {
     const memory = this.#memory;
     const start = memory.word(WORD.START);
-    const isLeader = this.#role === 'leader';
-    const self = {
-      id: this.#config.node,
-      url: this.url,
-      durable: memory.durable,
-      tail: memory.tail,
-      isLeader,
-      isVoter: memory.peer(this.#config.node).isVoter,
-    };
     return {
       version: VERSION,
       clusterId: this.identity.clusterId,
-      node: {
-        id: this.#config.node,
-        role: this.#role,
-        term: memory.word(WORD.TERM),
-        url: ownPeer(this.#config)?.port === this.#port ? clientUrlOf(ownPeer(this.#config) ?? { host: '', port: 0 }) : this.url,
-        uptimeMs: Date.now() - this.#startedMs,
-        leader: this.#leader(),
-      },
-      cluster: {
-        nodes: clusterNodes(self, { ...this.#config, port: this.#port }, ({ id }) => {
-          const { match, contactMs, state, isConnected, isVoter } = memory.peer(id);
-          return { isConnected, isVoter, durable: match, state: FEED_STATES[state] ?? 'unknown', lastContactMs: contactMs };
-        }),
-      },
+      node: { ...this.#cluster.node(this.url), uptimeMs: Date.now() - this.#startedMs },
+      cluster: { nodes: this.#cluster.nodes(this.url) },
       log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
       segments: { sealed: this.#segments.sealedCount, bytes: memory.tail - start },
       clients: {
@@ -349,6 +287,7 @@ export class LogNode {
     // In a cluster the others may be gone: what was accepted then stays undecided, and its senders are told so.
     await Promise.race(this.#isAlone ? [settled, this.failed] : [settled, this.failed, delay(DRAIN_TIMEOUT_MS)]);
     if (!this.#isAlone) await Promise.race([this.#raft?.transfer(), this.failed, delay(DRAIN_TIMEOUT_MS)]);
+    this.#appends.giveUp();
     await this.#listener.disconnect(CLOSE_GOING_AWAY, 'the node is shutting down', DRAIN_TIMEOUT_MS);
     await Promise.race([this.#raft?.stop(), this.failed]);
     this.#stopped = true;
@@ -384,7 +323,7 @@ export class LogNode {
       this.#readings.committed();
       this.#ends.committed();
     }
-    const role = `${this.#memory.word32(STATE.ROLE)} ${this.#memory.word(WORD.TERM)} ${this.#memory.word32(STATE.LEADER_ID)}`;
+    const role = this.#cluster.roleText();
     if (role !== this.#toldRole) {
       const isFirst = this.#toldRole === '';
       this.#toldRole = role;
@@ -396,9 +335,7 @@ export class LogNode {
 
   /** Clients are greeted anew, so that those who append go where the leader is. */
   #sayWhoLeads(): void {
-    const leader = this.#leader();
-    const who = leader === null ? 'no leader is known' : leader.id === this.#config.node ? 'this node leads' : `node ${leader.id} leads`;
-    this.#log.info(`${who} in term ${this.#memory.word(WORD.TERM)}`);
+    this.#log.info(this.#cluster.whoLeads());
     for (const session of this.#listener.sessions) this.#greet(session);
   }
 
@@ -420,7 +357,7 @@ export class LogNode {
     session.send(
       encodeHello({
         protocolVersion: PROTOCOL_VERSION,
-        role: this.#role === 'leader' ? 'leader' : 'follower',
+        role: this.#cluster.role === 'leader' ? 'leader' : 'follower',
         nodeId: this.#config.node,
         clusterId: this.identity.clusterId,
         start: this.#memory.word(WORD.START),
@@ -430,7 +367,7 @@ export class LogNode {
         windowBytes,
         maxBatchBytes: maxBatchBytes(this.#config),
         maxReadBytes: MAX_READ_BYTES,
-        leader: this.#leaderUrl(),
+        leader: this.#cluster.leaderUrl(),
       }),
     );
   }

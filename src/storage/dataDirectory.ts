@@ -4,7 +4,7 @@ import { assert } from '../core/assert.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
-import { MAX_NODE_ID } from '../core/limits.ts';
+import { MAX_NODE_ID, MAX_TERM } from '../core/limits.ts';
 import { FORMAT_VERSION } from '../format/segmentHeader.ts';
 import { xxh64 } from '../format/xxh64.ts';
 import { type Disk, readFile, writeFileAtomically } from './disk.ts';
@@ -186,6 +186,7 @@ const VOTE_BYTES = 24;
 
 /** 0 u32 magic │ 4 u32 format │ 8 u32 term │ 12 u32 voted for │ 16 u64 check */
 export function encodeVote(vote: Vote): Uint8Array {
+  assert(vote.currentTerm <= MAX_TERM, 'a term fits its record');
   const bytes = new Uint8Array(VOTE_BYTES);
   const view = viewOf(bytes);
   view.setUint32(0, VOTE_MAGIC, true);

@@ -1,5 +1,6 @@
 // Any message between nodes, by seed.
 
+import { MAX_TERM } from '../../src/core/limits.ts';
 import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peer.ts';
 import type { AppendRequest, PeerMessage } from '../../src/raft/messages.ts';
 import type { Random } from '../assembly/random.ts';
@@ -16,7 +17,7 @@ export function anyAppend(random: Random, maxBodyBytes = MAX_PEER_BODY_BYTES): A
   const entriesTerm = bodyBytes === 0 ? 0 : prevTerm + 1 + random.below(10);
   return {
     kind: 'appendRequest',
-    term: entriesTerm + random.below(0x7fff_ffff),
+    term: entriesTerm + random.below(MAX_TERM - entriesTerm),
     round: offset(random),
     prevTerm,
     prevOffset,
@@ -28,11 +29,18 @@ export function anyAppend(random: Random, maxBodyBytes = MAX_PEER_BODY_BYTES): A
 }
 
 export function anyMessage(random: Random): PeerMessage {
-  const term = random.pick(random.below(10), random.u32());
+  const term = random.pick(random.below(10), random.below(MAX_TERM + 1));
   const flag = (): boolean => random.oneIn(2);
   switch (random.below(8)) {
     case 0:
-      return { kind: 'voteRequest', term, isPreVote: flag(), isTransfer: flag(), lastTerm: random.u32(), end: offset(random) };
+      return {
+        kind: 'voteRequest',
+        term,
+        isPreVote: flag(),
+        isTransfer: flag(),
+        lastTerm: random.below(MAX_TERM + 1),
+        end: offset(random),
+      };
     case 1:
       return { kind: 'voteResponse', term, isPreVote: flag(), granted: flag() };
     case 2:
@@ -45,7 +53,7 @@ export function anyMessage(random: Random): PeerMessage {
         accepted: flag(),
         offset: offset(random),
         durable: offset(random),
-        hintTerm: random.u32(),
+        hintTerm: random.below(MAX_TERM + 1),
         rejected: offset(random),
         isVoter: flag(),
         isOfAge: flag(),

@@ -97,10 +97,10 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
   ],
   [
     'a timeout-now',
-    { kind: 'timeoutNow', term: 0xffff_ffff },
-    `00000000 05 00 0000 ffffffff 00000000
+    { kind: 'timeoutNow', term: 0x7fff_ffff },
+    `00000000 05 00 0000 ffffff7f 00000000
      0000000000000000 0000000000000000 0000000000000000 0000000000000000
-     0000000000000000 00000000 cc25075c`,
+     0000000000000000 00000000 a2d3df42`,
   ],
   [
     'a read index request',
@@ -207,6 +207,7 @@ describe('peer codec: a frame with a right check but wrong fields is refused', (
     ['a first offset in a timeout-now', timeoutNow, (view) => view.setUint8(16, 1), 'a is not zero'],
     ['offset 2^53', vote, (view) => view.setBigUint64(16, 2n ** 53n, true), '2^53'],
     ['offset 2^64 - 1', response, (view) => view.setBigUint64(24, 2n ** 64n - 1n, true), '2^53'],
+    ['a term above the largest', timeoutNow, (view) => view.setUint32(8, 0x8000_0000, true), 'a term above'],
     ['a length that the range does not have', append, (view) => view.setUint32(0, 101, true), 'range of 100'],
     ['a length of 4 GiB', append, (view) => view.setUint32(0, 0xffff_ffff, true), 'more than'],
     ['an end before the beginning', append, (view) => view.setUint8(28, 1), 'before it begins'],

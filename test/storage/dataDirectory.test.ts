@@ -186,8 +186,8 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
     const disk = make();
     expect(readVote(disk, DIRECTORY)).toEqual({ currentTerm: 0, votedFor: 0 });
     writeVote(disk, DIRECTORY, { currentTerm: 7, votedFor: 1 });
-    writeVote(disk, DIRECTORY, { currentTerm: 0xffff_ffff, votedFor: 2 });
-    expect(readVote(disk, DIRECTORY)).toEqual({ currentTerm: 0xffff_ffff, votedFor: 2 });
+    writeVote(disk, DIRECTORY, { currentTerm: 0x7fff_ffff, votedFor: 2 });
+    expect(readVote(disk, DIRECTORY)).toEqual({ currentTerm: 0x7fff_ffff, votedFor: 2 });
     expect(disk.list(DIRECTORY)).toEqual(['vote']);
   });
 });
