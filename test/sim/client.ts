@@ -167,8 +167,8 @@ export class Client {
   #operate(connection: Connection): void {
     const { random } = this.world;
     const draw = random.below(100);
-    if (draw < 60) this.#append(connection);
-    else if (draw < 75) this.#read(connection);
+    if (draw < 55) this.#append(connection);
+    else if (draw < 67) this.#read(connection);
     else if (draw < 85) this.#end(connection, true);
     else if (draw < 92) this.#end(connection, false);
     else if (draw < 95) this.disconnect('the client went elsewhere');
