@@ -39,7 +39,11 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'step-down clears the vote',
     what: 'B3: a step-down within a term forgets the vote of that term (microsoft/CCF#8094)',
     patches: [
-      { file: RAFT, find: 'this.#state.leader = leader;', replace: 'this.#state.leader = leader; if (!isNewTerm) this.#state.votedFor = 0;' },
+      {
+        file: RAFT,
+        find: 'this.#state.leader = leader;',
+        replace: 'this.#state.leader = leader; if (!isNewTerm) this.#state.votedFor = 0;',
+      },
     ],
     foundBy: ['election safety'],
     withinSeeds: 50,
