@@ -62,7 +62,7 @@ export class Limits {
   bareRoundTrip(connections: number): Promise<RoundTripResult> {
     const { warmUpSeconds, seconds, smallBytes: payloadBytes } = this.#sizes;
     return this.#once(`round trip ${connections}`, `bare server, ${connections} in flight`, async () => {
-      const result = await this.#withBare('roundTrip', { connections, payloadBytes, warmUpSeconds, seconds });
+      const result = await this.#withBare('roundTrip', { connections, isStorm: false, payloadBytes, warmUpSeconds, seconds });
       const what = `(b) bare server, ${connections} × one in flight`;
       this.samples.push({ what: `${what}: p50`, value: result.latency.p50Ms, unit: 'ms' });
       this.samples.push({ what: `${what}: p99`, value: result.latency.p99Ms, unit: 'ms' });

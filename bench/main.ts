@@ -4,6 +4,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CLUSTER_NODES } from './cluster.ts';
 import { describeEnvironment, type Environment } from './environment.ts';
 import { Limits } from './limits.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
@@ -13,6 +14,12 @@ import { environmentText, type Line, type RunRecord, summarize, tableText } from
 import { Context, type Scenario } from './scenario.ts';
 import { appendLarge } from './scenarios/appendLarge.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
+import { clusterAppend } from './scenarios/clusterAppend.ts';
+import { clusterCatchUp } from './scenarios/clusterCatchUp.ts';
+import { clusterFailover } from './scenarios/clusterFailover.ts';
+import { clusterOneInFlight } from './scenarios/clusterOneInFlight.ts';
+import { clusterStability, KEPT_BYTES } from './scenarios/clusterStability.ts';
+import { clusterStorm } from './scenarios/clusterStorm.ts';
 import { limits } from './scenarios/limits.ts';
 import { manyConnections } from './scenarios/manyConnections.ts';
 import { memory } from './scenarios/memory.ts';
@@ -21,7 +28,23 @@ import { read } from './scenarios/read.ts';
 import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
 
-const SCENARIOS: readonly Scenario[] = [limits, appendSmall, appendLarge, oneInFlight, manyConnections, read, tail, memory, restart];
+const SCENARIOS: readonly Scenario[] = [
+  limits,
+  appendSmall,
+  appendLarge,
+  oneInFlight,
+  manyConnections,
+  read,
+  tail,
+  memory,
+  restart,
+  clusterAppend,
+  clusterOneInFlight,
+  clusterCatchUp,
+  clusterFailover,
+  clusterStability,
+  clusterStorm,
+];
 
 /** A sync of a real disk takes longer; what is faster probably ends in a volatile cache. */
 const IMPLAUSIBLE_SYNC_MS = 0.02;
@@ -32,9 +55,18 @@ function say(text: string): void {
   process.stderr.write(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)} s  ${text}\n`);
 }
 
-/** Bytes of disk that the scenarios may use at once, roughly: what a fast disk takes in, and the log of the restart. */
-function neededBytes({ sizes }: BenchOptions): number {
-  return 2 * sizes.logBytes + (sizes.seconds + sizes.warmUpSeconds) * 1e9;
+/** Bytes that one node of a cluster is given in a second, at most: all of them share the machine with the client. */
+const CLUSTER_BYTES_PER_SECOND = 150e6;
+
+/** Bytes of disk that the scenarios may use at once, roughly: what a fast disk takes in, and the logs that are there for longer. */
+function neededBytes({ scenarios, sizes }: BenchOptions): number {
+  const { logBytes, seconds, warmUpSeconds, catchUpBytes, stabilitySeconds } = sizes;
+  const isChosen = (scenario: Scenario): boolean => scenarios.includes(scenario);
+  let bytes = (seconds + warmUpSeconds) * 1e9;
+  if (isChosen(clusterStability))
+    bytes = Math.max(bytes, CLUSTER_NODES * Math.min(stabilitySeconds * CLUSTER_BYTES_PER_SECOND, 2 * KEPT_BYTES));
+  if (isChosen(clusterCatchUp)) bytes = Math.max(bytes, CLUSTER_NODES * (2 * catchUpBytes + 4 * seconds * CLUSTER_BYTES_PER_SECOND));
+  return bytes + (isChosen(restart) ? 2 * logBytes : 0);
 }
 
 async function runRounds(options: BenchOptions, folder: string): Promise<RunRecord[]> {

@@ -2,6 +2,7 @@
 
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { NodeStatus } from '../src/server/http.ts';
 import { compiled, type ServerProcess, startServer } from './processes.ts';
 
 /** Linux counts CPU time in ticks of 10 ms, whatever the kernel's own clock. */
@@ -25,10 +26,10 @@ export class NodeUnderTest {
     this.#process = server;
   }
 
-  /** Starts a node on `directory`, which may hold a log already. `flags` are options of `loglog serve`. */
-  static async start(directory: string, flags: readonly string[] = []): Promise<NodeUnderTest> {
+  /** Starts a node on `directory`, which may hold a log already. `flags` are options of `loglog serve`; they say where it listens. */
+  static async start(directory: string, flags: readonly string[]): Promise<NodeUnderTest> {
     mkdirSync(directory, { recursive: true });
-    const server = await startServer(CLI, ['serve', '--data', directory, '--port', '0', '--json', ...flags]);
+    const server = await startServer(CLI, ['serve', '--data', directory, '--json', ...flags]);
     return new NodeUnderTest(directory, server);
   }
 
@@ -65,6 +66,10 @@ export class NodeUnderTest {
     return response.text();
   }
 
+  async status(): Promise<NodeStatus> {
+    return JSON.parse(await this.#get('/status')) as NodeStatus;
+  }
+
   /** The Prometheus metrics without labels, by name without `loglog_`. */
   async metrics(): Promise<ReadonlyMap<string, number>> {
     const values = new Map<string, number>();
@@ -82,7 +87,7 @@ export class NodeUnderTest {
       const kibibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]);
       return { now: kibibytes('VmRSS') * 1024, peak: kibibytes('VmHWM') * 1024 };
     } catch {
-      const { memory } = JSON.parse(await this.#get('/status')) as { memory: { residentBytes: number } };
+      const { memory } = await this.status();
       return { now: memory.residentBytes, peak: memory.residentBytes };
     }
   }

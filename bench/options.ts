@@ -46,6 +46,11 @@ interface Flags {
   readonly hotEntries?: number;
   readonly coldEntries?: number;
   readonly logBytes?: number;
+  readonly catchUpBytes?: number;
+  readonly failovers?: number;
+  readonly stability?: number;
+  readonly storm: number;
+  readonly electionTimeoutMs: number;
   readonly windowBytes: number;
   readonly segmentBytes: number;
   readonly slots: number;
@@ -73,6 +78,11 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--hot-entries <n>', 'entries of a hot read (default: 400000)', count)
     .option('--cold-entries <n>', 'entries of a cold read (default: 3000000)', count)
     .option('--log-bytes <n>', 'size of the log that is restarted on (default: 4e9)', count)
+    .option('--catch-up-bytes <n>', 'size of the log that an empty follower catches up with (default: 2e9)', count)
+    .option('--failovers <n>', 'times that a leader is killed in each run (default: 20)', count)
+    .option('--stability <s>', 'length of the full load under which no node may call an election (default: 20; 600 shows it)', positive)
+    .option('--storm <n>', 'connections that storm one node of a cluster at once', count, 1000)
+    .option('--election-timeout-ms <ms>', 'option of the nodes of a cluster', count, OPTIONS.electionTimeoutMs.default)
     .option('--window-bytes <n>', 'option of the node', count, OPTIONS.windowBytes.default)
     .option('--segment-bytes <n>', 'option of the node', count, OPTIONS.segmentBytes.default)
     .option('--slots <n>', 'option of the node', count, OPTIONS.slots.default)
@@ -105,6 +115,11 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       hotEntries: flags.hotEntries ?? (quick ? 100_000 : 400_000),
       coldEntries: flags.coldEntries ?? (quick ? 600_000 : 3_000_000),
       logBytes: flags.logBytes ?? (quick ? 200e6 : 4e9),
+      catchUpBytes: flags.catchUpBytes ?? (quick ? 200e6 : 2e9),
+      failovers: flags.failovers ?? (quick ? 2 : 20),
+      stabilitySeconds: flags.stability ?? (quick ? 2 : 20),
+      stormConnections: flags.storm,
+      electionTimeoutMs: flags.electionTimeoutMs,
       windowBytes: flags.windowBytes,
       segmentBytes: flags.segmentBytes,
       slots: flags.slots,

@@ -98,10 +98,15 @@ export async function startServer(script: string, args: readonly string[]): Prom
   };
 }
 
-/** Runs a load program to its end and returns what it measured. */
-export async function runLoad<Name extends LoadName>(name: Name, params: Loads[Name]['params']): Promise<Loads[Name]['result']> {
+/** Runs a load program to its end and returns what it measured; `signal` kills it, and then this rejects. */
+export async function runLoad<Name extends LoadName>(
+  name: Name,
+  params: Loads[Name]['params'],
+  signal?: AbortSignal,
+): Promise<Loads[Name]['result']> {
   const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: nodeOptions() });
   const { exited, stderr } = track(child);
+  signal?.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
   const outcome = await new Promise<LoadOutcome<Loads[Name]['result']>>((resolve) => {
     child.once('message', (message) => resolve(message as LoadOutcome<Loads[Name]['result']>));
     void exited.then(() => resolve({ ok: false, error: `it ended (${child.exitCode ?? child.signalCode}): ${stderr()}` }));

@@ -35,6 +35,14 @@ export interface Sizes {
   readonly coldEntries: number;
   /** Size of the log that the restart scenario starts on. */
   readonly logBytes: number;
+  /** Size of the log that a follower without one catches up with. */
+  readonly catchUpBytes: number;
+  /** Times that a leader is killed in one run. */
+  readonly failovers: number;
+  /** Length of the full load under which no election may happen. */
+  readonly stabilitySeconds: number;
+  readonly stormConnections: number;
+  readonly electionTimeoutMs: number;
   readonly windowBytes: number;
   readonly segmentBytes: number;
   readonly slots: number;

@@ -2,8 +2,9 @@
 
 import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { ClusterUnderTest } from './cluster.ts';
 import type { Limits } from './limits.ts';
-import type { LoadName, Loads } from './load/types.ts';
+import type { LoadName, Loads, Urls } from './load/types.ts';
 import { NodeUnderTest } from './node.ts';
 import { runLoad } from './processes.ts';
 import type { LoadRecord, Sample, Sizes } from './sample.ts';
@@ -38,9 +39,19 @@ export class Context {
   /** Starts a node on `name` in the scenario's folder; without one, on an empty log. */
   startNode(name?: string): Promise<NodeUnderTest> {
     this.#nodes += 1;
+    return NodeUnderTest.start(join(this.folder, name ?? `node-${this.#nodes}`), ['--port', '0', ...this.#flags]);
+  }
+
+  /** Starts a cluster of three nodes on empty logs, or those of `ids` of it. */
+  startCluster(ids?: readonly number[]): Promise<ClusterUnderTest> {
+    this.#nodes += 1;
+    const flags = [...this.#flags, '--election-timeout-ms', String(this.sizes.electionTimeoutMs)];
+    return ClusterUnderTest.start(join(this.folder, `cluster-${this.#nodes}`), flags, ids);
+  }
+
+  get #flags(): string[] {
     const { segmentBytes, slots, windowBytes } = this.sizes;
-    const flags = ['--segment-bytes', String(segmentBytes), '--slots', String(slots), '--window-bytes', String(windowBytes)];
-    return NodeUnderTest.start(join(this.folder, name ?? `node-${this.#nodes}`), flags);
+    return ['--segment-bytes', String(segmentBytes), '--slots', String(slots), '--window-bytes', String(windowBytes)];
   }
 
   /** Starts a node on the data of one that was stopped. */
@@ -48,21 +59,21 @@ export class Context {
     return this.startNode(basename(node.directory));
   }
 
-  /** Runs a load program and keeps its answer for the report. */
-  async load<Name extends LoadName>(name: Name, params: Loads[Name]['params']): Promise<Loads[Name]['result']> {
-    const result = await runLoad(name, params);
+  /** Runs a load program and keeps its answer for the report; `signal` cuts it off, and then this rejects. */
+  async load<Name extends LoadName>(name: Name, params: Loads[Name]['params'], signal?: AbortSignal): Promise<Loads[Name]['result']> {
+    const result = await runLoad(name, params, signal);
     this.loads.push({ load: name, params, result });
     return result;
   }
 
   /** Appends `payloadBytes` each for the configured time against `url`. */
-  append(url: string, payloadBytes: number): Promise<Loads['append']['result']> {
+  append(url: Urls, payloadBytes: number): Promise<Loads['append']['result']> {
     const { warmUpSeconds, seconds, entries } = this.sizes;
     return this.load('append', { url, payloadBytes, warmUpSeconds, seconds, entries });
   }
 
   /** Appends exactly `entries`, for a log to read or to start on. */
-  fill(url: string, payloadBytes: number, entries: number): Promise<Loads['append']['result']> {
+  fill(url: Urls, payloadBytes: number, entries: number): Promise<Loads['append']['result']> {
     return this.load('append', { url, payloadBytes, warmUpSeconds: 0, seconds: 0, entries });
   }
 }

@@ -1,7 +1,8 @@
 // Load: one producer that appends as fast as the client takes it. The loop allocates nothing itself.
 
 import { connect, type LogClient, type Receipt } from '../../src/client/index.ts';
-import { cpuSeconds, makePayload, program } from './program.ts';
+import { makePayload } from './payload.ts';
+import { cpuSeconds, program } from './program.ts';
 import type { AppendParams, AppendResult } from './types.ts';
 
 /** Appends between two looks at the clock. */

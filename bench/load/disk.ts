@@ -4,7 +4,8 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { LatencyRecorder } from '../statistics.ts';
-import { makePayload, program } from './program.ts';
+import { makePayload } from './payload.ts';
+import { program } from './program.ts';
 import type { DiskParams, DiskResult } from './types.ts';
 
 const MIB = 1024 * 1024;

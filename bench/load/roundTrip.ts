@@ -2,29 +2,22 @@
 
 import { connect, type LogClient } from '../../src/client/index.ts';
 import { LatencyRecorder } from '../statistics.ts';
-import { cpuSeconds, makePayload, program } from './program.ts';
+import { appendInTurn } from './inTurn.ts';
+import { makePayload } from './payload.ts';
+import { cpuSeconds, program } from './program.ts';
 import type { RoundTripParams, RoundTripResult } from './types.ts';
 
 const MAX_SAMPLES = 4_000_000;
 
-async function loop(log: LogClient, payload: Uint8Array, deadline: number, latency: LatencyRecorder): Promise<void> {
-  let before = performance.now();
-  while (before < deadline) {
-    await log.append(payload);
-    const now = performance.now();
-    latency.record(now - before);
-    before = now;
-  }
-}
-
 program('roundTrip', async (params: RoundTripParams): Promise<RoundTripResult> => {
   const logs: LogClient[] = [];
-  for (let i = 0; i < params.connections; i++) logs.push(await connect(params.url));
+  if (params.isStorm) logs.push(...(await Promise.all(Array.from({ length: params.connections }, () => connect(params.url)))));
+  else for (let i = 0; i < params.connections; i++) logs.push(await connect(params.url));
   const payload = makePayload(params.payloadBytes);
   const latency = new LatencyRecorder(MAX_SAMPLES);
   const run = async (seconds: number): Promise<void> => {
     const deadline = performance.now() + seconds * 1000;
-    await Promise.all(logs.map((log) => loop(log, payload, deadline, latency)));
+    await Promise.all(logs.map((log) => appendInTurn(log, payload, deadline, latency)));
   };
   await run(params.warmUpSeconds);
   latency.clear();

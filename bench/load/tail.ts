@@ -2,7 +2,8 @@
 
 import { connect } from '../../src/client/index.ts';
 import { LatencyRecorder } from '../statistics.ts';
-import { makePayload, program } from './program.ts';
+import { makePayload } from './payload.ts';
+import { program } from './program.ts';
 import type { TailParams, TailResult } from './types.ts';
 
 const MAX_SAMPLES = 1_000_000;

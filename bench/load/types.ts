@@ -3,9 +3,12 @@
 
 import type { Latency } from '../statistics.ts';
 
+/** One node, or all nodes of a cluster. */
+export type Urls = string | readonly string[];
+
 /** Appends without awaiting each, with backpressure: throughput. */
 export interface AppendParams {
-  readonly url: string;
+  readonly url: Urls;
   readonly payloadBytes: number;
   /** Time before the measurement, so that both sides are compiled and files are allocated. */
   readonly warmUpSeconds: number;
@@ -27,8 +30,10 @@ export interface AppendResult {
 
 /** Appends with one in flight on each connection: round trips. */
 export interface RoundTripParams {
-  readonly url: string;
+  readonly url: Urls;
   readonly connections: number;
+  /** Whether the connections are made all at the same time, not one after the other. */
+  readonly isStorm: boolean;
   readonly payloadBytes: number;
   readonly warmUpSeconds: number;
   readonly seconds: number;
@@ -39,6 +44,20 @@ export interface RoundTripResult {
   readonly seconds: number;
   readonly clientCpuSeconds: number;
   readonly latency: Latency;
+}
+
+/** One append in flight at each of several logs, in turn: a slice of time here, a slice there, so that both meet the same machine. */
+export interface ComparisonParams {
+  readonly urls: readonly Urls[];
+  readonly payloadBytes: number;
+  readonly sliceSeconds: number;
+  readonly warmUpSeconds: number;
+  /** For each of the logs. */
+  readonly seconds: number;
+}
+
+export interface ComparisonResult {
+  readonly latencies: readonly Latency[];
 }
 
 /** Reads `entries` from `from` on, again and again until `seconds` have passed, or once when they are 0. */
@@ -95,6 +114,7 @@ export interface DiskResult {
 export interface Loads {
   append: { params: AppendParams; result: AppendResult };
   roundTrip: { params: RoundTripParams; result: RoundTripResult };
+  comparison: { params: ComparisonParams; result: ComparisonResult };
   read: { params: ReadParams; result: ReadResult };
   tail: { params: TailParams; result: TailResult };
   disk: { params: DiskParams; result: DiskResult };

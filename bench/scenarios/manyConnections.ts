@@ -11,7 +11,7 @@ export const manyConnections: Scenario = {
     const bare = await context.limits.bareRoundTrip(connections);
     const node = await context.startNode();
     try {
-      const result = await context.load('roundTrip', { url: node.url, connections, payloadBytes, warmUpSeconds, seconds });
+      const result = await context.load('roundTrip', { url: node.url, connections, isStorm: false, payloadBytes, warmUpSeconds, seconds });
       const rate = result.entries / result.seconds;
       return [
         { what: 'throughput', value: rate, unit: 'entries/s', target: { is: 'at least', value: 60_000 }, needsDisk: true },

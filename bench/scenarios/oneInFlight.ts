@@ -13,7 +13,14 @@ export const oneInFlight: Scenario = {
     const node = await context.startNode();
     try {
       const { smallBytes: payloadBytes, warmUpSeconds, seconds } = sizes;
-      const { latency } = await context.load('roundTrip', { url: node.url, connections: 1, payloadBytes, warmUpSeconds, seconds });
+      const { latency } = await context.load('roundTrip', {
+        url: node.url,
+        connections: 1,
+        isStorm: false,
+        payloadBytes,
+        warmUpSeconds,
+        seconds,
+      });
       const floorMs = disk.p50Ms + bare.latency.p50Ms;
       return [
         { what: 'p50', value: latency.p50Ms, unit: 'ms', needsDisk: true },

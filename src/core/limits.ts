@@ -20,6 +20,12 @@ export const MAX_REQUESTS_PER_CONNECTION = 256;
 /** Longest time that a read may wait for new entries. */
 export const MAX_WAIT_MS = 60_000;
 
+/** END requests that wait, over all connections. */
+export const MAX_WAITING_ENDS = 65_536;
+
+/** After a question to the leader that got no answer, it is asked again after this long. */
+export const ASK_AGAIN_MS = 100;
+
 /** How long an END waits that names no time of its own. */
 export const DEFAULT_END_WAIT_MS = 5_000;
 
@@ -43,6 +49,9 @@ export const UNSENT_AT_END_BYTES = 64 * 1024;
 
 /** Descriptors that clients must leave to the log: its segments, indexes, spare files, and what node itself has open. */
 export const RESERVED_DESCRIPTORS = 128;
+
+/** More of them in a cluster: connections between nodes, those that have not said yet who they are, and readers for nodes that lag behind. */
+export const CLUSTER_DESCRIPTORS = 128;
 
 /** Connections above those of clients, for HTTP. */
 export const HTTP_CONNECTIONS = 64;

@@ -72,10 +72,10 @@ export class Tail {
     assert(tail + entries.length <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
     const slot = this.#makeRoom(tail, entries.length);
     if (slot < 0) return 'full';
-    const { map, wasm, bytes } = this.#memory;
+    const { map, wasm } = this.#memory;
     const position = SEGMENT_HEADER_BYTES + tail - this.#memory.slotWord(slot, SLOT.BASE);
     const at = map.slotAt(slot) + position;
-    bytes.set(entries, at);
+    this.#memory.copyIn(entries, at);
     const pointCount = this.#memory.pointCount(slot);
     const pointsAt = map.pointsAt(slot) + pointCount * 4;
     const lastPoint = this.#memory.lastPoint(slot);
@@ -107,7 +107,7 @@ export class Tail {
     let filled = 0;
     for (const chunk of chunks) {
       assert(filled + chunk.length <= byteCount, 'the chunks of a batch have as many bytes as it says');
-      memory.bytes.set(chunk, at + filled);
+      memory.copyIn(chunk, at + filled);
       filled += chunk.length;
     }
     assert(filled === byteCount && byteCount > 0, 'the chunks of a batch have as many bytes as it says');
@@ -180,20 +180,32 @@ export class Tail {
     return next;
   }
 
-  /** Takes the next slot and prepares it for the segment at `base`; it stays free until {@link #roll}. -1 when it cannot be taken. */
+  /**
+   * Takes a slot and prepares it for the segment at `base`: the next one around that is free or sealed and that nobody reads or sends from.
+   * It stays free until {@link #roll}. -1 when there is none. A slot that a stalled connection holds is passed over: others need not wait.
+   */
   #takeNext(base: number): number {
     const memory = this.#memory;
-    const next = (memory.openSlot + 1) % memory.map.shape.slots;
-    const state = memory.slotState(next);
-    if (state !== SLOT_FREE && state !== SLOT_SEALED) return -1;
-    // Readers pin a slot first and look at its state second: one of the two sees the other.
-    memory.setSlotState(next, SLOT_FREE);
-    if (memory.isPinned(next) && memory.wantSlot(next)) {
-      memory.setSlotState(next, state);
-      return -1;
+    const { slots } = memory.map.shape;
+    for (let step = 1; step <= slots; step += 1) {
+      const slot = (memory.openSlot + step) % slots;
+      if (!this.#take(slot)) continue;
+      memory.prepareSlot(slot, base);
+      return slot;
     }
-    memory.prepareSlot(next, base);
-    return next;
+    return -1;
+  }
+
+  /** Takes a slot unless it is in use or pinned. */
+  #take(slot: number): boolean {
+    const memory = this.#memory;
+    const state = memory.slotState(slot);
+    if (state !== SLOT_FREE && state !== SLOT_SEALED) return false;
+    // Readers pin a slot first and look at its state second: one of the two sees the other.
+    memory.setSlotState(slot, SLOT_FREE);
+    if (!memory.isPinned(slot) || !memory.wantSlot(slot)) return true;
+    memory.setSlotState(slot, state);
+    return false;
   }
 
   /** Closes the open segment at `tail`, and opens the one that `next` was prepared for. */

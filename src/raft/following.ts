@@ -162,9 +162,16 @@ export class Following {
     this.#maybeComeOfAge();
   }
 
-  /** A leader tells a commit only of its own term: who has all of that on disk has all that was ever committed. */
+  /**
+   * What stands before an entry of this term was in its leader's log when it was elected, and so was all that was ever committed: who has
+   * such an entry on disk has all of that. To wait for the leader's commit would be too long: if the founder lost an entry that new nodes
+   * have, they could neither vote for it nor lead.
+   */
   #maybeComeOfAge(): void {
-    if (this.#core.standing === 'new' && this.hasAllCommitted) this.#core.setStanding('voter');
+    const { standing, log, durable, currentTerm } = this.#core;
+    if (standing !== 'new') return;
+    const end = Math.min(this.#verified, durable);
+    if (end > log.start && log.termBefore(end) === currentTerm) this.#core.setStanding('voter');
   }
 
   #truncate(offset: number, request: AppendRequest): void {

@@ -124,12 +124,10 @@ export class Leadership {
   due(to: NodeId): Due | undefined {
     const progress = this.peers.get(to);
     if (progress?.state !== 'replicate') return undefined;
-    const { log, settings, durable } = this.#core;
+    const { log, settings } = this.#core;
     const room = settings.windowBytes - (progress.next - progress.match);
-    // A new node can elect only the founder: it must never have more than the founder comes back with after a power cut.
-    const end = progress.isOfAge ? log.end : Math.min(log.end, durable);
-    if (progress.next >= end || room <= 0) return undefined;
-    const limit = Math.min(end, log.endOf(log.termAt(progress.next)));
+    if (progress.next >= log.end || room <= 0) return undefined;
+    const limit = log.endOf(log.termAt(progress.next));
     return { from: progress.next, limit, maxBytes: Math.min(settings.maxAppendBytes, room) };
   }
 

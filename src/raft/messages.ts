@@ -61,7 +61,7 @@ export interface AppendResponse {
   readonly rejected: number;
   /** Whether the sender counts: a node that lost its disk does not until it is admitted again. */
   readonly isVoter: boolean;
-  /** Whether it has all that was ever committed (standing `voter`), so that it need not wait for the leader's disk. */
+  /** Whether it could lead (standing `voter`). */
   readonly isOfAge: boolean;
   /** Such a node has heard from all others since it started, so that it knows of every term that it may have voted in. */
   readonly hasHeardAll: boolean;

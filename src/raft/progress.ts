@@ -25,7 +25,7 @@ export class Progress {
   sentCommit = 0;
   /** Whether it counts. Unknown, and so false, until it answers. */
   isVoter = false;
-  /** Whether it may be sent what is not on the leader's own disk yet. */
+  /** Whether it could lead. */
   isOfAge = false;
   /** Lost its disk: what it must have again before it counts; undefined until that is known. */
   admitAt: number | undefined;

@@ -230,7 +230,11 @@ export class Raft {
     } else if (this.#state.leader === 0) {
       this.#state.emit({ kind: 'readIndexDone', id, index: undefined });
     } else {
-      this.send(this.#state.leader, { kind: 'readIndexRequest', term: this.#state.currentTerm, id: this.#asked.add(id) });
+      this.send(this.#state.leader, {
+        kind: 'readIndexRequest',
+        term: this.#state.currentTerm,
+        id: this.#asked.add(id, this.#state.nowMs),
+      });
     }
   }
 
@@ -287,8 +291,9 @@ export class Raft {
     this.#following.termChanged();
   }
 
-  #failAsked(): void {
-    for (const id of this.#asked.drain()) this.#state.emit({ kind: 'readIndexDone', id, index: undefined });
+  /** Questions asked up to `untilMs` will hardly be answered: their answers may have been lost with a connection. */
+  #failAsked(untilMs = Number.POSITIVE_INFINITY): void {
+    for (const id of this.#asked.giveUp(untilMs)) this.#state.emit({ kind: 'readIndexDone', id, index: undefined });
   }
 
   /** Asks the others for their votes, or first whether they would give them (PreVote, 9.6). */
@@ -372,6 +377,7 @@ export class Raft {
     if (this.#state.leader !== from || this.#role !== 'follower') this.#becomeFollower(request.term, from);
     this.#contactMs = this.#state.nowMs;
     this.#resetElection();
+    this.#failAsked(this.#state.nowMs - this.settings.electionTimeoutMs);
     this.#following.take(request);
   }
 

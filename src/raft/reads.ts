@@ -53,7 +53,8 @@ export class Reads {
  * is never taken for its answer.
  */
 export class Questions {
-  readonly #idOf = new Map<number, number>();
+  /** By number, oldest first. */
+  readonly #open = new Map<number, { readonly id: number; readonly askedMs: number }>();
   #last: number;
 
   /** Numbers follow `first`: by chance, because a node that restarts does not know which ones it has used. */
@@ -61,23 +62,28 @@ export class Questions {
     this.#last = first;
   }
 
-  /** The number under which the leader is asked `id`. */
-  add(id: number): number {
+  /** The number under which the leader is asked `id`, at `askedMs`. */
+  add(id: number, askedMs: number): number {
     this.#last += 1;
-    this.#idOf.set(this.#last, id);
+    this.#open.set(this.#last, { id, askedMs });
     return this.#last;
   }
 
   /** The question that `number` answers; undefined when it was given up. */
   take(number: number): number | undefined {
-    const id = this.#idOf.get(number);
-    this.#idOf.delete(number);
-    return id;
+    const question = this.#open.get(number);
+    this.#open.delete(number);
+    return question?.id;
   }
 
-  drain(): number[] {
-    const all = [...this.#idOf.values()];
-    this.#idOf.clear();
-    return all;
+  /** Gives up the questions asked up to `untilMs`; returns them. */
+  giveUp(untilMs: number): number[] {
+    const ids: number[] = [];
+    for (const [number, { id, askedMs }] of this.#open) {
+      if (askedMs > untilMs) break;
+      this.#open.delete(number);
+      ids.push(id);
+    }
+    return ids;
   }
 }

@@ -4,29 +4,17 @@
 import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { FEED_READERS } from '../core/limits.ts';
 import { Gate } from '../memory/gate.ts';
-import {
-  PEER_CATCHING_UP,
-  PEER_PROBING,
-  PEER_REPLICATING,
-  PEER_STUCK,
-  ROLE_CANDIDATE,
-  ROLE_FOLLOWER,
-  ROLE_LEADER,
-  SIGNAL,
-  STATE,
-  WORD,
-} from '../memory/map.ts';
+import { ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
 import type { ReplicatedStatus, Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { RaftSettings } from '../raft/core.ts';
 import type { Effect, RaftRole } from '../raft/effects.ts';
-import type { Due } from '../raft/leadership.ts';
 import type { AppendRequest, NodeId, PeerMessage } from '../raft/messages.ts';
 import { Raft, type RaftState, type StoreOutcome } from '../raft/raft.ts';
 import { CoreClock } from './clock.ts';
-import { Feed, type SegmentRange } from './feed.ts';
+import type { SegmentRange } from './feed.ts';
+import { Feeder } from './feeder.ts';
 import type { ReplicaPorts } from './ports.ts';
 
 export interface ReplicaOptions {
@@ -46,8 +34,6 @@ const ROLES: Readonly<Record<RaftRole, number>> = {
   leader: ROLE_LEADER,
 };
 
-const PROGRESS_STATES = { probe: PEER_PROBING, replicate: PEER_REPLICATING, stuck: PEER_STUCK } as const;
-
 const OUTCOMES: Readonly<Record<ReplicatedStatus, StoreOutcome>> = {
   ordered: 'stored',
   full: 'full',
@@ -60,10 +46,9 @@ export class Replica {
   readonly #memory: TailMemory;
   readonly #tail: Tail;
   readonly #gate: Gate;
-  readonly #feed: Feed;
+  readonly #feeder: Feeder;
   readonly #ports: ReplicaPorts;
   readonly #clock: CoreClock;
-  readonly #others: readonly NodeId[];
   #gateIsOpen = false;
   /** The body of the message being handled. */
   #body: readonly Uint8Array[] = [];
@@ -74,21 +59,17 @@ export class Replica {
   #hasOrdered = false;
   #isDead = false;
   #isInTurn = false;
-  /** Nodes whose entries are being read from disk, and those that were fed from disk last. */
-  readonly #reading = new Set<NodeId>();
-  readonly #catchingUp = new Set<NodeId>();
-  readonly #freeBuffers = Array.from({ length: FEED_READERS }, (_, i) => i);
 
   constructor({ settings, state, memory, tail, sealed, ports }: ReplicaOptions) {
     this.raft = new Raft(settings, state);
     this.#memory = memory;
     this.#tail = tail;
     this.#gate = new Gate(memory);
-    this.#feed = new Feed(memory, sealed);
+    this.#feeder = new Feeder(this.raft, memory, sealed, ports, (input) => this.#maybeTurn(input));
     this.#ports = ports;
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
-    this.#others = settings.nodes.filter((node) => node !== settings.id);
     memory.setWord(WORD.COMMIT, this.raft.commit);
+    this.#publishStanding();
     memory.setWord(WORD.TERM, this.raft.currentTerm);
   }
 
@@ -144,13 +125,13 @@ export class Replica {
 
   /** A `truncate` was carried out: the log ends at `end`, durably. */
   truncated(end: number): void {
-    this.#feed.truncated(end);
+    this.#feeder.truncated(end);
     this.#turn(() => this.raft.truncated(end));
   }
 
   /** A segment is sealed: it can be read from disk, and its slot may be free. */
   sealed(segment: SegmentRange): void {
-    this.#feed.sealed(segment);
+    this.#feeder.sealed(segment);
     this.#turn(() => this.#beginTerm());
   }
 
@@ -185,7 +166,7 @@ export class Replica {
 
   /** The link to a node takes entries again. Nothing during a turn: each turn ends with a look at what can be sent. */
   drained(): void {
-    if (!this.#isInTurn) this.#turn(() => undefined);
+    this.#maybeTurn(() => undefined);
   }
 
   /** Hands leadership over; the port `transferDone` says how it went. */
@@ -196,6 +177,12 @@ export class Replica {
   /** Asks for a linearizable commit; the port `readIndexDone` has it. */
   readIndex(id: number): void {
     this.#turn(() => this.raft.readIndex(id));
+  }
+
+  /** Within a turn there is no need for another one. */
+  #maybeTurn(input: () => void): void {
+    if (this.#isInTurn) input();
+    else this.#turn(input);
   }
 
   #turn(input: () => void): void {
@@ -218,9 +205,9 @@ export class Replica {
       }
     }
     this.#setGate();
-    if (this.raft.leadership !== undefined) for (const node of this.#others) this.#feedNode(node);
+    const feedAtMs = this.#feeder.run();
     this.#publish();
-    this.#ports.wakeAt(this.#clock.realOf(this.raft.deadlineMs));
+    this.#ports.wakeAt(Math.min(this.#clock.realOf(this.raft.deadlineMs), feedAtMs));
   }
 
   #perform(effect: Effect): void {
@@ -230,6 +217,7 @@ export class Replica {
         break;
       case 'saveStanding':
         this.#ports.saveStanding(effect.standing);
+        this.#publishStanding();
         this.#hasNews = true;
         break;
       case 'send':
@@ -253,7 +241,7 @@ export class Replica {
         break;
       case 'commit':
         // Receipts say which nodes have an entry: that must be known before it counts as committed.
-        this.#publishPeers();
+        this.#feeder.publish();
         this.#memory.setWord(WORD.COMMIT, effect.commit);
         this.#hasNews = true;
         break;
@@ -269,6 +257,10 @@ export class Replica {
       default:
         unreachable(effect);
     }
+  }
+
+  #publishStanding(): void {
+    this.#memory.setPeer(this.raft.settings.id, { isVoter: this.raft.standing !== 'stranger' });
   }
 
   #die(sentence: string): void {
@@ -290,7 +282,7 @@ export class Replica {
         memory.setWord(WORD.LED_TERM, ledTerm);
         memory.setWord(WORD.LEADER_TERM, 0);
       }
-      this.#catchingUp.clear();
+      this.#feeder.clear();
     }
     memory.setWord(WORD.TERM, currentTerm);
     memory.setWord32(STATE.ROLE, ROLES[role]);
@@ -344,79 +336,9 @@ export class Replica {
     this.raft.stored(message, OUTCOMES[status]);
   }
 
-  #feedNode(to: NodeId): void {
-    if (this.#reading.has(to)) return;
-    for (let due = this.raft.due(to); due !== undefined && this.#ports.canSend(to); due = this.raft.due(to)) {
-      if (!this.#sendHot(to, due)) {
-        this.#startCold(to, due);
-        return;
-      }
-    }
-  }
-
-  #sendHot(to: NodeId, due: Due): boolean {
-    const chunk = this.#feed.hot(due);
-    if (chunk === undefined) return false;
-    const message = this.raft.leadership?.sending(to, chunk.end, chunk.base);
-    if (message === undefined) {
-      this.#feed.release(chunk);
-      return true;
-    }
-    this.#catchingUp.delete(to);
-    this.#ports.send(to, message, chunk.bytes, () => this.#feed.release(chunk));
-    return true;
-  }
-
-  /** Has what is due read from its sealed segment; when none has it yet, the news of its seal comes here again. */
-  #startCold(to: NodeId, due: Due): void {
-    const range = this.#feed.cold(due);
-    const buffer = range === undefined ? undefined : this.#freeBuffers.pop();
-    if (range === undefined || buffer === undefined) return;
-    this.#reading.add(to);
-    this.#catchingUp.add(to);
-    this.#ports.readCold(range, buffer, (result) => {
-      this.#reading.delete(to);
-      this.#turn(() => this.#sendCold(to, range.from, range.base, buffer, result));
-    });
-  }
-
-  #sendCold(to: NodeId, from: number, base: number, buffer: number, result: number | LogError): void {
-    const release = (): void => {
-      this.#freeBuffers.push(buffer);
-    };
-    if (typeof result !== 'number') {
-      this.#ports.log('error', `cannot feed node ${to} from offset ${from}: ${result.message}`);
-      release();
-      return;
-    }
-    // Much may have happened while the disk was read.
-    const due = this.raft.due(to);
-    const message = due?.from === from ? this.raft.leadership?.sending(to, from + result, base) : undefined;
-    if (message === undefined) {
-      release();
-      return;
-    }
-    const at = this.#memory.map.feedAt(buffer);
-    this.#ports.send(to, message, this.#memory.bytes.subarray(at, at + result), () => {
-      release();
-      this.drained();
-    });
-  }
-
-  #publishPeers(): void {
-    const { leadership } = this.raft;
-    if (leadership === undefined) return;
-    for (const [node, { match, isVoter, state, contactMs }] of leadership.peers) {
-      const isFedFromDisk = state === 'replicate' && this.#catchingUp.has(node);
-      // A node that has not answered yet is taken for what nearly all are.
-      const counts = isVoter || contactMs === Number.NEGATIVE_INFINITY;
-      this.#memory.setPeer(node, { match, isVoter: counts, state: isFedFromDisk ? PEER_CATCHING_UP : PROGRESS_STATES[state] });
-    }
-  }
-
   /** Tells the other threads, once a turn. */
   #publish(): void {
-    this.#publishPeers();
+    this.#feeder.publish();
     if (this.#hasOrdered) this.#tail.wake();
     if (this.#hasNews) this.#memory.raise(SIGNAL.COMMIT);
     this.#hasOrdered = false;

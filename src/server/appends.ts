@@ -149,7 +149,7 @@ export class Appends {
   settle(nowMs: number): void {
     // The commit first: as long as this node leads, what it reaches was committed by this leader.
     const { commit } = this.#memory;
-    if (this.#leaderTerm === this.#term) this.#settleUpTo(commit, nowMs);
+    if (this.#term !== 0 && this.#leaderTerm === this.#term) this.#settleUpTo(commit, nowMs);
     else this.#endTerm(nowMs);
     this.#flushAnswers();
     if (this.#held.length > 0) this.retryHeld();

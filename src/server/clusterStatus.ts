@@ -65,7 +65,7 @@ export function clusterNodes(
       peerAddress: peerAddressOf(peer),
       isSelf: false,
       isConnected,
-      isVoter,
+      isVoter: isKnown ? isVoter : null,
       durable: isKnown ? durable : null,
       lagBytes: isKnown ? Math.max(0, self.tail - durable) : null,
       state: self.isLeader ? state : 'unknown',

@@ -1,11 +1,11 @@
 // END requests that have to wait: for the leader's word on what is acknowledged anywhere (LINEARIZABLE), or for this node to have
 // come far enough (AT_LEAST).
 
-import { DEFAULT_END_WAIT_MS } from '../core/limits.ts';
-import { WORD } from '../memory/map.ts';
+import { ASK_AGAIN_MS, DEFAULT_END_WAIT_MS, MAX_WAITING_ENDS } from '../core/limits.ts';
+import { STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { encodeEnded } from '../protocol/client.ts';
-import type { Session } from './session.ts';
+import type { Session, WaitingEnd } from './session.ts';
 
 export interface EndRequest {
   readonly session: Session;
@@ -17,23 +17,16 @@ export interface EndRequest {
   readonly waitMs: number;
 }
 
-/** An END under way. */
-interface Waiting {
-  readonly request: EndRequest;
-  readonly timer: NodeJS.Timeout;
-  /** The commit that this node must reach; undefined until the leader has answered. */
-  target: number | undefined;
-  isDone: boolean;
-}
-
 export class Ends {
   readonly #memory: TailMemory;
   readonly #readIndex: () => Promise<number | undefined>;
   /** A cluster of one: its commit counts everything that it has acknowledged. */
   readonly #isAlone: boolean;
-  readonly #waiting = new Set<Waiting>();
-  /** Those whose leader could not be asked: tried again when there is another one. */
-  readonly #leaderless = new Set<Waiting>();
+  readonly #waiting = new Set<WaitingEnd>();
+  /** At most the smallest target of those that wait: below it a commit need not be looked at. */
+  #leastTarget = Number.POSITIVE_INFINITY;
+  /** Those that no leader could be asked for: asked again when there is one. */
+  readonly #leaderless = new Set<WaitingEnd>();
 
   constructor(memory: TailMemory, isAlone: boolean, readIndex: () => Promise<number | undefined>) {
     this.#memory = memory;
@@ -42,26 +35,30 @@ export class Ends {
   }
 
   /** Answers `request`, now or later; with NOT_LEADER or BEHIND when its time is over. */
-  start(request: EndRequest): void {
-    const asksLeader = request.isLinearizable && !this.#isAlone;
-    if (!asksLeader && request.atLeast <= this.#memory.commit) {
-      this.#answer(request);
+  start({ session, requestId, isLinearizable, atLeast, waitMs }: EndRequest): void {
+    const asksLeader = isLinearizable && !this.#isAlone;
+    if (!asksLeader && atLeast <= this.#memory.commit) {
+      this.#answer(session, requestId);
       return;
     }
-    request.session.waitingEnds += 1;
-    const timer = setTimeout(() => this.#expire(waiting), request.waitMs === 0 ? DEFAULT_END_WAIT_MS : request.waitMs);
-    const waiting: Waiting = { request, timer, target: asksLeader ? undefined : request.atLeast, isDone: false };
+    if (this.#waiting.size >= MAX_WAITING_ENDS) {
+      session.sendError(requestId, 'TOO_MANY_REQUESTS', 0, `${MAX_WAITING_ENDS} END requests wait at this node already: try again later`);
+      return;
+    }
+    const timer = setTimeout(() => this.#expire(waiting), waitMs === 0 ? DEFAULT_END_WAIT_MS : waitMs);
+    const waiting: WaitingEnd = { session, requestId, atLeast, timer, target: undefined, isDone: false };
     this.#waiting.add(waiting);
+    session.ends.add(waiting);
     if (asksLeader) void this.#ask(waiting);
+    else this.#aim(waiting, atLeast);
   }
 
   /** The commit moved. */
   committed(): void {
-    if (this.#waiting.size === 0) return;
     const { commit } = this.#memory;
-    for (const waiting of this.#waiting) {
-      if (waiting.target !== undefined && waiting.target <= commit) this.#finish(waiting);
-    }
+    if (commit < this.#leastTarget) return;
+    this.#leastTarget = Number.POSITIVE_INFINITY;
+    for (const waiting of this.#waiting) if (waiting.target !== undefined) this.#aim(waiting, waiting.target);
   }
 
   /** There is another leader, or a leader at all. */
@@ -71,42 +68,51 @@ export class Ends {
     for (const waiting of again) void this.#ask(waiting);
   }
 
-  async #ask(waiting: Waiting): Promise<void> {
+  /** The session is gone: nobody waits any more. */
+  closed(session: Session): void {
+    for (const waiting of session.ends) this.#forget(waiting);
+  }
+
+  async #ask(waiting: WaitingEnd): Promise<void> {
     const index = await this.#readIndex();
     if (waiting.isDone) return;
-    if (index === undefined) {
-      this.#leaderless.add(waiting);
+    if (index !== undefined) this.#aim(waiting, Math.max(index, waiting.atLeast));
+    else if (this.#memory.word32(STATE.LEADER_ID) === 0) this.#leaderless.add(waiting);
+    // There is a leader, or was until now: the question was lost on its way, or came a moment too early.
+    else setTimeout(() => waiting.isDone || void this.#ask(waiting), ASK_AGAIN_MS).unref();
+  }
+
+  /** Answers if the commit has reached `target`, or else when it has. */
+  #aim(waiting: WaitingEnd, target: number): void {
+    waiting.target = target;
+    if (target > this.#memory.commit) {
+      this.#leastTarget = Math.min(this.#leastTarget, target);
       return;
     }
-    waiting.target = Math.max(index, waiting.request.atLeast);
-    if (waiting.target <= this.#memory.commit) this.#finish(waiting);
+    this.#forget(waiting);
+    this.#answer(waiting.session, waiting.requestId);
   }
 
-  #expire(waiting: Waiting): void {
-    const { session, requestId } = waiting.request;
+  #expire(waiting: WaitingEnd): void {
+    const { session, requestId, target } = waiting;
     this.#forget(waiting);
     const { commit } = this.#memory;
-    if (waiting.target === undefined) {
+    if (target === undefined) {
       session.sendError(requestId, 'NOT_LEADER', 0, 'no leader answered in time: the cluster has none now, or cannot be reached from here');
     } else {
-      session.sendError(requestId, 'BEHIND', commit, `this node has the log only up to offset ${commit}, not up to ${waiting.target}`);
+      session.sendError(requestId, 'BEHIND', commit, `this node has the log only up to offset ${commit}, not up to ${target}`);
     }
   }
 
-  #finish(waiting: Waiting): void {
-    this.#forget(waiting);
-    this.#answer(waiting.request);
-  }
-
-  #forget(waiting: Waiting): void {
+  #forget(waiting: WaitingEnd): void {
     waiting.isDone = true;
     clearTimeout(waiting.timer);
-    waiting.request.session.waitingEnds -= 1;
+    waiting.session.ends.delete(waiting);
     this.#waiting.delete(waiting);
     this.#leaderless.delete(waiting);
   }
 
-  #answer({ session, requestId }: EndRequest): void {
+  #answer(session: Session, requestId: number): void {
     session.send(encodeEnded(requestId, this.#memory.word(WORD.START), this.#memory.commit, this.#memory.word(WORD.TERM)));
   }
 }

@@ -18,8 +18,8 @@ export interface ClusterNodeStatus {
   readonly isSelf: boolean;
   /** The asked node's own link to it is up. */
   readonly isConnected: boolean;
-  /** Whether it counts for majorities: a node that lost its disk does not until it is admitted again. */
-  readonly isVoter: boolean;
+  /** Whether it counts for majorities: a node that lost its disk does not until it is admitted again; null where this is not known. */
+  readonly isVoter: boolean | null;
   /** Log offset up to which it is known to hold the log durably; null where this is not known. */
   readonly durable: number | null;
   /** What is missing there of the leader's log; null where `durable` is, or where this node does not lead. */

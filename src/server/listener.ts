@@ -3,7 +3,7 @@
 import * as uWS from 'uWebSockets.js';
 import { readFileSync } from 'node:fs';
 import { LogError } from '../core/errors.ts';
-import { HTTP_CONNECTIONS, IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, RESERVED_DESCRIPTORS } from '../core/limits.ts';
+import { HTTP_CONNECTIONS, IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES } from '../core/limits.ts';
 import { SUBPROTOCOL } from '../protocol/client.ts';
 import { SendBudget, Session, type SocketData } from './session.ts';
 
@@ -11,6 +11,8 @@ export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
   readonly maxConnections: number;
+  /** Descriptors of the process that clients may not take. */
+  readonly reservedDescriptors: number;
   /** Largest message that a client may send; uWS drops the connection above it. */
   readonly maxMessageBytes: number;
   readonly allowedOrigins: readonly string[];
@@ -72,7 +74,7 @@ export class Listener {
     this.#options = options;
     this.#events = events;
     // Without a descriptor for its next segment a node has to end: connections must never take the last ones.
-    this.#maxSockets = Math.min(options.maxConnections + HTTP_CONNECTIONS, descriptorLimit() - RESERVED_DESCRIPTORS);
+    this.#maxSockets = Math.min(options.maxConnections + HTTP_CONNECTIONS, descriptorLimit() - options.reservedDescriptors);
     this.app.filter((response, change) => this.#count(response, change));
     this.app.ws<SocketData>('/*', {
       maxPayloadLength: options.maxMessageBytes,

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { type Config, maxBatchBytes, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
-import { DRAIN_TIMEOUT_MS, MAX_READ_BYTES } from '../core/limits.ts';
+import { CLUSTER_DESCRIPTORS, DRAIN_TIMEOUT_MS, MAX_READ_BYTES, RESERVED_DESCRIPTORS } from '../core/limits.ts';
 import { clientUrlOf } from '../core/peers.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
@@ -179,6 +179,7 @@ export class LogNode {
         host,
         port,
         maxConnections,
+        reservedDescriptors: RESERVED_DESCRIPTORS + (this.#isAlone ? 0 : CLUSTER_DESCRIPTORS),
         maxMessageBytes: MESSAGE_HEADER_BYTES + batchBytes + MESSAGE_SLACK_BYTES,
         allowedOrigins: allowOrigin
           .split(',')
@@ -191,6 +192,7 @@ export class LogNode {
         drained: (session) => this.#readings.drained(session),
         closed: (session) => {
           for (const reading of session.readings.values()) this.#readings.drop(reading);
+          this.#ends.closed(session);
         },
       },
     );
@@ -295,7 +297,14 @@ export class LogNode {
     const memory = this.#memory;
     const start = memory.word(WORD.START);
     const isLeader = this.#role === 'leader';
-    const self = { id: this.#config.node, url: this.url, durable: memory.durable, tail: memory.tail, isLeader };
+    const self = {
+      id: this.#config.node,
+      url: this.url,
+      durable: memory.durable,
+      tail: memory.tail,
+      isLeader,
+      isVoter: memory.peer(this.#config.node).isVoter,
+    };
     return {
       version: VERSION,
       clusterId: this.identity.clusterId,

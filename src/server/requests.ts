@@ -149,7 +149,7 @@ export class Requests {
   }
 
   #end(session: Session, { requestId, flags, offset, b }: Request): void {
-    if (session.waitingEnds >= MAX_REQUESTS_PER_CONNECTION) {
+    if (session.ends.size >= MAX_REQUESTS_PER_CONNECTION) {
       const sentence = `${MAX_REQUESTS_PER_CONNECTION} END requests of this connection wait already; wait for their answers`;
       session.sendError(requestId, 'TOO_MANY_REQUESTS', 0, sentence);
       return;

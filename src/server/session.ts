@@ -1,6 +1,7 @@
 // One client's connection: what it has outstanding, and everything that is sent to it.
 
 import type { WebSocket } from 'uWebSockets.js';
+import { Buffer } from 'node:buffer';
 import { viewOf } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_CUT_BYTES, SEND_BUFFER_TOTAL_BYTES, UNSENT_AT_END_BYTES } from '../core/limits.ts';
@@ -39,6 +40,17 @@ export interface Reading {
   state: 'ready' | 'blocked' | 'waiting' | 'starved' | 'cold' | 'done';
 }
 
+/** An END that waits: for the leader's word, or for this node to have come far enough. */
+export interface WaitingEnd {
+  readonly session: Session;
+  readonly requestId: number;
+  readonly atLeast: number;
+  readonly timer: ReturnType<typeof setTimeout>;
+  /** The commit that this node must reach; undefined until the leader has answered. */
+  target: number | undefined;
+  isDone: boolean;
+}
+
 const MAX_RECEIPTS = 65_535;
 /** A larger buffer for receipts is not kept once it was sent. */
 const KEPT_RECEIPTS_BYTES = 64 * 1024;
@@ -71,7 +83,7 @@ export class SendBudget {
 }
 
 /** Where DATA messages are put together; it never outlives one call. */
-const dataScratch = new Uint8Array(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
+const dataScratch = Buffer.alloc(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
 const dataScratchView = viewOf(dataScratch);
 
 export class Session {
@@ -82,7 +94,7 @@ export class Session {
   /** APPEND requests received and not acknowledged yet. */
   unacknowledgedAppends = 0;
   /** END requests that wait for their answer. */
-  waitingEnds = 0;
+  readonly ends = new Set<WaitingEnd>();
   /** Reads and subscriptions, by request id. */
   readonly readings = new Map<number, Reading>();
   /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
@@ -135,9 +147,10 @@ export class Session {
   sendData(requestId: number, from: number, commit: number, entries: Uint8Array): void {
     const bytes = MESSAGE_HEADER_BYTES + entries.length;
     // A single entry may be larger than the scratch: it gets a buffer of its own.
-    const message = bytes <= dataScratch.length ? dataScratch.subarray(0, bytes) : new Uint8Array(bytes);
+    const message = bytes <= dataScratch.length ? dataScratch.subarray(0, bytes) : Buffer.alloc(bytes);
     encodeDataHeader(bytes <= dataScratch.length ? dataScratchView : viewOf(message), requestId, from, commit);
-    message.set(entries, MESSAGE_HEADER_BYTES);
+    // Not `set`, which copies out of shared memory byte by byte (TailMemory.copyIn). What is sent was ordered long before.
+    message.fill(entries, MESSAGE_HEADER_BYTES, bytes);
     this.send(message);
   }
 

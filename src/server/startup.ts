@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type Config, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { findCluster } from '../peers/discovery.ts';
 import { createIdentity, ensureInstance, IDENTITY_RANDOM_BYTES, type Identity, readIdentity } from '../storage/dataDirectory.ts';
 import { lockDirectory } from '../storage/lock.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
-import { findCluster } from '../threads/discovery.ts';
 
 /**
  * Opens or makes the data directory, which is this process's alone from here on, and says whose log it is. A node with an empty directory

@@ -9,6 +9,7 @@ import { COLD_READERS, FEED_READERS, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from 
 import { SIGNAL } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
+import { PeerSockets } from '../peers/peerSockets.ts';
 import type { Introduction } from '../protocol/peerHandshake.ts';
 import type { NodeId } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';
@@ -17,7 +18,6 @@ import { Replica } from '../replication/replica.ts';
 import { type Identity, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
-import { PeerSockets } from './peerSockets.ts';
 import { ColdPool } from './pools.ts';
 
 /** A leader whose disk makes no progress for this many election timeouts hands over; never sooner than the second bound. */
@@ -25,6 +25,8 @@ const DISK_TIMEOUT_ELECTIONS = 5;
 const MIN_DISK_TIMEOUT_MS = 3_000;
 /** A link on which nothing moves for some election timeouts, and for this long, is dialed anew. */
 const MIN_STUCK_MS = 1_000;
+/** Bytes that do not move hold memory that appends may need. */
+const MAX_STUCK_MS = 2_000;
 
 class RaftThread {
   readonly #setup: RaftSetup;
@@ -172,7 +174,7 @@ class RaftThread {
     return new PeerSockets({
       self: { clusterId, id: node, instance, segmentBytes, nodes: peers.map(({ id }) => id) },
       now: () => ({ standing: this.#identity.standing, isFounder, term: this.#replica.raft.currentTerm }),
-      stuckMs: Math.max(MIN_STUCK_MS, 2 * electionTimeoutMs),
+      stuckMs: Math.max(MIN_STUCK_MS, Math.min(electionTimeoutMs, MAX_STUCK_MS)),
       silentMs: Math.max(MIN_STUCK_MS, 4 * electionTimeoutMs),
       events: {
         message: (from, message, body) => this.#replica.receive(from, message, body),

@@ -114,7 +114,12 @@ describe('append and read', () => {
     });
     const chunk = Buffer.from('0123456789\n'.repeat(5_000));
     const feed = setInterval(() => child.stdin.write(chunk), 2);
-    setTimeout(() => void dying.kill(), 700);
+    const entries = async (): Promise<number> => {
+      const response = await fetch(`${dying.url.replace(/^ws/, 'http')}/status`);
+      return ((await response.json()) as { appends: { entries: number } }).appends.entries;
+    };
+    while ((await entries()) === 0);
+    await dying.kill();
     const [code] = (await once(child, 'close')) as [number];
     clearInterval(feed);
     expect(code).toBe(4);

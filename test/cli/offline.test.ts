@@ -45,7 +45,8 @@ describe('verify', () => {
 
   it('never shows the secret seed of the durable marks', async () => {
     const { report } = await verify(makeLog().directory);
-    expect(Object.keys(report.identity).sort()).toEqual(['clusterId', 'nodeId', 'start']);
+    expect(report.identity).toHaveProperty('clusterId');
+    expect(JSON.stringify(report)).not.toContain('markSeed');
   });
 
   it('names file and byte of a flipped bit in a sealed segment, goes on with the others, and exits with 5', async () => {

@@ -110,7 +110,7 @@ function checkAppends(log: FinalLog, appends: readonly AppendRecord[], majority:
     if (expectedEnd !== undefined && result.offset !== expectedEnd) {
       report.add('misplaced', `${nameAppend(append)} was acknowledged elsewhere than where its condition put it`);
     }
-    if (append.level === 'committed' && result.nodes.length < majority) {
+    if (append.level === 'committed' && result.nodes !== undefined && result.nodes.length < majority) {
       const held = result.nodes.length === 0 ? 'no node' : `node ${result.nodes.join(', ')}`;
       report.add('too few nodes', `${nameAppend(append)} was held by ${held} only, where ${majority} are needed`);
     }

@@ -17,10 +17,17 @@ export interface LogEntry {
 
 /**
  * `ok`: acknowledged at [offset, end). `failed`: it was said that it surely is not in the log. `unknown`: it may be there, now or later; an
- * append that is still pending when the history ends is one of these.
+ * append that is still pending when the history ends is one of these. `nodes`: who held it when it was acknowledged; undefined when that was
+ * not told, because it was found in the log.
  */
 export type AppendResult =
-  | { readonly kind: 'ok'; readonly offset: number; readonly end: number; readonly term: number; readonly nodes: readonly number[] }
+  | {
+      readonly kind: 'ok';
+      readonly offset: number;
+      readonly end: number;
+      readonly term: number;
+      readonly nodes: readonly number[] | undefined;
+    }
   | { readonly kind: 'failed'; readonly why: string }
   | { readonly kind: 'unknown'; readonly why: string };
 

@@ -60,6 +60,7 @@ export class TestNode {
   instance = 0;
   readonly instances = new Map<NodeId, number>();
   effects: Effect[] = [];
+  #lives = 0;
   #leadDue = false;
   #truncateDue: number | undefined;
   #isInTurn = false;
@@ -89,7 +90,10 @@ export class TestNode {
     const starts: { term: number; offset: number }[] = [];
     for (const { term, start } of this.entries) if (starts.at(-1)?.term !== term) starts.push({ term, offset: start });
     const log = new TermTable(this.start, this.end, starts);
-    const raft = new Raft(this.#settings, { ...this.vote, standing: this.standing, log });
+    // Chance differs a little from life to life: a node that restarts must not number its questions as it did before.
+    this.#lives += 1;
+    const random = (): number => this.#settings.random() * (1 - this.#lives / 2 ** 20);
+    const raft = new Raft({ ...this.#settings, random }, { ...this.vote, standing: this.standing, log });
     raft.advanceTo(this.#cluster.nowMs);
     return raft;
   }
@@ -286,6 +290,8 @@ export interface ClusterOptions {
   readonly windowBytes?: number;
   readonly maxAppendBytes?: number;
   readonly random?: () => number;
+  /** What node 1 had committed alone, before it founded the cluster. */
+  readonly founded?: readonly Entry[];
   /** The script makes messages up: what it claims to be durable need not be. */
   readonly hasFakes?: boolean;
 }
@@ -315,7 +321,9 @@ export class Cluster {
   #ids = 0;
 
   constructor(options: ClusterOptions = {}) {
-    const { count = 3, logs = [], terms = [], standings = [], ...rest } = options;
+    const { count = 3, founded = [], ...rest } = options;
+    const { logs = [founded], terms = [], standings = [] } = options;
+    for (const entry of founded) this.#committed.set(entry.start, entry);
     this.#hasFakes = rest.hasFakes ?? false;
     const ids = Array.from({ length: count }, (_, i) => i + 1);
     // Without chance the lower id always times out first: scripts know who campaigns.
@@ -328,7 +336,7 @@ export class Cluster {
         diskTimeoutMs: rest.diskTimeoutMs ?? 5_000,
         windowBytes: rest.windowBytes ?? 4_000,
         maxAppendBytes: rest.maxAppendBytes ?? 1_000,
-        random: rest.random ?? (() => (id - 1) / count),
+        random: rest.random ?? (() => (id - 0.5) / count),
       };
       const entries = logs[id - 1] ?? [];
       const currentTerm = terms[id - 1] ?? entries.at(-1)?.term ?? 0;

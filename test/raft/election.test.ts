@@ -113,6 +113,17 @@ describe('votes (3.4, 3.8)', () => {
     expect(lastVote(cluster, 2)).toBe(true);
   });
 
+  test('a vote in a term that was known before is saved before it is given, too', () => {
+    const cluster = new Cluster();
+    const two = cluster.node(2);
+    two.turn((raft) => raft.greeted(1, 5));
+    expect(two.vote).toEqual({ currentTerm: 5, votedFor: 0 });
+    two.turn((raft) => raft.step(3, voteRequest({ term: 5 })));
+    expect(two.vote).toEqual({ currentTerm: 5, votedFor: 3 });
+    two.turn((raft) => raft.step(1, voteRequest({ term: 5 })));
+    expect(lastVote(cluster, 2)).toBe(false);
+  });
+
   test('one that steps down in its own term keeps its vote (CCF#8094)', () => {
     const cluster = new Cluster();
     const two = cluster.node(2);

@@ -243,6 +243,25 @@ describe('questions for the leader', () => {
     expect(two.reads.get(7)).toBe(NOOP_BYTES + 100);
   });
 
+  test('nor is an answer to a question from before a restart', () => {
+    const cluster = led();
+    const two = cluster.node(2);
+    two.turn((raft) => raft.readIndex(7));
+    cluster.calm(only('readIndexRequest', 'appendRequest', 'appendResponse'));
+    const [late] = cluster.take(only('readIndexResponse'));
+    if (late === undefined) throw new Error('no answer');
+    two.crash();
+    two.restart();
+    cluster.pass(200);
+    cluster.node(1).append();
+    cluster.pass(200);
+    two.turn((raft) => raft.readIndex(7));
+    cluster.hand(late);
+    expect(two.reads.has(7)).toBe(false);
+    cluster.calm();
+    expect(two.reads.get(7)).toBe(NOOP_BYTES + 100);
+  });
+
   test('those that were on their way when the connection was lost are answered: they failed', () => {
     const cluster = led();
     const two = cluster.node(2);

@@ -120,7 +120,9 @@ describe('ReadIndex (dissertation, 6.4)', () => {
     cluster.elect(2);
     const two = cluster.node(2);
     two.turn((raft) => raft.readIndex(1));
-    // Heartbeats are answered; the no-op is on its way.
+    // A round begins and is answered; the no-op is on its way.
+    cluster.nowMs = two.raft.deadlineMs;
+    two.turn((raft) => raft.tick());
     cluster.calm(({ message }) => message.kind !== 'appendRequest' || message.entriesTerm === 0);
     expect(two.reads.size).toBe(0);
     cluster.pass(200);
@@ -218,6 +220,22 @@ describe('joining', () => {
     cluster.pass(5_000);
     expect(cluster.leaders).toEqual([2]);
     expect(cluster.node(2).terms.slice(0, 4)).toEqual([1, 1, 2, 3]);
+  });
+
+  test('new nodes that have more than the founder came back with can lead, and lose nothing that it had committed', () => {
+    const cluster = new Cluster({ founded: logOf([1, 1, 2]), standings: ['voter', 'new', 'new'] });
+    const one = cluster.node(1);
+    one.holds.flush = true;
+    cluster.elect(1);
+    cluster.pass(500);
+    expect(cluster.node(2).terms).toEqual([1, 1, 2, 3]);
+    one.crash();
+    one.holds.flush = false;
+    expect(one.terms).toEqual([1, 1, 2]);
+    one.restart();
+    cluster.pass(5_000);
+    expect(cluster.leaders.length).toBe(1);
+    for (const node of cluster.nodes) expect([node.standing, node.terms.slice(0, 4)]).toEqual(['voter', [1, 1, 2, 3]]);
   });
 
   test('a new node comes of age with what it has on disk, not with what it was told', () => {

@@ -2,7 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Cluster, only, type TestNode } from './bench.ts';
+import type { Standing } from '../../src/raft/messages.ts';
+import { Cluster, logOf, only, type TestNode } from './bench.ts';
 
 /** What is done, and two numbers that choose on what. */
 type Step = readonly [action: keyof typeof actions, a: number, b: number];
@@ -17,8 +18,11 @@ class Schedule {
   readonly #floors = new Map<number, number>();
   #questions = 0;
 
-  constructor(count: number) {
-    this.cluster = new Cluster({ count, windowBytes: 600, maxAppendBytes: 250, diskTimeoutMs: 2_000 });
+  /** A cluster of voters, or one that node 1 has just founded with a log of its own. */
+  constructor(count: number, isFounding: boolean) {
+    const settings = { count, windowBytes: 600, maxAppendBytes: 250, diskTimeoutMs: 2_000 };
+    const standings = Array.from({ length: count }, (_, i): Standing => (i === 0 ? 'voter' : 'new'));
+    this.cluster = new Cluster(isFounding ? { ...settings, founded: logOf([1, 1, 2]), standings } : settings);
   }
 
   node(number: number): TestNode {
@@ -171,8 +175,8 @@ const steps = fc.array(
   { size: 'max', minLength: 20, maxLength: 600 },
 );
 
-function play(count: number, script: readonly Step[]): void {
-  const schedule = new Schedule(count);
+function play(count: number, isFounding: boolean, script: readonly Step[]): void {
+  const schedule = new Schedule(count, isFounding);
   const { cluster } = schedule;
   for (const [i, [action, a, b]] of script.entries()) {
     actions[action](schedule, a, b);
@@ -216,7 +220,7 @@ describe('random schedules', () => {
     const seed = Number(process.env.LOGLOG_SEED ?? 1);
     const factor = Number(process.env.LOGLOG_RUNS ?? 1);
     fc.assert(
-      fc.property(steps, (script) => play(count, script)),
+      fc.property(fc.boolean(), steps, (isFounding, script) => play(count, isFounding, script)),
       { seed, numRuns: numRuns * factor },
     );
   });

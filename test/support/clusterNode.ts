@@ -53,6 +53,7 @@ export class ClusterNode {
   #ready: Promise<void> = Promise.resolve();
   #isPaused = false;
   #isExitExpected = false;
+  #excuse: RegExp | undefined;
   #startCount = 0;
   readonly #surprises: string[] = [];
 
@@ -107,6 +108,7 @@ export class ClusterNode {
     this.#startCount += 1;
     this.#isPaused = false;
     this.#isExitExpected = false;
+    this.#excuse = undefined;
     running.add(child);
     this.#log(`--- start ${this.#startCount} of node ${this.id}, process ${child.pid}, at ${new Date().toISOString()}\n`);
     child.stderr.setEncoding('utf8').on('data', (text: string) => this.#log(text));
@@ -114,7 +116,10 @@ export class ClusterNode {
       child.once('close', (code, signal) => {
         running.delete(child);
         this.#log(`--- process ${child.pid} ended with ${code ?? signal}\n`);
-        if (!this.#isExitExpected) this.#surprises.push(`node ${this.id} ended by itself with ${code ?? signal}: ${this.lastWords()}`);
+        const words = this.lastWords();
+        if (!this.#isExitExpected && this.#excuse?.test(words) !== true) {
+          this.#surprises.push(`node ${this.id} ended by itself with ${code ?? signal}: ${words}`);
+        }
         resolve({ code, signal });
       });
     });
@@ -156,9 +161,9 @@ export class ClusterNode {
     this.#isPaused = false;
   }
 
-  /** Whether the process may end by itself from here on: its disk is about to fail. */
-  expectExit(isExpected: boolean): void {
-    this.#isExitExpected = isExpected;
+  /** This process may end by itself with such last words: its disk is about to fail. It may take a while to do so. */
+  excuse(lastWords: RegExp): void {
+    this.#excuse = lastWords;
   }
 
   /** What it says of itself; undefined when it does not answer. */

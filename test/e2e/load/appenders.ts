@@ -15,8 +15,9 @@ const THINK_MS = 8;
 /** After a failure, so that a cluster without a leader is not stormed. */
 const FAILURE_PAUSE_MS = 30;
 
-function resultOf({ offset, end, term, nodes }: Receipt): AppendResult {
-  return { kind: 'ok', offset, end, term, nodes };
+/** A conditional append whose answer was lost may be found by reading the log, which does not say who had it. */
+function resultOf({ offset, end, term, nodes }: Receipt, isConditional: boolean): AppendResult {
+  return { kind: 'ok', offset, end, term, nodes: isConditional && nodes.length === 0 ? undefined : nodes };
 }
 
 /** One client; `laneCount` appends of it are in flight at once. */
@@ -76,7 +77,7 @@ export class Appender {
       const options = { ack: level, expectedEnd } as const;
       const [first = new Uint8Array(0)] = payloads;
       const receipt = count === 1 ? await this.#client.append(first, options) : await this.#client.appendBatch(payloads, options);
-      complete(resultOf(receipt));
+      complete(resultOf(receipt, expectedEnd !== undefined));
       this.#end = receipt.end;
       if (level === 'committed') context.committed(receipt.term, receipt.end, count);
       return true;

@@ -42,12 +42,16 @@ export class Load {
       return client;
     };
     const appending: Promise<void>[] = [];
+    const reading: Promise<void>[] = [];
     for (const { style, lanes } of APPENDERS) {
-      const appender = new Appender(++id, style, await connectAll(id), context);
+      const client = await connectAll(id);
+      const session = `writer/${++id}`;
+      const appender = new Appender(id, style, client, context, session);
       load.#appenders.push(appender);
       appending.push(appender.run(lanes));
+      // What it wrote, it must see.
+      reading.push(new Asker(++id, client, context, session).run());
     }
-    const reading: Promise<void>[] = [];
     for (const node of cluster.nodes) {
       reading.push(new Stranger(++id, node, context, cluster.nodes.length > 1).run());
       const subscriber = new Subscriber(++id, await connectAll(node.id - 1), context);

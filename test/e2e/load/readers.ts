@@ -13,6 +13,7 @@ import type { LoadContext } from './context.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const READ_BYTES = 16_384;
+const READ_ENTRIES = 40;
 const THINK_MS = 20;
 const FAILURE_PAUSE_MS = 200;
 const AT_LEAST_WAIT_MS = 2_000;
@@ -171,31 +172,58 @@ export class Subscriber {
   }
 }
 
-/** Asks for the end through the library, over whichever nodes live. */
+/**
+ * Asks for the end and reads through the library, over whichever nodes live. What one client is told never goes back, whoever tells it,
+ * and counts what it wrote itself.
+ */
 export class Asker {
   readonly id: number;
   readonly #client: LogClient;
   readonly #context: LoadContext;
+  readonly #session: string;
 
-  constructor(id: number, client: LogClient, context: LoadContext) {
+  constructor(id: number, client: LogClient, context: LoadContext, session = `library/${id}`) {
     this.id = id;
     this.#client = client;
     this.#context = context;
+    this.#session = session;
   }
 
+  /** Asks until the run ends. */
   async run(): Promise<void> {
-    const { recorder } = this.#context;
+    const { random } = this.#context;
     while (!this.#context.isEnded) {
-      const invoked = recorder.now();
+      const kind = random.below(4);
       try {
-        const { end } = await this.#client.end({ linearizable: true });
-        const seen = { client: this.id, node: 'of the library', session: `library/${this.id}`, invoked };
-        recorder.end({ ...seen, isLinearizable: true, atLeast: undefined, commit: end });
+        if (kind === 0) await this.#read();
+        else await this.#end(kind > 1);
         await this.#context.pause(THINK_MS);
       } catch (thrown) {
-        this.#context.failed(`the question of client ${this.id} for the end`, thrown);
+        this.#context.failed(`the question of client ${this.id}`, thrown);
         await this.#context.pause(FAILURE_PAUSE_MS);
       }
     }
+  }
+
+  async #end(isLinearizable: boolean): Promise<void> {
+    const { recorder } = this.#context;
+    const invoked = recorder.now();
+    const { end } = await this.#client.end({ linearizable: isLinearizable });
+    recorder.end({ ...this.#seen(invoked), isLinearizable, atLeast: undefined, commit: end });
+  }
+
+  async #read(): Promise<void> {
+    const { recorder } = this.#context;
+    const from = this.#context.place();
+    const intern = (offset: number, end: number, term: number, id: number): LogEntry => recorder.entry(offset, end, term, id);
+    const invoked = recorder.now();
+    for await (const { offset, nextOffset, commit, bytes } of this.#client.read({ from, limit: READ_ENTRIES }).batches()) {
+      const entries = identify(walkEntries(bytes, offset), intern);
+      recorder.read({ ...this.#seen(invoked), from: offset, to: nextOffset, entries, commit });
+    }
+  }
+
+  #seen(invoked: number): { client: number; node: string; session: string; invoked: number } {
+    return { client: this.id, node: 'of the library', session: this.#session, invoked };
   }
 }

@@ -8,6 +8,7 @@ import { choose, type Fault, type Lane, type NemesisContext, sample } from './sc
 const MAX_ROOM_BYTES = 1 << 20;
 /** How long a node may go on with a full disk: what it prepared ahead may last. */
 const FULL_DISK_MS = 4_000;
+const LAST_WORDS_MS = 500;
 
 export class DiskLane implements Lane {
   readonly #context: NemesisContext;
@@ -61,12 +62,13 @@ export class DiskLane implements Lane {
   }
 
   async #fill(node: ClusterNode, disk: SmallDisk, roomBytes: number): Promise<void> {
-    node.expectExit(true);
+    node.excuse(/ENOSPC|SHORT_WRITE|short write/);
     disk.fill(roomBytes);
     await Promise.race([node.exited, this.#context.schedule.wait(FULL_DISK_MS)]);
     disk.empty();
-    if (node.isRunning) node.expectExit(false);
-    else this.#context.tell(`node ${node.id} ended: ${node.lastWords()}`);
+    // A write that failed in the last moment still ends it.
+    await Promise.race([node.exited, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS))]);
+    if (!node.isRunning) this.#context.tell(`node ${node.id} ended: ${node.lastWords()}`);
     node.start();
     await node.ready;
   }

@@ -57,6 +57,8 @@ export class PeerListener {
         );
       });
       this.#server.listen({ host, port, exclusive: true }, () => {
+        // A connection that could not be accepted, for want of descriptors say, is lost; its node dials again.
+        this.#server.on('error', () => undefined);
         const address = this.#server.address();
         resolve(typeof address === 'object' && address !== null ? address.port : port);
       });

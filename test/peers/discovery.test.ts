@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { NO_CLUSTER } from '../../src/core/ids.ts';
+import { type DiscoveryOptions, findCluster } from '../../src/peers/discovery.ts';
 import { decodeHandshake, encodePeerHello } from '../../src/protocol/peerHandshake.ts';
-import { type DiscoveryOptions, findCluster } from '../../src/threads/discovery.ts';
 import {
   CLUSTER,
   closeAll,

@@ -400,7 +400,7 @@ it('peer sockets: a port that is taken is a clear error', async () => {
   await sockets.close();
   const b = await startPeer(3);
   await expect(b.sockets.listen(HOST, a.port)).rejects.toThrow();
-  const { PeerListener } = await import('../../src/threads/peerListener.ts');
+  const { PeerListener } = await import('../../src/peers/peerListener.ts');
   const listener = new PeerListener({
     self: { clusterId: '0'.repeat(32), id: 1, segmentBytes: 1, nodes: [] },
     introduce: (to) => hello(1, to),

@@ -2,9 +2,9 @@
 
 import net from 'node:net';
 import { NO_CLUSTER } from '../../../src/core/ids.ts';
+import { PeerSockets, type PeerSocketsOptions } from '../../../src/peers/peerSockets.ts';
 import type { Introduction } from '../../../src/protocol/peerHandshake.ts';
 import type { AppendRequest, PeerMessage } from '../../../src/raft/messages.ts';
-import { PeerSockets, type PeerSocketsOptions } from '../../../src/threads/peerSockets.ts';
 
 export const CLUSTER = '00112233445566778899aabbccddeeff';
 export const HOST = '127.0.0.1';

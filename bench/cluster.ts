@@ -1,0 +1,141 @@
+// A cluster under test: three nodes, each a process of its own on free ports of loopback, with its data in a folder of the bench. Nodes can
+// be killed, and started again on what they have or on nothing.
+
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { choosePeers } from '../src/cli/cluster/ports.ts';
+import { clientUrlOf, formatPeers, type Peer } from '../src/core/peers.ts';
+import type { NodeStatus } from '../src/server/http.ts';
+import { NodeUnderTest } from './node.ts';
+
+export const CLUSTER_NODES = 3;
+
+/** Times that other ports are chosen because another program took one before its node could. */
+const MAX_PORT_CHOICES = 5;
+const LOOK_MS = 10;
+const PATIENCE_MS = 120_000;
+
+/** Looks at `condition` again and again until it is not undefined. Throws when that takes longer than any scenario may. */
+export async function until<T>(what: string, condition: () => Promise<T | undefined>, lookMs = LOOK_MS): Promise<T> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const value = await condition();
+    if (value !== undefined) return value;
+    if (performance.now() > deadline) throw new Error(`waited for ${PATIENCE_MS / 1000} s until ${what}`);
+    await sleep(lookMs);
+  }
+}
+
+export class ClusterUnderTest {
+  readonly #folder: string;
+  readonly #flags: readonly string[];
+  readonly #peers: readonly Peer[];
+  readonly #nodes = new Map<number, NodeUnderTest>();
+
+  private constructor(folder: string, flags: readonly string[], peers: readonly Peer[]) {
+    this.#folder = folder;
+    this.#flags = flags;
+    this.#peers = peers;
+  }
+
+  /** Starts the nodes of `ids`, by default all, of an empty cluster in `folder`, and waits until one of them leads. */
+  static async start(folder: string, flags: readonly string[], ids?: readonly number[]): Promise<ClusterUnderTest> {
+    for (let choice = 1; ; choice += 1) {
+      const peers = await choosePeers(CLUSTER_NODES, undefined);
+      const cluster = new ClusterUnderTest(folder, flags, peers);
+      try {
+        const starts = (ids ?? peers.map(({ id }) => id)).map((id) => cluster.startNode(id));
+        // All of them must have ended or be there before the ports are given up.
+        const failed = (await Promise.allSettled(starts)).find((each) => each.status === 'rejected');
+        if (failed !== undefined) throw failed.reason;
+        await cluster.leader();
+        return cluster;
+      } catch (thrown) {
+        await cluster.remove();
+        if (choice === MAX_PORT_CHOICES || !String(thrown).includes('PORT_IN_USE')) throw thrown;
+      }
+    }
+  }
+
+  /** Where clients reach the nodes, also those that are not running. */
+  get urls(): string[] {
+    return this.#peers.map(clientUrlOf);
+  }
+
+  get nodes(): NodeUnderTest[] {
+    return [...this.#nodes.values()];
+  }
+
+  directoryOf(id: number): string {
+    return join(this.#folder, `node-${id}`);
+  }
+
+  /** Starts a node that is not running, on what its directory holds. */
+  async startNode(id: number): Promise<NodeUnderTest> {
+    const flags = ['--node', String(id), '--peers', formatPeers(this.#peers), ...this.#flags];
+    const node = await NodeUnderTest.start(this.directoryOf(id), flags);
+    this.#nodes.set(id, node);
+    return node;
+  }
+
+  /** Kills a node at once; its data stays. */
+  async kill(id: number): Promise<void> {
+    const node = this.#nodes.get(id);
+    this.#nodes.delete(id);
+    await node?.kill();
+  }
+
+  async #statuses(): Promise<NodeStatus[]> {
+    const answers = await Promise.allSettled(this.nodes.map((node) => node.status()));
+    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  }
+
+  /** The node that leads, once one does and can commit. */
+  async leader(): Promise<{ readonly id: number; readonly node: NodeUnderTest }> {
+    return until('a node leads', async () => {
+      const leading = (await this.#statuses()).filter(({ node, log }) => node.role === 'leader' && log.commit > 0);
+      const newest = leading.sort((a, b) => b.node.term - a.node.term)[0];
+      const node = newest === undefined ? undefined : this.#nodes.get(newest.node.id);
+      return newest === undefined || node === undefined ? undefined : { id: newest.node.id, node };
+    });
+  }
+
+  /** The largest term of any node: it rises by at least one with each election. */
+  async term(): Promise<number> {
+    return Math.max(0, ...(await this.#statuses()).map(({ node }) => node.term));
+  }
+
+  /** The furthest commit of any node. */
+  async commit(): Promise<number> {
+    return Math.max(0, ...(await this.#statuses()).map(({ log }) => log.commit));
+  }
+
+  /** Waits until all running nodes have everything on their disks that the leader has. Nothing may be appended meanwhile. */
+  async settled(): Promise<void> {
+    await until('all nodes have the same log', async () => {
+      const statuses = await this.#statuses();
+      const end = Math.max(...statuses.map(({ log }) => log.tail));
+      const isSettled = statuses.length === this.#nodes.size && statuses.every(({ log }) => log.commit === end && log.durable === end);
+      return isSettled ? true : undefined;
+    });
+  }
+
+  /** CPU seconds of all running nodes; undefined where the system does not tell. */
+  cpuSeconds(): number | undefined {
+    let sum = 0;
+    for (const node of this.nodes) {
+      const seconds = node.cpuSeconds();
+      if (seconds === undefined) return undefined;
+      sum += seconds;
+    }
+    return sum;
+  }
+
+  /** Stops all nodes and removes their data. */
+  async remove(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop()));
+    this.#nodes.clear();
+    for (const { id } of this.#peers) rmSync(this.directoryOf(id), { recursive: true, force: true });
+  }
+}

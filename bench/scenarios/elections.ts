@@ -1,0 +1,17 @@
+// Counts the elections of a cluster while something happens to it. A load that an election ends counts as one too.
+
+import type { ClusterUnderTest } from '../cluster.ts';
+import type { Sample } from '../sample.ts';
+
+/** Does `work`; the sample says how many elections there were, of which there must be none. `work` may reject only because of one. */
+export async function countElections(cluster: ClusterUnderTest, work: () => Promise<readonly Sample[]>): Promise<Sample[]> {
+  const before = await cluster.term();
+  let failure: unknown;
+  const samples = await work().catch((thrown: unknown) => {
+    failure = thrown;
+    return [];
+  });
+  const elections = (await cluster.term()) - before;
+  if (failure !== undefined && elections === 0) throw failure;
+  return [{ what: 'elections', value: elections, unit: '', target: { is: 'at most', value: 0 } }, ...samples];
+}

@@ -1,0 +1,151 @@
+// Feeds the other nodes while this one leads: what is in tail memory at once, what is only on disk in pieces and at a pace.
+
+import type { LogError } from '../core/errors.ts';
+import { FEED_READERS } from '../core/limits.ts';
+import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Due } from '../raft/leadership.ts';
+import type { NodeId } from '../raft/messages.ts';
+import type { Raft } from '../raft/raft.ts';
+import type { ColdRange } from '../storage/segmentReader.ts';
+import { Feed, type SegmentRange } from './feed.ts';
+import { FeedReport } from './feedReport.ts';
+import { Pace } from './pace.ts';
+import type { ReplicaPorts } from './ports.ts';
+
+const STATES = { probe: PEER_PROBING, replicate: PEER_REPLICATING, stuck: PEER_STUCK } as const;
+
+/** After a read that failed, its entries are tried again no sooner than this: the disk that has them damaged will hardly have changed. */
+const RETRY_MS = 1_000;
+
+export class Feeder {
+  readonly #raft: Raft;
+  readonly #memory: TailMemory;
+  readonly #ports: ReplicaPorts;
+  readonly #feed: Feed;
+  readonly #report: FeedReport;
+  /** Runs something as a turn of the replica. */
+  readonly #turn: (input: () => void) => void;
+  /** Nodes whose entries are being read from disk. */
+  readonly #reading = new Set<NodeId>();
+  /** Those that were fed from disk last, and how fast each may be. */
+  readonly #paces = new Map<NodeId, Pace>();
+  readonly #freeBuffers = Array.from({ length: FEED_READERS }, (_, i) => i);
+  /** When the first of the pauses that the last {@link run} met is over. */
+  #wakeAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(raft: Raft, memory: TailMemory, sealed: readonly SegmentRange[], ports: ReplicaPorts, turn: (input: () => void) => void) {
+    this.#raft = raft;
+    this.#memory = memory;
+    this.#ports = ports;
+    this.#feed = new Feed(memory, sealed);
+    this.#report = new FeedReport((level, text) => ports.log(level, text));
+    this.#turn = turn;
+  }
+
+  /** A segment is sealed: it can be read from disk. */
+  sealed(segment: SegmentRange): void {
+    this.#feed.sealed(segment);
+  }
+
+  /** The log was cut at `offset`. */
+  truncated(offset: number): void {
+    this.#feed.truncated(offset);
+  }
+
+  /** This node leads no longer. */
+  clear(): void {
+    this.#paces.clear();
+    this.#report.clear();
+  }
+
+  /** Sends the others what they are due. Returns when to come back at the latest, on the ports' clock, if no other news comes. */
+  run(): number {
+    this.#wakeAtMs = Number.POSITIVE_INFINITY;
+    const { leadership } = this.#raft;
+    if (leadership !== undefined) for (const node of leadership.peers.keys()) this.#feedNode(node);
+    return this.#wakeAtMs;
+  }
+
+  /** Shows in the control block how far the others are. */
+  publish(): void {
+    const { leadership } = this.#raft;
+    if (leadership === undefined) return;
+    const nowMs = this.#ports.nowMs();
+    for (const [node, { match, isVoter, state, contactMs }] of leadership.peers) {
+      const isFedFromDisk = state === 'replicate' && this.#paces.has(node);
+      // A node that has not answered yet is taken for what nearly all are.
+      const counts = isVoter || contactMs === Number.NEGATIVE_INFINITY;
+      this.#memory.setPeer(node, { match, isVoter: counts, state: isFedFromDisk ? PEER_CATCHING_UP : STATES[state] });
+      const kind = state === 'stuck' ? 'stuck' : isFedFromDisk ? 'fromDisk' : 'usual';
+      this.#report.update(node, kind, match, this.#raft.log.end, nowMs);
+    }
+  }
+
+  #feedNode(to: NodeId): void {
+    if (this.#reading.has(to)) return;
+    for (let due = this.#raft.due(to); due !== undefined && this.#ports.canSend(to); due = this.#raft.due(to)) {
+      if (!this.#sendHot(to, due)) {
+        this.#startCold(to, due);
+        return;
+      }
+    }
+  }
+
+  #sendHot(to: NodeId, due: Due): boolean {
+    const chunk = this.#feed.hot(due);
+    if (chunk === undefined) return false;
+    const message = this.#raft.leadership?.sending(to, chunk.end, chunk.base);
+    if (message === undefined) {
+      this.#feed.release(chunk);
+      return true;
+    }
+    this.#paces.delete(to);
+    this.#ports.send(to, message, chunk.bytes, () => this.#feed.release(chunk));
+    return true;
+  }
+
+  /** Has what is due read from its sealed segment; when none has it yet, the news of its seal comes here again. */
+  #startCold(to: NodeId, due: Due): void {
+    const nowMs = this.#ports.nowMs();
+    const pace = this.#paces.get(to) ?? new Pace(nowMs, this.#raft.log.end);
+    if (pace.readyAtMs > nowMs) {
+      this.#wakeAtMs = Math.min(this.#wakeAtMs, pace.readyAtMs);
+      return;
+    }
+    const range = this.#feed.cold(due);
+    const buffer = range === undefined ? undefined : this.#freeBuffers.pop();
+    if (range === undefined || buffer === undefined) return;
+    this.#reading.add(to);
+    this.#paces.set(to, pace);
+    pace.start(nowMs);
+    const { leadership } = this.#raft;
+    this.#ports.readCold(range, buffer, (result) => {
+      this.#reading.delete(to);
+      // Much may have happened while the disk was read: in another term the log may have been cut.
+      const isSame = this.#raft.leadership === leadership;
+      this.#turn(() => this.#sendCold(to, range, buffer, result, isSame));
+    });
+  }
+
+  #sendCold(to: NodeId, { from, base }: ColdRange, buffer: number, result: number | LogError, isSame: boolean): void {
+    if (typeof result !== 'number') {
+      this.#freeBuffers.push(buffer);
+      this.#ports.log('error', `cannot feed node ${to} from offset ${from}: ${result.message}`);
+      this.#paces.get(to)?.pause(this.#ports.nowMs() + RETRY_MS);
+      return;
+    }
+    const isDue = isSame && this.#raft.due(to)?.from === from;
+    const message = isDue ? this.#raft.leadership?.sending(to, from + result, base) : undefined;
+    if (message === undefined) {
+      this.#freeBuffers.push(buffer);
+      return;
+    }
+    const at = this.#memory.map.feedAt(buffer);
+    this.#ports.send(to, message, this.#memory.bytes.subarray(at, at + result), () => {
+      this.#freeBuffers.push(buffer);
+      this.#paces.get(to)?.finish(this.#ports.nowMs(), result, this.#raft.log.end);
+      this.#turn(() => undefined);
+    });
+  }
+}
