@@ -100,6 +100,11 @@ export class Client {
     this.#id = id;
   }
 
+  /** Every third client knows one node only, and asks that again until it leads. */
+  get #isPatient(): boolean {
+    return this.#id % 3 === 0;
+  }
+
   start(): void {
     this.#planNext();
   }
@@ -166,13 +171,13 @@ export class Client {
 
   #operate(connection: Connection): void {
     const { random } = this.world;
-    const draw = random.below(100);
-    if (draw < 60) this.#append(connection);
-    else if (draw < 75) this.#read(connection);
-    else if (draw < 85) this.#end(connection, true);
-    else if (draw < 92) this.#end(connection, false);
-    else if (draw < 95) this.disconnect('the client went elsewhere');
-    else this.#append(connection);
+    // Every third client mostly looks, wherever it is; the others go where the leader is.
+    const draw = this.#id % 3 === 2 ? 50 + random.below(50) : random.below(100);
+    if (draw < 55) this.#append(connection);
+    else if (draw < 67) this.#read(connection);
+    else if (draw < 88) this.#end(connection, true);
+    else if (draw < 97) this.#end(connection, false);
+    else this.disconnect('the client went elsewhere');
   }
 
   // Appends
@@ -254,7 +259,12 @@ export class Client {
     if (append === undefined) return;
     connection.pending.delete(requestId);
     if (mayHaveHappened) append.isUncertain = true;
-    if (code === 'NOT_LEADER') {
+    if (code === 'NOT_LEADER' && this.#isPatient && !append.isUncertain && !this.#isStopped) {
+      this.world.scheduler.after(this.world.profile.thinkMs / 2, () => {
+        if (connection.isClosed) this.#again(append, code);
+        else this.#send(connection, append);
+      });
+    } else if (code === 'NOT_LEADER') {
       this.#hint = connection.process.replica.raft.leader;
       this.disconnect('its node does not lead');
       this.#again(append, code);

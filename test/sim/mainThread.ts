@@ -11,6 +11,7 @@ import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { DIRECTORY } from './identity.ts';
 import { MAX_PAYLOAD_BYTES } from './payloads.ts';
 import type { Process } from './process.ts';
+import { isSimulated } from './simDisk.ts';
 import { Violation } from './violation.ts';
 
 /** Log bytes [from, from + bytes.length), and the commit when they were taken. */
@@ -103,6 +104,10 @@ export class MainThread {
         const bytes = memory.bytes.slice(at, at + length);
         mainThread.post(0.1, 'was read', () => answer({ from, bytes, commit }));
       } catch (thrown) {
+        if (isSimulated(thrown)) {
+          mainThread.post(0.1, 'was not read', () => answer({ from, bytes: new Uint8Array(0), commit }));
+          return;
+        }
         if (thrown instanceof LogError)
           throw new Violation('visibility', `node ${id} cannot read what is committed at ${from}: ${thrown.message}`);
         throw thrown;

@@ -38,10 +38,13 @@ export class Nemesis {
     for (const { process, isPaused } of this.#world.nodes) if (!isPaused) process?.mainThread.resume();
     for (const node of nodes) {
       node.isHeldDown = false;
+      // A thread that waits for a disk for ever is not woken by another disk.
+      if (node.disk.hungUntilMs === Number.POSITIVE_INFINITY) node.kill(false);
       if (node.isPaused) node.resume();
       for (const thread of node.process?.threads ?? []) thread.resume();
       node.disk.dieIn(0, false);
-      node.disk.failIn(0, '');
+      node.disk.failIn(0, 'EIO');
+      node.disk.failReadIn(0);
       node.disk.syncMs = this.#profile.syncMs;
       node.disk.hungUntilMs = 0;
       node.planStart(this.#random.below(50));
@@ -63,6 +66,23 @@ export class Nemesis {
       if (!this.#isActive || node.process !== process) return;
       this.#strike(this.#random.pick('kill', 'power cut', 'isolation', 'isolation', 'one-way cut', 'pause'), node);
     });
+  }
+
+  /** The leader's disk hangs for ever; all else about it is well, and it can talk to `others`. */
+  hang(leader: SimNode, others: readonly SimNode[]): void {
+    const { network } = this.#world;
+    leader.disk.hungUntilMs = Number.POSITIVE_INFINITY;
+    if (leader.isPaused) leader.resume();
+    for (const thread of leader.process?.threads ?? []) thread.resume();
+    for (const { id } of others) {
+      for (const [from, to] of [
+        [leader.id, id],
+        [id, leader.id],
+      ] as const) {
+        network.mend(from, to);
+        network.link(from, to).extraDelayMs = 0;
+      }
+    }
   }
 
   #planNext(): void {
@@ -126,7 +146,8 @@ export class Nemesis {
         victim.disk.dieIn(1 + random.below(random.pick(6, 30)), random.oneIn(2));
         break;
       case 'disk error':
-        victim.disk.failIn(1 + random.below(6), random.pick('EIO', 'ENOSPC'));
+        if (random.oneIn(3)) victim.disk.failReadIn(1 + random.below(3));
+        else victim.disk.failIn(1 + random.below(6), random.pick('EIO', 'ENOSPC'));
         break;
       case 'slow disk':
         victim.disk.syncMs = this.#profile.electionTimeoutMs / random.pick(1, 2, 5);
@@ -151,6 +172,9 @@ export class Nemesis {
         process?.raftThread.post(0, 'transfer', () => process.replica.transfer());
         break;
       }
+      case 'unheard successor':
+        this.#cutOffAfterTransfer();
+        break;
       case 'client death':
         this.#any(this.#world.clients).die();
         break;
@@ -160,6 +184,18 @@ export class Nemesis {
       default:
         this.#breakNetwork(fault, victim);
     }
+  }
+
+  /** The leader hands over, and does not hear that another node took over: it believes that it leads still. */
+  #cutOffAfterTransfer(): void {
+    const { random, scheduler, leader } = this.#world;
+    const process = leader?.process;
+    if (leader === undefined || process === undefined) return;
+    process.raftThread.post(0, 'transfer', () => process.replica.transfer());
+    const { minDelayMs, maxDelayMs } = this.#profile.network;
+    scheduler.after(minDelayMs + (2 * maxDelayMs * random.below(1000)) / 1000, () => {
+      if (this.#isActive) this.#strike('isolation', leader);
+    });
   }
 
   #pause(victim: SimNode): void {

@@ -21,6 +21,7 @@ export const FAULTS = [
   'disk error',
   'wipe',
   'transfer',
+  'unheard successor',
   'client death',
   'cut clients',
 ] as const;
@@ -45,6 +46,7 @@ const WEIGHTS: Readonly<Record<Fault, number>> = {
   'disk error': 2,
   wipe: 2,
   transfer: 3,
+  'unheard successor': 4,
   'client death': 2,
   'cut clients': 2,
 };
@@ -103,7 +105,7 @@ export function drawProfile(random: Random): Profile {
     network: drawNetwork(random, electionTimeoutMs),
     maxAppendBytes: random.pick(256, 4096, 65_536),
     syncMs: random.pick(0.2, 1, 1, 5, electionTimeoutMs / 10),
-    clockSpread: random.pick(1, 1.02, 1.2, 1.5, 2),
+    clockSpread: random.pick(1, 1.1, 1.5, 2, 2),
     downMs: electionTimeoutMs * random.pick(0.2, 1, 3),
     chaosMs: electionTimeoutMs * (25 + random.below(15)),
     faultMs: isCalm ? Number.POSITIVE_INFINITY : electionTimeoutMs / intensity,
@@ -111,7 +113,7 @@ export function drawProfile(random: Random): Profile {
     leaderPercent: random.pick(20, 50, 80),
     strikePercent: isCalm ? 0 : random.pick(0, 0, 0, 30, 70),
     thinkMs: electionTimeoutMs / random.pick(1, 3, 8),
-    waitMs: 4 * electionTimeoutMs,
+    waitMs: electionTimeoutMs * random.pick(0.7, 1, 4),
     largestPayloadBytes: random.pick(40, 400, 4000, 20_000),
     budgetBytes: random.pick(20_000, 200_000, 500_000),
   };

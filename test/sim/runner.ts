@@ -1,6 +1,7 @@
 // Runs seeds in processes of their own, several at once, and gathers what they find.
 
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Invariant } from './violation.ts';
@@ -58,7 +59,7 @@ export interface RunResult {
 /** Where the compiled program is, seen from the sources as well as from what they compile to. */
 function compiledProgram(): string {
   const own = fileURLToPath(new URL('./seeds.js', import.meta.url));
-  return own.includes('/dist/') ? own : fileURLToPath(new URL('../../dist/test/sim/seeds.js', import.meta.url));
+  return existsSync(own) ? own : fileURLToPath(new URL('../../dist/test/sim/seeds.js', import.meta.url));
 }
 
 /** Runs seeds `from` to `from + count - 1`. */

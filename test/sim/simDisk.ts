@@ -29,6 +29,8 @@ interface FileState {
   pending: WriteOperation[];
 }
 
+export type DiskErrno = 'EIO' | 'ENOSPC';
+
 const HIDDEN = '/unnamed/';
 
 export class SimDisk implements Disk {
@@ -40,16 +42,10 @@ export class SimDisk implements Disk {
   /** Operations until the process dies; 0: it does not. */
   #deathIn = 0;
   #deathIsPowerCut = false;
-  /** Operations that can fail until one does; 0: none does. */
+  /** Writes and syncs until one fails, and reads until one does; 0: none does. */
   #errorIn = 0;
-  #errno = 'EIO';
-  /** Whether the next write or sync is the one that fails. */
-  get failsNow(): boolean {
-    return this.#errorIn === 1;
-  }
-
-  /** Whether an operation failed that was told to, so that the process must end. */
-  hasFailed = false;
+  #errno: DiskErrno = 'EIO';
+  #readErrorIn = 0;
   /** How long a sync takes at most, in milliseconds, and from when on syncs return again when the disk hangs. */
   syncMs = 2;
   hungUntilMs = 0;
@@ -65,14 +61,25 @@ export class SimDisk implements Disk {
     this.#deathIsPowerCut = isPowerCut;
   }
 
-  /** The `operations`-th write or sync from now fails. */
-  failIn(operations: number, errno: string): void {
+  /** The `operations`-th write or sync from now fails; 0: none. */
+  failIn(operations: number, errno: DiskErrno): void {
     this.#errorIn = operations;
     this.#errno = errno;
   }
 
-  get isEmpty(): boolean {
-    return this.#durableNames.size === 0 && this.#pendingNames.length === 0;
+  /** The `reads`-th read from now fails; 0: none. */
+  failReadIn(reads: number): void {
+    this.#readErrorIn = reads;
+  }
+
+  /** Whether the next write or sync is the one that fails. */
+  get failsNow(): boolean {
+    return this.#errorIn === 1;
+  }
+
+  /** Whether the next sync fails. */
+  get syncFailsNow(): boolean {
+    return this.failsNow && this.#errno === 'EIO';
   }
 
   /** Everything is gone: the disk was replaced. */
@@ -84,7 +91,7 @@ export class SimDisk implements Disk {
   processDied(isPowerCut: boolean): void {
     this.#deathIn = 0;
     this.#errorIn = 0;
-    this.hasFailed = false;
+    this.#readErrorIn = 0;
     if (isPowerCut) this.#reset(this.#afterPowerCut());
     else this.#visible.processDied();
   }
@@ -146,14 +153,13 @@ export class SimDisk implements Disk {
 
   #maybeFail(operation: Extract<DiskOperation, { readonly kind: 'write' | 'dataSync' }>): void {
     if (this.#errorIn === 0) return;
+    // A full disk says so when it is written to.
+    if (operation.kind === 'dataSync' && this.#errno === 'ENOSPC') return;
     this.#errorIn -= 1;
     if (this.#errorIn > 0) return;
-    this.hasFailed = true;
-    if (operation.kind === 'dataSync') {
-      // The kernel forgets what it could not write: a second try would find nothing to do (ATC'20).
-      this.#file(operation.file).pending = [];
-    }
-    throw new LogError('IO', `a simulated disk failed (${this.#errno})`, { errno: this.#errno, isSimulated: true });
+    // The kernel forgets what it could not write: a second try would find nothing to do (ATC'20).
+    if (operation.kind === 'dataSync') this.#file(operation.file).pending = [];
+    throw simulatedError(this.#errno);
   }
 
   #syncNames(): void {
@@ -209,10 +215,21 @@ export class SimDisk implements Disk {
   }
 
   read(file: FileHandle, into: Uint8Array, position: number): number {
+    if (this.#readErrorIn > 0) {
+      this.#readErrorIn -= 1;
+      if (this.#readErrorIn === 0) throw simulatedError('EIO');
+    }
     return this.#visible.read(file, into, position);
   }
 
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
+    const [first] = parts;
+    if (this.failsNow && this.#errno === 'ENOSPC' && first !== undefined) {
+      // There is room for a part of it.
+      this.#errorIn = 0;
+      this.#visible.write(file, [first.subarray(0, this.#random.below(first.length + 1))], position);
+      throw simulatedError('ENOSPC');
+    }
     this.#visible.write(file, parts, position);
   }
 
@@ -241,6 +258,15 @@ export class SimDisk implements Disk {
   }
 
   makeDirectory(): void {}
+}
+
+function simulatedError(errno: DiskErrno): LogError {
+  return new LogError('IO', `a simulated disk failed (${errno})`, { errno, isSimulated: true });
+}
+
+/** Whether an error is one that the disk was told to have. */
+export function isSimulated(thrown: unknown): thrown is LogError {
+  return thrown instanceof LogError && thrown.details.isSimulated === true;
 }
 
 /** All that was on its way has arrived. */

@@ -1,17 +1,17 @@
 // A simulated node over all its lives: its disk and its clock stay, its processes come and go.
 
-import { LogError } from '../../src/core/errors.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import { readVote, removeTemporaries, writeIdentity } from '../../src/storage/dataDirectory.ts';
 import { DIRECTORY, identityOn, newIdentity } from './identity.ts';
 import { Process } from './process.ts';
-import { ProcessDeath, SimDisk } from './simDisk.ts';
+import { isSimulated, ProcessDeath, SimDisk } from './simDisk.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
 
 const EPOCH_MS = 1_700_000_000_000;
 const SEARCH_MS = 100;
+const FOR_EVER_MS = 1e9;
 
 export class SimNode {
   readonly world: World;
@@ -53,7 +53,8 @@ export class SimNode {
     const { syncMs, hungUntilMs } = this.disk;
     const { random, scheduler } = this.world;
     const ownMs = (syncMs * (1 + random.below(1000))) / 1000;
-    return Math.max(0, hungUntilMs - scheduler.nowMs) + (random.oneIn(30) ? 8 * ownMs : ownMs);
+    // For ever is longer than any simulation.
+    return Math.max(0, Math.min(hungUntilMs, FOR_EVER_MS) - scheduler.nowMs) + (random.oneIn(30) ? 8 * ownMs : ownMs);
   }
 
   /** Starts a process soon, unless one runs or is about to. */
@@ -100,9 +101,9 @@ export class SimNode {
   processFailed(thrown: unknown): void {
     if (thrown instanceof ProcessDeath) {
       this.kill(thrown.isPowerCut);
-    } else if (thrown instanceof LogError && this.disk.hasFailed) {
-      // The files go with the machine: what could not be written is not to be trusted.
-      this.kill(true);
+    } else if (isSimulated(thrown)) {
+      // A disk that failed may have lost anything that was not synced; one that is merely full has not.
+      this.kill(thrown.details.errno === 'EIO');
     } else {
       const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       throw new Violation('soundness', `node ${this.id} fails: ${text}`);

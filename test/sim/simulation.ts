@@ -84,11 +84,15 @@ function runWorld(world: World): void {
   const core = drawCore(world);
   if (core !== undefined) {
     nemesis.heal(core);
-    progresses(world, core);
+    const { leader } = world;
+    const isHung = leader !== undefined && !core.includes(leader) && world.random.oneIn(2);
+    if (isHung) nemesis.hang(leader, core);
+    // A leader whose disk hangs goes on until its memory is full.
+    progresses(world, core, isHung ? LARGE : SMALL);
   }
   network.isCalm = true;
   nemesis.heal(nodes);
-  progresses(world, nodes);
+  progresses(world, nodes, SMALL);
   for (const client of clients) client.stop();
   runFor(world, profile.waitMs);
   converges(world);
@@ -121,33 +125,42 @@ function drawCore(world: World): SimNode[] | undefined {
   return voters;
 }
 
+/** What is appended to see progress. */
+interface Probes {
+  readonly count: number;
+  readonly payloadBytes: number;
+}
+
+const SMALL: Probes = { count: 1, payloadBytes: 8 };
+const LARGE: Probes = { count: 20, payloadBytes: 20_000 };
+
 /** New appends commit once `nodes` are well, in time. Whoever leads may be another node, if only the work goes on. */
-function progresses(world: World, nodes: readonly SimNode[]): void {
+function progresses(world: World, nodes: readonly SimNode[], { count, payloadBytes }: Probes): void {
   const { profile, checker, scheduler, random } = world;
   const limitMs = PROGRESS_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread;
-  let isCommitted = false;
+  let committed = 0;
   const attempt = (): void => {
-    if (isCommitted) return;
+    if (committed >= count) return;
     for (const node of world.nodes) {
-      probe(world, node, () => {
-        isCommitted = true;
+      probe(world, node, payloadBytes, () => {
+        committed += 1;
       });
     }
-    scheduler.after(profile.electionTimeoutMs * (0.5 + random.below(2)), attempt);
+    scheduler.after((profile.electionTimeoutMs * (300 + random.below(1000))) / 1000, attempt);
   };
   const before = checker.ledger.end;
   attempt();
   promise(
-    runUntil(world, limitMs, () => isCommitted),
+    runUntil(world, limitMs, () => committed >= count),
     'progress',
     () =>
-      `nodes ${nodes.map(({ id }) => id).join(', ')} are well and connected, but have committed nothing new for ${Math.round(limitMs)} ms ` +
+      `nodes ${nodes.map(({ id }) => id).join(', ')} are well and connected, but have not made the progress that is due in ${Math.round(limitMs)} ms ` +
       `(the commit was ${before}, and is ${checker.ledger.end}): ${nodes.map((node) => `node ${node.id} is ${node.process?.describe() ?? 'down'}`).join('; ')}`,
   );
 }
 
 /** Appends an entry at `node`; `done` is called when it was committed. */
-function probe(world: World, node: SimNode, done: () => void): void {
+function probe(world: World, node: SimNode, payloadBytes: number, done: () => void): void {
   const { process } = node;
   if (process === undefined) return;
   const id = world.newId();
@@ -170,7 +183,7 @@ function probe(world: World, node: SimNode, done: () => void): void {
         flushReceipts: () => undefined,
       },
       requestId: 1,
-      entries: encodeEntries(id, [8]),
+      entries: encodeEntries(id, [payloadBytes]),
       entryCount: 1,
       received: false,
       expectedEnd: undefined,

@@ -68,7 +68,7 @@ class HeldSync {
       [
         'dataSync',
         (file: FileHandle): void => {
-          if (this.#isHolding && !disk.failsNow) this.#file = file;
+          if (this.#isHolding && !disk.syncFailsNow) this.#file = file;
           else disk.dataSync(file);
         },
       ],

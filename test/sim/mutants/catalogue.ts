@@ -4,6 +4,7 @@
 import type { Mutant } from './mutant.ts';
 
 const RAFT = 'src/raft/raft.ts';
+const STATE = 'src/raft/state.ts';
 const FOLLOWING = 'src/raft/following.ts';
 const LEADERSHIP = 'src/raft/leadership.ts';
 const REPLICA = 'src/replication/replica.ts';
@@ -30,23 +31,22 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'two votes',
     what: 'B2: two votes in one term (camunda#5356)',
-    patches: [
-      {
-        file: RAFT,
-        find: 'if (term !== this.#currentTerm || (this.#votedFor !== 0 && this.#votedFor !== candidate))',
-        replace: 'if (term !== this.#currentTerm)',
-      },
-      { file: RAFT, find: 'if (this.#votedFor === 0) {', replace: 'if (this.#votedFor !== candidate) {' },
-    ],
+    patches: [{ file: STATE, find: 'if (this.votedFor === 0) {', replace: 'if (this.votedFor !== candidate) {' }],
     foundBy: ['election safety'],
     withinSeeds: 100,
   },
   {
     name: 'step-down clears the vote',
     what: 'B3: a step-down within a term forgets the vote of that term (microsoft/CCF#8094)',
-    patches: [{ file: RAFT, find: 'this.#leader = leader;', replace: 'this.#leader = leader; if (!isNewTerm) this.#votedFor = 0;' }],
+    patches: [
+      {
+        file: RAFT,
+        find: 'this.#state.leader = leader;',
+        replace: 'this.#state.leader = leader; if (!isNewTerm) this.#state.votedFor = 0;',
+      },
+    ],
     foundBy: ['election safety'],
-    withinSeeds: 300,
+    withinSeeds: 50,
   },
   {
     name: 'half is a majority',
@@ -66,27 +66,20 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'wiped node votes',
     what: 'B13: a node that lost its disk votes as if it had not (KIP-853)',
     patches: [
-      {
-        file: RAFT,
-        find: "return this.#standing === 'voter';\n    }\n    #voteResponse",
-        replace: 'return true;\n    }\n    #voteResponse',
-      },
+      { file: STATE, find: "return this.standing === 'voter' ||", replace: "return this.standing !== 'new' ||" },
+      { file: STATE, find: "this.standing === 'stranger' ? this.settings.id : votedFor", replace: 'votedFor' },
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
-    withinSeeds: 300,
+    withinSeeds: 500,
   },
   {
     name: 'new nodes elect each other',
     what: 'nodes that join a founder do not wait for what it had committed alone',
     patches: [
-      { file: RAFT, find: 'return candidate === Math.min(...this.settings.nodes);', replace: 'return true;' },
-      {
-        file: RAFT,
-        find: "return this.#standing === 'voter' && !this.#following",
-        replace: "return this.#standing !== 'stranger' && !this.#following",
-      },
+      { file: STATE, find: 'candidate === this.founder', replace: 'candidate > 0' },
+      { file: RAFT, find: "return this.#state.standing === 'voter' && !", replace: "return this.#state.standing !== 'stranger' && !" },
     ],
-    foundBy: ['leader completeness', 'committed bytes'],
+    foundBy: ['leader completeness', 'committed bytes', 'convergence'],
     withinSeeds: 300,
   },
   // Commit
@@ -139,16 +132,9 @@ export const MUTANTS: readonly Mutant[] = [
     withinSeeds: 50,
   },
   {
-    name: 'wiped node counts',
-    what: 'B13: what a node acknowledged before it lost its disk, and what a stranger has, counts',
-    patches: [{ file: LEADERSHIP, find: 'ends.push(isVoter ? match : 0)', replace: 'ends.push(match)' }],
-    foundBy: ['majority', 'leader completeness', 'committed bytes'],
-    withinSeeds: 500,
-  },
-  {
     name: 'commit remembered too far',
     what: 'B11: a node that starts takes all that is on its disk for committed (etcd#13766)',
-    patches: [{ file: RAFT, find: 'this.#commit = state.log.start;', replace: 'this.#commit = state.log.end;' }],
+    patches: [{ file: STATE, find: 'this.commit = log.start;', replace: 'this.commit = log.end;' }],
     foundBy: ['committed bytes', 'visibility'],
     withinSeeds: 50,
   },
@@ -180,7 +166,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'offset = commit; this.#verified = Math.min(this.#verified, offset); this.#truncating = offset;',
       },
     ],
-    foundBy: ['majority', 'leader completeness', 'committed bytes', 'soundness'],
+    foundBy: ['majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
   },
   {
@@ -245,8 +231,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: RAFT,
-        find: 'else if (this.#nowMs >= this.#electionAtMs) {',
-        replace: "else if (this.#nowMs >= this.#electionAtMs && this.#role !== 'preCandidate') {",
+        find: 'else if (this.#state.nowMs >= this.#electionAtMs) {',
+        replace: "else if (this.#state.nowMs >= this.#electionAtMs && this.#role !== 'preCandidate') {",
       },
     ],
     foundBy: ['progress'],
@@ -271,7 +257,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'flush counts after a truncation',
     what: 'B25: what was flushed before a truncation counts for what was written behind it (redpanda#3114, #16105)',
     patches: [
-      { file: RAFT, find: 'if (this.#following.isTruncating || offset <= this.#durable)', replace: 'if (offset <= this.#durable)' },
+      { file: RAFT, find: 'if (this.#following.isTruncating || offset', replace: 'if (offset' },
       { file: FOLLOWING, find: 'this.#core.setDurable(end);', replace: '' },
     ],
     foundBy: ['durability', 'majority', 'leader completeness', 'soundness'],
