@@ -64,6 +64,8 @@ class Search {
     this.#listener = new PeerListener({
       self: this.#self,
       introduce: (to) => this.#introduce(to),
+      // Nobody counts on a node without a cluster.
+      greeting: () => undefined,
       taken: (socket) => socket.destroy(),
       asked: (hello) => this.#heard(hello),
       refused: (from, code, sentence) => {

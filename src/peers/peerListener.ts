@@ -22,6 +22,8 @@ export interface PeerListenerOptions {
   readonly self: Self;
   /** This node's word on itself, at this moment. */
   readonly introduce: (to: number) => Introduction;
+  /** The node of `hello` is about to be welcomed: what it may count on from then on must be durable when this returns. */
+  readonly greeting: (hello: Introduction) => void;
   /** `socket` was dialed by the node of `hello`, and was welcomed; `rest` arrived behind the HELLO. The taker owns the socket. */
   readonly taken: (socket: net.Socket, hello: Introduction, rest: Uint8Array) => void;
   /** A node without a cluster asked, or (while this node has none) one with a cluster dialed; it was answered, and is being closed. */
@@ -108,7 +110,7 @@ export class PeerListener {
   }
 
   #judge(socket: net.Socket, received: Uint8Array): void {
-    const { self, introduce, taken, asked, refused } = this.#options;
+    const { self, introduce, greeting, taken, asked, refused } = this.#options;
     const decoded = decodeHandshake(received.subarray(0, HANDSHAKE_BYTES));
     const verdict = judgeHello(decoded, self);
     if ('code' in verdict) {
@@ -116,6 +118,7 @@ export class PeerListener {
       refused(decoded.kind === 'hello' ? decoded.introduction.from : 0, verdict.code, verdict.sentence, socket.remoteAddress ?? 'unknown');
       return;
     }
+    if (verdict.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER) greeting(verdict);
     const welcome = encodePeerWelcome(introduce(verdict.from));
     if (verdict.clusterId === NO_CLUSTER || self.clusterId === NO_CLUSTER) {
       this.#part(socket, welcome);

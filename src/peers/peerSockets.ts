@@ -19,6 +19,8 @@ export interface PeerEvents {
   /** The link to `to` is up. */
   readonly connected: (to: NodeId, welcome: Introduction) => void;
   readonly disconnected: (to: NodeId, reason: string) => void;
+  /** Before a node's HELLO is answered: what that node may count on from then on must be durable when this returns. */
+  readonly greeting: (hello: Introduction) => void;
   /** The link from `from` is up. A node whose `instance` is not the one known is another data directory. */
   readonly accepted: (from: NodeId, hello: Introduction) => void;
   /** Node `to` does not take our connections; once for each sentence, until it does. */
@@ -74,6 +76,7 @@ export class PeerSockets {
     this.#listener = new PeerListener({
       self,
       introduce: (to) => this.#introduce(to),
+      greeting: (hello) => options.events.greeting(hello),
       taken: (socket, hello, rest) => this.#accept(socket, hello, rest),
       asked: ({ from }) => this.#links.get(from)?.hurry(),
       refused: (from, code, sentence, address) => this.#logRefusal(from, code, sentence, address),

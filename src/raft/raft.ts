@@ -164,10 +164,13 @@ export class Raft {
     this.#resetElection();
   }
 
-  /** Another node, in the greeting of a connection made since this node started, said that it is in `term`. */
-  greeted(from: NodeId, term: number): void {
+  /**
+   * Another node, in the greeting of a connection made since this node started, said that it is in `term`. `isHeard`: and it knows of this
+   * node, so that it counts as heard from.
+   */
+  greeted(from: NodeId, term: number, isHeard: boolean): void {
     if (!this.#state.isOther(from)) return;
-    this.#state.heard.add(from);
+    if (isHeard) this.#state.heard.add(from);
     if (term > this.#state.currentTerm) this.#becomeFollower(term, 0);
   }
 

@@ -184,7 +184,9 @@ class RaftThread {
           if (!this.#isStopped) log('info', `the link to node ${to} is down: ${reason}`);
           this.#replica.disconnected(to);
         },
-        accepted: (from, hello) => this.#greeted(from, hello),
+        greeting: (hello) => this.#know(hello),
+        // The founder's WELCOME says that it knows this node; its HELLO, which may come first, does not.
+        accepted: (from, hello) => this.#greeted(from, hello, !hello.isFounder),
         refused: (to, sentence) => log('warn', `node ${to} refuses this node: ${sentence}`),
         drained: () => this.#replica.drained(),
         log,
@@ -193,24 +195,34 @@ class RaftThread {
   }
 
   /** Takes note of what a node says of itself: with another data directory than before, it has forgotten what it acknowledged. */
-  #greeted(from: NodeId, { instance, term }: Introduction): void {
+  #greeted(from: NodeId, { instance, term }: Introduction, isHeard: boolean): void {
     const before = this.#instances.get(from);
     this.#instances.set(from, instance);
     if (before !== undefined && before !== instance) this.#replica.forget(from);
-    this.#replica.greeted(from, term);
+    this.#replica.greeted(from, term, isHeard);
   }
 
   #connected(to: NodeId, welcome: Introduction): void {
-    this.#greeted(to, welcome);
+    this.#greeted(to, welcome, true);
     this.#replica.connected(to);
+    this.#know(welcome);
     if (welcome.standing === 'stranger') this.#maybeAdmit(to, welcome.instance);
   }
 
-  /** The founder admits a node whose id it never knew. It remembers with which data directory first: another one later is a lost disk. */
+  /**
+   * The founder remembers with which data directory it met a node first, before that node hears from it: whoever comes to count in the
+   * cluster, by whatever way, is then known to the founder for good, and is not taken for new with another directory.
+   */
+  #know({ from, instance, standing }: Introduction): void {
+    const { isFounder, known } = this.#identity;
+    if (!isFounder || standing !== 'stranger' || known[from] !== undefined) return;
+    this.#identity = saveKnown(this.#disk, this.#setup.directory, this.#identity, from, instance);
+  }
+
+  /** The founder admits a node with the data directory that it met it with first. */
   #maybeAdmit(to: NodeId, instance: string): void {
     const { isFounder, known } = this.#identity;
-    if (!isFounder || (known[to] !== undefined && known[to] !== instance)) return;
-    this.#identity = saveKnown(this.#disk, this.#setup.directory, this.#identity, to, instance);
+    if (!isFounder || known[to] !== instance) return;
     this.#sockets?.send(to, { kind: 'admit', term: this.#replica.raft.currentTerm, standing: 'new' });
     this.#tell({ kind: 'log', level: 'info', text: `node ${to} joins the cluster` });
   }

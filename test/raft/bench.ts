@@ -382,8 +382,8 @@ export class Cluster {
       here.instances.set(there.id, there.instance);
     }
     const termOfA = this.node(a).raft.currentTerm;
-    this.node(a).turn((raft) => raft.greeted(b, this.node(b).raft.currentTerm));
-    this.node(b).turn((raft) => raft.greeted(a, termOfA));
+    this.node(a).turn((raft) => raft.greeted(b, this.node(b).raft.currentTerm, true));
+    this.node(b).turn((raft) => raft.greeted(a, termOfA, true));
     this.node(a).turn((raft) => raft.reconnected(b));
     this.node(b).turn((raft) => raft.reconnected(a));
   }

@@ -14,6 +14,7 @@ import { promise } from './violation.ts';
 export interface Greeting {
   readonly instance: string;
   readonly standing: Standing;
+  readonly isFounder: boolean;
   readonly term: number;
 }
 

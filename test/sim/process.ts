@@ -152,7 +152,8 @@ export class Process implements Endpoint {
   }
 
   greeting(): Greeting {
-    return { instance: this.#identity.instance, standing: this.#identity.standing, term: this.replica.raft.currentTerm };
+    const { instance, standing, isFounder } = this.#identity;
+    return { instance, standing, isFounder, term: this.replica.raft.currentTerm };
   }
 
   received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {
@@ -165,12 +166,14 @@ export class Process implements Endpoint {
   }
 
   accepted(from: NodeId, hello: Greeting): void {
-    this.#greeted(from, hello);
+    this.#know(from, hello);
+    this.#greeted(from, hello, !hello.isFounder);
   }
 
   connected(to: NodeId, welcome: Greeting): void {
-    this.#greeted(to, welcome);
+    this.#greeted(to, welcome, true);
     this.replica.connected(to);
+    this.#know(to, welcome);
     if (welcome.standing === 'stranger') this.#maybeAdmit(to, welcome.instance);
   }
 
@@ -182,17 +185,22 @@ export class Process implements Endpoint {
     this.replica.drained();
   }
 
-  #greeted(from: NodeId, { instance, term }: Greeting): void {
+  #greeted(from: NodeId, { instance, term }: Greeting, isHeard: boolean): void {
     const before = this.#instances.get(from);
     this.#instances.set(from, instance);
     if (before !== undefined && before !== instance) this.replica.forget(from);
-    this.replica.greeted(from, term);
+    this.replica.greeted(from, term, isHeard);
+  }
+
+  #know(from: NodeId, { instance, standing }: Greeting): void {
+    const { isFounder, known } = this.#identity;
+    if (!isFounder || standing !== 'stranger' || known[from] !== undefined) return;
+    this.#saveIdentity({ ...this.#identity, known: { ...known, [from]: instance } });
   }
 
   #maybeAdmit(to: NodeId, instance: string): void {
     const { isFounder, known } = this.#identity;
-    if (!isFounder || (known[to] !== undefined && known[to] !== instance)) return;
-    if (known[to] === undefined) this.#saveIdentity({ ...this.#identity, known: { ...known, [to]: instance } });
+    if (!isFounder || known[to] !== instance) return;
     this.world.network.send(this, to, { kind: 'admit', term: this.replica.raft.currentTerm, standing: 'new' });
   }
 
