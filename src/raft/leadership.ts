@@ -124,10 +124,12 @@ export class Leadership {
   due(to: NodeId): Due | undefined {
     const progress = this.peers.get(to);
     if (progress?.state !== 'replicate') return undefined;
-    const { log, settings } = this.#core;
+    const { log, settings, durable } = this.#core;
+    // A founder that lost what new nodes have could not lead any more, and they could not either: they get only what it will not lose.
+    const end = progress.isOfAge ? log.end : Math.min(log.end, durable);
     const room = settings.windowBytes - (progress.next - progress.match);
-    if (progress.next >= log.end || room <= 0) return undefined;
-    const limit = log.endOf(log.termAt(progress.next));
+    if (progress.next >= end || room <= 0) return undefined;
+    const limit = Math.min(end, log.endOf(log.termAt(progress.next)));
     return { from: progress.next, limit, maxBytes: Math.min(settings.maxAppendBytes, room) };
   }
 

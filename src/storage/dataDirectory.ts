@@ -168,6 +168,17 @@ export function saveKnown(disk: Disk, directory: string, identity: Identity, id:
   return identity.known[id] === instance ? identity : changed(disk, directory, identity, { known: { ...identity.known, [id]: instance } });
 }
 
+/**
+ * Makes durable that the founder admits none of `ids` as new any more, unless it has before: from its first vote for another node on, a
+ * leader that it does not hear of may make members of them, and then one that it never knew may be one that lost its disk.
+ */
+export function closeAdmission(disk: Disk, directory: string, identity: Identity, ids: readonly number[]): Identity {
+  const unknown = ids.filter((id) => identity.known[id] === undefined);
+  if (!identity.isFounder || unknown.length === 0) return identity;
+  const known = { ...identity.known, ...Object.fromEntries(unknown.map((id) => [id, NO_INSTANCE])) };
+  return changed(disk, directory, identity, { known });
+}
+
 function changed(disk: Disk, directory: string, identity: Identity, change: Partial<Identity>): Identity {
   const next = { ...identity, ...change };
   writeIdentity(disk, directory, next);

@@ -15,7 +15,7 @@ import type { NodeId } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';
 import type { ReplicaPorts } from '../replication/ports.ts';
 import { Replica } from '../replication/replica.ts';
-import { type Identity, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
+import { closeAdmission, type Identity, saveKnown, saveStanding, type Vote, writeVote } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
 import { ColdPool } from './pools.ts';
@@ -136,7 +136,7 @@ class RaftThread {
       send: (to, message, body, released) => {
         if (this.#sockets?.send(to, message, body, released) !== true) released?.();
       },
-      saveVote: (vote) => writeVote(this.#disk, this.#setup.directory, vote),
+      saveVote: (vote) => this.#saveVote(vote),
       saveStanding: (standing) => {
         this.#identity = saveStanding(this.#disk, this.#setup.directory, this.#identity, standing);
       },
@@ -190,6 +190,15 @@ class RaftThread {
         log,
       },
     });
+  }
+
+  #saveVote(vote: Vote): void {
+    const { directory, node, peers } = this.#setup;
+    if (vote.votedFor !== 0 && vote.votedFor !== node) {
+      const others = peers.map(({ id }) => id).filter((id) => id !== node);
+      this.#identity = closeAdmission(this.#disk, directory, this.#identity, others);
+    }
+    writeVote(this.#disk, directory, vote);
   }
 
   /** Takes note of what a node says of itself: with another data directory than before, it has forgotten what it acknowledged. */
