@@ -12,10 +12,10 @@ import { TermTable } from '../../src/raft/termTable.ts';
 import type { ReplicaPorts } from '../../src/replication/ports.ts';
 import { Replica } from '../../src/replication/replica.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
-import { readVote, writeIdentity, writeVote } from '../../src/storage/dataDirectory.ts';
+import { type Identity, readVote, saveKnown, saveStanding, writeVote } from '../../src/storage/dataDirectory.ts';
 import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
-import { DIRECTORY, type NodeIdentity } from './identity.ts';
+import { DIRECTORY } from './identity.ts';
 import { MainThread } from './mainThread.ts';
 import type { Endpoint, Greeting } from './network.ts';
 import type { Planned } from './scheduler.ts';
@@ -49,7 +49,7 @@ export class Process implements Endpoint {
   readonly diskThread: Thread;
   readonly context: StorageContext;
   isAlive = true;
-  #identity: NodeIdentity;
+  #identity: Identity;
   readonly #feedReader: SegmentReader;
   readonly #watches: Watch[];
   readonly #instances = new Map<NodeId, string>();
@@ -57,7 +57,7 @@ export class Process implements Endpoint {
   #timerAtMs = Number.POSITIVE_INFINITY;
 
   /** Starts from what is on the node's disk. Throws what the real start would throw. */
-  constructor(world: World, node: SimNode, identity: NodeIdentity) {
+  constructor(world: World, node: SimNode, identity: Identity) {
     this.world = world;
     this.node = node;
     this.id = node.id;
@@ -113,7 +113,7 @@ export class Process implements Endpoint {
     return this.raftThread;
   }
 
-  get identity(): NodeIdentity {
+  get identity(): Identity {
     return this.#identity;
   }
 
@@ -195,7 +195,7 @@ export class Process implements Endpoint {
   #know(from: NodeId, { instance, standing }: Greeting): void {
     const { isFounder, known } = this.#identity;
     if (!isFounder || standing !== 'stranger' || known[from] !== undefined) return;
-    this.#saveIdentity({ ...this.#identity, known: { ...known, [from]: instance } });
+    this.#saved(saveKnown(this.node.disk, DIRECTORY, this.#identity, from, instance));
   }
 
   #maybeAdmit(to: NodeId, instance: string): void {
@@ -204,11 +204,10 @@ export class Process implements Endpoint {
     this.world.network.send(this, to, { kind: 'admit', term: this.replica.raft.currentTerm, standing: 'new' });
   }
 
-  /** Blocks the raft thread for as long as the disk takes. */
-  #saveIdentity(identity: NodeIdentity): void {
-    writeIdentity(this.node.disk, DIRECTORY, identity);
+  /** Blocks the raft thread for as long as the disk took, if there was anything to do. */
+  #saved(identity: Identity): void {
+    if (identity !== this.#identity) this.raftThread.block(this.node.diskMs());
     this.#identity = identity;
-    this.raftThread.block(this.node.diskMs());
   }
 
   #ports(): ReplicaPorts {
@@ -224,7 +223,7 @@ export class Process implements Endpoint {
         world.checker.voted(this, vote);
         this.raftThread.block(node.diskMs());
       },
-      saveStanding: (standing) => this.#saveIdentity({ ...this.#identity, standing }),
+      saveStanding: (standing) => this.#saved(saveStanding(node.disk, DIRECTORY, this.#identity, standing)),
       truncate: (offset) => this.mainThread.post(this.#hopMs(), 'truncate', () => this.writers.truncate(offset)),
       readCold: (range, buffer, done) => {
         this.diskThread.post(node.diskMs(), 'read', () => {

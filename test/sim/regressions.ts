@@ -7,6 +7,7 @@ export interface Regression {
 
 export const REGRESSIONS: readonly Regression[] = [
   { seed: 5, what: 'a founder that lost its no-op, and new nodes that had it: nobody could lead any more' },
-  { seed: 54, what: 'the same' },
-  { seed: 69, what: 'the same' },
+  { seed: 165, what: 'the same, where one of the new nodes had come of age' },
+  { seed: 17, what: 'a node that a leader had made a member lost its disk, and the founder, which had never known it, took it for new' },
+  { seed: 78, what: 'a founder was elected with the vote of such a node, and lacked what was committed' },
 ];

@@ -2,8 +2,8 @@
 
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
-import { readVote, removeTemporaries, writeIdentity } from '../../src/storage/dataDirectory.ts';
-import { DIRECTORY, identityOn, newIdentity } from './identity.ts';
+import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
+import { DIRECTORY, newIdentity } from './identity.ts';
 import { Process } from './process.ts';
 import { isSimulated, ProcessDeath, SimDisk } from './simDisk.ts';
 import { Violation } from './violation.ts';
@@ -74,16 +74,14 @@ export class SimNode {
     this.isPaused = false;
     world.trace.add(world.scheduler.nowMs, this.id, 'starts');
     try {
-      let identity = identityOn(disk);
+      let identity = readIdentity(disk, DIRECTORY);
       if (identity === undefined) {
         const clusterId = world.findCluster(this);
         if (clusterId === undefined && !world.mayFound(this)) {
           this.planStart(SEARCH_MS);
           return;
         }
-        removeTemporaries(disk, DIRECTORY);
-        identity = newIdentity(this.id, clusterId, world.random);
-        writeIdentity(disk, DIRECTORY, identity);
+        identity = newIdentity(disk, this.id, clusterId, world.random);
         world.hasFounded = true;
       }
       const vote = readVote(disk, DIRECTORY);
