@@ -124,10 +124,12 @@ export class Leadership {
   due(to: NodeId): Due | undefined {
     const progress = this.peers.get(to);
     if (progress?.state !== 'replicate') return undefined;
-    const { log, settings } = this.#core;
+    const { log, settings, durable } = this.#core;
     const room = settings.windowBytes - (progress.next - progress.match);
-    if (progress.next >= log.end || room <= 0) return undefined;
-    const limit = log.endOf(log.termAt(progress.next));
+    // A new node may have only the founder to vote for: it should not have more than the founder comes back with after a power cut.
+    const end = progress.isOfAge ? log.end : Math.min(log.end, durable);
+    if (progress.next >= end || room <= 0) return undefined;
+    const limit = Math.min(end, log.endOf(log.termAt(progress.next)));
     return { from: progress.next, limit, maxBytes: Math.min(settings.maxAppendBytes, room) };
   }
 

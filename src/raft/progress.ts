@@ -25,7 +25,7 @@ export class Progress {
   sentCommit = 0;
   /** Whether it counts. Unknown, and so false, until it answers. */
   isVoter = false;
-  /** Whether it could lead. */
+  /** Whether it could lead, and may be sent what is not on the leader's own disk yet. */
   isOfAge = false;
   /** Lost its disk: what it must have again before it counts; undefined until that is known. */
   admitAt: number | undefined;
