@@ -165,6 +165,21 @@ describe('ReadIndex (dissertation, 6.4)', () => {
     expect(one.reads.get(1)).toBe(NOOP_BYTES);
   });
 
+  test('whose answer was lost is given up after an election timeout, although the leader stays', () => {
+    const cluster = led();
+    const two = cluster.node(2);
+    two.turn((raft) => raft.readIndex(1));
+    cluster.calm(({ message }) => message.kind !== 'readIndexResponse');
+    cluster.take(only('readIndexResponse'));
+    cluster.pass(900);
+    expect(two.reads.size).toBe(0);
+    cluster.pass(300);
+    expect([...two.reads]).toEqual([[1, undefined]]);
+    two.turn((raft) => raft.readIndex(2));
+    cluster.calm();
+    expect(two.reads.get(2)).toBe(NOOP_BYTES);
+  });
+
   test('fails where no leader is known, and when the leader changes before it answers', () => {
     const cluster = new Cluster();
     const three = cluster.node(3);

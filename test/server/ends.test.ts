@@ -1,0 +1,138 @@
+// END requests that wait, with a leader that answers, is silent, or is not there.
+
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { MAX_WAITING_ENDS } from '../../src/core/limits.ts';
+import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
+import { TailMemory } from '../../src/memory/tailMemory.ts';
+import { decodeAnswer } from '../../src/protocol/client.ts';
+import { type EndRequest, Ends } from '../../src/server/ends.ts';
+import type { Session, WaitingEnd } from '../../src/server/session.ts';
+
+/** What of a session an END touches. */
+class FakeSession {
+  readonly ends = new Set<WaitingEnd>();
+  readonly answers: string[] = [];
+
+  send(message: Uint8Array): void {
+    const answer = decodeAnswer(message);
+    this.answers.push(answer.kind === 'ended' ? `commit ${answer.commit}` : answer.kind);
+  }
+
+  sendError(_requestId: number, code: string, offset: number): void {
+    this.answers.push(`${code} ${offset}`);
+  }
+
+  get session(): Session {
+    return this as unknown as Session;
+  }
+}
+
+describe('an END that waits', () => {
+  const memory = TailMemory.create({ segmentBytes: 65536, slots: 3 });
+  /** The questions to the leader, oldest first. */
+  let asked: ((index: number | undefined) => void)[] = [];
+  let ends = new Ends(memory, false, () => Promise.resolve(0));
+  let client = new FakeSession();
+
+  const request = (part: Partial<EndRequest>): EndRequest => {
+    return { session: client.session, requestId: 1, isLinearizable: false, atLeast: 0, waitMs: 0, ...part };
+  };
+  const commit = (offset: number): void => {
+    memory.setWord(WORD.COMMIT, offset);
+    ends.committed();
+  };
+  /** The oldest question is answered, and what follows from it has happened. */
+  const answer = async (index: number | undefined): Promise<void> => {
+    asked.shift()?.(index);
+    await vi.advanceTimersByTimeAsync(0);
+  };
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    asked = [];
+    client = new FakeSession();
+    ends = new Ends(memory, false, () => new Promise((resolve) => asked.push(resolve)));
+    memory.setWord(WORD.COMMIT, 100);
+    memory.setWord32(STATE.LEADER_ID, 2);
+    memory.raise(SIGNAL.COMMIT);
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('for an offset is answered when the commit has reached it, and not before', () => {
+    ends.start(request({ atLeast: 150 }));
+    ends.start(request({ atLeast: 120 }));
+    expect(client.answers).toEqual([]);
+    commit(130);
+    expect(client.answers).toEqual(['commit 130']);
+    commit(150);
+    expect(client.answers).toEqual(['commit 130', 'commit 150']);
+    expect(client.ends.size).toBe(0);
+  });
+
+  test('for an offset that does not come says BEHIND, and how far this node is', async () => {
+    ends.start(request({ atLeast: 150, waitMs: 700 }));
+    await vi.advanceTimersByTimeAsync(699);
+    expect(client.answers).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(client.answers).toEqual(['BEHIND 100']);
+  });
+
+  test('for the leader is answered when this node has all that the leader counted', async () => {
+    ends.start(request({ isLinearizable: true }));
+    await answer(160);
+    expect(client.answers).toEqual([]);
+    commit(170);
+    expect(client.answers).toEqual(['commit 170']);
+  });
+
+  test('asks again when the question was lost while there is a leader', async () => {
+    ends.start(request({ isLinearizable: true }));
+    await answer(undefined);
+    expect([client.answers.length, asked.length]).toEqual([0, 0]);
+    await vi.advanceTimersByTimeAsync(100);
+    await answer(100);
+    expect(client.answers).toEqual(['commit 100']);
+  });
+
+  test('asks again when there is a leader, where there was none', async () => {
+    memory.setWord32(STATE.LEADER_ID, 0);
+    ends.start(request({ isLinearizable: true }));
+    await answer(undefined);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked.length).toBe(0);
+    memory.setWord32(STATE.LEADER_ID, 3);
+    ends.leaderChanged();
+    await answer(90);
+    expect(client.answers).toEqual(['commit 100']);
+  });
+
+  test('says NOT_LEADER when no leader answers in its time, and a late answer changes nothing', async () => {
+    ends.start(request({ isLinearizable: true, waitMs: 500 }));
+    await vi.advanceTimersByTimeAsync(500);
+    expect(client.answers).toEqual(['NOT_LEADER 0']);
+    await answer(100);
+    expect(client.answers).toEqual(['NOT_LEADER 0']);
+  });
+
+  test('is forgotten with its connection, and there is a bound on all of them', () => {
+    for (let i = 0; i < MAX_WAITING_ENDS; i += 1) ends.start(request({ atLeast: 1_000 }));
+    expect(vi.getTimerCount()).toBe(MAX_WAITING_ENDS);
+    const other = new FakeSession();
+    ends.start(request({ session: other.session, atLeast: 1_000 }));
+    expect(other.answers).toEqual(['TOO_MANY_REQUESTS 0']);
+    ends.closed(client.session);
+    expect([vi.getTimerCount(), client.ends.size]).toEqual([0, 0]);
+    ends.start(request({ session: other.session, atLeast: 1_000 }));
+    commit(1_000);
+    expect(other.answers).toEqual(['TOO_MANY_REQUESTS 0', 'commit 1000']);
+    expect(client.answers).toEqual([]);
+  });
+
+  test('of a cluster of one asks nobody', () => {
+    new Ends(memory, true, () => Promise.reject(new Error('nobody is to be asked'))).start(request({ isLinearizable: true }));
+    expect(client.answers).toEqual(['commit 100']);
+  });
+});
