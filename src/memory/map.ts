@@ -41,6 +41,7 @@ export const WORD = {
   WRITTEN_BYTES: CONTROL_AT + 56, // sum over all writes of entries: writers
   LED_TERM: CONTROL_AT + 64, // last term in which this node led and no longer does: raft thread
   LED_COMMIT: CONTROL_AT + 72, // the commit when that term ended here: raft thread
+  LEADER_COMMIT: CONTROL_AT + 80, // the commit that a leader named last, 0 while this node leads: raft thread
 } as const;
 
 /** 32-bit words that threads wait on, by address. */

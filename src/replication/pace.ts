@@ -1,9 +1,9 @@
 // How fast a node that lags behind is fed from disk while clients append: reading, checking and sending what it lacks takes processors and
-// disk from the appends. So after each piece there is a pause, several times as long as the piece took: whatever the machine, most of its
+// disk from the appends. So after each piece there is a pause, many times as long as the piece took: whatever the machine, most of its
 // time is left to the appends. Two exceptions: nobody appends, or the node would not come nearer to the log's end.
 
 /** A pause is this many times as long as what was fed before it took. */
-const PAUSE_TIMES = 4;
+const PAUSE_TIMES = 12;
 /** Pieces whose pauses are shorter are fed without one, and the next pause is longer: timers are no finer than this allows. */
 const LEAST_PAUSE_MS = 4;
 /** A node that lags behind is fed at least this many times as fast as the log grows. */

@@ -227,6 +227,7 @@ export class Replica {
         this.#roleChanged(effect.role, effect.currentTerm, effect.leader);
         break;
       case 'lead':
+        this.#memory.setWord(WORD.LEADER_COMMIT, 0);
         this.#noopDue = effect.term;
         this.#beginTerm();
         break;
@@ -327,6 +328,7 @@ export class Replica {
   #store(message: AppendRequest, from: number): void {
     const chunks = skipBytes(this.#body, from - message.prevOffset);
     const bytes = message.end - from;
+    this.#memory.setWord(WORD.LEADER_COMMIT, message.commit);
     const status = this.#tail.appendReplicated(chunks, bytes, message.entriesTerm, message.base, this.#ports.wallMs());
     if (status === 'ordered') this.#hasOrdered = true;
     if (status === 'refused') {

@@ -3,7 +3,7 @@
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { SPARE_SEGMENTS } from '../core/limits.ts';
-import { SIGNAL, SLOT_SEALED } from '../memory/map.ts';
+import { SIGNAL, SLOT_SEALED, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment } from '../storage/context.ts';
 import { spareName } from '../storage/names.ts';
@@ -151,8 +151,16 @@ export class Segments {
     }
   }
 
+  /**
+   * Whether more than a segment of what is committed is still to come. Writes are large then, and their bytes are all that is waited for:
+   * zeros would only take the disk from them.
+   */
+  get #isCatchingUp(): boolean {
+    return this.#memory.word(WORD.LEADER_COMMIT) - this.#memory.tail > this.#memory.map.shape.segmentBytes;
+  }
+
   #allocateAhead(): void {
-    if (this.#allocating || this.#stopping || this.#isDiskFull || this.#spares.length >= SPARE_SEGMENTS) return;
+    if (this.#allocating || this.#stopping || this.#isDiskFull || this.#isCatchingUp || this.#spares.length >= SPARE_SEGMENTS) return;
     this.#allocating = true;
     void this.#track(
       this.#allocateOne().then(() => {

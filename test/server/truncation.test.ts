@@ -3,91 +3,19 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { segmentCapacityBytes } from '../../dist/src/core/config.js';
 import { SPARE_SEGMENTS } from '../../dist/src/core/limits.js';
-import { SIGNAL, SLOT } from '../../dist/src/memory/map.js';
-import { Tail } from '../../dist/src/memory/tail.js';
-import { TailMemory } from '../../dist/src/memory/tailMemory.js';
-import { Segments } from '../../dist/src/server/segments.js';
-import { createIdentity, type Identity } from '../../dist/src/storage/dataDirectory.js';
+import { SIGNAL } from '../../dist/src/memory/map.js';
+import { createIdentity } from '../../dist/src/storage/dataDirectory.js';
 import { segmentName } from '../../dist/src/storage/names.js';
 import { NodeDisk } from '../../dist/src/storage/nodeDisk.js';
-import { RECOVERY_SLOT, type RecoveredLog } from '../../dist/src/storage/recovery.js';
-import { Pools } from '../../dist/src/threads/pools.js';
 import { Random } from '../assembly/random.ts';
 import { entriesOf, makeBatch, stampBatch } from '../crash/batches.ts';
 import { makeDirectory } from './support/fixture.ts';
+import { CAPACITY, Writers } from './support/writers.ts';
 
-const CAPACITY = segmentCapacityBytes(65536);
 const random = new Random(77);
 const batch0 = makeBatch([100, 0, 30_000], random).entries;
 const batches = Array.from({ length: 20 }, () => makeBatch([random.below(200), random.below(3000), random.below(12_000)], random).entries);
-
-/** The part of a node that writes a log, without a server in front of it. */
-class Writers {
-  readonly directory: string;
-  readonly memory: TailMemory;
-  readonly pools: Pools;
-  readonly segments: Segments;
-  readonly tail: Tail;
-  readonly failures: Error[] = [];
-  #wake: () => void = () => undefined;
-
-  constructor(directory: string, identity: Identity) {
-    this.directory = directory;
-    this.memory = TailMemory.create({ segmentBytes: 65536, slots: 3 });
-    const failed = (error: Error): void => {
-      this.failures.push(error);
-      this.#wake();
-    };
-    this.pools = new Pools({ directory, identity, shared: this.memory.shared }, failed);
-    this.segments = new Segments(this.memory, this.pools, {
-      sealed: () => this.#wake(),
-      diskFull: (_spare, error) => failed(error),
-      failed,
-    });
-    this.tail = new Tail(this.memory, (slot) => this.segments.open(slot, false));
-  }
-
-  async start(): Promise<RecoveredLog> {
-    const recovered = await this.pools.recover();
-    await this.segments.start(recovered);
-    this.tail.start(recovered.end, recovered.openBase === undefined ? undefined : RECOVERY_SLOT);
-    if (recovered.openBase !== undefined) this.segments.open(RECOVERY_SLOT, true);
-    return recovered;
-  }
-
-  /** Appends what a leader has; waits for a slot when none is free. */
-  async append(bytes: Uint8Array, term: number): Promise<void> {
-    for (;;) {
-      const { tail, openSlot } = this.memory;
-      const openBase = openSlot < 0 ? tail : this.memory.slotWord(openSlot, SLOT.BASE);
-      const base = tail - openBase + bytes.length <= CAPACITY ? openBase : tail;
-      const sealed = new Promise<void>((wake) => {
-        this.#wake = wake;
-      });
-      const status = this.tail.appendReplicated([bytes], bytes.length, term, base, Date.now());
-      this.tail.wake();
-      if (status === 'ordered') return;
-      expect(status).toBe('full');
-      await sealed;
-      expect(this.failures).toEqual([]);
-    }
-  }
-
-  /** Waits until no file is being made ahead. */
-  async allocated(): Promise<void> {
-    const spares = (): number => new NodeDisk().list(this.directory).filter((name) => name.startsWith('spare')).length;
-    while (spares() < SPARE_SEGMENTS) await new Promise((wake) => setImmediate(wake));
-  }
-
-  async stop(): Promise<void> {
-    for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) this.memory.raise(signal);
-    await this.segments.stop();
-    await this.pools.close();
-    expect(this.failures).toEqual([]);
-  }
-}
 
 /** Runs `act`, which returns the log that it made, and starts again: that log must be there. */
 async function expectLog(act: (writers: Writers) => Promise<Buffer>): Promise<void> {
@@ -163,8 +91,7 @@ describe('truncation under real writers', () => {
         expect((await writers.segments.truncate(bytes.length)).openBase).toBe(0);
       }
       await writers.allocated();
-      const spares = new NodeDisk().list(writers.directory).filter((name) => name.startsWith('spare'));
-      expect(spares.length).toBeLessThanOrEqual(SPARE_SEGMENTS + 1);
+      expect(writers.spares.length).toBeLessThanOrEqual(SPARE_SEGMENTS + 1);
       return Buffer.from(bytes);
     }));
 });
