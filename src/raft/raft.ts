@@ -36,7 +36,10 @@ export class Raft {
   /** When a leader was last heard from, and when to campaign. */
   #contactMs = Number.NEGATIVE_INFINITY;
   #electionAtMs = 0;
+  /** Who would vote for this node in the next term, and who did in {@link #campaignTerm}: its last campaign of this life, 0 once it was won. */
+  #promises = new Set<NodeId>();
   #votes = new Set<NodeId>();
+  #campaignTerm = 0;
   /** Questions for the leader that are on their way. */
   readonly #asked: Questions;
 
@@ -308,9 +311,13 @@ export class Raft {
     const isTransfer = campaign === 'transfer';
     this.#role = isPreVote ? 'preCandidate' : 'candidate';
     this.#state.emit({ kind: 'role', role: this.#role, currentTerm: this.#state.currentTerm + (isPreVote ? 0 : 1), leader: 0 });
-    if (!isPreVote) this.#setTerm(this.#state.currentTerm + 1, this.settings.id);
+    this.#promises = new Set([this.settings.id]);
+    if (!isPreVote) {
+      this.#setTerm(this.#state.currentTerm + 1, this.settings.id);
+      this.#campaignTerm = this.#state.currentTerm;
+      this.#votes = new Set([this.settings.id]);
+    }
     this.#resetElection();
-    this.#votes = new Set([this.settings.id]);
     const term = this.#state.currentTerm + (isPreVote ? 1 : 0);
     for (const node of this.settings.nodes) {
       if (node === this.settings.id) continue;
@@ -321,14 +328,21 @@ export class Raft {
   }
 
   #maybeWin(): void {
-    if (this.#votes.size * 2 <= this.settings.nodes.length) return;
-    if (this.#role === 'preCandidate') this.#campaign('vote');
-    else if (this.#role === 'candidate') this.#becomeLeader();
+    const isCampaigning = this.#role === 'candidate' || this.#role === 'preCandidate';
+    // Votes of its last campaign still elect it while it rehearses the next one: on a slow network all votes may be as late as that.
+    if (isCampaigning && this.#campaignTerm === this.#state.currentTerm && this.#isMajority(this.#votes)) this.#becomeLeader();
+    else if (this.#role === 'preCandidate' && this.#isMajority(this.#promises)) this.#campaign('vote');
+  }
+
+  #isMajority(nodes: ReadonlySet<NodeId>): boolean {
+    return nodes.size * 2 > this.settings.nodes.length;
   }
 
   #becomeLeader(): void {
     assert(!this.#following.isTruncating, 'a node whose log is being cut does not lead');
     this.#role = 'leader';
+    // A term is led once: who resigns from it needs the votes of another.
+    this.#campaignTerm = 0;
     this.#state.leader = this.settings.id;
     this.#leadership = new Leadership(this.#state);
     this.#state.emit({ kind: 'role', role: 'leader', currentTerm: this.#state.currentTerm, leader: this.#state.leader });
@@ -349,9 +363,9 @@ export class Raft {
   }
 
   #voteResponse(from: NodeId, { term, isPreVote, granted }: VoteResponse): void {
-    const asked = isPreVote ? this.#role === 'preCandidate' : this.#role === 'candidate';
-    if (!granted || !asked || term !== this.#state.currentTerm + (isPreVote ? 1 : 0)) return;
-    this.#votes.add(from);
+    if (!granted) return;
+    if (isPreVote && term === this.#state.currentTerm + 1) this.#promises.add(from);
+    if (!isPreVote && term === this.#campaignTerm) this.#votes.add(from);
     this.#maybeWin();
   }
 

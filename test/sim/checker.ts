@@ -10,6 +10,7 @@ import { segmentName, VOTE_FILE } from '../../src/storage/names.ts';
 import { DIRECTORY } from './identity.ts';
 import { Ledger, termBefore } from './ledger.ts';
 import type { Data } from './mainThread.ts';
+import { isContinued } from './payloads.ts';
 import type { Process } from './process.ts';
 import type { SimNode } from './simNode.ts';
 import { promise } from './violation.ts';
@@ -248,17 +249,20 @@ export class Checker {
     forEachPiece(process, shadow.tail, tail, (from, bytes) => {
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
       let at = 0;
+      let kindSize = 0;
       while (at < bytes.length) {
         const term = view.getUint32(at, true);
         const runAt = at;
         while (at < bytes.length && view.getUint32(at, true) === term) {
-          at += (view.getUint32(at + 4, true) & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
+          kindSize = view.getUint32(at + 4, true);
+          at += (kindSize & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
         }
         const offset = from + runAt;
         const prevTerm = termBefore(shadow.starts, offset);
         promise(term >= prevTerm && term > 0, 'log matching', () => `on node ${process.id} term ${term} follows ${prevTerm} at ${offset}`);
         this.ledger.has(process.id, term, prevTerm, offset, bytes.subarray(runAt, at));
         if (term !== prevTerm) shadow.starts.push({ term, offset });
+        promise(!isContinued(kindSize), 'whole batches', () => `node ${process.id} has a part of the batch before ${from + at}`);
       }
     });
     shadow.tail = tail;
@@ -310,6 +314,11 @@ export class Checker {
     shadow.commit = commit;
     if (!isNews) return;
     const { end, lastTerm } = this.ledger;
+    promise(
+      !shadow.isLeader || lastTerm === shadow.term,
+      'own term',
+      () => `node ${process.id}, leader of term ${shadow.term}, takes ${end} for committed, where term ${lastTerm} ends`,
+    );
     const has = ({ starts, durable }: Shadow['lost']): boolean => durable >= end && termBefore(starts, end) === lastTerm;
     // What a node had said that it has still counts when its disk is lost a moment later; what must not be is looked for below.
     const holders = [...this.#shadows.values()].filter((shadow) => has(shadow) || has(shadow.lost));

@@ -16,6 +16,8 @@ interface Append {
   readonly ids: readonly number[];
   readonly sizes: readonly number[];
   readonly isReceived: boolean;
+  /** All entries or none, whatever happens. */
+  readonly isBatch: boolean;
   readonly expectedEnd: number | undefined;
   readonly complete: Complete;
   attempts: number;
@@ -187,10 +189,11 @@ export class Client {
     const sizes = this.#drawSizes();
     const ids = sizes.map(() => this.world.newId());
     const isReceived = random.oneIn(8);
+    const isBatch = random.oneIn(2);
     const expectedEnd = random.oneIn(5) ? this.#knownEnd : undefined;
     const level = isReceived ? 'received' : 'committed';
     const complete = history.append({ client: this.#id, ids, level, expectedEnd, session: connection.name });
-    this.#send(connection, { ids, sizes, isReceived, expectedEnd, complete, attempts: 0, isUncertain: false });
+    this.#send(connection, { ids, sizes, isReceived, isBatch, expectedEnd, complete, attempts: 0, isUncertain: false });
   }
 
   #drawSizes(): number[] {
@@ -200,7 +203,7 @@ export class Client {
     if (random.oneIn(40)) return [CAPACITY_BYTES - OVERHEAD_BYTES - random.pick(0, 1, 12, 24, 100)];
     const sizes: number[] = [];
     let left = CAPACITY_BYTES;
-    for (let count = random.pick(1, 1, 1, 2, 5); count > 0; count -= 1) {
+    for (let count = random.pick(1, 1, 1, 2, 5, 15); count > 0; count -= 1) {
       const size = MIN_PAYLOAD_BYTES + random.below(random.pick(20, 200, profile.largestPayloadBytes));
       left -= size + OVERHEAD_BYTES;
       if (left >= 0) sizes.push(size);
@@ -215,7 +218,7 @@ export class Client {
     append.attempts += 1;
     for (const size of append.sizes) world.sentBytes += size + OVERHEAD_BYTES;
     connection.pending.set(requestId, append);
-    const entries = encodeEntries(append.ids[0] ?? 0, append.sizes);
+    const entries = encodeEntries(append.ids[0] ?? 0, append.sizes, append.isBatch);
     connection.request('append', () => {
       connection.process.main.appends.accept({
         session: connection,

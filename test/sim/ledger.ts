@@ -138,9 +138,15 @@ export class Ledger {
       () => `node ${node} takes [${this.end}, ${from + bytes.length}) for committed, which no leader has committed`,
     );
     const news = bytes.subarray(overlap);
-    walkEntries(news, from + overlap, ({ term, offset }) => {
-      if (term !== this.lastTerm) this.#starts.push({ term, offset });
+    let goesOn = false;
+    walkEntries(news, from + overlap, ({ term, offset }, isContinued) => {
+      if (term !== this.lastTerm) {
+        promise(!goesOn, 'whole batches', () => `the batch before offset ${offset} is committed in part`);
+        this.#starts.push({ term, offset });
+      }
+      goesOn = isContinued;
     });
+    promise(!goesOn, 'whole batches', () => `node ${node} takes a part of a batch for committed, up to ${from + bytes.length}`);
     this.#committed.append(news);
     if (this.#ends.at(-1)?.term === leaderTerm) this.#ends.pop();
     this.#ends.push({ term: leaderTerm, offset: this.end });

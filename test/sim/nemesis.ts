@@ -68,6 +68,25 @@ export class Nemesis {
     });
   }
 
+  /** A leader opens a segment. Not all others hear of it, and the leader and those that do may lose it with their power. */
+  rolled(leader: SimNode): void {
+    const { nodes, network, scheduler, trace } = this.#world;
+    const others = nodes.filter((node) => node !== leader);
+    if (!this.#isActive || others.length === 0 || !chance(this.#random, this.#profile.rollStrikePercent)) return;
+    trace.add(scheduler.nowMs, leader.id, '* lost segment');
+    const unaware = this.#any(others);
+    network.cut(leader.id, unaware.id);
+    this.#later(() => network.mend(leader.id, unaware.id));
+    const { maxDelayMs } = this.#profile.network;
+    for (const node of nodes) {
+      if (node === unaware || (node !== leader && this.#random.oneIn(3))) continue;
+      const { process } = node;
+      scheduler.after((4 * maxDelayMs * this.#random.below(1000)) / 1000, () => {
+        if (this.#isActive && node.process === process) node.kill(true);
+      });
+    }
+  }
+
   /** The leader's disk hangs for ever; all else about it is well, and it can talk to `others`. */
   hang(leader: SimNode, others: readonly SimNode[]): void {
     const { network } = this.#world;

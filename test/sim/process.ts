@@ -87,7 +87,10 @@ export class Process implements Endpoint {
     });
     memory.setWord(WORD.START, start);
     const open = (slot: number): void => this.writers.open(slot, false);
-    const mainTail = new Tail(memory, open);
+    const mainTail = new Tail(memory, (slot) => {
+      open(slot);
+      world.nemesis.rolled(node);
+    });
     mainTail.start(end, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.writers.open(RECOVERY_SLOT, true);
     const settings = world.settings(node);

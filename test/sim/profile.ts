@@ -75,6 +75,8 @@ export interface Profile {
   readonly leaderPercent: number;
   /** How often a node that has just been elected is struck at once, in percent: so terms leave little behind, each something else. */
   readonly strikePercent: number;
+  /** How often a leader that opens a segment is struck at once, in percent. */
+  readonly rollStrikePercent: number;
   /** Mean time from one operation of a client to the next. */
   readonly thinkMs: number;
   /** How long clients and nodes wait for an answer. */
@@ -112,6 +114,7 @@ export function drawProfile(random: Random): Profile {
     faults: enabled.map((fault) => ({ fault, weight: WEIGHTS[fault] })),
     leaderPercent: random.pick(20, 50, 80),
     strikePercent: isCalm ? 0 : random.pick(0, 0, 0, 30, 70),
+    rollStrikePercent: isCalm ? 0 : random.pick(0, 40, 80),
     thinkMs: electionTimeoutMs / random.pick(1, 3, 8),
     waitMs: electionTimeoutMs * random.pick(0.7, 1, 4),
     largestPayloadBytes: random.pick(40, 400, 4000, 20_000),

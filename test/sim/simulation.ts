@@ -183,7 +183,7 @@ function probe(world: World, node: SimNode, payloadBytes: number, done: () => vo
         flushReceipts: () => undefined,
       },
       requestId: 1,
-      entries: encodeEntries(id, [payloadBytes]),
+      entries: encodeEntries(id, [payloadBytes], false),
       entryCount: 1,
       received: false,
       expectedEnd: undefined,

@@ -10,8 +10,12 @@ export type Invariant =
   | 'leader completeness'
   /** What is committed never changes, and is the same on all nodes; a node's commit never falls. */
   | 'committed bytes'
+  /** No log, and nothing that is committed, ends within a batch. */
+  | 'whole batches'
   /** What counts as durable is on the disk, after any power cut. */
   | 'durability'
+  /** A leader takes for committed only what ends with an entry of its own term (Raft, figure 8). */
+  | 'own term'
   /** What is committed is on the disks of a majority. */
   | 'majority'
   /** Nobody is shown what is not committed. */

@@ -12,6 +12,8 @@ const APPENDS = 'src/server/appends.ts';
 const TAIL = 'src/memory/tail.ts';
 const WRITER = 'src/storage/segmentWriter.ts';
 const TRUNCATION = 'src/storage/truncation.ts';
+const LOADER = 'src/storage/segmentLoader.ts';
+const FEED = 'src/replication/feed.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   // Elections
@@ -87,14 +89,14 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'old terms counted',
     what: 'B4: entries of earlier terms are committed by counting (figure 8; logcabin#44, canonical/raft#220, CCF#5674)',
     patches: [{ file: 'src/raft/quorum.ts', find: 'majority >= termStartEnd && ', replace: '' }],
-    foundBy: ['leader completeness', 'committed bytes'],
+    foundBy: ['own term', 'leader completeness', 'committed bytes'],
     withinSeeds: 100,
   },
   {
     name: 'term start not passed',
     what: 'B5: the commit moves to where the no-op begins, not past it (KAFKA-12619)',
     patches: [{ file: 'src/raft/quorum.ts', find: 'majority >= termStartEnd && ', replace: 'majority >= termStartEnd - 12 && ' }],
-    foundBy: ['leader completeness', 'committed bytes'],
+    foundBy: ['own term', 'leader completeness', 'committed bytes'],
     withinSeeds: 200,
   },
   {
@@ -180,7 +182,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'nothing cut below a longer log',
     what: 'a follower with more entries than the leader keeps those that differ',
     patches: [{ file: FOLLOWING, find: 'if (log.termAt(from) === entriesTerm)', replace: 'if (log.termAt(from) <= entriesTerm)' }],
-    foundBy: ['log matching', 'committed bytes', 'soundness', 'convergence'],
+    foundBy: ['majority', 'progress', 'log matching', 'committed bytes', 'soundness', 'convergence'],
     withinSeeds: 200,
   },
   // Reads
@@ -308,7 +310,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'empty segment kept',
     what: "B35: a truncation to a segment's base keeps the empty segment (redpanda#11450)",
     patches: [{ file: TRUNCATION, find: '(base) => base < offset)', replace: '(base) => base <= offset)' }],
-    foundBy: ['soundness', 'log matching', 'convergence'],
+    foundBy: ['soundness', 'log matching', 'convergence', 'progress'],
     withinSeeds: 300,
   },
   {
@@ -319,17 +321,24 @@ export const MUTANTS: readonly Mutant[] = [
     withinSeeds: 300,
   },
   {
-    name: 'slot taken while it is sent',
-    what: 'a slot is given to the next segment while its entries are still being sent',
-    patches: [{ file: TAIL, find: 'if (memory.isPinned(next) && memory.wantSlot(next))', replace: 'if (false)' }],
-    foundBy: ['log matching', 'soundness', 'convergence', 'progress'],
-    withinSeeds: 1000,
+    name: 'part of a batch recovered',
+    what: 'a node that starts keeps the entries of a batch whose end was not written',
+    patches: [{ file: LOADER, find: 'SCAN_VERIFY | SCAN_WHOLE_BATCHES', replace: 'SCAN_VERIFY' }],
+    foundBy: ['whole batches'],
+    withinSeeds: 400,
+  },
+  {
+    name: 'part of a batch sent',
+    what: 'a leader sends the beginning of a batch without the rest',
+    patches: [{ file: FEED, find: 'SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;', replace: 'SCAN_FIRST_ALWAYS;' }],
+    foundBy: ['whole batches', 'progress'],
+    withinSeeds: 100,
   },
   // Clients
   {
     name: 'unknown told as failed',
     what: 'B36: a client that is told that its append failed appends it again (redpanda#3039)',
-    patches: [{ file: APPENDS, find: "'NOT_LEADER', 0, sentence, true)", replace: "'NOT_LEADER', 0, sentence, false)" }],
+    patches: [{ file: APPENDS, find: 'it may get into the log or not`, true)', replace: 'it may get into the log or not`, false)' }],
     foundBy: ['history'],
     withinSeeds: 100,
   },
@@ -337,7 +346,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "next leader's commit answers",
     what: 'B36: appends of a lost office are acknowledged by what the next leader committed in their place',
     patches: [{ file: APPENDS, find: 'const commit = this.#memory.word(WORD.LED_COMMIT);', replace: 'const commit = this.#memory.tail;' }],
-    foundBy: ['history'],
+    foundBy: ['history', 'visibility'],
     withinSeeds: 300,
   },
 ];
