@@ -228,12 +228,12 @@ export class Network {
     const { dropOneIn, repeatOneIn, reorders } = this.#profile;
     const random = this.#random;
     const link = this.link(connection.source.id, connection.target.id);
-    if (this.isCalm || !(reorders || dropOneIn > 0)) {
+    // An admission is said once a connection: who loses it loses the connection.
+    if (this.isCalm || !(reorders || dropOneIn > 0) || message.kind === 'admit') {
       this.#stream(connection, link, message, bytes);
       return;
     }
-    // An admission is said once a connection: who loses it loses the connection.
-    const isDropped = dropOneIn > 0 && random.oneIn(dropOneIn) && message.kind !== 'admit';
+    const isDropped = dropOneIn > 0 && random.oneIn(dropOneIn);
     const copies = isDropped ? 0 : repeatOneIn > 0 && random.oneIn(repeatOneIn) ? 2 : 1;
     for (let i = 0; i < copies; i += 1) {
       const delayMs = reorders ? this.#delayMs(link) * (1 + random.below(3)) : this.#inOrder(connection, this.#delayMs(link));
