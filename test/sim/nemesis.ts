@@ -77,11 +77,12 @@ export class Nemesis {
     const unaware = this.#any(others);
     network.cut(leader.id, unaware.id);
     this.#later(() => network.mend(leader.id, unaware.id));
-    const { maxDelayMs } = this.#profile.network;
+    const { syncMs, network: profile } = this.#profile;
     for (const node of nodes) {
       if (node === unaware || (node !== leader && this.#random.oneIn(3))) continue;
       const { process } = node;
-      scheduler.after((4 * maxDelayMs * this.#random.below(1000)) / 1000, () => {
+      const withinMs = this.#random.pick(2 * syncMs, 4 * profile.maxDelayMs);
+      scheduler.after((withinMs * this.#random.below(1000)) / 1000, () => {
         if (this.#isActive && node.process === process) node.kill(true);
       });
     }

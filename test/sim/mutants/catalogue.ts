@@ -53,7 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'half is a majority',
     what: 'an election is won with half of the votes, which is none of an even number of nodes',
-    patches: [{ file: RAFT, find: 'this.#votes.size * 2 <= this', replace: 'this.#votes.size * 2 < this' }],
+    patches: [{ file: RAFT, find: 'nodes.size * 2 > this', replace: 'nodes.size * 2 >= this' }],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 300,
   },
