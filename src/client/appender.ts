@@ -52,7 +52,7 @@ export interface AppenderOwner {
   /** There is something to send, and no leader. */
   wake(): void;
   /** A node refuses appends that another one, or the same one later, may take. */
-  refused(connection: Connection): void;
+  refused(connection: Connection, isOverloaded: boolean): void;
   /** What became of an earlier try of a conditional append, whose new try was refused. Never rejects. */
   recheck(message: Message, refusal: LogError): Promise<WireReceipt | LogError>;
 }
@@ -229,7 +229,7 @@ export class Appender {
       message.fail(error);
       this.#forget(message);
     }
-    if (isNodes) this.#owner.refused(connection);
+    if (isNodes) this.#owner.refused(connection, error.code === 'OVERLOADED');
     this.#afterRelease();
   }
 

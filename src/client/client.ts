@@ -71,7 +71,7 @@ export class LogClient {
     this.#workspace = workspace;
     const appender: Appender = new Appender(workspace, settings, settings.ack === 'received' ? APPEND_RECEIVED : 0, {
       wake: () => link.wake(),
-      refused: (connection) => link.refused(connection),
+      refused: (connection, isOverloaded) => link.refused(connection, isOverloaded),
       recheck: (message, refusal) => recheck(replicas, workspace, message, refusal),
     });
     const nodes: Nodes = new Nodes(open, urls, {

@@ -107,7 +107,7 @@ export class Connection {
   readonly urls: Set<string>;
   /** The node said that it does not lead, or takes no appends, whatever its last greeting says. */
   isDeposed = false;
-  /** The node has acknowledged an append. */
+  /** The node has acknowledged an append since it was taken for the leader. */
   hasAppended = false;
   #hello: Hello;
   /** The highest commit that this node told: it has at least that much. */

@@ -96,8 +96,9 @@ export class Link {
     if (this.#connection === connection) this.#forget(connection);
   }
 
-  /** A node refuses appends: it stops, no longer leads, or has too many. */
-  refused(connection: Connection): void {
+  /** A node refuses appends: it stops, no longer leads, or has too many (`isOverloaded`), and is then not to be asked again at once. */
+  refused(connection: Connection, isOverloaded = false): void {
+    if (isOverloaded) connection.hasAppended = false;
     // What it said of itself last may be older than the refusal, or say nothing of it.
     if (connection.hello.role === 'leader') connection.isDeposed = true;
     if (this.#connection !== connection) return;
@@ -224,6 +225,7 @@ export class Link {
 
   #adopt(connection: Connection): void {
     this.#connection = connection;
+    connection.hasAppended = false;
     this.#connectedAtMs = performance.now();
     const { urls } = this.#nodes;
     this.#firstUrl = Math.max(

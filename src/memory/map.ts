@@ -46,7 +46,7 @@ export const WORD = {
 
 /** 32-bit words that threads wait on, by address. */
 export const SIGNAL = {
-  TAIL: CONTROL_AT + 128, // bumped when TAIL moves, a slot closes or STOP changes; writers and the raft thread wait on it
+  TAIL: CONTROL_AT + 128, // bumped when TAIL moves, a slot closes or STOP changes; writers wait on it, in a cluster the raft thread too
   DURABLE: CONTROL_AT + 132, // bumped when DURABLE moves; the raft thread and the next segment's writer wait on it
   STOP: CONTROL_AT + 136, // not 0: writers finish what there is and return; counts the stop of the node and a truncation under way
   COMMIT: CONTROL_AT + 140, // bumped when commit, role, leader or term changed; the main thread waits on it

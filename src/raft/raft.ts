@@ -7,6 +7,8 @@
 //          └───────────────────────────────┴───────────────┴────────────┘
 //             a leader of this term or a later one, a later term, no majority
 //
+// A preCandidate leads at once when the votes of its last campaign come late.
+//
 // The shell's contract: set the time (`advanceTo`), make one call, then carry out all of `ready()` in order, saving what is to be saved
 // before anything behind it. Before a message of a later term reaches a leader, the shell has closed the gate and reported the log's end.
 

@@ -4,6 +4,8 @@
 
 /** A pause is this many times as long as what was fed before it took. */
 const PAUSE_TIMES = 12;
+/** And no longer than this, however slow the disk or the link was for a moment. */
+const MOST_PAUSE_MS = 1_000;
 /** Pieces whose pauses are shorter are fed without one, and the next pause is longer: timers are no finer than this allows. */
 const LEAST_PAUSE_MS = 4;
 /** A node that lags behind is fed at least this many times as fast as the log grows. */
@@ -46,7 +48,7 @@ export class Pace {
     const passedMs = nowMs - this.#sinceMs;
     // At this rate of growth, `#bytes` may take `#bytes` × passed / (LEAST_GAIN × grown) with the pause, and have taken passed − #pauseMs.
     const longestMs = (this.#bytes * passedMs) / (LEAST_GAIN * grownBytes) - (passedMs - this.#pauseMs);
-    this.#pauseMs = grownBytes === 0 ? 0 : Math.max(0, Math.min(PAUSE_TIMES * this.#busyMs, longestMs));
+    this.#pauseMs = grownBytes === 0 ? 0 : Math.max(0, Math.min(PAUSE_TIMES * this.#busyMs, longestMs, MOST_PAUSE_MS));
     this.readyAtMs = nowMs + this.#pauseMs;
     this.#sinceMs = nowMs;
     this.#logEnd = logEnd;

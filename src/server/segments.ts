@@ -152,11 +152,11 @@ export class Segments {
   }
 
   /**
-   * Whether more than a segment of what is committed is still to come. Writes are large then, and their bytes are all that is waited for:
-   * zeros would only take the disk from them.
+   * Whether more than two segments of what is committed are still to come: so the one in which this node catches up is made ahead again.
+   * Writes are large until then, and their bytes are all that is waited for: zeros would only take the disk from them.
    */
   get #isCatchingUp(): boolean {
-    return this.#memory.word(WORD.LEADER_COMMIT) - this.#memory.tail > this.#memory.map.shape.segmentBytes;
+    return this.#memory.word(WORD.LEADER_COMMIT) - this.#memory.tail > 2 * this.#memory.map.shape.segmentBytes;
   }
 
   #allocateAhead(): void {

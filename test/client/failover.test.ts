@@ -265,6 +265,22 @@ describe('following the leader', () => {
     expect(refusals).toBe(4);
   });
 
+  test('a leader that is overloaded is left alone for a while, whatever it took before', async () => {
+    const log = await connect({ reconnect: { minDelayMs: 60_000, maxDelayMs: 60_000, timeoutMs: 100_000 } });
+    await log.append('a');
+    cluster.leader.onRequest = (request, connection) => {
+      if (request.opcode === APPEND) connection.error(request.requestId, 'OVERLOADED', 0, 'the disk is behind', ERROR_FATAL);
+      return request.opcode === APPEND;
+    };
+    const asked = cluster.dialed.length;
+    const controller = new AbortController();
+    const refused = failureOf(log.append('b', { signal: controller.signal }));
+    for (let i = 0; i < 10; i++) await settleMicrotasks();
+    expect(cluster.dialed.length).toBe(asked);
+    controller.abort();
+    expect((await refused).code).toBe('ABORTED');
+  });
+
   test('an append that is refused for the whole timeout fails with the refusal', async () => {
     const log = await connect({ reconnect: { minDelayMs: 1, maxDelayMs: 4, timeoutMs: 30 } });
     for (const node of cluster.nodes) {

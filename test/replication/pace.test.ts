@@ -19,6 +19,10 @@ describe('the pace at which a node that lags behind is fed', () => {
     expect(feed(new Pace(0, 500), 0, 10, 600)).toBe(120);
   });
 
+  test('a piece that took very long is no reason for a very long pause', () => {
+    expect(feed(new Pace(0, 500), 0, 10_000, 501)).toBe(1000);
+  });
+
   test('a piece that took no time is fed without a pause, and counted to the next', () => {
     const pace = new Pace(0, 0);
     expect(feed(pace, 0, 1, 10)).toBe(0);
