@@ -8,7 +8,6 @@
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { MAX_UNACKNOWLEDGED_APPENDS } from '../core/limits.ts';
 import { APPEND, encodeRequest, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { Arena } from './arena.ts';
 import { type Connection, isLater } from './connection.ts';
@@ -27,6 +26,7 @@ import { abortedError, type Receipt, type Settings } from './options.ts';
 import { Queue } from './queue.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
 import { Route } from './route.ts';
+import { Sent } from './sent.ts';
 import { Waiting } from './waiting.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
 
@@ -36,8 +36,6 @@ const MIN_MESSAGE_BYTES = 16 * 1024;
  * cost the garbage collector more than all the rest of an append.
  */
 const ENOUGH_PROMISES = 8192;
-/** A quarter of what the server allows; beyond it appends share messages. */
-const MAX_SENT_MESSAGES = MAX_UNACKNOWLEDGED_APPENDS / 4;
 
 // The executor of every append's promise: one function for all of them, because a closure for each costs more than the copy.
 let resolveOfNew: Resolve = () => {};
@@ -76,8 +74,7 @@ export class Appender {
   #isFlushScheduled = false;
 
   readonly #sealed = new Queue<Message>();
-  readonly #sent = new Map<number, Message>();
-  #sentBytes = 0;
+  readonly #sent = new Sent();
   /** Entry bytes of sealed and sent messages. */
   #heldBytes = 0;
   /** Appends in sealed and sent messages. */
@@ -220,9 +217,9 @@ export class Appender {
     if (message === undefined || connection !== this.#route.connection) return;
     const isNodes = isNodesRefusal(error);
     if (isNodes && this.#retries.setAside(message, error)) {
-      this.#unsend(message);
+      this.#sent.remove(message);
     } else if (error.code === 'CONDITION_FAILED' && message.isUncertain) {
-      this.#unsend(message);
+      this.#sent.remove(message);
       void this.#recheck(message, error);
     } else {
       if (error.outcome === 'unknown') this.#retries.done(message);
@@ -238,10 +235,10 @@ export class Appender {
     this.#route.close(connection);
     if (this.#route.connection !== connection) return;
     const { unknown, failed } = lostErrors(connection.url, reason);
-    for (const message of [...this.#sent.values()]) {
+    for (const message of this.#sent.all()) {
       const error = fatalId !== 0 && isLater(message.requestId, fatalId) ? failed : unknown;
       if (this.#retries.setAside(message, error)) {
-        this.#unsend(message);
+        this.#sent.remove(message);
       } else {
         if (error === unknown) this.#retries.done(message);
         message.fail(error);
@@ -379,20 +376,16 @@ export class Appender {
     }
     this.#sendSealed();
     const openBytes = this.#openBytes();
-    if (openBytes === 0 || this.#sealed.length > 0 || !this.#windowAllows(openBytes)) return;
+    if (openBytes === 0 || this.#sealed.length > 0 || !this.#sent.hasRoomFor(openBytes, this.#windowBytes)) return;
     this.#seal();
     this.#sendSealed();
-  }
-
-  #windowAllows(entryBytes: number): boolean {
-    if (this.#sentBytes === 0) return true;
-    return this.#sentBytes + entryBytes <= this.#windowBytes && this.#sent.size < MAX_SENT_MESSAGES;
   }
 
   #sendSealed(): void {
     for (let message = this.#sealed.peek(); message !== undefined; message = this.#sealed.peek()) {
       const { connection } = this.#route;
-      if (connection === undefined || connection.isLost || this.#route.isLeaving || !this.#windowAllows(message.entryBytes)) return;
+      if (connection === undefined || connection.isLost || this.#route.isLeaving) return;
+      if (!this.#sent.hasRoomFor(message.entryBytes, this.#windowBytes)) return;
       this.#sealed.shift();
       // The limits may have become smaller since it was built: another server may have answered.
       if (message.entryBytes > connection.hello.maxBatchBytes) {
@@ -414,21 +407,14 @@ export class Appender {
     this.#retries.sending(message);
     const header = new DataView(this.#workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
     encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count);
-    this.#sent.set(message.requestId, message);
-    this.#sentBytes += end - entriesAt;
+    this.#sent.add(message);
     connection.send(this.#workspace.bytes.subarray(at, end));
   }
 
   /** A sent message is settled: its memory is free. */
   #forget(message: Message): void {
-    this.#unsend(message);
+    this.#sent.remove(message);
     this.#release(message);
-  }
-
-  /** A sent message is no longer expected to be answered. */
-  #unsend(message: Message): void {
-    this.#sent.delete(message.requestId);
-    this.#sentBytes -= message.entryBytes;
   }
 
   /** A message is no longer held: nothing will happen to it any more. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { VoteRequest } from '../../src/raft/messages.ts';
-import { Cluster, type ClusterOptions, logOf, NOOP_BYTES, only } from './bench.ts';
+import { Cluster, type ClusterOptions, type Envelope, logOf, NOOP_BYTES, only } from './bench.ts';
 
 function led(options: ClusterOptions = {}): Cluster {
   const cluster = new Cluster(options);
@@ -17,6 +17,15 @@ function voteRequest(part: Partial<VoteRequest>): VoteRequest {
 function lastVote(cluster: Cluster, id: number): boolean | undefined {
   const message = cluster.bag.findLast(({ from, message: { kind } }) => from === id && kind === 'voteResponse')?.message;
   return message?.kind === 'voteResponse' ? message.granted : undefined;
+}
+
+/** Node 1 campaigns in term 1; the votes for it are on their way, and kept back. */
+function withholdVotes(cluster: Cluster): Envelope[] {
+  cluster.timeOut(1);
+  cluster.deliver(({ to }) => to === 2);
+  cluster.deliver(({ to }) => to === 1);
+  cluster.deliver(only('voteRequest'));
+  return cluster.take(only('voteResponse'));
 }
 
 describe('elections (dissertation, 3.4)', () => {
@@ -179,11 +188,7 @@ describe('votes (3.4, 3.8)', () => {
 
   test('votes that come when the next rehearsal has begun still elect, in their own term: a network may be slower than elections', () => {
     const cluster = new Cluster();
-    cluster.timeOut(1);
-    cluster.deliver(({ to }) => to === 2);
-    cluster.deliver(({ to }) => to === 1);
-    cluster.deliver(only('voteRequest'));
-    const late = cluster.take(only('voteResponse'));
+    const late = withholdVotes(cluster);
     cluster.timeOut(1);
     expect([cluster.node(1).raft.role, cluster.node(1).raft.currentTerm]).toEqual(['preCandidate', 1]);
     for (const envelope of late) cluster.hand(envelope);
@@ -194,11 +199,7 @@ describe('votes (3.4, 3.8)', () => {
 
   test('votes that were given to an earlier life of a node do not elect it: it may have lost what they were given for', () => {
     const cluster = new Cluster();
-    cluster.timeOut(1);
-    cluster.deliver(({ to }) => to === 2);
-    cluster.deliver(({ to }) => to === 1);
-    cluster.deliver(only('voteRequest'));
-    const late = cluster.take(only('voteResponse'));
+    const late = withholdVotes(cluster);
     cluster.node(1).crash();
     cluster.node(1).restart();
     cluster.timeOut(1);
