@@ -46,7 +46,7 @@ export const clusterFailover: Scenario = {
     const cluster = await context.startCluster();
     try {
       const log = await connect(cluster.urls);
-      const times = new LatencyRecorder(failovers);
+      const times = new LatencyRecorder();
       for (let i = 0; i < failovers; i++) {
         times.record(await failOver(cluster, log, makePayload(smallBytes), STEADY_MS + ((i * SPREAD_MS) % (electionTimeoutMs / 10))));
       }
