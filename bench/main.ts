@@ -1,7 +1,7 @@
 // The bench: runs the chosen scenarios in rounds, interleaved with the machine's limits, and reports. Progress on stderr, results on
 // stdout. Its data is in a temporary folder of its own, which is gone when it ends.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CLUSTER_NODES } from './cluster.ts';
@@ -9,8 +9,9 @@ import { describeEnvironment, type Environment } from './environment.ts';
 import { Limits } from './limits.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
 import { BUSY_PERCENT, OtherLoad, untilQuiet } from './otherLoad.ts';
+import { readReport, writeReport } from './output.ts';
 import { profileInto } from './processes.ts';
-import { environmentText, type Line, type RunRecord, summarize, tableText } from './report.ts';
+import { type Line, mergeLatencies, type Report, type RunRecord, summarize } from './report.ts';
 import { Context, type Scenario } from './scenario.ts';
 import { appendLarge } from './scenarios/appendLarge.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
@@ -85,10 +86,16 @@ async function runRounds(options: BenchOptions, folder: string): Promise<RunReco
       const othersNow = new OtherLoad();
       const samples = await scenario.run(context);
       if (samples.length > 0) {
-        results.push({ round, scenario: scenario.name, samples, loads: context.loads, othersPercent: othersNow.percent() });
+        const { loads, distributions, series, notes } = context;
+        const othersPercent = othersNow.percent();
+        results.push({ round, scenario: scenario.name, samples, loads, distributions, series, notes, othersPercent });
       }
     }
-    runs.push({ round, scenario: 'limits', samples: own.samples, loads: own.loads, othersPercent: others.percent() }, ...results);
+    const { samples, loads, distributions } = own;
+    runs.push(
+      { round, scenario: 'limits', samples, loads, distributions, series: [], notes: [], othersPercent: others.percent() },
+      ...results,
+    );
   }
   return runs;
 }
@@ -100,7 +107,8 @@ function warnings(lines: readonly Line[], runs: readonly RunRecord[], { isDurabl
   if (isDurable && sync !== undefined && sync.median < IMPLAUSIBLE_SYNC_MS) {
     texts.push(`fdatasync takes ${(sync.median * 1000).toFixed(0)} µs here, too fast for a disk: it may end in a volatile cache`);
   }
-  for (const { round, scenario, othersPercent } of runs) {
+  for (const { round, scenario, othersPercent, notes } of runs) {
+    for (const note of notes) texts.push(`${scenario}, round ${round}: ${note}`);
     if (scenario !== 'limits' && othersPercent > BUSY_PERCENT) {
       texts.push(`other processes used ${othersPercent.toFixed(0)} % of the machine in round ${round} of ${scenario}`);
     }
@@ -109,25 +117,18 @@ function warnings(lines: readonly Line[], runs: readonly RunRecord[], { isDurabl
   return texts;
 }
 
-function report(options: BenchOptions, environment: Environment, runs: readonly RunRecord[]): void {
-  const lines = summarize(runs, environment.isDurable);
-  const notes = warnings(lines, runs, environment);
-  if (options.json !== undefined) {
-    const { sizes, runs: rounds } = options;
-    const text = `${JSON.stringify({ environment, rounds, sizes, warnings: notes, results: lines, runs }, null, 2)}\n`;
-    if (options.json === '-') {
-      process.stdout.write(text);
-      return;
-    }
-    writeFileSync(options.json, text);
-  }
-  process.stdout.write(`${environmentText(environment, options.sizes, options.runs)}\n\n${tableText(lines)}\n`);
-  for (const note of notes) process.stdout.write(`\nwarning: ${note}`);
-  if (notes.length > 0) process.stdout.write('\n');
+function report({ sizes, runs: rounds }: BenchOptions, environment: Environment, runs: readonly RunRecord[]): Report {
+  const results = summarize(runs, environment.isDurable);
+  const latencies = mergeLatencies(runs, environment.isDurable);
+  return { environment, rounds, sizes, warnings: warnings(results, runs, environment), results, latencies, runs };
 }
 
 async function main(): Promise<void> {
   const options = parseOptions(SCENARIOS);
+  if (options.from !== undefined) {
+    writeReport(options, readReport(options.from));
+    return;
+  }
   if (options.profile !== undefined) {
     mkdirSync(options.profile, { recursive: true });
     profileInto(options.profile);
@@ -143,7 +144,7 @@ async function main(): Promise<void> {
     );
   }
   say(`data in ${folder}, ${environment.fileSystem}`);
-  report(options, environment, await runRounds(options, folder));
+  writeReport(options, report(options, environment, await runRounds(options, folder)));
 }
 
 // The children are ended, and the folder removed, by the handlers of `exit`.

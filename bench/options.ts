@@ -10,6 +10,12 @@ export interface BenchOptions {
   readonly runs: number;
   /** File for the JSON report; `-` is stdout. */
   readonly json: string | undefined;
+  /** File for the HTML page. */
+  readonly html: string | undefined;
+  /** File with the place that the results are written into, as Markdown. */
+  readonly markdown: string | undefined;
+  /** JSON report of an earlier run, which is reported again instead of a new one. */
+  readonly from: string | undefined;
   /** Where the bench's own temporary folder is made. */
   readonly directory: string | undefined;
   readonly profile: string | undefined;
@@ -33,6 +39,9 @@ function count(text: string): number {
 interface Flags {
   readonly runs: number;
   readonly json?: string;
+  readonly html?: string;
+  readonly markdown?: string;
+  readonly from?: string;
   readonly dir?: string;
   readonly profile?: string;
   readonly quick?: boolean;
@@ -67,6 +76,9 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--runs <n>', 'rounds; each runs every scenario once, and medians are taken over them', count, 3)
     .option('--quick', 'one round with short measurements and small logs: shows that all works, not how fast it is')
     .option('--json <file>', 'write everything as JSON to a file, or to stdout with -')
+    .option('--html <file>', 'write the report as one HTML page that needs no network')
+    .option('--markdown <file>', 'write the results into the place for them in this file, which stays otherwise as it is')
+    .option('--from <file>', 'measure nothing: report what --json wrote earlier')
     .option('--dir <folder>', 'make the temporary folder here (default: the system folder for temporary files)')
     .option('--seconds <s>', 'length of each measurement (default: 4)', positive)
     .option('--warm-up <s>', 'load before each measurement (default: 2)', positive)
@@ -102,6 +114,9 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
     scenarios: names.length === 0 ? scenarios : scenarios.filter(({ name }) => names.includes(name)),
     runs: quick ? 1 : flags.runs,
     json: flags.json,
+    html: flags.html,
+    markdown: flags.markdown,
+    from: flags.from,
     directory: flags.dir,
     profile: flags.profile,
     patienceSeconds: flags.patience ?? 0,

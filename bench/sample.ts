@@ -1,4 +1,4 @@
-// What is measured and written down: sizes, samples, and what load programs answered.
+// What is measured and written down: sizes, samples, distributions, series, and what load programs answered.
 
 import type { LoadName } from './load/types.ts';
 
@@ -10,6 +10,15 @@ export interface Target {
   readonly value: number;
 }
 
+/** Where a number stands in the report's bar charts. All bars of a chart have the same unit. */
+export interface Bar {
+  readonly chart: string;
+  /** Bars that are compared with one another, such as those of one size of entries. */
+  readonly group: string;
+  /** Who is measured. */
+  readonly series: string;
+}
+
 /** One number of one run. Numbers of the same name of several runs are summed up together. */
 export interface Sample {
   readonly what: string;
@@ -18,6 +27,34 @@ export interface Sample {
   readonly target?: Target;
   /** Means nothing unless syncs reach a disk. */
   readonly needsDisk?: boolean;
+  /** When another system than this log syncs, in a word or two. */
+  readonly fsync?: string;
+  readonly bar?: Bar;
+}
+
+/** All times of one kind in one run. Those of the same name of several runs are merged. */
+export interface Distribution {
+  readonly what: string;
+  /** As in a `Latency`. */
+  readonly histogram: string;
+  readonly needsDisk: boolean;
+}
+
+/** A moment of a series that the report marks. */
+export interface Mark {
+  readonly atMs: number;
+  readonly what: string;
+}
+
+/** A rate over time, in bins of the same length. */
+export interface Series {
+  readonly what: string;
+  readonly unit: Unit;
+  /** Where the first bin begins; 0 is the moment that the scenario is about. */
+  readonly startMs: number;
+  readonly binMs: number;
+  readonly values: readonly number[];
+  readonly marks: readonly Mark[];
 }
 
 /** Every size that the command line sets. */

@@ -7,7 +7,8 @@ import type { Limits } from './limits.ts';
 import type { LoadName, Loads, Urls } from './load/types.ts';
 import { NodeUnderTest } from './node.ts';
 import { runLoad } from './processes.ts';
-import type { LoadRecord, Sample, Sizes } from './sample.ts';
+import type { Distribution, LoadRecord, Sample, Series, Sizes } from './sample.ts';
+import type { Latency } from './statistics.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -25,6 +26,10 @@ export class Context {
   /** The scenario's own folder; it stays from one run to the next. */
   readonly folder: string;
   readonly loads: LoadRecord[] = [];
+  readonly distributions: Distribution[] = [];
+  readonly series: Series[] = [];
+  /** What the reader of the report must know of this run, in sentences without their full stops. */
+  readonly notes: string[] = [];
   readonly say: (text: string) => void;
   #nodes = 0;
 
@@ -64,6 +69,17 @@ export class Context {
     const result = await runLoad(name, params, signal);
     this.loads.push({ load: name, params, result });
     return result;
+  }
+
+  /** Says it at once, and in the report. */
+  note(text: string): void {
+    this.say(text);
+    this.notes.push(text);
+  }
+
+  /** Keeps a whole distribution for the report; `needsDisk` as in a sample. */
+  keep(what: string, { count, histogram }: Latency, needsDisk = true): void {
+    if (count > 0) this.distributions.push({ what, histogram, needsDisk });
   }
 
   /** Appends `payloadBytes` each for the configured time against `url`. */

@@ -1,0 +1,146 @@
+// The report as one HTML page that needs nothing but itself: the tables and bars are plain HTML, the lines are drawn by uPlot, whose code
+// is in the page.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { type Line, latencyTableOf, numberText, type Report, type Table, tableOf } from '../report.ts';
+import { type Charts, chartsOf } from './data.ts';
+import { draw } from './draw.ts';
+import { STYLE } from './style.ts';
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/** Text that stands for itself in HTML, in an element and in an attribute. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (sign) => ENTITIES[sign] ?? sign);
+}
+
+/** JSON that cannot end the script element it stands in. */
+function scriptJson(value: unknown): string {
+  return JSON.stringify(value).replace(/</g, '\\u003c');
+}
+
+/** A file of the plotting library, which must not end the element that it is put into. */
+function libraryText(name: string): string {
+  const folder = dirname(createRequire(import.meta.url).resolve('uplot/package.json'));
+  const text = readFileSync(join(folder, 'dist', name), 'utf8');
+  if (/<\/(script|style)/i.test(text)) throw new Error(`${name} of uPlot cannot be put into a page`);
+  return text;
+}
+
+function verdictClass(cell: string): string {
+  if (cell === 'pass') return 'pass';
+  return cell === 'MISS' || cell === 'not durable' ? 'fail' : '';
+}
+
+function tableHtml({ header, rows, isNumber }: Table): string {
+  const open = (tag: string, names: readonly string[]): string => {
+    const present = names.filter((name) => name !== '');
+    return present.length === 0 ? `<${tag}>` : `<${tag} class="${present.join(' ')}">`;
+  };
+  const kind = (column: number): string => (isNumber(column) ? 'number' : '');
+  const head = header.map((title, column) => `${open('th', [kind(column)])}${escapeHtml(title)}</th>`).join('');
+  const body = rows.map((row) => {
+    const cells = row.map((cell, column) => {
+      const names = [kind(column), column === 1 ? 'wide' : '', verdictClass(cell)];
+      return `${open('td', names)}${escapeHtml(cell)}</td>`;
+    });
+    return `${open('tr', [row[0] === '' ? '' : 'first'])}${cells.join('')}</tr>`;
+  });
+  return `<div class="scroll"><table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join('\n')}\n</tbody>\n</table></div>`;
+}
+
+/** Bars of all lines of one chart, group by group, with the range of the rounds. */
+function barsHtml(lines: readonly Line[]): string {
+  const most = Math.max(...lines.map(({ max }) => max ?? 0));
+  const share = (value: number): string => `${((value / most) * 100).toFixed(2)}%`;
+  const groups = [...new Set(lines.map(({ bar }) => bar?.group))];
+  const parts = groups.flatMap((group) => [
+    `<div class="group">${escapeHtml(group ?? '')}</div>`,
+    ...lines
+      .filter(({ bar }) => bar?.group === group)
+      .map(({ bar, min, median, max, unit }) => {
+        const fill = `<span class="fill" style="width:${share(median)}"></span>`;
+        const range = `<span class="range" style="left:${share(min)};width:${share(max - min)}"></span>`;
+        const value = `${numberText(median)} ${escapeHtml(unit)}`;
+        return `<div>${escapeHtml(bar?.series ?? '')}</div><div class="track">${fill}${range}</div><div class="value">${value}</div>`;
+      }),
+  ]);
+  return `<div class="bars">\n${parts.join('\n')}\n</div>`;
+}
+
+function barSections(report: Report): string[] {
+  const lines = report.results.filter(({ bar, median }) => bar !== undefined && Number.isFinite(median));
+  const charts = [...new Set(lines.map(({ bar }) => bar?.chart ?? ''))];
+  return charts.map((chart) => {
+    const text = '<p class="soft">Medians of the rounds; the thin line goes from the slowest to the fastest.</p>';
+    return `<h2>${escapeHtml(chart)}</h2>\n${text}\n${barsHtml(lines.filter(({ bar }) => bar?.chart === chart))}`;
+  });
+}
+
+function chartPlaces(charts: Charts, kind: keyof Charts): string {
+  const places = charts[kind].map(
+    ({ title }, index) => `<div class="chart"><h3>${escapeHtml(title)}</h3><div data-chart="${kind} ${index}"></div></div>`,
+  );
+  return `<div class="charts${kind === 'time' ? ' wide' : ''}">\n${places.join('\n')}\n</div>`;
+}
+
+function environmentHtml({ environment, rounds, sizes }: Report): string {
+  const { version, commit, node, system, cpu, cores, memoryBytes, disk, fileSystem, fsync, startedAt } = environment;
+  const facts: Readonly<Record<string, string>> = {
+    LogLog: `${version}, commit ${commit}`,
+    Node: node,
+    System: system,
+    Machine: `${cpu}, ${cores} cores, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB of memory`,
+    Disk: `${fileSystem} on ${disk}`,
+    fsync,
+    Rounds: `${rounds} of ${sizes.seconds} s for each measurement, after ${sizes.warmUpSeconds} s of warm-up`,
+    Started: startedAt,
+  };
+  return `<dl>\n${Object.entries(facts)
+    .map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`)
+    .join('\n')}\n</dl>`;
+}
+
+function warningsHtml(warnings: readonly string[]): string {
+  if (warnings.length === 0) return '';
+  return `<div class="warnings"><strong>Warnings</strong><ul>${warnings.map((text) => `<li>${escapeHtml(text)}</li>`).join('')}</ul></div>`;
+}
+
+/** The whole page. */
+export function htmlPage(report: Report): string {
+  const charts = chartsOf(report);
+  const sections = barSections(report);
+  if (charts.time.length > 0) {
+    const text = 'Committed appends while a node is killed; 0 s is the kill.';
+    sections.push(`<h2>Throughput over time</h2>\n<p class="soft">${text}</p>\n${chartPlaces(charts, 'time')}`);
+  }
+  if (report.latencies.length > 0) {
+    const text = 'All rounds together, to the percentile that there are enough times for. Both axes are logarithmic.';
+    sections.push(
+      `<h2>Latency percentiles</h2>\n<p class="soft">${text}</p>\n${chartPlaces(charts, 'latency')}`,
+      tableHtml(latencyTableOf(report.latencies)),
+    );
+  }
+  const about = 'Medians over the rounds, with the least and the most. Targets are for 2 cores.';
+  sections.push(`<h2>All numbers</h2>\n<p class="soft">${about}</p>\n${tableHtml(tableOf(report.results))}`);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>LogLog ${escapeHtml(report.environment.version)}: benchmark</title>
+<style>${libraryText('uPlot.min.css')}${STYLE}</style>
+</head>
+<body>
+<h1>LogLog: benchmark</h1>
+${environmentHtml(report)}
+${warningsHtml(report.warnings)}
+${sections.join('\n')}
+<script>${libraryText('uPlot.iife.min.js')}</script>
+<script>(${draw.toString()})(${scriptJson(charts)});</script>
+</body>
+</html>
+`;
+}
