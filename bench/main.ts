@@ -14,6 +14,7 @@ import { profileInto } from './processes.ts';
 import { type Line, mergeLatencies, type Report, type RunRecord, summarize } from './report.ts';
 import { Context, type Scenario } from './scenario.ts';
 import { appendLarge } from './scenarios/appendLarge.ts';
+import { appendSizes } from './scenarios/appendSizes.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
 import { clusterAppend } from './scenarios/clusterAppend.ts';
 import { clusterCatchUp } from './scenarios/clusterCatchUp.ts';
@@ -21,10 +22,13 @@ import { clusterFailover } from './scenarios/clusterFailover.ts';
 import { clusterOneInFlight } from './scenarios/clusterOneInFlight.ts';
 import { clusterStability, KEPT_BYTES } from './scenarios/clusterStability.ts';
 import { clusterStorm } from './scenarios/clusterStorm.ts';
+import { fanOut } from './scenarios/fanOut.ts';
 import { limits } from './scenarios/limits.ts';
 import { manyConnections } from './scenarios/manyConnections.ts';
 import { memory } from './scenarios/memory.ts';
+import { mixed } from './scenarios/mixed.ts';
 import { oneInFlight } from './scenarios/oneInFlight.ts';
+import { openLoop } from './scenarios/openLoop.ts';
 import { read } from './scenarios/read.ts';
 import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
@@ -33,10 +37,14 @@ const SCENARIOS: readonly Scenario[] = [
   limits,
   appendSmall,
   appendLarge,
+  appendSizes,
   oneInFlight,
+  openLoop,
   manyConnections,
   read,
   tail,
+  fanOut,
+  mixed,
   memory,
   restart,
   clusterAppend,

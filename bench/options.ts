@@ -36,6 +36,11 @@ function count(text: string): number {
   return value;
 }
 
+/** Whole numbers with commas between them. */
+function counts(text: string): number[] {
+  return text.split(',').map(count);
+}
+
 interface Flags {
   readonly runs: number;
   readonly json?: string;
@@ -52,6 +57,12 @@ interface Flags {
   readonly small: number;
   readonly large: number;
   readonly connections: number;
+  readonly entrySizes: readonly number[];
+  readonly rates: readonly number[];
+  readonly subscribers: readonly number[];
+  readonly fanOutRate: number;
+  readonly mixedRate: number;
+  readonly hotReaders: number;
   readonly hotEntries?: number;
   readonly coldEntries?: number;
   readonly logBytes?: number;
@@ -87,6 +98,12 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--small <bytes>', 'payload of a small entry', count, 100)
     .option('--large <bytes>', 'payload of a large entry', count, 100_000)
     .option('--connections <n>', 'connections of many-connections', count, 64)
+    .option('--entry-sizes <bytes,…>', 'payload sizes of append-sizes', counts, [100, 1024, 10_240, 102_400])
+    .option('--rates <n,…>', 'entries a second of open-loop', counts, [1000, 10_000, 50_000, 100_000])
+    .option('--subscribers <n,…>', 'subscribers of fan-out', counts, [1, 10, 100])
+    .option('--fan-out-rate <n>', 'entries a second while fan-out times deliveries', count, 1000)
+    .option('--mixed-rate <n>', 'entries a second that mixed appends beside its readers', count, 10_000)
+    .option('--hot-readers <n>', 'consumers in mixed that read what is newest', count, 2)
     .option('--hot-entries <n>', 'entries of a hot read (default: 400000)', count)
     .option('--cold-entries <n>', 'entries of a cold read (default: 3000000)', count)
     .option('--log-bytes <n>', 'size of the log that is restarted on (default: 4e9)', count)
@@ -124,6 +141,12 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       smallBytes: flags.small,
       largeBytes: flags.large,
       connections: flags.connections,
+      entryBytes: flags.entrySizes,
+      rates: flags.rates,
+      subscribers: flags.subscribers,
+      fanOutRate: flags.fanOutRate,
+      mixedRate: flags.mixedRate,
+      hotReaders: flags.hotReaders,
       seconds: flags.seconds ?? (quick ? 0.5 : 4),
       warmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 2),
       entries: flags.entries ?? 0,

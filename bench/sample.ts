@@ -62,6 +62,18 @@ export interface Sizes {
   readonly smallBytes: number;
   readonly largeBytes: number;
   readonly connections: number;
+  /** Entry sizes of append-sizes. */
+  readonly entryBytes: readonly number[];
+  /** Entries a second of the open loop, one measurement each. */
+  readonly rates: readonly number[];
+  /** Numbers of subscribers of the fan-out, one measurement each. */
+  readonly subscribers: readonly number[];
+  /** Entries a second that are appended while the fan-out times deliveries. */
+  readonly fanOutRate: number;
+  /** Entries a second that are appended beside the readers of the mixed load. */
+  readonly mixedRate: number;
+  /** Consumers in the mixed load that read what is newest. */
+  readonly hotReaders: number;
   /** Length of each measurement, and of the warm-up before it. */
   readonly seconds: number;
   readonly warmUpSeconds: number;

@@ -2,6 +2,7 @@
 // the server nothing but its share of the machine.
 
 import type { Latency } from '../statistics.ts';
+import type { OpenLoopRun } from './schedule.ts';
 
 /** One node, or all nodes of a cluster. */
 export type Urls = string | readonly string[];
@@ -44,6 +45,70 @@ export interface RoundTripResult {
   readonly seconds: number;
   readonly clientCpuSeconds: number;
   readonly latency: Latency;
+}
+
+/** Appends at a fixed rate, each timed from the moment at which it was due. */
+export interface OpenLoopParams {
+  readonly url: Urls;
+  readonly payloadBytes: number;
+  /** Entries a second. */
+  readonly rate: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface OpenLoopResult {
+  readonly run: OpenLoopRun;
+  readonly clientCpuSeconds: number;
+  /** From the due time to the receipt. */
+  readonly latency: Latency;
+  /** From the due time to the append itself. */
+  readonly lateness: Latency;
+}
+
+/**
+ * One producer and many subscribers at the live tail, each on its connection, in one process so that one clock times all. First as fast as
+ * the slowest subscriber takes it, then at a fixed rate for the times.
+ */
+export interface FanOutParams {
+  readonly url: Urls;
+  readonly payloadBytes: number;
+  readonly subscribers: number;
+  readonly rate: number;
+  readonly warmUpSeconds: number;
+  /** Of each of the two measurements. */
+  readonly seconds: number;
+}
+
+export interface FanOutResult {
+  /** At full speed: entries appended and, by all subscribers together, received. */
+  readonly appended: number;
+  readonly delivered: number;
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
+  /** At the fixed rate. */
+  readonly paced: OpenLoopRun;
+  /** From the moment at which an append was due to its delivery, of every entry at every subscriber. */
+  readonly delivery: Latency;
+}
+
+/** Reads what is newest, again and again until the time is over: each pass begins at the end of the log less `entries`. */
+export interface NewestParams {
+  readonly url: Urls;
+  readonly consumers: number;
+  /** Of each pass. All entries there must have `payloadBytes`. */
+  readonly entries: number;
+  readonly payloadBytes: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface NewestResult {
+  /** Of all consumers together. */
+  readonly entries: number;
+  readonly passes: number;
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
 }
 
 /** One append in flight at each of several logs, in turn: a slice of time here, a slice there, so that both meet the same machine. */
@@ -114,6 +179,9 @@ export interface DiskResult {
 export interface Loads {
   append: { params: AppendParams; result: AppendResult };
   roundTrip: { params: RoundTripParams; result: RoundTripResult };
+  openLoop: { params: OpenLoopParams; result: OpenLoopResult };
+  fanOut: { params: FanOutParams; result: FanOutResult };
+  newest: { params: NewestParams; result: NewestResult };
   comparison: { params: ComparisonParams; result: ComparisonResult };
   read: { params: ReadParams; result: ReadResult };
   tail: { params: TailParams; result: TailResult };
