@@ -111,6 +111,24 @@ export interface NewestResult {
   readonly clientCpuSeconds: number;
 }
 
+/** Appends with `inFlight` under way, through the loss of any node, and counts receipts in bins of time. */
+export interface TimelineParams {
+  readonly url: Urls;
+  readonly payloadBytes: number;
+  readonly inFlight: number;
+  readonly binMs: number;
+  readonly seconds: number;
+}
+
+export interface TimelineResult {
+  /** When the first bin begins, by the system's monotonic clock. */
+  readonly startedMs: number;
+  /** Entries acknowledged as committed in each bin. */
+  readonly counts: readonly number[];
+  /** Appends whose outcome is not known. */
+  readonly unknown: number;
+}
+
 /** One append in flight at each of several logs, in turn: a slice of time here, a slice there, so that both meet the same machine. */
 export interface ComparisonParams {
   readonly urls: readonly Urls[];
@@ -182,6 +200,7 @@ export interface Loads {
   openLoop: { params: OpenLoopParams; result: OpenLoopResult };
   fanOut: { params: FanOutParams; result: FanOutResult };
   newest: { params: NewestParams; result: NewestResult };
+  timeline: { params: TimelineParams; result: TimelineResult };
   comparison: { params: ComparisonParams; result: ComparisonResult };
   read: { params: ReadParams; result: ReadResult };
   tail: { params: TailParams; result: TailResult };
