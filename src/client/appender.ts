@@ -12,11 +12,22 @@ import { MAX_UNACKNOWLEDGED_APPENDS } from '../core/limits.ts';
 import { APPEND, encodeRequest, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { Arena } from './arena.ts';
 import { type Connection, isLater } from './connection.ts';
-import { batchTooLarge, lostErrors, Message, type Operation, type Reject, type Resolve, tooLarge, writeEntries } from './message.ts';
+import {
+  batchTooLarge,
+  lostErrors,
+  Message,
+  type Operation,
+  plainOperation,
+  type Reject,
+  type Resolve,
+  tooLarge,
+  writeEntries,
+} from './message.ts';
 import { abortedError, type Receipt, type Settings } from './options.ts';
 import { Queue } from './queue.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
 import { Route } from './route.ts';
+import { Waiting } from './waiting.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
 
 const MIN_MESSAGE_BYTES = 16 * 1024;
@@ -71,8 +82,7 @@ export class Appender {
   #heldBytes = 0;
   /** Appends in sealed and sent messages. */
   #heldPromises = 0;
-  readonly #waiting = new Queue<Operation>();
-  #waitingBytes = 0;
+  readonly #waiting: Waiting;
   #onRoom: (() => void)[] = [];
   #onDrained: (() => void)[] = [];
 
@@ -88,6 +98,7 @@ export class Appender {
     this.#owner = owner;
     this.#retries = new Retries(settings.timeoutMs);
     this.#route = new Route(settings.connectTimeoutMs);
+    this.#waiting = new Waiting(settings);
     this.#bytes = workspace.bytes;
     this.#view = workspace.view;
   }
@@ -129,21 +140,7 @@ export class Appender {
       if (!operation.isAlone && this.#sealed.length > 0) this.#sendSealed();
       return;
     }
-    if (this.#waitingBytes + operation.entryBytes > this.#settings.maxQueuedBytes) {
-      const { maxInFlightBytes, maxQueuedBytes } = this.#settings;
-      operation.reject(
-        new LogError(
-          'QUEUE_FULL',
-          `The queue of appends is full: ${maxInFlightBytes} bytes in flight and ${this.#waitingBytes} of ${maxQueuedBytes} waiting. ` +
-            'Await ready() between appends, or raise maxQueuedBytes.',
-        ),
-      );
-      return;
-    }
-    // Copied, because the caller may use its buffer again as soon as this returns, just as when there is room.
-    operation.payloads = operation.payloads.map((payload) => payload.slice());
-    this.#waiting.push(operation);
-    this.#waitingBytes += operation.entryBytes;
+    if (!this.#waiting.add(operation)) return;
     this.#limit = 0;
     if (this.#route.connection === undefined) this.#owner.wake();
   }
@@ -160,8 +157,7 @@ export class Appender {
     }
     operation.reject(abortedError(what, 'failed'));
     if (message === undefined) {
-      const waiting = this.#waiting.removeWhere((other) => other.reject === operation.reject);
-      if (waiting !== undefined) this.#waitingBytes -= waiting.entryBytes;
+      this.#waiting.remove(operation);
     } else if (message === this.#open) {
       this.#at = message.remove(operation, this.#at, this.#workspace);
     } else {
@@ -264,7 +260,6 @@ export class Appender {
       this.#release(message);
     }
     for (let operation = this.#waiting.shift(); operation !== undefined; operation = this.#waiting.shift()) operation.reject(error);
-    this.#waitingBytes = 0;
     this.#afterRelease();
   }
 
@@ -310,17 +305,7 @@ export class Appender {
       reject(tooLarge(length, this.#maxPayloadBytes));
       return;
     }
-    this.submit({
-      payloads: [payload],
-      entryBytes: length + ENTRY_OVERHEAD_BYTES,
-      flags: this.#defaultFlags,
-      expectedEnd: 0,
-      isAlone: false,
-      resolve,
-      resolveBatch: undefined,
-      reject,
-      message: undefined,
-    });
+    this.submit(plainOperation(payload, this.#defaultFlags, resolve, reject));
   }
 
   /** Copies an operation into the open message, or a new one. False when it must wait for room. */
@@ -460,7 +445,6 @@ export class Appender {
     for (let operation = this.#waiting.peek(); operation !== undefined; operation = this.#waiting.peek()) {
       if (!this.#place(operation)) break;
       this.#waiting.shift();
-      this.#waitingBytes -= operation.entryBytes;
       if (this.#sealed.length > 0) this.#sendSealed();
     }
     this.#setLimit();

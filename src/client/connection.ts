@@ -107,6 +107,8 @@ export class Connection {
   readonly urls: Set<string>;
   /** The node said that it does not lead, or takes no appends, whatever its last greeting says. */
   isDeposed = false;
+  /** The node has acknowledged an append. */
+  hasAppended = false;
   #hello: Hello;
   /** The highest commit that this node told: it has at least that much. */
   #commit: number;
@@ -307,6 +309,7 @@ export class Connection {
       }
       if (this.#receipt.level === LEVEL_COMMITTED) this.#observe(this.#receipt.end);
     }
+    this.hasAppended = true;
     this.#handlers.appendsEnded(this);
   }
 

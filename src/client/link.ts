@@ -162,8 +162,8 @@ export class Link {
 
   #forget(connection: Connection): void {
     this.#connection = undefined;
-    // A leader that goes at once is as bad as none: the pauses must go on growing.
-    if (performance.now() - this.#connectedAtMs > this.#settings.maxDelayMs) this.#failures = 0;
+    // A leader that goes at once and has done nothing is as bad as none: the pauses must go on growing.
+    if (connection.hasAppended || performance.now() - this.#connectedAtMs > this.#settings.maxDelayMs) this.#failures = 0;
     else this.#failures += 1;
     this.#handlers.left(connection);
     this.wake();

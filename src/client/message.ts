@@ -29,6 +29,21 @@ export interface Operation {
   message: Message | undefined;
 }
 
+/** A plain append of one entry. */
+export function plainOperation(payload: Uint8Array, flags: number, resolve: Resolve, reject: Reject): Operation {
+  return {
+    payloads: [payload],
+    entryBytes: payload.length + ENTRY_OVERHEAD_BYTES,
+    flags,
+    expectedEnd: 0,
+    isAlone: false,
+    resolve,
+    resolveBatch: undefined,
+    reject,
+    message: undefined,
+  };
+}
+
 let lastMask = -1;
 let lastNodes: readonly number[] = [];
 

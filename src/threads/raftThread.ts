@@ -83,7 +83,8 @@ class RaftThread {
     this.#tell({ kind: 'started' });
     this.#replica.start();
     void this.#follow(SIGNAL.DURABLE, () => this.#replica.durableMoved());
-    void this.#follow(SIGNAL.TAIL, () => this.#replica.logMoved());
+    // Alone, what was ordered is of no use to anybody before it is durable.
+    if (this.#sockets !== undefined) void this.#follow(SIGNAL.TAIL, () => this.#replica.logMoved());
   }
 
   handle(message: ToRaft): void {

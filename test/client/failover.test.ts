@@ -120,6 +120,18 @@ describe('finding the leader', () => {
 });
 
 describe('following the leader', () => {
+  test('when a leader that did its work is lost, the next one is looked for at once, however short its time was', async () => {
+    // A pause would take longer than this test may.
+    const log = await connect({ reconnect: { minDelayMs: 60_000, maxDelayMs: 60_000, timeoutMs: 100_000 } });
+    for (const id of [2, 3, 1, 2]) {
+      await log.append('a');
+      const old = cluster.leader;
+      cluster.lead(id);
+      for (const connection of old.connections) connection.kill();
+      expect((await log.append('b')).term).toBe(cluster.leader.hello.term);
+    }
+  });
+
   test('after a second HELLO appends wait for the old answers, then go to the new leader, in order', async () => {
     const old = cluster.leader;
     old.holdsAppends = true;

@@ -198,3 +198,27 @@ describe('disk errors: the process ends with file and reason, and a restart lose
     await ledger.verify(await startNode({ data, segmentBytes: 1 << 20, slots: 3 }));
   });
 });
+
+describe('threads that die: the process ends and says so, and a restart loses nothing that was acknowledged (poolifier#3211)', () => {
+  const preload = new URL('../../dist/test/e2e/dyingThread.js', import.meta.url).href;
+
+  test.each([
+    ['raft exit', /^the raft thread ended by itself/],
+    ['raft throw', /this thread was told to die/],
+    ['pool exit 40', /worker exited with code: 0/],
+  ])('%s', async (how, reason) => {
+    const data = makeDirectory();
+    const ledger = new Ledger();
+    const wrapper = ['env', `NODE_OPTIONS=--import=${preload}`, `DYING_THREAD=${how}`];
+    const node = await startNode({ data, segmentBytes: 1 << 20, slots: 3, wrapper });
+    const loading = loadAll(node, ledger, new Random(SEED));
+    while (node.isRunning && ledger.acknowledged.length < 300) await new Promise((resolve) => setTimeout(resolve, 1));
+    node.signal('SIGUSR2');
+    await loading;
+    expect(await node.exited).toEqual({ code: 1, signal: null });
+    expect(fatalLines(node)).toHaveLength(1);
+    expect(fatalLines(node)[0]).toMatch(reason);
+    expect(ledger.acknowledged.length).toBeGreaterThan(0);
+    await ledger.verify(await startNode({ data, segmentBytes: 1 << 20, slots: 3 }));
+  });
+});

@@ -190,6 +190,32 @@ describe('a follower', () => {
     expect(raft.commit).toBe(0);
   });
 
+  test('does not campaign while a message of its leader is arriving, and takes nothing of others for a sign of life (redpanda#7853)', () => {
+    const cluster = led();
+    const two = cluster.node(2);
+    const part = {
+      kind: 'appendRequest',
+      term: 1,
+      round: 2,
+      prevTerm: 1,
+      prevOffset: NOOP_BYTES,
+      entriesTerm: 1,
+      end: 1_000_000,
+      base: 0,
+      commit: 0,
+    } as const;
+    const hears = (from: number, term: number): string => {
+      cluster.nowMs += 900;
+      two.turn((raft) => {
+        raft.receiving(from, { ...part, term });
+        raft.tick();
+      });
+      return two.raft.role;
+    };
+    for (let i = 0; i < 10; i += 1) expect(hears(1, 1)).toBe('follower');
+    expect([hears(3, 1), hears(1, 0)]).toEqual(['follower', 'preCandidate']);
+  });
+
   test('stops when two nodes lead in one term', () => {
     const cluster = led();
     const heartbeat = cluster

@@ -1,8 +1,13 @@
 import { availableParallelism } from 'node:os';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
+import { TailMemory } from '../../src/memory/tailMemory.ts';
+import { Random } from '../assembly/random.ts';
+import { SEGMENT_BYTES } from './payloads.ts';
+import { drawProfile } from './profile.ts';
 import { REGRESSIONS } from './regressions.ts';
 import { replayCommand, runSeeds } from './runner.ts';
 import { simulate } from './simulation.ts';
+import { World } from './world.ts';
 
 const SEEDS = 1_000;
 const TIMEOUT_MS = 600_000;
@@ -28,6 +33,55 @@ it('simulation: the same seed makes the same trace, whatever ran before it', () 
   const again = seeds.toReversed().map((seed) => simulate({ seed, keepLines: 100 }).hash);
   expect(again.toReversed()).toEqual(first);
   expect(new Set(first).size).toBe(seeds.length);
+});
+
+it("simulation: nothing in it asks for the machine's time or for chance (camunda#13093)", () => {
+  const asked = [vi.spyOn(Date, 'now'), vi.spyOn(performance, 'now'), vi.spyOn(Math, 'random')];
+  try {
+    for (const seed of [1, 2, 3]) expect(simulate({ seed }).failure).toBeUndefined();
+    for (const spy of asked) expect(spy).not.toHaveBeenCalled();
+  } finally {
+    vi.restoreAllMocks();
+  }
+});
+
+/** Seeds of clusters of three to five nodes. */
+const CLUSTERS = Array.from({ length: 40 }, (_, i) => i + 1).filter((seed) => {
+  const { nodeCount, growsLater } = drawProfile(new Random(seed));
+  return nodeCount >= 3 && nodeCount <= 5 && !growsLater;
+});
+
+it("simulation: a leader's main thread that stands still costs no election, its raft thread does (redpanda#7853)", () => {
+  const memories = Array.from({ length: 5 }, () => new Map<number, TailMemory>());
+  const memoryFor = (index: number, slots: number): TailMemory => {
+    const memory = memories[index]?.get(slots) ?? TailMemory.create({ segmentBytes: SEGMENT_BYTES, slots });
+    memories[index]?.set(slots, memory);
+    return memory;
+  };
+  for (const seed of CLUSTERS.slice(0, 10)) {
+    const world = new World({ seed, keepLines: 0, memoryFor });
+    const { scheduler, nodes, profile } = world;
+    const pass = (elections: number): void => {
+      const endMs = scheduler.nowMs + elections * profile.electionTimeoutMs * profile.clockSpread;
+      for (let goesOn = true; goesOn; ) goesOn = scheduler.step(endMs);
+    };
+    // No faults.
+    world.nemesis.stop();
+    world.network.isCalm = true;
+    world.begin();
+    pass(30);
+    const { leader } = world;
+    const terms = (): number[] => nodes.map(({ process }) => process?.replica.raft.currentTerm ?? 0);
+    const before = terms();
+    expect(leader?.id, `seed ${seed}`).toBeGreaterThan(0);
+    leader?.process?.mainThread.pause();
+    pass(10);
+    expect(terms(), `seed ${seed}`).toEqual(before);
+    leader?.process?.mainThread.resume();
+    leader?.process?.raftThread.pause();
+    pass(10);
+    expect(world.leader?.id, `seed ${seed}`).not.toBe(leader?.id);
+  }
 });
 
 for (const { seed, what } of REGRESSIONS) {

@@ -1,0 +1,58 @@
+// docs/KNOWN-BUGS.md names tests, planted bugs and faults: each of them is there, so that a name that changes changes there, too.
+
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { PLANTED_BUGS } from '../crash/plantedBugs.ts';
+import { MUTANTS } from '../sim/mutants/catalogue.ts';
+import { FAULTS } from '../sim/profile.ts';
+
+const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+
+/** The cells of each row of the tables. */
+const ROWS = read('docs/KNOWN-BUGS.md')
+  .split('\n')
+  .filter((line) => line.startsWith('| '))
+  .map((line) => line.slice(2, -2).split(' | '))
+  .filter(([first]) => first !== '#' && first !== 'rule');
+
+const NAMES: Readonly<Record<string, readonly string[]>> = {
+  planted: MUTANTS.map(({ name }) => name),
+  'crash plant': PLANTED_BUGS.map(({ name }) => name),
+  fault: FAULTS,
+};
+
+/** What a last cell names: pairs of a place and a name in it. */
+function namesOf(cell: string): (readonly [place: string, name: string])[] {
+  const names: (readonly [string, string])[] = [];
+  let place = '';
+  for (const [, inTicks, inQuotes] of cell.matchAll(/`([^`]+)`|"([^"]+)"/g)) {
+    if (inTicks !== undefined) place = inTicks;
+    if (inQuotes !== undefined) names.push([place, inQuotes]);
+  }
+  return names;
+}
+
+/** Whether a name is there; names of tests may be cut at their end. */
+function isThere(place: string, name: string): boolean {
+  const names = NAMES[place];
+  if (names !== undefined) return names.includes(name);
+  const source = read(`test/${place}.test.ts`);
+  return ["'", '"', '`'].some((quote) => source.includes(quote + name));
+}
+
+describe('docs/KNOWN-BUGS.md', () => {
+  const bugs = ROWS.flatMap(([first = '']) => (/^B\d+$/.test(first) ? [first] : []));
+
+  test('has a row for each bug, in order', () => {
+    expect(bugs).toEqual(Array.from({ length: 45 }, (_, i) => `B${i + 1}`));
+  });
+
+  test.each(ROWS.map((cells) => [cells[0] ?? '', cells] as const))('%s', (first, cells) => {
+    expect(cells).toHaveLength(bugs.includes(first) ? 4 : 3);
+    const last = cells.at(-1) ?? '';
+    const names = namesOf(last);
+    expect(names.length > 0 || /^see B\d+/.test(last)).toBe(true);
+    expect(names.filter(([place, name]) => !isThere(place, name))).toEqual([]);
+    for (const [row] of last.matchAll(/\bB\d+\b/g)) expect(bugs).toContain(row);
+  });
+});

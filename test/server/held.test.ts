@@ -1,0 +1,52 @@
+// Appends that wait for the log's end: their message is gone before they are ordered.
+
+import { expect, test } from 'vitest';
+import { Gate } from '../../src/memory/gate.ts';
+import { WORD } from '../../src/memory/map.ts';
+import { Tail } from '../../src/memory/tail.ts';
+import { type AppendSession, Appends } from '../../src/server/appends.ts';
+import { Random } from '../assembly/random.ts';
+import { makeBatch, stampBatch } from '../crash/batches.ts';
+import { smallMemory } from '../crash/testNode.ts';
+
+test('an append that waits keeps its bytes, although uWS takes the memory of its message away (uWebSockets.js#535)', () => {
+  const memory = smallMemory();
+  const tail = new Tail(memory, () => undefined);
+  tail.start(0, undefined);
+  memory.setWord(WORD.LEADER_TERM, 1);
+  const gate = new Gate(memory);
+  const cluster = { self: 1, others: [], leaderUrl: () => '' };
+  const appends = new Appends(memory, tail, gate, cluster, 1000, { wallMs: () => 5, afterTurn: () => undefined });
+  const refusals: string[] = [];
+  const session: AppendSession = {
+    unacknowledgedBytes: 0,
+    unacknowledgedAppends: 0,
+    isClosed: false,
+    sendError: (_requestId, code) => refusals.push(code),
+    fail: (_requestId, code) => refusals.push(code),
+    addReceipt: () => false,
+    flushReceipts: () => undefined,
+  };
+  const batches = [makeBatch([700, 1], new Random(1)), makeBatch([300], new Random(2))];
+  for (const [requestId, { entries, entryCount }] of batches.entries()) {
+    const message = entries.slice().buffer;
+    appends.accept({
+      session,
+      requestId,
+      entries: new Uint8Array(message),
+      entryCount,
+      received: false,
+      expectedEnd: undefined,
+      arrivedMs: 0,
+    });
+    structuredClone(message, { transfer: [message] });
+    expect(message.byteLength).toBe(0);
+  }
+  expect([appends.heldBytes > 0, memory.tail]).toEqual([true, 0]);
+  gate.open();
+  appends.retryHeld();
+  const log: Uint8Array[] = [];
+  for (const { entries } of batches) log.push(stampBatch(entries, 1, Buffer.concat(log).length));
+  expect([appends.heldBytes, refusals]).toEqual([0, []]);
+  expect(Buffer.compare(memory.slotBytes(memory.openSlot, 4096, 4096 + memory.tail), Buffer.concat(log))).toBe(0);
+});

@@ -1,0 +1,70 @@
+// Readers that ask for offsets which are not committed yet, and come to mean something else: the log is cut, and goes on in another term.
+
+import { expect, test } from 'vitest';
+import { HotReader } from '../../src/memory/hotReader.ts';
+import { WORD } from '../../src/memory/map.ts';
+import { Readings } from '../../src/server/reading.ts';
+import type { Segments } from '../../src/server/segments.ts';
+import type { Reading, Session } from '../../src/server/session.ts';
+import type { Pools } from '../../src/threads/pools.ts';
+import { Random } from '../assembly/random.ts';
+import { makeBatch } from '../crash/batches.ts';
+import { MemoryDisk } from '../crash/memoryDisk.ts';
+import { smallMemory, type TestNode } from '../crash/testNode.ts';
+import { startNode } from '../storage/support.ts';
+
+/** What of a session a reading touches. */
+class FakeSession {
+  readonly readings = new Map<number, Reading>();
+  readonly answers: string[] = [];
+  readonly canSend = true;
+  readonly isClosed = false;
+
+  sendData(_requestId: number, from: number, _commit: number, entries: Uint8Array): void {
+    this.answers.push(`[${from}, ${from + entries.length})`);
+  }
+
+  sendError(_requestId: number, code: string, offset: number): void {
+    this.answers.push(`${code} ${offset}`);
+  }
+}
+
+function append(node: TestNode, payloadBytes: number): void {
+  const { entries, entryCount } = makeBatch([payloadBytes], new Random(payloadBytes));
+  expect(node.append(entries, entryCount)).toBe('ordered');
+}
+
+test('a subscription at an entry that was never committed is shown nothing of it, and no part of what took its place (KAFKA-20507)', () => {
+  const memory = smallMemory();
+  const node = startNode(new MemoryDisk(), memory);
+  append(node, 100);
+  const commit = memory.tail;
+  append(node, 88);
+  const lost = memory.tail;
+  append(node, 50);
+  node.settle();
+  memory.setWord(WORD.COMMIT, commit);
+
+  const readings = new Readings(memory, new HotReader(memory), {} as Segments, {} as Pools, () => undefined);
+  const sessions = [commit, lost].map((next) => {
+    const fake = new FakeSession();
+    const session = fake as unknown as Session;
+    const limits = { isBoundary: false, creditBytes: 10_000, timer: undefined, mayWait: false };
+    readings.start({ session, requestId: 1, isSubscription: true, next, state: 'ready', ...limits });
+    return fake;
+  });
+  const answers = (): string[][] => sessions.map((session) => session.answers);
+  readings.committed();
+  expect(answers()).toEqual([[], []]);
+
+  // Another leader's entries: none of them begins where the second reader waits.
+  node.truncate(commit);
+  node.changeTerm(2, true);
+  append(node, 300);
+  node.settle();
+  readings.committed();
+  expect(answers()).toEqual([[], []]);
+  memory.setWord(WORD.COMMIT, memory.tail);
+  readings.committed();
+  expect(answers()).toEqual([[`[${commit}, ${memory.tail})`], [`OFFSET_NOT_BOUNDARY ${lost}`]]);
+});
