@@ -91,7 +91,7 @@ export function draw(charts: Charts): void {
         },
       ],
       series: [
-        { label: chart.xLabel, value: (_, x) => (x === null || x === undefined ? '' : xValue(x)) },
+        { label: isLatency ? chart.xLabel : 'time', value: (_, x) => (x === null || x === undefined ? '' : xValue(x)) },
         ...chart.lines.map(({ name }, index) => ({
           label: name,
           stroke: LINE_COLORS[index % LINE_COLORS.length] ?? '#3b82f6',

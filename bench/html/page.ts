@@ -34,21 +34,32 @@ function verdictClass(cell: string): string {
   return cell === 'MISS' || cell === 'not durable' ? 'fail' : '';
 }
 
+/** A table whose first column, the scenarios, is rows of its own, so that the rest fits a phone. */
 function tableHtml({ header, rows, isNumber }: Table): string {
   const open = (tag: string, names: readonly string[]): string => {
     const present = names.filter((name) => name !== '');
     return present.length === 0 ? `<${tag}>` : `<${tag} class="${present.join(' ')}">`;
   };
-  const kind = (column: number): string => (isNumber(column) ? 'number' : '');
-  const head = header.map((title, column) => `${open('th', [kind(column)])}${escapeHtml(title)}</th>`).join('');
-  const body = rows.map((row) => {
-    const cells = row.map((cell, column) => {
-      const names = [kind(column), column === 1 ? 'wide' : '', verdictClass(cell)];
-      return `${open('td', names)}${escapeHtml(cell)}</td>`;
-    });
-    return `${open('tr', [row[0] === '' ? '' : 'first'])}${cells.join('')}</tr>`;
+  /** The cells of a row but the first. */
+  const cellsOf = (row: readonly string[], tag: 'td' | 'th'): string =>
+    row
+      .map((cell, column) => {
+        const names = [isNumber(column) ? 'number' : '', column === 1 ? 'name' : '', tag === 'td' ? verdictClass(cell) : ''];
+        return `${open(tag, names)}${escapeHtml(cell)}</${tag}>`;
+      })
+      .slice(1)
+      .join('');
+  const body = rows.flatMap((row) => {
+    const [scenario = ''] = row;
+    const group = `<tr class="group"><th colspan="${header.length - 1}">${escapeHtml(scenario)}</th></tr>`;
+    return [...(scenario === '' ? [] : [group]), `<tr>${cellsOf(row, 'td')}</tr>`];
   });
-  return `<div class="scroll"><table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join('\n')}\n</tbody>\n</table></div>`;
+  return `<div class="scroll"><table>
+<thead><tr>${cellsOf(header, 'th')}</tr></thead>
+<tbody>
+${body.join('\n')}
+</tbody>
+</table></div>`;
 }
 
 /** Bars of all lines of one chart, group by group, with the range of the rounds. */

@@ -26,13 +26,12 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .warnings { border-left: 4px solid var(--bad); background: var(--tint); margin: 1rem 0; padding: .5rem 1rem; font-size: .9rem; }
 .warnings ul { margin: .25rem 0; padding-left: 1.2rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .85rem; width: 100%; }
+table { border-collapse: separate; border-spacing: 0; font-size: .85rem; width: 100%; }
 th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-td.wide { white-space: normal; min-width: 13rem; }
-tr.first td { border-top: 1px solid var(--soft); }
-tr.first td:first-child { font-weight: 600; }
+td.name, th.name { position: sticky; left: 0; background: var(--paper); white-space: normal; min-width: 10rem; max-width: 45vw; padding-left: 0; }
+tr.group th { color: var(--ink); padding: .9rem 0 .25rem; border-bottom: 1px solid var(--soft); }
 .pass { color: var(--good); }
 .fail { color: var(--bad); font-weight: 600; }
 .bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: .3rem .75rem; align-items: center; font-size: .9rem; }

@@ -46,8 +46,8 @@ describe('page', () => {
     for (const warning of report.warnings) expect(text).toContain(escapeHtml(warning));
     for (const fact of [report.environment.cpu, report.environment.commit, report.environment.fsync])
       expect(text).toContain(escapeHtml(fact));
-    // The two heads, and a row for each.
-    expect(opened.get('tr')).toBe(2 + report.results.length + report.latencies.length);
+    // Two tables, each with a head and a row for the scenario, and a row for each number.
+    expect(opened.get('tr')).toBe(2 * 2 + report.results.length + report.latencies.length);
     expect(text).toContain('2,000');
     expect(text).toContain('MISS');
   });
