@@ -9,6 +9,9 @@ import { type Charts, chartsOf } from './data.ts';
 import { draw } from './draw.ts';
 import { STYLE } from './style.ts';
 
+/** More warnings than this are folded up. */
+const OPEN_WARNINGS = 5;
+
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 /** Text that stands for itself in HTML, in an element and in an attribute. */
@@ -114,9 +117,13 @@ function environmentHtml({ environment, rounds, sizes }: Report): string {
     .join('\n')}\n</dl>`;
 }
 
+/** All of them, folded up when they are many. */
 function warningsHtml(warnings: readonly string[]): string {
   if (warnings.length === 0) return '';
-  return `<div class="warnings"><strong>Warnings</strong><ul>${warnings.map((text) => `<li>${escapeHtml(text)}</li>`).join('')}</ul></div>`;
+  const title = `${warnings.length} ${warnings.length === 1 ? 'warning' : 'warnings'}`;
+  const list = `<ul>${warnings.map((text) => `<li>${escapeHtml(text)}</li>`).join('')}</ul>`;
+  if (warnings.length <= OPEN_WARNINGS) return `<div class="warnings"><strong>${title}</strong>${list}</div>`;
+  return `<details class="warnings"><summary>${title}</summary>${list}</details>`;
 }
 
 /** The whole page. */

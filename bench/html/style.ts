@@ -24,6 +24,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; ma
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
 .warnings { border-left: 4px solid var(--bad); background: var(--tint); margin: 1rem 0; padding: .5rem 1rem; font-size: .9rem; }
+.warnings summary { font-weight: 600; cursor: pointer; }
 .warnings ul { margin: .25rem 0; padding-left: 1.2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: separate; border-spacing: 0; font-size: .85rem; width: 100%; }

@@ -82,6 +82,13 @@ describe('page', () => {
   it('a report without charts is a page too', () => {
     parse(htmlPage({ ...report, latencies: [], runs: [], results: [] }));
   });
+
+  it('many warnings are all there', () => {
+    const warnings = Array.from({ length: 20 }, (_, index) => `warning <${index}>`);
+    const { text } = parse(htmlPage({ ...report, warnings }));
+    expect(text).toContain('20 warnings');
+    for (const warning of warnings) expect(text).toContain(escapeHtml(warning));
+  });
 });
 
 describe('charts', () => {
