@@ -14,6 +14,9 @@ import { environmentText, type Line, type RunRecord, summarize, tableText } from
 import { Context, type Scenario } from './scenario.ts';
 import { appendLarge } from './scenarios/appendLarge.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
+import { besideAppend } from './scenarios/besideAppend.ts';
+import { besideOneInFlight } from './scenarios/besideOneInFlight.ts';
+import { besideRead } from './scenarios/besideRead.ts';
 import { clusterAppend } from './scenarios/clusterAppend.ts';
 import { clusterCatchUp } from './scenarios/clusterCatchUp.ts';
 import { clusterFailover } from './scenarios/clusterFailover.ts';
@@ -27,6 +30,8 @@ import { oneInFlight } from './scenarios/oneInFlight.ts';
 import { read } from './scenarios/read.ts';
 import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
+import { findSystems } from './systems/find.ts';
+import type { FoundSystem } from './systems/system.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   limits,
@@ -44,7 +49,12 @@ const SCENARIOS: readonly Scenario[] = [
   clusterFailover,
   clusterStability,
   clusterStorm,
+  besideAppend,
+  besideOneInFlight,
+  besideRead,
 ];
+
+const BESIDE: readonly Scenario[] = [besideAppend, besideOneInFlight, besideRead];
 
 /** A sync of a real disk takes longer; what is faster probably ends in a volatile cache. */
 const IMPLAUSIBLE_SYNC_MS = 0.02;
@@ -69,10 +79,10 @@ function neededBytes({ scenarios, sizes }: BenchOptions): number {
   return bytes + (isChosen(restart) ? 2 * logBytes : 0);
 }
 
-async function runRounds(options: BenchOptions, folder: string): Promise<RunRecord[]> {
+async function runRounds(options: BenchOptions, systems: readonly FoundSystem[], folder: string): Promise<RunRecord[]> {
   const { scenarios, sizes } = options;
   const runs: RunRecord[] = [];
-  const contextOf = (scenario: Scenario, own: Limits): Context => new Context(sizes, own, join(folder, scenario.name), say);
+  const contextOf = (scenario: Scenario, own: Limits): Context => new Context(sizes, own, systems, join(folder, scenario.name), say);
   for (const scenario of scenarios) await scenario.prepare?.(contextOf(scenario, new Limits(sizes, folder, say)));
   for (let round = 1; round <= options.runs; round++) {
     const own = new Limits(sizes, folder, say);
@@ -109,12 +119,29 @@ function warnings(lines: readonly Line[], runs: readonly RunRecord[], { isDurabl
   return texts;
 }
 
-function report(options: BenchOptions, environment: Environment, runs: readonly RunRecord[]): void {
+/** What is measured beside what, and what is not because it is not here. */
+interface Systems {
+  readonly found: readonly FoundSystem[];
+  readonly skipped: readonly string[];
+}
+
+/** Looks for the systems that the chosen scenarios need. */
+function lookForSystems({ scenarios, systems }: BenchOptions, ownVersion: string): Systems {
+  if (!scenarios.some((scenario) => BESIDE.includes(scenario))) return { found: [], skipped: [] };
+  const { found, skipped } = findSystems(systems, ownVersion);
+  for (const sentence of skipped) say(sentence);
+  if (found.length === 0) throw new Error(`none of the systems can be measured: ${skipped.join('; ')}`);
+  return { found, skipped };
+}
+
+function report(options: BenchOptions, environment: Environment, { found, skipped }: Systems, runs: readonly RunRecord[]): void {
   const lines = summarize(runs, environment.isDurable);
   const notes = warnings(lines, runs, environment);
   if (options.json !== undefined) {
     const { sizes, runs: rounds } = options;
-    const text = `${JSON.stringify({ environment, rounds, sizes, warnings: notes, results: lines, runs }, null, 2)}\n`;
+    const systems = found.map(({ system: { id, label, setting, isDurable }, version }) => ({ id, label, version, setting, isDurable }));
+    const everything = { environment, rounds, sizes, systems, skipped, warnings: notes, results: lines, runs };
+    const text = `${JSON.stringify(everything, null, 2)}\n`;
     if (options.json === '-') {
       process.stdout.write(text);
       return;
@@ -122,8 +149,11 @@ function report(options: BenchOptions, environment: Environment, runs: readonly 
     writeFileSync(options.json, text);
   }
   process.stdout.write(`${environmentText(environment, options.sizes, options.runs)}\n\n${tableText(lines)}\n`);
+  const isChecked = options.sizes.isChecked && found.length > 0;
+  if (isChecked) process.stdout.write('\nchecked: all that was acknowledged in beside-* was read back, and is what was appended\n');
+  for (const sentence of skipped) process.stdout.write(`\nskipped: ${sentence}`);
   for (const note of notes) process.stdout.write(`\nwarning: ${note}`);
-  if (notes.length > 0) process.stdout.write('\n');
+  if (skipped.length + notes.length > 0) process.stdout.write('\n');
 }
 
 async function main(): Promise<void> {
@@ -143,7 +173,8 @@ async function main(): Promise<void> {
     );
   }
   say(`data in ${folder}, ${environment.fileSystem}`);
-  report(options, environment, await runRounds(options, folder));
+  const systems = lookForSystems(options, environment.version);
+  report(options, environment, systems, await runRounds(options, systems.found, folder));
 }
 
 // The children are ended, and the folder removed, by the handlers of `exit`.

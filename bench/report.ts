@@ -29,8 +29,8 @@ export interface Line {
   readonly verdict: Verdict;
 }
 
-function judge(value: number, { target, needsDisk }: Sample, isDurable: boolean): Verdict {
-  if (needsDisk === true && !isDurable) return 'not durable';
+function judge(value: number, { target, needsDisk, isUnsynced }: Sample, isDurable: boolean): Verdict {
+  if (isUnsynced === true || (needsDisk === true && !isDurable)) return 'not durable';
   if (target === undefined) return '';
   return (target.is === 'at least' ? value >= target.value : value <= target.value) ? 'pass' : 'MISS';
 }

@@ -2,7 +2,7 @@
 
 import type { LoadName } from './load/types.ts';
 
-export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 'µs' | '';
+export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 'µs' | 's/million' | '';
 
 /** What a value must be, on the machine that the targets are meant for: two cores. */
 export interface Target {
@@ -18,6 +18,8 @@ export interface Sample {
   readonly target?: Target;
   /** Means nothing unless syncs reach a disk. */
   readonly needsDisk?: boolean;
+  /** Of a system that answers before anything is synced: not to be compared with one that syncs first. */
+  readonly isUnsynced?: boolean;
 }
 
 /** Every size that the command line sets. */
@@ -42,6 +44,11 @@ export interface Sizes {
   /** Length of the full load under which no election may happen. */
   readonly stabilitySeconds: number;
   readonly stormConnections: number;
+  /** Length of each measurement of beside-*, which are many, and of the warm-up before it. */
+  readonly besideSeconds: number;
+  readonly besideWarmUpSeconds: number;
+  /** Whether everything that was acknowledged in beside-* is read back and compared. */
+  readonly isChecked: boolean;
   readonly electionTimeoutMs: number;
   readonly windowBytes: number;
   readonly segmentBytes: number;

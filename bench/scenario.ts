@@ -8,6 +8,7 @@ import type { LoadName, Loads, Urls } from './load/types.ts';
 import { NodeUnderTest } from './node.ts';
 import { runLoad } from './processes.ts';
 import type { LoadRecord, Sample, Sizes } from './sample.ts';
+import type { FoundSystem } from './systems/system.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -22,15 +23,18 @@ export interface Scenario {
 export class Context {
   readonly sizes: Sizes;
   readonly limits: Limits;
+  /** What the scenarios called beside-* measure. */
+  readonly systems: readonly FoundSystem[];
   /** The scenario's own folder; it stays from one run to the next. */
   readonly folder: string;
   readonly loads: LoadRecord[] = [];
   readonly say: (text: string) => void;
   #nodes = 0;
 
-  constructor(sizes: Sizes, limits: Limits, folder: string, say: (text: string) => void) {
+  constructor(sizes: Sizes, limits: Limits, systems: readonly FoundSystem[], folder: string, say: (text: string) => void) {
     this.sizes = sizes;
     this.limits = limits;
+    this.systems = systems;
     this.folder = folder;
     this.say = say;
     mkdirSync(folder, { recursive: true });
@@ -47,6 +51,12 @@ export class Context {
     this.#nodes += 1;
     const flags = [...this.#flags, '--election-timeout-ms', String(this.sizes.electionTimeoutMs)];
     return ClusterUnderTest.start(join(this.folder, `cluster-${this.#nodes}`), flags, ids);
+  }
+
+  /** Path of a folder of the scenario's own that is not there yet. */
+  newFolder(name: string): string {
+    this.#nodes += 1;
+    return join(this.folder, `${name}-${this.#nodes}`);
   }
 
   get #flags(): string[] {
