@@ -151,7 +151,7 @@ function report(options: BenchOptions, environment: Environment, { found, skippe
   process.stdout.write(`${environmentText(environment, options.sizes, options.runs)}\n\n${tableText(lines)}\n`);
   const isChecked = options.sizes.isChecked && found.length > 0;
   if (isChecked) process.stdout.write('\nchecked: all that was acknowledged in beside-* was read back, and is what was appended\n');
-  for (const sentence of skipped) process.stdout.write(`\nskipped: ${sentence}`);
+  for (const sentence of skipped) process.stdout.write(`\n${sentence}`);
   for (const note of notes) process.stdout.write(`\nwarning: ${note}`);
   if (skipped.length + notes.length > 0) process.stdout.write('\n');
 }

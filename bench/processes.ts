@@ -112,8 +112,8 @@ export async function startServer(script: string, args: readonly string[]): Prom
 /** A server of others that answers. */
 export interface Program {
   readonly pid: number;
-  /** The end of what it has written, for a person who asks why it failed. */
-  output(): string;
+  /** The end of what it wrote, if it ended by itself; undefined while it runs. */
+  lastWords(): string | undefined;
   end(signal: Signal): Promise<void>;
 }
 
@@ -122,6 +122,7 @@ export async function startProgram(path: string, args: readonly string[], isRead
   const child = spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'], env: cleanEnvironment() });
   const { exited, keep, output } = track(child);
   child.stdout.setEncoding('utf8').on('data', keep);
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const deadline = performance.now() + READY_TIMEOUT_MS;
   let error: Error | undefined;
   child.once('error', (thrown) => {
@@ -130,10 +131,11 @@ export async function startProgram(path: string, args: readonly string[], isRead
   });
   for (;;) {
     if (error !== undefined) throw error;
-    if (child.exitCode !== null || child.signalCode !== null) {
+    if (hasEnded()) {
       throw new Error(`${path} ended (${child.exitCode ?? child.signalCode}) before it was ready: ${output()}`);
     }
-    if (await isReady()) return { pid: child.pid ?? 0, output, end: (signal) => end(child, exited, signal) };
+    if (await isReady())
+      return { pid: child.pid ?? 0, lastWords: () => (hasEnded() ? output() : undefined), end: (signal) => end(child, exited, signal) };
     if (performance.now() > deadline) {
       await end(child, exited, 'SIGKILL');
       throw new Error(`${path} was not ready within ${READY_TIMEOUT_MS} ms: ${output()}`);

@@ -87,7 +87,7 @@ export async function besideEach(
       all.push(system.samples);
     } catch (thrown) {
       const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      throw new Error(`${found.system.id} ${found.version}, ${sizeText(payloadBytes)}: ${reason}\n${running.output()}`.trimEnd());
+      throw new Error(`${found.system.id} ${found.version}, ${sizeText(payloadBytes)}: ${reason}\n${running.lastWords()}`.trimEnd());
     } finally {
       await running.remove();
     }

@@ -10,7 +10,7 @@ function running(nodes: readonly NodeUnderTest[], urls: readonly string[], remov
     cpuSeconds: () => sumOf(nodes.map((node) => node.cpuSeconds())),
     residentBytes: () => sumOf(nodes.map(({ pid }) => processResident(pid)?.now)),
     // A node that fails is named by its clients' errors.
-    output: () => '',
+    lastWords: () => '',
     remove,
   };
 }

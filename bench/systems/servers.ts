@@ -57,7 +57,7 @@ async function startOnce(path: string, folder: string, seats: readonly Seat[], p
       target: { driver: plan.driver, urls: await plan.urls(seats) },
       cpuSeconds: () => sumOf(pids.map(processCpuSeconds)),
       residentBytes: () => sumOf(pids.map((pid) => processResident(pid)?.now)),
-      output: () => programs.map((program) => program.output()).join(''),
+      lastWords: () => programs.map((program) => program.lastWords() ?? '').join(''),
       async remove() {
         await Promise.all(programs.map((program) => program.end('SIGTERM')));
         rmSync(folder, { recursive: true, force: true, maxRetries: 5 });

@@ -39,8 +39,8 @@ export interface RunningSystem {
   cpuSeconds(): number | undefined;
   /** Resident memory of all its processes together. */
   residentBytes(): number | undefined;
-  /** The end of what its servers have written. */
-  output(): string;
+  /** The end of what those of its servers wrote that ended by themselves; empty when all run. */
+  lastWords(): string;
   /** Stops it and removes its data. */
   remove(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 // NATS JetStream through @nats-io: messages that ask for their acknowledgements at one inbox, which is several times as fast as a promise
-// and a request for each; an ordered push consumer reads. Newer servers have batches of their own, which Debian's has not.
+// and a request for each; a push consumer with flow control, delivered to a plain subscription, which is twice as fast as the consumers of the
+// client itself. Newer servers have batches of their own, which are not used here.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { importClient } from '../../systems/clients.ts';
@@ -12,14 +13,25 @@ const IN_FLIGHT_BYTES = 8 * 1024 * 1024;
 /** A cluster that has just started may have no leader for its streams yet. */
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 100;
+/** Flow control asks for it; more often than a read takes it says nothing. */
+const HEARTBEAT_NANOSECONDS = 30e9;
+/** Status of messages that are not of the stream: heartbeats, and flow control, which wants an answer. */
+const CONTROL = 100;
 
 interface Message {
   readonly data: Uint8Array;
+  readonly reply?: string;
+  readonly headers?: { readonly code: number };
+  respond(): boolean;
+}
+
+interface Subscription {
+  unsubscribe(): void;
 }
 
 interface Connection {
   publish(subject: string, payload: Uint8Array, options: { reply: string }): void;
-  subscribe(subject: string, options: { callback: (error: Error | null, message: Message) => void }): void;
+  subscribe(subject: string, options: { callback: (error: Error | null, message: Message) => void }): Subscription;
   /** Resolves when the connection is no more, with the reason if nobody asked for it. */
   closed(): Promise<unknown>;
   close(): Promise<void>;
@@ -32,18 +44,14 @@ interface StreamInfo {
 
 interface Manager {
   readonly streams: { add(config: object): Promise<StreamInfo>; info(name: string): Promise<StreamInfo> };
-}
-
-interface Messages {
-  stop(): void;
-  closed(): Promise<unknown>;
+  readonly consumers: {
+    add(stream: string, config: object): Promise<{ readonly name: string }>;
+    delete(stream: string, consumer: string): Promise<boolean>;
+  };
 }
 
 interface JetStream {
   publish(subject: string, payload: Uint8Array): Promise<unknown>;
-  readonly consumers: {
-    getPushConsumer(stream: string): Promise<{ consume(options: { callback: (message: Message) => void }): Promise<Messages> }>;
-  };
 }
 
 interface Transport {
@@ -135,36 +143,51 @@ async function connectToLeader(transport: Transport, module: JetStreamModule, ur
 }
 
 async function readAll(
-  connection: Connection,
+  transport: Transport,
   module: JetStreamModule,
-  stream: JetStream,
+  connection: Connection,
   see: (payload: Uint8Array) => void,
 ): Promise<void> {
-  const { messages: due } = (await (await module.jetstreamManager(connection)).streams.info(STREAM)).state;
+  const manager = await module.jetstreamManager(connection);
+  const { messages: due } = (await manager.streams.info(STREAM)).state;
   if (due === 0) return;
-  const consumer = await stream.consumers.getPushConsumer(STREAM);
-  await new Promise<void>((resolve, reject) => {
+  const inbox = transport.createInbox();
+  let subscription: Subscription | undefined;
+  const all = new Promise<void>((resolve, reject) => {
     let seen = 0;
-    let stop = (): void => {};
-    const callback = ({ data }: Message): void => {
-      if (seen === due) return;
-      try {
-        see(data);
-      } catch (thrown) {
-        reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
+    const take = (error: Error | null, message: Message): void => {
+      if (error !== null) throw error;
+      if (message.headers?.code === CONTROL) {
+        if (message.reply) message.respond();
+        return;
       }
+      see(message.data);
       seen += 1;
-      if (seen < due) return;
-      resolve();
-      stop();
+      if (seen === due) resolve();
     };
+    subscription = connection.subscribe(inbox, {
+      callback(error, message) {
+        try {
+          take(error, message);
+        } catch (thrown) {
+          reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
+        }
+      },
+    });
     void connection.closed().then((reason) => reject(closedError(reason)));
-    consumer.consume({ callback }).then((messages) => {
-      stop = () => messages.stop();
-      if (seen === due) stop();
-      void messages.closed().then(() => reject(new Error(`the consumer ended after ${seen} of ${due} messages`)));
-    }, reject);
   });
+  const { name } = await manager.consumers.add(STREAM, {
+    deliver_subject: inbox,
+    deliver_policy: 'all',
+    ack_policy: 'none',
+    flow_control: true,
+    idle_heartbeat: HEARTBEAT_NANOSECONDS,
+    mem_storage: true,
+    num_replicas: 1,
+  });
+  await all;
+  subscription?.unsubscribe();
+  await manager.consumers.delete(STREAM, name);
 }
 
 export async function open({ urls }: Target): Promise<Driver> {
@@ -189,7 +212,7 @@ export async function open({ urls }: Target): Promise<Driver> {
     async appendOne(payload) {
       await stream.publish(STREAM, payload);
     },
-    readAll: (see) => readAll(connection, module, stream, see),
+    readAll: (see) => readAll(transport, module, connection, see),
     close: () => connection.close(),
   };
 }
