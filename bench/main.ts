@@ -16,6 +16,9 @@ import { Context, type Scenario } from './scenario.ts';
 import { appendLarge } from './scenarios/appendLarge.ts';
 import { appendSizes } from './scenarios/appendSizes.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
+import { besideAppend } from './scenarios/besideAppend.ts';
+import { besideOneInFlight } from './scenarios/besideOneInFlight.ts';
+import { besideRead } from './scenarios/besideRead.ts';
 import { clusterAppend } from './scenarios/clusterAppend.ts';
 import { clusterCatchUp } from './scenarios/clusterCatchUp.ts';
 import { clusterFailover } from './scenarios/clusterFailover.ts';
@@ -32,6 +35,8 @@ import { openLoop } from './scenarios/openLoop.ts';
 import { read } from './scenarios/read.ts';
 import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
+import { findSystems } from './systems/find.ts';
+import type { FoundSystem } from './systems/system.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   limits,
@@ -53,7 +58,12 @@ const SCENARIOS: readonly Scenario[] = [
   clusterFailover,
   clusterStability,
   clusterStorm,
+  besideAppend,
+  besideOneInFlight,
+  besideRead,
 ];
+
+const BESIDE: readonly Scenario[] = [besideAppend, besideOneInFlight, besideRead];
 
 /** A sync of a real disk takes longer; what is faster probably ends in a volatile cache. */
 const IMPLAUSIBLE_SYNC_MS = 0.02;
@@ -78,10 +88,10 @@ function neededBytes({ scenarios, sizes }: BenchOptions): number {
   return bytes + (isChosen(restart) ? 2 * logBytes : 0);
 }
 
-async function runRounds(options: BenchOptions, folder: string): Promise<RunRecord[]> {
+async function runRounds(options: BenchOptions, systems: readonly FoundSystem[], folder: string): Promise<RunRecord[]> {
   const { scenarios, sizes } = options;
   const runs: RunRecord[] = [];
-  const contextOf = (scenario: Scenario, own: Limits): Context => new Context(sizes, own, join(folder, scenario.name), say);
+  const contextOf = (scenario: Scenario, own: Limits): Context => new Context(sizes, own, systems, join(folder, scenario.name), say);
   for (const scenario of scenarios) await scenario.prepare?.(contextOf(scenario, new Limits(sizes, folder, say)));
   for (let round = 1; round <= options.runs; round++) {
     const own = new Limits(sizes, folder, say);
@@ -125,10 +135,29 @@ function warnings(lines: readonly Line[], runs: readonly RunRecord[], { isDurabl
   return texts;
 }
 
-function report({ sizes, runs: rounds }: BenchOptions, environment: Environment, runs: readonly RunRecord[]): Report {
+/** What is measured beside what, and what is not because it is not here. */
+interface Systems {
+  readonly found: readonly FoundSystem[];
+  readonly skipped: readonly string[];
+}
+
+/** Looks for the systems that the chosen scenarios need. */
+function lookForSystems({ scenarios, systems }: BenchOptions, ownVersion: string): Systems {
+  if (!scenarios.some((scenario) => BESIDE.includes(scenario))) return { found: [], skipped: [] };
+  const { found, skipped } = findSystems(systems, ownVersion);
+  for (const sentence of skipped) say(sentence);
+  if (found.length === 0) throw new Error(`none of the systems can be measured: ${skipped.join('; ')}`);
+  return { found, skipped };
+}
+
+function report(options: BenchOptions, environment: Environment, { found, skipped }: Systems, runs: readonly RunRecord[]): Report {
+  const { sizes, runs: rounds } = options;
   const results = summarize(runs, environment.isDurable);
   const latencies = mergeLatencies(runs, environment.isDurable);
-  return { environment, rounds, sizes, warnings: warnings(results, runs, environment), results, latencies, runs };
+  const systems = found.map(({ system: { id, label, setting, isDurable }, version }) => ({ id, label, version, setting, isDurable }));
+  const isChecked = sizes.isChecked && found.length > 0;
+  const remarks = [...(isChecked ? ['all that was acknowledged in beside-* was read back, and is what was appended'] : []), ...skipped];
+  return { environment, rounds, sizes, systems, remarks, warnings: warnings(results, runs, environment), results, latencies, runs };
 }
 
 async function main(): Promise<void> {
@@ -152,7 +181,8 @@ async function main(): Promise<void> {
     );
   }
   say(`data in ${folder}, ${environment.fileSystem}`);
-  writeReport(options, report(options, environment, await runRounds(options, folder)));
+  const systems = lookForSystems(options, environment.version);
+  writeReport(options, report(options, environment, systems, await runRounds(options, systems.found, folder)));
 }
 
 // The children are ended, and the folder removed, by the handlers of `exit`.

@@ -20,6 +20,7 @@ function tableMarkdown({ header, rows, isNumber }: Table): string {
 export function resultsMarkdown(report: Report): string {
   const conditions = environmentText(report).split('\n').map(escaped);
   const parts = [`Measured ${escaped(report.environment.startedAt)}:`, conditions.map((line) => `* ${line}`).join('\n')];
+  if (report.remarks.length > 0) parts.push(report.remarks.map((text) => `* ${escaped(text)}`).join('\n'));
   if (report.warnings.length > 0) parts.push('Warnings of this run:', report.warnings.map((text) => `* ${escaped(text)}`).join('\n'));
   parts.push(tableMarkdown(tableOf(report.results)));
   if (report.latencies.length > 0) parts.push('All rounds together:', tableMarkdown(latencyTableOf(report.latencies)));

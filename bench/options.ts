@@ -4,6 +4,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { OPTIONS } from '../src/core/config.ts';
 import type { Sizes } from './sample.ts';
 import type { Scenario } from './scenario.ts';
+import { SYSTEMS } from './systems/find.ts';
+import type { System } from './systems/system.ts';
 
 export interface BenchOptions {
   readonly scenarios: readonly Scenario[];
@@ -21,6 +23,8 @@ export interface BenchOptions {
   readonly profile: string | undefined;
   /** How long to wait before each run for other processes to leave the machine; 0: not at all. */
   readonly patienceSeconds: number;
+  /** What the scenarios called beside-* measure, where it is installed. */
+  readonly systems: readonly System[];
   readonly sizes: Sizes;
 }
 
@@ -41,6 +45,13 @@ function counts(text: string): number[] {
   return text.split(',').map(count);
 }
 
+function systems(text: string): readonly System[] {
+  const ids = text.split(',').map((id) => id.trim());
+  const unknown = ids.filter((id) => !SYSTEMS.some((system) => system.id === id));
+  if (unknown.length > 0) throw new InvalidArgumentError(`No system is called ${unknown.join(', ')}.`);
+  return SYSTEMS.filter(({ id }) => ids.includes(id));
+}
+
 interface Flags {
   readonly runs: number;
   readonly json?: string;
@@ -51,6 +62,8 @@ interface Flags {
   readonly profile?: string;
   readonly quick?: boolean;
   readonly patience?: number;
+  readonly systems?: readonly System[];
+  readonly check?: boolean;
   readonly entries?: number;
   readonly seconds?: number;
   readonly warmUp?: number;
@@ -91,9 +104,11 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--markdown <file>', 'write the results into the place for them in this file, which stays otherwise as it is')
     .option('--from <file>', 'measure nothing: report what --json wrote earlier')
     .option('--dir <folder>', 'make the temporary folder here (default: the system folder for temporary files)')
-    .option('--seconds <s>', 'length of each measurement (default: 4)', positive)
-    .option('--warm-up <s>', 'load before each measurement (default: 2)', positive)
+    .option('--seconds <s>', 'length of each measurement (default: 4; of beside-*: 2)', positive)
+    .option('--warm-up <s>', 'load before each measurement (default: 2; of beside-*: 1)', positive)
     .option('--patience <s>', 'wait up to this long before each run until other processes leave the machine (default: 0)', positive)
+    .option('--systems <ids>', `systems of beside-*: ${SYSTEMS.map(({ id }) => id).join(',')} (default: all that are installed)`, systems)
+    .option('--check', 'in beside-*, read back everything that was acknowledged and compare it; a mismatch is an error')
     .option('--entries <n>', 'entries of each append measurement, instead of a time', count)
     .option('--small <bytes>', 'payload of a small entry', count, 100)
     .option('--large <bytes>', 'payload of a large entry', count, 100_000)
@@ -137,6 +152,7 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
     directory: flags.dir,
     profile: flags.profile,
     patienceSeconds: flags.patience ?? 0,
+    systems: flags.systems ?? SYSTEMS,
     sizes: {
       smallBytes: flags.small,
       largeBytes: flags.large,
@@ -157,6 +173,9 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       failovers: flags.failovers ?? (quick ? 2 : 20),
       stabilitySeconds: flags.stability ?? (quick ? 2 : 20),
       stormConnections: flags.storm,
+      besideSeconds: flags.seconds ?? (quick ? 0.5 : 2),
+      besideWarmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 1),
+      isChecked: flags.check === true,
       electionTimeoutMs: flags.electionTimeoutMs,
       windowBytes: flags.windowBytes,
       segmentBytes: flags.segmentBytes,

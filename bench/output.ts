@@ -24,8 +24,8 @@ export function readReport(path: string): Report {
 export function reportText(report: Report): string {
   const tables = [tableText(tableOf(report.results))];
   if (report.latencies.length > 0) tables.push(tableText(latencyTableOf(report.latencies)));
-  const warnings = report.warnings.map((text) => `warning: ${text}\n`);
-  return `${[environmentText(report), ...tables].join('\n\n')}\n\n${warnings.join('')}`;
+  const notes = [...report.remarks.map((text) => `${text}\n`), ...report.warnings.map((text) => `warning: ${text}\n`)];
+  return `${[environmentText(report), ...tables].join('\n\n')}\n\n${notes.join('')}`;
 }
 
 /** Writes the report to every file that was asked for, and to stdout unless the JSON goes there. */

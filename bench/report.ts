@@ -58,24 +58,38 @@ export interface LatencyLine {
   readonly histogram: string;
 }
 
+/** A system that was measured, in one of its settings. */
+export interface MeasuredSystem {
+  readonly id: string;
+  readonly label: string;
+  readonly version: string;
+  readonly setting: string;
+  readonly isDurable: boolean;
+}
+
 /** Everything that is known of one call of the bench; as JSON, NaN is null. */
 export interface Report {
   readonly environment: Environment;
   readonly rounds: number;
   readonly sizes: Sizes;
+  /** What the scenarios called beside-* measured. */
+  readonly systems: readonly MeasuredSystem[];
+  /** What is good to know, and nothing to beware of. */
+  readonly remarks: readonly string[];
   readonly warnings: readonly string[];
   readonly results: readonly Line[];
   readonly latencies: readonly LatencyLine[];
   readonly runs: readonly RunRecord[];
 }
 
-function fsyncText(needsDisk: boolean, isDurable: boolean): string {
-  if (!needsDisk) return '';
+function fsyncText({ needsDisk, isUnsynced }: Pick<Sample, 'needsDisk' | 'isUnsynced'>, isDurable: boolean): string {
+  if (isUnsynced === true) return 'off';
+  if (needsDisk !== true) return '';
   return isDurable ? 'on' : 'off';
 }
 
-function judge(value: number, { target, needsDisk }: Sample, isDurable: boolean): Verdict {
-  if (needsDisk === true && !isDurable) return 'not durable';
+function judge(value: number, { target, needsDisk, isUnsynced }: Sample, isDurable: boolean): Verdict {
+  if (isUnsynced === true || (needsDisk === true && !isDurable)) return 'not durable';
   if (target === undefined) return '';
   return (target.is === 'at least' ? value >= target.value : value <= target.value) ? 'pass' : 'MISS';
 }
@@ -103,7 +117,7 @@ export function summarize(runs: readonly RunRecord[], isDurable: boolean): Line[
       max: Math.max(...values),
       target: first.target,
       verdict: judge(middle, first, isDurable),
-      fsync: first.fsync ?? fsyncText(first.needsDisk === true, isDurable),
+      fsync: fsyncText(first, isDurable),
       bar: first.bar,
     };
   });
@@ -120,8 +134,8 @@ export function mergeLatencies(runs: readonly RunRecord[], isDurable: boolean): 
       group.times.merge(distribution.histogram);
     }
   }
-  return [...groups.values()].map(({ scenario, first: { what, needsDisk }, times }) => {
-    return { scenario, what, ...times.summary(), fsync: fsyncText(needsDisk, isDurable) };
+  return [...groups.values()].map(({ scenario, first, times }) => {
+    return { scenario, what: first.what, ...times.summary(), fsync: fsyncText(first, isDurable) };
   });
 }
 

@@ -2,7 +2,7 @@
 
 import type { LoadName } from './load/types.ts';
 
-export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 'µs' | '';
+export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 'µs' | 's/million' | '';
 
 /** What a value must be, on the machine that the targets are meant for: two cores. */
 export interface Target {
@@ -27,8 +27,8 @@ export interface Sample {
   readonly target?: Target;
   /** Means nothing unless syncs reach a disk. */
   readonly needsDisk?: boolean;
-  /** When another system than this log syncs, in a word or two. */
-  readonly fsync?: string;
+  /** Of a system that answers before anything is synced: not to be compared with one that syncs first. */
+  readonly isUnsynced?: boolean;
   readonly bar?: Bar;
 }
 
@@ -37,7 +37,9 @@ export interface Distribution {
   readonly what: string;
   /** As in a `Latency`. */
   readonly histogram: string;
+  /** Both as in a sample. */
   readonly needsDisk: boolean;
+  readonly isUnsynced?: boolean;
 }
 
 /** A moment of a series that the report marks. */
@@ -91,6 +93,11 @@ export interface Sizes {
   /** Length of the full load under which no election may happen. */
   readonly stabilitySeconds: number;
   readonly stormConnections: number;
+  /** Length of each measurement of beside-*, which are many, and of the warm-up before it. */
+  readonly besideSeconds: number;
+  readonly besideWarmUpSeconds: number;
+  /** Whether everything that was acknowledged in beside-* is read back and compared. */
+  readonly isChecked: boolean;
   readonly electionTimeoutMs: number;
   readonly windowBytes: number;
   readonly segmentBytes: number;

@@ -9,6 +9,7 @@ import { NodeUnderTest } from './node.ts';
 import { runLoad } from './processes.ts';
 import type { Distribution, LoadRecord, Sample, Series, Sizes } from './sample.ts';
 import type { Latency } from './statistics.ts';
+import type { FoundSystem } from './systems/system.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -23,6 +24,8 @@ export interface Scenario {
 export class Context {
   readonly sizes: Sizes;
   readonly limits: Limits;
+  /** What the scenarios called beside-* measure. */
+  readonly systems: readonly FoundSystem[];
   /** The scenario's own folder; it stays from one run to the next. */
   readonly folder: string;
   readonly loads: LoadRecord[] = [];
@@ -33,9 +36,10 @@ export class Context {
   readonly say: (text: string) => void;
   #nodes = 0;
 
-  constructor(sizes: Sizes, limits: Limits, folder: string, say: (text: string) => void) {
+  constructor(sizes: Sizes, limits: Limits, systems: readonly FoundSystem[], folder: string, say: (text: string) => void) {
     this.sizes = sizes;
     this.limits = limits;
+    this.systems = systems;
     this.folder = folder;
     this.say = say;
     mkdirSync(folder, { recursive: true });
@@ -52,6 +56,12 @@ export class Context {
     this.#nodes += 1;
     const flags = [...this.#flags, '--election-timeout-ms', String(this.sizes.electionTimeoutMs)];
     return ClusterUnderTest.start(join(this.folder, `cluster-${this.#nodes}`), flags, ids);
+  }
+
+  /** Path of a folder of the scenario's own that is not there yet. */
+  newFolder(name: string): string {
+    this.#nodes += 1;
+    return join(this.folder, `${name}-${this.#nodes}`);
   }
 
   get #flags(): string[] {
@@ -77,9 +87,9 @@ export class Context {
     this.notes.push(text);
   }
 
-  /** Keeps a whole distribution for the report; `needsDisk` as in a sample. */
-  keep(what: string, { count, histogram }: Latency, needsDisk = true): void {
-    if (count > 0) this.distributions.push({ what, histogram, needsDisk });
+  /** Keeps a whole distribution for the report; `needsDisk` and `isUnsynced` as in a sample. */
+  keep(what: string, { count, histogram }: Latency, needsDisk = true, isUnsynced = false): void {
+    if (count > 0) this.distributions.push({ what, histogram, needsDisk, isUnsynced });
   }
 
   /** Appends `payloadBytes` each for the configured time against `url`. */

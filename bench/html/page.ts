@@ -67,18 +67,20 @@ ${body.join('\n')}
 
 /** Bars of all lines of one chart, group by group, with the range of the rounds. */
 function barsHtml(lines: readonly Line[]): string {
-  const most = Math.max(...lines.map(({ max }) => max ?? 0));
-  const share = (value: number): string => `${((value / most) * 100).toFixed(2)}%`;
   const groups = [...new Set(lines.map(({ bar }) => bar?.group))];
+  // Where several are compared, each group has its own scale.
+  const mostOf = (group: string | undefined): number =>
+    Math.max(...lines.filter(({ bar }) => groups.length === lines.length || bar?.group === group).map(({ max }) => max));
+  const share = (value: number, group: string | undefined): string => `${((value / mostOf(group)) * 100).toFixed(2)}%`;
   const parts = groups.flatMap((group) => [
     `<div class="group">${escapeHtml(group ?? '')}</div>`,
     ...lines
       .filter(({ bar }) => bar?.group === group)
-      .map(({ bar, min, median, max, unit }) => {
-        const fill = `<span class="fill" style="width:${share(median)}"></span>`;
-        const range = `<span class="range" style="left:${share(min)};width:${share(max - min)}"></span>`;
+      .map(({ bar, min, median, max, unit, fsync }) => {
+        const fill = `<span class="fill${fsync === 'off' ? ' off' : ''}" style="width:${share(median, group)}"></span>`;
+        const range = `<span class="range" style="left:${share(min, group)};width:${share(max - min, group)}"></span>`;
         const value = `${numberText(median)} ${escapeHtml(unit)}`;
-        return `<div>${escapeHtml(bar?.series ?? '')}</div><div class="track">${fill}${range}</div><div class="value">${value}</div>`;
+        return `<div class="series">${escapeHtml(bar?.series ?? '')}</div><div class="track">${fill}${range}</div><div class="value">${value}</div>`;
       }),
   ]);
   return `<div class="bars">\n${parts.join('\n')}\n</div>`;
@@ -88,8 +90,10 @@ function barSections(report: Report): string[] {
   const lines = report.results.filter(({ bar, median }) => bar !== undefined && Number.isFinite(median));
   const charts = [...new Set(lines.map(({ bar }) => bar?.chart ?? ''))];
   return charts.map((chart) => {
-    const text = '<p class="soft">Medians of the rounds; the thin line goes from the slowest to the fastest.</p>';
-    return `<h2>${escapeHtml(chart)}</h2>\n${text}\n${barsHtml(lines.filter(({ bar }) => bar?.chart === chart))}`;
+    const own = lines.filter(({ bar }) => bar?.chart === chart);
+    const pale = own.some(({ fsync }) => fsync === 'off') ? ' What is pale was acknowledged before it was synced.' : '';
+    const text = `<p class="soft">Medians of the rounds; the thin line goes from the slowest to the fastest.${pale}</p>`;
+    return `<h2>${escapeHtml(chart)}</h2>\n${text}\n${barsHtml(own)}`;
   });
 }
 
@@ -100,20 +104,23 @@ function chartPlaces(charts: Charts, kind: keyof Charts): string {
   return `<div class="charts${kind === 'time' ? ' wide' : ''}">\n${places.join('\n')}\n</div>`;
 }
 
-function environmentHtml({ environment, rounds, sizes }: Report): string {
+function environmentHtml({ environment, rounds, sizes, systems, remarks }: Report): string {
   const { version, commit, node, system, cpu, cores, memoryBytes, disk, fileSystem, fsync, startedAt } = environment;
-  const facts: Readonly<Record<string, string>> = {
-    LogLog: `${version}, commit ${commit}`,
-    Node: node,
-    System: system,
-    Machine: `${cpu}, ${cores} cores, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB of memory`,
-    Disk: `${fileSystem} on ${disk}`,
-    fsync,
-    Rounds: `${rounds} of ${sizes.seconds} s for each measurement, after ${sizes.warmUpSeconds} s of warm-up`,
-    Started: startedAt,
+  const facts: Readonly<Record<string, readonly string[]>> = {
+    LogLog: [`${version}, commit ${commit}`],
+    Node: [node],
+    System: [system],
+    Machine: [`${cpu}, ${cores} cores, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB of memory`],
+    Disk: [`${fileSystem} on ${disk}`],
+    fsync: [fsync],
+    Rounds: [`${rounds} of ${sizes.seconds} s for each measurement, after ${sizes.warmUpSeconds} s of warm-up`],
+    Started: [startedAt],
+    Beside: systems.map(({ id, label, version: its, setting }) => `${id} ${its}: ${label}; ${setting}`),
+    Remarks: remarks,
   };
   return `<dl>\n${Object.entries(facts)
-    .map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`)
+    .filter(([, values]) => values.length > 0)
+    .map(([name, values]) => `<dt>${escapeHtml(name)}</dt>${values.map((value) => `<dd>${escapeHtml(value)}</dd>`).join('')}`)
     .join('\n')}\n</dl>`;
 }
 

@@ -22,7 +22,7 @@ p { margin: .25rem 0 .75rem; }
 .soft { color: var(--soft); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: 1rem 0; font-size: .9rem; }
 dt { color: var(--soft); }
-dd { margin: 0; overflow-wrap: anywhere; }
+dd { grid-column: 2; margin: 0; overflow-wrap: anywhere; }
 .warnings { border-left: 4px solid var(--bad); background: var(--tint); margin: 1rem 0; padding: .5rem 1rem; font-size: .9rem; }
 .warnings summary { font-weight: 600; cursor: pointer; }
 .warnings ul { margin: .25rem 0; padding-left: 1.2rem; }
@@ -35,12 +35,17 @@ td.name, th.name { position: sticky; left: 0; background: var(--paper); white-sp
 tr.group th { color: var(--ink); padding: .9rem 0 .25rem; border-bottom: 1px solid var(--soft); }
 .pass { color: var(--good); }
 .fail { color: var(--bad); font-weight: 600; }
-.bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: .3rem .75rem; align-items: center; font-size: .9rem; }
+.bars { display: grid; grid-template-columns: fit-content(45%) 1fr max-content; gap: .3rem .75rem; align-items: center; font-size: .9rem; }
 .bars .group { grid-column: 1 / -1; font-weight: 600; margin-top: .5rem; }
 .bars .track { position: relative; height: 1.1rem; background: var(--tint); border-radius: 3px; }
 .bars .fill { position: absolute; inset: 0 auto 0 0; background: var(--bar); border-radius: 3px; }
+.bars .fill.off { opacity: .4; }
 .bars .range { position: absolute; top: .5rem; height: 2px; background: var(--ink); }
 .bars .value { text-align: right; font-variant-numeric: tabular-nums; }
+@media (max-width: 40rem) {
+  .bars { grid-template-columns: 1fr max-content; }
+  .bars .series { grid-column: 1 / -1; }
+}
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem 2rem; }
 .charts.wide { grid-template-columns: 1fr; }
 .chart { min-width: 0; }

@@ -2,6 +2,7 @@
 // the server nothing but its share of the machine.
 
 import type { Latency } from '../statistics.ts';
+import type { Target } from './drivers/driver.ts';
 import type { OpenLoopRun } from './schedule.ts';
 
 /** One node, or all nodes of a cluster. */
@@ -194,6 +195,57 @@ export interface DiskResult {
   readonly megabytesPerSecond: number;
 }
 
+/** A system of any make, and the payloads of its entries: numbered from 0 on, random by `seed`. */
+export interface BesideParams {
+  readonly target: Target;
+  readonly payloadBytes: number;
+  readonly seed: number;
+}
+
+/** Appends to an empty system as fast as it takes them, as {@link AppendParams} say. */
+export interface BesideAppendParams extends BesideParams {
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+  readonly entries: number;
+}
+
+export type BesideAppendResult = Omit<AppendResult, 'end'>;
+
+/** Appends to an empty system with one in flight. */
+export interface BesideInTurnParams extends BesideParams {
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface BesideInTurnResult extends BesideAppendResult {
+  readonly latency: Latency;
+}
+
+/** Reads everything back, again and again until `seconds` have passed; a pass that finds not just `entries` is an error. */
+export interface BesideReadParams extends BesideParams {
+  readonly entries: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface BesideReadResult {
+  /** Of all passes of the measurement. */
+  readonly entries: number;
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
+  /** Of all passes, those of the warm-up too. */
+  readonly allEntries: number;
+}
+
+/** Reads everything back once and compares it with what was appended: `entries` of them were acknowledged. */
+export interface BesideCheckParams extends BesideParams {
+  readonly entries: number;
+}
+
+export interface BesideCheckResult {
+  readonly checkedEntries: number;
+}
+
 export interface Loads {
   append: { params: AppendParams; result: AppendResult };
   roundTrip: { params: RoundTripParams; result: RoundTripResult };
@@ -205,6 +257,10 @@ export interface Loads {
   read: { params: ReadParams; result: ReadResult };
   tail: { params: TailParams; result: TailResult };
   disk: { params: DiskParams; result: DiskResult };
+  besideAppend: { params: BesideAppendParams; result: BesideAppendResult };
+  besideInTurn: { params: BesideInTurnParams; result: BesideInTurnResult };
+  besideRead: { params: BesideReadParams; result: BesideReadResult };
+  besideCheck: { params: BesideCheckParams; result: BesideCheckResult };
 }
 
 export type LoadName = keyof Loads;

@@ -43,6 +43,9 @@ describe('page', () => {
     const { text, opened } = parse(page);
     for (const { unit } of report.results) expect(text).toContain(escapeHtml(unit));
     for (const { what } of [...report.results, ...report.latencies]) expect(text).toContain(escapeHtml(what));
+    for (const { label, setting } of report.systems) expect(text).toContain(escapeHtml(`${label}; ${setting}`));
+    for (const remark of report.remarks) expect(text).toContain(escapeHtml(remark));
+    expect(text).toContain('What is pale was acknowledged before it was synced.');
     for (const warning of report.warnings) expect(text).toContain(escapeHtml(warning));
     for (const fact of [report.environment.cpu, report.environment.commit, report.environment.fsync])
       expect(text).toContain(escapeHtml(fact));

@@ -20,7 +20,7 @@ function runOf(round: number, factor: number): RunRecord {
       what: 'another system',
       value: 7,
       unit: 'MB/s',
-      fsync: 'every 2 s',
+      isUnsynced: true,
       bar: { chart: 'Throughput & size', group: '100 B', series: 'Other' },
     },
   ];
@@ -65,6 +65,8 @@ export function makeReport(isDurable = true): Report {
     },
     rounds: 2,
     sizes: { seconds: 4, warmUpSeconds: 2 } as Report['sizes'],
+    systems: [{ id: 'other', label: 'Other <1>', version: '2.0', setting: 'sync & wait', isDurable: true }],
+    remarks: ['all is <well>'],
     warnings: ['beware of <tags> & signs'],
     results: summarize(runs, isDurable),
     latencies: mergeLatencies(runs, isDurable),

@@ -1,0 +1,84 @@
+// Redis Streams through ioredis, whose pipelines are about twice as fast as those of node-redis: XADD in pipelines, several of them in flight;
+// XRANGE in pages.
+
+import { importClient } from '../../systems/clients.ts';
+import { batchEntries, type Driver, inParallel, type Target } from './driver.ts';
+
+const STREAM = 'entries';
+/** A stream's entry is a list of fields and values: ours has one, with the shortest name. */
+const FIELD = 'e';
+
+const PIPELINE_ENTRIES = 1024;
+const PIPELINE_BYTES = 1024 * 1024;
+const PIPELINES = 4;
+const PAGE_ENTRIES = 2000;
+const PAGE_BYTES = 4 * 1024 * 1024;
+
+interface Pipeline {
+  xadd(key: string, id: '*', field: string, value: Buffer): this;
+  exec(): Promise<[error: Error | null, result: unknown][] | null>;
+}
+
+type StreamEntry = readonly [id: Buffer, fields: readonly Buffer[]];
+
+interface Redis {
+  pipeline(): Pipeline;
+  xadd(key: string, id: '*', field: string, value: Buffer): Promise<unknown>;
+  xrangeBuffer(key: string, from: string, to: '+', count: 'COUNT', entries: number): Promise<readonly StreamEntry[]>;
+  on(event: 'error', listener: (error: Error) => void): void;
+  quit(): Promise<unknown>;
+}
+
+interface Ioredis {
+  readonly Redis: new (url: string, options: object) => Redis;
+}
+
+async function appendPipeline(redis: Redis, payloads: readonly Buffer[]): Promise<void> {
+  const pipeline = redis.pipeline();
+  for (const payload of payloads) pipeline.xadd(STREAM, '*', FIELD, payload);
+  const answers = await pipeline.exec();
+  if (answers?.length !== payloads.length) throw new Error(`${payloads.length} entries got ${answers?.length ?? 0} answers`);
+  for (const [error] of answers) if (error !== null) throw error;
+}
+
+async function readAll(redis: Redis, see: (payload: Uint8Array) => void): Promise<void> {
+  let pageEntries = PAGE_ENTRIES;
+  const pageFrom = (from: string): Promise<readonly StreamEntry[]> => redis.xrangeBuffer(STREAM, from, '+', 'COUNT', pageEntries);
+  const [first] = await redis.xrangeBuffer(STREAM, '-', '+', 'COUNT', 1);
+  pageEntries = batchEntries(first?.[1][1]?.length ?? 1, PAGE_ENTRIES, PAGE_BYTES);
+  for (let page = await pageFrom('-'); page.length > 0; ) {
+    const last = page.at(-1)?.[0].toString('latin1') ?? '';
+    // The next page comes while this one is looked at.
+    const next = page.length < pageEntries ? Promise.resolve([]) : pageFrom(`(${last}`);
+    for (const [, fields] of page) {
+      const payload = fields[1];
+      if (payload === undefined) throw new Error('an entry of the stream has no value');
+      see(payload);
+    }
+    page = await next;
+  }
+}
+
+export async function open({ urls }: Target): Promise<Driver> {
+  const { Redis } = await importClient<Ioredis>('ioredis');
+  // An entry must not be sent twice by a client that reconnects.
+  const redis = new Redis(urls[0] ?? '', { maxRetriesPerRequest: 0, retryStrategy: () => null, enableReadyCheck: true });
+  redis.on('error', () => {});
+  return {
+    appendAll(source) {
+      const most = batchEntries(source.payloadBytes, PIPELINE_ENTRIES, PIPELINE_BYTES);
+      return inParallel(PIPELINES, async () => {
+        const payloads = source.take(most);
+        if (payloads.length > 0) await appendPipeline(redis, payloads);
+        return payloads.length > 0;
+      });
+    },
+    async appendOne(payload) {
+      await redis.xadd(STREAM, '*', FIELD, payload);
+    },
+    readAll: (see) => readAll(redis, see),
+    async close() {
+      await redis.quit();
+    },
+  };
+}
