@@ -90,7 +90,7 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--small <bytes>', 'payload of a small entry', count, 100)
     .option('--large <bytes>', 'payload of a large entry', count, 100_000)
     .option('--connections <n>', 'connections of many-connections', count, 64)
-    .option('--hot-entries <n>', 'entries of a hot read (default: 400000)', count)
+    .option('--hot-entries <n>', 'entries of a hot read (default: 400000; of beside-read: 200000)', count)
     .option('--cold-entries <n>', 'entries of a cold read (default: 3000000)', count)
     .option('--log-bytes <n>', 'size of the log that is restarted on (default: 4e9)', count)
     .option('--catch-up-bytes <n>', 'size of the log that an empty follower catches up with (default: 2e9)', count)
@@ -137,6 +137,7 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       stormConnections: flags.storm,
       besideSeconds: flags.seconds ?? (quick ? 0.5 : 2),
       besideWarmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 1),
+      besideReadEntries: flags.hotEntries ?? (quick ? 50_000 : 200_000),
       isChecked: flags.check === true,
       electionTimeoutMs: flags.electionTimeoutMs,
       windowBytes: flags.windowBytes,
