@@ -204,6 +204,6 @@ export function environmentText({ environment, sizes, rounds: runs }: Report): s
     `LogLog ${version} (${commit}), Node ${node}, ${system}`,
     `${cpu}, ${cores} cores, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB of memory; ${fileSystem} on ${disk}`,
     `fsync: ${fsync}`,
-    `medians of ${runs} ${runs === 1 ? 'run' : 'runs'} of ${sizes.seconds} s each; targets are for 2 cores`,
+    `medians of ${runs} ${runs === 1 ? 'run' : 'runs'} of ${sizes.seconds} s each (beside-*: ${sizes.besideSeconds} s); targets are for 2 cores`,
   ].join('\n');
 }

@@ -96,6 +96,8 @@ export interface Sizes {
   /** Length of each measurement of beside-*, which are many, and of the warm-up before it. */
   readonly besideSeconds: number;
   readonly besideWarmUpSeconds: number;
+  /** Entries that beside-read writes and reads: fewer, because not every system writes them fast. */
+  readonly besideReadEntries: number;
   /** Whether everything that was acknowledged in beside-* is read back and compared. */
   readonly isChecked: boolean;
   readonly electionTimeoutMs: number;

@@ -7,8 +7,9 @@ import { program } from './program.ts';
 import type { BesideCheckParams, BesideCheckResult } from './types.ts';
 
 program('besideCheck', async (params: BesideCheckParams): Promise<BesideCheckResult> => {
-  const judge = new Judge(new NumberedPayloads(params.payloadBytes, params.seed), params.entries);
   const driver = await openDriver(params.target);
+  const isOrdered = params.wasInTurn || driver.keepsOrder;
+  const judge = new Judge(new NumberedPayloads(params.payloadBytes, params.seed), params.entries, isOrdered);
   await driver.readAll((payload) => judge.see(payload));
   judge.finish();
   await driver.close();

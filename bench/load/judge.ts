@@ -1,4 +1,5 @@
-// The judge of every system: all entries that were acknowledged are there, once each, in their order, as they were appended, and no others.
+// The judge of every system: all entries that were acknowledged are there, once each, as they were appended, and no others; and in their
+// order, where the load appended them so that they have one.
 
 import { indexOf, type NumberedPayloads } from './numbered.ts';
 
@@ -10,41 +11,48 @@ export class Mismatch extends Error {
 export class Judge {
   readonly #payloads: NumberedPayloads;
   readonly #entries: number;
-  #next = 0;
+  /** Of entries without an order, those that were seen. */
+  readonly #seen: Uint8Array | undefined;
+  #count = 0;
 
-  /** The log must hold the first `entries` of `payloads`. */
-  constructor(payloads: NumberedPayloads, entries: number) {
+  /** The log must hold the first `entries` of `payloads`; `isOrdered`: one after the other. */
+  constructor(payloads: NumberedPayloads, entries: number, isOrdered: boolean) {
     this.#payloads = payloads;
     this.#entries = entries;
+    this.#seen = isOrdered ? undefined : new Uint8Array(entries);
   }
 
   /** Takes the next entry of the log. Throws a {@link Mismatch}. */
   see(payload: Uint8Array): void {
-    if (this.#next < this.#entries && this.#payloads.at(this.#next).equals(payload)) {
-      this.#next += 1;
-      return;
+    const index = this.#seen === undefined ? this.#count : (indexOf(payload) ?? this.#entries);
+    if (index >= this.#entries || this.#seen?.[index] === 1 || !this.#payloads.at(index).equals(payload)) {
+      throw new Mismatch(this.#explain(payload));
     }
-    throw new Mismatch(this.#explain(payload));
+    if (this.#seen !== undefined) this.#seen[index] = 1;
+    this.#count += 1;
   }
 
   /** The log ended. Throws a {@link Mismatch}. */
   finish(): void {
-    if (this.#next === this.#entries) return;
-    throw new Mismatch(`entry ${this.#next} is missing: the log ends there, and ${this.#entries} entries were acknowledged`);
+    if (this.#count === this.#entries) return;
+    const missing = this.#seen === undefined ? this.#count : this.#seen.indexOf(0);
+    throw new Mismatch(`entry ${missing} is missing: the log ends after ${this.#count} entries, and ${this.#entries} were acknowledged`);
   }
 
   #explain(payload: Uint8Array): string {
-    const next = this.#next;
+    const at = this.#count;
     const found = indexOf(payload);
     if (found !== undefined && this.#payloads.at(found).equals(payload)) {
-      if (found < next) return `entry ${found} is there twice: it comes again after entry ${next - 1}`;
       if (found >= this.#entries) return `entry ${found} is there, and only ${this.#entries} entries were acknowledged`;
-      return `entry ${next} is missing: entry ${found} stands in its place`;
+      if (this.#seen !== undefined || found < at) return `entry ${found} is there twice: it comes again in place ${at}`;
+      return `entry ${at} is missing: entry ${found} stands in its place`;
     }
-    if (next === this.#entries) return `${payload.length} bytes that were never appended follow the last entry`;
-    const expected = this.#payloads.at(next);
-    if (payload.length !== expected.length) return `entry ${next} is changed: it has ${payload.length} bytes, and had ${expected.length}`;
-    const at = expected.findIndex((byte, position) => byte !== payload[position]);
-    return `entry ${next} is changed: byte ${at} is ${payload[at]}, and was ${expected[at]}`;
+    if (at === this.#entries) return `${payload.length} bytes that were never appended follow the last entry`;
+    const index = this.#seen === undefined ? at : found;
+    if (index === undefined || index >= this.#entries) return `${payload.length} bytes that were never appended stand in place ${at}`;
+    const expected = this.#payloads.at(index);
+    if (payload.length !== expected.length) return `entry ${index} is changed: it has ${payload.length} bytes, and had ${expected.length}`;
+    const byte = expected.findIndex((each, position) => each !== payload[position]);
+    return `entry ${index} is changed: byte ${byte} is ${payload[byte]}, and was ${expected[byte]}`;
   }
 }

@@ -240,6 +240,8 @@ export interface BesideReadResult {
 /** Reads everything back once and compares it with what was appended: `entries` of them were acknowledged. */
 export interface BesideCheckParams extends BesideParams {
   readonly entries: number;
+  /** Whether only one was in flight, so that they have an order with every driver. */
+  readonly wasInTurn: boolean;
 }
 
 export interface BesideCheckResult {

@@ -15,7 +15,7 @@ export const besideOneInFlight: Scenario = {
       system.note('one in flight, p50', result.latency.p50Ms, 'ms');
       system.note('one in flight, p99', result.latency.p99Ms, 'ms');
       system.cost('one in flight', result);
-      await system.check(result.allEntries);
+      await system.check(result.allEntries, { wasInTurn: true });
     });
   },
 };

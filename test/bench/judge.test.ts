@@ -15,8 +15,8 @@ function makeLog(entries = ENTRIES, payloads = PAYLOADS): Uint8Array[] {
   return Array.from({ length: entries }, (_, index) => Uint8Array.from(payloads.at(index)));
 }
 
-function judge(log: readonly Uint8Array[], entries = ENTRIES): void {
-  const judging = new Judge(PAYLOADS, entries);
+function judge(log: readonly Uint8Array[], entries = ENTRIES, isOrdered = true): void {
+  const judging = new Judge(PAYLOADS, entries, isOrdered);
   for (const payload of log) judging.see(payload);
   judging.finish();
 }
@@ -33,15 +33,15 @@ describe('the judge', () => {
       log.splice(index, 1);
       expect(() => judge(log)).toThrow(new Mismatch(`entry ${index} is missing: entry ${index + 1} stands in its place`));
     }
-    expect(() => judge(makeLog().slice(0, -1))).toThrow('entry 999 is missing: the log ends there, and 1000 entries were acknowledged');
+    expect(() => judge(makeLog().slice(0, -1))).toThrow('entry 999 is missing: the log ends after 999 entries, and 1000 were acknowledged');
   });
 
   it('finds an entry that is there twice, at once or later', () => {
     const log = makeLog();
     log.splice(500, 0, log[499] ?? new Uint8Array());
-    expect(() => judge(log)).toThrow('entry 499 is there twice: it comes again after entry 499');
+    expect(() => judge(log)).toThrow('entry 499 is there twice: it comes again in place 500');
     const late = [...makeLog(), ...makeLog(1)];
-    expect(() => judge(late)).toThrow('entry 0 is there twice: it comes again after entry 999');
+    expect(() => judge(late)).toThrow('entry 0 is there twice: it comes again in place 1000');
   });
 
   it('finds two entries that changed places', () => {
@@ -72,6 +72,35 @@ describe('the judge', () => {
     expect(() => judge(makeLog(ENTRIES + 1))).toThrow('entry 1000 is there, and only 1000 entries were acknowledged');
     expect(() => judge([...makeLog(), new Uint8Array(BYTES)])).toThrow('100 bytes that were never appended follow the last entry');
     expect(() => judge(makeLog(ENTRIES, new NumberedPayloads(BYTES, SEED + 1)))).toThrow('entry 0 is changed');
+  });
+});
+
+describe('the judge of entries without an order', () => {
+  const reversed = (): Uint8Array[] => makeLog().reverse();
+  const judgeAny = (log: readonly Uint8Array[]): void => judge(log, ENTRIES, false);
+
+  it('has nothing to say of any order', () => {
+    judgeAny(makeLog());
+    judgeAny(reversed());
+  });
+
+  it('finds an entry that is missing, and one that is there twice, also instead of another', () => {
+    const log = reversed();
+    const [gone] = log.splice(300, 1);
+    expect(() => judgeAny(log)).toThrow('entry 699 is missing: the log ends after 999 entries, and 1000 were acknowledged');
+    expect(() => judgeAny([...log, log[0] ?? new Uint8Array()])).toThrow('entry 999 is there twice: it comes again in place 999');
+    expect(() => judgeAny([...log, gone ?? new Uint8Array(), gone ?? new Uint8Array()])).toThrow('entry 699 is there twice');
+  });
+
+  it('finds an entry that is changed, and one that nobody appended', () => {
+    const log = reversed();
+    const changed = log[300] ?? new Uint8Array();
+    changed[50] = (changed[50] ?? 0) ^ 1;
+    expect(() => judgeAny(log)).toThrow('entry 699 is changed: byte 50');
+    changed[7] = 1;
+    expect(() => judgeAny(log)).toThrow('100 bytes that were never appended stand in place 300');
+    expect(() => judgeAny([...reversed(), new Uint8Array(3)])).toThrow('3 bytes that were never appended follow the last entry');
+    expect(() => judge(makeLog(ENTRIES + 1), ENTRIES, false)).toThrow('entry 1000 is there, and only 1000 entries were acknowledged');
   });
 });
 

@@ -3,6 +3,8 @@
 import type { Source } from '../numbered.ts';
 
 export interface Driver {
+  /** Whether entries that are in flight together keep their order: not when they travel on several connections. */
+  readonly keepsOrder: boolean;
   /** Appends all of `source`, many in flight; resolves when all are acknowledged, rejects when one is not. At most `slots` are in flight. */
   appendAll(source: Source): Promise<void>;
   /** Appends entry `index`; resolves when it is acknowledged. */
@@ -26,12 +28,4 @@ export type OpenDriver = (target: Target) => Promise<Driver>;
 /** How many entries of `payloadBytes` make a batch of at most `maxEntries` and about `maxBytes`. */
 export function batchEntries(payloadBytes: number, maxEntries: number, maxBytes: number): number {
   return Math.max(1, Math.min(maxEntries, Math.floor(maxBytes / payloadBytes)));
-}
-
-/** Runs `work` as `depth` loops at once, each again and again until it returns false. */
-export async function inParallel(depth: number, work: () => Promise<boolean>): Promise<void> {
-  const loop = async (): Promise<void> => {
-    while (await work());
-  };
-  await Promise.all(Array.from({ length: depth }, loop));
 }

@@ -2,7 +2,7 @@
 // has had no release in years, and makes a tenth of these rates. An entry is a key, in transactions of as many as etcd allows.
 
 import { importClient } from '../../systems/clients.ts';
-import { batchEntries, type Driver, inParallel, type Target } from './driver.ts';
+import { batchEntries, type Driver, type Target } from './driver.ts';
 
 /** The default of etcd's --max-txn-ops. */
 const TRANSACTION_ENTRIES = 128;
@@ -116,6 +116,14 @@ function makeCalls(client: GrpcClient, protobuf: Protobuf): Calls {
   };
 }
 
+/** Runs `work` as `depth` loops at once, each again and again until it returns false. */
+async function inParallel(depth: number, work: () => Promise<boolean>): Promise<void> {
+  const loop = async (): Promise<void> => {
+    while (await work());
+  };
+  await Promise.all(Array.from({ length: depth }, loop));
+}
+
 async function readAll({ range }: Calls, see: (payload: Uint8Array) => void): Promise<void> {
   const first = await range({ key: Buffer.from(PREFIX), rangeEnd: PREFIX_END, limit: 1 });
   const limit = batchEntries(first.kvs[0]?.value.length ?? 1, PAGE_ENTRIES, PAGE_BYTES);
@@ -140,6 +148,8 @@ export async function open({ urls }: Target): Promise<Driver> {
   });
   const calls = makeCalls(client, protobuf);
   return {
+    // By their keys, not by when they came.
+    keepsOrder: true,
     appendAll(source) {
       const most = batchEntries(source.payloadBytes, TRANSACTION_ENTRIES, TRANSACTION_BYTES);
       return inParallel(TRANSACTIONS, async () => {

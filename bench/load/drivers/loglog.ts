@@ -6,6 +6,7 @@ import type { Driver, Target } from './driver.ts';
 export async function open({ urls }: Target): Promise<Driver> {
   const log = await connect(urls);
   return {
+    keepsOrder: true,
     async appendAll(source) {
       // Appends of one connection settle in their order, so the last receipt stands for all; a rejection that nobody handles ends the load.
       let last: Promise<Receipt> | undefined;

@@ -200,6 +200,7 @@ export async function open({ urls }: Target): Promise<Driver> {
   const reply = transport.createInbox();
   connection.subscribe(reply, { callback: (error, message) => window.answered(error, message) });
   return {
+    keepsOrder: true,
     async appendAll(source) {
       const most = batchEntries(source.payloadBytes, IN_FLIGHT_ENTRIES, IN_FLIGHT_BYTES);
       for (let payload = source.next(); payload !== undefined; payload = source.next()) {
