@@ -3,7 +3,7 @@
 
 import type { AppendResult, DiskResult, LoadName, Loads, RoundTripResult } from './load/types.ts';
 import { compiled, runLoad, startServer } from './processes.ts';
-import type { LoadRecord, Sample, Sizes } from './sample.ts';
+import type { Distribution, LoadRecord, Sample, Sizes } from './sample.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -22,6 +22,7 @@ export class Limits {
   readonly #measured = new Map<string, unknown>();
   readonly samples: Sample[] = [];
   readonly loads: LoadRecord[] = [];
+  readonly distributions: Distribution[] = [];
 
   constructor(sizes: Sizes, directory: string, say: (text: string) => void) {
     this.#sizes = sizes;
@@ -64,6 +65,7 @@ export class Limits {
     return this.#once(`round trip ${connections}`, `bare server, ${connections} in flight`, async () => {
       const result = await this.#withBare('roundTrip', { connections, isStorm: false, payloadBytes, warmUpSeconds, seconds });
       const what = `(b) bare server, ${connections} × one in flight`;
+      this.distributions.push({ what, histogram: result.latency.histogram, needsDisk: false });
       this.samples.push({ what: `${what}: p50`, value: result.latency.p50Ms, unit: 'ms' });
       this.samples.push({ what: `${what}: p99`, value: result.latency.p99Ms, unit: 'ms' });
       this.samples.push({ what: `${what}: entries`, value: result.entries / result.seconds, unit: 'entries/s' });
@@ -76,6 +78,7 @@ export class Limits {
     const seconds = Math.min(2, this.#sizes.seconds);
     const result = await this.#load('disk', { directory: this.#directory, fileBytes, writeBytes, direct, seconds });
     const what = `(a) write + fdatasync, ${label}`;
+    this.distributions.push({ what, histogram: result.latency.histogram, needsDisk: true });
     this.samples.push(
       { what: `${what}: p50`, value: result.latency.p50Ms, unit: 'ms', needsDisk: true },
       { what: `${what}: p99`, value: result.latency.p99Ms, unit: 'ms', needsDisk: true },

@@ -1,7 +1,7 @@
 // The bench: runs the chosen scenarios in rounds, interleaved with the machine's limits, and reports. Progress on stderr, results on
 // stdout. Its data is in a temporary folder of its own, which is gone when it ends.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CLUSTER_NODES } from './cluster.ts';
@@ -9,33 +9,47 @@ import { describeEnvironment, type Environment } from './environment.ts';
 import { Limits } from './limits.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
 import { BUSY_PERCENT, OtherLoad, untilQuiet } from './otherLoad.ts';
+import { readReport, writeReport } from './output.ts';
 import { profileInto } from './processes.ts';
-import { environmentText, type Line, type RunRecord, summarize, tableText } from './report.ts';
+import { type Line, mergeLatencies, type Report, type RunRecord, summarize } from './report.ts';
 import { Context, type Scenario } from './scenario.ts';
 import { appendLarge } from './scenarios/appendLarge.ts';
+import { appendSizes } from './scenarios/appendSizes.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
+import { besideAppend } from './scenarios/besideAppend.ts';
+import { besideOneInFlight } from './scenarios/besideOneInFlight.ts';
+import { besideRead } from './scenarios/besideRead.ts';
 import { clusterAppend } from './scenarios/clusterAppend.ts';
 import { clusterCatchUp } from './scenarios/clusterCatchUp.ts';
 import { clusterFailover } from './scenarios/clusterFailover.ts';
 import { clusterOneInFlight } from './scenarios/clusterOneInFlight.ts';
 import { clusterStability, KEPT_BYTES } from './scenarios/clusterStability.ts';
 import { clusterStorm } from './scenarios/clusterStorm.ts';
+import { fanOut } from './scenarios/fanOut.ts';
 import { limits } from './scenarios/limits.ts';
 import { manyConnections } from './scenarios/manyConnections.ts';
 import { memory } from './scenarios/memory.ts';
+import { mixed } from './scenarios/mixed.ts';
 import { oneInFlight } from './scenarios/oneInFlight.ts';
+import { openLoop } from './scenarios/openLoop.ts';
 import { read } from './scenarios/read.ts';
 import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
+import { findSystems } from './systems/find.ts';
+import type { FoundSystem } from './systems/system.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   limits,
   appendSmall,
   appendLarge,
+  appendSizes,
   oneInFlight,
+  openLoop,
   manyConnections,
   read,
   tail,
+  fanOut,
+  mixed,
   memory,
   restart,
   clusterAppend,
@@ -44,7 +58,12 @@ const SCENARIOS: readonly Scenario[] = [
   clusterFailover,
   clusterStability,
   clusterStorm,
+  besideAppend,
+  besideOneInFlight,
+  besideRead,
 ];
+
+const BESIDE: readonly Scenario[] = [besideAppend, besideOneInFlight, besideRead];
 
 /** A sync of a real disk takes longer; what is faster probably ends in a volatile cache. */
 const IMPLAUSIBLE_SYNC_MS = 0.02;
@@ -69,10 +88,10 @@ function neededBytes({ scenarios, sizes }: BenchOptions): number {
   return bytes + (isChosen(restart) ? 2 * logBytes : 0);
 }
 
-async function runRounds(options: BenchOptions, folder: string): Promise<RunRecord[]> {
+async function runRounds(options: BenchOptions, systems: readonly FoundSystem[], folder: string): Promise<RunRecord[]> {
   const { scenarios, sizes } = options;
   const runs: RunRecord[] = [];
-  const contextOf = (scenario: Scenario, own: Limits): Context => new Context(sizes, own, join(folder, scenario.name), say);
+  const contextOf = (scenario: Scenario, own: Limits): Context => new Context(sizes, own, systems, join(folder, scenario.name), say);
   for (const scenario of scenarios) await scenario.prepare?.(contextOf(scenario, new Limits(sizes, folder, say)));
   for (let round = 1; round <= options.runs; round++) {
     const own = new Limits(sizes, folder, say);
@@ -85,10 +104,16 @@ async function runRounds(options: BenchOptions, folder: string): Promise<RunReco
       const othersNow = new OtherLoad();
       const samples = await scenario.run(context);
       if (samples.length > 0) {
-        results.push({ round, scenario: scenario.name, samples, loads: context.loads, othersPercent: othersNow.percent() });
+        const { loads, distributions, series, notes } = context;
+        const othersPercent = othersNow.percent();
+        results.push({ round, scenario: scenario.name, samples, loads, distributions, series, notes, othersPercent });
       }
     }
-    runs.push({ round, scenario: 'limits', samples: own.samples, loads: own.loads, othersPercent: others.percent() }, ...results);
+    const { samples, loads, distributions } = own;
+    runs.push(
+      { round, scenario: 'limits', samples, loads, distributions, series: [], notes: [], othersPercent: others.percent() },
+      ...results,
+    );
   }
   return runs;
 }
@@ -100,7 +125,8 @@ function warnings(lines: readonly Line[], runs: readonly RunRecord[], { isDurabl
   if (isDurable && sync !== undefined && sync.median < IMPLAUSIBLE_SYNC_MS) {
     texts.push(`fdatasync takes ${(sync.median * 1000).toFixed(0)} µs here, too fast for a disk: it may end in a volatile cache`);
   }
-  for (const { round, scenario, othersPercent } of runs) {
+  for (const { round, scenario, othersPercent, notes } of runs) {
+    for (const note of notes) texts.push(`${scenario}, round ${round}: ${note}`);
     if (scenario !== 'limits' && othersPercent > BUSY_PERCENT) {
       texts.push(`other processes used ${othersPercent.toFixed(0)} % of the machine in round ${round} of ${scenario}`);
     }
@@ -109,25 +135,37 @@ function warnings(lines: readonly Line[], runs: readonly RunRecord[], { isDurabl
   return texts;
 }
 
-function report(options: BenchOptions, environment: Environment, runs: readonly RunRecord[]): void {
-  const lines = summarize(runs, environment.isDurable);
-  const notes = warnings(lines, runs, environment);
-  if (options.json !== undefined) {
-    const { sizes, runs: rounds } = options;
-    const text = `${JSON.stringify({ environment, rounds, sizes, warnings: notes, results: lines, runs }, null, 2)}\n`;
-    if (options.json === '-') {
-      process.stdout.write(text);
-      return;
-    }
-    writeFileSync(options.json, text);
-  }
-  process.stdout.write(`${environmentText(environment, options.sizes, options.runs)}\n\n${tableText(lines)}\n`);
-  for (const note of notes) process.stdout.write(`\nwarning: ${note}`);
-  if (notes.length > 0) process.stdout.write('\n');
+/** What is measured beside what, and what is not because it is not here. */
+interface Systems {
+  readonly found: readonly FoundSystem[];
+  readonly skipped: readonly string[];
+}
+
+/** Looks for the systems that the chosen scenarios need. */
+function lookForSystems({ scenarios, systems }: BenchOptions, ownVersion: string): Systems {
+  if (!scenarios.some((scenario) => BESIDE.includes(scenario))) return { found: [], skipped: [] };
+  const { found, skipped } = findSystems(systems, ownVersion);
+  for (const sentence of skipped) say(sentence);
+  if (found.length === 0) throw new Error(`none of the systems can be measured: ${skipped.join('; ')}`);
+  return { found, skipped };
+}
+
+function report(options: BenchOptions, environment: Environment, { found, skipped }: Systems, runs: readonly RunRecord[]): Report {
+  const { sizes, runs: rounds } = options;
+  const results = summarize(runs, environment.isDurable);
+  const latencies = mergeLatencies(runs, environment.isDurable);
+  const systems = found.map(({ system: { id, label, setting, isDurable }, version }) => ({ id, label, version, setting, isDurable }));
+  const isChecked = sizes.isChecked && found.length > 0;
+  const remarks = [...(isChecked ? ['all that was acknowledged in beside-* was read back, and is what was appended'] : []), ...skipped];
+  return { environment, rounds, sizes, systems, remarks, warnings: warnings(results, runs, environment), results, latencies, runs };
 }
 
 async function main(): Promise<void> {
   const options = parseOptions(SCENARIOS);
+  if (options.from !== undefined) {
+    writeReport(options, readReport(options.from));
+    return;
+  }
   if (options.profile !== undefined) {
     mkdirSync(options.profile, { recursive: true });
     profileInto(options.profile);
@@ -143,7 +181,8 @@ async function main(): Promise<void> {
     );
   }
   say(`data in ${folder}, ${environment.fileSystem}`);
-  report(options, environment, await runRounds(options, folder));
+  const systems = lookForSystems(options, environment.version);
+  writeReport(options, report(options, environment, systems, await runRounds(options, systems.found, folder)));
 }
 
 // The children are ended, and the folder removed, by the handlers of `exit`.

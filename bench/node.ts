@@ -3,19 +3,10 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NodeStatus } from '../src/server/http.ts';
+import { processCpuSeconds, processResident, type Resident } from './proc.ts';
 import { compiled, type ServerProcess, startServer } from './processes.ts';
 
-/** Linux counts CPU time in ticks of 10 ms, whatever the kernel's own clock. */
-const TICKS_PER_SECOND = 100;
-
 const CLI = compiled('../src/cli/main.js');
-
-/** Resident memory of a process, in bytes. */
-export interface Resident {
-  readonly now: number;
-  /** Most since the process began. */
-  readonly peak: number;
-}
 
 export class NodeUnderTest {
   readonly directory: string;
@@ -82,14 +73,10 @@ export class NodeUnderTest {
 
   /** Resident memory, from the system where it tells; otherwise from the node itself, which knows no peak. */
   async resident(): Promise<Resident> {
-    try {
-      const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-      const kibibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]);
-      return { now: kibibytes('VmRSS') * 1024, peak: kibibytes('VmHWM') * 1024 };
-    } catch {
-      const { memory } = await this.status();
-      return { now: memory.residentBytes, peak: memory.residentBytes };
-    }
+    const resident = processResident(this.pid);
+    if (resident !== undefined) return resident;
+    const { memory } = await this.status();
+    return { now: memory.residentBytes, peak: memory.residentBytes };
   }
 
   /** Bytes that the process had fetched from storage, so not from the page cache; undefined where the system does not tell. */
@@ -103,14 +90,6 @@ export class NodeUnderTest {
 
   /** CPU seconds, user and system; undefined where the system does not tell. */
   cpuSeconds(): number | undefined {
-    try {
-      // The name in parentheses may hold spaces; utime and stime are fields 14 and 15 of the line.
-      const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
-        .replace(/^.*\) /, '')
-        .split(' ');
-      return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-    } catch {
-      return undefined;
-    }
+    return processCpuSeconds(this.pid);
   }
 }

@@ -4,17 +4,27 @@ import { Command, InvalidArgumentError } from 'commander';
 import { OPTIONS } from '../src/core/config.ts';
 import type { Sizes } from './sample.ts';
 import type { Scenario } from './scenario.ts';
+import { SYSTEMS } from './systems/find.ts';
+import type { System } from './systems/system.ts';
 
 export interface BenchOptions {
   readonly scenarios: readonly Scenario[];
   readonly runs: number;
   /** File for the JSON report; `-` is stdout. */
   readonly json: string | undefined;
+  /** File for the HTML page. */
+  readonly html: string | undefined;
+  /** File with the place that the results are written into, as Markdown. */
+  readonly markdown: string | undefined;
+  /** JSON report of an earlier run, which is reported again instead of a new one. */
+  readonly from: string | undefined;
   /** Where the bench's own temporary folder is made. */
   readonly directory: string | undefined;
   readonly profile: string | undefined;
   /** How long to wait before each run for other processes to leave the machine; 0: not at all. */
   readonly patienceSeconds: number;
+  /** What the scenarios called beside-* measure, where it is installed. */
+  readonly systems: readonly System[];
   readonly sizes: Sizes;
 }
 
@@ -30,19 +40,42 @@ function count(text: string): number {
   return value;
 }
 
+/** Whole numbers with commas between them. */
+function counts(text: string): number[] {
+  return text.split(',').map(count);
+}
+
+function systems(text: string): readonly System[] {
+  const ids = text.split(',').map((id) => id.trim());
+  const unknown = ids.filter((id) => !SYSTEMS.some((system) => system.id === id));
+  if (unknown.length > 0) throw new InvalidArgumentError(`No system is called ${unknown.join(', ')}.`);
+  return SYSTEMS.filter(({ id }) => ids.includes(id));
+}
+
 interface Flags {
   readonly runs: number;
   readonly json?: string;
+  readonly html?: string;
+  readonly markdown?: string;
+  readonly from?: string;
   readonly dir?: string;
   readonly profile?: string;
   readonly quick?: boolean;
   readonly patience?: number;
+  readonly systems?: readonly System[];
+  readonly check?: boolean;
   readonly entries?: number;
   readonly seconds?: number;
   readonly warmUp?: number;
   readonly small: number;
   readonly large: number;
   readonly connections: number;
+  readonly entrySizes: readonly number[];
+  readonly rates: readonly number[];
+  readonly subscribers: readonly number[];
+  readonly fanOutRate: number;
+  readonly mixedRate: number;
+  readonly hotReaders: number;
   readonly hotEntries?: number;
   readonly coldEntries?: number;
   readonly logBytes?: number;
@@ -67,15 +100,26 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--runs <n>', 'rounds; each runs every scenario once, and medians are taken over them', count, 3)
     .option('--quick', 'one round with short measurements and small logs: shows that all works, not how fast it is')
     .option('--json <file>', 'write everything as JSON to a file, or to stdout with -')
+    .option('--html <file>', 'write the report as one HTML page that needs no network')
+    .option('--markdown <file>', 'write the results into the place for them in this file, which stays otherwise as it is')
+    .option('--from <file>', 'measure nothing: report what --json wrote earlier')
     .option('--dir <folder>', 'make the temporary folder here (default: the system folder for temporary files)')
-    .option('--seconds <s>', 'length of each measurement (default: 4)', positive)
-    .option('--warm-up <s>', 'load before each measurement (default: 2)', positive)
+    .option('--seconds <s>', 'length of each measurement (default: 4; of beside-*: 2)', positive)
+    .option('--warm-up <s>', 'load before each measurement (default: 2; of beside-*: 1)', positive)
     .option('--patience <s>', 'wait up to this long before each run until other processes leave the machine (default: 0)', positive)
+    .option('--systems <ids>', `systems of beside-*: ${SYSTEMS.map(({ id }) => id).join(',')} (default: all that are installed)`, systems)
+    .option('--check', 'in beside-*, read back everything that was acknowledged and compare it; a mismatch is an error')
     .option('--entries <n>', 'entries of each append measurement, instead of a time', count)
     .option('--small <bytes>', 'payload of a small entry', count, 100)
     .option('--large <bytes>', 'payload of a large entry', count, 100_000)
     .option('--connections <n>', 'connections of many-connections', count, 64)
-    .option('--hot-entries <n>', 'entries of a hot read (default: 400000)', count)
+    .option('--entry-sizes <bytes,…>', 'payload sizes of append-sizes', counts, [100, 1024, 10_240, 102_400])
+    .option('--rates <n,…>', 'entries a second of open-loop', counts, [1000, 10_000, 50_000, 100_000])
+    .option('--subscribers <n,…>', 'subscribers of fan-out', counts, [1, 10, 100])
+    .option('--fan-out-rate <n>', 'entries a second while fan-out times deliveries', count, 1000)
+    .option('--mixed-rate <n>', 'entries a second that mixed appends beside its readers', count, 10_000)
+    .option('--hot-readers <n>', 'consumers in mixed that read what is newest', count, 2)
+    .option('--hot-entries <n>', 'entries of a hot read (default: 400000; of beside-read: 200000)', count)
     .option('--cold-entries <n>', 'entries of a cold read (default: 3000000)', count)
     .option('--log-bytes <n>', 'size of the log that is restarted on (default: 4e9)', count)
     .option('--catch-up-bytes <n>', 'size of the log that an empty follower catches up with (default: 2e9)', count)
@@ -102,13 +146,23 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
     scenarios: names.length === 0 ? scenarios : scenarios.filter(({ name }) => names.includes(name)),
     runs: quick ? 1 : flags.runs,
     json: flags.json,
+    html: flags.html,
+    markdown: flags.markdown,
+    from: flags.from,
     directory: flags.dir,
     profile: flags.profile,
     patienceSeconds: flags.patience ?? 0,
+    systems: flags.systems ?? SYSTEMS,
     sizes: {
       smallBytes: flags.small,
       largeBytes: flags.large,
       connections: flags.connections,
+      entryBytes: flags.entrySizes,
+      rates: flags.rates,
+      subscribers: flags.subscribers,
+      fanOutRate: flags.fanOutRate,
+      mixedRate: flags.mixedRate,
+      hotReaders: flags.hotReaders,
       seconds: flags.seconds ?? (quick ? 0.5 : 4),
       warmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 2),
       entries: flags.entries ?? 0,
@@ -119,6 +173,10 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       failovers: flags.failovers ?? (quick ? 2 : 20),
       stabilitySeconds: flags.stability ?? (quick ? 2 : 20),
       stormConnections: flags.storm,
+      besideSeconds: flags.seconds ?? (quick ? 0.5 : 2),
+      besideWarmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 1),
+      besideReadEntries: flags.hotEntries ?? (quick ? 50_000 : 200_000),
+      isChecked: flags.check === true,
       electionTimeoutMs: flags.electionTimeoutMs,
       windowBytes: flags.windowBytes,
       segmentBytes: flags.segmentBytes,

@@ -2,12 +2,14 @@
 // its own process id, whatever happens to the bench.
 
 import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { LoadName, LoadOutcome, Loads } from './load/types.ts';
 
 const STOP_TIMEOUT_MS = 20_000;
 const READY_TIMEOUT_MS = 120_000;
-const STDERR_KEPT = 4096;
+const OUTPUT_KEPT = 4096;
+const READY_LOOK_MS = 20;
 
 const children = new Set<ChildProcess>();
 // The last resort: a bench that ends in any way leaves nothing running.
@@ -26,9 +28,9 @@ function nodeOptions(): string[] {
   return profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`];
 }
 
-/** Our environment without LOGLOG_*: what is measured must not depend on a variable that nobody sees. */
+/** Our environment without LOGLOG_* and ETCD_*: what is measured must not depend on a variable that nobody sees. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('LOGLOG_')));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(LOGLOG|ETCD)_/.test(name)));
 }
 
 /** Path of a compiled file beside this one. */
@@ -36,19 +38,33 @@ export function compiled(relative: string): string {
   return fileURLToPath(new URL(relative, import.meta.url));
 }
 
-function track(child: ChildProcess): { readonly exited: Promise<void>; readonly stderr: () => string } {
+function track(child: ChildProcess): {
+  readonly exited: Promise<void>;
+  readonly keep: (chunk: string) => void;
+  readonly output: () => string;
+} {
   children.add(child);
   let text = '';
-  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
-    text = (text + chunk).slice(-STDERR_KEPT);
-  });
+  const keep = (chunk: string): void => {
+    text = (text + chunk).slice(-OUTPUT_KEPT);
+  };
+  child.stderr?.setEncoding('utf8').on('data', keep);
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => {
       children.delete(child);
       resolve();
     });
   });
-  return { exited, stderr: () => text };
+  return { exited, keep, output: () => text };
+}
+
+type Signal = 'SIGTERM' | 'SIGKILL';
+
+async function end(child: ChildProcess, exited: Promise<void>, signal: Signal): Promise<void> {
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  child.kill(signal);
+  await exited;
+  clearTimeout(timer);
 }
 
 /** A server process that has said where it listens. */
@@ -58,7 +74,7 @@ export interface ServerProcess {
   /** From spawn to the line that says that it is ready. */
   readonly readyMs: number;
   /** Ends it with `signal` and waits until it is gone. */
-  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  end(signal: Signal): Promise<void>;
 }
 
 /** Spawns a node program whose first line on stdout is JSON with its url. */
@@ -68,7 +84,7 @@ export async function startServer(script: string, args: readonly string[]): Prom
     stdio: ['ignore', 'pipe', 'pipe'],
     env: cleanEnvironment(),
   });
-  const { exited, stderr } = track(child);
+  const { exited, output } = track(child);
   const line = await new Promise<string>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`${script} was not ready within ${READY_TIMEOUT_MS} ms`)), READY_TIMEOUT_MS);
     let text = '';
@@ -80,7 +96,7 @@ export async function startServer(script: string, args: readonly string[]): Prom
     });
     void exited.then(() => {
       clearTimeout(timer);
-      reject(new Error(`${script} ended (${child.exitCode ?? child.signalCode}) before it was ready: ${stderr()}`));
+      reject(new Error(`${script} ended (${child.exitCode ?? child.signalCode}) before it was ready: ${output()}`));
     });
   });
   const readyMs = performance.now() - started;
@@ -89,13 +105,43 @@ export async function startServer(script: string, args: readonly string[]): Prom
     pid: child.pid ?? 0,
     url,
     readyMs,
-    async end(signal) {
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-      child.kill(signal);
-      await exited;
-      clearTimeout(timer);
-    },
+    end: (signal) => end(child, exited, signal),
   };
+}
+
+/** A server of others that answers. */
+export interface Program {
+  readonly pid: number;
+  /** The end of what it wrote, if it ended by itself; undefined while it runs. */
+  lastWords(): string | undefined;
+  end(signal: Signal): Promise<void>;
+}
+
+/** Spawns a server of others, and waits until `isReady`. Rejects with what it said last when it ends before that, or takes too long. */
+export async function startProgram(path: string, args: readonly string[], isReady: () => Promise<boolean>): Promise<Program> {
+  const child = spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'], env: cleanEnvironment() });
+  const { exited, keep, output } = track(child);
+  child.stdout.setEncoding('utf8').on('data', keep);
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  let error: Error | undefined;
+  child.once('error', (thrown) => {
+    error = thrown;
+    children.delete(child);
+  });
+  for (;;) {
+    if (error !== undefined) throw error;
+    if (hasEnded()) {
+      throw new Error(`${path} ended (${child.exitCode ?? child.signalCode}) before it was ready: ${output()}`);
+    }
+    if (await isReady())
+      return { pid: child.pid ?? 0, lastWords: () => (hasEnded() ? output() : undefined), end: (signal) => end(child, exited, signal) };
+    if (performance.now() > deadline) {
+      await end(child, exited, 'SIGKILL');
+      throw new Error(`${path} was not ready within ${READY_TIMEOUT_MS} ms: ${output()}`);
+    }
+    await sleep(READY_LOOK_MS);
+  }
 }
 
 /** Runs a load program to its end and returns what it measured; `signal` kills it, and then this rejects. */
@@ -105,11 +151,11 @@ export async function runLoad<Name extends LoadName>(
   signal?: AbortSignal,
 ): Promise<Loads[Name]['result']> {
   const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: nodeOptions() });
-  const { exited, stderr } = track(child);
+  const { exited, output } = track(child);
   signal?.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
   const outcome = await new Promise<LoadOutcome<Loads[Name]['result']>>((resolve) => {
     child.once('message', (message) => resolve(message as LoadOutcome<Loads[Name]['result']>));
-    void exited.then(() => resolve({ ok: false, error: `it ended (${child.exitCode ?? child.signalCode}): ${stderr()}` }));
+    void exited.then(() => resolve({ ok: false, error: `it ended (${child.exitCode ?? child.signalCode}): ${output()}` }));
     child.send(params);
   });
   await exited;

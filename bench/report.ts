@@ -1,8 +1,8 @@
-// What the rounds found, summed up: a table for people, and everything as JSON.
+// What the rounds found, summed up: the report that is kept as JSON, and the tables for a terminal.
 
 import type { Environment } from './environment.ts';
-import type { LoadRecord, Sample, Sizes, Target, Unit } from './sample.ts';
-import { median } from './statistics.ts';
+import type { Bar, Distribution, LoadRecord, Sample, Series, Sizes, Target, Unit } from './sample.ts';
+import { LatencyRecorder, median } from './statistics.ts';
 
 /** One scenario in one round. */
 export interface RunRecord {
@@ -10,11 +10,22 @@ export interface RunRecord {
   readonly scenario: string;
   readonly samples: readonly Sample[];
   readonly loads: readonly LoadRecord[];
+  readonly distributions: readonly Distribution[];
+  readonly series: readonly Series[];
+  readonly notes: readonly string[];
   /** Percent of the machine that other processes used meanwhile; for the limits, during the whole round. NaN where unknown. */
   readonly othersPercent: number;
 }
 
 export type Verdict = 'pass' | 'MISS' | 'not durable' | '';
+
+/** A table before it is written for a terminal, a page or a document. */
+export interface Table {
+  readonly header: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** Whether a column holds numbers, which stand at its right. */
+  isNumber(column: number): boolean;
+}
 
 /** One line of the table: the same number of every round. */
 export interface Line {
@@ -27,10 +38,58 @@ export interface Line {
   readonly max: number;
   readonly target: Target | undefined;
   readonly verdict: Verdict;
+  /** What syncs did: `on`, `off`, or another system's rule; empty where none is part of the number. */
+  readonly fsync: string;
+  readonly bar: Bar | undefined;
 }
 
-function judge(value: number, { target, needsDisk }: Sample, isDurable: boolean): Verdict {
-  if (needsDisk === true && !isDurable) return 'not durable';
+/** The times of one kind of all rounds together. */
+export interface LatencyLine {
+  readonly scenario: string;
+  readonly what: string;
+  readonly count: number;
+  readonly p50Ms: number;
+  readonly p90Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms: number;
+  readonly maxMs: number;
+  readonly fsync: string;
+  /** As in a `Latency`. */
+  readonly histogram: string;
+}
+
+/** A system that was measured, in one of its settings. */
+export interface MeasuredSystem {
+  readonly id: string;
+  readonly label: string;
+  readonly version: string;
+  readonly setting: string;
+  readonly isDurable: boolean;
+}
+
+/** Everything that is known of one call of the bench; as JSON, NaN is null. */
+export interface Report {
+  readonly environment: Environment;
+  readonly rounds: number;
+  readonly sizes: Sizes;
+  /** What the scenarios called beside-* measured. */
+  readonly systems: readonly MeasuredSystem[];
+  /** What is good to know, and nothing to beware of. */
+  readonly remarks: readonly string[];
+  readonly warnings: readonly string[];
+  readonly results: readonly Line[];
+  readonly latencies: readonly LatencyLine[];
+  readonly runs: readonly RunRecord[];
+}
+
+function fsyncText({ needsDisk, isUnsynced }: Pick<Sample, 'needsDisk' | 'isUnsynced'>, isDurable: boolean): string {
+  if (isUnsynced === true) return 'off';
+  if (needsDisk !== true) return '';
+  return isDurable ? 'on' : 'off';
+}
+
+function judge(value: number, { target, needsDisk, isUnsynced }: Sample, isDurable: boolean): Verdict {
+  if (isUnsynced === true || (needsDisk === true && !isDurable)) return 'not durable';
   if (target === undefined) return '';
   return (target.is === 'at least' ? value >= target.value : value <= target.value) ? 'pass' : 'MISS';
 }
@@ -58,12 +117,31 @@ export function summarize(runs: readonly RunRecord[], isDurable: boolean): Line[
       max: Math.max(...values),
       target: first.target,
       verdict: judge(middle, first, isDurable),
+      fsync: fsyncText(first, isDurable),
+      bar: first.bar,
     };
   });
 }
 
-/** Three or more significant digits, thousands apart. */
-function numberText(value: number): string {
+/** Merges the distributions of all rounds, in the order in which they first came. */
+export function mergeLatencies(runs: readonly RunRecord[], isDurable: boolean): LatencyLine[] {
+  const groups = new Map<string, { readonly scenario: string; readonly first: Distribution; readonly times: LatencyRecorder }>();
+  for (const { scenario, distributions } of runs) {
+    for (const distribution of distributions) {
+      const key = `${scenario}\n${distribution.what}`;
+      const group = groups.get(key) ?? { scenario, first: distribution, times: new LatencyRecorder() };
+      groups.set(key, group);
+      group.times.merge(distribution.histogram);
+    }
+  }
+  return [...groups.values()].map(({ scenario, first, times }) => {
+    return { scenario, what: first.what, ...times.summary(), fsync: fsyncText(first, isDurable) };
+  });
+}
+
+/** Three or more significant digits, thousands apart; a dash where there is no number. */
+export function numberText(value: number | null): string {
+  if (value === null || !Number.isFinite(value)) return '–';
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 3;
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
@@ -73,9 +151,8 @@ function targetText(target: Target | undefined): string {
   return `${target.is === 'at least' ? '≥' : '≤'} ${target.value.toLocaleString('en-US')}`;
 }
 
-/** The table, with its columns aligned. */
-export function tableText(lines: readonly Line[]): string {
-  const header = ['scenario', 'what', 'median', 'min', 'max', 'unit', 'target', ''];
+/** Titles and cells of the table of all numbers. */
+export function tableOf(lines: readonly Line[]): Table {
   const rows = lines.map((line, index) => [
     line.scenario === lines[index - 1]?.scenario ? '' : line.scenario,
     line.what,
@@ -83,11 +160,35 @@ export function tableText(lines: readonly Line[]): string {
     numberText(line.min),
     numberText(line.max),
     line.unit,
+    line.fsync,
     targetText(line.target),
     line.verdict,
   ]);
+  return {
+    header: ['scenario', 'what', 'median', 'min', 'max', 'unit', 'fsync', 'target', ''],
+    rows,
+    isNumber: (column) => column >= 2 && column <= 4,
+  };
+}
+
+/** Titles and cells of the table of all distributions, in milliseconds. */
+export function latencyTableOf(lines: readonly LatencyLine[]): Table {
+  return {
+    header: ['scenario', 'latency, ms', 'p50', 'p90', 'p99', 'p99.9', 'max', 'times', 'fsync'],
+    rows: lines.map((line, index) => [
+      line.scenario === lines[index - 1]?.scenario ? '' : line.scenario,
+      line.what,
+      ...[line.p50Ms, line.p90Ms, line.p99Ms, line.p999Ms, line.maxMs].map(numberText),
+      line.count.toLocaleString('en-US'),
+      line.fsync,
+    ]),
+    isNumber: (column) => column >= 2 && column <= 7,
+  };
+}
+
+/** A table for a terminal, with its columns aligned. */
+export function tableText({ header, rows, isNumber }: Table): string {
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
-  const isNumber = (column: number): boolean => column >= 2 && column <= 4;
   const format = (row: readonly string[]): string =>
     row
       .map((cell, column) => (isNumber(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
@@ -97,12 +198,12 @@ export function tableText(lines: readonly Line[]): string {
 }
 
 /** The conditions of the run, above the table. */
-export function environmentText(environment: Environment, sizes: Sizes, runs: number): string {
+export function environmentText({ environment, sizes, rounds: runs }: Report): string {
   const { version, commit, node, system, cpu, cores, memoryBytes, disk, fileSystem, fsync } = environment;
   return [
     `LogLog ${version} (${commit}), Node ${node}, ${system}`,
     `${cpu}, ${cores} cores, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB of memory; ${fileSystem} on ${disk}`,
     `fsync: ${fsync}`,
-    `medians of ${runs} ${runs === 1 ? 'run' : 'runs'} of ${sizes.seconds} s each; targets are for 2 cores`,
+    `medians of ${runs} ${runs === 1 ? 'run' : 'runs'} of ${sizes.seconds} s each (beside-*: ${sizes.besideSeconds} s); targets are for 2 cores`,
   ].join('\n');
 }

@@ -1,13 +1,22 @@
-// What is measured and written down: sizes, samples, and what load programs answered.
+// What is measured and written down: sizes, samples, distributions, series, and what load programs answered.
 
 import type { LoadName } from './load/types.ts';
 
-export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 'µs' | '';
+export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 'µs' | 's/million' | '';
 
 /** What a value must be, on the machine that the targets are meant for: two cores. */
 export interface Target {
   readonly is: 'at least' | 'at most';
   readonly value: number;
+}
+
+/** Where a number stands in the report's bar charts. All bars of a chart have the same unit. */
+export interface Bar {
+  readonly chart: string;
+  /** Bars that are compared with one another, such as those of one size of entries. */
+  readonly group: string;
+  /** Who is measured. */
+  readonly series: string;
 }
 
 /** One number of one run. Numbers of the same name of several runs are summed up together. */
@@ -18,6 +27,36 @@ export interface Sample {
   readonly target?: Target;
   /** Means nothing unless syncs reach a disk. */
   readonly needsDisk?: boolean;
+  /** Of a system that answers before anything is synced: not to be compared with one that syncs first. */
+  readonly isUnsynced?: boolean;
+  readonly bar?: Bar;
+}
+
+/** All times of one kind in one run. Those of the same name of several runs are merged. */
+export interface Distribution {
+  readonly what: string;
+  /** As in a `Latency`. */
+  readonly histogram: string;
+  /** Both as in a sample. */
+  readonly needsDisk: boolean;
+  readonly isUnsynced?: boolean;
+}
+
+/** A moment of a series that the report marks. */
+export interface Mark {
+  readonly atMs: number;
+  readonly what: string;
+}
+
+/** A rate over time, in bins of the same length. */
+export interface Series {
+  readonly what: string;
+  readonly unit: Unit;
+  /** Where the first bin begins; 0 is the moment that the scenario is about. */
+  readonly startMs: number;
+  readonly binMs: number;
+  readonly values: readonly number[];
+  readonly marks: readonly Mark[];
 }
 
 /** Every size that the command line sets. */
@@ -25,6 +64,18 @@ export interface Sizes {
   readonly smallBytes: number;
   readonly largeBytes: number;
   readonly connections: number;
+  /** Entry sizes of append-sizes. */
+  readonly entryBytes: readonly number[];
+  /** Entries a second of the open loop, one measurement each. */
+  readonly rates: readonly number[];
+  /** Numbers of subscribers of the fan-out, one measurement each. */
+  readonly subscribers: readonly number[];
+  /** Entries a second that are appended while the fan-out times deliveries. */
+  readonly fanOutRate: number;
+  /** Entries a second that are appended beside the readers of the mixed load. */
+  readonly mixedRate: number;
+  /** Consumers in the mixed load that read what is newest. */
+  readonly hotReaders: number;
   /** Length of each measurement, and of the warm-up before it. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
@@ -42,6 +93,13 @@ export interface Sizes {
   /** Length of the full load under which no election may happen. */
   readonly stabilitySeconds: number;
   readonly stormConnections: number;
+  /** Length of each measurement of beside-*, which are many, and of the warm-up before it. */
+  readonly besideSeconds: number;
+  readonly besideWarmUpSeconds: number;
+  /** Entries that beside-read writes and reads: fewer, because not every system writes them fast. */
+  readonly besideReadEntries: number;
+  /** Whether everything that was acknowledged in beside-* is read back and compared. */
+  readonly isChecked: boolean;
   readonly electionTimeoutMs: number;
   readonly windowBytes: number;
   readonly segmentBytes: number;

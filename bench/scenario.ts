@@ -7,7 +7,9 @@ import type { Limits } from './limits.ts';
 import type { LoadName, Loads, Urls } from './load/types.ts';
 import { NodeUnderTest } from './node.ts';
 import { runLoad } from './processes.ts';
-import type { LoadRecord, Sample, Sizes } from './sample.ts';
+import type { Distribution, LoadRecord, Sample, Series, Sizes } from './sample.ts';
+import type { Latency } from './statistics.ts';
+import type { FoundSystem } from './systems/system.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -22,15 +24,22 @@ export interface Scenario {
 export class Context {
   readonly sizes: Sizes;
   readonly limits: Limits;
+  /** What the scenarios called beside-* measure. */
+  readonly systems: readonly FoundSystem[];
   /** The scenario's own folder; it stays from one run to the next. */
   readonly folder: string;
   readonly loads: LoadRecord[] = [];
+  readonly distributions: Distribution[] = [];
+  readonly series: Series[] = [];
+  /** What the reader of the report must know of this run, in sentences without their full stops. */
+  readonly notes: string[] = [];
   readonly say: (text: string) => void;
   #nodes = 0;
 
-  constructor(sizes: Sizes, limits: Limits, folder: string, say: (text: string) => void) {
+  constructor(sizes: Sizes, limits: Limits, systems: readonly FoundSystem[], folder: string, say: (text: string) => void) {
     this.sizes = sizes;
     this.limits = limits;
+    this.systems = systems;
     this.folder = folder;
     this.say = say;
     mkdirSync(folder, { recursive: true });
@@ -49,6 +58,12 @@ export class Context {
     return ClusterUnderTest.start(join(this.folder, `cluster-${this.#nodes}`), flags, ids);
   }
 
+  /** Path of a folder of the scenario's own that is not there yet. */
+  newFolder(name: string): string {
+    this.#nodes += 1;
+    return join(this.folder, `${name}-${this.#nodes}`);
+  }
+
   get #flags(): string[] {
     const { segmentBytes, slots, windowBytes } = this.sizes;
     return ['--segment-bytes', String(segmentBytes), '--slots', String(slots), '--window-bytes', String(windowBytes)];
@@ -64,6 +79,17 @@ export class Context {
     const result = await runLoad(name, params, signal);
     this.loads.push({ load: name, params, result });
     return result;
+  }
+
+  /** Says it at once, and in the report. */
+  note(text: string): void {
+    this.say(text);
+    this.notes.push(text);
+  }
+
+  /** Keeps a whole distribution for the report; `needsDisk` and `isUnsynced` as in a sample. */
+  keep(what: string, { count, histogram }: Latency, needsDisk = true, isUnsynced = false): void {
+    if (count > 0) this.distributions.push({ what, histogram, needsDisk, isUnsynced });
   }
 
   /** Appends `payloadBytes` each for the configured time against `url`. */

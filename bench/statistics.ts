@@ -1,10 +1,12 @@
-// Medians and percentiles, by the nearest-rank method (the smallest value that at least that share of all values does not exceed).
+// Medians, and distributions of times as HDR histograms: three significant digits from a nanosecond to an hour, in memory that is allocated
+// once. They are merged and kept as text, in the V2 encoding that HdrHistogram's tools in every language read.
 
-/** Nearest-rank percentile of ascending `sorted`; `share` in (0, 1]. NaN when there is none. */
-export function percentile(sorted: Float64Array, share: number): number {
-  const index = Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * share) - 1));
-  return sorted[index] ?? Number.NaN;
-}
+import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js';
+
+const NANOSECONDS_PER_MS = 1e6;
+/** What takes longer than an hour counts as an hour. */
+const MOST_NANOSECONDS = 3600e9;
+const SIGNIFICANT_DIGITS = 3;
 
 /** Middle value; of an even number of values the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
@@ -14,7 +16,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** A distribution of times, in milliseconds. */
+/** A distribution of times, in milliseconds. Without any, the times are NaN. */
 export interface Latency {
   readonly count: number;
   readonly p50Ms: number;
@@ -22,44 +24,59 @@ export interface Latency {
   readonly p99Ms: number;
   readonly p999Ms: number;
   readonly maxMs: number;
+  /** All of it: an HDR histogram of nanoseconds, V2, compressed, in base64. */
+  readonly histogram: string;
 }
 
-/** Collects times in memory that is allocated once, so that measuring makes no garbage. What does not fit is counted, not kept. */
-export class LatencyRecorder {
-  readonly #values: Float64Array;
-  #count = 0;
+function makeHistogram(): Histogram {
+  return build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: MOST_NANOSECONDS,
+    numberOfSignificantValueDigits: SIGNIFICANT_DIGITS,
+    bitBucketSize: 32,
+    autoResize: false,
+    useWebAssembly: false,
+  });
+}
 
-  constructor(capacity: number) {
-    this.#values = new Float64Array(capacity);
-  }
+/** Collects times. Recording makes no garbage. */
+export class LatencyRecorder {
+  readonly #histogram = makeHistogram();
 
   get count(): number {
-    return this.#count;
+    return this.#histogram.totalCount;
   }
 
-  get isFull(): boolean {
-    return this.#count === this.#values.length;
-  }
-
-  record(ms: number): void {
-    if (this.isFull) return;
-    this.#values[this.#count] = ms;
-    this.#count += 1;
+  /** Records a time, `times` times. Below 0 counts as 0. */
+  record(ms: number, times = 1): void {
+    const nanoseconds = Math.min(MOST_NANOSECONDS, Math.max(0, Math.round(ms * NANOSECONDS_PER_MS)));
+    this.#histogram.recordValueWithCount(nanoseconds, times);
   }
 
   clear(): void {
-    this.#count = 0;
+    this.#histogram.reset();
+  }
+
+  /** Adds what {@link Latency.histogram} of others holds. */
+  merge(encoded: string): void {
+    this.#histogram.add(decodeFromCompressedBase64(encoded));
+  }
+
+  /** The smallest time, within three digits, that `share` of all do not exceed; `share` in [0, 1]. NaN when there are none. */
+  percentileMs(share: number): number {
+    if (this.count === 0) return Number.NaN;
+    return this.#histogram.getValueAtPercentile(share * 100) / NANOSECONDS_PER_MS;
   }
 
   summary(): Latency {
-    const sorted = this.#values.slice(0, this.#count).sort();
     return {
-      count: this.#count,
-      p50Ms: percentile(sorted, 0.5),
-      p90Ms: percentile(sorted, 0.9),
-      p99Ms: percentile(sorted, 0.99),
-      p999Ms: percentile(sorted, 0.999),
-      maxMs: sorted.at(-1) ?? Number.NaN,
+      count: this.count,
+      p50Ms: this.percentileMs(0.5),
+      p90Ms: this.percentileMs(0.9),
+      p99Ms: this.percentileMs(0.99),
+      p999Ms: this.percentileMs(0.999),
+      maxMs: this.percentileMs(1),
+      histogram: encodeIntoCompressedBase64(this.#histogram),
     };
   }
 }

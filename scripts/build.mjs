@@ -19,7 +19,9 @@ function isPrepared() {
   const built = statSync(join(root, 'dist/src/cli/main.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const sources = ['assembly', 'src', 'bench', 'test', 'scripts']
     .filter((folder) => existsSync(join(root, folder)))
-    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, name)));
+    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, name)))
+    // bench has packages of its own.
+    .filter((path) => !path.slice(root.length).includes('node_modules'));
   return sources.every((path) => statSync(path).mtimeMs < built);
 }
 

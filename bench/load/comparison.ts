@@ -7,11 +7,9 @@ import { makePayload } from './payload.ts';
 import { program } from './program.ts';
 import type { ComparisonParams, ComparisonResult } from './types.ts';
 
-const MAX_SAMPLES = 1_000_000;
-
 program('comparison', async (params: ComparisonParams): Promise<ComparisonResult> => {
   const payload = makePayload(params.payloadBytes);
-  const sides = await Promise.all(params.urls.map(async (url) => ({ log: await connect(url), latency: new LatencyRecorder(MAX_SAMPLES) })));
+  const sides = await Promise.all(params.urls.map(async (url) => ({ log: await connect(url), latency: new LatencyRecorder() })));
   const run = async (seconds: number): Promise<void> => {
     const slices = Math.max(1, Math.round(seconds / params.sliceSeconds));
     for (let slice = 0; slice < slices; slice++) {

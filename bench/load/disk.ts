@@ -10,7 +10,6 @@ import type { DiskParams, DiskResult } from './types.ts';
 
 const MIB = 1024 * 1024;
 const WASM_PAGE_BYTES = 65536;
-const MAX_SAMPLES = 1_000_000;
 
 function writeFully(file: number, bytes: Uint8Array, position: number): void {
   const written = fs.writeSync(file, bytes, 0, bytes.length, position);
@@ -60,7 +59,7 @@ program('disk', async (params: DiskParams): Promise<DiskResult> => {
       fs.closeSync(file);
       file = fs.openSync(path, O_RDWR | O_DIRECT);
     }
-    const latency = new LatencyRecorder(MAX_SAMPLES);
+    const latency = new LatencyRecorder();
     measure(file, params, params.seconds / 4, latency);
     latency.clear();
     const started = performance.now();

@@ -6,20 +6,18 @@ import { makePayload } from './payload.ts';
 import { program } from './program.ts';
 import type { TailParams, TailResult } from './types.ts';
 
-const MAX_SAMPLES = 1_000_000;
-
 program('tail', async (params: TailParams): Promise<TailResult> => {
   const producer = await connect(params.url);
   const consumer = await connect(params.url);
   const { end } = await producer.end();
   const subscription = consumer.subscribe({ from: end }).batches();
   const payload = makePayload(params.payloadBytes);
-  const append = new LatencyRecorder(MAX_SAMPLES);
-  const delivery = new LatencyRecorder(MAX_SAMPLES);
+  const append = new LatencyRecorder();
+  const delivery = new LatencyRecorder();
   const run = async (seconds: number): Promise<void> => {
     const deadline = performance.now() + seconds * 1000;
     let started = performance.now();
-    while (started < deadline && !append.isFull) {
+    while (started < deadline) {
       const sent = started;
       const receipt = producer.append(payload).then((value) => {
         append.record(performance.now() - sent);

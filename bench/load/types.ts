@@ -2,6 +2,8 @@
 // the server nothing but its share of the machine.
 
 import type { Latency } from '../statistics.ts';
+import type { Target } from './drivers/driver.ts';
+import type { OpenLoopRun } from './schedule.ts';
 
 /** One node, or all nodes of a cluster. */
 export type Urls = string | readonly string[];
@@ -44,6 +46,88 @@ export interface RoundTripResult {
   readonly seconds: number;
   readonly clientCpuSeconds: number;
   readonly latency: Latency;
+}
+
+/** Appends at a fixed rate, each timed from the moment at which it was due. */
+export interface OpenLoopParams {
+  readonly url: Urls;
+  readonly payloadBytes: number;
+  /** Entries a second. */
+  readonly rate: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface OpenLoopResult {
+  readonly run: OpenLoopRun;
+  readonly clientCpuSeconds: number;
+  /** From the due time to the receipt. */
+  readonly latency: Latency;
+  /** From the due time to the append itself. */
+  readonly lateness: Latency;
+}
+
+/**
+ * One producer and many subscribers at the live tail, each on its connection, in one process so that one clock times all. First as fast as
+ * the slowest subscriber takes it, then at a fixed rate for the times.
+ */
+export interface FanOutParams {
+  readonly url: Urls;
+  readonly payloadBytes: number;
+  readonly subscribers: number;
+  readonly rate: number;
+  readonly warmUpSeconds: number;
+  /** Of each of the two measurements. */
+  readonly seconds: number;
+}
+
+export interface FanOutResult {
+  /** At full speed: entries appended and, by all subscribers together, received. */
+  readonly appended: number;
+  readonly delivered: number;
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
+  /** At the fixed rate. */
+  readonly paced: OpenLoopRun;
+  /** From the moment at which an append was due to its delivery, of every entry at every subscriber. */
+  readonly delivery: Latency;
+}
+
+/** Reads what is newest, again and again until the time is over: each pass begins at the end of the log less `entries`. */
+export interface NewestParams {
+  readonly url: Urls;
+  readonly consumers: number;
+  /** Of each pass. All entries there must have `payloadBytes`. */
+  readonly entries: number;
+  readonly payloadBytes: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface NewestResult {
+  /** Of all consumers together. */
+  readonly entries: number;
+  readonly passes: number;
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
+}
+
+/** Appends with `inFlight` under way, through the loss of any node, and counts receipts in bins of time. */
+export interface TimelineParams {
+  readonly url: Urls;
+  readonly payloadBytes: number;
+  readonly inFlight: number;
+  readonly binMs: number;
+  readonly seconds: number;
+}
+
+export interface TimelineResult {
+  /** When the first bin begins, by the system's monotonic clock. */
+  readonly startedMs: number;
+  /** Entries acknowledged as committed in each bin. */
+  readonly counts: readonly number[];
+  /** Appends whose outcome is not known. */
+  readonly unknown: number;
 }
 
 /** One append in flight at each of several logs, in turn: a slice of time here, a slice there, so that both meet the same machine. */
@@ -111,13 +195,74 @@ export interface DiskResult {
   readonly megabytesPerSecond: number;
 }
 
+/** A system of any make, and the payloads of its entries: numbered from 0 on, random by `seed`. */
+export interface BesideParams {
+  readonly target: Target;
+  readonly payloadBytes: number;
+  readonly seed: number;
+}
+
+/** Appends to an empty system as fast as it takes them, as {@link AppendParams} say. */
+export interface BesideAppendParams extends BesideParams {
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+  readonly entries: number;
+}
+
+export type BesideAppendResult = Omit<AppendResult, 'end'>;
+
+/** Appends to an empty system with one in flight. */
+export interface BesideInTurnParams extends BesideParams {
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface BesideInTurnResult extends BesideAppendResult {
+  readonly latency: Latency;
+}
+
+/** Reads everything back, again and again until `seconds` have passed; a pass that finds not just `entries` is an error. */
+export interface BesideReadParams extends BesideParams {
+  readonly entries: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface BesideReadResult {
+  /** Of all passes of the measurement. */
+  readonly entries: number;
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
+  /** Of all passes, those of the warm-up too. */
+  readonly allEntries: number;
+}
+
+/** Reads everything back once and compares it with what was appended: `entries` of them were acknowledged. */
+export interface BesideCheckParams extends BesideParams {
+  readonly entries: number;
+  /** Whether only one was in flight, so that they have an order with every driver. */
+  readonly wasInTurn: boolean;
+}
+
+export interface BesideCheckResult {
+  readonly checkedEntries: number;
+}
+
 export interface Loads {
   append: { params: AppendParams; result: AppendResult };
   roundTrip: { params: RoundTripParams; result: RoundTripResult };
+  openLoop: { params: OpenLoopParams; result: OpenLoopResult };
+  fanOut: { params: FanOutParams; result: FanOutResult };
+  newest: { params: NewestParams; result: NewestResult };
+  timeline: { params: TimelineParams; result: TimelineResult };
   comparison: { params: ComparisonParams; result: ComparisonResult };
   read: { params: ReadParams; result: ReadResult };
   tail: { params: TailParams; result: TailResult };
   disk: { params: DiskParams; result: DiskResult };
+  besideAppend: { params: BesideAppendParams; result: BesideAppendResult };
+  besideInTurn: { params: BesideInTurnParams; result: BesideInTurnResult };
+  besideRead: { params: BesideReadParams; result: BesideReadResult };
+  besideCheck: { params: BesideCheckParams; result: BesideCheckResult };
 }
 
 export type LoadName = keyof Loads;

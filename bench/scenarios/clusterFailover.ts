@@ -1,9 +1,11 @@
 // The leader is killed while a client appends, again and again: from the kill to the first append that another leader has committed.
+// Once more under more load, as a rate over time.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type LogClient } from '../../src/client/index.ts';
 import type { ClusterUnderTest } from '../cluster.ts';
 import { makePayload } from '../load/payload.ts';
+import { systemMs } from '../load/systemClock.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { LatencyRecorder } from '../statistics.ts';
@@ -11,6 +13,13 @@ import { LatencyRecorder } from '../statistics.ts';
 /** The kill comes at another moment between two heartbeats each time. */
 const STEADY_MS = 200;
 const SPREAD_MS = 37;
+
+/** The rate over time: long enough before the kill to see what is usual, and after it for the killed node to come back. */
+const BIN_MS = 100;
+const IN_FLIGHT = 64;
+const BEFORE_MS = 2000;
+const BACK_AFTER_TIMEOUTS = 3;
+const AFTER_MS = 5000;
 
 /** Appends one after the other, through whatever becomes of them, until one is committed in a later term than `term`. */
 async function untilNextTerm(log: LogClient, payload: Uint8Array, term: number): Promise<number> {
@@ -38,6 +47,38 @@ async function failOver(cluster: ClusterUnderTest, log: LogClient, payload: Uint
   return committedMs - killedMs;
 }
 
+/** Keeps the rate of committed appends around one kill, and the return of the killed node. */
+async function keepTimeline(context: Context, cluster: ClusterUnderTest): Promise<void> {
+  const { smallBytes: payloadBytes, electionTimeoutMs } = context.sizes;
+  await cluster.settled();
+  const backMs = BACK_AFTER_TIMEOUTS * electionTimeoutMs;
+  const seconds = (BEFORE_MS + backMs + AFTER_MS) / 1000;
+  const load = context.load('timeline', { url: cluster.urls, payloadBytes, inFlight: IN_FLIGHT, binMs: BIN_MS, seconds });
+  const happened = async (): Promise<{ readonly killedMs: number; readonly startedMs: number; readonly readyMs: number }> => {
+    await sleep(BEFORE_MS);
+    const leader = await cluster.leader();
+    const killedMs = systemMs();
+    await cluster.kill(leader.id);
+    await sleep(backMs);
+    const startedMs = systemMs();
+    await cluster.startNode(leader.id);
+    return { killedMs, startedMs, readyMs: systemMs() };
+  };
+  const [{ startedMs: firstMs, counts }, { killedMs, startedMs, readyMs }] = await Promise.all([load, happened()]);
+  context.series.push({
+    what: `committed appends, ${IN_FLIGHT} in flight`,
+    unit: 'entries/s',
+    startMs: firstMs - killedMs,
+    binMs: BIN_MS,
+    values: counts.map((count) => (count * 1000) / BIN_MS),
+    marks: [
+      { atMs: 0, what: 'the leader is killed' },
+      { atMs: startedMs - killedMs, what: 'it is started again' },
+      { atMs: readyMs - killedMs, what: 'it is ready' },
+    ],
+  });
+}
+
 export const clusterFailover: Scenario = {
   name: 'cluster-failover',
   about: 'three nodes: from kill -9 of the leader to the next committed append: p50 and p99 of 20, against the election timeout',
@@ -46,11 +87,13 @@ export const clusterFailover: Scenario = {
     const cluster = await context.startCluster();
     try {
       const log = await connect(cluster.urls);
-      const times = new LatencyRecorder(failovers);
+      const times = new LatencyRecorder();
       for (let i = 0; i < failovers; i++) {
         times.record(await failOver(cluster, log, makePayload(smallBytes), STEADY_MS + ((i * SPREAD_MS) % (electionTimeoutMs / 10))));
       }
       await log.close();
+      context.keep('kill to the next committed append', times.summary(), false);
+      await keepTimeline(context, cluster);
       const { p50Ms, p99Ms } = times.summary();
       return [
         { what: 'p50', value: p50Ms, unit: 'ms' },

@@ -18,6 +18,8 @@ export const clusterOneInFlight: Scenario = {
         const plan = { urls: [single.url, cluster.urls], payloadBytes, sliceSeconds: SLICE_SECONDS, warmUpSeconds, seconds };
         const [alone, together] = (await context.load('comparison', plan)).latencies;
         if (alone === undefined || together === undefined) throw new Error('a side of the comparison has no answer');
+        context.keep('three nodes', together);
+        context.keep('single node', alone);
         return [
           { what: 'three nodes: p50', value: together.p50Ms, unit: 'ms', needsDisk: true },
           { what: 'three nodes: p99', value: together.p99Ms, unit: 'ms', needsDisk: true },

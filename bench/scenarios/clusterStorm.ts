@@ -15,6 +15,7 @@ export const clusterStorm: Scenario = {
       return await countElections(cluster, async () => {
         const plan = { url: node.url, connections, isStorm: true, payloadBytes, warmUpSeconds, seconds };
         const { entries, latency, seconds: tookSeconds } = await context.load('roundTrip', plan);
+        context.keep('append to receipt', latency);
         return [
           { what: 'throughput', value: entries / tookSeconds, unit: 'entries/s', needsDisk: true },
           { what: 'p50', value: latency.p50Ms, unit: 'ms', needsDisk: true },

@@ -12,6 +12,7 @@ export const manyConnections: Scenario = {
     const node = await context.startNode();
     try {
       const result = await context.load('roundTrip', { url: node.url, connections, isStorm: false, payloadBytes, warmUpSeconds, seconds });
+      context.keep('append to receipt', result.latency);
       const rate = result.entries / result.seconds;
       return [
         { what: 'throughput', value: rate, unit: 'entries/s', target: { is: 'at least', value: 60_000 }, needsDisk: true },

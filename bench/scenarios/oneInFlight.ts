@@ -21,6 +21,7 @@ export const oneInFlight: Scenario = {
         warmUpSeconds,
         seconds,
       });
+      context.keep('append to receipt', latency);
       const floorMs = disk.p50Ms + bare.latency.p50Ms;
       return [
         { what: 'p50', value: latency.p50Ms, unit: 'ms', needsDisk: true },

@@ -1,13 +1,11 @@
 // Reading small entries back, verified: hot from tail memory; cold from the disk, after a restart, with and without the page cache.
 
-import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import type { ReadResult } from '../load/types.ts';
 import type { NodeUnderTest } from '../node.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
+import { dropPageCache } from './pageCache.ts';
 
 const HOT_TARGET = 2_000_000;
 /** Entries between the cold and the hot range: the warm-up of the cold read reads there. */
@@ -15,17 +13,6 @@ const WARM_UP_ENTRIES = 300_000;
 
 async function coldReads(node: NodeUnderTest): Promise<number> {
   return (await node.metrics()).get('cold_reads_total') ?? Number.NaN;
-}
-
-/** Asks the system to forget the cached pages of every file in `directory`. Whether it did shows in what is read from storage. */
-function dropPageCache(directory: string): void {
-  try {
-    for (const name of readdirSync(directory)) {
-      execFileSync('dd', [`if=${join(directory, name)}`, 'iflag=nocache', 'count=0', 'status=none'], { stdio: 'ignore' });
-    }
-  } catch {
-    // Not every system's dd can; the share that came from storage says so.
-  }
 }
 
 function rate(result: ReadResult): number {

@@ -11,6 +11,8 @@ export const tail: Scenario = {
     try {
       const { smallBytes: payloadBytes, warmUpSeconds, seconds } = context.sizes;
       const { append, delivery } = await context.load('tail', { url: node.url, payloadBytes, warmUpSeconds, seconds });
+      context.keep('append to receipt', append);
+      context.keep('append to delivery', delivery);
       return [
         { what: 'append to receipt: p50', value: append.p50Ms, unit: 'ms', needsDisk: true },
         { what: 'append to delivery: p50', value: delivery.p50Ms, unit: 'ms', needsDisk: true },

@@ -1,0 +1,77 @@
+// What the page's script draws, and what turns a report into it.
+
+import type { LatencyLine, Report } from '../report.ts';
+import { LatencyRecorder } from '../statistics.ts';
+
+/** One chart of lines over the same `x`; null where a line has no value. */
+export interface Chart {
+  readonly kind: 'latency' | 'time';
+  readonly title: string;
+  readonly xLabel: string;
+  readonly yLabel: string;
+  readonly x: readonly number[];
+  readonly lines: readonly { readonly name: string; readonly values: readonly (number | null)[] }[];
+  readonly marks: readonly { readonly x: number; readonly what: string }[];
+}
+
+/** Steps of the horizontal axis from one nine of a percentile to the next. */
+const STEPS_PER_NINE = 16;
+const MOST_NINES = 5;
+
+/** Percentiles stand at 1 / (1 − share), so that 90 %, 99 %, 99.9 % are equally far apart on a logarithmic axis. */
+function percentileAxis(mostTimes: number): number[] {
+  const most = Math.min(10 ** MOST_NINES, Math.max(10, mostTimes));
+  const steps = Math.ceil(Math.log10(most) * STEPS_PER_NINE);
+  return Array.from({ length: steps + 1 }, (_, step) => (step === steps ? most : most ** (step / steps)));
+}
+
+/** The times of `line` along `axis`, as far as there are enough of them to say. */
+function latencyValues({ histogram, count }: LatencyLine, axis: readonly number[]): (number | null)[] {
+  const times = new LatencyRecorder();
+  times.merge(histogram);
+  // A logarithmic axis has no 0.
+  return axis.map((x) => (x > count ? null : Math.max(1e-6, times.percentileMs(1 - 1 / x))));
+}
+
+/** Charts of one scenario's distributions; a scenario without any has none. */
+function latencyCharts(report: Report): Chart[] {
+  const scenarios = [...new Set(report.latencies.map(({ scenario }) => scenario))];
+  return scenarios.map((scenario) => {
+    const lines = report.latencies.filter((line) => line.scenario === scenario);
+    const x = percentileAxis(Math.max(...lines.map(({ count }) => count)));
+    return {
+      kind: 'latency',
+      title: scenario,
+      xLabel: 'percentile',
+      yLabel: 'ms',
+      x,
+      lines: lines.map((line) => ({ name: line.what, values: latencyValues(line, x) })),
+      marks: [],
+    };
+  });
+}
+
+/** One chart for each series of each run. */
+function timeCharts(report: Report): Chart[] {
+  return report.runs.flatMap(({ scenario, round, series }) =>
+    series.map(({ what, unit, startMs, binMs, values, marks }) => ({
+      kind: 'time' as const,
+      title: `${scenario}, round ${round}`,
+      xLabel: 's',
+      yLabel: unit,
+      // A bin is drawn from its beginning to that of the next.
+      x: values.map((_, index) => (startMs + index * binMs) / 1000),
+      lines: [{ name: what, values }],
+      marks: marks.map(({ atMs, what: text }) => ({ x: atMs / 1000, what: text })),
+    })),
+  );
+}
+
+export interface Charts {
+  readonly latency: readonly Chart[];
+  readonly time: readonly Chart[];
+}
+
+export function chartsOf(report: Report): Charts {
+  return { latency: latencyCharts(report), time: timeCharts(report) };
+}

@@ -1,0 +1,39 @@
+// Load: one consumer that reads back everything from a system of any make, entry by entry.
+
+import { openDriver } from './drivers/open.ts';
+import { cpuSeconds, program } from './program.ts';
+import type { BesideReadParams, BesideReadResult } from './types.ts';
+
+program('besideRead', async (params: BesideReadParams): Promise<BesideReadResult> => {
+  const driver = await openDriver(params.target);
+  let allEntries = 0;
+  /** Passes until `seconds` are over, at least one. Returns the entries seen. */
+  const readFor = async (seconds: number): Promise<number> => {
+    const deadline = performance.now() + seconds * 1000;
+    let entries = 0;
+    do {
+      let found = 0;
+      let bytes = 0;
+      await driver.readAll((payload) => {
+        found += 1;
+        bytes += payload.length;
+      });
+      if (found !== params.entries || bytes !== found * params.payloadBytes) {
+        throw new Error(
+          `a pass found ${found} entries of ${bytes} bytes in all, where there are ${params.entries} of ${params.payloadBytes} each`,
+        );
+      }
+      entries += found;
+    } while (performance.now() < deadline);
+    allEntries += entries;
+    return entries;
+  };
+  await readFor(params.warmUpSeconds);
+  const cpuBefore = cpuSeconds();
+  const started = performance.now();
+  const entries = await readFor(params.seconds);
+  const seconds = (performance.now() - started) / 1000;
+  const clientCpuSeconds = cpuSeconds() - cpuBefore;
+  await driver.close();
+  return { entries, seconds, clientCpuSeconds, allEntries };
+});

@@ -1,0 +1,31 @@
+// What a system is asked to do by a load, whichever it is: append in its best batching, append one at a time, give everything back.
+
+import type { Source } from '../numbered.ts';
+
+export interface Driver {
+  /** Whether entries that are in flight together keep their order: not when they travel on several connections. */
+  readonly keepsOrder: boolean;
+  /** Appends all of `source`, many in flight; resolves when all are acknowledged, rejects when one is not. At most `slots` are in flight. */
+  appendAll(source: Source): Promise<void>;
+  /** Appends entry `index`; resolves when it is acknowledged. */
+  appendOne(payload: Buffer, index: number): Promise<void>;
+  /** Hands everything to `see`, in the log's order, from the first entry on; each payload is valid only during the call. */
+  readAll(see: (payload: Uint8Array) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type DriverName = 'loglog' | 'redis' | 'nats' | 'etcd';
+
+/** Where a system runs. */
+export interface Target {
+  readonly driver: DriverName;
+  /** URLs; of a cluster all nodes, in the order of their numbers. */
+  readonly urls: readonly string[];
+}
+
+export type OpenDriver = (target: Target) => Promise<Driver>;
+
+/** How many entries of `payloadBytes` make a batch of at most `maxEntries` and about `maxBytes`. */
+export function batchEntries(payloadBytes: number, maxEntries: number, maxBytes: number): number {
+  return Math.max(1, Math.min(maxEntries, Math.floor(maxBytes / payloadBytes)));
+}

@@ -1,0 +1,90 @@
+// Redis Streams through ioredis, whose pipelines are about twice as fast as those of node-redis: XADD in pipelines, XRANGE in pages. Redis syncs
+// once for what it has read of all connections, and of one it reads little at a time, so several connections make it twice as fast with
+// larger entries; the price is that entries in flight together have no order.
+
+import { importClient } from '../../systems/clients.ts';
+import { batchEntries, type Driver, type Target } from './driver.ts';
+
+const STREAM = 'entries';
+/** A stream's entry is a list of fields and values: ours has one, with the shortest name. */
+const FIELD = 'e';
+
+const PIPELINE_ENTRIES = 512;
+const PIPELINE_BYTES = 512 * 1024;
+const CONNECTIONS = 8;
+const PAGE_ENTRIES = 2000;
+const PAGE_BYTES = 4 * 1024 * 1024;
+
+interface Pipeline {
+  xadd(key: string, id: '*', field: string, value: Buffer): this;
+  exec(): Promise<[error: Error | null, result: unknown][] | null>;
+}
+
+type StreamEntry = readonly [id: Buffer, fields: readonly Buffer[]];
+
+interface Redis {
+  pipeline(): Pipeline;
+  xadd(key: string, id: '*', field: string, value: Buffer): Promise<unknown>;
+  xrangeBuffer(key: string, from: string, to: '+', count: 'COUNT', entries: number): Promise<readonly StreamEntry[]>;
+  on(event: 'error', listener: (error: Error) => void): void;
+  quit(): Promise<unknown>;
+}
+
+interface Ioredis {
+  readonly Redis: new (url: string, options: object) => Redis;
+}
+
+async function appendPipeline(redis: Redis, payloads: readonly Buffer[]): Promise<void> {
+  const pipeline = redis.pipeline();
+  for (const payload of payloads) pipeline.xadd(STREAM, '*', FIELD, payload);
+  const answers = await pipeline.exec();
+  if (answers?.length !== payloads.length) throw new Error(`${payloads.length} entries got ${answers?.length ?? 0} answers`);
+  for (const [error] of answers) if (error !== null) throw error;
+}
+
+async function readAll(redis: Redis, see: (payload: Uint8Array) => void): Promise<void> {
+  let pageEntries = PAGE_ENTRIES;
+  const pageFrom = (from: string): Promise<readonly StreamEntry[]> => redis.xrangeBuffer(STREAM, from, '+', 'COUNT', pageEntries);
+  const [first] = await redis.xrangeBuffer(STREAM, '-', '+', 'COUNT', 1);
+  pageEntries = batchEntries(first?.[1][1]?.length ?? 1, PAGE_ENTRIES, PAGE_BYTES);
+  for (let page = await pageFrom('-'); page.length > 0; ) {
+    const last = page.at(-1)?.[0].toString('latin1') ?? '';
+    // The next page comes while this one is looked at.
+    const next = page.length < pageEntries ? Promise.resolve([]) : pageFrom(`(${last}`);
+    for (const [, fields] of page) {
+      const payload = fields[1];
+      if (payload === undefined) throw new Error('an entry of the stream has no value');
+      see(payload);
+    }
+    page = await next;
+  }
+}
+
+export async function open({ urls }: Target): Promise<Driver> {
+  const { Redis } = await importClient<Ioredis>('ioredis');
+  const connections = Array.from({ length: CONNECTIONS }, () => {
+    // An entry must not be sent twice by a client that reconnects.
+    const redis = new Redis(urls[0] ?? '', { maxRetriesPerRequest: 0, retryStrategy: () => null });
+    redis.on('error', () => {});
+    return redis;
+  });
+  const [first] = connections;
+  if (first === undefined) throw new Error('there is no connection');
+  return {
+    keepsOrder: false,
+    async appendAll(source) {
+      const most = batchEntries(source.payloadBytes, PIPELINE_ENTRIES, PIPELINE_BYTES);
+      const loops = connections.map(async (redis) => {
+        for (let payloads = source.take(most); payloads.length > 0; payloads = source.take(most)) await appendPipeline(redis, payloads);
+      });
+      await Promise.all(loops);
+    },
+    async appendOne(payload) {
+      await first.xadd(STREAM, '*', FIELD, payload);
+    },
+    readAll: (see) => readAll(first, see),
+    async close() {
+      await Promise.all(connections.map((redis) => redis.quit()));
+    },
+  };
+}

@@ -1,0 +1,143 @@
+// Load: one producer, and subscribers that follow the live tail, each on a connection of its own, in one process so that one clock times
+// all. Every subscriber must receive every entry, in order and without a gap.
+
+import { connect, type LogClient } from '../../src/client/index.ts';
+import { LatencyRecorder } from '../statistics.ts';
+import { makePayload } from './payload.ts';
+import { cpuSeconds, program } from './program.ts';
+import { type OpenLoopRun, runOpenLoop } from './schedule.ts';
+import { Ticker } from './ticker.ts';
+import type { FanOutParams, FanOutResult } from './types.ts';
+
+/** Entries that the producer may be ahead of the slowest subscriber at full speed: so all of them stay at the live tail. */
+const AHEAD_ENTRIES = 20_000;
+/** Appends between two looks at the clock and at the subscribers. */
+const STRIDE = 64;
+
+/** The subscribers, and how many entries each has received. A stream that fails, or has a gap, ends this process (program.ts). */
+class Audience {
+  readonly #streams: ReturnType<ReturnType<LogClient['subscribe']>['batches']>[];
+  readonly #received: number[];
+  #awaited = Number.POSITIVE_INFINITY;
+  #wake = (): void => undefined;
+  /** Called with each delivery: entries [from, to), counted from the first that was appended. */
+  onEntries: (from: number, to: number) => void = () => undefined;
+
+  constructor(logs: readonly LogClient[], from: number) {
+    this.#streams = logs.map((log) => log.subscribe({ from }).batches());
+    this.#received = logs.map(() => 0);
+    for (const index of this.#streams.keys()) void this.#receive(index, from);
+  }
+
+  async #receive(index: number, from: number): Promise<void> {
+    const stream = this.#streams[index];
+    if (stream === undefined) return;
+    let next = from;
+    for await (const batch of stream) {
+      if (batch.offset !== next) throw new Error(`a subscriber was due the entry at ${next}, and got the one at ${batch.offset}`);
+      next = batch.nextOffset;
+      const before = this.#received[index] ?? 0;
+      const received = before + batch.entryCount;
+      this.#received[index] = received;
+      this.onEntries(before, received);
+      if (received >= this.#awaited && before < this.#awaited && this.slowest >= this.#awaited) this.#wake();
+    }
+  }
+
+  /** Entries that every subscriber has. */
+  get slowest(): number {
+    return this.#received.reduce((least, received) => Math.min(least, received));
+  }
+
+  /** Waits until every subscriber has `count` entries. */
+  async until(count: number): Promise<void> {
+    if (this.slowest >= count) return;
+    this.#awaited = count;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#awaited = Number.POSITIVE_INFINITY;
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#streams.map((stream) => stream.return?.()));
+  }
+}
+
+class FanOut {
+  readonly #log: LogClient;
+  readonly #audience: Audience;
+  readonly #payload: Uint8Array;
+  #appended = 0;
+
+  constructor(log: LogClient, audience: Audience, payload: Uint8Array) {
+    this.#log = log;
+    this.#audience = audience;
+    this.#payload = payload;
+  }
+
+  /** As fast as the slowest subscriber takes it. */
+  async atFullSpeed(seconds: number): Promise<{ readonly appended: number; readonly seconds: number }> {
+    const before = this.#appended;
+    const started = performance.now();
+    while (performance.now() < started + seconds * 1000) {
+      for (let i = 0; i < STRIDE; i++) {
+        if (!this.#log.hasRoom) await this.#log.ready();
+        void this.#log.append(this.#payload);
+        this.#appended += 1;
+      }
+      await this.#audience.until(this.#appended - AHEAD_ENTRIES);
+    }
+    await this.#audience.until(this.#appended);
+    return { appended: this.#appended - before, seconds: (performance.now() - started) / 1000 };
+  }
+
+  /** At `rate` entries a second; `delivery` gets the time of every delivery, from the moment at which its append was due. */
+  async paced(rate: number, seconds: number, delivery: LatencyRecorder): Promise<OpenLoopRun> {
+    const before = this.#appended;
+    const log = this.#log;
+    const ticker = new Ticker();
+    const target = {
+      get hasRoom(): boolean {
+        return log.hasRoom;
+      },
+      ready: () => log.ready(),
+      append: () => {
+        this.#appended += 1;
+        return log.append(this.#payload);
+      },
+    };
+    const schedule = await ticker.begin(rate, Math.max(1, Math.round(rate * seconds)));
+    this.#audience.onEntries = (from, to) => {
+      const nowMs = performance.now();
+      for (let index = from; index < to; index++) delivery.record(nowMs - schedule.dueMs(index - before));
+    };
+    const unused = new LatencyRecorder();
+    const run = await runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, latency: unused, lateness: unused });
+    await this.#audience.until(this.#appended);
+    this.#audience.onEntries = () => undefined;
+    await ticker.end();
+    return run;
+  }
+}
+
+program('fanOut', async (params: FanOutParams): Promise<FanOutResult> => {
+  const { warmUpSeconds, seconds, rate } = params;
+  const producer = await connect(params.url);
+  const consumers: LogClient[] = [];
+  for (let i = 0; i < params.subscribers; i++) consumers.push(await connect(params.url));
+  const audience = new Audience(consumers, (await producer.end()).end);
+  const fanOut = new FanOut(producer, audience, makePayload(params.payloadBytes));
+  await fanOut.atFullSpeed(warmUpSeconds);
+  const cpuBefore = cpuSeconds();
+  const full = await fanOut.atFullSpeed(seconds);
+  const clientCpuSeconds = cpuSeconds() - cpuBefore;
+  const delivery = new LatencyRecorder();
+  await fanOut.paced(rate, warmUpSeconds, delivery);
+  delivery.clear();
+  const paced = await fanOut.paced(rate, seconds, delivery);
+  await audience.end();
+  await Promise.all([producer, ...consumers].map((log) => log.close()));
+  const delivered = full.appended * params.subscribers;
+  return { ...full, delivered, clientCpuSeconds, paced, delivery: delivery.summary() };
+});

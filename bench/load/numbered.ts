@@ -1,0 +1,111 @@
+// Payloads that say which they are, made at next to no cost: random bytes by seed, with the entry's index before them.
+//
+//     0       4       8                     payloadBytes
+//     ├───────┴───────┼──────────────────────┤
+//     │ index, u64 LE │ random, of the slot  │   slot = index % slots
+//     └───────────────┴──────────────────────┘
+
+const INDEX_BYTES = 8;
+const RING_BYTES = 64 * 1024 * 1024;
+const MAX_SLOTS = 65_535;
+const WORD = 2 ** 32;
+
+export class NumberedPayloads {
+  readonly payloadBytes: number;
+  /** A payload is overwritten when that of `slots` entries later is made, so fewer may be in flight. */
+  readonly slots: number;
+  readonly #view: DataView;
+  readonly #payloads: readonly Buffer[];
+
+  /** `payloadBytes` must be at least 8; `seed` is a whole number of 32 bits. */
+  constructor(payloadBytes: number, seed: number) {
+    if (payloadBytes < INDEX_BYTES) throw new RangeError(`payloads must have ${INDEX_BYTES} bytes or more, not ${payloadBytes}`);
+    this.payloadBytes = payloadBytes;
+    // Odd, so that an index with a flipped bit is that of another slot.
+    this.slots = (Math.max(1, Math.min(MAX_SLOTS, Math.floor(RING_BYTES / payloadBytes))) - 1) | 1;
+    const words = new Uint32Array(Math.ceil((this.slots * payloadBytes) / 4));
+    let state = seed ^ 0x9e3779b9 || 1;
+    for (let i = 0; i < words.length; i++) {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      words[i] = state;
+    }
+    this.#view = new DataView(words.buffer);
+    // Buffers, because one of the clients takes no other bytes.
+    this.#payloads = Array.from({ length: this.slots }, (_, slot) => Buffer.from(words.buffer, slot * payloadBytes, payloadBytes));
+  }
+
+  /** The payload of entry `index`; valid until that of `index + slots` is made. */
+  at(index: number): Buffer {
+    const slot = index % this.slots;
+    const payload = this.#payloads[slot];
+    if (payload === undefined) throw new RangeError(`there is no entry ${index}`);
+    this.#view.setUint32(slot * this.payloadBytes, index % WORD, true);
+    this.#view.setUint32(slot * this.payloadBytes + 4, Math.floor(index / WORD), true);
+    return payload;
+  }
+}
+
+/** Index that a payload says it has, whatever the rest of it is; undefined when it is too short to say. */
+export function indexOf(payload: Uint8Array): number | undefined {
+  if (payload.length < INDEX_BYTES) return undefined;
+  const view = new DataView(payload.buffer, payload.byteOffset, INDEX_BYTES);
+  return view.getUint32(4, true) * WORD + view.getUint32(0, true);
+}
+
+/** Entries between two looks at the clock. */
+const STRIDE = 64;
+
+/** What a driver appends: entry after entry, until the time is over or there were enough. */
+export class Source {
+  readonly #payloads: NumberedPayloads;
+  readonly #first: number;
+  readonly #end: number;
+  readonly #deadline: number;
+  #next: number;
+
+  /** From entry `first` on: for `seconds`, or exactly `entries` when that is not 0. */
+  constructor(payloads: NumberedPayloads, first: number, seconds: number, entries: number) {
+    this.#payloads = payloads;
+    this.#first = first;
+    this.#next = first;
+    this.#end = entries === 0 ? Number.POSITIVE_INFINITY : first + entries;
+    this.#deadline = entries === 0 ? performance.now() + seconds * 1000 : Number.POSITIVE_INFINITY;
+  }
+
+  get payloadBytes(): number {
+    return this.#payloads.payloadBytes;
+  }
+
+  /** Index of the entry that {@link next} gives. */
+  get index(): number {
+    return this.#next;
+  }
+
+  /** How many were given. */
+  get count(): number {
+    return this.#next - this.#first;
+  }
+
+  next(): Buffer | undefined {
+    if (this.#next === this.#end) return undefined;
+    // Large entries are few: the clock is looked at before each of them.
+    const isLook = this.payloadBytes > 4096 || this.#next % STRIDE === 0;
+    if (isLook && performance.now() >= this.#deadline) return undefined;
+    const payload = this.#payloads.at(this.#next);
+    this.#next += 1;
+    return payload;
+  }
+
+  /** At most `most` payloads at once; none at the end. */
+  take(most: number): Buffer[] {
+    const taken: Buffer[] = [];
+    while (taken.length < most) {
+      const payload = this.next();
+      if (payload === undefined) break;
+      taken.push(payload);
+    }
+    return taken;
+  }
+}

@@ -1,0 +1,45 @@
+// Appends at fixed rates, as clients that do not wait for one another make them: what the log's latency is when it is not pushed to its
+// limit, and where it stops to keep up.
+
+import { numberText } from '../report.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
+import { latencySamples } from './latencySamples.ts';
+
+/** `10 k/s`. */
+export function rateText(rate: number): string {
+  if (rate >= 1e6 && rate % 1e5 === 0) return `${rate / 1e6} M/s`;
+  return rate >= 1000 && rate % 1000 === 0 ? `${rate / 1000} k/s` : `${rate}/s`;
+}
+
+async function measure(context: Context, rate: number): Promise<Sample[]> {
+  const { smallBytes: payloadBytes, warmUpSeconds, seconds } = context.sizes;
+  const node = await context.startNode();
+  try {
+    const plan = { url: node.url, payloadBytes, rate, warmUpSeconds, seconds };
+    const { run, latency, lateness } = await context.load('openLoop', plan);
+    const what = rateText(rate);
+    context.keep(what, latency);
+    const reached = run.acknowledged / run.seconds;
+    if (!run.isReached) {
+      context.note(`${what} were not reached: ${numberText(reached)} entries/s; the latencies there are those of a queue that grows`);
+    }
+    return [
+      { what: `${what}: acknowledged`, value: reached, unit: 'entries/s', needsDisk: true },
+      ...latencySamples(what, latency),
+      { what: `${what}: late in leaving, p99`, value: lateness.p99Ms, unit: 'ms' },
+    ];
+  } finally {
+    await node.remove();
+  }
+}
+
+export const openLoop: Scenario = {
+  name: 'open-loop',
+  about: 'durable appends of 100 B at fixed rates (--rates): latency from the moment at which each was due',
+  async run(context: Context): Promise<Sample[]> {
+    const samples: Sample[] = [];
+    for (const rate of context.sizes.rates) samples.push(...(await measure(context, rate)));
+    return samples;
+  },
+};

@@ -1,0 +1,68 @@
+// etcd, as one node and as three, as it is by default but for the bound of its size.
+
+import { join } from 'node:path';
+import { HOST, isHealthy, type Seat, startServers } from './servers.ts';
+import type { System } from './system.ts';
+
+/** The default, 2 GB, could be reached; 8 GiB is the most that etcd advises. */
+const QUOTA_BYTES = 8 * 1024 ** 3;
+
+function nameOf({ id }: Seat): string {
+  return `etcd-${id}`;
+}
+
+function clientUrl({ port }: Seat): string {
+  return `http://${HOST}:${port}`;
+}
+
+function peerUrl({ peerPort }: Seat): string {
+  return `http://${HOST}:${peerPort}`;
+}
+
+/** Whether the node at `seat` leads. */
+async function leads(seat: Seat): Promise<boolean> {
+  const response = await fetch(`${clientUrl(seat)}/v3/maintenance/status`, { method: 'POST', body: '{}' });
+  const { header, leader } = (await response.json()) as { header?: { member_id?: string }; leader?: string };
+  return leader !== undefined && leader === header?.member_id;
+}
+
+function makeEtcd(nodes: 1 | 3): System {
+  return {
+    id: nodes === 1 ? 'etcd' : `etcd-${nodes}`,
+    label: `etcd, ${nodes === 1 ? '1 node' : `${nodes} nodes`}`,
+    driver: 'etcd',
+    setting: nodes === 1 ? '1 node, synced before the answer' : `${nodes} nodes, synced on a majority before the answer`,
+    isDurable: true,
+    program: { name: 'etcd', debianPackage: 'etcd-server', versionFlag: '--version' },
+    since: undefined,
+    start(context, path) {
+      return startServers(path, context.newFolder('etcd'), nodes, {
+        driver: 'etcd',
+        args: (seat, seats) =>
+          [
+            ['--name', nameOf(seat)],
+            ['--data-dir', join(seat.folder, 'data')],
+            ['--listen-client-urls', clientUrl(seat)],
+            ['--advertise-client-urls', clientUrl(seat)],
+            ['--listen-peer-urls', peerUrl(seat)],
+            ['--initial-advertise-peer-urls', peerUrl(seat)],
+            ['--initial-cluster', seats.map((each) => `${nameOf(each)}=${peerUrl(each)}`).join(',')],
+            ['--quota-backend-bytes', QUOTA_BYTES],
+            ['--logger', 'zap'],
+            ['--log-level', 'error'],
+          ]
+            .flat()
+            .map(String),
+        isReady: (seat) => isHealthy(`${clientUrl(seat)}/health`),
+        // The leader first: another node only passes on what it is asked to write.
+        async urls(seats) {
+          const isLeader = await Promise.all(seats.map(leads));
+          return [...seats.filter((_, i) => isLeader[i]), ...seats.filter((_, i) => !isLeader[i])].map(clientUrl);
+        },
+      });
+    },
+  };
+}
+
+export const etcd = makeEtcd(1);
+export const etcd3 = makeEtcd(3);

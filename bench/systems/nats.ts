@@ -1,0 +1,53 @@
+// NATS JetStream with files: as it is by default, which answers before anything is synced, and with every write synced, which servers have
+// from 2.10 on.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { natsServerName } from './names.ts';
+import { HOST, isHealthy, type Seat, startServers } from './servers.ts';
+import type { System, Version } from './system.ts';
+
+const SYNC_ALWAYS_SINCE: Version = [2, 10];
+
+function configuration(seat: Seat, seats: readonly Seat[], isSynced: boolean): string {
+  const routes = seats.filter(({ id }) => id !== seat.id).map(({ peerPort }) => `"nats://${HOST}:${peerPort}"`);
+  const lines = [
+    `server_name: ${natsServerName(seat.id)}`,
+    `listen: "${HOST}:${seat.port}"`,
+    `http: "${HOST}:${seat.statePort}"`,
+    `jetstream { store_dir: ${JSON.stringify(seat.folder)}${isSynced ? ', sync_interval: always' : ''} }`,
+  ];
+  if (routes.length > 0) lines.push(`cluster { name: bench, listen: "${HOST}:${seat.peerPort}", routes: [${routes.join(', ')}] }`);
+  return `${lines.join('\n')}\n`;
+}
+
+function makeNats(nodes: 1 | 3, isSynced: boolean): System {
+  const nodesText = nodes === 1 ? '1 node' : `${nodes} nodes`;
+  const where = nodes === 1 ? '' : ' on a majority';
+  return {
+    id: `nats${nodes === 1 ? '' : `-${nodes}`}${isSynced ? '-always' : ''}`,
+    label: `NATS JetStream, ${nodesText}, file storage, sync_interval ${isSynced ? 'always' : 'default'}`,
+    driver: 'nats',
+    setting: `${nodesText}, ${isSynced ? `synced${where} before the answer` : `written${where}, not synced before the answer (every 2 min)`}`,
+    isDurable: isSynced,
+    program: { name: 'nats-server', debianPackage: 'nats-server', versionFlag: '--version' },
+    since: isSynced ? SYNC_ALWAYS_SINCE : undefined,
+    start(context, path) {
+      return startServers(path, context.newFolder('nats'), nodes, {
+        driver: 'nats',
+        args(seat, seats) {
+          const file = join(seat.folder, 'nats.conf');
+          writeFileSync(file, configuration(seat, seats, isSynced));
+          return ['--config', file];
+        },
+        isReady: ({ statePort }) => isHealthy(`http://${HOST}:${statePort}/healthz`),
+        urls: (seats) => seats.map(({ port }) => `nats://${HOST}:${port}`),
+      });
+    },
+  };
+}
+
+export const nats = makeNats(1, false);
+export const natsAlways = makeNats(1, true);
+export const nats3 = makeNats(3, false);
+export const nats3Always = makeNats(3, true);

@@ -1,0 +1,63 @@
+// What a system is that is measured: how it is called and found, what it has on disk before it answers, and how it is started.
+
+import type { DriverName, Target } from '../load/drivers/driver.ts';
+import type { Context } from '../scenario.ts';
+
+/** Major and minor number, of which the first that differs decides. */
+export type Version = readonly [major: number, minor: number];
+
+/** A program that comes with the system, not with LogLog. */
+export interface ProgramSource {
+  readonly name: string;
+  /** Debian's package of it. */
+  readonly debianPackage: string;
+  /** Argument that makes it print its version. */
+  readonly versionFlag: string;
+}
+
+/** A system with one setting. */
+export interface System {
+  /** How it is called on the command line and on every line of the report. */
+  readonly id: string;
+  readonly label: string;
+  readonly driver: DriverName;
+  /** Number of nodes, and what is synced before an append is answered: stands on every line of the report. */
+  readonly setting: string;
+  /** Whether what was acknowledged is on disk: of a cluster, on the disks of a majority. */
+  readonly isDurable: boolean;
+  /** Undefined: this build of LogLog. */
+  readonly program: ProgramSource | undefined;
+  /** The first version that has the setting; undefined: all have. */
+  readonly since: Version | undefined;
+  /** Starts it on nothing, on free ports of loopback, and waits until it answers. `path` is that of its program. */
+  start(context: Context, path: string): Promise<RunningSystem>;
+}
+
+export interface RunningSystem {
+  readonly target: Target;
+  /** CPU seconds of all its processes so far; undefined where the system does not tell. */
+  cpuSeconds(): number | undefined;
+  /** Resident memory of all its processes together. */
+  residentBytes(): number | undefined;
+  /** The end of what those of its servers wrote that ended by themselves; empty when all run. */
+  lastWords(): string;
+  /** Stops it and removes its data. */
+  remove(): Promise<void>;
+}
+
+/** A system that is here, in the version that its program says it is. */
+export interface FoundSystem {
+  readonly system: System;
+  readonly version: string;
+  readonly path: string;
+}
+
+/** Sum of what is known of all processes; undefined when it is not known of one. */
+export function sumOf(values: readonly (number | undefined)[]): number | undefined {
+  let sum = 0;
+  for (const value of values) {
+    if (value === undefined) return undefined;
+    sum += value;
+  }
+  return sum;
+}
