@@ -3,7 +3,7 @@
 // time is left to the appends. Two exceptions: nobody appends, or the node would not come nearer to the log's end.
 
 /** A pause is this many times as long as what was fed before it took. */
-const PAUSE_TIMES = 12;
+const PAUSE_TIMES = 24;
 /** And no longer than this, however slow the disk or the link was for a moment. */
 const MOST_PAUSE_MS = 1_000;
 /** Pieces whose pauses are shorter are fed without one, and the next pause is longer: timers are no finer than this allows. */

@@ -16,7 +16,7 @@ describe('the pace at which a node that lags behind is fed', () => {
   });
 
   test('while few append, the pause is many times as long as the piece took', () => {
-    expect(feed(new Pace(0, 500), 0, 10, 600)).toBe(120);
+    expect(feed(new Pace(0, 500), 0, 10, 600)).toBe(240);
   });
 
   test('a piece that took very long is no reason for a very long pause', () => {
@@ -26,11 +26,11 @@ describe('the pace at which a node that lags behind is fed', () => {
   test('a piece that took no time is fed without a pause, and counted to the next', () => {
     const pace = new Pace(0, 0);
     expect(feed(pace, 0, 1, 10)).toBe(0);
-    expect(feed(pace, 1, 3, 40)).toBe(48);
+    expect(feed(pace, 1, 3, 40)).toBe(96);
   });
 
   test('a node is fed faster than the log grows, however many append', () => {
-    // 40 kB a millisecond are appended: with a piece of 1 MB in 10 ms, a pause of 120 ms would let the log run away.
+    // 40 kB a millisecond are appended: with a piece of 1 MB in 10 ms, a pause of 240 ms would let the log run away.
     const pace = new Pace(0, 0);
     let nowMs = 0;
     let logEnd = 0;
