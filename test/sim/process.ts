@@ -277,9 +277,11 @@ export class Process implements Endpoint {
     const watch = (signal: number, thread: Thread, label: string, act: () => void): Watch => {
       return { signal, thread, label, act, seen: 0, isPlanned: false };
     };
+    const isAlone = replica.raft.settings.nodes.length === 1;
     return [
       watch(SIGNAL.TAIL, diskThread, 'log moved', () => writers.wake()),
-      watch(SIGNAL.TAIL, raftThread, 'log moved', () => replica.logMoved()),
+      // As in src/threads/raftThread.ts: alone, a node is not woken for what is not durable yet.
+      ...(isAlone ? [] : [watch(SIGNAL.TAIL, raftThread, 'log moved', () => replica.logMoved())]),
       watch(SIGNAL.DURABLE, diskThread, 'durable', () => writers.wake()),
       watch(SIGNAL.DURABLE, raftThread, 'durable', () => replica.durableMoved()),
       watch(SIGNAL.COMMIT, mainThread, 'news', () => main.news()),
