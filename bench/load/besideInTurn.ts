@@ -3,7 +3,7 @@
 import { LatencyRecorder } from '../statistics.ts';
 import { openDriver } from './drivers/open.ts';
 import { NumberedPayloads } from './numbered.ts';
-import { cpuSeconds, program } from './program.ts';
+import { measureClosedLoop, program } from './program.ts';
 import type { BesideInTurnParams, BesideInTurnResult } from './types.ts';
 
 program('besideInTurn', async (params: BesideInTurnParams): Promise<BesideInTurnResult> => {
@@ -22,13 +22,7 @@ program('besideInTurn', async (params: BesideInTurnParams): Promise<BesideInTurn
       before = now;
     }
   };
-  await run(params.warmUpSeconds);
-  latency.clear();
-  const cpuBefore = cpuSeconds();
-  const started = performance.now();
-  await run(params.seconds);
-  const seconds = (performance.now() - started) / 1000;
-  const clientCpuSeconds = cpuSeconds() - cpuBefore;
+  const times = await measureClosedLoop(run, params, latency);
   await driver.close();
-  return { entries: latency.count, seconds, clientCpuSeconds, allEntries, latency: latency.summary() };
+  return { entries: latency.count, ...times, allEntries, latency: latency.summary() };
 });

@@ -4,7 +4,7 @@ import { connect, type LogClient } from '../../src/client/index.ts';
 import { LatencyRecorder } from '../statistics.ts';
 import { appendInTurn } from './inTurn.ts';
 import { makePayload } from './payload.ts';
-import { cpuSeconds, program } from './program.ts';
+import { measureClosedLoop, program } from './program.ts';
 import type { RoundTripParams, RoundTripResult } from './types.ts';
 
 program('roundTrip', async (params: RoundTripParams): Promise<RoundTripResult> => {
@@ -17,13 +17,7 @@ program('roundTrip', async (params: RoundTripParams): Promise<RoundTripResult> =
     const deadline = performance.now() + seconds * 1000;
     await Promise.all(logs.map((log) => appendInTurn(log, payload, deadline, latency)));
   };
-  await run(params.warmUpSeconds);
-  latency.clear();
-  const cpuBefore = cpuSeconds();
-  const started = performance.now();
-  await run(params.seconds);
-  const seconds = (performance.now() - started) / 1000;
-  const clientCpuSeconds = cpuSeconds() - cpuBefore;
+  const times = await measureClosedLoop(run, params, latency);
   await Promise.all(logs.map((log) => log.close()));
-  return { entries: latency.count, seconds, clientCpuSeconds, latency: latency.summary() };
+  return { entries: latency.count, ...times, latency: latency.summary() };
 });
