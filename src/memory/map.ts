@@ -34,7 +34,7 @@ export const WORD = {
   START: CONTROL_AT, // first offset kept: main thread
   TAIL: CONTROL_AT + 8, // end of the ordered log: whoever owns the log's end
   DURABLE: CONTROL_AT + 16, // end of what fdatasync has returned for: the open segment's writer; a truncation lowers it
-  COMMIT: CONTROL_AT + 24, // end of what may be read: raft thread
+  COMMIT: CONTROL_AT + 24, // end of what may be read, only ever lifted: raft thread; where SOLE is set, the open segment's writer
   TERM: CONTROL_AT + 32, // current term: raft thread
   LEADER_TERM: CONTROL_AT + 40, // term in which the gate was opened last, 0 while this node does not lead: raft thread
   SYNC_MICROSECONDS: CONTROL_AT + 48, // sum over all fdatasync of entries: writers
@@ -46,10 +46,12 @@ export const WORD = {
 
 /** 32-bit words that threads wait on, by address. */
 export const SIGNAL = {
-  TAIL: CONTROL_AT + 128, // bumped when TAIL moves, a slot closes or STOP changes; writers wait on it, in a cluster the raft thread too
-  DURABLE: CONTROL_AT + 132, // bumped when DURABLE moves; the raft thread and the next segment's writer wait on it
+  TAIL: CONTROL_AT + 128, // bumped when TAIL moves, a slot closes or STOP changes; writers wait on it
+  DURABLE: CONTROL_AT + 132, // bumped when DURABLE moves; the next segment's writer and, unless SOLE is set, the raft thread wait on it
   STOP: CONTROL_AT + 136, // not 0: writers finish what there is and return; counts the stop of the node and a truncation under way
-  COMMIT: CONTROL_AT + 140, // bumped when commit, role, leader or term changed; the main thread waits on it
+  COMMIT: CONTROL_AT + 140, // bumped when COMMIT moves or room was made; the main thread waits on it while something of its own does
+  ORDERED: CONTROL_AT + 168, // bumped when the main thread has ordered entries or room was made; the raft thread of a cluster waits on it
+  ROLE: CONTROL_AT + 172, // bumped when role, leader, term, standing or a link changed, and when the gate opened; the main thread waits on it
 } as const;
 
 /** Other 32-bit words, by address. */
@@ -60,6 +62,7 @@ export const STATE = {
   ROLE: CONTROL_AT + 156, // ROLE_FOLLOWER, ROLE_CANDIDATE, ROLE_LEADER: raft thread
   WANTED_SLOT: CONTROL_AT + 160, // slot + 1 that the log's end could not take because it is pinned, 0: none
   TRUNCATIONS: CONTROL_AT + 164, // counts truncations, after their files are gone: readers then let go of the files they know
+  SOLE: CONTROL_AT + 176, // 1 when what is durable here is committed: a cluster of one, led in a term that has begun: raft thread
 } as const;
 
 export const ROLE_FOLLOWER = 0;

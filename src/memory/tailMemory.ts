@@ -98,6 +98,16 @@ export class TailMemory {
     this.wasm.storeWord(at, value);
   }
 
+  /** Moves a word up to `value`, if it is not there yet. Several threads may do so. */
+  liftWord(at: number, value: number): void {
+    let found = this.word(at);
+    while (found < value) {
+      const now = this.wasm.exchangeWord(at, found, value);
+      if (now === found) return;
+      found = now;
+    }
+  }
+
   /** A 32-bit word. */
   word32(at: number): number {
     return Atomics.load(this.#i32, at >> 2);
@@ -119,6 +129,28 @@ export class TailMemory {
 
   get tail(): number {
     return this.wasm.loadWord(WORD.TAIL);
+  }
+
+  /**
+   * Writer: the disk has everything before `end`. Where no other node has a say, that is the commit too, and the main thread learns it
+   * from here, without a detour over the raft thread.
+   */
+  publishDurable(end: number): void {
+    this.setWord(WORD.DURABLE, end);
+    if (this.word32(STATE.SOLE) !== 0) {
+      this.liftWord(WORD.COMMIT, end);
+      this.raise(SIGNAL.COMMIT);
+    }
+    this.raise(SIGNAL.DURABLE);
+  }
+
+  /**
+   * Raft thread: a cluster of one, and its term has begun. A majority is its own disk, so from now on the writers move the commit. They move
+   * DURABLE first and look at SOLE second, here it is the other way around: one of the two sees the other.
+   */
+  leaveCommitToWriters(): void {
+    this.setWord32(STATE.SOLE, 1);
+    this.liftWord(WORD.COMMIT, this.durable);
   }
 
   get durable(): number {
@@ -258,7 +290,7 @@ export class TailMemory {
     if (this.addWord32(this.map.descriptorAt(slot) + SLOT.PINS, -1) !== 1) return;
     if (this.word32(STATE.WANTED_SLOT) !== slot + 1) return;
     this.setWord32(STATE.WANTED_SLOT, 0);
-    this.raise(SIGNAL.TAIL);
+    this.raise(SIGNAL.ORDERED);
     this.raise(SIGNAL.COMMIT);
   }
 

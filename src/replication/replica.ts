@@ -54,8 +54,9 @@ export class Replica {
   #body: readonly Uint8Array[] = [];
   /** Term whose no-op waits for room. */
   #noopDue = 0;
-  /** Commit, role, leader or term changed in this turn, or the log's end moved. */
-  #hasNews = false;
+  /** In this turn: role, leader, term, standing or a link changed, or the gate opened. */
+  #hasRoleNews = false;
+  #hasCommitted = false;
   #hasOrdered = false;
   #isDead = false;
   #isInTurn = false;
@@ -109,7 +110,6 @@ export class Replica {
 
   /** The main thread has ordered entries. */
   logMoved(): void {
-    // The same word wakes this thread when it was the one to order them.
     if (this.#gateIsOpen || this.#noopDue !== 0) this.#turn(() => this.#takeOrdered());
   }
 
@@ -153,14 +153,14 @@ export class Replica {
     this.#memory.setPeer(node, { isConnected: true });
     this.#turn(() => {
       this.raft.reconnected(node);
-      this.#hasNews = true;
+      this.#hasRoleNews = true;
     });
   }
 
   disconnected(node: NodeId): void {
     this.#memory.setPeer(node, { isConnected: false });
     this.#turn(() => {
-      this.#hasNews = true;
+      this.#hasRoleNews = true;
     });
   }
 
@@ -218,7 +218,7 @@ export class Replica {
       case 'saveStanding':
         this.#ports.saveStanding(effect.standing);
         this.#publishStanding();
-        this.#hasNews = true;
+        this.#hasRoleNews = true;
         break;
       case 'send':
         this.#ports.send(effect.to, effect.message);
@@ -243,8 +243,9 @@ export class Replica {
       case 'commit':
         // Receipts say which nodes have an entry: that must be known before it counts as committed.
         this.#feeder.publish();
-        this.#memory.setWord(WORD.COMMIT, effect.commit);
-        this.#hasNews = true;
+        this.#memory.liftWord(WORD.COMMIT, effect.commit);
+        this.#hasCommitted = true;
+        if (this.raft.settings.nodes.length === 1) this.#memory.leaveCommitToWriters();
         break;
       case 'readIndexDone':
         this.#ports.readIndexDone(effect.id, effect.index);
@@ -288,7 +289,7 @@ export class Replica {
     memory.setWord(WORD.TERM, currentTerm);
     memory.setWord32(STATE.ROLE, ROLES[role]);
     memory.setWord32(STATE.LEADER_ID, leader);
-    this.#hasNews = true;
+    this.#hasRoleNews = true;
   }
 
   /** Takes the log's end back from the main thread; what it had ordered until then is part of the log. */
@@ -306,7 +307,7 @@ export class Replica {
     this.#memory.setWord(WORD.LEADER_TERM, this.raft.currentTerm);
     this.#gate.open();
     this.#gateIsOpen = true;
-    this.#hasNews = true;
+    this.#hasRoleNews = true;
   }
 
   #takeOrdered(): void {
@@ -342,9 +343,11 @@ export class Replica {
   #publish(): void {
     this.#feeder.publish();
     if (this.#hasOrdered) this.#tail.wake();
-    if (this.#hasNews) this.#memory.raise(SIGNAL.COMMIT);
+    if (this.#hasCommitted) this.#memory.raise(SIGNAL.COMMIT);
+    if (this.#hasRoleNews) this.#memory.raise(SIGNAL.ROLE);
     this.#hasOrdered = false;
-    this.#hasNews = false;
+    this.#hasCommitted = false;
+    this.#hasRoleNews = false;
   }
 }
 

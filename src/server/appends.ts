@@ -6,7 +6,7 @@ import { WALK_BAD_CHECK, WALK_BAD_KIND, WALK_COMPLETE, WALK_INSIDE_BATCH, WALK_T
 import type { ErrorCode } from '../core/errors.ts';
 import { HELD_APPEND_BYTES, HELD_APPEND_OVERHEAD_BYTES, MAX_LOG_OFFSET, MAX_PENDING_APPENDS } from '../core/limits.ts';
 import type { Gate } from '../memory/gate.ts';
-import { WORD } from '../memory/map.ts';
+import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
@@ -92,18 +92,29 @@ export class Appends {
   /** Sessions with receipts to send. */
   #answered: AppendSession[] = [];
   #isTurnPlanned = false;
+  readonly #awaitCommit: () => void;
   readonly #loop: AppendLoop;
   /** Term of everything in `#pending`. */
   #term = 0;
   readonly counters: AppendCounters = { entries: 0, batches: 0, bytes: 0 };
   readonly latency = new PowerHistogram(64e-6, 18);
 
-  constructor(memory: TailMemory, tail: Tail, gate: Gate, cluster: ClusterView, maxPayloadBytes: number, loop: AppendLoop = NODE_LOOP) {
+  /** `awaitCommit` is called when the commit is to be watched, for as long as {@link awaitsCommit}. */
+  constructor(
+    memory: TailMemory,
+    tail: Tail,
+    gate: Gate,
+    cluster: ClusterView,
+    maxPayloadBytes: number,
+    awaitCommit: () => void,
+    loop: AppendLoop = NODE_LOOP,
+  ) {
     this.#memory = memory;
     this.#tail = tail;
     this.#gate = gate;
     this.#cluster = cluster;
     this.#maxPayloadBytes = maxPayloadBytes;
+    this.#awaitCommit = awaitCommit;
     this.#loop = loop;
   }
 
@@ -112,9 +123,14 @@ export class Appends {
     return this.#heldBytes;
   }
 
+  /** Whether {@link settle} is to be called when the commit moves, or when room is made. */
+  get awaitsCommit(): boolean {
+    return this.#held.length > 0 || this.#head < this.#pending.length;
+  }
+
   /** Whether all that was accepted is answered, and what was only received is committed, if this node can see to that. */
   get isSettled(): boolean {
-    if (this.#held.length > 0 || this.#head < this.#pending.length) return false;
+    if (this.awaitsCommit) return false;
     return this.#leaderTerm === 0 || this.#memory.commit === this.#memory.tail;
   }
 
@@ -290,6 +306,7 @@ export class Appends {
     this.#heldBytes += heldBytesOf(request);
     // The message's memory is gone once the callback returns.
     this.#held.push({ ...request, entries: request.entries.slice() });
+    this.#awaitCommit();
   }
 
   #acknowledge(session: AppendSession, requestId: number, term: number, first: number, end: number, level: number, nodes: number): void {
@@ -309,6 +326,8 @@ export class Appends {
   #endTurn(): void {
     this.#isTurnPlanned = false;
     this.#tail.wake();
+    if (this.#cluster.others.length > 0) this.#memory.raise(SIGNAL.ORDERED);
+    if (this.awaitsCommit) this.#awaitCommit();
     this.#flushAnswers();
   }
 

@@ -22,16 +22,24 @@ export class Ends {
   readonly #readIndex: () => Promise<number | undefined>;
   /** A cluster of one: its commit counts everything that it has acknowledged. */
   readonly #isAlone: boolean;
+  readonly #awaitCommit: () => void;
   readonly #waiting = new Set<WaitingEnd>();
   /** At most the smallest target of those that wait: below it a commit need not be looked at. */
   #leastTarget = Number.POSITIVE_INFINITY;
   /** Those that no leader could be asked for: asked again when there is one. */
   readonly #leaderless = new Set<WaitingEnd>();
 
-  constructor(memory: TailMemory, isAlone: boolean, readIndex: () => Promise<number | undefined>) {
+  /** `awaitCommit` is called when the commit is to be watched, for as long as {@link awaitsCommit}. */
+  constructor(memory: TailMemory, isAlone: boolean, awaitCommit: () => void, readIndex: () => Promise<number | undefined>) {
     this.#memory = memory;
     this.#isAlone = isAlone;
+    this.#awaitCommit = awaitCommit;
     this.#readIndex = readIndex;
+  }
+
+  /** Whether {@link committed} is to be called when the commit moves. */
+  get awaitsCommit(): boolean {
+    return this.#leastTarget !== Number.POSITIVE_INFINITY;
   }
 
   /** Answers `request`, now or later; with NOT_LEADER or BEHIND when its time is over. */
@@ -87,6 +95,7 @@ export class Ends {
     waiting.target = target;
     if (target > this.#memory.commit) {
       this.#leastTarget = Math.min(this.#leastTarget, target);
+      this.#awaitCommit();
       return;
     }
     this.#forget(waiting);

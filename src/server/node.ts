@@ -18,6 +18,7 @@ import { largestUnsealedBytes, RECOVERY_SLOT, type RecoveredLog } from '../stora
 import { Pools } from '../threads/pools.ts';
 import { Appends } from './appends.ts';
 import { ClusterStatus } from './clusterStatus.ts';
+import { CommitWatch } from './commitWatch.ts';
 import { Ends } from './ends.ts';
 import { type NodeStatus, serveHttp } from './http.ts';
 import { Listener } from './listener.ts';
@@ -77,12 +78,12 @@ export class LogNode {
   readonly #appends: Appends;
   readonly #readings: Readings;
   readonly #ends: Ends;
+  readonly #commitWatch: CommitWatch;
   readonly #requests: Requests;
   readonly #listener: Listener;
   readonly #startedMs = Date.now();
   readonly #waiters: (() => void)[] = [];
   #raft: RaftLink | undefined;
-  #commit = 0;
   /** Role, term and leader that clients were told last. */
   #toldRole = '';
   #port = 0;
@@ -144,9 +145,13 @@ export class LogNode {
     });
     this.#tail = new Tail(memory, (slot) => this.#segments.open(slot, false));
     this.#cluster = new ClusterStatus(memory, config);
-    this.#appends = new Appends(memory, this.#tail, new Gate(memory), this.#cluster, config.maxPayloadBytes);
-    this.#readings = new Readings(memory, new HotReader(memory), this.#segments, pools, (error) => log.error(error.message));
-    this.#ends = new Ends(memory, this.#isAlone, async () => this.#raft?.readIndex());
+    const isAwaited = (): boolean =>
+      this.#appends.awaitsCommit || this.#readings.awaitsCommit || this.#ends.awaitsCommit || this.#waiters.length > 0;
+    this.#commitWatch = new CommitWatch(memory, isAwaited, () => this.#carefully(() => this.#committed()));
+    const awaitCommit = (): void => this.#commitWatch.need();
+    this.#appends = new Appends(memory, this.#tail, new Gate(memory), this.#cluster, config.maxPayloadBytes, awaitCommit);
+    this.#readings = new Readings(memory, new HotReader(memory), this.#segments, pools, awaitCommit, (error) => log.error(error.message));
+    this.#ends = new Ends(memory, this.#isAlone, awaitCommit, async () => this.#raft?.readIndex());
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
     this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits);
     this.#listener = this.#makeListener(limits.maxBatchBytes);
@@ -189,7 +194,7 @@ export class LogNode {
     const raft = this.#startRaft();
     this.#raft = raft;
     await Promise.race([raft.started, this.failed]);
-    void this.#followCommit();
+    void this.#followRole();
     if (this.#isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
     serveHttp(this.#listener.app, {
       status: () => this.status(),
@@ -291,38 +296,44 @@ export class LogNode {
     await this.#listener.disconnect(CLOSE_GOING_AWAY, 'the node is shutting down', DRAIN_TIMEOUT_MS);
     await Promise.race([this.#raft?.stop(), this.failed]);
     this.#stopped = true;
-    for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT]) this.#memory.raise(signal);
+    for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE]) this.#memory.raise(signal);
     await Promise.race([this.#segments.stop(), this.failed]);
     this.#listener.close();
     await this.#pools.close();
     removeTemporaries(new NodeDisk(), this.directory);
   }
 
-  /** Acts on what the raft thread says. One wake-up for all that happened meanwhile. */
-  async #followCommit(): Promise<void> {
+  /** Acts on what the raft thread says of this node's office, its term and its links. One wake-up for all that happened meanwhile. */
+  async #followRole(): Promise<void> {
     const memory = this.#memory;
     while (!this.#stopped) {
-      const seen = memory.signal(SIGNAL.COMMIT);
-      try {
-        this.#news();
-      } catch (thrown) {
-        this.#failure.fail(
-          thrown instanceof LogError ? thrown : new LogError('IO', thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)),
-        );
-        return;
-      }
-      await memory.wait(SIGNAL.COMMIT, seen);
+      const seen = memory.signal(SIGNAL.ROLE);
+      this.#carefully(() => this.#roleChanged());
+      await memory.wait(SIGNAL.ROLE, seen);
     }
   }
 
-  #news(): void {
-    const { commit } = this.#memory;
-    this.#appends.settle(performance.now());
-    if (commit !== this.#commit) {
-      this.#commit = commit;
-      this.#readings.committed();
-      this.#ends.committed();
+  /** A mistake in `act` ends the node: nothing may go on as if it had not happened. */
+  #carefully(act: () => void): void {
+    try {
+      act();
+    } catch (thrown) {
+      this.#failure.fail(
+        thrown instanceof LogError ? thrown : new LogError('IO', thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)),
+      );
     }
+  }
+
+  /** The commit moved, or room was made for appends that are held. */
+  #committed(): void {
+    this.#appends.settle(performance.now());
+    this.#readings.committed();
+    this.#ends.committed();
+    this.#progressed();
+  }
+
+  #roleChanged(): void {
+    this.#appends.settle(performance.now());
     const role = this.#cluster.roleText();
     if (role !== this.#toldRole) {
       const isFirst = this.#toldRole === '';
@@ -341,7 +352,10 @@ export class LogNode {
 
   /** Resolves when the commit has moved or held appends were tried again. */
   #progress(): Promise<void> {
-    return new Promise((wake) => this.#waiters.push(wake));
+    return new Promise((wake) => {
+      this.#waiters.push(wake);
+      this.#commitWatch.need();
+    });
   }
 
   #progressed(): void {

@@ -25,6 +25,7 @@ export class Readings {
   readonly #hot: HotReader;
   readonly #segments: Segments;
   readonly #pools: Pools;
+  readonly #awaitCommit: () => void;
   readonly #reportDamage: (error: LogError) => void;
   #lastReported = '';
   readonly counters: ReadingCounters = { readBytes: 0, coldReads: 0 };
@@ -36,12 +37,26 @@ export class Readings {
   readonly #coldQueue = new Set<Reading>();
   readonly #freeBuffers = Array.from({ length: COLD_READERS }, (_, i) => i);
 
-  constructor(memory: TailMemory, hot: HotReader, segments: Segments, pools: Pools, reportDamage: (error: LogError) => void) {
+  /** `awaitCommit` is called when the commit is to be watched, for as long as {@link awaitsCommit}. */
+  constructor(
+    memory: TailMemory,
+    hot: HotReader,
+    segments: Segments,
+    pools: Pools,
+    awaitCommit: () => void,
+    reportDamage: (error: LogError) => void,
+  ) {
     this.#memory = memory;
     this.#hot = hot;
     this.#segments = segments;
     this.#pools = pools;
+    this.#awaitCommit = awaitCommit;
     this.#reportDamage = reportDamage;
+  }
+
+  /** Whether {@link committed} is to be called when the commit moves. */
+  get awaitsCommit(): boolean {
+    return this.#waiting.size > 0;
   }
 
   /** Starts a reading at once. */
@@ -124,6 +139,7 @@ export class Readings {
     if (reading.isSubscription || reading.mayWait) {
       reading.state = 'waiting';
       this.#waiting.add(reading);
+      this.#awaitCommit();
     } else {
       reading.session.sendData(reading.requestId, reading.next, this.#memory.commit, new Uint8Array(0));
       this.drop(reading);

@@ -10,7 +10,7 @@ import { assert } from '../core/assert.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { encodeMark } from '../format/durableMark.ts';
 import { encodeSegmentHeader } from '../format/segmentHeader.ts';
-import { SIGNAL, SLOT, WORD } from '../memory/map.ts';
+import { SLOT } from '../memory/map.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
 import { DIRECT_BYTES, type FileHandle } from './disk.ts';
 import { segmentName } from './names.ts';
@@ -98,8 +98,7 @@ export class SegmentWriter {
     assert(memory.durable === this.#durable, 'only this writer moves the durable end');
     this.#marked = this.#durable;
     this.#durable = end;
-    memory.setWord(WORD.DURABLE, end);
-    memory.raise(SIGNAL.DURABLE);
+    memory.publishDurable(end);
     return true;
   }
 

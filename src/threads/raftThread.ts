@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
 import { COLD_READERS, FEED_READERS, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
-import { SIGNAL } from '../memory/map.ts';
+import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
@@ -84,7 +84,7 @@ class RaftThread {
     this.#replica.start();
     void this.#follow(SIGNAL.DURABLE, () => this.#replica.durableMoved());
     // Alone, what was ordered is of no use to anybody before it is durable.
-    if (this.#sockets !== undefined) void this.#follow(SIGNAL.TAIL, () => this.#replica.logMoved());
+    if (this.#sockets !== undefined) void this.#follow(SIGNAL.ORDERED, () => this.#replica.logMoved());
   }
 
   handle(message: ToRaft): void {
@@ -109,9 +109,9 @@ class RaftThread {
     }
   }
 
-  /** Calls `moved` now and each time that the wake-up word changes. */
+  /** Calls `moved` now and each time that the wake-up word changes; no longer when the writers commit without this thread. */
   async #follow(signal: number, moved: () => void): Promise<void> {
-    while (!this.#isStopped) {
+    while (!this.#isStopped && this.#memory.word32(STATE.SOLE) === 0) {
       const seen = this.#memory.signal(signal);
       moved();
       await this.#memory.wait(signal, seen);

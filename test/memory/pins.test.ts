@@ -24,7 +24,7 @@ describe('pins', () => {
     const { tail: end } = memory;
     expect(append()).toBe('full');
     expect([memory.slotState(0), memory.slotWord(0, SLOT.BASE), memory.tail]).toEqual([SLOT_SEALED, 0, end]);
-    const signals = (): number[] => [memory.signal(SIGNAL.TAIL), memory.signal(SIGNAL.COMMIT)];
+    const signals = (): number[] => [memory.signal(SIGNAL.ORDERED), memory.signal(SIGNAL.COMMIT)];
     const before = signals();
     memory.unpinSlot(0);
     expect(signals()).toEqual(before);

@@ -31,7 +31,12 @@ describe('an END that waits', () => {
   const memory = TailMemory.create({ segmentBytes: 65536, slots: 3 });
   /** The questions to the leader, oldest first. */
   let asked: ((index: number | undefined) => void)[] = [];
-  let ends = new Ends(memory, false, () => Promise.resolve(0));
+  let ends = new Ends(
+    memory,
+    false,
+    () => undefined,
+    () => Promise.resolve(0),
+  );
   let client = new FakeSession();
 
   const request = (part: Partial<EndRequest>): EndRequest => {
@@ -51,7 +56,12 @@ describe('an END that waits', () => {
     vi.useFakeTimers();
     asked = [];
     client = new FakeSession();
-    ends = new Ends(memory, false, () => new Promise((resolve) => asked.push(resolve)));
+    ends = new Ends(
+      memory,
+      false,
+      () => undefined,
+      () => new Promise((resolve) => asked.push(resolve)),
+    );
     memory.setWord(WORD.COMMIT, 100);
     memory.setWord32(STATE.LEADER_ID, 2);
     memory.raise(SIGNAL.COMMIT);
@@ -132,7 +142,12 @@ describe('an END that waits', () => {
   });
 
   test('of a cluster of one asks nobody', () => {
-    new Ends(memory, true, () => Promise.reject(new Error('nobody is to be asked'))).start(request({ isLinearizable: true }));
+    new Ends(
+      memory,
+      true,
+      () => undefined,
+      () => Promise.reject(new Error('nobody is to be asked')),
+    ).start(request({ isLinearizable: true }));
     expect(client.answers).toEqual(['commit 100']);
   });
 });

@@ -16,7 +16,7 @@ test('an append that waits keeps its bytes, although uWS takes the memory of its
   memory.setWord(WORD.LEADER_TERM, 1);
   const gate = new Gate(memory);
   const cluster = { self: 1, others: [], leaderUrl: () => '' };
-  const appends = new Appends(memory, tail, gate, cluster, 1000, { wallMs: () => 5, afterTurn: () => undefined });
+  const appends = new Appends(memory, tail, gate, cluster, 1000, () => undefined, { wallMs: () => 5, afterTurn: () => undefined });
   const refusals: string[] = [];
   const session: AppendSession = {
     unacknowledgedBytes: 0,

@@ -45,7 +45,14 @@ test('a subscription at an entry that was never committed is shown nothing of it
   node.settle();
   memory.setWord(WORD.COMMIT, commit);
 
-  const readings = new Readings(memory, new HotReader(memory), {} as Segments, {} as Pools, () => undefined);
+  const readings = new Readings(
+    memory,
+    new HotReader(memory),
+    {} as Segments,
+    {} as Pools,
+    () => undefined,
+    () => undefined,
+  );
   const sessions = [commit, lost].map((next) => {
     const fake = new FakeSession();
     const session = fake as unknown as Session;

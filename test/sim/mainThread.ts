@@ -58,7 +58,8 @@ export class MainThread {
     this.#hot = new HotReader(memory);
     this.#cold = new SegmentReader(node.disk, DIRECTORY, memory);
     const cluster = { self: id, others: nodes.filter((each) => each !== id), leaderUrl: () => '' };
-    this.appends = new Appends(memory, tail, gate, cluster, MAX_PAYLOAD_BYTES, {
+    // Nobody is to be told that the commit is awaited: the process looks at {@link awaitsCommit} after each of its events.
+    this.appends = new Appends(memory, tail, gate, cluster, MAX_PAYLOAD_BYTES, () => undefined, {
       wallMs: () => node.wallMs(),
       afterTurn: (run) => mainThread.post(0, 'turn', run),
     });
@@ -66,6 +67,11 @@ export class MainThread {
 
   die(): void {
     for (const end of this.onDeath) end();
+  }
+
+  /** Whether this thread is to be woken when the commit moves. */
+  get awaitsCommit(): boolean {
+    return this.appends.awaitsCommit || this.#ends.size > 0 || this.#feeds.size > 0;
   }
 
   /** Commit, role, leader or term changed. */

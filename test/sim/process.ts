@@ -4,7 +4,7 @@
 import { LogError } from '../../src/core/errors.ts';
 import { COLD_READERS } from '../../src/core/limits.ts';
 import { Gate } from '../../src/memory/gate.ts';
-import { SIGNAL, WORD } from '../../src/memory/map.ts';
+import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
@@ -31,6 +31,8 @@ interface Watch {
   readonly thread: Thread;
   readonly label: string;
   readonly act: () => void;
+  /** Whether anybody waits on the word now. */
+  readonly isOn: () => boolean;
   seen: number;
   isPlanned: boolean;
 }
@@ -273,25 +275,37 @@ export class Process implements Endpoint {
   }
 
   #makeWatches(): Watch[] {
-    const { raftThread, diskThread, mainThread, replica, writers, main } = this;
-    const watch = (signal: number, thread: Thread, label: string, act: () => void): Watch => {
-      return { signal, thread, label, act, seen: 0, isPlanned: false };
+    const { raftThread, diskThread, mainThread, replica, writers, main, memory } = this;
+    const watch = (signal: number, thread: Thread, label: string, act: () => void, isOn = (): boolean => true): Watch => {
+      return { signal, thread, label, act, isOn, seen: 0, isPlanned: false };
     };
-    const isAlone = replica.raft.settings.nodes.length === 1;
     return [
       watch(SIGNAL.TAIL, diskThread, 'log moved', () => writers.wake()),
-      // As in src/threads/raftThread.ts: alone, a node is not woken for what is not durable yet.
-      ...(isAlone ? [] : [watch(SIGNAL.TAIL, raftThread, 'log moved', () => replica.logMoved())]),
       watch(SIGNAL.DURABLE, diskThread, 'durable', () => writers.wake()),
-      watch(SIGNAL.DURABLE, raftThread, 'durable', () => replica.durableMoved()),
-      watch(SIGNAL.COMMIT, mainThread, 'news', () => main.news()),
+      watch(SIGNAL.ORDERED, raftThread, 'log moved', () => replica.logMoved()),
+      // As in src/threads/raftThread.ts and src/server/commitWatch.ts.
+      watch(
+        SIGNAL.DURABLE,
+        raftThread,
+        'durable',
+        () => replica.durableMoved(),
+        () => memory.word32(STATE.SOLE) === 0,
+      ),
+      watch(
+        SIGNAL.COMMIT,
+        mainThread,
+        'committed',
+        () => main.news(),
+        () => main.awaitsCommit,
+      ),
+      watch(SIGNAL.ROLE, mainThread, 'role', () => main.news()),
     ];
   }
 
   /** Wakes threads whose word has changed. */
   #plan(): void {
     for (const watch of this.#watches) {
-      if (watch.isPlanned || this.memory.signal(watch.signal) === watch.seen) continue;
+      if (watch.isPlanned || !watch.isOn() || this.memory.signal(watch.signal) === watch.seen) continue;
       watch.isPlanned = true;
       watch.thread.post(this.#hopMs(), watch.label, () => {
         watch.isPlanned = false;

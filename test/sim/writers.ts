@@ -4,7 +4,7 @@
 
 import { assert } from '../../src/core/assert.ts';
 import { MARK_IDLE_MS } from '../../src/core/limits.ts';
-import { SIGNAL, SLOT, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
+import { SIGNAL, SLOT, SLOT_SEALED } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { SegmentRange } from '../../src/replication/feed.ts';
 import type { SealedSegment, StorageContext } from '../../src/storage/context.ts';
@@ -32,8 +32,7 @@ class HeldSync {
   readonly context: StorageContext;
   #isHolding = false;
   #file: FileHandle | undefined;
-  #durable = 0;
-  #isRaised = false;
+  #publish: (() => void) | undefined;
   readonly #direct = new Set<FileHandle>();
   readonly #memory: TailMemory;
   readonly #disk: SimDisk;
@@ -46,17 +45,12 @@ class HeldSync {
 
   #heldMemory(): TailMemory {
     const memory = this.#memory;
-    const setWord = (at: number, value: number): void => {
-      if (this.#isHolding && at === WORD.DURABLE) this.#durable = value;
-      else memory.setWord(at, value);
-    };
-    const raise = (at: number): void => {
-      if (this.#isHolding && at === SIGNAL.DURABLE) this.#isRaised = true;
-      else memory.raise(at);
+    const publishDurable = (end: number): void => {
+      if (this.#isHolding) this.#publish = () => memory.publishDurable(end);
+      else memory.publishDurable(end);
     };
     const overrides = new Map<string | symbol, unknown>([
-      ['setWord', setWord],
-      ['raise', raise],
+      ['publishDurable', publishDurable],
       ['recordSync', () => undefined],
     ]);
     return viewWith(memory, overrides);
@@ -96,7 +90,7 @@ class HeldSync {
   begin(writer: SegmentWriter): boolean {
     this.#isHolding = true;
     this.#file = undefined;
-    this.#isRaised = false;
+    this.#publish = undefined;
     try {
       return writer.step();
     } finally {
@@ -106,8 +100,7 @@ class HeldSync {
 
   finish(): void {
     if (this.#file !== undefined) this.#disk.dataSync(this.#file);
-    this.#memory.setWord(WORD.DURABLE, this.#durable);
-    if (this.#isRaised) this.#memory.raise(SIGNAL.DURABLE);
+    this.#publish?.();
   }
 }
 

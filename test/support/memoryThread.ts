@@ -8,8 +8,8 @@ import { type SharedTailMemory, TailMemory } from '../../src/memory/tailMemory.t
 
 export interface ThreadWork {
   readonly shared: SharedTailMemory;
-  readonly kind: 'gate' | 'roll';
-  /** kind `roll`: one framed entry, so large that each segment holds one. */
+  readonly kind: 'gate' | 'roll' | 'publish';
+  /** Kind `roll`: one framed entry, so large that each segment holds one. */
   readonly entries: Uint8Array;
 }
 
@@ -22,6 +22,8 @@ export const ROUNDS_AT = 768;
 export const BROKEN_AT = 772;
 /** Set when the thread is to end. */
 export const ENOUGH_AT = 776;
+/** Kind `publish`: the last round whose end is published. */
+export const PUBLISHED_AT = 780;
 
 /** Counts up all counts, one after the other. Whoever comes in between sees them differ. */
 export function countAll(memory: TailMemory): void {
@@ -59,9 +61,20 @@ function workRoll(memory: TailMemory, entries: Uint8Array): void {
   }
 }
 
+/** Publishes round after round, each as soon as the other thread begins it. */
+function workPublish(memory: TailMemory): void {
+  for (let round = 1; memory.word32(ENOUGH_AT) === 0; ) {
+    if (memory.word32(ROUNDS_AT) !== round) continue;
+    memory.publishDurable(round);
+    memory.setWord32(PUBLISHED_AT, round);
+    round += 1;
+  }
+}
+
 if (parentPort !== null) {
   const { shared, kind, entries } = workerData as ThreadWork;
   const memory = TailMemory.attach(shared);
   if (kind === 'gate') workGate(memory);
+  else if (kind === 'publish') workPublish(memory);
   else workRoll(memory, entries);
 }

@@ -10,6 +10,7 @@ const LEADERSHIP = 'src/raft/leadership.ts';
 const REPLICA = 'src/replication/replica.ts';
 const APPENDS = 'src/server/appends.ts';
 const TAIL = 'src/memory/tail.ts';
+const MEMORY = 'src/memory/tailMemory.ts';
 const WRITER = 'src/storage/segmentWriter.ts';
 const TRUNCATION = 'src/storage/truncation.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
@@ -250,9 +251,16 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'last flush not reported',
     what: 'B26: nobody is woken by the last flush before a pause (redpanda#503, #31642)',
-    patches: [{ file: WRITER, find: 'memory.raise(SIGNAL.DURABLE);', replace: 'if (memory.tail > end) memory.raise(SIGNAL.DURABLE);' }],
+    patches: [{ file: MEMORY, find: 'this.raise(SIGNAL.DURABLE);', replace: 'if (this.tail > end) this.raise(SIGNAL.DURABLE);' }],
     foundBy: ['progress', 'convergence'],
     withinSeeds: 50,
+  },
+  {
+    name: 'writers of a cluster commit',
+    what: 'what the leader alone has on its disk counts as committed, although there are other nodes',
+    patches: [{ file: REPLICA, find: 'this.raft.settings.nodes.length === 1', replace: 'this.raft.leadership !== undefined' }],
+    foundBy: ['majority'],
+    withinSeeds: 20,
   },
   // Disk and segments
   {

@@ -1,0 +1,37 @@
+// Follows the commit for as long as something on the main thread waits for it: an append for its receipt, a reading for entries. While
+// nothing does, as on a follower that nobody reads from, the raft thread wakes nobody.
+
+import { SIGNAL } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+
+export class CommitWatch {
+  readonly #memory: TailMemory;
+  readonly #isAwaited: () => boolean;
+  readonly #moved: () => void;
+  /** The wake-up word before the last look at the commit. */
+  #seen: number;
+  #isFollowing = false;
+
+  /** `moved` is called, never from within {@link need}, when the commit may have moved; it must not throw. */
+  constructor(memory: TailMemory, isAwaited: () => boolean, moved: () => void) {
+    this.#memory = memory;
+    this.#isAwaited = isAwaited;
+    this.#moved = moved;
+    this.#seen = memory.signal(SIGNAL.COMMIT);
+  }
+
+  /** Something begins to wait. What moved since the last look, so also between the caller's own look and this call, is not missed. */
+  need(): void {
+    if (!this.#isFollowing) void this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    this.#isFollowing = true;
+    while (this.#isAwaited()) {
+      await this.#memory.wait(SIGNAL.COMMIT, this.#seen);
+      this.#seen = this.#memory.signal(SIGNAL.COMMIT);
+      this.#moved();
+    }
+    this.#isFollowing = false;
+  }
+}
