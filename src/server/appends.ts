@@ -325,8 +325,9 @@ export class Appends {
   /** Once a loop iteration, after all ready sockets were read: one wake-up for all that was ordered in it. */
   #endTurn(): void {
     this.#isTurnPlanned = false;
-    this.#tail.wake();
+    // The others' disks are further away than this node's own.
     if (this.#cluster.others.length > 0) this.#memory.raise(SIGNAL.ORDERED);
+    this.#tail.wake();
     if (this.awaitsCommit) this.#awaitCommit();
     this.#flushAnswers();
   }
