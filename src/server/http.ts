@@ -56,7 +56,8 @@ export interface HttpSources {
   readonly status: () => NodeStatus;
   /** Why the node should be sent no clients now; undefined when it should. */
   readonly notReady: () => string | undefined;
-  readonly registry: Registry;
+  /** What /metrics shows. */
+  readonly registry: () => Promise<Registry>;
 }
 
 /** Answers and closes the connection: who asks many times and never reads must not fill the node's memory with answers. */
@@ -84,9 +85,13 @@ export function serveHttp(app: TemplatedApp, { status, notReady, registry }: Htt
     response.onAborted(() => {
       gone = true;
     });
-    registry.metrics().then(
-      (text) => {
-        if (!gone) answer(response, '200 OK', registry.contentType, text);
+    const scrape = async (): Promise<{ readonly type: string; readonly text: string }> => {
+      const found = await registry();
+      return { type: found.contentType, text: await found.metrics() };
+    };
+    scrape().then(
+      ({ type, text }) => {
+        if (!gone) answer(response, '200 OK', type, text);
       },
       (error: unknown) => {
         if (!gone) answer(response, '500 Internal Server Error', TEXT, `${String(error)}\n`);

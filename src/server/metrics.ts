@@ -4,7 +4,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Appends } from './appends.ts';
-import { FetchedHistogram } from './histogram.ts';
+import { FetchedHistogram } from './fetchedHistogram.ts';
 import type { Readings } from './reading.ts';
 import type { Segments } from './segments.ts';
 import type { SendBudget } from './session.ts';

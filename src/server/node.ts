@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import { type Config, maxBatchBytes } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { CLUSTER_DESCRIPTORS, DRAIN_TIMEOUT_MS, MAX_READ_BYTES, RESERVED_DESCRIPTORS } from '../core/limits.ts';
@@ -22,7 +23,6 @@ import { CommitWatch } from './commitWatch.ts';
 import { Ends } from './ends.ts';
 import { type NodeStatus, serveHttp } from './http.ts';
 import { Listener } from './listener.ts';
-import { makeRegistry } from './metrics.ts';
 import { RaftLink } from './raftLink.ts';
 import { Readings } from './reading.ts';
 import { Requests } from './requests.ts';
@@ -84,6 +84,7 @@ export class LogNode {
   readonly #startedMs = Date.now();
   readonly #waiters: (() => void)[] = [];
   #raft: RaftLink | undefined;
+  #registry: Promise<Registry> | undefined;
   /** Role, term and leader that clients were told last. */
   #toldRole = '';
   #port = 0;
@@ -202,17 +203,26 @@ export class LogNode {
         if (this.#requests.isDraining) return 'the node is shutting down';
         return this.#cluster.leaderId === 0 ? 'no leader is known' : undefined;
       },
-      registry: makeRegistry({
-        memory,
-        appends: this.#appends,
-        readings: this.#readings,
-        segments: this.#segments,
-        sendBudget: this.#listener.sendBudget,
-        connections: () => this.#listener.sessions.size,
-        others: this.#cluster.others,
-      }),
+      registry: () => {
+        this.#registry ??= this.#makeRegistry();
+        return this.#registry;
+      },
     });
     this.#port = this.#listener.listen();
+  }
+
+  /** The library takes long to load, and much memory: only a node that is scraped has it. */
+  async #makeRegistry(): Promise<Registry> {
+    const { makeRegistry } = await import('./metrics.ts');
+    return makeRegistry({
+      memory: this.#memory,
+      appends: this.#appends,
+      readings: this.#readings,
+      segments: this.#segments,
+      sendBudget: this.#listener.sendBudget,
+      connections: () => this.#listener.sessions.size,
+      others: this.#cluster.others,
+    });
   }
 
   #startRaft(): RaftLink {

@@ -1,0 +1,47 @@
+// How prom-client is shown histograms that it does not count itself.
+
+import { Histogram, type MetricObjectWithValues, type MetricType, type MetricValueWithName, type Registry } from 'prom-client';
+
+interface Snapshot {
+  readonly counts: readonly number[];
+  readonly sumSeconds: number;
+}
+
+/** prom-client declares an enum for this, but exports only its values. */
+const HISTOGRAM = 'histogram' as unknown as MetricType;
+
+/** A prom-client histogram whose buckets are counted elsewhere (here or in shared memory) and fetched when it is scraped. */
+export class FetchedHistogram extends Histogram {
+  readonly #firstSeconds: number;
+  readonly #fetch: () => Snapshot;
+  readonly #name: string;
+  readonly #help: string;
+
+  constructor(registry: Registry, name: string, help: string, firstSeconds: number, fetch: () => Snapshot) {
+    super({ name, help, registers: [registry] });
+    this.#firstSeconds = firstSeconds;
+    this.#fetch = fetch;
+    this.#name = name;
+    this.#help = help;
+  }
+
+  override get(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
+    return this.getForPromString();
+  }
+
+  /** What prom-client calls for the text format. */
+  async getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
+    const name = this.#name;
+    const { counts, sumSeconds } = this.#fetch();
+    const values: MetricValueWithName<string>[] = [];
+    let total = 0;
+    counts.forEach((count, i) => {
+      total += count;
+      const le = i === counts.length - 1 ? '+Inf' : this.#firstSeconds * 2 ** i;
+      values.push({ metricName: `${name}_bucket`, labels: { le }, value: total });
+    });
+    values.push({ metricName: `${name}_sum`, labels: {}, value: sumSeconds });
+    values.push({ metricName: `${name}_count`, labels: {}, value: total });
+    return { name, help: this.#help, type: HISTOGRAM, aggregator: 'sum', collect: () => undefined, values };
+  }
+}
