@@ -2,7 +2,8 @@
 // (b) the same client against a server that only counts and answers. Each is measured when first asked for in a round.
 
 import type { AppendResult, DiskResult, LoadName, Loads, RoundTripResult } from './load/types.ts';
-import { compiled, runLoad, startServer } from './processes.ts';
+import { Written } from './log.ts';
+import { compiled, type LoadAnswer, runLoad, startServer } from './processes.ts';
 import type { Distribution, LoadRecord, Sample, Sizes } from './sample.ts';
 
 const KIB = 1024;
@@ -50,7 +51,7 @@ export class Limits {
   bareAppend(payloadBytes: number): Promise<AppendResult> {
     const { warmUpSeconds, seconds, entries } = this.#sizes;
     return this.#once(`append ${payloadBytes}`, `bare server, ${payloadBytes} B`, async () => {
-      const result = await this.#withBare('append', { payloadBytes, warmUpSeconds, seconds, entries });
+      const result = await this.#withBare('append', { payloadBytes, warmUpSeconds, seconds, entries, batchEntries: 0 });
       const rate = result.entries / result.seconds;
       const what = `(b) bare server, ${sizeText(payloadBytes)}`;
       this.samples.push({ what: `${what}: entries`, value: rate, unit: 'entries/s' });
@@ -76,7 +77,7 @@ export class Limits {
   async #disk(writeBytes: number, direct: boolean, label: string): Promise<DiskResult> {
     const fileBytes = Math.max(DISK_FILE_BYTES, writeBytes);
     const seconds = Math.min(2, this.#sizes.seconds);
-    const result = await this.#load('disk', { directory: this.#directory, fileBytes, writeBytes, direct, seconds });
+    const { result } = await this.#load('disk', { directory: this.#directory, fileBytes, writeBytes, direct, seconds });
     const what = `(a) write + fdatasync, ${label}`;
     this.distributions.push({ what, histogram: result.latency.histogram, needsDisk: true });
     this.samples.push(
@@ -95,19 +96,24 @@ export class Limits {
     return result;
   }
 
-  async #load<Name extends LoadName>(name: Name, params: Loads[Name]['params']): Promise<Loads[Name]['result']> {
-    const result = await runLoad(name, params);
+  async #load<Name extends LoadName>(name: Name, params: Loads[Name]['params']): Promise<LoadAnswer<Name>> {
+    const { result, lanes } = await runLoad(name, params);
     this.loads.push({ load: name, params, result });
-    return result;
+    return { result, lanes };
   }
 
   async #withBare<Name extends 'append' | 'roundTrip'>(
     name: Name,
-    params: Omit<Loads[Name]['params'], 'url'>,
+    params: Omit<Loads[Name]['params'], 'log'>,
   ): Promise<Loads[Name]['result']> {
     const server = await startServer(compiled('./bareServer.js'), [String(this.#sizes.windowBytes)]);
     try {
-      return await this.#load(name, { ...params, url: server.url } as Loads[Name]['params']);
+      const log = new Written().target(server.url, 0);
+      const { result, lanes } = await this.#load(name, { ...params, log } as Loads[Name]['params']);
+      const appended = lanes.reduce((sum, { sent }) => sum + sent, 0);
+      const counted = Number(await (await fetch(new URL('/entries', server.url.replace(/^ws/, 'http')))).text());
+      if (counted !== appended) throw new Error(`the bare server counted ${counted} entries where ${appended} were acknowledged`);
+      return result;
     } finally {
       await server.end('SIGTERM');
     }

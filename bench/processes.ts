@@ -4,6 +4,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { LaneRecord } from './load/lane.ts';
 import type { LoadName, LoadOutcome, Loads } from './load/types.ts';
 
 const STOP_TIMEOUT_MS = 20_000;
@@ -144,21 +145,38 @@ export async function startProgram(path: string, args: readonly string[], isRead
   }
 }
 
-/** Runs a load program to its end and returns what it measured; `signal` kills it, and then this rejects. */
+/** What a load program measured, and what became of all that it appended. */
+export interface LoadAnswer<Name extends LoadName> {
+  readonly result: Loads[Name]['result'];
+  readonly lanes: readonly LaneRecord[];
+}
+
+/** A load that failed; what it appended before that is known none the less. */
+export class LoadError extends Error {
+  override readonly name = 'LoadError';
+  readonly lanes: readonly LaneRecord[];
+
+  constructor(text: string, lanes: readonly LaneRecord[]) {
+    super(text);
+    this.lanes = lanes;
+  }
+}
+
+/** Runs a load program to its end, which `signal` makes come early. Rejects with a {@link LoadError}. */
 export async function runLoad<Name extends LoadName>(
   name: Name,
   params: Loads[Name]['params'],
   signal?: AbortSignal,
-): Promise<Loads[Name]['result']> {
+): Promise<LoadAnswer<Name>> {
   const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: nodeOptions() });
   const { exited, output } = track(child);
-  signal?.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
   const outcome = await new Promise<LoadOutcome<Loads[Name]['result']>>((resolve) => {
     child.once('message', (message) => resolve(message as LoadOutcome<Loads[Name]['result']>));
-    void exited.then(() => resolve({ ok: false, error: `it ended (${child.exitCode ?? child.signalCode}): ${output()}` }));
+    void exited.then(() => resolve({ ok: false, error: `it ended (${child.exitCode ?? child.signalCode}): ${output()}`, lanes: [] }));
     child.send(params);
+    signal?.addEventListener('abort', () => child.send('end'), { once: true });
   });
   await exited;
-  if (!outcome.ok) throw new Error(`load ${name}: ${outcome.error}`);
-  return outcome.value;
+  if (!outcome.ok) throw new LoadError(`load ${name}: ${outcome.error}`, outcome.lanes);
+  return { result: outcome.value, lanes: outcome.lanes };
 }

@@ -4,7 +4,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { LatencyRecorder } from '../statistics.ts';
-import { makePayload } from './payload.ts';
+import { NumberedPayloads } from './numbered.ts';
 import { program } from './program.ts';
 import type { DiskParams, DiskResult } from './types.ts';
 
@@ -26,7 +26,7 @@ function allocate(file: number, bytes: number): void {
 function makeAlignedPayload(bytes: number): Uint8Array {
   const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / WASM_PAGE_BYTES) });
   const payload = new Uint8Array(memory.buffer, 0, bytes);
-  payload.set(makePayload(bytes));
+  payload.set(new NumberedPayloads(bytes, 0, bytes).at(0));
   return payload;
 }
 

@@ -3,29 +3,27 @@
 import { sizeText } from '../limits.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
+import { costSamples } from './cost.ts';
 
 /** The report's chart of it; other systems may stand beside this log there, by the same sizes. */
 export const SIZES_CHART = 'Throughput by entry size';
 
-async function measure(context: Context, payloadBytes: number): Promise<Sample[]> {
-  const node = await context.startNode();
-  try {
-    const { entries, seconds } = await context.append(node.url, payloadBytes);
-    const rate = entries / seconds;
+function measure(context: Context, payloadBytes: number): Promise<Sample[]> {
+  return context.withNode(async (node) => {
+    const result = await context.append(node, payloadBytes);
+    const rate = result.entries / result.seconds;
     const group = sizeText(payloadBytes);
     return [
-      { what: `${group}: entries`, value: rate, unit: 'entries/s', needsDisk: true },
+      { what: `${group}: entries`, value: rate, unit: 'entries/s' },
       {
         what: `${group}: payload`,
         value: (rate * payloadBytes) / 1e6,
         unit: 'MB/s',
-        needsDisk: true,
         bar: { chart: SIZES_CHART, group, series: 'LogLog' },
       },
+      ...costSamples(node, result, 'appends', `${group}: `),
     ];
-  } finally {
-    await node.remove();
-  }
+  });
 }
 
 export const appendSizes: Scenario = {

@@ -2,32 +2,30 @@
 
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
+import { costSamples } from './cost.ts';
 import { rateText } from './openLoop.ts';
 
-async function measure(context: Context, subscribers: number): Promise<Sample[]> {
-  const { smallBytes: payloadBytes, fanOutRate: rate, warmUpSeconds, seconds } = context.sizes;
-  const node = await context.startNode();
-  try {
-    const plan = { url: node.url, payloadBytes, subscribers, rate, warmUpSeconds, seconds };
-    const result = await context.load('fanOut', plan);
+function measure(context: Context, subscribers: number): Promise<Sample[]> {
+  const { smallBytes: payloadBytes, fanOutRate: rate, warmUpSeconds, seconds, isChecked } = context.sizes;
+  return context.withNode(async (node) => {
+    const plan = { payloadBytes, subscribers, rate, warmUpSeconds, seconds, isChecked };
+    const result = await context.loadOn(node, 'fanOut', plan);
+    const allEntries = result.allEntries * subscribers;
     const who = `${subscribers} ${subscribers === 1 ? 'subscriber' : 'subscribers'}`;
     context.keep(`append to delivery, ${who}`, result.delivery);
     if (!result.paced.isReached) context.note(`${rateText(rate)} were not reached beside ${who}`);
     return [
-      { what: `${who}: delivered`, value: result.delivered / result.seconds, unit: 'entries/s', needsDisk: true },
+      { what: `${who}: delivered`, value: result.delivered / result.seconds, unit: 'entries/s' },
       {
         what: `${who}: delivered, payload`,
         value: (result.delivered * payloadBytes) / result.seconds / 1e6,
         unit: 'MB/s',
-        needsDisk: true,
       },
-      { what: `${who}: append to delivery at ${rateText(rate)}, p50`, value: result.delivery.p50Ms, unit: 'ms', needsDisk: true },
-      { what: `${who}: append to delivery at ${rateText(rate)}, p99`, value: result.delivery.p99Ms, unit: 'ms', needsDisk: true },
-      { what: `${who}: client CPU per delivery`, value: (result.clientCpuSeconds / result.delivered) * 1e6, unit: 'µs' },
+      { what: `${who}: append to delivery at ${rateText(rate)}, p50`, value: result.delivery.p50Ms, unit: 'ms' },
+      { what: `${who}: append to delivery at ${rateText(rate)}, p99`, value: result.delivery.p99Ms, unit: 'ms' },
+      ...costSamples(node, { ...result, entries: result.delivered, allEntries }, 'deliveries', `${who}: `),
     ];
-  } finally {
-    await node.remove();
-  }
+  });
 }
 
 export const fanOut: Scenario = {

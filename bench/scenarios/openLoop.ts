@@ -4,6 +4,7 @@
 import { numberText } from '../report.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
+import { costSamples } from './cost.ts';
 import { latencySamples } from './latencySamples.ts';
 
 /** `10 k/s`. */
@@ -12,12 +13,11 @@ export function rateText(rate: number): string {
   return rate >= 1000 && rate % 1000 === 0 ? `${rate / 1000} k/s` : `${rate}/s`;
 }
 
-async function measure(context: Context, rate: number): Promise<Sample[]> {
+function measure(context: Context, rate: number): Promise<Sample[]> {
   const { smallBytes: payloadBytes, warmUpSeconds, seconds } = context.sizes;
-  const node = await context.startNode();
-  try {
-    const plan = { url: node.url, payloadBytes, rate, warmUpSeconds, seconds };
-    const { run, latency, lateness } = await context.load('openLoop', plan);
+  return context.withNode(async (node) => {
+    const result = await context.loadOn(node, 'openLoop', { payloadBytes, rate, warmUpSeconds, seconds });
+    const { run, latency, lateness } = result;
     const what = rateText(rate);
     context.keep(what, latency);
     const reached = run.acknowledged / run.seconds;
@@ -25,13 +25,12 @@ async function measure(context: Context, rate: number): Promise<Sample[]> {
       context.note(`${what} were not reached: ${numberText(reached)} entries/s; the latencies there are those of a queue that grows`);
     }
     return [
-      { what: `${what}: acknowledged`, value: reached, unit: 'entries/s', needsDisk: true },
+      { what: `${what}: acknowledged`, value: reached, unit: 'entries/s' },
       ...latencySamples(what, latency),
-      { what: `${what}: late in leaving, p99`, value: lateness.p99Ms, unit: 'ms' },
+      { what: `${what}: late in leaving, p99`, value: lateness.p99Ms, unit: 'ms', needsDisk: false },
+      ...costSamples(node, { ...result, entries: run.acknowledged }, 'appends', `${what}: `),
     ];
-  } finally {
-    await node.remove();
-  }
+  });
 }
 
 export const openLoop: Scenario = {
