@@ -81,11 +81,13 @@ const CLUSTER_BYTES_PER_SECOND = 150e6;
 
 /** Bytes of disk that the scenarios may use at once, roughly: what a fast disk takes in, and the logs that are there for longer. */
 function neededBytes({ scenarios, sizes }: BenchOptions): number {
-  const { logBytes, seconds, warmUpSeconds, catchUpBytes, stabilitySeconds } = sizes;
+  const { logBytes, seconds, warmUpSeconds, catchUpBytes, stabilitySeconds, isChecked } = sizes;
   const isChosen = (scenario: Scenario): boolean => scenarios.includes(scenario);
   let bytes = (seconds + warmUpSeconds) * 1e9;
-  if (isChosen(clusterStability))
-    bytes = Math.max(bytes, CLUSTER_NODES * Math.min(stabilitySeconds * CLUSTER_BYTES_PER_SECOND, 2 * KEPT_BYTES));
+  if (isChosen(clusterStability)) {
+    const written = stabilitySeconds * CLUSTER_BYTES_PER_SECOND;
+    bytes = Math.max(bytes, CLUSTER_NODES * (isChecked ? written : Math.min(written, 2 * KEPT_BYTES)));
+  }
   if (isChosen(clusterCatchUp)) bytes = Math.max(bytes, CLUSTER_NODES * (2 * catchUpBytes + 4 * seconds * CLUSTER_BYTES_PER_SECOND));
   return bytes + (isChosen(restart) ? 2 * logBytes : 0);
 }

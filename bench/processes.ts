@@ -34,9 +34,12 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(LOGLOG|ETCD)_/.test(name)));
 }
 
-/** Path of a compiled file beside this one. */
+/** Where this file is when it is compiled: tests run the sources, and their children what was built. */
+const COMPILED = import.meta.url.endsWith('.ts') ? new URL('../dist/bench/', import.meta.url) : new URL('./', import.meta.url);
+
+/** Path of a compiled file, which `relative` says from here. */
 export function compiled(relative: string): string {
-  return fileURLToPath(new URL(relative, import.meta.url));
+  return fileURLToPath(new URL(relative, COMPILED));
 }
 
 function track(child: ChildProcess): {

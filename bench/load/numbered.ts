@@ -5,7 +5,8 @@
 //     │ index, u64 LE │ random, of the slot  │   slot = index % slots
 //     └───────────────┴──────────────────────┘
 
-const INDEX_BYTES = 8;
+/** The least that a payload has. */
+export const INDEX_BYTES = 8;
 export const RING_BYTES = 64 * 1024 * 1024;
 const MAX_SLOTS = 65_535;
 /** An index is two words: of a log's own loads the lane, and the place in it. */
