@@ -15,6 +15,7 @@ import { profileInto } from './processes.ts';
 import { type Line, mergeLatencies, type Report, type RunRecord, summarize } from './report.ts';
 import type { Sample } from './sample.ts';
 import { Context, type Scenario, type WrittenLogs } from './scenario.ts';
+import { appendBatches } from './scenarios/appendBatches.ts';
 import { appendLarge } from './scenarios/appendLarge.ts';
 import { appendSizes } from './scenarios/appendSizes.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
@@ -45,6 +46,7 @@ const SCENARIOS: readonly Scenario[] = [
   appendSmall,
   appendLarge,
   appendSizes,
+  appendBatches,
   oneInFlight,
   openLoop,
   manyConnections,

@@ -2,6 +2,7 @@
 
 import { Command, InvalidArgumentError } from 'commander';
 import { OPTIONS } from '../src/core/config.ts';
+import { CLUSTER_NODES } from './cluster.ts';
 import { INDEX_BYTES } from './load/numbered.ts';
 import type { Sizes } from './sample.ts';
 import type { Scenario } from './scenario.ts';
@@ -57,6 +58,13 @@ function counts(text: string): number[] {
   return text.split(',').map(count);
 }
 
+function nodes(text: string): number[] {
+  const chosen = counts(text);
+  if (chosen.some((each) => each !== 1 && each !== CLUSTER_NODES))
+    throw new InvalidArgumentError(`It must be 1, ${CLUSTER_NODES} or both.`);
+  return chosen;
+}
+
 function systems(text: string): readonly System[] {
   const ids = text.split(',').map((id) => id.trim());
   const unknown = ids.filter((id) => !SYSTEMS.some((system) => system.id === id));
@@ -83,6 +91,8 @@ interface Flags {
   readonly large: number;
   readonly connections: number;
   readonly entrySizes: readonly number[];
+  readonly batches: readonly number[];
+  readonly nodes: readonly number[];
   readonly rates: readonly number[];
   readonly subscribers: readonly number[];
   readonly fanOutRate: number;
@@ -129,6 +139,8 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--large <bytes>', 'payload of a large entry', payload, 100_000)
     .option('--connections <n>', 'connections of many-connections', count, 64)
     .option('--entry-sizes <bytes,…>', 'payload sizes of append-sizes', payloads, [100, 1024, 10_240, 102_400])
+    .option('--batches <n,…>', 'entries of each batch of append-batches', counts, [1, 10, 100, 1000])
+    .option('--nodes <n,…>', 'one node, a cluster of three, or both, where a scenario can measure either', nodes, [1, CLUSTER_NODES])
     .option('--rates <n,…>', 'entries a second of open-loop', counts, [1000, 10_000, 50_000, 100_000])
     .option('--subscribers <n,…>', 'subscribers of fan-out', counts, [1, 10, 100])
     .option('--fan-out-rate <n>', 'entries a second while fan-out times deliveries', count, 1000)
@@ -173,6 +185,8 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       largeBytes: flags.large,
       connections: flags.connections,
       entryBytes: flags.entrySizes,
+      batches: flags.batches,
+      nodes: flags.nodes,
       rates: flags.rates,
       subscribers: flags.subscribers,
       fanOutRate: flags.fanOutRate,

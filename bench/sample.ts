@@ -66,6 +66,10 @@ export interface Sizes {
   readonly connections: number;
   /** Entry sizes of append-sizes. */
   readonly entryBytes: readonly number[];
+  /** Entries of each batch of append-batches, one measurement each. */
+  readonly batches: readonly number[];
+  /** Numbers of nodes that scenarios for both measure: 1, 3. */
+  readonly nodes: readonly number[];
   /** Entries a second of the open loop, one measurement each. */
   readonly rates: readonly number[];
   /** Numbers of subscribers of the fan-out, one measurement each. */

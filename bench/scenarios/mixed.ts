@@ -7,6 +7,7 @@ import { numberText } from '../report.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { costSamples } from './cost.ts';
+import { onNodes, prefixOf } from './onNodes.ts';
 import { rateText } from './openLoop.ts';
 import { dropPageCache } from './pageCache.ts';
 
@@ -21,10 +22,11 @@ async function measure(context: Context, log: LogUnderTest, from: number): Promi
     context.loadOn(log, 'newest', { consumers: hotReaders, entries: hotEntries, payloadBytes, ...time }),
     context.loadOn(log, 'read', { from, warmUpFrom: from, entries: coldEntries, how: 'batches', ...time }),
   ]);
-  context.keep('appends alone', alone.latency);
-  context.keep('appends beside readers', beside.latency);
+  context.keep(`${prefixOf(log)}appends alone`, alone.latency);
+  context.keep(`${prefixOf(log)}appends beside readers`, beside.latency);
   for (const [who, { run }] of [['alone', alone] as const, ['beside readers', beside] as const]) {
-    if (!run.isReached) context.note(`${rateText(rate)} were not reached ${who}: ${numberText(run.acknowledged / run.seconds)} entries/s`);
+    const reached = numberText(run.acknowledged / run.seconds);
+    if (!run.isReached) context.note(`${prefixOf(log)}${rateText(rate)} were not reached ${who}: ${reached} entries/s`);
   }
   return [
     { what: `appends at ${rateText(rate)} alone: p50`, value: alone.latency.p50Ms, unit: 'ms' },
@@ -43,14 +45,14 @@ export const mixed: Scenario = {
   about: 'appends of 100 B at a fixed rate (--mixed-rate), alone and beside hot readers and a cold one: latency, and what is read',
   run(context: Context): Promise<Sample[]> {
     const { smallBytes, hotEntries, coldEntries } = context.sizes;
-    return context.withNode(async (node) => {
-      const { end } = await context.fill(node, smallBytes, coldEntries);
+    return onNodes(context, [undefined], async (log) => {
+      const { end } = await context.fill(log, smallBytes, coldEntries);
       const from = end - coldEntries * (smallBytes + ENTRY_OVERHEAD_BYTES);
       // After a restart nothing of the log's beginning is in tail memory; what is appended then is.
-      await node.restart();
-      await context.fill(node, smallBytes, hotEntries);
-      dropPageCache(node.directory);
-      return measure(context, node, from);
+      await log.restart();
+      await context.fill(log, smallBytes, hotEntries);
+      dropPageCache(log);
+      return measure(context, log, from);
     });
   },
 };
