@@ -1,5 +1,5 @@
-// The machine's own limits, measured in the same round as what is compared with them: (a) write + fdatasync on an allocated file,
-// (b) the same client against a server that only counts and answers. Each is measured when first asked for in a round.
+// The machine's own limits, measured in the same round as what is compared with them: (a) the disk, by write + fdatasync on an allocated
+// file, (b) the same client against a server that only counts and answers, (c) loopback. Each is measured when first asked for in a round.
 
 import type { AppendResult, DiskResult, LoadName, Loads, RoundTripResult } from './load/types.ts';
 import { Written } from './log.ts';
@@ -9,6 +9,8 @@ import type { Distribution, LoadRecord, Sample, Sizes } from './sample.ts';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const DISK_FILE_BYTES = 64 * MIB;
+/** The sequential write is as long as what it is compared with, roughly. */
+const SEQUENTIAL_MIB_PER_SECOND = 128;
 
 /** Limit (a) at one size. */
 export interface DiskLimit {
@@ -44,6 +46,40 @@ export class Limits {
         p50Ms: Math.min(buffered.latency.p50Ms, direct.latency.p50Ms),
         megabytesPerSecond: Math.max(buffered.megabytesPerSecond, direct.megabytesPerSecond),
       };
+    });
+  }
+
+  /** How fast the disk takes bytes that are synced once they are all written: through the page cache and past it. */
+  sequential(): Promise<void> {
+    return this.#once('sequential', 'sequential write', async () => {
+      const fileBytes = Math.max(DISK_FILE_BYTES, Math.round(this.#sizes.seconds * SEQUENTIAL_MIB_PER_SECOND) * MIB);
+      const plan = { directory: this.#directory, fileBytes, writeBytes: MIB };
+      const measure = async (direct: boolean, label: string): Promise<void> => {
+        const { result } = await this.#load('sequential', { ...plan, direct });
+        const what = `(a) sequential write, 1 MiB, ${label}, one fdatasync at the end`;
+        this.samples.push({ what, value: result.megabytesPerSecond, unit: 'MB/s', needsDisk: true });
+      };
+      await measure(false, 'buffered');
+      // Not every file system has O_DIRECT.
+      await measure(true, 'direct').catch(() => undefined);
+    });
+  }
+
+  /** What two processes can exchange over loopback, without any protocol. */
+  loopback(): Promise<void> {
+    const { warmUpSeconds, seconds, smallBytes: payloadBytes } = this.#sizes;
+    return this.#once('loopback', 'loopback', async () => {
+      const server = await startServer(compiled('./echoServer.js'), []);
+      try {
+        const { result } = await this.#load('loopback', { url: server.url, payloadBytes, warmUpSeconds, seconds });
+        const what = `(c) loopback, ${sizeText(payloadBytes)} there and back`;
+        this.distributions.push({ what, histogram: result.latency.histogram, needsDisk: false });
+        this.samples.push({ what: `${what}: p50`, value: result.latency.p50Ms, unit: 'ms' });
+        this.samples.push({ what: `${what}: p99`, value: result.latency.p99Ms, unit: 'ms' });
+        this.samples.push({ what: '(c) loopback, one connection', value: result.megabytesPerSecond, unit: 'MB/s' });
+      } finally {
+        await server.end('SIGTERM');
+      }
     });
   }
 

@@ -9,10 +9,10 @@ import { describeEnvironment, type Environment } from './environment.ts';
 import { Limits } from './limits.ts';
 import type { CheckResult } from './load/types.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
-import { BUSY_PERCENT, OtherLoad, untilQuiet } from './otherLoad.ts';
+import { OtherLoad, untilQuiet } from './otherLoad.ts';
 import { readReport, writeReport } from './output.ts';
 import { profileInto } from './processes.ts';
-import { type Line, mergeLatencies, type Report, type RunRecord, summarize } from './report.ts';
+import { mergeLatencies, type Report, type RunRecord, summarize } from './report.ts';
 import type { Sample } from './sample.ts';
 import { Context, type Scenario, type WrittenLogs } from './scenario.ts';
 import { appendBatches } from './scenarios/appendBatches.ts';
@@ -40,6 +40,7 @@ import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
 import { findSystems } from './systems/find.ts';
 import type { FoundSystem } from './systems/system.ts';
+import { warningsOf } from './warnings.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   limits,
@@ -68,9 +69,6 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 const BESIDE: readonly Scenario[] = [besideAppend, besideOneInFlight, besideRead];
-
-/** A sync of a real disk takes longer; what is faster probably ends in a volatile cache. */
-const IMPLAUSIBLE_SYNC_MS = 0.02;
 
 const started = performance.now();
 
@@ -103,8 +101,10 @@ async function measured(scenario: Scenario, context: Context): Promise<Sample[]>
   }
 }
 
+/** Runs the limits, whether they were chosen or not, and then the chosen scenarios, in each round. */
 async function runRounds(options: BenchOptions, systems: readonly FoundSystem[], folder: string): Promise<RunRecord[]> {
-  const { scenarios, sizes } = options;
+  const { sizes } = options;
+  const scenarios = [limits, ...options.scenarios.filter((scenario) => scenario !== limits)];
   const runs: RunRecord[] = [];
   const written: WrittenLogs = new Map();
   const contextOf = ({ name }: Scenario, own: Limits): Context =>
@@ -133,23 +133,6 @@ async function runRounds(options: BenchOptions, systems: readonly FoundSystem[],
     );
   }
   return runs;
-}
-
-function warnings(lines: readonly Line[], runs: readonly RunRecord[], { isDurable, fileSystem, cores }: Environment): string[] {
-  const texts: string[] = [];
-  if (!isDurable) texts.push(`the data was on ${fileSystem}, which is memory: nothing of this is durable; name a disk with --dir`);
-  const sync = lines.find(({ scenario, what }) => scenario === 'limits' && what.startsWith('(a)') && what.endsWith('p50'));
-  if (isDurable && sync !== undefined && sync.median < IMPLAUSIBLE_SYNC_MS) {
-    texts.push(`fdatasync takes ${(sync.median * 1000).toFixed(0)} µs here, too fast for a disk: it may end in a volatile cache`);
-  }
-  for (const { round, scenario, othersPercent, notes } of runs) {
-    for (const note of notes) texts.push(`${scenario}, round ${round}: ${note}`);
-    if (scenario !== 'limits' && othersPercent > BUSY_PERCENT) {
-      texts.push(`other processes used ${othersPercent.toFixed(0)} % of the machine in round ${round} of ${scenario}`);
-    }
-  }
-  if (cores !== 2) texts.push(`the targets are for 2 cores, and this machine has ${cores}`);
-  return texts;
 }
 
 /** What is measured beside what, and what is not because it is not here. */
@@ -186,7 +169,7 @@ function report(options: BenchOptions, environment: Environment, { found, skippe
   const latencies = mergeLatencies(runs, environment.isDurable);
   const systems = found.map(({ system: { id, label, setting, isDurable }, version }) => ({ id, label, version, setting, isDurable }));
   const remarks = [...(sizes.isChecked ? checkedText(runs) : []), ...skipped];
-  return { environment, rounds, sizes, systems, remarks, warnings: warnings(results, runs, environment), results, latencies, runs };
+  return { environment, rounds, sizes, systems, remarks, warnings: warningsOf(results, runs, environment), results, latencies, runs };
 }
 
 async function main(): Promise<void> {

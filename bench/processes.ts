@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { LaneRecord } from './load/lane.ts';
 import type { LoadName, LoadOutcome, Loads } from './load/types.ts';
+import { patienceSeconds } from './patience.ts';
 
 const STOP_TIMEOUT_MS = 20_000;
 const READY_TIMEOUT_MS = 120_000;
@@ -165,20 +166,34 @@ export class LoadError extends Error {
   }
 }
 
-/** Runs a load program to its end, which `signal` makes come early. Rejects with a {@link LoadError}. */
+export interface LoadLimits {
+  /** Makes the end come early. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the load may take, if not as long as its sizes let expect. */
+  readonly seconds?: number;
+}
+
+/** Runs a load program to its end. Rejects with a {@link LoadError}, also when it takes too long. */
 export async function runLoad<Name extends LoadName>(
   name: Name,
   params: Loads[Name]['params'],
-  signal?: AbortSignal,
+  { signal, seconds = patienceSeconds(params) }: LoadLimits = {},
 ): Promise<LoadAnswer<Name>> {
   const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: nodeOptions() });
   const { exited, output } = track(child);
+  let timer: NodeJS.Timeout | undefined;
   const outcome = await new Promise<LoadOutcome<Loads[Name]['result']>>((resolve) => {
+    const fail = (error: string): void => resolve({ ok: false, error, lanes: [] });
     child.once('message', (message) => resolve(message as LoadOutcome<Loads[Name]['result']>));
-    void exited.then(() => resolve({ ok: false, error: `it ended (${child.exitCode ?? child.signalCode}): ${output()}`, lanes: [] }));
+    void exited.then(() => fail(`it ended (${child.exitCode ?? child.signalCode}): ${output()}`));
+    timer = setTimeout(() => {
+      fail(`it did not end within ${seconds} s, so it was killed`);
+      child.kill('SIGKILL');
+    }, seconds * 1000);
     child.send(params);
     signal?.addEventListener('abort', () => child.send('end'), { once: true });
   });
+  clearTimeout(timer);
   await exited;
   if (!outcome.ok) throw new LoadError(`load ${name}: ${outcome.error}`, outcome.lanes);
   return { result: outcome.value, lanes: outcome.lanes };

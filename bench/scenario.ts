@@ -181,7 +181,7 @@ export class Context {
     const before = logs.map(cpuSecondsOf);
     const keep = (lanes: readonly LaneRecord[]): number[] => logs.map((log) => this.writtenTo(log).keep(lanes));
     try {
-      const { result, lanes } = await runLoad(name, params, signal);
+      const { result, lanes } = await runLoad(name, params, { signal });
       this.loads.push({ load: name, params, result });
       const counts = keep(lanes);
       const shares = logs.map((log, i) => ({ serverCpuSeconds: difference(before[i], cpuSecondsOf(log)), allEntries: counts[i] ?? 0 }));

@@ -205,17 +205,42 @@ export interface TailResult {
   readonly clientCpuSeconds: number;
 }
 
-/** write + fdatasync over a file that was written before, front to back and again: limit (a). */
-export interface DiskParams {
+/** A file that was written before, and what is written over it at a time. */
+export interface FileParams {
   readonly directory: string;
   readonly fileBytes: number;
   readonly writeBytes: number;
   /** Past the page cache (O_DIRECT); `writeBytes` must be whole pages then. */
   readonly direct: boolean;
+}
+
+/** write + fdatasync, front to back and again: limit (a). */
+export interface DiskParams extends FileParams {
   readonly seconds: number;
 }
 
 export interface DiskResult {
+  readonly latency: Latency;
+  readonly megabytesPerSecond: number;
+}
+
+/** The whole file once, and one fdatasync at the end. */
+export type SequentialParams = FileParams;
+
+export interface SequentialResult {
+  readonly megabytesPerSecond: number;
+}
+
+/** Plain TCP to another process: round trips, then bytes in one direction. */
+export interface LoopbackParams {
+  readonly url: string;
+  readonly payloadBytes: number;
+  readonly warmUpSeconds: number;
+  /** Of each of the two measurements. */
+  readonly seconds: number;
+}
+
+export interface LoopbackResult {
   readonly latency: Latency;
   readonly megabytesPerSecond: number;
 }
@@ -289,6 +314,8 @@ export interface Loads {
   read: { params: ReadParams; result: ReadResult };
   tail: { params: TailParams; result: TailResult };
   disk: { params: DiskParams; result: DiskResult };
+  sequential: { params: SequentialParams; result: SequentialResult };
+  loopback: { params: LoopbackParams; result: LoopbackResult };
   besideAppend: { params: BesideAppendParams; result: BesideAppendResult };
   besideInTurn: { params: BesideInTurnParams; result: BesideInTurnResult };
   besideRead: { params: BesideReadParams; result: BesideReadResult };

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Limits } from '../../bench/limits.ts';
 import type { NodeUnderTest } from '../../bench/node.ts';
+import { patienceSeconds } from '../../bench/patience.ts';
+import { runLoad } from '../../bench/processes.ts';
 import type { Sizes } from '../../bench/sample.ts';
 import { Context } from '../../bench/scenario.ts';
 import { connect } from '../../src/client/index.ts';
@@ -79,6 +81,26 @@ describe('a scenario with --check', () => {
     expect(cut.lost).toBeGreaterThan(0);
     expect(check.checkedEntries).toBeGreaterThanOrEqual(cut.entries);
     expect(check.checkedEntries).toBeLessThanOrEqual(cut.entries + cut.lost);
+  });
+});
+
+describe('a load that hangs', () => {
+  it('is ended, and named', async () => {
+    const context = makeContext({ ...SIZES, isChecked: false });
+    await context.withNode(async (node) => {
+      // It goes on until its connection is lost, which nobody does.
+      const log = { url: node.url, seed: 1, firstLane: 0 };
+      const hanging = runLoad('cut', { log, payloadBytes: BYTES }, { seconds: 0.5 });
+      await expect(hanging).rejects.toThrow('load cut: it did not end within 0.5 s, so it was killed');
+    });
+  });
+
+  it('is given more time the more it has to do', () => {
+    const append = { payloadBytes: 100, seconds: 0, warmUpSeconds: 0, entries: 1_000_000 };
+    expect(patienceSeconds({})).toBe(120);
+    expect(patienceSeconds({ ...append, entries: 0, seconds: 4, warmUpSeconds: 2 })).toBe(156);
+    expect(patienceSeconds(append)).toBe(120 + 200 + 50);
+    expect(patienceSeconds({ lanes: [append, append].map(({ entries, payloadBytes }) => ({ sent: entries, payloadBytes })) })).toBe(620);
   });
 });
 
