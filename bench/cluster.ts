@@ -9,6 +9,7 @@ import { clientUrlOf, formatPeers, type Peer } from '../src/core/peers.ts';
 import type { NodeStatus } from '../src/server/http.ts';
 import type { LogUnderTest } from './log.ts';
 import { NodeUnderTest } from './node.ts';
+import type { Signal } from './processes.ts';
 
 export const CLUSTER_NODES = 3;
 
@@ -87,18 +88,16 @@ export class ClusterUnderTest implements LogUnderTest {
     await this.leader();
   }
 
-  /** Stops a node; its data stays. */
-  async stop(id: number): Promise<void> {
+  /** Ends a node; its data stays. */
+  async end(id: number, signal: Signal): Promise<void> {
     const node = this.#nodes.get(id);
     this.#nodes.delete(id);
-    await node?.stop();
+    await (signal === 'SIGKILL' ? node?.kill() : node?.stop());
   }
 
   /** Kills a node at once; its data stays. */
-  async kill(id: number): Promise<void> {
-    const node = this.#nodes.get(id);
-    this.#nodes.delete(id);
-    await node?.kill();
+  kill(id: number): Promise<void> {
+    return this.end(id, 'SIGKILL');
   }
 
   async #statuses(): Promise<NodeStatus[]> {

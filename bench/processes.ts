@@ -63,7 +63,7 @@ function track(child: ChildProcess): {
   return { exited, keep, output: () => text };
 }
 
-type Signal = 'SIGTERM' | 'SIGKILL';
+export type Signal = 'SIGTERM' | 'SIGKILL';
 
 async function end(child: ChildProcess, exited: Promise<void>, signal: Signal): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);

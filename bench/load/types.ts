@@ -294,8 +294,8 @@ export interface BesideReadResult {
 export interface CheckParams {
   readonly target: Target;
   readonly lanes: readonly LaneRecord[];
-  /** Whether only one was in flight, so that they have an order with every driver. */
-  readonly wasInTurn: boolean;
+  /** What order they have: that of their numbers; the one that the driver says of many in flight; none, of several connections. */
+  readonly order: 'kept' | 'by driver' | 'none';
 }
 
 export interface CheckResult {

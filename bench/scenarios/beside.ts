@@ -85,7 +85,7 @@ export class SystemUnderTest {
     if (!this.#context.sizes.isChecked) return;
     const payloads = { seed: this.#seed, ringBytes: RING_BYTES, payloadBytes: this.#payloadBytes };
     const lanes = [{ ...payloads, lane: 0, sent: entries, lost: [] }];
-    await this.#context.load('check', { target: this.#running.target, lanes, wasInTurn });
+    await this.#context.load('check', { target: this.#running.target, lanes, order: wasInTurn ? 'kept' : 'by driver' });
   }
 }
 

@@ -118,7 +118,7 @@ export const clusterCatchUp: Scenario = {
       const loaded = await underLoad(context, cluster, leader);
       await cluster.settled();
       // Alone, so that all that the judge reads is what it was fed.
-      for (const id of [1, 2]) await cluster.stop(id);
+      for (const id of [1, 2]) await cluster.end(id, 'SIGTERM');
       return [...idle, ...loaded];
     };
     return context.withCluster(work, [1, 2]);

@@ -51,7 +51,7 @@ export const mixed: Scenario = {
       // After a restart nothing of the log's beginning is in tail memory; what is appended then is.
       await log.restart();
       await context.fill(log, smallBytes, hotEntries);
-      dropPageCache(log);
+      dropPageCache(log.directory);
       return measure(context, log, from);
     });
   },

@@ -51,7 +51,7 @@ async function readCold(context: Context, log: LogUnderTest, from: number): Prom
   const warmUpFrom = from + entries * (smallBytes + ENTRY_OVERHEAD_BYTES);
   const plan = { from, warmUpFrom, entries, how: 'batches', warmUpSeconds } as const;
   const target = { is: 'at least', value: HOT_TARGET / 2 } as const;
-  dropPageCache(log);
+  dropPageCache(log.directory);
   const storageBefore = storageReadBytes(log);
   const coldBefore = await coldReads(log);
   const once = await context.loadOn(log, 'read', { ...plan, seconds: 0 });
