@@ -71,7 +71,7 @@ describe('a scenario with --check', () => {
     await context.withNode(async (node) => {
       const append = context.loadOn(node, 'append', { payloadBytes: BYTES, warmUpSeconds: 0, seconds: 60, entries: 0, batchEntries: 3 });
       const failed = expect(append).rejects.toThrow('was lost before this append was acknowledged');
-      while ((await node.status()).log.commit < 2 * SIZES.windowBytes);
+      while ((await node.commit()) < 2 * SIZES.windowBytes);
       await node.kill();
       await failed;
       await node.restart();
@@ -87,7 +87,7 @@ describe('a scenario with --check', () => {
     await context.withNode(async (node) => {
       const cut = context.loadOn(node, 'cut', { payloadBytes: BYTES });
       // More than can be on its way, so that some are acknowledged.
-      while ((await node.status()).log.commit < 2 * SIZES.windowBytes);
+      while ((await node.commit()) < 2 * SIZES.windowBytes);
       await node.kill();
       await cut;
       await node.restart();
