@@ -58,12 +58,15 @@ describe('a scenario with --check', () => {
   it('fails when something that was acknowledged is missing', async () => {
     const context = makeContext();
     const empty = await context.startNode();
-    const lying = context.withNode(async (node) => {
-      await context.fill(node, BYTES, ENTRIES);
-      await context.check(node, empty.urls);
-    });
-    await expect(lying).rejects.toThrow('entry 0 is missing: the log ends after 0 entries');
-    await empty.remove();
+    try {
+      const lying = context.withNode(async (node) => {
+        await context.fill(node, BYTES, ENTRIES);
+        await context.check(node, empty.urls);
+      });
+      await expect(lying).rejects.toThrow('entry 0 is missing: the log ends after 0 entries');
+    } finally {
+      await empty.remove();
+    }
   });
 
   it('knows what is surely there when a load failed', async () => {
