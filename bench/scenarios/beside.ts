@@ -2,6 +2,7 @@
 
 import { randomInt } from 'node:crypto';
 import { sizeText } from '../limits.ts';
+import { RING_BYTES } from '../load/numbered.ts';
 import type { LoadName, Loads } from '../load/types.ts';
 import type { Bar, Sample, Unit } from '../sample.ts';
 import type { Context } from '../scenario.ts';
@@ -81,7 +82,10 @@ export class SystemUnderTest {
 
   /** With --check: all `entries` that were acknowledged are read back and compared. */
   async check(entries: number, { wasInTurn }: { readonly wasInTurn: boolean }): Promise<void> {
-    if (this.#context.sizes.isChecked) await this.load('besideCheck', { entries, wasInTurn });
+    if (!this.#context.sizes.isChecked) return;
+    const payloads = { seed: this.#seed, ringBytes: RING_BYTES, payloadBytes: this.#payloadBytes };
+    const lanes = [{ ...payloads, lane: 0, sent: entries, lost: [] }];
+    await this.#context.load('check', { target: this.#running.target, lanes, order: wasInTurn ? 'kept' : 'by driver' });
   }
 }
 
