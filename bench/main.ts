@@ -91,15 +91,16 @@ function neededBytes({ scenarios, sizes }: BenchOptions): number {
 async function runRounds(options: BenchOptions, systems: readonly FoundSystem[], folder: string): Promise<RunRecord[]> {
   const { scenarios, sizes } = options;
   const runs: RunRecord[] = [];
-  const contextOf = (scenario: Scenario, own: Limits): Context => new Context(sizes, own, systems, join(folder, scenario.name), say);
-  for (const scenario of scenarios) await scenario.prepare?.(contextOf(scenario, new Limits(sizes, folder, say)));
+  const contextOf = (scenario: Scenario, own: Limits, round: number): Context =>
+    new Context(sizes, own, systems, round, join(folder, scenario.name), say);
+  for (const scenario of scenarios) await scenario.prepare?.(contextOf(scenario, new Limits(sizes, folder, say), 1));
   for (let round = 1; round <= options.runs; round++) {
     const own = new Limits(sizes, folder, say);
     const results: RunRecord[] = [];
     const others = new OtherLoad();
     for (const scenario of scenarios) {
       say(`round ${round} of ${options.runs}: ${scenario.name}`);
-      const context = contextOf(scenario, own);
+      const context = contextOf(scenario, own, round);
       if (options.patienceSeconds > 0 && !(await untilQuiet(options.patienceSeconds))) say('other processes keep the machine busy');
       const othersNow = new OtherLoad();
       const samples = await scenario.run(context);
@@ -154,7 +155,9 @@ function report(options: BenchOptions, environment: Environment, { found, skippe
   const { sizes, runs: rounds } = options;
   const results = summarize(runs, environment.isDurable);
   const latencies = mergeLatencies(runs, environment.isDurable);
-  const systems = found.map(({ system: { id, label, setting, isDurable }, version }) => ({ id, label, version, setting, isDurable }));
+  const systems = found.map(({ system: { id, label, setting, isDurable, nodes, driver }, version }) => {
+    return { id, label, version, setting, isDurable, nodes, isOwn: driver === 'loglog' };
+  });
   const isChecked = sizes.isChecked && found.length > 0;
   const remarks = [...(isChecked ? ['all that was acknowledged in beside-* was read back, and is what was appended'] : []), ...skipped];
   return { environment, rounds, sizes, systems, remarks, warnings: warnings(results, runs, environment), results, latencies, runs };

@@ -19,6 +19,18 @@ export interface Bar {
   readonly series: string;
 }
 
+/** Where a number stands in the tables that compare systems: one table for each group, in it a row for each system. */
+export interface Beside {
+  /** What is the same for all that are compared, such as the size of the entries. */
+  readonly group: string;
+  /** The column: what the number is. */
+  readonly number: string;
+  /** Id of the system. */
+  readonly system: string;
+  /** Whether it is one of the numbers by which LogLog is said to be ahead or behind; the others are what it costs. */
+  readonly isCompared: boolean;
+}
+
 /** One number of one run. Numbers of the same name of several runs are summed up together. */
 export interface Sample {
   readonly what: string;
@@ -30,11 +42,14 @@ export interface Sample {
   /** Of a system that answers before anything is synced: not to be compared with one that syncs first. */
   readonly isUnsynced?: boolean;
   readonly bar?: Bar;
+  readonly beside?: Beside;
 }
 
 /** All times of one kind in one run. Those of the same name of several runs are merged. */
 export interface Distribution {
   readonly what: string;
+  /** Distributions of one group of a scenario are drawn into one chart; empty: all of it are. */
+  readonly group?: string;
   /** As in a `Latency`. */
   readonly histogram: string;
   /** Both as in a sample. */

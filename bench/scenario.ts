@@ -26,6 +26,8 @@ export class Context {
   readonly limits: Limits;
   /** What the scenarios called beside-* measure. */
   readonly systems: readonly FoundSystem[];
+  /** From 1 on. */
+  readonly round: number;
   /** The scenario's own folder; it stays from one run to the next. */
   readonly folder: string;
   readonly loads: LoadRecord[] = [];
@@ -36,10 +38,11 @@ export class Context {
   readonly say: (text: string) => void;
   #nodes = 0;
 
-  constructor(sizes: Sizes, limits: Limits, systems: readonly FoundSystem[], folder: string, say: (text: string) => void) {
+  constructor(sizes: Sizes, limits: Limits, systems: readonly FoundSystem[], round: number, folder: string, say: (text: string) => void) {
     this.sizes = sizes;
     this.limits = limits;
     this.systems = systems;
+    this.round = round;
     this.folder = folder;
     this.say = say;
     mkdirSync(folder, { recursive: true });
@@ -87,9 +90,9 @@ export class Context {
     this.notes.push(text);
   }
 
-  /** Keeps a whole distribution for the report; `needsDisk` and `isUnsynced` as in a sample. */
-  keep(what: string, { count, histogram }: Latency, needsDisk = true, isUnsynced = false): void {
-    if (count > 0) this.distributions.push({ what, histogram, needsDisk, isUnsynced });
+  /** Keeps a whole distribution for the report; `needsDisk` as in a sample. */
+  keep(what: string, { count, histogram }: Latency, needsDisk = true): void {
+    if (count > 0) this.distributions.push({ what, histogram, needsDisk });
   }
 
   /** Appends `payloadBytes` each for the configured time against `url`. */

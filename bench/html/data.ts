@@ -33,15 +33,15 @@ function latencyValues({ histogram, count }: LatencyLine, axis: readonly number[
   return axis.map((x) => (x > count ? null : Math.max(1e-6, times.percentileMs(1 - 1 / x))));
 }
 
-/** Charts of one scenario's distributions; a scenario without any has none. */
+/** Charts of each scenario's distributions, one for each of its groups. */
 function latencyCharts(report: Report): Chart[] {
-  const scenarios = [...new Set(report.latencies.map(({ scenario }) => scenario))];
-  return scenarios.map((scenario) => {
-    const lines = report.latencies.filter((line) => line.scenario === scenario);
+  const titleOf = ({ scenario, group }: LatencyLine): string => (group === '' ? scenario : `${scenario}, ${group}`);
+  return [...new Set(report.latencies.map(titleOf))].map((title) => {
+    const lines = report.latencies.filter((line) => titleOf(line) === title);
     const x = percentileAxis(Math.max(...lines.map(({ count }) => count)));
     return {
       kind: 'latency',
-      title: scenario,
+      title,
       xLabel: 'percentile',
       yLabel: 'ms',
       x,

@@ -21,7 +21,8 @@ export const loglog: System = {
   ...COMMON,
   id: 'loglog',
   label: 'LogLog, 1 node',
-  setting: '1 node, synced before the answer',
+  nodes: 1,
+  setting: '1 node, synced',
   async start(context) {
     const node = await context.startNode();
     return running([node], [node.url], () => node.remove());
@@ -32,7 +33,8 @@ export const loglog3: System = {
   ...COMMON,
   id: 'loglog-3',
   label: 'LogLog, 3 nodes',
-  setting: '3 nodes, synced on a majority before the answer',
+  nodes: 3,
+  setting: '3 nodes, majority synced',
   async start(context) {
     const cluster = await context.startCluster();
     return running(cluster.nodes, cluster.urls, () => cluster.remove());

@@ -9,7 +9,8 @@ import type { System, Version } from './system.ts';
 
 const SYNC_ALWAYS_SINCE: Version = [2, 10];
 
-function configuration(seat: Seat, seats: readonly Seat[], isSynced: boolean): string {
+/** Configuration file of the server at `seat`. */
+export function natsConfiguration(seat: Seat, seats: readonly Seat[], isSynced: boolean): string {
   const routes = seats.filter(({ id }) => id !== seat.id).map(({ peerPort }) => `"nats://${HOST}:${peerPort}"`);
   const lines = [
     `server_name: ${natsServerName(seat.id)}`,
@@ -23,12 +24,13 @@ function configuration(seat: Seat, seats: readonly Seat[], isSynced: boolean): s
 
 function makeNats(nodes: 1 | 3, isSynced: boolean): System {
   const nodesText = nodes === 1 ? '1 node' : `${nodes} nodes`;
-  const where = nodes === 1 ? '' : ' on a majority';
+  const synced = nodes === 1 ? 'synced' : 'majority synced';
   return {
     id: `nats${nodes === 1 ? '' : `-${nodes}`}${isSynced ? '-always' : ''}`,
     label: `NATS JetStream, ${nodesText}, file storage, sync_interval ${isSynced ? 'always' : 'default'}`,
     driver: 'nats',
-    setting: `${nodesText}, ${isSynced ? `synced${where} before the answer` : `written${where}, not synced before the answer (every 2 min)`}`,
+    nodes,
+    setting: `${nodesText}, ${isSynced ? synced : 'not synced (every 2 min)'}`,
     isDurable: isSynced,
     program: { name: 'nats-server', debianPackage: 'nats-server', versionFlag: '--version' },
     since: isSynced ? SYNC_ALWAYS_SINCE : undefined,
@@ -37,7 +39,7 @@ function makeNats(nodes: 1 | 3, isSynced: boolean): System {
         driver: 'nats',
         args(seat, seats) {
           const file = join(seat.folder, 'nats.conf');
-          writeFileSync(file, configuration(seat, seats, isSynced));
+          writeFileSync(file, natsConfiguration(seat, seats, isSynced));
           return ['--config', file];
         },
         isReady: ({ statePort }) => isHealthy(`http://${HOST}:${statePort}/healthz`),

@@ -21,7 +21,8 @@ export interface System {
   readonly id: string;
   readonly label: string;
   readonly driver: DriverName;
-  /** Number of nodes, and what is synced before an append is answered: stands on every line of the report. */
+  readonly nodes: 1 | 3;
+  /** Number of nodes, and whether an append is synced before it is answered: stands in every row of the report. */
   readonly setting: string;
   /** Whether what was acknowledged is on disk: of a cluster, on the disks of a majority. */
   readonly isDurable: boolean;

@@ -65,7 +65,7 @@ export function makeReport(isDurable = true): Report {
     },
     rounds: 2,
     sizes: { seconds: 4, warmUpSeconds: 2 } as Report['sizes'],
-    systems: [{ id: 'other', label: 'Other <1>', version: '2.0', setting: 'sync & wait', isDurable: true }],
+    systems: [{ id: 'other', label: 'Other <1>', version: '2.0', setting: 'sync & wait', isDurable: true, nodes: 1, isOwn: false }],
     remarks: ['all is <well>'],
     warnings: ['beware of <tags> & signs'],
     results: summarize(runs, isDurable),
