@@ -17,8 +17,11 @@ import { appendLarge } from './scenarios/appendLarge.ts';
 import { appendSizes } from './scenarios/appendSizes.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
 import { besideAppend } from './scenarios/besideAppend.ts';
+import { besideManyConnections } from './scenarios/besideManyConnections.ts';
 import { besideOneInFlight } from './scenarios/besideOneInFlight.ts';
+import { besideOpenLoop } from './scenarios/besideOpenLoop.ts';
 import { besideRead } from './scenarios/besideRead.ts';
+import { besideTail } from './scenarios/besideTail.ts';
 import { clusterAppend } from './scenarios/clusterAppend.ts';
 import { clusterCatchUp } from './scenarios/clusterCatchUp.ts';
 import { clusterFailover } from './scenarios/clusterFailover.ts';
@@ -37,6 +40,8 @@ import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
 import { findSystems } from './systems/find.ts';
 import type { FoundSystem } from './systems/system.ts';
+
+const BESIDE: readonly Scenario[] = [besideAppend, besideOneInFlight, besideManyConnections, besideOpenLoop, besideTail, besideRead];
 
 const SCENARIOS: readonly Scenario[] = [
   limits,
@@ -58,12 +63,8 @@ const SCENARIOS: readonly Scenario[] = [
   clusterFailover,
   clusterStability,
   clusterStorm,
-  besideAppend,
-  besideOneInFlight,
-  besideRead,
+  ...BESIDE,
 ];
-
-const BESIDE: readonly Scenario[] = [besideAppend, besideOneInFlight, besideRead];
 
 /** A sync of a real disk takes longer; what is faster probably ends in a volatile cache. */
 const IMPLAUSIBLE_SYNC_MS = 0.02;

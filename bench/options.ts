@@ -75,6 +75,9 @@ interface Flags {
   readonly subscribers: readonly number[];
   readonly fanOutRate: number;
   readonly mixedRate: number;
+  readonly besideRates: readonly number[];
+  readonly besideTailRate: number;
+  readonly besideSubscribers: readonly number[];
   readonly hotReaders: number;
   readonly hotEntries?: number;
   readonly coldEntries?: number;
@@ -112,11 +115,14 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--entries <n>', 'entries of each append measurement, instead of a time', count)
     .option('--small <bytes>', 'payload of a small entry', count, 100)
     .option('--large <bytes>', 'payload of a large entry', count, 100_000)
-    .option('--connections <n>', 'connections of many-connections', count, 64)
+    .option('--connections <n>', 'connections of many-connections and beside-many-connections', count, 64)
     .option('--entry-sizes <bytes,…>', 'payload sizes of append-sizes', counts, [100, 1024, 10_240, 102_400])
     .option('--rates <n,…>', 'entries a second of open-loop', counts, [1000, 10_000, 50_000, 100_000])
     .option('--subscribers <n,…>', 'subscribers of fan-out', counts, [1, 10, 100])
     .option('--fan-out-rate <n>', 'entries a second while fan-out times deliveries', count, 1000)
+    .option('--beside-rates <n,…>', 'entries a second of beside-open-loop', counts, [1000, 10_000])
+    .option('--beside-tail-rate <n>', 'entries a second while beside-tail times deliveries', count, 200)
+    .option('--beside-subscribers <n,…>', 'subscribers of beside-tail', counts, [1, 10])
     .option('--mixed-rate <n>', 'entries a second that mixed appends beside its readers', count, 10_000)
     .option('--hot-readers <n>', 'consumers in mixed that read what is newest', count, 2)
     .option('--hot-entries <n>', 'entries of a hot read (default: 400000; of beside-read: 200000)', count)
@@ -175,6 +181,9 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       stormConnections: flags.storm,
       besideSeconds: flags.seconds ?? (quick ? 0.5 : 2),
       besideWarmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 1),
+      besideRates: flags.besideRates,
+      besideTailRate: flags.besideTailRate,
+      besideSubscribers: flags.besideSubscribers,
       besideReadEntries: flags.hotEntries ?? (quick ? 50_000 : 200_000),
       isChecked: flags.check === true,
       electionTimeoutMs: flags.electionTimeoutMs,

@@ -111,6 +111,12 @@ export interface Sizes {
   /** Length of each measurement of beside-*, which are many, and of the warm-up before it. */
   readonly besideSeconds: number;
   readonly besideWarmUpSeconds: number;
+  /** Entries a second of beside-open-loop, one measurement each. */
+  readonly besideRates: readonly number[];
+  /** Entries a second that are appended while beside-tail times deliveries: low, so that every system keeps up. */
+  readonly besideTailRate: number;
+  /** Numbers of subscribers of beside-tail, one measurement each. */
+  readonly besideSubscribers: readonly number[];
   /** Entries that beside-read writes and reads: fewer, because not every system writes them fast. */
   readonly besideReadEntries: number;
   /** Whether everything that was acknowledged in beside-* is read back and compared. */

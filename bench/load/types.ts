@@ -211,14 +211,45 @@ export interface BesideAppendParams extends BesideParams {
 
 export type BesideAppendResult = Omit<AppendResult, 'end'>;
 
-/** Appends to an empty system with one in flight. */
+/** Appends to an empty system with one in flight on each of `connections`. */
 export interface BesideInTurnParams extends BesideParams {
+  readonly connections: number;
   readonly warmUpSeconds: number;
   readonly seconds: number;
 }
 
 export interface BesideInTurnResult extends BesideAppendResult {
   readonly latency: Latency;
+}
+
+/** Appends at a fixed rate to a system that may hold the first `from` entries, each timed from the moment at which it was due. */
+export interface BesideOpenLoopParams extends BesideParams {
+  readonly from: number;
+  readonly rate: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface BesideOpenLoopResult extends OpenLoopResult {
+  readonly entries: number;
+  /** Of warm-up and measurement together. */
+  readonly allEntries: number;
+}
+
+/** One producer and subscribers at the live tail of an empty system, as in {@link FanOutParams}. */
+export interface BesideTailParams extends BesideParams {
+  readonly subscribers: number;
+  readonly rate: number;
+  readonly warmUpSeconds: number;
+  /** Of each of the two measurements. */
+  readonly seconds: number;
+}
+
+export interface BesideTailResult extends BesideAppendResult {
+  /** At the fixed rate, after the full speed that the rest is about. */
+  readonly paced: OpenLoopRun;
+  /** From the moment at which an append was due to its delivery, of every entry at every subscriber. */
+  readonly delivery: Latency;
 }
 
 /** Reads everything back, again and again until `seconds` have passed; a pass that finds not just `entries` is an error. */
@@ -240,8 +271,8 @@ export interface BesideReadResult {
 /** Reads everything back once and compares it with what was appended: `entries` of them were acknowledged. */
 export interface BesideCheckParams extends BesideParams {
   readonly entries: number;
-  /** Whether only one was in flight, so that they have an order with every driver. */
-  readonly wasInTurn: boolean;
+  /** What order they have: that of their numbers; the one that the driver says of many in flight; none, of several connections. */
+  readonly order: 'kept' | 'by driver' | 'none';
 }
 
 export interface BesideCheckResult {
@@ -261,6 +292,8 @@ export interface Loads {
   disk: { params: DiskParams; result: DiskResult };
   besideAppend: { params: BesideAppendParams; result: BesideAppendResult };
   besideInTurn: { params: BesideInTurnParams; result: BesideInTurnResult };
+  besideOpenLoop: { params: BesideOpenLoopParams; result: BesideOpenLoopResult };
+  besideTail: { params: BesideTailParams; result: BesideTailResult };
   besideRead: { params: BesideReadParams; result: BesideReadResult };
   besideCheck: { params: BesideCheckParams; result: BesideCheckResult };
 }

@@ -99,8 +99,8 @@ export class SystemUnderTest {
   }
 
   /** With --check: all `entries` that were acknowledged are read back and compared. */
-  async check(entries: number, { wasInTurn }: { readonly wasInTurn: boolean }): Promise<void> {
-    if (this.#context.sizes.isChecked) await this.load('besideCheck', { entries, wasInTurn });
+  async check(entries: number, order: Loads['besideCheck']['params']['order']): Promise<void> {
+    if (this.#context.sizes.isChecked) await this.load('besideCheck', { entries, order });
   }
 }
 

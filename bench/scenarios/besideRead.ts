@@ -11,7 +11,7 @@ export const besideRead: Scenario = {
     const { smallBytes, besideReadEntries: entries, besideWarmUpSeconds: warmUpSeconds, besideSeconds: seconds } = context.sizes;
     return besideEach(context, smallBytes, async (system) => {
       await system.load('besideAppend', { warmUpSeconds: 0, seconds: 0, entries });
-      await system.check(entries, { wasInTurn: false });
+      await system.check(entries, 'by driver');
       const result = await system.load('besideRead', { entries, warmUpSeconds, seconds });
       system.note('reads', result.entries / result.seconds, 'entries/s', { chart: 'Reads beside other systems', isCompared: true });
       system.cost(result);
