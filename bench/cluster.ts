@@ -8,6 +8,7 @@ import { choosePeers } from '../src/cli/cluster/ports.ts';
 import { clientUrlOf, formatPeers, type Peer } from '../src/core/peers.ts';
 import type { NodeStatus } from '../src/server/http.ts';
 import { NodeUnderTest } from './node.ts';
+import type { Signal } from './processes.ts';
 
 export const CLUSTER_NODES = 3;
 
@@ -67,6 +68,10 @@ export class ClusterUnderTest {
     return [...this.#nodes.values()];
   }
 
+  get directories(): string[] {
+    return this.#peers.map(({ id }) => this.directoryOf(id));
+  }
+
   directoryOf(id: number): string {
     return join(this.#folder, `node-${id}`);
   }
@@ -79,11 +84,16 @@ export class ClusterUnderTest {
     return node;
   }
 
-  /** Kills a node at once; its data stays. */
-  async kill(id: number): Promise<void> {
+  /** Ends a node; its data stays. */
+  async end(id: number, signal: Signal): Promise<void> {
     const node = this.#nodes.get(id);
     this.#nodes.delete(id);
-    await node?.kill();
+    await (signal === 'SIGKILL' ? node?.kill() : node?.stop());
+  }
+
+  /** Kills a node at once; its data stays. */
+  kill(id: number): Promise<void> {
+    return this.end(id, 'SIGKILL');
   }
 
   async #statuses(): Promise<NodeStatus[]> {

@@ -21,6 +21,7 @@ import { besideManyConnections } from './scenarios/besideManyConnections.ts';
 import { besideOneInFlight } from './scenarios/besideOneInFlight.ts';
 import { besideOpenLoop } from './scenarios/besideOpenLoop.ts';
 import { besideRead } from './scenarios/besideRead.ts';
+import { besideRestart } from './scenarios/besideRestart.ts';
 import { besideTail } from './scenarios/besideTail.ts';
 import { clusterAppend } from './scenarios/clusterAppend.ts';
 import { clusterCatchUp } from './scenarios/clusterCatchUp.ts';
@@ -41,7 +42,15 @@ import { tail } from './scenarios/tail.ts';
 import { findSystems } from './systems/find.ts';
 import type { FoundSystem } from './systems/system.ts';
 
-const BESIDE: readonly Scenario[] = [besideAppend, besideOneInFlight, besideManyConnections, besideOpenLoop, besideTail, besideRead];
+const BESIDE: readonly Scenario[] = [
+  besideAppend,
+  besideOneInFlight,
+  besideManyConnections,
+  besideOpenLoop,
+  besideTail,
+  besideRead,
+  besideRestart,
+];
 
 const SCENARIOS: readonly Scenario[] = [
   limits,

@@ -76,6 +76,8 @@ interface Flags {
   readonly fanOutRate: number;
   readonly mixedRate: number;
   readonly besideRates: readonly number[];
+  readonly restartEntries?: number;
+  readonly restartSizes: readonly number[];
   readonly besideTailRate: number;
   readonly besideSubscribers: readonly number[];
   readonly hotReaders: number;
@@ -121,6 +123,8 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--subscribers <n,…>', 'subscribers of fan-out', counts, [1, 10, 100])
     .option('--fan-out-rate <n>', 'entries a second while fan-out times deliveries', count, 1000)
     .option('--beside-rates <n,…>', 'entries a second of beside-open-loop', counts, [1000, 10_000])
+    .option('--restart-entries <n>', 'entries of the logs that beside-restart starts on (default: 200000)', count)
+    .option('--restart-sizes <bytes,…>', 'payloads of those entries', counts, [100])
     .option('--beside-tail-rate <n>', 'entries a second while beside-tail times deliveries', count, 200)
     .option('--beside-subscribers <n,…>', 'subscribers of beside-tail', counts, [1, 10])
     .option('--mixed-rate <n>', 'entries a second that mixed appends beside its readers', count, 10_000)
@@ -182,6 +186,8 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       besideSeconds: flags.seconds ?? (quick ? 0.5 : 2),
       besideWarmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 1),
       besideRates: flags.besideRates,
+      besideRestartEntries: flags.restartEntries ?? (quick ? 50_000 : 200_000),
+      besideRestartBytes: flags.restartSizes,
       besideTailRate: flags.besideTailRate,
       besideSubscribers: flags.besideSubscribers,
       besideReadEntries: flags.hotEntries ?? (quick ? 50_000 : 200_000),

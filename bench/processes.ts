@@ -9,7 +9,8 @@ import type { LoadName, LoadOutcome, Loads } from './load/types.ts';
 const STOP_TIMEOUT_MS = 20_000;
 const READY_TIMEOUT_MS = 120_000;
 const OUTPUT_KEPT = 4096;
-const READY_LOOK_MS = 20;
+/** Short beside the time in which any server starts, which is measured too. */
+const READY_LOOK_MS = 5;
 
 const children = new Set<ChildProcess>();
 // The last resort: a bench that ends in any way leaves nothing running.
@@ -58,7 +59,7 @@ function track(child: ChildProcess): {
   return { exited, keep, output: () => text };
 }
 
-type Signal = 'SIGTERM' | 'SIGKILL';
+export type Signal = 'SIGTERM' | 'SIGKILL';
 
 async function end(child: ChildProcess, exited: Promise<void>, signal: Signal): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);

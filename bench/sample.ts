@@ -113,6 +113,9 @@ export interface Sizes {
   readonly besideWarmUpSeconds: number;
   /** Entries a second of beside-open-loop, one measurement each. */
   readonly besideRates: readonly number[];
+  /** Entries of the logs that beside-restart starts on, and their sizes, one measurement each. */
+  readonly besideRestartEntries: number;
+  readonly besideRestartBytes: readonly number[];
   /** Entries a second that are appended while beside-tail times deliveries: low, so that every system keeps up. */
   readonly besideTailRate: number;
   /** Numbers of subscribers of beside-tail, one measurement each. */

@@ -3,6 +3,7 @@
 import { randomInt } from 'node:crypto';
 import { sizeText } from '../limits.ts';
 import type { LoadName, Loads } from '../load/types.ts';
+import type { Signal } from '../processes.ts';
 import type { Distribution, Sample, Unit } from '../sample.ts';
 import type { Context } from '../scenario.ts';
 import type { Latency } from '../statistics.ts';
@@ -52,13 +53,24 @@ export class SystemUnderTest {
 
   /** Runs a load against it. The CPU time that its servers take meanwhile is that of {@link cost}. */
   async load<Name extends BesideLoad>(name: Name, plan: Plan<Name>): Promise<Loads[Name]['result']> {
-    const { target } = this.running;
+    const target = await this.running.target();
     const before = this.running.cpuSeconds();
     const params = { ...plan, target, payloadBytes: this.#payloadBytes, seed: this.#seed } as Loads[Name]['params'];
     const result = await this.#context.load(name, params);
     const after = this.running.cpuSeconds();
     this.#serverCpuSeconds = before === undefined || after === undefined ? undefined : after - before;
     return result;
+  }
+
+  /** Ends all servers with `signal` and starts them again, all at once. Returns the time from then until they can be used. */
+  async restart(signal: Signal, whileEnded: () => void = () => {}): Promise<number> {
+    const ids = this.running.folders.map((_, index) => index + 1);
+    await Promise.all(ids.map((id) => this.running.end(id, signal)));
+    whileEnded();
+    const startedMs = performance.now();
+    await Promise.all(ids.map((id) => this.running.start(id)));
+    await this.running.leader();
+    return performance.now() - startedMs;
   }
 
   /** Notes one number. */

@@ -7,6 +7,9 @@ import type { System } from './system.ts';
 /** The default, 2 GB, could be reached; 8 GiB is the most that etcd advises. */
 const QUOTA_BYTES = 8 * 1024 ** 3;
 
+/** The default of --election-timeout. */
+const ELECTION_TIMEOUT_MS = 1000;
+
 function nameOf({ id }: Seat): string {
   return `etcd-${id}`;
 }
@@ -58,6 +61,8 @@ function makeEtcd(nodes: 1 | 3): System {
       return startServers(path, context.newFolder('etcd'), nodes, {
         driver: 'etcd',
         args: etcdArguments,
+        leads,
+        electionTimeoutMs: ELECTION_TIMEOUT_MS,
         isReady: (seat) => isHealthy(`${clientUrl(seat)}/health`),
         // The leader first: another node only passes on what it is asked to write.
         async urls(seats) {

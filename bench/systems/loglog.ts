@@ -1,17 +1,53 @@
 // This build of LogLog, as one node and as a cluster.
 
+import { OPTIONS } from '../../src/core/config.ts';
+import type { ClusterUnderTest } from '../cluster.ts';
 import type { NodeUnderTest } from '../node.ts';
 import { processResident } from '../proc.ts';
+import type { Context } from '../scenario.ts';
 import { type RunningSystem, type System, sumOf } from './system.ts';
 
-function running(nodes: readonly NodeUnderTest[], urls: readonly string[], remove: () => Promise<void>): RunningSystem {
+/** What is the same of one node and of several, and only those that run now. */
+function observed(
+  nodes: () => readonly NodeUnderTest[],
+): Pick<RunningSystem, 'cpuSeconds' | 'residentBytes' | 'storageReadBytes' | 'lastWords'> {
   return {
-    target: { driver: 'loglog', urls },
-    cpuSeconds: () => sumOf(nodes.map((node) => node.cpuSeconds())),
-    residentBytes: () => sumOf(nodes.map(({ pid }) => processResident(pid)?.now)),
+    cpuSeconds: () => sumOf(nodes().map((node) => node.cpuSeconds())),
+    residentBytes: () => sumOf(nodes().map(({ pid }) => processResident(pid)?.now)),
+    storageReadBytes: () => sumOf(nodes().map((node) => node.storageReadBytes())),
     // A node that fails is named by its clients' errors.
     lastWords: () => '',
-    remove,
+  };
+}
+
+function runningNode(context: Context, first: NodeUnderTest): RunningSystem {
+  let node = first;
+  return {
+    ...observed(() => [node]),
+    folders: [first.directory],
+    electionTimeoutMs: OPTIONS.electionTimeoutMs.default,
+    target: async () => ({ driver: 'loglog', urls: [node.url] }),
+    leader: async () => 1,
+    end: (_, signal) => (signal === 'SIGKILL' ? node.kill() : node.stop()),
+    async start() {
+      node = await context.restartNode(node);
+    },
+    remove: () => node.remove(),
+  };
+}
+
+function runningCluster(context: Context, cluster: ClusterUnderTest): RunningSystem {
+  return {
+    ...observed(() => cluster.nodes),
+    folders: cluster.directories,
+    electionTimeoutMs: context.sizes.electionTimeoutMs,
+    target: async () => ({ driver: 'loglog', urls: cluster.urls }),
+    leader: async () => (await cluster.leader()).id,
+    end: (id, signal) => cluster.end(id, signal),
+    async start(id) {
+      await cluster.startNode(id);
+    },
+    remove: () => cluster.remove(),
   };
 }
 
@@ -23,10 +59,7 @@ export const loglog: System = {
   label: 'LogLog, 1 node',
   nodes: 1,
   setting: '1 node, synced',
-  async start(context) {
-    const node = await context.startNode();
-    return running([node], [node.url], () => node.remove());
-  },
+  start: async (context) => runningNode(context, await context.startNode()),
 };
 
 export const loglog3: System = {
@@ -35,8 +68,5 @@ export const loglog3: System = {
   label: 'LogLog, 3 nodes',
   nodes: 3,
   setting: '3 nodes, majority synced',
-  async start(context) {
-    const cluster = await context.startCluster();
-    return running(cluster.nodes, cluster.urls, () => cluster.remove());
-  },
+  start: async (context) => runningCluster(context, await context.startCluster()),
 };

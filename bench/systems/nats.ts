@@ -7,6 +7,9 @@ import { natsServerName } from './names.ts';
 import { HOST, isHealthy, type Seat, startServers } from './servers.ts';
 import type { System, Version } from './system.ts';
 
+/** Fixed in the server: it waits at random for 4 to 9 s. */
+const ELECTION_TIMEOUT_MS = 4000;
+
 const SYNC_ALWAYS_SINCE: Version = [2, 10];
 
 /** Configuration file of the server at `seat`. */
@@ -20,6 +23,19 @@ export function natsConfiguration(seat: Seat, seats: readonly Seat[], isSynced: 
   ];
   if (routes.length > 0) lines.push(`cluster { name: bench, listen: "${HOST}:${seat.peerPort}", routes: [${routes.join(', ')}] }`);
   return `${lines.join('\n')}\n`;
+}
+
+/** What is used of the answer to /jsz. */
+interface JetStreamState {
+  readonly account_details?: readonly { readonly stream_detail?: readonly { readonly cluster?: { readonly leader?: string } }[] }[];
+}
+
+/** Whether the server at `seat` leads the stream, of which there is one. */
+async function leads({ id, statePort }: Seat): Promise<boolean> {
+  const response = await fetch(`http://${HOST}:${statePort}/jsz?streams=true`);
+  const { account_details: accounts = [] } = (await response.json()) as JetStreamState;
+  const streams = accounts.flatMap(({ stream_detail: details = [] }) => details);
+  return streams.some(({ cluster }) => cluster?.leader === natsServerName(id));
 }
 
 function makeNats(nodes: 1 | 3, isSynced: boolean): System {
@@ -42,6 +58,8 @@ function makeNats(nodes: 1 | 3, isSynced: boolean): System {
           writeFileSync(file, natsConfiguration(seat, seats, isSynced));
           return ['--config', file];
         },
+        leads,
+        electionTimeoutMs: ELECTION_TIMEOUT_MS,
         isReady: ({ statePort }) => isHealthy(`http://${HOST}:${statePort}/healthz`),
         urls: (seats) => seats.map(({ port }) => `nats://${HOST}:${port}`),
       });

@@ -55,6 +55,8 @@ function makeRedis(sync: Sync): System {
         driver: 'redis',
         args: (seat) => redisArguments(seat, sync),
         isReady: ({ port }) => answersPing(port),
+        leads: async () => true,
+        electionTimeoutMs: Number.NaN,
         urls: (seats) => seats.map(({ port }) => `redis://${HOST}:${port}`),
       });
     },

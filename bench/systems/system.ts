@@ -1,6 +1,7 @@
 // What a system is that is measured: how it is called and found, what it has on disk before it answers, and how it is started.
 
 import type { DriverName, Target } from '../load/drivers/driver.ts';
+import type { Signal } from '../processes.ts';
 import type { Context } from '../scenario.ts';
 
 /** Major and minor number, of which the first that differs decides. */
@@ -34,12 +35,26 @@ export interface System {
   start(context: Context, path: string): Promise<RunningSystem>;
 }
 
+/** A system that runs; its servers have the numbers from 1 on. */
 export interface RunningSystem {
-  readonly target: Target;
+  /** Where clients reach it now. */
+  target(): Promise<Target>;
+  /** Where its servers have their data. */
+  readonly folders: readonly string[];
+  /** How long a server that follows hears nothing before it asks for an election, at least. */
+  readonly electionTimeoutMs: number;
   /** CPU seconds of all its processes so far; undefined where the system does not tell. */
   cpuSeconds(): number | undefined;
   /** Resident memory of all its processes together. */
   residentBytes(): number | undefined;
+  /** Bytes that its processes had fetched from storage, so not from the page cache. */
+  storageReadBytes(): number | undefined;
+  /** Number of the server that leads, once one does that clients can append to. */
+  leader(): Promise<number>;
+  /** Ends a server; its data stays. */
+  end(id: number, signal: Signal): Promise<void>;
+  /** Starts a server that was ended on what it has, and waits until it answers. */
+  start(id: number): Promise<void>;
   /** The end of what those of its servers wrote that ended by themselves; empty when all run. */
   lastWords(): string;
   /** Stops it and removes its data. */
