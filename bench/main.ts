@@ -17,6 +17,7 @@ import { appendLarge } from './scenarios/appendLarge.ts';
 import { appendSizes } from './scenarios/appendSizes.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
 import { besideAppend } from './scenarios/besideAppend.ts';
+import { besideFailover } from './scenarios/besideFailover.ts';
 import { besideManyConnections } from './scenarios/besideManyConnections.ts';
 import { besideOneInFlight } from './scenarios/besideOneInFlight.ts';
 import { besideOpenLoop } from './scenarios/besideOpenLoop.ts';
@@ -50,6 +51,7 @@ const BESIDE: readonly Scenario[] = [
   besideTail,
   besideRead,
   besideRestart,
+  besideFailover,
 ];
 
 const SCENARIOS: readonly Scenario[] = [

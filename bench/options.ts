@@ -133,7 +133,7 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--cold-entries <n>', 'entries of a cold read (default: 3000000)', count)
     .option('--log-bytes <n>', 'size of the log that is restarted on (default: 4e9)', count)
     .option('--catch-up-bytes <n>', 'size of the log that an empty follower catches up with (default: 2e9)', count)
-    .option('--failovers <n>', 'times that a leader is killed in each run (default: 20)', count)
+    .option('--failovers <n>', 'times that a leader is killed in each run (default: 20; of beside-failover: 5)', count)
     .option('--stability <s>', 'length of the full load under which no node may call an election (default: 20; 600 shows it)', positive)
     .option('--storm <n>', 'connections that storm one node of a cluster at once', count, 1000)
     .option('--election-timeout-ms <ms>', 'option of the nodes of a cluster', count, OPTIONS.electionTimeoutMs.default)
@@ -188,6 +188,7 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       besideRates: flags.besideRates,
       besideRestartEntries: flags.restartEntries ?? (quick ? 50_000 : 200_000),
       besideRestartBytes: flags.restartSizes,
+      besideFailovers: flags.failovers ?? (quick ? 2 : 5),
       besideTailRate: flags.besideTailRate,
       besideSubscribers: flags.besideSubscribers,
       besideReadEntries: flags.hotEntries ?? (quick ? 50_000 : 200_000),

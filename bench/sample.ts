@@ -27,6 +27,8 @@ export interface Beside {
   readonly number: string;
   /** Id of the system. */
   readonly system: string;
+  /** Where the group stands on an axis of sizes of entries, in bytes: then the number is drawn over them, too. */
+  readonly payloadBytes?: number;
   /** Whether it is one of the numbers by which LogLog is said to be ahead or behind; the others are what it costs. */
   readonly isCompared: boolean;
 }
@@ -63,7 +65,7 @@ export interface Mark {
   readonly what: string;
 }
 
-/** A rate over time, in bins of the same length. */
+/** A rate over time, in bins of the same length. Those of a run that begin at the same moment are drawn together. */
 export interface Series {
   readonly what: string;
   readonly unit: Unit;
@@ -113,6 +115,8 @@ export interface Sizes {
   readonly besideWarmUpSeconds: number;
   /** Entries a second of beside-open-loop, one measurement each. */
   readonly besideRates: readonly number[];
+  /** Times that beside-failover kills a leader of each system in one run. */
+  readonly besideFailovers: number;
   /** Entries of the logs that beside-restart starts on, and their sizes, one measurement each. */
   readonly besideRestartEntries: number;
   readonly besideRestartBytes: readonly number[];

@@ -5,7 +5,7 @@ import { LatencyRecorder } from '../statistics.ts';
 
 /** One chart of lines over the same `x`; null where a line has no value. */
 export interface Chart {
-  readonly kind: 'latency' | 'time';
+  readonly kind: 'latency' | 'time' | 'size';
   readonly title: string;
   readonly xLabel: string;
   readonly yLabel: string;
@@ -51,27 +51,62 @@ function latencyCharts(report: Report): Chart[] {
   });
 }
 
-/** One chart for each series of each run. */
+/** One chart for each moment that series of a run begin at, with the marks of them all. */
 function timeCharts(report: Report): Chart[] {
-  return report.runs.flatMap(({ scenario, round, series }) =>
-    series.map(({ what, unit, startMs, binMs, values, marks }) => ({
-      kind: 'time' as const,
-      title: `${scenario}, round ${round}`,
-      xLabel: 's',
-      yLabel: unit,
-      // A bin is drawn from its beginning to that of the next.
-      x: values.map((_, index) => (startMs + index * binMs) / 1000),
-      lines: [{ name: what, values }],
-      marks: marks.map(({ atMs, what: text }) => ({ x: atMs / 1000, what: text })),
-    })),
-  );
+  return report.runs.flatMap(({ scenario, round, series }) => {
+    const clocks = [...new Set(series.map(({ unit, startMs, binMs }) => JSON.stringify([unit, startMs, binMs])))];
+    return clocks.map((clock): Chart => {
+      const own = series.filter(({ unit, startMs, binMs }) => JSON.stringify([unit, startMs, binMs]) === clock);
+      const [first] = own;
+      const { unit = '', startMs = 0, binMs = 0 } = first ?? {};
+      const bins = Math.max(...own.map(({ values }) => values.length));
+      const marks = new Map(own.flatMap((each) => each.marks).map((mark) => [`${mark.atMs} ${mark.what}`, mark]));
+      return {
+        kind: 'time',
+        title: `${scenario}, round ${round}`,
+        xLabel: 's',
+        yLabel: unit,
+        // A bin is drawn from its beginning to that of the next.
+        x: Array.from({ length: bins }, (_, index) => (startMs + index * binMs) / 1000),
+        lines: own.map(({ what, values }) => ({ name: what, values: Array.from({ length: bins }, (_, index) => values[index] ?? null) })),
+        marks: [...marks.values()].map(({ atMs, what }) => ({ x: atMs / 1000, what })),
+      };
+    });
+  });
+}
+
+/** Medians over the sizes of entries, a line for each system. */
+function sizeCharts(report: Report): Chart[] {
+  const sized = report.results.flatMap((line) => {
+    const { beside } = line;
+    return beside?.payloadBytes === undefined ? [] : [{ ...line, ...beside, bytes: beside.payloadBytes }];
+  });
+  const titleOf = ({ scenario, number }: { readonly scenario: string; readonly number: string }): string => `${scenario}: ${number}`;
+  return [...new Set(sized.map(titleOf))].map((title) => {
+    const own = sized.filter((line) => titleOf(line) === title);
+    const x = [...new Set(own.map(({ bytes }) => bytes))].sort((a, b) => a - b);
+    const ids = [...new Set(own.map(({ system }) => system))];
+    const nameOf = (id: string): string => (own.some(({ system, fsync }) => system === id && fsync === 'off') ? `${id} (not synced)` : id);
+    const medianOf = (id: string, size: number): number | null =>
+      own.find(({ system, bytes }) => system === id && bytes === size)?.median ?? null;
+    return {
+      kind: 'size',
+      title,
+      xLabel: 'size of an entry',
+      yLabel: own[0]?.unit ?? '',
+      x,
+      lines: ids.map((id) => ({ name: nameOf(id), values: x.map((size) => medianOf(id, size)) })),
+      marks: [],
+    };
+  });
 }
 
 export interface Charts {
+  readonly size: readonly Chart[];
   readonly latency: readonly Chart[];
   readonly time: readonly Chart[];
 }
 
 export function chartsOf(report: Report): Charts {
-  return { latency: latencyCharts(report), time: timeCharts(report) };
+  return { size: sizeCharts(report), latency: latencyCharts(report), time: timeCharts(report) };
 }

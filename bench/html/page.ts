@@ -104,7 +104,7 @@ function chartPlaces(charts: Charts, kind: keyof Charts): string {
   const places = charts[kind].map(
     ({ title }, index) => `<div class="chart"><h3>${escapeHtml(title)}</h3><div data-chart="${kind} ${index}"></div></div>`,
   );
-  return `<div class="charts${kind === 'time' ? ' wide' : ''}">\n${places.join('\n')}\n</div>`;
+  return `<div class="charts${kind === 'latency' ? '' : ' wide'}">\n${places.join('\n')}\n</div>`;
 }
 
 function environmentHtml({ environment, rounds, sizes, systems, remarks }: Report): string {
@@ -140,8 +140,12 @@ function warningsHtml(warnings: readonly string[]): string {
 export function htmlPage(report: Report): string {
   const charts = chartsOf(report);
   const sections = barSections(report);
+  if (charts.size.length > 0) {
+    const text = 'Medians of the rounds. Both axes are logarithmic.';
+    sections.push(`<h2>Throughput by entry size, beside other systems</h2>\n<p class="soft">${text}</p>\n${chartPlaces(charts, 'size')}`);
+  }
   if (charts.time.length > 0) {
-    const text = 'Committed appends while a node is killed; 0 s is the kill.';
+    const text = 'Acknowledged appends while a node is killed; 0 s is the kill.';
     sections.push(`<h2>Throughput over time</h2>\n<p class="soft">${text}</p>\n${chartPlaces(charts, 'time')}`);
   }
   if (report.latencies.length > 0) {

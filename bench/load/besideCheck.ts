@@ -9,7 +9,7 @@ import type { BesideCheckParams, BesideCheckResult } from './types.ts';
 program('besideCheck', async (params: BesideCheckParams): Promise<BesideCheckResult> => {
   const driver = await openDriver(params.target);
   const isOrdered = params.order === 'kept' || (params.order === 'by driver' && driver.keepsOrder);
-  const judge = new Judge(new NumberedPayloads(params.payloadBytes, params.seed), params.entries, isOrdered);
+  const judge = new Judge(new NumberedPayloads(params.payloadBytes, params.seed), params.entries, isOrdered, params.lost);
   await driver.readAll((payload) => judge.see(payload));
   judge.finish();
   await driver.close();

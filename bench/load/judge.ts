@@ -8,15 +8,26 @@ export class Mismatch extends Error {
   override readonly name = 'Mismatch';
 }
 
+/** Entries [from, to) whose outcome is not known: they were not acknowledged. */
+export interface Lost {
+  readonly from: number;
+  readonly to: number;
+}
+
 export class Judge {
   readonly #payloads: NumberedPayloads;
   readonly #entries: number;
   /** Of entries without an order, those that were seen. */
   readonly #seen: Uint8Array | undefined;
+  readonly #lost: readonly Lost[];
   #count = 0;
 
-  /** The log must hold the first `entries` of `payloads`; `isOrdered`: one after the other. */
-  constructor(payloads: NumberedPayloads, entries: number, isOrdered: boolean) {
+  /**
+   * The log must hold the first `entries` of `payloads`; `isOrdered`: one after the other. Those of `lost`, which only entries without an
+   * order can be, may be missing.
+   */
+  constructor(payloads: NumberedPayloads, entries: number, isOrdered: boolean, lost: readonly Lost[] = []) {
+    this.#lost = lost;
     this.#payloads = payloads;
     this.#entries = entries;
     this.#seen = isOrdered ? undefined : new Uint8Array(entries);
@@ -35,7 +46,9 @@ export class Judge {
   /** The log ended. Throws a {@link Mismatch}. */
   finish(): void {
     if (this.#count === this.#entries) return;
-    const missing = this.#seen === undefined ? this.#count : this.#seen.indexOf(0);
+    const isLost = (index: number): boolean => this.#lost.some(({ from, to }) => from <= index && index < to);
+    const missing = this.#seen === undefined ? this.#count : this.#seen.findIndex((seen, index) => seen === 0 && !isLost(index));
+    if (missing === -1) return;
     throw new Mismatch(`entry ${missing} is missing: the log ends after ${this.#count} entries, and ${this.#entries} were acknowledged`);
   }
 

@@ -3,6 +3,7 @@
 
 import type { Latency } from '../statistics.ts';
 import type { Target } from './drivers/driver.ts';
+import type { Lost } from './judge.ts';
 import type { OpenLoopRun } from './schedule.ts';
 
 /** One node, or all nodes of a cluster. */
@@ -273,6 +274,8 @@ export interface BesideCheckParams extends BesideParams {
   readonly entries: number;
   /** What order they have: that of their numbers; the one that the driver says of many in flight; none, of several connections. */
   readonly order: 'kept' | 'by driver' | 'none';
+  /** Those of them that were not acknowledged, whose outcome is not known. Only of entries without an order. */
+  readonly lost?: readonly Lost[];
 }
 
 export interface BesideCheckResult {

@@ -2,9 +2,11 @@
 
 import { randomInt } from 'node:crypto';
 import { sizeText } from '../limits.ts';
+import type { Lost } from '../load/judge.ts';
+import { NumberedPayloads } from '../load/numbered.ts';
 import type { LoadName, Loads } from '../load/types.ts';
 import type { Signal } from '../processes.ts';
-import type { Distribution, Sample, Unit } from '../sample.ts';
+import type { Distribution, Sample, Series, Unit } from '../sample.ts';
 import type { Context } from '../scenario.ts';
 import type { Latency } from '../statistics.ts';
 import type { FoundSystem, RunningSystem } from '../systems/system.ts';
@@ -28,12 +30,15 @@ interface Place {
   readonly chart?: string;
   /** Whether LogLog is said to be ahead or behind by it. */
   readonly isCompared?: boolean;
+  /** Whether it is drawn over the sizes of entries. */
+  readonly isBySize?: boolean;
 }
 
 /** A system that runs, empty at first, and what is measured of it. */
 export class SystemUnderTest {
   readonly samples: Sample[] = [];
   readonly distributions: Distribution[] = [];
+  readonly series: Series[] = [];
   readonly running: RunningSystem;
   /** Whose table the numbers are in that are noted. */
   group: string;
@@ -74,7 +79,7 @@ export class SystemUnderTest {
   }
 
   /** Notes one number. */
-  note(number: string, value: number, unit: Unit, { chart, isCompared = false }: Place = {}): void {
+  note(number: string, value: number, unit: Unit, { chart, isCompared = false, isBySize = false }: Place = {}): void {
     const { group } = this;
     const { id, isDurable } = this.#found.system;
     this.samples.push({
@@ -83,7 +88,7 @@ export class SystemUnderTest {
       unit,
       needsDisk: isDurable,
       ...(isDurable ? {} : { isUnsynced: true }),
-      beside: { group, number, system: id, isCompared },
+      beside: { group, number, system: id, isCompared, ...(isBySize ? { payloadBytes: this.#payloadBytes } : {}) },
       ...(chart === undefined ? {} : { bar: { chart, group, series: this.name } }),
     });
   }
@@ -94,6 +99,11 @@ export class SystemUnderTest {
     if (count > 0) {
       this.distributions.push({ what: this.name, group: this.group, histogram, needsDisk: isDurable, isUnsynced: !isDurable });
     }
+  }
+
+  /** What its entries are, for a client in this process. */
+  makePayloads(): NumberedPayloads {
+    return new NumberedPayloads(this.#payloadBytes, this.#seed);
   }
 
   /** How it is called where nothing else says whether it is durable. */
@@ -110,9 +120,9 @@ export class SystemUnderTest {
     if (resident !== undefined) this.note('server memory', resident / 1e6, 'MB');
   }
 
-  /** With --check: all `entries` that were acknowledged are read back and compared. */
-  async check(entries: number, order: Loads['besideCheck']['params']['order']): Promise<void> {
-    if (this.#context.sizes.isChecked) await this.load('besideCheck', { entries, order });
+  /** With --check: all `entries` that were acknowledged, which is all but the `lost`, are read back and compared. */
+  async check(entries: number, order: Loads['besideCheck']['params']['order'], lost: readonly Lost[] = []): Promise<void> {
+    if (this.#context.sizes.isChecked) await this.load('besideCheck', { entries, order, lost });
   }
 }
 
@@ -154,5 +164,6 @@ export async function besideEach(
   for (const found of rotated(systems, context.round)) measured.set(found, await measureOne(context, found, payloadBytes, measure));
   const inOrder = systems.flatMap((found) => measured.get(found) ?? []);
   context.distributions.push(...inOrder.flatMap(({ distributions }) => distributions));
+  context.series.push(...inOrder.flatMap(({ series }) => series));
   return inOrder.flatMap(({ samples }) => samples);
 }

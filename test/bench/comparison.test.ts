@@ -2,6 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { compactText, comparisonTables, standingText } from '../../bench/comparison.ts';
+import { chartsOf } from '../../bench/html/data.ts';
+import { htmlPage } from '../../bench/html/page.ts';
 import { resultsMarkdown } from '../../bench/markdown.ts';
 import { reportText } from '../../bench/output.ts';
 import { type MeasuredSystem, type Report, type RunRecord, summarize, tableOf } from '../../bench/report.ts';
@@ -23,7 +25,7 @@ function sampleOf(system: MeasuredSystem, number: string, value: number, unit: U
     unit,
     needsDisk: isDurable,
     ...(isDurable ? {} : { isUnsynced: true }),
-    beside: { group: '100 B', number, system: id, isCompared },
+    beside: { group: '100 B', number, system: id, isCompared, ...(isCompared ? { payloadBytes: 100 } : {}) },
   };
 }
 
@@ -73,6 +75,25 @@ describe('comparison', () => {
   it('after JSON is the same', () => {
     const report = reportOf();
     expect(comparisonTables(JSON.parse(JSON.stringify(report)))[0]?.rows).toEqual(comparisonTables(report)[0]?.rows);
+  });
+});
+
+describe('the page of a comparison', () => {
+  it('has a table, and a line for each system over the sizes of entries', () => {
+    const report = reportOf();
+    const [chart, ...more] = chartsOf(report).size;
+    expect(more).toEqual([]);
+    expect(chart).toMatchObject({ title: 'beside-append: appends', x: [100], yLabel: 'entries/s' });
+    expect(chart?.lines).toEqual([
+      { name: 'loglog', values: [20_000] },
+      { name: 'loglog-3', values: [12_000] },
+      { name: 'fast (not synced)', values: [100_000] },
+      { name: 'slow-3', values: [4000] },
+    ]);
+    const page = htmlPage(report);
+    expect(page).toContain('data-chart="size 0"');
+    expect(page).toContain('<h3>beside-append, 100 B</h3>');
+    expect(page).toContain('<td>3.0 × ahead</td>');
   });
 });
 

@@ -44,6 +44,19 @@ describe('the judge', () => {
     expect(() => judge(late)).toThrow('entry 0 is there twice: it comes again in place 1000');
   });
 
+  it('lets only those be missing whose outcome is not known, and knows them when they are there', () => {
+    const log = makeLog();
+    const see = (payloads: readonly Uint8Array[]): void => {
+      const judging = new Judge(PAYLOADS, ENTRIES, false, [{ from: 500, to: 502 }]);
+      for (const payload of payloads) judging.see(payload);
+      judging.finish();
+    };
+    see(log);
+    see(log.filter((_, index) => index !== 501));
+    expect(() => see(log.filter((_, index) => index !== 502))).toThrow('entry 502 is missing');
+    expect(() => see([...log, ...log.slice(500, 501)])).toThrow('entry 500 is there twice');
+  });
+
   it('finds two entries that changed places', () => {
     const log = makeLog();
     [log[3], log[4]] = [log[4] ?? new Uint8Array(), log[3] ?? new Uint8Array()];

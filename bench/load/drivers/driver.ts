@@ -29,6 +29,8 @@ export interface Target {
   readonly driver: DriverName;
   /** URLs; of a cluster all nodes, in the order of their numbers. */
   readonly urls: readonly string[];
+  /** Whether the client goes on by itself when the server that it is connected to is no more, as its makers advise. */
+  readonly survives?: boolean;
 }
 
 export type OpenDriver = (target: Target) => Promise<Driver>;

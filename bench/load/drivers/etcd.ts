@@ -196,10 +196,20 @@ async function subscribe({ watch }: Calls, see: (payload: Uint8Array) => void): 
   };
 }
 
-export async function open({ urls }: Target): Promise<Driver> {
+/** One server; or all of them, in turn and without those that cannot be reached, as etcd's own client does it. */
+function channelOf({ urls, survives = false }: Target): { readonly address: string; readonly options: object } {
+  const hosts = urls.map((url) => new URL(url).host);
+  if (!survives) return { address: hosts[0] ?? '', options: {} };
+  const service = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] });
+  return { address: `ipv4:${hosts.join(',')}`, options: { 'grpc.service_config': service, 'grpc.max_reconnect_backoff_ms': 1000 } };
+}
+
+export async function open(target: Target): Promise<Driver> {
   const grpc = await importClient<Grpc>('@grpc/grpc-js');
   const protobuf = await importClient<Protobuf>('protobufjs');
-  const client = new grpc.Client(new URL(urls[0] ?? '').host, grpc.credentials.createInsecure(), {
+  const { address, options } = channelOf(target);
+  const client = new grpc.Client(address, grpc.credentials.createInsecure(), {
+    ...options,
     'grpc.max_receive_message_length': -1,
     'grpc.enable_retries': 0,
     // Each driver has a connection of its own.

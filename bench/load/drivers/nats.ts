@@ -180,15 +180,17 @@ async function makeStream(module: JetStreamModule, connection: Connection, nodes
   throw new Error('the stream has no leader');
 }
 
-/** Connects to the node that leads the stream: every other only passes messages on. */
-async function connectToLeader(transport: Transport, module: JetStreamModule, urls: readonly string[]): Promise<Connection> {
+/** Connects to the node that leads the stream, since every other only passes messages on; or to any of them, and to another when it is gone. */
+async function connectToLeader(transport: Transport, module: JetStreamModule, { urls, survives = false }: Target): Promise<Connection> {
   const connectTo = (id: number): Promise<Connection> =>
     transport.connect({ servers: [urls[id - 1] ?? ''], reconnect: false, ignoreClusterUpdates: true });
   const first = await connectTo(1);
   const leader = await patiently(() => makeStream(module, first, urls.length));
-  if (leader === 1) return first;
+  if (leader === 1 && !survives) return first;
   await first.close();
-  return connectTo(leader);
+  if (!survives) return connectTo(leader);
+  // It goes on with another server at once, and tries for as long as it must.
+  return transport.connect({ servers: urls, reconnect: true, maxReconnectAttempts: -1 });
 }
 
 /** Hands the stream's messages to `see` as they come, from the first one on or from the next. Returns what ends that. */
@@ -237,10 +239,10 @@ async function readAll(session: Session, see: (payload: Uint8Array) => void): Pr
   await (await end)?.();
 }
 
-export async function open({ urls }: Target): Promise<Driver> {
+export async function open(target: Target): Promise<Driver> {
   const transport = await importClient<Transport>('@nats-io/transport-node');
   const module = await importClient<JetStreamModule>('@nats-io/jetstream');
-  const connection = await connectToLeader(transport, module, urls);
+  const connection = await connectToLeader(transport, module, target);
   const session = { transport, connection, manager: await module.jetstreamManager(connection) };
   const window = new Window();
   const all = transport.createInbox();
