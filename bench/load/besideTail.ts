@@ -98,7 +98,7 @@ async function atFullSpeed(
   while (performance.now() < started + seconds * 1000) {
     await driver.appendAll(new Source(payloads, next, 0, CHUNK_ENTRIES));
     next += CHUNK_ENTRIES;
-    await audience.until(next - AHEAD_ENTRIES);
+    await audience.until(next + CHUNK_ENTRIES - AHEAD_ENTRIES);
   }
   await audience.until(next);
   return { entries: next - from, seconds: (performance.now() - started) / 1000 };
