@@ -62,19 +62,19 @@ function tableOfGroup(group: Group): Table {
   const rows = systems.map((system) => {
     const own = lines.filter(({ beside }) => beside.system === system.id);
     const cells = numbers.map(([number]) => own.find(({ beside }) => beside.number === number));
-    const verdict = own.some((line) => line.verdict === 'not durable') ? 'not durable' : '';
+    const isDurable = own.every(({ verdict }) => verdict !== 'not durable');
+    const fsync = own[0]?.fsync ?? '';
     return [
       `${system.id} ${system.version}`,
       system.setting,
-      own[0]?.fsync ?? '',
+      isDurable ? fsync : `${fsync}, not durable`,
       ...cells.map((line) => (line === undefined ? '' : cellText(line))),
       standingOf(system, group),
-      verdict,
     ];
   });
   return {
     title,
-    header: ['system', 'setting', 'fsync', ...numbers.map(([number, unit]) => `${number}, ${unit}`), 'LogLog is', ''],
+    header: ['system', 'setting', 'fsync', ...numbers.map(([number, unit]) => `${number}, ${unit}`), 'LogLog is'],
     rows,
     isNumber: (column) => column >= 3 && column < 3 + numbers.length,
   };

@@ -35,7 +35,7 @@ function libraryText(name: string): string {
 
 function verdictClass(cell: string): string {
   if (cell === 'pass') return 'pass';
-  return cell === 'MISS' || cell === 'not durable' ? 'fail' : '';
+  return cell === 'MISS' || cell.endsWith('not durable') ? 'fail' : '';
 }
 
 /** A table. Without a title its first column, the scenarios, is rows of its own, so that the rest fits a phone. */

@@ -11,13 +11,13 @@ import { LatencyRecorder } from '../statistics.ts';
 import { besideEach, type SystemUnderTest } from './beside.ts';
 
 /** The kill comes at another moment between two heartbeats each time. */
-const STEADY_MS = 1000;
+const STEADY_MS = 600;
 const SPREAD_MS = 37;
 
 /** The rate over time, from before the first kill to after it. */
 const BIN_MS = 100;
-const BEFORE_MS = 1000;
-const AFTER_MS = 1000;
+const BEFORE_MS = 500;
+const AFTER_MS = 500;
 
 interface FailedOver {
   readonly killedMs: number;
