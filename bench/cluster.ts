@@ -142,10 +142,9 @@ export class ClusterUnderTest {
     return sum;
   }
 
-  /** Stops all nodes and removes their data. */
-  async remove(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.stop()));
-    this.#nodes.clear();
+  /** Ends all nodes and removes their data. */
+  async remove(signal: Signal = 'SIGTERM'): Promise<void> {
+    await Promise.all([...this.#nodes.keys()].map((id) => this.end(id, signal)));
     for (const { id } of this.#peers) rmSync(this.directoryOf(id), { recursive: true, force: true });
   }
 }

@@ -109,8 +109,8 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--markdown <file>', 'write the results into the place for them in this file, which stays otherwise as it is')
     .option('--from <file>', 'measure nothing: report what --json wrote earlier')
     .option('--dir <folder>', 'make the temporary folder here (default: the system folder for temporary files)')
-    .option('--seconds <s>', 'length of each measurement (default: 4; of beside-*: 2)', positive)
-    .option('--warm-up <s>', 'load before each measurement (default: 2; of beside-*: 1)', positive)
+    .option('--seconds <s>', 'length of each measurement (default: 4; of beside-*: 1)', positive)
+    .option('--warm-up <s>', 'load before each measurement (default: 2; of beside-*: 0.5)', positive)
     .option('--patience <s>', 'wait up to this long before each run until other processes leave the machine (default: 0)', positive)
     .option('--systems <ids>', `systems of beside-*: ${SYSTEMS.map(({ id }) => id).join(',')} (default: all that are installed)`, systems)
     .option('--check', 'in beside-*, read back everything that was acknowledged and compare it; a mismatch is an error')
@@ -183,8 +183,8 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       failovers: flags.failovers ?? (quick ? 2 : 20),
       stabilitySeconds: flags.stability ?? (quick ? 2 : 20),
       stormConnections: flags.storm,
-      besideSeconds: flags.seconds ?? (quick ? 0.5 : 2),
-      besideWarmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 1),
+      besideSeconds: flags.seconds ?? (quick ? 0.5 : 1),
+      besideWarmUpSeconds: flags.warmUp ?? 0.5,
       besideRates: flags.besideRates,
       besideRestartEntries: flags.restartEntries ?? (quick ? 50_000 : 200_000),
       besideRestartBytes: flags.restartSizes,

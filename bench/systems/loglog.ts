@@ -32,7 +32,11 @@ function runningNode(context: Context, first: NodeUnderTest): RunningSystem {
     async start() {
       node = await context.restartNode(node);
     },
-    remove: () => node.remove(),
+    // As the servers of others are: nothing of it is needed any more.
+    async remove() {
+      await node.kill();
+      await node.remove();
+    },
   };
 }
 
@@ -47,7 +51,7 @@ function runningCluster(context: Context, cluster: ClusterUnderTest): RunningSys
     async start(id) {
       await cluster.startNode(id);
     },
-    remove: () => cluster.remove(),
+    remove: () => cluster.remove('SIGKILL'),
   };
 }
 
