@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { choosePeers } from '../src/cli/cluster/ports.ts';
 import { clientUrlOf, formatPeers, type Peer } from '../src/core/peers.ts';
 import type { NodeStatus } from '../src/server/http.ts';
+import type { LogUnderTest } from './log.ts';
 import { NodeUnderTest } from './node.ts';
 import type { Signal } from './processes.ts';
 
@@ -28,23 +29,23 @@ export async function until<T>(what: string, condition: () => Promise<T | undefi
   }
 }
 
-export class ClusterUnderTest {
-  readonly #folder: string;
+export class ClusterUnderTest implements LogUnderTest {
+  readonly directory: string;
   readonly #flags: readonly string[];
   readonly #peers: readonly Peer[];
   readonly #nodes = new Map<number, NodeUnderTest>();
 
-  private constructor(folder: string, flags: readonly string[], peers: readonly Peer[]) {
-    this.#folder = folder;
+  private constructor(directory: string, flags: readonly string[], peers: readonly Peer[]) {
+    this.directory = directory;
     this.#flags = flags;
     this.#peers = peers;
   }
 
-  /** Starts the nodes of `ids`, by default all, of an empty cluster in `folder`, and waits until one of them leads. */
-  static async start(folder: string, flags: readonly string[], ids?: readonly number[]): Promise<ClusterUnderTest> {
+  /** Starts the nodes of `ids`, by default all, of an empty cluster in `directory`, and waits until one of them leads. */
+  static async start(directory: string, flags: readonly string[], ids?: readonly number[]): Promise<ClusterUnderTest> {
     for (let choice = 1; ; choice += 1) {
       const peers = await choosePeers(CLUSTER_NODES, undefined);
-      const cluster = new ClusterUnderTest(folder, flags, peers);
+      const cluster = new ClusterUnderTest(directory, flags, peers);
       try {
         const starts = (ids ?? peers.map(({ id }) => id)).map((id) => cluster.startNode(id));
         // All of them must have ended or be there before the ports are given up.
@@ -73,7 +74,7 @@ export class ClusterUnderTest {
   }
 
   directoryOf(id: number): string {
-    return join(this.#folder, `node-${id}`);
+    return join(this.directory, `node-${id}`);
   }
 
   /** Starts a node that is not running, on what its directory holds. */
@@ -82,6 +83,13 @@ export class ClusterUnderTest {
     const node = await NodeUnderTest.start(this.directoryOf(id), flags);
     this.#nodes.set(id, node);
     return node;
+  }
+
+  /** Stops all nodes, starts them again, and waits until one of them leads. */
+  async restart(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop()));
+    await Promise.all(this.nodes.map((node) => node.restart()));
+    await this.leader();
   }
 
   /** Ends a node; its data stays. */
@@ -131,20 +139,9 @@ export class ClusterUnderTest {
     });
   }
 
-  /** CPU seconds of all running nodes; undefined where the system does not tell. */
-  cpuSeconds(): number | undefined {
-    let sum = 0;
-    for (const node of this.nodes) {
-      const seconds = node.cpuSeconds();
-      if (seconds === undefined) return undefined;
-      sum += seconds;
-    }
-    return sum;
-  }
-
   /** Ends all nodes and removes their data. */
   async remove(signal: Signal = 'SIGTERM'): Promise<void> {
     await Promise.all([...this.#nodes.keys()].map((id) => this.end(id, signal)));
-    for (const { id } of this.#peers) rmSync(this.directoryOf(id), { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -5,7 +5,7 @@ import type { Line, MeasuredSystem, Report, Table } from './report.ts';
 import type { Unit } from './sample.ts';
 
 /** Of these less is better. */
-const TIMES_AND_COSTS: readonly Unit[] = ['ms', 's', 'µs', 's/million', 'MB'];
+const TIMES_AND_COSTS: readonly Unit[] = ['ms', 's', 's/million', 'MB'];
 
 /** A ratio closer to 1 than this is said to be none. */
 const EQUAL_WITHIN = 0.02;

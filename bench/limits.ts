@@ -1,13 +1,16 @@
-// The machine's own limits, measured in the same round as what is compared with them: (a) write + fdatasync on an allocated file,
-// (b) the same client against a server that only counts and answers. Each is measured when first asked for in a round.
+// The machine's own limits, measured in the same round as what is compared with them: (a) the disk, by write + fdatasync on an allocated
+// file, (b) the same client against a server that only counts and answers, (c) loopback. Each is measured when first asked for in a round.
 
 import type { AppendResult, DiskResult, LoadName, Loads, RoundTripResult } from './load/types.ts';
-import { compiled, runLoad, startServer } from './processes.ts';
+import { Written } from './log.ts';
+import { compiled, type LoadAnswer, runLoad, startServer } from './processes.ts';
 import type { Distribution, LoadRecord, Sample, Sizes } from './sample.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const DISK_FILE_BYTES = 64 * MIB;
+/** The sequential write is as long as what it is compared with, roughly. */
+const SEQUENTIAL_MIB_PER_SECOND = 128;
 
 /** Limit (a) at one size. */
 export interface DiskLimit {
@@ -46,11 +49,45 @@ export class Limits {
     });
   }
 
+  /** How fast the disk takes bytes that are synced once they are all written: through the page cache and past it. */
+  sequential(): Promise<void> {
+    return this.#once('sequential', 'sequential write', async () => {
+      const fileBytes = Math.max(DISK_FILE_BYTES, Math.round(this.#sizes.seconds * SEQUENTIAL_MIB_PER_SECOND) * MIB);
+      const plan = { directory: this.#directory, fileBytes, writeBytes: MIB };
+      const measure = async (direct: boolean, label: string): Promise<void> => {
+        const { result } = await this.#load('sequential', { ...plan, direct });
+        const what = `(a) sequential write, 1 MiB, ${label}, one fdatasync at the end`;
+        this.samples.push({ what, value: result.megabytesPerSecond, unit: 'MB/s', needsDisk: true });
+      };
+      await measure(false, 'buffered');
+      // Not every file system has O_DIRECT.
+      await measure(true, 'direct').catch(() => undefined);
+    });
+  }
+
+  /** What two processes can exchange over loopback, without any protocol. */
+  loopback(): Promise<void> {
+    const { warmUpSeconds, seconds, smallBytes: payloadBytes } = this.#sizes;
+    return this.#once('loopback', 'loopback', async () => {
+      const server = await startServer(compiled('./echoServer.js'), []);
+      try {
+        const { result } = await this.#load('loopback', { url: server.url, payloadBytes, warmUpSeconds, seconds });
+        const what = `(c) loopback, ${sizeText(payloadBytes)} there and back`;
+        this.distributions.push({ what, histogram: result.latency.histogram, needsDisk: false });
+        this.samples.push({ what: `${what}: p50`, value: result.latency.p50Ms, unit: 'ms' });
+        this.samples.push({ what: `${what}: p99`, value: result.latency.p99Ms, unit: 'ms' });
+        this.samples.push({ what: '(c) loopback, one connection', value: result.megabytesPerSecond, unit: 'MB/s' });
+      } finally {
+        await server.end('SIGTERM');
+      }
+    });
+  }
+
   /** Limit (b) with automatic batching. */
   bareAppend(payloadBytes: number): Promise<AppendResult> {
     const { warmUpSeconds, seconds, entries } = this.#sizes;
     return this.#once(`append ${payloadBytes}`, `bare server, ${payloadBytes} B`, async () => {
-      const result = await this.#withBare('append', { payloadBytes, warmUpSeconds, seconds, entries });
+      const result = await this.#withBare('append', { payloadBytes, warmUpSeconds, seconds, entries, batchEntries: 0 });
       const rate = result.entries / result.seconds;
       const what = `(b) bare server, ${sizeText(payloadBytes)}`;
       this.samples.push({ what: `${what}: entries`, value: rate, unit: 'entries/s' });
@@ -76,7 +113,7 @@ export class Limits {
   async #disk(writeBytes: number, direct: boolean, label: string): Promise<DiskResult> {
     const fileBytes = Math.max(DISK_FILE_BYTES, writeBytes);
     const seconds = Math.min(2, this.#sizes.seconds);
-    const result = await this.#load('disk', { directory: this.#directory, fileBytes, writeBytes, direct, seconds });
+    const { result } = await this.#load('disk', { directory: this.#directory, fileBytes, writeBytes, direct, seconds });
     const what = `(a) write + fdatasync, ${label}`;
     this.distributions.push({ what, histogram: result.latency.histogram, needsDisk: true });
     this.samples.push(
@@ -95,19 +132,24 @@ export class Limits {
     return result;
   }
 
-  async #load<Name extends LoadName>(name: Name, params: Loads[Name]['params']): Promise<Loads[Name]['result']> {
-    const result = await runLoad(name, params);
+  async #load<Name extends LoadName>(name: Name, params: Loads[Name]['params']): Promise<LoadAnswer<Name>> {
+    const { result, lanes } = await runLoad(name, params);
     this.loads.push({ load: name, params, result });
-    return result;
+    return { result, lanes };
   }
 
   async #withBare<Name extends 'append' | 'roundTrip'>(
     name: Name,
-    params: Omit<Loads[Name]['params'], 'url'>,
+    params: Omit<Loads[Name]['params'], 'log'>,
   ): Promise<Loads[Name]['result']> {
     const server = await startServer(compiled('./bareServer.js'), [String(this.#sizes.windowBytes)]);
     try {
-      return await this.#load(name, { ...params, url: server.url } as Loads[Name]['params']);
+      const log = new Written().target(server.url, 0);
+      const { result, lanes } = await this.#load(name, { ...params, log } as Loads[Name]['params']);
+      const appended = lanes.reduce((sum, { sent }) => sum + sent, 0);
+      const counted = Number(await (await fetch(new URL('/entries', server.url.replace(/^ws/, 'http')))).text());
+      if (counted !== appended) throw new Error(`the bare server counted ${counted} entries where ${appended} were acknowledged`);
+      return result;
     } finally {
       await server.end('SIGTERM');
     }

@@ -7,12 +7,15 @@ import { join } from 'node:path';
 import { CLUSTER_NODES } from './cluster.ts';
 import { describeEnvironment, type Environment } from './environment.ts';
 import { Limits } from './limits.ts';
+import type { CheckResult } from './load/types.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
-import { BUSY_PERCENT, OtherLoad, untilQuiet } from './otherLoad.ts';
+import { OtherLoad, untilQuiet } from './otherLoad.ts';
 import { readReport, writeReport } from './output.ts';
 import { profileInto } from './processes.ts';
-import { type Line, mergeLatencies, type Report, type RunRecord, summarize } from './report.ts';
-import { Context, type Scenario } from './scenario.ts';
+import { mergeLatencies, type Report, type RunRecord, summarize } from './report.ts';
+import type { Sample } from './sample.ts';
+import { Context, type Scenario, type WrittenLogs } from './scenario.ts';
+import { appendBatches } from './scenarios/appendBatches.ts';
 import { appendLarge } from './scenarios/appendLarge.ts';
 import { appendSizes } from './scenarios/appendSizes.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
@@ -42,6 +45,7 @@ import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
 import { findSystems } from './systems/find.ts';
 import type { FoundSystem } from './systems/system.ts';
+import { warningsOf } from './warnings.ts';
 
 const BESIDE: readonly Scenario[] = [
   besideAppend,
@@ -59,6 +63,7 @@ const SCENARIOS: readonly Scenario[] = [
   appendSmall,
   appendLarge,
   appendSizes,
+  appendBatches,
   oneInFlight,
   openLoop,
   manyConnections,
@@ -77,9 +82,6 @@ const SCENARIOS: readonly Scenario[] = [
   ...BESIDE,
 ];
 
-/** A sync of a real disk takes longer; what is faster probably ends in a volatile cache. */
-const IMPLAUSIBLE_SYNC_MS = 0.02;
-
 const started = performance.now();
 
 function say(text: string): void {
@@ -91,20 +93,34 @@ const CLUSTER_BYTES_PER_SECOND = 150e6;
 
 /** Bytes of disk that the scenarios may use at once, roughly: what a fast disk takes in, and the logs that are there for longer. */
 function neededBytes({ scenarios, sizes }: BenchOptions): number {
-  const { logBytes, seconds, warmUpSeconds, catchUpBytes, stabilitySeconds } = sizes;
+  const { logBytes, seconds, warmUpSeconds, catchUpBytes, stabilitySeconds, isChecked } = sizes;
   const isChosen = (scenario: Scenario): boolean => scenarios.includes(scenario);
   let bytes = (seconds + warmUpSeconds) * 1e9;
-  if (isChosen(clusterStability))
-    bytes = Math.max(bytes, CLUSTER_NODES * Math.min(stabilitySeconds * CLUSTER_BYTES_PER_SECOND, 2 * KEPT_BYTES));
+  if (isChosen(clusterStability)) {
+    const written = stabilitySeconds * CLUSTER_BYTES_PER_SECOND;
+    bytes = Math.max(bytes, CLUSTER_NODES * (isChecked ? written : Math.min(written, 2 * KEPT_BYTES)));
+  }
   if (isChosen(clusterCatchUp)) bytes = Math.max(bytes, CLUSTER_NODES * (2 * catchUpBytes + 4 * seconds * CLUSTER_BYTES_PER_SECOND));
   return bytes + (isChosen(restart) ? 2 * logBytes : 0);
 }
 
+/** One run. Its numbers are those of a log that syncs, unless they say otherwise. */
+async function measured(scenario: Scenario, context: Context): Promise<Sample[]> {
+  try {
+    return (await scenario.run(context)).map((sample) => ({ needsDisk: true, ...sample }));
+  } catch (thrown) {
+    throw new Error(`${scenario.name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+}
+
+/** Runs the limits, whether they were chosen or not, and then the chosen scenarios, in each round. */
 async function runRounds(options: BenchOptions, systems: readonly FoundSystem[], folder: string): Promise<RunRecord[]> {
-  const { scenarios, sizes } = options;
+  const { sizes } = options;
+  const scenarios = [limits, ...options.scenarios.filter((scenario) => scenario !== limits)];
   const runs: RunRecord[] = [];
-  const contextOf = (scenario: Scenario, own: Limits, round: number): Context =>
-    new Context(sizes, own, systems, round, join(folder, scenario.name), say);
+  const written: WrittenLogs = new Map();
+  const contextOf = ({ name }: Scenario, own: Limits, round: number): Context =>
+    new Context({ sizes, limits: own, systems, round, folder: join(folder, name), written, say });
   for (const scenario of scenarios) await scenario.prepare?.(contextOf(scenario, new Limits(sizes, folder, say), 1));
   for (let round = 1; round <= options.runs; round++) {
     const own = new Limits(sizes, folder, say);
@@ -115,7 +131,7 @@ async function runRounds(options: BenchOptions, systems: readonly FoundSystem[],
       const context = contextOf(scenario, own, round);
       if (options.patienceSeconds > 0 && !(await untilQuiet(options.patienceSeconds))) say('other processes keep the machine busy');
       const othersNow = new OtherLoad();
-      const samples = await scenario.run(context);
+      const samples = await measured(scenario, context);
       if (samples.length > 0) {
         const { loads, distributions, series, notes } = context;
         const othersPercent = othersNow.percent();
@@ -129,23 +145,6 @@ async function runRounds(options: BenchOptions, systems: readonly FoundSystem[],
     );
   }
   return runs;
-}
-
-function warnings(lines: readonly Line[], runs: readonly RunRecord[], { isDurable, fileSystem, cores }: Environment): string[] {
-  const texts: string[] = [];
-  if (!isDurable) texts.push(`the data was on ${fileSystem}, which is memory: nothing of this is durable; name a disk with --dir`);
-  const sync = lines.find(({ scenario, what }) => scenario === 'limits' && what.startsWith('(a)') && what.endsWith('p50'));
-  if (isDurable && sync !== undefined && sync.median < IMPLAUSIBLE_SYNC_MS) {
-    texts.push(`fdatasync takes ${(sync.median * 1000).toFixed(0)} µs here, too fast for a disk: it may end in a volatile cache`);
-  }
-  for (const { round, scenario, othersPercent, notes } of runs) {
-    for (const note of notes) texts.push(`${scenario}, round ${round}: ${note}`);
-    if (scenario !== 'limits' && othersPercent > BUSY_PERCENT) {
-      texts.push(`other processes used ${othersPercent.toFixed(0)} % of the machine in round ${round} of ${scenario}`);
-    }
-  }
-  if (cores !== 2) texts.push(`the targets are for 2 cores, and this machine has ${cores}`);
-  return texts;
 }
 
 /** What is measured beside what, and what is not because it is not here. */
@@ -163,6 +162,19 @@ function lookForSystems({ scenarios, systems }: BenchOptions, ownVersion: string
   return { found, skipped };
 }
 
+/** How much was read back in each scenario. */
+function checkedText(runs: readonly RunRecord[]): string[] {
+  const entries = new Map<string, number>();
+  for (const { scenario, loads } of runs) {
+    for (const { load, result } of loads) {
+      if (load === 'check') entries.set(scenario, (entries.get(scenario) ?? 0) + (result as CheckResult).checkedEntries);
+    }
+  }
+  if (entries.size === 0) return [];
+  const list = [...entries].map(([scenario, count]) => `${scenario} ${count.toLocaleString('en-US')}`).join(', ');
+  return [`all that was acknowledged was read back, and is what was appended, byte for byte; entries read back: ${list}`];
+}
+
 function report(options: BenchOptions, environment: Environment, { found, skipped }: Systems, runs: readonly RunRecord[]): Report {
   const { sizes, runs: rounds } = options;
   const results = summarize(runs, environment.isDurable);
@@ -170,9 +182,8 @@ function report(options: BenchOptions, environment: Environment, { found, skippe
   const systems = found.map(({ system: { id, label, setting, isDurable, nodes, driver }, version }) => {
     return { id, label, version, setting, isDurable, nodes, isOwn: driver === 'loglog' };
   });
-  const isChecked = sizes.isChecked && found.length > 0;
-  const remarks = [...(isChecked ? ['all that was acknowledged in beside-* was read back, and is what was appended'] : []), ...skipped];
-  return { environment, rounds, sizes, systems, remarks, warnings: warnings(results, runs, environment), results, latencies, runs };
+  const remarks = [...(sizes.isChecked ? checkedText(runs) : []), ...skipped];
+  return { environment, rounds, sizes, systems, remarks, warnings: warningsOf(results, runs, environment), results, latencies, runs };
 }
 
 async function main(): Promise<void> {

@@ -2,29 +2,43 @@
 
 import { mkdirSync, rmSync } from 'node:fs';
 import type { NodeStatus } from '../src/server/http.ts';
+import type { LogUnderTest } from './log.ts';
 import { processCpuSeconds, processResident, processStorageReadBytes, type Resident } from './proc.ts';
 import { compiled, type ServerProcess, startServer } from './processes.ts';
 
 const CLI = compiled('../src/cli/main.js');
 
-export class NodeUnderTest {
-  readonly directory: string;
-  readonly #process: ServerProcess;
+function serve(directory: string, flags: readonly string[]): Promise<ServerProcess> {
+  return startServer(CLI, ['serve', '--data', directory, '--json', ...flags]);
+}
 
-  private constructor(directory: string, server: ServerProcess) {
+export class NodeUnderTest implements LogUnderTest {
+  readonly directory: string;
+  readonly #flags: readonly string[];
+  #process: ServerProcess;
+
+  private constructor(directory: string, flags: readonly string[], server: ServerProcess) {
     this.directory = directory;
+    this.#flags = flags;
     this.#process = server;
   }
 
   /** Starts a node on `directory`, which may hold a log already. `flags` are options of `loglog serve`; they say where it listens. */
   static async start(directory: string, flags: readonly string[]): Promise<NodeUnderTest> {
     mkdirSync(directory, { recursive: true });
-    const server = await startServer(CLI, ['serve', '--data', directory, '--json', ...flags]);
-    return new NodeUnderTest(directory, server);
+    return new NodeUnderTest(directory, flags, await serve(directory, flags));
   }
 
   get url(): string {
     return this.#process.url;
+  }
+
+  get urls(): readonly string[] {
+    return [this.url];
+  }
+
+  get nodes(): readonly NodeUnderTest[] {
+    return [this];
   }
 
   get pid(): number {
@@ -42,6 +56,12 @@ export class NodeUnderTest {
 
   kill(): Promise<void> {
     return this.#process.end('SIGKILL');
+  }
+
+  /** Stops it, if it was not killed, and starts it on its data, at another address. */
+  async restart(): Promise<void> {
+    await this.stop();
+    this.#process = await serve(this.directory, this.#flags);
   }
 
   /** Stops and removes the data. */

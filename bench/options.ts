@@ -2,6 +2,8 @@
 
 import { Command, InvalidArgumentError } from 'commander';
 import { OPTIONS } from '../src/core/config.ts';
+import { CLUSTER_NODES } from './cluster.ts';
+import { INDEX_BYTES } from './load/numbered.ts';
 import type { Sizes } from './sample.ts';
 import type { Scenario } from './scenario.ts';
 import { SYSTEMS } from './systems/find.ts';
@@ -34,15 +36,33 @@ function positive(text: string): number {
   return value;
 }
 
+/** A payload has room for its number. */
+function payload(text: string): number {
+  const value = count(text);
+  if (value < INDEX_BYTES) throw new InvalidArgumentError(`It must be ${INDEX_BYTES} or more.`);
+  return value;
+}
+
 function count(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number of 1 or more.');
   return value;
 }
 
-/** Whole numbers with commas between them. */
+/** Numbers with commas between them. */
+function payloads(text: string): number[] {
+  return text.split(',').map(payload);
+}
+
 function counts(text: string): number[] {
   return text.split(',').map(count);
+}
+
+function nodes(text: string): number[] {
+  const chosen = counts(text);
+  if (chosen.some((each) => each !== 1 && each !== CLUSTER_NODES))
+    throw new InvalidArgumentError(`It must be 1, ${CLUSTER_NODES} or both.`);
+  return chosen;
 }
 
 function systems(text: string): readonly System[] {
@@ -71,6 +91,8 @@ interface Flags {
   readonly large: number;
   readonly connections: number;
   readonly entrySizes: readonly number[];
+  readonly batches: readonly number[];
+  readonly nodes: readonly number[];
   readonly rates: readonly number[];
   readonly subscribers: readonly number[];
   readonly fanOutRate: number;
@@ -113,12 +135,17 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--warm-up <s>', 'load before each measurement (default: 2; of beside-*: 0.5)', positive)
     .option('--patience <s>', 'wait up to this long before each run until other processes leave the machine (default: 0)', positive)
     .option('--systems <ids>', `systems of beside-*: ${SYSTEMS.map(({ id }) => id).join(',')} (default: all that are installed)`, systems)
-    .option('--check', 'in beside-*, read back everything that was acknowledged and compare it; a mismatch is an error')
+    .option(
+      '--check',
+      'read back everything that was appended and compare it; a mismatch is an error (cluster-stability needs disk for all)',
+    )
     .option('--entries <n>', 'entries of each append measurement, instead of a time', count)
-    .option('--small <bytes>', 'payload of a small entry', count, 100)
-    .option('--large <bytes>', 'payload of a large entry', count, 100_000)
+    .option('--small <bytes>', 'payload of a small entry', payload, 100)
+    .option('--large <bytes>', 'payload of a large entry', payload, 100_000)
     .option('--connections <n>', 'connections of many-connections and beside-many-connections', count, 64)
-    .option('--entry-sizes <bytes,…>', 'payload sizes of append-sizes', counts, [100, 1024, 10_240, 102_400])
+    .option('--entry-sizes <bytes,…>', 'payload sizes of append-sizes', payloads, [100, 1024, 10_240, 102_400])
+    .option('--batches <n,…>', 'entries of each batch of append-batches', counts, [1, 10, 100, 1000])
+    .option('--nodes <n,…>', 'one node, a cluster of three, or both, where a scenario can measure either', nodes, [1, CLUSTER_NODES])
     .option('--rates <n,…>', 'entries a second of open-loop', counts, [1000, 10_000, 50_000, 100_000])
     .option('--subscribers <n,…>', 'subscribers of fan-out', counts, [1, 10, 100])
     .option('--fan-out-rate <n>', 'entries a second while fan-out times deliveries', count, 1000)
@@ -168,6 +195,8 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       largeBytes: flags.large,
       connections: flags.connections,
       entryBytes: flags.entrySizes,
+      batches: flags.batches,
+      nodes: flags.nodes,
       rates: flags.rates,
       subscribers: flags.subscribers,
       fanOutRate: flags.fanOutRate,

@@ -4,7 +4,9 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { LaneRecord } from './load/lane.ts';
 import type { LoadName, LoadOutcome, Loads } from './load/types.ts';
+import { patienceSeconds } from './patience.ts';
 
 const STOP_TIMEOUT_MS = 20_000;
 const READY_TIMEOUT_MS = 120_000;
@@ -34,9 +36,12 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(LOGLOG|ETCD)_/.test(name)));
 }
 
-/** Path of a compiled file beside this one. */
+/** Where this file is when it is compiled: tests run the sources, and their children what was built. */
+const COMPILED = import.meta.url.endsWith('.ts') ? new URL('../dist/bench/', import.meta.url) : new URL('./', import.meta.url);
+
+/** Path of a compiled file, which `relative` says from here. */
 export function compiled(relative: string): string {
-  return fileURLToPath(new URL(relative, import.meta.url));
+  return fileURLToPath(new URL(relative, COMPILED));
 }
 
 function track(child: ChildProcess): {
@@ -145,21 +150,52 @@ export async function startProgram(path: string, args: readonly string[], isRead
   }
 }
 
-/** Runs a load program to its end and returns what it measured; `signal` kills it, and then this rejects. */
+/** What a load program measured, and what became of all that it appended. */
+export interface LoadAnswer<Name extends LoadName> {
+  readonly result: Loads[Name]['result'];
+  readonly lanes: readonly LaneRecord[];
+}
+
+/** A load that failed; what it appended before that is known none the less. */
+export class LoadError extends Error {
+  override readonly name = 'LoadError';
+  readonly lanes: readonly LaneRecord[];
+
+  constructor(text: string, lanes: readonly LaneRecord[]) {
+    super(text);
+    this.lanes = lanes;
+  }
+}
+
+export interface LoadLimits {
+  /** Makes the end come early. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the load may take, if not as long as its sizes let expect. */
+  readonly seconds?: number;
+}
+
+/** Runs a load program to its end. Rejects with a {@link LoadError}, also when it takes too long. */
 export async function runLoad<Name extends LoadName>(
   name: Name,
   params: Loads[Name]['params'],
-  signal?: AbortSignal,
-): Promise<Loads[Name]['result']> {
+  { signal, seconds = patienceSeconds(params) }: LoadLimits = {},
+): Promise<LoadAnswer<Name>> {
   const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: nodeOptions() });
   const { exited, output } = track(child);
-  signal?.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
+  let timer: NodeJS.Timeout | undefined;
   const outcome = await new Promise<LoadOutcome<Loads[Name]['result']>>((resolve) => {
+    const fail = (error: string): void => resolve({ ok: false, error, lanes: [] });
     child.once('message', (message) => resolve(message as LoadOutcome<Loads[Name]['result']>));
-    void exited.then(() => resolve({ ok: false, error: `it ended (${child.exitCode ?? child.signalCode}): ${output()}` }));
+    void exited.then(() => fail(`it ended (${child.exitCode ?? child.signalCode}): ${output()}`));
+    timer = setTimeout(() => {
+      fail(`it did not end within ${seconds} s, so it was killed`);
+      child.kill('SIGKILL');
+    }, seconds * 1000);
     child.send(params);
+    signal?.addEventListener('abort', () => child.send('end'), { once: true });
   });
+  clearTimeout(timer);
   await exited;
-  if (!outcome.ok) throw new Error(`load ${name}: ${outcome.error}`);
-  return outcome.value;
+  if (!outcome.ok) throw new LoadError(`load ${name}: ${outcome.error}`, outcome.lanes);
+  return { result: outcome.value, lanes: outcome.lanes };
 }

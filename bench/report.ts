@@ -40,7 +40,7 @@ export interface Line {
   readonly max: number;
   readonly target: Target | undefined;
   readonly verdict: Verdict;
-  /** What syncs did: `on`, `off`, or another system's rule; empty where none is part of the number. */
+  /** What syncs did in the log that the number is of: `on` or `off`; `–` where there is no log, such as between two sockets. */
   readonly fsync: string;
   readonly bar: Bar | undefined;
   readonly beside: Beside | undefined;
@@ -91,7 +91,7 @@ export interface Report {
 
 function fsyncText({ needsDisk, isUnsynced }: Pick<Sample, 'needsDisk' | 'isUnsynced'>, isDurable: boolean): string {
   if (isUnsynced === true) return 'off';
-  if (needsDisk !== true) return '';
+  if (needsDisk !== true) return '–';
   return isDurable ? 'on' : 'off';
 }
 

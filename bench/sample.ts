@@ -2,7 +2,7 @@
 
 import type { LoadName } from './load/types.ts';
 
-export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 'µs' | 's/million' | '';
+export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 's/million' | '';
 
 /** What a value must be, on the machine that the targets are meant for: two cores. */
 export interface Target {
@@ -39,7 +39,7 @@ export interface Sample {
   readonly value: number;
   readonly unit: Unit;
   readonly target?: Target;
-  /** Means nothing unless syncs reach a disk. */
+  /** Is of a log, read or written, and means nothing unless its syncs reach a disk: so are all of a scenario unless they say otherwise. */
   readonly needsDisk?: boolean;
   /** Of a system that answers before anything is synced: not to be compared with one that syncs first. */
   readonly isUnsynced?: boolean;
@@ -83,6 +83,10 @@ export interface Sizes {
   readonly connections: number;
   /** Entry sizes of append-sizes. */
   readonly entryBytes: readonly number[];
+  /** Entries of each batch of append-batches, one measurement each. */
+  readonly batches: readonly number[];
+  /** Numbers of nodes that scenarios for both measure: 1, 3. */
+  readonly nodes: readonly number[];
   /** Entries a second of the open loop, one measurement each. */
   readonly rates: readonly number[];
   /** Numbers of subscribers of the fan-out, one measurement each. */
@@ -126,7 +130,7 @@ export interface Sizes {
   readonly besideSubscribers: readonly number[];
   /** Entries that beside-read writes and reads: fewer, because not every system writes them fast. */
   readonly besideReadEntries: number;
-  /** Whether everything that was acknowledged in beside-* is read back and compared. */
+  /** Whether everything that was acknowledged is read back and compared. */
   readonly isChecked: boolean;
   readonly electionTimeoutMs: number;
   readonly windowBytes: number;

@@ -2,7 +2,7 @@
 // waits for no timeout of a client, only for the servers and for the way to them.
 
 import type { Driver } from './drivers/driver.ts';
-import type { Lost } from './judge.ts';
+import type { Lost } from './lane.ts';
 import type { NumberedPayloads } from './numbered.ts';
 
 /** Between two attempts: the times that are found are exact to this. */
@@ -76,6 +76,6 @@ export class Attempts {
 
   /** Those that are not acknowledged. */
   get lost(): Lost[] {
-    return this.#acknowledgedMs.flatMap((atMs, index) => (Number.isNaN(atMs) ? [{ from: index, to: index + 1 }] : []));
+    return this.#acknowledgedMs.flatMap((atMs, index) => (Number.isNaN(atMs) ? [{ from: index, to: index + 1, outcome: 'unknown' }] : []));
   }
 }

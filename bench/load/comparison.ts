@@ -3,24 +3,34 @@
 import { connect } from '../../src/client/index.ts';
 import { LatencyRecorder } from '../statistics.ts';
 import { appendInTurn } from './inTurn.ts';
-import { makePayload } from './payload.ts';
-import { program } from './program.ts';
+import { cpuSeconds, openLane, program } from './program.ts';
 import type { ComparisonParams, ComparisonResult } from './types.ts';
 
 program('comparison', async (params: ComparisonParams): Promise<ComparisonResult> => {
-  const payload = makePayload(params.payloadBytes);
-  const sides = await Promise.all(params.urls.map(async (url) => ({ log: await connect(url), latency: new LatencyRecorder() })));
+  const sides = await Promise.all(
+    params.logs.map(async (target) => {
+      const lane = openLane(target, params.payloadBytes);
+      return { log: await connect(target.url), lane, latency: new LatencyRecorder(), clientCpuSeconds: 0 };
+    }),
+  );
   const run = async (seconds: number): Promise<void> => {
     const slices = Math.max(1, Math.round(seconds / params.sliceSeconds));
     for (let slice = 0; slice < slices; slice++) {
-      for (const { log, latency } of sides) {
-        await appendInTurn(log, payload, performance.now() + (seconds / slices) * 1000, latency);
+      for (const side of sides) {
+        const cpuBefore = cpuSeconds();
+        await appendInTurn(side.log, side.lane, performance.now() + (seconds / slices) * 1000, side.latency);
+        side.clientCpuSeconds += cpuSeconds() - cpuBefore;
       }
     }
   };
   await run(params.warmUpSeconds);
-  for (const { latency } of sides) latency.clear();
+  for (const side of sides) {
+    side.latency.clear();
+    side.clientCpuSeconds = 0;
+  }
   await run(params.seconds);
   await Promise.all(sides.map(({ log }) => log.close()));
-  return { latencies: sides.map(({ latency }) => latency.summary()) };
+  return {
+    sides: sides.map(({ latency, clientCpuSeconds }) => ({ entries: latency.count, clientCpuSeconds, latency: latency.summary() })),
+  };
 });

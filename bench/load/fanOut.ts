@@ -3,8 +3,9 @@
 
 import { connect, type LogClient } from '../../src/client/index.ts';
 import { LatencyRecorder } from '../statistics.ts';
-import { makePayload } from './payload.ts';
-import { cpuSeconds, program } from './program.ts';
+import { type Judge, judgeOfComing } from './judge.ts';
+import type { Lane } from './lane.ts';
+import { cpuSeconds, openLane, program } from './program.ts';
 import { type OpenLoopRun, runOpenLoop } from './schedule.ts';
 import { Ticker } from './ticker.ts';
 import type { FanOutParams, FanOutResult } from './types.ts';
@@ -18,12 +19,15 @@ const STRIDE = 64;
 class Audience {
   readonly #streams: ReturnType<ReturnType<LogClient['subscribe']>['batches']>[];
   readonly #received: number[];
+  readonly #judges: readonly Judge[];
   #awaited = Number.POSITIVE_INFINITY;
   #wake = (): void => undefined;
   /** Called with each delivery: entries [from, to), counted from the first that was appended. */
   onEntries: (from: number, to: number) => void = () => undefined;
 
-  constructor(logs: readonly LogClient[], from: number) {
+  /** `judges`: what looks at every entry of each subscriber; none, when nobody does. */
+  constructor(logs: readonly LogClient[], from: number, judges: readonly Judge[]) {
+    this.#judges = judges;
     this.#streams = logs.map((log) => log.subscribe({ from }).batches());
     this.#received = logs.map(() => 0);
     for (const index of this.#streams.keys()) void this.#receive(index, from);
@@ -36,6 +40,7 @@ class Audience {
     for await (const batch of stream) {
       if (batch.offset !== next) throw new Error(`a subscriber was due the entry at ${next}, and got the one at ${batch.offset}`);
       next = batch.nextOffset;
+      this.#judges[index]?.seeBatch(batch);
       const before = this.#received[index] ?? 0;
       const received = before + batch.entryCount;
       this.#received[index] = received;
@@ -67,34 +72,32 @@ class Audience {
 class FanOut {
   readonly #log: LogClient;
   readonly #audience: Audience;
-  readonly #payload: Uint8Array;
-  #appended = 0;
+  readonly #lane: Lane;
 
-  constructor(log: LogClient, audience: Audience, payload: Uint8Array) {
+  constructor(log: LogClient, audience: Audience, lane: Lane) {
     this.#log = log;
     this.#audience = audience;
-    this.#payload = payload;
+    this.#lane = lane;
   }
 
   /** As fast as the slowest subscriber takes it. */
   async atFullSpeed(seconds: number): Promise<{ readonly appended: number; readonly seconds: number }> {
-    const before = this.#appended;
+    const before = this.#lane.sent;
     const started = performance.now();
     while (performance.now() < started + seconds * 1000) {
       for (let i = 0; i < STRIDE; i++) {
         if (!this.#log.hasRoom) await this.#log.ready();
-        void this.#log.append(this.#payload);
-        this.#appended += 1;
+        void this.#log.append(this.#lane.next());
       }
-      await this.#audience.until(this.#appended - AHEAD_ENTRIES);
+      await this.#audience.until(this.#lane.sent - AHEAD_ENTRIES);
     }
-    await this.#audience.until(this.#appended);
-    return { appended: this.#appended - before, seconds: (performance.now() - started) / 1000 };
+    await this.#audience.until(this.#lane.sent);
+    return { appended: this.#lane.sent - before, seconds: (performance.now() - started) / 1000 };
   }
 
   /** At `rate` entries a second; `delivery` gets the time of every delivery, from the moment at which its append was due. */
   async paced(rate: number, seconds: number, delivery: LatencyRecorder): Promise<OpenLoopRun> {
-    const before = this.#appended;
+    const before = this.#lane.sent;
     const log = this.#log;
     const ticker = new Ticker();
     const target = {
@@ -102,10 +105,7 @@ class FanOut {
         return log.hasRoom;
       },
       ready: () => log.ready(),
-      append: () => {
-        this.#appended += 1;
-        return log.append(this.#payload);
-      },
+      append: () => log.append(this.#lane.next()),
     };
     const schedule = await ticker.begin(rate, Math.max(1, Math.round(rate * seconds)));
     this.#audience.onEntries = (from, to) => {
@@ -114,7 +114,7 @@ class FanOut {
     };
     const unused = new LatencyRecorder();
     const run = await runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, latency: unused, lateness: unused });
-    await this.#audience.until(this.#appended);
+    await this.#audience.until(this.#lane.sent);
     this.#audience.onEntries = () => undefined;
     await ticker.end();
     return run;
@@ -123,11 +123,13 @@ class FanOut {
 
 program('fanOut', async (params: FanOutParams): Promise<FanOutResult> => {
   const { warmUpSeconds, seconds, rate } = params;
-  const producer = await connect(params.url);
+  const producer = await connect(params.log.url);
   const consumers: LogClient[] = [];
-  for (let i = 0; i < params.subscribers; i++) consumers.push(await connect(params.url));
-  const audience = new Audience(consumers, (await producer.end()).end);
-  const fanOut = new FanOut(producer, audience, makePayload(params.payloadBytes));
+  for (let i = 0; i < params.subscribers; i++) consumers.push(await connect(params.log.url));
+  const lane = openLane(params.log, params.payloadBytes);
+  const judges = params.isChecked ? consumers.map(() => judgeOfComing(lane)) : [];
+  const audience = new Audience(consumers, (await producer.end()).end, judges);
+  const fanOut = new FanOut(producer, audience, lane);
   await fanOut.atFullSpeed(warmUpSeconds);
   const cpuBefore = cpuSeconds();
   const full = await fanOut.atFullSpeed(seconds);
@@ -138,6 +140,8 @@ program('fanOut', async (params: FanOutParams): Promise<FanOutResult> => {
   const paced = await fanOut.paced(rate, seconds, delivery);
   await audience.end();
   await Promise.all([producer, ...consumers].map((log) => log.close()));
+  // Every append was delivered, so it was committed; and closing waits for the receipts.
+  lane.acknowledgedTo(lane.sent);
   const delivered = full.appended * params.subscribers;
   return { ...full, delivered, clientCpuSeconds, paced, delivery: delivery.summary() };
 });

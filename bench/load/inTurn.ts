@@ -2,13 +2,15 @@
 
 import type { LogClient } from '../../src/client/index.ts';
 import type { LatencyRecorder } from '../statistics.ts';
+import type { Lane } from './lane.ts';
 
-/** Appends `payload` again and again until `deadline`, by `performance.now()`. */
-export async function appendInTurn(log: LogClient, payload: Uint8Array, deadline: number, latency: LatencyRecorder): Promise<void> {
+/** Appends entries of `lane` until `deadline`, by `performance.now()`. */
+export async function appendInTurn(log: LogClient, lane: Lane, deadline: number, latency: LatencyRecorder): Promise<void> {
   let before = performance.now();
   while (before < deadline) {
-    await log.append(payload);
+    await log.append(lane.next());
     const now = performance.now();
+    lane.acknowledgedTo(lane.sent);
     latency.record(now - before);
     before = now;
   }

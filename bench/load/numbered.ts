@@ -5,24 +5,30 @@
 //     │ index, u64 LE │ random, of the slot  │   slot = index % slots
 //     └───────────────┴──────────────────────┘
 
-const INDEX_BYTES = 8;
-const RING_BYTES = 64 * 1024 * 1024;
+/** The least that a payload has. */
+export const INDEX_BYTES = 8;
+export const RING_BYTES = 64 * 1024 * 1024;
 const MAX_SLOTS = 65_535;
-const WORD = 2 ** 32;
+/** An index is two words: of a log's own loads the lane, and the place in it. */
+export const WORD = 2 ** 32;
 
 export class NumberedPayloads {
   readonly payloadBytes: number;
+  readonly seed: number;
+  readonly ringBytes: number;
   /** A payload is overwritten when that of `slots` entries later is made, so fewer may be in flight. */
   readonly slots: number;
   readonly #view: DataView;
   readonly #payloads: readonly Buffer[];
 
-  /** `payloadBytes` must be at least 8; `seed` is a whole number of 32 bits. */
-  constructor(payloadBytes: number, seed: number) {
+  /** `payloadBytes` must be at least 8; `seed` is a whole number of 32 bits; `ringBytes` are made by it, and cut into slots. */
+  constructor(payloadBytes: number, seed: number, ringBytes = RING_BYTES) {
     if (payloadBytes < INDEX_BYTES) throw new RangeError(`payloads must have ${INDEX_BYTES} bytes or more, not ${payloadBytes}`);
     this.payloadBytes = payloadBytes;
+    this.seed = seed;
+    this.ringBytes = ringBytes;
     // Odd, so that an index with a flipped bit is that of another slot.
-    this.slots = (Math.max(1, Math.min(MAX_SLOTS, Math.floor(RING_BYTES / payloadBytes))) - 1) | 1;
+    this.slots = (Math.max(1, Math.min(MAX_SLOTS, Math.floor(ringBytes / payloadBytes))) - 1) | 1;
     const words = new Uint32Array(Math.ceil((this.slots * payloadBytes) / 4));
     let state = seed ^ 0x9e3779b9 || 1;
     for (let i = 0; i < words.length; i++) {
@@ -38,11 +44,15 @@ export class NumberedPayloads {
 
   /** The payload of entry `index`; valid until that of `index + slots` is made. */
   at(index: number): Buffer {
-    const slot = index % this.slots;
+    return this.inSlot(index % this.slots, index % WORD, Math.floor(index / WORD));
+  }
+
+  /** The same for who counts slots along: `slot` must be that of the index, which is given in its two words. */
+  inSlot(slot: number, low: number, high: number): Buffer {
     const payload = this.#payloads[slot];
-    if (payload === undefined) throw new RangeError(`there is no entry ${index}`);
-    this.#view.setUint32(slot * this.payloadBytes, index % WORD, true);
-    this.#view.setUint32(slot * this.payloadBytes + 4, Math.floor(index / WORD), true);
+    if (payload === undefined) throw new RangeError(`there is no slot ${slot}`);
+    this.#view.setUint32(slot * this.payloadBytes, low, true);
+    this.#view.setUint32(slot * this.payloadBytes + 4, high, true);
     return payload;
   }
 }

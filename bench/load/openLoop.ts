@@ -3,15 +3,14 @@
 
 import { connect } from '../../src/client/index.ts';
 import { LatencyRecorder } from '../statistics.ts';
-import { makePayload } from './payload.ts';
-import { cpuSeconds, program } from './program.ts';
+import { cpuSeconds, openLane, program } from './program.ts';
 import { type OpenLoopRun, runOpenLoop } from './schedule.ts';
 import { Ticker } from './ticker.ts';
 import type { OpenLoopParams, OpenLoopResult } from './types.ts';
 
 program('openLoop', async (params: OpenLoopParams): Promise<OpenLoopResult> => {
-  const log = await connect(params.url);
-  const payload = makePayload(params.payloadBytes);
+  const log = await connect(params.log.url);
+  const lane = openLane(params.log, params.payloadBytes);
   const ticker = new Ticker();
   const latency = new LatencyRecorder();
   const lateness = new LatencyRecorder();
@@ -20,13 +19,15 @@ program('openLoop', async (params: OpenLoopParams): Promise<OpenLoopResult> => {
       return log.hasRoom;
     },
     ready: () => log.ready(),
-    append: () => log.append(payload),
+    append: () => log.append(lane.next()),
   };
   const run = async (seconds: number): Promise<OpenLoopRun> => {
     latency.clear();
     lateness.clear();
     const schedule = await ticker.begin(params.rate, Math.max(1, Math.round(params.rate * seconds)));
-    return runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, latency, lateness });
+    const outcome = await runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, latency, lateness });
+    lane.acknowledgedTo(lane.sent);
+    return outcome;
   };
   if (params.warmUpSeconds > 0) await run(params.warmUpSeconds);
   const cpuBefore = cpuSeconds();

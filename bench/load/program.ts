@@ -1,21 +1,52 @@
-// The frame of a load program: parameters come from the parent's first message, the outcome goes back as one. Ends with its parent.
+// The frame of a load program: parameters come from the parent's first message, the outcome goes back as one, with what
+// became of all that was appended. Ends with its parent.
 
 import type { LatencyRecorder } from '../statistics.ts';
+import { Lane, type LaneRecord, type LogTarget } from './lane.ts';
 import type { LoadName, LoadOutcome, Loads } from './types.ts';
+
+const lanes: Lane[] = [];
+let isToldToEnd = false;
+
+/** Whether the load was told to end early, and to answer what it has. */
+export function mustEnd(): boolean {
+  return isToldToEnd;
+}
+
+/** The lanes of the first `count` connections that append to `log`. What becomes of them is answered, whether the load succeeds or fails. */
+export function openLanes({ seed, firstLane }: LogTarget, payloadBytes: number, count: number): Lane[] {
+  const opened = Array.from({ length: count }, (_, i) => new Lane(seed, payloadBytes, firstLane + i));
+  lanes.push(...opened);
+  return opened;
+}
+
+/** The lane of the only connection that appends to `log`. */
+export function openLane(log: LogTarget, payloadBytes: number): Lane {
+  const [lane] = openLanes(log, payloadBytes, 1);
+  if (lane === undefined) throw new Error('there is no lane');
+  return lane;
+}
 
 /** Runs `load` once with what the parent sends, answers, and ends the process. */
 export function program<Name extends LoadName>(_name: Name, load: (params: Loads[Name]['params']) => Promise<Loads[Name]['result']>): void {
   const answer = (outcome: LoadOutcome<Loads[Name]['result']>): void => {
     process.send?.(outcome, () => process.exit(outcome.ok ? 0 : 1));
   };
+  const records = (): LaneRecord[] => lanes.map((lane) => lane.record());
+  let hasFailed = false;
   const fail = (thrown: unknown): void => {
-    answer({ ok: false, error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
+    if (hasFailed) return;
+    hasFailed = true;
+    answer({ ok: false, error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown), lanes: records() });
   };
   process.once('disconnect', () => process.exit(1));
-  // A rejected append that no scenario expects makes the whole measurement void.
-  process.once('unhandledRejection', fail);
+  // A rejected append that no scenario expects makes the whole measurement void. When a connection is lost, many are rejected at once.
+  process.on('unhandledRejection', fail);
   process.once('message', (params: Loads[Name]['params']) => {
-    load(params).then((value) => answer({ ok: true, value }), fail);
+    process.once('message', () => {
+      isToldToEnd = true;
+    });
+    load(params).then((value) => answer({ ok: true, value, lanes: records() }), fail);
   });
 }
 

@@ -34,10 +34,13 @@ async function readEntries(log: LogClient, from: number, limit: number): Promise
 }
 
 program('read', async (params: ReadParams): Promise<ReadResult> => {
-  const log = await connect(params.url);
+  const log = await connect(params.log.url);
   const read = params.how === 'batches' ? readBatches : readEntries;
   const warmUntil = performance.now() + params.warmUpSeconds * 1000;
-  while (performance.now() < warmUntil) await read(log, params.warmUpFrom, Math.min(params.entries, WARM_UP_ENTRIES));
+  let warmUpEntries = 0;
+  while (performance.now() < warmUntil) {
+    warmUpEntries += (await read(log, params.warmUpFrom, Math.min(params.entries, WARM_UP_ENTRIES))).entries;
+  }
   const cpuBefore = cpuSeconds();
   const started = performance.now();
   const deadline = started + params.seconds * 1000;
@@ -54,5 +57,5 @@ program('read', async (params: ReadParams): Promise<ReadResult> => {
   const seconds = (performance.now() - started) / 1000;
   const clientCpuSeconds = cpuSeconds() - cpuBefore;
   await log.close();
-  return { entries, bytes, passes, seconds, clientCpuSeconds };
+  return { entries, allEntries: warmUpEntries + entries, bytes, passes, seconds, clientCpuSeconds };
 });

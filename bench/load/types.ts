@@ -3,21 +3,20 @@
 
 import type { Latency } from '../statistics.ts';
 import type { Target } from './drivers/driver.ts';
-import type { Lost } from './judge.ts';
+import type { LaneRecord, LogTarget } from './lane.ts';
 import type { OpenLoopRun } from './schedule.ts';
-
-/** One node, or all nodes of a cluster. */
-export type Urls = string | readonly string[];
 
 /** Appends without awaiting each, with backpressure: throughput. */
 export interface AppendParams {
-  readonly url: Urls;
+  readonly log: LogTarget;
   readonly payloadBytes: number;
   /** Time before the measurement, so that both sides are compiled and files are allocated. */
   readonly warmUpSeconds: number;
   /** The measurement ends after this long, or after `entries` when that is not 0. */
   readonly seconds: number;
   readonly entries: number;
+  /** Entries of each batch; 0: each entry by itself, which the client batches as it thinks best. */
+  readonly batchEntries: number;
 }
 
 export interface AppendResult {
@@ -25,15 +24,25 @@ export interface AppendResult {
   /** From the first append of the measurement to its last receipt. */
   readonly seconds: number;
   readonly clientCpuSeconds: number;
-  /** Entries of warm-up and measurement together. */
-  readonly allEntries: number;
   /** End of the log after the last receipt. */
   readonly end: number;
 }
 
+/** Appends until the connection is lost: load for a node that is killed. */
+export interface CutParams {
+  readonly log: LogTarget;
+  readonly payloadBytes: number;
+}
+
+export interface CutResult {
+  /** Acknowledged. */
+  readonly entries: number;
+  readonly lost: number;
+}
+
 /** Appends with one in flight on each connection: round trips. */
 export interface RoundTripParams {
-  readonly url: Urls;
+  readonly log: LogTarget;
   readonly connections: number;
   /** Whether the connections are made all at the same time, not one after the other. */
   readonly isStorm: boolean;
@@ -51,7 +60,7 @@ export interface RoundTripResult {
 
 /** Appends at a fixed rate, each timed from the moment at which it was due. */
 export interface OpenLoopParams {
-  readonly url: Urls;
+  readonly log: LogTarget;
   readonly payloadBytes: number;
   /** Entries a second. */
   readonly rate: number;
@@ -73,13 +82,15 @@ export interface OpenLoopResult {
  * the slowest subscriber takes it, then at a fixed rate for the times.
  */
 export interface FanOutParams {
-  readonly url: Urls;
+  readonly log: LogTarget;
   readonly payloadBytes: number;
   readonly subscribers: number;
   readonly rate: number;
   readonly warmUpSeconds: number;
   /** Of each of the two measurements. */
   readonly seconds: number;
+  /** Whether every subscriber compares every entry with what was appended. */
+  readonly isChecked: boolean;
 }
 
 export interface FanOutResult {
@@ -96,7 +107,7 @@ export interface FanOutResult {
 
 /** Reads what is newest, again and again until the time is over: each pass begins at the end of the log less `entries`. */
 export interface NewestParams {
-  readonly url: Urls;
+  readonly log: LogTarget;
   readonly consumers: number;
   /** Of each pass. All entries there must have `payloadBytes`. */
   readonly entries: number;
@@ -115,7 +126,7 @@ export interface NewestResult {
 
 /** Appends with `inFlight` under way, through the loss of any node, and counts receipts in bins of time. */
 export interface TimelineParams {
-  readonly url: Urls;
+  readonly log: LogTarget;
   readonly payloadBytes: number;
   readonly inFlight: number;
   readonly binMs: number;
@@ -133,7 +144,7 @@ export interface TimelineResult {
 
 /** One append in flight at each of several logs, in turn: a slice of time here, a slice there, so that both meet the same machine. */
 export interface ComparisonParams {
-  readonly urls: readonly Urls[];
+  readonly logs: readonly LogTarget[];
   readonly payloadBytes: number;
   readonly sliceSeconds: number;
   readonly warmUpSeconds: number;
@@ -141,13 +152,20 @@ export interface ComparisonParams {
   readonly seconds: number;
 }
 
+/** What was measured of one of the logs. */
+export interface Side {
+  readonly entries: number;
+  readonly clientCpuSeconds: number;
+  readonly latency: Latency;
+}
+
 export interface ComparisonResult {
-  readonly latencies: readonly Latency[];
+  readonly sides: readonly Side[];
 }
 
 /** Reads `entries` from `from` on, again and again until `seconds` have passed, or once when they are 0. */
 export interface ReadParams {
-  readonly url: string;
+  readonly log: LogTarget;
   readonly from: number;
   /** Where the warm-up reads, so that it can leave what is measured untouched. */
   readonly warmUpFrom: number;
@@ -160,6 +178,8 @@ export interface ReadParams {
 
 export interface ReadResult {
   readonly entries: number;
+  /** With those of the warm-up. */
+  readonly allEntries: number;
   readonly bytes: number;
   readonly passes: number;
   readonly seconds: number;
@@ -168,10 +188,12 @@ export interface ReadResult {
 
 /** One append at a time, seen by a subscriber on another connection of the same process, whose clock times both. */
 export interface TailParams {
-  readonly url: string;
+  readonly log: LogTarget;
   readonly payloadBytes: number;
   readonly warmUpSeconds: number;
   readonly seconds: number;
+  /** Whether the subscriber compares every entry with what was appended. */
+  readonly isChecked: boolean;
 }
 
 export interface TailResult {
@@ -179,19 +201,46 @@ export interface TailResult {
   readonly append: Latency;
   /** From the append to its delivery at the subscriber. */
   readonly delivery: Latency;
+  /** Of producer and subscriber. */
+  readonly clientCpuSeconds: number;
 }
 
-/** write + fdatasync over a file that was written before, front to back and again: limit (a). */
-export interface DiskParams {
+/** A file that was written before, and what is written over it at a time. */
+export interface FileParams {
   readonly directory: string;
   readonly fileBytes: number;
   readonly writeBytes: number;
   /** Past the page cache (O_DIRECT); `writeBytes` must be whole pages then. */
   readonly direct: boolean;
+}
+
+/** write + fdatasync, front to back and again: limit (a). */
+export interface DiskParams extends FileParams {
   readonly seconds: number;
 }
 
 export interface DiskResult {
+  readonly latency: Latency;
+  readonly megabytesPerSecond: number;
+}
+
+/** The whole file once, and one fdatasync at the end. */
+export type SequentialParams = FileParams;
+
+export interface SequentialResult {
+  readonly megabytesPerSecond: number;
+}
+
+/** Plain TCP to another process: round trips, then bytes in one direction. */
+export interface LoopbackParams {
+  readonly url: string;
+  readonly payloadBytes: number;
+  readonly warmUpSeconds: number;
+  /** Of each of the two measurements. */
+  readonly seconds: number;
+}
+
+export interface LoopbackResult {
   readonly latency: Latency;
   readonly megabytesPerSecond: number;
 }
@@ -210,7 +259,10 @@ export interface BesideAppendParams extends BesideParams {
   readonly entries: number;
 }
 
-export type BesideAppendResult = Omit<AppendResult, 'end'>;
+export interface BesideAppendResult extends Omit<AppendResult, 'end'> {
+  /** Entries of warm-up and measurement together. */
+  readonly allEntries: number;
+}
 
 /** Appends to an empty system with one in flight on each of `connections`. */
 export interface BesideInTurnParams extends BesideParams {
@@ -269,21 +321,21 @@ export interface BesideReadResult {
   readonly allEntries: number;
 }
 
-/** Reads everything back once and compares it with what was appended: `entries` of them were acknowledged. */
-export interface BesideCheckParams extends BesideParams {
-  readonly entries: number;
-  /** What order they have: that of their numbers; the one that the driver says of many in flight; none, of several connections. */
+/** Reads everything back once and compares it with what was appended. */
+export interface CheckParams {
+  readonly target: Target;
+  readonly lanes: readonly LaneRecord[];
+  /** What order the entries of a lane have: that of their numbers; the one that the driver says of many in flight; none. */
   readonly order: 'kept' | 'by driver' | 'none';
-  /** Those of them that were not acknowledged, whose outcome is not known. Only of entries without an order. */
-  readonly lost?: readonly Lost[];
 }
 
-export interface BesideCheckResult {
+export interface CheckResult {
   readonly checkedEntries: number;
 }
 
 export interface Loads {
   append: { params: AppendParams; result: AppendResult };
+  cut: { params: CutParams; result: CutResult };
   roundTrip: { params: RoundTripParams; result: RoundTripResult };
   openLoop: { params: OpenLoopParams; result: OpenLoopResult };
   fanOut: { params: FanOutParams; result: FanOutResult };
@@ -293,14 +345,20 @@ export interface Loads {
   read: { params: ReadParams; result: ReadResult };
   tail: { params: TailParams; result: TailResult };
   disk: { params: DiskParams; result: DiskResult };
+  sequential: { params: SequentialParams; result: SequentialResult };
+  loopback: { params: LoopbackParams; result: LoopbackResult };
   besideAppend: { params: BesideAppendParams; result: BesideAppendResult };
   besideInTurn: { params: BesideInTurnParams; result: BesideInTurnResult };
   besideOpenLoop: { params: BesideOpenLoopParams; result: BesideOpenLoopResult };
   besideTail: { params: BesideTailParams; result: BesideTailResult };
   besideRead: { params: BesideReadParams; result: BesideReadResult };
-  besideCheck: { params: BesideCheckParams; result: BesideCheckResult };
+  check: { params: CheckParams; result: CheckResult };
 }
 
 export type LoadName = keyof Loads;
 
-export type LoadOutcome<Result> = { readonly ok: true; readonly value: Result } | { readonly ok: false; readonly error: string };
+/** Both ways it says what became of all that was appended. */
+export type LoadOutcome<Result> = { readonly lanes: readonly LaneRecord[] } & (
+  | { readonly ok: true; readonly value: Result }
+  | { readonly ok: false; readonly error: string }
+);

@@ -2,6 +2,7 @@
 
 import type { Sample } from '../sample.ts';
 import type { Context } from '../scenario.ts';
+import { costSamples } from './cost.ts';
 
 export interface AppendRun {
   /** Entries a second. */
@@ -12,27 +13,19 @@ export interface AppendRun {
 }
 
 /** Appends entries of `payloadBytes` to an empty log for the configured time. */
-export async function measureAppends(context: Context, payloadBytes: number): Promise<AppendRun> {
-  const node = await context.startNode();
-  try {
-    const cpuBefore = node.cpuSeconds();
-    const result = await context.append(node.url, payloadBytes);
-    const cpuAfter = node.cpuSeconds();
+export function measureAppends(context: Context, payloadBytes: number): Promise<AppendRun> {
+  return context.withNode(async (node) => {
+    const result = await context.append(node, payloadBytes);
     const metrics = await node.metrics();
     const of = (name: string): number => metrics.get(name) ?? Number.NaN;
     const syncs = of('fsync_duration_seconds_count');
     const meanWriteBytes = of('written_bytes_total') / syncs;
     const samples: Sample[] = [
       { what: "mean of the node's writes", value: meanWriteBytes, unit: 'bytes' },
-      { what: 'mean write + fdatasync', value: (of('fsync_duration_seconds_sum') / syncs) * 1000, unit: 'ms', needsDisk: true },
+      { what: 'mean write + fdatasync', value: (of('fsync_duration_seconds_sum') / syncs) * 1000, unit: 'ms' },
       { what: 'entries in a request', value: of('append_entries_total') / of('append_batches_total'), unit: '' },
-      { what: 'client CPU per entry', value: (result.clientCpuSeconds / result.entries) * 1e6, unit: 'µs' },
+      ...costSamples(node, result, 'appends'),
     ];
-    if (cpuBefore !== undefined && cpuAfter !== undefined) {
-      samples.push({ what: 'node CPU per entry', value: ((cpuAfter - cpuBefore) / result.allEntries) * 1e6, unit: 'µs' });
-    }
     return { rate: result.entries / result.seconds, meanWriteBytes, samples };
-  } finally {
-    await node.remove();
-  }
+  });
 }

@@ -2,8 +2,8 @@
 
 import { randomInt } from 'node:crypto';
 import { sizeText } from '../limits.ts';
-import type { Lost } from '../load/judge.ts';
-import { NumberedPayloads } from '../load/numbered.ts';
+import type { Lost } from '../load/lane.ts';
+import { NumberedPayloads, RING_BYTES } from '../load/numbered.ts';
 import type { LoadName, Loads } from '../load/types.ts';
 import type { Signal } from '../processes.ts';
 import type { Distribution, Sample, Series, Unit } from '../sample.ts';
@@ -121,8 +121,11 @@ export class SystemUnderTest {
   }
 
   /** With --check: all `entries` that were acknowledged, which is all but the `lost`, are read back and compared. */
-  async check(entries: number, order: Loads['besideCheck']['params']['order'], lost: readonly Lost[] = []): Promise<void> {
-    if (this.#context.sizes.isChecked) await this.load('besideCheck', { entries, order, lost });
+  async check(entries: number, order: Loads['check']['params']['order'], lost: readonly Lost[] = []): Promise<void> {
+    if (!this.#context.sizes.isChecked) return;
+    const payloads = { seed: this.#seed, ringBytes: RING_BYTES, payloadBytes: this.#payloadBytes };
+    const lanes = [{ ...payloads, lane: 0, sent: entries, lost }];
+    await this.#context.load('check', { target: await this.running.target(), lanes, order });
   }
 }
 

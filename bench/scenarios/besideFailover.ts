@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Attempts } from '../load/besideAttempts.ts';
 import { openDriver } from '../load/drivers/open.ts';
-import type { Lost } from '../load/judge.ts';
+import type { Lost } from '../load/lane.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { LatencyRecorder } from '../statistics.ts';

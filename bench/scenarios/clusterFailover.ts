@@ -4,11 +4,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type LogClient } from '../../src/client/index.ts';
 import type { ClusterUnderTest } from '../cluster.ts';
-import { makePayload } from '../load/payload.ts';
+import { Lane } from '../load/lane.ts';
 import { systemMs } from '../load/systemClock.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { LatencyRecorder } from '../statistics.ts';
+import { type Latency, LatencyRecorder } from '../statistics.ts';
 
 /** The kill comes at another moment between two heartbeats each time. */
 const STEADY_MS = 200;
@@ -22,22 +22,24 @@ const BACK_AFTER_TIMEOUTS = 3;
 const AFTER_MS = 5000;
 
 /** Appends one after the other, through whatever becomes of them, until one is committed in a later term than `term`. */
-async function untilNextTerm(log: LogClient, payload: Uint8Array, term: number): Promise<number> {
+async function untilNextTerm(log: LogClient, lane: Lane, term: number): Promise<number> {
   for (;;) {
+    const place = lane.sent;
     try {
-      const receipt = await log.append(payload);
+      const receipt = await log.append(lane.next());
       if (receipt.term > term) return performance.now();
-    } catch {
+    } catch (thrown) {
       // What was on its way to the leader when it died is not known; the next one tells.
+      lane.lose(place, thrown);
       await sleep(1);
     }
   }
 }
 
-async function failOver(cluster: ClusterUnderTest, log: LogClient, payload: Uint8Array, steadyMs: number): Promise<number> {
+async function failOver(cluster: ClusterUnderTest, log: LogClient, lane: Lane, steadyMs: number): Promise<number> {
   await cluster.settled();
   const leader = await cluster.leader();
-  const committed = untilNextTerm(log, payload, await cluster.term());
+  const committed = untilNextTerm(log, lane, await cluster.term());
   await sleep(steadyMs);
   const killedMs = performance.now();
   const gone = cluster.kill(leader.id);
@@ -53,7 +55,7 @@ async function keepTimeline(context: Context, cluster: ClusterUnderTest): Promis
   await cluster.settled();
   const backMs = BACK_AFTER_TIMEOUTS * electionTimeoutMs;
   const seconds = (BEFORE_MS + backMs + AFTER_MS) / 1000;
-  const load = context.load('timeline', { url: cluster.urls, payloadBytes, inFlight: IN_FLIGHT, binMs: BIN_MS, seconds });
+  const load = context.loadOn(cluster, 'timeline', { payloadBytes, inFlight: IN_FLIGHT, binMs: BIN_MS, seconds });
   const happened = async (): Promise<{ readonly killedMs: number; readonly startedMs: number; readonly readyMs: number }> => {
     await sleep(BEFORE_MS);
     const leader = await cluster.leader();
@@ -79,29 +81,38 @@ async function keepTimeline(context: Context, cluster: ClusterUnderTest): Promis
   });
 }
 
+/** Kills the leader again and again under a client of this process. Returns the times to the next committed append. */
+async function killAgainAndAgain(context: Context, cluster: ClusterUnderTest): Promise<Latency> {
+  const { failovers, smallBytes, electionTimeoutMs } = context.sizes;
+  const written = context.writtenTo(cluster);
+  const { url, seed, firstLane } = written.target(cluster.urls, 1);
+  const lane = new Lane(seed, smallBytes, firstLane);
+  const log = await connect(url);
+  const times = new LatencyRecorder();
+  for (let i = 0; i < failovers; i++) {
+    times.record(await failOver(cluster, log, lane, STEADY_MS + ((i * SPREAD_MS) % (electionTimeoutMs / 10))));
+  }
+  await log.close();
+  lane.acknowledgedTo(lane.sent);
+  written.keep([lane.record()]);
+  return times.summary();
+}
+
 export const clusterFailover: Scenario = {
   name: 'cluster-failover',
   about: 'three nodes: from kill -9 of the leader to the next committed append: p50 and p99 of 20, against the election timeout',
-  async run(context: Context): Promise<Sample[]> {
-    const { failovers, smallBytes, electionTimeoutMs } = context.sizes;
-    const cluster = await context.startCluster();
-    try {
-      const log = await connect(cluster.urls);
-      const times = new LatencyRecorder();
-      for (let i = 0; i < failovers; i++) {
-        times.record(await failOver(cluster, log, makePayload(smallBytes), STEADY_MS + ((i * SPREAD_MS) % (electionTimeoutMs / 10))));
-      }
-      await log.close();
-      context.keep('kill to the next committed append', times.summary(), false);
+  run(context: Context): Promise<Sample[]> {
+    const { electionTimeoutMs } = context.sizes;
+    return context.withCluster(async (cluster) => {
+      const times = await killAgainAndAgain(context, cluster);
+      context.keep('kill to the next committed append', times);
       await keepTimeline(context, cluster);
-      const { p50Ms, p99Ms } = times.summary();
+      const { p50Ms, p99Ms } = times;
       return [
         { what: 'p50', value: p50Ms, unit: 'ms' },
         { what: 'p99', value: p99Ms, unit: 'ms' },
         { what: 'p99 to the election timeout', value: p99Ms / electionTimeoutMs, unit: '×', target: { is: 'at most', value: 2 } },
       ];
-    } finally {
-      await cluster.remove();
-    }
+    });
   },
 };

@@ -1,4 +1,5 @@
-// Full load for long: no node may take its leader for dead. The log's old segments are emptied on the way, so that hours fit on any disk.
+// Full load for long: no node may take its leader for dead. The log's old segments are emptied on the way, so that hours fit on any disk,
+// unless they are to be read back.
 
 import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import { baseOfName } from '../../src/storage/names.ts';
 import { CLUSTER_NODES, type ClusterUnderTest } from '../cluster.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
+import { costSamples } from './cost.ts';
 import { countElections } from './elections.ts';
 
 /** Bytes of each node's newest segments that stay as they are: far more than a follower that keeps up can lack. */
@@ -29,7 +31,7 @@ function emptyOldSegments(directory: string, segmentBytes: number, emptied: Set<
 
 /** Looks on while `load` runs. Returns the fewest entries that were committed in one second, warm-up left out. */
 async function watch(context: Context, cluster: ClusterUnderTest, load: Promise<unknown>): Promise<number> {
-  const { segmentBytes, warmUpSeconds } = context.sizes;
+  const { segmentBytes, warmUpSeconds, isChecked } = context.sizes;
   const emptied = new Set<string>();
   const fromMs = performance.now() + warmUpSeconds * 1000;
   let isOver = false;
@@ -46,6 +48,8 @@ async function watch(context: Context, cluster: ClusterUnderTest, load: Promise<
     const now = { atMs: performance.now(), commit };
     if (before !== undefined) fewest = Math.min(fewest, ((now.commit - before.commit) / (now.atMs - before.atMs)) * 1000);
     before = now.atMs < fromMs ? undefined : now;
+    // What is to be read back stays.
+    if (isChecked) continue;
     for (let id = 1; id <= CLUSTER_NODES; id++) emptyOldSegments(cluster.directoryOf(id), segmentBytes, emptied);
   }
 }
@@ -53,22 +57,20 @@ async function watch(context: Context, cluster: ClusterUnderTest, load: Promise<
 export const clusterStability: Scenario = {
   name: 'cluster-stability',
   about: 'three nodes under full load of 100 B appends: elections, for as long as --stability says, and the slowest second',
-  async run(context: Context): Promise<Sample[]> {
+  run(context: Context): Promise<Sample[]> {
     const { smallBytes, warmUpSeconds, stabilitySeconds } = context.sizes;
-    const cluster = await context.startCluster();
-    try {
+    return context.withCluster(async (cluster) => {
       return await countElections(cluster, async () => {
-        const plan = { url: cluster.urls, payloadBytes: smallBytes, warmUpSeconds, seconds: stabilitySeconds, entries: 0 };
-        const load = context.load('append', plan);
+        const plan = { payloadBytes: smallBytes, warmUpSeconds, seconds: stabilitySeconds, entries: 0, batchEntries: 0 };
+        const load = context.loadOn(cluster, 'append', plan);
         const [result, fewest] = await Promise.all([load, watch(context, cluster, load)]);
         return [
           { what: 'length of the load', value: result.seconds, unit: 's' },
-          { what: 'throughput', value: result.entries / result.seconds, unit: 'entries/s', needsDisk: true },
-          { what: 'committed in the slowest second', value: fewest / 1e6, unit: 'MB/s', needsDisk: true },
+          { what: 'throughput', value: result.entries / result.seconds, unit: 'entries/s' },
+          { what: 'committed in the slowest second', value: fewest / 1e6, unit: 'MB/s' },
+          ...costSamples(cluster, result, 'appends'),
         ];
       });
-    } finally {
-      await cluster.remove();
-    }
+    });
   },
 };

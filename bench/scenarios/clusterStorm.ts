@@ -2,28 +2,28 @@
 
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
+import { costSamples } from './cost.ts';
 import { countElections } from './elections.ts';
 
 export const clusterStorm: Scenario = {
   name: 'cluster-storm',
   about: 'three nodes: 1,000 connections at once to the leader, one committed append of 100 B in flight on each: elections, entries/s',
-  async run(context: Context): Promise<Sample[]> {
+  run(context: Context): Promise<Sample[]> {
     const { stormConnections: connections, smallBytes: payloadBytes, warmUpSeconds, seconds } = context.sizes;
-    const cluster = await context.startCluster();
-    try {
+    return context.withCluster(async (cluster) => {
       const { node } = await cluster.leader();
       return await countElections(cluster, async () => {
-        const plan = { url: node.url, connections, isStorm: true, payloadBytes, warmUpSeconds, seconds };
-        const { entries, latency, seconds: tookSeconds } = await context.load('roundTrip', plan);
+        const plan = { connections, isStorm: true, payloadBytes, warmUpSeconds, seconds };
+        const result = await context.loadOn(cluster, 'roundTrip', plan, { url: node.url });
+        const { entries, latency, seconds: tookSeconds } = result;
         context.keep('append to receipt', latency);
         return [
-          { what: 'throughput', value: entries / tookSeconds, unit: 'entries/s', needsDisk: true },
-          { what: 'p50', value: latency.p50Ms, unit: 'ms', needsDisk: true },
-          { what: 'p99', value: latency.p99Ms, unit: 'ms', needsDisk: true },
+          { what: 'throughput', value: entries / tookSeconds, unit: 'entries/s' },
+          { what: 'p50', value: latency.p50Ms, unit: 'ms' },
+          { what: 'p99', value: latency.p99Ms, unit: 'ms' },
+          ...costSamples(cluster, result, 'appends'),
         ];
       });
-    } finally {
-      await cluster.remove();
-    }
+    });
   },
 };

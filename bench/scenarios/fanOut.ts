@@ -1,41 +1,37 @@
 // Many subscribers at the live tail of one log: what they get together at full speed, and how late at a fixed rate.
 
+import type { LogUnderTest } from '../log.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
+import { costSamples } from './cost.ts';
+import { onNodes, prefixOf } from './onNodes.ts';
 import { rateText } from './openLoop.ts';
 
-async function measure(context: Context, subscribers: number): Promise<Sample[]> {
-  const { smallBytes: payloadBytes, fanOutRate: rate, warmUpSeconds, seconds } = context.sizes;
-  const node = await context.startNode();
-  try {
-    const plan = { url: node.url, payloadBytes, subscribers, rate, warmUpSeconds, seconds };
-    const result = await context.load('fanOut', plan);
-    const who = `${subscribers} ${subscribers === 1 ? 'subscriber' : 'subscribers'}`;
-    context.keep(`append to delivery, ${who}`, result.delivery);
-    if (!result.paced.isReached) context.note(`${rateText(rate)} were not reached beside ${who}`);
-    return [
-      { what: `${who}: delivered`, value: result.delivered / result.seconds, unit: 'entries/s', needsDisk: true },
-      {
-        what: `${who}: delivered, payload`,
-        value: (result.delivered * payloadBytes) / result.seconds / 1e6,
-        unit: 'MB/s',
-        needsDisk: true,
-      },
-      { what: `${who}: append to delivery at ${rateText(rate)}, p50`, value: result.delivery.p50Ms, unit: 'ms', needsDisk: true },
-      { what: `${who}: append to delivery at ${rateText(rate)}, p99`, value: result.delivery.p99Ms, unit: 'ms', needsDisk: true },
-      { what: `${who}: client CPU per delivery`, value: (result.clientCpuSeconds / result.delivered) * 1e6, unit: 'µs' },
-    ];
-  } finally {
-    await node.remove();
-  }
+async function measure(context: Context, log: LogUnderTest, subscribers: number): Promise<Sample[]> {
+  const { smallBytes: payloadBytes, fanOutRate: rate, warmUpSeconds, seconds, isChecked } = context.sizes;
+  const plan = { payloadBytes, subscribers, rate, warmUpSeconds, seconds, isChecked };
+  const result = await context.loadOn(log, 'fanOut', plan);
+  const allEntries = result.allEntries * subscribers;
+  const who = `${subscribers} ${subscribers === 1 ? 'subscriber' : 'subscribers'}`;
+  context.keep(`${prefixOf(log)}append to delivery, ${who}`, result.delivery);
+  if (!result.paced.isReached) context.note(`${prefixOf(log)}${rateText(rate)} were not reached beside ${who}`);
+  return [
+    { what: `${who}: delivered`, value: result.delivered / result.seconds, unit: 'entries/s' },
+    {
+      what: `${who}: delivered, payload`,
+      value: (result.delivered * payloadBytes) / result.seconds / 1e6,
+      unit: 'MB/s',
+    },
+    { what: `${who}: append to delivery at ${rateText(rate)}, p50`, value: result.delivery.p50Ms, unit: 'ms' },
+    { what: `${who}: append to delivery at ${rateText(rate)}, p99`, value: result.delivery.p99Ms, unit: 'ms' },
+    ...costSamples(log, { ...result, entries: result.delivered, allEntries }, 'deliveries', `${who}: `),
+  ];
 }
 
 export const fanOut: Scenario = {
   name: 'fan-out',
   about: '1, 10, 100 subscribers at the live tail (--subscribers): delivered entries/s, and from append to delivery at a fixed rate',
-  async run(context: Context): Promise<Sample[]> {
-    const samples: Sample[] = [];
-    for (const subscribers of context.sizes.subscribers) samples.push(...(await measure(context, subscribers)));
-    return samples;
+  run(context: Context): Promise<Sample[]> {
+    return onNodes(context, context.sizes.subscribers, (log, subscribers) => measure(context, log, subscribers));
   },
 };

@@ -9,14 +9,13 @@ const SETTLE_MS = 2000;
 export const memory: Scenario = {
   name: 'memory',
   about: 'resident memory of a node: idle, and the peak under full append load of 100 B and of 100 kB',
-  async run(context: Context): Promise<Sample[]> {
+  run(context: Context): Promise<Sample[]> {
     const { smallBytes, largeBytes } = context.sizes;
-    const node = await context.startNode();
-    try {
+    return context.withNode(async (node) => {
       await sleep(SETTLE_MS);
       const idle = await node.resident();
-      await context.append(node.url, smallBytes);
-      await context.append(node.url, largeBytes);
+      await context.append(node, smallBytes);
+      await context.append(node, largeBytes);
       const loaded = await node.resident();
       await sleep(SETTLE_MS);
       const after = await node.resident();
@@ -25,8 +24,6 @@ export const memory: Scenario = {
         { what: 'peak under load', value: loaded.peak / 1e6, unit: 'MB', target: { is: 'at most', value: 400 } },
         { what: 'idle again after the load', value: after.now / 1e6, unit: 'MB' },
       ];
-    } finally {
-      await node.remove();
-    }
+    });
   },
 };

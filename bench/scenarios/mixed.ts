@@ -2,33 +2,39 @@
 // appends are measured alone first, so that it shows what the readers cost them.
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import type { LogUnderTest } from '../log.ts';
 import { numberText } from '../report.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
+import { costSamples } from './cost.ts';
+import { onNodes, prefixOf } from './onNodes.ts';
 import { rateText } from './openLoop.ts';
 import { dropPageCache } from './pageCache.ts';
 
-async function measure(context: Context, url: string, from: number): Promise<Sample[]> {
+async function measure(context: Context, log: LogUnderTest, from: number): Promise<Sample[]> {
   const { smallBytes: payloadBytes, hotEntries, coldEntries, hotReaders, mixedRate: rate, warmUpSeconds, seconds } = context.sizes;
   const time = { warmUpSeconds, seconds };
-  const appends = { url, payloadBytes, rate, ...time };
-  const alone = await context.load('openLoop', appends);
+  const appends = { payloadBytes, rate, ...time };
+  const alone = await context.loadOn(log, 'openLoop', appends);
+  const aloneCost = costSamples(log, { ...alone, entries: alone.run.acknowledged }, 'appends alone');
   const [beside, hot, cold] = await Promise.all([
-    context.load('openLoop', appends),
-    context.load('newest', { url, consumers: hotReaders, entries: hotEntries, payloadBytes, ...time }),
-    context.load('read', { url, from, warmUpFrom: from, entries: coldEntries, how: 'batches', ...time }),
+    context.loadOn(log, 'openLoop', appends),
+    context.loadOn(log, 'newest', { consumers: hotReaders, entries: hotEntries, payloadBytes, ...time }),
+    context.loadOn(log, 'read', { from, warmUpFrom: from, entries: coldEntries, how: 'batches', ...time }),
   ]);
-  context.keep('appends alone', alone.latency);
-  context.keep('appends beside readers', beside.latency);
+  context.keep(`${prefixOf(log)}appends alone`, alone.latency);
+  context.keep(`${prefixOf(log)}appends beside readers`, beside.latency);
   for (const [who, { run }] of [['alone', alone] as const, ['beside readers', beside] as const]) {
-    if (!run.isReached) context.note(`${rateText(rate)} were not reached ${who}: ${numberText(run.acknowledged / run.seconds)} entries/s`);
+    const reached = numberText(run.acknowledged / run.seconds);
+    if (!run.isReached) context.note(`${prefixOf(log)}${rateText(rate)} were not reached ${who}: ${reached} entries/s`);
   }
   return [
-    { what: `appends at ${rateText(rate)} alone: p50`, value: alone.latency.p50Ms, unit: 'ms', needsDisk: true },
-    { what: `appends at ${rateText(rate)} alone: p99`, value: alone.latency.p99Ms, unit: 'ms', needsDisk: true },
-    { what: 'beside readers: acknowledged', value: beside.run.acknowledged / beside.run.seconds, unit: 'entries/s', needsDisk: true },
-    { what: 'beside readers: p50', value: beside.latency.p50Ms, unit: 'ms', needsDisk: true },
-    { what: 'beside readers: p99', value: beside.latency.p99Ms, unit: 'ms', needsDisk: true },
+    { what: `appends at ${rateText(rate)} alone: p50`, value: alone.latency.p50Ms, unit: 'ms' },
+    { what: `appends at ${rateText(rate)} alone: p99`, value: alone.latency.p99Ms, unit: 'ms' },
+    ...aloneCost,
+    { what: 'beside readers: acknowledged', value: beside.run.acknowledged / beside.run.seconds, unit: 'entries/s' },
+    { what: 'beside readers: p50', value: beside.latency.p50Ms, unit: 'ms' },
+    { what: 'beside readers: p99', value: beside.latency.p99Ms, unit: 'ms' },
     { what: `${hotReaders} hot readers together`, value: hot.entries / hot.seconds, unit: 'entries/s' },
     { what: 'cold reader', value: cold.entries / cold.seconds, unit: 'entries/s' },
   ];
@@ -37,20 +43,16 @@ async function measure(context: Context, url: string, from: number): Promise<Sam
 export const mixed: Scenario = {
   name: 'mixed',
   about: 'appends of 100 B at a fixed rate (--mixed-rate), alone and beside hot readers and a cold one: latency, and what is read',
-  async run(context: Context): Promise<Sample[]> {
+  run(context: Context): Promise<Sample[]> {
     const { smallBytes, hotEntries, coldEntries } = context.sizes;
-    let node = await context.startNode();
-    try {
-      const { end } = await context.fill(node.url, smallBytes, coldEntries);
+    return onNodes(context, [undefined], async (log) => {
+      const { end } = await context.fill(log, smallBytes, coldEntries);
       const from = end - coldEntries * (smallBytes + ENTRY_OVERHEAD_BYTES);
       // After a restart nothing of the log's beginning is in tail memory; what is appended then is.
-      await node.stop();
-      node = await context.restartNode(node);
-      await context.fill(node.url, smallBytes, hotEntries);
-      dropPageCache(node.directory);
-      return await measure(context, node.url, from);
-    } finally {
-      await node.remove();
-    }
+      await log.restart();
+      await context.fill(log, smallBytes, hotEntries);
+      dropPageCache(log.directory);
+      return measure(context, log, from);
+    });
   },
 };

@@ -2,6 +2,7 @@
 
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
+import { costSamples } from './cost.ts';
 
 export const oneInFlight: Scenario = {
   name: 'one-in-flight',
@@ -10,33 +11,24 @@ export const oneInFlight: Scenario = {
     const { limits, sizes } = context;
     const disk = await limits.disk(4096);
     const bare = await limits.bareRoundTrip(1);
-    const node = await context.startNode();
-    try {
+    return context.withNode(async (node) => {
       const { smallBytes: payloadBytes, warmUpSeconds, seconds } = sizes;
-      const { latency } = await context.load('roundTrip', {
-        url: node.url,
-        connections: 1,
-        isStorm: false,
-        payloadBytes,
-        warmUpSeconds,
-        seconds,
-      });
+      const result = await context.loadOn(node, 'roundTrip', { connections: 1, isStorm: false, payloadBytes, warmUpSeconds, seconds });
+      const { latency } = result;
       context.keep('append to receipt', latency);
       const floorMs = disk.p50Ms + bare.latency.p50Ms;
       return [
-        { what: 'p50', value: latency.p50Ms, unit: 'ms', needsDisk: true },
-        { what: 'p99', value: latency.p99Ms, unit: 'ms', needsDisk: true },
-        { what: 'p50 of limits (a) + (b)', value: floorMs, unit: 'ms', needsDisk: true },
+        { what: 'p50', value: latency.p50Ms, unit: 'ms' },
+        { what: 'p99', value: latency.p99Ms, unit: 'ms' },
+        { what: 'p50 of limits (a) + (b)', value: floorMs, unit: 'ms' },
         {
           what: 'p50 to that of the limits',
           value: latency.p50Ms / floorMs,
           unit: '×',
           target: { is: 'at most', value: 2 },
-          needsDisk: true,
         },
+        ...costSamples(node, result, 'appends'),
       ];
-    } finally {
-      await node.remove();
-    }
+    });
   },
 };

@@ -18,24 +18,24 @@ export const restart: Scenario = {
     context.say(`restart: building a log of ${(logBytes / 1e9).toFixed(1)} GB`);
     const node = await context.startNode(LOG);
     const count = (share: number, payloadBytes: number): number => Math.ceil((logBytes * share) / (payloadBytes + ENTRY_OVERHEAD_BYTES));
-    await context.fill(node.url, largeBytes, count(1 - SMALL_SHARE, largeBytes));
-    await context.fill(node.url, smallBytes, count(SMALL_SHARE, smallBytes));
+    await context.fill(node, largeBytes, count(1 - SMALL_SHARE, largeBytes));
+    await context.fill(node, smallBytes, count(SMALL_SHARE, smallBytes));
     await node.stop();
   },
   async run(context: Context): Promise<Sample[]> {
     const target = { is: 'at most', value: 1 } as const;
-    let node = await context.startNode(LOG);
+    const node = await context.startNode(LOG);
     try {
       const cleanMs = node.readyMs;
-      // The load is cut off in the middle, so that it fails is what is due.
-      const cut = context
-        .load('append', { url: node.url, payloadBytes: context.sizes.smallBytes, warmUpSeconds: 0, seconds: 60, entries: 0 })
-        .catch(() => undefined);
+      const cut = context.loadOn(node, 'cut', { payloadBytes: context.sizes.smallBytes });
+      // That the kill ends it is seen below.
+      cut.catch(() => undefined);
       await sleep(LOAD_MS);
       await node.kill();
       await cut;
-      node = await context.startNode(LOG);
+      await node.restart();
       const killedMs = node.readyMs;
+      await context.check(node);
       return [
         { what: 'ready after a clean stop', value: cleanMs / 1000, unit: 's', target },
         { what: 'ready after kill -9 under load', value: killedMs / 1000, unit: 's', target },

@@ -20,18 +20,15 @@ function observed(
   };
 }
 
-function runningNode(context: Context, first: NodeUnderTest): RunningSystem {
-  let node = first;
+function runningNode(node: NodeUnderTest): RunningSystem {
   return {
     ...observed(() => [node]),
-    folders: [first.directory],
+    folders: [node.directory],
     electionTimeoutMs: OPTIONS.electionTimeoutMs.default,
-    target: async () => ({ driver: 'loglog', urls: [node.url] }),
+    target: async () => ({ driver: 'loglog', urls: node.urls }),
     leader: async () => 1,
     end: (_, signal) => (signal === 'SIGKILL' ? node.kill() : node.stop()),
-    async start() {
-      node = await context.restartNode(node);
-    },
+    start: () => node.restart(),
     // As the servers of others are: nothing of it is needed any more.
     async remove() {
       await node.kill();
@@ -63,7 +60,7 @@ export const loglog: System = {
   label: 'LogLog, 1 node',
   nodes: 1,
   setting: '1 node, synced',
-  start: async (context) => runningNode(context, await context.startNode()),
+  start: async (context) => runningNode(await context.startNode()),
 };
 
 export const loglog3: System = {

@@ -12,7 +12,7 @@ describe('report', () => {
   });
 
   it('every line says what syncs did, and nothing that needs a disk counts without one', () => {
-    expect(makeReport().results.map(({ fsync }) => fsync)).toEqual(['on', '', '', 'off']);
+    expect(makeReport().results.map(({ fsync }) => fsync)).toEqual(['on', '–', '–', 'off']);
     const [throughput] = makeReport(false).results;
     expect(throughput).toMatchObject({ fsync: 'off', verdict: 'not durable' });
   });
