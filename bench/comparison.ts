@@ -7,9 +7,6 @@ import type { Unit } from './sample.ts';
 /** Of these less is better. */
 const TIMES_AND_COSTS: readonly Unit[] = ['ms', 's', 's/million', 'MB'];
 
-/** A ratio closer to 1 than this is said to be none. */
-const EQUAL_WITHIN = 0.02;
-
 /** A line that stands in such a table. */
 type ComparedLine = Line & { readonly beside: NonNullable<Line['beside']> };
 
@@ -30,9 +27,9 @@ function cellText({ median, min, max, values }: Line): string {
 export function standingText(own: number | null, other: number | null, unit: Unit): string {
   if (own === null || other === null || !(own > 0 && other > 0)) return '–';
   const ratio = TIMES_AND_COSTS.includes(unit) ? other / own : own / other;
-  if (Math.abs(ratio - 1) < EQUAL_WITHIN) return 'equal';
   const times = Math.max(ratio, 1 / ratio);
-  return `${times.toFixed(times < 9.95 ? 1 : 0)} × ${ratio > 1 ? 'ahead' : 'behind'}`;
+  const text = times < 9.95 ? times.toFixed(1) : times.toLocaleString('en-US', { maximumFractionDigits: 0 });
+  return text === '1.0' ? 'equal' : `${text} × ${ratio > 1 ? 'ahead' : 'behind'}`;
 }
 
 /** What a table is made of: all lines of a group, and who they are of. */

@@ -156,7 +156,7 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--beside-subscribers <n,…>', 'subscribers of beside-tail', counts, [1, 10])
     .option('--mixed-rate <n>', 'entries a second that mixed appends beside its readers', count, 10_000)
     .option('--hot-readers <n>', 'consumers in mixed that read what is newest', count, 2)
-    .option('--hot-entries <n>', 'entries of a hot read (default: 400000; of beside-read: 200000)', count)
+    .option('--hot-entries <n>', 'entries of a hot read (default: 400000; of beside-read: 100000)', count)
     .option('--cold-entries <n>', 'entries of a cold read (default: 3000000)', count)
     .option('--log-bytes <n>', 'size of the log that is restarted on (default: 4e9)', count)
     .option('--catch-up-bytes <n>', 'size of the log that an empty follower catches up with (default: 2e9)', count)
@@ -220,7 +220,7 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       besideFailovers: flags.failovers ?? (quick ? 2 : 5),
       besideTailRate: flags.besideTailRate,
       besideSubscribers: flags.besideSubscribers,
-      besideReadEntries: flags.hotEntries ?? (quick ? 50_000 : 200_000),
+      besideReadEntries: flags.hotEntries ?? (quick ? 50_000 : 100_000),
       isChecked: flags.check === true,
       electionTimeoutMs: flags.electionTimeoutMs,
       windowBytes: flags.windowBytes,

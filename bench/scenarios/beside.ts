@@ -166,7 +166,10 @@ export async function besideEach(
   const measured = new Map<FoundSystem, SystemUnderTest>();
   for (const found of rotated(systems, context.round)) measured.set(found, await measureOne(context, found, payloadBytes, measure));
   const inOrder = systems.flatMap((found) => measured.get(found) ?? []);
-  context.distributions.push(...inOrder.flatMap(({ distributions }) => distributions));
+  const distributions = inOrder.flatMap((system) => system.distributions);
+  // Those that are compared stand together.
+  const groups = [...new Set(distributions.map(({ group }) => group))];
+  context.distributions.push(...groups.flatMap((group) => distributions.filter((each) => each.group === group)));
   context.series.push(...inOrder.flatMap(({ series }) => series));
   return inOrder.flatMap(({ samples }) => samples);
 }

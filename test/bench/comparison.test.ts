@@ -102,7 +102,8 @@ describe('standing', () => {
     expect(standingText(300, 100, 'entries/s')).toBe('3.0 × ahead');
     expect(standingText(300, 100, 'ms')).toBe('3.0 × behind');
     expect(standingText(1, 25, 's/million')).toBe('25 × ahead');
-    expect(standingText(100, 101, 'MB/s')).toBe('equal');
+    expect(standingText(100, 104, 'MB/s')).toBe('equal');
+    expect(standingText(3, 4000, 'ms')).toBe('1,333 × ahead');
   });
 
   it('nothing is said of what is no number', () => {
