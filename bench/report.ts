@@ -89,6 +89,11 @@ export interface Report {
   readonly runs: readonly RunRecord[];
 }
 
+/** What a system that is `not synced` is called where nothing else says it. */
+export function nameOfUnsynced(id: string): string {
+  return `${id} (not synced)`;
+}
+
 function fsyncText({ needsDisk, isUnsynced }: Pick<Sample, 'needsDisk' | 'isUnsynced'>, isDurable: boolean): string {
   if (isUnsynced === true) return 'off';
   if (needsDisk !== true) return '–';

@@ -100,11 +100,11 @@ export function draw(charts: Charts): void {
       ],
       series: [
         { label: isOverTime ? 'time' : chart.xLabel, value: (_, x) => (x === null || x === undefined ? '' : xValue(x)) },
-        ...chart.lines.map(({ name }, index) => ({
+        ...chart.lines.map(({ name, color: number }) => ({
           label: name,
-          stroke: LINE_COLORS[index % LINE_COLORS.length] ?? '#3b82f6',
+          stroke: LINE_COLORS[number % LINE_COLORS.length] ?? '#3b82f6',
           width: 2,
-          dash: index < LINE_COLORS.length ? [] : [6, 4],
+          dash: number < LINE_COLORS.length ? [] : [6, 4],
           points: { show: chart.kind === 'size' },
           value: (_: uPlot, value: number | null) => (value === null || value === undefined ? '' : `${numberText(value)} ${chart.yLabel}`),
           ...(!isOverTime || uPlot.paths.stepped === undefined ? {} : { paths: uPlot.paths.stepped({ align: 1 }), ...fill }),

@@ -116,7 +116,10 @@ function environmentHtml({ environment, rounds, sizes, systems, remarks }: Repor
     Machine: [`${cpu}, ${cores} cores, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB of memory`],
     Disk: [`${fileSystem} on ${disk}`],
     fsync: [fsync],
-    Rounds: [`${rounds} of ${sizes.seconds} s for each measurement, after ${sizes.warmUpSeconds} s of warm-up`],
+    Rounds: [
+      `${rounds} of ${sizes.seconds} s for each measurement, after ${sizes.warmUpSeconds} s of warm-up`,
+      ...(systems.length > 0 ? [`beside-*: of ${sizes.besideSeconds} s, after ${sizes.besideWarmUpSeconds} s`] : []),
+    ],
     Started: [startedAt],
     Beside: systems.map(({ id, label, version: its, setting }) => `${id} ${its}: ${label}; ${setting}`),
     Remarks: remarks,

@@ -6,6 +6,7 @@ import type { Lost } from '../load/lane.ts';
 import { NumberedPayloads, RING_BYTES } from '../load/numbered.ts';
 import type { LoadName, Loads } from '../load/types.ts';
 import type { Signal } from '../processes.ts';
+import { nameOfUnsynced } from '../report.ts';
 import type { Distribution, Sample, Series, Unit } from '../sample.ts';
 import type { Context } from '../scenario.ts';
 import type { Latency } from '../statistics.ts';
@@ -109,7 +110,7 @@ export class SystemUnderTest {
   /** How it is called where nothing else says whether it is durable. */
   get name(): string {
     const { id, isDurable } = this.#found.system;
-    return isDurable ? id : `${id} (not synced)`;
+    return isDurable ? id : nameOfUnsynced(id);
   }
 
   /** Notes what the last load cost both sides, and the servers' memory. */

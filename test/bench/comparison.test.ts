@@ -85,10 +85,10 @@ describe('the page of a comparison', () => {
     expect(more).toEqual([]);
     expect(chart).toMatchObject({ title: 'beside-append: appends', x: [100], yLabel: 'entries/s' });
     expect(chart?.lines).toEqual([
-      { name: 'loglog', values: [20_000] },
-      { name: 'loglog-3', values: [12_000] },
-      { name: 'fast (not synced)', values: [100_000] },
-      { name: 'slow-3', values: [4000] },
+      { name: 'loglog', values: [20_000], color: 0 },
+      { name: 'loglog-3', values: [12_000], color: 1 },
+      { name: 'fast (not synced)', values: [100_000], color: 2 },
+      { name: 'slow-3', values: [4000], color: 3 },
     ]);
     const page = htmlPage(report);
     expect(page).toContain('data-chart="size 0"');

@@ -127,4 +127,28 @@ describe('charts', () => {
     expect(chart?.marks).toHaveLength(1);
     expect(other?.lines).toHaveLength(1);
   });
+
+  it('a system has its colour wherever it is drawn', () => {
+    const report = makeReport();
+    const [system] = report.systems;
+    const [run] = report.runs;
+    const [series] = run?.series ?? [];
+    if (system === undefined || run === undefined || series === undefined) throw new Error('there is no series');
+    const systems = [
+      { ...system, id: 'first' },
+      { ...system, id: 'second' },
+    ];
+    const two = {
+      ...run,
+      series: [
+        { ...series, what: 'second (not synced)' },
+        { ...series, what: 'first' },
+      ],
+    };
+    const [chart] = chartsOf({ ...report, systems, runs: [two] }).time;
+    expect(chart?.lines.map(({ name, color }) => [name, color])).toEqual([
+      ['second (not synced)', 1],
+      ['first', 0],
+    ]);
+  });
 });
