@@ -60,7 +60,7 @@ function tableHtml({ title, header, rows, isNumber }: Table): string {
     return [...(first === 0 || scenario === '' ? [] : [group]), `<tr>${cellsOf(row, 'td')}</tr>`];
   });
   const heading = title === undefined ? '' : `<h3>${escapeHtml(title)}</h3>\n`;
-  return `${heading}<div class="scroll"><table>
+  return `${heading}<div class="scroll">${open('table', title === undefined ? [] : ['compared'])}
 <thead><tr>${cellsOf(header, 'th')}</tr></thead>
 <tbody>
 ${body.join('\n')}
