@@ -36,7 +36,7 @@ export class Written {
   #nextLane = 0;
 
   get lanes(): readonly LaneRecord[] {
-    return this.#lanes;
+    return [...this.#lanes];
   }
 
   /** The log at `url` for a load with `connections` that append. */

@@ -80,6 +80,11 @@ export class NodeUnderTest implements LogUnderTest {
     return JSON.parse(await this.#get('/status')) as NodeStatus;
   }
 
+  /** How far its log is committed. */
+  async commit(): Promise<number> {
+    return (await this.status()).log.commit;
+  }
+
   /** The Prometheus metrics without labels, by name without `loglog_`. */
   async metrics(): Promise<ReadonlyMap<string, number>> {
     const values = new Map<string, number>();

@@ -150,7 +150,7 @@ export class Context {
   /** With --check: reads back all of `log`, and rejects when it is not what was appended. */
   async check(log: LogUnderTest, urls = log.urls): Promise<void> {
     if (!this.sizes.isChecked) return;
-    await this.load('check', { target: { driver: 'loglog', urls }, lanes: this.writtenTo(log).lanes, order: 'by driver' });
+    await this.load('check', { target: { driver: 'loglog', urls }, lanes: this.writtenTo(log).lanes, order: 'kept' });
   }
 
   /** Runs a load program and keeps its answer for the report. */

@@ -325,7 +325,7 @@ export interface BesideReadResult {
 export interface CheckParams {
   readonly target: Target;
   readonly lanes: readonly LaneRecord[];
-  /** What order the entries of a lane have: that of their numbers; the one that the driver says of many in flight; none. */
+  /** What order they have: that of their numbers; the one that the driver says of many in flight; none, of several connections. */
   readonly order: 'kept' | 'by driver' | 'none';
 }
 

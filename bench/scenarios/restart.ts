@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import { until } from '../cluster.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 
@@ -27,9 +28,11 @@ export const restart: Scenario = {
     const node = await context.startNode(LOG);
     try {
       const cleanMs = node.readyMs;
+      const before = await node.commit();
       const cut = context.loadOn(node, 'cut', { payloadBytes: context.sizes.smallBytes });
-      // That the kill ends it is seen below.
+      // A failure is seen below, where it is awaited.
       cut.catch(() => undefined);
+      await until('the load appends', async () => ((await node.commit()) > before ? true : undefined));
       await sleep(LOAD_MS);
       await node.kill();
       await cut;

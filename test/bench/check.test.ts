@@ -74,12 +74,28 @@ describe('a scenario with --check', () => {
     await empty.remove();
   });
 
+  it('knows what is surely there when a load failed', async () => {
+    const context = makeContext();
+    await context.withNode(async (node) => {
+      const append = context.loadOn(node, 'append', { payloadBytes: BYTES, warmUpSeconds: 0, seconds: 60, entries: 0, batchEntries: 3 });
+      const failed = expect(append).rejects.toThrow('was lost before this append was acknowledged');
+      while ((await node.commit()) < 2 * SIZES.windowBytes);
+      await node.kill();
+      await failed;
+      await node.restart();
+      const [lane] = context.writtenTo(node).lanes;
+      expect(lane?.lost).toEqual([{ from: expect.any(Number), to: lane?.sent, outcome: 'unknown' }]);
+      expect(lane?.lost[0]?.from).toBeGreaterThan(0);
+    });
+    expect(context.loads).toMatchObject([{ load: 'check' }]);
+  });
+
   it('knows of each entry what became of it when the node is killed under load', async () => {
     const context = makeContext();
     await context.withNode(async (node) => {
       const cut = context.loadOn(node, 'cut', { payloadBytes: BYTES });
       // More than can be on its way, so that some are acknowledged.
-      while ((await node.status()).log.commit < 2 * SIZES.windowBytes);
+      while ((await node.commit()) < 2 * SIZES.windowBytes);
       await node.kill();
       await cut;
       await node.restart();

@@ -1,7 +1,7 @@
 // The judge of every system under the bench: what a log does wrong is found, and named.
 
 import { describe, expect, it } from 'vitest';
-import { Judge, Mismatch } from '../../bench/load/judge.ts';
+import { Judge, judgeOfComing, Mismatch } from '../../bench/load/judge.ts';
 import { Lane, type LaneRecord, type Lost } from '../../bench/load/lane.ts';
 import { indexOf, NumberedPayloads, Source, WORD } from '../../bench/load/numbered.ts';
 import { LogError } from '../../src/client/index.ts';
@@ -157,6 +157,28 @@ describe('the judge of several lanes', () => {
 
   it('wants each lane once', () => {
     expect(() => new Judge([laneOf(), laneOf()], true)).toThrow('two lanes of a log have the same number');
+  });
+});
+
+describe('the judge of entries as they come', () => {
+  const coming = (...places: readonly number[]): number => {
+    const lane = new Lane(SEED, BYTES, 1);
+    const judging = judgeOfComing(lane);
+    for (const place of places) {
+      // What is appended meanwhile uses the same bytes.
+      lane.next();
+      judging.see(payloadOf(place, 1));
+    }
+    return judging.count;
+  };
+
+  it('has nothing to say of each entry after the other, however many there will be', () => {
+    expect(coming(0, 1, 2, 3)).toBe(4);
+  });
+
+  it('finds one that was left out, and one that came twice', () => {
+    expect(() => coming(0, 2)).toThrow('entry 2 of lane 1 stands in the place of entry 1 of lane 1, which is missing');
+    expect(() => coming(0, 1, 1)).toThrow('entry 1 of lane 1 is there twice, in place 2 of the log');
   });
 });
 
