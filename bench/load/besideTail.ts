@@ -140,9 +140,8 @@ program('besideTail', async (params: BesideTailParams): Promise<BesideTailResult
   const full = await atFullSpeed(producer, payloads, audience, warmUp.entries, seconds);
   const clientCpuSeconds = cpuSeconds() - cpuBefore;
   const target = new PacedAppends(producer, payloads, warmUp.entries + full.entries);
+  // All is warm by now.
   const delivery = new LatencyRecorder();
-  await paced(target, audience, rate, warmUpSeconds, delivery);
-  delivery.clear();
   const run = await paced(target, audience, rate, seconds, delivery);
   await audience.finish(target.index);
   await Promise.all([producer, ...consumers].map((driver) => driver.close()));
