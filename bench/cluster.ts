@@ -69,6 +69,10 @@ export class ClusterUnderTest implements LogUnderTest {
     return [...this.#nodes.values()];
   }
 
+  get directories(): string[] {
+    return this.#peers.map(({ id }) => this.directoryOf(id));
+  }
+
   directoryOf(id: number): string {
     return join(this.directory, `node-${id}`);
   }
@@ -135,10 +139,9 @@ export class ClusterUnderTest implements LogUnderTest {
     });
   }
 
-  /** Stops all nodes and removes their data. */
-  async remove(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.stop()));
-    this.#nodes.clear();
+  /** Ends all nodes and removes their data. */
+  async remove(signal: Signal = 'SIGTERM'): Promise<void> {
+    await Promise.all([...this.#nodes.keys()].map((id) => this.end(id, signal)));
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

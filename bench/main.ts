@@ -20,8 +20,13 @@ import { appendLarge } from './scenarios/appendLarge.ts';
 import { appendSizes } from './scenarios/appendSizes.ts';
 import { appendSmall } from './scenarios/appendSmall.ts';
 import { besideAppend } from './scenarios/besideAppend.ts';
+import { besideFailover } from './scenarios/besideFailover.ts';
+import { besideManyConnections } from './scenarios/besideManyConnections.ts';
 import { besideOneInFlight } from './scenarios/besideOneInFlight.ts';
+import { besideOpenLoop } from './scenarios/besideOpenLoop.ts';
 import { besideRead } from './scenarios/besideRead.ts';
+import { besideRestart } from './scenarios/besideRestart.ts';
+import { besideTail } from './scenarios/besideTail.ts';
 import { clusterAppend } from './scenarios/clusterAppend.ts';
 import { clusterCatchUp } from './scenarios/clusterCatchUp.ts';
 import { clusterFailover } from './scenarios/clusterFailover.ts';
@@ -41,6 +46,17 @@ import { tail } from './scenarios/tail.ts';
 import { findSystems } from './systems/find.ts';
 import type { FoundSystem } from './systems/system.ts';
 import { warningsOf } from './warnings.ts';
+
+const BESIDE: readonly Scenario[] = [
+  besideAppend,
+  besideOneInFlight,
+  besideManyConnections,
+  besideOpenLoop,
+  besideTail,
+  besideRead,
+  besideRestart,
+  besideFailover,
+];
 
 const SCENARIOS: readonly Scenario[] = [
   limits,
@@ -63,12 +79,8 @@ const SCENARIOS: readonly Scenario[] = [
   clusterFailover,
   clusterStability,
   clusterStorm,
-  besideAppend,
-  besideOneInFlight,
-  besideRead,
+  ...BESIDE,
 ];
-
-const BESIDE: readonly Scenario[] = [besideAppend, besideOneInFlight, besideRead];
 
 const started = performance.now();
 
@@ -107,16 +119,16 @@ async function runRounds(options: BenchOptions, systems: readonly FoundSystem[],
   const scenarios = [limits, ...options.scenarios.filter((scenario) => scenario !== limits)];
   const runs: RunRecord[] = [];
   const written: WrittenLogs = new Map();
-  const contextOf = ({ name }: Scenario, own: Limits): Context =>
-    new Context({ sizes, limits: own, systems, folder: join(folder, name), written, say });
-  for (const scenario of scenarios) await scenario.prepare?.(contextOf(scenario, new Limits(sizes, folder, say)));
+  const contextOf = ({ name }: Scenario, own: Limits, round: number): Context =>
+    new Context({ sizes, limits: own, systems, round, folder: join(folder, name), written, say });
+  for (const scenario of scenarios) await scenario.prepare?.(contextOf(scenario, new Limits(sizes, folder, say), 1));
   for (let round = 1; round <= options.runs; round++) {
     const own = new Limits(sizes, folder, say);
     const results: RunRecord[] = [];
     const others = new OtherLoad();
     for (const scenario of scenarios) {
       say(`round ${round} of ${options.runs}: ${scenario.name}`);
-      const context = contextOf(scenario, own);
+      const context = contextOf(scenario, own, round);
       if (options.patienceSeconds > 0 && !(await untilQuiet(options.patienceSeconds))) say('other processes keep the machine busy');
       const othersNow = new OtherLoad();
       const samples = await measured(scenario, context);
@@ -167,7 +179,9 @@ function report(options: BenchOptions, environment: Environment, { found, skippe
   const { sizes, runs: rounds } = options;
   const results = summarize(runs, environment.isDurable);
   const latencies = mergeLatencies(runs, environment.isDurable);
-  const systems = found.map(({ system: { id, label, setting, isDurable }, version }) => ({ id, label, version, setting, isDurable }));
+  const systems = found.map(({ system: { id, label, setting, isDurable, nodes, driver }, version }) => {
+    return { id, label, version, setting, isDurable, nodes, isOwn: driver === 'loglog' };
+  });
   const remarks = [...(sizes.isChecked ? checkedText(runs) : []), ...skipped];
   return { environment, rounds, sizes, systems, remarks, warnings: warningsOf(results, runs, environment), results, latencies, runs };
 }

@@ -1,5 +1,6 @@
 // The results as Markdown, written between two marks of a document that says the rest, so that its numbers are those of a run.
 
+import { comparisonTables } from './comparison.ts';
 import { environmentText, latencyTableOf, type Report, type Table, tableOf } from './report.ts';
 
 export const RESULTS_BEGIN = '<!-- results: begin -->';
@@ -10,10 +11,11 @@ function escaped(text: string): string {
   return text.replace(/[\\|*_`<>[\]&]/g, (sign) => (sign === '<' ? '&lt;' : sign === '>' ? '&gt;' : sign === '&' ? '&amp;' : `\\${sign}`));
 }
 
-function tableMarkdown({ header, rows, isNumber }: Table): string {
+function tableMarkdown({ title, header, rows, isNumber }: Table): string {
   const format = (cells: readonly string[]): string => `| ${cells.map(escaped).join(' | ')} |`;
   const rule = header.map((_, column) => (isNumber(column) ? '---:' : '---'));
-  return [format(header), `| ${rule.join(' | ')} |`, ...rows.map(format)].join('\n');
+  const text = [format(header), `| ${rule.join(' | ')} |`, ...rows.map(format)].join('\n');
+  return title === undefined ? text : `**${escaped(title)}**\n\n${text}`;
 }
 
 /** The results of a run. */
@@ -22,7 +24,9 @@ export function resultsMarkdown(report: Report): string {
   const parts = [`Measured ${escaped(report.environment.startedAt)}:`, conditions.map((line) => `* ${line}`).join('\n')];
   if (report.remarks.length > 0) parts.push(report.remarks.map((text) => `* ${escaped(text)}`).join('\n'));
   if (report.warnings.length > 0) parts.push('Warnings of this run:', report.warnings.map((text) => `* ${escaped(text)}`).join('\n'));
-  parts.push(tableMarkdown(tableOf(report.results)));
+  const all = tableOf(report.results);
+  if (all.rows.length > 0) parts.push(tableMarkdown(all));
+  parts.push(...comparisonTables(report).map(tableMarkdown));
   if (report.latencies.length > 0) parts.push('All rounds together:', tableMarkdown(latencyTableOf(report.latencies)));
   return parts.join('\n\n');
 }

@@ -1,10 +1,9 @@
 // One LogLog node under test: started on a free port with its data in a folder of the bench, observed from outside, ended.
 
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmSync } from 'node:fs';
 import type { NodeStatus } from '../src/server/http.ts';
 import type { LogUnderTest } from './log.ts';
-import { processCpuSeconds, processResident, type Resident } from './proc.ts';
+import { processCpuSeconds, processResident, processStorageReadBytes, type Resident } from './proc.ts';
 import { compiled, type ServerProcess, startServer } from './processes.ts';
 
 const CLI = compiled('../src/cli/main.js');
@@ -106,11 +105,7 @@ export class NodeUnderTest implements LogUnderTest {
 
   /** Bytes that the process had fetched from storage, so not from the page cache; undefined where the system does not tell. */
   storageReadBytes(): number | undefined {
-    try {
-      return Number(/^read_bytes: (\d+)$/m.exec(readFileSync(join('/proc', String(this.pid), 'io'), 'utf8'))?.[1]);
-    } catch {
-      return undefined;
-    }
+    return processStorageReadBytes(this.pid);
   }
 
   /** CPU seconds, user and system; undefined where the system does not tell. */

@@ -97,6 +97,11 @@ interface Flags {
   readonly subscribers: readonly number[];
   readonly fanOutRate: number;
   readonly mixedRate: number;
+  readonly besideRates: readonly number[];
+  readonly restartEntries?: number;
+  readonly restartSizes: readonly number[];
+  readonly besideTailRate: number;
+  readonly besideSubscribers: readonly number[];
   readonly hotReaders: number;
   readonly hotEntries?: number;
   readonly coldEntries?: number;
@@ -126,8 +131,8 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--markdown <file>', 'write the results into the place for them in this file, which stays otherwise as it is')
     .option('--from <file>', 'measure nothing: report what --json wrote earlier')
     .option('--dir <folder>', 'make the temporary folder here (default: the system folder for temporary files)')
-    .option('--seconds <s>', 'length of each measurement (default: 4; of beside-*: 2)', positive)
-    .option('--warm-up <s>', 'load before each measurement (default: 2; of beside-*: 1)', positive)
+    .option('--seconds <s>', 'length of each measurement (default: 4; of beside-*: 1)', positive)
+    .option('--warm-up <s>', 'load before each measurement (default: 2; of beside-*: 0.5)', positive)
     .option('--patience <s>', 'wait up to this long before each run until other processes leave the machine (default: 0)', positive)
     .option('--systems <ids>', `systems of beside-*: ${SYSTEMS.map(({ id }) => id).join(',')} (default: all that are installed)`, systems)
     .option(
@@ -137,20 +142,25 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--entries <n>', 'entries of each append measurement, instead of a time', count)
     .option('--small <bytes>', 'payload of a small entry', payload, 100)
     .option('--large <bytes>', 'payload of a large entry', payload, 100_000)
-    .option('--connections <n>', 'connections of many-connections', count, 64)
+    .option('--connections <n>', 'connections of many-connections and beside-many-connections', count, 64)
     .option('--entry-sizes <bytes,…>', 'payload sizes of append-sizes', payloads, [100, 1024, 10_240, 102_400])
     .option('--batches <n,…>', 'entries of each batch of append-batches', counts, [1, 10, 100, 1000])
     .option('--nodes <n,…>', 'one node, a cluster of three, or both, where a scenario can measure either', nodes, [1, CLUSTER_NODES])
     .option('--rates <n,…>', 'entries a second of open-loop', counts, [1000, 10_000, 50_000, 100_000])
     .option('--subscribers <n,…>', 'subscribers of fan-out', counts, [1, 10, 100])
     .option('--fan-out-rate <n>', 'entries a second while fan-out times deliveries', count, 1000)
+    .option('--beside-rates <n,…>', 'entries a second of beside-open-loop', counts, [1000, 10_000])
+    .option('--restart-entries <n>', 'entries of the logs that beside-restart starts on (default: 200000)', count)
+    .option('--restart-sizes <bytes,…>', 'payloads of those entries', counts, [100])
+    .option('--beside-tail-rate <n>', 'entries a second while beside-tail times deliveries', count, 200)
+    .option('--beside-subscribers <n,…>', 'subscribers of beside-tail', counts, [1, 10])
     .option('--mixed-rate <n>', 'entries a second that mixed appends beside its readers', count, 10_000)
     .option('--hot-readers <n>', 'consumers in mixed that read what is newest', count, 2)
-    .option('--hot-entries <n>', 'entries of a hot read (default: 400000; of beside-read: 200000)', count)
+    .option('--hot-entries <n>', 'entries of a hot read (default: 400000; of beside-read: 100000)', count)
     .option('--cold-entries <n>', 'entries of a cold read (default: 3000000)', count)
     .option('--log-bytes <n>', 'size of the log that is restarted on (default: 4e9)', count)
     .option('--catch-up-bytes <n>', 'size of the log that an empty follower catches up with (default: 2e9)', count)
-    .option('--failovers <n>', 'times that a leader is killed in each run (default: 20)', count)
+    .option('--failovers <n>', 'times that a leader is killed in each run (default: 20; of beside-failover: 5)', count)
     .option('--stability <s>', 'length of the full load under which no node may call an election (default: 20; 600 shows it)', positive)
     .option('--storm <n>', 'connections that storm one node of a cluster at once', count, 1000)
     .option('--election-timeout-ms <ms>', 'option of the nodes of a cluster', count, OPTIONS.electionTimeoutMs.default)
@@ -202,9 +212,15 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       failovers: flags.failovers ?? (quick ? 2 : 20),
       stabilitySeconds: flags.stability ?? (quick ? 2 : 20),
       stormConnections: flags.storm,
-      besideSeconds: flags.seconds ?? (quick ? 0.5 : 2),
-      besideWarmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 1),
-      besideReadEntries: flags.hotEntries ?? (quick ? 50_000 : 200_000),
+      besideSeconds: flags.seconds ?? (quick ? 0.5 : 1),
+      besideWarmUpSeconds: flags.warmUp ?? 0.5,
+      besideRates: flags.besideRates,
+      besideRestartEntries: flags.restartEntries ?? (quick ? 50_000 : 200_000),
+      besideRestartBytes: flags.restartSizes,
+      besideFailovers: flags.failovers ?? (quick ? 2 : 5),
+      besideTailRate: flags.besideTailRate,
+      besideSubscribers: flags.besideSubscribers,
+      besideReadEntries: flags.hotEntries ?? (quick ? 50_000 : 100_000),
       isChecked: flags.check === true,
       electionTimeoutMs: flags.electionTimeoutMs,
       windowBytes: flags.windowBytes,

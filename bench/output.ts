@@ -1,6 +1,7 @@
 // Where a report goes: the terminal, and the files that the command line names.
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { comparisonTables } from './comparison.ts';
 import { htmlPage } from './html/page.ts';
 import { withResults } from './markdown.ts';
 import { environmentText, latencyTableOf, type Report, tableOf, tableText } from './report.ts';
@@ -22,7 +23,8 @@ export function readReport(path: string): Report {
 
 /** For a terminal: the conditions, every number, every distribution, and what to beware of. */
 export function reportText(report: Report): string {
-  const tables = [tableText(tableOf(report.results))];
+  const all = tableOf(report.results);
+  const tables = [...(all.rows.length > 0 ? [all] : []), ...comparisonTables(report)].map(tableText);
   if (report.latencies.length > 0) tables.push(tableText(latencyTableOf(report.latencies)));
   const notes = [...report.remarks.map((text) => `${text}\n`), ...report.warnings.map((text) => `warning: ${text}\n`)];
   return `${[environmentText(report), ...tables].join('\n\n')}\n\n${notes.join('')}`;

@@ -1,4 +1,4 @@
-// What the system tells of a process: CPU time and resident memory, from /proc.
+// What the system tells of a process: CPU time, resident memory and reads from storage, from /proc.
 
 import { readFileSync } from 'node:fs';
 
@@ -31,6 +31,15 @@ export function processResident(pid: number): Resident | undefined {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     const kibibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]);
     return { now: kibibytes('VmRSS') * 1024, peak: kibibytes('VmHWM') * 1024 };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bytes that a process had fetched from storage, so not from the page cache; undefined where the system does not tell. */
+export function processStorageReadBytes(pid: number): number | undefined {
+  try {
+    return Number(/^read_bytes: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
   } catch {
     return undefined;
   }

@@ -11,7 +11,8 @@ import { patienceSeconds } from './patience.ts';
 const STOP_TIMEOUT_MS = 20_000;
 const READY_TIMEOUT_MS = 120_000;
 const OUTPUT_KEPT = 4096;
-const READY_LOOK_MS = 20;
+/** Short beside the time in which any server starts, which is measured too. */
+const READY_LOOK_MS = 5;
 
 const children = new Set<ChildProcess>();
 // The last resort: a bench that ends in any way leaves nothing running.

@@ -1,7 +1,7 @@
 // What the rounds found, summed up: the report that is kept as JSON, and the tables for a terminal.
 
 import type { Environment } from './environment.ts';
-import type { Bar, Distribution, LoadRecord, Sample, Series, Sizes, Target, Unit } from './sample.ts';
+import type { Bar, Beside, Distribution, LoadRecord, Sample, Series, Sizes, Target, Unit } from './sample.ts';
 import { LatencyRecorder, median } from './statistics.ts';
 
 /** One scenario in one round. */
@@ -21,6 +21,8 @@ export type Verdict = 'pass' | 'MISS' | 'not durable' | '';
 
 /** A table before it is written for a terminal, a page or a document. */
 export interface Table {
+  /** Above it, where its first column does not say what its rows are about. */
+  readonly title?: string;
   readonly header: readonly string[];
   readonly rows: readonly (readonly string[])[];
   /** Whether a column holds numbers, which stand at its right. */
@@ -41,11 +43,13 @@ export interface Line {
   /** What syncs did in the log that the number is of: `on` or `off`; `–` where there is no log, such as between two sockets. */
   readonly fsync: string;
   readonly bar: Bar | undefined;
+  readonly beside: Beside | undefined;
 }
 
 /** The times of one kind of all rounds together. */
 export interface LatencyLine {
   readonly scenario: string;
+  readonly group: string;
   readonly what: string;
   readonly count: number;
   readonly p50Ms: number;
@@ -65,6 +69,9 @@ export interface MeasuredSystem {
   readonly version: string;
   readonly setting: string;
   readonly isDurable: boolean;
+  readonly nodes: number;
+  /** Whether it is this build of LogLog. */
+  readonly isOwn: boolean;
 }
 
 /** Everything that is known of one call of the bench; as JSON, NaN is null. */
@@ -80,6 +87,11 @@ export interface Report {
   readonly results: readonly Line[];
   readonly latencies: readonly LatencyLine[];
   readonly runs: readonly RunRecord[];
+}
+
+/** What a system that is `not synced` is called where nothing else says it. */
+export function nameOfUnsynced(id: string): string {
+  return `${id} (not synced)`;
 }
 
 function fsyncText({ needsDisk, isUnsynced }: Pick<Sample, 'needsDisk' | 'isUnsynced'>, isDurable: boolean): string {
@@ -119,6 +131,7 @@ export function summarize(runs: readonly RunRecord[], isDurable: boolean): Line[
       verdict: judge(middle, first, isDurable),
       fsync: fsyncText(first, isDurable),
       bar: first.bar,
+      beside: first.beside,
     };
   });
 }
@@ -128,14 +141,14 @@ export function mergeLatencies(runs: readonly RunRecord[], isDurable: boolean): 
   const groups = new Map<string, { readonly scenario: string; readonly first: Distribution; readonly times: LatencyRecorder }>();
   for (const { scenario, distributions } of runs) {
     for (const distribution of distributions) {
-      const key = `${scenario}\n${distribution.what}`;
+      const key = `${scenario}\n${distribution.group ?? ''}\n${distribution.what}`;
       const group = groups.get(key) ?? { scenario, first: distribution, times: new LatencyRecorder() };
       groups.set(key, group);
       group.times.merge(distribution.histogram);
     }
   }
   return [...groups.values()].map(({ scenario, first, times }) => {
-    return { scenario, what: first.what, ...times.summary(), fsync: fsyncText(first, isDurable) };
+    return { scenario, group: first.group ?? '', what: first.what, ...times.summary(), fsync: fsyncText(first, isDurable) };
   });
 }
 
@@ -151,8 +164,9 @@ function targetText(target: Target | undefined): string {
   return `${target.is === 'at least' ? '≥' : '≤'} ${target.value.toLocaleString('en-US')}`;
 }
 
-/** Titles and cells of the table of all numbers. */
-export function tableOf(lines: readonly Line[]): Table {
+/** Titles and cells of the table of all numbers but those of {@link Beside}, which have tables of their own. */
+export function tableOf(all: readonly Line[]): Table {
+  const lines = all.filter(({ beside }) => !beside);
   const rows = lines.map((line, index) => [
     line.scenario === lines[index - 1]?.scenario ? '' : line.scenario,
     line.what,
@@ -177,7 +191,7 @@ export function latencyTableOf(lines: readonly LatencyLine[]): Table {
     header: ['scenario', 'latency, ms', 'p50', 'p90', 'p99', 'p99.9', 'max', 'times', 'fsync'],
     rows: lines.map((line, index) => [
       line.scenario === lines[index - 1]?.scenario ? '' : line.scenario,
-      line.what,
+      line.group === '' ? line.what : `${line.group}: ${line.what}`,
       ...[line.p50Ms, line.p90Ms, line.p99Ms, line.p999Ms, line.maxMs].map(numberText),
       line.count.toLocaleString('en-US'),
       line.fsync,
@@ -187,14 +201,15 @@ export function latencyTableOf(lines: readonly LatencyLine[]): Table {
 }
 
 /** A table for a terminal, with its columns aligned. */
-export function tableText({ header, rows, isNumber }: Table): string {
+export function tableText({ title, header, rows, isNumber }: Table): string {
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
   const format = (row: readonly string[]): string =>
     row
       .map((cell, column) => (isNumber(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
       .join('  ')
       .trimEnd();
-  return [header, widths.map((width) => '─'.repeat(width)), ...rows].map(format).join('\n');
+  const text = [header, widths.map((width) => '─'.repeat(width)), ...rows].map(format).join('\n');
+  return title === undefined ? text : `${title}\n\n${text}`;
 }
 
 /** The conditions of the run, above the table. */

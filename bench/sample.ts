@@ -19,6 +19,20 @@ export interface Bar {
   readonly series: string;
 }
 
+/** Where a number stands in the tables that compare systems: one table for each group, in it a row for each system. */
+export interface Beside {
+  /** What is the same for all that are compared, such as the size of the entries. */
+  readonly group: string;
+  /** The column: what the number is. */
+  readonly number: string;
+  /** Id of the system. */
+  readonly system: string;
+  /** Where the group stands on an axis of sizes of entries, in bytes: then the number is drawn over them, too. */
+  readonly payloadBytes?: number;
+  /** Whether it is one of the numbers by which LogLog is said to be ahead or behind; the others are what it costs. */
+  readonly isCompared: boolean;
+}
+
 /** One number of one run. Numbers of the same name of several runs are summed up together. */
 export interface Sample {
   readonly what: string;
@@ -30,11 +44,14 @@ export interface Sample {
   /** Of a system that answers before anything is synced: not to be compared with one that syncs first. */
   readonly isUnsynced?: boolean;
   readonly bar?: Bar;
+  readonly beside?: Beside;
 }
 
 /** All times of one kind in one run. Those of the same name of several runs are merged. */
 export interface Distribution {
   readonly what: string;
+  /** Distributions of one group of a scenario are drawn into one chart; empty: all of it are. */
+  readonly group?: string;
   /** As in a `Latency`. */
   readonly histogram: string;
   /** Both as in a sample. */
@@ -48,7 +65,7 @@ export interface Mark {
   readonly what: string;
 }
 
-/** A rate over time, in bins of the same length. */
+/** A rate over time, in bins of the same length. Those of a run that begin at the same moment are drawn together. */
 export interface Series {
   readonly what: string;
   readonly unit: Unit;
@@ -100,6 +117,17 @@ export interface Sizes {
   /** Length of each measurement of beside-*, which are many, and of the warm-up before it. */
   readonly besideSeconds: number;
   readonly besideWarmUpSeconds: number;
+  /** Entries a second of beside-open-loop, one measurement each. */
+  readonly besideRates: readonly number[];
+  /** Times that beside-failover kills a leader of each system in one run. */
+  readonly besideFailovers: number;
+  /** Entries of the logs that beside-restart starts on, and their sizes, one measurement each. */
+  readonly besideRestartEntries: number;
+  readonly besideRestartBytes: readonly number[];
+  /** Entries a second that are appended while beside-tail times deliveries: low, so that every system keeps up. */
+  readonly besideTailRate: number;
+  /** Numbers of subscribers of beside-tail, one measurement each. */
+  readonly besideSubscribers: readonly number[];
   /** Entries that beside-read writes and reads: fewer, because not every system writes them fast. */
   readonly besideReadEntries: number;
   /** Whether everything that was acknowledged is read back and compared. */

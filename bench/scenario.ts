@@ -60,6 +60,8 @@ export interface Setting {
   readonly limits: Limits;
   /** What the scenarios called beside-* measure. */
   readonly systems: readonly FoundSystem[];
+  /** From 1 on. */
+  readonly round: number;
   /** The scenario's own folder; it stays from one run to the next. */
   readonly folder: string;
   readonly written: WrittenLogs;
@@ -70,6 +72,7 @@ export class Context {
   readonly sizes: Sizes;
   readonly limits: Limits;
   readonly systems: readonly FoundSystem[];
+  readonly round: number;
   readonly folder: string;
   readonly say: (text: string) => void;
   readonly loads: LoadRecord[] = [];
@@ -80,10 +83,11 @@ export class Context {
   readonly #written: WrittenLogs;
   #nodes = 0;
 
-  constructor({ sizes, limits, systems, folder, written, say }: Setting) {
+  constructor({ sizes, limits, systems, round, folder, written, say }: Setting) {
     this.sizes = sizes;
     this.limits = limits;
     this.systems = systems;
+    this.round = round;
     this.folder = folder;
     this.#written = written;
     this.say = say;
@@ -198,9 +202,9 @@ export class Context {
     this.notes.push(text);
   }
 
-  /** Keeps a whole distribution for the report; `needsDisk` and `isUnsynced` as in a sample. */
-  keep(what: string, { count, histogram }: Latency, needsDisk = true, isUnsynced = false): void {
-    if (count > 0) this.distributions.push({ what, histogram, needsDisk, isUnsynced });
+  /** Keeps a whole distribution for the report; `needsDisk` as in a sample. */
+  keep(what: string, { count, histogram }: Latency, needsDisk = true): void {
+    if (count > 0) this.distributions.push({ what, histogram, needsDisk });
   }
 
   /** Appends `payloadBytes` each for the configured time, in batches of `batchEntries`, or as the client batches by itself. */

@@ -21,6 +21,10 @@ export function draw(charts: Charts): void {
     const digits = Math.max(0, Math.ceil(Math.log10(x) - 1e-9) - 2);
     return `${percent.toFixed(digits)} %`;
   }
+  function sizeText(bytes: number): string {
+    if (bytes % 1024 === 0) return `${bytes / 1024} KiB`;
+    return bytes >= 1000 && bytes % 1000 === 0 ? `${bytes / 1000} kB` : `${bytes} B`;
+  }
   /** Where a logarithmic axis from `min` to `max` has its lines: at `leads` times each power of ten. */
   function logSplits(min: number, max: number, leads: readonly number[]): number[] {
     const splits: number[] = [];
@@ -61,13 +65,17 @@ export function draw(charts: Charts): void {
   }
   function optionsOf(chart: Chart, width: number): uPlot.Options {
     const isLatency = chart.kind === 'latency';
+    const isOverTime = chart.kind === 'time';
     const axis = { stroke: () => color('--soft'), font: FONT, labelFont: FONT, labelSize: 18 };
     const lines = { grid: { stroke: () => color('--rule'), width: 1 }, ticks: { stroke: () => color('--rule'), width: 1 } };
-    const xValue = (x: number): string => (isLatency ? percentileText(x) : `${x.toFixed(2)} s`);
+    const xValue = (x: number): string => (isOverTime ? `${x.toFixed(2)} s` : isLatency ? percentileText(x) : sizeText(x));
+    const sizeAxis: uPlot.Axis = { splits: () => [...chart.x], filter: (_, splits) => splits, values: (_, splits) => splits.map(sizeText) };
+    // More than one line may hide another with what is below it.
+    const fill = chart.lines.length === 1 ? { fill: 'rgba(59, 130, 246, .15)' } : {};
     return {
       width,
       height: isLatency ? 300 : 320,
-      scales: isLatency
+      scales: !isOverTime
         ? { x: { time: false, distr: 3, range: (_, min, max) => [min, max] }, y: { distr: 3 } }
         : { x: { time: false }, y: { range: (_, _min, max) => [0, Math.max(1, max * 1.1)] } },
       padding: [8, 28, 0, 0],
@@ -78,30 +86,28 @@ export function draw(charts: Charts): void {
           ...axis,
           ...lines,
           size: 36,
-          ...(isLatency ? logAxis(percentileText, () => [1]) : { label: chart.xLabel }),
+          ...(isLatency ? logAxis(percentileText, () => [1]) : isOverTime ? { label: chart.xLabel } : sizeAxis),
         },
         {
           ...axis,
           ...lines,
           label: chart.yLabel,
           size: 58,
-          ...(isLatency
+          ...(!isOverTime
             ? logAxis(numberText, (min, max) => (max / min <= 1000 ? [1, 2, 5] : [1]))
             : { values: (_: uPlot, splits: number[]) => splits.map(numberText) }),
         },
       ],
       series: [
-        { label: isLatency ? chart.xLabel : 'time', value: (_, x) => (x === null || x === undefined ? '' : xValue(x)) },
-        ...chart.lines.map(({ name }, index) => ({
+        { label: isOverTime ? 'time' : chart.xLabel, value: (_, x) => (x === null || x === undefined ? '' : xValue(x)) },
+        ...chart.lines.map(({ name, color: number }) => ({
           label: name,
-          stroke: LINE_COLORS[index % LINE_COLORS.length] ?? '#3b82f6',
+          stroke: LINE_COLORS[number % LINE_COLORS.length] ?? '#3b82f6',
           width: 2,
-          dash: index < LINE_COLORS.length ? [] : [6, 4],
-          points: { show: false },
+          dash: number < LINE_COLORS.length ? [] : [6, 4],
+          points: { show: chart.kind === 'size' },
           value: (_: uPlot, value: number | null) => (value === null || value === undefined ? '' : `${numberText(value)} ${chart.yLabel}`),
-          ...(isLatency || uPlot.paths.stepped === undefined
-            ? {}
-            : { paths: uPlot.paths.stepped({ align: 1 }), fill: 'rgba(59, 130, 246, .15)' }),
+          ...(!isOverTime || uPlot.paths.stepped === undefined ? {} : { paths: uPlot.paths.stepped({ align: 1 }), ...fill }),
         })),
       ],
       hooks: { draw: [(plot) => drawMarks(plot, chart.marks)] },

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { comparisonTables } from '../comparison.ts';
 import { type Line, latencyTableOf, numberText, type Report, type Table, tableOf } from '../report.ts';
 import { type Charts, chartsOf } from './data.ts';
 import { draw } from './draw.ts';
@@ -34,30 +35,32 @@ function libraryText(name: string): string {
 
 function verdictClass(cell: string): string {
   if (cell === 'pass') return 'pass';
-  return cell === 'MISS' || cell === 'not durable' ? 'fail' : '';
+  return cell === 'MISS' || cell.endsWith('not durable') ? 'fail' : '';
 }
 
-/** A table whose first column, the scenarios, is rows of its own, so that the rest fits a phone. */
-function tableHtml({ header, rows, isNumber }: Table): string {
+/** A table. Without a title its first column, the scenarios, is rows of its own, so that the rest fits a phone. */
+function tableHtml({ title, header, rows, isNumber }: Table): string {
+  const first = title === undefined ? 1 : 0;
   const open = (tag: string, names: readonly string[]): string => {
     const present = names.filter((name) => name !== '');
     return present.length === 0 ? `<${tag}>` : `<${tag} class="${present.join(' ')}">`;
   };
-  /** The cells of a row but the first. */
+  /** The cells of a row, but the scenario. */
   const cellsOf = (row: readonly string[], tag: 'td' | 'th'): string =>
     row
       .map((cell, column) => {
-        const names = [isNumber(column) ? 'number' : '', column === 1 ? 'name' : '', tag === 'td' ? verdictClass(cell) : ''];
+        const names = [isNumber(column) ? 'number' : '', column === first ? 'name' : '', tag === 'td' ? verdictClass(cell) : ''];
         return `${open(tag, names)}${escapeHtml(cell)}</${tag}>`;
       })
-      .slice(1)
+      .slice(first)
       .join('');
   const body = rows.flatMap((row) => {
     const [scenario = ''] = row;
     const group = `<tr class="group"><th colspan="${header.length - 1}">${escapeHtml(scenario)}</th></tr>`;
-    return [...(scenario === '' ? [] : [group]), `<tr>${cellsOf(row, 'td')}</tr>`];
+    return [...(first === 0 || scenario === '' ? [] : [group]), `<tr>${cellsOf(row, 'td')}</tr>`];
   });
-  return `<div class="scroll"><table>
+  const heading = title === undefined ? '' : `<h3>${escapeHtml(title)}</h3>\n`;
+  return `${heading}<div class="scroll">${open('table', title === undefined ? [] : ['compared'])}
 <thead><tr>${cellsOf(header, 'th')}</tr></thead>
 <tbody>
 ${body.join('\n')}
@@ -101,7 +104,7 @@ function chartPlaces(charts: Charts, kind: keyof Charts): string {
   const places = charts[kind].map(
     ({ title }, index) => `<div class="chart"><h3>${escapeHtml(title)}</h3><div data-chart="${kind} ${index}"></div></div>`,
   );
-  return `<div class="charts${kind === 'time' ? ' wide' : ''}">\n${places.join('\n')}\n</div>`;
+  return `<div class="charts${kind === 'latency' ? '' : ' wide'}">\n${places.join('\n')}\n</div>`;
 }
 
 function environmentHtml({ environment, rounds, sizes, systems, remarks }: Report): string {
@@ -113,7 +116,10 @@ function environmentHtml({ environment, rounds, sizes, systems, remarks }: Repor
     Machine: [`${cpu}, ${cores} cores, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB of memory`],
     Disk: [`${fileSystem} on ${disk}`],
     fsync: [fsync],
-    Rounds: [`${rounds} of ${sizes.seconds} s for each measurement, after ${sizes.warmUpSeconds} s of warm-up`],
+    Rounds: [
+      `${rounds} of ${sizes.seconds} s for each measurement, after ${sizes.warmUpSeconds} s of warm-up`,
+      ...(systems.length > 0 ? [`beside-*: of ${sizes.besideSeconds} s, after ${sizes.besideWarmUpSeconds} s`] : []),
+    ],
     Started: [startedAt],
     Beside: systems.map(({ id, label, version: its, setting }) => `${id} ${its}: ${label}; ${setting}`),
     Remarks: remarks,
@@ -137,8 +143,12 @@ function warningsHtml(warnings: readonly string[]): string {
 export function htmlPage(report: Report): string {
   const charts = chartsOf(report);
   const sections = barSections(report);
+  if (charts.size.length > 0) {
+    const text = 'Medians of the rounds. Both axes are logarithmic.';
+    sections.push(`<h2>Throughput by entry size, beside other systems</h2>\n<p class="soft">${text}</p>\n${chartPlaces(charts, 'size')}`);
+  }
   if (charts.time.length > 0) {
-    const text = 'Committed appends while a node is killed; 0 s is the kill.';
+    const text = 'Acknowledged appends while a node is killed; 0 s is the kill.';
     sections.push(`<h2>Throughput over time</h2>\n<p class="soft">${text}</p>\n${chartPlaces(charts, 'time')}`);
   }
   if (report.latencies.length > 0) {
@@ -148,8 +158,15 @@ export function htmlPage(report: Report): string {
       tableHtml(latencyTableOf(report.latencies)),
     );
   }
+  const comparisons = comparisonTables(report);
+  if (comparisons.length > 0) {
+    const text =
+      'Medians over the rounds, and from the least to the most. LogLog is compared where it has as many nodes and is as durable.';
+    sections.push(`<h2>Beside other systems</h2>\n<p class="soft">${text}</p>`, ...comparisons.map(tableHtml));
+  }
+  const all = tableOf(report.results);
   const about = 'Medians over the rounds, with the least and the most. Targets are for 2 cores.';
-  sections.push(`<h2>All numbers</h2>\n<p class="soft">${about}</p>\n${tableHtml(tableOf(report.results))}`);
+  if (all.rows.length > 0) sections.push(`<h2>All numbers</h2>\n<p class="soft">${about}</p>\n${tableHtml(all)}`);
   return `<!doctype html>
 <html lang="en">
 <head>

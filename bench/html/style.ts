@@ -32,6 +32,7 @@ th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; border-bo
 th { color: var(--soft); font-weight: 600; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.name, th.name { position: sticky; left: 0; background: var(--paper); white-space: normal; min-width: 10rem; max-width: 45vw; padding-left: 0; }
+table.compared td:last-child { white-space: normal; min-width: 11rem; }
 tr.group th { color: var(--ink); padding: .9rem 0 .25rem; border-bottom: 1px solid var(--soft); }
 .pass { color: var(--good); }
 .fail { color: var(--bad); font-weight: 600; }

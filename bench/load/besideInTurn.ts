@@ -1,6 +1,7 @@
-// Load: one append in flight at a system of any make: the next one leaves when this one is acknowledged.
+// Load: one append in flight on each of one or more connections to a system of any make: the next one leaves when this one is acknowledged.
 
 import { LatencyRecorder } from '../statistics.ts';
+import type { Driver } from './drivers/driver.ts';
 import { openDriver } from './drivers/open.ts';
 import { NumberedPayloads } from './numbered.ts';
 import { measureClosedLoop, program } from './program.ts';
@@ -8,21 +9,26 @@ import type { BesideInTurnParams, BesideInTurnResult } from './types.ts';
 
 program('besideInTurn', async (params: BesideInTurnParams): Promise<BesideInTurnResult> => {
   const payloads = new NumberedPayloads(params.payloadBytes, params.seed);
-  const driver = await openDriver(params.target);
+  const drivers: Driver[] = [];
+  while (drivers.length < params.connections) drivers.push(await openDriver(params.target));
   const latency = new LatencyRecorder();
   let allEntries = 0;
-  const run = async (runSeconds: number): Promise<void> => {
+  const runOne = async (driver: Driver, deadline: number): Promise<void> => {
     let before = performance.now();
-    const deadline = before + runSeconds * 1000;
     while (before < deadline) {
-      await driver.appendOne(payloads.at(allEntries), allEntries);
+      const index = allEntries;
       allEntries += 1;
+      await driver.appendOne(payloads.at(index), index);
       const now = performance.now();
       latency.record(now - before);
       before = now;
     }
   };
+  const run = async (seconds: number): Promise<void> => {
+    const deadline = performance.now() + seconds * 1000;
+    await Promise.all(drivers.map((driver) => runOne(driver, deadline)));
+  };
   const times = await measureClosedLoop(run, params, latency);
-  await driver.close();
+  await Promise.all(drivers.map((driver) => driver.close()));
   return { entries: latency.count, ...times, allEntries, latency: latency.summary() };
 });

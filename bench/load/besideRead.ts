@@ -28,7 +28,7 @@ program('besideRead', async (params: BesideReadParams): Promise<BesideReadResult
     allEntries += entries;
     return entries;
   };
-  await readFor(params.warmUpSeconds);
+  if (params.warmUpSeconds > 0) await readFor(params.warmUpSeconds);
   const cpuBefore = cpuSeconds();
   const started = performance.now();
   const entries = await readFor(params.seconds);

@@ -264,14 +264,45 @@ export interface BesideAppendResult extends Omit<AppendResult, 'end'> {
   readonly allEntries: number;
 }
 
-/** Appends to an empty system with one in flight. */
+/** Appends to an empty system with one in flight on each of `connections`. */
 export interface BesideInTurnParams extends BesideParams {
+  readonly connections: number;
   readonly warmUpSeconds: number;
   readonly seconds: number;
 }
 
 export interface BesideInTurnResult extends BesideAppendResult {
   readonly latency: Latency;
+}
+
+/** Appends at a fixed rate to a system that may hold the first `from` entries, each timed from the moment at which it was due. */
+export interface BesideOpenLoopParams extends BesideParams {
+  readonly from: number;
+  readonly rate: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export interface BesideOpenLoopResult extends OpenLoopResult {
+  readonly entries: number;
+  /** Of warm-up and measurement together. */
+  readonly allEntries: number;
+}
+
+/** One producer and subscribers at the live tail of an empty system, as in {@link FanOutParams}. */
+export interface BesideTailParams extends BesideParams {
+  readonly subscribers: number;
+  readonly rate: number;
+  readonly warmUpSeconds: number;
+  /** Of each of the two measurements. */
+  readonly seconds: number;
+}
+
+export interface BesideTailResult extends BesideAppendResult {
+  /** At the fixed rate, after the full speed that the rest is about. */
+  readonly paced: OpenLoopRun;
+  /** From the moment at which an append was due to its delivery, of every entry at every subscriber. */
+  readonly delivery: Latency;
 }
 
 /** Reads everything back, again and again until `seconds` have passed; a pass that finds not just `entries` is an error. */
@@ -318,6 +349,8 @@ export interface Loads {
   loopback: { params: LoopbackParams; result: LoopbackResult };
   besideAppend: { params: BesideAppendParams; result: BesideAppendResult };
   besideInTurn: { params: BesideInTurnParams; result: BesideInTurnResult };
+  besideOpenLoop: { params: BesideOpenLoopParams; result: BesideOpenLoopResult };
+  besideTail: { params: BesideTailParams; result: BesideTailResult };
   besideRead: { params: BesideReadParams; result: BesideReadResult };
   check: { params: CheckParams; result: CheckResult };
 }

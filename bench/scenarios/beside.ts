@@ -2,9 +2,12 @@
 
 import { randomInt } from 'node:crypto';
 import { sizeText } from '../limits.ts';
-import { RING_BYTES } from '../load/numbered.ts';
+import type { Lost } from '../load/lane.ts';
+import { NumberedPayloads, RING_BYTES } from '../load/numbered.ts';
 import type { LoadName, Loads } from '../load/types.ts';
-import type { Bar, Sample, Unit } from '../sample.ts';
+import type { Signal } from '../processes.ts';
+import { nameOfUnsynced } from '../report.ts';
+import type { Distribution, Sample, Series, Unit } from '../sample.ts';
 import type { Context } from '../scenario.ts';
 import type { Latency } from '../statistics.ts';
 import type { FoundSystem, RunningSystem } from '../systems/system.ts';
@@ -22,12 +25,26 @@ interface Cost {
   readonly clientCpuSeconds: number;
 }
 
+/** Where a number stands besides its column. */
+interface Place {
+  /** Title of the bar chart that has it, too. */
+  readonly chart?: string;
+  /** Whether LogLog is said to be ahead or behind by it. */
+  readonly isCompared?: boolean;
+  /** Whether it is drawn over the sizes of entries. */
+  readonly isBySize?: boolean;
+}
+
 /** A system that runs, empty at first, and what is measured of it. */
 export class SystemUnderTest {
   readonly samples: Sample[] = [];
+  readonly distributions: Distribution[] = [];
+  readonly series: Series[] = [];
+  readonly running: RunningSystem;
+  /** Whose table the numbers are in that are noted. */
+  group: string;
   readonly #context: Context;
   readonly #found: FoundSystem;
-  readonly #running: RunningSystem;
   readonly #payloadBytes: number;
   readonly #seed = randomInt(2 ** 32);
   #serverCpuSeconds: number | undefined;
@@ -35,81 +52,125 @@ export class SystemUnderTest {
   constructor(context: Context, found: FoundSystem, running: RunningSystem, payloadBytes: number) {
     this.#context = context;
     this.#found = found;
-    this.#running = running;
+    this.running = running;
     this.#payloadBytes = payloadBytes;
+    this.group = sizeText(payloadBytes);
   }
 
   /** Runs a load against it. The CPU time that its servers take meanwhile is that of {@link cost}. */
   async load<Name extends BesideLoad>(name: Name, plan: Plan<Name>): Promise<Loads[Name]['result']> {
-    const { target } = this.#running;
-    const before = this.#running.cpuSeconds();
+    const target = await this.running.target();
+    const before = this.running.cpuSeconds();
     const params = { ...plan, target, payloadBytes: this.#payloadBytes, seed: this.#seed } as Loads[Name]['params'];
     const result = await this.#context.load(name, params);
-    const after = this.#running.cpuSeconds();
+    const after = this.running.cpuSeconds();
     this.#serverCpuSeconds = before === undefined || after === undefined ? undefined : after - before;
     return result;
   }
 
-  /** Notes one number, on a line that says of which system in which setting it is, and as a bar of `chart`. */
-  note(what: string, value: number, unit: Unit, chart?: string): void {
-    const { system, version } = this.#found;
-    const line = `${sizeText(this.#payloadBytes)}, ${what}: ${system.id} ${version} (${system.setting})`;
-    const isUnsynced = system.isDurable ? {} : { isUnsynced: true };
-    const bar: Bar | undefined = chart === undefined ? undefined : { chart, group: sizeText(this.#payloadBytes), series: this.#name };
-    this.samples.push({ what: line, value, unit, needsDisk: system.isDurable, ...isUnsynced, ...(bar === undefined ? {} : { bar }) });
+  /** Ends all servers with `signal` and starts them again, all at once. Returns the time from then until they can be used. */
+  async restart(signal: Signal, whileEnded: () => void = () => {}): Promise<number> {
+    const ids = this.running.folders.map((_, index) => index + 1);
+    await Promise.all(ids.map((id) => this.running.end(id, signal)));
+    whileEnded();
+    const startedMs = performance.now();
+    await Promise.all(ids.map((id) => this.running.start(id)));
+    await this.running.leader();
+    return performance.now() - startedMs;
+  }
+
+  /** Notes one number. */
+  note(number: string, value: number, unit: Unit, { chart, isCompared = false, isBySize = false }: Place = {}): void {
+    const { group } = this;
+    const { id, isDurable } = this.#found.system;
+    this.samples.push({
+      what: `${group}, ${number}: ${id}`,
+      value,
+      unit,
+      needsDisk: isDurable,
+      ...(isDurable ? {} : { isUnsynced: true }),
+      beside: { group, number, system: id, isCompared, ...(isBySize ? { payloadBytes: this.#payloadBytes } : {}) },
+      ...(chart === undefined ? {} : { bar: { chart, group, series: this.name } }),
+    });
   }
 
   /** Keeps a whole distribution for the report. */
-  keep(latency: Latency): void {
+  keep({ count, histogram }: Latency): void {
     const { isDurable } = this.#found.system;
-    this.#context.keep(this.#name, latency, isDurable, !isDurable);
+    if (count > 0) {
+      this.distributions.push({ what: this.name, group: this.group, histogram, needsDisk: isDurable, isUnsynced: !isDurable });
+    }
   }
 
-  get #name(): string {
+  /** What its entries are, for a client in this process. */
+  makePayloads(): NumberedPayloads {
+    return new NumberedPayloads(this.#payloadBytes, this.#seed);
+  }
+
+  /** How it is called where nothing else says whether it is durable. */
+  get name(): string {
     const { id, isDurable } = this.#found.system;
-    return isDurable ? id : `${id} (not synced)`;
+    return isDurable ? id : nameOfUnsynced(id);
   }
 
   /** Notes what the last load cost both sides, and the servers' memory. */
-  cost(verb: string, { entries, allEntries, clientCpuSeconds }: Cost): void {
-    if (this.#serverCpuSeconds !== undefined) {
-      this.note(`server CPU of ${verb}`, (this.#serverCpuSeconds / allEntries) * 1e6, 's/million');
-    }
-    this.note(`client CPU of ${verb}`, (clientCpuSeconds / entries) * 1e6, 's/million');
-    const resident = this.#running.residentBytes();
-    if (resident !== undefined) this.note(`server memory after ${verb}`, resident / 1e6, 'MB');
+  cost({ entries, allEntries, clientCpuSeconds }: Cost): void {
+    if (this.#serverCpuSeconds !== undefined) this.note('server CPU', (this.#serverCpuSeconds / allEntries) * 1e6, 's/million');
+    this.note('client CPU', (clientCpuSeconds / entries) * 1e6, 's/million');
+    const resident = this.running.residentBytes();
+    if (resident !== undefined) this.note('server memory', resident / 1e6, 'MB');
   }
 
-  /** With --check: all `entries` that were acknowledged are read back and compared. */
-  async check(entries: number, { wasInTurn }: { readonly wasInTurn: boolean }): Promise<void> {
+  /** With --check: all `entries` that were acknowledged, which is all but the `lost`, are read back and compared. */
+  async check(entries: number, order: Loads['check']['params']['order'], lost: readonly Lost[] = []): Promise<void> {
     if (!this.#context.sizes.isChecked) return;
     const payloads = { seed: this.#seed, ringBytes: RING_BYTES, payloadBytes: this.#payloadBytes };
-    const lanes = [{ ...payloads, lane: 0, sent: entries, lost: [] }];
-    await this.#context.load('check', { target: this.#running.target, lanes, order: wasInTurn ? 'kept' : 'by driver' });
+    const lanes = [{ ...payloads, lane: 0, sent: entries, lost }];
+    await this.#context.load('check', { target: await this.running.target(), lanes, order });
   }
 }
 
-/** Starts every system in turn, empty, and measures it. Returns what was noted, with the same numbers of all systems next to each other. */
+/** `items` from another one on in each round, so that none is always the first or the last. */
+export function rotated<T>(items: readonly T[], round: number): T[] {
+  const first = items.length === 0 ? 0 : round % items.length;
+  return [...items.slice(first), ...items.slice(0, first)];
+}
+
+/** Starts a system, empty, measures it, and removes it. */
+async function measureOne(
+  context: Context,
+  found: FoundSystem,
+  payloadBytes: number,
+  measure: (system: SystemUnderTest) => Promise<void>,
+): Promise<SystemUnderTest> {
+  context.say(`${found.system.label}, ${found.version}, ${sizeText(payloadBytes)}`);
+  const running = await found.system.start(context, found.path);
+  try {
+    const system = new SystemUnderTest(context, found, running, payloadBytes);
+    await measure(system);
+    return system;
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new Error(`${found.system.id} ${found.version}, ${sizeText(payloadBytes)}: ${reason}\n${running.lastWords()}`.trimEnd());
+  } finally {
+    await running.remove();
+  }
+}
+
+/** Measures each of `systems`, in another order in each round. What is noted and kept is in their own order. */
 export async function besideEach(
   context: Context,
   payloadBytes: number,
   measure: (system: SystemUnderTest) => Promise<void>,
+  systems: readonly FoundSystem[] = context.systems,
 ): Promise<Sample[]> {
-  const all: Sample[][] = [];
-  for (const found of context.systems) {
-    context.say(`${found.system.label}, ${found.version}, ${sizeText(payloadBytes)}`);
-    const running = await found.system.start(context, found.path);
-    try {
-      const system = new SystemUnderTest(context, found, running, payloadBytes);
-      await measure(system);
-      all.push(system.samples);
-    } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      throw new Error(`${found.system.id} ${found.version}, ${sizeText(payloadBytes)}: ${reason}\n${running.lastWords()}`.trimEnd());
-    } finally {
-      await running.remove();
-    }
-  }
-  const most = Math.max(0, ...all.map(({ length }) => length));
-  return Array.from({ length: most }, (_, i) => all.flatMap((samples) => samples[i] ?? [])).flat();
+  const measured = new Map<FoundSystem, SystemUnderTest>();
+  for (const found of rotated(systems, context.round)) measured.set(found, await measureOne(context, found, payloadBytes, measure));
+  const inOrder = systems.flatMap((found) => measured.get(found) ?? []);
+  const distributions = inOrder.flatMap((system) => system.distributions);
+  // Those that are compared stand together.
+  const groups = [...new Set(distributions.map(({ group }) => group))];
+  context.distributions.push(...groups.flatMap((group) => distributions.filter((each) => each.group === group)));
+  context.series.push(...inOrder.flatMap(({ series }) => series));
+  return inOrder.flatMap(({ samples }) => samples);
 }

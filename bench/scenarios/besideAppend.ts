@@ -15,9 +15,13 @@ export const besideAppend: Scenario = {
     for (const payloadBytes of [smallBytes, MIDDLE_BYTES, largeBytes]) {
       const found = await besideEach(context, payloadBytes, async (system) => {
         const result = await system.load('besideAppend', { warmUpSeconds, seconds, entries });
-        system.note('appends', result.entries / result.seconds, 'entries/s', 'Appends beside other systems');
-        system.cost('appends', result);
-        await system.check(result.allEntries, { wasInTurn: false });
+        system.note('appends', result.entries / result.seconds, 'entries/s', {
+          chart: 'Appends beside other systems',
+          isCompared: true,
+          isBySize: true,
+        });
+        system.cost(result);
+        await system.check(result.allEntries, 'by driver');
       });
       samples.push(...found);
     }

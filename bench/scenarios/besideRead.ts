@@ -1,20 +1,36 @@
-// Reading everything back, entry by entry, beside the systems that LogLog could be exchanged for.
+// Reading everything back, entry by entry, beside the systems that LogLog could be exchanged for: again and again, and once after a restart
+// with the page cache dropped.
 
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { besideEach } from './beside.ts';
+import { besideEach, type SystemUnderTest } from './beside.ts';
+import { dropPageCache } from './pageCache.ts';
+
+async function readCold(system: SystemUnderTest, entries: number): Promise<void> {
+  const { running } = system;
+  const forget = (): void => running.folders.forEach(dropPageCache);
+  await system.restart('SIGTERM', forget);
+  // What the servers have read to start is cached again.
+  forget();
+  const before = running.storageReadBytes();
+  const once = await system.load('besideRead', { entries, warmUpSeconds: 0, seconds: 0 });
+  const after = running.storageReadBytes();
+  system.note('cold reads', once.entries / once.seconds, 'entries/s', { isCompared: true });
+  if (before !== undefined && after !== undefined) system.note('cold, from storage', (after - before) / 1e6, 'MB');
+}
 
 export const besideRead: Scenario = {
   name: 'beside-read',
-  about: 'reading the entries of --hot-entries of 100 B back, entry by entry, beside NATS, Redis and etcd: entries/s',
+  about: 'reading --hot-entries of 100 B back, entry by entry, hot, and cold after a restart, beside NATS, Redis and etcd: entries/s',
   run(context: Context): Promise<Sample[]> {
     const { smallBytes, besideReadEntries: entries, besideWarmUpSeconds: warmUpSeconds, besideSeconds: seconds } = context.sizes;
     return besideEach(context, smallBytes, async (system) => {
       await system.load('besideAppend', { warmUpSeconds: 0, seconds: 0, entries });
-      await system.check(entries, { wasInTurn: false });
+      await system.check(entries, 'by driver');
       const result = await system.load('besideRead', { entries, warmUpSeconds, seconds });
-      system.note('reads', result.entries / result.seconds, 'entries/s', 'Reads beside other systems');
-      system.cost('reads', result);
+      system.note('reads', result.entries / result.seconds, 'entries/s', { chart: 'Reads beside other systems', isCompared: true });
+      system.cost(result);
+      await readCold(system, entries);
     });
   },
 };

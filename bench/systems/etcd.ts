@@ -7,6 +7,9 @@ import type { System } from './system.ts';
 /** The default, 2 GB, could be reached; 8 GiB is the most that etcd advises. */
 const QUOTA_BYTES = 8 * 1024 ** 3;
 
+/** The default of --election-timeout. */
+const ELECTION_TIMEOUT_MS = 1000;
+
 function nameOf({ id }: Seat): string {
   return `etcd-${id}`;
 }
@@ -26,33 +29,40 @@ async function leads(seat: Seat): Promise<boolean> {
   return leader !== undefined && leader === header?.member_id;
 }
 
+/** Command line of the server at `seat`. */
+export function etcdArguments(seat: Seat, seats: readonly Seat[]): string[] {
+  return [
+    ['--name', nameOf(seat)],
+    ['--data-dir', join(seat.folder, 'data')],
+    ['--listen-client-urls', clientUrl(seat)],
+    ['--advertise-client-urls', clientUrl(seat)],
+    ['--listen-peer-urls', peerUrl(seat)],
+    ['--initial-advertise-peer-urls', peerUrl(seat)],
+    ['--initial-cluster', seats.map((each) => `${nameOf(each)}=${peerUrl(each)}`).join(',')],
+    ['--quota-backend-bytes', QUOTA_BYTES],
+    ['--logger', 'zap'],
+    ['--log-level', 'error'],
+  ]
+    .flat()
+    .map(String);
+}
+
 function makeEtcd(nodes: 1 | 3): System {
   return {
     id: nodes === 1 ? 'etcd' : `etcd-${nodes}`,
     label: `etcd, ${nodes === 1 ? '1 node' : `${nodes} nodes`}`,
     driver: 'etcd',
-    setting: nodes === 1 ? '1 node, synced before the answer' : `${nodes} nodes, synced on a majority before the answer`,
+    nodes,
+    setting: nodes === 1 ? '1 node, synced' : `${nodes} nodes, majority synced`,
     isDurable: true,
     program: { name: 'etcd', debianPackage: 'etcd-server', versionFlag: '--version' },
     since: undefined,
     start(context, path) {
       return startServers(path, context.newFolder('etcd'), nodes, {
         driver: 'etcd',
-        args: (seat, seats) =>
-          [
-            ['--name', nameOf(seat)],
-            ['--data-dir', join(seat.folder, 'data')],
-            ['--listen-client-urls', clientUrl(seat)],
-            ['--advertise-client-urls', clientUrl(seat)],
-            ['--listen-peer-urls', peerUrl(seat)],
-            ['--initial-advertise-peer-urls', peerUrl(seat)],
-            ['--initial-cluster', seats.map((each) => `${nameOf(each)}=${peerUrl(each)}`).join(',')],
-            ['--quota-backend-bytes', QUOTA_BYTES],
-            ['--logger', 'zap'],
-            ['--log-level', 'error'],
-          ]
-            .flat()
-            .map(String),
+        args: etcdArguments,
+        leads,
+        electionTimeoutMs: ELECTION_TIMEOUT_MS,
         isReady: (seat) => isHealthy(`${clientUrl(seat)}/health`),
         // The leader first: another node only passes on what it is asked to write.
         async urls(seats) {

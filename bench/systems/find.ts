@@ -7,11 +7,22 @@ import { missingClients } from './clients.ts';
 import { etcd, etcd3 } from './etcd.ts';
 import { loglog, loglog3 } from './loglog.ts';
 import { nats, nats3, nats3Always, natsAlways } from './nats.ts';
-import { redisAlways } from './redis.ts';
+import { redisAlways, redisEverySecond } from './redis.ts';
 import type { FoundSystem, ProgramSource, System, Version } from './system.ts';
 
 /** In the order of the report. */
-export const SYSTEMS: readonly System[] = [loglog, loglog3, redisAlways, nats, natsAlways, nats3, nats3Always, etcd, etcd3];
+export const SYSTEMS: readonly System[] = [
+  loglog,
+  loglog3,
+  redisAlways,
+  redisEverySecond,
+  nats,
+  natsAlways,
+  nats3,
+  nats3Always,
+  etcd,
+  etcd3,
+];
 
 /** Where servers are that not every user has on the path. */
 const MORE_FOLDERS = ['/usr/local/sbin', '/usr/sbin'];

@@ -1,17 +1,54 @@
 // This build of LogLog, as one node and as a cluster.
 
+import { OPTIONS } from '../../src/core/config.ts';
+import type { ClusterUnderTest } from '../cluster.ts';
 import type { NodeUnderTest } from '../node.ts';
 import { processResident } from '../proc.ts';
+import type { Context } from '../scenario.ts';
 import { type RunningSystem, type System, sumOf } from './system.ts';
 
-function running(nodes: readonly NodeUnderTest[], urls: readonly string[], remove: () => Promise<void>): RunningSystem {
+/** What is the same of one node and of several, and only those that run now. */
+function observed(
+  nodes: () => readonly NodeUnderTest[],
+): Pick<RunningSystem, 'cpuSeconds' | 'residentBytes' | 'storageReadBytes' | 'lastWords'> {
   return {
-    target: { driver: 'loglog', urls },
-    cpuSeconds: () => sumOf(nodes.map((node) => node.cpuSeconds())),
-    residentBytes: () => sumOf(nodes.map(({ pid }) => processResident(pid)?.now)),
+    cpuSeconds: () => sumOf(nodes().map((node) => node.cpuSeconds())),
+    residentBytes: () => sumOf(nodes().map(({ pid }) => processResident(pid)?.now)),
+    storageReadBytes: () => sumOf(nodes().map((node) => node.storageReadBytes())),
     // A node that fails is named by its clients' errors.
     lastWords: () => '',
-    remove,
+  };
+}
+
+function runningNode(node: NodeUnderTest): RunningSystem {
+  return {
+    ...observed(() => [node]),
+    folders: [node.directory],
+    electionTimeoutMs: OPTIONS.electionTimeoutMs.default,
+    target: async () => ({ driver: 'loglog', urls: node.urls }),
+    leader: async () => 1,
+    end: (_, signal) => (signal === 'SIGKILL' ? node.kill() : node.stop()),
+    start: () => node.restart(),
+    // As the servers of others are: nothing of it is needed any more.
+    async remove() {
+      await node.kill();
+      await node.remove();
+    },
+  };
+}
+
+function runningCluster(context: Context, cluster: ClusterUnderTest): RunningSystem {
+  return {
+    ...observed(() => cluster.nodes),
+    folders: cluster.directories,
+    electionTimeoutMs: context.sizes.electionTimeoutMs,
+    target: async () => ({ driver: 'loglog', urls: cluster.urls }),
+    leader: async () => (await cluster.leader()).id,
+    end: (id, signal) => cluster.end(id, signal),
+    async start(id) {
+      await cluster.startNode(id);
+    },
+    remove: () => cluster.remove('SIGKILL'),
   };
 }
 
@@ -21,20 +58,16 @@ export const loglog: System = {
   ...COMMON,
   id: 'loglog',
   label: 'LogLog, 1 node',
-  setting: '1 node, synced before the answer',
-  async start(context) {
-    const node = await context.startNode();
-    return running([node], [node.url], () => node.remove());
-  },
+  nodes: 1,
+  setting: '1 node, synced',
+  start: async (context) => runningNode(await context.startNode()),
 };
 
 export const loglog3: System = {
   ...COMMON,
   id: 'loglog-3',
   label: 'LogLog, 3 nodes',
-  setting: '3 nodes, synced on a majority before the answer',
-  async start(context) {
-    const cluster = await context.startCluster();
-    return running(cluster.nodes, cluster.urls, () => cluster.remove());
-  },
+  nodes: 3,
+  setting: '3 nodes, majority synced',
+  start: async (context) => runningCluster(context, await context.startCluster()),
 };

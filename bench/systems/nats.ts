@@ -7,9 +7,13 @@ import { natsServerName } from './names.ts';
 import { HOST, isHealthy, type Seat, startServers } from './servers.ts';
 import type { System, Version } from './system.ts';
 
+/** Fixed in the server: it waits at random for 4 to 9 s. */
+const ELECTION_TIMEOUT_MS = 4000;
+
 const SYNC_ALWAYS_SINCE: Version = [2, 10];
 
-function configuration(seat: Seat, seats: readonly Seat[], isSynced: boolean): string {
+/** Configuration file of the server at `seat`. */
+export function natsConfiguration(seat: Seat, seats: readonly Seat[], isSynced: boolean): string {
   const routes = seats.filter(({ id }) => id !== seat.id).map(({ peerPort }) => `"nats://${HOST}:${peerPort}"`);
   const lines = [
     `server_name: ${natsServerName(seat.id)}`,
@@ -21,14 +25,28 @@ function configuration(seat: Seat, seats: readonly Seat[], isSynced: boolean): s
   return `${lines.join('\n')}\n`;
 }
 
+/** What is used of the answer to /jsz. */
+interface JetStreamState {
+  readonly account_details?: readonly { readonly stream_detail?: readonly { readonly cluster?: { readonly leader?: string } }[] }[];
+}
+
+/** Whether the server at `seat` leads the stream, of which there is one. */
+async function leads({ id, statePort }: Seat): Promise<boolean> {
+  const response = await fetch(`http://${HOST}:${statePort}/jsz?streams=true`);
+  const { account_details: accounts = [] } = (await response.json()) as JetStreamState;
+  const streams = accounts.flatMap(({ stream_detail: details = [] }) => details);
+  return streams.some(({ cluster }) => cluster?.leader === natsServerName(id));
+}
+
 function makeNats(nodes: 1 | 3, isSynced: boolean): System {
   const nodesText = nodes === 1 ? '1 node' : `${nodes} nodes`;
-  const where = nodes === 1 ? '' : ' on a majority';
+  const synced = nodes === 1 ? 'synced' : 'majority synced';
   return {
     id: `nats${nodes === 1 ? '' : `-${nodes}`}${isSynced ? '-always' : ''}`,
     label: `NATS JetStream, ${nodesText}, file storage, sync_interval ${isSynced ? 'always' : 'default'}`,
     driver: 'nats',
-    setting: `${nodesText}, ${isSynced ? `synced${where} before the answer` : `written${where}, not synced before the answer (every 2 min)`}`,
+    nodes,
+    setting: `${nodesText}, ${isSynced ? synced : 'not synced (every 2 min)'}`,
     isDurable: isSynced,
     program: { name: 'nats-server', debianPackage: 'nats-server', versionFlag: '--version' },
     since: isSynced ? SYNC_ALWAYS_SINCE : undefined,
@@ -37,9 +55,11 @@ function makeNats(nodes: 1 | 3, isSynced: boolean): System {
         driver: 'nats',
         args(seat, seats) {
           const file = join(seat.folder, 'nats.conf');
-          writeFileSync(file, configuration(seat, seats, isSynced));
+          writeFileSync(file, natsConfiguration(seat, seats, isSynced));
           return ['--config', file];
         },
+        leads,
+        electionTimeoutMs: ELECTION_TIMEOUT_MS,
         isReady: ({ statePort }) => isHealthy(`http://${HOST}:${statePort}/healthz`),
         urls: (seats) => seats.map(({ port }) => `nats://${HOST}:${port}`),
       });

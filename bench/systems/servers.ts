@@ -3,9 +3,10 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { choosePeers } from '../../src/cli/cluster/ports.ts';
-import type { DriverName } from '../load/drivers/driver.ts';
-import { processCpuSeconds, processResident } from '../proc.ts';
-import { startProgram } from '../processes.ts';
+import { until } from '../cluster.ts';
+import type { DriverName, Target } from '../load/drivers/driver.ts';
+import { processCpuSeconds, processResident, processStorageReadBytes } from '../proc.ts';
+import { type Program, type Signal, startProgram } from '../processes.ts';
 import { type RunningSystem, sumOf } from './system.ts';
 
 export const HOST = '127.0.0.1';
@@ -34,6 +35,9 @@ export interface ServerPlan {
   isReady(seat: Seat): Promise<boolean>;
   /** URLs for clients, in the order that the driver expects. */
   urls(seats: readonly Seat[]): Promise<readonly string[]> | readonly string[];
+  /** Whether the server at `seat`, of several, says that it leads. */
+  leads(seat: Seat): Promise<boolean>;
+  readonly electionTimeoutMs: number;
 }
 
 async function chooseSeats(folder: string, servers: number): Promise<Seat[]> {
@@ -46,27 +50,94 @@ async function chooseSeats(folder: string, servers: number): Promise<Seat[]> {
   });
 }
 
-async function startOnce(path: string, folder: string, seats: readonly Seat[], plan: ServerPlan): Promise<RunningSystem> {
-  const starts = seats.map((seat) => startProgram(path, plan.args(seat, seats), () => plan.isReady(seat)));
-  const outcomes = await Promise.allSettled(starts);
-  const programs = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-  try {
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-    const pids = programs.map(({ pid }) => pid);
-    return {
-      target: { driver: plan.driver, urls: await plan.urls(seats) },
-      cpuSeconds: () => sumOf(pids.map(processCpuSeconds)),
-      residentBytes: () => sumOf(pids.map((pid) => processResident(pid)?.now)),
-      lastWords: () => programs.map((program) => program.lastWords() ?? '').join(''),
-      async remove() {
-        await Promise.all(programs.map((program) => program.end('SIGTERM')));
-        rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-      },
-    };
-  } catch (thrown) {
-    await Promise.all(programs.map((program) => program.end('SIGKILL')));
-    throw thrown;
+/** Servers on their seats, those that run. */
+class Servers implements RunningSystem {
+  readonly #path: string;
+  readonly #folder: string;
+  readonly #seats: readonly Seat[];
+  readonly #plan: ServerPlan;
+  readonly #programs = new Map<number, Program>();
+
+  constructor(path: string, folder: string, seats: readonly Seat[], plan: ServerPlan) {
+    this.#path = path;
+    this.#folder = folder;
+    this.#seats = seats;
+    this.#plan = plan;
   }
+
+  async target(): Promise<Target> {
+    return { driver: this.#plan.driver, urls: await this.#plan.urls(this.#seats) };
+  }
+
+  get folders(): readonly string[] {
+    return this.#seats.map(({ folder }) => folder);
+  }
+
+  get electionTimeoutMs(): number {
+    return this.#plan.electionTimeoutMs;
+  }
+
+  get #pids(): number[] {
+    return [...this.#programs.values()].map(({ pid }) => pid);
+  }
+
+  cpuSeconds(): number | undefined {
+    return sumOf(this.#pids.map(processCpuSeconds));
+  }
+
+  residentBytes(): number | undefined {
+    return sumOf(this.#pids.map((pid) => processResident(pid)?.now));
+  }
+
+  storageReadBytes(): number | undefined {
+    return sumOf(this.#pids.map(processStorageReadBytes));
+  }
+
+  lastWords(): string {
+    return [...this.#programs.values()].map((program) => program.lastWords() ?? '').join('');
+  }
+
+  leader(): Promise<number> {
+    return until('a server leads', async () => {
+      const running = this.#seats.filter(({ id }) => this.#programs.has(id));
+      if (this.#seats.length === 1) return running[0]?.id;
+      const isLeader = await Promise.all(running.map((seat) => this.#plan.leads(seat).catch(() => false)));
+      return running.find((_, i) => isLeader[i])?.id;
+    });
+  }
+
+  async start(id: number): Promise<void> {
+    const seat = this.#seats[id - 1];
+    if (seat === undefined) throw new RangeError(`there is no server ${id}`);
+    const program = await startProgram(this.#path, this.#plan.args(seat, this.#seats), () => this.#plan.isReady(seat));
+    this.#programs.set(id, program);
+  }
+
+  async end(id: number, signal: Signal): Promise<void> {
+    const program = this.#programs.get(id);
+    this.#programs.delete(id);
+    await program?.end(signal);
+  }
+
+  async endAll(signal: Signal): Promise<void> {
+    await Promise.all(this.#seats.map(({ id }) => this.end(id, signal)));
+  }
+
+  async remove(): Promise<void> {
+    // Nothing of it is needed any more, and a clean stop of several takes some of them seconds.
+    await this.endAll('SIGKILL');
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+async function startOnce(path: string, folder: string, seats: readonly Seat[], plan: ServerPlan): Promise<RunningSystem> {
+  const servers = new Servers(path, folder, seats, plan);
+  // All of them must have ended or be there before the ports are given up.
+  const outcomes = await Promise.allSettled(seats.map(({ id }) => servers.start(id)));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed === undefined) return servers;
+  await servers.endAll('SIGKILL');
+  throw failed.reason;
 }
 
 /** Starts `servers` processes of the program at `path`, with data in `folder`, and waits until all are ready. */

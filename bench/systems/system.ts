@@ -1,6 +1,7 @@
 // What a system is that is measured: how it is called and found, what it has on disk before it answers, and how it is started.
 
 import type { DriverName, Target } from '../load/drivers/driver.ts';
+import type { Signal } from '../processes.ts';
 import type { Context } from '../scenario.ts';
 
 /** Major and minor number, of which the first that differs decides. */
@@ -21,7 +22,8 @@ export interface System {
   readonly id: string;
   readonly label: string;
   readonly driver: DriverName;
-  /** Number of nodes, and what is synced before an append is answered: stands on every line of the report. */
+  readonly nodes: 1 | 3;
+  /** Number of nodes, and whether an append is synced before it is answered: stands in every row of the report. */
   readonly setting: string;
   /** Whether what was acknowledged is on disk: of a cluster, on the disks of a majority. */
   readonly isDurable: boolean;
@@ -33,12 +35,26 @@ export interface System {
   start(context: Context, path: string): Promise<RunningSystem>;
 }
 
+/** A system that runs; its servers have the numbers from 1 on. */
 export interface RunningSystem {
-  readonly target: Target;
+  /** Where clients reach it now. */
+  target(): Promise<Target>;
+  /** Where its servers have their data. */
+  readonly folders: readonly string[];
+  /** How long a server that follows hears nothing before it asks for an election, at least. */
+  readonly electionTimeoutMs: number;
   /** CPU seconds of all its processes so far; undefined where the system does not tell. */
   cpuSeconds(): number | undefined;
   /** Resident memory of all its processes together. */
   residentBytes(): number | undefined;
+  /** Bytes that its processes had fetched from storage, so not from the page cache. */
+  storageReadBytes(): number | undefined;
+  /** Number of the server that leads, once one does that clients can append to. */
+  leader(): Promise<number>;
+  /** Ends a server; its data stays. */
+  end(id: number, signal: Signal): Promise<void>;
+  /** Starts a server that was ended on what it has, and waits until it answers. */
+  start(id: number): Promise<void>;
   /** The end of what those of its servers wrote that ended by themselves; empty when all run. */
   lastWords(): string;
   /** Stops it and removes its data. */

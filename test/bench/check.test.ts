@@ -26,7 +26,15 @@ afterEach(() => {
 
 function makeContext(sizes = SIZES): Context {
   const say = (): void => undefined;
-  return new Context({ sizes, limits: new Limits(sizes, folder, say), systems: [], folder: join(folder, 'own'), written: new Map(), say });
+  return new Context({
+    sizes,
+    limits: new Limits(sizes, folder, say),
+    systems: [],
+    round: 1,
+    folder: join(folder, 'own'),
+    written: new Map(),
+    say,
+  });
 }
 
 async function appendSomethingElse(node: NodeUnderTest): Promise<void> {

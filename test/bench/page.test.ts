@@ -110,4 +110,45 @@ describe('charts', () => {
     expect(chart?.lines[0]?.values).toEqual([10, 20, 0, 30]);
     expect(chart?.marks[0]?.x).toBe(0);
   });
+
+  it('series that begin at the same moment are lines of one chart, as long as the longest, with each mark once', () => {
+    const report = makeReport();
+    const [run] = report.runs;
+    const [series] = run?.series ?? [];
+    if (run === undefined || series === undefined) throw new Error('there is no series');
+    const two = { ...run, series: [series, { ...series, what: 'another', values: [1, 2, 3, 4, 5] }, { ...series, startMs: 0 }] };
+    const [chart, other, ...more] = chartsOf({ ...report, runs: [two] }).time;
+    expect(more).toEqual([]);
+    expect(chart?.x).toHaveLength(5);
+    expect(chart?.lines.map(({ values }) => values)).toEqual([
+      [10, 20, 0, 30, null],
+      [1, 2, 3, 4, 5],
+    ]);
+    expect(chart?.marks).toHaveLength(1);
+    expect(other?.lines).toHaveLength(1);
+  });
+
+  it('a system has its colour wherever it is drawn', () => {
+    const report = makeReport();
+    const [system] = report.systems;
+    const [run] = report.runs;
+    const [series] = run?.series ?? [];
+    if (system === undefined || run === undefined || series === undefined) throw new Error('there is no series');
+    const systems = [
+      { ...system, id: 'first' },
+      { ...system, id: 'second' },
+    ];
+    const two = {
+      ...run,
+      series: [
+        { ...series, what: 'second (not synced)' },
+        { ...series, what: 'first' },
+      ],
+    };
+    const [chart] = chartsOf({ ...report, systems, runs: [two] }).time;
+    expect(chart?.lines.map(({ name, color }) => [name, color])).toEqual([
+      ['second (not synced)', 1],
+      ['first', 0],
+    ]);
+  });
 });

@@ -1,7 +1,11 @@
 // Which systems the bench can measure: versions as programs print them, and the sentences about what is not here. No rival need be.
 
 import { describe, expect, it } from 'vitest';
+import { etcdArguments } from '../../bench/systems/etcd.ts';
 import { findSystems, isAtLeast, type Presence, SYSTEMS, versionIn, whySkipped } from '../../bench/systems/find.ts';
+import { natsConfiguration } from '../../bench/systems/nats.ts';
+import { redisArguments } from '../../bench/systems/redis.ts';
+import type { Seat } from '../../bench/systems/servers.ts';
 import type { System } from '../../bench/systems/system.ts';
 
 function systemOf(id: string): System {
@@ -85,5 +89,41 @@ describe('every system', () => {
   it('is found or skipped with a sentence', () => {
     const { found, skipped } = findSystems(SYSTEMS, '0.1.0');
     expect(found.length + skipped.length).toBe(SYSTEMS.length);
+  });
+});
+
+describe('what a server is told', () => {
+  const seats: Seat[] = [1, 2, 3].map((id) => {
+    return { id, folder: `/data/"${id}"`, port: 100 + id, peerPort: 200 + id, statePort: 300 + id };
+  });
+  const [first] = seats as [Seat];
+  /** Value of an option on a command line. */
+  const optionOf = (args: readonly string[], option: string): string | undefined => args[args.indexOf(option) + 1];
+
+  it('NATS syncs every write only where it is called always, and otherwise by its default', () => {
+    expect(natsConfiguration(first, [first], false)).toBe(
+      'server_name: nats-1\nlisten: "127.0.0.1:101"\nhttp: "127.0.0.1:301"\njetstream { store_dir: "/data/\\"1\\"" }\n',
+    );
+    expect(natsConfiguration(first, [first], true)).toContain('jetstream { store_dir: "/data/\\"1\\"", sync_interval: always }\n');
+  });
+
+  it('a NATS cluster has routes to all other servers', () => {
+    const cluster = 'cluster { name: bench, listen: "127.0.0.1:201", routes: ["nats://127.0.0.1:202", "nats://127.0.0.1:203"] }\n';
+    for (const isSynced of [false, true]) expect(natsConfiguration(first, seats, isSynced).endsWith(cluster)).toBe(true);
+  });
+
+  it('Redis syncs as its name says, and writes nothing but its append-only file', () => {
+    for (const sync of ['always', 'everysec'] as const) {
+      const args = redisArguments(first, sync);
+      expect(optionOf(args, '--appendonly')).toBe('yes');
+      expect(optionOf(args, '--appendfsync')).toBe(sync);
+      expect(optionOf(args, '--save')).toBe('');
+    }
+  });
+
+  it('etcd keeps its defaults of syncing and elections', () => {
+    const args = etcdArguments(first, seats);
+    expect(optionOf(args, '--initial-cluster')).toBe('etcd-1=http://127.0.0.1:201,etcd-2=http://127.0.0.1:202,etcd-3=http://127.0.0.1:203');
+    for (const option of ['--unsafe-no-fsync', '--election-timeout', '--heartbeat-interval']) expect(args).not.toContain(option);
   });
 });

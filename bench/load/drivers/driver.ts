@@ -1,16 +1,24 @@
-// What a system is asked to do by a load, whichever it is: append in its best batching, append one at a time, give everything back.
+// What a system is asked to do by a load, whichever it is: append in its best batching, append one by one, give everything back, and hand on
+// what comes.
 
 import type { Source } from '../numbered.ts';
 
 export interface Driver {
   /** Whether entries that are in flight together keep their order: not when they travel on several connections. */
   readonly keepsOrder: boolean;
+  /** Whether subscribers get them in that order, too. */
+  readonly keepsLiveOrder: boolean;
   /** Appends all of `source`, many in flight; resolves when all are acknowledged, rejects when one is not. At most `slots` are in flight. */
   appendAll(source: Source): Promise<void>;
-  /** Appends entry `index`; resolves when it is acknowledged. */
-  appendOne(payload: Buffer, index: number): Promise<void>;
+  /** Appends entry `index`; resolves when it is acknowledged. Several may be in flight, on one connection, and keep their order. */
+  appendOne(payload: Buffer, index: number): Promise<unknown>;
   /** Hands everything to `see`, in the log's order, from the first entry on; each payload is valid only during the call. */
   readAll(see: (payload: Uint8Array) => void): Promise<void>;
+  /**
+   * Hands everything to `see` that is appended from when this resolves on, until what it returns is called. A payload is valid only during
+   * the call. A failure is a rejection that nobody handles.
+   */
+  subscribe(see: (payload: Uint8Array) => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
 
@@ -21,6 +29,8 @@ export interface Target {
   readonly driver: DriverName;
   /** URLs; of a cluster all nodes, in the order of their numbers. */
   readonly urls: readonly string[];
+  /** Whether the client goes on by itself when the server that it is connected to is no more, as its makers advise. */
+  readonly survives?: boolean;
 }
 
 export type OpenDriver = (target: Target) => Promise<Driver>;

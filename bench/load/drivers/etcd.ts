@@ -23,6 +23,10 @@ const PROTOCOL = `
   message RequestOp { PutRequest request_put = 2; }
   message TxnRequest { repeated RequestOp success = 2; }
   message TxnResponse { bool succeeded = 2; }
+  message WatchRequest { WatchCreateRequest create_request = 1; }
+  message WatchCreateRequest { bytes key = 1; bytes range_end = 2; }
+  message WatchResponse { bool created = 3; bool canceled = 4; repeated Event events = 11; string cancel_reason = 6; }
+  message Event { KeyValue kv = 2; }
 `;
 
 interface KeyValue {
@@ -50,6 +54,14 @@ interface Transaction {
   readonly success: readonly { readonly requestPut: Put }[];
 }
 
+/** What a watch answers: that it is there, what was put, or that it is no more. */
+interface Watched {
+  readonly created: boolean;
+  readonly canceled: boolean;
+  readonly cancelReason: string;
+  readonly events: readonly { readonly kv: KeyValue }[];
+}
+
 interface MessageType {
   encode(message: object): { finish(): Uint8Array };
   decode(bytes: Uint8Array): unknown;
@@ -67,7 +79,15 @@ interface GrpcClient {
     message: object,
     callback: (error: Error | null, answer: unknown) => void,
   ): void;
+  makeBidiStreamRequest(path: string, serialize: (message: object) => Buffer, deserialize: (bytes: Buffer) => unknown): GrpcStream;
   close(): void;
+}
+
+interface GrpcStream {
+  write(message: object): void;
+  cancel(): void;
+  on(event: 'data', listener: (message: unknown) => void): void;
+  on(event: 'error', listener: (error: Error) => void): void;
 }
 
 interface Grpc {
@@ -81,6 +101,8 @@ interface Calls {
   readonly put: Call<Put, object>;
   readonly range: Call<Range, Page>;
   readonly transact: Call<Transaction, { readonly succeeded: boolean }>;
+  /** Opens a stream of watches. */
+  watch(): GrpcStream;
 }
 
 const PREFIX = 'entries/';
@@ -94,13 +116,19 @@ function keyOf(index: number): Buffer {
 
 function makeCalls(client: GrpcClient, protobuf: Protobuf): Calls {
   const { root } = protobuf.parse(PROTOCOL);
-  const call = <Request extends object, Answer>(method: string, requestName: string, answerName: string): Call<Request, Answer> => {
-    const [request, answer] = [root.lookupType(requestName), root.lookupType(answerName)];
-    const serialize = (message: object): Buffer => {
-      const bytes = request.encode(message).finish();
+  const serializer = (name: string): ((message: object) => Buffer) => {
+    const type = root.lookupType(name);
+    return (message) => {
+      const bytes = type.encode(message).finish();
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     };
-    const deserialize = (bytes: Buffer): unknown => answer.decode(bytes);
+  };
+  const deserializer = (name: string): ((bytes: Buffer) => unknown) => {
+    const type = root.lookupType(name);
+    return (bytes) => type.decode(bytes);
+  };
+  const call = <Request extends object, Answer>(method: string, requestName: string, answerName: string): Call<Request, Answer> => {
+    const [serialize, deserialize] = [serializer(requestName), deserializer(answerName)];
     return (message) =>
       new Promise((resolve, reject) => {
         client.makeUnaryRequest(`/etcdserverpb.KV/${method}`, serialize, deserialize, message, (error, value) => {
@@ -109,10 +137,12 @@ function makeCalls(client: GrpcClient, protobuf: Protobuf): Calls {
         });
       });
   };
+  const [serializeWatch, deserializeWatch] = [serializer('WatchRequest'), deserializer('WatchResponse')];
   return {
     put: call('Put', 'PutRequest', 'PutResponse'),
     range: call('Range', 'RangeRequest', 'RangeResponse'),
     transact: call('Txn', 'TxnRequest', 'TxnResponse'),
+    watch: () => client.makeBidiStreamRequest('/etcdserverpb.Watch/Watch', serializeWatch, deserializeWatch),
   };
 }
 
@@ -139,17 +169,57 @@ async function readAll({ range }: Calls, see: (payload: Uint8Array) => void): Pr
   }
 }
 
-export async function open({ urls }: Target): Promise<Driver> {
+/** Watches all keys from now on. */
+async function subscribe({ watch }: Calls, see: (payload: Uint8Array) => void): Promise<() => Promise<void>> {
+  const stream = watch();
+  let isThere = false;
+  let isOver = false;
+  await new Promise<void>((resolve, reject) => {
+    stream.on('error', (error) => {
+      if (isThere && !isOver) throw error;
+      reject(error);
+    });
+    stream.on('data', (message) => {
+      const { created, canceled, cancelReason, events } = message as Watched;
+      if (canceled) throw new Error(`a watch was ended: ${cancelReason}`);
+      if (created) {
+        isThere = true;
+        resolve();
+      }
+      for (const { kv } of events) see(kv.value);
+    });
+    stream.write({ createRequest: { key: Buffer.from(PREFIX), rangeEnd: PREFIX_END } });
+  });
+  return async () => {
+    isOver = true;
+    stream.cancel();
+  };
+}
+
+/** One server; or all of them, in turn and without those that cannot be reached, as etcd's own client does it. */
+function channelOf({ urls, survives = false }: Target): { readonly address: string; readonly options: object } {
+  const hosts = urls.map((url) => new URL(url).host);
+  if (!survives) return { address: hosts[0] ?? '', options: {} };
+  const service = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] });
+  return { address: `ipv4:${hosts.join(',')}`, options: { 'grpc.service_config': service, 'grpc.max_reconnect_backoff_ms': 1000 } };
+}
+
+export async function open(target: Target): Promise<Driver> {
   const grpc = await importClient<Grpc>('@grpc/grpc-js');
   const protobuf = await importClient<Protobuf>('protobufjs');
-  const client = new grpc.Client(new URL(urls[0] ?? '').host, grpc.credentials.createInsecure(), {
+  const { address, options } = channelOf(target);
+  const client = new grpc.Client(address, grpc.credentials.createInsecure(), {
+    ...options,
     'grpc.max_receive_message_length': -1,
     'grpc.enable_retries': 0,
+    // Each driver has a connection of its own.
+    'grpc.use_local_subchannel_pool': 1,
   });
   const calls = makeCalls(client, protobuf);
   return {
     // By their keys, not by when they came.
     keepsOrder: true,
+    keepsLiveOrder: false,
     appendAll(source) {
       const most = batchEntries(source.payloadBytes, TRANSACTION_ENTRIES, TRANSACTION_BYTES);
       return inParallel(TRANSACTIONS, async () => {
@@ -162,10 +232,9 @@ export async function open({ urls }: Target): Promise<Driver> {
         return true;
       });
     },
-    async appendOne(value, index) {
-      await calls.put({ key: keyOf(index), value });
-    },
+    appendOne: (value, index) => calls.put({ key: keyOf(index), value }),
     readAll: (see) => readAll(calls, see),
+    subscribe: (see) => subscribe(calls, see),
     async close() {
       client.close();
     },

@@ -1,12 +1,18 @@
 // LogLog: the client batches by itself, by the room that the node's window leaves.
 
-import { connect, type Receipt } from '../../../src/client/index.ts';
+import { type Batch, connect, type Receipt } from '../../../src/client/index.ts';
 import type { Driver, Target } from './driver.ts';
+
+function seeAll(batch: Batch, see: (payload: Uint8Array) => void): void {
+  const walk = batch.entries();
+  for (let entry = walk.nextEntry(); entry !== undefined; entry = walk.nextEntry()) see(entry.payload);
+}
 
 export async function open({ urls }: Target): Promise<Driver> {
   const log = await connect(urls);
   return {
     keepsOrder: true,
+    keepsLiveOrder: true,
     async appendAll(source) {
       // Appends of one connection settle in their order, so the last receipt stands for all; a rejection that nobody handles ends the load.
       let last: Promise<Receipt> | undefined;
@@ -16,14 +22,19 @@ export async function open({ urls }: Target): Promise<Driver> {
       }
       await last;
     },
-    async appendOne(payload) {
-      await log.append(payload);
-    },
+    appendOne: (payload) => log.append(payload),
     async readAll(see) {
-      for await (const batch of log.read().batches()) {
-        const walk = batch.entries();
-        for (let entry = walk.nextEntry(); entry !== undefined; entry = walk.nextEntry()) see(entry.payload);
-      }
+      for await (const batch of log.read().batches()) seeAll(batch, see);
+    },
+    async subscribe(see) {
+      const stream = log.subscribe({ from: (await log.end()).end }).batches();
+      const follow = async (): Promise<void> => {
+        for await (const batch of stream) seeAll(batch, see);
+      };
+      void follow();
+      return async () => {
+        await stream.return?.();
+      };
     },
     close: () => log.close(),
   };

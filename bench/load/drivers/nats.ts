@@ -1,5 +1,5 @@
-// NATS JetStream through @nats-io: messages that ask for their acknowledgements at one inbox, which is several times as fast as a promise
-// and a request for each; a push consumer with flow control, delivered to a plain subscription, which is twice as fast as the consumers of the
+// NATS JetStream through @nats-io: messages that ask for their acknowledgements at one inbox, which is several times as fast as the client's
+// own request for each; a push consumer with flow control, delivered to a plain subscription, which is twice as fast as the consumers of the
 // client itself. Newer servers have batches of their own, which are not used here.
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +19,7 @@ const HEARTBEAT_NANOSECONDS = 30e9;
 const CONTROL = 100;
 
 interface Message {
+  readonly subject: string;
   readonly data: Uint8Array;
   readonly reply?: string;
   readonly headers?: { readonly code: number };
@@ -50,18 +51,28 @@ interface Manager {
   };
 }
 
-interface JetStream {
-  publish(subject: string, payload: Uint8Array): Promise<unknown>;
-}
-
 interface Transport {
   connect(options: object): Promise<Connection>;
   createInbox(): string;
 }
 
+/** A connection, and what makes streams and consumers through it. */
+interface Session {
+  readonly transport: Transport;
+  readonly connection: Connection;
+  readonly manager: Manager;
+}
+
 interface JetStreamModule {
-  jetstream(connection: Connection): JetStream;
   jetstreamManager(connection: Connection): Promise<Manager>;
+}
+
+/** Why a message was not stored; undefined when it was: `{"stream":…}` is an acknowledgement, what begins otherwise is none. */
+function refusal(error: Error | null, { data }: Message): Error | undefined {
+  if (error !== null) return error;
+  // The `s` of `stream`, where an error has an `e`; nobody's answer is empty.
+  if (data[2] === 0x73) return undefined;
+  return new Error(`a message was not stored: ${Buffer.from(data).toString() || 'nobody answered'}`);
 }
 
 /** Counts acknowledgements of messages, and says when there is room for more. */
@@ -74,11 +85,9 @@ class Window {
     this.#inFlight += 1;
   }
 
-  /** `{"stream":…}` is an acknowledgement; what begins otherwise is `{"error":…}`, or the empty answer of nobody. */
-  answered(error: Error | null, { data }: Message): void {
+  answered(error: Error | undefined): void {
     this.#inFlight -= 1;
-    if (error !== null) this.fail(error);
-    else if (data[2] !== 0x73) this.fail(new Error(`a message was not stored: ${Buffer.from(data).toString() || 'nobody answered'}`));
+    if (error !== undefined) this.fail(error);
     else this.#wake?.();
   }
 
@@ -102,6 +111,46 @@ class Window {
 
   get inFlight(): number {
     return this.#inFlight;
+  }
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Messages that each want to know of their own acknowledgement: it comes to the inbox, under the message's number. */
+class Acknowledgements {
+  readonly inbox: string;
+  readonly #waiting = new Map<number, Waiter>();
+  #next = 0;
+
+  constructor(inbox: string) {
+    this.inbox = inbox;
+  }
+
+  /** Publishes by `publish`, which is told where the acknowledgement must go. */
+  of(publish: (reply: string) => void): Promise<void> {
+    const number = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(number, { resolve, reject });
+      publish(`${this.inbox}.${number}`);
+    });
+  }
+
+  take(error: Error | null, message: Message): void {
+    const number = Number(message.subject.slice(this.inbox.length + 1));
+    const waiter = this.#waiting.get(number);
+    this.#waiting.delete(number);
+    const reason = refusal(error, message);
+    if (reason === undefined) waiter?.resolve();
+    else waiter?.reject(reason);
+  }
+
+  /** No more answers come. */
+  fail(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
   }
 }
 
@@ -131,89 +180,94 @@ async function makeStream(module: JetStreamModule, connection: Connection, nodes
   throw new Error('the stream has no leader');
 }
 
-/** Connects to the node that leads the stream: every other only passes messages on. */
-async function connectToLeader(transport: Transport, module: JetStreamModule, urls: readonly string[]): Promise<Connection> {
+/** Connects to the node that leads the stream, since every other only passes messages on; or to any of them, and to another when it is gone. */
+async function connectToLeader(transport: Transport, module: JetStreamModule, { urls, survives = false }: Target): Promise<Connection> {
   const connectTo = (id: number): Promise<Connection> =>
     transport.connect({ servers: [urls[id - 1] ?? ''], reconnect: false, ignoreClusterUpdates: true });
   const first = await connectTo(1);
   const leader = await patiently(() => makeStream(module, first, urls.length));
-  if (leader === 1) return first;
+  if (leader === 1 && !survives) return first;
   await first.close();
-  return connectTo(leader);
+  if (!survives) return connectTo(leader);
+  // It goes on with another server at once, and tries for as long as it must.
+  return transport.connect({ servers: urls, reconnect: true, maxReconnectAttempts: -1 });
 }
 
-async function readAll(
-  transport: Transport,
-  module: JetStreamModule,
-  connection: Connection,
+/** Hands the stream's messages to `see` as they come, from the first one on or from the next. Returns what ends that. */
+async function consume(
+  { transport, manager, connection }: Session,
+  from: 'all' | 'new',
   see: (payload: Uint8Array) => void,
-): Promise<void> {
-  const manager = await module.jetstreamManager(connection);
-  const { messages: due } = (await manager.streams.info(STREAM)).state;
-  if (due === 0) return;
+): Promise<() => Promise<void>> {
   const inbox = transport.createInbox();
-  let subscription: Subscription | undefined;
-  const all = new Promise<void>((resolve, reject) => {
-    let seen = 0;
-    const take = (error: Error | null, message: Message): void => {
-      if (error !== null) throw error;
-      if (message.headers?.code === CONTROL) {
-        if (message.reply) message.respond();
-        return;
-      }
-      see(message.data);
-      seen += 1;
-      if (seen === due) resolve();
-    };
-    subscription = connection.subscribe(inbox, {
-      callback(error, message) {
-        try {
-          take(error, message);
-        } catch (thrown) {
-          reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
-        }
-      },
-    });
-    void connection.closed().then((reason) => reject(closedError(reason)));
-  });
+  const take = (error: Error | null, message: Message): void => {
+    if (error !== null) throw error;
+    if (message.headers?.code !== CONTROL) see(message.data);
+    else if (message.reply) message.respond();
+  };
+  const subscription = connection.subscribe(inbox, { callback: take });
   const { name } = await manager.consumers.add(STREAM, {
     deliver_subject: inbox,
-    deliver_policy: 'all',
+    deliver_policy: from,
     ack_policy: 'none',
     flow_control: true,
     idle_heartbeat: HEARTBEAT_NANOSECONDS,
     mem_storage: true,
     num_replicas: 1,
   });
-  await all;
-  subscription?.unsubscribe();
-  await manager.consumers.delete(STREAM, name);
+  return async () => {
+    subscription.unsubscribe();
+    await manager.consumers.delete(STREAM, name);
+  };
 }
 
-export async function open({ urls }: Target): Promise<Driver> {
+async function readAll(session: Session, see: (payload: Uint8Array) => void): Promise<void> {
+  const { messages: due } = (await session.manager.streams.info(STREAM)).state;
+  if (due === 0) return;
+  let end: Promise<() => Promise<void>> | undefined;
+  await new Promise<void>((resolve, reject) => {
+    let seen = 0;
+    const count = (payload: Uint8Array): void => {
+      see(payload);
+      seen += 1;
+      if (seen === due) resolve();
+    };
+    end = consume(session, 'all', count);
+    end.catch(reject);
+    void session.connection.closed().then((reason) => reject(closedError(reason)));
+  });
+  await (await end)?.();
+}
+
+export async function open(target: Target): Promise<Driver> {
   const transport = await importClient<Transport>('@nats-io/transport-node');
   const module = await importClient<JetStreamModule>('@nats-io/jetstream');
-  const connection = await connectToLeader(transport, module, urls);
-  const stream = module.jetstream(connection);
+  const connection = await connectToLeader(transport, module, target);
+  const session = { transport, connection, manager: await module.jetstreamManager(connection) };
   const window = new Window();
-  void connection.closed().then((reason) => window.fail(closedError(reason)));
-  const reply = transport.createInbox();
-  connection.subscribe(reply, { callback: (error, message) => window.answered(error, message) });
+  const all = transport.createInbox();
+  connection.subscribe(all, { callback: (error, message) => window.answered(refusal(error, message)) });
+  const acknowledgements = new Acknowledgements(transport.createInbox());
+  connection.subscribe(`${acknowledgements.inbox}.*`, { callback: (error, message) => acknowledgements.take(error, message) });
+  void connection.closed().then((reason) => {
+    window.fail(closedError(reason));
+    acknowledgements.fail(closedError(reason));
+  });
   return {
     keepsOrder: true,
+    keepsLiveOrder: true,
     async appendAll(source) {
       const most = batchEntries(source.payloadBytes, IN_FLIGHT_ENTRIES, IN_FLIGHT_BYTES);
       for (let payload = source.next(); payload !== undefined; payload = source.next()) {
         if (window.inFlight >= most) await window.until(most - Math.ceil(most / 8));
-        connection.publish(STREAM, payload, { reply });
+        connection.publish(STREAM, payload, { reply: all });
         window.sent();
       }
       await window.until(0);
     },
-    async appendOne(payload) {
-      await stream.publish(STREAM, payload);
-    },
-    readAll: (see) => readAll(transport, module, connection, see),
+    appendOne: (payload) => acknowledgements.of((reply) => connection.publish(STREAM, payload, { reply })),
+    readAll: (see) => readAll(session, see),
+    subscribe: (see) => consume(session, 'new', see),
     close: () => connection.close(),
   };
 }

@@ -14,6 +14,8 @@ const PIPELINE_BYTES = 512 * 1024;
 const CONNECTIONS = 8;
 const PAGE_ENTRIES = 2000;
 const PAGE_BYTES = 4 * 1024 * 1024;
+/** Before the first entry. */
+const FIRST_ID = '0-0';
 
 interface Pipeline {
   xadd(key: string, id: '*', field: string, value: Buffer): this;
@@ -26,6 +28,11 @@ interface Redis {
   pipeline(): Pipeline;
   xadd(key: string, id: '*', field: string, value: Buffer): Promise<unknown>;
   xrangeBuffer(key: string, from: string, to: '+', count: 'COUNT', entries: number): Promise<readonly StreamEntry[]>;
+  xrevrangeBuffer(key: string, from: '+', to: '-', count: 'COUNT', entries: number): Promise<readonly StreamEntry[]>;
+  xreadBuffer(
+    ...command: ['COUNT', number, 'BLOCK', 0, 'STREAMS', string, string]
+  ): Promise<readonly (readonly [key: Buffer, entries: readonly StreamEntry[]])[] | null>;
+  disconnect(): void;
   on(event: 'error', listener: (error: Error) => void): void;
   quit(): Promise<unknown>;
 }
@@ -42,6 +49,14 @@ async function appendPipeline(redis: Redis, payloads: readonly Buffer[]): Promis
   for (const [error] of answers) if (error !== null) throw error;
 }
 
+function seeAll(page: readonly StreamEntry[], see: (payload: Uint8Array) => void): void {
+  for (const [, fields] of page) {
+    const payload = fields[1];
+    if (payload === undefined) throw new Error('an entry of the stream has no value');
+    see(payload);
+  }
+}
+
 async function readAll(redis: Redis, see: (payload: Uint8Array) => void): Promise<void> {
   let pageEntries = PAGE_ENTRIES;
   const pageFrom = (from: string): Promise<readonly StreamEntry[]> => redis.xrangeBuffer(STREAM, from, '+', 'COUNT', pageEntries);
@@ -51,38 +66,59 @@ async function readAll(redis: Redis, see: (payload: Uint8Array) => void): Promis
     const last = page.at(-1)?.[0].toString('latin1') ?? '';
     // The next page comes while this one is looked at.
     const next = page.length < pageEntries ? Promise.resolve([]) : pageFrom(`(${last}`);
-    for (const [, fields] of page) {
-      const payload = fields[1];
-      if (payload === undefined) throw new Error('an entry of the stream has no value');
-      see(payload);
-    }
+    seeAll(page, see);
     page = await next;
+  }
+}
+
+/** Reads on as entries come. The connection waits, and does nothing else. */
+async function follow(redis: Redis, from: string, see: (payload: Uint8Array) => void, isOver: () => boolean): Promise<void> {
+  for (let last = from; ; ) {
+    const answer = await redis.xreadBuffer('COUNT', PAGE_ENTRIES, 'BLOCK', 0, 'STREAMS', STREAM, last).catch((thrown: unknown) => {
+      if (isOver()) return undefined;
+      throw thrown;
+    });
+    if (answer === undefined) return;
+    const page = answer?.[0]?.[1] ?? [];
+    seeAll(page, see);
+    last = page.at(-1)?.[0].toString('latin1') ?? last;
   }
 }
 
 export async function open({ urls }: Target): Promise<Driver> {
   const { Redis } = await importClient<Ioredis>('ioredis');
-  const connections = Array.from({ length: CONNECTIONS }, () => {
+  const connect = (): Redis => {
     // An entry must not be sent twice by a client that reconnects.
     const redis = new Redis(urls[0] ?? '', { maxRetriesPerRequest: 0, retryStrategy: () => null });
     redis.on('error', () => {});
     return redis;
-  });
-  const [first] = connections;
-  if (first === undefined) throw new Error('there is no connection');
+  };
+  const first = connect();
+  const connections = [first];
   return {
     keepsOrder: false,
+    keepsLiveOrder: false,
     async appendAll(source) {
+      while (connections.length < CONNECTIONS) connections.push(connect());
       const most = batchEntries(source.payloadBytes, PIPELINE_ENTRIES, PIPELINE_BYTES);
       const loops = connections.map(async (redis) => {
         for (let payloads = source.take(most); payloads.length > 0; payloads = source.take(most)) await appendPipeline(redis, payloads);
       });
       await Promise.all(loops);
     },
-    async appendOne(payload) {
-      await first.xadd(STREAM, '*', FIELD, payload);
-    },
+    // What is not awaited is in the pipeline of its connection.
+    appendOne: (payload) => first.xadd(STREAM, '*', FIELD, payload),
     readAll: (see) => readAll(first, see),
+    async subscribe(see) {
+      const [last] = await first.xrevrangeBuffer(STREAM, '+', '-', 'COUNT', 1);
+      const redis = connect();
+      let isOver = false;
+      void follow(redis, last?.[0].toString('latin1') ?? FIRST_ID, see, () => isOver);
+      return async () => {
+        isOver = true;
+        redis.disconnect();
+      };
+    },
     async close() {
       await Promise.all(connections.map((redis) => redis.quit()));
     },

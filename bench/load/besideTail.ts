@@ -1,0 +1,149 @@
+// Load: one producer, and subscribers that follow the live tail of a system of any make, each on a connection of its own, in one process so
+// that one clock times all. Every subscriber must receive every entry once.
+
+import { LatencyRecorder } from '../statistics.ts';
+import { PacedAppends } from './besidePaced.ts';
+import type { Driver } from './drivers/driver.ts';
+import { openDriver } from './drivers/open.ts';
+import { indexOf, NumberedPayloads, Source } from './numbered.ts';
+import { cpuSeconds, program } from './program.ts';
+import { type OpenLoopRun, runOpenLoop } from './schedule.ts';
+import { Ticker } from './ticker.ts';
+import type { BesideTailParams, BesideTailResult } from './types.ts';
+
+/** At full speed: appended at once, and how far the producer may be ahead of the slowest subscriber then, so that all stay at the tail. */
+const CHUNK_ENTRIES = 5000;
+const AHEAD_ENTRIES = 10_000;
+
+/** What one subscriber has received. */
+class Receiver {
+  count = 0;
+  readonly #isOrdered: boolean;
+  readonly #onEntry: (index: number) => void;
+  /** Of all indexes, so that one that is there twice does not stand for one that is missing. */
+  #sum = 0;
+
+  constructor(isOrdered: boolean, onEntry: (index: number) => void) {
+    this.#isOrdered = isOrdered;
+    this.#onEntry = onEntry;
+  }
+
+  see(payload: Uint8Array): void {
+    const index = indexOf(payload);
+    if (index === undefined || (this.#isOrdered && index !== this.count)) {
+      throw new Error(`a subscriber was due entry ${this.count}, and got ${index ?? `${payload.length} bytes that are none`}`);
+    }
+    this.count += 1;
+    this.#sum += index;
+    this.#onEntry(index);
+  }
+
+  /** Throws unless each of the first `entries` was received once. */
+  finish(entries: number): void {
+    if (this.count !== entries || this.#sum !== (entries * (entries - 1)) / 2) {
+      throw new Error(`a subscriber got ${this.count} entries, not each of the ${entries} once`);
+    }
+  }
+}
+
+/** All subscribers. */
+class Audience {
+  readonly #receivers: Receiver[] = [];
+  readonly #ends: (() => Promise<void>)[] = [];
+  #awaited = Number.POSITIVE_INFINITY;
+  #wake = (): void => undefined;
+  /** Called with the index of each entry that is delivered. */
+  onEntry: (index: number) => void = () => undefined;
+
+  async add(driver: Driver): Promise<void> {
+    const receiver = new Receiver(driver.keepsLiveOrder, (index) => {
+      this.onEntry(index);
+      if (receiver.count === this.#awaited && this.slowest >= this.#awaited) this.#wake();
+    });
+    this.#receivers.push(receiver);
+    this.#ends.push(await driver.subscribe((payload) => receiver.see(payload)));
+  }
+
+  /** Entries that every subscriber has. */
+  get slowest(): number {
+    return this.#receivers.reduce((least, { count }) => Math.min(least, count), Number.POSITIVE_INFINITY);
+  }
+
+  /** Waits until every subscriber has `count` entries. */
+  async until(count: number): Promise<void> {
+    if (this.slowest >= count) return;
+    this.#awaited = count;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#awaited = Number.POSITIVE_INFINITY;
+  }
+
+  async finish(entries: number): Promise<void> {
+    for (const receiver of this.#receivers) receiver.finish(entries);
+    await Promise.all(this.#ends.map((end) => end()));
+  }
+}
+
+/** As fast as the slowest subscriber takes it, from entry `from` on. Returns how many entries, and how long. */
+async function atFullSpeed(
+  driver: Driver,
+  payloads: NumberedPayloads,
+  audience: Audience,
+  from: number,
+  seconds: number,
+): Promise<{ readonly entries: number; readonly seconds: number }> {
+  const started = performance.now();
+  let next = from;
+  while (performance.now() < started + seconds * 1000) {
+    await driver.appendAll(new Source(payloads, next, 0, CHUNK_ENTRIES));
+    next += CHUNK_ENTRIES;
+    await audience.until(next + CHUNK_ENTRIES - AHEAD_ENTRIES);
+  }
+  await audience.until(next);
+  return { entries: next - from, seconds: (performance.now() - started) / 1000 };
+}
+
+/** At a fixed rate; `delivery` gets the time of every delivery, from the moment at which its append was due. */
+async function paced(
+  target: PacedAppends,
+  audience: Audience,
+  rate: number,
+  seconds: number,
+  delivery: LatencyRecorder,
+): Promise<OpenLoopRun> {
+  const ticker = new Ticker();
+  const from = target.index;
+  const schedule = await ticker.begin(rate, Math.max(1, Math.round(rate * seconds)));
+  audience.onEntry = (index) => delivery.record(performance.now() - schedule.dueMs(index - from));
+  const unused = new LatencyRecorder();
+  const run = await runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, latency: unused, lateness: unused });
+  await audience.until(target.index);
+  audience.onEntry = () => undefined;
+  await ticker.end();
+  return run;
+}
+
+program('besideTail', async (params: BesideTailParams): Promise<BesideTailResult> => {
+  const { warmUpSeconds, seconds, rate } = params;
+  const payloads = new NumberedPayloads(params.payloadBytes, params.seed);
+  const producer = await openDriver(params.target);
+  const audience = new Audience();
+  const consumers: Driver[] = [];
+  while (consumers.length < params.subscribers) {
+    const consumer = await openDriver(params.target);
+    consumers.push(consumer);
+    await audience.add(consumer);
+  }
+  const warmUp = await atFullSpeed(producer, payloads, audience, 0, warmUpSeconds);
+  const cpuBefore = cpuSeconds();
+  const full = await atFullSpeed(producer, payloads, audience, warmUp.entries, seconds);
+  const clientCpuSeconds = cpuSeconds() - cpuBefore;
+  const target = new PacedAppends(producer, payloads, warmUp.entries + full.entries);
+  // All is warm by now.
+  const delivery = new LatencyRecorder();
+  const run = await paced(target, audience, rate, seconds, delivery);
+  await audience.finish(target.index);
+  await Promise.all([producer, ...consumers].map((driver) => driver.close()));
+  return { ...full, allEntries: target.index, clientCpuSeconds, paced: run, delivery: delivery.summary() };
+});

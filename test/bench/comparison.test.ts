@@ -1,0 +1,130 @@
+// The tables that compare systems, and the order in which these are measured.
+
+import { describe, expect, it } from 'vitest';
+import { compactText, comparisonTables, standingText } from '../../bench/comparison.ts';
+import { chartsOf } from '../../bench/html/data.ts';
+import { htmlPage } from '../../bench/html/page.ts';
+import { resultsMarkdown } from '../../bench/markdown.ts';
+import { reportText } from '../../bench/output.ts';
+import { type MeasuredSystem, type Report, type RunRecord, summarize, tableOf } from '../../bench/report.ts';
+import type { Sample, Unit } from '../../bench/sample.ts';
+import { rotated } from '../../bench/scenarios/beside.ts';
+import { makeReport } from './reports.ts';
+
+function systemOf(id: string, nodes: number, isDurable: boolean): MeasuredSystem {
+  return { id, label: id, version: '1.0', setting: `${nodes} nodes`, isDurable, nodes, isOwn: id.startsWith('loglog') };
+}
+
+const SYSTEMS = [systemOf('loglog', 1, true), systemOf('loglog-3', 3, true), systemOf('fast', 1, false), systemOf('slow-3', 3, true)];
+
+function sampleOf(system: MeasuredSystem, number: string, value: number, unit: Unit, isCompared: boolean): Sample {
+  const { id, isDurable } = system;
+  return {
+    what: `100 B, ${number}: ${id}`,
+    value,
+    unit,
+    needsDisk: isDurable,
+    ...(isDurable ? {} : { isUnsynced: true }),
+    beside: { group: '100 B', number, system: id, isCompared, ...(isCompared ? { payloadBytes: 100 } : {}) },
+  };
+}
+
+function runOf(round: number, factor: number): RunRecord {
+  const rates = [10_000, 6000, 50_000, 2000];
+  const samples = SYSTEMS.flatMap((system, index) => [
+    sampleOf(system, 'appends', (rates[index] ?? 0) * factor, 'entries/s', true),
+    sampleOf(system, 'server CPU', index + 1, 's/million', false),
+  ]);
+  return { round, scenario: 'beside-append', samples, loads: [], distributions: [], series: [], notes: [], othersPercent: 0 };
+}
+
+function reportOf(isDurable = true): Report {
+  const runs = [runOf(1, 1), runOf(2, 2), runOf(3, 3)];
+  return { ...makeReport(isDurable), systems: SYSTEMS, results: summarize(runs, isDurable), runs };
+}
+
+describe('comparison', () => {
+  it('is one table for a group, with a row for each system and a column for each number', () => {
+    const [table, ...more] = comparisonTables(reportOf());
+    expect(more).toEqual([]);
+    expect(table?.title).toBe('beside-append, 100 B');
+    expect(table?.header).toEqual(['system', 'setting', 'fsync', 'appends, entries/s', 'server CPU, s/million', 'LogLog is']);
+    expect(table?.rows).toEqual([
+      ['loglog 1.0', '1 nodes', 'on', '20.0 k (10.0 k–30.0 k)', '1.00 (1.00–1.00)', ''],
+      ['loglog-3 1.0', '3 nodes', 'on', '12.0 k (6,000–18.0 k)', '2.00 (2.00–2.00)', ''],
+      ['fast 1.0', '1 nodes', 'off, not durable', '100 k (50.0 k–150 k)', '3.00 (3.00–3.00)', ''],
+      ['slow-3 1.0', '3 nodes', 'on', '4,000 (2,000–6,000)', '4.00 (4.00–4.00)', '3.0 × ahead'],
+    ]);
+  });
+
+  it('where nothing is durable, nothing is compared', () => {
+    const rows = comparisonTables(reportOf(false))[0]?.rows ?? [];
+    expect(rows.map((row) => [row[2], row.at(-1)])).toEqual(SYSTEMS.map(() => ['off, not durable', '']));
+  });
+
+  it('its numbers are in no other table, and in every report', () => {
+    const report = reportOf();
+    expect(tableOf(report.results).rows).toEqual([]);
+    for (const text of [reportText(report), resultsMarkdown(report)]) {
+      expect(text).toContain('beside-append, 100 B');
+      expect(text).toContain('3.0 × ahead');
+      expect(text.match(/slow-3 1\.0/g)).toHaveLength(1);
+    }
+  });
+
+  it('after JSON is the same', () => {
+    const report = reportOf();
+    expect(comparisonTables(JSON.parse(JSON.stringify(report)))[0]?.rows).toEqual(comparisonTables(report)[0]?.rows);
+  });
+});
+
+describe('the page of a comparison', () => {
+  it('has a table, and a line for each system over the sizes of entries', () => {
+    const report = reportOf();
+    const [chart, ...more] = chartsOf(report).size;
+    expect(more).toEqual([]);
+    expect(chart).toMatchObject({ title: 'beside-append: appends', x: [100], yLabel: 'entries/s' });
+    expect(chart?.lines).toEqual([
+      { name: 'loglog', values: [20_000], color: 0 },
+      { name: 'loglog-3', values: [12_000], color: 1 },
+      { name: 'fast (not synced)', values: [100_000], color: 2 },
+      { name: 'slow-3', values: [4000], color: 3 },
+    ]);
+    const page = htmlPage(report);
+    expect(page).toContain('data-chart="size 0"');
+    expect(page).toContain('<h3>beside-append, 100 B</h3>');
+    expect(page).toContain('<td>3.0 × ahead</td>');
+  });
+});
+
+describe('standing', () => {
+  it('more is better of rates, and less of times and costs', () => {
+    expect(standingText(300, 100, 'entries/s')).toBe('3.0 × ahead');
+    expect(standingText(300, 100, 'ms')).toBe('3.0 × behind');
+    expect(standingText(1, 25, 's/million')).toBe('25 × ahead');
+    expect(standingText(100, 104, 'MB/s')).toBe('equal');
+    expect(standingText(3, 4000, 'ms')).toBe('1,333 × ahead');
+  });
+
+  it('nothing is said of what is no number', () => {
+    expect(standingText(Number.NaN, 1, 'ms')).toBe('–');
+    expect(standingText(1, null, 'ms')).toBe('–');
+    expect(standingText(1, 0, 'ms')).toBe('–');
+  });
+
+  it('numbers have three digits', () => {
+    const numbers = [0.1234, 1.5, 12.34, 123.4, 1234, 9994, 9995, 99_960, 123_456, 999_499, 999_500, 4_006_166];
+    const texts = ['0.123', '1.50', '12.3', '123', '1,234', '9,994', '10.0 k', '100 k', '123 k', '999 k', '1.00 M', '4.01 M'];
+    expect(numbers.map(compactText)).toEqual(texts);
+    expect([null, Number.NaN].map(compactText)).toEqual(['–', '–']);
+  });
+});
+
+describe('order', () => {
+  it('every round begins with another system, and has all of them', () => {
+    expect(rotated(['a', 'b', 'c'], 1)).toEqual(['b', 'c', 'a']);
+    expect(rotated(['a', 'b', 'c'], 2)).toEqual(['c', 'a', 'b']);
+    expect(rotated(['a', 'b', 'c'], 3)).toEqual(['a', 'b', 'c']);
+    expect(rotated([], 5)).toEqual([]);
+  });
+});
