@@ -63,6 +63,7 @@ export const STATE = {
   WANTED_SLOT: CONTROL_AT + 160, // slot + 1 that the log's end could not take because it is pinned, 0: none
   TRUNCATIONS: CONTROL_AT + 164, // counts truncations, after their files are gone: readers then let go of the files they know
   SOLE: CONTROL_AT + 176, // 1 when what is durable here is committed: a cluster of one, led in a term that has begun: raft thread
+  COMMIT_AWAITED: CONTROL_AT + 180, // 1 while the main thread waits on SIGNAL.COMMIT: main thread
 } as const;
 
 export const ROLE_FOLLOWER = 0;

@@ -8,7 +8,7 @@
 //   1 voteRequest        lastTerm   end         –        –         –       –       –            1 isPreVote, 2 isTransfer
 //   2 voteResponse       –          –           –        –         –       –       –            1 isPreVote, 2 granted
 //   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  –
-//   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 isOfAge
+//   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 isOfAge, 16 awaitsCommit
 //   5 timeoutNow         –          –           –        –         –       –       –            –
 //   6 readIndexRequest   –          –           –        –         –       id      –            –
 //   7 readIndexResponse  –          index       –        –         –       id      –            1 ok
@@ -75,7 +75,7 @@ const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; rea
   voteRequest: { flags: 3, uses: ['termAtA', 'a'] },
   voteResponse: { flags: 3, uses: [] },
   appendRequest: { flags: 0, uses: ['termAtA', 'a', 'b', 'c', 'd', 'number', 'termBeforeB', 'bodyBytes'] },
-  appendResponse: { flags: 15, uses: ['termAtA', 'a', 'b', 'c', 'number'] },
+  appendResponse: { flags: 31, uses: ['termAtA', 'a', 'b', 'c', 'number'] },
   timeoutNow: { flags: 0, uses: [] },
   readIndexRequest: { flags: 0, uses: ['number'] },
   readIndexResponse: { flags: 1, uses: ['a', 'number'] },
@@ -150,7 +150,7 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     }
     case 'appendResponse': {
       const { hintTerm: termAtA, offset: a, durable: b, rejected: c, round: number } = message;
-      const flags = flagsOf(message.accepted, message.isVoter, message.hasHeardAll, message.isOfAge);
+      const flags = flagsOf(message.accepted, message.isVoter, message.hasHeardAll, message.isOfAge, message.awaitsCommit);
       return frameOf(kind, { term, flags, termAtA, a, b, c, number });
     }
     case 'timeoutNow':
@@ -193,8 +193,21 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
     }
     case 'appendResponse': {
       const { number: round, a: offset, b: durable, termAtA: hintTerm, c: rejected } = f;
-      const [hasHeardAll, isOfAge] = [(flags & 4) !== 0, (flags & 8) !== 0];
-      return { kind, term, round, accepted: first, offset, durable, hintTerm, rejected, isVoter: second, isOfAge, hasHeardAll };
+      const [hasHeardAll, isOfAge, awaitsCommit] = [(flags & 4) !== 0, (flags & 8) !== 0, (flags & 16) !== 0];
+      return {
+        kind,
+        term,
+        round,
+        accepted: first,
+        offset,
+        durable,
+        hintTerm,
+        rejected,
+        isVoter: second,
+        isOfAge,
+        hasHeardAll,
+        awaitsCommit,
+      };
     }
     case 'timeoutNow':
       return { kind, term };

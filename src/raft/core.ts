@@ -36,6 +36,8 @@ export interface Core {
   readonly leader: NodeId;
   /** Whether every other node has told its term since this one started. */
   readonly hasHeardAll: boolean;
+  /** Whether something at this node waits for the commit to move. */
+  readonly awaitsCommit: boolean;
   emit(effect: Effect): void;
   send(to: NodeId, message: PeerMessage): void;
   /** Moves the commit forward; never back. */

@@ -207,7 +207,7 @@ export class Following {
   }
 
   #respond(to: NodeId, answer: Pick<AppendResponse, 'accepted' | 'offset' | 'durable' | 'hintTerm' | 'rejected'>): void {
-    const { currentTerm, standing, hasHeardAll } = this.#core;
+    const { currentTerm, standing, hasHeardAll, awaitsCommit } = this.#core;
     const round = this.#round;
     this.#core.send(to, {
       kind: 'appendResponse',
@@ -216,6 +216,7 @@ export class Following {
       isVoter: standing !== 'stranger',
       isOfAge: standing === 'voter',
       hasHeardAll,
+      awaitsCommit,
       ...answer,
     });
   }

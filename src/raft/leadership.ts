@@ -89,7 +89,19 @@ export class Leadership {
   /** The end of a turn: sends what all others are to hear, once. */
   flush(): void {
     if (this.#reads.needsRound && this.#ownTermIsCommitted) this.#roundDue = true;
-    if (!this.#roundDue) return;
+    if (!this.#roundDue) this.#tellReaders();
+    else this.#startRound();
+  }
+
+  /** Tells those of a new commit who have somebody waiting for it, unless the entries that they are about to be sent will. */
+  #tellReaders(): void {
+    for (const [node, progress] of this.peers) {
+      const { awaitsCommit, sentCommit, next } = progress;
+      if (awaitsCommit && sentCommit < this.#announcedCommit && next === this.#core.log.end) this.#heartbeat(node, progress);
+    }
+  }
+
+  #startRound(): void {
     this.#roundDue = false;
     this.#round += 1;
     if (this.#ownTermIsCommitted) this.#reads.start(this.#core.commit, this.#round);
@@ -111,6 +123,7 @@ export class Leadership {
     if (progress.isVoter && !message.isVoter) progress.reset(this.#core.log.end);
     progress.isVoter = message.isVoter;
     progress.isOfAge = message.isOfAge;
+    progress.awaitsCommit = message.awaitsCommit;
     progress.ackedRound = Math.max(progress.ackedRound, message.round);
     if (message.accepted) this.#accepted(progress, message);
     else this.#rejected(from, progress, message);

@@ -63,6 +63,8 @@ export interface AppendResponse {
   readonly isVoter: boolean;
   /** Whether it could lead (standing `voter`). */
   readonly isOfAge: boolean;
+  /** Whether something at the sender waits for the commit to move, such as a live reader. */
+  readonly awaitsCommit: boolean;
   /** Such a node has heard from all others since it started, so that it knows of every term that it may have voted in. */
   readonly hasHeardAll: boolean;
 }

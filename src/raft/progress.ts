@@ -27,6 +27,8 @@ export class Progress {
   isVoter = false;
   /** Whether it could lead, and may be sent what is not on the leader's own disk yet. */
   isOfAge = false;
+  /** Whether something there waits for the commit, so that it is told of it at once. */
+  awaitsCommit = false;
   /** Lost its disk: what it must have again before it counts; undefined until that is known. */
   admitAt: number | undefined;
 
@@ -46,6 +48,7 @@ export class Progress {
     this.verified = 0;
     this.isVoter = false;
     this.isOfAge = false;
+    this.awaitsCommit = false;
     this.admitAt = undefined;
     this.ackedRound = 0;
     this.sentCommit = 0;

@@ -105,6 +105,11 @@ export class Raft {
     this.#state.nowMs = nowMs;
   }
 
+  /** Whether something at this node waits for the commit to move: the leader hears of it with the next answer. */
+  set awaitsCommit(awaitsCommit: boolean) {
+    this.#state.awaitsCommit = awaitsCommit;
+  }
+
   /** Ends a turn: what is to be done now, in this order. */
   ready(): readonly Effect[] {
     this.#leadership?.flush();

@@ -25,6 +25,7 @@ export class State implements Core {
   durable: number;
   commit: number;
   leader: NodeId = 0;
+  awaitsCommit = false;
   /** Nodes whose term was learnt in a greeting since this one started: other messages may be older than that. */
   readonly heard = new Set<NodeId>();
   #effects: Effect[] = [];

@@ -196,6 +196,7 @@ export class Replica {
   }
 
   #takeTurn(input: () => void): void {
+    this.raft.awaitsCommit = this.#memory.word32(STATE.COMMIT_AWAITED) !== 0;
     this.raft.advanceTo(this.#clock.advance(this.#ports.nowMs(), this.raft.deadlineMs));
     input();
     for (let effects = this.raft.ready(); effects.length > 0; effects = this.raft.ready()) {

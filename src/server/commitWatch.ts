@@ -1,7 +1,7 @@
 // Follows the commit for as long as something on the main thread waits for it: an append for its receipt, a reading for entries. While
-// nothing does, as on a follower that nobody reads from, the raft thread wakes nobody.
+// nothing does, as on a follower that nobody reads from, the raft thread wakes nobody. While something does, a follower lets the leader know.
 
-import { SIGNAL } from '../memory/map.ts';
+import { SIGNAL, STATE } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 
 export class CommitWatch {
@@ -27,11 +27,13 @@ export class CommitWatch {
 
   async #follow(): Promise<void> {
     this.#isFollowing = true;
+    this.#memory.setWord32(STATE.COMMIT_AWAITED, 1);
     while (this.#isAwaited()) {
       await this.#memory.wait(SIGNAL.COMMIT, this.#seen);
       this.#seen = this.#memory.signal(SIGNAL.COMMIT);
       this.#moved();
     }
     this.#isFollowing = false;
+    this.#memory.setWord32(STATE.COMMIT_AWAITED, 0);
   }
 }

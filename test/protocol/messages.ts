@@ -57,6 +57,7 @@ export function anyMessage(random: Random): PeerMessage {
         rejected: offset(random),
         isVoter: flag(),
         isOfAge: flag(),
+        awaitsCommit: flag(),
         hasHeardAll: flag(),
       };
     case 4:

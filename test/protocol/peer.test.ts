@@ -70,11 +70,12 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       rejected: 0,
       isVoter: true,
       isOfAge: true,
+      awaitsCommit: true,
       hasHeardAll: false,
     },
-    `00000000 04 0b 0000 09000000 00000000
+    `00000000 04 1b 0000 09000000 00000000
      0000000005000000 0000000004000000 0000000000000000 0000000000000000
-     0600000000000000 00000000 10f315af`,
+     0600000000000000 00000000 d3c8bde2`,
   ],
   [
     'a rejecting append response',
@@ -89,6 +90,7 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       rejected: 0x101,
       isVoter: false,
       isOfAge: false,
+      awaitsCommit: false,
       hasHeardAll: true,
     },
     `00000000 04 04 0000 09000000 04000000

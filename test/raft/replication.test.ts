@@ -15,7 +15,17 @@ function appendRequest(part: Partial<AppendRequest>): AppendRequest {
 
 function appendResponse(part: Partial<AppendResponse>): AppendResponse {
   const zero = { round: 1, offset: 0, durable: 0, hintTerm: 0, rejected: 0 };
-  return { kind: 'appendResponse', term: 1, accepted: true, isVoter: true, isOfAge: true, hasHeardAll: true, ...zero, ...part };
+  return {
+    kind: 'appendResponse',
+    term: 1,
+    accepted: true,
+    isVoter: true,
+    isOfAge: true,
+    awaitsCommit: false,
+    hasHeardAll: true,
+    ...zero,
+    ...part,
+  };
 }
 
 describe('log repair (dissertation, 3.5)', () => {
@@ -218,6 +228,17 @@ describe('the commit (3.6.2)', () => {
     for (const node of cluster.nodes) node.flush();
     cluster.pass(10);
     for (const { raft } of cluster.nodes) expect(raft.commit).toBe(NOOP_BYTES + 100);
+  });
+
+  test('is told at once where somebody waits for it, and 5 ms later elsewhere, unless entries tell of it', () => {
+    const cluster = led();
+    cluster.node(2).raft.awaitsCommit = true;
+    cluster.node(1).append();
+    cluster.calm();
+    const commits = (): number[] => cluster.nodes.map(({ raft }) => raft.commit - NOOP_BYTES);
+    expect(commits()).toEqual([100, 100, 0]);
+    cluster.pass(10);
+    expect(commits()).toEqual([100, 100, 100]);
   });
 
   test('of a new leader is told only once its own term has one: what was before it is in it by then', () => {

@@ -304,6 +304,7 @@ export class Process implements Endpoint {
 
   /** Wakes threads whose word has changed. */
   #plan(): void {
+    this.memory.setWord32(STATE.COMMIT_AWAITED, this.main.awaitsCommit ? 1 : 0);
     for (const watch of this.#watches) {
       if (watch.isPlanned || !watch.isOn() || this.memory.signal(watch.signal) === watch.seen) continue;
       watch.isPlanned = true;
