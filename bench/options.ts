@@ -131,8 +131,8 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--markdown <file>', 'write the results into the place for them in this file, which stays otherwise as it is')
     .option('--from <file>', 'measure nothing: report what --json wrote earlier')
     .option('--dir <folder>', 'make the temporary folder here (default: the system folder for temporary files)')
-    .option('--seconds <s>', 'length of each measurement (default: 4; of beside-*: 1)', positive)
-    .option('--warm-up <s>', 'load before each measurement (default: 2; of beside-*: 0.5)', positive)
+    .option('--seconds <s>', 'length of each measurement (default: 3; of beside-*: 1.5)', positive)
+    .option('--warm-up <s>', 'load before each measurement (default: 2)', positive)
     .option('--patience <s>', 'wait up to this long before each run until other processes leave the machine (default: 0)', positive)
     .option('--systems <ids>', `systems of beside-*: ${SYSTEMS.map(({ id }) => id).join(',')} (default: all that are installed)`, systems)
     .option(
@@ -143,10 +143,10 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--small <bytes>', 'payload of a small entry', payload, 100)
     .option('--large <bytes>', 'payload of a large entry', payload, 100_000)
     .option('--connections <n>', 'connections of many-connections and beside-many-connections', count, 64)
-    .option('--entry-sizes <bytes,…>', 'payload sizes of append-sizes', payloads, [100, 1024, 10_240, 102_400])
+    .option('--entry-sizes <bytes,…>', 'payload sizes of append-sizes', payloads, [100, 1024, 100_000])
     .option('--batches <n,…>', 'entries of each batch of append-batches', counts, [1, 10, 100, 1000])
     .option('--nodes <n,…>', 'one node, a cluster of three, or both, where a scenario can measure either', nodes, [1, CLUSTER_NODES])
-    .option('--rates <n,…>', 'entries a second of open-loop', counts, [1000, 10_000, 50_000, 100_000])
+    .option('--rates <n,…>', 'entries a second of open-loop', counts, [1000, 10_000, 100_000])
     .option('--subscribers <n,…>', 'subscribers of fan-out', counts, [1, 10, 100])
     .option('--fan-out-rate <n>', 'entries a second while fan-out times deliveries', count, 1000)
     .option('--beside-rates <n,…>', 'entries a second of beside-open-loop', counts, [1000, 10_000])
@@ -202,7 +202,7 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       fanOutRate: flags.fanOutRate,
       mixedRate: flags.mixedRate,
       hotReaders: flags.hotReaders,
-      seconds: flags.seconds ?? (quick ? 0.5 : 4),
+      seconds: flags.seconds ?? (quick ? 0.5 : 3),
       warmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 2),
       entries: flags.entries ?? 0,
       hotEntries: flags.hotEntries ?? (quick ? 100_000 : 400_000),
@@ -212,8 +212,8 @@ export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
       failovers: flags.failovers ?? (quick ? 2 : 20),
       stabilitySeconds: flags.stability ?? (quick ? 2 : 20),
       stormConnections: flags.storm,
-      besideSeconds: flags.seconds ?? (quick ? 0.5 : 1),
-      besideWarmUpSeconds: flags.warmUp ?? 0.5,
+      besideSeconds: flags.seconds ?? (quick ? 0.5 : 1.5),
+      besideWarmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 2),
       besideRates: flags.besideRates,
       besideRestartEntries: flags.restartEntries ?? (quick ? 50_000 : 200_000),
       besideRestartBytes: flags.restartSizes,
