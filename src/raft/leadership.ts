@@ -93,12 +93,14 @@ export class Leadership {
     else this.#startRound();
   }
 
-  /** Tells those of a new commit who have somebody waiting for it, unless the entries that they are about to be sent will. */
+  /**
+   * Tells those who have somebody waiting for it that all is committed. While more is under way, the entries that come next tell of what is
+   * committed by then; under load they come all the time.
+   */
   #tellReaders(): void {
-    for (const [node, progress] of this.peers) {
-      const { awaitsCommit, sentCommit, next } = progress;
-      if (awaitsCommit && sentCommit < this.#announcedCommit && next === this.#core.log.end) this.#heartbeat(node, progress);
-    }
+    const commit = this.#announcedCommit;
+    if (commit < this.#core.log.end) return;
+    for (const [node, progress] of this.peers) if (progress.awaitsCommit && progress.sentCommit < commit) this.#heartbeat(node, progress);
   }
 
   #startRound(): void {
