@@ -29,7 +29,7 @@ const PEER_BYTES = 40;
 const SLOT_DESCRIPTORS_AT = CONTROL_AT + 2048;
 const SLOT_DESCRIPTOR_BYTES = 64;
 
-/** 64-bit words of the control block, by address. Each has one writer at a time, named behind it. */
+/** 64-bit words of the control block, by address. Each has one writer at a time, named behind it; COMMIT may be lifted by two. */
 export const WORD = {
   START: CONTROL_AT, // first offset kept: main thread
   TAIL: CONTROL_AT + 8, // end of the ordered log: whoever owns the log's end

@@ -1,6 +1,7 @@
 // One thread's view of the shared tail memory: the map, the wasm functions on it, the control block's words and the slots.
 
 import { Buffer } from 'node:buffer';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { INDEX_INTERVAL_BYTES, RESULT_BYTES_AT, RESULT_COUNT_AT, RESULT_LAST_TERM_AT, RESULT_POINTS_AT } from '../../assembly/layout.ts';
 import {
   type MemoryMap,
@@ -253,10 +254,14 @@ export class TailMemory {
     return Atomics.wait(this.#i32, at >> 2, seen, timeoutMs) === 'timed-out';
   }
 
-  /** The same without blocking; resolves at once when the word is no longer `seen`. */
+  /**
+   * The same without blocking. When the word is no longer `seen`, it resolves after a turn of the event loop: a word that changes faster than
+   * it is followed must not keep sockets and timers waiting.
+   */
   async wait(at: number, seen: number): Promise<void> {
     const waiting = Atomics.waitAsync(this.#i32, at >> 2, seen);
     if (waiting.async) await waiting.value;
+    else await nextTurn();
   }
 
   /** Counts one fdatasync of entries in the histogram. */

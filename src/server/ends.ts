@@ -119,6 +119,7 @@ export class Ends {
     waiting.session.ends.delete(waiting);
     this.#waiting.delete(waiting);
     this.#leaderless.delete(waiting);
+    if (this.#waiting.size === 0) this.#leastTarget = Number.POSITIVE_INFINITY;
   }
 
   #answer(session: Session, requestId: number): void {

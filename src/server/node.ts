@@ -204,7 +204,11 @@ export class LogNode {
         return this.#cluster.leaderId === 0 ? 'no leader is known' : undefined;
       },
       registry: () => {
-        this.#registry ??= this.#makeRegistry();
+        this.#registry ??= this.#makeRegistry().catch((error: unknown) => {
+          // What kept it from being loaded may be over by the next time.
+          this.#registry = undefined;
+          throw error;
+        });
         return this.#registry;
       },
     });
@@ -306,7 +310,7 @@ export class LogNode {
     await this.#listener.disconnect(CLOSE_GOING_AWAY, 'the node is shutting down', DRAIN_TIMEOUT_MS);
     await Promise.race([this.#raft?.stop(), this.failed]);
     this.#stopped = true;
-    for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE]) this.#memory.raise(signal);
+    for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.#memory.raise(signal);
     await Promise.race([this.#segments.stop(), this.failed]);
     this.#listener.close();
     await this.#pools.close();

@@ -68,6 +68,27 @@ describe('the watch on the commit', () => {
     expect(looks).toEqual([10]);
   });
 
+  test('lets the event loop have its turns while the commit moves faster than it is followed', async () => {
+    let turns = 0;
+    let isOver = false;
+    const busy = new CommitWatch(
+      memory,
+      () => !isOver,
+      () => {
+        if (turns < 5) memory.raise(SIGNAL.COMMIT);
+        else isOver = true;
+      },
+    );
+    const takeTurn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(takeTurn);
+    };
+    setImmediate(takeTurn);
+    memory.raise(SIGNAL.COMMIT);
+    busy.need();
+    await expect.poll(() => isOver).toBe(true);
+  });
+
   test('follows for all who begin to wait meanwhile, once', async () => {
     const first = waitFor(10);
     watch.need();

@@ -141,6 +141,21 @@ describe('an END that waits', () => {
     expect(client.answers).toEqual([]);
   });
 
+  test('awaits the commit until it is answered, its time is over, or its session is gone', async () => {
+    expect(ends.awaitsCommit).toBe(false);
+    ends.start(request({ atLeast: 2 ** 53 - 1, waitMs: 50 }));
+    expect(ends.awaitsCommit).toBe(true);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(ends.awaitsCommit).toBe(false);
+    ends.start(request({ atLeast: 2 ** 53 - 1 }));
+    expect(ends.awaitsCommit).toBe(true);
+    ends.closed(client.session);
+    expect(ends.awaitsCommit).toBe(false);
+    ends.start(request({ atLeast: 200 }));
+    commit(200);
+    expect(ends.awaitsCommit).toBe(false);
+  });
+
   test('of a cluster of one asks nobody', () => {
     new Ends(
       memory,
