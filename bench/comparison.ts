@@ -46,7 +46,7 @@ function standingOf(system: MeasuredSystem, { lines, systems }: Group): string {
   const compared = lines.filter(({ beside, fsync }) => beside.system === system.id && beside.isCompared && fsync === 'on');
   const texts = compared.flatMap((line) => {
     const ours = lines.find(({ beside }) => beside.system === own.id && beside.number === line.beside.number);
-    if (ours === undefined || ours.fsync !== 'on') return [];
+    if (ours === undefined || ours.fsync !== 'on' || !ours.beside.isCompared) return [];
     const standing = standingText(ours.median, line.median, line.unit);
     return [compared.length === 1 ? standing : `${line.beside.number} ${standing}`];
   });

@@ -62,6 +62,23 @@ describe('comparison', () => {
     expect(rows.map((row) => [row[2], row.at(-1)])).toEqual(SYSTEMS.map(() => ['off, not durable', '']));
   });
 
+  it('is compared only by what both sides may be compared by in every round', () => {
+    const standing = (id: string, round: number): string | undefined => {
+      const runs = [runOf(1, 1), runOf(2, 2), runOf(3, 3)].map((run): RunRecord => {
+        const samples = run.samples.map((sample): Sample => {
+          const { beside } = sample;
+          return beside?.system === id && run.round === round ? { ...sample, beside: { ...beside, isCompared: false } } : sample;
+        });
+        return { ...run, samples };
+      });
+      return comparisonTables({ ...reportOf(), results: summarize(runs, true), runs })[0]
+        ?.rows.at(-1)
+        ?.at(-1);
+    };
+    expect(standing('loglog', 2)).toBe('3.0 × ahead');
+    expect([standing('slow-3', 1), standing('slow-3', 3), standing('loglog-3', 2)]).toEqual(['', '', '']);
+  });
+
   it('its numbers are in no other table, and in every report', () => {
     const report = reportOf();
     expect(tableOf(report.results).rows).toEqual([]);
