@@ -13,6 +13,8 @@ export interface RunRecord {
   readonly distributions: readonly Distribution[];
   readonly series: readonly Series[];
   readonly notes: readonly string[];
+  /** Ids of the systems that it compares, in the order in which they were measured. */
+  readonly order?: readonly string[];
   /** Percent of the machine that other processes used meanwhile; for the limits, during the whole round. NaN where unknown. */
   readonly othersPercent: number;
 }

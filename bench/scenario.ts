@@ -78,6 +78,8 @@ export class Context {
   readonly loads: LoadRecord[] = [];
   readonly distributions: Distribution[] = [];
   readonly series: Series[] = [];
+  /** Ids of the systems in the order in which they were measured. */
+  order: readonly string[] = [];
   /** What the reader of the report must know of this run, in sentences without their full stops. */
   readonly notes: string[] = [];
   readonly #written: WrittenLogs;

@@ -8,7 +8,7 @@ import { resultsMarkdown } from '../../bench/markdown.ts';
 import { reportText } from '../../bench/output.ts';
 import { type MeasuredSystem, type Report, type RunRecord, summarize, tableOf } from '../../bench/report.ts';
 import type { Sample, Unit } from '../../bench/sample.ts';
-import { rotated } from '../../bench/scenarios/beside.ts';
+import { orderOf } from '../../bench/scenarios/beside.ts';
 import { makeReport } from './reports.ts';
 
 function systemOf(id: string, nodes: number, isDurable: boolean): MeasuredSystem {
@@ -139,9 +139,20 @@ describe('standing', () => {
 
 describe('order', () => {
   it('every round begins with another system, and has all of them', () => {
-    expect(rotated(['a', 'b', 'c'], 1)).toEqual(['b', 'c', 'a']);
-    expect(rotated(['a', 'b', 'c'], 2)).toEqual(['c', 'a', 'b']);
-    expect(rotated(['a', 'b', 'c'], 3)).toEqual(['a', 'b', 'c']);
-    expect(rotated([], 5)).toEqual([]);
+    const items = ['a', 'b', 'c', 'd', 'e'];
+    const orders = [1, 2, 3, 4, 5].map((round) => orderOf(items, round));
+    expect(orders.map((order) => order.join(''))).toEqual(['bcdea', 'cebda', 'dbeca', 'edcba', 'abcde']);
+    expect(orderOf([], 4)).toEqual([]);
+    expect([1, 2, 3].map((round) => orderOf(['a', 'b'], round).join(''))).toEqual(['ba', 'ab', 'ba']);
+  });
+
+  it('every round has all of them, and in three rounds of as many as there are none comes after the same one twice', () => {
+    for (const count of [5, 7, 8, 9, 10, 11]) {
+      const items = Array.from({ length: count }, (_, index) => index);
+      const orders = [1, 2, 3].map((round) => orderOf(items, round));
+      for (const order of orders) expect([...order].sort((a, b) => a - b)).toEqual(items);
+      const pairs = orders.flatMap((order) => order.slice(1).map((item, place) => `${order[place]} ${item}`));
+      expect(new Set(pairs).size).toBe(pairs.length);
+    }
   });
 });
