@@ -35,6 +35,16 @@ interface Place {
   readonly isBySize?: boolean;
 }
 
+/** What is said of times. */
+interface Times {
+  /** Follows their names. */
+  readonly when?: string;
+  readonly isCompared?: boolean;
+}
+
+/** In one round. With fewer than ten times beyond it, p99 is what a few of them happened to be. */
+const TIMES_FOR_P99 = 1000;
+
 /** A system that runs, empty at first, and what is measured of it. */
 export class SystemUnderTest {
   readonly samples: Sample[] = [];
@@ -92,6 +102,12 @@ export class SystemUnderTest {
       beside: { group, number, system: id, isCompared, ...(isBySize ? { payloadBytes: this.#payloadBytes } : {}) },
       ...(chart === undefined ? {} : { bar: { chart, group, series: this.name } }),
     });
+  }
+
+  /** Notes the median of times and what the slowest 1 % exceed, which is compared only where there are enough of those. */
+  noteTimes({ count, p50Ms, p99Ms }: Latency, { when = '', isCompared = true }: Times = {}): void {
+    this.note(`p50${when}`, p50Ms, 'ms', { isCompared });
+    this.note(`p99${when}`, p99Ms, 'ms', { isCompared: isCompared && count >= TIMES_FOR_P99 });
   }
 
   /** Keeps a whole distribution for the report. */

@@ -23,8 +23,7 @@ export const besideOpenLoop: Scenario = {
         system.keep(latency);
         // Where the rate is not reached, the times are those of a queue, and only the rate can be compared.
         system.note('acknowledged', reached, 'entries/s', { isCompared: true });
-        system.note('p50', latency.p50Ms, 'ms', { isCompared: run.isReached });
-        system.note('p99', latency.p99Ms, 'ms', { isCompared: run.isReached });
+        system.noteTimes(latency, { isCompared: run.isReached });
         system.note('p99.9', latency.p999Ms, 'ms');
         system.cost(result);
       }

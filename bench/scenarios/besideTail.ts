@@ -17,8 +17,7 @@ async function measure(context: Context, system: SystemUnderTest, subscribers: n
   const chart = 'Live deliveries beside other systems';
   system.note('delivered', delivered / result.seconds, 'entries/s', { chart, isCompared: true });
   // Where the rate is not reached, the times are those of a queue.
-  system.note(`p50 at ${rateText(rate)}`, result.delivery.p50Ms, 'ms', { isCompared: isReached });
-  system.note(`p99 at ${rateText(rate)}`, result.delivery.p99Ms, 'ms');
+  system.noteTimes(result.delivery, { when: ` at ${rateText(rate)}`, isCompared: isReached });
   system.note('client CPU', (result.clientCpuSeconds / delivered) * 1e6, 's/million');
   await system.check(result.allEntries, 'by driver');
 }
