@@ -8,8 +8,8 @@
 import type { LatencyRecorder } from '../statistics.ts';
 
 /** A rate is reached when the last receipt comes no later than this share of the schedule, or this long, after the schedule's end. */
-const LATE_SHARE = 0.01;
-const LATE_MS = 250;
+const LATE_SHARE = 0.02;
+const LATE_MS = 50;
 
 /** Entries at a fixed rate: entry `i` of [0, count) is due at `startMs` + i / rate. */
 export class Schedule {

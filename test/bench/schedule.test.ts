@@ -107,7 +107,13 @@ describe('open loop', () => {
   });
 
   it('a log that ends its stall only after the schedule has not kept up', async () => {
-    const { run: outcome } = await run([200, 1500]);
-    expect(outcome).toMatchObject({ acknowledged: 1000, isReached: false });
+    for (const [toMs, isReached] of [
+      [1500, false],
+      [1060, false],
+      [1040, true],
+    ] as const) {
+      const { run: outcome } = await run([200, toMs]);
+      expect(outcome).toMatchObject({ acknowledged: 1000, isReached });
+    }
   });
 });
