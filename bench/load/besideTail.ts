@@ -11,9 +11,12 @@ import { type OpenLoopRun, runOpenLoop } from './schedule.ts';
 import { Ticker } from './ticker.ts';
 import type { BesideTailParams, BesideTailResult } from './types.ts';
 
-/** At full speed: appended at once, and how far the producer may be ahead of the slowest subscriber then, so that all stay at the tail. */
-const CHUNK_ENTRIES = 5000;
-const AHEAD_ENTRIES = 10_000;
+/**
+ * At full speed: appended at once, and how far the producer may be ahead of the slowest subscriber then, so that all stay at the tail. They
+ * are whole waves of what Redis and etcd have in flight together, 4096, since all of a chunk is waited for.
+ */
+const CHUNK_ENTRIES = 2 * 4096;
+const AHEAD_ENTRIES = 2 * CHUNK_ENTRIES;
 
 /** What one subscriber has received. */
 class Receiver {
