@@ -23,13 +23,27 @@ function cellText({ median, min, max, values }: Line): string {
   return values.length === 1 ? compactText(median) : `${compactText(median)} (${compactText(min)}–${compactText(max)})`;
 }
 
-/** How `own` stands to `other`, both of `unit`: `3.2 × ahead`. */
-export function standingText(own: number | null, other: number | null, unit: Unit): string {
-  if (own === null || other === null || !(own > 0 && other > 0)) return '–';
-  const ratio = TIMES_AND_COSTS.includes(unit) ? other / own : own / other;
+/** What the rounds found: null is what NaN is in JSON. */
+export interface Spread {
+  readonly min: number | null;
+  readonly median: number | null;
+  readonly max: number | null;
+}
+
+/** Whether a round of one side was as good as one of the other. */
+function doOverlap(own: Spread, other: Spread): boolean {
+  return Number(own.min) <= Number(other.max) && Number(other.min) <= Number(own.max);
+}
+
+/** How `own` stands to `other`, both of `unit`: `3.2 × ahead`, and whether the rounds differ by as much. */
+export function standingText(own: Spread, other: Spread, unit: Unit): string {
+  const [ours, theirs] = [own.median, other.median];
+  if (ours === null || theirs === null || !(ours > 0 && theirs > 0)) return '–';
+  const ratio = TIMES_AND_COSTS.includes(unit) ? theirs / ours : ours / theirs;
   const times = Math.max(ratio, 1 / ratio);
   const text = times < 9.95 ? times.toFixed(1) : times.toLocaleString('en-US', { maximumFractionDigits: 0 });
-  return text === '1.0' ? 'equal' : `${text} × ${ratio > 1 ? 'ahead' : 'behind'}`;
+  if (text === '1.0') return 'equal';
+  return `${text} × ${ratio > 1 ? 'ahead' : 'behind'}${doOverlap(own, other) ? ', within the spread' : ''}`;
 }
 
 /** What a table is made of: all lines of a group, and who they are of. */
@@ -46,11 +60,11 @@ function standingOf(system: MeasuredSystem, { lines, systems }: Group): string {
   const compared = lines.filter(({ beside, fsync }) => beside.system === system.id && beside.isCompared && fsync === 'on');
   const texts = compared.flatMap((line) => {
     const ours = lines.find(({ beside }) => beside.system === own.id && beside.number === line.beside.number);
-    if (ours === undefined || ours.fsync !== 'on') return [];
-    const standing = standingText(ours.median, line.median, line.unit);
+    if (ours === undefined || ours.fsync !== 'on' || !ours.beside.isCompared) return [];
+    const standing = standingText(ours, line, line.unit);
     return [compared.length === 1 ? standing : `${line.beside.number} ${standing}`];
   });
-  return texts.join(', ');
+  return texts.join('; ');
 }
 
 function tableOfGroup(group: Group): Table {

@@ -133,9 +133,9 @@ async function runRounds(options: BenchOptions, systems: readonly FoundSystem[],
       const othersNow = new OtherLoad();
       const samples = await measured(scenario, context);
       if (samples.length > 0) {
-        const { loads, distributions, series, notes } = context;
+        const { loads, distributions, series, notes, order } = context;
         const othersPercent = othersNow.percent();
-        results.push({ round, scenario: scenario.name, samples, loads, distributions, series, notes, othersPercent });
+        results.push({ round, scenario: scenario.name, samples, loads, distributions, series, notes, order, othersPercent });
       }
     }
     const { samples, loads, distributions } = own;

@@ -13,6 +13,8 @@ export interface RunRecord {
   readonly distributions: readonly Distribution[];
   readonly series: readonly Series[];
   readonly notes: readonly string[];
+  /** Ids of the systems that it compares, in the order in which they were measured. */
+  readonly order?: readonly string[];
   /** Percent of the machine that other processes used meanwhile; for the limits, during the whole round. NaN where unknown. */
   readonly othersPercent: number;
 }
@@ -108,17 +110,20 @@ function judge(value: number, { target, needsDisk, isUnsynced }: Sample, isDurab
 
 /** Sums up all runs, in the order in which the numbers first came. */
 export function summarize(runs: readonly RunRecord[], isDurable: boolean): Line[] {
-  const groups = new Map<string, { readonly scenario: string; readonly first: Sample; readonly values: number[] }>();
+  const groups = new Map<string, { readonly scenario: string; readonly first: Sample; readonly samples: Sample[] }>();
   for (const { scenario, samples } of runs) {
     for (const sample of samples) {
       const key = `${scenario}\n${sample.what}`;
       const group = groups.get(key);
-      if (group === undefined) groups.set(key, { scenario, first: sample, values: [sample.value] });
-      else group.values.push(sample.value);
+      if (group === undefined) groups.set(key, { scenario, first: sample, samples: [sample] });
+      else group.samples.push(sample);
     }
   }
-  return [...groups.values()].map(({ scenario, first, values }) => {
+  return [...groups.values()].map(({ scenario, first, samples }) => {
+    const values = samples.map(({ value }) => value);
     const middle = median(values);
+    // What does not count in one round, such as times at a rate that was not reached, does not count in their median either.
+    const isCompared = samples.every(({ beside }) => beside?.isCompared === true);
     return {
       scenario,
       what: first.what,
@@ -131,7 +136,7 @@ export function summarize(runs: readonly RunRecord[], isDurable: boolean): Line[
       verdict: judge(middle, first, isDurable),
       fsync: fsyncText(first, isDurable),
       bar: first.bar,
-      beside: first.beside,
+      beside: first.beside === undefined ? undefined : { ...first.beside, isCompared },
     };
   });
 }

@@ -29,7 +29,7 @@ export interface Beside {
   readonly system: string;
   /** Where the group stands on an axis of sizes of entries, in bytes: then the number is drawn over them, too. */
   readonly payloadBytes?: number;
-  /** Whether it is one of the numbers by which LogLog is said to be ahead or behind; the others are what it costs. */
+  /** Whether it is one of the numbers by which LogLog is said to be ahead or behind: when it is one in all rounds, and of both sides. */
   readonly isCompared: boolean;
 }
 

@@ -78,6 +78,8 @@ export class Context {
   readonly loads: LoadRecord[] = [];
   readonly distributions: Distribution[] = [];
   readonly series: Series[] = [];
+  /** Ids of the systems in the order in which they were measured. */
+  order: readonly string[] = [];
   /** What the reader of the report must know of this run, in sentences without their full stops. */
   readonly notes: string[] = [];
   readonly #written: WrittenLogs;
@@ -147,8 +149,8 @@ export class Context {
     return written;
   }
 
-  /** With --check: reads back all of `log`, and rejects when it is not what was appended. */
-  async check(log: LogUnderTest, urls = log.urls): Promise<void> {
+  /** With --check: reads back all of `log` from the nodes of it that run, and rejects when it is not what was appended. */
+  async check(log: LogUnderTest, urls: readonly string[] = log.nodes.map(({ url }) => url)): Promise<void> {
     if (!this.sizes.isChecked) return;
     await this.load('check', { target: { driver: 'loglog', urls }, lanes: this.writtenTo(log).lanes, order: 'kept' });
   }

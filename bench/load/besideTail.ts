@@ -11,9 +11,12 @@ import { type OpenLoopRun, runOpenLoop } from './schedule.ts';
 import { Ticker } from './ticker.ts';
 import type { BesideTailParams, BesideTailResult } from './types.ts';
 
-/** At full speed: appended at once, and how far the producer may be ahead of the slowest subscriber then, so that all stay at the tail. */
-const CHUNK_ENTRIES = 5000;
-const AHEAD_ENTRIES = 10_000;
+/**
+ * At full speed: appended at once, and how far the producer may be ahead of the slowest subscriber then, so that all stay at the tail. They
+ * are whole waves of what Redis and etcd have in flight together, 4096, since all of a chunk is waited for.
+ */
+const CHUNK_ENTRIES = 2 * 4096;
+const AHEAD_ENTRIES = 2 * CHUNK_ENTRIES;
 
 /** What one subscriber has received. */
 class Receiver {
@@ -64,6 +67,11 @@ class Audience {
     this.#ends.push(await driver.subscribe((payload) => receiver.see(payload)));
   }
 
+  /** How many there are. */
+  get size(): number {
+    return this.#receivers.length;
+  }
+
   /** Entries that every subscriber has. */
   get slowest(): number {
     return this.#receivers.reduce((least, { count }) => Math.min(least, count), Number.POSITIVE_INFINITY);
@@ -104,7 +112,7 @@ async function atFullSpeed(
   return { entries: next - from, seconds: (performance.now() - started) / 1000 };
 }
 
-/** At a fixed rate; `delivery` gets the time of every delivery, from the moment at which its append was due. */
+/** At a fixed rate; `delivery` gets the time of every delivery, from when its append was due; of one never sent, until it was given up. */
 async function paced(
   target: PacedAppends,
   audience: Audience,
@@ -117,7 +125,10 @@ async function paced(
   const schedule = await ticker.begin(rate, Math.max(1, Math.round(rate * seconds)));
   audience.onEntry = (index) => delivery.record(performance.now() - schedule.dueMs(index - from));
   const unused = new LatencyRecorder();
-  const run = await runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, latency: unused, lateness: unused });
+  // What was never sent reached none of the subscribers.
+  const onUnsent = (waitedMs: number): void => delivery.record(waitedMs, audience.size);
+  const times = { latency: unused, lateness: unused, onUnsent };
+  const run = await runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, ...times });
   await audience.until(target.index);
   audience.onEntry = () => undefined;
   await ticker.end();

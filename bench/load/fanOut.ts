@@ -49,6 +49,11 @@ class Audience {
     }
   }
 
+  /** How many there are. */
+  get size(): number {
+    return this.#received.length;
+  }
+
   /** Entries that every subscriber has. */
   get slowest(): number {
     return this.#received.reduce((least, received) => Math.min(least, received));
@@ -95,7 +100,7 @@ class FanOut {
     return { appended: this.#lane.sent - before, seconds: (performance.now() - started) / 1000 };
   }
 
-  /** At `rate` entries a second; `delivery` gets the time of every delivery, from the moment at which its append was due. */
+  /** At `rate` entries a second; `delivery` gets the time of every delivery, from when its append was due; of one never sent, until it was given up. */
   async paced(rate: number, seconds: number, delivery: LatencyRecorder): Promise<OpenLoopRun> {
     const before = this.#lane.sent;
     const log = this.#log;
@@ -113,7 +118,10 @@ class FanOut {
       for (let index = from; index < to; index++) delivery.record(nowMs - schedule.dueMs(index - before));
     };
     const unused = new LatencyRecorder();
-    const run = await runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, latency: unused, lateness: unused });
+    // What was never sent reached none of the subscribers.
+    const onUnsent = (waitedMs: number): void => delivery.record(waitedMs, this.#audience.size);
+    const times = { latency: unused, lateness: unused, onUnsent };
+    const run = await runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, ...times });
     await this.#audience.until(this.#lane.sent);
     this.#audience.onEntries = () => undefined;
     await ticker.end();

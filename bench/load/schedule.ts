@@ -8,8 +8,8 @@
 import type { LatencyRecorder } from '../statistics.ts';
 
 /** A rate is reached when the last receipt comes no later than this share of the schedule, or this long, after the schedule's end. */
-const LATE_SHARE = 0.01;
-const LATE_MS = 250;
+const LATE_SHARE = 0.02;
+const LATE_MS = 50;
 
 /** Entries at a fixed rate: entry `i` of [0, count) is due at `startMs` + i / rate. */
 export class Schedule {
@@ -66,6 +66,8 @@ export interface OpenLoop {
   readonly latency: LatencyRecorder;
   /** From the due time to the call that appends: what of the latency the load itself, or a log without room, is to blame for. */
   readonly lateness: LatencyRecorder;
+  /** Told of each entry that was never sent: the time from when it was due to when it was given up. */
+  readonly onUnsent?: (waitedMs: number) => void;
 }
 
 export interface OpenLoopRun {
@@ -78,7 +80,7 @@ export interface OpenLoopRun {
 }
 
 /** Runs the schedule to its end, and waits for all receipts. */
-export async function runOpenLoop({ schedule, target, clock, patienceMs, latency, lateness }: OpenLoop): Promise<OpenLoopRun> {
+export async function runOpenLoop({ schedule, target, clock, patienceMs, latency, lateness, onUnsent }: OpenLoop): Promise<OpenLoopRun> {
   const giveUpMs = schedule.endMs + patienceMs;
   let sent = 0;
   let acknowledged = 0;
@@ -109,8 +111,10 @@ export async function runOpenLoop({ schedule, target, clock, patienceMs, latency
   });
   const nowMs = clock.now();
   for (let index = sent; index < schedule.count; index++) {
-    latency.record(nowMs - schedule.dueMs(index));
-    lateness.record(nowMs - schedule.dueMs(index));
+    const waitedMs = nowMs - schedule.dueMs(index);
+    latency.record(waitedMs);
+    lateness.record(waitedMs);
+    onUnsent?.(waitedMs);
   }
   const allowedMs = Math.max(LATE_MS, (schedule.endMs - schedule.startMs) * LATE_SHARE);
   const isReached = acknowledged === schedule.count && lastMs <= schedule.endMs + allowedMs;

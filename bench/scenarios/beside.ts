@@ -35,6 +35,16 @@ interface Place {
   readonly isBySize?: boolean;
 }
 
+/** What is said of times. */
+interface Times {
+  /** Follows their names. */
+  readonly when?: string;
+  readonly isCompared?: boolean;
+}
+
+/** In one round. With fewer than ten times beyond it, p99 is what a few of them happened to be. */
+const TIMES_FOR_P99 = 1000;
+
 /** A system that runs, empty at first, and what is measured of it. */
 export class SystemUnderTest {
   readonly samples: Sample[] = [];
@@ -94,6 +104,12 @@ export class SystemUnderTest {
     });
   }
 
+  /** Notes the median of times and what the slowest 1 % exceed, which is compared only where there are enough of those. */
+  noteTimes({ count, p50Ms, p99Ms }: Latency, { when = '', isCompared = true }: Times = {}): void {
+    this.note(`p50${when}`, p50Ms, 'ms', { isCompared });
+    this.note(`p99${when}`, p99Ms, 'ms', { isCompared: isCompared && count >= TIMES_FOR_P99 });
+  }
+
   /** Keeps a whole distribution for the report. */
   keep({ count, histogram }: Latency): void {
     const { isDurable } = this.#found.system;
@@ -130,10 +146,21 @@ export class SystemUnderTest {
   }
 }
 
-/** `items` from another one on in each round, so that none is always the first or the last. */
-export function rotated<T>(items: readonly T[], round: number): T[] {
-  const first = items.length === 0 ? 0 : round % items.length;
-  return [...items.slice(first), ...items.slice(0, first)];
+/** Steps through `count` items that meet each of them once. */
+function stridesOf(count: number): number[] {
+  const divides = (step: number, divisor: number): boolean => step % divisor === 0 && count % divisor === 0;
+  const steps = Array.from({ length: Math.max(1, count - 1) }, (_, index) => index + 1);
+  return steps.filter((step) => !steps.some((divisor) => divisor > 1 && divides(step, divisor)));
+}
+
+/**
+ * `items` from another one on in each round, so that none is always the first or the last; and in steps of another length, so that none
+ * always comes after the same other one.
+ */
+export function orderOf<T>(items: readonly T[], round: number): T[] {
+  const strides = stridesOf(items.length);
+  const stride = strides[(round - 1) % strides.length] ?? 1;
+  return items.map((_, place) => items[(round + place * stride) % items.length] as T);
 }
 
 /** Starts a system, empty, measures it, and removes it. */
@@ -165,7 +192,9 @@ export async function besideEach(
   systems: readonly FoundSystem[] = context.systems,
 ): Promise<Sample[]> {
   const measured = new Map<FoundSystem, SystemUnderTest>();
-  for (const found of rotated(systems, context.round)) measured.set(found, await measureOne(context, found, payloadBytes, measure));
+  const order = orderOf(systems, context.round);
+  context.order = order.map(({ system }) => system.id);
+  for (const found of order) measured.set(found, await measureOne(context, found, payloadBytes, measure));
   const inOrder = systems.flatMap((found) => measured.get(found) ?? []);
   const distributions = inOrder.flatMap((system) => system.distributions);
   // Those that are compared stand together.

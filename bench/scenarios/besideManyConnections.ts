@@ -15,8 +15,7 @@ export const besideManyConnections: Scenario = {
       system.keep(result.latency);
       const chart = 'Appends of many connections beside other systems';
       system.note('appends', result.entries / result.seconds, 'entries/s', { chart, isCompared: true });
-      system.note('p50', result.latency.p50Ms, 'ms');
-      system.note('p99', result.latency.p99Ms, 'ms', { isCompared: true });
+      system.noteTimes(result.latency);
       system.cost(result);
       await system.check(result.allEntries, 'none');
     });

@@ -12,8 +12,7 @@ export const besideOneInFlight: Scenario = {
     return besideEach(context, smallBytes, async (system) => {
       const result = await system.load('besideInTurn', { connections: 1, warmUpSeconds, seconds });
       system.keep(result.latency);
-      system.note('p50', result.latency.p50Ms, 'ms', { isCompared: true });
-      system.note('p99', result.latency.p99Ms, 'ms', { isCompared: true });
+      system.noteTimes(result.latency);
       system.cost(result);
       await system.check(result.allEntries, 'kept');
     });

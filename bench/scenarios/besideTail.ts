@@ -10,13 +10,14 @@ async function measure(context: Context, system: SystemUnderTest, subscribers: n
   const { besideTailRate: rate, besideWarmUpSeconds: warmUpSeconds, besideSeconds: seconds } = context.sizes;
   system.group = `${subscribers} ${subscribers === 1 ? 'subscriber' : 'subscribers'}`;
   const result = await system.load('besideTail', { subscribers, rate, warmUpSeconds, seconds });
-  if (!result.paced.isReached) context.note(`${system.name} did not reach ${rateText(rate)} beside ${system.group}`);
+  const { isReached } = result.paced;
+  if (!isReached) context.note(`${system.name} did not reach ${rateText(rate)} beside ${system.group}`);
   const delivered = result.entries * subscribers;
   system.keep(result.delivery);
   const chart = 'Live deliveries beside other systems';
   system.note('delivered', delivered / result.seconds, 'entries/s', { chart, isCompared: true });
-  system.note(`p50 at ${rateText(rate)}`, result.delivery.p50Ms, 'ms', { isCompared: true });
-  system.note(`p99 at ${rateText(rate)}`, result.delivery.p99Ms, 'ms');
+  // Where the rate is not reached, the times are those of a queue.
+  system.noteTimes(result.delivery, { when: ` at ${rateText(rate)}`, isCompared: isReached });
   system.note('client CPU', (result.clientCpuSeconds / delivered) * 1e6, 's/million');
   await system.check(result.allEntries, 'by driver');
 }

@@ -62,21 +62,30 @@ class StallingLog implements Target {
   async append(): Promise<void> {}
 }
 
-async function run(stall: readonly [number, number], patienceMs = 1000): Promise<{ run: OpenLoopRun; latency: LatencyRecorder }> {
+interface Outcome {
+  readonly run: OpenLoopRun;
+  readonly latency: LatencyRecorder;
+  readonly unsentMs: readonly number[];
+}
+
+async function run(stall: readonly [number, number], patienceMs = 1000): Promise<Outcome> {
   const clock = new FakeClock();
   const latency = new LatencyRecorder();
   const target = new StallingLog(clock, ...stall);
   const schedule = new Schedule(0, 1000, 1000);
-  const outcome = await runOpenLoop({ schedule, target, clock, patienceMs, latency, lateness: new LatencyRecorder() });
-  return { run: outcome, latency };
+  const unsentMs: number[] = [];
+  const onUnsent = (waitedMs: number): number => unsentMs.push(waitedMs);
+  const outcome = await runOpenLoop({ schedule, target, clock, patienceMs, latency, lateness: new LatencyRecorder(), onUnsent });
+  return { run: outcome, latency, unsentMs };
 }
 
 describe('open loop', () => {
   it('sends every entry when it is due', async () => {
-    const { run: outcome, latency } = await run([5000, 5000]);
+    const { run: outcome, latency, unsentMs } = await run([5000, 5000]);
     expect(outcome).toMatchObject({ due: 1000, acknowledged: 1000, isReached: true });
     expect(latency.count).toBe(1000);
     expect(latency.percentileMs(1)).toBeLessThan(1.01);
+    expect(unsentMs).toEqual([]);
   });
 
   it('a stall is in the times of all entries that were due meanwhile, not only in that of one', async () => {
@@ -89,14 +98,22 @@ describe('open loop', () => {
   });
 
   it('entries that were never sent are in the distribution too, and the rate was not reached', async () => {
-    const { run: outcome, latency } = await run([200, 100_000], 500);
+    const { run: outcome, latency, unsentMs } = await run([200, 100_000], 500);
     expect(outcome).toMatchObject({ due: 1000, acknowledged: 200, isReached: false });
     expect(latency.count).toBe(1000);
     expect(latency.percentileMs(1)).toBeGreaterThan(99_000);
+    // Whoever times deliveries is told of them, the one that waited longest first.
+    expect(unsentMs).toEqual(Array.from({ length: 800 }, (_, index) => 100_000 - 200 - index));
   });
 
   it('a log that ends its stall only after the schedule has not kept up', async () => {
-    const { run: outcome } = await run([200, 1500]);
-    expect(outcome).toMatchObject({ acknowledged: 1000, isReached: false });
+    for (const [toMs, isReached] of [
+      [1500, false],
+      [1060, false],
+      [1040, true],
+    ] as const) {
+      const { run: outcome } = await run([200, toMs]);
+      expect(outcome).toMatchObject({ acknowledged: 1000, isReached });
+    }
   });
 });
