@@ -5,7 +5,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { LaneRecord } from './load/lane.ts';
-import type { LoadName, LoadOutcome, Loads } from './load/types.ts';
+import type { LoadFailure, LoadName, LoadOutcome, Loads } from './load/types.ts';
 import { patienceSeconds } from './patience.ts';
 
 const STOP_TIMEOUT_MS = 20_000;
@@ -71,6 +71,17 @@ async function end(child: ChildProcess, exited: Promise<void>, signal: Signal): 
   child.kill(signal);
   await exited;
   clearTimeout(timer);
+}
+
+/** Kills all children that still run, and waits until they are gone. */
+export async function endChildren(): Promise<void> {
+  await Promise.all(
+    [...children].map(async (child) => {
+      const exited = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await exited;
+    }),
+  );
 }
 
 /** A server process that has said where it listens. */
@@ -160,11 +171,20 @@ export interface LoadAnswer<Name extends LoadName> {
 export class LoadError extends Error {
   override readonly name = 'LoadError';
   readonly lanes: readonly LaneRecord[];
+  /** Whether the judge found that the log is not what was appended. */
+  readonly isMismatch: boolean;
 
-  constructor(text: string, lanes: readonly LaneRecord[]) {
+  constructor(text: string, { lanes, isMismatch }: Pick<LoadFailure, 'lanes' | 'isMismatch'>) {
     super(text);
     this.lanes = lanes;
+    this.isMismatch = isMismatch;
   }
+}
+
+/** Whether `thrown`, or what it came of, is a mismatch that the judge found. */
+export function isMismatch(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  return (thrown instanceof LoadError && thrown.isMismatch) || isMismatch(thrown.cause);
 }
 
 export interface LoadLimits {
@@ -184,7 +204,7 @@ export async function runLoad<Name extends LoadName>(
   const { exited, output } = track(child);
   let timer: NodeJS.Timeout | undefined;
   const outcome = await new Promise<LoadOutcome<Loads[Name]['result']>>((resolve) => {
-    const fail = (error: string): void => resolve({ ok: false, error, lanes: [] });
+    const fail = (error: string): void => resolve({ ok: false, error, isMismatch: false, lanes: [] });
     child.once('message', (message) => resolve(message as LoadOutcome<Loads[Name]['result']>));
     void exited.then(() => fail(`it ended (${child.exitCode ?? child.signalCode}): ${output()}`));
     timer = setTimeout(() => {
@@ -196,6 +216,6 @@ export async function runLoad<Name extends LoadName>(
   });
   clearTimeout(timer);
   await exited;
-  if (!outcome.ok) throw new LoadError(`load ${name}: ${outcome.error}`, outcome.lanes);
+  if (!outcome.ok) throw new LoadError(`load ${name}: ${outcome.error}`, outcome);
   return { result: outcome.value, lanes: outcome.lanes };
 }
