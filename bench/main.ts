@@ -205,4 +205,5 @@ try {
 } catch (thrown) {
   process.stderr.write(`bench: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
 }
-process.exitCode = exitCode;
+// Nothing that is still open keeps it alive; what was written is flushed first.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)));

@@ -56,9 +56,15 @@ function track(child: ChildProcess): {
   };
   child.stderr?.setEncoding('utf8').on('data', keep);
   const exited = new Promise<void>((resolve) => {
-    child.once('exit', () => {
+    const gone = (): void => {
       children.delete(child);
       resolve();
+    };
+    child.once('exit', gone);
+    // Of one that could not be started no end is told.
+    child.on('error', (error) => {
+      keep(String(error));
+      if (child.pid === undefined) gone();
     });
   });
   return { exited, keep, output: () => text };
@@ -94,7 +100,18 @@ export interface ServerProcess {
   end(signal: Signal): Promise<void>;
 }
 
-/** Spawns a node program whose first line on stdout is JSON with its url. */
+/** The url in the JSON that is the first line of a server on stdout. */
+function urlIn(line: string): string {
+  try {
+    const { url } = JSON.parse(line) as { url?: unknown };
+    if (typeof url === 'string') return url;
+  } catch {
+    // No JSON.
+  }
+  throw new Error(`it does not say where it listens, but: ${line}`);
+}
+
+/** Spawns a node program whose first line on stdout is JSON with its url. One that this gives up on is ended. */
 export async function startServer(script: string, args: readonly string[]): Promise<ServerProcess> {
   const started = performance.now();
   const child = spawn(process.execPath, [...nodeOptions(), script, ...args], {
@@ -102,8 +119,8 @@ export async function startServer(script: string, args: readonly string[]): Prom
     env: cleanEnvironment(),
   });
   const { exited, output } = track(child);
-  const line = await new Promise<string>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`${script} was not ready within ${READY_TIMEOUT_MS} ms`)), READY_TIMEOUT_MS);
+  const firstLine = new Promise<string>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`it was not ready within ${READY_TIMEOUT_MS} ms`)), READY_TIMEOUT_MS);
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
@@ -113,17 +130,17 @@ export async function startServer(script: string, args: readonly string[]): Prom
     });
     void exited.then(() => {
       clearTimeout(timer);
-      reject(new Error(`${script} ended (${child.exitCode ?? child.signalCode}) before it was ready: ${output()}`));
+      reject(new Error(`it ended (${child.exitCode ?? child.signalCode}) before it was ready: ${output()}`));
     });
   });
-  const readyMs = performance.now() - started;
-  const { url } = JSON.parse(line) as { url: string };
-  return {
-    pid: child.pid ?? 0,
-    url,
-    readyMs,
-    end: (signal) => end(child, exited, signal),
-  };
+  try {
+    const line = await firstLine;
+    const readyMs = performance.now() - started;
+    return { pid: child.pid ?? 0, url: urlIn(line), readyMs, end: (signal) => end(child, exited, signal) };
+  } catch (thrown) {
+    await end(child, exited, 'SIGKILL');
+    throw new Error(`${script}: ${(thrown as Error).message}`);
+  }
 }
 
 /** A server of others that answers. */
@@ -144,7 +161,6 @@ export async function startProgram(path: string, args: readonly string[], isRead
   let error: Error | undefined;
   child.once('error', (thrown) => {
     error = thrown;
-    children.delete(child);
   });
   for (;;) {
     if (error !== undefined) throw error;
@@ -202,6 +218,11 @@ export async function runLoad<Name extends LoadName>(
 ): Promise<LoadAnswer<Name>> {
   const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: nodeOptions() });
   const { exited, output } = track(child);
+  // One that ends meanwhile cannot be told anything, and needs not: its end says enough.
+  const tell = (message: object | string): void => {
+    if (child.connected) child.send(message, () => undefined);
+  };
+  const tellEnd = (): void => tell('end');
   let timer: NodeJS.Timeout | undefined;
   const outcome = await new Promise<LoadOutcome<Loads[Name]['result']>>((resolve) => {
     const fail = (error: string): void => resolve({ ok: false, error, isMismatch: false, lanes: [] });
@@ -211,11 +232,13 @@ export async function runLoad<Name extends LoadName>(
       fail(`it did not end within ${seconds} s, so it was killed`);
       child.kill('SIGKILL');
     }, seconds * 1000);
-    child.send(params);
-    signal?.addEventListener('abort', () => child.send('end'), { once: true });
+    tell(params);
+    if (signal?.aborted) tellEnd();
+    signal?.addEventListener('abort', tellEnd, { once: true });
   });
-  clearTimeout(timer);
   await exited;
+  clearTimeout(timer);
+  signal?.removeEventListener('abort', tellEnd);
   if (!outcome.ok) throw new LoadError(`load ${name}: ${outcome.error}`, outcome);
   return { result: outcome.value, lanes: outcome.lanes };
 }
