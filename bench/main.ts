@@ -197,6 +197,7 @@ async function main(): Promise<number> {
 }
 
 // The children are ended, and the folder removed, by the handlers of `exit`.
+process.once('SIGHUP', () => process.exit(129));
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 let exitCode = 1;

@@ -15,7 +15,8 @@ const OUTPUT_KEPT = 4096;
 const READY_LOOK_MS = 5;
 
 const children = new Set<ChildProcess>();
-// The last resort: a bench that ends in any way leaves nothing running.
+// The last resort: a bench that ends leaves nothing running. One that is killed with SIGKILL cannot see to that: its loads end with it, its
+// servers stay.
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
