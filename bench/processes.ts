@@ -217,7 +217,8 @@ export async function runLoad<Name extends LoadName>(
   params: Loads[Name]['params'],
   { signal, seconds = patienceSeconds(params) }: LoadLimits = {},
 ): Promise<LoadAnswer<Name>> {
-  const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: nodeOptions() });
+  // What it writes to stdout goes to our stderr: stdout is the report's.
+  const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 2, 'pipe', 'ipc'], execArgv: nodeOptions() });
   const { exited, output } = track(child);
   // One that ends meanwhile cannot be told anything, and needs not: its end says enough.
   const tell = (message: object | string): void => {

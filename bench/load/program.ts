@@ -44,6 +44,8 @@ export function program<Name extends LoadName>(_name: Name, load: (params: Loads
   process.once('disconnect', () => process.exit(1));
   // A rejected append that no scenario expects makes the whole measurement void. When a connection is lost, many are rejected at once.
   process.on('unhandledRejection', fail);
+  // The judge throws in the callbacks of clients, too.
+  process.on('uncaughtException', fail);
   process.once('message', (params: Loads[Name]['params']) => {
     process.once('message', () => {
       isToldToEnd = true;
