@@ -32,9 +32,12 @@ function nodeOptions(): string[] {
   return profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`];
 }
 
-/** Our environment without LOGLOG_* and ETCD_*: what is measured must not depend on a variable that nobody sees. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(LOGLOG|ETCD)_/.test(name)));
+/** What programs need to find their way, and nothing that makes one faster or slower, such as NODE_OPTIONS, GOGC or LD_PRELOAD. */
+const KEPT_VARIABLES: readonly string[] = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LC_ALL', 'USER', 'TZ'];
+
+/** What children get of `environment`: what is measured must not depend on a variable that nobody sees. */
+export function cleanEnvironment(environment: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => KEPT_VARIABLES.includes(name)));
 }
 
 /** Where this file is when it is compiled: tests run the sources, and their children what was built. */
@@ -218,7 +221,11 @@ export async function runLoad<Name extends LoadName>(
   { signal, seconds = patienceSeconds(params) }: LoadLimits = {},
 ): Promise<LoadAnswer<Name>> {
   // What it writes to stdout goes to our stderr: stdout is the report's.
-  const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 2, 'pipe', 'ipc'], execArgv: nodeOptions() });
+  const child = fork(compiled(`./load/${name}.js`), [], {
+    stdio: ['ignore', 2, 'pipe', 'ipc'],
+    execArgv: nodeOptions(),
+    env: cleanEnvironment(),
+  });
   const { exited, output } = track(child);
   // One that ends meanwhile cannot be told anything, and needs not: its end says enough.
   const tell = (message: object | string): void => {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startServer } from '../../bench/processes.ts';
+import { cleanEnvironment, startServer } from '../../bench/processes.ts';
 
 let folder = '';
 beforeAll(() => {
@@ -19,6 +19,21 @@ function scriptOf(text: string): string {
   writeFileSync(path, text);
   return path;
 }
+
+describe('the environment of children', () => {
+  it('has what finds programs and folders, and nothing that changes what is measured', () => {
+    const kept = { PATH: '/bin', HOME: '/home/somebody', TMPDIR: '/tmp', LANG: 'C', LC_ALL: 'C', USER: 'somebody', TZ: 'UTC' };
+    const dropped = {
+      NODE_OPTIONS: '--jitless',
+      GOMAXPROCS: '1',
+      GOGC: 'off',
+      LD_PRELOAD: 'a.so',
+      UV_THREADPOOL_SIZE: '1',
+      LOGLOG_SLOTS: '3',
+    };
+    expect(cleanEnvironment({ ...dropped, ...kept })).toEqual(kept);
+  });
+});
 
 describe('a server', () => {
   it('is gone when it does not say where it listens', async () => {
