@@ -6,15 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CLUSTER_NODES } from './cluster.ts';
 import { describeEnvironment, type Environment } from './environment.ts';
-import { Limits } from './limits.ts';
 import type { CheckResult } from './load/types.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
-import { OtherLoad, untilQuiet } from './otherLoad.ts';
-import { readReport, writeReport } from './output.ts';
-import { profileInto } from './processes.ts';
-import { mergeLatencies, type Report, type RunRecord, summarize } from './report.ts';
-import type { Sample } from './sample.ts';
-import { Context, type Scenario, type WrittenLogs } from './scenario.ts';
+import { checkOutputs, KeptJson, readReport, writeReport } from './output.ts';
+import { isMismatch, profileInto } from './processes.ts';
+import { mergeLatencies, type Report, summarize } from './report.ts';
+import { type Findings, failureText, runRounds } from './rounds.ts';
+import type { Scenario } from './scenario.ts';
 import { appendBatches } from './scenarios/appendBatches.ts';
 import { appendLarge } from './scenarios/appendLarge.ts';
 import { appendSizes } from './scenarios/appendSizes.ts';
@@ -104,49 +102,6 @@ function neededBytes({ scenarios, sizes }: BenchOptions): number {
   return bytes + (isChosen(restart) ? 2 * logBytes : 0);
 }
 
-/** One run. Its numbers are those of a log that syncs, unless they say otherwise. */
-async function measured(scenario: Scenario, context: Context): Promise<Sample[]> {
-  try {
-    return (await scenario.run(context)).map((sample) => ({ needsDisk: true, ...sample }));
-  } catch (thrown) {
-    throw new Error(`${scenario.name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
-  }
-}
-
-/** Runs the limits, whether they were chosen or not, and then the chosen scenarios, in each round. */
-async function runRounds(options: BenchOptions, systems: readonly FoundSystem[], folder: string): Promise<RunRecord[]> {
-  const { sizes } = options;
-  const scenarios = [limits, ...options.scenarios.filter((scenario) => scenario !== limits)];
-  const runs: RunRecord[] = [];
-  const written: WrittenLogs = new Map();
-  const contextOf = ({ name }: Scenario, own: Limits, round: number): Context =>
-    new Context({ sizes, limits: own, systems, round, folder: join(folder, name), written, say });
-  for (const scenario of scenarios) await scenario.prepare?.(contextOf(scenario, new Limits(sizes, folder, say), 1));
-  for (let round = 1; round <= options.runs; round++) {
-    const own = new Limits(sizes, folder, say);
-    const results: RunRecord[] = [];
-    const others = new OtherLoad();
-    for (const scenario of scenarios) {
-      say(`round ${round} of ${options.runs}: ${scenario.name}`);
-      const context = contextOf(scenario, own, round);
-      if (options.patienceSeconds > 0 && !(await untilQuiet(options.patienceSeconds))) say('other processes keep the machine busy');
-      const othersNow = new OtherLoad();
-      const samples = await measured(scenario, context);
-      if (samples.length > 0) {
-        const { loads, distributions, series, notes, order } = context;
-        const othersPercent = othersNow.percent();
-        results.push({ round, scenario: scenario.name, samples, loads, distributions, series, notes, order, othersPercent });
-      }
-    }
-    const { samples, loads, distributions } = own;
-    runs.push(
-      { round, scenario: 'limits', samples, loads, distributions, series: [], notes: [], othersPercent: others.percent() },
-      ...results,
-    );
-  }
-  return runs;
-}
-
 /** What is measured beside what, and what is not because it is not here. */
 interface Systems {
   readonly found: readonly FoundSystem[];
@@ -163,7 +118,7 @@ function lookForSystems({ scenarios, systems }: BenchOptions, ownVersion: string
 }
 
 /** How much was read back in each scenario. */
-function checkedText(runs: readonly RunRecord[]): string[] {
+function checkedText({ runs, failures }: Findings): string[] {
   const entries = new Map<string, number>();
   for (const { scenario, loads } of runs) {
     for (const { load, result } of loads) {
@@ -172,30 +127,26 @@ function checkedText(runs: readonly RunRecord[]): string[] {
   }
   if (entries.size === 0) return [];
   const list = [...entries].map(([scenario, count]) => `${scenario} ${count.toLocaleString('en-US')}`).join(', ');
-  return [`all that was acknowledged was read back, and is what was appended, byte for byte; entries read back: ${list}`];
+  const where = failures.length === 0 ? '' : 'where nothing failed, ';
+  return [`${where}all that was acknowledged was read back, and is what was appended, byte for byte; entries read back: ${list}`];
 }
 
-function report(options: BenchOptions, environment: Environment, { found, skipped }: Systems, runs: readonly RunRecord[]): Report {
-  const { sizes, runs: rounds } = options;
+function report(options: BenchOptions, environment: Environment, { found, skipped }: Systems, findings: Findings): Report {
+  const { sizes } = options;
+  const { rounds, runs, failures } = findings;
   const results = summarize(runs, environment.isDurable);
   const latencies = mergeLatencies(runs, environment.isDurable);
   const systems = found.map(({ system: { id, label, setting, isDurable, nodes, driver }, version }) => {
     return { id, label, version, setting, isDurable, nodes, isOwn: driver === 'loglog' };
   });
-  const remarks = [...(sizes.isChecked ? checkedText(runs) : []), ...skipped];
-  return { environment, rounds, sizes, systems, remarks, warnings: warningsOf(results, runs, environment), results, latencies, runs };
+  const remarks = [...(sizes.isChecked ? checkedText(findings) : []), ...skipped];
+  const cutShort = rounds < options.runs ? [`the run was cut short after ${rounds} of ${options.runs} rounds`] : [];
+  const warnings = [...failures.map(failureText), ...cutShort, ...warningsOf(results, runs, environment)];
+  return { environment, rounds, sizes, systems, remarks, warnings, results, latencies, runs };
 }
 
-async function main(): Promise<void> {
-  const options = parseOptions(SCENARIOS);
-  if (options.from !== undefined) {
-    writeReport(options, readReport(options.from));
-    return;
-  }
-  if (options.profile !== undefined) {
-    mkdirSync(options.profile, { recursive: true });
-    profileInto(options.profile);
-  }
+/** Makes the folder for the data, which is gone when the bench ends, if it has room enough. */
+function makeFolder(options: BenchOptions): { readonly folder: string; readonly environment: Environment } {
   const folder = mkdtempSync(join(options.directory ?? tmpdir(), 'loglog-bench-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const environment = describeEnvironment(folder);
@@ -207,16 +158,53 @@ async function main(): Promise<void> {
     );
   }
   say(`data in ${folder}, ${environment.fileSystem}`);
+  return { folder, environment };
+}
+
+/** Runs the limits, whether they were chosen or not, and then the chosen scenarios, in each round. Returns whether none failed. */
+async function measure(options: BenchOptions): Promise<boolean> {
+  const { folder, environment } = makeFolder(options);
   const systems = lookForSystems(options, environment.version);
-  writeReport(options, report(options, environment, systems, await runRounds(options, systems.found, folder)));
+  const kept = new KeptJson(options.json, say);
+  const { runs, patienceSeconds, sizes } = options;
+  const scenarios = [limits, ...options.scenarios.filter((scenario) => scenario !== limits)];
+  const keep = (findings: Findings): void => kept.write(report(options, environment, systems, findings));
+  try {
+    const findings = await runRounds({ scenarios, runs, patienceSeconds, sizes, systems: systems.found, folder, say, keep });
+    writeReport(options, report(options, environment, systems, findings));
+    return findings.failures.length === 0;
+  } catch (thrown) {
+    if (isMismatch(thrown)) kept.remove();
+    throw thrown;
+  }
+}
+
+/** Returns the exit code. */
+async function main(): Promise<number> {
+  const options = parseOptions(SCENARIOS);
+  checkOutputs(options);
+  if (options.from !== undefined) {
+    writeReport(options, readReport(options.from));
+    return 0;
+  }
+  if (options.profile !== undefined) {
+    mkdirSync(options.profile, { recursive: true });
+    profileInto(options.profile);
+  }
+  const isWhole = await measure(options);
+  if (!isWhole) process.stderr.write('bench: some scenarios failed; the warnings of the report say which\n');
+  return isWhole ? 0 : 1;
 }
 
 // The children are ended, and the folder removed, by the handlers of `exit`.
+process.once('SIGHUP', () => process.exit(129));
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
+let exitCode = 1;
 try {
-  await main();
+  exitCode = await main();
 } catch (thrown) {
   process.stderr.write(`bench: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
-  process.exitCode = 1;
 }
+// Nothing that is still open keeps it alive; what was written is flushed first.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)));

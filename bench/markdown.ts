@@ -31,11 +31,17 @@ export function resultsMarkdown(report: Report): string {
   return parts.join('\n\n');
 }
 
-/** `document` with the results of `report` in the place for them. Throws when it has no such place. */
-export function withResults(document: string, report: Report): string {
+/** Where the marks of the place for results begin in `document`. Throws when it has no such place. */
+export function placeOfResults(document: string): { readonly begin: number; readonly end: number } {
   const begin = document.indexOf(RESULTS_BEGIN);
   const end = document.indexOf(RESULTS_END);
   if (begin === -1 || end < begin)
     throw new Error(`the document has no place for results, which is between ${RESULTS_BEGIN} and ${RESULTS_END}`);
+  return { begin, end };
+}
+
+/** `document` with the results of `report` in the place for them. */
+export function withResults(document: string, report: Report): string {
+  const { begin, end } = placeOfResults(document);
   return `${document.slice(0, begin + RESULTS_BEGIN.length)}\n\n${resultsMarkdown(report)}\n\n${document.slice(end)}`;
 }

@@ -3,9 +3,11 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { OPTIONS } from '../src/core/config.ts';
 import { CLUSTER_NODES } from './cluster.ts';
-import { INDEX_BYTES } from './load/numbered.ts';
+import { LANE_RING_BYTES } from './load/lane.ts';
+import { INDEX_BYTES, slotsOf } from './load/numbered.ts';
 import type { Sizes } from './sample.ts';
 import type { Scenario } from './scenario.ts';
+import { appendBatches } from './scenarios/appendBatches.ts';
 import { SYSTEMS } from './systems/find.ts';
 import type { System } from './systems/system.ts';
 
@@ -73,7 +75,7 @@ function systems(text: string): readonly System[] {
 }
 
 interface Flags {
-  readonly runs: number;
+  readonly runs?: number;
   readonly json?: string;
   readonly html?: string;
   readonly markdown?: string;
@@ -124,8 +126,11 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
       'Measures a node of this build, and the limits of the machine under it in the same rounds. Load comes from other processes.',
     )
     .argument('[names...]', 'scenarios to run (default: all)')
-    .option('--runs <n>', 'rounds; each runs every scenario once, and medians are taken over them', count, 3)
-    .option('--quick', 'one round with short measurements and small logs: shows that all works, not how fast it is')
+    .option('--runs <n>', 'rounds; each runs every scenario once, and medians are taken over them (default: 3)', count)
+    .option(
+      '--quick',
+      'one round, unless --runs says more, with short measurements and small logs: shows that all works, not how fast it is',
+    )
     .option('--json <file>', 'write everything as JSON to a file, or to stdout with -')
     .option('--html <file>', 'write the report as one HTML page that needs no network')
     .option('--markdown <file>', 'write the results into the place for them in this file, which stays otherwise as it is')
@@ -151,7 +156,7 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--fan-out-rate <n>', 'entries a second while fan-out times deliveries', count, 1000)
     .option('--beside-rates <n,…>', 'entries a second of beside-open-loop', counts, [1000, 10_000])
     .option('--restart-entries <n>', 'entries of the logs that beside-restart starts on (default: 200000)', count)
-    .option('--restart-sizes <bytes,…>', 'payloads of those entries', counts, [100])
+    .option('--restart-sizes <bytes,…>', 'payloads of those entries', payloads, [100])
     .option('--beside-tail-rate <n>', 'entries a second while beside-tail times deliveries', count, 200)
     .option('--beside-subscribers <n,…>', 'subscribers of beside-tail', counts, [1, 10])
     .option('--mixed-rate <n>', 'entries a second that mixed appends beside its readers', count, 10_000)
@@ -171,17 +176,28 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .addHelpText('after', `\nScenarios:\n${list}`);
 }
 
+/** Why batches cannot be made, in a sentence: the entries of one must all be there at once. Undefined when they can. */
+export function whyTooLarge(batches: readonly number[], payloadBytes: number): string | undefined {
+  const most = slotsOf(payloadBytes, LANE_RING_BYTES);
+  const largest = Math.max(...batches);
+  if (largest <= most) return undefined;
+  return `--batches ${largest} is too much for --small ${payloadBytes}: a batch of such entries has ${most} at most`;
+}
+
 /** Reads the command line; ends the process with a sentence when it cannot be meant. */
-export function parseOptions(scenarios: readonly Scenario[]): BenchOptions {
-  const command = makeCommand(scenarios).parse();
+export function parseOptions(scenarios: readonly Scenario[], argv: readonly string[] = process.argv): BenchOptions {
+  const command = makeCommand(scenarios).parse(argv);
   const names = command.args;
   const unknown = names.filter((name) => !scenarios.some((scenario) => scenario.name === name));
   if (unknown.length > 0) command.error(`error: no scenario is called ${unknown.join(', ')}; --help lists them`, { exitCode: 2 });
   const flags = command.opts<Flags>();
   const quick = flags.quick === true;
+  const chosen = names.length === 0 ? scenarios : scenarios.filter(({ name }) => names.includes(name));
+  const refusal = chosen.includes(appendBatches) ? whyTooLarge(flags.batches, flags.small) : undefined;
+  if (refusal !== undefined) command.error(`error: ${refusal}`, { exitCode: 2 });
   return {
-    scenarios: names.length === 0 ? scenarios : scenarios.filter(({ name }) => names.includes(name)),
-    runs: quick ? 1 : flags.runs,
+    scenarios: chosen,
+    runs: flags.runs ?? (quick ? 1 : 3),
     json: flags.json,
     html: flags.html,
     markdown: flags.markdown,

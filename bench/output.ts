@@ -1,9 +1,10 @@
 // Where a report goes: the terminal, and the files that the command line names.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { comparisonTables } from './comparison.ts';
 import { htmlPage } from './html/page.ts';
-import { withResults } from './markdown.ts';
+import { placeOfResults, withResults } from './markdown.ts';
 import { environmentText, latencyTableOf, type Report, tableOf, tableText } from './report.ts';
 
 export interface Outputs {
@@ -30,15 +31,64 @@ export function reportText(report: Report): string {
   return `${[environmentText(report), ...tables].join('\n\n')}\n\n${notes.join('')}`;
 }
 
-/** Writes the report to every file that was asked for, and to stdout unless the JSON goes there. */
-export function writeReport({ json, html, markdown }: Outputs, report: Report): void {
-  // What was measured is safe first: the other forms can be made of it later.
-  if (json !== undefined) {
-    const text = `${JSON.stringify(report, null, 2)}\n`;
-    if (json === '-') process.stdout.write(text);
-    else writeFileSync(json, text);
+/** Throws unless the file at `path` can be written, which need not be there. */
+function checkWritable(path: string): void {
+  try {
+    if (existsSync(path)) {
+      accessSync(path, constants.W_OK);
+      if (statSync(path).isDirectory()) throw new Error('it is a folder');
+    } else {
+      accessSync(dirname(path), constants.W_OK);
+    }
+  } catch (thrown) {
+    throw new Error(`${path} cannot be written: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }
+}
+
+/** Throws unless all outputs can be written: better before hours of measuring than after. */
+export function checkOutputs({ json, html, markdown }: Outputs): void {
+  for (const path of [json === '-' ? undefined : json, html, markdown]) if (path !== undefined) checkWritable(path);
+  if (markdown !== undefined) placeOfResults(readFileSync(markdown, 'utf8'));
+}
+
+function jsonOf(report: Report): string {
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+/** The JSON file as it is after each round, so that a run that is cut short keeps what it has. */
+export class KeptJson {
+  readonly #path: string | undefined;
+  readonly #say: (text: string) => void;
+  #isWritten = false;
+
+  /** `path` as in the outputs. */
+  constructor(path: string | undefined, say: (text: string) => void) {
+    this.#path = path === '-' ? undefined : path;
+    this.#say = say;
+  }
+
+  /** What cannot be written now may be later: the rounds go on. */
+  write(report: Report): void {
+    if (this.#path === undefined) return;
+    try {
+      writeFileSync(this.#path, jsonOf(report));
+      this.#isWritten = true;
+    } catch (thrown) {
+      this.#say(`the report of this round is not kept: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    }
+  }
+
+  /** What was kept is worth nothing. A device stays. */
+  remove(): void {
+    if (this.#path !== undefined && this.#isWritten && statSync(this.#path).isFile()) rmSync(this.#path);
+  }
+}
+
+/** Writes the report to stdout, unless the JSON goes there, and then to every file that was asked for. */
+export function writeReport({ json, html, markdown }: Outputs, report: Report): void {
+  // Nothing that goes wrong with a file may cost what was measured.
+  process.stdout.write(json === '-' ? jsonOf(report) : reportText(report));
+  if (json !== undefined && json !== '-') writeFileSync(json, jsonOf(report));
   if (html !== undefined) writeFileSync(html, htmlPage(report));
   if (markdown !== undefined) writeFileSync(markdown, withResults(readFileSync(markdown, 'utf8'), report));
-  if (json !== '-') process.stdout.write(reportText(report));
 }

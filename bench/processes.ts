@@ -5,7 +5,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { LaneRecord } from './load/lane.ts';
-import type { LoadName, LoadOutcome, Loads } from './load/types.ts';
+import type { LoadFailure, LoadName, LoadOutcome, Loads } from './load/types.ts';
 import { patienceSeconds } from './patience.ts';
 
 const STOP_TIMEOUT_MS = 20_000;
@@ -15,7 +15,8 @@ const OUTPUT_KEPT = 4096;
 const READY_LOOK_MS = 5;
 
 const children = new Set<ChildProcess>();
-// The last resort: a bench that ends in any way leaves nothing running.
+// The last resort: a bench that ends leaves nothing running. One that is killed with SIGKILL cannot see to that: its loads end with it, its
+// servers stay.
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
@@ -31,9 +32,12 @@ function nodeOptions(): string[] {
   return profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`];
 }
 
-/** Our environment without LOGLOG_* and ETCD_*: what is measured must not depend on a variable that nobody sees. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(LOGLOG|ETCD)_/.test(name)));
+/** What programs need to find their way, and nothing that makes one faster or slower, such as NODE_OPTIONS, GOGC or LD_PRELOAD. */
+const KEPT_VARIABLES: readonly string[] = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LC_ALL', 'USER', 'TZ'];
+
+/** What children get of `environment`: what is measured must not depend on a variable that nobody sees. */
+export function cleanEnvironment(environment: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => KEPT_VARIABLES.includes(name)));
 }
 
 /** Where this file is when it is compiled: tests run the sources, and their children what was built. */
@@ -56,9 +60,15 @@ function track(child: ChildProcess): {
   };
   child.stderr?.setEncoding('utf8').on('data', keep);
   const exited = new Promise<void>((resolve) => {
-    child.once('exit', () => {
+    const gone = (): void => {
       children.delete(child);
       resolve();
+    };
+    child.once('exit', gone);
+    // Of one that could not be started no end is told.
+    child.on('error', (error) => {
+      keep(String(error));
+      if (child.pid === undefined) gone();
     });
   });
   return { exited, keep, output: () => text };
@@ -73,6 +83,17 @@ async function end(child: ChildProcess, exited: Promise<void>, signal: Signal): 
   clearTimeout(timer);
 }
 
+/** Kills all children that still run, and waits until they are gone. */
+export async function endChildren(): Promise<void> {
+  await Promise.all(
+    [...children].map(async (child) => {
+      const exited = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await exited;
+    }),
+  );
+}
+
 /** A server process that has said where it listens. */
 export interface ServerProcess {
   readonly pid: number;
@@ -83,7 +104,18 @@ export interface ServerProcess {
   end(signal: Signal): Promise<void>;
 }
 
-/** Spawns a node program whose first line on stdout is JSON with its url. */
+/** The url in the JSON that is the first line of a server on stdout. */
+function urlIn(line: string): string {
+  try {
+    const { url } = JSON.parse(line) as { url?: unknown };
+    if (typeof url === 'string') return url;
+  } catch {
+    // No JSON.
+  }
+  throw new Error(`it does not say where it listens, but: ${line}`);
+}
+
+/** Spawns a node program whose first line on stdout is JSON with its url. One that this gives up on is ended. */
 export async function startServer(script: string, args: readonly string[]): Promise<ServerProcess> {
   const started = performance.now();
   const child = spawn(process.execPath, [...nodeOptions(), script, ...args], {
@@ -91,8 +123,8 @@ export async function startServer(script: string, args: readonly string[]): Prom
     env: cleanEnvironment(),
   });
   const { exited, output } = track(child);
-  const line = await new Promise<string>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`${script} was not ready within ${READY_TIMEOUT_MS} ms`)), READY_TIMEOUT_MS);
+  const firstLine = new Promise<string>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`it was not ready within ${READY_TIMEOUT_MS} ms`)), READY_TIMEOUT_MS);
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
@@ -102,17 +134,17 @@ export async function startServer(script: string, args: readonly string[]): Prom
     });
     void exited.then(() => {
       clearTimeout(timer);
-      reject(new Error(`${script} ended (${child.exitCode ?? child.signalCode}) before it was ready: ${output()}`));
+      reject(new Error(`it ended (${child.exitCode ?? child.signalCode}) before it was ready: ${output()}`));
     });
   });
-  const readyMs = performance.now() - started;
-  const { url } = JSON.parse(line) as { url: string };
-  return {
-    pid: child.pid ?? 0,
-    url,
-    readyMs,
-    end: (signal) => end(child, exited, signal),
-  };
+  try {
+    const line = await firstLine;
+    const readyMs = performance.now() - started;
+    return { pid: child.pid ?? 0, url: urlIn(line), readyMs, end: (signal) => end(child, exited, signal) };
+  } catch (thrown) {
+    await end(child, exited, 'SIGKILL');
+    throw new Error(`${script}: ${(thrown as Error).message}`);
+  }
 }
 
 /** A server of others that answers. */
@@ -133,7 +165,6 @@ export async function startProgram(path: string, args: readonly string[], isRead
   let error: Error | undefined;
   child.once('error', (thrown) => {
     error = thrown;
-    children.delete(child);
   });
   for (;;) {
     if (error !== undefined) throw error;
@@ -160,11 +191,20 @@ export interface LoadAnswer<Name extends LoadName> {
 export class LoadError extends Error {
   override readonly name = 'LoadError';
   readonly lanes: readonly LaneRecord[];
+  /** Whether the judge found that the log is not what was appended. */
+  readonly isMismatch: boolean;
 
-  constructor(text: string, lanes: readonly LaneRecord[]) {
+  constructor(text: string, { lanes, isMismatch }: Pick<LoadFailure, 'lanes' | 'isMismatch'>) {
     super(text);
     this.lanes = lanes;
+    this.isMismatch = isMismatch;
   }
+}
+
+/** Whether `thrown`, or what it came of, is a mismatch that the judge found. */
+export function isMismatch(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  return (thrown instanceof LoadError && thrown.isMismatch) || isMismatch(thrown.cause);
 }
 
 export interface LoadLimits {
@@ -180,22 +220,34 @@ export async function runLoad<Name extends LoadName>(
   params: Loads[Name]['params'],
   { signal, seconds = patienceSeconds(params) }: LoadLimits = {},
 ): Promise<LoadAnswer<Name>> {
-  const child = fork(compiled(`./load/${name}.js`), [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: nodeOptions() });
+  // What it writes to stdout goes to our stderr: stdout is the report's.
+  const child = fork(compiled(`./load/${name}.js`), [], {
+    stdio: ['ignore', 2, 'pipe', 'ipc'],
+    execArgv: nodeOptions(),
+    env: cleanEnvironment(),
+  });
   const { exited, output } = track(child);
+  // One that ends meanwhile cannot be told anything, and needs not: its end says enough.
+  const tell = (message: object | string): void => {
+    if (child.connected) child.send(message, () => undefined);
+  };
+  const tellEnd = (): void => tell('end');
   let timer: NodeJS.Timeout | undefined;
   const outcome = await new Promise<LoadOutcome<Loads[Name]['result']>>((resolve) => {
-    const fail = (error: string): void => resolve({ ok: false, error, lanes: [] });
+    const fail = (error: string): void => resolve({ ok: false, error, isMismatch: false, lanes: [] });
     child.once('message', (message) => resolve(message as LoadOutcome<Loads[Name]['result']>));
     void exited.then(() => fail(`it ended (${child.exitCode ?? child.signalCode}): ${output()}`));
     timer = setTimeout(() => {
       fail(`it did not end within ${seconds} s, so it was killed`);
       child.kill('SIGKILL');
     }, seconds * 1000);
-    child.send(params);
-    signal?.addEventListener('abort', () => child.send('end'), { once: true });
+    tell(params);
+    if (signal?.aborted) tellEnd();
+    signal?.addEventListener('abort', tellEnd, { once: true });
   });
-  clearTimeout(timer);
   await exited;
-  if (!outcome.ok) throw new LoadError(`load ${name}: ${outcome.error}`, outcome.lanes);
+  clearTimeout(timer);
+  signal?.removeEventListener('abort', tellEnd);
+  if (!outcome.ok) throw new LoadError(`load ${name}: ${outcome.error}`, outcome);
   return { result: outcome.value, lanes: outcome.lanes };
 }

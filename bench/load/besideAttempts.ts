@@ -48,7 +48,10 @@ export class Attempts {
   /** When the first append was acknowledged that was sent at `sinceMs` or later. Rejects when that takes longer than any election may. */
   firstSince(sinceMs: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      const giveUp = (): void => reject(new Error(`no append was acknowledged within ${PATIENCE_MS / 1000} s`));
+      const giveUp = (): void => {
+        this.#onAcknowledged = () => undefined;
+        reject(new Error(`no append was acknowledged within ${PATIENCE_MS / 1000} s`));
+      };
       const timer = setTimeout(giveUp, PATIENCE_MS);
       this.#onAcknowledged = (index) => {
         if ((this.#sentMs[index] ?? 0) < sinceMs) return;

@@ -7,9 +7,15 @@ import type { Target } from './schedule.ts';
 /** In flight at most: no system has its best rate only with more, and none refuses as many. */
 const IN_FLIGHT_ENTRIES = 8192;
 
+/** In flight at most, of payloads that are overwritten after `slots` others: half of them, so that none is made anew while a client holds it. */
+export function mostInFlight(slots: number): number {
+  return Math.max(1, Math.min(IN_FLIGHT_ENTRIES, Math.floor(slots / 2)));
+}
+
 export class PacedAppends implements Target {
   readonly #driver: Driver;
   readonly #payloads: NumberedPayloads;
+  readonly #most: number;
   #next: number;
   #inFlight = 0;
   #wake: (() => void) | undefined;
@@ -18,6 +24,7 @@ export class PacedAppends implements Target {
   constructor(driver: Driver, payloads: NumberedPayloads, from: number) {
     this.#driver = driver;
     this.#payloads = payloads;
+    this.#most = mostInFlight(payloads.slots);
     this.#next = from;
   }
 
@@ -27,7 +34,7 @@ export class PacedAppends implements Target {
   }
 
   get hasRoom(): boolean {
-    return this.#inFlight < IN_FLIGHT_ENTRIES;
+    return this.#inFlight < this.#most;
   }
 
   async ready(): Promise<void> {

@@ -5,6 +5,7 @@ import { LatencyRecorder } from '../statistics.ts';
 import { PacedAppends } from './besidePaced.ts';
 import type { Driver } from './drivers/driver.ts';
 import { openDriver } from './drivers/open.ts';
+import { Mismatch } from './judge.ts';
 import { indexOf, NumberedPayloads, Source } from './numbered.ts';
 import { cpuSeconds, program } from './program.ts';
 import { type OpenLoopRun, runOpenLoop } from './schedule.ts';
@@ -34,7 +35,7 @@ class Receiver {
   see(payload: Uint8Array): void {
     const index = indexOf(payload);
     if (index === undefined || (this.#isOrdered && index !== this.count)) {
-      throw new Error(`a subscriber was due entry ${this.count}, and got ${index ?? `${payload.length} bytes that are none`}`);
+      throw new Mismatch(`a subscriber was due entry ${this.count}, and got ${index ?? `${payload.length} bytes that are none`}`);
     }
     this.count += 1;
     this.#sum += index;
@@ -44,7 +45,7 @@ class Receiver {
   /** Throws unless each of the first `entries` was received once. */
   finish(entries: number): void {
     if (this.count !== entries || this.#sum !== (entries * (entries - 1)) / 2) {
-      throw new Error(`a subscriber got ${this.count} entries, not each of the ${entries} once`);
+      throw new Mismatch(`a subscriber got ${this.count} entries, not each of the ${entries} once`);
     }
   }
 }

@@ -36,7 +36,7 @@ export interface LogTarget {
 }
 
 /** Few enough bytes to stay in a core's cache, as one payload would: the client copies each at once, so it may be overwritten soon. */
-const RING_BYTES = 1024 * 1024;
+export const LANE_RING_BYTES = 1024 * 1024;
 
 const rings = new Map<string, NumberedPayloads>();
 
@@ -58,7 +58,7 @@ export class Lane {
 
   /** `lane` counts from 0 on, and is nobody else's. */
   constructor(seed: number, payloadBytes: number, lane: number) {
-    this.#payloads = payloadsOf({ seed, payloadBytes, ringBytes: RING_BYTES });
+    this.#payloads = payloadsOf({ seed, payloadBytes, ringBytes: LANE_RING_BYTES });
     this.#lane = lane;
     this.#slot = (lane * WORD) % this.#payloads.slots;
   }

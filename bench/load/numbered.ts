@@ -12,6 +12,11 @@ const MAX_SLOTS = 65_535;
 /** An index is two words: of a log's own loads the lane, and the place in it. */
 export const WORD = 2 ** 32;
 
+/** Payloads that are there at once: cut from `ringBytes`, odd, so that an index with a flipped bit is that of another slot. */
+export function slotsOf(payloadBytes: number, ringBytes: number): number {
+  return (Math.max(1, Math.min(MAX_SLOTS, Math.floor(ringBytes / payloadBytes))) - 1) | 1;
+}
+
 export class NumberedPayloads {
   readonly payloadBytes: number;
   readonly seed: number;
@@ -27,8 +32,7 @@ export class NumberedPayloads {
     this.payloadBytes = payloadBytes;
     this.seed = seed;
     this.ringBytes = ringBytes;
-    // Odd, so that an index with a flipped bit is that of another slot.
-    this.slots = (Math.max(1, Math.min(MAX_SLOTS, Math.floor(ringBytes / payloadBytes))) - 1) | 1;
+    this.slots = slotsOf(payloadBytes, ringBytes);
     const words = new Uint32Array(Math.ceil((this.slots * payloadBytes) / 4));
     let state = seed ^ 0x9e3779b9 || 1;
     for (let i = 0; i < words.length; i++) {

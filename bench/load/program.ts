@@ -2,6 +2,7 @@
 // became of all that was appended. Ends with its parent.
 
 import type { LatencyRecorder } from '../statistics.ts';
+import { Mismatch } from './judge.ts';
 import { Lane, type LaneRecord, type LogTarget } from './lane.ts';
 import type { LoadName, LoadOutcome, Loads } from './types.ts';
 
@@ -37,11 +38,14 @@ export function program<Name extends LoadName>(_name: Name, load: (params: Loads
   const fail = (thrown: unknown): void => {
     if (hasFailed) return;
     hasFailed = true;
-    answer({ ok: false, error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown), lanes: records() });
+    const error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    answer({ ok: false, error, isMismatch: thrown instanceof Mismatch, lanes: records() });
   };
   process.once('disconnect', () => process.exit(1));
   // A rejected append that no scenario expects makes the whole measurement void. When a connection is lost, many are rejected at once.
   process.on('unhandledRejection', fail);
+  // The judge throws in the callbacks of clients, too.
+  process.on('uncaughtException', fail);
   process.once('message', (params: Loads[Name]['params']) => {
     process.once('message', () => {
       isToldToEnd = true;

@@ -358,7 +358,12 @@ export interface Loads {
 export type LoadName = keyof Loads;
 
 /** Both ways it says what became of all that was appended. */
-export type LoadOutcome<Result> = { readonly lanes: readonly LaneRecord[] } & (
-  | { readonly ok: true; readonly value: Result }
-  | { readonly ok: false; readonly error: string }
-);
+export type LoadOutcome<Result> = { readonly ok: true; readonly value: Result; readonly lanes: readonly LaneRecord[] } | LoadFailure;
+
+export interface LoadFailure {
+  readonly ok: false;
+  readonly error: string;
+  /** Whether the judge found that the log is not what was appended. */
+  readonly isMismatch: boolean;
+  readonly lanes: readonly LaneRecord[];
+}

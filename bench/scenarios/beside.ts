@@ -178,7 +178,8 @@ async function measureOne(
     return system;
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new Error(`${found.system.id} ${found.version}, ${sizeText(payloadBytes)}: ${reason}\n${running.lastWords()}`.trimEnd());
+    const where = `${found.system.id} ${found.version}, ${sizeText(payloadBytes)}`;
+    throw new Error(`${where}: ${reason}\n${running.lastWords()}`.trimEnd(), { cause: thrown });
   } finally {
     await running.remove();
   }

@@ -21,9 +21,13 @@ const BEFORE_MS = 2000;
 const BACK_AFTER_TIMEOUTS = 3;
 const AFTER_MS = 5000;
 
-/** Appends one after the other, through whatever becomes of them, until one is committed in a later term than `term`. */
-async function untilNextTerm(log: LogClient, lane: Lane, term: number): Promise<number> {
+/** Longer than any election takes. */
+const PATIENCE_MS = 60_000;
+
+/** Appends one after the other, through whatever becomes of them, until one is committed in a later term than `term`, or `signal` ends it. */
+async function untilNextTerm(log: LogClient, lane: Lane, term: number, signal: AbortSignal): Promise<number> {
   for (;;) {
+    if (signal.aborted) throw signal.reason;
     const place = lane.sent;
     try {
       const receipt = await log.append(lane.next());
@@ -36,14 +40,32 @@ async function untilNextTerm(log: LogClient, lane: Lane, term: number): Promise<
   }
 }
 
+/** What `waited` resolves to, unless that takes too long: it may hang in an append that is never answered. */
+async function bounded<T>(waited: Promise<T>, what: string, stop: AbortController): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited for ${PATIENCE_MS / 1000} s until ${what}`)), PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([waited, tooLong]);
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+  }
+}
+
 async function failOver(cluster: ClusterUnderTest, log: LogClient, lane: Lane, steadyMs: number): Promise<number> {
   await cluster.settled();
   const leader = await cluster.leader();
-  const committed = untilNextTerm(log, lane, await cluster.term());
+  const term = await cluster.term();
+  const stop = new AbortController();
+  const committed = untilNextTerm(log, lane, term, stop.signal);
+  // A failure is seen below, where it is awaited.
+  committed.catch(() => undefined);
   await sleep(steadyMs);
   const killedMs = performance.now();
   const gone = cluster.kill(leader.id);
-  const committedMs = await committed;
+  const committedMs = await bounded(committed, `an append is committed after term ${term}, whose leader was killed`, stop);
   await gone;
   await cluster.startNode(leader.id);
   return committedMs - killedMs;
@@ -89,10 +111,13 @@ async function killAgainAndAgain(context: Context, cluster: ClusterUnderTest): P
   const lane = new Lane(seed, smallBytes, firstLane);
   const log = await connect(url);
   const times = new LatencyRecorder();
-  for (let i = 0; i < failovers; i++) {
-    times.record(await failOver(cluster, log, lane, STEADY_MS + ((i * SPREAD_MS) % (electionTimeoutMs / 10))));
+  try {
+    for (let i = 0; i < failovers; i++) {
+      times.record(await failOver(cluster, log, lane, STEADY_MS + ((i * SPREAD_MS) % (electionTimeoutMs / 10))));
+    }
+  } finally {
+    await log.close();
   }
-  await log.close();
   lane.acknowledgedTo(lane.sent);
   written.keep([lane.record()]);
   return times.summary();

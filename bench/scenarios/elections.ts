@@ -1,9 +1,10 @@
 // Counts the elections of a cluster while something happens to it. A load that an election ends counts as one too.
 
 import type { ClusterUnderTest } from '../cluster.ts';
+import { isMismatch } from '../processes.ts';
 import type { Sample } from '../sample.ts';
 
-/** Does `work`; the sample says how many elections there were, of which there must be none. `work` may reject only because of one. */
+/** Does `work`; the sample says how many elections there were, of which there must be none. `work` may reject only because of one, and never with a mismatch. */
 export async function countElections(cluster: ClusterUnderTest, work: () => Promise<readonly Sample[]>): Promise<Sample[]> {
   const before = await cluster.term();
   let failure: unknown;
@@ -12,6 +13,6 @@ export async function countElections(cluster: ClusterUnderTest, work: () => Prom
     return [];
   });
   const elections = (await cluster.term()) - before;
-  if (failure !== undefined && elections === 0) throw failure;
+  if (failure !== undefined && (elections === 0 || isMismatch(failure))) throw failure;
   return [{ what: 'elections', value: elections, unit: '', target: { is: 'at most', value: 0 } }, ...samples];
 }

@@ -1,7 +1,7 @@
 // The clients of other systems: packages of bench/package.json, which are installed apart from LogLog's own. What is used of each is
 // declared where it is used, so that everything compiles and is checked without them.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -16,14 +16,27 @@ function benchFolder(): string {
   }
 }
 
-/** The sentence that says what is to be done before other systems can be measured; undefined when the clients are there. */
-export function missingClients(): string | undefined {
-  if (existsSync(join(benchFolder(), 'node_modules'))) return undefined;
-  return 'the clients of other systems are not installed: npm ci --prefix bench';
+/** Where `name` is that a package.json in `folder` asks for. Throws when it is not installed, or not whole. */
+function resolveIn(folder: string, name: string): string {
+  return createRequire(join(folder, 'package.json')).resolve(name);
+}
+
+/** The sentence that says what is to be done before other systems can be measured; undefined when all clients are there. */
+export function missingClients(folder = benchFolder()): string | undefined {
+  const { dependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { dependencies?: object };
+  const missing = Object.keys(dependencies).filter((name) => {
+    try {
+      resolveIn(folder, name);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  if (missing.length === 0) return undefined;
+  return `of the clients of other systems ${missing.join(', ')} cannot be loaded: npm ci --prefix bench`;
 }
 
 /** Imports a package of bench/package.json; `T` says what is used of it. */
 export async function importClient<T>(name: string): Promise<T> {
-  const path = createRequire(join(benchFolder(), 'package.json')).resolve(name);
-  return (await import(pathToFileURL(path).href)) as T;
+  return (await import(pathToFileURL(resolveIn(benchFolder(), name)).href)) as T;
 }

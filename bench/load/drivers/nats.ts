@@ -18,7 +18,7 @@ const HEARTBEAT_NANOSECONDS = 30e9;
 /** Status of messages that are not of the stream: heartbeats, and flow control, which wants an answer. */
 const CONTROL = 100;
 
-interface Message {
+export interface Message {
   readonly subject: string;
   readonly data: Uint8Array;
   readonly reply?: string;
@@ -193,18 +193,37 @@ async function connectToLeader(transport: Transport, module: JetStreamModule, { 
   return transport.connect({ servers: urls, reconnect: true, maxReconnectAttempts: -1 });
 }
 
+/**
+ * What a subscription calls with each message: it hands the payload to `see`, and answers flow control. `fail` gets the first error, also one
+ * that `see` throws, which the client would swallow; nothing is seen after that.
+ */
+export function takingMessages(
+  see: (payload: Uint8Array) => void,
+  fail: (error: unknown) => void,
+): (error: Error | null, message: Message) => void {
+  let hasFailed = false;
+  return (error, message) => {
+    if (hasFailed) return;
+    try {
+      if (error !== null) throw error;
+      if (message.headers?.code !== CONTROL) see(message.data);
+      else if (message.reply) message.respond();
+    } catch (thrown) {
+      hasFailed = true;
+      fail(thrown);
+    }
+  };
+}
+
 /** Hands the stream's messages to `see` as they come, from the first one on or from the next. Returns what ends that. */
 async function consume(
   { transport, manager, connection }: Session,
   from: 'all' | 'new',
   see: (payload: Uint8Array) => void,
+  fail: (error: unknown) => void,
 ): Promise<() => Promise<void>> {
   const inbox = transport.createInbox();
-  const take = (error: Error | null, message: Message): void => {
-    if (error !== null) throw error;
-    if (message.headers?.code !== CONTROL) see(message.data);
-    else if (message.reply) message.respond();
-  };
+  const take = takingMessages(see, fail);
   const subscription = connection.subscribe(inbox, { callback: take });
   const { name } = await manager.consumers.add(STREAM, {
     deliver_subject: inbox,
@@ -232,7 +251,7 @@ async function readAll(session: Session, see: (payload: Uint8Array) => void): Pr
       seen += 1;
       if (seen === due) resolve();
     };
-    end = consume(session, 'all', count);
+    end = consume(session, 'all', count, reject);
     end.catch(reject);
     void session.connection.closed().then((reason) => reject(closedError(reason)));
   });
@@ -267,7 +286,8 @@ export async function open(target: Target): Promise<Driver> {
     },
     appendOne: (payload) => acknowledgements.of((reply) => connection.publish(STREAM, payload, { reply })),
     readAll: (see) => readAll(session, see),
-    subscribe: (see) => consume(session, 'new', see),
+    // As of every driver, a failure is a rejection that nobody handles.
+    subscribe: (see) => consume(session, 'new', see, (error) => void Promise.reject(error)),
     close: () => connection.close(),
   };
 }
