@@ -4,13 +4,14 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CLUSTER_NODES } from './cluster.ts';
-import { describeEnvironment, type Environment } from './environment.ts';
 import type { CheckResult } from './load/types.ts';
+import { describeEnvironment, type Environment } from './machine/environment.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
-import { checkOutputs, KeptJson, readReport, writeReport } from './output.ts';
-import { isMismatch, profileInto } from './processes.ts';
-import { mergeLatencies, type Report, summarize } from './report.ts';
+import { CLUSTER_NODES } from './processes/cluster.ts';
+import { isMismatch, profileInto } from './processes/processes.ts';
+import { checkOutputs, KeptJson, readReport, writeReport } from './report/output.ts';
+import { mergeLatencies, type Report, summarize } from './report/report.ts';
+import { warningsOf } from './report/warnings.ts';
 import { type Findings, failureText, runRounds } from './rounds.ts';
 import type { Scenario } from './scenario.ts';
 import { appendBatches } from './scenarios/appendBatches.ts';
@@ -43,7 +44,6 @@ import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
 import { findSystems } from './systems/find.ts';
 import type { FoundSystem } from './systems/system.ts';
-import { warningsOf } from './warnings.ts';
 
 const BESIDE: readonly Scenario[] = [
   besideAppend,

@@ -2,9 +2,9 @@
 
 import { Command, InvalidArgumentError } from 'commander';
 import { OPTIONS } from '../src/core/config.ts';
-import { CLUSTER_NODES } from './cluster.ts';
 import { LANE_RING_BYTES } from './load/lane.ts';
 import { INDEX_BYTES, slotsOf } from './load/numbered.ts';
+import { CLUSTER_NODES } from './processes/cluster.ts';
 import type { Sizes } from './sample.ts';
 import type { Scenario } from './scenario.ts';
 import { appendBatches } from './scenarios/appendBatches.ts';

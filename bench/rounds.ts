@@ -3,10 +3,10 @@
 
 import { rmSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { Limits } from './limits.ts';
-import { OtherLoad, untilQuiet } from './otherLoad.ts';
-import { endChildren, isMismatch } from './processes.ts';
-import type { RunRecord } from './report.ts';
+import { Limits } from './machine/limits.ts';
+import { OtherLoad, untilQuiet } from './machine/otherLoad.ts';
+import { endChildren, isMismatch } from './processes/processes.ts';
+import type { RunRecord } from './report/report.ts';
 import type { Sample, Sizes } from './sample.ts';
 import { Context, type Scenario, type WrittenLogs } from './scenario.ts';
 import type { FoundSystem } from './systems/system.ts';

@@ -2,13 +2,13 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ClusterUnderTest } from './cluster.ts';
-import type { Limits } from './limits.ts';
 import type { LaneRecord } from './load/lane.ts';
 import type { LoadName, Loads, Side } from './load/types.ts';
-import { cpuSecondsOf, type LogUnderTest, Written } from './log.ts';
-import { NodeUnderTest } from './node.ts';
-import { LoadError, runLoad } from './processes.ts';
+import type { Limits } from './machine/limits.ts';
+import { ClusterUnderTest } from './processes/cluster.ts';
+import { cpuSecondsOf, type LogUnderTest, Written } from './processes/log.ts';
+import { NodeUnderTest } from './processes/node.ts';
+import { LoadError, runLoad } from './processes/processes.ts';
 import type { Distribution, LoadRecord, Sample, Series, Sizes } from './sample.ts';
 import type { Latency } from './statistics.ts';
 import type { FoundSystem } from './systems/system.ts';

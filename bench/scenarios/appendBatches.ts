@@ -1,7 +1,7 @@
 // The same producer with batches of its own making, each all or nothing, beside the client's own: what a batch saves, and what it is worth to
 // make them by hand.
 
-import type { LogUnderTest } from '../log.ts';
+import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { costSamples } from './cost.ts';

@@ -1,7 +1,7 @@
 // The same producer at several sizes of entries: where the cost of an entry ends, and that of its bytes begins.
 
-import { sizeText } from '../limits.ts';
-import type { LogUnderTest } from '../log.ts';
+import { sizeText } from '../machine/limits.ts';
+import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { costSamples } from './cost.ts';

@@ -1,12 +1,12 @@
 // What the scenarios that measure several systems have in common: each system in turn, what it costs, and the judge.
 
 import { randomInt } from 'node:crypto';
-import { sizeText } from '../limits.ts';
 import type { Lost } from '../load/lane.ts';
 import { NumberedPayloads, RING_BYTES } from '../load/numbered.ts';
 import type { LoadName, Loads } from '../load/types.ts';
-import type { Signal } from '../processes.ts';
-import { nameOfUnsynced } from '../report.ts';
+import { sizeText } from '../machine/limits.ts';
+import type { Signal } from '../processes/processes.ts';
+import { nameOfUnsynced } from '../report/report.ts';
 import type { Distribution, Sample, Series, Unit } from '../sample.ts';
 import type { Context } from '../scenario.ts';
 import type { Latency } from '../statistics.ts';

@@ -1,6 +1,6 @@
 // Appends at fixed rates, as clients that do not wait for one another make them, beside the systems that LogLog could be exchanged for.
 
-import { numberText } from '../report.ts';
+import { numberText } from '../report/report.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { besideEach } from './beside.ts';

@@ -1,7 +1,7 @@
 // Appends of small entries to a cluster, acknowledged when a majority has them on disk: all nodes and the client share the machine.
 
-import type { ClusterUnderTest } from '../cluster.ts';
-import type { NodeUnderTest } from '../node.ts';
+import type { ClusterUnderTest } from '../processes/cluster.ts';
+import type { NodeUnderTest } from '../processes/node.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { costSamples } from './cost.ts';

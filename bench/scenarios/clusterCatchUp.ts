@@ -4,8 +4,8 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import { type ClusterUnderTest, until } from '../cluster.ts';
-import type { NodeUnderTest } from '../node.ts';
+import { type ClusterUnderTest, until } from '../processes/cluster.ts';
+import type { NodeUnderTest } from '../processes/node.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 

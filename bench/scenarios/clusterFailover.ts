@@ -3,9 +3,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type LogClient } from '../../src/client/index.ts';
-import type { ClusterUnderTest } from '../cluster.ts';
 import { Lane } from '../load/lane.ts';
 import { systemMs } from '../load/systemClock.ts';
+import type { ClusterUnderTest } from '../processes/cluster.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { type Latency, LatencyRecorder } from '../statistics.ts';

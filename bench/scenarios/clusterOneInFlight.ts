@@ -1,6 +1,6 @@
 // The latency of one append on three nodes and on one, in turn in the same run: what the majority costs.
 
-import type { LogUnderTest } from '../log.ts';
+import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { costSamples } from './cost.ts';

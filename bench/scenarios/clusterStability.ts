@@ -5,7 +5,7 @@ import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { baseOfName } from '../../src/storage/names.ts';
-import { CLUSTER_NODES, type ClusterUnderTest } from '../cluster.ts';
+import { CLUSTER_NODES, type ClusterUnderTest } from '../processes/cluster.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { costSamples } from './cost.ts';

@@ -1,6 +1,6 @@
 // What work costs beside its time: CPU of both sides, and the servers' memory. The same lines stand in all scenarios, beside-* too.
 
-import { type LogUnderTest, residentBytesOf } from '../log.ts';
+import { type LogUnderTest, residentBytesOf } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
 
 /** What a load did, and what it took. */

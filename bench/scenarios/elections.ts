@@ -1,7 +1,7 @@
 // Counts the elections of a cluster while something happens to it. A load that an election ends counts as one too.
 
-import type { ClusterUnderTest } from '../cluster.ts';
-import { isMismatch } from '../processes.ts';
+import type { ClusterUnderTest } from '../processes/cluster.ts';
+import { isMismatch } from '../processes/processes.ts';
 import type { Sample } from '../sample.ts';
 
 /** Does `work`; the sample says how many elections there were, of which there must be none. `work` may reject only because of one, and never with a mismatch. */

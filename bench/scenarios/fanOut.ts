@@ -1,6 +1,6 @@
 // Many subscribers at the live tail of one log: what they get together at full speed, and how late at a fixed rate.
 
-import type { LogUnderTest } from '../log.ts';
+import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { costSamples } from './cost.ts';

@@ -2,8 +2,8 @@
 // appends are measured alone first, so that it shows what the readers cost them.
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import type { LogUnderTest } from '../log.ts';
-import { numberText } from '../report.ts';
+import type { LogUnderTest } from '../processes/log.ts';
+import { numberText } from '../report/report.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { costSamples } from './cost.ts';

@@ -1,7 +1,7 @@
 // Measures the same on one node and on a cluster of three, so that a scenario is written once for both.
 
-import { CLUSTER_NODES } from '../cluster.ts';
-import type { LogUnderTest } from '../log.ts';
+import { CLUSTER_NODES } from '../processes/cluster.ts';
+import type { LogUnderTest } from '../processes/log.ts';
 import type { Bar, Sample } from '../sample.ts';
 import type { Context } from '../scenario.ts';
 

@@ -1,8 +1,8 @@
 // Appends at fixed rates, as clients that do not wait for one another make them: what the log's latency is when it is not pushed to its
 // limit, and where it stops to keep up.
 
-import type { LogUnderTest } from '../log.ts';
-import { numberText } from '../report.ts';
+import type { LogUnderTest } from '../processes/log.ts';
+import { numberText } from '../report/report.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { costSamples } from './cost.ts';

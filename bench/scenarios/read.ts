@@ -2,7 +2,7 @@
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import type { ReadResult } from '../load/types.ts';
-import type { LogUnderTest } from '../log.ts';
+import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { sumOf } from '../systems/system.ts';

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import { until } from '../cluster.ts';
+import { until } from '../processes/cluster.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 

@@ -1,6 +1,6 @@
 // A live subscriber: how much later than the producer's receipt an entry is delivered.
 
-import type { LogUnderTest } from '../log.ts';
+import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import { costSamples } from './cost.ts';

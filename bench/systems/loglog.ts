@@ -1,9 +1,9 @@
 // This build of LogLog, as one node and as a cluster.
 
 import { OPTIONS } from '../../src/core/config.ts';
-import type { ClusterUnderTest } from '../cluster.ts';
-import type { NodeUnderTest } from '../node.ts';
-import { processResident } from '../proc.ts';
+import { processResident } from '../machine/proc.ts';
+import type { ClusterUnderTest } from '../processes/cluster.ts';
+import type { NodeUnderTest } from '../processes/node.ts';
 import type { Context } from '../scenario.ts';
 import { type RunningSystem, type System, sumOf } from './system.ts';
 

@@ -3,10 +3,10 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { choosePeers } from '../../src/cli/cluster/ports.ts';
-import { until } from '../cluster.ts';
 import type { DriverName, Target } from '../load/drivers/driver.ts';
-import { processCpuSeconds, processResident, processStorageReadBytes } from '../proc.ts';
-import { type Program, type Signal, startProgram } from '../processes.ts';
+import { processCpuSeconds, processResident, processStorageReadBytes } from '../machine/proc.ts';
+import { until } from '../processes/cluster.ts';
+import { type Program, type Signal, startProgram } from '../processes/processes.ts';
 import { type RunningSystem, sumOf } from './system.ts';
 
 export const HOST = '127.0.0.1';

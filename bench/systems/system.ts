@@ -1,7 +1,7 @@
 // What a system is that is measured: how it is called and found, what it has on disk before it answers, and how it is started.
 
 import type { DriverName, Target } from '../load/drivers/driver.ts';
-import type { Signal } from '../processes.ts';
+import type { Signal } from '../processes/processes.ts';
 import type { Context } from '../scenario.ts';
 
 /** Major and minor number, of which the first that differs decides. */

@@ -1,12 +1,12 @@
 // The tables that compare systems, and the order in which these are measured.
 
 import { describe, expect, it } from 'vitest';
-import { compactText, comparisonTables, type Spread, standingText } from '../../bench/comparison.ts';
-import { chartsOf } from '../../bench/html/data.ts';
-import { htmlPage } from '../../bench/html/page.ts';
-import { resultsMarkdown } from '../../bench/markdown.ts';
-import { reportText } from '../../bench/output.ts';
-import { type MeasuredSystem, type Report, type RunRecord, summarize, tableOf } from '../../bench/report.ts';
+import { compactText, comparisonTables, type Spread, standingText } from '../../bench/report/comparison.ts';
+import { chartsOf } from '../../bench/report/html/data.ts';
+import { htmlPage } from '../../bench/report/html/page.ts';
+import { resultsMarkdown } from '../../bench/report/markdown.ts';
+import { reportText } from '../../bench/report/output.ts';
+import { type MeasuredSystem, type Report, type RunRecord, summarize, tableOf } from '../../bench/report/report.ts';
 import type { Sample, Unit } from '../../bench/sample.ts';
 import type { Context } from '../../bench/scenario.ts';
 import { orderOf, SystemUnderTest } from '../../bench/scenarios/beside.ts';

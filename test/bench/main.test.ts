@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Report } from '../../bench/report.ts';
+import type { Report } from '../../bench/report/report.ts';
 
 const MAIN = new URL('../../dist/bench/main.js', import.meta.url).pathname;
 const SCENARIOS = ['tail', 'one-in-flight'];

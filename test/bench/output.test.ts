@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RESULTS_BEGIN, RESULTS_END } from '../../bench/markdown.ts';
-import { checkOutputs, type Outputs } from '../../bench/output.ts';
+import { RESULTS_BEGIN, RESULTS_END } from '../../bench/report/markdown.ts';
+import { checkOutputs, type Outputs } from '../../bench/report/output.ts';
 
 let folder = '';
 beforeAll(() => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { chartsOf } from '../../bench/html/data.ts';
-import { escapeHtml, htmlPage } from '../../bench/html/page.ts';
+import { chartsOf } from '../../bench/report/html/data.ts';
+import { escapeHtml, htmlPage } from '../../bench/report/html/page.ts';
 import { makeReport } from './reports.ts';
 
 const VOID = new Set(['meta', 'br', 'hr']);

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cleanEnvironment, startServer } from '../../bench/processes.ts';
+import { cleanEnvironment, startServer } from '../../bench/processes/processes.ts';
 
 let folder = '';
 beforeAll(() => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { RESULTS_BEGIN, RESULTS_END, withResults } from '../../bench/markdown.ts';
-import { reportText } from '../../bench/output.ts';
-import { numberText } from '../../bench/report.ts';
+import { RESULTS_BEGIN, RESULTS_END, withResults } from '../../bench/report/markdown.ts';
+import { reportText } from '../../bench/report/output.ts';
+import { numberText } from '../../bench/report/report.ts';
 import { makeReport } from './reports.ts';
 
 describe('report', () => {

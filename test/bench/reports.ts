@@ -1,6 +1,6 @@
 // A report of two rounds, as the bench makes it, for the tests of what is made of reports.
 
-import { mergeLatencies, type Report, type RunRecord, summarize } from '../../bench/report.ts';
+import { mergeLatencies, type Report, type RunRecord, summarize } from '../../bench/report/report.ts';
 import type { Sample } from '../../bench/sample.ts';
 import { LatencyRecorder } from '../../bench/statistics.ts';
 

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isMismatch, LoadError } from '../../bench/processes.ts';
+import { isMismatch, LoadError } from '../../bench/processes/processes.ts';
 import { type Findings, failureText, runRounds } from '../../bench/rounds.ts';
 import type { Sizes } from '../../bench/sample.ts';
 import type { Context, Scenario } from '../../bench/scenario.ts';

@@ -1,7 +1,7 @@
 // What the bench's report calls durable.
 
 import { describe, expect, it } from 'vitest';
-import { type RunRecord, summarize } from '../../bench/report.ts';
+import { type RunRecord, summarize } from '../../bench/report/report.ts';
 import type { Sample } from '../../bench/sample.ts';
 
 function verdictOf(sample: Partial<Sample>, isDurable: boolean): string | undefined {

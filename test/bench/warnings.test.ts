@@ -1,10 +1,10 @@
 // What the bench's report warns of.
 
 import { describe, expect, it } from 'vitest';
-import type { Environment } from '../../bench/environment.ts';
-import { type RunRecord, summarize } from '../../bench/report.ts';
+import type { Environment } from '../../bench/machine/environment.ts';
+import { type RunRecord, summarize } from '../../bench/report/report.ts';
+import { warningsOf } from '../../bench/report/warnings.ts';
 import type { Sample } from '../../bench/sample.ts';
-import { warningsOf } from '../../bench/warnings.ts';
 
 const DISK: Environment = {
   version: '1.2.3',

@@ -1,9 +1,9 @@
 // One LogLog node under test: started on a free port with its data in a folder of the bench, observed from outside, ended.
 
 import { mkdirSync, rmSync } from 'node:fs';
-import type { NodeStatus } from '../src/server/http.ts';
+import type { NodeStatus } from '../../src/server/http.ts';
+import { processCpuSeconds, processResident, processStorageReadBytes, type Resident } from '../machine/proc.ts';
 import type { LogUnderTest } from './log.ts';
-import { processCpuSeconds, processResident, processStorageReadBytes, type Resident } from './proc.ts';
 import { compiled, type ServerProcess, startServer } from './processes.ts';
 
 const CLI = compiled('../src/cli/main.js');

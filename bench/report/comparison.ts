@@ -1,8 +1,8 @@
 // The tables that compare systems: one for each group of a scenario, with a row for each system, a column for each number, and how LogLog
 // compares at its end.
 
+import type { Unit } from '../sample.ts';
 import type { Line, MeasuredSystem, Report, Table } from './report.ts';
-import type { Unit } from './sample.ts';
 
 /** Of these less is better. */
 const TIMES_AND_COSTS: readonly Unit[] = ['ms', 's', 's/million', 'MB'];

@@ -1,10 +1,10 @@
 // A log under test, one node or a cluster: what scenarios that measure both alike see of it, and what was appended to it.
 
 import { randomInt } from 'node:crypto';
-import type { LaneRecord, LogTarget } from './load/lane.ts';
+import type { LaneRecord, LogTarget } from '../load/lane.ts';
+import { processResident } from '../machine/proc.ts';
+import { sumOf } from '../systems/system.ts';
 import type { NodeUnderTest } from './node.ts';
-import { processResident } from './proc.ts';
-import { sumOf } from './systems/system.ts';
 
 export interface LogUnderTest {
   /** Where all its data is; no other log's is there. */

@@ -4,9 +4,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { choosePeers } from '../src/cli/cluster/ports.ts';
-import { clientUrlOf, formatPeers, type Peer } from '../src/core/peers.ts';
-import type { NodeStatus } from '../src/server/http.ts';
+import { choosePeers } from '../../src/cli/cluster/ports.ts';
+import { clientUrlOf, formatPeers, type Peer } from '../../src/core/peers.ts';
+import type { NodeStatus } from '../../src/server/http.ts';
 import type { LogUnderTest } from './log.ts';
 import { NodeUnderTest } from './node.ts';
 import type { Signal } from './processes.ts';

@@ -4,8 +4,8 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { LaneRecord } from './load/lane.ts';
-import type { LoadFailure, LoadName, LoadOutcome, Loads } from './load/types.ts';
+import type { LaneRecord } from '../load/lane.ts';
+import type { LoadFailure, LoadName, LoadOutcome, Loads } from '../load/types.ts';
 import { patienceSeconds } from './patience.ts';
 
 const STOP_TIMEOUT_MS = 20_000;
@@ -41,9 +41,9 @@ export function cleanEnvironment(environment: NodeJS.ProcessEnv = process.env): 
 }
 
 /** Where this file is when it is compiled: tests run the sources, and their children what was built. */
-const COMPILED = import.meta.url.endsWith('.ts') ? new URL('../dist/bench/', import.meta.url) : new URL('./', import.meta.url);
+const COMPILED = import.meta.url.endsWith('.ts') ? new URL('../../dist/bench/', import.meta.url) : new URL('../', import.meta.url);
 
-/** Path of a compiled file, which `relative` says from here. */
+/** Path of a compiled file; `relative` says it from the folder of the bench. */
 export function compiled(relative: string): string {
   return fileURLToPath(new URL(relative, COMPILED));
 }

@@ -1,6 +1,6 @@
 // How long a load may take: generous, so that a busy machine never ends one that goes on, and bounded, so that a hang is an error.
 
-import type { LaneRecord } from './load/lane.ts';
+import type { LaneRecord } from '../load/lane.ts';
 
 /** For the start of the load, its connections, and whatever else does not depend on its sizes. */
 const ANY_SECONDS = 120;

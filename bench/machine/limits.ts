@@ -1,10 +1,10 @@
 // The machine's own limits, measured in the same round as what is compared with them: (a) the disk, by write + fdatasync on an allocated
 // file, (b) the same client against a server that only counts and answers, (c) loopback. Each is measured when first asked for in a round.
 
-import type { AppendResult, DiskResult, LoadName, Loads, RoundTripResult } from './load/types.ts';
-import { Written } from './log.ts';
-import { compiled, type LoadAnswer, runLoad, startServer } from './processes.ts';
-import type { Distribution, LoadRecord, Sample, Sizes } from './sample.ts';
+import type { AppendResult, DiskResult, LoadName, Loads, RoundTripResult } from '../load/types.ts';
+import { Written } from '../processes/log.ts';
+import { compiled, type LoadAnswer, runLoad, startServer } from '../processes/processes.ts';
+import type { Distribution, LoadRecord, Sample, Sizes } from '../sample.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -69,7 +69,7 @@ export class Limits {
   loopback(): Promise<void> {
     const { warmUpSeconds, seconds, smallBytes: payloadBytes } = this.#sizes;
     return this.#once('loopback', 'loopback', async () => {
-      const server = await startServer(compiled('./echoServer.js'), []);
+      const server = await startServer(compiled('./machine/echoServer.js'), []);
       try {
         const { result } = await this.#load('loopback', { url: server.url, payloadBytes, warmUpSeconds, seconds });
         const what = `(c) loopback, ${sizeText(payloadBytes)} there and back`;
@@ -142,7 +142,7 @@ export class Limits {
     name: Name,
     params: Omit<Loads[Name]['params'], 'log'>,
   ): Promise<Loads[Name]['result']> {
-    const server = await startServer(compiled('./bareServer.js'), [String(this.#sizes.windowBytes)]);
+    const server = await startServer(compiled('./machine/bareServer.js'), [String(this.#sizes.windowBytes)]);
     try {
       const log = new Written().target(server.url, 0);
       const { result, lanes } = await this.#load(name, { ...params, log } as Loads[Name]['params']);

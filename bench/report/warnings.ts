@@ -1,7 +1,7 @@
 // What the reader of a report must beware of.
 
-import type { Environment } from './environment.ts';
-import { BUSY_PERCENT } from './otherLoad.ts';
+import type { Environment } from '../machine/environment.ts';
+import { BUSY_PERCENT } from '../machine/otherLoad.ts';
 import type { Line, RunRecord } from './report.ts';
 
 /** A sync of a real disk takes longer; what is faster probably ends in a volatile cache. */

@@ -13,7 +13,7 @@ import {
   PROTOCOL_VERSION,
   RECEIPT_BYTES,
   SUBPROTOCOL,
-} from '../src/protocol/client.ts';
+} from '../../src/protocol/client.ts';
 
 const MIB = 1024 * 1024;
 const HELLO = {

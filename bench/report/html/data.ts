@@ -1,7 +1,7 @@
 // What the page's script draws, and what turns a report into it.
 
+import { LatencyRecorder } from '../../statistics.ts';
 import { type LatencyLine, nameOfUnsynced, type Report } from '../report.ts';
-import { LatencyRecorder } from '../statistics.ts';
 
 interface ChartLine {
   readonly name: string;

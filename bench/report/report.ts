@@ -1,8 +1,8 @@
 // What the rounds found, summed up: the report that is kept as JSON, and the tables for a terminal.
 
-import type { Environment } from './environment.ts';
-import type { Bar, Beside, Distribution, LoadRecord, Sample, Series, Sizes, Target, Unit } from './sample.ts';
-import { LatencyRecorder, median } from './statistics.ts';
+import type { Environment } from '../machine/environment.ts';
+import type { Bar, Beside, Distribution, LoadRecord, Sample, Series, Sizes, Target, Unit } from '../sample.ts';
+import { LatencyRecorder, median } from '../statistics.ts';
 
 /** One scenario in one round. */
 export interface RunRecord {
