@@ -3,6 +3,7 @@
 
 import { LatencyRecorder } from '../statistics.ts';
 import { PacedAppends } from './besidePaced.ts';
+import { Deliveries } from './deliveries.ts';
 import type { Driver } from './drivers/driver.ts';
 import { openDriver } from './drivers/open.ts';
 import { Mismatch } from './judge.ts';
@@ -54,38 +55,18 @@ class Receiver {
 class Audience {
   readonly #receivers: Receiver[] = [];
   readonly #ends: (() => Promise<void>)[] = [];
-  #awaited = Number.POSITIVE_INFINITY;
-  #wake = (): void => undefined;
+  readonly deliveries = new Deliveries();
   /** Called with the index of each entry that is delivered. */
   onEntry: (index: number) => void = () => undefined;
 
   async add(driver: Driver): Promise<void> {
+    const subscriber = this.deliveries.join();
     const receiver = new Receiver(driver.keepsLiveOrder, (index) => {
       this.onEntry(index);
-      if (receiver.count === this.#awaited && this.slowest >= this.#awaited) this.#wake();
+      this.deliveries.add(subscriber, 1);
     });
     this.#receivers.push(receiver);
     this.#ends.push(await driver.subscribe((payload) => receiver.see(payload)));
-  }
-
-  /** How many there are. */
-  get size(): number {
-    return this.#receivers.length;
-  }
-
-  /** Entries that every subscriber has. */
-  get slowest(): number {
-    return this.#receivers.reduce((least, { count }) => Math.min(least, count), Number.POSITIVE_INFINITY);
-  }
-
-  /** Waits until every subscriber has `count` entries. */
-  async until(count: number): Promise<void> {
-    if (this.slowest >= count) return;
-    this.#awaited = count;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    this.#awaited = Number.POSITIVE_INFINITY;
   }
 
   async finish(entries: number): Promise<void> {
@@ -107,9 +88,9 @@ async function atFullSpeed(
   while (performance.now() < started + seconds * 1000) {
     await driver.appendAll(new Source(payloads, next, 0, CHUNK_ENTRIES));
     next += CHUNK_ENTRIES;
-    await audience.until(next + CHUNK_ENTRIES - AHEAD_ENTRIES);
+    await audience.deliveries.until(next + CHUNK_ENTRIES - AHEAD_ENTRIES);
   }
-  await audience.until(next);
+  await audience.deliveries.until(next);
   return { entries: next - from, seconds: (performance.now() - started) / 1000 };
 }
 
@@ -127,10 +108,10 @@ async function paced(
   audience.onEntry = (index) => delivery.record(performance.now() - schedule.dueMs(index - from));
   const unused = new LatencyRecorder();
   // What was never sent reached none of the subscribers.
-  const onUnsent = (waitedMs: number): void => delivery.record(waitedMs, audience.size);
+  const onUnsent = (waitedMs: number): void => delivery.record(waitedMs, audience.deliveries.size);
   const times = { latency: unused, lateness: unused, onUnsent };
   const run = await runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, ...times });
-  await audience.until(target.index);
+  await audience.deliveries.until(target.index);
   audience.onEntry = () => undefined;
   await ticker.end();
   return run;

@@ -3,6 +3,7 @@
 
 import { connect, type LogClient } from '../../src/client/index.ts';
 import { LatencyRecorder } from '../statistics.ts';
+import { Deliveries } from './deliveries.ts';
 import { type Judge, judgeOfComing } from './judge.ts';
 import type { Lane } from './lane.ts';
 import { cpuSeconds, openLane, program } from './program.ts';
@@ -12,16 +13,16 @@ import type { FanOutParams, FanOutResult } from './types.ts';
 
 /** Entries that the producer may be ahead of the slowest subscriber at full speed: so all of them stay at the live tail. */
 const AHEAD_ENTRIES = 20_000;
+type BatchStream = ReturnType<ReturnType<LogClient['subscribe']>['batches']>;
+
 /** Appends between two looks at the clock and at the subscribers. */
 const STRIDE = 64;
 
-/** The subscribers, and how many entries each has received. A stream that fails, or has a gap, ends this process (program.ts). */
+/** The subscribers. A stream that fails, or has a gap, ends this process (program.ts). */
 class Audience {
-  readonly #streams: ReturnType<ReturnType<LogClient['subscribe']>['batches']>[];
-  readonly #received: number[];
+  readonly #streams: readonly BatchStream[];
   readonly #judges: readonly Judge[];
-  #awaited = Number.POSITIVE_INFINITY;
-  #wake = (): void => undefined;
+  readonly deliveries = new Deliveries();
   /** Called with each delivery: entries [from, to), counted from the first that was appended. */
   onEntries: (from: number, to: number) => void = () => undefined;
 
@@ -29,44 +30,19 @@ class Audience {
   constructor(logs: readonly LogClient[], from: number, judges: readonly Judge[]) {
     this.#judges = judges;
     this.#streams = logs.map((log) => log.subscribe({ from }).batches());
-    this.#received = logs.map(() => 0);
-    for (const index of this.#streams.keys()) void this.#receive(index, from);
+    for (const stream of this.#streams) void this.#receive(stream, this.deliveries.join(), from);
   }
 
-  async #receive(index: number, from: number): Promise<void> {
-    const stream = this.#streams[index];
-    if (stream === undefined) return;
+  async #receive(stream: BatchStream, index: number, from: number): Promise<void> {
     let next = from;
     for await (const batch of stream) {
       if (batch.offset !== next) throw new Error(`a subscriber was due the entry at ${next}, and got the one at ${batch.offset}`);
       next = batch.nextOffset;
       this.#judges[index]?.seeBatch(batch);
-      const before = this.#received[index] ?? 0;
-      const received = before + batch.entryCount;
-      this.#received[index] = received;
-      this.onEntries(before, received);
-      if (received >= this.#awaited && before < this.#awaited && this.slowest >= this.#awaited) this.#wake();
+      const before = this.deliveries.of(index);
+      this.onEntries(before, before + batch.entryCount);
+      this.deliveries.add(index, batch.entryCount);
     }
-  }
-
-  /** How many there are. */
-  get size(): number {
-    return this.#received.length;
-  }
-
-  /** Entries that every subscriber has. */
-  get slowest(): number {
-    return this.#received.reduce((least, received) => Math.min(least, received));
-  }
-
-  /** Waits until every subscriber has `count` entries. */
-  async until(count: number): Promise<void> {
-    if (this.slowest >= count) return;
-    this.#awaited = count;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    this.#awaited = Number.POSITIVE_INFINITY;
   }
 
   async end(): Promise<void> {
@@ -94,9 +70,9 @@ class FanOut {
         if (!this.#log.hasRoom) await this.#log.ready();
         void this.#log.append(this.#lane.next());
       }
-      await this.#audience.until(this.#lane.sent - AHEAD_ENTRIES);
+      await this.#audience.deliveries.until(this.#lane.sent - AHEAD_ENTRIES);
     }
-    await this.#audience.until(this.#lane.sent);
+    await this.#audience.deliveries.until(this.#lane.sent);
     return { appended: this.#lane.sent - before, seconds: (performance.now() - started) / 1000 };
   }
 
@@ -119,10 +95,10 @@ class FanOut {
     };
     const unused = new LatencyRecorder();
     // What was never sent reached none of the subscribers.
-    const onUnsent = (waitedMs: number): void => delivery.record(waitedMs, this.#audience.size);
+    const onUnsent = (waitedMs: number): void => delivery.record(waitedMs, this.#audience.deliveries.size);
     const times = { latency: unused, lateness: unused, onUnsent };
     const run = await runOpenLoop({ schedule, target, clock: ticker, patienceMs: seconds * 1000, ...times });
-    await this.#audience.until(this.#lane.sent);
+    await this.#audience.deliveries.until(this.#lane.sent);
     this.#audience.onEntries = () => undefined;
     await ticker.end();
     return run;

@@ -11,19 +11,13 @@ import type { Distribution, Sample, Series, Unit } from '../sample.ts';
 import type { Context } from '../scenario.ts';
 import type { Latency } from '../statistics.ts';
 import type { FoundSystem, RunningSystem } from '../systems/system.ts';
+import { type Cost, costNumbers } from './cost.ts';
 
 /** Loads that a system under test is given. */
 export type BesideLoad = Extract<LoadName, `beside${string}`>;
 
 /** What a load is told by its scenario; the rest is the same for all. */
 type Plan<Name extends BesideLoad> = Omit<Loads[Name]['params'], 'target' | 'payloadBytes' | 'seed'>;
-
-/** What {@link SystemUnderTest.cost} looks at in a load's result. */
-interface Cost {
-  readonly entries: number;
-  readonly allEntries: number;
-  readonly clientCpuSeconds: number;
-}
 
 /** Where a number stands besides its column. */
 interface Place {
@@ -130,11 +124,9 @@ export class SystemUnderTest {
   }
 
   /** Notes what the last load cost both sides, and the servers' memory. */
-  cost({ entries, allEntries, clientCpuSeconds }: Cost): void {
-    if (this.#serverCpuSeconds !== undefined) this.note('server CPU', (this.#serverCpuSeconds / allEntries) * 1e6, 's/million');
-    this.note('client CPU', (clientCpuSeconds / entries) * 1e6, 's/million');
-    const resident = this.running.residentBytes();
-    if (resident !== undefined) this.note('server memory', resident / 1e6, 'MB');
+  cost(result: Omit<Cost, 'serverCpuSeconds'>): void {
+    const cost = { ...result, serverCpuSeconds: this.#serverCpuSeconds };
+    for (const { name, value, unit } of costNumbers(cost, this.running.residentBytes())) this.note(name, value, unit);
   }
 
   /** With --check: all `entries` that were acknowledged, which is all but the `lost`, are read back and compared. */

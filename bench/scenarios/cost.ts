@@ -1,7 +1,7 @@
 // What work costs beside its time: CPU of both sides, and the servers' memory. The same lines stand in all scenarios, beside-* too.
 
 import { type LogUnderTest, residentBytesOf } from '../processes/log.ts';
-import type { Sample } from '../sample.ts';
+import type { Sample, Unit } from '../sample.ts';
 
 /** What a load did, and what it took. */
 export interface Cost {
@@ -13,15 +13,30 @@ export interface Cost {
   readonly serverCpuSeconds: number | undefined;
 }
 
+/** A number of a cost: how it is called, alone and with what the load did. */
+interface CostNumber {
+  readonly name: string;
+  readonly joint: 'of' | 'after';
+  readonly value: number;
+  readonly unit: Unit;
+}
+
+/** The numbers of what a load that has just ended cost; `residentBytes` of all servers, where it is known. */
+export function costNumbers(cost: Cost, residentBytes: number | undefined): CostNumber[] {
+  const { entries, allEntries, clientCpuSeconds, serverCpuSeconds } = cost;
+  const perMillion = (name: string, seconds: number, count: number): CostNumber => {
+    return { name, joint: 'of', value: (seconds / count) * 1e6, unit: 's/million' };
+  };
+  return [
+    ...(serverCpuSeconds === undefined ? [] : [perMillion('server CPU', serverCpuSeconds, allEntries)]),
+    perMillion('client CPU', clientCpuSeconds, entries),
+    ...(residentBytes === undefined ? [] : [{ name: 'server memory', joint: 'after', value: residentBytes / 1e6, unit: 'MB' } as const]),
+  ];
+}
+
 /** The lines of what a load that has just ended cost; `verb` is what it did, in the plural, and `prefix` begins each line. */
 export function costSamples(log: LogUnderTest, cost: Cost, verb: string, prefix = ''): Sample[] {
-  const { entries, allEntries, clientCpuSeconds, serverCpuSeconds } = cost;
-  const samples: Sample[] = [];
-  if (serverCpuSeconds !== undefined) {
-    samples.push({ what: `${prefix}server CPU of ${verb}`, value: (serverCpuSeconds / allEntries) * 1e6, unit: 's/million' });
-  }
-  samples.push({ what: `${prefix}client CPU of ${verb}`, value: (clientCpuSeconds / entries) * 1e6, unit: 's/million' });
-  const resident = residentBytesOf(log);
-  if (resident !== undefined) samples.push({ what: `${prefix}server memory after ${verb}`, value: resident / 1e6, unit: 'MB' });
-  return samples;
+  return costNumbers(cost, residentBytesOf(log)).map(({ name, joint, value, unit }) => {
+    return { what: `${prefix}${name} ${joint} ${verb}`, value, unit };
+  });
 }
