@@ -3,6 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, KIND_MASK, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
 import type { Batch } from '../client/index.ts';
+import { visible, visibleBytes } from './terminal.ts';
 
 export type EntryFormat = 'lines' | 'raw' | 'json';
 
@@ -33,18 +34,27 @@ function joinPayloads({ bytes }: Batch, newline: boolean): Uint8Array {
   return out.subarray(0, to);
 }
 
+/** One payload a line, for a terminal. */
+function visibleLines(batch: Batch): string {
+  let text = '';
+  for (const { payload } of batch) text += `${visibleBytes(payload)}\n`;
+  return text;
+}
+
 /** One JSON object a line; a payload that is not UTF-8 is in base64, and `encoding` says so. */
-function jsonLines(batch: Batch): Uint8Array {
+function jsonLines(batch: Batch): string {
   let text = '';
   for (const { offset, nextOffset, term, payload } of batch) {
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
     const fields = isUtf8(bytes) ? { payload: bytes.toString('utf8') } : { payload: bytes.toString('base64'), encoding: 'base64' };
     text += `${JSON.stringify({ offset, nextOffset, term, ...fields })}\n`;
   }
-  return Buffer.from(text);
+  return text;
 }
 
-/** The entries of `batch` as stdout gets them. */
-export function formatBatch(batch: Batch, format: EntryFormat): Uint8Array {
-  return format === 'json' ? jsonLines(batch) : joinPayloads(batch, format === 'lines');
+/** The entries of `batch` as stdout gets them. On a terminal, control characters are shown and not obeyed, unless the format is `raw`. */
+export function formatBatch(batch: Batch, format: EntryFormat, isTerminal = process.stdout.isTTY === true): Uint8Array {
+  if (format === 'json') return Buffer.from(isTerminal ? visible(jsonLines(batch)) : jsonLines(batch));
+  if (format === 'lines' && isTerminal) return Buffer.from(visibleLines(batch));
+  return joinPayloads(batch, format === 'lines');
 }

@@ -4,6 +4,7 @@
 import * as fs from 'node:fs';
 import { LogError } from '../core/errors.ts';
 import { EXIT } from './exit.ts';
+import { visible } from './terminal.ts';
 
 const STDOUT = 1;
 /** Bytes that may wait for stdout before whoever makes them must wait. */
@@ -87,10 +88,10 @@ function writeSome(parts: Uint8Array[]): Promise<number> {
   });
 }
 
-/** Writes one text to stdout and waits until it is out. */
+/** Writes one text to stdout and waits until it is out; on a terminal with control characters {@link visible}. */
 export async function print(text: string): Promise<void> {
   const output = new Output();
-  await output.write(Buffer.from(`${text}\n`));
+  await output.write(Buffer.from(`${process.stdout.isTTY ? visible(text) : text}\n`));
   await output.flush();
 }
 
@@ -99,10 +100,10 @@ export function printJson(value: unknown): Promise<void> {
   return print(JSON.stringify(value));
 }
 
-/** Writes one message to stderr. */
-export function say(text: string): void {
+/** Writes one message to stderr, after `mark`; on a terminal with the control characters of `text`, not of `mark`, {@link visible}. */
+export function say(text: string, mark = ''): void {
   try {
-    fs.writeSync(2, `${text}\n`);
+    fs.writeSync(2, `${mark}${process.stderr.isTTY ? visible(text) : text}\n`);
   } catch {
     // Nobody listens on stderr: the exit code still says how it went.
   }

@@ -25,7 +25,7 @@ export class ClusterLog {
   /** One line of a node's stderr. */
   nodeLine(id: number, line: string): void {
     const parsed = parseLogLine(line);
-    if (!this.#json) say(`${this.#prefix(id)} ${parsed === undefined ? line : humanLine(parsed)}`);
+    if (!this.#json) say(parsed === undefined ? line : humanLine(parsed), `${this.#prefix(id)} `);
     else if (parsed !== undefined) say(JSON.stringify({ ...parsed, node: id }));
     else say(JSON.stringify({ level: WARNING, time: Date.now(), msg: line, node: id }));
   }
@@ -33,7 +33,7 @@ export class ClusterLog {
   /** A sentence about a node. */
   aboutNode(id: number, sentence: string): void {
     if (this.#json) say(JSON.stringify({ level: WARNING, time: Date.now(), msg: sentence, node: id }));
-    else for (const line of sentence.split('\n')) say(`${this.#prefix(id)} ${line}`);
+    else for (const line of sentence.split('\n')) say(line, `${this.#prefix(id)} `);
   }
 
   /** A sentence about the cluster. */
