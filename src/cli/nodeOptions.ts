@@ -1,7 +1,8 @@
 // The options of a node as flags of a command and as variables of the environment, made from core/config.ts.
 
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { flagOf, OPTIONS, type OptionName } from '../core/config.ts';
+import { say } from './output.ts';
 
 /** Options of a node as commander hands them in: texts, for `configure` to check. */
 export type NodeOptions = { readonly [name in OptionName]?: string };
@@ -20,4 +21,25 @@ export function optionOf(name: OptionName): Option {
   const range = option.kind === 'number' ? `${option.min} to ${option.max}${option.unit === '' ? '' : ` ${option.unit}`}, ` : '';
   const initial = option.default === '' ? 'none' : String(option.default);
   return new Option(`${flagOf(name)} ${value}`, `${option.sentence} (${range}default ${initial})`).env(variableOf(name));
+}
+
+/** What Kubernetes puts into `LOGLOG_PORT` of every pod beside a service that is called `loglog`. */
+const SERVICE_ADDRESS = /^(tcp|udp|sctp):\/\//;
+
+/**
+ * The options of a node as `command` got them, without the addresses that an orchestrator left in the environment for another purpose.
+ * `callOf` is how each option was given: as a flag, or as a variable.
+ */
+export function givenOptions<T extends NodeOptions>(options: T, command: Command): { options: T; callOf: (name: OptionName) => string } {
+  const isVariable = (name: OptionName): boolean => command.getOptionValueSource(name) === 'env';
+  const taken: T = { ...options };
+  for (const name of OPTION_NAMES) {
+    const value = options[name];
+    if (OPTIONS[name].kind !== 'number' || value === undefined || !isVariable(name) || !SERVICE_ADDRESS.test(value)) continue;
+    delete taken[name];
+    say(
+      `loglog: ${variableOf(name)} is ignored: ${JSON.stringify(value)} is the address of a service, as Kubernetes sets it, and not a number; ${flagOf(name)} ${OPTIONS[name].default} is used`,
+    );
+  }
+  return { options: taken, callOf: (name) => (isVariable(name) ? variableOf(name) : flagOf(name)) };
 }

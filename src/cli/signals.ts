@@ -4,21 +4,31 @@ export type StopSignal = 'SIGINT' | 'SIGTERM';
 
 const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
 
-/** Resolves at the first signal; the second one ends the process at once, after `onSecond`. */
-export function untilSignal(onSecond: () => void = () => undefined): Promise<StopSignal> {
-  return new Promise((resolve) => {
-    let isStopping = false;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        if (isStopping) {
-          onSecond();
-          process.exit(128 + SIGNAL_NUMBERS[signal]);
-        }
-        isStopping = true;
-        resolve(signal);
-      });
-    }
-  });
+/**
+ * A signal within this time of the first one is the same one, heard twice: npm forwards the Ctrl-C that the terminal has sent to all of
+ * its processes (npm/cli#5021), and so do other wrappers.
+ */
+const ECHO_MS = 500;
+
+/** Calls `first` at the first signal. One that comes {@link ECHO_MS} later or more ends the process at once, after `second`. */
+export function onSignals(first: (signal: StopSignal) => void, second: () => void = () => undefined): void {
+  let firstMs: number | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (firstMs === undefined) {
+        firstMs = performance.now();
+        first(signal);
+      } else if (performance.now() - firstMs >= ECHO_MS) {
+        second();
+        process.exit(128 + SIGNAL_NUMBERS[signal]);
+      }
+    });
+  }
+}
+
+/** Resolves at the first signal; a second one ends the process at once, after `onSecond`. */
+export function untilSignal(onSecond?: () => void): Promise<StopSignal> {
+  return new Promise((resolve) => onSignals(resolve, onSecond));
 }
 
 /**

@@ -124,12 +124,12 @@ export function flagOf(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-function numberOf(name: OptionName, value: number | string): number {
+function numberOf(name: OptionName, value: number | string, called: string): number {
   const option = OPTIONS[name];
   if (option.kind !== 'number') throw new TypeError(`${name} is not a number option`);
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof number !== 'number' || !Number.isInteger(number) || number < option.min || number > option.max) {
-    throw new LogError('USAGE', `${flagOf(name)} takes a whole number from ${option.min} to ${option.max}, not ${JSON.stringify(value)}`);
+    throw new LogError('USAGE', `${called} takes a whole number from ${option.min} to ${option.max}, not ${JSON.stringify(value)}`);
   }
   return number;
 }
@@ -150,19 +150,25 @@ function membership(node: number, text: string): { readonly peers: readonly Peer
   return { peers, own };
 }
 
-/** Fills in defaults and checks every value. Throws a LogError `USAGE` that names the flag, the value and the range. */
-export function configure(given: { readonly [name in OptionName]?: string | number | undefined }): Config {
-  const number = (name: OptionName): number => numberOf(name, given[name] ?? OPTIONS[name].default);
+/**
+ * Fills in defaults and checks every value. Throws a LogError `USAGE` that names the flag, the value and the range; `callOf` gives another
+ * name to an option that came from elsewhere than a flag.
+ */
+export function configure(
+  given: { readonly [name in OptionName]?: string | number | undefined },
+  callOf: (name: OptionName) => string = flagOf,
+): Config {
+  const number = (name: OptionName): number => numberOf(name, given[name] ?? OPTIONS[name].default, callOf(name));
   const textOf = (name: OptionName): string => String(given[name] ?? OPTIONS[name].default);
   const segmentBytes = number('segmentBytes');
   if (segmentBytes % 65536 !== 0) {
-    throw new LogError('USAGE', `${flagOf('segmentBytes')} takes a multiple of 65536, not ${segmentBytes}`);
+    throw new LogError('USAGE', `${callOf('segmentBytes')} takes a multiple of 65536, not ${segmentBytes}`);
   }
   const slots = number('slots');
   if (segmentBytes * slots > MAX_SLOT_BYTES) {
     throw new LogError(
       'USAGE',
-      `${flagOf('segmentBytes')} ${segmentBytes} times ${flagOf('slots')} ${slots} is more than the ${MAX_SLOT_BYTES} bytes of memory that slots may take`,
+      `${callOf('segmentBytes')} ${segmentBytes} times ${callOf('slots')} ${slots} is more than the ${MAX_SLOT_BYTES} bytes of memory that slots may take`,
     );
   }
   const node = number('node');

@@ -1,11 +1,13 @@
 // The commands against a real node.
 
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  CLI,
   type CommandResult,
   type RunningServer,
   runCommand,
@@ -62,6 +64,40 @@ describe('append and read', () => {
     expect(entry).toMatchObject({ offset, nextOffset: offset + 300_012, encoding: 'base64' });
     expect(Buffer.compare(Buffer.from(entry.payload as string, 'base64'), payload)).toBe(0);
   });
+
+  it('an empty standard input appends nothing and says how an empty entry is appended; --empty appends it', async () => {
+    const before = await endOf();
+    const { code, stderr } = await run(['append']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('nothing was appended; --empty appends one empty entry');
+    expect(await endOf()).toBe(before);
+    expect((await run(['append', '--empty'])).stdout.toString()).toBe(`appended 1 entry at offset ${before}, end ${before + 12}\n`);
+    expect((await run(['append', '--expected-end', String(before + 12)])).code).toBe(2);
+    expect(await endOf()).toBe(before + 12);
+  });
+
+  it.each([
+    ['a directory', 'r', []],
+    ['a directory', 'r', ['--lines']],
+    ['a file that is open for writing only', 'w', []],
+    ['a file that is open for writing only', 'w', ['--lines']],
+  ] as const)(
+    '%s as standard input (opened with %s, flags %j) is an error with exit code 1, and nothing is appended',
+    async (what, mode, flags) => {
+      const before = await endOf();
+      const path = temporaryDirectory();
+      const stdin = openSync(what === 'a directory' ? path : join(path, 'file'), mode);
+      const errors = openSync(join(path, 'errors'), 'w');
+      const child = spawn(process.execPath, [CLI, 'append', ...flags, '--url', server.url], { stdio: [stdin, 'ignore', errors] });
+      closeSync(stdin);
+      closeSync(errors);
+      expect(await once(child, 'close')).toEqual([1, null]);
+      const stderr = readFileSync(join(path, 'errors'), 'utf8');
+      expect(stderr).toContain('standard input cannot be read');
+      expect(stderr).not.toContain('bug in loglog');
+      expect(await endOf()).toBe(before);
+    },
+  );
 
   it('lines: empty ones count, a carriage return stays, a last line needs no newline', async () => {
     const from = String(await endOf());

@@ -1,8 +1,9 @@
 // What wrong usage gets: one sentence, exit code 2, no stack trace; and the help.
 
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { OPTIONS } from '../../src/core/config.ts';
-import { runCommand, stopServers } from '../support/server.ts';
+import { runCommand, stopServers, temporaryDirectory } from '../support/server.ts';
 
 const COMMANDS = ['serve', 'cluster', 'append', 'read', 'tail', 'status', 'inspect', 'verify', 'trim', 'bench'];
 
@@ -42,8 +43,26 @@ describe('wrong usage', () => {
   it('a bad value in the environment is refused like one on the command line', async () => {
     const { code, stderr } = await runCommand(['serve'], { env: { LOGLOG_SLOTS: '1' } });
     expect(code).toBe(2);
-    expect(stderr).toContain('--slots takes a whole number from 3 to 64');
+    expect(stderr).toContain('LOGLOG_SLOTS takes a whole number from 3 to 64');
     expect((await runCommand(['read'], { env: { LOGLOG_URL: 'nowhere' } })).code).toBe(2);
+  });
+
+  it('the address of a service in LOGLOG_PORT, as Kubernetes sets it, is ignored with a warning', async () => {
+    const data = join(temporaryDirectory(), 'data');
+    const variables = {
+      LOGLOG_PORT: 'tcp://10.96.0.7:7070',
+      LOGLOG_PORT_7070_TCP: 'tcp://10.96.0.7:7070',
+      LOGLOG_SERVICE_HOST: '10.96.0.7',
+    };
+    // Nothing else makes this start end: the variable is ignored, and the next thing that is wrong is said.
+    const { code, stderr } = await runCommand(['serve', '--data', data, '--slots', '1'], { env: variables });
+    expect(code).toBe(2);
+    expect(stderr).toContain('LOGLOG_PORT is ignored');
+    expect(stderr).toContain('--slots takes a whole number');
+    expect((await runCommand(['serve', '--data', data], { env: { LOGLOG_PORT: 'http://10.96.0.7' } })).stderr).toContain(
+      'LOGLOG_PORT takes',
+    );
+    expect((await runCommand(['serve', '--data', data, '--port', 'tcp://10.96.0.7:7070'])).stderr).toContain('--port takes');
   });
 });
 

@@ -1,6 +1,7 @@
 // `loglog append`: entries from the command line, from all of stdin, or from its lines. Lines stream through in bounded memory: each is
 // appended without waiting for the ones before, as long as the client has room.
 
+import { fstatSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import type { Ack, LogClient, Receipt } from '../../client/index.ts';
@@ -15,6 +16,7 @@ import { Progress } from '../progress.ts';
 interface AppendOptions {
   readonly url: readonly string[];
   readonly lines?: boolean;
+  readonly empty?: boolean;
   readonly ack: Ack;
   readonly expectedEnd?: number;
   readonly json?: boolean;
@@ -48,15 +50,33 @@ const BATCH_BYTES = 256 * 1024;
 /** What shells say of a command that Ctrl-C ended. */
 const INTERRUPTED = 130;
 
-/** All of stdin; refused as soon as it is too long for one entry. */
+function unreadable(why: string): LogError {
+  return new LogError('IO', `standard input cannot be read: ${why}`, {}, 'failed');
+}
+
+const STDIN = 0;
+
+/** The bytes of stdin as they come. Node takes a stdin that it does not know, such as a directory, for an empty one: that is an error here. */
+async function* stdin(): AsyncGenerator<Buffer> {
+  try {
+    const stat = fstatSync(STDIN);
+    if (stat.isDirectory()) throw unreadable('it is a directory');
+    for await (const chunk of process.stdin as AsyncIterable<Buffer>) yield chunk;
+  } catch (thrown) {
+    throw thrown instanceof LogError ? thrown : unreadable(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+}
+
+/** All of stdin; refused as soon as it is too long for one entry, and when it is empty. */
 async function readAll(log: LogClient): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+  for await (const chunk of stdin()) {
     chunks.push(chunk);
     bytes += chunk.length;
     if (bytes > log.hello.maxPayloadBytes) throw tooLong('standard input', log);
   }
+  if (bytes === 0) throw new LogError('USAGE', 'standard input is empty, so nothing was appended; --empty appends one empty entry');
   return Buffer.concat(chunks, bytes);
 }
 
@@ -171,7 +191,7 @@ async function appendLines(log: LogClient): Promise<LinesOutcome> {
   };
   process.once('SIGINT', interrupt);
   try {
-    for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    for await (const chunk of stdin()) {
       lines.push(chunk);
       for (let line = lines.next(); line !== undefined; line = lines.next()) batcher.add(line);
       batcher.send();
@@ -206,7 +226,7 @@ async function appendLinesAtOnce(log: LogClient, expectedEnd: number): Promise<S
     payloads.push(line.slice());
     bytes += line.length + ENTRY_OVERHEAD_BYTES;
   };
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+  for await (const chunk of stdin()) {
     lines.push(chunk);
     for (let line = lines.next(); line !== undefined; line = lines.next()) add(line);
     if (bytes + lines.partialBytes > maxBatchBytes) {
@@ -252,15 +272,18 @@ async function appendTexts(log: LogClient, payloads: readonly (Uint8Array | stri
 }
 
 async function run(texts: readonly string[], options: AppendOptions, command: Command): Promise<void> {
-  const { expectedEnd, lines = false, json = false } = options;
+  const { expectedEnd, lines = false, empty = false, json = false } = options;
   if (texts.length > 0 && lines)
     command.error('--lines reads standard input, so it goes with no text on the command line', { exitCode: 2 });
+  if (texts.length > 0 && empty)
+    command.error('--empty is an entry of its own, so it goes with no text on the command line', { exitCode: 2 });
+  const given = empty ? [''] : texts;
   await withClient(
     options.url,
     async (log) => {
       if (lines && expectedEnd === undefined) await streamLines(log, json);
       else if (lines) await finish(await appendLinesAtOnce(log, expectedEnd ?? 0), json);
-      else await finish(await appendTexts(log, texts.length > 0 ? texts : [await readAll(log)], expectedEnd), json);
+      else await finish(await appendTexts(log, given.length > 0 ? given : [await readAll(log)], expectedEnd), json);
     },
     { ack: options.ack },
   );
@@ -273,6 +296,7 @@ export function appendCommand(): Command {
     .argument('[texts...]', 'one entry each, together: all or none')
     .addOption(urlOption())
     .option('--lines', 'one entry for each line of standard input, without its newline')
+    .addOption(new Option('--empty', 'one empty entry; standard input is not read').conflicts('lines'))
     .addOption(
       new Option('--ack <level>', 'what to wait for: the entry has its place, or it is durable')
         .choices(['received', 'committed'])

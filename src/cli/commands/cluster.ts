@@ -14,7 +14,7 @@ import { ClusterLog } from '../cluster/clusterLog.ts';
 import { LocalCluster } from '../cluster/localCluster.ts';
 import { choosePeers, PEER_PORT_DISTANCE } from '../cluster/ports.ts';
 import { EXIT, Quit } from '../exit.ts';
-import { type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
+import { givenOptions, type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { isBrokenPipe, printJson, table } from '../output.ts';
 import { untilSignal } from '../signals.ts';
 
@@ -35,9 +35,11 @@ interface ClusterOptions extends Omit<NodeOptions, 'data' | 'port'> {
 }
 
 /** The flags that all nodes get. A mistake in them is said once, not by every node. */
-function sharedFlags(options: ClusterOptions): readonly string[] {
-  const given = SHARED.map((name) => [name, options[name as Exclude<OptionName, 'data' | 'port'>]] as const);
-  configure(Object.fromEntries(given));
+function sharedFlags(all: ClusterOptions, command: Command): readonly string[] {
+  const shared = Object.fromEntries(SHARED.map((name) => [name, all[name as Exclude<OptionName, 'data' | 'port'>]])) as NodeOptions;
+  const { options, callOf } = givenOptions(shared, command);
+  configure(options, callOf);
+  const given = SHARED.map((name) => [name, options[name]] as const);
   return given.flatMap(([name, value]) => (value === undefined ? [] : [flagOf(name), value]));
 }
 
@@ -90,11 +92,11 @@ async function untilEnd(cluster: LocalCluster, log: ClusterLog, stop: Promise<st
   return unclean.length === 0 ? EXIT.DONE : EXIT.FAILURE;
 }
 
-async function run(options: ClusterOptions): Promise<void> {
+async function run(options: ClusterOptions, command: Command): Promise<void> {
   const { data, json = false } = options;
   const [, cli] = process.argv;
   if (cli === undefined) throw new LogError('USAGE', 'loglog cluster starts nodes by the path of this program, which it does not know');
-  const flags = sharedFlags(options);
+  const flags = sharedFlags(options, command);
   const directory = resolve(data);
   openClusterDirectory(directory);
   lockDirectory(directory);

@@ -10,7 +10,7 @@ import { VERSION } from '../../server/version.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
 import { EXIT, exitCodeOf, explain, Quit } from '../exit.ts';
 import { humanLine, type LogLine } from '../logLines.ts';
-import { type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
+import { givenOptions, type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { isBrokenPipe, printJson, say } from '../output.ts';
 import { STOP_WITH_STDIN, untilSignal, untilStdinEnds } from '../signals.ts';
 
@@ -112,8 +112,9 @@ async function serve(config: Config, { json = false, stopWithStdin = false }: Se
   throw new Quit(EXIT.DONE);
 }
 
-async function run(options: ServeOptions): Promise<void> {
-  await serve(configure(options), options);
+async function run(given: ServeOptions, command: Command): Promise<void> {
+  const { options, callOf } = givenOptions(given, command);
+  await serve(configure(options, callOf), options);
 }
 
 export function serveCommand(): Command {

@@ -7,6 +7,7 @@ import { parseFrom, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { formatBatch } from '../entryFormat.ts';
 import { Output } from '../output.ts';
+import { onSignals } from '../signals.ts';
 import { addFormatOptions, type FormatOptions, formatOf } from './read.ts';
 
 interface TailOptions extends FormatOptions {
@@ -16,7 +17,6 @@ interface TailOptions extends FormatOptions {
 
 /** A follower waits long for its node to come back: that is what it is for. */
 const RECONNECT_TIMEOUT_MS = 24 * 60 * 60 * 1000;
-const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
 
 /** Follows the log until `stop` is aborted. Throws what ended it, if it was not that. */
 async function follow({ from, url, ...options }: TailOptions, stop: AbortController): Promise<void> {
@@ -37,12 +37,7 @@ async function follow({ from, url, ...options }: TailOptions, stop: AbortControl
 
 async function run(options: TailOptions): Promise<void> {
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(128 + SIGNAL_NUMBERS[signal]);
-      stop.abort();
-    });
-  }
+  onSignals(() => stop.abort());
   await follow(options, stop);
 }
 
