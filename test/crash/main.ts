@@ -9,10 +9,10 @@ Checks at least N crash states (100000) of scripts with seeds S, S + 1, … (1).
 With --place, only those of one script at one place of its journal, as a failure's replay line says.
 `;
 
-function numberOf(name: string, text: string): number {
+function numberOf(name: string, text: string, min: number): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) {
-    process.stderr.write(`--${name} takes a whole number from 0, not ${text}\n\n${USAGE}`);
+  if (!Number.isSafeInteger(value) || value < min) {
+    process.stderr.write(`--${name} takes a whole number from ${min}, not ${text}\n\n${USAGE}`);
     process.exit(2);
   }
   return value;
@@ -33,9 +33,9 @@ function options(): { states: number; seed: number; place: number | undefined } 
       process.exit(0);
     }
     return {
-      states: numberOf('states', values.states),
-      seed: numberOf('seed', values.seed),
-      place: values.place === undefined ? undefined : numberOf('place', values.place),
+      states: numberOf('states', values.states, 1),
+      seed: numberOf('seed', values.seed, 0),
+      place: values.place === undefined ? undefined : numberOf('place', values.place, 0),
     };
   } catch (thrown) {
     process.stderr.write(`${thrown instanceof Error ? thrown.message : String(thrown)}\n\n${USAGE}`);
@@ -56,10 +56,13 @@ const { states, scripts, operations, failure } = explore({
   },
 });
 if (process.stderr.isTTY) process.stderr.write('\n');
+const kept = states === 0 ? 'NOTHING was checked' : 'every promise is kept';
+const verdict = failure === undefined ? kept : 'a promise is BROKEN';
 process.stdout.write(
   `${states} crash states of ${operations} operations in ${scripts} scripts (seeds ${seed} to ${seed + scripts - 1}) ` +
-    `in ${seconds().toFixed(1)} s: ${failure === undefined ? 'every promise is kept' : 'a promise is BROKEN'}\n`,
+    `in ${seconds().toFixed(1)} s: ${verdict}\n`,
 );
+if (states === 0) process.exitCode = 1;
 if (failure !== undefined) {
   process.stdout.write(`${explain(failure)}\n`);
   process.exitCode = 1;

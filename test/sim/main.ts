@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { MUTANTS } from './mutants/catalogue.ts';
 import { type Mutant, plant } from './mutants/mutant.ts';
-import { replayCommand, runSeeds } from './runner.ts';
+import { replayCommand, runSeeds, verdictOf } from './runner.ts';
 import { simulate } from './simulation.ts';
 
 const USAGE = `usage: npm run sim -- [--seeds N] [--from S] [--jobs J]
@@ -65,7 +65,7 @@ async function runMany(from: number, count: number, jobs: number): Promise<void>
   const startedMs = performance.now();
   const seconds = (): number => (performance.now() - startedMs) / 1000;
   let done = 0;
-  const { totals, failures, crashes } = await runSeeds({
+  const result = await runSeeds({
     from,
     count,
     jobs,
@@ -79,14 +79,15 @@ async function runMany(from: number, count: number, jobs: number): Promise<void>
     },
   });
   if (process.stderr.isTTY) process.stderr.write('\n');
+  const { totals, crashes } = result;
+  const { isGood, sentence: verdict } = verdictOf(result, count);
   for (const crash of crashes) process.stdout.write(`${crash}\n`);
   const hours = totals.virtualMs / 3_600_000;
   process.stdout.write(
-    `${totals.seeds} seeds in ${seconds().toFixed(1)} s: ${hours.toFixed(1)} hours of virtual time, ${totals.steps} steps, ${totals.terms} terms, ` +
-      `${totals.operations} operations, ${Math.round(totals.committedBytes / 1024)} KiB committed; ` +
-      `${failures.length === 0 ? 'every promise is kept' : `${failures.length} seeds BREAK a promise`}\n`,
+    `${result.hashes.size} seeds in ${seconds().toFixed(1)} s: ${hours.toFixed(1)} hours of virtual time, ${totals.steps} steps, ${totals.terms} terms, ` +
+      `${totals.operations} operations, ${Math.round(totals.committedBytes / 1024)} KiB committed; ${verdict}\n`,
   );
-  if (failures.length + crashes.length > 0) process.exitCode = 1;
+  if (!isGood || crashes.length > 0) process.exitCode = 1;
 }
 
 async function hunt(mutant: Mutant, seeds: number): Promise<void> {

@@ -43,7 +43,8 @@ export interface RunOptions {
   readonly jobs: number;
   /** End at the first failure of each process. */
   readonly stopsAtFirst?: boolean;
-  readonly timeoutMs?: number;
+  /** A process that says nothing for this long, within one seed that takes less than a second, hangs: it is killed. */
+  readonly silentMs?: number;
   readonly onSeed?: (done: SeedHash) => void;
   readonly onFailure?: (failure: FoundFailure) => void;
 }
@@ -52,8 +53,16 @@ export interface RunResult {
   readonly failures: readonly FoundFailure[];
   readonly hashes: ReadonlyMap<number, number>;
   readonly totals: Totals;
-  /** Processes that ended by themselves, and what they wrote to their standard error. */
+  /** Processes that did not do all they were told to, and what they wrote to their standard error. */
   readonly crashes: readonly string[];
+}
+
+/** What a run proves, in words: that nothing failed says something only of the seeds that were run to their end. */
+export function verdictOf({ failures, hashes }: RunResult, count: number): { readonly isGood: boolean; readonly sentence: string } {
+  if (failures.length > 0) return { isGood: false, sentence: `${failures.length} seeds BREAK a promise` };
+  if (hashes.size < count)
+    return { isGood: false, sentence: `only ${hashes.size} of ${count} seeds ran to their end: this proves NOTHING of the others` };
+  return { isGood: true, sentence: 'every promise is kept' };
 }
 
 /** Where the compiled program is, seen from the sources as well as from what they compile to. */
@@ -98,17 +107,24 @@ export async function runSeeds(options: RunOptions): Promise<RunResult> {
 
 /** One process: every `jobs`-th seed. */
 async function runJob(options: RunOptions, job: number, jobs: number, take: (report: Report) => void, crashes: string[]): Promise<void> {
-  const { program = compiledProgram(), from, count, stopsAtFirst = false, timeoutMs = 600_000 } = options;
+  const { program = compiledProgram(), from, count, stopsAtFirst = false, silentMs = 600_000 } = options;
   const args = [program, String(from + job), String(from + count), String(jobs), stopsAtFirst ? 'first' : 'all'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs });
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const silence = setTimeout(() => child.kill('SIGKILL'), silentMs);
   let errors = '';
   child.stderr.on('data', (chunk: Uint8Array) => {
     errors = (errors + new TextDecoder().decode(chunk)).slice(-4000);
   });
-  const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
-  for await (const line of createInterface({ input: child.stdout })) take(JSON.parse(line) as Report);
-  const code = await exited;
-  if (code !== 0) crashes.push(`a process ended with code ${code}: ${errors}`);
+  const exited = new Promise<string>((resolve) =>
+    child.on('close', (code, signal) => resolve(code === 0 ? '' : `${signal ?? `code ${code}`}`)),
+  );
+  for await (const line of createInterface({ input: child.stdout })) {
+    silence.refresh();
+    take(JSON.parse(line) as Report);
+  }
+  const end = await exited;
+  clearTimeout(silence);
+  if (end !== '') crashes.push(`a process ended with ${end}: ${errors}`);
 }
 
 /** The command that shows a seed again. */
