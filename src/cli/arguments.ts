@@ -44,14 +44,10 @@ export function parseUrls(text: string): string[] {
 }
 
 /** `--url`, which LOGLOG_URL gives too. */
-export function urlOption(): Option {
-  return new Option(
-    '--url <url>',
-    'a node, or several of a cluster with commas between them: the first that answers, and for appends the one that leads',
-  )
-    .env('LOGLOG_URL')
-    .default([DEFAULT_URL], DEFAULT_URL)
-    .argParser(parseUrls);
+export function urlOption(
+  sentence = 'a node, or several of a cluster with commas between them: the first that answers, and for appends the one that leads',
+): Option {
+  return new Option('--url <url>', sentence).env('LOGLOG_URL').default([DEFAULT_URL], DEFAULT_URL).argParser(parseUrls);
 }
 
 /** `--json`. */

@@ -2,7 +2,8 @@
 
 export type StopSignal = 'SIGINT' | 'SIGTERM';
 
-const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
+/** What shells add to 128 for the exit code of a command that a signal ended. */
+export const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
 
 /**
  * A signal within this time of the first one is the same one, heard twice: npm forwards the Ctrl-C that the terminal has sent to all of

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -237,13 +237,30 @@ describe('status and bench', () => {
     other.close();
   });
 
-  it('bench measures appends, latency and reads', async () => {
-    const { code, stdout } = await run(['bench', '--entries', '5000', '--samples', '20', '--json']);
+  it('bench measures appends, latency and reads of a running node, and says what it leaves there', async () => {
+    const before = await endOf();
+    const { code, stdout, stderr } = await run(['bench', '--entries', '5000', '--samples', '20', '--json']);
     expect(code).toBe(0);
     const results = JSON.parse(stdout.toString()) as Record<string, Record<string, number>>;
     expect(results.append?.entries).toBe(5000);
     expect(results.read?.entries).toBeGreaterThanOrEqual(5000);
     expect(results.latency?.p50Ms).toBeGreaterThan(0);
+    expect(stderr).toContain(`stay in the log, at offsets ${before} to ${await endOf()}`);
+  });
+
+  it.each([
+    ['to its end', false],
+    ['until Ctrl-C', true],
+  ])('bench without a node measures one of its own %s, and leaves nothing', async (_what, isInterrupted) => {
+    const data = temporaryDirectory();
+    const child = spawnCommand(['bench', '--data', data, '--entries', isInterrupted ? '100000000' : '2000', '--samples', '20', '--json']);
+    const closed = once(child, 'close');
+    if (isInterrupted) {
+      await expect.poll(() => existsSync(join(data, readdirSync(data)[0] ?? '', 'data', 'vote')), { timeout: 20_000 }).toBe(true);
+      child.kill('SIGINT');
+    }
+    expect(await closed).toEqual([isInterrupted ? 130 : 0, null]);
+    expect(readdirSync(data)).toEqual([]);
   });
 });
 

@@ -32,6 +32,7 @@ describe('wrong usage', () => {
     [['verify'], "missing required argument 'path'"],
     [['trim', '--data', '.'], '--before'],
     [['bench', '--mode', 'x'], '--mode'],
+    [['bench', '--mode', 'read'], 'name it with --url'],
   ])('%j is refused with one sentence and exit code 2', async (args, text) => {
     const { code, stderr, stdout } = await runCommand(args);
     expect(stderr).toContain(text);

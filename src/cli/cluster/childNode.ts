@@ -55,7 +55,7 @@ export class ChildNode {
   readonly #lastLines: string[] = [];
   #errorCode: string | undefined;
 
-  constructor(cli: string, { args, onLine }: Launch) {
+  constructor(cli: string, { args, onLine }: Pick<Launch, 'args' | 'onLine'>) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !OWN_VARIABLES.includes(name)));
     const child = spawn(process.execPath, [...process.execArgv, cli, ...args, '--json', STOP_WITH_STDIN], {
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -1,16 +1,19 @@
-// `loglog bench`: a quick measurement of a running node, through the client alone.
+// `loglog bench`: a quick measurement through the client alone, of a node of its own, which goes when it is done, or of a running one.
 
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { LogClient } from '../../client/index.ts';
 import { jsonOption, parseCount, parseInteger, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { grouped, print, printJson, readableBytes, say, table } from '../output.ts';
+import { withOwnNode } from '../ownNode.ts';
 import { Progress, percent } from '../progress.ts';
 
 const MODES = ['all', 'append', 'latency', 'read'] as const;
 
 interface BenchOptions {
   readonly url: readonly string[];
+  readonly data: string;
   readonly entries: number;
   readonly size: number;
   readonly samples: number;
@@ -116,12 +119,12 @@ function describe({ append, latency, read, size, url }: Results): string {
   return `${url}, payloads of ${grouped(size)} bytes, appends acknowledged when durable\n\n${table(rows)}`;
 }
 
-async function run(options: BenchOptions): Promise<void> {
+/** Measures the nodes at `urls`; where they run for others too, says what it leaves there. */
+async function measure(urls: readonly string[], options: BenchOptions, isRunning: boolean): Promise<Results> {
   const { mode, size } = options;
   const is = (name: BenchOptions['mode']): boolean => mode === 'all' || mode === name;
-  const results: Results = { url: options.url.join(','), size };
-  await withClient(options.url, async (log) => {
-    if (mode !== 'read') say('loglog: the entries that this appends stay in the log');
+  const results: Results = { url: urls.join(','), size };
+  await withClient(urls, async (log) => {
     const { end } = await log.end();
     const timed = async <T>(work: (progress: Progress) => Promise<T>): Promise<T> => {
       const progress = new Progress();
@@ -132,16 +135,36 @@ async function run(options: BenchOptions): Promise<void> {
     if (is('read')) {
       results.read = await timed((progress) => measureReads(log, options.entries, mode === 'read' ? undefined : end, progress));
     }
+    const left = (await log.end()).end - end;
+    if (isRunning && left > 0)
+      say(`loglog: the ${readableBytes(left)} that this appended stay in the log, at offsets ${end} to ${end + left}`);
   });
+  return results;
+}
+
+async function run(options: BenchOptions, command: Command): Promise<void> {
+  const isRunning = command.getOptionValueSource('url') !== 'default';
+  if (!isRunning && options.mode === 'read')
+    command.error('--mode read reads what a running node has: name it with --url', { exitCode: 2 });
+  const results = isRunning
+    ? await measure(options.url, options, true)
+    : await withOwnNode(resolve(options.data), (url) => measure([url], options, false));
   if (options.json === true) await printJson(results);
   else await print(describe(results));
 }
 
 export function benchCommand(): Command {
   const command = new Command('bench')
-    .summary('measure a running node')
-    .description('measure a running node: append throughput and latency, and reading back. What it appends stays in the log')
-    .addOption(urlOption())
+    .summary('measure a node')
+    .description(
+      'measure append throughput and latency, and reading back: of a node that it starts for this on a free port, or, with --url, of a running one, in whose log stays what it appends',
+    )
+    .addOption(urlOption('a running node, or several of a cluster with commas between them').default([], 'a node of its own'))
+    .addOption(
+      new Option('--data <directory>', 'where the own node makes its directory, on the disk to measure; it is removed at the end').default(
+        '.',
+      ),
+    )
     .addOption(new Option('--entries <number>', 'entries to append and to read').default(500_000).argParser(parseCount))
     .addOption(new Option('--size <bytes>', 'bytes of each payload').default(100).argParser(parseInteger(0, 16_777_215)))
     .addOption(new Option('--samples <number>', 'appends one at a time, for the latency').default(1_000).argParser(parseCount))
@@ -149,8 +172,8 @@ export function benchCommand(): Command {
     .addOption(jsonOption('one JSON object'))
     .action(run);
   return withExamples(command, [
-    ['loglog bench', 'of the node on this machine'],
+    ['loglog bench', 'of a node of its own, with its data in this directory while it runs'],
     ['loglog bench --mode append --entries 2000 --size 100000', 'large entries'],
-    ['loglog bench --json --url ws://10.0.0.7:7070', 'of another one, for programs'],
+    ['loglog bench --json --url ws://10.0.0.7:7070', 'of a running one, for programs'],
   ]);
 }
