@@ -43,6 +43,7 @@ export const ERRORS = {
   IO: { number: 0, retryable: false, outcome: 'unknown' },
   NOT_A_DATA_DIRECTORY: { number: 0, retryable: false, outcome: 'failed' },
   NEWER_FORMAT: { number: 0, retryable: false, outcome: 'failed' },
+  OLDER_FORMAT: { number: 0, retryable: false, outcome: 'failed' },
   LOCKED: { number: 0, retryable: true, outcome: 'failed' },
   PORT_IN_USE: { number: 0, retryable: true, outcome: 'failed' },
   DAMAGE: { number: 0, retryable: false, outcome: 'failed' },

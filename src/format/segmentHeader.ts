@@ -6,10 +6,10 @@ import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
+import { FORMAT_VERSION, refuseOtherFormat } from './version.ts';
 import { xxh64 } from './xxh64.ts';
 
 const MAGIC = 0x4753_4c4c; // "LLSG"
-export const FORMAT_VERSION = 1;
 const CHECKED_BYTES = 40;
 
 export interface SegmentHeader {
@@ -34,19 +34,13 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   return bytes;
 }
 
-/** Reads a header page. Throws a LogError `DAMAGE` or `NEWER_FORMAT` that names `file` and what was found. */
+/** Reads a header page. Throws a LogError `DAMAGE`, `NEWER_FORMAT` or `OLDER_FORMAT` that names `file` and what was found. */
 export function decodeSegmentHeader(bytes: Uint8Array, file: string): SegmentHeader {
   const damage = (what: string): LogError => new LogError('DAMAGE', `${file} at byte 0: ${what}`, { file, position: 0 });
   if (bytes.length < SEGMENT_HEADER_BYTES) throw damage(`a segment header has ${SEGMENT_HEADER_BYTES} bytes, found ${bytes.length}`);
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== MAGIC) throw damage('this is not a LogLog segment (wrong magic number)');
-  if (view.getUint32(4, true) > FORMAT_VERSION) {
-    throw new LogError(
-      'NEWER_FORMAT',
-      `${file} has format ${view.getUint32(4, true)}; this LogLog reads up to ${FORMAT_VERSION}: use a newer one`,
-      { file },
-    );
-  }
+  refuseOtherFormat(view.getUint32(4, true), file);
   if (view.getBigUint64(CHECKED_BYTES, true) !== xxh64(bytes.subarray(0, CHECKED_BYTES))) {
     throw damage('the segment header does not match its check');
   }

@@ -8,7 +8,7 @@ import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
-import { FORMAT_VERSION } from './segmentHeader.ts';
+import { FORMAT_VERSION, refuseOtherFormat } from './version.ts';
 import { xxh64 } from './xxh64.ts';
 
 const MAGIC = 0x5849_4c4c; // "LLIX"
@@ -65,20 +65,14 @@ export function encodeSegmentIndex(index: SegmentIndex): Uint8Array {
   return bytes;
 }
 
-/** Reads an index file. Throws a LogError `DAMAGE` or `NEWER_FORMAT` that names `file` and what was found. */
+/** Reads an index file. Throws a LogError `DAMAGE`, `NEWER_FORMAT` or `OLDER_FORMAT` that names `file` and what was found. */
 export function decodeSegmentIndex(bytes: Uint8Array, file: string): SegmentIndex {
   const damage = (what: string): LogError => new LogError('DAMAGE', `${file}: ${what}`, { file, position: 0 });
   if (bytes.length < FIXED_BYTES + CHECK_BYTES)
     throw damage(`an index file has at least ${FIXED_BYTES + CHECK_BYTES} bytes, found ${bytes.length}`);
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== MAGIC) throw damage('this is not a LogLog index (wrong magic number)');
-  if (view.getUint32(4, true) > FORMAT_VERSION) {
-    throw new LogError(
-      'NEWER_FORMAT',
-      `${file} has format ${view.getUint32(4, true)}; this LogLog reads up to ${FORMAT_VERSION}: use a newer one`,
-      { file },
-    );
-  }
+  refuseOtherFormat(view.getUint32(4, true), file);
   const pointCount = view.getUint32(72, true);
   const termCount = view.getUint32(76, true);
   const termsAt = FIXED_BYTES + pointCount * 4;

@@ -54,7 +54,6 @@ interface Parts {
   readonly config: Config;
   readonly log: Logger;
   readonly directory: string;
-  readonly identity: Identity;
   readonly memory: TailMemory;
   readonly pools: Pools;
   readonly recovered: RecoveredLog;
@@ -108,7 +107,7 @@ export class LogNode {
     let node: LogNode | undefined;
     try {
       const recovered = await Promise.race([pools.recover(), failure.failed]);
-      node = new LogNode({ config, log, directory, identity, memory, pools, recovered, failure });
+      node = new LogNode({ config, log, directory, memory, pools, recovered, failure });
       await node.#run();
       return node;
     } catch (thrown) {
@@ -121,14 +120,14 @@ export class LogNode {
     }
   }
 
-  private constructor({ config, log, directory, identity, memory, pools, recovered, failure }: Parts) {
+  private constructor({ config, log, directory, memory, pools, recovered, failure }: Parts) {
     this.#config = config;
     this.#log = log;
     this.#failure = failure;
     this.#memory = memory;
     this.#pools = pools;
     this.directory = directory;
-    this.identity = identity;
+    this.identity = recovered.identity;
     this.recovered = recovered;
     this.failed = failure.failed;
     this.#segments = new Segments(memory, pools, {

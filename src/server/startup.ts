@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { type Config, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { findCluster } from '../peers/discovery.ts';
-import { createIdentity, ensureInstance, IDENTITY_RANDOM_BYTES, type Identity, readIdentity } from '../storage/dataDirectory.ts';
+import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity } from '../storage/dataDirectory.ts';
 import { lockDirectory } from '../storage/lock.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 
@@ -28,7 +28,7 @@ export async function openDirectory(directory: string, config: Config, log: Logg
     // Alone it would commit what the others do not have, and could never join them again.
     throw new LogError('USAGE', `${directory} belongs to a node of a cluster: name all of its nodes with --peers`);
   }
-  return ensureInstance(disk, directory, identity, randomBytes(IDENTITY_RANDOM_BYTES));
+  return identity;
 }
 
 async function makeIdentity(disk: NodeDisk, directory: string, config: Config, log: Logger, signal: AbortSignal): Promise<Identity> {

@@ -3,30 +3,15 @@
 import { assert } from '../core/assert.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
-import { NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
-import { MAX_NODE_ID, MAX_TERM } from '../core/limits.ts';
-import { FORMAT_VERSION } from '../format/segmentHeader.ts';
+import type { Standing } from '../core/ids.ts';
+import { MAX_TERM } from '../core/limits.ts';
+import { decodeIdentity, encodeIdentity, type Identity } from '../format/identity.ts';
+import { FORMAT_VERSION, refuseOtherFormat } from '../format/version.ts';
 import { xxh64 } from '../format/xxh64.ts';
 import { type Disk, readFile, writeFileAtomically } from './disk.ts';
-import { baseOfName, IDENTITY_FILE, LOCK_FILE, TEMPORARY_SUFFIX, VOTE_FILE } from './names.ts';
+import { baseOfName, IDENTITY_FILE, isOurTemporary, LOCK_FILE, TEMPORARY_SUFFIX, VOTE_FILE } from './names.ts';
 
-/** Who a data directory belongs to. */
-export interface Identity {
-  /** 32 hexadecimal digits, drawn when the log was made; in every segment and message between nodes. */
-  readonly clusterId: string;
-  readonly nodeId: number;
-  /** Secret seed of the durable marks' checks. */
-  readonly markSeed: bigint;
-  /** Log offset at which the log starts: 0 until it is trimmed. A segment before the first one found is then not missing. */
-  readonly start: number;
-  /** 16 hexadecimal digits, drawn when this directory was made: a node that comes back with another one has lost its disk. */
-  readonly instance: string;
-  readonly standing: Standing;
-  /** Whether the cluster began with this directory. */
-  readonly isFounder: boolean;
-  /** On the founder: the instances of the nodes that it admitted, by node id. */
-  readonly known: Readonly<Record<number, string>>;
-}
+export type { Identity } from '../format/identity.ts';
 
 /** What {@link createIdentity} is not to draw itself. */
 export interface GivenIdentity {
@@ -46,59 +31,6 @@ export interface Vote {
   readonly votedFor: number;
 }
 
-const isHex = (value: unknown, digits: number): value is string =>
-  typeof value === 'string' && value.length === digits && /^[0-9a-f]+$/.test(value);
-
-const isNodeId = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_NODE_ID;
-
-const isStanding = (value: unknown): value is Standing => (STANDINGS as readonly unknown[]).includes(value);
-
-function isKnown(value: unknown): value is Readonly<Record<number, string>> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    Object.entries(value).every(([id, instance]) => /^[1-9]\d?$/.test(id) && isNodeId(Number(id)) && isHex(instance, 16))
-  );
-}
-
-/** What a directory from before there were clusters does not say: it is a founder's, and its instance is not drawn yet. */
-const BEFORE_CLUSTERS = { instance: NO_INSTANCE, standing: 'voter', isFounder: true, known: {} } as const;
-
-function parseIdentity(text: string, file: string): Identity {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    throw new LogError('DAMAGE', `${file} is not JSON: it says which log this directory belongs to; restore it from a backup`, {
-      file,
-      position: 0,
-    });
-  }
-  const fields = (parsed ?? {}) as Record<string, unknown>;
-  const { format, clusterId, nodeId, markSeed, start } = fields;
-  if (typeof format === 'number' && format > FORMAT_VERSION) {
-    throw new LogError('NEWER_FORMAT', `${file} says format ${format}; this LogLog reads up to ${FORMAT_VERSION}: use a newer one`, {
-      file,
-    });
-  }
-  // All of these or none: a lost standing must not make a voter of a node that lost its disk.
-  const isOld = Object.keys(BEFORE_CLUSTERS).every((name) => fields[name] === undefined);
-  const { instance, standing, isFounder, known } = isOld ? BEFORE_CLUSTERS : fields;
-  const wrong = (name: string): LogError =>
-    new LogError('DAMAGE', `${file} lacks a valid ${name}; restore it from a backup`, { file, position: 0 });
-  if (format !== FORMAT_VERSION) throw wrong('format');
-  if (!isHex(clusterId, 32)) throw wrong('clusterId');
-  if (!isNodeId(nodeId)) throw wrong('nodeId');
-  if (!isHex(markSeed, 16)) throw wrong('markSeed');
-  if (typeof start !== 'number' || !Number.isSafeInteger(start) || start < 0) throw wrong('start');
-  if (!isHex(instance, 16)) throw wrong('instance');
-  if (!isStanding(standing)) throw wrong('standing');
-  if (typeof isFounder !== 'boolean') throw wrong('isFounder');
-  if (!isKnown(known)) throw wrong('known');
-  return { clusterId, nodeId, markSeed: BigInt(`0x${markSeed}`), start, instance, standing, isFounder, known };
-}
-
 /**
  * Reads the identity of `directory`; undefined when it is empty and can become a data directory. Throws a LogError
  * `NOT_A_DATA_DIRECTORY` when it holds files of somebody else.
@@ -107,7 +39,7 @@ export function readIdentity(disk: Disk, directory: string): Identity | undefine
   const names = disk.list(directory);
   if (names.includes(IDENTITY_FILE)) {
     const file = `${directory}/${IDENTITY_FILE}`;
-    return parseIdentity(new TextDecoder().decode(readFile(disk, file)), file);
+    return decodeIdentity(readFile(disk, file), file);
   }
   const foreign = names.filter((name) => ![LOCK_FILE, `${IDENTITY_FILE}${TEMPORARY_SUFFIX}`, 'lost+found'].includes(name));
   if (foreign.length > 0) {
@@ -121,26 +53,23 @@ export function readIdentity(disk: Disk, directory: string): Identity | undefine
 
 /** Replaces the identity of `directory`, atomically. What could not be read back is a bug. */
 export function writeIdentity(disk: Disk, directory: string, identity: Identity): void {
-  assert(isNodeId(identity.nodeId) && isHex(identity.clusterId, 32) && isHex(identity.instance, 16), 'an identity has valid ids');
-  const markSeed = identity.markSeed.toString(16).padStart(16, '0');
-  const text = `${JSON.stringify({ format: FORMAT_VERSION, ...identity, markSeed }, null, 2)}\n`;
-  writeFileAtomically(disk, directory, IDENTITY_FILE, new TextEncoder().encode(text));
+  writeFileAtomically(disk, directory, IDENTITY_FILE, encodeIdentity(identity));
 }
 
-/**
- * Makes an empty directory a data directory. `random` gives IDENTITY_RANDOM_BYTES random bytes; with 24, the instance is left for
- * {@link ensureInstance} to draw.
- */
+/** Makes an empty directory a data directory. `random` gives IDENTITY_RANDOM_BYTES random bytes. */
 export function createIdentity(disk: Disk, directory: string, random: Uint8Array, given: GivenIdentity = {}): Identity {
+  assert(random.length === IDENTITY_RANDOM_BYTES, 'an identity is drawn from enough random bytes');
   const joins = given.clusterId !== undefined;
   const identity: Identity = {
     clusterId: given.clusterId ?? toHex(random.subarray(0, 16)),
     nodeId: given.nodeId ?? 1,
     markSeed: BigInt(`0x${toHex(random.subarray(16, 24))}`),
     start: 0,
-    instance: random.length < IDENTITY_RANDOM_BYTES ? NO_INSTANCE : toHex(random.subarray(24, IDENTITY_RANDOM_BYTES)),
+    removeFrom: 0,
+    instance: toHex(random.subarray(24, IDENTITY_RANDOM_BYTES)),
     standing: joins ? 'stranger' : 'voter',
     isFounder: !joins,
+    nodes: null,
     known: {},
   };
   removeTemporaries(disk, directory);
@@ -149,13 +78,22 @@ export function createIdentity(disk: Disk, directory: string, random: Uint8Array
 }
 
 /**
- * The identity with an instance, drawn from 8 bytes of `random` and made durable if it had none: directories from before there were
- * clusters have none. For a starting node, which has the directory's lock.
+ * Makes it durable that the log starts at `start`, the base of a segment, and that the segments between the start before and this one are to
+ * be removed. {@link saveRemoved} ends that. For a process that has the directory's lock, while no thread of a node runs.
  */
-export function ensureInstance(disk: Disk, directory: string, identity: Identity, random: Uint8Array): Identity {
-  if (identity.instance !== NO_INSTANCE) return identity;
-  removeTemporaries(disk, directory);
-  return changed(disk, directory, identity, { instance: toHex(random.subarray(0, 8)) });
+export function saveStart(disk: Disk, directory: string, identity: Identity, start: number): Identity {
+  assert(start >= identity.start, 'the start of a log moves forward');
+  return identity.start === start ? identity : changed(disk, directory, identity, { start });
+}
+
+/** Makes it durable that no segment before the start is left. */
+export function saveRemoved(disk: Disk, directory: string, identity: Identity): Identity {
+  return identity.removeFrom === identity.start ? identity : changed(disk, directory, identity, { removeFrom: identity.start });
+}
+
+/** Makes the list of the cluster's nodes durable: their ids, ascending. Only one thread of a running node may change its identity. */
+export function saveNodes(disk: Disk, directory: string, identity: Identity, nodes: readonly number[]): Identity {
+  return JSON.stringify(identity.nodes) === JSON.stringify(nodes) ? identity : changed(disk, directory, identity, { nodes });
 }
 
 /** Makes the node's standing durable. Only one thread of a running node may change its identity. */
@@ -174,10 +112,10 @@ function changed(disk: Disk, directory: string, identity: Identity, change: Part
   return next;
 }
 
-/** Removes what an earlier run left unfinished. */
+/** Removes what an earlier run left unfinished, and its spare files; nothing that goes by other names. */
 export function removeTemporaries(disk: Disk, directory: string): void {
   for (const name of disk.list(directory)) {
-    if (name.endsWith(TEMPORARY_SUFFIX)) disk.remove(`${directory}/${name}`);
+    if (isOurTemporary(name)) disk.remove(`${directory}/${name}`);
   }
 }
 
@@ -215,13 +153,7 @@ export function readVote(disk: Disk, directory: string): Vote {
   }
   const bytes = readFile(disk, file);
   const view = viewOf(bytes);
-  if (bytes.length === VOTE_BYTES && view.getUint32(0, true) === VOTE_MAGIC && view.getUint32(4, true) > FORMAT_VERSION) {
-    throw new LogError(
-      'NEWER_FORMAT',
-      `${file} has format ${view.getUint32(4, true)}; this LogLog reads up to ${FORMAT_VERSION}: use a newer one`,
-      { file },
-    );
-  }
+  if (bytes.length >= 8 && view.getUint32(0, true) === VOTE_MAGIC) refuseOtherFormat(view.getUint32(4, true), file);
   if (
     bytes.length !== VOTE_BYTES ||
     view.getUint32(0, true) !== VOTE_MAGIC ||

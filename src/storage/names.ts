@@ -3,11 +3,12 @@
 export const IDENTITY_FILE = 'node.json';
 export const VOTE_FILE = 'vote';
 export const LOCK_FILE = 'lock';
-/** Files with this ending are unfinished, and are removed when a node starts. */
+/** What stands behind the name of a file that is being replaced. */
 export const TEMPORARY_SUFFIX = '.tmp';
 
 const SEGMENT_PATTERN = /^(\d{20})\.segment$/;
 const INDEX_PATTERN = /^(\d{20})\.index$/;
+const TEMPORARY_PATTERN = /^(node\.json|vote|\d{20}\.index|spare-\d{1,16})\.tmp$/;
 
 /** `00000000000000000000.segment`: the segment whose first entry has log offset `base`. */
 export function segmentName(base: number): string {
@@ -22,6 +23,11 @@ export function indexName(base: number): string {
 /** A zero-written file for a segment to come. */
 export function spareName(number: number): string {
   return `spare-${number}${TEMPORARY_SUFFIX}`;
+}
+
+/** Whether `name` is one that LogLog gives to files that are unfinished or spare: all of them are removed when a node starts. */
+export function isOurTemporary(name: string): boolean {
+  return TEMPORARY_PATTERN.test(name);
 }
 
 /** The number that `name` was made from by one of the functions above; undefined when it was not. */

@@ -22,8 +22,8 @@ import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
 import { type Identity, readIdentity, readVote, type Vote } from './dataDirectory.ts';
 import { type Disk, readFile } from './disk.ts';
+import { listSegments, surveyLayout } from './layout.ts';
 import { baseOfName, IDENTITY_FILE, indexName, segmentName } from './names.ts';
-import { listSegments } from './recovery.ts';
 import { type Damage, damageAt, damageOf, type Scan, SegmentImage } from './segmentImage.ts';
 
 /** `sealed`: has an index; `full`: the next segment exists, and the next start of a node makes the index; `open`: the log's end. */
@@ -308,15 +308,14 @@ export function sizeOf(disk: Disk, path: string): number {
  */
 export function examineDirectory(disk: Disk, directory: string, { everyEntry, onProgress }: ExamineOptions): DirectoryFacts {
   const damage: Damage[] = [];
-  const names = new Set(disk.list(directory));
   const identity = noting(damage, `${directory}/${IDENTITY_FILE}`, () => readIdentity(disk, directory));
   if (identity === undefined && damage.length === 0) {
     throw new LogError('NOT_A_DATA_DIRECTORY', `${directory} is not a LogLog data directory: it is empty`);
   }
   const vote = noting(damage, `${directory}/vote`, () => readVote(disk, directory));
-  const all = listSegments(disk, directory);
-  const start = identity?.start ?? all[0] ?? 0;
-  const bases = all.filter((base) => base >= start);
+  const start = identity?.start ?? listSegments(disk, directory)[0] ?? 0;
+  const { names, bases, trimmed, wrong } = surveyLayout(disk, directory, identity ?? { start, removeFrom: start });
+  for (const error of wrong) damage.push(damageOf(error, String(error.details.file)));
   const totalBytes = onProgress === undefined ? 0 : bases.reduce((sum, base) => sum + sizeOf(disk, `${directory}/${segmentName(base)}`), 0);
   const image = new SegmentImage(disk);
   const segments: SegmentFacts[] = [];
@@ -324,7 +323,7 @@ export function examineDirectory(disk: Disk, directory: string, { everyEntry, on
   let minTerm = 0;
   let doneBytes = 0;
   for (const [i, base] of bases.entries()) {
-    if (base !== end) {
+    if (base !== end && i > 0) {
       const sentence =
         base > end ? `this segment is missing; the next one is ${segmentName(base)}` : `${segmentName(base)} overlaps what is before it`;
       damage.push(damageAt(`${directory}/${segmentName(end)}`, 0, sentence));
@@ -336,7 +335,7 @@ export function examineDirectory(disk: Disk, directory: string, { everyEntry, on
       onProgress?.(doneBytes, totalBytes);
     });
     segments.push(facts);
-    damage.push(...facts.damage);
+    for (const each of facts.damage) damage.push(each);
     // Behind a damaged segment the walk goes on as if it were whole.
     end = facts.damage.length > 0 ? (expected.next ?? facts.end) : facts.end;
     minTerm = Math.max(minTerm, facts.terms.at(-1)?.term ?? 0);
@@ -344,7 +343,7 @@ export function examineDirectory(disk: Disk, directory: string, { everyEntry, on
   if (vote !== undefined && vote.currentTerm < minTerm) {
     damage.push(damageAt(`${directory}/vote`, 8, `it says term ${vote.currentTerm}, but the log has entries of term ${minTerm}`));
   }
-  const leftover = all.filter((base) => base < start).map((base) => `${directory}/${segmentName(base)}`);
+  const leftover = trimmed.filter((name) => baseOfName(name) !== undefined).map((name) => `${directory}/${name}`);
   return { directory, identity, vote, start, end, segments, damage, leftover };
 }
 

@@ -8,14 +8,17 @@ import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
 import { SLOT } from '../memory/map.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
-import { removeTemporaries } from './dataDirectory.ts';
+import { type Identity, removeTemporaries, saveRemoved } from './dataDirectory.ts';
 import { type Disk, readFile } from './disk.ts';
-import { baseOfIndexName, baseOfName, indexName, segmentName } from './names.ts';
+import { type Layout, listSegments, readLayout, removeTrimmed } from './layout.ts';
+import { indexName, segmentName } from './names.ts';
 import { logTerms, sealSegment, termStarts } from './sealer.ts';
 import { damage, type LoadedSegment, loadSegment } from './segmentLoader.ts';
 
 /** The log as recovery leaves it. Everything in [start, end) is durable. */
 export interface RecoveredLog {
+  /** What node.json says now. */
+  readonly identity: Identity;
   readonly start: number;
   readonly end: number;
   /** Term of the last entry; 0 when there is none. */
@@ -31,12 +34,6 @@ export interface RecoveredLog {
 
 /** The slot that recovery loads segments into. */
 export const RECOVERY_SLOT = 0;
-
-/** Bases of all segment files, ascending. */
-export function listSegments(disk: Disk, directory: string): number[] {
-  const bases = disk.list(directory).map(baseOfName);
-  return bases.filter((base) => base !== undefined).sort((a, b) => a - b);
-}
 
 function sizeOf(disk: Disk, path: string): number {
   const file = disk.openRead(path);
@@ -60,8 +57,8 @@ export function largestUnsealedBytes(disk: Disk, directory: string, enoughBytes 
   return largest;
 }
 
-/** What a segment's index file says; undefined when it is damaged. */
-function validIndex(disk: Disk, directory: string, base: number): SegmentIndex | undefined {
+/** What a segment's index file says; undefined when it is damaged or missing. */
+export function validIndex(disk: Disk, directory: string, base: number): SegmentIndex | undefined {
   const path = `${directory}/${indexName(base)}`;
   try {
     const index = decodeSegmentIndex(readFile(disk, path), path);
@@ -152,48 +149,14 @@ function openTerms(context: StorageContext, base: number, end: number): LogTerm[
 
 /** Adds a segment's terms to those of the log before it: a term that goes on in it began earlier. */
 function addTerms(terms: LogTerm[], added: readonly LogTerm[]): void {
-  terms.push(...(added[0]?.term === terms.at(-1)?.term ? added.slice(1) : added));
+  const goesOn = added[0]?.term === terms.at(-1)?.term;
+  for (const [i, term] of added.entries()) if (i > 0 || !goesOn) terms.push(term);
 }
 
-/** Removes segments before the log's start: a trim that a crash interrupted. */
-function removeTrimmed(context: StorageContext): void {
-  const { disk, directory, identity } = context;
-  for (const name of disk.list(directory)) {
-    const base = baseOfName(name) ?? baseOfIndexName(name);
-    if (base !== undefined && base < identity.start) disk.remove(`${directory}/${name}`);
-  }
-}
-
-/** An index without its segment: the segment was sealed, so all of it is lost. */
-function refuseLostSegments(context: StorageContext, names: ReadonlySet<string>): void {
+/** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. */
+function recoverSegments(context: StorageContext, { names, bases }: Layout): Omit<RecoveredLog, 'identity'> {
   const { directory, identity } = context;
-  for (const name of names) {
-    const base = baseOfIndexName(name);
-    if (base === undefined || base < identity.start || names.has(segmentName(base))) continue;
-    throw damage(`${directory}/${segmentName(base)}`, 0, `this segment is missing, but its index ${name} is there`);
-  }
-}
-
-/**
- * Recovers the log in `context.directory`. Running it again gives the same log. Throws a LogError `DAMAGE`, naming file and byte,
- * when something is missing or wrong below what is known to be durable: that is never cut (invariant 7).
- */
-export function recover(context: StorageContext): RecoveredLog {
-  const { disk, directory, identity } = context;
-  removeTemporaries(disk, directory);
-  disk.syncDirectory(directory);
-  removeTrimmed(context);
-  const names = new Set(disk.list(directory));
-  const bases = listSegments(disk, directory);
-  refuseLostSegments(context, names);
   const { start } = identity;
-  if (bases[0] !== undefined && bases[0] !== start) {
-    throw damage(
-      `${directory}/${segmentName(identity.start)}`,
-      0,
-      `the log starts at offset ${identity.start}, but this segment is missing`,
-    );
-  }
   const sealed: SealedSegment[] = [];
   const terms: LogTerm[] = [];
   let end = start;
@@ -214,4 +177,19 @@ export function recover(context: StorageContext): RecoveredLog {
     lastTerm = segment.lastTerm;
   }
   return { start, end, lastTerm, terms, sealed, openBase: undefined, cutBytes: 0 };
+}
+
+/**
+ * Recovers the log in `context.directory`. Running it again gives the same log. Throws a LogError `DAMAGE`, naming file and byte,
+ * when something is missing or wrong below what is known to be durable: that is never cut (invariant 7).
+ */
+export function recover(context: StorageContext): RecoveredLog {
+  const { disk, directory, identity } = context;
+  const layout = readLayout(disk, directory, identity);
+  removeTemporaries(disk, directory);
+  disk.syncDirectory(directory);
+  const log = recoverSegments(context, layout);
+  // Last, when all that stays was looked at: what goes here does not come back.
+  removeTrimmed(disk, directory, layout);
+  return { ...log, identity: saveRemoved(disk, directory, identity) };
 }

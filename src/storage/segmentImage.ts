@@ -43,7 +43,7 @@ export function damageAt(file: string, position: number, sentence: string): Dama
 /** The error as damage of `file`, if it is one that other files need not share; throws any other. */
 export function damageOf(thrown: unknown, file: string): Damage {
   if (!(thrown instanceof LogError)) throw thrown;
-  const isDamage = thrown.code === 'DAMAGE' || thrown.code === 'NEWER_FORMAT' || thrown.details.errno === 'EIO';
+  const isDamage = ['DAMAGE', 'NEWER_FORMAT', 'OLDER_FORMAT'].includes(thrown.code) || thrown.details.errno === 'EIO';
   if (!isDamage) throw thrown;
   const { position } = thrown.details;
   const at = typeof position === 'number' ? position : 0;

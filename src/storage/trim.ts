@@ -1,11 +1,13 @@
 // Trimming: the oldest whole segments of a log whose node is stopped.
 
 import { LogError } from '../core/errors.ts';
-import { readIdentity, removeTemporaries, writeIdentity } from './dataDirectory.ts';
+import { readIdentity, removeTemporaries, saveRemoved, saveStart } from './dataDirectory.ts';
 import type { Disk } from './disk.ts';
-import { indexName, segmentName } from './names.ts';
+import { readLayout, removeTrimmed } from './layout.ts';
+import { baseOfName, indexName, segmentName } from './names.ts';
 import { examineSegmentFile, sizeOf } from './offline.ts';
-import { listSegments } from './recovery.ts';
+import { validIndex } from './recovery.ts';
+import { damage } from './segmentLoader.ts';
 
 /** What a trim does: the log's start moves to `newStart`, and the segments before it go. */
 export interface TrimPlan {
@@ -25,9 +27,9 @@ export interface TrimPlan {
 export function planTrim(disk: Disk, directory: string, before: number): TrimPlan {
   const identity = readIdentity(disk, directory);
   if (identity === undefined) throw new LogError('NOT_A_DATA_DIRECTORY', `${directory} is not a LogLog data directory: it is empty`);
-  const all = listSegments(disk, directory);
+  const { names, bases: kept, trimmed } = readLayout(disk, directory, identity);
   const { start } = identity;
-  const last = all.at(-1);
+  const last = kept.at(-1);
   let end = start;
   if (last !== undefined) {
     const facts = examineSegmentFile(disk, `${directory}/${segmentName(last)}`, { everyEntry: false });
@@ -36,10 +38,22 @@ export function planTrim(disk: Disk, directory: string, before: number): TrimPla
     end = facts.end;
   }
   if (before > end) throw new LogError('USAGE', `offset ${before} is past the end of the log, ${end}: nothing was trimmed`);
-  const newStart = all.findLast((base) => base <= before && base >= start) ?? start;
-  const bases = all.filter((base) => base < newStart);
+  const newStart = kept.findLast((base) => base <= before) ?? start;
+  refuseGaps(disk, directory, names, kept.slice(kept.indexOf(newStart)));
+  const left = trimmed.map(baseOfName).filter((base) => base !== undefined);
+  const bases = [...left.sort((a, b) => a - b), ...kept.filter((base) => base < newStart)];
   const freedBytes = bases.reduce((sum, base) => sum + sizeOf(disk, `${directory}/${segmentName(base)}`), 0);
   return { directory, start, newStart, end, bases, freedBytes };
+}
+
+/** What is to stay must be the log from the new start on, as far as names and indexes say. */
+function refuseGaps(disk: Disk, directory: string, names: ReadonlySet<string>, bases: readonly number[]): void {
+  for (const [i, base] of bases.entries()) {
+    const next = bases[i + 1];
+    const index = next === undefined || !names.has(indexName(base)) ? undefined : validIndex(disk, directory, base);
+    if (index === undefined || index.end === next) continue;
+    throw damage(`${directory}/${segmentName(index.end)}`, 0, `this segment is missing; nothing was removed`);
+  }
 }
 
 /**
@@ -50,13 +64,9 @@ export function applyTrim(disk: Disk, { directory, newStart, bases }: TrimPlan):
   const identity = readIdentity(disk, directory);
   if (identity === undefined || bases.length === 0) return;
   removeTemporaries(disk, directory);
-  if (newStart !== identity.start) writeIdentity(disk, directory, { ...identity, start: newStart });
+  const trimmed = saveStart(disk, directory, identity, newStart);
   // The start that was read may be one that a trim wrote and, killed, did not sync.
-  else disk.syncDirectory(directory);
-  const names = new Set(disk.list(directory));
-  for (const base of bases) {
-    if (names.has(indexName(base))) disk.remove(`${directory}/${indexName(base)}`);
-    disk.remove(`${directory}/${segmentName(base)}`);
-  }
   disk.syncDirectory(directory);
+  removeTrimmed(disk, directory, readLayout(disk, directory, trimmed));
+  saveRemoved(disk, directory, trimmed);
 }

@@ -12,8 +12,8 @@ import { MARK_BYTES } from '../core/config.ts';
 import { encodeMark } from '../format/durableMark.ts';
 import { SLOT, SLOT_FREE, SLOT_IN_USE, STATE, WORD } from '../memory/map.ts';
 import type { StorageContext } from './context.ts';
+import { listSegments } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
-import { listSegments } from './recovery.ts';
 import { damage, loadSegment } from './segmentLoader.ts';
 
 /** The log as a truncation leaves it. */

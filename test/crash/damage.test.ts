@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { LogError } from '../../src/core/errors.ts';
+import { decodeIdentity, encodeIdentity } from '../../src/format/identity.ts';
 import { readIdentity } from '../../src/storage/dataDirectory.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
@@ -15,7 +16,7 @@ import { DIRECTORY, MAX_PAYLOAD_BYTES as LARGEST, resetMemory, smallMemory, Test
 
 const memory = smallMemory();
 const nowMs = (): number => 1_700_000_000_000;
-const IDENTITY_BYTES = new Uint8Array(24).fill(7);
+const IDENTITY_BYTES = new Uint8Array(32).fill(7);
 /** File header bytes that its check covers, and the check. */
 const CHECKED_HEADER_BYTES = 48;
 
@@ -289,11 +290,8 @@ describe.each([1, 2, 3])('damage, log %i', (seed) => {
       segmentName(second),
       0,
     );
-    const stranger = changed(
-      open.image,
-      'node.json',
-      new TextEncoder().encode(new TextDecoder().decode(bytesOf(open.image, 'node.json')).replaceAll('07070707', '08080808')),
-    );
+    const identity = decodeIdentity(bytesOf(open.image, 'node.json'), 'node.json');
+    const stranger = changed(open.image, 'node.json', encodeIdentity({ ...identity, clusterId: '08'.repeat(16) }));
     expectDamage(
       thrownBy(() => start(stranger)),
       segmentName(first),

@@ -89,7 +89,7 @@ export class Oracle {
   readonly #wrap: WrapDisk;
   readonly #small: Batch;
   readonly #large: Batch;
-  readonly #identityBytes = new Uint8Array(24).fill(0xab);
+  readonly #identityBytes = new Uint8Array(32).fill(0xab);
 
   constructor(memory: TailMemory, wrap: WrapDisk = (disk) => disk) {
     this.#memory = memory;

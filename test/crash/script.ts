@@ -144,7 +144,7 @@ class Recorder {
       try {
         if (this.#durable > 0 && this.random.oneIn(5)) this.#trim();
         this.actions.push('start');
-        const random = Uint8Array.from({ length: 24 }, () => this.random.below(256));
+        const random = Uint8Array.from({ length: 32 }, () => this.random.below(256));
         const clock = (): number => {
           this.#nowMs += 0.25;
           return this.#nowMs;

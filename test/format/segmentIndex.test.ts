@@ -18,7 +18,7 @@ const INDEX: SegmentIndex = {
 };
 
 const GOLDEN = bytesOf(`
-  4c4c4958 01000000
+  4c4c4958 02000000
   00112233445566778899aabbccddeeff
   0000000001000000 60ea000001000000
   d204000000000000
@@ -27,7 +27,7 @@ const GOLDEN = bytesOf(`
   03000000 02000000
   00100000 06400000 20800000
   07000000 00100000 09000000 88130000
-  af68769680fdea99
+  762529643278983e
 `);
 
 const FIELDS = [
@@ -65,11 +65,11 @@ it.each(FIELDS)('segment index: a damaged %s is refused', (_field, at) => {
 
 it('segment index: a newer format is refused as such, whatever its check', () => {
   const newer = GOLDEN.slice();
-  newer[4] = 2;
+  newer[4] = 3;
   expect(() => decodeSegmentIndex(newer, 'some/file')).toThrow(
     expect.objectContaining({
       code: 'NEWER_FORMAT',
-      message: expect.stringContaining('some/file has format 2'),
+      message: expect.stringContaining('some/file has format 3'),
       details: { file: 'some/file' },
     }),
   );

@@ -42,7 +42,7 @@ function makeCorpus(seed: number, memory: TailMemory): Corpus {
   const events = { ordered: (_first: number, _end: number, bytes: Uint8Array) => parts.push(bytes.slice()) };
   let sealedEnd = 0;
   for (let run = 0; run < 3; run += 1) {
-    const node = new TestNode(disk, memory, new Uint8Array(24).fill(3), nowMs, events);
+    const node = new TestNode(disk, memory, new Uint8Array(32).fill(3), nowMs, events);
     node.begin();
     for (let i = 0; i < 4; i += 1) {
       const { entries, entryCount } = makeBatch(drawSizes(random, 40_000), random);
@@ -123,6 +123,34 @@ function repairCheck(name: string, bytes: Uint8Array): void {
   if (checkAt >= 0 && bytes.length >= checkAt + 8) view.setBigUint64(checkAt, xxh64(bytes.subarray(0, checkAt)), true);
 }
 
+/** The fields of an identity, in the order of their check. */
+const WHOLE = {
+  format: 2,
+  clusterId: '00112233445566778899aabbccddeeff',
+  nodeId: 1,
+  markSeed: '0011223344556677',
+  start: 0,
+  removeFrom: 0,
+  instance: '8899aabbccddeeff',
+  standing: 'voter',
+  isFounder: true,
+  nodes: [1, 2, 3],
+  known: { 2: '0000000000000001' },
+};
+
+/** The same JSON with the check that node.json asks for; unchanged when it is none. */
+function checkedJson(bytes: Uint8Array): Uint8Array {
+  try {
+    const { check: _, ...fields } = JSON.parse(new TextDecoder().decode(bytes));
+    const check = xxh64(new TextEncoder().encode(JSON.stringify(fields)))
+      .toString(16)
+      .padStart(16, '0');
+    return new TextEncoder().encode(JSON.stringify({ ...fields, check }));
+  } catch {
+    return bytes;
+  }
+}
+
 /** Text that is JSON, or nearly. */
 function randomJson(random: Random): Uint8Array {
   const value = random.pick(
@@ -137,9 +165,10 @@ function randomJson(random: Random): Uint8Array {
     '9007199254740993',
     '"00000000000000000000000000000000"',
   );
-  const name = random.pick('format', 'clusterId', 'nodeId', 'markSeed', 'start', '__proto__');
-  const rest = '"format": 1, "clusterId": "00112233445566778899aabbccddeeff", "nodeId": 1, "markSeed": "0011223344556677", "start": 0';
-  return new TextEncoder().encode(random.oneIn(4) ? value : `{${rest}, "${name}": ${value}}`);
+  const name = random.pick('__proto__', ...Object.keys(WHOLE));
+  const text = JSON.stringify(WHOLE);
+  const bytes = new TextEncoder().encode(random.oneIn(4) ? value : `${text.slice(0, -1)}, "${name}": ${value}}`);
+  return random.oneIn(2) ? bytes : checkedJson(bytes);
 }
 
 interface Damage {
@@ -186,7 +215,7 @@ function damage({ image }: Corpus, random: Random): Damage {
       if (random.oneIn(2)) putNumber(mutated, random);
       else mutated = mutate(bytes, random);
       repairCheck(name, mutated);
-      put(path, mutated);
+      put(path, name === 'node.json' ? checkedJson(mutated) : mutated);
       return { image: other, what: `mutated ${name} with a right check`, isForged: true };
     }
     default:
@@ -243,7 +272,7 @@ function examine(image: DiskImage): void {
   }
 }
 
-const REFUSALS: readonly string[] = ['DAMAGE', 'NEWER_FORMAT', 'NOT_A_DATA_DIRECTORY', 'USAGE'];
+const REFUSALS: readonly string[] = ['DAMAGE', 'NEWER_FORMAT', 'OLDER_FORMAT', 'NOT_A_DATA_DIRECTORY', 'USAGE'];
 const ROUNDS_PER_CORPUS = 500;
 
 /**

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { MAX_READ_BYTES, SUBSCRIPTION_CHUNK_BYTES } from '../../src/core/limits.ts';
 import { READ } from '../../src/protocol/client.ts';
+import { listSegments } from '../../src/storage/layout.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
-import { listSegments } from '../../src/storage/recovery.ts';
 import { entryBytes, type LogEntry } from './support/entries.ts';
 import { appendAll, connect, digestOf, eventually, makeDirectory, payloadOf, startNode, texts } from './support/fixture.ts';
 import type { ProcessNode } from './support/processNode.ts';

@@ -13,7 +13,7 @@ const SEGMENTS = 8;
 
 it('a node that lacks segments of what is committed makes no files ahead, until it has caught up', async () => {
   const directory = makeDirectory();
-  const writers = new Writers(directory, createIdentity(new NodeDisk(), directory, new Uint8Array(24).fill(1)));
+  const writers = new Writers(directory, createIdentity(new NodeDisk(), directory, new Uint8Array(32).fill(1)));
   const allocate = vi.spyOn(writers.pools, 'allocate');
   await writers.start();
   const segment = makeBatch([CAPACITY - 12], new Random(5)).entries;

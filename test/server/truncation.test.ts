@@ -21,7 +21,7 @@ const batches = Array.from({ length: 20 }, () => makeBatch([random.below(200), r
 async function expectLog(act: (writers: Writers) => Promise<Buffer>): Promise<void> {
   const directory = makeDirectory();
   const disk = new NodeDisk();
-  const identity = createIdentity(disk, directory, new Uint8Array(24).fill(1));
+  const identity = createIdentity(disk, directory, new Uint8Array(32).fill(1));
   const writers = new Writers(directory, identity);
   await writers.start();
   const log = await act(writers);

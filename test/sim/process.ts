@@ -75,6 +75,7 @@ export class Process implements Endpoint {
     this.context = { disk, directory: DIRECTORY, identity, memory, nowMs: () => node.wallMs() };
     const vote = readVote(disk, DIRECTORY);
     this.recovered = recover(this.context);
+    this.#identity = this.recovered.identity;
     this.#feedReader = new SegmentReader(disk, DIRECTORY, memory);
     const { start, end, terms, sealed, openBase } = this.recovered;
     this.writers = new Writers(this.context, disk, sealed, {

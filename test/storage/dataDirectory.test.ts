@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { xxh64 } from '../../src/format/xxh64.ts';
 import {
   createIdentity,
   encodeVote,
-  ensureInstance,
   type Identity,
   readIdentity,
   readVote,
   removeTemporaries,
   saveKnown,
+  saveNodes,
+  saveRemoved,
   saveStanding,
+  saveStart,
   writeIdentity,
   writeVote,
 } from '../../src/storage/dataDirectory.ts';
@@ -26,15 +27,18 @@ import { bytesOf, flipped, hexOf } from '../format/hex.ts';
 import { createAt, errorOf, IDENTITY_BYTES, NOW_MS, putFile, startNode, TemporaryDisk } from './support.ts';
 
 const IDENTITY_TEXT = `{
-  "format": 1,
+  "format": 2,
   "clusterId": "000102030405060708090a0b0c0d0e0f",
   "nodeId": 1,
   "markSeed": "1011121314151617",
   "start": 0,
+  "removeFrom": 0,
   "instance": "18191a1b1c1d1e1f",
   "standing": "voter",
   "isFounder": true,
-  "known": {}
+  "nodes": null,
+  "known": {},
+  "check": "34718d969deec392"
 }
 `;
 const IDENTITY: Identity = {
@@ -42,33 +46,27 @@ const IDENTITY: Identity = {
   nodeId: 1,
   markSeed: 0x1011_1213_1415_1617n,
   start: 0,
+  removeFrom: 0,
   instance: '18191a1b1c1d1e1f',
   standing: 'voter',
   isFounder: true,
+  nodes: null,
   known: {},
 };
 
-/** What a node wrote before there were clusters. */
-const OLD_TEXT = `{
-  "format": 1,
-  "clusterId": "000102030405060708090a0b0c0d0e0f",
-  "nodeId": 1,
-  "markSeed": "1011121314151617",
-  "start": 0
-}
-`;
-const OLD: Identity = { ...IDENTITY, instance: NO_INSTANCE };
-
 const JOINED_TEXT = `{
-  "format": 1,
+  "format": 2,
   "clusterId": "ffeeddccbbaa99887766554433221100",
   "nodeId": 32,
   "markSeed": "1011121314151617",
   "start": 0,
+  "removeFrom": 0,
   "instance": "18191a1b1c1d1e1f",
   "standing": "stranger",
   "isFounder": false,
-  "known": {}
+  "nodes": null,
+  "known": {},
+  "check": "2e02868581c7d236"
 }
 `;
 const FOUNDER_TEXT = IDENTITY_TEXT.replace(
@@ -77,7 +75,7 @@ const FOUNDER_TEXT = IDENTITY_TEXT.replace(
     "2": "00000000000000ff",
     "31": "1111111111111111"
   }`,
-);
+).replace('34718d969deec392', 'f3331525050a7caf');
 
 const disks: readonly (readonly [string, () => Disk])[] = [
   ['in memory', () => new MemoryDisk()],
@@ -121,6 +119,15 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
     expect(identity.known).toEqual({ 2: '00000000000000ff', 31: '1111111111111111' });
   });
 
+  it('the list of nodes is kept, and written only when it is another one', () => {
+    const disk = make();
+    let identity = createIdentity(disk, DIRECTORY, IDENTITY_BYTES);
+    identity = saveNodes(disk, DIRECTORY, identity, [1, 2, 31]);
+    expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, nodes: [1, 2, 31] });
+    expect(saveNodes(disk, DIRECTORY, identity, [1, 2, 31])).toBe(identity);
+    expect(saveNodes(disk, DIRECTORY, identity, [1, 2]).nodes).toEqual([1, 2]);
+  });
+
   it('a standing is changed for good', () => {
     const disk = make();
     let identity = createIdentity(disk, DIRECTORY, IDENTITY_BYTES, { nodeId: 2, clusterId: IDENTITY.clusterId });
@@ -131,32 +138,17 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
     }
   });
 
-  it("a directory from before there were clusters is a founder's, and gets its instance once", () => {
-    const disk = make();
-    putFile(disk, 'node.json', OLD_TEXT);
-    putFile(disk, 'node.json.tmp', 'left by a crash');
-    const old = readIdentity(disk, DIRECTORY);
-    expect(old).toEqual(OLD);
-    expect(new TextDecoder().decode(readFile(disk, `${DIRECTORY}/node.json`))).toBe(OLD_TEXT);
-    const identity = ensureInstance(disk, DIRECTORY, old ?? IDENTITY, IDENTITY_BYTES.subarray(24));
-    expect(identity).toEqual(IDENTITY);
-    expect(new TextDecoder().decode(readFile(disk, `${DIRECTORY}/node.json`))).toBe(IDENTITY_TEXT);
-    expect(ensureInstance(disk, DIRECTORY, identity, new Uint8Array(8).fill(9))).toBe(identity);
-    expect(disk.list(DIRECTORY)).toEqual(['node.json']);
-  });
-
-  it('a directory that was made with too few random bytes has no instance until it gets one', () => {
-    const disk = make();
-    expect(createIdentity(disk, DIRECTORY, IDENTITY_BYTES.subarray(0, 24))).toEqual(OLD);
-    expect(readIdentity(disk, DIRECTORY)).toEqual(OLD);
-  });
-
   it('a changed start replaces the identity', () => {
     const disk = make();
     createAt(disk, Number.MAX_SAFE_INTEGER);
-    expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, start: Number.MAX_SAFE_INTEGER });
+    expect(readIdentity(disk, DIRECTORY)).toMatchObject({ start: Number.MAX_SAFE_INTEGER, removeFrom: Number.MAX_SAFE_INTEGER });
     writeIdentity(disk, DIRECTORY, IDENTITY);
-    expect(readIdentity(disk, DIRECTORY)).toEqual(IDENTITY);
+    const moved = saveStart(disk, DIRECTORY, IDENTITY, 65536);
+    expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, start: 65536, removeFrom: 0 });
+    expect(saveStart(disk, DIRECTORY, moved, 65536)).toBe(moved);
+    const removed = saveRemoved(disk, DIRECTORY, moved);
+    expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, start: 65536, removeFrom: 65536 });
+    expect(saveRemoved(disk, DIRECTORY, removed)).toBe(removed);
   });
 
   it('what a first start left unfinished is no foreign file', () => {
@@ -175,11 +167,13 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
     expect(disk.list(DIRECTORY)).toEqual([name]);
   });
 
-  it('temporary files are removed, others stay', () => {
+  it('R12: our temporary files are removed, foreign ones stay', () => {
     const disk = make();
-    for (const name of ['vote.tmp', 'spare-3.tmp', 'keep.tmp.txt', 'vote']) putFile(disk, name, 'x');
+    const ours = ['vote.tmp', 'node.json.tmp', 'spare-3.tmp', `${indexName(65536)}.tmp`];
+    const others = ['keep.tmp.txt', 'notes.tmp', 'spare-x.tmp', `${segmentName(0)}.tmp`, 'lock.tmp', '.tmp', 'vote', 'a vote.tmp'];
+    for (const name of [...ours, ...others]) putFile(disk, name, 'x');
     removeTemporaries(disk, DIRECTORY);
-    expect(disk.list(DIRECTORY).sort()).toEqual(['keep.tmp.txt', 'vote']);
+    expect(disk.list(DIRECTORY).sort()).toEqual(others.sort());
   });
 
   it('a vote reads back, and a new directory has voted for nobody', () => {
@@ -192,39 +186,59 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
   });
 });
 
+/** The text with the check that its fields ask for, so that what is behind the check is reached. */
+function checked(text: string): string {
+  const { check: _, ...fields } = JSON.parse(text);
+  const check = xxh64(new TextEncoder().encode(JSON.stringify(fields)))
+    .toString(16)
+    .padStart(16, '0');
+  return JSON.stringify({ ...fields, check });
+}
+
 describe('node.json: what it does not say right is refused, by name', () => {
-  const wrong: Readonly<Record<string, string>> = {
-    'not JSON': '{"format": 1,',
+  const wrong: Record<string, string> = {
+    'not JSON': '{"format": 2,',
     empty: '',
     null: 'null',
     'a number': '1',
     'a list': '[]',
-    'without format': IDENTITY_TEXT.replace('"format"', '"farmat"'),
-    'format zero': IDENTITY_TEXT.replace('"format": 1', '"format": 0'),
-    'a short cluster id': IDENTITY_TEXT.replace('0e0f', '0e0'),
-    'a cluster id of other letters': IDENTITY_TEXT.replace('0e0f', '0e0G'),
-    'no node id': IDENTITY_TEXT.replace('nodeId', 'nodeid'),
-    'node id zero': IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 0'),
-    'half a node id': IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 1.5'),
-    'a long mark seed': IDENTITY_TEXT.replace('1617', '16170'),
-    'a numeric mark seed': IDENTITY_TEXT.replace('"1011121314151617"', '1011121314151617'),
-    'a negative start': IDENTITY_TEXT.replace('"start": 0', '"start": -1'),
-    'a start above 2^53 - 1': IDENTITY_TEXT.replace('"start": 0', '"start": 9007199254740992'),
-    'node id 33': IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 33'),
-    'a short instance': IDENTITY_TEXT.replace('1e1f"', '1e1"'),
-    'no instance, but a standing': IDENTITY_TEXT.replace('"instance"', '"instants"'),
-    'an unknown standing': IDENTITY_TEXT.replace('"voter"', '"king"'),
-    'no standing, but an instance': IDENTITY_TEXT.replace('"standing"', '"sitting"'),
-    'a founder in words': IDENTITY_TEXT.replace('true', '"true"'),
-    'no founder, but a standing': IDENTITY_TEXT.replace('"isFounder"', '"wasFounder"'),
-    'no known nodes, but a standing': IDENTITY_TEXT.replace('"known"', '"unknown"'),
-    'known nodes in a list': IDENTITY_TEXT.replace('{}', '[]'),
-    'known nodes of nothing': IDENTITY_TEXT.replace('{}', 'null'),
-    'a known node 0': FOUNDER_TEXT.replace('"2"', '"0"'),
-    'a known node 33': FOUNDER_TEXT.replace('"31"', '"33"'),
-    'a known node of a name': FOUNDER_TEXT.replace('"2"', '"two"'),
-    'a known instance of letters': FOUNDER_TEXT.replace('00ff', '00fg'),
+    'format zero': checked(IDENTITY_TEXT.replace('"format": 2', '"format": 0')),
+    'format in words': checked(IDENTITY_TEXT.replace('"format": 2', '"format": "2"')),
+    'a short cluster id': checked(IDENTITY_TEXT.replace('0e0f', '0e0')),
+    'a cluster id of other letters': checked(IDENTITY_TEXT.replace('0e0f', '0e0G')),
+    'node id zero': checked(IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 0')),
+    'half a node id': checked(IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 1.5')),
+    'a long mark seed': checked(IDENTITY_TEXT.replace('1617', '16170')),
+    'a numeric mark seed': checked(IDENTITY_TEXT.replace('"1011121314151617"', '1011121314151617')),
+    'a negative start': checked(IDENTITY_TEXT.replace('"start": 0', '"start": -1')),
+    'a start above 2^53 - 1': checked(IDENTITY_TEXT.replace('"start": 0', '"start": 9007199254740992')),
+    'removal past the start': checked(IDENTITY_TEXT.replace('"removeFrom": 0', '"removeFrom": 1')),
+    'removal from half an offset': checked(IDENTITY_TEXT.replace('"removeFrom": 0', '"removeFrom": -0.5')),
+    'node id 33': checked(IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 33')),
+    'a short instance': checked(IDENTITY_TEXT.replace('1e1f"', '1e1"')),
+    'an unknown standing': checked(IDENTITY_TEXT.replace('"voter"', '"king"')),
+    'a founder in words': checked(IDENTITY_TEXT.replace('true', '"true"')),
+    'nodes by name': checked(IDENTITY_TEXT.replace('"nodes": null', '"nodes": "1,2,3"')),
+    'no nodes': checked(IDENTITY_TEXT.replace('"nodes": null', '"nodes": []')),
+    'nodes in another order': checked(IDENTITY_TEXT.replace('"nodes": null', '"nodes": [1, 3, 2]')),
+    'a node twice': checked(IDENTITY_TEXT.replace('"nodes": null', '"nodes": [1, 2, 2]')),
+    'node 0 among the nodes': checked(IDENTITY_TEXT.replace('"nodes": null', '"nodes": [0, 1]')),
+    'known nodes in a list': checked(IDENTITY_TEXT.replace('"known": {}', '"known": []')),
+    'known nodes of nothing': checked(IDENTITY_TEXT.replace('"known": {}', '"known": null')),
+    'a known node 0': checked(FOUNDER_TEXT.replace('"2"', '"0"')),
+    'a known node 33': checked(FOUNDER_TEXT.replace('"31"', '"33"')),
+    'a known node of a name': checked(FOUNDER_TEXT.replace('"2"', '"two"')),
+    'a known instance of letters': checked(FOUNDER_TEXT.replace('00ff', '00fg')),
+    'a field of no meaning': checked(IDENTITY_TEXT.replace('"known"', '"colour": 1, "known"')),
+    'a check of other letters': IDENTITY_TEXT.replace(/"check": "../, '"check": "XX'),
+    'a short check': IDENTITY_TEXT.replace(/"check": "../, '"check": "'),
+    'a numeric check': IDENTITY_TEXT.replace(/"check": .*/, '"check": 1234'),
+    'the check of another directory': IDENTITY_TEXT.replace(/"check": .*/, FOUNDER_TEXT.match(/"check": .*/)?.[0] ?? ''),
+    'edited by hand': IDENTITY_TEXT.replace('"start": 0', '"start": 65536'),
+    'edited by hand in a node that it admitted': FOUNDER_TEXT.replace('00ff', '00fe'),
   };
+  for (const name of Object.keys(JSON.parse(IDENTITY_TEXT))) wrong[`without ${name}`] = IDENTITY_TEXT.replace(`"${name}"`, `"${name}s"`);
+
   it.each(Object.entries(wrong))('%s', (_name, text) => {
     const disk = new MemoryDisk();
     putFile(disk, 'node.json', text);
@@ -233,12 +247,28 @@ describe('node.json: what it does not say right is refused, by name', () => {
     expect(error.message).toContain(`${DIRECTORY}/node.json`);
   });
 
+  it('format 1, whatever else it says', () => {
+    const disk = new MemoryDisk();
+    putFile(disk, 'node.json', '{"format": 1, "clusterId": "000102030405060708090a0b0c0d0e0f", "nodeId": 1, "start": 0}');
+    const error = errorOf(() => readIdentity(disk, DIRECTORY));
+    expect(error).toMatchObject({ code: 'OLDER_FORMAT', details: { file: `${DIRECTORY}/node.json` } });
+    expect(error.message).toMatch(/has format 1; this LogLog reads format 2 only, and has changed nothing: use the build that wrote it/);
+    expect(disk.list(DIRECTORY)).toEqual(['node.json']);
+  });
+
+  it('how it is laid out does not matter', () => {
+    const disk = new MemoryDisk();
+    const fields = Object.entries(JSON.parse(FOUNDER_TEXT)).reverse();
+    putFile(disk, 'node.json', JSON.stringify(Object.fromEntries(fields)));
+    expect(readIdentity(disk, DIRECTORY)).toMatchObject({ nodeId: 1, known: { 31: '1111111111111111' } });
+  });
+
   it('a newer format', () => {
     const disk = new MemoryDisk();
-    putFile(disk, 'node.json', '{"format": 2, "shape": "unknown"}');
+    putFile(disk, 'node.json', '{"format": 3, "shape": "unknown"}');
     const error = errorOf(() => readIdentity(disk, DIRECTORY));
     expect(error).toMatchObject({ code: 'NEWER_FORMAT', details: { file: `${DIRECTORY}/node.json` } });
-    expect(error.message).toContain('format 2');
+    expect(error.message).toContain('format 3');
   });
 });
 
@@ -261,7 +291,7 @@ it('node.json: a process that dies anywhere in a change leaves the old one or th
 });
 
 describe('vote', () => {
-  const GOLDEN = bytesOf('4c4c564f 01000000 04030201 05000000 42124cf0cef4f792');
+  const GOLDEN = bytesOf('4c4c564f 02000000 04030201 05000000 7f0217309209417b');
 
   function voteIn(bytes: Uint8Array): () => unknown {
     const disk = new MemoryDisk();
@@ -290,7 +320,7 @@ describe('vote', () => {
 
   it('a newer format is refused as such', () => {
     const newer = GOLDEN.slice();
-    newer[4] = 2;
+    newer[4] = 3;
     new DataView(newer.buffer).setBigUint64(16, xxh64(newer.subarray(0, 16)), true);
     expect(errorOf(voteIn(newer))).toMatchObject({ code: 'NEWER_FORMAT', details: { file: `${DIRECTORY}/vote` } });
   });

@@ -1,0 +1,131 @@
+// What node.json says, and its check: whose log a data directory is, where the log starts, and what the node may do in its cluster. A wrong
+// value here would delete segments or let a node vote that must not, so all of it stands under one check. docs/FORMAT.md, "node.json".
+
+import { assert } from '../core/assert.ts';
+import { LogError } from '../core/errors.ts';
+import { STANDINGS, type Standing } from '../core/ids.ts';
+import { MAX_NODE_ID } from '../core/limits.ts';
+import { FORMAT_VERSION, refuseOtherFormat } from './version.ts';
+import { xxh64 } from './xxh64.ts';
+
+/** Who a data directory belongs to. */
+export interface Identity {
+  /** 32 hexadecimal digits, drawn when the log was made; in every segment and message between nodes. */
+  readonly clusterId: string;
+  readonly nodeId: number;
+  /** Secret seed of the durable marks' checks. */
+  readonly markSeed: bigint;
+  /** Log offset at which the log starts: 0 until it is trimmed. A segment before the first one found is then not missing. */
+  readonly start: number;
+  /** Segments with a base in [removeFrom, start) are being removed by a trim; equal to `start` when none are. */
+  readonly removeFrom: number;
+  /** 16 hexadecimal digits, drawn when this directory was made: a node that comes back with another one has lost its disk. */
+  readonly instance: string;
+  readonly standing: Standing;
+  /** Whether the cluster began with this directory. */
+  readonly isFounder: boolean;
+  /** Ids of all nodes of the cluster, ascending; null while this directory never had a list. */
+  readonly nodes: readonly number[] | null;
+  /** On the founder: the instances of the nodes that it admitted, by node id. */
+  readonly known: Readonly<Record<number, string>>;
+}
+
+/** The same as it stands in the file, `format` and `check` aside. */
+type Stored = Omit<Identity, 'markSeed'> & { readonly markSeed: string };
+
+const isHex = (value: unknown, digits: number): value is string =>
+  typeof value === 'string' && value.length === digits && /^[0-9a-f]+$/.test(value);
+
+const isNodeId = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_NODE_ID;
+
+const isOffset = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+
+function isNodes(value: unknown): value is readonly number[] | null {
+  return (
+    value === null || (Array.isArray(value) && value.length > 0 && value.every((id, i) => isNodeId(id) && (i === 0 || id > value[i - 1])))
+  );
+}
+
+function isKnown(value: unknown): value is Readonly<Record<number, string>> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.entries(value).every(([id, instance]) => /^[1-9]\d?$/.test(id) && isNodeId(Number(id)) && isHex(instance, 16))
+  );
+}
+
+/** What each field may say, in the order in which the check covers them. */
+const FIELDS: { readonly [Name in keyof Stored]: (value: unknown) => value is Stored[Name] } = {
+  clusterId: (value) => isHex(value, 32),
+  nodeId: isNodeId,
+  markSeed: (value) => isHex(value, 16),
+  start: isOffset,
+  removeFrom: isOffset,
+  instance: (value) => isHex(value, 16),
+  standing: (value): value is Standing => (STANDINGS as readonly unknown[]).includes(value),
+  isFounder: (value) => typeof value === 'boolean',
+  nodes: isNodes,
+  known: isKnown,
+};
+
+/** The fields under the check, in the check's order: the same for the same values, however the file is laid out. */
+function checkedFields(stored: Stored): Record<string, unknown> {
+  const fields: Record<string, unknown> = { format: FORMAT_VERSION };
+  for (const name of Object.keys(FIELDS) as (keyof Stored)[]) fields[name] = stored[name];
+  return fields;
+}
+
+/** XXH64 of the fields as JSON without white space. All values are plain ASCII, and an object's keys that are numbers come in their order. */
+function checkOf(fields: Record<string, unknown>): string {
+  return xxh64(new TextEncoder().encode(JSON.stringify(fields)))
+    .toString(16)
+    .padStart(16, '0');
+}
+
+/** The text of node.json. What could not be read back is a bug. */
+export function encodeIdentity(identity: Identity): Uint8Array {
+  const stored = { ...identity, markSeed: identity.markSeed.toString(16).padStart(16, '0') };
+  const wrong = firstWrong(stored);
+  assert(wrong === undefined && identity.removeFrom <= identity.start, 'an identity has valid fields');
+  const fields = checkedFields(stored);
+  return new TextEncoder().encode(`${JSON.stringify({ ...fields, check: checkOf(fields) }, null, 2)}\n`);
+}
+
+/** Name of the first field without a valid value. */
+function firstWrong(fields: Readonly<Record<string, unknown>>): string | undefined {
+  for (const [name, isValid] of Object.entries(FIELDS)) if (!isValid(fields[name])) return name;
+  return undefined;
+}
+
+/**
+ * Reads node.json. Throws a LogError that names `file`: `NEWER_FORMAT`, `OLDER_FORMAT`, or `DAMAGE` when a field is not valid, is unknown, or
+ * when the check is not that of the fields.
+ */
+export function decodeIdentity(bytes: Uint8Array, file: string): Identity {
+  const damage = (what: string): LogError => {
+    const sentence = `${file} ${what}: it says which log this directory belongs to and where it starts, so nothing was changed`;
+    return new LogError('DAMAGE', `${sentence}; restore the file from a backup of this directory`, { file, position: 0 });
+  };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw damage('is not JSON');
+  }
+  const { format, check, ...fields } = (parsed ?? {}) as Record<string, unknown>;
+  if (typeof format === 'number') refuseOtherFormat(format, file);
+  if (format !== FORMAT_VERSION) throw damage('lacks a valid format');
+  const wrong = firstWrong(fields);
+  if (wrong !== undefined) throw damage(`lacks a valid ${wrong}`);
+  const unknown = Object.keys(fields).find((name) => !Object.hasOwn(FIELDS, name));
+  if (unknown !== undefined) throw damage(`has a field of no meaning, ${JSON.stringify(unknown)}`);
+  // Each field was looked at just now.
+  const stored = fields as unknown as Stored;
+  const expected = checkOf(checkedFields(stored));
+  if (!isHex(check, 16)) throw damage('lacks a valid check');
+  if (check !== expected) throw damage('does not match its check, so it was damaged, or edited by hand');
+  if (stored.removeFrom > stored.start)
+    throw damage(`removes segments from offset ${stored.removeFrom} on, past its start ${stored.start}`);
+  return { ...stored, markSeed: BigInt(`0x${stored.markSeed}`) };
+}
