@@ -85,6 +85,12 @@ export const OPTIONS = {
     default: '',
     sentence: 'web origins whose pages may connect, comma-separated; pages of loopback always may',
   },
+  allowHost: {
+    kind: 'text',
+    default: '',
+    sentence:
+      'names under which /status and /metrics are served, comma-separated, besides addresses, loopback, the name of this machine and its own in --peers',
+  },
 } as const satisfies Record<string, NumberOption | TextOption>;
 
 export type OptionName = keyof typeof OPTIONS;
@@ -106,6 +112,7 @@ export interface Config {
   readonly windowBytes: number;
   readonly maxConnections: number;
   readonly allowOrigin: string;
+  readonly allowHost: string;
 }
 
 /** A WebAssembly memory has at most 4 GiB; some of it is for other things than slots. */
@@ -186,6 +193,7 @@ export function configure(
     windowBytes: number('windowBytes'),
     maxConnections: number('maxConnections'),
     allowOrigin: textOf('allowOrigin'),
+    allowHost: textOf('allowHost'),
   };
 }
 

@@ -56,6 +56,9 @@ export const CLUSTER_DESCRIPTORS = 128;
 /** Connections above those of clients, for HTTP. */
 export const HTTP_CONNECTIONS = 64;
 
+/** Bytes of a request's line and headers; more gets HTTP 431. Behind a gateway, cookies alone may have several kilobytes. */
+export const MAX_HTTP_HEAD_BYTES = 16 * 1024;
+
 /** Appends ordered and not committed yet, over all connections; more are held. */
 export const MAX_PENDING_APPENDS = 262_144;
 

@@ -1,7 +1,8 @@
 // HTTP on the clients' port: health, readiness, status, metrics.
 
-import type { HttpResponse, TemplatedApp } from 'uWebSockets.js';
+import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
 import type { Registry } from 'prom-client';
+import type { Hosts } from './hosts.ts';
 
 export type NodeRole = 'leader' | 'candidate' | 'follower';
 
@@ -58,6 +59,8 @@ export interface HttpSources {
   readonly notReady: () => string | undefined;
   /** What /metrics shows. */
   readonly registry: () => Promise<Registry>;
+  /** The names under which pages with facts are served. */
+  readonly hosts: Hosts;
 }
 
 /** Answers and closes the connection: who asks many times and never reads must not fill the node's memory with answers. */
@@ -70,7 +73,15 @@ function answer(response: HttpResponse, status: string, type: string, body: stri
 const TEXT = 'text/plain; charset=utf-8';
 
 /** Adds the HTTP routes to `app`. */
-export function serveHttp(app: TemplatedApp, { status, notReady, registry }: HttpSources): void {
+export function serveHttp(app: TemplatedApp, { status, notReady, registry, hosts }: HttpSources): void {
+  /** Refuses a request under a name that is not this node's; says whether it did. */
+  const isRefused = (response: HttpResponse, request: HttpRequest): boolean => {
+    const host = request.getHeader('host');
+    if (hosts.isAllowed(host)) return false;
+    const sentence = `this node does not serve facts under the name ${JSON.stringify(host.slice(0, 255))}; start it with --allow-host to allow a name`;
+    answer(response, '403 Forbidden', TEXT, `${sentence}\n`);
+    return true;
+  };
   app.get('/healthz', (response) => answer(response, '200 OK', TEXT, 'ok\n'));
   app.head('/healthz', (response) => answer(response, '200 OK', TEXT, ''));
   app.head('/readyz', (response) => answer(response, notReady() === undefined ? '200 OK' : '503 Service Unavailable', TEXT, ''));
@@ -79,8 +90,11 @@ export function serveHttp(app: TemplatedApp, { status, notReady, registry }: Htt
     if (reason === undefined) answer(response, '200 OK', TEXT, 'ready\n');
     else answer(response, '503 Service Unavailable', TEXT, `not ready: ${reason}\n`);
   });
-  app.get('/status', (response) => answer(response, '200 OK', 'application/json', `${JSON.stringify(status(), null, 2)}\n`));
-  app.get('/metrics', (response) => {
+  app.get('/status', (response, request) => {
+    if (!isRefused(response, request)) answer(response, '200 OK', 'application/json', `${JSON.stringify(status(), null, 2)}\n`);
+  });
+  app.get('/metrics', (response, request) => {
+    if (isRefused(response, request)) return;
     let gone = false;
     response.onAborted(() => {
       gone = true;

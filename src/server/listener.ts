@@ -1,5 +1,7 @@
 // The uWebSockets.js app: accepts clients, checks who may connect, and hands messages to the sessions' requests.
 
+import './headerBytes.ts';
+
 import * as uWS from 'uWebSockets.js';
 import { readFileSync } from 'node:fs';
 import { LogError } from '../core/errors.ts';

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { type Config, maxBatchBytes } from '../core/config.ts';
+import { type Config, maxBatchBytes, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { CLUSTER_DESCRIPTORS, DRAIN_TIMEOUT_MS, MAX_READ_BYTES, RESERVED_DESCRIPTORS } from '../core/limits.ts';
 import { addressOf } from '../core/peers.ts';
@@ -21,6 +21,7 @@ import { Appends } from './appends.ts';
 import { ClusterStatus } from './clusterStatus.ts';
 import { CommitWatch } from './commitWatch.ts';
 import { Ends } from './ends.ts';
+import { Hosts } from './hosts.ts';
 import { type NodeStatus, serveHttp } from './http.ts';
 import { Listener } from './listener.ts';
 import { RaftLink } from './raftLink.ts';
@@ -35,6 +36,14 @@ const CLOSE_GOING_AWAY = 1001;
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
 const MESSAGE_SLACK_BYTES = 64 * 1024;
+
+/** The parts of a list with commas. */
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
 
 /** The one way for a node to end without being asked to. */
 class Failure {
@@ -166,10 +175,7 @@ export class LogNode {
         maxConnections,
         reservedDescriptors: RESERVED_DESCRIPTORS + (this.#isAlone ? 0 : CLUSTER_DESCRIPTORS),
         maxMessageBytes: MESSAGE_HEADER_BYTES + batchBytes + MESSAGE_SLACK_BYTES,
-        allowedOrigins: allowOrigin
-          .split(',')
-          .map((origin) => origin.trim())
-          .filter((origin) => origin !== ''),
+        allowedOrigins: listOf(allowOrigin),
       },
       {
         opened: (session) => this.#greet(session),
@@ -186,6 +192,7 @@ export class LogNode {
   /** Takes part in the cluster, and listens: alone only when its own term has begun, with others at once. */
   async #run(): Promise<void> {
     const { start, end, openBase } = this.recovered;
+    const { host, allowHost } = this.#config;
     const memory = this.#memory;
     memory.setWord(WORD.START, start);
     await this.#segments.start(this.recovered);
@@ -202,6 +209,7 @@ export class LogNode {
         if (this.#requests.isDraining) return 'the node is shutting down';
         return this.#cluster.leaderId === 0 ? 'no leader is known' : undefined;
       },
+      hosts: new Hosts([host, ownPeer(this.#config)?.host ?? host, ...listOf(allowHost)]),
       registry: () => {
         this.#registry ??= this.#makeRegistry().catch((error: unknown) => {
           // What kept it from being loaded may be over by the next time.

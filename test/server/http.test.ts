@@ -1,4 +1,5 @@
 import { connect as connectTcp } from 'node:net';
+import { hostname } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { connect, startNode } from './support/fixture.ts';
@@ -96,6 +97,57 @@ describe('HTTP', () => {
     );
     const client = await connect(node);
     expect((await client.append(Buffer.from('x'))).offset).toBe(12);
+  });
+});
+
+describe('the name that a request is for', () => {
+  const status = async (node: ProcessNode, path: string, host: string): Promise<number> => {
+    const text = await rawExchange(node, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`, '\r\n\r\n');
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]);
+  };
+
+  test('facts are served under loopback, addresses, own and allowed names, and under no other (DNS rebinding)', async () => {
+    const node = await startNode({ allowHost: 'log.example, Gateway.example:8443' });
+    const { port } = new URL(node.url);
+    const allowed = [
+      'localhost',
+      'app.localhost',
+      '127.0.0.1',
+      '[::1]',
+      '192.168.1.7',
+      hostname(),
+      'log.example',
+      'LOG.example.',
+      'gateway.example',
+    ];
+    const refused = [
+      'rebound.example',
+      'localhost.evil.example',
+      '127.0.0.1.evil.example',
+      'evillog.example',
+      'a b',
+      '@',
+      `${'x'.repeat(3000)}.example`,
+    ];
+    for (const path of ['/status', '/metrics']) {
+      for (const name of allowed) expect([path, name, await status(node, path, `${name}:${port}`)]).toEqual([path, name, 200]);
+      for (const name of refused) expect([path, name, await status(node, path, name)]).toEqual([path, name, 403]);
+    }
+    // Whoever probes the health does so under any name, and hears nothing but that.
+    for (const path of ['/healthz', '/readyz']) expect(await status(node, path, 'rebound.example')).toBe(200);
+    const sentence = await rawExchange(node, 'GET /status HTTP/1.1\r\nHost: rebound.example\r\n\r\n', '--allow-host');
+    expect(sentence).toContain('"rebound.example"; start it with --allow-host');
+    expect(sentence).not.toContain('clusterId');
+  });
+
+  test('cookies and other headers may have 16 KiB; more gets 431', async () => {
+    const node = await startNode();
+    const withCookies = (bytes: number): Promise<string> =>
+      rawExchange(node, `GET /healthz HTTP/1.1\r\nHost: localhost\r\nCookie: ${'c'.repeat(bytes)}\r\n\r\n`, '\r\n');
+    for (const bytes of [4_096, 8_000, 16_000])
+      expect([bytes, (await withCookies(bytes)).slice(0, 15)]).toEqual([bytes, 'HTTP/1.1 200 OK']);
+    expect(await withCookies(20_000)).toMatch(/^HTTP\/1\.1 431/);
+    expect(await upgradeStatus(node, ['loglog.v1'], { Cookie: 'c'.repeat(15_000) })).toBe(101);
   });
 });
 
