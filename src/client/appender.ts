@@ -10,6 +10,7 @@ import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { APPEND, encodeRequest, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { Arena } from './arena.ts';
+import { DISPLACED, NewestChain } from './chains.ts';
 import { type Connection, isLater } from './connection.ts';
 import {
   batchTooLarge,
@@ -51,8 +52,11 @@ export interface AppenderOwner {
   wake(): void;
   /** A node refuses appends that another one, or the same one later, may take. */
   refused(connection: Connection, isOverloaded: boolean): void;
-  /** What became of an earlier try of a conditional append, whose new try was refused. Never rejects. */
-  recheck(message: Message, refusal: LogError): Promise<WireReceipt | LogError>;
+  /**
+   * What became of an earlier try of a conditional append, whose new try was refused: its receipt, the error that says all there is to
+   * know, or undefined when nothing is decided and it can be sent again. Never rejects.
+   */
+  recheck(message: Message, refusal: LogError): Promise<WireReceipt | LogError | undefined>;
 }
 
 export class Appender {
@@ -75,6 +79,7 @@ export class Appender {
 
   readonly #sealed = new Queue<Message>();
   readonly #sent = new Sent();
+  readonly #newestChain = new NewestChain();
   /** Entry bytes of sealed and sent messages. */
   #heldBytes = 0;
   /** Appends in sealed and sent messages. */
@@ -147,6 +152,7 @@ export class Appender {
     const { message } = operation;
     if (message !== undefined && (message.requestId !== 0 || message.isUncertain)) {
       operation.reject(abortedError(what, 'unknown'));
+      message.isGivenUp = message.rejects.length === 1;
       // It waits to be tried again, which nobody wants any more.
       if (message.requestId === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) this.#release(message);
       queueMicrotask(() => this.#afterRelease());
@@ -277,9 +283,15 @@ export class Appender {
   /** Finds out what became of an earlier try, and settles the append. */
   async #recheck(message: Message, refusal: LogError): Promise<void> {
     const result = await this.#owner.recheck(message, refusal);
-    if (result instanceof LogError) message.failFinally(result);
-    else message.acknowledge(result, this.#workspace);
-    this.#release(message);
+    if (result === undefined && !message.isGivenUp && performance.now() < message.retryUntilMs) {
+      message.requestId = 0;
+      this.#sealed.prepend([message]);
+    } else {
+      if (result === undefined) message.fail(refusal);
+      else if (result instanceof LogError) message.failFinally(result);
+      else message.acknowledge(result, this.#workspace);
+      this.#release(message);
+    }
     this.#afterRelease();
   }
 
@@ -387,26 +399,31 @@ export class Appender {
       if (connection === undefined || connection.isLost || this.#route.isLeaving) return;
       if (!this.#sent.hasRoomFor(message.entryBytes, this.#windowBytes)) return;
       this.#sealed.shift();
+      const { maxBatchBytes } = connection.hello;
       // The limits may have become smaller since it was built: another server may have answered.
-      if (message.entryBytes > connection.hello.maxBatchBytes) {
-        message.fail(batchTooLarge(message.entryBytes, connection.hello.maxBatchBytes));
-        this.#release(message);
-        // No receipt will come for it, and somebody may be waiting for its room, or for everything to be settled.
-        queueMicrotask(() => this.#afterRelease());
-      } else {
-        this.#send(connection, message);
-      }
+      if (message.entryBytes > maxBatchBytes) this.#failHere(message, batchTooLarge(message.entryBytes, maxBatchBytes));
+      else if (!this.#newestChain.send(connection, message)) this.#failHere(message, DISPLACED);
+      else this.#send(connection, message);
     }
   }
 
+  /** A message is not sent. */
+  #failHere(message: Message, error: LogError): void {
+    message.fail(error);
+    this.#release(message);
+    // No receipt will come for it, and somebody may be waiting for its room, or for everything to be settled.
+    queueMicrotask(() => this.#afterRelease());
+  }
+
   #send(connection: Connection, message: Message): void {
-    const { at, entriesAt, end, flags, expectedEnd } = message;
+    const { at, entriesAt, end, flags, expectedEnd, expectedTerm } = message;
     const count = this.#workspace.frame(entriesAt, end - entriesAt);
     assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
     message.requestId = connection.takeRequestId();
+    if (message.boundary === 0) message.boundary = connection.commit;
     this.#retries.sending(message);
     const header = new DataView(this.#workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
-    encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count);
+    encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count, expectedTerm);
     this.#sent.add(message);
     connection.send(this.#workspace.bytes.subarray(at, end));
   }

@@ -48,6 +48,8 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   #next: number | undefined;
   #target = Number.POSITIVE_INFINITY;
   #remaining: number;
+  #beginning: number;
+  #position: number | undefined;
   /** Log offset up to which this subscription has credit. */
   #granted = 0;
   #lastTerm = 0;
@@ -74,6 +76,17 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     this.#workspace = workspace;
     this.#plan = plan;
     this.#remaining = plan.limit;
+    this.#beginning = typeof plan.from === 'number' ? plan.from : 0;
+  }
+
+  /** Where the stream begins, as far as that is known: at first 0, unless it was asked for a certain offset. */
+  get beginning(): number {
+    return this.#beginning;
+  }
+
+  /** Up to where batches were handed out. */
+  get position(): number {
+    return this.#position ?? this.#beginning;
   }
 
   [Symbol.asyncIterator](): this {
@@ -131,7 +144,9 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       const piece = this.#arrived.shift();
       if (piece !== undefined) {
         const batch = this.#verify(piece);
-        if (batch !== undefined) return { done: false, value: batch };
+        if (batch === undefined) continue;
+        this.#position = batch.nextOffset;
+        return { done: false, value: batch };
       } else if (this.#failure !== undefined) {
         const error = this.#failure;
         this.#finish();
@@ -203,6 +218,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       throw new LogError('OFFSET_BEYOND_END', sentence, { offset: next, end: bounds.end });
     }
     this.#next = next;
+    this.#beginning = next;
     if (isBounded) this.#target = bounds.end;
     return true;
   }

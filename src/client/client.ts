@@ -20,6 +20,7 @@ import {
   checkInteger,
   checkOffset,
   checkSignal,
+  checkTerm,
   closedError,
   DEFAULT_CREDIT_BYTES,
   describe,
@@ -30,27 +31,20 @@ import {
   resolveSettings,
   type Settings,
   type SubscribeOptions,
+  type WriterOptions,
 } from './options.ts';
+import { type Payload, payloadOf, payloadsOf } from './payload.ts';
 import { makeReading, type Reading } from './reading.ts';
-import { recheck } from './recheck.ts';
+import { committedOfTerm, findAppends, recheck } from './recheck.ts';
 import { type EndQuestion, Replicas } from './replicas.ts';
 import type { OpenTransport } from './transport.ts';
 import { SLOT_BYTES, Workspace } from './wasm.ts';
+import { Writer, type WriterPort } from './writer.ts';
 
 /** Slots for the largest entry there is, whose message is a little larger than 64 slots. */
 const MIN_SLOTS = 66;
 /** A read of few entries need not ask for megabytes: credit for each, grown by the usual replenishing. */
 const CREDIT_BYTES_PER_ENTRY = 4096;
-
-const utf8 = new TextEncoder();
-
-function payloadOf(value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return value;
-  if (typeof value === 'string') return utf8.encode(value);
-  // A Uint8Array of another realm (an iframe, a vm context) is no instance of ours.
-  if (Object.prototype.toString.call(value) === '[object Uint8Array]') return new Uint8Array(value as Uint8Array);
-  throw new TypeError(`a payload must be a Uint8Array or a string, not ${describe(value)}`);
-}
 
 function checkOptions(options: unknown): void {
   if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, not ${describe(options)}`);
@@ -64,6 +58,8 @@ export class LogClient {
   readonly #nodes: Nodes;
   readonly #link: Link;
   readonly #replicas: Replicas;
+  /** Those with unsettled appends. */
+  readonly #busyWriters = new Set<Writer>();
   #closing: Promise<void> | undefined;
 
   private constructor(open: OpenTransport, urls: readonly string[], settings: Settings, workspace: Workspace) {
@@ -138,10 +134,10 @@ export class LogClient {
    * Rejects with a LogError, whose `outcome` says whether the entry surely is not in the log, or with a TypeError or
    * RangeError for arguments that cannot be meant.
    */
-  append(payload: Uint8Array | string, options?: AppendOptions): Promise<Receipt> {
+  append(payload: Payload, options?: AppendOptions): Promise<Receipt> {
     if (options === undefined && this.#closing === undefined) {
       if (payload instanceof Uint8Array) return this.#appender.append(payload);
-      if (typeof payload === 'string') return this.#appender.append(utf8.encode(payload));
+      if (typeof payload === 'string') return this.#appender.append(payloadOf(payload));
     }
     return new Promise((resolve, reject) => {
       const bytes = payloadOf(payload);
@@ -155,21 +151,46 @@ export class LogClient {
    * Appends several entries in one message, next to each other: all of them or none, whatever crashes. Together, with 12 bytes each, they may
    * have `hello.maxBatchBytes`. Rejects like {@link append}.
    */
-  appendBatch(payloads: Iterable<Uint8Array | string>, options?: AppendOptions): Promise<BatchReceipt> {
+  appendBatch(payloads: Iterable<Payload>, options?: AppendOptions): Promise<BatchReceipt> {
     return new Promise((resolveBatch, reject) => {
-      if (typeof payloads !== 'object' || payloads === null || payloads instanceof Uint8Array || !(Symbol.iterator in payloads)) {
-        throw new TypeError(`a batch must be a list of payloads, not ${describe(payloads)}`);
-      }
-      const list = Array.from(payloads, payloadOf);
-      if (list.length === 0) throw new TypeError('a batch must hold at least one payload');
-      const { maxPayloadBytes, maxBatchBytes } = this.hello;
+      const list = payloadsOf(payloads);
+      const { maxPayloadBytes, maxBatchBytes } = this.#limits();
       let batchBytes = 0;
       for (const { length } of list) {
         if (length > maxPayloadBytes) throw tooLarge(length, maxPayloadBytes);
         batchBytes += length + ENTRY_OVERHEAD_BYTES;
       }
-      if (batchBytes > Math.min(maxBatchBytes, (MIN_SLOTS - 1) * SLOT_BYTES)) throw batchTooLarge(batchBytes, maxBatchBytes);
+      if (batchBytes > maxBatchBytes) throw batchTooLarge(batchBytes, maxBatchBytes);
       this.#submit(list, options ?? {}, { what: 'This batch', resolve: () => {}, resolveBatch, reject });
+    });
+  }
+
+  /**
+   * Makes a {@link Writer}: pipelined appends that are in the log in order up to the first that is refused, and none after it, over changes of
+   * leaders and connections. Throws TypeError or RangeError for options that cannot be meant.
+   */
+  writer(options: WriterOptions): Writer {
+    checkOptions(options);
+    if (this.#closing !== undefined) throw closedError();
+    const { maxInFlightBytes, maxQueuedBytes, timeoutMs } = this.#settings;
+    const replicas = this.#replicas;
+    const port: WriterPort = {
+      maxInFlightBytes,
+      maxQueuedBytes,
+      timeoutMs,
+      limits: () => this.#limits(),
+      committed: () => replicas.observed,
+      isClosed: () => this.#closing !== undefined,
+      busy: (writer, isBusy) => void (isBusy ? this.#busyWriters.add(writer) : this.#busyWriters.delete(writer)),
+      submit: (operation) => this.#appender.submit(operation),
+      find: (question) => findAppends(replicas, this.#workspace, question),
+      committedOfTerm: (range) => committedOfTerm(replicas, this.#workspace, range),
+      pause: (failures) => replicas.pause(failures),
+    };
+    return new Writer(port, {
+      expectedEnd: checkOffset('expectedEnd', options.expectedEnd),
+      expectedTerm: options.expectedTerm === undefined ? 0 : checkTerm('expectedTerm', options.expectedTerm),
+      ack: options.ack === undefined ? this.#settings.ack : checkAck(options.ack),
     });
   }
 
@@ -236,12 +257,23 @@ export class LogClient {
    * and may be called again.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#appender.drained().then(() => this.#disconnect());
+    this.#closing ??= this.#drained().then(() => this.#disconnect());
     return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** The largest payload that the server takes, and the most bytes of entries that the server and this client's memory take at once. */
+  #limits(): { maxPayloadBytes: number; maxBatchBytes: number } {
+    const { maxPayloadBytes, maxBatchBytes } = this.hello;
+    return { maxPayloadBytes, maxBatchBytes: Math.min(maxBatchBytes, (MIN_SLOTS - 1) * SLOT_BYTES) };
+  }
+
+  async #drained(): Promise<void> {
+    await Promise.all([...this.#busyWriters].map((writer) => writer.close()));
+    await this.#appender.drained();
   }
 
   #disconnect(): Promise<void> {
@@ -258,11 +290,14 @@ export class LogClient {
     if (this.#closing !== undefined) throw closedError();
     const ack = options.ack === undefined ? this.#settings.ack : checkAck(options.ack);
     const isConditional = options.expectedEnd !== undefined;
+    if (options.expectedTerm !== undefined && !isConditional) throw new TypeError('expectedTerm goes with an expectedEnd');
     const operation: Operation = {
       payloads,
       entryBytes: payloads.reduce((sum, { length }) => sum + length + ENTRY_OVERHEAD_BYTES, 0),
       flags: (ack === 'received' ? APPEND_RECEIVED : 0) | (isConditional ? APPEND_CONDITIONAL : 0),
       expectedEnd: isConditional ? checkOffset('expectedEnd', options.expectedEnd) : 0,
+      expectedTerm: options.expectedTerm === undefined ? 0 : checkTerm('expectedTerm', options.expectedTerm),
+      link: undefined,
       isAlone: isConditional || caller.resolveBatch !== undefined,
       resolve: caller.resolve,
       resolveBatch: caller.resolveBatch,

@@ -90,6 +90,7 @@ const OFFSET_NAMES: Partial<Record<ErrorCode, string>> = {
   CONDITION_FAILED: 'end',
   OFFSET_BEYOND_END: 'end',
   BEHIND: 'end',
+  CHAIN_BROKEN: 'end',
   OFFSET_TRIMMED: 'start',
 };
 

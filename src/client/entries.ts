@@ -21,7 +21,7 @@ function isData(kindSize: number): boolean {
 }
 
 /** Walks over a batch's data entries; entries of other kinds are the log's own and are skipped. */
-class EntryWalk implements IterableIterator<Entry> {
+export class EntryWalk implements IterableIterator<Entry> {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #base: number;
@@ -33,6 +33,12 @@ class EntryWalk implements IterableIterator<Entry> {
     this.#base = base;
   }
 
+  /** Log offset up to which there are only entries that were yielded, and the log's own. */
+  get position(): number {
+    this.#skipOwn();
+    return this.#base + this.#at;
+  }
+
   next(): IteratorResult<Entry, undefined> {
     const value = this.nextEntry();
     return value === undefined ? { done: true, value } : { done: false, value };
@@ -40,17 +46,24 @@ class EntryWalk implements IterableIterator<Entry> {
 
   /** The next data entry, or undefined at the end. */
   nextEntry(): Entry | undefined {
+    this.#skipOwn();
+    const view = this.#view;
+    const at = this.#at;
+    if (at >= view.byteLength) return undefined;
+    const size = view.getUint32(at + 4, true) & 0xffffff;
+    this.#at = at + size + ENTRY_OVERHEAD_BYTES;
+    const payload = this.#bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + size);
+    return { offset: this.#base + at, nextOffset: this.#base + this.#at, term: view.getUint32(at, true), payload };
+  }
+
+  /** Moves to the next data entry, or to the end. */
+  #skipOwn(): void {
     const view = this.#view;
     while (this.#at < view.byteLength) {
-      const at = this.#at;
-      const kindSize = view.getUint32(at + 4, true);
-      const size = kindSize & 0xffffff;
-      this.#at = at + size + ENTRY_OVERHEAD_BYTES;
-      if (!isData(kindSize)) continue;
-      const payload = this.#bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + size);
-      return { offset: this.#base + at, nextOffset: this.#base + this.#at, term: view.getUint32(at, true), payload };
+      const kindSize = view.getUint32(this.#at + 4, true);
+      if (isData(kindSize)) return;
+      this.#at += (kindSize & 0xffffff) + ENTRY_OVERHEAD_BYTES;
     }
-    return undefined;
   }
 
   [Symbol.iterator](): this {
@@ -83,7 +96,7 @@ export class Batch implements Iterable<Entry> {
     return this.#entryCount;
   }
 
-  entries(): IterableIterator<Entry> & { nextEntry(): Entry | undefined } {
+  entries(): EntryWalk {
     return new EntryWalk(this.bytes, this.offset);
   }
 

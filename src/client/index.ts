@@ -30,5 +30,8 @@ export type {
   Receipt,
   ReconnectOptions,
   SubscribeOptions,
+  WriterOptions,
 } from './options.ts';
+export type { Payload } from './payload.ts';
 export type { Reading } from './reading.ts';
+export { Writer } from './writer.ts';

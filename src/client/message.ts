@@ -4,6 +4,7 @@ import { ENTRY_CHECK_BYTES, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_CONTI
 import { LogError } from '../core/errors.ts';
 import { APPEND_CONDITIONAL, LEVEL_COMMITTED, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import type { Run } from './arena.ts';
+import type { ChainLink } from './chains.ts';
 import type { BatchReceipt, Receipt } from './options.ts';
 import type { Workspace } from './wasm.ts';
 
@@ -16,9 +17,13 @@ export interface Operation {
   payloads: readonly Uint8Array[];
   /** Payloads and overhead. */
   readonly entryBytes: number;
-  /** APPEND_RECEIVED, APPEND_CONDITIONAL. */
+  /** APPEND_RECEIVED, APPEND_CONDITIONAL, APPEND_CHAINED. */
   readonly flags: number;
   readonly expectedEnd: number;
+  /** The only term in which it may be done; 0: any. */
+  readonly expectedTerm: number;
+  /** Set for an append of a {@link Writer}, which sends it again itself. */
+  readonly link: ChainLink | undefined;
   /** Must be a message of its own: conditional, or a batch. */
   readonly isAlone: boolean;
   readonly resolve: Resolve;
@@ -36,6 +41,8 @@ export function plainOperation(payload: Uint8Array, flags: number, resolve: Reso
     entryBytes: payload.length + ENTRY_OVERHEAD_BYTES,
     flags,
     expectedEnd: 0,
+    expectedTerm: 0,
+    link: undefined,
     isAlone: false,
     resolve,
     resolveBatch: undefined,
@@ -69,6 +76,8 @@ export class Message {
   readonly limit: number;
   readonly flags: number;
   readonly expectedEnd: number;
+  readonly expectedTerm: number;
+  readonly link: ChainLink | undefined;
   /** Settled as a whole when set; otherwise `resolves` has one function per entry. */
   readonly resolveBatch: ResolveBatch | undefined;
   readonly resolves: Resolve[] = [];
@@ -79,6 +88,12 @@ export class Message {
   order = 0;
   /** An earlier try may have been done. */
   isUncertain = false;
+  /** Its caller does not want it any more: it is not sent again. */
+  isGivenUp = false;
+  /** A committed position that was known when it was sent first: a boundary of entries. */
+  boundary = 0;
+  /** How often the log was asked what became of it. */
+  recheckCount = 0;
   /** When trying again ends, of `performance.now()`; 0 before the first refusal. */
   retryUntilMs = 0;
   /** Why the last try came to nothing. */
@@ -92,12 +107,25 @@ export class Message {
     this.limit = Math.min(run.end, this.entriesAt + Math.max(limitBytes, first.entryBytes));
     this.flags = first.flags;
     this.expectedEnd = first.expectedEnd;
+    this.expectedTerm = first.expectedTerm;
+    this.link = first.link;
     this.resolveBatch = first.resolveBatch;
   }
 
   /** Whether it can be sent again although it may have been done: it is done at one place of the log only. */
   get isConditional(): boolean {
     return (this.flags & APPEND_CONDITIONAL) !== 0;
+  }
+
+  /** The payloads of a sealed message, as views that are good until it is settled. */
+  payloads({ bytes, view }: Workspace): Uint8Array[] {
+    const payloads: Uint8Array[] = [];
+    for (let at = this.entriesAt; at < this.end; ) {
+      const size = view.getUint32(at + 4, true) & 0xffffff;
+      payloads.push(bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + size));
+      at += size + ENTRY_OVERHEAD_BYTES;
+    }
+    return payloads;
   }
 
   get entryBytes(): number {

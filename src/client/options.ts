@@ -21,13 +21,13 @@ export interface ReconnectOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** Where reads and subscriptions go: to any node that has what they must see, or to the leader only. */
+/** Where reads go: to any of the given addresses whose node has what they must see, or to the leader only, whatever its address. */
 export type Reads = 'any' | 'leader';
 
 export interface ConnectOptions {
   /** What an append waits for unless it says otherwise. Default `committed`. */
   readonly ack?: Ack | undefined;
-  /** Where `read`, `subscribe` and `end` go. Default `any`. */
+  /** Where `read`, `subscribe` and `end` go. Default `any`: a client that was given one address reads from that node and no other. */
   readonly reads?: Reads | undefined;
   /** Bytes of entries buffered and unacknowledged before appends wait their turn. Default 8 MiB, 64 KiB to 256 MiB. */
   readonly maxInFlightBytes?: number | undefined;
@@ -44,11 +44,18 @@ export interface AppendOptions {
   /** What to wait for. Default: the client's. */
   readonly ack?: Ack | undefined;
   /**
-   * Append only if the log ends at this offset; otherwise CONDITION_FAILED, whose `details.end` is where it ends. When its outcome is not
-   * known because a node or a connection was lost, the client tries again by itself, and finds out: the entry is never there twice. It
-   * knows its entry by its bytes, so put something into it that no other writer's has.
+   * Append only if the log has no entry of any client at or after this offset; otherwise CONDITION_FAILED, whose `details.end` is where the
+   * log ends now, committed or not: read up to there before you try again. What the log itself writes (the start of a term and the like)
+   * does not count, so `entry.nextOffset`, `reading.position`, `end()` and the `end` of a committed receipt stay good over elections and
+   * restarts. After a lost node or connection the client retries, and first checks whether the earlier attempt is in the log: the entry is
+   * never there twice. The client recognises it by its bytes, so put something unique, such as an id, into each payload.
    */
   readonly expectedEnd?: number | undefined;
+  /**
+   * The term of the receipt whose `end` is the `expectedEnd`: append only while that term lasts. Needed when the receipt was `received`: its
+   * entry may be lost with its leader, and then that offset means nothing any more. A committed position needs no term.
+   */
+  readonly expectedTerm?: number | undefined;
   /** Gives up. ABORTED says by its outcome whether the append surely failed or may have happened. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -57,7 +64,7 @@ export interface AppendOptions {
 export interface Receipt {
   readonly term: number;
   readonly offset: number;
-  /** Offset just after the entry, so the `expectedEnd` of a next one. */
+  /** Offset just after the entry, so the `expectedEnd` of a next one; together with `term` when the level is `received`. */
   readonly end: number;
   readonly level: Ack;
   /** Ids of the nodes that held it durably when it was acknowledged. Empty when `received`, and when it was found by reading the log. */
@@ -67,6 +74,16 @@ export interface Receipt {
 /** Where a batch stands: [offset, end), with each entry's own offset. */
 export interface BatchReceipt extends Receipt {
   readonly offsets: readonly number[];
+}
+
+/** See {@link Writer}. */
+export interface WriterOptions {
+  /** As for an append: where the first append of the writer is to find the log. */
+  readonly expectedEnd: number;
+  /** As for an append. */
+  readonly expectedTerm?: number | undefined;
+  /** What its appends wait for. Default: the client's. */
+  readonly ack?: Ack | undefined;
 }
 
 export interface ReadOptions {
@@ -128,6 +145,11 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
 /** A log offset: 0 to 2^53 − 1. */
 export function checkOffset(name: string, value: unknown): number {
   return checkInteger(name, value, 0, MAX_LOG_OFFSET);
+}
+
+/** A term of the log: 1 to 2^32 − 1. */
+export function checkTerm(name: string, value: unknown): number {
+  return checkInteger(name, value, 1, 0xffff_ffff);
 }
 
 export function checkFrom(value: unknown): number | 'end' | undefined {

@@ -23,6 +23,11 @@ export class Queue<T> {
     return this.#items[this.#head];
   }
 
+  /** The item with `index` others before it. */
+  at(index: number): T | undefined {
+    return this.#items[this.#head + index];
+  }
+
   shift(): T | undefined {
     const item = this.#items[this.#head];
     if (this.length === 0) return undefined;

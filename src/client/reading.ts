@@ -9,12 +9,21 @@ import type { Workspace } from './wasm.ts';
 export interface Reading extends AsyncIterable<Entry> {
   /** The same range as whole, verified batches: several times faster than entry by entry. */
   batches(): AsyncIterableIterator<Batch>;
+  /**
+   * Everything in the log before this offset was seen by the iteration that began last: its entries were handed out, and what the log
+   * itself keeps between them (the start of a term and the like) was passed over. So it is the `expectedEnd` of an append that is to be
+   * done only if nothing was appended that this iteration did not see, and the `from` to go on at. It is a committed position. Before
+   * anything is known it is `from` if that is an offset, else 0.
+   */
+  readonly position: number;
 }
 
 /** Makes entries of batches. Within a batch an entry costs no wait, only its promise. */
 class EntryStream implements AsyncIterableIterator<Entry> {
   readonly #batches: BatchStream;
   #entries: ReturnType<Batch['entries']> | undefined;
+  /** Where the last batch was left; undefined before the first. */
+  #left: number | undefined;
   /** Calls of `next` that wait for a batch, and the last of them: later ones queue behind it. */
   #waitingCount = 0;
   #turn: Promise<unknown> = Promise.resolve();
@@ -24,6 +33,11 @@ class EntryStream implements AsyncIterableIterator<Entry> {
 
   constructor(batches: BatchStream) {
     this.#batches = batches;
+  }
+
+  /** Up to where everything was handed out, or is the log's own. */
+  get position(): number {
+    return this.#entries?.position ?? this.#left ?? this.#batches.beginning;
   }
 
   [Symbol.asyncIterator](): this {
@@ -42,7 +56,7 @@ class EntryStream implements AsyncIterableIterator<Entry> {
   }
 
   return(): Promise<IteratorReturnResult<undefined>> {
-    this.#entries = undefined;
+    this.#leave();
     return this.#batches.return();
   }
 
@@ -52,17 +66,30 @@ class EntryStream implements AsyncIterableIterator<Entry> {
       if (value !== undefined) return { done: false, value };
       const batch = await this.#batches.next();
       if (batch.done) {
-        this.#entries = undefined;
+        this.#leave();
         return { done: true, value: undefined };
       }
       this.#entries = batch.value.entries();
     }
   }
+
+  #leave(): void {
+    this.#left = this.#entries?.position ?? this.#left;
+    this.#entries = undefined;
+  }
 }
 
 export function makeReading(replicas: Replicas, workspace: Workspace, plan: StreamPlan): Reading {
+  let last: { readonly position: number } = new BatchStream(replicas, workspace, plan);
+  const begin = <T extends { readonly position: number }>(stream: T): T => {
+    last = stream;
+    return stream;
+  };
   return {
-    batches: () => new BatchStream(replicas, workspace, plan),
-    [Symbol.asyncIterator]: () => new EntryStream(new BatchStream(replicas, workspace, plan)),
+    batches: () => begin(new BatchStream(replicas, workspace, plan)),
+    [Symbol.asyncIterator]: () => begin(new EntryStream(new BatchStream(replicas, workspace, plan))),
+    get position() {
+      return last.position;
+    },
   };
 }

@@ -1,8 +1,13 @@
-// Did an earlier try of a conditional append succeed? What stands at its expected end, once that is committed, decides: only one append
-// can ever begin there. Its own bytes are known by kind, size and payload; the term and the check are the log's. A batch is there whole or
-// not at all: where only its beginning stands, another writer's stands.
+// What became of conditional appends that may have been done? The committed log decides. The leader that orders an append of expected end
+// E has no data at or after E, and committed logs are beginnings of leaders' logs; so if it is ever committed, it is the first data entry
+// at or after E, and a chain that began at E is there link by link, up to some link. Another data entry there: never. None: not decided,
+// and sending it again is safe.
+//
+//   log:  … data │E  no-op  ├ own ┤├ own ┤  no-op  ├ another's ┤ …        two are done, the third never will be
+//
+// Own entries are known by kind, size, payload and whether their batch goes on; the term and the check are the log's.
 
-import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_DATA, KIND_MASK } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { LEVEL_COMMITTED, type Receipt as WireReceipt } from '../protocol/client.ts';
@@ -11,70 +16,220 @@ import type { Message } from './message.ts';
 import type { Replicas } from './replicas.ts';
 import type { Workspace } from './wasm.ts';
 
-/** Compares whole entries of the log with own ones of as many bytes or more; returns how many bytes are the same entries. */
-export function sameEntries(log: Uint8Array, own: Uint8Array): number {
-  const logView = viewOf(log);
-  const ownView = viewOf(own);
-  let at = 0;
-  while (at < log.length && at < own.length) {
-    const kindSize = logView.getUint32(at + 4, true);
-    if (kindSize !== ownView.getUint32(at + 4, true)) return at;
-    const payloadEnd = at + ENTRY_HEADER_BYTES + (kindSize & 0xffffff);
-    for (let i = at + ENTRY_HEADER_BYTES; i < payloadEnd; i++) if (log[i] !== own[i]) return at;
-    at += (kindSize & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+export interface Question {
+  /** The payloads of own appends, in order; each append is one batch. */
+  readonly appends: readonly (readonly Uint8Array[])[];
+  /** The expected end of the first of them. */
+  readonly expectedEnd: number;
+  /** A committed position that is known to be an entry's boundary: read from where the expected end is none. */
+  readonly boundary: number;
+  /** Longest time for the answer, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** Where one append is in the log: [offset, end). */
+export interface Place {
+  readonly term: number;
+  readonly offset: number;
+  readonly end: number;
+  /** Of each of its entries. */
+  readonly offsets: readonly number[];
+}
+
+export interface Finding {
+  /** Where the first of the appends are. */
+  readonly places: readonly Place[];
+  /** The next one after those can never be there: another data entry has its place. */
+  readonly isTaken: boolean;
+  /** How far the log was committed, which counts everything that was acknowledged before the question. */
+  readonly end: number;
+  /** That answer is of this term or a later one: everything of earlier terms that is committed, ever, is before `end`. */
+  readonly atTerm: number;
+}
+
+/** Compares the log's data entries with own appends, one after the other. */
+class Matcher {
+  readonly places: Place[] = [];
+  isTaken = false;
+  readonly #question: Question;
+  /** Of the append that is being compared. */
+  #offsets: number[] = [];
+
+  constructor(question: Question) {
+    this.#question = question;
   }
-  return at;
+
+  /** All is found, or nothing more can be. */
+  get isOver(): boolean {
+    return this.isTaken || this.places.length === this.#question.appends.length;
+  }
+
+  /** Takes whole entries that begin at log offset `base`, the ones after those of the last call. */
+  take(bytes: Uint8Array, base: number): void {
+    const view = viewOf(bytes);
+    for (let at = 0; at < bytes.length && !this.isOver; ) {
+      const kindSize = view.getUint32(at + 4, true);
+      const size = kindSize & 0xffffff;
+      const end = at + size + ENTRY_OVERHEAD_BYTES;
+      const isData = ((kindSize >>> 24) & KIND_MASK) === KIND_DATA;
+      if (isData && base + end > this.#question.expectedEnd) {
+        const payload = bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + size);
+        this.#compare(payload, kindSize >>> 24 === KIND_CONTINUED, base + at, view.getUint32(at, true), base + end);
+      }
+      at = end;
+    }
+  }
+
+  #compare(payload: Uint8Array, isContinued: boolean, offset: number, term: number, end: number): void {
+    const { appends, expectedEnd } = this.#question;
+    const own = appends[this.places.length] ?? [];
+    const index = this.#offsets.length;
+    const isLast = index === own.length - 1;
+    if (offset < expectedEnd || isContinued === isLast || !isSame(payload, own[index])) {
+      this.isTaken = true;
+      return;
+    }
+    this.#offsets.push(offset);
+    if (!isLast) return;
+    const offsets = this.#offsets;
+    this.#offsets = [];
+    this.places.push({ term, offset: offsets[0] ?? offset, end, offsets });
+  }
+}
+
+function isSame(payload: Uint8Array, own: Uint8Array | undefined): boolean {
+  return own !== undefined && payload.length === own.length && payload.every((byte, i) => byte === own[i]);
+}
+
+/** Reads committed entries from `from` up to `to`, which is committed, or until `take` says that it is enough. */
+async function walk(
+  replicas: Replicas,
+  workspace: Workspace,
+  { from, to, signal }: { readonly from: number; readonly to: number; readonly signal: AbortSignal },
+  take: (bytes: Uint8Array, base: number) => boolean,
+): Promise<void> {
+  const stream = new BatchStream(replicas, workspace, {
+    what: 'This read',
+    from,
+    isBounded: false,
+    limit: Number.POSITIVE_INFINITY,
+    creditBytes: Math.min(256 * 1024, Math.max(4096, to - from)),
+    atLeast: to,
+    signal,
+  });
+  try {
+    for (let next = from; next < to; ) {
+      const { value: batch } = await stream.next();
+      if (batch === undefined || take(batch.bytes, batch.offset)) return;
+      next = batch.nextOffset;
+    }
+  } finally {
+    await stream.return();
+  }
+}
+
+/** Looks for appends in the committed log. Rejects with a LogError when the log cannot be asked, or no longer has that place (OFFSET_TRIMMED). */
+export async function findAppends(replicas: Replicas, workspace: Workspace, question: Question): Promise<Finding> {
+  const { expectedEnd, boundary, timeoutMs } = question;
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), timeoutMs);
+  try {
+    const { end, atTerm } = await replicas.ask({ linearizable: true, atLeast: 0, timeoutMs });
+    let matcher = new Matcher(question);
+    const search = (from: number): Promise<void> =>
+      walk(replicas, workspace, { from, to: end.end, signal: controller.signal }, (bytes, base) => {
+        matcher.take(bytes, base);
+        return matcher.isOver;
+      });
+    try {
+      await search(expectedEnd);
+    } catch (thrown) {
+      if (!(thrown instanceof LogError) || thrown.code !== 'OFFSET_NOT_BOUNDARY' || boundary >= expectedEnd) throw thrown;
+      matcher = new Matcher(question);
+      await search(boundary);
+    }
+    return { places: matcher.places, isTaken: matcher.isTaken, end: end.end, atTerm };
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**
- * What became of a conditional append that may have been done, and whose new try was refused with `refusal`, a CONDITION_FAILED.
- * Its receipt when it stands in the log; otherwise the error, whose outcome is `unknown` where the log did not tell. Never rejects.
+ * Up to where the log of the leader of `term` is committed, of [from, to): the end of the last committed entry that is not of a later
+ * term. `from` is a committed position. Rejects like {@link findAppends}.
+ */
+export async function committedOfTerm(
+  replicas: Replicas,
+  workspace: Workspace,
+  { from, to, term, timeoutMs }: { readonly from: number; readonly to: number; readonly term: number; readonly timeoutMs: number },
+): Promise<number> {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), timeoutMs);
+  try {
+    const { end } = await replicas.ask({ linearizable: true, atLeast: 0, timeoutMs });
+    let committed = from;
+    await walk(replicas, workspace, { from, to: Math.min(to, end.end), signal: controller.signal }, (bytes, base) => {
+      const view = viewOf(bytes);
+      for (let at = 0; at < bytes.length; ) {
+        const next = at + (view.getUint32(at + 4, true) & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+        if (view.getUint32(at, true) > term || base + next > to) return true;
+        at = next;
+        committed = base + at;
+      }
+      return false;
+    });
+    return committed;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * What became of a conditional append that may have been done, and whose new try was refused with `refusal`, a CONDITION_FAILED. Its
+ * receipt when it is in the log; the error when it never will be, or the log does not tell, which is `unknown`; undefined when nothing
+ * is decided, after a pause. Never rejects.
  */
 export async function recheck(
   replicas: Replicas,
   workspace: Workspace,
   message: Message,
   refusal: LogError,
-): Promise<WireReceipt | LogError> {
-  const { expectedEnd, entriesAt, entryBytes } = message;
-  const unclear = (why: string): LogError => new LogError(refusal.code, `${why} ${refusal.message}`, refusal.details, 'unknown');
-  const end = refusal.details.end;
-  if (typeof end !== 'number' || end < expectedEnd) {
-    return unclear('An earlier try may still be on its way, and the log is shorter than it expects.');
-  }
-  const own = workspace.bytes.subarray(entriesAt, entriesAt + entryBytes);
-  const stream = new BatchStream(replicas, workspace, {
-    what: 'This read',
-    from: expectedEnd,
-    isBounded: false,
-    limit: Number.POSITIVE_INFINITY,
-    creditBytes: Math.max(4096, entryBytes),
-    atLeast: expectedEnd + 1,
-    signal: undefined,
-  });
+): Promise<WireReceipt | LogError | undefined> {
+  const { expectedEnd, expectedTerm, requestId } = message;
+  const timeoutMs = Math.max(1, Math.ceil(message.retryUntilMs - performance.now()));
+  const { code } = refusal;
   try {
-    let term = 0;
-    for (let same = 0; same < own.length; ) {
-      const { value: batch } = await stream.next();
-      if (batch === undefined) return unclear('The log could not be read at the expected end.');
-      if (term === 0) term = viewOf(batch.bytes).getUint32(0, true);
-      const found = sameEntries(batch.bytes, own.subarray(same));
-      same += found;
-      if (found === batch.bytes.length || same === own.length) continue;
-      return refusal;
+    const appends = [message.payloads(workspace)];
+    const { places, isTaken, end, atTerm } = await findAppends(replicas, workspace, {
+      appends,
+      expectedEnd,
+      boundary: message.boundary,
+      timeoutMs,
+    });
+    const [place] = places;
+    if (place !== undefined) {
+      const { term, offset, end: placeEnd } = place;
+      return { requestId, term, offset, end: placeEnd, level: LEVEL_COMMITTED, nodes: 0 };
     }
-    return {
-      requestId: message.requestId,
-      term,
-      offset: expectedEnd,
-      end: expectedEnd + entryBytes,
-      level: LEVEL_COMMITTED,
-      nodes: 0,
-    };
+    const details = { offset: end, end };
+    if (isTaken) {
+      return new LogError(code, `This append is not in the log: another one is, at or after its expected end ${expectedEnd}.`, details);
+    }
+    if (expectedTerm !== 0 && atTerm > expectedTerm) {
+      return new LogError(code, `This append is not in the log, and term ${expectedTerm}, in which it was to be done, is over.`, details);
+    }
+    if (expectedTerm === 0 && end < expectedEnd) {
+      const sentence =
+        `The log is committed only up to ${end}, below the expected end ${expectedEnd}, and an earlier try of this append may still be on its way. ` +
+        'Expect only the end of what is committed, or say in which term it was ordered (expectedTerm).';
+      return new LogError(code, sentence, details, 'unknown');
+    }
+    await replicas.pause(message.recheckCount);
+    message.recheckCount += 1;
+    return undefined;
   } catch (thrown) {
     const why = thrown instanceof Error ? thrown.message : String(thrown);
-    return unclear(`An earlier try may have been done, and the log could not be read at the expected end (${why}).`);
-  } finally {
-    await stream.return();
+    const sentence = `An earlier try of this append may be in the log, which could not be read at the expected end: ${why} ${refusal.message}`;
+    return new LogError(code, sentence, refusal.details, 'unknown');
   }
 }

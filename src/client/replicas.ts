@@ -23,6 +23,15 @@ export interface EndQuestion {
   readonly timeoutMs: number | undefined;
 }
 
+export interface EndAnswer {
+  readonly end: LogEnd;
+  /**
+   * The node was in this term, or a later one, when it was asked: then no leader of an earlier term can have answered a linearizable
+   * question. The term in the answer itself may be younger than what it says of the log.
+   */
+  readonly atTerm: number;
+}
+
 /** Whether a node's refusal says something about that node only, so that another one, or the same one later, may do better. */
 export function isNodesOwn({ code }: LogError): boolean {
   return code === 'BEHIND' || code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED';
@@ -70,10 +79,9 @@ export class Replicas {
     return this.#settings.timeoutMs;
   }
 
-  /** A node to read from, held for the caller. Rejects UNREACHABLE after the reconnect timeout, CLOSED after close. */
+  /** A node to read from, at one of the addresses that this client was given, held for the caller. Rejects UNREACHABLE after the reconnect timeout, CLOSED after close. */
   async acquire(): Promise<Connection> {
     if (this.#settings.reads === 'leader') return this.#link.leader();
-    if (this.#nodes.urls.length === 1) return this.#link.any();
     for (;;) {
       if (this.#nodes.ended.aborted) throw closedError();
       if (this.#current?.isUsable) return this.#current.hold();
@@ -116,7 +124,12 @@ export class Replicas {
   }
 
   /** Asks for the log's bounds until a node answers. Rejects BEHIND, NOT_LEADER, UNREACHABLE, TIMEOUT, CLOSED. */
-  end(question: EndQuestion): Promise<LogEnd> {
+  async end(question: EndQuestion): Promise<LogEnd> {
+    return (await this.ask(question)).end;
+  }
+
+  /** The same, and what is known of the term of the answer. */
+  ask(question: EndQuestion): Promise<EndAnswer> {
     const { timeoutMs } = question;
     const state: EndState = { deadlineMs: performance.now() + (timeoutMs ?? this.#settings.timeoutMs), isOver: false, error: undefined };
     if (timeoutMs === undefined) return this.#askUntil(question, state);
@@ -131,7 +144,7 @@ export class Replicas {
     });
   }
 
-  async #askUntil({ linearizable, atLeast }: EndQuestion, state: EndState): Promise<LogEnd> {
+  async #askUntil({ linearizable, atLeast }: EndQuestion, state: EndState): Promise<EndAnswer> {
     for (let failures = 0; ; failures++) {
       const sinceMs = performance.now();
       const connection = await this.acquire();
@@ -141,8 +154,9 @@ export class Replicas {
           atLeast: Math.max(atLeast, this.observed),
           waitMs: this.waitMs(state.deadlineMs - sinceMs),
         };
+        const atTerm = connection.hello.term;
         const end = await connection.end(request);
-        if (end !== undefined) return end;
+        if (end !== undefined) return { end, atTerm };
       } catch (thrown) {
         if (!(thrown instanceof LogError) || !isNodesOwn(thrown)) throw thrown;
         state.error = thrown;

@@ -36,6 +36,7 @@ export class Retries {
 
   /** Keeps a message to be sent again. False when it was tried for long enough, or cannot be tried: then it is to fail. */
   setAside(message: Message, refusal: LogError): boolean {
+    if (message.link !== undefined) return false;
     const isUncertain = refusal.outcome === 'unknown';
     if (isUncertain && !message.isConditional) return false;
     const nowMs = performance.now();
@@ -49,7 +50,7 @@ export class Retries {
 
   /**
    * Takes all that was set aside, once nothing else of that connection is open: what can be sent again, in the old order, and what
-   * cannot, because a later append was done or may have been.
+   * is not, because a later append was done or may have been, or nobody wants it any more.
    */
   take(): { again: Message[]; tooLate: Message[] } {
     const aside = this.#aside.sort((a, b) => b.order - a.order);
@@ -59,7 +60,8 @@ export class Retries {
     const tooLate: Message[] = [];
     for (const message of aside) {
       if (message.isUncertain) lastDone = Math.max(lastDone, message.order);
-      if (message.isUncertain || message.order > lastDone) again.push(message);
+      if (message.isGivenUp) tooLate.push(message);
+      else if (message.isUncertain || message.order > lastDone) again.push(message);
       else tooLate.push(message);
     }
     return { again: again.reverse(), tooLate: tooLate.reverse() };

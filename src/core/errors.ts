@@ -30,6 +30,7 @@ export const ERRORS = {
   DAMAGED: { number: 15, retryable: false, outcome: 'failed' },
   UNSUPPORTED: { number: 16, retryable: false, outcome: 'failed' },
   BEHIND: { number: 17, retryable: true, outcome: 'failed' },
+  CHAIN_BROKEN: { number: 18, retryable: false, outcome: 'failed' },
   // Raised by the client itself.
   CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },

@@ -26,8 +26,10 @@ export const CANCELLED = 0x86;
 
 /** APPEND: answer as soon as the entries are ordered, not when they are committed. */
 export const APPEND_RECEIVED = 1;
-/** APPEND: only if the log ends at the header's offset. */
+/** APPEND: only if no data was ordered at or after the header's offset, and, unless it is 0, in the term `b` only. Begins a new chain. */
 export const APPEND_CONDITIONAL = 2;
+/** APPEND: only as the next link of the connection's newest chain, directly after the link before it. */
+export const APPEND_CHAINED = 4;
 /** END: the answer must count every append that was acknowledged before the request was sent. */
 export const END_LINEARIZABLE = 1;
 /** END: answer only once this node's commit is at or above the header's offset, or say BEHIND after the header's `b` milliseconds. */

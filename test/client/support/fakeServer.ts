@@ -11,6 +11,7 @@ import { SERVER_WASM } from '../../../src/memory/wasm.generated.ts';
 import { instantiateServerWasm } from '../../../src/memory/wasm.ts';
 import {
   APPEND,
+  APPEND_CHAINED,
   APPEND_CONDITIONAL,
   APPEND_RECEIVED,
   APPENDED_HEADER_BYTES,
@@ -19,6 +20,7 @@ import {
   decodeRequest,
   END,
   END_AT_LEAST,
+  ERROR_FATAL,
   encodeAppendedHeader,
   encodeCancelled,
   encodeDataHeader,
@@ -53,7 +55,15 @@ export function logEntry(payload: Uint8Array | string, offset: number, term = 1,
   return all.slice(ENTRIES_AT, ENTRIES_AT + length);
 }
 
+/** A chain of appends on a connection: how many arrived, and which of them was ordered last. */
+interface SeenChain {
+  count: number;
+  last: { readonly number: number; readonly term: number; readonly end: number } | undefined;
+}
+
 export interface SeenRequest extends Request {
+  /** Of an append that is conditional or chained: its chain, and its number there. */
+  readonly link: { readonly chain: SeenChain; readonly number: number } | undefined;
   /** A copy of the entries, made when the message was sent. */
   readonly body: Uint8Array;
   /** The client's own bytes, which must not change before the answer. */
@@ -74,6 +84,7 @@ export class FakeConnection {
   unanswered: SeenRequest[] = [];
   isOpen = true;
   readonly #waiting = new Map<number, { offset: number; timer: ReturnType<typeof setTimeout> }>();
+  #newestChain: SeenChain | undefined;
   #events: TransportEvents;
   #toDeliver: Uint8Array[] = [];
 
@@ -108,17 +119,29 @@ export class FakeConnection {
     const request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
     if (!decodeRequest(viewOf(message), request)) throw new Error('the client sent a malformed request');
     const view = message.subarray(MESSAGE_HEADER_BYTES);
-    const seen: SeenRequest = { ...request, body: view.slice(), view };
+    const seen: SeenRequest = { ...request, link: this.#linkOf(request), body: view.slice(), view };
     this.requests.push(seen);
     this.server.requests.push(seen);
     if (this.server.onRequest?.(seen, this)) return;
     this.#serve(seen);
   }
 
+  /** Numbers are given when an append arrives, whatever becomes of it. */
+  #linkOf({ opcode, flags }: Request): SeenRequest['link'] {
+    if (opcode !== APPEND || (flags & (APPEND_CONDITIONAL | APPEND_CHAINED)) === 0) return undefined;
+    if ((flags & APPEND_CONDITIONAL) !== 0) this.#newestChain = { count: 0, last: undefined };
+    const chain = this.#newestChain;
+    if (chain === undefined) return undefined;
+    chain.count += 1;
+    return { chain, number: chain.count };
+  }
+
   #serve(request: SeenRequest): void {
     const { server } = this;
     const { requestId } = request;
-    if (request.opcode === APPEND && server.hello.role !== 'leader') {
+    if (request.opcode === APPEND && isMalformed(request)) {
+      this.error(requestId, 'MALFORMED', 0, 'a link without a head, or not one batch', request.link === undefined ? ERROR_FATAL : 0);
+    } else if (request.opcode === APPEND && server.hello.role !== 'leader') {
       this.error(requestId, 'NOT_LEADER', 0, `this node follows ${server.hello.leader}`);
     } else if (request.opcode === APPEND) {
       this.unanswered.push(request);
@@ -128,6 +151,10 @@ export class FakeConnection {
       else this.answerEnd(requestId);
     } else if (request.opcode === SUBSCRIBE && request.offset > server.end) {
       this.error(requestId, 'OFFSET_BEYOND_END', server.end, `offset ${request.offset} is beyond the end of the log, ${server.end}`);
+    } else if (request.opcode === SUBSCRIBE && request.offset < server.start) {
+      this.error(requestId, 'OFFSET_TRIMMED', server.start, `the log begins at ${server.start}`);
+    } else if (request.opcode === SUBSCRIBE && !server.isBoundary(request.offset)) {
+      this.error(requestId, 'OFFSET_NOT_BOUNDARY', request.offset, `offset ${request.offset} is inside an entry`);
     } else if (request.opcode === SUBSCRIBE) {
       this.subscriptions.set(requestId, { next: request.offset, credit: request.a });
       this.push();
@@ -161,12 +188,11 @@ export class FakeConnection {
     const receipts: { request: SeenRequest; first: number; end: number }[] = [];
     for (const request of requests) {
       if (!request.view.every((byte, i) => byte === request.body[i])) throw new Error('bytes changed before they were acknowledged');
-      if ((request.flags & APPEND_CONDITIONAL) !== 0 && request.offset !== this.server.end) {
-        this.error(request.requestId, 'CONDITION_FAILED', this.server.end, `the log ends at ${this.server.end}`);
-        continue;
-      }
+      if (this.#isRefused(request)) continue;
       const first = this.server.end;
       this.server.order(request.body, request.a);
+      const { link } = request;
+      if (link !== undefined) link.chain.last = { number: link.number, term: this.server.hello.term, end: this.server.end };
       receipts.push({ request, first, end: this.server.end });
     }
     if (receipts.length === 0) return;
@@ -179,6 +205,22 @@ export class FakeConnection {
     this.server.onOrdered?.();
     this.send(new Uint8Array(view.buffer));
     for (const connection of this.server.connections) connection.push();
+  }
+
+  /** Answers a conditional or chained append that must not be ordered. */
+  #isRefused({ requestId, flags, offset, b, link }: SeenRequest): boolean {
+    const { dataEnd, end, hello } = this.server;
+    if ((flags & APPEND_CONDITIONAL) !== 0) {
+      const isWrongTerm = b !== 0 && b !== hello.term;
+      if (dataEnd <= offset && offset <= end && !isWrongTerm) return false;
+      this.error(requestId, 'CONDITION_FAILED', dataEnd > offset ? dataEnd : end, `data ends at ${dataEnd}, the log at ${end}`);
+      return true;
+    }
+    if ((flags & APPEND_CHAINED) === 0) return false;
+    const last = link?.chain.last;
+    if (last !== undefined && last.number + 1 === link?.number && last.term === hello.term && last.end === dataEnd) return false;
+    this.error(requestId, 'CHAIN_BROKEN', dataEnd, `data ends at ${dataEnd}`);
+    return true;
   }
 
   /** Sends subscriptions what they have credit for, in whole entries, and answers who waited for the log to grow. */
@@ -201,6 +243,19 @@ export class FakeConnection {
       }
     }
   }
+}
+
+/** A link of no chain, both flags at once, or a conditional or chained append that is not exactly one batch. */
+function isMalformed({ flags, body, link, b, offset }: SeenRequest): boolean {
+  const isChained = (flags & APPEND_CHAINED) !== 0;
+  if (isChained && (link === undefined || (flags & APPEND_CONDITIONAL) !== 0 || b !== 0 || offset !== 0)) return true;
+  if (link === undefined) return b !== 0;
+  for (let at = 0; at < body.length; ) {
+    const end = at + (viewOf(body).getUint32(at + 4, true) & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+    if ((body[at + 7] === KIND_CONTINUED) !== end < body.length) return true;
+    at = end;
+  }
+  return false;
 }
 
 export class FakeServer {
@@ -241,6 +296,16 @@ export class FakeServer {
 
   get end(): number {
     return this.#end;
+  }
+
+  /** End of the last data entry. */
+  get dataEnd(): number {
+    const last = this.#entries.findLast(({ bytes }) => ((bytes[7] ?? 0) & KIND_MASK) === KIND_DATA);
+    return last === undefined ? this.start : last.offset + last.bytes.length;
+  }
+
+  isBoundary(offset: number): boolean {
+    return offset === this.#end || this.#entries.some((entry) => entry.offset === offset);
   }
 
   /** The connection that was opened last. */

@@ -1,0 +1,428 @@
+// Writer: appends that are in the log in the order of their calls, up to the first that is refused, and none after that. On the wire they
+// are a chain: a conditional head, then links, pipelined (docs/PROTOCOL.md, "Chains"). When a leader or a connection is lost, the writer
+// finds out how many of them are in the log, and begins a new chain there with the rest.
+//
+//           ┌──────────── append ────────────┐
+//   links:  │ in flight … in flight │ waiting … │        one link for each call; all in flight belong to one chain
+//           ▼ settled in order
+//
+//   open ──(a link was not done)──► settling ──(nothing in flight)──► resuming ──► open: a new chain with the rest
+//                                                                        └──(refused for good)──► broken: the rest fails
+
+import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
+import { LogError } from '../core/errors.ts';
+import { APPEND_CHAINED, APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
+import { Chain, DISPLACED } from './chains.ts';
+import { batchTooLarge, type Operation, type Reject, type ResolveBatch, tooLarge } from './message.ts';
+import { type Ack, type BatchReceipt, closedError, type Receipt } from './options.ts';
+import { type Payload, payloadOf, payloadsOf } from './payload.ts';
+import { Queue } from './queue.ts';
+import type { Finding, Question } from './recheck.ts';
+import { isNodesRefusal } from './retries.ts';
+
+/** With this many appends unsettled there is no room, however small they are. */
+const ENOUGH_LINKS = 8192;
+
+/** What a writer needs of its client. */
+export interface WriterPort {
+  readonly maxInFlightBytes: number;
+  readonly maxQueuedBytes: number;
+  /** How long to try again without success, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Largest payload, and most bytes of entries of one append. */
+  limits(): { readonly maxPayloadBytes: number; readonly maxBatchBytes: number };
+  /** A committed position, and so a boundary of entries: the highest that this client knows. */
+  committed(): number;
+  /** Whether the client takes no more appends. */
+  isClosed(): boolean;
+  /** The writer has unsettled appends from now on, or none any more. */
+  busy(writer: Writer, isBusy: boolean): void;
+  submit(operation: Operation): void;
+  find(question: Question): Promise<Finding>;
+  /** Up to where, of [from, to), the log of the leader of `term` is committed. */
+  committedOfTerm(range: { from: number; to: number; term: number; timeoutMs: number }): Promise<number>;
+  /** Waits longer after each failure in a row; not at all after none. */
+  pause(failures: number): Promise<void>;
+}
+
+/** Where a writer begins; checked. */
+export interface WriterPlan {
+  readonly expectedEnd: number;
+  /** 0: the expected end is a committed position. */
+  readonly expectedTerm: number;
+  readonly ack: Ack;
+}
+
+/** One append. */
+interface Link {
+  readonly payloads: readonly Uint8Array[];
+  readonly entryBytes: number;
+  readonly resolve: ResolveBatch;
+  readonly reject: Reject;
+  /** Why it was not done, or may not have been, when it was tried last. */
+  error: LogError | undefined;
+  /** Some try of it may have been done. */
+  isUncertain: boolean;
+  /** The last try failed before it was sent anywhere. */
+  isUnsent: boolean;
+}
+
+/**
+ * Appends that succeed in the order of their calls up to the first refusal, and fail from there on, all of them: no append of the writer
+ * and nothing of anybody else is between two that succeed. Made by `log.writer({ expectedEnd })`. Appends need not wait for each other.
+ *
+ * The first append is done only if the log has no entry of any client at or after `expectedEnd`, each further one only directly after the
+ * one before. When one rejects, whatever its reason, every later one rejects as well, with CHAIN_BROKEN, and `failed`: it is not in the log. The
+ * error's `details.chainEnd` and {@link end} say up to where the writer's appends are in the log. To go on, read from there, and make
+ * a new writer.
+ *
+ * When a node, a connection or a leader is lost, the writer looks for its own entries in the committed log, and goes on with the rest,
+ * for `reconnect.timeoutMs` at most without progress; only then, or when the log cannot be read, is the outcome of those that were on
+ * their way `unknown`. It recognises its entries by their bytes, so put something unique, such as an id, into each payload.
+ *
+ * With `ack: 'received'` an acknowledged append can be lost with its leader. Then the writer fails rather than go on in another term, and
+ * tells up to where its appends are committed.
+ *
+ * The writers of one client, and its other conditional appends, share a connection, which has one chain at a time. Each time they take
+ * turns, one waits until the other's are answered: give a writer that is always busy a client of its own. Between a writer's appends and the others of its client there is no promised order.
+ */
+export class Writer {
+  readonly #port: WriterPort;
+  readonly #ack: Ack;
+  /** Unsettled, in order. While none failed, the first `#inFlightCount` are with the appender. */
+  readonly #links = new Queue<Link>();
+  #inFlightCount = 0;
+  #inFlightBytes = 0;
+  #unsettledBytes = 0;
+  #chain: Chain | undefined;
+  #end: number;
+  /** The only term in which `#end` means something; 0: it is committed. */
+  #term: number;
+  /** The last position at or before `#end` that is surely committed. */
+  #committed: number;
+  #isSettling = false;
+  #hasSucceeded = false;
+  /** Attempts to go on without a success since, and until when there may be more, of `performance.now()`. */
+  #failures = 0;
+  #retryUntilMs = 0;
+  /** Why later appends are refused. */
+  #refusal: LogError | undefined;
+  #onRoom: (() => void)[] = [];
+  #onIdle: (() => void)[] = [];
+
+  /** Applications call `log.writer`. */
+  constructor(port: WriterPort, plan: WriterPlan) {
+    this.#port = port;
+    this.#ack = plan.ack;
+    this.#end = plan.expectedEnd;
+    this.#term = plan.expectedTerm;
+    this.#committed = plan.expectedTerm === 0 ? plan.expectedEnd : Math.min(plan.expectedEnd, port.committed());
+  }
+
+  /**
+   * Log offset up to which the writer's appends are in the log, as far as they are acknowledged: the end of the last one, before the first
+   * the expected end. With `ack: 'received'` it is not yet committed; after a failure it is what is committed.
+   */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Whether an append made now need not wait for others; if not, await {@link ready} first. */
+  get hasRoom(): boolean {
+    return this.#links.length < ENOUGH_LINKS && this.#unsettledBytes < this.#port.maxInFlightBytes;
+  }
+
+  /** Resolves when {@link hasRoom}. */
+  ready(): Promise<void> {
+    if (this.hasRoom) return Promise.resolve();
+    return new Promise((resolve) => this.#onRoom.push(resolve));
+  }
+
+  /**
+   * Appends one entry after all earlier ones of this writer. The payload is copied before this returns. Rejects with a LogError:
+   * CONDITION_FAILED when the first append found other entries, CHAIN_BROKEN when an earlier one was refused or other entries came
+   * between, or like `log.append`; TypeError for what is no payload.
+   */
+  append(payload: Payload): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      const resolveOne = ({ term, offset, end, level, nodes }: BatchReceipt): void => resolve({ term, offset, end, level, nodes });
+      this.#add(() => [payloadOf(payload)], resolveOne, reject);
+    });
+  }
+
+  /** Appends several entries, all or none, as one link of the chain. Rejects like {@link append}. */
+  appendBatch(payloads: Iterable<Payload>): Promise<BatchReceipt> {
+    return new Promise((resolve, reject) => this.#add(() => payloadsOf(payloads), resolve, reject));
+  }
+
+  /** Takes no more appends; resolves when all that were made are settled. Never rejects, and may be called again. */
+  close(): Promise<void> {
+    this.#refusal ??= closedError();
+    if (this.#links.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #add(payloadsOfCall: () => Uint8Array[], resolve: ResolveBatch, reject: (error: unknown) => void): void {
+    if (this.#port.isClosed()) this.#refusal ??= closedError();
+    if (this.#refusal !== undefined) {
+      reject(this.#refusal.code === 'CLOSED' ? this.#refusal : this.#brokenError());
+      return;
+    }
+    try {
+      const payloads = payloadsOfCall();
+      const entryBytes = this.#checkSize(payloads);
+      const copies = payloads.map((payload) => payload.slice());
+      this.#links.push({ payloads: copies, entryBytes, resolve, reject, error: undefined, isUncertain: false, isUnsent: true });
+      this.#unsettledBytes += entryBytes;
+      if (this.#links.length === 1) this.#port.busy(this, true);
+    } catch (thrown) {
+      // Later ones would stand where this one was to be.
+      this.#refusal = brokenBy(thrown instanceof Error ? thrown.message : String(thrown));
+      reject(thrown);
+      return;
+    }
+    this.#submitSome();
+  }
+
+  /** Bytes of entries of an append that can be taken. */
+  #checkSize(payloads: readonly Uint8Array[]): number {
+    const { maxPayloadBytes, maxBatchBytes } = this.#port.limits();
+    const { maxInFlightBytes, maxQueuedBytes } = this.#port;
+    let entryBytes = 0;
+    for (const { length } of payloads) {
+      if (length > maxPayloadBytes) throw tooLarge(length, maxPayloadBytes);
+      entryBytes += length + ENTRY_OVERHEAD_BYTES;
+    }
+    if (entryBytes > maxBatchBytes) throw batchTooLarge(entryBytes, maxBatchBytes);
+    if (this.#links.length > 0 && this.#unsettledBytes + entryBytes > maxInFlightBytes + maxQueuedBytes) {
+      const sentence = `${this.#unsettledBytes} bytes of this writer's appends wait already. Await ready() between appends, or raise maxQueuedBytes.`;
+      throw new LogError('QUEUE_FULL', sentence, { unsettledBytes: this.#unsettledBytes });
+    }
+    return entryBytes;
+  }
+
+  /** Hands links to the appender, in order, as many as may be in flight. */
+  #submitSome(): void {
+    while (!this.#isSettling) {
+      const link = this.#links.at(this.#inFlightCount);
+      if (link === undefined) return;
+      if (this.#inFlightBytes > 0 && this.#inFlightBytes + link.entryBytes > this.#port.maxInFlightBytes) return;
+      this.#submit(link);
+    }
+  }
+
+  #submit(link: Link): void {
+    this.#chain ??= new Chain();
+    const chain = this.#chain;
+    const number = chain.submittedCount;
+    chain.submittedCount += 1;
+    const isHead = number === 0;
+    assert(!isHead || this.#inFlightCount === 0, 'a chain begins when nothing of the one before is in flight');
+    this.#inFlightCount += 1;
+    this.#inFlightBytes += link.entryBytes;
+    const operation: Operation = {
+      payloads: link.payloads,
+      entryBytes: link.entryBytes,
+      flags: (isHead ? APPEND_CONDITIONAL : APPEND_CHAINED) | (this.#ack === 'received' ? APPEND_RECEIVED : 0),
+      expectedEnd: isHead ? this.#end : 0,
+      expectedTerm: isHead ? this.#term : 0,
+      link: { chain, number },
+      isAlone: true,
+      resolve: () => undefined,
+      resolveBatch: (receipt) => this.#done(link, receipt),
+      reject: (error) => this.#notDone(link, error, (operation.message?.requestId ?? 0) === 0),
+      message: undefined,
+    };
+    this.#port.submit(operation);
+  }
+
+  #done(link: Link, receipt: BatchReceipt): void {
+    this.#landed(link);
+    if (link === this.#links.peek()) {
+      this.#settle(receipt);
+      this.#failures = 0;
+      this.#retryUntilMs = 0;
+    } else {
+      // An answer that says nothing of the link before: the log will tell.
+      link.isUncertain = true;
+      this.#isSettling = true;
+    }
+    this.#goOn();
+  }
+
+  #notDone(link: Link, error: LogError, isUnsent: boolean): void {
+    this.#landed(link);
+    link.error = error;
+    link.isUnsent = isUnsent;
+    if (error.outcome === 'unknown') link.isUncertain = true;
+    this.#isSettling = true;
+    this.#goOn();
+  }
+
+  #landed(link: Link): void {
+    this.#inFlightCount -= 1;
+    this.#inFlightBytes -= link.entryBytes;
+  }
+
+  /** The first link is in the log. */
+  #settle(receipt: BatchReceipt): void {
+    const link = this.#links.shift();
+    assert(link !== undefined, 'a link that is settled was not settled before');
+    this.#unsettledBytes -= link.entryBytes;
+    this.#end = receipt.end;
+    this.#hasSucceeded = true;
+    if (receipt.level === 'received') {
+      this.#term = receipt.term;
+      const committed = this.#port.committed();
+      if (committed <= receipt.end) this.#committed = Math.max(this.#committed, committed);
+    } else {
+      if (this.#ack === 'committed') this.#term = 0;
+      this.#committed = receipt.end;
+    }
+    link.resolve(receipt);
+  }
+
+  #goOn(): void {
+    if (!this.#isSettling) this.#submitSome();
+    else if (this.#inFlightCount === 0) void this.#resume();
+    this.#tell();
+  }
+
+  #tell(): void {
+    if (this.#onRoom.length > 0 && this.hasRoom) for (const listener of this.#onRoom.splice(0)) listener();
+    if (this.#links.length > 0) return;
+    this.#port.busy(this, false);
+    for (const listener of this.#onIdle.splice(0)) listener();
+  }
+
+  /** Nothing is in flight, and something was not done: finds out what is in the log, and goes on with the rest, or fails it. Never rejects. */
+  async #resume(): Promise<void> {
+    const refusal = await this.#decide();
+    if (refusal === undefined) {
+      this.#chain = undefined;
+      this.#isSettling = false;
+      this.#submitSome();
+    } else {
+      await this.#fail(refusal);
+    }
+    this.#tell();
+  }
+
+  /** Undefined when the rest is to be sent again, else why it is not in the log, or may not be. */
+  async #decide(): Promise<LogError | undefined> {
+    const nowMs = performance.now();
+    if (this.#retryUntilMs === 0) this.#retryUntilMs = nowMs + this.#port.timeoutMs;
+    const cause = this.#links.peek()?.error;
+    const isUncertain = this.#uncertainCount() > 0;
+    if (isUncertain) {
+      const refusal = await this.#look(Math.max(1, Math.ceil(this.#retryUntilMs - nowMs)));
+      if (refusal !== undefined || this.#links.length === 0) return refusal;
+    } else if (cause !== undefined && !this.#mayGoOn(cause)) {
+      return cause;
+    }
+    if (performance.now() >= this.#retryUntilMs) return cause ?? brokenBy('the time for trying again is over');
+    // Whoever was displaced has nothing to wait for but the answers that have come.
+    if (cause === DISPLACED) return undefined;
+    await this.#port.pause(this.#failures);
+    this.#failures += 1;
+    return undefined;
+  }
+
+  /** How many links, from the first on, have to be looked for. */
+  #uncertainCount(): number {
+    let count = 0;
+    for (let i = 0; i < this.#links.length; i++) if (this.#links.at(i)?.isUncertain === true) count = i + 1;
+    return count;
+  }
+
+  /** Whether a link that had no effect for this reason can be the head of a new chain. */
+  #mayGoOn(cause: LogError): boolean {
+    if (cause === DISPLACED) return true;
+    // Not sent, though it was time: no leader was found for as long as there may be none, or there is no room.
+    if (this.#links.peek()?.isUnsent === true) return false;
+    // Another term began, with no entries of anybody.
+    if (cause.code === 'CHAIN_BROKEN') return typeof cause.details.end === 'number' && cause.details.end <= this.#end;
+    return isNodesRefusal(cause) || cause.code === 'CONNECTION_LOST';
+  }
+
+  /** Settles the links that are in the committed log. Undefined when the others may still be done. */
+  async #look(timeoutMs: number): Promise<LogError | undefined> {
+    const appends = Array.from({ length: this.#uncertainCount() }, (_, i) => this.#links.at(i)?.payloads ?? []);
+    let finding: Finding;
+    try {
+      finding = await this.#port.find({ appends, expectedEnd: this.#end, boundary: this.#committed, timeoutMs });
+    } catch (thrown) {
+      const { code, message, details } = asLogError(thrown);
+      return new LogError(code, `The log could not be read at ${this.#end}: ${message}`, details, 'unknown');
+    }
+    const { places, isTaken, atTerm, end } = finding;
+    for (const { term: placeTerm, offset, end: placeEnd, offsets } of places) {
+      this.#settle({ term: placeTerm, offset, end: placeEnd, offsets, level: 'committed', nodes: [] });
+    }
+    if (places.length > 0) {
+      this.#failures = 0;
+      this.#retryUntilMs = performance.now() + this.#port.timeoutMs;
+    }
+    const isOver = this.#term !== 0 && atTerm > this.#term;
+    if (!isTaken && !isOver) return undefined;
+    for (let i = 0; i < this.#links.length; i++) {
+      const link = this.#links.at(i);
+      if (link !== undefined) link.isUncertain = false;
+    }
+    const why = isTaken
+      ? `Another entry is in the log, at or after ${this.#end}, where the next of this writer was to be.`
+      : `Term ${this.#term}, in which this writer's appends were received, is over.`;
+    return new LogError('CONDITION_FAILED', why, { offset: end, end });
+  }
+
+  /** Fails the rest, and everything that comes. */
+  async #fail(cause: LogError): Promise<void> {
+    if (this.#term !== 0) await this.#findCommittedEnd();
+    this.#refusal = cause;
+    const broken = this.#brokenError();
+    const details = { ...cause.details, chainEnd: this.#end };
+    // Only the first append of a writer has a condition that its caller knows of.
+    const code = cause.code === 'CONDITION_FAILED' && this.#hasSucceeded ? 'CHAIN_BROKEN' : cause.code;
+    const first = new LogError(code, `${cause.message} This writer's appends are in the log up to offset ${this.#end}.`, details, 'failed');
+    let isFirst = true;
+    for (let link = this.#links.shift(); link !== undefined; link = this.#links.shift()) {
+      this.#unsettledBytes -= link.entryBytes;
+      const error = isFirst ? first : broken;
+      isFirst = false;
+      link.reject(link.isUncertain ? new LogError(cause.code, uncertainSentence(cause), details, 'unknown') : error);
+    }
+  }
+
+  /** What was only received may be lost: the chain ends where it is committed, as far as the log tells. */
+  async #findCommittedEnd(): Promise<void> {
+    const range = { from: this.#committed, to: this.#end, term: this.#term, timeoutMs: this.#port.timeoutMs };
+    try {
+      this.#end = await this.#port.committedOfTerm(range);
+    } catch {
+      this.#end = this.#committed;
+    }
+  }
+
+  #brokenError(): LogError {
+    const why = this.#refusal?.message ?? '';
+    const sentence = `This append is not in the log, because an earlier one of its writer failed: ${why} The writer's appends are in the log up to offset ${this.#end}.`;
+    return new LogError('CHAIN_BROKEN', sentence, { chainEnd: this.#end }, 'failed');
+  }
+}
+
+function brokenBy(why: string): LogError {
+  return new LogError('CHAIN_BROKEN', why, {}, 'failed');
+}
+
+function asLogError(thrown: unknown): LogError {
+  return thrown instanceof LogError ? thrown : new LogError('PROTOCOL', String(thrown));
+}
+
+function uncertainSentence(cause: LogError): string {
+  return `This append may be in the log, which did not tell: ${cause.message} Read the log from where this writer's appends end.`;
+}
