@@ -60,7 +60,6 @@ export const STATE = {
   OPEN_SLOT: CONTROL_AT + 148, // slot of the open segment + 1, 0 while there is none: whoever owns the log's end
   LEADER_ID: CONTROL_AT + 152, // node id of the leader of the current term, 0 while none is known: raft thread
   ROLE: CONTROL_AT + 156, // ROLE_FOLLOWER, ROLE_CANDIDATE, ROLE_LEADER: raft thread
-  WANTED_SLOT: CONTROL_AT + 160, // slot + 1 that the log's end could not take because it is pinned, 0: none
   TRUNCATIONS: CONTROL_AT + 164, // counts truncations, after their files are gone: readers then let go of the files they know
   SOLE: CONTROL_AT + 176, // 1 when what is durable here is committed: a cluster of one, led in a term that has begun: raft thread
   COMMIT_AWAITED: CONTROL_AT + 180, // 1 while the main thread waits on SIGNAL.COMMIT: main thread
@@ -109,6 +108,7 @@ export const SLOT = {
   STATE: 40, // i32: SLOT_FREE, SLOT_IN_USE, SLOT_SEALED
   POINTS: 44, // i32: index points at pointsAt(slot)
   PINS: 48, // i32: reads and sends in progress from the slot; while there are any, no other segment is put into it
+  WANTED: 52, // i32: 1 when the log's end could not take the slot because of its pins, and is to be woken when the last one goes
 } as const;
 
 export const SLOT_FREE = 0;

@@ -292,16 +292,19 @@ export class TailMemory {
 
   /** Takes one pin away. If somebody wants the slot and this was the last pin, wakes all who may be waiting for room. */
   unpinSlot(slot: number): void {
-    if (this.addWord32(this.map.descriptorAt(slot) + SLOT.PINS, -1) !== 1) return;
-    if (this.word32(STATE.WANTED_SLOT) !== slot + 1) return;
-    this.setWord32(STATE.WANTED_SLOT, 0);
+    const at = this.map.descriptorAt(slot);
+    if (this.addWord32(at + SLOT.PINS, -1) !== 1) return;
+    if (this.exchangeWord32(at + SLOT.WANTED, 1, 0) !== 1) return;
     this.raise(SIGNAL.ORDERED);
     this.raise(SIGNAL.COMMIT);
   }
 
-  /** Says that the log's end needs a pinned slot. Returns whether it is pinned still; if so, {@link unpinSlot} will wake its owner. */
+  /**
+   * Says that the log's end needs a pinned slot. Returns whether it is pinned still; if so, {@link unpinSlot} will wake its owner. Several
+   * slots may be wanted: whichever is let go first will do.
+   */
   wantSlot(slot: number): boolean {
-    this.setWord32(STATE.WANTED_SLOT, slot + 1);
+    this.setWord32(this.map.descriptorAt(slot) + SLOT.WANTED, 1);
     return this.isPinned(slot);
   }
 

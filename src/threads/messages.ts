@@ -6,10 +6,10 @@ import type { Peer } from '../core/peers.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import type { TermStart } from '../raft/termTable.ts';
 import type { SegmentRange } from '../replication/feed.ts';
-import type { SealedSegment } from '../storage/context.ts';
 import type { Identity, Vote } from '../storage/dataDirectory.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
+import type { SegmentOutcome } from '../storage/segmentTask.ts';
 import type { Truncation } from '../storage/truncation.ts';
 
 /** What each pool's threads are started with. */
@@ -29,7 +29,7 @@ export interface Tasks {
    * Writes one segment until it is sealed (its facts come back), or writers stop: then the segment stays open, or it was not even made, so
    * that the spare file is still one.
    */
-  write: { request: { readonly slot: number; readonly spare: string | undefined }; response: SealedSegment | 'open' | 'unmade' };
+  write: { request: { readonly slot: number; readonly spare: string | undefined }; response: SegmentOutcome };
   /** Cuts the log at an offset; no writer may run. */
   truncate: { request: { readonly offset: number }; response: Truncation };
   /** Reads entries into a cold buffer; returns their bytes. */

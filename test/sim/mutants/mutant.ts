@@ -43,17 +43,21 @@ const ROOT = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../.
 
 /** A copy of the compiled code in a temporary directory. */
 export interface Copy {
+  readonly directory: string;
   /** The program that runs seeds. */
   readonly program: string;
   remove(): void;
 }
 
-/** Copies the compiled code and applies `patches` to the copy. Throws when a place to change is not there, or there twice. */
-export function plant({ name, patches }: Pick<Mutant, 'name' | 'patches'>): Copy {
+/**
+ * Copies the compiled code, and `moreFolders` of dist/, and applies `patches` to the copy. Throws when a place to change is not there, or
+ * there twice.
+ */
+export function plant({ name, patches }: Pick<Mutant, 'name' | 'patches'>, moreFolders: readonly string[] = []): Copy {
   const directory = mkdtempSync(join(tmpdir(), 'loglog-mutant-'));
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
   try {
-    for (const folder of [...FOLDERS, ...TEST_FOLDERS]) {
+    for (const folder of [...FOLDERS, ...TEST_FOLDERS, ...moreFolders]) {
       mkdirSync(join(directory, folder), { recursive: true });
       cpSync(join(ROOT, 'dist', folder), join(directory, folder), { recursive: true, filter: (path) => !/\.(map|d\.ts)$/.test(path) });
     }
@@ -69,7 +73,7 @@ export function plant({ name, patches }: Pick<Mutant, 'name' | 'patches'>): Copy
         before.replace(find, () => replace),
       );
     }
-    return { program: join(directory, 'test/sim/seeds.js'), remove };
+    return { directory, program: join(directory, 'test/sim/seeds.js'), remove };
   } catch (thrown) {
     remove();
     throw thrown;
