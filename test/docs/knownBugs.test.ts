@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { PLANTED_BUGS } from '../crash/plantedBugs.ts';
+import { MUTANTS as INTERLEAVINGS } from '../interleave/mutants.ts';
+import { SCENARIOS } from '../interleave/scenarios/all.ts';
 import { MUTANTS } from '../sim/mutants/catalogue.ts';
 import { FAULTS } from '../sim/profile.ts';
 
@@ -19,6 +21,8 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   planted: MUTANTS.map(({ name }) => name),
   'crash plant': PLANTED_BUGS.map(({ name }) => name),
   fault: FAULTS,
+  interleaving: INTERLEAVINGS.map(({ name }) => name),
+  'every schedule': SCENARIOS.map(({ name }) => name),
 };
 
 /** What a last cell names: pairs of a place and a name in it. */
