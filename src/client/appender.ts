@@ -11,7 +11,7 @@ import { LogError } from '../core/errors.ts';
 import { APPEND, encodeRequest, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { Arena } from './arena.ts';
 import { DISPLACED, NewestChain } from './chains.ts';
-import { type Connection, isLater } from './connection.ts';
+import { type Connection, isLater, type Loss } from './connection.ts';
 import {
   batchTooLarge,
   lostErrors,
@@ -236,13 +236,13 @@ export class Appender {
     this.#afterRelease();
   }
 
-  /** The connection is gone. What was sent after the request `fatalId` (0: none) surely failed; of the rest we cannot know. */
-  lost(connection: Connection, reason: string, fatalId: number): void {
+  /** The connection is gone. What is still open failed if the node said so, by its goodbye or by a fatal error before it; of the rest we cannot know. */
+  lost(connection: Connection, { reason, fatalId, isGoodbye }: Loss): void {
     this.#route.close(connection);
     if (this.#route.connection !== connection) return;
     const { unknown, failed } = lostErrors(connection.url, reason);
     for (const message of this.#sent.all()) {
-      const error = fatalId !== 0 && isLater(message.requestId, fatalId) ? failed : unknown;
+      const error = isGoodbye || (fatalId !== 0 && isLater(message.requestId, fatalId)) ? failed : unknown;
       if (this.#retries.setAside(message, error)) {
         this.#sent.remove(message);
       } else {

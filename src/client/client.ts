@@ -79,9 +79,9 @@ export class LogClient {
         link.greeted(connection);
       },
       silent: (connection) => link.suspect(connection),
-      lost(connection, reason, fatalId) {
+      lost(connection, loss) {
         nodes.lost(connection);
-        appender.lost(connection, reason, fatalId);
+        appender.lost(connection, loss);
         link.lost(connection);
         replicas.lost(connection);
       },

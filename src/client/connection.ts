@@ -7,6 +7,7 @@ import { MAX_WAIT_MS } from '../core/limits.ts';
 import {
   type Answer,
   CANCEL,
+  CLOSE_STOPPED,
   CREDIT,
   decodeAnswer,
   decodeReceipt,
@@ -62,6 +63,16 @@ export interface EndRequest {
   readonly waitMs: number;
 }
 
+/** Why a connection is gone, and what is known of the appends on it that have no answer. */
+export interface Loss {
+  /** A clause for an error message. */
+  readonly reason: string;
+  /** Nothing sent after this request was done; 0: that is not known. */
+  readonly fatalId: number;
+  /** The node said goodbye: nothing that it left unanswered was done. */
+  readonly isGoodbye: boolean;
+}
+
 /** What concerns appends, and the connection as a whole. */
 export interface ConnectionHandlers {
   /** False when the receipt answers nothing that was sent. The receipt is reused for the next one. */
@@ -72,8 +83,8 @@ export interface ConnectionHandlers {
   greeted(connection: Connection): void;
   /** The node was asked for a sign of life, and it may be that none comes. */
   silent(connection: Connection): void;
-  /** The connection is gone. When `fatalId` is not 0, nothing sent after that request was done. */
-  lost(connection: Connection, reason: string, fatalId: number): void;
+  /** The connection is gone. */
+  lost(connection: Connection, loss: Loss): void;
 }
 
 interface PendingEnd {
@@ -228,7 +239,7 @@ export class Connection {
 
   /** Gives the connection up at once. */
   drop(reason: string): void {
-    this.#lose(reason, 0);
+    this.#lose(reason);
   }
 
   /** Closes in order. Resolves when the socket is closed, or was ended after {@link CLOSE_TIMEOUT_MS}. */
@@ -250,8 +261,8 @@ export class Connection {
   }
 
   /** The transport is gone; called by it. */
-  transportClosed(reason: string): void {
-    this.#lose(reason, 0);
+  transportClosed(reason: string, code: number): void {
+    this.#lose(reason, { isGoodbye: code === CLOSE_STOPPED });
     this.#onClosed?.();
   }
 
@@ -288,7 +299,7 @@ export class Connection {
         this.#failed(answer);
         break;
       case 'malformed':
-        this.#lose(`it sent ${answer.reason}, which is not protocol version ${PROTOCOL_VERSION}`, 0);
+        this.#lose(`it sent ${answer.reason}, which is not protocol version ${PROTOCOL_VERSION}`);
         break;
       default:
         unreachable(answer);
@@ -305,7 +316,7 @@ export class Connection {
       decodeReceipt(view, i, this.#receipt);
       if (!this.#handlers.appended(this, this.#receipt)) {
         const { requestId, offset, end } = this.#receipt;
-        this.#lose(`it acknowledged request ${requestId} at [${offset}, ${end}), which is not what was sent`, 0);
+        this.#lose(`it acknowledged request ${requestId} at [${offset}, ${end}), which is not what was sent`);
         return;
       }
       if (this.#receipt.level === LEVEL_COMMITTED) this.#observe(this.#receipt.end);
@@ -328,10 +339,10 @@ export class Connection {
     } else {
       this.#handlers.appendFailed(this, requestId, error);
     }
-    if (answer.fatal) this.#lose(`the server ended it with ${answer.code}: ${answer.message}`, requestId);
+    if (answer.fatal) this.#lose(`the server ended it with ${answer.code}: ${answer.message}`, { fatalId: requestId });
   }
 
-  #lose(reason: string, fatalId: number): void {
+  #lose(reason: string, { fatalId = 0, isGoodbye = false }: Partial<Loss> = {}): void {
     if (this.#isLost) return;
     this.#isLost = true;
     clearInterval(this.#silence);
@@ -340,7 +351,7 @@ export class Connection {
     for (const pending of this.#ends.values()) pending.resolve(undefined);
     this.#streams.clear();
     this.#ends.clear();
-    this.#handlers.lost(this, reason, fatalId);
+    this.#handlers.lost(this, { reason, fatalId, isGoodbye });
   }
 
   /** A dead network says nothing: an answer that does not come is the only sign of it. */
@@ -351,7 +362,7 @@ export class Connection {
     this.#movedBefore = moved;
     this.#silentIntervals += 1;
     if (this.#silentIntervals > MAX_SILENT_INTERVALS) {
-      this.#lose('it has been silent for too long, although it was asked for a sign of life', 0);
+      this.#lose('it has been silent for too long, although it was asked for a sign of life');
     } else if (this.#silentIntervals > 1) {
       this.send(requestMessage(END, 0, this.takeRequestId()));
       // An idle connection is silent too, and answers; who is silent after that was asked once already.
@@ -422,7 +433,7 @@ export function dial(url: string, options: DialOptions): Promise<Connection> {
     try {
       transport = open(url, {
         message: (bytes) => (connection === undefined ? greet(bytes) : connection.receive(bytes)),
-        closed: (reason) => (connection === undefined ? giveUp(reason) : connection.transportClosed(reason)),
+        closed: (reason, code) => (connection === undefined ? giveUp(reason) : connection.transportClosed(reason, code)),
       });
     } catch (thrown) {
       giveUp(thrown instanceof Error ? thrown.message : String(thrown));

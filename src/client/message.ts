@@ -217,7 +217,7 @@ export function lostErrors(url: string, reason: string): { unknown: LogError; fa
   const mayBe =
     `The connection to ${url} was lost before this append was acknowledged (${reason}). It may be in the log or not: ` +
     'read the end of the log, or use expectedEnd, before you append it again.';
-  const isNot = `The connection to ${url} ended at an earlier request (${reason}), so this append surely was not done. Append it again.`;
+  const isNot = `The connection to ${url} ended before this append was done (${reason}), so it had no effect. Append it again.`;
   return { unknown: new LogError('CONNECTION_LOST', mayBe), failed: new LogError('CONNECTION_LOST', isNot, {}, 'failed') };
 }
 

@@ -9,10 +9,10 @@ export const openBrowserTransport: OpenTransport = (url, events) => {
   socket.binaryType = 'arraybuffer';
   let opened = false;
   let closed = false;
-  const finish = (reason: string): void => {
+  const finish = (reason: string, code = 0): void => {
     if (closed) return;
     closed = true;
-    events.closed(reason);
+    events.closed(reason, code);
   };
   socket.onopen = () => {
     opened = true;
@@ -28,7 +28,7 @@ export const openBrowserTransport: OpenTransport = (url, events) => {
   };
   socket.onclose = (event) => {
     if (!opened) finish('the browser could not connect (its console may say why)');
-    else finish(`it was closed with code ${event.code}${event.reason === '' ? '' : ` (${event.reason})`}`);
+    else finish(`it was closed with code ${event.code}${event.reason === '' ? '' : ` (${event.reason})`}`, event.code);
   };
   return {
     send(bytes) {

@@ -34,10 +34,10 @@ export const openNodeTransport: OpenTransport = (url, events) => {
   });
   let closed = false;
   let failure = '';
-  const finish = (reason: string): void => {
+  const finish = (reason: string, code = 0): void => {
     if (closed) return;
     closed = true;
-    events.closed(reason);
+    events.closed(reason, code);
   };
   let stream: { readonly bytesRead: number } | undefined;
   socket.on('upgrade', (response) => {
@@ -57,7 +57,7 @@ export const openNodeTransport: OpenTransport = (url, events) => {
   });
   socket.on('close', (code, reason) => {
     const text = reason.toString();
-    finish(failure !== '' ? failure : `it was closed with code ${code}${text === '' ? '' : ` (${text})`}`);
+    finish(failure !== '' ? failure : `it was closed with code ${code}${text === '' ? '' : ` (${text})`}`, code);
   });
   return {
     send(bytes) {

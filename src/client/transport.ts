@@ -4,8 +4,8 @@
 export interface TransportEvents {
   /** One binary message; the bytes belong to the receiver. */
   message(bytes: Uint8Array): void;
-  /** The connection failed, was refused or closed; `reason` is a clause for an error message. */
-  closed(reason: string): void;
+  /** The connection failed, was refused or closed; `reason` is a clause for an error message. `code`: of the server's close frame, 0 without one. */
+  closed(reason: string, code: number): void;
 }
 
 /** One WebSocket connection, opening or open. Nothing here throws. */

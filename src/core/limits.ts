@@ -77,8 +77,19 @@ export const IDLE_TIMEOUT_SECONDS = 60;
 /** After this long without appends the segment writer records on disk how far the log is durable. */
 export const MARK_IDLE_MS = 10;
 
-/** How long a stopping node waits for its answers to leave. */
-export const DRAIN_TIMEOUT_MS = 5_000;
+/**
+ * A stop: until when what was ordered may be committed and the leadership handed over, until when answers may leave, and until when threads
+ * may end. What is not done by then is cut. Counted from the beginning of the stop, which lasts less than 6 s.
+ */
+export const STOP_SETTLE_MS = 3_500;
+export const STOP_ANSWER_MS = 4_500;
+export const STOP_END_MS = 5_500;
+
+/** How long a stopping node stays for clients that do not close their end of a connection. */
+export const STOP_LINGER_MS = 1_000;
+
+/** A stopping node closes its clients once no append has come for this long. */
+export const STOP_QUIET_MS = 20;
 
 /** Cold reads that run at once; each has a buffer of its own in shared memory. */
 export const COLD_READERS = 2;

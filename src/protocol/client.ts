@@ -6,6 +6,12 @@
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
 
+/**
+ * The close code of a node that stops. It promises that no APPEND without an answer had any effect. Not 1001 ("going away"), which proxies
+ * send of their own when the node behind them has died, and then it would promise what nobody knows.
+ */
+export const CLOSE_STOPPED = 4001;
+
 export const SUBPROTOCOL = 'loglog.v1';
 export const PROTOCOL_VERSION = 1;
 export const MESSAGE_HEADER_BYTES = 24;

@@ -59,6 +59,9 @@ const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   [WALK_INSIDE_BATCH]: ['MALFORMED', 'the last entry says that its batch goes on, but the request ends there'],
 };
 
+export const SHUTTING_DOWN =
+  'the node is shutting down and takes no more appends: this one was not done; use another node, or try again later';
+
 export interface AppendCounters {
   entries: number;
   batches: number;
@@ -96,6 +99,8 @@ export class Appends {
   readonly #loop: AppendLoop;
   /** Term of everything in `#pending`. */
   #term = 0;
+  /** Appends whose senders were told that it is not known whether they stay in the log. */
+  undecidedCount = 0;
   readonly counters: AppendCounters = { entries: 0, batches: 0, bytes: 0 };
   readonly latency = new PowerHistogram(64e-6, 18);
 
@@ -172,18 +177,24 @@ export class Appends {
     if (this.#held.length > 0) this.retryHeld();
   }
 
-  /** The node stops: what is still undecided stays so for its senders. */
-  giveUp(): void {
-    this.#giveUpPending('this node stops before it knows');
-    for (const request of this.#held.splice(0))
-      this.#refuse(request, 'SHUTTING_DOWN', 0, 'the node is shutting down: this append was not done');
+  /** The node stops: what it has not ordered by now it will not order. */
+  refuseHeld(): void {
+    for (const request of this.#held.splice(0)) this.#refuse(request, 'SHUTTING_DOWN', 0, SHUTTING_DOWN);
     this.#heldBytes = 0;
+  }
+
+  /** The node stops: what is still undecided stays so for its senders. Everything that was ordered has its answer when this returns. */
+  giveUp(): void {
+    this.refuseHeld();
+    this.#giveUpPending('this node stops before it knows');
+    this.#flushAnswers();
   }
 
   #giveUpPending(reason: string): void {
     const rest = this.#pending.slice(this.#head);
     this.#pending = [];
     this.#head = 0;
+    this.undecidedCount += rest.length;
     for (const { session, requestId, first, end } of rest) {
       session.unacknowledgedBytes -= end - first;
       session.unacknowledgedAppends -= 1;

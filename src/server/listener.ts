@@ -5,8 +5,9 @@ import './headerBytes.ts';
 import * as uWS from 'uWebSockets.js';
 import { readFileSync } from 'node:fs';
 import { LogError } from '../core/errors.ts';
-import { HTTP_CONNECTIONS, IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES } from '../core/limits.ts';
+import { HTTP_CONNECTIONS, IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, STOP_LINGER_MS } from '../core/limits.ts';
 import { SUBPROTOCOL } from '../protocol/client.ts';
+import { untilClosedByClients } from './closing.ts';
 import { SendBudget, Session, type SocketData } from './session.ts';
 
 export interface ListenerOptions {
@@ -65,6 +66,7 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #events: ListenerEvents;
   #socket: uWS.us_listen_socket | false = false;
+  #port = 0;
   /** Connections that are not WebSockets, or not yet. */
   #httpConnections = 0;
   readonly #maxSockets: number;
@@ -105,7 +107,8 @@ export class Listener {
         `cannot listen on ${host} port ${port}: another program has it, or the address is not this machine's; name another --port`,
       );
     }
-    return uWS.us_socket_local_port(this.#socket);
+    this.#port = uWS.us_socket_local_port(this.#socket);
+    return this.#port;
   }
 
   /** Takes no more connections; those that are there stay. */
@@ -115,20 +118,18 @@ export class Listener {
   }
 
   /**
-   * Closes every session as soon as all that was sent to it has left; resolves when all are closed, or after `timeoutMs` for those that
-   * do not read. uWS calls a socket closed at once when it is asked to end it, so what waits must have left before.
+   * Closes every session as soon as all that was sent to it has left; resolves when the clients have closed their ends too, so never with one
+   * that does not read. uWS calls a socket closed at once when it is asked to end it, so what waits must have left before. What comes later is
+   * read, and thrown away.
    */
-  async disconnect(closeCode: number, reason: string, timeoutMs: number): Promise<void> {
+  async disconnect(closeCode: number, reason: string): Promise<void> {
     this.#farewell = { closeCode, reason };
     if (this.sessions.size === 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      this.#emptied = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+      this.#emptied = resolve;
       for (const session of [...this.sessions]) this.#leave(session, closeCode, reason);
     });
+    await untilClosedByClients(this.#port, STOP_LINGER_MS);
   }
 
   #leave(session: Session, closeCode: number, reason: string): void {
@@ -175,6 +176,8 @@ export class Listener {
     socket.getUserData().session = session;
     this.sessions.add(session);
     this.#events.opened(session);
+    // It was under way when the node began to stop.
+    if (this.#farewell !== undefined) this.#leave(session, this.#farewell.closeCode, this.#farewell.reason);
   }
 
   #message(socket: uWS.WebSocket<SocketData>, message: ArrayBuffer, isBinary: boolean): void {

@@ -5,7 +5,15 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { type Config, maxBatchBytes, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
-import { CLUSTER_DESCRIPTORS, DRAIN_TIMEOUT_MS, MAX_READ_BYTES, RESERVED_DESCRIPTORS } from '../core/limits.ts';
+import {
+  CLUSTER_DESCRIPTORS,
+  MAX_READ_BYTES,
+  RESERVED_DESCRIPTORS,
+  STOP_ANSWER_MS,
+  STOP_END_MS,
+  STOP_QUIET_MS,
+  STOP_SETTLE_MS,
+} from '../core/limits.ts';
 import { addressOf } from '../core/peers.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
@@ -30,9 +38,8 @@ import { Requests } from './requests.ts';
 import { Segments } from './segments.ts';
 import type { Session } from './session.ts';
 import { openDirectory } from './startup.ts';
+import { type CutStep, stopNode } from './stop.ts';
 import { VERSION } from './version.ts';
-
-const CLOSE_GOING_AWAY = 1001;
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
 const MESSAGE_SLACK_BYTES = 64 * 1024;
@@ -67,6 +74,16 @@ interface Parts {
   readonly pools: Pools;
   readonly recovered: RecoveredLog;
   readonly failure: Failure;
+}
+
+/** What became of a stop. */
+export interface StopReport {
+  /** What was not done in time. */
+  readonly cut: readonly CutStep[];
+  /** Appends that were ordered, and whose senders were told that it is not known whether they stay in the log. */
+  readonly undecidedAppends: number;
+  /** Bytes at the end of the log that this node does not know to be committed. */
+  readonly uncommittedBytes: number;
 }
 
 export class LogNode {
@@ -304,21 +321,38 @@ export class LogNode {
   }
 
   /**
-   * Stops: takes no more appends, makes durable and answers what was accepted, hands leadership over, closes the clients, ends the threads.
+   * Stops within 6 s: takes no more appends, makes durable and answers what was ordered, hands leadership over, closes the clients, ends
+   * the threads. Rejects when the node fails meanwhile.
    */
-  async stop(): Promise<void> {
-    this.#requests.isDraining = true;
-    this.#listener.stopListening();
-    const settled = this.#until(() => this.#appends.isSettled);
-    // In a cluster the others may be gone: what was accepted then stays undecided, and its senders are told so.
-    await Promise.race(this.#isAlone ? [settled, this.failed] : [settled, this.failed, delay(DRAIN_TIMEOUT_MS)]);
-    if (!this.#isAlone) await Promise.race([this.#raft?.transfer(), this.failed, delay(DRAIN_TIMEOUT_MS)]);
-    this.#appends.giveUp();
-    await this.#listener.disconnect(CLOSE_GOING_AWAY, 'the node is shutting down', DRAIN_TIMEOUT_MS);
-    await Promise.race([this.#raft?.stop(), this.failed]);
+  async stop(): Promise<StopReport> {
+    const undecidedBefore = this.#appends.undecidedCount;
+    const times = { settleMs: STOP_SETTLE_MS, answerMs: STOP_ANSWER_MS, endMs: STOP_END_MS, quietMs: STOP_QUIET_MS };
+    const cut = await stopNode(
+      {
+        takeNoMore: () => {
+          this.#requests.isDraining = true;
+          this.#listener.stopListening();
+          this.#appends.refuseHeld();
+        },
+        settled: () => this.#until(() => this.#appends.isSettled),
+        handOver: async () => (this.#isAlone ? undefined : this.#raft?.transfer()),
+        refusedAppends: () => (this.#listener.sessions.size === 0 ? undefined : this.#requests.refusedWhileDraining),
+        giveUp: () => this.#appends.giveUp(),
+        disconnect: (code, reason) => this.#listener.disconnect(code, reason),
+        endThreads: () => this.#endThreads(),
+        failed: this.failed,
+      },
+      times,
+    );
+    const { commit, tail } = this.#memory;
+    return { cut, undecidedAppends: this.#appends.undecidedCount - undecidedBefore, uncommittedBytes: tail - commit };
+  }
+
+  async #endThreads(): Promise<void> {
+    await this.#raft?.stop();
     this.#stopped = true;
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.#memory.raise(signal);
-    await Promise.race([this.#segments.stop(), this.failed]);
+    await this.#segments.stop();
     this.#listener.close();
     await this.#pools.close();
     removeTemporaries(new NodeDisk(), this.directory);
@@ -406,9 +440,4 @@ export class LogNode {
       }),
     );
   }
-}
-
-/** Resolves after `ms`; it alone keeps no process alive. */
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

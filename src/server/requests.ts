@@ -19,7 +19,7 @@ import {
   type Request,
   SUBSCRIBE,
 } from '../protocol/client.ts';
-import type { Appends } from './appends.ts';
+import { type Appends, SHUTTING_DOWN } from './appends.ts';
 import type { Ends } from './ends.ts';
 import type { Readings } from './reading.ts';
 import type { Reading, Session } from './session.ts';
@@ -49,6 +49,8 @@ export class Requests {
   readonly #request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
   /** Set when the node stops: appends are refused from then on. */
   isDraining = false;
+  /** Appends that were refused for that. */
+  refusedWhileDraining = 0;
 
   constructor(memory: TailMemory, appends: Appends, readings: Readings, ends: Ends, limits: RequestLimits) {
     this.#memory = memory;
@@ -120,12 +122,8 @@ export class Requests {
     } else if (session.unacknowledgedAppends >= MAX_UNACKNOWLEDGED_APPENDS) {
       session.fail(requestId, 'TOO_MANY_REQUESTS', `${MAX_UNACKNOWLEDGED_APPENDS} appends are unacknowledged: put more entries into each`);
     } else if (this.isDraining) {
-      session.sendError(
-        requestId,
-        'SHUTTING_DOWN',
-        0,
-        'the node is shutting down and takes no more appends: use another one, or try again later',
-      );
+      this.refusedWhileDraining += 1;
+      session.sendError(requestId, 'SHUTTING_DOWN', 0, SHUTTING_DOWN);
     } else if (entries.length === 0 || request.a === 0) {
       session.sendError(requestId, 'MALFORMED', 0, 'an APPEND holds at least one entry');
     } else if (entries.length > maxBatchBytes) {

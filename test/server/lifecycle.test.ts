@@ -61,7 +61,7 @@ describe('restart', () => {
 });
 
 describe('a clean stop', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s answers what was accepted, says goodbye with 1001, and exits 0', async (signal) => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s answers what was accepted, says goodbye with 4001, and exits 0', async (signal) => {
     const data = makeDirectory();
     const node = await startNode({ data });
     const client = await connect(node);
@@ -69,7 +69,7 @@ describe('a clean stop', () => {
     await appends[0];
     node.signal(signal);
     const settled = await Promise.allSettled(appends);
-    expect(await client.closed).toMatchObject({ code: 1001, reason: 'the node is shutting down' });
+    expect(await client.closed).toMatchObject({ code: 4001, reason: 'the node is shutting down' });
     expect(await node.exited).toEqual({ code: 0, signal: null });
     expect(readdirSync(data).filter((name) => name.endsWith('.tmp'))).toEqual([]);
     const again = await connect(await startNode({ data }));
@@ -100,10 +100,10 @@ describe('a clean stop', () => {
     const late = failureOf(client.append(Buffer.from('late')));
     client.socket.resume();
     const answered = (await settled).filter(({ status }) => status === 'fulfilled');
-    expect(await client.closed).toMatchObject({ code: 1001 });
+    expect(await client.closed).toMatchObject({ code: 4001 });
     expect(answered.length).toBeGreaterThan(0);
     const refusal = await late;
-    expect(['SHUTTING_DOWN', 1001]).toContain(refusal.code);
+    expect(['SHUTTING_DOWN', 4001]).toContain(refusal.code);
     expect(await node.exited).toEqual({ code: 0, signal: null });
   });
 

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { type Config, configure, ownPeer } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
-import type { LogNode } from '../../server/node.ts';
+import type { LogNode, StopReport } from '../../server/node.ts';
 import { VERSION } from '../../server/version.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
 import { EXIT, exitCodeOf, explain, Quit } from '../exit.ts';
@@ -83,6 +83,19 @@ function fatal(log: Logger, thrown: unknown): Quit {
   return new Quit(exitCodeOf(thrown));
 }
 
+/** Whatever a stop could not finish in its time is said: its exit code is 0 all the same, because nothing that was acknowledged is lost. */
+function sayHowItStopped(log: Logger, { cut, undecidedAppends, uncommittedBytes }: StopReport): void {
+  const notes = [
+    undecidedAppends > 0 &&
+      `${undecidedAppends} appends were ordered but not committed in time: they may be in the log or not, and their senders were told so`,
+    cut.includes('settle') && uncommittedBytes > 0 && `${uncommittedBytes} bytes at the end of the log are not known to be committed`,
+    cut.includes('answer') && 'clients that did not read their answers were cut off',
+    cut.includes('end') && 'not all threads ended in time: what they were doing was cut off, as by a crash',
+  ].filter((note) => note !== false);
+  for (const note of notes) log.warn(`while it stopped: ${note}`);
+  log.info(`stopped; all that was acknowledged${uncommittedBytes > 0 ? ' as committed' : ''} is on disk`);
+}
+
 /** Starts the node; undefined when it was told to stop before it was ready. In a cluster it may have to wait for the others. */
 async function start(config: Config, log: Logger, stop: Promise<string>): Promise<LogNode | undefined> {
   const { LogNode } = await import('../../server/node.ts');
@@ -104,8 +117,7 @@ async function serve(config: Config, { json = false, stopWithStdin = false }: Se
     });
     const reason = await Promise.race([stop, node.failed]);
     log.info(`${reason}: stopping; a second signal ends at once`);
-    await Promise.race([node.stop(), node.failed]);
-    log.info('stopped; all that was acknowledged is on disk');
+    sayHowItStopped(log, await Promise.race([node.stop(), node.failed]));
   } catch (thrown) {
     throw thrown instanceof Quit ? thrown : fatal(log, thrown);
   }

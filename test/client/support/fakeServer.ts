@@ -108,11 +108,11 @@ export class FakeConnection {
   }
 
   /** The connection breaks, at once. */
-  kill(reason = 'the test broke it'): void {
+  kill(reason = 'the test broke it', code = 0): void {
     if (!this.isOpen) return;
     this.isOpen = false;
     for (const { timer } of this.#waiting.values()) clearTimeout(timer);
-    this.#events.closed(reason);
+    this.#events.closed(reason, code);
   }
 
   receive(message: Uint8Array): void {

@@ -1,0 +1,232 @@
+// A graceful stop: nothing that the node had not ordered is left without an answer, and it ends within its time.
+
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { connect as connectClient } from '../../src/client/index.ts';
+import { CLOSE_STOPPED } from '../../src/protocol/client.ts';
+import { type CutStep, type StopSteps, stopNode } from '../../src/server/stop.ts';
+import { Cluster } from '../support/cluster.ts';
+import { connect, makeDirectory, payloadOf, startNode } from './support/fixture.ts';
+import { Closed, RawClient, Refused } from './support/rawClient.ts';
+
+const TIMES = { settleMs: 40, answerMs: 60, endMs: 80, quietMs: 1 };
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
+
+/** Steps that are done at once, and note their order. */
+function steps(changes: Partial<StopSteps>, order: string[]): StopSteps {
+  const note = (name: string) => async (): Promise<void> => void order.push(name);
+  return {
+    takeNoMore: () => void order.push('takeNoMore'),
+    settled: note('settled'),
+    handOver: note('handOver'),
+    refusedAppends: () => undefined,
+    giveUp: () => void order.push('giveUp'),
+    disconnect: async (code) => void order.push(`disconnect ${code}`),
+    endThreads: note('endThreads'),
+    failed: never(),
+    ...changes,
+  };
+}
+
+describe('the parts of a stop', () => {
+  test('what was ordered is decided or given up before the goodbye that promises so', async () => {
+    const order: string[] = [];
+    expect(await stopNode(steps({}, order), TIMES)).toEqual([]);
+    expect(order).toEqual(['takeNoMore', 'settled', 'handOver', 'giveUp', `disconnect ${CLOSE_STOPPED}`, 'endThreads']);
+  });
+
+  test('waits that never end are cut, each at its time, and named', async () => {
+    const order: string[] = [];
+    const stuck = { settled: never, handOver: never, disconnect: never, endThreads: never };
+    expect(await stopNode(steps(stuck, order), TIMES)).toEqual(['settle', 'answer', 'end'] satisfies CutStep[]);
+    expect(order).toEqual(['takeNoMore', 'giveUp']);
+  });
+
+  test('a client that goes on sending for ever is closed all the same', async () => {
+    let refused = 0;
+    const order: string[] = [];
+    expect(await stopNode(steps({ refusedAppends: () => refused++ }, order), TIMES)).toEqual([]);
+    expect(order).toContain(`disconnect ${CLOSE_STOPPED}`);
+  });
+
+  test('a node that fails while it stops says why', async () => {
+    const failed = Promise.reject(new Error('the disk'));
+    await expect(stopNode(steps({ settled: never, failed }, []), TIMES)).rejects.toThrow('the disk');
+  });
+});
+
+type Outcome = 'done' | 'failed' | 'unknown';
+
+/** What a client that was written from PROTOCOL.md knows of an append. */
+function rawOutcome(thrown: unknown): Outcome {
+  if (thrown instanceof Refused) return thrown.answer.outcomeUnknown ? 'unknown' : 'failed';
+  if (thrown instanceof Closed) return thrown.code === CLOSE_STOPPED || thrown.reason === 'it is not open' ? 'failed' : 'unknown';
+  return 'unknown';
+}
+
+function libraryOutcome(thrown: unknown): Outcome {
+  return (thrown as { outcome?: string }).outcome === 'failed' ? 'failed' : 'unknown';
+}
+
+/** Appends without a pause, so that there are always some in the sockets, until told otherwise. */
+class Pump {
+  readonly outcomes: Record<Outcome, number> = { done: 0, failed: 0, unknown: 0 };
+  /** First bytes of the payloads that are acknowledged. */
+  readonly done = new Set<string>();
+  readonly #tag: string;
+  readonly #append: (payload: Buffer) => Promise<unknown>;
+  readonly #outcome: (thrown: unknown) => Outcome;
+  readonly #isDeaf: boolean;
+  readonly #open = new Set<Promise<void>>();
+  readonly #running: Promise<void>;
+  #isEnded = false;
+
+  constructor(tag: string, append: (payload: Buffer) => Promise<unknown>, outcome: (thrown: unknown) => Outcome, isDeaf = false) {
+    this.#tag = tag;
+    this.#isDeaf = isDeaf;
+    this.#append = append;
+    this.#outcome = outcome;
+    this.#running = this.#run();
+  }
+
+  /** Sends no more, and waits until every append is decided. */
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    await this.#running;
+    await Promise.all(this.#open);
+  }
+
+  async #run(): Promise<void> {
+    for (let i = 0; !this.#isEnded; i++) {
+      this.#start(`${this.#tag} ${i} `);
+      if (i % 200 === 0) await new Promise((resolve) => setImmediate(resolve));
+      while (this.#open.size > 3000 && !this.#isEnded) await Promise.race([...this.#open].slice(0, 1));
+    }
+  }
+
+  #start(name: string): void {
+    const settled = this.#append(Buffer.concat([Buffer.from(name.padEnd(24)), payloadOf(100, 1)])).then(
+      () => {
+        this.outcomes.done += 1;
+        this.done.add(name);
+      },
+      (thrown: unknown) => {
+        this.outcomes[this.#outcome(thrown)] += 1;
+        // Who does not listen goes on until the connection is closed: its last appends cross the goodbye on the wire.
+        if (!this.#isDeaf || thrown instanceof Closed) this.#isEnded = true;
+      },
+    );
+    const open = settled.finally(() => this.#open.delete(open));
+    this.#open.add(open);
+  }
+}
+
+async function rawPump(url: string, tag: string): Promise<Pump> {
+  const client = await RawClient.connect(url);
+  onTestFinished(() => client.socket.terminate());
+  return new Pump(tag, (payload) => client.append(payload), rawOutcome, true);
+}
+
+async function libraryPump(urls: readonly string[], tag: string, timeoutMs: number): Promise<Pump> {
+  const log = await connectClient(urls, { reconnect: { timeoutMs, minDelayMs: 1, maxDelayMs: 20 } });
+  onTestFinished(() => log.close());
+  return new Pump(tag, (payload) => log.append(payload), libraryOutcome);
+}
+
+async function untilDone(pumps: readonly Pump[], count: number): Promise<void> {
+  while (pumps.some(({ outcomes }) => outcomes.done < count)) await delay(1);
+}
+
+/** The names of all entries of the log. */
+async function namesIn(client: RawClient): Promise<string[]> {
+  const names: string[] = [];
+  const { commit } = await client.end();
+  await client.readAll(0, commit, ({ kind, payload }) => {
+    if (kind === 0) names.push(payload.toString('latin1', 0, 24).trimEnd());
+  });
+  return names;
+}
+
+describe('R6: a stop under load', () => {
+  test('of one node, eight times: no append is unknown, and what is acknowledged is what is in the log', async () => {
+    const data = makeDirectory();
+    const done = new Set<string>();
+    for (let round = 1; round <= 8; round++) {
+      const node = await startNode({ data });
+      const pumps = [
+        await rawPump(node.url, `a${round}`),
+        await rawPump(node.url, `b${round}`),
+        await libraryPump([node.url], `c${round}`, 1),
+      ];
+      await untilDone(pumps, 300);
+      expect(await node.stop()).toEqual({ code: 0, signal: null });
+      await Promise.all(pumps.map((pump) => pump.end()));
+      expect(pumps.map(({ outcomes }) => outcomes.unknown)).toEqual([0, 0, 0]);
+      for (const pump of pumps) for (const name of pump.done) done.add(name.trimEnd());
+    }
+    const names = await namesIn(await connect(await startNode({ data })));
+    expect(names).toHaveLength(done.size);
+    expect(names.filter((name) => !done.has(name))).toEqual([]);
+  });
+
+  test('of one node whose memory is full: what waits for room is refused, not unknown', async () => {
+    // Half of the appends do not fit the tail memory at any time.
+    const node = await startNode({ segmentBytes: 65_536, slots: 3, windowBytes: 16_777_216 });
+    const client = await connect(node);
+    const appends = Array.from({ length: 400 }, (_, i) => client.append(payloadOf(30_000, i)));
+    const outcomes = appends.map((append) => append.then(() => 'done' as const, rawOutcome));
+    await appends[5];
+    expect(await node.stop()).toEqual({ code: 0, signal: null });
+    expect(await Promise.all(outcomes)).not.toContain('unknown');
+  });
+
+  test('of the leader of three, again and again: no append is unknown, and all go on at the next leader', async () => {
+    const cluster = await Cluster.make({ nodes: 3, directory: makeDirectory(), flags: ['--election-timeout-ms', '400'] });
+    onTestFinished(() => cluster.close());
+    await cluster.start();
+    await cluster.allVoters();
+    const pump = await libraryPump(cluster.urls, 'c', 60_000);
+    for (let round = 1; round <= 3; round++) {
+      await untilDone([pump], pump.outcomes.done + 500);
+      const leader = await cluster.leader();
+      expect(await leader.stop()).toEqual({ code: 0, signal: null });
+      await untilDone([pump], pump.outcomes.done + 500);
+      leader.start();
+      await leader.ready;
+    }
+    await pump.end();
+    expect(pump.outcomes).toMatchObject({ failed: 0, unknown: 0 });
+    const names = await namesIn(await connectTo((await cluster.leader()).url));
+    expect(names).toHaveLength(pump.done.size);
+  });
+
+  test('of a leader without a majority: it ends in time with 0, and says that its appends are unknown', async () => {
+    const cluster = await Cluster.make({ nodes: 3, directory: makeDirectory(), flags: ['--election-timeout-ms', '4500'] });
+    onTestFinished(() => cluster.close());
+    // It does not resign before it has to give up.
+    const leader = await cluster.start();
+    await cluster.allVoters();
+    for (const node of cluster.nodes) if (node !== leader) node.pause();
+    const client = await connectTo(leader.url);
+    const appends = Array.from({ length: 50 }, (_, i) => client.append(payloadOf(100, i)).then(() => 'done' as const, rawOutcome));
+    // They were ordered when a later request of the connection is answered.
+    await client.end();
+    const startedMs = performance.now();
+    expect((await leader.stop()).code).toBe(0);
+    const tookMs = performance.now() - startedMs;
+    expect(await Promise.all(appends)).toEqual(appends.map(() => 'unknown'));
+    // 6 s, and as much again for a busy machine.
+    expect(tookMs).toBeLessThan(12_000);
+    expect(readFileSync(leader.logFile, 'utf8')).toContain('50 appends were ordered but not committed in time');
+  });
+});
+
+async function connectTo(url: string): Promise<RawClient> {
+  const client = await RawClient.connect(url);
+  onTestFinished(() => client.socket.terminate());
+  return client;
+}
