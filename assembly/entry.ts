@@ -11,6 +11,7 @@ import {
   MAX_KIND,
   RESULT_BYTES_AT,
   RESULT_COUNT_AT,
+  RESULT_DATA_END_AT,
   RESULT_LAST_TERM_AT,
   RESULT_POINTS_AT,
   RESULT_STATUS_AT,
@@ -18,11 +19,13 @@ import {
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
+  STAMP_ONE_BATCH,
   WALK_BAD_CHECK,
   WALK_BAD_KIND,
   WALK_BAD_TERM,
   WALK_COMPLETE,
   WALK_INSIDE_BATCH,
+  WALK_SECOND_BATCH,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
 } from './layout';
@@ -45,6 +48,7 @@ function finish(result: usize, status: u32, count: u32, bytes: u32, lastTerm: u3
   store<u32>(result, lastTerm, RESULT_LAST_TERM_AT);
   store<u32>(result, points, RESULT_POINTS_AT);
   store<u32>(result, bytes, RESULT_STOPPED_AT);
+  store<u32>(result, bytes, RESULT_DATA_END_AT);
   return status;
 }
 
@@ -71,7 +75,7 @@ export function frame(at: usize, length: u32, result: usize): u32 {
  * Leader: verifies every producer's check in [at, at + length), and writes term and final check. The first entry gets log
  * offset `offset` and file position `filePosition`. Index points go to `points`; `lastPoint` is the one before them (0: none).
  * Stops at the first bad entry, at RESULT_BYTES: what it stamped before that must not be used. A last entry that says that its
- * batch goes on is a bad one.
+ * batch goes on is a bad one; with STAMP_ONE_BATCH, so is the first one of a second batch.
  */
 export function stamp(
   at: usize,
@@ -79,12 +83,15 @@ export function stamp(
   term: u32,
   offset: f64,
   maxPayloadBytes: u32,
+  flags: u32,
   filePosition: u32,
   points: usize,
   lastPoint: u32,
   result: usize,
 ): u32 {
   const base = offset as u64;
+  // Set in the entry before one that may follow it.
+  const needed: u32 = flags & STAMP_ONE_BATCH ? (KIND_CONTINUED as u32) << 24 : 0;
   let position: u32 = 0;
   let count: u32 = 0;
   let pointCount: u32 = 0;
@@ -93,6 +100,7 @@ export function stamp(
   while (position < length) {
     if (length - position < (ENTRY_OVERHEAD_BYTES as u32)) return finish(result, WALK_TRUNCATED, count, position, term, 0);
     const entry = at + position;
+    if (position > 0 && (kindSize & needed) != needed) return finish(result, WALK_SECOND_BATCH, count, position, term, 0);
     kindSize = load<u32>(entry, 4);
     const payloadBytes = kindSize & 0xffffff;
     if (load<u32>(entry) != 0) return finish(result, WALK_BAD_TERM, count, position, term, 0);
@@ -147,12 +155,14 @@ export function scan(
   let count: u32 = 0;
   let pointCount: u32 = 0;
   let lastTerm = minTerm;
+  let dataEnd: u32 = 0;
   // Inside a batch: all of it as it was before the batch.
   let isInside: u32 = 0;
   let bytesBefore: u32 = 0;
   let countBefore: u32 = 0;
   let pointsBefore: u32 = 0;
   let termBefore: u32 = 0;
+  let dataEndBefore: u32 = 0;
   let nextPoint = nextPointAfter(lastPoint);
   while (position < length) {
     const left = length - position;
@@ -193,6 +203,7 @@ export function scan(
         countBefore = count;
         pointsBefore = pointCount;
         termBefore = lastTerm;
+        dataEndBefore = dataEnd;
       }
       isInside = kind & continued;
     }
@@ -204,6 +215,7 @@ export function scan(
     lastTerm = term;
     position += entryBytes;
     count += 1;
+    if ((kind & KIND_MASK) == KIND_DATA) dataEnd = position;
     if (isInside == 0) limit = limitBytes;
     if (position >= limit) break;
   }
@@ -214,6 +226,7 @@ export function scan(
     finish(result, status, count, position, lastTerm, pointCount);
   }
   store<u32>(result, position, RESULT_STOPPED_AT);
+  store<u32>(result, isInside ? dataEndBefore : dataEnd, RESULT_DATA_END_AT);
   return status;
 }
 

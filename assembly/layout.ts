@@ -30,6 +30,7 @@ export const RESULT_STATUS_AT = 8; // why the walk ended, see below
 export const RESULT_LAST_TERM_AT = 12; // term of the last entry walked, or the term given
 export const RESULT_POINTS_AT = 16; // index points emitted
 export const RESULT_STOPPED_AT = 20; // where the walk stopped: behind RESULT_BYTES when that was inside a batch
+export const RESULT_DATA_END_AT = 24; // bytes up to the end of the last data entry among RESULT_BYTES; 0: there is none
 export const RESULT_SIZE_BYTES = 32;
 
 // Why a walk over entries ended.
@@ -40,6 +41,10 @@ export const WALK_TOO_LARGE = 3; // the payload is larger than allowed
 export const WALK_BAD_KIND = 4; // a kind that is not allowed here
 export const WALK_BAD_TERM = 5; // a producer's term is not zero, or a log's term is zero, fell, or rose inside a batch
 export const WALK_INSIDE_BATCH = 6; // the bytes end inside a batch
+export const WALK_SECOND_BATCH = 7; // another batch begins where only one is allowed
+
+// Flags of stamp().
+export const STAMP_ONE_BATCH = 1; // all entries must be one batch
 
 // Flags of scan().
 export const SCAN_VERIFY = 1; // check every entry's check, not only its header

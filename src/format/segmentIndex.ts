@@ -8,6 +8,7 @@ import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
+import { positionOf } from '../core/position.ts';
 import { FORMAT_VERSION, refuseOtherFormat } from './version.ts';
 import { xxh64 } from './xxh64.ts';
 
@@ -101,7 +102,7 @@ export function decodeSegmentIndex(bytes: Uint8Array, file: string): SegmentInde
 /** What no writer of ours would write, although the check matches; readers rely on it. */
 function inconsistency({ base, end, entries, firstMs, lastMs, points, terms }: SegmentIndex): string | undefined {
   if (!(base < end && Math.max(end, entries, firstMs, lastMs) <= MAX_LOG_OFFSET)) return 'its offsets, times or count are out of range';
-  const fileBytes = SEGMENT_HEADER_BYTES + end - base;
+  const fileBytes = positionOf(end, base);
   const positions = [points, Uint32Array.from(terms, ({ position }) => position)];
   for (const ascending of positions) {
     if (ascending[0] !== SEGMENT_HEADER_BYTES) return 'its first point or term is not the first entry';

@@ -1,12 +1,13 @@
 // Reads of what is still in tail memory: finds the slot, checks the boundary, clips to whole entries. Returns places, copies nothing.
 
-import { SCAN_FIRST_ALWAYS, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { SCAN_FIRST_ALWAYS } from '../../assembly/layout.ts';
+import { offsetOf, positionOf } from '../core/position.ts';
 import { SLOT, SLOT_FREE } from './map.ts';
-import type { TailMemory, WalkResult } from './tailMemory.ts';
+import { noWalk, type TailMemory, type WalkResult } from './tailMemory.ts';
 
 export class HotReader {
   readonly #memory: TailMemory;
-  readonly #walk: WalkResult = { count: 0, bytes: 0, lastTerm: 0, points: 0 };
+  readonly #walk: WalkResult = noWalk();
 
   constructor(memory: TailMemory) {
     this.#memory = memory;
@@ -48,11 +49,11 @@ export class HotReader {
   isBoundary(slot: number, offset: number): boolean {
     const { map, wasm } = this.#memory;
     const base = this.#memory.slotWord(slot, SLOT.BASE);
-    const position = SEGMENT_HEADER_BYTES + offset - base;
+    const position = positionOf(offset, base);
     const point = this.#memory.pointBefore(slot, position);
     const gap = position - point;
     if (gap === 0) return true;
-    const offsetOfPoint = base + point - SEGMENT_HEADER_BYTES;
+    const offsetOfPoint = offsetOf(point, base);
     wasm.scan(map.slotAt(slot) + point, gap, offsetOfPoint, 1, gap, 0, 0, 0, 0, map.mainResultAt);
     return this.#memory.readResult(map.mainResultAt, this.#walk).bytes === gap;
   }
@@ -70,7 +71,7 @@ export class HotReader {
    */
   read(slot: number, from: number, maxBytes: number): Uint8Array {
     const { map, wasm } = this.#memory;
-    const position = SEGMENT_HEADER_BYTES + from - this.#memory.slotWord(slot, SLOT.BASE);
+    const position = positionOf(from, this.#memory.slotWord(slot, SLOT.BASE));
     let bytes = this.endOf(slot) - from;
     if (bytes > maxBytes) {
       wasm.scan(map.slotAt(slot) + position, bytes, from, 1, maxBytes, SCAN_FIRST_ALWAYS, 0, 0, 0, map.mainResultAt);

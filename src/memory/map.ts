@@ -42,6 +42,7 @@ export const WORD = {
   LED_TERM: CONTROL_AT + 64, // last term in which this node led and no longer does: raft thread
   LED_COMMIT: CONTROL_AT + 72, // the commit when that term ended here: raft thread
   LEADER_COMMIT: CONTROL_AT + 80, // the commit that a leader named last, 0 while this node leads: raft thread
+  DATA_END: CONTROL_AT + 88, // end of the last ordered data entry, never too low: whoever owns the log's end, before TAIL
 } as const;
 
 /** 32-bit words that threads wait on, by address. */

@@ -6,10 +6,11 @@ import {
   ENTRY_OVERHEAD_BYTES,
   ENTRY_TERM_AT,
   INDEX_INTERVAL_BYTES,
+  KIND_DATA,
   RESULT_STOPPED_AT,
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
-  SEGMENT_HEADER_BYTES,
+  STAMP_ONE_BATCH,
   WALK_BAD_TERM,
   WALK_COMPLETE,
   WALK_TOO_LARGE,
@@ -17,8 +18,9 @@ import {
 import { assert } from '../core/assert.ts';
 import { segmentCapacityBytes } from '../core/config.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
+import { positionOf } from '../core/position.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, WORD } from './map.ts';
-import type { TailMemory, WalkResult } from './tailMemory.ts';
+import { noWalk, type TailMemory, type WalkResult } from './tailMemory.ts';
 
 /**
  * What became of a batch: `ordered`, and {@link Tail.first} to {@link Tail.end} is its place; `full`: no slot is free until the disk
@@ -28,6 +30,9 @@ export type AppendStatus = 'ordered' | 'full' | 'refused';
 
 /** The same for a leader's batch; `misplaced`: it belongs to another segment than the one that is open, or that could be opened, here. */
 export type ReplicatedStatus = AppendStatus | 'misplaced';
+
+/** What was found of a batch that is published. */
+type Published = Pick<WalkResult, 'count' | 'points' | 'dataEnd'>;
 
 /** More than any batch has. */
 const NO_LIMIT_BYTES = 0xffff_ffff;
@@ -41,7 +46,7 @@ export class Tail {
   readonly #memory: TailMemory;
   readonly #openSegment: (slot: number) => void;
   readonly #capacityBytes: number;
-  readonly #walk: WalkResult = { count: 0, bytes: 0, lastTerm: 0, points: 0 };
+  readonly #walk: WalkResult = noWalk();
   /** The last ordered batch: its first offset, the end behind it, and its entries. */
   first = 0;
   end = 0;
@@ -57,8 +62,13 @@ export class Tail {
     this.#capacityBytes = segmentCapacityBytes(memory.map.shape.segmentBytes);
   }
 
-  /** Takes over at `end`; `slot` holds the open segment that recovery loaded, or is undefined when the next one is to be made. */
-  start(end: number, slot: number | undefined): void {
+  /**
+   * Takes over at `end`, where the last data entry ends at `dataEnd`; `slot` holds the open segment that recovery loaded, or is undefined
+   * when the next one is to be made.
+   */
+  start(end: number, dataEnd: number, slot: number | undefined): void {
+    assert(dataEnd <= end, 'data ends where the log does, or before');
+    this.#memory.setWord(WORD.DATA_END, dataEnd);
     this.#memory.setWord(WORD.TAIL, end);
     this.#memory.setWord(WORD.DURABLE, end);
     this.#memory.openSlot = slot ?? -1;
@@ -66,27 +76,28 @@ export class Tail {
   }
 
   /**
-   * Orders a batch of `entryCount` framed entries, all of them or none. `term` is the current one; times are Unix milliseconds. The caller wakes
+   * Orders `entryCount` framed entries, all of them or none; `isOneBatch`: only if they are exactly one batch. `term` is the current one; times are Unix milliseconds. The caller wakes
    * the writer ({@link wake}) when it has ordered all that it has.
    */
-  append(entries: Uint8Array, entryCount: number, term: number, maxPayloadBytes: number, nowMs: number): AppendStatus {
+  append(entries: Uint8Array, entryCount: number, term: number, maxPayloadBytes: number, nowMs: number, isOneBatch = false): AppendStatus {
     const tail = this.#memory.tail;
     assert(tail + entries.length <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
     const slot = this.#makeRoom(tail, entries.length);
     if (slot < 0) return 'full';
     const { map, wasm } = this.#memory;
-    const position = SEGMENT_HEADER_BYTES + tail - this.#memory.slotWord(slot, SLOT.BASE);
+    const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE));
     const at = map.slotAt(slot) + position;
     this.#memory.copyIn(entries, at);
     const pointCount = this.#memory.pointCount(slot);
     const pointsAt = map.pointsAt(slot) + pointCount * 4;
     const lastPoint = this.#memory.lastPoint(slot);
-    const status = wasm.stamp(at, entries.length, term, tail, maxPayloadBytes, position, pointsAt, lastPoint, map.tailResultAt);
+    const flags = isOneBatch ? STAMP_ONE_BATCH : 0;
+    const status = wasm.stamp(at, entries.length, term, tail, maxPayloadBytes, flags, position, pointsAt, lastPoint, map.tailResultAt);
     this.#memory.readResult(map.tailResultAt, this.#walk);
     if (status !== WALK_COMPLETE || this.#walk.count !== entryCount) {
       return this.#refuse(status, this.#walk.bytes);
     }
-    this.#publish(slot, tail, entries.length, this.#walk.count, this.#walk.points, nowMs);
+    this.#publish(slot, tail, entries.length, this.#walk, nowMs);
     return 'ordered';
   }
 
@@ -104,7 +115,7 @@ export class Tail {
     if (rolls && base !== tail) return 'misplaced';
     const slot = rolls ? this.#takeNext(tail) : open;
     if (slot < 0) return 'full';
-    const position = SEGMENT_HEADER_BYTES + tail - base;
+    const position = positionOf(tail, base);
     const at = memory.map.slotAt(slot) + position;
     let filled = 0;
     for (const chunk of chunks) {
@@ -115,22 +126,23 @@ export class Tail {
     assert(filled === byteCount && byteCount > 0, 'the chunks of a batch have as many bytes as it says');
     if (!this.#verify(slot, at, byteCount, term, tail, position)) return 'refused';
     if (rolls) this.#roll(slot, tail);
-    this.#publish(slot, tail, byteCount, this.#walk.count, this.#walk.points, nowMs);
+    this.#publish(slot, tail, byteCount, this.#walk, nowMs);
     return 'ordered';
   }
 
   /** Orders one entry of the node's own without payload, such as the no-op that starts a term. */
   appendOwn(kind: number, term: number, nowMs: number): AppendStatus {
     const tail = this.#memory.tail;
+    assert(kind !== KIND_DATA, 'data is what clients append');
     const slot = this.#makeRoom(tail, ENTRY_OVERHEAD_BYTES);
     if (slot < 0) return 'full';
     const { map, wasm } = this.#memory;
-    const position = SEGMENT_HEADER_BYTES + tail - this.#memory.slotWord(slot, SLOT.BASE);
+    const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE));
     wasm.stampOwn(map.slotAt(slot) + position, term, kind, 0, tail);
     const pointCount = this.#memory.pointCount(slot);
     const isPoint = isPointDue(this.#memory.lastPoint(slot), position);
     if (isPoint) this.#memory.setWord32(map.pointsAt(slot) + pointCount * 4, position);
-    this.#publish(slot, tail, ENTRY_OVERHEAD_BYTES, 1, isPoint ? 1 : 0, nowMs);
+    this.#publish(slot, tail, ENTRY_OVERHEAD_BYTES, { count: 1, points: isPoint ? 1 : 0, dataEnd: 0 }, nowMs);
     return 'ordered';
   }
 
@@ -162,7 +174,8 @@ export class Tail {
     return 'refused';
   }
 
-  #publish(slot: number, tail: number, bytes: number, count: number, points: number, nowMs: number): void {
+  /** Makes `bytes` at the tail part of the log; the last thing is that the tail moves. `dataEnd` counts from there, 0: no data. */
+  #publish(slot: number, tail: number, bytes: number, { count, points, dataEnd }: Published, nowMs: number): void {
     this.#memory.setPointCount(slot, this.#memory.pointCount(slot) + points);
     this.#memory.setSlotWord(slot, SLOT.ENTRIES, this.#memory.slotWord(slot, SLOT.ENTRIES) + count);
     if (this.#memory.slotWord(slot, SLOT.FIRST_MS) === 0) this.#memory.setSlotWord(slot, SLOT.FIRST_MS, nowMs);
@@ -170,6 +183,7 @@ export class Tail {
     this.first = tail;
     this.end = tail + bytes;
     this.count = count;
+    if (dataEnd > 0) this.#memory.setWord(WORD.DATA_END, tail + dataEnd);
     this.#memory.setWord(WORD.TAIL, this.end);
   }
 

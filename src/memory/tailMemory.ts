@@ -2,7 +2,14 @@
 
 import { Buffer } from 'node:buffer';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { INDEX_INTERVAL_BYTES, RESULT_BYTES_AT, RESULT_COUNT_AT, RESULT_LAST_TERM_AT, RESULT_POINTS_AT } from '../../assembly/layout.ts';
+import {
+  INDEX_INTERVAL_BYTES,
+  RESULT_BYTES_AT,
+  RESULT_COUNT_AT,
+  RESULT_DATA_END_AT,
+  RESULT_LAST_TERM_AT,
+  RESULT_POINTS_AT,
+} from '../../assembly/layout.ts';
 import {
   type MemoryMap,
   type MemoryShape,
@@ -33,6 +40,13 @@ export interface WalkResult {
   bytes: number;
   lastTerm: number;
   points: number;
+  /** Bytes up to the end of the last data entry; 0 when there is none. */
+  dataEnd: number;
+}
+
+/** A walk's result before there was one. */
+export function noWalk(): WalkResult {
+  return { count: 0, bytes: 0, lastTerm: 0, points: 0, dataEnd: 0 };
 }
 
 /** What the raft thread says of another node. */
@@ -133,6 +147,14 @@ export class TailMemory {
   }
 
   /**
+   * End of the last ordered data entry, for whoever owns the log's end: no data lies between it and {@link tail}. It may be too high where
+   * that was not to be found out, which only refuses conditions that would hold.
+   */
+  get dataEnd(): number {
+    return this.wasm.loadWord(WORD.DATA_END);
+  }
+
+  /**
    * Writer: the disk has everything before `end`. Where no other node has a say, that is the commit too, and the main thread learns it
    * from here, without a detour over the raft thread.
    */
@@ -230,6 +252,7 @@ export class TailMemory {
     into.bytes = this.#u32[(result + RESULT_BYTES_AT) >> 2] ?? 0;
     into.lastTerm = this.#u32[(result + RESULT_LAST_TERM_AT) >> 2] ?? 0;
     into.points = this.#u32[(result + RESULT_POINTS_AT) >> 2] ?? 0;
+    into.dataEnd = this.#u32[(result + RESULT_DATA_END_AT) >> 2] ?? 0;
     return into;
   }
 

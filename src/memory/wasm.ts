@@ -11,6 +11,7 @@ export interface ServerWasm {
     term: number,
     offset: number,
     maxPayloadBytes: number,
+    flags: number,
     filePosition: number,
     points: number,
     lastPoint: number,

@@ -32,9 +32,9 @@ export const CANCELLED = 0x86;
 
 /** APPEND: answer as soon as the entries are ordered, not when they are committed. */
 export const APPEND_RECEIVED = 1;
-/** APPEND: only if no data was ordered at or after the header's offset, and, unless it is 0, in the term `b` only. Begins a new chain. */
+/** APPEND: only if no data stands at or after the header's offset, and the leader's term is `b`, unless that is 0. The head of a chain. */
 export const APPEND_CONDITIONAL = 2;
-/** APPEND: only as the next link of the connection's newest chain, directly after the link before it. */
+/** APPEND: only directly after the append before it in the connection's newest chain. */
 export const APPEND_CHAINED = 4;
 /** END: the answer must count every append that was acknowledged before the request was sent. */
 export const END_LINEARIZABLE = 1;
@@ -57,11 +57,11 @@ export interface Request {
   opcode: number;
   flags: number;
   requestId: number;
-  /** APPEND: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. Log bytes. */
+  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. Log bytes. */
   offset: number;
   /** APPEND: entry count. READ: most bytes to answer. SUBSCRIBE, CREDIT: bytes of credit. */
   a: number;
-  /** READ, and END with AT_LEAST: longest wait in milliseconds. */
+  /** APPEND with CONDITIONAL: the leader's term, 0 for any. READ, and END with AT_LEAST: longest wait in milliseconds. */
   b: number;
 }
 

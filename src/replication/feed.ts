@@ -1,11 +1,12 @@
 // Where a leader takes the bytes for the others from: tail memory while they are there, sealed segments when not. It returns places and
 // copies nothing. What is due begins and ends where batches do, and so does each piece of it: no node ever has a part of a batch.
 
-import { SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
+import { positionOf } from '../core/position.ts';
 import { HotReader } from '../memory/hotReader.ts';
 import { SLOT } from '../memory/map.ts';
-import type { TailMemory, WalkResult } from '../memory/tailMemory.ts';
+import { noWalk, type TailMemory, type WalkResult } from '../memory/tailMemory.ts';
 import type { Due } from '../raft/leadership.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
 
@@ -26,7 +27,7 @@ export interface HotChunk {
 export class Feed {
   readonly #memory: TailMemory;
   readonly #hot: HotReader;
-  readonly #walk: WalkResult = { count: 0, bytes: 0, lastTerm: 0, points: 0 };
+  readonly #walk: WalkResult = noWalk();
   /** Sealed segments, ascending. */
   readonly #sealed: SegmentRange[];
 
@@ -55,7 +56,7 @@ export class Feed {
     if (slot < 0) return undefined;
     const base = memory.slotWord(slot, SLOT.BASE);
     const closedEnd = memory.slotWord(slot, SLOT.CLOSED_END);
-    const position = SEGMENT_HEADER_BYTES + from - base;
+    const position = positionOf(from, base);
     let bytes = Math.min(limit, closedEnd === 0 ? limit : closedEnd) - from;
     if (bytes > maxBytes) {
       const { map, wasm } = memory;

@@ -2,7 +2,14 @@
 // closed for a moment; answered when ordered (`received`) or when committed. One wake-up of the writer and one answer a connection serve
 // all that happened meanwhile. A node that does not lead refuses them.
 
-import { WALK_BAD_CHECK, WALK_BAD_KIND, WALK_COMPLETE, WALK_INSIDE_BATCH, WALK_TOO_LARGE } from '../../assembly/layout.ts';
+import {
+  WALK_BAD_CHECK,
+  WALK_BAD_KIND,
+  WALK_COMPLETE,
+  WALK_INSIDE_BATCH,
+  WALK_SECOND_BATCH,
+  WALK_TOO_LARGE,
+} from '../../assembly/layout.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { HELD_APPEND_BYTES, HELD_APPEND_OVERHEAD_BYTES, MAX_LOG_OFFSET, MAX_PENDING_APPENDS } from '../core/limits.ts';
 import type { Gate } from '../memory/gate.ts';
@@ -10,6 +17,7 @@ import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
+import { type Condition, refusalOf } from './chain.ts';
 import { PowerHistogram } from './histogram.ts';
 import type { Session } from './session.ts';
 
@@ -37,8 +45,8 @@ export interface AppendRequest {
   readonly entryCount: number;
   /** Acknowledge when ordered, not when committed. */
   readonly received: boolean;
-  /** Append only if the log ends here. */
-  readonly expectedEnd: number | undefined;
+  /** Append only if this holds when the request is ordered. */
+  readonly condition: Condition | undefined;
   readonly arrivedMs: number;
 }
 
@@ -57,6 +65,7 @@ const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   [WALK_TOO_LARGE]: ['ENTRY_TOO_LARGE', "the entry's payload is larger than this node's limit"],
   [WALK_BAD_KIND]: ['BAD_KIND', 'clients may append entries of kind 0 (data) only'],
   [WALK_INSIDE_BATCH]: ['MALFORMED', 'the last entry says that its batch goes on, but the request ends there'],
+  [WALK_SECOND_BATCH]: ['MALFORMED', 'the entries of a conditional or chained append are one batch, but the entry begins another one'],
 };
 
 export const SHUTTING_DOWN =
@@ -258,10 +267,11 @@ export class Appends {
   }
 
   #orderInside(request: AppendRequest, term: number): boolean {
-    const { session, requestId, expectedEnd } = request;
+    const { session, requestId, condition } = request;
     const end = this.#memory.tail;
-    if (expectedEnd !== undefined && expectedEnd !== end) {
-      this.#refuse(request, 'CONDITION_FAILED', end, `the log ends at offset ${end}, not at the expected ${expectedEnd}`);
+    const refusal = condition === undefined ? undefined : refusalOf(condition, { term, dataEnd: this.#memory.dataEnd, tail: end });
+    if (refusal !== undefined) {
+      this.#refuse(request, refusal.code, refusal.offset, refusal.sentence);
       return true;
     }
     if (end + request.entries.length > MAX_LOG_OFFSET) {
@@ -269,7 +279,8 @@ export class Appends {
       return true;
     }
     if (this.#pending.length - this.#head >= MAX_PENDING_APPENDS) return false;
-    const status = this.#tail.append(request.entries, request.entryCount, term, this.#maxPayloadBytes, this.#loop.wallMs());
+    const isOneBatch = condition !== undefined;
+    const status = this.#tail.append(request.entries, request.entryCount, term, this.#maxPayloadBytes, this.#loop.wallMs(), isOneBatch);
     if (status === 'full') return false;
     // Also for a refused batch: it may have closed a slot, whose writer must learn of it.
     this.#planTurn();
@@ -277,6 +288,7 @@ export class Appends {
       this.#refuseBatch(request);
       return true;
     }
+    condition?.chain.succeeded(condition.number, term, this.#tail.end);
     this.counters.entries += this.#tail.count;
     this.counters.batches += 1;
     this.counters.bytes += request.entries.length;

@@ -208,12 +208,12 @@ export class LogNode {
 
   /** Takes part in the cluster, and listens: alone only when its own term has begun, with others at once. */
   async #run(): Promise<void> {
-    const { start, end, openBase } = this.recovered;
+    const { start, end, dataEnd, openBase } = this.recovered;
     const { host, allowHost } = this.#config;
     const memory = this.#memory;
     memory.setWord(WORD.START, start);
     await this.#segments.start(this.recovered);
-    this.#tail.start(end, openBase === undefined ? undefined : RECOVERY_SLOT);
+    this.#tail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.#segments.open(RECOVERY_SLOT, true);
     const raft = this.#startRaft();
     this.#raft = raft;

@@ -5,6 +5,7 @@ import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import {
   APPEND,
+  APPEND_CHAINED,
   APPEND_CONDITIONAL,
   APPEND_RECEIVED,
   CANCEL,
@@ -20,13 +21,14 @@ import {
   SUBSCRIBE,
 } from '../protocol/client.ts';
 import { type Appends, SHUTTING_DOWN } from './appends.ts';
+import { Chain, type Condition } from './chain.ts';
 import type { Ends } from './ends.ts';
 import type { Readings } from './reading.ts';
 import type { Reading, Session } from './session.ts';
 
 /** Flags by opcode; others are refused, so that they can get a meaning one day. */
 const KNOWN_FLAGS: Readonly<Record<number, number>> = {
-  [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL,
+  [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED,
   [READ]: 0,
   [SUBSCRIBE]: 0,
   [CREDIT]: 0,
@@ -110,8 +112,27 @@ export class Requests {
     }
   }
 
+  /** The condition of an append; with a number in its chain, which it has whatever becomes of it. `undefined`: it has none. */
+  #conditionOf(session: Session, { flags, offset, b }: Request): Condition | undefined {
+    if ((flags & APPEND_CONDITIONAL) !== 0) {
+      session.chain = new Chain();
+      return session.chain.head(offset, b);
+    }
+    return (flags & APPEND_CHAINED) !== 0 ? session.chain?.link() : undefined;
+  }
+
   #append(session: Session, request: Request, entries: Uint8Array): void {
     const { requestId, flags } = request;
+    const isChained = (flags & APPEND_CHAINED) !== 0;
+    if (isChained && (flags & APPEND_CONDITIONAL) !== 0) {
+      session.fail(requestId, 'MALFORMED', 'an APPEND is CONDITIONAL, the head of a chain, or CHAINED, a link of it, but not both');
+      return;
+    }
+    if (isChained && session.chain === undefined) {
+      session.fail(requestId, 'MALFORMED', 'a CHAINED append goes on with a chain, but this connection has sent no CONDITIONAL one');
+      return;
+    }
+    const condition = this.#conditionOf(session, request);
     const { windowBytes, maxBatchBytes } = this.#limits;
     if (session.unacknowledgedBytes > 0 && session.unacknowledgedBytes + entries.length > windowBytes) {
       session.fail(
@@ -140,7 +161,7 @@ export class Requests {
         entries,
         entryCount: request.a,
         received: (flags & APPEND_RECEIVED) !== 0,
-        expectedEnd: (flags & APPEND_CONDITIONAL) !== 0 ? request.offset : undefined,
+        condition,
         arrivedMs: performance.now(),
       });
     }

@@ -16,6 +16,7 @@ import {
   MESSAGE_HEADER_BYTES,
   RECEIPT_BYTES,
 } from '../protocol/client.ts';
+import type { Chain } from './chain.ts';
 
 /** What uWS keeps with each socket. */
 export interface SocketData {
@@ -93,6 +94,8 @@ export class Session {
   unacknowledgedBytes = 0;
   /** APPEND requests received and not acknowledged yet. */
   unacknowledgedAppends = 0;
+  /** The newest chain of conditional appends; undefined until there is one. */
+  chain: Chain | undefined;
   /** END requests that wait for their answer. */
   readonly ends = new Set<WaitingEnd>();
   /** Reads and subscriptions, by request id. */

@@ -17,6 +17,7 @@ import {
 } from '../../assembly/layout.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { offsetOf, positionOf } from '../core/position.ts';
 import { findMark } from '../format/durableMark.ts';
 import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
@@ -116,7 +117,7 @@ function readIndex(disk: Disk, expected: Expected, damage: Damage[]): SegmentInd
 
 /** Why the entry at the end of a scan is not valid. */
 function whyInvalid(image: SegmentImage, scan: Scan): string {
-  const offset = scan.base + scan.stoppedAt - SEGMENT_HEADER_BYTES;
+  const offset = offsetOf(scan.stoppedAt, scan.base);
   const entry = `the entry at log offset ${offset}`;
   switch (scan.status) {
     case WALK_BAD_CHECK:
@@ -130,7 +131,7 @@ function whyInvalid(image: SegmentImage, scan: Scan): string {
       return `${entry} has term ${term}, less than ${scan.lastTerm} before it`;
     }
     case WALK_INSIDE_BATCH:
-      return `the batch that begins at log offset ${scan.base + scan.position - SEGMENT_HEADER_BYTES} is not complete`;
+      return `the batch that begins at log offset ${offsetOf(scan.position, scan.base)} is not complete`;
     case WALK_TRUNCATED:
       return `${entry} is cut off by the end of the file`;
     default:
@@ -164,7 +165,7 @@ function checkIndex(image: SegmentImage, scan: Scan, index: SegmentIndex, path: 
 /** Bytes behind the last whole batch that are neither zeros nor the durable mark; and whether entries that were durable are missing. */
 function checkTail(image: SegmentImage, scan: Scan, expected: Expected, damage: Damage[]): { tornBytes: number; lastMs?: number } {
   const { position, fileBytes } = scan;
-  const end = scan.base + position - SEGMENT_HEADER_BYTES;
+  const end = offsetOf(position, scan.base);
   const tail = image.bytes(position, fileBytes);
   let dirty = tail.length;
   while (dirty > 0 && tail[dirty - 1] === 0) dirty -= 1;
@@ -191,7 +192,7 @@ function verifySegment(
   const damage: Damage[] = [];
   const scan = image.scan(path, expected.base, expected.minTerm, onRead);
   const { base, position } = scan;
-  const end = base + position - SEGMENT_HEADER_BYTES;
+  const end = offsetOf(position, base);
   if (scan.damage !== undefined) damage.push(scan.damage);
   if (scan.header !== undefined) checkHeader(expected, scan.header, damage);
   const requiredEnd = index?.end ?? next;
@@ -203,9 +204,7 @@ function verifySegment(
       damageAt(path, scan.stoppedAt, `entries up to log offset ${requiredEnd} were durable here, but ${whyInvalid(image, scan)}`),
     );
   } else if (end > requiredEnd) {
-    damage.push(
-      damageAt(path, SEGMENT_HEADER_BYTES + requiredEnd - base, `entries go on where the segment ends, at offset ${requiredEnd}`),
-    );
+    damage.push(damageAt(path, positionOf(requiredEnd, base), `entries go on where the segment ends, at offset ${requiredEnd}`));
   } else if (index !== undefined && scan.fileBytes !== position) {
     damage.push(damageAt(path, position, `a sealed segment of ${position} bytes has ${scan.fileBytes}`));
   } else if (index !== undefined && expected.indexPath !== undefined) {
@@ -218,7 +217,7 @@ function verifySegment(
     end,
     entries: scan.entries,
     fileBytes: scan.fileBytes,
-    terms: image.terms(position).map((start) => ({ term: start.term, offset: base + start.position - SEGMENT_HEADER_BYTES })),
+    terms: image.terms(position).map((start) => ({ term: start.term, offset: offsetOf(start.position, base) })),
     firstMs: index?.firstMs ?? scan.header?.createdMs,
     lastMs: index?.lastMs ?? tail.lastMs,
     tornBytes: tail.tornBytes,
@@ -240,12 +239,12 @@ function believeIndex(disk: Disk, expected: Expected, index: SegmentIndex): Segm
   } catch (thrown) {
     damage.push(damageOf(thrown, path));
   }
-  const expectedBytes = SEGMENT_HEADER_BYTES + index.end - index.base;
+  const expectedBytes = positionOf(index.end, index.base);
   if (fileBytes !== expectedBytes) {
     damage.push(damageAt(path, Math.min(fileBytes, expectedBytes), `a sealed segment of ${expectedBytes} bytes has ${fileBytes}`));
   }
   const { base, end, entries, firstMs, lastMs } = index;
-  const terms = index.terms.map(({ term, position }) => ({ term, offset: base + position - SEGMENT_HEADER_BYTES }));
+  const terms = index.terms.map(({ term, position }) => ({ term, offset: offsetOf(position, base) }));
   return { file: path, state: 'sealed', base, end, entries, fileBytes, terms, firstMs, lastMs, tornBytes: 0, damage };
 }
 
@@ -376,7 +375,7 @@ export function* listEntries(disk: Disk, path: string, from: number, limit: numb
   for (let position = SEGMENT_HEADER_BYTES; position < scan.position && count < limit; ) {
     const kindSize = image.u32(position + ENTRY_KIND_SIZE_AT);
     const payloadBytes = kindSize & MAX_PAYLOAD_BYTES;
-    const offset = scan.base + position - SEGMENT_HEADER_BYTES;
+    const offset = offsetOf(position, scan.base);
     if (offset >= from) {
       const byte = kindSize >>> 24;
       yield {

@@ -4,11 +4,13 @@
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { offsetOf, positionOf } from '../core/position.ts';
 import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
 import { SLOT } from '../memory/map.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
 import { type Identity, removeTemporaries, saveRemoved } from './dataDirectory.ts';
+import { lastDataEnd } from './dataEnd.ts';
 import { type Disk, readFile } from './disk.ts';
 import { type Layout, listSegments, readLayout, removeTrimmed } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
@@ -23,6 +25,8 @@ export interface RecoveredLog {
   readonly end: number;
   /** Term of the last entry; 0 when there is none. */
   readonly lastTerm: number;
+  /** End of the last data entry; `start` when there is none. Never too low. */
+  readonly dataEnd: number;
   /** Where each term's entries begin, over the whole log; ascending. */
   readonly terms: readonly LogTerm[];
   readonly sealed: readonly SealedSegment[];
@@ -83,9 +87,9 @@ function readIndex(context: StorageContext, names: ReadonlySet<string>, base: nu
  */
 function finishSeal(context: StorageContext, base: number, next: number | undefined, minTerm: number): SealedSegment {
   const loaded = loadSegment(context, RECOVERY_SLOT, base, minTerm);
-  const end = next ?? base + loaded.fileBytes - SEGMENT_HEADER_BYTES;
+  const end = next ?? offsetOf(loaded.fileBytes, base);
   if (loaded.end !== end) {
-    const position = SEGMENT_HEADER_BYTES + Math.min(loaded.invalidAt, end) - base;
+    const position = positionOf(Math.min(loaded.invalidAt, end), base);
     throw damage(loaded.path, position, `batches up to log offset ${end} were durable here, but only those up to ${loaded.end} are whole`);
   }
   if (end <= base) throw damage(loaded.path, SEGMENT_HEADER_BYTES, 'a sealed segment has at least one entry, but here is none');
@@ -96,7 +100,7 @@ function finishSeal(context: StorageContext, base: number, next: number | undefi
 /** Cuts what a crash left behind the last whole batch, and records that all before it is durable. Returns the bytes cut. */
 function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, mark: DurableMark | undefined): number {
   const { disk, identity, memory } = context;
-  const position = SEGMENT_HEADER_BYTES + loaded.end - base;
+  const position = positionOf(loaded.end, base);
   const tail = memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes));
   let dirty = tail.length;
   while (dirty > 0 && tail[dirty - 1] === 0) dirty -= 1;
@@ -112,23 +116,33 @@ function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, m
   return clean ? 0 : dirty;
 }
 
-/** Loads the open segment into slot 0. Returns its end, and the bytes of a torn tail that it cut. */
-function recoverOpen(context: StorageContext, base: number, minTerm: number): { end: number; lastTerm: number; cutBytes: number } {
+/** What recovery found in the open segment. */
+interface OpenSegment {
+  readonly end: number;
+  readonly lastTerm: number;
+  /** Undefined when it has no data. */
+  readonly dataEnd: number | undefined;
+  /** Bytes of a torn tail that were cut. */
+  readonly cutBytes: number;
+}
+
+/** Loads the open segment into slot 0. */
+function recoverOpen(context: StorageContext, base: number, minTerm: number): OpenSegment {
   const { disk, identity, memory } = context;
   const loaded = loadSegment(context, RECOVERY_SLOT, base, minTerm);
-  const position = SEGMENT_HEADER_BYTES + loaded.end - base;
+  const position = positionOf(loaded.end, base);
   const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, identity.markSeed);
   if (mark !== undefined && mark.durable > loaded.end) {
     throw damage(
       loaded.path,
-      position + loaded.invalidAt - loaded.end,
+      position + (loaded.invalidAt - loaded.end),
       `the log was durable up to offset ${mark.durable}, but the entry at offset ${loaded.invalidAt} is not valid`,
     );
   }
   if (mark !== undefined) memory.setSlotWord(RECOVERY_SLOT, SLOT.LAST_MS, mark.lastMs);
   const cutBytes = cutTail(context, loaded, base, mark);
   disk.close(loaded.file);
-  return { end: loaded.end, lastTerm: loaded.lastTerm, cutBytes };
+  return { end: loaded.end, lastTerm: loaded.lastTerm, dataEnd: loaded.dataEnd, cutBytes };
 }
 
 /** A sealed segment's facts, after a look at its file's length. */
@@ -136,7 +150,7 @@ function checkSealed(context: StorageContext, index: SegmentIndex): SealedSegmen
   const { disk, directory } = context;
   const path = `${directory}/${segmentName(index.base)}`;
   const bytes = sizeOf(disk, path);
-  const expected = SEGMENT_HEADER_BYTES + index.end - index.base;
+  const expected = positionOf(index.end, index.base);
   if (bytes !== expected) throw damage(path, Math.min(bytes, expected), `a sealed segment of ${expected} bytes has ${bytes}`);
   const { base, end, entries, firstMs, lastMs, terms } = index;
   return { base, end, entries, lastTerm: terms.at(-1)?.term ?? 0, firstMs, lastMs, terms: logTerms(base, terms) };
@@ -144,7 +158,7 @@ function checkSealed(context: StorageContext, index: SegmentIndex): SealedSegmen
 
 /** Terms of the open segment that was just loaded. */
 function openTerms(context: StorageContext, base: number, end: number): LogTerm[] {
-  return logTerms(base, termStarts(context, RECOVERY_SLOT, SEGMENT_HEADER_BYTES + end - base));
+  return logTerms(base, termStarts(context, RECOVERY_SLOT, positionOf(end, base)));
 }
 
 /** Adds a segment's terms to those of the log before it: a term that goes on in it began earlier. */
@@ -168,7 +182,7 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout): Omi
     if (next === undefined && !names.has(indexName(base))) {
       const open = recoverOpen(context, base, lastTerm);
       addTerms(terms, openTerms(context, base, open.end));
-      return { start, terms, sealed, openBase: base, ...open };
+      return { start, terms, sealed, openBase: base, ...open, dataEnd: open.dataEnd ?? lastDataEnd(context, sealed) };
     }
     const segment = index === undefined ? finishSeal(context, base, next, lastTerm) : checkSealed(context, index);
     sealed.push(segment);
@@ -176,7 +190,7 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout): Omi
     end = segment.end;
     lastTerm = segment.lastTerm;
   }
-  return { start, end, lastTerm, terms, sealed, openBase: undefined, cutBytes: 0 };
+  return { start, end, lastTerm, dataEnd: lastDataEnd(context, sealed), terms, sealed, openBase: undefined, cutBytes: 0 };
 }
 
 /**

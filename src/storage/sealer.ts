@@ -3,6 +3,7 @@
 
 import { SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
+import { offsetOf, positionOf } from '../core/position.ts';
 import { encodeSegmentIndex, type TermStart } from '../format/segmentIndex.ts';
 import { SLOT } from '../memory/map.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
@@ -25,7 +26,7 @@ export function termStarts(context: StorageContext, slot: number, fileBytes: num
 
 /** The same as log offsets, for a segment at `base`. */
 export function logTerms(base: number, starts: readonly TermStart[]): LogTerm[] {
-  return starts.map(({ term, position }) => ({ term, offset: base + position - SEGMENT_HEADER_BYTES }));
+  return starts.map(({ term, position }) => ({ term, offset: offsetOf(position, base) }));
 }
 
 /** Whether the last entry before file position `fileBytes` is the last one of its batch: a walk from the last index point. */
@@ -43,7 +44,7 @@ function endsBatch({ memory }: StorageContext, slot: number, fileBytes: number):
 export function sealSegment(context: StorageContext, slot: number, end: number, file: FileHandle): SealedSegment {
   const { disk, directory, identity, memory } = context;
   const base = memory.slotWord(slot, SLOT.BASE);
-  const fileBytes = SEGMENT_HEADER_BYTES + end - base;
+  const fileBytes = positionOf(end, base);
   assert(end > base, 'a segment is never sealed empty');
   assert(endsBatch(context, slot, fileBytes), 'a segment is sealed at the end of a batch');
   const terms = termStarts(context, slot, fileBytes);

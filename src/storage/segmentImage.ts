@@ -18,6 +18,7 @@ import {
 } from '../../assembly/layout.ts';
 import { OPTIONS } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { offsetOf } from '../core/position.ts';
 import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
 import { compileServerWasm, instantiateServerWasm, type ServerWasm } from '../memory/wasm.ts';
 import type { Disk } from './disk.ts';
@@ -187,7 +188,7 @@ export class SegmentImage {
     scan.status = this.#wasm.scan(
       this.#imageAt + scan.position,
       end - scan.position,
-      base + scan.position - SEGMENT_HEADER_BYTES,
+      offsetOf(scan.position, base),
       scan.lastTerm,
       0xffff_ffff,
       SCAN_VERIFY,

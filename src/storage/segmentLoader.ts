@@ -4,6 +4,7 @@ import { RESULT_STOPPED_AT, SCAN_VERIFY, SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTE
 import { LogError } from '../core/errors.ts';
 import { decodeSegmentHeader } from '../format/segmentHeader.ts';
 import { SLOT } from '../memory/map.ts';
+import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
 import type { FileHandle } from './disk.ts';
 import { segmentName } from './names.ts';
@@ -22,6 +23,8 @@ export interface LoadedSegment {
   /** Log offset of the first entry that is not valid; behind `end` when that is inside a batch. */
   readonly invalidAt: number;
   readonly lastTerm: number;
+  /** Log offset of the end of its last data entry; undefined when it has none. */
+  readonly dataEnd: number | undefined;
   readonly fileBytes: number;
 }
 
@@ -64,11 +67,12 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
     0,
     result,
   );
-  const walk = memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 });
+  const walk = memory.readResult(result, noWalk());
   memory.setPointCount(slot, walk.points);
   memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
   memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
   memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
   const invalidAt = base + memory.u32(result + RESULT_STOPPED_AT);
-  return { path, file, end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, fileBytes };
+  const dataEnd = walk.dataEnd === 0 ? undefined : base + walk.dataEnd;
+  return { path, file, end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, dataEnd, fileBytes };
 }

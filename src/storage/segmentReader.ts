@@ -14,9 +14,10 @@ import {
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
+import { positionOf } from '../core/position.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
 import { STATE } from '../memory/map.ts';
-import { lastAtOrBefore, type TailMemory } from '../memory/tailMemory.ts';
+import { lastAtOrBefore, noWalk, type TailMemory } from '../memory/tailMemory.ts';
 import { type Disk, type FileHandle, readFile } from './disk.ts';
 import { indexName, segmentName } from './names.ts';
 
@@ -106,7 +107,7 @@ export class SegmentReader {
     const { map, wasm } = this.#memory;
     const result = map.coldResultAt(buffer);
     const status = wasm.scan(map.coldAt(buffer), length, offset, 1, limit, flags, 0, 0, 0, result);
-    const { bytes } = this.#memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 });
+    const { bytes } = this.#memory.readResult(result, noWalk());
     return { status, bytes, stopped: this.#memory.u32(result + RESULT_STOPPED_AT) };
   }
 
@@ -183,7 +184,7 @@ export class SegmentReader {
 
 /** Where the log offset stands in the segment's file. */
 function filePosition(range: ColdRange, offset: number): number {
-  return SEGMENT_HEADER_BYTES + offset - range.base;
+  return positionOf(offset, range.base);
 }
 
 /** The error for an offset inside an entry. */

@@ -8,6 +8,7 @@
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { MARK_BYTES } from '../core/config.ts';
+import { positionOf } from '../core/position.ts';
 import { encodeMark } from '../format/durableMark.ts';
 import { encodeSegmentHeader } from '../format/segmentHeader.ts';
 import { SLOT } from '../memory/map.ts';
@@ -123,7 +124,7 @@ export class SegmentWriter {
   }
 
   #filePosition(offset: number): number {
-    return SEGMENT_HEADER_BYTES + offset - this.#base;
+    return positionOf(offset, this.#base);
   }
 
   /**

@@ -9,9 +9,12 @@
 import { SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { MARK_BYTES } from '../core/config.ts';
+import { positionOf } from '../core/position.ts';
 import { encodeMark } from '../format/durableMark.ts';
 import { SLOT, SLOT_FREE, SLOT_IN_USE, STATE, WORD } from '../memory/map.ts';
+import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
+import { lastDataEnd } from './dataEnd.ts';
 import { listSegments } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
 import { damage, loadSegment } from './segmentLoader.ts';
@@ -47,7 +50,10 @@ export function truncateLog(context: StorageContext, offset: number): Truncation
   // First what can fail without harm: the segment must be in memory, and the cut between two batches.
   const freed = freeSlots(context, offset);
   const slot = last === undefined ? -1 : slotOf(context, last, offset, freed);
-  const lastTerm = last === undefined ? 0 : measure(context, slot, last, offset);
+  const measured = last === undefined ? NOTHING : measure(context, slot, last, offset);
+  const sealed = kept.map((base, i) => ({ base, end: kept[i + 1] ?? last ?? offset }));
+  // Where no data is cut, the last data entry stays what it was.
+  const dataEnd = memory.dataEnd <= offset ? memory.dataEnd : (measured.dataEnd ?? lastDataEnd(context, sealed));
   for (const base of removed.reverse()) removeSegment(context, base);
   if (last !== undefined) {
     removeIndex(context, last);
@@ -57,9 +63,10 @@ export function truncateLog(context: StorageContext, offset: number): Truncation
   }
   memory.openSlot = slot;
   memory.setWord(WORD.DURABLE, offset);
+  memory.setWord(WORD.DATA_END, dataEnd);
   memory.setWord(WORD.TAIL, offset);
   memory.addWord32(STATE.TRUNCATIONS, 1);
-  return { openBase: last, end: offset, lastTerm, sealed: kept };
+  return { openBase: last, end: offset, lastTerm: measured.lastTerm, sealed: kept };
 }
 
 /** Gives up the slots whose segments go; no reader below the commit uses them. Returns all free ones, the open segment's first. */
@@ -86,7 +93,7 @@ function slotOf(context: StorageContext, base: number, offset: number, free: rea
   const loaded = loadSegment(context, slot, base, 1);
   disk.close(loaded.file);
   if (loaded.end < offset) {
-    const position = SEGMENT_HEADER_BYTES + loaded.invalidAt - base;
+    const position = positionOf(loaded.invalidAt, base);
     throw damage(
       loaded.path,
       position,
@@ -96,19 +103,29 @@ function slotOf(context: StorageContext, base: number, offset: number, free: rea
   return slot;
 }
 
-/** Makes the slot's counts those of its entries before `offset`. Returns the last one's term. */
-function measure({ memory }: StorageContext, slot: number, base: number, offset: number): number {
+/** What a walk over the kept entries of the last segment found. */
+interface Measured {
+  /** Term of the last one; 0 when there is none. */
+  readonly lastTerm: number;
+  /** Log offset of the end of the last data entry; undefined when there is none. */
+  readonly dataEnd: number | undefined;
+}
+
+const NOTHING: Measured = { lastTerm: 0, dataEnd: undefined };
+
+/** Makes the slot's counts those of its entries before `offset`. */
+function measure({ memory }: StorageContext, slot: number, base: number, offset: number): Measured {
   const { map, wasm } = memory;
   const at = map.slotAt(slot) + SEGMENT_HEADER_BYTES;
   const result = map.slotResultAt(slot);
   // The points of entries that stay are written again as they are: who reads them meanwhile sees no difference.
   const flags = SCAN_WHOLE_BATCHES;
   const status = wasm.scan(at, offset - base, base, 1, NO_LIMIT_BYTES, flags, SEGMENT_HEADER_BYTES, map.pointsAt(slot), 0, result);
-  const { count, lastTerm, points } = memory.readResult(result, { count: 0, bytes: 0, lastTerm: 0, points: 0 });
+  const { count, lastTerm, points, dataEnd } = memory.readResult(result, noWalk());
   assert(status === WALK_COMPLETE, 'the log is cut between two batches');
   memory.setPointCount(slot, points);
   memory.setSlotWord(slot, SLOT.ENTRIES, count);
-  return lastTerm;
+  return { lastTerm, dataEnd: dataEnd === 0 ? undefined : base + dataEnd };
 }
 
 /** Durable before it returns: segments go from the last to the first, and each one's index before it. */
@@ -129,8 +146,8 @@ function removeIndex({ disk, directory }: StorageContext, base: number): void {
 function cut(context: StorageContext, slot: number, base: number, offset: number, oldEnd: number): void {
   const { disk, directory, identity, memory } = context;
   const file = disk.openWrite(`${directory}/${segmentName(base)}`);
-  const position = SEGMENT_HEADER_BYTES + offset - base;
-  const oldPosition = SEGMENT_HEADER_BYTES + oldEnd - base;
+  const position = positionOf(offset, base);
+  const oldPosition = positionOf(oldEnd, base);
   const behind = new Uint8Array(MARK_BYTES);
   const count = disk.read(file, behind, oldPosition);
   if (behind.some((byte) => byte !== 0)) {

@@ -32,11 +32,12 @@ function run(walks: Walks, input: Input, bytes: Uint8Array): Walk {
         bytes: walks.stampOwn(bytes, term, kind, payloadBytes, offset),
         stopped: 0,
         lastTerm: term,
+        dataEnd: 0,
         points: [],
       };
     }
     case 'sameTermBytes':
-      return { status: WALK_COMPLETE, count: 0, bytes: walks.sameTermBytes(bytes), stopped: 0, lastTerm: 0, points: [] };
+      return { status: WALK_COMPLETE, count: 0, bytes: walks.sameTermBytes(bytes), stopped: 0, lastTerm: 0, dataEnd: 0, points: [] };
   }
 }
 
@@ -47,6 +48,7 @@ function sameWalk(a: Walk, b: Walk): boolean {
     a.bytes === b.bytes &&
     a.stopped === b.stopped &&
     a.lastTerm === b.lastTerm &&
+    a.dataEnd === b.dataEnd &&
     a.points.length === b.points.length &&
     a.points.every((point, at) => point === b.points[at])
   );
@@ -109,7 +111,7 @@ test(`the WebAssembly and its twin agree on ${INPUTS} random and mutated inputs 
   // The inputs reach every outcome that a walk can have, or they prove little.
   if (INPUTS < ENOUGH_FOR_COVERAGE) return;
   const frames = [0, 1].map((status) => `frame ${status}`);
-  const stamps = [0, 1, 2, 3, 4, 5, 6].map((status) => `stamp ${status}`);
+  const stamps = [0, 1, 2, 3, 4, 5, 6, 7].map((status) => `stamp ${status}`);
   const scans = [0, 1, 2, 4, 5, 6].map((status) => `scan ${status}`);
   for (const outcome of [
     ...frames,

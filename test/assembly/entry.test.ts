@@ -11,6 +11,7 @@ import {
   KIND_CONFIGURATION,
   KIND_CONTINUED,
   KIND_DATA,
+  KIND_MASK,
   KIND_NOOP,
   KIND_TRIM,
   MAX_PAYLOAD_BYTES,
@@ -18,11 +19,13 @@ import {
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
   SEGMENT_HEADER_BYTES,
+  STAMP_ONE_BATCH,
   WALK_BAD_CHECK,
   WALK_BAD_KIND,
   WALK_BAD_TERM,
   WALK_COMPLETE,
   WALK_INSIDE_BATCH,
+  WALK_SECOND_BATCH,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
@@ -131,6 +134,7 @@ describe.each([
       bytes: bytes.length,
       stopped: bytes.length,
       lastTerm: 0,
+      dataEnd: bytes.length,
       points: [],
     });
     expect(toHex(bytes)).toBe(toHex(golden(hex)));
@@ -140,7 +144,7 @@ describe.each([
     const bytes = Uint8Array.from([...unframed(golden(HELLO)), ...unframed(golden(HELLO)), ...unframed(golden(FORTY))]);
     expect(walks.frame(bytes).count).toBe(3);
     const walk = walks.stamp(bytes.subarray(34), { term: 2, offset: 29 });
-    expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: 52, stopped: 52, lastTerm: 2, points: [0] });
+    expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: 52, stopped: 52, lastTerm: 2, dataEnd: 52, points: [0] });
     expect(toHex(bytes.subarray(34))).toBe(toHex(golden(`02000000 28000000 ${FORTY} 00994b56`)));
   });
 
@@ -160,6 +164,7 @@ describe.each([
         bytes: bytes.length,
         stopped: bytes.length,
         lastTerm: term,
+        dataEnd: bytes.length,
         points: [SEGMENT_HEADER_BYTES],
       });
       expect(toHex(bytes)).toBe(toHex(golden(hex)));
@@ -172,10 +177,19 @@ describe.each([
     expect(toHex(bytes)).toBe(toHex(golden(hex)));
   });
 
-  test.each(PLACED)('scan: kind %d, payload "%s" in term %d at %d is a whole, valid entry', (_kind, _payload, term, offset, hex) => {
+  test.each(PLACED)('scan: kind %d, payload "%s" in term %d at %d is a whole, valid entry', (kind, _payload, term, offset, hex) => {
     const bytes = golden(hex);
+    const dataEnd = (kind & KIND_MASK) === KIND_DATA ? bytes.length : 0;
     const walk = walks.scan(bytes, { offset, flags: SCAN_VERIFY });
-    expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: bytes.length, stopped: bytes.length, lastTerm: term, points: [] });
+    expect(walk).toEqual({
+      status: WALK_COMPLETE,
+      count: 1,
+      bytes: bytes.length,
+      stopped: bytes.length,
+      lastTerm: term,
+      dataEnd,
+      points: [],
+    });
   });
 
   const framed = golden(`00000000 05000000 ${HELLO} aec2f073`);
@@ -190,7 +204,15 @@ describe.each([
   ])('stamp: a wrong %s is refused at its entry, and no index point is reported', (_field, corrupt, status) => {
     const batch = Uint8Array.from([...framed, ...corrupt]);
     const at = framed.length;
-    expect(walks.stamp(batch, { term: 1, offset: 0 })).toEqual({ status, count: 1, bytes: at, stopped: at, lastTerm: 1, points: [] });
+    expect(walks.stamp(batch, { term: 1, offset: 0 })).toEqual({
+      status,
+      count: 1,
+      bytes: at,
+      stopped: at,
+      lastTerm: 1,
+      dataEnd: at,
+      points: [],
+    });
     expect(toHex(batch.subarray(framed.length))).toBe(toHex(corrupt));
   });
 
@@ -208,7 +230,7 @@ describe.each([
     for (const before of [new Uint8Array(), framed, continued]) {
       const bytes = Uint8Array.from([...before, ...continued]);
       const [count, at] = [before.length === 0 ? 0 : 1, before.length];
-      const expected = { status: WALK_INSIDE_BATCH, count, bytes: at, stopped: at, lastTerm: 1, points: [] };
+      const expected = { status: WALK_INSIDE_BATCH, count, bytes: at, stopped: at, lastTerm: 1, dataEnd: at, points: [] };
       expect(walks.stamp(bytes, { term: 1, offset: 0 })).toEqual(expected);
     }
     for (const kind of [KIND_CONTINUED | KIND_NOOP, KIND_CONTINUED | 127, KIND_NOOP, 4, 127]) {
@@ -279,7 +301,15 @@ describe.each([
   test('scan: bytes that end inside a batch are reported as far as batches are whole', () => {
     const log = tiny([data, more, data, more, more], [1, 2, 2, 3, 3]);
     const options = { offset: 0, flags: SCAN_VERIFY | SCAN_WHOLE_BATCHES, emitPoints: true, filePosition: SEGMENT_HEADER_BYTES };
-    const expected = { status: WALK_INSIDE_BATCH, count: 3, bytes: 36, stopped: 60, lastTerm: 2, points: [SEGMENT_HEADER_BYTES] };
+    const expected = {
+      status: WALK_INSIDE_BATCH,
+      count: 3,
+      bytes: 36,
+      stopped: 60,
+      lastTerm: 2,
+      dataEnd: 36,
+      points: [SEGMENT_HEADER_BYTES],
+    };
     expect(walks.scan(log.slice(), options)).toEqual(expected);
     expect(walks.scan(log.slice(0, 59), options)).toEqual({ ...expected, status: WALK_TRUNCATED, stopped: 48 });
     expect(walks.scan(flipped(log, 59), options)).toEqual({ ...expected, status: WALK_BAD_CHECK, stopped: 48 });
@@ -294,6 +324,43 @@ describe.each([
     expect(walks.scan(log.slice(), { ...options, limitBytes: 59 })).toEqual({ ...expected, status: WALK_COMPLETE, stopped: 48 });
     const points = walks.scan(log.slice(), { ...options, filePosition: INDEX_INTERVAL_BYTES - 36, lastPoint: 4096 });
     expect(points).toMatchObject({ bytes: 36, points: [] });
+  });
+
+  test('scan: says where the last data entry ends, past which control entries do not move it, and without a batch that is not whole', () => {
+    const noop = KIND_NOOP;
+    const dataEnd = (kinds: readonly number[], flags = 0): number =>
+      walks.scan(tiny(kinds), { offset: 0, flags }).dataEnd / ENTRY_OVERHEAD_BYTES;
+    const rows: readonly (readonly [readonly number[], number])[] = [
+      [[], 0],
+      [[noop], 0],
+      [[noop, KIND_TRIM, KIND_CONFIGURATION], 0],
+      [[data], 1],
+      [[data, noop], 1],
+      [[noop, data, noop, noop], 2],
+      [[data, noop, data], 3],
+      [[more, more, data, noop], 3],
+    ];
+    for (const [kinds, expected] of rows) for (const flags of [0, SCAN_WHOLE_BATCHES]) expect(dataEnd(kinds, flags)).toBe(expected);
+    expect([dataEnd([data, noop, more]), dataEnd([data, noop, more], SCAN_WHOLE_BATCHES)]).toEqual([3, 1]);
+    expect(dataEnd([more, more], SCAN_WHOLE_BATCHES)).toBe(0);
+    const limited = walks.scan(tiny([data, noop, data]), { offset: 0, limitBytes: 24 });
+    expect(limited).toMatchObject({ bytes: 24, dataEnd: 12 });
+  });
+
+  test('stamp: with STAMP_ONE_BATCH the first entry of a second batch is refused', () => {
+    const entry = (isContinued: boolean): Uint8Array => encodeEntry(golden(HELLO), isContinued ? KIND_CONTINUED : KIND_DATA);
+    const stamp = (...continued: boolean[]): { status: number; count: number; bytes: number } => {
+      const bytes = Uint8Array.from(continued.flatMap((each) => [...entry(each)]));
+      return walks.stamp(bytes, { term: 1, offset: 0, flags: STAMP_ONE_BATCH });
+    };
+    for (const whole of [[false], [true, false], [true, true, true, false]]) {
+      expect(stamp(...whole)).toMatchObject({ status: WALK_COMPLETE, count: whole.length });
+    }
+    expect(stamp(false, false)).toMatchObject({ status: WALK_SECOND_BATCH, count: 1, bytes: 17 });
+    expect(stamp(true, false, false)).toMatchObject({ status: WALK_SECOND_BATCH, count: 2, bytes: 34 });
+    expect(stamp(true, false, true, false)).toMatchObject({ status: WALK_SECOND_BATCH, count: 2, bytes: 34 });
+    expect(stamp(true, true)).toMatchObject({ status: WALK_INSIDE_BATCH, count: 1 });
+    expect(stamp()).toMatchObject({ status: WALK_COMPLETE, count: 0 });
   });
 
   test('scan: a batch is data of one term', () => {

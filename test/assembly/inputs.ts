@@ -192,7 +192,13 @@ function drawStamp(random: Random): Input {
   const some = payloadBytesAt(batch.bytes, batch.starts[random.below(batch.starts.length)] ?? 0);
   mutateMaybe(random, batch);
   const maxPayloadBytes = random.oneIn(4) ? random.pick(some, Math.max(0, some - 1), random.below(200)) : MAX_PAYLOAD_BYTES;
-  const options = { term: drawTerm(random), offset: drawOffset(random), maxPayloadBytes, ...drawPoints(random) };
+  const options = {
+    term: drawTerm(random),
+    offset: drawOffset(random),
+    maxPayloadBytes,
+    flags: random.oneIn(3) ? 1 : 0,
+    ...drawPoints(random),
+  };
   return { walk: 'stamp', bytes: batch.bytes, options };
 }
 

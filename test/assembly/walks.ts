@@ -3,6 +3,7 @@
 import {
   RESULT_BYTES_AT,
   RESULT_COUNT_AT,
+  RESULT_DATA_END_AT,
   RESULT_LAST_TERM_AT,
   RESULT_POINTS_AT,
   RESULT_SIZE_BYTES,
@@ -75,6 +76,7 @@ class Arena {
       bytes: field(RESULT_BYTES_AT),
       stopped: field(RESULT_STOPPED_AT),
       lastTerm: field(RESULT_LAST_TERM_AT),
+      dataEnd: field(RESULT_DATA_END_AT),
       points: pointCount === 0 ? [] : [...this.#words.subarray(POINTS_AT / 4, POINTS_AT / 4 + pointCount)],
     };
   }
@@ -116,6 +118,7 @@ export const wasmWalks: Walks = {
           options.term,
           options.offset,
           options.maxPayloadBytes ?? MAX_U32,
+          options.flags ?? 0,
           options.filePosition ?? 0,
           POINTS_AT,
           options.lastPoint ?? 0,

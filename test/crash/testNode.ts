@@ -1,9 +1,10 @@
 // A node without threads, clients or a clock of its own: it starts, orders, writes, rolls, seals and stops with the product's own
 // functions in the product's own order (src/server/node.ts, src/threads/worker.ts), one call at a time.
 
-import { ENTRY_OVERHEAD_BYTES, KIND_NOOP, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { ENTRY_OVERHEAD_BYTES, KIND_NOOP } from '../../assembly/layout.ts';
 import { assert } from '../../src/core/assert.ts';
 import { segmentCapacityBytes } from '../../src/core/config.ts';
+import { positionOf } from '../../src/core/position.ts';
 import { SLOT, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
 import { type AppendStatus, type ReplicatedStatus, Tail } from '../../src/memory/tail.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -132,11 +133,11 @@ export class TestNode {
 
   #takeOver(): void {
     this.sealed.push(...this.recovered.sealed);
-    const { start, end, openBase } = this.recovered;
+    const { start, end, dataEnd, openBase } = this.recovered;
     this.#memory.setWord(WORD.START, start);
     this.#memory.setWord(WORD.TERM, this.term);
     if (openBase === undefined) this.allocate();
-    this.tail.start(end, openBase === undefined ? undefined : RECOVERY_SLOT);
+    this.tail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.#resume(RECOVERY_SLOT);
   }
 
@@ -169,7 +170,7 @@ export class TestNode {
     const { first, end } = this.tail;
     const slot = this.#memory.openSlot;
     const base = this.#memory.slotWord(slot, SLOT.BASE);
-    const bytes = this.#memory.slotBytes(slot, SEGMENT_HEADER_BYTES + first - base, SEGMENT_HEADER_BYTES + end - base);
+    const bytes = this.#memory.slotBytes(slot, positionOf(first, base), positionOf(end, base));
     this.#events.ordered?.(first, end, bytes);
   }
 

@@ -53,7 +53,15 @@ export function correctHistory(random: Random, operationCount: number): SmallHis
       case 2:
       case 3: {
         const level = random.oneIn(6) ? 'received' : 'committed';
-        const common = { client, ids: [index], expectedEnd: undefined, session: undefined, level, invoked: times.invoked } as const;
+        const common = {
+          client,
+          ids: [index],
+          expectedEnd: undefined,
+          chain: undefined,
+          session: undefined,
+          level,
+          invoked: times.invoked,
+        } as const;
         const result = random.oneIn(8) ? ({ kind: 'failed', why: 'refused' } as const) : resultOf(random, end);
         const isThere = result.kind === 'ok' ? level === 'committed' || !random.oneIn(4) : result.kind === 'unknown' && !random.oneIn(3);
         history.appends.push({ ...common, completed: times.completed, result });

@@ -91,14 +91,19 @@ class Script implements History {
     invoked: number,
     completed: number,
     result: AppendResult,
-    { expectedEnd, level = 'committed' }: { expectedEnd?: number; level?: AppendRecord['level'] } = {},
+    { expectedEnd, chain, level = 'committed' }: Partial<Pick<AppendRecord, 'expectedEnd' | 'chain' | 'level'>> = {},
   ): void {
-    this.appends.push({ client: 1, ids, level, session: 'a', expectedEnd, invoked, completed, result });
+    this.appends.push({ client: 1, ids, level, session: 'a', expectedEnd, chain, invoked, completed, result });
   }
 
   /** An append that is acknowledged, and in the log. */
   acknowledged(id: number, invoked: number, completed: number): void {
     this.append([id], invoked, completed, this.ok(this.push(id).offset));
+  }
+
+  /** Appends number `number` of chain 1, pipelined with all others of it; the head expects the end `at`. */
+  chained(ids: readonly number[], number: number, result: AppendResult, at = this.end): void {
+    this.append(ids, 200, 300, result, { expectedEnd: number === 1 ? at : undefined, chain: { id: 1, number } });
   }
 
   ok(offset: number, count = 1): AppendResult {
@@ -121,6 +126,8 @@ class Script implements History {
     else this.deliveries.push({ ...read, subscription });
   }
 }
+
+const UNKNOWN: AppendResult = { kind: 'unknown', why: 'x' };
 
 /** One broken promise each, in a script that is otherwise right. */
 const PLANTED: [ViolationKind, string, (script: Script) => void][] = [
@@ -158,14 +165,91 @@ const PLANTED: [ViolationKind, string, (script: Script) => void][] = [
   ],
   ['misplaced', 'the end of a batch without its front', (s) => s.append([50, s.push(51).id], 100, 101, { kind: 'unknown', why: 'x' })],
   [
-    'misplaced',
-    'an unknown append away from its condition',
+    'condition ignored',
+    'an unknown append after other data than it expected',
     (s) => s.append([s.push(50).id], 100, 101, { kind: 'unknown', why: 'x' }, { expectedEnd: 0 }),
   ],
   [
-    'misplaced',
-    'an append acknowledged away from its condition',
+    'condition ignored',
+    'an append acknowledged after other data than it expected',
     (s) => s.append([s.push(50).id], 100, 101, s.ok(s.end - ENTRY_BYTES), { expectedEnd: 0 }),
+  ],
+  [
+    'condition ignored',
+    'an append that the log had not come far enough for',
+    (s) => s.append([s.push(50).id], 100, 101, s.ok(s.end - ENTRY_BYTES), { expectedEnd: s.end }),
+  ],
+  [
+    'condition ignored',
+    'a received append that was lost, acknowledged before its expected end',
+    (s) => s.append([50], 100, 101, s.ok(s.end), { expectedEnd: s.end + 1, level: 'received' }),
+  ],
+  [
+    'condition ignored',
+    'an append whose condition the data after an entry of the log itself had broken',
+    (s) => {
+      const { end } = s;
+      s.push(OWN_ENTRY);
+      s.acknowledged(50, 100, 101);
+      s.append([s.push(51).id], 110, 111, s.ok(s.end - ENTRY_BYTES), { expectedEnd: end });
+    },
+  ],
+  [
+    'misplaced',
+    'a part of a conditional append',
+    (s) => s.append([s.push(50).id, 51], 100, 101, { kind: 'unknown', why: 'x' }, { expectedEnd: s.end - ENTRY_BYTES }),
+  ],
+  [
+    'chain broken',
+    'a link without the one before it',
+    (s) => {
+      s.chained([50], 1, UNKNOWN);
+      s.chained([s.push(51).id], 2, s.ok(s.end - ENTRY_BYTES));
+    },
+  ],
+  [
+    'chain broken',
+    'a link before the one before it',
+    (s) => {
+      const { end } = s;
+      s.chained([51], 1, UNKNOWN, end);
+      s.chained([s.push(50).id], 2, UNKNOWN);
+      s.push(51);
+    },
+  ],
+  [
+    'chain broken',
+    'an entry of somebody else in a chain',
+    (s) => {
+      s.chained([s.push(50).id], 1, s.ok(s.end - ENTRY_BYTES), s.end - ENTRY_BYTES);
+      s.append([s.push(60).id], 200, 300, s.ok(s.end - ENTRY_BYTES));
+      s.chained([s.push(51).id], 2, s.ok(s.end - ENTRY_BYTES));
+    },
+  ],
+  [
+    'chain broken',
+    'a chain that goes on in another term',
+    (s) => {
+      s.chained([s.push(50).id], 1, s.ok(s.end - ENTRY_BYTES), s.end - ENTRY_BYTES);
+      s.push(OWN_ENTRY, 2);
+      s.chained([s.push(51, 2).id], 2, UNKNOWN);
+    },
+  ],
+  [
+    'chain broken',
+    'a link that was done after one that was not',
+    (s) => {
+      s.chained([50], 1, { kind: 'failed', why: 'x' });
+      s.append([51], 200, 300, s.ok(s.end), { chain: { id: 1, number: 2 }, level: 'received' });
+    },
+  ],
+  [
+    'misplaced',
+    'a part of a link',
+    (s) => {
+      s.chained([s.push(50).id], 1, s.ok(s.end - ENTRY_BYTES), s.end - ENTRY_BYTES);
+      s.chained([s.push(51).id, 52], 2, UNKNOWN);
+    },
   ],
   ['failed append present', 'what failed is there', (s) => s.append([s.push(50).id], 100, 101, { kind: 'failed', why: 'x' })],
   [
@@ -269,6 +353,29 @@ function rightScript(): Script {
 describe('each broken promise is found, and named', () => {
   test('a history that keeps all of them passes', () => {
     const script = rightScript();
+    expect(checkHistory(script, script.log, { majority: 2 })).toEqual([]);
+  });
+
+  test('conditions and chains that hold pass', () => {
+    const script = rightScript();
+    // Conditions that hold past entries of the log itself, and at an offset that is no boundary.
+    const { end } = script;
+    script.push(OWN_ENTRY);
+    script.append([script.push(46).id], 57, 58, script.ok(script.end - ENTRY_BYTES), { expectedEnd: end });
+    script.push(OWN_ENTRY);
+    script.append([script.push(47).id], 57, 58, script.ok(script.end - ENTRY_BYTES), { expectedEnd: script.end - ENTRY_BYTES - 1 });
+    // Two chains: one that was refused in its midst, and one whose rest is unknown.
+    script.append([script.push(48).id], 57, 58, script.ok(script.end - ENTRY_BYTES), {
+      expectedEnd: script.end - ENTRY_BYTES,
+      chain: { id: 8, number: 1 },
+    });
+    script.push(OWN_ENTRY);
+    script.append([script.push(49).id], 57, 58, script.ok(script.end - ENTRY_BYTES), { chain: { id: 8, number: 2 } });
+    for (const number of [3, 4])
+      script.append([80 + number], 57, 58, { kind: 'failed', why: 'CHAIN_BROKEN' }, { chain: { id: 8, number } });
+    script.append([script.push(90).id], 57, 58, UNKNOWN, { expectedEnd: script.end - ENTRY_BYTES, chain: { id: 9, number: 1 } });
+    script.append([91], 57, 58, UNKNOWN, { chain: { id: 9, number: 2 } });
+    script.append([92, 93], 57, 58, UNKNOWN, { chain: { id: 9, number: 3 } });
     expect(checkHistory(script, script.log, { majority: 2 })).toEqual([]);
   });
 

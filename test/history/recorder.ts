@@ -10,6 +10,7 @@ const PENDING: AppendResult = { kind: 'unknown', why: 'still pending when the hi
 /** What the caller says of an append that begins. */
 export type AppendCall = Pick<AppendRecord, 'client' | 'ids' | 'level'> & {
   readonly expectedEnd?: number | undefined;
+  readonly chain?: AppendRecord['chain'];
   readonly session?: string | undefined;
 };
 
@@ -18,6 +19,7 @@ class RecordedAppend implements AppendRecord {
   readonly ids: readonly number[];
   readonly level: 'received' | 'committed';
   readonly expectedEnd: number | undefined;
+  readonly chain: AppendRecord['chain'];
   readonly session: string | undefined;
   readonly invoked: number;
   completed = Number.POSITIVE_INFINITY;
@@ -28,6 +30,7 @@ class RecordedAppend implements AppendRecord {
     this.ids = call.ids;
     this.level = call.level;
     this.expectedEnd = call.expectedEnd;
+    this.chain = call.chain;
     this.session = call.session;
     this.invoked = invoked;
   }

@@ -33,9 +33,10 @@ function span({ invoked, completed }: { readonly invoked: number; readonly compl
 }
 
 export function nameAppend(append: AppendRecord): string {
-  const { client, ids, level, expectedEnd, result } = append;
+  const { client, ids, level, expectedEnd, chain, result } = append;
   const what = ids.length === 1 ? `of entry ${ids[0]}` : `of entries ${ids[0]} to ${ids[ids.length - 1]}`;
-  const condition = expectedEnd === undefined ? '' : `, expected at ${expectedEnd}`;
+  const expected = expectedEnd === undefined ? '' : `, expected at ${expectedEnd}`;
+  const condition = chain === undefined ? expected : `${expected}, number ${chain.number} of chain ${chain.id}`;
   const told =
     result.kind === 'ok'
       ? `acknowledged (${level}) at [${result.offset}, ${result.end}) in term ${result.term}`

@@ -37,7 +37,10 @@ export interface AppendRecord {
   readonly ids: readonly number[];
   /** `received` promises a place in the order, not that it lasts. */
   readonly level: 'received' | 'committed';
+  /** Only if no data ends after it, and the log comes to it. */
   readonly expectedEnd: number | undefined;
+  /** Its place in a chain: the head is number 1, and no number is left out. */
+  readonly chain: { readonly id: number; readonly number: number } | undefined;
   /** Observations of this session that begin later show it, once it is acknowledged as committed; see {@link EndRecord}. */
   readonly session: string | undefined;
   readonly invoked: number;
@@ -99,8 +102,12 @@ export type ViolationKind =
   | 'unsent'
   /** Acknowledged as committed, and gone. */
   | 'lost'
-  /** In the log, but not where it was acknowledged, or not where its condition put it, or a batch that was torn apart. */
+  /** In the log, but not where it was acknowledged, or a batch that was torn apart. */
   | 'misplaced'
+  /** An append with an expected end was done although other data stood after that. */
+  | 'condition ignored'
+  /** What the log has of a chain is not a beginning of it, or something of somebody else stands in it. */
+  | 'chain broken'
   /** Said to have failed, but there. */
   | 'failed append present'
   | 'too few nodes'

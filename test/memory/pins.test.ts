@@ -15,7 +15,7 @@ describe('pins', () => {
   it('a pinned slot is not taken, and keeps its state; the last pin to go wakes who wants it', () => {
     const memory = smallMemory();
     const tail = new Tail(memory, () => undefined);
-    tail.start(0, undefined);
+    tail.start(0, 0, undefined);
     const append = (): string => tail.append(entries, 1, 1, entries.length, 5);
     for (let slot = 0; slot < 3; slot += 1) expect(append()).toBe('ordered');
     memory.setSlotState(0, SLOT_SEALED);

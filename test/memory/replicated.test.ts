@@ -33,7 +33,7 @@ describe('replicated appends', () => {
     resetMemory(memory);
     opened = [];
     tail = new Tail(memory, (slot) => opened.push(slot));
-    tail.start(0, undefined);
+    tail.start(0, 0, undefined);
   });
 
   /** Log bytes of entries with these payload sizes, at the tail. */
@@ -110,7 +110,7 @@ describe('replicated appends', () => {
 
   it('go into an open segment that is empty', () => {
     memory.prepareSlot(2, 0);
-    tail.start(0, 2);
+    tail.start(0, 0, 2);
     expect(append(log([5], 1), 1, 0)).toBe('ordered');
     expect(opened).toEqual([]);
   });

@@ -88,7 +88,7 @@ describe('feed', () => {
       // Its writer is not part of this: what is closed counts as sealed.
       for (let each = 0; each < 3; each += 1) if (each !== slot && other.slotState(each) !== 0) other.setSlotState(each, 2);
     });
-    tail.start(0, undefined);
+    tail.start(0, 0, undefined);
     while (other.tail < log.length) {
       const { bytes, base } = take(other.tail, 700);
       expect(tail.appendReplicated([bytes], bytes.length, node.term, base, 5)).toBe('ordered');

@@ -97,23 +97,57 @@ test('append: several connections at once share one order without gaps or overla
   for (const order of seen.values()) expect(order).toEqual(order.toSorted((a, b) => a - b));
 });
 
-test('append: with an expected end it happens only there, and a chain of them needs no waiting', async () => {
+test('append: with an expected end it happens only where no data stands after it', async () => {
   const client = await connect(await startNode());
-  const first = await client.append(Buffer.from('a'), { expectedEnd: 12 });
-  expect(first.offset).toBe(12);
-  const failure = (await failureOf(client.append(Buffer.from('b'), { expectedEnd: 12 }))) as Refused;
+  const { commit } = client.hello;
+  const first = await client.append(Buffer.from('a'), { expectedEnd: commit });
+  expect(first.offset).toBe(commit);
+  const failure = (await failureOf(client.append(Buffer.from('b'), { expectedEnd: commit }))) as Refused;
   expect(failure).toBeInstanceOf(Refused);
   expect(failure.answer).toMatchObject({ code: 'CONDITION_FAILED', offset: first.end, fatal: false, outcomeUnknown: false });
-  let expectedEnd = first.end;
-  const chain = texts(100).map((text) => {
-    const append = client.append(text, { expectedEnd });
-    expectedEnd += entryBytes([text]);
-    return append;
-  });
-  expect((await Promise.all(chain)).at(-1)?.end).toBe(expectedEnd);
-  const broken = [client.append(Buffer.from('c'), { expectedEnd: 13 }), client.append(Buffer.from('d'), { expectedEnd: expectedEnd + 13 })];
-  expect(await Promise.all(broken.map(codeOf))).toEqual(['CONDITION_FAILED', 'CONDITION_FAILED']);
-  expect((await client.end()).commit).toBe(expectedEnd);
+  const { term } = client.hello;
+  const other = (await failureOf(client.append(Buffer.from('b'), { expectedEnd: first.end, expectedTerm: term + 1 }))) as Refused;
+  expect(other.answer).toMatchObject({ code: 'CONDITION_FAILED', offset: first.end });
+  expect((await client.append(Buffer.from('b'), { expectedEnd: first.end, expectedTerm: term })).offset).toBe(first.end);
+});
+
+test('append: the end of the last receipt is where the next one is expected, also after restarts', async () => {
+  let node = await startNode();
+  const { data } = node;
+  let expectedEnd = 0;
+  for (let round = 0; round < 3; round += 1) {
+    const client = await connect(node);
+    const receipt = await client.append(texts(2), { expectedEnd });
+    expect(receipt.offset).toBeGreaterThan(expectedEnd);
+    expectedEnd = receipt.end;
+    await node.stop();
+    node = await startNode({ data });
+  }
+});
+
+test('append: a chain needs no waiting, and ends where another writer comes in between', async () => {
+  const node = await startNode();
+  const [client, other] = [await connect(node), await connect(node)];
+  const { commit } = client.hello;
+  const chain = texts(100).map((text, i) => client.append(text, i === 0 ? { expectedEnd: commit } : { chained: true }));
+  const receipts = await Promise.all(chain);
+  for (const [i, { offset }] of receipts.entries()) expect(offset).toBe(receipts[i - 1]?.end ?? commit);
+  const foreign = await other.append(texts(1));
+  const links = [client.append(texts(1), { chained: true }), client.append(texts(1), { chained: true })];
+  for (const link of links) {
+    const failure = (await failureOf(link)) as Refused;
+    expect(failure.answer).toMatchObject({ code: 'CHAIN_BROKEN', offset: foreign.end, fatal: false, outcomeUnknown: false });
+  }
+  // Two writers, entries of one size, and the other one is faster: by offsets alone, the second and third would pass.
+  const at = foreign.end;
+  const winner = await other.append(texts(1));
+  const tries = [
+    client.append(texts(1), { expectedEnd: at }),
+    client.append(texts(1), { chained: true }),
+    client.append(texts(1), { chained: true }),
+  ];
+  expect(await Promise.all(tries.map(codeOf))).toEqual(['CONDITION_FAILED', 'CHAIN_BROKEN', 'CHAIN_BROKEN']);
+  expect((await client.end()).commit).toBe(winner.end);
 });
 
 test('append: of many clients with the same expected end, exactly one succeeds', async () => {

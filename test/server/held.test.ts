@@ -12,7 +12,7 @@ import { smallMemory } from '../crash/testNode.ts';
 test('an append that waits keeps its bytes, although uWS takes the memory of its message away (uWebSockets.js#535)', () => {
   const memory = smallMemory();
   const tail = new Tail(memory, () => undefined);
-  tail.start(0, undefined);
+  tail.start(0, 0, undefined);
   memory.setWord(WORD.LEADER_TERM, 1);
   const gate = new Gate(memory);
   const cluster = { self: 1, others: [], leaderUrl: () => '' };
@@ -36,7 +36,7 @@ test('an append that waits keeps its bytes, although uWS takes the memory of its
       entries: new Uint8Array(message),
       entryCount,
       received: false,
-      expectedEnd: undefined,
+      condition: undefined,
       arrivedMs: 0,
     });
     structuredClone(message, { transfer: [message] });

@@ -1,7 +1,8 @@
 // Looks at a node after everything that happens on it, and holds what it finds against the ledger and against the other nodes. Only what
 // has changed is looked at, so that this costs little.
 
-import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
+import { positionOf } from '../../src/core/position.ts';
 import { SLOT, SLOT_FREE } from '../../src/memory/map.ts';
 import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
 import type { TermStart } from '../../src/raft/termTable.ts';
@@ -273,7 +274,7 @@ export class Checker {
     promise(durable <= shadow.tail, 'durability', () => `node ${process.id} has ${durable} on disk, and a log up to ${shadow.tail}`);
     forEachPiece(process, shadow.durable, durable, (from, bytes, base) => {
       const path = `${DIRECTORY}/${segmentName(base)}`;
-      const isThere = process.node.disk.surelyHas(path, SEGMENT_HEADER_BYTES + from - base, bytes);
+      const isThere = process.node.disk.surelyHas(path, positionOf(from, base), bytes);
       promise(
         isThere,
         'durability',
@@ -397,7 +398,7 @@ export function forEachPiece(
       const end = memory.slotWord(slot, SLOT.CLOSED_END) || to;
       if (memory.slotState(slot) === SLOT_FREE || base > at || end <= at) continue;
       const pieceEnd = Math.min(end, to);
-      take(at, memory.slotBytes(slot, SEGMENT_HEADER_BYTES + at - base, SEGMENT_HEADER_BYTES + pieceEnd - base), base);
+      take(at, memory.slotBytes(slot, positionOf(at, base), positionOf(pieceEnd, base)), base);
       at = pieceEnd;
       found = true;
     }
@@ -408,7 +409,7 @@ export function forEachPiece(
     const pieceEnd = Math.min(segment.end, to);
     const bytes = process.node.disk.visibleBytes(`${DIRECTORY}/${segmentName(segment.base)}`);
     promise(bytes !== undefined, 'soundness', () => `node ${process.id} has no file of its segment at ${segment.base}`);
-    take(at, bytes.subarray(SEGMENT_HEADER_BYTES + at - segment.base, SEGMENT_HEADER_BYTES + pieceEnd - segment.base), segment.base);
+    take(at, bytes.subarray(positionOf(at, segment.base), positionOf(pieceEnd, segment.base)), segment.base);
     at = pieceEnd;
   }
 }

@@ -4,6 +4,7 @@
 import type { ErrorCode } from '../../src/core/errors.ts';
 import { LEVEL_COMMITTED } from '../../src/protocol/client.ts';
 import type { AppendSession } from '../../src/server/appends.ts';
+import { Chain } from '../../src/server/chain.ts';
 import type { Complete } from '../history/recorder.ts';
 import type { AppendResult, LogEntry } from '../history/types.ts';
 import type { Data, Feed } from './mainThread.ts';
@@ -189,8 +190,8 @@ export class Client {
     const sizes = this.#drawSizes();
     const ids = sizes.map(() => this.world.newId());
     const isReceived = random.oneIn(8);
-    const isBatch = random.oneIn(2);
     const expectedEnd = random.oneIn(5) ? this.#knownEnd : undefined;
+    const isBatch = expectedEnd !== undefined || random.oneIn(2);
     const level = isReceived ? 'received' : 'committed';
     const complete = history.append({ client: this.#id, ids, level, expectedEnd, session: connection.name });
     this.#send(connection, { ids, sizes, isReceived, isBatch, expectedEnd, complete, attempts: 0, isUncertain: false });
@@ -226,7 +227,7 @@ export class Client {
         entries,
         entryCount: append.ids.length,
         received: append.isReceived,
-        expectedEnd: append.expectedEnd,
+        condition: append.expectedEnd === undefined ? undefined : new Chain().head(append.expectedEnd, 0),
         arrivedMs: connection.process.node.localMs(),
       });
     });

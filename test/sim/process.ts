@@ -77,7 +77,7 @@ export class Process implements Endpoint {
     this.recovered = recover(this.context);
     this.#identity = this.recovered.identity;
     this.#feedReader = new SegmentReader(disk, DIRECTORY, memory);
-    const { start, end, terms, sealed, openBase } = this.recovered;
+    const { start, end, dataEnd, terms, sealed, openBase } = this.recovered;
     this.writers = new Writers(this.context, disk, sealed, {
       later: (delayMs, label, act) => this.diskThread.post(delayMs, label, act),
       diskMs: () => node.diskMs(),
@@ -94,7 +94,7 @@ export class Process implements Endpoint {
       open(slot);
       world.nemesis.rolled(node);
     });
-    mainTail.start(end, openBase === undefined ? undefined : RECOVERY_SLOT);
+    mainTail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.writers.open(RECOVERY_SLOT, true);
     const settings = world.settings(node);
     this.replica = new Replica({

@@ -186,7 +186,7 @@ function probe(world: World, node: SimNode, payloadBytes: number, done: () => vo
       entries: encodeEntries(id, [payloadBytes], false),
       entryCount: 1,
       received: false,
-      expectedEnd: undefined,
+      condition: undefined,
       arrivedMs: node.localMs(),
     });
   });

@@ -17,7 +17,7 @@ describe('hot reader', () => {
   beforeAll(() => {
     resetMemory(memory);
     const tail = new Tail(memory, () => undefined);
-    tail.start(0, undefined);
+    tail.start(0, 0, undefined);
     const parts: Buffer[] = [];
     for (;;) {
       const { entries, entryCount } = makeBatch([random.below(3000), 0, random.below(300)], random);

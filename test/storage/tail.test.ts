@@ -28,7 +28,7 @@ describe('tail', () => {
     resetMemory(memory);
     opened = [];
     tail = new Tail(memory, (slot) => opened.push(slot));
-    tail.start(0, undefined);
+    tail.start(0, 0, undefined);
   });
 
   /** Everything that a refused or failed append must not change. */
@@ -147,7 +147,7 @@ describe('tail', () => {
     memory.prepareSlot(0, 1000);
     memory.setPointCount(0, 1);
     new Uint32Array(memory.bytes.buffer, memory.map.pointsAt(0), 1)[0] = 4096;
-    tail.start(1500, 0);
+    tail.start(1500, 1500, 0);
     expect([memory.tail, memory.durable]).toEqual([1500, 1500]);
     expect(tail.append(makeBatch([60_000], random).entries, 1, 2, MOST, 5)).toBe('ordered');
     expect(opened).toEqual([]);

@@ -17,11 +17,13 @@ import {
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
+  STAMP_ONE_BATCH,
   WALK_BAD_CHECK,
   WALK_BAD_KIND,
   WALK_BAD_TERM,
   WALK_COMPLETE,
   WALK_INSIDE_BATCH,
+  WALK_SECOND_BATCH,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
@@ -48,6 +50,8 @@ export interface Walk {
   readonly stopped: number;
   /** Term of the last entry walked, or the term given. */
   readonly lastTerm: number;
+  /** Bytes up to the end of the last data entry among `bytes`; 0: there is none. */
+  readonly dataEnd: number;
   /** File positions of the index points, rising. */
   readonly points: readonly number[];
 }
@@ -58,6 +62,8 @@ export interface StampOptions {
   /** Log offset of the first entry, 0 to 2^53 - 1. */
   readonly offset: number;
   readonly maxPayloadBytes?: number;
+  /** STAMP_ONE_BATCH. */
+  readonly flags?: number;
   /** File position of the first entry. */
   readonly filePosition?: number;
   /** The index point before these entries; 0: none yet. */
@@ -148,7 +154,15 @@ export function frame(bytes: Uint8Array): Walk {
   const view = viewOf(bytes);
   let position = 0;
   let count = 0;
-  const ended = (status: number): Walk => ({ status, count, bytes: position, stopped: position, lastTerm: 0, points: [] });
+  const ended = (status: number): Walk => ({
+    status,
+    count,
+    bytes: position,
+    stopped: position,
+    lastTerm: 0,
+    dataEnd: position,
+    points: [],
+  });
   while (position < bytes.length) {
     const left = bytes.length - position;
     if (left < ENTRY_OVERHEAD_BYTES) return ended(WALK_TRUNCATED);
@@ -165,10 +179,10 @@ export function frame(bytes: Uint8Array): Walk {
 /**
  * Leader: verifies every producer's check in `bytes`, and writes term and final check. Stops at the first bad entry, at
  * `bytes` of the result: what it stamped before that must not be used, and its points are not reported. A last entry that says that
- * its batch goes on is a bad one.
+ * its batch goes on is a bad one; with STAMP_ONE_BATCH, so is the first one of a second batch.
  */
 export function stamp(bytes: Uint8Array, options: StampOptions): Walk {
-  const { term, offset, maxPayloadBytes = MAX_PAYLOAD_BYTES, filePosition = 0, lastPoint = 0 } = options;
+  const { term, offset, maxPayloadBytes = MAX_PAYLOAD_BYTES, flags = 0, filePosition = 0, lastPoint = 0 } = options;
   const view = viewOf(bytes);
   const base = BigInt(offset);
   const points = new IndexPoints(lastPoint);
@@ -176,10 +190,19 @@ export function stamp(bytes: Uint8Array, options: StampOptions): Walk {
   let count = 0;
   let last = 0;
   let isContinued = false;
-  const failed = (status: number): Walk => ({ status, count, bytes: position, stopped: position, lastTerm: term, points: [] });
+  const failed = (status: number): Walk => ({
+    status,
+    count,
+    bytes: position,
+    stopped: position,
+    lastTerm: term,
+    dataEnd: position,
+    points: [],
+  });
   while (position < bytes.length) {
     const left = bytes.length - position;
     if (left < ENTRY_OVERHEAD_BYTES) return failed(WALK_TRUNCATED);
+    if ((flags & STAMP_ONE_BATCH) !== 0 && count > 0 && !isContinued) return failed(WALK_SECOND_BATCH);
     const kindSize = view.getUint32(position + ENTRY_KIND_SIZE_AT, true);
     const payloadBytes = kindSize & MAX_PAYLOAD_BYTES;
     if (view.getUint32(position + ENTRY_TERM_AT, true) !== 0) return failed(WALK_BAD_TERM);
@@ -203,7 +226,7 @@ export function stamp(bytes: Uint8Array, options: StampOptions): Walk {
     count -= 1;
     return failed(WALK_INSIDE_BATCH);
   }
-  return { status: WALK_COMPLETE, count, bytes: position, stopped: position, lastTerm: term, points: points.positions };
+  return { ...failed(WALK_COMPLETE), points: points.positions };
 }
 
 /**
@@ -218,7 +241,8 @@ export function scan(bytes: Uint8Array, options: ScanOptions): Walk {
   let position = 0;
   let count = 0;
   let lastTerm = minTerm;
-  let whole: Walk = { status: WALK_COMPLETE, count: 0, bytes: 0, stopped: 0, lastTerm, points: [] };
+  let dataEnd = 0;
+  let whole: Walk = { status: WALK_COMPLETE, count: 0, bytes: 0, stopped: 0, lastTerm, dataEnd: 0, points: [] };
   const ended = (status: number): Walk => ({ ...whole, status, stopped: position });
   const isInside = (): boolean => position !== whole.bytes;
   const isLimited = (): boolean => whole.count > 0 || (flags & SCAN_FIRST_ALWAYS) === 0;
@@ -243,8 +267,9 @@ export function scan(bytes: Uint8Array, options: ScanOptions): Walk {
     lastTerm = term;
     position += entryBytes;
     count += 1;
+    if (kind === KIND_DATA) dataEnd = position;
     if (!isContinued || (flags & SCAN_WHOLE_BATCHES) === 0) {
-      whole = { status: WALK_COMPLETE, count, bytes: position, stopped: position, lastTerm, points: [...points.positions] };
+      whole = { status: WALK_COMPLETE, count, bytes: position, stopped: position, lastTerm, dataEnd, points: [...points.positions] };
     }
     if (position >= limitBytes && isLimited()) break;
   }

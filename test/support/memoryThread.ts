@@ -50,7 +50,7 @@ function workGate(memory: TailMemory): void {
 /** Fills segment after segment; each counts as sealed at once, so that its slot is taken again soon. */
 function workRoll(memory: TailMemory, entries: Uint8Array): void {
   const tail = new Tail(memory, () => undefined);
-  tail.start(0, undefined);
+  tail.start(0, 0, undefined);
   for (let round = 0; memory.word32(ENOUGH_AT) === 0; round += 1) {
     while (tail.append(entries, 1, 1 + round, entries.length, 5) !== 'ordered');
     memory.setWord(WORD.COMMIT, memory.tail);

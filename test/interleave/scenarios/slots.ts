@@ -18,7 +18,7 @@ const SLOTS = 3;
 /** Three full segments in slots 0, 1 and 2, of the terms 1, 2 and 3; the first two are sealed. */
 function fill({ memory }: Bench): void {
   const tail = new Tail(memory, () => undefined);
-  tail.start(0, undefined);
+  tail.start(0, 0, undefined);
   for (let slot = 0; slot < SLOTS; slot += 1) tail.append(entries, 1, slot + 1, entries.length, 5);
   memory.setSlotState(0, SLOT_SEALED);
   memory.setSlotState(1, SLOT_SEALED);

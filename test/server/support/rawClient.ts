@@ -6,6 +6,7 @@ import type { ErrorCode } from '../../../src/core/errors.ts';
 import {
   type Answer,
   APPEND,
+  APPEND_CHAINED,
   APPEND_CONDITIONAL,
   APPEND_RECEIVED,
   CANCEL,
@@ -55,7 +56,11 @@ export class Closed extends Error {
 
 export interface AppendOptions {
   readonly received?: boolean;
+  /** CONDITIONAL, with this expected end. */
   readonly expectedEnd?: number;
+  readonly expectedTerm?: number;
+  /** CHAINED: a link of the newest chain. */
+  readonly chained?: boolean;
 }
 
 /** One answered READ: whole entries from `from` on. */
@@ -208,15 +213,19 @@ export class RawClient {
 
   append(payloads: readonly Uint8Array[] | Uint8Array, options: AppendOptions = {}): Promise<Receipt> {
     const list = payloads instanceof Uint8Array ? [payloads] : payloads;
-    return this.appendFramed(frameEntries(list), list.length, options);
+    const isOneBatch = options.expectedEnd !== undefined || options.chained === true;
+    return this.appendFramed(frameEntries(list, isOneBatch ? list.slice(1).map((_, i) => i) : []), list.length, options);
   }
 
   /** Sends an APPEND whose body may be anything. Rejects with {@link Refused} or {@link Closed}. */
   appendFramed(entries: Uint8Array, entryCount: number, options: AppendOptions = {}): Promise<Receipt> {
     const requestId = this.newId();
-    const flags = (options.received ? APPEND_RECEIVED : 0) | (options.expectedEnd === undefined ? 0 : APPEND_CONDITIONAL);
+    const flags =
+      (options.received ? APPEND_RECEIVED : 0) |
+      (options.expectedEnd === undefined ? 0 : APPEND_CONDITIONAL) |
+      (options.chained ? APPEND_CHAINED : 0);
     const message = new Uint8Array(MESSAGE_HEADER_BYTES + entries.length);
-    encodeRequest(new DataView(message.buffer), APPEND, flags, requestId, options.expectedEnd ?? 0, entryCount, 0);
+    encodeRequest(new DataView(message.buffer), APPEND, flags, requestId, options.expectedEnd ?? 0, entryCount, options.expectedTerm ?? 0);
     message.set(entries, MESSAGE_HEADER_BYTES);
     return this.#ask(this.#appends, requestId, message);
   }

@@ -45,7 +45,7 @@ export class Writers {
   async start(): Promise<RecoveredLog> {
     const recovered = await this.pools.recover();
     await this.segments.start(recovered);
-    this.tail.start(recovered.end, recovered.openBase === undefined ? undefined : RECOVERY_SLOT);
+    this.tail.start(recovered.end, recovered.dataEnd, recovered.openBase === undefined ? undefined : RECOVERY_SLOT);
     if (recovered.openBase !== undefined) this.segments.open(RECOVERY_SLOT, true);
     return recovered;
   }
