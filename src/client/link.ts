@@ -23,8 +23,6 @@ export interface LinkHandlers {
 }
 
 interface Waiter {
-  /** Any node will do. */
-  readonly isEasy: boolean;
   resolve(connection: Connection): void;
   reject(error: LogError): void;
 }
@@ -76,12 +74,12 @@ export class Link {
 
   /** The connection to the leader, held for the caller. Rejects UNREACHABLE or NOT_LEADER after the reconnect timeout, CLOSED after close. */
   leader(): Promise<Connection> {
-    return this.#wait(false);
-  }
-
-  /** The connection to the leader, or while there is none to any node; held for the caller. Rejects like {@link leader}. */
-  any(): Promise<Connection> {
-    return this.#wait(true);
+    if (this.#nodes.ended.aborted) return Promise.reject(closedError());
+    if (this.#connection?.isUsable) return Promise.resolve(this.#connection.hold());
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      this.wake();
+    });
   }
 
   /** Begins to search unless connected or at it: after a timeout the link rests until it is needed again. */
@@ -151,16 +149,6 @@ export class Link {
     this.#staleTimer = setTimeout(() => leader.drop('another node leads by now, and this one does not say so'), STALE_ANSWERS_MS);
   }
 
-  #wait(isEasy: boolean): Promise<Connection> {
-    if (this.#nodes.ended.aborted) return Promise.reject(closedError());
-    const connection = this.#connection ?? (isEasy ? this.#scout : undefined);
-    if (connection?.isUsable) return Promise.resolve(connection.hold());
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ isEasy, resolve, reject });
-      this.wake();
-    });
-  }
-
   #forget(connection: Connection): void {
     this.#connection = undefined;
     // A leader that goes at once and has done nothing is as bad as none: the pauses must go on growing.
@@ -218,8 +206,6 @@ export class Link {
     }
     wanted?.release();
     this.#keepScout(others);
-    const scout = this.#scout;
-    if (scout !== undefined) this.#serve((waiter) => waiter.isEasy, scout);
     return others.length > 0 || wanted !== undefined ? noLeaderError(found) : unreachableError(found.failures);
   }
 
@@ -235,7 +221,7 @@ export class Link {
     this.#scout?.release();
     this.#scout = undefined;
     this.#handlers.connected(connection);
-    this.#serve(() => true, connection);
+    this.#serve(connection);
   }
 
   /** Of nodes that answered and do not lead, one is kept; the hold on each of them is ours. */
@@ -247,10 +233,8 @@ export class Link {
     this.#scout = scout;
   }
 
-  #serve(isServed: (waiter: Waiter) => boolean, connection: Connection): void {
-    const waiters = this.#waiters;
-    this.#waiters = waiters.filter((waiter) => !isServed(waiter));
-    for (const waiter of waiters) if (isServed(waiter)) waiter.resolve(connection.hold());
+  #serve(connection: Connection): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve(connection.hold());
   }
 
   #failWaiters(error: LogError): void {

@@ -321,6 +321,70 @@ describe('verification', () => {
   });
 });
 
+describe('position', () => {
+  const NOOP = 1;
+
+  test('of a log that has no data it is the end, and an append there is done, as at 0', async () => {
+    server.add('', 1, NOOP);
+    server.add('', 2, NOOP);
+    server.hello = { ...server.hello, term: 2 };
+    const log = await connect();
+    const reading = log.read();
+    expect(reading.position).toBe(0);
+    expect(await textsOf(reading)).toEqual([]);
+    expect(reading.position).toBe(24);
+    expect((await log.append('a', { expectedEnd: reading.position })).offset).toBe(24);
+    expect((await failureOf(log.append('b', { expectedEnd: reading.position }))).code).toBe('CONDITION_FAILED');
+  });
+
+  test('moves with the entries that were handed out, never past one that was not, and over the log’s own', async () => {
+    server.add('', 1, NOOP);
+    server.add('a');
+    server.add('', 2, NOOP);
+    server.add('b', 2);
+    server.add('', 3, NOOP);
+    const log = await connect();
+    const reading = log.read();
+    const seen: [string, number][] = [];
+    for await (const { payload } of reading) seen.push([decoder.decode(payload), reading.position]);
+    expect(seen).toEqual([
+      ['a', 37],
+      ['b', 62],
+    ]);
+    expect(reading.position).toBe(62);
+    const limited = log.read({ limit: 1 });
+    expect(await textsOf(limited)).toEqual(['a']);
+    expect(limited.position).toBe(25);
+    const left = log.read();
+    for await (const entry of left) if (entry.offset === 12) break;
+    expect(left.position).toBe(37);
+    const again = log.read({ from: 37 });
+    expect(again.position).toBe(37);
+    const batches = again.batches();
+    await batches.next();
+    expect(again.position).toBe(62);
+  });
+
+  test('a subscription that waits on a log without data tells it while it waits, and so does one from the end', async () => {
+    const log = await connect();
+    const waiting = log.subscribe();
+    const ended = textsOf(waiting, 1);
+    await settleMicrotasks();
+    server.add('', 1, NOOP);
+    server.connection.push();
+    await settleMicrotasks();
+    expect(waiting.position).toBe(12);
+    expect((await log.append('a', { expectedEnd: waiting.position })).end).toBe(25);
+    expect(await ended).toEqual(['a']);
+    const fromEnd = log.subscribe({ from: 'end' });
+    const next = textsOf(fromEnd, 1);
+    await settleMicrotasks();
+    expect(fromEnd.position).toBe(25);
+    await log.append('b', { expectedEnd: fromEnd.position });
+    expect(await next).toEqual(['b']);
+  });
+});
+
 describe('end', () => {
   test('end tells the bounds of the log, and is asked again after a lost connection', async () => {
     server.add('a');

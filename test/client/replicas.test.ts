@@ -77,6 +77,38 @@ describe('choosing a node', () => {
     expect(cluster.node(2).requests).toEqual([]);
   });
 
+  test('a client that is told one node reads from that node, whoever leads, and appends to the leader', async () => {
+    fill(3);
+    for (const id of [2, 3, 1]) {
+      const log = await connect({}, [urlOf(id)]);
+      await log.append('a');
+      const before = sent(cluster.node(id), SUBSCRIBE);
+      const others = sent(cluster.leader, SUBSCRIBE);
+      const asked = sent(cluster.node(id), END);
+      expect((await textsOf(log.read())).length).toBeGreaterThan(3);
+      await log.end({ linearizable: true });
+      expect(sent(cluster.node(id), SUBSCRIBE)).toBe(before + 1);
+      expect(sent(cluster.node(id), END)).toBeGreaterThan(asked);
+      if (id !== 1) expect(sent(cluster.leader, SUBSCRIBE)).toBe(others);
+    }
+    expect(cluster.leader.appends).toHaveLength(3);
+  });
+
+  test('a client that is told one node shows what that node has, though it is behind or differs, or says that it is behind', async () => {
+    fill(3);
+    cluster.lagging.add(3);
+    cluster.leader.add('new');
+    cluster.replicate();
+    cluster.node(3).add('of its own');
+    expect((await textsOf((await connect({}, [urlOf(3)])).read())).at(-1)).toBe('of its own');
+    const log = await connect({ reconnect: { minDelayMs: 1, maxDelayMs: 4, timeoutMs: 40 } }, [urlOf(3)]);
+    await log.append('mine');
+    await log.append('mine too');
+    expect((await failureOf(log.end({ timeoutMs: 50 }))).code).toMatch(/BEHIND|TIMEOUT/);
+    cluster.kill(3);
+    expect((await failureOf(textsOf(log.read()))).code).toBe('UNREACHABLE');
+  });
+
   test('while nobody leads, followers are read from', async () => {
     fill(2);
     cluster.depose();
