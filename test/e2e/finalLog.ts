@@ -12,8 +12,13 @@ import { identify } from './payload.ts';
 const BLOCK_BYTES = 1 << 20;
 const TIMEOUT_MS = 30_000;
 
-/** Reads [from, to) of the log from one node, in pieces of whole entries. A node that does not have it all throws. */
-export async function readLog(url: string, from: number, to: number, take: (bytes: Uint8Array, at: number) => void): Promise<void> {
+/** Reads [from, to) of the log from one node, and no other, in pieces of whole entries. A node that does not have it all throws. */
+export async function readLog(
+  { url, id }: Pick<ClusterNode, 'url' | 'id'>,
+  from: number,
+  to: number,
+  take: (bytes: Uint8Array, at: number) => void,
+): Promise<void> {
   const socket = new WebSocket(url, SUBPROTOCOL, { perMessageDeflate: false, maxPayload: 1 << 26, handshakeTimeout: TIMEOUT_MS });
   let next = from;
   const ask = (): void => socket.send(requestMessage(READ, 0, 1, next, 0, 0));
@@ -27,6 +32,7 @@ export async function readLog(url: string, from: number, to: number, take: (byte
       socket.on('message', (data: Buffer) => {
         const answer = decodeAnswer(new Uint8Array(data.buffer, data.byteOffset, data.length));
         if (answer.kind === 'error') reject(new Error(`${url} at ${next}: ${answer.code}: ${answer.message}`));
+        if (answer.kind === 'hello' && answer.hello.nodeId !== id) reject(new Error(`${url} is node ${answer.hello.nodeId}, not ${id}`));
         if (answer.kind !== 'data') return;
         const bytes = answer.bytes.subarray(0, to - next);
         if (answer.from !== next || bytes.length === 0) reject(new Error(`${url} has nothing at ${next}, of ${to}`));
@@ -55,7 +61,7 @@ export interface NodeLog {
 async function digestLog(node: ClusterNode, end: number, each: (bytes: Uint8Array, at: number) => void): Promise<NodeLog> {
   const digests: string[] = [];
   let hash = createHash('sha256');
-  await readLog(node.url, 0, end, (bytes, at) => {
+  await readLog(node, 0, end, (bytes, at) => {
     each(bytes, at);
     for (let taken = 0; taken < bytes.length; ) {
       const room = BLOCK_BYTES - ((at + taken) % BLOCK_BYTES);
@@ -72,10 +78,10 @@ async function digestLog(node: ClusterNode, end: number, each: (bytes: Uint8Arra
   return { node, digests };
 }
 
-async function block(url: string, from: number, to: number): Promise<Uint8Array> {
+async function block(node: ClusterNode, from: number, to: number): Promise<Uint8Array> {
   // Reads begin at entries, blocks anywhere: what begins before the block is read from the log's start.
   const bytes = new Uint8Array(to - from);
-  await readLog(url, 0, to, (piece, at) => {
+  await readLog(node, 0, to, (piece, at) => {
     const skip = Math.max(0, from - at);
     if (skip < piece.length) bytes.set(piece.subarray(skip), at + skip - from);
   });
@@ -85,7 +91,7 @@ async function block(url: string, from: number, to: number): Promise<Uint8Array>
 async function firstDifference(one: ClusterNode, other: ClusterNode, index: number, end: number): Promise<string> {
   const from = index * BLOCK_BYTES;
   const to = Math.min(end, from + BLOCK_BYTES);
-  const [left, right] = await Promise.all([block(one.url, from, to), block(other.url, from, to)]);
+  const [left, right] = await Promise.all([block(one, from, to), block(other, from, to)]);
   const at = left.findIndex((byte, place) => byte !== right[place]);
   return `nodes ${one.id} and ${other.id} differ at offset ${from + Math.max(at, 0)}: ${left[at]} and ${right[at]}`;
 }

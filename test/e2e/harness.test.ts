@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeDirectory } from '../server/support/fixture.ts';
 import { Cluster } from '../support/cluster.ts';
+import { compareDisks, missingFromDisk } from './diskLog.ts';
 import { LoadedCluster } from './loadedCluster.ts';
 import { runCluster } from './run.ts';
 
@@ -24,8 +25,25 @@ test('a node whose disk goes back in time is found out: what it lost, and what r
   node.start();
   await loaded.moreCommitted(300);
   await node.kill();
+  expect(missingFromDisk(node, loaded.recorder)).toEqual([]);
+  const kept = join(directory, 'kept');
+  cpSync(node.data, kept, { recursive: true });
   rmSync(node.data, { recursive: true });
   cpSync(backup, node.data, { recursive: true });
+  expect(missingFromDisk(node, loaded.recorder).join()).toMatch(
+    /dishonest receipt: node 1 was said to have entry \d+ .* and has nothing there/,
+  );
+  const end = loaded.context.acknowledgedEnd;
+  const disks = [kept, backup].map((data, i) => ({ id: i + 1, data }));
+  expect(compareDisks(disks, end).join()).toMatch(
+    /the directories of nodes 1 and 2 differ in \[0, \d+\): [0-9a-f]{64} and only \[0, \d+\)/,
+  );
+  expect(
+    compareDisks(
+      [disks[0], disks[0]].flatMap((disk) => disk ?? []),
+      end,
+    ),
+  ).toEqual([]);
   node.start();
   await loaded.moreCommitted(1_000);
   const kinds = new Set((await loaded.judge()).map((problem) => problem.split(':', 1)[0]));

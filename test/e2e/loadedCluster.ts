@@ -4,7 +4,8 @@ import { Random } from '../assembly/random.ts';
 import { checkHistory } from '../history/check.ts';
 import { HistoryRecorder } from '../history/recorder.ts';
 import type { Cluster } from '../support/cluster.ts';
-import { until } from '../support/clusterNode.ts';
+import { type ClusterNode, until } from '../support/clusterNode.ts';
+import { missingFromDisk } from './diskLog.ts';
 import { readFinalLog } from './finalLog.ts';
 import { LoadContext } from './load/context.ts';
 import { Load } from './load/load.ts';
@@ -37,6 +38,7 @@ export class LoadedCluster {
   static async start(cluster: Cluster, seed: number, patienceMs = PATIENCE_MS): Promise<LoadedCluster> {
     const loaded = new LoadedCluster(cluster, seed, patienceMs);
     loaded.monitor.start();
+    for (const node of cluster.nodes) node.onDeath = () => loaded.#inspect(node);
     try {
       loaded.#load = await Load.start(cluster, loaded.context);
     } catch (thrown) {
@@ -83,6 +85,12 @@ export class LoadedCluster {
     } catch (thrown) {
       this.#waits.push(thrown instanceof Error ? thrown.message : String(thrown));
     }
+  }
+
+  /** A node has died: is everything on its disk that receipts said it has? */
+  #inspect(node: ClusterNode): void {
+    this.facts.disksInspected = Number(this.facts.disksInspected ?? 0) + 1;
+    for (const problem of missingFromDisk(node, this.recorder)) this.context.problem(problem);
   }
 
   async abandon(): Promise<void> {

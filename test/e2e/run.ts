@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { HistoryRecorder } from '../history/recorder.ts';
 import { Cluster } from '../support/cluster.ts';
 import { runCommand } from '../support/server.ts';
+import { compareDisks } from './diskLog.ts';
 import { SmallDisk, straceRefusal } from './disks.ts';
 import { type Facts, LoadedCluster } from './loadedCluster.ts';
 import { Nemesis } from './nemesis.ts';
@@ -89,7 +90,10 @@ class Run {
       } finally {
         await loaded.abandon();
       }
-      await this.#stopAll(cluster);
+      const known = loaded.context.problems.length;
+      await this.#stopAll(cluster, Number(loaded.facts.logBytes ?? 0));
+      // Of the disks that are looked at when their nodes have stopped.
+      this.#problems.push(...loaded.context.problems.slice(known));
     } finally {
       this.#problems.push(...cluster.surprises);
       await cluster.close();
@@ -129,8 +133,8 @@ class Run {
     }
   }
 
-  /** Stops every node in order, and lets the offline tool look at what each has on its disk. */
-  async #stopAll(cluster: Cluster): Promise<void> {
+  /** Stops every node in order, lets the offline tool look at what each has on its disk, and compares that, up to `end`. */
+  async #stopAll(cluster: Cluster, end: number): Promise<void> {
     this.#tell('stopping all nodes, and verifying what they have on disk');
     for (const node of cluster.nodes) {
       const { code, signal } = await node.stop();
@@ -138,6 +142,7 @@ class Run {
       const verified = await runCommand(['verify', node.data]);
       if (verified.code !== 0) this.#problems.push(`loglog verify of node ${node.id}: ${verified.stdout}${verified.stderr}`);
     }
+    this.#problems.push(...compareDisks(cluster.nodes, end));
   }
 
   /** One JSON record a line, in `history.ndjson`. */

@@ -87,6 +87,12 @@ export class Checker {
     return shadow;
   }
 
+  /** Whether a node has the log of `term` up to `end` surely on its disk, or had it on one that it lost. */
+  hasDurably(id: NodeId, term: number, end: number): boolean {
+    const shadow = this.#of(id);
+    return [shadow, shadow.lost].some(({ starts, durable }) => durable >= end && termBefore(starts, end) === term);
+  }
+
   standingOf(id: NodeId): Standing {
     return this.#of(id).standing;
   }

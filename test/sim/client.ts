@@ -10,6 +10,7 @@ import type { AppendResult, LogEntry } from '../history/types.ts';
 import type { Data, Feed } from './mainThread.ts';
 import { CAPACITY_BYTES, encodeEntries, MIN_PAYLOAD_BYTES, walkEntries } from './payloads.ts';
 import type { Process } from './process.ts';
+import { promise } from './violation.ts';
 import type { World } from './world.ts';
 
 /** An append on its way to its result. */
@@ -73,11 +74,24 @@ class Connection implements AppendSession {
   }
 
   addReceipt(requestId: number, term: number, offset: number, end: number, level: number, nodes: number): boolean {
+    this.#checkNodes(term, end, nodes);
     this.answer(() => this.client.appended(this, requestId, term, offset, end, level === LEVEL_COMMITTED, nodes));
     return false;
   }
 
   flushReceipts(): void {}
+
+  /** Every node that a receipt names has the entries on its disk when the receipt is made. */
+  #checkNodes(term: number, end: number, nodes: number): void {
+    const { checker } = this.client.world;
+    for (let id = 1; id <= 32; id += 1) {
+      promise(
+        ((nodes >>> (id - 1)) & 1) === 0 || checker.hasDurably(id, term, end),
+        'honest receipts',
+        () => `node ${this.process.id} says that node ${id} has the log of term ${term} up to ${end} on its disk, and it has not`,
+      );
+    }
+  }
 }
 
 export class Client {

@@ -18,6 +18,8 @@ export type Invariant =
   | 'own term'
   /** What is committed is on the disks of a majority. */
   | 'majority'
+  /** A receipt names only nodes that have its entries on their disks. */
+  | 'honest receipts'
   /** Nobody is shown what is not committed. */
   | 'visibility'
   /** A leader that a majority no longer answers resigns. */

@@ -161,6 +161,7 @@ export class Cluster {
   wipe(node: ClusterNode): void {
     if (node.isRunning) throw new Error(`node ${node.id} runs`);
     rmSync(node.data, { recursive: true, force: true });
+    node.wipedAtMs = performance.now();
   }
 
   /** Kills what runs; nothing is left behind but the directories. */

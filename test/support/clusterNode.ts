@@ -47,6 +47,10 @@ export class ClusterNode {
   readonly port: number;
   readonly data: string;
   readonly logFile: string;
+  /** When its directory was emptied last, of `performance.now()`. */
+  wipedAtMs = Number.NEGATIVE_INFINITY;
+  /** Called when a process of it has ended, however it did, before it can be started again. */
+  onDeath: (() => void) | undefined;
   readonly #flags: readonly string[];
   #child: ChildProcess | undefined;
   #exited: Promise<Exit> = Promise.resolve({ code: 0, signal: null });
@@ -120,6 +124,7 @@ export class ClusterNode {
         if (!this.#isExitExpected && this.#excuse?.test(words) !== true) {
           this.#surprises.push(`node ${this.id} ended by itself with ${code ?? signal}: ${words}`);
         }
+        this.onDeath?.();
         resolve({ code, signal });
       });
     });

@@ -49,6 +49,13 @@ export function entryBytes(payloads: readonly Uint8Array[]): number {
   return payloads.reduce((sum, payload) => sum + ENTRY_OVERHEAD_BYTES + payload.length, 0);
 }
 
+/** How many of `bytes`, which begin at log offset `from`, are whole and valid entries, up to the first that is not. */
+export function validBytes(bytes: Uint8Array, from: number): number {
+  scratch.set(bytes, BYTES_AT);
+  wasm.scan(BYTES_AT, bytes.length, from, 1, 0xffff_ffff, SCAN_VERIFY, 0, 0, 0, 16);
+  return scratchView.getUint32(16 + 4, true);
+}
+
 /** The entries in `bytes`, which begin at log offset `from`. Throws unless they are whole, valid, and of terms that never fall. */
 export function walkEntries(bytes: Uint8Array, from: number, minTerm = 1): LogEntry[] {
   scratch.set(bytes, BYTES_AT);

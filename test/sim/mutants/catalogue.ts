@@ -351,6 +351,20 @@ export const MUTANTS: readonly Mutant[] = [
     withinSeeds: 100,
   },
   {
+    name: 'own node named by its memory',
+    what: 'R14: a receipt names the node that sends it when the entries are in its memory, and not yet on its disk',
+    patches: [{ file: APPENDS, find: 'this.#memory.durable >= end ? 1', replace: 'this.#memory.tail >= end ? 1' }],
+    foundBy: ['honest receipts'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'all nodes named',
+    what: 'R14: a receipt names every node of the cluster, whatever each has',
+    patches: [{ file: APPENDS, find: 'if (this.#memory.peerMatch(id) >= end)', replace: 'if (end > 0)' }],
+    foundBy: ['honest receipts'],
+    withinSeeds: 20,
+  },
+  {
     name: "next leader's commit answers",
     what: 'B36: appends of a lost office are acknowledged by what the next leader committed in their place',
     patches: [{ file: APPENDS, find: 'const commit = this.#memory.word(WORD.LED_COMMIT);', replace: 'const commit = this.#memory.tail;' }],
