@@ -134,11 +134,14 @@ export const PEER_QUEUED_BYTES = 4 * 1024 * 1024;
 /** Bytes of messages without entries that may wait above that, so that a heartbeat is not dropped because entries wait. */
 export const PEER_QUEUED_EXTRA_BYTES = 64 * 1024;
 
-/** How long the node that may begin a cluster looks for one that is there. */
-export const FOUNDING_WAIT_MS = 1_000;
+/**
+ * How long another node's word that it has no cluster counts, from when it was asked. Long enough that the words of all others, each asked
+ * again and again, count at one time; too short to stop a node and fill its directory meanwhile.
+ */
+export const FOUNDING_ANSWER_MS = 2 * PEER_DIAL_TIMEOUT_MS + PEER_BACKOFF_MAX_MS;
 
-/** A node that waits for its cluster says so after FOUNDING_WAIT_MS, and then no more often than this. */
-export const WAITING_LOG_MS = 5_000;
+/** A node that waits for its cluster says for whom: after the first of these, then ever more rarely, up to the last. */
+export const WAITING_LOG_MS = [1_000, 5_000, 10_000, 20_000, 60_000] as const;
 
 /** Longest sentence in a node's refusal, in bytes of UTF-8. */
 export const MAX_REFUSAL_BYTES = 400;

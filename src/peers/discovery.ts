@@ -1,9 +1,9 @@
-// A node whose directory is empty looks for the cluster that it belongs to, before it makes the directory its own. docs/PEERS.md,
-// "Joining".
+// A node whose directory is empty looks for the cluster that it belongs to, before it makes the directory its own. An empty directory may be
+// that of a node that lost its disk: so nobody begins a cluster while another node has not said that it has nothing. docs/PEERS.md, "Joining".
 
 import { LogError } from '../core/errors.ts';
 import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
-import { FOUNDING_WAIT_MS, WAITING_LOG_MS } from '../core/limits.ts';
+import { FOUNDING_ANSWER_MS, WAITING_LOG_MS } from '../core/limits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import { Backoff } from './backoff.ts';
 import { type DialOutcome, dial, type PeerAddress } from './peerDial.ts';
@@ -15,19 +15,17 @@ export interface DiscoveryOptions {
   /** Where this node listens for nodes; port 0 takes any free one. */
   readonly host: string;
   readonly peerPort: number;
-  /** The other nodes; an entry for this node is passed over. */
+  /** All nodes, this one among them. */
   readonly peers: readonly PeerAddress[];
   readonly signal?: AbortSignal;
   readonly log: (level: 'info' | 'warn', text: string) => void;
   /** Called with the port once this node listens. */
   readonly listening?: (port: number) => void;
-  /** For tests: how long a node that may begin a cluster looks for one. */
-  readonly foundingWaitMs?: number;
 }
 
 /**
- * The id of the cluster that the other nodes have. Undefined, only on the node of the lowest id: there seems to be none, so this node may
- * begin one. Any other node waits for as long as it takes. The port is free again when this settles. Rejects with `PORT_IN_USE`, or with
+ * The id of the cluster that the other nodes have. Undefined, only on the node of the lowest id: all others have said that they have none,
+ * so this node begins one. It takes as long as it takes. The port is free again when this settles. Rejects with `PORT_IN_USE`, or with
  * `ABORTED` when the signal says so.
  */
 export async function findCluster(options: DiscoveryOptions): Promise<string | undefined> {
@@ -39,28 +37,37 @@ export async function findCluster(options: DiscoveryOptions): Promise<string | u
   }
 }
 
+/** What is known of another node. */
+interface Other {
+  readonly address: PeerAddress;
+  readonly backoff: Backoff;
+  /** What it last said, or why it said nothing. */
+  answer: string;
+  /** When it was asked, if its last answer was that it has no cluster; then that is so still, or was a moment ago. */
+  hadNoneAtMs: number;
+  /** Until it is asked again; undefined while it is. */
+  timer: NodeJS.Timeout | undefined;
+  cancel: () => void;
+}
+
 class Search {
   readonly #options: DiscoveryOptions;
   readonly #self: Self;
-  readonly #peers: readonly PeerAddress[];
+  readonly #others: ReadonlyMap<number, Other>;
+  /** Only this node begins a cluster, so that no two do. */
+  readonly #isLowest: boolean;
   readonly #listener: PeerListener;
   readonly #startedMs = performance.now();
-  /** What each node last said, or why it said nothing. */
-  readonly #answers = new Map<number, string>();
-  /** Nodes that answered that they have no cluster either. */
-  readonly #without = new Set<number>();
-  /** A node that has a cluster refuses this one: then there is one, and none is to be begun. */
-  #isRefused = false;
-  readonly #timers = new Map<number, NodeJS.Timeout>();
-  readonly #cancels = new Map<number, () => void>();
   #found: (clusterId: string | undefined) => void = () => undefined;
   #isOver = false;
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
-    const { id, segmentBytes } = options;
-    this.#peers = options.peers.filter((peer) => peer.id !== id);
-    this.#self = { clusterId: NO_CLUSTER, id, segmentBytes, nodes: this.#peers.map((peer) => peer.id) };
+    const { id, segmentBytes, peers } = options;
+    const others = peers.filter((peer) => peer.id !== id);
+    this.#others = new Map(others.map((address) => [address.id, newOther(address)]));
+    this.#isLowest = others.every((peer) => peer.id > id);
+    this.#self = { clusterId: NO_CLUSTER, id, segmentBytes, nodes: peers.map((peer) => peer.id) };
     this.#listener = new PeerListener({
       self: this.#self,
       introduce: (to) => this.#introduce(to),
@@ -69,114 +76,151 @@ class Search {
       taken: (socket) => socket.destroy(),
       asked: (hello) => this.#heard(hello),
       refused: (from, code, sentence) => {
-        if (from !== 0) this.#answers.set(from, `refused here (${code}): ${sentence}`);
+        const other = this.#others.get(from);
+        if (other !== undefined) this.#note(other, `this node refuses it (${code}): ${sentence}`);
       },
     });
   }
 
   async run(): Promise<string | undefined> {
-    const { signal, host, peerPort, listening, log, id, foundingWaitMs = FOUNDING_WAIT_MS } = this.#options;
+    const { signal, host, peerPort, listening } = this.#options;
     const aborted = (): LogError => new LogError('ABORTED', 'this node was stopped while it looked for its cluster');
     if (signal?.aborted) throw aborted();
     const port = await this.#listener.listen(host, peerPort);
     listening?.(port);
     let abort: () => void = () => undefined;
-    let timer: NodeJS.Timeout | undefined;
+    const stopLogging = this.#logWaiting();
     try {
       return await new Promise<string | undefined>((resolve, reject) => {
         this.#found = resolve;
         abort = () => reject(aborted());
         signal?.addEventListener('abort', abort);
         if (signal?.aborted) abort();
-        for (const peer of this.#peers) this.#dial(peer, new Backoff());
-        const isLowest = this.#peers.every((peer) => peer.id > id);
-        const onTime = (): void => {
-          if (isLowest && !this.#isRefused) {
-            resolve(undefined);
-            return;
-          }
-          log('info', `waiting for the cluster: ${this.#peers.map((peer) => this.#describe(peer)).join('; ')}`);
-          timer = setTimeout(onTime, WAITING_LOG_MS);
-        };
-        timer = setTimeout(onTime, foundingWaitMs);
-        if (isLowest) this.#maybeFound();
+        for (const other of this.#others.values()) this.#dial(other);
+        this.#maybeFound();
       });
     } finally {
-      clearTimeout(timer);
+      stopLogging();
       signal?.removeEventListener('abort', abort);
     }
   }
 
   async close(): Promise<void> {
     this.#isOver = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
-    for (const cancel of this.#cancels.values()) cancel();
+    for (const { timer, cancel } of this.#others.values()) {
+      clearTimeout(timer);
+      cancel();
+    }
     await this.#listener.close();
   }
 
   #introduce(to: number): Introduction {
-    const { id: from, segmentBytes } = this.#self;
-    return { clusterId: NO_CLUSTER, from, to, instance: NO_INSTANCE, segmentBytes, standing: 'stranger', isFounder: false, term: 0 };
+    const { id: from, segmentBytes, nodes } = this.#self;
+    const nobody = { clusterId: NO_CLUSTER, instance: NO_INSTANCE, standing: 'stranger', isFounder: false, term: 0 } as const;
+    return { ...nobody, from, to, segmentBytes, nodes };
   }
 
-  #describe({ id, host, peerPort }: PeerAddress): string {
-    return `node ${id} at ${host}:${peerPort}: ${this.#answers.get(id) ?? 'no answer yet'}`;
+  /** Says for whom this node waits, often at first. Returns what ends that. */
+  #logWaiting(): () => void {
+    let times = 0;
+    let timer: NodeJS.Timeout | undefined;
+    const wait = (): void => {
+      timer = setTimeout(say, WAITING_LOG_MS[Math.min(times, WAITING_LOG_MS.length - 1)]);
+      times += 1;
+    };
+    const say = (): void => {
+      const others = Array.from(this.#others.values(), ({ address, answer }) => {
+        return `node ${address.id} at ${address.host}:${address.peerPort}: ${answer}`;
+      });
+      const what = this.#isLowest ? 'waiting for the cluster, or until all others answer that they have none' : 'waiting for the cluster';
+      this.#options.log('info', `${what}: ${others.join('; ')}`);
+      wait();
+    };
+    wait();
+    return () => clearTimeout(timer);
   }
 
-  #dial(peer: PeerAddress, backoff: Backoff): void {
-    const cancel = dial(peer, this.#self, this.#introduce(peer.id), (outcome) => {
-      this.#cancels.delete(peer.id);
-      this.#dialed(peer, outcome);
-      if (this.#isOver) return;
-      const timer = setTimeout(() => this.#dial(peer, backoff), backoff.next());
-      this.#timers.set(peer.id, timer);
+  #dial(other: Other): void {
+    const askedAtMs = performance.now();
+    other.timer = undefined;
+    other.cancel = dial(other.address, this.#self, this.#introduce(other.address.id), (outcome) => {
+      other.cancel = () => undefined;
+      this.#dialed(other, outcome, askedAtMs);
+      if (!this.#isOver) other.timer = setTimeout(() => this.#dial(other), other.backoff.next());
     });
-    this.#cancels.set(peer.id, cancel);
   }
 
-  #dialed(peer: PeerAddress, outcome: DialOutcome): void {
+  #dialed(other: Other, outcome: DialOutcome, askedAtMs: number): void {
+    other.hadNoneAtMs = Number.NEGATIVE_INFINITY;
     switch (outcome.kind) {
       case 'welcome':
         outcome.socket.destroy();
-        this.#heard(outcome.welcome);
+        if (outcome.welcome.clusterId === NO_CLUSTER) {
+          other.answer = 'it does not know the cluster either';
+          other.hadNoneAtMs = askedAtMs;
+          this.#maybeFound();
+        } else {
+          this.#join(outcome.welcome);
+        }
         break;
       case 'refused':
-        if (outcome.clusterId !== NO_CLUSTER) this.#isRefused = true;
-        this.#note(peer.id, `it refuses this node (${outcome.code}): ${outcome.sentence}`);
+        this.#note(other, `it refuses this node (${outcome.code}): ${outcome.sentence}`);
         break;
       case 'failed':
-        this.#answers.set(peer.id, outcome.reason);
+        other.answer = outcome.reason;
         break;
     }
   }
 
   /** A refusal is worth a line of its own, once: waiting alone does not mend it. */
-  #note(id: number, text: string): void {
-    if (this.#answers.get(id) === text) return;
-    this.#answers.set(id, text);
-    this.#options.log('warn', `node ${id}: ${text}`);
+  #note(other: Other, text: string): void {
+    if (other.answer === text) return;
+    other.answer = text;
+    this.#options.log('warn', `node ${other.address.id}: ${text}`);
   }
 
-  /** A node said which cluster it belongs to, in its HELLO or its WELCOME. */
-  #heard({ clusterId, from }: Introduction): void {
+  /**
+   * A node that dialed this one said whether it has a cluster. That it has none is no answer, because it may have been long under way: it is
+   * asked.
+   */
+  #heard(hello: Introduction): void {
     if (this.#isOver) return;
-    if (clusterId === NO_CLUSTER) {
-      this.#answers.set(from, 'it does not know the cluster either');
-      this.#without.add(from);
-      this.#maybeFound();
+    if (hello.clusterId !== NO_CLUSTER) {
+      this.#join(hello);
       return;
     }
+    const other = this.#others.get(hello.from);
+    if (!this.#isLowest || other?.timer === undefined || this.#hasNone(other)) return;
+    clearTimeout(other.timer);
+    this.#dial(other);
+  }
+
+  #join({ from, clusterId }: Introduction): void {
     const ms = Math.round(performance.now() - this.#startedMs);
     this.#options.log('info', `node ${from} belongs to cluster ${clusterId}: this node joins it, after ${ms} ms`);
     this.#isOver = true;
     this.#found(clusterId);
   }
 
-  /** All others have said that they have no cluster: no need to wait any longer. */
+  #hasNone({ hadNoneAtMs }: Other): boolean {
+    return performance.now() - hadNoneAtMs < FOUNDING_ANSWER_MS;
+  }
+
+  /** Silence is no answer: who is silent may have the log that this node has lost. */
   #maybeFound(): void {
-    const { id } = this.#options;
-    if (this.#isRefused || !this.#peers.every((peer) => peer.id > id && this.#without.has(peer.id))) return;
+    if (!this.#isLowest || this.#isOver || !Array.from(this.#others.values()).every((other) => this.#hasNone(other))) return;
     this.#isOver = true;
     this.#found(undefined);
   }
+}
+
+function newOther(address: PeerAddress): Other {
+  return {
+    address,
+    backoff: new Backoff(),
+    answer: 'no answer yet',
+    hadNoneAtMs: Number.NEGATIVE_INFINITY,
+    timer: undefined,
+    cancel: () => undefined,
+  };
 }

@@ -165,8 +165,8 @@ export class PeerSockets {
 
   #introduce(to: NodeId): Introduction {
     const { self, now } = this.#options;
-    const { clusterId, id: from, instance, segmentBytes } = self;
-    return { clusterId, from, to, instance, segmentBytes, ...now() };
+    const { clusterId, id: from, instance, segmentBytes, nodes } = self;
+    return { clusterId, from, to, instance, segmentBytes, nodes, ...now() };
   }
 
   #accept(socket: net.Socket, hello: Introduction, rest: Uint8Array): void {

@@ -1,7 +1,8 @@
 // How two nodes begin to talk: the dialer says HELLO, the accepter answers WELCOME or REFUSED on the same connection. docs/PEERS.md.
 //
 //   HELLO, WELCOME:  0 u32 magic │ 4 u16 version │ 6 u8 what │ 7 u8 flags │ 8 cluster id │ 24 u8 from │ 25 u8 to │ 26 u8 standing
-//                    27 u8 zero │ 28 u32 segment bytes │ 32 instance │ 40 u32 term │ 44 zeros │ 60 u32 CRC-32 of bytes 0 to 60
+//                    27 u8 zero │ 28 u32 segment bytes │ 32 instance │ 40 u32 term │ 44 u32 set of nodes │ 48 zeros
+//                    60 u32 CRC-32 of bytes 0 to 60
 //   REFUSED:         0 u32 magic │ 4 u16 version │ 6 u8 what │ 7 u8 zero │ 8 cluster id │ 24 u8 from │ 25 zeros │ 28 u16 code
 //                    30 u16 sentence bytes │ 32 zeros │ 60 u32 CRC-32 of bytes 0 to 60 │ 64 sentence
 //
@@ -12,11 +13,12 @@ import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { flagOf } from '../core/config.ts';
 import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
 import { MAX_NODE_ID, MAX_REFUSAL_BYTES, MAX_TERM } from '../core/limits.ts';
+import { formatNodes, isSameSet, maskOfNodes, type NodeSet, nodesOfMask } from '../core/nodeSet.ts';
 import type { NodeId } from '../raft/messages.ts';
 import { crc32 } from './crc32.ts';
 import type { Malformed } from './peer.ts';
 
-export const PEER_PROTOCOL_VERSION = 1;
+export const PEER_PROTOCOL_VERSION = 2;
 export const HANDSHAKE_BYTES = 64;
 
 const MAGIC = 0x4850_4c4c; // "LLPH"
@@ -39,7 +41,8 @@ const AT = {
   sentenceBytes: 30,
   instance: 32,
   term: 40,
-  rest: 44,
+  nodes: 44,
+  rest: 48,
   check: 60,
 };
 
@@ -57,6 +60,8 @@ export interface Introduction {
   /** Whether the sender's data directory is the one that the cluster began with. */
   readonly isFounder: boolean;
   readonly term: number;
+  /** The nodes that the sender takes for the cluster's, itself among them. */
+  readonly nodes: NodeSet;
 }
 
 /** Why a node does not take a connection; the numbers are on the wire. */
@@ -65,7 +70,7 @@ export const REFUSALS = {
   VERSION: 2,
   OTHER_CLUSTER: 3,
   WRONG_NODE: 4,
-  UNKNOWN_NODE: 5,
+  OTHER_NODES: 5,
   OWN_ID: 6,
   SEGMENT_BYTES: 7,
   MALFORMED: 8,
@@ -100,6 +105,7 @@ function encodeIntroduction(what: number, introduction: Introduction): Uint8Arra
   view.setUint32(AT.segmentBytes, introduction.segmentBytes, true);
   bytes.set(fromHex(introduction.instance), AT.instance);
   view.setUint32(AT.term, introduction.term, true);
+  view.setUint32(AT.nodes, maskOfNodes(introduction.nodes), true);
   view.setUint32(AT.check, crc32(bytes, 0, AT.check), true);
   return bytes;
 }
@@ -174,6 +180,8 @@ export function decodeHandshake(bytes: Uint8Array): DecodedHandshake {
   if (from < 1 || from > MAX_NODE_ID || to < 1 || to > MAX_NODE_ID) return malformed(`node ids ${from} and ${to}`);
   if (view.getUint32(AT.term, true) > MAX_TERM) return malformed(`a term above ${MAX_TERM}`);
   if (bytes[AT.zero] !== 0 || !isZero(bytes, AT.rest, AT.check)) return malformed('a handshake whose unused bytes are not zero');
+  const nodes = nodesOfMask(view.getUint32(AT.nodes, true));
+  if (!nodes.includes(from)) return malformed(`nodes ${formatNodes(nodes)} without the sender, ${from}`);
   const introduction: Introduction = {
     clusterId: toHex(bytes.subarray(AT.clusterId, AT.from)),
     from,
@@ -183,6 +191,7 @@ export function decodeHandshake(bytes: Uint8Array): DecodedHandshake {
     standing,
     isFounder: (flags & IS_FOUNDER) !== 0,
     term: view.getUint32(AT.term, true),
+    nodes,
   };
   return { kind: what === HELLO ? 'hello' : 'welcome', introduction };
 }
@@ -198,8 +207,8 @@ export interface Self {
   readonly clusterId: string;
   readonly id: NodeId;
   readonly segmentBytes: number;
-  /** Ids of the nodes in `--peers`; whether the own one is among them does not matter. */
-  readonly nodes: readonly NodeId[];
+  /** The cluster's nodes, this one among them. */
+  readonly nodes: NodeSet;
 }
 
 /** Whether the sender of `decoded` may dial this node: its HELLO, or why not. */
@@ -232,18 +241,14 @@ function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
   if (to !== self.id) {
     return { code: 'WRONG_NODE', sentence: `this is node ${self.id}, not node ${to}: give all nodes the same ${flagOf('peers')}` };
   }
-  if (!self.nodes.includes(from)) {
-    return {
-      code: 'UNKNOWN_NODE',
-      sentence: `node ${from} is not among the ${flagOf('peers')} of node ${self.id}: give all nodes the same ${flagOf('peers')}`,
-    };
-  }
   if (hello.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER && hello.clusterId !== self.clusterId) {
     return {
       code: 'OTHER_CLUSTER',
       sentence: `node ${self.id} belongs to cluster ${self.clusterId}, node ${from} to ${hello.clusterId}: one of the two has another cluster's data directory`,
     };
   }
+  const otherNodes = faultOfNodes(hello, self);
+  if (otherNodes !== undefined) return { code: 'OTHER_NODES', sentence: otherNodes };
   if (hello.segmentBytes !== self.segmentBytes) {
     return {
       code: 'SEGMENT_BYTES',
@@ -255,6 +260,15 @@ function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
     : undefined;
 }
 
+/** Two sets have majorities of their own, which could decide against each other. */
+function faultOfNodes({ from, nodes }: Introduction, self: Self): string | undefined {
+  if (isSameSet(nodes, self.nodes)) return undefined;
+  return (
+    `node ${self.id} belongs to the nodes ${formatNodes(self.nodes)}, node ${from} to the nodes ${formatNodes(nodes)}: ` +
+    `a cluster's set of nodes cannot be changed in this version, so start all of them with the same ids in ${flagOf('peers')}`
+  );
+}
+
 /** What is wrong with the WELCOME that node `to` gave this node; undefined when nothing is. */
 export function faultOfWelcome(welcome: Introduction, self: Self, to: NodeId): string | undefined {
   if (welcome.from !== to || welcome.to !== self.id) {
@@ -263,5 +277,5 @@ export function faultOfWelcome(welcome: Introduction, self: Self, to: NodeId): s
   if (welcome.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER && welcome.clusterId !== self.clusterId) {
     return `it belongs to cluster ${welcome.clusterId}, this node to ${self.clusterId}`;
   }
-  return undefined;
+  return faultOfNodes(welcome, self);
 }

@@ -175,11 +175,14 @@ export class Raft {
   }
 
   /**
-   * Another node, in the greeting of a connection made since this node started, said that it is in `term`. `isHeard`: and it knows of this
-   * node, so that it counts as heard from.
+   * Another node, in the greeting of a connection made since this node started, said that it is in `term`, and whether it is the founder:
+   * the node with the data directory that the cluster began with. `isHeard`: and it knows of this node, so that it counts as heard from.
    */
-  greeted(from: NodeId, term: number, isHeard: boolean): void {
+  greeted(from: NodeId, term: number, isHeard: boolean, isFounder: boolean): void {
     if (!this.#state.isOther(from)) return;
+    // A founder that lost its disk is none any more. What it sends comes after its greeting, so the last one counts.
+    if (isFounder) this.#state.founder = from;
+    else if (this.#state.founder === from) this.#state.founder = 0;
     if (isHeard) this.#state.heard.add(from);
     if (term > this.#state.currentTerm) this.#becomeFollower(term, 0);
   }

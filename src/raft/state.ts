@@ -28,6 +28,8 @@ export class State implements Core {
   awaitsCommit = false;
   /** Nodes whose term was learnt in a greeting since this one started: other messages may be older than that. */
   readonly heard = new Set<NodeId>();
+  /** The node whose data directory the cluster began with, as it said in its last greeting; 0: it has not greeted this node yet. */
+  founder: NodeId = 0;
   #effects: Effect[] = [];
 
   constructor(settings: RaftSettings, { currentTerm, votedFor, standing, log }: RaftState) {
@@ -44,11 +46,6 @@ export class State implements Core {
 
   get hasHeardAll(): boolean {
     return this.heard.size === this.settings.nodes.length - 1;
-  }
-
-  /** The node that made the cluster, or will: the one with the lowest id. */
-  get founder(): NodeId {
-    return Math.min(...this.settings.nodes);
   }
 
   isOther(node: NodeId): boolean {

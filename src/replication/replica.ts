@@ -135,11 +135,11 @@ export class Replica {
     this.#turn(() => this.#beginTerm());
   }
 
-  /** Another node said in a greeting which term it is in. `isHeard`: see `Raft.greeted`. */
-  greeted(from: NodeId, term: number, isHeard: boolean): void {
+  /** Another node said in a greeting which term it is in. `isHeard`, `isFounder`: see `Raft.greeted`. */
+  greeted(from: NodeId, term: number, isHeard: boolean, isFounder: boolean): void {
     this.#turn(() => {
       if (term > this.raft.currentTerm) this.#closeGate();
-      this.raft.greeted(from, term, isHeard);
+      this.raft.greeted(from, term, isHeard, isFounder);
     });
   }
 

@@ -196,11 +196,11 @@ class RaftThread {
   }
 
   /** Takes note of what a node says of itself: with another data directory than before, it has forgotten what it acknowledged. */
-  #greeted(from: NodeId, { instance, term }: Introduction, isHeard: boolean): void {
+  #greeted(from: NodeId, { instance, term, isFounder }: Introduction, isHeard: boolean): void {
     const before = this.#instances.get(from);
     this.#instances.set(from, instance);
     if (before !== undefined && before !== instance) this.#replica.forget(from);
-    this.#replica.greeted(from, term, isHeard);
+    this.#replica.greeted(from, term, isHeard, isFounder);
   }
 
   #connected(to: NodeId, welcome: Introduction): void {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { NO_CLUSTER } from '../../src/core/ids.ts';
 import { type DiscoveryOptions, findCluster } from '../../src/peers/discovery.ts';
-import { decodeHandshake, encodePeerHello } from '../../src/protocol/peerHandshake.ts';
+import { decodeHandshake, encodePeerHello, encodePeerWelcome } from '../../src/protocol/peerHandshake.ts';
 import {
   CLUSTER,
   closeAll,
@@ -13,6 +13,7 @@ import {
   RawSocket,
   SEGMENT_BYTES,
   startPeer,
+  stranger,
   Wire,
 } from './support/peers.ts';
 
@@ -28,7 +29,7 @@ interface Search {
 async function search(id: number, ports: Readonly<Record<number, number>>, change: Partial<DiscoveryOptions> = {}): Promise<Search> {
   const log = new Happenings<string>();
   const stop = new AbortController();
-  const peers = Object.entries(ports).map(([peer, peerPort]) => ({ id: Number(peer), host: HOST, peerPort }));
+  const peers = [1, 2, 3].map((peer) => ({ id: peer, host: HOST, peerPort: ports[peer] ?? 0 }));
   let found: Promise<string | undefined> = Promise.resolve(undefined);
   const port = await new Promise<number>((resolve, reject) => {
     found = findCluster({
@@ -91,30 +92,54 @@ describe('looking for the cluster', () => {
     await Promise.all([founder.nth('connected'), founder.nth('accepted'), second.nth('connected'), second.nth('accepted')]);
   });
 
-  it('the node of the lowest id begins a cluster when nobody answers', async () => {
-    const { found } = await search(1, { 2: await deadPort(), 3: await deadPort() }, { foundingWaitMs: 200 });
-    expect(await found).toBeUndefined();
-  });
-
-  it('and at once when all others say that they have none', async () => {
+  it('the node of the lowest id begins one when all others have said that they have none', async () => {
     const wires = [await new Wire(0).listen(), await new Wire(0).listen()] as const;
     const second = await search(2, { 1: wires[0].port });
     const third = await search(3, { 1: wires[0].port });
     wires[1].targetPort = second.port;
-    const first = await search(1, { 2: second.port, 3: third.port }, { foundingWaitMs: 1_000_000 });
+    const first = await search(1, { 2: second.port, 3: third.port });
     expect(await first.found).toBeUndefined();
     await second.log.until((all) => all.some((line) => line.includes('waiting for the cluster')));
   });
 
-  it('but not when another node has one', async () => {
+  it('but not while one of them is silent, for however long: it may have the log that this node has lost (R3)', async () => {
+    const [second, port] = [await search(2, {}), await deadPort()];
+    const { found, log } = await search(1, { 2: second.port, 3: port });
+    // It used to begin one after the second that this takes.
+    const [line] = await Promise.race([found, log.until((all) => all.length > 0 && all)]).then((seen) => seen ?? ['it began a cluster']);
+    expect(line).toBe(
+      `info: waiting for the cluster, or until all others answer that they have none: node 2 at ${HOST}:${second.port}: it does not know the cluster either; node 3 at ${HOST}:${port}: connection refused`,
+    );
+  });
+
+  it('nor because one that is gone once said that it had none: it may come back with a log (R3)', async () => {
+    const [second, third] = [await search(2, {}), new RawServer()];
+    const [wire, silent] = [await new Wire(second.port).listen(), await new Wire(await third.listen()).listen()];
+    silent.cut();
+    const { found } = await search(1, { 2: wire.port, 3: silent.port });
+    await second.log.until((all) => all.length > 0);
+    wire.cut();
+    // Once more it is asked, in vain; then node 3 says that it has none, again and again.
+    await wire.refused();
+    silent.heal();
+    for (let count = 1; count <= 3; count += 1) {
+      const asked = await third.nth(count);
+      await asked.until(64);
+      asked.write(encodePeerWelcome(stranger(3, 1)));
+      await asked.closed;
+    }
+    expect(await Promise.race([found.then(() => 'it began a cluster'), third.nth(4).then(() => 'still waiting')])).toBe('still waiting');
+  });
+
+  it('and not when another node has one', async () => {
     const other = await startPeer(3);
-    const { found } = await search(1, { 2: await deadPort(), 3: other.port }, { foundingWaitMs: 1_000_000 });
+    const { found } = await search(1, { 2: await deadPort(), 3: other.port });
     expect(await found).toBe(CLUSTER);
   });
 
   it('nor when one that has one refuses it: it says so once, and waits', async () => {
     const other = await startPeer(3, [1, 2, 3], { segmentBytes: 65_536 });
-    const { log } = await search(1, { 2: await deadPort(), 3: other.port }, { foundingWaitMs: 1500 });
+    const { log } = await search(1, { 2: await deadPort(), 3: other.port });
     const waiting = await log.until((all) => all.find((line) => line.includes('waiting for the cluster')));
     expect(waiting).toContain('--segment-bytes');
     expect(log.all.filter((line) => line.startsWith('warn: node 3: it refuses this node (SEGMENT_BYTES)')).length).toBe(1);
@@ -122,7 +147,7 @@ describe('looking for the cluster', () => {
 
   it('a node that is not the lowest never begins one; it says whom it waits for, and why', async () => {
     const port = await deadPort();
-    const { log, found } = await search(2, { 1: port, 3: await deadPort() }, { foundingWaitMs: 100 });
+    const { log, found } = await search(2, { 1: port, 3: await deadPort() });
     const line = await log.until((all) => all[0]);
     expect(line).toContain(`info: waiting for the cluster: node 1 at ${HOST}:${port}: connection refused`);
     expect(await Promise.race([found, Promise.resolve('still waiting')])).toBe('still waiting');
@@ -161,5 +186,5 @@ describe('looking for the cluster', () => {
 });
 
 function options(): DiscoveryOptions {
-  return { id: 2, segmentBytes: SEGMENT_BYTES, host: HOST, peerPort: 0, peers: [], log: () => undefined };
+  return { id: 2, segmentBytes: SEGMENT_BYTES, host: HOST, peerPort: 0, peers: [{ id: 2, host: HOST, peerPort: 0 }], log: () => undefined };
 }

@@ -28,7 +28,7 @@ async function pair(): Promise<[TestNode, TestNode]> {
 
 /** Node 1, linked to a node 2 that the test plays. */
 async function linkedTo(server: RawServer, options: Parameters<typeof startPeer>[2] = {}): Promise<[TestNode, RawSocket]> {
-  const a = await startPeer(1, [1, 2], options);
+  const a = await startPeer(1, [1, 2, 3], options);
   a.sockets.dial([{ id: 2, host: HOST, peerPort: await server.listen() }]);
   const link = await server.nth();
   await welcome(link);
@@ -349,7 +349,7 @@ describe('peer sockets: an accepter that breaks the rules', () => {
     ['a damaged WELCOME', encodePeerWelcome(hello(2, 1)).fill(7, 40, 41), 'check'],
   ])('answers with %s: there is no link, and it is dialed again', async (_name, answer, reason) => {
     const server = new RawServer();
-    const a = await startPeer(1, [1, 2]);
+    const a = await startPeer(1);
     a.sockets.dial([{ id: 2, host: HOST, peerPort: await server.listen() }]);
     const link = await server.nth();
     await link.until(64);
@@ -370,7 +370,7 @@ describe('peer sockets: an accepter that breaks the rules', () => {
 
   it('has no cluster yet: it is dialed until it has one', async () => {
     const server = new RawServer();
-    const a = await startPeer(1, [1, 2]);
+    const a = await startPeer(1);
     a.sockets.dial([{ id: 2, host: HOST, peerPort: await server.listen() }]);
     const first = await server.nth();
     await first.until(64);

@@ -29,7 +29,14 @@ describe('peer port: who is refused', () => {
   const cases: readonly (readonly [string, Introduction, string, string])[] = [
     ['a node of another cluster', hello(2, 1, { clusterId: 'f'.repeat(32) }), 'OTHER_CLUSTER', CLUSTER],
     ['a node that dialed another one', hello(2, 3), 'WRONG_NODE', 'this is node 1, not node 3'],
-    ['a node that is not one of the peers', hello(9, 1), 'UNKNOWN_NODE', '--peers'],
+    ['a node that is not one of the peers', hello(9, 1), 'OTHER_NODES', '--peers'],
+    [
+      'a node that was started with a longer list (R2)',
+      hello(2, 1, { nodes: [1, 2, 3, 4, 5] }),
+      'OTHER_NODES',
+      'node 1 belongs to the nodes 1, 2, 3, node 2 to the nodes 1, 2, 3, 4, 5',
+    ],
+    ['a stranger with a longer list', { ...stranger(4, 1), nodes: [1, 2, 3, 4] }, 'OTHER_NODES', 'cannot be changed in this version'],
     ['a node with our own id', hello(1, 1), 'OWN_ID', '--node'],
     ['a node with other segments', hello(2, 1, { segmentBytes: 65_536 }), 'SEGMENT_BYTES', '--segment-bytes'],
     ['a stranger with other segments', { ...stranger(2, 1), segmentBytes: 65_536 }, 'SEGMENT_BYTES', '--segment-bytes'],
@@ -55,7 +62,7 @@ describe('peer port: who is refused', () => {
     ['a message before HELLO', encodePeerMessage(VOTE), 'NOT_A_PEER'],
     ['a WELCOME', encodePeerWelcome(hello(2, 1)), 'MALFORMED'],
     ['a damaged HELLO', encodePeerHello(hello(2, 1)).fill(7, 40, 41), 'MALFORMED'],
-    ['another version', encodePeerHello(hello(2, 1)).fill(2, 4, 5), 'VERSION'],
+    ['another version', encodePeerHello(hello(2, 1)).fill(1, 4, 5), 'VERSION'],
   ])('%s', async (_name, bytes, code) => {
     const node = await startPeer(1);
     const raw = RawSocket.connect(node.port);

@@ -27,20 +27,21 @@ const HELLO: Introduction = {
   standing: 'voter',
   isFounder: true,
   term: 0x0102_0304,
+  nodes: [1, 2, 3],
 };
 const SELF: Self = { clusterId: CLUSTER, id: 1, segmentBytes: 0x0200_0000, nodes: [1, 2, 3] };
 
 const GOLDEN_HELLO = bytesOf(`
-  4c4c5048 0100 01 01 00112233445566778899aabbccddeeff 02 01 02 00 00000002
-  0123456789abcdef 04030201 00000000000000000000000000000000 c22bfa58
+  4c4c5048 0200 01 01 00112233445566778899aabbccddeeff 02 01 02 00 00000002
+  0123456789abcdef 04030201 07000000 000000000000000000000000 cee7bc83
 `);
 const GOLDEN_WELCOME = bytesOf(`
-  4c4c5048 0100 02 00 00000000000000000000000000000000 20 1f 00 00 00000100
-  0000000000000000 00000000 00000000000000000000000000000000 49039e8b
+  4c4c5048 0200 02 00 00000000000000000000000000000000 20 1f 00 00 00000100
+  0000000000000000 00000000 01000080 000000000000000000000000 b68323a3
 `);
 const GOLDEN_REFUSED = bytesOf(`
-  4c4c5048 0100 03 00 00112233445566778899aabbccddeeff 01 000000 0500 0800
-  0000000000000000 00000000 00000000000000000000000000000000 a3a1611f
+  4c4c5048 0200 03 00 00112233445566778899aabbccddeeff 01 000000 0500 0800
+  0000000000000000 00000000 00000000000000000000000000000000 da95de39
   676574206c6f7374
 `);
 const WELCOME: Introduction = {
@@ -52,6 +53,7 @@ const WELCOME: Introduction = {
   standing: 'stranger',
   isFounder: false,
   term: 0,
+  nodes: [1, 32],
 };
 
 function forged(bytes: Uint8Array, edit: (view: DataView) => void): Uint8Array {
@@ -79,7 +81,7 @@ describe('peer handshake: golden bytes', () => {
   });
 
   it('REFUSED', () => {
-    const refusal = { code: 'UNKNOWN_NODE', sentence: 'get lost' } as const;
+    const refusal = { code: 'OTHER_NODES', sentence: 'get lost' } as const;
     expect(hexOf(encodePeerRefusal(CLUSTER, 1, refusal))).toBe(hexOf(GOLDEN_REFUSED));
     const { code } = refusal;
     expect(decodeHandshake(GOLDEN_REFUSED.subarray(0, 64))).toEqual({ kind: 'refused', clusterId: CLUSTER, code, sentenceBytes: 8 });
@@ -100,7 +102,7 @@ describe('peer handshake: golden bytes', () => {
       VERSION: 2,
       OTHER_CLUSTER: 3,
       WRONG_NODE: 4,
-      UNKNOWN_NODE: 5,
+      OTHER_NODES: 5,
       OWN_ID: 6,
       SEGMENT_BYTES: 7,
       MALFORMED: 8,
@@ -118,7 +120,8 @@ describe('peer handshake: what is wrong is said', () => {
     ['segment bytes', 28],
     ['instance', 32],
     ['term', 40],
-    ['unused end', 44],
+    ['set of nodes', 44],
+    ['unused end', 48],
     ['check', 60],
     ['kind', 6],
     ['flags', 7],
@@ -134,8 +137,8 @@ describe('peer handshake: what is wrong is said', () => {
 
   it('another version, whatever else is in it', () => {
     const other = GOLDEN_HELLO.slice().fill(0xee, 6);
-    other[4] = 2;
-    expect(decodeHandshake(other)).toEqual({ kind: 'otherVersion', version: 2 });
+    other[4] = 1;
+    expect(decodeHandshake(other)).toEqual({ kind: 'otherVersion', version: 1 });
   });
 
   it.each<[string, Uint8Array, (view: DataView) => void, string]>([
@@ -144,6 +147,7 @@ describe('peer handshake: what is wrong is said', () => {
     ['node 0', GOLDEN_HELLO, (view) => view.setUint8(24, 0), 'node ids'],
     ['node 33', GOLDEN_HELLO, (view) => view.setUint8(25, 33), 'node ids'],
     ['standing 3', GOLDEN_HELLO, (view) => view.setUint8(26, 3), 'standing'],
+    ['a set without the sender', GOLDEN_HELLO, (view) => view.setUint32(44, 5, true), 'nodes 1, 3 without the sender, 2'],
     ['an unused byte', GOLDEN_HELLO, (view) => view.setUint8(27, 1), 'not zero'],
     ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(59, 1), 'not zero'],
     ['refusal 0', GOLDEN_REFUSED, (view) => view.setUint16(28, 0, true), 'unknown code 0'],
@@ -205,7 +209,9 @@ describe('peer handshake: who may dial', () => {
   it.each<[keyof typeof REFUSALS, Partial<Introduction>, string]>([
     ['OWN_ID', { from: 1 }, '--node'],
     ['WRONG_NODE', { to: 3 }, 'this is node 1, not node 3'],
-    ['UNKNOWN_NODE', { from: 4 }, '--peers'],
+    ['OTHER_NODES', { from: 4, nodes: [1, 2, 3, 4] }, '--peers'],
+    ['OTHER_NODES', { nodes: [1, 2, 3, 4, 5] }, 'node 1 belongs to the nodes 1, 2, 3, node 2 to the nodes 1, 2, 3, 4, 5'],
+    ['OTHER_NODES', { nodes: [1, 2] }, '1, 2:'],
     ['OTHER_CLUSTER', { clusterId: 'f'.repeat(32) }, 'f'.repeat(32)],
     ['SEGMENT_BYTES', { segmentBytes: 65_536 }, '--segment-bytes 33554432, node 2 with 65536'],
     ['MALFORMED', { instance: NO_INSTANCE }, 'instance'],
@@ -229,5 +235,6 @@ describe('peer handshake: who may dial', () => {
     expect(faultOfWelcome(welcome, SELF, 3)).toContain('--peers');
     expect(faultOfWelcome({ ...welcome, to: 3 }, SELF, 2)).toContain('--peers');
     expect(faultOfWelcome({ ...welcome, clusterId: 'e'.repeat(32) }, SELF, 2)).toContain('e'.repeat(32));
+    expect(faultOfWelcome({ ...welcome, nodes: [1, 2] }, SELF, 2)).toContain('node 2 to the nodes 1, 2:');
   });
 });

@@ -290,7 +290,9 @@ export interface ClusterOptions {
   readonly windowBytes?: number;
   readonly maxAppendBytes?: number;
   readonly random?: () => number;
-  /** What node 1 had committed alone, before it founded the cluster. */
+  /** The node that the cluster began with; 1 unless given. */
+  readonly founder?: NodeId;
+  /** What it had committed alone, before. */
   readonly founded?: readonly Entry[];
   /** The script makes messages up: what it claims to be durable need not be. */
   readonly hasFakes?: boolean;
@@ -312,6 +314,7 @@ export class Cluster {
   bag: Envelope[] = [];
   /** Entries that travel with the message being handled. */
   inHand: readonly Entry[] = [];
+  readonly #founder: NodeId;
   readonly #cuts = new Set<string>();
   readonly #leaders = new Map<number, NodeId>();
   /** All that was ever committed anywhere, by its place. */
@@ -321,11 +324,12 @@ export class Cluster {
   #ids = 0;
 
   constructor(options: ClusterOptions = {}) {
-    const { count = 3, founded = [], ...rest } = options;
-    const { logs = [founded], terms = [], standings = [] } = options;
+    const { count = 3, founder = 1, founded = [], ...rest } = options;
+    const ids = Array.from({ length: count }, (_, i) => i + 1);
+    const { logs = ids.map((id) => (id === founder ? founded : [])), terms = [], standings = [] } = options;
+    this.#founder = founder;
     for (const entry of founded) this.#committed.set(entry.start, entry);
     this.#hasFakes = rest.hasFakes ?? false;
-    const ids = Array.from({ length: count }, (_, i) => i + 1);
     // Without chance the lower id always times out first: scripts know who campaigns.
     for (const id of ids) {
       const settings: RaftSettings = {
@@ -372,6 +376,11 @@ export class Cluster {
     }
   }
 
+  /** Whether node `id` has the directory that the cluster began with. */
+  isFounder(id: NodeId): boolean {
+    return id === this.#founder && this.node(id).instance === 0;
+  }
+
   /** A connection between two nodes comes up. */
   connect(a: NodeId, b: NodeId): void {
     for (const [here, there] of [
@@ -382,8 +391,8 @@ export class Cluster {
       here.instances.set(there.id, there.instance);
     }
     const termOfA = this.node(a).raft.currentTerm;
-    this.node(a).turn((raft) => raft.greeted(b, this.node(b).raft.currentTerm, true));
-    this.node(b).turn((raft) => raft.greeted(a, termOfA, true));
+    this.node(a).turn((raft) => raft.greeted(b, this.node(b).raft.currentTerm, true, this.isFounder(b)));
+    this.node(b).turn((raft) => raft.greeted(a, termOfA, true, this.isFounder(a)));
     this.node(a).turn((raft) => raft.reconnected(b));
     this.node(b).turn((raft) => raft.reconnected(a));
   }

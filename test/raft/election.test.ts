@@ -125,7 +125,7 @@ describe('votes (3.4, 3.8)', () => {
   test('a vote in a term that was known before is saved before it is given, too', () => {
     const cluster = new Cluster();
     const two = cluster.node(2);
-    two.turn((raft) => raft.greeted(1, 5, true));
+    two.turn((raft) => raft.greeted(1, 5, true, true));
     expect(two.vote).toEqual({ currentTerm: 5, votedFor: 0 });
     two.turn((raft) => raft.step(3, voteRequest({ term: 5 })));
     expect(two.vote).toEqual({ currentTerm: 5, votedFor: 3 });

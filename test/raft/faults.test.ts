@@ -309,7 +309,7 @@ describe('a node that lost its disk', () => {
     cluster.mend();
     const late = { kind: 'voteResponse', term: 0, isPreVote: true, granted: false } as const;
     two.turn((raft) => raft.step(3, late));
-    two.turn((raft) => raft.greeted(9, 0, true));
+    two.turn((raft) => raft.greeted(9, 0, true, false));
     cluster.connect(1, 2);
     cluster.pass(500);
     expect(two.standing).toBe('stranger');

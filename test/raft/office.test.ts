@@ -237,6 +237,25 @@ describe('joining', () => {
     expect(cluster.node(2).terms.slice(0, 4)).toEqual([1, 1, 2, 3]);
   });
 
+  test('the founder may have any id: new nodes go by what it says of itself (R10)', () => {
+    const cluster = new Cluster({ founder: 2, founded: logOf([1, 1, 2]), standings: ['new', 'voter', 'new'], terms: [0, 2, 0] });
+    cluster.pass(3_000);
+    expect(cluster.leaders).toEqual([2]);
+    for (const node of cluster.nodes) expect([node.standing, node.terms]).toEqual(['voter', [1, 1, 2, 3]]);
+  });
+
+  test('a founder that comes back without its disk is none any more: new nodes do not vote for it (R3)', () => {
+    const cluster = new Cluster({ standings: ['voter', 'new', 'new'] });
+    const one = cluster.node(1);
+    one.crash();
+    one.wipe();
+    one.standing = 'voter';
+    one.restart();
+    cluster.pass(30_000);
+    expect(cluster.leaders).toEqual([]);
+    expect(cluster.nodes.map(({ standing }) => standing)).toEqual(['voter', 'new', 'new']);
+  });
+
   test('new nodes never have more than the founder comes back with, so that it can be elected again', () => {
     const cluster = new Cluster({ founded: logOf([1, 1, 2]), standings: ['voter', 'new', 'new'] });
     const one = cluster.node(1);

@@ -191,11 +191,11 @@ export class Process implements Endpoint {
     this.replica.drained();
   }
 
-  #greeted(from: NodeId, { instance, term }: Greeting, isHeard: boolean): void {
+  #greeted(from: NodeId, { instance, term, isFounder }: Greeting, isHeard: boolean): void {
     const before = this.#instances.get(from);
     this.#instances.set(from, instance);
     if (before !== undefined && before !== instance) this.replica.forget(from);
-    this.replica.greeted(from, term, isHeard);
+    this.replica.greeted(from, term, isHeard, isFounder);
   }
 
   #know(from: NodeId, { instance, standing }: Greeting): void {

@@ -110,7 +110,9 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
 
 export function hello(from: number, to: number, change: Partial<Introduction> = {}): Introduction {
   const instance = `${from}`.repeat(16);
-  return { clusterId: CLUSTER, from, to, instance, segmentBytes: SEGMENT_BYTES, standing: 'voter', isFounder: false, term: 1, ...change };
+  const nodes = [...new Set([1, 2, 3, from])];
+  const known = { clusterId: CLUSTER, from, to, instance, nodes, segmentBytes: SEGMENT_BYTES };
+  return { ...known, standing: 'voter', isFounder: false, term: 1, ...change };
 }
 
 export function stranger(from: number, to: number): Introduction {
@@ -201,6 +203,7 @@ export class Wire {
   port = 0;
   targetPort: number;
   isCut = false;
+  #onRefused: () => void = () => undefined;
 
   constructor(targetPort: number) {
     this.targetPort = targetPort;
@@ -223,6 +226,13 @@ export class Wire {
     this.isCut = false;
   }
 
+  /** Resolves when a connection is refused, from now on. */
+  refused(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onRefused = resolve;
+    });
+  }
+
   close(): Promise<void> {
     this.cut();
     return new Promise((resolve) => this.#server.close(() => resolve()));
@@ -230,6 +240,7 @@ export class Wire {
 
   #join(from: net.Socket): void {
     if (this.isCut) {
+      this.#onRefused();
       from.destroy();
       return;
     }
