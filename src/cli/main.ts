@@ -7,6 +7,7 @@ import { withExamples } from './arguments.ts';
 import { appendCommand } from './commands/append.ts';
 import { benchCommand } from './commands/bench.ts';
 import { clusterCommand } from './commands/cluster.ts';
+import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { readCommand } from './commands/read.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -36,6 +37,7 @@ function makeProgram(): Command {
   const commands = [
     serveCommand(),
     clusterCommand(),
+    initCommand(),
     appendCommand(),
     readCommand(),
     tailCommand(),

@@ -116,7 +116,7 @@ export interface Config {
 }
 
 /** A WebAssembly memory has at most 4 GiB; some of it is for other things than slots. */
-const MAX_SLOT_BYTES = 3 * 1024 * MIB;
+export const MAX_SLOT_BYTES = 3 * 1024 * MIB;
 
 /** A durable mark follows the last entry of every write, so a segment keeps this much room at its end. */
 export const MARK_BYTES = 40;

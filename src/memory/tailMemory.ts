@@ -10,6 +10,8 @@ import {
   RESULT_LAST_TERM_AT,
   RESULT_POINTS_AT,
 } from '../../assembly/layout.ts';
+import { flagOf } from '../core/config.ts';
+import { LogError } from '../core/errors.ts';
 import {
   type MemoryMap,
   type MemoryShape,
@@ -85,11 +87,9 @@ export class TailMemory {
     this.#view = new DataView(shared.memory.buffer);
   }
 
-  /** Makes the memory of a node; all zero. Throws a RangeError when the shape does not fit in 4 GiB. */
+  /** Makes the memory of a node; all zero. Throws a LogError `USAGE` when there is not so much: at most 4 GiB, and what the process may have. */
   static create(shape: MemoryShape): TailMemory {
-    const pages = memoryMap(shape).totalBytes / PAGE_BYTES;
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    return new TailMemory({ memory, module: compileServerWasm(), shape });
+    return new TailMemory({ memory: allocate(shape), module: compileServerWasm(), shape });
   }
 
   /** Another thread's view of a memory made by {@link create}. */
@@ -375,6 +375,22 @@ export class TailMemory {
   /** Whether a slot's segment is sealed, so that the slot is a cache that may be taken. */
   isSealed(slot: number): boolean {
     return this.slotState(slot) === SLOT_SEALED;
+  }
+}
+
+function allocate(shape: MemoryShape): WebAssembly.Memory {
+  const { totalBytes } = memoryMap(shape);
+  const pages = totalBytes / PAGE_BYTES;
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError || thrown instanceof TypeError)) throw thrown;
+    const { segmentBytes, slots } = shape;
+    throw new LogError(
+      'USAGE',
+      `this process cannot have the ${totalBytes} bytes of memory for ${flagOf('slots')} ${slots} of ${flagOf('segmentBytes')} ${segmentBytes} (${thrown.message}): ` +
+        'give fewer or smaller ones, or raise its limit of address space',
+    );
   }
 }
 

@@ -23,7 +23,7 @@ import { TailMemory } from '../memory/tailMemory.ts';
 import { encodeHello, MESSAGE_HEADER_BYTES, PROTOCOL_VERSION } from '../protocol/client.ts';
 import { type Identity, readVote, removeTemporaries } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
-import { largestUnsealedBytes, RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
+import { RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
 import { Pools } from '../threads/pools.ts';
 import { Appends } from './appends.ts';
 import { ClusterStatus } from './clusterStatus.ts';
@@ -122,12 +122,7 @@ export class LogNode {
   static async start(config: Config, log: Logger, signal: AbortSignal = new AbortController().signal): Promise<LogNode> {
     const failure = new Failure();
     const directory = resolve(config.data);
-    const identity = await openDirectory(directory, config, log, signal);
-    const disk = new NodeDisk();
-    const segmentBytes = Math.max(
-      config.segmentBytes,
-      Math.ceil(largestUnsealedBytes(disk, directory, config.segmentBytes) / 65536) * 65536,
-    );
+    const { identity, segmentBytes } = await openDirectory(directory, config, log, signal);
     const memory = TailMemory.create({ segmentBytes, slots: config.slots });
     const pools = new Pools({ directory, identity, shared: memory.shared }, failure.fail);
     let node: LogNode | undefined;

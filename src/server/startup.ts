@@ -2,52 +2,71 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import { type Config, ownPeer } from '../core/config.ts';
-import { LogError } from '../core/errors.ts';
+import { type Config, flagOf, ownPeer } from '../core/config.ts';
+import { formatNodes } from '../core/nodeSet.ts';
 import { findCluster } from '../peers/discovery.ts';
-import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity } from '../storage/dataDirectory.ts';
+import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
 import { lockDirectory } from '../storage/lock.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
+import { checkMembership, fittingSegmentBytes, givenNodes } from './membership.ts';
+
+/** A data directory that a node is about to run with. */
+export interface OpenDirectory {
+  readonly identity: Identity;
+  /** Size of segments and of their images in memory. */
+  readonly segmentBytes: number;
+}
 
 /**
  * Opens or makes the data directory, which is this process's alone from here on, and says whose log it is. A node with an empty directory
- * first learns from the others which cluster it joins; that may take until one of them is up. Throws a LogError.
+ * first learns from the others which cluster it joins; that may take until one of them is up. Throws a LogError, before anything is changed,
+ * when the directory cannot run with `config`.
  */
-export async function openDirectory(directory: string, config: Config, log: Logger, signal: AbortSignal): Promise<Identity> {
+export async function openDirectory(directory: string, config: Config, log: Logger, signal: AbortSignal): Promise<OpenDirectory> {
   const disk = new NodeDisk();
   disk.makeDirectory(directory);
   // Before the lock, so that no file of ours appears in a directory of somebody else.
   readIdentity(disk, directory);
   lockDirectory(directory);
-  const identity = readIdentity(disk, directory) ?? (await makeIdentity(disk, directory, config, log, signal));
-  if (identity.nodeId !== config.node) {
-    throw new LogError('USAGE', `${directory} belongs to node ${identity.nodeId}, not to --node ${config.node}`);
+  let identity = readIdentity(disk, directory);
+  if (identity === undefined) {
+    return { identity: await makeIdentity(disk, directory, config, log, signal), segmentBytes: config.segmentBytes };
   }
-  const isOfCluster = !identity.isFounder || Object.keys(identity.known).length > 0;
-  if (isOfCluster && config.peers.length < 2) {
-    // Alone it would commit what the others do not have, and could never join them again.
-    throw new LogError('USAGE', `${directory} belongs to a node of a cluster: name all of its nodes with --peers`);
+  checkMembership(directory, identity, config);
+  const segmentBytes = fittingSegmentBytes(disk, directory, config);
+  if (segmentBytes !== config.segmentBytes) {
+    log.warn(
+      `a segment that is not sealed was made with ${flagOf('segmentBytes')} ${segmentBytes}: this run goes on with that; ${config.segmentBytes} holds from the first start on when it is sealed`,
+    );
   }
-  return identity;
+  const nodes = givenNodes(config);
+  // Before this node speaks to anyone: who it speaks to is then bound to the set as well.
+  if (nodes !== null && identity.nodes === null) log.info(`this node's cluster is that of the nodes ${formatNodes(nodes)} from now on`);
+  if (nodes === null && identity.nodes !== null)
+    log.info(`no other node has joined yet: this node is alone again, and may be given other nodes`);
+  identity = saveNodes(disk, directory, identity, nodes);
+  return { identity, segmentBytes };
 }
 
 async function makeIdentity(disk: NodeDisk, directory: string, config: Config, log: Logger, signal: AbortSignal): Promise<Identity> {
-  const { node, peers, segmentBytes } = config;
+  const { node: nodeId, peers, segmentBytes } = config;
+  const nodes = givenNodes(config);
   const random = randomBytes(IDENTITY_RANDOM_BYTES);
   const own = ownPeer(config);
-  const clusterId =
-    own === undefined
-      ? undefined
-      : await findCluster({
-          id: node,
-          segmentBytes,
-          host: config.host,
-          peerPort: own.peerPort,
-          peers,
-          signal,
-          log: (level, text) => log[level](text),
-        });
-  if (clusterId === undefined) return createIdentity(disk, directory, random, { nodeId: node });
+  if (nodes === null || own === undefined) return createIdentity(disk, directory, random, { nodeId });
+  const clusterId = await findCluster({
+    id: nodeId,
+    segmentBytes,
+    host: config.host,
+    peerPort: own.peerPort,
+    peers,
+    signal,
+    log: (level, text) => log[level](text),
+  });
+  if (clusterId === undefined) {
+    log.info('all other nodes have nothing: this node begins the cluster');
+    return createIdentity(disk, directory, random, { nodeId, nodes });
+  }
   log.info(`this node joins cluster ${clusterId}`);
-  return createIdentity(disk, directory, random, { nodeId: node, clusterId });
+  return createIdentity(disk, directory, random, { nodeId, nodes, clusterId });
 }

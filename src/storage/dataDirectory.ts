@@ -19,6 +19,8 @@ export interface GivenIdentity {
   readonly nodeId?: number;
   /** The cluster that the node joins, as a stranger to it. Without one it begins a log of its own, as its founder. */
   readonly clusterId?: string;
+  /** The nodes of its cluster; null, if not given, for a node alone. */
+  readonly nodes?: readonly number[] | null;
 }
 
 /** Random bytes that an identity is drawn from. */
@@ -69,7 +71,7 @@ export function createIdentity(disk: Disk, directory: string, random: Uint8Array
     instance: toHex(random.subarray(24, IDENTITY_RANDOM_BYTES)),
     standing: joins ? 'stranger' : 'voter',
     isFounder: !joins,
-    nodes: null,
+    nodes: given.nodes ?? null,
     known: {},
   };
   removeTemporaries(disk, directory);
@@ -92,7 +94,7 @@ export function saveRemoved(disk: Disk, directory: string, identity: Identity): 
 }
 
 /** Makes the list of the cluster's nodes durable: their ids, ascending. Only one thread of a running node may change its identity. */
-export function saveNodes(disk: Disk, directory: string, identity: Identity, nodes: readonly number[]): Identity {
+export function saveNodes(disk: Disk, directory: string, identity: Identity, nodes: readonly number[] | null): Identity {
   return JSON.stringify(identity.nodes) === JSON.stringify(nodes) ? identity : changed(disk, directory, identity, { nodes });
 }
 

@@ -315,7 +315,10 @@ it('a node that is told to stops when its standard input ends', async () => {
 it('a node of a cluster says who the others are', async () => {
   const peers = await choosePeers(3, undefined);
   const data = join(temporaryDirectory(), 'data');
-  const child = spawnCommand(['serve', '--node', '1', '--peers', formatPeers(peers), '--data', data, ...SMALL]);
+  const membership = ['--node', '1', '--peers', formatPeers(peers), '--data', data];
+  // Alone it could not begin the cluster without this.
+  expect((await runCommand(['init', ...membership])).code).toBe(0);
+  const child = spawnCommand(['serve', ...membership, ...SMALL]);
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (part: string) => {
     stderr += part;

@@ -13,11 +13,12 @@ function factsOf(more: object): DirectoryFacts {
 
 describe('inspect', () => {
   it('shows instance and standing where node.json has them', () => {
-    const facts = factsOf({ instance: '0123456789abcdef', standing: 'voter', isFounder: true, known: { 1: 'x' } });
+    const facts = factsOf({ instance: '0123456789abcdef', standing: 'voter', isFounder: true, nodes: [1, 2, 3], known: { 1: 'x' } });
     expect(directoryPairs(facts)).toEqual([
       ['directory', 'd'],
       ['cluster', IDENTITY.clusterId],
       ['node', '2, founder of the cluster'],
+      ['nodes', '1, 2, 3'],
       ['instance', '0123456789abcdef'],
       ['standing', 'voter'],
       ['term', '3, voted for none'],

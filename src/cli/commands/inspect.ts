@@ -79,11 +79,13 @@ interface Membership {
   /** Whether the node counts for majorities yet. */
   readonly standing?: unknown;
   readonly isFounder?: unknown;
+  /** The nodes of its cluster; null for a node alone. */
+  readonly nodes?: unknown;
 }
 
 function membershipOf(identity: object): Membership {
-  const { instance, standing, isFounder } = identity as Membership;
-  return { instance, standing, isFounder };
+  const { instance, standing, isFounder, nodes } = identity as Membership;
+  return { instance, standing, isFounder, nodes };
 }
 
 /** What of a directory is for others to see: the seed of the durable marks is a secret. */
@@ -95,12 +97,13 @@ export function publicFacts({ identity, ...facts }: DirectoryFacts): object {
 
 /** What a directory says of itself, one name and value a line. */
 export function directoryPairs({ directory, identity, vote, start, end, segments, leftover }: DirectoryFacts): [string, string][] {
-  const { instance, standing, isFounder } = membershipOf(identity ?? {});
+  const { instance, standing, isFounder, nodes } = membershipOf(identity ?? {});
   const pairsOf: [string, string][] = [
     ['directory', directory],
     ['cluster', identity?.clusterId ?? 'unreadable'],
     ['node', identity === undefined ? 'unreadable' : `${identity.nodeId}${isFounder === true ? ', founder of the cluster' : ''}`],
   ];
+  if (Array.isArray(nodes)) pairsOf.push(['nodes', nodes.join(', ')]);
   if (typeof instance === 'string') pairsOf.push(['instance', instance]);
   if (typeof standing === 'string') pairsOf.push(['standing', standing]);
   const votedFor = vote === undefined || vote.votedFor === 0 ? 'none' : `node ${vote.votedFor}`;
