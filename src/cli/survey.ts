@@ -20,11 +20,13 @@ export interface SurveyedNode {
   readonly tail: number | null;
   readonly durable: number | null;
   readonly commit: number | null;
-  /** What of the leader's log is not on this node's disk. */
+  /** What of the leader's log is not on this node's disk, as far as the leader has heard. */
   readonly lagBytes: number | null;
   readonly isVoter: boolean | null;
   /** How the leader feeds it. */
   readonly state: FeedState;
+  /** It lacks what it had acknowledged to the leader: it runs on an old copy of its disk. */
+  readonly isOldCopy: boolean | null;
 }
 
 export interface Survey {
@@ -76,9 +78,11 @@ function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefi
     tail: status?.log.tail ?? null,
     durable,
     commit: status?.log.commit ?? null,
-    lagBytes: leader === undefined || durable === null ? null : Math.max(0, leader.log.tail - durable),
+    // Not its own end: only the leader knows how much of that is the same as what it has itself.
+    lagBytes: seen?.lagBytes ?? null,
     isVoter: seen?.isVoter ?? status?.cluster.nodes.find(({ isSelf }) => isSelf)?.isVoter ?? null,
     state: seen?.state ?? 'unknown',
+    isOldCopy: seen?.isOldCopy ?? null,
   };
 }
 
@@ -114,11 +118,16 @@ const FEED_NOTES: Readonly<Partial<Record<FeedState, string>>> = {
   cannotBeFed: 'needs entries that the leader no longer has',
 };
 
-function notesOf({ id, state, isVoter, lagBytes }: SurveyedNode): readonly string[] {
+function notesOf({ id, state, isVoter, isOldCopy, lagBytes, durable, isReachable }: SurveyedNode, hasLeader: boolean): readonly string[] {
   const note = FEED_NOTES[state];
+  const isUnheard = hasLeader && !isReachable && durable === null;
   const behind = lagBytes === null ? '' : `, ${readableBytes(lagBytes)} to go`;
   return [
     ...(note === undefined ? [] : [`node ${id} ${note}${state === 'catchingUp' ? behind : ''}`]),
+    ...(isUnheard ? [`node ${id} has not answered the leader: what it has on its disk is not known`] : []),
+    ...(isOldCopy === true
+      ? [`node ${id} came back with an old copy of its disk: it lacks what it had acknowledged, and is fed anew`]
+      : []),
     ...(isVoter === false ? [`node ${id} does not count for majorities until it has the log`] : []),
   ];
 }
@@ -140,5 +149,5 @@ export function describeSurvey(found: Survey): string {
     node.isReachable ? 'yes' : `no: ${node.reason}`,
   ]);
   const head = `cluster ${clusterId}, ${nodes.length} nodes: ${whoLeads(found)}`;
-  return [head, '', table([heading, ...rows]), ...nodes.flatMap(notesOf)].join('\n');
+  return [head, '', table([heading, ...rows]), ...nodes.flatMap((node) => notesOf(node, found.leader !== undefined))].join('\n');
 }

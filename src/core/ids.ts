@@ -1,7 +1,7 @@
 // Who is who: the ids that stand in node.json and that nodes tell each other.
 
 /** How far a node may take part, in the order of their numbers between nodes. See docs/PEERS.md, "Joining". */
-export const STANDINGS = ['stranger', 'new', 'voter'] as const;
+export const STANDINGS = ['stranger', 'new', 'voter', 'returned'] as const;
 
 export type Standing = (typeof STANDINGS)[number];
 
@@ -10,3 +10,8 @@ export const NO_CLUSTER = '0'.repeat(32);
 
 /** The instance of a data directory that has none yet. */
 export const NO_INSTANCE = '0'.repeat(16);
+
+/** Whether a node of this standing counts for majorities, and may vote. */
+export function doesCount(standing: Standing): boolean {
+  return standing === 'voter' || standing === 'new';
+}

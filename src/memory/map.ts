@@ -79,11 +79,12 @@ export const MAX_PEERS = 32;
 
 /** Fields of a peer's record. */
 export const PEER = {
-  MATCH: 0, // f64 word: end of what is known to be durable there
+  MATCH: 0, // f64 word: one more than the end of what is known to be durable there; 0 until that was heard in this term
   CONTACT_MS: 8, // f64 word: time of the last message from it, Unix milliseconds; 0: none yet
   STATE: 16, // i32: PEER_UNKNOWN to PEER_STUCK
   CONNECTED: 20, // i32: 1 while our link to it is up
-  VOTER: 24, // i32: 1 when it counts
+  VOTER: 24, // i32: 1 when it does not count, 2 when it does, 0 where that is not known
+  OLD_COPY: 28, // i32: 1 while it lacks what it had acknowledged
 } as const;
 
 export const PEER_UNKNOWN = 0;

@@ -12,7 +12,7 @@
 //   5 timeoutNow         –          –           –        –         –       –       –            –
 //   6 readIndexRequest   –          –           –        –         –       id      –            –
 //   7 readIndexResponse  –          index       –        –         –       id      –            1 ok
-//   8 admit              –          –           –        –         –       –       –            1 voter, otherwise new
+//   8 admit              –          –           –        –         –       –       –            1 voter, 2 returned, otherwise new
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert, unreachable } from '../core/assert.ts';
@@ -79,7 +79,7 @@ const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; rea
   timeoutNow: { flags: 0, uses: [] },
   readIndexRequest: { flags: 0, uses: ['number'] },
   readIndexResponse: { flags: 1, uses: ['a', 'number'] },
-  admit: { flags: 1, uses: [] },
+  admit: { flags: 3, uses: [] },
 };
 
 const OPTIONAL = ['termAtA', 'a', 'b', 'c', 'd', 'number', 'termBeforeB', 'bodyBytes'] as const;
@@ -160,7 +160,7 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     case 'readIndexResponse':
       return frameOf(kind, { term, flags: flagsOf(message.ok), a: message.index, number: message.id });
     case 'admit':
-      return frameOf(kind, { term, flags: flagsOf(message.standing === 'voter') });
+      return frameOf(kind, { term, flags: flagsOf(message.standing === 'voter', message.standing === 'returned') });
     default:
       return unreachable(kind);
   }
@@ -216,7 +216,7 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
     case 'readIndexResponse':
       return { kind, term, id: f.number, ok: first, index: f.a };
     case 'admit':
-      return { kind, term, standing: first ? 'voter' : 'new' };
+      return { kind, term, standing: first ? 'voter' : second ? 'returned' : 'new' };
     default:
       return unreachable(kind);
   }
@@ -260,6 +260,7 @@ export function decodePeerMessage(frame: Uint8Array): DecodedFrame {
   for (const name of shape.unused) {
     if (fields[name] !== 0) return malformed(`a frame of kind ${shape.kind} whose ${name} is not zero`);
   }
+  if (shape.kind === 'admit' && flags === shape.flags) return malformed('an admission that gives a vote and takes it');
   const bad = shape.kind === 'appendRequest' ? badRange(fields) : undefined;
   if (bad !== undefined) return malformed(bad);
   return { kind: 'message', message: messageOf(shape.kind, flags, fields), bodyBytes: fields.bodyBytes };

@@ -38,6 +38,8 @@ export interface Core {
   readonly hasHeardAll: boolean;
   /** Whether something at this node waits for the commit to move. */
   readonly awaitsCommit: boolean;
+  /** What each node, with the disk that it has now, acknowledged to this one and is committed. It has that as long as it keeps its disk. */
+  readonly acknowledged: Map<NodeId, number>;
   emit(effect: Effect): void;
   send(to: NodeId, message: PeerMessage): void;
   /** Moves the commit forward; never back. */

@@ -6,6 +6,7 @@
 //                    the leader has the same
 
 import { assert, unreachable } from '../core/assert.ts';
+import { doesCount } from '../core/ids.ts';
 import type { Core } from './core.ts';
 import type { AppendRequest, AppendResponse, NodeId } from './messages.ts';
 
@@ -213,7 +214,7 @@ export class Following {
       kind: 'appendResponse',
       term: currentTerm,
       round,
-      isVoter: standing !== 'stranger',
+      isVoter: doesCount(standing),
       isOfAge: standing === 'voter',
       hasHeardAll,
       awaitsCommit,

@@ -41,7 +41,7 @@ export class Leadership {
   constructor(core: Core) {
     this.#core = core;
     const { id, nodes } = core.settings;
-    for (const node of nodes) if (node !== id) this.peers.set(node, new Progress(core.log.end));
+    for (const node of nodes) if (node !== id) this.peers.set(node, new Progress(core.log.end, core.acknowledged.get(node)));
     this.#sinceMs = core.nowMs;
     this.#heartbeatAtMs = core.nowMs;
     this.#checkAtMs = core.nowMs + core.settings.heartbeatMs;
@@ -123,8 +123,9 @@ export class Leadership {
     if (progress === undefined) return;
     progress.contactMs = this.#core.nowMs;
     if (progress.isVoter && !message.isVoter) progress.reset(this.#core.log.end);
-    progress.isVoter = message.isVoter;
-    progress.isOfAge = message.isOfAge;
+    if (!message.accepted) this.#watchForOldCopy(from, progress, message);
+    progress.isVoter = message.isVoter && !progress.isOldCopy;
+    progress.isOfAge = message.isOfAge && !progress.isOldCopy;
     progress.awaitsCommit = message.awaitsCommit;
     progress.ackedRound = Math.max(progress.ackedRound, message.round);
     if (message.accepted) this.#accepted(progress, message);
@@ -217,9 +218,16 @@ export class Leadership {
 
   /** The node leads no longer: what was asked of the leader is answered. */
   end(): void {
+    this.#remember();
     for (const { id, from } of this.#reads.drain()) this.#answerRead(id, from, undefined);
     if (this.#transfer !== undefined) this.#core.emit({ kind: 'transferDone', ok: true });
     this.#transfer = undefined;
+  }
+
+  /** What the others have of what is committed: this node knows better than they do if one of them comes back without it. */
+  #remember(): void {
+    const { acknowledged, commit } = this.#core;
+    for (const [node, { match }] of this.peers) acknowledged.set(node, Math.max(acknowledged.get(node) ?? 0, Math.min(match, commit)));
   }
 
   get #ownTermIsCommitted(): boolean {
@@ -270,8 +278,7 @@ export class Leadership {
   #accepted(progress: Progress, { offset, durable }: AppendResponse): void {
     // Nobody has verified what this leader does not have: a message like that is not from this cluster's code.
     if (offset > this.#core.log.end || durable > offset) return;
-    progress.verified = Math.max(progress.verified, offset);
-    progress.match = Math.max(progress.match, durable);
+    progress.agreed(offset, durable, this.#round);
     if (progress.state === 'replicate') {
       progress.next = Math.max(progress.next, offset);
     } else {
@@ -280,15 +287,39 @@ export class Leadership {
     }
   }
 
+  /**
+   * A node that had acknowledged more than it has now runs on an old copy of its disk, whatever it says of itself. Otherwise it would never
+   * be fed, because what was acknowledged is not sent again, and its vote would count although it has forgotten whom it gave it to.
+   */
+  #watchForOldCopy(node: NodeId, progress: Progress, message: AppendResponse): void {
+    const had = progress.hadAt(message);
+    const has = this.#placeOf(message);
+    // A node that keeps its disk never leads the search for the place of agreement to before what it had.
+    if (message.rejected < had || has >= had) return;
+    const { log, commit, acknowledged } = this.#core;
+    acknowledged.set(node, Math.max(acknowledged.get(node) ?? 0, Math.min(had, commit)));
+    progress.reset(Math.max(message.rejected, log.start));
+    progress.admitAt = Math.max(had, commit);
+    progress.isOldCopy = message.isVoter;
+    this.#core.emit({ kind: 'lostData', node, had, has });
+  }
+
+  /** Where the logs may agree, by what a rejection says. */
+  #placeOf({ rejected, offset, hintTerm }: AppendResponse): number {
+    const { log } = this.#core;
+    // Term 0: the follower has nothing there, or has trimmed what would tell.
+    const sameTerms = hintTerm === 0 ? offset : log.endOf(log.largestUpTo(hintTerm));
+    return Math.min(offset, sameTerms, rejected);
+  }
+
   /** Goes back over whole terms, to where the logs may agree (KIP-101, KIP-279, KIP-595). */
-  #rejected(from: NodeId, progress: Progress, { rejected, offset, hintTerm }: AppendResponse): void {
+  #rejected(from: NodeId, progress: Progress, message: AppendResponse): void {
+    const { rejected } = message;
     // An answer to what was sent before the place of agreement was found says nothing any more.
     if (rejected <= progress.match && progress.match > 0) return;
     if (progress.state !== 'replicate' && rejected !== Math.max(progress.next, this.#core.log.start)) return;
     const { log } = this.#core;
-    // Term 0: the follower has nothing there, or has trimmed what would tell.
-    const sameTerms = hintTerm === 0 ? offset : log.endOf(log.largestUpTo(hintTerm));
-    const next = Math.max(progress.match, Math.min(offset, sameTerms, rejected));
+    const next = Math.max(progress.match, this.#placeOf(message));
     // What was only in its memory may have gone with a crash.
     progress.verified = Math.min(progress.verified, next);
     if (next < log.start) {
@@ -334,9 +365,12 @@ export class Leadership {
    * its help: no more than was committed when it first answered without its disk.
    */
   #maybeAdmit(to: NodeId, progress: Progress, { isVoter, hasHeardAll }: AppendResponse): void {
+    if (isVoter && progress.isOldCopy) this.#core.send(to, { kind: 'admit', term: this.#core.currentTerm, standing: 'returned' });
     if (isVoter || !this.#ownTermIsCommitted) return;
     progress.admitAt ??= this.#core.commit;
-    if (!hasHeardAll || progress.match < progress.admitAt) return;
+    if (progress.match < progress.admitAt) return;
+    progress.isOldCopy = false;
+    if (!hasHeardAll) return;
     const admit: Admit = { kind: 'admit', term: this.#core.currentTerm, standing: 'voter' };
     this.#core.send(to, admit);
   }

@@ -93,11 +93,14 @@ export interface ReadIndexResponse {
 
 export type { Standing };
 
-/** Makes a stranger a `new` node (from the founder), or a `voter` (from the leader, once it is caught up). */
+/**
+ * Makes a stranger a `new` node (from the founder), or one that does not count a `voter` (from the leader, once it is caught up). Or takes
+ * from a node its vote, as `returned`: its leader knows that it had more on its disk.
+ */
 export interface Admit {
   readonly kind: 'admit';
   readonly term: number;
-  readonly standing: 'new' | 'voter';
+  readonly standing: 'new' | 'voter' | 'returned';
 }
 
 export type PeerMessage =

@@ -3,6 +3,8 @@
 //   start        match          verified          next            end
 //     ├─ durable ──┼── received ───┼── on its way ───┼── to send ────┤
 
+import type { AppendResponse } from './messages.ts';
+
 /**
  * `probe`: where the logs agree is not known yet; heartbeats ask. `replicate`: entries are sent without waiting for answers.
  * `stuck`: it needs entries that this node has trimmed.
@@ -10,8 +12,14 @@
 export type ProgressState = 'probe' | 'replicate' | 'stuck';
 
 export class Progress {
-  /** The same as the leader's log up to here, and durable there: what counts for the commit. */
+  /** The same as the leader's log up to here, and durable there: what counts for the commit. Not known, and so 0, until it has agreed once. */
   match = 0;
+  /** Whether it has agreed to a place in the log, so that `match` is its word. */
+  hasAgreed = false;
+  /** The leader's round when `match` was heard: an answer to a later one comes from a node that had all before it. */
+  #matchRound = 0;
+  /** What it had acknowledged before this leader's term, and is committed. */
+  #acknowledged: number;
   /** The same up to here, durable or not. */
   verified = 0;
   /** Where the next bytes to send begin; in a probe, the place asked about. */
@@ -31,9 +39,31 @@ export class Progress {
   awaitsCommit = false;
   /** Lost its disk: what it must have again before it counts; undefined until that is known. */
   admitAt: number | undefined;
+  /** It runs on an old copy of its disk: whatever it says of itself, it does not count before it has what it had. */
+  isOldCopy = false;
 
-  constructor(next: number) {
+  constructor(next: number, acknowledged = 0) {
     this.next = next;
+    this.#acknowledged = acknowledged;
+  }
+
+  /** It has agreed up to `verified`, and has `durable` of that on its disk; `round` is the leader's present one. */
+  agreed(verified: number, durable: number, round: number): void {
+    this.hasAgreed = true;
+    this.verified = Math.max(this.verified, verified);
+    if (durable <= this.match) return;
+    this.match = durable;
+    this.#matchRound = round;
+  }
+
+  /**
+   * What it surely had on its disk when it sent this answer. Nothing for certain if it answers a question that was asked before it had
+   * acknowledged anything, which may come late.
+   */
+  hadAt({ round, isVoter }: AppendResponse): number {
+    const had = round > this.#matchRound ? this.match : 0;
+    // One that does not count has said so already, for a disk that it had lost before.
+    return isVoter ? Math.max(had, this.#acknowledged) : had;
   }
 
   /** Looks for the place of agreement again, at `next`. */
@@ -45,6 +75,9 @@ export class Progress {
   /** It has lost its disk, or another node took its place: nothing is known of it any more. */
   reset(next: number): void {
     this.match = 0;
+    this.hasAgreed = false;
+    this.isOldCopy = false;
+    this.#acknowledged = 0;
     this.verified = 0;
     this.isVoter = false;
     this.isOfAge = false;

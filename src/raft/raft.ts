@@ -13,11 +13,12 @@
 // before anything behind it. Before a message of a later term reaches a leader, the shell has closed the gate and reported the log's end.
 
 import { assert, unreachable } from '../core/assert.ts';
+import { doesCount } from '../core/ids.ts';
 import type { RaftSettings } from './core.ts';
 import type { Effect, RaftRole } from './effects.ts';
 import { Following, type StoreOutcome } from './following.ts';
 import { type Due, Leadership } from './leadership.ts';
-import type { AppendRequest, NodeId, PeerMessage, ReadIndexResponse, Standing, VoteRequest, VoteResponse } from './messages.ts';
+import type { Admit, AppendRequest, NodeId, PeerMessage, ReadIndexResponse, Standing, VoteRequest, VoteResponse } from './messages.ts';
 import { Questions } from './reads.ts';
 import { type RaftState, State } from './state.ts';
 import type { TermTable } from './termTable.ts';
@@ -160,7 +161,7 @@ export class Raft {
         this.#readIndexResponse(message);
         break;
       case 'admit':
-        this.#admitted(from, message.term, message.standing);
+        this.#admitted(from, message);
         break;
       default:
         unreachable(message);
@@ -195,6 +196,7 @@ export class Raft {
 
   /** Another disk stands behind a node's id. */
   forget(node: NodeId): void {
+    this.#state.acknowledged.delete(node);
     this.#leadership?.forget(node);
   }
 
@@ -379,13 +381,17 @@ export class Raft {
     this.#maybeWin();
   }
 
-  #admitted(from: NodeId, term: number, standing: 'new' | 'voter'): void {
-    if (this.#state.standing !== 'stranger') return;
+  #admitted(from: NodeId, { term, standing }: Admit): void {
+    const isFromLeader = from === this.#state.leader && term === this.#state.currentTerm;
+    if (standing === 'returned') {
+      if (isFromLeader) this.#state.becomeReturned();
+      return;
+    }
+    if (doesCount(this.#state.standing)) return;
     // An admission that is late, from before this disk was lost, is not borne out by what is on it now.
-    const isBorneOut =
-      from === this.#state.leader && term === this.#state.currentTerm && this.#state.hasHeardAll && this.#following.hasAllCommitted;
+    const isBorneOut = isFromLeader && this.#state.hasHeardAll && this.#following.hasAllCommitted;
     if (standing === 'voter' && !isBorneOut) return;
-    if (standing === 'new' && from !== this.#state.founder) return;
+    if (standing === 'new' && (from !== this.#state.founder || this.#state.standing !== 'stranger')) return;
     this.#state.setStanding(standing);
   }
 

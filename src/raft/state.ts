@@ -1,6 +1,7 @@
 // What a node knows whatever its role (dissertation, figure 3.1), and the effects that wait for the shell. The roles see it as Core.
 
 import { assert } from '../core/assert.ts';
+import { doesCount } from '../core/ids.ts';
 import type { Core, RaftSettings } from './core.ts';
 import type { Effect } from './effects.ts';
 import type { NodeId, PeerMessage, Standing } from './messages.ts';
@@ -28,6 +29,8 @@ export class State implements Core {
   awaitsCommit = false;
   /** Nodes whose term was learnt in a greeting since this one started: other messages may be older than that. */
   readonly heard = new Set<NodeId>();
+  /** What each node, with the disk that it has now, acknowledged to this one and is committed. It has that as long as it keeps its disk. */
+  readonly acknowledged = new Map<NodeId, number>();
   /** The node whose data directory the cluster began with, as it said in its last greeting; 0: it has not greeted this node yet. */
   founder: NodeId = 0;
   #effects: Effect[] = [];
@@ -86,8 +89,8 @@ export class State implements Core {
   setTerm(term: number, votedFor: NodeId): void {
     assert(term > this.currentTerm, 'terms rise');
     this.currentTerm = term;
-    // A stranger may have voted in this term before it lost its disk: it never does again.
-    this.votedFor = this.standing === 'stranger' ? this.settings.id : votedFor;
+    // A node that lost its disk may have voted in this term before: it never does again.
+    this.votedFor = doesCount(this.standing) ? votedFor : this.settings.id;
     this.#saveVote();
   }
 
@@ -100,7 +103,15 @@ export class State implements Core {
     return this.votedFor === candidate;
   }
 
-  /** A stranger votes for nobody. A new node votes for the founder only: it alone surely has what was committed before the cluster was. */
+  /** This node came back without a part of what it had acknowledged: what it did with it, it has forgotten, so it does not count any more. */
+  becomeReturned(): void {
+    if (!doesCount(this.standing)) return;
+    this.setStanding('returned');
+    // It may have voted in this term as well.
+    this.maybeVote(this.settings.id);
+  }
+
+  /** A stranger votes for nobody, nor does one that returned. A new node votes for the founder only: it alone surely has what was committed before the cluster was. */
   mayVoteFor(candidate: NodeId): boolean {
     return this.standing === 'voter' || (this.standing === 'new' && candidate === this.founder);
   }

@@ -72,11 +72,15 @@ export class Feeder {
     const { leadership } = this.#raft;
     if (leadership === undefined) return;
     const nowMs = this.#ports.nowMs();
-    for (const [node, { match, isVoter, state, contactMs }] of leadership.peers) {
+    for (const [node, progress] of leadership.peers) {
+      const { match, state, isOldCopy } = progress;
       const isFedFromDisk = state === 'replicate' && this.#paces.has(node);
-      // A node that has not answered yet is taken for what nearly all are.
-      const counts = isVoter || contactMs === Number.NEGATIVE_INFINITY;
-      this.#memory.setPeer(node, { match, isVoter: counts, state: isFedFromDisk ? PEER_CATCHING_UP : STATES[state] });
+      this.#memory.setPeer(node, {
+        match: progress.hasAgreed ? match : null,
+        isVoter: progress.contactMs === Number.NEGATIVE_INFINITY ? null : progress.isVoter,
+        isOldCopy,
+        state: isFedFromDisk ? PEER_CATCHING_UP : STATES[state],
+      });
       const kind = state === 'stuck' ? 'stuck' : isFedFromDisk ? 'fromDisk' : 'usual';
       this.#report.update(node, kind, match, this.#raft.log.end, nowMs);
     }

@@ -4,6 +4,7 @@
 import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
+import { doesCount } from '../core/ids.ts';
 import { Gate } from '../memory/gate.ts';
 import { ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
 import type { ReplicatedStatus, Tail } from '../memory/tail.ts';
@@ -218,6 +219,7 @@ export class Replica {
         break;
       case 'saveStanding':
         this.#ports.saveStanding(effect.standing);
+        if (effect.standing === 'returned') this.#ports.log('warn', RETURNED_SENTENCE);
         this.#publishStanding();
         this.#hasRoleNews = true;
         break;
@@ -254,6 +256,10 @@ export class Replica {
       case 'transferDone':
         this.#ports.transferDone(effect.ok);
         break;
+      case 'lostData':
+        this.#ports.log('warn', oldCopySentence(effect.node, effect.had, effect.has));
+        this.#hasRoleNews = true;
+        break;
       case 'fatal':
         this.#die(effect.sentence);
         break;
@@ -263,7 +269,7 @@ export class Replica {
   }
 
   #publishStanding(): void {
-    this.#memory.setPeer(this.raft.settings.id, { isVoter: this.raft.standing !== 'stranger' });
+    this.#memory.setPeer(this.raft.settings.id, { isVoter: doesCount(this.raft.standing) });
   }
 
   #die(sentence: string): void {
@@ -351,6 +357,19 @@ export class Replica {
     this.#hasRoleNews = false;
   }
 }
+
+/** What an operator is told of a node that runs on an old copy of its disk: by the leader that noticed it, and by the node itself. */
+function oldCopySentence(node: NodeId, had: number, has: number): string {
+  return (
+    `node ${node} came back with an old copy of its disk: it had acknowledged the log up to offset ${had}, and has it up to ${has} now. ` +
+    'It is fed like a node that lost its disk, and does not count until it has everything and has heard from all others. ' +
+    'To bring a node back, empty its directory; a copy from before its last run has forgotten its votes'
+  );
+}
+
+const RETURNED_SENTENCE =
+  'this directory is an old copy: its leader knows that this node had more on its disk. It votes for nobody and does not count until it ' +
+  'has everything and has heard from all others. To bring a node back, empty its directory; a copy from before its last run has forgotten its votes';
 
 /** The bytes of `chunks` behind the first `skip`. */
 function skipBytes(chunks: readonly Uint8Array[], skip: number): readonly Uint8Array[] {

@@ -95,15 +95,16 @@ export class ClusterStatus {
       durable,
       lagBytes: this.role === 'leader' ? tail - durable : null,
       state: 'unknown',
+      isOldCopy: null,
       lastContactMs: null,
     };
   }
 
   #peerStatus(peer: Peer): ClusterNodeStatus {
-    const { match, contactMs, state, isConnected, isVoter } = this.#memory.peer(peer.id);
+    const { match, contactMs, state, isConnected, isVoter, isOldCopy } = this.#memory.peer(peer.id);
     const feed = FEED_STATES[state] ?? 'unknown';
     const isLeader = this.role === 'leader';
-    // Only a leader hears how far the others are; what this node heard when it led is old.
+    // Only a leader hears how far the others are, and only from those that answer; what this node heard when it led before is old.
     const isKnown = isLeader && feed !== 'unknown';
     return {
       id: peer.id,
@@ -113,8 +114,9 @@ export class ClusterStatus {
       isConnected,
       isVoter: isKnown ? isVoter : null,
       durable: isKnown ? match : null,
-      lagBytes: isKnown ? Math.max(0, this.#memory.tail - match) : null,
+      lagBytes: isKnown && match !== null ? Math.max(0, this.#memory.tail - match) : null,
       state: isKnown ? feed : 'unknown',
+      isOldCopy: isKnown ? isOldCopy : null,
       lastContactMs: contactMs === 0 ? null : contactMs,
     };
   }

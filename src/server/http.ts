@@ -26,6 +26,8 @@ export interface ClusterNodeStatus {
   /** What is missing there of the leader's log; null where `durable` is, or where this node does not lead. */
   readonly lagBytes: number | null;
   readonly state: FeedState;
+  /** It lacks what it had acknowledged to the leader, because it runs on an old copy of its disk; null where this is not known. */
+  readonly isOldCopy: boolean | null;
   /** Unix milliseconds of its last message; null for none, and of itself. */
   readonly lastContactMs: number | null;
 }

@@ -53,13 +53,17 @@ export function makeRegistry(sources: MetricSources): Registry {
   gauge('is_leader', '1 while this node leads.', () => (memory.word(WORD.LEADER_TERM) === 0 ? 0 : 1));
   new Gauge({
     name: 'loglog_peer_durable_offset',
-    help: 'End of what another node is known to have on disk; only where this node leads.',
+    help: 'End of what another node is known to have on disk; only where this node leads and has heard it.',
     labelNames: ['node'],
     registers: [registry],
     collect() {
       this.reset();
       if (memory.word(WORD.LEADER_TERM) === 0) return;
-      for (const node of sources.others) this.set({ node }, memory.peerMatch(node));
+      for (const node of sources.others) {
+        const { match } = memory.peer(node);
+        // A node that has not answered this leader has no sample: 0 would be a number that nobody told.
+        if (match !== null) this.set({ node }, match);
+      }
     },
   });
   gauge('sealed_segments', 'Sealed segments on disk.', () => segments.sealedCount);

@@ -46,8 +46,9 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
     isConnected: true,
     isVoter: true,
     durable: null,
-    lagBytes: null,
+    lagBytes: role === 'leader' && i + 1 === id ? tail - durable : null,
     state: 'unknown' as const,
+    isOldCopy: null,
     lastContactMs: null,
     ...views[i + 1],
   }));
@@ -104,7 +105,14 @@ function row(text: string, id: number): string[] {
 
 const HEALTHY: readonly Stand[] = [
   { role: 'follower', leaderId: 2, tail: 900, commit: 800 },
-  { role: 'leader', leaderId: 2, tail: 1234, durable: 1200, commit: 900 },
+  {
+    role: 'leader',
+    leaderId: 2,
+    tail: 1234,
+    durable: 1200,
+    commit: 900,
+    views: { 1: { durable: 900, lagBytes: 334, state: 'replicating' }, 3: { durable: 1234, lagBytes: 0, state: 'replicating' } },
+  },
   { role: 'follower', leaderId: 2, tail: 1234, commit: 900 },
 ];
 
@@ -120,13 +128,44 @@ describe('status of a cluster', () => {
   });
 
   it('a node that is gone is a row with the reason, and with what the leader knows of it', async () => {
-    const views = { 3: { durable: 700, state: 'catchingUp' as const, isVoter: false } };
+    const views = { 3: { durable: 700, lagBytes: 300, state: 'catchingUp' as const, isVoter: false } };
     const urls = await start([{ role: 'follower', leaderId: 2 }, { role: 'leader', leaderId: 2, views }, {}]);
     const { code, text } = await status([urls[0]]);
     expect(row(text, 3)).toEqual(['3', urls[2], '-', '-', '-', '700', '-', '300', 'no: connection refused']);
     expect(text).toContain('node 3 is fed from the disk of the leader, 300 B to go');
     expect(text).toContain('node 3 does not count for majorities');
     expect(code).toBe(0);
+  });
+
+  it('R7: a node that never answered the leader is shown as unknown, not as one that has nothing', async () => {
+    const views = { 3: { state: 'probing' as const, isVoter: null } };
+    const urls = await start([{ role: 'follower', leaderId: 2 }, { role: 'leader', leaderId: 2, views }, {}]);
+    const { text } = await status([urls[0]]);
+    expect(row(text, 3)).toEqual(['3', urls[2], '-', '-', '-', '-', '-', '-', 'no: connection refused']);
+    expect(text).toContain('node 3 has not answered the leader: what it has on its disk is not known');
+    expect(text).not.toContain('does not count');
+  });
+
+  it('R7: how far a node is behind is the word of the leader: its own end may be of a log that gives way', async () => {
+    const views = { 1: { durable: 400, lagBytes: 600, state: 'replicating' as const } };
+    const urls = await start([
+      { role: 'follower', tail: 2000, leaderId: 2 },
+      { role: 'leader', leaderId: 2, views },
+    ]);
+    const { text } = await status([urls[1]]);
+    expect(row(text, 1)).toEqual(['1', urls[0], 'follower', '5', '2,000', '2,000', '2,000', '600', 'yes']);
+  });
+
+  it('R11: a node that runs on an old copy of its disk is named', async () => {
+    const views = { 1: { durable: 400, lagBytes: 600, state: 'catchingUp' as const, isVoter: false, isOldCopy: true } };
+    const urls = await start([
+      { role: 'follower', leaderId: 2 },
+      { role: 'leader', leaderId: 2, views },
+    ]);
+    const { text } = await status([urls[1]]);
+    expect(text).toContain('node 1 came back with an old copy of its disk');
+    expect(text).toContain('node 1 does not count for majorities');
+    expect((JSON.parse((await status([urls[1]], '--json')).text) as { nodes: object[] }).nodes[0]).toMatchObject({ isOldCopy: true });
   });
 
   it('a node that takes the question and never answers costs two seconds, and all of them are asked at once', async () => {
@@ -192,7 +231,7 @@ describe('status of a cluster', () => {
     expect(nodes).toMatchObject([
       { id: 1, url: urls[0], isReachable: true, reason: null, role: 'follower', term: 5, tail: 900, lagBytes: 334, isVoter: true },
       { id: 2, role: 'leader', lagBytes: 34 },
-      { id: 3, isReachable: false, reason: 'connection refused', role: null, tail: null, durable: null, lagBytes: null },
+      { id: 3, isReachable: false, reason: 'connection refused', role: null, tail: null, durable: 1234, lagBytes: 0 },
     ]);
   });
 });

@@ -67,6 +67,6 @@ export function anyMessage(random: Random): PeerMessage {
     case 6:
       return { kind: 'readIndexResponse', term, id: offset(random), ok: flag(), index: offset(random) };
     default:
-      return { kind: 'admit', term, standing: random.pick('new', 'voter') };
+      return { kind: 'admit', term, standing: random.pick('new', 'voter', 'returned') };
   }
 }

@@ -132,6 +132,13 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
      0000000000000000 0000000000000000 0000000000000000 0000000000000000
      0000000000000000 00000000 ad5875a3`,
   ],
+  [
+    'a word that a node has returned without what it had',
+    { kind: 'admit', term: 1, standing: 'returned' },
+    `00000000 08 02 0000 01000000 00000000
+     0000000000000000 0000000000000000 0000000000000000 0000000000000000
+     0000000000000000 00000000 9d8d71c5`,
+  ],
 ];
 
 /** Name, position and a byte to put there, of every field. */

@@ -89,7 +89,7 @@ describe('peer handshake: golden bytes', () => {
   });
 
   it('every standing has its number', () => {
-    for (const [number, standing] of (['stranger', 'new', 'voter'] as const).entries()) {
+    for (const [number, standing] of (['stranger', 'new', 'voter', 'returned'] as const).entries()) {
       const bytes = encodePeerHello({ ...HELLO, standing });
       expect(bytes[26]).toBe(number);
       expect(decodeHandshake(bytes)).toEqual({ kind: 'hello', introduction: { ...HELLO, standing } });
@@ -146,7 +146,7 @@ describe('peer handshake: what is wrong is said', () => {
     ['flag 2', GOLDEN_HELLO, (view) => view.setUint8(7, 2), 'unknown flags'],
     ['node 0', GOLDEN_HELLO, (view) => view.setUint8(24, 0), 'node ids'],
     ['node 33', GOLDEN_HELLO, (view) => view.setUint8(25, 33), 'node ids'],
-    ['standing 3', GOLDEN_HELLO, (view) => view.setUint8(26, 3), 'standing'],
+    ['standing 4', GOLDEN_HELLO, (view) => view.setUint8(26, 4), 'standing'],
     ['a set without the sender', GOLDEN_HELLO, (view) => view.setUint32(44, 5, true), 'nodes 1, 3 without the sender, 2'],
     ['an unused byte', GOLDEN_HELLO, (view) => view.setUint8(27, 1), 'not zero'],
     ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(59, 1), 'not zero'],

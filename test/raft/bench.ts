@@ -35,6 +35,13 @@ export function logOf(terms: readonly number[], start = 0): Entry[] {
   return terms.map((term, i) => ({ start: start + i * 100, end: start + (i + 1) * 100, term, id: `${term}@${start + i * 100}` }));
 }
 
+/** A node's disk at some time. */
+export interface DiskCopy {
+  readonly entries: readonly Entry[];
+  readonly vote: { readonly currentTerm: number; readonly votedFor: number };
+  readonly standing: Standing;
+}
+
 export class TestNode {
   readonly id: NodeId;
   readonly #cluster: Cluster;
@@ -56,6 +63,8 @@ export class TestNode {
   fatal: string | undefined;
   readonly reads = new Map<number, number | undefined>();
   readonly transfers: boolean[] = [];
+  /** Nodes that came back without what they had acknowledged, as it noticed. */
+  readonly lostData: { readonly node: NodeId; readonly had: number; readonly has: number }[] = [];
   /** Changes when the disk is lost; and which one of each other node is known here. */
   instance = 0;
   readonly instances = new Map<NodeId, number>();
@@ -112,6 +121,21 @@ export class TestNode {
     this.isPaused = false;
     this.raft = this.#makeRaft();
     this.#cluster.settle(this);
+  }
+
+  /** What is on its disk now, to {@link restore} it. */
+  copyDisk(): DiskCopy {
+    const { vote, standing } = this;
+    return { entries: this.entries.filter(({ end }) => end <= this.disk), vote, standing };
+  }
+
+  /** An old copy of the disk is put in its place: the same directory, by what is in it. */
+  restore({ entries, vote, standing }: DiskCopy): void {
+    this.entries = [...entries];
+    this.disk = this.end;
+    this.vote = vote;
+    this.standing = standing;
+    this.#cluster.take(({ from, to }) => from === this.id || to === this.id);
   }
 
   /** The disk is gone: another directory stands behind the same id. */
@@ -194,6 +218,9 @@ export class TestNode {
         break;
       case 'fatal':
         this.fatal = effect.sentence;
+        break;
+      case 'lostData':
+        this.lostData.push(effect);
         break;
       case 'commit':
         break;

@@ -2,6 +2,7 @@
 // has changed is looked at, so that this costs little.
 
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
+import { doesCount } from '../../src/core/ids.ts';
 import { positionOf } from '../../src/core/position.ts';
 import { SLOT, SLOT_FREE } from '../../src/memory/map.ts';
 import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
@@ -139,7 +140,7 @@ export class Checker {
     const { currentTerm, votedFor } = vote;
     this.#saved(process, this.#of(process.id), vote);
     // A stranger votes for nobody: it writes its own name, so that it cannot vote later in a term in which it may have voted before.
-    if (votedFor === 0 || process.identity.standing === 'stranger') return;
+    if (votedFor === 0 || !doesCount(process.identity.standing)) return;
     const key = `${currentTerm} ${process.id}`;
     const before = this.#votes.get(key);
     promise(
@@ -361,7 +362,7 @@ export class Checker {
   }
 
   #wouldVote(voter: Shadow, candidate: Shadow, { term, end }: Position): boolean {
-    if (voter.standing === 'stranger' || (voter.standing === 'new' && candidate.node.id !== this.#founder)) return false;
+    if (!doesCount(voter.standing) || (voter.standing === 'new' && candidate.node.id !== this.#founder)) return false;
     const own = termBefore(voter.starts, voter.durable);
     return term > own || (term === own && end >= voter.durable);
   }

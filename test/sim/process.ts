@@ -21,7 +21,7 @@ import type { Endpoint, Greeting } from './network.ts';
 import type { Planned } from './scheduler.ts';
 import type { SimNode } from './simNode.ts';
 import { Thread } from './thread.ts';
-import { Violation } from './violation.ts';
+import { promise, Violation } from './violation.ts';
 import type { World } from './world.ts';
 import { Writers } from './writers.ts';
 
@@ -229,7 +229,10 @@ export class Process implements Endpoint {
         world.checker.voted(this, vote);
         this.raftThread.block(node.diskMs());
       },
-      saveStanding: (standing) => this.#saved(saveStanding(node.disk, DIRECTORY, this.#identity, standing)),
+      saveStanding: (standing) => {
+        promise(standing !== 'returned', 'old copies', () => `node ${this.id} is taken for an old copy, but its disk is what it was`);
+        this.#saved(saveStanding(node.disk, DIRECTORY, this.#identity, standing));
+      },
       truncate: (offset) => this.mainThread.post(this.#hopMs(), 'truncate', () => this.writers.truncate(offset)),
       readCold: (range, buffer, done) => {
         this.diskThread.post(node.diskMs(), 'read', () => {

@@ -24,6 +24,8 @@ export type Invariant =
   | 'visibility'
   /** A leader that a majority no longer answers resigns. */
   | 'check quorum'
+  /** A node that runs on an old copy of its disk is noticed, fed and does not count until then; and nobody else is taken for one. */
+  | 'old copies'
   /** A majority that can talk makes progress. */
   | 'progress'
   /** Nodes that can talk have the same files in the end. */

@@ -70,7 +70,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'B13: a node that lost its disk votes as if it had not (KIP-853)',
     patches: [
       { file: STATE, find: "return this.standing === 'voter' ||", replace: "return this.standing !== 'new' ||" },
-      { file: STATE, find: "this.standing === 'stranger' ? this.settings.id : votedFor", replace: 'votedFor' },
+      { file: STATE, find: 'doesCount(this.standing) ? votedFor : this.settings.id', replace: 'votedFor' },
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,

@@ -1,0 +1,224 @@
+// R11: a node that comes back with an old copy of its disk. It says of itself that it counts, and has forgotten what it acknowledged and
+// whom it voted for; only those who ran meanwhile know better.
+
+import { describe, expect, test } from 'vitest';
+import type { AppendResponse } from '../../src/raft/messages.ts';
+import { Cluster, type Envelope, logOf, NOOP_BYTES, only, type TestNode } from './bench.ts';
+
+/** Node 1 leads three; `count` entries are committed everywhere. */
+function led(count: number): Cluster {
+  const cluster = new Cluster();
+  cluster.elect(1);
+  cluster.calm();
+  for (let i = 0; i < count; i++) cluster.node(1).append();
+  cluster.calm();
+  cluster.pass(200);
+  return cluster;
+}
+
+/** Node 2 starts on a copy from when it had one entry; all had four. */
+function restored(isThirdDead = false): Cluster {
+  const cluster = led(1);
+  const [one, two] = [cluster.node(1), cluster.node(2)];
+  const copy = two.copyDisk();
+  if (isThirdDead) cluster.node(3).crash();
+  for (let i = 0; i < 3; i++) one.append();
+  cluster.calm();
+  cluster.pass(200);
+  two.crash();
+  two.restore(copy);
+  two.restart();
+  return cluster;
+}
+
+/** The word that `node` gave of itself last. */
+function lastWord(messages: readonly Envelope[]): AppendResponse {
+  const message = messages.at(-1)?.message;
+  if (message?.kind !== 'appendResponse') throw new Error('it said nothing');
+  return message;
+}
+
+describe('R11: an old copy of a disk', () => {
+  test('is noticed by the leader that had heard more, is fed at once, and counts again when it has everything', () => {
+    const cluster = restored();
+    const [one, two] = [cluster.node(1), cluster.node(2)];
+    const { end } = one;
+    cluster.pass(150);
+    expect(one.lostData).toEqual([{ kind: 'lostData', node: 2, had: end, has: NOOP_BYTES + 100 }]);
+    cluster.pass(500);
+    expect(two.entries).toEqual(one.entries);
+    expect(two.standing).toBe('voter');
+    // Node 1 and node 2 are a majority again.
+    cluster.node(3).crash();
+    one.append();
+    cluster.pass(200);
+    expect(one.raft.commit).toBe(one.end);
+    expect(one.lostData).toHaveLength(1);
+  });
+
+  test('with the third node dead is fed, but neither votes nor counts until it has heard that one, too', () => {
+    const cluster = restored(true);
+    const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)];
+    cluster.pass(500);
+    expect(two.entries).toEqual(one.entries);
+    expect(two.standing).toBe('returned');
+    const { commit } = one.raft;
+    one.append();
+    cluster.calm();
+    expect(one.raft.commit).toBe(commit);
+    three.restart();
+    cluster.pass(10_000);
+    expect(cluster.nodes.map(({ standing }) => standing)).toEqual(['voter', 'voter', 'voter']);
+    expect(new Set(cluster.nodes.map(({ end, raft }) => `${end} ${raft.commit}`)).size).toBe(1);
+  });
+
+  test('does not vote once it was noticed, so that nobody is elected without what it had acknowledged', () => {
+    const cluster = restored(true);
+    const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)];
+    // It is told, and gets nothing yet.
+    cluster.pass(150);
+    cluster.calm(only('admit'));
+    expect(two.standing).toBe('returned');
+    one.crash();
+    three.restart();
+    cluster.pass(30_000);
+    expect(cluster.leaders).toEqual([]);
+    one.restart();
+    cluster.pass(10_000);
+    expect(cluster.leaders).toHaveLength(1);
+    expect(three.entries).toEqual(one.entries);
+  });
+
+  test('does not vote in the term in which it was noticed: it may have done so before', () => {
+    const cluster = restored();
+    cluster.pass(500);
+    const two = cluster.node(2);
+    expect([two.standing, two.raft.currentTerm]).toEqual(['voter', 1]);
+    cluster.nowMs += 5_000;
+    two.turn((raft) => raft.step(3, { kind: 'voteRequest', term: 1, isPreVote: false, isTransfer: true, lastTerm: 1, end: two.end }));
+    expect(cluster.take(only('voteResponse')).at(-1)?.message).toMatchObject({ granted: false });
+  });
+
+  test('is noticed by a later leader that had led before, too', () => {
+    const cluster = led(1);
+    const [one, two] = [cluster.node(1), cluster.node(2)];
+    const copy = two.copyDisk();
+    for (let i = 0; i < 3; i++) one.append();
+    cluster.calm();
+    cluster.pass(200);
+    const { end } = one;
+    two.crash();
+    handOver(cluster, one);
+    handOver(cluster, cluster.node(3));
+    expect(cluster.leaders).toEqual([1]);
+    two.restore(copy);
+    two.restart();
+    cluster.pass(150);
+    expect(one.lostData).toEqual([{ kind: 'lostData', node: 2, had: end, has: NOOP_BYTES + 100 }]);
+    cluster.pass(500);
+    expect(two.standing).toBe('voter');
+    expect(two.entries).toEqual(one.entries);
+  });
+
+  test('that has other entries where the acknowledged ones stood is noticed by their term', () => {
+    // Node 2 had entries of term 1 that gave way; its old copy has them still.
+    const cluster = new Cluster({ logs: [logOf([1, 2, 2]), logOf([1, 1, 1, 1]), logOf([1, 2, 2])] });
+    const [one, two] = [cluster.node(1), cluster.node(2)];
+    const copy = two.copyDisk();
+    cluster.elect(1);
+    cluster.calm();
+    cluster.pass(200);
+    expect(two.entries).toEqual(one.entries);
+    two.crash();
+    two.restore({ ...copy, vote: two.vote });
+    two.restart();
+    cluster.pass(150);
+    expect(one.lostData).toMatchObject([{ node: 2, had: one.end }]);
+    cluster.pass(500);
+    expect(two.entries).toEqual(one.entries);
+  });
+
+  test('is noticed again when it comes back once more, and while it does not count', () => {
+    const cluster = restored(true);
+    const [one, two] = [cluster.node(1), cluster.node(2)];
+    cluster.pass(300);
+    const { entries, vote, standing } = two.copyDisk();
+    expect(standing).toBe('returned');
+    two.crash();
+    two.restore({ entries: entries.slice(0, 2), vote, standing });
+    two.restart();
+    cluster.pass(300);
+    expect(one.lostData).toHaveLength(2);
+    expect(two.entries).toEqual(one.entries);
+  });
+
+  test('is not made new by the founder, which knows its directory', () => {
+    const cluster = restored(true);
+    cluster.pass(300);
+    const two = cluster.node(2);
+    two.turn((raft) => raft.step(1, { kind: 'admit', term: 1, standing: 'new' }));
+    expect(two.standing).toBe('returned');
+  });
+});
+
+describe('R11: nobody is accused who keeps its disk', () => {
+  test('by an answer from before it had what it has, that comes late', () => {
+    const cluster = new Cluster({ logs: [logOf([1, 1, 1, 1]), logOf([1]), logOf([1, 1, 1, 1])] });
+    cluster.elect(1);
+    // The leader asks at its end first.
+    cluster.calm(only('appendRequest'));
+    const late = lastWord(cluster.take(({ from, message }) => from === 2 && message.kind === 'appendResponse'));
+    expect(late.accepted).toBe(false);
+    const one = cluster.node(1);
+    one.turn((raft) => raft.step(2, late));
+    cluster.calm();
+    cluster.pass(300);
+    expect(one.raft.leadership?.peers.get(2)?.match).toBe(one.end);
+    for (const rejected of [late.rejected, one.end]) one.turn((raft) => raft.step(2, { ...late, rejected }));
+    cluster.pass(300);
+    expect(one.lostData).toEqual([]);
+    expect(cluster.node(2).standing).toBe('voter');
+  });
+
+  test('by a crash, by a cut, or because its memory is full', () => {
+    const cluster = led(3);
+    const [one, two] = [cluster.node(1), cluster.node(2)];
+    two.holds.flush = true;
+    one.append();
+    cluster.calm();
+    two.crash();
+    two.holds.flush = false;
+    two.restart();
+    cluster.pass(300);
+    two.outcomes = ['full', 'refused', 'full'];
+    for (let i = 0; i < 3; i++) {
+      one.append();
+      cluster.pass(150);
+    }
+    cluster.isolate(1);
+    one.append();
+    cluster.pass(5_000);
+    cluster.heal();
+    cluster.pass(5_000);
+    expect(cluster.nodes.flatMap(({ lostData }) => lostData)).toEqual([]);
+    expect(new Set(cluster.nodes.map(({ end }) => end)).size).toBe(1);
+  });
+
+  test('by the loss of its whole disk, which it says itself', () => {
+    const cluster = led(3);
+    const two = cluster.node(2);
+    two.crash();
+    two.wipe();
+    two.restart();
+    cluster.pass(1_000);
+    expect(cluster.node(1).lostData).toEqual([]);
+    expect(two.standing).toBe('voter');
+  });
+});
+
+/** `node` hands its leadership to another one that runs. */
+function handOver(cluster: Cluster, node: TestNode): void {
+  node.turn((raft) => raft.transfer());
+  cluster.calm();
+  cluster.pass(200);
+}
