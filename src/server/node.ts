@@ -15,6 +15,7 @@ import {
   STOP_SETTLE_MS,
 } from '../core/limits.ts';
 import { addressOf } from '../core/peers.ts';
+import { follow } from '../memory/follow.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
@@ -354,13 +355,13 @@ export class LogNode {
   }
 
   /** Acts on what the raft thread says of this node's office, its term and its links. One wake-up for all that happened meanwhile. */
-  async #followRole(): Promise<void> {
-    const memory = this.#memory;
-    while (!this.#stopped) {
-      const seen = memory.signal(SIGNAL.ROLE);
-      this.#carefully(() => this.#roleChanged());
-      await memory.wait(SIGNAL.ROLE, seen);
-    }
+  #followRole(): Promise<void> {
+    return follow(
+      this.#memory,
+      SIGNAL.ROLE,
+      () => this.#stopped,
+      () => this.#carefully(() => this.#roleChanged()),
+    );
   }
 
   /** A mistake in `act` ends the node: nothing may go on as if it had not happened. */

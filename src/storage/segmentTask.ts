@@ -35,9 +35,11 @@ export function writeSegment(context: StorageContext, slot: number, spare: strin
   const writer = spare === undefined ? SegmentWriter.resume(context, slot) : SegmentWriter.create(context, slot, spare);
   for (;;) {
     const seen = memory.signal(SIGNAL.TAIL);
+    // Before the look at the log: what was ordered before the stop is to be written.
+    const isLast = isStopping(memory);
     if (writer.step()) continue;
     if (writer.isComplete) return writer.seal();
-    if (isStopping(memory)) {
+    if (isLast) {
       writer.close();
       return 'open';
     }

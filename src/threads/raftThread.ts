@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
 import { COLD_READERS, FEED_READERS, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
+import { follow } from '../memory/follow.ts';
 import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
@@ -82,9 +83,11 @@ class RaftThread {
     }
     this.#tell({ kind: 'started' });
     this.#replica.start();
-    void this.#follow(SIGNAL.DURABLE, () => this.#replica.durableMoved());
+    // No longer when the writers commit without this thread.
+    const isOver = (): boolean => this.#isStopped || this.#memory.word32(STATE.SOLE) !== 0;
+    void follow(this.#memory, SIGNAL.DURABLE, isOver, () => this.#replica.durableMoved());
     // Alone, what was ordered is of no use to anybody before it is durable.
-    if (this.#sockets !== undefined) void this.#follow(SIGNAL.ORDERED, () => this.#replica.logMoved());
+    if (this.#sockets !== undefined) void follow(this.#memory, SIGNAL.ORDERED, isOver, () => this.#replica.logMoved());
   }
 
   handle(message: ToRaft): void {
@@ -106,15 +109,6 @@ class RaftThread {
         break;
       default:
         unreachable(message);
-    }
-  }
-
-  /** Calls `moved` now and each time that the wake-up word changes; no longer when the writers commit without this thread. */
-  async #follow(signal: number, moved: () => void): Promise<void> {
-    while (!this.#isStopped && this.#memory.word32(STATE.SOLE) === 0) {
-      const seen = this.#memory.signal(signal);
-      moved();
-      await this.#memory.wait(signal, seen);
     }
   }
 

@@ -163,18 +163,24 @@ export class Explorer {
       this.#threads.setUp(words, body);
       return before;
     });
-    const initialPlain = this.#threads.plain();
-    this.#starts = this.#bodies.map((body, thread) => ({ thread, body, before: befores[thread] ?? words, initial: words, initialPlain }));
+    let plain = this.#threads.plain();
+    const starts: Start[] = [];
     const histories: History[] = [];
-    for (const start of this.#starts) {
-      histories.push(await this.#continue(start, undefined, undefined));
+    for (const [thread, body] of this.#bodies.entries()) {
+      const start: Start = { thread, body, before: befores[thread] ?? words, initial: words, initialPlain: plain };
+      const history = await this.#continue(start, undefined, undefined);
       if (this.#threads.hasNewShared) return undefined;
+      starts.push(start);
+      histories.push(history);
+      // What the thread did to plain bytes before its first access to a shared word.
+      plain = history.plain;
     }
+    this.#starts = starts;
     this.#places = [...new Set([...this.#shared, ...this.#watched])];
     this.#indexes = new Map(this.#places.map((at, i) => [at, i]));
     return {
       words: this.#places.map((at) => words.get(at) ?? 0),
-      plain: initialPlain,
+      plain,
       histories,
       statuses: histories.map(() => 'ready'),
       before: undefined,

@@ -1,8 +1,9 @@
 // npm run interleave [-- names...]: explores the scenarios of these names, or all, and prints what breaks, with the schedule. With
 // --planted it plants the bugs of these names, or all, in copies of the compiled code, and prints which scenario finds each of them.
 
-import { plant } from '../sim/mutants/mutant.ts';
-import { MUTANTS } from './mutants.ts';
+import { renameSync } from 'node:fs';
+import { patch, plant } from '../sim/mutants/mutant.ts';
+import { type Interleaving, MUTANTS } from './mutants.ts';
 import type { Report } from './report.ts';
 import { explore } from './run.ts';
 import { SCENARIOS } from './scenarios/all.ts';
@@ -34,20 +35,33 @@ async function exploreOne(name: string, scenario: string, run: typeof explore): 
   return { ...exploration, name, scenario, ms: Math.round(performance.now() - startedMs) };
 }
 
+/** Explores what finds a planted bug, until something does. `directory` has the copy with the bug in it. */
+async function exploreMutant({ name, foundBy }: Interleaving, directory: string): Promise<void> {
+  const { explore: exploreCopy } = (await import(`${directory}/test/interleave/run.js`)) as { explore: typeof explore };
+  let report: Report | undefined;
+  for (const scenario of foundBy) {
+    report = await exploreOne(name, scenario, exploreCopy);
+    if (report.finding !== undefined) break;
+  }
+  if (report !== undefined) tell(report);
+}
+
 if (isPlanted) {
-  for (const mutant of MUTANTS.filter(isWanted)) {
-    const copy = plant(mutant, ['test/interleave', 'test/support']);
-    try {
-      const { explore: exploreCopy } = (await import(`${copy.directory}/test/interleave/run.js`)) as { explore: typeof explore };
-      let report: Report | undefined;
-      for (const scenario of mutant.foundBy) {
-        report = await exploreOne(mutant.name, scenario, exploreCopy);
-        if (report.finding !== undefined) break;
-      }
-      if (report !== undefined) tell(report);
-    } finally {
-      copy.remove();
+  // One copy serves all: under each new name its modules are loaded anew.
+  const copy = plant({ name: 'none', patches: [] }, ['test/interleave', 'test/support']);
+  let { directory } = copy;
+  try {
+    for (const [i, mutant] of MUTANTS.filter(isWanted).entries()) {
+      const next = `${copy.directory}-${i}`;
+      renameSync(directory, next);
+      directory = next;
+      const takeOut = patch(directory, mutant.name, mutant.patches);
+      await exploreMutant(mutant, directory);
+      takeOut();
     }
+  } finally {
+    renameSync(directory, copy.directory);
+    copy.remove();
   }
 } else {
   for (const { name } of SCENARIOS.filter(isWanted)) tell(await exploreOne(name, name, explore));

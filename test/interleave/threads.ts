@@ -13,6 +13,10 @@ export interface Ghost {
   get(): Value;
   set(value: Value): void;
   add(value: number): number;
+  /** Sets it, and wakes who waits in {@link waitWhile}. */
+  announce(value: Value): void;
+  /** Waits until it holds something else. */
+  waitWhile(value: Value): void;
 }
 
 /** What bodies work with. */
@@ -83,14 +87,28 @@ export class Threads {
     this.memory = memory;
     this.#plainRanges = plainRanges;
     this.shared = shared;
+    if (plainRanges.length > 0) shared.add('bytes');
     this.#bench = {
       memory,
-      ghost: (name) => ({
-        get: () => this.operate({ kind: 'load', at: name }),
-        set: (value) => void this.operate({ kind: 'store', at: name, value }),
-        add: (value) => Number(this.operate({ kind: 'add', at: name, value, is32: false })),
-      }),
+      ghost: (name) => this.#ghost(name),
       pause: () => this.pause(),
+    };
+  }
+
+  #ghost(name: string): Ghost {
+    const get = (): Value => this.operate({ kind: 'load', at: name });
+    const set = (value: Value): void => void this.operate({ kind: 'store', at: name, value });
+    return {
+      get,
+      set,
+      add: (value) => Number(this.operate({ kind: 'add', at: name, value, is32: false })),
+      announce: (value) => {
+        set(value);
+        this.operate({ kind: 'notify', at: name });
+      },
+      waitWhile: (value) => {
+        while (get() === value) this.operate({ kind: 'wait', at: name, seen: value });
+      },
     };
   }
 

@@ -5,13 +5,14 @@ import { HotReader } from '../../../src/memory/hotReader.ts';
 import { SIGNAL, SLOT, SLOT_SEALED } from '../../../src/memory/map.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
-import { Random } from '../../assembly/random.ts';
-import { makeBatch } from '../../crash/batches.ts';
+
+
 import type { Scenario } from '../explorer.ts';
 import type { Bench, Body, PlainRanges } from '../threads.ts';
+import { LARGE } from './batches.ts';
 
 /** A batch so large that each segment holds one. */
-const { entries } = makeBatch([40_000], new Random(4));
+const entries = LARGE;
 
 const SLOTS = 3;
 

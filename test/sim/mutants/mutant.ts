@@ -49,6 +49,25 @@ export interface Copy {
   remove(): void;
 }
 
+/** Applies `patches` to a copy. Throws when a place to change is not there, or there twice. The function returned takes them out again. */
+export function patch(directory: string, name: string, patches: readonly Patch[]): () => void {
+  const originals = new Map<string, string>();
+  for (const { file, find, replace } of patches) {
+    const path = join(directory, file.replace(/\.ts$/, '.js'));
+    const before = readFileSync(path, 'utf8');
+    if (!originals.has(path)) originals.set(path, before);
+    const places = before.split(find).length - 1;
+    if (places !== 1) throw new Error(`mutant ${JSON.stringify(name)}: ${JSON.stringify(find)} is in ${file} ${places} times, not once`);
+    writeFileSync(
+      path,
+      before.replace(find, () => replace),
+    );
+  }
+  return () => {
+    for (const [path, text] of originals) writeFileSync(path, text);
+  };
+}
+
 /**
  * Copies the compiled code, and `moreFolders` of dist/, and applies `patches` to the copy. Throws when a place to change is not there, or
  * there twice.
@@ -63,16 +82,7 @@ export function plant({ name, patches }: Pick<Mutant, 'name' | 'patches'>, moreF
     }
     cpSync(join(ROOT, 'package.json'), join(directory, 'package.json'));
     symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
-    for (const { file, find, replace } of patches) {
-      const path = join(directory, file.replace(/\.ts$/, '.js'));
-      const before = readFileSync(path, 'utf8');
-      const places = before.split(find).length - 1;
-      if (places !== 1) throw new Error(`mutant ${JSON.stringify(name)}: ${JSON.stringify(find)} is in ${file} ${places} times, not once`);
-      writeFileSync(
-        path,
-        before.replace(find, () => replace),
-      );
-    }
+    patch(directory, name, patches);
     return { directory, program: join(directory, 'test/sim/seeds.js'), remove };
   } catch (thrown) {
     remove();

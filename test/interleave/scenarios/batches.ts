@@ -1,0 +1,12 @@
+// What the scenarios append.
+
+import { Random } from '../../assembly/random.ts';
+import { makeBatch } from '../../crash/batches.ts';
+
+const random = new Random(4);
+
+/** A batch of one entry, so large that each segment holds one. */
+export const LARGE = makeBatch([40_000], random).entries;
+/** Small ones. */
+export const SMALL = makeBatch([20], random).entries;
+export const OTHER = makeBatch([40], random).entries;

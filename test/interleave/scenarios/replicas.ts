@@ -1,0 +1,109 @@
+// A real replica on made-up ports, brought into office by messages.
+
+import type { TailMemory } from '../../../src/memory/tailMemory.ts';
+import { Tail } from '../../../src/memory/tail.ts';
+import type { AppendRequest, AppendResponse, NodeId } from '../../../src/raft/messages.ts';
+import { TermTable } from '../../../src/raft/termTable.ts';
+import type { ReplicaPorts } from '../../../src/replication/ports.ts';
+import { Replica } from '../../../src/replication/replica.ts';
+
+const ELECTION_MS = 1_000;
+
+/** What a scenario's replica does with what it is asked to do. */
+export interface Handlers {
+  readonly truncate?: (offset: number) => void;
+}
+
+/** The replica of node 1 among `nodes`, whose log has these terms, and time that only {@link TestReplica.later} moves. */
+export class TestReplica {
+  readonly replica: Replica;
+  readonly #memory: TailMemory;
+  #nowMs = 0;
+
+  constructor(memory: TailMemory, nodes: readonly NodeId[], log: TermTable, currentTerm: number, handlers: Handlers = {}) {
+    this.#memory = memory;
+    const ports: ReplicaPorts = {
+      nowMs: () => this.#nowMs,
+      wallMs: () => 1,
+      wakeAt: () => undefined,
+      // What is sent to others is of no use here.
+      canSend: () => false,
+      send: (_to, _message, _body, released) => released?.(),
+      saveVote: () => undefined,
+      saveStanding: () => undefined,
+      truncate: (offset) => handlers.truncate?.(offset),
+      readCold: () => undefined,
+      readIndexDone: () => undefined,
+      transferDone: () => undefined,
+      fatal: (error) => {
+        throw error;
+      },
+      log: () => undefined,
+    };
+    this.replica = new Replica({
+      settings: {
+        id: 1,
+        nodes,
+        electionTimeoutMs: ELECTION_MS,
+        heartbeatMs: ELECTION_MS / 10,
+        diskTimeoutMs: 100 * ELECTION_MS,
+        windowBytes: 65536,
+        maxAppendBytes: 65536,
+        random: () => 0,
+      },
+      state: { currentTerm, votedFor: 0, standing: 'voter', log },
+      memory,
+      tail: new Tail(memory, () => undefined),
+      sealed: [],
+      ports,
+    });
+  }
+
+  /** Campaigns for the next term, up to and without the vote that wins it. */
+  campaign(): void {
+    const { replica } = this;
+    this.#nowMs += 2 * ELECTION_MS;
+    replica.tick();
+    if (replica.raft.settings.nodes.length === 1) return;
+    const term = replica.raft.currentTerm + 1;
+    replica.receive(2, { kind: 'voteResponse', term, isPreVote: true, granted: true }, []);
+  }
+
+  /** The vote that wins the campaign: the replica leads. */
+  win(): void {
+    const term = this.replica.raft.currentTerm;
+    this.replica.receive(2, { kind: 'voteResponse', term, isPreVote: false, granted: true }, []);
+  }
+
+  /** Node `from` has everything before `durable` on its disk. */
+  has(from: NodeId, durable: number): void {
+    const { currentTerm } = this.replica.raft;
+    const answer: AppendResponse = {
+      kind: 'appendResponse',
+      term: currentTerm,
+      round: 1,
+      accepted: true,
+      offset: durable,
+      durable,
+      hintTerm: 0,
+      rejected: 0,
+      isVoter: true,
+      isOfAge: true,
+      awaitsCommit: false,
+      hasHeardAll: true,
+    };
+    this.replica.receive(from, answer, []);
+  }
+
+  /** Node `from` leads in `term`, and sends what stands there. */
+  follow(from: NodeId, request: Pick<AppendRequest, 'term' | 'prevTerm' | 'prevOffset' | 'commit'>, entries: Uint8Array = new Uint8Array(0)): void {
+    const end = request.prevOffset + entries.length;
+    const entriesTerm = entries.length === 0 ? 0 : request.term;
+    this.replica.receive(from, { kind: 'appendRequest', round: 1, base: 0, ...request, entriesTerm, end }, [entries]);
+  }
+}
+
+/** An empty log. */
+export function emptyLog(): TermTable {
+  return new TermTable(0, 0, []);
+}
