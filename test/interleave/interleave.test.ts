@@ -11,6 +11,9 @@ import { SCENARIOS } from './scenarios/all.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/test/interleave/main.js', import.meta.url));
 
+/** Much more than it takes: other tests run beside it. */
+const TIMEOUT_MS = 300_000;
+
 async function run(...args: string[]): Promise<Map<string, Report>> {
   const reports = new Map<string, Report>();
   const program = fork(PROGRAM, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -27,7 +30,7 @@ describe('under every schedule', () => {
   let reports: ReadonlyMap<string, Report>;
   beforeAll(async () => {
     reports = await run();
-  });
+  }, TIMEOUT_MS);
 
   test.each(SCENARIOS.map(({ name, what }) => [name, what] as const))('%s: %s', (name) => {
     const report = reports.get(name);
@@ -41,7 +44,7 @@ describe('the explorer finds', () => {
   let reports: ReadonlyMap<string, Report>;
   beforeAll(async () => {
     reports = await run('--planted');
-  });
+  }, TIMEOUT_MS);
 
   test.each(MUTANTS.map(({ name, what }) => [name, what] as const))('%s: %s', (name) => {
     expect(reports.get(name)?.finding).toBeDefined();

@@ -159,7 +159,6 @@ const SLOTS: readonly Interleaving[] = [
   },
 ];
 
-
 const WRITER = 'src/storage/segmentWriter.ts';
 const TASK = 'src/storage/segmentTask.ts';
 const SEGMENTS = 'src/server/segments.ts';
@@ -170,8 +169,16 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
     name: 'close read before the tail',
     what: 'a writer looks whether its segment is closed before it looks how far the log goes',
     patches: [
-      { file: WRITER, find: 'const tail = memory.tail;', replace: 'const closedEnd = memory.slotWord(this.#slot, SLOT.CLOSED_END);\n        const tail = memory.tail;' },
-      { file: WRITER, find: 'const end = memory.slotWord(this.#slot, SLOT.CLOSED_END) || tail;', replace: 'const end = closedEnd || tail;' },
+      {
+        file: WRITER,
+        find: 'const tail = memory.tail;',
+        replace: 'const closedEnd = memory.slotWord(this.#slot, SLOT.CLOSED_END);\n        const tail = memory.tail;',
+      },
+      {
+        file: WRITER,
+        find: 'const end = memory.slotWord(this.#slot, SLOT.CLOSED_END) || tail;',
+        replace: 'const end = closedEnd || tail;',
+      },
     ],
     foundBy: ['roll and write'],
   },
@@ -186,20 +193,42 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
     what: 'the segment is closed when entries of the next one are ordered already',
     patches: [
       { file: TAIL, find: 'if (open >= 0)\n            memory.setSlotWord(open, SLOT.CLOSED_END, tail);', replace: 'this.closing = open;' },
-      { file: TAIL, find: 'this.#memory.setWord(WORD.TAIL, this.end);', replace: 'this.#memory.setWord(WORD.TAIL, this.end);\n        if (this.closing >= 0) this.#memory.setSlotWord(this.closing, SLOT.CLOSED_END, tail);\n        this.closing = -1;' },
+      {
+        file: TAIL,
+        find: 'this.#memory.setWord(WORD.TAIL, this.end);',
+        replace:
+          'this.#memory.setWord(WORD.TAIL, this.end);\n        if (this.closing >= 0) this.#memory.setSlotWord(this.closing, SLOT.CLOSED_END, tail);\n        this.closing = -1;',
+      },
     ],
     foundBy: ['roll and write'],
   },
   {
     name: 'tail moved before the bytes are there',
     what: 'the log end moves, and then the entry is copied to its place',
-    patches: [{ file: TAIL, find: 'this.#memory.copyIn(entries, at);', replace: 'this.#memory.setWord(WORD.TAIL, tail + entries.length);\n        this.#memory.copyIn(entries, at);' }],
+    patches: [
+      {
+        file: TAIL,
+        find: 'this.#memory.copyIn(entries, at);',
+        replace: 'this.#memory.setWord(WORD.TAIL, tail + entries.length);\n        this.#memory.copyIn(entries, at);',
+      },
+    ],
     foundBy: ['stamp and write'],
   },
   {
     name: 'woken before the tail moved',
     what: 'writers are woken before there is something for them',
-    patches: [{ file: TAIL, find: 'this.count = count;\n        this.#memory.setWord(WORD.TAIL, this.end);', replace: 'this.count = count;\n        this.wake();\n        this.#memory.setWord(WORD.TAIL, this.end);' }, { file: TAIL, find: 'wake() {\n        this.#memory.raise(SIGNAL.TAIL);', replace: 'wake() {\n        if (this.end !== this.woken) this.#memory.raise(SIGNAL.TAIL);\n        this.woken = this.end;' }],
+    patches: [
+      {
+        file: TAIL,
+        find: 'this.#memory.setWord(WORD.TAIL, this.end);',
+        replace: 'this.wake();\n        this.#memory.setWord(WORD.TAIL, this.end);',
+      },
+      {
+        file: TAIL,
+        find: 'wake() {\n        this.#memory.raise(SIGNAL.TAIL);',
+        replace: 'wake() {\n        if (this.end !== this.woken) this.#memory.raise(SIGNAL.TAIL);\n        this.woken = this.end;',
+      },
+    ],
     foundBy: ['order and write'],
   },
   {
@@ -207,20 +236,29 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
     what: 'a writer reads the wake-up word when it has found nothing to do: what comes in between is missed',
     patches: [
       { file: TASK, find: 'const seen = memory.signal(SIGNAL.TAIL);\n', replace: '\n' },
-      { file: TASK, find: 'const timedOut = memory.waitSync(SIGNAL.TAIL, seen,', replace: 'const timedOut = memory.waitSync(SIGNAL.TAIL, memory.signal(SIGNAL.TAIL),' },
+      {
+        file: TASK,
+        find: 'const timedOut = memory.waitSync(SIGNAL.TAIL, seen,',
+        replace: 'const timedOut = memory.waitSync(SIGNAL.TAIL, memory.signal(SIGNAL.TAIL),',
+      },
     ],
     foundBy: ['order and write'],
   },
   {
     name: 'stop read after the log',
     what: 'a writer that is to stop does not write what was ordered just before',
-    patches: [{ file: TASK, find: 'const isLast = isStopping(memory);', replace: '' }, { file: TASK, find: 'if (isLast) {', replace: 'if (isStopping(memory)) {' }],
+    patches: [
+      { file: TASK, find: 'const isLast = isStopping(memory);', replace: '' },
+      { file: TASK, find: 'if (isLast) {', replace: 'if (isStopping(memory)) {' },
+    ],
     foundBy: ['order, stop and write'],
   },
   {
     name: 'writers woken before they are to stop',
     what: 'writers are woken first, and told to stop second',
-    patches: [{ file: SEGMENTS, find: '[SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]', replace: '[SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.STOP]' }],
+    patches: [
+      { file: SEGMENTS, find: '[SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]', replace: '[SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.STOP]' },
+    ],
     foundBy: ['stop and write'],
   },
   {
@@ -234,20 +272,34 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
     what: 'what becomes durable between its look and its wait is missed',
     patches: [
       { file: TASK, find: 'const seen = memory.signal(SIGNAL.DURABLE);\n', replace: '\n' },
-      { file: TASK, find: 'memory.waitSync(SIGNAL.DURABLE, seen);', replace: 'memory.waitSync(SIGNAL.DURABLE, memory.signal(SIGNAL.DURABLE));' },
+      {
+        file: TASK,
+        find: 'memory.waitSync(SIGNAL.DURABLE, seen);',
+        replace: 'memory.waitSync(SIGNAL.DURABLE, memory.signal(SIGNAL.DURABLE));',
+      },
     ],
     foundBy: ['the next writer waits', 'two writers'],
   },
   {
     name: 'the next writer does not wait',
     what: 'a segment is made before all before it is durable',
-    patches: [{ file: TASK, find: 'if (memory.durable === base)', replace: 'if (memory.durable > 0)' }, { file: WRITER, find: "assert(memory.durable === base, 'a segment is made only when all before it is durable');", replace: '' }],
+    patches: [
+      { file: TASK, find: 'if (memory.durable === base)', replace: 'if (memory.durable > 0)' },
+      { file: WRITER, find: "assert(memory.durable === base, 'a segment is made only when all before it is durable');", replace: '' },
+    ],
     foundBy: ['the next writer waits'],
   },
   {
     name: 'woken before it is durable',
     what: 'who waits for the disk is woken before DURABLE has moved',
-    patches: [{ file: MEMORY, find: 'this.setWord(WORD.DURABLE, end);', replace: 'this.raise(SIGNAL.DURABLE);\n        this.setWord(WORD.DURABLE, end);' }, { file: MEMORY, find: '        }\n        this.raise(SIGNAL.DURABLE);', replace: '        }' }],
+    patches: [
+      {
+        file: MEMORY,
+        find: 'this.setWord(WORD.DURABLE, end);',
+        replace: 'this.raise(SIGNAL.DURABLE);\n        this.setWord(WORD.DURABLE, end);',
+      },
+      { file: MEMORY, find: '        }\n        this.raise(SIGNAL.DURABLE);', replace: '        }' },
+    ],
     foundBy: ['the next writer waits', 'two writers'],
   },
 ];
@@ -262,7 +314,12 @@ const OFFICE: readonly Interleaving[] = [
     name: 'gate entered in two steps',
     what: 'the main thread looks whether the gate is open, and then goes in',
     patches: [
-      { file: GATE, find: 'const found = this.#memory.exchangeWord32(STATE.GATE, GATE_OPEN, GATE_BUSY);', replace: 'const found = this.#memory.word32(STATE.GATE);\n        if (found === GATE_OPEN) this.#memory.setWord32(STATE.GATE, GATE_BUSY);' },
+      {
+        file: GATE,
+        find: 'const found = this.#memory.exchangeWord32(STATE.GATE, GATE_OPEN, GATE_BUSY);',
+        replace:
+          'const found = this.#memory.word32(STATE.GATE);\n        if (found === GATE_OPEN) this.#memory.setWord32(STATE.GATE, GATE_BUSY);',
+      },
     ],
     foundBy: ['gate'],
   },
@@ -275,46 +332,87 @@ const OFFICE: readonly Interleaving[] = [
   {
     name: 'nobody is woken at the gate',
     what: 'the main thread comes out, and the raft thread waits on',
-    patches: [{ file: GATE, find: 'this.#memory.setWord32(STATE.GATE, GATE_CLOSED);\n        this.#memory.notify(STATE.GATE);', replace: 'this.#memory.setWord32(STATE.GATE, GATE_CLOSED);' }],
+    patches: [
+      {
+        file: GATE,
+        find: 'this.#memory.setWord32(STATE.GATE, GATE_CLOSED);\n        this.#memory.notify(STATE.GATE);',
+        replace: 'this.#memory.setWord32(STATE.GATE, GATE_CLOSED);',
+      },
+    ],
     foundBy: ['gate'],
   },
   {
     name: 'woken before the gate is closed',
     what: 'the main thread wakes the raft thread before it is out',
-    patches: [{ file: GATE, find: 'this.#memory.setWord32(STATE.GATE, GATE_CLOSED);\n        this.#memory.notify(STATE.GATE);', replace: 'this.#memory.notify(STATE.GATE);\n        this.#memory.setWord32(STATE.GATE, GATE_CLOSED);' }],
+    patches: [
+      {
+        file: GATE,
+        find: 'this.#memory.setWord32(STATE.GATE, GATE_CLOSED);\n        this.#memory.notify(STATE.GATE);',
+        replace: 'this.#memory.notify(STATE.GATE);\n        this.#memory.setWord32(STATE.GATE, GATE_CLOSED);',
+      },
+    ],
     foundBy: ['gate'],
   },
   {
     name: 'gate left in two steps',
     what: 'the main thread opens the gate behind it without looking whether somebody waits',
-    patches: [{ file: GATE, find: 'const found = this.#memory.exchangeWord32(STATE.GATE, GATE_BUSY, GATE_OPEN);', replace: 'const found = this.#memory.word32(STATE.GATE);\n        if (found === GATE_BUSY) this.#memory.setWord32(STATE.GATE, GATE_OPEN);' }],
+    patches: [
+      {
+        file: GATE,
+        find: 'const found = this.#memory.exchangeWord32(STATE.GATE, GATE_BUSY, GATE_OPEN);',
+        replace:
+          'const found = this.#memory.word32(STATE.GATE);\n        if (found === GATE_BUSY) this.#memory.setWord32(STATE.GATE, GATE_OPEN);',
+      },
+    ],
     foundBy: ['gate'],
   },
   {
     name: 'gate opened before the term is set',
     what: 'the gate opens before LEADER_TERM says in which term',
-    patches: [{ file: REPLICA, find: 'this.#memory.setWord(WORD.LEADER_TERM, this.raft.currentTerm);\n        this.#gate.open();', replace: 'this.#gate.open();\n        this.#memory.setWord(WORD.LEADER_TERM, this.raft.currentTerm);' }],
+    patches: [
+      {
+        file: REPLICA,
+        find: 'this.#memory.setWord(WORD.LEADER_TERM, this.raft.currentTerm);\n        this.#gate.open();',
+        replace: 'this.#gate.open();\n        this.#memory.setWord(WORD.LEADER_TERM, this.raft.currentTerm);',
+      },
+    ],
     foundBy: ['office begins with an append held'],
   },
   {
     name: 'office told before the gate is open',
     what: 'who waits for the office is woken before the gate opens, and not again',
     patches: [
-      { file: REPLICA, find: 'this.#setGate();\n        const feedAtMs = this.#feeder.run();\n        this.#publish();', replace: 'const feedAtMs = this.#feeder.run();\n        this.#publish();\n        this.#setGate();\n        this.#hasRoleNews = false;' },
+      {
+        file: REPLICA,
+        find: 'this.#setGate();\n        const feedAtMs = this.#feeder.run();\n        this.#publish();',
+        replace:
+          'const feedAtMs = this.#feeder.run();\n        this.#publish();\n        this.#setGate();\n        this.#hasRoleNews = false;',
+      },
     ],
     foundBy: ['office begins'],
   },
   {
     name: 'office not told',
     what: 'nobody is woken when the gate opens',
-    patches: [{ file: REPLICA, find: 'this.#gateIsOpen = true;\n        this.#hasRoleNews = true;', replace: 'this.#gateIsOpen = true;\n        this.#hasRoleNews = false;' }],
+    patches: [
+      {
+        file: REPLICA,
+        find: 'this.#gateIsOpen = true;\n        this.#hasRoleNews = true;',
+        replace: 'this.#gateIsOpen = true;\n        this.#hasRoleNews = false;',
+      },
+    ],
     foundBy: ['office begins'],
   },
   {
     name: 'end read before the gate is closed',
     what: 'a node that loses its office looks how far its log goes while appends still come in',
     patches: [
-      { file: REPLICA, find: 'this.#gate.closeSync();\n        this.#gateIsOpen = false;\n        this.raft.appended(this.#memory.word(WORD.LEADER_TERM), this.#memory.tail);', replace: 'this.raft.appended(this.#memory.word(WORD.LEADER_TERM), this.#memory.tail);\n        this.#gate.closeSync();\n        this.#gateIsOpen = false;' },
+      {
+        file: REPLICA,
+        find: 'this.#gate.closeSync();\n        this.#gateIsOpen = false;\n        this.raft.appended(this.#memory.word(WORD.LEADER_TERM), this.#memory.tail);',
+        replace:
+          'this.raft.appended(this.#memory.word(WORD.LEADER_TERM), this.#memory.tail);\n        this.#gate.closeSync();\n        this.#gateIsOpen = false;',
+      },
     ],
     foundBy: ['office ends'],
   },
@@ -322,7 +420,11 @@ const OFFICE: readonly Interleaving[] = [
     name: 'office given up before its commit is told',
     what: 'LEADER_TERM falls before LED_TERM and LED_COMMIT are there',
     patches: [
-      { file: REPLICA, find: 'memory.setWord(WORD.LED_TERM, 0);', replace: 'memory.setWord(WORD.LEADER_TERM, 0);\n                memory.setWord(WORD.LED_TERM, 0);' },
+      {
+        file: REPLICA,
+        find: 'memory.setWord(WORD.LED_TERM, 0);',
+        replace: 'memory.setWord(WORD.LEADER_TERM, 0);\n                memory.setWord(WORD.LED_TERM, 0);',
+      },
     ],
     foundBy: ['office ends'],
   },
@@ -335,14 +437,25 @@ const OFFICE: readonly Interleaving[] = [
   {
     name: 'commit of the office read once',
     what: 'the main thread does not look again whether LED_COMMIT is still that of its term',
-    patches: [{ file: APPENDS, find: 'endedTerm === this.#term && this.#memory.word(WORD.LED_TERM) === endedTerm', replace: 'endedTerm === this.#term' }],
+    patches: [
+      {
+        file: APPENDS,
+        find: 'endedTerm === this.#term && this.#memory.word(WORD.LED_TERM) === endedTerm',
+        replace: 'endedTerm === this.#term',
+      },
+    ],
     foundBy: ['two offices'],
   },
   {
     name: 'office looked at before the commit',
     what: 'the main thread sees that it leads, and then takes the commit of another leader for its own',
     patches: [
-      { file: APPENDS, find: 'const { commit } = this.#memory;\n        if (this.#term !== 0 && this.#leaderTerm === this.#term)', replace: 'const leads = this.#term !== 0 && this.#leaderTerm === this.#term;\n        const { commit } = this.#memory;\n        if (leads)' },
+      {
+        file: APPENDS,
+        find: 'const { commit } = this.#memory;\n        if (this.#term !== 0 && this.#leaderTerm === this.#term)',
+        replace:
+          'const leads = this.#term !== 0 && this.#leaderTerm === this.#term;\n        const { commit } = this.#memory;\n        if (leads)',
+      },
     ],
     foundBy: ["next leader's commit"],
   },
@@ -363,38 +476,72 @@ const COMMIT: readonly Interleaving[] = [
     name: 'SOLE read before DURABLE is set',
     what: 'a writer looks whether it commits alone before its end is there for the raft thread',
     patches: [
-      { file: MEMORY, find: 'this.setWord(WORD.DURABLE, end);\n        if (this.word32(STATE.SOLE) !== 0) {', replace: 'const isSole = this.word32(STATE.SOLE) !== 0;\n        this.setWord(WORD.DURABLE, end);\n        if (isSole) {' },
+      {
+        file: MEMORY,
+        find: 'this.setWord(WORD.DURABLE, end);\n        if (this.word32(STATE.SOLE) !== 0) {',
+        replace: 'const isSole = this.word32(STATE.SOLE) !== 0;\n        this.setWord(WORD.DURABLE, end);\n        if (isSole) {',
+      },
     ],
     foundBy: ['a lone node commits'],
   },
   {
     name: 'DURABLE read before SOLE is set',
     what: 'the raft thread commits what is durable before it leaves the commit to the writers',
-    patches: [{ file: MEMORY, find: 'this.setWord32(STATE.SOLE, 1);\n        this.liftWord(WORD.COMMIT, this.durable);', replace: 'this.liftWord(WORD.COMMIT, this.durable);\n        this.setWord32(STATE.SOLE, 1);' }],
+    patches: [
+      {
+        file: MEMORY,
+        find: 'this.setWord32(STATE.SOLE, 1);\n        this.liftWord(WORD.COMMIT, this.durable);',
+        replace: 'this.liftWord(WORD.COMMIT, this.durable);\n        this.setWord32(STATE.SOLE, 1);',
+      },
+    ],
     foundBy: ['a lone node commits'],
   },
   {
     name: 'commit left without a last look',
     what: 'the raft thread leaves the commit to the writers without committing what they have published already',
-    patches: [{ file: MEMORY, find: 'this.setWord32(STATE.SOLE, 1);\n        this.liftWord(WORD.COMMIT, this.durable);', replace: 'this.setWord32(STATE.SOLE, 1);' }],
+    patches: [
+      {
+        file: MEMORY,
+        find: 'this.setWord32(STATE.SOLE, 1);\n        this.liftWord(WORD.COMMIT, this.durable);',
+        replace: 'this.setWord32(STATE.SOLE, 1);',
+      },
+    ],
     foundBy: ['a lone node commits'],
   },
   {
     name: 'nobody is woken by a writer that commits',
     what: 'a writer of a lone node moves the commit, and the main thread sleeps on',
-    patches: [{ file: MEMORY, find: 'this.liftWord(WORD.COMMIT, end);\n            this.raise(SIGNAL.COMMIT);', replace: 'this.liftWord(WORD.COMMIT, end);' }],
+    patches: [
+      {
+        file: MEMORY,
+        find: 'this.liftWord(WORD.COMMIT, end);\n            this.raise(SIGNAL.COMMIT);',
+        replace: 'this.liftWord(WORD.COMMIT, end);',
+      },
+    ],
     foundBy: ['a lone node answers'],
   },
   {
     name: 'woken before the commit moved',
     what: 'a writer of a lone node wakes the main thread, and then moves the commit',
-    patches: [{ file: MEMORY, find: 'this.liftWord(WORD.COMMIT, end);\n            this.raise(SIGNAL.COMMIT);', replace: 'this.raise(SIGNAL.COMMIT);\n            this.liftWord(WORD.COMMIT, end);' }],
+    patches: [
+      {
+        file: MEMORY,
+        find: 'this.liftWord(WORD.COMMIT, end);\n            this.raise(SIGNAL.COMMIT);',
+        replace: 'this.raise(SIGNAL.COMMIT);\n            this.liftWord(WORD.COMMIT, end);',
+      },
+    ],
     foundBy: ['a lone node answers'],
   },
   {
     name: 'commit lifted in two steps',
     what: 'of two threads that lift the commit the later one may put it back',
-    patches: [{ file: MEMORY, find: 'const now = this.wasm.exchangeWord(at, found, value);', replace: 'const now = found;\n            this.setWord(at, value);' }],
+    patches: [
+      {
+        file: MEMORY,
+        find: 'const now = this.wasm.exchangeWord(at, found, value);',
+        replace: 'const now = found;\n            this.setWord(at, value);',
+      },
+    ],
     foundBy: ['two lift the commit'],
   },
   {
@@ -406,31 +553,61 @@ const COMMIT: readonly Interleaving[] = [
   {
     name: 'the disk is looked at before the wake-up word',
     what: 'the raft thread reads the wake-up word after it looked how far the disk is',
-    patches: [{ file: FOLLOW, find: 'const seen = memory.signal(signal);\n        moved();\n        await memory.wait(signal, seen);', replace: 'moved();\n        await memory.wait(signal, memory.signal(signal));' }],
+    patches: [
+      {
+        file: FOLLOW,
+        find: 'const seen = memory.signal(signal);\n        moved();\n        await memory.wait(signal, seen);',
+        replace: 'moved();\n        await memory.wait(signal, memory.signal(signal));',
+      },
+    ],
     foundBy: ['a lone node commits'],
   },
   {
     name: 'the watch reads the wake-up word late',
     what: 'the wake-up word is read after the look at the commit',
-    patches: [{ file: WATCH, find: 'this.#seen = this.#memory.signal(SIGNAL.COMMIT);\n            this.#moved();', replace: 'this.#moved();\n            this.#seen = this.#memory.signal(SIGNAL.COMMIT);' }],
+    patches: [
+      {
+        file: WATCH,
+        find: 'this.#seen = this.#memory.signal(SIGNAL.COMMIT);\n            this.#moved();',
+        replace: 'this.#moved();\n            this.#seen = this.#memory.signal(SIGNAL.COMMIT);',
+      },
+    ],
     foundBy: ['the commit is watched'],
   },
   {
     name: 'the watch begins with the wake-up word of now',
     what: 'what moved between the look of who waits and the beginning of the watch is missed',
-    patches: [{ file: WATCH, find: 'this.#isFollowing = true;', replace: 'this.#isFollowing = true;\n        this.#seen = this.#memory.signal(SIGNAL.COMMIT);' }],
+    patches: [
+      {
+        file: WATCH,
+        find: 'this.#isFollowing = true;',
+        replace: 'this.#isFollowing = true;\n        this.#seen = this.#memory.signal(SIGNAL.COMMIT);',
+      },
+    ],
     foundBy: ['the commit is watched'],
   },
   {
     name: 'commit before the matches',
     what: 'the commit is lifted before it is known which nodes have the entry',
-    patches: [{ file: REPLICA, find: 'this.#feeder.publish();\n                this.#memory.liftWord(WORD.COMMIT, effect.commit);', replace: 'this.#memory.liftWord(WORD.COMMIT, effect.commit);\n                this.#feeder.publish();' }],
+    patches: [
+      {
+        file: REPLICA,
+        find: 'this.#feeder.publish();\n                this.#memory.liftWord(WORD.COMMIT, effect.commit);',
+        replace: 'this.#memory.liftWord(WORD.COMMIT, effect.commit);\n                this.#feeder.publish();',
+      },
+    ],
     foundBy: ['receipt with this node', 'receipt with a majority of others'],
   },
   {
     name: 'matches told at the end of the turn only',
     what: 'the commit is lifted, and the matches follow with all other news',
-    patches: [{ file: REPLICA, find: 'this.#feeder.publish();\n                this.#memory.liftWord(WORD.COMMIT, effect.commit);', replace: 'this.#memory.liftWord(WORD.COMMIT, effect.commit);' }],
+    patches: [
+      {
+        file: REPLICA,
+        find: 'this.#feeder.publish();\n                this.#memory.liftWord(WORD.COMMIT, effect.commit);',
+        replace: 'this.#memory.liftWord(WORD.COMMIT, effect.commit);',
+      },
+    ],
     foundBy: ['receipt with this node', 'receipt with a majority of others'],
   },
   {
@@ -469,7 +646,11 @@ const TRUNCATIONS: readonly Interleaving[] = [
     what: 'readers let go of their files, and open those that are about to go',
     patches: [
       { file: TRUNCATION, find: '    memory.addWord32(STATE.TRUNCATIONS, 1);\n', replace: '' },
-      { file: TRUNCATION, find: "assert(memory.durable === tail,", replace: "memory.addWord32(STATE.TRUNCATIONS, 1);\n    assert(memory.durable === tail," },
+      {
+        file: TRUNCATION,
+        find: 'assert(memory.durable === tail,',
+        replace: 'memory.addWord32(STATE.TRUNCATIONS, 1);\n    assert(memory.durable === tail,',
+      },
     ],
     foundBy: ['cut and read', 'cut and read on'],
   },
@@ -483,8 +664,16 @@ const TRUNCATIONS: readonly Interleaving[] = [
     name: 'truncations read after the file is open',
     what: 'a reader opens a file, and takes note of the truncations since then as if it had opened it after them',
     patches: [
-      { file: READER, find: 'if (truncations !== this.#truncations)\n            this.close();\n        this.#truncations = truncations;', replace: 'if (truncations !== this.#truncations)\n            this.close();' },
-      { file: READER, find: 'const segment = this.#segment(range.base);', replace: 'const segment = this.#segment(range.base);\n        this.#truncations = this.#memory.word32(STATE.TRUNCATIONS);' },
+      {
+        file: READER,
+        find: 'if (truncations !== this.#truncations)\n            this.close();\n        this.#truncations = truncations;',
+        replace: 'if (truncations !== this.#truncations)\n            this.close();',
+      },
+      {
+        file: READER,
+        find: 'const segment = this.#segment(range.base);',
+        replace: 'const segment = this.#segment(range.base);\n        this.#truncations = this.#memory.word32(STATE.TRUNCATIONS);',
+      },
     ],
     foundBy: ['cut and read'],
   },

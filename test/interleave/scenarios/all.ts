@@ -7,4 +7,10 @@ import { SEGMENT_SCENARIOS } from './segments.ts';
 import { SLOT_SCENARIOS } from './slots.ts';
 import { TRUNCATION_SCENARIOS } from './truncations.ts';
 
-export const SCENARIOS: readonly Scenario[] = [...SLOT_SCENARIOS, ...SEGMENT_SCENARIOS, ...OFFICE_SCENARIOS, ...COMMIT_SCENARIOS, ...TRUNCATION_SCENARIOS];
+export const SCENARIOS: readonly Scenario[] = [
+  ...SLOT_SCENARIOS,
+  ...SEGMENT_SCENARIOS,
+  ...OFFICE_SCENARIOS,
+  ...COMMIT_SCENARIOS,
+  ...TRUNCATION_SCENARIOS,
+];

@@ -13,7 +13,7 @@ import { TestMain } from './mainThread.ts';
 import { emptyLog, TestReplica } from './replicas.ts';
 
 function start({ memory }: Bench): void {
-  new Tail(memory, () => undefined).start(0, undefined);
+  new Tail(memory, () => undefined).start(0, 0, undefined);
 }
 
 function waitUntil(memory: TailMemory, signal: number, isTrue: () => boolean): void {
@@ -187,11 +187,16 @@ export const COMMIT_SCENARIOS: readonly Scenario[] = [
     what: 'a word that two threads lift never goes back',
     setUp: start,
     threads: {
-      raft: ({ memory }) => () => memory.liftWord(WORD.COMMIT, 20),
-      writer: ({ memory }) => () => {
-        memory.liftWord(WORD.COMMIT, 10);
-        memory.liftWord(WORD.COMMIT, 30);
-      },
+      raft:
+        ({ memory }) =>
+        () =>
+          memory.liftWord(WORD.COMMIT, 20),
+      writer:
+        ({ memory }) =>
+        () => {
+          memory.liftWord(WORD.COMMIT, 10);
+          memory.liftWord(WORD.COMMIT, 30);
+        },
     },
     final: ({ word }) => assert(word(WORD.COMMIT) === 30, 'the commit is the highest'),
   },

@@ -49,7 +49,7 @@ export class TestMain {
       entries,
       entryCount: 1,
       received: false,
-      expectedEnd: undefined,
+      condition: undefined,
       arrivedMs: 0,
     });
     for (const run of this.#turns.splice(0)) run();

@@ -18,7 +18,7 @@ const NODES = [1, 2, 3];
 const OTHERS = [2, 3];
 
 function start({ memory }: Bench): void {
-  new Tail(memory, () => undefined).start(0, undefined);
+  new Tail(memory, () => undefined).start(0, 0, undefined);
 }
 
 /** A replica that leads in term 1, whose no-op is committed, and the gate open. */

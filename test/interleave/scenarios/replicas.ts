@@ -1,7 +1,7 @@
 // A real replica on made-up ports, brought into office by messages.
 
-import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import { Tail } from '../../../src/memory/tail.ts';
+import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import type { AppendRequest, AppendResponse, NodeId } from '../../../src/raft/messages.ts';
 import { TermTable } from '../../../src/raft/termTable.ts';
 import type { ReplicaPorts } from '../../../src/replication/ports.ts';
@@ -17,11 +17,9 @@ export interface Handlers {
 /** The replica of node 1 among `nodes`, whose log has these terms, and time that only {@link TestReplica.later} moves. */
 export class TestReplica {
   readonly replica: Replica;
-  readonly #memory: TailMemory;
   #nowMs = 0;
 
   constructor(memory: TailMemory, nodes: readonly NodeId[], log: TermTable, currentTerm: number, handlers: Handlers = {}) {
-    this.#memory = memory;
     const ports: ReplicaPorts = {
       nowMs: () => this.#nowMs,
       wallMs: () => 1,
@@ -96,7 +94,11 @@ export class TestReplica {
   }
 
   /** Node `from` leads in `term`, and sends what stands there. */
-  follow(from: NodeId, request: Pick<AppendRequest, 'term' | 'prevTerm' | 'prevOffset' | 'commit'>, entries: Uint8Array = new Uint8Array(0)): void {
+  follow(
+    from: NodeId,
+    request: Pick<AppendRequest, 'term' | 'prevTerm' | 'prevOffset' | 'commit'>,
+    entries: Uint8Array = new Uint8Array(0),
+  ): void {
     const end = request.prevOffset + entries.length;
     const entriesTerm = entries.length === 0 ? 0 : request.term;
     this.replica.receive(from, { kind: 'appendRequest', round: 1, base: 0, ...request, entriesTerm, end }, [entries]);

@@ -53,21 +53,22 @@ function writes(slot: number, isSealed: boolean): Body {
     return () => {
       ghost(`slot ${slot} is opened`).waitWhile(0);
       const outcome = writeSegment(context, slot, 'spare-1.tmp');
-      if (isSealed) assert(typeof outcome === 'object' && outcome.end === LARGE.length && outcome.entries === 1, 'it is sealed where it was closed');
+      if (isSealed)
+        assert(typeof outcome === 'object' && outcome.end === LARGE.length && outcome.entries === 1, 'it is sealed where it was closed');
       else assert(outcome === 'open' || outcome === 'unmade', 'the writer was to stop');
     };
   };
 }
 
 function start(bench: Bench): void {
-  tailOf(bench).start(0, undefined);
+  tailOf(bench).start(0, 0, undefined);
 }
 
 /** The same with these batches ordered. */
 function startWith(...batches: readonly Uint8Array[]): (bench: Bench) => void {
   return (bench) => {
     const tail = tailOf(bench);
-    tail.start(0, undefined);
+    tail.start(0, 0, undefined);
     for (const batch of batches) tail.append(batch, 1, 1, batch.length, 5);
     tail.wake();
   };
@@ -86,7 +87,10 @@ const writesBytes: Body = ({ memory }) => {
       const file = readFile(disk, `${DIRECTORY}/${segmentName(0)}`);
       for (let at = 0; at < memory.durable; at += SMALL.length) {
         const there = file.subarray(SEGMENT_HEADER_BYTES + at, SEGMENT_HEADER_BYTES + at + SMALL.length);
-        assert(there.every((byte, i) => byte === expected[at / SMALL.length]?.[i]), 'what is durable is what was ordered');
+        assert(
+          there.every((byte, i) => byte === expected[at / SMALL.length]?.[i]),
+          'what is durable is what was ordered',
+        );
       }
     }
   };

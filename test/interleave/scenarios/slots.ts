@@ -6,7 +6,6 @@ import { SIGNAL, SLOT, SLOT_SEALED } from '../../../src/memory/map.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 
-
 import type { Scenario } from '../explorer.ts';
 import type { Bench, Body, PlainRanges } from '../threads.ts';
 import { LARGE } from './batches.ts';

@@ -73,7 +73,7 @@ function sharedDisk({ ghost }: Bench): Disk {
 
 function start({ memory, ghost }: Bench): void {
   const tail = new Tail(memory, () => undefined);
-  tail.start(0, undefined);
+  tail.start(0, 0, undefined);
   for (let slot = 0; slot < 2; slot += 1) tail.append(LARGE, 1, 1, LARGE.length, 5);
   memory.setSlotState(0, SLOT_SEALED);
   memory.setWord(WORD.DURABLE, memory.tail);
