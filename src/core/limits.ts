@@ -8,6 +8,9 @@ export const MAX_ENTRY_BYTES = MAX_PAYLOAD_BYTES + ENTRY_OVERHEAD_BYTES;
 /** A log offset is a safe integer: the log ends here, with an error, not with a rounding. */
 export const MAX_LOG_OFFSET = Number.MAX_SAFE_INTEGER;
 
+/** Clients' entries end this far before the last offset: a log that is full must have room for the terms of its restarts. */
+export const LAST_OFFSET_RESERVE_BYTES = 1024;
+
 /** Most bytes of entries in one message of data, unless one entry alone is larger. */
 export const MAX_READ_BYTES = 1024 * 1024;
 
@@ -26,8 +29,8 @@ export const MAX_WAITING_ENDS = 65_536;
 /** After a question to the leader that got no answer, it is asked again after this long. */
 export const ASK_AGAIN_MS = 100;
 
-/** How long an END waits that names no time of its own. */
-export const DEFAULT_END_WAIT_MS = 5_000;
+/** How long a LINEARIZABLE END waits for the leader's word, and for this node to have what the leader said. */
+export const LINEARIZABLE_WAIT_MS = 5_000;
 
 /** Most credit that one subscription can hold. */
 export const MAX_CREDIT_BYTES = 0x7fff_ffff;

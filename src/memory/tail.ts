@@ -134,6 +134,7 @@ export class Tail {
   appendOwn(kind: number, term: number, nowMs: number): AppendStatus {
     const tail = this.#memory.tail;
     assert(kind !== KIND_DATA, 'data is what clients append');
+    assert(tail + ENTRY_OVERHEAD_BYTES <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1, and no term can begin there');
     const slot = this.#makeRoom(tail, ENTRY_OVERHEAD_BYTES);
     if (slot < 0) return 'full';
     const { map, wasm } = this.#memory;

@@ -11,7 +11,13 @@ import {
   WALK_TOO_LARGE,
 } from '../../assembly/layout.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import { HELD_APPEND_BYTES, HELD_APPEND_OVERHEAD_BYTES, MAX_LOG_OFFSET, MAX_PENDING_APPENDS } from '../core/limits.ts';
+import {
+  HELD_APPEND_BYTES,
+  HELD_APPEND_OVERHEAD_BYTES,
+  LAST_OFFSET_RESERVE_BYTES,
+  MAX_LOG_OFFSET,
+  MAX_PENDING_APPENDS,
+} from '../core/limits.ts';
 import type { Gate } from '../memory/gate.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
@@ -274,7 +280,7 @@ export class Appends {
       this.#refuse(request, refusal.code, refusal.offset, refusal.sentence);
       return true;
     }
-    if (end + request.entries.length > MAX_LOG_OFFSET) {
+    if (end + request.entries.length > MAX_LOG_OFFSET - LAST_OFFSET_RESERVE_BYTES) {
       this.#refuse(request, 'UNSUPPORTED', end, 'this log has come to the last offset that it can address, 2^53 - 1');
       return true;
     }

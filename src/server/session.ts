@@ -45,10 +45,11 @@ export interface Reading {
 export interface WaitingEnd {
   readonly session: Session;
   readonly requestId: number;
+  /** The commit that AT_LEAST asks for; 0: none. */
   readonly atLeast: number;
-  readonly timer: ReturnType<typeof setTimeout>;
-  /** The commit that this node must reach; undefined until the leader has answered. */
-  target: number | undefined;
+  readonly timers: ReturnType<typeof setTimeout>[];
+  /** What the leader said that this node must reach; undefined until it has answered; 0: it is not asked. */
+  index: number | undefined;
   isDone: boolean;
 }
 

@@ -1,6 +1,6 @@
 // Batches of framed entries by seed. Framing hashes every byte, so that many batches are cut from few prepared ones.
 
-import { KIND_CONTINUED, KIND_DATA } from '../../assembly/layout.ts';
+import { KIND_CONTINUED, KIND_DATA, KIND_MASK } from '../../assembly/layout.ts';
 import type { Random } from '../assembly/random.ts';
 import { encodeEntry, place } from '../support/entryTwin.ts';
 
@@ -66,6 +66,8 @@ export interface Place {
   readonly term: number;
   readonly offset: number;
   readonly payloadBytes: number;
+  /** Whether a client appended it. */
+  readonly isData: boolean;
   /** Whether it is the first of its batch, and whether it is not the last. */
   readonly beginsBatch: boolean;
   readonly isContinued: boolean;
@@ -78,8 +80,16 @@ export function* entriesOf(log: Uint8Array, start: number): Generator<Place> {
   for (let at = 0; at < log.length; ) {
     const payloadBytes = view.getUint32(at + 4, true) & 0xff_ffff;
     const isContinued = view.getUint8(at + 7) >= KIND_CONTINUED;
-    yield { term: view.getUint32(at, true), offset: start + at, payloadBytes, beginsBatch, isContinued };
+    const isData = (view.getUint8(at + 7) & KIND_MASK) === KIND_DATA;
+    yield { term: view.getUint32(at, true), offset: start + at, payloadBytes, isData, beginsBatch, isContinued };
     beginsBatch = !isContinued;
     at += payloadBytes + 12;
   }
+}
+
+/** Where the last data entry of log bytes that begin at `start` ends; `none` when there is none. */
+export function dataEndOf(log: Uint8Array, start: number, none: number): number {
+  let end = none;
+  for (const { offset, payloadBytes, isData } of entriesOf(log, start)) if (isData) end = offset + payloadBytes + 12;
+  return end;
 }

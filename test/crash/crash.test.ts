@@ -8,4 +8,4 @@ it(`recovery: keeps every promise after any crash, in ${STATES} states`, () => {
   const { states, failure } = explore({ seed: SEED, states: STATES });
   expect(failure === undefined ? '' : explain(failure)).toBe('');
   expect(states).toBeGreaterThanOrEqual(STATES);
-}, 120_000);
+}, 600_000);

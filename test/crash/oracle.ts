@@ -8,7 +8,7 @@ import { type Disk, readFile } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import type { RecoveredLog } from '../../src/storage/recovery.ts';
 import { Random } from '../assembly/random.ts';
-import { type Batch, entriesOf, makeBatch } from './batches.ts';
+import { type Batch, dataEndOf, entriesOf, makeBatch } from './batches.ts';
 import { type DiskImage, type DiskOperation, MemoryDisk } from './memoryDisk.ts';
 import type { Promises, WrapDisk } from './script.ts';
 import { DIRECTORY, type NodeEvents, TestNode } from './testNode.ts';
@@ -147,6 +147,8 @@ export class Oracle {
     requireWholeBatches(log, found);
     const terms = JSON.stringify(termsOf(found, log.start));
     require(JSON.stringify(log.terms) === terms, () => `the terms are ${terms}, but recovery says ${JSON.stringify(log.terms)}`);
+    const dataEnd = dataEndOf(found, log.start, log.start);
+    require(log.dataEnd === dataEnd, () => `the data ends at ${dataEnd}, but recovery says ${log.dataEnd}`);
     if (log.openBase !== undefined) {
       const image = this.#memory.slotBytes(0, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + log.end - log.openBase);
       require(equal(image, found.subarray(log.openBase - log.start)), () => 'the slot is not the image of the open segment');

@@ -4,7 +4,7 @@
 import { SCAN_WHOLE_BATCHES } from '../../assembly/layout.ts';
 import { MARK_BYTES } from '../../src/core/config.ts';
 import { encodeMark } from '../../src/format/durableMark.ts';
-import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { ServerWasm } from '../../src/memory/wasm.ts';
 import { readIdentity } from '../../src/storage/dataDirectory.ts';
 import { DIRECT_BYTES, type Disk, type FileHandle } from '../../src/storage/disk.ts';
@@ -201,6 +201,13 @@ function forgetBatches(memory: TailMemory): void {
   Object.defineProperty(memory, 'wasm', { value: { ...wasm, scan } });
 }
 
+/** No walk says where data ends. */
+function forgetDataEnd(memory: TailMemory): void {
+  const readResult: TailMemory['readResult'] = (result, into) =>
+    Object.assign(TailMemory.prototype.readResult.call(memory, result, into), { dataEnd: 0 });
+  Object.defineProperty(memory, 'readResult', { value: readResult });
+}
+
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   { name: 'fdatasync does nothing', plant: (disk) => new NoDataSync(disk) },
   { name: 'the directory is never synced', plant: (disk) => new NoDirectorySync(disk) },
@@ -228,5 +235,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   { name: 'one sync in seven only claims to have worked', plant: (disk) => new LyingRetry(disk) },
   { name: 'recovery leaves a torn tail behind its mark', plant: (disk) => new TornTailStays(disk) },
   { name: 'recovery keeps the beginning of a torn batch', plant: (disk) => disk, plantInMemory: forgetBatches },
+  { name: 'nobody remembers where data ends', plant: (disk) => disk, plantInMemory: forgetDataEnd },
   ...TRUNCATION_BUGS,
 ];

@@ -1,12 +1,13 @@
 // Scripts: what a node is made to do, drawn by seed. Everything that changes its disk goes into a journal, together with what
 // the node had promised by then.
 
+import { WORD } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { Identity, Vote } from '../../src/storage/dataDirectory.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { applyTrim, planTrim } from '../../src/storage/trim.ts';
 import { Random } from '../assembly/random.ts';
-import { drawSizes, makeBatch } from './batches.ts';
+import { dataEndOf, drawSizes, makeBatch } from './batches.ts';
 import { CrashModel } from './crashModel.ts';
 import { type DiskImage, type DiskOperation, MemoryDisk } from './memoryDisk.ts';
 import { OrderedLog } from './orderedLog.ts';
@@ -70,6 +71,8 @@ class Recorder {
   #trimming = 0;
   /** Where a truncation that may be under way cuts. */
   #truncating: number | undefined;
+  /** Where the last data entry ends; the log's start where there is none. */
+  #dataEnd = 0;
   readonly #leader: ScriptLeader;
 
   constructor(seed: number, memory: TailMemory, wrap: WrapDisk) {
@@ -101,6 +104,12 @@ class Recorder {
     this.journal.push({ operation, promises });
   }
 
+  /** Conditions of appends are compared with it. */
+  #checkDataEnd(): void {
+    const { dataEnd } = this.#memory;
+    if (dataEnd !== this.#dataEnd) throw new Error(`the node takes its data to end at ${dataEnd}; it ends at ${this.#dataEnd}`);
+  }
+
   /** What is durable is a promise, up to where a truncation cuts. */
   #noteDurable(): void {
     if (this.#truncating !== undefined) this.#durable = Math.min(this.#durable, this.#truncating);
@@ -118,13 +127,14 @@ class Recorder {
       this.#voted = vote;
       this.#voting = [];
     },
-    recovered: ({ end }) => {
+    recovered: ({ start, end }) => {
       if (end < this.#durable || end > this.#ordered.end) {
         throw new Error(`a restart found the log's end at ${end}; durable was ${this.#durable}, ordered ${this.#ordered.end}`);
       }
       this.#truncating = undefined;
       this.#ordered = new OrderedLog(this.#ordered.slice(0, end));
       this.#durable = end;
+      this.#dataEnd = Math.max(start, dataEndOf(this.#ordered.slice(0, end), 0, 0));
     },
     truncating: (offset) => {
       this.#noteDurable();
@@ -134,8 +144,15 @@ class Recorder {
       this.#truncating = undefined;
       this.#ordered = new OrderedLog(this.#ordered.slice(0, offset));
       this.#durable = offset;
+      if (this.#dataEnd > offset) this.#dataEnd = dataEndOf(this.#ordered.slice(0, offset), 0, 0);
+      this.#dataEnd = Math.max(this.#dataEnd, this.#memory.word(WORD.START));
+      this.#checkDataEnd();
     },
-    ordered: (first, _end, bytes) => this.#ordered.add(first, bytes),
+    ordered: (first, _end, bytes) => {
+      this.#ordered.add(first, bytes);
+      this.#dataEnd = dataEndOf(bytes, first, this.#dataEnd);
+      this.#checkDataEnd();
+    },
   };
 
   /** Starts a node on what the disk holds, until one start is not cut short. */

@@ -1,7 +1,7 @@
 // END requests that wait, with a leader that answers, is silent, or is not there.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { MAX_WAITING_ENDS } from '../../src/core/limits.ts';
+import { LINEARIZABLE_WAIT_MS, MAX_WAITING_ENDS } from '../../src/core/limits.ts';
 import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { decodeAnswer } from '../../src/protocol/client.ts';
@@ -72,8 +72,8 @@ describe('an END that waits', () => {
   });
 
   test('for an offset is answered when the commit has reached it, and not before', () => {
-    ends.start(request({ atLeast: 150 }));
-    ends.start(request({ atLeast: 120 }));
+    ends.start(request({ atLeast: 150, waitMs: 500 }));
+    ends.start(request({ atLeast: 120, waitMs: 500 }));
     expect(client.answers).toEqual([]);
     commit(130);
     expect(client.answers).toEqual(['commit 130']);
@@ -88,6 +88,60 @@ describe('an END that waits', () => {
     expect(client.answers).toEqual([]);
     await vi.advanceTimersByTimeAsync(1);
     expect(client.answers).toEqual(['BEHIND 100']);
+  });
+
+  test('for an offset with no wait answers at once: with the end, or that this node is behind', () => {
+    ends.start(request({ atLeast: 100 }));
+    ends.start(request({ atLeast: 101 }));
+    ends.start(request({ atLeast: 101, isLinearizable: true }));
+    expect(client.answers).toEqual(['commit 100', 'BEHIND 100', 'BEHIND 100']);
+    expect([client.ends.size, vi.getTimerCount(), asked.length]).toEqual([0, 0, 0]);
+  });
+
+  test('for the leader waits its own time, whatever the wait for an offset is', async () => {
+    // As it stands in the request of one who sets no AT_LEAST.
+    for (const waitMs of [0, 1, 60_000]) ends.start(request({ isLinearizable: true, waitMs }));
+    await vi.advanceTimersByTimeAsync(LINEARIZABLE_WAIT_MS - 1);
+    expect(client.answers).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(client.answers).toEqual(['NOT_LEADER 0', 'NOT_LEADER 0', 'NOT_LEADER 0']);
+    // The leader has answered, but this node does not get there.
+    ends.start(request({ isLinearizable: true }));
+    for (let old = 0; old < 3; old += 1) await answer(undefined);
+    await answer(150);
+    await vi.advanceTimersByTimeAsync(LINEARIZABLE_WAIT_MS);
+    expect(client.answers[3]).toBe('BEHIND 100');
+  });
+
+  test('for both is answered when both hold, and ends with the wait that came to nothing', async () => {
+    const both = { isLinearizable: true, atLeast: 150, waitMs: 700 };
+    // The offset comes, the leader answers later.
+    ends.start(request(both));
+    commit(150);
+    await vi.advanceTimersByTimeAsync(700);
+    expect(client.answers).toEqual([]);
+    await answer(160);
+    expect(client.answers).toEqual([]);
+    commit(160);
+    expect(client.answers).toEqual(['commit 160']);
+    // The leader answers, the offset does not come.
+    ends.start(request({ ...both, atLeast: 200 }));
+    await answer(160);
+    await vi.advanceTimersByTimeAsync(700);
+    expect(client.answers[1]).toBe('BEHIND 160');
+    // The offset is there, no leader answers.
+    ends.start(request({ ...both, atLeast: 100 }));
+    await vi.advanceTimersByTimeAsync(LINEARIZABLE_WAIT_MS);
+    expect(client.answers[2]).toBe('NOT_LEADER 0');
+    // The wait for the offset is longer than that for the leader, who has answered.
+    asked = [];
+    ends.start(request({ ...both, atLeast: 300, waitMs: 60_000 }));
+    await answer(160);
+    await vi.advanceTimersByTimeAsync(2 * LINEARIZABLE_WAIT_MS);
+    expect(client.answers).toHaveLength(3);
+    commit(300);
+    expect(client.answers[3]).toBe('commit 300');
+    expect([client.ends.size, vi.getTimerCount()]).toEqual([0, 0]);
   });
 
   test('for the leader is answered when this node has all that the leader counted', async () => {
@@ -120,22 +174,22 @@ describe('an END that waits', () => {
   });
 
   test('says NOT_LEADER when no leader answers in its time, and a late answer changes nothing', async () => {
-    ends.start(request({ isLinearizable: true, waitMs: 500 }));
-    await vi.advanceTimersByTimeAsync(500);
+    ends.start(request({ isLinearizable: true }));
+    await vi.advanceTimersByTimeAsync(LINEARIZABLE_WAIT_MS);
     expect(client.answers).toEqual(['NOT_LEADER 0']);
     await answer(100);
     expect(client.answers).toEqual(['NOT_LEADER 0']);
   });
 
   test('is forgotten with its connection, and there is a bound on all of them', () => {
-    for (let i = 0; i < MAX_WAITING_ENDS; i += 1) ends.start(request({ atLeast: 1_000 }));
+    for (let i = 0; i < MAX_WAITING_ENDS; i += 1) ends.start(request({ atLeast: 1_000, waitMs: 9_000 }));
     expect(vi.getTimerCount()).toBe(MAX_WAITING_ENDS);
     const other = new FakeSession();
-    ends.start(request({ session: other.session, atLeast: 1_000 }));
+    ends.start(request({ session: other.session, atLeast: 1_000, waitMs: 9_000 }));
     expect(other.answers).toEqual(['TOO_MANY_REQUESTS 0']);
     ends.closed(client.session);
     expect([vi.getTimerCount(), client.ends.size]).toEqual([0, 0]);
-    ends.start(request({ session: other.session, atLeast: 1_000 }));
+    ends.start(request({ session: other.session, atLeast: 1_000, waitMs: 9_000 }));
     commit(1_000);
     expect(other.answers).toEqual(['TOO_MANY_REQUESTS 0', 'commit 1000']);
     expect(client.answers).toEqual([]);
@@ -147,11 +201,11 @@ describe('an END that waits', () => {
     expect(ends.awaitsCommit).toBe(true);
     await vi.advanceTimersByTimeAsync(50);
     expect(ends.awaitsCommit).toBe(false);
-    ends.start(request({ atLeast: 2 ** 53 - 1 }));
+    ends.start(request({ atLeast: 2 ** 53 - 1, waitMs: 50 }));
     expect(ends.awaitsCommit).toBe(true);
     ends.closed(client.session);
     expect(ends.awaitsCommit).toBe(false);
-    ends.start(request({ atLeast: 200 }));
+    ends.start(request({ atLeast: 200, waitMs: 50 }));
     commit(200);
     expect(ends.awaitsCommit).toBe(false);
   });

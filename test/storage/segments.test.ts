@@ -6,12 +6,16 @@ import { MARK_BYTES, segmentCapacityBytes } from '../../src/core/config.ts';
 import { decodeSegmentHeader } from '../../src/format/segmentHeader.ts';
 import { decodeSegmentIndex } from '../../src/format/segmentIndex.ts';
 import { xxh64 } from '../../src/format/xxh64.ts';
+import { HotReader } from '../../src/memory/hotReader.ts';
+import { WORD } from '../../src/memory/map.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
 import { type Disk, readFile } from '../../src/storage/disk.ts';
 import { baseOfIndexName, baseOfName, indexName, segmentName } from '../../src/storage/names.ts';
 import { largestUnsealedBytes } from '../../src/storage/recovery.ts';
+import { sealSegment } from '../../src/storage/sealer.ts';
+import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { Random } from '../assembly/random.ts';
-import { makeBatch } from '../crash/batches.ts';
+import { makeBatch, stampBatch } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { readLog } from '../crash/oracle.ts';
 import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
@@ -92,6 +96,55 @@ describe.each([
       expect(content.every((byte) => byte === 0)).toBe(true);
     }
   });
+});
+
+it('entries in the last 4 KiB below offset 2^53 are where they belong: in memory, on disk, after a restart, sealed and cut', () => {
+  const disk = new MemoryDisk();
+  const start = Number.MAX_SAFE_INTEGER - 9000;
+  createAt(disk, start);
+  const ordered: Uint8Array[] = [];
+  const node = startNode(disk, memory, ordered);
+  const ends: number[] = [memory.tail];
+  // Ends at even and odd offsets, the last one at 2^53 - 1 itself.
+  for (let left = Number.MAX_SAFE_INTEGER - memory.tail; left > 0; left = Number.MAX_SAFE_INTEGER - memory.tail) {
+    const batch = makeBatch([left < 400 ? left - 12 : 50 + random.below(150)], random);
+    expect(node.append(batch.entries, 1)).toBe('ordered');
+    ends.push(memory.tail);
+  }
+  node.settle();
+  memory.setWord(WORD.COMMIT, memory.tail);
+  const hot = new HotReader(memory);
+  for (const [i, end] of ends.slice(0, -1).entries()) {
+    const slot = hot.slotOf(end);
+    expect(hot.isBoundary(slot, end)).toBe(true);
+    expect(hot.isBoundary(slot, end + 1)).toBe(false);
+    expect(Buffer.compare(hot.read(slot, end, 1), ordered[i + 1] ?? new Uint8Array())).toBe(0);
+  }
+  node.stop();
+  expect(expectLog(disk, start, ordered).dataEnd).toBe(Number.MAX_SAFE_INTEGER);
+  // Cut before the last entry, and written again.
+  const follower = new TestNode(disk, memory, IDENTITY_BYTES, () => NOW_MS);
+  follower.follow(9);
+  expect([memory.tail, memory.dataEnd]).toEqual([Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]);
+  const cutAt = ends.at(-2) ?? 0;
+  expect(follower.truncate(cutAt).end).toBe(cutAt);
+  expect([memory.tail, memory.dataEnd]).toEqual([cutAt, cutAt]);
+  const last = makeBatch([Number.MAX_SAFE_INTEGER - cutAt - 12], random);
+  expect(follower.append(last.entries, 1)).toBe('ordered');
+  follower.settle();
+  ordered.splice(-1, 1, stampBatch(last.entries, 9, cutAt));
+  // Sealed, and read from disk.
+  const file = disk.openWrite(`${DIRECTORY}/${segmentName(start)}`);
+  expect(sealSegment(follower.context, memory.openSlot, memory.tail, file).end).toBe(Number.MAX_SAFE_INTEGER);
+  const reader = new SegmentReader(disk, DIRECTORY, memory);
+  for (const [i, from] of ends.slice(0, -1).entries()) {
+    const range = { base: start, from, isBoundary: false, limit: memory.tail, maxBytes: 1 };
+    const at = memory.map.coldAt(0);
+    const length = reader.read(range, 0);
+    expect(Buffer.compare(memory.bytes.subarray(at, at + length), ordered[i + 1] ?? new Uint8Array())).toBe(0);
+  }
+  reader.close();
+  expect(expectLog(disk, start, ordered)).toMatchObject({ dataEnd: Number.MAX_SAFE_INTEGER, openBase: undefined });
 });
 
 it('the log ends at offset 2^53 - 1, with an error', () => {

@@ -1,0 +1,220 @@
+// Where the last data entry ends: what recovery and truncation say of it, when the log's last entries are its own. Conditions of appends are
+// compared with it, so it may be too high, which refuses what would hold, and never too low.
+
+import { describe, expect, it } from 'vitest';
+import { KIND_NOOP } from '../../assembly/layout.ts';
+import { WORD } from '../../src/memory/map.ts';
+import type { Disk } from '../../src/storage/disk.ts';
+import { indexName, segmentName } from '../../src/storage/names.ts';
+import { applyTrim, planTrim } from '../../src/storage/trim.ts';
+import { Random } from '../assembly/random.ts';
+import { dataEndOf, makeBatch, stampBatch } from '../crash/batches.ts';
+import { MemoryDisk } from '../crash/memoryDisk.ts';
+import { readLog } from '../crash/oracle.ts';
+import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
+import { encodeEntry } from '../support/entryTwin.ts';
+import { createAt, IDENTITY_BYTES, NOW_MS } from './support.ts';
+
+const memory = smallMemory();
+const random = new Random(31);
+const TERM = 3;
+
+/** A node that follows in term 3, without an entry of its own. */
+function follow(disk: Disk): TestNode {
+  const node = new TestNode(disk, memory, IDENTITY_BYTES, () => NOW_MS);
+  node.follow(TERM);
+  return node;
+}
+
+/** Stores data of these payload sizes, as a leader sent it; `roll`: in a new segment. */
+function data(node: TestNode, sizes: readonly number[], roll = false): void {
+  store(node, stampBatch(makeBatch(sizes, random).entries, TERM, memory.tail), roll);
+}
+
+/** Stores so many entries of the log itself, of so many payload bytes each. */
+function own(node: TestNode, count: number, payloadBytes = 0, roll = false): void {
+  for (let i = 0; i < count; i += 1) {
+    store(node, encodeEntry(new Uint8Array(payloadBytes), KIND_NOOP, { term: TERM, offset: memory.tail }), roll && i === 0);
+  }
+}
+
+function store(node: TestNode, bytes: Uint8Array, roll: boolean): void {
+  node.settle();
+  expect(node.appendReplicated(bytes, TERM, roll ? memory.tail : (node.openBase ?? memory.tail))).toBe('ordered');
+}
+
+/** Stops the node, and starts it again. What recovery says is what the log's bytes say. */
+function restart(disk: Disk, node: TestNode): TestNode {
+  node.stop();
+  const next = follow(disk);
+  const { start, dataEnd } = next.recovered;
+  expect(dataEnd).toBe(dataEndOf(readLog(disk, next.recovered), start, start));
+  expect(memory.dataEnd).toBe(dataEnd);
+  return next;
+}
+
+function overwrite(disk: Disk, name: string, position: number, bytes: Uint8Array): void {
+  const file = disk.openWrite(`${DIRECTORY}/${name}`);
+  disk.write(file, [bytes], position);
+  disk.close(file);
+}
+
+describe('after a restart, the last data entry is found', () => {
+  it('in the open segment, before entries of the log itself', () => {
+    const disk = new MemoryDisk();
+    let node = follow(disk);
+    data(node, [10, 20]);
+    const dataEnd = memory.tail;
+    expect(memory.dataEnd).toBe(dataEnd);
+    own(node, 5);
+    expect(memory.dataEnd).toBe(dataEnd);
+    node = restart(disk, node);
+    expect(memory.dataEnd).toBe(dataEnd);
+    own(node, 1);
+    data(node, [7]);
+    node = restart(disk, node);
+    expect(memory.dataEnd).toBe(memory.tail);
+  });
+
+  it('in a sealed segment, behind other segments without data, at any of its index points', () => {
+    for (const [sizes, after] of [
+      [[10], 0],
+      [[10, 20_000, 5], 3],
+      // The last data entry crosses an index point, or several, or fills the segment.
+      [[100, 40_000], 2],
+      [[61_000 - 24], 0],
+      [[16_000, 16_000, 16_000], 700],
+    ] as const) {
+      const disk = new MemoryDisk();
+      let node = follow(disk);
+      data(node, sizes);
+      const dataEnd = memory.tail;
+      own(node, after);
+      for (const each of [40, 20_000]) own(node, 3, each, true);
+      own(node, 1, 0, true);
+      node = restart(disk, node);
+      expect(memory.dataEnd).toBe(dataEnd);
+      // Where the index was lost, it is made again first.
+      node.stop();
+      disk.remove(`${DIRECTORY}/${indexName(0)}`);
+      node = restart(disk, follow(disk));
+      expect(memory.dataEnd).toBe(dataEnd);
+    }
+  });
+
+  it('nowhere: then it is where the log starts', () => {
+    const disk = new MemoryDisk();
+    expect(follow(disk).recovered.dataEnd).toBe(0);
+    const trimmed = new MemoryDisk();
+    createAt(trimmed, 5000);
+    let node = follow(trimmed);
+    expect(memory.dataEnd).toBe(5000);
+    own(node, 3);
+    own(node, 3, 10, true);
+    node = restart(trimmed, node);
+    expect(memory.dataEnd).toBe(5000);
+  });
+
+  it('nowhere, because it was trimmed: the start is too high, which is safe', () => {
+    const disk = new MemoryDisk();
+    let node = follow(disk);
+    data(node, [100]);
+    own(node, 2, 10, true);
+    const start = node.openBase ?? 0;
+    own(node, 2, 10, true);
+    node.stop();
+    applyTrim(disk, planTrim(disk, DIRECTORY, start));
+    node = follow(disk);
+    expect([node.recovered.start, node.recovered.dataEnd, memory.dataEnd]).toEqual([start, start, start]);
+  });
+
+  it('without a batch whose end was lost', () => {
+    const disk = new MemoryDisk();
+    const node = follow(disk);
+    data(node, [10]);
+    const dataEnd = memory.tail;
+    const torn = makeBatch([30], random).entries;
+    node.stop();
+    overwrite(disk, segmentName(0), 4096 + dataEnd, stampBatch(torn, TERM, dataEnd).subarray(0, 30));
+    const next = follow(disk);
+    expect([next.recovered.end, next.recovered.dataEnd]).toEqual([dataEnd, dataEnd]);
+  });
+
+  it('too high where a sealed segment is damaged: a damaged kind does not pass for the log itself', () => {
+    const disk = new MemoryDisk();
+    const node = follow(disk);
+    data(node, [10]);
+    data(node, [10]);
+    own(node, 2);
+    const end = memory.tail;
+    own(node, 2, 0, true);
+    node.stop();
+    // The second entry now says that it is a no-op.
+    overwrite(disk, segmentName(0), 4096 + 22 + 7, Uint8Array.of(KIND_NOOP));
+    expect(follow(disk).recovered.dataEnd).toBe(end);
+  });
+});
+
+describe('after a cut, the last data entry is', () => {
+  /** Cuts at `offset`, checks what the log's bytes say, and again after a restart. */
+  const cut = (disk: Disk, node: TestNode, offset: number): number => {
+    node.truncate(offset);
+    const { dataEnd } = memory;
+    expect(memory.tail).toBe(offset);
+    restart(disk, node);
+    expect(memory.dataEnd).toBe(dataEnd);
+    return dataEnd;
+  };
+
+  it('what it was, where only entries of the log itself are cut', () => {
+    const disk = new MemoryDisk();
+    const node = follow(disk);
+    data(node, [10]);
+    const dataEnd = memory.tail;
+    own(node, 2);
+    own(node, 2, 10, true);
+    expect(cut(disk, node, dataEnd + 12)).toBe(dataEnd);
+  });
+
+  it('measured in the segment that is cut', () => {
+    const disk = new MemoryDisk();
+    const node = follow(disk);
+    data(node, [10]);
+    const dataEnd = memory.tail;
+    own(node, 2);
+    const offset = memory.tail;
+    data(node, [10, 20]);
+    data(node, [5], true);
+    expect(cut(disk, node, offset)).toBe(dataEnd);
+  });
+
+  it('found in an earlier segment, where the one that is cut keeps none', () => {
+    const disk = new MemoryDisk();
+    const node = follow(disk);
+    data(node, [10, 20_000, 9]);
+    const dataEnd = memory.tail;
+    own(node, 2);
+    own(node, 3, 10, true);
+    node.settle();
+    own(node, 1, 10, true);
+    const offset = memory.tail;
+    data(node, [5]);
+    data(node, [5], true);
+    expect(cut(disk, node, offset)).toBe(dataEnd);
+  });
+
+  it('the start, where none is left', () => {
+    const disk = new MemoryDisk();
+    createAt(disk, 7000);
+    const node = follow(disk);
+    own(node, 2);
+    const offset = memory.tail;
+    data(node, [5]);
+    expect(cut(disk, node, offset)).toBe(7000);
+    const again = follow(disk);
+    data(again, [5]);
+    memory.setWord(WORD.COMMIT, 7000);
+    again.truncate(7000);
+    expect([memory.tail, memory.dataEnd]).toEqual([7000, 7000]);
+  });
+});
