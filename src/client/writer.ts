@@ -117,7 +117,7 @@ export class Writer {
     this.#ack = plan.ack;
     this.#end = plan.expectedEnd;
     this.#term = plan.expectedTerm;
-    this.#committed = plan.expectedTerm === 0 ? plan.expectedEnd : Math.min(plan.expectedEnd, port.committed());
+    this.#committed = Math.min(plan.expectedEnd, port.committed());
   }
 
   /**

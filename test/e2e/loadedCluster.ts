@@ -105,6 +105,7 @@ export class LoadedCluster {
       appends: appends.length,
       committedEntries,
       conditionalSuccesses: appends.filter(({ expectedEnd, result }) => expectedEnd !== undefined && result.kind === 'ok').length,
+      linkSuccesses: appends.filter(({ chain, result }) => chain !== undefined && chain.number > 1 && result.kind === 'ok').length,
       ends: ends.length,
       linearizableEnds: ends.filter(({ isLinearizable }) => isLinearizable).length,
       reads: reads.length,

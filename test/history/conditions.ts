@@ -2,7 +2,7 @@
 // invisible to both.
 //
 //  * An append with an expected end stands in the log only if no data ends after that and before the append, and the log had come that far.
-//  * Of a chain, what stands in the log is a beginning, in order, all in one term, with nothing of anybody else in between.
+//  * Of a chain, what stands in the log is a beginning, in order, all in one term unless its client resumes it, with nothing of anybody else in between.
 //  * Both are there whole or not at all: each is one batch.
 
 import { nameAppend, nameEntry, type Report } from './report.ts';
@@ -68,7 +68,7 @@ function checkLink(log: Log, previous: AppendRecord | undefined, link: AppendRec
       'chain broken',
       `${nameAppend(link)} stands after ${what}, not after the one before it in its chain: ${nameAppend(previous)}`,
     );
-  } else if (first.term !== last.term) {
+  } else if (first.term !== last.term && link.chain?.isResumed !== true) {
     report.add('chain broken', `${nameAppend(link)} has another term than the one before it in its chain: ${nameAppend(previous)}`);
   }
 }

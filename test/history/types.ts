@@ -39,8 +39,11 @@ export interface AppendRecord {
   readonly level: 'received' | 'committed';
   /** Only if no data ends after it, and the log comes to it. */
   readonly expectedEnd: number | undefined;
-  /** Its place in a chain: the head is number 1, and no number is left out. */
-  readonly chain: { readonly id: number; readonly number: number } | undefined;
+  /**
+   * Its place in a chain: the head is number 1, and no number is left out. `isResumed`: the client's library goes on with it after a lost
+   * leader, so that its links may be of several terms.
+   */
+  readonly chain: { readonly id: number; readonly number: number; readonly isResumed?: boolean } | undefined;
   /** Observations of this session that begin later show it, once it is acknowledged as committed; see {@link EndRecord}. */
   readonly session: string | undefined;
   readonly invoked: number;

@@ -6,9 +6,11 @@ import type { AppendResult } from '../../history/types.ts';
 import { MIN_PAYLOAD_BYTES, makePayload } from '../payload.ts';
 import type { LoadContext } from './context.ts';
 
-export type AppendStyle = 'single' | 'batch' | 'conditional' | 'received';
+export type AppendStyle = 'single' | 'batch' | 'conditional' | 'received' | 'writer';
 
 const MAX_BATCH_ENTRIES = 8;
+/** Longest chain of a writer, whose appends are all in flight at once. */
+const MAX_CHAIN = 12;
 const LARGE_PAYLOAD_BYTES = 20_000;
 const SMALL_PAYLOAD_BYTES = 250;
 const THINK_MS = 8;
@@ -57,7 +59,7 @@ export class Appender {
   async #lane(): Promise<void> {
     const { random } = this.#context;
     while (!this.#isStopping) {
-      const succeeded = await this.#append();
+      const succeeded = this.style === 'writer' ? await this.#appendChain() : await this.#append();
       await this.#context.pause(succeeded ? random.below(THINK_MS) : FAILURE_PAUSE_MS);
     }
   }
@@ -89,6 +91,36 @@ export class Appender {
     }
   }
 
+  /** Appends a chain at once, with a writer of its own, and says whether there was an answer that a whole cluster gives. */
+  async #appendChain(): Promise<boolean> {
+    const context = this.#context;
+    const { random, recorder } = context;
+    const writer = this.#client.writer({ expectedEnd: this.#end });
+    const chainId = context.newChainId();
+    const links = Array.from({ length: 1 + random.below(MAX_CHAIN) }, async (_, index) => {
+      const id = context.newId();
+      const payload = makePayload(id, MIN_PAYLOAD_BYTES + random.below(SMALL_PAYLOAD_BYTES));
+      const expectedEnd = index === 0 ? this.#end : undefined;
+      const chain = { id: chainId, number: index + 1, isResumed: true };
+      const complete = recorder.append({ client: this.id, ids: [id], level: 'committed', expectedEnd, chain, session: this.#session });
+      this.#pendingCount += 1;
+      try {
+        const receipt = await writer.append(payload);
+        complete(resultOf(receipt, true));
+        context.committed(receipt.term, receipt.end, 1);
+        return undefined;
+      } catch (thrown) {
+        complete(context.failed(`a link of client ${this.id}`, thrown));
+        return thrown;
+      } finally {
+        this.#pendingCount -= 1;
+      }
+    });
+    const thrown = (await Promise.all(links)).find((each) => each !== undefined);
+    this.#end = writer.end;
+    return thrown === undefined || this.#learnEnd(thrown);
+  }
+
   #payloadBytes(): number {
     const { random } = this.#context;
     return MIN_PAYLOAD_BYTES + random.below(random.oneIn(24) ? LARGE_PAYLOAD_BYTES : SMALL_PAYLOAD_BYTES);
@@ -96,8 +128,14 @@ export class Appender {
 
   /** After a failure: where the log ends, if the failure said so. */
   async #learnEnd(thrown: unknown): Promise<boolean> {
-    if (this.style !== 'conditional') return false;
-    if (thrown instanceof LogError && thrown.code === 'CONDITION_FAILED' && typeof thrown.details.end === 'number') {
+    if (this.style !== 'conditional' && this.style !== 'writer') return false;
+    // The end in the error may be of what is not committed. Writers keep to the rule; single appends do what their callers might.
+    if (
+      this.style === 'conditional' &&
+      thrown instanceof LogError &&
+      thrown.code === 'CONDITION_FAILED' &&
+      typeof thrown.details.end === 'number'
+    ) {
       this.#end = thrown.details.end;
       return true;
     }

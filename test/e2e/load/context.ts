@@ -8,6 +8,7 @@ import type { AppendResult } from '../../history/types.ts';
 /** Errors that a client meets when nodes die, stop, change roles or are cut off. Any other is a fault of the cluster. */
 const EXPECTED_ERRORS = new Set<string>([
   'CONDITION_FAILED',
+  'CHAIN_BROKEN',
   'CONNECTION_LOST',
   'UNREACHABLE',
   'NOT_LEADER',
@@ -41,6 +42,7 @@ export class LoadContext {
   #lastCommitMs: number | undefined;
   readonly #places: number[] = [0];
   #nextId = 0;
+  #nextChainId = 0;
 
   constructor(recorder: HistoryRecorder, random: Random) {
     this.recorder = recorder;
@@ -50,6 +52,11 @@ export class LoadContext {
   /** An id that no entry has. */
   newId(): number {
     return this.#nextId++;
+  }
+
+  /** An id that no chain has. */
+  newChainId(): number {
+    return this.#nextChainId++;
   }
 
   get isEnded(): boolean {

@@ -13,6 +13,7 @@ const APPENDERS: readonly { readonly style: AppendStyle; readonly lanes: number 
   { style: 'single', lanes: 4 },
   { style: 'batch', lanes: 3 },
   { style: 'conditional', lanes: 1 },
+  { style: 'writer', lanes: 2 },
   { style: 'received', lanes: 2 },
 ];
 

@@ -1,0 +1,148 @@
+// The client's expected ends and writers against real nodes, whose logs have entries of their own between those of clients: a restart and
+// an election each begin a term.
+
+import { expect, onTestFinished, test } from 'vitest';
+import { connect, type LogClient, type LogError, type Receipt, type Writer } from '../../src/client/index.ts';
+import { makeDirectory, startNode } from '../server/support/fixture.ts';
+import { Cluster } from '../support/cluster.ts';
+
+const timeout = 120_000;
+
+async function connectTo(urls: string | readonly string[]): Promise<LogClient> {
+  const client = await connect(urls);
+  onTestFinished(() => client.close());
+  return client;
+}
+
+async function texts(log: LogClient): Promise<string[]> {
+  const all: string[] = [];
+  for await (const { payload } of log.read()) all.push(new TextDecoder().decode(payload));
+  return all;
+}
+
+async function settle(promises: readonly Promise<unknown>[]): Promise<string[]> {
+  const results = await Promise.allSettled(promises);
+  return results.map((result) =>
+    result.status === 'fulfilled' ? 'done' : `${(result.reason as LogError).code} ${(result.reason as LogError).outcome}`,
+  );
+}
+
+test('an application that keeps where it has read to appends on a new log, after a restart, and never over what it has not seen', {
+  timeout,
+}, async () => {
+  const data = makeDirectory();
+  let node = await startNode({ data });
+  let log = await connectTo(node.url);
+  const reading = log.read();
+  for await (const entry of reading) expect(entry).toBeUndefined();
+  expect(reading.position).toBeGreaterThan(0);
+  await log.append('one', { expectedEnd: reading.position });
+  let seen = 0;
+  for await (const entry of log.read()) seen = entry.nextOffset;
+  for (let restarts = 0; restarts < 2; restarts++) {
+    await log.close();
+    await node.stop();
+    node = await startNode({ data });
+    log = await connectTo(node.url);
+    seen = (await log.append(`after restart ${restarts}`, { expectedEnd: seen })).end;
+  }
+  await log.append('by somebody else');
+  const error = await log.append('too late', { expectedEnd: seen }).catch((thrown: LogError) => thrown);
+  expect(error).toMatchObject({ code: 'CONDITION_FAILED', outcome: 'failed' });
+  expect(await texts(log)).toEqual(['one', 'after restart 0', 'after restart 1', 'by somebody else']);
+});
+
+test('of two writers that begin at one place one goes on and the other fails as a whole, with entries of one size', {
+  timeout,
+}, async () => {
+  const { url } = await startNode();
+  const [one, two] = [await connectTo(url), await connectTo(url)];
+  for (let round = 0; round < 10; round++) {
+    const { end } = await one.end({ linearizable: true });
+    const writers = [one.writer({ expectedEnd: end }), two.writer({ expectedEnd: end })];
+    const before = (await texts(one)).length;
+    const outcomes = await Promise.all(
+      writers.map((writer, w) => settle(['A', 'B', 'C', 'D'].map((text) => writer.append(`${w}${round}${text}`)))),
+    );
+    const winner = outcomes[0]?.[0] === 'done' ? 0 : 1;
+    expect(outcomes[winner]).toEqual(['done', 'done', 'done', 'done']);
+    expect(outcomes[1 - winner]).toEqual(['CONDITION_FAILED failed', ...Array.from({ length: 3 }, () => 'CHAIN_BROKEN failed')]);
+    expect(writers[1 - winner]?.end).toBe(end);
+    const added = (await texts(one)).slice(before);
+    expect(added).toEqual(['A', 'B', 'C', 'D'].map((text) => `${winner}${round}${text}`));
+  }
+});
+
+test('two writers and single appends of one client take turns on its connection, and each fails or succeeds as if alone', {
+  timeout,
+}, async () => {
+  const { url } = await startNode();
+  const log = await connectTo(url);
+  const { end } = await log.end();
+  const first = log.writer({ expectedEnd: end });
+  const second = log.writer({ expectedEnd: end });
+  const results = [
+    first.append('a'),
+    second.append('x'),
+    first.append('b'),
+    log.append('y', { expectedEnd: 0 }),
+    first.append('c'),
+    second.append('z'),
+  ];
+  expect(await settle(results)).toEqual([
+    'done',
+    'CONDITION_FAILED failed',
+    'done',
+    'CONDITION_FAILED failed',
+    'done',
+    'CHAIN_BROKEN failed',
+  ]);
+  expect(await texts(log)).toEqual(['a', 'b', 'c']);
+});
+
+/** Appends `count` texts, as fast as there is room, and calls `midway` when some of them are done and others in flight. */
+async function pump(writer: Writer, count: number, name: string, midway: () => void): Promise<Receipt[]> {
+  const promises: Promise<Receipt>[] = [];
+  for (let i = 0; i < count; i++) {
+    promises.push(writer.append(`${name}${i}`));
+    if (i === count / 4) void promises[0]?.then(midway);
+    if (i % 16 !== 15) continue;
+    await writer.ready();
+    // Others have their turn: the node must be hit in the midst of it.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return Promise.all(promises);
+}
+
+test('a writer goes on over kill -9 and SIGTERM of its leader: each append is there once, in order', { timeout }, async () => {
+  const cluster = await Cluster.make({
+    nodes: 3,
+    directory: makeDirectory(),
+    flags: ['--election-timeout-ms', '500', '--segment-bytes', '262144'],
+  });
+  onTestFinished(() => cluster.close());
+  await cluster.start();
+  await cluster.converged();
+  const log = await connectTo(cluster.urls);
+  const writer = log.writer({ expectedEnd: (await log.end({ linearizable: true })).end });
+  const all: string[] = [];
+  for (const [round, end] of (['kill', 'stop'] as const).entries()) {
+    const leader = await cluster.leader();
+    let ended: Promise<unknown> | undefined;
+    const receipts = await pump(writer, 2_000, `${round}:`, () => {
+      ended = leader[end]();
+    });
+    expect(ended).toBeDefined();
+    expect(receipts.at(-1)?.term).toBeGreaterThan(receipts[0]?.term ?? 0);
+    all.push(...Array.from({ length: 2_000 }, (_, i) => `${round}:${i}`));
+    await ended;
+    leader.start();
+    await leader.ready;
+    await cluster.converged();
+  }
+  expect(await texts(log)).toEqual(all);
+  let end = 0;
+  for await (const entry of log.read()) end = entry.nextOffset;
+  expect(writer.end).toBe(end);
+  expect(cluster.surprises).toEqual([]);
+});
