@@ -45,7 +45,7 @@ export function parseUrls(text: string): string[] {
 
 /** `--url`, which LOGLOG_URL gives too. */
 export function urlOption(
-  sentence = 'a node, or several of a cluster with commas between them: the first that answers, and for appends the one that leads',
+  sentence = 'the node to read from, or several of a cluster with commas between them, of which one is read; appends go to the one that leads',
 ): Option {
   return new Option('--url <url>', sentence).env('LOGLOG_URL').default([DEFAULT_URL], DEFAULT_URL).argParser(parseUrls);
 }

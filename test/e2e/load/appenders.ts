@@ -129,13 +129,8 @@ export class Appender {
   /** After a failure: where the log ends, if the failure said so. */
   async #learnEnd(thrown: unknown): Promise<boolean> {
     if (this.style !== 'conditional' && this.style !== 'writer') return false;
-    // The end in the error may be of what is not committed. Writers keep to the rule; single appends do what their callers might.
-    if (
-      this.style === 'conditional' &&
-      thrown instanceof LogError &&
-      thrown.code === 'CONDITION_FAILED' &&
-      typeof thrown.details.end === 'number'
-    ) {
+    // Not committed, perhaps, and so no end to build on: but callers do, and it must not make anything untrue.
+    if (thrown instanceof LogError && thrown.code === 'CONDITION_FAILED' && typeof thrown.details.end === 'number') {
       this.#end = thrown.details.end;
       return true;
     }

@@ -352,14 +352,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'own node named by its memory',
-    what: 'R14: a receipt names the node that sends it when the entries are in its memory, and not yet on its disk',
+    what: 'R14l: a receipt names the node that sends it when the entries are in its memory, and not yet on its disk',
     patches: [{ file: APPENDS, find: 'this.#memory.durable >= end ? 1', replace: 'this.#memory.tail >= end ? 1' }],
     foundBy: ['honest receipts'],
     withinSeeds: 20,
   },
   {
     name: 'all nodes named',
-    what: 'R14: a receipt names every node of the cluster, whatever each has',
+    what: 'R14q: a receipt names every node of the cluster, whatever each has',
     patches: [{ file: APPENDS, find: 'if (this.#memory.peerMatch(id) >= end)', replace: 'if (end > 0)' }],
     foundBy: ['honest receipts'],
     withinSeeds: 20,
