@@ -303,7 +303,10 @@ export function appendCommand(): Command {
         .default('committed'),
     )
     .addOption(
-      new Option('--expected-end <offset>', 'append, all or none, only if no entry is in the log at or after it; else exit with 3').argParser(parseOffset),
+      new Option(
+        '--expected-end <offset>',
+        'append, all or none, only if no entry is in the log at or after it; else exit with 3',
+      ).argParser(parseOffset),
     )
     .addOption(jsonOption('one JSON object: count, offset, end'))
     .action(run);
