@@ -1,0 +1,229 @@
+// The raft thread as it is, in a worker with real sockets and files, among nodes that a test plays: what is on disk before it says
+// something, and what it makes of what others say of themselves.
+
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { Tail } from '../../src/memory/tail.ts';
+import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import { encodePeerHello, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
+import type { AppendRequest, AppendResponse, PeerMessage, VoteRequest } from '../../src/raft/messages.ts';
+import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
+import { NodeDisk } from '../../src/storage/nodeDisk.ts';
+import type { RaftSetup } from '../../src/threads/messages.ts';
+import { smallMemory } from '../crash/testNode.ts';
+import { closeAll, eventually, HOST, hello, RawSocket, startPeer, type TestNode } from '../peers/support/peers.ts';
+import { claimPorts } from '../support/ports.ts';
+
+const NODES = [1, 2, 3];
+const SEGMENT_BYTES = 65536;
+const CLUSTER = 'a0'.repeat(16);
+/** Nobody campaigns unless it is told to. */
+const NEVER_MS = 600_000;
+
+const disk = new NodeDisk();
+
+afterEach(closeAll);
+
+function makeDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'loglog-raft-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A directory of node 1, the founder, or of another node, which is a stranger still. */
+function makeIdentity(directory: string, nodeId: number): Identity {
+  const random = new Uint8Array(IDENTITY_RANDOM_BYTES).fill(0xa0);
+  return createIdentity(disk, directory, random, nodeId === 1 ? {} : { nodeId, clusterId: CLUSTER });
+}
+
+interface Thread {
+  readonly port: number;
+  readonly memory: TailMemory;
+  readonly worker: Worker;
+}
+
+/** Starts the thread of node `identity.nodeId`; it dials the nodes in `others`, and knows the ports of no more. */
+async function startThread(directory: string, identity: Identity, others: readonly TestNode[]): Promise<Thread> {
+  const block = await claimPorts(4);
+  onTestFinished(() => block.release());
+  const peers = NODES.map((id) => {
+    const port = block.ports[id] ?? 0;
+    return { id, host: HOST, port, peerPort: others.find((other) => other.id === id)?.port ?? port };
+  });
+  const memory = smallMemory(SEGMENT_BYTES);
+  new Tail(memory, () => undefined).start(0, 0, undefined);
+  const setup: RaftSetup = {
+    directory,
+    identity,
+    shared: memory.shared,
+    node: identity.nodeId,
+    host: HOST,
+    peers,
+    electionTimeoutMs: NEVER_MS,
+    vote: readVote(disk, directory),
+    log: { start: 0, end: 0, terms: [] },
+    sealed: [],
+  };
+  const worker = new Worker(new URL('../../dist/src/threads/raftThread.js', import.meta.url), { workerData: setup });
+  onTestFinished(async () => void (await worker.terminate()));
+  worker.on('error', () => undefined);
+  await once(worker, 'message');
+  return { port: peers.find(({ id }) => id === identity.nodeId)?.peerPort ?? 0, memory, worker };
+}
+
+/** Resolves when the thread has ended, also on an error. */
+function exitOf(worker: Worker): Promise<unknown> {
+  return new Promise((resolve) => worker.once('exit', resolve));
+}
+
+/** Another node, which dials nobody yet. */
+function playNode(id: number, change: { instance?: string; standing?: 'voter' | 'stranger'; isFounder?: boolean } = {}): Promise<TestNode> {
+  const { instance = `${id}`.repeat(16), standing = 'voter', isFounder = false } = change;
+  return startPeer(id, NODES, {
+    clusterId: CLUSTER,
+    segmentBytes: SEGMENT_BYTES,
+    instance,
+    now: () => ({ standing, isFounder, term: 0 }),
+  });
+}
+
+/** Dials the thread's node; resolves when it has answered the HELLO. */
+async function dial(node: TestNode, id: number, { port }: Thread): Promise<void> {
+  node.sockets.dial([{ id, host: HOST, peerPort: port }]);
+  await node.nth('connected');
+}
+
+/** Resolves when the thread's own link to node `id` is up, on which it answers that node. */
+function reaches({ memory }: Thread, id: number): Promise<void> {
+  return eventually(() => memory.peer(id).isConnected);
+}
+
+function voteRequest(term: number): VoteRequest {
+  return { kind: 'voteRequest', term, isPreVote: false, isTransfer: false, lastTerm: 1, end: 100 };
+}
+
+function heartbeat(term: number): AppendRequest {
+  return { kind: 'appendRequest', term, round: 1, prevTerm: 0, prevOffset: 0, entriesTerm: 0, end: 0, base: 0, commit: 0 };
+}
+
+/** Does for ever what `answer` says to each message that comes to `node`. */
+async function answerAll(node: TestNode, answer: (message: PeerMessage) => PeerMessage | undefined): Promise<void> {
+  for (let count = 1; ; count += 1) {
+    const { from, message } = await node.nth('message', count);
+    const response = answer(message);
+    if (response !== undefined) node.sockets.send(from, response);
+  }
+}
+
+describe('the raft thread', () => {
+  test('has term and vote on disk before it gives the vote, and gives no other one in that term after it died', async () => {
+    const directory = makeDirectory();
+    const identity = makeIdentity(directory, 1);
+    const [two, three] = [await playNode(2), await playNode(3)];
+    const thread = await startThread(directory, identity, [two, three]);
+    await Promise.all([dial(two, 1, thread), dial(three, 1, thread), reaches(thread, 2), reaches(thread, 3)]);
+    two.sockets.send(1, voteRequest(5));
+    const { message } = await two.nth('message');
+    // As soon as the answer is here.
+    expect(readVote(disk, directory)).toEqual({ currentTerm: 5, votedFor: 2 });
+    expect(message).toMatchObject({ kind: 'voteResponse', term: 5, granted: true });
+    await thread.worker.terminate();
+
+    const again = await playNode(3);
+    const restarted = await startThread(directory, identity, [again]);
+    await Promise.all([dial(again, 1, restarted), reaches(restarted, 3)]);
+    again.sockets.send(1, voteRequest(5));
+    expect((await again.nth('message')).message).toMatchObject({ kind: 'voteResponse', term: 5, granted: false });
+    again.sockets.send(1, voteRequest(6));
+    expect((await again.nth('message', 2)).message).toMatchObject({ kind: 'voteResponse', term: 6, granted: true });
+    expect(readVote(disk, directory)).toEqual({ currentTerm: 6, votedFor: 3 });
+  });
+
+  test('gives no vote that it cannot save', async () => {
+    const directory = makeDirectory();
+    const identity = makeIdentity(directory, 1);
+    const two = await playNode(2);
+    const thread = await startThread(directory, identity, [two]);
+    await Promise.all([dial(two, 1, thread), reaches(thread, 2)]);
+    // A file of that name is to be made first.
+    mkdirSync(join(directory, 'vote.tmp'));
+    const ended = exitOf(thread.worker);
+    two.sockets.send(1, voteRequest(5));
+    await ended;
+    await two.nth('disconnected');
+    expect(two.of('message')).toEqual([]);
+  });
+
+  test('knows the directory of a node that is new to it, on disk, before it answers its HELLO', async () => {
+    const directory = makeDirectory();
+    const identity = makeIdentity(directory, 1);
+    const thread = await startThread(directory, identity, []);
+    const instance = 'b7'.repeat(8);
+    const bytes = encodePeerHello(hello(2, 1, { clusterId: CLUSTER, segmentBytes: SEGMENT_BYTES, instance, standing: 'stranger' }));
+    const socket = RawSocket.connect(thread.port);
+    socket.write(bytes);
+    await socket.until(HANDSHAKE_BYTES);
+    expect(readIdentity(disk, directory)?.known).toEqual({ 2: instance });
+
+    // What it cannot save, it does not answer.
+    mkdirSync(join(directory, 'node.json.tmp'));
+    const other = RawSocket.connect(thread.port);
+    const ended = exitOf(thread.worker);
+    other.write(encodePeerHello(hello(3, 1, { clusterId: CLUSTER, segmentBytes: SEGMENT_BYTES, instance, standing: 'stranger' })));
+    await ended;
+    await other.closed;
+    expect(other.bytes.length).toBe(0);
+  });
+
+  test.each([
+    ["not by the founder's HELLO, which does not say that it knows this node", true],
+    ["by another node's HELLO", false],
+  ])('has heard from a node %s', async (_how, isFounder) => {
+    const directory = makeDirectory();
+    const identity = makeIdentity(directory, 2);
+    const [one, three] = [await playNode(1, { isFounder }), await playNode(3)];
+    // It cannot reach node 1 itself.
+    const thread = await startThread(directory, identity, [three]);
+    await Promise.all([dial(one, 2, thread), dial(three, 2, thread), reaches(thread, 3)]);
+    three.sockets.send(2, heartbeat(1));
+    const { message } = await three.nth('message');
+    expect(message).toMatchObject({ kind: 'appendResponse', hasHeardAll: !isFounder });
+  });
+
+  test('forgets what a node had when that node comes with another directory, and with no other one', async () => {
+    const directory = makeDirectory();
+    const identity = makeIdentity(directory, 1);
+    const [two, three] = [await playNode(2), await playNode(3)];
+    const thread = await startThread(directory, identity, [two, three]);
+    const { memory } = thread;
+    const answer = (message: PeerMessage): PeerMessage | undefined => {
+      if (message.kind === 'voteRequest') return { kind: 'voteResponse', term: message.term, isPreVote: message.isPreVote, granted: true };
+      if (message.kind !== 'appendRequest') return undefined;
+      const { term, round, end } = message;
+      const known = { hintTerm: 0, rejected: 0, isVoter: true, isOfAge: true, awaitsCommit: false, hasHeardAll: true };
+      return { kind: 'appendResponse', term, round, accepted: true, offset: end, durable: end, ...known } as AppendResponse;
+    };
+    void answerAll(two, answer);
+    await Promise.all([dial(two, 1, thread), dial(three, 1, thread), reaches(thread, 2), reaches(thread, 3)]);
+    two.sockets.send(1, { kind: 'timeoutNow', term: 0 });
+    await eventually(() => memory.tail > 0 && memory.peerMatch(2) === memory.tail);
+
+    // The same directory on a new connection: what it had counts.
+    await two.sockets.close();
+    const same = await playNode(2);
+    await dial(same, 1, thread);
+    memory.setPeer(2, { contactMs: 0 });
+    same.sockets.send(1, { kind: 'voteResponse', term: 1, isPreVote: false, granted: false });
+    // What it said comes after its HELLO.
+    await eventually(() => memory.peer(2).contactMs > 0);
+    expect(memory.peerMatch(2)).toBe(memory.tail);
+    await same.sockets.close();
+
+    await dial(await playNode(2, { instance: 'cc'.repeat(8) }), 1, thread);
+    await eventually(() => memory.peerMatch(2) < memory.tail);
+  });
+});
