@@ -6,6 +6,7 @@ import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
 import { FOUNDING_ANSWER_MS, WAITING_LOG_MS } from '../core/limits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import { Backoff } from './backoff.ts';
+import { FoundingRule } from './foundingRule.ts';
 import { type DialOutcome, dial, type PeerAddress } from './peerDial.ts';
 import { PeerListener } from './peerListener.ts';
 
@@ -43,8 +44,6 @@ interface Other {
   readonly backoff: Backoff;
   /** What it last said, or why it said nothing. */
   answer: string;
-  /** When it was asked, if its last answer was that it has no cluster; then that is so still, or was a moment ago. */
-  hadNoneAtMs: number;
   /** Until it is asked again; undefined while it is. */
   timer: NodeJS.Timeout | undefined;
   cancel: () => void;
@@ -54,8 +53,7 @@ class Search {
   readonly #options: DiscoveryOptions;
   readonly #self: Self;
   readonly #others: ReadonlyMap<number, Other>;
-  /** Only this node begins a cluster, so that no two do. */
-  readonly #isLowest: boolean;
+  readonly #rule: FoundingRule;
   readonly #listener: PeerListener;
   readonly #startedMs = performance.now();
   #found: (clusterId: string | undefined) => void = () => undefined;
@@ -66,8 +64,9 @@ class Search {
     const { id, segmentBytes, peers } = options;
     const others = peers.filter((peer) => peer.id !== id);
     this.#others = new Map(others.map((address) => [address.id, newOther(address)]));
-    this.#isLowest = others.every((peer) => peer.id > id);
-    this.#self = { clusterId: NO_CLUSTER, id, segmentBytes, nodes: peers.map((peer) => peer.id) };
+    const nodes = peers.map((peer) => peer.id);
+    this.#rule = new FoundingRule(id, nodes, FOUNDING_ANSWER_MS);
+    this.#self = { clusterId: NO_CLUSTER, id, segmentBytes, nodes };
     this.#listener = new PeerListener({
       self: this.#self,
       introduce: (to) => this.#introduce(to),
@@ -132,7 +131,9 @@ class Search {
       const others = Array.from(this.#others.values(), ({ address, answer }) => {
         return `node ${address.id} at ${address.host}:${address.peerPort}: ${answer}`;
       });
-      const what = this.#isLowest ? 'waiting for the cluster, or until all others answer that they have none' : 'waiting for the cluster';
+      const what = this.#rule.isLowest
+        ? 'waiting for the cluster, or until all others answer that they have none'
+        : 'waiting for the cluster';
       this.#options.log('info', `${what}: ${others.join('; ')}`);
       wait();
     };
@@ -151,14 +152,14 @@ class Search {
   }
 
   #dialed(other: Other, outcome: DialOutcome, askedAtMs: number): void {
-    other.hadNoneAtMs = Number.NEGATIVE_INFINITY;
+    const { id } = other.address;
+    this.#rule.isUnknown(id);
     switch (outcome.kind) {
       case 'welcome':
         outcome.socket.destroy();
         if (outcome.welcome.clusterId === NO_CLUSTER) {
           other.answer = 'it does not know the cluster either';
-          other.hadNoneAtMs = askedAtMs;
-          this.#maybeFound();
+          this.#rule.hasNothing(id, askedAtMs);
         } else {
           this.#join(outcome.welcome);
         }
@@ -170,6 +171,7 @@ class Search {
         other.answer = outcome.reason;
         break;
     }
+    this.#maybeFound();
   }
 
   /** A refusal is worth a line of its own, once: waiting alone does not mend it. */
@@ -190,7 +192,7 @@ class Search {
       return;
     }
     const other = this.#others.get(hello.from);
-    if (!this.#isLowest || other?.timer === undefined || this.#hasNone(other)) return;
+    if (!this.#rule.isLowest || other?.timer === undefined || this.#rule.isEmpty(hello.from, performance.now())) return;
     clearTimeout(other.timer);
     this.#dial(other);
   }
@@ -202,13 +204,8 @@ class Search {
     this.#found(clusterId);
   }
 
-  #hasNone({ hadNoneAtMs }: Other): boolean {
-    return performance.now() - hadNoneAtMs < FOUNDING_ANSWER_MS;
-  }
-
-  /** Silence is no answer: who is silent may have the log that this node has lost. */
   #maybeFound(): void {
-    if (!this.#isLowest || this.#isOver || !Array.from(this.#others.values()).every((other) => this.#hasNone(other))) return;
+    if (this.#isOver || !this.#rule.mayBegin(performance.now())) return;
     this.#isOver = true;
     this.#found(undefined);
   }
@@ -219,7 +216,6 @@ function newOther(address: PeerAddress): Other {
     address,
     backoff: new Backoff(),
     answer: 'no answer yet',
-    hadNoneAtMs: Number.NEGATIVE_INFINITY,
     timer: undefined,
     cancel: () => undefined,
   };

@@ -29,6 +29,8 @@ interface Shadow {
   lost: { readonly starts: readonly TermStart[]; readonly durable: number };
   vote: Vote;
   standing: Standing;
+  /** Whether it has the disk that the cluster began with. */
+  isFounder: boolean;
   /** Of this life. */
   commit: number;
   term: number;
@@ -54,12 +56,8 @@ export class Checker {
   readonly #shadows = new Map<NodeId, Shadow>();
   /** Votes: by term and node. */
   readonly #votes = new Map<string, NodeId>();
-  readonly #majorityOf: (node: SimNode) => number;
-  readonly #founder: NodeId;
 
-  constructor(nodes: readonly SimNode[], majorityOf: (node: SimNode) => number) {
-    this.#majorityOf = majorityOf;
-    this.#founder = Math.min(...nodes.map(({ id }) => id));
+  constructor(nodes: readonly SimNode[]) {
     for (const node of nodes) this.#shadows.set(node.id, this.#newShadow(node));
   }
 
@@ -72,6 +70,7 @@ export class Checker {
       lost: { starts: [], durable: 0 },
       vote: { currentTerm: 0, votedFor: 0 },
       standing: 'stranger',
+      isFounder: false,
       commit: 0,
       term: 0,
       isLeader: false,
@@ -94,6 +93,12 @@ export class Checker {
     return [shadow, shadow.lost].some(({ starts, durable }) => durable >= end && termBefore(starts, end) === term);
   }
 
+  /** Whether the disk that the node has now holds all that is committed. */
+  hasAllCommitted(id: NodeId): boolean {
+    const { starts, durable } = this.#of(id);
+    return this.ledger.isIn(starts, durable);
+  }
+
   standingOf(id: NodeId): Standing {
     return this.#of(id).standing;
   }
@@ -107,12 +112,14 @@ export class Checker {
     shadow.durable = 0;
     shadow.vote = { currentTerm: 0, votedFor: 0 };
     shadow.standing = 'stranger';
+    shadow.isFounder = false;
   }
 
   /** A process has recovered its log, and begins. */
   recovered(process: Process, vote: Vote): void {
     const shadow = this.#of(process.id);
     const { end } = process.recovered;
+    shadow.isFounder = process.identity.isFounder;
     const who = `node ${process.id}`;
     promise(end >= shadow.durable, 'durability', () => `${who} recovered the log up to ${end}, but ${shadow.durable} was durable`);
     promise(
@@ -330,7 +337,7 @@ export class Checker {
     const has = ({ starts, durable }: Shadow['lost']): boolean => durable >= end && termBefore(starts, end) === lastTerm;
     // What a node had said that it has still counts when its disk is lost a moment later; what must not be is looked for below.
     const holders = [...this.#shadows.values()].filter((shadow) => has(shadow) || has(shadow.lost));
-    const needed = this.#majorityOf(process.node);
+    const needed = majorityOf(process.node);
     promise(
       holders.length >= needed,
       'majority',
@@ -351,7 +358,7 @@ export class Checker {
         const position = { term: termBefore(starts, end), end };
         const voters = all.filter((voter) => voter === candidate || this.#wouldVote(voter, candidate, position));
         promise(
-          voters.length < this.#majorityOf(candidate.node),
+          voters.length < majorityOf(candidate.node),
           'leader completeness',
           () =>
             `node ${candidate.node.id}, with a log up to ${end} of last term ${position.term}, lacks what is committed up to ${this.ledger.end}, ` +
@@ -362,7 +369,7 @@ export class Checker {
   }
 
   #wouldVote(voter: Shadow, candidate: Shadow, { term, end }: Position): boolean {
-    if (!doesCount(voter.standing) || (voter.standing === 'new' && candidate.node.id !== this.#founder)) return false;
+    if (!doesCount(voter.standing) || (voter.standing === 'new' && !candidate.isFounder)) return false;
     const own = termBefore(voter.starts, voter.durable);
     return term > own || (term === own && end >= voter.durable);
   }
@@ -419,4 +426,9 @@ export function forEachPiece(
     take(at, bytes.subarray(positionOf(at, segment.base), positionOf(pieceEnd, segment.base)), segment.base);
     at = pieceEnd;
   }
+}
+
+/** How many nodes are a majority of those that the node was started with. */
+function majorityOf({ list }: SimNode): number {
+  return Math.floor(list.length / 2) + 1;
 }

@@ -4,18 +4,18 @@
 
 import { FrameReader } from '../../src/protocol/frameReader.ts';
 import { bodyBytesOf, encodePeerMessage } from '../../src/protocol/peer.ts';
-import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
+import type { Introduction } from '../../src/protocol/peerHandshake.ts';
+import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import type { Random } from '../assembly/random.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { Welcome } from './search.ts';
 import type { Thread } from './thread.ts';
 import { promise } from './violation.ts';
 
-/** What a node says of itself when a connection is made. */
-export interface Greeting {
-  readonly instance: string;
-  readonly standing: Standing;
-  readonly isFounder: boolean;
-  readonly term: number;
+/** Whoever has the peer port of a node: a process that is one of a cluster, or one that looks for it. */
+interface Port {
+  readonly thread: Thread;
+  greeted(hello: Introduction): Welcome;
 }
 
 /** A process, as the network sees it. */
@@ -24,11 +24,16 @@ export interface Endpoint {
   readonly isAlive: boolean;
   /** The thread that has the sockets. */
   readonly thread: Thread;
-  greeting(): Greeting;
+  /** What it says of itself to node `to` when a connection is made. */
+  greeting(to: NodeId): Introduction;
+  /** What it answers to a HELLO; undefined: it refuses it. */
+  greeted(hello: Introduction): Welcome;
+  /** Whether it takes a WELCOME of node `to`. */
+  takes(welcome: Introduction, to: NodeId): boolean;
   received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void;
   receiving(from: NodeId, message: PeerMessage): void;
-  connected(to: NodeId, welcome: Greeting): void;
-  accepted(from: NodeId, hello: Greeting): void;
+  connected(to: NodeId, welcome: Introduction): void;
+  accepted(from: NodeId, hello: Introduction): void;
   disconnected(to: NodeId): void;
   drained(): void;
 }
@@ -94,6 +99,8 @@ export class Network {
   readonly #endpoints = new Map<NodeId, Endpoint>();
   /** Ends all loss, but not cut links. */
   isCalm = false;
+  /** Who has the peer port of a node. */
+  portOf: (id: NodeId) => Port | undefined = () => undefined;
   /** Is told every message as it leaves. */
   onSend: (from: NodeId, to: NodeId, message: PeerMessage) => void = () => undefined;
 
@@ -159,6 +166,21 @@ export class Network {
   reset(from: NodeId, to: NodeId): void {
     const { connection } = this.link(from, to);
     if (connection !== undefined) this.#close(connection);
+  }
+
+  /** Says `hello` to the node that it names, without more; `answered` is called with the answer, unless a cut link loses one of the two. */
+  ask(from: NodeId, hello: Introduction, answered: (welcome: Welcome) => void): void {
+    const [forth, back] = [this.link(from, hello.to), this.link(hello.to, from)];
+    this.#scheduler.after(this.#delayMs(forth), () => {
+      const port = this.portOf(hello.to);
+      if (port === undefined || forth.isCut) return;
+      port.thread.arrive('is asked', () => {
+        const welcome = port.greeted(hello);
+        this.#scheduler.after(port.thread.blockedMs + this.#delayMs(back), () => {
+          if (!back.isCut) answered(welcome);
+        });
+      });
+    });
   }
 
   isConnected(source: Endpoint, to: NodeId): boolean {
@@ -328,20 +350,21 @@ export class Network {
 
   /** HELLO there, WELCOME back. */
   #greet(source: Endpoint, to: NodeId, isCurrent: () => boolean): void {
-    const hello = source.greeting();
+    const hello = source.greeting(to);
     const forth = this.link(source.id, to);
     const back = this.link(to, source.id);
     this.#scheduler.after(this.#delayMs(forth), () => {
       const target = this.#endpoints.get(to);
       if (target === undefined || forth.isCut || !isCurrent()) return;
       target.thread.arrive('accepted', () => {
+        if (target.greeted(hello) === undefined) return;
         target.accepted(source.id, hello);
         if (!target.isAlive) return;
-        const welcome = target.greeting();
+        const welcome = target.greeting(source.id);
         this.#scheduler.after(target.thread.blockedMs + this.#delayMs(back), () => {
           if (back.isCut || !isCurrent() || !target.isAlive) return;
           source.thread.arrive('connected', () => {
-            if (!isCurrent() || !target.isAlive) return;
+            if (!isCurrent() || !target.isAlive || !source.takes(welcome, to)) return;
             forth.connection = new Connection(source, target);
             source.connected(to, welcome);
           });

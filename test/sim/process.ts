@@ -7,6 +7,7 @@ import { Gate } from '../../src/memory/gate.ts';
 import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import { faultOfWelcome, type Introduction, type Self } from '../../src/protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import { TermTable } from '../../src/raft/termTable.ts';
 import type { ReplicaPorts } from '../../src/replication/ports.ts';
@@ -17,8 +18,10 @@ import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/rec
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { DIRECTORY } from './identity.ts';
 import { MainThread } from './mainThread.ts';
-import type { Endpoint, Greeting } from './network.ts';
+import type { Endpoint } from './network.ts';
+import { SEGMENT_BYTES } from './payloads.ts';
 import type { Planned } from './scheduler.ts';
+import { answerTo, type Welcome } from './search.ts';
 import type { SimNode } from './simNode.ts';
 import { Thread } from './thread.ts';
 import { promise, Violation } from './violation.ts';
@@ -112,7 +115,9 @@ export class Process implements Endpoint {
   /** Takes part in the cluster. */
   start(): void {
     this.raftThread.post(0, 'start', () => this.replica.start());
-    this.world.network.join(this, this.world.clusterOf(this.node));
+    // A node alone has no peer port.
+    const { nodes } = this.replica.raft.settings;
+    if (nodes.length > 1) this.world.network.join(this, nodes);
   }
 
   get thread(): Thread {
@@ -148,7 +153,7 @@ export class Process implements Endpoint {
     for (const thread of this.threads) thread.die();
     if (this.#timer !== undefined) this.world.scheduler.cancel(this.#timer);
     this.main.die();
-    this.world.network.leave(this, this.world.clusterOf(this.node));
+    this.world.network.leave(this, this.replica.raft.settings.nodes);
   }
 
   describe(): string {
@@ -157,9 +162,21 @@ export class Process implements Endpoint {
     return `${raft.role} t${raft.currentTerm} v${raft.votedFor} ${raft.standing} tail ${memory.tail} durable ${memory.durable} commit ${memory.commit}`;
   }
 
-  greeting(): Greeting {
+  greeting(to: NodeId): Introduction {
     const { instance, standing, isFounder } = this.#identity;
-    return { instance, standing, isFounder, term: this.replica.raft.currentTerm };
+    return { ...this.#self(), from: this.id, to, instance, standing, isFounder, term: this.replica.raft.currentTerm };
+  }
+
+  greeted(hello: Introduction): Welcome {
+    return answerTo(hello, this.#self(), this.greeting(hello.from));
+  }
+
+  takes(welcome: Introduction, to: NodeId): boolean {
+    return faultOfWelcome(welcome, this.#self(), to) === undefined;
+  }
+
+  #self(): Self {
+    return { clusterId: this.#identity.clusterId, id: this.id, segmentBytes: SEGMENT_BYTES, nodes: this.replica.raft.settings.nodes };
   }
 
   received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {
@@ -171,12 +188,12 @@ export class Process implements Endpoint {
     this.replica.receiving(from, message);
   }
 
-  accepted(from: NodeId, hello: Greeting): void {
+  accepted(from: NodeId, hello: Introduction): void {
     this.#know(from, hello);
     this.#greeted(from, hello, !hello.isFounder);
   }
 
-  connected(to: NodeId, welcome: Greeting): void {
+  connected(to: NodeId, welcome: Introduction): void {
     this.#greeted(to, welcome, true);
     this.replica.connected(to);
     this.#know(to, welcome);
@@ -191,14 +208,14 @@ export class Process implements Endpoint {
     this.replica.drained();
   }
 
-  #greeted(from: NodeId, { instance, term, isFounder }: Greeting, isHeard: boolean): void {
+  #greeted(from: NodeId, { instance, term, isFounder }: Introduction, isHeard: boolean): void {
     const before = this.#instances.get(from);
     this.#instances.set(from, instance);
     if (before !== undefined && before !== instance) this.replica.forget(from);
     this.replica.greeted(from, term, isHeard, isFounder);
   }
 
-  #know(from: NodeId, { instance, standing }: Greeting): void {
+  #know(from: NodeId, { instance, standing }: Introduction): void {
     const { isFounder, known } = this.#identity;
     if (!isFounder || standing !== 'stranger' || known[from] !== undefined) return;
     this.#saved(saveKnown(this.node.disk, DIRECTORY, this.#identity, from, instance));

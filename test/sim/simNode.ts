@@ -1,16 +1,19 @@
 // A simulated node over all its lives: its disk and its clock stay, its processes come and go.
 
+import { LogError } from '../../src/core/errors.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
-import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
+import { checkMembership } from '../../src/server/membership.ts';
+import { type Identity, readIdentity, readVote, saveNodes } from '../../src/storage/dataDirectory.ts';
 import { DIRECTORY, newIdentity } from './identity.ts';
 import { Process } from './process.ts';
+import { Search } from './search.ts';
 import { isSimulated, ProcessDeath, SimDisk } from './simDisk.ts';
+import type { Thread } from './thread.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
 
 const EPOCH_MS = 1_700_000_000_000;
-const SEARCH_MS = 100;
 const FOR_EVER_MS = 1e9;
 
 export class SimNode {
@@ -19,6 +22,10 @@ export class SimNode {
   readonly memory: TailMemory;
   readonly disk: SimDisk;
   process: Process | undefined;
+  /** Looks for the cluster, while the disk is empty. */
+  search: Search | undefined;
+  /** The nodes that it is started with, as in `--peers`; only itself: alone. */
+  list: readonly NodeId[] = [];
   /** The node is to stay down until somebody starts it. */
   isHeldDown = false;
   isPaused = false;
@@ -59,11 +66,11 @@ export class SimNode {
 
   /** Starts a process soon, unless one runs or is about to. */
   planStart(delayMs: number): void {
-    if (this.#isStartPlanned || this.process !== undefined) return;
+    if (this.#isStartPlanned || this.process !== undefined || this.search !== undefined) return;
     this.#isStartPlanned = true;
     this.world.scheduler.after(delayMs, () => {
       this.#isStartPlanned = false;
-      if (this.process === undefined && !this.isHeldDown) this.#start();
+      if (this.process === undefined && this.search === undefined && !this.isHeldDown) this.#start();
     });
   }
 
@@ -73,26 +80,78 @@ export class SimNode {
     this.#bootMs = world.scheduler.nowMs;
     this.isPaused = false;
     world.trace.add(world.scheduler.nowMs, this.id, 'starts');
+    this.#carefully(() => {
+      const identity = readIdentity(disk, DIRECTORY);
+      if (identity !== undefined) this.#maybeRun(identity);
+      else if (this.list.length === 1) this.#make(undefined);
+      else this.#look();
+    });
+  }
+
+  /** The directory is made as `loglog init` makes it. */
+  initialize(): void {
+    newIdentity(this.disk, this.id, undefined, this.list, this.world.random);
+  }
+
+  /** Whether the node's directory has a list of nodes. */
+  get hasList(): boolean {
+    return this.process?.identity.nodes != null || this.#disksList() !== null;
+  }
+
+  #disksList(): readonly NodeId[] | null {
+    return readIdentity(this.disk, DIRECTORY)?.nodes ?? null;
+  }
+
+  #look(): void {
+    this.search = new Search(this.world, this, (clusterId) => {
+      this.search = undefined;
+      this.#carefully(() => this.#make(clusterId));
+    });
+    this.search.start();
+  }
+
+  #make(clusterId: string | undefined): void {
+    this.#run(newIdentity(this.disk, this.id, clusterId, this.#given, this.world.random));
+  }
+
+  get #given(): readonly NodeId[] | null {
+    return this.list.length === 1 ? null : this.list;
+  }
+
+  /** Starts with what is on the disk, unless that cannot be with the list of nodes: then an operator has to think. */
+  #maybeRun(identity: Identity): void {
+    const peers = this.list.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
     try {
-      let identity = readIdentity(disk, DIRECTORY);
-      if (identity === undefined) {
-        const clusterId = world.findCluster(this);
-        if (clusterId === undefined && !world.mayFound(this)) {
-          this.planStart(SEARCH_MS);
-          return;
-        }
-        identity = newIdentity(disk, this.id, clusterId, world.random);
-        world.hasFounded = true;
-      }
-      const vote = readVote(disk, DIRECTORY);
-      const process = new Process(world, this, identity);
-      this.process = process;
-      world.checker.recovered(process, vote);
-      process.start();
+      checkMembership(DIRECTORY, identity, { node: this.id, peers });
+    } catch (thrown) {
+      if (!(thrown instanceof LogError) || thrown.code !== 'USAGE') throw thrown;
+      this.world.note(this.id, thrown.message);
+      this.world.scheduler.after(this.world.drawDownMs(), () => this.world.operator.correct(this));
+      return;
+    }
+    this.#run(saveNodes(this.disk, DIRECTORY, identity, this.#given));
+  }
+
+  #run(identity: Identity): void {
+    const { world, disk } = this;
+    const vote = readVote(disk, DIRECTORY);
+    const process = new Process(world, this, identity);
+    this.process = process;
+    world.checker.recovered(process, vote);
+    process.start();
+  }
+
+  #carefully(act: () => void): void {
+    try {
+      act();
     } catch (thrown) {
       if (thrown instanceof Violation) throw thrown;
       this.processFailed(thrown);
     }
+  }
+
+  get threads(): readonly Thread[] {
+    return this.process?.threads ?? (this.search === undefined ? [] : [this.search.thread]);
   }
 
   /** What was thrown in the process ends it, if it was meant to; otherwise it is a bug. */
@@ -114,6 +173,8 @@ export class SimNode {
     world.trace.add(world.scheduler.nowMs, this.id, isPowerCut ? 'loses power' : 'is killed');
     this.process = undefined;
     process?.die();
+    this.search?.end();
+    this.search = undefined;
     this.disk.processDied(isPowerCut);
     this.planStart(world.drawDownMs());
   }
@@ -129,11 +190,11 @@ export class SimNode {
   /** All threads stop; what comes meanwhile waits. */
   pause(): void {
     this.isPaused = true;
-    for (const thread of this.process?.threads ?? []) thread.pause();
+    for (const thread of this.threads) thread.pause();
   }
 
   resume(): void {
     this.isPaused = false;
-    for (const thread of this.process?.threads ?? []) thread.resume();
+    for (const thread of this.threads) thread.resume();
   }
 }

@@ -35,6 +35,8 @@ const MAX_STEPS = 400_000;
 /** A mended majority makes progress, and mended nodes become the same, within so many election timeouts. */
 const PROGRESS_ELECTIONS = 60;
 const CONVERGENCE_ELECTIONS = 120;
+/** How long a cluster that has too few voters for a majority is looked at. */
+const STUCK_ELECTIONS = 20;
 
 const memories = new Map<string, TailMemory>();
 
@@ -81,6 +83,7 @@ function runWorld(world: World): void {
   runFor(world, profile.chaosMs);
   world.grow();
   nemesis.stop();
+  world.operator.end();
   const core = drawCore(world);
   if (core !== undefined) {
     nemesis.heal(core);
@@ -92,12 +95,21 @@ function runWorld(world: World): void {
   }
   network.isCalm = true;
   nemesis.heal(nodes);
+  if (world.lacksVoters) {
+    // Nobody can be elected, and nobody is, however long it lasts: what was committed stays out of service rather than being forgotten.
+    runFor(world, STUCK_ELECTIONS * profile.electionTimeoutMs);
+    for (const client of clients) client.stop();
+    for (const client of clients) client.disconnect('the simulation ended');
+    checkHistoryAtEnd(world);
+    return;
+  }
   progresses(world, nodes, SMALL);
   for (const client of clients) client.stop();
   runFor(world, profile.waitMs);
   converges(world);
   for (const client of clients) client.disconnect('the simulation ended');
   checkAtEnd(world);
+  checkHistoryAtEnd(world);
 }
 
 /** Runs until `isDone`, at most for `limitMs`. Returns whether it was. */
@@ -212,7 +224,7 @@ function converges(world: World): void {
 }
 
 function checkAtEnd(world: World): void {
-  const { nodes, checker, history, profile } = world;
+  const { nodes, checker } = world;
   const committed = checker.ledger.committedBytes();
   const segments = new Map<number, { readonly node: number; readonly bytes: Uint8Array }>();
   for (const { id, process, disk } of nodes) {
@@ -229,6 +241,9 @@ function checkAtEnd(world: World): void {
       segments.set(base, { node: id, bytes });
     }
   }
+}
+
+function checkHistoryAtEnd({ nodes, checker, history, profile }: World): void {
   // A receipt names the nodes as they are when it is sent: one that has just lost its disk is not among them any more.
   const isMajorityNamed = !profile.growsLater && !profile.faults.some(({ fault }) => fault === 'wipe');
   const majority = isMajorityNamed ? Math.floor(nodes.length / 2) + 1 : 1;

@@ -8,6 +8,7 @@ import { Random } from '../assembly/random.ts';
 import { HistoryRecorder } from '../history/recorder.ts';
 import { Checker } from './checker.ts';
 import { Client } from './client.ts';
+import { drawFounding, Operator } from './founding.ts';
 import { Nemesis } from './nemesis.ts';
 import { Network } from './network.ts';
 import { SEGMENT_BYTES } from './payloads.ts';
@@ -32,11 +33,13 @@ export class World {
   readonly trace: Trace;
   readonly network: Network;
   readonly nodes: readonly SimNode[];
+  /** These, and those that only a longer list of nodes names. */
+  readonly allNodes: readonly SimNode[];
   readonly clients: readonly Client[];
   readonly nemesis: Nemesis;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
-  hasFounded = false;
+  readonly operator: Operator;
   /** Bytes that clients have appended, or tried to. */
   sentBytes = 0;
   /** The node that began alone knows of the others. */
@@ -52,8 +55,16 @@ export class World {
     this.isGrown = !growsLater;
     this.network = new Network(this.scheduler, this.random, network);
     this.nodes = Array.from({ length: nodeCount }, (_, i) => new SimNode(this, i + 1, memoryFor(i, slots)));
-    for (const node of this.nodes) node.disk.syncMs = syncMs;
-    this.checker = new Checker(this.nodes, (node) => Math.floor(this.clusterOf(node).length / 2) + 1);
+    const founding = drawFounding(seed, this.profile);
+    const extras = Array.from({ length: founding.extraCount }, (_, i) => nodeCount + i + 1);
+    this.allNodes = [...this.nodes, ...extras.map((id) => new SimNode(this, id, memoryFor(id - 1, slots)))];
+    for (const node of this.allNodes) node.disk.syncMs = syncMs;
+    this.operator = new Operator(this, founding);
+    this.checker = new Checker(this.allNodes);
+    this.network.portOf = (id) => {
+      const node = this.allNodes.find((each) => each.id === id);
+      return node?.search ?? (node?.list.length === 1 ? undefined : node?.process);
+    };
     this.network.onSend = (from, to, message) => this.checker.sent(from, to, message);
     this.history = new HistoryRecorder(() => this.scheduler.nowMs);
     this.clients = Array.from({ length: clientCount }, (_, i) => new Client(this, i + 1));
@@ -62,36 +73,23 @@ export class World {
 
   /** Starts nodes, clients and faults. */
   begin(): void {
-    const { electionTimeoutMs } = this.profile;
-    for (const node of this.nodes) {
-      node.isHeldDown = !this.isGrown && node.id !== 1;
-      if (!node.isHeldDown) node.planStart(this.random.below(electionTimeoutMs));
-    }
+    this.operator.begin();
     for (const client of this.clients) client.start();
     this.nemesis.start();
-    if (!this.isGrown) this.scheduler.after(electionTimeoutMs * (2 + this.random.below(8)), () => this.grow());
   }
 
   /** The node that began alone is started again as one of a cluster, and the others join. */
   grow(): void {
     if (this.isGrown) return;
-    this.nodes[0]?.kill(false);
     this.isGrown = true;
-    for (const node of this.nodes) {
-      node.isHeldDown = false;
-      node.planStart(this.random.below(this.profile.electionTimeoutMs));
-    }
-  }
-
-  clusterOf(node: SimNode): NodeId[] {
-    return this.isGrown ? this.nodes.map(({ id }) => id) : [node.id];
+    this.operator.grow();
   }
 
   settings(node: SimNode): RaftSettings {
     const { electionTimeoutMs, electionSpread, maxAppendBytes } = this.profile;
     return {
       id: node.id,
-      nodes: this.clusterOf(node),
+      nodes: node.list,
       electionTimeoutMs,
       heartbeatMs: electionTimeoutMs / 10,
       diskTimeoutMs: 5 * electionTimeoutMs,
@@ -143,17 +141,10 @@ export class World {
     return node;
   }
 
-  /** The cluster that an empty node finds; undefined: none. */
-  findCluster(node: SimNode): string | undefined {
-    for (const other of this.nodes) {
-      if (other !== node && other.process !== undefined && this.network.canReach(node.id, other.id))
-        return other.process.identity.clusterId;
-    }
-    return undefined;
-  }
-
-  mayFound(node: SimNode): boolean {
-    return node.id === 1 && !this.hasFounded;
+  /** The founder lost its disk before all had joined, and the voters that are left are no majority. */
+  get lacksVoters(): boolean {
+    const voters = this.nodes.filter(({ id }) => this.checker.standingOf(id) === 'voter').length;
+    return this.operator.hasLostFounder && voters * 2 <= this.nodes.length;
   }
 
   /** Whether enough nodes keep their disks if this one loses its own. */

@@ -66,10 +66,10 @@ export class ProcessLane implements Lane {
 
   /**
    * Whether one of the nodes may lose its disk. Only while all others have theirs and count: what is on a majority must be on one node
-   * more than is lost. Not the founder, which alone tells an empty directory from a new cluster.
+   * more than is lost.
    */
   async #mayLoseDisk([node]: readonly ClusterNode[]): Promise<boolean> {
-    if (node === undefined || node.id === 1 || this.#context.cluster.nodes.length < 3) return false;
+    if (node === undefined || this.#context.cluster.nodes.length < 3) return false;
     return this.#isEverybodyVoter();
   }
 

@@ -85,6 +85,43 @@ export const MUTANTS: readonly Mutant[] = [
     foundBy: ['leader completeness', 'committed bytes', 'convergence'],
     withinSeeds: 300,
   },
+  // The set of nodes, and how it begins
+  {
+    name: 'begins after silence',
+    what: 'R3: a node with an empty disk begins a cluster when it has waited for a while, and with one that had never started has a majority',
+    patches: [
+      {
+        file: 'src/peers/foundingRule.ts',
+        find: 'return this.#isLowest && Array.from(this.#askedAtMs.keys()).every((node) => this.isEmpty(node, nowMs));',
+        replace: 'return this.#isLowest && nowMs > 300;',
+      },
+    ],
+    foundBy: ['election safety', 'log matching', 'committed bytes', 'leader completeness', 'progress', 'convergence'],
+    withinSeeds: 200,
+  },
+  {
+    name: 'list not kept',
+    what: 'R2a: a node takes the list that it is started with, whatever list its directory has',
+    patches: [
+      { file: 'src/server/membership.ts', find: 'if (nodes !== null && !isSameSet(nodes, given)) {', replace: 'if (given === null) {' },
+    ],
+    foundBy: ['election safety', 'log matching', 'committed bytes', 'leader completeness', 'majority', 'progress', 'convergence'],
+    withinSeeds: 300,
+  },
+  {
+    name: 'lists not compared',
+    what: 'R2a: nodes of different lists talk with each other, and each counts by its own',
+    patches: [{ file: 'src/protocol/peerHandshake.ts', find: 'if (isSameSet(nodes, self.nodes))', replace: 'if (nodes.length > 0)' }],
+    foundBy: ['election safety', 'log matching', 'committed bytes', 'leader completeness', 'majority', 'progress', 'convergence'],
+    withinSeeds: 300,
+  },
+  {
+    name: 'founder by its id',
+    what: 'R10: new nodes take the lowest id for the founder, whoever it is',
+    patches: [{ file: STATE, find: 'candidate === this.founder', replace: 'candidate === Math.min(...this.settings.nodes)' }],
+    foundBy: ['leader completeness', 'committed bytes', 'progress', 'convergence'],
+    withinSeeds: 100,
+  },
   // Commit
   {
     name: 'old terms counted',

@@ -31,6 +31,7 @@ const FOLDERS = [
   'src/raft',
   'src/format',
   'src/protocol',
+  'src/peers',
   'src/memory',
   'src/storage',
   'src/replication',

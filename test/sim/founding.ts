@@ -1,0 +1,144 @@
+// How a cluster begins in a simulation, and what its operator does meanwhile, right and wrong: a founder of any id, a node that comes late, a
+// founder's disk that is lost before all nodes have ever started, longer lists of nodes given to one node after the other.
+
+import type { NodeId } from '../../src/raft/messages.ts';
+import { Random } from '../assembly/random.ts';
+import type { Profile } from './profile.ts';
+import type { SimNode } from './simNode.ts';
+import type { World } from './world.ts';
+
+export interface Founding {
+  /** The node that runs alone first, or that `loglog init` is called for. */
+  readonly founder: NodeId;
+  /** The founder's directory is made by `loglog init`, before anybody starts. */
+  readonly isInitialized: boolean;
+  /** The node that is started late; 0: none. */
+  readonly late: NodeId;
+  /** Before that, the founder's disk is lost. */
+  readonly losesFounder: boolean;
+  /** Nodes beyond those of the cluster, which only a longer list names. */
+  readonly extraCount: number;
+}
+
+const MAX_NODES = 7;
+
+/** From a source of chance of its own, so that the rest of a seed's profile does not depend on it. */
+export function drawFounding(seed: number, { nodeCount, growsLater }: Profile): Founding {
+  const random = new Random(seed * 2 + 1);
+  const founder = random.oneIn(2) ? 1 : 1 + random.below(nodeCount);
+  const isInitialized = nodeCount > 1 && !growsLater && random.oneIn(4);
+  const canBeLate = nodeCount > 2 && (isInitialized || growsLater);
+  const others = Array.from({ length: nodeCount }, (_, i) => i + 1).filter((id) => id !== founder);
+  const late = canBeLate && random.oneIn(2) ? (others[random.below(others.length)] ?? 0) : 0;
+  const extraCount = nodeCount > 1 && nodeCount < MAX_NODES && random.oneIn(8) ? Math.min(2, MAX_NODES - nodeCount) : 0;
+  return { founder, isInitialized, late, losesFounder: late !== 0 && random.oneIn(2), extraCount };
+}
+
+/** Who starts the nodes, and says which nodes there are. */
+export class Operator {
+  readonly #world: World;
+  readonly #founding: Founding;
+  /** The list of a node that is not alone, and a longer one that is wrong. */
+  readonly #right: readonly NodeId[];
+  readonly #longer: readonly NodeId[];
+  #isActive = true;
+  hasLostFounder = false;
+
+  constructor(world: World, founding: Founding) {
+    this.#world = world;
+    this.#founding = founding;
+    this.#right = world.nodes.map(({ id }) => id);
+    this.#longer = world.allNodes.map(({ id }) => id);
+  }
+
+  /** Starts what is to run from the beginning. */
+  begin(): void {
+    const { nodes, allNodes, random, profile, scheduler, isGrown } = this.#world;
+    const { founder, isInitialized, late, extraCount } = this.#founding;
+    for (const node of allNodes) {
+      node.list = node.id > nodes.length ? this.#longer : this.#right;
+      if (!isGrown && node.id === founder) node.list = [founder];
+      node.isHeldDown = node.id === late || (!isGrown && node.id !== founder);
+      if (isInitialized && node.id === founder) node.initialize();
+      this.#maybeMistake(node);
+      if (!node.isHeldDown) node.planStart(random.below(profile.electionTimeoutMs));
+    }
+    if (!isGrown) scheduler.after(profile.electionTimeoutMs * (2 + random.below(8)), () => this.#world.grow());
+    if (extraCount > 0) this.#planMistake();
+    if (late !== 0) scheduler.after((profile.chaosMs * (200 + random.below(600))) / 1000, () => this.#startLate());
+  }
+
+  /** The node that began alone is started again as one of a cluster, and the others join. */
+  grow(): void {
+    const { nodes, random, profile } = this.#world;
+    const { founder, late } = this.#founding;
+    for (const node of nodes) {
+      if (node.id === founder) {
+        node.list = this.#right;
+        node.kill(false);
+      }
+      this.#maybeMistake(node);
+      node.isHeldDown = node.id === late && this.#isActive;
+      node.planStart(random.below(profile.electionTimeoutMs));
+    }
+  }
+
+  /** No more mistakes; those that were made are mended. */
+  end(): void {
+    this.#isActive = false;
+    for (const node of this.#world.nodes) this.correct(node);
+    this.#startLate();
+  }
+
+  /** The node was refused at its start, or waits in vain: it gets the right list. */
+  correct(node: SimNode): void {
+    if (!this.#world.isGrown || node.list === this.#right) return;
+    node.list = this.#right;
+    if (node.process === undefined) node.kill(false);
+  }
+
+  #startLate(): void {
+    const late = this.#world.nodes.find(({ id }) => id === this.#founding.late);
+    if (late === undefined || !late.isHeldDown || !this.#world.isGrown) return;
+    if (this.#founding.losesFounder) this.#maybeLoseFounder();
+    late.isHeldDown = false;
+    late.planStart(0);
+  }
+
+  /** Only while another node has all that was committed: nobody can bring back what was on one disk alone. */
+  #maybeLoseFounder(): void {
+    const { nodes, checker } = this.#world;
+    const founder = nodes.find(({ id }) => id === this.#founding.founder);
+    const isElsewhere = checker.ledger.end > 0 && nodes.some((node) => node !== founder && checker.hasAllCommitted(node.id));
+    if (founder === undefined || !isElsewhere || checker.standingOf(founder.id) !== 'voter') return;
+    founder.wipe();
+    this.hasLostFounder = true;
+  }
+
+  /** A node is given the longer list at first. Not the one that the cluster may begin with: the first list of all is the right one. */
+  #maybeMistake(node: SimNode): void {
+    const { random, scheduler, profile } = this.#world;
+    const { founder, extraCount } = this.#founding;
+    const mayBegin = node.id === founder || node.id === 1;
+    if (!this.#isActive || extraCount === 0 || mayBegin || node.list !== this.#right || random.oneIn(2)) return;
+    node.list = this.#longer;
+    scheduler.after((profile.chaosMs * random.below(1000)) / 1000, () => this.correct(node));
+  }
+
+  /** A longer list is given to one node after the other, the founder among them, and taken back after a while. */
+  #planMistake(): void {
+    const { random, profile, scheduler, nodes } = this.#world;
+    scheduler.after((profile.chaosMs * random.below(400)) / 1000, () => {
+      if (!this.#isActive) return;
+      const node = nodes[random.below(nodes.length)];
+      // The first list that a directory gets is the right one; a node without a directory finds out by itself that its list is not.
+      const isFirst = node?.id === this.#founding.founder && !node.hasList;
+      if (this.#world.isGrown && node !== undefined && !node.isHeldDown && !isFirst && !(node.id === 1 && !node.hasList)) {
+        node.list = this.#longer;
+        node.kill(false);
+        scheduler.after((profile.chaosMs * random.below(400)) / 1000, () => this.correct(node));
+      }
+      this.#planMistake();
+    });
+  }
+}
