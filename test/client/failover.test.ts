@@ -352,6 +352,21 @@ describe('conditional appends of unknown outcome', () => {
     expect(cluster.leader.texts()).toEqual(['a', 'b', 'other']);
   });
 
+  test('a batch whose place other appends have with the same payloads, one by one, fails: they are not its own', async () => {
+    const old = cluster.leader;
+    const log = await connect();
+    const { end } = await log.append('a');
+    old.holdsAppends = true;
+    const promise = log.appendBatch(['b', 'cc'], { expectedEnd: end });
+    await settleMicrotasks();
+    cluster.kill(1);
+    cluster.node(2).add('b', 1);
+    cluster.node(2).add('cc', 1);
+    cluster.lead(2);
+    const error = await failureOf(promise);
+    expect([error.code, error.outcome]).toEqual(['CONDITION_FAILED', 'failed']);
+  });
+
   test('the beginnings of terms between do not count, however many: it is done by the second try', async () => {
     const old = cluster.leader;
     const log = await connect();
@@ -477,22 +492,26 @@ describe('conditional appends of unknown outcome', () => {
   });
 
   test('one with a term, whose entry before was lost with its leader, surely fails once another term answers', async () => {
-    const log = await connect();
-    await log.append('a');
-    cluster.lagging.add(2).add(3);
-    const { end, term } = await log.append('lost', { ack: 'received' });
-    cluster.leader.holdsAppends = true;
-    const promise = log.append('b', { expectedEnd: end, expectedTerm: term });
-    await settleMicrotasks();
-    cluster.kill(1);
-    cluster.lagging.clear();
-    // The log without it, longer than before; the expected end is inside an entry of it, or no end at all.
-    cluster.lead(2);
-    cluster.leader.add('x'.repeat(40), cluster.leader.hello.term);
-    cluster.replicate();
-    const error = await failureOf(promise);
-    expect([error.code, error.outcome]).toEqual(['CONDITION_FAILED', 'failed']);
-    expect(cluster.leader.texts()).toEqual(['a', 'x'.repeat(40)]);
+    for (const isLonger of [true, false]) {
+      cluster = new FakeCluster();
+      const log = await connect();
+      await log.append('a');
+      cluster.lagging.add(2).add(3);
+      const { end, term } = await log.append('lost, with some length', { ack: 'received' });
+      cluster.leader.holdsAppends = true;
+      const promise = log.append('b', { expectedEnd: end, expectedTerm: term });
+      await settleMicrotasks();
+      cluster.kill(1);
+      cluster.lagging.clear();
+      cluster.lead(2);
+      // The expected end is inside an entry of the log without it, or beyond its end.
+      if (isLonger) cluster.leader.add('x'.repeat(40), cluster.leader.hello.term);
+      cluster.replicate();
+      expect(cluster.leader.end > end).toBe(isLonger);
+      const error = await failureOf(promise);
+      expect([error.code, error.outcome]).toEqual(['CONDITION_FAILED', 'failed']);
+      expect(cluster.leader.texts()).toEqual(isLonger ? ['a', 'x'.repeat(40)] : ['a']);
+    }
   });
 
   test('one with a term that had happened is found', async () => {
@@ -525,6 +544,7 @@ describe('conditional appends of unknown outcome', () => {
     const error = await failureOf(log.append('b', { expectedEnd: end, signal: controller.signal }));
     expect([error.code, error.outcome]).toEqual(['ABORTED', 'unknown']);
     for (const node of cluster.nodes) node.onRequest = undefined;
+    for (let i = 0; i < 10; i++) await settleMicrotasks();
     await log.append('c');
     expect(tries).toBe(2);
     expect(cluster.leader.texts()).toEqual(['a', 'c']);
