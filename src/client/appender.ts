@@ -6,9 +6,8 @@
 //                       (in order)  └──────────────────────────────────────┘
 
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { APPEND, encodeRequest, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
+import { type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { Arena } from './arena.ts';
 import { DISPLACED, NewestChain } from './chains.ts';
 import { type Connection, isLater, type Loss } from './connection.ts';
@@ -26,17 +25,13 @@ import {
 import { abortedError, type Receipt, type Settings } from './options.ts';
 import { Queue } from './queue.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
+import { Room } from './room.ts';
 import { Route } from './route.ts';
 import { Sent } from './sent.ts';
 import { Waiting } from './waiting.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
 
 const MIN_MESSAGE_BYTES = 16 * 1024;
-/**
- * With this many appends in flight there is no room, however small they are: more would not be faster, but promises that live long
- * cost the garbage collector more than all the rest of an append.
- */
-const ENOUGH_PROMISES = 8192;
 
 // The executor of every append's promise: one function for all of them, because a closure for each costs more than the copy.
 let resolveOfNew: Resolve = () => {};
@@ -80,13 +75,8 @@ export class Appender {
   readonly #sealed = new Queue<Message>();
   readonly #sent = new Sent();
   readonly #newestChain = new NewestChain();
-  /** Entry bytes of sealed and sent messages. */
-  #heldBytes = 0;
-  /** Appends in sealed and sent messages. */
-  #heldPromises = 0;
+  readonly #room: Room;
   readonly #waiting: Waiting;
-  #onRoom: (() => void)[] = [];
-  #onDrained: (() => void)[] = [];
 
   #maxPayloadBytes = 0;
   #windowBytes = 0;
@@ -101,18 +91,14 @@ export class Appender {
     this.#retries = new Retries(settings.timeoutMs);
     this.#route = new Route(settings.connectTimeoutMs);
     this.#waiting = new Waiting(settings);
+    this.#room = new Room(settings.maxInFlightBytes);
     this.#bytes = workspace.bytes;
     this.#view = workspace.view;
   }
 
   /** Whether an append made now goes into the buffer at once, and there are not too many already. */
   get hasRoom(): boolean {
-    const openPromises = this.#open?.rejects.length ?? 0;
-    return (
-      this.#waiting.length === 0 &&
-      this.#heldPromises + openPromises < ENOUGH_PROMISES &&
-      this.#heldBytes + this.#openBytes() < this.#settings.maxInFlightBytes
-    );
+    return this.#waiting.length === 0 && this.#room.hasRoomBeside(this.#openBytes(), this.#open?.rejects.length ?? 0);
   }
 
   /** Appends with the client's defaults. The payload is copied before this returns. */
@@ -166,8 +152,7 @@ export class Appender {
     } else {
       const before = message.entryBytes;
       message.end = message.remove(operation, message.end, this.#workspace);
-      this.#heldBytes -= before - message.entryBytes;
-      this.#heldPromises -= 1;
+      this.#room.release(before - message.entryBytes, 1);
       if (message.entryBytes === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) {
         this.#arena.release(message.run);
       }
@@ -178,14 +163,12 @@ export class Appender {
 
   /** Resolves when {@link hasRoom}, or when nothing is left to wait for. */
   ready(): Promise<void> {
-    if (this.hasRoom) return Promise.resolve();
-    return new Promise((resolve) => this.#onRoom.push(resolve));
+    return this.hasRoom ? Promise.resolve() : this.#room.ready();
   }
 
   /** Resolves when everything that was submitted is settled. */
   drained(): Promise<void> {
-    if (this.#isDrained()) return Promise.resolve();
-    return new Promise((resolve) => this.#onDrained.push(resolve));
+    return this.#isDrained() ? Promise.resolve() : this.#room.drained();
   }
 
   /** Goes on over the connection to a leader. */
@@ -320,7 +303,7 @@ export class Appender {
   /** Copies an operation into the open message, or a new one. False when it must wait for room. */
   #place(operation: Operation): boolean {
     const { entryBytes, isAlone, flags } = operation;
-    const busyBytes = this.#heldBytes + this.#openBytes();
+    const busyBytes = this.#room.bytes + this.#openBytes();
     // One entry larger than the bound must get through: alone.
     if (busyBytes > 0 && busyBytes + entryBytes > this.#settings.maxInFlightBytes) return false;
     const open = this.#open;
@@ -358,8 +341,7 @@ export class Appender {
       return;
     }
     message.run.used = message.end;
-    this.#heldBytes += message.entryBytes;
-    this.#heldPromises += message.rejects.length;
+    this.#room.hold(message.entryBytes, message.rejects.length);
     this.#sealed.push(message);
   }
 
@@ -370,7 +352,7 @@ export class Appender {
       this.#limit = 0;
       return;
     }
-    this.#limit = Math.min(message.limit, message.entriesAt + this.#settings.maxInFlightBytes - this.#heldBytes);
+    this.#limit = Math.min(message.limit, message.entriesAt + this.#settings.maxInFlightBytes - this.#room.bytes);
   }
 
   /** All appends of this tick, and of promises that resolve in it, travel together. */
@@ -407,25 +389,17 @@ export class Appender {
     }
   }
 
+  #send(connection: Connection, message: Message): void {
+    this.#retries.sending(message);
+    this.#sent.send(connection, message, this.#workspace);
+  }
+
   /** A message is not sent. */
   #failHere(message: Message, error: LogError): void {
     message.fail(error);
     this.#release(message);
     // No receipt will come for it, and somebody may be waiting for its room, or for everything to be settled.
     queueMicrotask(() => this.#afterRelease());
-  }
-
-  #send(connection: Connection, message: Message): void {
-    const { at, entriesAt, end, flags, expectedEnd, expectedTerm } = message;
-    const count = this.#workspace.frame(entriesAt, end - entriesAt);
-    assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
-    message.requestId = connection.takeRequestId();
-    if (message.boundary === 0) message.boundary = connection.commit;
-    this.#retries.sending(message);
-    const header = new DataView(this.#workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
-    encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count, expectedTerm);
-    this.#sent.add(message);
-    connection.send(this.#workspace.bytes.subarray(at, end));
   }
 
   /** A sent message is settled: its memory is free. */
@@ -436,8 +410,7 @@ export class Appender {
 
   /** A message is no longer held: nothing will happen to it any more. */
   #release(message: Message): void {
-    this.#heldBytes -= message.entryBytes;
-    this.#heldPromises -= message.rejects.length;
+    this.#room.release(message.entryBytes, message.rejects.length);
     this.#arena.release(message.run);
   }
 
@@ -451,15 +424,10 @@ export class Appender {
       if (this.#sealed.length > 0) this.#sendSealed();
     }
     this.#setLimit();
-    if (this.#onRoom.length > 0 && this.hasRoom) this.#tell(this.#onRoom);
-    if (this.#onDrained.length > 0 && this.#isDrained()) this.#tell(this.#onDrained);
+    if (this.#room.isAwaited) this.#room.tell(this.hasRoom, this.#isDrained());
   }
 
   #isDrained(): boolean {
-    return this.#heldBytes === 0 && this.#waiting.length === 0 && this.#openBytes() === 0;
-  }
-
-  #tell(listeners: (() => void)[]): void {
-    for (const listener of listeners.splice(0)) listener();
+    return this.#room.bytes === 0 && this.#waiting.length === 0 && this.#openBytes() === 0;
   }
 }

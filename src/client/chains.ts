@@ -5,7 +5,6 @@
 
 import { LogError } from '../core/errors.ts';
 import type { Connection } from './connection.ts';
-import type { Message } from './message.ts';
 
 /** One head and its links, on one connection. Who has to begin again makes a new one. */
 export class Chain {
@@ -29,8 +28,11 @@ export class NewestChain {
   #connection: Connection | undefined;
   #chain: Chain | undefined;
 
-  /** Notes that `message` is sent on `connection` now. False when it must not be: it is a link, and would be taken for one of another chain. */
-  send(connection: Connection, { link, isConditional }: Message): boolean {
+  /** Notes that an append is sent on `connection` now. False when it must not be: it is a link, and would be taken for one of another chain. */
+  send(
+    connection: Connection,
+    { link, isConditional }: { readonly link: ChainLink | undefined; readonly isConditional: boolean },
+  ): boolean {
     if (link === undefined) {
       if (isConditional) this.#chain = undefined;
       return true;

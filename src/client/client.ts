@@ -39,7 +39,8 @@ import { committedOfTerm, findAppends, recheck } from './recheck.ts';
 import { type EndQuestion, Replicas } from './replicas.ts';
 import type { OpenTransport } from './transport.ts';
 import { SLOT_BYTES, Workspace } from './wasm.ts';
-import { Writer, type WriterPort } from './writer.ts';
+import { Writer } from './writer.ts';
+import type { WriterPort } from './writerPort.ts';
 
 /** Slots for the largest entry there is, whose message is a little larger than 64 slots. */
 const MIN_SLOTS = 66;
@@ -59,7 +60,7 @@ export class LogClient {
   readonly #link: Link;
   readonly #replicas: Replicas;
   /** Those with unsettled appends. */
-  readonly #busyWriters = new Set<Writer>();
+  readonly #busyWriters = new Set<Pick<Writer, 'close'>>();
   #closing: Promise<void> | undefined;
 
   private constructor(open: OpenTransport, urls: readonly string[], settings: Settings, workspace: Workspace) {

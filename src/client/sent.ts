@@ -1,7 +1,11 @@
 // Messages that were sent and are not answered yet.
 
+import { assert } from '../core/assert.ts';
 import { MAX_UNACKNOWLEDGED_APPENDS } from '../core/limits.ts';
+import { APPEND, encodeRequest, MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
+import type { Connection } from './connection.ts';
 import type { Message } from './message.ts';
+import type { Workspace } from './wasm.ts';
 
 /** A quarter of what the server allows; beyond it appends share messages. */
 const MAX_SENT_MESSAGES = MAX_UNACKNOWLEDGED_APPENDS / 4;
@@ -29,9 +33,18 @@ export class Sent {
     return this.#bytes === 0 || (this.#bytes + entryBytes <= windowBytes && this.#messages.size < MAX_SENT_MESSAGES);
   }
 
-  add(message: Message): void {
+  /** Sends a message, for the first time or again, under a request id of its own. */
+  send(connection: Connection, message: Message, workspace: Workspace): void {
+    const { at, entriesAt, end, flags, expectedEnd, expectedTerm } = message;
+    const count = workspace.frame(entriesAt, end - entriesAt);
+    assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
+    message.requestId = connection.takeRequestId();
+    if (message.boundary === 0) message.boundary = connection.commit;
+    const header = new DataView(workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
+    encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count, expectedTerm);
     this.#messages.set(message.requestId, message);
     this.#bytes += message.entryBytes;
+    connection.send(workspace.bytes.subarray(at, end));
   }
 
   /** It is no longer expected to be answered. */

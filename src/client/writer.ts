@@ -18,41 +18,10 @@ import { batchTooLarge, type Operation, type Reject, type ResolveBatch, tooLarge
 import { type Ack, type BatchReceipt, closedError, type Receipt } from './options.ts';
 import { type Payload, payloadOf, payloadsOf } from './payload.ts';
 import { Queue } from './queue.ts';
-import type { Finding, Question } from './recheck.ts';
+import type { Finding } from './recheck.ts';
 import { isNodesRefusal } from './retries.ts';
-
-/** With this many appends unsettled there is no room, however small they are. */
-const ENOUGH_LINKS = 8192;
-
-/** What a writer needs of its client. */
-export interface WriterPort {
-  readonly maxInFlightBytes: number;
-  readonly maxQueuedBytes: number;
-  /** How long to try again without success, in milliseconds. */
-  readonly timeoutMs: number;
-  /** Largest payload, and most bytes of entries of one append. */
-  limits(): { readonly maxPayloadBytes: number; readonly maxBatchBytes: number };
-  /** A committed position, and so a boundary of entries: the highest that this client knows. */
-  committed(): number;
-  /** Whether the client takes no more appends. */
-  isClosed(): boolean;
-  /** The writer has unsettled appends from now on, or none any more. */
-  busy(writer: Writer, isBusy: boolean): void;
-  submit(operation: Operation): void;
-  find(question: Question): Promise<Finding>;
-  /** Up to where, of [from, to), the log of the leader of `term` is committed. */
-  committedOfTerm(range: { from: number; to: number; term: number; timeoutMs: number }): Promise<number>;
-  /** Waits longer after each failure in a row; not at all after none. */
-  pause(failures: number): Promise<void>;
-}
-
-/** Where a writer begins; checked. */
-export interface WriterPlan {
-  readonly expectedEnd: number;
-  /** 0: the expected end is a committed position. */
-  readonly expectedTerm: number;
-  readonly ack: Ack;
-}
+import { ENOUGH_PROMISES } from './room.ts';
+import type { WriterPlan, WriterPort } from './writerPort.ts';
 
 /** One append. */
 interface Link {
@@ -130,7 +99,7 @@ export class Writer {
 
   /** Whether an append made now need not wait for others; if not, await {@link ready} first. */
   get hasRoom(): boolean {
-    return this.#links.length < ENOUGH_LINKS && this.#unsettledBytes < this.#port.maxInFlightBytes;
+    return this.#links.length < ENOUGH_PROMISES && this.#unsettledBytes < this.#port.maxInFlightBytes;
   }
 
   /** Resolves when {@link hasRoom}. */

@@ -1,0 +1,35 @@
+// What stands between a writer and its client.
+
+import type { Operation } from './message.ts';
+import type { Ack } from './options.ts';
+import type { Finding, Question } from './recheck.ts';
+
+/** What a writer needs of its client. */
+export interface WriterPort {
+  readonly maxInFlightBytes: number;
+  readonly maxQueuedBytes: number;
+  /** How long to try again without success, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Largest payload, and most bytes of entries of one append. */
+  limits(): { readonly maxPayloadBytes: number; readonly maxBatchBytes: number };
+  /** A committed position, and so a boundary of entries: the highest that this client knows. */
+  committed(): number;
+  /** Whether the client takes no more appends. */
+  isClosed(): boolean;
+  /** The writer has unsettled appends from now on, or none any more. */
+  busy(writer: { close(): Promise<void> }, isBusy: boolean): void;
+  submit(operation: Operation): void;
+  find(question: Question): Promise<Finding>;
+  /** Up to where, of [from, to), the log of the leader of `term` is committed. */
+  committedOfTerm(range: { from: number; to: number; term: number; timeoutMs: number }): Promise<number>;
+  /** Waits longer after each failure in a row; not at all after none. */
+  pause(failures: number): Promise<void>;
+}
+
+/** Where a writer begins; checked. */
+export interface WriterPlan {
+  readonly expectedEnd: number;
+  /** 0: the expected end is a committed position. */
+  readonly expectedTerm: number;
+  readonly ack: Ack;
+}
