@@ -91,8 +91,12 @@ describe('R11: an old copy of a disk', () => {
 
   test('does not vote in the term in which it was noticed: it may have done so before', () => {
     const cluster = restored();
-    cluster.pass(500);
     const two = cluster.node(2);
+    // Its copy is from before it voted: it does not know that it did.
+    two.crash();
+    two.restore({ ...two.copyDisk(), vote: { currentTerm: 1, votedFor: 0 } });
+    two.restart();
+    cluster.pass(500);
     expect([two.standing, two.raft.currentTerm]).toEqual(['voter', 1]);
     cluster.nowMs += 5_000;
     two.turn((raft) => raft.step(3, { kind: 'voteRequest', term: 1, isPreVote: false, isTransfer: true, lastTerm: 1, end: two.end }));
@@ -108,9 +112,12 @@ describe('R11: an old copy of a disk', () => {
     cluster.pass(200);
     const { end } = one;
     two.crash();
+    // So long that nobody would hand over to it.
+    cluster.pass(1_500);
     handOver(cluster, one);
     handOver(cluster, cluster.node(3));
     expect(cluster.leaders).toEqual([1]);
+    expect(one.raft.currentTerm).toBe(3);
     two.restore(copy);
     two.restart();
     cluster.pass(150);
@@ -175,6 +182,8 @@ describe('R11: nobody is accused who keeps its disk', () => {
     cluster.pass(300);
     expect(one.raft.leadership?.peers.get(2)?.match).toBe(one.end);
     for (const rejected of [late.rejected, one.end]) one.turn((raft) => raft.step(2, { ...late, rejected }));
+    // Or by one to a question that came late, which it was not ready to compare.
+    one.turn((raft) => raft.step(2, { ...late, round: 1000, rejected: 100 }));
     cluster.pass(300);
     expect(one.lostData).toEqual([]);
     expect(cluster.node(2).standing).toBe('voter');
