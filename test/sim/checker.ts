@@ -31,6 +31,8 @@ interface Shadow {
   standing: Standing;
   /** Whether it has the disk that the cluster began with. */
   isFounder: boolean;
+  /** Runs on an old copy of its disk, and does not know it. */
+  isOldCopy: boolean;
   /** Of this life. */
   commit: number;
   term: number;
@@ -71,6 +73,7 @@ export class Checker {
       vote: { currentTerm: 0, votedFor: 0 },
       standing: 'stranger',
       isFounder: false,
+      isOldCopy: false,
       commit: 0,
       term: 0,
       isLeader: false,
@@ -113,6 +116,20 @@ export class Checker {
     shadow.vote = { currentTerm: 0, votedFor: 0 };
     shadow.standing = 'stranger';
     shadow.isFounder = false;
+    shadow.isOldCopy = false;
+  }
+
+  /** The node's disk was replaced by an old copy: it says that it counts, and must be noticed before it does harm. */
+  restored(node: SimNode): void {
+    this.wiped(node);
+    const shadow = this.#of(node.id);
+    shadow.standing = 'returned';
+    shadow.isOldCopy = true;
+  }
+
+  /** Whether a node runs on an old copy of its disk, and nobody has told it so. */
+  isOldCopy(id: NodeId): boolean {
+    return this.#of(id).isOldCopy;
   }
 
   /** A process has recovered its log, and begins. */
@@ -229,7 +246,9 @@ export class Checker {
       () =>
         `node ${process.id} has saved its vote for ${shadow.vote.votedFor} in term ${raft.currentTerm}, and now takes it for one for ${raft.votedFor}`,
     );
-    const standing = process.identity.standing;
+    if (!doesCount(process.identity.standing)) shadow.isOldCopy = false;
+    // What an old copy says of itself is not so; see oldCopies.ts for what keeps it from doing harm.
+    const standing = shadow.isOldCopy ? 'returned' : process.identity.standing;
     const isNews = tail !== shadow.tail || durable > shadow.durable || standing !== shadow.standing;
     shadow.standing = standing;
     promise(tail >= shadow.tail, 'soundness', () => `the log of node ${process.id} lost its end without a truncation`);

@@ -11,6 +11,7 @@ export class Nemesis {
   readonly #random: Random;
   readonly #profile: Profile;
   #isActive = true;
+  #isSuspended = false;
   /** What is to be undone, and is not yet. */
   readonly #undo = new Set<() => void>();
 
@@ -29,6 +30,21 @@ export class Nemesis {
   /** No new faults come. What is broken stays broken, until {@link heal}. */
   stop(): void {
     this.#isActive = false;
+  }
+
+  /** Mends everything, and does nothing until {@link resume}. */
+  suspend(): void {
+    this.#isSuspended = true;
+    this.#undo.clear();
+    this.heal(this.#world.nodes);
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
+  }
+
+  get #strikes(): boolean {
+    return this.#isActive && !this.#isSuspended;
   }
 
   /** Mends all that is broken among `nodes`. */
@@ -59,11 +75,11 @@ export class Nemesis {
   /** A node was elected. It may not have its office for long. */
   elected(node: SimNode): void {
     const { scheduler } = this.#world;
-    if (!this.#isActive || !chance(this.#random, this.#profile.strikePercent)) return;
+    if (!this.#strikes || !chance(this.#random, this.#profile.strikePercent)) return;
     const { maxDelayMs } = this.#profile.network;
     const { process } = node;
     scheduler.after((3 * maxDelayMs * this.#random.below(1000)) / 1000, () => {
-      if (!this.#isActive || node.process !== process) return;
+      if (!this.#strikes || node.process !== process) return;
       this.#strike(this.#random.pick('kill', 'power cut', 'isolation', 'isolation', 'one-way cut', 'pause'), node);
     });
   }
@@ -72,7 +88,7 @@ export class Nemesis {
   rolled(leader: SimNode): void {
     const { nodes, network, scheduler, trace } = this.#world;
     const others = nodes.filter((node) => node !== leader);
-    if (!this.#isActive || others.length === 0 || !chance(this.#random, this.#profile.rollStrikePercent)) return;
+    if (!this.#strikes || others.length === 0 || !chance(this.#random, this.#profile.rollStrikePercent)) return;
     trace.add(scheduler.nowMs, leader.id, '* lost segment');
     const unaware = this.#any(others);
     network.cut(leader.id, unaware.id);
@@ -83,7 +99,7 @@ export class Nemesis {
       const { process } = node;
       const withinMs = this.#random.pick(2 * syncMs, 4 * profile.maxDelayMs);
       scheduler.after((withinMs * this.#random.below(1000)) / 1000, () => {
-        if (this.#isActive && node.process === process) node.kill(true);
+        if (this.#strikes && node.process === process) node.kill(true);
       });
     }
   }
@@ -109,7 +125,7 @@ export class Nemesis {
     const { faultMs } = this.#profile;
     this.#world.scheduler.after((faultMs * (200 + this.#random.below(1600))) / 1000, () => {
       if (!this.#isActive) return;
-      this.#strike(this.#draw(), this.#victim());
+      if (!this.#isSuspended) this.#strike(this.#draw(), this.#victim());
       this.#planNext();
     });
   }
@@ -214,7 +230,7 @@ export class Nemesis {
     process.raftThread.post(0, 'transfer', () => process.replica.transfer());
     const { minDelayMs, maxDelayMs } = this.#profile.network;
     scheduler.after(minDelayMs + (2 * maxDelayMs * random.below(1000)) / 1000, () => {
-      if (this.#isActive) this.#strike('isolation', leader);
+      if (this.#strikes) this.#strike('isolation', leader);
     });
   }
 

@@ -247,7 +247,11 @@ export class Process implements Endpoint {
         this.raftThread.block(node.diskMs());
       },
       saveStanding: (standing) => {
-        promise(standing !== 'returned', 'old copies', () => `node ${this.id} is taken for an old copy, but its disk is what it was`);
+        promise(
+          standing !== 'returned' || world.checker.isOldCopy(this.id),
+          'old copies',
+          () => `node ${this.id} is taken for an old copy, but its disk is what it was`,
+        );
         this.#saved(saveStanding(node.disk, DIRECTORY, this.#identity, standing));
       },
       truncate: (offset) => this.mainThread.post(this.#hopMs(), 'truncate', () => this.writers.truncate(offset)),

@@ -67,6 +67,7 @@ it("simulation: a leader's main thread that stands still costs no election, its 
     };
     // No faults, no mistakes, nobody late.
     world.nemesis.stop();
+    world.oldCopies.stop();
     world.network.isCalm = true;
     world.begin();
     world.operator.end();

@@ -82,6 +82,16 @@ export class SimDisk implements Disk {
     return this.failsNow && this.#errno === 'EIO';
   }
 
+  /** What a process sees of it now, as a snapshot of the whole disk has it. */
+  copy(): DiskImage {
+    return this.#visible.image();
+  }
+
+  /** A copy takes its place. */
+  restore(image: DiskImage): void {
+    this.#reset(image);
+  }
+
   /** Everything is gone: the disk was replaced. */
   wipe(): void {
     this.#reset(new Map());

@@ -5,6 +5,7 @@ import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import { checkMembership } from '../../src/server/membership.ts';
 import { type Identity, readIdentity, readVote, saveNodes } from '../../src/storage/dataDirectory.ts';
+import type { DiskImage } from '../crash/memoryDisk.ts';
 import { DIRECTORY, newIdentity } from './identity.ts';
 import { Process } from './process.ts';
 import { Search } from './search.ts';
@@ -185,6 +186,13 @@ export class SimNode {
     this.world.trace.add(this.world.scheduler.nowMs, this.id, 'is wiped');
     this.disk.wipe();
     this.world.checker.wiped(this);
+  }
+
+  /** The disk is replaced by a copy of it from before. */
+  restore(image: DiskImage): void {
+    this.kill(false);
+    this.world.trace.add(this.world.scheduler.nowMs, this.id, 'is restored from an old copy');
+    this.disk.restore(image);
   }
 
   /** All threads stop; what comes meanwhile waits. */

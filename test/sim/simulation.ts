@@ -82,6 +82,7 @@ function runWorld(world: World): void {
   world.begin();
   runFor(world, profile.chaosMs);
   world.grow();
+  world.oldCopies.stop();
   nemesis.stop();
   world.operator.end();
   const core = drawCore(world);
@@ -243,9 +244,9 @@ function checkAtEnd(world: World): void {
   }
 }
 
-function checkHistoryAtEnd({ nodes, checker, history, profile }: World): void {
+function checkHistoryAtEnd({ nodes, checker, history, profile, oldCopies }: World): void {
   // A receipt names the nodes as they are when it is sent: one that has just lost its disk is not among them any more.
-  const isMajorityNamed = !profile.growsLater && !profile.faults.some(({ fault }) => fault === 'wipe');
+  const isMajorityNamed = !profile.growsLater && !oldCopies.isOn && !profile.faults.some(({ fault }) => fault === 'wipe');
   const majority = isMajorityNamed ? Math.floor(nodes.length / 2) + 1 : 1;
   const [first, ...others] = checkHistory(history, checker.ledger.entries(), { majority });
   promise(

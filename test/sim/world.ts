@@ -11,6 +11,7 @@ import { Client } from './client.ts';
 import { drawFounding, Operator } from './founding.ts';
 import { Nemesis } from './nemesis.ts';
 import { Network } from './network.ts';
+import { OldCopies } from './oldCopies.ts';
 import { SEGMENT_BYTES } from './payloads.ts';
 import { drawProfile, type Profile } from './profile.ts';
 import { Scheduler } from './scheduler.ts';
@@ -37,6 +38,7 @@ export class World {
   readonly allNodes: readonly SimNode[];
   readonly clients: readonly Client[];
   readonly nemesis: Nemesis;
+  readonly oldCopies: OldCopies;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
   readonly operator: Operator;
@@ -69,6 +71,7 @@ export class World {
     this.history = new HistoryRecorder(() => this.scheduler.nowMs);
     this.clients = Array.from({ length: clientCount }, (_, i) => new Client(this, i + 1));
     this.nemesis = new Nemesis(this);
+    this.oldCopies = new OldCopies(this);
   }
 
   /** Starts nodes, clients and faults. */
@@ -76,6 +79,7 @@ export class World {
     this.operator.begin();
     for (const client of this.clients) client.start();
     this.nemesis.start();
+    this.oldCopies.start();
   }
 
   /** The node that began alone is started again as one of a cluster, and the others join. */

@@ -7,6 +7,7 @@ const RAFT = 'src/raft/raft.ts';
 const STATE = 'src/raft/state.ts';
 const FOLLOWING = 'src/raft/following.ts';
 const LEADERSHIP = 'src/raft/leadership.ts';
+const PROGRESS = 'src/raft/progress.ts';
 const REPLICA = 'src/replication/replica.ts';
 const APPENDS = 'src/server/appends.ts';
 const TAIL = 'src/memory/tail.ts';
@@ -74,6 +75,27 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
+  },
+  {
+    name: 'old copy never fed',
+    what: 'R11: what a node had acknowledged never falls, so that one on an old copy of its disk is neither noticed nor fed',
+    patches: [{ file: LEADERSHIP, find: 'message.rejected < had || has >= had', replace: 'has >= 0' }],
+    foundBy: ['old copies'],
+    withinSeeds: 40,
+  },
+  {
+    name: 'old copy counts at once',
+    what: 'R11: a node on an old copy of its disk is fed, and keeps its vote and its weight',
+    patches: [{ file: LEADERSHIP, find: 'progress.isOldCopy = message.isVoter;', replace: 'progress.isOldCopy = false;' }],
+    foundBy: ['old copies'],
+    withinSeeds: 40,
+  },
+  {
+    name: 'late answers accuse',
+    what: 'R11: an answer that comes late, from before a node had what it acknowledged later, makes it an old copy',
+    patches: [{ file: PROGRESS, find: 'round > this.#matchRound', replace: 'round >= 0' }],
+    foundBy: ['old copies'],
+    withinSeeds: 200,
   },
   {
     name: 'new nodes elect each other',
