@@ -80,6 +80,9 @@ export const IDLE_TIMEOUT_SECONDS = 60;
 /** After this long without appends the segment writer records on disk how far the log is durable. */
 export const MARK_IDLE_MS = 10;
 
+/** Under load it records this often, beside a write of entries, how far the log is committed. */
+export const BOUND_MS = 100;
+
 /**
  * A stop: until when what was ordered may be committed and the leadership handed over, until when answers may leave, and until when threads
  * may end. What is not done by then is cut. Counted from the beginning of the stop, which lasts less than 6 s.

@@ -184,6 +184,22 @@ export class TailMemory {
     this.liftWord(WORD.COMMIT, this.durable);
   }
 
+  /**
+   * Raft thread: COMMIT has moved. Wakes the main thread, and the open segment's writer if it rests until COMMIT has reached what is durable,
+   * so that it notes that on disk. COMMIT is stored before this looks; a writer says that it rests first, and looks at COMMIT second.
+   */
+  committed(): void {
+    this.raise(SIGNAL.COMMIT);
+    if (this.word32(STATE.BOUND_AWAITED) === 0 || this.commit < this.durable) return;
+    this.setWord32(STATE.BOUND_AWAITED, 0);
+    this.raise(SIGNAL.TAIL);
+  }
+
+  /** The end of what is committed and durable here, which is here to stay. Never falls. */
+  get commitBound(): number {
+    return Math.min(this.commit, this.durable);
+  }
+
   get durable(): number {
     return this.wasm.loadWord(WORD.DURABLE);
   }

@@ -14,6 +14,8 @@ export interface RaftState {
   readonly standing: Standing;
   /** Everything in it is durable. */
   readonly log: TermTable;
+  /** Everything before this offset was committed when the node ran last; perhaps more was. */
+  readonly commit: number;
 }
 
 export class State implements Core {
@@ -35,16 +37,17 @@ export class State implements Core {
   founder: NodeId = 0;
   #effects: Effect[] = [];
 
-  constructor(settings: RaftSettings, { currentTerm, votedFor, standing, log }: RaftState) {
+  constructor(settings: RaftSettings, { currentTerm, votedFor, standing, log, commit }: RaftState) {
     assert(settings.nodes.includes(settings.id), 'a node is one of its cluster');
     assert(log.lastTerm <= currentTerm, 'a term is durable before an entry carries it');
+    assert(commit >= log.start && commit <= log.end, 'what was committed is in the log');
     this.settings = settings;
     this.log = log;
     this.currentTerm = currentTerm;
     this.votedFor = votedFor;
     this.standing = standing;
     this.durable = log.end;
-    this.commit = log.start;
+    this.commit = commit;
   }
 
   get hasHeardAll(): boolean {

@@ -215,7 +215,7 @@ export class Replica {
   #perform(effect: Effect): void {
     switch (effect.kind) {
       case 'saveVote':
-        this.#ports.saveVote({ currentTerm: effect.currentTerm, votedFor: effect.votedFor });
+        this.#ports.saveVote({ currentTerm: effect.currentTerm, votedFor: effect.votedFor, commit: this.#memory.commitBound });
         break;
       case 'saveStanding':
         this.#ports.saveStanding(effect.standing);
@@ -350,7 +350,7 @@ export class Replica {
   #publish(): void {
     this.#feeder.publish();
     if (this.#hasOrdered) this.#tail.wake();
-    if (this.#hasCommitted) this.#memory.raise(SIGNAL.COMMIT);
+    if (this.#hasCommitted) this.#memory.committed();
     if (this.#hasRoleNews) this.#memory.raise(SIGNAL.ROLE);
     this.#hasOrdered = false;
     this.#hasCommitted = false;

@@ -251,7 +251,7 @@ export class LogNode {
 
   #startRaft(): RaftLink {
     const { node, peers, electionTimeoutMs } = this.#config;
-    const { start, end, lastTerm, terms, sealed } = this.recovered;
+    const { start, end, commit, lastTerm, terms, sealed } = this.recovered;
     const vote = readVote(new NodeDisk(), this.directory);
     return new RaftLink(
       {
@@ -262,8 +262,8 @@ export class LogNode {
         host: this.#config.host,
         peers: [...peers],
         electionTimeoutMs,
-        vote: vote.currentTerm < lastTerm ? { currentTerm: lastTerm, votedFor: node } : vote,
-        log: { start, end, terms: [...terms] },
+        vote: vote.currentTerm < lastTerm ? { ...vote, currentTerm: lastTerm, votedFor: node } : vote,
+        log: { start, end, commit, terms: [...terms] },
         sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),
       },
       {

@@ -1,10 +1,10 @@
 // What makes a directory a data directory: its identity (node.json), and the term and vote that must survive a crash (vote).
 
 import { assert } from '../core/assert.ts';
-import { toHex, viewOf } from '../core/bytes.ts';
+import { getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import type { Standing } from '../core/ids.ts';
-import { MAX_TERM } from '../core/limits.ts';
+import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import { decodeIdentity, encodeIdentity, type Identity } from '../format/identity.ts';
 import { FORMAT_VERSION, refuseOtherFormat } from '../format/version.ts';
 import { xxh64 } from '../format/xxh64.ts';
@@ -26,11 +26,13 @@ export interface GivenIdentity {
 /** Random bytes that an identity is drawn from. */
 export const IDENTITY_RANDOM_BYTES = 32;
 
-/** Raft's persistent state besides the log (dissertation, figure 3.1). */
+/** Raft's persistent state besides the log (dissertation, figure 3.1), and how far the log was committed. */
 export interface Vote {
   readonly currentTerm: number;
   /** Node voted for in `currentTerm`; 0 for none. */
   readonly votedFor: number;
+  /** Log offset below which everything was committed, and durable here, when this was saved. */
+  readonly commit: number;
 }
 
 /**
@@ -122,9 +124,10 @@ export function removeTemporaries(disk: Disk, directory: string): void {
 }
 
 const VOTE_MAGIC = 0x4f56_4c4c; // "LLVO"
-const VOTE_BYTES = 24;
+const VOTE_BYTES = 32;
+const VOTE_CHECK_AT = 24;
 
-/** 0 u32 magic │ 4 u32 format │ 8 u32 term │ 12 u32 voted for │ 16 u64 check */
+/** 0 u32 magic │ 4 u32 format │ 8 u32 term │ 12 u32 voted for │ 16 u64 commit bound │ 24 u64 check */
 export function encodeVote(vote: Vote): Uint8Array {
   assert(vote.currentTerm <= MAX_TERM, 'a term fits its record');
   const bytes = new Uint8Array(VOTE_BYTES);
@@ -133,7 +136,8 @@ export function encodeVote(vote: Vote): Uint8Array {
   view.setUint32(4, FORMAT_VERSION, true);
   view.setUint32(8, vote.currentTerm, true);
   view.setUint32(12, vote.votedFor, true);
-  view.setBigUint64(16, xxh64(bytes.subarray(0, 16)), true);
+  setOffset(view, 16, vote.commit);
+  view.setBigUint64(VOTE_CHECK_AT, xxh64(bytes.subarray(0, VOTE_CHECK_AT)), true);
   return bytes;
 }
 
@@ -147,7 +151,7 @@ export function readVote(disk: Disk, directory: string): Vote {
   const file = `${directory}/${VOTE_FILE}`;
   const names = disk.list(directory);
   if (!names.includes(VOTE_FILE)) {
-    if (!names.some((name) => baseOfName(name) !== undefined)) return { currentTerm: 0, votedFor: 0 };
+    if (!names.some((name) => baseOfName(name) !== undefined)) return { currentTerm: 0, votedFor: 0, commit: 0 };
     throw new LogError('DAMAGE', `${file} is missing, but there are segments: the node has lost its term; restore it from a backup`, {
       file,
       position: 0,
@@ -159,9 +163,10 @@ export function readVote(disk: Disk, directory: string): Vote {
   if (
     bytes.length !== VOTE_BYTES ||
     view.getUint32(0, true) !== VOTE_MAGIC ||
-    view.getBigUint64(16, true) !== xxh64(bytes.subarray(0, 16))
+    view.getBigUint64(VOTE_CHECK_AT, true) !== xxh64(bytes.subarray(0, VOTE_CHECK_AT)) ||
+    getOffset(view, 16) > MAX_LOG_OFFSET
   ) {
     throw new LogError('DAMAGE', `${file} does not match its check; restore it from a backup`, { file, position: 0 });
   }
-  return { currentTerm: view.getUint32(8, true), votedFor: view.getUint32(12, true) };
+  return { currentTerm: view.getUint32(8, true), votedFor: view.getUint32(12, true), commit: getOffset(view, 16) };
 }

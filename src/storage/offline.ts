@@ -18,6 +18,7 @@ import {
 import { MARK_BYTES } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
+import { readBound } from '../format/commitBound.ts';
 import { findMark } from '../format/durableMark.ts';
 import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
@@ -43,6 +44,8 @@ export interface SegmentFacts {
   /** Times of the first and last append, Unix milliseconds; undefined when nothing says. */
   readonly firstMs: number | undefined;
   readonly lastMs: number | undefined;
+  /** What the segment says to be committed: the log up to here. */
+  readonly commit: number;
   /** Bytes of an unfinished write behind the last whole batch. A node cuts them when it starts; they were never acknowledged. */
   readonly tornBytes: number;
   readonly damage: readonly Damage[];
@@ -54,6 +57,8 @@ export interface DirectoryFacts {
   readonly vote: Vote | undefined;
   readonly start: number;
   readonly end: number;
+  /** What its files say to be committed: the log up to here, perhaps more. */
+  readonly commit: number;
   readonly segments: readonly SegmentFacts[];
   /** All damage, that of the segments included. */
   readonly damage: readonly Damage[];
@@ -162,23 +167,31 @@ function checkIndex(image: SegmentImage, scan: Scan, index: SegmentIndex, path: 
   }
 }
 
-/** Bytes behind the last whole batch that are neither zeros nor the durable mark; and whether entries that were durable are missing. */
-function checkTail(image: SegmentImage, scan: Scan, expected: Expected, damage: Damage[]): { tornBytes: number; lastMs?: number } {
+/**
+ * Bytes behind the last whole batch that are neither zeros nor the durable mark, and the commit that the mark says; notes whether entries that
+ * were durable are missing.
+ */
+function checkTail(image: SegmentImage, scan: Scan, expected: Expected, damage: Damage[]): { tornBytes: number; commit: number } {
   const { position, fileBytes } = scan;
   const end = offsetOf(position, scan.base);
   const tail = image.bytes(position, fileBytes);
   let dirty = tail.length;
   while (dirty > 0 && tail[dirty - 1] === 0) dirty -= 1;
-  if (dirty === 0 || expected.identity === undefined) return { tornBytes: dirty };
+  if (dirty === 0 || expected.identity === undefined) return { tornBytes: dirty, commit: 0 };
   // Copied, because a search in shared memory is not one of the fast ones.
   const mark = findMark(tail.slice(0, dirty + MARK_BYTES), end, expected.identity.markSeed);
-  if (mark === undefined) return { tornBytes: dirty };
+  if (mark === undefined) return { tornBytes: dirty, commit: 0 };
   if (mark.durable > end) {
     damage.push(
       damageAt(expected.path, scan.stoppedAt, `the log was durable up to offset ${mark.durable}, but ${whyInvalid(image, scan)}`),
     );
   }
-  return { tornBytes: mark.at === end && dirty <= MARK_BYTES ? 0 : dirty, lastMs: mark.lastMs };
+  return { tornBytes: mark.at === end && dirty <= MARK_BYTES ? 0 : dirty, commit: mark.commit };
+}
+
+/** The commit bound that a header page says, as far as its directory's secret is known. */
+function boundOf({ identity }: Expected, page: Uint8Array): number {
+  return identity === undefined ? 0 : readBound(page, identity.markSeed);
 }
 
 /** Reads and verifies all of one segment. */
@@ -196,7 +209,7 @@ function verifySegment(
   if (scan.damage !== undefined) damage.push(scan.damage);
   if (scan.header !== undefined) checkHeader(expected, scan.header, damage);
   const requiredEnd = index?.end ?? next;
-  let tail: { tornBytes: number; lastMs?: number } = { tornBytes: 0 };
+  let tail = { tornBytes: 0, commit: 0 };
   if (requiredEnd === undefined) {
     tail = checkTail(image, scan, expected, damage);
   } else if (end < requiredEnd) {
@@ -219,7 +232,8 @@ function verifySegment(
     fileBytes: scan.fileBytes,
     terms: image.terms(position).map((start) => ({ term: start.term, offset: offsetOf(start.position, base) })),
     firstMs: index?.firstMs ?? scan.header?.createdMs,
-    lastMs: index?.lastMs ?? tail.lastMs,
+    lastMs: index?.lastMs,
+    commit: Math.max(tail.commit, boundOf(expected, image.bytes(0, SEGMENT_HEADER_BYTES).slice())),
     tornBytes: tail.tornBytes,
     damage,
   };
@@ -245,12 +259,25 @@ function believeIndex(disk: Disk, expected: Expected, index: SegmentIndex): Segm
   }
   const { base, end, entries, firstMs, lastMs } = index;
   const terms = index.terms.map(({ term, position }) => ({ term, offset: offsetOf(position, base) }));
-  return { file: path, state: 'sealed', base, end, entries, fileBytes, terms, firstMs, lastMs, tornBytes: 0, damage };
+  return {
+    file: path,
+    state: 'sealed',
+    base,
+    end,
+    entries,
+    fileBytes,
+    terms,
+    firstMs,
+    lastMs,
+    commit: boundOf(expected, page),
+    tornBytes: 0,
+    damage,
+  };
 }
 
 function unreadable(expected: Expected, damage: Damage): SegmentFacts {
   const base = expected.base ?? 0;
-  const none = { entries: 0, fileBytes: 0, terms: [], firstMs: undefined, lastMs: undefined, tornBytes: 0 };
+  const none = { entries: 0, fileBytes: 0, terms: [], firstMs: undefined, lastMs: undefined, commit: 0, tornBytes: 0 };
   return { file: expected.path, state: 'full', base, end: expected.next ?? base, ...none, damage: [damage] };
 }
 
@@ -342,8 +369,18 @@ export function examineDirectory(disk: Disk, directory: string, { everyEntry, on
   if (vote !== undefined && vote.currentTerm < minTerm) {
     damage.push(damageAt(`${directory}/vote`, 8, `it says term ${vote.currentTerm}, but the log has entries of term ${minTerm}`));
   }
+  const commit = segments.reduce((most, facts) => Math.max(most, facts.commit), Math.max(start, vote?.commit ?? 0));
+  if (end < commit && damage.length === 0) {
+    damage.push(
+      damageAt(
+        `${directory}/${segmentName(bases.at(-1) ?? start)}`,
+        0,
+        `the log was committed up to offset ${commit}, but it ends at ${end}`,
+      ),
+    );
+  }
   const leftover = trimmed.filter((name) => baseOfName(name) !== undefined).map((name) => `${directory}/${name}`);
-  return { directory, identity, vote, start, end, segments, damage, leftover };
+  return { directory, identity, vote, start, end, commit, segments, damage, leftover };
 }
 
 function expectedOf(disk: Disk, path: string): Expected {

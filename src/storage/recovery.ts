@@ -5,17 +5,18 @@ import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
+import { readBound } from '../format/commitBound.ts';
 import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
-import { SLOT } from '../memory/map.ts';
+import { WORD } from '../memory/map.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
-import { type Identity, removeTemporaries, saveRemoved } from './dataDirectory.ts';
+import { type Identity, readVote, removeTemporaries, saveRemoved } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
 import { type Disk, readFile } from './disk.ts';
 import { type Layout, listSegments, readLayout, removeTrimmed } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
 import { logTerms, sealSegment, termStarts } from './sealer.ts';
-import { damage, type LoadedSegment, loadSegment } from './segmentLoader.ts';
+import { damage, type LoadedSegment, loadSegment, saveBound } from './segmentLoader.ts';
 
 /** The log as recovery leaves it. Everything in [start, end) is durable. */
 export interface RecoveredLog {
@@ -34,6 +35,8 @@ export interface RecoveredLog {
   readonly openBase: number | undefined;
   /** Bytes of a torn tail that were cut. */
   readonly cutBytes: number;
+  /** The commit bound: everything in [start, commit) was committed, and the bound is durable. */
+  readonly commit: number;
 }
 
 /** The slot that recovery loads segments into. */
@@ -97,19 +100,23 @@ function finishSeal(context: StorageContext, base: number, next: number | undefi
   return sealSegment(context, RECOVERY_SLOT, end, loaded.file);
 }
 
-/** Cuts what a crash left behind the last whole batch, and records that all before it is durable. Returns the bytes cut. */
-function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, mark: DurableMark | undefined): number {
+/**
+ * Cuts what a crash left behind the last whole batch, and records that all before it is durable, and committed up to `commit`. Returns the
+ * bytes cut.
+ */
+function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, mark: DurableMark | undefined, commit: number): number {
   const { disk, identity, memory } = context;
   const position = positionOf(loaded.end, base);
   const tail = memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes));
   let dirty = tail.length;
   while (dirty > 0 && tail[dirty - 1] === 0) dirty -= 1;
   const clean = mark?.at === loaded.end && dirty <= MARK_BYTES;
-  // Entries that were read back from the page cache need not be on disk: they must be, before a mark says so.
+  saveBound(context, loaded.file, RECOVERY_SLOT, commit);
+  // Entries that were read back from the page cache need not be on disk: they must be, before a mark says so. So must the bound, which may
+  // have been in one of the marks that go.
   disk.dataSync(loaded.file);
   const patch = new Uint8Array(Math.max(dirty, MARK_BYTES));
-  const lastMs = memory.slotWord(RECOVERY_SLOT, SLOT.LAST_MS);
-  encodeMark(patch.subarray(0, MARK_BYTES), { durable: loaded.end, at: loaded.end, lastMs }, identity.markSeed);
+  encodeMark(patch.subarray(0, MARK_BYTES), { durable: loaded.end, at: loaded.end, commit }, identity.markSeed);
   disk.write(loaded.file, [patch], position);
   disk.dataSync(loaded.file);
   tail.fill(0);
@@ -124,25 +131,45 @@ interface OpenSegment {
   readonly dataEnd: number | undefined;
   /** Bytes of a torn tail that were cut. */
   readonly cutBytes: number;
+  readonly commit: number;
 }
 
-/** Loads the open segment into slot 0. */
-function recoverOpen(context: StorageContext, base: number, minTerm: number): OpenSegment {
+/** Loads the open segment into slot 0. The commit bound is `known`, or what the segment says if that is more. */
+function recoverOpen(context: StorageContext, base: number, minTerm: number, known: number): OpenSegment {
   const { disk, identity, memory } = context;
+  const { markSeed } = identity;
   const loaded = loadSegment(context, RECOVERY_SLOT, base, minTerm);
   const position = positionOf(loaded.end, base);
-  const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, identity.markSeed);
+  const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, markSeed);
+  const invalidPosition = position + (loaded.invalidAt - loaded.end);
   if (mark !== undefined && mark.durable > loaded.end) {
     throw damage(
       loaded.path,
-      position + (loaded.invalidAt - loaded.end),
+      invalidPosition,
       `the log was durable up to offset ${mark.durable}, but the entry at offset ${loaded.invalidAt} is not valid`,
     );
   }
-  if (mark !== undefined) memory.setSlotWord(RECOVERY_SLOT, SLOT.LAST_MS, mark.lastMs);
-  const cutBytes = cutTail(context, loaded, base, mark);
+  const commit = Math.max(known, mark?.commit ?? 0, readBound(memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), markSeed));
+  refuseLostCommit(loaded.path, invalidPosition, loaded.end, commit);
+  const cutBytes = cutTail(context, loaded, base, mark, commit);
   disk.close(loaded.file);
-  return { end: loaded.end, lastTerm: loaded.lastTerm, dataEnd: loaded.dataEnd, cutBytes };
+  return { end: loaded.end, lastTerm: loaded.lastTerm, dataEnd: loaded.dataEnd, cutBytes, commit };
+}
+
+/** What was committed is never cut, nor taken for a log that was always shorter. */
+function refuseLostCommit(path: string, position: number, end: number, commit: number): void {
+  if (end >= commit) return;
+  throw damage(path, position, `the log was committed up to offset ${commit}, but it ends at ${end}; nothing was cut`);
+}
+
+/** The commit bound of the last segment, which is sealed: `known`, or what its header page says. */
+function sealedBound({ disk, directory, identity }: StorageContext, last: SealedSegment | undefined, known: number): number {
+  if (last === undefined) return known;
+  const file = disk.openRead(`${directory}/${segmentName(last.base)}`);
+  const page = new Uint8Array(SEGMENT_HEADER_BYTES);
+  disk.read(file, page, 0);
+  disk.close(file);
+  return Math.max(known, readBound(page, identity.markSeed));
 }
 
 /** A sealed segment's facts, after a look at its file's length. */
@@ -167,8 +194,8 @@ function addTerms(terms: LogTerm[], added: readonly LogTerm[]): void {
   for (const [i, term] of added.entries()) if (i > 0 || !goesOn) terms.push(term);
 }
 
-/** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. */
-function recoverSegments(context: StorageContext, { names, bases }: Layout): Omit<RecoveredLog, 'identity'> {
+/** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */
+function recoverSegments(context: StorageContext, { names, bases }: Layout, known: number): Omit<RecoveredLog, 'identity'> {
   const { directory, identity } = context;
   const { start } = identity;
   const sealed: SealedSegment[] = [];
@@ -180,7 +207,7 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout): Omi
     const index = readIndex(context, names, base);
     const next = bases[i + 1];
     if (next === undefined && !names.has(indexName(base))) {
-      const open = recoverOpen(context, base, lastTerm);
+      const open = recoverOpen(context, base, lastTerm, known);
       addTerms(terms, openTerms(context, base, open.end));
       return { start, terms, sealed, openBase: base, ...open, dataEnd: open.dataEnd ?? lastDataEnd(context, sealed) };
     }
@@ -190,7 +217,9 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout): Omi
     end = segment.end;
     lastTerm = segment.lastTerm;
   }
-  return { start, end, lastTerm, dataEnd: lastDataEnd(context, sealed), terms, sealed, openBase: undefined, cutBytes: 0 };
+  const commit = sealedBound(context, sealed.at(-1), known);
+  refuseLostCommit(`${directory}/${segmentName(end)}`, 0, end, commit);
+  return { start, end, lastTerm, dataEnd: lastDataEnd(context, sealed), terms, sealed, openBase: undefined, cutBytes: 0, commit };
 }
 
 /**
@@ -198,12 +227,14 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout): Omi
  * when something is missing or wrong below what is known to be durable: that is never cut (invariant 7).
  */
 export function recover(context: StorageContext): RecoveredLog {
-  const { disk, directory, identity } = context;
+  const { disk, directory, identity, memory } = context;
   const layout = readLayout(disk, directory, identity);
+  const known = Math.max(identity.start, readVote(disk, directory).commit);
   removeTemporaries(disk, directory);
   disk.syncDirectory(directory);
-  const log = recoverSegments(context, layout);
+  const log = recoverSegments(context, layout, known);
   // Last, when all that stays was looked at: what goes here does not come back.
   removeTrimmed(disk, directory, layout);
+  memory.setWord(WORD.COMMIT, log.commit);
   return { ...log, identity: saveRemoved(disk, directory, identity) };
 }

@@ -2,6 +2,7 @@
 
 import { RESULT_STOPPED_AT, SCAN_VERIFY, SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
+import { putBound, readBound } from '../format/commitBound.ts';
 import { decodeSegmentHeader } from '../format/segmentHeader.ts';
 import { SLOT } from '../memory/map.ts';
 import { noWalk } from '../memory/tailMemory.ts';
@@ -75,4 +76,12 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   const invalidAt = base + memory.u32(result + RESULT_STOPPED_AT);
   const dataEnd = walk.dataEnd === 0 ? undefined : base + walk.dataEnd;
   return { path, file, end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, dataEnd, fileBytes };
+}
+
+/** Writes a commit bound into the header page of the slot's segment, unless one as large is there. It is durable after the next sync. */
+export function saveBound({ disk, identity, memory }: StorageContext, file: FileHandle, slot: number, bound: number): void {
+  const page = memory.slotBytes(slot, 0, SEGMENT_HEADER_BYTES);
+  if (readBound(page, identity.markSeed) >= bound) return;
+  const { position, bytes } = putBound(page, bound, identity.markSeed);
+  disk.write(file, [bytes], position);
 }

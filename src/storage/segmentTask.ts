@@ -1,7 +1,6 @@
 // The life of one open segment, from the time when everything before it is durable to its seal, in a thread that does nothing else: it
 // waits on tail memory's words for as long as there is nothing to write.
 
-import { MARK_IDLE_MS } from '../core/limits.ts';
 import { SIGNAL, SLOT } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
@@ -43,7 +42,7 @@ export function writeSegment(context: StorageContext, slot: number, spare: strin
       writer.close();
       return 'open';
     }
-    const timedOut = memory.waitSync(SIGNAL.TAIL, seen, writer.markIsBehind ? MARK_IDLE_MS : undefined);
+    const timedOut = memory.waitSync(SIGNAL.TAIL, seen, writer.rest());
     if (timedOut) writer.writeMark();
   }
 }

@@ -4,14 +4,19 @@
 //
 //   slot:   │ header │ entries … │ durable      ordered │ free            │
 //   write:                       └─ entries ───────────┘└ mark ┘  one writev, one fdatasync, then DURABLE moves
+//
+// Now and then the commit bound goes into the header page with the same fdatasync: the marks have it too, but a torn write takes the mark
+// before it with it.
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { MARK_BYTES } from '../core/config.ts';
+import { BOUND_MS, MARK_IDLE_MS } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
+import { putBound, readBound } from '../format/commitBound.ts';
 import { encodeMark } from '../format/durableMark.ts';
 import { encodeSegmentHeader } from '../format/segmentHeader.ts';
-import { SLOT } from '../memory/map.ts';
+import { SLOT, STATE } from '../memory/map.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
 import { DIRECT_BYTES, type FileHandle } from './disk.ts';
 import { segmentName } from './names.ts';
@@ -32,14 +37,19 @@ export class SegmentWriter {
   #durable: number;
   /** Durable offset in the last mark that is on disk; below `#durable` while that mark is behind. */
   #marked: number;
+  /** The commit bound that is durable in the header page, and when it was put there. */
+  #bound: number;
+  #boundMs = 0;
 
-  private constructor(context: StorageContext, slot: number, file: FileHandle, durable: number, marked: number) {
+  private constructor(context: StorageContext, slot: number, file: FileHandle) {
+    const { memory, identity } = context;
     this.#context = context;
     this.#slot = slot;
-    this.#base = context.memory.slotWord(slot, SLOT.BASE);
+    this.#base = memory.slotWord(slot, SLOT.BASE);
     this.#file = file;
-    this.#durable = durable;
-    this.#marked = marked;
+    this.#durable = memory.durable;
+    this.#marked = memory.durable;
+    this.#bound = readBound(memory.slotBytes(slot, 0, SEGMENT_HEADER_BYTES), identity.markSeed);
   }
 
   /**
@@ -56,11 +66,13 @@ export class SegmentWriter {
     const file = disk.openDirect(path);
     const header = memory.slotBytes(slot, 0, SEGMENT_HEADER_BYTES);
     header.set(encodeSegmentHeader({ clusterId: identity.clusterId, base, createdMs: Math.floor(nowMs()) }));
+    // Once this segment is the last one, the bound is looked for here.
+    putBound(header, memory.commitBound, identity.markSeed);
     disk.write(file, [header], 0);
     disk.dataSync(file);
     disk.rename(path, `${directory}/${segmentName(base)}`);
     disk.syncDirectory(directory);
-    return new SegmentWriter(context, slot, file, base, base);
+    return new SegmentWriter(context, slot, file);
   }
 
   /** Goes on with the segment that recovery loaded into `slot`. */
@@ -68,12 +80,28 @@ export class SegmentWriter {
     const { disk, directory, memory } = context;
     const base = memory.slotWord(slot, SLOT.BASE);
     const file = disk.openDirect(`${directory}/${segmentName(base)}`);
-    return new SegmentWriter(context, slot, file, memory.durable, memory.durable);
+    return new SegmentWriter(context, slot, file);
   }
 
-  /** Whether the last mark on disk is behind what is durable. */
+  /** The commit bound that is on disk, whatever becomes of writes to come. */
+  get bound(): number {
+    return this.#bound;
+  }
+
+  /** Whether what stands on disk is behind what is durable, or behind what is known to be committed of it. */
   get markIsBehind(): boolean {
-    return this.#marked < this.#durable;
+    return this.#marked < this.#durable || this.#bound < this.#context.memory.commitBound;
+  }
+
+  /**
+   * How long to wait for more, in milliseconds, before {@link writeMark}; undefined: for ever. When the commit has not reached what is durable
+   * yet, {@link TailMemory.committed} bumps SIGNAL.TAIL when it has.
+   */
+  rest(): number | undefined {
+    if (this.markIsBehind) return MARK_IDLE_MS;
+    if (this.#bound === this.#durable) return undefined;
+    this.#context.memory.setWord32(STATE.BOUND_AWAITED, 1);
+    return this.markIsBehind ? MARK_IDLE_MS : undefined;
   }
 
   /** Whether the segment is closed and all of it is durable, so that it can be sealed. */
@@ -93,8 +121,13 @@ export class SegmentWriter {
     const from = this.#filePosition(this.#durable);
     const to = this.#filePosition(end);
     const startedMs = nowMs();
+    const bound = memory.commitBound;
+    const isBoundDue = bound > this.#bound && startedMs - this.#boundMs >= BOUND_MS;
+    if (isBoundDue) this.#writeBound(bound);
     this.#write(from, to, end);
     disk.dataSync(this.#file, from);
+    if (isBoundDue) this.#bound = bound;
+    if (isBoundDue) this.#boundMs = startedMs;
     memory.recordSync(Math.max(0, Math.round((nowMs() - startedMs) * 1000)), to - from);
     assert(memory.durable === this.#durable, 'only this writer moves the durable end');
     this.#marked = this.#durable;
@@ -103,11 +136,18 @@ export class SegmentWriter {
     return true;
   }
 
-  /** Records on disk that everything up to now is durable. For quiet moments: under load the next write carries the mark. */
+  /**
+   * Records on disk that everything up to now is durable, and how much of it is committed. For quiet moments: under load the next write carries
+   * the mark.
+   */
   writeMark(): void {
+    const { disk, memory } = this.#context;
+    const bound = memory.commitBound;
+    if (this.#bound < bound) this.#writeBound(bound);
     const position = this.#filePosition(this.#durable);
-    this.#write(position, position, this.#durable);
-    this.#context.disk.dataSync(this.#file);
+    if (this.#marked < this.#durable) this.#write(position, position, this.#durable);
+    disk.dataSync(this.#file);
+    this.#bound = Math.max(this.#bound, bound);
     this.#marked = this.#durable;
   }
 
@@ -127,6 +167,14 @@ export class SegmentWriter {
     return positionOf(offset, this.#base);
   }
 
+  /** Writes the header page with `bound`; all else in it is what stands there. */
+  #writeBound(bound: number): void {
+    const { disk, identity, memory } = this.#context;
+    const page = memory.slotBytes(this.#slot, 0, SEGMENT_HEADER_BYTES);
+    putBound(page, bound, identity.markSeed);
+    disk.write(this.#file, [page], 0);
+  }
+
   /**
    * Writes file positions [from, to) and a mark that stands at log offset `end` behind them. Direct writes are whole pages: the first
    * one repeats what is already durable before `from`, byte for byte; the last one is composed apart, because in the slot the main
@@ -140,8 +188,8 @@ export class SegmentWriter {
     const lastPages = memory.bytes.subarray(at, at + pagesBytes(to - lastPage + MARK_BYTES));
     lastPages.fill(0);
     lastPages.set(memory.slotBytes(this.#slot, lastPage, to));
-    const lastMs = memory.slotWord(this.#slot, SLOT.LAST_MS);
-    encodeMark(this.#mark, { durable: this.#durable, at: end, lastMs }, identity.markSeed);
+    const commit = Math.min(memory.commit, this.#durable);
+    encodeMark(this.#mark, { durable: this.#durable, at: end, commit }, identity.markSeed);
     lastPages.set(this.#mark, to - lastPage);
     const whole = memory.slotBytes(this.#slot, firstPage, lastPage);
     disk.write(this.#file, whole.length === 0 ? [lastPages] : [whole, lastPages], firstPage);

@@ -17,7 +17,7 @@ import type { StorageContext } from './context.ts';
 import { lastDataEnd } from './dataEnd.ts';
 import { listSegments } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
-import { damage, loadSegment } from './segmentLoader.ts';
+import { damage, loadSegment, saveBound } from './segmentLoader.ts';
 
 /** The log as a truncation leaves it. */
 export interface Truncation {
@@ -54,10 +54,12 @@ export function truncateLog(context: StorageContext, offset: number): Truncation
   const sealed = kept.map((base, i) => ({ base, end: kept[i + 1] ?? last ?? offset }));
   // Where no data is cut, the last data entry stays what it was.
   const dataEnd = memory.dataEnd <= offset ? memory.dataEnd : (measured.dataEnd ?? lastDataEnd(context, sealed));
+  // The segments that go may be the ones that say how far the log is committed.
+  if (last !== undefined) keepBound(context, slot, last);
   for (const base of removed.reverse()) removeSegment(context, base);
   if (last !== undefined) {
     removeIndex(context, last);
-    cut(context, slot, last, offset, removed.at(-1) ?? tail);
+    cut(context, last, offset, removed.at(-1) ?? tail);
     memory.setSlotWord(slot, SLOT.CLOSED_END, 0);
     memory.setSlotState(slot, SLOT_IN_USE);
   }
@@ -128,6 +130,15 @@ function measure({ memory }: StorageContext, slot: number, base: number, offset:
   return { lastTerm, dataEnd: dataEnd === 0 ? undefined : base + dataEnd };
 }
 
+/** Makes it durable in the segment that stays how far the log is committed. */
+function keepBound(context: StorageContext, slot: number, base: number): void {
+  const { disk, directory, memory } = context;
+  const file = disk.openWrite(`${directory}/${segmentName(base)}`);
+  saveBound(context, file, slot, memory.commitBound);
+  disk.dataSync(file);
+  disk.close(file);
+}
+
 /** Durable before it returns: segments go from the last to the first, and each one's index before it. */
 function removeSegment(context: StorageContext, base: number): void {
   const { disk, directory } = context;
@@ -143,7 +154,7 @@ function removeIndex({ disk, directory }: StorageContext, base: number): void {
 }
 
 /** Overwrites the entries of [offset, oldEnd) in the last segment's file with a mark and zeros. */
-function cut(context: StorageContext, slot: number, base: number, offset: number, oldEnd: number): void {
+function cut(context: StorageContext, base: number, offset: number, oldEnd: number): void {
   const { disk, directory, identity, memory } = context;
   const file = disk.openWrite(`${directory}/${segmentName(base)}`);
   const position = positionOf(offset, base);
@@ -156,9 +167,8 @@ function cut(context: StorageContext, slot: number, base: number, offset: number
     disk.dataSync(file);
   }
   const zeros = new Uint8Array(Math.max(MARK_BYTES, Math.min(CHUNK_BYTES, oldEnd - offset)));
-  const lastMs = memory.slotWord(slot, SLOT.LAST_MS);
   const first = zeros.slice();
-  encodeMark(first.subarray(0, MARK_BYTES), { durable: offset, at: offset, lastMs }, identity.markSeed);
+  encodeMark(first.subarray(0, MARK_BYTES), { durable: offset, at: offset, commit: memory.commitBound }, identity.markSeed);
   disk.write(file, [first], position);
   for (let at = position + first.length; at < oldPosition; at += CHUNK_BYTES) {
     disk.write(file, [zeros.subarray(0, Math.min(CHUNK_BYTES, oldPosition - at))], at);

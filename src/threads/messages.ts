@@ -54,7 +54,7 @@ export interface RaftSetup extends WorkerSetup {
   readonly electionTimeoutMs: number;
   readonly vote: Vote;
   /** The log that was recovered; all of it is durable. */
-  readonly log: { readonly start: number; readonly end: number; readonly terms: readonly TermStart[] };
+  readonly log: { readonly start: number; readonly end: number; readonly commit: number; readonly terms: readonly TermStart[] };
   readonly sealed: readonly SegmentRange[];
 }
 

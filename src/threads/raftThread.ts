@@ -62,7 +62,7 @@ class RaftThread {
         maxAppendBytes: MAX_APPEND_BYTES,
         random: Math.random,
       },
-      state: { ...vote, standing: setup.identity.standing, log: new TermTable(log.start, log.end, log.terms) },
+      state: { ...vote, standing: setup.identity.standing, commit: log.commit, log: new TermTable(log.start, log.end, log.terms) },
       memory: this.#memory,
       tail: new Tail(this.#memory, (slot) => tell({ kind: 'openSegment', slot })),
       sealed,

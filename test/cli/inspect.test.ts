@@ -8,7 +8,17 @@ const IDENTITY = { clusterId: '0'.repeat(32), nodeId: 2, markSeed: 7n, start: 0 
 
 function factsOf(more: object): DirectoryFacts {
   const identity = { ...IDENTITY, ...more } as DirectoryFacts['identity'];
-  return { directory: 'd', identity, vote: { currentTerm: 3, votedFor: 0 }, start: 0, end: 12, segments: [], damage: [], leftover: [] };
+  return {
+    directory: 'd',
+    identity,
+    vote: { currentTerm: 3, votedFor: 0, commit: 0 },
+    start: 0,
+    end: 12,
+    commit: 12,
+    segments: [],
+    damage: [],
+    leftover: [],
+  };
 }
 
 describe('inspect', () => {
@@ -22,7 +32,7 @@ describe('inspect', () => {
       ['instance', '0123456789abcdef'],
       ['standing', 'voter'],
       ['term', '3, voted for none'],
-      ['log', 'offsets 0 to 12'],
+      ['log', 'offsets 0 to 12, committed up to 12 at least'],
       ['entries', '0'],
     ]);
     expect(JSON.parse(JSON.stringify(publicFacts(facts)))).toMatchObject({

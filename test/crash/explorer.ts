@@ -98,9 +98,9 @@ class ScriptExplorer {
 
   #checkPlace(model: CrashModel, place: number, promises: Promises): void {
     const random = new Random(this.#seed * 0x9e37 + place);
-    const { durable, orderedEnd, voted, voting, identity, trimmed, trimming } = promises;
+    const { durable, orderedEnd, voted, voting, identity, trimmed, trimming, bound, committed } = promises;
     const votes = [voted, ...voting].map((vote) => vote?.currentTerm).join();
-    const promised = [durable, orderedEnd, votes, identity !== undefined, trimmed, trimming].join(' ');
+    const promised = [durable, orderedEnd, votes, identity !== undefined, trimmed, trimming, bound, committed].join(' ');
     for (const { key, image } of model.states(this.#options.statesPerPlace ?? STATES_PER_PLACE, random)) {
       const nested = random.oneIn(NESTED_ONE_IN);
       const full = `${promised} ${key}`;

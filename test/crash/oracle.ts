@@ -62,6 +62,7 @@ function sameLog(a: RecoveredLog, b: RecoveredLog): boolean {
       log.end,
       log.lastTerm,
       log.openBase,
+      log.commit,
       log.sealed.map((s) => [s.base, s.end, s.entries, s.lastTerm, s.firstMs, s.lastMs]),
     ]);
   return plain(a) === plain(b);
@@ -132,16 +133,18 @@ export class Oracle {
   }
 
   #checkVote({ vote, recovered }: TestNode, { voted, voting }: Promises): void {
-    const possible = [voted ?? { currentTerm: 0, votedFor: 0 }, ...voting].map((each) => JSON.stringify(each));
+    const possible = [voted ?? { currentTerm: 0, votedFor: 0, commit: 0 }, ...voting].map((each) => JSON.stringify(each));
     require(possible.includes(JSON.stringify(vote)), () => `the vote is ${JSON.stringify(vote)}, not one of ${possible}`);
     require(recovered.lastTerm <= vote.currentTerm, () => `the log has term ${recovered.lastTerm}, the vote only ${vote.currentTerm}`);
   }
 
   #checkLog(disk: MemoryDisk, log: RecoveredLog, promises: Promises): Uint8Array {
-    const { durable, ordered, orderedEnd, trimmed, trimming } = promises;
+    const { durable, ordered, orderedEnd, trimmed, trimming, bound, committed } = promises;
     require(log.start >= trimmed && log.start <= trimming, () => `the log starts at ${log.start}, not in ${trimmed} to ${trimming}`);
     require(log.end >= durable, () => `the log ends at ${log.end}, but everything up to ${durable} was durable`);
     require(log.end <= orderedEnd, () => `the log ends at ${log.end}, but only ${orderedEnd} bytes were ever ordered`);
+    require(log.commit >= bound, () => `the commit is ${log.commit}, but a bound of ${bound} was on disk`);
+    require(log.commit <= committed, () => `the commit is ${log.commit}, but only ${committed} bytes were ever committed`);
     const found = readLog(disk, log);
     require(equal(found, ordered.slice(log.start, log.end)), () => 'the log is not a prefix of what was ordered');
     requireWholeBatches(log, found);

@@ -8,6 +8,7 @@ import { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { ServerWasm } from '../../src/memory/wasm.ts';
 import { readIdentity } from '../../src/storage/dataDirectory.ts';
 import { DIRECT_BYTES, type Disk, type FileHandle } from '../../src/storage/disk.ts';
+import { BOUND_BUGS } from './boundBugs.ts';
 import { FaultyDisk, type PlantedBug, SEGMENT_PATTERN } from './faultyDisk.ts';
 import { DIRECTORY } from './testNode.ts';
 import { TRUNCATION_BUGS } from './truncationBugs.ts';
@@ -144,7 +145,7 @@ class BoastfulMark extends FaultyDisk {
     const view = new DataView(mark.buffer, mark.byteOffset, mark.length);
     const at = Number(view.getBigUint64(16, true));
     const boast = new Uint8Array(mark.length);
-    encodeMark(boast, { durable: at, at, lastMs: Number(view.getBigUint64(24, true)) }, seed);
+    encodeMark(boast, { durable: at, at, commit: Number(view.getBigUint64(24, true)) }, seed);
     super.write(file, [entries, boast], position);
   }
 }
@@ -237,4 +238,5 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   { name: 'recovery keeps the beginning of a torn batch', plant: (disk) => disk, plantInMemory: forgetBatches },
   { name: 'nobody remembers where data ends', plant: (disk) => disk, plantInMemory: forgetDataEnd },
   ...TRUNCATION_BUGS,
+  ...BOUND_BUGS,
 ];

@@ -29,6 +29,9 @@ export interface Promises {
   /** Where the log starts since the last trim that was done, and where it will start by the one that may be under way. */
   readonly trimmed: number;
   readonly trimming: number;
+  /** The commit bound that was on disk, and what was committed: the one that is recovered lies between. */
+  readonly bound: number;
+  readonly committed: number;
 }
 
 /** One place in the journal: what was promised when everything before `operation` had been done. */
@@ -63,6 +66,7 @@ class Recorder {
   /** The process dies before this many more operations. */
   #fuse = Number.POSITIVE_INFINITY;
   #durable = 0;
+  #bound = 0;
   #ordered = new OrderedLog(new Uint8Array(0));
   #voted: Vote | undefined;
   #voting: readonly Vote[] = [];
@@ -100,6 +104,8 @@ class Recorder {
       identity: this.#identity,
       trimmed: this.#trimmed,
       trimming: this.#trimming,
+      bound: this.#bound,
+      committed: Math.max(this.#leader.committed, this.#trimming),
     };
     this.journal.push({ operation, promises });
   }
@@ -112,6 +118,7 @@ class Recorder {
 
   /** What is durable is a promise, up to where a truncation cuts. */
   #noteDurable(): void {
+    this.#bound = Math.max(this.#bound, this.#node?.bound ?? 0);
     if (this.#truncating !== undefined) this.#durable = Math.min(this.#durable, this.#truncating);
     else if (this.#node !== undefined) this.#durable = Math.max(this.#durable, this.#node.durable);
   }
@@ -163,7 +170,7 @@ class Recorder {
         this.actions.push('start');
         const random = Uint8Array.from({ length: 32 }, () => this.random.below(256));
         const clock = (): number => {
-          this.#nowMs += 0.25;
+          this.#nowMs += 8;
           return this.#nowMs;
         };
         const node = new TestNode(this.#wrap(this.#disk), this.#memory, random, clock, this.#events);

@@ -22,6 +22,11 @@ export class ScriptLeader {
     this.#random = random;
   }
 
+  /** Everything before this offset is committed. */
+  get committed(): number {
+    return this.#commit;
+  }
+
   started(node: TestNode): void {
     this.#commit = Math.max(this.#commit, node.recovered.start);
     node.context.memory.setWord(WORD.COMMIT, this.#commit);

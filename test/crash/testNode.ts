@@ -76,6 +76,7 @@ export class TestNode {
   readonly sealed: SealedSegment[] = [];
   #nextSpare = 1;
   #isLeader = false;
+  #savedBound = 0;
   readonly vote: Vote;
   readonly recovered: RecoveredLog;
   /** The term that the node leads in, or the one that it follows in. */
@@ -125,9 +126,10 @@ export class TestNode {
 
   #saveVote(votedFor: number): void {
     this.#isLeader = false;
-    const vote = { currentTerm: this.term, votedFor };
+    const vote = { currentTerm: this.term, votedFor, commit: this.#memory.commitBound };
     this.#events.voting?.(vote);
     writeVote(this.#disk, DIRECTORY, vote);
+    this.#savedBound = vote.commit;
     this.#events.voted?.(vote);
   }
 
@@ -256,7 +258,8 @@ export class TestNode {
   /** What a writer does after a quiet moment. */
   mark(index: number): boolean {
     const writer = this.#writers[index]?.writer;
-    if (writer === undefined || !writer.markIsBehind) return false;
+    // A complete one is sealed instead.
+    if (writer === undefined || writer.isComplete || writer.rest() === undefined) return false;
     writer.writeMark();
     return true;
   }
@@ -282,5 +285,11 @@ export class TestNode {
 
   get durable(): number {
     return this.#memory.durable;
+  }
+
+  /** The commit bound that is surely on disk, as far as this node put it there. */
+  get bound(): number {
+    const bounds = this.#writers.map(({ writer }) => writer?.bound ?? 0);
+    return Math.max(this.recovered.commit, this.#savedBound, ...bounds);
   }
 }

@@ -3,13 +3,13 @@ import { type DurableMark, decodeMark, encodeMark, findMark } from '../../src/fo
 import { bytesOf, flipped, hexOf } from './hex.ts';
 
 const SEED = 0x0123_4567_89ab_cdefn;
-const MARK: DurableMark = { durable: 0x1_2345_6789_abcd, at: 0x1_2345_6789_abf1, lastMs: 1_700_000_000_123 };
+const MARK: DurableMark = { durable: 0x1_2345_6789_abcd, at: 0x1_2345_6789_abf1, commit: 0x1_2345_6789_ab00 };
 
 const GOLDEN = bytesOf(`
-  00000000 4c4c4d4b
+  00000000 4c4c4d43
   cdab896745230100 f1ab896745230100
-  7b68e5cf8b010000
-  af5554f731b1e818
+  00ab896745230100
+  ddcaca18bf228ea5
 `);
 
 const FIELDS = [
@@ -17,7 +17,7 @@ const FIELDS = [
   ['magic', 4],
   ['durable offset', 8],
   ['own offset', 16],
-  ['last append', 24],
+  ['commit', 24],
   ['check', 32],
 ] as const;
 
@@ -34,7 +34,7 @@ it('durable mark: golden bytes', () => {
 it('durable mark: golden bytes decode to what they mean, and encode to themselves', () => {
   const decoded = decodeMark(GOLDEN, MARK.at, SEED);
   expect(decoded).toEqual(MARK);
-  expect(hexOf(encoded(decoded ?? { durable: 0, at: 0, lastMs: 0 }))).toBe(hexOf(GOLDEN));
+  expect(hexOf(encoded(decoded ?? { durable: 0, at: 0, commit: 0 }))).toBe(hexOf(GOLDEN));
 });
 
 it.each(FIELDS)('durable mark: with a damaged %s it is none', (_field, at) => {
@@ -49,11 +49,11 @@ it('durable mark: at another place, with another seed or cut short it is none', 
 
 it('durable mark: of several marks among other bytes the one with the highest durable offset is found', () => {
   const bytes = new Uint8Array(1000).fill(0x4c);
-  const place = (at: number, durable: number): void => bytes.set(encoded({ durable, at: 5000 + at, lastMs: 1 }), at);
+  const place = (at: number, durable: number): void => bytes.set(encoded({ durable, at: 5000 + at, commit: 1 }), at);
   place(0, 4000);
   place(333, 5000);
   place(960, 4500);
-  expect(findMark(bytes, 5000, SEED)).toEqual({ durable: 5000, at: 5333, lastMs: 1 });
+  expect(findMark(bytes, 5000, SEED)).toEqual({ durable: 5000, at: 5333, commit: 1 });
   expect(findMark(bytes, 5001, SEED)).toBeUndefined();
   expect(findMark(new Uint8Array(0), 5000, SEED)).toBeUndefined();
 });

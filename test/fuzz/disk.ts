@@ -117,7 +117,7 @@ function mutate(bytes: Uint8Array, random: Random): Uint8Array {
 function repairCheck(name: string, bytes: Uint8Array): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let checkAt = -1;
-  if (name === 'vote') checkAt = 16;
+  if (name === 'vote') checkAt = 24;
   else if (name.endsWith('.segment')) checkAt = 40;
   else if (name.endsWith('.index')) checkAt = bytes.length - 8;
   if (checkAt >= 0 && bytes.length >= checkAt + 8) view.setBigUint64(checkAt, xxh64(bytes.subarray(0, checkAt)), true);

@@ -631,7 +631,7 @@ const COMMIT: readonly Interleaving[] = [
   {
     name: 'commit not announced to the main thread',
     what: 'the raft thread moves the commit, and wakes nobody',
-    patches: [{ file: REPLICA, find: 'if (this.#hasCommitted)\n            this.#memory.raise(SIGNAL.COMMIT);', replace: '' }],
+    patches: [{ file: REPLICA, find: 'if (this.#hasCommitted)\n            this.#memory.committed();', replace: '' }],
     foundBy: ['receipt with a majority of others'],
   },
 ];

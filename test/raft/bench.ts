@@ -40,6 +40,7 @@ export interface DiskCopy {
   readonly entries: readonly Entry[];
   readonly vote: { readonly currentTerm: number; readonly votedFor: number };
   readonly standing: Standing;
+  readonly bound: number;
 }
 
 export class TestNode {
@@ -54,6 +55,8 @@ export class TestNode {
   disk: number;
   vote = { currentTerm: 0, votedFor: 0 };
   standing: Standing;
+  /** What the disk says of the commit. */
+  bound: number;
   isUp = true;
   /** What the shell does not do by itself: the script says when. */
   holds = { flush: false, lead: false, truncate: false };
@@ -81,6 +84,7 @@ export class TestNode {
     this.entries = [...entries];
     this.start = entries[0]?.start ?? 0;
     this.disk = this.end;
+    this.bound = this.start;
     this.vote = { currentTerm, votedFor: 0 };
     this.standing = standing;
     this.raft = this.#makeRaft();
@@ -102,13 +106,14 @@ export class TestNode {
     // Chance differs a little from life to life: a node that restarts must not number its questions as it did before.
     this.#lives += 1;
     const random = (): number => this.#settings.random() * (1 - this.#lives / 2 ** 20);
-    const raft = new Raft({ ...this.#settings, random }, { ...this.vote, standing: this.standing, log });
+    const raft = new Raft({ ...this.#settings, random }, { ...this.vote, standing: this.standing, commit: this.bound, log });
     raft.advanceTo(this.#cluster.nowMs);
     return raft;
   }
 
   crash(): void {
     this.isUp = false;
+    this.bound = Math.max(this.bound, Math.min(this.raft.commit, this.disk));
     this.entries = this.entries.filter(({ end }) => end <= this.disk);
     this.#leadDue = false;
     this.#truncateDue = undefined;
@@ -126,15 +131,17 @@ export class TestNode {
   /** What is on its disk now, to {@link restore} it. */
   copyDisk(): DiskCopy {
     const { vote, standing } = this;
-    return { entries: this.entries.filter(({ end }) => end <= this.disk), vote, standing };
+    const bound = Math.max(this.bound, Math.min(this.raft.commit, this.disk));
+    return { entries: this.entries.filter(({ end }) => end <= this.disk), vote, standing, bound };
   }
 
   /** An old copy of the disk is put in its place: the same directory, by what is in it. */
-  restore({ entries, vote, standing }: DiskCopy): void {
+  restore({ entries, vote, standing, bound }: DiskCopy): void {
     this.entries = [...entries];
     this.disk = this.end;
     this.vote = vote;
     this.standing = standing;
+    this.bound = bound;
     this.#cluster.take(({ from, to }) => from === this.id || to === this.id);
   }
 
@@ -142,6 +149,7 @@ export class TestNode {
   wipe(): void {
     this.entries = [];
     this.disk = 0;
+    this.bound = 0;
     this.vote = { currentTerm: 0, votedFor: 0 };
     this.standing = 'stranger';
     this.instance += 1;

@@ -152,7 +152,7 @@ describe('R11: an old copy of a disk', () => {
     const { entries, vote, standing } = two.copyDisk();
     expect(standing).toBe('returned');
     two.crash();
-    two.restore({ entries: entries.slice(0, 2), vote, standing });
+    two.restore({ entries: entries.slice(0, 2), vote, standing, bound: 0 });
     two.restart();
     cluster.pass(300);
     expect(one.lostData).toHaveLength(2);

@@ -373,6 +373,21 @@ describe('a cut of the log', () => {
   });
 });
 
+test('R4: what was committed before a restart is not cut after it, whoever speaks first', () => {
+  const cluster = led();
+  cluster.node(1).append();
+  cluster.pass(200);
+  const two = cluster.node(2);
+  const { entries, raft } = two;
+  expect(raft.commit).toBe(two.end);
+  two.crash();
+  two.restart();
+  expect(two.raft.commit).toBe(two.end);
+  two.turn((core) => core.step(3, appendRequest({ term: 2, prevTerm: 1, prevOffset: NOOP_BYTES, entriesTerm: 2, end: NOOP_BYTES + 50 })));
+  expect(two.fatal).toContain('below the commit');
+  expect(two.entries).toEqual(entries);
+});
+
 describe('an ex-leader', () => {
   test('takes no entry of the new term for its own: what came in before the gate closed has the old one (camunda#5360)', () => {
     const cluster = led();

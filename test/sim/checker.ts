@@ -28,6 +28,8 @@ interface Shadow {
   /** What was on the disk that it lost. */
   lost: { readonly starts: readonly TermStart[]; readonly durable: number };
   vote: Vote;
+  /** The commit bound that it has surely saved. */
+  bound: number;
   standing: Standing;
   /** Whether it has the disk that the cluster began with. */
   isFounder: boolean;
@@ -70,7 +72,8 @@ export class Checker {
       tail: 0,
       durable: 0,
       lost: { starts: [], durable: 0 },
-      vote: { currentTerm: 0, votedFor: 0 },
+      vote: { currentTerm: 0, votedFor: 0, commit: 0 },
+      bound: 0,
       standing: 'stranger',
       isFounder: false,
       isOldCopy: false,
@@ -113,7 +116,8 @@ export class Checker {
     shadow.starts = [];
     shadow.tail = 0;
     shadow.durable = 0;
-    shadow.vote = { currentTerm: 0, votedFor: 0 };
+    shadow.vote = { currentTerm: 0, votedFor: 0, commit: 0 };
+    shadow.bound = 0;
     shadow.standing = 'stranger';
     shadow.isFounder = false;
     shadow.isOldCopy = false;
@@ -132,6 +136,15 @@ export class Checker {
     return this.#of(id).isOldCopy;
   }
 
+  /** A process dies, perhaps in the middle of an event: what it had committed by then is committed, and may be on its disk as such. */
+  dies(process: Process): void {
+    const shadow = this.#of(process.id);
+    const { durable, commit } = process.memory;
+    if (commit <= shadow.commit) return;
+    if (durable > shadow.durable) this.#synced(process, shadow, durable);
+    this.#committed(process, shadow, commit);
+  }
+
   /** A process has recovered its log, and begins. */
   recovered(process: Process, vote: Vote): void {
     const shadow = this.#of(process.id);
@@ -146,6 +159,9 @@ export class Checker {
       () =>
         `${who} remembers term ${vote.currentTerm} and its vote for ${vote.votedFor}, but had saved ${shadow.vote.currentTerm}, ${shadow.vote.votedFor}`,
     );
+    const { commit } = process.memory;
+    promise(commit >= shadow.bound, 'committed bytes', () => `${who} takes ${commit} for committed, and had saved ${shadow.bound} as such`);
+    shadow.bound = Math.max(shadow.bound, commit);
     if (vote.currentTerm > 0) this.#saved(process, shadow, vote);
     shadow.starts = [];
     shadow.tail = 0;
@@ -179,6 +195,7 @@ export class Checker {
     const isThere = process.node.disk.surelyHas(`${DIRECTORY}/${VOTE_FILE}`, 0, encodeVote(vote));
     promise(isThere, 'election safety', () => `node ${process.id} goes on before its vote in term ${vote.currentTerm} is on its disk`);
     shadow.vote = vote;
+    shadow.bound = Math.max(shadow.bound, vote.commit);
   }
 
   /** A message leaves. */

@@ -80,7 +80,7 @@ export class Process implements Endpoint {
     this.recovered = recover(this.context);
     this.#identity = this.recovered.identity;
     this.#feedReader = new SegmentReader(disk, DIRECTORY, memory);
-    const { start, end, dataEnd, terms, sealed, openBase } = this.recovered;
+    const { start, end, commit, dataEnd, terms, sealed, openBase } = this.recovered;
     this.writers = new Writers(this.context, disk, sealed, {
       later: (delayMs, label, act) => this.diskThread.post(delayMs, label, act),
       diskMs: () => node.diskMs(),
@@ -102,7 +102,7 @@ export class Process implements Endpoint {
     const settings = world.settings(node);
     this.replica = new Replica({
       settings,
-      state: { ...vote, standing: identity.standing, log: new TermTable(start, end, terms) },
+      state: { ...vote, standing: identity.standing, commit, log: new TermTable(start, end, terms) },
       memory,
       tail: new Tail(memory, (slot) => this.mainThread.post(this.#hopMs(), 'open segment', () => open(slot))),
       sealed,

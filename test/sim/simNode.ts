@@ -173,6 +173,7 @@ export class SimNode {
     const { process, world } = this;
     world.trace.add(world.scheduler.nowMs, this.id, isPowerCut ? 'loses power' : 'is killed');
     this.process = undefined;
+    if (process !== undefined) world.checker.dies(process);
     process?.die();
     this.search?.end();
     this.search = undefined;

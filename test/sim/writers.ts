@@ -233,7 +233,7 @@ export class Writers {
     else if (this.#isStopping) {
       writer.close();
       this.#end(task);
-    } else if (writer.markIsBehind && !task.isMarkPlanned) this.#planMark(task, writer);
+    } else if (writer.rest() !== undefined && !task.isMarkPlanned) this.#planMark(task, writer);
   }
 
   #planMark(task: Task, writer: SegmentWriter): void {

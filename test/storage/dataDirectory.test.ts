@@ -178,10 +178,10 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
 
   it('a vote reads back, and a new directory has voted for nobody', () => {
     const disk = make();
-    expect(readVote(disk, DIRECTORY)).toEqual({ currentTerm: 0, votedFor: 0 });
-    writeVote(disk, DIRECTORY, { currentTerm: 7, votedFor: 1 });
-    writeVote(disk, DIRECTORY, { currentTerm: 0x7fff_ffff, votedFor: 2 });
-    expect(readVote(disk, DIRECTORY)).toEqual({ currentTerm: 0x7fff_ffff, votedFor: 2 });
+    expect(readVote(disk, DIRECTORY)).toEqual({ currentTerm: 0, votedFor: 0, commit: 0 });
+    writeVote(disk, DIRECTORY, { currentTerm: 7, votedFor: 1, commit: 12 });
+    writeVote(disk, DIRECTORY, { currentTerm: 0x7fff_ffff, votedFor: 2, commit: Number.MAX_SAFE_INTEGER });
+    expect(readVote(disk, DIRECTORY)).toEqual({ currentTerm: 0x7fff_ffff, votedFor: 2, commit: Number.MAX_SAFE_INTEGER });
     expect(disk.list(DIRECTORY)).toEqual(['vote']);
   });
 });
@@ -291,7 +291,7 @@ it('node.json: a process that dies anywhere in a change leaves the old one or th
 });
 
 describe('vote', () => {
-  const GOLDEN = bytesOf('4c4c564f 02000000 04030201 05000000 7f0217309209417b');
+  const GOLDEN = bytesOf('4c4c564f 02000000 04030201 05000000 cdab896745230100 d079bc31a1cf26ab');
 
   function voteIn(bytes: Uint8Array): () => unknown {
     const disk = new MemoryDisk();
@@ -300,28 +300,29 @@ describe('vote', () => {
   }
 
   it('golden bytes, which read back as what they mean', () => {
-    expect(hexOf(encodeVote({ currentTerm: 0x0102_0304, votedFor: 5 }))).toBe(hexOf(GOLDEN));
-    expect(voteIn(GOLDEN)()).toEqual({ currentTerm: 0x0102_0304, votedFor: 5 });
+    expect(hexOf(encodeVote({ currentTerm: 0x0102_0304, votedFor: 5, commit: 0x1_2345_6789_abcd }))).toBe(hexOf(GOLDEN));
+    expect(voteIn(GOLDEN)()).toEqual({ currentTerm: 0x0102_0304, votedFor: 5, commit: 0x1_2345_6789_abcd });
   });
 
   it.each([
     ['magic', 0],
     ['term', 8],
     ['vote', 12],
-    ['check', 16],
+    ['commit', 16],
+    ['check', 24],
   ])('a damaged %s is refused', (_field, at) => {
     expect(errorOf(voteIn(flipped(GOLDEN, at)))).toMatchObject({ code: 'DAMAGE', details: { file: `${DIRECTORY}/vote`, position: 0 } });
   });
 
   it('a vote of any other length is refused', () => {
-    for (const bytes of [0, 1, 4, 23]) expect(errorOf(voteIn(GOLDEN.subarray(0, bytes))).code).toBe('DAMAGE');
+    for (const bytes of [0, 1, 4, 24, 31]) expect(errorOf(voteIn(GOLDEN.subarray(0, bytes))).code).toBe('DAMAGE');
     expect(errorOf(voteIn(bytesOf(`${hexOf(GOLDEN)}00`))).code).toBe('DAMAGE');
   });
 
   it('a newer format is refused as such', () => {
     const newer = GOLDEN.slice();
     newer[4] = 3;
-    new DataView(newer.buffer).setBigUint64(16, xxh64(newer.subarray(0, 16)), true);
+    new DataView(newer.buffer).setBigUint64(24, xxh64(newer.subarray(0, 24)), true);
     expect(errorOf(voteIn(newer))).toMatchObject({ code: 'NEWER_FORMAT', details: { file: `${DIRECTORY}/vote` } });
   });
 

@@ -65,7 +65,7 @@ async function startThread(directory: string, identity: Identity, others: readon
     peers,
     electionTimeoutMs: NEVER_MS,
     vote: readVote(disk, directory),
-    log: { start: 0, end: 0, terms: [] },
+    log: { start: 0, end: 0, commit: 0, terms: [] },
     sealed: [],
   };
   const worker = new Worker(new URL('../../dist/src/threads/raftThread.js', import.meta.url), { workerData: setup });
@@ -129,7 +129,7 @@ describe('the raft thread', () => {
     two.sockets.send(1, voteRequest(5));
     const { message } = await two.nth('message');
     // As soon as the answer is here.
-    expect(readVote(disk, directory)).toEqual({ currentTerm: 5, votedFor: 2 });
+    expect(readVote(disk, directory)).toEqual({ currentTerm: 5, votedFor: 2, commit: 0 });
     expect(message).toMatchObject({ kind: 'voteResponse', term: 5, granted: true });
     await thread.worker.terminate();
 

@@ -96,7 +96,7 @@ export function publicFacts({ identity, ...facts }: DirectoryFacts): object {
 }
 
 /** What a directory says of itself, one name and value a line. */
-export function directoryPairs({ directory, identity, vote, start, end, segments, leftover }: DirectoryFacts): [string, string][] {
+export function directoryPairs({ directory, identity, vote, start, end, commit, segments, leftover }: DirectoryFacts): [string, string][] {
   const { instance, standing, isFounder, nodes } = membershipOf(identity ?? {});
   const pairsOf: [string, string][] = [
     ['directory', directory],
@@ -109,7 +109,7 @@ export function directoryPairs({ directory, identity, vote, start, end, segments
   const votedFor = vote === undefined || vote.votedFor === 0 ? 'none' : `node ${vote.votedFor}`;
   pairsOf.push(
     ['term', vote === undefined ? 'unreadable' : `${vote.currentTerm}, voted for ${votedFor}`],
-    ['log', `offsets ${start} to ${end}`],
+    ['log', `offsets ${start} to ${end}, committed up to ${commit} at least`],
     ['entries', grouped(segments.reduce((sum, { entries }) => sum + entries, 0))],
   );
   if (leftover.length > 0) pairsOf.push(['trimmed', `${leftover.length} segments wait to be removed at the next start`]);

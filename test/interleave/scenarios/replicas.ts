@@ -49,7 +49,7 @@ export class TestReplica {
         maxAppendBytes: 65536,
         random: () => 0,
       },
-      state: { currentTerm, votedFor: 0, standing: 'voter', log },
+      state: { currentTerm, votedFor: 0, commit: 0, standing: 'voter', log },
       memory,
       tail: new Tail(memory, () => undefined),
       sealed: [],

@@ -8,7 +8,7 @@ import { SIGNAL, SLOT } from '../../../dist/src/memory/map.js';
 import { Tail } from '../../../dist/src/memory/tail.js';
 import { TailMemory } from '../../../dist/src/memory/tailMemory.js';
 import { Segments } from '../../../dist/src/server/segments.js';
-import type { Identity } from '../../../dist/src/storage/dataDirectory.js';
+import { type Identity, writeVote } from '../../../dist/src/storage/dataDirectory.js';
 import { NodeDisk } from '../../../dist/src/storage/nodeDisk.js';
 import { RECOVERY_SLOT, type RecoveredLog } from '../../../dist/src/storage/recovery.js';
 import { Pools } from '../../../dist/src/threads/pools.js';
@@ -43,6 +43,8 @@ export class Writers {
   }
 
   async start(): Promise<RecoveredLog> {
+    // A node has a vote before it has a segment.
+    writeVote(new NodeDisk(), this.directory, { currentTerm: 1, votedFor: 0, commit: 0 });
     const recovered = await this.pools.recover();
     await this.segments.start(recovered);
     this.tail.start(recovered.end, recovered.dataEnd, recovered.openBase === undefined ? undefined : RECOVERY_SLOT);

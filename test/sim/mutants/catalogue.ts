@@ -196,11 +196,18 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'commit remembered too far',
     what: 'B11: a node that starts takes all that is on its disk for committed (etcd#13766)',
-    patches: [{ file: STATE, find: 'this.commit = log.start;', replace: 'this.commit = log.end;' }],
+    patches: [{ file: STATE, find: 'this.commit = commit;', replace: 'this.commit = log.end;' }],
     foundBy: ['committed bytes', 'visibility'],
     withinSeeds: 50,
   },
   // Divergence
+  {
+    name: 'commit forgotten at a restart',
+    what: 'R4: a node that comes back takes nothing for committed, and lets the first who speaks cut it',
+    patches: [{ file: STATE, find: 'this.commit = commit;', replace: 'this.commit = log.start;' }],
+    foundBy: ['committed bytes'],
+    withinSeeds: 20,
+  },
   {
     name: 'entries of the next leader',
     what: 'B7: a leader that was overtaken still orders appends, stamped with the new term (camunda#5360)',
@@ -383,7 +390,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'cut entries stay on disk',
     what: 'a truncation forgets the entries in memory, and leaves them in the file',
-    patches: [{ file: TRUNCATION, find: 'cut(context, slot, last, offset, removed.at(-1) ?? tail);', replace: '' }],
+    patches: [{ file: TRUNCATION, find: 'cut(context, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
     withinSeeds: 300,
   },

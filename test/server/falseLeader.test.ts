@@ -1,0 +1,88 @@
+// What was committed survives a restart, whoever speaks first afterwards.
+
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { ENTRY_OVERHEAD_BYTES, KIND_NOOP } from '../../assembly/layout.ts';
+import { connect } from '../../src/client/index.ts';
+import { PeerSockets } from '../../src/peers/peerSockets.ts';
+import { readIdentity } from '../../src/storage/dataDirectory.ts';
+import { readFile } from '../../src/storage/disk.ts';
+import { segmentName } from '../../src/storage/names.ts';
+import { NodeDisk } from '../../src/storage/nodeDisk.ts';
+import { examineDirectory } from '../../src/storage/offline.ts';
+import { Cluster } from '../support/cluster.ts';
+import { until } from '../support/clusterNode.ts';
+import { makeDirectory } from './support/fixture.ts';
+
+const SEGMENT_BYTES = 4 * 1024 * 1024;
+const disk = new NodeDisk();
+
+/** What a node's directory says to be committed; a running node may be changing it. */
+function boundOf(directory: string): number {
+  return examineDirectory(disk, directory, { everyEntry: false }).commit;
+}
+
+/** Sends node 2, as node 1 of its cluster and leader of a new term, a no-op in the place of what is at `offset`. */
+function lie(cluster: Cluster, offset: number, term: number): PeerSockets {
+  const identity = readIdentity(disk, cluster.node(1).data);
+  const port = cluster.network?.link(1, 2).port ?? 0;
+  if (identity === undefined) throw new Error('node 1 has an identity');
+  const body = new Uint8Array(ENTRY_OVERHEAD_BYTES);
+  body[7] = KIND_NOOP;
+  const request = { prevOffset: offset, prevTerm: term - 1, entriesTerm: term, end: offset + body.length, base: 0, commit: offset };
+  const sockets: PeerSockets = new PeerSockets({
+    self: { clusterId: identity.clusterId, id: 1, instance: identity.instance, segmentBytes: SEGMENT_BYTES, nodes: [1, 2, 3] },
+    now: () => ({ standing: 'voter', isFounder: true, term }),
+    stuckMs: 60_000,
+    silentMs: 60_000,
+    events: {
+      message: () => undefined,
+      receiving: () => undefined,
+      connected: (to) => sockets.send(to, { kind: 'appendRequest', term, round: 1, ...request }, body),
+      disconnected: () => undefined,
+      greeting: () => undefined,
+      accepted: () => undefined,
+      refused: (_to, sentence) => {
+        throw new Error(sentence);
+      },
+      drained: () => undefined,
+      log: () => undefined,
+    },
+  });
+  sockets.dial([{ id: 2, host: '127.0.0.1', peerPort: port }]);
+  return sockets;
+}
+
+test('R4: a restarted node shows what was committed at once, and one frame of a false leader cuts none of it', {
+  timeout: 180_000,
+}, async () => {
+  const directory = makeDirectory();
+  const cluster = await Cluster.make({ nodes: 3, directory, flags: ['--segment-bytes', String(SEGMENT_BYTES)] });
+  onTestFinished(() => cluster.close());
+  await cluster.start();
+  const client = await connect(cluster.urls);
+  const entry = new Uint8Array(64 * 1024).fill(7);
+  for (let i = 0; i < 30; i += 1) await client.append(entry);
+  await client.close();
+  const end = await cluster.converged();
+  // Nobody appends any more: what stands on each disk catches up with the commit, the followers' too.
+  for (const { id, data } of cluster.nodes) await until(`for the commit bound of node ${id}`, () => boundOf(data) === end);
+  const { status } = (await cluster.statuses())[0] ?? {};
+  const term = status?.node.term ?? 0;
+  await Promise.all(cluster.nodes.map((node) => node.kill()));
+
+  const two = cluster.node(2);
+  const segment = join(two.data, segmentName(0));
+  two.start();
+  await two.ready;
+  // No leader has told it anything.
+  expect((await two.status())?.log).toMatchObject({ commit: end, durable: end });
+  const before = Buffer.from(readFile(disk, segment)).subarray(4096, 4096 + end);
+  two.excuse(/the leader's log differs at offset 12, below the commit/);
+  const sockets = lie(cluster, 12, term + 1);
+  onTestFinished(() => sockets.close());
+  await until('for node 2 to stop', () => !two.isRunning);
+  expect(Buffer.compare(Buffer.from(readFile(disk, segment)).subarray(4096, 4096 + end), before)).toBe(0);
+  expect(boundOf(two.data)).toBe(end);
+  expect(cluster.surprises).toEqual([]);
+});
