@@ -45,3 +45,17 @@ export class NewestChain {
     return true;
   }
 }
+
+/** Why a chain is over, when no server said so. */
+export function brokenBy(why: string): LogError {
+  return new LogError('CHAIN_BROKEN', why, {}, 'failed');
+}
+
+export function asLogError(thrown: unknown): LogError {
+  return thrown instanceof LogError ? thrown : new LogError('PROTOCOL', String(thrown));
+}
+
+/** What is to be said of a link that may be in the log. */
+export function uncertainSentence(cause: LogError): string {
+  return `This append may be in the log, which did not tell: ${cause.message} Read the log from where this writer's appends end.`;
+}

@@ -3,7 +3,7 @@
 // finds out how many of them are in the log, and begins a new chain there with the rest.
 //
 //           ┌──────────── append ────────────┐
-//   links:  │ in flight … in flight │ waiting … │        one link for each call; all in flight belong to one chain
+//   links:  │ in flight … in flight │ waiting … │        one batch each; all in flight belong to one chain
 //           ▼ settled in order
 //
 //   open ──(a link was not done)──► settling ──(nothing in flight)──► resuming ──► open: a new chain with the rest
@@ -13,8 +13,9 @@ import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { APPEND_CHAINED, APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
-import { Chain, DISPLACED } from './chains.ts';
-import { batchTooLarge, type Operation, type Reject, type ResolveBatch, tooLarge } from './message.ts';
+import { BatchLink } from './batchLink.ts';
+import { asLogError, brokenBy, Chain, DISPLACED, uncertainSentence } from './chains.ts';
+import { batchTooLarge, type Operation, type Reject, tooLarge } from './message.ts';
 import { type Ack, type BatchReceipt, closedError, type Receipt } from './options.ts';
 import { type Payload, payloadOf, payloadsOf } from './payload.ts';
 import { Queue } from './queue.ts';
@@ -23,28 +24,14 @@ import { isNodesRefusal } from './retries.ts';
 import { ENOUGH_PROMISES } from './room.ts';
 import type { WriterPlan, WriterPort } from './writerPort.ts';
 
-/** One append. */
-interface Link {
-  readonly payloads: readonly Uint8Array[];
-  readonly entryBytes: number;
-  readonly resolve: ResolveBatch;
-  readonly reject: Reject;
-  /** Why it was not done, or may not have been, when it was tried last. */
-  error: LogError | undefined;
-  /** Some try of it may have been done. */
-  isUncertain: boolean;
-  /** The last try failed before it was sent anywhere. */
-  isUnsent: boolean;
-}
-
 /**
  * Appends that succeed in the order of their calls up to the first refusal, and fail from there on, all of them: no append of the writer
  * and nothing of anybody else is between two that succeed. Made by `log.writer({ expectedEnd })`. Appends need not wait for each other.
  *
  * The first append is done only if the log has no entry of any client at or after `expectedEnd`, each further one only directly after the
- * one before. When one rejects, whatever its reason, every later one rejects as well, with CHAIN_BROKEN, and `failed`: it is not in the log. The
- * error's `details.chainEnd` and {@link end} say up to where the writer's appends are in the log. To go on, read from there, and make
- * a new writer.
+ * one before. Appends that are made in one tick are one batch: all of them are done, or none. When one rejects, whatever its reason, every
+ * later one rejects as well, with CHAIN_BROKEN, and `failed`: it is not in the log. The error's `details.chainEnd` and {@link end} say up
+ * to where the writer's appends are in the log. To go on, read from there, and make a new writer.
  *
  * When a node, a connection or a leader is lost, the writer looks for its own entries in the committed log, and goes on with the rest,
  * for `reconnect.timeoutMs` at most without progress; only then, or when the log cannot be read, is the outcome of those that were on
@@ -54,16 +41,20 @@ interface Link {
  * tells up to where its appends are committed.
  *
  * The writers of one client, and its other conditional appends, share a connection, which has one chain at a time. Each time they take
- * turns, one waits until the other's are answered: give a writer that is always busy a client of its own. Between a writer's appends and the others of its client there is no promised order.
+ * turns, one waits until the other's are answered: give a writer that is always busy a client of its own. Between a writer's appends and
+ * the others of its client there is no promised order; any that comes between them ends the writer, as anybody else's does.
  */
 export class Writer {
   readonly #port: WriterPort;
   readonly #ack: Ack;
   /** Unsettled, in order. While none failed, the first `#inFlightCount` are with the appender. */
-  readonly #links = new Queue<Link>();
+  readonly #links = new Queue<BatchLink>();
   #inFlightCount = 0;
   #inFlightBytes = 0;
   #unsettledBytes = 0;
+  #unsettledCalls = 0;
+  #last: BatchLink | undefined;
+  #isSubmitPlanned = false;
   #chain: Chain | undefined;
   #end: number;
   /** The only term in which `#end` means something; 0: it is committed. */
@@ -99,7 +90,7 @@ export class Writer {
 
   /** Whether an append made now need not wait for others; if not, await {@link ready} first. */
   get hasRoom(): boolean {
-    return this.#links.length < ENOUGH_PROMISES && this.#unsettledBytes < this.#port.maxInFlightBytes;
+    return this.#unsettledCalls < ENOUGH_PROMISES && this.#unsettledBytes < this.#port.maxInFlightBytes;
   }
 
   /** Resolves when {@link hasRoom}. */
@@ -115,14 +106,33 @@ export class Writer {
    */
   append(payload: Payload): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      const resolveOne = ({ term, offset, end, level, nodes }: BatchReceipt): void => resolve({ term, offset, end, level, nodes });
-      this.#add(() => [payloadOf(payload)], resolveOne, reject);
+      if (this.#isRefused(reject)) return;
+      try {
+        const bytes = payloadOf(payload);
+        const entryBytes = this.#checkSize([bytes]);
+        this.#linkFor(entryBytes).share(bytes, resolve, reject);
+        this.#added(entryBytes);
+      } catch (thrown) {
+        this.#endWith(thrown, reject);
+      }
     });
   }
 
   /** Appends several entries, all or none, as one link of the chain. Rejects like {@link append}. */
   appendBatch(payloads: Iterable<Payload>): Promise<BatchReceipt> {
-    return new Promise((resolve, reject) => this.#add(() => payloadsOf(payloads), resolve, reject));
+    return new Promise((resolve, reject) => {
+      if (this.#isRefused(reject)) return;
+      try {
+        const list = payloadsOf(payloads);
+        const entryBytes = this.#checkSize(list);
+        const link = new BatchLink(resolve, reject);
+        for (const bytes of list) link.put(bytes);
+        this.#push(link);
+        this.#added(entryBytes);
+      } catch (thrown) {
+        this.#endWith(thrown, reject);
+      }
+    });
   }
 
   /** Takes no more appends; resolves when all that were made are settled. Never rejects, and may be called again. */
@@ -136,26 +146,44 @@ export class Writer {
     return this.close();
   }
 
-  #add(payloadsOfCall: () => Uint8Array[], resolve: ResolveBatch, reject: (error: unknown) => void): void {
+  #isRefused(reject: Reject): boolean {
     if (this.#port.isClosed()) this.#refusal ??= closedError();
-    if (this.#refusal !== undefined) {
-      reject(this.#refusal.code === 'CLOSED' ? this.#refusal : this.#brokenError());
-      return;
-    }
-    try {
-      const payloads = payloadsOfCall();
-      const entryBytes = this.#checkSize(payloads);
-      const copies = payloads.map((payload) => payload.slice());
-      this.#links.push({ payloads: copies, entryBytes, resolve, reject, error: undefined, isUncertain: false, isUnsent: true });
-      this.#unsettledBytes += entryBytes;
-      if (this.#links.length === 1) this.#port.busy(this, true);
-    } catch (thrown) {
-      // Later ones would stand where this one was to be.
-      this.#refusal = brokenBy(thrown instanceof Error ? thrown.message : String(thrown));
-      reject(thrown);
-      return;
-    }
-    this.#submitSome();
+    if (this.#refusal === undefined) return false;
+    reject(this.#refusal.code === 'CLOSED' ? this.#refusal : this.#brokenError());
+    return true;
+  }
+
+  /** An append cannot be taken. Later ones would be where it was to be. */
+  #endWith(thrown: unknown, reject: (thrown: unknown) => void): void {
+    this.#refusal = brokenBy(thrown instanceof Error ? thrown.message : String(thrown));
+    reject(thrown);
+  }
+
+  /** The last link, if one more append may share it, or a new one. */
+  #linkFor(entryBytes: number): BatchLink {
+    const last = this.#last;
+    if (last?.hasRoomFor(entryBytes) && last.entryBytes + entryBytes <= this.#port.limits().maxBatchBytes) return last;
+    const link = new BatchLink();
+    this.#push(link);
+    return link;
+  }
+
+  #push(link: BatchLink): void {
+    this.#last = link;
+    this.#links.push(link);
+    if (this.#links.length === 1) this.#port.busy(this, true);
+  }
+
+  #added(entryBytes: number): void {
+    this.#unsettledBytes += entryBytes;
+    this.#unsettledCalls += 1;
+    if (this.#isSubmitPlanned) return;
+    this.#isSubmitPlanned = true;
+    // At the end of the tick, so that all appends of it share a link.
+    queueMicrotask(() => {
+      this.#isSubmitPlanned = false;
+      this.#submitSome();
+    });
   }
 
   /** Bytes of entries of an append that can be taken. */
@@ -185,12 +213,13 @@ export class Writer {
     }
   }
 
-  #submit(link: Link): void {
+  #submit(link: BatchLink): void {
     this.#chain ??= new Chain();
     const chain = this.#chain;
     const number = chain.submittedCount;
     chain.submittedCount += 1;
     const isHead = number === 0;
+    link.isSealed = true;
     assert(!isHead || this.#inFlightCount === 0, 'a chain begins when nothing of the one before is in flight');
     this.#inFlightCount += 1;
     this.#inFlightBytes += link.entryBytes;
@@ -210,7 +239,7 @@ export class Writer {
     this.#port.submit(operation);
   }
 
-  #done(link: Link, receipt: BatchReceipt): void {
+  #done(link: BatchLink, receipt: BatchReceipt): void {
     this.#landed(link);
     if (link === this.#links.peek()) {
       this.#settle(receipt);
@@ -224,7 +253,7 @@ export class Writer {
     this.#goOn();
   }
 
-  #notDone(link: Link, error: LogError, isUnsent: boolean): void {
+  #notDone(link: BatchLink, error: LogError, isUnsent: boolean): void {
     this.#landed(link);
     link.error = error;
     link.isUnsent = isUnsent;
@@ -233,7 +262,7 @@ export class Writer {
     this.#goOn();
   }
 
-  #landed(link: Link): void {
+  #landed(link: BatchLink): void {
     this.#inFlightCount -= 1;
     this.#inFlightBytes -= link.entryBytes;
   }
@@ -242,7 +271,7 @@ export class Writer {
   #settle(receipt: BatchReceipt): void {
     const link = this.#links.shift();
     assert(link !== undefined, 'a link that is settled was not settled before');
-    this.#unsettledBytes -= link.entryBytes;
+    this.#forget(link);
     this.#end = receipt.end;
     this.#hasSucceeded = true;
     if (receipt.level === 'received') {
@@ -254,6 +283,12 @@ export class Writer {
       this.#committed = receipt.end;
     }
     link.resolve(receipt);
+  }
+
+  #forget(link: BatchLink): void {
+    this.#unsettledBytes -= link.entryBytes;
+    this.#unsettledCalls -= link.callCount;
+    if (this.#last === link) this.#last = undefined;
   }
 
   #goOn(): void {
@@ -360,7 +395,7 @@ export class Writer {
     const first = new LogError(code, `${cause.message} This writer's appends are in the log up to offset ${this.#end}.`, details, 'failed');
     let isFirst = true;
     for (let link = this.#links.shift(); link !== undefined; link = this.#links.shift()) {
-      this.#unsettledBytes -= link.entryBytes;
+      this.#forget(link);
       const error = isFirst ? first : broken;
       isFirst = false;
       link.reject(link.isUncertain ? new LogError(cause.code, uncertainSentence(cause), details, 'unknown') : error);
@@ -382,16 +417,4 @@ export class Writer {
     const sentence = `This append is not in the log, because an earlier one of its writer failed: ${why} The writer's appends are in the log up to offset ${this.#end}.`;
     return new LogError('CHAIN_BROKEN', sentence, { chainEnd: this.#end }, 'failed');
   }
-}
-
-function brokenBy(why: string): LogError {
-  return new LogError('CHAIN_BROKEN', why, {}, 'failed');
-}
-
-function asLogError(thrown: unknown): LogError {
-  return thrown instanceof LogError ? thrown : new LogError('PROTOCOL', String(thrown));
-}
-
-function uncertainSentence(cause: LogError): string {
-  return `This append may be in the log, which did not tell: ${cause.message} Read the log from where this writer's appends end.`;
 }

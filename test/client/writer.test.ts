@@ -33,9 +33,9 @@ async function connect(options?: ConnectOptions): Promise<LogClient> {
   return client;
 }
 
-/** Pipelines the texts, and returns what became of each, once all are settled. */
+/** Pipelines the texts, each as a link of its own, and returns what became of each, once all are settled. */
 async function append(writer: Writer, ...texts: string[]): Promise<string[]> {
-  const results = await Promise.allSettled(texts.map((text) => writer.append(text)));
+  const results = await Promise.allSettled(texts.map((text) => writer.appendBatch([text])));
   return results.map((result) => (result.status === 'fulfilled' ? 'done' : `${result.reason.code} ${result.reason.outcome}`));
 }
 
@@ -63,6 +63,28 @@ describe('a writer', () => {
     expect(cluster.leader.texts()).toEqual(['0', 'a', 'b', 'cc', '', 'd']);
   });
 
+  test('appends of one tick share a link, which is one batch, and each has its own place', async () => {
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    const receipts = await Promise.all([writer.append('a'), writer.append(''), writer.append('ccc')]);
+    expect(receipts).toEqual([
+      { term: 1, offset: 12, end: 25, level: 'committed', nodes: [1, 3] },
+      { term: 1, offset: 25, end: 37, level: 'committed', nodes: [1, 3] },
+      { term: 1, offset: 37, end: 52, level: 'committed', nodes: [1, 3] },
+    ]);
+    expect(cluster.leader.continuedTexts()).toEqual(['a', '']);
+    // While one is in flight, and no more may be, what waits gathers as well, up to a bound; what was sent never grows.
+    cluster.leader.holdsAppends = true;
+    const sizes = Array.from({ length: 20 }, () => 10_000);
+    const all = sizes.map((size) => writer.append(new Uint8Array(size)));
+    await settleMicrotasks();
+    all.push(writer.append('late'));
+    cluster.leader.holdsAppends = false;
+    cluster.leader.connection.answerAppends();
+    await Promise.all(all);
+    expect(cluster.leader.appends.slice(1).map(({ a }) => a)).toEqual([6, 6, 6, 2, 1]);
+  });
+
   test('begins wherever there is no data at or after its expected end: on a fresh log, after elections, at a reading’s position', async () => {
     const log = await connect();
     expect(await append(log.writer({ expectedEnd: 0 }), 'first')).toEqual(['done']);
@@ -81,7 +103,7 @@ describe('a writer', () => {
     const { end } = await log.append('0');
     await log.append('foreign');
     const writer = log.writer({ expectedEnd: end });
-    const promises = ['a', 'b', 'c'].map((text) => failureOf(writer.append(text)));
+    const promises = ['a', 'b', 'c'].map((text) => failureOf(writer.appendBatch([text])));
     const errors = await Promise.all(promises);
     expect(errors.map(({ code, outcome }) => `${code} ${outcome}`)).toEqual(['CONDITION_FAILED failed', REFUSED, REFUSED]);
     expect(errors.map(({ details }) => details.chainEnd)).toEqual([end, end, end]);
@@ -147,7 +169,7 @@ describe('a writer', () => {
     const log = await connect();
     const writer = log.writer({ expectedEnd: 0 });
     const payload = new Uint8Array(3);
-    const promises = [1, 2, 3].map((value) => writer.append(payload.fill(value)));
+    const promises = [1, 2, 3].map((value) => writer.appendBatch([payload.fill(value)]));
     payload.fill(99);
     await settleMicrotasks();
     // Also when they have to be sent again.
@@ -205,6 +227,7 @@ describe('writers that share a connection', () => {
     const { connection } = cluster.leader;
     const writer = log.writer({ expectedEnd: 0 });
     const first = append(writer, 'a', 'b');
+    await settleMicrotasks();
     const refused = failureOf(log.append('x', { expectedEnd: 0 }));
     const second = append(writer, 'c', 'd');
     await settleMicrotasks();
@@ -224,7 +247,7 @@ describe('writers that share a connection', () => {
     const writer = log.writer({ expectedEnd: 0 });
     const first = writer.append(new Uint8Array(70_000));
     const tooLarge = failureOf(writer.append(new Uint8Array(50_000)));
-    const late = failureOf(writer.append('late'));
+    const late = failureOf(writer.appendBatch(['late']));
     await settleMicrotasks();
     // Before it is sent, the limit falls.
     cluster.leader.say({ maxBatchBytes: 40_000 });

@@ -62,7 +62,7 @@ test('of two writers that begin at one place one goes on and the other fails as 
     const writers = [one.writer({ expectedEnd: end }), two.writer({ expectedEnd: end })];
     const before = (await texts(one)).length;
     const outcomes = await Promise.all(
-      writers.map((writer, w) => settle(['A', 'B', 'C', 'D'].map((text) => writer.append(`${w}${round}${text}`)))),
+      writers.map((writer, w) => settle(['A', 'B', 'C', 'D'].map((text) => writer.appendBatch([`${w}${round}${text}`])))),
     );
     const winner = outcomes[0]?.[0] === 'done' ? 0 : 1;
     expect(outcomes[winner]).toEqual(['done', 'done', 'done', 'done']);
@@ -81,14 +81,21 @@ test('two writers and single appends of one client take turns on its connection,
   const { end } = await log.end();
   const first = log.writer({ expectedEnd: end });
   const second = log.writer({ expectedEnd: end });
-  const results = [
-    first.append('a'),
-    second.append('x'),
-    first.append('b'),
-    log.append('y', { expectedEnd: 0 }),
-    first.append('c'),
-    second.append('z'),
-  ];
+  const results: Promise<unknown>[] = [];
+  for (const call of [
+    () => first.append('a'),
+    () => second.append('x'),
+    () => first.append('b'),
+    () => log.append('y', { expectedEnd: 0 }),
+    () => first.append('c'),
+    () => second.append('z'),
+  ]) {
+    results.push(call());
+    results.at(-1)?.catch(() => undefined);
+    // Each in a tick of its own, and none after the answers of those before.
+    await Promise.resolve();
+    await Promise.resolve();
+  }
   expect(await settle(results)).toEqual([
     'done',
     'CONDITION_FAILED failed',

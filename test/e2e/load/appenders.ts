@@ -105,7 +105,8 @@ export class Appender {
       const complete = recorder.append({ client: this.id, ids: [id], level: 'committed', expectedEnd, chain, session: this.#session });
       this.#pendingCount += 1;
       try {
-        const receipt = await writer.append(payload);
+        // Those of one tick share a link; a batch has one of its own.
+        const receipt = await (random.oneIn(3) ? writer.append(payload) : writer.appendBatch([payload]));
         complete(resultOf(receipt, true));
         context.committed(receipt.term, receipt.end, 1);
         return undefined;

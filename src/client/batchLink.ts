@@ -1,0 +1,72 @@
+// One link of a writer's chain: the entries of one batch, and who waits for them. Appends that are made together share a link until it is
+// sent, so that they cost one message; an appendBatch has its own.
+
+import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import type { LogError } from '../core/errors.ts';
+import type { Reject, Resolve, ResolveBatch } from './message.ts';
+import type { BatchReceipt } from './options.ts';
+
+/** Appends share a link up to so many bytes of entries: a link that fails fails whole, and more would not be faster. */
+const SHARED_BYTES = 64 * 1024;
+
+export class BatchLink {
+  /** Copies of what callers gave. */
+  readonly payloads: Uint8Array[] = [];
+  entryBytes = 0;
+  /** It was sent, or handed to be sent: its bytes are what may be in the log, and never change. */
+  isSealed = false;
+  /** Why it was not done, or may not have been, when it was tried last. */
+  error: LogError | undefined;
+  /** Some try of it may have been done. */
+  isUncertain = false;
+  /** The last try failed before it was sent anywhere. */
+  isUnsent = true;
+  readonly #resolveBatch: ResolveBatch | undefined;
+  readonly #resolves: Resolve[] = [];
+  readonly #rejects: Reject[] = [];
+
+  /** `resolveBatch` and `reject` of an appendBatch, whose payloads are added by {@link put}. */
+  constructor(resolveBatch?: ResolveBatch, reject?: Reject) {
+    this.#resolveBatch = resolveBatch;
+    if (reject !== undefined) this.#rejects.push(reject);
+  }
+
+  /** How many callers wait. */
+  get callCount(): number {
+    return this.#rejects.length;
+  }
+
+  /** Whether an append of `entryBytes` may share it. */
+  hasRoomFor(entryBytes: number): boolean {
+    return !this.isSealed && this.#resolveBatch === undefined && this.entryBytes + entryBytes <= SHARED_BYTES;
+  }
+
+  /** Adds a copy of a payload. */
+  put(payload: Uint8Array): void {
+    this.payloads.push(payload.slice());
+    this.entryBytes += payload.length + ENTRY_OVERHEAD_BYTES;
+  }
+
+  /** Adds an append of one entry, with who waits for it. */
+  share(payload: Uint8Array, resolve: Resolve, reject: Reject): void {
+    this.put(payload);
+    this.#resolves.push(resolve);
+    this.#rejects.push(reject);
+  }
+
+  /** It is in the log. */
+  resolve(receipt: BatchReceipt): void {
+    if (this.#resolveBatch !== undefined) {
+      this.#resolveBatch(receipt);
+      return;
+    }
+    const { term, level, nodes, offsets } = receipt;
+    this.#resolves.forEach((resolve, i) => {
+      resolve({ term, offset: offsets[i] ?? receipt.offset, end: offsets[i + 1] ?? receipt.end, level, nodes });
+    });
+  }
+
+  reject(error: LogError): void {
+    for (const reject of this.#rejects) reject(error);
+  }
+}
