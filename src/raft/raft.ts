@@ -383,11 +383,8 @@ export class Raft {
 
   #admitted(from: NodeId, { term, standing }: Admit): void {
     const isFromLeader = from === this.#state.leader && term === this.#state.currentTerm;
-    if (standing === 'returned') {
-      if (isFromLeader) this.#state.becomeReturned();
-      return;
-    }
-    if (doesCount(this.#state.standing)) return;
+    if (standing === 'returned' && isFromLeader) this.#state.becomeReturned();
+    if (standing === 'returned' || doesCount(this.#state.standing)) return;
     // An admission that is late, from before this disk was lost, is not borne out by what is on it now.
     const isBorneOut = isFromLeader && this.#state.hasHeardAll && this.#following.hasAllCommitted;
     if (standing === 'voter' && !isBorneOut) return;

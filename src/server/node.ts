@@ -30,6 +30,7 @@ import { Appends } from './appends.ts';
 import { ClusterStatus } from './clusterStatus.ts';
 import { CommitWatch } from './commitWatch.ts';
 import { Ends } from './ends.ts';
+import { Failure } from './failure.ts';
 import { Hosts } from './hosts.ts';
 import { type NodeStatus, serveHttp } from './http.ts';
 import { Listener } from './listener.ts';
@@ -39,7 +40,7 @@ import { Requests } from './requests.ts';
 import { Segments } from './segments.ts';
 import type { Session } from './session.ts';
 import { openDirectory } from './startup.ts';
-import { type CutStep, stopNode } from './stop.ts';
+import { type StopReport, stopNode } from './stop.ts';
 import { VERSION } from './version.ts';
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
@@ -53,19 +54,6 @@ function listOf(text: string): string[] {
     .filter((part) => part !== '');
 }
 
-/** The one way for a node to end without being asked to. */
-class Failure {
-  fail: (error: LogError) => void = () => undefined;
-  readonly failed = new Promise<never>((_, reject) => {
-    this.fail = reject;
-  });
-
-  constructor() {
-    // Who starts the node listens to `failed`; until then a rejection is not an unhandled one.
-    this.failed.catch(() => undefined);
-  }
-}
-
 /** What a node is made of before it runs. */
 interface Parts {
   readonly config: Config;
@@ -75,16 +63,6 @@ interface Parts {
   readonly pools: Pools;
   readonly recovered: RecoveredLog;
   readonly failure: Failure;
-}
-
-/** What became of a stop. */
-export interface StopReport {
-  /** What was not done in time. */
-  readonly cut: readonly CutStep[];
-  /** Appends that were ordered, and whose senders were told that it is not known whether they stay in the log. */
-  readonly undecidedAppends: number;
-  /** Bytes at the end of the log that this node does not know to be committed. */
-  readonly uncommittedBytes: number;
 }
 
 export class LogNode {

@@ -38,6 +38,16 @@ export interface StopSteps {
 /** Which parts of a stop were not done in time. */
 export type CutStep = 'settle' | 'answer' | 'end';
 
+/** What became of a stop. */
+export interface StopReport {
+  /** What was not done in time. */
+  readonly cut: readonly CutStep[];
+  /** Appends that were ordered, and whose senders were told that it is not known whether they stay in the log. */
+  readonly undecidedAppends: number;
+  /** Bytes at the end of the log that this node does not know to be committed. */
+  readonly uncommittedBytes: number;
+}
+
 class Clock {
   readonly #startedMs = performance.now();
   readonly #failed: Promise<never>;
