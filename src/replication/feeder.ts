@@ -12,6 +12,7 @@ import { Feed, type SegmentRange } from './feed.ts';
 import { FeedReport } from './feedReport.ts';
 import { Pace } from './pace.ts';
 import type { ReplicaPorts } from './ports.ts';
+import { RareLog } from './rareLog.ts';
 
 const STATES = { probe: PEER_PROBING, replicate: PEER_REPLICATING, stuck: PEER_STUCK } as const;
 
@@ -24,6 +25,7 @@ export class Feeder {
   readonly #ports: ReplicaPorts;
   readonly #feed: Feed;
   readonly #report: FeedReport;
+  readonly #rareLog: RareLog;
   /** Runs something as a turn of the replica. */
   readonly #turn: (input: () => void) => void;
   /** Nodes whose entries are being read from disk. */
@@ -40,6 +42,7 @@ export class Feeder {
     this.#ports = ports;
     this.#feed = new Feed(memory, sealed);
     this.#report = new FeedReport((level, text) => ports.log(level, text));
+    this.#rareLog = new RareLog(ports);
     this.#turn = turn;
   }
 
@@ -135,7 +138,7 @@ export class Feeder {
   #sendCold(to: NodeId, { from, base }: ColdRange, buffer: number, result: number | LogError, isSame: boolean): void {
     if (typeof result !== 'number') {
       this.#freeBuffers.push(buffer);
-      this.#ports.log('error', `cannot feed node ${to} from offset ${from}: ${result.message}`);
+      this.#rareLog.error(`feed ${to}`, `cannot feed node ${to} from offset ${from}: ${result.message}`);
       this.#paces.get(to)?.pause(this.#ports.nowMs() + RETRY_MS);
       return;
     }

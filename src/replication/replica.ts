@@ -17,6 +17,7 @@ import { CoreClock } from './clock.ts';
 import type { SegmentRange } from './feed.ts';
 import { Feeder } from './feeder.ts';
 import type { ReplicaPorts } from './ports.ts';
+import { RareLog } from './rareLog.ts';
 
 export interface ReplicaOptions {
   readonly settings: RaftSettings;
@@ -49,6 +50,7 @@ export class Replica {
   readonly #gate: Gate;
   readonly #feeder: Feeder;
   readonly #ports: ReplicaPorts;
+  readonly #rareLog: RareLog;
   readonly #clock: CoreClock;
   #gateIsOpen = false;
   /** The body of the message being handled. */
@@ -69,6 +71,7 @@ export class Replica {
     this.#gate = new Gate(memory);
     this.#feeder = new Feeder(this.raft, memory, sealed, ports, (input) => this.#maybeTurn(input));
     this.#ports = ports;
+    this.#rareLog = new RareLog(ports);
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
     memory.setWord(WORD.COMMIT, this.raft.commit);
     this.#publishStanding();
@@ -341,7 +344,10 @@ export class Replica {
     if (status === 'ordered') this.#hasOrdered = true;
     if (status === 'refused') {
       const at = from + this.#tail.badAt;
-      this.#ports.log('error', `entries that the leader sent are not valid at offset ${at}: they were damaged on the way, or on its disk`);
+      this.#rareLog.error(
+        'store',
+        `entries that the leader sent are not valid at offset ${at}: they were damaged on the way, or on its disk`,
+      );
     }
     this.raft.stored(message, OUTCOMES[status]);
   }

@@ -182,9 +182,14 @@ export class ClusterNode {
     }
   }
 
+  /** What it has logged, over all of its starts. */
+  log(): string {
+    return readFileSync(this.logFile, 'utf8');
+  }
+
   /** The last thing of weight that it logged. */
   lastWords(): string {
-    const lines = readFileSync(this.logFile, 'utf8').trimEnd().split('\n');
+    const lines = this.log().trimEnd().split('\n');
     const grave = lines.findLast((line) => /"level":[56]0/.test(line));
     return grave ?? lines.slice(-3).join(' | ');
   }
