@@ -5,6 +5,7 @@
 // those after it and none before it, whatever became of it. Only success moves a chain; there is nothing to reset.
 
 import type { ErrorCode } from '../core/errors.ts';
+import { APPEND_CHAINED, APPEND_CONDITIONAL, type Request } from '../protocol/client.ts';
 
 /** An append's place in a chain, and what a head asks for. */
 export interface Condition {
@@ -73,6 +74,18 @@ export class Chain {
     }
     return undefined;
   }
+}
+
+/** The condition of an append that has just arrived on a connection, whose newest chain is `connection.chain`; undefined when it has none. */
+export function conditionOf(
+  connection: { chain: Chain | undefined },
+  { flags, offset, b }: Pick<Request, 'flags' | 'offset' | 'b'>,
+): Condition | undefined {
+  if ((flags & APPEND_CONDITIONAL) !== 0) {
+    connection.chain = new Chain();
+    return connection.chain.head(offset, b);
+  }
+  return (flags & APPEND_CHAINED) !== 0 ? connection.chain?.link() : undefined;
 }
 
 /** Why an append with this condition must not be ordered now; undefined when it may. */

@@ -21,7 +21,7 @@ import {
   SUBSCRIBE,
 } from '../protocol/client.ts';
 import { type Appends, SHUTTING_DOWN } from './appends.ts';
-import { Chain, type Condition } from './chain.ts';
+import { conditionOf } from './chain.ts';
 import type { Ends } from './ends.ts';
 import type { Readings } from './reading.ts';
 import type { Reading, Session } from './session.ts';
@@ -112,15 +112,6 @@ export class Requests {
     }
   }
 
-  /** The condition of an append; with a number in its chain, which it has whatever becomes of it. `undefined`: it has none. */
-  #conditionOf(session: Session, { flags, offset, b }: Request): Condition | undefined {
-    if ((flags & APPEND_CONDITIONAL) !== 0) {
-      session.chain = new Chain();
-      return session.chain.head(offset, b);
-    }
-    return (flags & APPEND_CHAINED) !== 0 ? session.chain?.link() : undefined;
-  }
-
   #append(session: Session, request: Request, entries: Uint8Array): void {
     const { requestId, flags } = request;
     const isChained = (flags & APPEND_CHAINED) !== 0;
@@ -132,7 +123,7 @@ export class Requests {
       session.fail(requestId, 'MALFORMED', 'a CHAINED append goes on with a chain, but this connection has sent no CONDITIONAL one');
       return;
     }
-    const condition = this.#conditionOf(session, request);
+    const condition = conditionOf(session, request);
     const { windowBytes, maxBatchBytes } = this.#limits;
     if (session.unacknowledgedBytes > 0 && session.unacknowledgedBytes + entries.length > windowBytes) {
       session.fail(

@@ -97,7 +97,11 @@ export function saveRemoved(disk: Disk, directory: string, identity: Identity): 
 
 /** Makes the list of the cluster's nodes durable: their ids, ascending. Only one thread of a running node may change its identity. */
 export function saveNodes(disk: Disk, directory: string, identity: Identity, nodes: readonly number[] | null): Identity {
-  return JSON.stringify(identity.nodes) === JSON.stringify(nodes) ? identity : changed(disk, directory, identity, { nodes });
+  if (JSON.stringify(identity.nodes) === JSON.stringify(nodes)) return identity;
+  // A start does this before recovery removes what a crash left, and the file that replaces this one may be among that.
+  const temporary = `${IDENTITY_FILE}${TEMPORARY_SUFFIX}`;
+  if (disk.list(directory).includes(temporary)) disk.remove(`${directory}/${temporary}`);
+  return changed(disk, directory, identity, { nodes });
 }
 
 /** Makes the node's standing durable. Only one thread of a running node may change its identity. */

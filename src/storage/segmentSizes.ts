@@ -1,7 +1,7 @@
 // How large a node's segments must be to hold those that its directory has. Found by names and sizes of files: nothing is read.
 
-import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { MARK_BYTES } from '../core/config.ts';
+import { positionOf } from '../core/position.ts';
 import type { Disk } from './disk.ts';
 import { listSegments } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
@@ -18,7 +18,7 @@ export function segmentBytesOf(disk: Disk, directory: string): number {
   let largest = 0;
   for (const [i, base] of bases.entries()) {
     const next = bases[i + 1];
-    const bytes = next === undefined ? lastBytes(disk, directory, base) : SEGMENT_HEADER_BYTES + next - base + MARK_BYTES;
+    const bytes = next === undefined ? lastBytes(disk, directory, base) : positionOf(next, base) + MARK_BYTES;
     largest = Math.max(largest, bytes);
   }
   return Math.ceil(largest / SEGMENT_BYTES_STEP) * SEGMENT_BYTES_STEP;

@@ -1,7 +1,18 @@
 // Fuzzing of the client protocol: a node in a process of its own, clients that send valid, mutated and random messages whole, in
 // fragments and in part, and a canary that must notice nothing: after each round everything that it was told is there.
 
-import { APPEND, CANCEL, CREDIT, END, READ, requestMessage, SUBSCRIBE } from '../../src/protocol/client.ts';
+import {
+  APPEND,
+  APPEND_CHAINED,
+  APPEND_CONDITIONAL,
+  APPEND_RECEIVED,
+  CANCEL,
+  CREDIT,
+  END,
+  READ,
+  requestMessage,
+  SUBSCRIBE,
+} from '../../src/protocol/client.ts';
 import { Random } from '../assembly/random.ts';
 import { Canary } from '../server/support/canary.ts';
 import { frameEntries } from '../server/support/entries.ts';
@@ -57,9 +68,20 @@ function appendRequest(random: Random, requestId: number, commit: number): Uint8
     for (let i = 0; i < payload.length; i += 4) payload[i] = random.u32();
     return payload;
   });
-  const flags = random.oneIn(2) ? 0 : random.below(4);
-  const header = requestMessage(APPEND, flags, requestId, (flags & 2) === 0 ? 0 : someOffset(random, commit), payloads.length);
-  return new Uint8Array(Buffer.concat([header, frameEntries(payloads)]));
+  const flags = appendFlags(random);
+  const offset = (flags & APPEND_CONDITIONAL) === 0 ? 0 : someOffset(random, commit);
+  const term = random.oneIn(3) ? random.pick(1, 2, 3, interesting(random)) : 0;
+  const header = requestMessage(APPEND, flags, requestId, offset, payloads.length, (flags & APPEND_CONDITIONAL) === 0 ? 0 : term);
+  // Conditional and chained ones are one batch, as a rule.
+  const isBatch = flags > APPEND_RECEIVED ? !random.oneIn(5) : random.oneIn(5);
+  return new Uint8Array(Buffer.concat([header, frameEntries(payloads, isBatch ? payloads.slice(1).map((_, i) => i) : [])]));
+}
+
+/** Plain ones, heads and links of chains; seldom both in one, or a bit that means nothing. */
+function appendFlags(random: Random): number {
+  const received = random.oneIn(3) ? APPEND_RECEIVED : 0;
+  if (random.oneIn(40)) return random.below(16);
+  return received | random.pick(0, 0, APPEND_CONDITIONAL, APPEND_CHAINED, APPEND_CHAINED);
 }
 
 function request(random: Random, commit: number): Uint8Array {
@@ -81,7 +103,14 @@ function request(random: Random, commit: number): Uint8Array {
     case 4:
       return requestMessage(CANCEL, 0, requestId);
     case 5:
-      return requestMessage(END, random.below(2), requestId);
+      return requestMessage(
+        END,
+        random.below(4),
+        requestId,
+        someOffset(random, commit),
+        0,
+        random.pick(0, random.below(300), interesting(random)),
+      );
     default:
       return appendRequest(random, requestId, commit);
   }

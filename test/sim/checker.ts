@@ -4,7 +4,6 @@
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
 import { doesCount } from '../../src/core/ids.ts';
 import { positionOf } from '../../src/core/position.ts';
-import { SLOT, SLOT_FREE } from '../../src/memory/map.ts';
 import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
 import type { TermStart } from '../../src/raft/termTable.ts';
 import { encodeVote, type Vote } from '../../src/storage/dataDirectory.ts';
@@ -12,7 +11,8 @@ import { segmentName, VOTE_FILE } from '../../src/storage/names.ts';
 import { DIRECTORY } from './identity.ts';
 import { Ledger, termBefore } from './ledger.ts';
 import type { Data } from './mainThread.ts';
-import { isContinued } from './payloads.ts';
+import { isContinued, isData } from './payloads.ts';
+import { forEachPiece } from './pieces.ts';
 import type { Process } from './process.ts';
 import type { SimNode } from './simNode.ts';
 import { promise } from './violation.ts';
@@ -23,6 +23,8 @@ interface Shadow {
   /** Its log: terms and end. */
   starts: TermStart[];
   tail: number;
+  /** Where data entries end, ascending; first where the log starts. */
+  dataEnds: number[];
   /** End of what is surely on its disk. */
   durable: number;
   /** What was on the disk that it lost. */
@@ -70,6 +72,7 @@ export class Checker {
       node,
       starts: [],
       tail: 0,
+      dataEnds: [0],
       durable: 0,
       lost: { starts: [], durable: 0 },
       vote: { currentTerm: 0, votedFor: 0, commit: 0 },
@@ -115,6 +118,7 @@ export class Checker {
     shadow.lost = { starts: shadow.starts, durable: shadow.durable };
     shadow.starts = [];
     shadow.tail = 0;
+    shadow.dataEnds = [0];
     shadow.durable = 0;
     shadow.vote = { currentTerm: 0, votedFor: 0, commit: 0 };
     shadow.bound = 0;
@@ -165,6 +169,7 @@ export class Checker {
     if (vote.currentTerm > 0) this.#saved(process, shadow, vote);
     shadow.starts = [];
     shadow.tail = 0;
+    shadow.dataEnds = [process.recovered.start];
     shadow.durable = 0;
     shadow.commit = 0;
     shadow.term = 0;
@@ -232,6 +237,7 @@ export class Checker {
     shadow.durable = Math.min(shadow.durable, offset);
     shadow.tail = Math.min(shadow.tail, offset);
     while ((shadow.starts.at(-1)?.offset ?? -1) >= offset) shadow.starts.pop();
+    while ((shadow.dataEnds.at(-1) ?? 0) > offset) shadow.dataEnds.pop();
   }
 
   /** A client is shown this. */
@@ -270,6 +276,12 @@ export class Checker {
     shadow.standing = standing;
     promise(tail >= shadow.tail, 'soundness', () => `the log of node ${process.id} lost its end without a truncation`);
     if (tail > shadow.tail) this.#extended(process, shadow, tail);
+    const dataEnd = shadow.dataEnds.at(-1);
+    promise(
+      memory.dataEnd === dataEnd,
+      'data end',
+      () => `node ${process.id} takes its data to end at ${memory.dataEnd}, not at ${dataEnd}`,
+    );
     if (durable > shadow.durable) this.#synced(process, shadow, durable);
     if (isNews && !raft.isTruncating) this.#checkTable(process, shadow);
     if (commit !== shadow.commit) this.#committed(process, shadow, commit);
@@ -307,6 +319,7 @@ export class Checker {
         while (at < bytes.length && view.getUint32(at, true) === term) {
           kindSize = view.getUint32(at + 4, true);
           at += (kindSize & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
+          if (isData(kindSize)) shadow.dataEnds.push(from + at);
         }
         const offset = from + runAt;
         const prevTerm = termBefore(shadow.starts, offset);
@@ -428,39 +441,6 @@ export class Checker {
       () =>
         `node ${process.id} still leads in term ${shadow.term}, but has heard from only ${heard - 1} others for ${RESIGNS_WITHIN} election timeouts`,
     );
-  }
-}
-
-/** Calls `take` with the bytes of [from, to) of a node's log, segment by segment, and the base of each. */
-export function forEachPiece(
-  process: Process,
-  from: number,
-  to: number,
-  take: (from: number, bytes: Uint8Array, base: number) => void,
-): void {
-  const { memory } = process;
-  const { slots } = memory.map.shape;
-  let at = from;
-  while (at < to) {
-    let found = false;
-    for (let slot = 0; slot < slots && !found; slot += 1) {
-      const base = memory.slotWord(slot, SLOT.BASE);
-      const end = memory.slotWord(slot, SLOT.CLOSED_END) || to;
-      if (memory.slotState(slot) === SLOT_FREE || base > at || end <= at) continue;
-      const pieceEnd = Math.min(end, to);
-      take(at, memory.slotBytes(slot, positionOf(at, base), positionOf(pieceEnd, base)), base);
-      at = pieceEnd;
-      found = true;
-    }
-    if (found) continue;
-    const place = at;
-    const segment = process.writers.sealedSegments.find(({ base, end }) => base <= place && place < end);
-    promise(segment !== undefined, 'soundness', () => `node ${process.id} has nowhere the entry at ${place}`);
-    const pieceEnd = Math.min(segment.end, to);
-    const bytes = process.node.disk.visibleBytes(`${DIRECTORY}/${segmentName(segment.base)}`);
-    promise(bytes !== undefined, 'soundness', () => `node ${process.id} has no file of its segment at ${segment.base}`);
-    take(at, bytes.subarray(positionOf(at, segment.base), positionOf(pieceEnd, segment.base)), segment.base);
-    at = pieceEnd;
   }
 }
 

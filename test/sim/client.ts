@@ -2,97 +2,23 @@
 // failed, and what a condition makes safe, and writes everything into the history.
 
 import type { ErrorCode } from '../../src/core/errors.ts';
-import { LEVEL_COMMITTED } from '../../src/protocol/client.ts';
-import type { AppendSession } from '../../src/server/appends.ts';
-import { Chain } from '../../src/server/chain.ts';
-import type { Complete } from '../history/recorder.ts';
+import { APPEND_CHAINED, APPEND_CONDITIONAL } from '../../src/protocol/client.ts';
+import { conditionOf } from '../../src/server/chain.ts';
 import type { AppendResult, LogEntry } from '../history/types.ts';
-import type { Data, Feed } from './mainThread.ts';
+import { type Append, Connection } from './connection.ts';
+import type { Data } from './mainThread.ts';
 import { CAPACITY_BYTES, encodeEntries, MIN_PAYLOAD_BYTES, walkEntries } from './payloads.ts';
-import type { Process } from './process.ts';
-import { promise } from './violation.ts';
 import type { World } from './world.ts';
 
-/** An append on its way to its result. */
-interface Append {
-  readonly ids: readonly number[];
-  readonly sizes: readonly number[];
-  readonly isReceived: boolean;
-  /** All entries or none, whatever happens. */
-  readonly isBatch: boolean;
-  readonly expectedEnd: number | undefined;
-  readonly complete: Complete;
-  attempts: number;
-  /** An attempt may have been done: only a success can tell any more. */
-  isUncertain: boolean;
+/** A chain that is being sent. */
+interface SentChain {
+  readonly id: number;
+  sent: number;
+  readonly count: number;
 }
 
 const MAX_ATTEMPTS = 6;
 const OVERHEAD_BYTES = 12;
-
-/** One connection to one node. */
-class Connection implements AppendSession {
-  readonly client: Client;
-  readonly process: Process;
-  readonly name: string;
-  unacknowledgedBytes = 0;
-  unacknowledgedAppends = 0;
-  isClosed = false;
-  readonly pending = new Map<number, Append>();
-  feed: Feed | undefined;
-  #lastAnswerMs = 0;
-
-  constructor(client: Client, process: Process, name: string) {
-    this.client = client;
-    this.process = process;
-    this.name = name;
-  }
-
-  /** Does something on the node's main thread, after a while on the way. */
-  request(label: string, act: () => void): void {
-    const { world } = this.client;
-    world.scheduler.after(world.clientDelayMs(), () => {
-      if (!this.isClosed && this.process.isAlive) this.process.mainThread.arrive(label, () => (this.isClosed ? undefined : act()));
-    });
-  }
-
-  /** Tells the client something, behind all that it was told before. */
-  answer(take: () => void): void {
-    const { scheduler, clientDelayMs } = this.client.world;
-    this.#lastAnswerMs = Math.max(this.#lastAnswerMs, scheduler.nowMs + clientDelayMs());
-    scheduler.after(this.#lastAnswerMs - scheduler.nowMs, () => {
-      if (!this.isClosed) take();
-    });
-  }
-
-  sendError(requestId: number, code: ErrorCode, _offset: number, _sentence: string, mayHaveHappened = false): void {
-    this.answer(() => this.client.refused(this, requestId, code, mayHaveHappened));
-  }
-
-  fail(requestId: number, code: ErrorCode): void {
-    this.sendError(requestId, code, 0, '');
-  }
-
-  addReceipt(requestId: number, term: number, offset: number, end: number, level: number, nodes: number): boolean {
-    this.#checkNodes(term, end, nodes);
-    this.answer(() => this.client.appended(this, requestId, term, offset, end, level === LEVEL_COMMITTED, nodes));
-    return false;
-  }
-
-  flushReceipts(): void {}
-
-  /** Every node that a receipt names has the entries on its disk when the receipt is made. */
-  #checkNodes(term: number, end: number, nodes: number): void {
-    const { checker } = this.client.world;
-    for (let id = 1; id <= 32; id += 1) {
-      promise(
-        ((nodes >>> (id - 1)) & 1) === 0 || checker.hasDurably(id, term, end),
-        'honest receipts',
-        () => `node ${this.process.id} says that node ${id} has the log of term ${term} up to ${end} on its disk, and it has not`,
-      );
-    }
-  }
-}
 
 export class Client {
   readonly world: World;
@@ -108,6 +34,8 @@ export class Client {
   /** The largest end that this client knows of, and that of its own last append. */
   #knownEnd = 0;
   #ownEnd = 0;
+  /** Term of its last receipt. */
+  #knownTerm = 0;
   #hint = 0;
   #isStopped = false;
   readonly #waiting: Append[] = [];
@@ -200,15 +128,50 @@ export class Client {
   // Appends
 
   #append(connection: Connection): void {
+    const { random } = this.world;
+    if (random.oneIn(6)) {
+      this.#sendLink(connection, { id: this.world.newId(), sent: 0, count: 2 + random.below(5) });
+      return;
+    }
+    const isReceived = random.oneIn(8);
+    const expectedEnd = random.oneIn(5) ? this.#drawEnd() : undefined;
+    const isBatch = expectedEnd !== undefined || random.oneIn(2);
+    this.#begin(connection, { isReceived, isBatch, expectedEnd, chain: undefined });
+  }
+
+  /** Mostly where the log ends, as far as this client knows; now and then elsewhere. */
+  #drawEnd(): number {
+    const { random } = this.world;
+    return random.pick(this.#knownEnd, this.#knownEnd, this.#knownEnd, this.#ownEnd, this.#ownEnd + 1, Math.max(0, this.#knownEnd - 12), 0);
+  }
+
+  #begin(connection: Connection, what: Pick<Append, 'isReceived' | 'isBatch' | 'expectedEnd' | 'chain'>): void {
     const { random, history } = this.world;
     const sizes = this.#drawSizes();
     const ids = sizes.map(() => this.world.newId());
-    const isReceived = random.oneIn(8);
-    const expectedEnd = random.oneIn(5) ? this.#knownEnd : undefined;
-    const isBatch = expectedEnd !== undefined || random.oneIn(2);
-    const level = isReceived ? 'received' : 'committed';
-    const complete = history.append({ client: this.#id, ids, level, expectedEnd, session: connection.name });
-    this.#send(connection, { ids, sizes, isReceived, isBatch, expectedEnd, complete, attempts: 0, isUncertain: false });
+    const level = what.isReceived ? 'received' : 'committed';
+    const complete = history.append({ ...what, client: this.#id, ids, level, session: connection.name });
+    const expectedTerm = random.oneIn(3) ? this.#knownTerm : 0;
+    this.#send(connection, { ...what, ids, sizes, expectedTerm, complete, attempts: 0, isUncertain: false });
+  }
+
+  /** Sends the next append of a chain, and the rest behind it, at once or in a while. Now and then one is malformed, which ends the chain. */
+  #sendLink(connection: Connection, chain: SentChain): void {
+    const { random, scheduler, profile } = this.world;
+    // Another head has come in between: links would belong to that.
+    if (this.#isStopped || connection.isClosed || (chain.sent > 0 && connection.newestChain !== chain.id)) return;
+    chain.sent += 1;
+    const isHead = chain.sent === 1;
+    this.#begin(connection, {
+      isReceived: random.oneIn(8),
+      isBatch: isHead || !random.oneIn(12),
+      expectedEnd: isHead ? this.#drawEnd() : undefined,
+      chain: { id: chain.id, number: chain.sent },
+    });
+    if (chain.sent === chain.count) return;
+    const pauseMs = random.pick(0, 0, 0, profile.thinkMs / 4, profile.thinkMs, 3 * profile.electionTimeoutMs);
+    if (pauseMs === 0) this.#sendLink(connection, chain);
+    else scheduler.after(pauseMs, () => this.#sendLink(connection, chain));
   }
 
   #drawSizes(): number[] {
@@ -234,14 +197,19 @@ export class Client {
     for (const size of append.sizes) world.sentBytes += size + OVERHEAD_BYTES;
     connection.pending.set(requestId, append);
     const entries = encodeEntries(append.ids[0] ?? 0, append.sizes, append.isBatch);
+    const { expectedEnd = 0, expectedTerm, chain } = append;
+    const isHead = append.expectedEnd !== undefined;
+    if (isHead) connection.newestChain = chain?.id ?? -1;
+    const flags = isHead ? APPEND_CONDITIONAL : chain !== undefined ? APPEND_CHAINED : 0;
     connection.request('append', () => {
+      const condition = conditionOf(connection, { flags, offset: expectedEnd, b: expectedTerm });
       connection.process.main.appends.accept({
         session: connection,
         requestId,
         entries,
         entryCount: append.ids.length,
         received: append.isReceived,
-        condition: append.expectedEnd === undefined ? undefined : new Chain().head(append.expectedEnd, 0),
+        condition,
         arrivedMs: connection.process.node.localMs(),
       });
     });
@@ -269,6 +237,7 @@ export class Client {
       this.#ownEnd = Math.max(this.#ownEnd, end);
     }
     this.#knownEnd = Math.max(this.#knownEnd, end);
+    this.#knownTerm = term;
     append.complete({ kind: 'ok', offset, end, term, nodes: holders });
   }
 
@@ -277,7 +246,9 @@ export class Client {
     if (append === undefined) return;
     connection.pending.delete(requestId);
     if (mayHaveHappened) append.isUncertain = true;
-    if (code === 'NOT_LEADER' && this.#isPatient && !append.isUncertain && !this.#isStopped) {
+    if (append.chain !== undefined && (code !== 'NOT_LEADER' || this.#isPatient)) {
+      append.complete(this.#lost(append, code));
+    } else if (code === 'NOT_LEADER' && this.#isPatient && !append.isUncertain && !this.#isStopped) {
       this.world.scheduler.after(this.world.profile.thinkMs / 2, () => {
         if (connection.isClosed) this.#again(append, code);
         else this.#send(connection, append);
@@ -293,7 +264,7 @@ export class Client {
 
   /** Sends an append again if that is safe, and worth it; otherwise its result stands. */
   #again(append: Append, why: string): void {
-    const isSafe = !append.isUncertain || append.expectedEnd !== undefined;
+    const isSafe = append.chain === undefined && (!append.isUncertain || append.expectedEnd !== undefined);
     if (!isSafe || append.attempts >= MAX_ATTEMPTS || this.#isStopped) append.complete(this.#lost(append, why));
     else this.#waiting.push(append);
   }

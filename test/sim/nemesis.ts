@@ -50,8 +50,13 @@ export class Nemesis {
   /** Mends all that is broken among `nodes`. */
   heal(nodes: readonly SimNode[]): void {
     const { network } = this.#world;
-    // A main thread that stands still is nothing that others could know of; it is the end of a process, not a fault to live with.
-    for (const { process, isPaused } of this.#world.nodes) if (!isPaused) process?.mainThread.resume();
+    // A thread that stands still is nothing that others could know of while the raft thread answers: a leader that hears a majority keeps
+    // its office, although too few of it can write. It is the end of a process, not a fault to live with.
+    for (const { process, isPaused } of this.#world.nodes) {
+      if (isPaused) continue;
+      process?.mainThread.resume();
+      process?.diskThread.resume();
+    }
     for (const node of nodes) {
       node.isHeldDown = false;
       // A thread that waits for a disk for ever is not woken by another disk.

@@ -38,6 +38,11 @@ export function isContinued(kindSize: number): boolean {
   return ((kindSize >>> 24) & KIND_CONTINUED) !== 0;
 }
 
+/** Whether the entry whose kind and size are this word is one that a client appended. */
+export function isData(kindSize: number): boolean {
+  return ((kindSize >>> 24) & KIND_MASK) === KIND_DATA;
+}
+
 /** Calls `take` for each entry in `log`, which begins at log offset `from`. Returns where the last whole one ends. */
 export function walkEntries(log: Uint8Array, from: number, take: (entry: LogEntry, isContinued: boolean) => void): number {
   const words = new DataView(log.buffer, log.byteOffset, log.length);
@@ -47,7 +52,7 @@ export function walkEntries(log: Uint8Array, from: number, take: (entry: LogEntr
     const size = kindSize & MAX_SIZE;
     const next = at + size + ENTRY_OVERHEAD_BYTES;
     if (next > log.length) break;
-    const id = ((kindSize >>> 24) & KIND_MASK) === KIND_DATA && size >= MIN_PAYLOAD_BYTES ? words.getUint32(at + 8, true) : OWN_ENTRY;
+    const id = isData(kindSize) && size >= MIN_PAYLOAD_BYTES ? words.getUint32(at + 8, true) : OWN_ENTRY;
     take({ offset: from + at, end: from + next, term: words.getUint32(at, true), id }, isContinued(kindSize));
     at = next;
   }

@@ -12,6 +12,8 @@ export type Invariant =
   | 'committed bytes'
   /** No log, and nothing that is committed, ends within a batch. */
   | 'whole batches'
+  /** A node knows where the last data entry of its log ends. */
+  | 'data end'
   /** What counts as durable is on the disk, after any power cut. */
   | 'durability'
   /** A leader takes for committed only what ends with an entry of its own term (Raft, figure 8). */

@@ -126,6 +126,11 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
     expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, nodes: [1, 2, 31] });
     expect(saveNodes(disk, DIRECTORY, identity, [1, 2, 31])).toBe(identity);
     expect(saveNodes(disk, DIRECTORY, identity, [1, 2]).nodes).toEqual([1, 2]);
+    // Over what a crash left of the same.
+    putFile(disk, 'node.json.tmp', 'half');
+    expect(saveNodes(disk, DIRECTORY, identity, [1, 2, 3]).nodes).toEqual([1, 2, 3]);
+    expect(readIdentity(disk, DIRECTORY)?.nodes).toEqual([1, 2, 3]);
+    expect(disk.list(DIRECTORY)).not.toContain('node.json.tmp');
   });
 
   it('a standing is changed for good', () => {

@@ -10,6 +10,7 @@ const LEADERSHIP = 'src/raft/leadership.ts';
 const PROGRESS = 'src/raft/progress.ts';
 const REPLICA = 'src/replication/replica.ts';
 const APPENDS = 'src/server/appends.ts';
+const CHAIN = 'src/server/chain.ts';
 const TAIL = 'src/memory/tail.ts';
 const MEMORY = 'src/memory/tailMemory.ts';
 const WRITER = 'src/storage/segmentWriter.ts';
@@ -182,7 +183,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'leader counts what was received',
     what: 'a leader counts a follower that has an entry in memory',
-    patches: [{ file: LEADERSHIP, find: 'Math.max(progress.match, durable)', replace: 'Math.max(progress.match, offset)' }],
+    patches: [
+      {
+        file: LEADERSHIP,
+        find: 'progress.agreed(offset, durable, this.#round);',
+        replace: 'progress.agreed(offset, offset, this.#round);',
+      },
+    ],
     foundBy: ['majority', 'leader completeness'],
     withinSeeds: 50,
   },
@@ -235,7 +242,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'offset = commit; this.#verified = Math.min(this.#verified, offset); this.#truncating = offset;',
       },
     ],
-    foundBy: ['majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
+    foundBy: ['old copies', 'majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
   },
   {
@@ -436,5 +443,47 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: APPENDS, find: 'const commit = this.#memory.word(WORD.LED_COMMIT);', replace: 'const commit = this.#memory.tail;' }],
     foundBy: ['history', 'visibility'],
     withinSeeds: 300,
+  },
+  // Conditions and chains
+  {
+    name: 'only the end is expected',
+    what: 'R1: an expected end is held against the end of the log alone, and not against where its data ends',
+    patches: [{ file: CHAIN, find: 'if (dataEnd > expectedEnd)', replace: 'if (false)' }],
+    foundBy: ['history'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'chain around other data',
+    what: 'R1: a link is done although other data was ordered after the one before it',
+    patches: [{ file: CHAIN, find: 'if (this.#end !== dataEnd)', replace: 'if (false)' }],
+    foundBy: ['history'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'chain goes on after a refusal',
+    what: 'R1: a link is done although the one before it was refused',
+    patches: [{ file: CHAIN, find: 'if (this.#done !== number - 1)', replace: 'if (this.#done === 0)' }],
+    foundBy: ['history'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'follower forgets its data',
+    what: 'R1: a follower that stores entries does not note where their data ends, and then leads',
+    patches: [
+      {
+        file: TAIL,
+        find: 'this.#publish(slot, tail, byteCount, this.#walk, nowMs);',
+        replace: 'this.#publish(slot, tail, byteCount, { ...this.#walk, dataEnd: 0 }, nowMs);',
+      },
+    ],
+    foundBy: ['data end'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'data end outlives a cut',
+    what: 'R1: a truncation leaves the end of data behind the end of the log, and no condition holds any more',
+    patches: [{ file: TRUNCATION, find: 'memory.setWord(WORD.DATA_END, dataEnd);', replace: '' }],
+    foundBy: ['data end'],
+    withinSeeds: 100,
   },
 ];
