@@ -176,7 +176,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     let connection: Connection | undefined;
     try {
       if (this.#failures > 0) await this.#replicas.pause(this.#failures);
-      connection = await (this.#asksLeader ? this.#replicas.leader() : this.#replicas.acquire());
+      connection = await (this.#asksLeader ? this.#replicas.authority() : this.#replicas.acquire());
       if (this.#damage !== undefined && this.#damagedNodes.has(connection.hello.nodeId)) throw this.#damage;
       const next = (await this.#isReady(connection)) ? this.#next : undefined;
       if (next !== undefined && next < this.#target && !this.#isFinished && this.#failure === undefined && !connection.isLost) {

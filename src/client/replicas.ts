@@ -92,9 +92,13 @@ export class Replicas {
     }
   }
 
-  /** The connection to the leader, held for the caller. */
-  leader(): Promise<Connection> {
-    return this.#link.leader();
+  /**
+   * The node that can tell what is beyond the end of the whole log, held for the caller: the leader, or for a client that was given one
+   * address that node, which asks the leader when the question is linearizable.
+   */
+  authority(): Promise<Connection> {
+    const isOneNode = this.#settings.reads === 'any' && this.#nodes.urls.length === 1;
+    return isOneNode ? this.acquire() : this.#link.leader();
   }
 
   /** A node did not do; others come first next time. Where there is none, the caller must pause before it tries again. */

@@ -102,6 +102,12 @@ describe('choosing a node', () => {
     cluster.node(3).add('of its own');
     expect((await textsOf((await connect({}, [urlOf(3)])).read())).at(-1)).toBe('of its own');
     const log = await connect({ reconnect: { minDelayMs: 1, maxDelayMs: 4, timeoutMs: 40 } }, [urlOf(3)]);
+    // What it does not have is not looked for on the leader.
+    const beyond = cluster.node(3).end + 50;
+    for (const reading of [log.read({ from: beyond }), log.subscribe({ from: beyond })]) {
+      expect((await failureOf(textsOf(reading))).code).toBe('OFFSET_BEYOND_END');
+    }
+    expect(cluster.leader.requests.filter(({ opcode }) => opcode === SUBSCRIBE || opcode === END)).toEqual([]);
     await log.append('mine');
     await log.append('mine too');
     expect((await failureOf(log.end({ timeoutMs: 50 }))).code).toMatch(/BEHIND|TIMEOUT/);

@@ -376,6 +376,10 @@ describe('each broken promise is found, and named', () => {
     script.append([script.push(90).id], 57, 58, UNKNOWN, { expectedEnd: script.end - ENTRY_BYTES, chain: { id: 9, number: 1 } });
     script.append([91], 57, 58, UNKNOWN, { chain: { id: 9, number: 2 } });
     script.append([92, 93], 57, 58, UNKNOWN, { chain: { id: 9, number: 3 } });
+    // One that its client resumed in the next term.
+    script.append([script.push(94).id], 57, 58, UNKNOWN, { chain: { id: 10, number: 1, isResumed: true } });
+    script.push(OWN_ENTRY, 2);
+    script.append([script.push(95, 2).id], 57, 58, UNKNOWN, { chain: { id: 10, number: 2, isResumed: true } });
     expect(checkHistory(script, script.log, { majority: 2 })).toEqual([]);
   });
 
