@@ -230,7 +230,7 @@ export function scan(
   return status;
 }
 
-/** Writes one entry of the leader's own (a no-op) with its final check; its payload already stands at `at` + 8. Returns its bytes. */
+/** Writes one entry of the leader's own (a no-op) with its final check; its payload is already at `at` + 8. Returns its bytes. */
 export function stampOwn(at: usize, term: u32, kind: u32, payloadBytes: u32, offset: f64): u32 {
   store<u32>(at, term);
   store<u32>(at, (kind << 24) | payloadBytes, 4);

@@ -18,6 +18,10 @@ export const KIND_MASK = 127;
 // Set on a data entry: the next entry belongs to the same batch. A batch is in the log whole, or not at all.
 export const KIND_CONTINUED = 128;
 
+// A no-op begins each term. Its payload is the instance of the leader's data directory.
+export const NO_OP_PAYLOAD_BYTES = 8;
+export const NO_OP_BYTES = 20;
+
 // Segment file: one header page, then entries back to back.
 export const SEGMENT_HEADER_BYTES = 4096;
 // A sparse index point is the first entry boundary at or after each multiple of this file position.

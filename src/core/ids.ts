@@ -15,3 +15,20 @@ export const NO_INSTANCE = '0'.repeat(16);
 export function doesCount(standing: Standing): boolean {
   return standing === 'voter' || standing === 'new';
 }
+
+/**
+ * Whose an entry is: its term, and the instance of that term's leader. Two lists of nodes can have two leaders of one term, so only both
+ * together say who wrote a byte.
+ */
+export interface EntryTerm {
+  readonly term: number;
+  /** 16 hexadecimal digits; NO_INSTANCE where nothing tells. */
+  readonly leader: string;
+}
+
+/** Where there is no entry, or nothing tells whose it is. */
+export const NO_TERM: EntryTerm = { term: 0, leader: NO_INSTANCE };
+
+export function isSameTerm(left: EntryTerm, right: EntryTerm): boolean {
+  return left.term === right.term && left.leader === right.leader;
+}

@@ -3,8 +3,8 @@
 
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { STANDINGS, type Standing } from '../core/ids.ts';
-import { MAX_NODE_ID } from '../core/limits.ts';
+import { NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
+import { MAX_NODE_ID, MAX_TERM } from '../core/limits.ts';
 import { FORMAT_VERSION, refuseOtherFormat } from './version.ts';
 import { xxh64 } from './xxh64.ts';
 
@@ -17,6 +17,10 @@ export interface Identity {
   readonly markSeed: bigint;
   /** Log offset at which the log starts: 0 until it is trimmed. A segment before the first one found is then not missing. */
   readonly start: number;
+  /** Term of the last entry before `start`; 0 while `start` is 0. */
+  readonly startTerm: number;
+  /** Instance of that term's leader; all zero while `start` is 0. */
+  readonly startLeader: string;
   /** Segments with a base in [removeFrom, start) are being removed by a trim; equal to `start` when none are. */
   readonly removeFrom: number;
   /** 16 hexadecimal digits, drawn when this directory was made: a node that comes back with another one has lost its disk. */
@@ -61,6 +65,8 @@ const FIELDS: { readonly [Name in keyof Stored]: (value: unknown) => value is St
   nodeId: isNodeId,
   markSeed: (value) => isHex(value, 16),
   start: isOffset,
+  startTerm: (value): value is number => isOffset(value) && value <= MAX_TERM,
+  startLeader: (value) => isHex(value, 16),
   removeFrom: isOffset,
   instance: (value) => isHex(value, 16),
   standing: (value): value is Standing => (STANDINGS as readonly unknown[]).includes(value),
@@ -87,9 +93,17 @@ function checkOf(fields: Record<string, unknown>): string {
 export function encodeIdentity(identity: Identity): Uint8Array {
   const stored = { ...identity, markSeed: identity.markSeed.toString(16).padStart(16, '0') };
   const wrong = firstWrong(stored);
-  assert(wrong === undefined && identity.removeFrom <= identity.start, 'an identity has valid fields');
+  assert(wrong === undefined && contradiction(identity) === undefined, 'an identity has valid fields');
   const fields = checkedFields(stored);
   return new TextEncoder().encode(`${JSON.stringify({ ...fields, check: checkOf(fields) }, null, 2)}\n`);
+}
+
+/** What no writer of ours would write, although each field alone is valid. */
+function contradiction({ start, startTerm, startLeader, removeFrom }: Omit<Stored, 'markSeed'>): string | undefined {
+  if (removeFrom > start) return `removes segments from offset ${removeFrom} on, past its start ${start}`;
+  const isTrimmed = start > 0;
+  if (isTrimmed === startTerm > 0 && isTrimmed === (startLeader !== NO_INSTANCE)) return undefined;
+  return `starts at offset ${start} after an entry of term ${startTerm} and instance ${startLeader}: all three are zero, or none is`;
 }
 
 /** Name of the first field without a valid value. */
@@ -125,7 +139,7 @@ export function decodeIdentity(bytes: Uint8Array, file: string): Identity {
   const expected = checkOf(checkedFields(stored));
   if (!isHex(check, 16)) throw damage('lacks a valid check');
   if (check !== expected) throw damage('does not match its check, so it was damaged, or edited by hand');
-  if (stored.removeFrom > stored.start)
-    throw damage(`removes segments from offset ${stored.removeFrom} on, past its start ${stored.start}`);
+  const wrongTogether = contradiction(stored);
+  if (wrongTogether !== undefined) throw damage(wrongTogether);
   return { ...stored, markSeed: BigInt(`0x${stored.markSeed}`) };
 }

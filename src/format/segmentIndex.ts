@@ -2,11 +2,14 @@
 // the segment. docs/FORMAT.md, "Index file".
 //
 //   0 u32 magic │ 4 u32 format │ 8 16 bytes cluster id │ 24 u64 base │ 32 u64 end │ 40 u64 entries │ 48 u64 first append, ms
-//   56 u64 last append, ms │ 64 u64 digest │ 72 u32 points │ 76 u32 terms │ 80 points × u32 │ terms × (u32 term, u32 position) │ u64 check
+//   56 u64 last append, ms │ 64 u64 digest │ 72 u32 points │ 76 u32 terms │ 80 points × u32 │ terms × 16 bytes │ u64 check
+//
+//   a term:  0 u32 term │ 4 u32 position │ 8 8 bytes instance of its leader
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
+import { readInstance, writeInstance } from '../core/instances.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
 import { FORMAT_VERSION, refuseOtherFormat } from './version.ts';
@@ -15,12 +18,15 @@ import { xxh64 } from './xxh64.ts';
 const MAGIC = 0x5849_4c4c; // "LLIX"
 const FIXED_BYTES = 80;
 const CHECK_BYTES = 8;
+const TERM_BYTES = 16;
 
-/** Where a term begins inside a segment. */
+/** Where a term begins inside a segment, and whose term it is. */
 export interface TermStart {
   readonly term: number;
   /** File position of the term's first entry in this segment. */
   readonly position: number;
+  /** Instance of the term's leader, 16 hexadecimal digits. A term that goes on in this segment was named in one before it. */
+  readonly leader: string;
 }
 
 export interface SegmentIndex {
@@ -41,7 +47,7 @@ export interface SegmentIndex {
 
 export function encodeSegmentIndex(index: SegmentIndex): Uint8Array {
   const termsAt = FIXED_BYTES + index.points.length * 4;
-  const checkAt = termsAt + index.terms.length * 8;
+  const checkAt = termsAt + index.terms.length * TERM_BYTES;
   const bytes = new Uint8Array(checkAt + CHECK_BYTES);
   const view = viewOf(bytes);
   view.setUint32(0, MAGIC, true);
@@ -58,9 +64,11 @@ export function encodeSegmentIndex(index: SegmentIndex): Uint8Array {
   index.points.forEach((position, i) => {
     view.setUint32(FIXED_BYTES + i * 4, position, true);
   });
-  index.terms.forEach(({ term, position }, i) => {
-    view.setUint32(termsAt + i * 8, term, true);
-    view.setUint32(termsAt + i * 8 + 4, position, true);
+  index.terms.forEach(({ term, position, leader }, i) => {
+    const at = termsAt + i * TERM_BYTES;
+    view.setUint32(at, term, true);
+    view.setUint32(at + 4, position, true);
+    writeInstance(view, at + 8, leader);
   });
   view.setBigUint64(checkAt, xxh64(bytes.subarray(0, checkAt)), true);
   return bytes;
@@ -77,7 +85,7 @@ export function decodeSegmentIndex(bytes: Uint8Array, file: string): SegmentInde
   const pointCount = view.getUint32(72, true);
   const termCount = view.getUint32(76, true);
   const termsAt = FIXED_BYTES + pointCount * 4;
-  const checkAt = termsAt + termCount * 8;
+  const checkAt = termsAt + termCount * TERM_BYTES;
   if (bytes.length !== checkAt + CHECK_BYTES) throw damage(`its counts ask for ${checkAt + CHECK_BYTES} bytes, found ${bytes.length}`);
   if (view.getBigUint64(checkAt, true) !== xxh64(bytes.subarray(0, checkAt))) throw damage('the index does not match its check');
   const index: SegmentIndex = {
@@ -90,8 +98,9 @@ export function decodeSegmentIndex(bytes: Uint8Array, file: string): SegmentInde
     digest: view.getBigUint64(64, true),
     points: Uint32Array.from({ length: pointCount }, (_, i) => view.getUint32(FIXED_BYTES + i * 4, true)),
     terms: Array.from({ length: termCount }, (_, i) => ({
-      term: view.getUint32(termsAt + i * 8, true),
-      position: view.getUint32(termsAt + i * 8 + 4, true),
+      term: view.getUint32(termsAt + i * TERM_BYTES, true),
+      position: view.getUint32(termsAt + i * TERM_BYTES + 4, true),
+      leader: readInstance(view, termsAt + i * TERM_BYTES + 8),
     })),
   };
   const wrong = inconsistency(index);

@@ -27,7 +27,7 @@ export const CONTROL_AT = 1024;
 const PEERS_AT = CONTROL_AT + 256;
 const PEER_BYTES = 40;
 const SLOT_DESCRIPTORS_AT = CONTROL_AT + 2048;
-const SLOT_DESCRIPTOR_BYTES = 64;
+const SLOT_DESCRIPTOR_BYTES = 72;
 
 /** 64-bit words of the control block, by address. Each has one writer at a time, named behind it; COMMIT may be lifted by two. */
 export const WORD = {
@@ -43,6 +43,8 @@ export const WORD = {
   LED_COMMIT: CONTROL_AT + 72, // the commit when that term ended here: raft thread
   LEADER_COMMIT: CONTROL_AT + 80, // the commit that a leader named last, 0 while this node leads: raft thread
   DATA_END: CONTROL_AT + 88, // end of the last ordered data entry, never too low: whoever owns the log's end, before TAIL
+  LAST_LEADER: CONTROL_AT + 96, // 8 bytes: instance of the leader of the last entry's term: raft thread, while the gate is closed
+  LAST_TERM: CONTROL_AT + 104, // u32: that term
 } as const;
 
 /** 32-bit words that threads wait on, by address. */
@@ -112,6 +114,8 @@ export const SLOT = {
   POINTS: 44, // i32: index points at pointsAt(slot)
   PINS: 48, // i32: reads and sends in progress from the slot; while there are any, no other segment is put into it
   WANTED: 52, // i32: 1 when the log's end could not take the slot because of its pins, and is to be woken when the last one goes
+  TERM_BEFORE: 56, // u32: term of the entry before BASE
+  LEADER_BEFORE: 64, // 8 bytes: instance of that term's leader
 } as const;
 
 export const SLOT_FREE = 0;

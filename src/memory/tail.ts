@@ -3,6 +3,7 @@
 // between threads (gate.ts). Nothing here blocks, allocates per entry, or touches a file.
 
 import {
+  ENTRY_HEADER_BYTES,
   ENTRY_OVERHEAD_BYTES,
   ENTRY_TERM_AT,
   INDEX_INTERVAL_BYTES,
@@ -130,20 +131,23 @@ export class Tail {
     return 'ordered';
   }
 
-  /** Orders one entry of the node's own without payload, such as the no-op that starts a term. */
-  appendOwn(kind: number, term: number, nowMs: number): AppendStatus {
+  /** Orders one entry of the node's own, such as the no-op that begins a term. */
+  appendOwn(kind: number, payload: Uint8Array, term: number, nowMs: number): AppendStatus {
     const tail = this.#memory.tail;
     assert(kind !== KIND_DATA, 'data is what clients append');
-    assert(tail + ENTRY_OVERHEAD_BYTES <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1, and no term can begin there');
-    const slot = this.#makeRoom(tail, ENTRY_OVERHEAD_BYTES);
+    const bytes = ENTRY_OVERHEAD_BYTES + payload.length;
+    assert(tail + bytes <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1, and no term can begin there');
+    const slot = this.#makeRoom(tail, bytes);
     if (slot < 0) return 'full';
     const { map, wasm } = this.#memory;
     const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE));
-    wasm.stampOwn(map.slotAt(slot) + position, term, kind, 0, tail);
+    const at = map.slotAt(slot) + position;
+    this.#memory.copyIn(payload, at + ENTRY_HEADER_BYTES);
+    wasm.stampOwn(at, term, kind, payload.length, tail);
     const pointCount = this.#memory.pointCount(slot);
     const isPoint = isPointDue(this.#memory.lastPoint(slot), position);
     if (isPoint) this.#memory.setWord32(map.pointsAt(slot) + pointCount * 4, position);
-    this.#publish(slot, tail, ENTRY_OVERHEAD_BYTES, { count: 1, points: isPoint ? 1 : 0, dataEnd: 0 }, nowMs);
+    this.#publish(slot, tail, bytes, { count: 1, points: isPoint ? 1 : 0, dataEnd: 0 }, nowMs);
     return 'ordered';
   }
 
@@ -208,7 +212,7 @@ export class Tail {
     for (let step = 1; step <= slots; step += 1) {
       const slot = (memory.openSlot + step) % slots;
       if (!this.#take(slot)) continue;
-      memory.prepareSlot(slot, base);
+      memory.prepareSlot(slot, base, memory.lastEntry);
       return slot;
     }
     return -1;

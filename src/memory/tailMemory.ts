@@ -12,6 +12,8 @@ import {
 } from '../../assembly/layout.ts';
 import { flagOf } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import type { EntryTerm } from '../core/ids.ts';
+import { readInstance, writeInstance } from '../core/instances.ts';
 import {
   type MemoryMap,
   type MemoryShape,
@@ -392,14 +394,32 @@ export class TailMemory {
     if (isOldCopy !== undefined) this.setWord32(at + PEER.OLD_COPY, isOldCopy ? 1 : 0);
   }
 
-  /** Prepares a slot for the segment at `base`. */
-  prepareSlot(slot: number, base: number): void {
+  /** Prepares a slot for the segment at `base`, which follows an entry of `before`. */
+  prepareSlot(slot: number, base: number, before: EntryTerm): void {
     this.setSlotWord(slot, SLOT.BASE, base);
     this.setSlotWord(slot, SLOT.CLOSED_END, 0);
     this.setSlotWord(slot, SLOT.FIRST_MS, 0);
     this.setSlotWord(slot, SLOT.LAST_MS, 0);
     this.setSlotWord(slot, SLOT.ENTRIES, 0);
+    this.setWord32(this.map.descriptorAt(slot) + SLOT.TERM_BEFORE, before.term);
+    writeInstance(this.#view, this.map.descriptorAt(slot) + SLOT.LEADER_BEFORE, before.leader);
     this.setPointCount(slot, 0);
+  }
+
+  /** Whose the entry before a slot's segment is. */
+  beforeSlot(slot: number): EntryTerm {
+    const at = this.map.descriptorAt(slot);
+    return { term: this.word32(at + SLOT.TERM_BEFORE), leader: readInstance(this.#view, at + SLOT.LEADER_BEFORE) };
+  }
+
+  /** Whose the log's last entry is. Whoever owns the log's end reads it; the raft thread writes it, while it is the owner. */
+  get lastEntry(): EntryTerm {
+    return { term: this.word32(WORD.LAST_TERM), leader: readInstance(this.#view, WORD.LAST_LEADER) };
+  }
+
+  set lastEntry({ term, leader }: EntryTerm) {
+    this.setWord32(WORD.LAST_TERM, term);
+    writeInstance(this.#view, WORD.LAST_LEADER, leader);
   }
 
   /** Whether a slot's segment is sealed, so that the slot is a cache that may be taken. */

@@ -1,14 +1,18 @@
 // The bytes of what nodes say to each other, encoder and decoder side by side; docs/PEERS.md gives every byte. Every message is one
-// frame of 64 bytes; behind an AppendRequest's frame follow the log's bytes [prevOffset, end), its body.
+// frame of 80 bytes; behind an AppendRequest's frame follow the log's bytes [prevOffset, end), its body.
 //
 //    0 u32 body bytes │ 4 u8 kind │ 5 u8 flags │ 6 u16 zero │  8 u32 term │ 12 u32 termAtA
-//   16 u64 a │ 24 u64 b │ 32 u64 c │ 40 u64 d │ 48 u64 number │ 56 u32 termBeforeB │ 60 u32 CRC-32 of bytes 0 to 60
+//   16 u64 a │ 24 u64 b │ 32 u64 c │ 40 u64 d │ 48 u64 number │ 56 8 bytes leaderAtA │ 64 8 bytes leaderBeforeB
+//   72 u32 termBeforeB │ 76 u32 CRC-32 of bytes 0 to 76
 //
 //   kind                 termAtA    a           b        c         d       number  termBeforeB  flags
+//                        leaderAtA                                                 leaderBeforeB
 //   1 voteRequest        lastTerm   end         –        –         –       –       –            1 isPreVote, 2 isTransfer
 //   2 voteResponse       –          –           –        –         –       –       –            1 isPreVote, 2 granted
 //   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  –
+//                        prevLeader                                                entriesLeader
 //   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 isOfAge, 16 awaitsCommit
+//                        hintLeader
 //   5 timeoutNow         –          –           –        –         –       –       –            –
 //   6 readIndexRequest   –          –           –        –         –       id      –            –
 //   7 readIndexResponse  –          index       –        –         –       id      –            1 ok
@@ -17,12 +21,14 @@
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert, unreachable } from '../core/assert.ts';
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
+import { NO_INSTANCE } from '../core/ids.ts';
+import { readInstance, writeInstance } from '../core/instances.ts';
 import { MAX_APPEND_BYTES, MAX_ENTRY_BYTES, MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { crc32 } from './crc32.ts';
 
 /** Bytes of every frame; a body comes on top. */
-export const PEER_FRAME_BYTES = 64;
+export const PEER_FRAME_BYTES = 80;
 
 /** Largest body of a frame: a batch, or a single entry that is larger. */
 export const MAX_PEER_BODY_BYTES = Math.max(MAX_APPEND_BYTES, MAX_ENTRY_BYTES);
@@ -39,8 +45,10 @@ const AT = {
   c: 32,
   d: 40,
   number: 48,
-  termBeforeB: 56,
-  check: 60,
+  leaderAtA: 56,
+  leaderBeforeB: 64,
+  termBeforeB: 72,
+  check: 76,
 };
 
 const KIND = {
@@ -65,24 +73,26 @@ interface Fields {
   d?: number;
   number?: number;
   termBeforeB?: number;
+  leaderAtA?: string;
+  leaderBeforeB?: string;
   bodyBytes?: number;
 }
 
 type FieldName = keyof Fields;
 
+const OPTIONAL = ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'd', 'number', 'termBeforeB', 'leaderBeforeB', 'bodyBytes'] as const;
+
 /** The fields that each kind uses besides its term, and the flags that it knows. */
 const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; readonly uses: readonly FieldName[] }>> = {
   voteRequest: { flags: 3, uses: ['termAtA', 'a'] },
   voteResponse: { flags: 3, uses: [] },
-  appendRequest: { flags: 0, uses: ['termAtA', 'a', 'b', 'c', 'd', 'number', 'termBeforeB', 'bodyBytes'] },
-  appendResponse: { flags: 31, uses: ['termAtA', 'a', 'b', 'c', 'number'] },
+  appendRequest: { flags: 0, uses: [...OPTIONAL] },
+  appendResponse: { flags: 31, uses: ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'number'] },
   timeoutNow: { flags: 0, uses: [] },
   readIndexRequest: { flags: 0, uses: ['number'] },
   readIndexResponse: { flags: 1, uses: ['a', 'number'] },
   admit: { flags: 3, uses: [] },
 };
-
-const OPTIONAL = ['termAtA', 'a', 'b', 'c', 'd', 'number', 'termBeforeB', 'bodyBytes'] as const;
 
 interface Shape {
   readonly kind: PeerMessage['kind'];
@@ -121,6 +131,8 @@ function frameOf(kind: PeerMessage['kind'], fields: Fields): Uint8Array {
   setNumber(view, AT.d, fields.d ?? 0);
   setNumber(view, AT.number, fields.number ?? 0);
   setTerm(view, AT.termBeforeB, fields.termBeforeB ?? 0);
+  if (fields.leaderAtA !== undefined) writeInstance(view, AT.leaderAtA, fields.leaderAtA);
+  if (fields.leaderBeforeB !== undefined) writeInstance(view, AT.leaderBeforeB, fields.leaderBeforeB);
   view.setUint32(AT.check, crc32(frame, 0, AT.check), true);
   return frame;
 }
@@ -146,12 +158,13 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       const bodyBytes = bodyBytesOf(message);
       assert(bodyBytes >= 0 && bodyBytes <= MAX_PEER_BODY_BYTES, 'an AppendRequest names a range that fits a frame');
       const { prevTerm: termAtA, prevOffset: a, end: b, base: c, commit: d, round: number, entriesTerm: termBeforeB } = message;
-      return frameOf(kind, { term, termAtA, a, b, c, d, number, termBeforeB, bodyBytes });
+      const { prevLeader: leaderAtA, entriesLeader: leaderBeforeB } = message;
+      return frameOf(kind, { term, termAtA, leaderAtA, a, b, c, d, number, termBeforeB, leaderBeforeB, bodyBytes });
     }
     case 'appendResponse': {
-      const { hintTerm: termAtA, offset: a, durable: b, rejected: c, round: number } = message;
+      const { hintTerm: termAtA, hintLeader: leaderAtA, offset: a, durable: b, rejected: c, round: number } = message;
       const flags = flagsOf(message.accepted, message.isVoter, message.hasHeardAll, message.isOfAge, message.awaitsCommit);
-      return frameOf(kind, { term, flags, termAtA, a, b, c, number });
+      return frameOf(kind, { term, flags, termAtA, leaderAtA, a, b, c, number });
     }
     case 'timeoutNow':
       return frameOf(kind, { term });
@@ -189,10 +202,11 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
       return { kind, term, isPreVote: first, granted: second };
     case 'appendRequest': {
       const { number: round, termAtA: prevTerm, a: prevOffset, termBeforeB: entriesTerm, b: end, c: base, d: commit } = f;
-      return { kind, term, round, prevTerm, prevOffset, entriesTerm, end, base, commit };
+      const { leaderAtA: prevLeader, leaderBeforeB: entriesLeader } = f;
+      return { kind, term, round, prevTerm, prevOffset, prevLeader, entriesTerm, entriesLeader, end, base, commit };
     }
     case 'appendResponse': {
-      const { number: round, a: offset, b: durable, termAtA: hintTerm, c: rejected } = f;
+      const { number: round, a: offset, b: durable, termAtA: hintTerm, leaderAtA: hintLeader, c: rejected } = f;
       const [hasHeardAll, isOfAge, awaitsCommit] = [(flags & 4) !== 0, (flags & 8) !== 0, (flags & 16) !== 0];
       return {
         kind,
@@ -202,6 +216,7 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
         offset,
         durable,
         hintTerm,
+        hintLeader,
         rejected,
         isVoter: second,
         isOfAge,
@@ -222,8 +237,21 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
   }
 }
 
+/** What is wrong with the terms and leaders that a frame names; undefined when they go together. */
+function badLeader(f: Readonly<Required<Fields>>): string | undefined {
+  for (const [term, leader] of [
+    [f.termAtA, f.leaderAtA],
+    [f.termBeforeB, f.leaderBeforeB],
+  ] as const) {
+    if (term === 0 && leader !== NO_INSTANCE) return 'a leader without its term';
+    if (term !== 0 && leader === NO_INSTANCE) return 'a term without its leader';
+  }
+  return f.termAtA === f.termBeforeB && f.leaderAtA !== f.leaderBeforeB ? 'two leaders of one term in one log' : undefined;
+}
+
 /** What is wrong with the range that an AppendRequest names; undefined when it and its body agree. */
 function badRange(f: Readonly<Required<Fields>>): string | undefined {
+  if ((f.a === 0) !== (f.termAtA === 0)) return 'an offset with no term before it, or a term before offset 0';
   if (f.b < f.a) return 'an AppendRequest that ends before it begins';
   if (f.bodyBytes > MAX_PEER_BODY_BYTES) return `a body of ${f.bodyBytes} bytes, more than ${MAX_PEER_BODY_BYTES}`;
   if (f.b - f.a !== f.bodyBytes) return `a body of ${f.bodyBytes} bytes for a range of ${f.b - f.a}`;
@@ -231,6 +259,20 @@ function badRange(f: Readonly<Required<Fields>>): string | undefined {
   if (f.bodyBytes < ENTRY_OVERHEAD_BYTES) return `a body of ${f.bodyBytes} bytes, less than an entry`;
   if (f.termBeforeB === 0 || f.termBeforeB < f.termAtA || f.termBeforeB > f.term) return 'entries of an impossible term';
   return f.c > f.a ? 'entries before the base of their segment' : undefined;
+}
+
+/** What is wrong with fields that are right one by one; undefined when they go together. */
+function wrongIn(kind: PeerMessage['kind'], f: Readonly<Required<Fields>>): string | undefined {
+  switch (kind) {
+    case 'voteRequest':
+      return f.termAtA > f.term ? 'a candidate whose last entry has an impossible term' : undefined;
+    case 'appendRequest':
+      return badRange(f) ?? badLeader(f);
+    case 'appendResponse':
+      return badLeader(f);
+    default:
+      return undefined;
+  }
 }
 
 /** Decodes a frame of PEER_FRAME_BYTES; what is not one comes back as `malformed`, never as an exception. */
@@ -252,16 +294,18 @@ export function decodePeerMessage(frame: Uint8Array): DecodedFrame {
     d: getOffset(view, AT.d),
     number: getOffset(view, AT.number),
     termBeforeB: view.getUint32(AT.termBeforeB, true),
+    leaderAtA: readInstance(view, AT.leaderAtA),
+    leaderBeforeB: readInstance(view, AT.leaderBeforeB),
     bodyBytes: view.getUint32(AT.bodyBytes, true),
   };
   if (Math.max(fields.a, fields.b, fields.c, fields.d, fields.number) > MAX_LOG_OFFSET) return malformed('a number above 2^53 - 1');
   if (Math.max(fields.term, fields.termAtA, fields.termBeforeB) > MAX_TERM) return malformed(`a term above ${MAX_TERM}`);
   if (view.getUint16(AT.zero, true) !== 0) return malformed('a frame whose unused bytes are not zero');
   for (const name of shape.unused) {
-    if (fields[name] !== 0) return malformed(`a frame of kind ${shape.kind} whose ${name} is not zero`);
+    if (fields[name] !== 0 && fields[name] !== NO_INSTANCE) return malformed(`a frame of kind ${shape.kind} whose ${name} is not zero`);
   }
   if (shape.kind === 'admit' && flags === shape.flags) return malformed('an admission that gives a vote and takes it');
-  const bad = shape.kind === 'appendRequest' ? badRange(fields) : undefined;
+  const bad = wrongIn(shape.kind, fields);
   if (bad !== undefined) return malformed(bad);
   return { kind: 'message', message: messageOf(shape.kind, flags, fields), bodyBytes: fields.bodyBytes };
 }

@@ -7,6 +7,8 @@ import type { TermTable } from './termTable.ts';
 /** What does not change while a node runs. Times in milliseconds of the core's clock. */
 export interface RaftSettings {
   readonly id: NodeId;
+  /** Of this node's data directory: what a term that it leads in is known by. */
+  readonly instance: string;
   /** All nodes of the cluster, this one among them. */
   readonly nodes: readonly NodeId[];
   /** A follower that hears nothing for this long, and up to half as long again by chance, campaigns. */

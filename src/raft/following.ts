@@ -6,7 +6,7 @@
 //                    the leader has the same
 
 import { assert, unreachable } from '../core/assert.ts';
-import { doesCount } from '../core/ids.ts';
+import { doesCount, type EntryTerm, isSameTerm, NO_TERM } from '../core/ids.ts';
 import type { Core } from './core.ts';
 import type { AppendRequest, AppendResponse, NodeId } from './messages.ts';
 
@@ -20,6 +20,29 @@ export type StoreOutcome =
   | 'misplaced'
   /** They are not what the message says: damaged on their way. */
   | 'refused';
+
+/** Whose the entry before a request's is. */
+function prevOf({ prevTerm: term, prevLeader: leader }: AppendRequest): EntryTerm {
+  return { term, leader };
+}
+
+/** Whose a request's entries are. */
+function entriesOf({ entriesTerm: term, entriesLeader: leader }: AppendRequest): EntryTerm {
+  return { term, leader };
+}
+
+function hintOf({ term: hintTerm, leader: hintLeader }: EntryTerm): Pick<AppendResponse, 'hintTerm' | 'hintLeader'> {
+  return { hintTerm, hintLeader };
+}
+
+/** Whether one log can have an entry of `next` after one of `last`. */
+function mayFollow(last: EntryTerm, next: EntryTerm): boolean {
+  return next.term > last.term || isSameTerm(last, next);
+}
+
+function nameOf({ term, leader }: EntryTerm): string {
+  return `term ${term}, led by instance ${leader}`;
+}
 
 /** Less than any offset. */
 const NOTHING = -1;
@@ -71,19 +94,19 @@ export class Following {
     if (this.#fullInRound !== undefined && this.#fullInRound < request.round) this.#fullInRound = undefined;
     const isReady = this.#truncating === undefined && this.#fullInRound === undefined;
     if (isReady && this.#matches(request)) this.#compare(request);
-    else this.#reject(request.prevOffset, request.prevTerm);
+    else this.#reject(request.prevOffset, prevOf(request));
   }
 
   /** Tells the leader of an earlier term that it no longer leads. */
   refuse(from: NodeId, { prevOffset }: AppendRequest): void {
     const { log } = this.#core;
-    this.#respond(from, { accepted: false, offset: log.end, durable: 0, hintTerm: log.lastTerm, rejected: prevOffset });
+    this.#respond(from, { accepted: false, offset: log.end, durable: 0, ...hintOf(log.last), rejected: prevOffset });
   }
 
   /** The bytes of a `store` effect are at the log's end, or why not. The flush that follows answers the leader. */
   stored(request: AppendRequest, outcome: StoreOutcome): void {
     const { log, currentTerm } = this.#core;
-    if (outcome === 'stored') log.extend(request.entriesTerm, request.end);
+    if (outcome === 'stored') log.extend(request.entriesTerm, request.entriesLeader, request.end);
     // What an earlier leader sent says nothing about the log of the one that leads now.
     if (request.term !== currentTerm || this.#verified === NOTHING) return;
     switch (outcome) {
@@ -97,7 +120,7 @@ export class Following {
       case 'full':
       case 'refused':
         this.#fullInRound = this.#round;
-        this.#reject(request.end, request.entriesTerm);
+        this.#reject(request.end, entriesOf(request));
         break;
       default:
         unreachable(outcome);
@@ -122,27 +145,38 @@ export class Following {
   }
 
   /** Whether this log has the entry that ends at `prevOffset`, or nothing has to be had there. */
-  #matches({ prevOffset, prevTerm }: AppendRequest): boolean {
+  #matches(request: AppendRequest): boolean {
+    const { prevOffset } = request;
     const { log, commit } = this.#core;
     if (prevOffset > log.end) return false;
-    const ownTerm = log.termBefore(prevOffset);
-    if (ownTerm === prevTerm) return true;
-    if (prevOffset > commit) return false;
-    // Every leader has all that is committed (3.4). One of the two may have trimmed what tells the term.
-    if (ownTerm === 0 || prevTerm === 0) return true;
-    this.#core.emit({ kind: 'fatal', sentence: `the leader has another entry before offset ${prevOffset}, which is committed here` });
+    // What was trimmed here was committed, and every leader has all that is committed (3.4).
+    if (prevOffset < log.start) return true;
+    const own = log.before(prevOffset);
+    const prev = prevOf(request);
+    if (isSameTerm(own, prev)) return true;
+    if (prevOffset <= commit) this.#stop(`an entry before offset ${prevOffset}, which is committed here,`, prev, own);
     return false;
+  }
+
+  /** Two logs in which different entries are committed: one of the two nodes must not go on. */
+  #stop(what: string, leaders: EntryTerm, own: EntryTerm): void {
+    this.#core.emit({ kind: 'fatal', sentence: `the leader has ${what} of ${nameOf(leaders)}, and this node has one of ${nameOf(own)}` });
   }
 
   /** The logs agree up to `prevOffset`: what is new goes to the log's end, what is in its way is cut. */
   #compare(request: AppendRequest): void {
     const { log } = this.#core;
-    const { prevOffset, entriesTerm, end } = request;
+    const { prevOffset, end } = request;
+    const entries = entriesOf(request);
     // What was trimmed here was committed: the leader had the same.
     let from = Math.max(prevOffset, log.start);
     if (from < end && from < log.end) {
-      // Bytes of one term are the same wherever they are: its leader wrote them once. So they differ where the terms do.
-      if (log.termAt(from) === entriesTerm) from = Math.min(end, log.endOf(entriesTerm));
+      // Bytes of one leader's term are the same wherever they are: it wrote them once. So they differ where term or leader do.
+      if (isSameTerm(log.at(from), entries)) from = Math.min(end, log.endOf(entries.term));
+    } else if (from < end && !mayFollow(log.last, entries)) {
+      // They begin before this log does, and what was trimmed here was committed.
+      this.#stop(`an entry after offset ${from}, up to which all is committed here,`, entries, log.last);
+      return;
     }
     this.#verified = Math.max(this.#verified, from);
     if (from >= end) {
@@ -178,7 +212,7 @@ export class Following {
   #truncate(offset: number, request: AppendRequest): void {
     const { commit, durable } = this.#core;
     if (offset < commit) {
-      this.#core.emit({ kind: 'fatal', sentence: `the leader's log differs at offset ${offset}, below the commit ${commit}` });
+      this.#stop(`at offset ${offset}, below this node's commit ${commit}, an entry`, entriesOf(request), this.#core.log.at(offset));
       return;
     }
     assert(this.#verified <= offset, 'what is the same as the leader has is not cut');
@@ -186,28 +220,28 @@ export class Following {
     // What is being cut must not count, even if the disk gets it yet.
     this.#core.setDurable(Math.min(durable, offset));
     this.#core.emit({ kind: 'truncate', offset });
-    this.#reject(request.end, request.entriesTerm);
+    this.#reject(request.end, entriesOf(request));
   }
 
   #accept(): void {
     const { durable, leader } = this.#core;
     const offset = this.#verified;
-    this.#respond(leader, { accepted: true, offset, durable: Math.min(durable, offset), hintTerm: 0, rejected: 0 });
+    this.#respond(leader, { accepted: true, offset, durable: Math.min(durable, offset), ...hintOf(NO_TERM), rejected: 0 });
   }
 
   /**
-   * What follows `rejected`, of or behind `term`, was not taken. Says where the logs may agree: at the end of a term that both may have,
+   * What follows `rejected`, of or after `leaders`, was not taken. Says where the logs may agree: at the end of a term that both may have,
    * never below the commit.
    */
-  #reject(rejected: number, term: number): void {
+  #reject(rejected: number, leaders: EntryTerm): void {
     const { log, commit, leader } = this.#core;
     let place = Math.min(rejected, this.#truncating ?? log.end, log.end);
-    if (log.termBefore(place) > term) place = log.endOf(log.largestUpTo(term));
+    if (!mayFollow(log.before(place), leaders)) place = log.endShared(leaders);
     const offset = Math.max(place, commit);
-    this.#respond(leader, { accepted: false, offset, durable: 0, hintTerm: log.termBefore(offset), rejected });
+    this.#respond(leader, { accepted: false, offset, durable: 0, ...hintOf(log.before(offset)), rejected });
   }
 
-  #respond(to: NodeId, answer: Pick<AppendResponse, 'accepted' | 'offset' | 'durable' | 'hintTerm' | 'rejected'>): void {
+  #respond(to: NodeId, answer: Pick<AppendResponse, 'accepted' | 'offset' | 'durable' | 'hintTerm' | 'hintLeader' | 'rejected'>): void {
     const { currentTerm, standing, hasHeardAll, awaitsCommit } = this.#core;
     const round = this.#round;
     this.#core.send(to, {

@@ -2,6 +2,7 @@
 // listens, who is to take over. It exists only while the node leads.
 
 import { assert } from '../core/assert.ts';
+import { NO_INSTANCE } from '../core/ids.ts';
 import type { Core } from './core.ts';
 import type { Admit, AppendRequest, AppendResponse, NodeId } from './messages.ts';
 import { Progress } from './progress.ts';
@@ -145,7 +146,7 @@ export class Leadership {
     // A new node may have only the founder to vote for: it should not have more than the founder comes back with after a power cut.
     const end = progress.isOfAge ? log.end : Math.min(log.end, durable);
     if (progress.next >= end || room <= 0) return undefined;
-    const limit = Math.min(end, log.endOf(log.termAt(progress.next)));
+    const limit = Math.min(end, log.endOf(log.at(progress.next).term));
     return { from: progress.next, limit, maxBytes: Math.min(settings.maxAppendBytes, room) };
   }
 
@@ -158,13 +159,17 @@ export class Leadership {
     assert(end > prevOffset && end <= log.end, 'what is sent is in the log');
     progress.next = end;
     progress.sentCommit = this.#announcedCommit;
+    const before = log.before(prevOffset);
+    const entries = log.at(prevOffset);
     return {
       kind: 'appendRequest',
       term: currentTerm,
       round: this.#round,
-      prevTerm: log.termBefore(prevOffset),
+      prevTerm: before.term,
       prevOffset,
-      entriesTerm: log.termAt(prevOffset),
+      prevLeader: before.leader,
+      entriesTerm: entries.term,
+      entriesLeader: entries.leader,
       end,
       base,
       commit: this.#announcedCommit,
@@ -262,13 +267,16 @@ export class Leadership {
     const { log, currentTerm } = this.#core;
     const prevOffset = Math.max(progress.next, log.start);
     progress.sentCommit = this.#announcedCommit;
+    const before = log.before(prevOffset);
     this.#core.send(to, {
       kind: 'appendRequest',
       term: currentTerm,
       round: this.#round,
-      prevTerm: log.termBefore(prevOffset),
+      prevTerm: before.term,
       prevOffset,
+      prevLeader: before.leader,
       entriesTerm: 0,
+      entriesLeader: NO_INSTANCE,
       end: prevOffset,
       base: 0,
       commit: this.#announcedCommit,
@@ -305,14 +313,17 @@ export class Leadership {
   }
 
   /** Where the logs may agree, by what a rejection says. */
-  #placeOf({ rejected, offset, hintTerm }: AppendResponse): number {
+  #placeOf({ rejected, offset, hintTerm, hintLeader }: AppendResponse): number {
     const { log } = this.#core;
     // Term 0: the follower has nothing there, or has trimmed what would tell.
-    const sameTerms = hintTerm === 0 ? offset : log.endOf(log.largestUpTo(hintTerm));
+    const sameTerms = hintTerm === 0 ? offset : log.endShared({ term: hintTerm, leader: hintLeader });
     return Math.min(offset, sameTerms, rejected);
   }
 
-  /** Goes back over whole terms, to where the logs may agree (KIP-101, KIP-279, KIP-595). */
+  /**
+   * Goes back over whole terms, to where the logs may agree (KIP-101, KIP-279, KIP-595), and over one of the same number that another leader
+   * wrote.
+   */
   #rejected(from: NodeId, progress: Progress, message: AppendResponse): void {
     const { rejected } = message;
     // An answer to what was sent before the place of agreement was found says nothing any more.

@@ -36,8 +36,12 @@ export interface AppendRequest {
   /** Term of the entry that ends at `prevOffset`; 0 at offset 0. */
   readonly prevTerm: number;
   readonly prevOffset: number;
+  /** Instance of the leader of `prevTerm`; NO_INSTANCE at offset 0. */
+  readonly prevLeader: string;
   /** Term of all entries in [prevOffset, end); 0 for a heartbeat. */
   readonly entriesTerm: number;
+  /** Instance of the leader of `entriesTerm`, not `prevLeader` with the same term; NO_INSTANCE for a heartbeat. */
+  readonly entriesLeader: string;
   readonly end: number;
   /** Base offset of the leader's segment that holds the entries, so that segments are the same on all nodes; 0 for a heartbeat. */
   readonly base: number;
@@ -57,6 +61,8 @@ export interface AppendResponse {
   readonly durable: number;
   /** Rejected: term of this node's entry that ends at `offset`. Accepted: 0. */
   readonly hintTerm: number;
+  /** Rejected: instance of the leader of `hintTerm`. Accepted: NO_INSTANCE. */
+  readonly hintLeader: string;
   /** Rejected: the prevOffset that did not match. Accepted: 0. */
   readonly rejected: number;
   /** Whether the sender counts: a node that lost its disk does not until it is admitted again. */

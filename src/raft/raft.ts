@@ -203,7 +203,7 @@ export class Raft {
   /** The no-op that a `lead` effect asked for is in the log, which ends at `end` now. */
   led(end: number): void {
     assert(this.#leadership !== undefined && !this.#leadership.hasLed, 'a leader begins its term once');
-    this.log.extend(this.#state.currentTerm, end);
+    this.log.extend(this.#state.currentTerm, this.settings.instance, end);
     this.#leadership.led(end);
   }
 
@@ -211,7 +211,7 @@ export class Raft {
   appended(term: number, end: number): void {
     if (end > this.log.end) {
       assert(term === this.log.lastTerm, "a leader's entries follow its no-op, and carry no later term");
-      this.log.extend(term, end);
+      this.log.extend(term, this.log.last.leader, end);
     }
     this.#leadership?.maybeHandOver();
   }

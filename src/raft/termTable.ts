@@ -1,27 +1,30 @@
-// Which term each byte of the log belongs to: all that Raft has to know of a log whose ids are byte offsets. One record a term, so
-// that two logs are compared without looking at an entry (KIP-595 has the same table as "leader epoch cache").
+// Which term each byte of the log belongs to, and who led in it: all that Raft has to know of a log whose ids are byte offsets. One record
+// a term, so that two logs are compared without looking at an entry (KIP-595 has the same table as "leader epoch cache").
 //
 //   offsets   0        40            190      260
 //             ├ term 1 ┼─── term 4 ──┼ term 5 ┤ end
 
 import { assert } from '../core/assert.ts';
+import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 
 /** The first entry of `term` begins at log offset `offset`. */
-export interface TermStart {
-  readonly term: number;
+export interface TermStart extends EntryTerm {
   readonly offset: number;
 }
 
 export class TermTable {
   /** First offset kept; what lies before it is committed and was trimmed. */
   readonly start: number;
+  /** Of the entry that ends at the start. */
+  readonly #before: EntryTerm;
   /** Ascending in term and offset. */
   readonly #starts: TermStart[];
   #end: number;
 
-  /** A log of [start, end) whose terms begin at `starts`. */
-  constructor(start: number, end: number, starts: readonly TermStart[]) {
+  /** A log of [start, end) whose terms begin at `starts`, after an entry of `before`. */
+  constructor(start: number, end: number, starts: readonly TermStart[], before: EntryTerm = NO_TERM) {
     this.start = start;
+    this.#before = before;
     this.#end = end;
     this.#starts = [...starts];
     assert((end === start) === (starts.length === 0), 'a log has terms exactly when it has entries');
@@ -33,29 +36,35 @@ export class TermTable {
     return this.#end;
   }
 
-  /** Term of the last entry; 0 for an empty log. */
+  /** Term of the last entry, which may have been trimmed; 0 when there never was one. */
   get lastTerm(): number {
-    return this.#starts.at(-1)?.term ?? 0;
+    return this.last.term;
+  }
+
+  /** Whose the last entry is. */
+  get last(): EntryTerm {
+    return this.#starts.at(-1) ?? this.#before;
   }
 
   get starts(): readonly TermStart[] {
     return this.#starts;
   }
 
-  /** Term of the entry that ends at `offset`, or that `offset` lies in; 0 at or before the log's start. */
-  termBefore(offset: number): number {
-    return this.#starts[this.#countWhile((each) => each.offset < offset) - 1]?.term ?? 0;
+  /** Whose the entry is that ends at `offset`, or that `offset` lies in; NO_TERM before the log's start. */
+  before(offset: number): EntryTerm {
+    if (offset < this.start) return NO_TERM;
+    return this.#starts[this.#countWhile((each) => each.offset < offset) - 1] ?? this.#before;
   }
 
-  /** Term of the entry that begins at `offset`, in [start, end). */
-  termAt(offset: number): number {
+  /** Whose the entry is that begins at `offset`, in [start, end). */
+  at(offset: number): EntryTerm {
     assert(offset >= this.start && offset < this.#end, 'an entry of the log is asked for');
-    return this.termBefore(offset + 1);
+    return this.before(offset + 1);
   }
 
-  /** The largest term of an entry that is at most `term`; 0 when there is none. */
-  largestUpTo(term: number): number {
-    return this.#starts[this.#countWhile((each) => each.term <= term) - 1]?.term ?? 0;
+  /** Term of the entry that ends at `offset`; 0 where {@link before} knows none. */
+  termBefore(offset: number): number {
+    return this.before(offset).term;
   }
 
   /** Where the entries of terms up to `term` end; the log's start when there are none. */
@@ -63,12 +72,24 @@ export class TermTable {
     return this.#starts[this.#countWhile((each) => each.term <= term)]?.offset ?? this.#end;
   }
 
-  /** The log has grown to `end` by entries of `term`. */
-  extend(term: number, end: number): void {
+  /**
+   * Where a log that has entries of `other` cannot be the same as this one any more: the end of this log's entries up to that term, or their
+   * beginning when another leader wrote those.
+   */
+  endShared(other: EntryTerm): number {
+    const last = this.#starts[this.#countWhile((each) => each.term <= other.term) - 1];
+    if (last?.term === other.term && last.leader !== other.leader) return last.offset;
+    return this.endOf(other.term);
+  }
+
+  /** The log has grown to `end` by entries of `term`, which `leader` led. */
+  extend(term: number, leader: string, end: number): void {
     assert(end >= this.#end, 'a log is extended forwards');
-    assert(term >= this.lastTerm && term > 0, 'terms never fall along the log');
+    const { last } = this;
+    assert(term >= last.term && term > 0, 'terms never fall along the log');
+    assert(term > last.term || leader === last.leader, 'a term goes on under the leader that it began with');
     if (end === this.#end) return;
-    if (term > this.lastTerm) this.#starts.push({ term, offset: this.#end });
+    if (term > last.term || this.#starts.length === 0) this.#starts.push({ term, offset: this.#end, leader });
     this.#end = end;
   }
 

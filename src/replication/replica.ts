@@ -5,6 +5,7 @@ import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount } from '../core/ids.ts';
+import { leaderOfFirst, noOpPayload } from '../format/noOp.ts';
 import { Gate } from '../memory/gate.ts';
 import { ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
 import type { ReplicatedStatus, Tail } from '../memory/tail.ts';
@@ -73,6 +74,7 @@ export class Replica {
     this.#ports = ports;
     this.#rareLog = new RareLog(ports);
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
+    memory.lastEntry = this.raft.log.last;
     memory.setWord(WORD.COMMIT, this.raft.commit);
     this.#publishStanding();
     memory.setWord(WORD.TERM, this.raft.currentTerm);
@@ -130,7 +132,10 @@ export class Replica {
   /** A `truncate` was carried out: the log ends at `end`, durably. */
   truncated(end: number): void {
     this.#feeder.truncated(end);
-    this.#turn(() => this.raft.truncated(end));
+    this.#turn(() => {
+      this.raft.truncated(end);
+      this.#memory.lastEntry = this.raft.log.last;
+    });
   }
 
   /** A segment is sealed: it can be read from disk, and its slot may be free. */
@@ -328,11 +333,13 @@ export class Replica {
   /** Puts the no-op of a new term at the log's end, as soon as there is room. */
   #beginTerm(): void {
     if (this.#noopDue === 0) return;
-    const status = this.#tail.appendOwn(KIND_NOOP, this.#noopDue, this.#ports.wallMs());
+    const { instance } = this.raft.settings;
+    const status = this.#tail.appendOwn(KIND_NOOP, noOpPayload(instance), this.#noopDue, this.#ports.wallMs());
     if (status !== 'ordered') return;
     this.#noopDue = 0;
     this.#hasOrdered = true;
     this.raft.led(this.#tail.end);
+    this.#memory.lastEntry = this.raft.log.last;
   }
 
   /** Puts what a leader sent at the log's end: the bytes of the message in hand from log offset `from` on. */
@@ -340,8 +347,19 @@ export class Replica {
     const chunks = skipBytes(this.#body, from - message.prevOffset);
     const bytes = message.end - from;
     this.#memory.setWord(WORD.LEADER_COMMIT, message.commit);
+    if (message.entriesTerm > this.raft.log.lastTerm && leaderOfFirst(chunks) !== message.entriesLeader) {
+      this.#ports.log(
+        'error',
+        `the leader sent entries of term ${message.entriesTerm} that begin with no no-op of their leader: not taken`,
+      );
+      this.raft.stored(message, 'refused');
+      return;
+    }
     const status = this.#tail.appendReplicated(chunks, bytes, message.entriesTerm, message.base, this.#ports.wallMs());
-    if (status === 'ordered') this.#hasOrdered = true;
+    if (status === 'ordered') {
+      this.#hasOrdered = true;
+      this.#memory.lastEntry = { term: message.entriesTerm, leader: message.entriesLeader };
+    }
     if (status === 'refused') {
       const at = from + this.#tail.badAt;
       this.#rareLog.error(

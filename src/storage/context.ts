@@ -1,5 +1,6 @@
 // What every storage function works on. The clock and the disk come in, so that tests and simulators can replace them.
 
+import type { EntryTerm } from '../core/ids.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Identity } from './dataDirectory.ts';
 import type { Disk } from './disk.ts';
@@ -13,9 +14,8 @@ export interface StorageContext {
   readonly nowMs: () => number;
 }
 
-/** Where a term begins in the log: the log offset of its first entry there. */
-export interface LogTerm {
-  readonly term: number;
+/** Where a term begins in the log: the log offset of its first entry there, and whose term it is. */
+export interface LogTerm extends EntryTerm {
   readonly offset: number;
 }
 

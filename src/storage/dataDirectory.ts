@@ -3,7 +3,7 @@
 import { assert } from '../core/assert.ts';
 import { getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
-import type { Standing } from '../core/ids.ts';
+import { type EntryTerm, NO_INSTANCE, type Standing } from '../core/ids.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import { decodeIdentity, encodeIdentity, type Identity } from '../format/identity.ts';
 import { FORMAT_VERSION, refuseOtherFormat } from '../format/version.ts';
@@ -69,6 +69,8 @@ export function createIdentity(disk: Disk, directory: string, random: Uint8Array
     nodeId: given.nodeId ?? 1,
     markSeed: BigInt(`0x${toHex(random.subarray(16, 24))}`),
     start: 0,
+    startTerm: 0,
+    startLeader: NO_INSTANCE,
     removeFrom: 0,
     instance: toHex(random.subarray(24, IDENTITY_RANDOM_BYTES)),
     standing: joins ? 'stranger' : 'voter',
@@ -81,13 +83,19 @@ export function createIdentity(disk: Disk, directory: string, random: Uint8Array
   return identity;
 }
 
+/** Whose the last entry before the log's start was. */
+export function beforeStart({ startTerm, startLeader }: Identity): EntryTerm {
+  return { term: startTerm, leader: startLeader };
+}
+
 /**
- * Makes it durable that the log starts at `start`, the base of a segment, and that the segments between the start before and this one are to
+ * Makes it durable that the log starts at `start`, the base of a segment, after an entry of `before`, and that the segments between the start before and this one are to
  * be removed. {@link saveRemoved} ends that. For a process that has the directory's lock, while no thread of a node runs.
  */
-export function saveStart(disk: Disk, directory: string, identity: Identity, start: number): Identity {
+export function saveStart(disk: Disk, directory: string, identity: Identity, start: number, before: EntryTerm): Identity {
   assert(start >= identity.start, 'the start of a log moves forward');
-  return identity.start === start ? identity : changed(disk, directory, identity, { start });
+  const change = { start, startTerm: before.term, startLeader: before.leader };
+  return identity.start === start ? identity : changed(disk, directory, identity, change);
 }
 
 /** Makes it durable that no segment before the start is left. */

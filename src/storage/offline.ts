@@ -17,15 +17,18 @@ import {
 } from '../../assembly/layout.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { type EntryTerm, NO_INSTANCE, NO_TERM } from '../core/ids.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
 import { findMark } from '../format/durableMark.ts';
 import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
-import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
-import { type Identity, readIdentity, readVote, type Vote } from './dataDirectory.ts';
+import { decodeSegmentIndex, type SegmentIndex, type TermStart } from '../format/segmentIndex.ts';
+import type { LogTerm } from './context.ts';
+import { beforeStart, type Identity, readIdentity, readVote, type Vote } from './dataDirectory.ts';
 import { type Disk, readFile } from './disk.ts';
 import { listSegments, surveyLayout } from './layout.ts';
 import { baseOfName, IDENTITY_FILE, indexName, segmentName } from './names.ts';
+import { logTerms } from './sealer.ts';
 import { type Damage, damageAt, damageOf, type Scan, SegmentImage } from './segmentImage.ts';
 
 /** `sealed`: has an index; `full`: the next segment exists, and the next start of a node makes the index; `open`: the log's end. */
@@ -40,7 +43,7 @@ export interface SegmentFacts {
   readonly entries: number;
   readonly fileBytes: number;
   /** Log offsets at which terms begin. */
-  readonly terms: readonly { readonly term: number; readonly offset: number }[];
+  readonly terms: readonly LogTerm[];
   /** Times of the first and last append, Unix milliseconds; undefined when nothing says. */
   readonly firstMs: number | undefined;
   readonly lastMs: number | undefined;
@@ -93,8 +96,8 @@ interface Expected {
   readonly path: string;
   readonly base: number | undefined;
   readonly identity: Identity | undefined;
-  /** Last term of the segment before it. */
-  readonly minTerm: number;
+  /** The last entry before it; undefined when nothing tells. */
+  readonly before: EntryTerm | undefined;
   /** Base of the segment behind it; undefined for the last one. */
   readonly next: number | undefined;
   readonly indexPath: string | undefined;
@@ -153,7 +156,14 @@ function checkHeader(expected: Expected, header: SegmentHeader, damage: Damage[]
 }
 
 /** Compares an index with the entries, which are all valid, so that a difference is the index's. */
-function checkIndex(image: SegmentImage, scan: Scan, index: SegmentIndex, path: string, damage: Damage[]): void {
+function checkIndex(
+  image: SegmentImage,
+  scan: Scan,
+  terms: readonly TermStart[],
+  index: SegmentIndex,
+  path: string,
+  damage: Damage[],
+): void {
   const fail = (position: number, sentence: string): number => damage.push(damageAt(path, position, sentence));
   if (index.entries !== scan.entries) fail(40, `it counts ${index.entries} entries, the segment has ${scan.entries}`);
   if (index.digest !== image.digest(scan.position)) fail(64, 'its digest is not that of the segment');
@@ -162,9 +172,28 @@ function checkIndex(image: SegmentImage, scan: Scan, index: SegmentIndex, path: 
   if (wrong >= 0)
     fail(80 + wrong * 4, `it points to byte ${index.points[wrong]} where an entry boundary was due at ${points[wrong] ?? 'none'}`);
   else if (index.points.length !== points.length) fail(72, `it has ${index.points.length} points, the segment ${points.length}`);
-  if (JSON.stringify(index.terms) !== JSON.stringify(image.terms(scan.position))) {
+  if (JSON.stringify(index.terms) !== JSON.stringify(terms)) {
     fail(80 + index.points.length * 4, 'its term starts are not those of the segment');
   }
+}
+
+/** The terms of a segment that was read. Each must begin with a no-op that names its leader, or go on from the segment before. */
+function checkTerms(image: SegmentImage, scan: Scan, expected: Expected, index: SegmentIndex | undefined, damage: Damage[]): TermStart[] {
+  const { path, before } = expected;
+  // A file that is looked at alone: its index knows whose the term is that goes on in it.
+  const terms = noting(damage, path, () => image.terms(scan.position, before ?? index?.terms[0] ?? NO_TERM, path)) ?? [];
+  for (const { term, position, leader } of terms) {
+    if (leader !== NO_INSTANCE || (before === undefined && position === SEGMENT_HEADER_BYTES)) continue;
+    damage.push(damageAt(path, position, `term ${term} begins with an entry that is not a no-op, so nothing says who led in it`));
+  }
+  const [first] = terms;
+  if (before !== undefined && first?.term === before.term && first.leader !== before.leader) {
+    const what = `the no-op of term ${first.term} names instance ${first.leader}`;
+    damage.push(
+      damageAt(path, SEGMENT_HEADER_BYTES, `${what}, but the term goes on from the segment before, under instance ${before.leader}`),
+    );
+  }
+  return terms;
 }
 
 /**
@@ -203,7 +232,8 @@ function verifySegment(
 ): SegmentFacts {
   const { path, next } = expected;
   const damage: Damage[] = [];
-  const scan = image.scan(path, expected.base, expected.minTerm, onRead);
+  const scan = image.scan(path, expected.base, expected.before?.term ?? 0, onRead);
+  const terms = checkTerms(image, scan, expected, index, damage);
   const { base, position } = scan;
   const end = offsetOf(position, base);
   if (scan.damage !== undefined) damage.push(scan.damage);
@@ -221,7 +251,7 @@ function verifySegment(
   } else if (index !== undefined && scan.fileBytes !== position) {
     damage.push(damageAt(path, position, `a sealed segment of ${position} bytes has ${scan.fileBytes}`));
   } else if (index !== undefined && expected.indexPath !== undefined) {
-    checkIndex(image, scan, index, expected.indexPath, damage);
+    checkIndex(image, scan, terms, index, expected.indexPath, damage);
   }
   return {
     file: path,
@@ -230,7 +260,7 @@ function verifySegment(
     end,
     entries: scan.entries,
     fileBytes: scan.fileBytes,
-    terms: image.terms(position).map((start) => ({ term: start.term, offset: offsetOf(start.position, base) })),
+    terms: logTerms(base, terms),
     firstMs: index?.firstMs ?? scan.header?.createdMs,
     lastMs: index?.lastMs,
     commit: Math.max(tail.commit, boundOf(expected, image.bytes(0, SEGMENT_HEADER_BYTES).slice())),
@@ -258,7 +288,7 @@ function believeIndex(disk: Disk, expected: Expected, index: SegmentIndex): Segm
     damage.push(damageAt(path, Math.min(fileBytes, expectedBytes), `a sealed segment of ${expectedBytes} bytes has ${fileBytes}`));
   }
   const { base, end, entries, firstMs, lastMs } = index;
-  const terms = index.terms.map(({ term, position }) => ({ term, offset: offsetOf(position, base) }));
+  const terms = logTerms(base, index.terms);
   return {
     file: path,
     state: 'sealed',
@@ -346,7 +376,7 @@ export function examineDirectory(disk: Disk, directory: string, { everyEntry, on
   const image = new SegmentImage(disk);
   const segments: SegmentFacts[] = [];
   let end = start;
-  let minTerm = 0;
+  let before = identity === undefined ? NO_TERM : beforeStart(identity);
   let doneBytes = 0;
   for (const [i, base] of bases.entries()) {
     if (base !== end && i > 0) {
@@ -355,7 +385,7 @@ export function examineDirectory(disk: Disk, directory: string, { everyEntry, on
       damage.push(damageAt(`${directory}/${segmentName(end)}`, 0, sentence));
     }
     const indexPath = names.has(indexName(base)) ? `${directory}/${indexName(base)}` : undefined;
-    const expected = { path: `${directory}/${segmentName(base)}`, base, identity, minTerm, next: bases[i + 1], indexPath };
+    const expected = { path: `${directory}/${segmentName(base)}`, base, identity, before, next: bases[i + 1], indexPath };
     const facts = examineSegment(disk, image, expected, everyEntry, (bytes) => {
       doneBytes += bytes;
       onProgress?.(doneBytes, totalBytes);
@@ -364,10 +394,11 @@ export function examineDirectory(disk: Disk, directory: string, { everyEntry, on
     for (const each of facts.damage) damage.push(each);
     // Behind a damaged segment the walk goes on as if it were whole.
     end = facts.damage.length > 0 ? (expected.next ?? facts.end) : facts.end;
-    minTerm = Math.max(minTerm, facts.terms.at(-1)?.term ?? 0);
+    const last = facts.terms.at(-1);
+    if (last !== undefined && last.term >= before.term) before = last;
   }
-  if (vote !== undefined && vote.currentTerm < minTerm) {
-    damage.push(damageAt(`${directory}/vote`, 8, `it says term ${vote.currentTerm}, but the log has entries of term ${minTerm}`));
+  if (vote !== undefined && vote.currentTerm < before.term) {
+    damage.push(damageAt(`${directory}/vote`, 8, `it says term ${vote.currentTerm}, but the log has entries of term ${before.term}`));
   }
   const commit = segments.reduce((most, facts) => Math.max(most, facts.commit), Math.max(start, vote?.commit ?? 0));
   if (end < commit && damage.length === 0) {
@@ -391,7 +422,7 @@ function expectedOf(disk: Disk, path: string): Expected {
   const identity = isOurs ? noting([], path, () => readIdentity(disk, directory)) : undefined;
   const next = isOurs && base !== undefined ? listSegments(disk, directory).find((other) => other > base) : undefined;
   const indexPath = base !== undefined && names.has(indexName(base)) ? `${directory}/${indexName(base)}` : undefined;
-  return { path, base, identity, minTerm: 0, next, indexPath };
+  return { path, base, identity, before: undefined, next, indexPath };
 }
 
 /** Looks at one segment file, with its index and its directory's identity where they stand beside it. */

@@ -4,13 +4,14 @@
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
 import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
 import { WORD } from '../memory/map.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
-import { type Identity, readVote, removeTemporaries, saveRemoved } from './dataDirectory.ts';
+import { beforeStart, type Identity, readVote, removeTemporaries, saveRemoved } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
 import { type Disk, readFile } from './disk.ts';
 import { type Layout, listSegments, readLayout, removeTrimmed } from './layout.ts';
@@ -88,8 +89,8 @@ function readIndex(context: StorageContext, names: ReadonlySet<string>, base: nu
  * Seals a segment that was full, or replaces its lost index. That the next segment exists proves it durable up to that one's base,
  * `next`; without a next one its index, although damaged, proves it sealed: its file then has its exact length.
  */
-function finishSeal(context: StorageContext, base: number, next: number | undefined, minTerm: number): SealedSegment {
-  const loaded = loadSegment(context, RECOVERY_SLOT, base, minTerm);
+function finishSeal(context: StorageContext, base: number, next: number | undefined, before: EntryTerm): SealedSegment {
+  const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
   const end = next ?? offsetOf(loaded.fileBytes, base);
   if (loaded.end !== end) {
     const position = positionOf(Math.min(loaded.invalidAt, end), base);
@@ -135,10 +136,10 @@ interface OpenSegment {
 }
 
 /** Loads the open segment into slot 0. The commit bound is `known`, or what the segment says if that is more. */
-function recoverOpen(context: StorageContext, base: number, minTerm: number, known: number): OpenSegment {
+function recoverOpen(context: StorageContext, base: number, before: EntryTerm, known: number): OpenSegment {
   const { disk, identity, memory } = context;
   const { markSeed } = identity;
-  const loaded = loadSegment(context, RECOVERY_SLOT, base, minTerm);
+  const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
   const position = positionOf(loaded.end, base);
   const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, markSeed);
   const invalidPosition = position + (loaded.invalidAt - loaded.end);
@@ -185,13 +186,33 @@ function checkSealed(context: StorageContext, index: SegmentIndex): SealedSegmen
 
 /** Terms of the open segment that was just loaded. */
 function openTerms(context: StorageContext, base: number, end: number): LogTerm[] {
-  return logTerms(base, termStarts(context, RECOVERY_SLOT, positionOf(end, base)));
+  const path = `${context.directory}/${segmentName(base)}`;
+  return logTerms(base, termStarts(context, RECOVERY_SLOT, positionOf(end, base), path));
 }
 
-/** Adds a segment's terms to those of the log before it: a term that goes on in it began earlier. */
-function addTerms(terms: LogTerm[], added: readonly LogTerm[]): void {
-  const goesOn = added[0]?.term === terms.at(-1)?.term;
-  for (const [i, term] of added.entries()) if (i > 0 || !goesOn) terms.push(term);
+/**
+ * Adds the terms of the segment at `base` to those of the log before it: a term that goes on in it began earlier. `before` is the entry
+ * before the segment. Throws a LogError `DAMAGE` when they cannot follow, or when nothing says who
+ * led in one of them.
+ */
+function addTerms({ directory }: StorageContext, base: number, terms: LogTerm[], added: readonly LogTerm[], before: EntryTerm): void {
+  const path = `${directory}/${segmentName(base)}`;
+  const [first] = added;
+  if (first !== undefined && first.term < before.term) {
+    throw damage(path, SEGMENT_HEADER_BYTES, `its first term is ${first.term}, but the entry before it is of term ${before.term}`);
+  }
+  const goesOn = first !== undefined && first.term === before.term;
+  if (goesOn && first.leader !== before.leader) {
+    const what = `its first term, ${first.term}, is that of the leader with instance ${first.leader}`;
+    throw damage(path, SEGMENT_HEADER_BYTES, `${what}, but the entry before it is of the same term and instance ${before.leader}`);
+  }
+  const nameless = added.find(({ leader }) => leader === NO_INSTANCE);
+  if (nameless !== undefined) {
+    const what = `term ${nameless.term} begins at log offset ${nameless.offset} with an entry that is not a no-op`;
+    throw damage(path, positionOf(nameless.offset, base), `${what}, so nothing says who led in it`);
+  }
+  const isKnown = goesOn && terms.length > 0;
+  for (const [i, term] of added.entries()) if (i > 0 || !isKnown) terms.push(term);
 }
 
 /** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */
@@ -201,25 +222,35 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
   const sealed: SealedSegment[] = [];
   const terms: LogTerm[] = [];
   let end = start;
-  let lastTerm = 0;
+  let before = beforeStart(identity);
   for (const [i, base] of bases.entries()) {
     if (base !== end) throw damage(`${directory}/${segmentName(end)}`, 0, `this segment is missing; the next one is ${segmentName(base)}`);
     const index = readIndex(context, names, base);
     const next = bases[i + 1];
     if (next === undefined && !names.has(indexName(base))) {
-      const open = recoverOpen(context, base, lastTerm, known);
-      addTerms(terms, openTerms(context, base, open.end));
+      const open = recoverOpen(context, base, before, known);
+      addTerms(context, base, terms, openTerms(context, base, open.end), before);
       return { start, terms, sealed, openBase: base, ...open, dataEnd: open.dataEnd ?? lastDataEnd(context, sealed) };
     }
-    const segment = index === undefined ? finishSeal(context, base, next, lastTerm) : checkSealed(context, index);
+    const segment = index === undefined ? finishSeal(context, base, next, before) : checkSealed(context, index);
     sealed.push(segment);
-    addTerms(terms, segment.terms);
+    addTerms(context, base, terms, segment.terms, before);
     end = segment.end;
-    lastTerm = segment.lastTerm;
+    before = segment.terms.at(-1) ?? before;
   }
   const commit = sealedBound(context, sealed.at(-1), known);
   refuseLostCommit(`${directory}/${segmentName(end)}`, 0, end, commit);
-  return { start, end, lastTerm, dataEnd: lastDataEnd(context, sealed), terms, sealed, openBase: undefined, cutBytes: 0, commit };
+  return {
+    start,
+    end,
+    lastTerm: before.term,
+    dataEnd: lastDataEnd(context, sealed),
+    terms,
+    sealed,
+    openBase: undefined,
+    cutBytes: 0,
+    commit,
+  };
 }
 
 /**

@@ -8,25 +8,24 @@ import { encodeSegmentIndex, type TermStart } from '../format/segmentIndex.ts';
 import { SLOT } from '../memory/map.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
 import { type FileHandle, writeFileAtomically } from './disk.ts';
-import { indexName } from './names.ts';
+import { indexName, segmentName } from './names.ts';
+import { termsIn } from './terms.ts';
 
-/** File positions at which a new term begins among the entries of a slot up to `fileBytes`. */
-export function termStarts(context: StorageContext, slot: number, fileBytes: number): TermStart[] {
-  const { map, wasm, bytes } = context.memory;
+/**
+ * The terms of the entries in a slot up to `fileBytes`. Throws a LogError `DAMAGE`, naming `path`, when a no-op does not name the leader of
+ * the term that it begins.
+ */
+export function termStarts({ memory }: StorageContext, slot: number, fileBytes: number, path: string): TermStart[] {
+  const { map, wasm, bytes } = memory;
   const view = new DataView(bytes.buffer);
-  const terms: TermStart[] = [];
-  let position = SEGMENT_HEADER_BYTES;
-  while (position < fileBytes) {
-    const at = map.slotAt(slot) + position;
-    terms.push({ term: view.getUint32(at, true), position });
-    position += wasm.sameTermBytes(at, fileBytes - position);
-  }
-  return terms;
+  const imageAt = map.slotAt(slot);
+  const sameTermBytes = (position: number): number => wasm.sameTermBytes(imageAt + position, fileBytes - position);
+  return termsIn(view, imageAt, fileBytes, sameTermBytes, memory.beforeSlot(slot), path);
 }
 
 /** The same as log offsets, for a segment at `base`. */
 export function logTerms(base: number, starts: readonly TermStart[]): LogTerm[] {
-  return starts.map(({ term, position }) => ({ term, offset: offsetOf(position, base) }));
+  return starts.map(({ term, position, leader }) => ({ term, offset: offsetOf(position, base), leader }));
 }
 
 /** Whether the last entry before file position `fileBytes` is the last one of its batch: a walk from the last index point. */
@@ -47,7 +46,7 @@ export function sealSegment(context: StorageContext, slot: number, end: number, 
   const fileBytes = positionOf(end, base);
   assert(end > base, 'a segment is never sealed empty');
   assert(endsBatch(context, slot, fileBytes), 'a segment is sealed at the end of a batch');
-  const terms = termStarts(context, slot, fileBytes);
+  const terms = termStarts(context, slot, fileBytes, `${directory}/${segmentName(base)}`);
   const sealed: SealedSegment = {
     base,
     end,

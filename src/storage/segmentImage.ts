@@ -18,10 +18,13 @@ import {
 } from '../../assembly/layout.ts';
 import { OPTIONS } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import type { EntryTerm } from '../core/ids.ts';
 import { offsetOf } from '../core/position.ts';
 import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
+import type { TermStart } from '../format/segmentIndex.ts';
 import { compileServerWasm, instantiateServerWasm, type ServerWasm } from '../memory/wasm.ts';
 import type { Disk } from './disk.ts';
+import { termsIn } from './terms.ts';
 
 /** Something that no crash can explain. */
 export interface Damage {
@@ -118,14 +121,10 @@ export class SegmentImage {
     return new Uint32Array(this.#view.buffer, POINTS_AT, count);
   }
 
-  /** File positions of the last scan at which a new term begins, up to `end`. */
-  terms(end: number): { term: number; position: number }[] {
-    const terms = [];
-    for (let position = SEGMENT_HEADER_BYTES; position < end; ) {
-      terms.push({ term: this.u32(position), position });
-      position += this.#wasm?.sameTermBytes(this.#imageAt + position, end - position) ?? end;
-    }
-    return terms;
+  /** The terms of the last scan up to `end`; the first one may go on from the segment before, of an entry of `before`. */
+  terms(end: number, before: EntryTerm, path: string): TermStart[] {
+    const sameTermBytes = (position: number): number => this.#wasm?.sameTermBytes(this.#imageAt + position, end - position) ?? end;
+    return termsIn(this.#view, this.#imageAt, end, sameTermBytes, before, path);
   }
 
   u32(position: number): number {

@@ -2,6 +2,7 @@
 
 import { RESULT_STOPPED_AT, SCAN_VERIFY, SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
+import type { EntryTerm } from '../core/ids.ts';
 import { putBound, readBound } from '../format/commitBound.ts';
 import { decodeSegmentHeader } from '../format/segmentHeader.ts';
 import { SLOT } from '../memory/map.ts';
@@ -30,10 +31,11 @@ export interface LoadedSegment {
 }
 
 /**
- * Reads the segment at `base` into a slot, walks and verifies it, and fills the slot's descriptor. Terms must be at least `minTerm`.
+ * Reads the segment at `base` into a slot, walks and verifies it, and fills the slot's descriptor. Terms must be at least that of `before`,
+ * the entry before it.
  * Throws a LogError `DAMAGE` when its header is not what it should be.
  */
-export function loadSegment(context: StorageContext, slot: number, base: number, minTerm: number): LoadedSegment {
+export function loadSegment(context: StorageContext, slot: number, base: number, before: EntryTerm): LoadedSegment {
   const { disk, directory, identity, memory } = context;
   const path = `${directory}/${segmentName(base)}`;
   const file = disk.openWrite(path);
@@ -54,13 +56,13 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   const header = decodeSegmentHeader(image.slice(0, SEGMENT_HEADER_BYTES), path);
   if (header.base !== base) throw damage(path, 0, `its header says base ${header.base}, its name ${base}`);
   if (header.clusterId !== identity.clusterId) throw damage(path, 0, `it belongs to another log (cluster ${header.clusterId})`);
-  memory.prepareSlot(slot, base);
+  memory.prepareSlot(slot, base, before);
   const result = memory.map.slotResultAt(slot);
   memory.wasm.scan(
     memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES,
     Math.max(0, fileBytes - SEGMENT_HEADER_BYTES),
     base,
-    minTerm,
+    before.term,
     0xffff_ffff,
     SCAN_VERIFY | SCAN_WHOLE_BATCHES,
     SEGMENT_HEADER_BYTES,

@@ -1,7 +1,8 @@
 // Trimming: the oldest whole segments of a log whose node is stopped.
 
 import { LogError } from '../core/errors.ts';
-import { readIdentity, removeTemporaries, saveRemoved, saveStart } from './dataDirectory.ts';
+import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
+import { beforeStart, type Identity, readIdentity, removeTemporaries, saveRemoved, saveStart } from './dataDirectory.ts';
 import type { Disk } from './disk.ts';
 import { readLayout, removeTrimmed } from './layout.ts';
 import { baseOfName, indexName, segmentName } from './names.ts';
@@ -14,6 +15,8 @@ export interface TrimPlan {
   readonly directory: string;
   readonly start: number;
   readonly newStart: number;
+  /** Whose the last entry before `newStart` is. */
+  readonly lastBefore: EntryTerm;
   readonly end: number;
   /** Bases of the segments to remove, ascending. */
   readonly bases: readonly number[];
@@ -43,7 +46,33 @@ export function planTrim(disk: Disk, directory: string, before: number): TrimPla
   const left = trimmed.map(baseOfName).filter((base) => base !== undefined);
   const bases = [...left.sort((a, b) => a - b), ...kept.filter((base) => base < newStart)];
   const freedBytes = bases.reduce((sum, base) => sum + sizeOf(disk, `${directory}/${segmentName(base)}`), 0);
-  return { directory, start, newStart, end, bases, freedBytes };
+  const lastBefore =
+    newStart === start ? beforeStart(identity) : lastEntryOf(disk, directory, identity, kept.slice(0, kept.indexOf(newStart)));
+  return { directory, start, newStart, lastBefore, end, bases, freedBytes };
+}
+
+/**
+ * Whose the last entry of the segments at `bases` is. A term that goes on in a segment without an index was named in one before it. Throws a
+ * LogError `DAMAGE` when nothing tells.
+ */
+function lastEntryOf(disk: Disk, directory: string, identity: Identity, bases: readonly number[]): EntryTerm {
+  let found: EntryTerm | undefined;
+  for (const base of bases.toReversed()) {
+    const path = `${directory}/${segmentName(base)}`;
+    const { terms, damage } = examineSegmentFile(disk, path, { everyEntry: false });
+    const [first] = damage;
+    if (first !== undefined) throw new LogError('DAMAGE', first.sentence, { file: first.file, position: first.position });
+    const last = terms.at(-1);
+    if (last === undefined || (found !== undefined && last.term !== found.term)) break;
+    found = last;
+    if (found.leader !== NO_INSTANCE) return found;
+  }
+  if (found?.term === identity.startTerm) return beforeStart(identity);
+  throw damage(
+    directory,
+    0,
+    `nothing says who led in term ${found?.term ?? 0}, of the last entry before the new start; nothing was removed`,
+  );
 }
 
 /** What is to stay must be the log from the new start on, as far as names and indexes say. */
@@ -60,11 +89,11 @@ function refuseGaps(disk: Disk, directory: string, names: ReadonlySet<string>, b
  * Trims as planned; the directory must be locked. The new start is durable before the first file goes: after a crash in between,
  * recovery removes the rest.
  */
-export function applyTrim(disk: Disk, { directory, newStart, bases }: TrimPlan): void {
+export function applyTrim(disk: Disk, { directory, newStart, lastBefore, bases }: TrimPlan): void {
   const identity = readIdentity(disk, directory);
   if (identity === undefined || bases.length === 0) return;
   removeTemporaries(disk, directory);
-  const trimmed = saveStart(disk, directory, identity, newStart);
+  const trimmed = saveStart(disk, directory, identity, newStart, lastBefore);
   // The start that was read may be one that a trim wrote and, killed, did not sync.
   disk.syncDirectory(directory);
   removeTrimmed(disk, directory, readLayout(disk, directory, trimmed));

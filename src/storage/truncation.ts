@@ -9,12 +9,15 @@
 import { SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { MARK_BYTES } from '../core/config.ts';
+import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { positionOf } from '../core/position.ts';
 import { encodeMark } from '../format/durableMark.ts';
+import { decodeSegmentIndex } from '../format/segmentIndex.ts';
 import { SLOT, SLOT_FREE, SLOT_IN_USE, STATE, WORD } from '../memory/map.ts';
 import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
 import { lastDataEnd } from './dataEnd.ts';
+import { readFile } from './disk.ts';
 import { listSegments } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
 import { damage, loadSegment, saveBound } from './segmentLoader.ts';
@@ -92,7 +95,7 @@ function slotOf(context: StorageContext, base: number, offset: number, free: rea
   // A send of removed entries that is still in progress would send other bytes: no receiver takes them. Rather a slot without any.
   const slot = free.find((each) => !memory.isPinned(each)) ?? free[0];
   assert(slot !== undefined, 'a log whose last segments are removed leaves a slot free');
-  const loaded = loadSegment(context, slot, base, 1);
+  const loaded = loadSegment(context, slot, base, beforeSegment(context, base));
   disk.close(loaded.file);
   if (loaded.end < offset) {
     const position = positionOf(loaded.invalidAt, base);
@@ -103,6 +106,15 @@ function slotOf(context: StorageContext, base: number, offset: number, free: rea
     );
   }
   return slot;
+}
+
+/**
+ * Whose the entry before the sealed segment at `base` is, as far as its first term goes on from there: its index says it, and nothing else
+ * does.
+ */
+function beforeSegment({ disk, directory }: StorageContext, base: number): EntryTerm {
+  const path = `${directory}/${indexName(base)}`;
+  return decodeSegmentIndex(readFile(disk, path), path).terms[0] ?? NO_TERM;
 }
 
 /** What a walk over the kept entries of the last segment found. */

@@ -16,7 +16,7 @@ import type { NodeId } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';
 import type { ReplicaPorts } from '../replication/ports.ts';
 import { Replica } from '../replication/replica.ts';
-import { type Identity, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
+import { beforeStart, type Identity, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
 import { ColdPool } from './pools.ts';
@@ -54,6 +54,7 @@ class RaftThread {
     this.#replica = new Replica({
       settings: {
         id: node,
+        instance: setup.identity.instance,
         nodes: peers.length === 0 ? [node] : peers.map(({ id }) => id),
         electionTimeoutMs,
         heartbeatMs: electionTimeoutMs / 10,
@@ -62,7 +63,12 @@ class RaftThread {
         maxAppendBytes: MAX_APPEND_BYTES,
         random: Math.random,
       },
-      state: { ...vote, standing: setup.identity.standing, commit: log.commit, log: new TermTable(log.start, log.end, log.terms) },
+      state: {
+        ...vote,
+        standing: setup.identity.standing,
+        commit: log.commit,
+        log: new TermTable(log.start, log.end, log.terms, beforeStart(setup.identity)),
+      },
       memory: this.#memory,
       tail: new Tail(this.#memory, (slot) => tell({ kind: 'openSegment', slot })),
       sealed,

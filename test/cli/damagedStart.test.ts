@@ -16,12 +16,12 @@ function contents(directory: string): Map<string, string> {
   return new Map(names.sort().map((name) => [name, readFileSync(join(directory, name)).toString('base64')]));
 }
 
-/** Replaces node.json by a valid one that says something else. */
+/** Replaces node.json by a valid one that says something else. All entries of the log are of term 1, which its node led. */
 function forge(log: SmallLog, change: Partial<Identity>): void {
   const disk = new NodeDisk();
   const identity = readIdentity(disk, log.directory);
   if (identity === undefined) throw new Error('the log has an identity');
-  writeIdentity(disk, log.directory, { ...identity, ...change });
+  writeIdentity(disk, log.directory, { ...identity, startTerm: 1, startLeader: identity.instance, ...change });
 }
 
 /** Edits the text of node.json, as a person would. */

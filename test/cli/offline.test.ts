@@ -3,7 +3,7 @@
 import { readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { NO_OP_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { runCommand, stopServers, temporaryDirectory } from '../support/server.ts';
 import { dirtyEnd, flipByte, makeLog, overwrite } from './support.ts';
 
@@ -51,15 +51,15 @@ describe('verify', () => {
 
   it('names file and byte of a flipped bit in a sealed segment, goes on with the others, and exits with 5', async () => {
     const log = makeLog();
-    flipByte(log.segment(0), SEGMENT_HEADER_BYTES + 12 + 50);
+    flipByte(log.segment(0), SEGMENT_HEADER_BYTES + NO_OP_BYTES + 50);
     flipByte(log.segment(1), 30_000);
     const { code, report, stderr } = await verify(log.directory);
     expect(code).toBe(5);
     expect(report.ok).toBe(false);
     expect(report.damage.map(({ file }) => file)).toEqual([log.segment(0), log.segment(1)]);
     // The entry behind the no-op is the damaged one.
-    expect(report.damage[0]?.position).toBe(SEGMENT_HEADER_BYTES + 12);
-    expect(stderr).toContain(`${log.segment(0)} at byte ${SEGMENT_HEADER_BYTES + 12}: `);
+    expect(report.damage[0]?.position).toBe(SEGMENT_HEADER_BYTES + NO_OP_BYTES);
+    expect(stderr).toContain(`${log.segment(0)} at byte ${SEGMENT_HEADER_BYTES + NO_OP_BYTES}: `);
     expect(stderr).toContain('does not match its check');
     expect(report.end).toBe(log.end);
   });
@@ -170,12 +170,12 @@ describe('inspect', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as object);
     expect(entries).toEqual([
-      { offset: 0, position: 4096, term: 1, kind: 'no-op', isContinued: false, payloadBytes: 0 },
-      { offset: 12, position: 4108, term: 1, kind: 'data', isContinued: false, payloadBytes: 100 },
-      { offset: 124, position: 4220, term: 1, kind: 'data', isContinued: false, payloadBytes: 2000 },
+      { offset: 0, position: 4096, term: 1, kind: 'no-op', isContinued: false, payloadBytes: 8 },
+      { offset: NO_OP_BYTES, position: 4096 + NO_OP_BYTES, term: 1, kind: 'data', isContinued: false, payloadBytes: 100 },
+      { offset: NO_OP_BYTES + 112, position: 4096 + NO_OP_BYTES + 112, term: 1, kind: 'data', isContinued: false, payloadBytes: 2000 },
     ]);
-    const from = await runCommand(['inspect', log.segment(0), '--entries', '--from', '13', '--limit', '1']);
-    expect(from.stdout.toString()).toMatch(/\n +124 +4220 /);
+    const from = await runCommand(['inspect', log.segment(0), '--entries', '--from', String(NO_OP_BYTES + 1), '--limit', '1']);
+    expect(from.stdout.toString()).toMatch(new RegExp(`\\n +${NO_OP_BYTES + 112} +${4096 + NO_OP_BYTES + 112} `));
   });
 
   it('shows an index file', async () => {

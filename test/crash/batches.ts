@@ -1,6 +1,9 @@
 // Batches of framed entries by seed. Framing hashes every byte, so that many batches are cut from few prepared ones.
 
-import { KIND_CONTINUED, KIND_DATA, KIND_MASK } from '../../assembly/layout.ts';
+import { KIND_CONTINUED, KIND_DATA, KIND_MASK, KIND_NOOP } from '../../assembly/layout.ts';
+import { NO_INSTANCE } from '../../src/core/ids.ts';
+import { isNoOp, leaderOfNoOp, noOpPayload } from '../../src/format/noOp.ts';
+import type { LogTerm } from '../../src/storage/context.ts';
 import type { Random } from '../assembly/random.ts';
 import { encodeEntry, place } from '../support/entryTwin.ts';
 
@@ -59,6 +62,23 @@ export function stampBatch(entries: Uint8Array, term: number, offset: number): U
     at = checkAt + 4;
   }
   return bytes;
+}
+
+/** The no-op with which the leader whose data directory has `instance` begins `term`, at `offset`. */
+export function stampNoOp(instance: string, term: number, offset: number): Uint8Array {
+  return encodeEntry(noOpPayload(instance), KIND_NOOP, { term, offset });
+}
+
+/** The terms of log bytes that begin at `start`, and whose they are: no more than the first `most`. */
+export function termsOf(log: Uint8Array, start: number, most = Number.POSITIVE_INFINITY): LogTerm[] {
+  const view = new DataView(log.buffer, log.byteOffset, log.length);
+  const terms: LogTerm[] = [];
+  for (const { term, offset } of entriesOf(log, start)) {
+    const at = offset - start;
+    if (terms.length === most) break;
+    if (term !== terms.at(-1)?.term) terms.push({ term, offset, leader: isNoOp(view, at) ? leaderOfNoOp(view, at) : NO_INSTANCE });
+  }
+  return terms;
 }
 
 /** Where an entry stands in the log. */

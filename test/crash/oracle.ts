@@ -2,13 +2,15 @@
 // with all that was durable in it and no batch in part, remembers its identity and its vote, finds the same when it starts again, and can go on.
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { type EntryTerm, NO_TERM } from '../../src/core/ids.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { LogTerm } from '../../src/storage/context.ts';
+import { beforeStart } from '../../src/storage/dataDirectory.ts';
 import { type Disk, readFile } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import type { RecoveredLog } from '../../src/storage/recovery.ts';
 import { Random } from '../assembly/random.ts';
-import { type Batch, dataEndOf, entriesOf, makeBatch } from './batches.ts';
+import { type Batch, dataEndOf, entriesOf, makeBatch, termsOf } from './batches.ts';
 import { type DiskImage, type DiskOperation, MemoryDisk } from './memoryDisk.ts';
 import type { Promises, WrapDisk } from './script.ts';
 import { DIRECTORY, type NodeEvents, TestNode } from './testNode.ts';
@@ -68,13 +70,14 @@ function sameLog(a: RecoveredLog, b: RecoveredLog): boolean {
   return plain(a) === plain(b);
 }
 
-/** Where the terms of log bytes that begin at `start` begin. */
-function termsOf(log: Uint8Array, start: number): LogTerm[] {
-  const terms: LogTerm[] = [];
-  for (const { term, offset } of entriesOf(log, start)) {
-    if (term !== terms.at(-1)?.term) terms.push({ term, offset });
-  }
-  return terms;
+/** The terms of [start, end) in a log, and whose the entry before `start` is. */
+function termsFrom(all: readonly LogTerm[], start: number, end: number): { before: EntryTerm; terms: LogTerm[] } {
+  const terms = all.filter(({ offset }) => offset >= start);
+  const last = all.findLast(({ offset }) => offset < start);
+  const before = last === undefined ? NO_TERM : { term: last.term, leader: last.leader };
+  // A term that goes on after a trim begins at the start.
+  if (last !== undefined && start < end && terms[0]?.offset !== start) terms.unshift({ ...last, offset: start });
+  return { before, terms };
 }
 
 /** No segment ends inside a batch, and so does not the log. */
@@ -148,10 +151,13 @@ export class Oracle {
     const found = readLog(disk, log);
     require(equal(found, ordered.slice(log.start, log.end)), () => 'the log is not a prefix of what was ordered');
     requireWholeBatches(log, found);
-    const terms = JSON.stringify(termsOf(found, log.start));
+    const expected = termsFrom(termsOf(ordered.slice(0, log.end), 0), log.start, log.end);
+    const terms = JSON.stringify(expected.terms);
     require(JSON.stringify(log.terms) === terms, () => `the terms are ${terms}, but recovery says ${JSON.stringify(log.terms)}`);
     const dataEnd = dataEndOf(found, log.start, log.start);
     require(log.dataEnd === dataEnd, () => `the data ends at ${dataEnd}, but recovery says ${log.dataEnd}`);
+    const start = JSON.stringify(beforeStart(log.identity));
+    require(JSON.stringify(expected.before) === start, () => `the log begins after ${JSON.stringify(expected.before)}, not after ${start}`);
     if (log.openBase !== undefined) {
       const image = this.#memory.slotBytes(0, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + log.end - log.openBase);
       require(equal(image, found.subarray(log.openBase - log.start)), () => 'the slot is not the image of the open segment');

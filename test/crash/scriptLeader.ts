@@ -1,15 +1,26 @@
 // The leaders that a script's node follows: they append what some history has, in terms that may be lower than the current one, cut
 // what that history does not have, and often put entries of other contents exactly where the ones that went had stood.
 
-import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import { ENTRY_OVERHEAD_BYTES, NO_OP_BYTES, NO_OP_PAYLOAD_BYTES } from '../../assembly/layout.ts';
 import { segmentCapacityBytes } from '../../src/core/config.ts';
 import { WORD } from '../../src/memory/map.ts';
 import type { Random } from '../assembly/random.ts';
-import { drawSizes, makeBatch, stampBatch } from './batches.ts';
+import { drawSizes, makeBatch, stampBatch, stampNoOp } from './batches.ts';
 import type { OrderedLog } from './orderedLog.ts';
 import { MAX_PAYLOAD_BYTES, type TestNode } from './testNode.ts';
 
 const SECTOR_BYTES = 512;
+
+function anyInstance(random: Random): string {
+  return random.pick('00000000000000a1', '00000000000000b2', 'ffffffffffffff00');
+}
+
+/** Sizes of payloads that end, after a no-op, where those of `sizes` do; where there is no room for that, a no-op alone. */
+function afterNoOp(sizes: readonly number[]): number[] {
+  const [first = 0, ...rest] = sizes;
+  if (first >= NO_OP_BYTES) return [first - NO_OP_BYTES, ...rest];
+  return first === NO_OP_PAYLOAD_BYTES ? rest : [];
+}
 
 export class ScriptLeader {
   readonly #random: Random;
@@ -59,9 +70,11 @@ export class ScriptLeader {
     const lastTerm = Math.max(1, ordered.entries().at(-1)?.term ?? 1);
     const term = random.pick(lastTerm, lastTerm + random.below(node.term - lastTerm + 1), Math.min(lastTerm + 1, node.term));
     const sizes = this.#sizes(ordered.end, node.openBase ?? ordered.end);
-    const { entries } = makeBatch(sizes, random, random.oneIn(2));
-    if (entries.length === 0) return 'replicate nothing';
-    const bytes = stampBatch(entries, term, ordered.end);
+    if (sizes.length === 0) return 'replicate nothing';
+    const begins = ordered.entries().at(-1)?.term !== term;
+    const { entries } = makeBatch(begins ? afterNoOp(sizes) : sizes, random, random.oneIn(2));
+    const noOp = begins ? stampNoOp(anyInstance(random), term, ordered.end) : new Uint8Array(0);
+    const bytes = Buffer.concat([noOp, stampBatch(entries, term, ordered.end + noOp.length)]);
     const base = this.#base(node, ordered.end, bytes.length);
     const status = node.appendReplicated(bytes, term, base);
     if (status === 'ordered') this.#followCut(ordered.end - bytes.length, bytes.length, sizes.length);

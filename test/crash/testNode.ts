@@ -4,18 +4,21 @@
 import { ENTRY_OVERHEAD_BYTES, KIND_NOOP } from '../../assembly/layout.ts';
 import { assert } from '../../src/core/assert.ts';
 import { segmentCapacityBytes } from '../../src/core/config.ts';
+import { NO_TERM } from '../../src/core/ids.ts';
 import { positionOf } from '../../src/core/position.ts';
+import { noOpPayload } from '../../src/format/noOp.ts';
 import { SLOT, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
 import { type AppendStatus, type ReplicatedStatus, Tail } from '../../src/memory/tail.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
-import type { SealedSegment, StorageContext } from '../../src/storage/context.ts';
+import type { LogTerm, SealedSegment, StorageContext } from '../../src/storage/context.ts';
 import { createIdentity, type Identity, readIdentity, readVote, type Vote, writeVote } from '../../src/storage/dataDirectory.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { spareName } from '../../src/storage/names.ts';
 import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import { SegmentWriter } from '../../src/storage/segmentWriter.ts';
 import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';
+import { termsOf } from './batches.ts';
 
 export const DIRECTORY = '/data';
 export const NODE_ID = 1;
@@ -74,6 +77,7 @@ export class TestNode {
   readonly #spares: string[] = [];
   readonly #writers: Writer[] = [];
   readonly sealed: SealedSegment[] = [];
+  readonly #terms: LogTerm[] = [];
   #nextSpare = 1;
   #isLeader = false;
   #savedBound = 0;
@@ -138,6 +142,8 @@ export class TestNode {
     const { start, end, dataEnd, openBase } = this.recovered;
     this.#memory.setWord(WORD.START, start);
     this.#memory.setWord(WORD.TERM, this.term);
+    this.#terms.push(...this.recovered.terms);
+    this.#termsChanged();
     if (openBase === undefined) this.allocate();
     this.tail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.#resume(RECOVERY_SLOT);
@@ -145,10 +151,11 @@ export class TestNode {
 
   /** Orders the no-op of a term. */
   lead(): void {
-    if (this.tail.appendOwn(KIND_NOOP, this.term, this.context.nowMs()) !== 'ordered') {
+    const { instance } = this.context.identity;
+    const append = (): AppendStatus => this.tail.appendOwn(KIND_NOOP, noOpPayload(instance), this.term, this.context.nowMs());
+    if (append() !== 'ordered') {
       this.settle();
-      const status = this.tail.appendOwn(KIND_NOOP, this.term, this.context.nowMs());
-      assert(status === 'ordered', 'a settled node has a free slot');
+      assert(append() === 'ordered', 'a settled node has a free slot');
     }
     this.#ordered();
     this.#isLeader = true;
@@ -168,11 +175,19 @@ export class TestNode {
     return name;
   }
 
+  /** The raft thread's part: src/replication/replica.ts. */
+  #termsChanged(): void {
+    this.#memory.lastEntry = this.#terms.at(-1) ?? NO_TERM;
+  }
+
   #ordered(): void {
     const { first, end } = this.tail;
     const slot = this.#memory.openSlot;
     const base = this.#memory.slotWord(slot, SLOT.BASE);
     const bytes = this.#memory.slotBytes(slot, positionOf(first, base), positionOf(end, base));
+    const [begun] = termsOf(bytes, first, 1);
+    if (begun !== undefined && begun.term !== this.#terms.at(-1)?.term) this.#terms.push(begun);
+    this.#termsChanged();
     this.#events.ordered?.(first, end, bytes);
   }
 
@@ -210,6 +225,8 @@ export class TestNode {
     this.#events.truncating?.(offset);
     const truncation = truncateLog(this.context, offset);
     this.#events.truncated?.(offset);
+    while ((this.#terms.at(-1)?.offset ?? -1) >= offset) this.#terms.pop();
+    this.#termsChanged();
     const kept = this.sealed.filter(({ base }) => truncation.sealed.includes(base));
     this.sealed.splice(0, this.sealed.length, ...kept);
     if (truncation.openBase !== undefined) this.#resume(this.#memory.openSlot);

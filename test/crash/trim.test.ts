@@ -8,12 +8,15 @@ import { CrashModel } from './crashModel.ts';
 import { type DiskImage, MemoryDisk } from './memoryDisk.ts';
 import { DIRECTORY, smallMemory, TestNode } from './testNode.ts';
 
+/** An instance of zeros is none. */
+const IDENTITY = new Uint8Array(32).fill(7);
+
 it('trim: a start that an earlier trim did not sync is durable before a segment goes', () => {
   const memory = smallMemory();
   const nowMs = (): number => 1_700_000_000_000;
   const random = new Random(1);
   const first = new MemoryDisk();
-  const node = new TestNode(first, memory, new Uint8Array(32), nowMs);
+  const node = new TestNode(first, memory, IDENTITY, nowMs);
   node.begin();
   const batch = makeBatch([40_000], random);
   while (node.sealed.length < 3) {
@@ -38,7 +41,7 @@ it('trim: a start that an earlier trim did not sync is durable before a segment 
   lives = Number.POSITIVE_INFINITY;
   applyTrim(disk, planTrim(disk, DIRECTORY, end));
   for (const image of images) {
-    const { recovered } = new TestNode(new MemoryDisk(image), memory, new Uint8Array(32), nowMs);
+    const { recovered } = new TestNode(new MemoryDisk(image), memory, IDENTITY, nowMs);
     expect(recovered.end).toBe(end);
   }
   expect(disk.list(DIRECTORY).filter((name) => name.endsWith('.index'))).toEqual([]);

@@ -12,8 +12,8 @@ const INDEX: SegmentIndex = {
   digest: 0xfedc_ba98_7654_3210n,
   points: Uint32Array.of(4096, 16_390, 32_800),
   terms: [
-    { term: 7, position: 4096 },
-    { term: 9, position: 5000 },
+    { term: 7, position: 4096, leader: '0f1e2d3c4b5a6978' },
+    { term: 9, position: 5000, leader: 'a50c9ae1f7726b38' },
   ],
 };
 
@@ -26,8 +26,9 @@ const GOLDEN = bytesOf(`
   1032547698badcfe
   03000000 02000000
   00100000 06400000 20800000
-  07000000 00100000 09000000 88130000
-  762529643278983e
+  07000000 00100000 0f1e2d3c4b5a6978
+  09000000 88130000 a50c9ae1f7726b38
+  1a6b047a78013d6a
 `);
 
 const FIELDS = [
@@ -44,7 +45,8 @@ const FIELDS = [
   ['point', 84],
   ['term', 92],
   ['term position', 96],
-  ['check', 108],
+  ["term's leader", 100],
+  ['check', 124],
 ] as const;
 
 it('segment index: golden bytes', () => {
@@ -95,8 +97,8 @@ describe('segment index: what no writer writes is refused, although the check ma
     'a point past the end': { points: Uint32Array.of(4096, 4096 + 60_000) },
     'terms that do not rise': {
       terms: [
-        { term: 7, position: 4096 },
-        { term: 9, position: 4096 },
+        { term: 7, position: 4096, leader: '0f1e2d3c4b5a6978' },
+        { term: 9, position: 4096, leader: 'a50c9ae1f7726b38' },
       ],
     },
   };

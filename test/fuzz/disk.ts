@@ -130,6 +130,8 @@ const WHOLE = {
   nodeId: 1,
   markSeed: '0011223344556677',
   start: 0,
+  startTerm: 0,
+  startLeader: '0000000000000000',
   removeFrom: 0,
   instance: '8899aabbccddeeff',
   standing: 'voter',

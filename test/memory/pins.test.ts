@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SCAN_VERIFY } from '../../assembly/layout.ts';
+import { NO_TERM } from '../../src/core/ids.ts';
 import { HotReader } from '../../src/memory/hotReader.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
@@ -40,7 +41,7 @@ describe('pins', () => {
 
   it('a pin is refused when the slot is free, or holds another segment', () => {
     const memory = smallMemory();
-    memory.prepareSlot(1, 500);
+    memory.prepareSlot(1, 500, NO_TERM);
     expect(memory.pinSlot(1, 500)).toBe(false);
     memory.setSlotState(1, SLOT_IN_USE);
     expect(memory.pinSlot(1, 400)).toBe(false);

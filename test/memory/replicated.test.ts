@@ -13,6 +13,7 @@ import {
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
 import { segmentCapacityBytes } from '../../src/core/config.ts';
+import { NO_TERM } from '../../src/core/ids.ts';
 import { SLOT, SLOT_IN_USE, SLOT_SEALED } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -109,7 +110,7 @@ describe('replicated appends', () => {
   });
 
   it('go into an open segment that is empty', () => {
-    memory.prepareSlot(2, 0);
+    memory.prepareSlot(2, 0, NO_TERM);
     tail.start(0, 0, 2);
     expect(append(log([5], 1), 1, 0)).toBe('ordered');
     expect(opened).toEqual([]);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { PEER_BACKOFF_MAX_MS, PEER_QUEUED_BYTES } from '../../src/core/limits.ts';
-import { encodePeerMessage } from '../../src/protocol/peer.ts';
+import { PEER_BACKOFF_MAX_MS, PEER_QUEUED_BYTES, PEER_QUEUED_EXTRA_BYTES } from '../../src/core/limits.ts';
+import { encodePeerMessage, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
 import { decodeHandshake, encodePeerHello, encodePeerWelcome } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
 import { appendOf, closeAll, HOST, hello, RawServer, RawSocket, startPeer, type TestNode, Wire } from './support/peers.ts';
@@ -96,7 +96,7 @@ describe('peer sockets: a link', () => {
       expect(a.sockets.send(2, appendOf(bytes), memory.subarray(0, bytes), releases.next())).toBe(true);
     }
     expect(releases.counts).toEqual([0, 0, 0, 0, 0]);
-    expect(a.sockets.bufferedBytes(2)).toBe(10 * 64 + sizes.reduce((sum, bytes) => sum + bytes));
+    expect(a.sockets.bufferedBytes(2)).toBe(10 * PEER_FRAME_BYTES + sizes.reduce((sum, bytes) => sum + bytes));
     await b.nth('message', 10);
     await releases.done();
     expect(a.sockets.bufferedBytes(2)).toBe(0);
@@ -240,7 +240,7 @@ describe('peer sockets: a node that does not read', () => {
     link.socket.pause();
     let sent = 0;
     while (a.sockets.send(2, HEARTBEAT)) sent++;
-    expect(sent).toBe(1024);
+    expect(sent).toBe(Math.ceil(PEER_QUEUED_EXTRA_BYTES / PEER_FRAME_BYTES));
   });
 
   it('that reads again drains: nothing is lost, and it is told once', async () => {
@@ -260,7 +260,7 @@ describe('peer sockets: a node that does not read', () => {
     await a.nth('drained');
     expect(a.sockets.canSend(2)).toBe(true);
     await releases.done();
-    const all = await link.until(64 + sent * (64 + memory.length));
+    const all = await link.until(64 + sent * (PEER_FRAME_BYTES + memory.length));
     expect(all.subarray(-memory.length).equals(memory)).toBe(true);
     expect(a.of('drained').length).toBe(1);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PEER_GATHER_BELOW_BYTES } from '../../src/core/limits.ts';
 import { FrameReader } from '../../src/protocol/frameReader.ts';
-import { bodyBytesOf, encodePeerMessage, MAX_PEER_BODY_BYTES } from '../../src/protocol/peer.ts';
+import { bodyBytesOf, encodePeerMessage, MAX_PEER_BODY_BYTES, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
 import type { AppendRequest, PeerMessage } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
 import { anyAppend, anyMessage } from './messages.ts';
@@ -13,7 +13,9 @@ function append(bodyBytes: number): AppendRequest {
     round: 1,
     prevTerm: 1,
     prevOffset: 100,
+    prevLeader: '00000000000000a1',
     entriesTerm: 2,
+    entriesLeader: '00000000000000a2',
     end: 100 + bodyBytes,
     base: 0,
     commit: 0,
@@ -116,7 +118,7 @@ describe('frame reader', () => {
     const random = new Random(3);
     for (let i = 0; i < 2000; i++) {
       const reader = new FrameReader(() => expect.fail('random bytes are no message'));
-      const bytes = Uint8Array.from({ length: 64 + random.below(200) }, () => random.u32());
+      const bytes = Uint8Array.from({ length: PEER_FRAME_BYTES + random.below(200) }, () => random.u32());
       expect(reader.push(bytes)).toBeTypeOf('string');
     }
   });

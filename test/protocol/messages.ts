@@ -1,5 +1,6 @@
 // Any message between nodes, by seed.
 
+import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { MAX_TERM } from '../../src/core/limits.ts';
 import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peer.ts';
 import type { AppendRequest, PeerMessage } from '../../src/raft/messages.ts';
@@ -13,7 +14,7 @@ function offset(random: Random): number {
 export function anyAppend(random: Random, maxBodyBytes = MAX_PEER_BODY_BYTES): AppendRequest {
   const bodyBytes = random.oneIn(3) ? 0 : 12 + random.below(maxBodyBytes - 11);
   const prevOffset = Math.min(offset(random), Number.MAX_SAFE_INTEGER - bodyBytes);
-  const prevTerm = random.below(1000);
+  const prevTerm = prevOffset === 0 ? 0 : 1 + random.below(1000);
   const entriesTerm = bodyBytes === 0 ? 0 : prevTerm + 1 + random.below(10);
   return {
     kind: 'appendRequest',
@@ -21,15 +22,25 @@ export function anyAppend(random: Random, maxBodyBytes = MAX_PEER_BODY_BYTES): A
     round: offset(random),
     prevTerm,
     prevOffset,
+    prevLeader: anyLeader(random, prevTerm),
     entriesTerm,
+    entriesLeader: anyLeader(random, entriesTerm),
     end: prevOffset + bodyBytes,
     base: bodyBytes === 0 ? 0 : Math.max(0, prevOffset - random.u32()),
     commit: offset(random),
   };
 }
 
+/** Any instance that is not all zero; that of term 0 is. */
+function anyLeader(random: Random, term: number): string {
+  if (term === 0) return NO_INSTANCE;
+  const half = (): string => random.pick(random.u32(), random.below(10)).toString(16).padStart(8, '0');
+  return `${half()}${(1 + random.below(1000)).toString(16).padStart(8, '0')}`;
+}
+
 export function anyMessage(random: Random): PeerMessage {
   const term = random.pick(random.below(10), random.below(MAX_TERM + 1));
+  const hintTerm = random.pick(0, random.below(MAX_TERM + 1));
   const flag = (): boolean => random.oneIn(2);
   switch (random.below(8)) {
     case 0:
@@ -38,7 +49,7 @@ export function anyMessage(random: Random): PeerMessage {
         term,
         isPreVote: flag(),
         isTransfer: flag(),
-        lastTerm: random.below(MAX_TERM + 1),
+        lastTerm: random.below(term + 1),
         end: offset(random),
       };
     case 1:
@@ -53,7 +64,8 @@ export function anyMessage(random: Random): PeerMessage {
         accepted: flag(),
         offset: offset(random),
         durable: offset(random),
-        hintTerm: random.below(MAX_TERM + 1),
+        hintTerm,
+        hintLeader: anyLeader(random, hintTerm),
         rejected: offset(random),
         isVoter: flag(),
         isOfAge: flag(),

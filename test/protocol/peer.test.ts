@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { crc32 as zlibCrc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { MAX_LOG_OFFSET } from '../../src/core/limits.ts';
 import { crc32 } from '../../src/protocol/crc32.ts';
 import { bodyBytesOf, decodePeerMessage, encodePeerMessage, MAX_PEER_BODY_BYTES, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
-import { decodeHandshake, isHandshake } from '../../src/protocol/peerHandshake.ts';
+import { decodeHandshake, HANDSHAKE_BYTES, isHandshake } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
 import { bytesOf, flipped, hexOf } from '../format/hex.ts';
@@ -14,24 +15,24 @@ import { anyMessage } from './messages.ts';
 const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
   [
     'a vote request',
-    { kind: 'voteRequest', term: 0x0102_0304, isPreVote: false, isTransfer: true, lastTerm: 0x0506_0708, end: 0x1_2345_6789_abcd },
-    `00000000 01 02 0000 04030201 08070605
+    { kind: 'voteRequest', term: 0x0102_0304, isPreVote: false, isTransfer: true, lastTerm: 0x0102_0303, end: 0x1_2345_6789_abcd },
+    `00000000 01 02 0000 04030201 03030201
      cdab896745230100 0000000000000000 0000000000000000 0000000000000000
-     0000000000000000 00000000 6ebc7a7d`,
+     0000000000000000 0000000000000000 0000000000000000 00000000 8ca0881f`,
   ],
   [
     'a pre-vote request',
     { kind: 'voteRequest', term: 2, isPreVote: true, isTransfer: false, lastTerm: 1, end: 12 },
     `00000000 01 01 0000 02000000 01000000
      0c00000000000000 0000000000000000 0000000000000000 0000000000000000
-     0000000000000000 00000000 d0193cf7`,
+     0000000000000000 0000000000000000 0000000000000000 00000000 b76cc1ac`,
   ],
   [
     'a vote response',
     { kind: 'voteResponse', term: 3, isPreVote: true, granted: true },
     `00000000 02 03 0000 03000000 00000000
      0000000000000000 0000000000000000 0000000000000000 0000000000000000
-     0000000000000000 00000000 817f69e3`,
+     0000000000000000 0000000000000000 0000000000000000 00000000 efcd227d`,
   ],
   [
     'an append request',
@@ -41,21 +42,35 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       round: 0x1_0000_0002,
       prevTerm: 7,
       prevOffset: 0x2_0000_0000,
+      prevLeader: '0f1e2d3c4b5a6978',
       entriesTerm: 8,
+      entriesLeader: 'a50c9ae1f7726b38',
       end: 0x2_0000_0064,
       base: 0x1_ffff_ffff,
       commit: 0x3_0000_0001,
     },
     `64000000 03 00 0000 09000000 07000000
      0000000002000000 6400000002000000 ffffffff01000000 0100000003000000
-     0200000001000000 08000000 8b19cc3c`,
+     0200000001000000 0f1e2d3c4b5a6978 a50c9ae1f7726b38 08000000 1058463f`,
   ],
   [
     'a heartbeat',
-    { kind: 'appendRequest', term: 9, round: 5, prevTerm: 7, prevOffset: 24, entriesTerm: 0, end: 24, base: 0, commit: MAX_LOG_OFFSET },
+    {
+      kind: 'appendRequest',
+      term: 9,
+      round: 5,
+      prevTerm: 7,
+      prevOffset: 24,
+      prevLeader: '0f1e2d3c4b5a6978',
+      entriesTerm: 0,
+      entriesLeader: NO_INSTANCE,
+      end: 24,
+      base: 0,
+      commit: MAX_LOG_OFFSET,
+    },
     `00000000 03 00 0000 09000000 07000000
      1800000000000000 1800000000000000 0000000000000000 ffffffffffff1f00
-     0500000000000000 00000000 e7fabd9e`,
+     0500000000000000 0f1e2d3c4b5a6978 0000000000000000 00000000 71a2168c`,
   ],
   [
     'an accepting append response',
@@ -67,6 +82,7 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       offset: 0x5_0000_0000,
       durable: 0x4_0000_0000,
       hintTerm: 0,
+      hintLeader: NO_INSTANCE,
       rejected: 0,
       isVoter: true,
       isOfAge: true,
@@ -75,7 +91,7 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
     },
     `00000000 04 1b 0000 09000000 00000000
      0000000005000000 0000000004000000 0000000000000000 0000000000000000
-     0600000000000000 00000000 d3c8bde2`,
+     0600000000000000 0000000000000000 0000000000000000 00000000 790cb84b`,
   ],
   [
     'a rejecting append response',
@@ -87,6 +103,7 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       offset: 100,
       durable: 0,
       hintTerm: 4,
+      hintLeader: '0f1e2d3c4b5a6978',
       rejected: 0x101,
       isVoter: false,
       isOfAge: false,
@@ -95,49 +112,49 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
     },
     `00000000 04 04 0000 09000000 04000000
      6400000000000000 0000000000000000 0101000000000000 0000000000000000
-     0600000000000000 00000000 3e2b927a`,
+     0600000000000000 0f1e2d3c4b5a6978 0000000000000000 00000000 af1ffc49`,
   ],
   [
     'a timeout-now',
     { kind: 'timeoutNow', term: 0x7fff_ffff },
     `00000000 05 00 0000 ffffff7f 00000000
      0000000000000000 0000000000000000 0000000000000000 0000000000000000
-     0000000000000000 00000000 a2d3df42`,
+     0000000000000000 0000000000000000 0000000000000000 00000000 263287de`,
   ],
   [
     'a read index request',
     { kind: 'readIndexRequest', term: 1, id: 77 },
     `00000000 06 00 0000 01000000 00000000
      0000000000000000 0000000000000000 0000000000000000 0000000000000000
-     4d00000000000000 00000000 e9ab6c8e`,
+     4d00000000000000 0000000000000000 0000000000000000 00000000 807a6eb0`,
   ],
   [
     'a read index response',
     { kind: 'readIndexResponse', term: 1, id: 77, ok: true, index: 12 },
     `00000000 07 01 0000 01000000 00000000
      0c00000000000000 0000000000000000 0000000000000000 0000000000000000
-     4d00000000000000 00000000 f72f6a93`,
+     4d00000000000000 0000000000000000 0000000000000000 00000000 7faad9b9`,
   ],
   [
     'an admission as new',
     { kind: 'admit', term: 1, standing: 'new' },
     `00000000 08 00 0000 01000000 00000000
      0000000000000000 0000000000000000 0000000000000000 0000000000000000
-     0000000000000000 00000000 bdeb7681`,
+     0000000000000000 0000000000000000 0000000000000000 00000000 dcb608f5`,
   ],
   [
     'an admission as voter',
     { kind: 'admit', term: 1, standing: 'voter' },
     `00000000 08 01 0000 01000000 00000000
      0000000000000000 0000000000000000 0000000000000000 0000000000000000
-     0000000000000000 00000000 ad5875a3`,
+     0000000000000000 0000000000000000 0000000000000000 00000000 3468312f`,
   ],
   [
     'a word that a node has returned without what it had',
     { kind: 'admit', term: 1, standing: 'returned' },
     `00000000 08 02 0000 01000000 00000000
      0000000000000000 0000000000000000 0000000000000000 0000000000000000
-     0000000000000000 00000000 9d8d71c5`,
+     0000000000000000 0000000000000000 0000000000000000 00000000 4d0d0a9a`,
   ],
 ];
 
@@ -154,16 +171,18 @@ const FIELDS = [
   ['third offset', 32],
   ['fourth offset', 40],
   ['number', 48],
-  ['second entry term', 56],
-  ['check', 60],
+  ['first leader', 56],
+  ['second leader', 64],
+  ['second entry term', 72],
+  ['check', 76],
 ] as const;
 
 /** `frame` with `edit` applied and its check made right again. */
-function forged(frame: Uint8Array, edit: (view: DataView) => void): Uint8Array {
+function forged(frame: Uint8Array, edit: (view: DataView) => unknown): Uint8Array {
   const copy = frame.slice();
   const view = new DataView(copy.buffer);
   edit(view);
-  view.setUint32(60, zlibCrc32(copy.subarray(0, 60)), true);
+  view.setUint32(76, zlibCrc32(copy.subarray(0, 76)), true);
   return copy;
 }
 
@@ -193,15 +212,15 @@ describe.each(GOLDEN)('peer codec: %s', (_name, message, hex) => {
   });
 
   it('any other length is refused', () => {
-    for (const bytes of [0, 1, 63]) expect(reasonOf(golden.subarray(0, bytes))).toContain(`${bytes} bytes`);
-    expect(reasonOf(new Uint8Array(65))).toContain('65 bytes');
+    for (const bytes of [0, 1, 64, 79]) expect(reasonOf(golden.subarray(0, bytes))).toContain(`${bytes} bytes`);
+    expect(reasonOf(new Uint8Array(81))).toContain('81 bytes');
   });
 });
 
 describe('peer codec: a frame with a right check but wrong fields is refused', () => {
   const frameOf = (index: number): Uint8Array => bytesOf(GOLDEN[index]?.[2] ?? '');
   const [vote, append, heartbeat, response, timeoutNow] = [frameOf(0), frameOf(3), frameOf(4), frameOf(5), frameOf(7)];
-  const wrong: readonly (readonly [string, Uint8Array, (view: DataView) => void, string])[] = [
+  const wrong: readonly (readonly [string, Uint8Array, (view: DataView) => unknown, string])[] = [
     ['kind 0', vote, (view) => view.setUint8(4, 0), 'unknown kind 0'],
     ['kind 9', vote, (view) => view.setUint8(4, 9), 'unknown kind 9'],
     ['an unknown flag', vote, (view) => view.setUint8(5, 4), 'unknown flags'],
@@ -211,7 +230,17 @@ describe('peer codec: a frame with a right check but wrong fields is refused', (
     ['a third offset in a vote', vote, (view) => view.setUint8(32, 1), 'c is not zero'],
     ['a fourth offset in a response', response, (view) => view.setUint8(40, 1), 'd is not zero'],
     ['a number in a vote', vote, (view) => view.setUint8(48, 1), 'number is not zero'],
-    ['a second entry term in a vote', vote, (view) => view.setUint8(56, 1), 'termBeforeB is not zero'],
+    ['a second entry term in a vote', vote, (view) => view.setUint8(72, 1), 'termBeforeB is not zero'],
+    ['a leader in a vote', vote, (view) => view.setUint8(56, 1), 'leaderAtA is not zero'],
+    ['a second leader in a response', response, (view) => view.setUint8(71, 1), 'leaderBeforeB is not zero'],
+    ['a candidate whose last entry is of a term above its own', vote, (view) => view.setUint32(12, 0x0102_0305, true), 'impossible term'],
+    ['a term before the entries without its leader', append, (view) => view.setBigUint64(56, 0n), 'without its leader'],
+    ['entries without their leader', append, (view) => view.setBigUint64(64, 0n), 'without its leader'],
+    ['two leaders of one term', append, (view) => view.setUint32(72, 7, true), 'two leaders of one term'],
+    ['a heartbeat with a leader of entries', heartbeat, (view) => view.setUint8(64, 1), 'without its term'],
+    ['an offset above 0 after no entry', heartbeat, (view) => [view.setUint32(12, 0), view.setBigUint64(56, 0n)], 'no term before'],
+    ['a hint of a leader without its term', response, (view) => view.setUint8(56, 1), 'without its term'],
+    ['a hint of a term without its leader', response, (view) => view.setUint8(12, 1), 'without its leader'],
     ['a first entry term in a timeout-now', timeoutNow, (view) => view.setUint8(12, 1), 'termAtA is not zero'],
     ['a first offset in a timeout-now', timeoutNow, (view) => view.setUint8(16, 1), 'a is not zero'],
     ['offset 2^53', vote, (view) => view.setBigUint64(16, 2n ** 53n, true), '2^53'],
@@ -221,11 +250,11 @@ describe('peer codec: a frame with a right check but wrong fields is refused', (
     ['a length of 4 GiB', append, (view) => view.setUint32(0, 0xffff_ffff, true), 'more than'],
     ['an end before the beginning', append, (view) => view.setUint8(28, 1), 'before it begins'],
     ['less than an entry', append, (view) => view.setUint32(0, 11, true), 'range of 100'],
-    ['entries of term 0', append, (view) => view.setUint32(56, 0, true), 'impossible term'],
-    ['entries of a term above the message', append, (view) => view.setUint32(56, 10, true), 'impossible term'],
-    ['entries of a term below the one before', append, (view) => view.setUint32(56, 6, true), 'impossible term'],
+    ['entries of term 0', append, (view) => view.setUint32(72, 0, true), 'impossible term'],
+    ['entries of a term above the message', append, (view) => view.setUint32(72, 10, true), 'impossible term'],
+    ['entries of a term below the one before', append, (view) => view.setUint32(72, 6, true), 'impossible term'],
     ['a base above the entries', append, (view) => view.setUint8(36, 3), 'base'],
-    ['a heartbeat of entries', heartbeat, (view) => view.setUint8(56, 1), 'heartbeat'],
+    ['a heartbeat of entries', heartbeat, (view) => view.setUint8(72, 1), 'heartbeat'],
     ['a heartbeat with a base', heartbeat, (view) => view.setUint8(32, 1), 'heartbeat'],
   ];
   it.each(wrong)('%s', (_name, frame, edit, reason) => {
@@ -259,7 +288,7 @@ describe('peer codec: by seed', () => {
     let accepted = 0;
     for (let i = 0; i < 50_000; i++) {
       const frame = forged(encodePeerMessage(anyMessage(random)), (view) => {
-        for (let edits = random.below(3); edits >= 0; edits--) view.setUint8(random.below(60), random.below(random.pick(2, 16, 256)));
+        for (let edits = random.below(3); edits >= 0; edits--) view.setUint8(random.below(76), random.below(random.pick(2, 16, 256)));
       });
       const decoded = decodePeerMessage(frame);
       if (decoded.kind === 'malformed') continue;
@@ -296,15 +325,15 @@ it('the frames in docs/PEERS.md are what they say', () => {
       expect(bytes.length).toBe(PEER_FRAME_BYTES + decoded.bodyBytes);
       return decoded.message;
     }
-    const decoded = decodeHandshake(frame);
+    const decoded = decodeHandshake(bytes.subarray(0, HANDSHAKE_BYTES));
     return decoded.kind === 'hello' || decoded.kind === 'welcome' ? { kind: decoded.kind, ...decoded.introduction } : decoded;
   });
   const [clusterId, segmentBytes] = ['69c8a3f63a871ed8726465c8fa82b1a3', 32 * 1024 * 1024];
   expect(kinds).toMatchObject([
     { kind: 'hello', clusterId, from: 1, to: 2, standing: 'voter', isFounder: true, segmentBytes, term: 2 },
     { kind: 'welcome', clusterId, from: 2, to: 1, standing: 'new', isFounder: false, term: 1 },
-    { kind: 'appendRequest', term: 2, round: 3, prevTerm: 1, prevOffset: 12, entriesTerm: 2, end: 24, base: 0, commit: 12 },
-    { kind: 'appendResponse', term: 2, round: 3, accepted: true, offset: 24, durable: 24, isVoter: true },
+    { kind: 'appendRequest', term: 2, round: 3, prevTerm: 1, prevOffset: 20, entriesTerm: 2, end: 40, base: 0, commit: 20 },
+    { kind: 'appendResponse', term: 2, round: 3, accepted: true, offset: 40, durable: 40, isVoter: true },
     { kind: 'refused', clusterId, code: 'WRONG_NODE', sentenceBytes: 2 },
   ]);
 });

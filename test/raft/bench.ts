@@ -3,11 +3,13 @@
 // are in every new leader's log, and nothing is sent before the vote that it depends on is saved.
 
 import { expect } from 'vitest';
+import { NO_OP_BYTES } from '../../assembly/layout.ts';
+import { type EntryTerm, NO_INSTANCE, NO_TERM } from '../../src/core/ids.ts';
 import type { RaftSettings } from '../../src/raft/core.ts';
 import type { Effect } from '../../src/raft/effects.ts';
 import type { AppendRequest, NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
 import { Raft, type StoreOutcome } from '../../src/raft/raft.ts';
-import { TermTable } from '../../src/raft/termTable.ts';
+import { type TermStart, TermTable } from '../../src/raft/termTable.ts';
 
 /** Log offsets [start, end); `id` stands for the bytes. */
 export interface Entry {
@@ -15,6 +17,8 @@ export interface Entry {
   readonly end: number;
   readonly term: number;
   readonly id: string;
+  /** Instance of the leader that wrote it. */
+  readonly leader: string;
 }
 
 export interface Envelope {
@@ -25,14 +29,36 @@ export interface Envelope {
 }
 
 /** Bytes of a no-op. */
-export const NOOP_BYTES = 12;
+export const NOOP_BYTES = NO_OP_BYTES;
+
+/** An AppendRequest that a script makes up; `leaderOf` says who led in its terms. */
+export function appendRequestOf(part: Partial<AppendRequest>, leaderOf: (term: number) => string = anyLeader): AppendRequest {
+  const zero = { term: 1, round: 1, prevTerm: 0, prevOffset: 0, entriesTerm: 0, end: 0, base: 0, commit: 0 };
+  const { prevTerm, entriesTerm } = { ...zero, ...part };
+  const nameOf = (term: number): string => (term === 0 ? NO_INSTANCE : leaderOf(term));
+  return { kind: 'appendRequest', ...zero, prevLeader: nameOf(prevTerm), entriesLeader: nameOf(entriesTerm), ...part };
+}
 
 /** More messages than this without time passing are a storm that feeds itself. */
 const STORM = 5_000;
 
-/** A log of entries of 100 bytes each, given as the term of each: `[1, 1, 2]` ends at 300. */
-export function logOf(terms: readonly number[], start = 0): Entry[] {
-  return terms.map((term, i) => ({ start: start + i * 100, end: start + (i + 1) * 100, term, id: `${term}@${start + i * 100}` }));
+/** The data directory of node `id`: of its `lost`-th disk, counted from 0. */
+export function instanceOf(id: NodeId, lost = 0): string {
+  return `${id.toString(16).padStart(8, '0')}${(lost + 1).toString(16).padStart(8, '0')}`;
+}
+
+/** Who led in a term, where a script does not say. */
+export function anyLeader(term: number): string {
+  return `a${term.toString(16).padStart(15, '0')}`;
+}
+
+/** A log of entries of 100 bytes each, given as the term of each: `[1, 1, 2]` ends at 300. `leaderOf` says who led in each. */
+export function logOf(terms: readonly number[], start = 0, leaderOf: (term: number) => string = anyLeader): Entry[] {
+  return terms.map((term, i) => {
+    const leader = leaderOf(term);
+    const at = start + i * 100;
+    return { start: at, end: at + 100, term, id: `${term}@${at}${leader === anyLeader(term) ? '' : ` by ${leader}`}`, leader };
+  });
 }
 
 /** A node's disk at some time. */
@@ -47,8 +73,9 @@ export class TestNode {
   readonly id: NodeId;
   readonly #cluster: Cluster;
   readonly #settings: RaftSettings;
-  /** Where its log begins. */
-  readonly start: number;
+  /** Where its log begins, and whose the entry before it was. */
+  start: number;
+  before: EntryTerm;
   raft: Raft;
   entries: Entry[];
   /** What the disk has of the log, and of the rest. */
@@ -83,6 +110,9 @@ export class TestNode {
     this.id = settings.id;
     this.entries = [...entries];
     this.start = entries[0]?.start ?? 0;
+    const [first] = entries;
+    // What was trimmed was of the first term that is left.
+    this.before = first === undefined || first.start === 0 ? NO_TERM : { term: first.term, leader: first.leader };
     this.disk = this.end;
     this.bound = this.start;
     this.vote = { currentTerm, votedFor: 0 };
@@ -100,13 +130,16 @@ export class TestNode {
 
   /** The core after a start from what the disk has. */
   #makeRaft(): Raft {
-    const starts: { term: number; offset: number }[] = [];
-    for (const { term, start } of this.entries) if (starts.at(-1)?.term !== term) starts.push({ term, offset: start });
-    const log = new TermTable(this.start, this.end, starts);
+    const starts: TermStart[] = [];
+    for (const { term, start, leader } of this.entries) if (starts.at(-1)?.term !== term) starts.push({ term, offset: start, leader });
+    const log = new TermTable(this.start, this.end, starts, this.before);
     // Chance differs a little from life to life: a node that restarts must not number its questions as it did before.
     this.#lives += 1;
     const random = (): number => this.#settings.random() * (1 - this.#lives / 2 ** 20);
-    const raft = new Raft({ ...this.#settings, random }, { ...this.vote, standing: this.standing, commit: this.bound, log });
+    const raft = new Raft(
+      { ...this.#settings, instance: instanceOf(this.id, this.instance), random },
+      { ...this.vote, standing: this.standing, commit: this.bound, log },
+    );
     raft.advanceTo(this.#cluster.nowMs);
     return raft;
   }
@@ -143,6 +176,16 @@ export class TestNode {
     this.standing = standing;
     this.bound = bound;
     this.#cluster.take(({ from, to }) => from === this.id || to === this.id);
+  }
+
+  /** Starts again with a log that was trimmed up to `start` and has no entry after that; the last one before it was of `before`. */
+  trimAt(start: number, before: EntryTerm): void {
+    this.crash();
+    this.start = start;
+    this.before = before;
+    this.entries = [];
+    this.bound = start;
+    this.restart();
   }
 
   /** The disk is gone: another directory stands behind the same id. */
@@ -273,7 +316,7 @@ export class TestNode {
   }
 
   #push(bytes: number, term: number, id: string): void {
-    this.entries.push({ start: this.end, end: this.end + bytes, term, id });
+    this.entries.push({ start: this.end, end: this.end + bytes, term, id, leader: instanceOf(this.id, this.instance) });
   }
 
   /** A client's entry, on the leader. */
@@ -294,7 +337,7 @@ export class TestNode {
       expect(from, 'entries go to the log end').toBe(this.end);
       expect(entries[0]?.start, 'the bytes begin where they are to be stored').toBe(from);
       expect(entries.at(-1)?.end).toBe(message.end);
-      for (const entry of entries) expect(entry.term).toBe(message.entriesTerm);
+      for (const entry of entries) expect([entry.term, entry.leader]).toEqual([message.entriesTerm, message.entriesLeader]);
       this.entries.push(...entries);
     }
     this.raft.stored(message, outcome);
@@ -369,6 +412,7 @@ export class Cluster {
     for (const id of ids) {
       const settings: RaftSettings = {
         id,
+        instance: instanceOf(id),
         nodes: ids,
         electionTimeoutMs: rest.electionTimeoutMs ?? 1_000,
         heartbeatMs: rest.heartbeatMs ?? 100,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { VoteRequest } from '../../src/raft/messages.ts';
-import { Cluster, type ClusterOptions, type Envelope, logOf, NOOP_BYTES, only } from './bench.ts';
+import { appendRequestOf, Cluster, type ClusterOptions, type Envelope, logOf, NOOP_BYTES, only } from './bench.ts';
 
 function led(options: ClusterOptions = {}): Cluster {
   const cluster = new Cluster(options);
@@ -151,8 +151,7 @@ describe('votes (3.4, 3.8)', () => {
     const two = cluster.node(2);
     two.turn((raft) => raft.step(3, { kind: 'timeoutNow', term: 0 }));
     expect([two.raft.role, two.raft.currentTerm]).toEqual(['candidate', 1]);
-    const heartbeat = {
-      kind: 'appendRequest',
+    const heartbeat = appendRequestOf({
       term: 1,
       round: 1,
       prevTerm: 0,
@@ -161,7 +160,7 @@ describe('votes (3.4, 3.8)', () => {
       end: 0,
       base: 0,
       commit: 0,
-    } as const;
+    });
     two.turn((raft) => raft.step(3, heartbeat));
     expect([two.raft.role, two.raft.leader, two.raft.votedFor]).toEqual(['follower', 3, 2]);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Cluster, logOf, NOOP_BYTES, only } from './bench.ts';
+import { appendRequestOf, Cluster, logOf, NOOP_BYTES, only } from './bench.ts';
 
 function led(options: ConstructorParameters<typeof Cluster>[0] = {}): Cluster {
   const cluster = new Cluster(options);
@@ -153,8 +153,7 @@ describe('a follower', () => {
   test('that has trimmed what the leader asks about has it all the same: it was committed', () => {
     const cluster = new Cluster({ count: 2, logs: [logOf([1, 1, 1]), logOf([1], 200)] });
     cluster.node(2).turn((raft) => {
-      const entry = {
-        kind: 'appendRequest',
+      const entry = appendRequestOf({
         term: 2,
         round: 1,
         prevTerm: 1,
@@ -163,7 +162,7 @@ describe('a follower', () => {
         end: 100,
         base: 0,
         commit: 0,
-      } as const;
+      });
       raft.step(1, entry);
     });
     expect(cluster.bag.at(-1)?.message).toMatchObject({ kind: 'appendResponse', accepted: true, offset: 200 });
@@ -172,8 +171,7 @@ describe('a follower', () => {
   test('takes what an older leader sent for nothing when it is stored late (B6)', () => {
     const cluster = new Cluster({ logs: [[], [], []] });
     const { raft } = cluster.node(2);
-    const request = {
-      kind: 'appendRequest',
+    const request = appendRequestOf({
       term: 1,
       round: 1,
       prevTerm: 0,
@@ -182,7 +180,7 @@ describe('a follower', () => {
       end: 100,
       base: 0,
       commit: 0,
-    } as const;
+    });
     raft.step(1, request);
     raft.step(3, { ...request, term: 2, entriesTerm: 0, end: 0, commit: 0 });
     raft.stored(request, 'stored');
@@ -193,8 +191,7 @@ describe('a follower', () => {
   test('does not campaign while a message of its leader is arriving, and takes nothing of others for a sign of life (redpanda#7853)', () => {
     const cluster = led();
     const two = cluster.node(2);
-    const part = {
-      kind: 'appendRequest',
+    const part = appendRequestOf({
       term: 1,
       round: 2,
       prevTerm: 1,
@@ -203,7 +200,7 @@ describe('a follower', () => {
       end: 1_000_000,
       base: 0,
       commit: 0,
-    } as const;
+    });
     const hears = (from: number, term: number): string => {
       cluster.nowMs += 900;
       two.turn((raft) => {
@@ -323,17 +320,19 @@ describe('a node that lost its disk', () => {
     const two = cluster.node(2);
     cluster.node(3).crash();
     two.turn((raft) =>
-      raft.step(1, {
-        kind: 'appendRequest',
-        term: 1,
-        round: 1,
-        prevTerm: 1,
-        prevOffset: 500,
-        entriesTerm: 0,
-        end: 500,
-        base: 0,
-        commit: 500,
-      }),
+      raft.step(
+        1,
+        appendRequestOf({
+          term: 1,
+          round: 1,
+          prevTerm: 1,
+          prevOffset: 500,
+          entriesTerm: 0,
+          end: 500,
+          base: 0,
+          commit: 500,
+        }),
+      ),
     );
     two.turn((raft) => raft.step(1, { kind: 'admit', term: 1, standing: 'voter' }));
     expect(two.standing).toBe('stranger');

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { AppendRequest, AppendResponse } from '../../src/raft/messages.ts';
-import { Cluster, type ClusterOptions, logOf, NOOP_BYTES, only } from './bench.ts';
+import { NO_INSTANCE } from '../../src/core/ids.ts';
+import type { AppendResponse } from '../../src/raft/messages.ts';
+import { appendRequestOf, Cluster, type ClusterOptions, instanceOf, logOf, NOOP_BYTES, only } from './bench.ts';
 
 function led(options: ClusterOptions = {}): Cluster {
   const cluster = new Cluster(options);
@@ -9,12 +10,8 @@ function led(options: ClusterOptions = {}): Cluster {
   return cluster;
 }
 
-function appendRequest(part: Partial<AppendRequest>): AppendRequest {
-  return { kind: 'appendRequest', term: 1, round: 1, prevTerm: 0, prevOffset: 0, entriesTerm: 0, end: 0, base: 0, commit: 0, ...part };
-}
-
 function appendResponse(part: Partial<AppendResponse>): AppendResponse {
-  const zero = { round: 1, offset: 0, durable: 0, hintTerm: 0, rejected: 0 };
+  const zero = { round: 1, offset: 0, durable: 0, hintTerm: 0, hintLeader: NO_INSTANCE, rejected: 0 };
   return {
     kind: 'appendResponse',
     term: 1,
@@ -201,12 +198,12 @@ describe('the commit (3.6.2)', () => {
   test('of an ex-leader does not follow an empty request past what was verified (copycat#265, scylladb#9965, ra#508, cockroach#36353)', () => {
     const cluster = new Cluster({ logs: [logOf([1, 2, 2, 2]), [], []], terms: [2, 2, 2], hasFakes: true });
     const one = cluster.node(1);
-    one.turn((raft) => raft.step(2, appendRequest({ term: 3, prevTerm: 1, prevOffset: 100, end: 100, commit: 400 })));
+    one.turn((raft) => raft.step(2, appendRequestOf({ term: 3, prevTerm: 1, prevOffset: 100, end: 100, commit: 400 })));
     expect(one.raft.commit).toBe(100);
-    one.turn((raft) => raft.step(2, appendRequest({ term: 3, prevTerm: 3, prevOffset: 400, end: 400, commit: 400 })));
+    one.turn((raft) => raft.step(2, appendRequestOf({ term: 3, prevTerm: 3, prevOffset: 400, end: 400, commit: 400 })));
     expect(one.raft.commit).toBe(100);
     // Nor what another leader had verified.
-    one.turn((raft) => raft.step(3, appendRequest({ term: 4, prevTerm: 4, prevOffset: 900, end: 900, commit: 400 })));
+    one.turn((raft) => raft.step(3, appendRequestOf({ term: 4, prevTerm: 4, prevOffset: 900, end: 900, commit: 400 })));
     expect(one.raft.commit).toBe(100);
   });
 
@@ -216,7 +213,7 @@ describe('the commit (3.6.2)', () => {
     cluster.node(1).append();
     cluster.pass(200);
     const { commit } = two.raft;
-    two.turn((raft) => raft.step(1, appendRequest({})));
+    two.turn((raft) => raft.step(1, appendRequestOf({})));
     expect([two.raft.commit, commit]).toEqual([NOOP_BYTES + 100, NOOP_BYTES + 100]);
   });
 
@@ -365,10 +362,15 @@ describe('a cut of the log', () => {
     const two = cluster.node(2);
     cluster.node(1).append();
     cluster.pass(200);
-    two.turn((raft) => raft.step(3, appendRequest({ term: 2, prevTerm: 1, prevOffset: NOOP_BYTES, entriesTerm: 2, end: NOOP_BYTES + 50 })));
-    expect(two.fatal).toContain('below the commit');
+    two.turn((raft) =>
+      raft.step(
+        3,
+        appendRequestOf({ term: 2, prevTerm: 1, prevOffset: NOOP_BYTES, entriesTerm: 2, end: NOOP_BYTES + 50 }, () => instanceOf(1)),
+      ),
+    );
+    expect(two.fatal).toContain("below this node's commit");
     const three = cluster.node(3);
-    three.turn((raft) => raft.step(2, appendRequest({ term: 3, prevTerm: 2, prevOffset: NOOP_BYTES, end: NOOP_BYTES })));
+    three.turn((raft) => raft.step(2, appendRequestOf({ term: 3, prevTerm: 2, prevOffset: NOOP_BYTES, end: NOOP_BYTES })));
     expect(three.fatal).toContain('committed here');
   });
 });
@@ -383,8 +385,13 @@ test('R4: what was committed before a restart is not cut after it, whoever speak
   two.crash();
   two.restart();
   expect(two.raft.commit).toBe(two.end);
-  two.turn((core) => core.step(3, appendRequest({ term: 2, prevTerm: 1, prevOffset: NOOP_BYTES, entriesTerm: 2, end: NOOP_BYTES + 50 })));
-  expect(two.fatal).toContain('below the commit');
+  two.turn((core) =>
+    core.step(
+      3,
+      appendRequestOf({ term: 2, prevTerm: 1, prevOffset: NOOP_BYTES, entriesTerm: 2, end: NOOP_BYTES + 50 }, () => instanceOf(1)),
+    ),
+  );
+  expect(two.fatal).toContain("below this node's commit");
   expect(two.entries).toEqual(entries);
 });
 

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { NO_INSTANCE, NO_TERM } from '../../src/core/ids.ts';
 import { advanceCommit, majorityDurable } from '../../src/raft/quorum.ts';
 import { TermTable } from '../../src/raft/termTable.ts';
+import { anyLeader } from './bench.ts';
+
+/** Whose the entry is that a log which begins at 7 has lost to a trim. */
+const BEFORE = { term: 1, leader: anyLeader(1) };
+const OTHER = '00000000000000ff';
 
 /** One record per byte: what the table must say, the slow way. */
 class Bytes {
@@ -17,11 +23,8 @@ class Bytes {
   }
 
   termBefore(offset: number): number {
-    return offset <= this.start ? 0 : (this.terms[Math.min(offset, this.end) - 1 - this.start] ?? 0);
-  }
-
-  largestUpTo(term: number): number {
-    return Math.max(0, ...this.terms.filter((each) => each <= term));
+    if (offset < this.start) return 0;
+    return this.terms[Math.min(offset, this.end) - 1 - this.start] ?? (this.start === 0 ? 0 : BEFORE.term);
   }
 
   endOf(term: number): number {
@@ -34,7 +37,7 @@ describe('the term table', () => {
     const change = fc.record({ isCut: fc.integer({ min: 0, max: 4 }).map((n) => n === 0), skip: fc.nat(2), bytes: fc.nat(5) });
     fc.assert(
       fc.property(fc.constantFrom(0, 7), fc.array(change, { maxLength: 30 }), (start, changes) => {
-        const table = new TermTable(start, start, []);
+        const table = new TermTable(start, start, [], start === 0 ? NO_TERM : BEFORE);
         const bytes = new Bytes(start);
         for (const { isCut, skip, bytes: count } of changes) {
           if (isCut) {
@@ -43,18 +46,23 @@ describe('the term table', () => {
             bytes.terms.length = end - start;
           } else {
             const term = Math.max(1, table.lastTerm + skip);
-            table.extend(term, table.end + count);
+            table.extend(term, anyLeader(term), table.end + count);
             for (let i = 0; i < count; i += 1) bytes.terms.push(term);
           }
-          expect([table.end, table.lastTerm]).toEqual([bytes.end, bytes.terms.at(-1) ?? 0]);
-          for (let offset = 0; offset <= bytes.end + 1; offset += 1) expect(table.termBefore(offset)).toBe(bytes.termBefore(offset));
-          for (let offset = start; offset < bytes.end; offset += 1) expect(table.termAt(offset)).toBe(bytes.terms[offset - start]);
+          expect([table.end, table.lastTerm]).toEqual([bytes.end, bytes.termBefore(bytes.end)]);
+          for (let offset = 0; offset <= bytes.end + 1; offset += 1) {
+            const term = bytes.termBefore(offset);
+            expect(table.before(offset)).toMatchObject({ term, leader: term === 0 ? NO_INSTANCE : anyLeader(term) });
+          }
+          for (let offset = start; offset < bytes.end; offset += 1) expect(table.at(offset).term).toBe(bytes.terms[offset - start]);
           for (let term = 0; term <= table.lastTerm + 1; term += 1) {
-            expect(table.largestUpTo(term)).toBe(bytes.largestUpTo(term));
             expect(table.endOf(term)).toBe(bytes.endOf(term));
+            expect(table.endShared({ term, leader: anyLeader(term) })).toBe(bytes.endOf(term));
+            // Another leader's term has not a byte in common.
+            expect(table.endShared({ term, leader: OTHER })).toBe(bytes.endOf(term - 1));
           }
         }
-        const again = new TermTable(start, table.end, table.starts);
+        const again = new TermTable(start, table.end, table.starts, BEFORE);
         expect(again.starts).toEqual(table.starts);
       }),
       { seed: 1, numRuns: 200 },
@@ -63,12 +71,13 @@ describe('the term table', () => {
 
   test('refuses what no log can be', () => {
     expect(() => new TermTable(0, 10, [])).toThrow('exactly when it has entries');
-    expect(() => new TermTable(0, 10, [{ term: 1, offset: 5 }])).toThrow('begins where the log does');
-    const table = new TermTable(0, 10, [{ term: 3, offset: 0 }]);
-    expect(() => table.extend(2, 20)).toThrow('terms never fall');
-    expect(() => table.extend(3, 9)).toThrow('extended forwards');
+    expect(() => new TermTable(0, 10, [{ term: 1, offset: 5, leader: OTHER }])).toThrow('begins where the log does');
+    const table = new TermTable(0, 10, [{ term: 3, offset: 0, leader: anyLeader(3) }]);
+    expect(() => table.extend(2, anyLeader(2), 20)).toThrow('terms never fall');
+    expect(() => table.extend(3, anyLeader(3), 9)).toThrow('extended forwards');
+    expect(() => table.extend(3, OTHER, 20)).toThrow('goes on under the leader');
     expect(() => table.truncate(11)).toThrow('inside it');
-    expect(() => table.termAt(10)).toThrow('an entry of the log');
+    expect(() => table.at(10)).toThrow('an entry of the log');
   });
 });
 

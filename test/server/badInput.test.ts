@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { ERRORS, type ErrorCode } from '../../src/core/errors.ts';
 import { MAX_REQUESTS_PER_CONNECTION } from '../../src/core/limits.ts';
 import {
@@ -254,7 +255,7 @@ describe('offsets that nobody may read from', () => {
   test('trimmed offsets name the start, where reading works', async () => {
     const client = await connectOffender();
     expect(start).toBeGreaterThan(100_000);
-    for (const [i, offset] of [0, 12, start - 1].entries()) {
+    for (const [i, offset] of [0, NO_OP_BYTES, start - 1].entries()) {
       client.send(requestMessage(i === 1 ? SUBSCRIBE : READ, 0, 80 + i, offset, 100));
       expect(await client.errorOf(80 + i)).toMatchObject({ code: 'OFFSET_TRIMMED', offset: start, fatal: false });
     }

@@ -4,6 +4,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { KIND_NOOP, KIND_TRIM } from '../../assembly/layout.ts';
 import { HELD_APPEND_BYTES } from '../../src/core/limits.ts';
+import { noOpPayload } from '../../src/format/noOp.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { stampBatch } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
@@ -22,7 +23,7 @@ beforeEach(() => {
 /** The log's own entries, as later versions may order more of them. */
 function appendOwn(kind: number): void {
   bench.gate.closeSync();
-  expect(bench.node.tail.appendOwn(kind, bench.node.term, 5)).toBe('ordered');
+  expect(bench.node.tail.appendOwn(kind, noOpPayload('0f1e2d3c4b5a6978'), bench.node.term, 5)).toBe('ordered');
   bench.gate.open();
 }
 

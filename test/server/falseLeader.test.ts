@@ -2,14 +2,16 @@
 
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { ENTRY_OVERHEAD_BYTES, KIND_NOOP } from '../../assembly/layout.ts';
+import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { connect } from '../../src/client/index.ts';
+import { NO_TERM } from '../../src/core/ids.ts';
 import { PeerSockets } from '../../src/peers/peerSockets.ts';
 import { readIdentity } from '../../src/storage/dataDirectory.ts';
 import { readFile } from '../../src/storage/disk.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { examineDirectory } from '../../src/storage/offline.ts';
+import { stampNoOp } from '../crash/batches.ts';
 import { Cluster } from '../support/cluster.ts';
 import { until } from '../support/clusterNode.ts';
 import { makeDirectory } from './support/fixture.ts';
@@ -27,9 +29,10 @@ function lie(cluster: Cluster, offset: number, term: number): PeerSockets {
   const identity = readIdentity(disk, cluster.node(1).data);
   const port = cluster.network?.link(1, 2).port ?? 0;
   if (identity === undefined) throw new Error('node 1 has an identity');
-  const body = new Uint8Array(ENTRY_OVERHEAD_BYTES);
-  body[7] = KIND_NOOP;
-  const request = { prevOffset: offset, prevTerm: term - 1, entriesTerm: term, end: offset + body.length, base: 0, commit: offset };
+  const body = stampNoOp(identity.instance, term, offset);
+  const before = examineDirectory(disk, cluster.node(1).data, { everyEntry: false }).segments[0]?.terms[0] ?? NO_TERM;
+  const leaders = { prevTerm: before.term, prevLeader: before.leader, entriesTerm: term, entriesLeader: identity.instance };
+  const request = { prevOffset: offset, ...leaders, end: offset + body.length, base: 0, commit: offset };
   const sockets: PeerSockets = new PeerSockets({
     self: { clusterId: identity.clusterId, id: 1, instance: identity.instance, segmentBytes: SEGMENT_BYTES, nodes: [1, 2, 3] },
     now: () => ({ standing: 'voter', isFounder: true, term }),
@@ -78,8 +81,8 @@ test('R4: a restarted node shows what was committed at once, and one frame of a 
   // No leader has told it anything.
   expect((await two.status())?.log).toMatchObject({ commit: end, durable: end });
   const before = Buffer.from(readFile(disk, segment)).subarray(4096, 4096 + end);
-  two.excuse(/the leader's log differs at offset 12, below the commit/);
-  const sockets = lie(cluster, 12, term + 1);
+  two.excuse(/at offset 20, below this node's commit/);
+  const sockets = lie(cluster, NO_OP_BYTES, term + 1);
   onTestFinished(() => sockets.close());
   await until('for node 2 to stop', () => !two.isRunning);
   expect(Buffer.compare(Buffer.from(readFile(disk, segment)).subarray(4096, 4096 + end), before)).toBe(0);

@@ -2,6 +2,7 @@ import { connect as connectTcp } from 'node:net';
 import { hostname } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
+import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { connect, startNode } from './support/fixture.ts';
 import type { ProcessNode } from './support/processNode.ts';
 import { RawClient } from './support/rawClient.ts';
@@ -54,7 +55,7 @@ describe('HTTP', () => {
     expect([status, type]).toEqual([200, 'application/json']);
     expect(JSON.parse(text)).toMatchObject({
       node: { id: 1, role: 'leader', term: 1, url: node.url },
-      log: { start: 0, commit: 38, durable: 38, tail: 38 },
+      log: { start: 0, commit: NO_OP_BYTES + 26, durable: NO_OP_BYTES + 26, tail: NO_OP_BYTES + 26 },
       clients: { connections: 1, heldAppendBytes: 0, sendBufferedBytes: 0 },
       appends: { entries: 2, batches: 1, bytes: 26 },
     });
@@ -62,8 +63,8 @@ describe('HTTP', () => {
     expect([metricsStatus, metricsType]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
     for (const line of [
       'loglog_append_entries_total 2',
-      'loglog_read_bytes_total 38',
-      'loglog_log_commit_offset 38',
+      `loglog_read_bytes_total ${NO_OP_BYTES + 26}`,
+      `loglog_log_commit_offset ${NO_OP_BYTES + 26}`,
       'loglog_connections 1',
     ]) {
       expect(metrics.split('\n')).toContain(line);
@@ -96,7 +97,7 @@ describe('HTTP', () => {
       /^HTTP\/1\.1 (431|400)/,
     );
     const client = await connect(node);
-    expect((await client.append(Buffer.from('x'))).offset).toBe(12);
+    expect((await client.append(Buffer.from('x'))).offset).toBe(NO_OP_BYTES);
   });
 });
 
@@ -199,6 +200,6 @@ describe('who may connect', () => {
     await clients[0]?.close();
     await expect.poll(async () => (await node.status()).clients.connections).toBe(2);
     expect((await RawClient.connect(node.url)).hello.term).toBe(1);
-    expect((await clients[1]?.append(Buffer.from('x')))?.offset).toBe(12);
+    expect((await clients[1]?.append(Buffer.from('x')))?.offset).toBe(NO_OP_BYTES);
   });
 });

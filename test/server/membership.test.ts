@@ -16,6 +16,8 @@ const FOUNDER: Identity = {
   nodeId: 1,
   markSeed: 7n,
   start: 0,
+  startTerm: 0,
+  startLeader: '0'.repeat(16),
   removeFrom: 0,
   instance: '1'.repeat(16),
   standing: 'voter',
@@ -24,7 +26,7 @@ const FOUNDER: Identity = {
   known: { 2: '2'.repeat(16) },
 };
 const SINGLE: Identity = { ...FOUNDER, nodes: null, known: {} };
-const TRIMMED = { start: 4_000_000, removeFrom: 4_000_000 };
+const TRIMMED = { start: 4_000_000, startTerm: 1, startLeader: '1'.repeat(16), removeFrom: 4_000_000 };
 
 function peersOf(...ids: readonly number[]): string {
   return ids.map((id) => `${id}=10.0.0.${id}:7070/7170`).join();

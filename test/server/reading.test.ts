@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { MAX_READ_BYTES, SUBSCRIPTION_CHUNK_BYTES } from '../../src/core/limits.ts';
 import { READ } from '../../src/protocol/client.ts';
 import { listSegments } from '../../src/storage/layout.ts';
@@ -32,18 +33,18 @@ async function fill(client: RawClient, bytes: number): Promise<string[]> {
 describe('read', () => {
   test('a read takes whole entries up to its limit, and at least one', async () => {
     const client = await connect(await startNode());
-    await client.append(texts(10)); // 10 entries of 19 bytes from 12 on
+    await client.append(texts(10)); // 10 entries of 19 bytes from NO_OP_BYTES on
     const lengths = [];
-    for (const maxBytes of [1, 18, 19, 37, 38, 189, 190, 1000, 0]) lengths.push((await client.read(12, { maxBytes })).bytes);
+    for (const maxBytes of [1, 18, 19, 37, 38, 189, 190, 1000, 0]) lengths.push((await client.read(NO_OP_BYTES, { maxBytes })).bytes);
     expect(lengths).toEqual([19, 19, 19, 19, 38, 171, 190, 190, 190]);
-    expect((await client.read(0)).entries[0]).toMatchObject({ offset: 0, end: 12, term: 1, kind: 1 });
+    expect((await client.read(0)).entries[0]).toMatchObject({ offset: 0, end: NO_OP_BYTES, term: 1, kind: 1 });
   });
 
   test('a read at the end answers at once without a wait, and with one when entries come', async () => {
     const node = await startNode();
     const [reader, writer] = [await connect(node), await connect(node)];
-    expect(await reader.read(12)).toMatchObject({ from: 12, commit: 12, bytes: 0, entries: [] });
-    const waiting = reader.read(12, { waitMs: 60_000 });
+    expect(await reader.read(NO_OP_BYTES)).toMatchObject({ from: NO_OP_BYTES, commit: NO_OP_BYTES, bytes: 0, entries: [] });
+    const waiting = reader.read(NO_OP_BYTES, { waitMs: 60_000 });
     // Answers of one connection to END and READ come in order unless the READ waits: this proves that it does.
     await reader.end();
     await writer.append(Buffer.from('awaited'));
@@ -52,7 +53,7 @@ describe('read', () => {
 
   test('a read whose wait runs out answers with no entries', async () => {
     const client = await connect(await startNode());
-    expect(await client.read(12, { waitMs: 20 })).toMatchObject({ from: 12, bytes: 0 });
+    expect(await client.read(NO_OP_BYTES, { waitMs: 20 })).toMatchObject({ from: NO_OP_BYTES, bytes: 0 });
     expect(client.errors).toEqual([]);
   });
 
@@ -62,7 +63,7 @@ describe('read', () => {
     const small = payloadOf(100_000, 1);
     await Promise.all(Array.from({ length: 30 }, () => client.append(small)));
     const large = await client.append(payloadOf(MAX_READ_BYTES + 5, 2));
-    const { bytes } = await client.read(12, { maxBytes: 0xffff_ffff });
+    const { bytes } = await client.read(NO_OP_BYTES, { maxBytes: 0xffff_ffff });
     expect(bytes).toBe(10 * 100_012);
     expect((await client.read(large.offset, { maxBytes: 1 })).bytes).toBe(MAX_READ_BYTES + 17);
   });
@@ -120,7 +121,7 @@ describe('subscribe', () => {
       for (let i = 0; i < 20 || appending; i++) await Promise.all(texts(20, `${'y'.repeat(300)}${i}/`).map((text) => writer.append(text)));
     })();
     // A subscription fails by itself on a gap, a repeat, or a check that does not match its place.
-    const subscriptions = [0, 12].map((from) => reader.subscribe(from, 200_000, true));
+    const subscriptions = [0, NO_OP_BYTES].map((from) => reader.subscribe(from, 200_000, true));
     const live = Promise.all(subscriptions.map((subscription) => subscription.until(1_500_000)));
     await live;
     appending = false;
@@ -137,19 +138,19 @@ describe('subscribe', () => {
   test('credit is the most that is sent, except for the last entry that takes it below zero', async () => {
     const client = await connect(await startNode());
     await client.append(texts(10)); // entries of 19 bytes
-    const subscription = client.subscribe(12, 40);
-    await subscription.until(12 + 57);
+    const subscription = client.subscribe(NO_OP_BYTES, 40);
+    await subscription.until(NO_OP_BYTES + 57);
     await client.end();
-    await client.read(12);
+    await client.read(NO_OP_BYTES);
     // 38 fit into 40; 2 are left, which take one more entry.
     expect(subscription.receivedBytes).toBe(57);
     client.grant(subscription, 17);
     await client.end();
     expect(subscription.receivedBytes).toBe(57);
     client.grant(subscription, 1);
-    await subscription.until(12 + 76);
+    await subscription.until(NO_OP_BYTES + 76);
     client.grant(subscription, 1000);
-    await subscription.until(12 + 190);
+    await subscription.until(NO_OP_BYTES + 190);
     expect(textsOf(subscription.entries)).toEqual(texts(10).map(String));
   });
 
@@ -160,8 +161,8 @@ describe('subscribe', () => {
     await client.end();
     expect(subscription.messages).toBe(0);
     client.grant(subscription, 1);
-    await subscription.until(12);
-    expect(subscription.next).toBe(12);
+    await subscription.until(NO_OP_BYTES);
+    expect(subscription.next).toBe(NO_OP_BYTES);
   });
 
   test('what was received but is not committed is never sent', async () => {
@@ -190,7 +191,7 @@ describe('subscribe', () => {
 
   test('cancel ends a subscription, is answered also for what is not open, and frees the id', async () => {
     const client = await connect(await startNode());
-    const subscription = client.subscribe(12, 1 << 20);
+    const subscription = client.subscribe(NO_OP_BYTES, 1 << 20);
     const first = await client.append(Buffer.from('seen'));
     await subscription.until(first.end);
     await client.cancel(subscription.requestId);

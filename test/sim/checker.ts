@@ -4,6 +4,7 @@
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
 import { doesCount } from '../../src/core/ids.ts';
 import { positionOf } from '../../src/core/position.ts';
+import { isNoOp, leaderOfNoOp } from '../../src/format/noOp.ts';
 import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
 import type { TermStart } from '../../src/raft/termTable.ts';
 import { encodeVote, type Vote } from '../../src/storage/dataDirectory.ts';
@@ -294,7 +295,7 @@ export class Checker {
     shadow.term = currentTerm;
     shadow.isLeader = isLeader;
     if (!isLeader) return;
-    this.ledger.elected(process.id, currentTerm);
+    this.ledger.elected(process.id, process.identity.instance, currentTerm);
     process.world.nemesis.elected(process.node);
     shadow.leaderSinceMs = shadow.coreMs;
     // Its no-op may be there already; what counts is what was there before.
@@ -325,11 +326,22 @@ export class Checker {
         const prevTerm = termBefore(shadow.starts, offset);
         promise(term >= prevTerm && term > 0, 'log matching', () => `on node ${process.id} term ${term} follows ${prevTerm} at ${offset}`);
         this.ledger.has(process.id, term, prevTerm, offset, bytes.subarray(runAt, at));
-        if (term !== prevTerm) shadow.starts.push({ term, offset });
+        if (term !== prevTerm) shadow.starts.push({ term, offset, leader: this.#beginning(process, term, view, runAt) });
         promise(!isContinued(kindSize), 'whole batches', () => `node ${process.id} has a part of the batch before ${from + at}`);
       }
     });
     shadow.tail = tail;
+  }
+
+  /** A term begins at `at` of `view`: its first entry must name its leader. Returns who that is. */
+  #beginning(process: Process, term: number, view: DataView, at: number): string {
+    const leader = this.ledger.leaderOf(term);
+    promise(
+      isNoOp(view, at) && leaderOfNoOp(view, at) === leader,
+      'log matching',
+      () => `on node ${process.id} term ${term} does not begin with the no-op of its leader, instance ${leader}`,
+    );
+    return leader;
   }
 
   /** What counts as durable must be on the disk. */
@@ -352,10 +364,9 @@ export class Checker {
     const { log } = process.replica.raft;
     const starts = shadow.starts.filter(({ offset }) => offset < log.end);
     const isSame =
-      log.end <= shadow.tail &&
-      starts.length === log.starts.length &&
-      starts.every(({ term, offset }, i) => log.starts[i]?.term === term && log.starts[i]?.offset === offset);
-    const name = (all: readonly TermStart[]): string => all.map(({ term, offset }) => `${term} at ${offset}`).join(', ');
+      log.end <= shadow.tail && starts.length === log.starts.length && starts.every((start, i) => isSameStart(start, log.starts[i]));
+    const name = (all: readonly TermStart[]): string =>
+      all.map(({ term, offset, leader }) => `${term} at ${offset} by ${leader}`).join(', ');
     promise(
       isSame,
       'log matching',
@@ -442,6 +453,10 @@ export class Checker {
         `node ${process.id} still leads in term ${shadow.term}, but has heard from only ${heard - 1} others for ${RESIGNS_WITHIN} election timeouts`,
     );
   }
+}
+
+function isSameStart(left: TermStart, right: TermStart | undefined): boolean {
+  return right !== undefined && left.term === right.term && left.offset === right.offset && left.leader === right.leader;
 }
 
 /** How many nodes are a majority of those that the node was started with. */

@@ -1,8 +1,8 @@
 // What is true in a simulation, as the checker has seen it come about: the bytes of every term, as its leader wrote them, and the bytes
 // that are committed.
 
+import { NO_INSTANCE } from '../../src/core/ids.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
-import type { TermStart } from '../../src/raft/termTable.ts';
 import type { LogEntry } from '../history/types.ts';
 import { walkEntries } from './payloads.ts';
 import { promise } from './violation.ts';
@@ -37,13 +37,19 @@ class GrowingBytes {
   }
 }
 
+/** A term, and the log offset at which it begins or ends. */
+interface TermPlace {
+  readonly term: number;
+  readonly offset: number;
+}
+
 interface TermBytes {
   readonly prevTerm: number;
   readonly bytes: GrowingBytes;
 }
 
 /** Term of the entry before `offset`; 0 when there is none. */
-export function termBefore(starts: readonly TermStart[], offset: number): number {
+export function termBefore(starts: readonly TermPlace[], offset: number): number {
   for (let i = starts.length - 1; i >= 0; i -= 1) {
     const start = starts[i];
     if (start !== undefined && start.offset < offset) return start.term;
@@ -57,11 +63,11 @@ function isSame(left: Uint8Array, right: Uint8Array): boolean {
 
 export class Ledger {
   readonly #terms = new Map<number, TermBytes>();
-  readonly #leaders = new Map<number, NodeId>();
+  readonly #leaders = new Map<number, { readonly node: NodeId; readonly instance: string }>();
   readonly #committed = new GrowingBytes(0);
-  readonly #starts: TermStart[] = [];
+  readonly #starts: TermPlace[] = [];
   /** Up to where the leader of each term has committed. */
-  readonly #ends: TermStart[] = [];
+  readonly #ends: TermPlace[] = [];
 
   /** End of what is committed. */
   get end(): number {
@@ -78,16 +84,21 @@ export class Ledger {
     return this.#leaders.size;
   }
 
-  /** `node` leads in `term`. */
-  elected(node: NodeId, term: number): void {
-    const other = this.#leaders.get(term);
+  /** `node` leads in `term`; its data directory has `instance`. */
+  elected(node: NodeId, instance: string, term: number): void {
+    const other = this.#leaders.get(term)?.node;
     promise(other === undefined || other === node, 'election safety', () => `nodes ${other} and ${node} both lead in term ${term}`);
-    this.#leaders.set(term, node);
+    this.#leaders.set(term, { node, instance });
+  }
+
+  /** Instance of the leader of `term`; NO_INSTANCE when it had none. */
+  leaderOf(term: number): string {
+    return this.#leaders.get(term)?.instance ?? NO_INSTANCE;
   }
 
   /** `node` has entries of `term` at [from, from + bytes.length), behind one of `prevTerm`. */
   has(node: NodeId, term: number, prevTerm: number, from: number, bytes: Uint8Array): void {
-    const leader = this.#leaders.get(term);
+    const leader = this.#leaders.get(term)?.node;
     let known = this.#terms.get(term);
     const isLeader = leader === node;
     if (known === undefined) {
@@ -159,7 +170,7 @@ export class Ledger {
   }
 
   /** Whether a log whose terms begin at `starts`, and which ends at `end`, has all that is committed before `committed`. */
-  isIn(starts: readonly TermStart[], end: number, committed = this.end): boolean {
+  isIn(starts: readonly TermPlace[], end: number, committed = this.end): boolean {
     return end >= committed && termBefore(starts, committed) === termBefore(this.#starts, committed);
   }
 

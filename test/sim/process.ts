@@ -13,7 +13,7 @@ import { TermTable } from '../../src/raft/termTable.ts';
 import type { ReplicaPorts } from '../../src/replication/ports.ts';
 import { Replica } from '../../src/replication/replica.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
-import { type Identity, readVote, saveKnown, saveStanding, writeVote } from '../../src/storage/dataDirectory.ts';
+import { beforeStart, type Identity, readVote, saveKnown, saveStanding, writeVote } from '../../src/storage/dataDirectory.ts';
 import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { DIRECTORY } from './identity.ts';
@@ -99,10 +99,10 @@ export class Process implements Endpoint {
     });
     mainTail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.writers.open(RECOVERY_SLOT, true);
-    const settings = world.settings(node);
+    const settings = world.settings(node, identity.instance);
     this.replica = new Replica({
       settings,
-      state: { ...vote, standing: identity.standing, commit, log: new TermTable(start, end, terms) },
+      state: { ...vote, standing: identity.standing, commit, log: new TermTable(start, end, terms, beforeStart(identity)) },
       memory,
       tail: new Tail(memory, (slot) => this.mainThread.post(this.#hopMs(), 'open segment', () => open(slot))),
       sealed,

@@ -89,10 +89,11 @@ export class World {
     this.operator.grow();
   }
 
-  settings(node: SimNode): RaftSettings {
+  settings(node: SimNode, instance: string): RaftSettings {
     const { electionTimeoutMs, electionSpread, maxAppendBytes } = this.profile;
     return {
       id: node.id,
+      instance,
       nodes: node.list,
       electionTimeoutMs,
       heartbeatMs: electionTimeoutMs / 10,

@@ -32,13 +32,15 @@ const IDENTITY_TEXT = `{
   "nodeId": 1,
   "markSeed": "1011121314151617",
   "start": 0,
+  "startTerm": 0,
+  "startLeader": "0000000000000000",
   "removeFrom": 0,
   "instance": "18191a1b1c1d1e1f",
   "standing": "voter",
   "isFounder": true,
   "nodes": null,
   "known": {},
-  "check": "34718d969deec392"
+  "check": "9a49e25fa6afb075"
 }
 `;
 const IDENTITY: Identity = {
@@ -46,6 +48,8 @@ const IDENTITY: Identity = {
   nodeId: 1,
   markSeed: 0x1011_1213_1415_1617n,
   start: 0,
+  startTerm: 0,
+  startLeader: '0000000000000000',
   removeFrom: 0,
   instance: '18191a1b1c1d1e1f',
   standing: 'voter',
@@ -60,13 +64,15 @@ const JOINED_TEXT = `{
   "nodeId": 32,
   "markSeed": "1011121314151617",
   "start": 0,
+  "startTerm": 0,
+  "startLeader": "0000000000000000",
   "removeFrom": 0,
   "instance": "18191a1b1c1d1e1f",
   "standing": "stranger",
   "isFounder": false,
   "nodes": null,
   "known": {},
-  "check": "2e02868581c7d236"
+  "check": "c421d707f1f75af3"
 }
 `;
 const FOUNDER_TEXT = IDENTITY_TEXT.replace(
@@ -75,7 +81,7 @@ const FOUNDER_TEXT = IDENTITY_TEXT.replace(
     "2": "00000000000000ff",
     "31": "1111111111111111"
   }`,
-).replace('34718d969deec392', 'f3331525050a7caf');
+).replace('9a49e25fa6afb075', '8420de1484958a3e');
 
 const disks: readonly (readonly [string, () => Disk])[] = [
   ['in memory', () => new MemoryDisk()],
@@ -148,11 +154,13 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
     createAt(disk, Number.MAX_SAFE_INTEGER);
     expect(readIdentity(disk, DIRECTORY)).toMatchObject({ start: Number.MAX_SAFE_INTEGER, removeFrom: Number.MAX_SAFE_INTEGER });
     writeIdentity(disk, DIRECTORY, IDENTITY);
-    const moved = saveStart(disk, DIRECTORY, IDENTITY, 65536);
-    expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, start: 65536, removeFrom: 0 });
-    expect(saveStart(disk, DIRECTORY, moved, 65536)).toBe(moved);
+    const before = { term: 3, leader: '0f1e2d3c4b5a6978' };
+    const started = { start: 65536, startTerm: 3, startLeader: before.leader };
+    const moved = saveStart(disk, DIRECTORY, IDENTITY, 65536, before);
+    expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, ...started, removeFrom: 0 });
+    expect(saveStart(disk, DIRECTORY, moved, 65536, before)).toBe(moved);
     const removed = saveRemoved(disk, DIRECTORY, moved);
-    expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, start: 65536, removeFrom: 65536 });
+    expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, ...started, removeFrom: 65536 });
     expect(saveRemoved(disk, DIRECTORY, removed)).toBe(removed);
   });
 
@@ -217,6 +225,11 @@ describe('node.json: what it does not say right is refused, by name', () => {
     'a numeric mark seed': checked(IDENTITY_TEXT.replace('"1011121314151617"', '1011121314151617')),
     'a negative start': checked(IDENTITY_TEXT.replace('"start": 0', '"start": -1')),
     'a start above 2^53 - 1': checked(IDENTITY_TEXT.replace('"start": 0', '"start": 9007199254740992')),
+    'a start without the term before it': checked(IDENTITY_TEXT.replace('"start": 0', '"start": 4096')),
+    'a term before a log that was never trimmed': checked(IDENTITY_TEXT.replace('"startTerm": 0', '"startTerm": 1')),
+    'a leader before a log that was never trimmed': checked(IDENTITY_TEXT.replace('"0000000000000000"', '"0000000000000001"')),
+    'a term above the largest': checked(IDENTITY_TEXT.replace('"startTerm": 0', '"startTerm": 2147483648')),
+    'a short leader': checked(IDENTITY_TEXT.replace('"0000000000000000"', '"000000000000000"')),
     'removal past the start': checked(IDENTITY_TEXT.replace('"removeFrom": 0', '"removeFrom": 1')),
     'removal from half an offset': checked(IDENTITY_TEXT.replace('"removeFrom": 0', '"removeFrom": -0.5')),
     'node id 33': checked(IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 33')),

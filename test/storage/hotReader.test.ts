@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { NO_TERM } from '../../src/core/ids.ts';
 import { HotReader } from '../../src/memory/hotReader.ts';
 import { SLOT_SEALED, WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
@@ -76,7 +77,7 @@ describe('hot reader', () => {
   it('a slot that was taken again no longer has what it had', () => {
     memory.setSlotState(0, SLOT_SEALED);
     expect(reader.slotOf(0)).toBe(0);
-    memory.prepareSlot(0, log.length);
+    memory.prepareSlot(0, log.length, NO_TERM);
     expect(reader.slotOf(0)).toBe(-1);
     expect(reader.slotOf(log.length)).toBe(0);
   });

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { KIND_CONTINUED, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { KIND_CONTINUED, MAX_PAYLOAD_BYTES, NO_OP_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { SealedSegment } from '../../src/storage/context.ts';
 import { readFile } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
@@ -212,7 +212,7 @@ it('segment reader: the largest entry, 16 MiB, is read whole from a real disk, h
     expect(Buffer.compare(large.bytes.subarray(at, at + bytes), log.subarray(segment.base, segment.end))).toBe(0);
   }
   // The entry behind the no-op: its boundary is found from the index point before it.
-  const behind = reader.read({ base: 0, from: 12, isBoundary: false, limit: first?.end ?? 0, maxBytes: 1 }, 0);
+  const behind = reader.read({ base: 0, from: NO_OP_BYTES, isBoundary: false, limit: first?.end ?? 0, maxBytes: 1 }, 0);
   expect(behind).toBe(entry.length);
   expect(errorOf(() => reader.read({ base: 0, from: 13_000_000, isBoundary: false, limit: first?.end ?? 0, maxBytes: 1 }, 0)).code).toBe(
     'OFFSET_NOT_BOUNDARY',
@@ -228,20 +228,20 @@ it('a batch is read whole for another node, however large; damage in it is named
   const batch = Buffer.concat([...Array.from({ length: 49 }, () => entry), encodeEntry(new Uint8Array(100_000))]);
   for (let i = 0; i < 2; i += 1) expect(node.append(batch, 50)).toBe('ordered');
   node.stop();
-  const end = 12 + batch.length;
+  const end = NO_OP_BYTES + batch.length;
   expect(node.sealed.map((segment) => segment.end)).toEqual([end]);
   const range = { base: 0, isBoundary: true, limit: end, maxBytes: 1024 * 1024 };
   const reader = new SegmentReader(disk, DIRECTORY, large);
-  expect(reader.read({ ...range, from: 0, wholeBatches: true }, 0)).toBe(12);
-  expect(reader.read({ ...range, from: 12, wholeBatches: true }, 0)).toBe(batch.length);
-  expect(reader.read({ ...range, from: 12 }, 0)).toBe(10 * entry.length);
+  expect(reader.read({ ...range, from: 0, wholeBatches: true }, 0)).toBe(NO_OP_BYTES);
+  expect(reader.read({ ...range, from: NO_OP_BYTES, wholeBatches: true }, 0)).toBe(batch.length);
+  expect(reader.read({ ...range, from: NO_OP_BYTES }, 0)).toBe(10 * entry.length);
   reader.close();
   const bytes = readFile(disk, `${DIRECTORY}/${segmentName(0)}`).slice();
-  const position = SEGMENT_HEADER_BYTES + 12 + 40 * entry.length;
+  const position = SEGMENT_HEADER_BYTES + NO_OP_BYTES + 40 * entry.length;
   bytes[position + 50] = 1;
   putFile(disk, segmentName(0), bytes);
   const damaged = new SegmentReader(disk, DIRECTORY, large);
-  expect(errorOf(() => damaged.read({ ...range, from: 12, wholeBatches: true }, 0))).toMatchObject({
+  expect(errorOf(() => damaged.read({ ...range, from: NO_OP_BYTES, wholeBatches: true }, 0))).toMatchObject({
     code: 'DAMAGE',
     details: { position },
   });

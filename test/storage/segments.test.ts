@@ -1,7 +1,7 @@
 // Where segments end and begin: the last bytes of a file, large offsets, and what sealing writes down.
 
 import { describe, expect, it } from 'vitest';
-import { SCAN_VERIFY, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { NO_OP_BYTES, SCAN_VERIFY, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { MARK_BYTES, segmentCapacityBytes } from '../../src/core/config.ts';
 import { decodeSegmentHeader } from '../../src/format/segmentHeader.ts';
 import { decodeSegmentIndex } from '../../src/format/segmentIndex.ts';
@@ -44,18 +44,18 @@ describe.each([
     const disk = make();
     const ordered: Uint8Array[] = [];
     const node = startNode(disk, memory, ordered);
-    // The no-op takes 12 bytes; two batches fill the rest up to `past`.
+    // Two batches fill what the no-op leaves, up to `past`.
     const first = makeBatch([20_000], random);
-    const second = makeBatch([CAPACITY + past - 12 - 20_012 - 12], random);
+    const second = makeBatch([CAPACITY + past - NO_OP_BYTES - 20_012 - 12], random);
     node.append(first.entries, 1);
     node.append(second.entries, 1);
     node.settle();
     const rolled = past > 0;
     expect(node.sealed.length).toBe(rolled ? 1 : 0);
-    if (rolled) expect(node.sealed[0]?.end).toBe(20_024);
+    if (rolled) expect(node.sealed[0]?.end).toBe(NO_OP_BYTES + 20_012);
     node.stop();
     const recovered = expectLog(disk, 0, ordered);
-    expect(recovered.openBase).toBe(rolled ? 20_024 : 0);
+    expect(recovered.openBase).toBe(rolled ? NO_OP_BYTES + 20_012 : 0);
     // One more entry: never in a full segment.
     const next = startNode(disk, memory, ordered);
     next.settle();
@@ -126,7 +126,7 @@ it('entries in the last 4 KiB below offset 2^53 are where they belong: in memory
   expect(expectLog(disk, start, ordered).dataEnd).toBe(Number.MAX_SAFE_INTEGER);
   // Cut before the last entry, and written again.
   const follower = new TestNode(disk, memory, IDENTITY_BYTES, () => NOW_MS);
-  follower.follow(9);
+  follower.follow(node.term);
   expect([memory.tail, memory.dataEnd]).toEqual([Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]);
   const cutAt = ends.at(-2) ?? 0;
   expect(follower.truncate(cutAt).end).toBe(cutAt);
@@ -134,7 +134,7 @@ it('entries in the last 4 KiB below offset 2^53 are where they belong: in memory
   const last = makeBatch([Number.MAX_SAFE_INTEGER - cutAt - 12], random);
   expect(follower.append(last.entries, 1)).toBe('ordered');
   follower.settle();
-  ordered.splice(-1, 1, stampBatch(last.entries, 9, cutAt));
+  ordered.splice(-1, 1, stampBatch(last.entries, node.term, cutAt));
   // Sealed, and read from disk.
   const file = disk.openWrite(`${DIRECTORY}/${segmentName(start)}`);
   expect(sealSegment(follower.context, memory.openSlot, memory.tail, file).end).toBe(Number.MAX_SAFE_INTEGER);
@@ -174,7 +174,7 @@ it('a segment that a start with more room resumes grows beyond its first size', 
   expect(largestUnsealedBytes(disk, DIRECTORY)).toBeGreaterThan(65536);
   expect(errorOf(() => new TestNode(disk, memory, IDENTITY_BYTES, () => NOW_MS)).message).toContain('larger segments');
   const again = startNode(disk, smallMemory(Math.ceil(largestUnsealedBytes(disk, DIRECTORY) / 65536) * 65536), ordered);
-  expect(again.recovered.end).toBe(Buffer.concat(ordered).length - 12);
+  expect(again.recovered.end).toBe(Buffer.concat(ordered).length - NO_OP_BYTES);
 });
 
 it('a large sealed segment with a damaged index asks for large slots, one with a valid index does not', () => {
@@ -242,7 +242,8 @@ it('sealing: the index says what is in the segment, and the file has its exact l
   expect(index).toMatchObject({ clusterId: header.clusterId, base: 0, end: walk.bytes, entries: walk.count, digest: xxh64(entries) });
   expect([...index.points]).toEqual(walk.points);
   expect(index.points.length).toBeGreaterThan(2);
-  expect(index.terms.map(({ term }) => term)).toEqual([1, 2, 3]);
+  const { instance } = node.context.identity;
+  expect(index.terms.map(({ term, leader }) => [term, leader])).toEqual([1, 2, 3].map((term) => [term, instance]));
   for (const { term, position } of index.terms) {
     expect(new DataView(bytes.buffer, bytes.byteOffset).getUint32(position, true)).toBe(term);
   }
@@ -255,7 +256,7 @@ it('a mark always has room behind the entries of a full segment', () => {
   expect(CAPACITY + SEGMENT_HEADER_BYTES + MARK_BYTES).toBe(65536);
   const disk = new MemoryDisk();
   const node = startNode(disk, memory);
-  const batch = makeBatch([CAPACITY - 24], random);
+  const batch = makeBatch([CAPACITY - NO_OP_BYTES - 12], random);
   node.append(batch.entries, 1);
   node.stop();
   expect(readFile(disk, `${DIRECTORY}/${segmentName(0)}`).length).toBe(65536);

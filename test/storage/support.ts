@@ -77,7 +77,13 @@ export function startNode(disk: Disk, memory: TailMemory, ordered: Uint8Array[] 
 
 /** Makes `/data` a data directory whose log starts at `start`, as if all before it had been trimmed. */
 export function createAt(disk: Disk, start: number): void {
-  writeIdentity(disk, DIRECTORY, { ...createIdentity(disk, DIRECTORY, IDENTITY_BYTES), start, removeFrom: start });
+  writeIdentity(disk, DIRECTORY, {
+    ...createIdentity(disk, DIRECTORY, IDENTITY_BYTES),
+    start,
+    startTerm: 1,
+    startLeader: 'f'.repeat(16),
+    removeFrom: start,
+  });
 }
 
 /** Writes a file in `/data`, over any that is there. */

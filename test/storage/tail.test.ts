@@ -3,18 +3,23 @@ import {
   KIND_CONFIGURATION,
   KIND_CONTINUED,
   KIND_NOOP,
+  NO_OP_BYTES,
   SCAN_VERIFY,
   WALK_BAD_CHECK,
   WALK_COMPLETE,
   WALK_INSIDE_BATCH,
   WALK_TOO_LARGE,
 } from '../../assembly/layout.ts';
+import { NO_TERM } from '../../src/core/ids.ts';
+import { noOpPayload } from '../../src/format/noOp.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { resetMemory, smallMemory } from '../crash/testNode.ts';
-import { encodeEntry, scan } from '../support/entryTwin.ts';
+import { decodeEntry, encodeEntry, scan } from '../support/entryTwin.ts';
+
+const PAYLOAD = noOpPayload('0f1e2d3c4b5a6978');
 
 const memory = smallMemory();
 const random = new Random(3);
@@ -58,17 +63,18 @@ describe('tail', () => {
   });
 
   it('orders its own entries, with a check', () => {
-    expect(tail.appendOwn(KIND_NOOP, 3, 5)).toBe('ordered');
-    expect(tail.appendOwn(KIND_CONFIGURATION, 3, 5)).toBe('ordered');
-    expect(memory.tail).toBe(24);
-    const bytes = memory.slotBytes(0, 4096, 4096 + 24).slice();
+    expect(tail.appendOwn(KIND_NOOP, PAYLOAD, 3, 5)).toBe('ordered');
+    expect(tail.appendOwn(KIND_CONFIGURATION, new Uint8Array(0), 3, 5)).toBe('ordered');
+    expect(memory.tail).toBe(NO_OP_BYTES + 12);
+    const bytes = memory.slotBytes(0, 4096, 4096 + memory.tail).slice();
     expect(scan(bytes, { offset: 0, flags: SCAN_VERIFY })).toMatchObject({ status: WALK_COMPLETE, count: 2 });
+    expect(decodeEntry(bytes, 0)).toEqual({ term: 3, kind: KIND_NOOP, payload: PAYLOAD });
     expect([...memory.points(0)]).toEqual([4096]);
   });
 
   it('index points are those of a scan, whoever orders the entries', () => {
     while (memory.tail < 55_000) {
-      if (random.oneIn(3)) tail.appendOwn(KIND_NOOP, 3, 5);
+      if (random.oneIn(3)) tail.appendOwn(KIND_NOOP, PAYLOAD, 3, 5);
       const { entries, entryCount } = makeBatch([random.below(3000), random.below(20)], random);
       expect(tail.append(entries, entryCount, 3, MOST, 5)).toBe('ordered');
     }
@@ -78,7 +84,7 @@ describe('tail', () => {
 
   it('a no-op that is the first entry behind a multiple of 16 KiB is an index point', () => {
     tail.append(makeBatch([16_384 - 4096 - 12], random).entries, 1, 3, MOST, 5);
-    tail.appendOwn(KIND_NOOP, 3, 5);
+    tail.appendOwn(KIND_NOOP, PAYLOAD, 3, 5);
     tail.append(makeBatch([1], random).entries, 1, 3, MOST, 5);
     expect([...memory.points(0)]).toEqual([4096, 16_384]);
   });
@@ -110,7 +116,7 @@ describe('tail', () => {
     const batch = makeBatch([65_536 - 4096 - 40 - 12], random);
     for (let slot = 0; slot < 3; slot += 1) expect(tail.append(batch.entries, 1, 1, MOST, 5)).toBe('ordered');
     const before = state();
-    expect(tail.appendOwn(KIND_NOOP, 2, 5)).toBe('full');
+    expect(tail.appendOwn(KIND_NOOP, PAYLOAD, 2, 5)).toBe('full');
     expect(state()).toEqual(before);
   });
 
@@ -144,7 +150,7 @@ describe('tail', () => {
   });
 
   it('takes over an open segment, and makes the next one after it', () => {
-    memory.prepareSlot(0, 1000);
+    memory.prepareSlot(0, 1000, NO_TERM);
     memory.setPointCount(0, 1);
     new Uint32Array(memory.bytes.buffer, memory.map.pointsAt(0), 1)[0] = 4096;
     tail.start(1500, 1500, 0);

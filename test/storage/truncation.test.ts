@@ -1,6 +1,7 @@
 // Cuts of the log, on real files and in memory: to every kind of place, and what comes after. test/crash has the crashes.
 
 import { describe, expect, it } from 'vitest';
+import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { MARK_BYTES, segmentCapacityBytes } from '../../src/core/config.ts';
 import { decodeMark } from '../../src/format/durableMark.ts';
 import { HotReader } from '../../src/memory/hotReader.ts';
@@ -9,7 +10,7 @@ import { type Disk, readFile } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { Random } from '../assembly/random.ts';
-import { makeBatch, stampBatch } from '../crash/batches.ts';
+import { makeBatch, stampBatch, stampNoOp, termsOf } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { readLog } from '../crash/oracle.ts';
 import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
@@ -41,12 +42,14 @@ class Follower {
   /** Appends entries of `term`; `roll` begins a segment with them. */
   add(sizes: readonly number[], term: number, roll = false): void {
     const { entries } = makeBatch(sizes, random);
-    const bytes = stampBatch(entries, term, this.end);
+    const isNew = term !== termsOf(this.log, 0).at(-1)?.term;
+    const noOp = isNew ? stampNoOp('00000000000000a1', term, this.end) : new Uint8Array(0);
+    const bytes = Buffer.concat([noOp, stampBatch(entries, term, this.end + noOp.length)]);
     const base = this.node.openBase;
     const fits = base !== undefined && this.end - base + bytes.length <= CAPACITY;
     expect(this.node.appendReplicated(bytes, term, roll || !fits ? this.end : base)).toBe('ordered');
     this.log = Buffer.concat([this.log, bytes]);
-    for (const size of sizes) this.boundaries.push((this.boundaries.at(-1) ?? 0) + size + 12);
+    for (const size of isNew ? [8, ...sizes] : sizes) this.boundaries.push((this.boundaries.at(-1) ?? 0) + size + 12);
   }
 
   cut(offset: number): ReturnType<TestNode['truncate']> {
@@ -84,7 +87,7 @@ class Follower {
     const { recovered } = this.node;
     expect(recovered.end).toBe(this.end);
     expect(Buffer.compare(readLog(this.disk, recovered), this.log)).toBe(0);
-    expect(recovered.terms).toEqual(termsOf(this.log));
+    expect(recovered.terms).toEqual(termsOf(this.log, 0));
     this.node.follow(term);
   }
 
@@ -94,16 +97,6 @@ class Follower {
       .filter((name) => /\.(segment|index)$/.test(name))
       .sort();
   }
-}
-
-/** Where each term begins in a log. */
-function termsOf(log: Buffer): { term: number; offset: number }[] {
-  const terms: { term: number; offset: number }[] = [];
-  for (let at = 0; at < log.length; at += (log.readUInt32LE(at + 4) & 0xff_ffff) + 12) {
-    const term = log.readUInt32LE(at);
-    if (term !== terms.at(-1)?.term) terms.push({ term, offset: at });
-  }
-  return terms;
 }
 
 /** Three segments: terms 1 and 2, 2, 5; two of them sealed. */
@@ -132,7 +125,7 @@ describe.each([
       const openBase = bases.filter((base) => base < offset).at(-1);
       expect(truncation.openBase).toBe(openBase);
       expect(truncation.sealed).toEqual(bases.filter((base) => openBase !== undefined && base < openBase));
-      expect(truncation.lastTerm).toBe(termsOf(follower.log).at(-1)?.term ?? 0);
+      expect(truncation.lastTerm).toBe(termsOf(follower.log, 0).at(-1)?.term ?? 0);
       expect(follower.files).toEqual(
         [
           ...truncation.sealed.flatMap((base) => [indexName(base), segmentName(base)]),
@@ -164,14 +157,14 @@ describe.each([
 
   it.each([1, 0])('a segment whose entries end %i bytes before the limit is opened again, and cut', (before) => {
     const follower = new Follower(make());
-    follower.add([20_000, CAPACITY - before - 20_024 - 212, 200], 1);
+    follower.add([20_000, CAPACITY - before - NO_OP_BYTES - 20_024 - 212, 200], 1);
     expect(follower.end).toBe(CAPACITY - before);
     follower.add([10], 1);
     follower.node.settle();
     expect(follower.cut(CAPACITY - before).sealed).toEqual([]);
     follower.restart();
     follower.cut(CAPACITY - before - 212);
-    follower.add([200 + before], 2);
+    follower.add([200 + before - NO_OP_BYTES], 2);
     follower.add([10], 2);
     follower.restart();
     expect(follower.node.recovered.sealed.map(({ end }) => end)).toEqual([CAPACITY]);
@@ -230,7 +223,7 @@ describe.each([
       follower.node.settle();
     }
     const before = memory.word32(STATE.TRUNCATIONS);
-    follower.cut((bases[1] ?? 0) + 20_012);
+    follower.cut((bases[1] ?? 0) + NO_OP_BYTES + 20_012);
     expect(memory.word32(STATE.TRUNCATIONS)).toBe(before + 1);
     expect(follower.node.openBase).toBe(bases[1]);
     follower.add([30_000], 2);
@@ -243,9 +236,9 @@ it('a cut inside an entry, below the commit, past the end, or before all is dura
   const { follower } = filled(new MemoryDisk());
   const files = (): string[] => follower.files;
   const before = files();
-  memory.setWord(WORD.COMMIT, 112);
+  memory.setWord(WORD.COMMIT, NO_OP_BYTES + 112);
   for (const [offset, sentence] of [
-    [113, /between two batches/],
+    [NO_OP_BYTES + 113, /between two batches/],
     [0, /between its commit/],
     [follower.end + 1, /between its commit/],
   ] as const) {
@@ -265,7 +258,10 @@ it('damage below the cut, in a segment that has to be loaded, is named before an
   follower.disk.write(file, [Uint8Array.of(0xee)], 5000);
   follower.disk.close(file);
   const before = follower.files;
-  expect(errorOf(() => follower.node.truncate(20_012))).toMatchObject({ code: 'DAMAGE', details: { file: path, position: 4096 } });
+  expect(errorOf(() => follower.node.truncate(NO_OP_BYTES + 20_012))).toMatchObject({
+    code: 'DAMAGE',
+    details: { file: path, position: 4096 + NO_OP_BYTES },
+  });
   expect(follower.files).toEqual(before);
 });
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { encodePeerHello, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
@@ -107,7 +108,8 @@ function voteRequest(term: number): VoteRequest {
 }
 
 function heartbeat(term: number): AppendRequest {
-  return { kind: 'appendRequest', term, round: 1, prevTerm: 0, prevOffset: 0, entriesTerm: 0, end: 0, base: 0, commit: 0 };
+  const leaders = { prevLeader: NO_INSTANCE, entriesLeader: NO_INSTANCE };
+  return { kind: 'appendRequest', term, round: 1, prevTerm: 0, prevOffset: 0, entriesTerm: 0, end: 0, base: 0, commit: 0, ...leaders };
 }
 
 /** Does for ever what `answer` says to each message that comes to `node`. */
@@ -204,7 +206,15 @@ describe('the raft thread', () => {
       if (message.kind === 'voteRequest') return { kind: 'voteResponse', term: message.term, isPreVote: message.isPreVote, granted: true };
       if (message.kind !== 'appendRequest') return undefined;
       const { term, round, end } = message;
-      const known = { hintTerm: 0, rejected: 0, isVoter: true, isOfAge: true, awaitsCommit: false, hasHeardAll: true };
+      const known = {
+        hintTerm: 0,
+        hintLeader: NO_INSTANCE,
+        rejected: 0,
+        isVoter: true,
+        isOfAge: true,
+        awaitsCommit: false,
+        hasHeardAll: true,
+      };
       return { kind: 'appendResponse', term, round, accepted: true, offset: end, durable: end, ...known } as AppendResponse;
     };
     void answerAll(two, answer);

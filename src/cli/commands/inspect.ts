@@ -138,7 +138,7 @@ function describeIndex(index: SegmentIndex, path: string): string {
     ['last append', readableTime(index.lastMs)],
     ['digest', index.digest.toString(16).padStart(16, '0')],
     ['index points', grouped(index.points.length)],
-    ['terms', index.terms.map(({ term, position }) => `${term} from byte ${position}`).join(', ')],
+    ['terms', index.terms.map(({ term, position, leader }) => `${term} from byte ${position}, led by instance ${leader}`).join(', ')],
   ]);
 }
 

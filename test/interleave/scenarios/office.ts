@@ -1,18 +1,18 @@
 // The office of a leader: it begins and ends on the raft thread while the main thread orders and answers appends.
 
-import { ENTRY_TERM_AT, SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
+import { ENTRY_TERM_AT, NO_OP_BYTES, SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
 import { assert } from '../../../src/core/assert.ts';
 import { Gate } from '../../../src/memory/gate.ts';
 import { SIGNAL, WORD } from '../../../src/memory/map.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import { TermTable } from '../../../src/raft/termTable.ts';
-import { stampBatch } from '../../crash/batches.ts';
+import { stampBatch, stampNoOp } from '../../crash/batches.ts';
 import type { Scenario } from '../explorer.ts';
 import type { Bench, Body } from '../threads.ts';
 import { OTHER, SMALL } from './batches.ts';
 import { TestMain } from './mainThread.ts';
-import { emptyLog, TestReplica } from './replicas.ts';
+import { emptyLog, OTHER_LEADER, TestReplica } from './replicas.ts';
 
 const NODES = [1, 2, 3];
 const OTHERS = [2, 3];
@@ -145,7 +145,7 @@ const appendsAtItsEnd: Body = ({ memory }) => {
 /** A first office in term 1 has ended, in which an append was ordered that was cut in term 2; now one in term 3 ends. */
 const endsAgain: Body = ({ memory }) => {
   const end = memory.tail;
-  const raft = new TestReplica(memory, NODES, new TermTable(0, end, [{ term: 2, offset: 0 }]), 2);
+  const raft = new TestReplica(memory, NODES, new TermTable(0, end, [{ term: 2, offset: 0, leader: OTHER_LEADER }]), 2);
   memory.setWord(WORD.DURABLE, end);
   raft.campaign();
   raft.win();
@@ -180,7 +180,7 @@ const givesWay: Body = ({ memory }) => {
     cutAt = offset;
   });
   const noopEnd = memory.tail;
-  const bytes = stampBatch(OTHER, 2, noopEnd);
+  const bytes = Buffer.concat([stampNoOp(OTHER_LEADER, 2, noopEnd), stampBatch(OTHER, 2, noopEnd + NO_OP_BYTES)]);
   const request = { term: 2, prevTerm: 1, prevOffset: noopEnd, commit: noopEnd + bytes.length };
   return () => {
     raft.replica.logMoved();
@@ -190,7 +190,7 @@ const givesWay: Body = ({ memory }) => {
     memory.setWord(WORD.TAIL, cutAt);
     raft.replica.truncated(cutAt);
     raft.follow(2, request, bytes);
-    assert(memory.commit === noopEnd + OTHER.length, "the next leader's entry is committed");
+    assert(memory.commit === noopEnd + bytes.length, "the next leader's entry is committed");
   };
 };
 

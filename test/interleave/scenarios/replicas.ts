@@ -1,5 +1,6 @@
 // A real replica on made-up ports, brought into office by messages.
 
+import { NO_INSTANCE } from '../../../src/core/ids.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import type { AppendRequest, AppendResponse, NodeId } from '../../../src/raft/messages.ts';
@@ -8,6 +9,10 @@ import type { ReplicaPorts } from '../../../src/replication/ports.ts';
 import { Replica } from '../../../src/replication/replica.ts';
 
 const ELECTION_MS = 1_000;
+
+/** Instances of the replica, and of whoever else leads. */
+const OWN = '1'.repeat(16);
+export const OTHER_LEADER = '2'.repeat(16);
 
 /** What a scenario's replica does with what it is asked to do. */
 export interface Handlers {
@@ -41,6 +46,7 @@ export class TestReplica {
     this.replica = new Replica({
       settings: {
         id: 1,
+        instance: OWN,
         nodes,
         electionTimeoutMs: ELECTION_MS,
         heartbeatMs: ELECTION_MS / 10,
@@ -84,6 +90,7 @@ export class TestReplica {
       offset: durable,
       durable,
       hintTerm: 0,
+      hintLeader: NO_INSTANCE,
       rejected: 0,
       isVoter: true,
       isOfAge: true,
@@ -101,7 +108,10 @@ export class TestReplica {
   ): void {
     const end = request.prevOffset + entries.length;
     const entriesTerm = entries.length === 0 ? 0 : request.term;
-    this.replica.receive(from, { kind: 'appendRequest', round: 1, base: 0, ...request, entriesTerm, end }, [entries]);
+    const prevLeader = this.replica.raft.log.before(request.prevOffset).leader;
+    const entriesLeader = entries.length === 0 ? NO_INSTANCE : OTHER_LEADER;
+    const leaders = { prevLeader, entriesLeader };
+    this.replica.receive(from, { kind: 'appendRequest', round: 1, base: 0, ...request, ...leaders, entriesTerm, end }, [entries]);
   }
 }
 

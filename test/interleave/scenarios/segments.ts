@@ -3,6 +3,7 @@
 import { SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
 import { assert } from '../../../src/core/assert.ts';
 import type { LogError } from '../../../src/core/errors.ts';
+import { NO_TERM } from '../../../src/core/ids.ts';
 import { SIGNAL, WORD } from '../../../src/memory/map.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
@@ -169,7 +170,7 @@ export const SEGMENT_SCENARIOS: readonly Scenario[] = [
     setUp: (bench) => {
       start(bench);
       bench.memory.setWord(WORD.TAIL, 100);
-      bench.memory.prepareSlot(1, 100);
+      bench.memory.prepareSlot(1, 100, NO_TERM);
       bench.ghost('slot 1 is opened').set(1);
     },
     threads: { main: stops, next: writes(1, false) },
@@ -180,7 +181,7 @@ export const SEGMENT_SCENARIOS: readonly Scenario[] = [
     setUp: (bench) => {
       start(bench);
       bench.memory.setWord(WORD.TAIL, 100);
-      bench.memory.prepareSlot(1, 100);
+      bench.memory.prepareSlot(1, 100, NO_TERM);
       bench.ghost('slot 1 is opened').set(1);
     },
     threads: {

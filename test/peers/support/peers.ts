@@ -1,7 +1,7 @@
 // Nodes' sockets for tests: each with its events recorded, raw connections that speak as they like, and a proxy that can cut a link.
 
 import net from 'node:net';
-import { NO_CLUSTER } from '../../../src/core/ids.ts';
+import { NO_CLUSTER, NO_INSTANCE } from '../../../src/core/ids.ts';
 import { PeerSockets, type PeerSocketsOptions } from '../../../src/peers/peerSockets.ts';
 import type { Introduction } from '../../../src/protocol/peerHandshake.ts';
 import type { AppendRequest, PeerMessage } from '../../../src/raft/messages.ts';
@@ -119,6 +119,9 @@ export function stranger(from: number, to: number): Introduction {
   return hello(from, to, { clusterId: NO_CLUSTER, instance: '0'.repeat(16), standing: 'stranger', term: 0 });
 }
 
+/** Who leads in the terms of {@link appendOf}. */
+const LEADER = '1'.repeat(16);
+
 export function appendOf(bodyBytes: number, prevOffset = 0): AppendRequest {
   return {
     kind: 'appendRequest',
@@ -126,7 +129,9 @@ export function appendOf(bodyBytes: number, prevOffset = 0): AppendRequest {
     round: 0,
     prevTerm: prevOffset === 0 ? 0 : 1,
     prevOffset,
+    prevLeader: prevOffset === 0 ? NO_INSTANCE : LEADER,
     entriesTerm: bodyBytes === 0 ? 0 : 1,
+    entriesLeader: bodyBytes === 0 ? NO_INSTANCE : LEADER,
     end: prevOffset + bodyBytes,
     base: 0,
     commit: 0,
