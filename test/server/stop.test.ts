@@ -104,7 +104,7 @@ class Pump {
     for (let i = 0; !this.#isEnded; i++) {
       this.#start(`${this.#tag} ${i} `);
       if (i % 200 === 0) await new Promise((resolve) => setImmediate(resolve));
-      while (this.#open.size > 3000 && !this.#isEnded) await Promise.race([...this.#open].slice(0, 1));
+      while (this.#open.size > 800 && !this.#isEnded) await Promise.race([...this.#open].slice(0, 1));
     }
   }
 
@@ -162,7 +162,7 @@ describe('R6: a stop under load', () => {
         await rawPump(node.url, `b${round}`),
         await libraryPump([node.url], `c${round}`, 1),
       ];
-      await untilDone(pumps, 300);
+      await untilDone(pumps, 100);
       expect(await node.stop()).toEqual({ code: 0, signal: null });
       await Promise.all(pumps.map((pump) => pump.end()));
       expect(pumps.map(({ outcomes }) => outcomes.unknown)).toEqual([0, 0, 0]);
