@@ -13,7 +13,7 @@ test('entries in the last 4 KiB below offset 2^53 can be read, also after restar
   const disk = new NodeDisk();
   const start = LAST - 8192;
   const random = Uint8Array.from({ length: IDENTITY_RANDOM_BYTES }, (_, i) => i);
-  writeIdentity(disk, data, { ...createIdentity(disk, data, random), start, removeFrom: start });
+  writeIdentity(disk, data, { ...createIdentity(disk, data, random), start, startTerm: 1, startLeader: 'f'.repeat(16), removeFrom: start });
   const written: { offset: number; end: number; text: string }[] = [];
   const fill = async (client: RawClient): Promise<Refused> => {
     for (let size = 100; ; size += 1) {

@@ -2,13 +2,13 @@
 // compared with it, so it may be too high, which refuses what would hold, and never too low.
 
 import { describe, expect, it } from 'vitest';
-import { KIND_NOOP } from '../../assembly/layout.ts';
+import { KIND_TRIM } from '../../assembly/layout.ts';
 import { WORD } from '../../src/memory/map.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import { applyTrim, planTrim } from '../../src/storage/trim.ts';
 import { Random } from '../assembly/random.ts';
-import { dataEndOf, makeBatch, stampBatch } from '../crash/batches.ts';
+import { dataEndOf, makeBatch, stampBatch, stampNoOp } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { readLog } from '../crash/oracle.ts';
 import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
@@ -19,10 +19,11 @@ const memory = smallMemory();
 const random = new Random(31);
 const TERM = 3;
 
-/** A node that follows in term 3, without an entry of its own. */
+/** A node that follows in term 3. An empty log gets the no-op of that term, and nothing of its own. */
 function follow(disk: Disk): TestNode {
   const node = new TestNode(disk, memory, IDENTITY_BYTES, () => NOW_MS);
   node.follow(TERM);
+  if (memory.tail === node.recovered.start) store(node, stampNoOp('00000000000000a1', TERM, memory.tail), false);
   return node;
 }
 
@@ -34,7 +35,7 @@ function data(node: TestNode, sizes: readonly number[], roll = false): void {
 /** Stores so many entries of the log itself, of so many payload bytes each. */
 function own(node: TestNode, count: number, payloadBytes = 0, roll = false): void {
   for (let i = 0; i < count; i += 1) {
-    store(node, encodeEntry(new Uint8Array(payloadBytes), KIND_NOOP, { term: TERM, offset: memory.tail }), roll && i === 0);
+    store(node, encodeEntry(new Uint8Array(payloadBytes), KIND_TRIM, { term: TERM, offset: memory.tail }), roll && i === 0);
   }
 }
 
@@ -144,13 +145,14 @@ describe('after a restart, the last data entry is found', () => {
     const disk = new MemoryDisk();
     const node = follow(disk);
     data(node, [10]);
+    const second = memory.tail;
     data(node, [10]);
     own(node, 2);
     const end = memory.tail;
     own(node, 2, 0, true);
     node.stop();
-    // The second entry now says that it is a no-op.
-    overwrite(disk, segmentName(0), 4096 + 22 + 7, Uint8Array.of(KIND_NOOP));
+    // The second entry now says that it is a trim.
+    overwrite(disk, segmentName(0), 4096 + second + 7, Uint8Array.of(KIND_TRIM));
     expect(follow(disk).recovered.dataEnd).toBe(end);
   });
 });

@@ -1,0 +1,84 @@
+// The session of docs/PROTOCOL.md, byte by byte, replayed against a node. With LOGLOG_WRITE_DOCS=1 what the node answers is written there.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expect, onTestFinished, test } from 'vitest';
+import WebSocket from 'ws';
+import { fromHex, viewOf } from '../../src/core/bytes.ts';
+import { APPENDED, APPENDED_HEADER_BYTES, RECEIPT_BYTES, SUBPROTOCOL } from '../../src/protocol/client.ts';
+import { createIdentity, IDENTITY_RANDOM_BYTES, writeIdentity } from '../../src/storage/dataDirectory.ts';
+import { NodeDisk } from '../../src/storage/nodeDisk.ts';
+import { makeDirectory, startNode } from '../server/support/fixture.ts';
+
+const PATH = new URL('../../docs/PROTOCOL.md', import.meta.url);
+
+interface Message {
+  readonly isRequest: boolean;
+  readonly title: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The first block of the session: titles, each with its dump. */
+function messagesOf(block: string): Message[] {
+  return block
+    .trim()
+    .split('\n\n')
+    .map((part) => {
+      const [title = '', ...lines] = part.split('\n');
+      const bytes = fromHex(lines.map((line) => line.slice(4).replace(/ /g, '')).join(''));
+      return { isRequest: title.startsWith('> '), title, bytes };
+    });
+}
+
+function dump({ title, bytes }: Message): string {
+  const lines = [title];
+  for (let at = 0; at < bytes.length; at += 16) {
+    const hex = [...bytes.subarray(at, at + 16)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    lines.push(`${at.toString(16).padStart(4, '0')}  ${hex}`);
+  }
+  return lines.join('\n');
+}
+
+/** How many receipts are in one message is up to the moment: one message for each. */
+function split(bytes: Uint8Array): Uint8Array[] {
+  if (bytes[0] !== APPENDED) return [bytes];
+  return Array.from({ length: viewOf(bytes).getUint16(2, true) }, (_, i) => {
+    const at = APPENDED_HEADER_BYTES + i * RECEIPT_BYTES;
+    return Uint8Array.from([APPENDED, 0, 1, 0, 0, 0, 0, 0, ...bytes.subarray(at, at + RECEIPT_BYTES)]);
+  });
+}
+
+test('docs/PROTOCOL.md: a node answers the session byte by byte as it is written', async () => {
+  const text = readFileSync(PATH, 'utf8');
+  const begin = text.indexOf('```\n', text.indexOf('## A session, byte by byte')) + 4;
+  const end = text.indexOf('```', begin);
+  const messages = messagesOf(text.slice(begin, end));
+  const data = makeDirectory();
+  const disk = new NodeDisk();
+  const random = Uint8Array.from({ length: IDENTITY_RANDOM_BYTES }, (_, i) => i);
+  const intro = text.slice(text.lastIndexOf('A new log', begin), begin);
+  const clusterId = /cluster `([0-9a-f]{32})`/.exec(intro)?.[1] ?? '';
+  const instance = /instance `([0-9a-f]{16})`/.exec(intro)?.[1] ?? '0'.repeat(16);
+  writeIdentity(disk, data, { ...createIdentity(disk, data, random), clusterId, instance });
+  const node = await startNode({ data });
+  const socket = new WebSocket(node.url, SUBPROTOCOL);
+  onTestFinished(() => socket.terminate());
+  const answers: Uint8Array[] = [];
+  let wake = (): void => undefined;
+  socket.on('message', (answer: Buffer) => {
+    answers.push(...split(new Uint8Array(answer)));
+    wake();
+  });
+  const actual: Message[] = [];
+  for (const message of messages) {
+    if (message.isRequest) {
+      socket.send(message.bytes);
+      actual.push(message);
+      continue;
+    }
+    while (answers.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+    actual.push({ ...message, bytes: answers.shift() ?? new Uint8Array() });
+  }
+  const replayed = `${actual.map(dump).join('\n\n')}\n`;
+  if (process.env.LOGLOG_WRITE_DOCS) writeFileSync(PATH, text.slice(0, begin) + replayed + text.slice(end));
+  else expect(replayed).toBe(text.slice(begin, end));
+});
