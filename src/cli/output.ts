@@ -142,7 +142,7 @@ export function readableTime(milliseconds: number | undefined): string {
 
 /** Columns lined up; numbers on the right, with `-` for one that is not known. The first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = (rows[0] ?? []).map((_, column) => rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0));
   const isNumber = (text: string): boolean => /^[\d,.]+( [kMGTP]?B(\/s)?)?$/.test(text);
   const numeric = widths.map((_, column) => {
     const texts = rows.slice(1).map((row) => row[column] ?? '');

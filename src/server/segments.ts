@@ -54,7 +54,7 @@ export class Segments {
 
   /** Takes over what recovery found, and makes a first file ready when the next append will need one. */
   async start(recovered: RecoveredLog): Promise<void> {
-    this.#sealed.push(...recovered.sealed);
+    for (const segment of recovered.sealed) this.#sealed.push(segment);
     if (recovered.openBase === undefined) await this.#allocateOne();
   }
 
@@ -113,7 +113,9 @@ export class Segments {
     if (this.#hasFailed) throw new LogError('IO', 'a task of the log failed: nothing may be cut any more');
     const truncation = await this.#pools.truncate({ offset });
     const sealed = new Set(truncation.sealed);
-    this.#sealed.splice(0, this.#sealed.length, ...this.#sealed.filter(({ base }) => sealed.has(base)));
+    const kept = this.#sealed.filter(({ base }) => sealed.has(base));
+    this.#sealed.length = 0;
+    for (const segment of kept) this.#sealed.push(segment);
     // The word counts: a node that is being stopped has raised it too.
     memory.addWord32(SIGNAL.STOP, -1);
     this.#isTruncating = false;

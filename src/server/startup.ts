@@ -5,7 +5,14 @@ import type { Logger } from 'pino';
 import { type Config, flagOf, ownPeer } from '../core/config.ts';
 import { formatNodes } from '../core/nodeSet.ts';
 import { findCluster } from '../peers/discovery.ts';
-import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
+import {
+  createIdentity,
+  IDENTITY_RANDOM_BYTES,
+  type Identity,
+  readIdentity,
+  removeTemporaries,
+  saveNodes,
+} from '../storage/dataDirectory.ts';
 import { lockDirectory } from '../storage/lock.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { checkMembership, fittingSegmentBytes, givenNodes } from './membership.ts';
@@ -44,6 +51,8 @@ export async function openDirectory(directory: string, config: Config, log: Logg
   if (nodes !== null && identity.nodes === null) log.info(`this node's cluster is that of the nodes ${formatNodes(nodes)} from now on`);
   if (nodes === null && identity.nodes !== null)
     log.info(`no other node has joined yet: this node is alone again, and may be given other nodes`);
+  // What an earlier start left of this would be in the way, and on a full disk so would its spare files.
+  removeTemporaries(disk, directory);
   identity = saveNodes(disk, directory, identity, nodes);
   return { identity, segmentBytes };
 }

@@ -23,6 +23,9 @@ export interface GivenIdentity {
   readonly nodes?: readonly number[] | null;
 }
 
+/** No node.json and no vote is nearly as large. */
+const MAX_IDENTITY_BYTES = 64 * 1024;
+
 /** Random bytes that an identity is drawn from. */
 export const IDENTITY_RANDOM_BYTES = 32;
 
@@ -43,7 +46,7 @@ export function readIdentity(disk: Disk, directory: string): Identity | undefine
   const names = disk.list(directory);
   if (names.includes(IDENTITY_FILE)) {
     const file = `${directory}/${IDENTITY_FILE}`;
-    return decodeIdentity(readFile(disk, file), file);
+    return decodeIdentity(readFile(disk, file, MAX_IDENTITY_BYTES), file);
   }
   const foreign = names.filter((name) => ![LOCK_FILE, `${IDENTITY_FILE}${TEMPORARY_SUFFIX}`, 'lost+found'].includes(name));
   if (foreign.length > 0) {
@@ -169,7 +172,7 @@ export function readVote(disk: Disk, directory: string): Vote {
       position: 0,
     });
   }
-  const bytes = readFile(disk, file);
+  const bytes = readFile(disk, file, MAX_IDENTITY_BYTES);
   const view = viewOf(bytes);
   if (bytes.length >= 8 && view.getUint32(0, true) === VOTE_MAGIC) refuseOtherFormat(view.getUint32(4, true), file);
   if (

@@ -2,6 +2,8 @@
 // them and rebuild what any crash may leave. All calls block (they run on worker threads) and throw a LogError `IO` that names the
 // file, the position and the reason. Nothing here is ever retried: after a failed fsync the page cache may lie.
 
+import { LogError } from '../core/errors.ts';
+
 /** An open file, only for the Disk that returned it. */
 export type FileHandle = number;
 
@@ -31,6 +33,8 @@ export interface Disk {
   remove(path: string): void;
   /** Makes the directory's entries (files made, renamed, removed) durable. */
   syncDirectory(path: string): void;
+  /** Bytes that files in a directory may yet take. */
+  freeBytes(path: string): number;
   /** Names in a directory, in no order. */
   list(path: string): string[];
   /** Makes a directory and its parents, and makes their entries durable; nothing when it exists. */
@@ -40,11 +44,26 @@ export interface Disk {
 /** What direct writes are aligned to: a memory page, and a multiple of every disk's block. */
 export const DIRECT_BYTES = 4096;
 
-/** All bytes of a file. */
-export function readFile(disk: Disk, path: string): Uint8Array {
+/** No small file (identity, vote, index) is larger: an index of this size would have millions of terms in one segment. */
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+
+/** The error for what stands under a name of ours and cannot be what LogLog put there: it is neither read, nor written, nor removed. */
+export function notOurs(path: string, sentence: string): LogError {
+  return new LogError('IO', `${path}: ${sentence}`, { file: path, errno: 'NOT_OURS' });
+}
+
+/** All bytes of a small file. Throws a LogError `IO` when it has more than any of ours. */
+export function readFile(disk: Disk, path: string, maxBytes = MAX_FILE_BYTES): Uint8Array {
   const file = disk.openRead(path);
   try {
-    const bytes = new Uint8Array(disk.size(file));
+    const size = disk.size(file);
+    if (size > maxBytes) {
+      throw notOurs(
+        path,
+        `it has ${size} bytes, and no such file of LogLog has more than ${maxBytes}; move it away, and restore it from a backup`,
+      );
+    }
+    const bytes = new Uint8Array(size);
     return bytes.subarray(0, disk.read(file, bytes, 0));
   } finally {
     disk.close(file);

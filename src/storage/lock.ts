@@ -1,31 +1,74 @@
-// Exclusive use of a data directory: a lock of the kernel's (flock) on the file `lock`, which ends with the process however it dies.
-// Node has no call for it, so the `flock` program of util-linux takes it on a descriptor that it inherits from us: the lock belongs
-// to the open file, which both share, and stays ours when the program has gone.
+// Exclusive use of a data directory: a lock of the kernel's (flock), which ends with the process however it dies. Node has no call for it, so
+// the `flock` program of util-linux takes it on a descriptor that it inherits from us: the lock belongs to what is open, which both share, and
+// stays ours when the program has gone. Locked are the directory itself, which nobody can remove under a running node, and the file `lock`,
+// for file systems that lock only files.
 
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { LogError } from '../core/errors.ts';
+import { notOurs } from './disk.ts';
 import { LOCK_FILE } from './names.ts';
+
+/** What `flock --nonblock` says when somebody else has the lock. */
+const IN_USE = 1;
 
 /** Takes the lock for the rest of this process's life, or throws a LogError `LOCKED` that says who has it. */
 export function lockDirectory(directory: string): void {
   const path = `${directory}/${LOCK_FILE}`;
+  const file = openLockFile(directory, path);
+  const itself = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  // Where directories cannot be locked, the file's lock is all there is.
+  const statuses = [flock(path, itself), flock(path, file)];
+  if (statuses.includes(IN_USE) || statuses[1] !== 0) {
+    const holder = textOf(file);
+    const who = /^\d+$/.test(holder) ? `process ${holder}` : 'another process';
+    fs.closeSync(file);
+    fs.closeSync(itself);
+    throw new LogError('LOCKED', `the data directory ${directory} is in use by ${who}: stop it, or name another directory`, { file: path });
+  }
+  const there = fs.lstatSync(path, { throwIfNoEntry: false });
+  const locked = fs.fstatSync(file);
+  if (there?.ino !== locked.ino || there.dev !== locked.dev) {
+    throw new LogError('LOCKED', `${path} was removed or replaced while this process locked it: see who did that, then start again`, {
+      file: path,
+    });
+  }
+  try {
+    fs.ftruncateSync(file, 0);
+    fs.writeSync(file, `${process.pid}\n`, 0);
+  } catch {
+    // The text only serves for the sentence that a second process gets; on a full disk there is none.
+  }
+}
+
+function openLockFile(directory: string, path: string): number {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
   let file: number;
   try {
-    file = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW, 0o600);
+    file = fs.openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     throw new LogError('IO', `the data directory ${directory} is not writable: ${reason}`, { file: path });
   }
-  const { status, error } = spawnSync('flock', ['--exclusive', '--nonblock', '3'], { stdio: ['ignore', 'ignore', 'ignore', file] });
+  const { nlink } = fs.fstatSync(file);
+  const isFile = fs.fstatSync(file).isFile();
+  if (isFile && nlink <= 1) return file;
+  fs.closeSync(file);
+  const what = isFile ? `has ${nlink} names (hard links)` : 'is not a regular file';
+  throw notOurs(path, `it ${what}: LogLog did not make it, and does not touch it; move it away`);
+}
+
+/** Exit status of the program; throws when it did not run. */
+function flock(path: string, descriptor: number): number | null {
+  const { status, error } = spawnSync('flock', ['--exclusive', '--nonblock', '3'], { stdio: ['ignore', 'ignore', 'ignore', descriptor] });
   if (error !== undefined) {
     throw new LogError('IO', `cannot lock ${path}: the program flock (package util-linux) did not run: ${error.message}`, { file: path });
   }
-  if (status !== 0) {
-    const holder = fs.readFileSync(path, 'utf8').trim();
-    const who = /^\d+$/.test(holder) ? `process ${holder}` : 'another process';
-    throw new LogError('LOCKED', `the data directory ${directory} is in use by ${who}: stop it, or name another directory`, { file: path });
-  }
-  fs.ftruncateSync(file, 0);
-  fs.writeSync(file, `${process.pid}\n`, 0);
+  return status;
+}
+
+/** The process id that a lock file's text is. */
+function textOf(file: number): string {
+  const bytes = new Uint8Array(32);
+  return new TextDecoder().decode(bytes.subarray(0, fs.readSync(file, bytes, 0, bytes.length, 0))).trim();
 }

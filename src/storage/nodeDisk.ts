@@ -3,7 +3,7 @@
 import * as fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LogError } from '../core/errors.ts';
-import type { Disk, FileHandle } from './disk.ts';
+import { type Disk, type FileHandle, notOurs } from './disk.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the disk: make room and start again; nothing that was acknowledged is lost',
@@ -12,6 +12,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
+  ELOOP: 'it is a symbolic link, and LogLog follows none in a data directory',
+  ENXIO: 'it is not a regular file',
   EMFILE: 'too many open files in this process: raise its limit (ulimit -n)',
 };
 
@@ -41,6 +43,22 @@ export class NodeDisk implements Disk {
     }
   }
 
+  /**
+   * Opens a file of a data directory, whatever stands under its name: a pipe would block for ever, and what has a second name would be changed
+   * under that one too.
+   */
+  #openFile(path: string, flags: number): FileHandle {
+    const file = this.#open(path, flags | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK, 'opening');
+    const stat = this.#try('looking at', path, undefined, () => fs.fstatSync(file));
+    const isWritten = (flags & fs.constants.O_RDWR) !== 0;
+    if (stat.isFile() && !(isWritten && stat.nlink > 1)) return file;
+    this.close(file);
+    const sentence = stat.isFile()
+      ? `it has ${stat.nlink} names (hard links), and to write to it would change what stands under the others: put a copy in its place`
+      : 'it is not a regular file: LogLog did not make it, and does not touch it; move it away';
+    throw notOurs(path, sentence);
+  }
+
   #path(file: FileHandle): string {
     return this.#paths.get(file) ?? `file ${file}`;
   }
@@ -54,16 +72,16 @@ export class NodeDisk implements Disk {
   }
 
   openRead(path: string): FileHandle {
-    return this.#open(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW, 'opening');
+    return this.#openFile(path, fs.constants.O_RDONLY);
   }
 
   openWrite(path: string): FileHandle {
-    return this.#open(path, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW, 'opening');
+    return this.#openFile(path, fs.constants.O_RDWR);
   }
 
   openDirect(path: string): FileHandle {
     try {
-      return this.#open(path, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW | fs.constants.O_DIRECT, 'opening');
+      return this.#openFile(path, fs.constants.O_RDWR | fs.constants.O_DIRECT);
     } catch (thrown) {
       // EINVAL: this file system has no direct writes.
       if (thrown instanceof LogError && thrown.details.errno === 'EINVAL') return this.openWrite(path);
@@ -131,6 +149,11 @@ export class NodeDisk implements Disk {
     const directory = this.#open(path, 'r', 'opening');
     this.#try('syncing', path, undefined, () => fs.fsyncSync(directory));
     this.close(directory);
+  }
+
+  freeBytes(path: string): number {
+    const { bavail, bsize } = this.#try('measuring', path, undefined, () => fs.statfsSync(path));
+    return bavail * bsize;
   }
 
   list(path: string): string[] {

@@ -2,7 +2,7 @@
 // Only segments without an index are scanned. docs/FORMAT.md, "Recovery", gives the rules and why they are safe.
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { MARK_BYTES } from '../core/config.ts';
+import { MARK_BYTES, OPTIONS } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
@@ -60,7 +60,11 @@ export function largestUnsealedBytes(disk: Disk, directory: string, enoughBytes 
   for (const base of listSegments(disk, directory)) {
     const bytes = sizeOf(disk, `${directory}/${segmentName(base)}`);
     if (bytes <= Math.max(largest, enoughBytes)) continue;
-    if (!names.has(indexName(base)) || validIndex(disk, directory, base) === undefined) largest = bytes;
+    if (names.has(indexName(base)) && validIndex(disk, directory, base) !== undefined) continue;
+    if (bytes > OPTIONS.segmentBytes.max) {
+      throw damage(`${directory}/${segmentName(base)}`, 0, `a segment has at most ${OPTIONS.segmentBytes.max} bytes, not ${bytes}`);
+    }
+    largest = bytes;
   }
   return largest;
 }

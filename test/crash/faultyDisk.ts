@@ -85,6 +85,10 @@ export class FaultyDisk implements Disk {
     this.disk.syncDirectory(path);
   }
 
+  freeBytes(path: string): number {
+    return this.disk.freeBytes(path);
+  }
+
   list(path: string): string[] {
     return this.disk.list(path);
   }

@@ -203,6 +203,10 @@ export class MemoryDisk implements Disk {
     this.#observe({ kind: 'syncDirectory', path });
   }
 
+  freeBytes(): number {
+    return Number.MAX_SAFE_INTEGER;
+  }
+
   list(path: string): string[] {
     const prefix = `${path}/`;
     return [...this.#names.keys()].filter((each) => each.startsWith(prefix)).map((each) => each.slice(prefix.length));

@@ -263,6 +263,10 @@ export class SimDisk implements Disk {
     this.#visible.syncDirectory(path);
   }
 
+  freeBytes(): number {
+    return this.#visible.freeBytes();
+  }
+
   list(path: string): string[] {
     return this.#visible.list(path);
   }

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { lockDirectory } from '../../src/storage/lock.ts';
 import { errorOf, temporaryDirectory } from './support.ts';
@@ -68,4 +68,24 @@ it('lock: a directory that is missing, or whose lock is not a plain file, is ref
   mkdirSync(`${directory}/b`);
   symlinkSync(`${directory}/elsewhere`, `${directory}/b/lock`);
   expect(errorOf(() => lockDirectory(`${directory}/b`))).toMatchObject({ code: 'IO' });
+});
+
+it('R12: with the lock file removed, or replaced, a second process is refused all the same', async () => {
+  const directory = temporaryDirectory();
+  await holder(directory);
+  rmSync(`${directory}/lock`);
+  expect(errorOf(() => lockDirectory(directory))).toMatchObject({ code: 'LOCKED' });
+  // The try has made another lock file, which nobody holds.
+  expect(errorOf(() => lockDirectory(directory)).message).toContain('in use by another process');
+});
+
+it('R12: a lock that is a pipe, or has another name, is refused at once with a sentence', () => {
+  const directory = temporaryDirectory();
+  spawnSync('mkfifo', [`${directory}/lock`]);
+  expect(errorOf(() => lockDirectory(directory))).toMatchObject({ code: 'IO', message: expect.stringContaining('not a regular file') });
+  rmSync(`${directory}/lock`);
+  writeFileSync(`${directory}/mine`, 'precious');
+  linkSync(`${directory}/mine`, `${directory}/lock`);
+  expect(errorOf(() => lockDirectory(directory))).toMatchObject({ code: 'IO', message: expect.stringContaining('hard links') });
+  expect(readFileSync(`${directory}/mine`, 'utf8')).toBe('precious');
 });

@@ -60,6 +60,10 @@ export class TemporaryDisk extends NodeDisk {
     super.syncDirectory(this.#real(path));
   }
 
+  override freeBytes(path: string): number {
+    return super.freeBytes(this.#real(path));
+  }
+
   override list(path: string): string[] {
     return super.list(this.#real(path));
   }

@@ -142,7 +142,7 @@ describe('the raft thread', () => {
     expect((await again.nth('message')).message).toMatchObject({ kind: 'voteResponse', term: 5, granted: false });
     again.sockets.send(1, voteRequest(6));
     expect((await again.nth('message', 2)).message).toMatchObject({ kind: 'voteResponse', term: 6, granted: true });
-    expect(readVote(disk, directory)).toEqual({ currentTerm: 6, votedFor: 3 });
+    expect(readVote(disk, directory)).toEqual({ currentTerm: 6, votedFor: 3, commit: 0 });
   });
 
   test('gives no vote that it cannot save', async () => {

@@ -67,6 +67,7 @@ function sharedDisk({ ghost }: Bench): Disk {
     syncDirectory: nothing,
     rename: nothing,
     truncate: nothing,
+    freeBytes: () => Number.MAX_SAFE_INTEGER,
     makeDirectory: nothing,
   };
 }
