@@ -17,6 +17,8 @@ import type { AppendRecord, DeliveryRecord, EndRecord, History, LogEntry, ReadRe
 export interface CheckOptions {
   /** How many nodes must have held an entry when it was acknowledged as committed. Default: not checked. */
   readonly majority?: number | undefined;
+  /** Where the log begins. Default: at offset 0. */
+  readonly start?: number;
 }
 
 /** The final log, with the places of its entries. */
@@ -28,14 +30,14 @@ class FinalLog {
   readonly #byOffset = new Map<number, number>();
   readonly #byId = new Map<number, number>();
 
-  constructor(entries: readonly LogEntry[], report: Report) {
+  constructor(entries: readonly LogEntry[], start: number, report: Report) {
     this.entries = entries;
     let previous: LogEntry | undefined;
     let data: LogEntry | undefined;
     for (const [index, entry] of entries.entries()) {
       if (data !== undefined) this.#dataBefore.set(entry, data);
       if (entry.id >= 0) data = entry;
-      const due = previous?.end ?? 0;
+      const due = previous?.end ?? start;
       if (entry.offset !== due) report.add('malformed log', `${nameEntry(entry)} stands in the final log where offset ${due} was due`);
       if (previous !== undefined && entry.term < previous.term) {
         report.add('malformed log', `${nameEntry(entry)} follows term ${previous.term} in the final log`);
@@ -44,7 +46,7 @@ class FinalLog {
       if (entry.id >= 0) this.#addId(entry, index, report);
       previous = entry;
     }
-    this.end = previous?.end ?? 0;
+    this.end = previous?.end ?? start;
   }
 
   #addId(entry: LogEntry, index: number, report: Report): void {
@@ -285,12 +287,12 @@ function checkSubscriptions(deliveries: readonly DeliveryRecord[], report: Repor
 }
 
 /**
- * Judges `history` against `entries`, the whole log as it stood when all was over, from offset 0. Returns every promise that was
+ * Judges `history` against `entries`, the whole log as it stood when all was over, from its start on. Returns every promise that was
  * broken, in sentences; none when the history is that of a log.
  */
-export function checkHistory(history: History, entries: readonly LogEntry[], { majority = 0 }: CheckOptions = {}): Violation[] {
+export function checkHistory(history: History, entries: readonly LogEntry[], { majority = 0, start = 0 }: CheckOptions = {}): Violation[] {
   const report = new Report();
-  const log = new FinalLog(entries, report);
+  const log = new FinalLog(entries, start, report);
   checkAppends(log, history.appends, majority, report);
   checkConditions(log, history.appends, report);
   for (const read of history.reads) checkRead(log, read, report);

@@ -59,12 +59,13 @@ interface Position {
 const RESIGNS_WITHIN = 3;
 
 export class Checker {
-  readonly ledger = new Ledger();
+  readonly ledger: Ledger;
   readonly #shadows = new Map<NodeId, Shadow>();
   /** Votes: by term and node. */
   readonly #votes = new Map<string, NodeId>();
 
-  constructor(nodes: readonly SimNode[]) {
+  constructor(nodes: readonly SimNode[], start: number) {
+    this.ledger = new Ledger(start);
     for (const node of nodes) this.#shadows.set(node.id, this.#newShadow(node));
   }
 
@@ -72,16 +73,16 @@ export class Checker {
     return {
       node,
       starts: [],
-      tail: 0,
-      dataEnds: [0],
-      durable: 0,
+      tail: this.ledger.start,
+      dataEnds: [this.ledger.start],
+      durable: this.ledger.start,
       lost: { starts: [], durable: 0 },
       vote: { currentTerm: 0, votedFor: 0, commit: 0 },
       bound: 0,
       standing: 'stranger',
       isFounder: false,
       isOldCopy: false,
-      commit: 0,
+      commit: this.ledger.start,
       term: 0,
       isLeader: false,
       coreMs: 0,
@@ -169,10 +170,10 @@ export class Checker {
     shadow.bound = Math.max(shadow.bound, commit);
     if (vote.currentTerm > 0) this.#saved(process, shadow, vote);
     shadow.starts = [];
-    shadow.tail = 0;
+    shadow.tail = this.ledger.start;
     shadow.dataEnds = [process.recovered.start];
-    shadow.durable = 0;
-    shadow.commit = 0;
+    shadow.durable = this.ledger.start;
+    shadow.commit = this.ledger.start;
     shadow.term = 0;
     shadow.isLeader = false;
     shadow.coreMs = 0;

@@ -28,11 +28,11 @@ export class Client {
   #connections = 0;
   #nextRequestId = 1;
   /** Offsets at which entries begin, below the commit. */
-  readonly #boundaries: number[] = [0];
+  readonly #boundaries: number[];
   /** Where the subscription goes on. */
-  #next = 0;
+  #next: number;
   /** The largest end that this client knows of, and that of its own last append. */
-  #knownEnd = 0;
+  #knownEnd: number;
   #ownEnd = 0;
   /** Term of its last receipt. */
   #knownTerm = 0;
@@ -43,6 +43,9 @@ export class Client {
   constructor(world: World, id: number) {
     this.world = world;
     this.#id = id;
+    this.#boundaries = [world.start];
+    this.#next = world.start;
+    this.#knownEnd = world.start;
   }
 
   /** Every third client knows one node only, and asks that again until it leads. */
@@ -64,7 +67,7 @@ export class Client {
     this.disconnect('the client died');
     for (const append of this.#waiting.splice(0)) append.complete(this.#lost(append, 'the client died'));
     this.#id += this.world.profile.clientCount;
-    this.#next = this.#boundaries[this.world.random.below(this.#boundaries.length)] ?? 0;
+    this.#next = this.#boundaries[this.world.random.below(this.#boundaries.length)] ?? this.world.start;
     this.#ownEnd = 0;
   }
 
@@ -289,7 +292,7 @@ export class Client {
 
   #read(connection: Connection): void {
     const { random, history } = this.world;
-    const from = this.#boundaries[random.below(this.#boundaries.length)] ?? 0;
+    const from = this.#boundaries[random.below(this.#boundaries.length)] ?? this.world.start;
     const maxBytes = random.pick(100, 4000, 16_000);
     const invoked = history.now();
     connection.request('read', () => {

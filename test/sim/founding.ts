@@ -2,7 +2,9 @@
 // founder's disk that is lost before all nodes have ever started, longer lists of nodes given to one node after the other.
 
 import type { NodeId } from '../../src/raft/messages.ts';
+import { type Identity, writeIdentity, writeVote } from '../../src/storage/dataDirectory.ts';
 import { Random } from '../assembly/random.ts';
+import { DIRECTORY, newIdentity } from './identity.ts';
 import type { Profile } from './profile.ts';
 import type { SimNode } from './simNode.ts';
 import type { World } from './world.ts';
@@ -18,12 +20,16 @@ export interface Founding {
   readonly losesFounder: boolean;
   /** Nodes beyond those of the cluster, which only a longer list names. */
   readonly extraCount: number;
+  /** Where the log begins: above 0 on all nodes, which have joined already, as if they had been trimmed there. */
+  readonly start: number;
 }
 
 const MAX_NODES = 7;
+/** Term of the last entry before the start of a log that begins above 0. */
+const START_TERM = 3;
 
 /** From a source of chance of its own, so that the rest of a seed's profile does not depend on it. */
-export function drawFounding(seed: number, { nodeCount, growsLater }: Profile): Founding {
+export function drawFounding(seed: number, { nodeCount, growsLater, faults }: Profile, losesDisks: boolean): Founding {
   const random = new Random(seed * 2 + 1);
   const founder = random.oneIn(2) ? 1 : 1 + random.below(nodeCount);
   const isInitialized = nodeCount > 1 && !growsLater && random.oneIn(4);
@@ -31,7 +37,12 @@ export function drawFounding(seed: number, { nodeCount, growsLater }: Profile): 
   const others = Array.from({ length: nodeCount }, (_, i) => i + 1).filter((id) => id !== founder);
   const late = canBeLate && random.oneIn(2) ? (others[random.below(others.length)] ?? 0) : 0;
   const extraCount = nodeCount > 1 && nodeCount < MAX_NODES && random.oneIn(8) ? Math.min(2, MAX_NODES - nodeCount) : 0;
-  return { founder, isInitialized, late, losesFounder: late !== 0 && random.oneIn(2), extraCount };
+  const losesFounder = late !== 0 && random.oneIn(2);
+  // A node that lost its disk could not be fed.
+  const keepsDisks = !losesDisks && !faults.some(({ fault }) => fault === 'wipe');
+  const start = keepsDisks && !growsLater && random.oneIn(6) ? random.pick(4096, 65_537, 2 ** 40 + 1) : 0;
+  if (start > 0) return { founder, isInitialized: false, late: 0, losesFounder: false, extraCount, start };
+  return { founder, isInitialized, late, losesFounder, extraCount, start };
 }
 
 /** Who starts the nodes, and says which nodes there are. */
@@ -55,6 +66,8 @@ export class Operator {
   begin(): void {
     const { nodes, allNodes, random, profile, scheduler, isGrown } = this.#world;
     const { founder, isInitialized, late, extraCount } = this.#founding;
+    const { start } = this.#founding;
+    if (start > 0) joinAt(nodes, start, random);
     for (const node of allNodes) {
       node.list = node.id > nodes.length ? this.#longer : this.#right;
       if (!isGrown && node.id === founder) node.list = [founder];
@@ -140,5 +153,21 @@ export class Operator {
       }
       this.#planMistake();
     });
+  }
+}
+
+/** Makes the disks those of nodes that have joined each other, with logs that were trimmed at `start` and have nothing behind it. */
+function joinAt(nodes: readonly SimNode[], start: number, random: Random): void {
+  const list = nodes.length > 1 ? nodes.map(({ id }) => id) : null;
+  const made = nodes.map((node): Identity => newIdentity(node.disk, node.id, undefined, list, random));
+  const known = Object.fromEntries(made.slice(1).map(({ nodeId, instance }) => [nodeId, instance]));
+  for (const [i, node] of nodes.entries()) {
+    const [identity, first] = [made[i], made[0]];
+    if (identity === undefined || first === undefined) throw new Error('every node has an identity');
+    const isFounder = i === 0;
+    const trimmed = { start, removeFrom: start, startTerm: START_TERM, startLeader: first.instance };
+    const { clusterId } = first;
+    writeIdentity(node.disk, DIRECTORY, { ...identity, clusterId, isFounder, known: isFounder ? known : {}, ...trimmed });
+    writeVote(node.disk, DIRECTORY, { currentTerm: START_TERM, votedFor: 0, commit: start });
   }
 }

@@ -64,10 +64,20 @@ function isSame(left: Uint8Array, right: Uint8Array): boolean {
 export class Ledger {
   readonly #terms = new Map<number, TermBytes>();
   readonly #leaders = new Map<number, { readonly node: NodeId; readonly instance: string }>();
-  readonly #committed = new GrowingBytes(0);
+  readonly #committed: GrowingBytes;
   readonly #starts: TermPlace[] = [];
   /** Up to where the leader of each term has committed. */
   readonly #ends: TermPlace[] = [];
+
+  /** The log begins at `start` on all nodes; what was there before is nobody's any more. */
+  constructor(start: number) {
+    this.#committed = new GrowingBytes(start);
+  }
+
+  /** Where the log begins. */
+  get start(): number {
+    return this.#committed.start;
+  }
 
   /** End of what is committed. */
   get end(): number {
@@ -176,17 +186,17 @@ export class Ledger {
 
   /** End of what was committed in terms before `term`: its leader must have that. */
   endBefore(term: number): number {
-    return this.#ends.findLast((end) => end.term < term)?.offset ?? 0;
+    return this.#ends.findLast((end) => end.term < term)?.offset ?? this.start;
   }
 
   /** A view of what is committed. */
   committedBytes(): Uint8Array {
-    return this.#committed.view(0, this.end);
+    return this.#committed.view(this.start, this.end);
   }
 
   entries(): LogEntry[] {
     const entries: LogEntry[] = [];
-    walkEntries(this.committedBytes(), 0, (entry) => entries.push(entry));
+    walkEntries(this.committedBytes(), this.start, (entry) => entries.push(entry));
     return entries;
   }
 }

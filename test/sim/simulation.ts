@@ -70,7 +70,7 @@ export function simulate({ seed, keepLines = 0 }: SimulationOptions): Outcome {
     hash: world.trace.hash,
     steps: world.scheduler.steps,
     virtualMs: world.scheduler.nowMs,
-    committedBytes: world.checker.ledger.end,
+    committedBytes: world.checker.ledger.end - world.start,
     terms: world.checker.ledger.electedTerms,
     operations: appends.length + ends.length + reads.length + deliveries.length,
     failure,
@@ -230,8 +230,9 @@ function checkAtEnd(world: World): void {
   const segments = new Map<number, { readonly node: number; readonly bytes: Uint8Array }>();
   for (const { id, process, disk } of nodes) {
     if (process === undefined) continue;
-    forEachPiece(process, 0, committed.length, (from, bytes) => {
-      const isSame = Buffer.compare(bytes, committed.subarray(from, from + bytes.length)) === 0;
+    const { start, end } = checker.ledger;
+    forEachPiece(process, start, end, (from, bytes) => {
+      const isSame = Buffer.compare(bytes, committed.subarray(from - start, from - start + bytes.length)) === 0;
       promise(isSame, 'convergence', () => `node ${id} has other bytes in [${from}, ${from + bytes.length}) than are committed`);
     });
     for (const { base } of process.writers.sealedSegments) {
@@ -248,7 +249,7 @@ function checkHistoryAtEnd({ nodes, checker, history, profile, oldCopies }: Worl
   // A receipt names the nodes as they are when it is sent: one that has just lost its disk is not among them any more.
   const isMajorityNamed = !profile.growsLater && !oldCopies.isOn && !profile.faults.some(({ fault }) => fault === 'wipe');
   const majority = isMajorityNamed ? Math.floor(nodes.length / 2) + 1 : 1;
-  const [first, ...others] = checkHistory(history, checker.ledger.entries(), { majority });
+  const [first, ...others] = checkHistory(history, checker.ledger.entries(), { majority, start: checker.ledger.start });
   promise(
     first === undefined,
     'history',

@@ -42,6 +42,8 @@ export class World {
   readonly checker: Checker;
   readonly history: HistoryRecorder;
   readonly operator: Operator;
+  /** Where the log begins on all nodes. */
+  readonly start: number;
   /** Bytes that clients have appended, or tried to. */
   sentBytes = 0;
   /** The node that began alone knows of the others. */
@@ -57,12 +59,14 @@ export class World {
     this.isGrown = !growsLater;
     this.network = new Network(this.scheduler, this.random, network);
     this.nodes = Array.from({ length: nodeCount }, (_, i) => new SimNode(this, i + 1, memoryFor(i, slots)));
-    const founding = drawFounding(seed, this.profile);
+    this.oldCopies = new OldCopies(this);
+    const founding = drawFounding(seed, this.profile, this.oldCopies.isOn);
+    this.start = founding.start;
     const extras = Array.from({ length: founding.extraCount }, (_, i) => nodeCount + i + 1);
     this.allNodes = [...this.nodes, ...extras.map((id) => new SimNode(this, id, memoryFor(id - 1, slots)))];
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);
-    this.checker = new Checker(this.allNodes);
+    this.checker = new Checker(this.allNodes, founding.start);
     this.network.portOf = (id) => {
       const node = this.allNodes.find((each) => each.id === id);
       return node?.search ?? (node?.list.length === 1 ? undefined : node?.process);
@@ -71,7 +75,6 @@ export class World {
     this.history = new HistoryRecorder(() => this.scheduler.nowMs);
     this.clients = Array.from({ length: clientCount }, (_, i) => new Client(this, i + 1));
     this.nemesis = new Nemesis(this);
-    this.oldCopies = new OldCopies(this);
   }
 
   /** Starts nodes, clients and faults. */
