@@ -106,6 +106,12 @@ export const SPARE_SEGMENTS = 4;
 /** Largest term that a node believes another one. A cluster that elected a leader every second would need 68 years to get there. */
 export const MAX_TERM = 0x7fff_ffff;
 
+/**
+ * How far above its own term a node believes another one, unless a majority greets with such a term. Every term takes a majority and an
+ * election timeout: this many are 12 days of an election each second.
+ */
+export const MAX_TERM_STEP = 2 ** 20;
+
 /** Nodes of a cluster: an append waits for a majority, so more of them make it slower and hardly safer. */
 export const MAX_CLUSTER_NODES = 7;
 

@@ -71,6 +71,7 @@ class Search {
       self: this.#self,
       introduce: (to) => this.#introduce(to),
       // Nobody counts on a node without a cluster.
+      doubts: () => undefined,
       greeting: () => undefined,
       taken: (socket) => socket.destroy(),
       asked: (hello) => this.#heard(hello),

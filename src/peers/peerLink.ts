@@ -13,6 +13,8 @@ import { OutboundSocket } from './outboundSocket.ts';
 import { type DialOutcome, dial, type PeerAddress } from './peerDial.ts';
 
 export interface PeerLinkEvents {
+  /** Before a WELCOME is taken: why not, or undefined. */
+  readonly doubts: (welcome: Introduction) => string | undefined;
   readonly connected: (welcome: Introduction) => void;
   readonly disconnected: (reason: string) => void;
   /** The other node does not take our connections; once for each reason, until it does. */
@@ -117,8 +119,14 @@ export class PeerLink {
     switch (outcome.kind) {
       case 'welcome':
         if (outcome.welcome.clusterId !== NO_CLUSTER) {
-          this.#connected(outcome);
-          return;
+          const doubt = this.#options.events.doubts(outcome.welcome);
+          if (doubt === undefined) {
+            this.#connected(outcome);
+            return;
+          }
+          outcome.socket.destroy();
+          this.#reason = doubt;
+          break;
         }
         // It looks for its cluster, has now heard of ours, and will be back with it.
         outcome.socket.destroy();

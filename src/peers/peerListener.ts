@@ -7,6 +7,7 @@ import { LogError } from '../core/errors.ts';
 import { NO_CLUSTER } from '../core/ids.ts';
 import { MAX_PEER_HANDSHAKES, PEER_HANDSHAKE_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
 import {
+  type DecodedHandshake,
   decodeHandshake,
   encodePeerRefusal,
   encodePeerWelcome,
@@ -14,6 +15,7 @@ import {
   type Introduction,
   isHandshake,
   judgeHello,
+  type Refusal,
   type RefusalCode,
   type Self,
 } from '../protocol/peerHandshake.ts';
@@ -22,6 +24,8 @@ export interface PeerListenerOptions {
   readonly self: Self;
   /** This node's word on itself, at this moment. */
   readonly introduce: (to: number) => Introduction;
+  /** Why the node of `hello`, one of this node's cluster, is not to be believed; undefined: it is. */
+  readonly doubts: (hello: Introduction) => string | undefined;
   /** The node of `hello` is about to be welcomed: what it may count on from then on must be durable when this returns. */
   readonly greeting: (hello: Introduction) => void;
   /** `socket` was dialed by the node of `hello`, and was welcomed; `rest` arrived behind the HELLO. The taker owns the socket. */
@@ -112,7 +116,7 @@ export class PeerListener {
   #judge(socket: net.Socket, received: Uint8Array): void {
     const { self, introduce, greeting, taken, asked, refused } = this.#options;
     const decoded = decodeHandshake(received.subarray(0, HANDSHAKE_BYTES));
-    const verdict = judgeHello(decoded, self);
+    const verdict = this.#verdictOn(decoded);
     if ('code' in verdict) {
       this.#part(socket, encodePeerRefusal(self.clusterId, self.id, verdict));
       refused(decoded.kind === 'hello' ? decoded.introduction.from : 0, verdict.code, verdict.sentence, socket.remoteAddress ?? 'unknown');
@@ -128,6 +132,14 @@ export class PeerListener {
     this.#forget(socket);
     socket.write(welcome);
     taken(socket, verdict, received.subarray(HANDSHAKE_BYTES));
+  }
+
+  #verdictOn(decoded: DecodedHandshake): Introduction | Refusal {
+    const { self, doubts } = this.#options;
+    const verdict = judgeHello(decoded, self);
+    if ('code' in verdict || verdict.clusterId === NO_CLUSTER || self.clusterId === NO_CLUSTER) return verdict;
+    const sentence = doubts(verdict);
+    return sentence === undefined ? verdict : { code: 'TERM', sentence };
   }
 
   /** Sends the last word; whatever the other side still says is dropped, and the time limit goes on. */

@@ -19,6 +19,8 @@ export interface PeerEvents {
   /** The link to `to` is up. */
   readonly connected: (to: NodeId, welcome: Introduction) => void;
   readonly disconnected: (to: NodeId, reason: string) => void;
+  /** Before the HELLO or WELCOME of another node of this cluster is taken: why not, or undefined. */
+  readonly doubts: (introduction: Introduction) => string | undefined;
   /** Before a node's HELLO is answered: what that node may count on from then on must be durable when this returns. */
   readonly greeting: (hello: Introduction) => void;
   /** The link from `from` is up. A node whose `instance` is not the one known is another data directory. */
@@ -76,6 +78,7 @@ export class PeerSockets {
     this.#listener = new PeerListener({
       self,
       introduce: (to) => this.#introduce(to),
+      doubts: (hello) => options.events.doubts(hello),
       greeting: (hello) => options.events.greeting(hello),
       taken: (socket, hello, rest) => this.#accept(socket, hello, rest),
       asked: ({ from }) => this.#links.get(from)?.hurry(),
@@ -101,6 +104,7 @@ export class PeerSockets {
         introduce: () => this.#introduce(id),
         stuckMs,
         events: {
+          doubts: (welcome) => events.doubts(welcome),
           connected: (welcome) => {
             this.#unanswered.delete(id);
             this.#noteInstance(id, welcome);
@@ -125,6 +129,13 @@ export class PeerSockets {
     if (link === undefined || !link.send(message, body, released)) return false;
     this.#noteSent(to, link);
     return true;
+  }
+
+  /** Closes the connection that `from` dialed, whose messages are not worth reading. */
+  cut(from: NodeId, reason: string): void {
+    const inbound = this.#inbound.get(from);
+    inbound?.reader.stop(reason);
+    inbound?.socket.destroy();
   }
 
   /** Whether a message with a body would be taken for `to` now; if not, `drained` or `connected` comes when it would. */

@@ -74,6 +74,7 @@ export const REFUSALS = {
   OWN_ID: 6,
   SEGMENT_BYTES: 7,
   MALFORMED: 8,
+  TERM: 9,
 } as const;
 
 export type RefusalCode = keyof typeof REFUSALS;

@@ -29,5 +29,9 @@ export type Effect =
   | { readonly kind: 'transferDone'; readonly ok: boolean }
   /** A node, perhaps this one, had acknowledged everything before `had`, and now its log agrees only up to `has`: it runs on an old copy of its disk. */
   | { readonly kind: 'lostData'; readonly node: NodeId; readonly had: number; readonly has: number }
+  /** A node tells what is not believed: close the link that it came by, and say so, at most once a minute for each node. */
+  | { readonly kind: 'distrust'; readonly node: NodeId; readonly sentence: string }
+  /** Something that an operator must mend: say so, at most once a minute. */
+  | { readonly kind: 'warn'; readonly sentence: string }
   /** An invariant of the cluster is broken: the node must stop, and touch nothing. */
   | { readonly kind: 'fatal'; readonly sentence: string };

@@ -51,7 +51,7 @@ export class Following {
   readonly #core: Core;
   /** What is known to be the same as this leader's log; NOTHING until the two were compared. */
   #verified = NOTHING;
-  /** The largest commit that this term's leader has told. */
+  /** The commit that this term's leader told last. */
   #leaderCommit = 0;
   /** The leader's last round, which reports of a flush repeat. */
   #round = 0;
@@ -90,8 +90,9 @@ export class Following {
 
   /** The leader of this term has sent `request`. */
   take(request: AppendRequest): void {
-    this.#round = Math.max(this.#round, request.round);
-    if (this.#fullInRound !== undefined && this.#fullInRound < request.round) this.#fullInRound = undefined;
+    // The last one, not the largest: what is absurd in one frame must not outlast it.
+    this.#round = request.round;
+    if (this.#fullInRound !== this.#round) this.#fullInRound = undefined;
     const isReady = this.#truncating === undefined && this.#fullInRound === undefined;
     if (isReady && this.#matches(request)) this.#compare(request);
     else this.#reject(request.prevOffset, prevOf(request));
@@ -191,7 +192,7 @@ export class Following {
 
   /** Not further than what is known to be the same as the leader's (copycat#265, ra#508, cockroach#36353). */
   #advanceCommit(leaderCommit: number): void {
-    this.#leaderCommit = Math.max(this.#leaderCommit, leaderCommit);
+    this.#leaderCommit = leaderCommit;
     const commit = Math.min(this.#leaderCommit, this.#verified);
     if (commit > this.#core.commit) this.#core.commitTo(commit);
     this.#maybeComeOfAge();

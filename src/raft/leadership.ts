@@ -128,7 +128,8 @@ export class Leadership {
     progress.isVoter = message.isVoter && !progress.isOldCopy;
     progress.isOfAge = message.isOfAge && !progress.isOldCopy;
     progress.awaitsCommit = message.awaitsCommit;
-    progress.ackedRound = Math.max(progress.ackedRound, message.round);
+    // A round that has not begun proves nothing.
+    if (message.round <= this.#round) progress.ackedRound = Math.max(progress.ackedRound, message.round);
     if (message.accepted) this.#accepted(progress, message);
     else this.#rejected(from, progress, message);
     this.#advanceCommit();

@@ -14,6 +14,7 @@
 
 import { assert, unreachable } from '../core/assert.ts';
 import { doesCount } from '../core/ids.ts';
+import { MAX_TERM } from '../core/limits.ts';
 import type { RaftSettings } from './core.ts';
 import type { Effect, RaftRole } from './effects.ts';
 import { Following, type StoreOutcome } from './following.ts';
@@ -21,6 +22,7 @@ import { type Due, Leadership } from './leadership.ts';
 import type { Admit, AppendRequest, NodeId, PeerMessage, ReadIndexResponse, Standing, VoteRequest, VoteResponse } from './messages.ts';
 import { Questions } from './reads.ts';
 import { type RaftState, State } from './state.ts';
+import { EXHAUSTED, TermFuse } from './termFuse.ts';
 import type { TermTable } from './termTable.ts';
 
 export type { StoreOutcome } from './following.ts';
@@ -45,12 +47,14 @@ export class Raft {
   #campaignTerm = 0;
   /** Questions for the leader that are on their way. */
   readonly #asked: Questions;
+  readonly #fuse: TermFuse;
 
   constructor(settings: RaftSettings, state: RaftState) {
     this.settings = settings;
     this.log = state.log;
     this.#state = new State(settings, state);
     this.#following = new Following(this.#state);
+    this.#fuse = new TermFuse(this.#state);
     this.#asked = new Questions(Math.floor(settings.random() * 2 ** 40));
     this.#resetElection();
     // Nobody else could be waited for.
@@ -131,6 +135,10 @@ export class Raft {
   /** A message from another node. */
   step(from: NodeId, message: PeerMessage): void {
     if (!this.#state.isOther(from)) return;
+    if (!this.#fuse.believesMessage(message)) {
+      this.#state.emit({ kind: 'distrust', node: from, sentence: this.#fuse.sentence(from, message.term) });
+      return;
+    }
     if (message.kind === 'voteRequest') {
       this.#voteRequest(from, message);
       return;
@@ -180,12 +188,28 @@ export class Raft {
    * the node with the data directory that the cluster began with. `isHeard`: and it knows of this node, so that it counts as heard from.
    */
   greeted(from: NodeId, term: number, isHeard: boolean, isFounder: boolean): void {
-    if (!this.#state.isOther(from)) return;
+    if (!this.#state.isOther(from) || !this.#fuse.believes(term)) return;
     // A founder that lost its disk is none any more. What it sends comes after its greeting, so the last one counts.
     if (isFounder) this.#state.founder = from;
     else if (this.#state.founder === from) this.#state.founder = 0;
     if (isHeard) this.#state.heard.add(from);
     if (term > this.#state.currentTerm) this.#becomeFollower(term, 0);
+  }
+
+  /**
+   * Another node is about to greet with `term`: undefined, or why that term is not believed, so that the connection is not made. A term that
+   * a majority greets with is believed, and taken. `counts`: whether the node counts for majorities.
+   */
+  doubts(from: NodeId, term: number, counts: boolean): string | undefined {
+    this.#fuse.note(from, term, counts);
+    const { agreed } = this.#fuse;
+    if (!this.#fuse.believes(agreed)) this.#becomeFollower(agreed, 0);
+    return this.#fuse.believes(term) ? undefined : this.#fuse.sentence(from, term);
+  }
+
+  /** Whether a message would be acted on, by its term. */
+  believes(message: PeerMessage): boolean {
+    return this.#fuse.believesMessage(message);
   }
 
   /** A connection to `node` is there (again): what was on its way before may be lost. */
@@ -316,6 +340,10 @@ export class Raft {
 
   /** Asks the others for their votes, or first whether they would give them (PreVote, 9.6). */
   #campaign(campaign: Campaign): void {
+    if (this.#state.currentTerm >= MAX_TERM) {
+      this.#state.emit({ kind: this.settings.nodes.length === 1 ? 'fatal' : 'warn', sentence: EXHAUSTED });
+      return;
+    }
     this.#failAsked();
     this.#state.leader = 0;
     this.#following.leaderChanged();

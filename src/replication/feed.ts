@@ -2,7 +2,6 @@
 // copies nothing. What is due begins and ends where batches do, and so does each piece of it: no node ever has a part of a batch.
 
 import { SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES } from '../../assembly/layout.ts';
-import { assert } from '../core/assert.ts';
 import { positionOf } from '../core/position.ts';
 import { HotReader } from '../memory/hotReader.ts';
 import { SLOT } from '../memory/map.ts';
@@ -49,7 +48,7 @@ export class Feed {
     while ((this.#sealed.at(-1)?.end ?? 0) >= offset && this.#sealed.length > 0) this.#sealed.pop();
   }
 
-  /** What is due, from tail memory; undefined when it is only on disk. */
+  /** What is due, from tail memory; undefined when it is only on disk, or when no batch begins there: the node told of a place that is none. */
   hot({ from, limit, maxBytes }: Due): HotChunk | undefined {
     const memory = this.#memory;
     const slot = this.#hot.pin(from);
@@ -63,7 +62,10 @@ export class Feed {
       const flags = SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;
       wasm.scan(map.slotAt(slot) + position, bytes, from, 1, maxBytes, flags, 0, 0, 0, map.raftResultAt);
       bytes = memory.readResult(map.raftResultAt, this.#walk).bytes;
-      assert(bytes > 0, 'what is due to a node has at least one whole batch');
+      if (bytes === 0) {
+        this.#hot.release(slot);
+        return undefined;
+      }
     }
     return { slot, base, end: from + bytes, bytes: memory.slotBytes(slot, position, position + bytes) };
   }

@@ -20,6 +20,8 @@ export interface ReplicaPorts {
    * when it was dropped.
    */
   send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): void;
+  /** Closes the link that messages of `node` come by; it may make another one. */
+  cut(node: NodeId, reason: string): void;
   /** Makes term and vote durable; returns when they are. */
   saveVote(vote: Vote): void;
   /** Makes the node's standing durable; returns when it is. */

@@ -30,6 +30,9 @@ export interface ReplicaOptions {
   readonly ports: ReplicaPorts;
 }
 
+/** What a node does wrong again and again is said once in this time. */
+const WARN_PAUSE_MS = 60_000;
+
 const ROLES: Readonly<Record<RaftRole, number>> = {
   follower: ROLE_FOLLOWER,
   preCandidate: ROLE_CANDIDATE,
@@ -62,6 +65,8 @@ export class Replica {
   #hasRoleNews = false;
   #hasCommitted = false;
   #hasOrdered = false;
+  /** When something was last said about a node that will not stop by itself. */
+  readonly #warnedMs = new Map<NodeId, number>();
   #isDead = false;
   #isInTurn = false;
 
@@ -95,7 +100,7 @@ export class Replica {
     this.#turn(() => {
       const isRehearsal = (message.kind === 'voteRequest' || message.kind === 'voteResponse') && message.isPreVote;
       // It may end this node's leadership: what clients were let in before must be part of the log by then.
-      if (message.term > this.raft.currentTerm && !isRehearsal) this.#closeGate();
+      if (message.term > this.raft.currentTerm && !isRehearsal && this.raft.believes(message)) this.#closeGate();
       this.#body = body;
       this.#memory.setPeer(from, { contactMs: this.#ports.wallMs() });
       this.raft.step(from, message);
@@ -150,6 +155,18 @@ export class Replica {
       if (term > this.raft.currentTerm) this.#closeGate();
       this.raft.greeted(from, term, isHeard, isFounder);
     });
+  }
+
+  /** Another node is about to greet: why its term is not believed, or undefined. See `Raft.doubts`. */
+  doubts(from: NodeId, term: number, counts: boolean): string | undefined {
+    let sentence: string | undefined;
+    this.#turn(() => {
+      // A majority that greets with such terms ends this node's leadership.
+      if (term > this.raft.currentTerm) this.#closeGate();
+      sentence = this.raft.doubts(from, term, counts);
+      if (sentence !== undefined) this.#warn(from, sentence);
+    });
+    return sentence;
   }
 
   /** Another data directory stands behind a node's id than before. */
@@ -264,6 +281,13 @@ export class Replica {
       case 'transferDone':
         this.#ports.transferDone(effect.ok);
         break;
+      case 'distrust':
+        this.#warn(effect.node, effect.sentence);
+        this.#ports.cut(effect.node, 'it tells a term that is not believed');
+        break;
+      case 'warn':
+        this.#warn(this.raft.settings.id, effect.sentence);
+        break;
       case 'lostData':
         this.#ports.log('warn', oldCopySentence(effect.node, effect.had, effect.has));
         this.#hasRoleNews = true;
@@ -278,6 +302,14 @@ export class Replica {
 
   #publishStanding(): void {
     this.#memory.setPeer(this.raft.settings.id, { isVoter: doesCount(this.raft.standing) });
+  }
+
+  /** Says something about `node`, unless something was said about it in the last minute. */
+  #warn(node: NodeId, sentence: string): void {
+    const nowMs = this.#ports.nowMs();
+    if (nowMs - (this.#warnedMs.get(node) ?? Number.NEGATIVE_INFINITY) < WARN_PAUSE_MS) return;
+    this.#warnedMs.set(node, nowMs);
+    this.#ports.log('warn', sentence);
   }
 
   #die(sentence: string): void {

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
+import { doesCount } from '../core/ids.ts';
 import { COLD_READERS, FEED_READERS, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
 import { follow } from '../memory/follow.ts';
 import { SIGNAL, STATE } from '../memory/map.ts';
@@ -137,6 +138,7 @@ class RaftThread {
       send: (to, message, body, released) => {
         if (this.#sockets?.send(to, message, body, released) !== true) released?.();
       },
+      cut: (node, reason) => this.#sockets?.cut(node, reason),
       saveVote: (vote) => writeVote(this.#disk, this.#setup.directory, vote),
       saveStanding: (standing) => {
         this.#identity = saveStanding(this.#disk, this.#setup.directory, this.#identity, standing);
@@ -185,6 +187,7 @@ class RaftThread {
           if (!this.#isStopped) log('info', `the link to node ${to} is down: ${reason}`);
           this.#replica.disconnected(to);
         },
+        doubts: ({ from, term, standing }) => this.#replica.doubts(from, term, doesCount(standing)),
         greeting: (hello) => this.#know(hello),
         // The founder's WELCOME says that it knows this node; its HELLO, which may come first, does not.
         accepted: (from, hello) => this.#greeted(from, hello, !hello.isFounder),

@@ -404,6 +404,7 @@ it('peer sockets: a port that is taken is a clear error', async () => {
   const listener = new PeerListener({
     self: { clusterId: '0'.repeat(32), id: 1, segmentBytes: 1, nodes: [] },
     introduce: (to) => hello(1, to),
+    doubts: () => undefined,
     greeting: () => undefined,
     taken: () => undefined,
     asked: () => undefined,

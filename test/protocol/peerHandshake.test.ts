@@ -106,6 +106,7 @@ describe('peer handshake: golden bytes', () => {
       OWN_ID: 6,
       SEGMENT_BYTES: 7,
       MALFORMED: 8,
+      TERM: 9,
     });
   });
 });
@@ -151,7 +152,7 @@ describe('peer handshake: what is wrong is said', () => {
     ['an unused byte', GOLDEN_HELLO, (view) => view.setUint8(27, 1), 'not zero'],
     ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(59, 1), 'not zero'],
     ['refusal 0', GOLDEN_REFUSED, (view) => view.setUint16(28, 0, true), 'unknown code 0'],
-    ['refusal 9', GOLDEN_REFUSED, (view) => view.setUint16(28, 9, true), 'unknown code 9'],
+    ['refusal 10', GOLDEN_REFUSED, (view) => view.setUint16(28, 10, true), 'unknown code 10'],
     ['a long sentence', GOLDEN_REFUSED, (view) => view.setUint16(30, MAX_REFUSAL_BYTES + 1, true), 'sentence has'],
     ['a flag in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(7, 1), 'not zero'],
     ['an unused byte in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(25, 1), 'not zero'],

@@ -43,6 +43,7 @@ function lie(cluster: Cluster, offset: number, term: number): PeerSockets {
       receiving: () => undefined,
       connected: (to) => sockets.send(to, { kind: 'appendRequest', term, round: 1, ...request }, body),
       disconnected: () => undefined,
+      doubts: () => undefined,
       greeting: () => undefined,
       accepted: () => undefined,
       refused: (_to, sentence) => {

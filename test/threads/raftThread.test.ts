@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { NO_INSTANCE } from '../../src/core/ids.ts';
+import { MAX_TERM } from '../../src/core/limits.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { encodePeerHello, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
@@ -82,13 +83,16 @@ function exitOf(worker: Worker): Promise<unknown> {
 }
 
 /** Another node, which dials nobody yet. */
-function playNode(id: number, change: { instance?: string; standing?: 'voter' | 'stranger'; isFounder?: boolean } = {}): Promise<TestNode> {
-  const { instance = `${id}`.repeat(16), standing = 'voter', isFounder = false } = change;
+function playNode(
+  id: number,
+  change: { instance?: string; standing?: 'voter' | 'stranger'; isFounder?: boolean; term?: () => number } = {},
+): Promise<TestNode> {
+  const { instance = `${id}`.repeat(16), standing = 'voter', isFounder = false, term = () => 0 } = change;
   return startPeer(id, NODES, {
     clusterId: CLUSTER,
     segmentBytes: SEGMENT_BYTES,
     instance,
-    now: () => ({ standing, isFounder, term: 0 }),
+    now: () => ({ standing, isFounder, term: term() }),
   });
 }
 
@@ -143,6 +147,31 @@ describe('the raft thread', () => {
     again.sockets.send(1, voteRequest(6));
     expect((await again.nth('message', 2)).message).toMatchObject({ kind: 'voteResponse', term: 6, granted: true });
     expect(readVote(disk, directory)).toEqual({ currentTerm: 6, votedFor: 3, commit: 0 });
+  });
+
+  test('R4: does not believe a term that leaps, in a message, a HELLO or a WELCOME, and saves nothing of it', async () => {
+    const directory = makeDirectory();
+    const identity = makeIdentity(directory, 1);
+    let term = 0;
+    const [two, three] = [await playNode(2), await playNode(3, { term: () => term })];
+    const thread = await startThread(directory, identity, [two, three]);
+    await Promise.all([dial(two, 1, thread), reaches(thread, 2), reaches(thread, 3)]);
+    two.sockets.send(1, voteRequest(5));
+    await two.nth('message');
+    // Until now it had neither a term nor entries, and so believed any. Now node 3 is dialed anew, and dials.
+    term = MAX_TERM;
+    three.sockets.cut(1, 'its term is another one');
+    await eventually(() => !thread.memory.peer(3).isConnected);
+    three.sockets.dial([{ id: 1, host: HOST, peerPort: thread.port }]);
+    expect((await three.nth('refused')).sentence).toContain(`node 3 tells term ${MAX_TERM}, more than 1048576 above`);
+    two.sockets.send(1, { kind: 'timeoutNow', term: MAX_TERM });
+    await two.nth('disconnected');
+    await two.nth('connected', 2);
+    two.sockets.send(1, voteRequest(6));
+    const { message } = await two.nth('message', 2);
+    expect(message).toMatchObject({ kind: 'voteResponse', term: 6, granted: true });
+    expect(readVote(disk, directory)).toMatchObject({ currentTerm: 6, votedFor: 2 });
+    expect([thread.memory.peer(2).isConnected, thread.memory.peer(3).isConnected]).toEqual([true, false]);
   });
 
   test('gives no vote that it cannot save', async () => {

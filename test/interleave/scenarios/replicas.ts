@@ -32,6 +32,7 @@ export class TestReplica {
       // What is sent to others is of no use here.
       canSend: () => false,
       send: (_to, _message, _body, released) => released?.(),
+      cut: () => undefined,
       saveVote: () => undefined,
       saveStanding: () => undefined,
       truncate: (offset) => handlers.truncate?.(offset),

@@ -94,6 +94,7 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
       receiving: (from, message) => events.add({ kind: 'receiving', from, message }),
       connected: (to, welcome) => events.add({ kind: 'connected', to, welcome }),
       disconnected: (to, reason) => events.add({ kind: 'disconnected', to, reason }),
+      doubts: () => undefined,
       greeting: () => undefined,
       accepted: (from, hello) => events.add({ kind: 'accepted', from, hello }),
       refused: (to, sentence) => events.add({ kind: 'refused', to, sentence }),
