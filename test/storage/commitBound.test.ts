@@ -182,6 +182,6 @@ describe('commit bound: a writer that rests', () => {
     node.step(0);
     const bytes = readFile(disk, `${DIRECTORY}/${segmentName(0)}`);
     const mark = viewOf(bytes.subarray(4096 + memory.tail, 4096 + memory.tail + 40));
-    expect([mark.getBigUint64(8, true), mark.getBigUint64(24, true)]).toEqual([12n, 12n]);
+    expect([mark.getBigUint64(8, true), mark.getBigUint64(24, true)]).toEqual([20n, 20n]);
   });
 });
