@@ -27,6 +27,9 @@ export interface Totals {
   readonly committedBytes: number;
   readonly terms: number;
   readonly operations: number;
+  /** Deaths of leaders while all was well, and how many of them were noticed for more than two election timeouts. */
+  readonly deaths: number;
+  readonly slowDeaths: number;
 }
 
 /** What a process that runs seeds says, a line each. */
@@ -76,7 +79,7 @@ export async function runSeeds(options: RunOptions): Promise<RunResult> {
   const failures: FoundFailure[] = [];
   const hashes = new Map<number, number>();
   const crashes: string[] = [];
-  let totals: Totals = { seeds: 0, steps: 0, virtualMs: 0, committedBytes: 0, terms: 0, operations: 0 };
+  let totals: Totals = { seeds: 0, steps: 0, virtualMs: 0, committedBytes: 0, terms: 0, operations: 0, deaths: 0, slowDeaths: 0 };
   const take = (report: Report): void => {
     switch (report.kind) {
       case 'failure':
@@ -95,6 +98,8 @@ export async function runSeeds(options: RunOptions): Promise<RunResult> {
           committedBytes: totals.committedBytes + report.committedBytes,
           terms: totals.terms + report.terms,
           operations: totals.operations + report.operations,
+          deaths: totals.deaths + report.deaths,
+          slowDeaths: totals.slowDeaths + report.slowDeaths,
         };
         break;
     }

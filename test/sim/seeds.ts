@@ -10,15 +10,17 @@ function say(report: Report): void {
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
-const totals = { seeds: 0, steps: 0, virtualMs: 0, committedBytes: 0, terms: 0, operations: 0 };
+const totals = { seeds: 0, steps: 0, virtualMs: 0, committedBytes: 0, terms: 0, operations: 0, deaths: 0, slowDeaths: 0 };
 for (let seed = first; seed < past; seed += step) {
-  const { hash, failure, steps, virtualMs, committedBytes, terms, operations } = simulate({ seed });
+  const { hash, failure, steps, virtualMs, committedBytes, terms, operations, failoverElections } = simulate({ seed });
   totals.seeds += 1;
   totals.steps += steps;
   totals.virtualMs += virtualMs;
   totals.committedBytes += committedBytes;
   totals.terms += terms;
   totals.operations += operations;
+  if (failoverElections !== undefined) totals.deaths += 1;
+  if (failoverElections !== undefined && failoverElections > 2) totals.slowDeaths += 1;
   say({ kind: 'seed', seed, hash });
   if (failure === undefined) continue;
   const { invariant, sentence, atMs } = failure;

@@ -23,6 +23,9 @@ it(
     expect(totals.committedBytes / SEEDS).toBeGreaterThan(10_000);
     expect(totals.terms / SEEDS).toBeGreaterThan(2);
     expect(totals.operations / SEEDS).toBeGreaterThan(50);
+    // GUARANTEES, "Progress": in nine of ten cases within two election timeouts.
+    expect(totals.deaths / SEEDS).toBeGreaterThan(0.4);
+    expect(totals.slowDeaths / totals.deaths).toBeLessThan(0.1);
   },
   TIMEOUT_MS,
 );

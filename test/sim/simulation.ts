@@ -4,6 +4,7 @@ import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { TailMemory as Memory, type TailMemory } from '../../src/memory/tailMemory.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { checkHistory } from '../history/check.ts';
+import { failOver } from './failover.ts';
 import { DIRECTORY } from './identity.ts';
 import { encodeEntries, SEGMENT_BYTES } from './payloads.ts';
 import { forEachPiece } from './pieces.ts';
@@ -27,13 +28,24 @@ export interface Outcome {
   readonly committedBytes: number;
   readonly terms: number;
   readonly operations: number;
+  /**
+   * How long after the death of a leader, when all was well, the next one committed: in election timeouts of the slowest clock. Undefined
+   * where none died, or nodes draw their timeouts from less than real ones do.
+   */
+  readonly failoverElections: number | undefined;
   readonly failure: Failure | undefined;
 }
 
 /** More than any simulation takes that ends. */
 const MAX_STEPS = 400_000;
-/** A mended majority makes progress, and mended nodes become the same, within so many election timeouts. */
-const PROGRESS_ELECTIONS = 60;
+/**
+ * In how many election timeouts a cluster makes progress: the death of the leader when all is well, as GUARANTEES says; when all was mended
+ * after much chaos; a majority alone, on a network that loses and delays as before; one that has to notice that its leader's disk hangs.
+ */
+const PROGRESS_ELECTIONS = { death: 6, mended: 15, majority: 20, hung: 30 } as const;
+/** Nodes that draw their timeouts from a tenth of the range split their votes again and again. */
+const LITTLE_SPREAD = 3;
+/** Mended nodes become the same within so many election timeouts. */
 const CONVERGENCE_ELECTIONS = 120;
 /** How long a cluster that has too few voters for a majority is looked at. */
 const STUCK_ELECTIONS = 20;
@@ -57,8 +69,9 @@ export interface SimulationOptions {
 export function simulate({ seed, keepLines = 0 }: SimulationOptions): Outcome {
   const world = new World({ seed, keepLines, memoryFor });
   let failure: Failure | undefined;
+  let failoverElections: number | undefined;
   try {
-    runWorld(world);
+    failoverElections = runWorld(world);
   } catch (thrown) {
     if (!(thrown instanceof Violation)) throw thrown;
     const { invariant, message: sentence } = thrown;
@@ -73,11 +86,13 @@ export function simulate({ seed, keepLines = 0 }: SimulationOptions): Outcome {
     committedBytes: world.checker.ledger.end - world.start,
     terms: world.checker.ledger.electedTerms,
     operations: appends.length + ends.length + reads.length + deliveries.length,
+    failoverElections,
     failure,
   };
 }
 
-function runWorld(world: World): void {
+/** Returns {@link Outcome.failoverElections}. */
+function runWorld(world: World): number | undefined {
   const { profile, nemesis, nodes, clients, network } = world;
   world.begin();
   runFor(world, profile.chaosMs);
@@ -92,7 +107,7 @@ function runWorld(world: World): void {
     const isHung = leader !== undefined && !core.includes(leader) && world.random.oneIn(2);
     if (isHung) nemesis.hang(leader, core);
     // A leader whose disk hangs goes on until its memory is full.
-    progresses(world, core, isHung ? LARGE : SMALL);
+    progresses(world, core, isHung ? LARGE : SMALL, isHung ? 'hung' : 'majority');
   }
   network.isCalm = true;
   nemesis.heal(nodes);
@@ -102,15 +117,18 @@ function runWorld(world: World): void {
     for (const client of clients) client.stop();
     for (const client of clients) client.disconnect('the simulation ended');
     checkHistoryAtEnd(world);
-    return;
+    return undefined;
   }
-  progresses(world, nodes, SMALL);
+  progresses(world, nodes, SMALL, 'mended');
   for (const client of clients) client.stop();
   runFor(world, profile.waitMs);
+  converges(world);
+  const failoverElections = failsOver(world);
   converges(world);
   for (const client of clients) client.disconnect('the simulation ended');
   checkAtEnd(world);
   checkHistoryAtEnd(world);
+  return profile.electionSpread === 1 ? failoverElections : undefined;
 }
 
 /** Runs until `isDone`, at most for `limitMs`. Returns whether it was. */
@@ -148,9 +166,14 @@ const SMALL: Probes = { count: 1, payloadBytes: 8 };
 const LARGE: Probes = { count: 20, payloadBytes: 20_000 };
 
 /** New appends commit once `nodes` are well, in time. Whoever leads may be another node, if only the work goes on. */
-function progresses(world: World, nodes: readonly SimNode[], { count, payloadBytes }: Probes): void {
+function progresses(
+  world: World,
+  nodes: readonly SimNode[],
+  { count, payloadBytes }: Probes,
+  occasion: keyof typeof PROGRESS_ELECTIONS,
+): void {
   const { profile, checker, scheduler, random } = world;
-  const limitMs = PROGRESS_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread;
+  const limitMs = limitOf(world, occasion) * profile.electionTimeoutMs * profile.clockSpread;
   let committed = 0;
   const attempt = (): void => {
     if (committed >= count) return;
@@ -170,6 +193,24 @@ function progresses(world: World, nodes: readonly SimNode[], { count, payloadByt
       `nodes ${nodes.map(({ id }) => id).join(', ')} are well and connected, but have not made the progress that is due in ${Math.round(limitMs)} ms ` +
       `(the commit was ${before}, and is ${checker.ledger.end}): ${nodes.map((node) => `node ${node.id} is ${node.process?.describe() ?? 'down'}`).join('; ')}`,
   );
+}
+
+function limitOf({ profile }: World, occasion: keyof typeof PROGRESS_ELECTIONS): number {
+  return PROGRESS_ELECTIONS[occasion] * (profile.electionSpread === 1 ? 1 : LITTLE_SPREAD);
+}
+
+/** A cluster in which all is well gets over the death of its leader. Returns after how many election timeouts; undefined when it has none. */
+function failsOver(world: World): number | undefined {
+  const limit = limitOf(world, 'death');
+  const elections = failOver(world, limit, (node, done) => probe(world, node, SMALL.payloadBytes, done));
+  promise(
+    elections === undefined || elections <= limit,
+    'progress',
+    () =>
+      `the leader died while all was well, and nothing was committed in ${limit} election timeouts: ` +
+      world.nodes.map((node) => `node ${node.id} is ${node.process?.describe() ?? 'down'}`).join('; '),
+  );
+  return elections;
 }
 
 /** Appends an entry at `node`; `done` is called when it was committed. */

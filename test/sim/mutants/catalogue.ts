@@ -315,6 +315,27 @@ export const MUTANTS: readonly Mutant[] = [
     withinSeeds: 100,
   },
   {
+    name: 'elections wait long',
+    what: 'a follower waits five election timeouts before it campaigns',
+    patches: [{ file: RAFT, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (5.5 + random() / 2)' }],
+    foundBy: ['progress'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'split votes wait long',
+    what: 'a candidate that got no majority waits six election timeouts before it campaigns again',
+    patches: [
+      {
+        file: RAFT,
+        find: 'const term = this.#state.currentTerm + (isPreVote ? 1 : 0);',
+        replace:
+          'this.#electionAtMs += 6 * this.settings.electionTimeoutMs;\n        const term = this.#state.currentTerm + (isPreVote ? 1 : 0);',
+      },
+    ],
+    foundBy: ['progress'],
+    withinSeeds: 200,
+  },
+  {
     name: 'hung disk keeps the office',
     what: 'B19: a leader whose disk hangs sends heartbeats and commits nothing (hashicorp/raft#683)',
     patches: [{ file: LEADERSHIP, find: 'this.#durableAtMs = nowMs;\n            this.transfer();', replace: '' }],
