@@ -30,7 +30,7 @@ export interface Outcome {
   readonly operations: number;
   /**
    * How long after the death of a leader, when all was well, the next one committed: in election timeouts of the slowest clock. Undefined
-   * where none died, or nodes draw their timeouts from less than real ones do.
+   * where none died, or votes are split more often than usual.
    */
   readonly failoverElections: number | undefined;
   readonly failure: Failure | undefined;
@@ -43,8 +43,9 @@ const MAX_STEPS = 400_000;
  * after much chaos; a majority alone, on a network that loses and delays as before; one that has to notice that its leader's disk hangs.
  */
 const PROGRESS_ELECTIONS = { death: 6, mended: 15, majority: 20, hung: 30 } as const;
-/** Nodes that draw their timeouts from a tenth of the range split their votes again and again. */
-const LITTLE_SPREAD = 3;
+/** Where nodes draw their timeouts from a tenth of the range, or are more than five, votes are split again and again. */
+const SPLIT_ELECTIONS = 60;
+const MOST_NODES = 5;
 /** Mended nodes become the same within so many election timeouts. */
 const CONVERGENCE_ELECTIONS = 120;
 /** How long a cluster that has too few voters for a majority is looked at. */
@@ -128,7 +129,7 @@ function runWorld(world: World): number | undefined {
   for (const client of clients) client.disconnect('the simulation ended');
   checkAtEnd(world);
   checkHistoryAtEnd(world);
-  return profile.electionSpread === 1 ? failoverElections : undefined;
+  return isUsual(world) ? failoverElections : undefined;
 }
 
 /** Runs until `isDone`, at most for `limitMs`. Returns whether it was. */
@@ -195,8 +196,13 @@ function progresses(
   );
 }
 
-function limitOf({ profile }: World, occasion: keyof typeof PROGRESS_ELECTIONS): number {
-  return PROGRESS_ELECTIONS[occasion] * (profile.electionSpread === 1 ? 1 : LITTLE_SPREAD);
+/** Whether votes are split no more often than among the nodes of a usual cluster. */
+function isUsual({ profile, nodes }: World): boolean {
+  return profile.electionSpread === 1 && nodes.length <= MOST_NODES;
+}
+
+function limitOf(world: World, occasion: keyof typeof PROGRESS_ELECTIONS): number {
+  return isUsual(world) ? PROGRESS_ELECTIONS[occasion] : SPLIT_ELECTIONS;
 }
 
 /** A cluster in which all is well gets over the death of its leader. Returns after how many election timeouts; undefined when it has none. */

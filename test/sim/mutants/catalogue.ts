@@ -316,10 +316,10 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'elections wait long',
-    what: 'a follower waits five election timeouts before it campaigns',
-    patches: [{ file: RAFT, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (5.5 + random() / 2)' }],
+    what: 'a follower waits eight election timeouts before it campaigns',
+    patches: [{ file: RAFT, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (8 + random() / 2)' }],
     foundBy: ['progress'],
-    withinSeeds: 20,
+    withinSeeds: 100,
   },
   {
     name: 'split votes wait long',
@@ -333,7 +333,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     foundBy: ['progress'],
-    withinSeeds: 200,
+    withinSeeds: 400,
   },
   {
     name: 'hung disk keeps the office',
