@@ -42,7 +42,7 @@ const MAX_STEPS = 400_000;
  * In how many election timeouts a cluster makes progress: the death of the leader when all is well, as GUARANTEES says; when all was mended
  * after much chaos; a majority alone, on a network that loses and delays as before; one that has to notice that its leader's disk hangs.
  */
-const PROGRESS_ELECTIONS = { death: 6, mended: 15, majority: 20, hung: 30 } as const;
+const PROGRESS_ELECTIONS = { death: 9, mended: 15, majority: 20, hung: 30 } as const;
 /** Where nodes draw their timeouts from a tenth of the range, or are more than five, votes are split again and again. */
 const SPLIT_ELECTIONS = 60;
 const MOST_NODES = 5;

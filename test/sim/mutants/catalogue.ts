@@ -316,20 +316,20 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'elections wait long',
-    what: 'a follower waits eight election timeouts before it campaigns',
-    patches: [{ file: RAFT, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (8 + random() / 2)' }],
+    what: 'a follower waits ten election timeouts before it campaigns',
+    patches: [{ file: RAFT, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (10 + random() / 2)' }],
     foundBy: ['progress'],
     withinSeeds: 100,
   },
   {
     name: 'split votes wait long',
-    what: 'a candidate that got no majority waits six election timeouts before it campaigns again',
+    what: 'a candidate that got no majority waits nine election timeouts before it campaigns again',
     patches: [
       {
         file: RAFT,
         find: 'const term = this.#state.currentTerm + (isPreVote ? 1 : 0);',
         replace:
-          'this.#electionAtMs += 6 * this.settings.electionTimeoutMs;\n        const term = this.#state.currentTerm + (isPreVote ? 1 : 0);',
+          'this.#electionAtMs += 9 * this.settings.electionTimeoutMs;\n        const term = this.#state.currentTerm + (isPreVote ? 1 : 0);',
       },
     ],
     foundBy: ['progress'],
