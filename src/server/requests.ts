@@ -123,6 +123,10 @@ export class Requests {
       session.fail(requestId, 'MALFORMED', 'a CHAINED append goes on with a chain, but this connection has sent no CONDITIONAL one');
       return;
     }
+    if (isChained && (request.offset !== 0 || request.b !== 0)) {
+      session.fail(requestId, 'MALFORMED', 'a CHAINED append has no expected end and no term of its own: its offset and b are zero');
+      return;
+    }
     const condition = conditionOf(session, request);
     const { windowBytes, maxBatchBytes } = this.#limits;
     if (session.unacknowledgedBytes > 0 && session.unacknowledgedBytes + entries.length > windowBytes) {

@@ -372,6 +372,16 @@ describe('a chain', () => {
     expect(two.sentences[0]).toContain('this connection has sent no CONDITIONAL one');
   });
 
+  test.each([
+    ['an expected end', { offset: 1 }],
+    ['a term', { b: 1 }],
+  ])('whose link has %s is refused: a condition that nobody looks at must not pass for one', (_what, sent) => {
+    const client = bench.connect();
+    client.append([5], { at: bench.tail });
+    client.link([5], sent);
+    expect(client.outcomes.at(-1)).toBe('FATAL MALFORMED 0');
+  });
+
   test('whose link overflows what may be held closes the connection, and nothing after the link is done', () => {
     const client = bench.connect();
     const at = bench.tail;

@@ -41,6 +41,8 @@ export interface Sent {
   /** CONDITIONAL, with this expected end; `b` is the expected term. */
   readonly at?: number;
   readonly b?: number;
+  /** What stands in the field for the expected end, where that means nothing. */
+  readonly offset?: number;
   readonly chained?: boolean;
   readonly received?: boolean;
   readonly entryCount?: number;
@@ -61,12 +63,12 @@ export class BenchClient {
   }
 
   /** Sends an APPEND. Returns its id, the place of its outcome. */
-  append(payloadBytes: readonly number[] | Uint8Array, { at, b = 0, chained, received, entryCount }: Sent = {}): number {
+  append(payloadBytes: readonly number[] | Uint8Array, { at, b = 0, offset, chained, received, entryCount }: Sent = {}): number {
     const body = payloadBytes instanceof Uint8Array ? payloadBytes : entriesOf(payloadBytes);
     const flags = (at === undefined ? 0 : APPEND_CONDITIONAL) | (chained ? APPEND_CHAINED : 0) | (received ? APPEND_RECEIVED : 0);
     const id = this.outcomes.push('none') - 1;
     const message = new Uint8Array(MESSAGE_HEADER_BYTES + body.length);
-    message.set(requestMessage(APPEND, flags, id, at ?? 0, entryCount ?? payloadBytes.length, b));
+    message.set(requestMessage(APPEND, flags, id, at ?? offset ?? 0, entryCount ?? payloadBytes.length, b));
     message.set(body, MESSAGE_HEADER_BYTES);
     this.#requests.handle(this as unknown as Session, message.buffer);
     return id;
