@@ -4,6 +4,7 @@ import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { APPEND_CONDITIONAL, APPEND_RECEIVED, type Hello } from '../protocol/client.ts';
 import { offAbort, onAbort } from './aborts.ts';
 import { Appender } from './appender.ts';
+import { findCommittedEnd } from './committedEnd.ts';
 import type { LogEnd } from './connection.ts';
 import { Link } from './link.ts';
 import { batchTooLarge, type Operation, tooLarge } from './message.ts';
@@ -35,7 +36,7 @@ import {
 } from './options.ts';
 import { type Payload, payloadOf, payloadsOf } from './payload.ts';
 import { makeReading, type Reading } from './reading.ts';
-import { committedOfTerm, findAppends, recheck } from './recheck.ts';
+import { findAppends, recheck } from './recheck.ts';
 import { type EndQuestion, Replicas } from './replicas.ts';
 import type { OpenTransport } from './transport.ts';
 import { SLOT_BYTES, Workspace } from './wasm.ts';
@@ -185,7 +186,7 @@ export class LogClient {
       busy: (writer, isBusy) => void (isBusy ? this.#busyWriters.add(writer) : this.#busyWriters.delete(writer)),
       submit: (operation) => this.#appender.submit(operation),
       find: (question) => findAppends(replicas, this.#workspace, question),
-      committedOfTerm: (range) => committedOfTerm(replicas, this.#workspace, range),
+      findCommittedEnd: (question) => findCommittedEnd(replicas, this.#workspace, question),
       pause: (failures) => replicas.pause(failures),
     };
     return new Writer(port, {

@@ -103,6 +103,7 @@ const OFFSET_NAMES: Partial<Record<ErrorCode, string>> = {
   BEHIND: 'end',
   CHAIN_BROKEN: 'end',
   OFFSET_TRIMMED: 'start',
+  OFFSET_NOT_BOUNDARY: 'beginning',
 };
 
 function errorOf(answer: Answer & { kind: 'error' }): LogError {

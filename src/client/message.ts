@@ -90,8 +90,6 @@ export class Message {
   isUncertain = false;
   /** Its caller does not want it any more: it is not sent again. */
   isGivenUp = false;
-  /** A committed position that was known when it was sent first: a boundary of entries. */
-  boundary = 0;
   /** How often the log was asked what became of it. */
   recheckCount = 0;
   /** When trying again ends, of `performance.now()`; 0 before the first refusal. */

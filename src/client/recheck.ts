@@ -5,13 +5,14 @@
 //
 //   log:  … data │E  no-op  ├ own ┤├ own ┤  no-op  ├ another's ┤ …        two are done, the third never will be
 //
-// Own entries are known by kind, size, payload and whether their batch goes on; the term and the check are the log's.
+// Own entries are known by kind, size, payload and whether their batch goes on, and by the term when only one will do.
 
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_DATA, KIND_MASK } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { LEVEL_COMMITTED, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { BatchStream } from './batchStream.ts';
+import { withDeadline } from './deadline.ts';
 import type { Message } from './message.ts';
 import type { Replicas } from './replicas.ts';
 import type { Workspace } from './wasm.ts';
@@ -21,8 +22,8 @@ export interface Question {
   readonly appends: readonly (readonly Uint8Array[])[];
   /** The expected end of the first of them. */
   readonly expectedEnd: number;
-  /** A committed position that is known to be an entry's boundary: read from where the expected end is none. */
-  readonly boundary: number;
+  /** The only term in which they may have been done; 0: any. */
+  readonly expectedTerm: number;
   /** Longest time for the answer, in milliseconds. */
   readonly timeoutMs: number;
 }
@@ -81,11 +82,12 @@ class Matcher {
   }
 
   #compare(payload: Uint8Array, isContinued: boolean, offset: number, term: number, end: number): void {
-    const { appends, expectedEnd } = this.#question;
+    const { appends, expectedEnd, expectedTerm } = this.#question;
     const own = appends[this.places.length] ?? [];
     const index = this.#offsets.length;
     const isLast = index === own.length - 1;
-    if (offset < expectedEnd || isContinued === isLast || !isSame(payload, own[index])) {
+    const isOtherTerm = expectedTerm !== 0 && term !== expectedTerm;
+    if (offset < expectedEnd || isOtherTerm || isContinued === isLast || !isSame(payload, own[index])) {
       this.isTaken = true;
       return;
     }
@@ -102,7 +104,7 @@ function isSame(payload: Uint8Array, own: Uint8Array | undefined): boolean {
 }
 
 /** Reads committed entries from `from` up to `to`, which is committed, or until `take` says that it is enough. */
-async function walk(
+export async function walk(
   replicas: Replicas,
   workspace: Workspace,
   { from, to, signal }: { readonly from: number; readonly to: number; readonly signal: AbortSignal },
@@ -129,59 +131,28 @@ async function walk(
 }
 
 /** Looks for appends in the committed log. Rejects with a LogError when the log cannot be asked, or no longer has that place (OFFSET_TRIMMED). */
-export async function findAppends(replicas: Replicas, workspace: Workspace, question: Question): Promise<Finding> {
-  const { expectedEnd, boundary, timeoutMs } = question;
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), timeoutMs);
-  try {
+export function findAppends(replicas: Replicas, workspace: Workspace, question: Question): Promise<Finding> {
+  const { expectedEnd, timeoutMs } = question;
+  return withDeadline('This look into the log', timeoutMs, async (signal) => {
     const { end, atTerm } = await replicas.ask({ linearizable: true, atLeast: 0, timeoutMs });
     let matcher = new Matcher(question);
     const search = (from: number): Promise<void> =>
-      walk(replicas, workspace, { from, to: end.end, signal: controller.signal }, (bytes, base) => {
+      walk(replicas, workspace, { from, to: end.end, signal }, (bytes, base) => {
         matcher.take(bytes, base);
         return matcher.isOver;
       });
     try {
       await search(expectedEnd);
     } catch (thrown) {
-      if (!(thrown instanceof LogError) || thrown.code !== 'OFFSET_NOT_BOUNDARY' || boundary >= expectedEnd) throw thrown;
+      if (!(thrown instanceof LogError) || thrown.code !== 'OFFSET_NOT_BOUNDARY') throw thrown;
+      // The expected end is inside an entry of another log than the one that it was meant for: the search begins with that entry.
+      const { beginning } = thrown.details;
+      if (typeof beginning !== 'number' || beginning >= expectedEnd) throw thrown;
       matcher = new Matcher(question);
-      await search(boundary);
+      await search(beginning);
     }
     return { places: matcher.places, isTaken: matcher.isTaken, end: end.end, atTerm };
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/**
- * Up to where the log of the leader of `term` is committed, of [from, to): the end of the last committed entry that is not of a later
- * term. `from` is a committed position. Rejects like {@link findAppends}.
- */
-export async function committedOfTerm(
-  replicas: Replicas,
-  workspace: Workspace,
-  { from, to, term, timeoutMs }: { readonly from: number; readonly to: number; readonly term: number; readonly timeoutMs: number },
-): Promise<number> {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), timeoutMs);
-  try {
-    const { end } = await replicas.ask({ linearizable: true, atLeast: 0, timeoutMs });
-    let committed = from;
-    await walk(replicas, workspace, { from, to: Math.min(to, end.end), signal: controller.signal }, (bytes, base) => {
-      const view = viewOf(bytes);
-      for (let at = 0; at < bytes.length; ) {
-        const next = at + (view.getUint32(at + 4, true) & 0xffffff) + ENTRY_OVERHEAD_BYTES;
-        if (view.getUint32(at, true) > term || base + next > to) return true;
-        at = next;
-        committed = base + at;
-      }
-      return false;
-    });
-    return committed;
-  } finally {
-    clearTimeout(timer);
-  }
+  });
 }
 
 /**
@@ -203,7 +174,7 @@ export async function recheck(
     const { places, isTaken, end, atTerm } = await findAppends(replicas, workspace, {
       appends,
       expectedEnd,
-      boundary: message.boundary,
+      expectedTerm,
       timeoutMs,
     });
     const [place] = places;

@@ -39,7 +39,6 @@ export class Sent {
     const count = workspace.frame(entriesAt, end - entriesAt);
     assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
     message.requestId = connection.takeRequestId();
-    if (message.boundary === 0) message.boundary = connection.commit;
     const header = new DataView(workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
     encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count, expectedTerm);
     this.#messages.set(message.requestId, message);

@@ -15,6 +15,7 @@ import { LogError } from '../core/errors.ts';
 import { APPEND_CHAINED, APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
 import { BatchLink } from './batchLink.ts';
 import { asLogError, brokenBy, Chain, DISPLACED, uncertainSentence } from './chains.ts';
+import { Places } from './committedEnd.ts';
 import { batchTooLarge, type Operation, type Reject, tooLarge } from './message.ts';
 import { type Ack, type BatchReceipt, closedError, type Receipt } from './options.ts';
 import { type Payload, payloadOf, payloadsOf } from './payload.ts';
@@ -59,8 +60,9 @@ export class Writer {
   #end: number;
   /** The only term in which `#end` means something; 0: it is committed. */
   #term: number;
-  /** The last position at or before `#end` that is surely committed. */
+  /** The last position at or before `#end` that is surely committed; what was received after it is in `#places`. */
   #committed: number;
+  #places = new Places();
   #isSettling = false;
   #hasSucceeded = false;
   /** Attempts to go on without a success since, and until when there may be more, of `performance.now()`. */
@@ -276,11 +278,12 @@ export class Writer {
     this.#hasSucceeded = true;
     if (receipt.level === 'received') {
       this.#term = receipt.term;
-      const committed = this.#port.committed();
-      if (committed <= receipt.end) this.#committed = Math.max(this.#committed, committed);
+      // Whatever is committed elsewhere by now may be another log than its leader's.
+      this.#places.add(receipt.offset);
     } else {
       if (this.#ack === 'committed') this.#term = 0;
       this.#committed = receipt.end;
+      this.#places = new Places();
     }
     link.resolve(receipt);
   }
@@ -359,7 +362,7 @@ export class Writer {
     const appends = Array.from({ length: this.#uncertainCount() }, (_, i) => this.#links.at(i)?.payloads ?? []);
     let finding: Finding;
     try {
-      finding = await this.#port.find({ appends, expectedEnd: this.#end, boundary: this.#committed, timeoutMs });
+      finding = await this.#port.find({ appends, expectedEnd: this.#end, expectedTerm: this.#term, timeoutMs });
     } catch (thrown) {
       const { code, message, details } = asLogError(thrown);
       return new LogError(code, `The log could not be read at ${this.#end}: ${message}`, details, 'unknown');
@@ -404,9 +407,9 @@ export class Writer {
 
   /** What was only received may be lost: the chain ends where it is committed, as far as the log tells. */
   async #findCommittedEnd(): Promise<void> {
-    const range = { from: this.#committed, to: this.#end, term: this.#term, timeoutMs: this.#port.timeoutMs };
+    const question = { from: this.#committed, to: this.#end, term: this.#term, places: this.#places, timeoutMs: this.#port.timeoutMs };
     try {
-      this.#end = await this.#port.committedOfTerm(range);
+      this.#end = await this.#port.findCommittedEnd(question);
     } catch {
       this.#end = this.#committed;
     }

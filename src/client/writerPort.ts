@@ -1,5 +1,6 @@
 // What stands between a writer and its client.
 
+import type { CommittedQuestion } from './committedEnd.ts';
 import type { Operation } from './message.ts';
 import type { Ack } from './options.ts';
 import type { Finding, Question } from './recheck.ts';
@@ -12,7 +13,7 @@ export interface WriterPort {
   readonly timeoutMs: number;
   /** Largest payload, and most bytes of entries of one append. */
   limits(): { readonly maxPayloadBytes: number; readonly maxBatchBytes: number };
-  /** A committed position, and so a boundary of entries: the highest that this client knows. */
+  /** The highest position that this client knows to be committed. */
   committed(): number;
   /** Whether the client takes no more appends. */
   isClosed(): boolean;
@@ -20,8 +21,7 @@ export interface WriterPort {
   busy(writer: { close(): Promise<void> }, isBusy: boolean): void;
   submit(operation: Operation): void;
   find(question: Question): Promise<Finding>;
-  /** Up to where, of [from, to), the log of the leader of `term` is committed. */
-  committedOfTerm(range: { from: number; to: number; term: number; timeoutMs: number }): Promise<number>;
+  findCommittedEnd(question: CommittedQuestion): Promise<number>;
   /** Waits longer after each failure in a row; not at all after none. */
   pause(failures: number): Promise<void>;
 }

@@ -45,17 +45,17 @@ export class HotReader {
     this.#memory.unpinSlot(slot);
   }
 
-  /** Whether an entry begins at `offset`, which `slot` holds. Walks at most from the nearest index point. */
-  isBoundary(slot: number, offset: number): boolean {
+  /** Where the entry begins that has the byte at `offset`, which `slot` holds: there, or before. Walks at most from the nearest index point. */
+  beginningOf(slot: number, offset: number): number {
     const { map, wasm } = this.#memory;
     const base = this.#memory.slotWord(slot, SLOT.BASE);
     const position = positionOf(offset, base);
     const point = this.#memory.pointBefore(slot, position);
     const gap = position - point;
-    if (gap === 0) return true;
+    if (gap === 0) return offset;
     const offsetOfPoint = offsetOf(point, base);
     wasm.scan(map.slotAt(slot) + point, gap, offsetOfPoint, 1, gap, 0, 0, 0, 0, map.mainResultAt);
-    return this.#memory.readResult(map.mainResultAt, this.#walk).bytes === gap;
+    return offsetOfPoint + this.#memory.readResult(map.mainResultAt, this.#walk).bytes;
   }
 
   /** End of the committed entries that `slot` holds. */

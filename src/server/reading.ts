@@ -147,9 +147,12 @@ export class Readings {
   }
 
   #sendHot(reading: Reading, slot: number): void {
-    if (!reading.isBoundary && !this.#hot.isBoundary(slot, reading.next)) {
-      this.#refuse(reading, notBoundary(reading.next));
-      return;
+    if (!reading.isBoundary) {
+      const beginning = this.#hot.beginningOf(slot, reading.next);
+      if (beginning !== reading.next) {
+        this.#refuse(reading, notBoundary(reading.next, beginning));
+        return;
+      }
     }
     const chunkBytes = reading.isSubscription ? SUBSCRIPTION_CHUNK_BYTES : MAX_READ_BYTES;
     this.#send(reading, this.#hot.read(slot, reading.next, Math.min(chunkBytes, reading.creditBytes)));
@@ -172,7 +175,7 @@ export class Readings {
     const { session, requestId, next } = reading;
     this.drop(reading);
     if (error.code === 'OFFSET_NOT_BOUNDARY') {
-      session.sendError(requestId, error.code, next, error.message);
+      session.sendError(requestId, error.code, Number(error.details.beginning), error.message);
       return;
     }
     // Many clients may ask for the same entry: its damage is logged once.

@@ -169,7 +169,7 @@ export class SegmentReader {
   #refuseBoundary(segment: OpenSegment, range: ColdRange, offset: number, length: number, buffer: number): never {
     const { bytes } = this.#scan(offset, length, length, SCAN_VERIFY, buffer);
     this.#readEntries(segment, { ...range, from: offset + bytes, maxBytes: 0 }, buffer);
-    throw notBoundary(range.from);
+    throw notBoundary(range.from, offset + bytes);
   }
 
   #points(segment: OpenSegment, base: number): Uint32Array {
@@ -187,13 +187,8 @@ function filePosition(range: ColdRange, offset: number): number {
   return positionOf(offset, range.base);
 }
 
-/** The error for an offset inside an entry. */
-export function notBoundary(offset: number): LogError {
-  return new LogError(
-    'OFFSET_NOT_BOUNDARY',
-    `offset ${offset} is inside an entry: read from an offset that LogLog returned, or from the start`,
-    {
-      offset,
-    },
-  );
+/** The error for an offset inside the entry that begins at `beginning`. */
+export function notBoundary(offset: number, beginning: number): LogError {
+  const sentence = `offset ${offset} is inside the entry that begins at ${beginning}: read from an offset that LogLog returned, or from the start`;
+  return new LogError('OFFSET_NOT_BOUNDARY', sentence, { offset, beginning });
 }

@@ -1,6 +1,7 @@
 // Readers that ask for offsets which are not committed yet, and come to mean something else: the log is cut, and goes on in another term.
 
 import { expect, test } from 'vitest';
+import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { HotReader } from '../../src/memory/hotReader.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Readings } from '../../src/server/reading.ts';
@@ -73,5 +74,5 @@ test('a subscription at an entry that was never committed is shown nothing of it
   expect(answers()).toEqual([[], []]);
   memory.setWord(WORD.COMMIT, memory.tail);
   readings.committed();
-  expect(answers()).toEqual([[`[${commit}, ${memory.tail})`], [`OFFSET_NOT_BOUNDARY ${lost}`]]);
+  expect(answers()).toEqual([[`[${commit}, ${memory.tail})`], [`OFFSET_NOT_BOUNDARY ${commit + NO_OP_BYTES}`]]);
 });

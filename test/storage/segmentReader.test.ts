@@ -88,7 +88,11 @@ describe('segment reader', () => {
     for (let i = 0; i < 300; i += 1) {
       const from = i < 40 ? segment.base + i : segment.base + random.below(segment.end - segment.base);
       if (known.has(from)) continue;
-      expect(errorOf(() => read({ from, isBoundary: false }))).toMatchObject({ code: 'OFFSET_NOT_BOUNDARY', details: { offset: from } });
+      const beginning = boundaries.findLast((boundary) => boundary < from);
+      expect(errorOf(() => read({ from, isBoundary: false }))).toMatchObject({
+        code: 'OFFSET_NOT_BOUNDARY',
+        details: { offset: from, beginning },
+      });
     }
   });
 

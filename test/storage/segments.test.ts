@@ -116,8 +116,8 @@ it('entries in the last 4 KiB below offset 2^53 are where they belong: in memory
   const hot = new HotReader(memory);
   for (const [i, end] of ends.slice(0, -1).entries()) {
     const slot = hot.slotOf(end);
-    expect(hot.isBoundary(slot, end)).toBe(true);
-    expect(hot.isBoundary(slot, end + 1)).toBe(false);
+    expect(hot.beginningOf(slot, end)).toBe(end);
+    expect(hot.beginningOf(slot, end + 1)).toBe(end);
     expect(Buffer.compare(hot.read(slot, end, 1), ordered[i + 1] ?? new Uint8Array())).toBe(0);
   }
   // The last entry may be cut yet.

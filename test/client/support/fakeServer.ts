@@ -147,14 +147,14 @@ export class FakeConnection {
       this.unanswered.push(request);
       if (!server.holdsAppends) queueMicrotask(() => this.answerAppends());
     } else if (request.opcode === END) {
-      if ((request.flags & END_AT_LEAST) !== 0 && request.offset > server.end) this.#waitForEnd(request);
+      if ((request.flags & END_AT_LEAST) !== 0 && request.offset > server.commit) this.#waitForEnd(request);
       else this.answerEnd(requestId);
-    } else if (request.opcode === SUBSCRIBE && request.offset > server.end) {
-      this.error(requestId, 'OFFSET_BEYOND_END', server.end, `offset ${request.offset} is beyond the end of the log, ${server.end}`);
+    } else if (request.opcode === SUBSCRIBE && request.offset > server.commit) {
+      this.error(requestId, 'OFFSET_BEYOND_END', server.commit, `offset ${request.offset} is beyond the end of the log, ${server.commit}`);
     } else if (request.opcode === SUBSCRIBE && request.offset < server.start) {
       this.error(requestId, 'OFFSET_TRIMMED', server.start, `the log begins at ${server.start}`);
     } else if (request.opcode === SUBSCRIBE && !server.isBoundary(request.offset)) {
-      this.error(requestId, 'OFFSET_NOT_BOUNDARY', request.offset, `offset ${request.offset} is inside an entry`);
+      this.error(requestId, 'OFFSET_NOT_BOUNDARY', server.beginningOf(request.offset), `offset ${request.offset} is inside an entry`);
     } else if (request.opcode === SUBSCRIBE) {
       this.subscriptions.set(requestId, { next: request.offset, credit: request.a });
       this.push();
@@ -169,14 +169,14 @@ export class FakeConnection {
   }
 
   answerEnd(requestId: number): void {
-    this.send(encodeEnded(requestId, this.server.start, this.server.end, this.server.hello.term));
+    this.send(encodeEnded(requestId, this.server.start, this.server.commit, this.server.hello.term));
   }
 
   /** Until the log is long enough, or the request's time is over. */
   #waitForEnd({ requestId, offset, b }: SeenRequest): void {
     const timer = setTimeout(() => {
       this.#waiting.delete(requestId);
-      this.error(requestId, 'BEHIND', this.server.end, `this node has the log only up to ${this.server.end}`);
+      this.error(requestId, 'BEHIND', this.server.commit, `this node has the log only up to ${this.server.commit}`);
     }, b);
     this.#waiting.set(requestId, { offset, timer });
   }
@@ -226,16 +226,16 @@ export class FakeConnection {
   /** Sends subscriptions what they have credit for, in whole entries, and answers who waited for the log to grow. */
   push(): void {
     for (const [requestId, { offset, timer }] of this.#waiting) {
-      if (offset > this.server.end) continue;
+      if (offset > this.server.commit) continue;
       clearTimeout(timer);
       this.#waiting.delete(requestId);
       this.answerEnd(requestId);
     }
     for (const [requestId, subscription] of this.subscriptions) {
-      while (this.isOpen && subscription.credit > 0 && subscription.next < this.server.end) {
+      while (this.isOpen && subscription.credit > 0 && subscription.next < this.server.commit) {
         const bytes = this.server.wholeEntries(subscription.next, Math.min(subscription.credit, this.server.chunkBytes));
         const message = new Uint8Array(MESSAGE_HEADER_BYTES + bytes.length);
-        encodeDataHeader(viewOf(message), requestId, subscription.next, this.server.end);
+        encodeDataHeader(viewOf(message), requestId, subscription.next, this.server.commit);
         message.set(bytes, MESSAGE_HEADER_BYTES);
         subscription.next += bytes.length;
         subscription.credit -= bytes.length;
@@ -281,6 +281,8 @@ export class FakeServer {
   readonly requests: SeenRequest[] = [];
   readonly dialed: string[] = [];
   start = 0;
+  /** Nothing beyond this is committed, whatever the node has. */
+  maxCommit = Number.POSITIVE_INFINITY;
   /** Answers to appends wait for `answerAppends`. */
   holdsAppends = false;
   chunkBytes = 256 * 1024;
@@ -298,6 +300,11 @@ export class FakeServer {
     return this.#end;
   }
 
+  /** Up to where clients are shown the log. */
+  get commit(): number {
+    return Math.min(this.#end, this.maxCommit);
+  }
+
   /** End of the last data entry. */
   get dataEnd(): number {
     const last = this.#entries.findLast(({ bytes }) => ((bytes[7] ?? 0) & KIND_MASK) === KIND_DATA);
@@ -306,6 +313,11 @@ export class FakeServer {
 
   isBoundary(offset: number): boolean {
     return offset === this.#end || this.#entries.some((entry) => entry.offset === offset);
+  }
+
+  /** Where the entry begins that has the byte at `offset`. */
+  beginningOf(offset: number): number {
+    return this.#entries.findLast((entry) => entry.offset <= offset)?.offset ?? this.start;
   }
 
   /** The connection that was opened last. */
@@ -375,7 +387,7 @@ export class FakeServer {
   }
 
   greeting(url: string): Uint8Array {
-    return encodeHello({ ...this.hello, start: this.start, commit: this.#end, ...this.greetings.get(url) });
+    return encodeHello({ ...this.hello, start: this.start, commit: this.commit, ...this.greetings.get(url) });
   }
 
   /** Becomes a copy of another node's log, as a follower does: what it has beyond the other is cut. */
@@ -395,7 +407,7 @@ export class FakeServer {
     const parts: Uint8Array[] = [];
     let length = 0;
     for (let entry = this.#entries[index]; entry !== undefined; entry = this.#entries[++index]) {
-      if (parts.length > 0 && length + entry.bytes.length > maxBytes) break;
+      if (entry.offset >= this.commit || (parts.length > 0 && length + entry.bytes.length > maxBytes)) break;
       parts.push(entry.bytes);
       length += entry.bytes.length;
     }

@@ -19,8 +19,6 @@ const EXPECTED_ERRORS = new Set<string>([
   'TIMEOUT',
   'QUEUE_FULL',
   'OFFSET_BEYOND_END',
-  // A writer that began at an end which was never committed does not learn what became of it.
-  'OFFSET_NOT_BOUNDARY',
 ]);
 
 /** Boundaries of entries that readers may begin at: so many of the latest, and a sample of older ones. */
