@@ -1,5 +1,6 @@
-// Exit codes, and how an error becomes one sentence on stderr.
+// Exit codes, how an error becomes one sentence on stderr, and how the process ends.
 
+import type { Worker } from 'node:worker_threads';
 import { type ErrorCode, LogError } from '../core/errors.ts';
 
 export const EXIT = {
@@ -43,4 +44,36 @@ export class Quit extends Error {
     super(`exit ${exitCode}`);
     this.exitCode = exitCode;
   }
+}
+
+/** Time for the threads that still run to end, on a busy machine, too. One that waits for a disk may never do so. */
+const THREADS_MS = 3_000;
+
+const threads = new Set<Worker>();
+
+process.on('worker', (thread) => {
+  threads.add(thread);
+  thread.once('exit', () => threads.delete(thread));
+});
+
+/** Whether this process has threads besides the main one. */
+export function hasThreads(): boolean {
+  return threads.size > 0;
+}
+
+/** Ends the process now, whatever its threads do: `process.exit` would wait until the system calls that they are in have returned. */
+export function killProcess(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
+
+/** Ends the process with `code`; by SIGKILL when a thread has not ended within `threadsMs`. */
+export async function endProcess(code: number, threadsMs = THREADS_MS): Promise<never> {
+  if (hasThreads()) {
+    // What was asked of threads that are ended fails, and everything that there is to say has been said.
+    for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, () => undefined);
+    const ended = Promise.all([...threads].map((thread) => thread.terminate())).then(() => true);
+    const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), threadsMs));
+    if (!(await Promise.race([ended, late]))) killProcess();
+  }
+  return process.exit(code);
 }

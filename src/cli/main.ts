@@ -15,7 +15,7 @@ import { statusCommand } from './commands/status.ts';
 import { tailCommand } from './commands/tail.ts';
 import { trimCommand } from './commands/trim.ts';
 import { verifyCommand } from './commands/verify.ts';
-import { EXIT, exitCodeOf, explain, Quit } from './exit.ts';
+import { EXIT, endProcess, exitCodeOf, explain, Quit } from './exit.ts';
 import { endQuietlyOnBrokenPipe, isBrokenPipe, say } from './output.ts';
 
 const EXIT_CODES = `
@@ -80,4 +80,4 @@ async function main(): Promise<number> {
   }
 }
 
-process.exit(await main());
+await endProcess(await main());

@@ -1,5 +1,7 @@
 // How a command that stays is told to stop.
 
+import { hasThreads, killProcess } from './exit.ts';
+
 export type StopSignal = 'SIGINT' | 'SIGTERM';
 
 /** What shells add to 128 for the exit code of a command that a signal ended. */
@@ -11,7 +13,10 @@ export const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
  */
 const ECHO_MS = 500;
 
-/** Calls `first` at the first signal. One that comes {@link ECHO_MS} later or more ends the process at once, after `second`. */
+/**
+ * Calls `first` at the first signal. One that comes {@link ECHO_MS} later or more ends the process at once, after `second`: by SIGKILL if it
+ * has threads, because one of them may wait for a disk that hangs.
+ */
 export function onSignals(first: (signal: StopSignal) => void, second: () => void = () => undefined): void {
   let firstMs: number | undefined;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -21,6 +26,7 @@ export function onSignals(first: (signal: StopSignal) => void, second: () => voi
         first(signal);
       } else if (performance.now() - firstMs >= ECHO_MS) {
         second();
+        if (hasThreads()) killProcess();
         process.exit(128 + SIGNAL_NUMBERS[signal]);
       }
     });

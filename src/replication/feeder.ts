@@ -2,7 +2,7 @@
 
 import type { LogError } from '../core/errors.ts';
 import { FEED_READERS } from '../core/limits.ts';
-import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK } from '../memory/map.ts';
+import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, PEER_UNKNOWN } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Due } from '../raft/leadership.ts';
 import type { NodeId } from '../raft/messages.ts';
@@ -76,13 +76,14 @@ export class Feeder {
     if (leadership === undefined) return;
     const nowMs = this.#ports.nowMs();
     for (const [node, progress] of leadership.peers) {
-      const { match, state, isOldCopy } = progress;
+      const { match, state, isOldCopy, contactMs } = progress;
+      const hasAnswered = contactMs !== Number.NEGATIVE_INFINITY;
       const isFedFromDisk = state === 'replicate' && this.#paces.has(node);
       this.#memory.setPeer(node, {
         match: progress.hasAgreed ? match : null,
-        isVoter: progress.contactMs === Number.NEGATIVE_INFINITY ? null : progress.isVoter,
+        isVoter: hasAnswered ? progress.isVoter : null,
         isOldCopy,
-        state: isFedFromDisk ? PEER_CATCHING_UP : STATES[state],
+        state: !hasAnswered ? PEER_UNKNOWN : isFedFromDisk ? PEER_CATCHING_UP : STATES[state],
       });
       const kind = state === 'stuck' ? 'stuck' : isFedFromDisk ? 'fromDisk' : 'usual';
       this.#report.update(node, kind, match, this.#raft.log.end, nowMs);

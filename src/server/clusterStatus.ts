@@ -106,6 +106,8 @@ export class ClusterStatus {
     const isLeader = this.role === 'leader';
     // Only a leader hears how far the others are, and only from those that answer; what this node heard when it led before is old.
     const isKnown = isLeader && feed !== 'unknown';
+    // Behind a link that is down anything may have become of a node, of its disk too: nobody feeds it, and its last word is from before.
+    const isFed = isKnown && isConnected;
     return {
       id: peer.id,
       url: clientUrlOf(peer),
@@ -115,8 +117,8 @@ export class ClusterStatus {
       isVoter: isKnown ? isVoter : null,
       durable: isKnown ? match : null,
       lagBytes: isKnown && match !== null ? Math.max(0, this.#memory.tail - match) : null,
-      state: isKnown ? feed : 'unknown',
-      isOldCopy: isKnown ? isOldCopy : null,
+      state: isFed ? feed : 'unknown',
+      isOldCopy: isFed ? isOldCopy : null,
       lastContactMs: contactMs === 0 ? null : contactMs,
     };
   }

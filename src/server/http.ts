@@ -6,7 +6,7 @@ import type { Hosts } from './hosts.ts';
 
 export type NodeRole = 'leader' | 'candidate' | 'follower';
 
-/** How a leader feeds another node; `unknown` where this node does not lead, and of itself. */
+/** How a leader feeds another node; `unknown` where this node does not lead, of itself, and of one that has not answered or is not connected. */
 export type FeedState = 'unknown' | 'probing' | 'replicating' | 'catchingUp' | 'cannotBeFed';
 
 /** A node of the cluster as the asked one knows it: fully where it leads, otherwise what a follower can know. */

@@ -159,6 +159,43 @@ describe('R11: an old copy of a disk', () => {
     expect(two.entries).toEqual(one.entries);
   });
 
+  test('is shown as one until it has again what it had acknowledged, entry after entry', () => {
+    const cluster = restored(true);
+    const [one, two] = [cluster.node(1), cluster.node(2)];
+    const had = one.end;
+    const progress = one.raft.leadership?.peers.get(2);
+    two.holds.flush = true;
+    cluster.pass(300);
+    expect(one.lostData).toMatchObject([{ node: 2, had }]);
+    // It answers, and has got everything, but only part of it is on its disk.
+    for (const { end } of two.entries.slice(0, -1)) {
+      two.flush(end);
+      cluster.calm();
+      cluster.pass(100);
+      expect([end < had, progress?.isOldCopy, two.standing]).toEqual([true, true, 'returned']);
+    }
+    two.flush();
+    cluster.calm();
+    cluster.pass(100);
+    expect([two.end, progress?.isOldCopy]).toEqual([had, false]);
+  });
+
+  test('of a node that did not count anyway is noticed, but it is not told to count no more', () => {
+    const cluster = restored(true);
+    const [one, two] = [cluster.node(1), cluster.node(2)];
+    cluster.pass(300);
+    const { entries, vote, standing } = two.copyDisk();
+    expect(one.raft.leadership?.peers.get(2)?.isOldCopy).toBe(false);
+    two.crash();
+    two.restore({ entries: entries.slice(0, 2), vote, standing, bound: 0 });
+    // Its disk takes nothing, so that it stays what it is.
+    two.holds.flush = true;
+    two.restart();
+    cluster.pass(300);
+    expect(one.lostData).toHaveLength(2);
+    expect([two.standing, one.raft.leadership?.peers.get(2)?.isOldCopy]).toEqual(['returned', false]);
+  });
+
   test('is not made new by the founder, which knows its directory', () => {
     const cluster = restored(true);
     cluster.pass(300);
@@ -211,6 +248,29 @@ describe('R11: nobody is accused who keeps its disk', () => {
     cluster.pass(5_000);
     expect(cluster.nodes.flatMap(({ lostData }) => lostData)).toEqual([]);
     expect(new Set(cluster.nodes.map(({ end }) => end)).size).toBe(1);
+  });
+
+  test('when another disk stands behind its id, whatever the old one had acknowledged to an earlier leader', () => {
+    const cluster = led(3);
+    const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)];
+    two.crash();
+    cluster.pass(1_500);
+    // Node 1 remembers what node 2 had; while it does not lead, node 2 comes with another disk, and counts in time.
+    handOver(cluster, one);
+    two.wipe();
+    two.restart();
+    cluster.pass(500);
+    expect([three.raft.role, two.standing]).toEqual(['leader', 'voter']);
+    two.crash();
+    // What it says from now on is less than the disk that is gone had: an accusation would be about that one.
+    const copy = two.copyDisk();
+    cluster.pass(1_500);
+    handOver(cluster, three);
+    expect(one.raft.role).toBe('leader');
+    two.restore({ ...copy, entries: copy.entries.slice(0, 2), bound: 0 });
+    two.restart();
+    cluster.pass(500);
+    expect(one.lostData).toEqual([]);
   });
 
   test('by the loss of its whole disk, which it says itself', () => {

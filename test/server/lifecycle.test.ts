@@ -142,7 +142,7 @@ describe('a clean stop', () => {
     // What comes within half a second is taken for an echo of the first one.
     await setTimeout(600);
     node.signal('SIGINT');
-    expect(await node.exited).toEqual({ code: 130, signal: null });
+    expect(await node.exited).toEqual({ code: null, signal: 'SIGKILL' });
   });
 });
 

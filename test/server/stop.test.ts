@@ -2,12 +2,14 @@
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { connect as connectClient } from '../../src/client/index.ts';
 import { CLOSE_STOPPED } from '../../src/protocol/client.ts';
 import { type CutStep, type StopSteps, stopNode } from '../../src/server/stop.ts';
 import { Cluster } from '../support/cluster.ts';
+import type { ClusterNode } from '../support/clusterNode.ts';
 import { connect, makeDirectory, payloadOf, startNode } from './support/fixture.ts';
+import { removeDirectory, temporaryDirectory } from './support/processNode.ts';
 import { Closed, RawClient, Refused } from './support/rawClient.ts';
 
 const TIMES = { settleMs: 40, answerMs: 60, endMs: 80, quietMs: 1 };
@@ -125,10 +127,10 @@ class Pump {
   }
 }
 
-async function rawPump(url: string, tag: string): Promise<Pump> {
+async function rawPump(url: string, tag: string, isDeaf: boolean): Promise<Pump> {
   const client = await RawClient.connect(url);
   onTestFinished(() => client.socket.terminate());
-  return new Pump(tag, (payload) => client.append(payload), rawOutcome, true);
+  return new Pump(tag, (payload) => client.append(payload), rawOutcome, isDeaf);
 }
 
 async function libraryPump(urls: readonly string[], tag: string, timeoutMs: number): Promise<Pump> {
@@ -152,14 +154,22 @@ async function namesIn(client: RawClient): Promise<string[]> {
 }
 
 describe('R6: a stop under load', () => {
-  test('of one node, eight times: no append is unknown, and what is acknowledged is what is in the log', async () => {
+  const stuck = stopWithoutMajority();
+
+  beforeAll(() => stuck.start());
+
+  afterAll(() => stuck.close());
+
+  // Six of eight such stops left appends unknown: four that go well are no luck.
+  test('of one node, four times: no append is unknown, and what is acknowledged is what is in the log', async () => {
     const data = makeDirectory();
     const done = new Set<string>();
-    for (let round = 1; round <= 8; round++) {
+    for (let round = 1; round <= 4; round++) {
       const node = await startNode({ data });
       const pumps = [
-        await rawPump(node.url, `a${round}`),
-        await rawPump(node.url, `b${round}`),
+        // One that does not listen makes the stop last half of its time: every other one has it.
+        await rawPump(node.url, `a${round}`, round % 2 === 0),
+        await rawPump(node.url, `b${round}`, false),
         await libraryPump([node.url], `c${round}`, 1),
       ];
       await untilDone(pumps, 100);
@@ -190,13 +200,14 @@ describe('R6: a stop under load', () => {
     await cluster.start();
     await cluster.allVoters();
     const pump = await libraryPump(cluster.urls, 'c', 60_000);
-    for (let round = 1; round <= 3; round++) {
+    let stopped: ClusterNode | undefined;
+    for (let round = 1; round <= 2; round++) {
+      stopped?.start();
+      await stopped?.ready;
       await untilDone([pump], pump.outcomes.done + 500);
-      const leader = await cluster.leader();
-      expect(await leader.stop()).toEqual({ code: 0, signal: null });
+      stopped = await cluster.leader();
+      expect(await stopped.stop()).toEqual({ code: 0, signal: null });
       await untilDone([pump], pump.outcomes.done + 500);
-      leader.start();
-      await leader.ready;
     }
     await pump.end();
     expect(pump.outcomes).toMatchObject({ failed: 0, unknown: 0 });
@@ -205,25 +216,55 @@ describe('R6: a stop under load', () => {
   });
 
   test('of a leader without a majority: it ends in time with 0, and says that its appends are unknown', async () => {
-    const cluster = await Cluster.make({ nodes: 3, directory: makeDirectory(), flags: ['--election-timeout-ms', '4500'] });
-    onTestFinished(() => cluster.close());
+    const { code, outcomes, tookMs, log } = await stuck.result();
+    expect(code).toBe(0);
+    expect(outcomes).toEqual(Array.from({ length: 50 }, () => 'unknown'));
+    // 6 s, and as much again for a busy machine.
+    expect(tookMs).toBeLessThan(12_000);
+    expect(log).toContain('50 appends were ordered but not committed in time');
+  });
+});
+
+interface StuckStop {
+  readonly code: number | null;
+  readonly outcomes: readonly Outcome[];
+  readonly tookMs: number;
+  readonly log: string;
+}
+
+/** A leader whose other node stands still is told to stop, with 50 appends on their way. It waits most of its time: beside other tests. */
+function stopWithoutMajority(): { start(): void; result(): Promise<StuckStop>; close(): Promise<void> } {
+  const directory = temporaryDirectory();
+  let cluster: Cluster | undefined;
+  let result: Promise<StuckStop>;
+  const run = async (): Promise<StuckStop> => {
     // It does not resign before it has to give up.
+    cluster = await Cluster.make({ nodes: 2, directory, flags: ['--election-timeout-ms', '4500'] });
     const leader = await cluster.start();
     await cluster.allVoters();
     for (const node of cluster.nodes) if (node !== leader) node.pause();
-    const client = await connectTo(leader.url);
+    const client = await RawClient.connect(leader.url);
     const appends = Array.from({ length: 50 }, (_, i) => client.append(payloadOf(100, i)).then(() => 'done' as const, rawOutcome));
     // They were ordered when a later request of the connection is answered.
     await client.end();
     const startedMs = performance.now();
-    expect((await leader.stop()).code).toBe(0);
+    const { code } = await leader.stop();
     const tookMs = performance.now() - startedMs;
-    expect(await Promise.all(appends)).toEqual(appends.map(() => 'unknown'));
-    // 6 s, and as much again for a busy machine.
-    expect(tookMs).toBeLessThan(12_000);
-    expect(readFileSync(leader.logFile, 'utf8')).toContain('50 appends were ordered but not committed in time');
-  });
-});
+    return { code, tookMs, outcomes: await Promise.all(appends), log: readFileSync(leader.logFile, 'utf8') };
+  };
+  return {
+    start: () => {
+      result = run();
+      // Whoever asks for the result hears of it.
+      result.catch(() => undefined);
+    },
+    result: () => result,
+    close: async () => {
+      await cluster?.close();
+      removeDirectory(directory);
+    },
+  };
+}
 
 async function connectTo(url: string): Promise<RawClient> {
   const client = await RawClient.connect(url);

@@ -9,11 +9,14 @@ import type { LogNode } from '../../server/node.ts';
 import type { StopReport } from '../../server/stop.ts';
 import { VERSION } from '../../server/version.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
-import { EXIT, exitCodeOf, explain, Quit } from '../exit.ts';
+import { EXIT, endProcess, exitCodeOf, explain, Quit } from '../exit.ts';
 import { humanLine, type LogLine } from '../logLines.ts';
 import { givenOptions, type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { isBrokenPipe, printJson, say } from '../output.ts';
 import { STOP_WITH_STDIN, untilSignal, untilStdinEnds } from '../signals.ts';
+
+/** A stop whose threads had no time left ends so much later at the latest. */
+const CUT_THREADS_MS = 400;
 
 interface ServeOptions extends NodeOptions {
   readonly json?: boolean;
@@ -91,7 +94,8 @@ function sayHowItStopped(log: Logger, { cut, undecidedAppends, uncommittedBytes 
       `${undecidedAppends} appends were ordered but not committed in time: they may be in the log or not, and their senders were told so`,
     cut.includes('settle') && uncommittedBytes > 0 && `${uncommittedBytes} bytes at the end of the log are not known to be committed`,
     cut.includes('answer') && 'clients that did not read their answers were cut off',
-    cut.includes('end') && 'not all threads ended in time: what they were doing was cut off, as by a crash',
+    cut.includes('end') &&
+      'not all threads ended in time: what they were doing is cut off, as by a crash; if one hangs, this process ends by SIGKILL',
   ].filter((note) => note !== false);
   for (const note of notes) log.warn(`while it stopped: ${note}`);
   log.info(`stopped; all that was acknowledged${uncommittedBytes > 0 ? ' as committed' : ''} is on disk`);
@@ -117,8 +121,10 @@ async function serve(config: Config, { json = false, stopWithStdin = false }: Se
       if (!isBrokenPipe(thrown)) throw thrown;
     });
     const reason = await Promise.race([stop, node.failed]);
-    log.info(`${reason}: stopping; a second signal ends at once`);
-    sayHowItStopped(log, await Promise.race([node.stop(), node.failed]));
+    log.info(`${reason}: stopping; a second signal ends at once, as SIGKILL does`);
+    const report = await Promise.race([node.stop(), node.failed]);
+    sayHowItStopped(log, report);
+    if (report.cut.includes('end')) await endProcess(EXIT.DONE, CUT_THREADS_MS);
   } catch (thrown) {
     throw thrown instanceof Quit ? thrown : fatal(log, thrown);
   }

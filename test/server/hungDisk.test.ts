@@ -1,0 +1,109 @@
+// R6: a disk that hangs does not hold a node that is to stop: no thread that waits for a system call is waited for without end.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Exit, type RunningServer, spawnCommand, startServer, stopServers, temporaryDirectory } from '../support/server.ts';
+import { eventually, payloadOf } from './support/fixture.ts';
+import { RawClient } from './support/rawClient.ts';
+
+afterAll(stopServers);
+
+/** A disk whose syncs, from {@link hang} on, never return: they wait in the kernel for somebody to write into a pipe. */
+class HungDisk {
+  readonly #pipe: string;
+  readonly #reached: string;
+  /** The environment of a node that has this disk. */
+  readonly env: Readonly<Record<string, string>>;
+
+  constructor() {
+    const directory = temporaryDirectory();
+    this.#pipe = join(directory, 'pipe');
+    this.#reached = join(directory, 'reached');
+    const preload = join(directory, 'preload.cjs');
+    writeFileSync(
+      preload,
+      `const fs = require('node:fs');
+      for (const name of ['fdatasyncSync', 'fsyncSync']) {
+        const sync = fs[name];
+        fs[name] = (file) => {
+          if (fs.existsSync(${JSON.stringify(this.#pipe)}) && !require('node:worker_threads').isMainThread) {
+            fs.writeFileSync(${JSON.stringify(this.#reached)}, '');
+            fs.openSync(${JSON.stringify(this.#pipe)}, 'r');
+          }
+          return sync(file);
+        };
+      }
+      require('node:module').syncBuiltinESMExports();`,
+    );
+    this.env = { NODE_OPTIONS: `--require ${preload}` };
+  }
+
+  hang(): void {
+    execFileSync('mkfifo', [this.#pipe]);
+  }
+
+  /** Resolves when a thread hangs. */
+  reached(): Promise<void> {
+    return eventually(() => existsSync(this.#reached), 'a sync hangs');
+  }
+}
+
+/** Ends as it must, or is given up by the test's time limit. */
+async function timed(exited: Promise<Exit>): Promise<{ readonly exit: Exit; readonly tookMs: number }> {
+  const startedMs = performance.now();
+  const exit = await exited;
+  return { exit, tookMs: performance.now() - startedMs };
+}
+
+/** A node one of whose writers hangs in a sync, with an append that waits for it. */
+async function hanging(): Promise<{ readonly node: RunningServer; readonly append: Promise<unknown> }> {
+  const disk = new HungDisk();
+  const node = await startServer({ env: disk.env });
+  const client = await RawClient.connect(node.url);
+  await client.append(payloadOf(100, 1));
+  disk.hang();
+  const append = client.append(payloadOf(100, 2)).catch((thrown: unknown) => thrown);
+  await disk.reached();
+  return { node, append };
+}
+
+describe.concurrent('R6: a disk that hangs', () => {
+  test('does not hold a stop, which says that it was cut off', async () => {
+    const { node, append } = await hanging();
+    const { exit, tookMs } = await timed(node.stop());
+    expect(exit).toEqual({ code: null, signal: 'SIGKILL' });
+    // 6 s, and as much again for a busy machine.
+    expect(tookMs).toBeLessThan(12_000);
+    expect(node.stderr()).toContain('not all threads ended in time');
+    expect(await append).toMatchObject({ answer: { outcomeUnknown: true } });
+  });
+
+  test('does not hold a second signal', async () => {
+    const { node } = await hanging();
+    process.kill(node.pid, 'SIGTERM');
+    await eventually(() => node.stderr().includes('a second signal ends at once'), 'the first signal was seen');
+    // What comes within half a second is taken for an echo of the first one.
+    await delay(600);
+    process.kill(node.pid, 'SIGINT');
+    expect(await node.exited).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(node.stderr()).not.toContain('not all threads ended in time');
+  });
+
+  test('does not hold a node that is told to stop while it starts', async () => {
+    const disk = new HungDisk();
+    disk.hang();
+    const child = spawnCommand(['serve', '--json', '--port', '0', '--data', join(temporaryDirectory(), 'data')], disk.env);
+    const exited = new Promise<Exit>((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+    let log = '';
+    child.stderr.on('data', (text: Buffer) => {
+      log += text.toString();
+    });
+    await disk.reached();
+    child.kill('SIGTERM');
+    expect(await exited).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(log).toContain('stopped before the node was ready');
+  });
+});
