@@ -44,11 +44,29 @@ function isThere(place: string, name: string): boolean {
   return ["'", '"', '`'].some((quote) => source.includes(quote + name));
 }
 
+type Point = readonly [name: string, point: number, letter: string];
+
+function byPlace([, a, letterOfA]: Point, [, b, letterOfB]: Point): number {
+  return a - b || letterOfA.localeCompare(letterOfB);
+}
+
 describe('docs/KNOWN-BUGS.md', () => {
   const bugs = ROWS.flatMap(([first = '']) => (/^B\d+$/.test(first) ? [first] : []));
 
+  /** Name, number and letter of each row R1a, R1b, R2, … */
+  const points = ROWS.flatMap(([first = '']) => {
+    const [, number, letter] = /^R(\d+)([a-z]?)$/.exec(first) ?? [];
+    return number === undefined ? [] : [[first, Number(number), letter ?? ''] as const];
+  });
+
   test('has a row for each bug, in order', () => {
-    expect(bugs).toEqual(Array.from({ length: 45 }, (_, i) => `B${i + 1}`));
+    expect(bugs).toEqual(Array.from({ length: 50 }, (_, i) => `B${i + 1}`));
+  });
+
+  test('has a row for each point of the review, in order, and no two of one name', () => {
+    expect(points.map(([name]) => name)).toEqual([...points].sort(byPlace).map(([name]) => name));
+    expect(points.map(([name]) => name).filter((name, i, names) => names.indexOf(name) !== i)).toEqual([]);
+    expect([...new Set(points.map(([, point]) => point))]).toEqual(Array.from({ length: 14 }, (_, i) => i + 1));
   });
 
   test.each(ROWS.map((cells) => [cells[0] ?? '', cells] as const))('%s', (first, cells) => {
@@ -57,6 +75,8 @@ describe('docs/KNOWN-BUGS.md', () => {
     const names = namesOf(last);
     expect(names.length > 0 || /^see B\d+/.test(last)).toBe(true);
     expect(names.filter(([place, name]) => !isThere(place, name))).toEqual([]);
+    const rows = [...bugs, ...points.map(([name]) => name)];
+    for (const [, row] of last.matchAll(/\bsee (?:[BR]\d+[a-z]?, )*([BR]\d+[a-z]?)/g)) expect(rows).toContain(row);
     for (const [row] of last.matchAll(/\bB\d+\b/g)) expect(bugs).toContain(row);
   });
 });
