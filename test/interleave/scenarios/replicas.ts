@@ -3,7 +3,7 @@
 import { NO_INSTANCE } from '../../../src/core/ids.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
-import type { AppendRequest, AppendResponse, NodeId } from '../../../src/raft/messages.ts';
+import type { AppendRequest, AppendResponse, NodeId, PeerMessage } from '../../../src/raft/messages.ts';
 import { TermTable } from '../../../src/raft/termTable.ts';
 import type { ReplicaPorts } from '../../../src/replication/ports.ts';
 import { Replica } from '../../../src/replication/replica.ts';
@@ -17,6 +17,9 @@ export const OTHER_LEADER = '2'.repeat(16);
 /** What a scenario's replica does with what it is asked to do. */
 export interface Handlers {
   readonly truncate?: (offset: number) => void;
+  readonly maxAppendBytes?: number;
+  /** Told of what is sent with entries; without it none are. */
+  readonly sendEntries?: (to: NodeId, message: PeerMessage) => void;
 }
 
 /** The replica of node 1 among `nodes`, whose log has these terms, and time that only {@link TestReplica.later} moves. */
@@ -29,9 +32,11 @@ export class TestReplica {
       nowMs: () => this.#nowMs,
       wallMs: () => 1,
       wakeAt: () => undefined,
-      // What is sent to others is of no use here.
-      canSend: () => false,
-      send: (_to, _message, _body, released) => released?.(),
+      canSend: () => handlers.sendEntries !== undefined,
+      send: (to, message, body, released) => {
+        if (body !== undefined) handlers.sendEntries?.(to, message);
+        released?.();
+      },
       cut: () => undefined,
       saveVote: () => undefined,
       saveStanding: () => undefined,
@@ -53,7 +58,7 @@ export class TestReplica {
         heartbeatMs: ELECTION_MS / 10,
         diskTimeoutMs: 100 * ELECTION_MS,
         windowBytes: 65536,
-        maxAppendBytes: 65536,
+        maxAppendBytes: handlers.maxAppendBytes ?? 65536,
         random: () => 0,
       },
       state: { currentTerm, votedFor: 0, commit: 0, standing: 'voter', log },
@@ -80,8 +85,8 @@ export class TestReplica {
     this.replica.receive(2, { kind: 'voteResponse', term, isPreVote: false, granted: true }, []);
   }
 
-  /** Node `from` has everything before `durable` on its disk. */
-  has(from: NodeId, durable: number): void {
+  /** Node `from` has everything before `durable` on its disk, or says what `change` says. */
+  has(from: NodeId, durable: number, change: Partial<AppendResponse> = {}): void {
     const { currentTerm } = this.replica.raft;
     const answer: AppendResponse = {
       kind: 'appendResponse',
@@ -97,6 +102,7 @@ export class TestReplica {
       isOfAge: true,
       awaitsCommit: false,
       hasHeardAll: true,
+      ...change,
     };
     this.replica.receive(from, answer, []);
   }
