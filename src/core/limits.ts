@@ -152,6 +152,12 @@ export const PEER_QUEUED_EXTRA_BYTES = 64 * 1024;
  */
 export const FOUNDING_ANSWER_MS = 2 * PEER_DIAL_TIMEOUT_MS + PEER_BACKOFF_MAX_MS;
 
+/**
+ * The founder admits nobody before it has heard from all others since it started, or has waited for them for so many election timeouts: one
+ * of them may show that it is an old copy. No longer, because a cluster may begin before all of its machines are there.
+ */
+export const ADMISSION_WAIT_ELECTIONS = 3;
+
 /** A node that waits for its cluster says for whom: after the first of these, then ever more rarely, up to the last. */
 export const WAITING_LOG_MS = [1_000, 5_000, 10_000, 20_000, 60_000] as const;
 

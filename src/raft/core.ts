@@ -48,4 +48,6 @@ export interface Core {
   commitTo(offset: number): void;
   setDurable(offset: number): void;
   setStanding(standing: Standing): void;
+  /** A new node becomes a voter. */
+  comeOfAge(): void;
 }

@@ -207,7 +207,7 @@ export class Following {
     const { standing, log, durable, currentTerm } = this.#core;
     if (standing !== 'new') return;
     const end = Math.min(this.#verified, durable);
-    if (end > log.start && log.termBefore(end) === currentTerm) this.#core.setStanding('voter');
+    if (end > log.start && log.termBefore(end) === currentTerm) this.#core.comeOfAge();
   }
 
   #truncate(offset: number, request: AppendRequest): void {

@@ -99,6 +99,11 @@ export class Raft {
     return this.#leadership;
   }
 
+  /** Whether every other node has told its term since this one started. */
+  get hasHeardAll(): boolean {
+    return this.#state.hasHeardAll;
+  }
+
   /** When {@link tick} has something to do, on the clock of {@link advanceTo}. */
   get deadlineMs(): number {
     return this.#leadership?.deadlineMs ?? this.#electionAtMs;
@@ -210,6 +215,12 @@ export class Raft {
   /** Whether a message would be acted on, by its term. */
   believes(message: PeerMessage): boolean {
     return this.#fuse.believesMessage(message);
+  }
+
+  /** This node found out by itself that its directory is an old copy: it does not count any more, and gives up what it was elected for. */
+  returned(): void {
+    this.#becomeFollower(this.#state.currentTerm, this.#role === 'follower' ? this.#state.leader : 0);
+    this.#state.becomeReturned();
   }
 
   /** A connection to `node` is there (again): what was on its way before may be lost. */

@@ -88,6 +88,15 @@ export class State implements Core {
     this.emit({ kind: 'saveStanding', standing });
   }
 
+  /**
+   * A new node becomes a voter. It follows the leader of this term, so its vote is of no use any more; given to itself, it is not given a
+   * second time by a node that lost its disk and was taken for new.
+   */
+  comeOfAge(): void {
+    this.maybeVote(this.settings.id);
+    this.setStanding('voter');
+  }
+
   /** A new term, and the vote in it if it is given at once: one record, one flush. */
   setTerm(term: number, votedFor: NodeId): void {
     assert(term > this.currentTerm, 'terms rise');

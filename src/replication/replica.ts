@@ -169,6 +169,11 @@ export class Replica {
     return sentence;
   }
 
+  /** This node found out that its directory is an old copy. */
+  returned(): void {
+    this.#turn(() => this.raft.returned());
+  }
+
   /** Another data directory stands behind a node's id than before. */
   forget(node: NodeId): void {
     this.#turn(() => this.raft.forget(node));
@@ -424,7 +429,7 @@ function oldCopySentence(node: NodeId, had: number, has: number): string {
 }
 
 const RETURNED_SENTENCE =
-  'this directory is an old copy: its leader knows that this node had more on its disk. It votes for nobody and does not count until it ' +
+  'this directory is an old copy: another node knows that this one had more on its disk, or counted already. It votes for nobody and does not count until it ' +
   'has everything and has heard from all others. To bring a node back, empty its directory; a copy from before its last run has forgotten its votes';
 
 /** The bytes of `chunks` behind the first `skip`. */

@@ -115,9 +115,13 @@ export function saveNodes(disk: Disk, directory: string, identity: Identity, nod
   return changed(disk, directory, identity, { nodes });
 }
 
-/** Makes the node's standing durable. Only one thread of a running node may change its identity. */
+/**
+ * Makes the node's standing durable. Who returned with an old copy has forgotten whom it knew, and is the founder no more. Only one thread of
+ * a running node may change its identity.
+ */
 export function saveStanding(disk: Disk, directory: string, identity: Identity, standing: Standing): Identity {
-  return identity.standing === standing ? identity : changed(disk, directory, identity, { standing });
+  const isFounder = identity.isFounder && standing !== 'returned';
+  return identity.standing === standing ? identity : changed(disk, directory, identity, { standing, isFounder });
 }
 
 /** Makes durable with which data directory the founder admits node `id`. Only one thread of a running node may change its identity. */

@@ -6,11 +6,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
 import { doesCount } from '../core/ids.ts';
-import { COLD_READERS, FEED_READERS, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
+import { ADMISSION_WAIT_ELECTIONS, COLD_READERS, FEED_READERS, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
 import { follow } from '../memory/follow.ts';
 import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
+import { Founder } from '../peers/founder.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
 import type { Introduction } from '../protocol/peerHandshake.ts';
 import type { NodeId } from '../raft/messages.ts';
@@ -38,9 +39,11 @@ class RaftThread {
   readonly #sockets: PeerSockets | undefined;
   readonly #feeders: ColdPool | undefined;
   readonly #tell: (message: FromRaft) => void;
+  readonly #founder: Founder;
   #identity: Identity;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  #admissionTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
   /** The data directory behind each node's id, as it was last seen. */
   readonly #instances = new Map<NodeId, string>();
@@ -75,6 +78,7 @@ class RaftThread {
       sealed,
       ports: this.#ports(),
     });
+    this.#founder = this.#makeFounder();
     if (peers.length > 0) {
       this.#feeders = new ColdPool(setup, FEED_READERS, (error) => tell({ kind: 'failed', error: toPlainError(error) }));
       this.#sockets = this.#makeSockets();
@@ -87,6 +91,8 @@ class RaftThread {
     if (this.#sockets !== undefined && own !== undefined) {
       await this.#sockets.listen(this.#setup.host, own.peerPort);
       this.#sockets.dial(peers);
+      const waitMs = ADMISSION_WAIT_ELECTIONS * this.#setup.electionTimeoutMs;
+      this.#admissionTimer = setTimeout(() => this.#founder.waited(), waitMs);
     }
     this.#tell({ kind: 'started' });
     this.#replica.start();
@@ -122,6 +128,7 @@ class RaftThread {
   async #stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#admissionTimer);
     this.#replica.stop();
     await this.#sockets?.close();
     await this.#feeders?.close();
@@ -171,12 +178,12 @@ class RaftThread {
 
   #makeSockets(): PeerSockets {
     const { node, peers, electionTimeoutMs, shared } = this.#setup;
-    const { clusterId, instance, isFounder } = this.#identity;
+    const { clusterId, instance } = this.#identity;
     const { segmentBytes } = shared.shape;
     const log = (level: 'info' | 'warn', text: string): void => this.#tell({ kind: 'log', level, text });
     return new PeerSockets({
       self: { clusterId, id: node, instance, segmentBytes, nodes: peers.map(({ id }) => id) },
-      now: () => ({ standing: this.#identity.standing, isFounder, term: this.#replica.raft.currentTerm }),
+      now: () => ({ standing: this.#identity.standing, isFounder: this.#identity.isFounder, term: this.#replica.raft.currentTerm }),
       stuckMs: Math.max(MIN_STUCK_MS, Math.min(electionTimeoutMs, MAX_STUCK_MS)),
       silentMs: Math.max(MIN_STUCK_MS, 4 * electionTimeoutMs),
       events: {
@@ -185,10 +192,11 @@ class RaftThread {
         connected: (to, welcome) => this.#connected(to, welcome),
         disconnected: (to, reason) => {
           if (!this.#isStopped) log('info', `the link to node ${to} is down: ${reason}`);
+          this.#founder.disconnected(to);
           this.#replica.disconnected(to);
         },
         doubts: ({ from, term, standing }) => this.#replica.doubts(from, term, doesCount(standing)),
-        greeting: (hello) => this.#know(hello),
+        greeting: (hello) => this.#founder.met(hello),
         // The founder's WELCOME says that it knows this node; its HELLO, which may come first, does not.
         accepted: (from, hello) => this.#greeted(from, hello, !hello.isFounder),
         refused: (to, sentence) => log('warn', `node ${to} refuses this node: ${sentence}`),
@@ -204,31 +212,29 @@ class RaftThread {
     this.#instances.set(from, instance);
     if (before !== undefined && before !== instance) this.#replica.forget(from);
     this.#replica.greeted(from, term, isHeard, isFounder);
+    this.#founder.admitAll();
   }
 
   #connected(to: NodeId, welcome: Introduction): void {
     this.#greeted(to, welcome, true);
     this.#replica.connected(to);
-    this.#know(welcome);
-    if (welcome.standing === 'stranger') this.#maybeAdmit(to, welcome.instance);
+    this.#founder.met(welcome);
+    this.#founder.connected(to, welcome);
   }
 
-  /**
-   * The founder remembers with which data directory it met a node first, before that node hears from it: whoever comes to count in the
-   * cluster, by whatever way, is then known to the founder for good, and is not taken for new with another directory.
-   */
-  #know({ from, instance, standing }: Introduction): void {
-    const { isFounder, known } = this.#identity;
-    if (!isFounder || standing !== 'stranger' || known[from] !== undefined) return;
-    this.#identity = saveKnown(this.#disk, this.#setup.directory, this.#identity, from, instance);
-  }
-
-  /** The founder admits a node with the data directory that it met it with first. */
-  #maybeAdmit(to: NodeId, instance: string): void {
-    const { isFounder, known } = this.#identity;
-    if (!isFounder || known[to] !== instance) return;
-    this.#sockets?.send(to, { kind: 'admit', term: this.#replica.raft.currentTerm, standing: 'new' });
-    this.#tell({ kind: 'log', level: 'info', text: `node ${to} joins the cluster` });
+  #makeFounder(): Founder {
+    return new Founder({
+      role: () => this.#identity,
+      hasHeardAll: () => this.#replica.raft.hasHeardAll,
+      remember: (node, instance) => {
+        this.#identity = saveKnown(this.#disk, this.#setup.directory, this.#identity, node, instance);
+      },
+      isOldCopy: () => this.#replica.returned(),
+      admit: (node) => {
+        this.#sockets?.send(node, { kind: 'admit', term: this.#replica.raft.currentTerm, standing: 'new' });
+        this.#tell({ kind: 'log', level: 'info', text: `node ${node} joins the cluster` });
+      },
+    });
   }
 }
 

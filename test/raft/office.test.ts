@@ -286,6 +286,16 @@ describe('joining', () => {
     expect(three.raft.standing).toBe('voter');
   });
 
+  test('a new node that comes of age votes for nobody else in that term: it may have done so with a disk that it lost (R11)', () => {
+    const cluster = new Cluster({ standings: ['voter', 'new', 'new'] });
+    cluster.isolate(3);
+    cluster.elect(1);
+    cluster.heal();
+    cluster.pass(3_000);
+    const three = cluster.node(3);
+    expect([three.standing, three.raft.votedFor, three.vote.votedFor]).toEqual(['voter', 3, 3]);
+  });
+
   test('a stranger becomes new by the word of the founder alone', () => {
     const cluster = new Cluster({ standings: ['voter', 'stranger', 'voter'] });
     const two = cluster.node(2);

@@ -285,6 +285,34 @@ describe('R11: nobody is accused who keeps its disk', () => {
   });
 });
 
+describe('R11: a founder that finds out that it runs on an old copy of its directory', () => {
+  test('leads no longer, and counts again when it has everything', () => {
+    const cluster = led(3);
+    const one = cluster.node(1);
+    one.turn((raft) => raft.returned());
+    expect([one.raft.role, one.standing, one.raft.votedFor]).toEqual(['follower', 'returned', 1]);
+    // What was asked of it before makes it lead no more.
+    one.turn((raft) => raft.step(2, { kind: 'timeoutNow', term: raft.currentTerm }));
+    expect(one.raft.role).toBe('follower');
+    cluster.pass(10_000);
+    expect(cluster.nodes.map(({ standing }) => standing)).toEqual(['voter', 'voter', 'voter']);
+    expect([[2], [3]]).toContainEqual(cluster.leaders);
+  });
+
+  test('gives up a campaign, and follows on whom it follows', () => {
+    const cluster = led(3);
+    const two = cluster.node(2);
+    two.turn((raft) => raft.returned());
+    expect([two.raft.leader, two.standing]).toEqual([1, 'returned']);
+    const three = cluster.node(3);
+    cluster.isolate(3);
+    cluster.pass(5_000);
+    expect(three.raft.role).toBe('preCandidate');
+    three.turn((raft) => raft.returned());
+    expect(three.raft.role).toBe('follower');
+  });
+});
+
 /** `node` hands its leadership to another one that runs. */
 function handOver(cluster: Cluster, node: TestNode): void {
   node.turn((raft) => raft.transfer());

@@ -38,6 +38,8 @@ interface Shadow {
   isFounder: boolean;
   /** Runs on an old copy of its disk, and does not know it. */
   isOldCopy: boolean;
+  /** Its disk was lost, which counted. */
+  hasLost: boolean;
   /** Of this life. */
   commit: number;
   term: number;
@@ -82,6 +84,7 @@ export class Checker {
       standing: 'stranger',
       isFounder: false,
       isOldCopy: false,
+      hasLost: false,
       commit: this.ledger.start,
       term: 0,
       isLeader: false,
@@ -118,6 +121,7 @@ export class Checker {
   wiped(node: SimNode): void {
     const shadow = this.#of(node.id);
     shadow.lost = { starts: shadow.starts, durable: shadow.durable };
+    shadow.hasLost = true;
     shadow.starts = [];
     shadow.tail = 0;
     shadow.dataEnds = [0];
@@ -135,6 +139,11 @@ export class Checker {
     const shadow = this.#of(node.id);
     shadow.standing = 'returned';
     shadow.isOldCopy = true;
+  }
+
+  /** Whether a node counted with a disk that it has lost. */
+  hasLostDisk(id: NodeId): boolean {
+    return this.#of(id).hasLost;
   }
 
   /** Whether a node runs on an old copy of its disk, and nobody has told it so. */

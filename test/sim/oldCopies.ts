@@ -33,6 +33,8 @@ export class OldCopies {
   /** Whether this seed may have an old copy in it. */
   readonly isOn: boolean;
   #isEnded = false;
+  /** The founder's disk from when it knew nobody. */
+  #first: Copy | undefined;
   /** Node that runs on an old copy, which was not noticed yet. */
   #open: SimNode | undefined;
 
@@ -47,6 +49,11 @@ export class OldCopies {
     if (this.isOn) this.#world.scheduler.after((chaosMs * (100 + this.#random.below(300))) / 1000, () => this.#begin());
   }
 
+  /** A cluster begins with the disk that `node` has now. */
+  begun(node: SimNode): void {
+    if (this.isOn) this.#first = { victim: node, image: node.disk.copy(), end: 0 };
+  }
+
   /** The time of faults is over: what was not noticed by now is emptied, as an operator should have done. */
   stop(): void {
     this.#isEnded = true;
@@ -58,9 +65,8 @@ export class OldCopies {
     if (this.#isEnded || !this.#world.isGrown || this.#world.nodes.some(({ isHeldDown }) => isHeldDown)) return;
     this.#world.nemesis.suspend();
     this.#poll(SETTLES_WITHIN, () => {
-      const victim = this.#chooseVictim();
-      if (victim?.process === undefined) return false;
-      const copy = { victim, image: victim.disk.copy(), end: victim.process.memory.tail };
+      const copy = this.#chooseCopy();
+      if (copy === undefined) return false;
       this.#poll(SETTLES_WITHIN, () => this.#maybeRestore(copy));
       return true;
     });
@@ -91,11 +97,15 @@ export class OldCopies {
     return isWell ? { node: leader, term: raft.currentTerm } : undefined;
   }
 
-  #chooseVictim(): SimNode | undefined {
+  /** A copy of a disk as it is now, or that of the founder from before anybody joined it. */
+  #chooseCopy(): Copy | undefined {
     const office = this.#office;
     if (office === undefined) return undefined;
     const others = this.#world.nodes.filter((node) => node !== office.node && this.#world.mayWipe(node));
-    return others[this.#random.below(others.length)];
+    const founder = others.find(({ process }) => process?.identity.isFounder);
+    if (founder !== undefined && founder === this.#first?.victim && this.#random.oneIn(2)) return this.#first;
+    const victim = others[this.#random.below(others.length)];
+    return victim?.process === undefined ? undefined : { victim, image: victim.disk.copy(), end: victim.process.memory.tail };
   }
 
   /** Puts the copy in place once the leader has heard of more than is in it. */

@@ -2,11 +2,12 @@
 // What stands here is the glue of src/threads/raftThread.ts; the disk plane is in writers.ts, the main thread in mainThread.ts.
 
 import { LogError } from '../../src/core/errors.ts';
-import { COLD_READERS } from '../../src/core/limits.ts';
+import { ADMISSION_WAIT_ELECTIONS, COLD_READERS } from '../../src/core/limits.ts';
 import { Gate } from '../../src/memory/gate.ts';
 import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import { Founder } from '../../src/peers/founder.ts';
 import { faultOfWelcome, type Introduction, type Self } from '../../src/protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import { TermTable } from '../../src/raft/termTable.ts';
@@ -54,6 +55,7 @@ export class Process implements Endpoint {
   readonly diskThread: Thread;
   readonly context: StorageContext;
   isAlive = true;
+  readonly #founder: Founder;
   #identity: Identity;
   readonly #feedReader: SegmentReader;
   readonly #watches: Watch[];
@@ -108,6 +110,7 @@ export class Process implements Endpoint {
       sealed,
       ports: this.#ports(),
     });
+    this.#founder = this.#makeFounder();
     this.main = new MainThread(this, mainTail, new Gate(memory), settings.nodes);
     this.#watches = this.#makeWatches();
   }
@@ -116,8 +119,11 @@ export class Process implements Endpoint {
   start(): void {
     this.raftThread.post(0, 'start', () => this.replica.start());
     // A node alone has no peer port.
-    const { nodes } = this.replica.raft.settings;
-    if (nodes.length > 1) this.world.network.join(this, nodes);
+    const { nodes, electionTimeoutMs } = this.replica.raft.settings;
+    if (nodes.length === 1) return;
+    this.world.network.join(this, nodes);
+    const waitMs = this.node.virtualMs(ADMISSION_WAIT_ELECTIONS * electionTimeoutMs);
+    this.raftThread.post(waitMs, 'has waited for the others', () => this.#founder.waited());
   }
 
   get thread(): Thread {
@@ -189,18 +195,19 @@ export class Process implements Endpoint {
   }
 
   accepted(from: NodeId, hello: Introduction): void {
-    this.#know(from, hello);
+    this.#founder.met(hello);
     this.#greeted(from, hello, !hello.isFounder);
   }
 
   connected(to: NodeId, welcome: Introduction): void {
     this.#greeted(to, welcome, true);
     this.replica.connected(to);
-    this.#know(to, welcome);
-    if (welcome.standing === 'stranger') this.#maybeAdmit(to, welcome.instance);
+    this.#founder.met(welcome);
+    this.#founder.connected(to, welcome);
   }
 
   disconnected(to: NodeId): void {
+    this.#founder.disconnected(to);
     this.replica.disconnected(to);
   }
 
@@ -213,18 +220,17 @@ export class Process implements Endpoint {
     this.#instances.set(from, instance);
     if (before !== undefined && before !== instance) this.replica.forget(from);
     this.replica.greeted(from, term, isHeard, isFounder);
+    this.#founder.admitAll();
   }
 
-  #know(from: NodeId, { instance, standing }: Introduction): void {
-    const { isFounder, known } = this.#identity;
-    if (!isFounder || standing !== 'stranger' || known[from] !== undefined) return;
-    this.#saved(saveKnown(this.node.disk, DIRECTORY, this.#identity, from, instance));
-  }
-
-  #maybeAdmit(to: NodeId, instance: string): void {
-    const { isFounder, known } = this.#identity;
-    if (!isFounder || known[to] !== instance) return;
-    this.world.network.send(this, to, { kind: 'admit', term: this.replica.raft.currentTerm, standing: 'new' });
+  #makeFounder(): Founder {
+    return new Founder({
+      role: () => this.#identity,
+      hasHeardAll: () => this.replica.raft.hasHeardAll,
+      remember: (node, instance) => this.#saved(saveKnown(this.node.disk, DIRECTORY, this.#identity, node, instance)),
+      isOldCopy: () => this.replica.returned(),
+      admit: (node) => this.world.network.send(this, node, { kind: 'admit', term: this.replica.raft.currentTerm, standing: 'new' }),
+    });
   }
 
   /** Blocks the raft thread for as long as the disk took, if there was anything to do. */
@@ -253,6 +259,11 @@ export class Process implements Endpoint {
           standing !== 'returned' || world.checker.isOldCopy(this.id),
           'old copies',
           () => `node ${this.id} is taken for an old copy, but its disk is what it was`,
+        );
+        promise(
+          standing !== 'new' || !world.checker.hasLostDisk(this.id),
+          'old copies',
+          () => `node ${this.id} is taken for new, but it counted with a disk that it has lost`,
         );
         this.#saved(saveStanding(node.disk, DIRECTORY, this.#identity, standing));
       },

@@ -92,6 +92,7 @@ export class SimNode {
   /** The directory is made as `loglog init` makes it. */
   initialize(): void {
     newIdentity(this.disk, this.id, undefined, this.list, this.world.random);
+    this.world.oldCopies.begun(this);
   }
 
   /** Whether the node's directory has a list of nodes. */
@@ -112,7 +113,9 @@ export class SimNode {
   }
 
   #make(clusterId: string | undefined): void {
-    this.#run(newIdentity(this.disk, this.id, clusterId, this.#given, this.world.random));
+    const identity = newIdentity(this.disk, this.id, clusterId, this.#given, this.world.random);
+    if (clusterId === undefined) this.world.oldCopies.begun(this);
+    this.#run(identity);
   }
 
   get #given(): readonly NodeId[] | null {

@@ -11,9 +11,16 @@ import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { MAX_TERM } from '../../src/core/limits.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
-import { encodePeerHello, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
+import { decodeHandshake, encodePeerHello, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
 import type { AppendRequest, AppendResponse, PeerMessage, VoteRequest } from '../../src/raft/messages.ts';
-import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
+import {
+  createIdentity,
+  IDENTITY_RANDOM_BYTES,
+  type Identity,
+  readIdentity,
+  readVote,
+  saveKnown,
+} from '../../src/storage/dataDirectory.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import type { RaftSetup } from '../../src/threads/messages.ts';
 import { smallMemory } from '../crash/testNode.ts';
@@ -36,10 +43,13 @@ function makeDirectory(): string {
   return directory;
 }
 
-/** A directory of node 1, the founder, or of another node, which is a stranger still. */
-function makeIdentity(directory: string, nodeId: number): Identity {
+/** A directory of node 1, the founder, which knows `known`, or of another node, which is a stranger still. */
+function makeIdentity(directory: string, nodeId: number, known: readonly number[] = [2, 3]): Identity {
   const random = new Uint8Array(IDENTITY_RANDOM_BYTES).fill(0xa0);
-  return createIdentity(disk, directory, random, nodeId === 1 ? {} : { nodeId, clusterId: CLUSTER });
+  if (nodeId !== 1) return createIdentity(disk, directory, random, { nodeId, clusterId: CLUSTER });
+  let identity = createIdentity(disk, directory, random);
+  for (const id of known) identity = saveKnown(disk, directory, identity, id, `${id}`.repeat(16));
+  return identity;
 }
 
 interface Thread {
@@ -191,7 +201,7 @@ describe('the raft thread', () => {
 
   test('knows the directory of a node that is new to it, on disk, before it answers its HELLO', async () => {
     const directory = makeDirectory();
-    const identity = makeIdentity(directory, 1);
+    const identity = makeIdentity(directory, 1, []);
     const thread = await startThread(directory, identity, []);
     const instance = 'b7'.repeat(8);
     const bytes = encodePeerHello(hello(2, 1, { clusterId: CLUSTER, segmentBytes: SEGMENT_BYTES, instance, standing: 'stranger' }));
@@ -208,6 +218,36 @@ describe('the raft thread', () => {
     await ended;
     await other.closed;
     expect(other.bytes.length).toBe(0);
+  });
+
+  test.each(['voter', 'new', 'returned'] as const)(
+    'R11: a founder that does not know a node which counted (%s) is an old copy, and founder no more before it answers',
+    async (standing) => {
+      const directory = makeDirectory();
+      // The copy is from before the cluster grew.
+      const identity = makeIdentity(directory, 1, []);
+      const thread = await startThread(directory, identity, []);
+      const socket = RawSocket.connect(thread.port);
+      socket.write(encodePeerHello(hello(2, 1, { clusterId: CLUSTER, segmentBytes: SEGMENT_BYTES, standing })));
+      const answer = decodeHandshake(await socket.until(HANDSHAKE_BYTES));
+      expect(answer).toMatchObject({ kind: 'welcome', introduction: { standing: 'returned', isFounder: false } });
+      expect(readIdentity(disk, directory)).toMatchObject({ standing: 'returned', isFounder: false, known: {} });
+      expect(readVote(disk, directory)).toMatchObject({ votedFor: 1 });
+    },
+  );
+
+  test('R11: admits a stranger once it has heard all others, which could show that it is an old copy', async () => {
+    const directory = makeDirectory();
+    const identity = makeIdentity(directory, 1, [2]);
+    const [two, three] = [await playNode(2), await playNode(3, { standing: 'stranger' })];
+    // It cannot reach node 2 itself.
+    const thread = await startThread(directory, identity, [three]);
+    await Promise.all([dial(three, 1, thread), reaches(thread, 3)]);
+    three.sockets.send(1, voteRequest(5));
+    // Whatever it had to say before, it has said by then.
+    expect((await three.nth('message')).message).toMatchObject({ kind: 'voteResponse' });
+    await dial(two, 1, thread);
+    expect((await three.nth('message', 2)).message).toMatchObject({ kind: 'admit', standing: 'new' });
   });
 
   test.each([

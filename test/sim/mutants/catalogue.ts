@@ -17,6 +17,8 @@ const WRITER = 'src/storage/segmentWriter.ts';
 const TRUNCATION = 'src/storage/truncation.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
 const FEED = 'src/replication/feed.ts';
+const FOUNDER = 'src/peers/founder.ts';
+const DIRECTORY = 'src/storage/dataDirectory.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   // Elections
@@ -463,6 +465,17 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'B36: appends of a lost office are acknowledged by what the next leader committed in their place',
     patches: [{ file: APPENDS, find: 'const commit = this.#memory.word(WORD.LED_COMMIT);', replace: 'const commit = this.#memory.tail;' }],
     foundBy: ['history', 'visibility'],
+    withinSeeds: 300,
+  },
+  // Founders
+  {
+    name: 'old founder admits',
+    what: 'R11: a founder that came back with an old copy of its directory stays founder, and takes a node that lost its disk for new',
+    patches: [
+      { file: DIRECTORY, find: "identity.isFounder && standing !== 'returned'", replace: 'identity.isFounder' },
+      { file: FOUNDER, find: 'this.#ports.isOldCopy(from);', replace: 'void from;' },
+    ],
+    foundBy: ['old copies'],
     withinSeeds: 300,
   },
   // Conditions and chains
