@@ -7,7 +7,7 @@ import { FOUNDING_ANSWER_MS, WAITING_LOG_MS } from '../core/limits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import { Backoff } from './backoff.ts';
 import { FoundingRule } from './foundingRule.ts';
-import { type DialOutcome, dial, type PeerAddress } from './peerDial.ts';
+import { type DialOutcome, describeRefusal, dial, type PeerAddress } from './peerDial.ts';
 import { PeerListener } from './peerListener.ts';
 
 export interface DiscoveryOptions {
@@ -122,6 +122,10 @@ class Search {
 
   /** Says for whom this node waits, often at first. Returns what ends that. */
   #logWaiting(): () => void {
+    const { nodes } = this.#self;
+    const begins =
+      `Node ${Math.min(...nodes)} begins the cluster when all others have answered that they have nothing; if a node cannot come, ` +
+      'see loglog init --help (never for a node that lost its disk)';
     let times = 0;
     let timer: NodeJS.Timeout | undefined;
     const wait = (): void => {
@@ -135,7 +139,7 @@ class Search {
       const what = this.#rule.isLowest
         ? 'waiting for the cluster, or until all others answer that they have none'
         : 'waiting for the cluster';
-      this.#options.log('info', `${what}: ${others.join('; ')}`);
+      this.#options.log('info', `${what}: ${others.join('; ')}. ${begins}`);
       wait();
     };
     wait();
@@ -166,7 +170,7 @@ class Search {
         }
         break;
       case 'refused':
-        this.#note(other, `it refuses this node (${outcome.code}): ${outcome.sentence}`);
+        this.#note(other, describeRefusal(outcome));
         break;
       case 'failed':
         other.answer = outcome.reason;

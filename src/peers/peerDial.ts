@@ -1,7 +1,6 @@
 // One attempt to dial another node: connect, say HELLO, read the answer.
 
 import net from 'node:net';
-import { NO_CLUSTER } from '../core/ids.ts';
 import { PEER_DIAL_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
 import {
   decodeHandshake,
@@ -25,7 +24,8 @@ export interface PeerAddress {
 export type DialOutcome =
   /** The socket is the caller's; it has no listeners left but one for errors, which end in 'close'. */
   | { readonly kind: 'welcome'; readonly welcome: Introduction; readonly socket: net.Socket }
-  | { readonly kind: 'refused'; readonly code: RefusalCode; readonly clusterId: string; readonly sentence: string }
+  /** The two do not talk; `isOurs`: it is this node that refuses what the other one said. */
+  | { readonly kind: 'refused'; readonly code: RefusalCode; readonly sentence: string; readonly isOurs: boolean }
   | { readonly kind: 'failed'; readonly reason: string };
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -43,6 +43,11 @@ function reasonOf(error: NodeJS.ErrnoException): string {
   return REASONS[error.code ?? ''] ?? error.code ?? error.message;
 }
 
+/** A refusal in words, for the log. */
+export function describeRefusal({ code, sentence, isOurs }: DialOutcome & { kind: 'refused' }): string {
+  return `${isOurs ? 'this node refuses it' : 'it refuses this node'} (${code}): ${sentence}`;
+}
+
 /** What the answer's bytes say; undefined while they are not all there. */
 function readAnswer(bytes: Uint8Array, self: Self, to: number): Exclude<DialOutcome, { kind: 'welcome' }> | Introduction | undefined {
   if (bytes.length < HANDSHAKE_BYTES) return undefined;
@@ -51,21 +56,18 @@ function readAnswer(bytes: Uint8Array, self: Self, to: number): Exclude<DialOutc
     case 'welcome': {
       if (bytes.length > HANDSHAKE_BYTES) return { kind: 'failed', reason: 'it says more than WELCOME' };
       const fault = faultOfWelcome(decoded.introduction, self, to);
-      return fault === undefined
-        ? decoded.introduction
-        : { kind: 'refused', code: 'MALFORMED', clusterId: decoded.introduction.clusterId, sentence: fault };
+      return fault === undefined ? decoded.introduction : { kind: 'refused', ...fault, isOurs: true };
     }
     case 'refused': {
       const end = HANDSHAKE_BYTES + decoded.sentenceBytes;
       if (bytes.length < end) return undefined;
-      const { code, clusterId } = decoded;
-      return { kind: 'refused', code, clusterId, sentence: decodeSentence(bytes.subarray(HANDSHAKE_BYTES, end)) };
+      return { kind: 'refused', code: decoded.code, sentence: decodeSentence(bytes.subarray(HANDSHAKE_BYTES, end)), isOurs: false };
     }
     case 'otherVersion':
       return {
         kind: 'refused',
         code: 'VERSION',
-        clusterId: NO_CLUSTER,
+        isOurs: true,
         sentence: `it speaks version ${decoded.version} of the protocol between nodes, this node ${PEER_PROTOCOL_VERSION}: run the same LogLog on all nodes`,
       };
     case 'malformed':

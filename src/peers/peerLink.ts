@@ -10,7 +10,7 @@ import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { Backoff } from './backoff.ts';
 import { OutboundSocket } from './outboundSocket.ts';
-import { type DialOutcome, dial, type PeerAddress } from './peerDial.ts';
+import { type DialOutcome, describeRefusal, dial, type PeerAddress } from './peerDial.ts';
 
 export interface PeerLinkEvents {
   /** Before a WELCOME is taken: why not, or undefined. */
@@ -133,10 +133,10 @@ export class PeerLink {
         this.#reason = 'it does not belong to the cluster yet';
         break;
       case 'refused':
-        this.#reason = outcome.sentence;
-        if (this.#lastRefusal !== outcome.sentence) {
-          this.#lastRefusal = outcome.sentence;
-          this.#options.events.refused(outcome.sentence);
+        this.#reason = describeRefusal(outcome);
+        if (this.#lastRefusal !== this.#reason) {
+          this.#lastRefusal = this.#reason;
+          this.#options.events.refused(this.#reason);
         }
         break;
       case 'failed':

@@ -270,13 +270,15 @@ function faultOfNodes({ from, nodes }: Introduction, self: Self): string | undef
   );
 }
 
-/** What is wrong with the WELCOME that node `to` gave this node; undefined when nothing is. */
-export function faultOfWelcome(welcome: Introduction, self: Self, to: NodeId): string | undefined {
+/** Why this node refuses the WELCOME that node `to` gave it; undefined when nothing is wrong. */
+export function faultOfWelcome(welcome: Introduction, self: Self, to: NodeId): Refusal | undefined {
   if (welcome.from !== to || welcome.to !== self.id) {
-    return `it says that it is node ${welcome.from} and talks to node ${welcome.to}: give all nodes the same ${flagOf('peers')}`;
+    const sentence = `it says that it is node ${welcome.from} and talks to node ${welcome.to}: give all nodes the same ${flagOf('peers')}`;
+    return { code: 'WRONG_NODE', sentence };
   }
   if (welcome.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER && welcome.clusterId !== self.clusterId) {
-    return `it belongs to cluster ${welcome.clusterId}, this node to ${self.clusterId}`;
+    return { code: 'OTHER_CLUSTER', sentence: `it belongs to cluster ${welcome.clusterId}, this node to ${self.clusterId}` };
   }
-  return faultOfNodes(welcome, self);
+  const sentence = faultOfNodes(welcome, self);
+  return sentence === undefined ? undefined : { code: 'OTHER_NODES', sentence };
 }

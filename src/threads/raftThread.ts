@@ -199,7 +199,7 @@ class RaftThread {
         greeting: (hello) => this.#founder.met(hello),
         // The founder's WELCOME says that it knows this node; its HELLO, which may come first, does not.
         accepted: (from, hello) => this.#greeted(from, hello, !hello.isFounder),
-        refused: (to, sentence) => log('warn', `node ${to} refuses this node: ${sentence}`),
+        refused: (to, sentence) => log('warn', `node ${to}: ${sentence}`),
         drained: () => this.#replica.drained(),
         log,
       },

@@ -108,7 +108,7 @@ describe('looking for the cluster', () => {
     // It used to begin one after the second that this takes.
     const [line] = await Promise.race([found, log.until((all) => all.length > 0 && all)]).then((seen) => seen ?? ['it began a cluster']);
     expect(line).toBe(
-      `info: waiting for the cluster, or until all others answer that they have none: node 2 at ${HOST}:${second.port}: it does not know the cluster either; node 3 at ${HOST}:${port}: connection refused`,
+      `info: waiting for the cluster, or until all others answer that they have none: node 2 at ${HOST}:${second.port}: it does not know the cluster either; node 3 at ${HOST}:${port}: connection refused. Node 1 begins the cluster when all others have answered that they have nothing; if a node cannot come, see loglog init --help (never for a node that lost its disk)`,
     );
   });
 
@@ -129,6 +129,30 @@ describe('looking for the cluster', () => {
       await asked.closed;
     }
     expect(await Promise.race([found.then(() => 'it began a cluster'), third.nth(4).then(() => 'still waiting')])).toBe('still waiting');
+  });
+
+  it('nor because all others asked for one, which may have been long under way: that is no answer (R3, R14i)', async () => {
+    const silent = [new RawServer(), new RawServer()] as const;
+    const { found, port } = await search(1, { 2: await silent[0].listen(), 3: await silent[1].listen() });
+    // It is asking them, and they do not answer.
+    await Promise.all(silent.map(async (server) => (await server.nth(1)).until(64)));
+    for (const from of [2, 3, 2, 3]) {
+      const raw = RawSocket.connect(port);
+      raw.write(encodePeerHello(stranger(from, 1)));
+      expect(decodeHandshake(await raw.until(64))).toMatchObject({ kind: 'welcome', introduction: { clusterId: NO_CLUSTER } });
+      await raw.closed;
+    }
+    expect(await Promise.race([found.then(() => 'it began a cluster'), Promise.resolve('still waiting')])).toBe('still waiting');
+  });
+
+  it('a WELCOME of another list is refused by this node, which says so with the code (R2)', async () => {
+    const other = new RawServer();
+    const { log } = await search(1, { 2: await deadPort(), 3: await other.listen() });
+    (await other.nth(1)).write(encodePeerWelcome({ ...stranger(3, 1), nodes: [1, 3] }));
+    const line = await log.until((all) => all.find((each) => each.startsWith('warn: ')));
+    expect(line).toContain(
+      'warn: node 3: this node refuses it (OTHER_NODES): node 1 belongs to the nodes 1, 2, 3, node 3 to the nodes 1, 3',
+    );
   });
 
   it('and not when another node has one', async () => {

@@ -233,9 +233,11 @@ describe('peer handshake: who may dial', () => {
     const welcome: Introduction = { ...HELLO, from: 2, to: 1 };
     expect(faultOfWelcome(welcome, SELF, 2)).toBeUndefined();
     expect(faultOfWelcome({ ...welcome, clusterId: NO_CLUSTER }, SELF, 2)).toBeUndefined();
-    expect(faultOfWelcome(welcome, SELF, 3)).toContain('--peers');
-    expect(faultOfWelcome({ ...welcome, to: 3 }, SELF, 2)).toContain('--peers');
-    expect(faultOfWelcome({ ...welcome, clusterId: 'e'.repeat(32) }, SELF, 2)).toContain('e'.repeat(32));
-    expect(faultOfWelcome({ ...welcome, nodes: [1, 2] }, SELF, 2)).toContain('node 2 to the nodes 1, 2:');
+    expect(faultOfWelcome(welcome, SELF, 3)).toMatchObject({ code: 'WRONG_NODE', sentence: expect.stringContaining('--peers') });
+    expect(faultOfWelcome({ ...welcome, to: 3 }, SELF, 2)?.code).toBe('WRONG_NODE');
+    const otherCluster = faultOfWelcome({ ...welcome, clusterId: 'e'.repeat(32) }, SELF, 2);
+    expect(otherCluster).toMatchObject({ code: 'OTHER_CLUSTER', sentence: expect.stringContaining('e'.repeat(32)) });
+    const otherNodes = faultOfWelcome({ ...welcome, nodes: [1, 2] }, SELF, 2);
+    expect(otherNodes).toMatchObject({ code: 'OTHER_NODES', sentence: expect.stringContaining('node 2 to the nodes 1, 2:') });
   });
 });

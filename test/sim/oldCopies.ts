@@ -127,14 +127,17 @@ export class OldCopies {
   }
 
   #watch(victim: SimNode, { node, term }: Office): void {
-    const { scheduler, profile, checker } = this.#world;
+    const { scheduler, profile, checker, nemesis } = this.#world;
     let downMs = scheduler.nowMs;
     const look = (): void => {
       if (this.#isEnded) return;
       if (victim.process === undefined) downMs = scheduler.nowMs;
       const raft = node.process?.replica.raft;
       if (checker.standingOf(victim.id) === 'returned' && !checker.isOldCopy(victim.id)) {
-        this.#close(victim);
+        this.#mend(victim);
+        if (victim !== this.#first?.victim) nemesis.resume();
+        // Weeks later, when all is well, another node loses its disk: whom the founder knew must not matter any more.
+        else this.#poll(2 * SETTLES_WITHIN, () => this.#maybeWipe(victim));
       } else if (raft?.role !== 'leader' || raft.currentTerm !== term) {
         // Nobody is left who is promised to know better.
         this.#giveUp(victim);
@@ -152,17 +155,25 @@ export class OldCopies {
 
   #giveUp(victim: SimNode): void {
     victim.wipe();
-    this.#close(victim);
+    this.#mend(victim);
+    this.#world.nemesis.resume();
   }
 
-  #close(victim: SimNode): void {
-    const { network, nodes, nemesis } = this.#world;
+  #maybeWipe(founder: SimNode): boolean {
+    if (this.#office === undefined) return false;
+    const others = this.#world.nodes.filter((node) => node !== founder && this.#world.mayWipe(node));
+    others[this.#random.below(others.length)]?.wipe();
+    this.#world.nemesis.resume();
+    return true;
+  }
+
+  #mend(victim: SimNode): void {
+    const { network, nodes } = this.#world;
     this.#open = undefined;
     for (const { id } of nodes) {
       if (id === victim.id) continue;
       network.mend(victim.id, id);
       network.mend(id, victim.id);
     }
-    nemesis.resume();
   }
 }

@@ -476,7 +476,7 @@ export const MUTANTS: readonly Mutant[] = [
       { file: FOUNDER, find: 'this.#ports.isOldCopy(from);', replace: 'void from;' },
     ],
     foundBy: ['old copies'],
-    withinSeeds: 300,
+    withinSeeds: 150,
   },
   // Conditions and chains
   {
