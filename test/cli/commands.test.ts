@@ -165,7 +165,7 @@ describe('append and read', () => {
   it('an offset inside an entry, and one past the end, are refused with a sentence', async () => {
     const inside = await run(['read', '--from', '13']);
     expect(inside.code).toBe(1);
-    expect(inside.stderr).toContain('offset 13 is inside an entry');
+    expect(inside.stderr).toContain('offset 13 is inside the entry that begins at 0');
     const past = await run(['read', '--from', '9007199254740991']);
     expect(past.code).toBe(1);
     expect(past.stderr.trim().split('\n')).toHaveLength(1);

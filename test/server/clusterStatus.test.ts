@@ -102,6 +102,12 @@ describe('a real cluster', () => {
     const end = await append(leader, 50);
     await until('for the leader to hear that the node has all', async () => ((await viewOf(leader, node.id))?.durable ?? 0) >= end);
     await node.kill();
+    const gone = await until('for the leader to see that the node is gone', async () => {
+      const view = await viewOf(leader, node.id);
+      return view?.isConnected === false && view;
+    });
+    // Whatever becomes of its disk meanwhile: this was its last word.
+    expect(gone).toMatchObject({ durable: expect.any(Number), isVoter: true, state: 'unknown', isOldCopy: null });
     rmSync(node.data, { recursive: true });
     cpSync(copy, node.data, { recursive: true });
     node.start();

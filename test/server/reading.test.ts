@@ -7,7 +7,7 @@ import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { entryBytes, type LogEntry } from './support/entries.ts';
 import { appendAll, connect, digestOf, eventually, makeDirectory, payloadOf, startNode, texts } from './support/fixture.ts';
 import type { ProcessNode } from './support/processNode.ts';
-import { codeOf, type RawClient } from './support/rawClient.ts';
+import type { RawClient } from './support/rawClient.ts';
 import { trimTo } from './support/trim.ts';
 
 const SMALL_SEGMENTS = { segmentBytes: 65536, slots: 3 } as const;
