@@ -39,7 +39,7 @@ import { Readings } from './reading.ts';
 import { Requests } from './requests.ts';
 import { Segments } from './segments.ts';
 import type { Session } from './session.ts';
-import { openDirectory } from './startup.ts';
+import { checkPorts, makeIdentity, openDirectory, takeNodes } from './startup.ts';
 import { type StopReport, stopNode } from './stop.ts';
 import { VERSION } from './version.ts';
 
@@ -101,12 +101,16 @@ export class LogNode {
   static async start(config: Config, log: Logger, signal: AbortSignal = new AbortController().signal): Promise<LogNode> {
     const failure = new Failure();
     const directory = resolve(config.data);
-    const { identity, segmentBytes } = await openDirectory(directory, config, log, signal);
+    const { identity: found, segmentBytes } = openDirectory(directory, config, log);
+    // What can be refused is, before anything is changed.
     const memory = TailMemory.create({ segmentBytes, slots: config.slots });
+    await checkPorts(config);
+    const identity = found ?? (await makeIdentity(directory, config, log, signal));
     const pools = new Pools({ directory, identity, shared: memory.shared }, failure.fail);
     let node: LogNode | undefined;
     try {
-      const recovered = await Promise.race([pools.recover(), failure.failed]);
+      const whole = await Promise.race([pools.recover(), failure.failed]);
+      const recovered = { ...whole, identity: takeNodes(directory, whole.identity, config, log) };
       node = new LogNode({ config, log, directory, memory, pools, recovered, failure });
       await node.#run();
       return node;

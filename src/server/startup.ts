@@ -1,44 +1,37 @@
 // Before a node runs: its data directory, who it is, and which cluster it belongs to.
 
 import { randomBytes } from 'node:crypto';
+import * as net from 'node:net';
 import type { Logger } from 'pino';
 import { type Config, flagOf, ownPeer } from '../core/config.ts';
+import { LogError } from '../core/errors.ts';
 import { formatNodes } from '../core/nodeSet.ts';
 import { findCluster } from '../peers/discovery.ts';
-import {
-  createIdentity,
-  IDENTITY_RANDOM_BYTES,
-  type Identity,
-  readIdentity,
-  removeTemporaries,
-  saveNodes,
-} from '../storage/dataDirectory.ts';
+import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
 import { lockDirectory } from '../storage/lock.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { checkMembership, fittingSegmentBytes, givenNodes } from './membership.ts';
 
 /** A data directory that a node is about to run with. */
 export interface OpenDirectory {
-  readonly identity: Identity;
+  /** Undefined while the directory is empty: {@link makeIdentity}. */
+  readonly identity: Identity | undefined;
   /** Size of segments and of their images in memory. */
   readonly segmentBytes: number;
 }
 
 /**
- * Opens or makes the data directory, which is this process's alone from here on, and says whose log it is. A node with an empty directory
- * first learns from the others which cluster it joins; that may take until one of them is up. Throws a LogError, before anything is changed,
- * when the directory cannot run with `config`.
+ * Opens the data directory, which is this process's alone from here on, and says whose log it is. Throws a LogError when it cannot run with
+ * `config`. What tells of the log is not changed.
  */
-export async function openDirectory(directory: string, config: Config, log: Logger, signal: AbortSignal): Promise<OpenDirectory> {
+export function openDirectory(directory: string, config: Config, log: Logger): OpenDirectory {
   const disk = new NodeDisk();
   disk.makeDirectory(directory);
   // Before the lock, so that no file of ours appears in a directory of somebody else.
   readIdentity(disk, directory);
   lockDirectory(directory);
-  let identity = readIdentity(disk, directory);
-  if (identity === undefined) {
-    return { identity: await makeIdentity(disk, directory, config, log, signal), segmentBytes: config.segmentBytes };
-  }
+  const identity = readIdentity(disk, directory);
+  if (identity === undefined) return { identity, segmentBytes: config.segmentBytes };
   checkMembership(directory, identity, config);
   const segmentBytes = fittingSegmentBytes(disk, directory, config);
   if (segmentBytes !== config.segmentBytes) {
@@ -46,18 +39,53 @@ export async function openDirectory(directory: string, config: Config, log: Logg
       `a segment that is not sealed was made with ${flagOf('segmentBytes')} ${segmentBytes}: this run goes on with that; ${config.segmentBytes} holds from the first start on when it is sealed`,
     );
   }
-  const nodes = givenNodes(config);
-  // Before this node speaks to anyone: who it speaks to is then bound to the set as well.
-  if (nodes !== null && identity.nodes === null) log.info(`this node's cluster is that of the nodes ${formatNodes(nodes)} from now on`);
-  if (nodes === null && identity.nodes !== null)
-    log.info(`no other node has joined yet: this node is alone again, and may be given other nodes`);
-  // What an earlier start left of this would be in the way, and on a full disk so would its spare files.
-  removeTemporaries(disk, directory);
-  identity = saveNodes(disk, directory, identity, nodes);
   return { identity, segmentBytes };
 }
 
-async function makeIdentity(disk: NodeDisk, directory: string, config: Config, log: Logger, signal: AbortSignal): Promise<Identity> {
+/**
+ * Throws a LogError `PORT_IN_USE` unless this node can listen on its ports: better now than when the directory was changed, or the node took
+ * part in its cluster. Another program may still take one of them until then.
+ */
+export async function checkPorts(config: Config): Promise<void> {
+  const { host, port } = config;
+  await checkPort(host, port, `; name another ${flagOf('port')}`);
+  const own = ownPeer(config);
+  if (own !== undefined && givenNodes(config) !== null) {
+    await checkPort(host, own.peerPort, ` for other nodes; name another one in ${flagOf('peers')}`);
+  }
+}
+
+function checkPort(host: string, port: number, wayOut: string): Promise<void> {
+  // Any free one.
+  if (port === 0) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const server = net.createServer((socket) => socket.destroy());
+    server.once('error', ({ code, message }: NodeJS.ErrnoException) => {
+      const why = `another program has it, or the address is not this machine's (${code ?? message})`;
+      reject(new LogError('PORT_IN_USE', `cannot listen on ${host} port ${port}: ${why}${wayOut}; nothing was changed`));
+    });
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
+  });
+}
+
+/**
+ * Takes the set of nodes that was given, durably, before this node speaks to anyone: who it speaks to is then bound to the set as well. For a
+ * log that was recovered: a start that was refused before has not bound the directory to the set.
+ */
+export function takeNodes(directory: string, identity: Identity, config: Config, log: Logger): Identity {
+  const nodes = givenNodes(config);
+  if (nodes !== null && identity.nodes === null) log.info(`this node's cluster is that of the nodes ${formatNodes(nodes)} from now on`);
+  if (nodes === null && identity.nodes !== null)
+    log.info(`no other node has joined yet: this node is alone again, and may be given other nodes`);
+  return saveNodes(new NodeDisk(), directory, identity, nodes);
+}
+
+/**
+ * Makes an empty directory this node's. It first learns from the others which cluster it joins; that may take until one of them is up.
+ * `signal` gives up.
+ */
+export async function makeIdentity(directory: string, config: Config, log: Logger, signal: AbortSignal): Promise<Identity> {
+  const disk = new NodeDisk();
   const { node: nodeId, peers, segmentBytes } = config;
   const nodes = givenNodes(config);
   const random = randomBytes(IDENTITY_RANDOM_BYTES);
