@@ -95,22 +95,21 @@ export class LogNode {
   #stopped = false;
 
   /**
-   * Starts a node: finds its cluster, recovers its log, takes part, listens. Throws a LogError that says what is wrong. `signal` gives up
-   * while the node waits for its cluster.
+   * Starts a node: finds its cluster, recovers its log, takes part, listens. Throws a LogError that says what is wrong. `signal` ends the wait for a cluster.
    */
   static async start(config: Config, log: Logger, signal: AbortSignal = new AbortController().signal): Promise<LogNode> {
     const failure = new Failure();
     const directory = resolve(config.data);
-    const { identity: found, segmentBytes } = openDirectory(directory, config, log);
-    // What can be refused is, before anything is changed.
-    const memory = TailMemory.create({ segmentBytes, slots: config.slots });
+    const opened = openDirectory(directory, config, log);
+    // Refused before anything is changed.
+    const memory = TailMemory.create({ segmentBytes: opened.segmentBytes, slots: config.slots });
     await checkPorts(config);
-    const identity = found ?? (await makeIdentity(directory, config, log, signal));
+    const identity = opened.identity ?? (await makeIdentity(directory, config, log, signal));
     const pools = new Pools({ directory, identity, shared: memory.shared }, failure.fail);
     let node: LogNode | undefined;
     try {
-      const whole = await Promise.race([pools.recover(), failure.failed]);
-      const recovered = { ...whole, identity: takeNodes(directory, whole.identity, config, log) };
+      const found = await Promise.race([pools.recover(), failure.failed]);
+      const recovered = { ...found, identity: takeNodes(directory, found.identity, config, log) };
       node = new LogNode({ config, log, directory, memory, pools, recovered, failure });
       await node.#run();
       return node;
