@@ -5,6 +5,7 @@ import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import type { LogError } from '../core/errors.ts';
 import type { Reject, Resolve, ResolveBatch } from './message.ts';
 import type { BatchReceipt } from './options.ts';
+import type { Queue } from './queue.ts';
 
 /** Appends share a link up to so many bytes of entries: a link that fails fails whole, and more would not be faster. */
 const SHARED_BYTES = 64 * 1024;
@@ -69,4 +70,11 @@ export class BatchLink {
   reject(error: LogError): void {
     for (const reject of this.#rejects) reject(error);
   }
+}
+
+/** How many links, from the first on, have to be looked for in the log. */
+export function uncertainCount(links: Queue<BatchLink>): number {
+  let count = 0;
+  for (let i = 0; i < links.length; i++) if (links.at(i)?.isUncertain === true) count = i + 1;
+  return count;
 }

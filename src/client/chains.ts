@@ -3,7 +3,7 @@
 //
 //   on the wire:  head of W ─ link 1 ─ link 2 ─ a conditional append of somebody else ─╳─ link 3 of W would be a link of the other's chain
 
-import { LogError } from '../core/errors.ts';
+import { type ErrorCode, LogError } from '../core/errors.ts';
 import type { Connection } from './connection.ts';
 
 /** One head and its links, on one connection. Who has to begin again makes a new one. */
@@ -55,7 +55,37 @@ export function asLogError(thrown: unknown): LogError {
   return thrown instanceof LogError ? thrown : new LogError('PROTOCOL', String(thrown));
 }
 
-/** What is to be said of a link that may be in the log. */
-export function uncertainSentence(cause: LogError): string {
-  return `This append may be in the log, which did not tell: ${cause.message} Read the log from where this writer's appends end.`;
+/** A message that others follow: servers send theirs without a full stop. */
+export function asSentence(message: string): string {
+  return /[.!?]$/.test(message) ? message : `${message}.`;
+}
+
+/** Up to where a writer's appends are in the log. */
+export interface ChainEnd {
+  readonly offset: number;
+  /** Or it may be further. */
+  readonly isExact: boolean;
+}
+
+function endSentence({ offset, isExact }: ChainEnd): string {
+  return `This writer's appends are in the log ${isExact ? 'up to' : 'at least up to'} offset ${offset}.`;
+}
+
+/** The error of the append that ends a writer. `code` for `cause`'s: only the first append has a condition that its caller knows of. */
+export function endingError(code: ErrorCode, cause: LogError, end: ChainEnd): LogError {
+  const details = { ...cause.details, chainEnd: end.offset };
+  return new LogError(code, `${asSentence(cause.message)} ${endSentence(end)}`, details, 'failed');
+}
+
+/** The error of those after it. */
+export function laterError(cause: LogError | undefined, end: ChainEnd): LogError {
+  const why = cause === undefined ? '' : ` ${asSentence(cause.message)}`;
+  const sentence = `This append is not in the log, because an earlier one of its writer failed:${why} ${endSentence(end)}`;
+  return new LogError('CHAIN_BROKEN', sentence, { chainEnd: end.offset }, 'failed');
+}
+
+/** The error of one that may be in the log. */
+export function uncertainError(cause: LogError, end: ChainEnd): LogError {
+  const sentence = `This append may be in the log, which did not tell: ${asSentence(cause.message)} Read the log from where this writer's appends end.`;
+  return new LogError(cause.code, sentence, { ...cause.details, chainEnd: end.offset }, 'unknown');
 }

@@ -7,8 +7,9 @@ import { Appender } from './appender.ts';
 import { findCommittedEnd } from './committedEnd.ts';
 import type { LogEnd } from './connection.ts';
 import { Link } from './link.ts';
-import { batchTooLarge, type Operation, tooLarge } from './message.ts';
+import { batchBytesOf, type Operation, tooLarge } from './message.ts';
 import { Nodes } from './nodes.ts';
+import { APPEND_OPTIONS, checkOptions, END_OPTIONS, READ_OPTIONS, SUBSCRIBE_OPTIONS, WRITER_OPTIONS } from './optionNames.ts';
 import {
   type AppendOptions,
   abortedError,
@@ -24,7 +25,6 @@ import {
   checkTerm,
   closedError,
   DEFAULT_CREDIT_BYTES,
-  describe,
   type EndOptions,
   MAX_TIMER_MS,
   type ReadOptions,
@@ -47,10 +47,6 @@ import type { WriterPort } from './writerPort.ts';
 const MIN_SLOTS = 66;
 /** A read of few entries need not ask for megabytes: credit for each, grown by the usual replenishing. */
 const CREDIT_BYTES_PER_ENTRY = 4096;
-
-function checkOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, not ${describe(options)}`);
-}
 
 /** A client of one log. Made by `connect`; safe to share by any number of concurrent callers. */
 export class LogClient {
@@ -156,13 +152,7 @@ export class LogClient {
   appendBatch(payloads: Iterable<Payload>, options?: AppendOptions): Promise<BatchReceipt> {
     return new Promise((resolveBatch, reject) => {
       const list = payloadsOf(payloads);
-      const { maxPayloadBytes, maxBatchBytes } = this.#limits();
-      let batchBytes = 0;
-      for (const { length } of list) {
-        if (length > maxPayloadBytes) throw tooLarge(length, maxPayloadBytes);
-        batchBytes += length + ENTRY_OVERHEAD_BYTES;
-      }
-      if (batchBytes > maxBatchBytes) throw batchTooLarge(batchBytes, maxBatchBytes);
+      batchBytesOf(list, this.#limits());
       this.#submit(list, options ?? {}, { what: 'This batch', resolve: () => {}, resolveBatch, reject });
     });
   }
@@ -172,19 +162,21 @@ export class LogClient {
    * leaders and connections. Throws TypeError or RangeError for options that cannot be meant.
    */
   writer(options: WriterOptions): Writer {
-    checkOptions(options);
+    checkOptions('A writer', options, WRITER_OPTIONS);
     if (this.#closing !== undefined) throw closedError();
-    const { maxInFlightBytes, maxQueuedBytes, timeoutMs } = this.#settings;
+    const { maxInFlightBytes, maxQueuedBytes, timeoutMs, connectTimeoutMs } = this.#settings;
     const replicas = this.#replicas;
     const port: WriterPort = {
       maxInFlightBytes,
       maxQueuedBytes,
       timeoutMs,
+      lookTimeoutMs: connectTimeoutMs,
       limits: () => this.#limits(),
       committed: () => replicas.observed,
       isClosed: () => this.#closing !== undefined,
       busy: (writer, isBusy) => void (isBusy ? this.#busyWriters.add(writer) : this.#busyWriters.delete(writer)),
       submit: (operation) => this.#appender.submit(operation),
+      ready: () => this.#appender.ready(),
       find: (question) => findAppends(replicas, this.#workspace, question),
       findCommittedEnd: (question) => findCommittedEnd(replicas, this.#workspace, question),
       pause: (failures) => replicas.pause(failures),
@@ -207,7 +199,7 @@ export class LogClient {
    * OFFSET_TRIMMED, OFFSET_BEYOND_END, OFFSET_NOT_BOUNDARY, DAMAGED, PROTOCOL, UNREACHABLE, BEHIND, ABORTED, CLOSED.
    */
   read(options: ReadOptions = {}): Reading {
-    checkOptions(options);
+    checkOptions('A read', options, READ_OPTIONS);
     const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : checkInteger('limit', options.limit, 1, Number.MAX_SAFE_INTEGER);
     return makeReading(this.#replicas, this.#workspace, {
       what: 'This read',
@@ -225,7 +217,7 @@ export class LogClient {
    * order, over any number of connections and nodes. Ends by `break`, `return`, or its signal. Throws like {@link read}.
    */
   subscribe(options: SubscribeOptions = {}): Reading {
-    checkOptions(options);
+    checkOptions('A subscription', options, SUBSCRIBE_OPTIONS);
     return makeReading(this.#replicas, this.#workspace, {
       what: 'This subscription',
       from: checkFrom(options.from),
@@ -243,7 +235,7 @@ export class LogClient {
    * TIMEOUT, CLOSED.
    */
   async end(options: EndOptions = {}): Promise<LogEnd> {
-    checkOptions(options);
+    checkOptions('end', options, END_OPTIONS);
     const { linearizable, timeoutMs } = options;
     const question: EndQuestion = {
       linearizable: linearizable === true,
@@ -288,7 +280,7 @@ export class LogClient {
     options: AppendOptions,
     caller: Pick<Operation, 'resolve' | 'resolveBatch' | 'reject'> & { readonly what: string },
   ): void {
-    checkOptions(options);
+    checkOptions('An append', options, APPEND_OPTIONS);
     if (this.#closing !== undefined) throw closedError();
     const ack = options.ack === undefined ? this.#settings.ack : checkAck(options.ack);
     const isConditional = options.expectedEnd !== undefined;

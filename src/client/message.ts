@@ -223,3 +223,17 @@ export function batchTooLarge(batchBytes: number, maxBatchBytes: number): LogErr
   const sentence = `A batch of ${batchBytes} bytes of entries is more than the server's limit of ${maxBatchBytes}. Split it.`;
   return new LogError('ENTRY_TOO_LARGE', sentence, { batchBytes, maxBatchBytes });
 }
+
+/** Bytes of entries of a batch; ENTRY_TOO_LARGE for one that cannot be taken. */
+export function batchBytesOf(
+  payloads: readonly Uint8Array[],
+  { maxPayloadBytes, maxBatchBytes }: { readonly maxPayloadBytes: number; readonly maxBatchBytes: number },
+): number {
+  let batchBytes = 0;
+  for (const { length } of payloads) {
+    if (length > maxPayloadBytes) throw tooLarge(length, maxPayloadBytes);
+    batchBytes += length + ENTRY_OVERHEAD_BYTES;
+  }
+  if (batchBytes > maxBatchBytes) throw batchTooLarge(batchBytes, maxBatchBytes);
+  return batchBytes;
+}

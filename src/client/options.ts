@@ -2,6 +2,8 @@
 
 import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { describe } from './describe.ts';
+import { CONNECT_OPTIONS, checkOptions, RECONNECT_OPTIONS } from './optionNames.ts';
 
 const MIB = 1024 * 1024;
 
@@ -50,12 +52,12 @@ export interface AppendOptions {
    * restarts. After a lost node or connection the client retries, and first checks whether the earlier attempt is in the log: the entry is
    * never there twice. The client recognises it by its bytes, so put something unique, such as an id, into each payload.
    */
-  readonly expectedEnd?: number | undefined;
+  readonly expectedEnd?: number;
   /**
    * The term of the receipt whose `end` is the `expectedEnd`: append only while that term lasts. Needed when the receipt was `received`: its
    * entry may be lost with its leader, and then that offset means nothing any more. A committed position needs no term.
    */
-  readonly expectedTerm?: number | undefined;
+  readonly expectedTerm?: number;
   /** Gives up. ABORTED says by its outcome whether the append surely failed or may have happened. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -81,7 +83,7 @@ export interface WriterOptions {
   /** As for an append: where the first append of the writer is to find the log. */
   readonly expectedEnd: number;
   /** As for an append. */
-  readonly expectedTerm?: number | undefined;
+  readonly expectedTerm?: number;
   /** What its appends wait for. Default: the client's. */
   readonly ack?: Ack | undefined;
 }
@@ -179,17 +181,11 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   throw new TypeError(`signal must be an AbortSignal, not ${describe(value)}`);
 }
 
-/** What a value is, for an error message: short, and never its whole content. */
-export function describe(value: unknown): string {
-  if (value === null) return 'null';
-  if (typeof value === 'object') return `an object of ${value.constructor?.name ?? 'no class'}`;
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : `${typeof value} ${String(value).slice(0, 40)}`;
-}
-
 /** Fills in defaults and checks every option. */
 export function resolveSettings(options: ConnectOptions): Settings {
-  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, not ${describe(options)}`);
+  checkOptions('connect', options, CONNECT_OPTIONS);
   const { reconnect = {} } = options;
+  checkOptions('connect’s reconnect', reconnect, RECONNECT_OPTIONS);
   const minDelayMs = checkInteger('reconnect.minDelayMs', reconnect.minDelayMs ?? 50, 1, MAX_TIMER_MS);
   return {
     ack: checkAck(options.ack ?? 'committed'),

@@ -1,6 +1,6 @@
 // What a caller may append: bytes, or text as UTF-8.
 
-import { describe } from './options.ts';
+import { describe } from './describe.ts';
 
 /** One entry's payload; a string is appended as UTF-8. */
 export type Payload = Uint8Array | string;

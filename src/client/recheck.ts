@@ -12,6 +12,7 @@ import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { LEVEL_COMMITTED, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { BatchStream } from './batchStream.ts';
+import { asSentence } from './chains.ts';
 import { withDeadline } from './deadline.ts';
 import type { Message } from './message.ts';
 import type { Replicas } from './replicas.ts';
@@ -167,7 +168,8 @@ export async function recheck(
   refusal: LogError,
 ): Promise<WireReceipt | LogError | undefined> {
   const { expectedEnd, expectedTerm, requestId } = message;
-  const timeoutMs = Math.max(1, Math.ceil(message.retryUntilMs - performance.now()));
+  // However late it is, the log is asked once.
+  const timeoutMs = Math.max(replicas.lookTimeoutMs, Math.ceil(message.retryUntilMs - performance.now()));
   const { code } = refusal;
   try {
     const appends = [message.payloads(workspace)];
@@ -200,7 +202,7 @@ export async function recheck(
     return undefined;
   } catch (thrown) {
     const why = thrown instanceof Error ? thrown.message : String(thrown);
-    const sentence = `An earlier try of this append may be in the log, which could not be read at the expected end: ${why} ${refusal.message}`;
+    const sentence = `An earlier try of this append may be in the log, which could not be read at the expected end: ${asSentence(why)} The last try was refused: ${refusal.message}`;
     return new LogError(code, sentence, refusal.details, 'unknown');
   }
 }

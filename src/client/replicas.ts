@@ -79,6 +79,11 @@ export class Replicas {
     return this.#settings.timeoutMs;
   }
 
+  /** How long the log may be asked at least what became of an append, in milliseconds. */
+  get lookTimeoutMs(): number {
+    return this.#settings.connectTimeoutMs;
+  }
+
   /** A node to read from, at one of the addresses that this client was given, held for the caller. Rejects UNREACHABLE after the reconnect timeout, CLOSED after close. */
   async acquire(): Promise<Connection> {
     if (this.#settings.reads === 'leader') return this.#link.leader();

@@ -31,8 +31,8 @@ export class Waiting {
       );
       return false;
     }
-    // Copied, because the caller may use its buffer again as soon as its call returns, just as when there is room.
-    operation.payloads = operation.payloads.map((payload) => payload.slice());
+    // Copied, because the caller may use its buffer again as soon as its call returns, just as when there is room. A writer's are copies already.
+    if (operation.link === undefined) operation.payloads = operation.payloads.map((payload) => payload.slice());
     this.#queue.push(operation);
     this.#bytes += operation.entryBytes;
     return true;

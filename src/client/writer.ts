@@ -9,14 +9,15 @@
 //   open ──(a link was not done)──► settling ──(nothing in flight)──► resuming ──► open: a new chain with the rest
 //                                                                        └──(refused for good)──► broken: the rest fails
 
-import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
+import { HELD_APPEND_OVERHEAD_BYTES } from '../core/limits.ts';
 import { APPEND_CHAINED, APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
-import { BatchLink } from './batchLink.ts';
-import { asLogError, brokenBy, Chain, DISPLACED, uncertainSentence } from './chains.ts';
+import { BatchLink, uncertainCount } from './batchLink.ts';
+import { asLogError, brokenBy, Chain, type ChainEnd, DISPLACED, endingError, laterError, uncertainError } from './chains.ts';
 import { Places } from './committedEnd.ts';
-import { batchTooLarge, type Operation, type Reject, tooLarge } from './message.ts';
+import { batchBytesOf, type Operation, type Reject } from './message.ts';
+import { checkNoOptions } from './optionNames.ts';
 import { type Ack, type BatchReceipt, closedError, type Receipt } from './options.ts';
 import { type Payload, payloadOf, payloadsOf } from './payload.ts';
 import { Queue } from './queue.ts';
@@ -35,15 +36,16 @@ import type { WriterPlan, WriterPort } from './writerPort.ts';
  * to where the writer's appends are in the log. To go on, read from there, and make a new writer.
  *
  * When a node, a connection or a leader is lost, the writer looks for its own entries in the committed log, and goes on with the rest,
- * for `reconnect.timeoutMs` at most without progress; only then, or when the log cannot be read, is the outcome of those that were on
- * their way `unknown`. It recognises its entries by their bytes, so put something unique, such as an id, into each payload.
+ * for `reconnect.timeoutMs` at most without progress, after which it looks into the log once more, for `connectTimeoutMs` at most; only
+ * then, or when the log cannot be read, is the outcome of those that were on their way `unknown`. It recognises its entries by their bytes, so put something unique, such as an id, into each payload.
  *
  * With `ack: 'received'` an acknowledged append can be lost with its leader. Then the writer fails rather than go on in another term, and
  * tells up to where its appends are committed.
  *
  * The writers of one client, and its other conditional appends, share a connection, which has one chain at a time. Each time they take
  * turns, one waits until the other's are answered: give a writer that is always busy a client of its own. Between a writer's appends and
- * the others of its client there is no promised order; any that comes between them ends the writer, as anybody else's does.
+ * the others of its client there is no promised order; any that comes between them, a plain append too, ends the writer, as anybody
+ * else's does.
  */
 export class Writer {
   readonly #port: WriterPort;
@@ -58,6 +60,8 @@ export class Writer {
   #isSubmitPlanned = false;
   #chain: Chain | undefined;
   #end: number;
+  /** Whether `#end` is all that is in the log, as far as that was asked. */
+  #isEndExact = true;
   /** The only term in which `#end` means something; 0: it is committed. */
   #term: number;
   /** The last position at or before `#end` that is surely committed; what was received after it is in `#places`. */
@@ -68,6 +72,8 @@ export class Writer {
   /** Attempts to go on without a success since, and until when there may be more, of `performance.now()`. */
   #failures = 0;
   #retryUntilMs = 0;
+  /** Until when the log may be asked; 0 before it is. */
+  #lookUntilMs = 0;
   /** Why later appends are refused. */
   #refusal: LogError | undefined;
   #onRoom: (() => void)[] = [];
@@ -106,10 +112,11 @@ export class Writer {
    * CONDITION_FAILED when the first append found other entries, CHAIN_BROKEN when an earlier one was refused or other entries came
    * between, or like `log.append`; TypeError for what is no payload.
    */
-  append(payload: Payload): Promise<Receipt> {
+  append(payload: Payload, ...none: readonly undefined[]): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       if (this.#isRefused(reject)) return;
       try {
+        checkNoOptions(none);
         const bytes = payloadOf(payload);
         const entryBytes = this.#checkSize([bytes]);
         this.#linkFor(entryBytes).share(bytes, resolve, reject);
@@ -121,10 +128,11 @@ export class Writer {
   }
 
   /** Appends several entries, all or none, as one link of the chain. Rejects like {@link append}. */
-  appendBatch(payloads: Iterable<Payload>): Promise<BatchReceipt> {
+  appendBatch(payloads: Iterable<Payload>, ...none: readonly undefined[]): Promise<BatchReceipt> {
     return new Promise((resolve, reject) => {
       if (this.#isRefused(reject)) return;
       try {
+        checkNoOptions(none);
         const list = payloadsOf(payloads);
         const entryBytes = this.#checkSize(list);
         const link = new BatchLink(resolve, reject);
@@ -151,7 +159,7 @@ export class Writer {
   #isRefused(reject: Reject): boolean {
     if (this.#port.isClosed()) this.#refusal ??= closedError();
     if (this.#refusal === undefined) return false;
-    reject(this.#refusal.code === 'CLOSED' ? this.#refusal : this.#brokenError());
+    reject(this.#refusal.code === 'CLOSED' ? this.#refusal : laterError(this.#refusal, this.#where()));
     return true;
   }
 
@@ -190,16 +198,11 @@ export class Writer {
 
   /** Bytes of entries of an append that can be taken. */
   #checkSize(payloads: readonly Uint8Array[]): number {
-    const { maxPayloadBytes, maxBatchBytes } = this.#port.limits();
+    const entryBytes = batchBytesOf(payloads, this.#port.limits());
     const { maxInFlightBytes, maxQueuedBytes } = this.#port;
-    let entryBytes = 0;
-    for (const { length } of payloads) {
-      if (length > maxPayloadBytes) throw tooLarge(length, maxPayloadBytes);
-      entryBytes += length + ENTRY_OVERHEAD_BYTES;
-    }
-    if (entryBytes > maxBatchBytes) throw batchTooLarge(entryBytes, maxBatchBytes);
-    if (this.#links.length > 0 && this.#unsettledBytes + entryBytes > maxInFlightBytes + maxQueuedBytes) {
-      const sentence = `${this.#unsettledBytes} bytes of this writer's appends wait already. Await ready() between appends, or raise maxQueuedBytes.`;
+    const heldBytes = this.#unsettledBytes + this.#unsettledCalls * HELD_APPEND_OVERHEAD_BYTES;
+    if (this.#links.length > 0 && heldBytes + entryBytes > maxInFlightBytes + maxQueuedBytes) {
+      const sentence = `${this.#unsettledCalls} of this writer's appends, with ${heldBytes} bytes of memory, wait already. Await ready() between appends, or raise maxQueuedBytes.`;
       throw new LogError('QUEUE_FULL', sentence, { unsettledBytes: this.#unsettledBytes });
     }
     return entryBytes;
@@ -246,11 +249,11 @@ export class Writer {
     if (link === this.#links.peek()) {
       this.#settle(receipt);
       this.#failures = 0;
-      this.#retryUntilMs = 0;
+      this.#retryUntilMs = this.#isSettling ? this.#newLimitMs() : 0;
     } else {
       // An answer that says nothing of the link before: the log will tell.
       link.isUncertain = true;
-      this.#isSettling = true;
+      this.#beginSettling();
     }
     this.#goOn();
   }
@@ -260,8 +263,18 @@ export class Writer {
     link.error = error;
     link.isUnsent = isUnsent;
     if (error.outcome === 'unknown') link.isUncertain = true;
-    this.#isSettling = true;
+    this.#beginSettling();
     this.#goOn();
+  }
+
+  #beginSettling(): void {
+    this.#isSettling = true;
+    if (this.#retryUntilMs === 0) this.#retryUntilMs = this.#newLimitMs();
+  }
+
+  /** After progress, or a first loss. */
+  #newLimitMs(): number {
+    return performance.now() + this.#port.timeoutMs;
   }
 
   #landed(link: BatchLink): void {
@@ -309,6 +322,7 @@ export class Writer {
 
   /** Nothing is in flight, and something was not done: finds out what is in the log, and goes on with the rest, or fails it. Never rejects. */
   async #resume(): Promise<void> {
+    this.#lookUntilMs = 0;
     const refusal = await this.#decide();
     if (refusal === undefined) {
       this.#chain = undefined;
@@ -322,17 +336,19 @@ export class Writer {
 
   /** Undefined when the rest is to be sent again, else why it is not in the log, or may not be. */
   async #decide(): Promise<LogError | undefined> {
-    const nowMs = performance.now();
-    if (this.#retryUntilMs === 0) this.#retryUntilMs = nowMs + this.#port.timeoutMs;
     const cause = this.#links.peek()?.error;
-    const isUncertain = this.#uncertainCount() > 0;
+    const isUncertain = uncertainCount(this.#links) > 0;
     if (isUncertain) {
-      const refusal = await this.#look(Math.max(1, Math.ceil(this.#retryUntilMs - nowMs)));
+      const refusal = await this.#look();
       if (refusal !== undefined || this.#links.length === 0) return refusal;
     } else if (cause !== undefined && !this.#mayGoOn(cause)) {
       return cause;
     }
-    if (performance.now() >= this.#retryUntilMs) return cause ?? brokenBy('the time for trying again is over');
+    if (cause?.code === 'QUEUE_FULL') {
+      // The client's other appends take all of its room: no fault of anybody, and no reason to give up.
+      await this.#port.ready();
+      this.#retryUntilMs = this.#newLimitMs();
+    } else if (performance.now() >= this.#retryUntilMs) return cause ?? brokenBy('the time for trying again is over');
     // Whoever was displaced has nothing to wait for but the answers that have come.
     if (cause === DISPLACED) return undefined;
     await this.#port.pause(this.#failures);
@@ -340,17 +356,10 @@ export class Writer {
     return undefined;
   }
 
-  /** How many links, from the first on, have to be looked for. */
-  #uncertainCount(): number {
-    let count = 0;
-    for (let i = 0; i < this.#links.length; i++) if (this.#links.at(i)?.isUncertain === true) count = i + 1;
-    return count;
-  }
-
   /** Whether a link that had no effect for this reason can be the head of a new chain. */
   #mayGoOn(cause: LogError): boolean {
-    if (cause === DISPLACED) return true;
-    // Not sent, though it was time: no leader was found for as long as there may be none, or there is no room.
+    if (cause === DISPLACED || cause.code === 'QUEUE_FULL') return true;
+    // Not sent, though it was time: no leader was found for as long as there may be none.
     if (this.#links.peek()?.isUnsent === true) return false;
     // Another term began, with no entries of anybody.
     if (cause.code === 'CHAIN_BROKEN') return typeof cause.details.end === 'number' && cause.details.end <= this.#end;
@@ -358,8 +367,11 @@ export class Writer {
   }
 
   /** Settles the links that are in the committed log. Undefined when the others may still be done. */
-  async #look(timeoutMs: number): Promise<LogError | undefined> {
-    const appends = Array.from({ length: this.#uncertainCount() }, (_, i) => this.#links.at(i)?.payloads ?? []);
+  async #look(): Promise<LogError | undefined> {
+    // However late it is, the log is asked once: perhaps there is a leader again.
+    this.#lookUntilMs = Math.max(this.#retryUntilMs, performance.now() + this.#port.lookTimeoutMs);
+    const timeoutMs = this.#leftMs();
+    const appends = Array.from({ length: uncertainCount(this.#links) }, (_, i) => this.#links.at(i)?.payloads ?? []);
     let finding: Finding;
     try {
       finding = await this.#port.find({ appends, expectedEnd: this.#end, expectedTerm: this.#term, timeoutMs });
@@ -373,7 +385,7 @@ export class Writer {
     }
     if (places.length > 0) {
       this.#failures = 0;
-      this.#retryUntilMs = performance.now() + this.#port.timeoutMs;
+      this.#retryUntilMs = this.#newLimitMs();
     }
     const isOver = this.#term !== 0 && atTerm > this.#term;
     if (!isTaken && !isOver) return undefined;
@@ -391,33 +403,35 @@ export class Writer {
   async #fail(cause: LogError): Promise<void> {
     if (this.#term !== 0) await this.#findCommittedEnd();
     this.#refusal = cause;
-    const broken = this.#brokenError();
-    const details = { ...cause.details, chainEnd: this.#end };
-    // Only the first append of a writer has a condition that its caller knows of.
-    const code = cause.code === 'CONDITION_FAILED' && this.#hasSucceeded ? 'CHAIN_BROKEN' : cause.code;
-    const first = new LogError(code, `${cause.message} This writer's appends are in the log up to offset ${this.#end}.`, details, 'failed');
+    const end = this.#where();
+    const first = endingError(cause.code === 'CONDITION_FAILED' && this.#hasSucceeded ? 'CHAIN_BROKEN' : cause.code, cause, end);
+    const later = laterError(cause, end);
     let isFirst = true;
     for (let link = this.#links.shift(); link !== undefined; link = this.#links.shift()) {
       this.#forget(link);
-      const error = isFirst ? first : broken;
+      const error = isFirst ? first : later;
       isFirst = false;
-      link.reject(link.isUncertain ? new LogError(cause.code, uncertainSentence(cause), details, 'unknown') : error);
+      link.reject(link.isUncertain ? uncertainError(cause, end) : error);
     }
   }
 
   /** What was only received may be lost: the chain ends where it is committed, as far as the log tells. */
   async #findCommittedEnd(): Promise<void> {
-    const question = { from: this.#committed, to: this.#end, term: this.#term, places: this.#places, timeoutMs: this.#port.timeoutMs };
+    if (this.#lookUntilMs === 0) this.#lookUntilMs = performance.now() + this.#port.lookTimeoutMs;
+    const question = { from: this.#committed, to: this.#end, term: this.#term, places: this.#places, timeoutMs: this.#leftMs() };
     try {
       this.#end = await this.#port.findCommittedEnd(question);
     } catch {
       this.#end = this.#committed;
+      this.#isEndExact = false;
     }
   }
 
-  #brokenError(): LogError {
-    const why = this.#refusal?.message ?? '';
-    const sentence = `This append is not in the log, because an earlier one of its writer failed: ${why} The writer's appends are in the log up to offset ${this.#end}.`;
-    return new LogError('CHAIN_BROKEN', sentence, { chainEnd: this.#end }, 'failed');
+  #leftMs(): number {
+    return Math.max(1, Math.ceil(this.#lookUntilMs - performance.now()));
+  }
+
+  #where(): ChainEnd {
+    return { offset: this.#end, isExact: this.#isEndExact };
   }
 }

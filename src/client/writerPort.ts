@@ -11,6 +11,8 @@ export interface WriterPort {
   readonly maxQueuedBytes: number;
   /** How long to try again without success, in milliseconds. */
   readonly timeoutMs: number;
+  /** Longest look into the log, where there is no more time to try again, in milliseconds. */
+  readonly lookTimeoutMs: number;
   /** Largest payload, and most bytes of entries of one append. */
   limits(): { readonly maxPayloadBytes: number; readonly maxBatchBytes: number };
   /** The highest position that this client knows to be committed. */
@@ -20,6 +22,8 @@ export interface WriterPort {
   /** The writer has unsettled appends from now on, or none any more. */
   busy(writer: { close(): Promise<void> }, isBusy: boolean): void;
   submit(operation: Operation): void;
+  /** Resolves when the client has room. */
+  ready(): Promise<void>;
   find(question: Question): Promise<Finding>;
   findCommittedEnd(question: CommittedQuestion): Promise<number>;
   /** Waits longer after each failure in a row; not at all after none. */

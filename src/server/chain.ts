@@ -65,7 +65,11 @@ export class Chain {
 
   /** Why the link of this number must not be ordered; undefined when it may. */
   refusalOf(number: number, { term, dataEnd }: LogState): Refusal | undefined {
-    const broken = (sentence: string): Refusal => ({ code: 'CHAIN_BROKEN', offset: dataEnd, sentence: `${sentence}: begin a new chain` });
+    const broken = (sentence: string): Refusal => ({
+      code: 'CHAIN_BROKEN',
+      offset: dataEnd,
+      sentence: `${sentence}: look in the log where this chain ends, then begin a new one`,
+    });
     if (this.#done !== number - 1) return broken(`append ${number - 1} of this chain was not done, so number ${number} was not either`);
     if (this.#term !== term)
       return broken(`append ${number - 1} of this chain was ordered in term ${this.#term}, and term ${term} has begun`);

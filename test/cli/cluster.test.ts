@@ -123,6 +123,27 @@ describe('a local cluster', () => {
     expect((await second.exited).code).toBe(0);
   });
 
+  it('is read at the node that --url names, whichever leads', async () => {
+    const cluster = await startCluster(join(temporaryDirectory(), 'cluster'));
+    expect((await runCommand(['append', 'hello', '--url', urls(cluster)])).code).toBe(0);
+    const bytesRead = async ({ url }: { readonly url: string }): Promise<number> => {
+      const text = await (await fetch(`${url.replace('ws:', 'http:')}/metrics`)).text();
+      return Number(/^loglog_read_bytes_total (\d+)$/m.exec(text)?.[1]);
+    };
+    for (const { id, url } of cluster.nodes) {
+      const read = async (): Promise<string> => (await runCommand(['read', '--url', url])).stdout.toString();
+      // A follower hears of the commit a little later.
+      await expect.poll(read, WAIT).toBe('hello\n');
+      const before = await Promise.all(cluster.nodes.map(bytesRead));
+      expect(await read()).toBe('hello\n');
+      const after = await Promise.all(cluster.nodes.map(bytesRead));
+      const readAt = cluster.nodes.filter((_, i) => (after[i] ?? 0) > (before[i] ?? 0)).map((node) => node.id);
+      expect(readAt).toEqual([id]);
+    }
+    cluster.child.kill('SIGTERM');
+    expect((await cluster.exited).code).toBe(0);
+  });
+
   it('tells of a node that dies and how to bring it back, and the others go on', async () => {
     const cluster = await startCluster(join(temporaryDirectory(), 'cluster'));
     const [, second] = cluster.nodes;

@@ -131,6 +131,17 @@ describe('append and read', () => {
     expect(await endOf()).toBe(end + 26);
   });
 
+  it('--expected-term goes with an --expected-end, which holds in that term only', async () => {
+    const { stdout } = await run(['append', '--json', 'a']);
+    const { end, term } = JSON.parse(stdout.toString()) as { end: number; term: number };
+    const append = (...condition: readonly string[]): ReturnType<typeof run> => run(['append', 'b', ...condition]);
+    expect((await append('--expected-term', String(term))).code).toBe(2);
+    expect((await append('--expected-end', String(end), '--expected-term', '0')).code).toBe(2);
+    expect((await append('--expected-end', String(end), '--expected-term', String(term + 1))).code).toBe(3);
+    expect((await append('--expected-end', String(end), '--expected-term', String(term))).code).toBe(0);
+    expect(await endOf()).toBe(end + 13);
+  });
+
   it('a line that is too long for an entry is refused by number, and the ones before it are in the log', async () => {
     const small = await startServer({ flags: ['--max-payload-bytes', '1000'] });
     const { code, stderr } = await run(['append', '--lines'], `a\nb\n${'x'.repeat(1001)}\nc\n`, small.url);

@@ -88,12 +88,12 @@ test('entries of an earlier term that the leader of the writer’s term never ha
 test('a long writer finds the end of what is committed by a few looks, wherever it is, and of a batch all or nothing', {
   timeout: 60_000,
 }, async () => {
-  for (const committed of [0, 1, 2, 1500, 2998, 2999, 3000]) {
+  for (const committed of [0, 1, 700, 1199, 1200]) {
     await begin();
     const writer = log.writer({ expectedEnd: NOOP_BYTES });
     const ends = [NOOP_BYTES];
     const receipts = [];
-    for (let i = 0; i < 3000; i++) {
+    for (let i = 0; i < 1200; i++) {
       if (i === committed) cluster.lagging.add(2).add(3);
       receipts.push(writer.appendBatch([`${i}`, 'second']));
       if (i % 100 === 99 || i === committed - 1) await receipts.at(-1);

@@ -186,7 +186,7 @@ describe('a chain', () => {
     const end = at + 51;
     expect(one.outcomes.slice(3)).toEqual([`ok ${at + 17}..${at + 34}`, `CHAIN_BROKEN ${end}`, `CHAIN_BROKEN ${end}`]);
     expect(one.sentences[4]).toBe(
-      `after append 1 of this chain, which ends at offset ${at + 34}, came other data: it ends at ${end}: begin a new chain`,
+      `after append 1 of this chain, which ends at offset ${at + 34}, came other data: it ends at ${end}: look in the log where this chain ends, then begin a new one`,
     );
   });
 
@@ -205,7 +205,7 @@ describe('a chain', () => {
     bench.commit();
     expect(client.outcomes).toEqual([expect.stringContaining('unknown'), `CHAIN_BROKEN ${bench.dataEnd}`]);
     expect(client.sentences[1]).toBe(
-      `append 1 of this chain was ordered in term ${term}, and term ${term + 1} has begun: begin a new chain`,
+      `append 1 of this chain was ordered in term ${term}, and term ${term + 1} has begun: look in the log where this chain ends, then begin a new one`,
     );
     expect(bench.tail).toBe(at + bench.noopBytes);
   });
@@ -289,7 +289,7 @@ describe('a chain', () => {
       bench.commit();
       expect(client.outcomes.map((outcome) => outcome.split(' ')[0])).toEqual(['ok', 'ok', refusal.split(' ')[0], 'CHAIN_BROKEN']);
       expect(client.outcomes[2]).toContain(refusal);
-      expect(client.sentences[3]).toBe('append 3 of this chain was not done, so number 4 was not either: begin a new chain');
+      expect(client.sentences[3]).toBe('append 3 of this chain was not done, so number 4 was not either: look in the log where this chain ends, then begin a new one');
       expect([client.unacknowledgedBytes, client.unacknowledgedAppends]).toEqual([0, 0]);
     }
   });

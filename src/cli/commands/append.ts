@@ -6,7 +6,7 @@ import { Command, Option } from 'commander';
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import type { Ack, LogClient, Receipt } from '../../client/index.ts';
 import { LogError } from '../../core/errors.ts';
-import { jsonOption, parseOffset, urlOption, withExamples } from '../arguments.ts';
+import { jsonOption, parseInteger, parseOffset, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { exitCodeOf, explain, Quit } from '../exit.ts';
 import { LineSplitter } from '../lines.ts';
@@ -19,6 +19,7 @@ interface AppendOptions {
   readonly empty?: boolean;
   readonly ack: Ack;
   readonly expectedEnd?: number;
+  readonly expectedTerm?: number;
   readonly json?: boolean;
 }
 
@@ -216,8 +217,14 @@ async function appendLines(log: LogClient): Promise<LinesOutcome> {
   return { tally, isInterrupted };
 }
 
+/** Where the log is to end, and in which term. */
+interface Condition {
+  readonly expectedEnd?: number;
+  readonly expectedTerm?: number;
+}
+
 /** Appends the lines of stdin as one batch, all or none: what a condition on the log's end asks for. */
-async function appendLinesAtOnce(log: LogClient, expectedEnd: number): Promise<Summary> {
+async function appendLinesAtOnce(log: LogClient, condition: Condition): Promise<Summary> {
   const lines = new LineSplitter();
   const payloads: Uint8Array[] = [];
   const { maxBatchBytes } = log.hello;
@@ -239,7 +246,7 @@ async function appendLinesAtOnce(log: LogClient, expectedEnd: number): Promise<S
   const last = lines.last();
   if (last !== undefined) add(last);
   if (payloads.length === 0) return { count: 0 };
-  return summaryOf(payloads.length, await log.appendBatch(payloads, { expectedEnd }));
+  return summaryOf(payloads.length, await log.appendBatch(payloads, condition));
 }
 
 async function finish(summary: Summary, json: boolean): Promise<void> {
@@ -264,26 +271,32 @@ function finite(line: number): number | undefined {
   return Number.isFinite(line) ? line : undefined;
 }
 
-async function appendTexts(log: LogClient, payloads: readonly (Uint8Array | string)[], expectedEnd: number | undefined): Promise<Summary> {
+async function appendTexts(log: LogClient, payloads: readonly (Uint8Array | string)[], condition: Condition): Promise<Summary> {
   const [only] = payloads;
-  if (payloads.length === 1 && only !== undefined) return summaryOf(1, await log.append(only, { expectedEnd }));
+  if (payloads.length === 1 && only !== undefined) return summaryOf(1, await log.append(only, condition));
   // Next to each other, all or none.
-  return summaryOf(payloads.length, await log.appendBatch(payloads, { expectedEnd }));
+  return summaryOf(payloads.length, await log.appendBatch(payloads, condition));
 }
 
 async function run(texts: readonly string[], options: AppendOptions, command: Command): Promise<void> {
-  const { expectedEnd, lines = false, empty = false, json = false } = options;
+  const { expectedEnd, expectedTerm, lines = false, empty = false, json = false } = options;
   if (texts.length > 0 && lines)
     command.error('--lines reads standard input, so it goes with no text on the command line', { exitCode: 2 });
   if (texts.length > 0 && empty)
     command.error('--empty is an entry of its own, so it goes with no text on the command line', { exitCode: 2 });
+  if (expectedTerm !== undefined && expectedEnd === undefined)
+    command.error('--expected-term says in which term an --expected-end holds, so it goes with one', { exitCode: 2 });
+  const condition: Condition = {
+    ...(expectedEnd === undefined ? {} : { expectedEnd }),
+    ...(expectedTerm === undefined ? {} : { expectedTerm }),
+  };
   const given = empty ? [''] : texts;
   await withClient(
     options.url,
     async (log) => {
       if (lines && expectedEnd === undefined) await streamLines(log, json);
-      else if (lines) await finish(await appendLinesAtOnce(log, expectedEnd ?? 0), json);
-      else await finish(await appendTexts(log, given.length > 0 ? given : [await readAll(log)], expectedEnd), json);
+      else if (lines) await finish(await appendLinesAtOnce(log, condition), json);
+      else await finish(await appendTexts(log, given.length > 0 ? given : [await readAll(log)], condition), json);
     },
     { ack: options.ack },
   );
@@ -308,7 +321,13 @@ export function appendCommand(): Command {
         'append, all or none, only if no entry is in the log at or after it; else exit with 3',
       ).argParser(parseOffset),
     )
-    .addOption(jsonOption('one JSON object: count, offset, end'))
+    .addOption(
+      new Option(
+        '--expected-term <term>',
+        'the only term in which the expected end holds: for the end of what was only received',
+      ).argParser(parseInteger(1, 0xffff_ffff)),
+    )
+    .addOption(jsonOption('one JSON object: count, offset, end; of one append also term and level'))
     .action(run);
   return withExamples(command, [
     ['loglog append "an entry"', 'one entry'],

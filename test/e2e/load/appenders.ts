@@ -76,7 +76,7 @@ export class Appender {
     const complete = context.recorder.append({ client: this.id, ids, level, expectedEnd, session: this.#session });
     this.#pendingCount += 1;
     try {
-      const options = { ack: level, expectedEnd } as const;
+      const options = { ack: level, ...(expectedEnd === undefined ? {} : { expectedEnd }) } as const;
       const [first = new Uint8Array(0)] = payloads;
       const receipt = count === 1 ? await this.#client.append(first, options) : await this.#client.appendBatch(payloads, options);
       complete(resultOf(receipt, expectedEnd !== undefined));

@@ -1,0 +1,49 @@
+// Options whose names nobody knows are refused: a condition that is misspelt would be no condition.
+
+import { describe } from './describe.ts';
+
+export const APPEND_OPTIONS = ['ack', 'expectedEnd', 'expectedTerm', 'signal'] as const;
+export const WRITER_OPTIONS = ['expectedEnd', 'expectedTerm', 'ack'] as const;
+export const READ_OPTIONS = ['from', 'limit', 'atLeast', 'signal'] as const;
+export const SUBSCRIBE_OPTIONS = ['from', 'creditBytes', 'atLeast', 'signal'] as const;
+export const END_OPTIONS = ['linearizable', 'atLeast', 'timeoutMs'] as const;
+export const RECONNECT_OPTIONS = ['minDelayMs', 'maxDelayMs', 'timeoutMs'] as const;
+export const CONNECT_OPTIONS = ['ack', 'reads', 'maxInFlightBytes', 'maxQueuedBytes', 'connectTimeoutMs', 'reconnect', 'signal'] as const;
+
+/** What decides whether an append may be done: there with a value, or not there. */
+const CONDITIONS: readonly string[] = ['expectedEnd', 'expectedTerm'];
+
+/** Throws TypeError when `options`, which `what` takes, is no object, has a name that is not one of `known`, or a condition without a value. */
+export function checkOptions(what: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, not ${describe(options)}`);
+  for (const [name, value] of Object.entries(options)) {
+    if (!known.includes(name)) throw new TypeError(`${what} has no option ${JSON.stringify(name)}; did you mean ${nearest(name, known)}?`);
+    if (value === undefined && CONDITIONS.includes(name)) {
+      throw new TypeError(`${name} is undefined: give an offset or term, or leave the option out to do without the condition`);
+    }
+  }
+}
+
+/** Throws TypeError when an append of a writer, whose options are the writer's own, is given any. */
+export function checkNoOptions(given: readonly unknown[]): void {
+  if (given.some((one) => one !== undefined)) throw new TypeError('an append of a writer takes no options: they are given to log.writer');
+}
+
+function nearest(name: string, known: readonly string[]): string {
+  const distances = known.map((one) => distance(name.toLowerCase(), one.toLowerCase()));
+  return known[distances.indexOf(Math.min(...distances))] ?? '';
+}
+
+/** How many letters have to be put in, taken out or changed to make one of the other. */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
+  for (let i = 0; i < from.length; i++) {
+    const next = [i + 1];
+    for (let j = 0; j < to.length; j++) {
+      const change = (row[j] ?? 0) + (from[i] === to[j] ? 0 : 1);
+      next.push(Math.min(change, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] ?? 0;
+}
