@@ -289,7 +289,9 @@ describe('a chain', () => {
       bench.commit();
       expect(client.outcomes.map((outcome) => outcome.split(' ')[0])).toEqual(['ok', 'ok', refusal.split(' ')[0], 'CHAIN_BROKEN']);
       expect(client.outcomes[2]).toContain(refusal);
-      expect(client.sentences[3]).toBe('append 3 of this chain was not done, so number 4 was not either: look in the log where this chain ends, then begin a new one');
+      expect(client.sentences[3]).toBe(
+        'append 3 of this chain was not done, so number 4 was not either: look in the log where this chain ends, then begin a new one',
+      );
       expect([client.unacknowledgedBytes, client.unacknowledgedAppends]).toEqual([0, 0]);
     }
   });
