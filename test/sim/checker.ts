@@ -2,7 +2,7 @@
 // has changed is looked at, so that this costs little.
 
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
-import { doesCount } from '../../src/core/ids.ts';
+import { doesCount, NO_INSTANCE } from '../../src/core/ids.ts';
 import { positionOf } from '../../src/core/position.ts';
 import { isNoOp, leaderOfNoOp } from '../../src/format/noOp.ts';
 import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
@@ -335,8 +335,8 @@ export class Checker {
         const offset = from + runAt;
         const prevTerm = termBefore(shadow.starts, offset);
         promise(term >= prevTerm && term > 0, 'log matching', () => `on node ${process.id} term ${term} follows ${prevTerm} at ${offset}`);
-        this.ledger.has(process.id, term, prevTerm, offset, bytes.subarray(runAt, at));
         if (term !== prevTerm) shadow.starts.push({ term, offset, leader: this.#beginning(process, term, view, runAt) });
+        this.ledger.has(process.id, term, shadow.starts.at(-1)?.leader ?? '', prevTerm, offset, bytes.subarray(runAt, at));
         promise(!isContinued(kindSize), 'whole batches', () => `node ${process.id} has a part of the batch before ${from + at}`);
       }
     });
@@ -345,11 +345,11 @@ export class Checker {
 
   /** A term begins at `at` of `view`: its first entry must name its leader. Returns who that is. */
   #beginning(process: Process, term: number, view: DataView, at: number): string {
-    const leader = this.ledger.leaderOf(term);
+    const leader = isNoOp(view, at) ? leaderOfNoOp(view, at) : NO_INSTANCE;
     promise(
-      isNoOp(view, at) && leaderOfNoOp(view, at) === leader,
+      this.ledger.hasLed(leader, term),
       'log matching',
-      () => `on node ${process.id} term ${term} does not begin with the no-op of its leader, instance ${leader}`,
+      () => `on node ${process.id} term ${term} begins with what says that instance ${leader} leads, which did not`,
     );
     return leader;
   }

@@ -6,6 +6,7 @@ import { type Identity, writeIdentity, writeVote } from '../../src/storage/dataD
 import { Random } from '../assembly/random.ts';
 import { DIRECTORY, newIdentity } from './identity.ts';
 import type { Profile } from './profile.ts';
+import { writeRivals } from './rivals.ts';
 import type { SimNode } from './simNode.ts';
 import type { World } from './world.ts';
 
@@ -22,6 +23,8 @@ export interface Founding {
   readonly extraCount: number;
   /** Where the log begins: above 0 on all nodes, which have joined already, as if they had been trimmed there. */
   readonly start: number;
+  /** There, and in one term, nodes have entries of two leaders. */
+  readonly hasRivals: boolean;
 }
 
 const MAX_NODES = 7;
@@ -41,8 +44,9 @@ export function drawFounding(seed: number, { nodeCount, growsLater, faults }: Pr
   // A node that lost its disk could not be fed.
   const keepsDisks = !losesDisks && !faults.some(({ fault }) => fault === 'wipe');
   const start = keepsDisks && !growsLater && random.oneIn(6) ? random.pick(4096, 65_537, 2 ** 40 + 1) : 0;
-  if (start > 0) return { founder, isInitialized: false, late: 0, losesFounder: false, extraCount, start };
-  return { founder, isInitialized, late, losesFounder, extraCount, start };
+  const hasRivals = start > 0 && nodeCount > 1 && !random.oneIn(4);
+  if (start > 0) return { founder, isInitialized: false, late: 0, losesFounder: false, extraCount, start, hasRivals };
+  return { founder, isInitialized, late, losesFounder, extraCount, start, hasRivals };
 }
 
 /** Who starts the nodes, and says which nodes there are. */
@@ -66,8 +70,8 @@ export class Operator {
   begin(): void {
     const { nodes, allNodes, random, profile, scheduler, isGrown } = this.#world;
     const { founder, isInitialized, late, extraCount } = this.#founding;
-    const { start } = this.#founding;
-    if (start > 0) joinAt(nodes, start, random);
+    const { start, hasRivals } = this.#founding;
+    if (start > 0) joinAt(this.#world, hasRivals);
     for (const node of allNodes) {
       node.list = node.id > nodes.length ? this.#longer : this.#right;
       if (!isGrown && node.id === founder) node.list = [founder];
@@ -156,8 +160,9 @@ export class Operator {
   }
 }
 
-/** Makes the disks those of nodes that have joined each other, with logs that were trimmed at `start` and have nothing behind it. */
-function joinAt(nodes: readonly SimNode[], start: number, random: Random): void {
+/** Makes the disks those of nodes that have joined each other, with logs that were trimmed at the start, and have nothing behind it, or rivals. */
+function joinAt(world: World, hasRivals: boolean): void {
+  const { nodes, start, random } = world;
   const list = nodes.length > 1 ? nodes.map(({ id }) => id) : null;
   const made = nodes.map((node): Identity => newIdentity(node.disk, node.id, undefined, list, random));
   const known = Object.fromEntries(made.slice(1).map(({ nodeId, instance }) => [nodeId, instance]));
@@ -170,4 +175,10 @@ function joinAt(nodes: readonly SimNode[], start: number, random: Random): void 
     writeIdentity(node.disk, DIRECTORY, { ...identity, clusterId, isFounder, known: isFounder ? known : {}, ...trimmed });
     writeVote(node.disk, DIRECTORY, { currentTerm: START_TERM, votedFor: 0, commit: start });
   }
+  const [one, two] = made;
+  if (!hasRivals || one === undefined || two === undefined) return;
+  writeRivals(world, START_TERM + 1, [
+    { node: one.nodeId, instance: one.instance },
+    { node: two.nodeId, instance: two.instance },
+  ]);
 }

@@ -1,7 +1,6 @@
 // What is true in a simulation, as the checker has seen it come about: the bytes of every term, as its leader wrote them, and the bytes
 // that are committed.
 
-import { NO_INSTANCE } from '../../src/core/ids.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import type { LogEntry } from '../history/types.ts';
 import { walkEntries } from './payloads.ts';
@@ -57,12 +56,17 @@ export function termBefore(starts: readonly TermPlace[], offset: number): number
   return 0;
 }
 
+function keyOf(term: number, instance: string): string {
+  return `${term} ${instance}`;
+}
+
 function isSame(left: Uint8Array, right: Uint8Array): boolean {
   return Buffer.compare(left, right) === 0;
 }
 
 export class Ledger {
-  readonly #terms = new Map<number, TermBytes>();
+  /** By term and the instance of its leader. */
+  readonly #terms = new Map<string, TermBytes>();
   readonly #leaders = new Map<number, { readonly node: NodeId; readonly instance: string }>();
   readonly #committed: GrowingBytes;
   readonly #starts: TermPlace[] = [];
@@ -101,15 +105,22 @@ export class Ledger {
     this.#leaders.set(term, { node, instance });
   }
 
-  /** Instance of the leader of `term`; NO_INSTANCE when it had none. */
-  leaderOf(term: number): string {
-    return this.#leaders.get(term)?.instance ?? NO_INSTANCE;
+  /** Whether a data directory with `instance` led in `term`: one did, or, before the simulation, two. */
+  hasLed(instance: string, term: number): boolean {
+    return this.#leaders.get(term)?.instance === instance || this.#terms.has(keyOf(term, instance));
   }
 
-  /** `node` has entries of `term` at [from, from + bytes.length), behind one of `prevTerm`. */
-  has(node: NodeId, term: number, prevTerm: number, from: number, bytes: Uint8Array): void {
+  /** Before the simulation, and behind nothing else, the node with `instance` led in `term`, perhaps as one of two, and wrote `bytes` at `from`. */
+  wrote(instance: string, term: number, from: number, bytes: Uint8Array): void {
+    const known = { prevTerm: 0, bytes: new GrowingBytes(from) };
+    known.bytes.append(bytes);
+    this.#terms.set(keyOf(term, instance), known);
+  }
+
+  /** `node` has entries of `term`, led by `instance`, at [from, from + bytes.length), behind one of `prevTerm`. */
+  has(node: NodeId, term: number, instance: string, prevTerm: number, from: number, bytes: Uint8Array): void {
     const leader = this.#leaders.get(term)?.node;
-    let known = this.#terms.get(term);
+    let known = this.#terms.get(keyOf(term, instance));
     const isLeader = leader === node;
     if (known === undefined) {
       promise(
@@ -118,7 +129,7 @@ export class Ledger {
         () => `node ${node} has entries of term ${term} at ${from}, whose leader (${leader ?? 'none'}) has written none`,
       );
       known = { prevTerm, bytes: new GrowingBytes(from) };
-      this.#terms.set(term, known);
+      this.#terms.set(keyOf(term, instance), known);
     }
     const { start, end } = known.bytes;
     if (prevTerm !== term) {

@@ -213,6 +213,12 @@ export class Network {
     else this.#planFlush(connection);
   }
 
+  /** A message comes to `to` by its link from `from`, if there is one, that nobody sent. */
+  forge(from: NodeId, to: NodeId, message: PeerMessage): void {
+    const { connection } = this.link(from, to);
+    if (connection !== undefined) this.#deliverWhole(connection, message, encodePeerMessage(message));
+  }
+
   #delayMs(link: Link): number {
     const { minDelayMs, maxDelayMs } = this.#profile;
     const random = this.#random;

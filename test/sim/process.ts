@@ -247,8 +247,7 @@ export class Process implements Endpoint {
       wakeAt: (atMs) => this.#wakeAt(atMs),
       canSend: (to) => world.network.canSend(this, to),
       send: (to, message, body, released) => world.network.send(this, to, message, body, released),
-      // Its links carry nothing but what nodes say.
-      cut: () => undefined,
+      cut: (from) => world.network.reset(from, this.id),
       saveVote: (vote) => {
         writeVote(node.disk, DIRECTORY, vote);
         world.checker.voted(this, vote);

@@ -16,6 +16,7 @@ import { SEGMENT_BYTES } from './payloads.ts';
 import { drawProfile, type Profile } from './profile.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimNode } from './simNode.ts';
+import { TermBombs } from './termBombs.ts';
 import { Trace } from './trace.ts';
 
 export interface WorldOptions {
@@ -83,6 +84,7 @@ export class World {
     for (const client of this.clients) client.start();
     this.nemesis.start();
     this.oldCopies.start();
+    new TermBombs(this).start();
   }
 
   /** The node that began alone is started again as one of a cluster, and the others join. */

@@ -5,6 +5,8 @@ import type { Mutant } from './mutant.ts';
 
 const RAFT = 'src/raft/raft.ts';
 const STATE = 'src/raft/state.ts';
+const IDS = 'src/core/ids.ts';
+const TERM_FUSE = 'src/raft/termFuse.ts';
 const FOLLOWING = 'src/raft/following.ts';
 const LEADERSHIP = 'src/raft/leadership.ts';
 const PROGRESS = 'src/raft/progress.ts';
@@ -437,6 +439,21 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: FEED, find: 'SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;', replace: 'SCAN_FIRST_ALWAYS;' }],
     foundBy: ['whole batches', 'progress'],
     withinSeeds: 100,
+  },
+  // Terms
+  {
+    name: 'terms compared without their leaders',
+    what: 'R2: two logs with the same term at an offset are taken for the same, although that term had two leaders',
+    patches: [{ file: IDS, find: ' && left.leader === right.leader', replace: '' }],
+    foundBy: ['committed bytes', 'log matching', 'soundness', 'data end', 'convergence'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'a leap of terms is believed',
+    what: 'R4: one false message of the largest term ends all elections for good',
+    patches: [{ file: TERM_FUSE, find: 'return term - currentTerm <= MAX_TERM_STEP ||', replace: 'return true ||' }],
+    foundBy: ['progress'],
+    withinSeeds: 50,
   },
   // Clients
   {

@@ -38,7 +38,7 @@ const FOLDERS = [
   'src/server',
   'assembly',
 ];
-const TEST_FOLDERS = ['test/sim', 'test/crash', 'test/history', 'test/assembly'];
+const TEST_FOLDERS = ['test/sim', 'test/crash', 'test/history', 'test/assembly', 'test/support'];
 
 const ROOT = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../../..' : '../../..', import.meta.url));
 
