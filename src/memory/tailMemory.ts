@@ -18,8 +18,6 @@ import {
   type MemoryMap,
   type MemoryShape,
   memoryMap,
-  PEER,
-  peerAt,
   SIGNAL,
   SLOT,
   SLOT_FREE,
@@ -29,6 +27,7 @@ import {
   SYNC_BUCKETS_AT,
   WORD,
 } from './map.ts';
+import { PeerTable } from './peerTable.ts';
 import { compileServerWasm, instantiateServerWasm, type ServerWasm } from './wasm.ts';
 
 /** What is posted to a thread so that it can attach to the memory. */
@@ -53,32 +52,13 @@ export function noWalk(): WalkResult {
   return { count: 0, bytes: 0, lastTerm: 0, points: 0, dataEnd: 0 };
 }
 
-/** What the raft thread says of another node. */
-export interface PeerRecord {
-  /** End of what is known to be durable there; null until it was heard in this term. */
-  readonly match: number | null;
-  /** Time of its last message, Unix milliseconds; 0: none yet. */
-  readonly contactMs: number;
-  /** PEER_UNKNOWN to PEER_STUCK. */
-  readonly state: number;
-  readonly isConnected: boolean;
-  /** Whether it counts; null where that is not known. */
-  readonly isVoter: boolean | null;
-  /** It lacks what it had acknowledged: it runs on an old copy of its disk. */
-  readonly isOldCopy: boolean;
-}
-
-const UNKNOWN_MATCH = -1;
-const VOTER_UNKNOWN = 0;
-const VOTER_NO = 1;
-const VOTER_YES = 2;
-
 const PAGE_BYTES = 65536;
 
 export class TailMemory {
   readonly shared: SharedTailMemory;
   readonly map: MemoryMap;
   readonly wasm: ServerWasm;
+  readonly peers: PeerTable;
   /** All of the memory. Views of it stay valid for ever: the memory never grows. */
   readonly bytes: Uint8Array;
   readonly #buffer: Buffer;
@@ -95,6 +75,7 @@ export class TailMemory {
     this.#i32 = new Int32Array(shared.memory.buffer);
     this.#u32 = new Uint32Array(shared.memory.buffer);
     this.#view = new DataView(shared.memory.buffer);
+    this.peers = new PeerTable(this);
   }
 
   /** Makes the memory of a node; all zero. Throws a LogError `USAGE` when there is not so much: at most 4 GiB, and what the process may have. */
@@ -359,39 +340,6 @@ export class TailMemory {
 
   isPinned(slot: number): boolean {
     return this.word32(this.map.descriptorAt(slot) + SLOT.PINS) !== 0;
-  }
-
-  /** End of what is known to be durable on node `id`; -1, less than any offset, where that is not known. */
-  peerMatch(id: number): number {
-    return this.word(peerAt(id) + PEER.MATCH) - 1;
-  }
-
-  /** What the raft thread wrote about node `id`. Its fields are read one by one: they need not be of one moment. */
-  peer(id: number): PeerRecord {
-    const at = peerAt(id);
-    const match = this.peerMatch(id);
-    const voter = this.word32(at + PEER.VOTER);
-    return {
-      match: match === UNKNOWN_MATCH ? null : match,
-      contactMs: this.word(at + PEER.CONTACT_MS),
-      state: this.word32(at + PEER.STATE),
-      isConnected: this.word32(at + PEER.CONNECTED) !== 0,
-      isVoter: voter === VOTER_UNKNOWN ? null : voter === VOTER_YES,
-      isOldCopy: this.word32(at + PEER.OLD_COPY) !== 0,
-    };
-  }
-
-  /** Writes the given fields of node `id`'s record. Times are rounded down to whole milliseconds. */
-  setPeer(id: number, { match, contactMs, state, isConnected, isVoter, isOldCopy }: Partial<PeerRecord>): void {
-    const at = peerAt(id);
-    if (match !== undefined) this.setWord(at + PEER.MATCH, match === null ? 0 : match + 1);
-    if (contactMs !== undefined) this.setWord(at + PEER.CONTACT_MS, contactMs);
-    if (state !== undefined) this.setWord32(at + PEER.STATE, state);
-    if (isConnected !== undefined) this.setWord32(at + PEER.CONNECTED, isConnected ? 1 : 0);
-    if (isVoter !== undefined) {
-      this.setWord32(at + PEER.VOTER, isVoter === null ? VOTER_UNKNOWN : isVoter ? VOTER_YES : VOTER_NO);
-    }
-    if (isOldCopy !== undefined) this.setWord32(at + PEER.OLD_COPY, isOldCopy ? 1 : 0);
   }
 
   /** Prepares a slot for the segment at `base`, which follows an entry of `before`. */

@@ -79,7 +79,7 @@ export class Feeder {
       const { match, state, isOldCopy, contactMs } = progress;
       const hasAnswered = contactMs !== Number.NEGATIVE_INFINITY;
       const isFedFromDisk = state === 'replicate' && this.#paces.has(node);
-      this.#memory.setPeer(node, {
+      this.#memory.peers.set(node, {
         match: progress.hasAgreed ? match : null,
         isVoter: hasAnswered ? progress.isVoter : null,
         isOldCopy,

@@ -14,9 +14,11 @@ import type { RaftSettings } from '../raft/core.ts';
 import type { Effect, RaftRole } from '../raft/effects.ts';
 import type { AppendRequest, NodeId, PeerMessage } from '../raft/messages.ts';
 import { Raft, type RaftState, type StoreOutcome } from '../raft/raft.ts';
+import { skipBytes } from './chunks.ts';
 import { CoreClock } from './clock.ts';
 import type { SegmentRange } from './feed.ts';
 import { Feeder } from './feeder.ts';
+import { oldCopySentence, RETURNED_SENTENCE } from './oldCopySentences.ts';
 import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
 
@@ -102,7 +104,7 @@ export class Replica {
       // It may end this node's leadership: what clients were let in before must be part of the log by then.
       if (message.term > this.raft.currentTerm && !isRehearsal && this.raft.believes(message)) this.#closeGate();
       this.#body = body;
-      this.#memory.setPeer(from, { contactMs: this.#ports.wallMs() });
+      this.#memory.peers.set(from, { contactMs: this.#ports.wallMs() });
       this.raft.step(from, message);
     });
     this.#body = [];
@@ -181,7 +183,7 @@ export class Replica {
 
   /** The link to a node is up. */
   connected(node: NodeId): void {
-    this.#memory.setPeer(node, { isConnected: true });
+    this.#memory.peers.set(node, { isConnected: true });
     this.#turn(() => {
       this.raft.reconnected(node);
       this.#hasRoleNews = true;
@@ -189,7 +191,7 @@ export class Replica {
   }
 
   disconnected(node: NodeId): void {
-    this.#memory.setPeer(node, { isConnected: false });
+    this.#memory.peers.set(node, { isConnected: false });
     this.#turn(() => {
       this.#hasRoleNews = true;
     });
@@ -306,7 +308,7 @@ export class Replica {
   }
 
   #publishStanding(): void {
-    this.#memory.setPeer(this.raft.settings.id, { isVoter: doesCount(this.raft.standing) });
+    this.#memory.peers.set(this.raft.settings.id, { isVoter: doesCount(this.raft.standing) });
   }
 
   /** Says something about `node`, unless something was said about it in the last minute. */
@@ -417,29 +419,4 @@ export class Replica {
     this.#hasCommitted = false;
     this.#hasRoleNews = false;
   }
-}
-
-/** What an operator is told of a node that runs on an old copy of its disk: by the leader that noticed it, and by the node itself. */
-function oldCopySentence(node: NodeId, had: number, has: number): string {
-  return (
-    `node ${node} came back with an old copy of its disk: it had acknowledged the log up to offset ${had}, and has it up to ${has} now. ` +
-    'It is fed like a node that lost its disk, and does not count until it has everything and has heard from all others. ' +
-    'To bring a node back, empty its directory; a copy from before its last run has forgotten its votes'
-  );
-}
-
-const RETURNED_SENTENCE =
-  'this directory is an old copy: another node knows that this one had more on its disk, or counted already. It votes for nobody and does not count until it ' +
-  'has everything and has heard from all others. To bring a node back, empty its directory; a copy from before its last run has forgotten its votes';
-
-/** The bytes of `chunks` behind the first `skip`. */
-function skipBytes(chunks: readonly Uint8Array[], skip: number): readonly Uint8Array[] {
-  if (skip === 0) return chunks;
-  const rest: Uint8Array[] = [];
-  let left = skip;
-  for (const chunk of chunks) {
-    if (left < chunk.length) rest.push(chunk.subarray(left));
-    left = Math.max(0, left - chunk.length);
-  }
-  return rest;
 }

@@ -256,7 +256,7 @@ export class Appends {
   #nodesWith(end: number): number {
     const { self, others } = this.#cluster;
     let nodes = this.#memory.durable >= end ? 1 << (self - 1) : 0;
-    for (const id of others) if (this.#memory.peerMatch(id) >= end) nodes |= 1 << (id - 1);
+    for (const id of others) if (this.#memory.peers.match(id) >= end) nodes |= 1 << (id - 1);
     return nodes >>> 0;
   }
 

@@ -91,7 +91,7 @@ export class ClusterStatus {
       peerAddress: own === undefined ? null : peerAddressOf(own),
       isSelf: true,
       isConnected: true,
-      isVoter: this.#memory.peer(this.self).isVoter,
+      isVoter: this.#memory.peers.get(this.self).isVoter,
       durable,
       lagBytes: this.role === 'leader' ? tail - durable : null,
       state: 'unknown',
@@ -101,7 +101,7 @@ export class ClusterStatus {
   }
 
   #peerStatus(peer: Peer): ClusterNodeStatus {
-    const { match, contactMs, state, isConnected, isVoter, isOldCopy } = this.#memory.peer(peer.id);
+    const { match, contactMs, state, isConnected, isVoter, isOldCopy } = this.#memory.peers.get(peer.id);
     const feed = FEED_STATES[state] ?? 'unknown';
     const isLeader = this.role === 'leader';
     // Only a leader hears how far the others are, and only from those that answer; what this node heard when it led before is old.

@@ -60,7 +60,7 @@ export function makeRegistry(sources: MetricSources): Registry {
       this.reset();
       if (memory.word(WORD.LEADER_TERM) === 0) return;
       for (const node of sources.others) {
-        const { match } = memory.peer(node);
+        const { match } = memory.peers.get(node);
         // A node that has not answered this leader has no sample: 0 would be a number that nobody told.
         if (match !== null) this.set({ node }, match);
       }

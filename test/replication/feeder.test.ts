@@ -18,11 +18,11 @@ describe('R7: a feeder', () => {
     const ports = { nowMs: () => cluster.nowMs, log: () => undefined } satisfies Partial<ReplicaPorts>;
     const feeder = new Feeder(one.raft, memory, [], ports as unknown as ReplicaPorts, (input) => input());
     feeder.publish();
-    expect(memory.peer(2)).toMatchObject({ match: one.end, isVoter: true, state: PEER_REPLICATING });
-    expect(memory.peer(3)).toMatchObject({ match: null, isVoter: null, state: PEER_UNKNOWN });
+    expect(memory.peers.get(2)).toMatchObject({ match: one.end, isVoter: true, state: PEER_REPLICATING });
+    expect(memory.peers.get(3)).toMatchObject({ match: null, isVoter: null, state: PEER_UNKNOWN });
     cluster.node(3).restart();
     cluster.pass(300);
     feeder.publish();
-    expect(memory.peer(3)).toMatchObject({ match: one.end, isVoter: true, state: PEER_REPLICATING });
+    expect(memory.peers.get(3)).toMatchObject({ match: one.end, isVoter: true, state: PEER_REPLICATING });
   });
 });

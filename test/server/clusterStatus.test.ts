@@ -26,36 +26,36 @@ function leading(): { readonly memory: TailMemory; readonly see: (id: number) =>
 describe('R7: /status of a leader', () => {
   test('says null of a node that it has not heard, and what it heard of the others, 0 too', () => {
     const { memory, see } = leading();
-    memory.setPeer(2, { match: null, isVoter: null, state: PEER_UNKNOWN, isOldCopy: false });
-    memory.setPeer(3, { match: 0, isVoter: false, state: PEER_REPLICATING, isOldCopy: false, isConnected: true });
+    memory.peers.set(2, { match: null, isVoter: null, state: PEER_UNKNOWN, isOldCopy: false });
+    memory.peers.set(3, { match: 0, isVoter: false, state: PEER_REPLICATING, isOldCopy: false, isConnected: true });
     expect(see(2)).toMatchObject({ durable: null, lagBytes: null, isVoter: null, isOldCopy: null, state: 'unknown', lastContactMs: null });
     expect(see(3)).toMatchObject({ durable: 0, lagBytes: 0, isVoter: false, isOldCopy: false, state: 'replicating' });
-    expect(memory.peerMatch(2)).toBeLessThan(0);
+    expect(memory.peers.match(2)).toBeLessThan(0);
   });
 
   test('says of itself nothing that nobody told it', () => {
     const { memory, see } = leading();
     expect(see(1)).toMatchObject({ isVoter: null, durable: 0, isOldCopy: null, lastContactMs: null });
-    memory.setPeer(1, { isVoter: true });
+    memory.peers.set(1, { isVoter: true });
     expect(see(1)).toMatchObject({ isVoter: true });
   });
 
   test('and of one that led says nothing of what it heard then', () => {
     const { memory, see } = leading();
-    memory.setPeer(3, { match: 500, isVoter: true, state: PEER_REPLICATING, isOldCopy: true });
+    memory.peers.set(3, { match: 500, isVoter: true, state: PEER_REPLICATING, isOldCopy: true });
     memory.setWord32(STATE.ROLE, ROLE_FOLLOWER);
     expect(see(3)).toMatchObject({ durable: null, lagBytes: null, isVoter: null, isOldCopy: null, state: 'unknown' });
   });
 
   test('and of one behind a link that is down says what it said last, not how it is fed, nor what its disk is', () => {
     const { memory, see } = leading();
-    memory.setPeer(3, { match: 500, isVoter: true, state: PEER_REPLICATING, isOldCopy: false, isConnected: false, contactMs: 7 });
+    memory.peers.set(3, { match: 500, isVoter: true, state: PEER_REPLICATING, isOldCopy: false, isConnected: false, contactMs: 7 });
     expect(see(3)).toMatchObject({ durable: 500, isVoter: true, isConnected: false, state: 'unknown', isOldCopy: null, lastContactMs: 7 });
   });
 
   test('R11: names a node that runs on an old copy of its disk', () => {
     const { memory, see } = leading();
-    memory.setPeer(2, { match: 100, isVoter: false, state: PEER_REPLICATING, isOldCopy: true, isConnected: true });
+    memory.peers.set(2, { match: 100, isVoter: false, state: PEER_REPLICATING, isOldCopy: true, isConnected: true });
     expect(see(2)).toMatchObject({ isOldCopy: true, isVoter: false, durable: 100 });
   });
 });

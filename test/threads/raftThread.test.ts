@@ -114,7 +114,7 @@ async function dial(node: TestNode, id: number, { port }: Thread): Promise<void>
 
 /** Resolves when the thread's own link to node `id` is up, on which it answers that node. */
 function reaches({ memory }: Thread, id: number): Promise<void> {
-  return eventually(() => memory.peer(id).isConnected);
+  return eventually(() => memory.peers.get(id).isConnected);
 }
 
 function voteRequest(term: number): VoteRequest {
@@ -171,7 +171,7 @@ describe('the raft thread', () => {
     // Until now it had neither a term nor entries, and so believed any. Now node 3 is dialed anew, and dials.
     term = MAX_TERM;
     three.sockets.cut(1, 'its term is another one');
-    await eventually(() => !thread.memory.peer(3).isConnected);
+    await eventually(() => !thread.memory.peers.get(3).isConnected);
     three.sockets.dial([{ id: 1, host: HOST, peerPort: thread.port }]);
     expect((await three.nth('refused')).sentence).toContain(`node 3 tells term ${MAX_TERM}, more than 1048576 above`);
     two.sockets.send(1, { kind: 'timeoutNow', term: MAX_TERM });
@@ -181,7 +181,7 @@ describe('the raft thread', () => {
     const { message } = await two.nth('message', 2);
     expect(message).toMatchObject({ kind: 'voteResponse', term: 6, granted: true });
     expect(readVote(disk, directory)).toMatchObject({ currentTerm: 6, votedFor: 2 });
-    expect([thread.memory.peer(2).isConnected, thread.memory.peer(3).isConnected]).toEqual([true, false]);
+    expect([thread.memory.peers.get(2).isConnected, thread.memory.peers.get(3).isConnected]).toEqual([true, false]);
   });
 
   test('gives no vote that it cannot save', async () => {
@@ -289,20 +289,20 @@ describe('the raft thread', () => {
     void answerAll(two, answer);
     await Promise.all([dial(two, 1, thread), dial(three, 1, thread), reaches(thread, 2), reaches(thread, 3)]);
     two.sockets.send(1, { kind: 'timeoutNow', term: 0 });
-    await eventually(() => memory.tail > 0 && memory.peerMatch(2) === memory.tail);
+    await eventually(() => memory.tail > 0 && memory.peers.match(2) === memory.tail);
 
     // The same directory on a new connection: what it had counts.
     await two.sockets.close();
     const same = await playNode(2);
     await dial(same, 1, thread);
-    memory.setPeer(2, { contactMs: 0 });
+    memory.peers.set(2, { contactMs: 0 });
     same.sockets.send(1, { kind: 'voteResponse', term: 1, isPreVote: false, granted: false });
     // What it said comes after its HELLO.
-    await eventually(() => memory.peer(2).contactMs > 0);
-    expect(memory.peerMatch(2)).toBe(memory.tail);
+    await eventually(() => memory.peers.get(2).contactMs > 0);
+    expect(memory.peers.match(2)).toBe(memory.tail);
     await same.sockets.close();
 
     await dial(await playNode(2, { instance: 'cc'.repeat(8) }), 1, thread);
-    await eventually(() => memory.peerMatch(2) < memory.tail);
+    await eventually(() => memory.peers.match(2) < memory.tail);
   });
 });

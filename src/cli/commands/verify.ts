@@ -2,7 +2,8 @@
 
 import { Command } from 'commander';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
-import { examineDirectory, examineSegmentFile, type SegmentFacts } from '../../storage/offline.ts';
+import { examineDirectory, examineSegmentFile } from '../../storage/offline.ts';
+import type { SegmentFacts } from '../../storage/offlineSegment.ts';
 import type { Damage } from '../../storage/segmentImage.ts';
 import { jsonOption, withExamples } from '../arguments.ts';
 import { grouped, print, printJson, readableBytes } from '../output.ts';

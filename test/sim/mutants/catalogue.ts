@@ -473,7 +473,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'all nodes named',
     what: 'R14q: a receipt names every node of the cluster, whatever each has',
-    patches: [{ file: APPENDS, find: 'if (this.#memory.peerMatch(id) >= end)', replace: 'if (end > 0)' }],
+    patches: [{ file: APPENDS, find: 'if (this.#memory.peers.match(id) >= end)', replace: 'if (end > 0)' }],
     foundBy: ['honest receipts'],
     withinSeeds: 20,
   },

@@ -1,0 +1,13 @@
+// Bytes that came in pieces.
+
+/** The bytes of `chunks` behind the first `skip`. */
+export function skipBytes(chunks: readonly Uint8Array[], skip: number): readonly Uint8Array[] {
+  if (skip === 0) return chunks;
+  const rest: Uint8Array[] = [];
+  let left = skip;
+  for (const chunk of chunks) {
+    if (left < chunk.length) rest.push(chunk.subarray(left));
+    left = Math.max(0, left - chunk.length);
+  }
+  return rest;
+}
