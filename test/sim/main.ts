@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { MUTANTS } from './mutants/catalogue.ts';
-import { type Mutant, plant } from './mutants/mutant.ts';
+import { type Copy, type Mutant, plant } from './mutants/mutant.ts';
 import { replayCommand, runSeeds, verdictOf } from './runner.ts';
 import { simulate } from './simulation.ts';
 
@@ -92,7 +92,15 @@ async function runMany(from: number, count: number, jobs: number): Promise<void>
 
 async function hunt(mutant: Mutant, seeds: number): Promise<void> {
   const startedMs = performance.now();
-  const copy = plant(mutant);
+  let copy: Copy;
+  try {
+    copy = plant(mutant);
+  } catch (thrown) {
+    // The others are looked for all the same.
+    process.stdout.write(`${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
+    process.exitCode = 1;
+    return;
+  }
   try {
     const { failures, crashes, totals } = await runSeeds({ program: copy.program, from: 1, count: seeds, jobs: 1, stopsAtFirst: true });
     const [first] = failures;

@@ -20,7 +20,6 @@ import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { DIRECTORY } from './identity.ts';
 import { MainThread } from './mainThread.ts';
 import type { Endpoint } from './network.ts';
-import { SEGMENT_BYTES } from './payloads.ts';
 import type { Planned } from './scheduler.ts';
 import { answerTo, type Welcome } from './search.ts';
 import type { SimNode } from './simNode.ts';
@@ -64,12 +63,12 @@ export class Process implements Endpoint {
   #timerAtMs = Number.POSITIVE_INFINITY;
 
   /** Starts from what is on the node's disk. Throws what the real start would throw. */
-  constructor(world: World, node: SimNode, identity: Identity) {
+  constructor(world: World, node: SimNode, identity: Identity, memory: TailMemory) {
     this.world = world;
     this.node = node;
     this.id = node.id;
     this.#identity = identity;
-    const { memory, disk } = node;
+    const { disk } = node;
     this.memory = memory;
     // A new process has a memory of zeros.
     memory.bytes.fill(0, 0, memory.map.slotAt(memory.map.shape.slots));
@@ -90,6 +89,7 @@ export class Process implements Endpoint {
         this.raftThread.post(this.#hopMs(), 'sealed', () => this.replica.sealed({ base: segment.base, end: segment.end }));
         this.mainThread.post(this.#hopMs(), 'sealed', () => this.main.appends.retryHeld());
       },
+      areAllocated: world.segmentSizes.areAllocated,
       truncating: (offset) => world.checker.truncating(this, offset),
       truncated: (offset) => this.raftThread.post(this.#hopMs(), 'truncated', () => this.replica.truncated(offset)),
     });
@@ -101,7 +101,7 @@ export class Process implements Endpoint {
     });
     mainTail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.writers.open(RECOVERY_SLOT, true);
-    const settings = world.settings(node, identity.instance);
+    const settings = world.settings(node, identity.instance, memory.map.shape.segmentBytes);
     this.replica = new Replica({
       settings,
       state: { ...vote, standing: identity.standing, commit, log: new TermTable(start, end, terms, beforeStart(identity)) },
@@ -182,7 +182,8 @@ export class Process implements Endpoint {
   }
 
   #self(): Self {
-    return { clusterId: this.#identity.clusterId, id: this.id, segmentBytes: SEGMENT_BYTES, nodes: this.replica.raft.settings.nodes };
+    const { segmentBytes } = this.memory.map.shape;
+    return { clusterId: this.#identity.clusterId, id: this.id, segmentBytes, nodes: this.replica.raft.settings.nodes };
   }
 
   received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {

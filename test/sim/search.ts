@@ -5,7 +5,6 @@ import { NO_CLUSTER, NO_INSTANCE } from '../../src/core/ids.ts';
 import { FoundingRule } from '../../src/peers/foundingRule.ts';
 import { faultOfWelcome, type Introduction, judgeHello, type Self } from '../../src/protocol/peerHandshake.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
-import { SEGMENT_BYTES } from './payloads.ts';
 import type { SimNode } from './simNode.ts';
 import { Thread } from './thread.ts';
 import type { World } from './world.ts';
@@ -34,7 +33,7 @@ export class Search {
     this.#found = found;
     const { dialTimeoutMs, redialMs } = world.profile.network;
     this.#rule = new FoundingRule(node.id, node.list, 2 * dialTimeoutMs + 1.5 * redialMs);
-    this.#self = { clusterId: NO_CLUSTER, id: node.id, segmentBytes: SEGMENT_BYTES, nodes: node.list };
+    this.#self = { clusterId: NO_CLUSTER, id: node.id, segmentBytes: node.segmentBytes, nodes: node.list };
     this.thread = new Thread(world.scheduler, ({ label, act }) => {
       world.trace.add(world.scheduler.nowMs, node.id, label);
       act();
@@ -50,6 +49,10 @@ export class Search {
   end(): void {
     this.#isOver = true;
     this.thread.die();
+  }
+
+  get segmentBytes(): number {
+    return this.#self.segmentBytes;
   }
 
   introduction(to: NodeId): Introduction {

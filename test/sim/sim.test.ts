@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { expect, it, vi } from 'vitest';
+import type { MemoryShape } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Random } from '../assembly/random.ts';
-import { SEGMENT_BYTES } from './payloads.ts';
 import { drawProfile } from './profile.ts';
 import { REGRESSIONS } from './regressions.ts';
 import { replayCommand, runSeeds } from './runner.ts';
@@ -55,10 +55,11 @@ const CLUSTERS = Array.from({ length: 40 }, (_, i) => i + 1).filter((seed) => {
 });
 
 it("simulation: a leader's main thread that stands still costs no election, its raft thread does (redpanda#7853)", () => {
-  const memories = Array.from({ length: 5 }, () => new Map<number, TailMemory>());
-  const memoryFor = (index: number, slots: number): TailMemory => {
-    const memory = memories[index]?.get(slots) ?? TailMemory.create({ segmentBytes: SEGMENT_BYTES, slots });
-    memories[index]?.set(slots, memory);
+  const memories = new Map<string, TailMemory>();
+  const memoryFor = (index: number, shape: MemoryShape): TailMemory => {
+    const key = `${index} ${shape.slots} ${shape.segmentBytes}`;
+    const memory = memories.get(key) ?? TailMemory.create(shape);
+    memories.set(key, memory);
     return memory;
   };
   for (const seed of CLUSTERS.slice(0, 10)) {
@@ -74,6 +75,7 @@ it("simulation: a leader's main thread that stands still costs no election, its 
     world.network.isCalm = true;
     world.begin();
     world.operator.end();
+    world.segmentSizes.end();
     pass(30);
     const { leader } = world;
     const terms = (): number[] => nodes.map(({ process }) => process?.replica.raft.currentTerm ?? 0);

@@ -3,15 +3,17 @@
 import { LogError } from '../../src/core/errors.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
-import { checkMembership } from '../../src/server/membership.ts';
+import { checkMembership, fittingSegmentBytes } from '../../src/server/membership.ts';
 import { type Identity, readIdentity, readVote, saveNodes } from '../../src/storage/dataDirectory.ts';
 import type { DiskImage } from '../crash/memoryDisk.ts';
 import { DIRECTORY, newIdentity } from './identity.ts';
+import { SEGMENT_BYTES } from './payloads.ts';
 import { Process } from './process.ts';
 import { Search } from './search.ts';
+import { LARGE_SEGMENT_BYTES } from './segmentSizes.ts';
 import { isSimulated, ProcessDeath, SimDisk } from './simDisk.ts';
 import type { Thread } from './thread.ts';
-import { Violation } from './violation.ts';
+import { promise, Violation } from './violation.ts';
 import type { World } from './world.ts';
 
 const EPOCH_MS = 1_700_000_000_000;
@@ -20,13 +22,16 @@ const FOR_EVER_MS = 1e9;
 export class SimNode {
   readonly world: World;
   readonly id: NodeId;
-  readonly memory: TailMemory;
+  /** A memory with slots of so many bytes. */
+  readonly #memoryOf: (segmentBytes: number) => TailMemory;
   readonly disk: SimDisk;
   process: Process | undefined;
   /** Looks for the cluster, while the disk is empty. */
   search: Search | undefined;
   /** The nodes that it is started with, as in `--peers`; only itself: alone. */
   list: readonly NodeId[] = [];
+  /** As in `--segment-bytes`, from its next start on. */
+  segmentBytes = SEGMENT_BYTES;
   /** The node is to stay down until somebody starts it. */
   isHeldDown = false;
   isPaused = false;
@@ -35,10 +40,10 @@ export class SimNode {
   #bootMs = 0;
   #isStartPlanned = false;
 
-  constructor(world: World, id: NodeId, memory: TailMemory) {
+  constructor(world: World, id: NodeId, memoryOf: (segmentBytes: number) => TailMemory) {
     this.world = world;
     this.id = id;
-    this.memory = memory;
+    this.#memoryOf = memoryOf;
     this.disk = new SimDisk(world.random);
   }
 
@@ -104,6 +109,11 @@ export class SimNode {
     return readIdentity(this.disk, DIRECTORY)?.nodes ?? null;
   }
 
+  /** The size of segments that it has started with; undefined while it is down. */
+  get runsWith(): number | undefined {
+    return this.process?.memory.map.shape.segmentBytes ?? this.search?.segmentBytes;
+  }
+
   #look(): void {
     this.search = new Search(this.world, this, (clusterId) => {
       this.search = undefined;
@@ -115,31 +125,51 @@ export class SimNode {
   #make(clusterId: string | undefined): void {
     const identity = newIdentity(this.disk, this.id, clusterId, this.#given, this.world.random);
     if (clusterId === undefined) this.world.oldCopies.begun(this);
-    this.#run(identity);
+    this.#run(identity, this.segmentBytes);
   }
 
   get #given(): readonly NodeId[] | null {
     return this.list.length === 1 ? null : this.list;
   }
 
-  /** Starts with what is on the disk, unless that cannot be with the list of nodes: then an operator has to think. */
+  /** Starts with what is on the disk, unless that cannot be with what the node is given: then an operator has to think. */
   #maybeRun(identity: Identity): void {
+    const { world, disk, segmentBytes } = this;
     const peers = this.list.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
+    const { slots } = world.profile;
+    let fitting = segmentBytes;
+    const isMember = this.#passes(
+      () => checkMembership(DIRECTORY, identity, { node: this.id, peers }),
+      () => world.operator.correct(this),
+    );
+    if (!isMember) return;
+    const fits = this.#passes(
+      () => {
+        fitting = fittingSegmentBytes(disk, DIRECTORY, { peers, segmentBytes, slots });
+      },
+      () => world.segmentSizes.refused(this),
+    );
+    if (fits) this.#run(saveNodes(disk, DIRECTORY, identity, this.#given), fitting);
+    else promise(segmentBytes < LARGE_SEGMENT_BYTES, 'soundness', () => `node ${this.id} has a segment that is larger than any`);
+  }
+
+  /** Whether `check`, one of the real start's, refuses nothing; if it does, `mend` is called after a while. */
+  #passes(check: () => void, mend: () => void): boolean {
     try {
-      checkMembership(DIRECTORY, identity, { node: this.id, peers });
+      check();
+      return true;
     } catch (thrown) {
       if (!(thrown instanceof LogError) || thrown.code !== 'USAGE') throw thrown;
       this.world.note(this.id, thrown.message);
-      this.world.scheduler.after(this.world.drawDownMs(), () => this.world.operator.correct(this));
-      return;
+      this.world.scheduler.after(this.world.drawDownMs(), mend);
+      return false;
     }
-    this.#run(saveNodes(this.disk, DIRECTORY, identity, this.#given));
   }
 
-  #run(identity: Identity): void {
+  #run(identity: Identity, segmentBytes: number): void {
     const { world, disk } = this;
     const vote = readVote(disk, DIRECTORY);
-    const process = new Process(world, this, identity);
+    const process = new Process(world, this, identity, this.#memoryOf(segmentBytes));
     this.process = process;
     world.checker.recovered(process, vote);
     process.start();

@@ -1,12 +1,13 @@
 // Runs one seed from its beginning to its end, and says what came of it.
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import type { MemoryShape } from '../../src/memory/map.ts';
 import { TailMemory as Memory, type TailMemory } from '../../src/memory/tailMemory.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { checkHistory } from '../history/check.ts';
 import { failOver } from './failover.ts';
 import { DIRECTORY } from './identity.ts';
-import { encodeEntries, SEGMENT_BYTES } from './payloads.ts';
+import { encodeEntries } from './payloads.ts';
 import { forEachPiece } from './pieces.ts';
 import type { SimNode } from './simNode.ts';
 import { type Invariant, promise, Violation } from './violation.ts';
@@ -54,9 +55,9 @@ const STUCK_ELECTIONS = 20;
 const memories = new Map<string, TailMemory>();
 
 /** Memories are used again: making one takes longer than many simulations. */
-function memoryFor(index: number, slots: number): TailMemory {
-  const key = `${index} ${slots}`;
-  const memory = memories.get(key) ?? Memory.create({ segmentBytes: SEGMENT_BYTES, slots });
+function memoryFor(index: number, shape: MemoryShape): TailMemory {
+  const key = `${index} ${shape.slots} ${shape.segmentBytes}`;
+  const memory = memories.get(key) ?? Memory.create(shape);
   memories.set(key, memory);
   return memory;
 }
@@ -101,6 +102,7 @@ function runWorld(world: World): number | undefined {
   world.oldCopies.stop();
   nemesis.stop();
   world.operator.end();
+  world.segmentSizes.end();
   const core = drawCore(world);
   if (core !== undefined) {
     nemesis.heal(core);

@@ -1,6 +1,7 @@
 // One simulation: all that there is in it, and its three parts. First faults strike, while clients work. Then a majority is mended, while
 // the rest stays as it is, and must make progress. At last all is mended, and must come to be the same.
 
+import type { MemoryShape } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { RaftSettings } from '../../src/raft/core.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
@@ -12,9 +13,9 @@ import { drawFounding, Operator } from './founding.ts';
 import { Nemesis } from './nemesis.ts';
 import { Network } from './network.ts';
 import { OldCopies } from './oldCopies.ts';
-import { SEGMENT_BYTES } from './payloads.ts';
 import { drawProfile, type Profile } from './profile.ts';
 import { Scheduler } from './scheduler.ts';
+import { SegmentSizes } from './segmentSizes.ts';
 import { SimNode } from './simNode.ts';
 import { TermBombs } from './termBombs.ts';
 import { Trace } from './trace.ts';
@@ -24,7 +25,7 @@ export interface WorldOptions {
   /** Trace lines to keep. */
   readonly keepLines: number;
   /** A memory for the node with this index. */
-  readonly memoryFor: (index: number, slots: number) => TailMemory;
+  readonly memoryFor: (index: number, shape: MemoryShape) => TailMemory;
 }
 
 export class World {
@@ -40,6 +41,7 @@ export class World {
   readonly clients: readonly Client[];
   readonly nemesis: Nemesis;
   readonly oldCopies: OldCopies;
+  readonly segmentSizes: SegmentSizes;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
   readonly operator: Operator;
@@ -59,12 +61,14 @@ export class World {
     const { nodeCount, clientCount, network, slots, syncMs, growsLater } = this.profile;
     this.isGrown = !growsLater;
     this.network = new Network(this.scheduler, this.random, network);
-    this.nodes = Array.from({ length: nodeCount }, (_, i) => new SimNode(this, i + 1, memoryFor(i, slots)));
+    const makeNode = (id: NodeId): SimNode => new SimNode(this, id, (segmentBytes) => memoryFor(id - 1, { segmentBytes, slots }));
+    this.nodes = Array.from({ length: nodeCount }, (_, i) => makeNode(i + 1));
     this.oldCopies = new OldCopies(this);
     const founding = drawFounding(seed, this.profile, this.oldCopies.isOn);
     this.start = founding.start;
     const extras = Array.from({ length: founding.extraCount }, (_, i) => nodeCount + i + 1);
-    this.allNodes = [...this.nodes, ...extras.map((id) => new SimNode(this, id, memoryFor(id - 1, slots)))];
+    this.allNodes = [...this.nodes, ...extras.map(makeNode)];
+    this.segmentSizes = new SegmentSizes(this);
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);
     this.checker = new Checker(this.allNodes, founding.start);
@@ -80,6 +84,7 @@ export class World {
 
   /** Starts nodes, clients and faults. */
   begin(): void {
+    this.segmentSizes.start();
     this.operator.begin();
     for (const client of this.clients) client.start();
     this.nemesis.start();
@@ -94,7 +99,7 @@ export class World {
     this.operator.grow();
   }
 
-  settings(node: SimNode, instance: string): RaftSettings {
+  settings(node: SimNode, instance: string, segmentBytes: number): RaftSettings {
     const { electionTimeoutMs, electionSpread, maxAppendBytes } = this.profile;
     return {
       id: node.id,
@@ -103,7 +108,7 @@ export class World {
       electionTimeoutMs,
       heartbeatMs: electionTimeoutMs / 10,
       diskTimeoutMs: 5 * electionTimeoutMs,
-      windowBytes: SEGMENT_BYTES,
+      windowBytes: segmentBytes,
       maxAppendBytes,
       random: () => (electionSpread * this.random.u32()) / 2 ** 32,
     };

@@ -7,6 +7,7 @@ import { MARK_IDLE_MS } from '../../src/core/limits.ts';
 import { SIGNAL, SLOT, SLOT_SEALED } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { SegmentRange } from '../../src/replication/feed.ts';
+import { allocateFile } from '../../src/storage/allocator.ts';
 import type { SealedSegment, StorageContext } from '../../src/storage/context.ts';
 import { DIRECT_BYTES, type FileHandle } from '../../src/storage/disk.ts';
 import { spareName } from '../../src/storage/names.ts';
@@ -25,6 +26,8 @@ export interface WriterPorts {
   /** The log is about to be cut at `offset`; it was cut. */
   truncating(offset: number): void;
   truncated(offset: number): void;
+  /** Whether segments are made in files of zeros of their full size. */
+  readonly areAllocated: boolean;
 }
 
 /** A view of `memory` and `disk` in which a writer's sync ends, and its news spread, only when {@link finish} is called. */
@@ -219,7 +222,7 @@ export class Writers {
     if (writer === undefined) {
       if (memory.durable === base) {
         this.#busy(task, 'make', () => {
-          task.writer = SegmentWriter.create(this.#heldOf(task).context, slot, spare ?? '');
+          task.writer = this.#make(this.#heldOf(task).context, slot, spare ?? '');
         });
       } else if (this.#isStopping && memory.tail <= base) {
         if (spare !== undefined) this.#spares.push(spare);
@@ -234,6 +237,13 @@ export class Writers {
       writer.close();
       this.#end(task);
     } else if (writer.rest() !== undefined && !task.isMarkPlanned) this.#planMark(task, writer);
+  }
+
+  #make(context: StorageContext, slot: number, spare: string): SegmentWriter {
+    const { disk, directory, memory } = context;
+    const isThere = disk.list(directory).includes(spare);
+    if (this.#ports.areAllocated && !isThere) allocateFile(disk, directory, spare, memory.map.shape.segmentBytes);
+    return SegmentWriter.create(context, slot, spare);
   }
 
   #planMark(task: Task, writer: SegmentWriter): void {

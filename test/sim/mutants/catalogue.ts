@@ -149,6 +149,19 @@ export const MUTANTS: readonly Mutant[] = [
     foundBy: ['leader completeness', 'committed bytes', 'progress', 'convergence'],
     withinSeeds: 100,
   },
+  {
+    name: 'lowered size taken',
+    what: 'R10: a node runs with smaller segments than those that its directory has',
+    patches: [
+      {
+        file: 'src/server/membership.ts',
+        find: 'Math.max(segmentBytes, unsealed, isAlone ? 0 : segmentBytesOf(disk, directory))',
+        replace: 'segmentBytes',
+      },
+    ],
+    foundBy: ['soundness', 'progress', 'convergence'],
+    withinSeeds: 100,
+  },
   // Commit
   {
     name: 'old terms counted',
@@ -160,7 +173,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'term start not passed',
     what: 'B5: the commit moves to where the no-op begins, not past it (KAFKA-12619)',
-    patches: [{ file: 'src/raft/quorum.ts', find: 'majority >= termStartEnd && ', replace: 'majority >= termStartEnd - 12 && ' }],
+    patches: [{ file: 'src/raft/quorum.ts', find: 'majority >= termStartEnd && ', replace: 'majority >= termStartEnd - 20 && ' }],
     foundBy: ['own term', 'leader completeness', 'committed bytes'],
     withinSeeds: 200,
   },
@@ -252,14 +265,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'offsets compared without terms',
     what: 'B9: logs that have the same length pass for the same (KIP-279)',
-    patches: [{ file: FOLLOWING, find: 'if (ownTerm === prevTerm)', replace: 'if (ownTerm > 0)' }],
+    patches: [{ file: FOLLOWING, find: 'if (isSameTerm(own, prev))', replace: 'if (own.term > 0)' }],
     foundBy: ['log matching', 'committed bytes', 'soundness'],
     withinSeeds: 100,
   },
   {
     name: 'nothing cut below a longer log',
     what: 'a follower with more entries than the leader keeps those that differ',
-    patches: [{ file: FOLLOWING, find: 'if (log.termAt(from) === entriesTerm)', replace: 'if (log.termAt(from) <= entriesTerm)' }],
+    patches: [{ file: FOLLOWING, find: 'if (isSameTerm(log.at(from), entries))', replace: 'if (log.at(from).term <= entries.term)' }],
     foundBy: ['majority', 'progress', 'log matching', 'committed bytes', 'soundness', 'convergence'],
     withinSeeds: 200,
   },
