@@ -14,6 +14,8 @@ import { RECOVERY_SLOT, type RecoveredLog } from '../../../dist/src/storage/reco
 import { Pools } from '../../../dist/src/threads/pools.js';
 
 const SEGMENT_BYTES = 65536;
+/** The instance of the leader whose entries {@link Writers} get. */
+export const LEADER = 'a1a1a1a1a1a1a1a1';
 /** Log bytes that fit into a segment of {@link Writers}. */
 export const CAPACITY = segmentCapacityBytes(SEGMENT_BYTES);
 
@@ -52,8 +54,8 @@ export class Writers {
     return recovered;
   }
 
-  /** Appends what a leader has; waits for a slot when none is free. */
-  async append(bytes: Uint8Array, term: number): Promise<void> {
+  /** Appends what the leader with this instance has; waits for a slot when none is free. */
+  async append(bytes: Uint8Array, term: number, leader = LEADER): Promise<void> {
     for (;;) {
       const { tail, openSlot } = this.memory;
       const openBase = openSlot < 0 ? tail : this.memory.slotWord(openSlot, SLOT.BASE);
@@ -63,7 +65,10 @@ export class Writers {
       });
       const status = this.tail.appendReplicated([bytes], bytes.length, term, base, Date.now());
       this.tail.wake();
-      if (status === 'ordered') return;
+      if (status === 'ordered') {
+        this.memory.lastEntry = { term, leader };
+        return;
+      }
       expect(status).toBe('full');
       await sealed;
       expect(this.failures).toEqual([]);
