@@ -444,7 +444,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a node that starts keeps the entries of a batch whose end was not written',
     patches: [{ file: LOADER, find: 'SCAN_VERIFY | SCAN_WHOLE_BATCHES', replace: 'SCAN_VERIFY' }],
     foundBy: ['whole batches'],
-    withinSeeds: 400,
+    withinSeeds: 600,
   },
   {
     name: 'part of a batch sent',
