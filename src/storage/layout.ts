@@ -52,7 +52,7 @@ export function surveyLayout(disk: Disk, directory: string, { start, removeFrom 
     }
   }
   const bases = basesIn(names).filter((base) => base >= start);
-  // A trim leaves a segment at the start.
+  // A trim leaves a segment at the start. Later a cut may take that one, if all in it was not committed: then none at all proves nothing.
   if ((bases.length > 0 || removeFrom < start) && bases[0] !== start) {
     const sentence = `the log starts at offset ${start}, but this segment is missing; nothing was removed`;
     wrong.push(damage(`${directory}/${segmentName(start)}`, 0, sentence));

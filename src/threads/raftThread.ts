@@ -13,6 +13,7 @@ import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { Founder } from '../peers/founder.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
+import { QuorumWatch } from '../peers/quorumWatch.ts';
 import type { Introduction } from '../protocol/peerHandshake.ts';
 import type { NodeId } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';
@@ -26,6 +27,8 @@ import { ColdPool } from './pools.ts';
 /** A leader whose disk makes no progress for this many election timeouts hands over; never sooner than the second bound. */
 const DISK_TIMEOUT_ELECTIONS = 5;
 const MIN_DISK_TIMEOUT_MS = 3_000;
+/** Elections that may fail, one after the other, before a node asks itself whether any could succeed. */
+const QUORUM_LOOK_ELECTIONS = 10;
 /** A link on which nothing moves for some election timeouts, and for this long, is dialed anew. */
 const MIN_STUCK_MS = 1_000;
 /** Bytes that do not move hold memory that appends may need. */
@@ -40,10 +43,12 @@ class RaftThread {
   readonly #feeders: ColdPool | undefined;
   readonly #tell: (message: FromRaft) => void;
   readonly #founder: Founder;
+  readonly #quorum: QuorumWatch;
   #identity: Identity;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #admissionTimer: NodeJS.Timeout | undefined;
+  #quorumTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
   /** The data directory behind each node's id, as it was last seen. */
   readonly #instances = new Map<NodeId, string>();
@@ -79,6 +84,7 @@ class RaftThread {
       ports: this.#ports(),
     });
     this.#founder = this.#makeFounder();
+    this.#quorum = new QuorumWatch(peers.map(({ id }) => id).filter((id) => id !== node));
     if (peers.length > 0) {
       this.#feeders = new ColdPool(setup, FEED_READERS, (error) => tell({ kind: 'failed', error: toPlainError(error) }));
       this.#sockets = this.#makeSockets();
@@ -93,6 +99,7 @@ class RaftThread {
       this.#sockets.dial(peers);
       const waitMs = ADMISSION_WAIT_ELECTIONS * this.#setup.electionTimeoutMs;
       this.#admissionTimer = setTimeout(() => this.#founder.waited(), waitMs);
+      this.#quorumTimer = setInterval(() => this.#lookForQuorum(), QUORUM_LOOK_ELECTIONS * this.#setup.electionTimeoutMs);
     }
     this.#tell({ kind: 'started' });
     this.#replica.start();
@@ -129,6 +136,7 @@ class RaftThread {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#admissionTimer);
+    clearInterval(this.#quorumTimer);
     this.#replica.stop();
     await this.#sockets?.close();
     await this.#feeders?.close();
@@ -193,6 +201,7 @@ class RaftThread {
         disconnected: (to, reason) => {
           if (!this.#isStopped) log('info', `the link to node ${to} is down: ${reason}`);
           this.#founder.disconnected(to);
+          this.#quorum.disconnected(to);
           this.#replica.disconnected(to);
         },
         doubts: ({ from, term, standing }) => this.#replica.doubts(from, term, doesCount(standing)),
@@ -220,6 +229,12 @@ class RaftThread {
     this.#replica.connected(to);
     this.#founder.met(welcome);
     this.#founder.connected(to, welcome);
+    this.#quorum.connected(to, welcome);
+  }
+
+  #lookForQuorum(): void {
+    const text = this.#quorum.look(this.#setup.node, this.#identity, this.#replica.raft.leader);
+    if (text !== undefined) this.#tell({ kind: 'log', level: 'warn', text });
   }
 
   #makeFounder(): Founder {

@@ -20,9 +20,10 @@ import {
   readIdentity,
   readVote,
   saveKnown,
+  saveStanding,
 } from '../../src/storage/dataDirectory.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
-import type { RaftSetup } from '../../src/threads/messages.ts';
+import type { FromRaft, RaftSetup } from '../../src/threads/messages.ts';
 import { smallMemory } from '../crash/testNode.ts';
 import { closeAll, eventually, HOST, hello, RawSocket, startPeer, type TestNode } from '../peers/support/peers.ts';
 import { claimPorts } from '../support/ports.ts';
@@ -59,7 +60,12 @@ interface Thread {
 }
 
 /** Starts the thread of node `identity.nodeId`; it dials the nodes in `others`, and knows the ports of no more. */
-async function startThread(directory: string, identity: Identity, others: readonly TestNode[]): Promise<Thread> {
+async function startThread(
+  directory: string,
+  identity: Identity,
+  others: readonly TestNode[],
+  electionTimeoutMs = NEVER_MS,
+): Promise<Thread> {
   const block = await claimPorts(4);
   onTestFinished(() => block.release());
   const peers = NODES.map((id) => {
@@ -75,7 +81,7 @@ async function startThread(directory: string, identity: Identity, others: readon
     node: identity.nodeId,
     host: HOST,
     peers,
-    electionTimeoutMs: NEVER_MS,
+    electionTimeoutMs,
     vote: readVote(disk, directory),
     log: { start: 0, end: 0, commit: 0, terms: [] },
     sealed: [],
@@ -248,6 +254,19 @@ describe('the raft thread', () => {
     expect((await three.nth('message')).message).toMatchObject({ kind: 'voteResponse' });
     await dial(two, 1, thread);
     expect((await three.nth('message', 2)).message).toMatchObject({ kind: 'admit', standing: 'new' });
+  });
+
+  test('R3: says so when too many lost their disks or never joined: nobody can be elected', async () => {
+    const directory = makeDirectory();
+    const identity = saveStanding(disk, directory, makeIdentity(directory, 2), 'voter');
+    const strangers = [await playNode(1, { standing: 'stranger' }), await playNode(3, { standing: 'stranger' })];
+    const { worker } = await startThread(directory, identity, strangers, 50);
+    const said = await new Promise<FromRaft>((resolve) => {
+      worker.on('message', (message: FromRaft) => {
+        if (message.kind === 'log' && message.level === 'warn') resolve(message);
+      });
+    });
+    expect(said).toMatchObject({ text: expect.stringContaining('do not remove the directory of node 2') });
   });
 
   test.each([
