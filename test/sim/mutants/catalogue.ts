@@ -265,7 +265,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'offsets compared without terms',
     what: 'B9: logs that have the same length pass for the same (KIP-279)',
-    patches: [{ file: FOLLOWING, find: 'if (isSameTerm(own, prev))', replace: 'if (own.term > 0)' }],
+    patches: [{ file: FOLLOWING, find: 'if (isSameTerm(own, prev))', replace: 'if (isSameTerm(own, prev) || own.term > 0)' }],
     foundBy: ['log matching', 'committed bytes', 'soundness'],
     withinSeeds: 100,
   },
@@ -273,7 +273,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'nothing cut below a longer log',
     what: 'a follower with more entries than the leader keeps those that differ',
     patches: [{ file: FOLLOWING, find: 'if (isSameTerm(log.at(from), entries))', replace: 'if (log.at(from).term <= entries.term)' }],
-    foundBy: ['majority', 'progress', 'log matching', 'committed bytes', 'soundness', 'convergence'],
+    foundBy: ['majority', 'progress', 'log matching', 'committed bytes', 'soundness', 'convergence', 'old copies'],
     withinSeeds: 200,
   },
   // Reads
