@@ -17,7 +17,7 @@ import { type Disk, readFile } from './disk.ts';
 import { type Layout, listSegments, readLayout, removeTrimmed } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
 import { logTerms, sealSegment, termStarts } from './sealer.ts';
-import { damage, type LoadedSegment, loadSegment, saveBound } from './segmentLoader.ts';
+import { damage, type LoadedSegment, loadSegment, readHeaderPage, saveBound } from './segmentLoader.ts';
 
 /** The log as recovery leaves it. Everything in [start, end) is durable. */
 export interface RecoveredLog {
@@ -168,13 +168,9 @@ function refuseLostCommit(path: string, position: number, end: number, commit: n
 }
 
 /** The commit bound of the last segment, which is sealed: `known`, or what its header page says. */
-function sealedBound({ disk, directory, identity }: StorageContext, last: SealedSegment | undefined, known: number): number {
+function sealedBound(context: StorageContext, last: SealedSegment | undefined, known: number): number {
   if (last === undefined) return known;
-  const file = disk.openRead(`${directory}/${segmentName(last.base)}`);
-  const page = new Uint8Array(SEGMENT_HEADER_BYTES);
-  disk.read(file, page, 0);
-  disk.close(file);
-  return Math.max(known, readBound(page, identity.markSeed));
+  return Math.max(known, readBound(readHeaderPage(context, last.base), context.identity.markSeed));
 }
 
 /** A sealed segment's facts, after a look at its file's length. */

@@ -87,3 +87,12 @@ export function saveBound({ disk, identity, memory }: StorageContext, file: File
   const { position, bytes } = putBound(page, bound, identity.markSeed);
   disk.write(file, [bytes], position);
 }
+
+/** The header page of the segment at `base`, as its file has it. */
+export function readHeaderPage({ disk, directory }: StorageContext, base: number): Uint8Array {
+  const page = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const file = disk.openRead(`${directory}/${segmentName(base)}`);
+  disk.read(file, page, 0);
+  disk.close(file);
+  return page;
+}

@@ -11,6 +11,7 @@ import { assert } from '../core/assert.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { positionOf } from '../core/position.ts';
+import { putBound, readBound } from '../format/commitBound.ts';
 import { encodeMark } from '../format/durableMark.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
 import { SLOT, SLOT_FREE, SLOT_IN_USE, STATE, WORD } from '../memory/map.ts';
@@ -20,7 +21,7 @@ import { lastDataEnd } from './dataEnd.ts';
 import { readFile } from './disk.ts';
 import { listSegments } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
-import { damage, loadSegment, saveBound } from './segmentLoader.ts';
+import { damage, loadSegment, readHeaderPage, saveBound } from './segmentLoader.ts';
 
 /** The log as a truncation leaves it. */
 export interface Truncation {
@@ -57,7 +58,8 @@ export function truncateLog(context: StorageContext, offset: number): Truncation
   const sealed = kept.map((base, i) => ({ base, end: kept[i + 1] ?? last ?? offset }));
   // Where no data is cut, the last data entry stays what it was.
   const dataEnd = memory.dataEnd <= offset ? memory.dataEnd : (measured.dataEnd ?? lastDataEnd(context, sealed));
-  // The segments that go may be the ones that say how far the log is committed.
+  // The segments that go may be the ones that say how far the log is committed. Recovery asks the last one: each that becomes it says so.
+  for (const base of removed.slice(0, -1)) keepBoundInFile(context, base);
   if (last !== undefined) keepBound(context, slot, last);
   for (const base of removed.reverse()) removeSegment(context, base);
   if (last !== undefined) {
@@ -147,6 +149,18 @@ function keepBound(context: StorageContext, slot: number, base: number): void {
   const { disk, directory, memory } = context;
   const file = disk.openWrite(`${directory}/${segmentName(base)}`);
   saveBound(context, file, slot, memory.commitBound);
+  disk.dataSync(file);
+  disk.close(file);
+}
+
+/** The same in a segment that goes later, and that no slot holds any more. */
+function keepBoundInFile(context: StorageContext, base: number): void {
+  const { disk, directory, identity, memory } = context;
+  const page = readHeaderPage(context, base);
+  if (readBound(page, identity.markSeed) >= memory.commitBound) return;
+  const { position, bytes } = putBound(page, memory.commitBound, identity.markSeed);
+  const file = disk.openWrite(`${directory}/${segmentName(base)}`);
+  disk.write(file, [bytes], position);
   disk.dataSync(file);
   disk.close(file);
 }

@@ -300,7 +300,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       { file: 'src/memory/hotReader.ts', find: 'const commit = this.#memory.commit;', replace: 'const commit = this.#memory.tail;' },
     ],
-    foundBy: ['visibility'],
+    foundBy: ['visibility', 'history'],
     withinSeeds: 20,
   },
   {
@@ -437,7 +437,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a truncation forgets the entries in memory, and leaves them in the file',
     patches: [{ file: TRUNCATION, find: 'cut(context, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
-    withinSeeds: 300,
+    withinSeeds: 500,
   },
   {
     name: 'part of a batch recovered',
