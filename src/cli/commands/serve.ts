@@ -84,6 +84,8 @@ async function announce(node: LogNode, config: Config, json: boolean): Promise<v
 
 function fatal(log: Logger, thrown: unknown): Quit {
   log.fatal(thrown instanceof LogError ? { code: thrown.code } : {}, explain(thrown));
+  // These were the last words: the threads are ended next, and what was asked of them fails, which is no news.
+  log.level = 'silent';
   return new Quit(exitCodeOf(thrown));
 }
 
