@@ -53,9 +53,9 @@ function byPlace([, a, letterOfA]: Point, [, b, letterOfB]: Point): number {
 describe('docs/KNOWN-BUGS.md', () => {
   const bugs = ROWS.flatMap(([first = '']) => (/^B\d+$/.test(first) ? [first] : []));
 
-  /** Name, number and letter of each row R1a, R1b, R2, … */
+  /** Name, number and letter of each row R1a, R1b, R2, … of the review, and A1a, … of the attack. */
   const points = ROWS.flatMap(([first = '']) => {
-    const [, number, letter] = /^R(\d+)([a-z]?)$/.exec(first) ?? [];
+    const [, number, letter] = /^[RA](\d+)([a-z]?)$/.exec(first) ?? [];
     return number === undefined ? [] : [[first, Number(number), letter ?? ''] as const];
   });
 
@@ -63,10 +63,15 @@ describe('docs/KNOWN-BUGS.md', () => {
     expect(bugs).toEqual(Array.from({ length: 50 }, (_, i) => `B${i + 1}`));
   });
 
-  test('has a row for each point of the review, in order, and no two of one name', () => {
-    expect(points.map(([name]) => name)).toEqual([...points].sort(byPlace).map(([name]) => name));
-    expect(points.map(([name]) => name).filter((name, i, names) => names.indexOf(name) !== i)).toEqual([]);
-    expect([...new Set(points.map(([, point]) => point))]).toEqual(Array.from({ length: 14 }, (_, i) => i + 1));
+  test.each([
+    ['R', 14],
+    ['A', 0],
+  ])('has a row for each point %s1 to %i, in order, and no two of one name', (table, last) => {
+    const rows = points.filter(([name]) => name.startsWith(table));
+    expect(rows.map(([name]) => name)).toEqual([...rows].sort(byPlace).map(([name]) => name));
+    expect(rows.map(([name]) => name).filter((name, i, names) => names.indexOf(name) !== i)).toEqual([]);
+    // Of a table with 0 some points are missing still.
+    if (last > 0) expect([...new Set(rows.map(([, point]) => point))]).toEqual(Array.from({ length: last }, (_, i) => i + 1));
   });
 
   test.each(ROWS.map((cells) => [cells[0] ?? '', cells] as const))('%s', (first, cells) => {
@@ -76,7 +81,7 @@ describe('docs/KNOWN-BUGS.md', () => {
     expect(names.length > 0 || /^see B\d+/.test(last)).toBe(true);
     expect(names.filter(([place, name]) => !isThere(place, name))).toEqual([]);
     const rows = [...bugs, ...points.map(([name]) => name)];
-    for (const [, row] of last.matchAll(/\bsee (?:[BR]\d+[a-z]?, )*([BR]\d+[a-z]?)/g)) expect(rows).toContain(row);
+    for (const [, row] of last.matchAll(/\bsee (?:[ABR]\d+[a-z]?, )*([ABR]\d+[a-z]?)/g)) expect(rows).toContain(row);
     for (const [row] of last.matchAll(/\bB\d+\b/g)) expect(bugs).toContain(row);
   });
 });
