@@ -1,6 +1,7 @@
 // Exit codes, how an error becomes one sentence on stderr, and how the process ends.
 
 import type { Worker } from 'node:worker_threads';
+import { outOfDescriptors } from '../core/descriptors.ts';
 import { type ErrorCode, LogError } from '../core/errors.ts';
 
 export const EXIT = {
@@ -32,6 +33,8 @@ export function exitCodeOf(error: unknown): number {
 /** What to print for `error`: its sentence if it can be expected, else its stack and a word of apology. */
 export function explain(error: unknown): string {
   if (error instanceof LogError) return error.message;
+  const sentence = outOfDescriptors(error);
+  if (sentence !== undefined) return sentence;
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return `this is a bug in loglog; please report it with what you did:\n${stack}`;
 }

@@ -1,83 +1,15 @@
 #!/usr/bin/env node
-// The command `loglog`: puts the commands together, and turns whatever goes wrong into one sentence and an exit code.
+// The command `loglog`. It loads the program only once it runs: its modules are opened all together, and where this process may not open so
+// many files, that is said in a sentence.
 
-import { Command, CommanderError } from 'commander';
-import { VERSION } from '../server/version.ts';
-import { withExamples } from './arguments.ts';
-import { appendCommand } from './commands/append.ts';
-import { benchCommand } from './commands/bench.ts';
-import { clusterCommand } from './commands/cluster.ts';
-import { initCommand } from './commands/init.ts';
-import { inspectCommand } from './commands/inspect.ts';
-import { readCommand } from './commands/read.ts';
-import { serveCommand } from './commands/serve.ts';
-import { statusCommand } from './commands/status.ts';
-import { tailCommand } from './commands/tail.ts';
-import { trimCommand } from './commands/trim.ts';
-import { verifyCommand } from './commands/verify.ts';
-import { EXIT, endProcess, exitCodeOf, explain, Quit } from './exit.ts';
-import { endQuietlyOnBrokenPipe, isBrokenPipe, say } from './output.ts';
+import { outOfDescriptors } from '../core/descriptors.ts';
 
-const EXIT_CODES = `
-Exit codes:
-  0 done, 1 failure, 2 wrong usage, 3 condition failed (--expected-end), 4 no node reached, 5 damage found`;
-
-function makeProgram(): Command {
-  const program = withExamples(new Command('loglog'), [
-    ['loglog serve', 'start a node: ws://127.0.0.1:7070, data in ./data'],
-    ['loglog cluster', 'start three on this machine, as one log'],
-    ['echo hello | loglog append --lines', 'append one entry a line'],
-    ['loglog read', 'print all entries'],
-    ['loglog tail', 'print entries as they come'],
-  ])
-    .description('LogLog: a replicated, strongly ordered, fault-tolerant binary log')
-    .version(VERSION, '--version', 'print the version')
-    .helpOption('-h, --help', 'show help')
-    .addHelpText('after', EXIT_CODES);
-  const commands = [
-    serveCommand(),
-    clusterCommand(),
-    initCommand(),
-    appendCommand(),
-    readCommand(),
-    tailCommand(),
-    statusCommand(),
-    inspectCommand(),
-    verifyCommand(),
-    trimCommand(),
-    benchCommand(),
-  ];
-  for (const command of [program, ...commands]) {
-    command.exitOverride().configureOutput({
-      outputError: (text, write) => {
-        const help = command === program ? 'loglog --help' : `loglog ${command.name()} --help`;
-        const sentence = text
-          .trim()
-          .replace(/^error: /, '')
-          .replaceAll('\n', ' ');
-        write(`loglog: ${sentence}${/[.)]$/.test(sentence) ? '' : '.'} See "${help}".\n`);
-      },
-    });
-    if (command === program) continue;
-    command.helpOption('-h, --help', 'show help');
-    program.addCommand(command);
-  }
-  return program;
+try {
+  const { runProgram } = await import('./program.ts');
+  await runProgram();
+} catch (thrown) {
+  const sentence = outOfDescriptors(thrown);
+  if (sentence === undefined) throw thrown;
+  console.error(`loglog: cannot load the program: ${sentence}`);
+  process.exit(1);
 }
-
-async function main(): Promise<number> {
-  endQuietlyOnBrokenPipe();
-  try {
-    await makeProgram().parseAsync();
-    return EXIT.DONE;
-  } catch (thrown) {
-    // Commander has printed its own errors already.
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.DONE : EXIT.USAGE;
-    if (thrown instanceof Quit) return thrown.exitCode;
-    if (isBrokenPipe(thrown)) return EXIT.DONE;
-    say(`loglog: ${explain(thrown)}`);
-    return exitCodeOf(thrown);
-  }
-}
-
-await endProcess(await main());

@@ -1,6 +1,8 @@
 // Every error that a user can meet, in one table: its stable name, its number on the wire, whether trying again can help, and
 // what it says about the operation. The name and the number never change meaning; the text may.
 
+import { outOfDescriptors } from './descriptors.ts';
+
 /** `failed`: the operation surely had no effect. `unknown`: it may have happened. */
 export type Outcome = 'failed' | 'unknown';
 
@@ -95,6 +97,8 @@ export interface PlainError {
 /** Any thrown value as a {@link PlainError}; what is not a LogError becomes an `IO` error with its own text. */
 export function toPlainError(thrown: unknown): PlainError {
   if (thrown instanceof LogError) return { code: thrown.code, message: thrown.message, details: thrown.details };
+  const sentence = outOfDescriptors(thrown);
+  if (sentence !== undefined) return { code: 'IO', message: `a thread cannot go on: ${sentence}`, details: { errno: 'EMFILE' } };
   const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   return { code: 'IO', message, details: {} };
 }

@@ -50,11 +50,21 @@ export const SEND_BUFFER_CUT_BYTES = 2 * SEND_BUFFER_TOTAL_BYTES;
 /** A connection that ends with more unsent bytes than this is cut without a goodbye. */
 export const UNSENT_AT_END_BYTES = 64 * 1024;
 
-/** Descriptors that clients must leave to the log: its segments, indexes, spare files, and what node itself has open. */
-export const RESERVED_DESCRIPTORS = 128;
+/** Descriptors that clients must leave to the log: its threads, segments, indexes, spare files, and what node itself opens. */
+export const RESERVED_DESCRIPTORS = 84;
+
+/** More of them for each slot: its writer's thread has four, and opens up to three files. */
+export const SLOT_DESCRIPTORS = 7;
 
 /** More of them in a cluster: connections between nodes, those that have not said yet who they are, and readers for nodes that lag behind. */
-export const CLUSTER_DESCRIPTORS = 128;
+export const CLUSTER_DESCRIPTORS = 160;
+
+/** A node does not start where fewer descriptors than this are left for clients. */
+export const MIN_CLIENT_DESCRIPTORS = 32;
+
+/** How long the log's own threads wait for a descriptor where there is none, before the node ends; the raft thread no longer than the second. */
+export const DESCRIPTOR_WAIT_MS = 10_000;
+export const RAFT_DESCRIPTOR_WAIT_MS = 1_000;
 
 /** Connections above those of clients, for HTTP. */
 export const HTTP_CONNECTIONS = 64;

@@ -1,6 +1,7 @@
 // One attempt to dial another node: connect, say HELLO, read the answer.
 
 import net from 'node:net';
+import { RAISE_LIMIT } from '../core/descriptors.ts';
 import { PEER_DIAL_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
 import {
   decodeHandshake,
@@ -37,6 +38,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENETUNREACH: 'network unreachable',
   ENOTFOUND: 'unknown host',
   EAI_AGAIN: 'host name cannot be looked up now',
+  EMFILE: `out of descriptors; ${RAISE_LIMIT}`,
+  ENFILE: 'this machine is out of descriptors',
 };
 
 function reasonOf(error: NodeJS.ErrnoException): string {

@@ -27,11 +27,20 @@ function halfClosedSockets(port: number): number | undefined {
   return count;
 }
 
+function lookForHalfClosed(port: number): number | undefined {
+  try {
+    return halfClosedSockets(port);
+  } catch {
+    // No descriptor is free for a look.
+    return undefined;
+  }
+}
+
 /** Waits until the clients have closed all connections of `port` that were ended here, at most `timeoutMs`. */
 export async function untilClosedByClients(port: number, timeoutMs: number): Promise<void> {
   const untilMs = performance.now() + timeoutMs;
   for (let pauseMs = FIRST_PAUSE_MS; performance.now() < untilMs; pauseMs *= 2) {
-    const count = halfClosedSockets(port);
+    const count = lookForHalfClosed(port);
     if (count === 0) return;
     const leftMs = Math.max(1, untilMs - performance.now());
     await new Promise((resolve) => setTimeout(resolve, count === undefined ? leftMs : Math.min(pauseMs, leftMs)));

@@ -1,6 +1,6 @@
 // How prom-client is shown histograms that it does not count itself.
 
-import { Histogram, type MetricObjectWithValues, type MetricType, type MetricValueWithName, type Registry } from 'prom-client';
+import type { Histogram, MetricObjectWithValues, MetricType, MetricValueWithName, Registry } from 'prom-client';
 
 interface Snapshot {
   readonly counts: readonly number[];
@@ -10,28 +10,29 @@ interface Snapshot {
 /** prom-client declares an enum for this, but exports only its values. */
 const HISTOGRAM = 'histogram' as unknown as MetricType;
 
-/** A prom-client histogram whose buckets are counted elsewhere (here or in shared memory) and fetched when it is scraped. */
-export class FetchedHistogram extends Histogram {
+/** A histogram for prom-client whose buckets are counted elsewhere (here or in shared memory) and fetched when it is scraped. */
+export class FetchedHistogram {
+  readonly name: string;
   readonly #firstSeconds: number;
   readonly #fetch: () => Snapshot;
-  readonly #name: string;
   readonly #help: string;
 
   constructor(registry: Registry, name: string, help: string, firstSeconds: number, fetch: () => Snapshot) {
-    super({ name, help, registers: [registry] });
+    this.name = name;
     this.#firstSeconds = firstSeconds;
     this.#fetch = fetch;
-    this.#name = name;
     this.#help = help;
+    // All that a registry calls is the name and the two functions below.
+    registry.registerMetric(this as unknown as Histogram);
   }
 
-  override get(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
+  get(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
     return this.getForPromString();
   }
 
   /** What prom-client calls for the text format. */
   async getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
-    const name = this.#name;
+    const { name } = this;
     const { counts, sumSeconds } = this.#fetch();
     const values: MetricValueWithName<string>[] = [];
     let total = 0;

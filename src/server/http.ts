@@ -60,7 +60,7 @@ export interface HttpSources {
   /** Why the node should be sent no clients now; undefined when it should. */
   readonly notReady: () => string | undefined;
   /** What /metrics shows. */
-  readonly registry: () => Promise<Registry>;
+  readonly registry: () => Registry;
   /** The names under which pages with facts are served. */
   readonly hosts: Hosts;
 }
@@ -102,7 +102,7 @@ export function serveHttp(app: TemplatedApp, { status, notReady, registry, hosts
       gone = true;
     });
     const scrape = async (): Promise<{ readonly type: string; readonly text: string }> => {
-      const found = await registry();
+      const found = registry();
       return { type: found.contentType, text: await found.metrics() };
     };
     scrape().then(

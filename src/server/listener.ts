@@ -3,9 +3,8 @@
 import './headerBytes.ts';
 
 import * as uWS from 'uWebSockets.js';
-import { readFileSync } from 'node:fs';
 import { LogError } from '../core/errors.ts';
-import { HTTP_CONNECTIONS, IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, STOP_LINGER_MS } from '../core/limits.ts';
+import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, STOP_LINGER_MS } from '../core/limits.ts';
 import { SUBPROTOCOL } from '../protocol/client.ts';
 import { untilClosedByClients } from './closing.ts';
 import { SendBudget, Session, type SocketData } from './session.ts';
@@ -14,8 +13,8 @@ export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
   readonly maxConnections: number;
-  /** Descriptors of the process that clients may not take. */
-  readonly reservedDescriptors: number;
+  /** Connections of any kind. */
+  readonly maxSockets: number;
   /** Largest message that a client may send; uWS drops the connection above it. */
   readonly maxMessageBytes: number;
   readonly allowedOrigins: readonly string[];
@@ -49,16 +48,6 @@ interface ExclusiveListen {
   listen(host: string, port: number, options: number, listening: (socket: uWS.us_listen_socket | false) => void): void;
 }
 
-/** Files and sockets that this process may have open; no limit where it cannot be learned. */
-function descriptorLimit(): number {
-  try {
-    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
-    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
-  } catch {
-    return Number.POSITIVE_INFINITY;
-  }
-}
-
 export class Listener {
   readonly app = uWS.App();
   readonly sessions = new Set<Session>();
@@ -69,7 +58,6 @@ export class Listener {
   #port = 0;
   /** Connections that are not WebSockets, or not yet. */
   #httpConnections = 0;
-  readonly #maxSockets: number;
   #emptied: () => void = () => undefined;
   /** Set when the node stops: how each session is closed once all that was sent to it has left. */
   #farewell: { readonly closeCode: number; readonly reason: string } | undefined;
@@ -77,8 +65,6 @@ export class Listener {
   constructor(options: ListenerOptions, events: ListenerEvents) {
     this.#options = options;
     this.#events = events;
-    // Without a descriptor for its next segment a node has to end: connections must never take the last ones.
-    this.#maxSockets = Math.min(options.maxConnections + HTTP_CONNECTIONS, descriptorLimit() - options.reservedDescriptors);
     this.app.filter((response, change) => this.#count(response, change));
     this.app.ws<SocketData>('/*', {
       maxPayloadLength: options.maxMessageBytes,
@@ -146,7 +132,7 @@ export class Listener {
   /** A connection came (1) or, unless it was upgraded, went (-1). */
   #count(response: uWS.HttpResponse, change: number): void {
     this.#httpConnections += change;
-    if (change > 0 && this.#httpConnections + this.sessions.size > this.#maxSockets) response.close();
+    if (change > 0 && this.#httpConnections + this.sessions.size > this.#options.maxSockets) response.close();
   }
 
   #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t): void {

@@ -1,11 +1,13 @@
 // What /metrics says, through prom-client. Values are fetched when they are scraped; nothing is counted twice.
 
-import { Counter, Gauge, Registry } from 'prom-client';
+import { createRequire } from 'node:module';
+import type { Registry } from 'prom-client';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Appends } from './appends.ts';
 import { FetchedHistogram } from './fetchedHistogram.ts';
 import type { Readings } from './reading.ts';
+import { residentBytes } from './residentBytes.ts';
 import type { Segments } from './segments.ts';
 import type { SendBudget } from './session.ts';
 
@@ -20,8 +22,17 @@ export interface MetricSources {
   readonly others: readonly number[];
 }
 
+/**
+ * The library takes long to load, and much memory: only a node that is scraped has it. Not by `import`, which would remember for ever that a file
+ * could not be opened once.
+ */
+function loadLibrary(): typeof import('prom-client') {
+  return createRequire(import.meta.url)('prom-client') as typeof import('prom-client');
+}
+
 /** A registry with every metric of a node. Names and units follow Prometheus' conventions: seconds, bytes, `_total`. */
 export function makeRegistry(sources: MetricSources): Registry {
+  const { Counter, Gauge, Registry } = loadLibrary();
   const { memory, appends, readings, segments } = sources;
   const registry = new Registry();
   const gauge = (name: string, help: string, value: () => number): void => {
@@ -70,7 +81,7 @@ export function makeRegistry(sources: MetricSources): Registry {
   gauge('connections', 'Clients connected.', sources.connections);
   gauge('append_held_bytes', 'Bytes of appends that wait for the disk.', () => appends.heldBytes);
   gauge('send_buffered_bytes', 'Bytes that wait for slow clients.', () => sources.sendBudget.bufferedBytes);
-  gauge('process_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
+  gauge('process_resident_memory_bytes', 'Resident memory of the process.', residentBytes);
   counter('process_cpu_seconds', 'CPU time of the process.', () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;

@@ -1,19 +1,12 @@
 // A node: the wiring of memory, pools, segments, appends, readings and the listener, and its life from recovery to a clean end.
 
+import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { type Config, maxBatchBytes, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
-import {
-  CLUSTER_DESCRIPTORS,
-  MAX_READ_BYTES,
-  RESERVED_DESCRIPTORS,
-  STOP_ANSWER_MS,
-  STOP_END_MS,
-  STOP_QUIET_MS,
-  STOP_SETTLE_MS,
-} from '../core/limits.ts';
+import { MAX_READ_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
 import { addressOf } from '../core/peers.ts';
 import { follow } from '../memory/follow.ts';
 import { Gate } from '../memory/gate.ts';
@@ -29,14 +22,17 @@ import { Pools } from '../threads/pools.ts';
 import { Appends } from './appends.ts';
 import { ClusterStatus } from './clusterStatus.ts';
 import { CommitWatch } from './commitWatch.ts';
+import { type ClientPlaces, placesForClients } from './descriptors.ts';
 import { Ends } from './ends.ts';
 import { Failure } from './failure.ts';
 import { Hosts } from './hosts.ts';
 import { type NodeStatus, serveHttp } from './http.ts';
 import { Listener } from './listener.ts';
+import { makeRegistry } from './metrics.ts';
 import { RaftLink } from './raftLink.ts';
 import { Readings } from './reading.ts';
 import { Requests } from './requests.ts';
+import { residentBytes } from './residentBytes.ts';
 import { Segments } from './segments.ts';
 import type { Session } from './session.ts';
 import { checkPorts, makeIdentity, openDirectory, takeNodes } from './startup.ts';
@@ -63,6 +59,7 @@ interface Parts {
   readonly pools: Pools;
   readonly recovered: RecoveredLog;
   readonly failure: Failure;
+  readonly places: ClientPlaces;
 }
 
 export class LogNode {
@@ -88,7 +85,7 @@ export class LogNode {
   readonly #startedMs = Date.now();
   readonly #waiters: (() => void)[] = [];
   #raft: RaftLink | undefined;
-  #registry: Promise<Registry> | undefined;
+  #registry: Registry | undefined;
   /** Role, term and leader that clients were told last. */
   #toldRole = '';
   #port = 0;
@@ -99,18 +96,22 @@ export class LogNode {
    */
   static async start(config: Config, log: Logger, signal: AbortSignal = new AbortController().signal): Promise<LogNode> {
     const failure = new Failure();
+    const places = placesForClients(config, log);
     const directory = resolve(config.data);
     const opened = openDirectory(directory, config, log);
     // Refused before anything is changed.
     const memory = TailMemory.create({ segmentBytes: opened.segmentBytes, slots: config.slots });
     await checkPorts(config);
     const identity = opened.identity ?? (await makeIdentity(directory, config, log, signal));
-    const pools = new Pools({ directory, identity, shared: memory.shared }, failure.fail);
+    const pools = new Pools(
+      { directory, identity, shared: memory.shared },
+      { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`) },
+    );
     let node: LogNode | undefined;
     try {
       const found = await Promise.race([pools.recover(), failure.failed]);
       const recovered = { ...found, identity: takeNodes(directory, found.identity, config, log) };
-      node = new LogNode({ config, log, directory, memory, pools, recovered, failure });
+      node = new LogNode({ config, log, directory, memory, pools, recovered, failure, places });
       await node.#run();
       return node;
     } catch (thrown) {
@@ -123,7 +124,7 @@ export class LogNode {
     }
   }
 
-  private constructor({ config, log, directory, memory, pools, recovered, failure }: Parts) {
+  private constructor({ config, log, directory, memory, pools, recovered, failure, places }: Parts) {
     this.#config = config;
     this.#log = log;
     this.#failure = failure;
@@ -139,10 +140,9 @@ export class LogNode {
         this.#appends.retryHeld();
         this.#progressed();
       },
-      diskFull: (spare, error) => {
-        const disk = new NodeDisk();
-        if (disk.list(directory).includes(spare)) disk.remove(`${directory}/${spare}`);
-        log.warn(`no room to prepare files for the next segments: ${error.message}`);
+      noSpare: (spare, error) => {
+        rmSync(`${directory}/${spare}`, { force: true });
+        log.warn(`no files can be prepared for the next segments: ${error.message}`);
       },
       failed: failure.fail,
     });
@@ -157,17 +157,16 @@ export class LogNode {
     this.#ends = new Ends(memory, this.#isAlone, awaitCommit, async () => this.#raft?.readIndex());
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
     this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits);
-    this.#listener = this.#makeListener(limits.maxBatchBytes);
+    this.#listener = this.#makeListener(limits.maxBatchBytes, places);
   }
 
-  #makeListener(batchBytes: number): Listener {
-    const { host, port, maxConnections, allowOrigin } = this.#config;
+  #makeListener(batchBytes: number, places: ClientPlaces): Listener {
+    const { host, port, allowOrigin } = this.#config;
     return new Listener(
       {
         host,
         port,
-        maxConnections,
-        reservedDescriptors: RESERVED_DESCRIPTORS + (this.#isAlone ? 0 : CLUSTER_DESCRIPTORS),
+        ...places,
         maxMessageBytes: MESSAGE_HEADER_BYTES + batchBytes + MESSAGE_SLACK_BYTES,
         allowedOrigins: listOf(allowOrigin),
       },
@@ -205,20 +204,14 @@ export class LogNode {
       },
       hosts: new Hosts([host, ownPeer(this.#config)?.host ?? host, ...listOf(allowHost)]),
       registry: () => {
-        this.#registry ??= this.#makeRegistry().catch((error: unknown) => {
-          // What kept it from being loaded may be over by the next time.
-          this.#registry = undefined;
-          throw error;
-        });
+        this.#registry ??= this.#makeRegistry();
         return this.#registry;
       },
     });
     this.#port = this.#listener.listen();
   }
 
-  /** The library takes long to load, and much memory: only a node that is scraped has it. */
-  async #makeRegistry(): Promise<Registry> {
-    const { makeRegistry } = await import('./metrics.ts');
+  #makeRegistry(): Registry {
     return makeRegistry({
       memory: this.#memory,
       appends: this.#appends,
@@ -288,7 +281,7 @@ export class LogNode {
         sendBufferedBytes: this.#listener.sendBudget.bufferedBytes,
       },
       appends: { ...this.#appends.counters },
-      memory: { residentBytes: process.memoryUsage.rss() },
+      memory: { residentBytes: residentBytes() },
       limits: {
         maxPayloadBytes: this.#config.maxPayloadBytes,
         windowBytes: this.#config.windowBytes,

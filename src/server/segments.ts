@@ -1,6 +1,7 @@
 // The segments of a running node: which are sealed, which files are ready for the next ones, and a writer task for each open one.
 
 import { assert } from '../core/assert.ts';
+import { isOutOfDescriptors } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
 import { SPARE_SEGMENTS } from '../core/limits.ts';
 import { SIGNAL, SLOT_SEALED, WORD } from '../memory/map.ts';
@@ -14,14 +15,21 @@ import type { Pools } from '../threads/pools.ts';
 export interface SegmentEvents {
   /** A slot's segment is sealed, so that the slot may be taken again. */
   sealed(segment: SealedSegment): void;
-  /** There is no room to zero-write files ahead; the unfinished one, `spare`, may be removed. */
-  diskFull(spare: string, error: LogError): void;
+  /** A file cannot be zero-written ahead, because there is no room on the disk, no descriptor or no thread; the unfinished one, `spare`, may be removed. */
+  noSpare(spare: string, error: LogError): void;
   /** A task failed: the process must end (invariant 6). */
   failed(error: LogError): void;
 }
 
 /** What a disk without room says. */
 const FULL_DISK = ['ENOSPC', 'EDQUOT', 'SHORT_WRITE'];
+
+/** Whether the log can do without the spare file whose making failed with `thrown`. */
+function isDispensable(thrown: unknown): thrown is LogError {
+  if (!(thrown instanceof LogError)) return false;
+  const { errno, isThreadMissing } = thrown.details;
+  return FULL_DISK.includes(String(errno)) || isOutOfDescriptors(errno) || isThreadMissing === true;
+}
 
 export class Segments {
   readonly #memory: TailMemory;
@@ -37,8 +45,8 @@ export class Segments {
   #isTruncating = false;
   #hasFailed = false;
   #allocating = false;
-  /** No room for spares; tried again with the next segment. */
-  #isDiskFull = false;
+  /** No room for spares, or nothing to make them with; tried again with the next segment. */
+  #isShort = false;
   #nextSpare = 1;
   #stopping = false;
 
@@ -74,7 +82,7 @@ export class Segments {
     );
     this.#writers.add(writer);
     void writer.then(() => this.#writers.delete(writer));
-    this.#isDiskFull = false;
+    this.#isShort = false;
     this.#allocateAhead();
   }
 
@@ -147,9 +155,9 @@ export class Segments {
       this.#spares.push(name);
     } catch (thrown) {
       // Room for spare files is not needed to go on; an append that finds none ends the process.
-      if (!(thrown instanceof LogError) || !FULL_DISK.includes(String(thrown.details.errno))) throw thrown;
-      this.#isDiskFull = true;
-      this.#events.diskFull(name, thrown);
+      if (!isDispensable(thrown)) throw thrown;
+      this.#isShort = true;
+      this.#events.noSpare(name, thrown);
     }
   }
 
@@ -162,7 +170,7 @@ export class Segments {
   }
 
   #allocateAhead(): void {
-    if (this.#allocating || this.#stopping || this.#isDiskFull || this.#isCatchingUp || this.#spares.length >= SPARE_SEGMENTS) return;
+    if (this.#allocating || this.#stopping || this.#isShort || this.#isCatchingUp || this.#spares.length >= SPARE_SEGMENTS) return;
     this.#allocating = true;
     void this.#track(
       this.#allocateOne().then(() => {

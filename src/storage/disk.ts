@@ -1,6 +1,6 @@
 // The seam between LogLog and a file system: every file operation of the storage layer is one of these, so that a test can record
 // them and rebuild what any crash may leave. All calls block (they run on worker threads) and throw a LogError `IO` that names the
-// file, the position and the reason. Nothing here is ever retried: after a failed fsync the page cache may lie.
+// file, the position and the reason. Nothing that touches a file's bytes is ever retried: after a failed fsync the page cache may lie.
 
 import { LogError } from '../core/errors.ts';
 

@@ -2,6 +2,7 @@
 
 import * as fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { isOutOfDescriptors, RAISE_LIMIT } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
 import { type Disk, type FileHandle, notOurs } from './disk.ts';
 
@@ -14,7 +15,9 @@ const REASONS: Readonly<Record<string, string>> = {
   EPERM: 'permission denied',
   ELOOP: 'it is a symbolic link, and LogLog follows none in a data directory',
   ENXIO: 'it is not a regular file',
-  EMFILE: 'too many open files in this process: raise its limit (ulimit -n)',
+  ENOMEM: 'the system has no memory for it',
+  EMFILE: `out of descriptors: this process may have no more open files and sockets; ${RAISE_LIMIT}`,
+  ENFILE: `out of descriptors: this machine may have no more open files and sockets; ${RAISE_LIMIT}`,
 };
 
 function failure(operation: string, path: string, position: number | undefined, thrown: unknown): LogError {
@@ -28,18 +31,42 @@ function failure(operation: string, path: string, position: number | undefined, 
   });
 }
 
+/** How often a disk that waits for a descriptor tries again. */
+const DESCRIPTOR_PAUSE_MS = 20;
+
+const pauseWord = new Int32Array(new SharedArrayBuffer(4));
+
 /** Node's `fs`, as a Disk. One instance a thread. */
 export class NodeDisk implements Disk {
   /** Paths of open files, for error texts. */
   readonly #paths = new Map<FileHandle, string>();
+  readonly #patienceMs: number;
+
+  /**
+   * Where no descriptor is free, a call waits up to `patienceMs` for one: it has done nothing yet, and the log cannot go on without it. That
+   * blocks its thread.
+   */
+  constructor(patienceMs = 0) {
+    this.#patienceMs = patienceMs;
+  }
 
   #open(path: string, flags: string | number, operation: string): FileHandle {
-    try {
-      const file = fs.openSync(path, flags, 0o600);
-      this.#paths.set(file, path);
-      return file;
-    } catch (thrown) {
-      throw failure(operation, path, undefined, thrown);
+    const file = this.#withDescriptor(operation, path, () => fs.openSync(path, flags, 0o600));
+    this.#paths.set(file, path);
+    return file;
+  }
+
+  /** Runs `call`, which opens something. */
+  #withDescriptor<T>(operation: string, path: string, call: () => T): T {
+    const untilMs = performance.now() + this.#patienceMs;
+    for (;;) {
+      try {
+        return call();
+      } catch (thrown) {
+        const error = failure(operation, path, undefined, thrown);
+        if (!isOutOfDescriptors(error.details.errno) || performance.now() >= untilMs) throw error;
+        Atomics.wait(pauseWord, 0, 0, DESCRIPTOR_PAUSE_MS);
+      }
     }
   }
 
@@ -157,7 +184,7 @@ export class NodeDisk implements Disk {
   }
 
   list(path: string): string[] {
-    return this.#try('listing', path, undefined, () => fs.readdirSync(path));
+    return this.#withDescriptor('listing', path, () => fs.readdirSync(path));
   }
 
   makeDirectory(path: string): void {

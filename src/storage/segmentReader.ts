@@ -13,6 +13,7 @@ import {
   WALK_INSIDE_BATCH,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
+import { isOutOfDescriptors } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
 import { positionOf } from '../core/position.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
@@ -91,16 +92,34 @@ export class SegmentReader {
     let segment = this.#open.get(base);
     if (segment === undefined) {
       const path = `${this.#directory}/${segmentName(base)}`;
-      segment = { path, file: this.#disk.openRead(path) };
-      for (const [oldest, { file }] of this.#open) {
+      segment = { path, file: this.#openFile(path) };
+      for (const oldest of this.#open.keys()) {
         if (this.#open.size < OPEN_SEGMENTS) break;
-        this.#disk.close(file);
-        this.#open.delete(oldest);
+        this.#closeOne(oldest);
       }
     }
     this.#open.delete(base);
     this.#open.set(base, segment);
     return segment;
+  }
+
+  /** Opens a file; where no descriptor is free, with one of those that this reader holds. */
+  #openFile(path: string): FileHandle {
+    for (;;) {
+      try {
+        return this.#disk.openRead(path);
+      } catch (thrown) {
+        const [oldest] = this.#open.keys();
+        if (oldest === undefined || !(thrown instanceof LogError) || !isOutOfDescriptors(thrown.details.errno)) throw thrown;
+        this.#closeOne(oldest);
+      }
+    }
+  }
+
+  #closeOne(base: number): void {
+    const segment = this.#open.get(base);
+    this.#open.delete(base);
+    if (segment !== undefined) this.#disk.close(segment.file);
   }
 
   #scan(offset: number, length: number, limit: number, flags: number, buffer: number): { status: number; bytes: number; stopped: number } {

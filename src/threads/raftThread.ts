@@ -6,7 +6,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
 import { doesCount } from '../core/ids.ts';
-import { ADMISSION_WAIT_ELECTIONS, COLD_READERS, FEED_READERS, MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/limits.ts';
+import {
+  ADMISSION_WAIT_ELECTIONS,
+  COLD_READERS,
+  FEED_READERS,
+  MAX_APPEND_BYTES,
+  PEER_WINDOW_BYTES,
+  RAFT_DESCRIPTOR_WAIT_MS,
+} from '../core/limits.ts';
 import { follow } from '../memory/follow.ts';
 import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
@@ -37,7 +44,7 @@ const MAX_STUCK_MS = 2_000;
 class RaftThread {
   readonly #setup: RaftSetup;
   readonly #memory: TailMemory;
-  readonly #disk = new NodeDisk();
+  readonly #disk = new NodeDisk(RAFT_DESCRIPTOR_WAIT_MS);
   readonly #replica: Replica;
   readonly #sockets: PeerSockets | undefined;
   readonly #feeders: ColdPool | undefined;
@@ -86,7 +93,11 @@ class RaftThread {
     this.#founder = this.#makeFounder();
     this.#quorum = new QuorumWatch(peers.map(({ id }) => id).filter((id) => id !== node));
     if (peers.length > 0) {
-      this.#feeders = new ColdPool(setup, FEED_READERS, (error) => tell({ kind: 'failed', error: toPlainError(error) }));
+      this.#feeders = new ColdPool(setup, FEED_READERS, {
+        died: (error) => tell({ kind: 'failed', error: toPlainError(error) }),
+        // The feeder says whom it could not feed, and tries again.
+        short: () => undefined,
+      });
       this.#sockets = this.#makeSockets();
     }
   }

@@ -4,6 +4,7 @@
 import { workerData } from 'node:worker_threads';
 import { unreachable } from '../core/assert.ts';
 import { toPlainError } from '../core/errors.ts';
+import { DESCRIPTOR_WAIT_MS } from '../core/limits.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { allocateFile } from '../storage/allocator.ts';
 import type { StorageContext } from '../storage/context.ts';
@@ -17,13 +18,14 @@ import type { TaskOutcome, TaskRequest, Tasks, WorkerSetup } from './messages.ts
 const setup = workerData as WorkerSetup;
 const memory = TailMemory.attach(setup.shared);
 const context: StorageContext = {
-  disk: new NodeDisk(),
+  disk: new NodeDisk(DESCRIPTOR_WAIT_MS),
   directory: setup.directory,
   identity: setup.identity,
   memory,
   nowMs: () => performance.timeOrigin + performance.now(),
 };
-const reader = new SegmentReader(context.disk, context.directory, memory);
+/** A read that finds no descriptor is an error for who asked; the log waits for one. */
+const reader = new SegmentReader(new NodeDisk(), context.directory, memory);
 
 function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
   switch (task.task) {

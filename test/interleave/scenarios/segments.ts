@@ -103,7 +103,7 @@ const stops: Body = ({ memory }) => {
   const fail = (error: LogError): never => {
     throw error;
   };
-  const segments = new Segments(memory, pools, { sealed: () => undefined, diskFull: () => undefined, failed: fail });
+  const segments = new Segments(memory, pools, { sealed: () => undefined, noSpare: () => undefined, failed: fail });
   return () => void segments.truncate(0);
 };
 

@@ -35,10 +35,10 @@ export class Writers {
       this.failures.push(error);
       this.#wake();
     };
-    this.pools = new Pools({ directory, identity, shared: this.memory.shared }, failed);
+    this.pools = new Pools({ directory, identity, shared: this.memory.shared }, { died: failed, short: failed });
     this.segments = new Segments(this.memory, this.pools, {
       sealed: () => this.#wake(),
-      diskFull: (_spare, error) => failed(error),
+      noSpare: (_spare, error) => failed(error),
       failed,
     });
     this.tail = new Tail(this.memory, (slot) => this.segments.open(slot, false));

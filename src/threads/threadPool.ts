@@ -1,0 +1,80 @@
+// One piscina pool. A thread that cannot be started, for want of descriptors or memory say, is not the end: the pool goes on with those that
+// it has, and where it has none, what waits for one fails.
+
+import { EventEmitter } from 'node:events';
+import { Piscina } from 'piscina';
+import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
+import type { TaskName, TaskOutcome, Tasks, WorkerSetup } from './messages.ts';
+
+/** Idle helper threads end after this long; a segment's writer never is idle. */
+const IDLE_THREAD_MS = 10_000;
+
+/** Our tasks return their errors: one with such a code comes from a thread that was being started. */
+const START_FAILURES = ['ERR_WORKER_INIT_FAILED', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'];
+
+function isStartFailure(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && START_FAILURES.includes(String(thrown.code));
+}
+
+export interface ThreadPoolOptions {
+  readonly minThreads: number;
+  readonly maxThreads: number;
+  /** A thread ended on an error outside of any task: the process must not go on without it. */
+  readonly died: (error: LogError) => void;
+  /** A thread could not be started; the pool goes on without it. */
+  readonly short: (error: LogError) => void;
+}
+
+export class ThreadPool {
+  readonly #pool: Piscina;
+  readonly #options: ThreadPoolOptions;
+  /** Takes tasks that no thread has begun out of the queue. */
+  readonly #queue = new EventEmitter().setMaxListeners(0);
+  #shortage = new LogError('IO', 'a thread cannot be started');
+
+  constructor(setup: WorkerSetup, options: ThreadPoolOptions) {
+    const { minThreads, maxThreads } = options;
+    this.#options = options;
+    this.#pool = new Piscina({
+      filename: new URL('./worker.js', import.meta.url).href,
+      workerData: setup,
+      minThreads,
+      maxThreads,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: IDLE_THREAD_MS,
+      // An idle thread sleeps in Atomics.wait; our tasks leave nothing behind that would need its event loop.
+      atomics: 'sync',
+      recordTiming: false,
+    });
+    this.#pool.on('error', (thrown: unknown) => this.#threadFailed(thrown));
+  }
+
+  /**
+   * Runs one task. Rejects with the LogError that the task threw; when its thread dies, piscina rejects too. When no thread could be started
+   * for it, it was not begun, and never will be.
+   */
+  async run<Name extends TaskName>(task: Name, request: Tasks[Name]['request']): Promise<Tasks[Name]['response']> {
+    const outcome = (await this.#pool.run({ task, request }, { signal: this.#queue }).catch((thrown: unknown) => {
+      throw thrown instanceof Error && thrown.name === 'AbortError' ? this.#shortage : thrown;
+    })) as TaskOutcome<Tasks[Name]['response']>;
+    if (!outcome.ok) throw fromPlainError(outcome.error);
+    return outcome.value;
+  }
+
+  /** Ends all threads. Call it when all tasks have returned. */
+  async close(): Promise<void> {
+    await this.#pool.close({ force: true });
+  }
+
+  #threadFailed(thrown: unknown): void {
+    const error = fromPlainError(toPlainError(thrown));
+    if (!isStartFailure(thrown)) {
+      this.#options.died(error);
+      return;
+    }
+    this.#shortage = new LogError('IO', `a thread cannot be started: ${error.message}`, { ...error.details, isThreadMissing: true });
+    this.#options.short(this.#shortage);
+    // With no thread at all no task is running: aborting would end the thread of one that is.
+    if (this.#pool.threads.length === 0) this.#queue.emit('abort');
+  }
+}
