@@ -3,8 +3,8 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { choosePeers } from '../../src/cli/cluster/ports.ts';
+import { claimPorts, type PortBlock, peersOn } from '../../src/cluster/portBlock.ts';
+import { until as untilSeen } from '../../src/cluster/until.ts';
 import { clientUrlOf, formatPeers, type Peer } from '../../src/core/peers.ts';
 import type { NodeStatus } from '../../src/server/http.ts';
 import type { LogUnderTest } from './log.ts';
@@ -13,50 +13,42 @@ import type { Signal } from './processes.ts';
 
 export const CLUSTER_NODES = 3;
 
-/** Times that other ports are chosen because another program took one before its node could. */
-const MAX_PORT_CHOICES = 5;
 const LOOK_MS = 10;
 const PATIENCE_MS = 120_000;
 
 /** Looks at `condition` again and again until it is not undefined. Throws when that takes longer than any scenario may. */
-export async function until<T>(what: string, condition: () => Promise<T | undefined>, lookMs = LOOK_MS): Promise<T> {
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const value = await condition();
-    if (value !== undefined) return value;
-    if (performance.now() > deadline) throw new Error(`waited for ${PATIENCE_MS / 1000} s until ${what}`);
-    await sleep(lookMs);
-  }
+export function until<T>(what: string, condition: () => Promise<T | undefined>, lookMs = LOOK_MS): Promise<T> {
+  return untilSeen(`until ${what}`, condition, PATIENCE_MS, lookMs);
 }
 
 export class ClusterUnderTest implements LogUnderTest {
   readonly directory: string;
   readonly #flags: readonly string[];
   readonly #peers: readonly Peer[];
+  readonly #block: PortBlock;
   readonly #nodes = new Map<number, NodeUnderTest>();
 
-  private constructor(directory: string, flags: readonly string[], peers: readonly Peer[]) {
+  private constructor(directory: string, flags: readonly string[], block: PortBlock) {
     this.directory = directory;
     this.#flags = flags;
-    this.#peers = peers;
+    this.#block = block;
+    this.#peers = peersOn(block.ports);
   }
 
   /** Starts the nodes of `ids`, by default all, of an empty cluster in `directory`, and waits until one of them leads. */
   static async start(directory: string, flags: readonly string[], ids?: readonly number[]): Promise<ClusterUnderTest> {
-    for (let choice = 1; ; choice += 1) {
-      const peers = await choosePeers(CLUSTER_NODES, undefined);
-      const cluster = new ClusterUnderTest(directory, flags, peers);
-      try {
-        const starts = (ids ?? peers.map(({ id }) => id)).map((id) => cluster.startNode(id));
-        // All of them must have ended or be there before the ports are given up.
-        const failed = (await Promise.allSettled(starts)).find((each) => each.status === 'rejected');
-        if (failed !== undefined) throw failed.reason;
-        await cluster.leader();
-        return cluster;
-      } catch (thrown) {
-        await cluster.remove();
-        if (choice === MAX_PORT_CHOICES || !String(thrown).includes('PORT_IN_USE')) throw thrown;
-      }
+    const block = await claimPorts(2 * CLUSTER_NODES);
+    const cluster = new ClusterUnderTest(directory, flags, block);
+    try {
+      const starts = (ids ?? cluster.#peers.map(({ id }) => id)).map((id) => cluster.startNode(id));
+      // All of them must have ended or be there before anything is removed.
+      const failed = (await Promise.allSettled(starts)).find((each) => each.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      await cluster.leader();
+      return cluster;
+    } catch (thrown) {
+      await cluster.remove();
+      throw thrown;
     }
   }
 
@@ -143,5 +135,6 @@ export class ClusterUnderTest implements LogUnderTest {
   async remove(signal: Signal = 'SIGTERM'): Promise<void> {
     await Promise.all([...this.#nodes.keys()].map((id) => this.end(id, signal)));
     rmSync(this.directory, { recursive: true, force: true });
+    await this.#block.release();
   }
 }

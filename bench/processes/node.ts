@@ -1,36 +1,35 @@
 // One LogLog node under test: started on a free port with its data in a folder of the bench, observed from outside, ended.
 
 import { mkdirSync, rmSync } from 'node:fs';
+import { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import type { NodeStatus } from '../../src/server/http.ts';
 import { processCpuSeconds, processResident, processStorageReadBytes, type Resident } from '../machine/proc.ts';
 import type { LogUnderTest } from './log.ts';
-import { compiled, type ServerProcess, startServer } from './processes.ts';
-
-const CLI = compiled('../src/cli/main.js');
-
-function serve(directory: string, flags: readonly string[]): Promise<ServerProcess> {
-  return startServer(CLI, ['serve', '--data', directory, '--json', ...flags]);
-}
+import { childEnvironment, READY_TIMEOUT_MS } from './processes.ts';
 
 export class NodeUnderTest implements LogUnderTest {
   readonly directory: string;
-  readonly #flags: readonly string[];
-  #process: ServerProcess;
+  readonly #node: ClusterNode;
+  #pid = 0;
+  #readyMs = 0;
 
-  private constructor(directory: string, flags: readonly string[], server: ServerProcess) {
-    this.directory = directory;
-    this.#flags = flags;
-    this.#process = server;
+  private constructor(node: ClusterNode) {
+    this.directory = node.data;
+    this.#node = node;
   }
 
   /** Starts a node on `directory`, which may hold a log already. `flags` are options of `loglog serve`; they say where it listens. */
   static async start(directory: string, flags: readonly string[]): Promise<NodeUnderTest> {
-    mkdirSync(directory, { recursive: true });
-    return new NodeUnderTest(directory, flags, await serve(directory, flags));
+    const all = ['--data', directory, ...flags];
+    const node = new NodeUnderTest(
+      new ClusterNode({ id: 1, data: directory, flags: all, readyTimeoutMs: READY_TIMEOUT_MS, ...childEnvironment() }),
+    );
+    await node.#start();
+    return node;
   }
 
   get url(): string {
-    return this.#process.url;
+    return this.#node.url;
   }
 
   get urls(): readonly string[] {
@@ -42,26 +41,40 @@ export class NodeUnderTest implements LogUnderTest {
   }
 
   get pid(): number {
-    return this.#process.pid;
+    return this.#pid;
   }
 
   /** From spawn to ready. */
   get readyMs(): number {
-    return this.#process.readyMs;
+    return this.#readyMs;
   }
 
-  stop(): Promise<void> {
-    return this.#process.end('SIGTERM');
+  async stop(): Promise<void> {
+    // One that does not stop in its time is killed.
+    await this.#node.stop().catch(() => this.#node.kill());
   }
 
-  kill(): Promise<void> {
-    return this.#process.end('SIGKILL');
+  async kill(): Promise<void> {
+    await this.#node.kill();
   }
 
   /** Stops it, if it was not killed, and starts it on its data, at another address. */
   async restart(): Promise<void> {
     await this.stop();
-    this.#process = await serve(this.directory, this.#flags);
+    await this.#start();
+  }
+
+  async #start(): Promise<void> {
+    mkdirSync(this.directory, { recursive: true });
+    const startedMs = performance.now();
+    this.#node.start();
+    try {
+      this.#pid = (await this.#node.ready).pid;
+    } catch (thrown) {
+      await this.#node.kill();
+      throw thrown;
+    }
+    this.#readyMs = performance.now() - startedMs;
   }
 
   /** Stops and removes the data. */

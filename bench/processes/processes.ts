@@ -4,19 +4,22 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { killChildren, killChildrenAtExit } from '../../src/cluster/childNode.ts';
 import type { LaneRecord } from '../load/lane.ts';
 import type { LoadFailure, LoadName, LoadOutcome, Loads } from '../load/types.ts';
 import { patienceSeconds } from './patience.ts';
 
 const STOP_TIMEOUT_MS = 20_000;
-const READY_TIMEOUT_MS = 120_000;
+/** How long any server may take to be ready. */
+export const READY_TIMEOUT_MS = 120_000;
 const OUTPUT_KEPT = 4096;
 /** Short beside the time in which any server starts, which is measured too. */
 const READY_LOOK_MS = 5;
 
 const children = new Set<ChildProcess>();
 // The last resort: a bench that ends leaves nothing running. One that is killed with SIGKILL cannot see to that: its loads end with it, its
-// servers stay.
+// nodes stop, the servers of others stay.
+killChildrenAtExit();
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
@@ -38,6 +41,11 @@ const KEPT_VARIABLES: readonly string[] = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LC
 /** What children get of `environment`: what is measured must not depend on a variable that nobody sees. */
 export function cleanEnvironment(environment: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => KEPT_VARIABLES.includes(name)));
+}
+
+/** What the nodes of LogLog are started with, as all children are. */
+export function childEnvironment(): { readonly environment: NodeJS.ProcessEnv; readonly nodeFlags: readonly string[] } {
+  return { environment: cleanEnvironment(), nodeFlags: nodeOptions() };
 }
 
 /** Where this file is when it is compiled: tests run the sources, and their children what was built. */
@@ -85,13 +93,14 @@ async function end(child: ChildProcess, exited: Promise<void>, signal: Signal): 
 
 /** Kills all children that still run, and waits until they are gone. */
 export async function endChildren(): Promise<void> {
-  await Promise.all(
-    [...children].map(async (child) => {
+  await Promise.all([
+    killChildren(),
+    ...[...children].map(async (child) => {
       const exited = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGKILL');
       await exited;
     }),
-  );
+  ]);
 }
 
 /** A server process that has said where it listens. */

@@ -2,7 +2,7 @@
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { choosePeers } from '../../src/cli/cluster/ports.ts';
+import { choosePeers } from '../../src/cluster/ports.ts';
 import type { DriverName, Target } from '../load/drivers/driver.ts';
 import { processCpuSeconds, processResident, processStorageReadBytes } from '../machine/proc.ts';
 import { until } from '../processes/cluster.ts';

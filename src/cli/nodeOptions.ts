@@ -14,6 +14,15 @@ export function variableOf(name: OptionName): string {
   return `LOGLOG_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
+/** Options that each node of a cluster has its own value of. */
+export const OWN_OPTIONS: readonly OptionName[] = ['data', 'host', 'port', 'node', 'peers'];
+
+/** The environment for nodes that a command starts: without the variables that would speak for all of them at once. */
+export function nodeEnvironment(): NodeJS.ProcessEnv {
+  const own = OWN_OPTIONS.map(variableOf);
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.includes(name)));
+}
+
 /** The flag of one option, with its sentence, range and default. */
 export function optionOf(name: OptionName): Option {
   const option = OPTIONS[name];

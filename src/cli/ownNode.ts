@@ -2,18 +2,21 @@
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { ChildNode } from '../cluster/childNode.ts';
+import { serveArgs } from '../cluster/program.ts';
 import { LogError } from '../core/errors.ts';
-import { ChildNode } from './cluster/childNode.ts';
+import { nodeEnvironment } from './nodeOptions.ts';
 import { onSignals, SIGNAL_NUMBERS } from './signals.ts';
 
 /** Runs `work` with the address of a node of its own, whose data is below `parent`. However that ends, the node and its data are gone then. */
 export async function withOwnNode<T>(parent: string, work: (url: string) => Promise<T>): Promise<T> {
-  const [, cli] = process.argv;
-  if (cli === undefined)
-    throw new LogError('USAGE', 'this command starts a node by the path of this program, which it does not know: name a node with --url');
   const directory = makeDirectory(parent);
   const removeData = (): void => rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-  const node = new ChildNode(cli, { args: ['serve', '--port', '0', '--data', join(directory, 'data')], onLine: () => undefined });
+  const node = new ChildNode({
+    args: serveArgs(['--port', '0', '--data', join(directory, 'data')]),
+    nodeFlags: process.execArgv,
+    environment: nodeEnvironment(),
+  });
   // Also after Ctrl-C. Somebody who kills this command has the node stopped by the pipe that closes; its files stay then.
   const onExit = (): void => {
     node.signal('SIGKILL');

@@ -38,12 +38,6 @@ export function untilSignal(onSecond?: () => void): Promise<StopSignal> {
   return new Promise((resolve) => onSignals(resolve, onSecond));
 }
 
-/**
- * `loglog cluster` holds the other end of its nodes' standard input, and writes nothing there. However it ends, also by SIGKILL, the
- * kernel closes that end; a node that was given this flag then stops as by SIGTERM.
- */
-export const STOP_WITH_STDIN = '--stop-with-stdin';
-
 /** Resolves, with the reason to stop, when standard input ends. */
 export function untilStdinEnds(): Promise<string> {
   return new Promise((resolve) => {

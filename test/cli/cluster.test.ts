@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ClusterLog, isColoured } from '../../src/cli/cluster/clusterLog.ts';
-import { LocalCluster } from '../../src/cli/cluster/localCluster.ts';
-import { choosePeers } from '../../src/cli/cluster/ports.ts';
+import { ClusterRun } from '../../src/cli/cluster/clusterRun.ts';
+import { choosePeers } from '../../src/cluster/ports.ts';
 import { formatPeers, type Peer } from '../../src/core/peers.ts';
 import { CLI, runCommand, spawnCommand, startServer, stopServers, temporaryDirectory } from '../support/server.ts';
 
@@ -298,7 +298,7 @@ describe('a port that somebody took', () => {
   it('makes a fresh cluster choose others', async () => {
     const { peers, release } = await blocked();
     const options = { cli: CLI, directory: temporaryDirectory(), peers, flags: SMALL, log: new QuietLog() };
-    const cluster = new LocalCluster({ ...options, isFresh: true });
+    const cluster = new ClusterRun({ ...options, isFresh: true });
     await cluster.portTaken;
     await cluster.ended;
     expect(cluster.listening).toEqual([]);
@@ -308,7 +308,7 @@ describe('a port that somebody took', () => {
   it('is waited for by a cluster that remembers it', async () => {
     const { peers, release } = await blocked();
     const log = new QuietLog();
-    const cluster = new LocalCluster({ cli: CLI, directory: temporaryDirectory(), peers, flags: SMALL, isFresh: false, log });
+    const cluster = new ClusterRun({ directory: temporaryDirectory(), peers, flags: SMALL, isFresh: false, log });
     await expect.poll(() => log.said.length, WAIT).toBeGreaterThan(0);
     await release();
     await cluster.settled;

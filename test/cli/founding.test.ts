@@ -5,9 +5,9 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { connect, type LogClient } from '../../src/client/index.ts';
+import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
 import { ClusterNode, until } from '../support/clusterNode.ts';
-import { claimPorts } from '../support/ports.ts';
 import { runCommand } from '../support/server.ts';
 
 const FLAGS = ['--segment-bytes', '65536', '--slots', '3', '--election-timeout-ms', '300'];

@@ -7,7 +7,7 @@ import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { claimPorts } from '../support/ports.ts';
+import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { CLI, runCommand } from '../support/server.ts';
 import { flipByte, makeLog } from './support.ts';
 

@@ -1,6 +1,6 @@
 // Clusters of real processes: a short run under the nemesis, and single scenarios, each with what must come of it.
 
-import { closeSync, cpSync, existsSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, cpSync, existsSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { KIND_DATA } from '../../assembly/layout.ts';
@@ -59,7 +59,7 @@ async function makeCluster(options: Partial<ClusterOptions> = {}): Promise<Clust
   onTestFinished(async ({ task }) => {
     await cluster.close();
     if (task.result?.state !== 'fail') return;
-    for (const { logFile } of cluster.nodes) if (existsSync(logFile)) console.error(readFileSync(logFile, 'utf8').slice(-6_000));
+    for (const node of cluster.nodes) if (node.startCount > 0) console.error(node.log().slice(-6_000));
   });
   return cluster;
 }
@@ -400,8 +400,9 @@ describe('nodes that do not belong', { timeout }, () => {
 /** Waits until some node has logged why it wants nothing to do with node `id`. */
 async function refused(cluster: Cluster, id: number, reason: RegExp): Promise<void> {
   await until(`for somebody to say why node ${id} is refused`, () =>
-    cluster.nodes.some(({ logFile }) =>
-      (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '')
+    cluster.nodes.some((node) =>
+      node
+        .log()
         .split('\n')
         .some((line) => /"level":[456]0/.test(line) && reason.test(line)),
     ),

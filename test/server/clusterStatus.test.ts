@@ -118,8 +118,8 @@ describe('a real cluster', () => {
     });
     expect((await cluster.leader()).id).toBe(leader.id);
     expect(await viewOf(leader, node.id)).toMatchObject({ isOldCopy: false, isVoter: true });
-    expect(readFileSync(leader.logFile, 'utf8')).toContain(`node ${node.id} came back with an old copy of its disk`);
-    expect(readFileSync(node.logFile, 'utf8')).toContain('this directory is an old copy');
+    expect(leader.log()).toContain(`node ${node.id} came back with an old copy of its disk`);
+    expect(node.log()).toContain('this directory is an old copy');
     expect(JSON.parse(readFileSync(join(node.data, 'node.json'), 'utf8'))).toMatchObject({ standing: 'voter' });
   });
 

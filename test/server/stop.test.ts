@@ -1,6 +1,5 @@
 // A graceful stop: nothing that the node had not ordered is left without an answer, and it ends within its time.
 
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { connect as connectClient } from '../../src/client/index.ts';
@@ -250,7 +249,7 @@ function stopWithoutMajority(): { start(): void; result(): Promise<StuckStop>; c
     const startedMs = performance.now();
     const { code } = await leader.stop();
     const tookMs = performance.now() - startedMs;
-    return { code, tookMs, outcomes: await Promise.all(appends), log: readFileSync(leader.logFile, 'utf8') };
+    return { code, tookMs, outcomes: await Promise.all(appends), log: leader.log() };
   };
   return {
     start: () => {

@@ -1,22 +1,18 @@
-// Real nodes for tests and benchmarks: each a process of its own, on a port of its own, known by its process id and ended by it.
+// Real nodes and commands for tests: each a process of its own, a node on a port of its own, known by its process id and ended by it.
 
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-/** The folder of package.json: this file runs as source and compiled. */
-export const PROJECT_ROOT = ((): string => {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
-  return folder;
-})();
+import { join } from 'node:path';
+import { ChildNode, cleanEnvironment, type Exit, killChildren, killChildrenAtExit, type ReadyLine } from '../../src/cluster/childNode.ts';
+import { LOGLOG, serveArgs } from '../../src/cluster/program.ts';
 
 /** The compiled command. */
-export const CLI = join(PROJECT_ROOT, 'dist/src/cli/main.js');
+export const CLI = LOGLOG;
 
-const READY_TIMEOUT_MS = 30_000;
+export type { Exit };
+
+const READY_TIMEOUT_MS = 60_000;
 
 export interface ServerOptions {
   /** Data directory; a new temporary one, removed by {@link stopServers}, when it is not given. */
@@ -25,37 +21,41 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Flags of node itself. */
   readonly nodeFlags?: readonly string[];
+  /** A command and its arguments to run node under, such as strace. */
+  readonly wrapper?: readonly string[];
 }
 
-export interface Exit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
+/** A node's process ended before it was ready. */
+export class DidNotStart extends Error {
+  readonly exit: Exit;
+  readonly stderr: string;
+
+  constructor(exit: Exit, stderr: string) {
+    super(`the node ended with ${exit.code ?? exit.signal} before it was ready:\n${stderr}`);
+    this.exit = exit;
+    this.stderr = stderr;
+  }
 }
 
-/** What `serve --json` prints when it is ready. */
-export interface Ready {
-  readonly url: string;
-  readonly data: string;
-  readonly clusterId: string;
-  readonly pid: number;
-  readonly recovered: { readonly start: number; readonly end: number; readonly cutBytes: number; readonly sealed: number };
-}
-
-export interface RunningServer extends Ready {
+export interface RunningServer extends ReadyLine {
   /** SIGTERM, and how it ended. */
   stop(): Promise<Exit>;
   /** SIGKILL, as a crash would, or another signal. */
   kill(signal?: NodeJS.Signals): Promise<Exit>;
+  /** Sends a signal to the node itself, also under a wrapper. */
+  signal(name: NodeJS.Signals): void;
   /** What it has written to stderr so far. */
   stderr(): string;
+  readonly isRunning: boolean;
   readonly exited: Promise<Exit>;
 }
 
-const children = new Set<ChildProcess>();
+const commands = new Set<ChildProcess>();
 const temporaries = new Set<string>();
 
+killChildrenAtExit();
 process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
+  for (const child of commands) child.kill('SIGKILL');
 });
 
 /** A temporary directory that {@link stopServers} removes. */
@@ -65,60 +65,59 @@ export function temporaryDirectory(): string {
   return directory;
 }
 
-/** Kills every server that is still running, and removes all temporary directories: for `afterEach`. */
+/** Kills every server and command that is still running, and removes all temporary directories: for `afterEach`. */
 export async function stopServers(): Promise<void> {
-  const gone = [...children].map((child) => {
+  const gone = [...commands].map((child) => {
     const exited = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
     return exited;
   });
-  await Promise.all(gone);
+  await Promise.all([...gone, killChildren()]);
   for (const directory of temporaries) rmSync(directory, { recursive: true, force: true });
   temporaries.clear();
 }
 
-function untilReady(child: ChildProcess, exited: Promise<Exit>, stderr: () => string): Promise<Ready> {
-  return new Promise((resolve, reject) => {
-    const fail = (what: string): void => reject(new Error(`the server ${what}; its stderr:\n${stderr()}`));
-    const timer = setTimeout(() => fail(`was not ready within ${READY_TIMEOUT_MS} ms`), READY_TIMEOUT_MS);
-    let text = '';
-    child.stdout?.setEncoding('utf8').on('data', (part: string) => {
-      text += part;
-      const end = text.indexOf('\n');
-      if (end < 0) return;
-      clearTimeout(timer);
-      resolve(JSON.parse(text.slice(0, end)) as Ready);
-    });
-    void exited.then(({ code, signal }) => {
-      clearTimeout(timer);
-      fail(`ended with ${code ?? signal}`);
-    });
-  });
-}
-
-/** Starts `loglog serve` on a free port; resolves when it is ready, rejects with its stderr when it ends before that. */
-export async function startServer({ data, flags = [], env = {}, nodeFlags = [] }: ServerOptions = {}): Promise<RunningServer> {
+/** Starts `loglog serve` on a free port; resolves when it is ready, rejects with {@link DidNotStart} when it ends before that. */
+export async function startServer({ data, flags = [], env = {}, nodeFlags, wrapper }: ServerOptions = {}): Promise<RunningServer> {
   const directory = data ?? join(temporaryDirectory(), 'data');
-  const child = spawn(process.execPath, [...nodeFlags, CLI, 'serve', '--port', '0', '--data', directory, '--json', ...flags], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
+  let stderr = '';
+  const child = new ChildNode({
+    args: serveArgs(['--port', '0', '--data', directory, ...flags]),
+    nodeFlags,
+    wrapper,
+    environment: { ...cleanEnvironment(), ...env },
+    onLine: (line) => {
+      stderr += `${line}\n`;
+    },
   });
-  children.add(child);
-  let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (part: string) => {
-    errors += part;
+  const exited = child.ended.then(({ code, signal }): Exit => ({ code, signal }));
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`the server was not ready within ${READY_TIMEOUT_MS} ms; its stderr:\n${stderr}`)),
+      READY_TIMEOUT_MS,
+    );
   });
-  // 'close', not 'exit': by then all of its output has been read.
-  const exited = new Promise<Exit>((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal }));
-  });
-  child.once('exit', () => children.delete(child));
-  const ready = await untilReady(child, exited, () => errors);
-  const end = (signal: NodeJS.Signals): Promise<Exit> => {
-    child.kill(signal);
-    return exited;
+  const ready = await Promise.race([child.ready, tooLate]).finally(() => clearTimeout(timer));
+  if (ready === undefined) throw new DidNotStart(await exited, stderr);
+  return {
+    ...ready,
+    exited,
+    stderr: () => stderr,
+    get isRunning() {
+      return child.isRunning;
+    },
+    signal: (name) => void child.signal(name),
+    stop() {
+      child.signal('SIGTERM');
+      return exited;
+    },
+    kill(signal = 'SIGKILL') {
+      if (signal === 'SIGKILL') child.kill();
+      else child.signal(signal);
+      return exited;
+    },
   };
-  return { ...ready, stop: () => end('SIGTERM'), kill: (signal = 'SIGKILL') => end(signal), stderr: () => errors, exited };
 }
 
 export interface CommandResult extends Exit {
@@ -134,8 +133,8 @@ export interface CommandOptions {
 /** Starts `loglog` with `args`; {@link stopServers} ends it if nothing else did. */
 export function spawnCommand(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcessWithoutNullStreams {
   const child = spawn(process.execPath, [CLI, ...args], { stdio: 'pipe', env: { ...process.env, ...env } });
-  children.add(child);
-  child.once('exit', () => children.delete(child));
+  commands.add(child);
+  child.once('exit', () => commands.delete(child));
   // A command that ends before it has read all of its input is no error of the test's.
   child.stdin.on('error', () => undefined);
   return child;

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { MAX_TERM } from '../../src/core/limits.ts';
 import { Tail } from '../../src/memory/tail.ts';
@@ -26,7 +27,6 @@ import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import type { FromRaft, RaftSetup } from '../../src/threads/messages.ts';
 import { smallMemory } from '../crash/testNode.ts';
 import { closeAll, eventually, HOST, hello, RawSocket, startPeer, type TestNode } from '../peers/support/peers.ts';
-import { claimPorts } from '../support/ports.ts';
 
 const NODES = [1, 2, 3];
 const SEGMENT_BYTES = 65536;

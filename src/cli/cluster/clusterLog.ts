@@ -1,7 +1,8 @@
 // What a local cluster writes to stderr: the logs of its nodes, each line with the node that it is from, and its own sentences between
 // them. For people with a prefix, in colour on a terminal; for programs as JSON lines with a field `node`.
 
-import { humanLine, parseLogLine } from '../logLines.ts';
+import { parseLogLine } from '../../cluster/logLine.ts';
+import { humanLine } from '../logLines.ts';
 import { say } from '../output.ts';
 
 const COLOURS = [36, 33, 35, 32, 34, 31, 96];

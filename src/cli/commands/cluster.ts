@@ -2,8 +2,8 @@
 
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { choosePeers, PEER_PORT_DISTANCE } from '../../cluster/ports.ts';
 import { configure, flagOf, type OptionName } from '../../core/config.ts';
-import { LogError } from '../../core/errors.ts';
 import { MAX_CLUSTER_NODES } from '../../core/limits.ts';
 import type { Peer } from '../../core/peers.ts';
 import { VERSION } from '../../server/version.ts';
@@ -11,10 +11,9 @@ import { lockDirectory } from '../../storage/lock.ts';
 import { jsonOption, parseInteger, withExamples } from '../arguments.ts';
 import { nodeCount, openClusterDirectory, readClusterFile, writeClusterFile } from '../cluster/clusterFile.ts';
 import { ClusterLog } from '../cluster/clusterLog.ts';
-import { LocalCluster } from '../cluster/localCluster.ts';
-import { choosePeers, PEER_PORT_DISTANCE } from '../cluster/ports.ts';
+import { ClusterRun } from '../cluster/clusterRun.ts';
 import { EXIT, Quit } from '../exit.ts';
-import { givenOptions, type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
+import { givenOptions, type NodeOptions, OPTION_NAMES, OWN_OPTIONS, optionOf } from '../nodeOptions.ts';
 import { isBrokenPipe, printJson, table } from '../output.ts';
 import { untilSignal } from '../signals.ts';
 
@@ -23,9 +22,7 @@ const DEFAULT_DATA = './cluster';
 /** Times that other ports are chosen because somebody took one before its node could. */
 const MAX_PORT_CHOICES = 5;
 
-/** Options that each node has its own value of. */
-const OWN: readonly OptionName[] = ['data', 'host', 'port', 'node', 'peers'];
-const SHARED = OPTION_NAMES.filter((name) => !OWN.includes(name));
+const SHARED = OPTION_NAMES.filter((name) => !OWN_OPTIONS.includes(name));
 
 interface ClusterOptions extends Omit<NodeOptions, 'data' | 'port'> {
   readonly nodes?: number;
@@ -43,7 +40,7 @@ function sharedFlags(all: ClusterOptions, command: Command): readonly string[] {
   return given.flatMap(([name, value]) => (value === undefined ? [] : [flagOf(name), value]));
 }
 
-async function announce(cluster: LocalCluster, log: ClusterLog, peers: readonly Peer[], json: boolean): Promise<void> {
+async function announce(cluster: ClusterRun, log: ClusterLog, peers: readonly Peer[], json: boolean): Promise<void> {
   const nodes = cluster.listening;
   if (json) {
     await printJson({ nodes: nodes.map(({ peer, url, pid, data }) => ({ id: peer.id, url, peerPort: peer.peerPort, pid, data })) });
@@ -80,7 +77,7 @@ async function placeNodes(directory: string, { nodes, port }: ClusterOptions): P
 }
 
 /** Waits until all nodes have ended, by themselves or because they were told to. Returns the exit code. */
-async function untilEnd(cluster: LocalCluster, log: ClusterLog, stop: Promise<string>): Promise<number> {
+async function untilEnd(cluster: ClusterRun, log: ClusterLog, stop: Promise<string>): Promise<number> {
   const signal = await Promise.race([stop, cluster.ended]);
   if (signal === undefined) {
     log.info('no node is left');
@@ -94,18 +91,16 @@ async function untilEnd(cluster: LocalCluster, log: ClusterLog, stop: Promise<st
 
 async function run(options: ClusterOptions, command: Command): Promise<void> {
   const { data, json = false } = options;
-  const [, cli] = process.argv;
-  if (cli === undefined) throw new LogError('USAGE', 'loglog cluster starts nodes by the path of this program, which it does not know');
   const flags = sharedFlags(options, command);
   const directory = resolve(data);
   openClusterDirectory(directory);
   lockDirectory(directory);
   const log = new ClusterLog(json);
-  let cluster: LocalCluster | undefined;
+  let cluster: ClusterRun | undefined;
   const stop = untilSignal(() => cluster?.kill());
   let { peers, isFresh } = await placeNodes(directory, options);
   for (let choices = 1; ; choices += 1) {
-    const starting = new LocalCluster({ cli, directory, peers, flags, isFresh: isFresh && choices < MAX_PORT_CHOICES, log });
+    const starting = new ClusterRun({ directory, peers, flags, isFresh: isFresh && choices < MAX_PORT_CHOICES, log });
     cluster = starting;
     const what = await Promise.race([
       starting.settled.then(() => 'settled' as const),

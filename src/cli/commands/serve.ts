@@ -2,6 +2,8 @@
 
 import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
+import type { LogLine } from '../../cluster/logLine.ts';
+import { STOP_WITH_STDIN } from '../../cluster/program.ts';
 import { type Config, configure, ownPeer } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
@@ -10,10 +12,10 @@ import type { StopReport } from '../../server/stop.ts';
 import { VERSION } from '../../server/version.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from '../exit.ts';
-import { humanLine, type LogLine } from '../logLines.ts';
+import { humanLine } from '../logLines.ts';
 import { givenOptions, type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { isBrokenPipe, printJson, say } from '../output.ts';
-import { STOP_WITH_STDIN, untilSignal, untilStdinEnds } from '../signals.ts';
+import { untilSignal, untilStdinEnds } from '../signals.ts';
 
 /** A stop whose threads had no time left ends so much later at the latest. */
 const CUT_THREADS_MS = 400;

@@ -1,7 +1,7 @@
 // Links that are cut, one way or both, hold bytes back or swallow them, and are slow.
 
-import type { PeerNetwork } from '../../support/network.ts';
-import type { LinkState } from '../../support/proxy.ts';
+import type { LinkState } from '../../../src/cluster/link.ts';
+import type { PeerNetwork } from '../../../src/cluster/network.ts';
 import { choose, type Fault, type Lane, type NemesisContext, sample } from './schedule.ts';
 
 type Cut = Exclude<LinkState, 'open'>;

@@ -3,7 +3,9 @@
 // lie below the range from which Linux takes ports by itself (32768 and up).
 
 import { createServer, type Server } from 'node:net';
+import type { Peer } from '../core/peers.ts';
 
+const LOOPBACK = '127.0.0.1';
 const FIRST_PORT = 11_000;
 const BLOCK_PORTS = 20;
 const BLOCKS = 1_000;
@@ -12,7 +14,7 @@ function listen(port: number): Promise<Server | undefined> {
   const server = createServer();
   return new Promise((resolve) => {
     server.once('error', () => resolve(undefined));
-    server.listen(port, '127.0.0.1', () => resolve(server));
+    server.listen(port, LOOPBACK, () => resolve(server));
   });
 }
 
@@ -23,6 +25,12 @@ function close(server: Server): Promise<void> {
 export interface PortBlock {
   readonly ports: readonly number[];
   release(): Promise<void>;
+}
+
+/** Nodes from 1 on, each with a port for clients and one for the other nodes. */
+export function peersOn(ports: readonly number[]): readonly Peer[] {
+  const count = ports.length / 2;
+  return ports.slice(0, count).map((port, i) => ({ id: i + 1, host: LOOPBACK, port, peerPort: ports[count + i] ?? 0 }));
 }
 
 /** `count` ports of loopback, at most 19, that nobody listens on, and that no other caller of this gets before they are released. */

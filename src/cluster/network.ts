@@ -1,6 +1,6 @@
 // The links between all nodes of a cluster, each a proxy, and the ways in which a network breaks.
 
-import { LinkProxy, type LinkState, type Pace } from './proxy.ts';
+import { LinkProxy, type LinkState, type Pace } from './link.ts';
 
 export class PeerNetwork {
   readonly nodeCount: number;

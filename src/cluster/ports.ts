@@ -3,8 +3,8 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import { LogError } from '../../core/errors.ts';
-import type { Peer } from '../../core/peers.ts';
+import { LogError } from '../core/errors.ts';
+import type { Peer } from '../core/peers.ts';
 
 export const CLUSTER_HOST = '127.0.0.1';
 

@@ -1,9 +1,11 @@
-// All nodes of a local cluster, from their start to their end. It starts each once, waits for directories and ports that an earlier run is
+// One run of `loglog cluster`: all nodes from their start to their end. It starts each once, waits for directories and ports that an earlier run is
 // just leaving, tells of a node that dies, and stops those that run.
 
+import type { Ending, Exit, ReadyLine } from '../../cluster/childNode.ts';
+import { ClusterNode } from '../../cluster/clusterNode.ts';
+import { parseLogLine } from '../../cluster/logLine.ts';
 import { formatPeers, type Peer } from '../../core/peers.ts';
-import { parseLogLine } from '../logLines.ts';
-import { ChildNode, type Ending, type Launch, type ReadyLine } from './childNode.ts';
+import { nodeEnvironment } from '../nodeOptions.ts';
 import { nodeDirectory } from './clusterFile.ts';
 import type { ClusterLog } from './clusterLog.ts';
 
@@ -11,12 +13,13 @@ import type { ClusterLog } from './clusterLog.ts';
 const WAIT_FOR_EARLIER_MS = 15_000;
 const RETRY_MS = 250;
 
+/** The end of what a node wrote that is told again when it dies. */
+const LAST_LINES = 5;
+
 /** What a node may be waited for at its start, as its fatal error is coded. */
 const TRANSIENT = ['LOCKED', 'PORT_IN_USE'];
 
-export interface LocalClusterOptions {
-  /** The program that is `loglog`. */
-  readonly cli: string;
+export interface ClusterRunOptions {
   readonly directory: string;
   readonly peers: readonly Peer[];
   /** Flags of `serve` that all nodes get. */
@@ -33,9 +36,10 @@ export interface ListeningNode extends ReadyLine {
 }
 
 interface Member {
-  readonly launch: Launch;
-  /** Its process, while it runs. */
-  child: ChildNode | undefined;
+  readonly peer: Peer;
+  /** Flags of `loglog serve`, by which a person could start the node too. */
+  readonly flags: readonly string[];
+  readonly node: ClusterNode;
   ready: ReadyLine | undefined;
   hasEnded: boolean;
 }
@@ -45,19 +49,19 @@ function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-function describeEnding({ code, signal }: Ending): string {
+function describeEnding({ code, signal }: Exit): string {
   if (signal !== null) return `was ended by ${signal}`;
   return code === null ? 'could not be started' : `ended with exit code ${code}`;
 }
 
-export class LocalCluster {
+export class ClusterRun {
   /** Resolves when every node listens or has ended. */
   readonly settled: Promise<void>;
   /** Resolves when every node has ended. */
   readonly ended: Promise<void>;
   /** Resolves when a node of a fresh cluster did not get its port. */
   readonly portTaken: Promise<void>;
-  readonly #options: LocalClusterOptions;
+  readonly #options: ClusterRunOptions;
   readonly #members: readonly Member[];
   readonly #deadlineMs = performance.now() + WAIT_FOR_EARLIER_MS;
   #onPortTaken: () => void = () => undefined;
@@ -68,12 +72,12 @@ export class LocalCluster {
   });
 
   /** Starts all nodes. */
-  constructor(options: LocalClusterOptions) {
+  constructor(options: ClusterRunOptions) {
     this.#options = options;
     this.portTaken = new Promise((resolve) => {
       this.#onPortTaken = resolve;
     });
-    this.#members = options.peers.map((peer) => ({ launch: this.#launchOf(peer), child: undefined, ready: undefined, hasEnded: false }));
+    this.#members = options.peers.map((peer) => this.#memberOf(peer));
     const lives = this.#members.map((member) => {
       let settle: () => void = () => undefined;
       const settled = new Promise<void>((resolve) => {
@@ -87,8 +91,8 @@ export class LocalCluster {
 
   /** The nodes that listen now. */
   get listening(): readonly ListeningNode[] {
-    return this.#members.flatMap(({ launch, ready, hasEnded }) =>
-      ready === undefined || hasEnded ? [] : { ...ready, peer: launch.peer, data: launch.data },
+    return this.#members.flatMap(({ peer, node, ready, hasEnded }) =>
+      ready === undefined || hasEnded ? [] : { ...ready, peer, data: node.data },
     );
   }
 
@@ -96,13 +100,13 @@ export class LocalCluster {
   async stop(): Promise<readonly string[]> {
     this.#isStopping = true;
     this.#onStop();
-    const stopped = this.#members.map(async ({ child, launch, ready }) => {
-      if (child === undefined) return [];
-      child.signal('SIGTERM');
-      const ending = await child.ended;
+    const stopped = this.#members.map(async ({ node, ready, hasEnded }) => {
+      if (hasEnded || !node.isRunning) return [];
+      node.signal('SIGTERM');
+      const ending = await node.exited;
       // Before it is ready a process may not yet listen to signals; there is nothing to be stopped in order then.
       const isClean = ending.code === 0 || (ready === undefined && ending.signal === 'SIGTERM');
-      return isClean ? [] : [`node ${launch.peer.id} ${describeEnding(ending)}`];
+      return isClean ? [] : [`node ${node.id} ${describeEnding(ending)}`];
     });
     await this.ended;
     return (await Promise.all(stopped)).flat();
@@ -110,33 +114,36 @@ export class LocalCluster {
 
   /** SIGKILL to all nodes. */
   kill(): void {
-    for (const { child } of this.#members) child?.signal('SIGKILL');
+    for (const { node } of this.#members) node.signal('SIGKILL');
   }
 
-  #launchOf(peer: Peer): Launch {
+  #memberOf(peer: Peer): Member {
     const { directory, peers, flags, log } = this.#options;
     const data = nodeDirectory(directory, peer.id);
-    return {
-      peer,
+    const all = ['--node', String(peer.id), '--peers', formatPeers(peers), '--data', data, ...flags];
+    const node = new ClusterNode({
+      id: peer.id,
+      port: peer.port,
       data,
-      args: ['serve', '--node', String(peer.id), '--peers', formatPeers(peers), '--data', data, ...flags],
-      onLine: (line) => log.nodeLine(peer.id, line),
-    };
+      flags: all,
+      nodeFlags: process.execArgv,
+      environment: nodeEnvironment(),
+    });
+    node.onLine = (line) => log.nodeLine(peer.id, line);
+    return { peer, flags: all, node, ready: undefined, hasEnded: false };
   }
 
   /** One node from its start to its end; `settle` is called when it listens. */
   async #live(member: Member, settle: () => void): Promise<void> {
-    const { cli, log } = this.#options;
-    const { peer } = member.launch;
+    const { node, peer } = member;
     while (!this.#isStopping) {
-      const child = new ChildNode(cli, member.launch);
-      member.child = child;
-      member.ready = await child.ready;
+      node.start();
+      member.ready = await node.listening;
       if (member.ready !== undefined) settle();
-      const ending = await child.ended;
-      member.child = undefined;
+      const ending = await node.ending;
+      if (ending === undefined) throw new TypeError('a node that was started has a process');
       if (!this.#isStopping && member.ready === undefined && this.#isTransient(ending)) {
-        log.aboutNode(peer.id, `node ${peer.id} is started again: an earlier run may be just ending`);
+        this.#options.log.aboutNode(peer.id, `node ${peer.id} is started again: an earlier run may be just ending`);
         await Promise.race([new Promise((resolve) => setTimeout(resolve, RETRY_MS)), this.#stopping]);
         continue;
       }
@@ -154,15 +161,14 @@ export class LocalCluster {
   }
 
   /** Tells of a node that ended by itself: how, its last words, what is left, and how to bring it back. */
-  #report({ launch }: Member, ending: Ending): void {
+  #report({ peer: { id }, flags }: Member, ending: Ending): void {
     const { peers, log } = this.#options;
-    const { id } = launch.peer;
     const left = this.#members.filter(({ hasEnded }) => !hasEnded).length;
     const majority = Math.floor(peers.length / 2) + 1;
     const consequence = left < majority ? `, fewer than the ${majority} that must be there: appends wait until one is back` : ', and go on';
-    const lines = ending.lastLines.map((line) => `  ${parseLogLine(line)?.msg ?? line}`);
+    const lines = ending.lastLines.slice(-LAST_LINES).map((line) => `  ${parseLogLine(line)?.msg ?? line}`);
     const words = lines.length === 0 ? ['it said nothing'] : ['the last that it said:', ...lines];
-    const command = ['npx', 'loglog', ...launch.args].map(quoted).join(' ');
+    const command = ['npx', 'loglog', 'serve', ...flags].map(quoted).join(' ');
     const rest = left === 0 ? [] : [`${left} of ${peers.length} nodes are left${consequence}; to bring node ${id} back:`, `  ${command}`];
     log.aboutNode(id, [`node ${id} ${describeEnding(ending)}; ${words.join('\n')}`, ...rest].join('\n'));
   }

@@ -2,9 +2,9 @@
 
 import { createConnection, createServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { PeerNetwork } from './network.ts';
-import { claimPorts } from './ports.ts';
-import { LinkProxy, type LinkState } from './proxy.ts';
+import { LinkProxy, type LinkState } from '../../src/cluster/link.ts';
+import { PeerNetwork } from '../../src/cluster/network.ts';
+import { claimPorts } from '../../src/cluster/portBlock.ts';
 
 /** A server that keeps what it gets and answers every chunk with its length. */
 async function makeServer(): Promise<{ port: number; received: () => string; sockets: Socket[] }> {
