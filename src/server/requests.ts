@@ -74,6 +74,12 @@ export class Requests {
       );
       return;
     }
+    const knownFlags = KNOWN_FLAGS[request.opcode];
+    // First of all: what flags and a body may mean, only those know who gave the opcode its meaning.
+    if (knownFlags === undefined) {
+      session.fail(request.requestId, 'UNKNOWN_OPCODE', `opcode ${request.opcode} is not one of protocol version 1`);
+      return;
+    }
     if (request.opcode !== APPEND && message.byteLength !== MESSAGE_HEADER_BYTES) {
       session.fail(
         request.requestId,
@@ -82,7 +88,7 @@ export class Requests {
       );
       return;
     }
-    if ((request.flags & ~(KNOWN_FLAGS[request.opcode] ?? 0xff)) !== 0) {
+    if ((request.flags & ~knownFlags) !== 0) {
       session.fail(
         request.requestId,
         'MALFORMED',
@@ -107,8 +113,6 @@ export class Requests {
       case END:
         this.#end(session, request);
         break;
-      default:
-        session.fail(request.requestId, 'UNKNOWN_OPCODE', `opcode ${request.opcode} is not one of protocol version 1`);
     }
   }
 

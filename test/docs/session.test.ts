@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { fromHex, viewOf } from '../../src/core/bytes.ts';
-import { APPENDED, APPENDED_HEADER_BYTES, RECEIPT_BYTES, SUBPROTOCOL } from '../../src/protocol/client.ts';
+import { APPENDED, APPENDED_HEADER_BYTES, decodeAnswer, RECEIPT_BYTES, SUBPROTOCOL } from '../../src/protocol/client.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES, writeIdentity } from '../../src/storage/dataDirectory.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { makeDirectory, startNode } from '../server/support/fixture.ts';
@@ -36,6 +36,13 @@ function dump({ title, bytes }: Message): string {
     lines.push(`${at.toString(16).padStart(4, '0')}  ${hex}`);
   }
   return lines.join('\n');
+}
+
+/** What the title of an ERROR must say of it: number and name, id, and the sentence in quotes. */
+function factsOf(bytes: Uint8Array): string[] {
+  const answer = decodeAnswer(bytes);
+  if (answer.kind !== 'error') return [];
+  return [`ERROR ${viewOf(bytes).getUint16(2, true)} ${answer.code},`, `id ${answer.requestId}`, `"${answer.message}"`];
 }
 
 /** How many receipts are in one message is up to the moment: one message for each. */
@@ -81,4 +88,5 @@ test('docs/PROTOCOL.md: a node answers the session byte by byte as it is written
   const replayed = `${actual.map(dump).join('\n\n')}\n`;
   if (process.env.LOGLOG_WRITE_DOCS) writeFileSync(PATH, text.slice(0, begin) + replayed + text.slice(end));
   else expect(replayed).toBe(text.slice(begin, end));
+  for (const { title, bytes } of actual) for (const fact of factsOf(bytes)) expect(title).toContain(fact);
 });
