@@ -50,6 +50,27 @@ export function urlOption(
   return new Option('--url <url>', sentence).env('LOGLOG_URL').default([DEFAULT_URL], DEFAULT_URL).argParser(parseUrls);
 }
 
+/** Longest `--timeout`, in seconds: what a timer can hold, less an hour. */
+const MAX_TIMEOUT_SECONDS = 2_143_000;
+
+/** `--timeout`, in seconds on the command line and in milliseconds to the command; undefined: the command's own default, which `sentence` says. */
+export function timeoutOption(sentence: string): Option {
+  const range = `a number of seconds from 0 to ${MAX_TIMEOUT_SECONDS}`;
+  return new Option('--timeout <seconds>', sentence).argParser((text) => {
+    const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (!(seconds <= MAX_TIMEOUT_SECONDS)) throw new InvalidArgumentError(`It must be ${range}.`);
+    return Math.round(seconds * 1000);
+  });
+}
+
+/** After this long without a node a command gives up, in milliseconds; a person or a script is waiting for it. */
+export const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** `--timeout` of a command that ends. */
+export function commandTimeoutOption(): Option {
+  return timeoutOption('wait this long for a node that answers, at first and when it is lost').default(DEFAULT_TIMEOUT_MS, '10');
+}
+
 /** `--json`. */
 export function jsonOption(sentence: string): Option {
   return new Option('--json', sentence);

@@ -1,19 +1,41 @@
 // A command's connection to the log: opened before the work, closed after it however it ended.
 
-import type { ConnectOptions, LogClient } from '../client/index.ts';
+import type { ClientEvent, ConnectOptions, LogClient } from '../client/index.ts';
+import { say } from './output.ts';
 
-/** After this long without a node a command gives up; a person or a script is waiting for it. */
-const RECONNECT_TIMEOUT_MS = 10_000;
+/** Tells on stderr that the command waits for a node, once for each time that it has to, and that it goes on. */
+class WaitingNotice {
+  readonly #timeoutMs: number;
+  #isWaiting = false;
 
-/** Runs `work` with a client of the node at `urls`. */
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  tell(event: ClientEvent): void {
+    if (event.type === 'waiting' && !this.#isWaiting) {
+      this.#isWaiting = true;
+      const seconds = this.#timeoutMs / 1000;
+      const time = seconds >= 3600 ? 'until there is one' : `for up to ${seconds} s`;
+      say(`loglog: waiting ${time}: ${event.error.message}`);
+    } else if (event.type === 'connected' && this.#isWaiting) {
+      this.#isWaiting = false;
+      say(`loglog: node ${event.nodeId} at ${event.url} answers`);
+    }
+  }
+}
+
+/** Runs `work` with a client of the node at `urls`, which is waited for, at first and when it is lost, for `timeoutMs`. */
 export async function withClient<T>(
   urls: readonly string[],
+  timeoutMs: number,
   work: (log: LogClient) => Promise<T>,
   options: ConnectOptions = {},
 ): Promise<T> {
   // A node that is started has no use for the client.
   const { connect } = await import('../client/index.ts');
-  const log = await connect(urls, { reconnect: { timeoutMs: RECONNECT_TIMEOUT_MS }, ...options });
+  const notice = new WaitingNotice(timeoutMs);
+  const log = await connect(urls, { reconnect: { timeoutMs }, onEvent: (event) => notice.tell(event), ...options });
   try {
     return await work(log);
   } finally {

@@ -3,6 +3,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { LogError } from '../core/errors.ts';
+import { withoutSecrets } from '../core/secrets.ts';
 import type { NodeStatus } from '../server/http.ts';
 
 /** A status has a few kilobytes; what sends more is not a node. */
@@ -21,7 +22,7 @@ function reasonOf(error: Error): string {
 }
 
 function notANode(address: string): LogError {
-  return new LogError('PROTOCOL', `${address} answers, but not as a LogLog node does`);
+  return new LogError('PROTOCOL', `${withoutSecrets(address)} answers, but not as a LogLog node does`);
 }
 
 /** A node did not answer. `reason` is the part of the sentence that a table has room for. */
@@ -29,7 +30,7 @@ export class NoAnswer extends LogError {
   readonly reason: string;
 
   constructor(address: string, reason: string) {
-    super('UNREACHABLE', `no node answers at ${address}: ${reason}. Check that one is running there.`);
+    super('UNREACHABLE', `no node answers at ${withoutSecrets(address)}: ${reason}. Check that one is running there.`);
     this.reason = reason;
   }
 }
@@ -50,7 +51,10 @@ function fetchText(address: string, timeoutMs: number): Promise<string> {
       response.on('error', (error) => (error instanceof LogError ? reject(error) : fail(error)));
       response.on('end', () => {
         if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString('utf8'));
-        else reject(new LogError('PROTOCOL', `${address} answers ${response.statusCode}, which is not what a LogLog node says`));
+        else
+          reject(
+            new LogError('PROTOCOL', `${withoutSecrets(address)} answers ${response.statusCode}, which is not what a LogLog node says`),
+          );
       });
     });
     // The whole answer, not one pause, within the time: a node that is stuck must not hold up the others' rows.

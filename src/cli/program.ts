@@ -1,6 +1,7 @@
 // Puts the commands together, and turns whatever goes wrong into one sentence and an exit code.
 
 import { Command, CommanderError } from 'commander';
+import { badAddressWithoutSecrets } from '../core/secrets.ts';
 import { VERSION } from '../server/version.ts';
 import { withExamples } from './arguments.ts';
 import { appendCommand } from './commands/append.ts';
@@ -20,6 +21,9 @@ import { endQuietlyOnBrokenPipe, isBrokenPipe, say } from './output.ts';
 const EXIT_CODES = `
 Exit codes:
   0 done, 1 failure, 2 wrong usage, 3 condition failed (--expected-end), 4 no node reached, 5 damage found`;
+
+/** Where commander's errors show what was given. */
+const GIVEN_VALUE = /(?:argument|value) '/;
 
 function makeProgram(): Command {
   const program = withExamples(new Command('loglog'), [
@@ -54,7 +58,7 @@ function makeProgram(): Command {
           .trim()
           .replace(/^error: /, '')
           .replaceAll('\n', ' ');
-        write(`loglog: ${sentence}${/[.)]$/.test(sentence) ? '' : '.'} See "${help}".\n`);
+        write(`loglog: ${badAddressWithoutSecrets(sentence, GIVEN_VALUE)}${/[.)]$/.test(sentence) ? '' : '.'} See "${help}".\n`);
       },
     });
     if (command === program) continue;

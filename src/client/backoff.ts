@@ -9,6 +9,14 @@ export function pauseMs(failures: number, { minDelayMs, maxDelayMs }: Settings):
   return fullMs * (0.5 + Math.random() / 2);
 }
 
+/** Even the last attempt before a deadline is given so long: one that is given less says nothing about the node. */
+const MIN_ATTEMPT_MS = 250;
+
+/** How long the next attempt at an address may take, in milliseconds. */
+export function attemptMs(deadlineMs: number, { connectTimeoutMs }: Settings): number {
+  return Math.min(connectTimeoutMs, Math.max(MIN_ATTEMPT_MS, Math.ceil(deadlineMs - performance.now())));
+}
+
 /** A pause that ends early when its owner says so, or when `signal` is aborted. */
 export class Pause {
   readonly #signal: AbortSignal;

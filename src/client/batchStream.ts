@@ -7,6 +7,7 @@
 import { WALK_BAD_CHECK, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_ENTRY_BYTES } from '../core/limits.ts';
+import { withoutSecrets } from '../core/secrets.ts';
 import { offAbort, onAbort } from './aborts.ts';
 import type { Connection, StreamSink } from './connection.ts';
 import { Batch, countEntries } from './entries.ts';
@@ -340,7 +341,7 @@ function protocolError(sentence: string): LogError {
 
 function damagedError(offset: number, status: number, url: string | undefined): LogError {
   const what = status === WALK_BAD_CHECK ? 'does not match its check' : 'is not a whole entry of the log';
-  const where = url === undefined ? '' : ` from ${url}`;
+  const where = url === undefined ? '' : ` from ${withoutSecrets(url)}`;
   const sentence = `What came${where} at offset ${offset} ${what}. Read it from another node, and run "loglog verify" on that one.`;
   return new LogError('DAMAGED', sentence, { offset });
 }

@@ -2,14 +2,14 @@
 
 import { LogClient } from './client.ts';
 import { type ConnectOptions, checkUrls } from './options.ts';
-import { openBrowserTransport } from './transport.browser.ts';
+import { BROWSER } from './transport.browser.ts';
 
 /**
  * Connects to the node at one of `urls` that leads the log, or to any while none does. Rejects UNREACHABLE, which names every address, ABORTED by `options.signal`, or
  * TypeError or RangeError.
  */
 export async function connect(urls: string | readonly string[], options: ConnectOptions = {}): Promise<LogClient> {
-  return LogClient.connect(openBrowserTransport, checkUrls(urls), options);
+  return LogClient.connect(BROWSER, checkUrls(urls), options);
 }
 
 export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
@@ -18,6 +18,7 @@ export type { Hello } from '../protocol/client.ts';
 export { LogClient } from './client.ts';
 export type { LogEnd } from './connection.ts';
 export type { Batch, Entry } from './entries.ts';
+export type { ClientEvent, ClientStats, NodeSeen, OnEvent } from './events.ts';
 export type {
   Ack,
   AppendOptions,

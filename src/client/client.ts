@@ -5,8 +5,9 @@ import { APPEND_CONDITIONAL, APPEND_RECEIVED, type Hello } from '../protocol/cli
 import { offAbort, onAbort } from './aborts.ts';
 import { Appender } from './appender.ts';
 import { findCommittedEnd } from './committedEnd.ts';
-import type { LogEnd } from './connection.ts';
-import { Link } from './link.ts';
+import type { ConnectionHandlers, LogEnd } from './connection.ts';
+import { Watch } from './events.ts';
+import { Link, type LinkHandlers } from './link.ts';
 import { batchBytesOf, type Operation, tooLarge } from './message.ts';
 import { Nodes } from './nodes.ts';
 import { APPEND_OPTIONS, checkOptions, END_OPTIONS, READ_OPTIONS, SUBSCRIBE_OPTIONS, WRITER_OPTIONS } from './optionNames.ts';
@@ -38,7 +39,7 @@ import { type Payload, payloadOf, payloadsOf } from './payload.ts';
 import { makeReading, type Reading } from './reading.ts';
 import { findAppends, recheck } from './recheck.ts';
 import { type EndQuestion, Replicas } from './replicas.ts';
-import type { OpenTransport } from './transport.ts';
+import type { Platform } from './transport.ts';
 import { SLOT_BYTES, Workspace } from './wasm.ts';
 import { Writer } from './writer.ts';
 import type { WriterPort } from './writerPort.ts';
@@ -52,6 +53,7 @@ const CREDIT_BYTES_PER_ENTRY = 4096;
 export class LogClient {
   readonly #settings: Settings;
   readonly #workspace: Workspace;
+  readonly #watch: Watch;
   readonly #appender: Appender;
   readonly #nodes: Nodes;
   readonly #link: Link;
@@ -60,15 +62,17 @@ export class LogClient {
   readonly #busyWriters = new Set<Pick<Writer, 'close'>>();
   #closing: Promise<void> | undefined;
 
-  private constructor(open: OpenTransport, urls: readonly string[], settings: Settings, workspace: Workspace) {
+  private constructor({ open, listeners }: Platform, urls: readonly string[], settings: Settings, workspace: Workspace) {
+    const watch = new Watch(settings.onEvent === undefined ? listeners : [settings.onEvent, ...listeners]);
     this.#settings = settings;
     this.#workspace = workspace;
+    this.#watch = watch;
     const appender: Appender = new Appender(workspace, settings, settings.ack === 'received' ? APPEND_RECEIVED : 0, {
       wake: () => link.wake(),
       refused: (connection, isOverloaded) => link.refused(connection, isOverloaded),
       recheck: (message, refusal) => recheck(replicas, workspace, message, refusal),
     });
-    const nodes: Nodes = new Nodes(open, urls, {
+    const handlers: ConnectionHandlers = {
       appended: (connection, receipt) => appender.acknowledged(connection, receipt),
       appendsEnded: () => appender.settledSome(),
       appendFailed: (connection, requestId, error) => appender.refused(connection, requestId, error),
@@ -78,31 +82,33 @@ export class LogClient {
       },
       silent: (connection) => link.suspect(connection),
       lost(connection, loss) {
-        nodes.lost(connection);
+        nodes.lost(connection, loss);
         appender.lost(connection, loss);
         link.lost(connection);
         replicas.lost(connection);
       },
-    });
-    const link: Link = new Link(nodes, settings, {
+    };
+    const nodes: Nodes = new Nodes(open, urls, { handlers, watch, clusterId: settings.clusterId });
+    const appends: LinkHandlers = {
       connected: (connection) => appender.connected(connection),
       left: (connection) => appender.left(connection),
       unreachable: (error) => appender.failUnsent(error),
-    });
-    const replicas = new Replicas(nodes, link, settings);
+    };
+    const link: Link = new Link(nodes, settings, appends, watch);
+    const replicas = new Replicas(nodes, link, settings, watch);
     this.#appender = appender;
     this.#nodes = nodes;
     this.#link = link;
     this.#replicas = replicas;
   }
 
-  /** Connects through `open` to the leader, or while there is none to any of `urls`. Applications call `connect` of the package's entry. */
-  static async connect(open: OpenTransport, urls: readonly string[], options: ConnectOptions): Promise<LogClient> {
+  /** Connects through the platform to the leader, or while there is none to any of `urls`. Applications call `connect` of the package's entry. */
+  static async connect(platform: Platform, urls: readonly string[], options: ConnectOptions): Promise<LogClient> {
     const settings = resolveSettings(options);
     const signal = checkSignal(options.signal);
     // Slots may be half empty when entries are just over half a slot large, hence twice as many as the bytes need.
     const slotCount = Math.max(MIN_SLOTS, Math.ceil(settings.maxInFlightBytes / SLOT_BYTES) * 2);
-    const client = new LogClient(open, urls, settings, await Workspace.create(slotCount));
+    const client = new LogClient(platform, urls, settings, await Workspace.create(slotCount));
     try {
       await client.#link.start(signal);
       client.#appender.adopt(client.hello);
@@ -251,7 +257,9 @@ export class LogClient {
    * and may be called again.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#drained().then(() => this.#disconnect());
+    this.#closing ??= this.#drained()
+      .then(() => this.#disconnect())
+      .then(() => this.#watch.emit({ type: 'closed' }));
     return this.#closing;
   }
 

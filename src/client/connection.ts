@@ -21,7 +21,7 @@ import {
   SUBSCRIBE,
   type Receipt as WireReceipt,
 } from '../protocol/client.ts';
-import type { OpenTransport, Transport } from './transport.ts';
+import type { Transport } from './transport.ts';
 
 /** A silent connection is asked for a sign of life after one interval, and given up after this many. */
 const MAX_SILENT_INTERVALS = 4;
@@ -71,6 +71,8 @@ export interface Loss {
   readonly fatalId: number;
   /** The node said goodbye: nothing that it left unanswered was done. */
   readonly isGoodbye: boolean;
+  /** Of the server's close frame; 0 without one. */
+  readonly code: number;
 }
 
 /** What concerns appends, and the connection as a whole. */
@@ -85,6 +87,14 @@ export interface ConnectionHandlers {
   silent(connection: Connection): void;
   /** The connection is gone. */
   lost(connection: Connection, loss: Loss): void;
+}
+
+/** What a connection needs of the client around it. */
+export interface ConnectionOwner {
+  readonly handlers: ConnectionHandlers;
+  readonly observed: Observed;
+  /** Whether there are other nodes to go to when this one falls silent. */
+  readonly hasOthers: boolean;
 }
 
 interface PendingEnd {
@@ -141,7 +151,7 @@ export class Connection {
   #onClosed: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(url: string, hello: Hello, transport: Transport, { handlers, observed, hasOthers }: DialOptions) {
+  constructor(url: string, hello: Hello, transport: Transport, { handlers, observed, hasOthers }: ConnectionOwner) {
     this.url = url;
     this.urls = new Set([url]);
     this.#hello = hello;
@@ -165,6 +175,11 @@ export class Connection {
 
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** Whether this client closed it. */
+  get isClosing(): boolean {
+    return this.#isClosing;
   }
 
   /** Whether it can be given to somebody who looks for a node. */
@@ -263,7 +278,7 @@ export class Connection {
 
   /** The transport is gone; called by it. */
   transportClosed(reason: string, code: number): void {
-    this.#lose(reason, { isGoodbye: code === CLOSE_STOPPED });
+    this.#lose(reason, { isGoodbye: code === CLOSE_STOPPED, code });
     this.#onClosed?.();
   }
 
@@ -343,7 +358,7 @@ export class Connection {
     if (answer.fatal) this.#lose(`the server ended it with ${answer.code}: ${answer.message}`, { fatalId: requestId });
   }
 
-  #lose(reason: string, { fatalId = 0, isGoodbye = false }: Partial<Loss> = {}): void {
+  #lose(reason: string, { fatalId = 0, isGoodbye = false, code = 0 }: Partial<Loss> = {}): void {
     if (this.#isLost) return;
     this.#isLost = true;
     clearInterval(this.#silence);
@@ -352,7 +367,7 @@ export class Connection {
     for (const pending of this.#ends.values()) pending.resolve(undefined);
     this.#streams.clear();
     this.#ends.clear();
-    this.#handlers.lost(this, { reason, fatalId, isGoodbye });
+    this.#handlers.lost(this, { reason, fatalId, isGoodbye, code });
   }
 
   /** A dead network says nothing: an answer that does not come is the only sign of it. */
@@ -370,76 +385,4 @@ export class Connection {
       if (this.#silentIntervals > 2) this.#handlers.silent(this);
     }
   }
-}
-
-/** Why a first message is not an acceptable greeting, or an empty string. */
-function greetingRefusal(answer: Answer, clusterId: string | undefined): string {
-  if (answer.kind === 'error') return answer.message;
-  if (answer.kind !== 'hello') return 'its first message is not a greeting, so it is not a LogLog server';
-  const { hello } = answer;
-  if (hello.protocolVersion !== PROTOCOL_VERSION) {
-    return `it speaks protocol version ${hello.protocolVersion}, and this client version ${PROTOCOL_VERSION}`;
-  }
-  if (clusterId !== undefined && hello.clusterId !== clusterId) {
-    return `it belongs to cluster ${hello.clusterId}, and this client read from ${clusterId}: offsets of one mean nothing in the other`;
-  }
-  return '';
-}
-
-export interface DialOptions {
-  readonly open: OpenTransport;
-  readonly handlers: ConnectionHandlers;
-  readonly observed: Observed;
-  /** Whether there are other nodes to go to when this one falls silent. */
-  readonly hasOthers: boolean;
-  readonly timeoutMs: number;
-  /** The only cluster that is acceptable, once the client has seen one. */
-  readonly clusterId: string | undefined;
-  readonly signal: AbortSignal;
-}
-
-/** Connects to one address and waits for its greeting. Rejects with an Error whose message is a clause: why it did not work. */
-export function dial(url: string, options: DialOptions): Promise<Connection> {
-  const { open, timeoutMs, clusterId, signal } = options;
-  return new Promise((resolve, reject) => {
-    let connection: Connection | undefined;
-    let isOver = false;
-    const giveUp = (reason: string): void => {
-      if (isOver) return;
-      isOver = true;
-      stopWaiting();
-      transport?.terminate();
-      reject(new Error(reason));
-    };
-    const timer = setTimeout(() => giveUp(`no greeting within ${timeoutMs} ms`), timeoutMs);
-    const onAbort = (): void => giveUp('it was given up');
-    const stopWaiting = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    };
-    const greet = (bytes: Uint8Array): void => {
-      if (isOver) return;
-      const answer = decodeAnswer(bytes);
-      const refusal = greetingRefusal(answer, clusterId);
-      if (answer.kind !== 'hello' || refusal !== '' || transport === undefined) {
-        giveUp(refusal);
-        return;
-      }
-      isOver = true;
-      stopWaiting();
-      connection = new Connection(url, answer.hello, transport, options);
-      resolve(connection);
-    };
-    let transport: Transport | undefined;
-    try {
-      transport = open(url, {
-        message: (bytes) => (connection === undefined ? greet(bytes) : connection.receive(bytes)),
-        closed: (reason, code) => (connection === undefined ? giveUp(reason) : connection.transportClosed(reason, code)),
-      });
-    } catch (thrown) {
-      giveUp(thrown instanceof Error ? thrown.message : String(thrown));
-    }
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort);
-  });
 }

@@ -2,7 +2,7 @@
 
 import { LogClient } from './client.ts';
 import { type ConnectOptions, checkUrls } from './options.ts';
-import { openNodeTransport } from './transport.node.ts';
+import { NODE } from './transport.node.ts';
 
 /**
  * Connects to the node at one of `urls` that leads the log, or to any while none does; without one, to the address in LOGLOG_URL, or to ws://127.0.0.1:7070.
@@ -10,7 +10,7 @@ import { openNodeTransport } from './transport.node.ts';
  */
 export async function connect(urls?: string | readonly string[], options: ConnectOptions = {}): Promise<LogClient> {
   // An empty variable is as good as none.
-  return LogClient.connect(openNodeTransport, checkUrls(urls ?? (process.env.LOGLOG_URL || 'ws://127.0.0.1:7070')), options);
+  return LogClient.connect(NODE, checkUrls(urls ?? (process.env.LOGLOG_URL || 'ws://127.0.0.1:7070')), options);
 }
 
 export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
@@ -19,6 +19,7 @@ export type { Hello } from '../protocol/client.ts';
 export { LogClient } from './client.ts';
 export type { LogEnd } from './connection.ts';
 export type { Batch, Entry } from './entries.ts';
+export type { ClientEvent, ClientStats, NodeSeen, OnEvent } from './events.ts';
 export type {
   Ack,
   AppendOptions,

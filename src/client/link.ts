@@ -4,9 +4,10 @@
 //   seeking ──(found)──► connected ──(lost, or it no longer leads)──► seeking ──(timeout)──► resting ──(needed)──► seeking
 
 import type { LogError } from '../core/errors.ts';
-import { Pause, pauseMs } from './backoff.ts';
+import { attemptMs, Pause, pauseMs } from './backoff.ts';
 import type { Connection } from './connection.ts';
-import { type Nodes, noLeaderError, unreachableError } from './nodes.ts';
+import type { Watch } from './events.ts';
+import { isHopeless, type Nodes, noLeaderError, seen, unreachableError } from './nodes.ts';
 import { closedError, type Settings } from './options.ts';
 
 /** How long a leader of the past may take to answer what it has, once another node leads. */
@@ -31,6 +32,7 @@ export class Link {
   readonly #nodes: Nodes;
   readonly #settings: Settings;
   readonly #handlers: LinkHandlers;
+  readonly #watch: Watch;
   /** The leader's. */
   #connection: Connection | undefined;
   /** While there is no leader: a node that answers, which will say when there is one. */
@@ -40,13 +42,18 @@ export class Link {
   #pause: Pause | undefined;
   /** A node told of a leader while the last search was under way. */
   #isHinted = false;
+  /** The last search found that none will find anything. */
+  #isHopeless = false;
+  /** The node that led last; 0: none did yet. */
+  #lastLeaderId = 0;
   /** Searches without success, and leaders that did not last, in a row. */
   #failures = 0;
   #connectedAtMs = 0;
   #firstUrl = 0;
   #staleTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(nodes: Nodes, settings: Settings, handlers: LinkHandlers) {
+  constructor(nodes: Nodes, settings: Settings, handlers: LinkHandlers, watch: Watch) {
+    this.#watch = watch;
     this.#nodes = nodes;
     this.#settings = settings;
     this.#handlers = handlers;
@@ -57,14 +64,25 @@ export class Link {
     return this.#connection;
   }
 
-  /** Connects for the first time: each address once. Any node will do, but the leader is looked for. Rejects UNREACHABLE. */
+  /**
+   * Connects for the first time. Any node will do, but the leader is looked for. Rejects UNREACHABLE after the reconnect timeout, and at once
+   * when what answers is no node of this log, or OTHER_CLUSTER.
+   */
   async start(signal: AbortSignal | undefined): Promise<void> {
     const stop = (): void => this.#nodes.stop();
     signal?.addEventListener('abort', stop);
     try {
       if (signal?.aborted) stop();
-      const error = await this.#search(this.#settings.connectTimeoutMs);
-      if (this.#connection === undefined && this.#scout === undefined) throw error ?? closedError();
+      const deadlineMs = performance.now() + this.#settings.timeoutMs;
+      for (;;) {
+        const error = await this.#search(attemptMs(deadlineMs, this.#settings));
+        if (this.#connection !== undefined || this.#scout !== undefined) break;
+        if (error === undefined || this.#nodes.ended.aborted) throw closedError();
+        this.#failures += 1;
+        if (this.#isHopeless || performance.now() >= deadlineMs) throw error;
+        this.#watch.emit({ type: 'waiting', wants: 'leader', attempts: this.#failures, error });
+        await this.#pauseUntil(deadlineMs);
+      }
     } finally {
       signal?.removeEventListener('abort', stop);
     }
@@ -154,6 +172,7 @@ export class Link {
     // A leader that goes at once and has done nothing is as bad as none: the pauses must go on growing.
     if (connection.hasAppended || performance.now() - this.#connectedAtMs > this.#settings.maxDelayMs) this.#failures = 0;
     else this.#failures += 1;
+    if (!this.#nodes.ended.aborted) this.#watch.emit({ type: 'leaderLost', ...seen(connection) });
     this.#handlers.left(connection);
     this.wake();
   }
@@ -168,16 +187,17 @@ export class Link {
     this.#isSeeking = true;
     const deadlineMs = performance.now() + this.#settings.timeoutMs;
     for (;;) {
-      this.#pause = new Pause(pauseMs(this.#isHinted ? Math.min(this.#failures, 1) : this.#failures, this.#settings), this.#nodes.ended);
-      await this.#pause.over;
-      this.#pause = undefined;
-      this.#isHinted = false;
+      await this.#pauseUntil(deadlineMs);
       if (this.#nodes.ended.aborted) break;
-      const leftMs = Math.max(1, Math.ceil(deadlineMs - performance.now()));
-      const error = await this.#search(Math.min(leftMs, this.#settings.connectTimeoutMs));
+      const error = await this.#search(attemptMs(deadlineMs, this.#settings));
       if (error === undefined || this.#nodes.ended.aborted) break;
       this.#failures += 1;
-      if (performance.now() < deadlineMs) continue;
+      // An address that is another cluster's now is so for good; one that is no node at the moment may be one again.
+      if (performance.now() < deadlineMs && error.code !== 'OTHER_CLUSTER') {
+        this.#watch.emit({ type: 'waiting', wants: 'leader', attempts: this.#failures, error });
+        continue;
+      }
+      this.#watch.emit({ type: 'gaveUp', wants: 'leader', error });
       this.#failWaiters(error);
       this.#isSeeking = false;
       this.#handlers.unreachable(error);
@@ -186,6 +206,15 @@ export class Link {
     this.#isSeeking = false;
     // The leader may have been lost again while it was being announced.
     if (this.#connection === undefined) this.wake();
+  }
+
+  /** Waits longer after each failure; never past the deadline, where there is one more attempt. */
+  async #pauseUntil(deadlineMs: number): Promise<void> {
+    const ms = pauseMs(this.#isHinted ? Math.min(this.#failures, 1) : this.#failures, this.#settings);
+    this.#pause = new Pause(Math.min(ms, deadlineMs - performance.now()), this.#nodes.ended);
+    await this.#pause.over;
+    this.#pause = undefined;
+    this.#isHinted = false;
   }
 
   /** Tries every address once. Undefined when the leader was found; otherwise why not. */
@@ -199,6 +228,7 @@ export class Link {
       timeoutMs,
     });
     const { wanted, others } = found;
+    this.#isHopeless = isHopeless(found);
     if (wanted?.isUsable && wanted.isLeader) {
       for (const other of others) other.release();
       this.#adopt(wanted);
@@ -220,6 +250,10 @@ export class Link {
     );
     this.#scout?.release();
     this.#scout = undefined;
+    const { nodeId } = connection.hello;
+    if (this.#lastLeaderId !== 0 && this.#lastLeaderId !== nodeId) this.#watch.leaderChangeCount += 1;
+    this.#lastLeaderId = nodeId;
+    this.#watch.emit({ type: 'leader', ...seen(connection) });
     this.#handlers.connected(connection);
     this.#serve(connection);
   }

@@ -2,6 +2,7 @@
 
 import { ENTRY_CHECK_BYTES, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_CONTINUED } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
+import { withoutSecrets } from '../core/secrets.ts';
 import { APPEND_CONDITIONAL, LEVEL_COMMITTED, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import type { Run } from './arena.ts';
 import type { ChainLink } from './chains.ts';
@@ -213,9 +214,9 @@ export function tooLarge(payloadBytes: number, maxPayloadBytes: number): LogErro
 /** The errors of appends whose connection was lost: of those that may have been done, and of those that surely were not. */
 export function lostErrors(url: string, reason: string): { unknown: LogError; failed: LogError } {
   const mayBe =
-    `The connection to ${url} was lost before this append was acknowledged (${reason}). It may be in the log or not: ` +
+    `The connection to ${withoutSecrets(url)} was lost before this append was acknowledged (${reason}). It may be in the log or not: ` +
     'read the end of the log, or use expectedEnd, before you append it again.';
-  const isNot = `The connection to ${url} ended before this append was done (${reason}), so it had no effect. Append it again.`;
+  const isNot = `The connection to ${withoutSecrets(url)} ended before this append was done (${reason}), so it had no effect. Append it again.`;
   return { unknown: new LogError('CONNECTION_LOST', mayBe), failed: new LogError('CONNECTION_LOST', isNot, {}, 'failed') };
 }
 

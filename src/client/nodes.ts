@@ -2,8 +2,11 @@
 // among addresses for a node that will do.
 
 import { LogError } from '../core/errors.ts';
+import { withoutSecrets } from '../core/secrets.ts';
 import type { Hello } from '../protocol/client.ts';
-import { type Connection, type ConnectionHandlers, dial, type Observed } from './connection.ts';
+import type { Connection, ConnectionHandlers, Loss, Observed } from './connection.ts';
+import { DialFailure, dial, type FailureKind, otherCluster } from './dial.ts';
+import type { NodeSeen, Watch } from './events.ts';
 import type { OpenTransport } from './transport.ts';
 
 /** An address that has not answered for this long no longer holds up the next one. */
@@ -15,8 +18,15 @@ export interface Found {
   readonly wanted: Connection | undefined;
   /** Nodes that answered and are not it. */
   readonly others: readonly Connection[];
-  /** Why the other addresses did not answer, as clauses. */
-  readonly failures: readonly string[];
+  /** Why the other addresses did not answer. */
+  readonly failures: readonly Failure[];
+}
+
+/** Why an address did not bring a connection. */
+export interface Failure {
+  /** The address and the reason, for an error message. */
+  readonly text: string;
+  readonly kind: FailureKind;
 }
 
 /** Which addresses to try for what. */
@@ -28,21 +38,33 @@ export interface Search {
   readonly timeoutMs: number;
 }
 
+/** What the nodes need of the client around them. */
+export interface NodesOwner {
+  readonly handlers: ConnectionHandlers;
+  readonly watch: Watch;
+  readonly clusterId: string | undefined;
+}
+
 export class Nodes {
   readonly urls: readonly string[];
   readonly observed: Observed = { commit: 0 };
   readonly #open: OpenTransport;
   readonly #handlers: ConnectionHandlers;
+  readonly #watch: Watch;
+  readonly #clusterId: string | undefined;
   readonly #ended = new AbortController();
   readonly #live = new Set<Connection>();
   /** One attempt at an address serves all who want it. */
   readonly #dialing = new Map<string, Promise<Connection>>();
   #hello: Hello | undefined;
 
-  constructor(open: OpenTransport, urls: readonly string[], handlers: ConnectionHandlers) {
+  /** `clusterId`: the only cluster that will do; undefined: the one that answers first. */
+  constructor(open: OpenTransport, urls: readonly string[], { handlers, watch, clusterId }: NodesOwner) {
     this.#open = open;
     this.urls = urls;
     this.#handlers = handlers;
+    this.#watch = watch;
+    this.#clusterId = clusterId;
   }
 
   /** Aborted when the client is closed or its connect is given up. */
@@ -76,7 +98,7 @@ export class Nodes {
     const queue = [...urls];
     const tried = new Set<string>();
     const others: Connection[] = [];
-    const failures: string[] = [];
+    const failures: Failure[] = [];
     let wanted: Connection | undefined;
     let isOver = false;
     let runningCount = 0;
@@ -93,7 +115,8 @@ export class Nodes {
       try {
         answered(await this.#reach(url, timeoutMs));
       } catch (thrown) {
-        failures.push(`${url}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+        const reason = thrown instanceof Error ? thrown.message : String(thrown);
+        failures.push({ text: withoutSecrets(`${url}: ${reason}`), kind: thrown instanceof DialFailure ? thrown.kind : 'temporary' });
       }
       runningCount -= 1;
       wake();
@@ -118,9 +141,13 @@ export class Nodes {
   }
 
   /** A connection is gone; to be called before anybody looks for another. */
-  lost(connection: Connection): void {
-    this.#live.delete(connection);
+  lost(connection: Connection, { reason, code }: Loss): void {
+    const wasLive = this.#live.delete(connection);
     this.#hello = connection.hello;
+    if (!wasLive) return;
+    const isByClient = connection.isClosing || this.ended.aborted;
+    if (!isByClient) this.#watch.lossCount += 1;
+    this.#watch.emit({ type: 'disconnected', ...seen(connection), reason, code, isByClient });
   }
 
   /** A node said something new of itself. */
@@ -162,10 +189,16 @@ export class Nodes {
       observed: this.observed,
       hasOthers: this.urls.length > 1,
       timeoutMs,
-      clusterId: this.#hello?.clusterId,
+      clusterId: this.#hello?.clusterId ?? this.#clusterId,
       signal: this.ended,
     });
     if (this.ended.aborted) connection.drop('the client is closed');
+    const { clusterId } = connection.hello;
+    // Two addresses of two clusters may have been dialed at once, before either had answered.
+    if (this.#hello !== undefined && this.#hello.clusterId !== clusterId) {
+      connection.drop('it belongs to another cluster');
+      throw otherCluster(clusterId, this.#hello.clusterId);
+    }
     const same = this.#sameNode(connection);
     if (same !== undefined) {
       connection.drop('there is a connection to this node already');
@@ -173,7 +206,11 @@ export class Nodes {
       return same;
     }
     this.#hello = connection.hello;
-    if (!connection.isLost) this.#live.add(connection);
+    if (!connection.isLost) {
+      this.#live.add(connection);
+      this.#watch.connectCount += 1;
+      this.#watch.emit({ type: 'connected', ...seen(connection) });
+    }
     // Whoever asked for it may be gone by now.
     setTimeout(() => connection.closeUnused());
     return connection;
@@ -189,17 +226,34 @@ export class Nodes {
   }
 }
 
+/** A node as events and statistics show it. */
+export function seen({ url, hello }: Connection): NodeSeen {
+  return { url: withoutSecrets(url), nodeId: hello.nodeId, role: hello.role, term: hello.term };
+}
+
+/** Whether a search brought nothing, and none will: every address was tried, and what is there is no node of this log. */
+export function isHopeless({ wanted, others, failures }: Found): boolean {
+  return wanted === undefined && others.length === 0 && failures.length > 0 && failures.every(({ kind }) => kind !== 'temporary');
+}
+
 /** The error of a search that brought nothing. */
-export function unreachableError(failures: readonly string[]): LogError {
-  const sentence = `No LogLog server answers. ${failures.join('; ')}. Check that one is running there and that the address is right.`;
+export function unreachableError(failures: readonly Failure[]): LogError {
+  const reasons = failures.map(({ text }) => text).join('; ');
+  if (failures.length > 0 && failures.every(({ kind }) => kind === 'otherCluster')) {
+    const sentence = `What answers is not this log: ${reasons}. Check the address; what was stored of the other log, such as offsets, means nothing here.`;
+    return new LogError('OTHER_CLUSTER', sentence);
+  }
+  const sentence = `No LogLog server answers. ${reasons}. Check that one is running there and that the address is right.`;
   return new LogError('UNREACHABLE', sentence);
 }
 
 /** The error of a search for a leader among nodes that answer. */
 export function noLeaderError(found: Found): LogError {
   const nodes = found.others.map(
-    ({ url, hello }) => `node ${hello.nodeId} at ${url} follows ${hello.leader === '' ? 'nobody' : hello.leader}`,
+    ({ url, hello }) =>
+      `node ${hello.nodeId} at ${withoutSecrets(url)} follows ${hello.leader === '' ? 'nobody' : withoutSecrets(hello.leader)}`,
   );
-  const sentence = `No node leads the log at the moment: ${[...nodes, ...found.failures].join('; ')}. A majority of the nodes must be up.`;
+  const failures = found.failures.map(({ text }) => text);
+  const sentence = `No node leads the log at the moment: ${[...nodes, ...failures].join('; ')}. A majority of the nodes must be up.`;
   return new LogError('NOT_LEADER', sentence, {}, 'failed');
 }

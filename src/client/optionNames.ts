@@ -8,7 +8,17 @@ export const READ_OPTIONS = ['from', 'limit', 'atLeast', 'signal'] as const;
 export const SUBSCRIBE_OPTIONS = ['from', 'creditBytes', 'atLeast', 'signal'] as const;
 export const END_OPTIONS = ['linearizable', 'atLeast', 'timeoutMs'] as const;
 export const RECONNECT_OPTIONS = ['minDelayMs', 'maxDelayMs', 'timeoutMs'] as const;
-export const CONNECT_OPTIONS = ['ack', 'reads', 'maxInFlightBytes', 'maxQueuedBytes', 'connectTimeoutMs', 'reconnect', 'signal'] as const;
+export const CONNECT_OPTIONS = [
+  'ack',
+  'reads',
+  'maxInFlightBytes',
+  'maxQueuedBytes',
+  'connectTimeoutMs',
+  'reconnect',
+  'clusterId',
+  'onEvent',
+  'signal',
+] as const;
 
 /** What decides whether an append may be done: there with a value, or not there. */
 const CONDITIONS: readonly string[] = ['expectedEnd', 'expectedTerm'];

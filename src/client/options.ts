@@ -2,7 +2,9 @@
 
 import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { badAddressWithoutSecrets } from '../core/secrets.ts';
 import { describe } from './describe.ts';
+import type { OnEvent } from './events.ts';
 import { CONNECT_OPTIONS, checkOptions, RECONNECT_OPTIONS } from './optionNames.ts';
 
 const MIB = 1024 * 1024;
@@ -10,14 +12,14 @@ const MIB = 1024 * 1024;
 /** When an append counts as done: ordered by the leader, or durable on a majority. */
 export type Ack = 'received' | 'committed';
 
-/** How to go on after a connection is lost. */
+/** How to find a node, at first and after a connection is lost. */
 export interface ReconnectOptions {
   /** First pause between attempts, in milliseconds, the first of which is made at once; pauses are random from half of it. Default 50. */
   readonly minDelayMs?: number | undefined;
   /** Longest pause, in milliseconds; pauses double up to it. Default 2000. */
   readonly maxDelayMs?: number | undefined;
   /**
-   * After this long without a node that will do, in milliseconds, what is pending fails: as UNREACHABLE, as NOT_LEADER when nodes answer
+   * After this long without a node that will do, in milliseconds, what is pending, `connect` too, fails: as UNREACHABLE, as NOT_LEADER when nodes answer
    * but none leads, as BEHIND when none has what was asked for. Default 30 000.
    */
   readonly timeoutMs?: number | undefined;
@@ -38,6 +40,10 @@ export interface ConnectOptions {
   /** Longest time for one address to connect and greet, in milliseconds. Default 5000. */
   readonly connectTimeoutMs?: number | undefined;
   readonly reconnect?: ReconnectOptions | undefined;
+  /** The only cluster that will do, 32 hexadecimal digits; a node of another one is refused as OTHER_CLUSTER. Default: the one that answers first. */
+  readonly clusterId?: string | undefined;
+  /** Told of connections, leaders, waiting: see {@link ClientEvent}. */
+  readonly onEvent?: OnEvent | undefined;
   /** Aborts `connect` itself; a client that is connected is ended with `close`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -130,6 +136,8 @@ export interface Settings {
   readonly minDelayMs: number;
   readonly maxDelayMs: number;
   readonly timeoutMs: number;
+  readonly clusterId: string | undefined;
+  readonly onEvent: OnEvent | undefined;
 }
 
 export const DEFAULT_CREDIT_BYTES = 4 * MIB;
@@ -181,6 +189,16 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   throw new TypeError(`signal must be an AbortSignal, not ${describe(value)}`);
 }
 
+function checkClusterId(value: unknown): string | undefined {
+  if (value === undefined || (typeof value === 'string' && /^[0-9a-f]{32}$/.test(value))) return value;
+  throw new TypeError(`clusterId must be 32 hexadecimal digits, not ${describe(value)}`);
+}
+
+function checkOnEvent(value: unknown): OnEvent | undefined {
+  if (value === undefined || typeof value === 'function') return value as OnEvent | undefined;
+  throw new TypeError(`onEvent must be a function, not ${describe(value)}`);
+}
+
 /** Fills in defaults and checks every option. */
 export function resolveSettings(options: ConnectOptions): Settings {
   checkOptions('connect', options, CONNECT_OPTIONS);
@@ -196,6 +214,8 @@ export function resolveSettings(options: ConnectOptions): Settings {
     minDelayMs,
     maxDelayMs: Math.max(minDelayMs, checkInteger('reconnect.maxDelayMs', reconnect.maxDelayMs ?? 2000, 1, MAX_TIMER_MS)),
     timeoutMs: checkInteger('reconnect.timeoutMs', reconnect.timeoutMs ?? 30_000, 0, MAX_TIMER_MS),
+    clusterId: checkClusterId(options.clusterId),
+    onEvent: checkOnEvent(options.onEvent),
   };
 }
 
@@ -207,9 +227,10 @@ export function checkUrls(value: unknown): string[] {
     const text = url instanceof URL ? url.href : url;
     if (typeof text !== 'string') throw new TypeError(`an address must be a string, not ${describe(text)}`);
     if (!/^wss?:\/\//i.test(text) || !URL.canParse(text)) {
-      throw new TypeError(`an address must be like ws://127.0.0.1:7070, not ${describe(text)}`);
+      throw new TypeError(`an address must be like ws://127.0.0.1:7070, not ${describe(badAddressWithoutSecrets(text))}`);
     }
-    return text;
+    // Spaces in a password become %20, without which it could not be told where the address ends.
+    return /[@?]/.test(text) ? new URL(text).href : text;
   });
 }
 

@@ -3,8 +3,9 @@
 
 import { LogError } from '../core/errors.ts';
 import { MAX_WAIT_MS } from '../core/limits.ts';
-import { Pause, pauseMs } from './backoff.ts';
+import { attemptMs, Pause, pauseMs } from './backoff.ts';
 import type { Connection, EndRequest, LogEnd } from './connection.ts';
+import type { Watch } from './events.ts';
 import type { Link } from './link.ts';
 import { type Nodes, unreachableError } from './nodes.ts';
 import { closedError, type Settings } from './options.ts';
@@ -41,6 +42,7 @@ export class Replicas {
   readonly #nodes: Nodes;
   readonly #link: Link;
   readonly #settings: Settings;
+  readonly #watch: Watch;
   #current: Connection | undefined;
   #picking: Promise<Connection> | undefined;
   /** The addresses in an order of this client's own, so that clients spread over the nodes. */
@@ -51,7 +53,8 @@ export class Replicas {
   #failures = 0;
   #chosenAtMs = 0;
 
-  constructor(nodes: Nodes, link: Link, settings: Settings) {
+  constructor(nodes: Nodes, link: Link, settings: Settings, watch: Watch) {
+    this.#watch = watch;
     this.#nodes = nodes;
     this.#link = link;
     this.#settings = settings;
@@ -184,9 +187,8 @@ export class Replicas {
     const { ended } = this.#nodes;
     const deadlineMs = performance.now() + this.#settings.timeoutMs;
     for (;;) {
-      await new Pause(pauseMs(this.#failures, this.#settings), ended).over;
+      await new Pause(Math.min(pauseMs(this.#failures, this.#settings), deadlineMs - performance.now()), ended).over;
       if (ended.aborted) throw closedError();
-      const leftMs = Math.max(1, Math.ceil(deadlineMs - performance.now()));
       for (const [url, untilMs] of this.#left) if (untilMs < performance.now()) this.#left.delete(url);
       const left = [...this.#left.keys()];
       const wasLeft = ({ urls: known }: Connection): boolean => left.some((url) => known.has(url));
@@ -197,7 +199,7 @@ export class Replicas {
         urls: [...this.#order].sort((a, b) => rank(a) - rank(b)),
         isWanted: (connection) => !connection.isLeader && !wasLeft(connection),
         followsLeader: false,
-        timeoutMs: Math.min(leftMs, this.#settings.connectTimeoutMs),
+        timeoutMs: attemptMs(deadlineMs, this.#settings),
       });
       const usable = [found.wanted, ...found.others].filter((one) => one?.isUsable === true);
       const chosen = usable.find((one) => one !== undefined && !wasLeft(one)) ?? usable[0];
@@ -207,8 +209,14 @@ export class Replicas {
         this.#chosenAtMs = performance.now();
         return chosen;
       }
+      if (ended.aborted) throw closedError();
       this.#failures += 1;
-      if (performance.now() >= deadlineMs) throw unreachableError(found.failures);
+      const error = unreachableError(found.failures);
+      if (performance.now() >= deadlineMs || error.code === 'OTHER_CLUSTER') {
+        this.#watch.emit({ type: 'gaveUp', wants: 'reader', error });
+        throw error;
+      }
+      this.#watch.emit({ type: 'waiting', wants: 'reader', attempts: this.#failures, error });
     }
   }
 }

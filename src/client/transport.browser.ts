@@ -1,7 +1,7 @@
 // The browser's own WebSocket. Its `send` copies, so the buffers are free as soon as it returns.
 
 import { SUBPROTOCOL } from '../protocol/client.ts';
-import type { OpenTransport } from './transport.ts';
+import type { OpenTransport, Platform } from './transport.ts';
 
 /** Opens the platform's WebSocket. A browser hides why a connection failed, so the reason says where to look. */
 export const openBrowserTransport: OpenTransport = (url, events) => {
@@ -44,3 +44,5 @@ export const openBrowserTransport: OpenTransport = (url, events) => {
     },
   };
 };
+
+export const BROWSER: Platform = { open: openBrowserTransport, listeners: [] };

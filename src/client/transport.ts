@@ -1,11 +1,16 @@
 // What the client needs of a WebSocket, so that Node's and the browser's can stand behind the same code.
 
+import type { OnEvent } from './events.ts';
+
 /** What a transport tells its owner. After `closed` nothing else is called. */
 export interface TransportEvents {
   /** One binary message; the bytes belong to the receiver. */
   message(bytes: Uint8Array): void;
-  /** The connection failed, was refused or closed; `reason` is a clause for an error message. `code`: of the server's close frame, 0 without one. */
-  closed(reason: string, code: number): void;
+  /**
+   * The connection failed, was refused or closed; `reason` is a clause for an error message. `code`: of the server's close frame, 0 without
+   * one. `isFinal`: what answers there is no LogLog node, and trying again brings nothing.
+   */
+  closed(reason: string, code: number, isFinal?: boolean): void;
 }
 
 /** One WebSocket connection, opening or open. Nothing here throws. */
@@ -20,6 +25,13 @@ export interface Transport {
   close(): void;
   /** Closes at once. */
   terminate(): void;
+}
+
+/** What the client needs of its surroundings: Node's, or a browser's. */
+export interface Platform {
+  readonly open: OpenTransport;
+  /** Told every event of every client of this process. */
+  readonly listeners: readonly OnEvent[];
 }
 
 /** Begins to connect to a `ws:` or `wss:` address with the client subprotocol. */

@@ -38,6 +38,7 @@ export const ERRORS = {
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },
   ABORTED: { number: 0, retryable: false, outcome: 'failed' },
   CLOSED: { number: 0, retryable: false, outcome: 'failed' },
+  OTHER_CLUSTER: { number: 0, retryable: false, outcome: 'failed' },
   TIMEOUT: { number: 0, retryable: true, outcome: 'unknown' },
   QUEUE_FULL: { number: 0, retryable: true, outcome: 'failed' },
   PROTOCOL: { number: 0, retryable: false, outcome: 'unknown' },

@@ -99,7 +99,7 @@ describe('without a node', () => {
     [['status'], ''],
     [['bench'], ''],
   ])('%j exits with 4', async (args, input) => {
-    const { code, stderr, stdout } = await runCommand([...args, '--url', 'ws://127.0.0.1:1'], { input });
+    const { code, stderr, stdout } = await runCommand([...args, '--url', 'ws://127.0.0.1:1', '--timeout', '0'], { input });
     expect(code).toBe(4);
     expect(stdout.length).toBe(0);
     expect(stderr).toMatch(/^loglog: no .*127\.0\.0\.1:1/i);

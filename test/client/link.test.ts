@@ -26,7 +26,7 @@ test('connect: when none answers, the error names each address and its reason', 
   const server = new FakeServer();
   server.refused.set('ws://a', 'connection refused');
   server.greetings.set('ws://b', { protocolVersion: 9 });
-  const error = await failureOf(server.connect({}, ['ws://a', 'ws://b']));
+  const error = await failureOf(server.connect({ reconnect: { timeoutMs: 0 } }, ['ws://a', 'ws://b']));
   expect(error.code).toBe('UNREACHABLE');
   expect(error.message).toContain('ws://a: connection refused');
   expect(error.message).toContain('ws://b: it speaks protocol version 9');
@@ -36,10 +36,12 @@ test('connect: a server that never greets is given up after the timeout', async 
   const server = new FakeServer();
   const silent = { send: () => {}, bufferedBytes: () => 0, receivedBytes: () => 0, close: () => {}, terminate: () => {} };
   const { LogClient } = await import('../../src/client/client.ts');
-  const error = await failureOf(LogClient.connect(() => silent, ['ws://a'], { connectTimeoutMs: 5 }));
+  const error = await failureOf(
+    LogClient.connect({ open: () => silent, listeners: [] }, ['ws://a'], { connectTimeoutMs: 5, reconnect: { timeoutMs: 0 } }),
+  );
   expect(error.message).toContain('no greeting within 5 ms');
   const controller = new AbortController();
-  const connecting = failureOf(LogClient.connect(() => silent, ['ws://a'], { signal: controller.signal }));
+  const connecting = failureOf(LogClient.connect({ open: () => silent, listeners: [] }, ['ws://a'], { signal: controller.signal }));
   controller.abort();
   expect((await connecting).code).toBe('ABORTED');
   expect(server.dialed).toEqual([]);
@@ -138,7 +140,7 @@ test('node transport: bytes pass both ways over a real socket, unmasked memory s
   expect(found).toEqual(sizes);
   await log.close();
   await new Promise((resolve) => sockets.close(resolve));
-  const error = await failureOf(connect('ws://127.0.0.1:1', { connectTimeoutMs: 2000 }));
+  const error = await failureOf(connect('ws://127.0.0.1:1', { reconnect: { timeoutMs: 0 } }));
   expect(error.code).toBe('UNREACHABLE');
   expect(error.message).toContain('ECONNREFUSED');
 });

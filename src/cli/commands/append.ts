@@ -6,7 +6,7 @@ import { Command, Option } from 'commander';
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import type { Ack, LogClient, Receipt } from '../../client/index.ts';
 import { LogError } from '../../core/errors.ts';
-import { jsonOption, parseInteger, parseOffset, urlOption, withExamples } from '../arguments.ts';
+import { commandTimeoutOption, jsonOption, parseInteger, parseOffset, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { exitCodeOf, explain, Quit } from '../exit.ts';
 import { LineSplitter } from '../lines.ts';
@@ -15,6 +15,8 @@ import { Progress } from '../progress.ts';
 
 interface AppendOptions {
   readonly url: readonly string[];
+  /** In milliseconds. */
+  readonly timeout: number;
   readonly lines?: boolean;
   readonly empty?: boolean;
   readonly ack: Ack;
@@ -293,6 +295,7 @@ async function run(texts: readonly string[], options: AppendOptions, command: Co
   const given = empty ? [''] : texts;
   await withClient(
     options.url,
+    options.timeout,
     async (log) => {
       if (lines && expectedEnd === undefined) await streamLines(log, json);
       else if (lines) await finish(await appendLinesAtOnce(log, condition), json);
@@ -308,6 +311,7 @@ export function appendCommand(): Command {
     .description('append entries: each text, or all of standard input as one, or each of its lines')
     .argument('[texts...]', 'one entry each, together: all or none')
     .addOption(urlOption())
+    .addOption(commandTimeoutOption())
     .option('--lines', 'one entry for each line of standard input, without its newline')
     .addOption(new Option('--empty', 'one empty entry; standard input is not read').conflicts('lines'))
     .addOption(

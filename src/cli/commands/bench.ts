@@ -3,7 +3,8 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { LogClient } from '../../client/index.ts';
-import { jsonOption, parseCount, parseInteger, urlOption, withExamples } from '../arguments.ts';
+import { withoutSecrets } from '../../core/secrets.ts';
+import { commandTimeoutOption, jsonOption, parseCount, parseInteger, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { grouped, print, printJson, readableBytes, say, table } from '../output.ts';
 import { withOwnNode } from '../ownNode.ts';
@@ -13,6 +14,8 @@ const MODES = ['all', 'append', 'latency', 'read'] as const;
 
 interface BenchOptions {
   readonly url: readonly string[];
+  /** In milliseconds. */
+  readonly timeout: number;
   readonly data: string;
   readonly entries: number;
   readonly size: number;
@@ -123,8 +126,8 @@ function describe({ append, latency, read, size, url }: Results): string {
 async function measure(urls: readonly string[], options: BenchOptions, isRunning: boolean): Promise<Results> {
   const { mode, size } = options;
   const is = (name: BenchOptions['mode']): boolean => mode === 'all' || mode === name;
-  const results: Results = { url: urls.join(','), size };
-  await withClient(urls, async (log) => {
+  const results: Results = { url: withoutSecrets(urls.join(',')), size };
+  await withClient(urls, options.timeout, async (log) => {
     const { end } = await log.end();
     const timed = async <T>(work: (progress: Progress) => Promise<T>): Promise<T> => {
       const progress = new Progress();
@@ -160,6 +163,7 @@ export function benchCommand(): Command {
       'measure append throughput and latency, and reading back: of a node that it starts for this on a free port, or, with --url, of a running one, in whose log stays what it appends',
     )
     .addOption(urlOption('a running node, or several of a cluster with commas between them').default([], 'a node of its own'))
+    .addOption(commandTimeoutOption())
     .addOption(
       new Option('--data <directory>', 'where the own node makes its directory, on the disk to measure; it is removed at the end').default(
         '.',

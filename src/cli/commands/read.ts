@@ -1,7 +1,7 @@
 // `loglog read`: what is committed now, to stdout.
 
 import { Command, Option } from 'commander';
-import { jsonOption, parseCount, parseFrom, urlOption, withExamples } from '../arguments.ts';
+import { commandTimeoutOption, jsonOption, parseCount, parseFrom, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { type EntryFormat, formatBatch } from '../entryFormat.ts';
 import { grouped, Output, readableBytes } from '../output.ts';
@@ -14,6 +14,8 @@ export interface FormatOptions {
 
 interface ReadOptions extends FormatOptions {
   readonly url: readonly string[];
+  /** In milliseconds. */
+  readonly timeout: number;
   readonly from: number | 'start' | 'end';
   readonly limit?: number;
 }
@@ -34,7 +36,7 @@ async function run(options: ReadOptions): Promise<void> {
   const { from, limit } = options;
   const format = formatOf(options);
   const progress = new Progress(process.stdout.isTTY === true);
-  await withClient(options.url, async (log) => {
+  await withClient(options.url, options.timeout, async (log) => {
     const output = new Output();
     let first: number | undefined;
     let entries = 0;
@@ -59,6 +61,7 @@ export function readCommand(): Command {
     .summary('print what is committed now')
     .description('print what is committed now: each payload and a newline')
     .addOption(urlOption())
+    .addOption(commandTimeoutOption())
     .addOption(
       new Option('--from <offset>', 'where to begin: an offset that loglog printed, start or end').default('start').argParser(parseFrom),
     )

@@ -3,18 +3,22 @@
 import { Command } from 'commander';
 import { LogError } from '../../core/errors.ts';
 import type { NodeStatus } from '../../server/http.ts';
-import { jsonOption, urlOption, withExamples } from '../arguments.ts';
+import { jsonOption, timeoutOption, urlOption, withExamples } from '../arguments.ts';
 import { EXIT, Quit } from '../exit.ts';
-import { fetchStatus } from '../nodeStatus.ts';
-import { grouped, pairs, print, readableBytes } from '../output.ts';
+import { fetchStatus, NoAnswer } from '../nodeStatus.ts';
+import { grouped, pairs, print, readableBytes, say } from '../output.ts';
 import { describeSurvey, survey } from '../survey.ts';
 
 interface StatusOptions {
   readonly url: readonly string[];
+  /** In milliseconds. */
+  readonly timeout: number;
   readonly json?: boolean;
 }
 
 const TIMEOUT_MS = 5_000;
+/** Between two questions to nodes that do not answer. */
+const PAUSE_MS = 250;
 
 function duration(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
@@ -56,8 +60,23 @@ async function firstStatus(urls: readonly string[]): Promise<NodeStatus> {
   throw reason;
 }
 
-async function run({ url: urls, json }: StatusOptions): Promise<void> {
-  const status = await firstStatus(urls);
+/** The same, asked again for `timeoutMs` while none answers. */
+async function waitForStatus(urls: readonly string[], timeoutMs: number): Promise<NodeStatus> {
+  const deadlineMs = performance.now() + timeoutMs;
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      return await firstStatus(urls);
+    } catch (thrown) {
+      const leftMs = deadlineMs - performance.now();
+      if (!(thrown instanceof NoAnswer) || leftMs <= 0) throw thrown;
+      if (isFirst) say(`loglog: waiting for up to ${timeoutMs / 1000} s: ${thrown.message}`);
+      await new Promise((resolve) => setTimeout(resolve, Math.min(PAUSE_MS, leftMs)));
+    }
+  }
+}
+
+async function run({ url: urls, json, timeout }: StatusOptions): Promise<void> {
+  const status = await waitForStatus(urls, timeout);
   const found = await survey(status);
   if (json === true) await print(JSON.stringify({ ...status, nodes: found.nodes }, null, 2));
   else await print(found.nodes.length > 1 ? describeSurvey(found) : describe(status));
@@ -71,6 +90,7 @@ export function statusCommand(): Command {
       'show what a node says of itself, or, of a cluster, who leads and how far each node is; exit code 0 when a leader answers, 1 when none does, 4 when no node answers',
     )
     .addOption(urlOption())
+    .addOption(timeoutOption('wait this long for a node that answers').default(0, 'ask once'))
     .addOption(jsonOption('the JSON of the node asked first, and "nodes" with a row for each node of its cluster'))
     .action(run);
   return withExamples(command, [

@@ -3,7 +3,7 @@
 import { Command, Option } from 'commander';
 import type { LogClient } from '../../client/index.ts';
 import { LogError } from '../../core/errors.ts';
-import { parseFrom, urlOption, withExamples } from '../arguments.ts';
+import { parseFrom, timeoutOption, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { formatBatch } from '../entryFormat.ts';
 import { Output } from '../output.ts';
@@ -12,14 +12,16 @@ import { addFormatOptions, type FormatOptions, formatOf } from './read.ts';
 
 interface TailOptions extends FormatOptions {
   readonly url: readonly string[];
+  /** In milliseconds. */
+  readonly timeout: number;
   readonly from: number | 'start' | 'end';
 }
 
 /** A follower waits long for its node to come back: that is what it is for. */
-const RECONNECT_TIMEOUT_MS = 24 * 60 * 60 * 1000;
+const TIMEOUT_MS = 24 * 60 * 60 * 1000;
 
 /** Follows the log until `stop` is aborted. Throws what ended it, if it was not that. */
-async function follow({ from, url, ...options }: TailOptions, stop: AbortController): Promise<void> {
+async function follow({ from, url, timeout, ...options }: TailOptions, stop: AbortController): Promise<void> {
   const { signal } = stop;
   const format = formatOf(options);
   const output = new Output(() => stop.abort());
@@ -28,7 +30,7 @@ async function follow({ from, url, ...options }: TailOptions, stop: AbortControl
     for await (const batch of reading.batches()) await output.write(formatBatch(batch, format));
   };
   try {
-    await withClient(url, work, { reconnect: { timeoutMs: RECONNECT_TIMEOUT_MS }, signal });
+    await withClient(url, timeout, work, { signal });
   } catch (thrown) {
     if (!(signal.aborted && thrown instanceof LogError && thrown.code === 'ABORTED')) throw thrown;
   }
@@ -46,6 +48,7 @@ export function tailCommand(): Command {
     .summary('print entries as they are committed')
     .description('print entries as they are committed; ends with Ctrl-C')
     .addOption(urlOption())
+    .addOption(timeoutOption('wait this long for a node that answers, at first and when it is lost').default(TIMEOUT_MS, 'a day'))
     .addOption(
       new Option('--from <offset>', 'where to begin: an offset that loglog printed, start or end').default('end').argParser(parseFrom),
     )

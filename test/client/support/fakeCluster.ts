@@ -97,7 +97,10 @@ export class FakeCluster {
   };
 
   connect(options: ConnectOptions = {}, urls: readonly string[] = this.urls): Promise<LogClient> {
-    return LogClient.connect(this.open, urls, { reconnect: { minDelayMs: 2, maxDelayMs: 8, timeoutMs: 5000 }, ...options });
+    return LogClient.connect({ open: this.open, listeners: [] }, urls, {
+      reconnect: { minDelayMs: 2, maxDelayMs: 8, timeoutMs: 5000 },
+      ...options,
+    });
   }
 
   #live(): FakeServer[] {

@@ -351,7 +351,7 @@ export class FakeServer {
   };
 
   connect(options: ConnectOptions = {}, urls: readonly string[] = ['ws://fake']): Promise<LogClient> {
-    return LogClient.connect(this.open, urls, { reconnect: { minDelayMs: 1, maxDelayMs: 4 }, ...options });
+    return LogClient.connect({ open: this.open, listeners: [] }, urls, { reconnect: { minDelayMs: 1, maxDelayMs: 4 }, ...options });
   }
 
   /** Adds one entry to the log without a client. */

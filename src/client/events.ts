@@ -1,0 +1,101 @@
+// What a program can watch a client by: events as they happen, and counters that only grow.
+
+import type { LogError } from '../core/errors.ts';
+import type { Role } from '../protocol/client.ts';
+
+/** A node, as one of the client's connections found it. */
+export interface NodeSeen {
+  /** Its address, without user name, password and query. */
+  readonly url: string;
+  readonly nodeId: number;
+  readonly role: Role;
+  /** The node's term. */
+  readonly term: number;
+}
+
+/** Something that happened to a client. Addresses are without user names, passwords and queries. */
+export type ClientEvent =
+  /** A connection to a node was opened. A client of a cluster may have several at once: one for appends, one for reads. */
+  | ({ readonly type: 'connected' } & NodeSeen)
+  /** A connection is gone. `isByClient`: this client closed it, because it needs it no longer. `code`: of the close frame, 0 without one. */
+  | ({ readonly type: 'disconnected'; readonly reason: string; readonly code: number; readonly isByClient: boolean } & NodeSeen)
+  /** Appends go to this node from now on: the first leader, the next one, or the same one again. */
+  | ({ readonly type: 'leader' } & NodeSeen)
+  /** Appends have no leader from now on; they wait for the next one. */
+  | ({ readonly type: 'leaderLost' } & NodeSeen)
+  /** All addresses were tried, `attempts` times in a row, and no node does; the client goes on trying. `error` says what each address answered. */
+  | { readonly type: 'waiting'; readonly wants: 'leader' | 'reader'; readonly attempts: number; readonly error: LogError }
+  /** The time for trying is over: what waited for a node fails with `error`. */
+  | { readonly type: 'gaveUp'; readonly wants: 'leader' | 'reader'; readonly error: LogError }
+  /** The client is closed. */
+  | { readonly type: 'closed' };
+
+/** Told each event as it happens, in the middle of the client's work: it should be quick. What it throws is an uncaught error of the program. */
+export type OnEvent = (event: ClientEvent) => void;
+
+/** What a client did since `connect`, and what it has to do. All sizes in bytes. */
+export interface ClientStats {
+  /** Of the log that this client reads and writes. */
+  readonly clusterId: string;
+  /** Where appends go; undefined while no leader is known. */
+  readonly leader: NodeSeen | undefined;
+  /** Live connections. */
+  readonly nodes: readonly NodeSeen[];
+  /** Connections opened, and gone for another reason than that this client closed them. */
+  readonly connectCount: number;
+  readonly lossCount: number;
+  /** How often another node became the one to append to. */
+  readonly leaderChangeCount: number;
+  /** Messages of appends that were sent once more: their node refused them, or was lost, and they surely were not done or are conditional. */
+  readonly resentMessageCount: number;
+  /** Entries and bytes of entries that were acknowledged. */
+  readonly appendedEntryCount: number;
+  readonly appendedBytes: number;
+  /** Calls that were rejected: with an effect that is unknown, or surely without one. QUEUE_FULL counts as the latter. */
+  readonly failedAppendCount: number;
+  readonly unknownAppendCount: number;
+  /** Calls and bytes of entries on their way, or about to be sent. */
+  readonly inFlightAppendCount: number;
+  readonly inFlightBytes: number;
+  /** Calls that wait for room, and the memory that they take, of which `maxQueuedBytes` is the bound. */
+  readonly queuedAppendCount: number;
+  readonly queuedBytes: number;
+  /** The highest committed end that this client has seen: what reads wait for. */
+  readonly observedCommit: number;
+}
+
+/** Counts, and tells events. */
+export class Watch {
+  connectCount = 0;
+  lossCount = 0;
+  leaderChangeCount = 0;
+  resentMessageCount = 0;
+  appendedEntryCount = 0;
+  appendedBytes = 0;
+  failedAppendCount = 0;
+  unknownAppendCount = 0;
+  readonly #listeners: readonly OnEvent[];
+
+  constructor(listeners: readonly OnEvent[]) {
+    this.#listeners = listeners;
+  }
+
+  emit(event: ClientEvent): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (thrown) {
+        // As an EventTarget does: the program's fault must not be the client's, and must not be silent.
+        queueMicrotask(() => {
+          throw thrown;
+        });
+      }
+    }
+  }
+
+  /** So many calls were rejected. */
+  failed(error: LogError, callCount: number): void {
+    if (error.outcome === 'unknown') this.unknownAppendCount += callCount;
+    else this.failedAppendCount += callCount;
+  }
+}
