@@ -18,6 +18,7 @@ import {
 const MIB = 1024 * 1024;
 const HELLO = {
   protocolVersion: PROTOCOL_VERSION,
+  lowestVersion: PROTOCOL_VERSION,
   role: 'leader',
   nodeId: 1,
   clusterId: '0'.repeat(32),
@@ -29,6 +30,8 @@ const HELLO = {
   maxBatchBytes: Number(process.argv[3] ?? 17 * MIB),
   maxReadBytes: MIB,
   leader: '',
+  process: '1'.repeat(16),
+  whyNoLeader: '',
 } as const;
 
 const answer = new Uint8Array(APPENDED_HEADER_BYTES + RECEIPT_BYTES);

@@ -219,8 +219,9 @@ export class Nodes {
   /** One node may be found under several addresses. What it says of itself must be the same, or one of the two is out of date. */
   #sameNode({ hello }: Connection): Connection | undefined {
     for (const other of this.#live) {
-      const { nodeId, role, term } = other.hello;
-      if (other.isUsable && !other.isDeposed && nodeId === hello.nodeId && role === hello.role && term === hello.term) return other;
+      const { nodeId, process, role, term } = other.hello;
+      const isSame = nodeId === hello.nodeId && process === hello.process && role === hello.role && term === hello.term;
+      if (isSame && other.isUsable && !other.isDeposed) return other;
     }
     return undefined;
   }

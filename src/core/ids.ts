@@ -11,6 +11,9 @@ export const NO_CLUSTER = '0'.repeat(32);
 /** The instance of a data directory that has none yet. */
 export const NO_INSTANCE = '0'.repeat(16);
 
+/** Bytes of the number that each process of a node draws when it starts; as 16 hexadecimal digits it is told to nodes and clients. */
+export const PROCESS_BYTES = 8;
+
 /** Whether a node of this standing counts for majorities, and may vote. */
 export function doesCount(standing: Standing): boolean {
   return standing === 'voter' || standing === 'new';

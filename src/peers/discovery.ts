@@ -12,6 +12,8 @@ import { PeerListener } from './peerListener.ts';
 
 export interface DiscoveryOptions {
   readonly id: number;
+  /** The number of this process. */
+  readonly process: string;
   readonly segmentBytes: number;
   /** Where this node listens for nodes; port 0 takes any free one. */
   readonly host: string;
@@ -61,12 +63,12 @@ class Search {
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
-    const { id, segmentBytes, peers } = options;
+    const { id, process, segmentBytes, peers } = options;
     const others = peers.filter((peer) => peer.id !== id);
     this.#others = new Map(others.map((address) => [address.id, newOther(address)]));
     const nodes = peers.map((peer) => peer.id);
     this.#rule = new FoundingRule(id, nodes, FOUNDING_ANSWER_MS);
-    this.#self = { clusterId: NO_CLUSTER, id, segmentBytes, nodes };
+    this.#self = { clusterId: NO_CLUSTER, id, instance: NO_INSTANCE, process, segmentBytes, nodes };
     this.#listener = new PeerListener({
       self: this.#self,
       introduce: (to) => this.#introduce(to),
@@ -115,9 +117,9 @@ class Search {
   }
 
   #introduce(to: number): Introduction {
-    const { id: from, segmentBytes, nodes } = this.#self;
+    const { id: from, process, segmentBytes, nodes } = this.#self;
     const nobody = { clusterId: NO_CLUSTER, instance: NO_INSTANCE, standing: 'stranger', isFounder: false, term: 0 } as const;
-    return { ...nobody, from, to, segmentBytes, nodes };
+    return { ...nobody, from, to, process, segmentBytes, nodes };
   }
 
   /** Says for whom this node waits, often at first. Returns what ends that. */

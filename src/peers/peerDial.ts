@@ -12,7 +12,9 @@ import {
   type Introduction,
   PEER_PROTOCOL_VERSION,
   type RefusalCode,
+  type Refuser,
   type Self,
+  versionsOf,
 } from '../protocol/peerHandshake.ts';
 
 /** Where another node listens for nodes. */
@@ -25,8 +27,14 @@ export interface PeerAddress {
 export type DialOutcome =
   /** The socket is the caller's; it has no listeners left but one for errors, which end in 'close'. */
   | { readonly kind: 'welcome'; readonly welcome: Introduction; readonly socket: net.Socket }
-  /** The two do not talk; `isOurs`: it is this node that refuses what the other one said. */
-  | { readonly kind: 'refused'; readonly code: RefusalCode; readonly sentence: string; readonly isOurs: boolean }
+  /** The two do not talk; `isOurs`: it is this node that refuses what the other one said. `by`: who answers there; undefined: not known. */
+  | {
+      readonly kind: 'refused';
+      readonly code: RefusalCode;
+      readonly sentence: string;
+      readonly isOurs: boolean;
+      readonly by: Refuser | undefined;
+    }
   | { readonly kind: 'failed'; readonly reason: string };
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -59,19 +67,21 @@ function readAnswer(bytes: Uint8Array, self: Self, to: number): Exclude<DialOutc
     case 'welcome': {
       if (bytes.length > HANDSHAKE_BYTES) return { kind: 'failed', reason: 'it says more than WELCOME' };
       const fault = faultOfWelcome(decoded.introduction, self, to);
-      return fault === undefined ? decoded.introduction : { kind: 'refused', ...fault, isOurs: true };
+      return fault === undefined ? decoded.introduction : { kind: 'refused', ...fault, isOurs: true, by: decoded.introduction };
     }
     case 'refused': {
       const end = HANDSHAKE_BYTES + decoded.sentenceBytes;
       if (bytes.length < end) return undefined;
-      return { kind: 'refused', code: decoded.code, sentence: decodeSentence(bytes.subarray(HANDSHAKE_BYTES, end)), isOurs: false };
+      const sentence = decodeSentence(bytes.subarray(HANDSHAKE_BYTES, end));
+      return { kind: 'refused', code: decoded.code, sentence, isOurs: false, by: decoded.by };
     }
     case 'otherVersion':
       return {
         kind: 'refused',
         code: 'VERSION',
         isOurs: true,
-        sentence: `it speaks version ${decoded.version} of the protocol between nodes, this node ${PEER_PROTOCOL_VERSION}: run the same LogLog on all nodes`,
+        by: undefined,
+        sentence: `it speaks version ${versionsOf(decoded)} of the protocol between nodes, this node ${PEER_PROTOCOL_VERSION}: run the same LogLog on all nodes`,
       };
     case 'malformed':
       return { kind: 'failed', reason: `it answers with ${decoded.reason}` };

@@ -118,7 +118,7 @@ export class PeerListener {
     const decoded = decodeHandshake(received.subarray(0, HANDSHAKE_BYTES));
     const verdict = this.#verdictOn(decoded);
     if ('code' in verdict) {
-      this.#part(socket, encodePeerRefusal(self.clusterId, self.id, verdict));
+      this.#part(socket, encodePeerRefusal({ ...self, from: self.id }, verdict));
       refused(decoded.kind === 'hello' ? decoded.introduction.from : 0, verdict.code, verdict.sentence, socket.remoteAddress ?? 'unknown');
       return;
     }

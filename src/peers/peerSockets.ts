@@ -40,7 +40,7 @@ export interface SelfNow {
 }
 
 export interface PeerSocketsOptions {
-  readonly self: Self & { readonly instance: string };
+  readonly self: Self;
   readonly now: () => SelfNow;
   /** A link whose waiting bytes do not move for so long is cut, so that no view is held for ever. */
   readonly stuckMs: number;
@@ -176,8 +176,8 @@ export class PeerSockets {
 
   #introduce(to: NodeId): Introduction {
     const { self, now } = this.#options;
-    const { clusterId, id: from, instance, segmentBytes, nodes } = self;
-    return { clusterId, from, to, instance, segmentBytes, nodes, ...now() };
+    const { clusterId, id: from, instance, process, segmentBytes, nodes } = self;
+    return { clusterId, from, to, instance, process, segmentBytes, nodes, ...now() };
   }
 
   #accept(socket: net.Socket, hello: Introduction, rest: Uint8Array): void {

@@ -97,7 +97,9 @@ export function decodeRequest(view: DataView, into: Request): boolean {
 
 /** What a node says of itself when a client connects, and again when its role, its term or the leader it knows changed. Offsets are log bytes. */
 export interface Hello {
+  /** The highest version of this protocol that the node speaks. */
   readonly protocolVersion: number;
+  readonly lowestVersion: number;
   readonly role: Role;
   readonly nodeId: number;
   /** 32 hexadecimal digits. */
@@ -114,14 +116,19 @@ export interface Hello {
   readonly maxReadBytes: number;
   /** `ws://` address of the leader, where this node knows one other than itself; otherwise empty. */
   readonly leader: string;
+  /** 16 hexadecimal digits, drawn when the node's process began: two addresses with one number lead to one process. */
+  readonly process: string;
+  /** For people: why there is no leader, as far as this node knows. Empty while it knows one, or knows no reason. */
+  readonly whyNoLeader: string;
 }
 
-const HELLO_FIXED_BYTES = 64;
+const HELLO_FIXED_BYTES = 80;
 const text = { encoder: new TextEncoder(), decoder: new TextDecoder() };
 
 export function encodeHello(hello: Hello): Uint8Array {
   const leader = text.encoder.encode(hello.leader);
-  const bytes = new Uint8Array(HELLO_FIXED_BYTES + leader.length);
+  const why = text.encoder.encode(hello.whyNoLeader);
+  const bytes = new Uint8Array(HELLO_FIXED_BYTES + leader.length + why.length);
   const view = viewOf(bytes);
   view.setUint8(0, HELLO);
   view.setUint8(1, ROLES.indexOf(hello.role));
@@ -136,7 +143,11 @@ export function encodeHello(hello: Hello): Uint8Array {
   view.setUint32(52, hello.maxBatchBytes, true);
   view.setUint32(56, hello.maxReadBytes, true);
   view.setUint32(60, leader.length, true);
+  bytes.set(fromHex(hello.process), 64);
+  view.setUint16(72, hello.lowestVersion, true);
+  view.setUint16(74, why.length, true);
   bytes.set(leader, HELLO_FIXED_BYTES);
+  bytes.set(why, HELLO_FIXED_BYTES + leader.length);
   return bytes;
 }
 
@@ -254,12 +265,13 @@ export function decodeReceipt(view: DataView, index: number, into: Receipt): voi
 
 function decodeHello(bytes: Uint8Array, view: DataView): Answer {
   if (bytes.length < HELLO_FIXED_BYTES) return { kind: 'malformed', reason: 'a HELLO shorter than its fixed part' };
-  const leaderBytes = view.getUint32(60, true);
-  if (bytes.length !== HELLO_FIXED_BYTES + leaderBytes) return { kind: 'malformed', reason: 'a HELLO of the wrong length' };
+  const whyAt = HELLO_FIXED_BYTES + view.getUint32(60, true);
+  if (bytes.length !== whyAt + view.getUint16(74, true)) return { kind: 'malformed', reason: 'a HELLO of the wrong length' };
   return {
     kind: 'hello',
     hello: {
       protocolVersion: view.getUint16(2, true),
+      lowestVersion: view.getUint16(72, true),
       role: ROLES[view.getUint8(1)] ?? 'follower',
       nodeId: view.getUint32(4, true),
       clusterId: toHex(bytes.subarray(24, 40)),
@@ -270,7 +282,9 @@ function decodeHello(bytes: Uint8Array, view: DataView): Answer {
       windowBytes: view.getUint32(48, true),
       maxBatchBytes: view.getUint32(52, true),
       maxReadBytes: view.getUint32(56, true),
-      leader: text.decoder.decode(bytes.subarray(HELLO_FIXED_BYTES)),
+      leader: text.decoder.decode(bytes.subarray(HELLO_FIXED_BYTES, whyAt)),
+      process: toHex(bytes.subarray(64, 72)),
+      whyNoLeader: text.decoder.decode(bytes.subarray(whyAt)),
     },
   };
 }

@@ -1,13 +1,14 @@
 // How two nodes begin to talk: the dialer says HELLO, the accepter answers WELCOME or REFUSED on the same connection. docs/PEERS.md.
 //
-//   HELLO, WELCOME:  0 u32 magic │ 4 u16 version │ 6 u8 what │ 7 u8 flags │ 8 cluster id │ 24 u8 from │ 25 u8 to │ 26 u8 standing
-//                    27 u8 zero │ 28 u32 segment bytes │ 32 instance │ 40 u32 term │ 44 u32 set of nodes │ 48 zeros
-//                    60 u32 CRC-32 of bytes 0 to 60
-//   REFUSED:         0 u32 magic │ 4 u16 version │ 6 u8 what │ 7 u8 zero │ 8 cluster id │ 24 u8 from │ 25 zeros │ 28 u16 code
-//                    30 u16 sentence bytes │ 32 zeros │ 60 u32 CRC-32 of bytes 0 to 60 │ 64 sentence
+//   HELLO, WELCOME:  0 u32 magic │ 4 u16 highest version │ 6 u8 what │ 7 u8 flags │ 8 cluster id │ 24 u8 from │ 25 u8 to
+//                    26 u8 standing │ 27 u8 zero │ 28 u32 segment bytes │ 32 instance │ 40 u32 term │ 44 u32 set of nodes
+//                    48 process │ 56 u16 lowest version │ 58 u16 zero │ 60 u32 features │ 64 zeros │ 124 u32 CRC-32 of bytes 0 to 124
+//   REFUSED:         0 u32 magic │ 4 u16 highest version │ 6 u8 what │ 7 u8 zero │ 8 cluster id │ 24 u8 from │ 25 zeros │ 28 u16 code
+//                    30 u16 sentence bytes │ 32 instance │ 40 zeros │ 48 process │ 56 u16 lowest version │ 58 zeros
+//                    124 u32 CRC-32 of bytes 0 to 124 │ 128 sentence
 //
-// Bytes 0 to 8, and that a HELLO and a refusal's fixed part have 64 bytes, are the same in all versions, so that versions can refuse each
-// other by name.
+// The magic, both versions, `what`, and that a HELLO and a refusal's fixed part have 128 bytes, are the same in all versions from 3 on, so
+// that versions can refuse each other by name, and a later version can use what is zero now.
 
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { flagOf } from '../core/config.ts';
@@ -18,8 +19,9 @@ import type { NodeId } from '../raft/messages.ts';
 import { crc32 } from './crc32.ts';
 import type { Malformed } from './peer.ts';
 
-export const PEER_PROTOCOL_VERSION = 2;
-export const HANDSHAKE_BYTES = 64;
+/** The version of the protocol between nodes that this build speaks: the lowest and the highest one. */
+export const PEER_PROTOCOL_VERSION = 3;
+export const HANDSHAKE_BYTES = 128;
 
 const MAGIC = 0x4850_4c4c; // "LLPH"
 const HELLO = 1;
@@ -42,8 +44,12 @@ const AT = {
   instance: 32,
   term: 40,
   nodes: 44,
-  rest: 48,
-  check: 60,
+  process: 48,
+  lowest: 56,
+  zero16: 58,
+  features: 60,
+  rest: 64,
+  check: 124,
 };
 
 /** What a node says of itself to another one: as dialer in HELLO, as accepter in WELCOME. */
@@ -55,6 +61,8 @@ export interface Introduction {
   readonly to: NodeId;
   /** 16 hexadecimal digits, drawn when the sender's data directory was made. */
   readonly instance: string;
+  /** 16 hexadecimal digits, drawn when the sender's process began: two processes with one id are told apart by it. */
+  readonly process: string;
   readonly segmentBytes: number;
   readonly standing: Standing;
   /** Whether the sender's data directory is the one that the cluster began with. */
@@ -75,6 +83,7 @@ export const REFUSALS = {
   SEGMENT_BYTES: 7,
   MALFORMED: 8,
   TERM: 9,
+  OTHER_PROCESS: 10,
 } as const;
 
 export type RefusalCode = keyof typeof REFUSALS;
@@ -87,24 +96,29 @@ export interface Refusal {
   readonly sentence: string;
 }
 
-function startFrame(bytes: Uint8Array, what: number, clusterId: string, from: NodeId): DataView {
+/** Who refuses: what a node says of itself in any handshake. */
+export type Refuser = Pick<Introduction, 'clusterId' | 'from' | 'instance' | 'process'>;
+
+function startFrame(bytes: Uint8Array, what: number, { clusterId, from, instance, process }: Refuser): DataView {
   const view = viewOf(bytes);
   view.setUint32(AT.magic, MAGIC, true);
   view.setUint16(AT.version, PEER_PROTOCOL_VERSION, true);
   view.setUint8(AT.what, what);
+  view.setUint16(AT.lowest, PEER_PROTOCOL_VERSION, true);
   bytes.set(fromHex(clusterId), AT.clusterId);
   view.setUint8(AT.from, from);
+  bytes.set(fromHex(instance), AT.instance);
+  bytes.set(fromHex(process), AT.process);
   return view;
 }
 
 function encodeIntroduction(what: number, introduction: Introduction): Uint8Array {
   const bytes = new Uint8Array(HANDSHAKE_BYTES);
-  const view = startFrame(bytes, what, introduction.clusterId, introduction.from);
+  const view = startFrame(bytes, what, introduction);
   view.setUint8(AT.flags, introduction.isFounder ? IS_FOUNDER : 0);
   view.setUint8(AT.to, introduction.to);
   view.setUint8(AT.standing, STANDINGS.indexOf(introduction.standing));
   view.setUint32(AT.segmentBytes, introduction.segmentBytes, true);
-  bytes.set(fromHex(introduction.instance), AT.instance);
   view.setUint32(AT.term, introduction.term, true);
   view.setUint32(AT.nodes, maskOfNodes(introduction.nodes), true);
   view.setUint32(AT.check, crc32(bytes, 0, AT.check), true);
@@ -119,11 +133,11 @@ export function encodePeerWelcome(introduction: Introduction): Uint8Array {
   return encodeIntroduction(WELCOME, introduction);
 }
 
-/** A REFUSED of a node `from` of cluster `clusterId`; a sentence above MAX_REFUSAL_BYTES is cut between two characters. */
-export function encodePeerRefusal(clusterId: string, from: NodeId, refusal: Refusal): Uint8Array {
+/** A REFUSED of node `by`; a sentence above MAX_REFUSAL_BYTES is cut between two characters. */
+export function encodePeerRefusal(by: Refuser, refusal: Refusal): Uint8Array {
   const bytes = new Uint8Array(HANDSHAKE_BYTES + MAX_REFUSAL_BYTES);
   const { written } = new TextEncoder().encodeInto(refusal.sentence, bytes.subarray(HANDSHAKE_BYTES));
-  const view = startFrame(bytes, REFUSED, clusterId, from);
+  const view = startFrame(bytes, REFUSED, by);
   view.setUint16(AT.code, REFUSALS[refusal.code], true);
   view.setUint16(AT.sentenceBytes, written, true);
   view.setUint32(AT.check, crc32(bytes, 0, AT.check), true);
@@ -133,8 +147,8 @@ export function encodePeerRefusal(clusterId: string, from: NodeId, refusal: Refu
 /** What the first bytes of a connection say. `sentenceBytes` of a refusal's sentence follow it. */
 export type DecodedHandshake =
   | { readonly kind: 'hello' | 'welcome'; readonly introduction: Introduction }
-  | { readonly kind: 'refused'; readonly clusterId: string; readonly code: RefusalCode; readonly sentenceBytes: number }
-  | { readonly kind: 'otherVersion'; readonly version: number }
+  | { readonly kind: 'refused'; readonly by: Refuser; readonly code: RefusalCode; readonly sentenceBytes: number }
+  | { readonly kind: 'otherVersion'; readonly version: number; readonly lowest: number }
   | { readonly kind: 'notAPeer' }
   | Malformed;
 
@@ -151,10 +165,30 @@ function decodeRefusal(bytes: Uint8Array, view: DataView): DecodedHandshake {
   const sentenceBytes = view.getUint16(AT.sentenceBytes, true);
   if (code === undefined) return malformed(`a refusal of unknown code ${view.getUint16(AT.code, true)}`);
   if (sentenceBytes > MAX_REFUSAL_BYTES) return malformed(`a refusal whose sentence has ${sentenceBytes} bytes`);
-  if (bytes[AT.flags] !== 0 || !isZero(bytes, AT.to, AT.code) || !isZero(bytes, AT.instance, AT.check)) {
+  const unused = [
+    [AT.flags, AT.clusterId],
+    [AT.to, AT.code],
+    [AT.term, AT.process],
+    [AT.zero16, AT.check],
+  ] as const;
+  if (isOwnVersion(view) && unused.some(([start, end]) => !isZero(bytes, start, end))) {
     return malformed('a refusal whose unused bytes are not zero');
   }
-  return { kind: 'refused', clusterId: toHex(bytes.subarray(AT.clusterId, AT.from)), code, sentenceBytes };
+  return { kind: 'refused', by: refuserIn(bytes), code, sentenceBytes };
+}
+
+function refuserIn(bytes: Uint8Array): Refuser {
+  return {
+    clusterId: toHex(bytes.subarray(AT.clusterId, AT.from)),
+    from: bytes[AT.from] ?? 0,
+    instance: toHex(bytes.subarray(AT.instance, AT.term)),
+    process: toHex(bytes.subarray(AT.process, AT.lowest)),
+  };
+}
+
+/** A sender that speaks later versions, too, may say in bytes that are unused here what this build does not ask for. */
+function isOwnVersion(view: DataView): boolean {
+  return view.getUint16(AT.version, true) === PEER_PROTOCOL_VERSION;
 }
 
 /** Whether the first bytes of a connection, 4 or more, can begin a handshake. */
@@ -167,34 +201,39 @@ export function decodeHandshake(bytes: Uint8Array): DecodedHandshake {
   if (!isHandshake(bytes)) return { kind: 'notAPeer' };
   if (bytes.length !== HANDSHAKE_BYTES) return malformed(`a handshake of ${bytes.length} bytes`);
   const view = viewOf(bytes);
-  const version = view.getUint16(AT.version, true);
-  if (version !== PEER_PROTOCOL_VERSION) return { kind: 'otherVersion', version };
+  const [version, lowest] = [view.getUint16(AT.version, true), view.getUint16(AT.lowest, true)];
+  if (version < PEER_PROTOCOL_VERSION || lowest > PEER_PROTOCOL_VERSION) return { kind: 'otherVersion', version, lowest };
   if (view.getUint32(AT.check, true) !== crc32(bytes, 0, AT.check)) return malformed('a handshake that does not match its check');
   const what = view.getUint8(AT.what);
   if (what === REFUSED) return decodeRefusal(bytes, view);
   if (what !== HELLO && what !== WELCOME) return malformed(`a handshake of unknown kind ${what}`);
+  const introduction = decodeIntroduction(bytes, view);
+  return 'kind' in introduction ? introduction : { kind: what === HELLO ? 'hello' : 'welcome', introduction };
+}
+
+function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | Malformed {
   const flags = view.getUint8(AT.flags);
   const standing = STANDINGS[view.getUint8(AT.standing)];
   const [from, to] = [view.getUint8(AT.from), view.getUint8(AT.to)];
-  if ((flags & ~IS_FOUNDER) !== 0) return malformed(`unknown flags ${flags} in a handshake`);
+  if ((flags & ~IS_FOUNDER) !== 0 && isOwnVersion(view)) return malformed(`unknown flags ${flags} in a handshake`);
   if (standing === undefined) return malformed(`an unknown standing ${view.getUint8(AT.standing)}`);
   if (from < 1 || from > MAX_NODE_ID || to < 1 || to > MAX_NODE_ID) return malformed(`node ids ${from} and ${to}`);
   if (view.getUint32(AT.term, true) > MAX_TERM) return malformed(`a term above ${MAX_TERM}`);
-  if (bytes[AT.zero] !== 0 || !isZero(bytes, AT.rest, AT.check)) return malformed('a handshake whose unused bytes are not zero');
+  if (isZero(bytes, AT.process, AT.lowest)) return malformed('a handshake without the number of its process');
+  if (isOwnVersion(view) && (bytes[AT.zero] !== 0 || !isZero(bytes, AT.zero16, AT.features) || !isZero(bytes, AT.rest, AT.check))) {
+    return malformed('a handshake whose unused bytes are not zero');
+  }
   const nodes = nodesOfMask(view.getUint32(AT.nodes, true));
   if (!nodes.includes(from)) return malformed(`nodes ${formatNodes(nodes)} without the sender, ${from}`);
-  const introduction: Introduction = {
-    clusterId: toHex(bytes.subarray(AT.clusterId, AT.from)),
-    from,
+  return {
+    ...refuserIn(bytes),
     to,
-    instance: toHex(bytes.subarray(AT.instance, AT.term)),
     segmentBytes: view.getUint32(AT.segmentBytes, true),
     standing,
     isFounder: (flags & IS_FOUNDER) !== 0,
     term: view.getUint32(AT.term, true),
     nodes,
   };
-  return { kind: what === HELLO ? 'hello' : 'welcome', introduction };
 }
 
 /** The sentence of a refusal, without what could upset a terminal. */
@@ -207,6 +246,9 @@ export interface Self {
   /** {@link NO_CLUSTER} while it looks for its cluster. */
   readonly clusterId: string;
   readonly id: NodeId;
+  /** {@link NO_INSTANCE} while it looks for its cluster. */
+  readonly instance: string;
+  readonly process: string;
   readonly segmentBytes: number;
   /** The cluster's nodes, this one among them. */
   readonly nodes: NodeSet;
@@ -222,7 +264,7 @@ export function judgeHello(decoded: DecodedHandshake, self: Self): Introduction 
     case 'otherVersion':
       return {
         code: 'VERSION',
-        sentence: `this node speaks version ${PEER_PROTOCOL_VERSION} of the protocol between nodes, not ${decoded.version}: run the same LogLog on all nodes`,
+        sentence: `this node speaks version ${PEER_PROTOCOL_VERSION} of the protocol between nodes, not ${versionsOf(decoded)}: run the same LogLog on all nodes`,
       };
     case 'malformed':
       return { code: 'MALFORMED', sentence: decoded.reason };
@@ -231,13 +273,24 @@ export function judgeHello(decoded: DecodedHandshake, self: Self): Introduction 
   }
 }
 
+/** `4`, or `4 to 5`, for sentences. */
+export function versionsOf({ version, lowest }: { readonly version: number; readonly lowest: number }): string {
+  return lowest === version || lowest === 0 ? String(version) : `${lowest} to ${version}`;
+}
+
+function ownIdSentence({ to, instance, process }: Introduction, self: Self): string {
+  if (process === self.process) {
+    return `the address of node ${to} leads back to the process that dialed it, node ${self.id}: give node ${to} an address in ${flagOf('peers')} that leads to it from here`;
+  }
+  const what =
+    instance === self.instance && instance !== NO_INSTANCE ? 'with a copy of its data directory' : `with ${flagOf('node')} ${self.id}`;
+  return `this is node ${self.id}, too: two processes were started ${what}, or with other ${flagOf('peers')}; stop one of them`;
+}
+
 function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
   const { from, to } = hello;
   if (from === self.id) {
-    return {
-      code: 'OWN_ID',
-      sentence: `this is node ${self.id} itself: two nodes were started with ${flagOf('node')} ${self.id}, or with other ${flagOf('peers')}`,
-    };
+    return { code: 'OWN_ID', sentence: ownIdSentence(hello, self) };
   }
   if (to !== self.id) {
     return { code: 'WRONG_NODE', sentence: `this is node ${self.id}, not node ${to}: give all nodes the same ${flagOf('peers')}` };

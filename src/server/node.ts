@@ -1,11 +1,13 @@
 // A node: the wiring of memory, pools, segments, appends, readings and the listener, and its life from recovery to a clean end.
 
+import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { type Config, maxBatchBytes, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { PROCESS_BYTES } from '../core/ids.ts';
 import { MAX_READ_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
 import { addressOf } from '../core/peers.ts';
 import { follow } from '../memory/follow.ts';
@@ -53,6 +55,8 @@ function listOf(text: string): string[] {
 /** What a node is made of before it runs. */
 interface Parts {
   readonly config: Config;
+  /** The number of this process, which it tells nodes and clients. */
+  readonly processNumber: string;
   readonly log: Logger;
   readonly directory: string;
   readonly memory: TailMemory;
@@ -69,6 +73,7 @@ export class LogNode {
   /** Rejects when the node can no longer go on; the process must end then (invariant 6). */
   readonly failed: Promise<never>;
   readonly #config: Config;
+  readonly #processNumber: string;
   readonly #log: Logger;
   readonly #failure: Failure;
   readonly #memory: TailMemory;
@@ -97,12 +102,13 @@ export class LogNode {
   static async start(config: Config, log: Logger, signal: AbortSignal = new AbortController().signal): Promise<LogNode> {
     const failure = new Failure();
     const places = placesForClients(config, log);
+    const processNumber = randomBytes(PROCESS_BYTES).toString('hex');
     const directory = resolve(config.data);
     const opened = openDirectory(directory, config, log);
     // Refused before anything is changed.
     const memory = TailMemory.create({ segmentBytes: opened.segmentBytes, slots: config.slots });
     await checkPorts(config);
-    const identity = opened.identity ?? (await makeIdentity(directory, config, log, signal));
+    const identity = opened.identity ?? (await makeIdentity(directory, config, processNumber, log, signal));
     const pools = new Pools(
       { directory, identity, shared: memory.shared },
       { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`) },
@@ -111,7 +117,7 @@ export class LogNode {
     try {
       const found = await Promise.race([pools.recover(), failure.failed]);
       const recovered = { ...found, identity: takeNodes(directory, found.identity, config, log) };
-      node = new LogNode({ config, log, directory, memory, pools, recovered, failure, places });
+      node = new LogNode({ config, processNumber, log, directory, memory, pools, recovered, failure, places });
       await node.#run();
       return node;
     } catch (thrown) {
@@ -124,8 +130,9 @@ export class LogNode {
     }
   }
 
-  private constructor({ config, log, directory, memory, pools, recovered, failure, places }: Parts) {
+  private constructor({ config, processNumber, log, directory, memory, pools, recovered, failure, places }: Parts) {
     this.#config = config;
+    this.#processNumber = processNumber;
     this.#log = log;
     this.#failure = failure;
     this.#memory = memory;
@@ -233,6 +240,7 @@ export class LogNode {
         identity: this.identity,
         shared: this.#memory.shared,
         node,
+        process: this.#processNumber,
         host: this.#config.host,
         peers: [...peers],
         electionTimeoutMs,
@@ -396,6 +404,7 @@ export class LogNode {
     session.send(
       encodeHello({
         protocolVersion: PROTOCOL_VERSION,
+        lowestVersion: PROTOCOL_VERSION,
         role: this.#cluster.role === 'leader' ? 'leader' : 'follower',
         nodeId: this.#config.node,
         clusterId: this.identity.clusterId,
@@ -407,6 +416,8 @@ export class LogNode {
         maxBatchBytes: maxBatchBytes(this.#config),
         maxReadBytes: MAX_READ_BYTES,
         leader: this.#cluster.leaderUrl(),
+        process: this.#processNumber,
+        whyNoLeader: '',
       }),
     );
   }

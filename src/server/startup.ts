@@ -84,7 +84,13 @@ export function takeNodes(directory: string, identity: Identity, config: Config,
  * Makes an empty directory this node's. It first learns from the others which cluster it joins; that may take until one of them is up.
  * `signal` gives up.
  */
-export async function makeIdentity(directory: string, config: Config, log: Logger, signal: AbortSignal): Promise<Identity> {
+export async function makeIdentity(
+  directory: string,
+  config: Config,
+  processNumber: string,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Identity> {
   const disk = new NodeDisk();
   const { node: nodeId, peers, segmentBytes } = config;
   const nodes = givenNodes(config);
@@ -93,6 +99,7 @@ export async function makeIdentity(directory: string, config: Config, log: Logge
   if (nodes === null || own === undefined) return createIdentity(disk, directory, random, { nodeId });
   const clusterId = await findCluster({
     id: nodeId,
+    process: processNumber,
     segmentBytes,
     host: config.host,
     peerPort: own.peerPort,

@@ -47,6 +47,8 @@ export type TaskOutcome<Response> = { readonly ok: true; readonly value: Respons
 /** What the raft thread is started with. */
 export interface RaftSetup extends WorkerSetup {
   readonly node: number;
+  /** The number of this process. */
+  readonly process: string;
   /** Address to listen on for the other nodes. */
   readonly host: string;
   /** All nodes of the cluster, this one among them; empty for a single node. */

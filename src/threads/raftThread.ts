@@ -196,12 +196,12 @@ class RaftThread {
   }
 
   #makeSockets(): PeerSockets {
-    const { node, peers, electionTimeoutMs, shared } = this.#setup;
+    const { node, process, peers, electionTimeoutMs, shared } = this.#setup;
     const { clusterId, instance } = this.#identity;
     const { segmentBytes } = shared.shape;
     const log = (level: 'info' | 'warn', text: string): void => this.#tell({ kind: 'log', level, text });
     return new PeerSockets({
-      self: { clusterId, id: node, instance, segmentBytes, nodes: peers.map(({ id }) => id) },
+      self: { clusterId, id: node, instance, process, segmentBytes, nodes: peers.map(({ id }) => id) },
       now: () => ({ standing: this.#identity.standing, isFounder: this.#identity.isFounder, term: this.#replica.raft.currentTerm }),
       stuckMs: Math.max(MIN_STUCK_MS, Math.min(electionTimeoutMs, MAX_STUCK_MS)),
       silentMs: Math.max(MIN_STUCK_MS, 4 * electionTimeoutMs),

@@ -25,7 +25,7 @@ test('connect: several addresses are tried in turn', async () => {
 test('connect: when none answers, the error names each address and its reason', async () => {
   const server = new FakeServer();
   server.refused.set('ws://a', 'connection refused');
-  server.greetings.set('ws://b', { protocolVersion: 9 });
+  server.greetings.set('ws://b', { protocolVersion: 9, lowestVersion: 9 });
   const error = await failureOf(server.connect({ reconnect: { timeoutMs: 0 } }, ['ws://a', 'ws://b']));
   expect(error.code).toBe('UNREACHABLE');
   expect(error.message).toContain('ws://a: connection refused');

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { NO_CLUSTER } from '../../src/core/ids.ts';
 import { type DiscoveryOptions, findCluster } from '../../src/peers/discovery.ts';
-import { decodeHandshake, encodePeerHello, encodePeerWelcome } from '../../src/protocol/peerHandshake.ts';
+import { decodeHandshake, encodePeerHello, encodePeerWelcome, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
 import {
   CLUSTER,
   closeAll,
@@ -9,6 +9,7 @@ import {
   Happenings,
   HOST,
   hello,
+  processOf,
   RawServer,
   RawSocket,
   SEGMENT_BYTES,
@@ -34,6 +35,7 @@ async function search(id: number, ports: Readonly<Record<number, number>>, chang
   const port = await new Promise<number>((resolve, reject) => {
     found = findCluster({
       id,
+      process: processOf(id, 2),
       segmentBytes: SEGMENT_BYTES,
       host: HOST,
       peerPort: 0,
@@ -124,7 +126,7 @@ describe('looking for the cluster', () => {
     silent.heal();
     for (let count = 1; count <= 3; count += 1) {
       const asked = await third.nth(count);
-      await asked.until(64);
+      await asked.until(HANDSHAKE_BYTES);
       asked.write(encodePeerWelcome(stranger(3, 1)));
       await asked.closed;
     }
@@ -135,11 +137,11 @@ describe('looking for the cluster', () => {
     const silent = [new RawServer(), new RawServer()] as const;
     const { found, port } = await search(1, { 2: await silent[0].listen(), 3: await silent[1].listen() });
     // It is asking them, and they do not answer.
-    await Promise.all(silent.map(async (server) => (await server.nth(1)).until(64)));
+    await Promise.all(silent.map(async (server) => (await server.nth(1)).until(HANDSHAKE_BYTES)));
     for (const from of [2, 3, 2, 3]) {
       const raw = RawSocket.connect(port);
       raw.write(encodePeerHello(stranger(from, 1)));
-      expect(decodeHandshake(await raw.until(64))).toMatchObject({ kind: 'welcome', introduction: { clusterId: NO_CLUSTER } });
+      expect(decodeHandshake(await raw.until(HANDSHAKE_BYTES))).toMatchObject({ kind: 'welcome', introduction: { clusterId: NO_CLUSTER } });
       await raw.closed;
     }
     expect(await Promise.race([found.then(() => 'it began a cluster'), Promise.resolve('still waiting')])).toBe('still waiting');
@@ -177,7 +179,7 @@ describe('looking for the cluster', () => {
     expect(await Promise.race([found, Promise.resolve('still waiting')])).toBe('still waiting');
     const raw = RawSocket.connect((await search(2, { 1: port })).port);
     raw.write(encodePeerHello(hello(1, 2)));
-    expect(decodeHandshake(await raw.until(64))).toMatchObject({
+    expect(decodeHandshake(await raw.until(HANDSHAKE_BYTES))).toMatchObject({
       kind: 'welcome',
       introduction: { clusterId: NO_CLUSTER, from: 2, to: 1, standing: 'stranger', isFounder: false },
     });
@@ -188,7 +190,7 @@ describe('looking for the cluster', () => {
     for (const introduction of [hello(9, 2), hello(1, 3), hello(2, 2), hello(1, 2, { segmentBytes: 65_536 })]) {
       const raw = RawSocket.connect(port);
       raw.write(encodePeerHello(introduction));
-      expect(decodeHandshake((await raw.until(64)).subarray(0, 64))).toMatchObject({ kind: 'refused' });
+      expect(decodeHandshake((await raw.until(HANDSHAKE_BYTES)).subarray(0, HANDSHAKE_BYTES))).toMatchObject({ kind: 'refused' });
     }
     expect(await Promise.race([found, Promise.resolve('still waiting')])).toBe('still waiting');
   });
@@ -210,5 +212,13 @@ describe('looking for the cluster', () => {
 });
 
 function options(): DiscoveryOptions {
-  return { id: 2, segmentBytes: SEGMENT_BYTES, host: HOST, peerPort: 0, peers: [{ id: 2, host: HOST, peerPort: 0 }], log: () => undefined };
+  return {
+    id: 2,
+    process: processOf(2),
+    segmentBytes: SEGMENT_BYTES,
+    host: HOST,
+    peerPort: 0,
+    peers: [{ id: 2, host: HOST, peerPort: 0 }],
+    log: () => undefined,
+  };
 }

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PEER_BACKOFF_MAX_MS, PEER_QUEUED_BYTES, PEER_QUEUED_EXTRA_BYTES } from '../../src/core/limits.ts';
 import { encodePeerMessage, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
-import { decodeHandshake, encodePeerHello, encodePeerWelcome } from '../../src/protocol/peerHandshake.ts';
+import { decodeHandshake, encodePeerHello, encodePeerWelcome, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
-import { appendOf, closeAll, HOST, hello, RawServer, RawSocket, startPeer, type TestNode, Wire } from './support/peers.ts';
+import { appendOf, closeAll, HOST, hello, processOf, RawServer, RawSocket, startPeer, type TestNode, Wire } from './support/peers.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -37,7 +37,7 @@ async function linkedTo(server: RawServer, options: Parameters<typeof startPeer>
 }
 
 async function welcome(link: RawSocket): Promise<void> {
-  await link.until(64);
+  await link.until(HANDSHAKE_BYTES);
   link.write(encodePeerWelcome(hello(2, 1)));
 }
 
@@ -194,7 +194,7 @@ describe('peer sockets: a link', () => {
     const a = await startPeer(1);
     const older = RawSocket.connect(a.port);
     older.write(encodePeerHello(hello(2, 1)));
-    await older.until(64);
+    await older.until(HANDSHAKE_BYTES);
     older.write(encodePeerMessage(VOTE), encodePeerMessage(appendOf(100)), new Uint8Array(99));
     await a.nth('receiving');
     const newer = RawSocket.connect(a.port);
@@ -260,7 +260,7 @@ describe('peer sockets: a node that does not read', () => {
     await a.nth('drained');
     expect(a.sockets.canSend(2)).toBe(true);
     await releases.done();
-    const all = await link.until(64 + sent * (PEER_FRAME_BYTES + memory.length));
+    const all = await link.until(HANDSHAKE_BYTES + sent * (PEER_FRAME_BYTES + memory.length));
     expect(all.subarray(-memory.length).equals(memory)).toBe(true);
     expect(a.of('drained').length).toBe(1);
   });
@@ -312,7 +312,7 @@ describe('peer sockets: a node that is silent', () => {
     const [a, link] = await linkedTo(server, { silentMs: 30 });
     for (let i = 1; i <= 5; i++) {
       a.sockets.send(2, HEARTBEAT);
-      await link.until(64 + 64 * i);
+      await link.until(HANDSHAKE_BYTES + 64 * i);
       await new Promise((resolve) => setTimeout(resolve, 40));
     }
     expect(a.of('disconnected')).toEqual([]);
@@ -323,7 +323,7 @@ describe('peer sockets: a node that is silent', () => {
     const [a] = await linkedTo(server, { silentMs: 200 });
     const back = RawSocket.connect(a.port);
     back.write(encodePeerHello(hello(2, 1)));
-    await back.until(64);
+    await back.until(HANDSHAKE_BYTES);
     for (let i = 1; i <= 50; i++) {
       a.sockets.send(2, HEARTBEAT);
       back.write(encodePeerMessage(VOTE));
@@ -343,7 +343,11 @@ describe('peer sockets: an accepter that breaks the rules', () => {
   });
 
   it.each<[string, Uint8Array, string]>([
-    ['another protocol', new TextEncoder().encode('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'.padEnd(64)), 'not a LogLog node'],
+    [
+      'another protocol',
+      new TextEncoder().encode('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'.padEnd(HANDSHAKE_BYTES)),
+      'not a LogLog node',
+    ],
     ['a HELLO', encodePeerHello(hello(2, 1)), 'HELLO'],
     ['more than a WELCOME', new Uint8Array([...encodePeerWelcome(hello(2, 1)), 0]), 'more than'],
     ['a damaged WELCOME', encodePeerWelcome(hello(2, 1)).fill(7, 40, 41), 'check'],
@@ -352,7 +356,7 @@ describe('peer sockets: an accepter that breaks the rules', () => {
     const a = await startPeer(1);
     a.sockets.dial([{ id: 2, host: HOST, peerPort: await server.listen() }]);
     const link = await server.nth();
-    await link.until(64);
+    await link.until(HANDSHAKE_BYTES);
     expect(decodeHandshake(link.bytes)).toEqual({ kind: 'hello', introduction: hello(1, 2, { isFounder: true, term: 11 }) });
     link.write(answer);
     await link.closed;
@@ -373,7 +377,7 @@ describe('peer sockets: an accepter that breaks the rules', () => {
     const a = await startPeer(1);
     a.sockets.dial([{ id: 2, host: HOST, peerPort: await server.listen() }]);
     const first = await server.nth();
-    await first.until(64);
+    await first.until(HANDSHAKE_BYTES);
     first.write(encodePeerWelcome(hello(2, 1, { clusterId: '0'.repeat(32) })));
     await first.closed;
     expect(a.sockets.reasonOf(2)).toContain('does not belong to the cluster yet');
@@ -402,7 +406,7 @@ it('peer sockets: a port that is taken is a clear error', async () => {
   await expect(b.sockets.listen(HOST, a.port)).rejects.toThrow();
   const { PeerListener } = await import('../../src/peers/peerListener.ts');
   const listener = new PeerListener({
-    self: { clusterId: '0'.repeat(32), id: 1, segmentBytes: 1, nodes: [] },
+    self: { clusterId: '0'.repeat(32), id: 1, instance: '1'.repeat(16), process: processOf(1), segmentBytes: 1, nodes: [] },
     introduce: (to) => hello(1, to),
     doubts: () => undefined,
     greeting: () => undefined,

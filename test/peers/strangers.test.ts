@@ -7,11 +7,24 @@ import {
   decodeSentence,
   encodePeerHello,
   encodePeerWelcome,
+  HANDSHAKE_BYTES,
   type Introduction,
 } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
-import { appendOf, CLUSTER, closeAll, eventually, HOST, hello, RawSocket, startPeer, stranger, type TestNode } from './support/peers.ts';
+import {
+  appendOf,
+  CLUSTER,
+  closeAll,
+  eventually,
+  HOST,
+  hello,
+  processOf,
+  RawSocket,
+  startPeer,
+  stranger,
+  type TestNode,
+} from './support/peers.ts';
 
 afterEach(closeAll);
 
@@ -21,7 +34,7 @@ const VOTE: PeerMessage = { kind: 'voteRequest', term: 7, isPreVote: false, isTr
 async function expectAlive(node: TestNode): Promise<void> {
   const raw = RawSocket.connect(node.port);
   raw.write(encodePeerHello(hello(3, 1)), encodePeerMessage(VOTE));
-  expect(decodeHandshake(await raw.until(64))).toMatchObject({ kind: 'welcome' });
+  expect(decodeHandshake(await raw.until(HANDSHAKE_BYTES))).toMatchObject({ kind: 'welcome' });
   await node.events.until((all) => all.some((event) => event.kind === 'message' && event.from === 3));
 }
 
@@ -37,7 +50,9 @@ describe('peer port: who is refused', () => {
       'node 1 belongs to the nodes 1, 2, 3, node 2 to the nodes 1, 2, 3, 4, 5',
     ],
     ['a stranger with a longer list', { ...stranger(4, 1), nodes: [1, 2, 3, 4] }, 'OTHER_NODES', 'cannot be changed in this version'],
-    ['a node with our own id', hello(1, 1), 'OWN_ID', '--node'],
+    ['this process itself', hello(1, 3), 'OWN_ID', 'the address of node 3 leads back to the process that dialed it'],
+    ['a copy of our directory', hello(1, 1, { process: processOf(1, 2) }), 'OWN_ID', 'a copy of its data directory'],
+    ['a node with our own id', hello(1, 1, { process: processOf(1, 2), instance: 'd'.repeat(16) }), 'OWN_ID', '--node'],
     ['a node with other segments', hello(2, 1, { segmentBytes: 65_536 }), 'SEGMENT_BYTES', '--segment-bytes'],
     ['a stranger with other segments', { ...stranger(2, 1), segmentBytes: 65_536 }, 'SEGMENT_BYTES', '--segment-bytes'],
   ];
@@ -48,9 +63,9 @@ describe('peer port: who is refused', () => {
       const raw = RawSocket.connect(node.port);
       raw.write(encodePeerHello(introduction), encodePeerMessage(VOTE));
       await raw.closed;
-      const decoded = decodeHandshake(raw.bytes.subarray(0, 64));
-      expect(decoded).toMatchObject({ kind: 'refused', clusterId: CLUSTER, code });
-      expect(decodeSentence(raw.bytes.subarray(64))).toContain(text);
+      const decoded = decodeHandshake(raw.bytes.subarray(0, HANDSHAKE_BYTES));
+      expect(decoded).toMatchObject({ kind: 'refused', by: { clusterId: CLUSTER, from: 1, process: processOf(1) }, code });
+      expect(decodeSentence(raw.bytes.subarray(HANDSHAKE_BYTES))).toContain(text);
     }
     expect(node.of('log').map((event) => event.text)).toEqual([expect.stringContaining(code)]);
     expect([...node.of('accepted'), ...node.of('message')]).toEqual([]);
@@ -68,7 +83,7 @@ describe('peer port: who is refused', () => {
     const raw = RawSocket.connect(node.port);
     raw.write(bytes);
     await raw.closed;
-    expect(decodeHandshake(raw.bytes.subarray(0, 64))).toMatchObject({ kind: 'refused', code });
+    expect(decodeHandshake(raw.bytes.subarray(0, HANDSHAKE_BYTES))).toMatchObject({ kind: 'refused', code });
     expect(node.of('message')).toEqual([]);
     await expectAlive(node);
   });
@@ -78,7 +93,7 @@ describe('peer port: who is refused', () => {
     for (const introduction of [hello(2, 3), hello(2, 3), hello(2, 1), hello(2, 3)]) {
       const raw = RawSocket.connect(node.port);
       raw.write(encodePeerHello(introduction));
-      await raw.until(64);
+      await raw.until(HANDSHAKE_BYTES);
     }
     expect(node.of('log').length).toBe(2);
   });
@@ -110,7 +125,7 @@ describe('peer port: a stranger', () => {
     const node = await startPeer(1);
     const real = RawSocket.connect(node.port);
     real.write(encodePeerHello(hello(2, 1)));
-    await real.until(64);
+    await real.until(HANDSHAKE_BYTES);
     const raw = RawSocket.connect(node.port);
     raw.write(encodePeerHello(stranger(2, 1)));
     await raw.closed;
@@ -131,7 +146,7 @@ describe('peer port: connections that say too little or too much', () => {
     } finally {
       clearInterval(timer);
     }
-    expect(at).toBeLessThan(64);
+    expect(at).toBeLessThan(HANDSHAKE_BYTES);
     expect([silent.bytes.length, slow.bytes.length]).toEqual([0, 0]);
     await eventually(() => node.sockets.handshakes === 0);
     await expectAlive(node);

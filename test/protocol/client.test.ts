@@ -40,6 +40,7 @@ test('ERROR 17 BEHIND: not fatal, retryable, failed, with the commit as its offs
 test('HELLO of a follower names its leader', () => {
   const hello: Hello = {
     protocolVersion: 1,
+    lowestVersion: 1,
     role: 'follower',
     nodeId: 2,
     clusterId: '69c8a3f63a871ed8726465c8fa82b1a3',
@@ -51,10 +52,12 @@ test('HELLO of a follower names its leader', () => {
     maxBatchBytes: 16_777_227,
     maxReadBytes: 1_048_576,
     leader: 'ws://a:1',
+    process: 'f0e1d2c3b4a59687',
+    whyNoLeader: '',
   };
   const golden =
     '81000100 02000000 0000000000000000 0c00000000000000 69c8a3f63a871ed8726465c8fa82b1a3' +
-    '01000000 ffffff00 00004000 0b000001 00001000 08000000 77733a2f2f613a31';
+    '01000000 ffffff00 00004000 0b000001 00001000 08000000 f0e1d2c3b4a59687 0100 0000 00000000 77733a2f2f613a31';
   expect(encodeHello(hello)).toEqual(bytesOf(golden));
   expect(decodeAnswer(bytesOf(golden))).toEqual({ kind: 'hello', hello });
   const short = bytesOf(golden).subarray(0, -1);

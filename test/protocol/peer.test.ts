@@ -330,10 +330,10 @@ it('the frames in docs/PEERS.md are what they say', () => {
   });
   const [clusterId, segmentBytes] = ['69c8a3f63a871ed8726465c8fa82b1a3', 32 * 1024 * 1024];
   expect(kinds).toMatchObject([
-    { kind: 'hello', clusterId, from: 1, to: 2, standing: 'voter', isFounder: true, segmentBytes, term: 2 },
+    { kind: 'hello', clusterId, from: 1, to: 2, standing: 'voter', isFounder: true, segmentBytes, term: 2, process: '91d24c37aa50e618' },
     { kind: 'welcome', clusterId, from: 2, to: 1, standing: 'new', isFounder: false, term: 1 },
     { kind: 'appendRequest', term: 2, round: 3, prevTerm: 1, prevOffset: 20, entriesTerm: 2, end: 40, base: 0, commit: 20 },
     { kind: 'appendResponse', term: 2, round: 3, accepted: true, offset: 40, durable: 40, isVoter: true },
-    { kind: 'refused', clusterId, code: 'WRONG_NODE', sentenceBytes: 2 },
+    { kind: 'refused', by: { clusterId, from: 2, process: '3be77f0c1284d95a' }, code: 'WRONG_NODE', sentenceBytes: 2 },
   ]);
 });

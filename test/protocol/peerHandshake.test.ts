@@ -13,6 +13,7 @@ import {
   type Introduction,
   judgeHello,
   REFUSALS,
+  type Refuser,
   type Self,
 } from '../../src/protocol/peerHandshake.ts';
 import { bytesOf, flipped, hexOf } from '../format/hex.ts';
@@ -23,25 +24,36 @@ const HELLO: Introduction = {
   from: 2,
   to: 1,
   instance: '0123456789abcdef',
+  process: 'fedcba9876543210',
   segmentBytes: 0x0200_0000,
   standing: 'voter',
   isFounder: true,
   term: 0x0102_0304,
   nodes: [1, 2, 3],
 };
-const SELF: Self = { clusterId: CLUSTER, id: 1, segmentBytes: 0x0200_0000, nodes: [1, 2, 3] };
+const SELF: Self = {
+  clusterId: CLUSTER,
+  id: 1,
+  instance: '1111111111111111',
+  process: '1111111122222222',
+  segmentBytes: 0x0200_0000,
+  nodes: [1, 2, 3],
+};
+const REFUSER: Refuser = { clusterId: CLUSTER, from: 1, instance: SELF.instance, process: SELF.process };
 
+/** What is not used yet: bytes 64 to 124. */
+const ROOM = '00'.repeat(60);
 const GOLDEN_HELLO = bytesOf(`
-  4c4c5048 0200 01 01 00112233445566778899aabbccddeeff 02 01 02 00 00000002
-  0123456789abcdef 04030201 07000000 000000000000000000000000 cee7bc83
+  4c4c5048 0300 01 01 00112233445566778899aabbccddeeff 02 01 02 00 00000002
+  0123456789abcdef 04030201 07000000 fedcba9876543210 0300 0000 00000000 ${ROOM} b8fbbd12
 `);
 const GOLDEN_WELCOME = bytesOf(`
-  4c4c5048 0200 02 00 00000000000000000000000000000000 20 1f 00 00 00000100
-  0000000000000000 00000000 01000080 000000000000000000000000 b68323a3
+  4c4c5048 0300 02 00 00000000000000000000000000000000 20 1f 00 00 00000100
+  0000000000000000 00000000 01000080 0000000000000001 0300 0000 00000000 ${ROOM} c435e4e8
 `);
 const GOLDEN_REFUSED = bytesOf(`
-  4c4c5048 0200 03 00 00112233445566778899aabbccddeeff 01 000000 0500 0800
-  0000000000000000 00000000 00000000000000000000000000000000 da95de39
+  4c4c5048 0300 03 00 00112233445566778899aabbccddeeff 01 000000 0500 0800
+  1111111111111111 0000000000000000 1111111122222222 0300 0000 00000000 ${ROOM} bf18462e
   676574206c6f7374
 `);
 const WELCOME: Introduction = {
@@ -49,6 +61,7 @@ const WELCOME: Introduction = {
   from: 32,
   to: 31,
   instance: NO_INSTANCE,
+  process: '0000000000000001',
   segmentBytes: 65_536,
   standing: 'stranger',
   isFounder: false,
@@ -60,7 +73,7 @@ function forged(bytes: Uint8Array, edit: (view: DataView) => void): Uint8Array {
   const copy = bytes.slice();
   const view = new DataView(copy.buffer);
   edit(view);
-  view.setUint32(60, crc32(copy.subarray(0, 60)), true);
+  view.setUint32(124, crc32(copy.subarray(0, 124)), true);
   return copy;
 }
 
@@ -82,10 +95,10 @@ describe('peer handshake: golden bytes', () => {
 
   it('REFUSED', () => {
     const refusal = { code: 'OTHER_NODES', sentence: 'get lost' } as const;
-    expect(hexOf(encodePeerRefusal(CLUSTER, 1, refusal))).toBe(hexOf(GOLDEN_REFUSED));
+    expect(hexOf(encodePeerRefusal(REFUSER, refusal))).toBe(hexOf(GOLDEN_REFUSED));
     const { code } = refusal;
-    expect(decodeHandshake(GOLDEN_REFUSED.subarray(0, 64))).toEqual({ kind: 'refused', clusterId: CLUSTER, code, sentenceBytes: 8 });
-    expect(decodeSentence(GOLDEN_REFUSED.subarray(64))).toBe('get lost');
+    expect(decodeHandshake(GOLDEN_REFUSED.subarray(0, 128))).toEqual({ kind: 'refused', by: REFUSER, code, sentenceBytes: 8 });
+    expect(decodeSentence(GOLDEN_REFUSED.subarray(128))).toBe('get lost');
   });
 
   it('every standing has its number', () => {
@@ -107,6 +120,7 @@ describe('peer handshake: golden bytes', () => {
       SEGMENT_BYTES: 7,
       MALFORMED: 8,
       TERM: 9,
+      OTHER_PROCESS: 10,
     });
   });
 });
@@ -122,12 +136,15 @@ describe('peer handshake: what is wrong is said', () => {
     ['instance', 32],
     ['term', 40],
     ['set of nodes', 44],
-    ['unused end', 48],
-    ['check', 60],
+    ['process', 48],
+    ['unused bytes', 58],
+    ['features', 60],
+    ['unused end', 64],
+    ['check', 124],
     ['kind', 6],
     ['flags', 7],
   ])('a damaged %s', (_field, at) => {
-    for (const golden of [GOLDEN_HELLO, GOLDEN_WELCOME, GOLDEN_REFUSED.subarray(0, 64)]) {
+    for (const golden of [GOLDEN_HELLO, GOLDEN_WELCOME, GOLDEN_REFUSED.subarray(0, 128)]) {
       expect(reasonOf(flipped(golden, at))).toBe('a handshake that does not match its check');
     }
   });
@@ -138,8 +155,30 @@ describe('peer handshake: what is wrong is said', () => {
 
   it('another version, whatever else is in it', () => {
     const other = GOLDEN_HELLO.slice().fill(0xee, 6);
-    other[4] = 1;
-    expect(decodeHandshake(other)).toEqual({ kind: 'otherVersion', version: 1 });
+    other[4] = 2;
+    expect(decodeHandshake(other)).toEqual({ kind: 'otherVersion', version: 2, lowest: 0xeeee });
+    const later = forged(GOLDEN_HELLO, (view) => {
+      view.setUint16(4, 9, true);
+      view.setUint16(56, 4, true);
+    });
+    expect(decodeHandshake(later)).toEqual({ kind: 'otherVersion', version: 9, lowest: 4 });
+  });
+
+  it('a later version that speaks this one, too, is understood, whatever it says in bytes that are unused here', () => {
+    const later = (golden: Uint8Array, unused: readonly number[]): Uint8Array =>
+      forged(golden, (view) => {
+        view.setUint16(4, 9, true);
+        for (const at of unused) view.setUint8(at, 0xff);
+      }).subarray(0, 128);
+    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 58, 60, 64, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
+    expect(decodeHandshake(later(GOLDEN_REFUSED, [7, 25, 40, 58, 123]))).toMatchObject({ kind: 'refused', by: REFUSER });
+  });
+
+  it('features that are not known here are ignored', () => {
+    expect(decodeHandshake(forged(GOLDEN_HELLO, (view) => view.setUint32(60, 0xffff_ffff, true)))).toEqual({
+      kind: 'hello',
+      introduction: HELLO,
+    });
   });
 
   it.each<[string, Uint8Array, (view: DataView) => void, string]>([
@@ -150,34 +189,39 @@ describe('peer handshake: what is wrong is said', () => {
     ['standing 4', GOLDEN_HELLO, (view) => view.setUint8(26, 4), 'standing'],
     ['a set without the sender', GOLDEN_HELLO, (view) => view.setUint32(44, 5, true), 'nodes 1, 3 without the sender, 2'],
     ['an unused byte', GOLDEN_HELLO, (view) => view.setUint8(27, 1), 'not zero'],
-    ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(59, 1), 'not zero'],
+    ['no process', GOLDEN_HELLO, (view) => view.setBigUint64(48, 0n, true), 'without the number of its process'],
+    ['unused bytes', GOLDEN_HELLO, (view) => view.setUint8(59, 1), 'not zero'],
+    ['an unused beginning', GOLDEN_HELLO, (view) => view.setUint8(64, 1), 'not zero'],
+    ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(123, 1), 'not zero'],
     ['refusal 0', GOLDEN_REFUSED, (view) => view.setUint16(28, 0, true), 'unknown code 0'],
-    ['refusal 10', GOLDEN_REFUSED, (view) => view.setUint16(28, 10, true), 'unknown code 10'],
+    ['refusal 11', GOLDEN_REFUSED, (view) => view.setUint16(28, 11, true), 'unknown code 11'],
     ['a long sentence', GOLDEN_REFUSED, (view) => view.setUint16(30, MAX_REFUSAL_BYTES + 1, true), 'sentence has'],
     ['a flag in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(7, 1), 'not zero'],
     ['an unused byte in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(25, 1), 'not zero'],
-    ['an unused end in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(40, 1), 'not zero'],
+    ['unused bytes in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(40, 1), 'not zero'],
+    ['an unused end in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(123, 1), 'not zero'],
   ])('%s', (_name, golden, edit, reason) => {
-    expect(reasonOf(forged(golden, edit).subarray(0, 64))).toContain(reason);
+    expect(reasonOf(forged(golden, edit).subarray(0, 128))).toContain(reason);
   });
 
   it('other lengths', () => {
     expect(reasonOf(GOLDEN_HELLO.subarray(0, 3))).toBe('notAPeer');
-    for (const bytes of [4, 63]) expect(reasonOf(GOLDEN_HELLO.subarray(0, bytes))).toContain(`${bytes} bytes`);
+    for (const bytes of [4, 64, 127]) expect(reasonOf(GOLDEN_HELLO.subarray(0, bytes))).toContain(`${bytes} bytes`);
   });
 
   it('no bytes at all throw', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => decodeHandshake(bytes).kind === 'notAPeer'));
-    const mutation = fc.array(fc.tuple(fc.nat({ max: 59 }), fc.nat({ max: 255 })), { maxLength: 4 });
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 160 }), (bytes) => decodeHandshake(bytes).kind === 'notAPeer'));
+    const mutation = fc.array(fc.tuple(fc.nat({ max: 123 }), fc.nat({ max: 255 })), { maxLength: 4 });
     fc.assert(
       fc.property(fc.constantFrom(GOLDEN_HELLO, GOLDEN_WELCOME, GOLDEN_REFUSED), mutation, (golden, edits) => {
         const bytes = forged(golden, (view) => {
           for (const [at, byte] of edits) view.setUint8(at, byte);
-        }).subarray(0, 64);
+        }).subarray(0, 128);
         const decoded = decodeHandshake(bytes);
-        if (decoded.kind === 'hello') return hexOf(encodePeerHello(decoded.introduction)) === hexOf(bytes);
-        if (decoded.kind === 'welcome') return hexOf(encodePeerWelcome(decoded.introduction)) === hexOf(bytes);
-        return true;
+        if (decoded.kind !== 'hello' && decoded.kind !== 'welcome') return true;
+        const again = (decoded.kind === 'hello' ? encodePeerHello : encodePeerWelcome)(decoded.introduction);
+        const isUnderstood = bytes[4] === 3 && bytes[5] === 0 && bytes[56] === 3 && bytes.subarray(60, 64).every((byte) => byte === 0);
+        return !isUnderstood || hexOf(again) === hexOf(bytes);
       }),
     );
   });
@@ -185,9 +229,9 @@ describe('peer handshake: what is wrong is said', () => {
 
 describe('peer handshake: a sentence', () => {
   it('is cut between two characters', () => {
-    const bytes = encodePeerRefusal(CLUSTER, 1, { code: 'MALFORMED', sentence: `x${'é'.repeat(500)}` });
-    expect(bytes.length).toBe(64 + MAX_REFUSAL_BYTES - 1);
-    expect(decodeSentence(bytes.subarray(64))).toBe(`x${'é'.repeat(199)}`);
+    const bytes = encodePeerRefusal(REFUSER, { code: 'MALFORMED', sentence: `x${'é'.repeat(500)}` });
+    expect(bytes.length).toBe(128 + MAX_REFUSAL_BYTES - 1);
+    expect(decodeSentence(bytes.subarray(128))).toBe(`x${'é'.repeat(199)}`);
   });
 
   it('loses what a terminal would obey', () => {
@@ -208,7 +252,9 @@ describe('peer handshake: who may dial', () => {
   });
 
   it.each<[keyof typeof REFUSALS, Partial<Introduction>, string]>([
-    ['OWN_ID', { from: 1 }, '--node'],
+    ['OWN_ID', { from: 1 }, 'with --node 1'],
+    ['OWN_ID', { from: 1, instance: SELF.instance }, 'with a copy of its data directory'],
+    ['OWN_ID', { from: 1, to: 3, process: SELF.process }, 'the address of node 3 leads back to the process that dialed it, node 1'],
     ['WRONG_NODE', { to: 3 }, 'this is node 1, not node 3'],
     ['OTHER_NODES', { from: 4, nodes: [1, 2, 3, 4] }, '--peers'],
     ['OTHER_NODES', { nodes: [1, 2, 3, 4, 5] }, 'node 1 belongs to the nodes 1, 2, 3, node 2 to the nodes 1, 2, 3, 4, 5'],
@@ -225,7 +271,7 @@ describe('peer handshake: who may dial', () => {
   it('no other frame, no other protocol, no other version', () => {
     expect(judgeHello({ kind: 'welcome', introduction: WELCOME }, SELF)).toMatchObject({ code: 'MALFORMED' });
     expect(judgeHello({ kind: 'notAPeer' }, SELF)).toMatchObject({ code: 'NOT_A_PEER' });
-    expect(judgeHello({ kind: 'otherVersion', version: 9 }, SELF)).toMatchObject({ code: 'VERSION' });
+    expect(judgeHello({ kind: 'otherVersion', version: 9, lowest: 4 }, SELF)).toMatchObject({ code: 'VERSION' });
     expect(judgeHello({ kind: 'malformed', reason: 'no' }, SELF)).toEqual({ code: 'MALFORMED', sentence: 'no' });
   });
 

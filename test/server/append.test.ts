@@ -10,6 +10,7 @@ test('hello: a new log begins with the no-op of term 1, and says its limits', as
   const { hello } = await connect(node);
   expect(hello).toEqual({
     protocolVersion: 1,
+    lowestVersion: 1,
     role: 'leader',
     nodeId: 1,
     clusterId: (await node.status()).clusterId,
@@ -21,6 +22,8 @@ test('hello: a new log begins with the no-op of term 1, and says its limits', as
     maxBatchBytes: 1024 * 1024,
     maxReadBytes: 1024 * 1024,
     leader: '',
+    process: expect.stringMatching(/^[0-9a-f]{16}$/),
+    whyNoLeader: '',
   });
   expect(hello.clusterId).toMatch(/^[0-9a-f]{32}$/);
 });

@@ -34,7 +34,14 @@ function lie(cluster: Cluster, offset: number, term: number): PeerSockets {
   const leaders = { prevTerm: before.term, prevLeader: before.leader, entriesTerm: term, entriesLeader: identity.instance };
   const request = { prevOffset: offset, ...leaders, end: offset + body.length, base: 0, commit: offset };
   const sockets: PeerSockets = new PeerSockets({
-    self: { clusterId: identity.clusterId, id: 1, instance: identity.instance, segmentBytes: SEGMENT_BYTES, nodes: [1, 2, 3] },
+    self: {
+      clusterId: identity.clusterId,
+      id: 1,
+      instance: identity.instance,
+      process: 'f'.repeat(16),
+      segmentBytes: SEGMENT_BYTES,
+      nodes: [1, 2, 3],
+    },
     now: () => ({ standing: 'voter', isFounder: true, term }),
     stuckMs: 60_000,
     silentMs: 60_000,

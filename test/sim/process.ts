@@ -21,7 +21,7 @@ import { DIRECTORY } from './identity.ts';
 import { MainThread } from './mainThread.ts';
 import type { Endpoint } from './network.ts';
 import type { Planned } from './scheduler.ts';
-import { answerTo, type Welcome } from './search.ts';
+import { answerTo, processOf, type Welcome } from './search.ts';
 import type { SimNode } from './simNode.ts';
 import { Thread } from './thread.ts';
 import { promise, Violation } from './violation.ts';
@@ -169,8 +169,8 @@ export class Process implements Endpoint {
   }
 
   greeting(to: NodeId): Introduction {
-    const { instance, standing, isFounder } = this.#identity;
-    return { ...this.#self(), from: this.id, to, instance, standing, isFounder, term: this.replica.raft.currentTerm };
+    const { standing, isFounder } = this.#identity;
+    return { ...this.#self(), from: this.id, to, standing, isFounder, term: this.replica.raft.currentTerm };
   }
 
   greeted(hello: Introduction): Welcome {
@@ -183,7 +183,8 @@ export class Process implements Endpoint {
 
   #self(): Self {
     const { segmentBytes } = this.memory.map.shape;
-    return { clusterId: this.#identity.clusterId, id: this.id, segmentBytes, nodes: this.replica.raft.settings.nodes };
+    const { clusterId, instance } = this.#identity;
+    return { clusterId, id: this.id, instance, process: processOf(this.id), segmentBytes, nodes: this.replica.raft.settings.nodes };
   }
 
   received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {

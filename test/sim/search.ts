@@ -17,6 +17,11 @@ export function answerTo(hello: Introduction, self: Self, own: Introduction): We
   return 'code' in judgeHello({ kind: 'hello', introduction: hello }, self) ? undefined : own;
 }
 
+/** The number of the process of node `id`. The simulator has one process of an id at a time, so its lives need no numbers of their own. */
+export function processOf(id: NodeId): string {
+  return id.toString(16).padStart(16, '0');
+}
+
 export class Search {
   readonly thread: Thread;
   readonly #world: World;
@@ -33,7 +38,14 @@ export class Search {
     this.#found = found;
     const { dialTimeoutMs, redialMs } = world.profile.network;
     this.#rule = new FoundingRule(node.id, node.list, 2 * dialTimeoutMs + 1.5 * redialMs);
-    this.#self = { clusterId: NO_CLUSTER, id: node.id, segmentBytes: node.segmentBytes, nodes: node.list };
+    this.#self = {
+      clusterId: NO_CLUSTER,
+      id: node.id,
+      instance: NO_INSTANCE,
+      process: processOf(node.id),
+      segmentBytes: node.segmentBytes,
+      nodes: node.list,
+    };
     this.thread = new Thread(world.scheduler, ({ label, act }) => {
       world.trace.add(world.scheduler.nowMs, node.id, label);
       act();
@@ -56,9 +68,9 @@ export class Search {
   }
 
   introduction(to: NodeId): Introduction {
-    const { id: from, segmentBytes, nodes } = this.#self;
+    const { id: from, process, segmentBytes, nodes } = this.#self;
     return {
-      ...{ clusterId: NO_CLUSTER, from, to, instance: NO_INSTANCE, segmentBytes },
+      ...{ clusterId: NO_CLUSTER, from, to, instance: NO_INSTANCE, process, segmentBytes },
       ...{ standing: 'stranger', isFounder: false, term: 0, nodes },
     };
   }

@@ -26,7 +26,7 @@ import {
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import type { FromRaft, RaftSetup } from '../../src/threads/messages.ts';
 import { smallMemory } from '../crash/testNode.ts';
-import { closeAll, eventually, HOST, hello, RawSocket, startPeer, type TestNode } from '../peers/support/peers.ts';
+import { closeAll, eventually, HOST, hello, processOf, RawSocket, startPeer, type TestNode } from '../peers/support/peers.ts';
 
 const NODES = [1, 2, 3];
 const SEGMENT_BYTES = 65536;
@@ -79,6 +79,7 @@ async function startThread(
     identity,
     shared: memory.shared,
     node: identity.nodeId,
+    process: processOf(identity.nodeId, 2),
     host: HOST,
     peers,
     electionTimeoutMs,

@@ -261,6 +261,7 @@ function isMalformed({ flags, body, link, b, offset }: SeenRequest): boolean {
 export class FakeServer {
   hello: Hello = {
     protocolVersion: 1,
+    lowestVersion: 1,
     role: 'leader',
     nodeId: 1,
     clusterId: '0123456789abcdef0123456789abcdef',
@@ -272,6 +273,8 @@ export class FakeServer {
     maxBatchBytes: 16_777_227,
     maxReadBytes: 1024 * 1024,
     leader: '',
+    process: 'f0e1d2c3b4a59687',
+    whyNoLeader: '',
   };
   /** Addresses that refuse, with their reasons. */
   readonly refused = new Map<string, string>();

@@ -77,14 +77,19 @@ export async function closeAll(): Promise<void> {
   await Promise.all(all.map((resource) => resource.close()));
 }
 
-type Change = Partial<Omit<PeerSocketsOptions, 'self' | 'events'>> & { clusterId?: string; segmentBytes?: number; instance?: string };
+type Change = Partial<Omit<PeerSocketsOptions, 'self' | 'events'>> & {
+  clusterId?: string;
+  segmentBytes?: number;
+  instance?: string;
+  process?: string;
+};
 
 /** A node of a cluster of `nodes`, listening on a free port. */
 export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3], change: Change = {}): Promise<TestNode> {
   const events = new Happenings<PeerEvent>();
-  const { clusterId = CLUSTER, segmentBytes = SEGMENT_BYTES, instance = `${id}`.repeat(16), ...options } = change;
+  const { clusterId = CLUSTER, segmentBytes = SEGMENT_BYTES, instance = `${id}`.repeat(16), process = processOf(id), ...options } = change;
   const sockets = new PeerSockets({
-    self: { clusterId, id, instance, segmentBytes, nodes },
+    self: { clusterId, id, instance, process, segmentBytes, nodes },
     now: () => ({ standing: 'voter', isFounder: id === 1, term: 10 + id }),
     stuckMs: 60_000,
     silentMs: 60_000,
@@ -109,10 +114,15 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
   return { id, port, sockets, events, of, nth: (kind, count = 1) => events.until(() => of(kind)[count - 1]) };
 }
 
+/** The number of node `id`'s process in its life `life`. */
+export function processOf(id: number, life = 1): string {
+  return `${life}${id}`.padStart(16, 'a');
+}
+
 export function hello(from: number, to: number, change: Partial<Introduction> = {}): Introduction {
   const instance = `${from}`.repeat(16);
   const nodes = [...new Set([1, 2, 3, from])];
-  const known = { clusterId: CLUSTER, from, to, instance, nodes, segmentBytes: SEGMENT_BYTES };
+  const known = { clusterId: CLUSTER, from, to, instance, process: processOf(from), nodes, segmentBytes: SEGMENT_BYTES };
   return { ...known, standing: 'voter', isFounder: false, term: 1, ...change };
 }
 
