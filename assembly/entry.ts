@@ -8,7 +8,8 @@ import {
   KIND_CONTINUED,
   KIND_DATA,
   KIND_MASK,
-  MAX_KIND,
+  KIND_NOOP,
+  MAX_CONTROL_KIND,
   RESULT_BYTES_AT,
   RESULT_COUNT_AT,
   RESULT_DATA_END_AT,
@@ -16,6 +17,7 @@ import {
   RESULT_POINTS_AT,
   RESULT_STATUS_AT,
   RESULT_STOPPED_AT,
+  SCAN_ACTED_ON,
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
@@ -25,6 +27,7 @@ import {
   WALK_BAD_TERM,
   WALK_COMPLETE,
   WALK_INSIDE_BATCH,
+  WALK_NEWER_KIND,
   WALK_SECOND_BATCH,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
@@ -132,7 +135,8 @@ export function stamp(
 /**
  * Anyone: walks log bytes in [at, at + length) that begin at log offset `offset`, taking whole entries while their sum is at
  * most `limitBytes`; with SCAN_WHOLE_BATCHES, whole batches. Terms must be at least `minTerm` and never fall. Emits index points when
- * `points` is not 0. With SCAN_WHOLE_BATCHES the bytes must begin where a batch does, and all of a batch must be data of one term.
+ * `points` is not 0. With SCAN_WHOLE_BATCHES the bytes must begin where a batch does, and all of a batch must be of one term. Control
+ * entries are taken, known or not; with SCAN_ACTED_ON only a no-op that is alone, and a valid entry that is neither that nor data ends the walk.
  */
 export function scan(
   at: usize,
@@ -180,7 +184,9 @@ export function scan(
       status = WALK_BAD_TERM;
       break;
     }
-    if (kind != KIND_DATA && kind != KIND_CONTINUED && (kind > (MAX_KIND as u32) || isInside != 0)) {
+    const bare = kind & KIND_MASK;
+    const isForeign = bare != KIND_DATA && (flags & SCAN_ACTED_ON) != 0 && (kind != KIND_NOOP || isInside != 0);
+    if (bare > (MAX_CONTROL_KIND as u32) && !isForeign) {
       status = WALK_BAD_KIND;
       break;
     }
@@ -196,6 +202,10 @@ export function scan(
         status = WALK_BAD_CHECK;
         break;
       }
+    }
+    if (isForeign) {
+      status = WALK_NEWER_KIND;
+      break;
     }
     if ((kind & continued) != isInside) {
       if (isInside == 0) {
@@ -215,7 +225,7 @@ export function scan(
     lastTerm = term;
     position += entryBytes;
     count += 1;
-    if ((kind & KIND_MASK) == KIND_DATA) dataEnd = position;
+    if (bare == KIND_DATA) dataEnd = position;
     if (isInside == 0) limit = limitBytes;
     if (position >= limit) break;
   }

@@ -11,11 +11,21 @@ export const MAX_PAYLOAD_BYTES = 16777215;
 
 export const KIND_DATA = 0;
 export const KIND_NOOP = 1;
+// Reserved: no build writes them yet.
 export const KIND_CONFIGURATION = 2;
 export const KIND_TRIM = 3;
-export const MAX_KIND = 3;
+export const KIND_TIME = 4;
+export const KIND_SEAL = 5;
+export const KIND_STATE = 6;
+export const KIND_LEVEL = 7;
+export const KIND_SESSION = 8;
+export const KIND_POSITION = 9;
+export const KIND_ACCESS = 10;
+export const KIND_POLICY = 11;
+// Kinds 1 to this are control: the log's own. Readers verify and skip them, known or not. Above them nothing is defined.
+export const MAX_CONTROL_KIND = 63;
 export const KIND_MASK = 127;
-// Set on a data entry: the next entry belongs to the same batch. A batch is in the log whole, or not at all.
+// Set on an entry: the next entry belongs to the same batch. A batch is in the log whole, or not at all.
 export const KIND_CONTINUED = 128;
 
 // A no-op begins each term. Its payload is the instance of the leader's data directory.
@@ -46,6 +56,8 @@ export const WALK_BAD_KIND = 4; // a kind that is not allowed here
 export const WALK_BAD_TERM = 5; // a producer's term is not zero, or a log's term is zero, fell, or rose inside a batch
 export const WALK_INSIDE_BATCH = 6; // the bytes end inside a batch
 export const WALK_SECOND_BATCH = 7; // another batch begins where only one is allowed
+export const WALK_NEWER_KIND = 8; // a valid entry of a kind that this build does not act on: a newer one wrote it
+export const WALK_BAD_LEADER = 9; // no walk says it: entries that begin a term do not begin with the no-op of its leader
 
 // Flags of stamp().
 export const STAMP_ONE_BATCH = 1; // all entries must be one batch
@@ -54,3 +66,4 @@ export const STAMP_ONE_BATCH = 1; // all entries must be one batch
 export const SCAN_VERIFY = 1; // check every entry's check, not only its header
 export const SCAN_FIRST_ALWAYS = 2; // the first entry (or batch) is taken even when it alone exceeds the limit
 export const SCAN_WHOLE_BATCHES = 4; // whole batches are taken, not whole entries
+export const SCAN_ACTED_ON = 8; // a node: kinds that this build does not act on end the walk; with SCAN_VERIFY only

@@ -115,7 +115,7 @@ async function countOfTerm(
       at += (kindSize & 0xffffff) + ENTRY_OVERHEAD_BYTES;
       if (entryTerm > term || base + at > to) return true;
       // Those of earlier terms count as soon as one of this term comes after them.
-      if (entryTerm === term && kindSize >>> 24 !== KIND_CONTINUED) committed = base + at;
+      if (entryTerm === term && ((kindSize >>> 24) & KIND_CONTINUED) === 0) committed = base + at;
     }
     return false;
   });

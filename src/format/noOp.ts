@@ -10,10 +10,9 @@ import {
   KIND_MASK,
   KIND_NOOP,
   MAX_PAYLOAD_BYTES,
-  NO_OP_BYTES,
   NO_OP_PAYLOAD_BYTES,
 } from '../../assembly/layout.ts';
-import { fromHex, viewOf } from '../core/bytes.ts';
+import { fromHex } from '../core/bytes.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { readInstance } from '../core/instances.ts';
 
@@ -27,22 +26,13 @@ export function isNoOp(view: DataView, at: number): boolean {
   return ((view.getUint32(at + ENTRY_KIND_SIZE_AT, true) >>> 24) & ~KIND_CONTINUED & KIND_MASK) === KIND_NOOP;
 }
 
+/** The leader that the entry at `at` names, if it is a no-op that does; NO_INSTANCE otherwise. */
+export function leaderOfEntry(view: DataView, at: number): string {
+  return isNoOp(view, at) ? leaderOfNoOp(view, at) : NO_INSTANCE;
+}
+
 /** The leader that the no-op at `at` names; NO_INSTANCE when it names none, which is damage. */
 export function leaderOfNoOp(view: DataView, at: number): string {
   const payloadBytes = view.getUint32(at + ENTRY_KIND_SIZE_AT, true) & MAX_PAYLOAD_BYTES;
   return payloadBytes === NO_OP_PAYLOAD_BYTES ? readInstance(view, at + ENTRY_HEADER_BYTES) : NO_INSTANCE;
-}
-
-/** The leader that the first entry of log bytes in `chunks` names, if it is a no-op that does; NO_INSTANCE otherwise. */
-export function leaderOfFirst(chunks: readonly Uint8Array[]): string {
-  const entry = new Uint8Array(NO_OP_BYTES);
-  let filled = 0;
-  for (const chunk of chunks) {
-    const part = chunk.subarray(0, NO_OP_BYTES - filled);
-    entry.set(part, filled);
-    filled += part.length;
-    if (filled === NO_OP_BYTES) break;
-  }
-  const view = viewOf(entry);
-  return isNoOp(view, 0) ? leaderOfNoOp(view, 0) : NO_INSTANCE;
 }

@@ -4,19 +4,24 @@
 
 import {
   ENTRY_HEADER_BYTES,
+  ENTRY_KIND_SIZE_AT,
   ENTRY_OVERHEAD_BYTES,
   ENTRY_TERM_AT,
   INDEX_INTERVAL_BYTES,
   KIND_DATA,
   RESULT_STOPPED_AT,
+  SCAN_ACTED_ON,
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
   STAMP_ONE_BATCH,
+  WALK_BAD_LEADER,
   WALK_BAD_TERM,
   WALK_COMPLETE,
+  WALK_NEWER_KIND,
   WALK_TOO_LARGE,
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
+import { viewOf } from '../core/bytes.ts';
 import { segmentCapacityBytes } from '../core/config.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
@@ -45,6 +50,7 @@ function isPointDue(lastPoint: number, filePosition: number): boolean {
 
 export class Tail {
   readonly #memory: TailMemory;
+  readonly #view: DataView;
   readonly #openSegment: (slot: number) => void;
   readonly #capacityBytes: number;
   readonly #walk: WalkResult = noWalk();
@@ -55,10 +61,13 @@ export class Tail {
   /** The last refused batch: a WALK_* status (WALK_COMPLETE: only its count was wrong), and the byte at which the bad entry begins. */
   badStatus = 0;
   badAt = 0;
+  /** WALK_NEWER_KIND: the bad entry's word of kind and size. */
+  badKindSize = 0;
 
   /** `openSegment` is told each slot that becomes the open one, so that it starts the slot's writer. */
   constructor(memory: TailMemory, openSegment: (slot: number) => void) {
     this.#memory = memory;
+    this.#view = viewOf(memory.bytes);
     this.#openSegment = openSegment;
     this.#capacityBytes = segmentCapacityBytes(memory.map.shape.segmentBytes);
   }
@@ -105,9 +114,17 @@ export class Tail {
   /**
    * Orders log bytes as a leader stamped them, all of them or none: `byteCount` bytes, in `chunks`, whole batches of entries that all have
    * `term`. `base` is where the segment that they belong to begins on the leader: segments are the same on all nodes. A `misplaced` batch
-   * goes in once the segment before the tail is open again ({@link truncateLog} at the tail does it). A refused one leaves no trace.
+   * goes in once the segment before the tail is open again ({@link truncateLog} at the tail does it). A refused one leaves no trace. With
+   * `begins` they begin a term: it says whether the entry that stands in memory at an address is the no-op of the term's leader.
    */
-  appendReplicated(chunks: readonly Uint8Array[], byteCount: number, term: number, base: number, nowMs: number): ReplicatedStatus {
+  appendReplicated(
+    chunks: readonly Uint8Array[],
+    byteCount: number,
+    term: number,
+    base: number,
+    nowMs: number,
+    begins?: (view: DataView, at: number) => boolean,
+  ): ReplicatedStatus {
     const memory = this.#memory;
     const tail = memory.tail;
     if (byteCount > this.#capacityBytes - (tail - base) || tail + byteCount > MAX_LOG_OFFSET) return this.#refuse(WALK_TOO_LARGE, 0);
@@ -126,6 +143,7 @@ export class Tail {
     }
     assert(filled === byteCount && byteCount > 0, 'the chunks of a batch have as many bytes as it says');
     if (!this.#verify(slot, at, byteCount, term, tail, position)) return 'refused';
+    if (begins?.(this.#view, at) === false) return this.#refuse(WALK_BAD_LEADER, 0);
     if (rolls) this.#roll(slot, tail);
     this.#publish(slot, tail, byteCount, this.#walk, nowMs);
     return 'ordered';
@@ -162,14 +180,16 @@ export class Tail {
     const pointsAt = map.pointsAt(slot) + this.#memory.pointCount(slot) * 4;
     const lastPoint = this.#memory.lastPoint(slot);
     const result = map.tailResultAt;
-    const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES;
+    const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES | SCAN_ACTED_ON;
     const status = wasm.scan(at, byteCount, tail, term, NO_LIMIT_BYTES, flags, position, pointsAt, lastPoint, result);
     const { bytes, lastTerm } = this.#memory.readResult(result, this.#walk);
     if (status === WALK_COMPLETE && lastTerm === term) return true;
     // Walks let terms rise from batch to batch; what comes in one piece has one term.
     const isHigher = status === WALK_COMPLETE || lastTerm !== term;
-    if (!isHigher) this.#refuse(status, this.#memory.u32(result + RESULT_STOPPED_AT));
-    else this.#refuse(WALK_BAD_TERM, this.#memory.u32(at + ENTRY_TERM_AT) === term ? wasm.sameTermBytes(at, bytes) : 0);
+    if (!isHigher) {
+      this.#refuse(status, this.#memory.u32(result + RESULT_STOPPED_AT));
+      if (status === WALK_NEWER_KIND) this.badKindSize = this.#memory.u32(at + this.badAt + ENTRY_KIND_SIZE_AT);
+    } else this.#refuse(WALK_BAD_TERM, this.#memory.u32(at + ENTRY_TERM_AT) === term ? wasm.sameTermBytes(at, bytes) : 0);
     return false;
   }
 

@@ -1,11 +1,12 @@
 // The shell around the consensus core: carries out its effects on tail memory and on the ports, in order, and feeds the other nodes. The
 // raft thread and the simulator run this same code. Every method is one turn: the time is set, the core is told, its effects are done.
 
-import { KIND_NOOP } from '../../assembly/layout.ts';
+import { KIND_NOOP, WALK_BAD_LEADER, WALK_NEWER_KIND } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount } from '../core/ids.ts';
-import { leaderOfFirst, noOpPayload } from '../format/noOp.ts';
+import { leaderOfEntry, noOpPayload } from '../format/noOp.ts';
+import { newerKind } from '../format/version.ts';
 import { Gate } from '../memory/gate.ts';
 import { ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
 import type { ReplicatedStatus, Tail } from '../memory/tail.ts';
@@ -386,27 +387,31 @@ export class Replica {
     const chunks = skipBytes(this.#body, from - message.prevOffset);
     const bytes = message.end - from;
     this.#memory.setWord(WORD.LEADER_COMMIT, message.commit);
-    if (message.entriesTerm > this.raft.log.lastTerm && leaderOfFirst(chunks) !== message.entriesLeader) {
-      this.#ports.log(
-        'error',
-        `the leader sent entries of term ${message.entriesTerm} that begin with no no-op of their leader: not taken`,
-      );
-      this.raft.stored(message, 'refused');
-      return;
-    }
-    const status = this.#tail.appendReplicated(chunks, bytes, message.entriesTerm, message.base, this.#ports.wallMs());
+    const begins =
+      message.entriesTerm > this.raft.log.lastTerm
+        ? (view: DataView, at: number): boolean => leaderOfEntry(view, at) === message.entriesLeader
+        : undefined;
+    const status = this.#tail.appendReplicated(chunks, bytes, message.entriesTerm, message.base, this.#ports.wallMs(), begins);
     if (status === 'ordered') {
       this.#hasOrdered = true;
       this.#memory.lastEntry = { term: message.entriesTerm, leader: message.entriesLeader };
     }
-    if (status === 'refused') {
-      const at = from + this.#tail.badAt;
-      this.#rareLog.error(
-        'store',
-        `entries that the leader sent are not valid at offset ${at}: they were damaged on the way, or on its disk`,
-      );
-    }
+    if (status === 'refused') this.#refused(message, from + this.#tail.badAt);
     this.raft.stored(message, OUTCOMES[status]);
+  }
+
+  /** Says why entries of a message were refused at log offset `at`. */
+  #refused({ entriesTerm }: AppendRequest, at: number): void {
+    const { badStatus, badKindSize } = this.#tail;
+    if (badStatus === WALK_NEWER_KIND) {
+      this.#ports.fatal(newerKind('in what the leader sent', at, badKindSize));
+      return;
+    }
+    const sentence =
+      badStatus === WALK_BAD_LEADER
+        ? `the leader sent entries of term ${entriesTerm} that begin with no no-op of their leader: not taken`
+        : `entries that the leader sent are not valid at offset ${at}: they were damaged on the way, or on its disk`;
+    this.#rareLog.error('store', sentence);
   }
 
   /** Tells the other threads, once a turn. */

@@ -96,7 +96,7 @@ function whyInvalid(image: SegmentImage, scan: Scan): string {
     case WALK_BAD_CHECK:
       return `${entry} does not match its check`;
     case WALK_BAD_KIND:
-      return `${entry} has a kind that is unknown, or not allowed in a batch`;
+      return `${entry} has a kind that nobody writes: those above 63 have no meaning`;
     case WALK_BAD_TERM: {
       const term = image.u32(scan.stoppedAt);
       if (term === 0) return `there is no entry at log offset ${offset}`;

@@ -1,10 +1,21 @@
 // Brings a segment back into tail memory: reads its file into a slot, and verifies every entry.
 
-import { RESULT_STOPPED_AT, SCAN_VERIFY, SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import {
+  ENTRY_KIND_SIZE_AT,
+  RESULT_STATUS_AT,
+  RESULT_STOPPED_AT,
+  SCAN_ACTED_ON,
+  SCAN_VERIFY,
+  SCAN_WHOLE_BATCHES,
+  SEGMENT_HEADER_BYTES,
+  WALK_NEWER_KIND,
+} from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import type { EntryTerm } from '../core/ids.ts';
+import { positionOf } from '../core/position.ts';
 import { putBound, readBound } from '../format/commitBound.ts';
 import { decodeSegmentHeader } from '../format/segmentHeader.ts';
+import { newerKind } from '../format/version.ts';
 import { SLOT } from '../memory/map.ts';
 import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
@@ -33,7 +44,7 @@ export interface LoadedSegment {
 /**
  * Reads the segment at `base` into a slot, walks and verifies it, and fills the slot's descriptor. Terms must be at least that of `before`,
  * the entry before it.
- * Throws a LogError `DAMAGE` when its header is not what it should be.
+ * Throws a LogError `DAMAGE` when its header is not what it should be, `NEWER_FORMAT` at an entry on which this build does not act.
  */
 export function loadSegment(context: StorageContext, slot: number, base: number, before: EntryTerm): LoadedSegment {
   const { disk, directory, identity, memory } = context;
@@ -64,18 +75,26 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
     base,
     before.term,
     0xffff_ffff,
-    SCAN_VERIFY | SCAN_WHOLE_BATCHES,
+    SCAN_VERIFY | SCAN_WHOLE_BATCHES | SCAN_ACTED_ON,
     SEGMENT_HEADER_BYTES,
     memory.map.pointsAt(slot),
     0,
     result,
   );
   const walk = memory.readResult(result, noWalk());
+  const invalidAt = base + memory.u32(result + RESULT_STOPPED_AT);
+  if (memory.u32(result + RESULT_STATUS_AT) === WALK_NEWER_KIND) {
+    const position = positionOf(invalidAt, base);
+    // A valid check is never a torn tail.
+    throw newerKind(`${path} at byte ${position}`, invalidAt, memory.u32(memory.map.slotAt(slot) + position + ENTRY_KIND_SIZE_AT), {
+      file: path,
+      position,
+    });
+  }
   memory.setPointCount(slot, walk.points);
   memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
   memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
   memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
-  const invalidAt = base + memory.u32(result + RESULT_STOPPED_AT);
   const dataEnd = walk.dataEnd === 0 ? undefined : base + walk.dataEnd;
   return { path, file, end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, dataEnd, fileBytes };
 }

@@ -14,7 +14,9 @@ import {
   KIND_MASK,
   KIND_NOOP,
   KIND_TRIM,
+  MAX_CONTROL_KIND,
   MAX_PAYLOAD_BYTES,
+  SCAN_ACTED_ON,
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
@@ -25,6 +27,7 @@ import {
   WALK_BAD_TERM,
   WALK_COMPLETE,
   WALK_INSIDE_BATCH,
+  WALK_NEWER_KIND,
   WALK_SECOND_BATCH,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
@@ -251,7 +254,8 @@ describe.each([
     ['term, higher', flipped(placed, 1), WALK_BAD_CHECK],
     ['term, zero', flipped(placed, 0), WALK_BAD_TERM],
     ['kind, known', flipped(placed, 7), WALK_BAD_CHECK],
-    ['kind, unknown', Uint8Array.from(placed, (byte, at) => (at === 7 ? 4 : byte)), WALK_BAD_KIND],
+    ['kind, unknown', Uint8Array.from(placed, (byte, at) => (at === 7 ? 64 : byte)), WALK_BAD_KIND],
+    ['kind', Uint8Array.from(placed, (byte, at) => (at === 7 ? 4 : byte)), WALK_BAD_CHECK],
     ['size, one less', flipped(placed, 4), WALK_BAD_CHECK],
     ['size, behind the bytes', flipped(placed, 6), WALK_TRUNCATED],
     ['payload', flipped(placed, ENTRY_HEADER_BYTES), WALK_BAD_CHECK],
@@ -363,19 +367,47 @@ describe.each([
     expect(stamp()).toMatchObject({ status: WALK_COMPLETE, count: 0 });
   });
 
-  test('scan: a batch is data of one term', () => {
+  test('scan: a batch is of one term', () => {
     const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES;
     const rises = walks.scan(tiny([data, more, data], [1, 1, 2]), { offset: 0, flags });
     expect(rises).toMatchObject({ status: WALK_BAD_TERM, bytes: 12, stopped: 24 });
-    const noop = walks.scan(tiny([data, more, KIND_NOOP]), { offset: 0, flags });
-    expect(noop).toMatchObject({ status: WALK_BAD_KIND, bytes: 12, stopped: 24 });
     expect(walks.scan(tiny([more, KIND_NOOP], [1, 2]), VERIFY)).toMatchObject({ status: WALK_COMPLETE, count: 2 });
-    for (const kind of [KIND_NOOP, KIND_CONFIGURATION, KIND_TRIM, 4, 127]) {
-      for (const each of [0, SCAN_WHOLE_BATCHES]) {
-        const walk = walks.scan(tiny([KIND_CONTINUED | kind, data]), { offset: 0, flags: SCAN_VERIFY | each });
-        expect(walk).toMatchObject({ status: WALK_BAD_KIND, count: 0 });
+  });
+
+  test('scan: control entries are walked over, known or not, alone or in a batch; above them nothing is', () => {
+    for (const flags of [SCAN_VERIFY, SCAN_VERIFY | SCAN_WHOLE_BATCHES]) {
+      for (let kind = KIND_NOOP; kind <= MAX_CONTROL_KIND; kind += 1) {
+        const log = tiny([data, kind | KIND_CONTINUED, more, kind, kind]);
+        expect(walks.scan(log, { offset: 0, flags })).toMatchObject({ status: WALK_COMPLETE, count: 5, dataEnd: 36 });
+        expect(walks.scan(flipped(log, 59), { offset: 0, flags })).toMatchObject({ status: WALK_BAD_CHECK, count: 4, bytes: 48 });
+        const unfinished = walks.scan(tiny([data, kind | KIND_CONTINUED]), { offset: 0, flags });
+        const isWhole = (flags & SCAN_WHOLE_BATCHES) === 0;
+        expect(unfinished).toMatchObject({ status: isWhole ? WALK_COMPLETE : WALK_INSIDE_BATCH, count: isWhole ? 2 : 1, dataEnd: 12 });
+      }
+      for (let kind = MAX_CONTROL_KIND + 1; kind < KIND_CONTINUED; kind += 1) {
+        const walk = walks.scan(tiny([data, kind, data]), { offset: 0, flags });
+        expect(walk).toMatchObject({ status: WALK_BAD_KIND, count: 1, stopped: 12 });
       }
     }
+  });
+
+  test('scan: a node acts on a no-op that is alone, and stops at each other valid entry that is not data', () => {
+    const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES | SCAN_ACTED_ON;
+    expect(walks.scan(tiny([KIND_NOOP, more, data, KIND_NOOP]), { offset: 0, flags })).toMatchObject({ status: WALK_COMPLETE, count: 4 });
+    for (let kind = KIND_NOOP + 1; kind < KIND_CONTINUED; kind += 1) {
+      for (const bits of [kind, kind | KIND_CONTINUED]) {
+        const log = tiny([data, bits, data]);
+        expect(walks.scan(log, { offset: 0, flags })).toMatchObject({ status: WALK_NEWER_KIND, count: 1, bytes: 12, stopped: 12 });
+        // What is torn or damaged is not an entry of a newer build.
+        expect(walks.scan(flipped(log, 20), { offset: 0, flags }).status).toBe(WALK_BAD_CHECK);
+        expect(walks.scan(log.slice(0, 23), { offset: 0, flags }).status).toBe(WALK_TRUNCATED);
+        const inside = walks.scan(tiny([data, more, bits, data]), { offset: 0, flags });
+        expect(inside).toMatchObject({ status: WALK_NEWER_KIND, count: 1, bytes: 12, stopped: 24 });
+      }
+    }
+    const begins = walks.scan(tiny([data, KIND_NOOP | KIND_CONTINUED, data]), { offset: 0, flags });
+    expect(begins).toMatchObject({ status: WALK_NEWER_KIND, bytes: 12 });
+    expect(walks.scan(tiny([data, more, KIND_NOOP]), { offset: 0, flags })).toMatchObject({ status: WALK_NEWER_KIND, bytes: 12 });
   });
 
   test('scan and stamp: an index point is the first boundary at or after each multiple of the interval', () => {

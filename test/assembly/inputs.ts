@@ -115,8 +115,8 @@ function placeAll(random: Random, batch: Batch, term: number, offset: number): v
   for (const start of batch.starts) {
     const isBroken = random.oneIn(50);
     if (random.oneIn(6) && current < MAX_U32 && (!isInside || isBroken)) current += 1;
-    const own: number = random.oneIn(4) && (!isInside || isBroken) ? random.below(4) : 0;
-    isInside = hasBatches && (own === 0 || isBroken) && !random.oneIn(3);
+    const own: number = random.oneIn(4) && (!isInside || isBroken) ? random.below(random.oneIn(4) ? 66 : 12) : 0;
+    isInside = hasBatches && !random.oneIn(3);
     const kind = isInside ? own | KIND_CONTINUED : own;
     const at = Math.min(offset + start, MAX_OFFSET);
     stampOwn(batch.bytes.subarray(start), current, kind, payloadBytesAt(batch.bytes, start), at);
@@ -216,7 +216,7 @@ function drawScan(random: Random): Input {
     offset: random.oneIn(12) ? Math.min(Math.max(elsewhere, 0), MAX_OFFSET) : placedAt,
     minTerm: random.oneIn(12) ? random.pick(term + 1, MAX_U32, random.u32()) >>> 0 : random.pick(0, term, term - 1),
     limitBytes: random.oneIn(2) ? limit : MAX_U32,
-    flags: random.oneIn(4) ? random.below(8) : random.pick(1, 3, 5, 7),
+    flags: random.oneIn(4) ? random.below(16) : random.pick(1, 3, 5, 7, 9, 13),
     emitPoints: !random.oneIn(4),
     ...drawPoints(random),
   };

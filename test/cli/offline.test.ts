@@ -1,9 +1,10 @@
 // inspect, verify and trim on directories without a node.
 
-import { readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { NO_OP_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { KIND_CONTINUED, KIND_DATA, KIND_SESSION, NO_OP_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { encodeEntry } from '../support/entryTwin.ts';
 import { runCommand, stopServers, temporaryDirectory } from '../support/server.ts';
 import { dirtyEnd, flipByte, makeLog, overwrite } from './support.ts';
 
@@ -41,6 +42,24 @@ describe('verify', () => {
     expect(report.segments.reduce((sum, { entries }) => sum + entries, 0)).toBe(log.entries);
     const human = await runCommand(['verify', log.directory]);
     expect(human.stdout.toString()).toContain(`no damage; 3 segments, ${log.entries} entries verified`);
+  });
+
+  it('verifies and skips control entries of every kind, and the node refuses to start and changes nothing', async () => {
+    const log = makeLog(true);
+    const path = log.segment(2);
+    const position = SEGMENT_HEADER_BYTES + log.end - log.bases[2];
+    overwrite(path, position, encodeEntry(new Uint8Array(20), KIND_SESSION | KIND_CONTINUED, { term: 1, offset: log.end }));
+    overwrite(path, position + 32, encodeEntry(new Uint8Array(3), KIND_DATA, { term: 1, offset: log.end + 32 }));
+    overwrite(path, position + 47, encodeEntry(new Uint8Array(0), 63, { term: 1, offset: log.end + 47 }));
+    const { code, report } = await verify(log.directory);
+    expect([code, report.damage, report.end]).toEqual([0, [], log.end + 59]);
+    const { stdout } = await runCommand(['inspect', path, '--entries', '--from', String(log.end)]);
+    expect(stdout.toString().match(/(session, batch goes on|data|63)$/gm)).toEqual(['session, batch goes on', 'data', '63']);
+    const before = readFileSync(path);
+    const started = await runCommand(['serve', '--data', log.directory, '--port', '0']);
+    expect(started.code).not.toBe(0);
+    expect(started.stderr).toContain(`the entry at log offset ${log.end} is of kind 8`);
+    expect(readFileSync(path).equals(before)).toBe(true);
   });
 
   it('never shows the secret seed of the durable marks', async () => {

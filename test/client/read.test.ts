@@ -321,6 +321,18 @@ describe('verification', () => {
   });
 });
 
+test('control entries are verified and skipped, known or not, also where one heads a batch', async () => {
+  const kinds = [1, 5, 63, 8 | 0x80, 0x80, 2 | 0x80, 0];
+  for (const [i, kind] of kinds.entries()) server.add(`payload ${i}`, 1, kind);
+  for (const chunkBytes of [1, 30, 65_536]) {
+    server.chunkBytes = chunkBytes;
+    const log = await connect();
+    const reading = log.read();
+    expect(await textsOf(reading)).toEqual(['payload 4', 'payload 6']);
+    expect(reading.position).toBe(7 * 21);
+  }
+});
+
 describe('position', () => {
   const NOOP = 1;
 

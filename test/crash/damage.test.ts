@@ -1,7 +1,17 @@
 // Damage below what a durable mark or a seal covers is never taken for a torn tail (design invariant 7).
 
 import { describe, expect, it } from 'vitest';
-import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import {
+  ENTRY_OVERHEAD_BYTES,
+  KIND_CONFIGURATION,
+  KIND_CONTINUED,
+  KIND_NOOP,
+  KIND_SESSION,
+  KIND_TRIM,
+  MAX_CONTROL_KIND,
+  MAX_PAYLOAD_BYTES,
+  SEGMENT_HEADER_BYTES,
+} from '../../assembly/layout.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { decodeIdentity, encodeIdentity } from '../../src/format/identity.ts';
 import { readIdentity } from '../../src/storage/dataDirectory.ts';
@@ -9,6 +19,7 @@ import { indexName, segmentName } from '../../src/storage/names.ts';
 import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { Random } from '../assembly/random.ts';
+import { encodeEntry } from '../support/entryTwin.ts';
 import { drawSizes, makeBatch } from './batches.ts';
 import { type DiskImage, type ImageFile, MemoryDisk } from './memoryDisk.ts';
 import { readLog } from './oracle.ts';
@@ -307,5 +318,47 @@ describe.each([1, 2, 3])('damage, log %i', (seed) => {
     expect(thrown).toBeInstanceOf(LogError);
     expect((thrown as LogError).code).toBe('USAGE');
     expect((thrown as LogError).message).toContain(segmentName(base));
+  });
+});
+
+describe('an entry of a kind on which this build does not act', () => {
+  /** The open segment of a log, with `entry` where the log ends. */
+  function withEntry(
+    kind: number,
+    change: (entry: Uint8Array) => Uint8Array = (entry) => entry,
+  ): { built: Built; image: DiskImage; name: string } {
+    const built = build(5, 'open');
+    const base = built.bases.at(-1) ?? 0;
+    const name = segmentName(base);
+    const bytes = bytesOf(built.image, name).slice();
+    const end = built.log.length;
+    const term = start(built.image).recovered.lastTerm;
+    const entry = change(encodeEntry(new Uint8Array(9).fill(7), kind, { term, offset: end }));
+    bytes.fill(0, SEGMENT_HEADER_BYTES + end - base);
+    bytes.set(entry, SEGMENT_HEADER_BYTES + end - base);
+    return { built, image: changed(built.image, name, bytes), name };
+  }
+
+  it.each([KIND_CONFIGURATION, KIND_TRIM, KIND_SESSION | KIND_CONTINUED, KIND_NOOP | KIND_CONTINUED, MAX_CONTROL_KIND, 64, 127])(
+    '%i is not cut as a torn tail: the start is refused, and changes nothing',
+    (kind) => {
+      const { built, image, name } = withEntry(kind);
+      const disk = new MemoryDisk(image);
+      resetMemory(memory);
+      const identity = readIdentity(disk, DIRECTORY);
+      if (identity === undefined) throw new Error('the test made no identity');
+      const thrown = thrownBy(() => recover({ disk, directory: DIRECTORY, identity, memory, nowMs }));
+      expect(thrown).toMatchObject({ code: 'NEWER_FORMAT', details: { offset: built.log.length, kind: kind & ~KIND_CONTINUED } });
+      expect((thrown as LogError).message).toContain(name);
+      expect(disk.image().get(`${DIRECTORY}/${name}`)?.bytes).toEqual(bytesOf(image, name));
+    },
+  );
+
+  it('that is torn is cut like every torn tail', () => {
+    for (const torn of [(entry: Uint8Array) => entry.subarray(0, entry.length - 1), (entry: Uint8Array) => entry.with(10, 0)]) {
+      const { built, image } = withEntry(KIND_SESSION, torn);
+      const { recovered } = start(image);
+      expect(recovered.end).toBe(built.log.length);
+    }
   });
 });

@@ -3,12 +3,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   KIND_CONTINUED,
+  KIND_NOOP,
   SCAN_VERIFY,
   WALK_BAD_CHECK,
-  WALK_BAD_KIND,
   WALK_BAD_TERM,
   WALK_COMPLETE,
   WALK_INSIDE_BATCH,
+  WALK_NEWER_KIND,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
@@ -150,7 +151,11 @@ describe('replicated appends', () => {
     const refused: readonly (readonly [Uint8Array, number, number, number])[] = [
       [changed(good.length - 1, (good.at(-1) ?? 0) ^ 1), 3, WALK_BAD_CHECK, 22 + 20_012],
       [changed(25, 9), 3, WALK_BAD_CHECK, 22],
-      [changed(29, 4), 3, WALK_BAD_KIND, 22],
+      [changed(29, 4), 3, WALK_BAD_CHECK, 22],
+      ...[2, 11, 63, 64, 127, KIND_CONTINUED | KIND_NOOP].map(
+        (kind) => [logOf(last, encodeEntry(new Uint8Array(5), kind)), 3, WALK_NEWER_KIND, 17] as const,
+      ),
+      [logOf(last, more, encodeEntry(new Uint8Array(8), KIND_NOOP)), 3, WALK_NEWER_KIND, 34],
       [good.subarray(0, good.length - 1), 3, WALK_TRUNCATED, 22 + 20_012],
       [good.subarray(0, 3), 3, WALK_TRUNCATED, 0],
       [good, 4, WALK_BAD_TERM, 0],

@@ -1,7 +1,7 @@
 // Batches on disk: one that is torn goes as a whole, and none is ever found in part below what was durable.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_NOOP, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { type Disk, readFile } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import { examineDirectory, listEntries } from '../../src/storage/offline.ts';
@@ -117,12 +117,12 @@ describe('a full segment', () => {
     expect(errorOf(() => restart(disk))).toMatchObject({ code: 'DAMAGE', details: { file: FIRST, position: SEGMENT_HEADER_BYTES + end } });
   });
 
-  it('with another kind than data that is said to go on is damage', () => {
-    replace({ term: 1, offset: 0, payloadBytes: 0 }, KIND_CONTINUED | KIND_NOOP);
+  it('with a kind that has no meaning is damage to a reader; to a node, a newer build wrote it', () => {
+    replace({ term: 1, offset: 0, payloadBytes: 0 }, 64);
     disk.remove(`${DIRECTORY}/${indexName(0)}`);
     const [damage] = examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage;
     expect(damage).toMatchObject({ file: FIRST, position: SEGMENT_HEADER_BYTES });
-    expect(damage?.sentence).toContain('has a kind that is unknown');
-    expect(errorOf(() => restart(disk))).toMatchObject({ code: 'DAMAGE', details: { position: SEGMENT_HEADER_BYTES } });
+    expect(damage?.sentence).toContain('has a kind that nobody writes');
+    expect(errorOf(() => restart(disk))).toMatchObject({ code: 'NEWER_FORMAT', details: { position: SEGMENT_HEADER_BYTES, kind: 64 } });
   });
 });

@@ -12,8 +12,10 @@ import {
   KIND_CONTINUED,
   KIND_DATA,
   KIND_MASK,
-  MAX_KIND,
+  KIND_NOOP,
+  MAX_CONTROL_KIND,
   MAX_PAYLOAD_BYTES,
+  SCAN_ACTED_ON,
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
@@ -23,6 +25,7 @@ import {
   WALK_BAD_TERM,
   WALK_COMPLETE,
   WALK_INSIDE_BATCH,
+  WALK_NEWER_KIND,
   WALK_SECOND_BATCH,
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
@@ -256,13 +259,16 @@ export function scan(bytes: Uint8Array, options: ScanOptions): Walk {
     const payloadBytes = kindSize & MAX_PAYLOAD_BYTES;
     const entryBytes = ENTRY_OVERHEAD_BYTES + payloadBytes;
     if (term === 0 || term < lastTerm || (term > lastTerm && isInside())) return ended(WALK_BAD_TERM);
-    if (kind > MAX_KIND || (kind !== KIND_DATA && (isContinued || isInside()))) return ended(WALK_BAD_KIND);
+    const isActedOn = kind === KIND_DATA || (kind === KIND_NOOP && !isContinued && !isInside());
+    const isForeign = (flags & SCAN_ACTED_ON) !== 0 && !isActedOn;
+    if (kind > MAX_CONTROL_KIND && !isForeign) return ended(WALK_BAD_KIND);
     if (position + entryBytes > limitBytes && isLimited()) break;
     if (entryBytes > left) return ended(WALK_TRUNCATED);
     if ((flags & SCAN_VERIFY) !== 0) {
       const check = producerCheck(bytes.subarray(position), payloadBytes) ^ place(term, base + BigInt(position));
       if (view.getUint32(position + ENTRY_HEADER_BYTES + payloadBytes, true) !== check >>> 0) return ended(WALK_BAD_CHECK);
     }
+    if (isForeign) return ended(WALK_NEWER_KIND);
     if (emitPoints) points.boundary(filePosition + position);
     lastTerm = term;
     position += entryBytes;

@@ -4,7 +4,20 @@
 import { statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { Command, Option } from 'commander';
-import { KIND_CONFIGURATION, KIND_DATA, KIND_NOOP, KIND_TRIM } from '../../../assembly/layout.ts';
+import {
+  KIND_ACCESS,
+  KIND_CONFIGURATION,
+  KIND_DATA,
+  KIND_LEVEL,
+  KIND_NOOP,
+  KIND_POLICY,
+  KIND_POSITION,
+  KIND_SEAL,
+  KIND_SESSION,
+  KIND_STATE,
+  KIND_TIME,
+  KIND_TRIM,
+} from '../../../assembly/layout.ts';
 import { LogError } from '../../core/errors.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../../format/segmentIndex.ts';
 import { readFile } from '../../storage/disk.ts';
@@ -28,6 +41,14 @@ const KIND_NAMES: Readonly<Record<number, string>> = {
   [KIND_NOOP]: 'no-op',
   [KIND_CONFIGURATION]: 'configuration',
   [KIND_TRIM]: 'trim',
+  [KIND_TIME]: 'time',
+  [KIND_SEAL]: 'seal',
+  [KIND_STATE]: 'state',
+  [KIND_LEVEL]: 'level',
+  [KIND_SESSION]: 'session',
+  [KIND_POSITION]: 'position',
+  [KIND_ACCESS]: 'access',
+  [KIND_POLICY]: 'policy',
 };
 const CHUNK_CHARACTERS = 64 * 1024;
 

@@ -110,7 +110,7 @@ export class TestReplica {
   /** Node `from` leads in `term`, and sends what stands there. */
   follow(
     from: NodeId,
-    request: Pick<AppendRequest, 'term' | 'prevTerm' | 'prevOffset' | 'commit'>,
+    request: Pick<AppendRequest, 'term' | 'prevTerm' | 'prevOffset' | 'commit'> & Partial<Pick<AppendRequest, 'round'>>,
     entries: Uint8Array = new Uint8Array(0),
   ): void {
     const end = request.prevOffset + entries.length;
