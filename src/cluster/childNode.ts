@@ -4,6 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { unref } from './keeper.ts';
 import { parseLogLine } from './logLine.ts';
 import { LOGLOG } from './program.ts';
 
@@ -158,6 +159,12 @@ export class ChildNode {
       if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH') return false;
       throw thrown;
     }
+  }
+
+  /** It no longer keeps this program running. */
+  unref(): void {
+    this.#child.unref();
+    for (const pipe of this.#child.stdio) unref(pipe);
   }
 
   /** SIGKILL to the node and to whatever it runs under. */

@@ -29,6 +29,8 @@ export class ClusterNode {
   readonly logFile: string | undefined;
   /** When its directory was emptied last, of `performance.now()`. */
   wipedAtMs = Number.NEGATIVE_INFINITY;
+  /** Called when a process of it was started. */
+  onStart: ((child: ChildNode) => void) | undefined;
   /** Called when a process of it has ended, however it did, before it can be started again. */
   onDeath: ((ending: Ending) => void) | undefined;
   /** Told each line that it writes to stderr. */
@@ -114,6 +116,7 @@ export class ClusterNode {
     this.#isExitExpected = false;
     this.#excuse = undefined;
     this.#log(`--- start ${this.#startCount} of node ${this.id}, process ${child.pid}, at ${new Date().toISOString()}`);
+    this.onStart?.(child);
     this.#exited = child.ended.then((ending) => this.#ended(child, ending));
     this.#ready = undefined;
     void child.ready.then((ready) => {

@@ -3,7 +3,8 @@
 //
 //   node i ──dials──► proxy i→j ──dials──► peer port of node j
 //
-// One connection carries bytes both ways; a link's faults hold for both, as the answers of a link belong to it.
+// One connection carries bytes both ways. A link's state and pace hold for both, as the answers of a link belong to it; each way can also be
+// held on its own.
 
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 
@@ -13,6 +14,9 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
  * mending ends them, because a stream with a hole is worth nothing.
  */
 export type LinkState = 'open' | 'hold' | 'reset' | 'swallow';
+
+/** One way through a link: from who dialed it, or to it. */
+export type Way = 'there' | 'back';
 
 /** How slowly bytes pass. */
 export interface Pace {
@@ -27,6 +31,12 @@ export const FULL_PACE: Pace = { delayMs: 0, bytesPerSecond: Number.POSITIVE_INF
 /** Bytes that one direction keeps before it stops reading: about what the buffers of a real path hold. */
 const MAX_HELD_BYTES = 1 << 20;
 
+/** What holds for one way through a link. */
+interface WayState {
+  isHeld: boolean;
+  pace: Pace;
+}
+
 interface Item {
   readonly dueMs: number;
   /** Undefined: the sender has ended. */
@@ -38,16 +48,18 @@ class Pipe {
   readonly #from: Socket;
   readonly #to: Socket;
   readonly #link: LinkProxy;
+  readonly #way: WayState;
   #queue: Item[] = [];
   #heldBytes = 0;
   /** When the next byte may leave, by the limit on bytes a second. */
   #freeAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(from: Socket, to: Socket, link: LinkProxy) {
+  constructor(from: Socket, to: Socket, link: LinkProxy, way: Way) {
     this.#from = from;
     this.#to = to;
     this.#link = link;
+    this.#way = link.ways[way];
     from.on('data', (chunk) => this.#take(chunk));
     // Whether it ended well or was reset: the other side learns of it once what came before has passed.
     from.on('close', () => this.#take(undefined));
@@ -56,7 +68,7 @@ class Pipe {
 
   #take(chunk: Buffer | undefined): void {
     if (this.#link.state === 'swallow') return;
-    this.#queue.push({ dueMs: performance.now() + this.#link.pace.delayMs, chunk });
+    this.#queue.push({ dueMs: performance.now() + this.#way.pace.delayMs, chunk });
     this.#heldBytes += chunk?.length ?? 0;
     if (this.#heldBytes > MAX_HELD_BYTES) this.#from.pause();
     this.pump();
@@ -65,7 +77,7 @@ class Pipe {
   /** Passes on what may pass now, and comes back for the rest. */
   pump(): void {
     clearTimeout(this.#timer);
-    while (this.#link.state === 'open' && !this.#to.connecting) {
+    while (this.#link.state === 'open' && !this.#way.isHeld && !this.#to.connecting) {
       const [item] = this.#queue;
       if (item === undefined) return;
       const waitMs = Math.max(item.dueMs, this.#freeAtMs) - performance.now();
@@ -82,7 +94,7 @@ class Pipe {
 
   #pass(chunk: Buffer): void {
     this.#heldBytes -= chunk.length;
-    this.#freeAtMs = Math.max(this.#freeAtMs, performance.now()) + (chunk.length * 1000) / this.#link.pace.bytesPerSecond;
+    this.#freeAtMs = Math.max(this.#freeAtMs, performance.now()) + (chunk.length * 1000) / this.#way.pace.bytesPerSecond;
     this.#link.passedBytes += chunk.length;
     if (!this.#to.destroyed) this.#to.write(chunk);
     if (this.#heldBytes <= MAX_HELD_BYTES / 2) this.#from.resume();
@@ -105,6 +117,8 @@ class Passage {
     this.#client = client;
     this.#link = link;
     client.on('error', () => undefined);
+    // What passes here keeps nobody's program running: those who wait for it do.
+    client.unref();
     client.pause();
     this.changed();
   }
@@ -114,7 +128,7 @@ class Passage {
     const { state } = this.#link;
     if (state === 'reset') this.end();
     else if (state === 'swallow') this.#client.resume();
-    else if (state === 'open' && this.#server === undefined) this.#dial();
+    else if (this.#link.canDial && this.#server === undefined) this.#dial();
     for (const pipe of this.#pipes) pipe.pump();
   }
 
@@ -122,7 +136,8 @@ class Passage {
     const server = createConnection({ host: '127.0.0.1', port: this.#link.target, noDelay: true });
     this.#server = server;
     server.on('error', () => undefined);
-    const pipes = [new Pipe(this.#client, server, this.#link), new Pipe(server, this.#client, this.#link)];
+    server.unref();
+    const pipes = [new Pipe(this.#client, server, this.#link, 'there'), new Pipe(server, this.#client, this.#link, 'back')];
     this.#pipes = pipes;
     server.once('connect', () => {
       for (const pipe of pipes) pipe.pump();
@@ -152,8 +167,9 @@ export class LinkProxy {
   passedBytes = 0;
   readonly #server: Server;
   readonly #passages = new Set<Passage>();
+  /** Read by its pipes. */
+  readonly ways: Readonly<Record<Way, WayState>> = { there: { isHeld: false, pace: FULL_PACE }, back: { isHeld: false, pace: FULL_PACE } };
   #state: LinkState = 'open';
-  #pace = FULL_PACE;
   #port = 0;
 
   private constructor(target: number) {
@@ -174,6 +190,7 @@ export class LinkProxy {
     const address = proxy.#server.address();
     if (address === null || typeof address === 'string') throw new Error('a proxy has no port');
     proxy.#port = address.port;
+    proxy.#server.unref();
     return proxy;
   }
 
@@ -185,8 +202,9 @@ export class LinkProxy {
     return this.#state;
   }
 
-  get pace(): Pace {
-    return this.#pace;
+  /** Whether a connection can be made now: that takes packets both ways. */
+  get canDial(): boolean {
+    return this.#state === 'open' && !this.ways.there.isHeld && !this.ways.back.isHeld;
   }
 
   get connectionCount(): number {
@@ -199,12 +217,30 @@ export class LinkProxy {
     const spoiled = this.#state === 'swallow' ? [...this.#passages] : [];
     this.#state = state;
     for (const passage of spoiled) passage.end();
-    for (const passage of [...this.#passages]) passage.changed();
+    this.#changed();
   }
 
-  setPace(pace: Partial<Pace>): void {
-    this.#pace = { ...FULL_PACE, ...pace };
-    for (const passage of this.#passages) passage.changed();
+  /** Holds the bytes of one way back, or lets them pass again; none is lost. Connections that are made meanwhile wait. */
+  hold(way: Way, isHeld: boolean): void {
+    this.ways[way].isHeld = isHeld;
+    this.#changed();
+  }
+
+  /** Slows both ways, or the one named. */
+  setPace(pace: Partial<Pace>, ways: readonly Way[] = ['there', 'back']): void {
+    for (const way of ways) this.ways[way].pace = { ...FULL_PACE, ...pace };
+    this.#changed();
+  }
+
+  /** As it was made. */
+  heal(): void {
+    for (const way of ['there', 'back'] as const) Object.assign(this.ways[way], { isHeld: false, pace: FULL_PACE });
+    this.set('open');
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const passage of [...this.#passages]) passage.changed();
   }
 
   forget(passage: Passage): void {

@@ -5,13 +5,14 @@
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { formatPeers, type Peer } from '../core/peers.ts';
 import type { NodeStatus } from '../server/http.ts';
-import { ClusterNode } from './clusterNode.ts';
+import { ClusterNode, type ClusterNodeOptions } from './clusterNode.ts';
 import { PeerNetwork } from './network.ts';
-import { claimPorts, type PortBlock } from './portBlock.ts';
+import { claimPorts, type PortBlock, peersOn } from './portBlock.ts';
 import { until } from './until.ts';
 
-export interface LocalClusterOptions {
+export interface LocalClusterOptions extends Pick<ClusterNodeOptions, 'environment' | 'nodeFlags' | 'readyTimeoutMs'> {
   /** 1 to 7; a cluster of one is a node without peers. */
   readonly nodes: number;
   /** Holds the data directories and the logs of all nodes. */
@@ -20,13 +21,15 @@ export interface LocalClusterOptions {
   readonly flags?: readonly string[];
   /** More for one of them. */
   readonly flagsOf?: (id: number) => readonly string[];
+  /** Whether clients reach the nodes by links too, which can be cut: {@link LocalCluster.urls} are those of the links. Default false. */
+  readonly hasClientLinks?: boolean;
   /** Data directory of a node; by default one in `directory`. */
   readonly dataOf?: (id: number) => string;
 }
 
 export class LocalCluster {
   readonly nodes: readonly ClusterNode[];
-  /** Undefined for a cluster of one. */
+  /** Undefined where there are no links: a cluster of one, without any for clients. */
   readonly network: PeerNetwork | undefined;
   readonly #block: PortBlock;
 
@@ -36,30 +39,39 @@ export class LocalCluster {
     this.#block = block;
   }
 
-  /** Makes ports, proxies and directories. Starts nothing. */
-  static async make({ nodes: count, directory, flags = [], flagsOf, dataOf }: LocalClusterOptions): Promise<LocalCluster> {
+  /** Makes ports, links and directories. Starts nothing. */
+  static async make(options: LocalClusterOptions): Promise<LocalCluster> {
+    const { nodes: count, directory, flags = [], flagsOf, dataOf, hasClientLinks = false, ...rest } = options;
     const block = await claimPorts(2 * count);
-    const portOf = (id: number): number => block.ports[id - 1] ?? 0;
-    const peerPortOf = (id: number): number => block.ports[count + id - 1] ?? 0;
-    const ids = Array.from({ length: count }, (_, index) => index + 1);
-    const network = count === 1 ? undefined : await PeerNetwork.make(ids.map(peerPortOf));
-    const membership = (id: number): string[] => {
-      if (network === undefined) return ['--port', String(portOf(id))];
-      const peers = ids.map((other) => {
-        const peerPort = other === id ? peerPortOf(id) : network.link(id, other).port;
-        return `${other}=127.0.0.1:${portOf(other)}/${peerPort}`;
-      });
-      return ['--node', String(id), '--peers', peers.join(',')];
+    const peers = peersOn(block.ports);
+    const isLinked = count > 1 || hasClientLinks;
+    const clientPorts = peers.map(({ port }) => port);
+    const network = isLinked
+      ? await PeerNetwork.make({ peerPorts: peers.map(({ peerPort }) => peerPort), ...(hasClientLinks ? { clientPorts } : {}) })
+      : undefined;
+    const clientPortOf = ({ id, port }: Peer): number => (hasClientLinks ? (network?.link('clients', id).port ?? port) : port);
+    const membership = (own: Peer): string[] => {
+      const listens = ['--port', String(own.port)];
+      if (count === 1) return listens;
+      // Each node is told of the others where its own links to them begin.
+      const seen = peers.map((other) => ({
+        ...other,
+        port: clientPortOf(other),
+        peerPort: other === own ? own.peerPort : (network?.link(own.id, other.id).port ?? other.peerPort),
+      }));
+      return ['--node', String(own.id), '--peers', formatPeers(seen), ...listens];
     };
     mkdirSync(directory, { recursive: true });
-    const nodes = ids.map((id) => {
+    const nodes = peers.map((peer) => {
+      const { id } = peer;
       const data = dataOf?.(id) ?? join(directory, `data-${id}`);
       return new ClusterNode({
+        ...rest,
         id,
-        port: portOf(id),
+        port: clientPortOf(peer),
         data,
         logFile: join(directory, `node-${id}.log`),
-        flags: [...membership(id), '--data', data, ...flags, ...(flagsOf?.(id) ?? [])],
+        flags: [...membership(peer), '--data', data, ...flags, ...(flagsOf?.(id) ?? [])],
       });
     });
     return new LocalCluster(nodes, network, block);

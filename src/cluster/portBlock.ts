@@ -41,6 +41,8 @@ export async function claimPorts(count: number): Promise<PortBlock> {
     const first = FIRST_PORT + ((start + attempt) % BLOCKS) * BLOCK_PORTS;
     const claim = await listen(first);
     if (claim === undefined) continue;
+    // It says that the block is taken, and keeps nobody's program running.
+    claim.unref();
     const ports = Array.from({ length: count }, (_, index) => first + 1 + index);
     const trials = await Promise.all(ports.map(listen));
     await Promise.all(trials.map((trial) => trial && close(trial)));

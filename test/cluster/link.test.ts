@@ -176,7 +176,8 @@ test('a target that does not listen ends the connection', async () => {
 });
 
 test('a network cuts one way, both ways, and between sides, and heals', async () => {
-  const network = await PeerNetwork.make([1, 2, 3, 4, 5]);
+  const network = await PeerNetwork.make({ peerPorts: [1, 2, 3, 4, 5] });
+  const delayOf = (from: number, to: number): number => network.link(from, to).ways.there.pace.delayMs;
   onTestFinished(() => network.close());
   const broken = (): string[] =>
     network.nodes.flatMap((from) =>
@@ -192,10 +193,10 @@ test('a network cuts one way, both ways, and between sides, and heals', async ()
   const states = new Set<LinkState>(network.nodes.slice(1).map((to) => network.link(1, to).state));
   expect(states).toEqual(new Set(['open', 'reset']));
   network.slow(2, { delayMs: 7 });
-  expect([network.link(2, 5).pace.delayMs, network.link(5, 2).pace.delayMs, network.link(1, 3).pace.delayMs]).toEqual([7, 7, 0]);
+  expect([delayOf(2, 5), delayOf(5, 2), delayOf(1, 3)]).toEqual([7, 7, 0]);
   network.heal();
   expect(broken()).toEqual([]);
-  expect(network.link(2, 5).pace.delayMs).toBe(0);
+  expect(delayOf(2, 5)).toBe(0);
 });
 
 test('claimed ports are free, distinct, and nobody else gets them', async () => {
@@ -205,4 +206,52 @@ test('claimed ports are free, distinct, and nobody else gets them', async () => 
   });
   const ports = blocks.flatMap((block) => block.ports);
   expect(new Set(ports).size).toBe(200);
+});
+
+test('one way held: the other passes, nothing is lost, and no connection is made meanwhile', async () => {
+  const server = await makeServer();
+  const link = await makeLink(server.port);
+  const client = dial(link.port);
+  client.socket.write('1');
+  await expect.poll(client.received).toBe('1;');
+  link.hold('back', true);
+  client.socket.write('2');
+  await expect.poll(server.received).toBe('12');
+  dial(link.port);
+  await quiet();
+  expect(client.received()).toBe('1;');
+  expect(server.sockets).toHaveLength(1);
+  link.hold('back', false);
+  await expect.poll(client.received).toBe('1;1;');
+  await expect.poll(() => server.sockets.length).toBe(2);
+  link.hold('there', true);
+  client.socket.write('3');
+  await quiet();
+  expect(server.received()).toBe('12');
+  link.heal();
+  await expect.poll(server.received).toBe('123');
+});
+
+test('a network silences and slows one way between two places, clients among them', async () => {
+  const network = await PeerNetwork.make({ peerPorts: [1, 2, 3], clientPorts: [4, 5, 6] });
+  onTestFinished(() => network.close());
+  const held = (): string[] =>
+    network.places.flatMap((from) =>
+      network.nodes.flatMap((to) => {
+        if (from === to) return [];
+        const { there, back } = network.link(from, to).ways;
+        return [there.isHeld && `${from}→${to}`, back.isHeld && `${from}→${to} back`].filter((each) => each !== false);
+      }),
+    );
+  network.silence(1, 2);
+  expect(held()).toEqual(['1→2', '2→1 back']);
+  network.heal();
+  network.silence('clients', 3);
+  network.silence(2, 'clients');
+  expect(held()).toEqual(['clients→2 back', 'clients→3']);
+  network.heal();
+  expect(held()).toEqual([]);
+  network.slowWay(3, 1, { delayMs: 5 });
+  expect([network.link(3, 1).ways.there.pace.delayMs, network.link(1, 3).ways.back.pace.delayMs]).toEqual([5, 5]);
+  expect([network.link(3, 1).ways.back.pace.delayMs, network.link(1, 3).ways.there.pace.delayMs]).toEqual([0, 0]);
 });

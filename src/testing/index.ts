@@ -1,0 +1,8 @@
+// A cluster inside a test: `import { startCluster } from 'loglog/testing'`.
+
+export type { ConnectOptions, LogClient } from '../client/index.ts';
+export type { Place } from '../cluster/network.ts';
+export type { NodeStatus } from '../server/http.ts';
+export type { NodeSettings, StartClusterOptions } from './options.ts';
+export { type LeaderOptions, type Slowness, startCluster, TestCluster } from './testCluster.ts';
+export { type NodeExit, TestNode } from './testNode.ts';
