@@ -84,6 +84,19 @@ export const HELD_APPEND_OVERHEAD_BYTES = 256;
 /** Appends held, over all connections, while tail memory is full. Above it an append is refused as OVERLOADED. */
 export const HELD_APPEND_BYTES = 64 * 1024 * 1024;
 
+/**
+ * What one connection gets of the node's time between two turns of its event loop before its messages wait; how long all that wait are served
+ * each time round, and each of them at a time.
+ */
+export const TURN_SLICE_MS = 5;
+export const TURN_ROUND_MS = 10;
+
+/** Bytes of messages that may wait for their turn, over all connections; above it they are handled as they come. */
+export const TURN_QUEUED_BYTES = 64 * 1024 * 1024;
+
+/** Pings and pongs that one connection may send between two turns of the event loop. */
+export const TURN_CONTROL_FRAMES = 1024;
+
 /** A connection that neither sends nor answers a ping for this long is closed. */
 export const IDLE_TIMEOUT_SECONDS = 60;
 

@@ -12,6 +12,9 @@ import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
  */
 export const CLOSE_STOPPED = 4001;
 
+/** The close code for a client that sent far more than the node could have handled. It promises nothing. */
+export const CLOSE_FLOOD = 4002;
+
 export const SUBPROTOCOL = 'loglog.v1';
 export const PROTOCOL_VERSION = 1;
 export const MESSAGE_HEADER_BYTES = 24;

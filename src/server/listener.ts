@@ -5,9 +5,10 @@ import './headerBytes.ts';
 import * as uWS from 'uWebSockets.js';
 import { LogError } from '../core/errors.ts';
 import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, STOP_LINGER_MS } from '../core/limits.ts';
-import { SUBPROTOCOL } from '../protocol/client.ts';
+import { CLOSE_FLOOD, SUBPROTOCOL } from '../protocol/client.ts';
 import { untilClosedByClients } from './closing.ts';
 import { SendBudget, Session, type SocketData } from './session.ts';
+import { type Budget, Inbox, TurnBudget } from './turnBudget.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -17,6 +18,8 @@ export interface ListenerOptions {
   readonly maxSockets: number;
   /** Largest message that a client may send; uWS drops the connection above it. */
   readonly maxMessageBytes: number;
+  /** What a client may have sent that was not handled yet. */
+  readonly budget: Budget;
   readonly allowedOrigins: readonly string[];
 }
 
@@ -52,6 +55,7 @@ export class Listener {
   readonly app = uWS.App();
   readonly sessions = new Set<Session>();
   readonly sendBudget = new SendBudget();
+  readonly #turnBudget: TurnBudget<Session>;
   readonly #options: ListenerOptions;
   readonly #events: ListenerEvents;
   #socket: uWS.us_listen_socket | false = false;
@@ -65,6 +69,11 @@ export class Listener {
   constructor(options: ListenerOptions, events: ListenerEvents) {
     this.#options = options;
     this.#events = events;
+    this.#turnBudget = new TurnBudget<Session>(
+      options.budget,
+      (session, message) => events.message(session, message),
+      (session, sentence) => session.end(CLOSE_FLOOD, sentence),
+    );
     this.app.filter((response, change) => this.#count(response, change));
     this.app.ws<SocketData>('/*', {
       maxPayloadLength: options.maxMessageBytes,
@@ -75,6 +84,8 @@ export class Listener {
       upgrade: (response, request, context) => this.#upgrade(response, request, context),
       open: (socket) => this.#open(socket),
       message: (socket, message, isBinary) => this.#message(socket, message, isBinary),
+      ping: (socket, message) => this.#control(socket, message.byteLength),
+      pong: (socket) => this.#control(socket, 0),
       drain: (socket) => this.#drain(socket),
       close: (socket) => this.#close(socket),
     });
@@ -151,7 +162,7 @@ export class Listener {
       refuse('503 Service Unavailable', `this node serves at most ${this.#options.maxConnections} connections`);
     } else {
       const key = request.getHeader('sec-websocket-key');
-      response.cork(() => response.upgrade<SocketData>({ session: undefined }, key, SUBPROTOCOL, '', context));
+      response.cork(() => response.upgrade<SocketData>({ session: undefined, inbox: undefined }, key, SUBPROTOCOL, '', context));
       // From here on it is a session; the filter is not told.
       this.#httpConnections -= 1;
     }
@@ -159,7 +170,9 @@ export class Listener {
 
   #open(socket: uWS.WebSocket<SocketData>): void {
     const session = new Session(socket, this.sendBudget);
-    socket.getUserData().session = session;
+    const data = socket.getUserData();
+    data.session = session;
+    data.inbox = new Inbox(session);
     this.sessions.add(session);
     this.#events.opened(session);
     // It was under way when the node began to stop.
@@ -167,12 +180,20 @@ export class Listener {
   }
 
   #message(socket: uWS.WebSocket<SocketData>, message: ArrayBuffer, isBinary: boolean): void {
-    const { session } = socket.getUserData();
-    if (session === undefined || session.isClosed) return;
-    if (isBinary) this.#events.message(session, message);
+    const { session, inbox } = socket.getUserData();
+    if (session === undefined || inbox === undefined || session.isClosed) return;
+    if (isBinary) this.#turnBudget.message(inbox, message);
     else {
       session.fail(0, 'MALFORMED', `LogLog speaks binary messages; this one was text`);
     }
+  }
+
+  /** A ping, which uWS has answered with as many bytes, or a pong. */
+  #control(socket: uWS.WebSocket<SocketData>, answeredBytes: number): void {
+    const { session, inbox } = socket.getUserData();
+    if (session === undefined || inbox === undefined || session.isClosed) return;
+    this.#turnBudget.control(inbox);
+    session.ponged(answeredBytes);
   }
 
   #drain(socket: uWS.WebSocket<SocketData>): void {
@@ -187,8 +208,9 @@ export class Listener {
   }
 
   #close(socket: uWS.WebSocket<SocketData>): void {
-    const { session } = socket.getUserData();
-    if (session === undefined) return;
+    const { session, inbox } = socket.getUserData();
+    if (session === undefined || inbox === undefined) return;
+    this.#turnBudget.closed(inbox);
     this.sessions.delete(session);
     if (this.sessions.size === 0) this.#emptied();
     session.closed();

@@ -33,12 +33,13 @@ import { Listener } from './listener.ts';
 import { makeRegistry } from './metrics.ts';
 import { RaftLink } from './raftLink.ts';
 import { Readings } from './reading.ts';
-import { Requests } from './requests.ts';
+import { type RequestLimits, Requests } from './requests.ts';
 import { residentBytes } from './residentBytes.ts';
 import { Segments } from './segments.ts';
 import type { Session } from './session.ts';
 import { checkPorts, makeIdentity, openDirectory, takeNodes } from './startup.ts';
 import { type StopReport, stopNode } from './stop.ts';
+import { budgetOf } from './turnBudget.ts';
 import { VERSION } from './version.ts';
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
@@ -164,17 +165,18 @@ export class LogNode {
     this.#ends = new Ends(memory, this.#isAlone, awaitCommit, async () => this.#raft?.readIndex());
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
     this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits);
-    this.#listener = this.#makeListener(limits.maxBatchBytes, places);
+    this.#listener = this.#makeListener(limits, places);
   }
 
-  #makeListener(batchBytes: number, places: ClientPlaces): Listener {
+  #makeListener(limits: RequestLimits, places: ClientPlaces): Listener {
     const { host, port, allowOrigin } = this.#config;
     return new Listener(
       {
         host,
         port,
         ...places,
-        maxMessageBytes: MESSAGE_HEADER_BYTES + batchBytes + MESSAGE_SLACK_BYTES,
+        maxMessageBytes: MESSAGE_HEADER_BYTES + limits.maxBatchBytes + MESSAGE_SLACK_BYTES,
+        budget: budgetOf(limits),
         allowedOrigins: listOf(allowOrigin),
       },
       {

@@ -17,10 +17,12 @@ import {
   RECEIPT_BYTES,
 } from '../protocol/client.ts';
 import type { Chain } from './chain.ts';
+import type { Inbox } from './turnBudget.ts';
 
 /** What uWS keeps with each socket. */
 export interface SocketData {
   session: Session | undefined;
+  inbox: Inbox<Session> | undefined;
 }
 
 /** One READ or SUBSCRIBE. */
@@ -199,6 +201,13 @@ export class Session {
     if (before === 0 && after === 0) return;
     this.#bufferedBytes = after;
     this.#budget.book(this, before, after, after < before + addedBytes);
+  }
+
+  /** A ping of the client was answered with as many bytes. */
+  ponged(bytes: number): void {
+    if (this.isClosed) return;
+    this.updateBuffered(bytes);
+    this.#budget.enforce();
   }
 
   /** Ends the connection at once; what waits is thrown away. */

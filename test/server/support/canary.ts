@@ -20,6 +20,7 @@ export class Canary {
   #next = 0;
   #stopped = false;
   #seen = 0;
+  readonly #latenciesMs: number[] = [];
   readonly #running: Promise<void>;
 
   static async start(url: string, tag: string): Promise<Canary> {
@@ -46,6 +47,11 @@ export class Canary {
   /** Appends that were acknowledged so far. */
   get acknowledged(): number {
     return this.#receipts.length;
+  }
+
+  /** How long each append took, in milliseconds, since the last call. */
+  takeLatencies(): number[] {
+    return this.#latenciesMs.splice(0);
   }
 
   /** Reads back what was acknowledged since the last check. Throws when the canary noticed anything. */
@@ -91,10 +97,17 @@ export class Canary {
   async #run(): Promise<void> {
     while (!this.#stopped) {
       const numbers = Array.from({ length: IN_FLIGHT }, () => this.#next++);
-      const receipts = await Promise.all(numbers.map((number) => this.#client.append(payloadOf(this.#tag, number))));
+      const receipts = await Promise.all(numbers.map((number) => this.#append(number)));
       this.#receipts.push(...receipts);
       this.#numbers.push(...numbers);
     }
+  }
+
+  async #append(number: number): Promise<Receipt> {
+    const startedMs = performance.now();
+    const receipt = await this.#client.append(payloadOf(this.#tag, number));
+    this.#latenciesMs.push(performance.now() - startedMs);
+    return receipt;
   }
 
   /** Reads the log from one receipt to another, and finds each acknowledged entry at its place. */

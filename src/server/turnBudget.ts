@@ -1,0 +1,208 @@
+// How much of the node's time one connection may take.
+//
+// uSockets reads on from a socket as long as its buffer of 512 KiB comes full, and calls our handlers for every message in it, without
+// going back to the event loop: a socket that is always readable would be the only one that is ever served. It cannot be paused either.
+// So each connection has
+//
+//   * a slice of time between two turns of the loop. What comes behind it waits in a queue of the connection, and the queues are served in
+//     turns, some milliseconds each time round, so that all other sockets are read in between;
+//   * a bound of what has come and was not handled: above it the connection is closed. A client that keeps to its window cannot reach it
+//     (docs/PROTOCOL.md, "Budget"), however slow this node or its machine is.
+
+import {
+  MAX_REQUESTS_PER_CONNECTION,
+  MAX_UNACKNOWLEDGED_APPENDS,
+  TURN_CONTROL_FRAMES,
+  TURN_QUEUED_BYTES,
+  TURN_ROUND_MS,
+  TURN_SLICE_MS,
+} from '../core/limits.ts';
+import { MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
+import { RequestQueue } from './requestQueue.ts';
+
+/** What of a connection the budget needs. */
+export interface BudgetSession {
+  readonly isClosed: boolean;
+}
+
+/** What one connection may have sent that was not handled. */
+export interface Budget {
+  readonly requests: number;
+  readonly bytes: number;
+}
+
+/**
+ * Twice what a client that keeps the rules can have under way. Requests: as many appends as may be unacknowledged, as many readings and ENDs
+ * as may be open, and as many CANCELs. Bytes: the bodies of those appends, which are a window or one append that is larger, and the headers.
+ * Twice, because errors leave at once, and make room for more within the same turn; and for grants of credit.
+ */
+export function budgetOf(limits: { readonly windowBytes: number; readonly maxBatchBytes: number }): Budget {
+  const requests = MAX_UNACKNOWLEDGED_APPENDS + 3 * MAX_REQUESTS_PER_CONNECTION;
+  const bytes = Math.max(limits.windowBytes, limits.maxBatchBytes) + requests * MESSAGE_HEADER_BYTES;
+  return { requests: 2 * requests, bytes: 2 * bytes };
+}
+
+/** The event loop and the clock, so that a test can have its own. */
+export interface TurnLoop {
+  nowMs(): number;
+  /** Calls `run` once the loop has taken all that is there to be taken now. */
+  afterTurn(run: () => void): void;
+}
+
+const NODE_LOOP: TurnLoop = { nowMs: () => performance.now(), afterTurn: (run) => void setImmediate(run) };
+
+/** After so many requests, or bytes of them, the clock is looked at. */
+const CLOCK_REQUESTS = 16;
+const CLOCK_BYTES = 64 * 1024;
+
+/** What one connection has sent. */
+export class Inbox<S extends BudgetSession> {
+  readonly session: S;
+  readonly queue = new RequestQueue();
+  /** The turn that the following are about. */
+  turn = 0;
+  /** What has come in this turn, and what waited when it began. */
+  requests = 0;
+  bytes = 0;
+  controlFrames = 0;
+  /** When the first message of this turn came. */
+  startedMs = 0;
+  isSliceOver = false;
+
+  constructor(session: S) {
+    this.session = session;
+  }
+}
+
+export class TurnBudget<S extends BudgetSession> {
+  readonly #budget: Budget;
+  readonly #handle: (session: S, message: ArrayBuffer) => void;
+  readonly #exceeded: (session: S, sentence: string) => void;
+  readonly #loop: TurnLoop;
+  /** Connections whose queues are not empty; the one whose turn is next comes first. */
+  readonly #waiting = new Set<Inbox<S>>();
+  #queuedBytes = 0;
+  #turn = 1;
+  #isTurnPlanned = false;
+
+  /** `handle` takes one message, whose memory is valid during the call; `exceeded` closes the connection. */
+  constructor(
+    budget: Budget,
+    handle: (session: S, message: ArrayBuffer) => void,
+    exceeded: (session: S, sentence: string) => void,
+    loop: TurnLoop = NODE_LOOP,
+  ) {
+    this.#budget = budget;
+    this.#handle = handle;
+    this.#exceeded = exceeded;
+    this.#loop = loop;
+  }
+
+  /** Bytes of messages that wait, over all connections. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** A message came: it is handled now, or after those before it. */
+  message(inbox: Inbox<S>, message: ArrayBuffer): void {
+    this.#enterTurn(inbox);
+    inbox.requests += 1;
+    inbox.bytes += message.byteLength;
+    const { requests, bytes } = this.#budget;
+    if (inbox.requests > requests || inbox.bytes > bytes) {
+      this.#exceeded(
+        inbox.session,
+        `more than ${requests} requests or ${bytes} bytes came before the node had handled them: wait for answers`,
+      );
+      return;
+    }
+    const cost = RequestQueue.costOf(message);
+    if ((inbox.queue.count > 0 || this.#isSliceOver(inbox)) && this.#queuedBytes + cost <= TURN_QUEUED_BYTES) {
+      inbox.queue.push(message);
+      this.#queuedBytes += cost;
+      this.#waiting.add(inbox);
+      return;
+    }
+    // Without memory for a queue order comes before turns: the budget alone bounds what this takes.
+    while (inbox.queue.count > 0) this.#handleNext(inbox);
+    this.#handle(inbox.session, message);
+  }
+
+  /** A ping or a pong came. Pings are answered already. */
+  control(inbox: Inbox<S>): void {
+    this.#enterTurn(inbox);
+    inbox.controlFrames += 1;
+    if (inbox.controlFrames > TURN_CONTROL_FRAMES) {
+      this.#exceeded(inbox.session, `more than ${TURN_CONTROL_FRAMES} pings and pongs came at once`);
+    }
+  }
+
+  /** The connection ends: what waits of it is never handled. */
+  closed(inbox: Inbox<S>): void {
+    this.#queuedBytes -= inbox.queue.bytes;
+    inbox.queue.clear();
+    this.#waiting.delete(inbox);
+  }
+
+  #enterTurn(inbox: Inbox<S>): void {
+    if (!this.#isTurnPlanned) {
+      this.#isTurnPlanned = true;
+      this.#loop.afterTurn(() => this.#endTurn());
+    }
+    if (inbox.turn === this.#turn) return;
+    inbox.turn = this.#turn;
+    inbox.requests = inbox.queue.count;
+    inbox.bytes = inbox.queue.bytes;
+    inbox.controlFrames = 0;
+    inbox.startedMs = this.#loop.nowMs();
+    inbox.isSliceOver = false;
+  }
+
+  /** Messages of one connection come one after the other, so since the first one no time was another's. */
+  #isSliceOver(inbox: Inbox<S>): boolean {
+    if (!inbox.isSliceOver && inbox.requests % CLOCK_REQUESTS === 0)
+      inbox.isSliceOver = this.#loop.nowMs() - inbox.startedMs > TURN_SLICE_MS;
+    return inbox.isSliceOver;
+  }
+
+  /** All sockets were read: the queues have their turns. */
+  #endTurn(): void {
+    this.#isTurnPlanned = false;
+    this.#turn += 1;
+    const startedMs = this.#loop.nowMs();
+    let nowMs = startedMs;
+    // Who is added again while this runs comes round again.
+    for (const inbox of this.#waiting) {
+      this.#waiting.delete(inbox);
+      nowMs = this.#serve(inbox, nowMs);
+      if (inbox.queue.count > 0) this.#waiting.add(inbox);
+      if (nowMs - startedMs > TURN_ROUND_MS) break;
+    }
+    if (this.#waiting.size === 0) return;
+    this.#isTurnPlanned = true;
+    this.#loop.afterTurn(() => this.#endTurn());
+  }
+
+  /** Handles what waits of one connection, for a slice. Returns the time at which it ended. */
+  #serve(inbox: Inbox<S>, startedMs: number): number {
+    let nowMs = startedMs;
+    let requests = 0;
+    let bytes = 0;
+    while (inbox.queue.count > 0 && nowMs - startedMs <= TURN_SLICE_MS) {
+      bytes += this.#handleNext(inbox);
+      requests += 1;
+      if (requests % CLOCK_REQUESTS !== 0 && bytes < CLOCK_BYTES) continue;
+      nowMs = this.#loop.nowMs();
+      bytes = 0;
+    }
+    return this.#loop.nowMs();
+  }
+
+  /** Handles the oldest message that waits of a connection. Returns its size. */
+  #handleNext(inbox: Inbox<S>): number {
+    const message = inbox.queue.shift();
+    this.#queuedBytes -= RequestQueue.costOf(message);
+    this.#handle(inbox.session, message);
+    return message.byteLength;
+  }
+}

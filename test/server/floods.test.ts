@@ -1,0 +1,72 @@
+// Connections that send without end, beside a well-behaved client, which must not be held up for long, nor cut.
+
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { MAX_REQUESTS_PER_CONNECTION, MAX_UNACKNOWLEDGED_APPENDS, SEND_BUFFER_CUT_BYTES } from '../../src/core/limits.ts';
+import { APPEND, CANCEL, CLOSE_FLOOD, CREDIT, END, READ, requestMessage } from '../../src/protocol/client.ts';
+import { type Attack, type BesideOptions, type BesideReport, beside } from '../support/attack/beside.ts';
+import { clientFrame, OPCODE, repeated } from '../support/attack/frames.ts';
+import { frameEntries } from './support/entries.ts';
+import { connect, startNode } from './support/fixture.ts';
+
+/** What garbage of many messages may take until it is collected. */
+const GARBAGE_MEGABYTES = 150;
+
+/** Runs the attacks on a node of default options, and checks that they cost the node little memory. */
+async function attack(attacks: Record<string, Attack>, options: BesideOptions = {}, megabytes = 0): Promise<BesideReport> {
+  const report = await beside(await startNode(), attacks, options, onTestFinished);
+  expect(report.grownMegabytes).toBeLessThan(megabytes + GARBAGE_MEGABYTES);
+  return report;
+}
+
+/** One connection that sends `frame` again and again, as fast as it can, also after it was told goodbye. */
+function endless(frame: Uint8Array): Attack {
+  return { connections: 1, isWebSocket: true, isStubborn: true, chunk: repeated(frame, 256 * 1024) };
+}
+
+test('A1: beside connections that send as fast as they can, a client is served, and the others are cut', async () => {
+  const tinyAppend = Buffer.concat([requestMessage(APPEND, 0, 1, 0, 1), frameEntries([Buffer.alloc(0)])]);
+  const requests = {
+    'the end': endless(clientFrame(requestMessage(END, 0, 1))),
+    credit: endless(clientFrame(requestMessage(CREDIT, 0, 1))),
+    cancel: endless(clientFrame(requestMessage(CANCEL, 0, 1))),
+    'a read that is refused': endless(clientFrame(requestMessage(READ, 0, 1, 2 ** 40))),
+  };
+  const others = {
+    pings: endless(clientFrame(Buffer.alloc(4), OPCODE.ping)),
+    pongs: endless(clientFrame(Buffer.alloc(4), OPCODE.pong)),
+    text: endless(clientFrame(Buffer.from('text'), OPCODE.text)),
+    'appends beyond the window': endless(clientFrame(tinyAppend)),
+  };
+  const { cuts } = await attack({ ...requests, ...others }, { untilCuts: 1 });
+  for (const name of Object.keys(requests)) {
+    expect([name, cuts[name]]).toMatchObject([name, [{ code: CLOSE_FLOOD, reason: expect.stringContaining('wait for answers') }]]);
+  }
+  for (const name of ['pings', 'pongs']) {
+    expect([name, cuts[name]]).toMatchObject([name, [{ code: CLOSE_FLOOD, reason: expect.stringContaining('pings and pongs') }]]);
+  }
+  expect(cuts.text).toMatchObject([{ code: 1008 }]);
+  expect([1008, CLOSE_FLOOD]).toContain(cuts['appends beyond the window']?.[0]?.code);
+});
+
+test('A1: answers to pings that nobody reads count as unread bytes, over all connections', async () => {
+  // Below the budget of a turn; each ping asks for 127 bytes.
+  const chunk = repeated(clientFrame(Buffer.alloc(125), OPCODE.ping), 16 * 1024);
+  const deaf = { connections: 40, isWebSocket: true, chunk, isDeaf: true, bytesPerSecond: 8e6 };
+  await attack({ deaf }, { appends: 600, healthChecks: 40 }, SEND_BUFFER_CUT_BYTES / 1e6);
+});
+
+describe('A1: a client that keeps the rules is never cut', () => {
+  test('with all that it may have under way, at once, after the node stood still', async () => {
+    const node = await startNode();
+    const client = await connect(node);
+    const body = frameEntries([Buffer.from('x')]);
+    node.signal('SIGSTOP');
+    const appends = Array.from({ length: MAX_UNACKNOWLEDGED_APPENDS }, () => client.appendFramed(body, 1));
+    const others = Array.from({ length: MAX_REQUESTS_PER_CONNECTION }, () =>
+      Promise.all([client.end(), client.cancel(client.newId()), client.read(0, { maxBytes: 1 })]),
+    );
+    node.signal('SIGCONT');
+    await Promise.all([...appends, ...others]);
+    expect(client.errors).toEqual([]);
+  });
+});

@@ -1,0 +1,172 @@
+import { describe, expect, test } from 'vitest';
+import { MAX_UNACKNOWLEDGED_APPENDS, TURN_CONTROL_FRAMES, TURN_QUEUED_BYTES, TURN_SLICE_MS } from '../../src/core/limits.ts';
+import { RequestQueue } from '../../src/server/requestQueue.ts';
+import { type Budget, budgetOf, Inbox, TurnBudget } from '../../src/server/turnBudget.ts';
+
+interface TestSession {
+  readonly name: string;
+  isClosed: boolean;
+}
+
+/** A loop whose turns and clock a test moves; each message takes `costMs` to handle. */
+class Bench {
+  nowMs = 0;
+  costMs = 0;
+  readonly handled: string[] = [];
+  readonly exceeded: string[] = [];
+  readonly budget: TurnBudget<TestSession>;
+  #turns: (() => void)[] = [];
+  readonly #inboxes = new Map<string, Inbox<TestSession>>();
+
+  constructor(budget: Budget = { requests: 1000, bytes: 1_000_000 }) {
+    this.budget = new TurnBudget<TestSession>(
+      budget,
+      (session, message) => {
+        if (session.isClosed) return;
+        this.nowMs += this.costMs;
+        this.handled.push(`${session.name}${new Uint8Array(message)[0]}`);
+      },
+      (session, sentence) => {
+        session.isClosed = true;
+        this.exceeded.push(`${session.name}: ${sentence}`);
+        this.budget.closed(this.inbox(session.name));
+      },
+      { nowMs: () => this.nowMs, afterTurn: (run) => void this.#turns.push(run) },
+    );
+  }
+
+  inbox(name: string): Inbox<TestSession> {
+    const inbox = this.#inboxes.get(name) ?? new Inbox<TestSession>({ name, isClosed: false });
+    this.#inboxes.set(name, inbox);
+    return inbox;
+  }
+
+  /** `count` messages, numbered from `first`, each of `bytes` bytes. */
+  send(name: string, count: number, first = 0, bytes = 1): void {
+    for (let i = 0; i < count && !this.inbox(name).session.isClosed; i++)
+      this.budget.message(this.inbox(name), new Uint8Array(bytes).fill(first + i).buffer);
+  }
+
+  turn(): void {
+    for (const run of this.#turns.splice(0)) run();
+  }
+
+  get isIdle(): boolean {
+    return this.#turns.length === 0;
+  }
+}
+
+describe('turn budget', () => {
+  test('messages are handled as they come while there is time', () => {
+    const bench = new Bench();
+    bench.send('a', 3);
+    bench.send('b', 1);
+    expect(bench.handled).toEqual(['a0', 'a1', 'a2', 'b0']);
+    bench.turn();
+    expect(bench.isIdle).toBe(true);
+  });
+
+  test('what comes after a slice waits, keeps its order, and lets others go first', () => {
+    const bench = new Bench();
+    bench.costMs = 1;
+    bench.send('a', 100);
+    const atOnce = bench.handled.length;
+    expect(atOnce).toBeGreaterThan(TURN_SLICE_MS);
+    expect(atOnce).toBeLessThan(TURN_SLICE_MS + 32);
+    bench.send('b', 1);
+    expect(bench.handled.at(-1)).toBe('b0');
+    for (let i = 0; i < 100 && !bench.isIdle; i++) bench.turn();
+    expect(bench.handled.filter((name) => name.startsWith('a'))).toEqual(Array.from({ length: 100 }, (_, i) => `a${i}`));
+    expect(bench.budget.queuedBytes).toBe(0);
+  });
+
+  test('queues are served in turns', () => {
+    const bench = new Bench();
+    bench.costMs = 1;
+    for (const name of ['a', 'b', 'c']) bench.send(name, 200);
+    const before = bench.handled.length;
+    for (let i = 0; i < 10; i++) bench.turn();
+    const served = bench.handled.slice(before).join('');
+    for (const name of ['a', 'b', 'c']) expect(served.split(name).length).toBeGreaterThan(16);
+  });
+
+  test('more than the budget closes the connection, and nothing that waits of it is handled', () => {
+    const bench = new Bench({ requests: 50, bytes: 1_000_000 });
+    bench.costMs = 1;
+    bench.send('a', 60);
+    expect(bench.exceeded).toHaveLength(1);
+    const handled = bench.handled.length;
+    bench.turn();
+    expect(bench.handled).toHaveLength(handled);
+    expect([bench.budget.queuedBytes, bench.isIdle]).toEqual([0, true]);
+  });
+
+  test('bytes count, and what waits from earlier turns counts', () => {
+    const bench = new Bench({ requests: 1000, bytes: 10_000 });
+    bench.send('a', 9, 0, 1000);
+    bench.turn();
+    bench.send('a', 9, 0, 1000);
+    expect(bench.exceeded).toEqual([]);
+    bench.costMs = 10;
+    for (let i = 0; i < 20 && bench.exceeded.length === 0; i++) {
+      bench.send('b', 40, 0, 100);
+      bench.turn();
+    }
+    expect(bench.exceeded).toEqual([expect.stringContaining('b: more than 1000 requests or 10000 bytes')]);
+  });
+
+  test('without memory for queues, order comes before turns', () => {
+    const bench = new Bench({ requests: 1000, bytes: 2 * TURN_QUEUED_BYTES });
+    bench.costMs = 1;
+    bench.send('a', 20, 0, 1);
+    bench.send('a', 6, 20, TURN_QUEUED_BYTES / 4);
+    expect(bench.budget.queuedBytes).toBeLessThanOrEqual(TURN_QUEUED_BYTES);
+    while (!bench.isIdle) bench.turn();
+    expect(bench.handled).toEqual(Array.from({ length: 26 }, (_, i) => `a${i}`));
+  });
+
+  test('pings and pongs have a bound of their own for each turn', () => {
+    const bench = new Bench();
+    for (let i = 0; i < TURN_CONTROL_FRAMES; i++) bench.budget.control(bench.inbox('a'));
+    bench.turn();
+    for (let i = 0; i < TURN_CONTROL_FRAMES; i++) bench.budget.control(bench.inbox('a'));
+    expect(bench.exceeded).toEqual([]);
+    bench.budget.control(bench.inbox('a'));
+    expect(bench.exceeded).toEqual([expect.stringContaining('pings and pongs')]);
+  });
+
+  test('a window of the smallest appends, and the largest append, are below the budget of every configuration', () => {
+    for (const windowBytes of [65_536, 4 << 20, 256 << 20]) {
+      for (const maxBatchBytes of [65_000, 1 << 20, 16 << 20]) {
+        const { requests, bytes } = budgetOf({ windowBytes, maxBatchBytes });
+        expect(requests).toBeGreaterThan(MAX_UNACKNOWLEDGED_APPENDS);
+        expect(bytes).toBeGreaterThan(windowBytes + MAX_UNACKNOWLEDGED_APPENDS * 24);
+        expect(bytes).toBeGreaterThan(maxBatchBytes + 24);
+      }
+    }
+  });
+});
+
+describe('request queue', () => {
+  test('gives back what was put in, in order, through growth and wrapping, and leaves no memory behind', () => {
+    const queue = new RequestQueue();
+    let next = 0;
+    let expected = 0;
+    const bytesOf = (number: number): Buffer => Buffer.alloc((number * 37) % 5000, number % 251);
+    const push = (): void => {
+      const bytes = bytesOf(next++);
+      queue.push(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer);
+    };
+    const shift = (): void => {
+      if (!Buffer.from(queue.shift()).equals(bytesOf(expected))) throw new Error(`message ${expected} changed in the queue`);
+      expected += 1;
+    };
+    for (let round = 0; round < 300; round++) {
+      for (let i = 0; i < (round * 7) % 23; i++) push();
+      for (let i = 0; i < (round * 5) % 23 && queue.count > 0; i++) shift();
+    }
+    while (queue.count > 0) shift();
+    expect([expected, queue.bytes]).toEqual([next, 0]);
+    expect(next).toBeGreaterThan(1000);
+  });
+});
