@@ -17,14 +17,23 @@ export const MAX_READ_BYTES = 1024 * 1024;
 /** Bytes of entries that the server puts in one message of a subscription. */
 export const SUBSCRIPTION_CHUNK_BYTES = 256 * 1024;
 
-/** Reads and subscriptions that one connection may have open. */
+/** Reads and subscriptions that one connection may have open; and END requests that it may have waiting. */
 export const MAX_REQUESTS_PER_CONNECTION = 256;
+
+/** So many of each a connection always gets. What is above them comes out of what all connections share. */
+export const OWN_REQUESTS_PER_CONNECTION = 16;
+
+/** Open reads and subscriptions above each connection's own, over all connections. */
+export const MAX_SHARED_READINGS = 65_536;
 
 /** Longest time that a read may wait for new entries. */
 export const MAX_WAIT_MS = 60_000;
 
-/** END requests that wait, over all connections. */
-export const MAX_WAITING_ENDS = 65_536;
+/** END requests that wait above each connection's own, over all connections. */
+export const MAX_SHARED_ENDS = 65_536;
+
+/** Longest time that readers, and END requests whose wait is over, are served in one turn of the event loop; appends come between. */
+export const READ_TURN_MS = 1;
 
 /** After a question to the leader that got no answer, it is asked again after this long. */
 export const ASK_AGAIN_MS = 100;
@@ -38,14 +47,38 @@ export const MAX_CREDIT_BYTES = 0x7fff_ffff;
 /** Bytes that may stand unsent on one connection before the server stops reading from the log for it. */
 export const SEND_BUFFER_BYTES = 512 * 1024;
 
-/** The same, over all connections: above it, a connection must have drained fully before it is sent more. */
+/** Bytes unsent on all connections, above which memory is short: a connection must then have drained fully before it is sent more of the log. */
 export const SEND_BUFFER_TOTAL_BYTES = 64 * 1024 * 1024;
 
-/** Above this many unsent bytes a connection is cut. Readings stop far below it, but a single entry may have 16 MiB. */
-export const MAX_BACKPRESSURE_BYTES = 20 * 1024 * 1024;
+/** Bytes of entries in one message while memory is short, unless one entry alone is larger. */
+export const PRESSED_CHUNK_BYTES = 64 * 1024;
 
-/** Above this many unsent bytes over all connections, those are cut whose bytes have not moved for longest. */
+/** Bytes unsent on all connections, up to which larger single entries are sent to who has not shown yet that it reads. */
+export const SEND_BUFFER_LARGE_BYTES = 80 * 1024 * 1024;
+
+/** The same for other messages of the log. */
+export const SEND_BUFFER_NEW_BYTES = 112 * 1024 * 1024;
+
+/** The same for who has shown that it reads; above it those are cut that owe most unread bytes × seconds. */
 export const SEND_BUFFER_CUT_BYTES = 2 * SEND_BUFFER_TOTAL_BYTES;
+
+/** A byte that had to wait and then was taken pays for so many seconds of a byte that waits. */
+export const PAID_SECONDS = 10;
+
+/** Most that can be paid ahead: the largest entry may then wait for two seconds, what a reader usually has unsent for a minute. */
+export const MAX_READ_CREDIT_BYTE_SECONDS = 32 * 1024 * 1024;
+
+/** The log needs room: a connection that owes for all of its unread bytes for so long is cut for it. */
+export const OWED_SECONDS_MAX = 2;
+
+/** A reading that found no room in all send buffers is tried again after this long, if nothing has drained before. */
+export const ROOM_RETRY_MS = 50;
+
+/** Unsent answers of a connection that are not of the log; above it the connection is cut. All receipts that it can wait for are half of it. */
+export const MAX_UNSENT_ANSWER_BYTES = 4 * 1024 * 1024;
+
+/** Above this many unsent bytes uWebSockets.js cuts a connection: more than the largest entry and all of the above. */
+export const MAX_BACKPRESSURE_BYTES = 24 * 1024 * 1024;
 
 /** A connection that ends with more unsent bytes than this is cut without a goodbye. */
 export const UNSENT_AT_END_BYTES = 64 * 1024;

@@ -348,11 +348,15 @@ export class Appends {
   #planTurn(): void {
     if (this.#isTurnPlanned) return;
     this.#isTurnPlanned = true;
-    this.#loop.afterTurn(() => this.#endTurn());
+    this.#loop.afterTurn(() => this.endTurn());
   }
 
-  /** Once a loop iteration, after all ready sockets were read: one wake-up for all that was ordered in it. */
-  #endTurn(): void {
+  /**
+   * Once a loop iteration, after all ready sockets were read: one wake-up for all that was ordered in it. Called earlier by what would else
+   * come before it.
+   */
+  endTurn(): void {
+    if (!this.#isTurnPlanned) return;
     this.#isTurnPlanned = false;
     // The others' disks are further away than this node's own.
     if (this.#cluster.others.length > 0) this.#memory.raise(SIGNAL.ORDERED);

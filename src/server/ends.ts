@@ -1,11 +1,16 @@
 // END requests that have to wait: for the leader's word on what is acknowledged anywhere (LINEARIZABLE), or for this node to have
-// come far enough (AT_LEAST). Each has a time of its own; one request may wait for both.
+// come far enough (AT_LEAST). Each has a time of its own; one request may wait for both. Nothing here walks all that wait: what becomes due is
+// found by its offset or its time, and many of them are answered over several turns of the event loop.
 
-import { ASK_AGAIN_MS, LINEARIZABLE_WAIT_MS, MAX_WAITING_ENDS } from '../core/limits.ts';
+import { ASK_AGAIN_MS, LINEARIZABLE_WAIT_MS, MAX_SHARED_ENDS } from '../core/limits.ts';
 import { STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { encodeEnded } from '../protocol/client.ts';
-import type { Session, WaitingEnd } from './session.ts';
+import { type Deadline, Deadlines } from './deadlines.ts';
+import { Heap, type HeapNode } from './heap.ts';
+import { Paced } from './paced.ts';
+import type { Session } from './session.ts';
+import { Shares } from './shares.ts';
 
 export interface EndRequest {
   readonly session: Session;
@@ -17,17 +22,46 @@ export interface EndRequest {
   readonly waitMs: number;
 }
 
+/** An END that waits: for the leader's word, or for this node to have come far enough. */
+export interface WaitingEnd {
+  readonly session: Session;
+  readonly requestId: number;
+  /** The commit that AT_LEAST asks for; 0: none. */
+  readonly atLeast: number;
+  readonly deadlines: Deadline<Wait>[];
+  /** What the leader said that this node must reach; undefined until it has answered; 0: it is not asked. */
+  index: number | undefined;
+  /** Its place among those that wait for the commit. */
+  target: HeapNode<WaitingEnd> | undefined;
+  isDone: boolean;
+}
+
+/** One of the waits of an END. */
+interface Wait {
+  readonly waiting: WaitingEnd;
+  readonly isForLeader: boolean;
+}
+
 export class Ends {
   readonly #memory: TailMemory;
   readonly #readIndex: () => Promise<number | undefined>;
   /** A cluster of one: its commit counts everything that it has acknowledged. */
   readonly #isAlone: boolean;
   readonly #awaitCommit: () => void;
-  readonly #waiting = new Set<WaitingEnd>();
-  /** At most the smallest target of those that wait: below it a commit need not be looked at. */
-  #leastTarget = Number.POSITIVE_INFINITY;
+  readonly #shares = new Shares(MAX_SHARED_ENDS);
+  readonly #deadlines = new Deadlines<Wait>((wait) => this.#expire(wait));
+  /** Those that wait for the commit, by what it has to reach. */
+  readonly #targets = new Heap<WaitingEnd>();
+  /** Those that the leader is to be asked for, with one question for all. */
+  #toAsk = new Set<WaitingEnd>();
+  #isAsking = false;
+  /** Those that the leader has just answered, the first one last. */
+  #told: WaitingEnd[] = [];
+  /** Those whose question was lost: asked again in a moment. */
+  #again = new Set<WaitingEnd>();
   /** Those that no leader could be asked for: asked again when there is one. */
-  readonly #leaderless = new Set<WaitingEnd>();
+  #leaderless = new Set<WaitingEnd>();
+  readonly #work = new Paced(() => this.#step());
 
   /** `awaitCommit` is called when the commit is to be watched, for as long as {@link awaitsCommit}. */
   constructor(memory: TailMemory, isAlone: boolean, awaitCommit: () => void, readIndex: () => Promise<number | undefined>) {
@@ -39,7 +73,7 @@ export class Ends {
 
   /** Whether {@link committed} is to be called when the commit moves. */
   get awaitsCommit(): boolean {
-    return this.#leastTarget !== Number.POSITIVE_INFINITY;
+    return this.#targets.size > 0;
   }
 
   /** Answers `request`, now or later; with NOT_LEADER or BEHIND when its time is over. */
@@ -54,32 +88,30 @@ export class Ends {
       this.#sayBehind(session, requestId, atLeast);
       return;
     }
-    if (this.#waiting.size >= MAX_WAITING_ENDS) {
-      session.sendError(requestId, 'TOO_MANY_REQUESTS', 0, `${MAX_WAITING_ENDS} END requests wait at this node already: try again later`);
+    const refusal = this.#shares.take(session.ends.size, 'END requests waiting');
+    if (refusal !== '') {
+      session.sendError(requestId, 'TOO_MANY_REQUESTS', 0, refusal);
       return;
     }
-    const waiting: WaitingEnd = { session, requestId, atLeast, timers: [], index: asksLeader ? undefined : 0, isDone: false };
-    if (!isThere) waiting.timers.push(setTimeout(() => this.#expire(waiting, atLeast), waitMs));
-    if (asksLeader) waiting.timers.push(setTimeout(() => this.#expire(waiting, waiting.index), LINEARIZABLE_WAIT_MS));
-    this.#waiting.add(waiting);
+    const index = asksLeader ? undefined : 0;
+    const waiting: WaitingEnd = { session, requestId, atLeast, deadlines: [], index, target: undefined, isDone: false };
+    if (!isThere) waiting.deadlines.push(this.#deadlines.add({ waiting, isForLeader: false }, waitMs));
+    if (asksLeader) waiting.deadlines.push(this.#deadlines.add({ waiting, isForLeader: true }, LINEARIZABLE_WAIT_MS));
     session.ends.add(waiting);
-    if (asksLeader) void this.#ask(waiting);
+    if (asksLeader) this.#ask(waiting);
     else this.#aim(waiting);
   }
 
   /** The commit moved. */
   committed(): void {
-    const { commit } = this.#memory;
-    if (commit < this.#leastTarget) return;
-    this.#leastTarget = Number.POSITIVE_INFINITY;
-    for (const waiting of this.#waiting) this.#aim(waiting);
+    if (this.#targets.leastKey <= this.#memory.commit) this.#work.run();
   }
 
   /** There is another leader, or a leader at all. */
   leaderChanged(): void {
-    const again = [...this.#leaderless];
-    this.#leaderless.clear();
-    for (const waiting of again) void this.#ask(waiting);
+    const again = this.#leaderless;
+    this.#leaderless = new Set();
+    this.#askAll(again);
   }
 
   /** The session is gone: nobody waits any more. */
@@ -87,17 +119,57 @@ export class Ends {
     for (const waiting of session.ends) this.#forget(waiting);
   }
 
-  async #ask(waiting: WaitingEnd): Promise<void> {
-    const index = await this.#readIndex();
-    if (waiting.isDone) return;
-    if (index !== undefined) {
-      waiting.index = index;
-      this.#aim(waiting);
-    } else if (this.#memory.word32(STATE.LEADER_ID) === 0) this.#leaderless.add(waiting);
-    else {
-      // There is a leader, or was until now: the question was lost on its way, or came a moment too early.
-      setTimeout(() => waiting.isDone || void this.#ask(waiting), ASK_AGAIN_MS).unref();
+  #ask(waiting: WaitingEnd): void {
+    this.#toAsk.add(waiting);
+    void this.#askNext();
+  }
+
+  #askAll(waiting: Set<WaitingEnd>): void {
+    if (this.#toAsk.size === 0) this.#toAsk = waiting;
+    else for (const one of waiting) this.#toAsk.add(one);
+    void this.#askNext();
+  }
+
+  /** Asks for all that have come until now. Those that come while the leader is asked need a later answer. */
+  async #askNext(): Promise<void> {
+    while (!this.#isAsking && this.#toAsk.size > 0) {
+      const asked = this.#toAsk;
+      this.#toAsk = new Set();
+      this.#isAsking = true;
+      const index = await this.#readIndex();
+      this.#isAsking = false;
+      if (index !== undefined) this.#tell(asked, index);
+      else this.#keepForLater(asked);
     }
+  }
+
+  #tell(asked: Set<WaitingEnd>, index: number): void {
+    for (const waiting of asked) waiting.index = index;
+    // Taken from its end: who came first is answered first.
+    this.#told = [...this.#told, ...[...asked].reverse()];
+    this.#work.run();
+  }
+
+  #keepForLater(asked: Set<WaitingEnd>): void {
+    const hasLeader = this.#memory.word32(STATE.LEADER_ID) !== 0;
+    // There is a leader, or was until now: the question was lost on its way, or came a moment too early.
+    if (hasLeader && this.#again.size === 0) setTimeout(() => this.#askAgain(), ASK_AGAIN_MS).unref();
+    const later = hasLeader ? this.#again : this.#leaderless;
+    for (const waiting of asked) if (!waiting.isDone) later.add(waiting);
+  }
+
+  #askAgain(): void {
+    const again = this.#again;
+    this.#again = new Set();
+    this.#askAll(again);
+  }
+
+  /** One of those that the leader has answered, or that the commit has reached. */
+  #step(): boolean {
+    const told = this.#told.pop();
+    const waiting = told ?? this.#targets.takeUpTo(this.#memory.commit);
+    if (waiting !== undefined && !waiting.isDone) this.#aim(waiting);
+    return waiting !== undefined;
   }
 
   /** Answers if the commit has reached all that is asked for, or else when it has; not before the leader has answered who is asked. */
@@ -105,7 +177,7 @@ export class Ends {
     if (waiting.index === undefined) return;
     const target = Math.max(waiting.index, waiting.atLeast);
     if (target > this.#memory.commit) {
-      this.#leastTarget = Math.min(this.#leastTarget, target);
+      waiting.target = this.#targets.add(target, waiting);
       this.#awaitCommit();
       return;
     }
@@ -113,8 +185,9 @@ export class Ends {
     this.#answer(waiting.session, waiting.requestId);
   }
 
-  /** One of the waits is over, for `target`; undefined: for the leader's word. What it was for may have come, and the other one goes on. */
-  #expire(waiting: WaitingEnd, target: number | undefined): void {
+  /** One of the waits is over. What it was for may have come, and the other one goes on. */
+  #expire({ waiting, isForLeader }: Wait): void {
+    const target = isForLeader ? waiting.index : waiting.atLeast;
     if (target !== undefined && target <= this.#memory.commit) return;
     const { session, requestId } = waiting;
     this.#forget(waiting);
@@ -130,11 +203,11 @@ export class Ends {
 
   #forget(waiting: WaitingEnd): void {
     waiting.isDone = true;
-    for (const timer of waiting.timers) clearTimeout(timer);
+    for (const deadline of waiting.deadlines) this.#deadlines.remove(deadline);
+    if (waiting.target !== undefined) this.#targets.remove(waiting.target);
+    for (const set of [this.#toAsk, this.#again, this.#leaderless]) set.delete(waiting);
+    this.#shares.release(waiting.session.ends.size);
     waiting.session.ends.delete(waiting);
-    this.#waiting.delete(waiting);
-    this.#leaderless.delete(waiting);
-    if (this.#waiting.size === 0) this.#leastTarget = Number.POSITIVE_INFINITY;
   }
 
   #answer(session: Session, requestId: number): void {

@@ -7,7 +7,8 @@ import { LogError } from '../core/errors.ts';
 import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, STOP_LINGER_MS } from '../core/limits.ts';
 import { CLOSE_FLOOD, SUBPROTOCOL } from '../protocol/client.ts';
 import { untilClosedByClients } from './closing.ts';
-import { SendBudget, Session, type SocketData } from './session.ts';
+import { SendBudget } from './sendBudget.ts';
+import { Session, type SocketData } from './session.ts';
 import { type Budget, Inbox, TurnBudget } from './turnBudget.ts';
 
 export interface ListenerOptions {
@@ -204,7 +205,7 @@ export class Listener {
       return;
     }
     session.updateBuffered();
-    if (session.canSend) this.#events.drained(session);
+    if (session.dataRoom > 0) this.#events.drained(session);
   }
 
   #close(socket: uWS.WebSocket<SocketData>): void {

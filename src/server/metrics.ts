@@ -9,7 +9,7 @@ import { FetchedHistogram } from './fetchedHistogram.ts';
 import type { Readings } from './reading.ts';
 import { residentBytes } from './residentBytes.ts';
 import type { Segments } from './segments.ts';
-import type { SendBudget } from './session.ts';
+import type { SendBudget } from './sendBudget.ts';
 
 export interface MetricSources {
   readonly memory: TailMemory;

@@ -161,7 +161,15 @@ export class LogNode {
     this.#commitWatch = new CommitWatch(memory, isAwaited, () => this.#carefully(() => this.#committed()));
     const awaitCommit = (): void => this.#commitWatch.need();
     this.#appends = new Appends(memory, this.#tail, new Gate(memory), this.#cluster, config.maxPayloadBytes, awaitCommit);
-    this.#readings = new Readings(memory, new HotReader(memory), this.#segments, pools, awaitCommit, (error) => log.error(error.message));
+    this.#readings = new Readings({
+      memory,
+      hot: new HotReader(memory),
+      segments: this.#segments,
+      pools,
+      awaitCommit,
+      beforeTurn: () => this.#appends.endTurn(),
+      reportDamage: (error) => log.error(error.message),
+    });
     this.#ends = new Ends(memory, this.#isAlone, awaitCommit, async () => this.#raft?.readIndex());
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
     this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits);
@@ -184,7 +192,7 @@ export class LogNode {
         message: (session, message) => this.#requests.handle(session, message),
         drained: (session) => this.#readings.drained(session),
         closed: (session) => {
-          for (const reading of session.readings.values()) this.#readings.drop(reading);
+          this.#readings.closed(session);
           this.#ends.closed(session);
         },
       },

@@ -1,57 +1,74 @@
 // Reads and subscriptions: one state machine for both. From tail memory when the bytes are there, from the cold pool when not, so
-// that catch-up passes into live without a gap, a repeat or a reconnection.
+// that catch-up passes into live without a gap, a repeat or a reconnection. Connections take turns (turns.ts), one message each, and within
+// one its readings do.
 //
-//   ready ──(no room to send)──► blocked ──(drained)──► ready
+//   ready ──(message sent)──► ready, behind the others of its connection; one whose connection has no room stays where it is
 //     ├──(at the commit)──► waiting ──(commit moved)──► ready
 //     ├──(no credit)──► starved ──(CREDIT)──► ready
 //     └──(not in tail memory)──► cold ──(read)──► ready
 
 import { LogError } from '../core/errors.ts';
-import { COLD_READERS, MAX_CREDIT_BYTES, MAX_READ_BYTES, SUBSCRIPTION_CHUNK_BYTES } from '../core/limits.ts';
+import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, ROOM_RETRY_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/limits.ts';
 import type { HotReader } from '../memory/hotReader.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { notBoundary } from '../storage/segmentReader.ts';
 import type { Pools } from '../threads/pools.ts';
+import { ColdReads } from './coldReads.ts';
+import { Deadlines } from './deadlines.ts';
 import type { Segments } from './segments.ts';
 import type { Reading, Session } from './session.ts';
+import { Shares } from './shares.ts';
+import { Turns } from './turns.ts';
 
 export interface ReadingCounters {
   readBytes: number;
   coldReads: number;
 }
 
+export interface ReadingPorts {
+  readonly memory: TailMemory;
+  readonly hot: HotReader;
+  readonly segments: Segments;
+  readonly pools: Pools;
+  /** Called when the commit is to be watched, for as long as {@link Readings.awaitsCommit}. */
+  awaitCommit(): void;
+  /** What goes before readers in each turn of the event loop. */
+  beforeTurn(): void;
+  reportDamage(error: LogError): void;
+}
+
 export class Readings {
   readonly #memory: TailMemory;
   readonly #hot: HotReader;
-  readonly #segments: Segments;
-  readonly #pools: Pools;
-  readonly #awaitCommit: () => void;
-  readonly #reportDamage: (error: LogError) => void;
+  readonly #ports: ReadingPorts;
+  readonly #cold: ColdReads;
+  readonly #turns: Turns<Session>;
+  readonly #shares = new Shares(MAX_SHARED_READINGS);
+  readonly #deadlines = new Deadlines<Reading>((reading) => this.#stopWaiting(reading));
   #lastReported = '';
-  readonly counters: ReadingCounters = { readBytes: 0, coldReads: 0 };
-  /** At the commit, until it moves. */
-  #waiting = new Set<Reading>();
-  #ready: Reading[] = [];
-  #turn: NodeJS.Immediate | undefined;
-  /** In the order in which they asked. */
-  readonly #coldQueue = new Set<Reading>();
-  readonly #freeBuffers = Array.from({ length: COLD_READERS }, (_, i) => i);
+  #readBytes = 0;
+  /** Connections with readings at the commit, until it moves. */
+  #waiting = new Set<Session>();
+  /** Connections whose next message finds no room in all send buffers, until some time has passed. */
+  #roomless = new Set<Session>();
 
-  /** `awaitCommit` is called when the commit is to be watched, for as long as {@link awaitsCommit}. */
-  constructor(
-    memory: TailMemory,
-    hot: HotReader,
-    segments: Segments,
-    pools: Pools,
-    awaitCommit: () => void,
-    reportDamage: (error: LogError) => void,
-  ) {
-    this.#memory = memory;
-    this.#hot = hot;
-    this.#segments = segments;
-    this.#pools = pools;
-    this.#awaitCommit = awaitCommit;
-    this.#reportDamage = reportDamage;
+  constructor(ports: ReadingPorts) {
+    this.#ports = ports;
+    this.#memory = ports.memory;
+    this.#hot = ports.hot;
+    this.#turns = new Turns(
+      (session) => this.#serve(session),
+      () => ports.beforeTurn(),
+    );
+    this.#cold = new ColdReads(ports.memory, ports.segments, ports.pools, {
+      read: (reading, entries) => this.#sendCold(reading, entries),
+      again: (reading) => this.#tryAgain(reading),
+      failed: (reading, error) => this.#refuse(reading, error),
+    });
+  }
+
+  get counters(): ReadingCounters {
+    return { readBytes: this.#readBytes, coldReads: this.#cold.count };
   }
 
   /** Whether {@link committed} is to be called when the commit moves. */
@@ -59,34 +76,61 @@ export class Readings {
     return this.#waiting.size > 0;
   }
 
-  /** Starts a reading at once. */
-  start(reading: Reading): void {
-    reading.session.readings.set(reading.requestId, reading);
-    this.#advance(reading);
+  /** Starts a reading; a READ waits `waitMs` for entries. Returns why not, in a sentence; empty: it has started. */
+  start(reading: Reading, waitMs: number): string {
+    const { session } = reading;
+    const own = session.readings;
+    const refusal = this.#shares.take(own.open.size, 'reads and subscriptions open');
+    if (refusal !== '') return refusal;
+    own.open.set(reading.requestId, reading);
+    if (waitMs > 0) reading.deadline = this.#deadlines.add(reading, waitMs);
+    const isAlone = own.ready.size === 0 && own.first === undefined;
+    own.ready.add(reading);
+    if (!isAlone || !this.#turns.isFree) this.#turns.add(session);
+    else if (this.#serve(session)) this.#turns.add(session);
+    return '';
   }
 
   /** Ends a reading without a word to the client. */
   drop(reading: Reading): void {
-    clearTimeout(reading.timer);
+    const { session, deadline } = reading;
+    const own = session.readings;
+    if (deadline !== undefined) this.#deadlines.remove(deadline);
     reading.state = 'done';
-    reading.session.readings.delete(reading.requestId);
-    this.#coldQueue.delete(reading);
-    this.#waiting.delete(reading);
+    this.#shares.release(own.open.size);
+    own.open.delete(reading.requestId);
+    own.ready.delete(reading);
+    own.cold.delete(reading);
+    own.waiting.delete(reading);
+    if (own.waiting.size === 0) this.#waiting.delete(session);
+    if (own.first !== reading) return;
+    own.first = undefined;
+    this.#turns.add(session);
   }
 
-  /** The commit moved: all who wait for entries get them now. */
+  /** The session is gone. */
+  closed(session: Session): void {
+    for (const reading of session.readings.open.values()) this.drop(reading);
+    this.#turns.remove(session);
+    this.#cold.closed(session);
+  }
+
+  /** The commit moved: all who wait for entries get them in their turn. */
   committed(): void {
     if (this.#waiting.size === 0) return;
     const woken = this.#waiting;
     this.#waiting = new Set();
-    for (const reading of woken) this.#advance(reading);
+    for (const session of woken) {
+      session.readings.isWoken = true;
+      this.#turns.add(session);
+    }
+    this.#turns.run();
   }
 
   /** A session's socket has room again. */
   drained(session: Session): void {
-    for (const reading of session.readings.values()) {
-      if (reading.state === 'blocked') this.#makeReady(reading);
-    }
+    this.#cold.resume(session);
+    if (session.readings.ready.size > 0 || session.readings.isWoken) this.#turns.add(session);
   }
 
   /** The consumer grants `bytes` more. */
@@ -95,76 +139,144 @@ export class Readings {
     if (reading.state === 'starved') this.#makeReady(reading);
   }
 
-  /** A waiting reading need not wait any longer. */
-  resume(reading: Reading): void {
-    this.#waiting.delete(reading);
-    this.#advance(reading);
-  }
-
-  /** Queues a reading for its next message; readings take turns, one message each, so that none starves the others. */
   #makeReady(reading: Reading): void {
     reading.state = 'ready';
-    this.#ready.push(reading);
-    this.#turn ??= setImmediate(() => this.#takeTurns());
+    reading.session.readings.ready.add(reading);
+    this.#turns.add(reading.session);
   }
 
-  #takeTurns(): void {
-    this.#turn = undefined;
-    const ready = this.#ready;
-    this.#ready = [];
-    for (const reading of ready) this.#advance(reading);
+  /** A READ's wait is over: it answers with what there is, which may be nothing. */
+  #stopWaiting(reading: Reading): void {
+    reading.deadline = undefined;
+    if (reading.state === 'waiting' && reading.session.readings.waiting.delete(reading)) this.#makeReady(reading);
   }
 
-  /** Sends at most one message for a reading, and puts it into its next state. */
-  #advance(reading: Reading): void {
-    if (reading.state === 'done' || reading.session.isClosed) return;
-    if (!reading.session.canSend) {
-      reading.state = 'blocked';
-    } else if (reading.next >= this.#memory.commit) {
-      this.#waitForCommit(reading);
-    } else if (reading.creditBytes <= 0) {
-      reading.state = 'starved';
-    } else {
-      const slot = this.#hot.pin(reading.next);
-      if (slot < 0) {
-        this.#queueCold(reading);
-        return;
+  /** Sends at most one message to a session. Returns whether it can be sent more now. */
+  #serve(session: Session): boolean {
+    const own = session.readings;
+    if (session.isClosed) return false;
+    if (own.isWoken) {
+      own.isWoken = false;
+      for (const reading of own.waiting) {
+        reading.state = 'ready';
+        own.ready.add(reading);
       }
-      this.#sendHot(reading, slot);
-      this.#hot.release(slot);
+      own.waiting.clear();
     }
+    for (const next of own.ready) {
+      const reading = own.first ?? next;
+      // What comes first is being read from the disk.
+      if (reading.state !== 'ready') return false;
+      const outcome = this.#advance(reading);
+      if (outcome === 'no room' || session.isClosed) return false;
+      if (outcome === 'sent') break;
+    }
+    return own.ready.size > 0;
   }
 
-  #waitForCommit(reading: Reading): void {
-    if (reading.isSubscription || reading.mayWait) {
+  /** Sends at most one message for a reading that is ready, and puts it into its next state. Where there is no room it stays where it is. */
+  #advance(reading: Reading): 'sent' | 'nothing' | 'no room' {
+    const { session } = reading;
+    if (reading.next >= this.#memory.commit) return this.#waitForCommit(reading);
+    const { dataRoom } = session;
+    if (dataRoom === 0) return 'no room';
+    if (reading.neededBytes > 0 && !session.admits(reading.neededBytes)) return this.#waitForRoom(session);
+    session.readings.ready.delete(reading);
+    if (reading.creditBytes <= 0) {
+      reading.state = 'starved';
+      return 'nothing';
+    }
+    const slot = this.#hot.pin(reading.next);
+    if (slot < 0) {
+      this.#cold.add(reading);
+      return 'nothing';
+    }
+    const outcome = this.#sendHot(reading, slot, dataRoom);
+    this.#hot.release(slot);
+    return outcome;
+  }
+
+  #waitForCommit(reading: Reading): 'sent' | 'nothing' {
+    const { session } = reading;
+    session.readings.ready.delete(reading);
+    if (reading.isSubscription || reading.deadline !== undefined) {
       reading.state = 'waiting';
-      this.#waiting.add(reading);
-      this.#awaitCommit();
-    } else {
-      reading.session.sendData(reading.requestId, reading.next, this.#memory.commit, new Uint8Array(0));
-      this.drop(reading);
+      session.readings.waiting.add(reading);
+      this.#waiting.add(session);
+      this.#ports.awaitCommit();
+      return 'nothing';
     }
+    session.sendData(reading.requestId, reading.next, this.#memory.commit, new Uint8Array(0));
+    this.drop(reading);
+    return 'sent';
   }
 
-  #sendHot(reading: Reading, slot: number): void {
+  #sendHot(reading: Reading, slot: number, dataRoom: number): 'sent' | 'nothing' | 'no room' {
     if (!reading.isBoundary) {
       const beginning = this.#hot.beginningOf(slot, reading.next);
       if (beginning !== reading.next) {
         this.#refuse(reading, notBoundary(reading.next, beginning));
-        return;
+        return 'sent';
       }
     }
     const chunkBytes = reading.isSubscription ? SUBSCRIPTION_CHUNK_BYTES : MAX_READ_BYTES;
-    this.#send(reading, this.#hot.read(slot, reading.next, Math.min(chunkBytes, reading.creditBytes)));
+    const entries = this.#hot.read(slot, reading.next, Math.min(chunkBytes, reading.creditBytes, dataRoom));
+    if (!reading.session.admits(entries.length)) {
+      reading.session.readings.ready.add(reading);
+      return this.#waitForRoom(reading.session);
+    }
+    this.#send(reading, entries);
+    return 'sent';
+  }
+
+  #sendCold(reading: Reading, entries: Uint8Array): void {
+    const { session } = reading;
+    const isAdmitted = session.dataRoom > 0 && session.admits(entries.length);
+    if (isAdmitted) {
+      this.#send(reading, entries);
+      if (session.readings.ready.size > 0) this.#turns.add(session);
+      return;
+    }
+    // Others of its connection have taken the room. It is read again when there is some: where only one entry needs it, for that.
+    session.readings.first ??= reading;
+    reading.neededBytes = entries.length > MAX_READ_BYTES ? entries.length : 0;
+    reading.state = 'ready';
+    session.readings.ready.add(reading);
+    if (session.dataRoom > 0) this.#waitForRoom(session);
+  }
+
+  /** Tail memory has what was not on the disk. */
+  #tryAgain(reading: Reading): void {
+    if (reading.state !== 'cold') return;
+    // It may have come into tail memory while the reading stood in the queue.
+    if (this.#hot.slotOf(reading.next) >= 0) this.#makeReady(reading);
+    else this.#refuse(reading, new LogError('DAMAGE', `no segment holds log offset ${reading.next}`));
+  }
+
+  #waitForRoom(session: Session): 'no room' {
+    if (this.#roomless.size === 0) setTimeout(() => this.#retryRoomless(), ROOM_RETRY_MS).unref();
+    this.#roomless.add(session);
+    return 'no room';
+  }
+
+  #retryRoomless(): void {
+    const roomless = this.#roomless;
+    this.#roomless = new Set();
+    for (const session of roomless) {
+      if (!session.isClosed) this.#turns.add(session);
+    }
   }
 
   #send(reading: Reading, entries: Uint8Array): void {
-    reading.session.sendData(reading.requestId, reading.next, this.#memory.commit, entries);
+    const { session } = reading;
+    session.sendData(reading.requestId, reading.next, this.#memory.commit, entries);
     // Sending can cut a session that does not read.
-    if (reading.session.isClosed) return;
-    this.counters.readBytes += entries.length;
+    if (session.isClosed) return;
+    if (session.readings.first === reading) session.readings.first = undefined;
+    this.#readBytes += entries.length;
     reading.next += entries.length;
     reading.isBoundary = true;
+    reading.neededBytes = 0;
     reading.creditBytes -= entries.length;
     if (!reading.isSubscription) this.drop(reading);
     else if (reading.next >= this.#memory.commit) this.#waitForCommit(reading);
@@ -179,55 +291,12 @@ export class Readings {
       return;
     }
     // Many clients may ask for the same entry: its damage is logged once.
-    if (error.message !== this.#lastReported) this.#reportDamage(error);
+    if (error.message !== this.#lastReported) this.#ports.reportDamage(error);
     this.#lastReported = error.message;
     if (error.code !== 'DAMAGE' && error.details.errno !== 'EIO') {
       session.sendError(requestId, 'OVERLOADED', next, 'this node cannot read its disk now; its log says why: try again later');
       return;
     }
     session.sendError(requestId, 'DAMAGED', next, `the entry at offset ${next} is damaged on this node's disk; its log names the file`);
-  }
-
-  #queueCold(reading: Reading): void {
-    reading.state = 'cold';
-    this.#coldQueue.add(reading);
-    this.#startCold();
-  }
-
-  #startCold(): void {
-    for (const reading of this.#coldQueue) {
-      const buffer = this.#freeBuffers.pop();
-      if (buffer === undefined) return;
-      this.#coldQueue.delete(reading);
-      void this.#readCold(reading, buffer);
-    }
-  }
-
-  async #readCold(reading: Reading, buffer: number): Promise<void> {
-    try {
-      const segment = this.#segments.find(reading.next);
-      if (segment === undefined) {
-        // It may have come into tail memory while the reading stood in the queue.
-        if (this.#hot.slotOf(reading.next) < 0) throw new LogError('DAMAGE', `no segment holds log offset ${reading.next}`);
-        if (reading.state === 'cold') this.#makeReady(reading);
-        return;
-      }
-      const limit = Math.min(segment.end, this.#memory.commit);
-      const maxBytes = Math.min(MAX_READ_BYTES, reading.creditBytes);
-      const range = { base: segment.base, from: reading.next, isBoundary: reading.isBoundary, limit, maxBytes };
-      this.counters.coldReads += 1;
-      const bytes = await this.#pools.readCold({ range, buffer });
-      // The reading may have been cancelled, or its session closed, while the disk was read.
-      if (reading.state === 'cold' && !reading.session.isClosed) {
-        const at = this.#memory.map.coldAt(buffer);
-        this.#send(reading, this.#memory.bytes.subarray(at, at + bytes));
-      }
-    } catch (thrown) {
-      const error = thrown instanceof LogError ? thrown : new LogError('IO', String(thrown));
-      if (reading.state === 'cold' && !reading.session.isClosed) this.#refuse(reading, error);
-    } finally {
-      this.#freeBuffers.push(buffer);
-      this.#startCold();
-    }
   }
 }

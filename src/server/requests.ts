@@ -1,6 +1,6 @@
 // What each request of the client protocol does. Every field is checked here before anything acts on it (docs/PROTOCOL.md).
 
-import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_REQUESTS_PER_CONNECTION, MAX_UNACKNOWLEDGED_APPENDS, MAX_WAIT_MS } from '../core/limits.ts';
+import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_UNACKNOWLEDGED_APPENDS, MAX_WAIT_MS } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import {
@@ -167,11 +167,6 @@ export class Requests {
   }
 
   #end(session: Session, { requestId, flags, offset, b }: Request): void {
-    if (session.ends.size >= MAX_REQUESTS_PER_CONNECTION) {
-      const sentence = `${MAX_REQUESTS_PER_CONNECTION} END requests of this connection wait already; wait for their answers`;
-      session.sendError(requestId, 'TOO_MANY_REQUESTS', 0, sentence);
-      return;
-    }
     const isLinearizable = (flags & END_LINEARIZABLE) !== 0;
     const atLeast = (flags & END_AT_LEAST) === 0 ? 0 : offset;
     this.#ends.start({ session, requestId, isLinearizable, atLeast, waitMs: Math.min(b, MAX_WAIT_MS) });
@@ -182,15 +177,8 @@ export class Requests {
     const isSubscription = request.opcode === SUBSCRIBE;
     const start = this.#memory.word(WORD.START);
     const tail = this.#memory.tail;
-    if (session.readings.has(requestId)) {
+    if (session.readings.open.has(requestId)) {
       session.fail(requestId, 'MALFORMED', `request id ${requestId} is already that of an open read or subscription`);
-    } else if (session.readings.size >= MAX_REQUESTS_PER_CONNECTION) {
-      session.sendError(
-        requestId,
-        'TOO_MANY_REQUESTS',
-        0,
-        `a connection may have ${MAX_REQUESTS_PER_CONNECTION} reads and subscriptions open; finish or cancel one`,
-      );
     } else if (offset < start) {
       session.sendError(requestId, 'OFFSET_TRIMMED', start, `offset ${offset} was trimmed; the log starts at ${start}`);
     } else if (offset > tail) {
@@ -209,29 +197,23 @@ export class Requests {
         next: offset,
         isBoundary: offset === start,
         creditBytes: isSubscription ? Math.min(a, MAX_CREDIT_BYTES) : a === 0 ? MAX_READ_BYTES : Math.min(a, MAX_READ_BYTES),
-        timer: undefined,
-        mayWait: waitMs > 0,
+        deadline: undefined,
+        neededBytes: 0,
         state: 'ready',
       };
-      if (waitMs > 0) reading.timer = setTimeout(() => this.#stopWaiting(reading), waitMs);
-      this.#readings.start(reading);
+      const refusal = this.#readings.start(reading, waitMs);
+      if (refusal !== '') session.sendError(requestId, 'TOO_MANY_REQUESTS', 0, refusal);
     }
   }
 
-  /** A READ's wait is over: it answers with what there is, which may be nothing. */
-  #stopWaiting(reading: Reading): void {
-    reading.mayWait = false;
-    if (reading.state === 'waiting') this.#readings.resume(reading);
-  }
-
   #credit(session: Session, request: Request): void {
-    const reading = session.readings.get(request.requestId);
+    const reading = session.readings.open.get(request.requestId);
     // A subscription may have ended while its credit was on the way.
     if (reading?.isSubscription) this.#readings.grant(reading, request.a);
   }
 
   #cancel(session: Session, requestId: number): void {
-    const reading = session.readings.get(requestId);
+    const reading = session.readings.open.get(requestId);
     if (reading !== undefined) this.#readings.drop(reading);
     session.send(encodeCancelled(requestId));
   }

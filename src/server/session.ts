@@ -4,7 +4,7 @@ import type { WebSocket } from 'uWebSockets.js';
 import { Buffer } from 'node:buffer';
 import { viewOf } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import { MAX_READ_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_CUT_BYTES, SEND_BUFFER_TOTAL_BYTES, UNSENT_AT_END_BYTES } from '../core/limits.ts';
+import { MAX_READ_BYTES, MAX_UNSENT_ANSWER_BYTES, UNSENT_AT_END_BYTES } from '../core/limits.ts';
 import {
   APPENDED_HEADER_BYTES,
   ERROR_FATAL,
@@ -17,6 +17,9 @@ import {
   RECEIPT_BYTES,
 } from '../protocol/client.ts';
 import type { Chain } from './chain.ts';
+import type { Deadline } from './deadlines.ts';
+import type { WaitingEnd } from './ends.ts';
+import { SendAccount, type SendBudget } from './sendBudget.ts';
 import type { Inbox } from './turnBudget.ts';
 
 /** What uWS keeps with each socket. */
@@ -36,55 +39,35 @@ export interface Reading {
   isBoundary: boolean;
   /** Bytes that may still be sent; a subscription's last entry may take it below zero. */
   creditBytes: number;
-  /** READ: when waiting for entries ends. */
-  timer: ReturnType<typeof setTimeout> | undefined;
-  /** READ: may wait for entries. */
-  mayWait: boolean;
-  state: 'ready' | 'blocked' | 'waiting' | 'starved' | 'cold' | 'done';
+  /** READ: when waiting for entries ends; undefined: it does not wait. */
+  deadline: Deadline<Reading> | undefined;
+  /** Bytes of the entry at `next`, where it alone is larger than a message and found no room; otherwise 0. */
+  neededBytes: number;
+  state: 'ready' | 'waiting' | 'starved' | 'cold' | 'done';
 }
 
-/** An END that waits: for the leader's word, or for this node to have come far enough. */
-export interface WaitingEnd {
-  readonly session: Session;
-  readonly requestId: number;
-  /** The commit that AT_LEAST asks for; 0: none. */
-  readonly atLeast: number;
-  readonly timers: ReturnType<typeof setTimeout>[];
-  /** What the leader said that this node must reach; undefined until it has answered; 0: it is not asked. */
-  index: number | undefined;
-  isDone: boolean;
+/** The readings of one connection. */
+export class SessionReadings {
+  /** All that are open, by request id. */
+  readonly open = new Map<number, Reading>();
+  /** Those that have something to send, or may have: they take turns. */
+  readonly ready = new Set<Reading>();
+  /** Those at the commit. */
+  readonly waiting = new Set<Reading>();
+  /** Those that wait for the disk, in the order in which they asked. */
+  readonly cold = new Set<Reading>();
+  /** The commit has moved since the connection's last turn. */
+  isWoken = false;
+  /** Cold reads that run now. */
+  coldRunning = 0;
+  /** What was read for it from the disk found no room: it comes first once there is some, so that the others do not take it all. */
+  first: Reading | undefined;
 }
 
 const MAX_RECEIPTS = 65_535;
 /** A larger buffer for receipts is not kept once it was sent. */
 const KEPT_RECEIPTS_BYTES = 64 * 1024;
 const CLOSE_POLICY = 1008;
-
-/**
- * Bytes that wait in send buffers, over all sessions. Clients that do not read must not use up the memory of all, and those who read
- * must not pay for them: so it is known whose bytes have not moved for longest.
- */
-export class SendBudget {
-  bufferedBytes = 0;
-  /** Sessions with unsent bytes, the one whose bytes have not moved for longest first. */
-  readonly #waiting = new Set<Session>();
-
-  /** Books that a session has `after` unsent bytes where it had `before`; `hasMoved` when some have left since. */
-  book(session: Session, before: number, after: number, hasMoved: boolean): void {
-    this.bufferedBytes += after - before;
-    if (after === 0 || hasMoved) this.#waiting.delete(session);
-    if (after > 0) this.#waiting.add(session);
-  }
-
-  /** Cuts who does not read, until what waits is within the bound. */
-  enforce(): void {
-    if (this.bufferedBytes <= SEND_BUFFER_CUT_BYTES) return;
-    for (const session of this.#waiting) {
-      session.cut();
-      if (this.bufferedBytes <= SEND_BUFFER_CUT_BYTES) return;
-    }
-  }
-}
 
 /** Where DATA messages are put together; it never outlives one call. */
 const dataScratch = Buffer.alloc(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
@@ -101,11 +84,12 @@ export class Session {
   chain: Chain | undefined;
   /** END requests that wait for their answer. */
   readonly ends = new Set<WaitingEnd>();
-  /** Reads and subscriptions, by request id. */
-  readonly readings = new Map<number, Reading>();
+  readonly readings = new SessionReadings();
   /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
   isClosed = false;
-  #bufferedBytes = 0;
+  readonly #account = new SendAccount(() => this.cut());
+  /** At most so many of the unsent bytes are no part of the log. */
+  #unsentAnswerBytes = 0;
   #receipts = new Uint8Array(0);
   #receiptsView = viewOf(this.#receipts);
   #receiptCount = 0;
@@ -115,15 +99,19 @@ export class Session {
     this.#budget = budget;
   }
 
-  /** Whether more log bytes may be sent now; if not, {@link drained} will be called. */
-  get canSend(): boolean {
-    if (this.#bufferedBytes === 0) return true;
-    return this.#bufferedBytes < SEND_BUFFER_BYTES && this.#budget.bufferedBytes < SEND_BUFFER_TOTAL_BYTES;
+  /** Most bytes of the log that the next message may have; 0: none before the socket has drained, which is told to the readings. */
+  get dataRoom(): number {
+    return this.#budget.roomFor(this.#account);
+  }
+
+  /** Whether a message of `bytes` of the log, for which there was {@link dataRoom}, may be sent now; if not, later. */
+  admits(bytes: number): boolean {
+    return this.#budget.admits(this.#account, bytes);
   }
 
   /** Whether bytes wait that the socket could not take yet. */
   get hasUnsent(): boolean {
-    return this.#bufferedBytes > 0;
+    return this.#account.unsentBytes > 0;
   }
 
   /** Adds a receipt to the message that {@link flushReceipts} sends. Returns whether it is the first one in it. */
@@ -157,7 +145,9 @@ export class Session {
     encodeDataHeader(bytes <= dataScratch.length ? dataScratchView : viewOf(message), requestId, from, commit);
     // Not `set`, which copies out of shared memory byte by byte (TailMemory.copyIn). What is sent was ordered long before.
     message.fill(entries, MESSAGE_HEADER_BYTES, bytes);
-    this.send(message);
+    // Without entries it waits for no room, and so is like any other answer.
+    if (entries.length === 0) this.send(message);
+    else this.#send(message);
   }
 
   /** Answers a request with an error; `offset` is what the code says it is. */
@@ -177,7 +167,7 @@ export class Session {
   /** Closes with a WebSocket close code; what was sent before still leaves. */
   end(closeCode: number, reason: string): void {
     if (this.isClosed) return;
-    if (this.#bufferedBytes > UNSENT_AT_END_BYTES) {
+    if (this.#account.unsentBytes > UNSENT_AT_END_BYTES) {
       this.cut();
       return;
     }
@@ -186,28 +176,42 @@ export class Session {
     this.#socket.end(closeCode, reason.slice(0, 120));
   }
 
+  /** Sends an answer that is no part of the log. */
   send(message: Uint8Array): void {
-    if (this.isClosed) return;
-    this.#socket.send(message, true);
-    if (this.isClosed) return;
-    this.updateBuffered(message.length);
-    this.#budget.enforce();
+    this.#send(message);
+    this.#answered(message.length);
   }
 
-  /** Books what the socket could not take yet. Called when it drained, and after each send, of `addedBytes`. */
-  updateBuffered(addedBytes = 0): void {
-    const before = this.#bufferedBytes;
-    const after = this.#socket.getBufferedAmount();
-    if (before === 0 && after === 0) return;
-    this.#bufferedBytes = after;
-    this.#budget.book(this, before, after, after < before + addedBytes);
+  #answered(bytes: number): void {
+    if (!this.hasUnsent || this.isClosed) return;
+    this.#unsentAnswerBytes += bytes;
+    if (this.#unsentAnswerBytes > MAX_UNSENT_ANSWER_BYTES) this.cut();
+    else this.#budget.enforce();
+  }
+
+  #send(message: Uint8Array): void {
+    if (this.isClosed) return;
+    this.#socket.send(message, true);
+    if (!this.isClosed) this.#book(true);
+  }
+
+  /** Books what the socket could not take yet. Called when it drained. */
+  updateBuffered(): void {
+    this.#book(false);
+  }
+
+  #book(isSend: boolean): void {
+    const unsent = this.#socket.getBufferedAmount();
+    if (unsent === 0 && !this.hasUnsent) return;
+    this.#budget.book(this.#account, unsent, isSend);
+    this.#unsentAnswerBytes = Math.min(this.#unsentAnswerBytes, unsent);
   }
 
   /** A ping of the client was answered with as many bytes. */
   ponged(bytes: number): void {
     if (this.isClosed) return;
-    this.updateBuffered(bytes);
-    this.#budget.enforce();
+    this.#book(true);
+    this.#answered(bytes);
   }
 
   /** Ends the connection at once; what waits is thrown away. */
@@ -218,9 +222,7 @@ export class Session {
   /** The socket is gone. */
   closed(): void {
     this.isClosed = true;
-    const before = this.#bufferedBytes;
-    this.#bufferedBytes = 0;
-    this.#budget.book(this, before, 0, false);
+    this.#budget.book(this.#account, 0, false);
   }
 
   #growReceipts(needed: number): void {

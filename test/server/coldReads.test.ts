@@ -5,7 +5,7 @@ import { HotReader } from '../../src/memory/hotReader.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Readings } from '../../src/server/reading.ts';
 import type { Segments } from '../../src/server/segments.ts';
-import type { Reading, Session } from '../../src/server/session.ts';
+import { type Reading, type Session, SessionReadings } from '../../src/server/session.ts';
 import type { ColdRange } from '../../src/storage/segmentReader.ts';
 import type { Pools } from '../../src/threads/pools.ts';
 import { smallMemory } from '../crash/testNode.ts';
@@ -13,59 +13,91 @@ import { smallMemory } from '../crash/testNode.ts';
 /** Offsets [1000, 5000) are in one sealed segment, and none of it is in tail memory. */
 const SEGMENT = { base: 1000, end: 5000 };
 
+/** What of a session a reading touches. */
+class FakeSession {
+  readonly readings = new SessionReadings();
+  readonly isClosed = false;
+  dataRoom = Number.POSITIVE_INFINITY;
+  hasUnsent = false;
+  /** Beginning and end of each DATA. */
+  readonly sent: number[];
+
+  constructor(sent: number[]) {
+    this.sent = sent;
+  }
+
+  admits(): boolean {
+    return true;
+  }
+
+  sendData(_id: number, from: number, _commit: number, entries: Uint8Array): void {
+    this.sent.push(from, from + entries.length);
+  }
+
+  get session(): Session {
+    return this as unknown as Session;
+  }
+}
+
 interface Cold {
   readonly memory: ReturnType<typeof smallMemory>;
   readonly readings: Readings;
   readonly ranges: ColdRange[];
   readonly sent: number[];
-  read(from: number, isSubscription?: boolean): Reading;
+  readonly session: FakeSession;
+  read(from: number, isSubscription?: boolean, requestId?: number): Reading;
+  /** A READ of another connection. */
+  another(from: number): void;
+  /** The oldest read of the disk that runs is done. */
+  finish(): Promise<void>;
 }
 
-/** Readings on a disk that returns all bytes up to the limit that it is given. */
-function makeCold(commit: number): Cold {
+/** Readings on a disk that returns all bytes up to the limit that it is given: at once, or when it `isHeld` by the test. */
+function makeCold(commit: number, isHeld = false): Cold {
   const memory = smallMemory();
   memory.setWord(WORD.COMMIT, commit);
   const ranges: ColdRange[] = [];
   const sent: number[] = [];
+  const running: (() => void)[] = [];
   const segments = { find: (offset: number) => (offset < SEGMENT.end ? SEGMENT : undefined) } as unknown as Segments;
   const pools = {
-    readCold: ({ range }: { range: ColdRange }) => {
+    readCold: async ({ range }: { range: ColdRange }) => {
       ranges.push(range);
-      return Promise.resolve(Math.min(range.limit - range.from, range.maxBytes));
+      if (isHeld) await new Promise<void>((resolve) => running.push(resolve));
+      return Math.min(range.limit - range.from, range.maxBytes);
     },
   } as unknown as Pools;
-  const session = {
-    readings: new Map(),
-    isClosed: false,
-    canSend: true,
-    sendData: (_id: number, from: number, _commit: number, entries: Uint8Array) => sent.push(from, from + entries.length),
-  } as unknown as Session;
-  const readings = new Readings(
+  const readings = new Readings({
     memory,
-    new HotReader(memory),
+    hot: new HotReader(memory),
     segments,
     pools,
-    () => undefined,
-    (error) => {
+    awaitCommit: () => undefined,
+    beforeTurn: () => undefined,
+    reportDamage: (error) => {
       throw error;
     },
-  );
-  const read = (from: number, isSubscription = true): Reading => {
-    const reading: Reading = {
-      session,
-      requestId: 1,
-      isSubscription,
-      next: from,
-      isBoundary: true,
-      creditBytes: 100_000,
-      timer: undefined,
-      mayWait: true,
-      state: 'ready',
-    };
-    readings.start(reading);
+  });
+  const start = (session: Session, from: number, isSubscription: boolean, requestId: number): Reading => {
+    const place = { next: from, isBoundary: true, creditBytes: 100_000, deadline: undefined, neededBytes: 0 };
+    const reading: Reading = { session, requestId, isSubscription, ...place, state: 'ready' };
+    readings.start(reading, isSubscription ? 0 : 60_000);
     return reading;
   };
-  return { memory, readings, ranges, sent, read };
+  const fake = new FakeSession(sent);
+  return {
+    memory,
+    readings,
+    ranges,
+    sent,
+    session: fake,
+    read: (from, isSubscription = true, requestId = 1) => start(fake.session, from, isSubscription, requestId),
+    another: (from) => void start(new FakeSession([]).session, from, false, 1),
+    finish: () => {
+      running.shift()?.();
+      return settled();
+    },
+  };
 }
 
 /** Until the promises that are there have been kept. */
@@ -106,9 +138,67 @@ describe('a cold read', () => {
 
   test('from the commit on waits, and asks no disk', async () => {
     const { ranges, read } = makeCold(3000);
-    expect(read(3000).state).toBe('waiting');
-    expect(read(4000).state).toBe('waiting');
+    const waiting = [read(3000), read(4000)];
+    await settled();
+    expect(waiting.map(({ state }) => state)).toEqual(['waiting', 'waiting']);
+    expect(ranges).toEqual([]);
+  });
+
+  test('is not begun for a connection without room, and is when it has drained', async () => {
+    const { readings, ranges, sent, read, session } = makeCold(5000);
+    session.dataRoom = 0;
+    read(2000);
     await settled();
     expect(ranges).toEqual([]);
+    session.dataRoom = 1000;
+    readings.drained(session.session);
+    await settled();
+    expect(ranges.map(({ from, maxBytes }) => [from, maxBytes])).toEqual([[2000, 1000]]);
+    expect(sent.slice(0, 2)).toEqual([2000, 3000]);
+  });
+
+  test('that finds no room when it is done comes first, and is read again', async () => {
+    const { readings, ranges, sent, read, session } = makeCold(3000);
+    read(2000, false, 7);
+    // Something else takes the room while the disk is read.
+    session.dataRoom = 0;
+    await settled();
+    read(2500, false, 8);
+    expect([ranges.length, sent]).toEqual([1, []]);
+    session.dataRoom = 100_000;
+    readings.drained(session.session);
+    await settled();
+    await settled();
+    await settled();
+    expect(ranges.map(({ from }) => from)).toEqual([2000, 2000, 2500]);
+    expect(sent).toEqual([2000, 3000, 2500, 3000]);
+  });
+
+  test('of many connections take turns, and one has a second one only while nothing is unsent', async () => {
+    const { ranges, read, session, another, finish } = makeCold(5000, true);
+    session.hasUnsent = true;
+    for (let i = 0; i < 5; i += 1) read(1000 + i, false, i + 1);
+    another(4000);
+    await settled();
+    expect(ranges.map(({ from }) => from)).toEqual([1000, 4000]);
+    await finish();
+    expect(ranges.map(({ from }) => from)).toEqual([1000, 4000, 1001]);
+    session.hasUnsent = false;
+    await finish();
+    expect(ranges.map(({ from }) => from)).toEqual([1000, 4000, 1001, 1002]);
+  });
+
+  test('that is given up makes way for the others of its connection', async () => {
+    const { readings, sent, read, session } = makeCold(3000);
+    const reading = read(2000, false, 7);
+    session.dataRoom = 0;
+    await settled();
+    read(2500, false, 8);
+    readings.drop(reading);
+    session.dataRoom = 100_000;
+    readings.drained(session.session);
+    await settled();
+    await settled();
+    expect(sent).toEqual([2500, 3000]);
   });
 });

@@ -1,12 +1,12 @@
 // END requests that wait, with a leader that answers, is silent, or is not there.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { LINEARIZABLE_WAIT_MS, MAX_WAITING_ENDS } from '../../src/core/limits.ts';
+import { LINEARIZABLE_WAIT_MS, MAX_REQUESTS_PER_CONNECTION, MAX_SHARED_ENDS, OWN_REQUESTS_PER_CONNECTION } from '../../src/core/limits.ts';
 import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { decodeAnswer } from '../../src/protocol/client.ts';
-import { type EndRequest, Ends } from '../../src/server/ends.ts';
-import type { Session, WaitingEnd } from '../../src/server/session.ts';
+import { type EndRequest, Ends, type WaitingEnd } from '../../src/server/ends.ts';
+import type { Session } from '../../src/server/session.ts';
 
 /** What of a session an END touches. */
 class FakeSession {
@@ -107,7 +107,7 @@ describe('an END that waits', () => {
     expect(client.answers).toEqual(['NOT_LEADER 0', 'NOT_LEADER 0', 'NOT_LEADER 0']);
     // The leader has answered, but this node does not get there.
     ends.start(request({ isLinearizable: true }));
-    for (let old = 0; old < 3; old += 1) await answer(undefined);
+    await answer(undefined);
     await answer(150);
     await vi.advanceTimersByTimeAsync(LINEARIZABLE_WAIT_MS);
     expect(client.answers[3]).toBe('BEHIND 100');
@@ -134,7 +134,7 @@ describe('an END that waits', () => {
     await vi.advanceTimersByTimeAsync(LINEARIZABLE_WAIT_MS);
     expect(client.answers[2]).toBe('NOT_LEADER 0');
     // The wait for the offset is longer than that for the leader, who has answered.
-    asked = [];
+    await answer(undefined);
     ends.start(request({ ...both, atLeast: 300, waitMs: 60_000 }));
     await answer(160);
     await vi.advanceTimersByTimeAsync(2 * LINEARIZABLE_WAIT_MS);
@@ -181,18 +181,52 @@ describe('an END that waits', () => {
     expect(client.answers).toEqual(['NOT_LEADER 0']);
   });
 
-  test('is forgotten with its connection, and there is a bound on all of them', () => {
-    for (let i = 0; i < MAX_WAITING_ENDS; i += 1) ends.start(request({ atLeast: 1_000, waitMs: 9_000 }));
-    expect(vi.getTimerCount()).toBe(MAX_WAITING_ENDS);
-    const other = new FakeSession();
-    ends.start(request({ session: other.session, atLeast: 1_000, waitMs: 9_000 }));
-    expect(other.answers).toEqual(['TOO_MANY_REQUESTS 0']);
+  test('is forgotten with its connection, and there is a bound for each connection', () => {
+    const wait = { atLeast: 1_000, waitMs: 9_000 };
+    for (let i = 0; i < MAX_REQUESTS_PER_CONNECTION; i += 1) ends.start(request(wait));
+    expect([client.answers.length, vi.getTimerCount()]).toEqual([0, 1]);
+    ends.start(request(wait));
+    expect(client.answers).toEqual(['TOO_MANY_REQUESTS 0']);
     ends.closed(client.session);
     expect([vi.getTimerCount(), client.ends.size]).toEqual([0, 0]);
-    ends.start(request({ session: other.session, atLeast: 1_000, waitMs: 9_000 }));
+    ends.start(request(wait));
     commit(1_000);
-    expect(other.answers).toEqual(['TOO_MANY_REQUESTS 0', 'commit 1000']);
+    expect(client.answers).toEqual(['TOO_MANY_REQUESTS 0', 'commit 1000']);
+  });
+
+  test('of an honest client has a place, however many connections take all that they can get', () => {
+    const wait = { atLeast: 1_000, waitMs: 9_000 };
+    const greedy = Array.from({ length: 300 }, () => new FakeSession());
+    for (const { session } of greedy) for (let i = 0; i < MAX_REQUESTS_PER_CONNECTION; i += 1) ends.start(request({ ...wait, session }));
+    expect(greedy[0]?.answers).toEqual([]);
+    expect(new Set(greedy[299]?.answers)).toEqual(new Set(['TOO_MANY_REQUESTS 0']));
+    expect(greedy.reduce((sum, { ends: { size } }) => sum + size, 0)).toBe(MAX_SHARED_ENDS + 300 * OWN_REQUESTS_PER_CONNECTION);
+    for (let i = 0; i < OWN_REQUESTS_PER_CONNECTION; i += 1) ends.start(request(wait));
     expect(client.answers).toEqual([]);
+    // What a connection gives back others may have.
+    if (greedy[0] !== undefined) ends.closed(greedy[0].session);
+    for (let i = 0; i < 100; i += 1) ends.start(request(wait));
+    expect([client.answers.length, client.ends.size]).toEqual([0, 100 + OWN_REQUESTS_PER_CONNECTION]);
+  });
+
+  test('that is not due costs nothing when the commit moves, and those that are due are answered over several turns', () => {
+    vi.useRealTimers();
+    const greedy = Array.from({ length: 250 }, () => new FakeSession());
+    for (const { session } of greedy) {
+      for (let i = 0; i < MAX_REQUESTS_PER_CONNECTION; i += 1) ends.start(request({ session, atLeast: 1_000, waitMs: 60_000 }));
+    }
+    ends.start(request({ atLeast: 150, waitMs: 9_000 }));
+    commit(200);
+    expect(client.answers).toEqual(['commit 200']);
+    ends.start(request({ atLeast: 900, waitMs: 9_000 }));
+    const answered = (): number => greedy.reduce((sum, { answers }) => sum + answers.length, 0);
+    const startMs = performance.now();
+    commit(1_000);
+    const tookMs = performance.now() - startMs;
+    // All 64,000 would take many times as long as the budget of a turn.
+    expect([client.answers.length, answered() > 0, answered() < 64_000]).toEqual([2, true, true]);
+    expect(tookMs).toBeLessThan(1_000);
+    for (const { session } of greedy) ends.closed(session);
   });
 
   test('awaits the commit until it is answered, its time is over, or its session is gone', async () => {

@@ -1,0 +1,49 @@
+// Times at which waits end, with one timer for all of them; many that end at once do so over several turns of the event loop.
+
+import { Heap, type HeapNode } from './heap.ts';
+import { Paced } from './paced.ts';
+
+/** A wait's end in {@link Deadlines}. */
+export type Deadline<T> = HeapNode<T>;
+
+export class Deadlines<T> {
+  readonly #heap = new Heap<T>();
+  readonly #expire: (item: T) => void;
+  readonly #expiring = new Paced(() => this.#step());
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the timer goes off. */
+  #timerMs = Number.POSITIVE_INFINITY;
+
+  /** `expire` is called when an item's wait has ended, and was not removed. */
+  constructor(expire: (item: T) => void) {
+    this.#expire = expire;
+  }
+
+  add(item: T, waitMs: number): Deadline<T> {
+    const node = this.#heap.add(performance.now() + waitMs, item);
+    if (node.key < this.#timerMs) this.#arm();
+    return node;
+  }
+
+  remove(deadline: Deadline<T>): void {
+    this.#heap.remove(deadline);
+    // Otherwise the timer stays, and is set anew when it goes off: that is cheaper than a timer for each wait.
+    if (this.#heap.size === 0) this.#arm();
+  }
+
+  #step(): boolean {
+    // A timer may go off within the millisecond before its time.
+    const item = this.#heap.takeUpTo(performance.now() + 1);
+    if (item !== undefined) this.#expire(item);
+    else this.#arm();
+    return item !== undefined;
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#timerMs = this.#heap.leastKey;
+    if (this.#heap.size === 0) return;
+    this.#timer = setTimeout(() => this.#expiring.run(), this.#timerMs - performance.now());
+  }
+}

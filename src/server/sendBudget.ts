@@ -1,0 +1,111 @@
+// Bytes that wait unread in send buffers, over all connections: who may be sent more of the log, and who is cut when memory must be freed.
+//
+// A connection owes the bytes that stand unread for it times the seconds that they stand there. Each byte that it takes, after it had to wait,
+// pays for PAID_SECONDS of itself. So a reader that takes within PAID_SECONDS what waits for it owes nothing, however much flows through it and
+// for however long; one that takes a byte now and then owes as much as one that takes none. What was paid too much is kept as credit up to a
+// bound: an established reader stands below all that have never read, also between two moments at which its kernel's buffers let bytes go on.
+
+import {
+  MAX_READ_CREDIT_BYTE_SECONDS,
+  OWED_SECONDS_MAX,
+  PAID_SECONDS,
+  PRESSED_CHUNK_BYTES,
+  ROOM_RETRY_MS,
+  SEND_BUFFER_BYTES,
+  SEND_BUFFER_CUT_BYTES,
+  SEND_BUFFER_LARGE_BYTES,
+  SEND_BUFFER_NEW_BYTES,
+  SEND_BUFFER_TOTAL_BYTES,
+} from '../core/limits.ts';
+
+/** What one connection has unread, and owes for it. */
+export class SendAccount {
+  unsentBytes = 0;
+  /** Unread bytes × seconds that nobody has paid for, at `bookedMs`; below zero: credit. */
+  owedByteSeconds = 0;
+  bookedMs = 0;
+  /** Ends the connection at once. It must book that nothing is unsent any more. */
+  readonly cut: () => void;
+
+  constructor(cut: () => void) {
+    this.cut = cut;
+  }
+
+  /** What is owed at `nowMs`. */
+  owedAt(nowMs: number): number {
+    return this.owedByteSeconds + (this.unsentBytes * (nowMs - this.bookedMs)) / 1000;
+  }
+}
+
+export class SendBudget {
+  bufferedBytes = 0;
+  /** Connections that were cut because all together left too much unread. */
+  cutCount = 0;
+  readonly #owing = new Set<SendAccount>();
+  /** Until then nobody is looked for again who could be cut for the log: that walks all who owe. */
+  #lookAgainMs = 0;
+  readonly #now: () => number;
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** Books that `account` has `unsentBytes` now; `isSend`: because something was sent to it, otherwise because bytes have left or the connection has ended. */
+  book(account: SendAccount, unsentBytes: number, isSend: boolean): void {
+    const nowMs = this.#now();
+    const before = account.unsentBytes;
+    let owed = account.owedAt(nowMs);
+    if (!isSend) owed -= Math.max(0, before - unsentBytes) * PAID_SECONDS;
+    account.owedByteSeconds = Math.max(owed, -MAX_READ_CREDIT_BYTE_SECONDS);
+    account.bookedMs = nowMs;
+    account.unsentBytes = unsentBytes;
+    this.bufferedBytes += unsentBytes - before;
+    if (unsentBytes > 0) this.#owing.add(account);
+    else this.#owing.delete(account);
+  }
+
+  /** Most bytes of the log that the next message to `account` may have, unless one entry alone is larger; 0: none before it has taken more. */
+  roomFor(account: SendAccount): number {
+    if (account.unsentBytes >= SEND_BUFFER_BYTES) return 0;
+    if (this.bufferedBytes < SEND_BUFFER_TOTAL_BYTES) return Number.POSITIVE_INFINITY;
+    return account.unsentBytes === 0 ? PRESSED_CHUNK_BYTES : 0;
+  }
+
+  /**
+   * Whether a message of `bytes` of the log may be sent to `account`, for which {@link roomFor} had room. Cuts for it those that owe for all that
+   * they have unread for too long, if there are such; nobody else.
+   */
+  admits(account: SendAccount, bytes: number): boolean {
+    if (this.bufferedBytes < SEND_BUFFER_TOTAL_BYTES) return true;
+    const limit = limitFor(account, bytes);
+    if (this.bufferedBytes + bytes <= limit) return true;
+    const nowMs = this.#now();
+    if (nowMs < this.#lookAgainMs) return false;
+    this.#cutUntil(limit - bytes, nowMs, ({ unsentBytes }) => unsentBytes * OWED_SECONDS_MAX);
+    if (this.bufferedBytes + bytes <= limit) return true;
+    this.#lookAgainMs = nowMs + ROOM_RETRY_MS / 2;
+    return false;
+  }
+
+  /** Answers that are no part of the log cannot wait. Cuts who owes most, until what is unread is within the bound. */
+  enforce(): void {
+    if (this.bufferedBytes > SEND_BUFFER_CUT_BYTES) this.#cutUntil(SEND_BUFFER_CUT_BYTES, this.#now(), () => Number.NEGATIVE_INFINITY);
+  }
+
+  /** Cuts those that owe at least what `least` says, who owes most first, until no more than `bytes` are unread. */
+  #cutUntil(bytes: number, nowMs: number, least: (account: SendAccount) => number): void {
+    const owing = [...this.#owing].filter((account) => account.owedAt(nowMs) >= least(account));
+    owing.sort((a, b) => b.owedAt(nowMs) - a.owedAt(nowMs));
+    for (const account of owing) {
+      if (this.bufferedBytes <= bytes) return;
+      this.cutCount += 1;
+      account.cut();
+    }
+  }
+}
+
+/** Unread bytes of all, up to which `account` may be sent `bytes` while all together leave much unread. */
+function limitFor(account: SendAccount, bytes: number): number {
+  if (account.owedByteSeconds < 0) return SEND_BUFFER_CUT_BYTES;
+  return bytes <= PRESSED_CHUNK_BYTES ? SEND_BUFFER_NEW_BYTES : SEND_BUFFER_LARGE_BYTES;
+}

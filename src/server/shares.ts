@@ -1,0 +1,38 @@
+// How many requests of a kind may be open: so many of its own for each connection, and above them out of what all connections share. So those
+// that take all they can get never take what is another's own.
+
+import { MAX_REQUESTS_PER_CONNECTION, OWN_REQUESTS_PER_CONNECTION } from '../core/limits.ts';
+
+export class Shares {
+  readonly #shared: number;
+  #taken = 0;
+
+  /** `shared`: how many all connections share. */
+  constructor(shared: number) {
+    this.#shared = shared;
+  }
+
+  /** How many of the shared ones are taken. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Why a connection with `count` open ones may not have one more; empty: it may, and has it now. `what` it is, in the plural. */
+  take(count: number, what: string): string {
+    if (count >= MAX_REQUESTS_PER_CONNECTION) return `a connection may have ${MAX_REQUESTS_PER_CONNECTION} ${what}: finish or cancel one`;
+    if (count < OWN_REQUESTS_PER_CONNECTION) return '';
+    if (this.#taken >= this.#shared) {
+      return (
+        `this connection has ${count} ${what}, and the ${this.#shared} that all connections share above ` +
+        `${OWN_REQUESTS_PER_CONNECTION} for each are taken: finish one, or try again later`
+      );
+    }
+    this.#taken += 1;
+    return '';
+  }
+
+  /** A connection that had `count` open ones has one less. */
+  release(count: number): void {
+    if (count > OWN_REQUESTS_PER_CONNECTION) this.#taken -= 1;
+  }
+}

@@ -1,0 +1,66 @@
+// Connections that are to be sent something take turns, one message each: by connections, not by what each has open. A turn of the event loop
+// has a budget for all of it, so that appends, their receipts and new requests never wait longer than that for readers.
+
+import { READ_TURN_MS } from '../core/limits.ts';
+
+export class Turns<T> {
+  readonly #queue = new Set<T>();
+  /** Does at most one message's work for a connection. Returns whether it has more to do now. */
+  readonly #serve: (connection: T) => boolean;
+  /** What comes first in each turn of the event loop. */
+  readonly #before: () => void;
+  #next: NodeJS.Immediate | undefined;
+  /** When this turn's budget is used up; 0: it has not begun. */
+  #endsMs = 0;
+
+  constructor(serve: (connection: T) => boolean, before: () => void) {
+    this.#serve = serve;
+    this.#before = before;
+  }
+
+  /** Whether what comes now need not wait for others. */
+  get isFree(): boolean {
+    return this.#queue.size === 0 && this.#hasTime();
+  }
+
+  /** Puts a connection at the end of the queue, unless it is in it. {@link run} or a later turn of the event loop serves it. */
+  add(connection: T): void {
+    this.#queue.add(connection);
+    this.#planNext();
+  }
+
+  /** A connection has nothing to do any more. */
+  remove(connection: T): void {
+    this.#queue.delete(connection);
+  }
+
+  /** Serves the queue until this turn's budget is used up. */
+  run(): void {
+    if (!this.#hasTime()) return;
+    // A set gives what was added during the walk, too.
+    for (const connection of this.#queue) {
+      this.#queue.delete(connection);
+      if (this.#serve(connection)) this.#queue.add(connection);
+      if (!this.#hasTime()) return;
+    }
+  }
+
+  #hasTime(): boolean {
+    const nowMs = performance.now();
+    if (this.#endsMs === 0) {
+      this.#endsMs = nowMs + READ_TURN_MS;
+      this.#planNext();
+    }
+    return nowMs < this.#endsMs;
+  }
+
+  #planNext(): void {
+    this.#next ??= setImmediate(() => {
+      this.#next = undefined;
+      this.#endsMs = 0;
+      if (this.#queue.size === 0) return;
+      this.#before();
+      this.run();
+    });
+  }
+}
