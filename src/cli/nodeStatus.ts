@@ -76,7 +76,9 @@ function isStatus(value: unknown): value is NodeStatus {
     typeof log?.commit === 'number' &&
     typeof log.durable === 'number' &&
     typeof log.tail === 'number' &&
-    Array.isArray(cluster?.nodes) &&
+    Array.isArray(cluster?.causes) &&
+    cluster.causes.every((cause) => typeof cause?.sentence === 'string') &&
+    Array.isArray(cluster.nodes) &&
     cluster.nodes.every((other) => typeof other?.id === 'number' && typeof other.url === 'string' && URL.canParse(other.url))
   );
 }

@@ -12,6 +12,8 @@ const MAX_WAITING_BYTES = 1024 * 1024;
 /** Pause before writing again to a stdout that somebody made non-blocking and that is full. */
 const RETRY_MS = 5;
 const MAX_PARTS = 512;
+/** What every terminal has. */
+export const COLUMNS = 80;
 
 /** Whether the reader of a pipe has gone, as in `loglog read | head`: no error, there is just nobody to write for. */
 export function isBrokenPipe(thrown: unknown): boolean {
@@ -158,8 +160,24 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-/** Names and values, one pair a line. */
+/** Names and values, one pair a line; a value that is too long for that goes on below itself. */
 export function pairs(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+  const width = Math.max(...rows.map(([name]) => name.length)) + 2;
+  return rows.map(([name, value]) => `${name.padEnd(width)}${wrapped(value, width, COLUMNS - width)}`).join('\n');
+}
+
+/** `text` in lines of at most `width` characters, broken between words; all but the first line are indented. A longer word stands alone. */
+export function wrapped(text: string, indent = 2, width = COLUMNS): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const room = lines.length === 0 || width < COLUMNS ? width : width - indent;
+    if (line !== '' && line.length + 1 + word.length > room) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line].join(`\n${' '.repeat(indent)}`);
 }

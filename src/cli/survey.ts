@@ -3,7 +3,6 @@
 
 import type { ClusterNodeStatus, FeedState, NodeRole, NodeStatus } from '../server/http.ts';
 import { fetchStatus, NoAnswer } from './nodeStatus.ts';
-import { grouped, readableBytes, table } from './output.ts';
 
 /** Time for each node to answer. They are asked at once. */
 const TIMEOUT_MS = 2_000;
@@ -27,6 +26,10 @@ export interface SurveyedNode {
   readonly state: FeedState;
   /** It lacks what it had acknowledged to the leader: it runs on an old copy of its disk. */
   readonly isOldCopy: boolean | null;
+  /** The number of the process that answered. */
+  readonly process: string | null;
+  /** For people: what it knows to be wrong between the nodes; where it knows no leader, one sentence of why. */
+  readonly causes: readonly string[];
 }
 
 export interface Survey {
@@ -65,6 +68,12 @@ function leaderOf(statuses: readonly NodeStatus[]): NodeStatus | undefined {
   return isOutdated ? undefined : first;
 }
 
+/** While there is a leader, a node that is merely down is no news: it has a row of its own. */
+function causesIn({ node, cluster }: NodeStatus): readonly string[] {
+  if (node.leader === null && node.whyNoLeader !== null) return [`no leader is known: ${node.whyNoLeader}`];
+  return cluster.causes.filter(({ code }) => code !== 'UNREACHABLE' && code !== 'NOT_JOINED').map(({ sentence }) => sentence);
+}
+
 function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefined): SurveyedNode {
   const seen = leader?.cluster.nodes.find(({ id }) => id === known.id);
   const durable = status?.log.durable ?? seen?.durable ?? null;
@@ -83,6 +92,8 @@ function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefi
     isVoter: seen?.isVoter ?? status?.cluster.nodes.find(({ isSelf }) => isSelf)?.isVoter ?? null,
     state: seen?.state ?? 'unknown',
     isOldCopy: seen?.isOldCopy ?? null,
+    process: status?.node.process ?? null,
+    causes: status === undefined ? [] : causesIn(status),
   };
 }
 
@@ -105,49 +116,4 @@ export async function survey(asked: NodeStatus): Promise<Survey> {
     },
     absentLeaderId: leader === undefined ? named?.id : undefined,
   };
-}
-
-function whoLeads({ leader, absentLeaderId }: Survey): string {
-  if (leader !== undefined) return `node ${leader.id} leads in term ${leader.term}`;
-  if (absentLeaderId !== undefined) return `no node that answers leads; they know node ${absentLeaderId} as the leader`;
-  return 'no node leads';
-}
-
-const FEED_NOTES: Readonly<Partial<Record<FeedState, string>>> = {
-  catchingUp: 'is fed from the disk of the leader',
-  cannotBeFed: 'needs entries that the leader no longer has',
-};
-
-function notesOf({ id, state, isVoter, isOldCopy, lagBytes, durable, isReachable }: SurveyedNode, hasLeader: boolean): readonly string[] {
-  const note = FEED_NOTES[state];
-  const isUnheard = hasLeader && !isReachable && durable === null;
-  const behind = lagBytes === null ? '' : `, ${readableBytes(lagBytes)} to go`;
-  return [
-    ...(note === undefined ? [] : [`node ${id} ${note}${state === 'catchingUp' ? behind : ''}`]),
-    ...(isUnheard ? [`node ${id} has not answered the leader: what it has on its disk is not known`] : []),
-    ...(isOldCopy === true
-      ? [`node ${id} came back with an old copy of its disk: it lacks what it had acknowledged, and is fed anew`]
-      : []),
-    ...(isVoter === false ? [`node ${id} does not count for majorities until it has the log`] : []),
-  ];
-}
-
-/** The nodes of a cluster as a table, who leads, and what is unusual. */
-export function describeSurvey(found: Survey): string {
-  const { clusterId, nodes } = found;
-  const number = (value: number | null): string => (value === null ? '-' : grouped(value));
-  const heading = ['node', 'url', 'role', 'term', 'end', 'durable', 'commit', 'lag', 'reachable'];
-  const rows = nodes.map((node) => [
-    String(node.id),
-    node.url,
-    node.role ?? '-',
-    number(node.term),
-    number(node.tail),
-    number(node.durable),
-    number(node.commit),
-    number(node.lagBytes),
-    node.isReachable ? 'yes' : `no: ${node.reason}`,
-  ]);
-  const head = `cluster ${clusterId}, ${nodes.length} nodes: ${whoLeads(found)}`;
-  return [head, '', table([heading, ...rows]), ...nodes.flatMap((node) => notesOf(node, found.leader !== undefined))].join('\n');
 }

@@ -35,8 +35,10 @@ function refusalOf(answer: Answer, clusterId: string | undefined): DialFailure |
   if (answer.kind === 'error') return new DialFailure(answer.message, 'temporary');
   if (answer.kind !== 'hello') return new DialFailure('its first message is not a greeting, so it is not a LogLog server', 'final');
   const { hello } = answer;
-  if (hello.protocolVersion !== PROTOCOL_VERSION) {
-    return new DialFailure(`it speaks protocol version ${hello.protocolVersion}, and this client version ${PROTOCOL_VERSION}`, 'final');
+  const { protocolVersion, lowestVersion } = hello;
+  if (protocolVersion < PROTOCOL_VERSION || lowestVersion > PROTOCOL_VERSION) {
+    const theirs = lowestVersion > PROTOCOL_VERSION ? lowestVersion : protocolVersion;
+    return new DialFailure(`it speaks protocol version ${theirs}, and this client version ${PROTOCOL_VERSION}`, 'final');
   }
   if (clusterId === undefined || hello.clusterId === clusterId) return undefined;
   return otherCluster(hello.clusterId, clusterId);

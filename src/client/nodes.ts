@@ -248,13 +248,29 @@ export function unreachableError(failures: readonly Failure[]): LogError {
   return new LogError('UNREACHABLE', sentence);
 }
 
-/** The error of a search for a leader among nodes that answer. */
-export function noLeaderError(found: Found): LogError {
-  const nodes = found.others.map(
-    ({ url, hello }) =>
-      `node ${hello.nodeId} at ${withoutSecrets(url)} follows ${hello.leader === '' ? 'nobody' : withoutSecrets(hello.leader)}`,
-  );
-  const failures = found.failures.map(({ text }) => text);
-  const sentence = `No node leads the log at the moment: ${[...nodes, ...failures].join('; ')}. A majority of the nodes must be up.`;
+/** What a node that does not lead says of who does, or of why nobody does. */
+function wordOf({ url, urls, hello }: Connection): string {
+  const at = [...new Set([url, ...urls])].map(withoutSecrets).sort().join(' and ');
+  const who = urls.size > 1 ? `${at} lead to one process, node ${hello.nodeId}, which` : `node ${hello.nodeId} at ${at}`;
+  if (hello.leader !== '') return `${who} names ${withoutSecrets(hello.leader)} as the leader`;
+  return `${who} knows no leader: ${hello.whyNoLeader === '' ? 'an election may be under way' : hello.whyNoLeader}`;
+}
+
+/** Nodes that were found twice: two processes that say the same id. */
+function twinsAmong(others: readonly Connection[]): string[] {
+  const ids = others.map(({ hello }) => hello.nodeId);
+  return [...new Set(ids.filter((id, i) => ids.indexOf(id) !== i))].map((id) => {
+    const urls = others.filter(({ hello }) => hello.nodeId === id).map(({ url }) => withoutSecrets(url));
+    return `two processes say that they are node ${id}, at ${urls.join(' and ')}: stop the one that does not belong there`;
+  });
+}
+
+/** The error of a search for a leader among nodes that answer: what each of them says, and which addresses do not answer. */
+export function noLeaderError({ others, failures }: Found): LogError {
+  const isReached = (url: string): boolean => others.some(({ urls }) => urls.has(url));
+  const isElsewhere = others.some(({ hello }) => hello.leader !== '' && !isReached(hello.leader));
+  const what = isElsewhere ? 'The leader cannot be reached from here' : 'No node that answers leads the log at the moment';
+  const texts = failures.map(({ text }) => text);
+  const sentence = `${what}: ${[...twinsAmong(others), ...others.map(wordOf), ...texts].join('; ')}.`;
   return new LogError('NOT_LEADER', sentence, {}, 'failed');
 }

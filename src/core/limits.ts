@@ -220,6 +220,21 @@ export const WAITING_LOG_MS = [1_000, 5_000, 10_000, 20_000, 60_000] as const;
 /** Longest sentence in a node's refusal, in bytes of UTF-8. */
 export const MAX_REFUSAL_BYTES = 400;
 
+/** A cause that lasts is logged again after this long. */
+export const SAY_AGAIN_MS = 60_000;
+
+/** Longest sentence of why there is no leader, in bytes of UTF-8: it stands in the greeting of every client. */
+export const MAX_WHY_BYTES = 1_500;
+
+/** What is known of the links is looked at this long after one has changed: all changes of that time cost one look. */
+export const CAUSES_LOOK_MS = 500;
+
+/**
+ * A process that says that it is a node whose link leads to another process makes that link be dialed anew at most once in this time: it may
+ * be the node's next life, but a stranger must not be able to keep the link down.
+ */
+export const VERIFY_LINK_MS = 5_000;
+
 /** Pieces of a peer's entries smaller than this are gathered, so that many small ones cannot cost more memory than they hold. */
 export const PEER_GATHER_BELOW_BYTES = 1024;
 

@@ -5,10 +5,11 @@
 //      └─────────────────────────────┴─────────────────────┘
 
 import { NO_CLUSTER } from '../core/ids.ts';
-import { PEER_BACKOFF_MAX_MS, PEER_DIAL_PATIENCE_MS } from '../core/limits.ts';
+import { PEER_BACKOFF_MAX_MS, PEER_DIAL_PATIENCE_MS, VERIFY_LINK_MS } from '../core/limits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { Backoff } from './backoff.ts';
+import type { LinkFault } from './causeWatch.ts';
 import { OutboundSocket } from './outboundSocket.ts';
 import { type DialOutcome, describeRefusal, dial, type PeerAddress } from './peerDial.ts';
 
@@ -17,9 +18,9 @@ export interface PeerLinkEvents {
   readonly doubts: (welcome: Introduction) => string | undefined;
   readonly connected: (welcome: Introduction) => void;
   readonly disconnected: (reason: string) => void;
-  /** The other node does not take our connections; once for each reason, until it does. */
-  readonly refused: (sentence: string) => void;
   readonly drained: () => void;
+  /** There is a link, or no longer, or another reason why there is none. */
+  readonly changed: () => void;
 }
 
 export interface PeerLinkOptions {
@@ -28,6 +29,14 @@ export interface PeerLinkOptions {
   readonly introduce: () => Introduction;
   readonly stuckMs: number;
   readonly events: PeerLinkEvents;
+}
+
+/** Who answers at a node's address. */
+export interface Answering {
+  readonly process: string;
+  readonly instance: string;
+  /** Address of the other end; undefined when the socket is gone already. */
+  readonly remoteAddress: string | undefined;
 }
 
 export class PeerLink {
@@ -42,7 +51,9 @@ export class PeerLink {
   #cancelDial: (() => void) | undefined;
   #isClosed = false;
   #reason: string | undefined = 'not dialed yet';
-  #lastRefusal: string | undefined;
+  #fault: LinkFault | undefined;
+  #answering: Answering | undefined;
+  #verifiedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
@@ -56,6 +67,20 @@ export class PeerLink {
   /** Why there is no connection; undefined when there is one. */
   get reason(): string | undefined {
     return this.#reason;
+  }
+
+  get address(): PeerAddress {
+    return this.#options.address;
+  }
+
+  /** What the last attempt came to; undefined while there is a link, and before the first attempt has ended. */
+  get fault(): LinkFault | undefined {
+    return this.#fault;
+  }
+
+  /** Who is at the other end of the link; undefined when there is none. */
+  get answering(): Answering | undefined {
+    return this.#answering;
   }
 
   /** Bytes that the socket holds. */
@@ -95,6 +120,14 @@ export class PeerLink {
       this.redial('the other node has dialed anew, as if its connections were lost');
   }
 
+  /** Another process says that it is the node that this link leads to, which may be dead without our having noticed. */
+  verify(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#verifiedAtMs < VERIFY_LINK_MS) return;
+    this.#verifiedAtMs = nowMs;
+    this.redial('another process says that it is this node');
+  }
+
   /** Leaves nothing open; resolves when no socket holds a body any more. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -126,29 +159,31 @@ export class PeerLink {
           }
           outcome.socket.destroy();
           this.#reason = doubt;
+          this.#fault = { kind: 'refused', code: 'TERM', sentence: doubt, isOurs: true, by: outcome.welcome };
           break;
         }
         // It looks for its cluster, has now heard of ours, and will be back with it.
         outcome.socket.destroy();
         this.#reason = 'it does not belong to the cluster yet';
+        this.#fault = { kind: 'notJoined' };
         break;
       case 'refused':
         this.#reason = describeRefusal(outcome);
-        if (this.#lastRefusal !== this.#reason) {
-          this.#lastRefusal = this.#reason;
-          this.#options.events.refused(this.#reason);
-        }
+        this.#fault = outcome;
         break;
       case 'failed':
         this.#reason = outcome.reason;
+        this.#fault = outcome;
         break;
     }
+    this.#options.events.changed();
     this.#wait();
   }
 
   #connected({ socket, welcome }: DialOutcome & { kind: 'welcome' }): void {
     this.#reason = undefined;
-    this.#lastRefusal = undefined;
+    this.#fault = undefined;
+    this.#answering = { process: welcome.process, instance: welcome.instance, remoteAddress: socket.remoteAddress };
     this.#connectedAtMs = performance.now();
     const closed = new Promise<void>((resolve) => {
       socket.on('close', () => {
@@ -160,15 +195,19 @@ export class PeerLink {
     const { events, stuckMs } = this.#options;
     this.#socket = new OutboundSocket(socket, stuckMs, { drained: events.drained, closed: (reason) => this.#lost(reason) });
     events.connected(welcome);
+    events.changed();
   }
 
   #lost(reason: string): void {
     this.#socket = undefined;
+    this.#answering = undefined;
     this.#reason = reason;
+    this.#fault = { kind: 'failed', reason };
     // Two nodes that cut each other's connections must not do so at full speed.
     if (performance.now() - this.#connectedAtMs > PEER_BACKOFF_MAX_MS) this.#backoff.reset();
     if (!this.#isClosed) this.#wait();
     this.#options.events.disconnected(reason);
+    this.#options.events.changed();
   }
 
   #wait(): void {

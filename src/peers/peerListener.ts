@@ -24,8 +24,8 @@ export interface PeerListenerOptions {
   readonly self: Self;
   /** This node's word on itself, at this moment. */
   readonly introduce: (to: number) => Introduction;
-  /** Why the node of `hello`, one of this node's cluster, is not to be believed; undefined: it is. */
-  readonly doubts: (hello: Introduction) => string | undefined;
+  /** Why the node of `hello`, one of this node's cluster, which dialed from `address`, is not to be believed; undefined: it is. */
+  readonly doubts: (hello: Introduction, address: string) => Refusal | undefined;
   /** The node of `hello` is about to be welcomed: what it may count on from then on must be durable when this returns. */
   readonly greeting: (hello: Introduction) => void;
   /** `socket` was dialed by the node of `hello`, and was welcomed; `rest` arrived behind the HELLO. The taker owns the socket. */
@@ -69,6 +69,12 @@ export class PeerListener {
         resolve(typeof address === 'object' && address !== null ? address.port : port);
       });
     });
+  }
+
+  /** The address that it listens on; undefined while it does not. */
+  get address(): string | undefined {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.address : undefined;
   }
 
   /** Connections that have not said yet who they are, or are being refused. */
@@ -116,10 +122,11 @@ export class PeerListener {
   #judge(socket: net.Socket, received: Uint8Array): void {
     const { self, introduce, greeting, taken, asked, refused } = this.#options;
     const decoded = decodeHandshake(received.subarray(0, HANDSHAKE_BYTES));
-    const verdict = this.#verdictOn(decoded);
+    const address = socket.remoteAddress ?? 'unknown';
+    const verdict = this.#verdictOn(decoded, address);
     if ('code' in verdict) {
       this.#part(socket, encodePeerRefusal({ ...self, from: self.id }, verdict));
-      refused(decoded.kind === 'hello' ? decoded.introduction.from : 0, verdict.code, verdict.sentence, socket.remoteAddress ?? 'unknown');
+      refused(decoded.kind === 'hello' ? decoded.introduction.from : 0, verdict.code, verdict.sentence, address);
       return;
     }
     if (verdict.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER) greeting(verdict);
@@ -134,12 +141,11 @@ export class PeerListener {
     taken(socket, verdict, received.subarray(HANDSHAKE_BYTES));
   }
 
-  #verdictOn(decoded: DecodedHandshake): Introduction | Refusal {
+  #verdictOn(decoded: DecodedHandshake, address: string): Introduction | Refusal {
     const { self, doubts } = this.#options;
     const verdict = judgeHello(decoded, self);
     if ('code' in verdict || verdict.clusterId === NO_CLUSTER || self.clusterId === NO_CLUSTER) return verdict;
-    const sentence = doubts(verdict);
-    return sentence === undefined ? verdict : { code: 'TERM', sentence };
+    return doubts(verdict, address) ?? verdict;
   }
 
   /** Sends the last word; whatever the other side still says is dropped, and the time limit goes on. */

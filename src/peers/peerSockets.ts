@@ -3,12 +3,15 @@
 
 import type net from 'node:net';
 import { NO_CLUSTER } from '../core/ids.ts';
+import { addressOf } from '../core/peers.ts';
 import { FrameReader } from '../protocol/frameReader.ts';
-import type { Introduction, Self } from '../protocol/peerHandshake.ts';
+import type { Introduction, Refusal, Self } from '../protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
+import type { LinkView, OwnView } from './causeWatch.ts';
 import type { PeerAddress } from './peerDial.ts';
 import { PeerLink } from './peerLink.ts';
 import { PeerListener } from './peerListener.ts';
+import { type HeardProcess, ProcessWatch } from './processWatch.ts';
 
 /** What happens on the connections. None of these is called from within `send`. */
 export interface PeerEvents {
@@ -25,10 +28,10 @@ export interface PeerEvents {
   readonly greeting: (hello: Introduction) => void;
   /** The link from `from` is up. A node whose `instance` is not the one known is another data directory. */
   readonly accepted: (from: NodeId, hello: Introduction) => void;
-  /** Node `to` does not take our connections; once for each sentence, until it does. */
-  readonly refused: (to: NodeId, sentence: string) => void;
   /** What waits for `to` has fallen to half of PEER_QUEUED_BYTES, from more; or a message for it was not taken, and now would be. */
   readonly drained: (to: NodeId) => void;
+  /** What {@link PeerSockets.links} shows has changed. */
+  readonly changed: () => void;
   readonly log: (level: 'info' | 'warn', text: string) => void;
 }
 
@@ -58,6 +61,9 @@ export interface PeerSocketsOptions {
 interface Inbound {
   readonly socket: net.Socket;
   readonly reader: FrameReader;
+  readonly who: HeardProcess;
+  /** A message has come since this was last looked at: its process lives. */
+  hasSpoken: boolean;
 }
 
 export class PeerSockets {
@@ -66,6 +72,7 @@ export class PeerSockets {
   readonly #links = new Map<NodeId, PeerLink>();
   readonly #inbound = new Map<NodeId, Inbound>();
   readonly #instances = new Map<NodeId, string>();
+  readonly #processes = new ProcessWatch();
   /** Nodes that were sent something since they were last heard: when first and when last, by `performance.now()`. */
   readonly #unanswered = new Map<NodeId, { firstMs: number; lastMs: number }>();
   /** Refusals that were logged; of nodes that exist, and 0 for all else, so there are few. */
@@ -78,7 +85,7 @@ export class PeerSockets {
     this.#listener = new PeerListener({
       self,
       introduce: (to) => this.#introduce(to),
-      doubts: (hello) => options.events.doubts(hello),
+      doubts: (hello, address) => this.#doubts(hello, address),
       greeting: (hello) => options.events.greeting(hello),
       taken: (socket, hello, rest) => this.#accept(socket, hello, rest),
       asked: ({ from }) => this.#links.get(from)?.hurry(),
@@ -108,11 +115,12 @@ export class PeerSockets {
           connected: (welcome) => {
             this.#unanswered.delete(id);
             this.#noteInstance(id, welcome);
+            this.#answers(address, welcome);
             events.connected(id, welcome);
           },
           disconnected: (reason) => events.disconnected(id, reason),
-          refused: (sentence) => events.refused(id, sentence),
           drained: () => events.drained(id),
+          changed: () => events.changed(),
         },
       });
       this.#links.set(id, link);
@@ -158,6 +166,25 @@ export class PeerSockets {
     return link === undefined ? 'not one of the nodes' : link.reason;
   }
 
+  /** What is known of the connections with each other node, as causes are made of it. */
+  links(): readonly LinkView[] {
+    const nowMs = performance.now();
+    return Array.from(this.#links, ([id, { address, fault, isConnected, answering }]) => ({
+      address,
+      fault,
+      isConnected,
+      isHeard: this.#inbound.has(id),
+      rivals: this.#processes.rivals(id, nowMs),
+      remoteAddress: answering?.remoteAddress,
+    }));
+  }
+
+  /** This node, as causes depend on it. */
+  own(): OwnView {
+    const { id, process } = this.#options.self;
+    return { id, process, listensOn: this.#listener.address };
+  }
+
   /** Connections that have not said yet who they are, or are being refused. */
   get handshakes(): number {
     return this.#listener.handshakes;
@@ -180,9 +207,47 @@ export class PeerSockets {
     return { clusterId, from, to, instance, process, segmentBytes, nodes, ...now() };
   }
 
+  /** Why the node that says `hello` is not believed; undefined: it is. */
+  #doubts(hello: Introduction, address: string): Refusal | undefined {
+    const otherProcess = this.#doubtsProcess(hello, address);
+    if (otherProcess !== undefined) return { code: 'OTHER_PROCESS', sentence: otherProcess };
+    const sentence = this.#options.events.doubts(hello);
+    return sentence === undefined ? undefined : { code: 'TERM', sentence };
+  }
+
+  /**
+   * A node is heard only from the process that answers at its address: a voter counts once, and who merely says that it is a node takes the
+   * place of none. But the link may lead to a process that is dead without our having noticed, and this is the node's next life: so one
+   * that has not spoken lately is dialed anew, now and then.
+   */
+  #doubtsProcess({ from, process, instance }: Introduction, at: string): string | undefined {
+    const link = this.#links.get(from);
+    const { answering } = link ?? {};
+    if (link === undefined || answering === undefined || answering.process === process) return undefined;
+    const nowMs = performance.now();
+    const inbound = this.#inbound.get(from);
+    if (inbound?.hasSpoken === true) {
+      inbound.hasSpoken = false;
+      this.#processes.heard(from, inbound.who, nowMs);
+    } else {
+      link.verify();
+    }
+    this.#processes.heard(from, { process, instance, at }, nowMs);
+    this.#options.events.changed();
+    const what = instance === answering.instance ? 'with a copy of the same data directory' : 'with another data directory';
+    const { host, peerPort } = link.address;
+    return `node ${from} runs already, ${what}: node ${this.#options.self.id} reaches it at ${addressOf(host, peerPort)}; two processes of one id cannot both be heard, so stop one of them`;
+  }
+
+  /** `welcome` came from the address of its node: from now on it is heard from that process alone. */
+  #answers({ id, host, peerPort }: PeerAddress, { process, instance }: Introduction): void {
+    this.#processes.heard(id, { process, instance, at: addressOf(host, peerPort) }, performance.now());
+    if (this.#inbound.get(id)?.who.process !== process) this.cut(id, 'another process answers at the address of this node');
+  }
+
   #accept(socket: net.Socket, hello: Introduction, rest: Uint8Array): void {
     const { events } = this.#options;
-    const { from } = hello;
+    const { from, process, instance } = hello;
     if (this.#isClosed) {
       socket.destroy();
       return;
@@ -196,19 +261,23 @@ export class PeerSockets {
     }
     const reader = new FrameReader((message, body) => {
       this.#unanswered.delete(from);
+      inbound.hasSpoken = true;
       events.message(from, message, body);
     });
-    const inbound = { socket, reader };
+    const inbound: Inbound = { socket, reader, who: { process, instance, at: socket.remoteAddress ?? 'unknown' }, hasSpoken: false };
     this.#inbound.set(from, inbound);
+    this.#processes.heard(from, inbound.who, performance.now());
     socket.on('data', (chunk: Uint8Array) => this.#read(from, inbound, chunk));
     socket.on('close', () => {
       reader.stop('the connection closed');
       if (this.#inbound.get(from) === inbound) this.#inbound.delete(from);
+      events.changed();
     });
     for (const logged of this.#loggedRefusals) if (logged.startsWith(`${from} `)) this.#loggedRefusals.delete(logged);
     this.#noteInstance(from, hello);
     events.accepted(from, hello);
     this.#links.get(from)?.hurry();
+    events.changed();
     if (rest.length > 0) this.#read(from, inbound, rest);
   }
 

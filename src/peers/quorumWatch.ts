@@ -1,4 +1,4 @@
-// Says so when no leader can be elected although all nodes talk, because too many of them lost their disks or never joined. Nothing is wrong
+// Finds out when no leader can be elected although all nodes talk, because too many of them lost their disks or never joined. Nothing is wrong
 // with any one of them, so nobody else would. Pure: told what was heard, asked now and then.
 
 import type { Standing } from '../core/ids.ts';
@@ -16,7 +16,6 @@ export class QuorumWatch {
   /** What each other node that a link leads to said of itself when it was made. */
   readonly #said = new Map<number, Pick<Introduction, 'standing' | 'isFounder'>>();
   #lacksLeader = false;
-  #hasSaid = false;
 
   /** `others`: all nodes of the cluster but this one. */
   constructor(others: readonly number[]) {
@@ -32,19 +31,17 @@ export class QuorumWatch {
   }
 
   /**
-   * Called at intervals in which an election is over, many times. What is to be said, once, until there was a leader again; undefined: nothing.
+   * Called at intervals in which an election is over, many times: why none can succeed, as long as that is so; undefined: nothing is known.
    */
   look(node: number, own: Pick<Introduction, 'standing' | 'isFounder'>, leader: number): string | undefined {
     const lackedLeader = this.#lacksLeader;
     this.#lacksLeader = leader === 0;
-    if (leader !== 0) this.#hasSaid = false;
-    if (leader !== 0 || !lackedLeader || this.#hasSaid || this.#said.size < this.#others.length) return undefined;
+    if (leader !== 0 || !lackedLeader || this.#said.size < this.#others.length) return undefined;
     const all = [[node, own] as const, ...this.#said].sort(([a], [b]) => a - b);
     // New nodes vote for the founder.
     const hasFounder = all.some(([, { isFounder }]) => isFounder);
     const voters = all.filter(([, { standing }]) => standing === 'voter' || (standing === 'new' && hasFounder));
     if (voters.length * 2 > all.length) return undefined;
-    this.#hasSaid = true;
     const lacking = all.filter((each) => !voters.includes(each)).map(([id, { standing }]) => `node ${id} ${WHAT[standing]}`);
     const keep = voters.length === 0 ? '' : `; do not remove the directory of node ${voters.map(([id]) => id).join(' or ')}`;
     return (

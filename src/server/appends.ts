@@ -94,6 +94,8 @@ export interface ClusterView {
   readonly others: readonly number[];
   /** `ws://` address of the leader, where another node is known to lead; otherwise empty. */
   leaderUrl(): string;
+  /** For who wants a leader: that none is known, and why, if that is known. */
+  noLeaderSentence(): string;
 }
 
 export class Appends {
@@ -234,7 +236,7 @@ export class Appends {
   #notLeader(): string {
     const url = this.#cluster.leaderUrl();
     if (url !== '') return `this node does not lead; ${url} does`;
-    return 'this node does not lead, and knows of no leader now: try again in a moment, here or at another node';
+    return `this node does not lead, and ${this.#cluster.noLeaderSentence()}; try again in a moment, here or at another node`;
   }
 
   #settleUpTo(commit: number, nowMs: number): void {

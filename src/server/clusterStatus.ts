@@ -1,6 +1,7 @@
 // The nodes of a cluster as one of them knows them: who leads, how far the others are. Read from the control block, where the raft thread
 // writes it.
 
+import type { Cause } from '../core/causes.ts';
 import { type Config, ownPeer } from '../core/config.ts';
 import { clientUrlOf, type Peer, peerAddressOf } from '../core/peers.ts';
 import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, ROLE_CANDIDATE, ROLE_LEADER, STATE, WORD } from '../memory/map.ts';
@@ -19,6 +20,8 @@ export class ClusterStatus {
   readonly #config: Config;
   /** Ids of the other nodes. */
   readonly others: readonly number[];
+  #causes: readonly Cause[] = [];
+  #whyNoLeader = '';
 
   constructor(memory: TailMemory, config: Config) {
     this.#memory = memory;
@@ -42,6 +45,28 @@ export class ClusterStatus {
     return this.#memory.word32(STATE.LEADER_ID);
   }
 
+  /** What is known to be wrong between the nodes. */
+  get causes(): readonly Cause[] {
+    return this.#causes;
+  }
+
+  /** Why there is no leader, for people; empty while one is known, or no reason is. */
+  get whyNoLeader(): string {
+    return this.leaderId === 0 ? this.#whyNoLeader : '';
+  }
+
+  /** The raft thread says what keeps the nodes apart, and why there is no leader, should none be known. */
+  setCauses(causes: readonly Cause[], whyNoLeader: string): void {
+    this.#causes = causes;
+    this.#whyNoLeader = whyNoLeader;
+  }
+
+  /** For who wants a leader: that none is known, and why, if that is known. */
+  noLeaderSentence(): string {
+    const { whyNoLeader } = this;
+    return `no leader is known${whyNoLeader === '' ? '' : `: ${whyNoLeader}`}`;
+  }
+
   /** Where clients find the leader; empty when that is this node, or not known. */
   leaderUrl(): string {
     const { leaderId } = this;
@@ -62,11 +87,12 @@ export class ClusterStatus {
   }
 
   /** What /status says of this node, which listens on `listenUrl`. */
-  node(listenUrl: string): Omit<NodeStatus['node'], 'uptimeMs'> {
+  node(listenUrl: string): Omit<NodeStatus['node'], 'uptimeMs' | 'process'> {
     const url = this.#ownUrl(listenUrl);
     const { leaderId } = this;
     const leader = leaderId === 0 ? null : { id: leaderId, url: leaderId === this.self ? url : this.leaderUrl() };
-    return { id: this.self, role: this.role, term: this.#memory.word(WORD.TERM), url, leader };
+    const whyNoLeader = this.whyNoLeader === '' ? null : this.whyNoLeader;
+    return { id: this.self, role: this.role, term: this.#memory.word(WORD.TERM), url, leader, whyNoLeader };
   }
 
   /** All nodes by id. A single node's list is itself. */

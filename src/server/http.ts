@@ -2,6 +2,7 @@
 
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
 import type { Registry } from 'prom-client';
+import type { Cause } from '../core/causes.ts';
 import type { Hosts } from './hosts.ts';
 
 export type NodeRole = 'leader' | 'candidate' | 'follower';
@@ -44,9 +45,17 @@ export interface NodeStatus {
     readonly uptimeMs: number;
     /** Who leads, as far as this node knows: itself, another node, or null. */
     readonly leader: { readonly id: number; readonly url: string } | null;
+    /** For people: why there is none, as far as this node knows; null while it knows one, or knows no reason. */
+    readonly whyNoLeader: string | null;
+    /** 16 hexadecimal digits, drawn when the process began: who answers at two addresses with one number is one process. */
+    readonly process: string;
   };
-  /** All nodes by id, the asked one among them. */
-  readonly cluster: { readonly nodes: readonly ClusterNodeStatus[] };
+  readonly cluster: {
+    /** All nodes by id, the asked one among them. */
+    readonly nodes: readonly ClusterNodeStatus[];
+    /** What this node knows to be wrong between the nodes, whether or not there is a leader. */
+    readonly causes: readonly Cause[];
+  };
   readonly log: { readonly start: number; readonly commit: number; readonly durable: number; readonly tail: number };
   readonly segments: { readonly sealed: number; readonly bytes: number };
   readonly clients: { readonly connections: number; readonly heldAppendBytes: number; readonly sendBufferedBytes: number };

@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { Cause } from '../core/causes.ts';
 import { type Config, maxBatchBytes, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { PROCESS_BYTES } from '../core/ids.ts';
@@ -217,7 +218,7 @@ export class LogNode {
       status: () => this.status(),
       notReady: () => {
         if (this.#requests.isDraining) return 'the node is shutting down';
-        return this.#cluster.leaderId === 0 ? 'no leader is known' : undefined;
+        return this.#cluster.leaderId === 0 ? this.#cluster.noLeaderSentence() : undefined;
       },
       hosts: new Hosts([host, ownPeer(this.#config)?.host ?? host, ...listOf(allowHost)]),
       registry: () => {
@@ -268,6 +269,7 @@ export class LogNode {
           );
         },
         failed: this.#failure.fail,
+        causes: (causes, whyNoLeader) => this.#causesChanged(causes, whyNoLeader),
         log: (level, text) => this.#log[level](text),
       },
     );
@@ -289,8 +291,8 @@ export class LogNode {
     return {
       version: VERSION,
       clusterId: this.identity.clusterId,
-      node: { ...this.#cluster.node(this.url), uptimeMs: Date.now() - this.#startedMs },
-      cluster: { nodes: this.#cluster.nodes(this.url) },
+      node: { ...this.#cluster.node(this.url), process: this.#processNumber, uptimeMs: Date.now() - this.#startedMs },
+      cluster: { nodes: this.#cluster.nodes(this.url), causes: this.#cluster.causes },
       log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
       segments: { sealed: this.#segments.sealedCount, bytes: memory.tail - start },
       clients: {
@@ -387,6 +389,14 @@ export class LogNode {
     this.#progressed();
   }
 
+  /** The raft thread says what keeps the nodes apart. Who waits for a leader hears why there is none. */
+  #causesChanged(causes: readonly Cause[], whyNoLeader: string): void {
+    const before = this.#cluster.whyNoLeader;
+    this.#cluster.setCauses(causes, whyNoLeader);
+    if (this.#cluster.whyNoLeader === before) return;
+    for (const session of this.#listener.sessions) this.#greet(session);
+  }
+
   /** Clients are greeted anew, so that those who append go where the leader is. */
   #sayWhoLeads(): void {
     this.#log.info(this.#cluster.whoLeads());
@@ -427,7 +437,7 @@ export class LogNode {
         maxReadBytes: MAX_READ_BYTES,
         leader: this.#cluster.leaderUrl(),
         process: this.#processNumber,
-        whyNoLeader: '',
+        whyNoLeader: this.#cluster.whyNoLeader,
       }),
     );
   }

@@ -2,6 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { unreachable } from '../core/assert.ts';
+import type { Cause } from '../core/causes.ts';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
 import type { FromRaft, RaftSetup, ToRaft } from '../threads/messages.ts';
 
@@ -11,6 +12,8 @@ export interface RaftEvents {
   /** Cut the log at `offset`; resolves when it is done. */
   truncate(offset: number): Promise<void>;
   failed(error: LogError): void;
+  /** What is known to be wrong between the nodes, and why there is no leader, should none be known. */
+  causes(causes: readonly Cause[], whyNoLeader: string): void;
   log(level: 'info' | 'warn' | 'error', text: string): void;
 }
 
@@ -127,6 +130,9 @@ export class RaftLink {
         break;
       case 'failed':
         this.#events.failed(fromPlainError(message.error));
+        break;
+      case 'causes':
+        this.#events.causes(message.causes, message.whyNoLeader);
         break;
       case 'log':
         this.#events.log(message.level, message.text);

@@ -1,6 +1,7 @@
 // Everything that is posted between the main thread and the pools, as one type a task: a request and its response. No payload is
 // among it: entries stay in shared memory, and only offsets travel.
 
+import type { Cause } from '../core/causes.ts';
 import type { PlainError } from '../core/errors.ts';
 import type { Peer } from '../core/peers.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
@@ -78,5 +79,7 @@ export type FromRaft =
   | { readonly kind: 'readIndexDone'; readonly id: number; readonly index: number | undefined }
   | { readonly kind: 'transferDone'; readonly ok: boolean }
   | { readonly kind: 'failed'; readonly error: PlainError }
+  /** What is known to be wrong between the nodes, and why there is no leader, should none be known; whenever that changes. */
+  | { readonly kind: 'causes'; readonly causes: readonly Cause[]; readonly whyNoLeader: string }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly text: string }
   | { readonly kind: 'stopped' };

@@ -8,6 +8,7 @@ import { type LogError, toPlainError } from '../core/errors.ts';
 import { doesCount } from '../core/ids.ts';
 import {
   ADMISSION_WAIT_ELECTIONS,
+  CAUSES_LOOK_MS,
   COLD_READERS,
   FEED_READERS,
   MAX_APPEND_BYTES,
@@ -18,6 +19,7 @@ import { follow } from '../memory/follow.ts';
 import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
+import { CauseWatch } from '../peers/causeWatch.ts';
 import { Founder } from '../peers/founder.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
 import { QuorumWatch } from '../peers/quorumWatch.ts';
@@ -51,12 +53,16 @@ class RaftThread {
   readonly #tell: (message: FromRaft) => void;
   readonly #founder: Founder;
   readonly #quorum: QuorumWatch;
+  readonly #causes: CauseWatch;
   #identity: Identity;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #admissionTimer: NodeJS.Timeout | undefined;
   #quorumTimer: NodeJS.Timeout | undefined;
+  #causesTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
+  /** At the last look, no leader was known. */
+  #lackedLeader = false;
   /** The data directory behind each node's id, as it was last seen. */
   readonly #instances = new Map<NodeId, string>();
 
@@ -92,6 +98,7 @@ class RaftThread {
     });
     this.#founder = this.#makeFounder();
     this.#quorum = new QuorumWatch(peers.map(({ id }) => id).filter((id) => id !== node));
+    this.#causes = this.#makeCauses();
     if (peers.length > 0) {
       this.#feeders = new ColdPool(setup, FEED_READERS, {
         died: (error) => tell({ kind: 'failed', error: toPlainError(error) }),
@@ -148,6 +155,7 @@ class RaftThread {
     clearTimeout(this.#timer);
     clearTimeout(this.#admissionTimer);
     clearInterval(this.#quorumTimer);
+    clearTimeout(this.#causesTimer);
     this.#replica.stop();
     await this.#sockets?.close();
     await this.#feeders?.close();
@@ -219,8 +227,8 @@ class RaftThread {
         greeting: (hello) => this.#founder.met(hello),
         // The founder's WELCOME says that it knows this node; its HELLO, which may come first, does not.
         accepted: (from, hello) => this.#greeted(from, hello, !hello.isFounder),
-        refused: (to, sentence) => log('warn', `node ${to}: ${sentence}`),
         drained: () => this.#replica.drained(),
+        changed: () => this.#planLook(),
         log,
       },
     });
@@ -244,8 +252,31 @@ class RaftThread {
   }
 
   #lookForQuorum(): void {
-    const text = this.#quorum.look(this.#setup.node, this.#identity, this.#replica.raft.leader);
-    if (text !== undefined) this.#tell({ kind: 'log', level: 'warn', text });
+    const { leader } = this.#replica.raft;
+    this.#causes.setTooFewVoters(this.#quorum.look(this.#setup.node, this.#identity, leader));
+    this.#causes.look();
+    if (leader === 0 && this.#lackedLeader) this.#causes.lacksLeader();
+    this.#lackedLeader = leader === 0;
+  }
+
+  /** A link has changed, or another process wants to be a node: what that means is looked at in a moment, once for all that happens until then. */
+  #planLook(): void {
+    if (this.#isStopped) return;
+    this.#causesTimer ??= setTimeout(() => {
+      this.#causesTimer = undefined;
+      this.#causes.look();
+    }, CAUSES_LOOK_MS);
+  }
+
+  #makeCauses(): CauseWatch {
+    return new CauseWatch({
+      own: () => this.#sockets?.own() ?? { id: this.#setup.node, process: this.#setup.process, listensOn: undefined },
+      links: () => this.#sockets?.links() ?? [],
+      leader: () => this.#replica.raft.leader,
+      nowMs: () => performance.now(),
+      log: (text) => this.#tell({ kind: 'log', level: 'warn', text }),
+      tell: (causes, whyNoLeader) => this.#tell({ kind: 'causes', causes, whyNoLeader }),
+    });
   }
 
   #makeFounder(): Founder {

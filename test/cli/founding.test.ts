@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { connect, type LogClient } from '../../src/client/index.ts';
 import { claimPorts } from '../../src/cluster/portBlock.ts';
+import { failureOf } from '../client/support/failure.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
 import { ClusterNode, until } from '../support/clusterNode.ts';
 import { runCommand } from '../support/server.ts';
@@ -98,6 +99,13 @@ describe('a cluster', { timeout }, () => {
       const status = await until(`for node ${node.id} to answer`, () => node.status());
       expect([status.clusterId, status.node.role]).toEqual([clusterId, expect.not.stringMatching('leader')]);
     }
+    // A6: not only in the log.
+    await until('for node 2 to say that nobody can be elected', async () => {
+      return (await two.status())?.node.whyNoLeader?.includes('nobody can be elected: all 3 nodes talk') === true;
+    });
+    const client = await connect(two.url, { reconnect: { timeoutMs: 300 } });
+    onTestFinished(() => client.close());
+    expect((await failureOf(client.append('x'))).message).toContain('node 1 lost its disk, or never joined');
   });
 
   test('of three, started one by one, does not become one of five by longer lists: each start with one is refused (R2, R3)', async () => {

@@ -79,10 +79,37 @@ describe('finding the leader', () => {
     const log = await connect({ reconnect: { minDelayMs: 1, maxDelayMs: 2, timeoutMs: 20 } });
     const error = await failureOf(log.append('a'));
     expect([error.code, error.outcome, error.retryable]).toEqual(['NOT_LEADER', 'failed', true]);
-    expect(error.message).toContain('follows nobody');
+    expect(error.message).toContain('knows no leader: an election may be under way');
     cluster.lead(2);
     await log.append('b');
     expect(cluster.leader.texts()).toEqual(['b']);
+  });
+
+  test.each<[string, Parameters<FakeServer['say']>[0], string]>([
+    [
+      'says why there is none',
+      { whyNoLeader: 'it talks to 1 of 3 nodes' },
+      `node 1 at ${urlOf(1)} knows no leader: it talks to 1 of 3 nodes`,
+    ],
+    ['has the id of another one', { nodeId: 2, process: '1'.repeat(16) }, `two processes say that they are node 2, at`],
+    ['names a leader that does not answer', { leader: 'ws://gone' }, 'The leader cannot be reached from here: '],
+  ])('A6: without a leader, a node that %s: the error says so, and no more than is known', async (_what, greeting, text) => {
+    cluster.depose();
+    cluster.node(1).hello = { ...cluster.node(1).hello, ...greeting };
+    const log = await connect({ reconnect: { minDelayMs: 1, maxDelayMs: 2, timeoutMs: 20 } });
+    const { code, message } = await failureOf(log.append('a'));
+    expect(code).toBe('NOT_LEADER');
+    expect(message).toContain(text);
+    expect(message).not.toContain('majority');
+  });
+
+  test('A6: addresses that all lead to one process, as behind a load balancer, are named as one', async () => {
+    cluster.depose();
+    const balanced = cluster.node(1);
+    for (const id of [2, 3]) cluster.node(id).hello = balanced.hello;
+    const log = await connect({ reconnect: { minDelayMs: 1, maxDelayMs: 2, timeoutMs: 20 } });
+    const { message } = await failureOf(log.append('a'));
+    expect(message).toContain(`${urlOf(1)} and ${urlOf(2)} and ${urlOf(3)} lead to one process, node 1, which knows no leader`);
   });
 
   test('a node that answers no attempt to connect does not hold up the others', async () => {

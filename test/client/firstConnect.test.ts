@@ -48,7 +48,7 @@ describe('the first connect', () => {
 
   test('goes on while one address may still answer, whatever the others are', async () => {
     const server = new FakeServer();
-    server.greetings.set('ws://old', { protocolVersion: 9 });
+    server.greetings.set('ws://old', { protocolVersion: 9, lowestVersion: 9 });
     server.refused.set('ws://fake', 'ECONNREFUSED');
     const onEvent = ({ type }: ClientEvent): void => {
       if (type === 'waiting') server.refused.clear();
@@ -92,7 +92,7 @@ describe('what can never heal fails at once', () => {
 
   test('a node of another version', async () => {
     const server = new FakeServer();
-    server.greetings.set('ws://fake', { protocolVersion: 9 });
+    server.greetings.set('ws://fake', { protocolVersion: 9, lowestVersion: 9 });
     expect((await failureOf(server.connect({ reconnect: LONG }))).message).toContain('it speaks protocol version 9');
   });
 

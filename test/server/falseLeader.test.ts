@@ -53,10 +53,8 @@ function lie(cluster: Cluster, offset: number, term: number): PeerSockets {
       doubts: () => undefined,
       greeting: () => undefined,
       accepted: () => undefined,
-      refused: (_to, sentence) => {
-        throw new Error(sentence);
-      },
       drained: () => undefined,
+      changed: () => undefined,
       log: () => undefined,
     },
   });

@@ -15,7 +15,7 @@ test('an append that waits keeps its bytes, although uWS takes the memory of its
   tail.start(0, 0, undefined);
   memory.setWord(WORD.LEADER_TERM, 1);
   const gate = new Gate(memory);
-  const cluster = { self: 1, others: [], leaderUrl: () => '' };
+  const cluster = { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' };
   const appends = new Appends(memory, tail, gate, cluster, 1000, () => undefined, { wallMs: () => 5, afterTurn: () => undefined });
   const refusals: string[] = [];
   const session: AppendSession = {

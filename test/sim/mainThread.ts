@@ -57,7 +57,12 @@ export class MainThread {
     const { memory, mainThread, node, id } = process;
     this.#hot = new HotReader(memory);
     this.#cold = new SegmentReader(node.disk, DIRECTORY, memory);
-    const cluster = { self: id, others: nodes.filter((each) => each !== id), leaderUrl: () => '' };
+    const cluster = {
+      self: id,
+      others: nodes.filter((each) => each !== id),
+      leaderUrl: () => '',
+      noLeaderSentence: () => 'no leader is known',
+    };
     // Nobody is to be told that the commit is awaited: the process looks at {@link awaitsCommit} after each of its events.
     this.appends = new Appends(memory, tail, gate, cluster, MAX_PAYLOAD_BYTES, () => undefined, {
       wallMs: () => node.wallMs(),

@@ -180,7 +180,7 @@ describe('the raft thread', () => {
     three.sockets.cut(1, 'its term is another one');
     await eventually(() => !thread.memory.peers.get(3).isConnected);
     three.sockets.dial([{ id: 1, host: HOST, peerPort: thread.port }]);
-    expect((await three.nth('refused')).sentence).toContain(`node 3 tells term ${MAX_TERM}, more than 1048576 above`);
+    await eventually(() => three.sockets.reasonOf(1)?.includes(`node 3 tells term ${MAX_TERM}, more than 1048576 above`) === true);
     two.sockets.send(1, { kind: 'timeoutNow', term: MAX_TERM });
     await two.nth('disconnected');
     await two.nth('connected', 2);

@@ -7,7 +7,8 @@ import { jsonOption, timeoutOption, urlOption, withExamples } from '../arguments
 import { EXIT, Quit } from '../exit.ts';
 import { fetchStatus, NoAnswer } from '../nodeStatus.ts';
 import { grouped, pairs, print, readableBytes, say } from '../output.ts';
-import { describeSurvey, survey } from '../survey.ts';
+import { survey } from '../survey.ts';
+import { describeSurvey } from '../surveyText.ts';
 
 interface StatusOptions {
   readonly url: readonly string[];

@@ -22,7 +22,7 @@ export class TestMain {
   #nextId = 1;
 
   constructor(memory: TailMemory, others: readonly number[], awaitCommit: () => void = () => undefined) {
-    const cluster = { self: 1, others, leaderUrl: () => '' };
+    const cluster = { self: 1, others, leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' };
     const loop = { wallMs: () => 1, afterTurn: (run: () => void) => void this.#turns.push(run) };
     this.appends = new Appends(memory, new Tail(memory, () => undefined), new Gate(memory), cluster, 65536, awaitCommit, loop);
     this.#session = {

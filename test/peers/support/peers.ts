@@ -16,7 +16,7 @@ export type PeerEvent =
   | { kind: 'connected'; to: number; welcome: Introduction }
   | { kind: 'disconnected'; to: number; reason: string }
   | { kind: 'accepted'; from: number; hello: Introduction }
-  | { kind: 'refused'; to: number; sentence: string }
+  | { kind: 'changed' }
   | { kind: 'drained'; to: number }
   | { kind: 'log'; level: 'info' | 'warn'; text: string };
 
@@ -102,8 +102,8 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
       doubts: () => undefined,
       greeting: () => undefined,
       accepted: (from, hello) => events.add({ kind: 'accepted', from, hello }),
-      refused: (to, sentence) => events.add({ kind: 'refused', to, sentence }),
       drained: (to) => events.add({ kind: 'drained', to }),
+      changed: () => events.add({ kind: 'changed' }),
       log: (level, text) => events.add({ kind: 'log', level, text }),
     },
   });

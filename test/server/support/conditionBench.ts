@@ -118,7 +118,7 @@ export class ConditionBench {
     this.node = startNode(disk, memory);
     this.noopBytes = this.node.tail.end - this.node.tail.first;
     this.gate = new Gate(memory);
-    const cluster = { self: 1, others: [], leaderUrl: () => '' };
+    const cluster = { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' };
     const loop = { wallMs: () => 5, afterTurn: (run: () => void) => void this.#turns.push(run) };
     this.appends = new Appends(memory, this.node.tail, this.gate, cluster, 60_000, () => undefined, loop);
     this.requests = new Requests(memory, this.appends, {} as Readings, {} as Ends, limits);

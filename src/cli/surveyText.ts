@@ -1,0 +1,79 @@
+// What `loglog status` prints of a cluster. No line is wider than a terminal of 80 columns, whatever the offsets; only an address that is
+// longer than that stands as it is.
+
+import type { FeedState } from '../server/http.ts';
+import { COLUMNS, grouped, readableBytes, table, wrapped } from './output.ts';
+import type { Survey, SurveyedNode } from './survey.ts';
+
+function whoLeads({ leader, absentLeaderId }: Survey): string {
+  if (leader !== undefined) return `node ${leader.id} leads in term ${leader.term}`;
+  if (absentLeaderId !== undefined) return `no node that answers leads; they know node ${absentLeaderId} as the leader`;
+  return 'no node leads';
+}
+
+const FEED_NOTES: Readonly<Partial<Record<FeedState, string>>> = {
+  catchingUp: 'is fed from the disk of the leader',
+  cannotBeFed: 'needs entries that the leader no longer has',
+};
+
+function notesOf({ id, state, isVoter, isOldCopy, lagBytes, durable, isReachable, reason }: SurveyedNode, hasLeader: boolean): string[] {
+  const note = FEED_NOTES[state];
+  const isUnheard = hasLeader && !isReachable && durable === null;
+  const behind = lagBytes === null ? '' : `, ${readableBytes(lagBytes)} to go`;
+  return [
+    ...(isReachable ? [] : [`node ${id} does not answer: ${reason ?? 'no reason is known'}`]),
+    ...(note === undefined ? [] : [`node ${id} ${note}${state === 'catchingUp' ? behind : ''}`]),
+    ...(isUnheard ? [`node ${id} has not answered the leader: what it has on its disk is not known`] : []),
+    ...(isOldCopy === true
+      ? [`node ${id} came back with an old copy of its disk: it lacks what it had acknowledged, and is fed anew`]
+      : []),
+    ...(isVoter === false ? [`node ${id} does not count for majorities until it has the log`] : []),
+  ];
+}
+
+/** What nodes say is wrong, each sentence once, with who says it. */
+function causesOf(nodes: readonly SurveyedNode[]): string[] {
+  const sayers = new Map<string, number[]>();
+  for (const { id, causes } of nodes) {
+    for (const sentence of causes) {
+      const ids = sayers.get(sentence);
+      if (ids === undefined) sayers.set(sentence, [id]);
+      else ids.push(id);
+    }
+  }
+  return Array.from(sayers, ([sentence, ids]) =>
+    ids.length === 1 ? `node ${ids[0]} says: ${sentence}` : `nodes ${ids.join(', ')} say: ${sentence}`,
+  );
+}
+
+function number(value: number | null): string {
+  return value === null ? '-' : grouped(value);
+}
+
+function tableOf(nodes: readonly SurveyedNode[]): string {
+  const heading = ['node', 'role', 'term', 'end', 'durable', 'commit', 'lag', 'url'];
+  const rows = nodes.map(({ id, role, term, tail, durable, commit, lagBytes, url }) => {
+    return [String(id), role ?? '-', number(term), number(tail), number(durable), number(commit), number(lagBytes), url];
+  });
+  return table([heading, ...rows]);
+}
+
+/** The same, a paragraph for each node. */
+function paragraphOf({ id, role, term, tail, durable, commit, lagBytes, url }: SurveyedNode): string {
+  const facts = [`end ${number(tail)}`, `durable ${number(durable)}`, `commit ${number(commit)}`, `lag ${number(lagBytes)}`];
+  const lines = [`node ${id}  ${role ?? '-'}  term ${number(term)}`, `  ${url}`];
+  for (let i = 0; i < facts.length; i += 2) lines.push(`  ${facts.slice(i, i + 2).join('  ')}`);
+  return lines.join('\n');
+}
+
+/** The nodes of a cluster, who leads, and what is unusual. */
+export function describeSurvey(found: Survey): string {
+  const { clusterId, nodes } = found;
+  const hasLeader = found.leader !== undefined;
+  const head = wrapped(`cluster ${clusterId}, ${nodes.length} nodes: ${whoLeads(found)}`);
+  const rows = tableOf(nodes);
+  const isWide = rows.split('\n').some((line) => line.length > COLUMNS);
+  const body = isWide ? nodes.map(paragraphOf).join('\n') : rows;
+  const notes = [...nodes.flatMap((node) => notesOf(node, hasLeader)), ...causesOf(nodes)].map((note) => wrapped(note));
+  return [head, '', body, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
+}

@@ -1,0 +1,134 @@
+// A6: two processes say that they are one node. Which one is heard, that the other one cuts nothing, what the two and the others know of it,
+// and that a node that was restarted is none of that.
+
+import { afterEach, describe, expect, it } from 'vitest';
+import { VERIFY_LINK_MS } from '../../src/core/limits.ts';
+import { encodePeerMessage } from '../../src/protocol/peer.ts';
+import { decodeHandshake, decodeSentence, encodePeerHello, HANDSHAKE_BYTES, type Introduction } from '../../src/protocol/peerHandshake.ts';
+import type { PeerMessage } from '../../src/raft/messages.ts';
+import { closeAll, HOST, hello, processOf, RawSocket, startPeer, type TestNode, Wire } from './support/peers.ts';
+
+afterEach(closeAll);
+
+const VOTE: PeerMessage = { kind: 'voteRequest', term: 7, isPreVote: false, isTransfer: false, lastTerm: 6, end: 100 };
+/** Another process with a copy of node 2's directory, and one with a directory of its own. */
+const COPY = hello(2, 1, { process: processOf(2, 9) });
+const OTHER = hello(2, 1, { process: processOf(2, 9), instance: 'e'.repeat(16) });
+
+/** Nodes 1 and 2, which have dialed each other; `wire` is the way from 1 to 2. */
+async function pair(): Promise<[TestNode, TestNode, Wire]> {
+  const [a, b] = await Promise.all([startPeer(1), startPeer(2)]);
+  const wire = await new Wire(b.port).listen();
+  a.sockets.dial([{ id: 2, host: HOST, peerPort: wire.port }]);
+  b.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
+  await Promise.all([a.nth('connected'), b.nth('connected'), a.nth('accepted'), b.nth('accepted')]);
+  return [a, b, wire];
+}
+
+/** What node `to` answers to `introduction`; its sentence, if it refuses. */
+async function answerOf(to: TestNode, introduction: Introduction): Promise<{ readonly kind: string; readonly sentence?: string }> {
+  const raw = RawSocket.connect(to.port);
+  raw.write(encodePeerHello(introduction), encodePeerMessage(VOTE));
+  const decoded = decodeHandshake(await raw.until(HANDSHAKE_BYTES));
+  if (decoded.kind !== 'refused') return { kind: decoded.kind };
+  const bytes = await raw.until(HANDSHAKE_BYTES + decoded.sentenceBytes);
+  return { kind: decoded.code, sentence: decodeSentence(bytes.subarray(HANDSHAKE_BYTES)) };
+}
+
+/** Node `from` speaks until node `to` has heard it for the `count`th time: a link may be just being made anew. */
+async function speak(from: TestNode, to: TestNode, count: number): Promise<void> {
+  while (to.of('message').length < count) {
+    from.sockets.send(to.id, VOTE);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+describe('a second process of a node', () => {
+  it('is refused while the first one lives, which loses neither a connection nor a message', async () => {
+    const [a, b] = await pair();
+    for (let i = 1; i <= 5; i += 1) {
+      await speak(b, a, i);
+      const { kind, sentence } = await answerOf(a, i % 2 === 0 ? COPY : OTHER);
+      expect(kind).toBe('OTHER_PROCESS');
+      expect(sentence).toContain(i % 2 === 0 ? 'with a copy of the same data directory' : 'with another data directory');
+      expect(sentence).toContain('node 2 runs already');
+    }
+    for (const node of [a, b]) {
+      expect([node.of('disconnected').length, node.of('accepted').length]).toEqual([0, 1]);
+    }
+    expect(a.of('message').every(({ from }) => from === 2)).toBe(true);
+  });
+
+  it('and the first one are named as rivals once both were heard in turn, not before', async () => {
+    const [a, b] = await pair();
+    const rivals = (): unknown[] => a.sockets.links().map((link) => link.rivals?.map(({ process }) => process));
+    await speak(b, a, 1);
+    await answerOf(a, COPY);
+    expect(rivals()).toEqual([undefined]);
+    for (let i = 2; i <= 4; i += 1) {
+      await speak(b, a, i);
+      await answerOf(a, COPY);
+    }
+    expect(rivals()).toEqual([[processOf(2), COPY.process]]);
+  });
+
+  it('that is refused makes a silent link be dialed anew, but not again and again', async () => {
+    const [a] = await pair();
+    const begunMs = performance.now();
+    for (let i = 0; i < 20; i += 1) await answerOf(a, COPY);
+    const cuts = a.of('disconnected').length;
+    expect(cuts).toBeGreaterThan(0);
+    expect(cuts).toBeLessThanOrEqual(1 + (performance.now() - begunMs) / VERIFY_LINK_MS);
+  });
+
+  it('that was heard while there was no link is cut when the link leads to the first one', async () => {
+    const [a, b, wire] = await pair();
+    wire.cut();
+    await a.nth('disconnected');
+    const raw = RawSocket.connect(a.port);
+    raw.write(encodePeerHello(COPY));
+    await a.nth('accepted', 2);
+    wire.heal();
+    await a.nth('connected', 2);
+    await raw.closed;
+    // Node 2 lost its connection to the second process, and comes back.
+    await a.nth('accepted', 3);
+    expect(a.of('accepted').at(-1)?.hello.process).toBe(processOf(2));
+    await speak(b, a, 1);
+  });
+
+  it('hears of it: that another process runs as its node', async () => {
+    const [a, b] = await pair();
+    const second = await startPeer(2, [1, 2, 3], { process: COPY.process });
+    await speak(b, a, 1);
+    second.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
+    await second.nth('changed');
+    expect(second.sockets.links()).toMatchObject([{ fault: { kind: 'refused', code: 'OTHER_PROCESS', by: { from: 1 } } }]);
+  });
+});
+
+describe('a node that was restarted', () => {
+  it('is taken at once when its old connections are gone, and after one more attempt when they only seem to live', async () => {
+    const [a, b, wire] = await pair();
+    // The way to the old process stays open, as after the loss of its machine, and leads to the new one when dialed anew.
+    const next = await startPeer(2, [1, 2, 3], { process: processOf(2, 2) });
+    wire.targetPort = next.port;
+    next.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
+    await a.nth('connected', 2);
+    expect(a.of('connected').at(-1)?.welcome.process).toBe(processOf(2, 2));
+    await a.events.until(() => a.of('accepted').some(({ hello: said }) => said.process === processOf(2, 2)));
+    await b.sockets.close();
+    await speak(next, a, 1);
+    expect(a.sockets.links()).toMatchObject([{ rivals: undefined, isConnected: true, isHeard: true }]);
+  });
+});
+
+describe('a node that dials', () => {
+  it('itself knows which address of its list leads back', async () => {
+    const a = await startPeer(1);
+    a.sockets.dial([{ id: 2, host: HOST, peerPort: a.port }]);
+    await a.events.until(() => a.sockets.links().some(({ fault }) => fault?.kind === 'refused'));
+    const [link] = a.sockets.links().filter(({ address }) => address.id === 2);
+    expect(link).toMatchObject({ fault: { kind: 'refused', code: 'OWN_ID', by: { from: 1, process: a.sockets.own().process } } });
+  });
+});
