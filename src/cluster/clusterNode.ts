@@ -62,6 +62,11 @@ export class ClusterNode {
     return url;
   }
 
+  /** Where its process listens itself, whatever leads there; undefined before it was ready for the first time. */
+  get listensAt(): string | undefined {
+    return this.#listensAt;
+  }
+
   get port(): number {
     return Number(new URL(this.url).port);
   }

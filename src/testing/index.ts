@@ -3,6 +3,7 @@
 export type { ConnectOptions, LogClient } from '../client/index.ts';
 export type { Place } from '../cluster/network.ts';
 export type { NodeStatus } from '../server/http.ts';
+export { CheckError, type CheckOptions, type CheckResult } from './check.ts';
 export type { NodeSettings, StartClusterOptions } from './options.ts';
 export { type LeaderOptions, type Slowness, startCluster, TestCluster } from './testCluster.ts';
 export { type NodeExit, TestNode } from './testNode.ts';

@@ -8,11 +8,16 @@ import type { ClusterNode } from '../cluster/clusterNode.ts';
 import { Keeper } from '../cluster/keeper.ts';
 import { LocalCluster } from '../cluster/localCluster.ts';
 import type { Place } from '../cluster/network.ts';
+import { CheckError, type CheckOptions, type CheckResult, check } from './check.ts';
 import { type ClusterPlan, planOf, type StartClusterOptions } from './options.ts';
+import { Recording } from './recording.ts';
 import { TestNode } from './testNode.ts';
 
 /** Longer than any wait: a timer that only keeps the program running. */
 const FOR_LONG_MS = 0x7fff_ffff;
+
+/** What clients have to finish when the cluster is closed. */
+const CLIENTS_MS = 1_000;
 
 /** The program runs on until `work` is done: neither nodes nor links keep it running by themselves. */
 async function busy<T>(work: Promise<T>): Promise<T> {
@@ -48,6 +53,8 @@ export class TestCluster {
   readonly #cluster: LocalCluster;
   readonly #keeper: Keeper;
   readonly #clients = new Set<LogClient>();
+  readonly #recording = new Recording();
+  readonly #ended = new AbortController();
   readonly #isTemporary: boolean;
   #closing: Promise<void> | undefined;
 
@@ -126,11 +133,26 @@ export class TestCluster {
     return this.#cluster.converged(timeoutMs);
   }
 
-  /** A client of all nodes, or with other addresses, of those; {@link close} closes it. */
+  /** A client of all nodes, whose calls are recorded for {@link check}. {@link close} closes it. */
   async connect(options: ConnectOptions = {}): Promise<LogClient> {
     const client = await connect(this.urls, options);
+    this.#recording.watch(client, this.#ended.signal);
     this.#clients.add(client);
     return client;
+  }
+
+  /**
+   * Verifies what the clients of {@link connect} did and were told, against the log as it is now: nothing that was acknowledged is lost, nothing is
+   * there twice or where it was not to be, all that was read is in the log, in order and whole, conditions held, and the whole is
+   * linearizable: there is a moment for each append between its call and its answer. And that all nodes that have the log have the same
+   * bytes, and that none ended without being told to. Rejects with a {@link CheckError}.
+   *
+   * Entries are recognised by their bytes: put something unique into each payload. Other clients may append too. One node must lead.
+   */
+  async check({ timeoutMs = 30_000 }: CheckOptions = {}): Promise<CheckResult> {
+    const { violations, ...result } = await check(this.#cluster, this.#recording, timeoutMs);
+    if (violations.length > 0) throw new CheckError(violations);
+    return result;
   }
 
   /**
@@ -182,10 +204,12 @@ export class TestCluster {
   }
 
   async #close(): Promise<void> {
-    // Their appends fail as soon as the nodes are gone: nobody waits for them.
-    const leaving = [...this.#clients].map((client) => client.close());
+    // A moment for what is on its way; what cannot be done any more is given up.
+    const leaving = Promise.all([...this.#clients].map((client) => client.close()));
+    await Promise.race([leaving, new Promise((done) => setTimeout(done, CLIENTS_MS))]);
+    this.#ended.abort();
     await this.#cluster.close();
-    await Promise.all(leaving);
+    await Promise.race([leaving, new Promise((done) => setTimeout(done, CLIENTS_MS))]);
     if (this.#isTemporary) rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
     await this.#keeper.farewell();
   }

@@ -2,8 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import WebSocket from 'ws';
+import type { LogEntry } from '../../src/history/types.ts';
 import { decodeAnswer, READ, requestMessage, SUBPROTOCOL } from '../../src/protocol/client.ts';
-import type { LogEntry } from '../history/types.ts';
 import { walkEntries } from '../server/support/entries.ts';
 import type { ClusterNode } from '../support/clusterNode.ts';
 import { identify } from './payload.ts';

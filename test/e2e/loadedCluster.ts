@@ -1,8 +1,8 @@
 // A cluster under load, watched, and judged at the end: what runs with a nemesis and single scenarios share.
 
+import { checkHistory } from '../../src/history/check.ts';
+import { HistoryRecorder } from '../../src/history/recorder.ts';
 import { Random } from '../assembly/random.ts';
-import { checkHistory } from '../history/check.ts';
-import { HistoryRecorder } from '../history/recorder.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { type ClusterNode, until } from '../support/clusterNode.ts';
 import { missingFromDisk } from './diskLog.ts';

@@ -1,6 +1,6 @@
 // Payloads that say which entry they are, and that nobody can mistake for another: all their bytes follow from the id.
 
-import { type LogEntry, OWN_ENTRY } from '../history/types.ts';
+import { type LogEntry, OWN_ENTRY } from '../../src/history/types.ts';
 import type { LogEntry as WireEntry } from '../server/support/entries.ts';
 
 const HEADER_BYTES = 12;

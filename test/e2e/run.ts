@@ -2,7 +2,7 @@
 
 import { cpSync, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
-import type { HistoryRecorder } from '../history/recorder.ts';
+import type { HistoryRecorder } from '../../src/history/recorder.ts';
 import { Cluster } from '../support/cluster.ts';
 import { runCommand } from '../support/server.ts';
 import { compareDisks } from './diskLog.ts';

@@ -1,7 +1,7 @@
 // Small random histories: those of a correct log by construction, and such ones bent afterwards.
 
+import type { AppendRecord, AppendResult, EndRecord, History, LogEntry, ReadRecord } from '../../src/history/types.ts';
 import type { Random } from '../assembly/random.ts';
-import type { AppendRecord, AppendResult, EndRecord, History, LogEntry, ReadRecord } from './types.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

@@ -1,11 +1,8 @@
 // The check of histories agrees with the definition of linearizability, and finds every kind of broken promise.
 
 import { describe, expect, test } from 'vitest';
-import { Random } from '../assembly/random.ts';
-import { isLinearizable, type Operation } from './bruteForce.ts';
-import { checkHistory } from './check.ts';
-import { bend, correctHistory, ENTRY_BYTES, type SmallHistory } from './generator.ts';
-import { HistoryRecorder } from './recorder.ts';
+import { checkHistory } from '../../src/history/check.ts';
+import { HistoryRecorder } from '../../src/history/recorder.ts';
 import {
   type AppendRecord,
   type AppendResult,
@@ -16,7 +13,10 @@ import {
   OWN_ENTRY,
   type ReadRecord,
   type ViolationKind,
-} from './types.ts';
+} from '../../src/history/types.ts';
+import { Random } from '../assembly/random.ts';
+import { isLinearizable, type Operation } from './bruteForce.ts';
+import { bend, correctHistory, ENTRY_BYTES, type SmallHistory } from './generator.ts';
 
 const SEED = Number(process.env.HISTORY_SEED ?? 1);
 

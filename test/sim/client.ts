@@ -2,9 +2,9 @@
 // failed, and what a condition makes safe, and writes everything into the history.
 
 import type { ErrorCode } from '../../src/core/errors.ts';
+import type { AppendResult, LogEntry } from '../../src/history/types.ts';
 import { APPEND_CHAINED, APPEND_CONDITIONAL } from '../../src/protocol/client.ts';
 import { conditionOf } from '../../src/server/chain.ts';
-import type { AppendResult, LogEntry } from '../history/types.ts';
 import { type Append, Connection } from './connection.ts';
 import type { Data } from './mainThread.ts';
 import { CAPACITY_BYTES, encodeEntries, MIN_PAYLOAD_BYTES, walkEntries } from './payloads.ts';

@@ -1,11 +1,11 @@
 // One connection of a simulated client to a node. What is sent on it arrives in its order, and so do the answers.
 
 import type { ErrorCode } from '../../src/core/errors.ts';
+import type { Complete } from '../../src/history/recorder.ts';
+import type { AppendRecord } from '../../src/history/types.ts';
 import { LEVEL_COMMITTED } from '../../src/protocol/client.ts';
 import type { AppendSession } from '../../src/server/appends.ts';
 import type { Chain } from '../../src/server/chain.ts';
-import type { Complete } from '../history/recorder.ts';
-import type { AppendRecord } from '../history/types.ts';
 import type { Client } from './client.ts';
 import type { Feed } from './mainThread.ts';
 import type { Process } from './process.ts';

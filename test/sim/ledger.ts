@@ -1,8 +1,8 @@
 // What is true in a simulation, as the checker has seen it come about: the bytes of every term, as its leader wrote them, and the bytes
 // that are committed.
 
+import type { LogEntry } from '../../src/history/types.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
-import type { LogEntry } from '../history/types.ts';
 import { walkEntries } from './payloads.ts';
 import { promise } from './violation.ts';
 

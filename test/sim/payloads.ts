@@ -2,8 +2,8 @@
 
 import { ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_DATA, KIND_MASK, MAX_PAYLOAD_BYTES as MAX_SIZE } from '../../assembly/layout.ts';
 import { segmentCapacityBytes } from '../../src/core/config.ts';
+import { type LogEntry, OWN_ENTRY } from '../../src/history/types.ts';
 import { compileServerWasm, instantiateServerWasm } from '../../src/memory/wasm.ts';
-import { type LogEntry, OWN_ENTRY } from '../history/types.ts';
 
 export const SEGMENT_BYTES = 65_536;
 export const CAPACITY_BYTES = segmentCapacityBytes(SEGMENT_BYTES);

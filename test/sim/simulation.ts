@@ -1,10 +1,10 @@
 // Runs one seed from its beginning to its end, and says what came of it.
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { checkHistory } from '../../src/history/check.ts';
 import type { MemoryShape } from '../../src/memory/map.ts';
 import { TailMemory as Memory, type TailMemory } from '../../src/memory/tailMemory.ts';
 import { segmentName } from '../../src/storage/names.ts';
-import { checkHistory } from '../history/check.ts';
 import { failOver } from './failover.ts';
 import { DIRECTORY } from './identity.ts';
 import { encodeEntries } from './payloads.ts';

@@ -1,12 +1,12 @@
 // One simulation: all that there is in it, and its three parts. First faults strike, while clients work. Then a majority is mended, while
 // the rest stays as it is, and must make progress. At last all is mended, and must come to be the same.
 
+import { HistoryRecorder } from '../../src/history/recorder.ts';
 import type { MemoryShape } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { RaftSettings } from '../../src/raft/core.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
-import { HistoryRecorder } from '../history/recorder.ts';
 import { Checker } from './checker.ts';
 import { Client } from './client.ts';
 import { drawFounding, Operator } from './founding.ts';

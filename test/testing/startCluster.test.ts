@@ -1,11 +1,12 @@
 // A cluster inside a test: what a user's test does with it, and that nothing of it is left, however the test ends.
 
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type LogClient, startCluster, type TestCluster } from '../../src/testing/index.ts';
+import { connect } from '../../src/client/index.ts';
+import { CheckError, type LogClient, startCluster, type TestCluster } from '../../src/testing/index.ts';
 
 const timeout = 240_000;
 const WAIT = { timeout: 60_000, interval: 50 };
@@ -57,6 +58,11 @@ describe('a cluster inside a test', { timeout }, () => {
       await fourth.restart();
       await cluster.converged();
       expect(await texts(log)).toEqual(['one', 'two', 'three', 'four', 'five']);
+      const stranger = await connect(cluster.urls);
+      await stranger.append('six, by a client that nobody watches');
+      await stranger.close();
+      expect((await log.end({ linearizable: true })).end).toBeGreaterThan(0);
+      expect(await cluster.check()).toMatchObject({ entries: 6, appends: 5, acknowledged: 5, read: 5, compared: [1, 2, 3] });
       left.pids.push(...cluster.nodes.flatMap(({ pid }) => pid ?? []));
     }
     expect(left.pids.filter(isThere)).toEqual([]);
@@ -76,6 +82,22 @@ describe('a cluster inside a test', { timeout }, () => {
     await cluster.heal();
     await unheard;
     expect(await texts(log)).toEqual(['before', 'unheard']);
+    expect(await cluster.check()).toMatchObject({ entries: 2, read: 2 });
+    // Its disk goes back in time.
+    const [node] = cluster.nodes;
+    if (node === undefined) throw new TypeError('there is one');
+    await node.stop();
+    const backup = `${node.data}-backup`;
+    cpSync(node.data, backup, { recursive: true });
+    await node.start();
+    await log.append('lost');
+    await node.kill();
+    rmSync(node.data, { recursive: true });
+    renameSync(backup, node.data);
+    await node.start();
+    const failure: unknown = await cluster.check().catch((thrown: unknown) => thrown);
+    expect(failure).toBeInstanceOf(CheckError);
+    expect(String(failure)).toMatch(/^CheckError: the cluster broke a promise:\n {2}lost: the append of entry 2 by client 1 .* is lost/);
   });
 
   test.each([

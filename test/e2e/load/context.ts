@@ -1,9 +1,9 @@
 // What all clients of a run share: the history that they write, where the log is known to have entries, and what went wrong.
 
 import { LogError } from '../../../src/core/errors.ts';
+import type { HistoryRecorder } from '../../../src/history/recorder.ts';
+import type { AppendResult } from '../../../src/history/types.ts';
 import type { Random } from '../../assembly/random.ts';
-import type { HistoryRecorder } from '../../history/recorder.ts';
-import type { AppendResult } from '../../history/types.ts';
 
 /** Errors that a client meets when nodes die, stop, change roles or are cut off. Any other is a fault of the cluster. */
 const EXPECTED_ERRORS = new Set<string>([

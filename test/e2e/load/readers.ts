@@ -2,8 +2,8 @@
 // the end use the library over all nodes, as an application would.
 
 import type { LogClient } from '../../../src/client/index.ts';
+import type { LogEntry } from '../../../src/history/types.ts';
 import { END_AT_LEAST, END_LINEARIZABLE } from '../../../src/protocol/client.ts';
-import type { LogEntry } from '../../history/types.ts';
 import { walkEntries } from '../../server/support/entries.ts';
 import { Closed, RawClient, Refused } from '../../server/support/rawClient.ts';
 import type { ClusterNode } from '../../support/clusterNode.ts';

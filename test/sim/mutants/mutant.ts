@@ -36,9 +36,10 @@ const FOLDERS = [
   'src/storage',
   'src/replication',
   'src/server',
+  'src/history',
   'assembly',
 ];
-const TEST_FOLDERS = ['test/sim', 'test/crash', 'test/history', 'test/assembly', 'test/support'];
+const TEST_FOLDERS = ['test/sim', 'test/crash', 'test/assembly', 'test/support'];
 
 const ROOT = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../../..' : '../../..', import.meta.url));
 

@@ -1,0 +1,58 @@
+// The log as a node has it when all is over, entry by entry, with those that the log itself keeps.
+
+import { createHash } from 'node:crypto';
+import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, KIND_MASK } from '../../assembly/layout.ts';
+import { connect } from '../client/index.ts';
+import { viewOf } from '../core/bytes.ts';
+import { type Fingerprint, fingerprintOf } from './recording.ts';
+
+/** An entry at [offset, end) of the log. */
+export interface FinalEntry {
+  readonly offset: number;
+  readonly end: number;
+  readonly term: number;
+  /** Undefined: an entry of the log itself. */
+  readonly fingerprint: Fingerprint | undefined;
+}
+
+export interface NodeLog {
+  readonly entries: readonly FinalEntry[];
+  /** Of all bytes up to the end that was asked for. */
+  readonly digest: string;
+}
+
+/** All entries in `bytes`, which begin at `base`. */
+function* walk(bytes: Uint8Array, base: number): Generator<FinalEntry> {
+  const view = viewOf(bytes);
+  for (let at = 0; at < bytes.length; ) {
+    const kindSize = view.getUint32(at + 4, true);
+    const size = kindSize & 0xffffff;
+    const isData = ((kindSize >>> 24) & KIND_MASK) === KIND_DATA;
+    const payload = bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + size);
+    const next = at + size + ENTRY_OVERHEAD_BYTES;
+    yield { offset: base + at, end: base + next, term: view.getUint32(at, true), fingerprint: isData ? fingerprintOf(payload) : undefined };
+    at = next;
+  }
+}
+
+/** Reads [0, end) from the node at `url` and no other; undefined when it does not have that within `timeoutMs`. */
+export async function readNodeLog(url: string, end: number, timeoutMs: number): Promise<NodeLog | undefined> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  try {
+    await using client = await connect(url, { signal, reconnect: { timeoutMs } });
+    const entries: FinalEntry[] = [];
+    const hash = createHash('sha256');
+    if (end > 0) {
+      for await (const { offset, bytes } of client.subscribe({ signal }).batches()) {
+        const wanted = bytes.subarray(0, end - offset);
+        hash.update(wanted);
+        entries.push(...walk(wanted, offset));
+        if (offset + bytes.length >= end) break;
+      }
+    }
+    return { entries, digest: hash.digest('hex') };
+  } catch (thrown) {
+    if (signal.aborted || (thrown instanceof Error && 'retryable' in thrown && thrown.retryable === true)) return undefined;
+    throw thrown;
+  }
+}
