@@ -5,23 +5,14 @@
 //      └─(no room)─► waiting ──┘    ▲          └─(refused by the node)─► aside (retries.ts)
 //                       (in order)  └──────────────────────────────────────┘
 
-import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
+import { MAX_APPENDS_IN_FLIGHT } from '../core/limits.ts';
 import { type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { Arena } from './arena.ts';
 import { DISPLACED, NewestChain } from './chains.ts';
 import { type Connection, isLater, type Loss } from './connection.ts';
-import {
-  batchTooLarge,
-  lostErrors,
-  Message,
-  type Operation,
-  plainOperation,
-  type Reject,
-  type Resolve,
-  tooLarge,
-  writeEntries,
-} from './message.ts';
+import { batchTooLarge, lostErrors, type Message, type Operation, plainOperation, type Reject, type Resolve, tooLarge } from './message.ts';
+import { OpenMessage } from './openMessage.ts';
 import { abortedError, type Receipt, type Settings } from './options.ts';
 import { Queue } from './queue.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
@@ -61,15 +52,10 @@ export class Appender {
   readonly #defaultFlags: number;
   readonly #owner: AppenderOwner;
   readonly #retries: Retries;
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   readonly #flushInTick = (): void => this.#flush();
   readonly #route: Route;
 
-  #open: Message | undefined;
-  /** Where the next entry of the open message goes, and how far a plain append may write; limit 0: not at all. */
-  #at = 0;
-  #limit = 0;
+  readonly #open: OpenMessage;
   #isFlushScheduled = false;
 
   readonly #sealed = new Queue<Message>();
@@ -90,46 +76,42 @@ export class Appender {
     this.#owner = owner;
     this.#retries = new Retries(settings.timeoutMs);
     this.#route = new Route(settings.connectTimeoutMs);
-    this.#waiting = new Waiting(settings);
+    this.#waiting = new Waiting(settings, defaultFlags);
     this.#room = new Room(settings.maxInFlightBytes);
-    this.#bytes = workspace.bytes;
-    this.#view = workspace.view;
+    this.#open = new OpenMessage(workspace, this.#arena);
   }
 
   /** Whether an append made now goes into the buffer at once, and there are not too many already. */
   get hasRoom(): boolean {
-    return this.#waiting.length === 0 && this.#room.hasRoomBeside(this.#openBytes(), this.#open?.rejects.length ?? 0);
+    return this.#waiting.length === 0 && this.#room.hasRoomBeside(this.#open.entryBytes, this.#open.callCount);
   }
 
   /** Appends with the client's defaults. The payload is copied before this returns. */
   append(payload: Uint8Array): Promise<Receipt> {
     const { length } = payload;
-    const at = this.#at;
-    const next = at + length + ENTRY_OVERHEAD_BYTES;
+    if (length > this.#maxPayloadBytes || !this.#open.fits(length)) return this.#appendSlowly(payload);
     const promise = new Promise<Receipt>(capture);
-    const open = this.#open;
-    if (open === undefined || next > this.#limit || length > this.#maxPayloadBytes) {
-      this.#appendSlowly(payload, resolveOfNew, rejectOfNew);
-      return promise;
-    }
-    this.#view.setUint32(at + 4, length, true);
-    this.#bytes.set(payload, at + ENTRY_HEADER_BYTES);
-    this.#at = next;
-    open.resolves.push(resolveOfNew);
-    open.rejects.push(rejectOfNew);
+    this.#open.put(payload, resolveOfNew, rejectOfNew);
     if (!this.#isFlushScheduled) this.#scheduleFlush();
     return promise;
   }
 
   /** Queues or places any append; checks nothing but the queue's bound. */
   submit(operation: Operation): void {
-    if (this.#waiting.length === 0 && this.#place(operation)) {
-      // A full message leaves at once; what is alone by its nature waits for the end of the tick like all the rest.
-      if (!operation.isAlone && this.#sealed.length > 0) this.#sendSealed();
-      return;
-    }
-    if (!this.#waiting.add(operation)) return;
-    this.#limit = 0;
+    if (!this.#placeNow(operation) && this.#waiting.add(operation)) this.#mustWait();
+  }
+
+  /** Places an operation if it need not wait. */
+  #placeNow(operation: Operation): boolean {
+    if (this.#waiting.length > 0 || !this.#place(operation)) return false;
+    // A full message leaves at once; what is alone by its nature waits for the end of the tick like all the rest.
+    if (!operation.isAlone && this.#sealed.length > 0) this.#sendSealed();
+    return true;
+  }
+
+  /** An append waits: later ones must not overtake it. */
+  #mustWait(): void {
+    this.#open.limitTo(0, this.#defaultFlags);
     if (this.#route.connection === undefined) this.#owner.wake();
   }
 
@@ -147,8 +129,8 @@ export class Appender {
     operation.reject(abortedError(what, 'failed'));
     if (message === undefined) {
       this.#waiting.remove(operation);
-    } else if (message === this.#open) {
-      this.#at = message.remove(operation, this.#at, this.#workspace);
+    } else if (this.#open.is(message)) {
+      this.#open.remove(operation);
     } else {
       const before = message.entryBytes;
       message.end = message.remove(operation, message.end, this.#workspace);
@@ -240,7 +222,7 @@ export class Appender {
 
   /** Fails all that is not sent. */
   failUnsent(error: LogError): void {
-    if (this.#openBytes() > 0) this.#seal();
+    if (this.#open.entryBytes > 0) this.#seal();
     for (let message = this.#sealed.shift(); message !== undefined; message = this.#sealed.shift()) {
       message.fail(error);
       this.#release(message);
@@ -287,72 +269,47 @@ export class Appender {
     this.#messageBytes = Math.min(SLOT_BYTES - MESSAGE_HEADER_BYTES, hello.maxBatchBytes, pipelined);
   }
 
-  #openBytes(): number {
-    return this.#open === undefined ? 0 : this.#at - this.#open.entriesAt;
-  }
-
-  #appendSlowly(payload: Uint8Array, resolve: Resolve, reject: Reject): void {
+  #appendSlowly(payload: Uint8Array): Promise<Receipt> {
     const { length } = payload;
-    if (length > this.#maxPayloadBytes) {
-      reject(tooLarge(length, this.#maxPayloadBytes));
-      return;
-    }
-    this.submit(plainOperation(payload, this.#defaultFlags, resolve, reject));
+    if (length > this.#maxPayloadBytes) return Promise.reject(tooLarge(length, this.#maxPayloadBytes));
+    if (this.#waiting.length > 0 && !this.#waiting.hasRoomFor(length)) return this.#waiting.refusedPlain();
+    const promise = new Promise<Receipt>(capture);
+    if (this.#placeNow(plainOperation(payload, this.#defaultFlags, resolveOfNew, rejectOfNew))) return promise;
+    if (!this.#waiting.hasRoomFor(length)) return this.#waiting.refusedPlain();
+    this.#waiting.addPlain(payload, resolveOfNew, rejectOfNew);
+    this.#mustWait();
+    return promise;
   }
 
   /** Copies an operation into the open message, or a new one. False when it must wait for room. */
   #place(operation: Operation): boolean {
-    const { entryBytes, isAlone, flags } = operation;
-    const busyBytes = this.#room.bytes + this.#openBytes();
+    const { entryBytes, isAlone } = operation;
+    const busyBytes = this.#room.bytes + this.#open.entryBytes;
     // One entry larger than the bound must get through: alone.
     if (busyBytes > 0 && busyBytes + entryBytes > this.#settings.maxInFlightBytes) return false;
-    const open = this.#open;
-    if (open !== undefined && (isAlone || open.flags !== flags || this.#at + entryBytes > open.limit)) this.#seal();
-    const message = this.#open ?? this.#begin(operation);
-    if (message === undefined) return false;
-    this.#at = writeEntries(this.#workspace, this.#at, operation.payloads);
-    message.rejects.push(operation.reject);
-    if (operation.resolveBatch === undefined) message.resolves.push(operation.resolve);
-    operation.message = message;
+    if (this.#room.promises + this.#open.callCount >= MAX_APPENDS_IN_FLIGHT) return false;
+    if (!this.#open.takes(operation)) {
+      this.#seal();
+      if (!this.#open.begin(this.#messageBytes, operation)) return false;
+    }
+    this.#open.place(operation);
     if (isAlone) this.#seal();
     else this.#setLimit();
     if (!this.#isFlushScheduled) this.#scheduleFlush();
     return true;
   }
 
-  #begin(first: Operation): Message | undefined {
-    const run = this.#arena.reserve(MESSAGE_HEADER_BYTES + first.entryBytes);
-    if (run === undefined) return undefined;
-    const message = new Message(run, this.#messageBytes, first);
-    this.#open = message;
-    this.#at = message.entriesAt;
-    return message;
-  }
-
-  /** Closes the open message; an empty one is dropped. */
+  /** Closes the open message, if there is one. */
   #seal(): void {
-    const message = this.#open;
+    const message = this.#open.seal();
     if (message === undefined) return;
-    this.#open = undefined;
-    this.#limit = 0;
-    message.end = this.#at;
-    if (message.entryBytes === 0) {
-      this.#arena.release(message.run);
-      return;
-    }
-    message.run.used = message.end;
     this.#room.hold(message.entryBytes, message.rejects.length);
     this.#sealed.push(message);
   }
 
   /** How far plain appends may write into the open message without asking: to its end, and to the bound of bytes in flight. */
   #setLimit(): void {
-    const message = this.#open;
-    if (message === undefined || this.#waiting.length > 0 || message.flags !== this.#defaultFlags) {
-      this.#limit = 0;
-      return;
-    }
-    this.#limit = Math.min(message.limit, message.entriesAt + this.#settings.maxInFlightBytes - this.#room.bytes);
+    this.#open.limitTo(this.#waiting.length > 0 ? 0 : this.#settings.maxInFlightBytes - this.#room.bytes, this.#defaultFlags);
   }
 
   /** All appends of this tick, and of promises that resolve in it, travel together. */
@@ -369,7 +326,7 @@ export class Appender {
       return;
     }
     this.#sendSealed();
-    const openBytes = this.#openBytes();
+    const openBytes = this.#open.entryBytes;
     if (openBytes === 0 || this.#sealed.length > 0 || !this.#sent.hasRoomFor(openBytes, this.#windowBytes)) return;
     this.#seal();
     this.#sendSealed();
@@ -428,6 +385,6 @@ export class Appender {
   }
 
   #isDrained(): boolean {
-    return this.#room.bytes === 0 && this.#waiting.length === 0 && this.#openBytes() === 0;
+    return this.#room.bytes === 0 && this.#waiting.length === 0 && this.#open.entryBytes === 0;
   }
 }

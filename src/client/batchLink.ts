@@ -3,6 +3,7 @@
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import type { LogError } from '../core/errors.ts';
+import { APPEND_HEAP_BYTES, OPERATION_HEAP_BYTES, PAYLOAD_HEAP_BYTES } from '../core/limits.ts';
 import type { Reject, Resolve, ResolveBatch } from './message.ts';
 import type { BatchReceipt } from './options.ts';
 import type { Queue } from './queue.ts';
@@ -14,6 +15,8 @@ export class BatchLink {
   /** Copies of what callers gave. */
   readonly payloads: Uint8Array[] = [];
   entryBytes = 0;
+  /** What it costs the heap besides the bytes of its entries. */
+  heapBytes = 0;
   /** It was sent, or handed to be sent: its bytes are what may be in the log, and never change. */
   isSealed = false;
   /** Why it was not done, or may not have been, when it was tried last. */
@@ -29,7 +32,9 @@ export class BatchLink {
   /** `resolveBatch` and `reject` of an appendBatch, whose payloads are added by {@link put}. */
   constructor(resolveBatch?: ResolveBatch, reject?: Reject) {
     this.#resolveBatch = resolveBatch;
-    if (reject !== undefined) this.#rejects.push(reject);
+    if (reject === undefined) return;
+    this.#rejects.push(reject);
+    this.heapBytes = OPERATION_HEAP_BYTES;
   }
 
   /** How many callers wait. */
@@ -46,11 +51,13 @@ export class BatchLink {
   put(payload: Uint8Array): void {
     this.payloads.push(payload.slice());
     this.entryBytes += payload.length + ENTRY_OVERHEAD_BYTES;
+    this.heapBytes += PAYLOAD_HEAP_BYTES;
   }
 
   /** Adds an append of one entry, with who waits for it. */
   share(payload: Uint8Array, resolve: Resolve, reject: Reject): void {
     this.put(payload);
+    this.heapBytes += APPEND_HEAP_BYTES;
     this.#resolves.push(resolve);
     this.#rejects.push(reject);
   }

@@ -24,6 +24,11 @@ export class Room {
     return this.#bytes;
   }
 
+  /** Calls that wait for sealed and sent messages. */
+  get promises(): number {
+    return this.#promises;
+  }
+
   /** A message is sealed: `bytes` of entries, and a promise for each of its appends. */
   hold(bytes: number, promises: number): void {
     this.#bytes += bytes;

@@ -11,7 +11,6 @@
 
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { HELD_APPEND_OVERHEAD_BYTES } from '../core/limits.ts';
 import { APPEND_CHAINED, APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
 import { BatchLink, uncertainCount } from './batchLink.ts';
 import { asLogError, brokenBy, Chain, type ChainEnd, DISPLACED, endingError, laterError, uncertainError } from './chains.ts';
@@ -56,6 +55,8 @@ export class Writer {
   #inFlightBytes = 0;
   #unsettledBytes = 0;
   #unsettledCalls = 0;
+  /** What they cost the heap besides the bytes of their entries. */
+  #heapBytes = 0;
   #last: BatchLink | undefined;
   #isSubmitPlanned = false;
   #chain: Chain | undefined;
@@ -76,6 +77,8 @@ export class Writer {
   #lookUntilMs = 0;
   /** Why later appends are refused. */
   #refusal: LogError | undefined;
+  /** What they are told in this tick. */
+  #later: LogError | undefined;
   #onRoom: (() => void)[] = [];
   #onIdle: (() => void)[] = [];
 
@@ -119,8 +122,10 @@ export class Writer {
         checkNoOptions(none);
         const bytes = payloadOf(payload);
         const entryBytes = this.#checkSize([bytes]);
-        this.#linkFor(entryBytes).share(bytes, resolve, reject);
-        this.#added(entryBytes);
+        const link = this.#linkFor(entryBytes);
+        const before = link.heapBytes;
+        link.share(bytes, resolve, reject);
+        this.#added(entryBytes, link.heapBytes - before);
       } catch (thrown) {
         this.#endWith(thrown, reject);
       }
@@ -138,7 +143,7 @@ export class Writer {
         const link = new BatchLink(resolve, reject);
         for (const bytes of list) link.put(bytes);
         this.#push(link);
-        this.#added(entryBytes);
+        this.#added(entryBytes, link.heapBytes);
       } catch (thrown) {
         this.#endWith(thrown, reject);
       }
@@ -159,8 +164,19 @@ export class Writer {
   #isRefused(reject: Reject): boolean {
     if (this.#port.isClosed()) this.#refusal ??= closedError();
     if (this.#refusal === undefined) return false;
-    reject(this.#refusal.code === 'CLOSED' ? this.#refusal : laterError(this.#refusal, this.#where()));
+    reject(this.#refusal.code === 'CLOSED' ? this.#refusal : this.#laterError(this.#refusal));
     return true;
+  }
+
+  /** One for all of a tick: whoever never awaits makes a great many. */
+  #laterError(refusal: LogError): LogError {
+    if (this.#later === undefined) {
+      this.#later = laterError(refusal, this.#where());
+      queueMicrotask(() => {
+        this.#later = undefined;
+      });
+    }
+    return this.#later;
   }
 
   /** An append cannot be taken. Later ones would be where it was to be. */
@@ -184,8 +200,9 @@ export class Writer {
     if (this.#links.length === 1) this.#port.busy(this, true);
   }
 
-  #added(entryBytes: number): void {
+  #added(entryBytes: number, heapBytes: number): void {
     this.#unsettledBytes += entryBytes;
+    this.#heapBytes += heapBytes;
     this.#unsettledCalls += 1;
     if (this.#isSubmitPlanned) return;
     this.#isSubmitPlanned = true;
@@ -200,7 +217,7 @@ export class Writer {
   #checkSize(payloads: readonly Uint8Array[]): number {
     const entryBytes = batchBytesOf(payloads, this.#port.limits());
     const { maxInFlightBytes, maxQueuedBytes } = this.#port;
-    const heldBytes = this.#unsettledBytes + this.#unsettledCalls * HELD_APPEND_OVERHEAD_BYTES;
+    const heldBytes = this.#unsettledBytes + this.#heapBytes;
     if (this.#links.length > 0 && heldBytes + entryBytes > maxInFlightBytes + maxQueuedBytes) {
       const sentence = `${this.#unsettledCalls} of this writer's appends, with ${heldBytes} bytes of memory, wait already. Await ready() between appends, or raise maxQueuedBytes.`;
       throw new LogError('QUEUE_FULL', sentence, { unsettledBytes: this.#unsettledBytes });
@@ -304,6 +321,7 @@ export class Writer {
   #forget(link: BatchLink): void {
     this.#unsettledBytes -= link.entryBytes;
     this.#unsettledCalls -= link.callCount;
+    this.#heapBytes -= link.heapBytes;
     if (this.#last === link) this.#last = undefined;
   }
 
