@@ -77,7 +77,7 @@ export const causes = {
   isSecond: (own: number, by: number, text: string): Cause => ({
     code: 'TWO_PROCESSES',
     node: own,
-    sentence: `another process runs as node ${own}, as this one does: node ${by} says: ${text}`,
+    sentence: `another process runs as node ${own}, as this one does, so this one stays silent: node ${by} says: ${text}`,
   }),
   refused: (node: number, text: string): Cause => ({ code: 'REFUSED', node, sentence: `node ${node}: ${text}` }),
   listensOnLoopback: (own: number, address: string): Cause => ({

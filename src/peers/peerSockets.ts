@@ -77,6 +77,8 @@ export class PeerSockets {
   readonly #unanswered = new Map<NodeId, { firstMs: number; lastMs: number }>();
   /** Refusals that were logged; of nodes that exist, and 0 for all else, so there are few. */
   readonly #loggedRefusals = new Set<string>();
+  /** Another node says that another process is this node, and hears that one: this one must not be heard anywhere. */
+  #isSecond = false;
   #isClosed = false;
 
   constructor(options: PeerSocketsOptions) {
@@ -120,7 +122,7 @@ export class PeerSockets {
           },
           disconnected: (reason) => events.disconnected(id, reason),
           drained: () => events.drained(id),
-          changed: () => events.changed(),
+          changed: () => this.#linkChanged(),
         },
       });
       this.#links.set(id, link);
@@ -134,7 +136,7 @@ export class PeerSockets {
    */
   send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): boolean {
     const link = this.#links.get(to);
-    if (link === undefined || !link.send(message, body, released)) return false;
+    if (link === undefined || this.#isSecond || !link.send(message, body, released)) return false;
     this.#noteSent(to, link);
     return true;
   }
@@ -148,7 +150,7 @@ export class PeerSockets {
 
   /** Whether a message with a body would be taken for `to` now; if not, `drained` or `connected` comes when it would. */
   canSend(to: NodeId): boolean {
-    return this.#links.get(to)?.canSend() ?? false;
+    return !this.#isSecond && (this.#links.get(to)?.canSend() ?? false);
   }
 
   /** Bytes for node `to` that a socket holds. */
@@ -205,6 +207,18 @@ export class PeerSockets {
     const { self, now } = this.#options;
     const { clusterId, id: from, instance, process, segmentBytes, nodes } = self;
     return { clusterId, from, to, instance, process, segmentBytes, nodes, ...now() };
+  }
+
+  /**
+   * A node votes once, and two processes with its id might be heard by different nodes: so one that another node refuses for that says
+   * nothing to any of them until it is refused no longer.
+   */
+  #linkChanged(): void {
+    const { events } = this.#options;
+    const wasSecond = this.#isSecond;
+    this.#isSecond = Array.from(this.#links.values()).some(({ fault }) => fault?.kind === 'refused' && fault.code === 'OTHER_PROCESS');
+    if (wasSecond && !this.#isSecond) for (const [id, { isConnected }] of this.#links) if (isConnected) events.drained(id);
+    events.changed();
   }
 
   /** Why the node that says `hello` is not believed; undefined: it is. */

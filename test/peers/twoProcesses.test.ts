@@ -97,6 +97,24 @@ describe('a second process of a node', () => {
     await speak(b, a, 1);
   });
 
+  it('that one node refuses says nothing to any other, whose address for it leads to it, until it is refused no longer', async () => {
+    const [a, b] = await pair();
+    const second = await startPeer(2, [1, 2, 3], { process: COPY.process });
+    const c = await startPeer(3);
+    c.sockets.dial([{ id: 2, host: HOST, peerPort: second.port }]);
+    second.sockets.dial([{ id: 3, host: HOST, peerPort: c.port }]);
+    await Promise.all([c.nth('accepted'), second.nth('connected')]);
+    await speak(second, c, 1);
+    await speak(b, a, 1);
+    second.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
+    await second.events.until(() => second.sockets.links().some(({ fault }) => fault?.kind === 'refused'));
+    expect([second.sockets.send(3, VOTE), second.sockets.canSend(3), second.sockets.isConnected(3)]).toEqual([false, false, true]);
+    expect([b.sockets.send(1, VOTE), c.of('disconnected').length]).toEqual([true, 0]);
+    await b.sockets.close();
+    await second.events.until(() => second.of('drained').some(({ to }) => to === 3));
+    await speak(second, c, 2);
+  });
+
   it('hears of it: that another process runs as its node', async () => {
     const [a, b] = await pair();
     const second = await startPeer(2, [1, 2, 3], { process: COPY.process });
