@@ -42,9 +42,17 @@ interface Wait {
   readonly isForLeader: boolean;
 }
 
+/** What an END needs of the cluster. */
+export interface LeaderPort {
+  /** A commit that counts everything that was acknowledged before this call; undefined when no leader could be asked. */
+  readIndex(): Promise<number | undefined>;
+  /** Why there is no leader, for people; empty while one is known, or no reason is. */
+  whyNone(): string;
+}
+
 export class Ends {
   readonly #memory: TailMemory;
-  readonly #readIndex: () => Promise<number | undefined>;
+  readonly #leader: LeaderPort;
   /** A cluster of one: its commit counts everything that it has acknowledged. */
   readonly #isAlone: boolean;
   readonly #awaitCommit: () => void;
@@ -64,11 +72,11 @@ export class Ends {
   readonly #work = new Paced(() => this.#step());
 
   /** `awaitCommit` is called when the commit is to be watched, for as long as {@link awaitsCommit}. */
-  constructor(memory: TailMemory, isAlone: boolean, awaitCommit: () => void, readIndex: () => Promise<number | undefined>) {
+  constructor(memory: TailMemory, isAlone: boolean, awaitCommit: () => void, leader: LeaderPort) {
     this.#memory = memory;
     this.#isAlone = isAlone;
     this.#awaitCommit = awaitCommit;
-    this.#readIndex = readIndex;
+    this.#leader = leader;
   }
 
   /** Whether {@link committed} is to be called when the commit moves. */
@@ -136,7 +144,7 @@ export class Ends {
       const asked = this.#toAsk;
       this.#toAsk = new Set();
       this.#isAsking = true;
-      const index = await this.#readIndex();
+      const index = await this.#leader.readIndex();
       this.#isAsking = false;
       if (index !== undefined) this.#tell(asked, index);
       else this.#keepForLater(asked);
@@ -192,8 +200,12 @@ export class Ends {
     const { session, requestId } = waiting;
     this.#forget(waiting);
     if (target !== undefined) this.#sayBehind(session, requestId, target);
-    else
-      session.sendError(requestId, 'NOT_LEADER', 0, 'no leader answered in time: the cluster has none now, or cannot be reached from here');
+    else session.sendError(requestId, 'NOT_LEADER', 0, this.#noLeader());
+  }
+
+  #noLeader(): string {
+    const why = this.#leader.whyNone();
+    return `no leader answered in time: ${why === '' ? 'there may be none now, or it cannot be reached from this node' : why}`;
   }
 
   #sayBehind(session: Session, requestId: number, target: number): void {

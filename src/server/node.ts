@@ -171,7 +171,10 @@ export class LogNode {
       beforeTurn: () => this.#appends.endTurn(),
       reportDamage: (error) => log.error(error.message),
     });
-    this.#ends = new Ends(memory, this.#isAlone, awaitCommit, async () => this.#raft?.readIndex());
+    this.#ends = new Ends(memory, this.#isAlone, awaitCommit, {
+      readIndex: async () => this.#raft?.readIndex(),
+      whyNone: () => this.#cluster.whyNoLeader,
+    });
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
     this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits);
     this.#listener = this.#makeListener(limits, places);

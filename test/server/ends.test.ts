@@ -10,6 +10,7 @@ import type { Session } from '../../src/server/session.ts';
 
 /** What of a session an END touches. */
 class FakeSession {
+  sentence = '';
   readonly ends = new Set<WaitingEnd>();
   readonly answers: string[] = [];
 
@@ -18,8 +19,9 @@ class FakeSession {
     this.answers.push(answer.kind === 'ended' ? `commit ${answer.commit}` : answer.kind);
   }
 
-  sendError(_requestId: number, code: string, offset: number): void {
+  sendError(_requestId: number, code: string, offset: number, sentence: string): void {
     this.answers.push(`${code} ${offset}`);
+    this.sentence = sentence;
   }
 
   get session(): Session {
@@ -31,13 +33,9 @@ describe('an END that waits', () => {
   const memory = TailMemory.create({ segmentBytes: 65536, slots: 3 });
   /** The questions to the leader, oldest first. */
   let asked: ((index: number | undefined) => void)[] = [];
-  let ends = new Ends(
-    memory,
-    false,
-    () => undefined,
-    () => Promise.resolve(0),
-  );
+  let ends = new Ends(memory, false, () => undefined, { readIndex: () => Promise.resolve(0), whyNone: () => why });
   let client = new FakeSession();
+  let why = '';
 
   const request = (part: Partial<EndRequest>): EndRequest => {
     return { session: client.session, requestId: 1, isLinearizable: false, atLeast: 0, waitMs: 0, ...part };
@@ -56,12 +54,7 @@ describe('an END that waits', () => {
     vi.useFakeTimers();
     asked = [];
     client = new FakeSession();
-    ends = new Ends(
-      memory,
-      false,
-      () => undefined,
-      () => new Promise((resolve) => asked.push(resolve)),
-    );
+    ends = new Ends(memory, false, () => undefined, { readIndex: () => new Promise((resolve) => asked.push(resolve)), whyNone: () => why });
     memory.setWord(WORD.COMMIT, 100);
     memory.setWord32(STATE.LEADER_ID, 2);
     memory.raise(SIGNAL.COMMIT);
@@ -173,6 +166,18 @@ describe('an END that waits', () => {
     expect(client.answers).toEqual(['commit 100']);
   });
 
+  test('A6: says NOT_LEADER with the reason why there is no leader, where one is known', async () => {
+    for (const [known, said] of [
+      ['', 'there may be none now'],
+      ['it talks to 1 of 3 nodes', 'no leader answered in time: it talks to 1 of 3 nodes'],
+    ] as const) {
+      why = known;
+      ends.start(request({ isLinearizable: true }));
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(client.sentence).toContain(said);
+    }
+  });
+
   test('says NOT_LEADER when no leader answers in its time, and a late answer changes nothing', async () => {
     ends.start(request({ isLinearizable: true }));
     await vi.advanceTimersByTimeAsync(LINEARIZABLE_WAIT_MS);
@@ -245,12 +250,10 @@ describe('an END that waits', () => {
   });
 
   test('of a cluster of one asks nobody', () => {
-    new Ends(
-      memory,
-      true,
-      () => undefined,
-      () => Promise.reject(new Error('nobody is to be asked')),
-    ).start(request({ isLinearizable: true }));
+    new Ends(memory, true, () => undefined, {
+      readIndex: () => Promise.reject(new Error('nobody is to be asked')),
+      whyNone: () => why,
+    }).start(request({ isLinearizable: true }));
     expect(client.answers).toEqual(['commit 100']);
   });
 });
