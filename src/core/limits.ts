@@ -167,6 +167,16 @@ export const STOP_QUIET_MS = 20;
 /** Cold reads that run at once; each has a buffer of its own in shared memory. */
 export const COLD_READERS = 2;
 
+/** How often the main thread shows that its event loop turns. */
+export const MAIN_BEAT_MS = 250;
+
+/**
+ * A main thread that has not done so for this many election timeouts, and for this long, hangs: its node must not lead. The second bound is
+ * longer than collections of garbage and slow starts take.
+ */
+export const HANG_ELECTIONS = 3;
+export const MIN_HANG_MS = 3_000;
+
 /** Zero-written files kept ready for the next segments. */
 export const SPARE_SEGMENTS = 4;
 

@@ -66,6 +66,8 @@ export const STATE = {
   TRUNCATIONS: CONTROL_AT + 164, // counts truncations, after their files are gone: readers then let go of the files they know
   SOLE: CONTROL_AT + 176, // 1 when what is durable here is committed: a cluster of one, led in a term that has begun: raft thread
   COMMIT_AWAITED: CONTROL_AT + 180, // 1 while the main thread waits on SIGNAL.COMMIT: main thread
+  HANGS: CONTROL_AT + 160, // counts the times that the main thread did not answer for long: raft thread
+  BEAT: CONTROL_AT + 188, // bumped by the main thread again and again, to show that its event loop turns: main thread
   BOUND_AWAITED: CONTROL_AT + 184, // 1 when the open segment's writer rests before COMMIT has reached what is durable: it, and the raft thread
 } as const;
 

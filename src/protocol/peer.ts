@@ -11,7 +11,7 @@
 //   2 voteResponse       –          –           –        –         –       –       –            1 isPreVote, 2 granted
 //   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  –
 //                        prevLeader                                                entriesLeader
-//   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 isOfAge, 16 awaitsCommit
+//   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 isOfAge, 16 awaitsCommit, 32 isHung
 //                        hintLeader
 //   5 timeoutNow         –          –           –        –         –       –       –            –
 //   6 readIndexRequest   –          –           –        –         –       id      –            –
@@ -87,7 +87,7 @@ const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; rea
   voteRequest: { flags: 3, uses: ['termAtA', 'a'] },
   voteResponse: { flags: 3, uses: [] },
   appendRequest: { flags: 0, uses: [...OPTIONAL] },
-  appendResponse: { flags: 31, uses: ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'number'] },
+  appendResponse: { flags: 63, uses: ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'number'] },
   timeoutNow: { flags: 0, uses: [] },
   readIndexRequest: { flags: 0, uses: ['number'] },
   readIndexResponse: { flags: 1, uses: ['a', 'number'] },
@@ -163,7 +163,7 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     }
     case 'appendResponse': {
       const { hintTerm: termAtA, hintLeader: leaderAtA, offset: a, durable: b, rejected: c, round: number } = message;
-      const flags = flagsOf(message.accepted, message.isVoter, message.hasHeardAll, message.isOfAge, message.awaitsCommit);
+      const flags = flagsOf(message.accepted, message.isVoter, message.hasHeardAll, message.isOfAge, message.awaitsCommit, message.isHung);
       return frameOf(kind, { term, flags, termAtA, leaderAtA, a, b, c, number });
     }
     case 'timeoutNow':
@@ -207,7 +207,7 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
     }
     case 'appendResponse': {
       const { number: round, a: offset, b: durable, termAtA: hintTerm, leaderAtA: hintLeader, c: rejected } = f;
-      const [hasHeardAll, isOfAge, awaitsCommit] = [(flags & 4) !== 0, (flags & 8) !== 0, (flags & 16) !== 0];
+      const isSet = (flag: number): boolean => (flags & flag) !== 0;
       return {
         kind,
         term,
@@ -219,9 +219,10 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
         hintLeader,
         rejected,
         isVoter: second,
-        isOfAge,
-        hasHeardAll,
-        awaitsCommit,
+        isOfAge: isSet(8),
+        hasHeardAll: isSet(4),
+        awaitsCommit: isSet(16),
+        isHung: isSet(32),
       };
     }
     case 'timeoutNow':

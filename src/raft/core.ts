@@ -40,6 +40,8 @@ export interface Core {
   readonly hasHeardAll: boolean;
   /** Whether something at this node waits for the commit to move. */
   readonly awaitsCommit: boolean;
+  /** Whether the thread that serves clients does not answer: this node must not lead. Never so in a cluster of one. */
+  readonly isHung: boolean;
   /** What each node, with the disk that it has now, acknowledged to this one and is committed. It has that as long as it keeps its disk. */
   readonly acknowledged: Map<NodeId, number>;
   emit(effect: Effect): void;

@@ -243,7 +243,7 @@ export class Following {
   }
 
   #respond(to: NodeId, answer: Pick<AppendResponse, 'accepted' | 'offset' | 'durable' | 'hintTerm' | 'hintLeader' | 'rejected'>): void {
-    const { currentTerm, standing, hasHeardAll, awaitsCommit } = this.#core;
+    const { currentTerm, standing, hasHeardAll, awaitsCommit, isHung } = this.#core;
     const round = this.#round;
     this.#core.send(to, {
       kind: 'appendResponse',
@@ -253,6 +253,7 @@ export class Following {
       isOfAge: standing === 'voter',
       hasHeardAll,
       awaitsCommit,
+      isHung,
       ...answer,
     });
   }

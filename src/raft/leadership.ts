@@ -70,7 +70,10 @@ export class Leadership {
     this.#advanceCommit();
   }
 
-  /** Time passed. Returns false when a majority has not been heard from for an election timeout: the leader resigns (CheckQuorum, 6.2). */
+  /**
+   * Time passed. Returns false when the leader resigns: a majority has not been heard from for an election timeout (CheckQuorum, 6.2), or this
+   * node hangs, and one that has all it has did not take over when it was asked to.
+   */
   tick(): boolean {
     const { nowMs, settings } = this.#core;
     if (nowMs >= this.#heartbeatAtMs) this.#roundDue = true;
@@ -78,12 +81,16 @@ export class Leadership {
       this.#checkAtMs = nowMs + settings.heartbeatMs;
       if (!this.#hasQuorum(nowMs - settings.electionTimeoutMs)) return false;
       this.#watchDisk();
+      if (this.#core.isHung) this.transfer();
     }
     if (nowMs >= this.#commitNoticeAtMs) {
       this.#commitNoticeAtMs = Number.POSITIVE_INFINITY;
       for (const [node, progress] of this.peers) if (progress.sentCommit < this.#announcedCommit) this.#heartbeat(node, progress);
     }
-    if (this.#transfer !== undefined && nowMs >= this.#transfer.deadlineMs) this.#endTransfer();
+    if (this.#transfer === undefined || nowMs < this.#transfer.deadlineMs) return true;
+    // A leader that hangs stays while nobody could do better: it feeds the others, so that one of them can.
+    if (this.#core.isHung && this.#transfer.asked && this.#canSucceed(this.#transfer.to)) return false;
+    this.#endTransfer();
     return true;
   }
 
@@ -128,6 +135,7 @@ export class Leadership {
     progress.isVoter = message.isVoter && !progress.isOldCopy;
     progress.isOfAge = message.isOfAge && !progress.isOldCopy;
     progress.awaitsCommit = message.awaitsCommit;
+    progress.isHung = message.isHung;
     // A round that has not begun proves nothing.
     if (message.round <= this.#round) progress.ackedRound = Math.max(progress.ackedRound, message.round);
     if (message.accepted) this.#accepted(progress, message);
@@ -199,10 +207,9 @@ export class Leadership {
   transfer(): boolean {
     if (this.#transfer !== undefined) return true;
     const { nowMs, settings } = this.#core;
-    const aliveSince = nowMs - settings.electionTimeoutMs;
     let best: NodeId | undefined;
-    for (const [node, { isOfAge, contactMs, match, state }] of this.peers) {
-      if (!isOfAge || contactMs < aliveSince || state !== 'replicate') continue;
+    for (const [node, { match }] of this.peers) {
+      if (!this.#canSucceed(node)) continue;
       if (best === undefined || match > (this.peers.get(best)?.match ?? 0)) best = node;
     }
     if (best === undefined) return false;
@@ -211,6 +218,14 @@ export class Leadership {
     this.#roundDue = true;
     this.#core.emit({ kind: 'pause', paused: true });
     return true;
+  }
+
+  /** Whether a node that could lead is heard from, and fed. */
+  #canSucceed(node: NodeId): boolean {
+    const progress = this.peers.get(node);
+    if (progress === undefined || !progress.isOfAge || progress.isHung) return false;
+    const { nowMs, settings } = this.#core;
+    return progress.contactMs >= nowMs - settings.electionTimeoutMs && progress.state === 'replicate';
   }
 
   /** The log's end is final while appends are paused: hands over as soon as the successor has all of it. */

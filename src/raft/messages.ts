@@ -71,6 +71,8 @@ export interface AppendResponse {
   readonly isOfAge: boolean;
   /** Whether something at the sender waits for the commit to move, such as a live reader. */
   readonly awaitsCommit: boolean;
+  /** Whether its main thread does not answer: it takes no office. */
+  readonly isHung: boolean;
   /** Such a node has heard from all others since it started, so that it knows of every term that it may have voted in. */
   readonly hasHeardAll: boolean;
 }

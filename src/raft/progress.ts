@@ -37,6 +37,8 @@ export class Progress {
   isOfAge = false;
   /** Whether something there waits for the commit, so that it is told of it at once. */
   awaitsCommit = false;
+  /** Whether its main thread does not answer, so that it takes no office. */
+  isHung = false;
   /** Lost its disk: what it must have again before it counts; undefined until that is known. */
   admitAt: number | undefined;
   /** It runs on an old copy of its disk: whatever it says of itself, it does not count before it has what it had. */
@@ -82,6 +84,7 @@ export class Progress {
     this.isVoter = false;
     this.isOfAge = false;
     this.awaitsCommit = false;
+    this.isHung = false;
     this.admitAt = undefined;
     this.ackedRound = 0;
     this.sentCommit = 0;

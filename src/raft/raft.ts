@@ -120,6 +120,22 @@ export class Raft {
     this.#state.awaitsCommit = awaitsCommit;
   }
 
+  /**
+   * The thread that serves clients does not answer any more, or does again. Meanwhile this node votes, stores and counts as before, but it
+   * does not campaign, takes no office, and hands over the one that it has. Nothing in a cluster of one: nobody else could lead.
+   */
+  hung(isHung: boolean): void {
+    if (this.settings.nodes.length === 1) return;
+    this.#state.isHung = isHung;
+    const isCampaigning = this.#role === 'candidate' || this.#role === 'preCandidate';
+    if (isHung && isCampaigning) this.#becomeFollower(this.#state.currentTerm, 0);
+  }
+
+  /** Whether it was told so last. */
+  get isHung(): boolean {
+    return this.#state.isHung;
+  }
+
   /** Ends a turn: what is to be done now, in this order. */
   ready(): readonly Effect[] {
     this.#leadership?.flush();
@@ -313,9 +329,12 @@ export class Raft {
     return this.#state.leader !== 0 && this.#state.nowMs - this.#contactMs < this.settings.electionTimeoutMs;
   }
 
-  /** A node that lost its disk, or that is new, has too little to lead; one whose log is being cut does not know its end. */
+  /**
+   * A node that lost its disk, or that is new, has too little to lead; one whose log is being cut does not know its end; one that hangs would
+   * serve nobody.
+   */
   #mayCampaign(): boolean {
-    return this.#state.standing === 'voter' && !this.#following.isTruncating;
+    return this.#state.standing === 'voter' && !this.#following.isTruncating && !this.#state.isHung;
   }
 
   /** A new term, and the vote in it if it is given at once: one record, one flush. */
@@ -391,6 +410,7 @@ export class Raft {
 
   #becomeLeader(): void {
     assert(!this.#following.isTruncating, 'a node whose log is being cut does not lead');
+    assert(!this.#state.isHung, 'a node that hangs takes no office');
     this.#role = 'leader';
     // A term is led once: who resigns from it needs the votes of another.
     this.#campaignTerm = 0;

@@ -139,7 +139,7 @@ export class Feeder {
   #sendCold(to: NodeId, { from, base }: ColdRange, buffer: number, result: number | LogError, isSame: boolean): void {
     if (typeof result !== 'number') {
       this.#freeBuffers.push(buffer);
-      this.#rareLog.error(`feed ${to}`, `cannot feed node ${to} from offset ${from}: ${result.message}`);
+      this.#rareLog.say('error', `feed ${to}`, `cannot feed node ${to} from offset ${from}: ${result.message}`);
       this.#paces.get(to)?.pause(this.#ports.nowMs() + RETRY_MS);
       return;
     }

@@ -13,11 +13,11 @@ export class RareLog {
     this.#ports = ports;
   }
 
-  /** Logs `text` as an error, unless `cause` was told within the last minute. */
-  error(cause: string, text: string): void {
+  /** Logs `text`, unless `cause` was told within the last minute. */
+  say(level: 'warn' | 'error', cause: string, text: string): void {
     const nowMs = this.#ports.nowMs();
     if (nowMs - (this.#saidAtMs.get(cause) ?? Number.NEGATIVE_INFINITY) < SAY_AGAIN_MS) return;
     this.#saidAtMs.set(cause, nowMs);
-    this.#ports.log('error', text);
+    this.#ports.log(level, text);
   }
 }

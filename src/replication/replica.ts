@@ -19,6 +19,7 @@ import { skipBytes } from './chunks.ts';
 import { CoreClock } from './clock.ts';
 import type { SegmentRange } from './feed.ts';
 import { Feeder } from './feeder.ts';
+import { MainThreadWatch } from './mainThreadWatch.ts';
 import { oldCopySentence, RETURNED_SENTENCE } from './oldCopySentences.ts';
 import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
@@ -30,11 +31,10 @@ export interface ReplicaOptions {
   /** The log's end; it is this replica's while the gate is closed. */
   readonly tail: Tail;
   readonly sealed: readonly SegmentRange[];
+  /** A node whose main thread does not answer for this long must not lead; see {@link MainThreadWatch}. */
+  readonly hangMs: number;
   readonly ports: ReplicaPorts;
 }
-
-/** What a node does wrong again and again is said once in this time. */
-const WARN_PAUSE_MS = 60_000;
 
 const ROLES: Readonly<Record<RaftRole, number>> = {
   follower: ROLE_FOLLOWER,
@@ -59,6 +59,7 @@ export class Replica {
   readonly #ports: ReplicaPorts;
   readonly #rareLog: RareLog;
   readonly #clock: CoreClock;
+  readonly #mainThread: MainThreadWatch;
   #gateIsOpen = false;
   /** The body of the message being handled. */
   #body: readonly Uint8Array[] = [];
@@ -68,12 +69,10 @@ export class Replica {
   #hasRoleNews = false;
   #hasCommitted = false;
   #hasOrdered = false;
-  /** When something was last said about a node that will not stop by itself. */
-  readonly #warnedMs = new Map<NodeId, number>();
   #isDead = false;
   #isInTurn = false;
 
-  constructor({ settings, state, memory, tail, sealed, ports }: ReplicaOptions) {
+  constructor({ settings, state, memory, tail, sealed, hangMs, ports }: ReplicaOptions) {
     this.raft = new Raft(settings, state);
     this.#memory = memory;
     this.#tail = tail;
@@ -82,6 +81,7 @@ export class Replica {
     this.#ports = ports;
     this.#rareLog = new RareLog(ports);
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
+    this.#mainThread = new MainThreadWatch(memory, this.raft, ports, hangMs);
     memory.lastEntry = this.raft.log.last;
     memory.setWord(WORD.COMMIT, this.raft.commit);
     this.#publishStanding();
@@ -231,7 +231,9 @@ export class Replica {
 
   #takeTurn(input: () => void): void {
     this.raft.awaitsCommit = this.#memory.word32(STATE.COMMIT_AWAITED) !== 0;
-    this.raft.advanceTo(this.#clock.advance(this.#ports.nowMs(), this.raft.deadlineMs));
+    const nowMs = this.#ports.nowMs();
+    this.raft.advanceTo(this.#clock.advance(nowMs, this.raft.deadlineMs));
+    this.#mainThread.look(nowMs);
     input();
     for (let effects = this.raft.ready(); effects.length > 0; effects = this.raft.ready()) {
       for (const effect of effects) {
@@ -242,7 +244,7 @@ export class Replica {
     this.#setGate();
     const feedAtMs = this.#feeder.run();
     this.#publish();
-    this.#ports.wakeAt(Math.min(this.#clock.realOf(this.raft.deadlineMs), feedAtMs));
+    this.#ports.wakeAt(Math.min(this.#clock.realOf(this.raft.deadlineMs), feedAtMs, this.#mainThread.nextMs));
   }
 
   #perform(effect: Effect): void {
@@ -314,10 +316,7 @@ export class Replica {
 
   /** Says something about `node`, unless something was said about it in the last minute. */
   #warn(node: NodeId, sentence: string): void {
-    const nowMs = this.#ports.nowMs();
-    if (nowMs - (this.#warnedMs.get(node) ?? Number.NEGATIVE_INFINITY) < WARN_PAUSE_MS) return;
-    this.#warnedMs.set(node, nowMs);
-    this.#ports.log('warn', sentence);
+    this.#rareLog.say('warn', `node ${node}`, sentence);
   }
 
   #die(sentence: string): void {
@@ -411,7 +410,7 @@ export class Replica {
       badStatus === WALK_BAD_LEADER
         ? `the leader sent entries of term ${entriesTerm} that begin with no no-op of their leader: not taken`
         : `entries that the leader sent are not valid at offset ${at}: they were damaged on the way, or on its disk`;
-    this.#rareLog.error('store', sentence);
+    this.#rareLog.say('error', 'store', sentence);
   }
 
   /** Tells the other threads, once a turn. */

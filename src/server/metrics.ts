@@ -2,10 +2,11 @@
 
 import { createRequire } from 'node:module';
 import type { Registry } from 'prom-client';
-import { WORD } from '../memory/map.ts';
+import { STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Appends } from './appends.ts';
 import { FetchedHistogram } from './fetchedHistogram.ts';
+import type { Pulse } from './pulse.ts';
 import type { Readings } from './reading.ts';
 import { residentBytes } from './residentBytes.ts';
 import type { Segments } from './segments.ts';
@@ -16,6 +17,7 @@ export interface MetricSources {
   readonly appends: Appends;
   readonly readings: Readings;
   readonly segments: Segments;
+  readonly pulse: Pulse;
   readonly sendBudget: SendBudget;
   readonly connections: () => number;
   /** Ids of the other nodes of the cluster. */
@@ -33,7 +35,7 @@ function loadLibrary(): typeof import('prom-client') {
 /** A registry with every metric of a node. Names and units follow Prometheus' conventions: seconds, bytes, `_total`. */
 export function makeRegistry(sources: MetricSources): Registry {
   const { Counter, Gauge, Registry } = loadLibrary();
-  const { memory, appends, readings, segments } = sources;
+  const { memory, appends, readings, segments, pulse } = sources;
   const registry = new Registry();
   const gauge = (name: string, help: string, value: () => number): void => {
     new Gauge({
@@ -86,6 +88,10 @@ export function makeRegistry(sources: MetricSources): Registry {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
   });
+  counter('event_loop_late_seconds', 'How long the event loop of the main thread was late for its beats.', () => pulse.lateMs / 1e3);
+  counter('event_loop_hangs', 'Times that the main thread did not answer for so long that its node gave up leading.', () =>
+    memory.word32(STATE.HANGS),
+  );
   counter('append_entries', 'Entries ordered.', () => appends.counters.entries);
   counter('append_batches', 'APPEND requests ordered.', () => appends.counters.batches);
   counter('append_bytes', 'Bytes of entries ordered, with their overhead.', () => appends.counters.bytes);

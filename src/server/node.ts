@@ -32,6 +32,7 @@ import { Hosts } from './hosts.ts';
 import { type NodeStatus, serveHttp } from './http.ts';
 import { Listener } from './listener.ts';
 import { makeRegistry } from './metrics.ts';
+import { Pulse } from './pulse.ts';
 import { RaftLink } from './raftLink.ts';
 import { Readings } from './reading.ts';
 import { type RequestLimits, Requests } from './requests.ts';
@@ -91,6 +92,7 @@ export class LogNode {
   readonly #listener: Listener;
   readonly #startedMs = Date.now();
   readonly #waiters: (() => void)[] = [];
+  readonly #pulse: Pulse;
   #raft: RaftLink | undefined;
   #registry: Registry | undefined;
   /** Role, term and leader that clients were told last. */
@@ -124,6 +126,7 @@ export class LogNode {
       return node;
     } catch (thrown) {
       if (node !== undefined) node.#stopped = true;
+      if (node !== undefined) node.#pulse.stop();
       if (node !== undefined) await node.#raft?.terminate();
       // A writer that waits for appends would keep its thread, and so the end of its pool, waiting too.
       for (const word of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) memory.raise(word);
@@ -156,6 +159,7 @@ export class LogNode {
       failed: failure.fail,
     });
     this.#tail = new Tail(memory, (slot) => this.#segments.open(slot, false));
+    this.#pulse = new Pulse(memory);
     this.#cluster = new ClusterStatus(memory, config);
     const isAwaited = (): boolean =>
       this.#appends.awaitsCommit || this.#readings.awaitsCommit || this.#ends.awaitsCommit || this.#waiters.length > 0;
@@ -212,6 +216,7 @@ export class LogNode {
     await this.#segments.start(this.recovered);
     this.#tail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.#segments.open(RECOVERY_SLOT, true);
+    this.#pulse.start();
     const raft = this.#startRaft();
     this.#raft = raft;
     await Promise.race([raft.started, this.failed]);
@@ -238,6 +243,7 @@ export class LogNode {
       appends: this.#appends,
       readings: this.#readings,
       segments: this.#segments,
+      pulse: this.#pulse,
       sendBudget: this.#listener.sendBudget,
       connections: () => this.#listener.sessions.size,
       others: this.#cluster.others,
@@ -343,6 +349,7 @@ export class LogNode {
 
   async #endThreads(): Promise<void> {
     await this.#raft?.stop();
+    this.#pulse.stop();
     this.#stopped = true;
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.#memory.raise(signal);
     await this.#segments.stop();

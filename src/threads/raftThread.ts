@@ -11,7 +11,9 @@ import {
   CAUSES_LOOK_MS,
   COLD_READERS,
   FEED_READERS,
+  HANG_ELECTIONS,
   MAX_APPEND_BYTES,
+  MIN_HANG_MS,
   PEER_WINDOW_BYTES,
   RAFT_DESCRIPTOR_WAIT_MS,
 } from '../core/limits.ts';
@@ -94,6 +96,7 @@ class RaftThread {
       memory: this.#memory,
       tail: new Tail(this.#memory, (slot) => tell({ kind: 'openSegment', slot })),
       sealed,
+      hangMs: Math.max(MIN_HANG_MS, HANG_ELECTIONS * electionTimeoutMs),
       ports: this.#ports(),
     });
     this.#founder = this.#makeFounder();

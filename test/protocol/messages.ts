@@ -70,6 +70,7 @@ export function anyMessage(random: Random): PeerMessage {
         isVoter: flag(),
         isOfAge: flag(),
         awaitsCommit: flag(),
+        isHung: flag(),
         hasHeardAll: flag(),
       };
     case 4:

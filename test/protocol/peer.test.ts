@@ -87,11 +87,12 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       isVoter: true,
       isOfAge: true,
       awaitsCommit: true,
+      isHung: true,
       hasHeardAll: false,
     },
-    `00000000 04 1b 0000 09000000 00000000
+    `00000000 04 3b 0000 09000000 00000000
      0000000005000000 0000000004000000 0000000000000000 0000000000000000
-     0600000000000000 0000000000000000 0000000000000000 00000000 790cb84b`,
+     0600000000000000 0000000000000000 0000000000000000 00000000 2caa260d`,
   ],
   [
     'a rejecting append response',
@@ -108,6 +109,7 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       isVoter: false,
       isOfAge: false,
       awaitsCommit: false,
+      isHung: false,
       hasHeardAll: true,
     },
     `00000000 04 04 0000 09000000 04000000

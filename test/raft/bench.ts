@@ -392,6 +392,8 @@ export class Cluster {
   bag: Envelope[] = [];
   /** Entries that travel with the message being handled. */
   inHand: readonly Entry[] = [];
+  /** Messages that are lost on their way. */
+  loses: Choice = () => false;
   readonly #founder: NodeId;
   readonly #cuts = new Set<string>();
   readonly #leaders = new Map<number, NodeId>();
@@ -520,7 +522,7 @@ export class Cluster {
 
   /** Delivers one message, whether it is in the bag or not. */
   hand(envelope: Envelope): void {
-    if (this.#isCut(envelope.from, envelope.to)) return;
+    if (this.#isCut(envelope.from, envelope.to) || this.loses(envelope)) return;
     this.node(envelope.to).turn((raft) => {
       this.inHand = envelope.entries;
       raft.step(envelope.from, envelope.message);

@@ -19,6 +19,7 @@ function appendResponse(part: Partial<AppendResponse>): AppendResponse {
     isVoter: true,
     isOfAge: true,
     awaitsCommit: false,
+    isHung: false,
     hasHeardAll: true,
     ...zero,
     ...part,

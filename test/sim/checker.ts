@@ -306,6 +306,7 @@ export class Checker {
     shadow.isLeader = isLeader;
     if (!isLeader) return;
     this.ledger.elected(process.id, process.identity.instance, currentTerm);
+    process.world.hangs.elected(process);
     process.world.nemesis.elected(process.node);
     shadow.leaderSinceMs = shadow.coreMs;
     // Its no-op may be there already; what counts is what was there before.

@@ -50,13 +50,9 @@ export class Nemesis {
   /** Mends all that is broken among `nodes`. */
   heal(nodes: readonly SimNode[]): void {
     const { network } = this.#world;
-    // A thread that stands still is nothing that others could know of while the raft thread answers: a leader that hears a majority keeps
+    // A writer that stands still is nothing that others could know of while the raft thread answers: a leader that hears a majority keeps
     // its office, although too few of it can write. It is the end of a process, not a fault to live with.
-    for (const { process, isPaused } of this.#world.nodes) {
-      if (isPaused) continue;
-      process?.mainThread.resume();
-      process?.diskThread.resume();
-    }
+    for (const { process, isPaused } of this.#world.nodes) if (!isPaused) process?.diskThread.resume();
     for (const node of nodes) {
       node.isHeldDown = false;
       // A thread that waits for a disk for ever is not woken by another disk.
@@ -111,8 +107,18 @@ export class Nemesis {
 
   /** The leader's disk hangs for ever; all else about it is well, and it can talk to `others`. */
   hang(leader: SimNode, others: readonly SimNode[]): void {
-    const { network } = this.#world;
     leader.disk.hungUntilMs = Number.POSITIVE_INFINITY;
+    this.#reach(leader, others);
+  }
+
+  /** The leader's main thread hangs for ever; all else about it is well, and it can talk to `others`. */
+  hangMain(leader: SimNode, others: readonly SimNode[]): void {
+    this.#reach(leader, others);
+    this.#world.hangs.hang(leader);
+  }
+
+  #reach(leader: SimNode, others: readonly SimNode[]): void {
+    const { network } = this.#world;
     if (leader.isPaused) leader.resume();
     for (const thread of leader.process?.threads ?? []) thread.resume();
     for (const { id } of others) {

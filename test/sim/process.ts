@@ -2,7 +2,7 @@
 // What stands here is the glue of src/threads/raftThread.ts; the disk plane is in writers.ts, the main thread in mainThread.ts.
 
 import { LogError } from '../../src/core/errors.ts';
-import { ADMISSION_WAIT_ELECTIONS, COLD_READERS } from '../../src/core/limits.ts';
+import { ADMISSION_WAIT_ELECTIONS, COLD_READERS, HANG_ELECTIONS } from '../../src/core/limits.ts';
 import { Gate } from '../../src/memory/gate.ts';
 import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
@@ -61,6 +61,11 @@ export class Process implements Endpoint {
   readonly #instances = new Map<NodeId, string>();
   #timer: Planned | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  /** Heartbeats of the raft thread that ticks have shown since the main thread has moved its word, each at least that much later. */
+  ticksSinceBeat = 0;
+  #countedMs = 0;
+  /** What its core was seen to take itself for. */
+  isSeenHung = false;
 
   /** Starts from what is on the node's disk. Throws what the real start would throw. */
   constructor(world: World, node: SimNode, identity: Identity, memory: TailMemory) {
@@ -108,6 +113,7 @@ export class Process implements Endpoint {
       memory,
       tail: new Tail(memory, (slot) => this.mainThread.post(this.#hopMs(), 'open segment', () => open(slot))),
       sealed,
+      hangMs: HANG_ELECTIONS * settings.electionTimeoutMs,
       ports: this.#ports(),
     });
     this.#founder = this.#makeFounder();
@@ -118,12 +124,28 @@ export class Process implements Endpoint {
   /** Takes part in the cluster. */
   start(): void {
     this.raftThread.post(0, 'start', () => this.replica.start());
+    this.#beat();
     // A node alone has no peer port.
     const { nodes, electionTimeoutMs } = this.replica.raft.settings;
     if (nodes.length === 1) return;
     this.world.network.join(this, nodes);
     const waitMs = this.node.virtualMs(ADMISSION_WAIT_ELECTIONS * electionTimeoutMs);
     this.raftThread.post(waitMs, 'has waited for the others', () => this.#founder.waited());
+  }
+
+  /** As src/server/pulse.ts, some times within a hang. */
+  #beat(): void {
+    this.memory.addWord32(STATE.BEAT, 1);
+    this.ticksSinceBeat = 0;
+    this.mainThread.post(this.node.virtualMs(this.replica.raft.settings.electionTimeoutMs / 4), 'beat', () => this.#beat());
+  }
+
+  /** The raft thread has looked at its clock. */
+  #ticked(): void {
+    const localMs = this.node.localMs();
+    if (localMs - this.#countedMs < this.replica.raft.settings.heartbeatMs) return;
+    this.#countedMs = localMs;
+    this.ticksSinceBeat += 1;
   }
 
   get thread(): Thread {
@@ -151,6 +173,7 @@ export class Process implements Endpoint {
     if (!this.isAlive) return false;
     this.#plan();
     world.checker.after(this);
+    world.hangs.check(this);
     return true;
   }
 
@@ -308,6 +331,7 @@ export class Process implements Endpoint {
       this.#timer = undefined;
       this.raftThread.arrive('tick', () => {
         this.replica.tick();
+        this.#ticked();
         if (this.isAlive) this.world.checker.ticked(this);
       });
     });

@@ -41,7 +41,8 @@ export interface Outcome {
 const MAX_STEPS = 400_000;
 /**
  * In how many election timeouts a cluster makes progress: the death of the leader when all is well, as GUARANTEES says; when all was mended
- * after much chaos; a majority alone, on a network that loses and delays as before; one that has to notice that its leader's disk hangs.
+ * after much chaos; a majority alone, on a network that loses and delays as before; one whose leader has to notice that its disk or its main
+ * thread hangs.
  */
 const PROGRESS_ELECTIONS = { death: 9, mended: 15, majority: 20, hung: 30 } as const;
 /** Where nodes draw their timeouts from a tenth of the range, or are more than five, votes are split again and again. */
@@ -109,8 +110,10 @@ function runWorld(world: World): number | undefined {
     const { leader } = world;
     const isHung = leader !== undefined && !core.includes(leader) && world.random.oneIn(2);
     if (isHung) nemesis.hang(leader, core);
+    const isMainHung = !isHung && leader !== undefined && !core.includes(leader) && world.hangs.draws;
+    if (isMainHung) nemesis.hangMain(leader, core);
     // A leader whose disk hangs goes on until its memory is full.
-    progresses(world, core, isHung ? LARGE : SMALL, isHung ? 'hung' : 'majority');
+    progresses(world, core, isHung ? LARGE : SMALL, isHung || isMainHung ? 'hung' : 'majority');
   }
   network.isCalm = true;
   nemesis.heal(nodes);
@@ -126,6 +129,7 @@ function runWorld(world: World): number | undefined {
   for (const client of clients) client.stop();
   runFor(world, profile.waitMs);
   converges(world);
+  if (isUsual(world)) world.hangs.trial((limitMs, isDone) => runUntil(world, limitMs, isDone));
   const failoverElections = failsOver(world);
   converges(world);
   for (const client of clients) client.disconnect('the simulation ended');

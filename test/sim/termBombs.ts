@@ -46,7 +46,16 @@ export class TermBombs {
 
   #message(term: number, end: number): PeerMessage {
     const leaders = { prevLeader: NO_INSTANCE, entriesLeader: NO_INSTANCE, hintLeader: NO_INSTANCE };
-    const answer = { round: 1, hintTerm: 0, rejected: 0, isVoter: true, isOfAge: true, awaitsCommit: false, hasHeardAll: true };
+    const answer = {
+      round: 1,
+      hintTerm: 0,
+      rejected: 0,
+      isVoter: true,
+      isOfAge: true,
+      awaitsCommit: false,
+      isHung: false,
+      hasHeardAll: true,
+    };
     return this.#random.pick<PeerMessage>(
       // As in a transfer, so that nobody who hears a leader ignores it.
       { kind: 'voteRequest', term, isPreVote: false, isTransfer: true, lastTerm: 0, end: 0 },

@@ -26,6 +26,8 @@ export type Invariant =
   | 'visibility'
   /** A leader that a majority no longer answers resigns. */
   | 'check quorum'
+  /** A node whose main thread hangs is noticed, takes no office, and hands over the one that it has, if another one could lead. */
+  | 'office'
   /** A node that runs on an old copy of its disk is noticed, fed and does not count until then; and nobody else is taken for one. */
   | 'old copies'
   /** A majority that can talk makes progress. */

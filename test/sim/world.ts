@@ -10,6 +10,7 @@ import { Random } from '../assembly/random.ts';
 import { Checker } from './checker.ts';
 import { Client } from './client.ts';
 import { drawFounding, Operator } from './founding.ts';
+import { Hangs } from './hangs.ts';
 import { Nemesis } from './nemesis.ts';
 import { Network } from './network.ts';
 import { OldCopies } from './oldCopies.ts';
@@ -42,6 +43,7 @@ export class World {
   readonly nemesis: Nemesis;
   readonly oldCopies: OldCopies;
   readonly segmentSizes: SegmentSizes;
+  readonly hangs: Hangs;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
   readonly operator: Operator;
@@ -69,6 +71,7 @@ export class World {
     const extras = Array.from({ length: founding.extraCount }, (_, i) => nodeCount + i + 1);
     this.allNodes = [...this.nodes, ...extras.map(makeNode)];
     this.segmentSizes = new SegmentSizes(this);
+    this.hangs = new Hangs(this);
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);
     this.checker = new Checker(this.allNodes, founding.start);
@@ -90,6 +93,7 @@ export class World {
     this.nemesis.start();
     this.oldCopies.start();
     new TermBombs(this).start();
+    this.hangs.start();
   }
 
   /** The node that began alone is started again as one of a cluster, and the others join. */

@@ -9,7 +9,8 @@ import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { NO_INSTANCE } from '../../src/core/ids.ts';
-import { MAX_TERM } from '../../src/core/limits.ts';
+import { MAIN_BEAT_MS, MAX_TERM } from '../../src/core/limits.ts';
+import { STATE } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { decodeHandshake, encodePeerHello, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
@@ -91,6 +92,8 @@ async function startThread(
   onTestFinished(async () => void (await worker.terminate()));
   worker.on('error', () => undefined);
   await once(worker, 'message');
+  const beat = setInterval(() => memory.addWord32(STATE.BEAT, 1), MAIN_BEAT_MS);
+  onTestFinished(() => clearInterval(beat));
   return { port: peers.find(({ id }) => id === identity.nodeId)?.peerPort ?? 0, memory, worker };
 }
 
@@ -302,6 +305,7 @@ describe('the raft thread', () => {
         isVoter: true,
         isOfAge: true,
         awaitsCommit: false,
+        isHung: false,
         hasHeardAll: true,
       };
       return { kind: 'appendResponse', term, round, accepted: true, offset: end, durable: end, ...known } as AppendResponse;

@@ -65,6 +65,7 @@ export class TestReplica {
       memory,
       tail: new Tail(memory, () => undefined),
       sealed: [],
+      hangMs: 100 * ELECTION_MS,
       ports,
     });
   }
@@ -101,6 +102,7 @@ export class TestReplica {
       isVoter: true,
       isOfAge: true,
       awaitsCommit: false,
+      isHung: false,
       hasHeardAll: true,
       ...change,
     };

@@ -18,6 +18,7 @@ const MEMORY = 'src/memory/tailMemory.ts';
 const WRITER = 'src/storage/segmentWriter.ts';
 const TRUNCATION = 'src/storage/truncation.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
+const HANG_WATCH = 'src/replication/hangWatch.ts';
 const FEED = 'src/replication/feed.ts';
 const FOUNDER = 'src/peers/founder.ts';
 const DIRECTORY = 'src/storage/dataDirectory.ts';
@@ -358,6 +359,57 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'this.#durableAtMs = nowMs;\n            this.transfer();', replace: '' }],
     foundBy: ['progress'],
     withinSeeds: 1000,
+  },
+  {
+    name: 'hung main thread keeps the office',
+    what: 'A2: a leader whose main thread does not answer sends heartbeats and serves nobody',
+    patches: [{ file: LEADERSHIP, find: 'if (this.#core.isHung)\n                this.transfer();', replace: '' }],
+    foundBy: ['office', 'progress'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'hung node is elected',
+    what: 'A2: a node whose main thread does not answer campaigns, and is elected again',
+    patches: [
+      { file: RAFT, find: '&& !this.#state.isHung;', replace: ';' },
+      { file: RAFT, find: "assert(!this.#state.isHung, 'a node that hangs takes no office');", replace: '' },
+    ],
+    foundBy: ['office'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'hang outlasts an answer',
+    what: 'A2: the heartbeats without a sign of the main thread are not counted anew when it gives one',
+    patches: [{ file: HANG_WATCH, find: 'this.#beats = 0;', replace: '' }],
+    foundBy: ['office'],
+    withinSeeds: 20,
+  },
+  {
+    name: 'a sleep is a hang',
+    what: 'A2: the time without a sign of the main thread is counted, in which the raft thread stood still too (SIGSTOP, a sleeping machine)',
+    patches: [{ file: HANG_WATCH, find: 'this.#beats += 1;', replace: 'this.#beats = (nowMs - this.#sinceMs) / this.#beatMs;' }],
+    foundBy: ['office'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'hung leader resigns unheard',
+    what: 'A2: a leader whose main thread hangs resigns although nobody who could lead is heard: the others are not fed any more',
+    patches: [
+      {
+        file: LEADERSHIP,
+        find: 'if (this.#core.isHung)\n                this.transfer();',
+        replace: 'if (this.#core.isHung && !this.transfer()) return false;',
+      },
+    ],
+    foundBy: ['office'],
+    withinSeeds: 100,
+  },
+  {
+    name: 'office offered to a node that hangs',
+    what: 'A2: leadership is handed to a node whose main thread hangs too, and given up when that does not take it',
+    patches: [{ file: LEADERSHIP, find: ' || progress.isHung)', replace: ')' }],
+    foundBy: ['office'],
+    withinSeeds: 100,
   },
   {
     name: 'last flush not reported',
