@@ -35,7 +35,11 @@ function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.');
 }
 
-function causeOfFault(own: OwnView, { address, fault, isHeard }: LinkView): Cause | undefined {
+/** What keeps this node from the one at `address`; undefined: nothing does. */
+export function causeOfFault(
+  own: Pick<OwnView, 'id' | 'process'>,
+  { address, fault, isHeard }: Pick<LinkView, 'address' | 'fault' | 'isHeard'>,
+): Cause | undefined {
   const { id } = address;
   const at = addressOf(address.host, address.peerPort);
   switch (fault?.kind) {

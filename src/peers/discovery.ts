@@ -6,6 +6,7 @@ import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
 import { FOUNDING_ANSWER_MS, WAITING_LOG_MS } from '../core/limits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import { Backoff } from './backoff.ts';
+import { causeOfFault } from './causeWatch.ts';
 import { FoundingRule } from './foundingRule.ts';
 import { type DialOutcome, describeRefusal, dial, type PeerAddress } from './peerDial.ts';
 import { PeerListener } from './peerListener.ts';
@@ -172,7 +173,7 @@ class Search {
         }
         break;
       case 'refused':
-        this.#note(other, describeRefusal(outcome));
+        this.#refused(other, outcome);
         break;
       case 'failed':
         other.answer = outcome.reason;
@@ -181,11 +182,19 @@ class Search {
     this.#maybeFound();
   }
 
+  #refused(other: Other, outcome: DialOutcome & { kind: 'refused' }): void {
+    const { address } = other;
+    const cause = causeOfFault(this.#self, { address, fault: outcome, isHeard: false });
+    // Another node than the one that was meant: its own sentence knows less.
+    if (cause === undefined || cause.code === 'REFUSED') this.#note(other, describeRefusal(outcome));
+    else this.#note(other, cause.sentence, cause.sentence);
+  }
+
   /** A refusal is worth a line of its own, once: waiting alone does not mend it. */
-  #note(other: Other, text: string): void {
+  #note(other: Other, text: string, line = `node ${other.address.id}: ${text}`): void {
     if (other.answer === text) return;
     other.answer = text;
-    this.#options.log('warn', `node ${other.address.id}: ${text}`);
+    this.#options.log('warn', line);
   }
 
   /**

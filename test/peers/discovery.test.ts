@@ -163,6 +163,14 @@ describe('looking for the cluster', () => {
     expect(await found).toBe(CLUSTER);
   });
 
+  it('A6: an address that leads back to this node is named', async () => {
+    const wire = await new Wire(0).listen();
+    const { port, log } = await search(1, { 2: wire.port, 3: await deadPort() });
+    wire.targetPort = port;
+    const line = `warn: the address of node 2 in --peers, ${HOST}:${wire.port}, leads back to this node itself`;
+    await log.until((lines) => lines.some((each) => each.startsWith(line)));
+  });
+
   it('nor when one that has one refuses it: it says so once, and waits', async () => {
     const other = await startPeer(3, [1, 2, 3], { segmentBytes: 65_536 });
     const { log } = await search(1, { 2: await deadPort(), 3: other.port });
