@@ -166,12 +166,15 @@ export function pairs(rows: readonly (readonly [string, string])[]): string {
   return rows.map(([name, value]) => `${name.padEnd(width)}${wrapped(value, width, COLUMNS - width)}`).join('\n');
 }
 
-/** `text` in lines of at most `width` characters, broken between words; all but the first line are indented. A longer word stands alone. */
+/**
+ * `text` in lines of at most `width` characters, broken between words; all but the first line are indented. A word that is longer than that
+ * stands alone, indented only as far as it fits.
+ */
 export function wrapped(text: string, indent = 2, width = COLUMNS): string {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
-    const room = lines.length === 0 || width < COLUMNS ? width : width - indent;
+    const room = lines.length === 0 ? width : COLUMNS - indent;
     if (line !== '' && line.length + 1 + word.length > room) {
       lines.push(line);
       line = word;
@@ -179,5 +182,6 @@ export function wrapped(text: string, indent = 2, width = COLUMNS): string {
       line = line === '' ? word : `${line} ${word}`;
     }
   }
-  return [...lines, line].join(`\n${' '.repeat(indent)}`);
+  const [first = '', ...rest] = [...lines, line];
+  return [first, ...rest.map((each) => ' '.repeat(Math.max(0, Math.min(indent, COLUMNS - each.length))) + each)].join('\n');
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { wrapped } from '../../src/cli/output.ts';
 import type { Cause } from '../../src/core/causes.ts';
 import type { ClusterNodeStatus, NodeRole, NodeStatus } from '../../src/server/http.ts';
 import { type CommandResult, runCommand, stopServers } from '../support/server.ts';
@@ -276,5 +277,11 @@ describe('status of a cluster', () => {
     expect(text).toContain('end 9,007,199,254,740,991  durable 9,007,199,254,740,991');
     expect(text).toContain(sentence);
     expect(lines.filter((line) => /^node \d {2}/.test(line))).toHaveLength(7);
+    const alone = await start([{ role: 'leader', leaderId: 1, term: 2 ** 31 - 1, tail: last }]);
+    expect((await status(alone)).lines.filter((line) => line.length > 80)).toEqual([]);
+    const url = `ws://${name}:7070`;
+    expect(wrapped(`1 at ${url}, leader of term 7`, 22, 58)).toBe(
+      `1 at\n${' '.repeat(80 - url.length - 1)}${url},\n${' '.repeat(22)}leader of term 7`,
+    );
   });
 });

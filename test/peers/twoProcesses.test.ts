@@ -35,9 +35,10 @@ async function answerOf(to: TestNode, introduction: Introduction): Promise<{ rea
   return { kind: decoded.code, sentence: decodeSentence(bytes.subarray(HANDSHAKE_BYTES)) };
 }
 
-/** Node `from` speaks until node `to` has heard it for the `count`th time: a link may be just being made anew. */
-async function speak(from: TestNode, to: TestNode, count: number): Promise<void> {
-  while (to.of('message').length < count) {
+/** Node `from` speaks until node `to` has heard something since this was called: a link may be just being made anew. */
+async function speak(from: TestNode, to: TestNode): Promise<void> {
+  const heard = to.of('message').length;
+  while (to.of('message').length === heard) {
     from.sockets.send(to.id, VOTE);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
@@ -47,7 +48,7 @@ describe('a second process of a node', () => {
   it('is refused while the first one lives, which loses neither a connection nor a message', async () => {
     const [a, b] = await pair();
     for (let i = 1; i <= 5; i += 1) {
-      await speak(b, a, i);
+      await speak(b, a);
       const { kind, sentence } = await answerOf(a, i % 2 === 0 ? COPY : OTHER);
       expect(kind).toBe('OTHER_PROCESS');
       expect(sentence).toContain(i % 2 === 0 ? 'with a copy of the same data directory' : 'with another data directory');
@@ -62,11 +63,11 @@ describe('a second process of a node', () => {
   it('and the first one are named as rivals once both were heard in turn, not before', async () => {
     const [a, b] = await pair();
     const rivals = (): unknown[] => a.sockets.links().map((link) => link.rivals?.map(({ process }) => process));
-    await speak(b, a, 1);
+    await speak(b, a);
     await answerOf(a, COPY);
     expect(rivals()).toEqual([undefined]);
     for (let i = 2; i <= 4; i += 1) {
-      await speak(b, a, i);
+      await speak(b, a);
       await answerOf(a, COPY);
     }
     expect(rivals()).toEqual([[processOf(2), COPY.process]]);
@@ -93,7 +94,7 @@ describe('a second process of a node', () => {
     await a.nth('connected');
     await raw.closed;
     b.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
-    await speak(b, a, 1);
+    await speak(b, a);
   });
 
   it('that one node refuses says nothing to any other, whose address for it leads to it, until it is refused no longer', async () => {
@@ -103,21 +104,21 @@ describe('a second process of a node', () => {
     c.sockets.dial([{ id: 2, host: HOST, peerPort: second.port }]);
     second.sockets.dial([{ id: 3, host: HOST, peerPort: c.port }]);
     await Promise.all([c.nth('accepted'), second.nth('connected')]);
-    await speak(second, c, 1);
-    await speak(b, a, 1);
+    await speak(second, c);
+    await speak(b, a);
     second.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
     await second.events.until(() => second.sockets.links().some(({ fault }) => fault?.kind === 'refused'));
     expect([second.sockets.send(3, VOTE), second.sockets.canSend(3), second.sockets.isConnected(3)]).toEqual([false, false, true]);
     expect([b.sockets.send(1, VOTE), c.of('disconnected').length]).toEqual([true, 0]);
     await b.sockets.close();
     await second.events.until(() => second.of('drained').some(({ to }) => to === 3));
-    await speak(second, c, 2);
+    await speak(second, c);
   });
 
   it('hears of it: that another process runs as its node', async () => {
     const [a, b] = await pair();
     const second = await startPeer(2, [1, 2, 3], { process: COPY.process });
-    await speak(b, a, 1);
+    await speak(b, a);
     second.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
     await second.nth('changed');
     expect(second.sockets.links()).toMatchObject([{ fault: { kind: 'refused', code: 'OTHER_PROCESS', by: { from: 1 } } }]);
@@ -135,7 +136,7 @@ describe('a node that was restarted', () => {
     expect(a.of('connected').at(-1)?.welcome.process).toBe(processOf(2, 2));
     await a.events.until(() => a.of('accepted').some(({ hello: said }) => said.process === processOf(2, 2)));
     await b.sockets.close();
-    await speak(next, a, 1);
+    await speak(next, a);
     expect(a.sockets.links()).toMatchObject([{ rivals: undefined, isConnected: true, isHeard: true }]);
   });
 });
