@@ -2,10 +2,13 @@
 
 import { fileURLToPath } from 'node:url';
 
-/** Path of the compiled command. Tests run the sources, and their nodes what was built. */
-export const LOGLOG = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../dist/src/cli/main.js' : '../cli/main.js', import.meta.url),
-);
+/** Path of a compiled file, by its path in src/. Tests run the sources, and their nodes what was built. */
+export function compiled(path: string): string {
+  return fileURLToPath(new URL(`${import.meta.url.endsWith('.ts') ? '../../dist/src/' : '../'}${path}`, import.meta.url));
+}
+
+/** Path of the compiled command. */
+export const LOGLOG = compiled('cli/main.js');
 
 /**
  * A flag of `loglog serve`: stop, as after SIGTERM, when standard input ends. Whoever starts a node holds the other end of its standard

@@ -24,8 +24,10 @@ export interface CheckResult {
   readonly acknowledged: number;
   /** Entries that reads and subscriptions handed out. */
   readonly read: number;
-  /** Ids of the nodes whose logs were compared. */
+  /** Ids of the nodes that run and have the whole log: they were compared. */
   readonly compared: readonly number[];
+  /** Ids of the nodes that refuse to show a part of it, because a disk does not have what was written there. */
+  readonly damaged: readonly number[];
 }
 
 /** The promises that were broken. */
@@ -66,11 +68,10 @@ export async function check(
   const logs = await Promise.all(
     cluster.nodes.map(async ({ id, listensAt, isRunning, isPaused }) => {
       if (!isRunning || isPaused || listensAt === undefined) return [];
-      const log = await readNodeLog(listensAt, end, timeoutMs);
-      return log === undefined ? [] : [{ id, log }];
+      return [{ id, log: await readNodeLog(listensAt, end, timeoutMs) }];
     }),
   );
-  const [first, ...others] = logs.flat();
+  const [first, ...others] = logs.flat().flatMap(({ id, log }) => (typeof log === 'string' ? [] : [{ id, log }]));
   if (first === undefined) throw new Error(`no node has all of the log, ${end} bytes, within ${timeoutMs} ms`);
   const { violations, dataEntries } = judge(recording, first.log.entries, cluster.majority);
   const { appends } = recording.recorder;
@@ -86,6 +87,7 @@ export async function check(
     acknowledged: appends.filter(({ result }) => result.kind === 'ok').length,
     read: recording.readings.reduce((sum, { entries }) => sum + entries.length, 0),
     compared: [first, ...others].map(({ id }) => id),
+    damaged: logs.flat().flatMap(({ id, log }) => (log === 'damaged' ? [id] : [])),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, KIND_MASK } from '../../assembly/layout.ts';
-import { connect } from '../client/index.ts';
+import { connect, LogError } from '../client/index.ts';
 import { viewOf } from '../core/bytes.ts';
 import { type Fingerprint, fingerprintOf } from './recording.ts';
 
@@ -35,8 +35,11 @@ function* walk(bytes: Uint8Array, base: number): Generator<FinalEntry> {
   }
 }
 
-/** Reads [0, end) from the node at `url` and no other; undefined when it does not have that within `timeoutMs`. */
-export async function readNodeLog(url: string, end: number, timeoutMs: number): Promise<NodeLog | undefined> {
+/**
+ * Reads [0, end) from the node at `url` and no other. `behind`: it does not have that within `timeoutMs`. `damaged`: it refuses to show
+ * some of it, because its disk does not have what was written.
+ */
+export async function readNodeLog(url: string, end: number, timeoutMs: number): Promise<NodeLog | 'behind' | 'damaged'> {
   const signal = AbortSignal.timeout(timeoutMs);
   try {
     await using client = await connect(url, { signal, reconnect: { timeoutMs } });
@@ -52,7 +55,8 @@ export async function readNodeLog(url: string, end: number, timeoutMs: number): 
     }
     return { entries, digest: hash.digest('hex') };
   } catch (thrown) {
-    if (signal.aborted || (thrown instanceof Error && 'retryable' in thrown && thrown.retryable === true)) return undefined;
+    if (signal.aborted || (thrown instanceof LogError && thrown.retryable)) return 'behind';
+    if (thrown instanceof LogError && thrown.code === 'DAMAGED') return 'damaged';
     throw thrown;
   }
 }

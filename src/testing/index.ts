@@ -1,6 +1,7 @@
 // A cluster inside a test: `import { startCluster } from 'loglog/testing'`.
 
-export type { ConnectOptions, LogClient } from '../client/index.ts';
+export type { AppendOptions, BatchReceipt, ConnectOptions, Entry, LogEnd, Reading, Receipt } from '../client/index.ts';
+export { LogClient, LogError, Writer } from '../client/index.ts';
 export type { Place } from '../cluster/network.ts';
 export type { NodeStatus } from '../server/http.ts';
 export { CheckError, type CheckOptions, type CheckResult } from './check.ts';

@@ -3,11 +3,13 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { type ConnectOptions, connect, type LogClient } from '../client/index.ts';
 import type { ClusterNode } from '../cluster/clusterNode.ts';
 import { Keeper } from '../cluster/keeper.ts';
 import { LocalCluster } from '../cluster/localCluster.ts';
 import type { Place } from '../cluster/network.ts';
+import { compiled } from '../cluster/program.ts';
 import { CheckError, type CheckOptions, type CheckResult, check } from './check.ts';
 import { type ClusterPlan, planOf, type StartClusterOptions } from './options.ts';
 import { Recording } from './recording.ts';
@@ -78,6 +80,7 @@ export class TestCluster {
       directory,
       flags: plan.flags,
       hasClientLinks: true,
+      nodeFlags: ['--import', pathToFileURL(compiled('testing/faultyDisk.js')).href],
       readyTimeoutMs: plan.timeoutMs,
     });
     for (const node of local.nodes) keep(node, keeper);

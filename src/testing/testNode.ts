@@ -2,6 +2,11 @@
 
 import type { ClusterNode } from '../cluster/clusterNode.ts';
 import type { NodeStatus } from '../server/http.ts';
+import { TestDisk } from './testDisk.ts';
+
+const MAX_DELAY_MS = 3_600_000;
+/** The last words of a node that its disk ended. */
+const DISK_WORDS = /ENOSPC|EIO|short write|DAMAGE/;
 
 /** How a process of a node ended. */
 export interface NodeExit {
@@ -21,11 +26,15 @@ export interface NodeOwner {
 export class TestNode {
   readonly #node: ClusterNode;
   readonly #owner: NodeOwner;
+  readonly #disk: TestDisk;
+  /** The test has done something to its disk: that it ends of it is no surprise, now or after a restart. */
+  #isExcused = false;
 
   /** Made by {@link startCluster}. */
   constructor(node: ClusterNode, owner: NodeOwner) {
     this.#node = node;
     this.#owner = owner;
+    this.#disk = new TestDisk(node.data);
   }
 
   /** 1 to the number of nodes. */
@@ -59,6 +68,7 @@ export class TestNode {
   /** Starts its process on what its directory holds, and waits until it serves clients. Nothing when it runs. Rejects with its last words. */
   async start(): Promise<void> {
     this.#node.start();
+    if (this.#isExcused) this.#excuse();
     await this.#owner.busy(this.#node.ready);
   }
 
@@ -96,6 +106,38 @@ export class TestNode {
     this.#owner.wipe(this.#node);
   }
 
+  /** Each sync of its disk takes so much longer, from now until {@link mendDisk}, over restarts. */
+  async slowDisk(delayMs: number): Promise<void> {
+    if (!(delayMs >= 0 && delayMs <= MAX_DELAY_MS)) throw new RangeError(`delayMs must be from 0 to ${MAX_DELAY_MS}, not ${delayMs}`);
+    this.#disk.set({ syncDelayMs: delayMs });
+  }
+
+  /**
+   * Its disk has no room any more: what is written ahead can still be used, nothing more. The node goes on until it needs room, and ends then:
+   * with small segments soon. Lasts until {@link mendDisk}.
+   */
+  async fillDisk(): Promise<void> {
+    this.#excuse();
+    this.#disk.set({ isFull: true });
+  }
+
+  /** Writes and syncs of its disk fail: the node ends at the next one. Lasts until {@link mendDisk}. */
+  async failDisk(): Promise<void> {
+    this.#excuse();
+    this.#disk.set({ isFailing: true });
+  }
+
+  /** Its disk is fast, has room and does not fail. A node that it ended is to be started again. */
+  async mendDisk(): Promise<void> {
+    this.#disk.mend();
+  }
+
+  /** Turns one bit of what it has on its disk at `offset` of the log, such as the offset of a receipt, whether it runs or not. */
+  async flipBit(offset: number): Promise<void> {
+    this.#excuse();
+    this.#disk.flipBit(offset);
+  }
+
   /** Resolves when its process has ended, however it did. */
   async ended(): Promise<NodeExit> {
     const { code, signal } = await this.#owner.busy(this.#node.exited);
@@ -110,5 +152,10 @@ export class TestNode {
   /** All that it has logged, over all of its starts: a JSON record a line. */
   log(): string {
     return this.#node.log();
+  }
+
+  #excuse(): void {
+    this.#isExcused = true;
+    this.#node.excuse(DISK_WORDS);
   }
 }
