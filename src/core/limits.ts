@@ -99,8 +99,11 @@ export const MIN_CLIENT_DESCRIPTORS = 32;
 export const DESCRIPTOR_WAIT_MS = 10_000;
 export const RAFT_DESCRIPTOR_WAIT_MS = 1_000;
 
-/** Connections above those of clients, for HTTP. */
-export const HTTP_CONNECTIONS = 64;
+/**
+ * Connections above those of clients, for HTTP and for those that have not said yet what they want. Twice the queue of connections that the
+ * system has made and uSockets not taken yet, which it takes at once: so one that asks as soon as it is made is heard before others push it out.
+ */
+export const HTTP_CONNECTIONS = 1024;
 
 /** Bytes of a request's line and headers; more gets HTTP 431. Behind a gateway, cookies alone may have several kilobytes. */
 export const MAX_HTTP_HEAD_BYTES = 16 * 1024;

@@ -63,8 +63,8 @@ export function placesForClients(
   }
   const { maxConnections } = config;
   if (left >= maxConnections + HTTP_CONNECTIONS) return { maxConnections, maxSockets: maxConnections + HTTP_CONNECTIONS };
-  // HTTP keeps its places, and never takes more than half of a few.
-  const fewer = left - Math.min(HTTP_CONNECTIONS, Math.floor(left / 2));
+  // HTTP keeps its places, and never takes more than a quarter of a few.
+  const fewer = left - Math.min(HTTP_CONNECTIONS, Math.floor(left / 4));
   if (fewer >= maxConnections) return { maxConnections, maxSockets: left };
   log.warn(
     `this node serves at most ${fewer} connections, not ${flagOf('maxConnections')} ${maxConnections}: this process may have ${limit} open files and sockets, and the log needs ${own} of them; ${RAISE_LIMIT}`,

@@ -7,6 +7,7 @@ import { LogError } from '../core/errors.ts';
 import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, STOP_LINGER_MS } from '../core/limits.ts';
 import { CLOSE_FLOOD, SUBPROTOCOL } from '../protocol/client.ts';
 import { untilClosedByClients } from './closing.ts';
+import { HttpConnections } from './httpConnections.ts';
 import { SendBudget } from './sendBudget.ts';
 import { Session, type SocketData } from './session.ts';
 import { type Budget, Inbox, TurnBudget } from './turnBudget.ts';
@@ -62,7 +63,7 @@ export class Listener {
   #socket: uWS.us_listen_socket | false = false;
   #port = 0;
   /** Connections that are not WebSockets, or not yet. */
-  #httpConnections = 0;
+  readonly http = new HttpConnections();
   #emptied: () => void = () => undefined;
   /** Set when the node stops: how each session is closed once all that was sent to it has left. */
   #farewell: { readonly closeCode: number; readonly reason: string } | undefined;
@@ -143,30 +144,43 @@ export class Listener {
 
   /** A connection came (1) or, unless it was upgraded, went (-1). */
   #count(response: uWS.HttpResponse, change: number): void {
-    this.#httpConnections += change;
-    if (change > 0 && this.#httpConnections + this.sessions.size > this.#options.maxSockets) response.close();
+    if (change < 0) {
+      this.http.went();
+      return;
+    }
+    this.http.came(response);
+    const isTooMany = this.http.count + this.sessions.size > this.#options.maxSockets;
+    // Where all others have sent a request, or are clients, it closes the new one.
+    if (isTooMany) this.http.cutSilent();
   }
 
   #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t): void {
-    const refuse = (status: string, sentence: string): void => {
-      response.cork(() => response.writeStatus(status).writeHeader('content-type', 'text/plain').end(`${sentence}\n`));
-    };
     const protocols = request
       .getHeader('sec-websocket-protocol')
       .split(',')
       .map((name) => name.trim());
-    if (!protocols.includes(SUBPROTOCOL)) {
-      refuse('400 Bad Request', `ask for the WebSocket subprotocol ${SUBPROTOCOL}`);
-    } else if (!isOriginAllowed(request.getHeader('origin'), this.#options.allowedOrigins)) {
-      refuse('403 Forbidden', `pages of this origin may not connect; allow it with --allow-origin`);
-    } else if (this.sessions.size >= this.#options.maxConnections) {
-      refuse('503 Service Unavailable', `this node serves at most ${this.#options.maxConnections} connections`);
-    } else {
-      const key = request.getHeader('sec-websocket-key');
+    const isAllowed = isOriginAllowed(request.getHeader('origin'), this.#options.allowedOrigins);
+    const key = request.getHeader('sec-websocket-key');
+    this.http.take(response, request, () => {
+      const refusal = this.#refusal(protocols, isAllowed);
+      if (refusal !== undefined) {
+        const [status, sentence] = refusal;
+        response.cork(() => response.writeStatus(status).writeHeader('content-type', 'text/plain').end(`${sentence}\n`, true));
+        return;
+      }
       response.cork(() => response.upgrade<SocketData>({ session: undefined, inbox: undefined }, key, SUBPROTOCOL, '', context));
       // From here on it is a session; the filter is not told.
-      this.#httpConnections -= 1;
-    }
+      this.http.went();
+    });
+  }
+
+  /** HTTP status and sentence for who may not connect. */
+  #refusal(protocols: readonly string[], isAllowedOrigin: boolean): readonly [string, string] | undefined {
+    if (!protocols.includes(SUBPROTOCOL)) return ['400 Bad Request', `ask for the WebSocket subprotocol ${SUBPROTOCOL}`];
+    if (!isAllowedOrigin) return ['403 Forbidden', 'pages of this origin may not connect; allow it with --allow-origin'];
+    const { maxConnections } = this.#options;
+    if (this.sessions.size < maxConnections) return undefined;
+    return ['503 Service Unavailable', `this node serves at most ${maxConnections} connections`];
   }
 
   #open(socket: uWS.WebSocket<SocketData>): void {

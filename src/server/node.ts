@@ -222,7 +222,7 @@ export class LogNode {
     await Promise.race([raft.started, this.failed]);
     void this.#followRole();
     if (this.#isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
-    serveHttp(this.#listener.app, {
+    serveHttp(this.#listener.app, this.#listener.http, {
       status: () => this.status(),
       notReady: () => {
         if (this.#requests.isDraining) return 'the node is shutting down';

@@ -1,0 +1,81 @@
+// The connections on the clients' port that are not WebSockets, or not yet: how many there are, which of them have said nothing so far, and
+// the requests that came in this turn of the event loop.
+//
+// Where there is no place left, the connection goes that has been silent for longest, not the newest: so nobody is shut out by connections
+// that only wait. uWS does not say which connection a request came on, and an object of a connection that is gone must never be touched. So
+// each connection gets two handlers when it comes: `onAborted`, which uWS calls when the connection ends before a request, and `onData`, which
+// it calls right after a request's own handler. Every request is answered only after that, at the end of the turn, and its connection closed.
+
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
+
+interface Waiting {
+  readonly act: () => void;
+  isGone: boolean;
+}
+
+export class HttpConnections {
+  /** All of them. */
+  count = 0;
+  /** Turns in which requests were answered. */
+  turn = 0;
+  /** Those that have not sent a whole request; the oldest first. Each is alive. */
+  readonly #silent = new Set<HttpResponse>();
+  #waiting: Waiting[] = [];
+  /** Requests of which it is not known which connection they came on. */
+  #unknown = 0;
+
+  /** A connection was made. */
+  came(response: HttpResponse): void {
+    this.count += 1;
+    this.#silent.add(response);
+    response.onAborted(() => void this.#silent.delete(response));
+    let isFirst = true;
+    response.onData(() => {
+      this.#silent.delete(response);
+      if (isFirst) this.#unknown -= 1;
+      isFirst = false;
+    });
+  }
+
+  /** One of them ended, or became a WebSocket. */
+  went(): void {
+    this.count -= 1;
+  }
+
+  /** Closes the one that has been silent for longest. False when none is silent. */
+  cutSilent(): boolean {
+    for (const oldest of this.#silent) {
+      this.#silent.delete(oldest);
+      oldest.close();
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * Takes a request: `act` answers it at the end of this turn, unless its connection is gone by then. One connection carries one request: a
+   * second one before the answer makes uWS close it.
+   */
+  take(response: HttpResponse, request: HttpRequest, act: () => void): void {
+    // No request has a body, and of one in pieces it would not be known which connection it came on.
+    if (request.getHeader('transfer-encoding') !== '') {
+      response.close();
+      return;
+    }
+    this.#unknown += 1;
+    const waiting: Waiting = { act, isGone: false };
+    response.onAborted(() => {
+      waiting.isGone = true;
+    });
+    this.#waiting.push(waiting);
+    if (this.#waiting.length === 1) setImmediate(() => this.#endTurn());
+  }
+
+  #endTurn(): void {
+    this.turn += 1;
+    // It must not happen; then nobody is known to be alive, and all of them are left to their time limits.
+    if (this.#unknown !== 0) this.#silent.clear();
+    this.#unknown = 0;
+    for (const waiting of this.#waiting.splice(0)) if (!waiting.isGone) waiting.act();
+  }
+}
