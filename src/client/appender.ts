@@ -7,13 +7,16 @@
 
 import { LogError } from '../core/errors.ts';
 import { MAX_APPENDS_IN_FLIGHT } from '../core/limits.ts';
-import { type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
+import { APPEND_RECEIVED, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
+import { abortedAppend } from './aborts.ts';
+import type { AppenderOwner } from './appenderOwner.ts';
 import { Arena } from './arena.ts';
 import { DISPLACED, NewestChain } from './chains.ts';
 import { type Connection, isLater, type Loss } from './connection.ts';
+import type { AppendLoad, Watch } from './events.ts';
 import { batchTooLarge, lostErrors, type Message, type Operation, plainOperation, type Reject, type Resolve, tooLarge } from './message.ts';
 import { OpenMessage } from './openMessage.ts';
-import { abortedError, type Receipt, type Settings } from './options.ts';
+import type { Receipt, Settings } from './options.ts';
 import { Queue } from './queue.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
 import { Room } from './room.ts';
@@ -32,23 +35,11 @@ function capture(resolve: Resolve, reject: Reject): void {
   rejectOfNew = reject;
 }
 
-/** What the appender needs of the client around it. */
-export interface AppenderOwner {
-  /** There is something to send, and no leader. */
-  wake(): void;
-  /** A node refuses appends that another one, or the same one later, may take. */
-  refused(connection: Connection, isOverloaded: boolean): void;
-  /**
-   * What became of an earlier try of a conditional append, whose new try was refused: its receipt, the error that says all there is to
-   * know, or undefined when nothing is decided and it can be sent again. Never rejects.
-   */
-  recheck(message: Message, refusal: LogError): Promise<WireReceipt | LogError | undefined>;
-}
-
 export class Appender {
   readonly #workspace: Workspace;
   readonly #arena: Arena;
   readonly #settings: Settings;
+  readonly #watch: Watch;
   readonly #defaultFlags: number;
   readonly #owner: AppenderOwner;
   readonly #retries: Retries;
@@ -68,15 +59,16 @@ export class Appender {
   #windowBytes = 0;
   #messageBytes = 0;
 
-  constructor(workspace: Workspace, settings: Settings, defaultFlags: number, owner: AppenderOwner) {
+  constructor(workspace: Workspace, settings: Settings, watch: Watch, owner: AppenderOwner) {
     this.#workspace = workspace;
     this.#arena = new Arena(workspace);
     this.#settings = settings;
-    this.#defaultFlags = defaultFlags;
+    this.#watch = watch;
+    this.#defaultFlags = settings.ack === 'received' ? APPEND_RECEIVED : 0;
     this.#owner = owner;
     this.#retries = new Retries(settings.timeoutMs);
     this.#route = new Route(settings.connectTimeoutMs);
-    this.#waiting = new Waiting(settings, defaultFlags);
+    this.#waiting = new Waiting(settings, this.#defaultFlags, watch);
     this.#room = new Room(settings.maxInFlightBytes);
     this.#open = new OpenMessage(workspace, this.#arena);
   }
@@ -84,6 +76,16 @@ export class Appender {
   /** Whether an append made now goes into the buffer at once, and there are not too many already. */
   get hasRoom(): boolean {
     return this.#waiting.length === 0 && this.#room.hasRoomBeside(this.#open.entryBytes, this.#open.callCount);
+  }
+
+  /** What is on its way, and what waits. */
+  get load(): AppendLoad {
+    return {
+      inFlightAppendCount: this.#room.promises + this.#open.callCount,
+      inFlightBytes: this.#room.bytes + this.#open.entryBytes,
+      queuedAppendCount: this.#waiting.length,
+      queuedBytes: this.#waiting.memory,
+    };
   }
 
   /** Appends with the client's defaults. The payload is copied before this returns. */
@@ -115,18 +117,18 @@ export class Appender {
     if (this.#route.connection === undefined) this.#owner.wake();
   }
 
-  /** Gives up an operation that was submitted: takes it back when it is not sent yet. */
-  abort(operation: Operation, what: string): void {
+  /** Gives up an operation that was submitted, because of its signal: takes it back when it is not sent yet. */
+  abort(operation: Operation, what: string, signal: AbortSignal): void {
     const { message } = operation;
     if (message !== undefined && (message.requestId !== 0 || message.isUncertain)) {
-      operation.reject(abortedError(what, 'unknown'));
+      this.#reject(operation, abortedAppend(what, signal, 'unknown'));
       message.isGivenUp = message.rejects.length === 1;
       // It waits to be tried again, which nobody wants any more.
       if (message.requestId === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) this.#release(message);
       queueMicrotask(() => this.#afterRelease());
       return;
     }
-    operation.reject(abortedError(what, 'failed'));
+    this.#reject(operation, abortedAppend(what, signal, 'failed'));
     if (message === undefined) {
       this.#waiting.remove(operation);
     } else if (this.#open.is(message)) {
@@ -172,6 +174,7 @@ export class Appender {
     const message = this.#sent.get(receipt.requestId);
     if (message === undefined || connection !== this.#route.connection || !message.matches(receipt)) return false;
     this.#retries.done(message);
+    this.#watch.appended(message.entryCount, message.entryBytes);
     message.acknowledge(receipt, this.#workspace);
     this.#forget(message);
     return true;
@@ -193,9 +196,7 @@ export class Appender {
       this.#sent.remove(message);
       void this.#recheck(message, error);
     } else {
-      if (error.outcome === 'unknown') this.#retries.done(message);
-      message.fail(error);
-      this.#forget(message);
+      this.#failSent(message, error);
     }
     if (isNodes) this.#owner.refused(connection, error.code === 'OVERLOADED');
     this.#afterRelease();
@@ -211,23 +212,29 @@ export class Appender {
       if (this.#retries.setAside(message, error)) {
         this.#sent.remove(message);
       } else {
-        if (error === unknown) this.#retries.done(message);
-        message.fail(error);
-        this.#forget(message);
+        this.#failSent(message, error);
       }
     }
     this.#leave();
     this.#afterRelease();
   }
 
+  /** Fails all that is not settled: what was sent with `unknown`, the rest with `failed`. */
+  giveUp(unknown: LogError, failed: LogError): void {
+    for (const message of this.#sent.all()) this.#failSent(message, unknown);
+    const { again, tooLate } = this.#retries.take();
+    for (const message of [...again, ...tooLate]) this.#failHere(message, failed);
+    this.failUnsent(failed);
+  }
+
   /** Fails all that is not sent. */
   failUnsent(error: LogError): void {
     if (this.#open.entryBytes > 0) this.#seal();
     for (let message = this.#sealed.shift(); message !== undefined; message = this.#sealed.shift()) {
-      message.fail(error);
+      this.#fail(message, error);
       this.#release(message);
     }
-    for (let operation = this.#waiting.shift(); operation !== undefined; operation = this.#waiting.shift()) operation.reject(error);
+    for (let operation = this.#waiting.shift(); operation !== undefined; operation = this.#waiting.shift()) this.#reject(operation, error);
     this.#afterRelease();
   }
 
@@ -235,10 +242,11 @@ export class Appender {
   #leave(): void {
     const { again, tooLate } = this.#retries.take();
     for (const message of tooLate) {
-      if (message.refusal !== undefined) message.fail(message.refusal);
+      if (message.refusal !== undefined) this.#fail(message, message.refusal);
       this.#release(message);
     }
     for (const message of again) message.requestId = 0;
+    this.#watch.resentMessageCount += again.length;
     this.#sealed.prepend(again);
     const next = this.#route.next();
     if (next !== undefined) this.adopt(next.hello);
@@ -252,9 +260,15 @@ export class Appender {
       message.requestId = 0;
       this.#sealed.prepend([message]);
     } else {
-      if (result === undefined) message.fail(refusal);
-      else if (result instanceof LogError) message.failFinally(result);
-      else message.acknowledge(result, this.#workspace);
+      if (result === undefined) {
+        this.#fail(message, refusal);
+      } else if (result instanceof LogError) {
+        this.#watch.failed(result, message.rejects.length);
+        message.failFinally(result);
+      } else {
+        this.#watch.appended(message.entryCount, message.entryBytes);
+        message.acknowledge(result, this.#workspace);
+      }
       this.#release(message);
     }
     this.#afterRelease();
@@ -353,10 +367,28 @@ export class Appender {
 
   /** A message is not sent. */
   #failHere(message: Message, error: LogError): void {
-    message.fail(error);
+    this.#fail(message, error);
     this.#release(message);
     // No receipt will come for it, and somebody may be waiting for its room, or for everything to be settled.
     queueMicrotask(() => this.#afterRelease());
+  }
+
+  /** A message that was sent fails. */
+  #failSent(message: Message, error: LogError): void {
+    if (error.outcome === 'unknown') this.#retries.done(message);
+    this.#fail(message, error);
+    this.#forget(message);
+  }
+
+  /** Rejects a message's callers. A writer's link is counted by its writer, which may send it again. */
+  #fail(message: Message, error: LogError): void {
+    const told = message.fail(error);
+    if (message.link === undefined) this.#watch.failed(told, message.rejects.length);
+  }
+
+  #reject(operation: Operation, error: LogError): void {
+    if (operation.link === undefined) this.#watch.failed(error, 1);
+    operation.reject(error);
   }
 
   /** A sent message is settled: its memory is free. */

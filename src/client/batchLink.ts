@@ -4,12 +4,21 @@
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import type { LogError } from '../core/errors.ts';
 import { APPEND_HEAP_BYTES, OPERATION_HEAP_BYTES, PAYLOAD_HEAP_BYTES } from '../core/limits.ts';
-import type { Reject, Resolve, ResolveBatch } from './message.ts';
-import type { BatchReceipt } from './options.ts';
+import { APPEND_CHAINED, APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
+import type { ChainLink } from './chains.ts';
+import type { Operation, Reject, Resolve, ResolveBatch } from './message.ts';
+import type { Ack, BatchReceipt } from './options.ts';
 import type { Queue } from './queue.ts';
 
 /** Appends share a link up to so many bytes of entries: a link that fails fails whole, and more would not be faster. */
 const SHARED_BYTES = 64 * 1024;
+
+/** Where a link stands in its chain, and what the chain's head expects of the log. */
+interface LinkPlace extends ChainLink {
+  readonly expectedEnd: number;
+  readonly expectedTerm: number;
+  readonly ack: Ack;
+}
 
 export class BatchLink {
   /** Copies of what callers gave. */
@@ -60,6 +69,26 @@ export class BatchLink {
     this.heapBytes += APPEND_HEAP_BYTES;
     this.#resolves.push(resolve);
     this.#rejects.push(reject);
+  }
+
+  /** What is handed to be sent: the head of its chain expects an end, the others stand directly after the one before. */
+  operation(place: LinkPlace, done: ResolveBatch, notDone: (error: LogError, isUnsent: boolean) => void): Operation {
+    const { chain, number, expectedEnd, expectedTerm, ack } = place;
+    const isHead = number === 0;
+    const operation: Operation = {
+      payloads: this.payloads,
+      entryBytes: this.entryBytes,
+      flags: (isHead ? APPEND_CONDITIONAL : APPEND_CHAINED) | (ack === 'received' ? APPEND_RECEIVED : 0),
+      expectedEnd: isHead ? expectedEnd : 0,
+      expectedTerm: isHead ? expectedTerm : 0,
+      link: { chain, number },
+      isAlone: true,
+      resolve: () => undefined,
+      resolveBatch: done,
+      reject: (error) => notDone(error, (operation.message?.requestId ?? 0) === 0),
+      message: undefined,
+    };
+    return operation;
   }
 
   /** It is in the log. */

@@ -8,10 +8,9 @@ import { WALK_BAD_CHECK, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { withoutSecrets } from '../core/secrets.ts';
-import { offAbort, onAbort } from './aborts.ts';
+import { AbortedError, offAbort, onAbort } from './aborts.ts';
 import type { Connection, StreamSink } from './connection.ts';
 import { Batch, countEntries } from './entries.ts';
-import { abortedError } from './options.ts';
 import { Queue } from './queue.ts';
 import { isNodesOwn, type Replicas } from './replicas.ts';
 import type { Workspace } from './wasm.ts';
@@ -43,7 +42,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   readonly #replicas: Replicas;
   readonly #workspace: Workspace;
   readonly #plan: StreamPlan;
-  readonly #onAbort = (): void => this.#stop(abortedError(this.#plan.what, 'failed'));
+  readonly #onAbort = (): void => this.#stop(this.#aborted());
   #arrived = new Queue<Piece>();
   /** Offset of the next byte that the server is to send; undefined until the log's bounds are known. */
   #next: number | undefined;
@@ -131,6 +130,17 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   lost(): void {
     this.#detach();
     this.#wake?.();
+  }
+
+  /** Says how far it came. */
+  #aborted(): AbortedError {
+    const { what, signal } = this.#plan;
+    const { position } = this;
+    const soFar =
+      this.#position === undefined
+        ? 'before anything was handed out.'
+        : `after all entries before offset ${position} were handed out; go on from there.`;
+    return new AbortedError(what, soFar, signal, 'failed', { position });
   }
 
   #start(): void {

@@ -15,14 +15,17 @@ export async function connect(urls: string | readonly string[], options: Connect
 export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
 export { LogError } from '../core/errors.ts';
 export type { Hello } from '../protocol/client.ts';
+export { AbortedError } from './aborts.ts';
 export { LogClient } from './client.ts';
 export type { LogEnd } from './connection.ts';
 export type { Batch, Entry } from './entries.ts';
-export type { ClientEvent, ClientStats, NodeSeen, OnEvent } from './events.ts';
+export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
 export type {
   Ack,
   AppendOptions,
   BatchReceipt,
+  BookmarkText,
+  CloseOptions,
   ConnectOptions,
   EndOptions,
   ReadOptions,

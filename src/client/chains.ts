@@ -89,3 +89,34 @@ export function uncertainError(cause: LogError, end: ChainEnd): LogError {
   const sentence = `This append may be in the log, which did not tell: ${asSentence(cause.message)} Read the log from where this writer's appends end.`;
   return new LogError(cause.code, sentence, { ...cause.details, chainEnd: end.offset }, 'unknown');
 }
+
+/** The error of a link that can never be in the log: another entry `isTaken` its place, at `from`, or its `term` is over. The log ends at `end`. */
+export function neverError(
+  isTaken: boolean,
+  { from, term, end }: { readonly from: number; readonly term: number; readonly end: number },
+): LogError {
+  const why = isTaken
+    ? `Another entry is in the log, at or after ${from}, where the next of this writer was to be.`
+    : `Term ${term}, in which this writer's appends were received, is over.`;
+  return new LogError('CONDITION_FAILED', why, { offset: end, end });
+}
+
+/** Why a writer takes no more appends. */
+export class Refusal {
+  /** Undefined while it takes them. The first one stays. */
+  cause: LogError | undefined;
+  /** One error for all that come in one tick: whoever never awaits makes a great many. */
+  #told: LogError | undefined;
+
+  /** What a later append is told, when the writer's appends are in the log up to `end`. */
+  tell(cause: LogError, end: ChainEnd): LogError {
+    if (cause.code === 'CLOSED') return cause;
+    if (this.#told === undefined) {
+      this.#told = laterError(cause, end);
+      queueMicrotask(() => {
+        this.#told = undefined;
+      });
+    }
+    return this.#told;
+  }
+}

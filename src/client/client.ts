@@ -2,26 +2,35 @@
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { APPEND_CONDITIONAL, APPEND_RECEIVED, type Hello } from '../protocol/client.ts';
-import { offAbort, onAbort } from './aborts.ts';
+import { AbortedError, abortedAppend, offAbort, onAbort } from './aborts.ts';
 import { Appender } from './appender.ts';
+import { makeBookmark, placeIn } from './bookmark.ts';
+import { ClosePatience, closeErrors } from './closing.ts';
 import { findCommittedEnd } from './committedEnd.ts';
 import type { ConnectionHandlers, LogEnd } from './connection.ts';
-import { Watch } from './events.ts';
+import { type ClientStats, Watch } from './events.ts';
 import { Link, type LinkHandlers } from './link.ts';
 import { batchBytesOf, type Operation, tooLarge } from './message.ts';
-import { Nodes } from './nodes.ts';
-import { APPEND_OPTIONS, checkOptions, END_OPTIONS, READ_OPTIONS, SUBSCRIBE_OPTIONS, WRITER_OPTIONS } from './optionNames.ts';
+import { Nodes, seen } from './nodes.ts';
+import {
+  APPEND_OPTIONS,
+  CLOSE_OPTIONS,
+  checkOptions,
+  END_OPTIONS,
+  READ_OPTIONS,
+  SUBSCRIBE_OPTIONS,
+  WRITER_OPTIONS,
+} from './optionNames.ts';
 import {
   type AppendOptions,
-  abortedError,
   type BatchReceipt,
+  type CloseOptions,
   type ConnectOptions,
   checkAck,
   checkAtLeast,
   checkCredit,
   checkFrom,
   checkInteger,
-  checkOffset,
   checkSignal,
   checkTerm,
   closedError,
@@ -49,6 +58,9 @@ const MIN_SLOTS = 66;
 /** A read of few entries need not ask for megabytes: credit for each, grown by the usual replenishing. */
 const CREDIT_BYTES_PER_ENTRY = 4096;
 
+/** Node's `inspect` and `console.log` call it. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
+
 /** A client of one log. Made by `connect`; safe to share by any number of concurrent callers. */
 export class LogClient {
   readonly #settings: Settings;
@@ -61,13 +73,14 @@ export class LogClient {
   /** Those with unsettled appends. */
   readonly #busyWriters = new Set<Pick<Writer, 'close'>>();
   #closing: Promise<void> | undefined;
+  #patience: ClosePatience | undefined;
 
   private constructor({ open, listeners }: Platform, urls: readonly string[], settings: Settings, workspace: Workspace) {
     const watch = new Watch(settings.onEvent === undefined ? listeners : [settings.onEvent, ...listeners]);
     this.#settings = settings;
     this.#workspace = workspace;
     this.#watch = watch;
-    const appender: Appender = new Appender(workspace, settings, settings.ack === 'received' ? APPEND_RECEIVED : 0, {
+    const appender: Appender = new Appender(workspace, settings, watch, {
       wake: () => link.wake(),
       refused: (connection, isOverloaded) => link.refused(connection, isOverloaded),
       recheck: (message, refusal) => recheck(replicas, workspace, message, refusal),
@@ -113,8 +126,8 @@ export class LogClient {
       await client.#link.start(signal);
       client.#appender.adopt(client.hello);
     } catch (thrown) {
-      await client.#disconnect();
-      throw signal?.aborted ? abortedError('This connect', 'failed') : thrown;
+      await client.#disconnect(false);
+      throw signal?.aborted ? new AbortedError('This connect', 'before a node had answered.', signal, 'failed') : thrown;
     }
     return client;
   }
@@ -125,6 +138,34 @@ export class LogClient {
     // `connect` gives a client out only after a greeting.
     if (hello === undefined) throw closedError();
     return hello;
+  }
+
+  /** The id of the log's cluster, 32 hexadecimal digits. Another cluster's log has other entries at the same offsets. */
+  get clusterId(): string {
+    return this.#nodes.clusterId;
+  }
+
+  /** An offset of this log as text to keep, which `from`, `expectedEnd` and `atLeast` take, and refuse in another log. */
+  bookmark(offset: number): string {
+    return makeBookmark(this.clusterId, placeIn(this.clusterId, 'offset', offset));
+  }
+
+  /** What this client did and has to do, now. Made for each call: for a page or a metric, not for a loop. */
+  stats(): ClientStats {
+    const leader = this.#link.connection;
+    return {
+      clusterId: this.clusterId,
+      leader: leader && seen(leader),
+      nodes: [...this.#nodes.live].map(seen),
+      ...this.#watch.counters,
+      ...this.#appender.load,
+      observedCommit: this.#replicas.observed,
+    };
+  }
+
+  [INSPECT](): string {
+    const { isClosed, ...shown } = { isClosed: this.#closing !== undefined, ...this.stats() };
+    return `LogClient ${isClosed ? '(closed) ' : ''}${JSON.stringify(shown, undefined, 2)}`;
   }
 
   /** Whether an append made now is buffered at once; if not, await {@link ready} first. */
@@ -181,6 +222,7 @@ export class LogClient {
       committed: () => replicas.observed,
       isClosed: () => this.#closing !== undefined,
       busy: (writer, isBusy) => void (isBusy ? this.#busyWriters.add(writer) : this.#busyWriters.delete(writer)),
+      watch: this.#watch,
       submit: (operation) => this.#appender.submit(operation),
       ready: () => this.#appender.ready(),
       find: (question) => findAppends(replicas, this.#workspace, question),
@@ -188,7 +230,7 @@ export class LogClient {
       pause: (failures) => replicas.pause(failures),
     };
     return new Writer(port, {
-      expectedEnd: checkOffset('expectedEnd', options.expectedEnd),
+      expectedEnd: placeIn(this.clusterId, 'expectedEnd', options.expectedEnd),
       expectedTerm: options.expectedTerm === undefined ? 0 : checkTerm('expectedTerm', options.expectedTerm),
       ack: options.ack === undefined ? this.#settings.ack : checkAck(options.ack),
     });
@@ -209,11 +251,11 @@ export class LogClient {
     const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : checkInteger('limit', options.limit, 1, Number.MAX_SAFE_INTEGER);
     return makeReading(this.#replicas, this.#workspace, {
       what: 'This read',
-      from: checkFrom(options.from),
+      from: checkFrom(this.clusterId, options.from),
       isBounded: true,
       limit,
       creditBytes: Math.min(DEFAULT_CREDIT_BYTES, Math.max(16, limit) * CREDIT_BYTES_PER_ENTRY),
-      atLeast: checkAtLeast(options.atLeast),
+      atLeast: checkAtLeast(this.clusterId, options.atLeast),
       signal: checkSignal(options.signal),
     });
   }
@@ -226,11 +268,11 @@ export class LogClient {
     checkOptions('A subscription', options, SUBSCRIBE_OPTIONS);
     return makeReading(this.#replicas, this.#workspace, {
       what: 'This subscription',
-      from: checkFrom(options.from),
+      from: checkFrom(this.clusterId, options.from),
       isBounded: false,
       limit: Number.POSITIVE_INFINITY,
       creditBytes: checkCredit(options.creditBytes),
-      atLeast: checkAtLeast(options.atLeast),
+      atLeast: checkAtLeast(this.clusterId, options.atLeast),
       signal: checkSignal(options.signal),
     });
   }
@@ -245,7 +287,7 @@ export class LogClient {
     const { linearizable, timeoutMs } = options;
     const question: EndQuestion = {
       linearizable: linearizable === true,
-      atLeast: checkAtLeast(options.atLeast),
+      atLeast: checkAtLeast(this.clusterId, options.atLeast),
       timeoutMs: timeoutMs === undefined ? undefined : checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS),
     };
     if (this.#closing !== undefined) throw closedError();
@@ -253,13 +295,20 @@ export class LogClient {
   }
 
   /**
-   * Sends what is buffered, waits until every append is settled, then disconnects; iterations end with CLOSED. Never rejects,
-   * and may be called again.
+   * Sends what is buffered, waits until every append is settled, then disconnects; iterations end with CLOSED. A server that hangs is not waited
+   * for for ever: see {@link CloseOptions}. May be called again, to wait less long, too. Rejects for options that cannot be meant only.
    */
-  close(): Promise<void> {
-    this.#closing ??= this.#drained()
-      .then(() => this.#disconnect())
-      .then(() => this.#watch.emit({ type: 'closed' }));
+  close(options: CloseOptions = {}): Promise<void> {
+    try {
+      checkOptions('close', options, CLOSE_OPTIONS);
+      const { timeoutMs } = options;
+      if (timeoutMs !== undefined) checkInteger('timeoutMs', timeoutMs, 0, MAX_TIMER_MS);
+      this.#patience ??= new ClosePatience(() => this.#watch.settledCount);
+      if (timeoutMs !== undefined) this.#patience.limitTo(timeoutMs);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
+    this.#closing ??= this.#close(this.#patience);
     return this.#closing;
   }
 
@@ -273,14 +322,26 @@ export class LogClient {
     return { maxPayloadBytes, maxBatchBytes: Math.min(maxBatchBytes, (MIN_SLOTS - 1) * SLOT_BYTES) };
   }
 
+  async #close(patience: ClosePatience): Promise<void> {
+    const drained = this.#drained();
+    const isInTime = await Promise.race([drained.then(() => true), patience.over.then(() => false)]);
+    patience.stop();
+    if (!isInTime) this.#appender.giveUp(...closeErrors(patience.elapsedMs));
+    await this.#disconnect(!isInTime);
+    // Writers look into the log for what they lost, which fails at once now.
+    await drained;
+    this.#watch.emit({ type: 'closed' });
+  }
+
   async #drained(): Promise<void> {
     await Promise.all([...this.#busyWriters].map((writer) => writer.close()));
     await this.#appender.drained();
   }
 
-  #disconnect(): Promise<void> {
+  /** `isHung`: without waiting for nodes. */
+  #disconnect(isHung: boolean): Promise<void> {
     this.#link.stop();
-    return this.#nodes.close();
+    return this.#nodes.close(isHung);
   }
 
   #submit(
@@ -297,7 +358,7 @@ export class LogClient {
       payloads,
       entryBytes: payloads.reduce((sum, { length }) => sum + length + ENTRY_OVERHEAD_BYTES, 0),
       flags: (ack === 'received' ? APPEND_RECEIVED : 0) | (isConditional ? APPEND_CONDITIONAL : 0),
-      expectedEnd: isConditional ? checkOffset('expectedEnd', options.expectedEnd) : 0,
+      expectedEnd: isConditional ? placeIn(this.clusterId, 'expectedEnd', options.expectedEnd) : 0,
       expectedTerm: options.expectedTerm === undefined ? 0 : checkTerm('expectedTerm', options.expectedTerm),
       link: undefined,
       isAlone: isConditional || caller.resolveBatch !== undefined,
@@ -312,9 +373,9 @@ export class LogClient {
   }
 
   #submitAbortable(operation: Operation, signal: AbortSignal, what: string): void {
-    if (signal.aborted) throw abortedError(what, 'failed');
+    if (signal.aborted) throw abortedAppend(what, signal, 'failed');
     const { resolve, resolveBatch, reject } = operation;
-    const giveUp = (): void => this.#appender.abort(watched, what);
+    const giveUp = (): void => this.#appender.abort(watched, what, signal);
     const unwatch = (): void => offAbort(signal, giveUp);
     const watched: Operation = {
       ...operation,

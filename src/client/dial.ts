@@ -98,6 +98,6 @@ export function dial(url: string, options: DialOptions): Promise<Connection> {
       giveUp(new DialFailure(thrown instanceof Error ? thrown.message : String(thrown), 'final'));
     }
     if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort);
+    else if (!isOver) signal.addEventListener('abort', onAbort);
   });
 }

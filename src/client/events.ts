@@ -33,14 +33,8 @@ export type ClientEvent =
 /** Told each event as it happens, in the middle of the client's work: it should be quick. What it throws is an uncaught error of the program. */
 export type OnEvent = (event: ClientEvent) => void;
 
-/** What a client did since `connect`, and what it has to do. All sizes in bytes. */
-export interface ClientStats {
-  /** Of the log that this client reads and writes. */
-  readonly clusterId: string;
-  /** Where appends go; undefined while no leader is known. */
-  readonly leader: NodeSeen | undefined;
-  /** Live connections. */
-  readonly nodes: readonly NodeSeen[];
+/** Numbers that only grow. */
+export interface Counters {
   /** Connections opened, and gone for another reason than that this client closed them. */
   readonly connectCount: number;
   readonly lossCount: number;
@@ -54,12 +48,26 @@ export interface ClientStats {
   /** Calls that were rejected: with an effect that is unknown, or surely without one. QUEUE_FULL counts as the latter. */
   readonly failedAppendCount: number;
   readonly unknownAppendCount: number;
+}
+
+/** Appends that are not settled. A writer's count here only once it has handed them over. */
+export interface AppendLoad {
   /** Calls and bytes of entries on their way, or about to be sent. */
   readonly inFlightAppendCount: number;
   readonly inFlightBytes: number;
   /** Calls that wait for room, and the memory that they take, of which `maxQueuedBytes` is the bound. */
   readonly queuedAppendCount: number;
   readonly queuedBytes: number;
+}
+
+/** What a client did since `connect`, and what it has to do. All sizes in bytes. */
+export interface ClientStats extends AppendLoad, Counters {
+  /** Of the log that this client reads and writes. */
+  readonly clusterId: string;
+  /** Where appends go; undefined while no leader is known. */
+  readonly leader: NodeSeen | undefined;
+  /** Live connections. */
+  readonly nodes: readonly NodeSeen[];
   /** The highest committed end that this client has seen: what reads wait for. */
   readonly observedCommit: number;
 }
@@ -91,6 +99,32 @@ export class Watch {
         });
       }
     }
+  }
+
+  get counters(): Counters {
+    const { connectCount, lossCount, leaderChangeCount, resentMessageCount } = this;
+    const { appendedEntryCount, appendedBytes, failedAppendCount, unknownAppendCount } = this;
+    return {
+      connectCount,
+      lossCount,
+      leaderChangeCount,
+      resentMessageCount,
+      appendedEntryCount,
+      appendedBytes,
+      failedAppendCount,
+      unknownAppendCount,
+    };
+  }
+
+  /** So many entries, of so many bytes, were acknowledged. */
+  appended(entryCount: number, entryBytes: number): void {
+    this.appendedEntryCount += entryCount;
+    this.appendedBytes += entryBytes;
+  }
+
+  /** Changes whenever an append is settled. */
+  get settledCount(): number {
+    return this.appendedEntryCount + this.failedAppendCount + this.unknownAppendCount;
   }
 
   /** So many calls were rejected. */

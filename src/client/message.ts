@@ -91,6 +91,7 @@ export class Message {
   isUncertain = false;
   /** Its caller does not want it any more: it is not sent again. */
   isGivenUp = false;
+  readonly #batchCount: number;
   /** How often the log was asked what became of it. */
   recheckCount = 0;
   /** When trying again ends, of `performance.now()`; 0 before the first refusal. */
@@ -109,6 +110,7 @@ export class Message {
     this.expectedTerm = first.expectedTerm;
     this.link = first.link;
     this.resolveBatch = first.resolveBatch;
+    this.#batchCount = first.payloads.length;
   }
 
   /** Whether it can be sent again although it may have been done: it is done at one place of the log only. */
@@ -163,11 +165,18 @@ export class Message {
     }
   }
 
-  /** Rejects every entry. When an earlier try may have been done, the failure of this one does not say that it was not. */
-  fail(error: LogError): void {
+  /** How many entries it holds. */
+  get entryCount(): number {
+    return this.resolveBatch === undefined ? this.resolves.length : this.#batchCount;
+  }
+
+  /** Rejects every entry, with what is returned. When an earlier try may have been done, the failure of this one does not say that it was not. */
+  fail(error: LogError): LogError {
     const isKnown = !this.isUncertain || error.outcome === 'unknown';
     const sentence = `An earlier try of this append may have been done; the last one was not: ${error.message}`;
-    this.failFinally(isKnown ? error : new LogError(error.code, sentence, error.details, 'unknown'));
+    const told = isKnown ? error : new LogError(error.code, sentence, error.details, 'unknown');
+    this.failFinally(told);
+    return told;
   }
 
   /** Rejects every entry with an error that says all there is to know. */

@@ -77,6 +77,11 @@ export class Nodes {
     return this.#hello;
   }
 
+  /** The cluster that this client belongs to, once that is known. */
+  get clusterId(): string {
+    return this.#hello?.clusterId ?? this.#clusterId ?? '';
+  }
+
   get live(): ReadonlySet<Connection> {
     return this.#live;
   }
@@ -160,9 +165,10 @@ export class Nodes {
     this.#ended.abort();
   }
 
-  /** Ends everything; resolves when every socket is closed. */
-  async close(): Promise<void> {
+  /** Ends everything; resolves when every socket is closed. `isHung`: without waiting for the other side. */
+  async close(isHung: boolean): Promise<void> {
     this.stop();
+    if (isHung) for (const connection of [...this.#live]) connection.drop('this client is closed');
     await Promise.all([...this.#live].map((connection) => connection.close()));
   }
 

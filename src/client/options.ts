@@ -1,13 +1,17 @@
 // The client's options and what its calls return: names, units, defaults, ranges, and the checks of what a caller passes.
 
 import { LogError } from '../core/errors.ts';
-import { MAX_CREDIT_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { MAX_CREDIT_BYTES } from '../core/limits.ts';
 import { badAddressWithoutSecrets } from '../core/secrets.ts';
+import { placeIn } from './bookmark.ts';
 import { describe } from './describe.ts';
 import type { OnEvent } from './events.ts';
 import { CONNECT_OPTIONS, checkOptions, RECONNECT_OPTIONS } from './optionNames.ts';
 
 const MIB = 1024 * 1024;
+
+/** A bookmark as it was kept: any text, of which completion does not offer all. */
+export type BookmarkText = string & Record<never, never>;
 
 /** When an append counts as done: ordered by the leader, or durable on a majority. */
 export type Ack = 'received' | 'committed';
@@ -61,13 +65,13 @@ export interface AppendOptions {
    * restarts. After a lost node or connection the client retries, and first checks whether the earlier attempt is in the log: the entry is
    * never there twice. The client recognises it by its bytes, so put something unique, such as an id, into each payload.
    */
-  readonly expectedEnd?: number;
+  readonly expectedEnd?: number | BookmarkText;
   /**
    * The term of the receipt whose `end` is the `expectedEnd`: append only while that term lasts. Needed when the receipt was `received`: its
    * entry may be lost with its leader, and then that offset means nothing any more. A committed position needs no term.
    */
   readonly expectedTerm?: number;
-  /** Gives up. ABORTED says by its outcome whether the append surely failed or may have happened. */
+  /** Gives up: {@link AbortedError}, whose outcome says whether the append surely failed or may have happened. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -90,7 +94,7 @@ export interface BatchReceipt extends Receipt {
 /** See {@link Writer}. */
 export interface WriterOptions {
   /** As for an append: where the first append of the writer is to find the log. */
-  readonly expectedEnd: number;
+  readonly expectedEnd: number | BookmarkText;
   /** As for an append. */
   readonly expectedTerm?: number;
   /** What its appends wait for. Default: the client's. */
@@ -98,25 +102,31 @@ export interface WriterOptions {
 }
 
 export interface ReadOptions {
-  /** Offset of the first entry, which must be an entry's boundary; `end` is the commit offset. Default: the log's start. */
-  readonly from?: number | 'end' | undefined;
+  /**
+   * Where the first entry begins: an offset, which must be an entry's boundary, a bookmark, which is refused as OTHER_CLUSTER when it is of
+   * another log, `start`, or `end`, the commit offset. Default: `start`.
+   */
+  readonly from?: number | 'start' | 'end' | BookmarkText | undefined;
   /** Most entries to read, at least 1. Default: no limit. */
   readonly limit?: number | undefined;
   /**
    * Wait until the node has the log committed up to this offset, such as a receipt's `end` from another client; after the reconnect
-   * timeout it fails as BEHIND. What this client itself wrote and saw is waited for without it. Default: 0.
+   * timeout it fails as BEHIND. An offset or a bookmark. What this client itself wrote and saw is waited for without it. Default: 0.
    */
-  readonly atLeast?: number | undefined;
+  readonly atLeast?: number | BookmarkText | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface SubscribeOptions {
-  /** Offset of the first entry, which must be an entry's boundary; `end` is the commit offset. Default: the log's start. */
-  readonly from?: number | 'end' | undefined;
+  /**
+   * Where the first entry begins: an offset, which must be an entry's boundary, a bookmark, which is refused as OTHER_CLUSTER when it is of
+   * another log, `start`, or `end`, the commit offset. Default: `start`.
+   */
+  readonly from?: number | 'start' | 'end' | BookmarkText | undefined;
   /** Bytes that may be on their way to or waiting for the consumer. Default 4 MiB, 4 KiB to 2 GiB − 1. */
   readonly creditBytes?: number | undefined;
   /** As for a read. Default: 0. */
-  readonly atLeast?: number | undefined;
+  readonly atLeast?: number | BookmarkText | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -124,8 +134,16 @@ export interface EndOptions {
   /** Count every append that was acknowledged to anyone before this call. Default false. */
   readonly linearizable?: boolean | undefined;
   /** Answer once this much is committed on the node that answers. Default: 0. */
-  readonly atLeast?: number | undefined;
+  readonly atLeast?: number | BookmarkText | undefined;
   /** Longest time for the answer, in milliseconds. Default: as long as it takes, with `reconnect.timeoutMs` for each kind of waiting. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface CloseOptions {
+  /**
+   * Longest time for the answers to what was appended, in milliseconds; what has none by then is rejected with TIMEOUT, whose outcome says
+   * what is known. Default: 10 000 from the last answer on, so that a slow server is waited for, and one that hangs is not.
+   */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -155,18 +173,15 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
   return value;
 }
 
-/** A log offset: 0 to 2^53 − 1. */
-export function checkOffset(name: string, value: unknown): number {
-  return checkInteger(name, value, 0, MAX_LOG_OFFSET);
-}
-
 /** A term of the log: 1 to 2^32 − 1. */
 export function checkTerm(name: string, value: unknown): number {
   return checkInteger(name, value, 1, 0xffff_ffff);
 }
 
-export function checkFrom(value: unknown): number | 'end' | undefined {
-  return value === undefined || value === 'end' ? value : checkOffset('from', value);
+/** Where a reading begins; undefined: at the start. */
+export function checkFrom(clusterId: string, value: unknown): number | 'end' | undefined {
+  if (value === undefined || value === 'start') return undefined;
+  return value === 'end' ? value : placeIn(clusterId, 'from', value);
 }
 
 export function checkAck(value: unknown): Ack {
@@ -179,8 +194,8 @@ export function checkReads(value: unknown): Reads {
   throw new TypeError(`reads must be 'any' or 'leader', not ${describe(value)}`);
 }
 
-export function checkAtLeast(value: unknown): number {
-  return value === undefined ? 0 : checkOffset('atLeast', value);
+export function checkAtLeast(clusterId: string, value: unknown): number {
+  return value === undefined ? 0 : placeIn(clusterId, 'atLeast', value);
 }
 
 export function checkCredit(value: unknown): number {
@@ -235,15 +250,6 @@ export function checkUrls(value: unknown): string[] {
     // Spaces in a password become %20, without which it could not be told where the address ends.
     return /[@?]/.test(text) ? new URL(text).href : text;
   });
-}
-
-/** The error of an operation that its caller gave up. */
-export function abortedError(what: string, outcome: 'failed' | 'unknown'): LogError {
-  const sentence =
-    outcome === 'failed'
-      ? `${what} was aborted by its signal before anything was done.`
-      : `${what} was aborted by its signal after it was sent, so it may have happened; read the log before you do it again.`;
-  return new LogError('ABORTED', sentence, {}, outcome);
 }
 
 export function closedError(): LogError {

@@ -1,6 +1,7 @@
 // What `read` and `subscribe` return: entries, or whole batches for who wants speed.
 
 import { BatchStream, type StreamPlan } from './batchStream.ts';
+import { makeBookmark } from './bookmark.ts';
 import type { Batch, Entry } from './entries.ts';
 import type { Replicas } from './replicas.ts';
 import type { Workspace } from './wasm.ts';
@@ -16,6 +17,11 @@ export interface Reading extends AsyncIterable<Entry> {
    * anything is known it is `from` if that is an offset, else 0.
    */
   readonly position: number;
+  /**
+   * The {@link position} as text to keep, in a file or a database, with the id of the log's cluster: what `from` takes to go on there. Unlike an
+   * offset, it is refused where it means nothing, in another log.
+   */
+  readonly bookmark: string;
 }
 
 /** Makes entries of batches. Within a batch an entry costs no wait, only its promise. */
@@ -90,6 +96,9 @@ export function makeReading(replicas: Replicas, workspace: Workspace, plan: Stre
     [Symbol.asyncIterator]: () => begin(new EntryStream(new BatchStream(replicas, workspace, plan))),
     get position() {
       return last.position;
+    },
+    get bookmark() {
+      return makeBookmark(replicas.clusterId, last.position);
     },
   };
 }

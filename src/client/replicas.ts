@@ -77,6 +77,11 @@ export class Replicas {
     return this.#nodes.observed.commit;
   }
 
+  /** Of the log that is read. */
+  get clusterId(): string {
+    return this.#nodes.clusterId;
+  }
+
   /** How long nodes may refuse before it is taken for an answer, in milliseconds. */
   get timeoutMs(): number {
     return this.#settings.timeoutMs;

@@ -7,6 +7,7 @@ import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { APPEND_HEAP_BYTES, OPERATION_HEAP_BYTES, PAYLOAD_HEAP_BYTES } from '../core/limits.ts';
+import type { Watch } from './events.ts';
 import { type Operation, plainOperation, type Reject, type Resolve } from './message.ts';
 import type { Settings } from './options.ts';
 import { Queue } from './queue.ts';
@@ -82,6 +83,7 @@ export class Waiting {
   readonly #queue = new Queue<Operation | Pack>();
   readonly #settings: Settings;
   readonly #plainFlags: number;
+  readonly #watch: Watch;
   #length = 0;
   #memory = 0;
   #lastPack: Pack | undefined;
@@ -91,7 +93,8 @@ export class Waiting {
   #refusal: Refusal | undefined;
 
   /** `plainFlags`: of appends without options. */
-  constructor(settings: Settings, plainFlags: number) {
+  constructor(settings: Settings, plainFlags: number, watch: Watch) {
+    this.#watch = watch;
     this.#settings = settings;
     this.#plainFlags = plainFlags;
   }
@@ -110,7 +113,9 @@ export class Waiting {
   add(operation: Operation): boolean {
     const memory = memoryOf(operation);
     if (this.#memory + memory > this.#settings.maxQueuedBytes) {
-      operation.reject(this.#refuse().error);
+      const { error } = this.#refuse();
+      if (operation.link === undefined) this.#watch.failed(error, 1);
+      operation.reject(error);
       return false;
     }
     // Copied, because the caller may use its buffer again as soon as its call returns, just as when there is room. A writer's are copies already.
@@ -141,6 +146,7 @@ export class Waiting {
   /** What an append gets for which there is no room. Nobody who does not look at it costs anything; nor is it silent: Node reports it as unhandled. */
   refusedPlain(): Promise<never> {
     const refusal = this.#refuse();
+    this.#watch.failed(refusal.error, 1);
     refusal.promise ??= Promise.reject(refusal.error);
     return refusal.promise;
   }

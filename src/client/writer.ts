@@ -11,18 +11,28 @@
 
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { APPEND_CHAINED, APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
 import { BatchLink, uncertainCount } from './batchLink.ts';
-import { asLogError, brokenBy, Chain, type ChainEnd, DISPLACED, endingError, laterError, uncertainError } from './chains.ts';
-import { Places } from './committedEnd.ts';
-import { batchBytesOf, type Operation, type Reject } from './message.ts';
+import {
+  asLogError,
+  brokenBy,
+  Chain,
+  type ChainEnd,
+  DISPLACED,
+  endingError,
+  laterError,
+  neverError,
+  Refusal,
+  uncertainError,
+} from './chains.ts';
+import { Confirmed } from './confirmed.ts';
+import { batchBytesOf, type Reject } from './message.ts';
 import { checkNoOptions } from './optionNames.ts';
 import { type Ack, type BatchReceipt, closedError, type Receipt } from './options.ts';
 import { type Payload, payloadOf, payloadsOf } from './payload.ts';
 import { Queue } from './queue.ts';
 import type { Finding } from './recheck.ts';
 import { isNodesRefusal } from './retries.ts';
-import { ENOUGH_PROMISES } from './room.ts';
+import { WriterLoad } from './writerLoad.ts';
 import type { WriterPlan, WriterPort } from './writerPort.ts';
 
 /**
@@ -49,14 +59,11 @@ import type { WriterPlan, WriterPort } from './writerPort.ts';
 export class Writer {
   readonly #port: WriterPort;
   readonly #ack: Ack;
+  readonly #load: WriterLoad;
   /** Unsettled, in order. While none failed, the first `#inFlightCount` are with the appender. */
   readonly #links = new Queue<BatchLink>();
   #inFlightCount = 0;
   #inFlightBytes = 0;
-  #unsettledBytes = 0;
-  #unsettledCalls = 0;
-  /** What they cost the heap besides the bytes of their entries. */
-  #heapBytes = 0;
   #last: BatchLink | undefined;
   #isSubmitPlanned = false;
   #chain: Chain | undefined;
@@ -65,9 +72,7 @@ export class Writer {
   #isEndExact = true;
   /** The only term in which `#end` means something; 0: it is committed. */
   #term: number;
-  /** The last position at or before `#end` that is surely committed; what was received after it is in `#places`. */
-  #committed: number;
-  #places = new Places();
+  readonly #confirmed: Confirmed;
   #isSettling = false;
   #hasSucceeded = false;
   /** Attempts to go on without a success since, and until when there may be more, of `performance.now()`. */
@@ -75,20 +80,17 @@ export class Writer {
   #retryUntilMs = 0;
   /** Until when the log may be asked; 0 before it is. */
   #lookUntilMs = 0;
-  /** Why later appends are refused. */
-  #refusal: LogError | undefined;
-  /** What they are told in this tick. */
-  #later: LogError | undefined;
-  #onRoom: (() => void)[] = [];
+  readonly #refusal = new Refusal();
   #onIdle: (() => void)[] = [];
 
   /** Applications call `log.writer`. */
   constructor(port: WriterPort, plan: WriterPlan) {
     this.#port = port;
     this.#ack = plan.ack;
+    this.#load = new WriterLoad(port);
     this.#end = plan.expectedEnd;
     this.#term = plan.expectedTerm;
-    this.#committed = Math.min(plan.expectedEnd, port.committed());
+    this.#confirmed = new Confirmed(Math.min(plan.expectedEnd, port.committed()));
   }
 
   /**
@@ -101,13 +103,12 @@ export class Writer {
 
   /** Whether an append made now need not wait for others; if not, await {@link ready} first. */
   get hasRoom(): boolean {
-    return this.#unsettledCalls < ENOUGH_PROMISES && this.#unsettledBytes < this.#port.maxInFlightBytes;
+    return this.#load.hasRoom;
   }
 
   /** Resolves when {@link hasRoom}. */
   ready(): Promise<void> {
-    if (this.hasRoom) return Promise.resolve();
-    return new Promise((resolve) => this.#onRoom.push(resolve));
+    return this.#load.ready();
   }
 
   /**
@@ -152,7 +153,7 @@ export class Writer {
 
   /** Takes no more appends; resolves when all that were made are settled. Never rejects, and may be called again. */
   close(): Promise<void> {
-    this.#refusal ??= closedError();
+    this.#refusal.cause ??= closedError();
     if (this.#links.length === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
@@ -162,26 +163,18 @@ export class Writer {
   }
 
   #isRefused(reject: Reject): boolean {
-    if (this.#port.isClosed()) this.#refusal ??= closedError();
-    if (this.#refusal === undefined) return false;
-    reject(this.#refusal.code === 'CLOSED' ? this.#refusal : this.#laterError(this.#refusal));
+    if (this.#port.isClosed()) this.#refusal.cause ??= closedError();
+    const { cause } = this.#refusal;
+    if (cause === undefined) return false;
+    const error = this.#refusal.tell(cause, this.#where());
+    this.#port.watch.failed(error, 1);
+    reject(error);
     return true;
-  }
-
-  /** One for all of a tick: whoever never awaits makes a great many. */
-  #laterError(refusal: LogError): LogError {
-    if (this.#later === undefined) {
-      this.#later = laterError(refusal, this.#where());
-      queueMicrotask(() => {
-        this.#later = undefined;
-      });
-    }
-    return this.#later;
   }
 
   /** An append cannot be taken. Later ones would be where it was to be. */
   #endWith(thrown: unknown, reject: (thrown: unknown) => void): void {
-    this.#refusal = brokenBy(thrown instanceof Error ? thrown.message : String(thrown));
+    this.#refusal.cause = brokenBy(thrown instanceof Error ? thrown.message : String(thrown));
     reject(thrown);
   }
 
@@ -201,9 +194,7 @@ export class Writer {
   }
 
   #added(entryBytes: number, heapBytes: number): void {
-    this.#unsettledBytes += entryBytes;
-    this.#heapBytes += heapBytes;
-    this.#unsettledCalls += 1;
+    this.#load.add(entryBytes, heapBytes);
     if (this.#isSubmitPlanned) return;
     this.#isSubmitPlanned = true;
     // At the end of the tick, so that all appends of it share a link.
@@ -216,12 +207,7 @@ export class Writer {
   /** Bytes of entries of an append that can be taken. */
   #checkSize(payloads: readonly Uint8Array[]): number {
     const entryBytes = batchBytesOf(payloads, this.#port.limits());
-    const { maxInFlightBytes, maxQueuedBytes } = this.#port;
-    const heldBytes = this.#unsettledBytes + this.#heapBytes;
-    if (this.#links.length > 0 && heldBytes + entryBytes > maxInFlightBytes + maxQueuedBytes) {
-      const sentence = `${this.#unsettledCalls} of this writer's appends, with ${heldBytes} bytes of memory, wait already. Await ready() between appends, or raise maxQueuedBytes.`;
-      throw new LogError('QUEUE_FULL', sentence, { unsettledBytes: this.#unsettledBytes });
-    }
+    this.#load.check(entryBytes);
     return entryBytes;
   }
 
@@ -245,20 +231,14 @@ export class Writer {
     assert(!isHead || this.#inFlightCount === 0, 'a chain begins when nothing of the one before is in flight');
     this.#inFlightCount += 1;
     this.#inFlightBytes += link.entryBytes;
-    const operation: Operation = {
-      payloads: link.payloads,
-      entryBytes: link.entryBytes,
-      flags: (isHead ? APPEND_CONDITIONAL : APPEND_CHAINED) | (this.#ack === 'received' ? APPEND_RECEIVED : 0),
-      expectedEnd: isHead ? this.#end : 0,
-      expectedTerm: isHead ? this.#term : 0,
-      link: { chain, number },
-      isAlone: true,
-      resolve: () => undefined,
-      resolveBatch: (receipt) => this.#done(link, receipt),
-      reject: (error) => this.#notDone(link, error, (operation.message?.requestId ?? 0) === 0),
-      message: undefined,
-    };
-    this.#port.submit(operation);
+    const place = { chain, number, expectedEnd: this.#end, expectedTerm: this.#term, ack: this.#ack };
+    this.#port.submit(
+      link.operation(
+        place,
+        (receipt) => this.#done(link, receipt),
+        (error, isUnsent) => this.#notDone(link, error, isUnsent),
+      ),
+    );
   }
 
   #done(link: BatchLink, receipt: BatchReceipt): void {
@@ -306,22 +286,14 @@ export class Writer {
     this.#forget(link);
     this.#end = receipt.end;
     this.#hasSucceeded = true;
-    if (receipt.level === 'received') {
-      this.#term = receipt.term;
-      // Whatever is committed elsewhere by now may be another log than its leader's.
-      this.#places.add(receipt.offset);
-    } else {
-      if (this.#ack === 'committed') this.#term = 0;
-      this.#committed = receipt.end;
-      this.#places = new Places();
-    }
+    if (receipt.level === 'received') this.#term = receipt.term;
+    else if (this.#ack === 'committed') this.#term = 0;
+    this.#confirmed.settled(receipt);
     link.resolve(receipt);
   }
 
   #forget(link: BatchLink): void {
-    this.#unsettledBytes -= link.entryBytes;
-    this.#unsettledCalls -= link.callCount;
-    this.#heapBytes -= link.heapBytes;
+    this.#load.remove(link);
     if (this.#last === link) this.#last = undefined;
   }
 
@@ -332,7 +304,7 @@ export class Writer {
   }
 
   #tell(): void {
-    if (this.#onRoom.length > 0 && this.hasRoom) for (const listener of this.#onRoom.splice(0)) listener();
+    this.#load.tell();
     if (this.#links.length > 0) return;
     this.#port.busy(this, false);
     for (const listener of this.#onIdle.splice(0)) listener();
@@ -399,6 +371,7 @@ export class Writer {
     }
     const { places, isTaken, atTerm, end } = finding;
     for (const { term: placeTerm, offset, end: placeEnd, offsets } of places) {
+      this.#port.watch.appended(offsets.length, placeEnd - offset);
       this.#settle({ term: placeTerm, offset, end: placeEnd, offsets, level: 'committed', nodes: [] });
     }
     if (places.length > 0) {
@@ -411,16 +384,13 @@ export class Writer {
       const link = this.#links.at(i);
       if (link !== undefined) link.isUncertain = false;
     }
-    const why = isTaken
-      ? `Another entry is in the log, at or after ${this.#end}, where the next of this writer was to be.`
-      : `Term ${this.#term}, in which this writer's appends were received, is over.`;
-    return new LogError('CONDITION_FAILED', why, { offset: end, end });
+    return neverError(isTaken, { from: this.#end, term: this.#term, end });
   }
 
   /** Fails the rest, and everything that comes. */
   async #fail(cause: LogError): Promise<void> {
     if (this.#term !== 0) await this.#findCommittedEnd();
-    this.#refusal = cause;
+    this.#refusal.cause = cause;
     const end = this.#where();
     const first = endingError(cause.code === 'CONDITION_FAILED' && this.#hasSucceeded ? 'CHAIN_BROKEN' : cause.code, cause, end);
     const later = laterError(cause, end);
@@ -429,20 +399,19 @@ export class Writer {
       this.#forget(link);
       const error = isFirst ? first : later;
       isFirst = false;
-      link.reject(link.isUncertain ? uncertainError(cause, end) : error);
+      const told = link.isUncertain ? uncertainError(cause, end) : error;
+      this.#port.watch.failed(told, link.callCount);
+      link.reject(told);
     }
   }
 
   /** What was only received may be lost: the chain ends where it is committed, as far as the log tells. */
   async #findCommittedEnd(): Promise<void> {
     if (this.#lookUntilMs === 0) this.#lookUntilMs = performance.now() + this.#port.lookTimeoutMs;
-    const question = { from: this.#committed, to: this.#end, term: this.#term, places: this.#places, timeoutMs: this.#leftMs() };
-    try {
-      this.#end = await this.#port.findCommittedEnd(question);
-    } catch {
-      this.#end = this.#committed;
-      this.#isEndExact = false;
-    }
+    const timeoutMs = this.#leftMs();
+    const found = await this.#confirmed.find(this.#port, { to: this.#end, term: this.#term, timeoutMs });
+    this.#end = found.offset;
+    this.#isEndExact = found.isExact;
   }
 
   #leftMs(): number {

@@ -1,6 +1,7 @@
 // What stands between a writer and its client.
 
 import type { CommittedQuestion } from './committedEnd.ts';
+import type { Watch } from './events.ts';
 import type { Operation } from './message.ts';
 import type { Ack } from './options.ts';
 import type { Finding, Question } from './recheck.ts';
@@ -21,6 +22,7 @@ export interface WriterPort {
   isClosed(): boolean;
   /** The writer has unsettled appends from now on, or none any more. */
   busy(writer: { close(): Promise<void> }, isBusy: boolean): void;
+  readonly watch: Watch;
   submit(operation: Operation): void;
   /** Resolves when the client has room. */
   ready(): Promise<void>;

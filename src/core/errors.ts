@@ -55,12 +55,26 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** Facts about an error that a program may want: offsets in log bytes, a file's name. All values survive `postMessage`. */
-export type ErrorDetails = Readonly<Record<string, string | number | boolean>>;
+/** Facts about an error that a program may want. All values survive `postMessage`. */
+export interface ErrorDetails {
+  /** Where the log ends, in bytes: with CONDITION_FAILED, CHAIN_BROKEN, OFFSET_BEYOND_END and BEHIND. */
+  readonly end?: number;
+  /** Where the log starts, in bytes: with OFFSET_TRIMMED. */
+  readonly start?: number;
+  /** What the error is about, in log bytes: with most that come from a node. */
+  readonly offset?: number;
+  /** Where the entry begins that has the byte that was asked for: with OFFSET_NOT_BOUNDARY. */
+  readonly beginning?: number;
+  /** Up to where a writer's appends are in the log: with the errors of a `Writer`. */
+  readonly chainEnd?: number;
+  /** Up to where entries were handed out: with ABORTED of a read or subscription. */
+  readonly position?: number;
+  readonly [name: string]: string | number | boolean | undefined;
+}
 
 /** An error that can be expected in operation. `code` is stable; the message is for people and may change. */
 export class LogError extends Error {
-  override readonly name = 'LogError';
+  override readonly name: string = 'LogError';
   readonly code: ErrorCode;
   /** Whether the same operation may succeed later without a change. */
   readonly retryable: boolean;
@@ -68,12 +82,18 @@ export class LogError extends Error {
   readonly outcome: Outcome;
   readonly details: ErrorDetails;
 
-  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, outcome?: Outcome) {
-    super(message);
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, outcome?: Outcome, options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
     this.retryable = ERRORS[code].retryable;
     this.outcome = outcome ?? ERRORS[code].outcome;
     this.details = details;
+  }
+
+  /** What `JSON.stringify` shows: an error's own message is hidden from it. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    const { name, code, message, retryable, outcome, details } = this;
+    return { name, code, message, retryable, outcome, details };
   }
 }
 

@@ -1,7 +1,7 @@
 // Records what the clients of a test do and are told. A client stays what it is: its methods are the same, and are watched.
 
 import { createHash } from 'node:crypto';
-import type { AppendOptions, BatchReceipt, LogClient, Reading, Receipt, Writer } from '../client/index.ts';
+import type { AppendOptions, BatchReceipt, LogClient, Reading, ReadOptions, Receipt, Writer } from '../client/index.ts';
 import { LogError } from '../core/errors.ts';
 import { type AppendCall, type Complete, HistoryRecorder } from '../history/recorder.ts';
 import type { AppendResult } from '../history/types.ts';
@@ -68,7 +68,7 @@ export class Recording {
     client.writer = (options) => {
       const made = writer.call(client, options);
       const level = options.ack ?? 'committed';
-      this.#watchWriter(made, id, options.expectedEnd, level);
+      this.#watchWriter(made, id, offsetOf(options.expectedEnd), level);
       return made;
     };
   }
@@ -78,7 +78,7 @@ export class Recording {
     const callOf = (options: AppendOptions): Pick<AppendCall, 'client' | 'level' | 'expectedEnd' | 'session'> => ({
       client: id,
       level: options.ack ?? 'committed',
-      expectedEnd: options.expectedEnd,
+      expectedEnd: offsetOf(options.expectedEnd),
       session: sessionOf(id),
     });
     client.append = (payload, options = {}) =>
@@ -92,7 +92,7 @@ export class Recording {
     };
   }
 
-  #watchWriter(writer: Writer, id: number, expectedEnd: number, level: 'received' | 'committed'): void {
+  #watchWriter(writer: Writer, id: number, expectedEnd: number | undefined, level: 'received' | 'committed'): void {
     const chain = ++this.#chains;
     let number = 0;
     const call = (): Pick<AppendCall, 'client' | 'level' | 'expectedEnd' | 'chain' | 'session'> => {
@@ -131,7 +131,7 @@ export class Recording {
       const invoked = this.recorder.now();
       const answer = await end.call(client, options);
       const { linearizable = false, atLeast } = options;
-      this.#tellEnd(id, invoked, answer.end, linearizable, atLeast);
+      this.#tellEnd(id, invoked, answer.end, linearizable, offsetOf(atLeast));
       return answer;
     };
   }
@@ -140,13 +140,13 @@ export class Recording {
     this.recorder.end({ client, node: 'of the library', session: sessionOf(client), invoked, isLinearizable, atLeast, commit });
   }
 
-  #watchReading(client: number, from: number | 'end' | undefined, reading: Reading, kind: 'read' | 'subscribe'): Reading {
+  #watchReading(client: number, from: ReadOptions['from'], reading: Reading, kind: 'read' | 'subscribe'): Reading {
     const begin = (): SeenReading => {
       const seen: SeenReading = {
         client,
         subscription: this.readings.length,
         invoked: this.recorder.now(),
-        from: from === 'end' ? undefined : (from ?? 0),
+        from: from === 'end' ? undefined : from === 'start' ? 0 : (offsetOf(from) ?? 0),
         entries: [],
       };
       this.readings.push(seen);
@@ -163,6 +163,9 @@ export class Recording {
     return {
       get position() {
         return reading.position;
+      },
+      get bookmark() {
+        return reading.bookmark;
       },
       async *[Symbol.asyncIterator]() {
         const seen = begin();
@@ -182,6 +185,11 @@ export class Recording {
       },
     };
   }
+}
+
+/** The offset that an option means; the client has checked it, or refuses it. */
+function offsetOf(place: AppendOptions['expectedEnd']): number | undefined {
+  return typeof place === 'string' ? Number(place.slice(place.lastIndexOf('@') + 1)) : place;
 }
 
 /** What one client was told never goes back, and counts what it wrote. */

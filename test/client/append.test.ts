@@ -160,7 +160,7 @@ describe('append', () => {
     await expect(log.append('a', { signal: {} as AbortSignal })).rejects.toThrow(TypeError);
     expect(() => log.read({ from: -1 })).toThrow(RangeError);
     expect(() => log.read({ limit: 0 })).toThrow(RangeError);
-    expect(() => log.subscribe({ from: 'start' as 'end' })).toThrow(TypeError);
+    expect(() => log.subscribe({ from: 'beginning' })).toThrow(TypeError);
     expect(server.requests).toHaveLength(0);
   });
 });

@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { CommittedQuestion } from '../../src/client/committedEnd.ts';
+import { Watch } from '../../src/client/events.ts';
 import type { Message, Operation } from '../../src/client/message.ts';
 import { type Question, recheck } from '../../src/client/recheck.ts';
 import type { Replicas } from '../../src/client/replicas.ts';
@@ -26,6 +27,7 @@ beforeEach(() => {
 afterEach(() => vi.restoreAllMocks());
 
 class FakePort implements WriterPort {
+  readonly watch = new Watch([]);
   readonly maxInFlightBytes = 1 << 20;
   readonly maxQueuedBytes = 1 << 20;
   readonly timeoutMs = TIMEOUT_MS;
