@@ -13,7 +13,8 @@ import {
 import type { ErrorCode } from '../core/errors.ts';
 import {
   HELD_APPEND_BYTES,
-  HELD_APPEND_OVERHEAD_BYTES,
+  HELD_APPENDS_PER_TURN,
+  HELD_BYTES_PER_TURN,
   LAST_OFFSET_RESERVE_BYTES,
   MAX_LOG_OFFSET,
   MAX_PENDING_APPENDS,
@@ -23,7 +24,9 @@ import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
+import { AppendRows } from './appendRows.ts';
 import { type Condition, refusalOf } from './chain.ts';
+import { HeldAppends, heldCostOf } from './heldAppends.ts';
 import { PowerHistogram } from './histogram.ts';
 import type { Session } from './session.ts';
 
@@ -43,7 +46,7 @@ export interface AppendLoop {
 
 const NODE_LOOP: AppendLoop = { wallMs: () => Date.now(), afterTurn: (run) => void setImmediate(run) };
 
-/** One APPEND request. `entries` may be a view of the message only until control returns to the event loop. */
+/** One APPEND request. It and its `entries`, which may be a view of the message, are valid only until control returns to the event loop. */
 export interface AppendRequest {
   readonly session: AppendSession;
   readonly requestId: number;
@@ -53,16 +56,6 @@ export interface AppendRequest {
   readonly received: boolean;
   /** Append only if this holds when the request is ordered. */
   readonly condition: Condition | undefined;
-  readonly arrivedMs: number;
-}
-
-/** An ordered append that waits for the commit to reach its end. */
-interface Pending {
-  readonly session: AppendSession;
-  readonly requestId: number;
-  readonly term: number;
-  readonly first: number;
-  readonly end: number;
   readonly arrivedMs: number;
 }
 
@@ -83,11 +76,6 @@ export interface AppendCounters {
   bytes: number;
 }
 
-/** Memory that a held append takes. */
-function heldBytesOf(request: AppendRequest): number {
-  return request.entries.length + HELD_APPEND_OVERHEAD_BYTES;
-}
-
 /** The nodes of the cluster, and where clients find the leader. */
 export interface ClusterView {
   readonly self: number;
@@ -104,11 +92,10 @@ export class Appends {
   readonly #gate: Gate;
   readonly #cluster: ClusterView;
   readonly #maxPayloadBytes: number;
-  /** Ordered by end offset: the log is one order. `#head` is the first one still pending. */
-  #pending: Pending[] = [];
-  #head = 0;
-  readonly #held: AppendRequest[] = [];
-  #heldBytes = 0;
+  /** Ordered, oldest first: the place of each is the log offset at which it ends. */
+  readonly #pending = new AppendRows<AppendSession>();
+  readonly #held = new HeldAppends();
+  #isRetryPlanned = false;
   /** Sessions with receipts to send. */
   #answered: AppendSession[] = [];
   #isTurnPlanned = false;
@@ -142,12 +129,12 @@ export class Appends {
 
   /** Bytes of appends that wait for tail memory. */
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#held.bytes;
   }
 
   /** Whether {@link settle} is to be called when the commit moves, or when room is made. */
   get awaitsCommit(): boolean {
-    return this.#held.length > 0 || this.#head < this.#pending.length;
+    return !this.#held.isEmpty || this.#pending.size > 0;
   }
 
   /** Whether all that was accepted is answered, and what was only received is committed, if this node can see to that. */
@@ -170,18 +157,30 @@ export class Appends {
     request.session.unacknowledgedBytes += request.entries.length;
     request.session.unacknowledgedAppends += 1;
     // Who comes while others are held waits behind them: appends keep their order.
-    if (this.#held.length > 0 || !this.#order(request)) this.#hold(request);
+    if (!this.#held.isEmpty || !this.#order(request)) this.#hold(request);
   }
 
-  /** A slot became free: orders what was held, in its order. */
+  /** A slot became free: orders what was held, in its order, and no more of it in one turn than leaves the loop to the others. */
   retryHeld(): void {
-    let done = 0;
-    for (const request of this.#held) {
-      if (!request.session.isClosed && !this.#order(request)) break;
-      this.#heldBytes -= heldBytesOf(request);
-      done += 1;
+    let bytes = 0;
+    for (let count = 0; count < HELD_APPENDS_PER_TURN && bytes < HELD_BYTES_PER_TURN; count += 1) {
+      const request = this.#held.first();
+      if (request === undefined) return;
+      bytes += request.entries.length;
+      if (!request.session.isClosed && !this.#order(request)) return;
+      this.#held.shift();
     }
-    this.#held.splice(0, done);
+    if (this.#isRetryPlanned || this.#held.isEmpty) return;
+    this.#isRetryPlanned = true;
+    this.#loop.afterTurn(() => {
+      this.#isRetryPlanned = false;
+      this.retryHeld();
+    });
+  }
+
+  /** The session is gone: what is held of it is not to be ordered. */
+  closed(session: AppendSession): void {
+    this.#held.drop(session);
   }
 
   /** Answers every append that the commit has reached, and those that a lost leadership has decided. */
@@ -191,13 +190,12 @@ export class Appends {
     if (this.#term !== 0 && this.#leaderTerm === this.#term) this.#settleUpTo(commit, nowMs);
     else this.#endTerm(nowMs);
     this.#flushAnswers();
-    if (this.#held.length > 0) this.retryHeld();
+    this.retryHeld();
   }
 
   /** The node stops: what it has not ordered by now it will not order. */
   refuseHeld(): void {
-    for (const request of this.#held.splice(0)) this.#refuse(request, 'SHUTTING_DOWN', 0, SHUTTING_DOWN);
-    this.#heldBytes = 0;
+    this.#refuseAllHeld('SHUTTING_DOWN', SHUTTING_DOWN);
   }
 
   /** The node stops: what is still undecided stays so for its senders. Everything that was ordered has its answer when this returns. */
@@ -207,13 +205,22 @@ export class Appends {
     this.#flushAnswers();
   }
 
+  #refuseAllHeld(code: ErrorCode, sentence: string): void {
+    for (let request = this.#held.first(); request !== undefined; request = this.#held.first()) {
+      this.#held.shift();
+      this.#refuse(request, code, 0, sentence);
+    }
+  }
+
   #giveUpPending(reason: string): void {
-    const rest = this.#pending.slice(this.#head);
-    this.#pending = [];
-    this.#head = 0;
-    this.undecidedCount += rest.length;
-    for (const { session, requestId, first, end } of rest) {
-      session.unacknowledgedBytes -= end - first;
+    const pending = this.#pending;
+    this.undecidedCount += pending.size;
+    while (pending.size > 0) {
+      const session = pending.owner();
+      const requestId = pending.requestId();
+      const bytes = pending.bytes();
+      pending.shift();
+      session.unacknowledgedBytes -= bytes;
       session.unacknowledgedAppends -= 1;
       session.sendError(requestId, 'NOT_LEADER', 0, `${reason}: this append was ordered; it may get into the log or not`, true);
     }
@@ -227,10 +234,7 @@ export class Appends {
     this.#giveUpPending(this.#notLeader());
     this.#term = this.#leaderTerm;
     if (this.#term !== 0) return;
-    for (const request of this.#held.splice(0)) {
-      this.#heldBytes -= heldBytesOf(request);
-      this.#refuse(request, 'NOT_LEADER', 0, this.#notLeader());
-    }
+    this.#refuseAllHeld('NOT_LEADER', this.#notLeader());
   }
 
   #notLeader(): string {
@@ -240,17 +244,15 @@ export class Appends {
   }
 
   #settleUpTo(commit: number, nowMs: number): void {
-    while (this.#head < this.#pending.length) {
-      const append = this.#pending[this.#head];
-      if (append === undefined || append.end > commit) break;
-      this.#head += 1;
-      this.latency.observe((nowMs - append.arrivedMs) / 1000);
-      const { session, requestId, term, first, end } = append;
-      this.#acknowledge(session, requestId, term, first, end, LEVEL_COMMITTED, this.#nodesWith(end));
-    }
-    if (this.#head > 1024 && this.#head * 2 > this.#pending.length) {
-      this.#pending = this.#pending.slice(this.#head);
-      this.#head = 0;
+    const pending = this.#pending;
+    while (pending.size > 0 && pending.place() <= commit) {
+      const end = pending.place();
+      const session = pending.owner();
+      const requestId = pending.requestId();
+      const first = end - pending.bytes();
+      this.latency.observe((nowMs - pending.arrivedMs()) / 1000);
+      pending.shift();
+      this.#acknowledge(session, requestId, this.#term, first, end, LEVEL_COMMITTED, this.#nodesWith(end));
     }
   }
 
@@ -286,7 +288,7 @@ export class Appends {
       this.#refuse(request, 'UNSUPPORTED', end, 'this log has come to the last offset that it can address, 2^53 - 1');
       return true;
     }
-    if (this.#pending.length - this.#head >= MAX_PENDING_APPENDS) return false;
+    if (this.#pending.size >= MAX_PENDING_APPENDS) return false;
     const isOneBatch = condition !== undefined;
     const status = this.#tail.append(request.entries, request.entryCount, term, this.#maxPayloadBytes, this.#loop.wallMs(), isOneBatch);
     if (status === 'full') return false;
@@ -303,8 +305,7 @@ export class Appends {
     if (request.received) {
       this.#acknowledge(session, requestId, term, this.#tail.first, this.#tail.end, LEVEL_RECEIVED, 0);
     } else {
-      const { first, end: batchEnd } = this.#tail;
-      this.#pending.push({ session, requestId, term, first, end: batchEnd, arrivedMs: request.arrivedMs });
+      this.#pending.push(session, requestId, request.entries.length, this.#tail.end, request.arrivedMs);
     }
     return true;
   }
@@ -326,18 +327,29 @@ export class Appends {
   }
 
   #hold(request: AppendRequest): void {
-    if (this.#heldBytes + heldBytesOf(request) > HELD_APPEND_BYTES) {
-      request.session.fail(
-        request.requestId,
-        'OVERLOADED',
-        'the disk is behind and the queue of appends is full: try again later, with fewer at once',
-      );
-      return;
+    const cost = heldCostOf(request);
+    while (this.#held.bytes + cost > HELD_APPEND_BYTES) {
+      // Who has least of what waits must not pay for who has most.
+      const largest = this.#held.largest();
+      const own = this.#held.bytesOf(request.session) + cost;
+      if (largest === undefined || largest.bytes <= own) {
+        this.#overload(request.session, request.requestId);
+        return;
+      }
+      this.#overload(largest.session, largest.requestId);
     }
-    this.#heldBytes += heldBytesOf(request);
-    // The message's memory is gone once the callback returns.
-    this.#held.push({ ...request, entries: request.entries.slice() });
+    this.#held.push(request);
     this.#awaitCommit();
+  }
+
+  /** Ends a connection: neither its append `requestId` nor any after it is done. */
+  #overload(session: AppendSession, requestId: number): void {
+    session.fail(
+      requestId,
+      'OVERLOADED',
+      'the disk is behind and the queue of appends is full, most of it from this connection: try again later, with fewer at once',
+    );
+    this.#held.drop(session);
   }
 
   #acknowledge(session: AppendSession, requestId: number, term: number, first: number, end: number, level: number, nodes: number): void {

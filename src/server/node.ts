@@ -202,6 +202,7 @@ export class LogNode {
         closed: (session) => {
           this.#readings.closed(session);
           this.#ends.closed(session);
+          this.#appends.closed(session);
         },
       },
     );

@@ -154,15 +154,8 @@ export class Requests {
         `${entries.length} bytes of entries in one APPEND; the limit is ${maxBatchBytes}`,
       );
     } else {
-      this.#appends.accept({
-        session,
-        requestId,
-        entries,
-        entryCount: request.a,
-        received: (flags & APPEND_RECEIVED) !== 0,
-        condition,
-        arrivedMs: performance.now(),
-      });
+      const received = (flags & APPEND_RECEIVED) !== 0;
+      this.#appends.accept({ session, requestId, entries, entryCount: request.a, received, condition, arrivedMs: performance.now() });
     }
   }
 

@@ -1,55 +1,14 @@
 // R6: a disk that hangs does not hold a node that is to stop: no thread that waits for a system call is waited for without end.
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Exit, type RunningServer, spawnCommand, startServer, stopServers, temporaryDirectory } from '../support/server.ts';
 import { eventually, payloadOf } from './support/fixture.ts';
+import { HungDisk } from './support/hungDisk.ts';
 import { RawClient } from './support/rawClient.ts';
 
 afterAll(stopServers);
-
-/** A disk whose syncs, from {@link hang} on, never return: they wait in the kernel for somebody to write into a pipe. */
-class HungDisk {
-  readonly #pipe: string;
-  readonly #reached: string;
-  /** The environment of a node that has this disk. */
-  readonly env: Readonly<Record<string, string>>;
-
-  constructor() {
-    const directory = temporaryDirectory();
-    this.#pipe = join(directory, 'pipe');
-    this.#reached = join(directory, 'reached');
-    const preload = join(directory, 'preload.cjs');
-    writeFileSync(
-      preload,
-      `const fs = require('node:fs');
-      for (const name of ['fdatasyncSync', 'fsyncSync']) {
-        const sync = fs[name];
-        fs[name] = (file) => {
-          if (fs.existsSync(${JSON.stringify(this.#pipe)}) && !require('node:worker_threads').isMainThread) {
-            fs.writeFileSync(${JSON.stringify(this.#reached)}, '');
-            fs.openSync(${JSON.stringify(this.#pipe)}, 'r');
-          }
-          return sync(file);
-        };
-      }
-      require('node:module').syncBuiltinESMExports();`,
-    );
-    this.env = { NODE_OPTIONS: `--require ${preload}` };
-  }
-
-  hang(): void {
-    execFileSync('mkfifo', [this.#pipe]);
-  }
-
-  /** Resolves when a thread hangs. */
-  reached(): Promise<void> {
-    return eventually(() => existsSync(this.#reached), 'a sync hangs');
-  }
-}
 
 /** Ends as it must, or is given up by the test's time limit. */
 async function timed(exited: Promise<Exit>): Promise<{ readonly exit: Exit; readonly tookMs: number }> {

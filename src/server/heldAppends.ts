@@ -1,0 +1,146 @@
+// Appends that wait for tail memory, oldest first, with their bytes: the message's memory is gone once its callback returns. Small ones share
+// blocks of memory, so that each costs little more than its bytes; what each does cost is counted, by connection and in total.
+
+import { assert } from '../core/assert.ts';
+import { HELD_APPEND_BYTES, HELD_APPEND_EXTRA_BYTES, HELD_APPEND_OVERHEAD_BYTES } from '../core/limits.ts';
+import { AppendRows } from './appendRows.ts';
+import type { AppendRequest, AppendSession } from './appends.ts';
+import { BlockQueue, MAX_BLOCK_PART_BYTES } from './blockQueue.ts';
+
+/** What was dropped from the midst is let go when it comes to so much. */
+const MAX_DROPPED_BYTES = HELD_APPEND_BYTES / 8;
+
+/** What one connection has here. */
+interface Account {
+  readonly session: AppendSession;
+  bytes: number;
+  /** Its connection is gone: what it has here is not to be ordered. */
+  isDropped: boolean;
+}
+
+/** What few appends have: more than one entry, a condition, `received`, or too many bytes for a block. */
+interface Extra extends Pick<AppendRequest, 'entryCount' | 'received' | 'condition'> {
+  readonly own: Uint8Array | undefined;
+}
+
+function hasExtra({ entryCount, received, condition, entries }: AppendRequest): boolean {
+  return entryCount !== 1 || received || condition !== undefined || entries.length > MAX_BLOCK_PART_BYTES;
+}
+
+function costOf(bytes: number, isExtra: boolean): number {
+  return bytes + HELD_APPEND_OVERHEAD_BYTES + (isExtra ? HELD_APPEND_EXTRA_BYTES : 0);
+}
+
+/** Memory that holding `request` takes. */
+export function heldCostOf(request: AppendRequest): number {
+  return costOf(request.entries.length, hasExtra(request));
+}
+
+export class HeldAppends {
+  readonly #rows = new AppendRows<Account, Extra>();
+  readonly #blocks = new BlockQueue();
+  readonly #accounts = new Map<AppendSession, Account>();
+  #bytes = 0;
+  #droppedBytes = 0;
+
+  /** Memory that those take that are to be ordered. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether there is none, not even one of a connection that is gone. */
+  get isEmpty(): boolean {
+    return this.#rows.size === 0;
+  }
+
+  /** Memory that those of `session` take. */
+  bytesOf(session: AppendSession): number {
+    return this.#accounts.get(session)?.bytes ?? 0;
+  }
+
+  /** The connection that has most here, with the id of the oldest append that it has here; undefined when there is none. */
+  largest(): { readonly session: AppendSession; readonly bytes: number; readonly requestId: number } | undefined {
+    let found: Account | undefined;
+    for (const account of this.#accounts.values()) if (account.bytes > (found?.bytes ?? 0)) found = account;
+    if (found === undefined) return undefined;
+    let oldest = 0;
+    while (this.#rows.owner(oldest) !== found) oldest += 1;
+    return { session: found.session, bytes: found.bytes, requestId: this.#rows.requestId(oldest) };
+  }
+
+  /** Adds `request`, and copies its entries. */
+  push(request: AppendRequest): void {
+    const { session, requestId, entries, entryCount, received, condition, arrivedMs } = request;
+    if (this.#droppedBytes >= MAX_DROPPED_BYTES) this.#compact();
+    let account = this.#accounts.get(session);
+    if (account === undefined) {
+      account = { session, bytes: 0, isDropped: false };
+      this.#accounts.set(session, account);
+    }
+    const own = entries.length > MAX_BLOCK_PART_BYTES ? entries.slice() : undefined;
+    const place = own === undefined ? this.#blocks.push(entries) : 0;
+    const extra = hasExtra(request) ? { entryCount, received, condition, own } : undefined;
+    this.#rows.push(account, requestId, entries.length, place, arrivedMs, extra);
+    const cost = heldCostOf(request);
+    account.bytes += cost;
+    this.#bytes += cost;
+  }
+
+  /** The oldest one that is to be ordered; undefined when there is none. Its entries are valid until it is taken out. */
+  first(): AppendRequest | undefined {
+    const rows = this.#rows;
+    while (rows.size > 0 && rows.owner().isDropped) this.shift();
+    if (rows.size === 0) return undefined;
+    const { entryCount, received, condition, own } = rows.extra() ?? { entryCount: 1, received: false };
+    const entries = own ?? this.#blocks.at(rows.place(), rows.bytes());
+    return {
+      session: rows.owner().session,
+      requestId: rows.requestId(),
+      entries,
+      entryCount,
+      received,
+      condition,
+      arrivedMs: rows.arrivedMs(),
+    };
+  }
+
+  /** Takes the oldest one out. */
+  shift(): void {
+    const rows = this.#rows;
+    const account = rows.owner();
+    const cost = costOf(rows.bytes(), rows.extra() !== undefined);
+    if (account.isDropped) this.#droppedBytes -= cost;
+    else {
+      account.bytes -= cost;
+      this.#bytes -= cost;
+      if (account.bytes === 0) this.#accounts.delete(account.session);
+    }
+    if (rows.extra()?.own === undefined) this.#blocks.shiftTo(rows.place());
+    rows.shift();
+    if (rows.size === 0) this.#blocks.clear();
+  }
+
+  /** Forgets all that `session` has here: it is gone. */
+  drop(session: AppendSession): void {
+    const account = this.#accounts.get(session);
+    if (account === undefined) return;
+    this.#accounts.delete(session);
+    account.isDropped = true;
+    this.#bytes -= account.bytes;
+    this.#droppedBytes += account.bytes;
+  }
+
+  /** Takes those that were dropped out, and moves the others together: one that is left would keep a whole block. */
+  #compact(): void {
+    const rows = this.#rows;
+    const blocks = this.#blocks;
+    blocks.rewrite(() => {
+      rows.rewrite((i) => {
+        if (rows.owner(i).isDropped) return undefined;
+        return rows.extra(i)?.own === undefined ? blocks.push(blocks.at(rows.place(i), rows.bytes(i))) : 0;
+      });
+    });
+    this.#droppedBytes = 0;
+    assert(this.#bytes === 0 || rows.size > 0, 'what is counted is there');
+  }
+}

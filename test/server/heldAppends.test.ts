@@ -1,0 +1,232 @@
+// Appends that wait for memory: what each costs, whose they are, and who pays when there are too many.
+
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { HELD_APPEND_BYTES, HELD_APPENDS_PER_TURN, MAX_PENDING_APPENDS, MAX_UNACKNOWLEDGED_APPENDS } from '../../src/core/limits.ts';
+import { Gate } from '../../src/memory/gate.ts';
+import { WORD } from '../../src/memory/map.ts';
+import { Tail } from '../../src/memory/tail.ts';
+import { APPEND, requestMessage } from '../../src/protocol/client.ts';
+import { AppendRows } from '../../src/server/appendRows.ts';
+import { type AppendRequest, type AppendSession, Appends } from '../../src/server/appends.ts';
+import { HeldAppends, heldCostOf } from '../../src/server/heldAppends.ts';
+import { Random } from '../assembly/random.ts';
+import { makeBatch } from '../crash/batches.ts';
+import { smallMemory } from '../crash/testNode.ts';
+import { startServer, stopServers } from '../support/server.ts';
+import { Canary } from './support/canary.ts';
+import { frameEntries } from './support/entries.ts';
+import { eventually } from './support/fixture.ts';
+import { HungDisk } from './support/hungDisk.ts';
+import { RawClient } from './support/rawClient.ts';
+
+afterAll(stopServers);
+
+interface FakeSession extends AppendSession {
+  readonly failures: [requestId: number, code: string][];
+  isClosed: boolean;
+}
+
+function makeSession(): FakeSession {
+  const session: FakeSession = {
+    unacknowledgedBytes: 0,
+    unacknowledgedAppends: 0,
+    isClosed: false,
+    failures: [],
+    sendError: (requestId, code) => void session.failures.push([requestId, code]),
+    fail: (requestId, code) => {
+      session.failures.push([requestId, code]);
+      session.isClosed = true;
+    },
+    addReceipt: () => false,
+    flushReceipts: () => undefined,
+  };
+  return session;
+}
+
+function requestOf(session: AppendSession, requestId: number, entries: Uint8Array, fields: Partial<AppendRequest> = {}): AppendRequest {
+  return { session, requestId, entries, entryCount: 1, received: false, condition: undefined, arrivedMs: requestId / 8, ...fields };
+}
+
+test('a queue of appends is what a list of them would be, however many come and go', () => {
+  const random = new Random(7);
+  const rows = new AppendRows<{ readonly id: number }, string>();
+  let list: { id: number; place: number; extra: string | undefined }[] = [];
+  for (let id = 0; id < 60_000; id += 1) {
+    const extra = random.below(1000) < 100 ? `extra ${id}` : undefined;
+    rows.push({ id }, id, id * 3, id * 2 ** 20, id / 4, extra);
+    list.push({ id, place: id * 2 ** 20, extra });
+    const out = id % 20_000 > 15_000 ? 5 : random.below(1000) < 400 ? 1 : 0;
+    for (let i = 0; i < out && list.length > 0; i += 1) {
+      const first = list.shift();
+      const { id: firstId = 0, place, extra: firstExtra } = first ?? {};
+      const found = [rows.owner().id, rows.requestId(), rows.bytes(), rows.place(), rows.arrivedMs(), rows.extra()];
+      if (found.join() !== [firstId, firstId, firstId * 3, place, firstId / 4, firstExtra].join())
+        throw new Error(`row ${firstId} is ${found.join()}`);
+      rows.shift();
+    }
+    if (id % 9000 === 8999) {
+      rows.rewrite((i) => (rows.requestId(i) % 3 === 0 ? undefined : rows.place(i) + 1));
+      list = list.filter((each) => each.id % 3 !== 0).map((each) => ({ ...each, place: each.place + 1 }));
+    }
+    if (rows.size !== list.length) throw new Error(`${rows.size} rows, not ${list.length}`);
+  }
+});
+
+test('held appends keep their order and their bytes, whoever leaves in between, and cost what they are counted as', () => {
+  const random = new Random(3);
+  const held = new HeldAppends();
+  const sessions = Array.from({ length: 6 }, makeSession);
+  let list: AppendRequest[] = [];
+  const sum = (requests: readonly AppendRequest[]): number => requests.reduce((total, request) => total + heldCostOf(request), 0);
+  for (let id = 0; id < 4_000; id += 1) {
+    const session = sessions[random.below(sessions.length)] as FakeSession;
+    const size = random.below(1000) < 20 ? 5000 + random.below(9000) : 12 + random.below(300);
+    const entries = new Uint8Array(size).fill(id & 0xff);
+    const request = requestOf(session, id, entries, random.below(1000) < 100 ? { entryCount: 3, received: true } : {});
+    held.push({ ...request, entries: entries.slice() });
+    list.push(request);
+    if (random.below(1000) < 2) {
+      held.drop(session);
+      list = list.filter((each) => each.session !== session);
+    }
+    if (id % 1000 > 700) {
+      const first = held.first();
+      if (id % 20 === 0) expect(first).toEqual(list[0]);
+      expect(first?.requestId).toBe(list[0]?.requestId);
+      if (first !== undefined) {
+        held.shift();
+        list.shift();
+      }
+    }
+    if (id % 50 !== 0) continue;
+    expect(held.bytes).toBe(sum(list));
+    if (list.length > 0) {
+      const shares = sessions.map((each) => sum(list.filter((request) => request.session === each)));
+      const largest = held.largest();
+      expect(largest?.bytes).toBe(Math.max(...shares));
+      expect(largest?.requestId).toBe(list.find((request) => request.session === largest?.session)?.requestId);
+    }
+  }
+  for (const request of list) {
+    expect(held.first()).toEqual(request);
+    held.shift();
+  }
+  expect([held.first(), held.bytes, held.isEmpty]).toEqual([undefined, 0, true]);
+});
+
+describe('when too many wait', () => {
+  function makeAppends(): { appends: Appends; gate: Gate; turns: (() => void)[]; tail: () => number } {
+    const memory = smallMemory();
+    const tail = new Tail(memory, () => undefined);
+    tail.start(0, 0, undefined);
+    memory.setWord(WORD.LEADER_TERM, 1);
+    const gate = new Gate(memory);
+    const turns: (() => void)[] = [];
+    const loop = { wallMs: () => 5, afterTurn: (run: () => void) => void turns.push(run) };
+    const appends = new Appends(
+      memory,
+      tail,
+      gate,
+      { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => '' },
+      60_000,
+      () => undefined,
+      loop,
+    );
+    return { appends, gate, turns, tail: () => memory.tail };
+  }
+
+  const { entries } = makeBatch([1], new Random(1));
+
+  test('the connection with most of it pays, from its first append on, and one with little is held', () => {
+    const { appends } = makeAppends();
+    const [hog, other, small] = [makeSession(), makeSession(), makeSession()];
+    const big = new Uint8Array(1_000_000);
+    appends.accept(requestOf(small, 1, entries));
+    for (let id = 1; id <= 40; id += 1) appends.accept(requestOf(hog, id, big));
+    for (let id = 1; id <= 30; id += 1) appends.accept(requestOf(other, id, big));
+    expect([hog.failures, other.failures, small.failures]).toEqual([[[1, 'OVERLOADED']], [], []]);
+    expect(appends.heldBytes).toBeLessThan(HELD_APPEND_BYTES / 2);
+    for (let id = 31; id <= 100 && !other.isClosed; id += 1) appends.accept(requestOf(other, id, big));
+    expect(other.failures).toHaveLength(1);
+    appends.accept(requestOf(small, 2, entries));
+    expect(small.failures).toEqual([]);
+  });
+
+  test('what a connection left behind costs nothing any more, and is not ordered', () => {
+    const { appends, gate, tail } = makeAppends();
+    for (let round = 0; round < 10; round += 1) {
+      const session = makeSession();
+      for (let id = 1; id <= 20; id += 1) appends.accept(requestOf(session, id, new Uint8Array(1_000_000)));
+      expect(session.failures).toEqual([]);
+      session.isClosed = true;
+      appends.closed(session);
+      expect(appends.heldBytes).toBe(0);
+    }
+    const honest = makeSession();
+    appends.accept(requestOf(honest, 1, entries));
+    gate.open();
+    appends.retryHeld();
+    expect([tail(), appends.heldBytes, honest.failures]).toEqual([entries.length, 0, []]);
+  });
+
+  test('they are ordered in turns, which leave the loop to others', () => {
+    const { appends, gate, turns, tail } = makeAppends();
+    const session = makeSession();
+    const count = HELD_APPENDS_PER_TURN + 10;
+    for (let id = 0; id < count; id += 1) appends.accept(requestOf(session, id, entries));
+    gate.open();
+    appends.retryHeld();
+    expect(tail()).toBe(HELD_APPENDS_PER_TURN * entries.length);
+    while (turns.length > 0) turns.shift()?.();
+    expect([tail(), appends.heldBytes]).toEqual([count * entries.length, 0]);
+  });
+});
+
+/** One WebSocket frame with an append of `payload`, many times over. */
+function frames(payload: Buffer, count: number): Buffer {
+  const message = Buffer.concat([requestMessage(APPEND, 0, 1, 0, 1), frameEntries([payload])]);
+  const frame = Buffer.concat([Buffer.of(0x82, 0x80 | message.length, 0, 0, 0, 0), message]);
+  return Buffer.concat(new Array<Buffer>(count).fill(frame));
+}
+
+test('as many tiny appends as clients may send, while the disk hangs, cost a bounded amount, and a client beside them gets its receipts', async () => {
+  const disk = new HungDisk();
+  const node = await startServer({ env: disk.env, flags: ['--slots', '3'] });
+  const httpUrl = node.url.replace(/^ws/, 'http');
+  const status = async (): Promise<{
+    memory: { residentBytes: number };
+    appends: { batches: number };
+    clients: { heldAppendBytes: number };
+  }> => (await (await fetch(`${httpUrl}/status`)).json()) as never;
+  const canary = await Canary.start(node.url, 'canary');
+  onTestFinished(() => canary.terminate());
+  await canary.progress(20);
+  const before = (await status()).memory.residentBytes;
+  disk.hang();
+  await disk.reached();
+  const block = frames(Buffer.from('x'), MAX_UNACKNOWLEDGED_APPENDS / 8);
+  let closed = 0;
+  const sent = Array.from({ length: 16 }, async () => {
+    const { socket } = await RawClient.connect(node.url);
+    onTestFinished(() => socket.terminate());
+    socket.once('close', () => (closed += 1));
+    // The raw socket below the WebSocket: frames are made once.
+    const raw = (socket as unknown as { _socket: import('node:net').Socket })._socket;
+    for (let i = 0; i < 8 && !raw.destroyed; i += 1) {
+      if (!raw.write(block)) await new Promise((resolve) => raw.once('drain', resolve).once('close', resolve));
+    }
+  });
+  await Promise.all(sent);
+  let peak = 0;
+  await eventually(async () => {
+    const { memory, appends, clients } = await status();
+    peak = Math.max(peak, memory.residentBytes);
+    return appends.batches >= MAX_PENDING_APPENDS && clients.heldAppendBytes > HELD_APPEND_BYTES / 2 && closed > 0;
+  }, 'all that may wait waits, and somebody has paid');
+  // What waits, what has come and waits for its turn, and garbage that is not collected yet.
+  expect((peak - before) / 1e6).toBeLessThan(200);
+  disk.release();
+  await canary.progress(20);
+  await canary.stop();
+  await eventually(async () => (await status()).clients.heldAppendBytes === 0, 'all that was held is ordered');
+});
