@@ -42,6 +42,7 @@ import { openLoop } from './scenarios/openLoop.ts';
 import { read } from './scenarios/read.ts';
 import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
+import { underAttack } from './scenarios/underAttack.ts';
 import { findSystems } from './systems/find.ts';
 import type { FoundSystem } from './systems/system.ts';
 
@@ -69,6 +70,7 @@ const SCENARIOS: readonly Scenario[] = [
   tail,
   fanOut,
   mixed,
+  underAttack,
   memory,
   restart,
   clusterAppend,
