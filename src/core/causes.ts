@@ -94,6 +94,13 @@ export const causes = {
       `node ${node} reaches this node, but this one cannot reach it at ${address}: ${reason}. A firewall, or it listens on a loopback ` +
       `address only (its own name as 127.0.1.1 in its /etc/hosts): check ${flagOf('host')} there`,
   }),
+  isNotReached: (node: number): Cause => ({
+    code: 'ONE_WAY',
+    node,
+    sentence:
+      `this node reaches node ${node}, but node ${node} does not reach this one: a firewall, another address of this node in ${peers} there, ` +
+      `or this node listens on a loopback address only (${flagOf('host')})`,
+  }),
   notJoined: (node: number): Cause => ({ code: 'NOT_JOINED', node, sentence: `node ${node} does not belong to the cluster yet` }),
   unreachable: (node: number, address: string, reason: string): Cause => ({
     code: 'UNREACHABLE',
@@ -112,9 +119,9 @@ export function whyNoLeader(found: readonly Cause[], talking: number, total: num
   const [voters] = found.filter(({ code }) => code === 'TOO_FEW_VOTERS');
   if (voters !== undefined) return cut(voters.sentence);
   const sentences = found.map(({ sentence }) => sentence).join('; ');
-  if (talking < majority)
-    return cut(`it talks to ${talking} of ${total} nodes, itself included, and a leader needs ${majority}: ${sentences}`);
-  return cut(sentences);
+  if (talking >= majority) return cut(sentences);
+  const count = `it talks to ${talking} of ${total} nodes, itself included, and a leader needs ${majority}`;
+  return cut(sentences === '' ? count : `${count}: ${sentences}`);
 }
 
 /** At most MAX_WHY_BYTES of UTF-8, whatever addresses and other nodes' sentences it is made of. */

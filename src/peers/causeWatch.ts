@@ -38,13 +38,13 @@ function isLoopback(address: string): boolean {
 /** What keeps this node from the one at `address`; undefined: nothing does. */
 export function causeOfFault(
   own: Pick<OwnView, 'id' | 'process'>,
-  { address, fault, isHeard }: Pick<LinkView, 'address' | 'fault' | 'isHeard'>,
+  { address, fault, isConnected, isHeard }: Pick<LinkView, 'address' | 'fault' | 'isConnected' | 'isHeard'>,
 ): Cause | undefined {
   const { id } = address;
   const at = addressOf(address.host, address.peerPort);
   switch (fault?.kind) {
     case undefined:
-      return undefined;
+      return isConnected && !isHeard ? causes.isNotReached(id) : undefined;
     case 'notJoined':
       return causes.notJoined(id);
     case 'failed':

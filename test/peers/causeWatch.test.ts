@@ -83,6 +83,12 @@ describe('a cause', () => {
     expect(causesOf(OWN, [link(2, { remoteAddress: '10.0.0.2' })])).toEqual([]);
   });
 
+  test('a node that this one reaches, and that does not reach it', () => {
+    expect(causesOf(OWN, [link(2), link(3, { isHeard: false })])).toMatchObject([
+      { code: 'ONE_WAY', node: 3, sentence: expect.stringContaining('node 3 does not reach this one') },
+    ]);
+  });
+
   test('that several nodes say of this one is said once', () => {
     expect(
       causesOf(
@@ -96,6 +102,7 @@ describe('a cause', () => {
 describe('why there is no leader', () => {
   test('is not known while all nodes talk: an election may be under way', () => {
     expect(whyNoLeader([], 3, 3)).toBe('');
+    expect(whyNoLeader([], 1, 3)).toBe('it talks to 1 of 3 nodes, itself included, and a leader needs 2');
   });
 
   test('says of how many nodes it hears, of how many a leader needs, and what keeps the others away', () => {
