@@ -7,7 +7,7 @@
 
 import { LogError } from '../core/errors.ts';
 import { MAX_APPENDS_IN_FLIGHT } from '../core/limits.ts';
-import { APPEND_RECEIVED, type Hello, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
+import { APPEND_RECEIVED, type Hello, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { abortedAppend } from './aborts.ts';
 import type { AppenderOwner } from './appenderOwner.ts';
 import { Arena } from './arena.ts';
@@ -15,7 +15,7 @@ import { DISPLACED, NewestChain } from './chains.ts';
 import { type Connection, isLater, type Loss } from './connection.ts';
 import type { AppendLoad, Watch } from './events.ts';
 import { batchTooLarge, lostErrors, type Message, type Operation, plainOperation, type Reject, type Resolve, tooLarge } from './message.ts';
-import { OpenMessage } from './openMessage.ts';
+import { messageBytesOf, OpenMessage } from './openMessage.ts';
 import type { Receipt, Settings } from './options.ts';
 import { Queue } from './queue.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
@@ -23,9 +23,7 @@ import { Room } from './room.ts';
 import { Route } from './route.ts';
 import { Sent } from './sent.ts';
 import { Waiting } from './waiting.ts';
-import { SLOT_BYTES, type Workspace } from './wasm.ts';
-
-const MIN_MESSAGE_BYTES = 16 * 1024;
+import type { Workspace } from './wasm.ts';
 
 // The executor of every append's promise: one function for all of them, because a closure for each costs more than the copy.
 let resolveOfNew: Resolve = () => {};
@@ -278,9 +276,7 @@ export class Appender {
   adopt(hello: Hello): void {
     this.#maxPayloadBytes = hello.maxPayloadBytes;
     this.#windowBytes = hello.windowBytes;
-    // Several messages must fit the window, or sending and answering would take turns.
-    const pipelined = Math.max(MIN_MESSAGE_BYTES, Math.floor(hello.windowBytes / 4));
-    this.#messageBytes = Math.min(SLOT_BYTES - MESSAGE_HEADER_BYTES, hello.maxBatchBytes, pipelined);
+    this.#messageBytes = messageBytesOf(hello);
   }
 
   #appendSlowly(payload: Uint8Array): Promise<Receipt> {

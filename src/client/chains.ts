@@ -5,6 +5,7 @@
 
 import { type ErrorCode, LogError } from '../core/errors.ts';
 import type { Connection } from './connection.ts';
+import { isNodesRefusal } from './retries.ts';
 
 /** One head and its links, on one connection. Who has to begin again makes a new one. */
 export class Chain {
@@ -119,4 +120,14 @@ export class Refusal {
     }
     return this.#told;
   }
+}
+
+/** Whether a link that had no effect for this reason can be the head of a new chain, which begins at `end`. */
+export function mayGoOn(cause: LogError, end: number, isUnsent: boolean): boolean {
+  if (cause === DISPLACED || cause.code === 'QUEUE_FULL') return true;
+  // Not sent, though it was time: no leader was found for as long as there may be none.
+  if (isUnsent) return false;
+  // Another term began, with no entries of anybody.
+  if (cause.code === 'CHAIN_BROKEN') return typeof cause.details.end === 'number' && cause.details.end <= end;
+  return isNodesRefusal(cause) || cause.code === 'CONNECTION_LOST';
 }

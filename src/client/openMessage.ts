@@ -1,10 +1,10 @@
 // The message that appends are copied into until it is sealed: full, or at the end of the tick, or because what comes next must stand alone.
 
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import { MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
+import { type Hello, MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
 import type { Arena } from './arena.ts';
 import { Message, type Operation, type Reject, type Resolve, writeEntries } from './message.ts';
-import type { Workspace } from './wasm.ts';
+import { SLOT_BYTES, type Workspace } from './wasm.ts';
 
 export class OpenMessage {
   readonly #workspace: Workspace;
@@ -106,4 +106,13 @@ export class OpenMessage {
     message.run.used = message.end;
     return message;
   }
+}
+
+const MIN_MESSAGE_BYTES = 16 * 1024;
+
+/** Most bytes of entries that appends share a message for, with a server of these limits. */
+export function messageBytesOf({ windowBytes, maxBatchBytes }: Pick<Hello, 'windowBytes' | 'maxBatchBytes'>): number {
+  // Several messages must fit the window, or sending and answering would take turns.
+  const pipelined = Math.max(MIN_MESSAGE_BYTES, Math.floor(windowBytes / 4));
+  return Math.min(SLOT_BYTES - MESSAGE_HEADER_BYTES, maxBatchBytes, pipelined);
 }

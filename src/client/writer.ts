@@ -20,6 +20,7 @@ import {
   DISPLACED,
   endingError,
   laterError,
+  mayGoOn,
   neverError,
   Refusal,
   uncertainError,
@@ -31,7 +32,6 @@ import { type Ack, type BatchReceipt, closedError, type Receipt } from './option
 import { type Payload, payloadOf, payloadsOf } from './payload.ts';
 import { Queue } from './queue.ts';
 import type { Finding } from './recheck.ts';
-import { isNodesRefusal } from './retries.ts';
 import { WriterLoad } from './writerLoad.ts';
 import type { WriterPlan, WriterPort } from './writerPort.ts';
 
@@ -331,7 +331,7 @@ export class Writer {
     if (isUncertain) {
       const refusal = await this.#look();
       if (refusal !== undefined || this.#links.length === 0) return refusal;
-    } else if (cause !== undefined && !this.#mayGoOn(cause)) {
+    } else if (cause !== undefined && !mayGoOn(cause, this.#end, this.#links.peek()?.isUnsent === true)) {
       return cause;
     }
     if (cause?.code === 'QUEUE_FULL') {
@@ -344,16 +344,6 @@ export class Writer {
     await this.#port.pause(this.#failures);
     this.#failures += 1;
     return undefined;
-  }
-
-  /** Whether a link that had no effect for this reason can be the head of a new chain. */
-  #mayGoOn(cause: LogError): boolean {
-    if (cause === DISPLACED || cause.code === 'QUEUE_FULL') return true;
-    // Not sent, though it was time: no leader was found for as long as there may be none.
-    if (this.#links.peek()?.isUnsent === true) return false;
-    // Another term began, with no entries of anybody.
-    if (cause.code === 'CHAIN_BROKEN') return typeof cause.details.end === 'number' && cause.details.end <= this.#end;
-    return isNodesRefusal(cause) || cause.code === 'CONNECTION_LOST';
   }
 
   /** Settles the links that are in the committed log. Undefined when the others may still be done. */
