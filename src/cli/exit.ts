@@ -3,6 +3,7 @@
 import type { Worker } from 'node:worker_threads';
 import { outOfDescriptors } from '../core/descriptors.ts';
 import { type ErrorCode, LogError } from '../core/errors.ts';
+import { stderr } from './stderr.ts';
 
 export const EXIT = {
   DONE: 0,
@@ -76,7 +77,11 @@ export async function endProcess(code: number, threadsMs = THREADS_MS): Promise<
     for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, () => undefined);
     const ended = Promise.all([...threads].map((thread) => thread.terminate())).then(() => true);
     const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), threadsMs));
-    if (!(await Promise.race([ended, late]))) killProcess();
+    if (!(await Promise.race([ended, late]))) {
+      stderr.flushSync();
+      killProcess();
+    }
   }
+  stderr.flushSync();
   return process.exit(code);
 }

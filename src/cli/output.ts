@@ -4,6 +4,7 @@
 import * as fs from 'node:fs';
 import { LogError } from '../core/errors.ts';
 import { EXIT } from './exit.ts';
+import { isStderrTerminal, stderr } from './stderr.ts';
 import { visible } from './terminal.ts';
 
 const STDOUT = 1;
@@ -102,13 +103,14 @@ export function printJson(value: unknown): Promise<void> {
   return print(JSON.stringify(value));
 }
 
+/** A text as stderr shows it: on a terminal with control characters {@link visible}. */
+export function asShown(text: string): string {
+  return isStderrTerminal ? visible(text) : text;
+}
+
 /** Writes one message to stderr, after `mark`; on a terminal with the control characters of `text`, not of `mark`, {@link visible}. */
 export function say(text: string, mark = ''): void {
-  try {
-    fs.writeSync(2, `${mark}${process.stderr.isTTY ? visible(text) : text}\n`);
-  } catch {
-    // Nobody listens on stderr: the exit code still says how it went.
-  }
+  stderr.write(`${mark}${asShown(text)}\n`);
 }
 
 /** A stdout whose reader has gone ends the process quietly, also when node writes to it by itself. */

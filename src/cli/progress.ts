@@ -1,6 +1,7 @@
 // Progress of long work: one line on stderr that is written over and over, only when stderr is a terminal.
 
-import * as fs from 'node:fs';
+import { COLUMNS } from './output.ts';
+import { isStderrTerminal, stderr } from './stderr.ts';
 
 const INTERVAL_MS = 200;
 /** Short work shows nothing. */
@@ -15,7 +16,7 @@ export class Progress {
 
   /** `isOff` for work whose own output goes to the same terminal. */
   constructor(isOff = false) {
-    this.#isShown = !isOff && process.stderr.isTTY === true;
+    this.#isShown = !isOff && isStderrTerminal;
   }
 
   get seconds(): number {
@@ -27,12 +28,12 @@ export class Progress {
     if (!this.#isShown || performance.now() < this.#dueMs) return;
     this.#dueMs = performance.now() + INTERVAL_MS;
     this.#isDirty = true;
-    fs.writeSync(2, `${ERASE_LINE}${text().slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1))}`);
+    stderr.show(`${ERASE_LINE}${text().slice(0, Math.max(20, (process.stderr.columns ?? COLUMNS) - 1))}`);
   }
 
   /** Removes the line. */
   done(): void {
-    if (this.#isDirty) fs.writeSync(2, ERASE_LINE);
+    if (this.#isDirty) stderr.show(ERASE_LINE);
     this.#isDirty = false;
   }
 }

@@ -329,6 +329,7 @@ export class Checker {
         const term = view.getUint32(at, true);
         const runAt = at;
         while (at < bytes.length && view.getUint32(at, true) === term) {
+          promise(at + 8 <= bytes.length, 'log matching', () => `the log of node ${process.id} ends inside an entry, at ${from + at}`);
           kindSize = view.getUint32(at + 4, true);
           at += (kindSize & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
           if (isData(kindSize)) shadow.dataEnds.push(from + at);

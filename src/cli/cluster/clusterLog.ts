@@ -4,6 +4,7 @@
 import { parseLogLine } from '../../cluster/logLine.ts';
 import { humanLine } from '../logLines.ts';
 import { say } from '../output.ts';
+import { isStderrTerminal } from '../stderr.ts';
 
 const COLOURS = [36, 33, 35, 32, 34, 31, 96];
 const INFO = 30;
@@ -18,7 +19,7 @@ export class ClusterLog {
   readonly #json: boolean;
   readonly #coloured: boolean;
 
-  constructor(json: boolean, coloured = isColoured(process.stderr, process.env)) {
+  constructor(json: boolean, coloured = isColoured({ isTTY: isStderrTerminal }, process.env)) {
     this.#json = json;
     this.#coloured = coloured;
   }

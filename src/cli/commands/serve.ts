@@ -14,8 +14,13 @@ import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from '../exit.ts';
 import { humanLine } from '../logLines.ts';
 import { givenOptions, type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
-import { isBrokenPipe, printJson, say } from '../output.ts';
+import { asShown, isBrokenPipe, printJson, say } from '../output.ts';
 import { untilSignal, untilStdinEnds } from '../signals.ts';
+import { stderr } from '../stderr.ts';
+
+/** pino's numbers. */
+const WARNING = 40;
+const FATAL = 60;
 
 /** A stop whose threads had no time left ends so much later at the latest. */
 const CUT_THREADS_MS = 400;
@@ -28,8 +33,17 @@ interface ServeOptions extends NodeOptions {
 
 async function makeLog(json: boolean): Promise<Logger> {
   const { pino } = await import('pino');
-  if (json) return pino({ base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
-  return pino({}, { write: (line: string) => say(humanLine(JSON.parse(line) as LogLine)) });
+  const base = { pid: process.pid };
+  const lineOf = (line: LogLine): string => (json ? JSON.stringify(line) : asShown(humanLine(line)));
+  stderr.notice = (lines) => {
+    const msg = `${lines} lines of this log are missing here: nobody read standard error`;
+    return `${lineOf({ level: WARNING, time: Date.now(), ...base, msg })}\n`;
+  };
+  const write = (text: string): void => {
+    const line = JSON.parse(text) as LogLine;
+    stderr.write(json ? text : `${lineOf(line)}\n`, line.level >= FATAL);
+  };
+  return pino({ base }, { write });
 }
 
 /** What is in the directory, as recovery found it. */
@@ -120,11 +134,12 @@ async function serve(config: Config, { json = false, stopWithStdin = false }: Se
       log.info(`${await stop}: stopped before the node was ready`);
       throw new Quit(EXIT.DONE);
     }
-    await announce(node, config, json).catch((thrown: unknown) => {
+    const announced = announce(node, config, json).catch((thrown: unknown) => {
       // Nobody reads the announcement: the node is there all the same.
       if (!isBrokenPipe(thrown)) throw thrown;
     });
-    const reason = await Promise.race([stop, node.failed]);
+    // Whoever leaves it in a full pipe does not hold up a stop.
+    const reason = await Promise.race([stop, node.failed, announced.then(() => stop)]);
     log.info(`${reason}: stopping; a second signal ends at once, as SIGKILL does`);
     const report = await Promise.race([node.stop(), node.failed]);
     sayHowItStopped(log, report);
