@@ -4,7 +4,7 @@
 import * as fs from 'node:fs';
 import { LogError } from '../core/errors.ts';
 import { EXIT } from './exit.ts';
-import { isStderrTerminal, stderr } from './stderr.ts';
+import { isStderrTerminal, LAST_WORDS_MS, stderr } from './stderr.ts';
 import { visible } from './terminal.ts';
 
 const STDOUT = 1;
@@ -48,6 +48,15 @@ export class Output {
   async flush(): Promise<void> {
     await this.#writing;
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** The same, but waits no longer than {@link LAST_WORDS_MS}: for a command that was told to end. */
+  async flushLast(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LAST_WORDS_MS);
+    });
+    await Promise.race([this.flush(), late]).finally(() => clearTimeout(timer));
   }
 
   async #run(): Promise<void> {

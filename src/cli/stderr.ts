@@ -12,7 +12,7 @@ const MAX_WAITING_BYTES = 1024 * 1024;
 /** Pause before a stderr that takes nothing is tried again. */
 const RETRY_MS = 50;
 /** How long a process that ends waits for its last words to be taken. */
-const LAST_WORDS_MS = 500;
+export const LAST_WORDS_MS = 500;
 
 /** Whether stderr is a terminal. `process.stderr` would make a shared pipe non-blocking for all who have it. */
 export const isStderrTerminal = isatty(STDERR);

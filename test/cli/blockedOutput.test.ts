@@ -1,7 +1,7 @@
 // A2: whoever reads what a node says may stop reading, or be gone. That must not hold the node.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, constants, mkdirSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -154,6 +154,32 @@ describe.concurrent('a node', { timeout }, () => {
     child.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
   });
+});
+
+test('tail whose stdout is full ends when it is told to, and read holds no more than a bound', { timeout }, async () => {
+  const { url } = await serve(['--json'], 'ignore', 'ignore');
+  const client = await until('for the node to listen', () => connect(url, { reconnect: { timeoutMs: 100 } }).catch(() => undefined));
+  for (let i = 0; i < 64; i += 1) await client.append(new Uint8Array(1024 * 1024));
+  await client.close();
+  for (const [command, ending] of [
+    [
+      ['tail', '--from', 'start'],
+      [0, null],
+    ],
+    [['read'], [null, 'SIGTERM']],
+  ] as const) {
+    const pipe = new FullPipe();
+    const child = run([...command, '--raw', '--url', url], pipe.end, 'ignore');
+    const exited = exitOf(child);
+    // Its first bytes: from here on it has begun, and has much more.
+    await until('for the first bytes', () => pipe.read().length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const resident = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024;
+    // Node itself takes 70 MiB of it.
+    expect(resident).toBeLessThan(128 * 1024 * 1024);
+    child.kill('SIGTERM');
+    expect(await exited).toEqual(ending);
+  }
 });
 
 describe.concurrent('lines for a stderr that takes nothing', { timeout }, () => {

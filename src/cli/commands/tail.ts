@@ -23,18 +23,20 @@ const TIMEOUT_MS = 24 * 60 * 60 * 1000;
 /** Follows the log until `stop` is aborted. Throws what ended it, if it was not that. */
 async function follow({ from, url, timeout, ...options }: TailOptions, stop: AbortController): Promise<void> {
   const { signal } = stop;
+  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   const format = formatOf(options);
   const output = new Output(() => stop.abort());
   const work = async (log: LogClient): Promise<void> => {
     const reading = log.subscribe({ from: from === 'start' ? undefined : from, signal });
-    for await (const batch of reading.batches()) await output.write(formatBatch(batch, format));
+    // A stdout that takes nothing does not keep it from hearing that it is to end.
+    for await (const batch of reading.batches()) await Promise.race([output.write(formatBatch(batch, format)), aborted]);
   };
   try {
     await withClient(url, timeout, work, { signal });
   } catch (thrown) {
     if (!(signal.aborted && thrown instanceof LogError && thrown.code === 'ABORTED')) throw thrown;
   }
-  await output.flush();
+  await (signal.aborted ? output.flushLast() : output.flush());
 }
 
 async function run(options: TailOptions): Promise<void> {
