@@ -142,6 +142,7 @@ const actions = {
   heal: ({ cluster }: Schedule) => cluster.heal(),
   transfer: (schedule: Schedule, a: number) => schedule.node(a).turn((raft) => raft.transfer()),
   ask: (schedule: Schedule, a: number) => schedule.ask(schedule.node(a)),
+  hang: (schedule: Schedule, a: number, b: number) => schedule.node(a).turn((raft) => raft.hung(b % 2 === 0)),
 };
 
 function step(weight: number, action: keyof typeof actions): { weight: number; arbitrary: fc.Arbitrary<Step> } {
@@ -171,6 +172,7 @@ const steps = fc.array(
     step(2, 'heal'),
     step(1, 'transfer'),
     step(4, 'ask'),
+    step(2, 'hang'),
   ),
   { size: 'max', minLength: 20, maxLength: 600 },
 );
@@ -193,6 +195,7 @@ function play(count: number, isFounding: boolean, script: readonly Step[]): void
     if (!node.isUp) node.restart();
     node.finishTruncate();
     node.finishLead();
+    node.turn((raft) => raft.hung(false));
   }
   cluster.heal();
   cluster.pass(6_000);
