@@ -42,6 +42,7 @@ import { openLoop } from './scenarios/openLoop.ts';
 import { read } from './scenarios/read.ts';
 import { restart } from './scenarios/restart.ts';
 import { tail } from './scenarios/tail.ts';
+import { testCluster } from './scenarios/testCluster.ts';
 import { underAttack } from './scenarios/underAttack.ts';
 import { findSystems } from './systems/find.ts';
 import type { FoundSystem } from './systems/system.ts';
@@ -79,6 +80,7 @@ const SCENARIOS: readonly Scenario[] = [
   clusterFailover,
   clusterStability,
   clusterStorm,
+  testCluster,
   ...BESIDE,
 ];
 

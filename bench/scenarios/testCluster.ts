@@ -1,0 +1,39 @@
+// How long a test waits for a cluster of its own (loglog/testing), against the start of one node.
+
+import { startCluster } from '../../src/testing/index.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Scenario } from '../scenario.ts';
+import { median } from '../statistics.ts';
+
+/** Starts of either, in turn. */
+const STARTS = 5;
+
+/** From the call of `startCluster` to the first committed append of a client of it. */
+async function clusterMs(): Promise<number> {
+  const startedMs = performance.now();
+  await using cluster = await startCluster({ nodes: 3 });
+  const log = await cluster.connect();
+  await log.append('the first entry');
+  return performance.now() - startedMs;
+}
+
+export const testCluster: Scenario = {
+  name: 'test-cluster',
+  about: 'startCluster of three nodes, from the call to the first committed append, against one node from spawn to ready',
+  async run(context: Context): Promise<Sample[]> {
+    const times: { readonly one: number[]; readonly cluster: number[] } = { one: [], cluster: [] };
+    for (let start = 0; start < STARTS; start++) {
+      const node = await context.startNode();
+      times.one.push(node.readyMs);
+      await node.kill();
+      await node.remove();
+      times.cluster.push(await clusterMs());
+    }
+    const [one, cluster] = [median(times.one), median(times.cluster)];
+    return [
+      { what: 'startCluster to the first committed append', value: cluster, unit: 'ms' },
+      { what: 'one node from spawn to ready', value: one, unit: 'ms' },
+      { what: 'startCluster to one node', value: cluster / one, unit: '×', target: { is: 'at most', value: 3 } },
+    ];
+  },
+};
