@@ -151,6 +151,15 @@ export const TURN_QUEUED_BYTES = 64 * 1024 * 1024;
 /** Pings and pongs that one connection may send between two turns of the event loop. */
 export const TURN_CONTROL_FRAMES = 1024;
 
+/**
+ * A client sends, and takes what it is sent, at least this fast: 16 MiB over a line of 1 Mbit/s take 134 s, and may take twice that. The grace is for
+ * the silence before a message begins. After so long without anything whole a client is pinged; so often it is looked at.
+ */
+export const MIN_CLIENT_BYTES_PER_SECOND = 64 * 1024;
+export const UNFINISHED_GRACE_MS = 60_000;
+export const UNFINISHED_PING_MS = 30_000;
+export const UNFINISHED_CHECK_MS = 15_000;
+
 /** A connection that neither sends nor answers a ping for this long is closed. */
 export const IDLE_TIMEOUT_SECONDS = 60;
 

@@ -15,6 +15,9 @@ export const CLOSE_STOPPED = 4001;
 /** The close code for a client that sent far more than the node could have handled. It promises nothing. */
 export const CLOSE_FLOOD = 4002;
 
+/** The close code for a client that has been in the middle of a message for too long. It promises nothing. */
+export const CLOSE_UNFINISHED = 4003;
+
 export const SUBPROTOCOL = 'loglog.v1';
 export const PROTOCOL_VERSION = 1;
 export const MESSAGE_HEADER_BYTES = 24;

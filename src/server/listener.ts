@@ -4,13 +4,14 @@ import './headerBytes.ts';
 
 import * as uWS from 'uWebSockets.js';
 import { LogError } from '../core/errors.ts';
-import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, STOP_LINGER_MS } from '../core/limits.ts';
-import { CLOSE_FLOOD, SUBPROTOCOL } from '../protocol/client.ts';
+import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, STOP_LINGER_MS, UNFINISHED_CHECK_MS } from '../core/limits.ts';
+import { CLOSE_FLOOD, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.ts';
 import { untilClosedByClients } from './closing.ts';
 import { HttpConnections } from './httpConnections.ts';
 import { SendBudget } from './sendBudget.ts';
 import { Session, type SocketData } from './session.ts';
 import { type Budget, Inbox, TurnBudget } from './turnBudget.ts';
+import { longestMessageMs, unfinished } from './unfinished.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -23,6 +24,9 @@ export interface ListenerOptions {
   /** What a client may have sent that was not handled yet. */
   readonly budget: Budget;
   readonly allowedOrigins: readonly string[];
+  /** For tests: how often clients are looked at, and how long a message may take. */
+  readonly unfinishedCheckMs?: number;
+  readonly unfinishedMs?: number;
 }
 
 export interface ListenerEvents {
@@ -58,6 +62,8 @@ export class Listener {
   readonly sessions = new Set<Session>();
   readonly sendBudget = new SendBudget();
   readonly #turnBudget: TurnBudget<Session>;
+  readonly #inboxes = new Set<Inbox<Session>>();
+  #checking: NodeJS.Timeout | undefined;
   readonly #options: ListenerOptions;
   readonly #events: ListenerEvents;
   #socket: uWS.us_listen_socket | false = false;
@@ -107,7 +113,27 @@ export class Listener {
       );
     }
     this.#port = uWS.us_socket_local_port(this.#socket);
+    this.#watchUnfinished();
     return this.#port;
+  }
+
+  /** Closes those that do not finish a message. */
+  #watchUnfinished(): void {
+    const { unfinishedCheckMs = UNFINISHED_CHECK_MS, maxMessageBytes } = this.#options;
+    const limitMs = this.#options.unfinishedMs ?? longestMessageMs(maxMessageBytes);
+    let checkedMs = performance.now();
+    this.#checking = setInterval(() => {
+      const nowMs = performance.now();
+      const lateMs = Math.max(0, nowMs - checkedMs - 2 * unfinishedCheckMs);
+      checkedMs = nowMs;
+      for (const { session } of unfinished(this.#inboxes, nowMs, lateMs, limitMs)) {
+        session.end(
+          CLOSE_UNFINISHED,
+          `nothing whole has come for ${Math.round(limitMs / 1000)} s, and no answer to pings: send faster, or less at once`,
+        );
+      }
+    }, unfinishedCheckMs);
+    this.#checking.unref();
   }
 
   /** Takes no more connections; those that are there stay. */
@@ -138,6 +164,7 @@ export class Listener {
 
   /** Closes everything at once. */
   close(): void {
+    clearInterval(this.#checking);
     this.stopListening();
     this.app.close();
   }
@@ -187,7 +214,8 @@ export class Listener {
     const session = new Session(socket, this.sendBudget);
     const data = socket.getUserData();
     data.session = session;
-    data.inbox = new Inbox(session);
+    data.inbox = new Inbox(session, performance.now());
+    this.#inboxes.add(data.inbox);
     this.sessions.add(session);
     this.#events.opened(session);
     // It was under way when the node began to stop.
@@ -226,6 +254,7 @@ export class Listener {
     const { session, inbox } = socket.getUserData();
     if (session === undefined || inbox === undefined) return;
     this.#turnBudget.closed(inbox);
+    this.#inboxes.delete(inbox);
     this.sessions.delete(session);
     if (this.sessions.size === 0) this.#emptied();
     session.closed();

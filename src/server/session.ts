@@ -207,6 +207,11 @@ export class Session {
     this.#unsentAnswerBytes = Math.min(this.#unsentAnswerBytes, unsent);
   }
 
+  /** Asks for a sign of life. */
+  ping(): void {
+    if (!this.isClosed) this.#socket.ping();
+  }
+
   /** A ping of the client was answered with as many bytes. */
   ponged(bytes: number): void {
     if (this.isClosed) return;

@@ -65,12 +65,13 @@ export class Inbox<S extends BudgetSession> {
   requests = 0;
   bytes = 0;
   controlFrames = 0;
-  /** When the first message of this turn came. */
-  startedMs = 0;
+  /** When the first message of this turn came; before any, when the connection was made. */
+  startedMs: number;
   isSliceOver = false;
 
-  constructor(session: S) {
+  constructor(session: S, nowMs: number) {
     this.session = session;
+    this.startedMs = nowMs;
   }
 }
 

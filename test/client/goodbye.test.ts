@@ -30,7 +30,7 @@ describe('R6: a connection ends while appends on it have no answer', () => {
     expect(cluster.leader.texts()).toEqual(['a', 'b', 'c']);
   });
 
-  test.each([0, 1001, 1006, 4002])('with close code %i, which says nothing about appends: nobody knows', async (code) => {
+  test.each([0, 1001, 1006, 4002, 4003])('with close code %i, which says nothing about appends: nobody knows', async (code) => {
     const { leader } = cluster;
     leader.holdsAppends = true;
     const append = log.append('a');

@@ -36,7 +36,7 @@ class Bench {
   }
 
   inbox(name: string): Inbox<TestSession> {
-    const inbox = this.#inboxes.get(name) ?? new Inbox<TestSession>({ name, isClosed: false });
+    const inbox = this.#inboxes.get(name) ?? new Inbox<TestSession>({ name, isClosed: false }, 0);
     this.#inboxes.set(name, inbox);
     return inbox;
   }

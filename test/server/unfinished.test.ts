@@ -1,0 +1,104 @@
+import { connect as connectTcp, type Socket } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { MIN_CLIENT_BYTES_PER_SECOND, UNFINISHED_PING_MS } from '../../src/core/limits.ts';
+import { CLOSE_UNFINISHED } from '../../src/protocol/client.ts';
+import { Listener } from '../../src/server/listener.ts';
+import { longestMessageMs, unfinished } from '../../src/server/unfinished.ts';
+import { clientFrame, frameHead, GoodbyeReader, headEnd, OPCODE, upgradeRequest } from '../support/attack/frames.ts';
+
+const CHECK_MS = 50;
+const LIMIT_MS = 1500;
+
+/** A listener in this process whose clients are looked at often. */
+function listen(): number {
+  const nothing = (): void => undefined;
+  const listener = new Listener(
+    {
+      host: '127.0.0.1',
+      port: 0,
+      maxConnections: 100,
+      maxSockets: 200,
+      maxMessageBytes: 1 << 20,
+      budget: { requests: 1000, bytes: 1 << 22 },
+      allowedOrigins: [],
+      unfinishedCheckMs: CHECK_MS,
+      unfinishedMs: LIMIT_MS,
+    },
+    { opened: nothing, message: nothing, drained: nothing, closed: nothing },
+  );
+  onTestFinished(() => listener.close());
+  return listener.listen();
+}
+
+/** A WebSocket by hand. */
+async function open(port: number): Promise<{ readonly socket: Socket; readonly goodbye: Promise<{ code: number }> }> {
+  const socket = connectTcp(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => undefined);
+  socket.write(upgradeRequest());
+  const reader = new GoodbyeReader();
+  let head = Buffer.alloc(0);
+  let isOpen = false;
+  return new Promise((opened) => {
+    const goodbye = new Promise<{ code: number }>((said) => {
+      socket.on('close', () => said({ code: 0 }));
+      socket.on('data', (chunk: Buffer) => {
+        if (isOpen) {
+          const found = reader.push(chunk);
+          if (found !== undefined) said(found);
+          return;
+        }
+        head = Buffer.concat([head, chunk]);
+        if (headEnd(head) < 0) return;
+        isOpen = true;
+        opened({ socket, goodbye });
+      });
+    });
+  });
+}
+
+describe('A3: a message that does not end', () => {
+  test('a byte now and then does not keep it; one that only answers pings, or finishes fragments with pongs between, stays', async () => {
+    const port = listen();
+    const dripping = await open(port);
+    dripping.socket.write(frameHead(1000));
+    const answering = await open(port);
+    const fragments = await open(port);
+    fragments.socket.write(clientFrame(Buffer.from('a'), OPCODE.binary, false));
+    const timer = setInterval(() => {
+      dripping.socket.write('x');
+      answering.socket.write(clientFrame(Buffer.alloc(0), OPCODE.pong));
+      fragments.socket.write(
+        Buffer.concat([clientFrame(Buffer.from('a'), OPCODE.continuation, false), clientFrame(Buffer.alloc(0), OPCODE.pong)]),
+      );
+    }, 100);
+    onTestFinished(() => clearInterval(timer));
+    expect(await dripping.goodbye).toMatchObject({ code: CLOSE_UNFINISHED, reason: expect.stringContaining('nothing whole') });
+    const others = Promise.race([answering.goodbye, fragments.goodbye]);
+    expect(await Promise.race([others, new Promise((resolve) => setTimeout(() => resolve('still there'), 2 * CHECK_MS))])).toBe(
+      'still there',
+    );
+  });
+
+  test('who is silent is pinged, and has as long as the largest message takes; longer while it takes what it was sent', () => {
+    const pinged: string[] = [];
+    const watched = (name: string, startedMs: number, hasUnsent = false) => ({
+      name,
+      startedMs,
+      session: { hasUnsent, ping: () => void pinged.push(name) },
+    });
+    const limitMs = longestMessageMs(16 << 20);
+    expect(limitMs).toBeGreaterThan(2 * ((16 << 20) / 125_000) * 1000 - 1);
+    const all = [
+      watched('new', 1e6),
+      watched('idle', 1e6 - UNFINISHED_PING_MS - 1),
+      watched('late', 1e6 - limitMs - 1),
+      watched('slow', 1e6 - limitMs - 1, true),
+    ];
+    expect(unfinished(all, 1e6, 0, limitMs).map(({ name }) => name)).toEqual(['late']);
+    expect(pinged).toEqual(['idle', 'slow']);
+    // The node itself stood still for an hour: nobody is to blame for that.
+    expect(unfinished([watched('idle', 1e6)], 1e6 + 3_600_000, 3_600_000 - 1000, limitMs)).toEqual([]);
+    expect(MIN_CLIENT_BYTES_PER_SECOND).toBeLessThan(125_000);
+  });
+});
