@@ -71,6 +71,9 @@ export const MAX_READ_CREDIT_BYTE_SECONDS = 32 * 1024 * 1024;
 /** The log needs room: a connection that owes for all of its unread bytes for so long is cut for it. */
 export const OWED_SECONDS_MAX = 2;
 
+/** The same where it has more unread than a message of small entries: whoever is sent a large one must begin to take it. */
+export const OWED_SECONDS_MAX_LARGE = 0.5;
+
 /** A reading that found no room in all send buffers is tried again after this long, if nothing has drained before. */
 export const ROOM_RETRY_MS = 50;
 

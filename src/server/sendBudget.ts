@@ -6,8 +6,10 @@
 // bound: an established reader stands below all that have never read, also between two moments at which its kernel's buffers let bytes go on.
 
 import {
+  MAX_READ_BYTES,
   MAX_READ_CREDIT_BYTE_SECONDS,
   OWED_SECONDS_MAX,
+  OWED_SECONDS_MAX_LARGE,
   PAID_SECONDS,
   PRESSED_CHUNK_BYTES,
   ROOM_RETRY_MS,
@@ -81,7 +83,7 @@ export class SendBudget {
     if (this.bufferedBytes + bytes <= limit) return true;
     const nowMs = this.#now();
     if (nowMs < this.#lookAgainMs) return false;
-    this.#cutUntil(limit - bytes, nowMs, ({ unsentBytes }) => unsentBytes * OWED_SECONDS_MAX);
+    this.#cutUntil(limit - bytes, nowMs, ({ unsentBytes }) => unsentBytes * secondsFor(unsentBytes));
     if (this.bufferedBytes + bytes <= limit) return true;
     this.#lookAgainMs = nowMs + ROOM_RETRY_MS / 2;
     return false;
@@ -102,6 +104,11 @@ export class SendBudget {
       account.cut();
     }
   }
+}
+
+/** For how long a connection may owe for all of its unread bytes while the log needs room. */
+function secondsFor(unsentBytes: number): number {
+  return unsentBytes > SEND_BUFFER_BYTES + MAX_READ_BYTES ? OWED_SECONDS_MAX_LARGE : OWED_SECONDS_MAX;
 }
 
 /** Unread bytes of all, up to which `account` may be sent `bytes` while all together leave much unread. */

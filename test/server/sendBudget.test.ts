@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import {
   MAX_READ_CREDIT_BYTE_SECONDS,
   OWED_SECONDS_MAX,
+  OWED_SECONDS_MAX_LARGE,
   PAID_SECONDS,
   PRESSED_CHUNK_BYTES,
   SEND_BUFFER_BYTES,
@@ -179,7 +180,7 @@ describe('who pays for slow readers', () => {
 
   test('the log itself cuts nobody who owes for less than two seconds, but waits', () => {
     const room = new Room();
-    for (let i = 0; i < 1000; i += 1) room.open(`new ${i}`).data(MIB);
+    for (let i = 0; i < 2000; i += 1) room.open(`new ${i}`).data(MIB);
     const large = room.open('large');
     expect(large.data(16 * MIB, true)).toBe(0);
     room.nowMs += OWED_SECONDS_MAX * 1000 - 1;
@@ -187,6 +188,16 @@ describe('who pays for slow readers', () => {
     room.nowMs += 100;
     expect(large.data(16 * MIB, true)).toBe(16 * MIB);
     expect(room.cut.length).toBeGreaterThan(0);
+  });
+
+  test('whoever is sent a large entry must begin to take it soon, where another waits for the room', () => {
+    const room = new Room();
+    for (let i = 0; i < 5; i += 1) room.open(`${i}`).data(16 * MIB, true);
+    const next = room.open('next');
+    room.nowMs += OWED_SECONDS_MAX_LARGE * 1000 - 1;
+    expect([next.data(16 * MIB, true), room.cut]).toEqual([0, []]);
+    room.nowMs += 100;
+    expect([next.data(16 * MIB, true), room.cut]).toEqual([16 * MIB, ['0']]);
   });
 
   test('while memory is short a message is small, and one that has unread bytes is sent none', () => {

@@ -4,19 +4,70 @@ import { expect, onTestFinished, test } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { SEND_BUFFER_CUT_BYTES } from '../../src/core/limits.ts';
 import { END_AT_LEAST } from '../../src/protocol/client.ts';
+import { beside } from '../support/attack/beside.ts';
+import { Flood } from '../support/attack/flood.ts';
+import { deafReaders, subscribers, waitingEnds } from '../support/attack/readers.ts';
 import { Canary } from './support/canary.ts';
-import { appendAll, connect, eventually, payloadOf, startNode } from './support/fixture.ts';
+import { appendAll, connect, payloadOf, startNode } from './support/fixture.ts';
 import type { ProcessNode } from './support/processNode.ts';
-import { openDeafReaders, openSubscribers, openWaitingEnds, SlowReader } from './support/readers.ts';
+import type { RawClient, Subscription } from './support/rawClient.ts';
 
 /** What may wait in send buffers, and generous room for garbage of the largest messages that is not collected yet. */
 const MEGABYTES_ALLOWED = SEND_BUFFER_CUT_BYTES / 1e6 + 250;
 
-async function startCanary(url: string): Promise<Canary> {
-  const canary = await Canary.start(url, 'canary');
+async function startCanary(node: ProcessNode): Promise<Canary> {
+  const canary = await Canary.start(node.url, 'canary');
   onTestFinished(() => canary.terminate());
   return canary;
 }
+
+/** Reads a subscription with `bytesPerSecond`, by pausing its socket. Returns how to go on without pauses. */
+function readSlowly({ socket }: RawClient, subscription: Subscription, bytesPerSecond: number): () => void {
+  let resume: ReturnType<typeof setTimeout> | undefined;
+  subscription.keep = false;
+  subscription.onData = (bytes) => {
+    socket.pause();
+    resume = setTimeout(() => socket.resume(), (bytes / bytesPerSecond) * 1000);
+  };
+  return () => {
+    subscription.onData = undefined;
+    clearTimeout(resume);
+    socket.resume();
+  };
+}
+
+test('a reader of 1 MB/s is not cut by connections that ask for a large entry and do not read it', async () => {
+  const node = await startNode({ slots: 3 });
+  const writer = await connect(node);
+  const large = await writer.append(Buffer.alloc(16_000_000, 'l'));
+  // More than all buffers between it and the node hold.
+  const receipts = await appendAll(writer, new Array<Buffer>(24).fill(payloadOf(1_000_000, 1)));
+  const reader = await connect(node);
+  const subscription = reader.subscribe(large.end, 0x7fff_ffff);
+  const hurry = readSlowly(reader, subscription, 1_000_000);
+  await subscription.until(large.end + 1_000_000);
+  const attacks = { deaf: deafReaders(15, large.offset), 'deaf to all': deafReaders(15, NO_OP_BYTES) };
+  const attacking = beside(node, attacks, { appends: 100 }, onTestFinished);
+  await subscription.until(large.end + 3_000_000);
+  const { grownMegabytes } = await attacking;
+  expect(grownMegabytes).toBeLessThan(MEGABYTES_ALLOWED);
+  hurry();
+  await subscription.until(receipts.at(-1)?.end ?? 0);
+  expect(reader.errors).toEqual([]);
+});
+
+test('one that has just come gets its large entries, with 20 that do not read theirs beside it', async () => {
+  const node = await startNode({ slots: 3 });
+  const writer = await connect(node);
+  const large = await appendAll(writer, [Buffer.alloc(16_000_000, 'k'), Buffer.alloc(16_000_000, 'l')]);
+  const flood = await Flood.start(node.url, deafReaders(20, large[0]?.offset ?? 0));
+  onTestFinished(() => flood.stop());
+  // Those that do not read are cut as soon as somebody has waited for room for a while.
+  const reader = await connect(node);
+  const answers = await Promise.all(large.map(({ offset }) => reader.read(offset)));
+  expect(answers.map(({ bytes }) => bytes)).toEqual([16_000_012, 16_000_012]);
+  expect(reader.errors).toEqual([]);
+});
 
 /** Waits until what is unsent on all connections stands still while a canary makes appends. */
 async function untilFull(node: ProcessNode, canary: Canary): Promise<void> {
@@ -29,99 +80,45 @@ async function untilFull(node: ProcessNode, canary: Canary): Promise<void> {
   }
 }
 
-test('a reader of 1 MB/s is not cut by connections that ask once for a large entry and do not read it', async () => {
-  const node = await startNode({ slots: 3 });
+test.each([
+  ['128 reads of 1 MB', 1_000_000, 60, 128, 60],
+  ['16 reads of large entries', 15_000_000, 8, 16, 120],
+])('%s from the disk, pipelined, do not get their own reader cut, however slowly it reads', async (_, bytes, entries, reads, megabytes) => {
+  const node = await startNode({ slots: 3, segmentBytes: bytes > 4 << 20 ? 32 << 20 : 4 << 20 });
   const writer = await connect(node);
-  const large = await writer.append(Buffer.alloc(16_000_000, 'l'));
-  const receipts = await appendAll(writer, new Array<Buffer>(24).fill(payloadOf(1_000_000, 1)));
-  const end = receipts.at(-1)?.end ?? 0;
-  const canary = await startCanary(node.url);
-  const before = await node.residentMegabytes();
-  // What it asks for is more than all buffers between it and the node hold.
-  const reader = await SlowReader.start(node.url, large.end, 1_000_000);
-  await reader.subscription.until(large.end + 1_000_000);
-  let peak = 0;
-  for (let wave = 0; wave < 3; wave += 1) {
-    const attackers = await openDeafReaders(node.url, 15, large.offset);
-    const next = reader.subscription.next + 1_000_000;
-    await Promise.all([canary.progress(20), reader.subscription.until(next)]);
-    peak = Math.max(peak, await node.residentMegabytes());
-    if (wave % 2 === 0) for (const { socket } of attackers) socket.terminate();
-  }
-  expect(peak - before).toBeLessThan(MEGABYTES_ALLOWED);
-  reader.hurry();
-  await reader.subscription.until(end);
-  await canary.stop();
-});
-
-test('one that has just come gets its large entries, with 20 that do not read theirs beside it', async () => {
-  const node = await startNode({ slots: 3 });
-  const writer = await connect(node);
-  const large = await appendAll(writer, [Buffer.alloc(16_000_000, 'k'), Buffer.alloc(16_000_000, 'l')]);
-  const [first, second] = large;
-  if (first === undefined || second === undefined) throw new Error('two receipts');
-  const reader = await connect(node);
-  await openDeafReaders(node.url, 20, first.offset);
-  // Those that do not read are cut as soon as somebody has waited for room for a while.
-  const answers = await Promise.all([reader.read(first.offset), reader.read(second.offset)]);
-  expect(answers.map(({ bytes }) => bytes)).toEqual([first.end - first.offset, second.end - second.offset]);
-  expect(reader.errors).toEqual([]);
-});
-
-test('128 pipelined reads from the disk do not get their own reader cut, however slowly it reads', async () => {
-  const node = await startNode({ slots: 3, segmentBytes: 4 << 20 });
-  const writer = await connect(node);
-  const receipts = await appendAll(writer, new Array<Buffer>(60).fill(payloadOf(1_000_000, 1)));
-  const canary = await startCanary(node.url);
+  const receipts = await appendAll(writer, new Array<Buffer>(entries).fill(payloadOf(bytes, 1)));
+  const canary = await startCanary(node);
   const before = await node.residentMegabytes();
   const reader = await connect(node);
-  const reads = Promise.all(Array.from({ length: 128 }, (_, i) => reader.read(receipts[i % 30]?.offset ?? 0)));
-  reads.catch(() => undefined);
+  const answers = Promise.all(Array.from({ length: reads }, (_, i) => reader.read(receipts[i % (entries / 2)]?.offset ?? 0)));
+  answers.catch(() => undefined);
   reader.socket.pause();
   await untilFull(node, canary);
-  expect((await node.residentMegabytes()) - before).toBeLessThan(60);
+  expect((await node.residentMegabytes()) - before).toBeLessThan(megabytes);
   reader.socket.resume();
-  expect((await reads).every(({ bytes }) => bytes === 1_000_012)).toBe(true);
-  await canary.stop();
-});
-
-test('nor do large entries from the disk, of which each waits for the one before', async () => {
-  const node = await startNode({ slots: 3 });
-  const writer = await connect(node);
-  const large = await appendAll(writer, new Array<Buffer>(8).fill(Buffer.alloc(15_000_000, 'l')));
-  const canary = await startCanary(node.url);
-  const before = await node.residentMegabytes();
-  const reader = await connect(node);
-  const reads = Promise.all(large.map(({ offset }) => reader.read(offset)));
-  reads.catch(() => undefined);
-  reader.socket.pause();
-  await untilFull(node, canary);
-  expect((await node.residentMegabytes()) - before).toBeLessThan(120);
-  reader.socket.resume();
-  expect((await reads).every(({ bytes }) => bytes === 15_000_012)).toBe(true);
+  expect((await answers).every((answer) => answer.bytes === bytes + 12)).toBe(true);
   await canary.stop();
 });
 
 test('connections that subscribe as often as they may do not hold up the appends of others', async () => {
   const node = await startNode();
-  const canary = await startCanary(node.url);
-  await openSubscribers(node.url, 48, 256, NO_OP_BYTES);
-  await canary.progress(200);
-  const { connections } = (await node.status()).clients;
-  expect(connections).toBe(49);
-  await canary.stop();
+  const attacks = { greedy: subscribers(64, 256, NO_OP_BYTES) };
+  const { cuts } = await beside(node, attacks, { appends: 100, healthChecks: 5 }, onTestFinished);
+  expect(cuts.greedy).toEqual([]);
 });
 
 test('connections that wait for ends that never come do not take them from others', async () => {
   const node = await startNode();
   const client = await connect(node);
-  await openWaitingEnds(node.url, 300, 256);
-  // Those who are refused are told so; nobody is cut.
-  await eventually(async () => (await node.status()).clients.connections === 301, 'all are there');
+  const flood = await Flood.start(node.url, waitingEnds(300, 256));
+  onTestFinished(() => flood.stop());
   const { end } = await client.append(Buffer.from('one'));
   const waiting = client.end(END_AT_LEAST, end + 1, 30_000);
+  // More than ten thousand of them are refused, and told so.
+  await flood.until(() => flood.answerBytes > 10_000 * 100);
+  const others = Array.from({ length: 15 }, () => client.end(END_AT_LEAST, end + 1, 30_000));
   await client.append(Buffer.from('two'));
-  expect((await waiting).commit).toBeGreaterThan(end);
-  expect((await client.end()).commit).toBeGreaterThan(end);
+  for (const { commit } of await Promise.all([waiting, ...others])) expect(commit).toBeGreaterThan(end);
   expect(client.errors).toEqual([]);
+  expect(flood.cuts).toEqual([]);
 });
