@@ -132,8 +132,20 @@ async function rawPump(url: string, tag: string, isDeaf: boolean): Promise<Pump>
   return new Pump(tag, (payload) => client.append(payload), rawOutcome, isDeaf);
 }
 
-async function libraryPump(urls: readonly string[], tag: string, timeoutMs: number): Promise<Pump> {
-  const log = await connectClient(urls, { reconnect: { timeoutMs, minDelayMs: 1, maxDelayMs: 20 } });
+async function libraryPump(urls: readonly string[], tag: string): Promise<Pump> {
+  const log = await connectClient(urls, { reconnect: { timeoutMs: 60_000, minDelayMs: 1, maxDelayMs: 20 } });
+  onTestFinished(() => log.close());
+  return new Pump(tag, (payload) => log.append(payload), libraryOutcome);
+}
+
+/** The same at one node: once that has gone, the client looks for no other, and says what became of its appends. */
+async function lonePump(url: string, tag: string): Promise<Pump> {
+  let gone = (): void => undefined;
+  const isGone = new Promise<void>((resolve) => {
+    gone = resolve;
+  });
+  const log = await connectClient(url, { onEvent: ({ type }) => (type === 'disconnected' ? gone() : undefined) });
+  void isGone.then(() => log.close({ timeoutMs: 1 }));
   onTestFinished(() => log.close());
   return new Pump(tag, (payload) => log.append(payload), libraryOutcome);
 }
@@ -169,7 +181,7 @@ describe('R6: a stop under load', () => {
         // One that does not listen makes the stop last half of its time: every other one has it.
         await rawPump(node.url, `a${round}`, round % 2 === 0),
         await rawPump(node.url, `b${round}`, false),
-        await libraryPump([node.url], `c${round}`, 1),
+        await lonePump(node.url, `c${round}`),
       ];
       await untilDone(pumps, 100);
       expect(await node.stop()).toEqual({ code: 0, signal: null });
@@ -198,7 +210,7 @@ describe('R6: a stop under load', () => {
     onTestFinished(() => cluster.close());
     await cluster.start();
     await cluster.allVoters();
-    const pump = await libraryPump(cluster.urls, 'c', 60_000);
+    const pump = await libraryPump(cluster.urls, 'c');
     let stopped: ClusterNode | undefined;
     for (let round = 1; round <= 2; round++) {
       stopped?.start();
