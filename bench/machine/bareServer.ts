@@ -31,6 +31,7 @@ const HELLO = {
   maxReadBytes: MIB,
   leader: '',
   process: '1'.repeat(16),
+  isDurable: false,
   whyNoLeader: '',
 } as const;
 

@@ -26,7 +26,7 @@ export function nodeEnvironment(): NodeJS.ProcessEnv {
 /** The flag of one option, with its sentence, range and default. */
 export function optionOf(name: OptionName): Option {
   const option = OPTIONS[name];
-  const value = option.kind === 'number' ? '<number>' : '<text>';
+  const value = option.kind === 'number' ? '<number>' : option.kind === 'choice' ? `<${option.values.join('|')}>` : '<text>';
   const range = option.kind === 'number' ? `${option.min} to ${option.max}${option.unit === '' ? '' : ` ${option.unit}`}, ` : '';
   const initial = option.default === '' ? 'none' : String(option.default);
   return new Option(`${flagOf(name)} ${value}`, `${option.sentence} (${range}default ${initial})`).env(variableOf(name));

@@ -70,8 +70,10 @@ function leaderOf(statuses: readonly NodeStatus[]): NodeStatus | undefined {
 
 /** While there is a leader, a node that is merely down is no news: it has a row of its own. */
 function causesIn({ node, cluster }: NodeStatus): readonly string[] {
-  if (node.leader === null && node.whyNoLeader !== null) return [`no leader is known: ${node.whyNoLeader}`];
-  return cluster.causes.filter(({ code }) => code !== 'UNREACHABLE' && code !== 'NOT_JOINED').map(({ sentence }) => sentence);
+  const causes = node.isDurable ? [] : ['nothing that the cluster acknowledges is durable: its nodes run with --fsync off'];
+  if (node.leader === null && node.whyNoLeader !== null) return [...causes, `no leader is known: ${node.whyNoLeader}`];
+  const others = cluster.causes.filter(({ code }) => code !== 'UNREACHABLE' && code !== 'NOT_JOINED');
+  return [...causes, ...others.map(({ sentence }) => sentence)];
 }
 
 function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefined): SurveyedNode {

@@ -220,6 +220,7 @@ export class LogClient {
       lookTimeoutMs: connectTimeoutMs,
       limits: () => this.#limits(),
       committed: () => replicas.observed,
+      isDurable: () => replicas.isDurable,
       isClosed: () => this.#closing !== undefined,
       busy: (writer, isBusy) => void (isBusy ? this.#busyWriters.add(writer) : this.#busyWriters.delete(writer)),
       watch: this.#watch,

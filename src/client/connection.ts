@@ -15,7 +15,7 @@ import {
   END_AT_LEAST,
   END_LINEARIZABLE,
   type Hello,
-  LEVEL_COMMITTED,
+  LEVEL_RECEIVED,
   PROTOCOL_VERSION,
   requestMessage,
   SUBSCRIBE,
@@ -335,7 +335,7 @@ export class Connection {
         this.#lose(`it acknowledged request ${requestId} at [${offset}, ${end}), which is not what was sent`);
         return;
       }
-      if (this.#receipt.level === LEVEL_COMMITTED) this.#observe(this.#receipt.end);
+      if (this.#receipt.level !== LEVEL_RECEIVED) this.#observe(this.#receipt.end);
     }
     this.hasAppended = true;
     this.#handlers.appendsEnded(this);

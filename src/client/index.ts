@@ -29,6 +29,7 @@ export type {
   CloseOptions,
   ConnectOptions,
   EndOptions,
+  Level,
   ReadOptions,
   Reads,
   Receipt,

@@ -3,11 +3,20 @@
 import { ENTRY_CHECK_BYTES, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_CONTINUED } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { withoutSecrets } from '../core/secrets.ts';
-import { APPEND_CONDITIONAL, LEVEL_COMMITTED, MESSAGE_HEADER_BYTES, type Receipt as WireReceipt } from '../protocol/client.ts';
+import {
+  APPEND_CONDITIONAL,
+  LEVEL_COMMITTED,
+  LEVEL_VOLATILE,
+  MESSAGE_HEADER_BYTES,
+  type Receipt as WireReceipt,
+} from '../protocol/client.ts';
 import type { Run } from './arena.ts';
 import type { ChainLink } from './chains.ts';
-import type { BatchReceipt, Receipt } from './options.ts';
+import type { BatchReceipt, Level, Receipt } from './options.ts';
 import type { Workspace } from './wasm.ts';
+
+/** What receipts say, by its number on the wire. */
+const LEVELS: Readonly<Record<number, Level>> = { [LEVEL_COMMITTED]: 'committed', [LEVEL_VOLATILE]: 'volatile' };
 
 export type Resolve = (receipt: Receipt) => void;
 export type ResolveBatch = (receipt: BatchReceipt) => void;
@@ -141,7 +150,7 @@ export class Message {
   /** Resolves every entry with its own place. Their sizes are read back from the workspace, where they still stand. */
   acknowledge(receipt: WireReceipt, { view }: Workspace): void {
     const { term, end } = receipt;
-    const level = receipt.level === LEVEL_COMMITTED ? 'committed' : 'received';
+    const level = LEVELS[receipt.level] ?? 'received';
     const nodes = nodesOf(receipt.nodes);
     let offset = receipt.offset;
     let at = this.entriesAt;

@@ -16,6 +16,9 @@ export type BookmarkText = string & Record<never, never>;
 /** When an append counts as done: ordered by the leader, or durable on a majority. */
 export type Ack = 'received' | 'committed';
 
+/** What a receipt says: what was waited for, or `volatile` in place of `committed` where nothing is durable. */
+export type Level = Ack | 'volatile';
+
 /** How to find a node, at first and after a connection is lost. */
 export interface ReconnectOptions {
   /** First pause between attempts, in milliseconds, the first of which is made at once; pauses are random from half of it. Default 50. */
@@ -81,7 +84,8 @@ export interface Receipt {
   readonly offset: number;
   /** Offset just after the entry, so the `expectedEnd` of a next one; together with `term` when the level is `received`. */
   readonly end: number;
-  readonly level: Ack;
+  /** `volatile`: committed by nodes that run with `--fsync off`, so that a power cut can take it back. */
+  readonly level: Level;
   /** Ids of the nodes that held it durably when it was acknowledged. Empty when `received`, and when it was found by reading the log. */
   readonly nodes: readonly number[];
 }

@@ -10,7 +10,7 @@
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_DATA, KIND_MASK } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
-import { LEVEL_COMMITTED, type Receipt as WireReceipt } from '../protocol/client.ts';
+import { LEVEL_COMMITTED, LEVEL_VOLATILE, type Receipt as WireReceipt } from '../protocol/client.ts';
 import { BatchStream } from './batchStream.ts';
 import { asSentence } from './chains.ts';
 import { withDeadline } from './deadline.ts';
@@ -182,7 +182,7 @@ export async function recheck(
     const [place] = places;
     if (place !== undefined) {
       const { term, offset, end: placeEnd } = place;
-      return { requestId, term, offset, end: placeEnd, level: LEVEL_COMMITTED, nodes: 0 };
+      return { requestId, term, offset, end: placeEnd, level: replicas.isDurable ? LEVEL_COMMITTED : LEVEL_VOLATILE, nodes: 0 };
     }
     const details = { offset: end, end };
     if (isTaken) {

@@ -62,6 +62,11 @@ export class Replicas {
     this.#order = [...keys.keys()].sort((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0));
   }
 
+  /** What the node that greeted last says of what it acknowledges. All nodes of a cluster say the same. */
+  get isDurable(): boolean {
+    return this.#nodes.hello?.isDurable ?? true;
+  }
+
   /** Whether there may be a node beside the one that was tried. */
   get hasOthers(): boolean {
     return this.#settings.reads === 'any' && this.#nodes.urls.length > 1;

@@ -362,7 +362,14 @@ export class Writer {
     const { places, isTaken, atTerm, end } = finding;
     for (const { term: placeTerm, offset, end: placeEnd, offsets } of places) {
       this.#port.watch.appended(offsets.length, placeEnd - offset);
-      this.#settle({ term: placeTerm, offset, end: placeEnd, offsets, level: 'committed', nodes: [] });
+      this.#settle({
+        term: placeTerm,
+        offset,
+        end: placeEnd,
+        offsets,
+        level: this.#port.isDurable() ? 'committed' : 'volatile',
+        nodes: [],
+      });
     }
     if (places.length > 0) {
       this.#failures = 0;

@@ -18,6 +18,8 @@ export interface WriterPort {
   limits(): { readonly maxPayloadBytes: number; readonly maxBatchBytes: number };
   /** The highest position that this client knows to be committed. */
   committed(): number;
+  /** Whether what the nodes commit is durable. */
+  isDurable(): boolean;
   /** Whether the client takes no more appends. */
   isClosed(): boolean;
   /** The writer has unsettled appends from now on, or none any more. */

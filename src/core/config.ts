@@ -22,6 +22,14 @@ interface TextOption {
   readonly sentence: string;
 }
 
+/** An option with a few values, the first of which is the default. */
+interface ChoiceOption {
+  readonly kind: 'choice';
+  readonly default: string;
+  readonly values: readonly string[];
+  readonly sentence: string;
+}
+
 export const OPTIONS = {
   data: { kind: 'text', default: './data', sentence: 'directory that holds the log; made if it does not exist' },
   host: { kind: 'text', default: '127.0.0.1', sentence: 'address to listen on' },
@@ -56,6 +64,12 @@ export const OPTIONS = {
     sentence: 'size of a segment file and of its image in memory',
   },
   slots: { kind: 'number', unit: 'segments', default: 4, min: 3, max: 64, sentence: 'segment images kept in memory' },
+  fsync: {
+    kind: 'choice',
+    default: 'on',
+    values: ['on', 'off'],
+    sentence: 'off: nothing is ever synced, so a power cut can take back what was acknowledged; for tests only, and the same on all nodes',
+  },
   maxPayloadBytes: {
     kind: 'number',
     unit: 'bytes',
@@ -91,7 +105,7 @@ export const OPTIONS = {
     sentence:
       'names under which /status and /metrics are served, comma-separated, besides addresses, loopback, the name of this machine and its own in --peers',
   },
-} as const satisfies Record<string, NumberOption | TextOption>;
+} as const satisfies Record<string, NumberOption | TextOption | ChoiceOption>;
 
 export type OptionName = keyof typeof OPTIONS;
 
@@ -108,12 +122,18 @@ export interface Config {
   readonly electionTimeoutMs: number;
   readonly segmentBytes: number;
   readonly slots: number;
+  /** Whether writes are synced. */
+  readonly fsync: boolean;
   readonly maxPayloadBytes: number;
   readonly windowBytes: number;
   readonly maxConnections: number;
   readonly allowOrigin: string;
   readonly allowHost: string;
 }
+
+/** What a node with `--fsync off` says at its start, and wherever it is asked. */
+export const NOTHING_DURABLE =
+  '--fsync off: nothing that this node acknowledges is durable, and a power cut can leave its log damaged; for tests only';
 
 /** A WebAssembly memory has at most 4 GiB; some of it is for other things than slots. */
 export const MAX_SLOT_BYTES = 3 * 1024 * MIB;
@@ -139,6 +159,14 @@ function numberOf(name: OptionName, value: number | string, called: string): num
     throw new LogError('USAGE', `${called} takes a whole number from ${option.min} to ${option.max}, not ${JSON.stringify(value)}`);
   }
   return number;
+}
+
+function choiceOf(name: OptionName, value: unknown, called: string): string {
+  const option = OPTIONS[name];
+  if (option.kind !== 'choice') throw new TypeError(`${name} is not an option with a few values`);
+  const values: readonly string[] = option.values;
+  if (typeof value === 'string' && values.includes(value)) return value;
+  throw new LogError('USAGE', `${called} takes ${values.join(' or ')}, not ${JSON.stringify(value)}`);
 }
 
 /** The entry of this node in `peers`; undefined for a single node. */
@@ -189,6 +217,7 @@ export function configure(
     electionTimeoutMs: number('electionTimeoutMs'),
     segmentBytes,
     slots,
+    fsync: choiceOf('fsync', given.fsync ?? OPTIONS.fsync.default, callOf('fsync')) === 'on',
     maxPayloadBytes: Math.min(number('maxPayloadBytes'), segmentCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
     windowBytes: number('windowBytes'),
     maxConnections: number('maxConnections'),

@@ -16,6 +16,8 @@ export interface DiscoveryOptions {
   /** The number of this process. */
   readonly process: string;
   readonly segmentBytes: number;
+  /** Whether this node syncs what it writes. */
+  readonly isSynced: boolean;
   /** Where this node listens for nodes; port 0 takes any free one. */
   readonly host: string;
   readonly peerPort: number;
@@ -64,12 +66,12 @@ class Search {
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
-    const { id, process, segmentBytes, peers } = options;
+    const { id, process, segmentBytes, isSynced, peers } = options;
     const others = peers.filter((peer) => peer.id !== id);
     this.#others = new Map(others.map((address) => [address.id, newOther(address)]));
     const nodes = peers.map((peer) => peer.id);
     this.#rule = new FoundingRule(id, nodes, FOUNDING_ANSWER_MS);
-    this.#self = { clusterId: NO_CLUSTER, id, instance: NO_INSTANCE, process, segmentBytes, nodes };
+    this.#self = { clusterId: NO_CLUSTER, id, instance: NO_INSTANCE, process, segmentBytes, isSynced, nodes };
     this.#listener = new PeerListener({
       self: this.#self,
       introduce: (to) => this.#introduce(to),
@@ -118,9 +120,9 @@ class Search {
   }
 
   #introduce(to: number): Introduction {
-    const { id: from, process, segmentBytes, nodes } = this.#self;
+    const { id: from, process, segmentBytes, isSynced, nodes } = this.#self;
     const nobody = { clusterId: NO_CLUSTER, instance: NO_INSTANCE, standing: 'stranger', isFounder: false, term: 0 } as const;
-    return { ...nobody, from, to, process, segmentBytes, nodes };
+    return { ...nobody, from, to, process, segmentBytes, isSynced, nodes };
   }
 
   /** Says for whom this node waits, often at first. Returns what ends that. */

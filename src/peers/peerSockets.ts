@@ -205,8 +205,8 @@ export class PeerSockets {
 
   #introduce(to: NodeId): Introduction {
     const { self, now } = this.#options;
-    const { clusterId, id: from, instance, process, segmentBytes, nodes } = self;
-    return { clusterId, from, to, instance, process, segmentBytes, nodes, ...now() };
+    const { clusterId, id: from, instance, process, segmentBytes, isSynced, nodes } = self;
+    return { clusterId, from, to, instance, process, segmentBytes, isSynced, nodes, ...now() };
   }
 
   /**

@@ -54,6 +54,11 @@ export const ERROR_OUTCOME_UNKNOWN = 2;
 /** How far an append had come when it was acknowledged. */
 export const LEVEL_RECEIVED = 0;
 export const LEVEL_COMMITTED = 1;
+/** Committed by nodes that sync nothing: a power cut can take it back. */
+export const LEVEL_VOLATILE = 2;
+
+/** HELLO, a feature: the node syncs nothing. */
+const IS_VOLATILE = 1;
 
 export const ROLES = ['follower', 'leader'] as const;
 export type Role = (typeof ROLES)[number];
@@ -124,6 +129,8 @@ export interface Hello {
   readonly leader: string;
   /** 16 hexadecimal digits, drawn when the node's process began: two addresses with one number lead to one process. */
   readonly process: string;
+  /** False: the node runs with `--fsync off`, so nothing that it acknowledges is durable, and its receipts say so. For tests. */
+  readonly isDurable: boolean;
   /** For people: why there is no leader, as far as this node knows. Empty while it knows one, or knows no reason. */
   readonly whyNoLeader: string;
 }
@@ -152,6 +159,7 @@ export function encodeHello(hello: Hello): Uint8Array {
   bytes.set(fromHex(hello.process), 64);
   view.setUint16(72, hello.lowestVersion, true);
   view.setUint16(74, why.length, true);
+  view.setUint32(76, hello.isDurable ? 0 : IS_VOLATILE, true);
   bytes.set(leader, HELLO_FIXED_BYTES);
   bytes.set(why, HELLO_FIXED_BYTES + leader.length);
   return bytes;
@@ -163,7 +171,7 @@ export interface Receipt {
   term: number;
   offset: number;
   end: number;
-  /** LEVEL_RECEIVED or LEVEL_COMMITTED. */
+  /** LEVEL_RECEIVED, LEVEL_COMMITTED or LEVEL_VOLATILE. */
   level: number;
   /** Bit i: node i + 1 held the entries durably when this was answered. */
   nodes: number;
@@ -290,6 +298,7 @@ function decodeHello(bytes: Uint8Array, view: DataView): Answer {
       maxReadBytes: view.getUint32(56, true),
       leader: text.decoder.decode(bytes.subarray(HELLO_FIXED_BYTES, whyAt)),
       process: toHex(bytes.subarray(64, 72)),
+      isDurable: (view.getUint32(76, true) & IS_VOLATILE) === 0,
       whyNoLeader: text.decoder.decode(bytes.subarray(whyAt)),
     },
   };

@@ -28,6 +28,8 @@ const HELLO = 1;
 const WELCOME = 2;
 const REFUSED = 3;
 const IS_FOUNDER = 1;
+/** Feature bits. */
+const IS_UNSYNCED = 1;
 const AT = {
   magic: 0,
   version: 4,
@@ -64,6 +66,8 @@ export interface Introduction {
   /** 16 hexadecimal digits, drawn when the sender's process began: two processes with one id are told apart by it. */
   readonly process: string;
   readonly segmentBytes: number;
+  /** Whether the sender syncs what it writes: what it acknowledges as durable is. */
+  readonly isSynced: boolean;
   readonly standing: Standing;
   /** Whether the sender's data directory is the one that the cluster began with. */
   readonly isFounder: boolean;
@@ -84,6 +88,7 @@ export const REFUSALS = {
   MALFORMED: 8,
   TERM: 9,
   OTHER_PROCESS: 10,
+  FSYNC: 11,
 } as const;
 
 export type RefusalCode = keyof typeof REFUSALS;
@@ -119,6 +124,7 @@ function encodeIntroduction(what: number, introduction: Introduction): Uint8Arra
   view.setUint8(AT.to, introduction.to);
   view.setUint8(AT.standing, STANDINGS.indexOf(introduction.standing));
   view.setUint32(AT.segmentBytes, introduction.segmentBytes, true);
+  view.setUint32(AT.features, introduction.isSynced ? 0 : IS_UNSYNCED, true);
   view.setUint32(AT.term, introduction.term, true);
   view.setUint32(AT.nodes, maskOfNodes(introduction.nodes), true);
   view.setUint32(AT.check, crc32(bytes, 0, AT.check), true);
@@ -229,6 +235,7 @@ function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | M
     ...refuserIn(bytes),
     to,
     segmentBytes: view.getUint32(AT.segmentBytes, true),
+    isSynced: (view.getUint32(AT.features, true) & IS_UNSYNCED) === 0,
     standing,
     isFounder: (flags & IS_FOUNDER) !== 0,
     term: view.getUint32(AT.term, true),
@@ -250,6 +257,7 @@ export interface Self {
   readonly instance: string;
   readonly process: string;
   readonly segmentBytes: number;
+  readonly isSynced: boolean;
   /** The cluster's nodes, this one among them. */
   readonly nodes: NodeSet;
 }
@@ -307,6 +315,13 @@ function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
     return {
       code: 'SEGMENT_BYTES',
       sentence: `node ${self.id} runs with ${flagOf('segmentBytes')} ${self.segmentBytes}, node ${from} with ${hello.segmentBytes}: all nodes need the same`,
+    };
+  }
+  if (hello.isSynced !== self.isSynced) {
+    const ofWhom = (isSynced: boolean): string => `${flagOf('fsync')} ${isSynced ? 'on' : 'off'}`;
+    return {
+      code: 'FSYNC',
+      sentence: `node ${self.id} runs with ${ofWhom(self.isSynced)}, node ${from} with ${ofWhom(hello.isSynced)}: what is durable on some nodes only is durable on none, so start all with the same`,
     };
   }
   return hello.clusterId !== NO_CLUSTER && hello.instance === NO_INSTANCE

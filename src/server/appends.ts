@@ -105,6 +105,8 @@ export class Appends {
   #term = 0;
   /** Appends whose senders were told that it is not known whether they stay in the log. */
   undecidedCount = 0;
+  /** What receipts of committed appends say: less where nothing is synced. */
+  committedLevel = LEVEL_COMMITTED;
   readonly counters: AppendCounters = { entries: 0, batches: 0, bytes: 0 };
   readonly latency = new PowerHistogram(64e-6, 18);
 
@@ -252,7 +254,7 @@ export class Appends {
       const first = end - pending.bytes();
       this.latency.observe((nowMs - pending.arrivedMs()) / 1000);
       pending.shift();
-      this.#acknowledge(session, requestId, this.#term, first, end, LEVEL_COMMITTED, this.#nodesWith(end));
+      this.#acknowledge(session, requestId, this.#term, first, end, this.committedLevel, this.#nodesWith(end));
     }
   }
 

@@ -45,6 +45,8 @@ export interface NodeStatus {
     readonly term: number;
     readonly url: string;
     readonly uptimeMs: number;
+    /** False with `--fsync off`: nothing that the node acknowledges is durable. */
+    readonly isDurable: boolean;
     /** Who leads, as far as this node knows: itself, another node, or null. */
     readonly leader: { readonly id: number; readonly url: string } | null;
     /** For people: why there is none, as far as this node knows; null while it knows one, or knows no reason. */

@@ -20,6 +20,8 @@ export interface MetricSources {
   readonly pulse: Pulse;
   readonly sendBudget: SendBudget;
   readonly connections: () => number;
+  /** Whether writes are synced. */
+  readonly fsync: boolean;
   /** Ids of the other nodes of the cluster. */
   readonly others: readonly number[];
 }
@@ -79,6 +81,7 @@ export function makeRegistry(sources: MetricSources): Registry {
       }
     },
   });
+  gauge('fsync', '1 where writes are synced; 0 with --fsync off: nothing is durable.', () => Number(sources.fsync));
   gauge('sealed_segments', 'Sealed segments on disk.', () => segments.sealedCount);
   gauge('connections', 'Clients connected.', sources.connections);
   gauge('append_held_bytes', 'Bytes of appends that wait for the disk.', () => appends.heldBytes);

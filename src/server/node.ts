@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Cause } from '../core/causes.ts';
-import { type Config, maxBatchBytes, ownPeer } from '../core/config.ts';
+import { type Config, maxBatchBytes, NOTHING_DURABLE, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { PROCESS_BYTES } from '../core/ids.ts';
 import { MAX_READ_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
@@ -17,7 +17,7 @@ import { HotReader } from '../memory/hotReader.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
-import { encodeHello, MESSAGE_HEADER_BYTES, PROTOCOL_VERSION } from '../protocol/client.ts';
+import { encodeHello, LEVEL_VOLATILE, MESSAGE_HEADER_BYTES, PROTOCOL_VERSION } from '../protocol/client.ts';
 import { type Identity, readVote, removeTemporaries } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
@@ -105,6 +105,7 @@ export class LogNode {
    */
   static async start(config: Config, log: Logger, signal: AbortSignal = new AbortController().signal): Promise<LogNode> {
     const failure = new Failure();
+    if (!config.fsync) log.warn(NOTHING_DURABLE);
     const places = placesForClients(config, log);
     const processNumber = randomBytes(PROCESS_BYTES).toString('hex');
     const directory = resolve(config.data);
@@ -114,7 +115,7 @@ export class LogNode {
     await checkPorts(config);
     const identity = opened.identity ?? (await makeIdentity(directory, config, processNumber, log, signal));
     const pools = new Pools(
-      { directory, identity, shared: memory.shared },
+      { directory, identity, shared: memory.shared, fsync: config.fsync },
       { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`) },
     );
     let node: LogNode | undefined;
@@ -166,6 +167,7 @@ export class LogNode {
     this.#commitWatch = new CommitWatch(memory, isAwaited, () => this.#carefully(() => this.#committed()));
     const awaitCommit = (): void => this.#commitWatch.need();
     this.#appends = new Appends(memory, this.#tail, new Gate(memory), this.#cluster, config.maxPayloadBytes, awaitCommit);
+    if (!config.fsync) this.#appends.committedLevel = LEVEL_VOLATILE;
     this.#readings = new Readings({
       memory,
       hot: new HotReader(memory),
@@ -246,6 +248,7 @@ export class LogNode {
       segments: this.#segments,
       pulse: this.#pulse,
       sendBudget: this.#listener.sendBudget,
+      fsync: this.#config.fsync,
       connections: () => this.#listener.sessions.size,
       others: this.#cluster.others,
     });
@@ -260,6 +263,7 @@ export class LogNode {
         directory: this.directory,
         identity: this.identity,
         shared: this.#memory.shared,
+        fsync: this.#config.fsync,
         node,
         process: this.#processNumber,
         host: this.#config.host,
@@ -301,7 +305,12 @@ export class LogNode {
     return {
       version: VERSION,
       clusterId: this.identity.clusterId,
-      node: { ...this.#cluster.node(this.url), process: this.#processNumber, uptimeMs: Date.now() - this.#startedMs },
+      node: {
+        ...this.#cluster.node(this.url),
+        process: this.#processNumber,
+        isDurable: this.#config.fsync,
+        uptimeMs: Date.now() - this.#startedMs,
+      },
       cluster: { nodes: this.#cluster.nodes(this.url), causes: this.#cluster.causes },
       log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
       segments: { sealed: this.#segments.sealedCount, bytes: memory.tail - start },
@@ -448,6 +457,7 @@ export class LogNode {
         maxReadBytes: MAX_READ_BYTES,
         leader: this.#cluster.leaderUrl(),
         process: this.#processNumber,
+        isDurable: this.#config.fsync,
         whyNoLeader: this.#cluster.whyNoLeader,
       }),
     );

@@ -9,7 +9,7 @@ import { formatNodes } from '../core/nodeSet.ts';
 import { findCluster } from '../peers/discovery.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
 import { lockDirectory } from '../storage/lock.ts';
-import { NodeDisk } from '../storage/nodeDisk.ts';
+import { diskOf } from '../storage/unsyncedDisk.ts';
 import { checkMembership, fittingSegmentBytes, givenNodes } from './membership.ts';
 
 /** A data directory that a node is about to run with. */
@@ -25,7 +25,7 @@ export interface OpenDirectory {
  * `config`. What tells of the log is not changed.
  */
 export function openDirectory(directory: string, config: Config, log: Logger): OpenDirectory {
-  const disk = new NodeDisk();
+  const disk = diskOf(config.fsync);
   disk.makeDirectory(directory);
   // Before the lock, so that no file of ours appears in a directory of somebody else.
   readIdentity(disk, directory);
@@ -77,7 +77,7 @@ export function takeNodes(directory: string, identity: Identity, config: Config,
   if (nodes !== null && identity.nodes === null) log.info(`this node's cluster is that of the nodes ${formatNodes(nodes)} from now on`);
   if (nodes === null && identity.nodes !== null)
     log.info(`no other node has joined yet: this node is alone again, and may be given other nodes`);
-  return saveNodes(new NodeDisk(), directory, identity, nodes);
+  return saveNodes(diskOf(config.fsync), directory, identity, nodes);
 }
 
 /**
@@ -91,7 +91,7 @@ export async function makeIdentity(
   log: Logger,
   signal: AbortSignal,
 ): Promise<Identity> {
-  const disk = new NodeDisk();
+  const disk = diskOf(config.fsync);
   const { node: nodeId, peers, segmentBytes } = config;
   const nodes = givenNodes(config);
   const random = randomBytes(IDENTITY_RANDOM_BYTES);
@@ -101,6 +101,7 @@ export async function makeIdentity(
     id: nodeId,
     process: processNumber,
     segmentBytes,
+    isSynced: config.fsync,
     host: config.host,
     peerPort: own.peerPort,
     peers,

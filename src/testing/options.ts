@@ -14,7 +14,7 @@ export type NodeSettings = {
   readonly [name in Exclude<OptionName, OwnOption>]?: (typeof OPTIONS)[name]['default'] extends number ? number : string;
 };
 
-export interface StartClusterOptions extends NodeSettings {
+export interface StartClusterOptions extends Omit<NodeSettings, 'fsync'> {
   /** Number of nodes, 1 to 7. Default 3. */
   readonly nodes?: number;
   /**
@@ -22,6 +22,11 @@ export interface StartClusterOptions extends NodeSettings {
    * temporary one, which is removed.
    */
   readonly directory?: string;
+  /**
+   * `false`: nodes sync nothing, which is faster; nothing is durable then, and receipts, greetings and statuses say so. What is acknowledged
+   * is there after a kill all the same. Default `true`.
+   */
+  readonly fsync?: boolean;
   /** Longest time for the start, in milliseconds. Default 60 000. */
   readonly timeoutMs?: number;
 }
@@ -55,9 +60,10 @@ function wholeNumber(name: string, value: unknown, min: number, max: number): nu
 /** Checks all options. Throws TypeError for one that is not known, with the nearest name, RangeError or a LogError `USAGE` for a value. */
 export function planOf(options: StartClusterOptions): ClusterPlan {
   checkOptions('startCluster', options, [...CLUSTER_OPTIONS, ...NODE_OPTIONS]);
-  const { nodes = 3, directory, timeoutMs = 60_000, ...given } = options;
+  const { nodes = 3, directory, timeoutMs = 60_000, fsync = true, ...given } = options;
   if (directory !== undefined && typeof directory !== 'string') throw new TypeError(`directory must be a string, not ${typeof directory}`);
-  const settings: NodeSettings = { ...DEFAULTS, ...given };
+  if (typeof fsync !== 'boolean') throw new TypeError(`fsync must be true or false, not ${typeof fsync}`);
+  const settings: NodeSettings = { ...DEFAULTS, ...given, ...(fsync ? {} : { fsync: 'off' }) };
   return {
     nodes: wholeNumber('nodes', nodes, 1, MAX_CLUSTER_NODES),
     directory,

@@ -18,6 +18,8 @@ export interface WorkerSetup {
   readonly directory: string;
   readonly identity: Identity;
   readonly shared: SharedTailMemory;
+  /** Whether what is written is synced. */
+  readonly fsync: boolean;
 }
 
 /** The tasks: what goes in, what comes back. */

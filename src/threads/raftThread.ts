@@ -31,7 +31,8 @@ import { TermTable } from '../raft/termTable.ts';
 import type { ReplicaPorts } from '../replication/ports.ts';
 import { Replica } from '../replication/replica.ts';
 import { beforeStart, type Identity, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
-import { NodeDisk } from '../storage/nodeDisk.ts';
+import type { NodeDisk } from '../storage/nodeDisk.ts';
+import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
 import { ColdPool } from './pools.ts';
 
@@ -48,7 +49,7 @@ const MAX_STUCK_MS = 2_000;
 class RaftThread {
   readonly #setup: RaftSetup;
   readonly #memory: TailMemory;
-  readonly #disk = new NodeDisk(RAFT_DESCRIPTOR_WAIT_MS);
+  readonly #disk: NodeDisk;
   readonly #replica: Replica;
   readonly #sockets: PeerSockets | undefined;
   readonly #feeders: ColdPool | undefined;
@@ -70,6 +71,7 @@ class RaftThread {
 
   constructor(setup: RaftSetup, tell: (message: FromRaft) => void) {
     this.#setup = setup;
+    this.#disk = diskOf(setup.fsync, RAFT_DESCRIPTOR_WAIT_MS);
     this.#identity = setup.identity;
     this.#memory = TailMemory.attach(setup.shared);
     this.#tell = tell;
@@ -212,7 +214,7 @@ class RaftThread {
     const { segmentBytes } = shared.shape;
     const log = (level: 'info' | 'warn', text: string): void => this.#tell({ kind: 'log', level, text });
     return new PeerSockets({
-      self: { clusterId, id: node, instance, process, segmentBytes, nodes: peers.map(({ id }) => id) },
+      self: { clusterId, id: node, instance, process, segmentBytes, isSynced: this.#setup.fsync, nodes: peers.map(({ id }) => id) },
       now: () => ({ standing: this.#identity.standing, isFounder: this.#identity.isFounder, term: this.#replica.raft.currentTerm }),
       stuckMs: Math.max(MIN_STUCK_MS, Math.min(electionTimeoutMs, MAX_STUCK_MS)),
       silentMs: Math.max(MIN_STUCK_MS, 4 * electionTimeoutMs),

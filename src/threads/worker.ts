@@ -13,12 +13,13 @@ import { recover } from '../storage/recovery.ts';
 import { SegmentReader } from '../storage/segmentReader.ts';
 import { writeSegment } from '../storage/segmentTask.ts';
 import { truncateLog } from '../storage/truncation.ts';
+import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { TaskOutcome, TaskRequest, Tasks, WorkerSetup } from './messages.ts';
 
 const setup = workerData as WorkerSetup;
 const memory = TailMemory.attach(setup.shared);
 const context: StorageContext = {
-  disk: new NodeDisk(DESCRIPTOR_WAIT_MS),
+  disk: diskOf(setup.fsync, DESCRIPTOR_WAIT_MS),
   directory: setup.directory,
   identity: setup.identity,
   memory,

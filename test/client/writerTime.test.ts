@@ -37,6 +37,7 @@ class FakePort implements WriterPort {
   readonly asked: number[] = [];
   readonly limits = () => ({ maxPayloadBytes: 1 << 20, maxBatchBytes: 1 << 20 });
   readonly committed = () => 0;
+  readonly isDurable = () => true;
   readonly isClosed = () => false;
   readonly busy = () => undefined;
   readonly submit = (operation: Operation) => void this.submitted.push(operation);

@@ -88,6 +88,8 @@ describe('the configuration of a node in a cluster', () => {
 
   it('its own id is among the nodes', () => {
     expect(usageError(() => configure({ node: 4, peers: THREE }))).toContain('names nodes 1, 2, 3, but this is --node 4');
+    expect(usageError(() => configure({ fsync: 'no' }))).toContain('--fsync takes on or off, not "no"');
+    expect([configure({}).fsync, configure({ fsync: 'off' }).fsync]).toEqual([true, false]);
     expect(usageError(() => configure({ node: 0 }))).toContain('--node takes a whole number from 1 to 32');
     expect(usageError(() => configure({ electionTimeoutMs: 49 }))).toContain('--election-timeout-ms');
   });

@@ -53,6 +53,7 @@ test('HELLO of a follower names its leader', () => {
     maxReadBytes: 1_048_576,
     leader: 'ws://a:1',
     process: 'f0e1d2c3b4a59687',
+    isDurable: true,
     whyNoLeader: '',
   };
   const golden =
@@ -60,6 +61,9 @@ test('HELLO of a follower names its leader', () => {
     '01000000 ffffff00 00004000 0b000001 00001000 08000000 f0e1d2c3b4a59687 0100 0000 00000000 77733a2f2f613a31';
   expect(encodeHello(hello)).toEqual(bytesOf(golden));
   expect(decodeAnswer(bytesOf(golden))).toEqual({ kind: 'hello', hello });
+  const volatile = bytesOf(golden.replace('0000 00000000 7773', '0000 01000000 7773'));
+  expect(encodeHello({ ...hello, isDurable: false })).toEqual(volatile);
+  expect(decodeAnswer(volatile)).toEqual({ kind: 'hello', hello: { ...hello, isDurable: false } });
   const short = bytesOf(golden).subarray(0, -1);
   expect(decodeAnswer(short)).toEqual({ kind: 'malformed', reason: 'a HELLO of the wrong length' });
 });

@@ -26,6 +26,7 @@ const HELLO: Introduction = {
   instance: '0123456789abcdef',
   process: 'fedcba9876543210',
   segmentBytes: 0x0200_0000,
+  isSynced: true,
   standing: 'voter',
   isFounder: true,
   term: 0x0102_0304,
@@ -37,6 +38,7 @@ const SELF: Self = {
   instance: '1111111111111111',
   process: '1111111122222222',
   segmentBytes: 0x0200_0000,
+  isSynced: true,
   nodes: [1, 2, 3],
 };
 const REFUSER: Refuser = { clusterId: CLUSTER, from: 1, instance: SELF.instance, process: SELF.process };
@@ -63,6 +65,7 @@ const WELCOME: Introduction = {
   instance: NO_INSTANCE,
   process: '0000000000000001',
   segmentBytes: 65_536,
+  isSynced: true,
   standing: 'stranger',
   isFounder: false,
   term: 0,
@@ -109,6 +112,12 @@ describe('peer handshake: golden bytes', () => {
     }
   });
 
+  it('who syncs nothing says so by a feature bit', () => {
+    const bytes = encodePeerHello({ ...HELLO, isSynced: false });
+    expect(bytes.subarray(60, 64)).toEqual(Uint8Array.of(1, 0, 0, 0));
+    expect(decodeHandshake(bytes)).toEqual({ kind: 'hello', introduction: { ...HELLO, isSynced: false } });
+  });
+
   it('every refusal has its number', () => {
     expect(REFUSALS).toEqual({
       NOT_A_PEER: 1,
@@ -121,6 +130,7 @@ describe('peer handshake: golden bytes', () => {
       MALFORMED: 8,
       TERM: 9,
       OTHER_PROCESS: 10,
+      FSYNC: 11,
     });
   });
 });
@@ -170,12 +180,12 @@ describe('peer handshake: what is wrong is said', () => {
         view.setUint16(4, 9, true);
         for (const at of unused) view.setUint8(at, 0xff);
       }).subarray(0, 128);
-    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 58, 60, 64, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
+    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 58, 61, 64, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
     expect(decodeHandshake(later(GOLDEN_REFUSED, [7, 25, 40, 58, 123]))).toMatchObject({ kind: 'refused', by: REFUSER });
   });
 
   it('features that are not known here are ignored', () => {
-    expect(decodeHandshake(forged(GOLDEN_HELLO, (view) => view.setUint32(60, 0xffff_ffff, true)))).toEqual({
+    expect(decodeHandshake(forged(GOLDEN_HELLO, (view) => view.setUint32(60, 0xffff_fffe, true)))).toEqual({
       kind: 'hello',
       introduction: HELLO,
     });
@@ -194,7 +204,7 @@ describe('peer handshake: what is wrong is said', () => {
     ['an unused beginning', GOLDEN_HELLO, (view) => view.setUint8(64, 1), 'not zero'],
     ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(123, 1), 'not zero'],
     ['refusal 0', GOLDEN_REFUSED, (view) => view.setUint16(28, 0, true), 'unknown code 0'],
-    ['refusal 11', GOLDEN_REFUSED, (view) => view.setUint16(28, 11, true), 'unknown code 11'],
+    ['refusal 12', GOLDEN_REFUSED, (view) => view.setUint16(28, 12, true), 'unknown code 12'],
     ['a long sentence', GOLDEN_REFUSED, (view) => view.setUint16(30, MAX_REFUSAL_BYTES + 1, true), 'sentence has'],
     ['a flag in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(7, 1), 'not zero'],
     ['an unused byte in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(25, 1), 'not zero'],
@@ -261,6 +271,7 @@ describe('peer handshake: who may dial', () => {
     ['OTHER_NODES', { nodes: [1, 2] }, '1, 2:'],
     ['OTHER_CLUSTER', { clusterId: 'f'.repeat(32) }, 'f'.repeat(32)],
     ['SEGMENT_BYTES', { segmentBytes: 65_536 }, '--segment-bytes 33554432, node 2 with 65536'],
+    ['FSYNC', { isSynced: false }, 'node 1 runs with --fsync on, node 2 with --fsync off'],
     ['MALFORMED', { instance: NO_INSTANCE }, 'instance'],
   ])('%s', (code, change, text) => {
     const verdict = judge(change);

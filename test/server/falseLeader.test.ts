@@ -40,6 +40,7 @@ function lie(cluster: Cluster, offset: number, term: number): PeerSockets {
       instance: identity.instance,
       process: 'f'.repeat(16),
       segmentBytes: SEGMENT_BYTES,
+      isSynced: true,
       nodes: [1, 2, 3],
     },
     now: () => ({ standing: 'voter', isFounder: true, term }),

@@ -207,7 +207,15 @@ export class Process implements Endpoint {
   #self(): Self {
     const { segmentBytes } = this.memory.map.shape;
     const { clusterId, instance } = this.#identity;
-    return { clusterId, id: this.id, instance, process: processOf(this.id), segmentBytes, nodes: this.replica.raft.settings.nodes };
+    return {
+      clusterId,
+      id: this.id,
+      instance,
+      process: processOf(this.id),
+      segmentBytes,
+      isSynced: true,
+      nodes: this.replica.raft.settings.nodes,
+    };
   }
 
   received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {

@@ -44,6 +44,7 @@ export class Search {
       instance: NO_INSTANCE,
       process: processOf(node.id),
       segmentBytes: node.segmentBytes,
+      isSynced: true,
       nodes: node.list,
     };
     this.thread = new Thread(world.scheduler, ({ label, act }) => {
@@ -70,7 +71,7 @@ export class Search {
   introduction(to: NodeId): Introduction {
     const { id: from, process, segmentBytes, nodes } = this.#self;
     return {
-      ...{ clusterId: NO_CLUSTER, from, to, instance: NO_INSTANCE, process, segmentBytes },
+      ...{ clusterId: NO_CLUSTER, from, to, instance: NO_INSTANCE, process, segmentBytes, isSynced: true },
       ...{ standing: 'stranger', isFounder: false, term: 0, nodes },
     };
   }

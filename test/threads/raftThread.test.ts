@@ -79,6 +79,7 @@ async function startThread(
     directory,
     identity,
     shared: memory.shared,
+    fsync: true,
     node: identity.nodeId,
     process: processOf(identity.nodeId, 2),
     host: HOST,

@@ -4,7 +4,7 @@
 import { fstatSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
-import type { Ack, LogClient, Receipt } from '../../client/index.ts';
+import type { Ack, Level, LogClient, Receipt } from '../../client/index.ts';
 import { LogError } from '../../core/errors.ts';
 import { commandTimeoutOption, jsonOption, parseInteger, parseOffset, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
@@ -30,7 +30,7 @@ interface Summary {
   readonly offset?: number | undefined;
   readonly end?: number | undefined;
   readonly term?: number | undefined;
-  readonly level?: Ack | undefined;
+  readonly level?: Level | undefined;
 }
 
 function summaryOf(count: number, { offset, end, term, level }: Receipt): Summary {

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import type { LogLine } from '../../cluster/logLine.ts';
 import { STOP_WITH_STDIN } from '../../cluster/program.ts';
-import { type Config, configure, ownPeer } from '../../core/config.ts';
+import { type Config, configure, NOTHING_DURABLE, ownPeer } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
 import type { LogNode } from '../../server/node.ts';
@@ -47,16 +47,16 @@ async function makeLog(json: boolean): Promise<Logger> {
 }
 
 /** What is in the directory, as recovery found it. */
-function describeLog({ directory, recovered }: LogNode): string {
+function describeLog({ directory, recovered }: LogNode, { fsync }: Config): string {
   const { start, end, cutBytes } = recovered;
   const cut = cutBytes === 0 ? '' : `\n  ${cutBytes} bytes of an unfinished write at its end were cut; they were never acknowledged`;
-  return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}`;
+  return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}${fsync ? '' : `\n${NOTHING_DURABLE}`}`;
 }
 
-function singleBanner(node: LogNode): string {
+function singleBanner(node: LogNode, config: Config): string {
   const url = node.url === DEFAULT_URL ? '' : ` --url ${node.url}`;
   return `LogLog ${VERSION} listens on ${node.url}
-${describeLog(node)}
+${describeLog(node, config)}
 
 Type next, in another terminal:
   echo hello | npx loglog append --lines${url}
@@ -65,11 +65,12 @@ Type next, in another terminal:
 `;
 }
 
-function clusterBanner(node: LogNode, { node: id, peers }: Config): string {
+function clusterBanner(node: LogNode, config: Config): string {
+  const { node: id, peers } = config;
   const own = ownPeer({ node: id, peers });
   const others = peers.filter((peer) => peer !== own).map((peer) => `node ${peer.id} at ${peerAddressOf(peer)}`);
   return `LogLog ${VERSION}, node ${id} of ${peers.length}, listens on ${node.url}${own === undefined ? '' : `, and for the other nodes on ${peerAddressOf(own)}`}
-${describeLog(node)}
+${describeLog(node, config)}
 ${others.length === 0 ? 'there are no other nodes' : `the others: ${others.join(', ')}; a majority of the ${peers.length} elects who leads`}
 
 Type next, in another terminal:
@@ -81,7 +82,7 @@ Type next, in another terminal:
 
 async function announce(node: LogNode, config: Config, json: boolean): Promise<void> {
   if (!json) {
-    say(config.peers.length === 0 ? singleBanner(node) : clusterBanner(node, config));
+    say(config.peers.length === 0 ? singleBanner(node, config) : clusterBanner(node, config));
     return;
   }
   const { url, directory, identity, recovered } = node;
@@ -93,6 +94,7 @@ async function announce(node: LogNode, config: Config, json: boolean): Promise<v
     nodeId: identity.nodeId,
     peers: config.peers,
     pid: process.pid,
+    isDurable: config.fsync,
     version: VERSION,
     recovered: { start, end, openBase, cutBytes, sealed: sealed.length },
   });

@@ -33,6 +33,7 @@ function describe({ version, clusterId, node, log, segments, clients, appends, m
     ['node', `${node.id} at ${node.url}, ${node.role} of term ${node.term}`],
     ['version', `${version}, up for ${duration(node.uptimeMs)}`],
     ['cluster', clusterId],
+    ...(node.isDurable ? [] : [['durable', 'nothing: it runs with --fsync off, for tests'] as const]),
     ['log', `offsets ${log.start} to ${log.commit} (${readableBytes(log.commit - log.start)})`],
     ['not committed', `${grouped(log.tail - log.commit)} bytes, of these durable ${grouped(Math.max(0, log.durable - log.commit))}`],
     ['sealed segments', grouped(segments.sealed)],

@@ -274,6 +274,7 @@ export class FakeServer {
     maxReadBytes: 1024 * 1024,
     leader: '',
     process: 'f0e1d2c3b4a59687',
+    isDurable: true,
     whyNoLeader: '',
   };
   /** Addresses that refuse, with their reasons. */

@@ -89,7 +89,7 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
   const events = new Happenings<PeerEvent>();
   const { clusterId = CLUSTER, segmentBytes = SEGMENT_BYTES, instance = `${id}`.repeat(16), process = processOf(id), ...options } = change;
   const sockets = new PeerSockets({
-    self: { clusterId, id, instance, process, segmentBytes, nodes },
+    self: { clusterId, id, instance, process, segmentBytes, isSynced: true, nodes },
     now: () => ({ standing: 'voter', isFounder: id === 1, term: 10 + id }),
     stuckMs: 60_000,
     silentMs: 60_000,
@@ -122,7 +122,7 @@ export function processOf(id: number, life = 1): string {
 export function hello(from: number, to: number, change: Partial<Introduction> = {}): Introduction {
   const instance = `${from}`.repeat(16);
   const nodes = [...new Set([1, 2, 3, from])];
-  const known = { clusterId: CLUSTER, from, to, instance, process: processOf(from), nodes, segmentBytes: SEGMENT_BYTES };
+  const known = { clusterId: CLUSTER, from, to, instance, process: processOf(from), nodes, segmentBytes: SEGMENT_BYTES, isSynced: true };
   return { ...known, standing: 'voter', isFounder: false, term: 1, ...change };
 }
 
