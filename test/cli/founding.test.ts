@@ -5,10 +5,11 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { connect, type LogClient } from '../../src/client/index.ts';
+import { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { claimPorts } from '../../src/cluster/portBlock.ts';
+import { until } from '../../src/cluster/until.ts';
 import { failureOf } from '../client/support/failure.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
-import { ClusterNode, until } from '../support/clusterNode.ts';
 import { runCommand } from '../support/server.ts';
 
 const FLAGS = ['--segment-bytes', '65536', '--slots', '3', '--election-timeout-ms', '300'];

@@ -3,8 +3,8 @@
 
 import { expect, onTestFinished, test } from 'vitest';
 import { connect, type LogClient, type LogError, type Receipt, type Writer } from '../../src/client/index.ts';
+import { LocalCluster } from '../../src/cluster/localCluster.ts';
 import { makeDirectory, startNode } from '../server/support/fixture.ts';
-import { Cluster } from '../support/cluster.ts';
 
 const timeout = 120_000;
 
@@ -121,7 +121,7 @@ async function pump(writer: Writer, count: number, name: string, midway: () => v
 }
 
 test('a writer goes on over kill -9 and SIGTERM of its leader: each append is there once, in order', { timeout }, async () => {
-  const cluster = await Cluster.make({
+  const cluster = await LocalCluster.make({
     nodes: 3,
     directory: makeDirectory(),
     flags: ['--election-timeout-ms', '500', '--segment-bytes', '262144'],

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { KIND_DATA } from '../../assembly/layout.ts';
 import { connect, type LogClient, LogError, type Receipt } from '../../src/client/index.ts';
+import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
+import { LocalCluster, type LocalClusterOptions } from '../../src/cluster/localCluster.ts';
+import { until } from '../../src/cluster/until.ts';
 import { END_LINEARIZABLE } from '../../src/protocol/client.ts';
 import { listSegments } from '../../src/storage/layout.ts';
 import { segmentName } from '../../src/storage/names.ts';
@@ -13,8 +16,6 @@ import { walkEntries } from '../server/support/entries.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
 import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import { RawClient, Refused } from '../server/support/rawClient.ts';
-import { Cluster, type ClusterOptions } from '../support/cluster.ts';
-import { type ClusterNode, until } from '../support/clusterNode.ts';
 import { runCommand } from '../support/server.ts';
 import { readLog } from './finalLog.ts';
 import { LoadedCluster } from './loadedCluster.ts';
@@ -49,8 +50,8 @@ test.each([3, 5])(
 );
 
 /** A cluster that is gone with the test. */
-async function makeCluster(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
-  const cluster = await Cluster.make({
+async function makeCluster(options: Partial<LocalClusterOptions> = {}): Promise<LocalCluster> {
+  const cluster = await LocalCluster.make({
     nodes: 3,
     directory: makeDirectory(),
     ...options,
@@ -64,7 +65,7 @@ async function makeCluster(options: Partial<ClusterOptions> = {}): Promise<Clust
   return cluster;
 }
 
-async function startCluster(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
+async function startCluster(options: Partial<LocalClusterOptions> = {}): Promise<LocalCluster> {
   const cluster = await makeCluster(options);
   await cluster.start();
   // A node that has just joined elects only the founder until it has an entry of its leader's: the tests are about clusters that are whole.
@@ -85,7 +86,7 @@ async function raw(node: ClusterNode): Promise<RawClient> {
   return client;
 }
 
-async function load(cluster: Cluster): Promise<LoadedCluster> {
+async function load(cluster: LocalCluster): Promise<LoadedCluster> {
   const loaded = await LoadedCluster.start(cluster, SEED);
   onTestFinished(() => loaded.abandon());
   return loaded;
@@ -398,7 +399,7 @@ describe('nodes that do not belong', { timeout }, () => {
 });
 
 /** Waits until some node has logged why it wants nothing to do with node `id`. */
-async function refused(cluster: Cluster, id: number, reason: RegExp): Promise<void> {
+async function refused(cluster: LocalCluster, id: number, reason: RegExp): Promise<void> {
   await until(`for somebody to say why node ${id} is refused`, () =>
     cluster.nodes.some((node) =>
       node

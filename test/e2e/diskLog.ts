@@ -5,12 +5,12 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import type { History } from '../../src/history/types.ts';
 import { listSegments } from '../../src/storage/layout.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { type LogEntry, validBytes, walkEntries } from '../server/support/entries.ts';
-import type { ClusterNode } from '../support/clusterNode.ts';
 import { idOf } from './payload.ts';
 
 const KIND_DATA = 0;

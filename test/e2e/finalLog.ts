@@ -2,10 +2,10 @@
 
 import { createHash } from 'node:crypto';
 import WebSocket from 'ws';
+import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import type { LogEntry } from '../../src/history/types.ts';
 import { decodeAnswer, READ, requestMessage, SUBPROTOCOL } from '../../src/protocol/client.ts';
 import { walkEntries } from '../server/support/entries.ts';
-import type { ClusterNode } from '../support/clusterNode.ts';
 import { identify } from './payload.ts';
 
 /** Digests are kept of blocks of so many log bytes, so that a difference can be looked at. */

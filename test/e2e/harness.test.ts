@@ -3,8 +3,8 @@
 import { cpSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { LocalCluster } from '../../src/cluster/localCluster.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
-import { Cluster } from '../support/cluster.ts';
 import { compareDisks, missingFromDisk } from './diskLog.ts';
 import { LoadedCluster } from './loadedCluster.ts';
 import { runCluster } from './run.ts';
@@ -13,7 +13,7 @@ const FLAGS = ['--segment-bytes', '262144', '--slots', '6'];
 
 test('a node whose disk goes back in time is found out: what it lost, and what readers had been shown', async () => {
   const directory = makeDirectory();
-  const cluster = await Cluster.make({ nodes: 1, directory, flags: FLAGS });
+  const cluster = await LocalCluster.make({ nodes: 1, directory, flags: FLAGS });
   onTestFinished(() => cluster.close());
   const node = await cluster.start();
   const loaded = await LoadedCluster.start(cluster, 1, 10_000);
@@ -52,7 +52,7 @@ test('a node whose disk goes back in time is found out: what it lost, and what r
 });
 
 test('a node that ends by itself is told, with its last words', async () => {
-  const cluster = await Cluster.make({ nodes: 1, directory: makeDirectory(), flags: FLAGS });
+  const cluster = await LocalCluster.make({ nodes: 1, directory: makeDirectory(), flags: FLAGS });
   onTestFinished(() => cluster.close());
   const node = await cluster.start();
   process.kill(node.pid ?? 0, 'SIGABRT');

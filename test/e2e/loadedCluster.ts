@@ -1,10 +1,11 @@
 // A cluster under load, watched, and judged at the end: what runs with a nemesis and single scenarios share.
 
+import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
+import type { LocalCluster } from '../../src/cluster/localCluster.ts';
+import { until } from '../../src/cluster/until.ts';
 import { checkHistory } from '../../src/history/check.ts';
 import { HistoryRecorder } from '../../src/history/recorder.ts';
 import { Random } from '../assembly/random.ts';
-import type { Cluster } from '../support/cluster.ts';
-import { type ClusterNode, until } from '../support/clusterNode.ts';
 import { missingFromDisk } from './diskLog.ts';
 import { readFinalLog } from './finalLog.ts';
 import { LoadContext } from './load/context.ts';
@@ -18,7 +19,7 @@ const PATIENCE_MS = 60_000;
 export type Facts = Record<string, string | number>;
 
 export class LoadedCluster {
-  readonly cluster: Cluster;
+  readonly cluster: LocalCluster;
   readonly context: LoadContext;
   readonly recorder = new HistoryRecorder(() => performance.now());
   readonly monitor: Monitor;
@@ -27,7 +28,7 @@ export class LoadedCluster {
   readonly #waits: string[] = [];
   #load: Load | undefined;
 
-  private constructor(cluster: Cluster, seed: number, patienceMs: number) {
+  private constructor(cluster: LocalCluster, seed: number, patienceMs: number) {
     this.cluster = cluster;
     this.#patienceMs = patienceMs;
     this.context = new LoadContext(this.recorder, new Random(seed));
@@ -35,7 +36,7 @@ export class LoadedCluster {
   }
 
   /** Lets load begin on a cluster that runs. {@link abandon} ends it, however far it came. `patienceMs`: how long {@link judge} waits for anything. */
-  static async start(cluster: Cluster, seed: number, patienceMs = PATIENCE_MS): Promise<LoadedCluster> {
+  static async start(cluster: LocalCluster, seed: number, patienceMs = PATIENCE_MS): Promise<LoadedCluster> {
     const loaded = new LoadedCluster(cluster, seed, patienceMs);
     loaded.monitor.start();
     for (const node of cluster.nodes) node.onDeath = () => loaded.#inspect(node);

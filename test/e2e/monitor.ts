@@ -1,13 +1,13 @@
 // Looks at every node several times a second while a run lasts: who leads, in which term, and whether a commit ever falls.
 
-import type { Cluster } from '../support/cluster.ts';
-import type { ClusterNode } from '../support/clusterNode.ts';
+import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
+import type { LocalCluster } from '../../src/cluster/localCluster.ts';
 
 const INTERVAL_MS = 150;
 const STATUS_TIMEOUT_MS = 1_000;
 
 export class Monitor {
-  readonly #cluster: Cluster;
+  readonly #cluster: LocalCluster;
   /** Who was seen to lead, by term. */
   readonly leaders = new Map<number, number>();
   readonly problems: string[] = [];
@@ -15,7 +15,7 @@ export class Monitor {
   #isStopping = false;
   #looking: Promise<unknown> = Promise.resolve();
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: LocalCluster) {
     this.#cluster = cluster;
   }
 

@@ -1,8 +1,8 @@
 // What goes wrong with a cluster in a run, by seed. Three lanes go on at the same time, so that faults of processes, links and disks meet
 // in every combination. Each fault mends itself before its lane goes on; what the system does not let us break is left out, and said.
 
+import type { LocalCluster } from '../../src/cluster/localCluster.ts';
 import { Random } from '../assembly/random.ts';
-import type { Cluster } from '../support/cluster.ts';
 import type { SmallDisk } from './disks.ts';
 import { DiskLane } from './nemesis/disks.ts';
 import { LinkLane } from './nemesis/links.ts';
@@ -11,7 +11,7 @@ import { type Lane, type NemesisContext, Schedule } from './nemesis/schedule.ts'
 
 export interface NemesisOptions {
   readonly seed: number;
-  readonly cluster: Cluster;
+  readonly cluster: LocalCluster;
   /** Of the last node, if there is one. */
   readonly smallDisk: SmallDisk | undefined;
   readonly canSlowDisks: boolean;
@@ -21,7 +21,7 @@ export interface NemesisOptions {
 
 export class Nemesis {
   readonly #schedule = new Schedule();
-  readonly #cluster: Cluster;
+  readonly #cluster: LocalCluster;
   readonly #lanes: readonly Lane[];
   readonly #tell: (sentence: string) => void;
   readonly #counts = new Map<string, number>();

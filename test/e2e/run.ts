@@ -2,8 +2,8 @@
 
 import { cpSync, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { LocalCluster } from '../../src/cluster/localCluster.ts';
 import type { HistoryRecorder } from '../../src/history/recorder.ts';
-import { Cluster } from '../support/cluster.ts';
 import { runCommand } from '../support/server.ts';
 import { compareDisks } from './diskLog.ts';
 import { SmallDisk, straceRefusal } from './disks.ts';
@@ -78,7 +78,7 @@ class Run {
   async #withDisk(disk: SmallDisk | undefined, canSlowDisks: boolean): Promise<void> {
     const { nodes, directory, seed, flags = [], patienceMs } = this.#options;
     const all = [...FLAGS, ...(nodes > 1 ? CLUSTER_FLAGS : []), ...flags];
-    const cluster = await Cluster.make({ nodes, directory, flags: all, dataOf: (id) => join(directory, `data-${id}`, 'log') });
+    const cluster = await LocalCluster.make({ nodes, directory, flags: all, dataOf: (id) => join(directory, `data-${id}`, 'log') });
     try {
       const leader = await cluster.start();
       this.#tell(`${nodes} nodes run; node ${leader.id} leads`);
@@ -134,7 +134,7 @@ class Run {
   }
 
   /** Stops every node in order, lets the offline tool look at what each has on its disk, and compares that, up to `end`. */
-  async #stopAll(cluster: Cluster, end: number): Promise<void> {
+  async #stopAll(cluster: LocalCluster, end: number): Promise<void> {
     this.#tell('stopping all nodes, and verifying what they have on disk');
     for (const node of cluster.nodes) {
       const { code, signal } = await node.stop();

@@ -3,13 +3,14 @@
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
+import { LocalCluster } from '../../src/cluster/localCluster.ts';
+import { until } from '../../src/cluster/until.ts';
 import { configure } from '../../src/core/config.ts';
 import { PEER_REPLICATING, PEER_UNKNOWN, ROLE_FOLLOWER, ROLE_LEADER, STATE } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { ClusterStatus } from '../../src/server/clusterStatus.ts';
 import type { ClusterNodeStatus } from '../../src/server/http.ts';
-import { Cluster } from '../support/cluster.ts';
-import { type ClusterNode, until } from '../support/clusterNode.ts';
 import { payloadOf } from './support/fixture.ts';
 import { removeDirectory, temporaryDirectory } from './support/processNode.ts';
 import { RawClient } from './support/rawClient.ts';
@@ -75,11 +76,11 @@ async function viewOf(node: ClusterNode, id: number): Promise<ClusterNodeStatus 
 
 describe('a real cluster', () => {
   const directory = temporaryDirectory();
-  let cluster: Cluster;
+  let cluster: LocalCluster;
 
   beforeAll(async () => {
     // Long enough for a busy machine: the leader that knows what the others had is to stay.
-    cluster = await Cluster.make({ nodes: 3, directory, flags: ['--election-timeout-ms', '1500'] });
+    cluster = await LocalCluster.make({ nodes: 3, directory, flags: ['--election-timeout-ms', '1500'] });
     await cluster.start();
     await cluster.allVoters();
   });

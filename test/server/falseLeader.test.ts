@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { connect } from '../../src/client/index.ts';
+import { LocalCluster } from '../../src/cluster/localCluster.ts';
+import { until } from '../../src/cluster/until.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { PeerSockets } from '../../src/peers/peerSockets.ts';
 import { readIdentity } from '../../src/storage/dataDirectory.ts';
@@ -12,8 +14,6 @@ import { segmentName } from '../../src/storage/names.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { examineDirectory } from '../../src/storage/offline.ts';
 import { stampNoOp } from '../crash/batches.ts';
-import { Cluster } from '../support/cluster.ts';
-import { until } from '../support/clusterNode.ts';
 import { makeDirectory } from './support/fixture.ts';
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
@@ -25,7 +25,7 @@ function boundOf(directory: string): number {
 }
 
 /** Sends node 2, as node 1 of its cluster and leader of a new term, a no-op in the place of what is at `offset`. */
-function lie(cluster: Cluster, offset: number, term: number): PeerSockets {
+function lie(cluster: LocalCluster, offset: number, term: number): PeerSockets {
   const identity = readIdentity(disk, cluster.node(1).data);
   const port = cluster.network?.link(1, 2).port ?? 0;
   if (identity === undefined) throw new Error('node 1 has an identity');
@@ -67,7 +67,7 @@ test('R4: a restarted node shows what was committed at once, and one frame of a 
   timeout: 180_000,
 }, async () => {
   const directory = makeDirectory();
-  const cluster = await Cluster.make({ nodes: 3, directory, flags: ['--segment-bytes', String(SEGMENT_BYTES)] });
+  const cluster = await LocalCluster.make({ nodes: 3, directory, flags: ['--segment-bytes', String(SEGMENT_BYTES)] });
   onTestFinished(() => cluster.close());
   await cluster.start();
   const client = await connect(cluster.urls);

@@ -2,8 +2,9 @@
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { connect, LogError } from '../../src/client/index.ts';
-import { Cluster, type ClusterOptions } from '../support/cluster.ts';
-import { type ClusterNode, until } from '../support/clusterNode.ts';
+import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
+import { LocalCluster, type LocalClusterOptions } from '../../src/cluster/localCluster.ts';
+import { until } from '../../src/cluster/until.ts';
 import { StoppedMain } from '../support/stoppedMain.ts';
 import { makeDirectory } from './support/fixture.ts';
 
@@ -11,16 +12,16 @@ import { makeDirectory } from './support/fixture.ts';
 const timeout = 180_000;
 
 interface Stoppable {
-  readonly cluster: Cluster;
+  readonly cluster: LocalCluster;
   /** Stands the node's main thread still; resolves when it does. */
   stop(node: ClusterNode): Promise<void>;
   resume(node: ClusterNode): void;
 }
 
-async function start(options: Partial<ClusterOptions> = {}): Promise<Stoppable> {
+async function start(options: Partial<LocalClusterOptions> = {}): Promise<Stoppable> {
   const directory = makeDirectory();
   const stopped = new StoppedMain(directory);
-  const cluster = await Cluster.make({ nodes: 3, directory, nodeFlags: stopped.nodeFlags, ...options });
+  const cluster = await LocalCluster.make({ nodes: 3, directory, nodeFlags: stopped.nodeFlags, ...options });
   onTestFinished(() => cluster.close());
   await cluster.start();
   await cluster.converged();

@@ -3,10 +3,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { connect as connectClient } from '../../src/client/index.ts';
+import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
+import { LocalCluster } from '../../src/cluster/localCluster.ts';
 import { CLOSE_STOPPED } from '../../src/protocol/client.ts';
 import { type CutStep, type StopSteps, stopNode } from '../../src/server/stop.ts';
-import { Cluster } from '../support/cluster.ts';
-import type { ClusterNode } from '../support/clusterNode.ts';
 import { connect, makeDirectory, payloadOf, startNode } from './support/fixture.ts';
 import { removeDirectory, temporaryDirectory } from './support/processNode.ts';
 import { Closed, RawClient, Refused } from './support/rawClient.ts';
@@ -206,7 +206,7 @@ describe('R6: a stop under load', () => {
   });
 
   test('of the leader of three, again and again: no append is unknown, and all go on at the next leader', async () => {
-    const cluster = await Cluster.make({ nodes: 3, directory: makeDirectory(), flags: ['--election-timeout-ms', '400'] });
+    const cluster = await LocalCluster.make({ nodes: 3, directory: makeDirectory(), flags: ['--election-timeout-ms', '400'] });
     onTestFinished(() => cluster.close());
     await cluster.start();
     await cluster.allVoters();
@@ -246,11 +246,11 @@ interface StuckStop {
 /** A leader whose other node stands still is told to stop, with 50 appends on their way. It waits most of its time: beside other tests. */
 function stopWithoutMajority(): { start(): void; result(): Promise<StuckStop>; close(): Promise<void> } {
   const directory = temporaryDirectory();
-  let cluster: Cluster | undefined;
+  let cluster: LocalCluster | undefined;
   let result: Promise<StuckStop>;
   const run = async (): Promise<StuckStop> => {
     // It does not resign before it has to give up.
-    cluster = await Cluster.make({ nodes: 2, directory, flags: ['--election-timeout-ms', '4500'] });
+    cluster = await LocalCluster.make({ nodes: 2, directory, flags: ['--election-timeout-ms', '4500'] });
     const leader = await cluster.start();
     await cluster.allVoters();
     for (const node of cluster.nodes) if (node !== leader) node.pause();

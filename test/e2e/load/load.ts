@@ -1,8 +1,8 @@
 // The load of a run: clients of every kind at once, and one history of all of them.
 
 import { connect, type LogClient } from '../../../src/client/index.ts';
-import type { Cluster } from '../../support/cluster.ts';
-import { until } from '../../support/clusterNode.ts';
+import type { LocalCluster } from '../../../src/cluster/localCluster.ts';
+import { until } from '../../../src/cluster/until.ts';
 import { Appender, type AppendStyle } from './appenders.ts';
 import type { LoadContext } from './context.ts';
 import { Asker, Stranger, Subscriber } from './readers.ts';
@@ -33,7 +33,7 @@ export class Load {
   }
 
   /** Connects everybody and lets them begin. */
-  static async start(cluster: Cluster, context: LoadContext): Promise<Load> {
+  static async start(cluster: LocalCluster, context: LoadContext): Promise<Load> {
     const load = new Load(context);
     let id = 0;
     const connectAll = async (first: number): Promise<LogClient> => {

@@ -2,12 +2,12 @@
 // the end use the library over all nodes, as an application would.
 
 import type { LogClient } from '../../../src/client/index.ts';
+import type { ClusterNode } from '../../../src/cluster/clusterNode.ts';
+import { until } from '../../../src/cluster/until.ts';
 import type { LogEntry } from '../../../src/history/types.ts';
 import { END_AT_LEAST, END_LINEARIZABLE } from '../../../src/protocol/client.ts';
 import { walkEntries } from '../../server/support/entries.ts';
 import { Closed, RawClient, Refused } from '../../server/support/rawClient.ts';
-import type { ClusterNode } from '../../support/clusterNode.ts';
-import { until } from '../../support/clusterNode.ts';
 import { identify } from '../payload.ts';
 import type { LoadContext } from './context.ts';
 

@@ -1,6 +1,6 @@
 // Disks that take long, and one that is full for a while.
 
-import type { ClusterNode } from '../../support/clusterNode.ts';
+import type { ClusterNode } from '../../../src/cluster/clusterNode.ts';
 import { SlowDisk, type SmallDisk } from '../disks.ts';
 import { choose, type Fault, type Lane, type NemesisContext, sample } from './schedule.ts';
 

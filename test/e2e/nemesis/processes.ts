@@ -1,6 +1,6 @@
 // Processes that die, stand still, stop and come back.
 
-import type { ClusterNode } from '../../support/clusterNode.ts';
+import type { ClusterNode } from '../../../src/cluster/clusterNode.ts';
 import { choose, type Fault, type Lane, type NemesisContext, sample } from './schedule.ts';
 
 type Kind = 'kill' | 'kill some' | 'kill all' | 'pause' | 'stop' | 'rolling restart' | 'wipe';

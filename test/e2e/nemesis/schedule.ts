@@ -1,8 +1,8 @@
 // What the lanes of the nemesis share: when it is over, and whose turn a node is.
 
+import type { ClusterNode } from '../../../src/cluster/clusterNode.ts';
+import type { LocalCluster } from '../../../src/cluster/localCluster.ts';
 import type { Random } from '../../assembly/random.ts';
-import type { Cluster } from '../../support/cluster.ts';
-import type { ClusterNode } from '../../support/clusterNode.ts';
 
 /** One thing that goes wrong. */
 export interface Fault {
@@ -23,7 +23,7 @@ export interface Lane {
 }
 
 export interface NemesisContext {
-  readonly cluster: Cluster;
+  readonly cluster: LocalCluster;
   readonly random: Random;
   readonly schedule: Schedule;
   readonly tell: (sentence: string) => void;
