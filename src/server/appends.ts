@@ -95,6 +95,8 @@ export class Appends {
   /** Ordered, oldest first: the place of each is the log offset at which it ends. */
   readonly #pending = new AppendRows<AppendSession>();
   readonly #held = new HeldAppends();
+  /** Connections that end once all of theirs that were accepted are answered, with the append from which on theirs are not done. */
+  readonly #leaving = new Map<AppendSession, number>();
   #isRetryPlanned = false;
   /** Sessions with receipts to send. */
   #answered: AppendSession[] = [];
@@ -152,6 +154,7 @@ export class Appends {
 
   /** Takes an append whose size the session's window allows. */
   accept(request: AppendRequest): void {
+    if (this.#leaving.has(request.session)) return;
     if (this.#leaderTerm === 0) {
       request.session.sendError(request.requestId, 'NOT_LEADER', 0, this.#notLeader());
       return;
@@ -183,6 +186,7 @@ export class Appends {
   /** The session is gone: what is held of it is not to be ordered. */
   closed(session: AppendSession): void {
     this.#held.drop(session);
+    this.#leaving.delete(session);
   }
 
   /** Answers every append that the commit has reached, and those that a lost leadership has decided. */
@@ -192,6 +196,7 @@ export class Appends {
     if (this.#term !== 0 && this.#leaderTerm === this.#term) this.#settleUpTo(commit, nowMs);
     else this.#endTerm(nowMs);
     this.#flushAnswers();
+    if (this.#leaving.size > 0) for (const session of this.#leaving.keys()) this.#endSettled(session);
     this.retryHeld();
   }
 
@@ -205,6 +210,7 @@ export class Appends {
     this.refuseHeld();
     this.#giveUpPending('this node stops before it knows');
     this.#flushAnswers();
+    for (const session of this.#leaving.keys()) this.#endSettled(session);
   }
 
   #refuseAllHeld(code: ErrorCode, sentence: string): void {
@@ -329,29 +335,41 @@ export class Appends {
   }
 
   #hold(request: AppendRequest): void {
+    const { session, requestId, entries } = request;
     const cost = heldCostOf(request);
     while (this.#held.bytes + cost > HELD_APPEND_BYTES) {
       // Who has least of what waits must not pay for who has most.
-      const largest = this.#held.largest();
-      const own = this.#held.bytesOf(request.session) + cost;
-      if (largest === undefined || largest.bytes <= own) {
-        this.#overload(request.session, request.requestId);
+      const payer = this.#held.payer(session, cost);
+      if (payer === undefined) {
+        session.unacknowledgedBytes -= entries.length;
+        session.unacknowledgedAppends -= 1;
+        this.#overload(session, requestId);
         return;
       }
-      this.#overload(largest.session, largest.requestId);
+      payer.session.unacknowledgedAppends -= payer.count;
+      this.#held.drop(payer.session);
+      this.#overload(payer.session, payer.requestId);
     }
     this.#held.push(request);
     this.#awaitCommit();
   }
 
-  /** Ends a connection: neither its append `requestId` nor any after it is done. */
+  /** Neither the append `requestId` of a connection nor any after it is done. It ends once those before have their answers. */
   #overload(session: AppendSession, requestId: number): void {
+    this.#leaving.set(session, requestId);
+    this.#endSettled(session);
+  }
+
+  /** Ends a connection that has to, unless an append of its waits for its answer. */
+  #endSettled(session: AppendSession): void {
+    const requestId = this.#leaving.get(session);
+    if (requestId === undefined || session.unacknowledgedAppends > 0) return;
+    this.#leaving.delete(session);
     session.fail(
       requestId,
       'OVERLOADED',
       'the disk is behind and the queue of appends is full, most of it from this connection: try again later, with fewer at once',
     );
-    this.#held.drop(session);
   }
 
   #acknowledge(session: AppendSession, requestId: number, term: number, first: number, end: number, level: number, nodes: number): void {

@@ -14,8 +14,21 @@ const MAX_DROPPED_BYTES = HELD_APPEND_BYTES / 8;
 interface Account {
   readonly session: AppendSession;
   bytes: number;
+  count: number;
   /** Its connection is gone: what it has here is not to be ordered. */
   isDropped: boolean;
+}
+
+/** A connection that has to give its place, with the number of its appends here, and the id of the oldest one. */
+export interface Payer {
+  readonly session: AppendSession;
+  readonly count: number;
+  readonly requestId: number;
+}
+
+/** Who has one append is not to pay for who has many, however large it is. */
+function paysBefore(a: Pick<Account, 'bytes' | 'count'>, b: Pick<Account, 'bytes' | 'count'>): boolean {
+  return a.count > 1 === b.count > 1 ? a.bytes > b.bytes : a.count > 1;
 }
 
 /** What few appends have: more than one entry, a condition, `received`, or too many bytes for a block. */
@@ -53,19 +66,23 @@ export class HeldAppends {
     return this.#rows.size === 0;
   }
 
-  /** Memory that those of `session` take. */
-  bytesOf(session: AppendSession): number {
-    return this.#accounts.get(session)?.bytes ?? 0;
-  }
-
-  /** The connection that has most here, with the id of the oldest append that it has here; undefined when there is none. */
-  largest(): { readonly session: AppendSession; readonly bytes: number; readonly requestId: number } | undefined {
+  /**
+   * Who is to give its place to one more append of `session`, which costs `cost`: who has most here, of those with more than one append if
+   * there are any. Undefined when that is `session`.
+   */
+  payer(session: AppendSession, cost: number): Payer | undefined {
+    const own = this.#accounts.get(session);
+    let most: Pick<Account, 'bytes' | 'count'> = { bytes: (own?.bytes ?? 0) + cost, count: (own?.count ?? 0) + 1 };
     let found: Account | undefined;
-    for (const account of this.#accounts.values()) if (account.bytes > (found?.bytes ?? 0)) found = account;
+    for (const account of this.#accounts.values()) {
+      if (account === own || !paysBefore(account, most)) continue;
+      most = account;
+      found = account;
+    }
     if (found === undefined) return undefined;
     let oldest = 0;
     while (this.#rows.owner(oldest) !== found) oldest += 1;
-    return { session: found.session, bytes: found.bytes, requestId: this.#rows.requestId(oldest) };
+    return { session: found.session, count: found.count, requestId: this.#rows.requestId(oldest) };
   }
 
   /** Adds `request`, and copies its entries. */
@@ -74,7 +91,7 @@ export class HeldAppends {
     if (this.#droppedBytes >= MAX_DROPPED_BYTES) this.#compact();
     let account = this.#accounts.get(session);
     if (account === undefined) {
-      account = { session, bytes: 0, isDropped: false };
+      account = { session, bytes: 0, count: 0, isDropped: false };
       this.#accounts.set(session, account);
     }
     const own = entries.length > MAX_BLOCK_PART_BYTES ? entries.slice() : undefined;
@@ -83,6 +100,7 @@ export class HeldAppends {
     this.#rows.push(account, requestId, entries.length, place, arrivedMs, extra);
     const cost = heldCostOf(request);
     account.bytes += cost;
+    account.count += 1;
     this.#bytes += cost;
   }
 
@@ -112,8 +130,9 @@ export class HeldAppends {
     if (account.isDropped) this.#droppedBytes -= cost;
     else {
       account.bytes -= cost;
+      account.count -= 1;
       this.#bytes -= cost;
-      if (account.bytes === 0) this.#accounts.delete(account.session);
+      if (account.count === 0) this.#accounts.delete(account.session);
     }
     if (rows.extra()?.own === undefined) this.#blocks.shiftTo(rows.place());
     rows.shift();

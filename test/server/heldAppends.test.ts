@@ -5,6 +5,7 @@ import { HELD_APPEND_BYTES, HELD_APPENDS_PER_TURN, MAX_PENDING_APPENDS, MAX_UNAC
 import { Gate } from '../../src/memory/gate.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
+import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { APPEND, requestMessage } from '../../src/protocol/client.ts';
 import { AppendRows } from '../../src/server/appendRows.ts';
 import { type AppendRequest, type AppendSession, Appends } from '../../src/server/appends.ts';
@@ -23,6 +24,7 @@ afterAll(stopServers);
 
 interface FakeSession extends AppendSession {
   readonly failures: [requestId: number, code: string][];
+  readonly receipts: number[];
   isClosed: boolean;
 }
 
@@ -32,12 +34,13 @@ function makeSession(): FakeSession {
     unacknowledgedAppends: 0,
     isClosed: false,
     failures: [],
+    receipts: [],
     sendError: (requestId, code) => void session.failures.push([requestId, code]),
     fail: (requestId, code) => {
       session.failures.push([requestId, code]);
       session.isClosed = true;
     },
-    addReceipt: () => false,
+    addReceipt: (requestId) => session.receipts.push(requestId) < 0,
     flushReceipts: () => undefined,
   };
   return session;
@@ -101,10 +104,12 @@ test('held appends keep their order and their bytes, whoever leaves in between, 
     if (id % 50 !== 0) continue;
     expect(held.bytes).toBe(sum(list));
     if (list.length > 0) {
-      const shares = sessions.map((each) => sum(list.filter((request) => request.session === each)));
-      const largest = held.largest();
-      expect(largest?.bytes).toBe(Math.max(...shares));
-      expect(largest?.requestId).toBe(list.find((request) => request.session === largest?.session)?.requestId);
+      const shares = sessions.map((each) => list.filter((request) => request.session === each));
+      const most = Math.max(...shares.filter((share) => share.length > 1).map(sum));
+      const payer = held.payer(makeSession(), 1);
+      const paid = list.filter((request) => request.session === payer?.session);
+      if (most > 0) expect(sum(paid)).toBe(most);
+      expect([payer?.count, payer?.requestId]).toEqual([paid.length, paid[0]?.requestId]);
     }
   }
   for (const request of list) {
@@ -115,7 +120,7 @@ test('held appends keep their order and their bytes, whoever leaves in between, 
 });
 
 describe('when too many wait', () => {
-  function makeAppends(): { appends: Appends; gate: Gate; turns: (() => void)[]; tail: () => number } {
+  function makeAppends(): { appends: Appends; gate: Gate; turns: (() => void)[]; memory: TailMemory; tail: () => number } {
     const memory = smallMemory();
     const tail = new Tail(memory, () => undefined);
     tail.start(0, 0, undefined);
@@ -132,7 +137,7 @@ describe('when too many wait', () => {
       () => undefined,
       loop,
     );
-    return { appends, gate, turns, tail: () => memory.tail };
+    return { appends, gate, turns, memory, tail: () => memory.tail };
   }
 
   const { entries } = makeBatch([1], new Random(1));
@@ -146,10 +151,39 @@ describe('when too many wait', () => {
     for (let id = 1; id <= 30; id += 1) appends.accept(requestOf(other, id, big));
     expect([hog.failures, other.failures, small.failures]).toEqual([[[1, 'OVERLOADED']], [], []]);
     expect(appends.heldBytes).toBeLessThan(HELD_APPEND_BYTES / 2);
-    for (let id = 31; id <= 100 && !other.isClosed; id += 1) appends.accept(requestOf(other, id, big));
-    expect(other.failures).toHaveLength(1);
-    appends.accept(requestOf(small, 2, entries));
-    expect(small.failures).toEqual([]);
+    // What is too much of its own ends it when all before that is answered, or when somebody needs the room.
+    for (let id = 31; id <= 100; id += 1) appends.accept(requestOf(other, id, big));
+    const full = appends.heldBytes;
+    expect([other.failures, full <= HELD_APPEND_BYTES]).toEqual([[], true]);
+    appends.accept(requestOf(small, 2, new Uint8Array(HELD_APPEND_BYTES - full + 1)));
+    expect([other.failures, small.failures]).toEqual([[[1, 'OVERLOADED']], []]);
+  });
+
+  test('the connection that pays gets its receipts first, and is told exactly what was not done', () => {
+    const { appends, gate, memory } = makeAppends();
+    const [hog, other] = [makeSession(), makeSession()];
+    const big = new Uint8Array(1_000_000);
+    gate.open();
+    for (let id = 1; id <= 3; id += 1) appends.accept(requestOf(hog, id, entries));
+    gate.closeSync();
+    for (let id = 4; id <= 40; id += 1) appends.accept(requestOf(hog, id, big));
+    for (let id = 1; id <= 31; id += 1) appends.accept(requestOf(other, id, big));
+    const { heldBytes } = appends;
+    appends.accept(requestOf(hog, 41, entries));
+    expect([appends.heldBytes, memory.tail]).toEqual([heldBytes, 3 * entries.length]);
+    expect([hog.receipts, hog.failures, other.failures]).toEqual([[], [], []]);
+    memory.setWord(WORD.COMMIT, memory.tail);
+    appends.settle(1);
+    expect([hog.receipts, hog.failures, other.failures]).toEqual([[1, 2, 3], [[4, 'OVERLOADED']], []]);
+  });
+
+  test('who has a single append does not pay for who has many, however large it is', () => {
+    const { appends } = makeAppends();
+    const [lone, ...others] = Array.from({ length: 20 }, makeSession);
+    appends.accept(requestOf(lone as FakeSession, 1, new Uint8Array(16_000_000)));
+    for (let id = 1; id <= 4; id += 1) for (const other of others) appends.accept(requestOf(other, id, new Uint8Array(1_000_000)));
+    expect([lone?.failures, lone?.unacknowledgedAppends]).toEqual([[], 1]);
+    expect(others.some(({ unacknowledgedAppends }) => unacknowledgedAppends < 4)).toBe(true);
   });
 
   test('what a connection left behind costs nothing any more, and is not ordered', () => {
@@ -218,15 +252,20 @@ test('as many tiny appends as clients may send, while the disk hangs, cost a bou
   });
   await Promise.all(sent);
   let peak = 0;
+  let highestHeld = 0;
   await eventually(async () => {
     const { memory, appends, clients } = await status();
     peak = Math.max(peak, memory.residentBytes);
-    return appends.batches >= MAX_PENDING_APPENDS && clients.heldAppendBytes > HELD_APPEND_BYTES / 2 && closed > 0;
-  }, 'all that may wait waits, and somebody has paid');
+    // Nothing is ordered now: what is held becomes less only because somebody pays, or stays because nobody has anything to add.
+    const hasPaid = clients.heldAppendBytes < highestHeld || clients.heldAppendBytes > HELD_APPEND_BYTES - 1000;
+    highestHeld = Math.max(highestHeld, clients.heldAppendBytes);
+    return appends.batches >= MAX_PENDING_APPENDS && highestHeld > HELD_APPEND_BYTES / 2 && hasPaid;
+  }, 'all that may wait waits, and somebody pays');
   // What waits, what has come and waits for its turn, and garbage that is not collected yet.
   expect((peak - before) / 1e6).toBeLessThan(200);
   disk.release();
   await canary.progress(20);
   await canary.stop();
   await eventually(async () => (await status()).clients.heldAppendBytes === 0, 'all that was held is ordered');
+  await eventually(() => closed > 0, 'who paid is gone');
 });
