@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startCluster } from 'loglog/testing';
+import { startCluster } from 'loglogd/testing';
 
 test('orders outlive their leader, and a follower that is cut off', async (t) => {
   // With TypeScript, or on Node 24: `await using cluster = await startCluster(…)`.

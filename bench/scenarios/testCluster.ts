@@ -1,4 +1,4 @@
-// How long a test waits for a cluster of its own (loglog/testing), against the start of one node.
+// How long a test waits for a cluster of its own (loglogd/testing), against the start of one node.
 
 import { startCluster } from '../../src/testing/index.ts';
 import type { Sample } from '../sample.ts';

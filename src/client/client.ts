@@ -58,7 +58,7 @@ const MIN_SLOTS = 66;
 /** A read of few entries need not ask for megabytes: credit for each, grown by the usual replenishing. */
 const CREDIT_BYTES_PER_ENTRY = 4096;
 
-/** Node's `inspect` and `console.log` call it. */
+/** @internal Node's `inspect` and `console.log` call it. */
 const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 /** A client of one log. Made by `connect`; safe to share by any number of concurrent callers. */
@@ -115,7 +115,7 @@ export class LogClient {
     this.#replicas = replicas;
   }
 
-  /** Connects through the platform to the leader, or while there is none to any of `urls`. Applications call `connect` of the package's entry. */
+  /** @internal Connects through the platform to the leader, or while there is none to any of `urls`. Applications call `connect` of the package's entry. */
   static async connect(platform: Platform, urls: readonly string[], options: ConnectOptions): Promise<LogClient> {
     const settings = resolveSettings(options);
     const signal = checkSignal(options.signal);
@@ -163,6 +163,7 @@ export class LogClient {
     };
   }
 
+  /** @internal */
   [INSPECT](): string {
     const { isClosed, ...shown } = { isClosed: this.#closing !== undefined, ...this.stats() };
     return `LogClient ${isClosed ? '(closed) ' : ''}${JSON.stringify(shown, undefined, 2)}`;

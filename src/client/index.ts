@@ -1,4 +1,4 @@
-// The client for Node: `import { connect } from 'loglog/client'`.
+// The client for Node: `import { connect } from 'loglogd-client'`.
 
 import { LogClient } from './client.ts';
 import { type ConnectOptions, checkUrls } from './options.ts';

@@ -83,7 +83,7 @@ export class Writer {
   readonly #refusal = new Refusal();
   #onIdle: (() => void)[] = [];
 
-  /** Applications call `log.writer`. */
+  /** @internal Applications call `log.writer`. */
   constructor(port: WriterPort, plan: WriterPlan) {
     this.#port = port;
     this.#ack = plan.ack;

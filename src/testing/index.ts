@@ -1,4 +1,4 @@
-// A cluster inside a test: `import { startCluster } from 'loglog/testing'`.
+// A cluster inside a test: `import { startCluster } from 'loglogd/testing'`.
 
 export type { AppendOptions, BatchReceipt, ConnectOptions, Entry, LogEnd, Reading, Receipt } from '../client/index.ts';
 export { LogClient, LogError, Writer } from '../client/index.ts';

@@ -69,7 +69,7 @@ export class TestCluster {
     this.nodes = cluster.nodes.map((node) => new TestNode(node, owner));
   }
 
-  /** See {@link startCluster}. */
+  /** @internal See {@link startCluster}. */
   static async start(plan: ClusterPlan): Promise<TestCluster> {
     const isTemporary = plan.directory === undefined;
     const directory = isTemporary ? mkdtempSync(join(tmpdir(), 'loglog-testing-')) : resolve(plan.directory ?? '');

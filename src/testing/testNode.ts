@@ -30,7 +30,7 @@ export class TestNode {
   /** The test has done something to its disk: that it ends of it is no surprise, now or after a restart. */
   #isExcused = false;
 
-  /** Made by {@link startCluster}. */
+  /** @internal Made by {@link startCluster}. */
   constructor(node: ClusterNode, owner: NodeOwner) {
     this.#node = node;
     this.#owner = owner;

@@ -6,6 +6,7 @@ import { ClusterNode } from '../../cluster/clusterNode.ts';
 import { parseLogLine } from '../../cluster/logLine.ts';
 import { formatPeers, type Peer } from '../../core/peers.ts';
 import { nodeEnvironment } from '../nodeOptions.ts';
+import { commandHere, quoted } from '../ownCommand.ts';
 import { nodeDirectory } from './clusterFile.ts';
 import type { ClusterLog } from './clusterLog.ts';
 
@@ -42,11 +43,6 @@ interface Member {
   readonly node: ClusterNode;
   ready: ReadyLine | undefined;
   hasEnded: boolean;
-}
-
-/** `word` for a shell. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function describeEnding({ code, signal }: Exit): string {
@@ -168,7 +164,7 @@ export class ClusterRun {
     const consequence = left < majority ? `, fewer than the ${majority} that must be there: appends wait until one is back` : ', and go on';
     const lines = ending.lastLines.slice(-LAST_LINES).map((line) => `  ${parseLogLine(line)?.msg ?? line}`);
     const words = lines.length === 0 ? ['it said nothing'] : ['the last that it said:', ...lines];
-    const command = ['npx', 'loglog', 'serve', ...flags].map(quoted).join(' ');
+    const command = [commandHere(), 'serve', ...flags.map(quoted)].join(' ');
     const rest = left === 0 ? [] : [`${left} of ${peers.length} nodes are left${consequence}; to bring node ${id} back:`, `  ${command}`];
     log.aboutNode(id, [`node ${id} ${describeEnding(ending)}; ${words.join('\n')}`, ...rest].join('\n'));
   }

@@ -15,6 +15,7 @@ import { ClusterRun } from '../cluster/clusterRun.ts';
 import { EXIT, Quit } from '../exit.ts';
 import { givenOptions, type NodeOptions, OPTION_NAMES, OWN_OPTIONS, optionOf } from '../nodeOptions.ts';
 import { isBrokenPipe, printJson, table } from '../output.ts';
+import { commandHere } from '../ownCommand.ts';
 import { untilSignal } from '../signals.ts';
 
 const DEFAULT_NODES = 3;
@@ -58,9 +59,9 @@ ${rows}
 
 Type next, in another terminal:
   export LOGLOG_URL=${nodes.map(({ url }) => url).join()}
-  npx loglog status
-  echo hello | npx loglog append --lines
-  npx loglog tail
+  ${commandHere()} status
+  echo hello | ${commandHere()} append --lines
+  ${commandHere()} tail
 
 Ctrl-C stops all nodes. To see how the others go on without one, kill -9 its process.
 `);

@@ -13,6 +13,7 @@ import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { jsonOption, withExamples } from '../arguments.ts';
 import { givenOptions, optionOf } from '../nodeOptions.ts';
 import { print, printJson } from '../output.ts';
+import { commandHere } from '../ownCommand.ts';
 
 interface InitOptions {
   readonly data?: string;
@@ -56,7 +57,7 @@ async function run({ json = false, ...given }: InitOptions, command: Command): P
 The others join it with empty directories. One that has a log of this cluster refuses this node: then remove ${resolve(data)}, and start node ${node} without init
 
 Type next:
-  npx loglog serve --node ${node} --peers ${formatPeers(peers)} --data ${data}`);
+  ${commandHere()} serve --node ${node} --peers ${formatPeers(peers)} --data ${data}`);
 }
 
 export function initCommand(): Command {

@@ -8,6 +8,7 @@ import { type Config, configure, NOTHING_DURABLE, ownPeer } from '../../core/con
 import { LogError } from '../../core/errors.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
 import type { LogNode } from '../../server/node.ts';
+import { checkPlatform } from '../../server/platform.ts';
 import type { StopReport } from '../../server/stop.ts';
 import { VERSION } from '../../server/version.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
@@ -15,6 +16,7 @@ import { EXIT, endProcess, exitCodeOf, explain, Quit } from '../exit.ts';
 import { humanLine } from '../logLines.ts';
 import { givenOptions, type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { asShown, isBrokenPipe, printJson, say } from '../output.ts';
+import { commandHere } from '../ownCommand.ts';
 import { untilSignal, untilStdinEnds } from '../signals.ts';
 import { stderr } from '../stderr.ts';
 
@@ -59,9 +61,9 @@ function singleBanner(node: LogNode, config: Config): string {
 ${describeLog(node, config)}
 
 Type next, in another terminal:
-  echo hello | npx loglog append --lines${url}
-  npx loglog read${url}
-  npx loglog tail${url}
+  echo hello | ${commandHere()} append --lines${url}
+  ${commandHere()} read${url}
+  ${commandHere()} tail${url}
 `;
 }
 
@@ -75,8 +77,8 @@ ${others.length === 0 ? 'there are no other nodes' : `the others: ${others.join(
 
 Type next, in another terminal:
   export LOGLOG_URL=${peers.map(clientUrlOf).join()}
-  npx loglog status
-  echo hello | npx loglog append --lines
+  ${commandHere()} status
+  echo hello | ${commandHere()} append --lines
 `;
 }
 
@@ -123,6 +125,7 @@ function sayHowItStopped(log: Logger, { cut, undecidedAppends, uncommittedBytes 
 
 /** Starts the node; undefined when it was told to stop before it was ready. In a cluster it may have to wait for the others. */
 async function start(config: Config, log: Logger, stop: Promise<string>): Promise<LogNode | undefined> {
+  await checkPlatform();
   const { LogNode } = await import('../../server/node.ts');
   return Promise.race([LogNode.start(config, log), stop.then(() => undefined)]);
 }
