@@ -120,7 +120,8 @@ export class Appender {
     const { message } = operation;
     if (message !== undefined && (message.requestId !== 0 || message.isUncertain)) {
       this.#reject(operation, abortedAppend(what, signal, 'unknown'));
-      message.isGivenUp = message.rejects.length === 1;
+      message.abortedCount += 1;
+      message.isGivenUp = message.waitingCount === 0;
       // It waits to be tried again, which nobody wants any more.
       if (message.requestId === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) this.#release(message);
       queueMicrotask(() => this.#afterRelease());
@@ -261,7 +262,7 @@ export class Appender {
       if (result === undefined) {
         this.#fail(message, refusal);
       } else if (result instanceof LogError) {
-        this.#watch.failed(result, message.rejects.length);
+        this.#watch.failed(result, message.waitingCount);
         message.failFinally(result);
       } else {
         this.#watch.appended(message.entryCount, message.entryBytes);
@@ -379,7 +380,7 @@ export class Appender {
   /** Rejects a message's callers. A writer's link is counted by its writer, which may send it again. */
   #fail(message: Message, error: LogError): void {
     const told = message.fail(error);
-    if (message.link === undefined) this.#watch.failed(told, message.rejects.length);
+    if (message.link === undefined) this.#watch.failed(told, message.waitingCount);
   }
 
   #reject(operation: Operation, error: LogError): void {

@@ -17,6 +17,7 @@ export class ClosePatience {
   #progressBefore: number;
   #progressAtMs = performance.now();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isStopped = false;
 
   /** `progress` is a number that changes with each answer. */
   constructor(progress: () => number) {
@@ -39,11 +40,14 @@ export class ClosePatience {
     this.#look();
   }
 
+  /** It is over, or nobody waits any more: no timer is left, whatever comes. */
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
   }
 
   #look(): void {
+    if (this.#isStopped) return;
     clearTimeout(this.#timer);
     const nowMs = performance.now();
     const progress = this.#progress();

@@ -100,6 +100,8 @@ export class Message {
   isUncertain = false;
   /** Its caller does not want it any more: it is not sent again. */
   isGivenUp = false;
+  /** Calls of it that were rejected before it was settled, because their signals were aborted. */
+  abortedCount = 0;
   readonly #batchCount: number;
   /** How often the log was asked what became of it. */
   recheckCount = 0;
@@ -172,6 +174,11 @@ export class Message {
       offset += bytes;
       at += bytes;
     }
+  }
+
+  /** Calls that wait for it. */
+  get waitingCount(): number {
+    return this.rejects.length - this.abortedCount;
   }
 
   /** How many entries it holds. */

@@ -121,7 +121,10 @@ export class Nodes {
         answered(await this.#reach(url, timeoutMs));
       } catch (thrown) {
         const reason = thrown instanceof Error ? thrown.message : String(thrown);
-        failures.push({ text: withoutSecrets(`${url}: ${reason}`), kind: thrown instanceof DialFailure ? thrown.kind : 'temporary' });
+        failures.push({
+          text: `${withoutSecrets(url)}: ${withoutSecrets(reason)}`,
+          kind: thrown instanceof DialFailure ? thrown.kind : 'temporary',
+        });
       }
       runningCount -= 1;
       wake();

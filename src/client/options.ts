@@ -177,6 +177,12 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
   return value;
 }
 
+/** What is neither true nor false could mean either. */
+export function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, not ${describe(value)}`);
+  return value;
+}
+
 /** A term of the log: 1 to 2^32 − 1. */
 export function checkTerm(name: string, value: unknown): number {
   return checkInteger(name, value, 1, 0xffff_ffff);
@@ -250,6 +256,9 @@ export function checkUrls(value: unknown): string[] {
     if (typeof text !== 'string') throw new TypeError(`an address must be a string, not ${describe(text)}`);
     if (!/^wss?:\/\//i.test(text) || !URL.canParse(text)) {
       throw new TypeError(`an address must be like ws://127.0.0.1:7070, not ${describe(badAddressWithoutSecrets(text))}`);
+    }
+    if (text.includes('#')) {
+      throw new TypeError(`an address has no fragment: take away what follows the # of ${describe(text)}; in a password write %23`);
     }
     // Spaces in a password become %20, without which it could not be told where the address ends.
     return /[@?]/.test(text) ? new URL(text).href : text;

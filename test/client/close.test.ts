@@ -37,6 +37,20 @@ describe('close, while the server hangs', () => {
     expect(server.connection.isOpen).toBe(false);
   });
 
+  test('the goodbye takes no longer either, and a later call with less time counts', async () => {
+    for (const calls of [[20], [60_000, 20], [20, 60_000]]) {
+      const server = new FakeServer();
+      const log = await server.connect();
+      server.ignoresClose = true;
+      const closing = calls.map((timeoutMs) => log.close({ timeoutMs }));
+      const outcome = await Promise.race([
+        Promise.all(closing).then(() => 'closed'),
+        new Promise((resolve) => setTimeout(resolve, 900, 'too late')),
+      ]);
+      expect([calls, outcome]).toEqual([calls, 'closed']);
+    }
+  });
+
   test('a writer’s appends that were sent are unknown, and the others failed', async () => {
     const server = new FakeServer();
     const log = await server.connect();
@@ -99,6 +113,8 @@ test('a process whose node is stopped by SIGSTOP closes its client, hears the ou
     process.kill(${node.pid}, 'SIGSTOP');
     const outcome = log.append('after').catch((error) => error.code + ' ' + error.outcome);
     await log.close({ timeoutMs: 200 });
+    // A second call must not hold the process.
+    await log.close({ timeoutMs: 3_000_000 });
     console.log(await outcome, typeof await reading);`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: ['ignore', 'pipe', 'inherit'] });
   let stdout = '';

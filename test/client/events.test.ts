@@ -7,7 +7,7 @@ import { type ClientEvent, connect } from '../../src/client/index.ts';
 import { startServer, stopServers } from '../support/server.ts';
 import { failureOf } from './support/failure.ts';
 import { FakeCluster } from './support/fakeCluster.ts';
-import { FakeServer } from './support/fakeServer.ts';
+import { FakeServer, settleMicrotasks } from './support/fakeServer.ts';
 
 const FAST = { minDelayMs: 1, maxDelayMs: 2, timeoutMs: 60_000 };
 
@@ -94,6 +94,24 @@ test('the counters say what became of appends, and what is on its way', async ()
   expect(inspect(log)).toContain('"appendedEntryCount": 3');
   await log.close();
   expect(inspect(log)).toContain('LogClient (closed)');
+});
+
+test('an append that is aborted after it was sent counts once, whatever becomes of its message', async () => {
+  const server = new FakeServer();
+  const log = await server.connect({ reconnect: { ...FAST, timeoutMs: 20 } });
+  server.onRequest = () => true;
+  const stop = new AbortController();
+  const batch = failureOf(log.appendBatch(['a', 'b', 'c'], { signal: stop.signal }));
+  const together = [failureOf(log.append('x', { signal: stop.signal })), failureOf(log.append('y')), failureOf(log.append('z'))];
+  await settleMicrotasks();
+  stop.abort();
+  await Promise.all([batch, together[0]]);
+  expect(log.stats()).toMatchObject({ unknownAppendCount: 2, failedAppendCount: 0 });
+  server.refused.set('ws://fake', 'down');
+  server.connection.kill();
+  await Promise.all(together);
+  expect(log.stats()).toMatchObject({ unknownAppendCount: 4, failedAppendCount: 0, appendedEntryCount: 0 });
+  await log.close();
 });
 
 test('what a listener throws does not harm the client, and is not silent', async () => {

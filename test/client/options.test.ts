@@ -25,6 +25,19 @@ describe('options that nobody knows', () => {
     await log.close();
   });
 
+  test('and null in place of options, and a linearizable that is neither true nor false, are refused', async () => {
+    const server = new FakeServer();
+    const log = await server.connect();
+    const nothing = null as unknown as undefined;
+    for (const call of [log.append('x', nothing), log.appendBatch(['x'], nothing), log.end(nothing)])
+      await expect(call).rejects.toThrow(TypeError);
+    for (const linearizable of ['true', 1, 0, null, 'no']) {
+      await expect(log.end({ linearizable } as object)).rejects.toThrow(/^linearizable must be true or false/);
+    }
+    expect((await log.end({ linearizable: false })).end).toBe(0);
+    await log.close();
+  });
+
   test('and conditions without a value, and options of a writer’s append, are refused, and nothing is appended', async () => {
     const server = new FakeServer();
     const log = await server.connect();

@@ -24,6 +24,12 @@ test.each([
   ['ws://u:p,q@h,wss://v:r@i/x', 'ws://***@h,wss://***@i/x'],
   ['no: ws://u:p@h?token=1: refused; ws://h/a: refused', 'no: ws://***@h?***: refused; ws://h/a: refused'],
   ['nobody@home', 'nobody@home'],
+  ['ws://h/?token=abc,SECRET', 'ws://h/?***'],
+  ["ws://h/?user=a;password=b'c)d&e", 'ws://h/?***'],
+  ['(see ws://h/a?token=x): "ws://h?y=1", ws://h?z; and on', '(see ws://h/a?***): "ws://h?***", ws://h?***; and on'],
+  ['ws://h:1/a?token=w@rd', 'ws://h:1/a?***'],
+  ['ws://h:1/a?token=w@rd: refused', 'ws://***: refused'],
+  ['ws://h/#SECRET is refused', 'ws://h/#*** is refused'],
 ])('%j is shown as %j', (text, shown) => {
   expect(withoutSecrets(text)).toBe(shown);
 });
@@ -36,7 +42,18 @@ describe('a password in an address', () => {
     expect(error.message).toContain('ws://***@fake');
     expectNoSecret(inspect(error));
     expectNoSecret((await failureOf(connect('ws://user:pa:ss,w%40rd@127.0.0.1:1', { reconnect: { timeoutMs: 0 } }))).message);
-    for (const bad of ['ws://user:pa:ss,w@rd@h:99999', 'ws://user:pa ss@h:x', 'http://user:pa:ss@h', 'user:pa:ss@h']) {
+    for (const query of ['?token=abc123,w@rd', '?user=a;password=pa:ss', '?x=(user)w%40rd']) {
+      const refused = await failureOf(connect(`ws://127.0.0.1:1/${query}`, { reconnect: { timeoutMs: 0 } }));
+      expect(refused.message).toContain('ws://127.0.0.1:1/?***: ');
+      expectNoSecret(refused.message);
+    }
+    for (const bad of [
+      'ws://127.0.0.1:1/#abc123',
+      'ws://user:pa:ss,w@rd@h:99999',
+      'ws://user:pa ss@h:x',
+      'http://user:pa:ss@h',
+      'user:pa:ss@h',
+    ]) {
       const thrown: unknown = await connect(bad).catch((reason: unknown) => reason);
       expect(thrown).toBeInstanceOf(TypeError);
       expectNoSecret(String(thrown));

@@ -126,7 +126,7 @@ function describe({ append, latency, read, size, url }: Results): string {
 async function measure(urls: readonly string[], options: BenchOptions, isRunning: boolean): Promise<Results> {
   const { mode, size } = options;
   const is = (name: BenchOptions['mode']): boolean => mode === 'all' || mode === name;
-  const results: Results = { url: withoutSecrets(urls.join(',')), size };
+  const results: Results = { url: urls.map(withoutSecrets).join(','), size };
   await withClient(urls, options.timeout, async (log) => {
     const { end } = await log.end();
     const timed = async <T>(work: (progress: Progress) => Promise<T>): Promise<T> => {

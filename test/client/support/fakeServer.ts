@@ -279,6 +279,8 @@ export class FakeServer {
   };
   /** Addresses that refuse, with their reasons. */
   readonly refused = new Map<string, string>();
+  /** It hangs: whoever closes a connection hears nothing of it. */
+  ignoresClose = false;
   /** Addresses that greet differently. */
   readonly greetings = new Map<string, Partial<Hello>>();
   readonly connections: FakeConnection[] = [];
@@ -349,7 +351,9 @@ export class FakeServer {
       send: (bytes) => connection.receive(bytes),
       bufferedBytes: () => 0,
       receivedBytes: () => 0,
-      close: () => queueMicrotask(() => connection.kill('closed by the client')),
+      close: () => {
+        if (!this.ignoresClose) queueMicrotask(() => connection.kill('closed by the client'));
+      },
       terminate: () => connection.kill('ended by the client'),
     };
   };
