@@ -78,10 +78,10 @@ export class LocalCluster {
   }
 
   /** Starts all nodes, and waits until all serve clients and one leads. */
-  async start(): Promise<ClusterNode> {
+  async start(timeoutMs = 30_000): Promise<ClusterNode> {
     for (const node of this.nodes) node.start();
     await Promise.all(this.nodes.map((node) => node.ready));
-    return this.leader();
+    return this.leader(undefined, timeoutMs);
   }
 
   node(id: number): ClusterNode {

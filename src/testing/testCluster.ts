@@ -96,7 +96,7 @@ export class TestCluster {
 
   /** All nodes run, one leads, and each counts for majorities: any node may die then. */
   async #begin(timeoutMs: number): Promise<void> {
-    await this.#cluster.start();
+    await this.#cluster.start(timeoutMs);
     if (this.nodes.length > 1) await this.#cluster.allVoters(timeoutMs);
   }
 
