@@ -74,10 +74,12 @@ export const causes = {
       `this node talks to the one that answers at the address in ${peers}. Stop the other one, and start it again only with an empty directory and as the node that it is`,
   }),
   /** Another node says that another process than this one is this node. */
-  isSecond: (own: number, by: number, text: string): Cause => ({
+  isSecond: (own: number, by: number, text: string, isSilent: boolean): Cause => ({
     code: 'TWO_PROCESSES',
     node: own,
-    sentence: `another process runs as node ${own}, as this one does, so this one stays silent: node ${by} says: ${text}`,
+    sentence:
+      `another process runs as node ${own}, as this one does${isSilent ? ', so this one stays silent' : ''}, ` +
+      `or node ${by} has a wrong address of node ${own} in its ${peers}: node ${by} says: ${text}`,
   }),
   refused: (node: number, text: string): Cause => ({ code: 'REFUSED', node, sentence: `node ${node}: ${text}` }),
   listensOnLoopback: (own: number, address: string): Cause => ({

@@ -278,6 +278,9 @@ export const CAUSES_LOOK_MS = 500;
  */
 export const VERIFY_LINK_MS = 5_000;
 
+/** Where that led to the same process as before, it is not done again for the same two for this long. */
+export const VERIFIED_MS = 600_000;
+
 /** Pieces of a peer's entries smaller than this are gathered, so that many small ones cannot cost more memory than they hold. */
 export const PEER_GATHER_BELOW_BYTES = 1024;
 

@@ -29,6 +29,8 @@ export interface OwnView {
   readonly process: string;
   /** The address that it listens on for nodes; undefined: it does not yet. */
   readonly listensOn: string | undefined;
+  /** Too many nodes hear another process as this node: it says nothing to any. */
+  readonly isSilent: boolean;
 }
 
 function isLoopback(address: string): boolean {
@@ -37,7 +39,7 @@ function isLoopback(address: string): boolean {
 
 /** What keeps this node from the one at `address`; undefined: nothing does. */
 export function causeOfFault(
-  own: Pick<OwnView, 'id' | 'process'>,
+  own: Pick<OwnView, 'id' | 'process' | 'isSilent'>,
   { address, fault, isConnected, isHeard }: Pick<LinkView, 'address' | 'fault' | 'isConnected' | 'isHeard'>,
 ): Cause | undefined {
   const { id } = address;
@@ -53,9 +55,11 @@ export function causeOfFault(
       const { by, code, sentence, isOurs } = fault;
       if (by?.process === own.process) return causes.leadsToSelf(id, at);
       if (by !== undefined && by.from !== id) {
-        return by.from === own.id ? causes.isSecond(own.id, id, `${sentence} (it answers at ${at})`) : causes.leadsToOther(id, at, by.from);
+        return by.from === own.id
+          ? causes.isSecond(own.id, id, `${sentence} (it answers at ${at})`, own.isSilent)
+          : causes.leadsToOther(id, at, by.from);
       }
-      if (code === 'OTHER_PROCESS') return causes.isSecond(own.id, id, sentence);
+      if (code === 'OTHER_PROCESS') return causes.isSecond(own.id, id, sentence, own.isSilent);
       return causes.refused(id, `${isOurs ? 'this node refuses it' : 'it refuses this node'} (${code}): ${sentence}`);
     }
   }
@@ -66,7 +70,9 @@ export function causesOf(own: OwnView, links: readonly LinkView[]): readonly Cau
   const found: Cause[] = [];
   const { listensOn } = own;
   const isElsewhere = ({ remoteAddress }: LinkView): boolean => remoteAddress !== undefined && !isLoopback(remoteAddress);
-  if (listensOn !== undefined && isLoopback(listensOn) && links.some(isElsewhere)) found.push(causes.listensOnLoopback(own.id, listensOn));
+  // Where one of them is heard, something forwards its connections to here.
+  const isUnheard = links.some(isElsewhere) && !links.some((link) => isElsewhere(link) && link.isHeard);
+  if (listensOn !== undefined && isLoopback(listensOn) && isUnheard) found.push(causes.listensOnLoopback(own.id, listensOn));
   for (const link of links) {
     const cause = causeOfFault(own, link);
     // Several nodes may say of this one that it is a second one.

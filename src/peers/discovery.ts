@@ -186,7 +186,7 @@ class Search {
 
   #refused(other: Other, outcome: DialOutcome & { kind: 'refused' }): void {
     const { address } = other;
-    const cause = causeOfFault(this.#self, { address, fault: outcome, isConnected: false, isHeard: false });
+    const cause = causeOfFault({ ...this.#self, isSilent: false }, { address, fault: outcome, isConnected: false, isHeard: false });
     // Another node than the one that was meant: its own sentence knows less.
     if (cause === undefined || cause.code === 'REFUSED') this.#note(other, describeRefusal(outcome));
     else this.#note(other, cause.sentence, cause.sentence);

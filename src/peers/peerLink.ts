@@ -5,13 +5,16 @@
 //      └─────────────────────────────┴─────────────────────┘
 
 import { NO_CLUSTER } from '../core/ids.ts';
-import { PEER_BACKOFF_MAX_MS, PEER_DIAL_PATIENCE_MS, VERIFY_LINK_MS } from '../core/limits.ts';
+import { PEER_BACKOFF_MAX_MS, PEER_DIAL_PATIENCE_MS, VERIFIED_MS, VERIFY_LINK_MS } from '../core/limits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { Backoff } from './backoff.ts';
 import type { LinkFault } from './causeWatch.ts';
 import { OutboundSocket } from './outboundSocket.ts';
 import { type DialOutcome, describeRefusal, dial, type PeerAddress } from './peerDial.ts';
+
+/** Processes, beside the one that answers, that are remembered to live; there is hardly ever one. */
+const MAX_VERIFIED = 8;
 
 export interface PeerLinkEvents {
   /** Before a WELCOME is taken: why not, or undefined. */
@@ -54,6 +57,10 @@ export class PeerLink {
   #fault: LinkFault | undefined;
   #answering: Answering | undefined;
   #verifiedAtMs = Number.NEGATIVE_INFINITY;
+  /** Who answered last. */
+  #lastProcess: string | undefined;
+  /** The processes for which the link was dialed anew since it leads to that one: when, the oldest first; MAX_VERIFIED at most. */
+  readonly #verifiedFor = new Map<string, number>();
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
@@ -120,11 +127,19 @@ export class PeerLink {
       this.redial('the other node has dialed anew, as if its connections were lost');
   }
 
-  /** Another process says that it is the node that this link leads to, which may be dead without our having noticed. */
-  verify(): void {
+  /**
+   * Process `other` says that it is the node that this link leads to, which may be dead without our having noticed. Once that has led to the same
+   * process as before, it is not done for the same two again for long: both live.
+   */
+  verify(other: string): void {
     const nowMs = performance.now();
     if (nowMs - this.#verifiedAtMs < VERIFY_LINK_MS) return;
+    if (nowMs - (this.#verifiedFor.get(other) ?? Number.NEGATIVE_INFINITY) < VERIFIED_MS) return;
     this.#verifiedAtMs = nowMs;
+    this.#verifiedFor.delete(other);
+    this.#verifiedFor.set(other, nowMs);
+    const [oldest] = this.#verifiedFor.keys();
+    if (this.#verifiedFor.size > MAX_VERIFIED && oldest !== undefined) this.#verifiedFor.delete(oldest);
     this.redial('another process says that it is this node');
   }
 
@@ -183,6 +198,8 @@ export class PeerLink {
   #connected({ socket, welcome }: DialOutcome & { kind: 'welcome' }): void {
     this.#reason = undefined;
     this.#fault = undefined;
+    if (this.#lastProcess !== welcome.process) this.#verifiedFor.clear();
+    this.#lastProcess = welcome.process;
     this.#answering = { process: welcome.process, instance: welcome.instance, remoteAddress: socket.remoteAddress };
     this.#connectedAtMs = performance.now();
     const closed = new Promise<void>((resolve) => {

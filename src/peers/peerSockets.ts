@@ -11,7 +11,7 @@ import type { LinkView, OwnView } from './causeWatch.ts';
 import type { PeerAddress } from './peerDial.ts';
 import { PeerLink } from './peerLink.ts';
 import { PeerListener } from './peerListener.ts';
-import { type HeardProcess, ProcessWatch } from './processWatch.ts';
+import { type HeardProcess, mustBeSilent, ProcessWatch } from './processWatch.ts';
 
 /** What happens on the connections. None of these is called from within `send`. */
 export interface PeerEvents {
@@ -77,8 +77,8 @@ export class PeerSockets {
   readonly #unanswered = new Map<NodeId, { firstMs: number; lastMs: number }>();
   /** Refusals that were logged; of nodes that exist, and 0 for all else, so there are few. */
   readonly #loggedRefusals = new Set<string>();
-  /** Another node says that another process is this node, and hears that one: this one must not be heard anywhere. */
-  #isSecond = false;
+  /** So many nodes hear another process as this node that this one must not be heard anywhere: see {@link mustBeSilent}. */
+  #isSilent = false;
   #isClosed = false;
 
   constructor(options: PeerSocketsOptions) {
@@ -136,7 +136,7 @@ export class PeerSockets {
    */
   send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): boolean {
     const link = this.#links.get(to);
-    if (link === undefined || this.#isSecond || !link.send(message, body, released)) return false;
+    if (link === undefined || this.#isSilent || !link.send(message, body, released)) return false;
     this.#noteSent(to, link);
     return true;
   }
@@ -150,7 +150,7 @@ export class PeerSockets {
 
   /** Whether a message with a body would be taken for `to` now; if not, `drained` or `connected` comes when it would. */
   canSend(to: NodeId): boolean {
-    return !this.#isSecond && (this.#links.get(to)?.canSend() ?? false);
+    return !this.#isSilent && (this.#links.get(to)?.canSend() ?? false);
   }
 
   /** Bytes for node `to` that a socket holds. */
@@ -184,7 +184,7 @@ export class PeerSockets {
   /** This node, as causes depend on it. */
   own(): OwnView {
     const { id, process } = this.#options.self;
-    return { id, process, listensOn: this.#listener.address };
+    return { id, process, listensOn: this.#listener.address, isSilent: this.#isSilent };
   }
 
   /** Connections that have not said yet who they are, or are being refused. */
@@ -210,14 +210,16 @@ export class PeerSockets {
   }
 
   /**
-   * A node votes once, and two processes with its id might be heard by different nodes: so one that another node refuses for that says
-   * nothing to any of them until it is refused no longer.
+   * A node votes once, and two processes with its id might be heard by different nodes: so one that too many nodes refuse for that says
+   * nothing to any of them until they are fewer. One node alone may just have wrong addresses.
    */
   #linkChanged(): void {
-    const { events } = this.#options;
-    const wasSecond = this.#isSecond;
-    this.#isSecond = Array.from(this.#links.values()).some(({ fault }) => fault?.kind === 'refused' && fault.code === 'OTHER_PROCESS');
-    if (wasSecond && !this.#isSecond) for (const [id, { isConnected }] of this.#links) if (isConnected) events.drained(id);
+    const { events, self } = this.#options;
+    const wasSilent = this.#isSilent;
+    let refusers = 0;
+    for (const { fault } of this.#links.values()) if (fault?.kind === 'refused' && fault.code === 'OTHER_PROCESS') refusers += 1;
+    this.#isSilent = mustBeSilent(refusers, self.nodes.length);
+    if (wasSilent && !this.#isSilent) for (const [id, { isConnected }] of this.#links) if (isConnected) events.drained(id);
     events.changed();
   }
 
@@ -244,13 +246,13 @@ export class PeerSockets {
       inbound.hasSpoken = false;
       this.#processes.heard(from, inbound.who, nowMs);
     } else {
-      link.verify();
+      link.verify(process);
     }
     this.#processes.heard(from, { process, instance, at }, nowMs);
     this.#options.events.changed();
     const what = instance === answering.instance ? 'with a copy of the same data directory' : 'with another data directory';
     const { host, peerPort } = link.address;
-    return `node ${from} runs already, ${what}: node ${this.#options.self.id} reaches it at ${addressOf(host, peerPort)}; two processes of one id cannot both be heard, so stop one of them`;
+    return `node ${from} runs already, ${what}: node ${this.#options.self.id} reaches it at ${addressOf(host, peerPort)}; two processes of one id cannot both be heard, so stop one of them, or correct that address if it leads to the wrong one`;
   }
 
   /** `welcome` came from the address of its node: from now on it is heard from that process alone. */

@@ -6,6 +6,21 @@ const RETURNS = 2;
 /** Both must have been heard within this time, in milliseconds; whoever is refused dials again every second. */
 const RIVALRY_MS = 30_000;
 
+/**
+ * Whether a process that `refusers` of the `nodes` do not hear, because they hear another one as its node, must say nothing to the rest, either:
+ * when those that do not refuse it, itself among them, are no more than a bare majority; in other words, when it is refused by f nodes, as many
+ * as may fail, or more.
+ *
+ * Fewer would not do: P and Q run as one node. Two leaders of one term need two majorities, n + 1 votes; so all other nodes vote, once each, and as
+ * each hears one of the two, it refuses the other one: n - 1 refusals, once both have dialed them all. Where both speak, each has f - 1 at most, and
+ * 2(f - 1) < n - 1. Nor may they be fewer than f: that many are meant to fail without harm, and would fail it by wrong addresses alone. It holds with
+ * two nodes that run twice, too: n - 2 others refuse P or Q, and 2(f - 1) < n - 2.
+ */
+export function mustBeSilent(refusers: number, nodes: number): boolean {
+  const majority = Math.floor(nodes / 2) + 1;
+  return refusers > 0 && nodes - refusers <= majority;
+}
+
 /** A process that says that it is a node. */
 export interface HeardProcess {
   readonly process: string;

@@ -275,7 +275,7 @@ class RaftThread {
 
   #makeCauses(): CauseWatch {
     return new CauseWatch({
-      own: () => this.#sockets?.own() ?? { id: this.#setup.node, process: this.#setup.process, listensOn: undefined },
+      own: () => this.#sockets?.own() ?? { id: this.#setup.node, process: this.#setup.process, listensOn: undefined, isSilent: false },
       links: () => this.#sockets?.links() ?? [],
       leader: () => this.#replica.raft.leader,
       nowMs: () => performance.now(),

@@ -6,7 +6,7 @@ import { MAX_WHY_BYTES, SAY_AGAIN_MS } from '../../src/core/limits.ts';
 import { CauseWatch, causesOf, type LinkFault, type LinkView } from '../../src/peers/causeWatch.ts';
 import type { Refuser } from '../../src/protocol/peerHandshake.ts';
 
-const OWN = { id: 1, process: 'a1'.repeat(8), listensOn: '0.0.0.0' };
+const OWN = { id: 1, process: 'a1'.repeat(8), listensOn: '0.0.0.0', isSilent: false };
 
 function by(from: number, process = 'b2'.repeat(8)): Refuser {
   return { clusterId: 'c'.repeat(32), from, process, instance: `${from}`.repeat(16) };
@@ -78,15 +78,27 @@ describe('a cause', () => {
 
   test('a node that listens on loopback only, while others are on other machines', () => {
     const own = { ...OWN, listensOn: '127.0.1.1' };
-    expect(causesOf(own, [link(2, { remoteAddress: '10.0.0.2' })])).toMatchObject([{ code: 'LISTENS_ON_LOOPBACK', node: 1 }]);
+    const unheard = (id: number): LinkView => link(id, { remoteAddress: `10.0.0.${id}`, isHeard: false });
+    expect(causesOf(own, [unheard(2), unheard(3)])[0]).toMatchObject({ code: 'LISTENS_ON_LOOPBACK', node: 1 });
+    // A tunnel, or a forwarded port: it is reached all the same.
+    expect(causesOf(own, [link(2, { remoteAddress: '10.0.0.2' }), unheard(3)])).toMatchObject([{ code: 'ONE_WAY', node: 3 }]);
     expect(causesOf(own, [link(2, { remoteAddress: '127.0.0.1' }), link(3, { remoteAddress: '::1' })])).toEqual([]);
-    expect(causesOf(OWN, [link(2, { remoteAddress: '10.0.0.2' })])).toEqual([]);
+    expect(causesOf(OWN, [unheard(2)])).toMatchObject([{ code: 'ONE_WAY' }]);
   });
 
   test('a node that this one reaches, and that does not reach it', () => {
     expect(causesOf(OWN, [link(2), link(3, { isHeard: false })])).toMatchObject([
       { code: 'ONE_WAY', node: 3, sentence: expect.stringContaining('node 3 does not reach this one') },
     ]);
+  });
+
+  test('that another process is heard as this node is said of it, and of whoever says so; of silence only where it is silent', () => {
+    const sentenceOf = (isSilent: boolean): string | undefined =>
+      causesOf({ ...OWN, isSilent }, [link(2), down(3, refused('OTHER_PROCESS', by(3)))])[0]?.sentence;
+    for (const isSilent of [false, true]) {
+      expect(sentenceOf(isSilent)).toContain('or node 3 has a wrong address of node 1 in its --peers');
+      expect(sentenceOf(isSilent)?.includes('stays silent')).toBe(isSilent);
+    }
   });
 
   test('that several nodes say of this one is said once', () => {

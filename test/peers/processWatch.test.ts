@@ -1,7 +1,7 @@
 // When two processes are known to be alive as one node, and when it may be one that was restarted.
 
 import { describe, expect, test } from 'vitest';
-import { ProcessWatch } from '../../src/peers/processWatch.ts';
+import { mustBeSilent, ProcessWatch } from '../../src/peers/processWatch.ts';
 
 const INSTANCE = '1'.repeat(16);
 
@@ -41,4 +41,28 @@ describe('processes of one node', () => {
     for (const [i, process] of [...'abab'].entries()) watch.heard(1 + (i % 2), { process, instance: INSTANCE, at: '' }, i);
     expect([watch.rivals(1, 9), watch.rivals(2, 9)]).toEqual([undefined, undefined]);
   });
+});
+
+describe('a process that other nodes refuse', () => {
+  test('A6: speaks while fewer than may fail refuse it, so that wrong addresses of one node stop no cluster of five', () => {
+    const needed = [1, 2, 3, 4, 5, 6, 7].map((nodes) => [1, 2, 3, 4].find((refusers) => mustBeSilent(refusers, nodes)));
+    expect(needed).toEqual([1, 1, 1, 1, 2, 2, 3]);
+    for (let nodes = 1; nodes <= 7; nodes += 1) expect(mustBeSilent(0, nodes)).toBe(false);
+  });
+
+  test.each([3, 4, 5, 6, 7, 8, 9])(
+    'A6: of %i nodes: two of one id never both speak and vote where that makes two leaders of one term',
+    (nodes) => {
+      const majority = Math.floor(nodes / 2) + 1;
+      for (const doubled of [1, 2]) {
+        const single = nodes - doubled;
+        // Each single node hears one side and refuses the other one. Its vote it gives to whomever it likes, once.
+        for (let hearFirst = 0; hearFirst <= single; hearFirst += 1) {
+          const bothSpeak = !mustBeSilent(single - hearFirst, nodes) && !mustBeSilent(hearFirst, nodes);
+          const canBeTwo = 2 * majority <= single + 2 * doubled;
+          expect(bothSpeak && canBeTwo, `${doubled} twice, ${hearFirst} hear the first`).toBe(false);
+        }
+      }
+    },
+  );
 });

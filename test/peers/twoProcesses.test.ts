@@ -1,8 +1,8 @@
 // A6: two processes say that they are one node. Which one is heard, that the other one cuts nothing, what the two and the others know of it,
 // and that a node that was restarted is none of that.
 
-import { afterEach, describe, expect, it } from 'vitest';
-import { VERIFY_LINK_MS } from '../../src/core/limits.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { VERIFIED_MS, VERIFY_LINK_MS } from '../../src/core/limits.ts';
 import { encodePeerMessage } from '../../src/protocol/peer.ts';
 import { decodeHandshake, decodeSentence, encodePeerHello, HANDSHAKE_BYTES, type Introduction } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
@@ -16,8 +16,8 @@ const COPY = hello(2, 1, { process: processOf(2, 9) });
 const OTHER = hello(2, 1, { process: processOf(2, 9), instance: 'e'.repeat(16) });
 
 /** Nodes 1 and 2, which have dialed each other; `wire` is the way from 1 to 2. */
-async function pair(): Promise<[TestNode, TestNode, Wire]> {
-  const [a, b] = await Promise.all([startPeer(1), startPeer(2)]);
+async function pair(nodes: readonly number[] = [1, 2, 3]): Promise<[TestNode, TestNode, Wire]> {
+  const [a, b] = await Promise.all([startPeer(1, nodes), startPeer(2, nodes)]);
   const wire = await new Wire(b.port).listen();
   a.sockets.dial([{ id: 2, host: HOST, peerPort: wire.port }]);
   b.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
@@ -82,6 +82,29 @@ describe('a second process of a node', () => {
     expect(cuts).toBeLessThanOrEqual(1 + (performance.now() - begunMs) / VERIFY_LINK_MS);
   });
 
+  it('that lives beside the first one is found out about once: the link between two nodes that are well is not cut again for it', async () => {
+    const [a, b] = await pair();
+    await answerOf(a, COPY);
+    await a.nth('connected', 2);
+    const now = performance.now.bind(performance);
+    const soon = vi.spyOn(performance, 'now').mockImplementation(() => now() + 10 * VERIFY_LINK_MS);
+    for (let i = 0; i < 5; i += 1) expect((await answerOf(a, COPY)).kind).toBe('OTHER_PROCESS');
+    expect(a.of('disconnected').length).toBe(1);
+    // Another one may be the node's next life.
+    await answerOf(a, hello(2, 1, { process: processOf(2, 8) }));
+    await a.nth('connected', 3);
+    await answerOf(a, COPY);
+    soon.mockImplementation(() => now() + 20 * VERIFY_LINK_MS);
+    await answerOf(a, COPY);
+    expect(a.of('disconnected').length).toBe(2);
+    // Much later it is looked at again: the first one may be gone since without a trace.
+    soon.mockImplementation(() => now() + 20 * VERIFY_LINK_MS + VERIFIED_MS);
+    await answerOf(a, COPY);
+    await a.nth('connected', 4);
+    soon.mockRestore();
+    await speak(b, a);
+  });
+
   it('that was heard while there was no link is cut when the link leads to the first one', async () => {
     const [a, b] = await Promise.all([startPeer(1), startPeer(2)]);
     const wire = await new Wire(b.port).listen();
@@ -115,6 +138,25 @@ describe('a second process of a node', () => {
     await speak(second, c);
   });
 
+  it('A6: that one node of five refuses speaks to the others, and one that two refuse does not: wrong addresses of one stop nothing', async () => {
+    const five = [1, 2, 3, 4, 5];
+    const [a, b] = await pair(five);
+    const [second, c, e] = await Promise.all([startPeer(2, five, { process: COPY.process }), startPeer(3, five), startPeer(5, five)]);
+    c.sockets.dial([{ id: 2, host: HOST, peerPort: second.port }]);
+    e.sockets.dial([{ id: 2, host: HOST, peerPort: b.port }]);
+    const refusals = (): number => second.sockets.links().filter(({ fault }) => fault?.kind === 'refused').length;
+    second.sockets.dial([
+      { id: 1, host: HOST, peerPort: a.port },
+      { id: 3, host: HOST, peerPort: c.port },
+    ]);
+    await Promise.all([c.nth('accepted'), second.nth('connected'), e.nth('connected'), second.events.until(() => refusals() === 1)]);
+    expect([second.sockets.send(3, VOTE), second.sockets.canSend(3), second.sockets.own().isSilent]).toEqual([true, true, false]);
+    await speak(second, c);
+    second.sockets.dial([{ id: 5, host: HOST, peerPort: e.port }]);
+    await second.events.until(() => refusals() === 2);
+    expect([second.sockets.send(3, VOTE), second.sockets.canSend(3), second.sockets.own().isSilent]).toEqual([false, false, true]);
+  });
+
   it('hears of it: that another process runs as its node', async () => {
     const [a, b] = await pair();
     const second = await startPeer(2, [1, 2, 3], { process: COPY.process });
@@ -126,19 +168,23 @@ describe('a second process of a node', () => {
 });
 
 describe('a node that was restarted', () => {
-  it('is taken at once when its old connections are gone, and after one more attempt when they only seem to live', async () => {
-    const [a, b, wire] = await pair();
-    // The way to the old process stays open, as after the loss of its machine, and leads to the new one when dialed anew.
-    const next = await startPeer(2, [1, 2, 3], { process: processOf(2, 2) });
-    wire.targetPort = next.port;
-    next.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
-    await a.nth('connected', 2);
-    expect(a.of('connected').at(-1)?.welcome.process).toBe(processOf(2, 2));
-    await a.events.until(() => a.of('accepted').some(({ hello: said }) => said.process === processOf(2, 2)));
-    await b.sockets.close();
-    await speak(next, a);
-    expect(a.sockets.links()).toMatchObject([{ rivals: undefined, isConnected: true, isHeard: true }]);
-  });
+  it.each([0, 1])(
+    'is taken at once when its old connections are gone, and soon when they only seem to live, spoken to %i times',
+    async (times) => {
+      const [a, b, wire] = await pair();
+      for (let i = 0; i < times; i += 1) await speak(b, a);
+      // The way to the old process stays open, as after the loss of its machine, and leads to the new one when dialed anew.
+      const next = await startPeer(2, [1, 2, 3], { process: processOf(2, 2) });
+      wire.targetPort = next.port;
+      next.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
+      await a.nth('connected', 2);
+      expect(a.of('connected').at(-1)?.welcome.process).toBe(processOf(2, 2));
+      await a.events.until(() => a.of('accepted').some(({ hello: said }) => said.process === processOf(2, 2)));
+      await b.sockets.close();
+      await speak(next, a);
+      expect(a.sockets.links()).toMatchObject([{ rivals: undefined, isConnected: true, isHeard: true }]);
+    },
+  );
 });
 
 describe('a node that dials', () => {
