@@ -111,6 +111,9 @@ export const HTTP_CONNECTIONS = 1024;
 /** Bytes of a request's line and headers; more gets HTTP 431. Behind a gateway, cookies alone may have several kilobytes. */
 export const MAX_HTTP_HEAD_BYTES = 16 * 1024;
 
+/** Connections that may have said goodbye and still have their descriptors are counted at most once in this time. */
+export const DESCRIPTORS_LOOK_MS = 100;
+
 /** Appends ordered and not committed yet, over all connections; more are held. */
 export const MAX_PENDING_APPENDS = 262_144;
 

@@ -13,6 +13,8 @@ export interface ClientPlaces {
   readonly maxConnections: number;
   /** All connections on the clients' port, those for HTTP among them. */
   readonly maxSockets: number;
+  /** Descriptors of all connections, those among them that were ended here and that the client has not closed yet. */
+  readonly maxDescriptors: number;
 }
 
 /**
@@ -62,12 +64,13 @@ export function placesForClients(
     );
   }
   const { maxConnections } = config;
-  if (left >= maxConnections + HTTP_CONNECTIONS) return { maxConnections, maxSockets: maxConnections + HTTP_CONNECTIONS };
+  const all = maxConnections + HTTP_CONNECTIONS;
+  if (left >= all) return { maxConnections, maxSockets: all, maxDescriptors: Math.min(left, 2 * all) };
   // HTTP keeps its places, and never takes more than a quarter of a few.
   const fewer = left - Math.min(HTTP_CONNECTIONS, Math.floor(left / 4));
-  if (fewer >= maxConnections) return { maxConnections, maxSockets: left };
+  if (fewer >= maxConnections) return { maxConnections, maxSockets: left, maxDescriptors: left };
   log.warn(
     `this node serves at most ${fewer} connections, not ${flagOf('maxConnections')} ${maxConnections}: this process may have ${limit} open files and sockets, and the log needs ${own} of them; ${RAISE_LIMIT}`,
   );
-  return { maxConnections: fewer, maxSockets: left };
+  return { maxConnections: fewer, maxSockets: left, maxDescriptors: left };
 }

@@ -7,7 +7,9 @@ import { LogError } from '../core/errors.ts';
 import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, STOP_LINGER_MS, UNFINISHED_CHECK_MS } from '../core/limits.ts';
 import { CLOSE_FLOOD, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.ts';
 import { untilClosedByClients } from './closing.ts';
+import type { ClientPlaces } from './descriptors.ts';
 import { HttpConnections } from './httpConnections.ts';
+import { Places } from './places.ts';
 import { SendBudget } from './sendBudget.ts';
 import { Session, type SocketData } from './session.ts';
 import { type Budget, Inbox, TurnBudget } from './turnBudget.ts';
@@ -16,9 +18,7 @@ import { longestMessageMs, unfinished } from './unfinished.ts';
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
-  readonly maxConnections: number;
-  /** Connections of any kind. */
-  readonly maxSockets: number;
+  readonly places: ClientPlaces;
   /** Largest message that a client may send; uWS drops the connection above it. */
   readonly maxMessageBytes: number;
   /** What a client may have sent that was not handled yet. */
@@ -70,6 +70,7 @@ export class Listener {
   #port = 0;
   /** Connections that are not WebSockets, or not yet. */
   readonly http = new HttpConnections();
+  readonly #places: Places;
   #emptied: () => void = () => undefined;
   /** Set when the node stops: how each session is closed once all that was sent to it has left. */
   #farewell: { readonly closeCode: number; readonly reason: string } | undefined;
@@ -77,6 +78,11 @@ export class Listener {
   constructor(options: ListenerOptions, events: ListenerEvents) {
     this.#options = options;
     this.#events = events;
+    this.#places = new Places(
+      options.places,
+      () => this.http.count,
+      () => this.sessions.size,
+    );
     this.#turnBudget = new TurnBudget<Session>(
       options.budget,
       (session, message) => events.message(session, message),
@@ -113,6 +119,7 @@ export class Listener {
       );
     }
     this.#port = uWS.us_socket_local_port(this.#socket);
+    this.#places.listening();
     this.#watchUnfinished();
     return this.#port;
   }
@@ -176,9 +183,8 @@ export class Listener {
       return;
     }
     this.http.came(response);
-    const isTooMany = this.http.count + this.sessions.size > this.#options.maxSockets;
     // Where all others have sent a request, or are clients, it closes the new one.
-    if (isTooMany) this.http.cutSilent();
+    if (this.#places.isOverfull) this.http.cutSilent();
   }
 
   #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t): void {
@@ -205,13 +211,16 @@ export class Listener {
   #refusal(protocols: readonly string[], isAllowedOrigin: boolean): readonly [string, string] | undefined {
     if (!protocols.includes(SUBPROTOCOL)) return ['400 Bad Request', `ask for the WebSocket subprotocol ${SUBPROTOCOL}`];
     if (!isAllowedOrigin) return ['403 Forbidden', 'pages of this origin may not connect; allow it with --allow-origin'];
-    const { maxConnections } = this.#options;
-    if (this.sessions.size < maxConnections) return undefined;
-    return ['503 Service Unavailable', `this node serves at most ${maxConnections} connections`];
+    if (this.#places.hasPlaceForClient) return undefined;
+    const { maxConnections } = this.#options.places;
+    return [
+      '503 Service Unavailable',
+      `this node serves at most ${maxConnections} connections, those among them that have ended and that their clients do not close`,
+    ];
   }
 
   #open(socket: uWS.WebSocket<SocketData>): void {
-    const session = new Session(socket, this.sendBudget);
+    const session = new Session(socket, this.sendBudget, () => this.#places.hasPlaceForGoodbye);
     const data = socket.getUserData();
     data.session = session;
     data.inbox = new Inbox(session, performance.now());
@@ -256,6 +265,7 @@ export class Listener {
     this.#turnBudget.closed(inbox);
     this.#inboxes.delete(inbox);
     this.sessions.delete(session);
+    this.#places.ended();
     if (this.sessions.size === 0) this.#emptied();
     session.closed();
     this.#events.closed(session);

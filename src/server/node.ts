@@ -192,7 +192,7 @@ export class LogNode {
       {
         host,
         port,
-        ...places,
+        places,
         maxMessageBytes: MESSAGE_HEADER_BYTES + limits.maxBatchBytes + MESSAGE_SLACK_BYTES,
         budget: budgetOf(limits),
         allowedOrigins: listOf(allowOrigin),

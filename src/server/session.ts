@@ -76,6 +76,7 @@ const dataScratchView = viewOf(dataScratch);
 export class Session {
   readonly #socket: WebSocket<SocketData>;
   readonly #budget: SendBudget;
+  readonly #hasPlaceForGoodbye: () => boolean;
   /** Bytes of entries received and not acknowledged yet. */
   unacknowledgedBytes = 0;
   /** APPEND requests received and not acknowledged yet. */
@@ -94,9 +95,11 @@ export class Session {
   #receiptsView = viewOf(this.#receipts);
   #receiptCount = 0;
 
-  constructor(socket: WebSocket<SocketData>, budget: SendBudget) {
+  /** `hasPlaceForGoodbye`: whether the connection may be kept until the client has closed its end, too. */
+  constructor(socket: WebSocket<SocketData>, budget: SendBudget, hasPlaceForGoodbye: () => boolean = () => true) {
     this.#socket = socket;
     this.#budget = budget;
+    this.#hasPlaceForGoodbye = hasPlaceForGoodbye;
   }
 
   /** Most bytes of the log that the next message may have; 0: none before the socket has drained, which is told to the readings. */
@@ -167,7 +170,7 @@ export class Session {
   /** Closes with a WebSocket close code; what was sent before still leaves. */
   end(closeCode: number, reason: string): void {
     if (this.isClosed) return;
-    if (this.#account.unsentBytes > UNSENT_AT_END_BYTES) {
+    if (this.#account.unsentBytes > UNSENT_AT_END_BYTES || !this.#hasPlaceForGoodbye()) {
       this.cut();
       return;
     }

@@ -16,8 +16,7 @@ function listen(): number {
     {
       host: '127.0.0.1',
       port: 0,
-      maxConnections: 100,
-      maxSockets: 200,
+      places: { maxConnections: 100, maxSockets: 100, maxDescriptors: 100 },
       maxMessageBytes: 1 << 20,
       budget: { requests: 1000, bytes: 1 << 22 },
       allowedOrigins: [],
