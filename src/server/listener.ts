@@ -201,7 +201,8 @@ export class Listener {
         response.cork(() => response.writeStatus(status).writeHeader('content-type', 'text/plain').end(`${sentence}\n`, true));
         return;
       }
-      response.cork(() => response.upgrade<SocketData>({ session: undefined, inbox: undefined }, key, SUBPROTOCOL, '', context));
+      // Never corked: after `cork`, uWS takes a socket that kept its address for an HTTP response still, and closes it or not, as it happens.
+      response.upgrade<SocketData>({ session: undefined, inbox: undefined }, key, SUBPROTOCOL, '', context);
       // From here on it is a session; the filter is not told.
       this.http.went();
     });

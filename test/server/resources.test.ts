@@ -27,7 +27,11 @@ function descriptorLimit(): number {
   }
 }
 
-/** Upgrades to a WebSocket and never says anything. */
+/** First byte of a ping's frame, and a pong, as a client sends it. */
+const PING = 0x89;
+const PONG = Buffer.of(0x8a, 0x80, 0, 0, 0, 0);
+
+/** Upgrades to a WebSocket, and then only answers pings. */
 function openIdle(node: ProcessNode): Promise<Socket> {
   const { hostname, port } = new URL(node.url);
   return new Promise((resolve, reject) => {
@@ -37,7 +41,11 @@ function openIdle(node: ProcessNode): Promise<Socket> {
           `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ${SUBPROTOCOL}\r\n\r\n`,
       );
     });
-    socket.once('data', () => resolve(socket));
+    socket.once('data', () => {
+      // On a slow machine all of this lasts longer than the time after which a client that does not answer pings is gone.
+      socket.on('data', (bytes: Buffer) => bytes[0] === PING && socket.write(PONG));
+      resolve(socket);
+    });
     socket.once('error', reject);
     onTestFinished(() => {
       socket.destroy();
