@@ -97,6 +97,18 @@ export class LogError extends Error {
   }
 }
 
+/** What every LogError has, whichever copy of this file made it. */
+const BRAND = Symbol.for('loglog.LogError');
+
+Object.defineProperty(LogError.prototype, BRAND, { value: true });
+// A program may have the client's package and the server's: an error of one is an `instanceof LogError` of the other, too.
+Object.defineProperty(LogError, Symbol.hasInstance, {
+  value(this: unknown, thrown: unknown): boolean {
+    if (this === LogError) return typeof thrown === 'object' && thrown !== null && BRAND in thrown;
+    return Function.prototype[Symbol.hasInstance].call(this, thrown);
+  },
+});
+
 const byNumber = new Map<number, ErrorCode>(
   Object.entries(ERRORS)
     .filter(([, kind]) => kind.number !== 0)

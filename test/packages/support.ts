@@ -78,7 +78,7 @@ export function filesIn(folder: string): readonly string[] {
 
 /** A test of a user who has both packages: the client of one, the cluster of the other. */
 export const USE = `
-import { connect } from 'loglogd-client';
+import { connect, LogError } from 'loglogd-client';
 import { startCluster } from 'loglogd/testing';
 
 const cluster = await startCluster({ nodes: 1 });
@@ -86,6 +86,8 @@ const log = await connect(cluster.urls);
 await log.append('an entry');
 const recorded = await cluster.connect();
 await recorded.append('another');
+// An error of one package is one of the other.
+console.log(await recorded.append('none', { expectedEnd: 0 }).catch((thrown) => thrown instanceof LogError));
 for await (const { payload } of log.read()) console.log(new TextDecoder().decode(payload));
 await log.close();
 await cluster.check();

