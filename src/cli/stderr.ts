@@ -48,6 +48,12 @@ export class Stderr {
   #timer: NodeJS.Timeout | undefined;
   notice: Notice = (lines) => `${lines} lines are missing here: standard error took no more\n`;
 
+  /** The descriptor, on which a write never blocks: other threads may write whole lines to it. */
+  get file(): number {
+    this.#file ??= openNonBlocking();
+    return this.#file;
+  }
+
   /** Writes whole lines, or keeps them until they can be written, or counts them. `isLast`: they are kept above the bound too. */
   write(text: string, isLast = false): void {
     const bytes = Buffer.from(text);
@@ -90,8 +96,7 @@ export class Stderr {
   #drain(): void {
     try {
       for (let next = this.#next(); next !== undefined; next = this.#next()) {
-        this.#file ??= openNonBlocking();
-        const written = fs.writeSync(this.#file, next);
+        const written = fs.writeSync(this.file, next);
         this.#waitingBytes -= written;
         if (written === next.length) this.#waiting.shift();
         else this.#waiting[0] = next.subarray(written);

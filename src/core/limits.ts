@@ -202,6 +202,9 @@ export const MAIN_BEAT_MS = 250;
 export const HANG_ELECTIONS = 3;
 export const MIN_HANG_MS = 3_000;
 
+/** Lines of its log that wait for a main thread that hangs, where they cannot be written without it. */
+export const MAX_HUNG_LINES = 100;
+
 /** Zero-written files kept ready for the next segments. */
 export const SPARE_SEGMENTS = 4;
 

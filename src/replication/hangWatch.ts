@@ -24,6 +24,10 @@ export class HangWatch {
     return this.#nextMs;
   }
 
+  get isHung(): boolean {
+    return this.#isHung;
+  }
+
   /** How long the word had not moved at the last news. */
   get silentMs(): number {
     return this.#silentMs;

@@ -12,7 +12,9 @@ import type { ReplicaPorts } from './ports.ts';
 function hangSentence(seconds: string, role: RaftRole, isAlone: boolean): string {
   const what = `the main thread has not answered for ${seconds} s, so that no client is served`;
   if (isAlone) return `${what}; there is no other node that could take over`;
-  return role === 'leader' ? `${what}: this node hands its leadership over` : `${what}: until it answers, this node does not campaign`;
+  return role === 'leader'
+    ? `${what}: this node hands its leadership over as soon as it hears a node that can lead`
+    : `${what}: until it answers, this node does not campaign`;
 }
 
 /** What is said when it answers again, and who leads by now. */
@@ -33,6 +35,11 @@ export class MainThreadWatch {
     this.#raft = raft;
     this.#ports = ports;
     this.#watch = new HangWatch(ports.nowMs(), raft.settings.heartbeatMs, hangMs);
+  }
+
+  /** Whether it hangs, as of the last look. */
+  get isHung(): boolean {
+    return this.#watch.isHung;
   }
 
   /** When {@link look} is to be called at the latest. */

@@ -88,6 +88,11 @@ export class Replica {
     memory.setWord(WORD.TERM, this.raft.currentTerm);
   }
 
+  /** Whether the main thread does not answer, also of a node alone. */
+  get isMainHung(): boolean {
+    return this.#mainThread.isHung;
+  }
+
   /** Begins: a cluster of one elects itself at once. */
   start(): void {
     this.#turn(() => this.raft.tick());

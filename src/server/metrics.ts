@@ -92,7 +92,7 @@ export function makeRegistry(sources: MetricSources): Registry {
     return (user + system) / 1e6;
   });
   counter('event_loop_late_seconds', 'How long the event loop of the main thread was late for its beats.', () => pulse.lateMs / 1e3);
-  counter('event_loop_hangs', 'Times that the main thread did not answer for so long that its node gave up leading.', () =>
+  counter('event_loop_hangs', 'Times that the main thread did not answer for so long that its node must not lead while others can.', () =>
     memory.word32(STATE.HANGS),
   );
   counter('append_entries', 'Entries ordered.', () => appends.counters.entries);

@@ -21,6 +21,7 @@ import { encodeHello, LEVEL_VOLATILE, MESSAGE_HEADER_BYTES, PROTOCOL_VERSION } f
 import { type Identity, readVote, removeTemporaries } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
+import type { DirectLog } from '../threads/hungMain.ts';
 import { Pools } from '../threads/pools.ts';
 import { Appends } from './appends.ts';
 import { ClusterStatus } from './clusterStatus.ts';
@@ -61,6 +62,7 @@ interface Parts {
   /** The number of this process, which it tells nodes and clients. */
   readonly processNumber: string;
   readonly log: Logger;
+  readonly directLog: DirectLog | undefined;
   readonly directory: string;
   readonly memory: TailMemory;
   readonly pools: Pools;
@@ -78,6 +80,7 @@ export class LogNode {
   readonly #config: Config;
   readonly #processNumber: string;
   readonly #log: Logger;
+  readonly #directLog: DirectLog | undefined;
   readonly #failure: Failure;
   readonly #memory: TailMemory;
   readonly #cluster: ClusterStatus;
@@ -102,8 +105,14 @@ export class LogNode {
 
   /**
    * Starts a node: finds its cluster, recovers its log, takes part, listens. Throws a LogError that says what is wrong. `signal` ends the wait for a cluster.
+   * `directLog`: what `log` writes to, for what is to be said while the main thread hangs.
    */
-  static async start(config: Config, log: Logger, signal: AbortSignal = new AbortController().signal): Promise<LogNode> {
+  static async start(
+    config: Config,
+    log: Logger,
+    signal: AbortSignal = new AbortController().signal,
+    directLog?: DirectLog,
+  ): Promise<LogNode> {
     const failure = new Failure();
     if (!config.fsync) log.warn(NOTHING_DURABLE);
     const places = placesForClients(config, log);
@@ -122,7 +131,7 @@ export class LogNode {
     try {
       const found = await Promise.race([pools.recover(), failure.failed]);
       const recovered = { ...found, identity: takeNodes(directory, found.identity, config, log) };
-      node = new LogNode({ config, processNumber, log, directory, memory, pools, recovered, failure, places });
+      node = new LogNode({ config, processNumber, log, directLog, directory, memory, pools, recovered, failure, places });
       await node.#run();
       return node;
     } catch (thrown) {
@@ -136,10 +145,11 @@ export class LogNode {
     }
   }
 
-  private constructor({ config, processNumber, log, directory, memory, pools, recovered, failure, places }: Parts) {
+  private constructor({ config, processNumber, log, directLog, directory, memory, pools, recovered, failure, places }: Parts) {
     this.#config = config;
     this.#processNumber = processNumber;
     this.#log = log;
+    this.#directLog = directLog;
     this.#failure = failure;
     this.#memory = memory;
     this.#pools = pools;
@@ -269,6 +279,7 @@ export class LogNode {
         host: this.#config.host,
         peers: [...peers],
         electionTimeoutMs,
+        directLog: this.#directLog,
         vote: vote.currentTerm < lastTerm ? { ...vote, currentTerm: lastTerm, votedFor: node } : vote,
         log: { start, end, commit, terms: [...terms] },
         sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),

@@ -12,6 +12,7 @@ import type { RecoveredLog } from '../storage/recovery.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
 import type { SegmentOutcome } from '../storage/segmentTask.ts';
 import type { Truncation } from '../storage/truncation.ts';
+import type { DirectLog } from './hungMain.ts';
 
 /** What each pool's threads are started with. */
 export interface WorkerSetup {
@@ -57,6 +58,8 @@ export interface RaftSetup extends WorkerSetup {
   /** All nodes of the cluster, this one among them; empty for a single node. */
   readonly peers: readonly Peer[];
   readonly electionTimeoutMs: number;
+  /** Undefined: only the main thread can write this node's log. */
+  readonly directLog: DirectLog | undefined;
   readonly vote: Vote;
   /** The log that was recovered; all of it is durable. */
   readonly log: { readonly start: number; readonly end: number; readonly commit: number; readonly terms: readonly TermStart[] };

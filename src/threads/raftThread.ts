@@ -33,6 +33,7 @@ import { Replica } from '../replication/replica.ts';
 import { beforeStart, type Identity, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
 import type { NodeDisk } from '../storage/nodeDisk.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
+import { HungMain } from './hungMain.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
 import { ColdPool } from './pools.ts';
 
@@ -54,6 +55,7 @@ class RaftThread {
   readonly #sockets: PeerSockets | undefined;
   readonly #feeders: ColdPool | undefined;
   readonly #tell: (message: FromRaft) => void;
+  readonly #main: HungMain;
   readonly #founder: Founder;
   readonly #quorum: QuorumWatch;
   readonly #causes: CauseWatch;
@@ -75,6 +77,7 @@ class RaftThread {
     this.#identity = setup.identity;
     this.#memory = TailMemory.attach(setup.shared);
     this.#tell = tell;
+    this.#main = new HungMain(tell, () => this.#replica.isMainHung, setup.directLog);
     const { node, peers, electionTimeoutMs, log, vote, sealed } = setup;
     const { segmentBytes } = setup.shared.shape;
     this.#replica = new Replica({
@@ -190,7 +193,7 @@ class RaftThread {
       readIndexDone: (id, index) => this.#tell({ kind: 'readIndexDone', id, index }),
       transferDone: (ok) => this.#tell({ kind: 'transferDone', ok }),
       fatal: (error) => this.#tell({ kind: 'failed', error: toPlainError(error) }),
-      log: (level, text) => this.#tell({ kind: 'log', level, text }),
+      log: (level, text) => this.#main.log(level, text),
     };
   }
 
@@ -212,7 +215,7 @@ class RaftThread {
     const { node, process, peers, electionTimeoutMs, shared } = this.#setup;
     const { clusterId, instance } = this.#identity;
     const { segmentBytes } = shared.shape;
-    const log = (level: 'info' | 'warn', text: string): void => this.#tell({ kind: 'log', level, text });
+    const log = (level: 'info' | 'warn', text: string): void => this.#main.log(level, text);
     return new PeerSockets({
       self: { clusterId, id: node, instance, process, segmentBytes, isSynced: this.#setup.fsync, nodes: peers.map(({ id }) => id) },
       now: () => ({ standing: this.#identity.standing, isFounder: this.#identity.isFounder, term: this.#replica.raft.currentTerm }),
@@ -279,8 +282,8 @@ class RaftThread {
       links: () => this.#sockets?.links() ?? [],
       leader: () => this.#replica.raft.leader,
       nowMs: () => performance.now(),
-      log: (text) => this.#tell({ kind: 'log', level: 'warn', text }),
-      tell: (causes, whyNoLeader) => this.#tell({ kind: 'causes', causes, whyNoLeader }),
+      log: (text) => this.#main.log('warn', text),
+      tell: (causes, whyNoLeader) => this.#main.causes(causes, whyNoLeader),
     });
   }
 
@@ -294,7 +297,7 @@ class RaftThread {
       isOldCopy: () => this.#replica.returned(),
       admit: (node) => {
         this.#sockets?.send(node, { kind: 'admit', term: this.#replica.raft.currentTerm, standing: 'new' });
-        this.#tell({ kind: 'log', level: 'info', text: `node ${node} joins the cluster` });
+        this.#main.log('info', `node ${node} joins the cluster`);
       },
     });
   }

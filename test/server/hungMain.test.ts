@@ -80,18 +80,29 @@ describe('a main thread that does not answer', { timeout }, () => {
     expect(texts.filter((text) => surelyNot.includes(text))).toEqual([]);
     expect(await append('at last')).toBe(true);
     const words = said(first).filter((text) => text.includes('the main thread'));
-    expect(words[0]).toMatch(/has not answered for \d+\.\d s, so that no client is served: this node hands its leadership over/);
+    expect(words[0]).toMatch(
+      /has not answered for \d+\.\d s, so that no client is served: this node hands its leadership over as soon as it hears a node that can lead/,
+    );
     expect(words[1]).toMatch(/answers again, after \d+\.\d s; node \d leads/);
     expect(words.length).toBe(2);
     expect(cluster.surprises).toEqual([]);
+  });
+
+  test('of a process that is killed while it hangs: its last line says that it hung', async () => {
+    const { cluster, stop } = await start({ nodes: 1 });
+    const node = cluster.node(1);
+    await stop(node);
+    await until('for the line, while it hangs', () => said(node).some((text) => text.includes('the main thread')));
+    await node.kill();
+    expect(said(node).at(-1)).toContain('has not answered for');
   });
 
   test('of a node alone: it says so once, and once more when it is over', async () => {
     const { cluster, stop, resume } = await start({ nodes: 1 });
     const node = cluster.node(1);
     await stop(node);
-    // The raft thread counts its own heartbeats for 3 s; nobody hears of it before the main thread is back.
-    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    // The raft thread counts its own heartbeats for 3 s, and says so without the main thread.
+    await until('for the line, while it hangs', () => said(node).some((text) => text.includes('the main thread')));
     resume(node);
     await until('for both lines', () => said(node).filter((text) => text.includes('the main thread')).length === 2);
     const words = said(node).filter((text) => text.includes('the main thread'));

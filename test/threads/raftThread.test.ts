@@ -85,6 +85,7 @@ async function startThread(
     host: HOST,
     peers,
     electionTimeoutMs,
+    directLog: undefined,
     vote: readVote(disk, directory),
     log: { start: 0, end: 0, commit: 0, terms: [] },
     sealed: [],

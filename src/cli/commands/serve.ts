@@ -124,17 +124,17 @@ function sayHowItStopped(log: Logger, { cut, undecidedAppends, uncommittedBytes 
 }
 
 /** Starts the node; undefined when it was told to stop before it was ready. In a cluster it may have to wait for the others. */
-async function start(config: Config, log: Logger, stop: Promise<string>): Promise<LogNode | undefined> {
+async function start(config: Config, log: Logger, isJson: boolean, stop: Promise<string>): Promise<LogNode | undefined> {
   await checkPlatform();
   const { LogNode } = await import('../../server/node.ts');
-  return Promise.race([LogNode.start(config, log), stop.then(() => undefined)]);
+  return Promise.race([LogNode.start(config, log, undefined, { file: stderr.file, isJson }), stop.then(() => undefined)]);
 }
 
 async function serve(config: Config, { json = false, stopWithStdin = false }: ServeOptions): Promise<void> {
   const log = await makeLog(json);
   const stop: Promise<string> = stopWithStdin ? Promise.race([untilSignal(), untilStdinEnds()]) : untilSignal();
   try {
-    const node = await start(config, log, stop);
+    const node = await start(config, log, json, stop);
     if (node === undefined) {
       log.info(`${await stop}: stopped before the node was ready`);
       throw new Quit(EXIT.DONE);
