@@ -6,14 +6,13 @@ import {
   APPEND,
   APPENDED_HEADER_BYTES,
   encodeAppendedHeader,
-  encodeHello,
   encodeReceipt,
   LEVEL_COMMITTED,
   MESSAGE_HEADER_BYTES,
-  PROTOCOL_VERSION,
   RECEIPT_BYTES,
   SUBPROTOCOL,
 } from '../../src/protocol/client.ts';
+import { encodeHello, PROTOCOL_VERSION } from '../../src/protocol/greeting.ts';
 
 const MIB = 1024 * 1024;
 const HELLO = {
@@ -33,6 +32,8 @@ const HELLO = {
   process: '1'.repeat(16),
   isDurable: false,
   whyNoLeader: '',
+  features: 0,
+  cluster: undefined,
 } as const;
 
 const answer = new Uint8Array(APPENDED_HEADER_BYTES + RECEIPT_BYTES);

@@ -7,7 +7,8 @@
 
 import { LogError } from '../core/errors.ts';
 import { MAX_APPENDS_IN_FLIGHT } from '../core/limits.ts';
-import { APPEND_RECEIVED, type Hello, type Receipt as WireReceipt } from '../protocol/client.ts';
+import { APPEND_RECEIVED, type Receipt as WireReceipt } from '../protocol/client.ts';
+import type { Hello } from '../protocol/greeting.ts';
 import { abortedAppend } from './aborts.ts';
 import type { AppenderOwner } from './appenderOwner.ts';
 import { Arena } from './arena.ts';

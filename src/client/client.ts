@@ -1,7 +1,8 @@
 // LogClient: what an application holds. It checks what it is given, and leaves the rest to the appender, the link and the streams.
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import { APPEND_CONDITIONAL, APPEND_RECEIVED, type Hello } from '../protocol/client.ts';
+import { APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
+import type { Hello } from '../protocol/greeting.ts';
 import { AbortedError, abortedAppend, offAbort, onAbort } from './aborts.ts';
 import { Appender } from './appender.ts';
 import { makeBookmark, placeIn } from './bookmark.ts';

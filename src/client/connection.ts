@@ -14,14 +14,25 @@ import {
   END,
   END_AT_LEAST,
   END_LINEARIZABLE,
-  type Hello,
+  encodeIntroduce,
   LEVEL_RECEIVED,
-  PROTOCOL_VERSION,
   requestMessage,
   SUBSCRIBE,
   type Receipt as WireReceipt,
 } from '../protocol/client.ts';
+import { type ClientIntroduction, FEATURE_INTRODUCE, type Hello, PROTOCOL_VERSION } from '../protocol/greeting.ts';
 import type { Transport } from './transport.ts';
+
+/** What this client says of itself; the version is that of package.json. */
+export const INTRODUCTION: ClientIntroduction = {
+  lowestVersion: PROTOCOL_VERSION,
+  highestVersion: PROTOCOL_VERSION,
+  features: 0,
+  name: 'loglog-js/0.1.0',
+};
+
+/** A clause for errors. */
+export const AUTHENTICATION_NEEDED = 'it asks for authentication, of which this client knows nothing: use a newer client';
 
 /** A silent connection is asked for a sign of life after one interval, and given up after this many. */
 const MAX_SILENT_INTERVALS = 4;
@@ -94,7 +105,7 @@ export interface ConnectionOwner {
   readonly handlers: ConnectionHandlers;
   readonly observed: Observed;
   /** Whether there are other nodes to go to when this one falls silent. */
-  readonly hasOthers: boolean;
+  hasOthers(): boolean;
 }
 
 interface PendingEnd {
@@ -143,7 +154,9 @@ export class Connection {
   readonly #ends = new Map<number, PendingEnd>();
   readonly #streams = new Map<number, StreamSink>();
   readonly #receipt: WireReceipt = { requestId: 0, term: 0, offset: 0, end: 0, level: 0, nodes: 0 };
-  readonly #silence: ReturnType<typeof setInterval>;
+  readonly #hasOthers: () => boolean;
+  #silence: ReturnType<typeof setInterval> | undefined;
+  #silenceIntervalMs = 0;
   #silentIntervals = 0;
   #movedBefore = 0;
   #nextId = 1;
@@ -160,8 +173,10 @@ export class Connection {
     this.#handlers = handlers;
     this.#observed = observed;
     this.#observe(hello.commit);
-    const clusterIntervalMs = transport.receivedBytes() === undefined ? CLUSTER_SILENCE_UNSEEN_INTERVAL_MS : CLUSTER_SILENCE_INTERVAL_MS;
-    this.#silence = setInterval(() => this.#checkSilence(), hasOthers ? clusterIntervalMs : SILENCE_INTERVAL_MS);
+    this.#hasOthers = hasOthers;
+    this.#watchSilence();
+    // Before anything else: the node then tells the whole cluster, and does not close the connection for what only later versions know.
+    if ((hello.features & FEATURE_INTRODUCE) !== 0) this.send(encodeIntroduce(this.takeRequestId(), INTRODUCTION));
   }
 
   get hello(): Hello {
@@ -293,6 +308,11 @@ export class Connection {
         this.isDeposed = false;
         this.#observe(answer.hello.commit);
         this.#handlers.greeted(this);
+        // It may have told of the first other node.
+        if (!this.#isLost) this.#watchSilence();
+        break;
+      case 'authenticationNeeded':
+        this.#lose(AUTHENTICATION_NEEDED);
         break;
       case 'appended':
         this.#appended(answer.view, answer.count);
@@ -368,6 +388,17 @@ export class Connection {
     this.#streams.clear();
     this.#ends.clear();
     this.#handlers.lost(this, { reason, fatalId, isGoodbye, code });
+  }
+
+  /** How often silence is looked for depends on whether there is another node to go to. */
+  #watchSilence(): void {
+    const clusterIntervalMs =
+      this.#transport.receivedBytes() === undefined ? CLUSTER_SILENCE_UNSEEN_INTERVAL_MS : CLUSTER_SILENCE_INTERVAL_MS;
+    const intervalMs = this.#hasOthers() ? clusterIntervalMs : SILENCE_INTERVAL_MS;
+    if (intervalMs === this.#silenceIntervalMs) return;
+    clearInterval(this.#silence);
+    this.#silenceIntervalMs = intervalMs;
+    this.#silence = setInterval(() => this.#checkSilence(), intervalMs);
   }
 
   /** A dead network says nothing: an answer that does not come is the only sign of it. */

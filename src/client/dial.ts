@@ -1,8 +1,9 @@
 // One attempt to reach a node: a socket, then its greeting. What comes of it is a connection, or why there is none, and whether that can change.
 
 import { withoutSecrets } from '../core/secrets.ts';
-import { type Answer, decodeAnswer, PROTOCOL_VERSION } from '../protocol/client.ts';
-import { Connection, type ConnectionOwner } from './connection.ts';
+import { type Answer, decodeAnswer } from '../protocol/client.ts';
+import { PROTOCOL_VERSION } from '../protocol/greeting.ts';
+import { AUTHENTICATION_NEEDED, Connection, type ConnectionOwner } from './connection.ts';
 import type { OpenTransport, Transport } from './transport.ts';
 
 /**
@@ -33,6 +34,7 @@ export interface DialOptions extends ConnectionOwner {
 function refusalOf(answer: Answer, clusterId: string | undefined): DialFailure | undefined {
   // A node that says why it does not serve may serve later.
   if (answer.kind === 'error') return new DialFailure(answer.message, 'temporary');
+  if (answer.kind === 'authenticationNeeded') return new DialFailure(AUTHENTICATION_NEEDED, 'final');
   if (answer.kind !== 'hello') return new DialFailure('its first message is not a greeting, so it is not a LogLog server', 'final');
   const { hello } = answer;
   const { protocolVersion, lowestVersion } = hello;

@@ -1,7 +1,7 @@
 // What a program can watch a client by: events as they happen, and counters that only grow.
 
 import type { LogError } from '../core/errors.ts';
-import type { Role } from '../protocol/client.ts';
+import type { Role } from '../protocol/greeting.ts';
 
 /** A node, as one of the client's connections found it. */
 export interface NodeSeen {

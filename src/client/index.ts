@@ -15,7 +15,7 @@ export async function connect(urls?: string | readonly string[], options: Connec
 
 export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
 export { LogError } from '../core/errors.ts';
-export type { Hello } from '../protocol/client.ts';
+export type { ClusterView, Hello, Member } from '../protocol/greeting.ts';
 export { AbortedError } from './aborts.ts';
 export { LogClient } from './client.ts';
 export type { LogEnd } from './connection.ts';

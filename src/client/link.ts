@@ -131,14 +131,14 @@ export class Link {
       if (knowsLeader) this.#hint();
     } else if (leader === connection) {
       if (!connection.isLeader) this.refused(connection);
-    } else if (hello.term > leader.hello.term && knowsLeader && !leader.urls.has(hello.leader)) {
+    } else if (hello.term > leader.hello.term && knowsLeader && !leader.urls.has(this.#nodes.addresses.of(hello.leader))) {
       this.#leaveStale(leader);
     }
   }
 
   /** A node does not answer. If it is the leader, it may be paused or cut off, and the others may have a new one. */
   suspect(connection: Connection): void {
-    if (connection === this.#connection && this.#nodes.urls.length > 1) void this.#askOthers(connection);
+    if (connection === this.#connection && this.#nodes.addresses.hasOthers) void this.#askOthers(connection);
   }
 
   /** Nobody is waited for any more. */
@@ -151,7 +151,7 @@ export class Link {
   async #askOthers(leader: Connection): Promise<void> {
     const { term } = leader.hello;
     const { wanted, others } = await this.#nodes.find({
-      urls: this.#nodes.urls.filter((url) => !leader.urls.has(url)),
+      urls: this.#nodes.addresses.all.filter((url) => !leader.urls.has(url)),
       isWanted: ({ isLeader, hello }) => hello.term > term && (isLeader || hello.leader !== ''),
       followsLeader: false,
       timeoutMs: this.#settings.connectTimeoutMs,
@@ -219,8 +219,9 @@ export class Link {
 
   /** Tries every address once. Undefined when the leader was found; otherwise why not. */
   async #search(timeoutMs: number): Promise<LogError | undefined> {
-    const { urls, namedLeader } = this.#nodes;
-    const inTurn = urls.map((_, i) => urls[(this.#firstUrl + i) % urls.length] ?? '');
+    const { addresses, namedLeader } = this.#nodes;
+    const { given, told } = addresses;
+    const inTurn = [...given.map((_, i) => given[(this.#firstUrl + i) % given.length] ?? ''), ...told];
     const found = await this.#nodes.find({
       urls: namedLeader === '' ? inTurn : [namedLeader, ...inTurn],
       isWanted: (connection) => connection.isLeader,
@@ -236,17 +237,17 @@ export class Link {
     }
     wanted?.release();
     this.#keepScout(others);
-    return others.length > 0 || wanted !== undefined ? noLeaderError(found) : unreachableError(found.failures);
+    return others.length > 0 || wanted !== undefined ? noLeaderError(found, addresses) : unreachableError(found.failures);
   }
 
   #adopt(connection: Connection): void {
     this.#connection = connection;
     connection.hasAppended = false;
     this.#connectedAtMs = performance.now();
-    const { urls } = this.#nodes;
+    const { given } = this.#nodes.addresses;
     this.#firstUrl = Math.max(
       0,
-      urls.findIndex((url) => connection.urls.has(url)),
+      given.findIndex((url) => connection.urls.has(url)),
     );
     this.#scout?.release();
     this.#scout = undefined;

@@ -3,7 +3,8 @@
 
 import { LogError } from '../core/errors.ts';
 import { withoutSecrets } from '../core/secrets.ts';
-import type { Hello } from '../protocol/client.ts';
+import type { Hello } from '../protocol/greeting.ts';
+import { Addresses } from './addresses.ts';
 import type { Connection, ConnectionHandlers, Loss, Observed } from './connection.ts';
 import { DialFailure, dial, type FailureKind, otherCluster } from './dial.ts';
 import type { NodeSeen, Watch } from './events.ts';
@@ -11,6 +12,9 @@ import type { OpenTransport } from './transport.ts';
 
 /** An address that has not answered for this long no longer holds up the next one. */
 const HEAD_START_MS = 200;
+
+/** Leaders that a search follows nodes to: those who name ever new ones must not keep it going. */
+const MAX_LED = 32;
 
 /** What a search brought. Every connection in it is held for the caller. */
 export interface Found {
@@ -46,7 +50,7 @@ export interface NodesOwner {
 }
 
 export class Nodes {
-  readonly urls: readonly string[];
+  readonly addresses: Addresses;
   readonly observed: Observed = { commit: 0 };
   readonly #open: OpenTransport;
   readonly #handlers: ConnectionHandlers;
@@ -61,7 +65,7 @@ export class Nodes {
   /** `clusterId`: the only cluster that will do; undefined: the one that answers first. */
   constructor(open: OpenTransport, urls: readonly string[], { handlers, watch, clusterId }: NodesOwner) {
     this.#open = open;
-    this.urls = urls;
+    this.addresses = new Addresses(urls);
     this.#handlers = handlers;
     this.#watch = watch;
     this.#clusterId = clusterId;
@@ -95,7 +99,7 @@ export class Nodes {
       if (connection.isLeader || (hello.role === 'follower' && hello.leader !== '')) newest = connection;
     }
     if (newest === undefined) return '';
-    return newest.isLeader ? newest.url : newest.hello.leader;
+    return newest.isLeader ? newest.url : this.addresses.of(newest.hello.leader);
   }
 
   /** Tries addresses until one leads to the wanted node. The next one begins when one failed, or has not answered for a moment. */
@@ -107,13 +111,17 @@ export class Nodes {
     let wanted: Connection | undefined;
     let isOver = false;
     let runningCount = 0;
+    let ledCount = 0;
     let wake = (): void => {};
     const answered = (connection: Connection): void => {
       if (isOver || others.includes(connection) || wanted === connection) connection.release();
       else if (wanted === undefined && isWanted(connection)) wanted = connection;
       else others.push(connection);
       const { role, leader } = connection.hello;
-      if (followsLeader && role !== 'leader' && leader !== '') queue.unshift(leader);
+      const url = this.addresses.of(leader);
+      if (!followsLeader || role === 'leader' || url === '' || ledCount >= MAX_LED) return;
+      if (!tried.has(url)) ledCount += 1;
+      queue.unshift(url);
     };
     const attempt = async (url: string): Promise<void> => {
       runningCount += 1;
@@ -161,6 +169,7 @@ export class Nodes {
   /** A node said something new of itself. */
   greeted(connection: Connection): void {
     this.#hello = connection.hello;
+    if (connection.hello.cluster !== undefined) this.addresses.learn(connection.hello.cluster);
   }
 
   /** Gives up every attempt and every pause, now and later. */
@@ -196,7 +205,7 @@ export class Nodes {
       open: this.#open,
       handlers: this.#handlers,
       observed: this.observed,
-      hasOthers: this.urls.length > 1,
+      hasOthers: () => this.addresses.hasOthers,
       timeoutMs,
       clusterId: this.#hello?.clusterId ?? this.#clusterId,
       signal: this.ended,
@@ -258,10 +267,14 @@ export function unreachableError(failures: readonly Failure[]): LogError {
 }
 
 /** What a node that does not lead says of who does, or of why nobody does. */
-function wordOf({ url, urls, hello }: Connection): string {
+function wordOf({ url, urls, hello }: Connection, addresses: Addresses): string {
   const at = [...new Set([url, ...urls])].map(withoutSecrets).sort().join(' and ');
   const who = urls.size > 1 ? `${at} lead to one process, node ${hello.nodeId}, which` : `node ${hello.nodeId} at ${at}`;
-  if (hello.leader !== '') return `${who} names ${withoutSecrets(hello.leader)} as the leader`;
+  if (hello.leader !== '') {
+    const isRefused = addresses.of(hello.leader) === '';
+    const where = isRefused ? ', to which this client does not go from a wss:// address: that node must --advertise a wss:// one' : '';
+    return `${who} names ${withoutSecrets(hello.leader)} as the leader${where}`;
+  }
   return `${who} knows no leader: ${hello.whyNoLeader === '' ? 'an election may be under way' : hello.whyNoLeader}`;
 }
 
@@ -275,11 +288,11 @@ function twinsAmong(others: readonly Connection[]): string[] {
 }
 
 /** The error of a search for a leader among nodes that answer: what each of them says, and which addresses do not answer. */
-export function noLeaderError({ others, failures }: Found): LogError {
+export function noLeaderError({ others, failures }: Found, addresses: Addresses): LogError {
   const isReached = (url: string): boolean => others.some(({ urls }) => urls.has(url));
-  const isElsewhere = others.some(({ hello }) => hello.leader !== '' && !isReached(hello.leader));
+  const isElsewhere = others.some(({ hello }) => hello.leader !== '' && !isReached(addresses.of(hello.leader)));
   const what = isElsewhere ? 'The leader cannot be reached from here' : 'No node that answers leads the log at the moment';
   const texts = failures.map(({ text }) => text);
-  const sentence = `${what}: ${[...twinsAmong(others), ...others.map(wordOf), ...texts].join('; ')}.`;
+  const sentence = `${what}: ${[...twinsAmong(others), ...others.map((other) => wordOf(other, addresses)), ...texts].join('; ')}.`;
   return new LogError('NOT_LEADER', sentence, {}, 'failed');
 }

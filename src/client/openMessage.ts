@@ -1,7 +1,8 @@
 // The message that appends are copied into until it is sealed: full, or at the end of the tick, or because what comes next must stand alone.
 
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import { type Hello, MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
+import { MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
+import type { Hello } from '../protocol/greeting.ts';
 import type { Arena } from './arena.ts';
 import { Message, type Operation, type Reject, type Resolve, writeEntries } from './message.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';

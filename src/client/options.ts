@@ -32,13 +32,13 @@ export interface ReconnectOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** Where reads go: to any of the given addresses whose node has what they must see, or to the leader only, whatever its address. */
+/** Where reads go: to any of the given addresses whose node has what they must see, else to any other node; or to the leader only, whatever its address. */
 export type Reads = 'any' | 'leader';
 
 export interface ConnectOptions {
   /** What an append waits for unless it says otherwise. Default `committed`. */
   readonly ack?: Ack | undefined;
-  /** Where `read`, `subscribe` and `end` go. Default `any`: a client that was given one address reads from that node and no other. */
+  /** Where `read`, `subscribe` and `end` go. Default `any`: a client that was given one address reads from that node while that does. */
   readonly reads?: Reads | undefined;
   /** Bytes of entries buffered and unacknowledged before appends wait their turn; so do more than 65,536 appends. Default 8 MiB, 64 KiB to 256 MiB. */
   readonly maxInFlightBytes?: number | undefined;

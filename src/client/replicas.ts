@@ -7,7 +7,7 @@ import { attemptMs, Pause, pauseMs } from './backoff.ts';
 import type { Connection, EndRequest, LogEnd } from './connection.ts';
 import type { Watch } from './events.ts';
 import type { Link } from './link.ts';
-import { type Nodes, unreachableError } from './nodes.ts';
+import { type Failure, type Nodes, unreachableError } from './nodes.ts';
 import { closedError, type Settings } from './options.ts';
 
 /** How long a node may take to catch up while there are others that may have it already. */
@@ -45,7 +45,7 @@ export class Replicas {
   readonly #watch: Watch;
   #current: Connection | undefined;
   #picking: Promise<Connection> | undefined;
-  /** The addresses in an order of this client's own, so that clients spread over the nodes. */
+  /** The addresses that were given, in an order of this client's own, so that clients spread over the nodes. */
   readonly #order: readonly string[];
   /** Addresses of nodes that were left, the last one last, and when that is forgotten, of `performance.now()`. */
   readonly #left = new Map<string, number>();
@@ -58,7 +58,7 @@ export class Replicas {
     this.#nodes = nodes;
     this.#link = link;
     this.#settings = settings;
-    const keys = new Map(nodes.urls.map((url) => [url, Math.random()]));
+    const keys = new Map(nodes.addresses.given.map((url) => [url, Math.random()]));
     this.#order = [...keys.keys()].sort((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0));
   }
 
@@ -69,7 +69,7 @@ export class Replicas {
 
   /** Whether there may be a node beside the one that was tried. */
   get hasOthers(): boolean {
-    return this.#settings.reads === 'any' && this.#nodes.urls.length > 1;
+    return this.#settings.reads === 'any' && this.#nodes.addresses.hasOthers;
   }
 
   /** Longest time that one node is given to catch up, of what is left, in milliseconds. */
@@ -115,15 +115,14 @@ export class Replicas {
    * address that node, which asks the leader when the question is linearizable.
    */
   authority(): Promise<Connection> {
-    const isOneNode = this.#settings.reads === 'any' && this.#nodes.urls.length === 1;
+    const isOneNode = this.#settings.reads === 'any' && this.#nodes.addresses.given.length === 1;
     return isOneNode ? this.acquire() : this.#link.leader();
   }
 
   /** A node did not do; others come first next time. Where there is none, the caller must pause before it tries again. */
   leave(connection: Connection): void {
     if (this.#current !== connection) return;
-    const { urls } = this.#nodes;
-    for (const url of urls) {
+    for (const url of this.#nodes.addresses.all) {
       if (!connection.urls.has(url)) continue;
       this.#left.delete(url);
       this.#left.set(url, performance.now() + LEFT_FOR_MS);
@@ -200,20 +199,7 @@ export class Replicas {
       await new Pause(Math.min(pauseMs(this.#failures, this.#settings), deadlineMs - performance.now()), ended).over;
       if (ended.aborted) throw closedError();
       for (const [url, untilMs] of this.#left) if (untilMs < performance.now()) this.#left.delete(url);
-      const left = [...this.#left.keys()];
-      const wasLeft = ({ urls: known }: Connection): boolean => left.some((url) => known.has(url));
-      // The leader is spared where a follower answers; nodes that were left come last, whatever they are.
-      const leader = this.#link.connection;
-      const rank = (url: string): number => (left.includes(url) ? 1 + left.indexOf(url) : leader?.urls.has(url) ? 0 : -1);
-      const found = await this.#nodes.find({
-        urls: [...this.#order].sort((a, b) => rank(a) - rank(b)),
-        isWanted: (connection) => !connection.isLeader && !wasLeft(connection),
-        followsLeader: false,
-        timeoutMs: attemptMs(deadlineMs, this.#settings),
-      });
-      const usable = [found.wanted, ...found.others].filter((one) => one?.isUsable === true);
-      const chosen = usable.find((one) => one !== undefined && !wasLeft(one)) ?? usable[0];
-      for (const other of [found.wanted, ...found.others]) if (other !== chosen) other?.release();
+      const { chosen, failures } = await this.#choose(attemptMs(deadlineMs, this.#settings));
       if (chosen !== undefined) {
         this.#current = chosen;
         this.#chosenAtMs = performance.now();
@@ -221,13 +207,46 @@ export class Replicas {
       }
       if (ended.aborted) throw closedError();
       this.#failures += 1;
-      const error = unreachableError(found.failures);
+      const error = unreachableError(failures);
       if (performance.now() >= deadlineMs || error.code === 'OTHER_CLUSTER') {
         this.#watch.emit({ type: 'gaveUp', wants: 'reader', error });
         throw error;
       }
       this.#watch.emit({ type: 'waiting', wants: 'reader', attempts: this.#failures, error });
     }
+  }
+
+  /** A node among the addresses that were given, or where there is none that will do, among those that nodes tell; held for the caller. */
+  async #choose(timeoutMs: number): Promise<{ readonly chosen: Connection | undefined; readonly failures: readonly Failure[] }> {
+    const left = [...this.#left.keys()];
+    const wasLeft = ({ urls: known }: Connection): boolean => left.some((url) => known.has(url));
+    // The leader is spared where a follower answers; nodes that were left come last, whatever they are.
+    const leader = this.#link.connection;
+    const rank = (url: string): number => (left.includes(url) ? 1 + left.indexOf(url) : leader?.urls.has(url) ? 0 : -1);
+    const usable: Connection[] = [];
+    const failures: Failure[] = [];
+    let chosen: Connection | undefined;
+    for (const urls of [this.#order, this.#nodes.addresses.told]) {
+      const found = await this.#nodes.find({
+        urls: [...urls].sort((a, b) => rank(a) - rank(b)),
+        isWanted: (connection) => !connection.isLeader && !wasLeft(connection),
+        followsLeader: false,
+        timeoutMs,
+      });
+      for (const one of [found.wanted, ...found.others])
+        if (one?.isUsable) usable.push(one);
+        else one?.release();
+      failures.push(...found.failures);
+      chosen = usable.find((one) => one.isUsable && !wasLeft(one));
+      if (chosen !== undefined) break;
+    }
+    chosen ??= usable.find(({ isUsable }) => isUsable);
+    let isKept = false;
+    for (const one of usable) {
+      if (one === chosen && !isKept) isKept = true;
+      else one.release();
+    }
+    return { chosen, failures };
   }
 }
 

@@ -1,9 +1,11 @@
 // All options of a node: name, unit, default, range and sentence, once. The help text, the documents and the checks come from here.
 
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { publicAddress } from './address.ts';
 import { LogError } from './errors.ts';
 import { MAX_CLUSTER_NODES, MAX_NODE_ID } from './limits.ts';
-import { type Peer, parsePeers } from './peers.ts';
+import { isWildcard, type Peer, parsePeers } from './peers.ts';
+import { badAddressWithoutSecrets } from './secrets.ts';
 
 const MIB = 1024 * 1024;
 
@@ -46,6 +48,17 @@ export const OPTIONS = {
     kind: 'text',
     default: '',
     sentence: `all nodes of the cluster, the same list on each: 1=HOST:PORT/PEERPORT,2=..., at most ${MAX_CLUSTER_NODES}; PORT is for clients, PEERPORT for the other nodes; without it, one node alone`,
+  },
+  peerHost: {
+    kind: 'text',
+    default: '',
+    sentence: 'address to listen on for the other nodes, in a network that only they can reach; without it, that of --host',
+  },
+  advertise: {
+    kind: 'text',
+    default: '',
+    sentence:
+      'address under which clients reach this node, such as that of a proxy before it: ws://HOST:PORT or wss://HOST, which all nodes tell their clients; without it, ws://HOST:PORT of its entry of --peers',
   },
   electionTimeoutMs: {
     kind: 'number',
@@ -119,6 +132,10 @@ export interface Config {
   readonly node: number;
   /** All nodes of the cluster, this one among them, by id; empty for a single node. */
   readonly peers: readonly Peer[];
+  /** Address to listen on for the other nodes. */
+  readonly peerHost: string;
+  /** Where clients reach this node, in the form of {@link publicAddress}; empty: where its entry of `peers` says. */
+  readonly advertise: string;
   readonly electionTimeoutMs: number;
   readonly segmentBytes: number;
   readonly slots: number;
@@ -185,6 +202,22 @@ function membership(node: number, text: string): { readonly peers: readonly Peer
   return { peers, own };
 }
 
+function advertised(text: string, called: string): string {
+  if (text.trim() === '') return '';
+  const address = publicAddress(text.trim());
+  if (address === undefined) {
+    const shown = JSON.stringify(badAddressWithoutSecrets(text));
+    throw new LogError(
+      'USAGE',
+      `${called} takes an address for clients such as wss://log.example.com, without user, password and query, not ${shown}`,
+    );
+  }
+  if (isWildcard(new URL(address).hostname)) {
+    throw new LogError('USAGE', `${called} takes an address that clients reach, and nobody reaches one at ${new URL(address).hostname}`);
+  }
+  return address;
+}
+
 /**
  * Fills in defaults and checks every value. Throws a LogError `USAGE` that names the flag, the value and the range; `callOf` gives another
  * name to an option that came from elsewhere than a flag.
@@ -208,12 +241,15 @@ export function configure(
   }
   const node = number('node');
   const { peers, own } = membership(node, textOf('peers'));
+  const host = String(given.host ?? own?.host ?? OPTIONS.host.default);
   return {
     data: textOf('data'),
-    host: String(given.host ?? own?.host ?? OPTIONS.host.default),
+    host,
     port: given.port === undefined && own !== undefined ? own.port : number('port'),
     node,
     peers,
+    peerHost: textOf('peerHost') || host,
+    advertise: advertised(textOf('advertise'), callOf('advertise')),
     electionTimeoutMs: number('electionTimeoutMs'),
     segmentBytes,
     slots,

@@ -33,6 +33,8 @@ export const ERRORS = {
   UNSUPPORTED: { number: 16, retryable: false, outcome: 'failed' },
   BEHIND: { number: 17, retryable: true, outcome: 'failed' },
   CHAIN_BROKEN: { number: 18, retryable: false, outcome: 'failed' },
+  UNKNOWN_FLAGS: { number: 19, retryable: false, outcome: 'failed' },
+  OTHER_VERSION: { number: 20, retryable: false, outcome: 'failed' },
   // Raised by the client itself.
   CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },
@@ -54,6 +56,20 @@ export const ERRORS = {
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;
+
+/** Numbers on the wire of errors that later versions bring (docs/PROTOCOL.md): no other error gets one of them. */
+export const RESERVED_ERRORS = {
+  UNAUTHENTICATED: 21,
+  FORBIDDEN: 22,
+  QUOTA_EXCEEDED: 23,
+  OTHER_CLUSTER: 24,
+  OTHER_GENERATION: 25,
+  SEQUENCE_GAP: 26,
+  UNKNOWN_SESSION: 27,
+  FENCED: 28,
+  DISK_LOW: 29,
+  TOO_OLD_FOR_LOG: 30,
+} as const;
 
 /** Facts about an error that a program may want. All values survive `postMessage`. */
 export interface ErrorDetails {

@@ -266,11 +266,21 @@ export const ADMISSION_WAIT_ELECTIONS = 3;
 /** A node that waits for its cluster says for whom: after the first of these, then ever more rarely, up to the last. */
 export const WAITING_LOG_MS = [1_000, 5_000, 10_000, 20_000, 60_000] as const;
 
+/** Most bytes that may follow the fixed part of a handshake between nodes: its address for clients, and what later versions say. */
+export const MAX_HANDSHAKE_MORE_BYTES = 1024;
+
 /** Longest sentence in a node's refusal, in bytes of UTF-8. */
 export const MAX_REFUSAL_BYTES = 400;
 
 /** A cause that lasts is logged again after this long. */
 export const SAY_AGAIN_MS = 60_000;
+
+/** What a client may say of itself in INTRODUCE: its name, and all of the body, which may grow in later versions. */
+export const MAX_CLIENT_NAME_BYTES = 64;
+export const MAX_INTRODUCTION_BYTES = 1024;
+
+/** Names of clients that /status shows with the number of their connections; the others are one number. */
+export const MAX_CLIENT_NAMES = 16;
 
 /** Longest sentence of why there is no leader, in bytes of UTF-8: it stands in the greeting of every client. */
 export const MAX_WHY_BYTES = 1_500;

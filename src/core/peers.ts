@@ -23,6 +23,11 @@ const MAX_PORT = 65_535;
 /** Addresses to listen on, at which nobody can be reached. */
 const WILDCARDS = ['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0'];
 
+/** Whether `host` is an address to listen on only; IPv6 with or without its brackets. */
+export function isWildcard(host: string): boolean {
+  return WILDCARDS.includes(host.replace(/^\[(.*)\]$/, '$1'));
+}
+
 /** `host:port`, with an IPv6 address in brackets. */
 export function addressOf(host: string, port: number): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -68,7 +73,7 @@ function parsePeer(entry: string): Peer {
   const peerPort = portOf(peerPortText, entry, 'PEERPORT');
   const isHost = ipv6 === undefined ? /^[\w.-]+$/.test(host) : host.includes(':');
   if (!isHost || !URL.canParse(clientUrlOf({ host, port }))) throw wrong(entry, `${JSON.stringify(host)} is neither a name nor an address`);
-  if (WILDCARDS.includes(host)) {
+  if (isWildcard(host)) {
     throw wrong(entry, `nobody can reach a node at ${host}: name the address that the others reach, and listen on all with --host ${host}`);
   }
   return { id, host, port, peerPort };

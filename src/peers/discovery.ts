@@ -21,6 +21,8 @@ export interface DiscoveryOptions {
   /** Where this node listens for nodes; port 0 takes any free one. */
   readonly host: string;
   readonly peerPort: number;
+  /** Where clients reach this node; empty: where each node's own list says. */
+  readonly advertise: string;
   /** All nodes, this one among them. */
   readonly peers: readonly PeerAddress[];
   readonly signal?: AbortSignal;
@@ -66,12 +68,12 @@ class Search {
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
-    const { id, process, segmentBytes, isSynced, peers } = options;
+    const { id, process, segmentBytes, isSynced, advertise, peers } = options;
     const others = peers.filter((peer) => peer.id !== id);
     this.#others = new Map(others.map((address) => [address.id, newOther(address)]));
     const nodes = peers.map((peer) => peer.id);
     this.#rule = new FoundingRule(id, nodes, FOUNDING_ANSWER_MS);
-    this.#self = { clusterId: NO_CLUSTER, id, instance: NO_INSTANCE, process, segmentBytes, isSynced, nodes };
+    this.#self = { clusterId: NO_CLUSTER, id, instance: NO_INSTANCE, process, segmentBytes, isSynced, nodes, advertise };
     this.#listener = new PeerListener({
       self: this.#self,
       introduce: (to) => this.#introduce(to),
@@ -120,9 +122,8 @@ class Search {
   }
 
   #introduce(to: number): Introduction {
-    const { id: from, process, segmentBytes, isSynced, nodes } = this.#self;
-    const nobody = { clusterId: NO_CLUSTER, instance: NO_INSTANCE, standing: 'stranger', isFounder: false, term: 0 } as const;
-    return { ...nobody, from, to, process, segmentBytes, isSynced, nodes };
+    const { id: from, ...known } = this.#self;
+    return { ...known, from, to, standing: 'stranger', isFounder: false, term: 0 };
   }
 
   /** Says for whom this node waits, often at first. Returns what ends that. */

@@ -9,6 +9,7 @@ import {
   encodePeerHello,
   faultOfWelcome,
   HANDSHAKE_BYTES,
+  handshakeBytes,
   type Introduction,
   PEER_PROTOCOL_VERSION,
   type RefusalCode,
@@ -62,17 +63,19 @@ export function describeRefusal({ code, sentence, isOurs }: DialOutcome & { kind
 /** What the answer's bytes say; undefined while they are not all there. */
 function readAnswer(bytes: Uint8Array, self: Self, to: number): Exclude<DialOutcome, { kind: 'welcome' }> | Introduction | undefined {
   if (bytes.length < HANDSHAKE_BYTES) return undefined;
-  const decoded = decodeHandshake(bytes.subarray(0, HANDSHAKE_BYTES));
+  const end = handshakeBytes(bytes);
+  if (bytes.length < end) return undefined;
+  const decoded = decodeHandshake(bytes.subarray(0, end));
   switch (decoded.kind) {
     case 'welcome': {
-      if (bytes.length > HANDSHAKE_BYTES) return { kind: 'failed', reason: 'it says more than WELCOME' };
+      if (bytes.length > end) return { kind: 'failed', reason: 'it says more than WELCOME' };
       const fault = faultOfWelcome(decoded.introduction, self, to);
       return fault === undefined ? decoded.introduction : { kind: 'refused', ...fault, isOurs: true, by: decoded.introduction };
     }
     case 'refused': {
-      const end = HANDSHAKE_BYTES + decoded.sentenceBytes;
-      if (bytes.length < end) return undefined;
-      const sentence = decodeSentence(bytes.subarray(HANDSHAKE_BYTES, end));
+      const sentenceEnd = end + decoded.sentenceBytes;
+      if (bytes.length < sentenceEnd) return undefined;
+      const sentence = decodeSentence(bytes.subarray(end, sentenceEnd));
       return { kind: 'refused', code: decoded.code, sentence, isOurs: false, by: decoded.by };
     }
     case 'otherVersion':

@@ -12,6 +12,7 @@ import {
   encodePeerRefusal,
   encodePeerWelcome,
   HANDSHAKE_BYTES,
+  handshakeBytes,
   type Introduction,
   isHandshake,
   judgeHello,
@@ -104,7 +105,7 @@ export class PeerListener {
     const read = (chunk: Uint8Array): void => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
       const isHopeless = received.length >= 4 && !isHandshake(received);
-      if (received.length < HANDSHAKE_BYTES && !isHopeless) return;
+      if (!isHopeless && (received.length < HANDSHAKE_BYTES || received.length < handshakeBytes(received))) return;
       socket.off('data', read);
       this.#judge(socket, received);
     };
@@ -121,7 +122,8 @@ export class PeerListener {
 
   #judge(socket: net.Socket, received: Uint8Array): void {
     const { self, introduce, greeting, taken, asked, refused } = this.#options;
-    const decoded = decodeHandshake(received.subarray(0, HANDSHAKE_BYTES));
+    const end = received.length < HANDSHAKE_BYTES ? received.length : handshakeBytes(received);
+    const decoded = decodeHandshake(received.subarray(0, end));
     const address = socket.remoteAddress ?? 'unknown';
     const verdict = this.#verdictOn(decoded, address);
     if ('code' in verdict) {
@@ -138,7 +140,7 @@ export class PeerListener {
     }
     this.#forget(socket);
     socket.write(welcome);
-    taken(socket, verdict, received.subarray(HANDSHAKE_BYTES));
+    taken(socket, verdict, received.subarray(end));
   }
 
   #verdictOn(decoded: DecodedHandshake, address: string): Introduction | Refusal {

@@ -205,8 +205,8 @@ export class PeerSockets {
 
   #introduce(to: NodeId): Introduction {
     const { self, now } = this.#options;
-    const { clusterId, id: from, instance, process, segmentBytes, isSynced, nodes } = self;
-    return { clusterId, from, to, instance, process, segmentBytes, isSynced, nodes, ...now() };
+    const { id: from, ...known } = self;
+    return { ...known, from, to, ...now() };
   }
 
   /**

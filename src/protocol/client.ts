@@ -3,8 +3,9 @@
 //   request:   0 u8 opcode │ 1 u8 flags │ 2 u16 zero │ 4 u32 request id │ 8 u64 offset │ 16 u32 a │ 20 u32 b │ 24 body
 //   answer:    0 u8 opcode │ 1 u8 flags │ 2 u16 …    │ 4 u32 request id │ 8 u64 …      │ 16 u64 …           │ 24 body
 
-import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
+import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
 import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
+import { type ClientIntroduction, decodeHello, encodeName, type Greeting, HELLO, versionsWord } from './greeting.ts';
 
 /**
  * The close code of a node that stops. It promises that no APPEND without an answer had any effect. Not 1001 ("going away"), which proxies
@@ -19,7 +20,6 @@ export const CLOSE_FLOOD = 4002;
 export const CLOSE_UNFINISHED = 4003;
 
 export const SUBPROTOCOL = 'loglog.v1';
-export const PROTOCOL_VERSION = 1;
 export const MESSAGE_HEADER_BYTES = 24;
 
 export const APPEND = 0x01;
@@ -28,8 +28,8 @@ export const SUBSCRIBE = 0x03;
 export const CREDIT = 0x04;
 export const CANCEL = 0x05;
 export const END = 0x06;
+export const INTRODUCE = 0x07;
 
-export const HELLO = 0x81;
 export const APPENDED = 0x82;
 export const DATA = 0x83;
 export const ENDED = 0x84;
@@ -56,12 +56,6 @@ export const LEVEL_RECEIVED = 0;
 export const LEVEL_COMMITTED = 1;
 /** Committed by nodes that sync nothing: a power cut can take it back. */
 export const LEVEL_VOLATILE = 2;
-
-/** HELLO, a feature: the node syncs nothing. */
-const IS_VOLATILE = 1;
-
-export const ROLES = ['follower', 'leader'] as const;
-export type Role = (typeof ROLES)[number];
 
 /** A request as it stands in its 24-byte header; the body is a view of the message. */
 export interface Request {
@@ -106,64 +100,16 @@ export function decodeRequest(view: DataView, into: Request): boolean {
   return true;
 }
 
-/** What a node says of itself when a client connects, and again when its role, its term or the leader it knows changed. Offsets are log bytes. */
-export interface Hello {
-  /** The highest version of this protocol that the node speaks. */
-  readonly protocolVersion: number;
-  readonly lowestVersion: number;
-  readonly role: Role;
-  readonly nodeId: number;
-  /** 32 hexadecimal digits. */
-  readonly clusterId: string;
-  readonly start: number;
-  readonly commit: number;
-  readonly term: number;
-  /** Largest payload of an entry. */
-  readonly maxPayloadBytes: number;
-  /** Bytes of entries that this connection may have unacknowledged; one message alone may exceed it. */
-  readonly windowBytes: number;
-  /** Most bytes of entries in one APPEND, and in one answer to a READ unless a single entry is larger. */
-  readonly maxBatchBytes: number;
-  readonly maxReadBytes: number;
-  /** `ws://` address of the leader, where this node knows one other than itself; otherwise empty. */
-  readonly leader: string;
-  /** 16 hexadecimal digits, drawn when the node's process began: two addresses with one number lead to one process. */
-  readonly process: string;
-  /** False: the node runs with `--fsync off`, so nothing that it acknowledges is durable, and its receipts say so. For tests. */
-  readonly isDurable: boolean;
-  /** For people: why there is no leader, as far as this node knows. Empty while it knows one, or knows no reason. */
-  readonly whyNoLeader: string;
-}
-
-const HELLO_FIXED_BYTES = 80;
-const text = { encoder: new TextEncoder(), decoder: new TextDecoder() };
-
-export function encodeHello(hello: Hello): Uint8Array {
-  const leader = text.encoder.encode(hello.leader);
-  const why = text.encoder.encode(hello.whyNoLeader);
-  const bytes = new Uint8Array(HELLO_FIXED_BYTES + leader.length + why.length);
-  const view = viewOf(bytes);
-  view.setUint8(0, HELLO);
-  view.setUint8(1, ROLES.indexOf(hello.role));
-  view.setUint16(2, hello.protocolVersion, true);
-  view.setUint32(4, hello.nodeId, true);
-  setOffset(view, 8, hello.start);
-  setOffset(view, 16, hello.commit);
-  bytes.set(fromHex(hello.clusterId), 24);
-  view.setUint32(40, hello.term, true);
-  view.setUint32(44, hello.maxPayloadBytes, true);
-  view.setUint32(48, hello.windowBytes, true);
-  view.setUint32(52, hello.maxBatchBytes, true);
-  view.setUint32(56, hello.maxReadBytes, true);
-  view.setUint32(60, leader.length, true);
-  bytes.set(fromHex(hello.process), 64);
-  view.setUint16(72, hello.lowestVersion, true);
-  view.setUint16(74, why.length, true);
-  view.setUint32(76, hello.isDurable ? 0 : IS_VOLATILE, true);
-  bytes.set(leader, HELLO_FIXED_BYTES);
-  bytes.set(why, HELLO_FIXED_BYTES + leader.length);
+/** A client's INTRODUCE. */
+export function encodeIntroduce(requestId: number, introduction: ClientIntroduction): Uint8Array {
+  const body = encodeName(introduction.name);
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES + body.length);
+  encodeRequest(viewOf(bytes), INTRODUCE, 0, requestId, 0, versionsWord(introduction), introduction.features);
+  bytes.set(body, MESSAGE_HEADER_BYTES);
   return bytes;
 }
+
+const text = { encoder: new TextEncoder(), decoder: new TextDecoder() };
 
 /** One acknowledged append: `count` entries of the request stand in [offset, end). */
 export interface Receipt {
@@ -250,7 +196,7 @@ export function encodeError(requestId: number, code: ErrorCode, offset: number, 
 
 /** A decoded answer. `bytes` and receipts are views of the message: copy what must outlive it. */
 export type Answer =
-  | { kind: 'hello'; hello: Hello }
+  | Greeting
   | { kind: 'appended'; count: number; view: DataView }
   | { kind: 'data'; requestId: number; from: number; commit: number; bytes: Uint8Array }
   | { kind: 'ended'; requestId: number; start: number; commit: number; term: number }
@@ -263,8 +209,7 @@ export type Answer =
       outcomeUnknown: boolean;
       offset: number;
       message: string;
-    }
-  | { kind: 'malformed'; reason: string };
+    };
 
 /** Reads receipt number `index` of an APPENDED message into `into`. */
 export function decodeReceipt(view: DataView, index: number, into: Receipt): void {
@@ -275,33 +220,6 @@ export function decodeReceipt(view: DataView, index: number, into: Receipt): voi
   into.end = getOffset(view, at + 16);
   into.level = view.getUint32(at + 24, true);
   into.nodes = view.getUint32(at + 28, true);
-}
-
-function decodeHello(bytes: Uint8Array, view: DataView): Answer {
-  if (bytes.length < HELLO_FIXED_BYTES) return { kind: 'malformed', reason: 'a HELLO shorter than its fixed part' };
-  const whyAt = HELLO_FIXED_BYTES + view.getUint32(60, true);
-  if (bytes.length !== whyAt + view.getUint16(74, true)) return { kind: 'malformed', reason: 'a HELLO of the wrong length' };
-  return {
-    kind: 'hello',
-    hello: {
-      protocolVersion: view.getUint16(2, true),
-      lowestVersion: view.getUint16(72, true),
-      role: ROLES[view.getUint8(1)] ?? 'follower',
-      nodeId: view.getUint32(4, true),
-      clusterId: toHex(bytes.subarray(24, 40)),
-      start: getOffset(view, 8),
-      commit: getOffset(view, 16),
-      term: view.getUint32(40, true),
-      maxPayloadBytes: view.getUint32(44, true),
-      windowBytes: view.getUint32(48, true),
-      maxBatchBytes: view.getUint32(52, true),
-      maxReadBytes: view.getUint32(56, true),
-      leader: text.decoder.decode(bytes.subarray(HELLO_FIXED_BYTES, whyAt)),
-      process: toHex(bytes.subarray(64, 72)),
-      isDurable: (view.getUint32(76, true) & IS_VOLATILE) === 0,
-      whyNoLeader: text.decoder.decode(bytes.subarray(whyAt)),
-    },
-  };
 }
 
 /** Decodes any answer; what is not one comes back as `malformed`, never as an exception. */
@@ -320,7 +238,7 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
   const requestId = view.getUint32(4, true);
   switch (opcode) {
     case HELLO:
-      return decodeHello(bytes, view);
+      return decodeHello(bytes);
     case DATA:
       return {
         kind: 'data',

@@ -2,18 +2,20 @@
 //
 //   HELLO, WELCOME:  0 u32 magic │ 4 u16 highest version │ 6 u8 what │ 7 u8 flags │ 8 cluster id │ 24 u8 from │ 25 u8 to
 //                    26 u8 standing │ 27 u8 zero │ 28 u32 segment bytes │ 32 instance │ 40 u32 term │ 44 u32 set of nodes
-//                    48 process │ 56 u16 lowest version │ 58 u16 zero │ 60 u32 features │ 64 zeros │ 124 u32 CRC-32 of bytes 0 to 124
+//                    48 process │ 56 u16 lowest version │ 58 u16 n │ 60 u32 features │ 64 u16 address bytes │ 66 u16 zero
+//                    68 u32 CRC-32 of the n bytes │ 72 zeros │ 124 u32 CRC-32 of bytes 0 to 124 │ 128 n bytes: address for clients
 //   REFUSED:         0 u32 magic │ 4 u16 highest version │ 6 u8 what │ 7 u8 zero │ 8 cluster id │ 24 u8 from │ 25 zeros │ 28 u16 code
 //                    30 u16 sentence bytes │ 32 instance │ 40 zeros │ 48 process │ 56 u16 lowest version │ 58 zeros
 //                    124 u32 CRC-32 of bytes 0 to 124 │ 128 sentence
 //
-// The magic, both versions, `what`, and that a HELLO and a refusal's fixed part have 128 bytes, are the same in all versions from 3 on, so
+// The magic, both versions, `what`, and that the fixed part has 128 bytes, are the same in all versions from 3 on, so
 // that versions can refuse each other by name, and a later version can use what is zero now.
 
+import { publicAddress } from '../core/address.ts';
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { flagOf } from '../core/config.ts';
 import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
-import { MAX_NODE_ID, MAX_REFUSAL_BYTES, MAX_TERM } from '../core/limits.ts';
+import { MAX_HANDSHAKE_MORE_BYTES, MAX_NODE_ID, MAX_REFUSAL_BYTES, MAX_TERM } from '../core/limits.ts';
 import { formatNodes, isSameSet, maskOfNodes, type NodeSet, nodesOfMask } from '../core/nodeSet.ts';
 import type { NodeId } from '../raft/messages.ts';
 import { crc32 } from './crc32.ts';
@@ -48,9 +50,12 @@ const AT = {
   nodes: 44,
   process: 48,
   lowest: 56,
-  zero16: 58,
+  moreBytes: 58,
   features: 60,
-  rest: 64,
+  addressBytes: 64,
+  zero16: 66,
+  moreCheck: 68,
+  rest: 72,
   check: 124,
 };
 
@@ -74,6 +79,8 @@ export interface Introduction {
   readonly term: number;
   /** The nodes that the sender takes for the cluster's, itself among them. */
   readonly nodes: NodeSet;
+  /** Where clients reach the sender, a {@link publicAddress}; empty: where the receiver's own list says. */
+  readonly advertise: string;
 }
 
 /** Why a node does not take a connection; the numbers are on the wire. */
@@ -118,7 +125,9 @@ function startFrame(bytes: Uint8Array, what: number, { clusterId, from, instance
 }
 
 function encodeIntroduction(what: number, introduction: Introduction): Uint8Array {
-  const bytes = new Uint8Array(HANDSHAKE_BYTES);
+  const address = new TextEncoder().encode(introduction.advertise);
+  const bytes = new Uint8Array(HANDSHAKE_BYTES + address.length);
+  bytes.set(address, HANDSHAKE_BYTES);
   const view = startFrame(bytes, what, introduction);
   view.setUint8(AT.flags, introduction.isFounder ? IS_FOUNDER : 0);
   view.setUint8(AT.to, introduction.to);
@@ -127,6 +136,9 @@ function encodeIntroduction(what: number, introduction: Introduction): Uint8Arra
   view.setUint32(AT.features, introduction.isSynced ? 0 : IS_UNSYNCED, true);
   view.setUint32(AT.term, introduction.term, true);
   view.setUint32(AT.nodes, maskOfNodes(introduction.nodes), true);
+  view.setUint16(AT.moreBytes, address.length, true);
+  view.setUint16(AT.addressBytes, address.length, true);
+  if (address.length > 0) view.setUint32(AT.moreCheck, crc32(bytes, HANDSHAKE_BYTES, bytes.length), true);
   view.setUint32(AT.check, crc32(bytes, 0, AT.check), true);
   return bytes;
 }
@@ -175,7 +187,7 @@ function decodeRefusal(bytes: Uint8Array, view: DataView): DecodedHandshake {
     [AT.flags, AT.clusterId],
     [AT.to, AT.code],
     [AT.term, AT.process],
-    [AT.zero16, AT.check],
+    [AT.moreBytes, AT.check],
   ] as const;
   if (isOwnVersion(view) && unused.some(([start, end]) => !isZero(bytes, start, end))) {
     return malformed('a refusal whose unused bytes are not zero');
@@ -192,6 +204,10 @@ function refuserIn(bytes: Uint8Array): Refuser {
   };
 }
 
+function isSpoken(view: DataView): boolean {
+  return view.getUint16(AT.version, true) >= PEER_PROTOCOL_VERSION && view.getUint16(AT.lowest, true) <= PEER_PROTOCOL_VERSION;
+}
+
 /** A sender that speaks later versions, too, may say in bytes that are unused here what this build does not ask for. */
 function isOwnVersion(view: DataView): boolean {
   return view.getUint16(AT.version, true) === PEER_PROTOCOL_VERSION;
@@ -202,16 +218,29 @@ export function isHandshake(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && viewOf(bytes).getUint32(AT.magic, true) === MAGIC;
 }
 
-/** Decodes the first HANDSHAKE_BYTES of a connection; never throws. */
+/**
+ * Bytes of the whole handshake that begins with these, HANDSHAKE_BYTES or more: of a refusal, without its sentence. What is no handshake of this
+ * version has no more than its fixed part.
+ */
+export function handshakeBytes(bytes: Uint8Array): number {
+  const fixed = bytes.subarray(0, HANDSHAKE_BYTES);
+  const view = viewOf(fixed);
+  if (!isHandshake(fixed) || !isSpoken(view) || view.getUint32(AT.check, true) !== crc32(fixed, 0, AT.check)) return HANDSHAKE_BYTES;
+  const what = view.getUint8(AT.what);
+  const moreBytes = view.getUint16(AT.moreBytes, true);
+  return (what === HELLO || what === WELCOME) && moreBytes <= MAX_HANDSHAKE_MORE_BYTES ? HANDSHAKE_BYTES + moreBytes : HANDSHAKE_BYTES;
+}
+
+/** Decodes the first bytes of a connection, as many as {@link handshakeBytes} says; never throws. */
 export function decodeHandshake(bytes: Uint8Array): DecodedHandshake {
   if (!isHandshake(bytes)) return { kind: 'notAPeer' };
-  if (bytes.length !== HANDSHAKE_BYTES) return malformed(`a handshake of ${bytes.length} bytes`);
+  if (bytes.length < HANDSHAKE_BYTES) return malformed(`a handshake of ${bytes.length} bytes`);
   const view = viewOf(bytes);
   const [version, lowest] = [view.getUint16(AT.version, true), view.getUint16(AT.lowest, true)];
-  if (version < PEER_PROTOCOL_VERSION || lowest > PEER_PROTOCOL_VERSION) return { kind: 'otherVersion', version, lowest };
+  if (!isSpoken(view)) return { kind: 'otherVersion', version, lowest };
   if (view.getUint32(AT.check, true) !== crc32(bytes, 0, AT.check)) return malformed('a handshake that does not match its check');
   const what = view.getUint8(AT.what);
-  if (what === REFUSED) return decodeRefusal(bytes, view);
+  if (what === REFUSED) return decodeRefusal(bytes.subarray(0, HANDSHAKE_BYTES), view);
   if (what !== HELLO && what !== WELCOME) return malformed(`a handshake of unknown kind ${what}`);
   const introduction = decodeIntroduction(bytes, view);
   return 'kind' in introduction ? introduction : { kind: what === HELLO ? 'hello' : 'welcome', introduction };
@@ -226,9 +255,11 @@ function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | M
   if (from < 1 || from > MAX_NODE_ID || to < 1 || to > MAX_NODE_ID) return malformed(`node ids ${from} and ${to}`);
   if (view.getUint32(AT.term, true) > MAX_TERM) return malformed(`a term above ${MAX_TERM}`);
   if (isZero(bytes, AT.process, AT.lowest)) return malformed('a handshake without the number of its process');
-  if (isOwnVersion(view) && (bytes[AT.zero] !== 0 || !isZero(bytes, AT.zero16, AT.features) || !isZero(bytes, AT.rest, AT.check))) {
+  if (isOwnVersion(view) && (bytes[AT.zero] !== 0 || !isZero(bytes, AT.zero16, AT.moreCheck) || !isZero(bytes, AT.rest, AT.check))) {
     return malformed('a handshake whose unused bytes are not zero');
   }
+  const advertise = addressIn(bytes, view);
+  if (typeof advertise !== 'string') return advertise;
   const nodes = nodesOfMask(view.getUint32(AT.nodes, true));
   if (!nodes.includes(from)) return malformed(`nodes ${formatNodes(nodes)} without the sender, ${from}`);
   return {
@@ -240,7 +271,23 @@ function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | M
     isFounder: (flags & IS_FOUNDER) !== 0,
     term: view.getUint32(AT.term, true),
     nodes,
+    advertise,
   };
+}
+
+/** What follows the fixed part. Its check first: the fixed part's does not cover it. */
+function addressIn(bytes: Uint8Array, view: DataView): string | Malformed {
+  const [moreBytes, addressBytes] = [view.getUint16(AT.moreBytes, true), view.getUint16(AT.addressBytes, true)];
+  if (moreBytes > MAX_HANDSHAKE_MORE_BYTES) return malformed(`a handshake with ${moreBytes} bytes after its fixed part`);
+  if (bytes.length !== HANDSHAKE_BYTES + moreBytes) return malformed(`a handshake of ${bytes.length} bytes`);
+  if (addressBytes > moreBytes || (isOwnVersion(view) && addressBytes !== moreBytes)) {
+    return malformed(`a handshake with an address of ${addressBytes} bytes among ${moreBytes}`);
+  }
+  const check = moreBytes === 0 ? 0 : crc32(bytes, HANDSHAKE_BYTES, bytes.length);
+  if (view.getUint32(AT.moreCheck, true) !== check) return malformed('a handshake whose address does not match its check');
+  const text = new TextDecoder().decode(bytes.subarray(HANDSHAKE_BYTES, HANDSHAKE_BYTES + addressBytes));
+  if (text !== '' && publicAddress(text) !== text) return malformed('a handshake with an address for clients that is none');
+  return text;
 }
 
 /** The sentence of a refusal, without what could upset a terminal. */
@@ -260,6 +307,8 @@ export interface Self {
   readonly isSynced: boolean;
   /** The cluster's nodes, this one among them. */
   readonly nodes: NodeSet;
+  /** Where clients reach this node; empty: where each node's own list says. */
+  readonly advertise: string;
 }
 
 /** Whether the sender of `decoded` may dial this node: its HELLO, or why not. */

@@ -3,9 +3,10 @@
 
 import type { Cause } from '../core/causes.ts';
 import { type Config, ownPeer } from '../core/config.ts';
-import { clientUrlOf, type Peer, peerAddressOf } from '../core/peers.ts';
+import { clientUrlOf, isWildcard, type Peer, peerAddressOf } from '../core/peers.ts';
 import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, ROLE_CANDIDATE, ROLE_LEADER, STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import type { ClusterView } from '../protocol/greeting.ts';
 import type { ClusterNodeStatus, FeedState, NodeRole, NodeStatus } from './http.ts';
 
 const FEED_STATES: Readonly<Record<number, FeedState>> = {
@@ -15,6 +16,9 @@ const FEED_STATES: Readonly<Record<number, FeedState>> = {
   [PEER_STUCK]: 'cannotBeFed',
 };
 
+/** Nothing that would make another generation of a log exists in this version. */
+const NO_GENERATION = '0'.repeat(16);
+
 export class ClusterStatus {
   readonly #memory: TailMemory;
   readonly #config: Config;
@@ -22,6 +26,8 @@ export class ClusterStatus {
   readonly others: readonly number[];
   #causes: readonly Cause[] = [];
   #whyNoLeader = '';
+  /** Where clients reach the other nodes that have said so. */
+  readonly #advertised = new Map<number, string>();
 
   constructor(memory: TailMemory, config: Config) {
     this.#memory = memory;
@@ -71,7 +77,27 @@ export class ClusterStatus {
   leaderUrl(): string {
     const { leaderId } = this;
     const peer = this.#config.peers.find(({ id }) => id === leaderId);
-    return peer === undefined || leaderId === this.self ? '' : clientUrlOf(peer);
+    return peer === undefined || leaderId === this.self ? '' : this.#urlOf(peer);
+  }
+
+  /** Another node says where clients reach it; empty: where its entry in this node's list says. */
+  setAdvertised(node: number, url: string): void {
+    this.#advertised.set(node, url);
+  }
+
+  #urlOf(peer: Peer): string {
+    return this.#advertised.get(peer.id) || clientUrlOf(peer);
+  }
+
+  /** What clients that introduced themselves are told of the cluster. `listenUrl`: where this node listens. */
+  view(listenUrl: string): ClusterView {
+    const { peers } = this.#config;
+    // Alone it knows only where it listens, which may be something else from where the client is.
+    const ownUrl = peers.length === 0 ? this.#config.advertise : this.#ownUrl(listenUrl);
+    const own = { id: this.self, url: ownUrl !== '' && isWildcard(new URL(ownUrl).hostname) ? '' : ownUrl };
+    const members =
+      peers.length === 0 ? [own] : peers.map((peer) => (peer.id === this.self ? own : { id: peer.id, url: this.#urlOf(peer) }));
+    return { generation: NO_GENERATION, leaderId: this.leaderId, members };
   }
 
   /** Changes whenever clients should hear anew who leads. */
@@ -104,6 +130,8 @@ export class ClusterStatus {
 
   /** A node may listen on all addresses: others use the one of its entry, unless it was told to take another port. */
   #ownUrl(listenUrl: string): string {
+    const { advertise } = this.#config;
+    if (advertise !== '') return advertise;
     const own = ownPeer(this.#config);
     return own !== undefined && new URL(listenUrl).port === String(own.port) ? clientUrlOf(own) : listenUrl;
   }
@@ -136,7 +164,7 @@ export class ClusterStatus {
     const isFed = isKnown && isConnected;
     return {
       id: peer.id,
-      url: clientUrlOf(peer),
+      url: this.#urlOf(peer),
       peerAddress: peerAddressOf(peer),
       isSelf: false,
       isConnected,

@@ -17,7 +17,8 @@ import { HotReader } from '../memory/hotReader.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
-import { encodeHello, LEVEL_VOLATILE, MESSAGE_HEADER_BYTES, PROTOCOL_VERSION } from '../protocol/client.ts';
+import { LEVEL_VOLATILE, MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
+import { encodeHello, FEATURE_INTRODUCE, PROTOCOL_VERSION } from '../protocol/greeting.ts';
 import { type Identity, readVote, removeTemporaries } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
@@ -192,7 +193,7 @@ export class LogNode {
       whyNone: () => this.#cluster.whyNoLeader,
     });
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
-    this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits);
+    this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits, (session) => this.#greet(session));
     this.#listener = this.#makeListener(limits, places);
   }
 
@@ -276,7 +277,8 @@ export class LogNode {
         fsync: this.#config.fsync,
         node,
         process: this.#processNumber,
-        host: this.#config.host,
+        host: this.#config.peerHost,
+        advertise: this.#config.advertise,
         peers: [...peers],
         electionTimeoutMs,
         directLog: this.#directLog,
@@ -295,6 +297,7 @@ export class LogNode {
         },
         failed: this.#failure.fail,
         causes: (causes, whyNoLeader) => this.#causesChanged(causes, whyNoLeader),
+        advertised: (other, url) => this.#advertised(other, url),
         log: (level, text) => this.#log[level](text),
       },
     );
@@ -428,6 +431,14 @@ export class LogNode {
     for (const session of this.#listener.sessions) this.#greet(session);
   }
 
+  /** Who may have to go there hears where another node is reached. */
+  #advertised(other: number, url: string): void {
+    this.#cluster.setAdvertised(other, url);
+    for (const session of this.#listener.sessions) {
+      if (session.introduction !== undefined || this.#cluster.leaderId === other) this.#greet(session);
+    }
+  }
+
   /** Clients are greeted anew, so that those who append go where the leader is. */
   #sayWhoLeads(): void {
     this.#log.info(this.#cluster.whoLeads());
@@ -456,6 +467,7 @@ export class LogNode {
       encodeHello({
         protocolVersion: PROTOCOL_VERSION,
         lowestVersion: PROTOCOL_VERSION,
+        features: FEATURE_INTRODUCE,
         role: this.#cluster.role === 'leader' ? 'leader' : 'follower',
         nodeId: this.#config.node,
         clusterId: this.identity.clusterId,
@@ -470,6 +482,7 @@ export class LogNode {
         process: this.#processNumber,
         isDurable: this.#config.fsync,
         whyNoLeader: this.#cluster.whyNoLeader,
+        cluster: session.introduction === undefined ? undefined : this.#cluster.view(this.url),
       }),
     );
   }

@@ -14,6 +14,8 @@ export interface RaftEvents {
   failed(error: LogError): void;
   /** What is known to be wrong between the nodes, and why there is no leader, should none be known. */
   causes(causes: readonly Cause[], whyNoLeader: string): void;
+  /** Where clients reach another node, as it says; empty: where this node's list says. */
+  advertised(node: number, url: string): void;
   log(level: 'info' | 'warn' | 'error', text: string): void;
 }
 
@@ -133,6 +135,9 @@ export class RaftLink {
         break;
       case 'causes':
         this.#events.causes(message.causes, message.whyNoLeader);
+        break;
+      case 'advertised':
+        this.#events.advertised(message.node, message.url);
         break;
       case 'log':
         this.#events.log(message.level, message.text);

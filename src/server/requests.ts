@@ -15,11 +15,13 @@ import {
   END_AT_LEAST,
   END_LINEARIZABLE,
   encodeCancelled,
+  INTRODUCE,
   MESSAGE_HEADER_BYTES,
   READ,
   type Request,
   SUBSCRIBE,
 } from '../protocol/client.ts';
+import { decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
 import { type Appends, SHUTTING_DOWN } from './appends.ts';
 import { conditionOf } from './chain.ts';
 import type { Ends } from './ends.ts';
@@ -34,11 +36,20 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [CREDIT]: 0,
   [CANCEL]: 0,
   [END]: END_LINEARIZABLE | END_AT_LEAST,
+  [INTRODUCE]: 0,
 };
 
 export interface RequestLimits {
   readonly windowBytes: number;
   readonly maxBatchBytes: number;
+}
+
+/** Called when a client has introduced itself: it is to be greeted anew. */
+export type OnIntroduced = (session: Session) => void;
+
+function refuseUnknown(session: Session, requestId: number, code: 'UNKNOWN_OPCODE' | 'UNKNOWN_FLAGS', sentence: string): void {
+  if (session.introduction !== undefined) session.sendError(requestId, code, 0, sentence);
+  else session.fail(requestId, code === 'UNKNOWN_FLAGS' ? 'MALFORMED' : code, sentence);
 }
 
 export class Requests {
@@ -47,6 +58,7 @@ export class Requests {
   readonly #readings: Readings;
   readonly #ends: Ends;
   readonly #limits: RequestLimits;
+  readonly #introduced: OnIntroduced;
   /** The request being handled; reused, because a request never outlives its message. */
   readonly #request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
   /** Set when the node stops: appends are refused from then on. */
@@ -54,12 +66,13 @@ export class Requests {
   /** Appends that were refused for that. */
   refusedWhileDraining = 0;
 
-  constructor(memory: TailMemory, appends: Appends, readings: Readings, ends: Ends, limits: RequestLimits) {
+  constructor(memory: TailMemory, appends: Appends, readings: Readings, ends: Ends, limits: RequestLimits, introduced: OnIntroduced) {
     this.#memory = memory;
     this.#appends = appends;
     this.#readings = readings;
     this.#ends = ends;
     this.#limits = limits;
+    this.#introduced = introduced;
   }
 
   /** Handles one binary message; its memory is valid only during the call. */
@@ -74,29 +87,11 @@ export class Requests {
       );
       return;
     }
-    const knownFlags = KNOWN_FLAGS[request.opcode];
-    // First of all: what flags and a body may mean, only those know who gave the opcode its meaning.
-    if (knownFlags === undefined) {
-      session.fail(request.requestId, 'UNKNOWN_OPCODE', `opcode ${request.opcode} is not one of protocol version 1`);
-      return;
-    }
-    if (request.opcode !== APPEND && message.byteLength !== MESSAGE_HEADER_BYTES) {
-      session.fail(
-        request.requestId,
-        'MALFORMED',
-        `only APPEND has a body; this message has ${message.byteLength - MESSAGE_HEADER_BYTES} bytes behind its header`,
-      );
-      return;
-    }
-    if ((request.flags & ~knownFlags) !== 0) {
-      session.fail(
-        request.requestId,
-        'MALFORMED',
-        `flags ${request.flags} have bits that protocol version 1 does not define for opcode ${request.opcode}`,
-      );
-      return;
-    }
+    if (!this.#isKnown(session, request, message.byteLength)) return;
     switch (request.opcode) {
+      case INTRODUCE:
+        this.#introduce(session, request, new Uint8Array(message, MESSAGE_HEADER_BYTES));
+        break;
       case APPEND:
         this.#append(session, request, new Uint8Array(message, MESSAGE_HEADER_BYTES));
         break;
@@ -114,6 +109,56 @@ export class Requests {
         this.#end(session, request);
         break;
     }
+  }
+
+  /**
+   * Whether the opcode, its flags and that there is a body are what this version knows; otherwise it has been refused. Who introduced itself is
+   * refused without an end of the connection: it may try what only later versions know.
+   */
+  #isKnown(session: Session, request: Request, messageBytes: number): boolean {
+    const { opcode, flags, requestId } = request;
+    const isFirst = !session.hasAsked;
+    session.hasAsked = true;
+    const knownFlags = KNOWN_FLAGS[opcode];
+    // First of all: what flags and a body may mean, only those know who gave the opcode its meaning.
+    if (knownFlags === undefined) {
+      refuseUnknown(session, requestId, 'UNKNOWN_OPCODE', `opcode ${opcode} is not one of protocol version ${PROTOCOL_VERSION}`);
+      return false;
+    }
+    if ((flags & ~knownFlags) !== 0) {
+      // It has its number in its chain like any other append that is refused.
+      if (opcode === APPEND) conditionOf(session, request);
+      const sentence = `flags ${flags} have bits that protocol version ${PROTOCOL_VERSION} does not define for opcode ${opcode}`;
+      refuseUnknown(session, requestId, 'UNKNOWN_FLAGS', sentence);
+      return false;
+    }
+    const bodyBytes = messageBytes - MESSAGE_HEADER_BYTES;
+    if (bodyBytes !== 0 && opcode !== APPEND && opcode !== INTRODUCE) {
+      session.fail(requestId, 'MALFORMED', `only APPEND and INTRODUCE have a body; this message has ${bodyBytes} bytes after its header`);
+      return false;
+    }
+    if (opcode === INTRODUCE && !isFirst) {
+      session.fail(requestId, 'MALFORMED', 'INTRODUCE is the first request of a connection, or is not sent');
+      return false;
+    }
+    return true;
+  }
+
+  /** The answer is a HELLO that says more. */
+  #introduce(session: Session, { requestId, a, b }: Request, body: Uint8Array): void {
+    const introduction = decodeIntroduce(a, b, body);
+    if (typeof introduction === 'string') {
+      session.fail(requestId, 'MALFORMED', introduction);
+      return;
+    }
+    const { lowestVersion, highestVersion } = introduction;
+    if (lowestVersion > PROTOCOL_VERSION || highestVersion < PROTOCOL_VERSION) {
+      const theirs = lowestVersion === highestVersion ? `version ${lowestVersion}` : `versions ${lowestVersion} to ${highestVersion}`;
+      session.fail(requestId, 'OTHER_VERSION', `this node speaks version ${PROTOCOL_VERSION} of the protocol, and the client ${theirs}`);
+      return;
+    }
+    session.introduction = introduction;
+    this.#introduced(session);
   }
 
   #append(session: Session, request: Request, entries: Uint8Array): void {

@@ -16,6 +16,7 @@ import {
   MESSAGE_HEADER_BYTES,
   RECEIPT_BYTES,
 } from '../protocol/client.ts';
+import type { ClientIntroduction } from '../protocol/greeting.ts';
 import type { Chain } from './chain.ts';
 import type { Deadline } from './deadlines.ts';
 import type { WaitingEnd } from './ends.ts';
@@ -83,6 +84,10 @@ export class Session {
   unacknowledgedAppends = 0;
   /** The newest chain of conditional appends; undefined until there is one. */
   chain: Chain | undefined;
+  /** What the client said of itself; undefined until it did. */
+  introduction: ClientIntroduction | undefined;
+  /** A request has come: it is too late for an introduction. */
+  hasAsked = false;
   /** END requests that wait for their answer. */
   readonly ends = new Set<WaitingEnd>();
   readonly readings = new SessionReadings();

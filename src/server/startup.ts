@@ -47,11 +47,11 @@ export function openDirectory(directory: string, config: Config, log: Logger): O
  * part in its cluster. Another program may still take one of them until then.
  */
 export async function checkPorts(config: Config): Promise<void> {
-  const { host, port } = config;
+  const { host, port, peerHost } = config;
   await checkPort(host, port, `; name another ${flagOf('port')}`);
   const own = ownPeer(config);
   if (own !== undefined && givenNodes(config) !== null) {
-    await checkPort(host, own.peerPort, ` for other nodes; name another one in ${flagOf('peers')}`);
+    await checkPort(peerHost, own.peerPort, ` for other nodes; name another one in ${flagOf('peers')}, or another ${flagOf('peerHost')}`);
   }
 }
 
@@ -102,8 +102,9 @@ export async function makeIdentity(
     process: processNumber,
     segmentBytes,
     isSynced: config.fsync,
-    host: config.host,
+    host: config.peerHost,
     peerPort: own.peerPort,
+    advertise: config.advertise,
     peers,
     signal,
     log: (level, text) => log[level](text),

@@ -55,6 +55,8 @@ export interface RaftSetup extends WorkerSetup {
   readonly process: string;
   /** Address to listen on for the other nodes. */
   readonly host: string;
+  /** Where clients reach this node; empty: where each node's own list says. */
+  readonly advertise: string;
   /** All nodes of the cluster, this one among them; empty for a single node. */
   readonly peers: readonly Peer[];
   readonly electionTimeoutMs: number;
@@ -86,5 +88,7 @@ export type FromRaft =
   | { readonly kind: 'failed'; readonly error: PlainError }
   /** What is known to be wrong between the nodes, and why there is no leader, should none be known; whenever that changes. */
   | { readonly kind: 'causes'; readonly causes: readonly Cause[]; readonly whyNoLeader: string }
+  /** Where clients reach another node, as it says; empty: where this node's list says. Only when it says something new. */
+  | { readonly kind: 'advertised'; readonly node: number; readonly url: string }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly text: string }
   | { readonly kind: 'stopped' };

@@ -68,6 +68,8 @@ class RaftThread {
   #isStopped = false;
   /** At the last look, no leader was known. */
   #lackedLeader = false;
+  /** Where clients reach each node that says so. */
+  readonly #advertised = new Map<NodeId, string>();
   /** The data directory behind each node's id, as it was last seen. */
   readonly #instances = new Map<NodeId, string>();
 
@@ -212,12 +214,12 @@ class RaftThread {
   }
 
   #makeSockets(): PeerSockets {
-    const { node, process, peers, electionTimeoutMs, shared } = this.#setup;
+    const { node, process, peers, advertise, electionTimeoutMs, shared } = this.#setup;
     const { clusterId, instance } = this.#identity;
     const { segmentBytes } = shared.shape;
     const log = (level: 'info' | 'warn', text: string): void => this.#main.log(level, text);
     return new PeerSockets({
-      self: { clusterId, id: node, instance, process, segmentBytes, isSynced: this.#setup.fsync, nodes: peers.map(({ id }) => id) },
+      self: { clusterId, id: node, instance, process, segmentBytes, isSynced: this.#setup.fsync, nodes: peers.map(({ id }) => id), advertise },
       now: () => ({ standing: this.#identity.standing, isFounder: this.#identity.isFounder, term: this.#replica.raft.currentTerm }),
       stuckMs: Math.max(MIN_STUCK_MS, Math.min(electionTimeoutMs, MAX_STUCK_MS)),
       silentMs: Math.max(MIN_STUCK_MS, 4 * electionTimeoutMs),
@@ -253,10 +255,18 @@ class RaftThread {
 
   #connected(to: NodeId, welcome: Introduction): void {
     this.#greeted(to, welcome, true);
+    this.#noteAddress(to, welcome.advertise);
     this.#replica.connected(to);
     this.#founder.met(welcome);
     this.#founder.connected(to, welcome);
     this.#quorum.connected(to, welcome);
+  }
+
+  /** Only a WELCOME's word counts: it comes from the address of its node, and clients will be sent where it says. */
+  #noteAddress(node: NodeId, url: string): void {
+    if (url === (this.#advertised.get(node) ?? '')) return;
+    this.#advertised.set(node, url);
+    this.#tell({ kind: 'advertised', node, url });
   }
 
   #lookForQuorum(): void {

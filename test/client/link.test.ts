@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { connect } from '../../src/client/index.ts';
 import { LogError } from '../../src/core/errors.ts';
-import { encodeHello, SUBPROTOCOL } from '../../src/protocol/client.ts';
+import { SUBPROTOCOL } from '../../src/protocol/client.ts';
+import { encodeHello } from '../../src/protocol/greeting.ts';
 import { FakeConnection, FakeServer, settleMicrotasks } from './support/fakeServer.ts';
 
 async function failureOf(promise: Promise<unknown>): Promise<LogError> {

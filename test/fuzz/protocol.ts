@@ -9,6 +9,7 @@ import {
   CANCEL,
   CREDIT,
   END,
+  encodeIntroduce,
   READ,
   requestMessage,
   SUBSCRIBE,
@@ -84,6 +85,13 @@ function appendFlags(random: Random): number {
   return received | random.pick(0, 0, APPEND_CONDITIONAL, APPEND_CHAINED, APPEND_CHAINED);
 }
 
+/** Mostly as it should be: a connection that introduced itself survives what is unknown, and so comes far. */
+function introduce(random: Random): Uint8Array {
+  const [lowestVersion = 1, highestVersion = 1] = random.oneIn(6) ? random.pick([0, 1], [2, 3], [3, 1]) : random.pick([1, 1], [1, 2]);
+  const name = 'fuzz\u0007'.repeat(random.oneIn(6) ? random.pick(0, 13, 300) : random.pick(1, 12));
+  return encodeIntroduce(interesting(random), { lowestVersion, highestVersion, features: interesting(random), name });
+}
+
 function request(random: Random, commit: number): Uint8Array {
   const requestId = random.oneIn(3) ? interesting(random) : random.below(20);
   switch (random.below(9)) {
@@ -155,8 +163,9 @@ async function attack(url: string, random: Random, commit: number, counters: Cou
   await socket.handshake();
   if (random.oneIn(6)) socket.pauseReading();
   const isGentle = random.oneIn(2);
+  if (random.oneIn(2)) await socket.message(random.oneIn(5) ? mutate(random, introduce(random)) : introduce(random));
   for (let left = 1 + random.below(40); left > 0 && !socket.isClosed; left--) {
-    const valid = request(random, commit);
+    const valid = random.oneIn(80) ? introduce(random) : request(random, commit);
     counters.messages += 1;
     // One fatal error ends a connection, so some clients are mostly right and come far.
     await socket.message(random.oneIn(isGentle ? 25 : 3) ? mutate(random, valid) : valid);

@@ -40,6 +40,7 @@ async function search(id: number, ports: Readonly<Record<number, number>>, chang
       isSynced: true,
       host: HOST,
       peerPort: 0,
+      advertise: '',
       peers,
       signal: stop.signal,
       log: (level, text) => log.add(`${level}: ${text}`),
@@ -228,6 +229,7 @@ function options(): DiscoveryOptions {
     isSynced: true,
     host: HOST,
     peerPort: 0,
+    advertise: '',
     peers: [{ id: 2, host: HOST, peerPort: 0 }],
     log: () => undefined,
   };

@@ -7,11 +7,11 @@ import {
   END_AT_LEAST,
   END_LINEARIZABLE,
   encodeError,
-  encodeHello,
-  type Hello,
+  encodeIntroduce,
   type Request,
   requestMessage,
 } from '../../src/protocol/client.ts';
+import { decodeIntroduce, encodeHello, type Hello } from '../../src/protocol/greeting.ts';
 import { bytesOf } from '../format/hex.ts';
 
 test('END with AT_LEAST and LINEARIZABLE: offset 29, within 2,500 ms', () => {
@@ -41,6 +41,7 @@ test('HELLO of a follower names its leader', () => {
   const hello: Hello = {
     protocolVersion: 1,
     lowestVersion: 1,
+    features: 0,
     role: 'follower',
     nodeId: 2,
     clusterId: '69c8a3f63a871ed8726465c8fa82b1a3',
@@ -55,6 +56,7 @@ test('HELLO of a follower names its leader', () => {
     process: 'f0e1d2c3b4a59687',
     isDurable: true,
     whyNoLeader: '',
+    cluster: undefined,
   };
   const golden =
     '81000100 02000000 0000000000000000 0c00000000000000 69c8a3f63a871ed8726465c8fa82b1a3' +
@@ -66,4 +68,91 @@ test('HELLO of a follower names its leader', () => {
   expect(decodeAnswer(volatile)).toEqual({ kind: 'hello', hello: { ...hello, isDurable: false } });
   const short = bytesOf(golden).subarray(0, -1);
   expect(decodeAnswer(short)).toEqual({ kind: 'malformed', reason: 'a HELLO of the wrong length' });
+});
+
+const CLUSTER: Hello = {
+  protocolVersion: 1,
+  lowestVersion: 1,
+  features: 3,
+  isDurable: false,
+  role: 'follower',
+  nodeId: 2,
+  clusterId: '69c8a3f63a871ed8726465c8fa82b1a3',
+  start: 0,
+  commit: 12,
+  term: 1,
+  maxPayloadBytes: 16_777_215,
+  windowBytes: 4_194_304,
+  maxBatchBytes: 16_777_227,
+  maxReadBytes: 1_048_576,
+  leader: '',
+  process: 'f0e1d2c3b4a59687',
+  whyNoLeader: 'no',
+  cluster: {
+    generation: '0000000000000000',
+    leaderId: 0,
+    members: [
+      { id: 1, url: 'ws://a:1' },
+      { id: 2, url: '' },
+    ],
+  },
+};
+const GOLDEN_CLUSTER =
+  '81000100 02000000 0000000000000000 0c00000000000000 69c8a3f63a871ed8726465c8fa82b1a3' +
+  '01000000 ffffff00 00004000 0b000001 00001000 00000000 f0e1d2c3b4a59687 0100 0200 03000000 6e6f' +
+  '0000000000000000 00000000 0200 0000 01 00 0800 77733a2f2f613a31 02 00 0000';
+
+test('HELLO to a client that introduced itself has the nodes, and what later versions add is left alone', () => {
+  expect(encodeHello(CLUSTER)).toEqual(bytesOf(GOLDEN_CLUSTER));
+  for (const more of ['', 'ff', '0102030405']) {
+    expect(decodeAnswer(bytesOf(GOLDEN_CLUSTER + more))).toEqual({ kind: 'hello', hello: CLUSTER });
+  }
+});
+
+test.each<[string, (bytes: Uint8Array) => Uint8Array]>([
+  ['cut in an address', (bytes) => bytes.subarray(0, bytes.length - 5)],
+  ['cut before a node', (bytes) => bytes.subarray(0, bytes.length - 4)],
+  ['cut in its fixed part', (bytes) => bytes.subarray(0, 82 + 15)],
+  ['33 nodes', (bytes) => Uint8Array.from(bytes).fill(33, 94, 95)],
+  ['node 0', (bytes) => Uint8Array.from(bytes).fill(0, 98, 99)],
+  ['node 33', (bytes) => Uint8Array.from(bytes).fill(33, 98, 99)],
+  [
+    'an address of 256 bytes',
+    (bytes) =>
+      Uint8Array.from([...bytes, ...new Uint8Array(300)])
+        .fill(1, 101, 102)
+        .fill(0, 100, 101),
+  ],
+])('a list of nodes that is none is malformed: %s', (_what, change) => {
+  expect(decodeAnswer(change(bytesOf(GOLDEN_CLUSTER)))).toEqual({ kind: 'malformed', reason: 'a HELLO whose list of nodes is none' });
+});
+
+test('HELLO that asks for authentication is short', () => {
+  const golden = '81020300 00000000 0200 0000 01000000 0000000000000000';
+  const needed = { kind: 'authenticationNeeded', protocolVersion: 3, lowestVersion: 2 };
+  expect(decodeAnswer(bytesOf(golden))).toEqual(needed);
+  expect(decodeAnswer(bytesOf(`${golden}0102`))).toEqual(needed);
+});
+
+test('INTRODUCE: versions 1 to 2, feature 4, a name', () => {
+  const introduction = { lowestVersion: 1, highestVersion: 2, features: 4, name: 'a/1' };
+  const golden = bytesOf('07000000 09000000 0000000000000000 01000200 04000000 0300 0000 612f31');
+  expect(encodeIntroduce(9, introduction)).toEqual(golden);
+  const body = golden.subarray(24);
+  expect(decodeIntroduce(0x2_0001, 4, body)).toEqual(introduction);
+  expect(decodeIntroduce(0x2_0001, 4, Uint8Array.from([...body, 1, 2]))).toEqual(introduction);
+  expect(decodeIntroduce(0x2_0001, 4, bytesOf('0300 0000 1b0a31'))).toMatchObject({ name: '??1' });
+  for (const wrong of [
+    '',
+    '0300',
+    '0000 0000',
+    '0400 0000 612f31',
+    '4100 0000',
+    `4100 0000 ${'61'.repeat(65)}`,
+    `0300 0000 ${'61'.repeat(1021)}`,
+  ]) {
+    expect(decodeIntroduce(0x2_0001, 4, bytesOf(wrong))).toEqual(expect.any(String));
+  }
+  for (const versions of [0, 0x1_0000, 1, 0x1_0002])
+    expect(decodeIntroduce(versions, 4, body)).toEqual(expect.stringMatching(/^versions /));
 });

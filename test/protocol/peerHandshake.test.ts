@@ -10,6 +10,7 @@ import {
   encodePeerRefusal,
   encodePeerWelcome,
   faultOfWelcome,
+  handshakeBytes,
   type Introduction,
   judgeHello,
   REFUSALS,
@@ -31,6 +32,7 @@ const HELLO: Introduction = {
   isFounder: true,
   term: 0x0102_0304,
   nodes: [1, 2, 3],
+  advertise: '',
 };
 const SELF: Self = {
   clusterId: CLUSTER,
@@ -40,6 +42,7 @@ const SELF: Self = {
   segmentBytes: 0x0200_0000,
   isSynced: true,
   nodes: [1, 2, 3],
+  advertise: '',
 };
 const REFUSER: Refuser = { clusterId: CLUSTER, from: 1, instance: SELF.instance, process: SELF.process };
 
@@ -58,6 +61,12 @@ const GOLDEN_REFUSED = bytesOf(`
   1111111111111111 0000000000000000 1111111122222222 0300 0000 00000000 ${ROOM} bf18462e
   676574206c6f7374
 `);
+const GOLDEN_ADVERTISED = bytesOf(`
+  4c4c5048 0300 01 01 00112233445566778899aabbccddeeff 02 01 02 00 00000002
+  0123456789abcdef 04030201 07000000 fedcba9876543210 0300 1500 00000000 1500 0000 d9c83629
+  ${'00'.repeat(52)} 1532b2ac
+  7773733a2f2f6c6f672e6578616d706c652e636f6d
+`);
 const WELCOME: Introduction = {
   clusterId: NO_CLUSTER,
   from: 32,
@@ -70,6 +79,7 @@ const WELCOME: Introduction = {
   isFounder: false,
   term: 0,
   nodes: [1, 32],
+  advertise: '',
 };
 
 function forged(bytes: Uint8Array, edit: (view: DataView) => void): Uint8Array {
@@ -102,6 +112,14 @@ describe('peer handshake: golden bytes', () => {
     const { code } = refusal;
     expect(decodeHandshake(GOLDEN_REFUSED.subarray(0, 128))).toEqual({ kind: 'refused', by: REFUSER, code, sentenceBytes: 8 });
     expect(decodeSentence(GOLDEN_REFUSED.subarray(128))).toBe('get lost');
+  });
+
+  it('HELLO with an address for clients', () => {
+    const introduction = { ...HELLO, advertise: 'wss://log.example.com' };
+    const bytes = encodePeerHello(introduction);
+    expect(hexOf(bytes)).toBe(hexOf(GOLDEN_ADVERTISED));
+    expect(handshakeBytes(bytes.subarray(0, 128))).toBe(128 + 21);
+    expect(decodeHandshake(bytes)).toEqual({ kind: 'hello', introduction });
   });
 
   it('every standing has its number', () => {
@@ -180,7 +198,7 @@ describe('peer handshake: what is wrong is said', () => {
         view.setUint16(4, 9, true);
         for (const at of unused) view.setUint8(at, 0xff);
       }).subarray(0, 128);
-    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 58, 61, 64, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
+    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 60, 66, 72, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
     expect(decodeHandshake(later(GOLDEN_REFUSED, [7, 25, 40, 58, 123]))).toMatchObject({ kind: 'refused', by: REFUSER });
   });
 
@@ -200,8 +218,12 @@ describe('peer handshake: what is wrong is said', () => {
     ['a set without the sender', GOLDEN_HELLO, (view) => view.setUint32(44, 5, true), 'nodes 1, 3 without the sender, 2'],
     ['an unused byte', GOLDEN_HELLO, (view) => view.setUint8(27, 1), 'not zero'],
     ['no process', GOLDEN_HELLO, (view) => view.setBigUint64(48, 0n, true), 'without the number of its process'],
-    ['unused bytes', GOLDEN_HELLO, (view) => view.setUint8(59, 1), 'not zero'],
-    ['an unused beginning', GOLDEN_HELLO, (view) => view.setUint8(64, 1), 'not zero'],
+    ['unused bytes', GOLDEN_HELLO, (view) => view.setUint8(66, 1), 'not zero'],
+    ['an unused beginning', GOLDEN_HELLO, (view) => view.setUint8(72, 1), 'not zero'],
+    ['more bytes than are there', GOLDEN_HELLO, (view) => view.setUint16(58, 1, true), 'a handshake of 128 bytes'],
+    ['too many bytes', GOLDEN_HELLO, (view) => view.setUint16(58, 1025, true), '1025 bytes after its fixed part'],
+    ['an address of no bytes', GOLDEN_HELLO, (view) => view.setUint16(64, 1, true), 'an address of 1 bytes among 0'],
+    ['a check of no bytes', GOLDEN_HELLO, (view) => view.setUint8(68, 1), 'does not match its check'],
     ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(123, 1), 'not zero'],
     ['refusal 0', GOLDEN_REFUSED, (view) => view.setUint16(28, 0, true), 'unknown code 0'],
     ['refusal 12', GOLDEN_REFUSED, (view) => view.setUint16(28, 12, true), 'unknown code 12'],
@@ -212,6 +234,38 @@ describe('peer handshake: what is wrong is said', () => {
     ['an unused end in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(123, 1), 'not zero'],
   ])('%s', (_name, golden, edit, reason) => {
     expect(reasonOf(forged(golden, edit).subarray(0, 128))).toContain(reason);
+  });
+
+  it.each([
+    'wss://log.example.com/',
+    'ws://user@a:1',
+    'ws://user:secret@a:1',
+    'ws://a:1?token=x',
+    'ws://a:1#x',
+    'http://a:1',
+    'ws://',
+    'ws://é:1',
+    'ws://a:1\n',
+    `ws://a:1/${'x'.repeat(250)}`,
+  ])('an address for clients that is none: %s', (advertise) => {
+    expect(reasonOf(encodePeerHello({ ...HELLO, advertise }))).toBe('a handshake with an address for clients that is none');
+  });
+
+  it('a damaged address, a part of one, and more than one', () => {
+    for (const at of [128, 140, 148])
+      expect(reasonOf(flipped(GOLDEN_ADVERTISED, at))).toBe('a handshake whose address does not match its check');
+    expect(reasonOf(GOLDEN_ADVERTISED.subarray(0, 140))).toBe('a handshake of 140 bytes');
+    expect(reasonOf(Uint8Array.from([...GOLDEN_ADVERTISED, 0]))).toBe('a handshake of 150 bytes');
+  });
+
+  it('what a later version says after the address is left alone', () => {
+    const later = forged(Uint8Array.from([...GOLDEN_ADVERTISED, 1, 2, 3]), (view) => {
+      view.setUint16(4, 9, true);
+      view.setUint16(58, 24, true);
+      view.setUint32(68, crc32(Uint8Array.from([...GOLDEN_ADVERTISED.subarray(128), 1, 2, 3])), true);
+    });
+    expect(handshakeBytes(later)).toBe(152);
+    expect(decodeHandshake(later)).toEqual({ kind: 'hello', introduction: { ...HELLO, advertise: 'wss://log.example.com' } });
   });
 
   it('other lengths', () => {

@@ -4,19 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { ERRORS, type ErrorCode } from '../../src/core/errors.ts';
 import { MAX_REQUESTS_PER_CONNECTION } from '../../src/core/limits.ts';
-import {
-  APPEND,
-  APPENDED,
-  CANCEL,
-  CREDIT,
-  END,
-  ERROR,
-  HELLO,
-  READ,
-  requestMessage,
-  SUBPROTOCOL,
-  SUBSCRIBE,
-} from '../../src/protocol/client.ts';
+import { APPEND, APPENDED, CANCEL, CREDIT, END, ERROR, READ, requestMessage, SUBPROTOCOL, SUBSCRIBE } from '../../src/protocol/client.ts';
+import { HELLO } from '../../src/protocol/greeting.ts';
 import { Canary } from './support/canary.ts';
 import { entryBytes, frameEntries } from './support/entries.ts';
 import { payloadOf, texts } from './support/fixture.ts';
@@ -104,7 +93,7 @@ describe('a fatal error answers, and closes with 1008 and the sentence', () => {
       requestId: 0,
     },
     'opcode 0': { messages: [requestMessage(0, 0, 7)], code: 'UNKNOWN_OPCODE', requestId: 7 },
-    'opcode 7': { messages: [requestMessage(7, 0, 7)], code: 'UNKNOWN_OPCODE', requestId: 7 },
+    'opcode 9': { messages: [requestMessage(9, 0, 7)], code: 'UNKNOWN_OPCODE', requestId: 7 },
     'opcode 255': { messages: [requestMessage(255, 0xff, 7)], code: 'UNKNOWN_OPCODE', requestId: 7 },
     'an answer as a request: HELLO': { messages: [requestMessage(HELLO, 0, 7)], code: 'UNKNOWN_OPCODE', requestId: 7 },
     'an answer as a request: APPENDED': { messages: [requestMessage(APPENDED, 0, 7)], code: 'UNKNOWN_OPCODE', requestId: 7 },

@@ -42,6 +42,7 @@ function lie(cluster: LocalCluster, offset: number, term: number): PeerSockets {
       segmentBytes: SEGMENT_BYTES,
       isSynced: true,
       nodes: [1, 2, 3],
+      advertise: '',
     },
     now: () => ({ standing: 'voter', isFounder: true, term }),
     stuckMs: 60_000,

@@ -215,6 +215,7 @@ export class Process implements Endpoint {
       segmentBytes,
       isSynced: true,
       nodes: this.replica.raft.settings.nodes,
+      advertise: '',
     };
   }
 

@@ -46,6 +46,7 @@ export class Search {
       segmentBytes: node.segmentBytes,
       isSynced: true,
       nodes: node.list,
+      advertise: '',
     };
     this.thread = new Thread(world.scheduler, ({ label, act }) => {
       world.trace.add(world.scheduler.nowMs, node.id, label);
@@ -72,7 +73,7 @@ export class Search {
     const { id: from, process, segmentBytes, nodes } = this.#self;
     return {
       ...{ clusterId: NO_CLUSTER, from, to, instance: NO_INSTANCE, process, segmentBytes, isSynced: true },
-      ...{ standing: 'stranger', isFounder: false, term: 0, nodes },
+      ...{ standing: 'stranger', isFounder: false, term: 0, nodes, advertise: '' },
     };
   }
 

@@ -83,6 +83,7 @@ async function startThread(
     node: identity.nodeId,
     process: processOf(identity.nodeId, 2),
     host: HOST,
+    advertise: '',
     peers,
     electionTimeoutMs,
     directLog: undefined,

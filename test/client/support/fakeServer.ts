@@ -26,9 +26,8 @@ import {
   encodeDataHeader,
   encodeEnded,
   encodeError,
-  encodeHello,
   encodeReceipt,
-  type Hello,
+  INTRODUCE,
   LEVEL_COMMITTED,
   LEVEL_RECEIVED,
   MESSAGE_HEADER_BYTES,
@@ -36,6 +35,7 @@ import {
   type Request,
   SUBSCRIBE,
 } from '../../../src/protocol/client.ts';
+import { type ClusterView, encodeHello, type Hello } from '../../../src/protocol/greeting.ts';
 
 // result │ index points, unused here │ entries
 const RESULT_AT = 64;
@@ -83,6 +83,7 @@ export class FakeConnection {
   /** Appends that are not answered yet. */
   unanswered: SeenRequest[] = [];
   isOpen = true;
+  isIntroduced = false;
   readonly #waiting = new Map<number, { offset: number; timer: ReturnType<typeof setTimeout> }>();
   #newestChain: SeenChain | undefined;
   #events: TransportEvents;
@@ -162,6 +163,9 @@ export class FakeConnection {
       const subscription = this.subscriptions.get(requestId);
       if (subscription !== undefined) subscription.credit += request.a;
       this.push();
+    } else if (request.opcode === INTRODUCE) {
+      this.isIntroduced = true;
+      this.send(server.greeting(this.url, true));
     } else if (request.opcode === CANCEL) {
       this.subscriptions.delete(requestId);
       this.send(encodeCancelled(requestId));
@@ -262,6 +266,7 @@ export class FakeServer {
   hello: Hello = {
     protocolVersion: 1,
     lowestVersion: 1,
+    features: 0,
     role: 'leader',
     nodeId: 1,
     clusterId: '0123456789abcdef0123456789abcdef',
@@ -276,6 +281,7 @@ export class FakeServer {
     process: 'f0e1d2c3b4a59687',
     isDurable: true,
     whyNoLeader: '',
+    cluster: undefined,
   };
   /** Addresses that refuse, with their reasons. */
   readonly refused = new Map<string, string>();
@@ -294,6 +300,10 @@ export class FakeServer {
   chunkBytes = 256 * 1024;
   /** Handles a request instead of the server when it returns true. */
   onRequest: ((request: SeenRequest, connection: FakeConnection) => boolean) | undefined;
+  /** Greets in its own way. */
+  onGreeting: (() => Uint8Array) | undefined;
+  /** What clients that introduced themselves are told. */
+  toldToIntroduced: ClusterView | undefined;
   /** Called after appends were ordered, before they are answered. */
   onOrdered: (() => void) | undefined;
   /** Changes DATA messages on their way. */
@@ -391,11 +401,14 @@ export class FakeServer {
   /** Says something new of itself, to all who are connected. */
   say(change: Partial<Hello>): void {
     this.hello = { ...this.hello, ...change };
-    for (const connection of this.connections) connection.send(this.greeting(connection.url));
+    for (const connection of this.connections) connection.send(this.greeting(connection.url, connection.isIntroduced));
   }
 
-  greeting(url: string): Uint8Array {
-    return encodeHello({ ...this.hello, start: this.start, commit: this.commit, ...this.greetings.get(url) });
+  greeting(url: string, isIntroduced = false): Uint8Array {
+    const forged = this.onGreeting?.();
+    if (forged !== undefined) return forged;
+    const cluster = isIntroduced ? this.toldToIntroduced : undefined;
+    return encodeHello({ ...this.hello, start: this.start, commit: this.commit, cluster, ...this.greetings.get(url) });
   }
 
   /** Becomes a copy of another node's log, as a follower does: what it has beyond the other is cut. */

@@ -82,14 +82,22 @@ type Change = Partial<Omit<PeerSocketsOptions, 'self' | 'events'>> & {
   segmentBytes?: number;
   instance?: string;
   process?: string;
+  advertise?: string;
 };
 
 /** A node of a cluster of `nodes`, listening on a free port. */
 export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3], change: Change = {}): Promise<TestNode> {
   const events = new Happenings<PeerEvent>();
-  const { clusterId = CLUSTER, segmentBytes = SEGMENT_BYTES, instance = `${id}`.repeat(16), process = processOf(id), ...options } = change;
+  const {
+    clusterId = CLUSTER,
+    segmentBytes = SEGMENT_BYTES,
+    instance = `${id}`.repeat(16),
+    process = processOf(id),
+    advertise = '',
+    ...options
+  } = change;
   const sockets = new PeerSockets({
-    self: { clusterId, id, instance, process, segmentBytes, isSynced: true, nodes },
+    self: { clusterId, id, instance, process, segmentBytes, isSynced: true, nodes, advertise },
     now: () => ({ standing: 'voter', isFounder: id === 1, term: 10 + id }),
     stuckMs: 60_000,
     silentMs: 60_000,
@@ -122,7 +130,7 @@ export function processOf(id: number, life = 1): string {
 export function hello(from: number, to: number, change: Partial<Introduction> = {}): Introduction {
   const instance = `${from}`.repeat(16);
   const nodes = [...new Set([1, 2, 3, from])];
-  const known = { clusterId: CLUSTER, from, to, instance, process: processOf(from), nodes, segmentBytes: SEGMENT_BYTES, isSynced: true };
+  const known = { clusterId: CLUSTER, from, to, instance, process: processOf(from), nodes, segmentBytes: SEGMENT_BYTES, isSynced: true, advertise: '' };
   return { ...known, standing: 'voter', isFounder: false, term: 1, ...change };
 }
 

@@ -15,7 +15,6 @@ import {
   decodeReceipt,
   END,
   encodeRequest,
-  type Hello,
   MESSAGE_HEADER_BYTES,
   READ,
   type Receipt,
@@ -23,6 +22,7 @@ import {
   SUBPROTOCOL,
   SUBSCRIBE,
 } from '../../../src/protocol/client.ts';
+import type { Hello } from '../../../src/protocol/greeting.ts';
 import { frameEntries, type LogEntry, walkEntries } from './entries.ts';
 
 export type ErrorAnswer = Extract<Answer, { kind: 'error' }>;
