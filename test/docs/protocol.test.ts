@@ -259,7 +259,7 @@ describe('END', () => {
   test('cannot be cancelled: CANCELLED comes, and its answer too', async () => {
     says('Nor can an END that waits: it is answered all the same, before or after CANCELLED.');
     const client = await connect(node);
-    client.request(END, 50, { flags: END_AT_LEAST, offset: 2 ** 40, b: 100 });
+    client.request(END, 50, { flags: END_AT_LEAST, offset: 2 ** 40, b: 2000 });
     await client.cancel(50);
     expect(await client.errorOf(50)).toMatchObject({ code: 'BEHIND' });
   });
