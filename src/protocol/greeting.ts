@@ -43,7 +43,7 @@ export interface Hello {
   /** The highest version of this protocol that the node speaks. */
   readonly protocolVersion: number;
   readonly lowestVersion: number;
-  /** Bits of what the node can do besides; those that are not known mean nothing. */
+  /** Bits of what the node can do besides, without that of {@link isDurable}; those that are not known mean nothing. */
   readonly features: number;
   readonly role: Role;
   readonly nodeId: number;
@@ -168,7 +168,7 @@ export function decodeHello(bytes: Uint8Array): Greeting {
     hello: {
       protocolVersion: view.getUint16(2, true),
       lowestVersion: view.getUint16(72, true),
-      features: view.getUint32(76, true),
+      features: (view.getUint32(76, true) & ~FEATURE_VOLATILE) >>> 0,
       isDurable: (view.getUint32(76, true) & FEATURE_VOLATILE) === 0,
       role: ROLES[view.getUint8(1)] ?? 'follower',
       nodeId: view.getUint32(4, true),

@@ -219,7 +219,16 @@ class RaftThread {
     const { segmentBytes } = shared.shape;
     const log = (level: 'info' | 'warn', text: string): void => this.#main.log(level, text);
     return new PeerSockets({
-      self: { clusterId, id: node, instance, process, segmentBytes, isSynced: this.#setup.fsync, nodes: peers.map(({ id }) => id), advertise },
+      self: {
+        clusterId,
+        id: node,
+        instance,
+        process,
+        segmentBytes,
+        isSynced: this.#setup.fsync,
+        nodes: peers.map(({ id }) => id),
+        advertise,
+      },
       now: () => ({ standing: this.#identity.standing, isFounder: this.#identity.isFounder, term: this.#replica.raft.currentTerm }),
       stuckMs: Math.max(MIN_STUCK_MS, Math.min(electionTimeoutMs, MAX_STUCK_MS)),
       silentMs: Math.max(MIN_STUCK_MS, 4 * electionTimeoutMs),

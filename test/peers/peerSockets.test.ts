@@ -407,7 +407,16 @@ it('peer sockets: a port that is taken is a clear error', async () => {
   await expect(b.sockets.listen(HOST, a.port)).rejects.toThrow();
   const { PeerListener } = await import('../../src/peers/peerListener.ts');
   const listener = new PeerListener({
-    self: { clusterId: '0'.repeat(32), id: 1, instance: '1'.repeat(16), process: processOf(1), segmentBytes: 1, isSynced: true, nodes: [], advertise: '' },
+    self: {
+      clusterId: '0'.repeat(32),
+      id: 1,
+      instance: '1'.repeat(16),
+      process: processOf(1),
+      segmentBytes: 1,
+      isSynced: true,
+      nodes: [],
+      advertise: '',
+    },
     introduce: (to) => hello(1, to),
     doubts: () => undefined,
     greeting: () => undefined,

@@ -73,7 +73,7 @@ test('HELLO of a follower names its leader', () => {
 const CLUSTER: Hello = {
   protocolVersion: 1,
   lowestVersion: 1,
-  features: 3,
+  features: 2,
   isDurable: false,
   role: 'follower',
   nodeId: 2,

@@ -198,7 +198,7 @@ describe('peer handshake: what is wrong is said', () => {
         view.setUint16(4, 9, true);
         for (const at of unused) view.setUint8(at, 0xff);
       }).subarray(0, 128);
-    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 60, 66, 72, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
+    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 61, 66, 72, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
     expect(decodeHandshake(later(GOLDEN_REFUSED, [7, 25, 40, 58, 123]))).toMatchObject({ kind: 'refused', by: REFUSER });
   });
 

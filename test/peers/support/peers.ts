@@ -130,7 +130,17 @@ export function processOf(id: number, life = 1): string {
 export function hello(from: number, to: number, change: Partial<Introduction> = {}): Introduction {
   const instance = `${from}`.repeat(16);
   const nodes = [...new Set([1, 2, 3, from])];
-  const known = { clusterId: CLUSTER, from, to, instance, process: processOf(from), nodes, segmentBytes: SEGMENT_BYTES, isSynced: true, advertise: '' };
+  const known = {
+    clusterId: CLUSTER,
+    from,
+    to,
+    instance,
+    process: processOf(from),
+    nodes,
+    segmentBytes: SEGMENT_BYTES,
+    isSynced: true,
+    advertise: '',
+  };
   return { ...known, standing: 'voter', isFounder: false, term: 1, ...change };
 }
 
