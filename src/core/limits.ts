@@ -83,8 +83,14 @@ export const MAX_UNSENT_ANSWER_BYTES = 4 * 1024 * 1024;
 /** Above this many unsent bytes uWebSockets.js cuts a connection: more than the largest entry and all of the above. */
 export const MAX_BACKPRESSURE_BYTES = 24 * 1024 * 1024;
 
-/** A connection that ends with more unsent bytes than this is cut without a goodbye. */
-export const UNSENT_AT_END_BYTES = 64 * 1024;
+/** Each reason why connections are closed, or requests refused, is told in the log at once, and then at most once in this time. */
+export const INCIDENT_LOG_MS = 60_000;
+
+/** A connection that ends with more unsent bytes than this is cut without a goodbye: what it has unsent is counted nowhere any more. */
+export const UNSENT_AT_END_BYTES = 4096;
+
+/** For so long the order in which connections are cut for unread answers stays as it was found. */
+export const CUT_ORDER_MS = 100;
 
 /** Descriptors that clients must leave to the log: its threads, segments, indexes, spare files, and what node itself opens. */
 export const RESERVED_DESCRIPTORS = 84;

@@ -63,8 +63,11 @@ export class Ends {
   /** Those that the leader is to be asked for, with one question for all. */
   #toAsk = new Set<WaitingEnd>();
   #isAsking = false;
-  /** Those that the leader has just answered, the first one last. */
+  /** Those that the leader has answered, in the order in which they came; from `#toldAt` on. */
   #told: WaitingEnd[] = [];
+  #toldAt = 0;
+  /** Whose turn it is: of those that the leader has answered, and of those that the commit has reached. */
+  #isTurnOfTold = false;
   /** Those whose question was lost: asked again in a moment. */
   #again = new Set<WaitingEnd>();
   /** Those that no leader could be asked for: asked again when there is one. */
@@ -152,9 +155,10 @@ export class Ends {
   }
 
   #tell(asked: Set<WaitingEnd>, index: number): void {
-    for (const waiting of asked) waiting.index = index;
-    // Taken from its end: who came first is answered first.
-    this.#told = [...this.#told, ...[...asked].reverse()];
+    for (const waiting of asked) {
+      waiting.index = index;
+      this.#told.push(waiting);
+    }
     this.#work.run();
   }
 
@@ -172,12 +176,27 @@ export class Ends {
     this.#askAll(again);
   }
 
-  /** One of those that the leader has answered, or that the commit has reached. */
+  /** One of those that the leader has answered, or that the commit has reached: in turns, so that many of one kind keep none of the other waiting. */
   #step(): boolean {
-    const told = this.#told.pop();
-    const waiting = told ?? this.#targets.takeUpTo(this.#memory.commit);
+    const { commit } = this.#memory;
+    this.#isTurnOfTold = !this.#isTurnOfTold;
+    const waiting = this.#isTurnOfTold
+      ? (this.#takeTold() ?? this.#targets.takeUpTo(commit))
+      : (this.#targets.takeUpTo(commit) ?? this.#takeTold());
     if (waiting !== undefined && !waiting.isDone) this.#aim(waiting);
     return waiting !== undefined;
+  }
+
+  /** Who came first is answered first. */
+  #takeTold(): WaitingEnd | undefined {
+    const waiting = this.#told[this.#toldAt];
+    this.#toldAt += 1;
+    // Not at every step: that would move all that wait, each time.
+    if (2 * this.#toldAt >= this.#told.length) {
+      this.#told.splice(0, this.#toldAt);
+      this.#toldAt = 0;
+    }
+    return waiting;
   }
 
   /** Answers if the commit has reached all that is asked for, or else when it has; not before the leader has answered who is asked. */

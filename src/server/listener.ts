@@ -9,6 +9,7 @@ import { CLOSE_FLOOD, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.t
 import { untilClosedByClients } from './closing.ts';
 import type { ClientPlaces } from './descriptors.ts';
 import { HttpConnections } from './httpConnections.ts';
+import { type CloseReason, Incidents } from './incidents.ts';
 import { Places } from './places.ts';
 import { SendBudget } from './sendBudget.ts';
 import { Session, type SocketData } from './session.ts';
@@ -34,6 +35,8 @@ export interface ListenerEvents {
   message(session: Session, message: ArrayBuffer): void;
   drained(session: Session): void;
   closed(session: Session): void;
+  /** A line for the log. */
+  warn(text: string): void;
 }
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
@@ -61,6 +64,8 @@ export class Listener {
   readonly app = uWS.App();
   readonly sessions = new Set<Session>();
   readonly sendBudget = new SendBudget();
+  /** What is closed and refused here. */
+  readonly incidents: Incidents;
   readonly #turnBudget: TurnBudget<Session>;
   readonly #inboxes = new Set<Inbox<Session>>();
   #checking: NodeJS.Timeout | undefined;
@@ -83,6 +88,7 @@ export class Listener {
       () => this.http.count,
       () => this.sessions.size,
     );
+    this.incidents = new Incidents((text) => events.warn(text));
     this.#turnBudget = new TurnBudget<Session>(
       options.budget,
       (session, message) => events.message(session, message),
@@ -184,7 +190,9 @@ export class Listener {
     }
     this.http.came(response);
     // Where all others have sent a request, or are clients, it closes the new one.
-    if (this.#places.isOverfull) this.http.cutSilent();
+    if (this.#places.isOverfull && this.http.cutSilent()) {
+      this.incidents.closed('silent', `the node has places for ${this.#options.places.maxSockets} connections of any kind`);
+    }
   }
 
   #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t): void {
@@ -197,7 +205,8 @@ export class Listener {
     this.http.take(response, request, () => {
       const refusal = this.#refusal(protocols, isAllowed);
       if (refusal !== undefined) {
-        const [status, sentence] = refusal;
+        const [status, reason, sentence] = refusal;
+        this.incidents.closed(reason, sentence);
         response.cork(() => response.writeStatus(status).writeHeader('content-type', 'text/plain').end(`${sentence}\n`, true));
         return;
       }
@@ -208,20 +217,22 @@ export class Listener {
     });
   }
 
-  /** HTTP status and sentence for who may not connect. */
-  #refusal(protocols: readonly string[], isAllowedOrigin: boolean): readonly [string, string] | undefined {
-    if (!protocols.includes(SUBPROTOCOL)) return ['400 Bad Request', `ask for the WebSocket subprotocol ${SUBPROTOCOL}`];
-    if (!isAllowedOrigin) return ['403 Forbidden', 'pages of this origin may not connect; allow it with --allow-origin'];
+  /** HTTP status, reason and sentence for who may not connect. */
+  #refusal(protocols: readonly string[], isAllowedOrigin: boolean): readonly [string, CloseReason, string] | undefined {
+    if (!protocols.includes(SUBPROTOCOL))
+      return ['400 Bad Request', 'wrong_subprotocol', `ask for the WebSocket subprotocol ${SUBPROTOCOL}`];
+    if (!isAllowedOrigin) return ['403 Forbidden', 'wrong_origin', 'pages of this origin may not connect; allow it with --allow-origin'];
     if (this.#places.hasPlaceForClient) return undefined;
     const { maxConnections } = this.#options.places;
     return [
       '503 Service Unavailable',
+      'no_place',
       `this node serves at most ${maxConnections} connections, those among them that have ended and that their clients do not close`,
     ];
   }
 
   #open(socket: uWS.WebSocket<SocketData>): void {
-    const session = new Session(socket, this.sendBudget, () => this.#places.hasPlaceForGoodbye);
+    const session = new Session(socket, this.sendBudget, this.incidents, () => this.#places.hasPlaceForGoodbye);
     const data = socket.getUserData();
     data.session = session;
     data.inbox = new Inbox(session, performance.now());

@@ -6,6 +6,7 @@ import { STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Appends } from './appends.ts';
 import { FetchedHistogram } from './fetchedHistogram.ts';
+import type { Incidents } from './incidents.ts';
 import type { Pulse } from './pulse.ts';
 import type { Readings } from './reading.ts';
 import { residentBytes } from './residentBytes.ts';
@@ -19,6 +20,7 @@ export interface MetricSources {
   readonly segments: Segments;
   readonly pulse: Pulse;
   readonly sendBudget: SendBudget;
+  readonly incidents: Incidents;
   readonly connections: () => number;
   /** Whether writes are synced. */
   readonly fsync: boolean;
@@ -60,6 +62,18 @@ export function makeRegistry(sources: MetricSources): Registry {
       },
     });
   };
+  const counterBy = (name: string, label: string, help: string, counts: ReadonlyMap<string, { readonly count: number }>): void => {
+    new Counter({
+      name: `loglog_${name}_total`,
+      help,
+      labelNames: [label],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [value, { count }] of counts) this.inc({ [label]: value }, count);
+      },
+    });
+  };
   gauge('log_start_offset', 'First log offset kept.', () => memory.word(WORD.START));
   gauge('log_tail_offset', 'End of the ordered log.', () => memory.tail);
   gauge('log_durable_offset', 'End of what this node has synced to disk.', () => memory.durable);
@@ -84,6 +98,8 @@ export function makeRegistry(sources: MetricSources): Registry {
   gauge('fsync', '1 where writes are synced; 0 with --fsync off: nothing is durable.', () => Number(sources.fsync));
   gauge('sealed_segments', 'Sealed segments on disk.', () => segments.sealedCount);
   gauge('connections', 'Clients connected.', sources.connections);
+  counterBy('connections_closed', 'reason', 'Connections that the node closed or refused.', sources.incidents.closedCounts);
+  counterBy('requests_refused', 'code', 'Requests that were answered with an error.', sources.incidents.refusedCounts);
   gauge('append_held_bytes', 'Bytes of appends that wait for the disk.', () => appends.heldBytes);
   gauge('send_buffered_bytes', 'Bytes that wait for slow clients.', () => sources.sendBudget.bufferedBytes);
   gauge('process_resident_memory_bytes', 'Resident memory of the process.', residentBytes);

@@ -212,6 +212,7 @@ export class LogNode {
         opened: (session) => this.#greet(session),
         message: (session, message) => this.#requests.handle(session, message),
         drained: (session) => this.#readings.drained(session),
+        warn: (text) => this.#log.warn(text),
         closed: (session) => {
           this.#readings.closed(session);
           this.#ends.closed(session);
@@ -260,6 +261,7 @@ export class LogNode {
       pulse: this.#pulse,
       sendBudget: this.#listener.sendBudget,
       fsync: this.#config.fsync,
+      incidents: this.#listener.incidents,
       connections: () => this.#listener.sessions.size,
       others: this.#cluster.others,
     });

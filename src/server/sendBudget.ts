@@ -5,7 +5,9 @@
 // for however long; one that takes a byte now and then owes as much as one that takes none. What was paid too much is kept as credit up to a
 // bound: an established reader stands below all that have never read, also between two moments at which its kernel's buffers let bytes go on.
 
+import { assert } from '../core/assert.ts';
 import {
+  CUT_ORDER_MS,
   MAX_READ_BYTES,
   MAX_READ_CREDIT_BYTE_SECONDS,
   OWED_SECONDS_MAX,
@@ -27,9 +29,9 @@ export class SendAccount {
   owedByteSeconds = 0;
   bookedMs = 0;
   /** Ends the connection at once. It must book that nothing is unsent any more. */
-  readonly cut: () => void;
+  readonly cut: (unsentBytes: number) => void;
 
-  constructor(cut: () => void) {
+  constructor(cut: (unsentBytes: number) => void) {
     this.cut = cut;
   }
 
@@ -41,11 +43,12 @@ export class SendAccount {
 
 export class SendBudget {
   bufferedBytes = 0;
-  /** Connections that were cut because all together left too much unread. */
-  cutCount = 0;
   readonly #owing = new Set<SendAccount>();
   /** Until then nobody is looked for again who could be cut for the log: that walks all who owe. */
   #lookAgainMs = 0;
+  /** Who is cut next for answers, at the end; it is kept for a moment, because to walk and sort thousands for each answer would hold up everybody. */
+  #order: SendAccount[] = [];
+  #orderedMs = Number.NEGATIVE_INFINITY;
   readonly #now: () => number;
 
   constructor(now: () => number = () => performance.now()) {
@@ -64,6 +67,7 @@ export class SendBudget {
     this.bufferedBytes += unsentBytes - before;
     if (unsentBytes > 0) this.#owing.add(account);
     else this.#owing.delete(account);
+    if (this.#order.length > 0 && this.bufferedBytes < SEND_BUFFER_TOTAL_BYTES) this.#order = [];
   }
 
   /** Most bytes of the log that the next message to `account` may have, unless one entry alone is larger; 0: none before it has taken more. */
@@ -89,9 +93,23 @@ export class SendBudget {
     return false;
   }
 
-  /** Answers that are no part of the log cannot wait. Cuts who owes most, until what is unread is within the bound. */
+  /** Answers that are no part of the log cannot wait. Cuts who owes most, until what is unread is within the bound: no more, so nobody is cut in advance. */
   enforce(): void {
-    if (this.bufferedBytes > SEND_BUFFER_CUT_BYTES) this.#cutUntil(SEND_BUFFER_CUT_BYTES, this.#now(), () => Number.NEGATIVE_INFINITY);
+    if (this.bufferedBytes <= SEND_BUFFER_CUT_BYTES) return;
+    const nowMs = this.#now();
+    if (nowMs - this.#orderedMs > CUT_ORDER_MS) this.#order = [];
+    while (this.bufferedBytes > SEND_BUFFER_CUT_BYTES) {
+      const account = this.#order.pop();
+      // Those that came since then owe for less time than any of these.
+      if (account === undefined) this.#makeOrder(nowMs);
+      else if (account.unsentBytes > 0) account.cut(account.unsentBytes);
+    }
+  }
+
+  #makeOrder(nowMs: number): void {
+    this.#order = [...this.#owing].sort((a, b) => a.owedAt(nowMs) - b.owedAt(nowMs));
+    this.#orderedMs = nowMs;
+    assert(this.#order.length > 0, 'what is unread is of connections that owe');
   }
 
   /** Cuts those that owe at least what `least` says, who owes most first, until no more than `bytes` are unread. */
@@ -100,8 +118,7 @@ export class SendBudget {
     owing.sort((a, b) => b.owedAt(nowMs) - a.owedAt(nowMs));
     for (const account of owing) {
       if (this.bufferedBytes <= bytes) return;
-      this.cutCount += 1;
-      account.cut();
+      account.cut(account.unsentBytes);
     }
   }
 }

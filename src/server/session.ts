@@ -7,6 +7,8 @@ import type { ErrorCode } from '../core/errors.ts';
 import { MAX_READ_BYTES, MAX_UNSENT_ANSWER_BYTES, UNSENT_AT_END_BYTES } from '../core/limits.ts';
 import {
   APPENDED_HEADER_BYTES,
+  CLOSE_FLOOD,
+  CLOSE_UNFINISHED,
   ERROR_FATAL,
   ERROR_OUTCOME_UNKNOWN,
   encodeAppendedHeader,
@@ -20,6 +22,7 @@ import type { ClientIntroduction } from '../protocol/greeting.ts';
 import type { Chain } from './chain.ts';
 import type { Deadline } from './deadlines.ts';
 import type { WaitingEnd } from './ends.ts';
+import type { CloseReason, Incidents } from './incidents.ts';
 import { SendAccount, type SendBudget } from './sendBudget.ts';
 import type { Inbox } from './turnBudget.ts';
 
@@ -70,6 +73,13 @@ const MAX_RECEIPTS = 65_535;
 const KEPT_RECEIPTS_BYTES = 64 * 1024;
 const CLOSE_POLICY = 1008;
 
+/** What a close of this node's is counted as; the others are no incidents. */
+const INCIDENT_OF: Readonly<Record<number, CloseReason>> = {
+  [CLOSE_FLOOD]: 'flood',
+  [CLOSE_UNFINISHED]: 'unfinished',
+  [CLOSE_POLICY]: 'error',
+};
+
 /** Where DATA messages are put together; it never outlives one call. */
 const dataScratch = Buffer.alloc(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
 const dataScratchView = viewOf(dataScratch);
@@ -78,6 +88,7 @@ export class Session {
   readonly #socket: WebSocket<SocketData>;
   readonly #budget: SendBudget;
   readonly #hasPlaceForGoodbye: () => boolean;
+  readonly #incidents: Incidents;
   /** Bytes of entries received and not acknowledged yet. */
   unacknowledgedBytes = 0;
   /** APPEND requests received and not acknowledged yet. */
@@ -93,7 +104,7 @@ export class Session {
   readonly readings = new SessionReadings();
   /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
   isClosed = false;
-  readonly #account = new SendAccount(() => this.cut());
+  readonly #account = new SendAccount((unsentBytes) => this.#cutFor('unread_total', `${unsentBytes} bytes stood unread`));
   /** At most so many of the unsent bytes are no part of the log. */
   #unsentAnswerBytes = 0;
   #receipts = new Uint8Array(0);
@@ -101,9 +112,10 @@ export class Session {
   #receiptCount = 0;
 
   /** `hasPlaceForGoodbye`: whether the connection may be kept until the client has closed its end, too. */
-  constructor(socket: WebSocket<SocketData>, budget: SendBudget, hasPlaceForGoodbye: () => boolean = () => true) {
+  constructor(socket: WebSocket<SocketData>, budget: SendBudget, incidents: Incidents, hasPlaceForGoodbye: () => boolean = () => true) {
     this.#socket = socket;
     this.#budget = budget;
+    this.#incidents = incidents;
     this.#hasPlaceForGoodbye = hasPlaceForGoodbye;
   }
 
@@ -160,6 +172,7 @@ export class Session {
 
   /** Answers a request with an error; `offset` is what the code says it is. */
   sendError(requestId: number, code: ErrorCode, offset: number, sentence: string, mayHaveHappened = false): void {
+    this.#incidents.refused(code, sentence);
     this.flushReceipts();
     this.send(encodeError(requestId, code, offset, sentence, mayHaveHappened ? ERROR_OUTCOME_UNKNOWN : 0));
   }
@@ -167,6 +180,7 @@ export class Session {
   /** Answers with a fatal error and closes. Nothing that the client sent after the request is done. */
   fail(requestId: number, code: ErrorCode, sentence: string): void {
     if (this.isClosed) return;
+    this.#incidents.refused(code, sentence);
     this.flushReceipts();
     this.send(encodeError(requestId, code, 0, sentence, ERROR_FATAL));
     this.end(CLOSE_POLICY, sentence);
@@ -175,6 +189,8 @@ export class Session {
   /** Closes with a WebSocket close code; what was sent before still leaves. */
   end(closeCode: number, reason: string): void {
     if (this.isClosed) return;
+    const incident = INCIDENT_OF[closeCode];
+    if (incident !== undefined) this.#incidents.closed(incident, `${this.#from}, ${reason}`);
     if (this.#account.unsentBytes > UNSENT_AT_END_BYTES || !this.#hasPlaceForGoodbye()) {
       this.cut();
       return;
@@ -193,7 +209,7 @@ export class Session {
   #answered(bytes: number): void {
     if (!this.hasUnsent || this.isClosed) return;
     this.#unsentAnswerBytes += bytes;
-    if (this.#unsentAnswerBytes > MAX_UNSENT_ANSWER_BYTES) this.cut();
+    if (this.#unsentAnswerBytes > MAX_UNSENT_ANSWER_BYTES) this.#cutFor('unread_answers', `${this.#unsentAnswerBytes} bytes of them`);
     else this.#budget.enforce();
   }
 
@@ -230,6 +246,17 @@ export class Session {
   /** Ends the connection at once; what waits is thrown away. */
   cut(): void {
     if (!this.isClosed) this.#socket.close();
+  }
+
+  #cutFor(reason: CloseReason, detail: string): void {
+    if (this.isClosed) return;
+    this.#incidents.closed(reason, `${this.#from}, ${detail}`);
+    this.cut();
+  }
+
+  /** Where the client is. Only while it is connected. */
+  get #from(): string {
+    return `from ${Buffer.from(this.#socket.getRemoteAddressAsText()).toString('latin1')}`;
   }
 
   /** The socket is gone. */

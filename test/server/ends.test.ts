@@ -8,6 +8,9 @@ import { decodeAnswer } from '../../src/protocol/client.ts';
 import { type EndRequest, Ends, type WaitingEnd } from '../../src/server/ends.ts';
 import type { Session } from '../../src/server/session.ts';
 
+/** Also where a test has a clock of its own. */
+const realNowMs = performance.now.bind(performance);
+
 /** What of a session an END touches. */
 class FakeSession {
   sentence = '';
@@ -232,6 +235,43 @@ describe('an END that waits', () => {
     expect([client.answers.length, answered() > 0, answered() < 64_000]).toEqual([2, true, true]);
     expect(tookMs).toBeLessThan(1_000);
     for (const { session } of greedy) ends.closed(session);
+  });
+
+  test('for the leader is answered in the order in which it came, also when more come than can be answered in a turn', async () => {
+    vi.useRealTimers();
+    const order: string[] = [];
+    /** Each answer takes some time, as sending it does. */
+    const sessionsOf = (name: string): FakeSession[] =>
+      Array.from({ length: 10 }, () => {
+        const session = new FakeSession();
+        session.send = () => {
+          order.push(name);
+          for (const endMs = realNowMs() + 0.02; realNowMs() < endMs; );
+        };
+        return session;
+      });
+    const batch = async (name: string): Promise<void> => {
+      for (const { session } of sessionsOf(name)) {
+        for (let i = 0; i < 100; i += 1) ends.start(request({ session, requestId: i, isLinearizable: true }));
+      }
+      // The first one of them asked alone; the others are asked for together after its answer.
+      while (asked.length > 0) {
+        asked.shift()?.(50);
+        await Promise.resolve();
+      }
+    };
+    ends.start(request({ atLeast: 150, waitMs: 9_000 }));
+    await batch('first');
+    await batch('second');
+    commit(150);
+    expect(order.length).toBeLessThan(1_000);
+    // Who waits for the commit does not wait for all of those.
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([client.answers, order.length < 2_000]).toEqual([['commit 150'], true]);
+    await batch('third');
+    await vi.waitFor(() => expect(order.length).toBe(3_000), { timeout: 20_000 });
+    expect(order.filter((name, i) => name !== order[i - 1])).toEqual(['first', 'second', 'third']);
   });
 
   test('awaits the commit until it is answered, its time is over, or its session is gone', async () => {

@@ -254,4 +254,32 @@ describe('whatever hostile connections do', () => {
     });
     void fc.assert(property, { numRuns: 25, endOnFailure: true });
   });
+
+  test('for answers costs one walk over all that owe, however many of them are cut, and cuts no more than it must', () => {
+    const budget = new SendBudget(() => 1000);
+    let cuts = 0;
+    let looks = 0;
+    const open = (): SendAccount => {
+      const account: SendAccount = new SendAccount(() => {
+        cuts += 1;
+        budget.book(account, 0, false);
+      });
+      const owedAt = account.owedAt.bind(account);
+      account.owedAt = (nowMs) => {
+        looks += 1;
+        return owedAt(nowMs);
+      };
+      return account;
+    };
+    const all = Array.from({ length: 2000 }, open);
+    for (const account of all) budget.book(account, SEND_BUFFER_CUT_BYTES / 2000, true);
+    looks = 0;
+    for (let i = 1; i <= 500; i += 1) {
+      const account = open();
+      budget.book(account, SEND_BUFFER_CUT_BYTES / 2000, true);
+      budget.enforce();
+      expect([cuts, budget.bufferedBytes <= SEND_BUFFER_CUT_BYTES]).toEqual([i, true]);
+    }
+    expect(looks).toBeLessThan(100_000);
+  });
 });

@@ -3,7 +3,15 @@
 import type { WebSocket } from 'uWebSockets.js';
 import { describe, expect, test } from 'vitest';
 import { MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
-import { MAX_BACKPRESSURE_BYTES, MAX_UNACKNOWLEDGED_APPENDS, MAX_UNSENT_ANSWER_BYTES, SEND_BUFFER_BYTES } from '../../src/core/limits.ts';
+import {
+  MAX_BACKPRESSURE_BYTES,
+  MAX_UNACKNOWLEDGED_APPENDS,
+  MAX_UNSENT_ANSWER_BYTES,
+  SEND_BUFFER_BYTES,
+  UNSENT_AT_END_BYTES,
+} from '../../src/core/limits.ts';
+import { CLOSE_FLOOD } from '../../src/protocol/client.ts';
+import { Incidents } from '../../src/server/incidents.ts';
 import { SendBudget } from '../../src/server/sendBudget.ts';
 import { Session, type SocketData } from '../../src/server/session.ts';
 
@@ -17,6 +25,16 @@ class DeafSocket {
     this.unsentBytes += message.length;
   }
 
+  closeCode = 0;
+
+  end(closeCode: number): void {
+    this.closeCode = closeCode;
+  }
+
+  getRemoteAddressAsText(): ArrayBuffer {
+    return new TextEncoder().encode('127.0.0.1').buffer;
+  }
+
   getBufferedAmount(): number {
     return this.unsentBytes;
   }
@@ -27,12 +45,13 @@ class DeafSocket {
   }
 }
 
-function open(): { readonly socket: DeafSocket; readonly session: Session; readonly budget: SendBudget } {
+function open(): { readonly socket: DeafSocket; readonly session: Session; readonly budget: SendBudget; readonly incidents: Incidents } {
   const socket = new DeafSocket();
   const budget = new SendBudget();
-  const session = new Session(socket as unknown as WebSocket<SocketData>, budget);
+  const incidents = new Incidents(() => undefined);
+  const session = new Session(socket as unknown as WebSocket<SocketData>, budget, incidents);
   socket.session = session;
-  return { socket, session, budget };
+  return { socket, session, budget, incidents };
 }
 
 /** Collects as many receipts as there are appends that can be unacknowledged, and sends them. */
@@ -64,11 +83,26 @@ describe('a connection that reads nothing', () => {
       },
     ],
   ])('is cut at 4 MiB of %s', (_, answer) => {
-    const { socket, session, budget } = open();
+    const { socket, session, budget, incidents } = open();
     while (!socket.isCut && socket.unsentBytes < MAX_BACKPRESSURE_BYTES) answer(session, socket);
     expect(socket.isCut).toBe(true);
     expect(socket.unsentBytes - MAX_UNSENT_ANSWER_BYTES).toBeLessThan(200);
-    expect(budget.bufferedBytes).toBe(0);
+    expect([budget.bufferedBytes, incidents.closedCounts.get('unread_answers')?.count]).toEqual([0, 1]);
+  });
+
+  test('ends without a goodbye, because what it holds is counted nowhere then; one that has taken all but a little gets it', () => {
+    for (const [unsent, isCut] of [
+      [0, false],
+      [UNSENT_AT_END_BYTES, false],
+      [UNSENT_AT_END_BYTES + 1, true],
+    ] as const) {
+      const { socket, session, budget, incidents } = open();
+      session.send(new Uint8Array(unsent));
+      session.end(CLOSE_FLOOD, 'too much');
+      if (!isCut) session.closed();
+      expect([socket.isCut, socket.closeCode, budget.bufferedBytes]).toEqual([isCut, isCut ? 0 : CLOSE_FLOOD, 0]);
+      expect(incidents.closedCounts.get('flood')?.count).toBe(1);
+    }
   });
 
   test('is not cut for answers that it has taken', () => {

@@ -23,7 +23,7 @@ function listen(): number {
       unfinishedCheckMs: CHECK_MS,
       unfinishedMs: LIMIT_MS,
     },
-    { opened: nothing, message: nothing, drained: nothing, closed: nothing },
+    { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing },
   );
   onTestFinished(() => listener.close());
   return listener.listen();
