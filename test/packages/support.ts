@@ -1,7 +1,7 @@
 // Packages as a user gets them: made, packed, and installed into an empty project.
 
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,6 +40,13 @@ export async function succeed(cwd: string, command: string, args: readonly strin
   return stdout;
 }
 
+/** A lock with the packages that this project runs with: npm takes those, which it has fetched for this project, and asks no registry. */
+function lockOfDependencies(): string {
+  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as { packages: Record<string, { dev?: boolean }> };
+  const packages = Object.entries(lock.packages).filter(([path, { dev }]) => path !== '' && dev !== true);
+  return JSON.stringify({ lockfileVersion: 3, requires: true, packages: { '': {}, ...Object.fromEntries(packages) } });
+}
+
 export interface Packages {
   readonly directory: string;
   readonly server: string;
@@ -61,6 +68,7 @@ export async function makePackages(): Promise<Packages> {
       const folder = join(directory, name);
       mkdirSync(folder);
       writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
+      writeFileSync(join(folder, 'package-lock.json'), lockOfDependencies());
       const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
       await succeed(folder, 'npm', ['install', ...quiet, ...packages]);
       return folder;
