@@ -96,6 +96,24 @@ describe('a leader that hangs', () => {
     expect(two.end).toBe(2 * NOOP_BYTES + 500);
   });
 
+  test('feeds one whose disk is slow until it has everything, for longer than an election takes', () => {
+    const cluster = led();
+    const [one, two] = [cluster.node(1), cluster.node(2)];
+    cluster.node(3).crash();
+    // Node 2 takes what it is sent and answers at once. More than a window is not sent before its disk has the beginning.
+    two.holds.flush = true;
+    for (let i = 0; i < 60; i += 1) one.append();
+    cluster.pass(200);
+    expect(two.end).toBeLessThan(one.end);
+    hang(one);
+    cluster.pass(5_000);
+    expect([cluster.leaders, one.raft.currentTerm]).toEqual([[1], 1]);
+    two.holds.flush = false;
+    two.flush();
+    cluster.pass(1_500);
+    expect([cluster.leaders, two.end]).toEqual([[2], 2 * NOOP_BYTES + 6_000]);
+  });
+
   test('resigns when the one that has everything does not take over in its time', () => {
     const cluster = led();
     const one = cluster.node(1);
