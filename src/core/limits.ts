@@ -120,6 +120,29 @@ export const MAX_HTTP_HEAD_BYTES = 16 * 1024;
 /** Connections that may have said goodbye and still have their descriptors are counted at most once in this time. */
 export const DESCRIPTORS_LOOK_MS = 100;
 
+/**
+ * Memory of messages that have not arrived whole, over all connections: an eighth of what the machine or the container has, within these. It is
+ * measured as the part of the resident memory that nothing else explains.
+ */
+export const UNFINISHED_TOTAL_BYTES = 512 * 1024 * 1024;
+export const UNFINISHED_TOTAL_MIN_BYTES = 64 * 1024 * 1024;
+
+/**
+ * How often that is looked at; so long a client has to answer a ping, which those get that were silent for the second time, some at a time, and
+ * while memory does not grow no sooner again than after the third.
+ */
+export const MEMORY_CHECK_MS = 250;
+export const MEMORY_PROBE_MS = 250;
+export const MEMORY_PROBE_AGAIN_MS = 5_000;
+export const MEMORY_PROBES = 512;
+
+/** Connections are closed for so long in one turn of the event loop: each gives back up to 16 MiB, which takes the system some milliseconds. */
+export const MEMORY_CLOSE_TURN_MS = 5;
+
+/** After so many closed connections without a fall of memory no more are closed before it has grown by so much, then up to twice as many. */
+export const MEMORY_FRUITLESS_CLOSES = 16;
+export const MEMORY_GROWTH_BYTES = 32 * 1024 * 1024;
+
 /** Appends ordered and not committed yet, over all connections; more are held. */
 export const MAX_PENDING_APPENDS = 262_144;
 

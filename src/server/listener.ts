@@ -67,7 +67,7 @@ export class Listener {
   /** What is closed and refused here. */
   readonly incidents: Incidents;
   readonly #turnBudget: TurnBudget<Session>;
-  readonly #inboxes = new Set<Inbox<Session>>();
+  readonly inboxes = new Set<Inbox<Session>>();
   #checking: NodeJS.Timeout | undefined;
   readonly #options: ListenerOptions;
   readonly #events: ListenerEvents;
@@ -139,7 +139,7 @@ export class Listener {
       const nowMs = performance.now();
       const lateMs = Math.max(0, nowMs - checkedMs - 2 * unfinishedCheckMs);
       checkedMs = nowMs;
-      for (const { session } of unfinished(this.#inboxes, nowMs, lateMs, limitMs)) {
+      for (const { session } of unfinished(this.inboxes, nowMs, lateMs, limitMs)) {
         session.end(
           CLOSE_UNFINISHED,
           `nothing whole has come for ${Math.round(limitMs / 1000)} s, and no answer to pings: send faster, or less at once`,
@@ -236,7 +236,7 @@ export class Listener {
     const data = socket.getUserData();
     data.session = session;
     data.inbox = new Inbox(session, performance.now());
-    this.#inboxes.add(data.inbox);
+    this.inboxes.add(data.inbox);
     this.sessions.add(session);
     this.#events.opened(session);
     // It was under way when the node began to stop.
@@ -275,7 +275,7 @@ export class Listener {
     const { session, inbox } = socket.getUserData();
     if (session === undefined || inbox === undefined) return;
     this.#turnBudget.closed(inbox);
-    this.#inboxes.delete(inbox);
+    this.inboxes.delete(inbox);
     this.sessions.delete(session);
     this.#places.ended();
     if (this.sessions.size === 0) this.#emptied();

@@ -9,7 +9,7 @@ import type { Cause } from '../core/causes.ts';
 import { type Config, maxBatchBytes, NOTHING_DURABLE, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { PROCESS_BYTES } from '../core/ids.ts';
-import { MAX_READ_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
+import { STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
 import { addressOf } from '../core/peers.ts';
 import { follow } from '../memory/follow.ts';
 import { Gate } from '../memory/gate.ts';
@@ -17,9 +17,8 @@ import { HotReader } from '../memory/hotReader.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
-import { LEVEL_VOLATILE, MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
-import { encodeHello, FEATURE_INTRODUCE, PROTOCOL_VERSION } from '../protocol/greeting.ts';
-import { type Identity, readVote, removeTemporaries } from '../storage/dataDirectory.ts';
+import { LEVEL_VOLATILE } from '../protocol/client.ts';
+import { type Identity, removeTemporaries } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
 import type { DirectLog } from '../threads/hungMain.ts';
@@ -29,25 +28,23 @@ import { ClusterStatus } from './clusterStatus.ts';
 import { CommitWatch } from './commitWatch.ts';
 import { type ClientPlaces, placesForClients } from './descriptors.ts';
 import { Ends } from './ends.ts';
+import { Facts } from './facts.ts';
 import { Failure } from './failure.ts';
 import { Hosts } from './hosts.ts';
 import { type NodeStatus, serveHttp } from './http.ts';
 import { Listener } from './listener.ts';
+import { MemoryGuard, processPorts, unfinishedBound, usedSharedBytes } from './memoryGuard.ts';
 import { makeRegistry } from './metrics.ts';
 import { Pulse } from './pulse.ts';
 import { RaftLink } from './raftLink.ts';
+import { raftSetup } from './raftSetup.ts';
 import { Readings } from './reading.ts';
-import { type RequestLimits, Requests } from './requests.ts';
-import { residentBytes } from './residentBytes.ts';
+import { maxMessageBytes, type RequestLimits, Requests } from './requests.ts';
 import { Segments } from './segments.ts';
 import type { Session } from './session.ts';
 import { checkPorts, makeIdentity, openDirectory, takeNodes } from './startup.ts';
 import { type StopReport, stopNode } from './stop.ts';
-import { budgetOf } from './turnBudget.ts';
-import { VERSION } from './version.ts';
-
-/** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
-const MESSAGE_SLACK_BYTES = 64 * 1024;
+import { budgetOf, type Inbox } from './turnBudget.ts';
 
 /** The parts of a list with commas. */
 function listOf(text: string): string[] {
@@ -94,7 +91,8 @@ export class LogNode {
   readonly #commitWatch: CommitWatch;
   readonly #requests: Requests;
   readonly #listener: Listener;
-  readonly #startedMs = Date.now();
+  readonly #facts: Facts;
+  readonly #memoryGuard: MemoryGuard<Inbox<Session>>;
   readonly #waiters: (() => void)[] = [];
   readonly #pulse: Pulse;
   #raft: RaftLink | undefined;
@@ -194,7 +192,21 @@ export class LogNode {
     });
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
     this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits, (session) => this.#greet(session));
-    this.#listener = this.#makeListener(limits, places);
+    const listener = this.#makeListener(limits, places);
+    this.#listener = listener;
+    this.#facts = new Facts({
+      config,
+      processNumber,
+      clusterId: this.identity.clusterId,
+      memory,
+      cluster: this.#cluster,
+      segments: this.#segments,
+      appends: this.#appends,
+      listener,
+    });
+    const knownBytes = (): number => usedSharedBytes(memory, recovered.openBase ?? recovered.end) + listener.sendBudget.bufferedBytes;
+    const ports = processPorts(knownBytes, (sentence) => log.warn(sentence));
+    this.#memoryGuard = new MemoryGuard(unfinishedBound(), maxMessageBytes(limits), listener.inboxes, ports);
   }
 
   #makeListener(limits: RequestLimits, places: ClientPlaces): Listener {
@@ -204,7 +216,7 @@ export class LogNode {
         host,
         port,
         places,
-        maxMessageBytes: MESSAGE_HEADER_BYTES + limits.maxBatchBytes + MESSAGE_SLACK_BYTES,
+        maxMessageBytes: maxMessageBytes(limits),
         budget: budgetOf(limits),
         allowedOrigins: listOf(allowOrigin),
       },
@@ -250,6 +262,7 @@ export class LogNode {
       },
     });
     this.#port = this.#listener.listen();
+    this.#memoryGuard.start();
   }
 
   #makeRegistry(): Registry {
@@ -268,26 +281,8 @@ export class LogNode {
   }
 
   #startRaft(): RaftLink {
-    const { node, peers, electionTimeoutMs } = this.#config;
-    const { start, end, commit, lastTerm, terms, sealed } = this.recovered;
-    const vote = readVote(new NodeDisk(), this.directory);
     return new RaftLink(
-      {
-        directory: this.directory,
-        identity: this.identity,
-        shared: this.#memory.shared,
-        fsync: this.#config.fsync,
-        node,
-        process: this.#processNumber,
-        host: this.#config.peerHost,
-        advertise: this.#config.advertise,
-        peers: [...peers],
-        electionTimeoutMs,
-        directLog: this.#directLog,
-        vote: vote.currentTerm < lastTerm ? { ...vote, currentTerm: lastTerm, votedFor: node } : vote,
-        log: { start, end, commit, terms: [...terms] },
-        sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),
-      },
+      { ...raftSetup(this.#config, this.#processNumber, this.directory, this.recovered, this.#memory.shared), directLog: this.#directLog },
       {
         openSegment: (slot) => this.#segments.open(slot, false),
         truncate: async (offset) => {
@@ -316,33 +311,7 @@ export class LogNode {
 
   /** What the node knows of itself and its cluster, as /status shows it. */
   status(): NodeStatus {
-    const memory = this.#memory;
-    const start = memory.word(WORD.START);
-    return {
-      version: VERSION,
-      clusterId: this.identity.clusterId,
-      node: {
-        ...this.#cluster.node(this.url),
-        process: this.#processNumber,
-        isDurable: this.#config.fsync,
-        uptimeMs: Date.now() - this.#startedMs,
-      },
-      cluster: { nodes: this.#cluster.nodes(this.url), causes: this.#cluster.causes },
-      log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
-      segments: { sealed: this.#segments.sealedCount, bytes: memory.tail - start },
-      clients: {
-        connections: this.#listener.sessions.size,
-        heldAppendBytes: this.#appends.heldBytes,
-        sendBufferedBytes: this.#listener.sendBudget.bufferedBytes,
-      },
-      appends: { ...this.#appends.counters },
-      memory: { residentBytes: residentBytes() },
-      limits: {
-        maxPayloadBytes: this.#config.maxPayloadBytes,
-        windowBytes: this.#config.windowBytes,
-        maxBatchBytes: maxBatchBytes(this.#config),
-      },
-    };
+    return this.#facts.status(this.url);
   }
 
   /**
@@ -376,6 +345,7 @@ export class LogNode {
   async #endThreads(): Promise<void> {
     await this.#raft?.stop();
     this.#pulse.stop();
+    this.#memoryGuard.stop();
     this.#stopped = true;
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.#memory.raise(signal);
     await this.#segments.stop();
@@ -464,28 +434,6 @@ export class LogNode {
   }
 
   #greet(session: Session): void {
-    const { windowBytes, maxPayloadBytes } = this.#config;
-    session.send(
-      encodeHello({
-        protocolVersion: PROTOCOL_VERSION,
-        lowestVersion: PROTOCOL_VERSION,
-        features: FEATURE_INTRODUCE,
-        role: this.#cluster.role === 'leader' ? 'leader' : 'follower',
-        nodeId: this.#config.node,
-        clusterId: this.identity.clusterId,
-        start: this.#memory.word(WORD.START),
-        commit: this.#memory.commit,
-        term: this.#memory.word(WORD.TERM),
-        maxPayloadBytes,
-        windowBytes,
-        maxBatchBytes: maxBatchBytes(this.#config),
-        maxReadBytes: MAX_READ_BYTES,
-        leader: this.#cluster.leaderUrl(),
-        process: this.#processNumber,
-        isDurable: this.#config.fsync,
-        whyNoLeader: this.#cluster.whyNoLeader,
-        cluster: session.introduction === undefined ? undefined : this.#cluster.view(this.url),
-      }),
-    );
+    session.send(this.#facts.hello(session.introduction === undefined ? undefined : this.url));
   }
 }

@@ -39,6 +39,14 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [INTRODUCE]: 0,
 };
 
+/** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
+const MESSAGE_SLACK_BYTES = 64 * 1024;
+
+/** Largest message that a client may send. */
+export function maxMessageBytes({ maxBatchBytes }: Pick<RequestLimits, 'maxBatchBytes'>): number {
+  return MESSAGE_HEADER_BYTES + maxBatchBytes + MESSAGE_SLACK_BYTES;
+}
+
 export interface RequestLimits {
   readonly windowBytes: number;
   readonly maxBatchBytes: number;

@@ -134,6 +134,11 @@ export class Session {
     return this.#account.unsentBytes > 0;
   }
 
+  /** Whether something that it asked for is still to come, or to leave. */
+  get isWaiting(): boolean {
+    return this.readings.open.size > 0 || this.ends.size > 0 || this.unacknowledgedAppends > 0 || this.hasUnsent;
+  }
+
   /** Adds a receipt to the message that {@link flushReceipts} sends. Returns whether it is the first one in it. */
   addReceipt(requestId: number, term: number, offset: number, end: number, level: number, nodes: number): boolean {
     if (this.#receiptCount === MAX_RECEIPTS) this.flushReceipts();
@@ -257,6 +262,14 @@ export class Session {
   /** Where the client is. Only while it is connected. */
   get #from(): string {
     return `from ${Buffer.from(this.#socket.getRemoteAddressAsText()).toString('latin1')}`;
+  }
+
+  /** Ends the connection at once with a fatal error: all that it holds is freed. The client hears the error unless it was just sending. */
+  drop(code: ErrorCode, sentence: string): void {
+    if (this.isClosed) return;
+    this.flushReceipts();
+    this.send(encodeError(0, code, 0, sentence, ERROR_FATAL));
+    this.cut();
   }
 
   /** The socket is gone. */

@@ -67,6 +67,8 @@ export class Inbox<S extends BudgetSession> {
   controlFrames = 0;
   /** When the first message of this turn came; before any, when the connection was made. */
   startedMs: number;
+  /** The turn's beginning when a message came last; 0: none has come yet. */
+  messageMs = 0;
   isSliceOver = false;
 
   constructor(session: S, nowMs: number) {
@@ -107,6 +109,7 @@ export class TurnBudget<S extends BudgetSession> {
   /** A message came: it is handled now, or after those before it. */
   message(inbox: Inbox<S>, message: ArrayBuffer): void {
     this.#enterTurn(inbox);
+    inbox.messageMs = inbox.startedMs;
     inbox.requests += 1;
     inbox.bytes += message.byteLength;
     const { requests, bytes } = this.#budget;

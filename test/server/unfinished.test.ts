@@ -1,10 +1,10 @@
-import { connect as connectTcp, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { MIN_CLIENT_BYTES_PER_SECOND, UNFINISHED_PING_MS } from '../../src/core/limits.ts';
 import { CLOSE_UNFINISHED } from '../../src/protocol/client.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { longestMessageMs, unfinished } from '../../src/server/unfinished.ts';
-import { clientFrame, frameHead, GoodbyeReader, headEnd, OPCODE, upgradeRequest } from '../support/attack/frames.ts';
+import { clientFrame, frameHead, OPCODE } from '../support/attack/frames.ts';
+import { openByHand } from '../support/attack/openByHand.ts';
 
 const CHECK_MS = 50;
 const LIMIT_MS = 1500;
@@ -29,40 +29,13 @@ function listen(): number {
   return listener.listen();
 }
 
-/** A WebSocket by hand. */
-async function open(port: number): Promise<{ readonly socket: Socket; readonly goodbye: Promise<{ code: number }> }> {
-  const socket = connectTcp(port, '127.0.0.1');
-  onTestFinished(() => void socket.destroy());
-  socket.on('error', () => undefined);
-  socket.write(upgradeRequest());
-  const reader = new GoodbyeReader();
-  let head = Buffer.alloc(0);
-  let isOpen = false;
-  return new Promise((opened) => {
-    const goodbye = new Promise<{ code: number }>((said) => {
-      socket.on('close', () => said({ code: 0 }));
-      socket.on('data', (chunk: Buffer) => {
-        if (isOpen) {
-          const found = reader.push(chunk);
-          if (found !== undefined) said(found);
-          return;
-        }
-        head = Buffer.concat([head, chunk]);
-        if (headEnd(head) < 0) return;
-        isOpen = true;
-        opened({ socket, goodbye });
-      });
-    });
-  });
-}
-
 describe('A3: a message that does not end', () => {
   test('a byte now and then does not keep it; one that only answers pings, or finishes fragments with pongs between, stays', async () => {
     const port = listen();
-    const dripping = await open(port);
+    const dripping = await openByHand(port, onTestFinished);
     dripping.socket.write(frameHead(1000));
-    const answering = await open(port);
-    const fragments = await open(port);
+    const answering = await openByHand(port, onTestFinished);
+    const fragments = await openByHand(port, onTestFinished);
     fragments.socket.write(clientFrame(Buffer.from('a'), OPCODE.binary, false));
     const timer = setInterval(() => {
       dripping.socket.write('x');

@@ -1,0 +1,36 @@
+// What the raft thread begins with: the node's place in its cluster, and what was recovered.
+
+import type { Config } from '../core/config.ts';
+import type { SharedTailMemory } from '../memory/tailMemory.ts';
+import { readVote } from '../storage/dataDirectory.ts';
+import { NodeDisk } from '../storage/nodeDisk.ts';
+import type { RecoveredLog } from '../storage/recovery.ts';
+import type { RaftSetup } from '../threads/messages.ts';
+
+/** Reads the vote that is kept in `directory`; the term of the last entry is the current one at least. */
+export function raftSetup(
+  config: Config,
+  processNumber: string,
+  directory: string,
+  recovered: RecoveredLog,
+  shared: SharedTailMemory,
+): Omit<RaftSetup, 'directLog'> {
+  const { node, peerHost, advertise, peers, electionTimeoutMs, fsync } = config;
+  const { identity, start, end, commit, lastTerm, terms, sealed } = recovered;
+  const vote = readVote(new NodeDisk(), directory);
+  return {
+    directory,
+    identity,
+    shared,
+    fsync,
+    node,
+    process: processNumber,
+    host: peerHost,
+    advertise,
+    peers: [...peers],
+    electionTimeoutMs,
+    vote: vote.currentTerm < lastTerm ? { ...vote, currentTerm: lastTerm, votedFor: node } : vote,
+    log: { start, end, commit, terms: [...terms] },
+    sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),
+  };
+}
