@@ -1,14 +1,14 @@
 // Messages that were sent and are not answered yet.
 
 import { assert } from '../core/assert.ts';
-import { MAX_UNACKNOWLEDGED_APPENDS } from '../core/limits.ts';
+import { FAIR_REQUESTS } from '../core/limits.ts';
 import { APPEND, encodeRequest, MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
 import type { Connection } from './connection.ts';
 import type { Message } from './message.ts';
 import type { Workspace } from './wasm.ts';
 
-/** A quarter of what the server allows; beyond it appends share messages. */
-const MAX_SENT_MESSAGES = MAX_UNACKNOWLEDGED_APPENDS / 4;
+/** Half of what the server takes however busy it is, so that there is room for other requests; beyond it appends share messages. */
+const MAX_SENT_MESSAGES = FAIR_REQUESTS / 2;
 
 export class Sent {
   /** By request id, in the order in which they were sent. */

@@ -147,7 +147,7 @@ export const MEMORY_GROWTH_BYTES = 32 * 1024 * 1024;
 export const MAX_PENDING_APPENDS = 262_144;
 
 /** APPEND requests that one connection may have unacknowledged, whatever their size. */
-export const MAX_UNACKNOWLEDGED_APPENDS = 65_536;
+export const MAX_UNACKNOWLEDGED_APPENDS = 8_192;
 
 /**
  * What an append costs the client's heap besides its bytes until it is settled, measured with Node 20 and rounded up: of one entry without
@@ -183,8 +183,20 @@ export const TURN_ROUND_MS = 10;
 /** Bytes of messages that may wait for their turn, over all connections; above it they are handled as they come. */
 export const TURN_QUEUED_BYTES = 64 * 1024 * 1024;
 
-/** Pings and pongs that one connection may send between two turns of the event loop. */
-export const TURN_CONTROL_FRAMES = 1024;
+/**
+ * Requests over all connections that have come in one turn of the event loop, or wait: above it a connection may have fewer than its own budget,
+ * FAIR_REQUESTS_MAX at first, a quarter of that where twice as many came from all, and always FAIR_REQUESTS.
+ */
+export const CROWDED_REQUESTS = 16_384;
+export const FAIR_REQUESTS_MAX = 2_048;
+export const FAIR_REQUESTS = 256;
+
+/** What a closed connection had sent and was not handled counts on, so that a new connection is no new budget; after this long half as much. */
+export const GONE_REQUESTS_HALF_MS = 500;
+
+/** Pings and pongs of one connection: so many a second, and at once what it did not use of them, up to the second. */
+export const CONTROL_FRAMES_PER_SECOND = 1000;
+export const MAX_CONTROL_FRAMES = 16_384;
 
 /**
  * A client sends, and takes what it is sent, at least this fast: 16 MiB over a line of 1 Mbit/s take 134 s, and may take twice that. The grace is for

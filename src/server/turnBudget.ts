@@ -7,12 +7,20 @@
 //   * a slice of time between two turns of the loop. What comes behind it waits in a queue of the connection, and the queues are served in
 //     turns, some milliseconds each time round, so that all other sockets are read in between;
 //   * a bound of what has come and was not handled: above it the connection is closed. A client that keeps to its window cannot reach it
-//     (docs/PROTOCOL.md, "Budget"), however slow this node or its machine is.
+//     (docs/PROTOCOL.md, "Budget"), however slow this node or its machine is;
+//   * a share of what all have sent. Each message costs time when it is read, whether or not it waits then, and nobody else is served while all
+//     sockets are read. So the more has come from all, the less may come from one; never less than a client needs. What counts are
+//     messages, not time, which passes also when the machine stands still.
 
 import {
+  CONTROL_FRAMES_PER_SECOND,
+  CROWDED_REQUESTS,
+  FAIR_REQUESTS,
+  FAIR_REQUESTS_MAX,
+  GONE_REQUESTS_HALF_MS,
+  MAX_CONTROL_FRAMES,
   MAX_REQUESTS_PER_CONNECTION,
   MAX_UNACKNOWLEDGED_APPENDS,
-  TURN_CONTROL_FRAMES,
   TURN_QUEUED_BYTES,
   TURN_ROUND_MS,
   TURN_SLICE_MS,
@@ -64,7 +72,10 @@ export class Inbox<S extends BudgetSession> {
   /** What has come in this turn, and what waited when it began. */
   requests = 0;
   bytes = 0;
-  controlFrames = 0;
+  /** Of them, those since the clock was looked at last. */
+  unclockedBytes = 0;
+  /** Pings and pongs that may come. */
+  controlFrames = MAX_CONTROL_FRAMES;
   /** When the first message of this turn came; before any, when the connection was made. */
   startedMs: number;
   /** The turn's beginning when a message came last; 0: none has come yet. */
@@ -85,7 +96,16 @@ export class TurnBudget<S extends BudgetSession> {
   /** Connections whose queues are not empty; the one whose turn is next comes first. */
   readonly #waiting = new Set<Inbox<S>>();
   #queuedBytes = 0;
+  #queuedRequests = 0;
+  /** Messages, pings and pongs that have come in this turn and do not wait. */
+  #handledRequests = 0;
+  /** What closed connections had sent, as far as it counts still, and when that was reckoned. */
+  #goneRequests = 0;
+  #goneMs = 0;
   #turn = 1;
+  /** When the first message of this turn came. */
+  #turnStartedMs = 0;
+  #startedTurn = 0;
   #isTurnPlanned = false;
 
   /** `handle` takes one message, whose memory is valid during the call; `exceeded` closes the connection. */
@@ -120,30 +140,55 @@ export class TurnBudget<S extends BudgetSession> {
       );
       return;
     }
-    const cost = RequestQueue.costOf(message);
-    if ((inbox.queue.count > 0 || this.#isSliceOver(inbox)) && this.#queuedBytes + cost <= TURN_QUEUED_BYTES) {
-      inbox.queue.push(message);
-      this.#queuedBytes += cost;
-      this.#waiting.add(inbox);
+    if (this.#isUnfair(inbox)) return;
+    if (inbox.queue.count === 0 && !this.#isSliceOver(inbox, message.byteLength)) {
+      this.#handledRequests += 1;
+      this.#handle(inbox.session, message);
       return;
     }
-    // Without memory for a queue order comes before turns: the budget alone bounds what this takes.
-    while (inbox.queue.count > 0) this.#handleNext(inbox);
-    this.#handle(inbox.session, message);
+    const cost = RequestQueue.costOf(message);
+    // Without memory for queues, each message that comes makes room for itself: order comes before turns.
+    while (inbox.queue.count > 0 && this.#queuedBytes + cost > TURN_QUEUED_BYTES) this.#handleNext(inbox);
+    if (inbox.queue.count === 0 && this.#queuedBytes + cost > TURN_QUEUED_BYTES) {
+      this.#handle(inbox.session, message);
+      return;
+    }
+    inbox.queue.push(message);
+    this.#queuedBytes += cost;
+    this.#queuedRequests += 1;
+    this.#waiting.add(inbox);
+  }
+
+  /** Closes the connection, and returns true, when it has more than its share of all that has come. */
+  #isUnfair(inbox: Inbox<S>): boolean {
+    const all = this.#handledRequests + this.#queuedRequests + this.#goneRequests;
+    if (all <= CROWDED_REQUESTS || inbox.requests <= FAIR_REQUESTS) return false;
+    if (inbox.requests <= FAIR_REQUESTS_MAX * (CROWDED_REQUESTS / all) ** 2) return false;
+    this.#exceeded(
+      inbox.session,
+      `${inbox.requests} requests, pings and pongs are not handled yet, too many while others send so much: wait for answers`,
+    );
+    return true;
   }
 
   /** A ping or a pong came. Pings are answered already. */
   control(inbox: Inbox<S>): void {
     this.#enterTurn(inbox);
-    inbox.controlFrames += 1;
-    if (inbox.controlFrames > TURN_CONTROL_FRAMES) {
-      this.#exceeded(inbox.session, `more than ${TURN_CONTROL_FRAMES} pings and pongs came at once`);
+    inbox.controlFrames -= 1;
+    inbox.requests += 1;
+    this.#handledRequests += 1;
+    if (inbox.controlFrames < 0) {
+      this.#exceeded(inbox.session, `more than ${CONTROL_FRAMES_PER_SECOND} pings and pongs a second came`);
+      return;
     }
+    this.#isUnfair(inbox);
   }
 
   /** The connection ends: what waits of it is never handled. */
   closed(inbox: Inbox<S>): void {
     this.#queuedBytes -= inbox.queue.bytes;
+    this.#queuedRequests -= inbox.queue.count;
+    this.#goneRequests += inbox.turn === this.#turn ? inbox.requests : inbox.queue.count;
     inbox.queue.clear();
     this.#waiting.delete(inbox);
   }
@@ -154,18 +199,37 @@ export class TurnBudget<S extends BudgetSession> {
       this.#loop.afterTurn(() => this.#endTurn());
     }
     if (inbox.turn === this.#turn) return;
+    const nowMs = this.#loop.nowMs();
+    if (this.#startedTurn !== this.#turn) this.#startTurn(nowMs);
+    const passedMs = Math.max(0, nowMs - inbox.startedMs);
     inbox.turn = this.#turn;
     inbox.requests = inbox.queue.count;
     inbox.bytes = inbox.queue.bytes;
-    inbox.controlFrames = 0;
-    inbox.startedMs = this.#loop.nowMs();
+    inbox.unclockedBytes = 0;
+    inbox.controlFrames = Math.min(MAX_CONTROL_FRAMES, inbox.controlFrames + (passedMs * CONTROL_FRAMES_PER_SECOND) / 1000);
+    inbox.startedMs = nowMs;
     inbox.isSliceOver = false;
   }
 
-  /** Messages of one connection come one after the other, so since the first one no time was another's. */
-  #isSliceOver(inbox: Inbox<S>): boolean {
-    if (!inbox.isSliceOver && inbox.requests % CLOCK_REQUESTS === 0)
-      inbox.isSliceOver = this.#loop.nowMs() - inbox.startedMs > TURN_SLICE_MS;
+  #startTurn(nowMs: number): void {
+    this.#startedTurn = this.#turn;
+    this.#turnStartedMs = nowMs;
+    this.#handledRequests = 0;
+    this.#goneRequests *= 0.5 ** (Math.max(0, nowMs - this.#goneMs) / GONE_REQUESTS_HALF_MS);
+    this.#goneMs = nowMs;
+  }
+
+  /**
+   * Whether a message of `bytes` must wait. The first one of a turn need not; the others of a connection not for its slice, and not once the turn has
+   * taken long, for all. Messages of one connection come one after the other, so since the first one no time was another's.
+   */
+  #isSliceOver(inbox: Inbox<S>, bytes: number): boolean {
+    if (inbox.requests <= 1 || inbox.isSliceOver) return inbox.isSliceOver;
+    inbox.unclockedBytes += bytes;
+    if (inbox.requests % CLOCK_REQUESTS !== 0 && inbox.unclockedBytes < CLOCK_BYTES) return false;
+    inbox.unclockedBytes = 0;
+    const nowMs = this.#loop.nowMs();
+    inbox.isSliceOver = nowMs - inbox.startedMs > TURN_SLICE_MS || nowMs - this.#turnStartedMs > TURN_ROUND_MS;
     return inbox.isSliceOver;
   }
 
@@ -206,6 +270,7 @@ export class TurnBudget<S extends BudgetSession> {
   #handleNext(inbox: Inbox<S>): number {
     const message = inbox.queue.shift();
     this.#queuedBytes -= RequestQueue.costOf(message);
+    this.#queuedRequests -= 1;
     this.#handle(inbox.session, message);
     return message.byteLength;
   }

@@ -55,7 +55,25 @@ test('A1: answers to pings that nobody reads count as unread bytes, over all con
   await attack({ deaf }, { appends: 600, healthChecks: 40 }, SEND_BUFFER_CUT_BYTES / 1e6);
 });
 
+test('A1: many connections that each send less than their budget hold up nobody for long, nor do those that come again', async () => {
+  const chunk = repeated(clientFrame(requestMessage(END, 0, 1)), 8 * 1024);
+  const many = { connections: 64, isWebSocket: true, chunk, bytesPerSecond: 400_000 };
+  const again = { ...endless(clientFrame(requestMessage(CANCEL, 0, 1))), connections: 4, isStubborn: false, isReplaced: true };
+  const { cuts } = await attack({ many, again }, { untilCuts: 64 });
+  for (const name of ['many', 'again']) expect(new Set(cuts[name]?.map(({ code }) => code))).toContain(CLOSE_FLOOD);
+});
+
 describe('A1: a client that keeps the rules is never cut', () => {
+  test('with pings that came while the node stood still', async () => {
+    const node = await startNode();
+    const client = await connect(node);
+    node.signal('SIGSTOP');
+    for (let i = 0; i < 2000; i++) client.socket.ping();
+    node.signal('SIGCONT');
+    await client.append(Buffer.from('x'));
+    expect(client.errors).toEqual([]);
+  });
+
   test('with all that it may have under way, at once, after the node stood still', async () => {
     const node = await startNode();
     const client = await connect(node);

@@ -240,29 +240,25 @@ test('as many tiny appends as clients may send, while the disk hangs, cost a bou
   const before = (await status()).memory.residentBytes;
   disk.hang();
   await disk.reached();
-  const block = frames(Buffer.from('x'), MAX_UNACKNOWLEDGED_APPENDS / 8);
+  const block = frames(Buffer.from('x'), MAX_UNACKNOWLEDGED_APPENDS);
   let closed = 0;
-  // As many as may be ordered, as many as may wait, and some more.
-  const sent = Array.from({ length: 13 }, async () => {
-    const { socket } = await RawClient.connect(node.url);
-    onTestFinished(() => socket.terminate());
-    socket.once('close', () => (closed += 1));
-    // The raw socket below the WebSocket: frames are made once.
-    const raw = (socket as unknown as { _socket: import('node:net').Socket })._socket;
-    for (let i = 0; i < 8 && !raw.destroyed; i += 1) {
-      if (!raw.write(block)) await new Promise((resolve) => raw.once('drain', resolve).once('close', resolve));
+  /** As many as may be ordered, as many as may wait, and some more. Fills connections one after the other; all of them at once would have to share what may come in one turn. */
+  const fill = async (connections: number): Promise<void> => {
+    for (let i = 0; i < connections; i += 1) {
+      const client = await RawClient.connect(node.url);
+      onTestFinished(() => client.socket.terminate());
+      client.socket.once('close', () => (closed += 1));
+      // The raw socket below the WebSocket: frames are made once.
+      (client.socket as unknown as { _socket: import('node:net').Socket })._socket.write(block);
+      await client.end().catch(() => undefined);
     }
-  });
-  await Promise.all(sent);
+  };
+  await Promise.all([fill(56), fill(56)]);
   let peak = 0;
-  let highestHeld = 0;
   await eventually(async () => {
     const { memory, appends, clients } = await status();
     peak = Math.max(peak, memory.residentBytes);
-    // Nothing is ordered now: what is held becomes less only because somebody pays, or stays because nobody has anything to add.
-    const hasPaid = clients.heldAppendBytes < highestHeld || clients.heldAppendBytes > HELD_APPEND_BYTES - 1000;
-    highestHeld = Math.max(highestHeld, clients.heldAppendBytes);
-    return appends.batches >= MAX_PENDING_APPENDS && highestHeld > HELD_APPEND_BYTES / 2 && hasPaid;
+    return appends.batches >= MAX_PENDING_APPENDS && clients.heldAppendBytes > HELD_APPEND_BYTES / 2 && closed > 0;
   }, 'all that may wait waits, and somebody pays');
   // What waits, what has come and waits for its turn, and garbage that is not collected yet.
   expect((peak - before) / 1e6).toBeLessThan(200);
@@ -270,5 +266,4 @@ test('as many tiny appends as clients may send, while the disk hangs, cost a bou
   await canary.progress(20);
   await canary.stop();
   await eventually(async () => (await status()).clients.heldAppendBytes === 0, 'all that was held is ordered');
-  await eventually(() => closed > 0, 'who paid is gone');
 });

@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { MAX_UNACKNOWLEDGED_APPENDS, TURN_CONTROL_FRAMES, TURN_QUEUED_BYTES, TURN_SLICE_MS } from '../../src/core/limits.ts';
+import {
+  CONTROL_FRAMES_PER_SECOND,
+  CROWDED_REQUESTS,
+  FAIR_REQUESTS,
+  MAX_CONTROL_FRAMES,
+  MAX_UNACKNOWLEDGED_APPENDS,
+  TURN_QUEUED_BYTES,
+  TURN_ROUND_MS,
+  TURN_SLICE_MS,
+} from '../../src/core/limits.ts';
 import { RequestQueue } from '../../src/server/requestQueue.ts';
 import { type Budget, budgetOf, Inbox, TurnBudget } from '../../src/server/turnBudget.ts';
 
@@ -125,13 +134,46 @@ describe('turn budget', () => {
     expect(bench.handled).toEqual(Array.from({ length: 26 }, (_, i) => `a${i}`));
   });
 
-  test('pings and pongs have a bound of their own for each turn', () => {
+  test('without memory for queues, each message makes room for itself and no more', () => {
+    const bench = new Bench({ requests: 100_000, bytes: 2 * TURN_QUEUED_BYTES });
+    bench.costMs = 10;
+    bench.send('b', 64, 0, TURN_QUEUED_BYTES / 64);
+    bench.send('a', 4000, 0, 1);
+    const before = bench.handled.length;
+    bench.send('b', 2, 0, TURN_QUEUED_BYTES / 64);
+    bench.send('a', 1, 0, 1000);
+    expect(bench.handled.length - before).toBeLessThan(300);
+  });
+
+  test('large messages end a slice as soon as many small ones', () => {
+    const bench = new Bench({ requests: 1000, bytes: 1e9 });
+    bench.costMs = TURN_SLICE_MS + 1;
+    bench.send('a', 10, 0, 1 << 20);
+    expect(bench.handled).toHaveLength(1);
+  });
+
+  test('once a turn has taken long, only the first message of each connection is handled in it', () => {
     const bench = new Bench();
-    for (let i = 0; i < TURN_CONTROL_FRAMES; i++) bench.budget.control(bench.inbox('a'));
-    bench.turn();
-    for (let i = 0; i < TURN_CONTROL_FRAMES; i++) bench.budget.control(bench.inbox('a'));
+    bench.costMs = 1;
+    const names = Array.from({ length: 50 }, (_, i) => `c${i}:`);
+    for (const name of names) bench.send(name, 40);
+    expect(bench.handled.filter((name) => name.endsWith(':0'))).toHaveLength(50);
+    expect(bench.handled.length).toBeLessThan(2 * TURN_ROUND_MS + 50 * 17);
+    bench.send('late', 1);
+    expect(bench.handled.at(-1)).toBe('late0');
+  });
+
+  test('pings and pongs have a rate of their own: what came while the node stood still is below it', () => {
+    const bench = new Bench();
+    const control = (count: number): void => {
+      for (let i = 0; i < count; i++) bench.budget.control(bench.inbox('a'));
+      bench.turn();
+    };
+    control(MAX_CONTROL_FRAMES);
+    bench.nowMs += 10_000;
+    control(10 * CONTROL_FRAMES_PER_SECOND);
     expect(bench.exceeded).toEqual([]);
-    bench.budget.control(bench.inbox('a'));
+    control(1);
     expect(bench.exceeded).toEqual([expect.stringContaining('pings and pongs')]);
   });
 
@@ -144,6 +186,42 @@ describe('turn budget', () => {
         expect(bytes).toBeGreaterThan(maxBatchBytes + 24);
       }
     }
+  });
+});
+
+describe('a share of what all have sent', () => {
+  const budget = { requests: 3 * CROWDED_REQUESTS, bytes: 1e9 };
+
+  test('the more comes from all, the less may come from one, and never less than a client needs', () => {
+    const bench = new Bench(budget);
+    bench.send('alone', CROWDED_REQUESTS);
+    expect(bench.exceeded).toEqual([]);
+    for (let i = 0; i < 200; i++) bench.send(`attacker${i} `, CROWDED_REQUESTS);
+    expect(bench.exceeded).toHaveLength(200);
+    for (let i = 0; i < 50; i++) bench.send(`honest${i} `, FAIR_REQUESTS);
+    expect(bench.exceeded).toHaveLength(200);
+    // All of this turn: so much is read before anybody else is served.
+    expect(bench.handled.length).toBeLessThan(6 * CROWDED_REQUESTS);
+  });
+
+  test('what waits counts, and what was closed counts on for a while: a new connection is no new share', () => {
+    const bench = new Bench(budget);
+    for (let i = 0; i < 5; i++) {
+      bench.send(`attacker${i} `, CROWDED_REQUESTS);
+      bench.turn();
+    }
+    bench.budget.closed(bench.inbox('attacker0 '));
+    const before = bench.handled.length;
+    bench.send('again', 2 * CROWDED_REQUESTS);
+    bench.turn();
+    bench.send('and again', 2 * CROWDED_REQUESTS);
+    expect(bench.exceeded.slice(-1)).toEqual([expect.stringContaining('while others send so much')]);
+    expect(bench.handled.length - before).toBeLessThan(2 * CROWDED_REQUESTS);
+    bench.nowMs += 60_000;
+    bench.turn();
+    const cuts = bench.exceeded.length;
+    bench.send('later', CROWDED_REQUESTS);
+    expect(bench.exceeded).toHaveLength(cuts);
   });
 });
 
