@@ -320,9 +320,6 @@ export const SAY_AGAIN_MS = 60_000;
 export const MAX_CLIENT_NAME_BYTES = 64;
 export const MAX_INTRODUCTION_BYTES = 1024;
 
-/** Names of clients that /status shows with the number of their connections; the others are one number. */
-export const MAX_CLIENT_NAMES = 16;
-
 /** Longest sentence of why there is no leader, in bytes of UTF-8: it stands in the greeting of every client. */
 export const MAX_WHY_BYTES = 1_500;
 
