@@ -166,7 +166,7 @@ describe('disk errors: the process ends with file and reason, and a restart lose
   test('a disk with no room for files ahead is no reason to end (needs root and mount)', async ({ skip }) => {
     const directory = mountSmall('2560k', skip);
     const node = await startNode({ data: join(directory, 'data'), segmentBytes: 1 << 20, slots: 3 });
-    await expect.poll(() => node.stderr).toContain('no room to prepare files');
+    await expect.poll(() => node.stderr).toContain('no files can be prepared for the next segments');
     const client = await connect(node);
     await client.append(Buffer.from('the open segment has room'));
     expect(await node.stop()).toEqual({ code: 0, signal: null });

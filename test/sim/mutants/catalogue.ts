@@ -81,6 +81,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
+    foundAt: 209,
   },
   {
     name: 'old copy never fed',

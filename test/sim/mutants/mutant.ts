@@ -24,6 +24,8 @@ export interface Mutant {
   readonly foundBy: readonly Invariant[];
   /** It is found within so many seeds from 1. */
   readonly withinSeeds: number;
+  /** A seed that found it when it was last looked for, where the search takes long: tried first. Others find it, too, when this one does no more. */
+  readonly foundAt?: number;
 }
 
 const FOLDERS = [
