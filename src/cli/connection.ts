@@ -3,24 +3,34 @@
 import type { ClientEvent, ConnectOptions, LogClient } from '../client/index.ts';
 import { say } from './output.ts';
 
-/** Tells on stderr that the command waits for a node, once for each time that it has to, and that it goes on. */
+/** An election takes no longer as a rule: nobody needs to hear of it. */
+const QUIET_MS = 1_000;
+
+/** Tells on stderr that the command waits for a node, once for each time that it has to for long, and that it goes on. */
 class WaitingNotice {
   readonly #timeoutMs: number;
-  #isWaiting = false;
+  /** Since when it waits, of `performance.now()`; undefined: it does not. */
+  #sinceMs: number | undefined;
+  #isSaid = false;
+  #wants: 'leader' | 'reader' = 'reader';
 
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
   }
 
   tell(event: ClientEvent): void {
-    if (event.type === 'waiting' && !this.#isWaiting) {
-      this.#isWaiting = true;
+    if (event.type === 'waiting') {
+      this.#sinceMs ??= performance.now();
+      this.#wants = event.wants;
+      if (this.#isSaid || performance.now() - this.#sinceMs < QUIET_MS) return;
+      this.#isSaid = true;
       const seconds = this.#timeoutMs / 1000;
       const time = seconds >= 3600 ? 'until there is one' : `for up to ${seconds} s`;
       say(`loglog: waiting ${time}: ${event.error.message}`);
-    } else if (event.type === 'connected' && this.#isWaiting) {
-      this.#isWaiting = false;
-      say(`loglog: node ${event.nodeId} at ${event.url} answers`);
+    } else if (event.type === (this.#wants === 'leader' ? 'leader' : 'connected')) {
+      if (this.#isSaid) say(`loglog: node ${event.nodeId} at ${event.url} ${event.type === 'leader' ? 'leads' : 'answers'}`);
+      this.#sinceMs = undefined;
+      this.#isSaid = false;
     }
   }
 }

@@ -26,7 +26,7 @@ test('tail waits for its node, says so on stderr, and goes on when it comes, and
   const tail = spawnCommand(['tail', '--from', 'start', '--url', url]);
   expect(await untilSaid(tail.stderr, '\n')).toMatch(/^loglog: waiting until there is one: .*ECONNREFUSED/);
   const first = untilSaid(tail.stdout, 'one\n');
-  const answers = untilSaid(tail.stderr, 'answers');
+  const answers = untilSaid(tail.stderr, 'loglog: node 1 at');
   const node = await startServer(server);
   expect((await runCommand(['append', 'one', '--url', url])).code).toBe(0);
   await Promise.all([first, answers]);

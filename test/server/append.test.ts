@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { END_LINEARIZABLE, LEVEL_COMMITTED, LEVEL_RECEIVED } from '../../src/protocol/client.ts';
+import { FEATURE_INTRODUCE } from '../../src/protocol/greeting.ts';
 import { entryBytes, frameEntries } from './support/entries.ts';
 import { connect, startNode, texts } from './support/fixture.ts';
 import { codeOf, failureOf, Refused } from './support/rawClient.ts';
@@ -24,6 +25,9 @@ test('hello: a new log begins with the no-op of term 1, and says its limits', as
     leader: '',
     process: expect.stringMatching(/^[0-9a-f]{16}$/),
     whyNoLeader: '',
+    features: FEATURE_INTRODUCE,
+    isDurable: true,
+    cluster: undefined,
   });
   expect(hello.clusterId).toMatch(/^[0-9a-f]{32}$/);
 });
