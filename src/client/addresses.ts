@@ -9,11 +9,14 @@ export class Addresses {
   /** Given addresses by what they are without user, password and query. */
   readonly #givenByBare = new Map<string, string>();
   readonly #onlyEncrypted: boolean;
+  readonly #discovers: boolean;
   #told: readonly string[] = [];
   #nodeCount = 0;
 
-  constructor(given: readonly string[]) {
+  /** `discovers`: what nodes tell of others is taken. */
+  constructor(given: readonly string[], discovers: boolean) {
     this.given = given;
+    this.#discovers = discovers;
     this.#onlyEncrypted = given.some((url) => /^wss:/i.test(url));
     for (const url of given) {
       const bare = bareAddress(url);
@@ -47,6 +50,7 @@ export class Addresses {
 
   /** Takes the nodes of a greeting in place of those of earlier ones. */
   learn({ members }: ClusterView): void {
+    if (!this.#discovers) return;
     this.#nodeCount = members.length;
     const told = new Set(members.map(({ url }) => this.of(url)));
     for (const url of ['', ...this.given]) told.delete(url);

@@ -103,7 +103,7 @@ export class LogClient {
         replicas.lost(connection);
       },
     };
-    const nodes: Nodes = new Nodes(open, urls, { handlers, watch, clusterId: settings.clusterId });
+    const nodes: Nodes = new Nodes(open, urls, { handlers, watch, clusterId: settings.clusterId, discover: settings.discover });
     const appends: LinkHandlers = {
       connected: (connection) => appender.connected(connection),
       left: (connection) => appender.left(connection),

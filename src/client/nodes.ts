@@ -47,6 +47,8 @@ export interface NodesOwner {
   readonly handlers: ConnectionHandlers;
   readonly watch: Watch;
   readonly clusterId: string | undefined;
+  /** Whether addresses that nodes tell are used beside those that were given. */
+  readonly discover: boolean;
 }
 
 export class Nodes {
@@ -63,9 +65,9 @@ export class Nodes {
   #hello: Hello | undefined;
 
   /** `clusterId`: the only cluster that will do; undefined: the one that answers first. */
-  constructor(open: OpenTransport, urls: readonly string[], { handlers, watch, clusterId }: NodesOwner) {
+  constructor(open: OpenTransport, urls: readonly string[], { handlers, watch, clusterId, discover }: NodesOwner) {
     this.#open = open;
-    this.addresses = new Addresses(urls);
+    this.addresses = new Addresses(urls, discover);
     this.#handlers = handlers;
     this.#watch = watch;
     this.#clusterId = clusterId;

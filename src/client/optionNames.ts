@@ -16,6 +16,7 @@ export const CONNECT_OPTIONS = [
   'maxQueuedBytes',
   'connectTimeoutMs',
   'reconnect',
+  'discover',
   'clusterId',
   'onEvent',
   'signal',

@@ -52,6 +52,11 @@ export interface ConnectOptions {
   readonly reconnect?: ReconnectOptions | undefined;
   /** The only cluster that will do, 32 hexadecimal digits; a node of another one is refused as OTHER_CLUSTER. Default: the one that answers first. */
   readonly clusterId?: string | undefined;
+  /**
+   * Whether nodes that a node names are used, too, where those at the given addresses do not answer or do not serve; default true. False: reads
+   * come from the given addresses alone, and from nowhere else. Appends go to the leader in any case.
+   */
+  readonly discover?: boolean | undefined;
   /** Told of connections, leaders, waiting: see {@link ClientEvent}. */
   readonly onEvent?: OnEvent | undefined;
   /** Aborts `connect` itself; a client that is connected is ended with `close`. */
@@ -162,6 +167,7 @@ export interface Settings {
   readonly maxDelayMs: number;
   readonly timeoutMs: number;
   readonly clusterId: string | undefined;
+  readonly discover: boolean;
   readonly onEvent: OnEvent | undefined;
 }
 
@@ -243,6 +249,7 @@ export function resolveSettings(options: ConnectOptions): Settings {
     maxDelayMs: Math.max(minDelayMs, checkInteger('reconnect.maxDelayMs', reconnect.maxDelayMs ?? 2000, 1, MAX_TIMER_MS)),
     timeoutMs: checkInteger('reconnect.timeoutMs', reconnect.timeoutMs ?? 30_000, 0, MAX_TIMER_MS),
     clusterId: checkClusterId(options.clusterId),
+    discover: options.discover === undefined || checkBoolean('discover', options.discover),
     onEvent: checkOnEvent(options.onEvent),
   };
 }

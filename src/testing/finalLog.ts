@@ -42,7 +42,7 @@ function* walk(bytes: Uint8Array, base: number): Generator<FinalEntry> {
 export async function readNodeLog(url: string, end: number, timeoutMs: number): Promise<NodeLog | 'behind' | 'damaged'> {
   const signal = AbortSignal.timeout(timeoutMs);
   try {
-    await using client = await connect(url, { signal, reconnect: { timeoutMs } });
+    await using client = await connect(url, { signal, discover: false, reconnect: { timeoutMs } });
     const entries: FinalEntry[] = [];
     const hash = createHash('sha256');
     if (end > 0) {

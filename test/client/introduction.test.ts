@@ -76,6 +76,19 @@ describe('a client', () => {
     expect(client.hello.nodeId).toBe(2);
   });
 
+  test('with discover: false reads at the address that it was given, and nowhere else; appends go to the leader', async () => {
+    const cluster = introducible();
+    const options = { discover: false, reconnect: { minDelayMs: 1, maxDelayMs: 2, timeoutMs: 30 } };
+    const client = await connect(cluster, [urlOf(2)], options);
+    await client.append('to the leader');
+    cluster.kill(2);
+    await expect(client.read()[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    expect(new Set(cluster.dialed)).toEqual(new Set([urlOf(2), urlOf(1)]));
+    const anywhere = await connect(cluster, [urlOf(1)]);
+    expect((await anywhere.read()[Symbol.asyncIterator]().next()).done).toBe(false);
+    await expect(cluster.connect({ discover: 'no' } as object, [urlOf(1)])).rejects.toThrow('discover must be true or false');
+  });
+
   test('says in a sentence that it knows no authentication, and does not wait', async () => {
     const server = new FakeServer();
     server.onGreeting = () => Uint8Array.from([0x81, 2, 2, 0, ...new Array(4).fill(0), 1, ...new Array(15).fill(0)]);
@@ -89,7 +102,7 @@ describe('a client', () => {
 
 describe('addresses that a node tells', () => {
   test('never get the password or the query of a given one, and a given one stands for itself', () => {
-    const addresses = new Addresses(['ws://user:secret@a:1/x?token=t', 'ws://b:2']);
+    const addresses = new Addresses(['ws://user:secret@a:1/x?token=t', 'ws://b:2'], true);
     addresses.learn(
       viewOf(['ws://a:1/x', 'ws://b:2/', 'ws://c:3', 'ws://a:1', 'ws://user:secret@d:4', 'ws://e:5?token=t', 'http://f', 'x']),
     );
@@ -99,14 +112,14 @@ describe('addresses that a node tells', () => {
   });
 
   test('are encrypted where a given one is', () => {
-    const addresses = new Addresses(['wss://a:1']);
+    const addresses = new Addresses(['wss://a:1'], true);
     addresses.learn(viewOf(['wss://a:1', 'ws://a:1', 'ws://b:2', 'wss://c:3']));
     expect(addresses.told).toEqual(['wss://c:3']);
     expect(addresses.of('ws://b:2')).toBe('');
   });
 
   test('are the newest only, and no more than there can be nodes', () => {
-    const addresses = new Addresses(['ws://a:1']);
+    const addresses = new Addresses(['ws://a:1'], true);
     for (let i = 0; i < 100; i++) addresses.learn(viewOf(Array.from({ length: MAX_NODE_ID }, (_, j) => `ws://h${i}-${j}:1`)));
     expect(addresses.told).toHaveLength(MAX_NODE_ID);
     addresses.learn(viewOf(['ws://a:1', 'ws://b:2']));

@@ -64,6 +64,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT, find: 'nodes.size * 2 > this', replace: 'nodes.size * 2 >= this' }],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 300,
+    foundAt: 19,
   },
   {
     name: 'longer log not needed',
@@ -71,6 +72,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT, find: '(lastTerm === this.log.lastTerm && end >= this.log.end)', replace: 'lastTerm === this.log.lastTerm' }],
     foundBy: ['leader completeness', 'committed bytes'],
     withinSeeds: 200,
+    foundAt: 10,
   },
   {
     name: 'wiped node votes',
@@ -163,6 +165,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['soundness', 'progress', 'convergence'],
     withinSeeds: 100,
+    foundAt: 12,
   },
   // Commit
   {
@@ -263,6 +266,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies', 'majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
+    foundAt: 12,
   },
   {
     name: 'offsets compared without terms',
@@ -285,6 +289,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
+    foundAt: 48,
   },
   {
     name: 'read before the term is committed',
@@ -295,6 +300,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 500,
+    foundAt: 78,
   },
   {
     name: 'uncommitted bytes shown',
@@ -353,6 +359,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 400,
+    foundAt: 103,
   },
   {
     name: 'hung disk keeps the office',
@@ -367,6 +374,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'if (this.#core.isHung)\n                this.transfer();', replace: '' }],
     foundBy: ['office', 'progress'],
     withinSeeds: 100,
+    foundAt: 19,
   },
   {
     name: 'hung node is elected',
@@ -377,6 +385,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['office'],
     withinSeeds: 100,
+    foundAt: 83,
   },
   {
     name: 'hang outlasts an answer',
@@ -391,6 +400,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: HANG_WATCH, find: 'this.#beats += 1;', replace: 'this.#beats = (nowMs - this.#sinceMs) / this.#beatMs;' }],
     foundBy: ['office'],
     withinSeeds: 100,
+    foundAt: 11,
   },
   {
     name: 'hung leader resigns unheard',
@@ -404,6 +414,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['office'],
     withinSeeds: 100,
+    foundAt: 19,
   },
   {
     name: 'office offered to a node that hangs',
@@ -411,6 +422,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: ' || progress.isHung)', replace: ')' }],
     foundBy: ['office'],
     withinSeeds: 100,
+    foundAt: 19,
   },
   {
     name: 'last flush not reported',
@@ -477,6 +489,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TAIL, find: 'if (rolls && base !== tail)', replace: 'if (false)' }],
     foundBy: ['soundness', 'log matching', 'convergence', 'durability'],
     withinSeeds: 300,
+    foundAt: 48,
   },
   {
     name: 'empty segment kept',
@@ -484,6 +497,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRUNCATION, find: '(base) => base < offset)', replace: '(base) => base <= offset)' }],
     foundBy: ['soundness', 'log matching', 'convergence', 'progress'],
     withinSeeds: 300,
+    foundAt: 19,
   },
   {
     name: 'cut entries stay on disk',
@@ -491,6 +505,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRUNCATION, find: 'cut(context, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
     withinSeeds: 500,
+    foundAt: 67,
   },
   {
     name: 'part of a batch recovered',
@@ -498,6 +513,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LOADER, find: 'SCAN_VERIFY | SCAN_WHOLE_BATCHES', replace: 'SCAN_VERIFY' }],
     foundBy: ['whole batches'],
     withinSeeds: 600,
+    foundAt: 177,
   },
   {
     name: 'part of a batch sent',
@@ -513,6 +529,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: IDS, find: ' && left.leader === right.leader', replace: '' }],
     foundBy: ['committed bytes', 'log matching', 'soundness', 'data end', 'convergence'],
     withinSeeds: 100,
+    foundAt: 19,
   },
   {
     name: 'a leap of terms is believed',
@@ -560,6 +577,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies'],
     withinSeeds: 150,
+    foundAt: 84,
   },
   // Conditions and chains
   {
@@ -582,6 +600,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHAIN, find: 'if (this.#done !== number - 1)', replace: 'if (this.#done === 0)' }],
     foundBy: ['history'],
     withinSeeds: 100,
+    foundAt: 40,
   },
   {
     name: 'follower forgets its data',
