@@ -110,6 +110,7 @@ describe('a main thread that does not answer', { timeout }, () => {
     expect(words[1]).toMatch(/answers again, after \d+\.\d s; this node leads/);
     const metrics = await (await fetch(`http://127.0.0.1:${node.port}/metrics`)).text();
     expect(metrics).toContain('loglog_event_loop_hangs_total 1');
-    expect(Number(/^loglog_event_loop_late_seconds_total (\S+)/m.exec(metrics)?.[1])).toBeGreaterThan(3);
+    // It counts from when the next bump was due, up to 0.25 s after the last one, and 3 s of heartbeats were counted from before that.
+    expect(Number(/^loglog_event_loop_late_seconds_total (\S+)/m.exec(metrics)?.[1])).toBeGreaterThan(2);
   });
 });
