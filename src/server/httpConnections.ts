@@ -42,6 +42,12 @@ export class HttpConnections {
     this.count -= 1;
   }
 
+  /** One of them becomes a WebSocket before it is known which it was: none of the silent ones is known to be alive any more. */
+  becameUnknown(): void {
+    this.#silent.clear();
+    this.went();
+  }
+
   /** Closes the one that has been silent for longest. False when none is silent. */
   cutSilent(): boolean {
     for (const oldest of this.#silent) {

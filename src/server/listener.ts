@@ -202,6 +202,12 @@ export class Listener {
       .map((name) => name.trim());
     const isAllowed = isOriginAllowed(request.getHeader('origin'), this.#options.allowedOrigins);
     const key = request.getHeader('sec-websocket-key');
+    const upgrade = (): void => response.upgrade<SocketData>({ session: undefined, inbox: undefined }, key, SUBPROTOCOL, '', context);
+    if (this.sessions.size === 0 && this.#refusal(protocols, isAllowed) === undefined) {
+      upgrade();
+      this.http.becameUnknown();
+      return;
+    }
     this.http.take(response, request, () => {
       const refusal = this.#refusal(protocols, isAllowed);
       if (refusal !== undefined) {
@@ -210,11 +216,21 @@ export class Listener {
         response.cork(() => response.writeStatus(status).writeHeader('content-type', 'text/plain').end(`${sentence}\n`, true));
         return;
       }
-      // Never corked: after `cork`, uWS takes a socket that kept its address for an HTTP response still, and closes it or not, as it happens.
-      response.upgrade<SocketData>({ session: undefined, inbox: undefined }, key, SUBPROTOCOL, '', context);
+      this.#upgradeLater(response, upgrade);
       // From here on it is a session; the filter is not told.
       this.http.went();
     });
+  }
+
+  /**
+   * Upgrades outside of uWS's own handler. Outside of a `cork`, uWS writes a warning to stderr for each upgrade, and waits until somebody reads
+   * it. After a `cork` that took hold, it takes a socket that kept its address for an HTTP response still, and closes it or not, as it happens.
+   * Inside the cork of another socket the response's own takes no hold.
+   */
+  #upgradeLater(response: uWS.HttpResponse, upgrade: () => void): void {
+    const [other] = this.sessions;
+    if (other === undefined) upgrade();
+    else other.cork(() => void response.cork(upgrade));
   }
 
   /** HTTP status, reason and sentence for who may not connect. */

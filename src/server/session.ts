@@ -248,6 +248,11 @@ export class Session {
     this.#answered(bytes);
   }
 
+  /** Runs `act`, which may be about another connection, while this one's writes are held together. */
+  cork(act: () => void): void {
+    this.#socket.cork(act);
+  }
+
   /** Ends the connection at once; what waits is thrown away. */
   cut(): void {
     if (!this.isClosed) this.#socket.close();
