@@ -7,6 +7,7 @@
 // it calls right after a request's own handler. Every request is answered only after that, at the end of the turn, and its connection closed.
 
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
+import { assert } from '../core/assert.ts';
 
 interface Waiting {
   readonly act: () => void;
@@ -42,8 +43,20 @@ export class HttpConnections {
     this.count -= 1;
   }
 
-  /** One of them becomes a WebSocket before it is known which it was: none of the silent ones is known to be alive any more. */
-  becameUnknown(): void {
+  /** One that has not sent a whole request, and is alive until the event loop turns. */
+  get someSilent(): HttpResponse | undefined {
+    const [oldest] = this.#silent;
+    return oldest;
+  }
+
+  /** Whether no other connection is silent than the one whose request is being handled, which is silent until after that. */
+  get isOnlyOneSilent(): boolean {
+    return this.#silent.size <= 1;
+  }
+
+  /** The one whose request is being handled, the only silent one, becomes a WebSocket: its object must not be touched any more. */
+  becameWebSocket(): void {
+    assert(this.isOnlyOneSilent, 'it is known which connection becomes a WebSocket');
     this.#silent.clear();
     this.went();
   }

@@ -203,9 +203,10 @@ export class Listener {
     const isAllowed = isOriginAllowed(request.getHeader('origin'), this.#options.allowedOrigins);
     const key = request.getHeader('sec-websocket-key');
     const upgrade = (): void => response.upgrade<SocketData>({ session: undefined, inbox: undefined }, key, SUBPROTOCOL, '', context);
-    if (this.sessions.size === 0 && this.#refusal(protocols, isAllowed) === undefined) {
+    // Nobody is there whose cork could be used later.
+    if (this.sessions.size === 0 && this.http.isOnlyOneSilent && this.#refusal(protocols, isAllowed) === undefined) {
       upgrade();
-      this.http.becameUnknown();
+      this.http.becameWebSocket();
       return;
     }
     this.http.take(response, request, () => {
@@ -217,20 +218,25 @@ export class Listener {
         return;
       }
       this.#upgradeLater(response, upgrade);
-      // From here on it is a session; the filter is not told.
-      this.http.went();
     });
   }
 
   /**
    * Upgrades outside of uWS's own handler. Outside of a `cork`, uWS writes a warning to stderr for each upgrade, and waits until somebody reads
    * it. After a `cork` that took hold, it takes a socket that kept its address for an HTTP response still, and closes it or not, as it happens.
-   * Inside the cork of another socket the response's own takes no hold.
+   * Inside the cork of another socket the response's own takes no hold: a client's, or that of a connection that has sent nothing. Where all of
+   * those have gone within this turn, the client has to come again.
    */
   #upgradeLater(response: uWS.HttpResponse, upgrade: () => void): void {
-    const [other] = this.sessions;
-    if (other === undefined) upgrade();
-    else other.cork(() => void response.cork(upgrade));
+    const [client] = this.sessions;
+    const other = client ?? this.http.someSilent;
+    if (other === undefined) {
+      response.close();
+      return;
+    }
+    other.cork(() => void response.cork(upgrade));
+    // From here on it is a session; the filter is not told.
+    this.http.went();
   }
 
   /** HTTP status, reason and sentence for who may not connect. */

@@ -68,6 +68,20 @@ describe('A3: connections that say nothing shut out nobody', () => {
       'the place is given again',
     );
   });
+
+  test('nor are they forgotten where single clients come and go', async () => {
+    const node = await startNode({ maxConnections: 1 });
+    const { hostname, port } = new URL(node.url);
+    let closed = 0;
+    const silent = Array.from({ length: HTTP_CONNECTIONS + 50 }, () => connectTcp(Number(port), hostname).on('error', () => undefined));
+    for (const socket of silent) socket.on('close', () => (closed += 1));
+    onTestFinished(() => silent.forEach((socket) => void socket.destroy()));
+    await eventually(() => closed > 0, 'there are more connections than places');
+    for (let i = 0; i < 3; i += 1) {
+      await (await connect(node)).close();
+      expect([i, await ask(node.url, '/healthz')]).toEqual([i, 200]);
+    }
+  });
 });
 
 describe('A1: requests over HTTP without end', () => {
