@@ -5,7 +5,7 @@ import { readFileSync, realpathSync, statfsSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { VERSION } from '../../src/server/version.ts';
+import { VERSION } from '../../src/node/version.ts';
 
 /** File system numbers of statfs(2) whose files are in memory only. */
 const MEMORY_FILE_SYSTEMS: Readonly<Record<number, string>> = { 16914836: 'tmpfs', 2240043254: 'ramfs' };

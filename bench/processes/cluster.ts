@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { claimPorts, type PortBlock, peersOn } from '../../src/cluster/portBlock.ts';
 import { until as untilSeen } from '../../src/cluster/until.ts';
 import { clientUrlOf, formatPeers, type Peer } from '../../src/core/peers.ts';
-import type { NodeStatus } from '../../src/server/http.ts';
+import type { NodeStatus } from '../../src/node/status.ts';
 import type { LogUnderTest } from './log.ts';
 import { NodeUnderTest } from './node.ts';
 import type { Signal } from './processes.ts';

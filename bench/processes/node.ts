@@ -2,7 +2,7 @@
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { ClusterNode } from '../../src/cluster/clusterNode.ts';
-import type { NodeStatus } from '../../src/server/http.ts';
+import type { NodeStatus } from '../../src/node/status.ts';
 import { processCpuSeconds, processResident, processStorageReadBytes, type Resident } from '../machine/proc.ts';
 import type { LogUnderTest } from './log.ts';
 import { childEnvironment, READY_TIMEOUT_MS } from './processes.ts';

@@ -4,7 +4,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { LogError } from '../core/errors.ts';
 import { withoutSecrets } from '../core/secrets.ts';
-import type { NodeStatus } from '../server/http.ts';
+import type { NodeStatus } from '../node/status.ts';
 
 /** A status has a few kilobytes; what sends more is not a node. */
 const MAX_STATUS_BYTES = 1024 * 1024;

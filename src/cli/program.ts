@@ -2,7 +2,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { badAddressWithoutSecrets } from '../core/secrets.ts';
-import { VERSION } from '../server/version.ts';
+import { VERSION } from '../node/version.ts';
 import { withExamples } from './arguments.ts';
 import { appendCommand } from './commands/append.ts';
 import { benchCommand } from './commands/bench.ts';

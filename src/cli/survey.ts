@@ -1,7 +1,7 @@
 // A look at every node of a cluster: one node is asked who they are, then each of them what it says of itself. What a node that does not
 // answer has on its disk is what the leader says of it.
 
-import type { ClusterNodeStatus, FeedState, NodeRole, NodeStatus } from '../server/http.ts';
+import type { ClusterNodeStatus, FeedState, NodeRole, NodeStatus } from '../node/status.ts';
 import { fetchStatus, NoAnswer } from './nodeStatus.ts';
 
 /** Time for each node to answer. They are asked at once. */

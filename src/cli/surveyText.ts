@@ -1,7 +1,7 @@
 // What `loglog status` prints of a cluster. No line is wider than a terminal of 80 columns, whatever the offsets; only an address that is
 // longer than that stands as it is.
 
-import type { FeedState } from '../server/http.ts';
+import type { FeedState } from '../node/status.ts';
 import { COLUMNS, grouped, readableBytes, table, wrapped } from './output.ts';
 import type { Survey, SurveyedNode } from './survey.ts';
 

@@ -1,7 +1,7 @@
 // One node over all of its processes: it is started, killed, paused, stopped and asked, again and again, on the same directory.
 
 import { appendFileSync, readFileSync } from 'node:fs';
-import type { NodeStatus } from '../server/http.ts';
+import type { NodeStatus } from '../node/status.ts';
 import { ChildNode, type ChildOptions, type Ending, type Exit, type ReadyLine } from './childNode.ts';
 import { serveArgs } from './program.ts';
 

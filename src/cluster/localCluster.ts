@@ -6,7 +6,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatPeers, type Peer } from '../core/peers.ts';
-import type { NodeStatus } from '../server/http.ts';
+import type { NodeStatus } from '../node/status.ts';
 import { ClusterNode, type ClusterNodeOptions } from './clusterNode.ts';
 import { PeerNetwork } from './network.ts';
 import { claimPorts, type PortBlock, peersOn } from './portBlock.ts';

@@ -4,14 +4,14 @@ import { type Config, maxBatchBytes } from '../core/config.ts';
 import { MAX_READ_BYTES } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Appends } from '../node/appends.ts';
+import type { ClusterStatus } from '../node/clusterStatus.ts';
+import { residentBytes } from '../node/residentBytes.ts';
+import type { Segments } from '../node/segments.ts';
+import type { NodeStatus } from '../node/status.ts';
+import { VERSION } from '../node/version.ts';
 import { encodeHello, FEATURE_INTRODUCE, PROTOCOL_VERSION } from '../protocol/greeting.ts';
-import type { Appends } from './appends.ts';
-import type { ClusterStatus } from './clusterStatus.ts';
-import type { NodeStatus } from './http.ts';
 import type { Listener } from './listener.ts';
-import { residentBytes } from './residentBytes.ts';
-import type { Segments } from './segments.ts';
-import { VERSION } from './version.ts';
 
 /** Whom the facts are taken from. */
 export interface FactSources {

@@ -2,71 +2,10 @@
 
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
 import type { Registry } from 'prom-client';
-import type { Cause } from '../core/causes.ts';
+import type { NodeStatus } from '../node/status.ts';
 import type { Hosts } from './hosts.ts';
 import type { HttpConnections } from './httpConnections.ts';
 import { oneAtATime, sharedInTurn } from './shared.ts';
-
-export type NodeRole = 'leader' | 'candidate' | 'follower';
-
-/** How a leader feeds another node; `unknown` where this node does not lead, of itself, and of one that has not answered or is not connected. */
-export type FeedState = 'unknown' | 'probing' | 'replicating' | 'catchingUp' | 'cannotBeFed';
-
-/** A node of the cluster as the asked one knows it: fully where it leads, otherwise what a follower can know. */
-export interface ClusterNodeStatus {
-  readonly id: number;
-  /** Where clients reach it. */
-  readonly url: string;
-  /** `host:port` where the other nodes reach it; null for a node without a cluster. */
-  readonly peerAddress: string | null;
-  readonly isSelf: boolean;
-  /** The asked node's own link to it is up. */
-  readonly isConnected: boolean;
-  /** Whether it counts for majorities: a node that lost its disk does not until it is admitted again; null where this is not known. */
-  readonly isVoter: boolean | null;
-  /** Log offset up to which it is known to hold the log durably; null where this is not known. */
-  readonly durable: number | null;
-  /** What is missing there of the leader's log; null where `durable` is, or where this node does not lead. */
-  readonly lagBytes: number | null;
-  readonly state: FeedState;
-  /** It lacks what it had acknowledged to the leader, because it runs on an old copy of its disk; null where this is not known. */
-  readonly isOldCopy: boolean | null;
-  /** Unix milliseconds of its last message; null for none, and of itself. */
-  readonly lastContactMs: number | null;
-}
-
-/** What GET /status answers, as JSON. Offsets and sizes in bytes, times in milliseconds. */
-export interface NodeStatus {
-  readonly version: string;
-  readonly clusterId: string;
-  readonly node: {
-    readonly id: number;
-    readonly role: NodeRole;
-    readonly term: number;
-    readonly url: string;
-    readonly uptimeMs: number;
-    /** False with `--fsync off`: nothing that the node acknowledges is durable. */
-    readonly isDurable: boolean;
-    /** Who leads, as far as this node knows: itself, another node, or null. */
-    readonly leader: { readonly id: number; readonly url: string } | null;
-    /** For people: why there is none, as far as this node knows; null while it knows one, or knows no reason. */
-    readonly whyNoLeader: string | null;
-    /** 16 hexadecimal digits, drawn when the process began: who answers at two addresses with one number is one process. */
-    readonly process: string;
-  };
-  readonly cluster: {
-    /** All nodes by id, the asked one among them. */
-    readonly nodes: readonly ClusterNodeStatus[];
-    /** What this node knows to be wrong between the nodes, whether or not there is a leader. */
-    readonly causes: readonly Cause[];
-  };
-  readonly log: { readonly start: number; readonly commit: number; readonly durable: number; readonly tail: number };
-  readonly segments: { readonly sealed: number; readonly bytes: number };
-  readonly clients: { readonly connections: number; readonly heldAppendBytes: number; readonly sendBufferedBytes: number };
-  readonly appends: { readonly entries: number; readonly batches: number; readonly bytes: number };
-  readonly memory: { readonly residentBytes: number };
-  readonly limits: { readonly maxPayloadBytes: number; readonly windowBytes: number; readonly maxBatchBytes: number };
-}
 
 export interface HttpSources {
   readonly status: () => NodeStatus;

@@ -12,9 +12,10 @@ import { HttpConnections } from './httpConnections.ts';
 import { type CloseReason, Incidents } from './incidents.ts';
 import { Places } from './places.ts';
 import { SendBudget } from './sendBudget.ts';
-import { Session, type SocketData } from './session.ts';
+import { Session } from './session.ts';
 import { type Budget, Inbox, TurnBudget } from './turnBudget.ts';
 import { longestMessageMs, unfinished } from './unfinished.ts';
+import { type SocketData, UwsSocket } from './uwsSocket.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -63,6 +64,7 @@ interface ExclusiveListen {
 export class Listener {
   readonly app = uWS.App();
   readonly sessions = new Set<Session>();
+  readonly #sockets = new Set<uWS.WebSocket<SocketData>>();
   readonly sendBudget = new SendBudget();
   /** What is closed and refused here. */
   readonly incidents: Incidents;
@@ -228,7 +230,7 @@ export class Listener {
    * those have gone within this turn, the client has to come again.
    */
   #upgradeLater(response: uWS.HttpResponse, upgrade: () => void): void {
-    const [client] = this.sessions;
+    const [client] = this.#sockets;
     const other = client ?? this.http.someSilent;
     if (other === undefined) {
       response.close();
@@ -254,12 +256,13 @@ export class Listener {
   }
 
   #open(socket: uWS.WebSocket<SocketData>): void {
-    const session = new Session(socket, this.sendBudget, this.incidents, () => this.#places.hasPlaceForGoodbye);
+    const session = new Session(new UwsSocket(socket), this.sendBudget, this.incidents, () => this.#places.hasPlaceForGoodbye);
     const data = socket.getUserData();
     data.session = session;
     data.inbox = new Inbox(session, performance.now());
     this.inboxes.add(data.inbox);
     this.sessions.add(session);
+    this.#sockets.add(socket);
     this.#events.opened(session);
     // It was under way when the node began to stop.
     if (this.#farewell !== undefined) this.#leave(session, this.#farewell.closeCode, this.#farewell.reason);
@@ -299,6 +302,7 @@ export class Listener {
     this.#turnBudget.closed(inbox);
     this.inboxes.delete(inbox);
     this.sessions.delete(session);
+    this.#sockets.delete(socket);
     this.#places.ended();
     if (this.sessions.size === 0) this.#emptied();
     session.closed();

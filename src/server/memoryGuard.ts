@@ -27,7 +27,7 @@ import {
   UNFINISHED_TOTAL_MIN_BYTES,
 } from '../core/limits.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
-import { residentBytes } from './residentBytes.ts';
+import { residentBytes } from '../node/residentBytes.ts';
 
 /** What of a connection is looked at. */
 export interface Guarded {

@@ -4,13 +4,13 @@ import { createRequire } from 'node:module';
 import type { Registry } from 'prom-client';
 import { STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
-import type { Appends } from './appends.ts';
+import type { Appends } from '../node/appends.ts';
+import type { Pulse } from '../node/pulse.ts';
+import type { Readings } from '../node/reading.ts';
+import { residentBytes } from '../node/residentBytes.ts';
+import type { Segments } from '../node/segments.ts';
 import { FetchedHistogram } from './fetchedHistogram.ts';
 import type { Incidents } from './incidents.ts';
-import type { Pulse } from './pulse.ts';
-import type { Readings } from './reading.ts';
-import { residentBytes } from './residentBytes.ts';
-import type { Segments } from './segments.ts';
 import type { SendBudget } from './sendBudget.ts';
 
 export interface MetricSources {

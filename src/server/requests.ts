@@ -3,6 +3,11 @@
 import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_UNACKNOWLEDGED_APPENDS, MAX_WAIT_MS } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import { type Appends, SHUTTING_DOWN } from '../node/appends.ts';
+import type { Reading } from '../node/caller.ts';
+import { conditionOf } from '../node/chain.ts';
+import type { Ends } from '../node/ends.ts';
+import type { Readings } from '../node/reading.ts';
 import {
   APPEND,
   APPEND_CHAINED,
@@ -22,11 +27,7 @@ import {
   SUBSCRIBE,
 } from '../protocol/client.ts';
 import { decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
-import { type Appends, SHUTTING_DOWN } from './appends.ts';
-import { conditionOf } from './chain.ts';
-import type { Ends } from './ends.ts';
-import type { Readings } from './reading.ts';
-import type { Reading, Session } from './session.ts';
+import type { Session } from './session.ts';
 
 /** Flags by opcode; others are refused, so that they can get a meaning one day. */
 const KNOWN_FLAGS: Readonly<Record<number, number>> = {
@@ -208,14 +209,22 @@ export class Requests {
       );
     } else {
       const received = (flags & APPEND_RECEIVED) !== 0;
-      this.#appends.accept({ session, requestId, entries, entryCount: request.a, received, condition, arrivedMs: performance.now() });
+      this.#appends.accept({
+        caller: session,
+        requestId,
+        entries,
+        entryCount: request.a,
+        received,
+        condition,
+        arrivedMs: performance.now(),
+      });
     }
   }
 
   #end(session: Session, { requestId, flags, offset, b }: Request): void {
     const isLinearizable = (flags & END_LINEARIZABLE) !== 0;
     const atLeast = (flags & END_AT_LEAST) === 0 ? 0 : offset;
-    this.#ends.start({ session, requestId, isLinearizable, atLeast, waitMs: Math.min(b, MAX_WAIT_MS) });
+    this.#ends.start({ caller: session, requestId, isLinearizable, atLeast, waitMs: Math.min(b, MAX_WAIT_MS) });
   }
 
   #read(session: Session, request: Request): void {
@@ -237,7 +246,7 @@ export class Requests {
     } else {
       const waitMs = isSubscription ? 0 : Math.min(b, MAX_WAIT_MS);
       const reading: Reading = {
-        session,
+        caller: session,
         requestId,
         isSubscription,
         next: offset,

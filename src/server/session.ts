@@ -1,10 +1,12 @@
 // One client's connection: what it has outstanding, and everything that is sent to it.
 
-import type { WebSocket } from 'uWebSockets.js';
 import { Buffer } from 'node:buffer';
 import { viewOf } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { MAX_READ_BYTES, MAX_UNSENT_ANSWER_BYTES, UNSENT_AT_END_BYTES } from '../core/limits.ts';
+import { type Caller, CallerReadings } from '../node/caller.ts';
+import type { Chain } from '../node/chain.ts';
+import type { WaitingEnd } from '../node/ends.ts';
 import {
   APPENDED_HEADER_BYTES,
   CLOSE_FLOOD,
@@ -13,60 +15,16 @@ import {
   ERROR_OUTCOME_UNKNOWN,
   encodeAppendedHeader,
   encodeDataHeader,
+  encodeEnded,
   encodeError,
   encodeReceipt,
   MESSAGE_HEADER_BYTES,
   RECEIPT_BYTES,
 } from '../protocol/client.ts';
 import type { ClientIntroduction } from '../protocol/greeting.ts';
-import type { Chain } from './chain.ts';
-import type { Deadline } from './deadlines.ts';
-import type { WaitingEnd } from './ends.ts';
+import type { ClientSocket } from './clientSocket.ts';
 import type { CloseReason, Incidents } from './incidents.ts';
 import { SendAccount, type SendBudget } from './sendBudget.ts';
-import type { Inbox } from './turnBudget.ts';
-
-/** What uWS keeps with each socket. */
-export interface SocketData {
-  session: Session | undefined;
-  inbox: Inbox<Session> | undefined;
-}
-
-/** One READ or SUBSCRIBE. */
-export interface Reading {
-  readonly session: Session;
-  readonly requestId: number;
-  readonly isSubscription: boolean;
-  /** Log offset of the next byte to send. */
-  next: number;
-  /** Whether `next` is known to be an entry boundary. */
-  isBoundary: boolean;
-  /** Bytes that may still be sent; a subscription's last entry may take it below zero. */
-  creditBytes: number;
-  /** READ: when waiting for entries ends; undefined: it does not wait. */
-  deadline: Deadline<Reading> | undefined;
-  /** Bytes of the entry at `next`, where it alone is larger than a message and found no room; otherwise 0. */
-  neededBytes: number;
-  state: 'ready' | 'waiting' | 'starved' | 'cold' | 'done';
-}
-
-/** The readings of one connection. */
-export class SessionReadings {
-  /** All that are open, by request id. */
-  readonly open = new Map<number, Reading>();
-  /** Those that have something to send, or may have: they take turns. */
-  readonly ready = new Set<Reading>();
-  /** Those at the commit. */
-  readonly waiting = new Set<Reading>();
-  /** Those that wait for the disk, in the order in which they asked. */
-  readonly cold = new Set<Reading>();
-  /** The commit has moved since the connection's last turn. */
-  isWoken = false;
-  /** Cold reads that run now. */
-  coldRunning = 0;
-  /** What was read for it from the disk found no room: it comes first once there is some, so that the others do not take it all. */
-  first: Reading | undefined;
-}
 
 const MAX_RECEIPTS = 65_535;
 /** A larger buffer for receipts is not kept once it was sent. */
@@ -84,8 +42,8 @@ const INCIDENT_OF: Readonly<Record<number, CloseReason>> = {
 const dataScratch = Buffer.alloc(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
 const dataScratchView = viewOf(dataScratch);
 
-export class Session {
-  readonly #socket: WebSocket<SocketData>;
+export class Session implements Caller {
+  readonly #socket: ClientSocket;
   readonly #budget: SendBudget;
   readonly #hasPlaceForGoodbye: () => boolean;
   readonly #incidents: Incidents;
@@ -101,7 +59,7 @@ export class Session {
   hasAsked = false;
   /** END requests that wait for their answer. */
   readonly ends = new Set<WaitingEnd>();
-  readonly readings = new SessionReadings();
+  readonly readings = new CallerReadings();
   /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
   isClosed = false;
   readonly #account = new SendAccount((unsentBytes) => this.#cutFor('unread_total', `${unsentBytes} bytes stood unread`));
@@ -112,7 +70,7 @@ export class Session {
   #receiptCount = 0;
 
   /** `hasPlaceForGoodbye`: whether the connection may be kept until the client has closed its end, too. */
-  constructor(socket: WebSocket<SocketData>, budget: SendBudget, incidents: Incidents, hasPlaceForGoodbye: () => boolean = () => true) {
+  constructor(socket: ClientSocket, budget: SendBudget, incidents: Incidents, hasPlaceForGoodbye: () => boolean = () => true) {
     this.#socket = socket;
     this.#budget = budget;
     this.#incidents = incidents;
@@ -220,7 +178,7 @@ export class Session {
 
   #send(message: Uint8Array): void {
     if (this.isClosed) return;
-    this.#socket.send(message, true);
+    this.#socket.send(message);
     if (!this.isClosed) this.#book(true);
   }
 
@@ -230,7 +188,7 @@ export class Session {
   }
 
   #book(isSend: boolean): void {
-    const unsent = this.#socket.getBufferedAmount();
+    const unsent = this.#socket.bufferedBytes();
     if (unsent === 0 && !this.hasUnsent) return;
     this.#budget.book(this.#account, unsent, isSend);
     this.#unsentAnswerBytes = Math.min(this.#unsentAnswerBytes, unsent);
@@ -248,11 +206,6 @@ export class Session {
     this.#answered(bytes);
   }
 
-  /** Runs `act`, which may be about another connection, while this one's writes are held together. */
-  cork(act: () => void): void {
-    this.#socket.cork(act);
-  }
-
   /** Ends the connection at once; what waits is thrown away. */
   cut(): void {
     if (!this.isClosed) this.#socket.close();
@@ -266,7 +219,12 @@ export class Session {
 
   /** Where the client is. Only while it is connected. */
   get #from(): string {
-    return `from ${Buffer.from(this.#socket.getRemoteAddressAsText()).toString('latin1')}`;
+    return `from ${this.#socket.remoteAddress()}`;
+  }
+
+  /** Answers an END. */
+  sendEnd(requestId: number, start: number, commit: number, term: number): void {
+    this.send(encodeEnded(requestId, start, commit, term));
   }
 
   /** Ends the connection at once with a fatal error: all that it holds is freed. The client hears the error unless it was just sending. */

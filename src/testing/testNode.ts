@@ -1,7 +1,7 @@
 // One node of a test cluster, as a test handles it.
 
 import type { ClusterNode } from '../cluster/clusterNode.ts';
-import type { NodeStatus } from '../server/http.ts';
+import type { NodeStatus } from '../node/status.ts';
 import { TestDisk } from './testDisk.ts';
 
 const MAX_DELAY_MS = 3_600_000;

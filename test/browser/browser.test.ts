@@ -20,7 +20,7 @@ if (CHROMIUM === undefined) {
   console.warn('THE BROWSER TEST DID NOT RUN: no Chromium in /usr/bin (on Debian: apt-get install chromium)');
 }
 
-const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
+const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
 const ARGUMENTS = [
   '--headless',
   '--no-sandbox',

@@ -8,7 +8,7 @@ import { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { LinkProxy } from '../../src/cluster/link.ts';
 import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { until } from '../../src/cluster/until.ts';
-import type { NodeStatus } from '../../src/server/http.ts';
+import type { NodeStatus } from '../../src/node/status.ts';
 import { failureOf } from '../client/support/failure.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
 import { RawClient } from '../server/support/rawClient.ts';

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { wrapped } from '../../src/cli/output.ts';
 import type { Cause } from '../../src/core/causes.ts';
-import type { ClusterNodeStatus, NodeRole, NodeStatus } from '../../src/server/http.ts';
+import type { ClusterNodeStatus, NodeRole, NodeStatus } from '../../src/node/status.ts';
 import { type CommandResult, runCommand, stopServers } from '../support/server.ts';
 
 const CLUSTER = '0123456789abcdef0123456789abcdef';

@@ -215,7 +215,7 @@ export class TestNode {
     return slot < 0 ? undefined : this.#memory.slotWord(slot, SLOT.BASE);
   }
 
-  /** Lets the writers finish and end, then cuts the log: src/server/segments.ts. */
+  /** Lets the writers finish and end, then cuts the log: src/node/segments.ts. */
   truncate(offset: number): Truncation {
     this.settle();
     for (const { writer, spare } of this.#writers.splice(0)) {

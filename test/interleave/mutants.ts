@@ -161,7 +161,7 @@ const SLOTS: readonly Interleaving[] = [
 
 const WRITER = 'src/storage/segmentWriter.ts';
 const TASK = 'src/storage/segmentTask.ts';
-const SEGMENTS = 'src/server/segments.ts';
+const SEGMENTS = 'src/node/segments.ts';
 
 /** Open segments: orders, rolls and stops against writers. */
 const OPEN_SEGMENTS: readonly Interleaving[] = [
@@ -306,7 +306,7 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
 
 const GATE = 'src/memory/gate.ts';
 const REPLICA = 'src/replication/replica.ts';
-const APPENDS = 'src/server/appends.ts';
+const APPENDS = 'src/node/appends.ts';
 
 /** The gate and the office. */
 const OFFICE: readonly Interleaving[] = [
@@ -467,7 +467,7 @@ const OFFICE: readonly Interleaving[] = [
   },
 ];
 
-const WATCH = 'src/server/commitWatch.ts';
+const WATCH = 'src/node/commitWatch.ts';
 const FOLLOW = 'src/memory/follow.ts';
 
 /** The commit and those who wait for it. */

@@ -4,9 +4,10 @@ import { expect, test, vi } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { HotReader } from '../../src/memory/hotReader.ts';
 import { WORD } from '../../src/memory/map.ts';
-import { Readings } from '../../src/server/reading.ts';
-import type { Segments } from '../../src/server/segments.ts';
-import { type Session, SessionReadings } from '../../src/server/session.ts';
+import { CallerReadings } from '../../src/node/caller.ts';
+import { Readings } from '../../src/node/reading.ts';
+import type { Segments } from '../../src/node/segments.ts';
+import type { Session } from '../../src/server/session.ts';
 import type { Pools } from '../../src/threads/pools.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
@@ -16,7 +17,7 @@ import { startNode } from '../storage/support.ts';
 
 /** What of a session a reading touches. */
 class FakeSession {
-  readonly readings = new SessionReadings();
+  readonly readings = new CallerReadings();
   readonly answers: string[] = [];
   readonly dataRoom = Number.POSITIVE_INFINITY;
   readonly hasUnsent = false;
@@ -64,7 +65,7 @@ test('a subscription at an entry that was never committed is shown nothing of it
     const fake = new FakeSession();
     const session = fake as unknown as Session;
     const limits = { isBoundary: false, creditBytes: 10_000, deadline: undefined, neededBytes: 0 };
-    readings.start({ session, requestId: 1, isSubscription: true, next, state: 'ready', ...limits }, 0);
+    readings.start({ caller: session, requestId: 1, isSubscription: true, next, state: 'ready', ...limits }, 0);
     return fake;
   });
   const answers = (): string[][] => sessions.map((session) => session.answers);

@@ -1,6 +1,5 @@
 // What one connection may leave unread, on a socket that takes nothing.
 
-import type { WebSocket } from 'uWebSockets.js';
 import { describe, expect, test } from 'vitest';
 import { MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
 import {
@@ -11,12 +10,13 @@ import {
   UNSENT_AT_END_BYTES,
 } from '../../src/core/limits.ts';
 import { CLOSE_FLOOD } from '../../src/protocol/client.ts';
+import type { ClientSocket } from '../../src/server/clientSocket.ts';
 import { Incidents } from '../../src/server/incidents.ts';
 import { SendBudget } from '../../src/server/sendBudget.ts';
-import { Session, type SocketData } from '../../src/server/session.ts';
+import { Session } from '../../src/server/session.ts';
 
 /** A socket of which the other side reads only what the test says. */
-class DeafSocket {
+class DeafSocket implements ClientSocket {
   unsentBytes = 0;
   isCut = false;
   session: Session | undefined;
@@ -31,11 +31,15 @@ class DeafSocket {
     this.closeCode = closeCode;
   }
 
-  getRemoteAddressAsText(): ArrayBuffer {
-    return new TextEncoder().encode('127.0.0.1').buffer;
+  ping(): void {
+    throw new Error('nothing here asks for a sign of life');
   }
 
-  getBufferedAmount(): number {
+  remoteAddress(): string {
+    return '127.0.0.1';
+  }
+
+  bufferedBytes(): number {
     return this.unsentBytes;
   }
 
@@ -49,7 +53,7 @@ function open(): { readonly socket: DeafSocket; readonly session: Session; reado
   const socket = new DeafSocket();
   const budget = new SendBudget();
   const incidents = new Incidents(() => undefined);
-  const session = new Session(socket as unknown as WebSocket<SocketData>, budget, incidents);
+  const session = new Session(socket, budget, incidents);
   socket.session = session;
   return { socket, session, budget, incidents };
 }

@@ -3,8 +3,8 @@
 
 import type { ErrorCode } from '../../src/core/errors.ts';
 import type { AppendResult, LogEntry } from '../../src/history/types.ts';
+import { conditionOf } from '../../src/node/chain.ts';
 import { APPEND_CHAINED, APPEND_CONDITIONAL } from '../../src/protocol/client.ts';
-import { conditionOf } from '../../src/server/chain.ts';
 import { type Append, Connection } from './connection.ts';
 import type { Data } from './mainThread.ts';
 import { CAPACITY_BYTES, encodeEntries, MIN_PAYLOAD_BYTES, walkEntries } from './payloads.ts';
@@ -207,7 +207,7 @@ export class Client {
     connection.request('append', () => {
       const condition = conditionOf(connection, { flags, offset: expectedEnd, b: expectedTerm });
       connection.process.main.appends.accept({
-        session: connection,
+        caller: connection,
         requestId,
         entries,
         entryCount: append.ids.length,

@@ -3,9 +3,9 @@
 import type { ErrorCode } from '../../src/core/errors.ts';
 import type { Complete } from '../../src/history/recorder.ts';
 import type { AppendRecord } from '../../src/history/types.ts';
+import type { Appender } from '../../src/node/caller.ts';
+import type { Chain } from '../../src/node/chain.ts';
 import { LEVEL_COMMITTED } from '../../src/protocol/client.ts';
-import type { AppendSession } from '../../src/server/appends.ts';
-import type { Chain } from '../../src/server/chain.ts';
 import type { Client } from './client.ts';
 import type { Feed } from './mainThread.ts';
 import type { Process } from './process.ts';
@@ -30,7 +30,7 @@ export interface Append {
 }
 
 /** One connection to one node. */
-export class Connection implements AppendSession {
+export class Connection implements Appender {
   readonly client: Client;
   readonly process: Process;
   readonly name: string;

@@ -133,7 +133,7 @@ export class Process implements Endpoint {
     this.raftThread.post(waitMs, 'has waited for the others', () => this.#founder.waited());
   }
 
-  /** As src/server/pulse.ts, some times within a hang. */
+  /** As src/node/pulse.ts, some times within a hang. */
   #beat(): void {
     this.memory.addWord32(STATE.BEAT, 1);
     this.ticksSinceBeat = 0;
@@ -355,7 +355,7 @@ export class Process implements Endpoint {
       watch(SIGNAL.TAIL, diskThread, 'log moved', () => writers.wake()),
       watch(SIGNAL.DURABLE, diskThread, 'durable', () => writers.wake()),
       watch(SIGNAL.ORDERED, raftThread, 'log moved', () => replica.logMoved()),
-      // As in src/threads/raftThread.ts and src/server/commitWatch.ts.
+      // As in src/threads/raftThread.ts and src/node/commitWatch.ts.
       watch(
         SIGNAL.DURABLE,
         raftThread,

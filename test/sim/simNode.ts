@@ -2,8 +2,8 @@
 
 import { LogError } from '../../src/core/errors.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import { checkMembership, fittingSegmentBytes } from '../../src/node/membership.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
-import { checkMembership, fittingSegmentBytes } from '../../src/server/membership.ts';
 import { type Identity, readIdentity, readVote, saveNodes } from '../../src/storage/dataDirectory.ts';
 import type { DiskImage } from '../crash/memoryDisk.ts';
 import { DIRECTORY, newIdentity } from './identity.ts';

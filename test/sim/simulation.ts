@@ -233,7 +233,7 @@ function probe(world: World, node: SimNode, payloadBytes: number, done: () => vo
   const complete = world.history.append({ client: 0, ids: [id], level: 'committed' });
   process.mainThread.post(0, 'probe', () => {
     process.main.appends.accept({
-      session: {
+      caller: {
         unacknowledgedBytes: 0,
         unacknowledgedAppends: 0,
         isClosed: false,

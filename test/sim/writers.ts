@@ -1,4 +1,4 @@
-// The disk plane of one simulated node: what src/server/segments.ts and the writer tasks of src/threads/worker.ts do, with the real
+// The disk plane of one simulated node: what src/node/segments.ts and the writer tasks of src/threads/worker.ts do, with the real
 // SegmentWriter and truncateLog, one step at a time. Between a write and the end of its sync anything else may happen, on this node and
 // on others; several segments are closed, sealed and made at the same time.
 

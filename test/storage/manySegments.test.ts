@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { table } from '../../src/cli/output.ts';
 import { encodeIdentity } from '../../src/format/identity.ts';
 import { encodeSegmentIndex } from '../../src/format/segmentIndex.ts';
-import { Segments } from '../../src/server/segments.ts';
+import { Segments } from '../../src/node/segments.ts';
 import { encodeVote } from '../../src/storage/dataDirectory.ts';
 import type { FileHandle } from '../../src/storage/disk.ts';
 import { readLayout } from '../../src/storage/layout.ts';

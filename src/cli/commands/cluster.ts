@@ -6,7 +6,7 @@ import { choosePeers, PEER_PORT_DISTANCE } from '../../cluster/ports.ts';
 import { configure, flagOf, type OptionName } from '../../core/config.ts';
 import { MAX_CLUSTER_NODES } from '../../core/limits.ts';
 import type { Peer } from '../../core/peers.ts';
-import { VERSION } from '../../server/version.ts';
+import { VERSION } from '../../node/version.ts';
 import { lockDirectory } from '../../storage/lock.ts';
 import { jsonOption, parseInteger, withExamples } from '../arguments.ts';
 import { nodeCount, openClusterDirectory, readClusterFile, writeClusterFile } from '../cluster/clusterFile.ts';

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { LogError } from '../../core/errors.ts';
-import type { NodeStatus } from '../../server/http.ts';
+import type { NodeStatus } from '../../node/status.ts';
 import { jsonOption, timeoutOption, urlOption, withExamples } from '../arguments.ts';
 import { EXIT, Quit } from '../exit.ts';
 import { fetchStatus, NoAnswer } from '../nodeStatus.ts';

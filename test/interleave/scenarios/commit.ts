@@ -5,7 +5,7 @@ import { follow } from '../../../src/memory/follow.ts';
 import { SIGNAL, STATE, WORD } from '../../../src/memory/map.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
-import { CommitWatch } from '../../../src/server/commitWatch.ts';
+import { CommitWatch } from '../../../src/node/commitWatch.ts';
 import type { Scenario } from '../explorer.ts';
 import type { Bench, Body } from '../threads.ts';
 import { SMALL } from './batches.ts';

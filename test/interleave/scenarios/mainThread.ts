@@ -4,7 +4,8 @@ import { assert } from '../../../src/core/assert.ts';
 import { Gate } from '../../../src/memory/gate.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
-import { type AppendSession, Appends } from '../../../src/server/appends.ts';
+import { Appends } from '../../../src/node/appends.ts';
+import type { Appender } from '../../../src/node/caller.ts';
 
 /** What became of an append. */
 export interface Outcome {
@@ -17,7 +18,7 @@ export interface Outcome {
 export class TestMain {
   readonly appends: Appends;
   readonly outcomes = new Map<number, Outcome>();
-  readonly #session: AppendSession;
+  readonly #session: Appender;
   readonly #turns: (() => void)[] = [];
   #nextId = 1;
 
@@ -44,7 +45,7 @@ export class TestMain {
     const requestId = this.#nextId;
     this.#nextId += 1;
     this.appends.accept({
-      session: this.#session,
+      caller: this.#session,
       requestId,
       entries,
       entryCount: 1,

@@ -7,7 +7,7 @@ import { NO_TERM } from '../../../src/core/ids.ts';
 import { SIGNAL, WORD } from '../../../src/memory/map.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
-import { Segments } from '../../../src/server/segments.ts';
+import { Segments } from '../../../src/node/segments.ts';
 import type { StorageContext } from '../../../src/storage/context.ts';
 import { IDENTITY_RANDOM_BYTES } from '../../../src/storage/dataDirectory.ts';
 import { readFile } from '../../../src/storage/disk.ts';

@@ -5,6 +5,9 @@ import { KIND_CONTINUED, KIND_DATA } from '../../../assembly/layout.ts';
 import { Gate } from '../../../src/memory/gate.ts';
 import { WORD } from '../../../src/memory/map.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
+import { Appends } from '../../../src/node/appends.ts';
+import type { Ends } from '../../../src/node/ends.ts';
+import type { Readings } from '../../../src/node/reading.ts';
 import {
   APPEND,
   APPEND_CHAINED,
@@ -14,9 +17,6 @@ import {
   MESSAGE_HEADER_BYTES,
   requestMessage,
 } from '../../../src/protocol/client.ts';
-import { Appends } from '../../../src/server/appends.ts';
-import type { Ends } from '../../../src/server/ends.ts';
-import type { Readings } from '../../../src/server/reading.ts';
 import { Requests } from '../../../src/server/requests.ts';
 import type { Session } from '../../../src/server/session.ts';
 import type { MemoryDisk } from '../../crash/memoryDisk.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Exit } from '../../../src/cluster/childNode.ts';
 import { flagOf, type OptionName } from '../../../src/core/config.ts';
-import type { NodeStatus } from '../../../src/server/http.ts';
+import type { NodeStatus } from '../../../src/node/status.ts';
 import { type RunningServer, startServer } from '../../support/server.ts';
 
 export { DidNotStart } from '../../support/server.ts';

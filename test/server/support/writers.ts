@@ -7,7 +7,7 @@ import { SPARE_SEGMENTS } from '../../../dist/src/core/limits.js';
 import { SIGNAL, SLOT } from '../../../dist/src/memory/map.js';
 import { Tail } from '../../../dist/src/memory/tail.js';
 import { TailMemory } from '../../../dist/src/memory/tailMemory.js';
-import { Segments } from '../../../dist/src/server/segments.js';
+import { Segments } from '../../../dist/src/node/segments.js';
 import { type Identity, writeVote } from '../../../dist/src/storage/dataDirectory.js';
 import { NodeDisk } from '../../../dist/src/storage/nodeDisk.js';
 import { RECOVERY_SLOT, type RecoveredLog } from '../../../dist/src/storage/recovery.js';

@@ -11,8 +11,8 @@ const FOLLOWING = 'src/raft/following.ts';
 const LEADERSHIP = 'src/raft/leadership.ts';
 const PROGRESS = 'src/raft/progress.ts';
 const REPLICA = 'src/replication/replica.ts';
-const APPENDS = 'src/server/appends.ts';
-const CHAIN = 'src/server/chain.ts';
+const APPENDS = 'src/node/appends.ts';
+const CHAIN = 'src/node/chain.ts';
 const TAIL = 'src/memory/tail.ts';
 const MEMORY = 'src/memory/tailMemory.ts';
 const WRITER = 'src/storage/segmentWriter.ts';
@@ -134,7 +134,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'list not kept',
     what: 'R2a: a node takes the list that it is started with, whatever list its directory has',
     patches: [
-      { file: 'src/server/membership.ts', find: 'if (nodes !== null && !isSameSet(nodes, given)) {', replace: 'if (given === null) {' },
+      { file: 'src/node/membership.ts', find: 'if (nodes !== null && !isSameSet(nodes, given)) {', replace: 'if (given === null) {' },
     ],
     foundBy: ['election safety', 'log matching', 'committed bytes', 'leader completeness', 'majority', 'progress', 'convergence'],
     withinSeeds: 300,
@@ -158,7 +158,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'R10: a node runs with smaller segments than those that its directory has',
     patches: [
       {
-        file: 'src/server/membership.ts',
+        file: 'src/node/membership.ts',
         find: 'Math.max(segmentBytes, unsealed, isAlone ? 0 : segmentBytesOf(disk, directory))',
         replace: 'segmentBytes',
       },

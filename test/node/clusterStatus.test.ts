@@ -9,11 +9,11 @@ import { until } from '../../src/cluster/until.ts';
 import { configure } from '../../src/core/config.ts';
 import { PEER_REPLICATING, PEER_UNKNOWN, ROLE_FOLLOWER, ROLE_LEADER, STATE } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
-import { ClusterStatus } from '../../src/server/clusterStatus.ts';
-import type { ClusterNodeStatus } from '../../src/server/http.ts';
-import { payloadOf } from './support/fixture.ts';
-import { removeDirectory, temporaryDirectory } from './support/processNode.ts';
-import { RawClient } from './support/rawClient.ts';
+import { ClusterStatus } from '../../src/node/clusterStatus.ts';
+import type { ClusterNodeStatus } from '../../src/node/status.ts';
+import { payloadOf } from '../server/support/fixture.ts';
+import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
+import { RawClient } from '../server/support/rawClient.ts';
 
 /** Node 1 of three, which leads, as its raft thread describes the others. */
 function leading(): { readonly memory: TailMemory; readonly see: (id: number) => ClusterNodeStatus | undefined } {

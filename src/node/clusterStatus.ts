@@ -7,7 +7,7 @@ import { clientUrlOf, isWildcard, type Peer, peerAddressOf } from '../core/peers
 import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, ROLE_CANDIDATE, ROLE_LEADER, STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { ClusterView } from '../protocol/greeting.ts';
-import type { ClusterNodeStatus, FeedState, NodeRole, NodeStatus } from './http.ts';
+import type { ClusterNodeStatus, FeedState, NodeRole, NodeStatus } from './status.ts';
 
 const FEED_STATES: Readonly<Record<number, FeedState>> = {
   [PEER_PROBING]: 'probing',

@@ -6,48 +6,49 @@ import { Gate } from '../../src/memory/gate.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import { AppendRows } from '../../src/node/appendRows.ts';
+import { type AppendRequest, Appends } from '../../src/node/appends.ts';
+import type { Appender } from '../../src/node/caller.ts';
+import { HeldAppends, heldCostOf } from '../../src/node/heldAppends.ts';
 import { APPEND, requestMessage } from '../../src/protocol/client.ts';
-import { AppendRows } from '../../src/server/appendRows.ts';
-import { type AppendRequest, type AppendSession, Appends } from '../../src/server/appends.ts';
-import { HeldAppends, heldCostOf } from '../../src/server/heldAppends.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { smallMemory } from '../crash/testNode.ts';
+import { Canary } from '../server/support/canary.ts';
+import { frameEntries } from '../server/support/entries.ts';
+import { eventually } from '../server/support/fixture.ts';
+import { HungDisk } from '../server/support/hungDisk.ts';
+import { RawClient } from '../server/support/rawClient.ts';
 import { startServer, stopServers } from '../support/server.ts';
-import { Canary } from './support/canary.ts';
-import { frameEntries } from './support/entries.ts';
-import { eventually } from './support/fixture.ts';
-import { HungDisk } from './support/hungDisk.ts';
-import { RawClient } from './support/rawClient.ts';
 
 afterAll(stopServers);
 
-interface FakeSession extends AppendSession {
+interface FakeSession extends Appender {
   readonly failures: [requestId: number, code: string][];
   readonly receipts: number[];
   isClosed: boolean;
 }
 
 function makeSession(): FakeSession {
-  const session: FakeSession = {
+  const caller: FakeSession = {
     unacknowledgedBytes: 0,
     unacknowledgedAppends: 0,
     isClosed: false,
     failures: [],
     receipts: [],
-    sendError: (requestId, code) => void session.failures.push([requestId, code]),
+    sendError: (requestId, code) => void caller.failures.push([requestId, code]),
     fail: (requestId, code) => {
-      session.failures.push([requestId, code]);
-      session.isClosed = true;
+      caller.failures.push([requestId, code]);
+      caller.isClosed = true;
     },
-    addReceipt: (requestId) => session.receipts.push(requestId) < 0,
+    addReceipt: (requestId) => caller.receipts.push(requestId) < 0,
     flushReceipts: () => undefined,
   };
-  return session;
+  return caller;
 }
 
-function requestOf(session: AppendSession, requestId: number, entries: Uint8Array, fields: Partial<AppendRequest> = {}): AppendRequest {
-  return { session, requestId, entries, entryCount: 1, received: false, condition: undefined, arrivedMs: requestId / 8, ...fields };
+function requestOf(caller: Appender, requestId: number, entries: Uint8Array, fields: Partial<AppendRequest> = {}): AppendRequest {
+  return { caller, requestId, entries, entryCount: 1, received: false, condition: undefined, arrivedMs: requestId / 8, ...fields };
 }
 
 test('a queue of appends is what a list of them would be, however many come and go', () => {
@@ -82,15 +83,15 @@ test('held appends keep their order and their bytes, whoever leaves in between, 
   let list: AppendRequest[] = [];
   const sum = (requests: readonly AppendRequest[]): number => requests.reduce((total, request) => total + heldCostOf(request), 0);
   for (let id = 0; id < 4_000; id += 1) {
-    const session = sessions[random.below(sessions.length)] as FakeSession;
+    const caller = sessions[random.below(sessions.length)] as FakeSession;
     const size = random.below(1000) < 20 ? 5000 + random.below(9000) : 12 + random.below(300);
     const entries = new Uint8Array(size).fill(id & 0xff);
-    const request = requestOf(session, id, entries, random.below(1000) < 100 ? { entryCount: 3, received: true } : {});
+    const request = requestOf(caller, id, entries, random.below(1000) < 100 ? { entryCount: 3, received: true } : {});
     held.push({ ...request, entries: entries.slice() });
     list.push(request);
     if (random.below(1000) < 2) {
-      held.drop(session);
-      list = list.filter((each) => each.session !== session);
+      held.drop(caller);
+      list = list.filter((each) => each.caller !== caller);
     }
     if (id % 1000 > 700) {
       const first = held.first();
@@ -104,10 +105,10 @@ test('held appends keep their order and their bytes, whoever leaves in between, 
     if (id % 50 !== 0) continue;
     expect(held.bytes).toBe(sum(list));
     if (list.length > 0) {
-      const shares = sessions.map((each) => list.filter((request) => request.session === each));
+      const shares = sessions.map((each) => list.filter((request) => request.caller === each));
       const most = Math.max(...shares.filter((share) => share.length > 1).map(sum));
       const payer = held.payer(makeSession(), 1);
-      const paid = list.filter((request) => request.session === payer?.session);
+      const paid = list.filter((request) => request.caller === payer?.caller);
       if (most > 0) expect(sum(paid)).toBe(most);
       expect([payer?.count, payer?.requestId]).toEqual([paid.length, paid[0]?.requestId]);
     }
@@ -191,11 +192,11 @@ describe('when too many wait', () => {
   test('what a connection left behind costs nothing any more, and is not ordered', () => {
     const { appends, gate, tail } = makeAppends();
     for (let round = 0; round < 10; round += 1) {
-      const session = makeSession();
-      for (let id = 1; id <= 20; id += 1) appends.accept(requestOf(session, id, new Uint8Array(1_000_000)));
-      expect(session.failures).toEqual([]);
-      session.isClosed = true;
-      appends.closed(session);
+      const caller = makeSession();
+      for (let id = 1; id <= 20; id += 1) appends.accept(requestOf(caller, id, new Uint8Array(1_000_000)));
+      expect(caller.failures).toEqual([]);
+      caller.isClosed = true;
+      appends.closed(caller);
       expect(appends.heldBytes).toBe(0);
     }
     const honest = makeSession();
@@ -207,9 +208,9 @@ describe('when too many wait', () => {
 
   test('they are ordered in turns, which leave the loop to others', () => {
     const { appends, gate, turns, tail } = makeAppends();
-    const session = makeSession();
+    const caller = makeSession();
     const count = HELD_APPENDS_PER_TURN + 10;
-    for (let id = 0; id < count; id += 1) appends.accept(requestOf(session, id, entries));
+    for (let id = 0; id < count; id += 1) appends.accept(requestOf(caller, id, entries));
     gate.open();
     appends.retryHeld();
     expect(tail()).toBe(HELD_APPENDS_PER_TURN * entries.length);

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { configure } from '../../src/core/config.ts';
 import { LogError } from '../../src/core/errors.ts';
-import { checkMembership, fittingSegmentBytes } from '../../src/server/membership.ts';
+import { checkMembership, fittingSegmentBytes } from '../../src/node/membership.ts';
 import type { Identity } from '../../src/storage/dataDirectory.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
-import { makeDirectory } from './support/fixture.ts';
+import { makeDirectory } from '../server/support/fixture.ts';
 
 const FOUNDER: Identity = {
   clusterId: 'c'.repeat(32),

@@ -3,9 +3,10 @@
 import { describe, expect, test } from 'vitest';
 import { HotReader } from '../../src/memory/hotReader.ts';
 import { WORD } from '../../src/memory/map.ts';
-import { Readings } from '../../src/server/reading.ts';
-import type { Segments } from '../../src/server/segments.ts';
-import { type Reading, type Session, SessionReadings } from '../../src/server/session.ts';
+import { CallerReadings, type Reading } from '../../src/node/caller.ts';
+import { Readings } from '../../src/node/reading.ts';
+import type { Segments } from '../../src/node/segments.ts';
+import type { Session } from '../../src/server/session.ts';
 import type { ColdRange } from '../../src/storage/segmentReader.ts';
 import type { Pools } from '../../src/threads/pools.ts';
 import { smallMemory } from '../crash/testNode.ts';
@@ -15,7 +16,7 @@ const SEGMENT = { base: 1000, end: 5000 };
 
 /** What of a session a reading touches. */
 class FakeSession {
-  readonly readings = new SessionReadings();
+  readonly readings = new CallerReadings();
   readonly isClosed = false;
   dataRoom = Number.POSITIVE_INFINITY;
   hasUnsent = false;
@@ -80,7 +81,7 @@ function makeCold(commit: number, isHeld = false): Cold {
   });
   const start = (session: Session, from: number, isSubscription: boolean, requestId: number): Reading => {
     const place = { next: from, isBoundary: true, creditBytes: 100_000, deadline: undefined, neededBytes: 0 };
-    const reading: Reading = { session, requestId, isSubscription, ...place, state: 'ready' };
+    const reading: Reading = { caller: session, requestId, isSubscription, ...place, state: 'ready' };
     readings.start(reading, isSubscription ? 0 : 60_000);
     return reading;
   };

@@ -2,8 +2,8 @@
 
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Deadlines } from '../../src/server/deadlines.ts';
-import { Heap, type HeapNode } from '../../src/server/heap.ts';
+import { Deadlines } from '../../src/node/deadlines.ts';
+import { Heap, type HeapNode } from '../../src/node/heap.ts';
 
 describe('waits', () => {
   let ended: string[] = [];

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { connect as connectClient } from '../../src/client/index.ts';
 import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { LocalCluster } from '../../src/cluster/localCluster.ts';
+import { type CutStep, type StopSteps, stopNode } from '../../src/node/stop.ts';
 import { CLOSE_STOPPED } from '../../src/protocol/client.ts';
-import { type CutStep, type StopSteps, stopNode } from '../../src/server/stop.ts';
-import { connect, makeDirectory, payloadOf, startNode } from './support/fixture.ts';
-import { removeDirectory, temporaryDirectory } from './support/processNode.ts';
-import { Closed, RawClient, Refused } from './support/rawClient.ts';
+import { connect, makeDirectory, payloadOf, startNode } from '../server/support/fixture.ts';
+import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
+import { Closed, RawClient, Refused } from '../server/support/rawClient.ts';
 
 const TIMES = { settleMs: 40, answerMs: 60, endMs: 80, quietMs: 1 };
 

@@ -4,15 +4,16 @@
 import { assert } from '../core/assert.ts';
 import { HELD_APPEND_BYTES, HELD_APPEND_EXTRA_BYTES, HELD_APPEND_OVERHEAD_BYTES } from '../core/limits.ts';
 import { AppendRows } from './appendRows.ts';
-import type { AppendRequest, AppendSession } from './appends.ts';
+import type { AppendRequest } from './appends.ts';
 import { BlockQueue, MAX_BLOCK_PART_BYTES } from './blockQueue.ts';
+import type { Appender } from './caller.ts';
 
 /** What was dropped from the midst is let go when it comes to so much. */
 const MAX_DROPPED_BYTES = HELD_APPEND_BYTES / 8;
 
 /** What one connection has here. */
 interface Account {
-  readonly session: AppendSession;
+  readonly caller: Appender;
   bytes: number;
   count: number;
   /** Its connection is gone: what it has here is not to be ordered. */
@@ -21,7 +22,7 @@ interface Account {
 
 /** A connection that has to give its place, with the number of its appends here, and the id of the oldest one. */
 export interface Payer {
-  readonly session: AppendSession;
+  readonly caller: Appender;
   readonly count: number;
   readonly requestId: number;
 }
@@ -52,7 +53,7 @@ export function heldCostOf(request: AppendRequest): number {
 export class HeldAppends {
   readonly #rows = new AppendRows<Account, Extra>();
   readonly #blocks = new BlockQueue();
-  readonly #accounts = new Map<AppendSession, Account>();
+  readonly #accounts = new Map<Appender, Account>();
   #bytes = 0;
   #droppedBytes = 0;
 
@@ -67,11 +68,11 @@ export class HeldAppends {
   }
 
   /**
-   * Who is to give its place to one more append of `session`, which costs `cost`: who has most here, of those with more than one append if
-   * there are any. Undefined when that is `session`.
+   * Who is to give its place to one more append of `caller`, which costs `cost`: who has most here, of those with more than one append if
+   * there are any. Undefined when that is `caller`.
    */
-  payer(session: AppendSession, cost: number): Payer | undefined {
-    const own = this.#accounts.get(session);
+  payer(caller: Appender, cost: number): Payer | undefined {
+    const own = this.#accounts.get(caller);
     let most: Pick<Account, 'bytes' | 'count'> = { bytes: (own?.bytes ?? 0) + cost, count: (own?.count ?? 0) + 1 };
     let found: Account | undefined;
     for (const account of this.#accounts.values()) {
@@ -82,17 +83,17 @@ export class HeldAppends {
     if (found === undefined) return undefined;
     let oldest = 0;
     while (this.#rows.owner(oldest) !== found) oldest += 1;
-    return { session: found.session, count: found.count, requestId: this.#rows.requestId(oldest) };
+    return { caller: found.caller, count: found.count, requestId: this.#rows.requestId(oldest) };
   }
 
   /** Adds `request`, and copies its entries. */
   push(request: AppendRequest): void {
-    const { session, requestId, entries, entryCount, received, condition, arrivedMs } = request;
+    const { caller, requestId, entries, entryCount, received, condition, arrivedMs } = request;
     if (this.#droppedBytes >= MAX_DROPPED_BYTES) this.#compact();
-    let account = this.#accounts.get(session);
+    let account = this.#accounts.get(caller);
     if (account === undefined) {
-      account = { session, bytes: 0, count: 0, isDropped: false };
-      this.#accounts.set(session, account);
+      account = { caller, bytes: 0, count: 0, isDropped: false };
+      this.#accounts.set(caller, account);
     }
     const own = entries.length > MAX_BLOCK_PART_BYTES ? entries.slice() : undefined;
     const place = own === undefined ? this.#blocks.push(entries) : 0;
@@ -112,7 +113,7 @@ export class HeldAppends {
     const { entryCount, received, condition, own } = rows.extra() ?? { entryCount: 1, received: false };
     const entries = own ?? this.#blocks.at(rows.place(), rows.bytes());
     return {
-      session: rows.owner().session,
+      caller: rows.owner().caller,
       requestId: rows.requestId(),
       entries,
       entryCount,
@@ -132,18 +133,18 @@ export class HeldAppends {
       account.bytes -= cost;
       account.count -= 1;
       this.#bytes -= cost;
-      if (account.count === 0) this.#accounts.delete(account.session);
+      if (account.count === 0) this.#accounts.delete(account.caller);
     }
     if (rows.extra()?.own === undefined) this.#blocks.shiftTo(rows.place());
     rows.shift();
     if (rows.size === 0) this.#blocks.clear();
   }
 
-  /** Forgets all that `session` has here: it is gone. */
-  drop(session: AppendSession): void {
-    const account = this.#accounts.get(session);
+  /** Forgets all that `caller` has here: it is gone. */
+  drop(caller: Appender): void {
+    const account = this.#accounts.get(caller);
     if (account === undefined) return;
-    this.#accounts.delete(session);
+    this.#accounts.delete(caller);
     account.isDropped = true;
     this.#bytes -= account.bytes;
     this.#droppedBytes += account.bytes;

@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { Gate } from '../../src/memory/gate.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
-import { type AppendSession, Appends } from '../../src/server/appends.ts';
+import { Appends } from '../../src/node/appends.ts';
+import type { Appender } from '../../src/node/caller.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch, stampBatch } from '../crash/batches.ts';
 import { smallMemory } from '../crash/testNode.ts';
@@ -18,7 +19,7 @@ test('an append that waits keeps its bytes, although uWS takes the memory of its
   const cluster = { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' };
   const appends = new Appends(memory, tail, gate, cluster, 1000, () => undefined, { wallMs: () => 5, afterTurn: () => undefined });
   const refusals: string[] = [];
-  const session: AppendSession = {
+  const caller: Appender = {
     unacknowledgedBytes: 0,
     unacknowledgedAppends: 0,
     isClosed: false,
@@ -31,7 +32,7 @@ test('an append that waits keeps its bytes, although uWS takes the memory of its
   for (const [requestId, { entries, entryCount }] of batches.entries()) {
     const message = entries.slice().buffer;
     appends.accept({
-      session,
+      caller,
       requestId,
       entries: new Uint8Array(message),
       entryCount,

@@ -4,22 +4,20 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { LINEARIZABLE_WAIT_MS, MAX_REQUESTS_PER_CONNECTION, MAX_SHARED_ENDS, OWN_REQUESTS_PER_CONNECTION } from '../../src/core/limits.ts';
 import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
-import { decodeAnswer } from '../../src/protocol/client.ts';
-import { type EndRequest, Ends, type WaitingEnd } from '../../src/server/ends.ts';
-import type { Session } from '../../src/server/session.ts';
+import type { Caller } from '../../src/node/caller.ts';
+import { type EndRequest, Ends, type WaitingEnd } from '../../src/node/ends.ts';
 
 /** Also where a test has a clock of its own. */
 const realNowMs = performance.now.bind(performance);
 
-/** What of a session an END touches. */
+/** What of a caller an END touches. */
 class FakeSession {
   sentence = '';
   readonly ends = new Set<WaitingEnd>();
   readonly answers: string[] = [];
 
-  send(message: Uint8Array): void {
-    const answer = decodeAnswer(message);
-    this.answers.push(answer.kind === 'ended' ? `commit ${answer.commit}` : answer.kind);
+  sendEnd(_requestId: number, _start: number, commit: number): void {
+    this.answers.push(`commit ${commit}`);
   }
 
   sendError(_requestId: number, code: string, offset: number, sentence: string): void {
@@ -27,8 +25,8 @@ class FakeSession {
     this.sentence = sentence;
   }
 
-  get session(): Session {
-    return this as unknown as Session;
+  get caller(): Caller {
+    return this as unknown as Caller;
   }
 }
 
@@ -41,7 +39,7 @@ describe('an END that waits', () => {
   let why = '';
 
   const request = (part: Partial<EndRequest>): EndRequest => {
-    return { session: client.session, requestId: 1, isLinearizable: false, atLeast: 0, waitMs: 0, ...part };
+    return { caller: client.caller, requestId: 1, isLinearizable: false, atLeast: 0, waitMs: 0, ...part };
   };
   const commit = (offset: number): void => {
     memory.setWord(WORD.COMMIT, offset);
@@ -195,7 +193,7 @@ describe('an END that waits', () => {
     expect([client.answers.length, vi.getTimerCount()]).toEqual([0, 1]);
     ends.start(request(wait));
     expect(client.answers).toEqual(['TOO_MANY_REQUESTS 0']);
-    ends.closed(client.session);
+    ends.closed(client.caller);
     expect([vi.getTimerCount(), client.ends.size]).toEqual([0, 0]);
     ends.start(request(wait));
     commit(1_000);
@@ -205,14 +203,14 @@ describe('an END that waits', () => {
   test('of an honest client has a place, however many connections take all that they can get', () => {
     const wait = { atLeast: 1_000, waitMs: 9_000 };
     const greedy = Array.from({ length: 300 }, () => new FakeSession());
-    for (const { session } of greedy) for (let i = 0; i < MAX_REQUESTS_PER_CONNECTION; i += 1) ends.start(request({ ...wait, session }));
+    for (const { caller } of greedy) for (let i = 0; i < MAX_REQUESTS_PER_CONNECTION; i += 1) ends.start(request({ ...wait, caller }));
     expect(greedy[0]?.answers).toEqual([]);
     expect(new Set(greedy[299]?.answers)).toEqual(new Set(['TOO_MANY_REQUESTS 0']));
     expect(greedy.reduce((sum, { ends: { size } }) => sum + size, 0)).toBe(MAX_SHARED_ENDS + 300 * OWN_REQUESTS_PER_CONNECTION);
     for (let i = 0; i < OWN_REQUESTS_PER_CONNECTION; i += 1) ends.start(request(wait));
     expect(client.answers).toEqual([]);
     // What a connection gives back others may have.
-    if (greedy[0] !== undefined) ends.closed(greedy[0].session);
+    if (greedy[0] !== undefined) ends.closed(greedy[0].caller);
     for (let i = 0; i < 100; i += 1) ends.start(request(wait));
     expect([client.answers.length, client.ends.size]).toEqual([0, 100 + OWN_REQUESTS_PER_CONNECTION]);
   });
@@ -220,8 +218,8 @@ describe('an END that waits', () => {
   test('that is not due costs nothing when the commit moves, and those that are due are answered over several turns', () => {
     vi.useRealTimers();
     const greedy = Array.from({ length: 250 }, () => new FakeSession());
-    for (const { session } of greedy) {
-      for (let i = 0; i < MAX_REQUESTS_PER_CONNECTION; i += 1) ends.start(request({ session, atLeast: 1_000, waitMs: 60_000 }));
+    for (const { caller } of greedy) {
+      for (let i = 0; i < MAX_REQUESTS_PER_CONNECTION; i += 1) ends.start(request({ caller, atLeast: 1_000, waitMs: 60_000 }));
     }
     ends.start(request({ atLeast: 150, waitMs: 9_000 }));
     commit(200);
@@ -234,7 +232,7 @@ describe('an END that waits', () => {
     // All 64,000 would take many times as long as the budget of a turn.
     expect([client.answers.length, answered() > 0, answered() < 64_000]).toEqual([2, true, true]);
     expect(tookMs).toBeLessThan(1_000);
-    for (const { session } of greedy) ends.closed(session);
+    for (const { caller } of greedy) ends.closed(caller);
   });
 
   test('for the leader is answered in the order in which it came, also when more come than can be answered in a turn', async () => {
@@ -243,16 +241,16 @@ describe('an END that waits', () => {
     /** Each answer takes some time, as sending it does. */
     const sessionsOf = (name: string): FakeSession[] =>
       Array.from({ length: 10 }, () => {
-        const session = new FakeSession();
-        session.send = () => {
+        const caller = new FakeSession();
+        caller.sendEnd = () => {
           order.push(name);
           for (const endMs = realNowMs() + 0.02; realNowMs() < endMs; );
         };
-        return session;
+        return caller;
       });
     const batch = async (name: string): Promise<void> => {
-      for (const { session } of sessionsOf(name)) {
-        for (let i = 0; i < 100; i += 1) ends.start(request({ session, requestId: i, isLinearizable: true }));
+      for (const { caller } of sessionsOf(name)) {
+        for (let i = 0; i < 100; i += 1) ends.start(request({ caller, requestId: i, isLinearizable: true }));
       }
       // The first one of them asked alone; the others are asked for together after its answer.
       while (asked.length > 0) {
@@ -274,7 +272,7 @@ describe('an END that waits', () => {
     expect(order.filter((name, i) => name !== order[i - 1])).toEqual(['first', 'second', 'third']);
   });
 
-  test('awaits the commit until it is answered, its time is over, or its session is gone', async () => {
+  test('awaits the commit until it is answered, its time is over, or its caller is gone', async () => {
     expect(ends.awaitsCommit).toBe(false);
     ends.start(request({ atLeast: 2 ** 53 - 1, waitMs: 50 }));
     expect(ends.awaitsCommit).toBe(true);
@@ -282,7 +280,7 @@ describe('an END that waits', () => {
     expect(ends.awaitsCommit).toBe(false);
     ends.start(request({ atLeast: 2 ** 53 - 1, waitMs: 50 }));
     expect(ends.awaitsCommit).toBe(true);
-    ends.closed(client.session);
+    ends.closed(client.caller);
     expect(ends.awaitsCommit).toBe(false);
     ends.start(request({ atLeast: 200, waitMs: 50 }));
     commit(200);

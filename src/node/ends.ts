@@ -5,15 +5,14 @@
 import { ASK_AGAIN_MS, LINEARIZABLE_WAIT_MS, MAX_SHARED_ENDS } from '../core/limits.ts';
 import { STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
-import { encodeEnded } from '../protocol/client.ts';
+import type { Caller } from './caller.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
 import { Heap, type HeapNode } from './heap.ts';
 import { Paced } from './paced.ts';
-import type { Session } from './session.ts';
 import { Shares } from './shares.ts';
 
 export interface EndRequest {
-  readonly session: Session;
+  readonly caller: Caller;
   readonly requestId: number;
   readonly isLinearizable: boolean;
   /** AT_LEAST: answer only when this node's commit has reached it; 0: whatever it is. */
@@ -24,7 +23,7 @@ export interface EndRequest {
 
 /** An END that waits: for the leader's word, or for this node to have come far enough. */
 export interface WaitingEnd {
-  readonly session: Session;
+  readonly caller: Caller;
   readonly requestId: number;
   /** The commit that AT_LEAST asks for; 0: none. */
   readonly atLeast: number;
@@ -88,27 +87,27 @@ export class Ends {
   }
 
   /** Answers `request`, now or later; with NOT_LEADER or BEHIND when its time is over. */
-  start({ session, requestId, isLinearizable, atLeast, waitMs }: EndRequest): void {
+  start({ caller, requestId, isLinearizable, atLeast, waitMs }: EndRequest): void {
     const asksLeader = isLinearizable && !this.#isAlone;
     const isThere = atLeast <= this.#memory.commit;
     if (isThere && !asksLeader) {
-      this.#answer(session, requestId);
+      this.#answer(caller, requestId);
       return;
     }
     if (!isThere && waitMs === 0) {
-      this.#sayBehind(session, requestId, atLeast);
+      this.#sayBehind(caller, requestId, atLeast);
       return;
     }
-    const refusal = this.#shares.take(session.ends.size, 'END requests waiting');
+    const refusal = this.#shares.take(caller.ends.size, 'END requests waiting');
     if (refusal !== '') {
-      session.sendError(requestId, 'TOO_MANY_REQUESTS', 0, refusal);
+      caller.sendError(requestId, 'TOO_MANY_REQUESTS', 0, refusal);
       return;
     }
     const index = asksLeader ? undefined : 0;
-    const waiting: WaitingEnd = { session, requestId, atLeast, deadlines: [], index, target: undefined, isDone: false };
+    const waiting: WaitingEnd = { caller, requestId, atLeast, deadlines: [], index, target: undefined, isDone: false };
     if (!isThere) waiting.deadlines.push(this.#deadlines.add({ waiting, isForLeader: false }, waitMs));
     if (asksLeader) waiting.deadlines.push(this.#deadlines.add({ waiting, isForLeader: true }, LINEARIZABLE_WAIT_MS));
-    session.ends.add(waiting);
+    caller.ends.add(waiting);
     if (asksLeader) this.#ask(waiting);
     else this.#aim(waiting);
   }
@@ -125,9 +124,9 @@ export class Ends {
     this.#askAll(again);
   }
 
-  /** The session is gone: nobody waits any more. */
-  closed(session: Session): void {
-    for (const waiting of session.ends) this.#forget(waiting);
+  /** The caller is gone: nobody waits any more. */
+  closed(caller: Caller): void {
+    for (const waiting of caller.ends) this.#forget(waiting);
   }
 
   #ask(waiting: WaitingEnd): void {
@@ -209,17 +208,17 @@ export class Ends {
       return;
     }
     this.#forget(waiting);
-    this.#answer(waiting.session, waiting.requestId);
+    this.#answer(waiting.caller, waiting.requestId);
   }
 
   /** One of the waits is over. What it was for may have come, and the other one goes on. */
   #expire({ waiting, isForLeader }: Wait): void {
     const target = isForLeader ? waiting.index : waiting.atLeast;
     if (target !== undefined && target <= this.#memory.commit) return;
-    const { session, requestId } = waiting;
+    const { caller, requestId } = waiting;
     this.#forget(waiting);
-    if (target !== undefined) this.#sayBehind(session, requestId, target);
-    else session.sendError(requestId, 'NOT_LEADER', 0, this.#noLeader());
+    if (target !== undefined) this.#sayBehind(caller, requestId, target);
+    else caller.sendError(requestId, 'NOT_LEADER', 0, this.#noLeader());
   }
 
   #noLeader(): string {
@@ -227,9 +226,9 @@ export class Ends {
     return `no leader answered in time: ${why === '' ? 'there may be none now, or it cannot be reached from this node' : why}`;
   }
 
-  #sayBehind(session: Session, requestId: number, target: number): void {
+  #sayBehind(caller: Caller, requestId: number, target: number): void {
     const { commit } = this.#memory;
-    session.sendError(requestId, 'BEHIND', commit, `this node has the log only up to offset ${commit}, not up to ${target}`);
+    caller.sendError(requestId, 'BEHIND', commit, `this node has the log only up to offset ${commit}, not up to ${target}`);
   }
 
   #forget(waiting: WaitingEnd): void {
@@ -237,11 +236,11 @@ export class Ends {
     for (const deadline of waiting.deadlines) this.#deadlines.remove(deadline);
     if (waiting.target !== undefined) this.#targets.remove(waiting.target);
     for (const set of [this.#toAsk, this.#again, this.#leaderless]) set.delete(waiting);
-    this.#shares.release(waiting.session.ends.size);
-    waiting.session.ends.delete(waiting);
+    this.#shares.release(waiting.caller.ends.size);
+    waiting.caller.ends.delete(waiting);
   }
 
-  #answer(session: Session, requestId: number): void {
-    session.send(encodeEnded(requestId, this.#memory.word(WORD.START), this.#memory.commit, this.#memory.word(WORD.TERM)));
+  #answer(caller: Caller, requestId: number): void {
+    caller.sendEnd(requestId, this.#memory.word(WORD.START), this.#memory.commit, this.#memory.word(WORD.TERM));
   }
 }

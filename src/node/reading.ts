@@ -13,10 +13,10 @@ import type { HotReader } from '../memory/hotReader.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { notBoundary } from '../storage/segmentReader.ts';
 import type { Pools } from '../threads/pools.ts';
+import type { Caller, Reading } from './caller.ts';
 import { ColdReads } from './coldReads.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Segments } from './segments.ts';
-import type { Reading, Session } from './session.ts';
 import { Shares } from './shares.ts';
 import { Turns } from './turns.ts';
 
@@ -42,22 +42,22 @@ export class Readings {
   readonly #hot: HotReader;
   readonly #ports: ReadingPorts;
   readonly #cold: ColdReads;
-  readonly #turns: Turns<Session>;
+  readonly #turns: Turns<Caller>;
   readonly #shares = new Shares(MAX_SHARED_READINGS);
   readonly #deadlines = new Deadlines<Reading>((reading) => this.#stopWaiting(reading));
   #lastReported = '';
   #readBytes = 0;
   /** Connections with readings at the commit, until it moves. */
-  #waiting = new Set<Session>();
+  #waiting = new Set<Caller>();
   /** Connections whose next message finds no room in all send buffers, until some time has passed. */
-  #roomless = new Set<Session>();
+  #roomless = new Set<Caller>();
 
   constructor(ports: ReadingPorts) {
     this.#ports = ports;
     this.#memory = ports.memory;
     this.#hot = ports.hot;
     this.#turns = new Turns(
-      (session) => this.#serve(session),
+      (caller) => this.#serve(caller),
       () => ports.beforeTurn(),
     );
     this.#cold = new ColdReads(ports.memory, ports.segments, ports.pools, {
@@ -78,23 +78,23 @@ export class Readings {
 
   /** Starts a reading; a READ waits `waitMs` for entries. Returns why not, in a sentence; empty: it has started. */
   start(reading: Reading, waitMs: number): string {
-    const { session } = reading;
-    const own = session.readings;
+    const { caller } = reading;
+    const own = caller.readings;
     const refusal = this.#shares.take(own.open.size, 'reads and subscriptions open');
     if (refusal !== '') return refusal;
     own.open.set(reading.requestId, reading);
     if (waitMs > 0) reading.deadline = this.#deadlines.add(reading, waitMs);
     const isAlone = own.ready.size === 0 && own.first === undefined;
     own.ready.add(reading);
-    if (!isAlone || !this.#turns.isFree) this.#turns.add(session);
-    else if (this.#serve(session)) this.#turns.add(session);
+    if (!isAlone || !this.#turns.isFree) this.#turns.add(caller);
+    else if (this.#serve(caller)) this.#turns.add(caller);
     return '';
   }
 
   /** Ends a reading without a word to the client. */
   drop(reading: Reading): void {
-    const { session, deadline } = reading;
-    const own = session.readings;
+    const { caller, deadline } = reading;
+    const own = caller.readings;
     if (deadline !== undefined) this.#deadlines.remove(deadline);
     reading.state = 'done';
     this.#shares.release(own.open.size);
@@ -102,17 +102,17 @@ export class Readings {
     own.ready.delete(reading);
     own.cold.delete(reading);
     own.waiting.delete(reading);
-    if (own.waiting.size === 0) this.#waiting.delete(session);
+    if (own.waiting.size === 0) this.#waiting.delete(caller);
     if (own.first !== reading) return;
     own.first = undefined;
-    this.#turns.add(session);
+    this.#turns.add(caller);
   }
 
-  /** The session is gone. */
-  closed(session: Session): void {
-    for (const reading of session.readings.open.values()) this.drop(reading);
-    this.#turns.remove(session);
-    this.#cold.closed(session);
+  /** The caller is gone. */
+  closed(caller: Caller): void {
+    for (const reading of caller.readings.open.values()) this.drop(reading);
+    this.#turns.remove(caller);
+    this.#cold.closed(caller);
   }
 
   /** The commit moved: all who wait for entries get them in their turn. */
@@ -120,17 +120,17 @@ export class Readings {
     if (this.#waiting.size === 0) return;
     const woken = this.#waiting;
     this.#waiting = new Set();
-    for (const session of woken) {
-      session.readings.isWoken = true;
-      this.#turns.add(session);
+    for (const caller of woken) {
+      caller.readings.isWoken = true;
+      this.#turns.add(caller);
     }
     this.#turns.run();
   }
 
-  /** A session's socket has room again. */
-  drained(session: Session): void {
-    this.#cold.resume(session);
-    if (session.readings.ready.size > 0 || session.readings.isWoken) this.#turns.add(session);
+  /** A caller's socket has room again. */
+  drained(caller: Caller): void {
+    this.#cold.resume(caller);
+    if (caller.readings.ready.size > 0 || caller.readings.isWoken) this.#turns.add(caller);
   }
 
   /** The consumer grants `bytes` more. */
@@ -141,20 +141,20 @@ export class Readings {
 
   #makeReady(reading: Reading): void {
     reading.state = 'ready';
-    reading.session.readings.ready.add(reading);
-    this.#turns.add(reading.session);
+    reading.caller.readings.ready.add(reading);
+    this.#turns.add(reading.caller);
   }
 
   /** A READ's wait is over: it answers with what there is, which may be nothing. */
   #stopWaiting(reading: Reading): void {
     reading.deadline = undefined;
-    if (reading.state === 'waiting' && reading.session.readings.waiting.delete(reading)) this.#makeReady(reading);
+    if (reading.state === 'waiting' && reading.caller.readings.waiting.delete(reading)) this.#makeReady(reading);
   }
 
-  /** Sends at most one message to a session. Returns whether it can be sent more now. */
-  #serve(session: Session): boolean {
-    const own = session.readings;
-    if (session.isClosed) return false;
+  /** Sends at most one message to a caller. Returns whether it can be sent more now. */
+  #serve(caller: Caller): boolean {
+    const own = caller.readings;
+    if (caller.isClosed) return false;
     if (own.isWoken) {
       own.isWoken = false;
       for (const reading of own.waiting) {
@@ -168,7 +168,7 @@ export class Readings {
       // What comes first is being read from the disk.
       if (reading.state !== 'ready') return false;
       const outcome = this.#advance(reading);
-      if (outcome === 'no room' || session.isClosed) return false;
+      if (outcome === 'no room' || caller.isClosed) return false;
       if (outcome === 'sent') break;
     }
     return own.ready.size > 0;
@@ -176,12 +176,12 @@ export class Readings {
 
   /** Sends at most one message for a reading that is ready, and puts it into its next state. Where there is no room it stays where it is. */
   #advance(reading: Reading): 'sent' | 'nothing' | 'no room' {
-    const { session } = reading;
+    const { caller } = reading;
     if (reading.next >= this.#memory.commit) return this.#waitForCommit(reading);
-    const { dataRoom } = session;
+    const { dataRoom } = caller;
     if (dataRoom === 0) return 'no room';
-    if (reading.neededBytes > 0 && !session.admits(reading.neededBytes)) return this.#waitForRoom(session);
-    session.readings.ready.delete(reading);
+    if (reading.neededBytes > 0 && !caller.admits(reading.neededBytes)) return this.#waitForRoom(caller);
+    caller.readings.ready.delete(reading);
     if (reading.creditBytes <= 0) {
       reading.state = 'starved';
       return 'nothing';
@@ -197,16 +197,16 @@ export class Readings {
   }
 
   #waitForCommit(reading: Reading): 'sent' | 'nothing' {
-    const { session } = reading;
-    session.readings.ready.delete(reading);
+    const { caller } = reading;
+    caller.readings.ready.delete(reading);
     if (reading.isSubscription || reading.deadline !== undefined) {
       reading.state = 'waiting';
-      session.readings.waiting.add(reading);
-      this.#waiting.add(session);
+      caller.readings.waiting.add(reading);
+      this.#waiting.add(caller);
       this.#ports.awaitCommit();
       return 'nothing';
     }
-    session.sendData(reading.requestId, reading.next, this.#memory.commit, new Uint8Array(0));
+    caller.sendData(reading.requestId, reading.next, this.#memory.commit, new Uint8Array(0));
     this.drop(reading);
     return 'sent';
   }
@@ -221,28 +221,28 @@ export class Readings {
     }
     const chunkBytes = reading.isSubscription ? SUBSCRIPTION_CHUNK_BYTES : MAX_READ_BYTES;
     const entries = this.#hot.read(slot, reading.next, Math.min(chunkBytes, reading.creditBytes, dataRoom));
-    if (!reading.session.admits(entries.length)) {
-      reading.session.readings.ready.add(reading);
-      return this.#waitForRoom(reading.session);
+    if (!reading.caller.admits(entries.length)) {
+      reading.caller.readings.ready.add(reading);
+      return this.#waitForRoom(reading.caller);
     }
     this.#send(reading, entries);
     return 'sent';
   }
 
   #sendCold(reading: Reading, entries: Uint8Array): void {
-    const { session } = reading;
-    const isAdmitted = session.dataRoom > 0 && session.admits(entries.length);
+    const { caller } = reading;
+    const isAdmitted = caller.dataRoom > 0 && caller.admits(entries.length);
     if (isAdmitted) {
       this.#send(reading, entries);
-      if (session.readings.ready.size > 0) this.#turns.add(session);
+      if (caller.readings.ready.size > 0) this.#turns.add(caller);
       return;
     }
     // Others of its connection have taken the room. It is read again when there is some: where only one entry needs it, for that.
-    session.readings.first ??= reading;
+    caller.readings.first ??= reading;
     reading.neededBytes = entries.length > MAX_READ_BYTES ? entries.length : 0;
     reading.state = 'ready';
-    session.readings.ready.add(reading);
-    if (session.dataRoom > 0) this.#waitForRoom(session);
+    caller.readings.ready.add(reading);
+    if (caller.dataRoom > 0) this.#waitForRoom(caller);
   }
 
   /** Tail memory has what was not on the disk. */
@@ -253,26 +253,26 @@ export class Readings {
     else this.#refuse(reading, new LogError('DAMAGE', `no segment holds log offset ${reading.next}`));
   }
 
-  #waitForRoom(session: Session): 'no room' {
+  #waitForRoom(caller: Caller): 'no room' {
     if (this.#roomless.size === 0) setTimeout(() => this.#retryRoomless(), ROOM_RETRY_MS).unref();
-    this.#roomless.add(session);
+    this.#roomless.add(caller);
     return 'no room';
   }
 
   #retryRoomless(): void {
     const roomless = this.#roomless;
     this.#roomless = new Set();
-    for (const session of roomless) {
-      if (!session.isClosed) this.#turns.add(session);
+    for (const caller of roomless) {
+      if (!caller.isClosed) this.#turns.add(caller);
     }
   }
 
   #send(reading: Reading, entries: Uint8Array): void {
-    const { session } = reading;
-    session.sendData(reading.requestId, reading.next, this.#memory.commit, entries);
-    // Sending can cut a session that does not read.
-    if (session.isClosed) return;
-    if (session.readings.first === reading) session.readings.first = undefined;
+    const { caller } = reading;
+    caller.sendData(reading.requestId, reading.next, this.#memory.commit, entries);
+    // Sending can cut a caller that does not read.
+    if (caller.isClosed) return;
+    if (caller.readings.first === reading) caller.readings.first = undefined;
     this.#readBytes += entries.length;
     reading.next += entries.length;
     reading.isBoundary = true;
@@ -284,19 +284,19 @@ export class Readings {
   }
 
   #refuse(reading: Reading, error: LogError): void {
-    const { session, requestId, next } = reading;
+    const { caller, requestId, next } = reading;
     this.drop(reading);
     if (error.code === 'OFFSET_NOT_BOUNDARY') {
-      session.sendError(requestId, error.code, Number(error.details.beginning), error.message);
+      caller.sendError(requestId, error.code, Number(error.details.beginning), error.message);
       return;
     }
     // Many clients may ask for the same entry: its damage is logged once.
     if (error.message !== this.#lastReported) this.#ports.reportDamage(error);
     this.#lastReported = error.message;
     if (error.code !== 'DAMAGE' && error.details.errno !== 'EIO') {
-      session.sendError(requestId, 'OVERLOADED', next, 'this node cannot read its disk now; its log says why: try again later');
+      caller.sendError(requestId, 'OVERLOADED', next, 'this node cannot read its disk now; its log says why: try again later');
       return;
     }
-    session.sendError(requestId, 'DAMAGED', next, `the entry at offset ${next} is damaged on this node's disk; its log names the file`);
+    caller.sendError(requestId, 'DAMAGED', next, `the entry at offset ${next} is damaged on this node's disk; its log names the file`);
   }
 }

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { SIGNAL, WORD } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
-import { CommitWatch } from '../../src/server/commitWatch.ts';
+import { CommitWatch } from '../../src/node/commitWatch.ts';
 import { smallMemory } from '../crash/testNode.ts';
 
 describe('the watch on the commit', () => {

@@ -4,10 +4,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { READ_TURN_MS } from '../../src/core/limits.ts';
 import { HotReader } from '../../src/memory/hotReader.ts';
 import { WORD } from '../../src/memory/map.ts';
-import { Readings } from '../../src/server/reading.ts';
-import type { Segments } from '../../src/server/segments.ts';
-import { type Session, SessionReadings } from '../../src/server/session.ts';
-import { Turns } from '../../src/server/turns.ts';
+import { CallerReadings } from '../../src/node/caller.ts';
+import { Readings } from '../../src/node/reading.ts';
+import type { Segments } from '../../src/node/segments.ts';
+import { Turns } from '../../src/node/turns.ts';
+import type { Session } from '../../src/server/session.ts';
 import type { Pools } from '../../src/threads/pools.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
@@ -106,7 +107,7 @@ describe('the turns of connections', () => {
     const sent: number[] = [];
     const open = (name: number, subscriptions: number): void => {
       const session = {
-        readings: new SessionReadings(),
+        readings: new CallerReadings(),
         isClosed: false,
         dataRoom: Number.POSITIVE_INFINITY,
         hasUnsent: false,
@@ -115,7 +116,7 @@ describe('the turns of connections', () => {
       } as unknown as Session;
       for (let requestId = 1; requestId <= subscriptions; requestId += 1) {
         const place = { next: memory.tail, isBoundary: true, creditBytes: 1e6, deadline: undefined, neededBytes: 0 };
-        readings.start({ session, requestId, isSubscription: true, ...place, state: 'ready' }, 0);
+        readings.start({ caller: session, requestId, isSubscription: true, ...place, state: 'ready' }, 0);
       }
     };
     for (let name = 1; name <= 128; name += 1) open(name, 256);

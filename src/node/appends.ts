@@ -25,16 +25,10 @@ import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
 import { AppendRows } from './appendRows.ts';
+import type { Appender } from './caller.ts';
 import { type Condition, refusalOf } from './chain.ts';
 import { HeldAppends, heldCostOf } from './heldAppends.ts';
 import { PowerHistogram } from './histogram.ts';
-import type { Session } from './session.ts';
-
-/** What an append needs of the connection that it came on. */
-export type AppendSession = Pick<
-  Session,
-  'unacknowledgedBytes' | 'unacknowledgedAppends' | 'isClosed' | 'sendError' | 'fail' | 'addReceipt' | 'flushReceipts'
->;
 
 /** The event loop and the clock, so that a simulator can have its own. */
 export interface AppendLoop {
@@ -48,7 +42,7 @@ const NODE_LOOP: AppendLoop = { wallMs: () => Date.now(), afterTurn: (run) => vo
 
 /** One APPEND request. It and its `entries`, which may be a view of the message, are valid only until control returns to the event loop. */
 export interface AppendRequest {
-  readonly session: AppendSession;
+  readonly caller: Appender;
   readonly requestId: number;
   readonly entries: Uint8Array;
   readonly entryCount: number;
@@ -93,13 +87,13 @@ export class Appends {
   readonly #cluster: ClusterView;
   readonly #maxPayloadBytes: number;
   /** Ordered, oldest first: the place of each is the log offset at which it ends. */
-  readonly #pending = new AppendRows<AppendSession>();
+  readonly #pending = new AppendRows<Appender>();
   readonly #held = new HeldAppends();
   /** Connections that end once all of theirs that were accepted are answered, with the append from which on theirs are not done. */
-  readonly #leaving = new Map<AppendSession, number>();
+  readonly #leaving = new Map<Appender, number>();
   #isRetryPlanned = false;
   /** Sessions with receipts to send. */
-  #answered: AppendSession[] = [];
+  #answered: Appender[] = [];
   #isTurnPlanned = false;
   readonly #awaitCommit: () => void;
   readonly #loop: AppendLoop;
@@ -152,15 +146,15 @@ export class Appends {
     return this.#memory.word(WORD.LEADER_TERM);
   }
 
-  /** Takes an append whose size the session's window allows. */
+  /** Takes an append whose size the caller's window allows. */
   accept(request: AppendRequest): void {
-    if (this.#leaving.has(request.session)) return;
+    if (this.#leaving.has(request.caller)) return;
     if (this.#leaderTerm === 0) {
-      request.session.sendError(request.requestId, 'NOT_LEADER', 0, this.#notLeader());
+      request.caller.sendError(request.requestId, 'NOT_LEADER', 0, this.#notLeader());
       return;
     }
-    request.session.unacknowledgedBytes += request.entries.length;
-    request.session.unacknowledgedAppends += 1;
+    request.caller.unacknowledgedBytes += request.entries.length;
+    request.caller.unacknowledgedAppends += 1;
     // Who comes while others are held waits behind them: appends keep their order.
     if (!this.#held.isEmpty || !this.#order(request)) this.#hold(request);
   }
@@ -172,7 +166,7 @@ export class Appends {
       const request = this.#held.first();
       if (request === undefined) return;
       bytes += request.entries.length;
-      if (!request.session.isClosed && !this.#order(request)) return;
+      if (!request.caller.isClosed && !this.#order(request)) return;
       this.#held.shift();
     }
     if (this.#isRetryPlanned || this.#held.isEmpty) return;
@@ -183,10 +177,10 @@ export class Appends {
     });
   }
 
-  /** The session is gone: what is held of it is not to be ordered. */
-  closed(session: AppendSession): void {
-    this.#held.drop(session);
-    this.#leaving.delete(session);
+  /** The caller is gone: what is held of it is not to be ordered. */
+  closed(caller: Appender): void {
+    this.#held.drop(caller);
+    this.#leaving.delete(caller);
   }
 
   /** Answers every append that the commit has reached, and those that a lost leadership has decided. */
@@ -196,7 +190,7 @@ export class Appends {
     if (this.#term !== 0 && this.#leaderTerm === this.#term) this.#settleUpTo(commit, nowMs);
     else this.#endTerm(nowMs);
     this.#flushAnswers();
-    if (this.#leaving.size > 0) for (const session of this.#leaving.keys()) this.#endSettled(session);
+    if (this.#leaving.size > 0) for (const caller of this.#leaving.keys()) this.#endSettled(caller);
     this.retryHeld();
   }
 
@@ -210,7 +204,7 @@ export class Appends {
     this.refuseHeld();
     this.#giveUpPending('this node stops before it knows');
     this.#flushAnswers();
-    for (const session of this.#leaving.keys()) this.#endSettled(session);
+    for (const caller of this.#leaving.keys()) this.#endSettled(caller);
   }
 
   #refuseAllHeld(code: ErrorCode, sentence: string): void {
@@ -224,13 +218,13 @@ export class Appends {
     const pending = this.#pending;
     this.undecidedCount += pending.size;
     while (pending.size > 0) {
-      const session = pending.owner();
+      const caller = pending.owner();
       const requestId = pending.requestId();
       const bytes = pending.bytes();
       pending.shift();
-      session.unacknowledgedBytes -= bytes;
-      session.unacknowledgedAppends -= 1;
-      session.sendError(requestId, 'NOT_LEADER', 0, `${reason}: this append was ordered; it may get into the log or not`, true);
+      caller.unacknowledgedBytes -= bytes;
+      caller.unacknowledgedAppends -= 1;
+      caller.sendError(requestId, 'NOT_LEADER', 0, `${reason}: this append was ordered; it may get into the log or not`, true);
     }
   }
 
@@ -255,12 +249,12 @@ export class Appends {
     const pending = this.#pending;
     while (pending.size > 0 && pending.place() <= commit) {
       const end = pending.place();
-      const session = pending.owner();
+      const caller = pending.owner();
       const requestId = pending.requestId();
       const first = end - pending.bytes();
       this.latency.observe((nowMs - pending.arrivedMs()) / 1000);
       pending.shift();
-      this.#acknowledge(session, requestId, this.#term, first, end, this.committedLevel, this.#nodesWith(end));
+      this.#acknowledge(caller, requestId, this.#term, first, end, this.committedLevel, this.#nodesWith(end));
     }
   }
 
@@ -285,7 +279,7 @@ export class Appends {
   }
 
   #orderInside(request: AppendRequest, term: number): boolean {
-    const { session, requestId, condition } = request;
+    const { caller, requestId, condition } = request;
     const end = this.#memory.tail;
     const refusal = condition === undefined ? undefined : refusalOf(condition, { term, dataEnd: this.#memory.dataEnd, tail: end });
     if (refusal !== undefined) {
@@ -311,9 +305,9 @@ export class Appends {
     this.counters.batches += 1;
     this.counters.bytes += request.entries.length;
     if (request.received) {
-      this.#acknowledge(session, requestId, term, this.#tail.first, this.#tail.end, LEVEL_RECEIVED, 0);
+      this.#acknowledge(caller, requestId, term, this.#tail.first, this.#tail.end, LEVEL_RECEIVED, 0);
     } else {
-      this.#pending.push(session, requestId, request.entries.length, this.#tail.end, request.arrivedMs);
+      this.#pending.push(caller, requestId, request.entries.length, this.#tail.end, request.arrivedMs);
     }
     return true;
   }
@@ -329,54 +323,54 @@ export class Appends {
   }
 
   #refuse(request: AppendRequest, code: ErrorCode, offset: number, sentence: string): void {
-    request.session.unacknowledgedBytes -= request.entries.length;
-    request.session.unacknowledgedAppends -= 1;
-    request.session.sendError(request.requestId, code, offset, sentence);
+    request.caller.unacknowledgedBytes -= request.entries.length;
+    request.caller.unacknowledgedAppends -= 1;
+    request.caller.sendError(request.requestId, code, offset, sentence);
   }
 
   #hold(request: AppendRequest): void {
-    const { session, requestId, entries } = request;
+    const { caller, requestId, entries } = request;
     const cost = heldCostOf(request);
     while (this.#held.bytes + cost > HELD_APPEND_BYTES) {
       // Who has least of what waits must not pay for who has most.
-      const payer = this.#held.payer(session, cost);
+      const payer = this.#held.payer(caller, cost);
       if (payer === undefined) {
-        session.unacknowledgedBytes -= entries.length;
-        session.unacknowledgedAppends -= 1;
-        this.#overload(session, requestId);
+        caller.unacknowledgedBytes -= entries.length;
+        caller.unacknowledgedAppends -= 1;
+        this.#overload(caller, requestId);
         return;
       }
-      payer.session.unacknowledgedAppends -= payer.count;
-      this.#held.drop(payer.session);
-      this.#overload(payer.session, payer.requestId);
+      payer.caller.unacknowledgedAppends -= payer.count;
+      this.#held.drop(payer.caller);
+      this.#overload(payer.caller, payer.requestId);
     }
     this.#held.push(request);
     this.#awaitCommit();
   }
 
   /** Neither the append `requestId` of a connection nor any after it is done. It ends once those before have their answers. */
-  #overload(session: AppendSession, requestId: number): void {
-    this.#leaving.set(session, requestId);
-    this.#endSettled(session);
+  #overload(caller: Appender, requestId: number): void {
+    this.#leaving.set(caller, requestId);
+    this.#endSettled(caller);
   }
 
   /** Ends a connection that has to, unless an append of its waits for its answer. */
-  #endSettled(session: AppendSession): void {
-    const requestId = this.#leaving.get(session);
-    if (requestId === undefined || session.unacknowledgedAppends > 0) return;
-    this.#leaving.delete(session);
-    session.fail(
+  #endSettled(caller: Appender): void {
+    const requestId = this.#leaving.get(caller);
+    if (requestId === undefined || caller.unacknowledgedAppends > 0) return;
+    this.#leaving.delete(caller);
+    caller.fail(
       requestId,
       'OVERLOADED',
       'the disk is behind and the queue of appends is full, most of it from this connection: try again later, with fewer at once',
     );
   }
 
-  #acknowledge(session: AppendSession, requestId: number, term: number, first: number, end: number, level: number, nodes: number): void {
-    session.unacknowledgedBytes -= end - first;
-    session.unacknowledgedAppends -= 1;
-    if (session.isClosed) return;
-    if (session.addReceipt(requestId, term, first, end, level, nodes)) this.#answered.push(session);
+  #acknowledge(caller: Appender, requestId: number, term: number, first: number, end: number, level: number, nodes: number): void {
+    caller.unacknowledgedBytes -= end - first;
+    caller.unacknowledgedAppends -= 1;
+    if (caller.isClosed) return;
+    if (caller.addReceipt(requestId, term, first, end, level, nodes)) this.#answered.push(caller);
   }
 
   #planTurn(): void {
@@ -403,6 +397,6 @@ export class Appends {
     if (this.#answered.length === 0) return;
     const answered = this.#answered;
     this.#answered = [];
-    for (const session of answered) session.flushReceipts();
+    for (const caller of answered) caller.flushReceipts();
   }
 }

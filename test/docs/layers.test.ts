@@ -1,0 +1,31 @@
+// Each folder imports only what ARCHITECTURE.md's table says.
+
+import { describe, expect, it } from 'vitest';
+import { checkLayers, faultsOf, readLayers } from '../../scripts/layers.mjs';
+
+describe('the folders', () => {
+  it('import only what the table in ARCHITECTURE.md says', () => {
+    expect(checkLayers()).toEqual([]);
+  });
+
+  it.each([
+    ['src/core/a.ts', "import { x } from '../raft/b.ts';", 'imports only: layout'],
+    ['src/core/a.ts', "import * as fs from 'node:fs';", 'uses nothing of Node'],
+    ['src/core/deep/a.ts', "export {\n  x,\n} from '../../raft/b.ts';", 'imports only: layout'],
+    ['src/node/a.ts', "import '../server/b.ts';", 'imports only: core'],
+    ['src/protocol/a.ts', "import { x } from '../raft/b.ts';", 'only types'],
+    ['src/client/a.ts', "const x = await import('../memory/wasm.ts');", 'imports only: core'],
+    ['src/strange/a.ts', '', 'has no row'],
+  ])('%s with %j is refused', (file, source, sentence) => {
+    expect(faultsOf(file, source, readLayers())).toEqual([expect.stringContaining(sentence)]);
+  });
+
+  it.each([
+    ['src/protocol/a.ts', "import type { x } from '../raft/b.ts';"],
+    ['src/client/a.ts', "import { x } from '../memory/wasm.generated.ts';"],
+    ['src/client/transport.node.ts', "import WebSocket from 'node:net';"],
+    ['src/server/deep/a.ts', "import { x } from '../../node/b.ts';\nimport { y } from '../../../assembly/layout.ts';"],
+  ])('%s with %j is allowed', (file, source) => {
+    expect(faultsOf(file, source, readLayers())).toEqual([]);
+  });
+});
