@@ -16,6 +16,16 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
+/** Sum of what is known of all processes; undefined when it is not known of one. */
+export function sumOf(values: readonly (number | undefined)[]): number | undefined {
+  let sum = 0;
+  for (const value of values) {
+    if (value === undefined) return undefined;
+    sum += value;
+  }
+  return sum;
+}
+
 /** A distribution of times, in milliseconds. Without any, the times are NaN. */
 export interface Latency {
   readonly count: number;

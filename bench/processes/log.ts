@@ -3,7 +3,7 @@
 import { randomInt } from 'node:crypto';
 import type { LaneRecord, LogTarget } from '../load/lane.ts';
 import { processResident } from '../machine/proc.ts';
-import { sumOf } from '../systems/system.ts';
+import { sumOf } from '../statistics.ts';
 import type { NodeUnderTest } from './node.ts';
 
 export interface LogUnderTest {

@@ -5,7 +5,7 @@ import type { ReadResult } from '../load/types.ts';
 import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { sumOf } from '../systems/system.ts';
+import { sumOf } from '../statistics.ts';
 import { costSamples } from './cost.ts';
 import { onNodes } from './onNodes.ts';
 import { dropPageCache } from './pageCache.ts';

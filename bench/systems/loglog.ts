@@ -5,7 +5,8 @@ import { processResident } from '../machine/proc.ts';
 import type { ClusterUnderTest } from '../processes/cluster.ts';
 import type { NodeUnderTest } from '../processes/node.ts';
 import type { Context } from '../scenario.ts';
-import { type RunningSystem, type System, sumOf } from './system.ts';
+import { sumOf } from '../statistics.ts';
+import type { RunningSystem, System } from './system.ts';
 
 /** What is the same of one node and of several, and only those that run now. */
 function observed(

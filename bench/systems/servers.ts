@@ -7,7 +7,8 @@ import type { DriverName, Target } from '../load/drivers/driver.ts';
 import { processCpuSeconds, processResident, processStorageReadBytes } from '../machine/proc.ts';
 import { until } from '../processes/cluster.ts';
 import { type Program, type Signal, startProgram } from '../processes/processes.ts';
-import { type RunningSystem, sumOf } from './system.ts';
+import { sumOf } from '../statistics.ts';
+import type { RunningSystem } from './system.ts';
 
 export const HOST = '127.0.0.1';
 

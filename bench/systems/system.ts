@@ -67,13 +67,3 @@ export interface FoundSystem {
   readonly version: string;
   readonly path: string;
 }
-
-/** Sum of what is known of all processes; undefined when it is not known of one. */
-export function sumOf(values: readonly (number | undefined)[]): number | undefined {
-  let sum = 0;
-  for (const value of values) {
-    if (value === undefined) return undefined;
-    sum += value;
-  }
-  return sum;
-}
