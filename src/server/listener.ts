@@ -1,27 +1,23 @@
-// The uWebSockets.js app: accepts clients, checks who may connect, and hands messages to the sessions' requests.
+// Who may connect to a node, what a connection may cost, and how it ends. The sockets are an acceptor's.
 
-import './headerBytes.ts';
-
-import * as uWS from 'uWebSockets.js';
 import { LogError } from '../core/errors.ts';
-import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES, STOP_LINGER_MS, UNFINISHED_CHECK_MS } from '../core/limits.ts';
+import { STOP_LINGER_MS, UNFINISHED_CHECK_MS } from '../core/limits.ts';
 import { CLOSE_FLOOD, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.ts';
-import { untilClosedByClients } from './closing.ts';
+import type { Acceptor, Connection, HttpAnswer, HttpRequest, MakeAcceptor, MakeAnswer } from './acceptor.ts';
+import type { ClientSocket } from './clientSocket.ts';
 import type { ClientPlaces } from './descriptors.ts';
-import { HttpConnections } from './httpConnections.ts';
 import { type CloseReason, Incidents } from './incidents.ts';
 import { Places } from './places.ts';
 import { SendBudget } from './sendBudget.ts';
 import { Session } from './session.ts';
 import { type Budget, Inbox, TurnBudget } from './turnBudget.ts';
 import { longestMessageMs, unfinished } from './unfinished.ts';
-import { type SocketData, UwsSocket } from './uwsSocket.ts';
 
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
   readonly places: ClientPlaces;
-  /** Largest message that a client may send; uWS drops the connection above it. */
+  /** Largest message that a client may send; the acceptor ends the connection above it. */
   readonly maxMessageBytes: number;
   /** What a client may have sent that was not handled yet. */
   readonly budget: Budget;
@@ -55,16 +51,16 @@ export function isOriginAllowed(origin: string, allowed: readonly string[]): boo
   }
 }
 
-/** LIBUS_LISTEN_EXCLUSIVE_PORT, and the form of `listen` that takes it with a host: both are missing from uWS's types. */
-const EXCLUSIVE_PORT = 1;
-interface ExclusiveListen {
-  listen(host: string, port: number, options: number, listening: (socket: uWS.us_listen_socket | false) => void): void;
+/** A refusal of an upgrade: what it is counted as, and the HTTP status and the sentence that say why. */
+interface Refusal {
+  readonly reason: CloseReason;
+  readonly status: HttpAnswer['status'];
+  readonly sentence: string;
 }
 
 export class Listener {
-  readonly app = uWS.App();
   readonly sessions = new Set<Session>();
-  readonly #sockets = new Set<uWS.WebSocket<SocketData>>();
+  readonly #acceptor: Acceptor;
   readonly sendBudget = new SendBudget();
   /** What is closed and refused here. */
   readonly incidents: Incidents;
@@ -73,21 +69,18 @@ export class Listener {
   #checking: NodeJS.Timeout | undefined;
   readonly #options: ListenerOptions;
   readonly #events: ListenerEvents;
-  #socket: uWS.us_listen_socket | false = false;
-  #port = 0;
-  /** Connections that are not WebSockets, or not yet. */
-  readonly http = new HttpConnections();
+  #answers: (request: HttpRequest) => MakeAnswer = () => () => ({ status: 503, type: 'text/plain', body: 'the node is starting\n' });
   readonly #places: Places;
   #emptied: () => void = () => undefined;
   /** Set when the node stops: how each session is closed once all that was sent to it has left. */
   #farewell: { readonly closeCode: number; readonly reason: string } | undefined;
 
-  constructor(options: ListenerOptions, events: ListenerEvents) {
+  constructor(options: ListenerOptions, events: ListenerEvents, makeAcceptor: MakeAcceptor) {
     this.#options = options;
     this.#events = events;
     this.#places = new Places(
       options.places,
-      () => this.http.count,
+      () => this.#acceptor.httpConnections,
       () => this.sessions.size,
     );
     this.incidents = new Incidents((text) => events.warn(text));
@@ -96,40 +89,33 @@ export class Listener {
       (session, message) => events.message(session, message),
       (session, sentence) => session.end(CLOSE_FLOOD, sentence),
     );
-    this.app.filter((response, change) => this.#count(response, change));
-    this.app.ws<SocketData>('/*', {
-      maxPayloadLength: options.maxMessageBytes,
-      maxBackpressure: MAX_BACKPRESSURE_BYTES,
-      closeOnBackpressureLimit: true,
-      idleTimeout: IDLE_TIMEOUT_SECONDS,
-      sendPingsAutomatically: true,
-      upgrade: (response, request, context) => this.#upgrade(response, request, context),
-      open: (socket) => this.#open(socket),
-      message: (socket, message, isBinary) => this.#message(socket, message, isBinary),
-      ping: (socket, message) => this.#control(socket, message.byteLength),
-      pong: (socket) => this.#control(socket, 0),
-      drain: (socket) => this.#drain(socket),
-      close: (socket) => this.#close(socket),
+    this.#acceptor = makeAcceptor(options, {
+      connected: () => this.#makeRoom(),
+      request: (request) => this.#answers(request),
+      upgrade: (request) => this.#upgrade(request),
+      connection: (socket) => this.#connection(socket),
     });
   }
 
-  /** Starts listening; returns the port. Throws a LogError `PORT_IN_USE`. */
-  listen(): number {
+  /** Starts listening; resolves to the port. HTTP requests get `answers`. Rejects with a LogError `PORT_IN_USE`. */
+  async listen(answers: (request: HttpRequest) => MakeAnswer): Promise<number> {
     const { host, port } = this.#options;
-    // By default two nodes could share a port, and each would get some of the clients.
-    (this.app as unknown as ExclusiveListen).listen(host, port, EXCLUSIVE_PORT, (socket) => {
-      this.#socket = socket;
-    });
-    if (this.#socket === false) {
+    this.#answers = answers;
+    const found = await this.#acceptor.listen(host, port);
+    if (found === undefined) {
       throw new LogError(
         'PORT_IN_USE',
         `cannot listen on ${host} port ${port}: another program has it, or the address is not this machine's; name another --port`,
       );
     }
-    this.#port = uWS.us_socket_local_port(this.#socket);
     this.#places.listening();
     this.#watchUnfinished();
-    return this.#port;
+    return found;
+  }
+
+  /** Turns of the event loop in which HTTP requests were answered. */
+  get turn(): number {
+    return this.#acceptor.turn;
   }
 
   /** Closes those that do not finish a message. */
@@ -153,13 +139,12 @@ export class Listener {
 
   /** Takes no more connections; those that are there stay. */
   stopListening(): void {
-    if (this.#socket !== false) uWS.us_listen_socket_close(this.#socket);
-    this.#socket = false;
+    this.#acceptor.stopListening();
   }
 
   /**
    * Closes every session as soon as all that was sent to it has left; resolves when the clients have closed their ends too, so never with one
-   * that does not read. uWS calls a socket closed at once when it is asked to end it, so what waits must have left before. What comes later is
+   * that does not read. An acceptor calls a socket closed at once when it is asked to end it, so what waits must have left before. What comes later is
    * read, and thrown away.
    */
   async disconnect(closeCode: number, reason: string): Promise<void> {
@@ -169,7 +154,7 @@ export class Listener {
       this.#emptied = resolve;
       for (const session of [...this.sessions]) this.#leave(session, closeCode, reason);
     });
-    await untilClosedByClients(this.#port, STOP_LINGER_MS);
+    await this.#acceptor.untilClosedByClients(STOP_LINGER_MS);
   }
 
   #leave(session: Session, closeCode: number, reason: string): void {
@@ -180,114 +165,82 @@ export class Listener {
   /** Closes everything at once. */
   close(): void {
     clearInterval(this.#checking);
-    this.stopListening();
-    this.app.close();
+    this.#acceptor.close();
   }
 
-  /** A connection came (1) or, unless it was upgraded, went (-1). */
-  #count(response: uWS.HttpResponse, change: number): void {
-    if (change < 0) {
-      this.http.went();
-      return;
-    }
-    this.http.came(response);
-    // Where all others have sent a request, or are clients, it closes the new one.
-    if (this.#places.isOverfull && this.http.cutSilent()) {
+  /** A connection came. Where all others have sent a request, or are clients, it closes the new one. */
+  #makeRoom(): void {
+    if (this.#places.isOverfull && this.#acceptor.cutSilent()) {
       this.incidents.closed('silent', `the node has places for ${this.#options.places.maxSockets} connections of any kind`);
     }
   }
 
-  #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t): void {
+  #upgrade(request: HttpRequest): () => HttpAnswer | undefined {
     const protocols = request
-      .getHeader('sec-websocket-protocol')
+      .header('sec-websocket-protocol')
       .split(',')
       .map((name) => name.trim());
-    const isAllowed = isOriginAllowed(request.getHeader('origin'), this.#options.allowedOrigins);
-    const key = request.getHeader('sec-websocket-key');
-    const upgrade = (): void => response.upgrade<SocketData>({ session: undefined, inbox: undefined }, key, SUBPROTOCOL, '', context);
-    // Nobody is there whose cork could be used later.
-    if (this.sessions.size === 0 && this.http.isOnlyOneSilent && this.#refusal(protocols, isAllowed) === undefined) {
-      upgrade();
-      this.http.becameWebSocket();
-      return;
-    }
-    this.http.take(response, request, () => {
+    const isAllowed = isOriginAllowed(request.header('origin'), this.#options.allowedOrigins);
+    return () => {
       const refusal = this.#refusal(protocols, isAllowed);
-      if (refusal !== undefined) {
-        const [status, reason, sentence] = refusal;
-        this.incidents.closed(reason, sentence);
-        response.cork(() => response.writeStatus(status).writeHeader('content-type', 'text/plain').end(`${sentence}\n`, true));
-        return;
-      }
-      this.#upgradeLater(response, upgrade);
-    });
+      if (refusal === undefined) return undefined;
+      const { reason, status, sentence } = refusal;
+      this.incidents.closed(reason, sentence);
+      return { status, type: 'text/plain; charset=utf-8', body: `${sentence}\n` };
+    };
   }
 
-  /**
-   * Upgrades outside of uWS's own handler. Outside of a `cork`, uWS writes a warning to stderr for each upgrade, and waits until somebody reads
-   * it. After a `cork` that took hold, it takes a socket that kept its address for an HTTP response still, and closes it or not, as it happens.
-   * Inside the cork of another socket the response's own takes no hold: a client's, or that of a connection that has sent nothing. Where all of
-   * those have gone within this turn, the client has to come again.
-   */
-  #upgradeLater(response: uWS.HttpResponse, upgrade: () => void): void {
-    const [client] = this.#sockets;
-    const other = client ?? this.http.someSilent;
-    if (other === undefined) {
-      response.close();
-      return;
-    }
-    other.cork(() => void response.cork(upgrade));
-    // From here on it is a session; the filter is not told.
-    this.http.went();
-  }
-
-  /** HTTP status, reason and sentence for who may not connect. */
-  #refusal(protocols: readonly string[], isAllowedOrigin: boolean): readonly [string, CloseReason, string] | undefined {
+  /** Why somebody may not connect now. */
+  #refusal(protocols: readonly string[], isAllowedOrigin: boolean): Refusal | undefined {
     if (!protocols.includes(SUBPROTOCOL))
-      return ['400 Bad Request', 'wrong_subprotocol', `ask for the WebSocket subprotocol ${SUBPROTOCOL}`];
-    if (!isAllowedOrigin) return ['403 Forbidden', 'wrong_origin', 'pages of this origin may not connect; allow it with --allow-origin'];
+      return { status: 400, reason: 'wrong_subprotocol', sentence: `ask for the WebSocket subprotocol ${SUBPROTOCOL}` };
+    if (!isAllowedOrigin)
+      return { status: 403, reason: 'wrong_origin', sentence: 'pages of this origin may not connect; allow it with --allow-origin' };
     if (this.#places.hasPlaceForClient) return undefined;
     const { maxConnections } = this.#options.places;
-    return [
-      '503 Service Unavailable',
-      'no_place',
-      `this node serves at most ${maxConnections} connections, those among them that have ended and that their clients do not close`,
-    ];
+    return {
+      status: 503,
+      reason: 'no_place',
+      sentence: `this node serves at most ${maxConnections} connections, those among them that have ended and that their clients do not close`,
+    };
   }
 
-  #open(socket: uWS.WebSocket<SocketData>): void {
-    const session = new Session(new UwsSocket(socket), this.sendBudget, this.incidents, () => this.#places.hasPlaceForGoodbye);
-    const data = socket.getUserData();
-    data.session = session;
-    data.inbox = new Inbox(session, performance.now());
-    this.inboxes.add(data.inbox);
+  #connection(socket: ClientSocket): Connection {
+    const session = new Session(socket, this.sendBudget, this.incidents, () => this.#places.hasPlaceForGoodbye);
+    const inbox = new Inbox(session, performance.now());
+    return {
+      opened: () => this.#opened(inbox),
+      message: (message, isBinary) => this.#message(inbox, message, isBinary),
+      control: (answeredBytes) => this.#control(inbox, answeredBytes),
+      drained: () => this.#drained(session),
+      closed: () => this.#closed(inbox),
+    };
+  }
+
+  #opened(inbox: Inbox<Session>): void {
+    const { session } = inbox;
+    this.inboxes.add(inbox);
     this.sessions.add(session);
-    this.#sockets.add(socket);
     this.#events.opened(session);
     // It was under way when the node began to stop.
     if (this.#farewell !== undefined) this.#leave(session, this.#farewell.closeCode, this.#farewell.reason);
   }
 
-  #message(socket: uWS.WebSocket<SocketData>, message: ArrayBuffer, isBinary: boolean): void {
-    const { session, inbox } = socket.getUserData();
-    if (session === undefined || inbox === undefined || session.isClosed) return;
+  #message(inbox: Inbox<Session>, message: ArrayBuffer, isBinary: boolean): void {
+    const { session } = inbox;
+    if (session.isClosed) return;
     if (isBinary) this.#turnBudget.message(inbox, message);
-    else {
-      session.fail(0, 'MALFORMED', `LogLog speaks binary messages; this one was text`);
-    }
+    else session.fail(0, 'MALFORMED', `LogLog speaks binary messages; this one was text`);
   }
 
-  /** A ping, which uWS has answered with as many bytes, or a pong. */
-  #control(socket: uWS.WebSocket<SocketData>, answeredBytes: number): void {
-    const { session, inbox } = socket.getUserData();
-    if (session === undefined || inbox === undefined || session.isClosed) return;
+  #control(inbox: Inbox<Session>, answeredBytes: number): void {
+    if (inbox.session.isClosed) return;
     this.#turnBudget.control(inbox);
-    session.ponged(answeredBytes);
+    inbox.session.ponged(answeredBytes);
   }
 
-  #drain(socket: uWS.WebSocket<SocketData>): void {
-    const { session } = socket.getUserData();
-    if (session === undefined || session.isClosed) return;
+  #drained(session: Session): void {
+    if (session.isClosed) return;
     if (this.#farewell !== undefined) {
       this.#leave(session, this.#farewell.closeCode, this.#farewell.reason);
       return;
@@ -296,13 +249,11 @@ export class Listener {
     if (session.dataRoom > 0) this.#events.drained(session);
   }
 
-  #close(socket: uWS.WebSocket<SocketData>): void {
-    const { session, inbox } = socket.getUserData();
-    if (session === undefined || inbox === undefined) return;
+  #closed(inbox: Inbox<Session>): void {
+    const { session } = inbox;
     this.#turnBudget.closed(inbox);
     this.inboxes.delete(inbox);
     this.sessions.delete(session);
-    this.#sockets.delete(socket);
     this.#places.ended();
     if (this.sessions.size === 0) this.#emptied();
     session.closed();

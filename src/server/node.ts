@@ -36,10 +36,12 @@ import { NodeDisk } from '../storage/nodeDisk.ts';
 import { RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
 import type { DirectLog } from '../threads/hungMain.ts';
 import { Pools } from '../threads/pools.ts';
+import type { MakeAcceptor } from './acceptor.ts';
+import { loadAcceptor } from './acceptors/load.ts';
 import { type ClientPlaces, placesForClients } from './descriptors.ts';
 import { Facts } from './facts.ts';
 import { Hosts } from './hosts.ts';
-import { serveHttp } from './http.ts';
+import { httpAnswers } from './http.ts';
 import { Listener } from './listener.ts';
 import { MemoryGuard, processPorts, unfinishedBound, usedSharedBytes } from './memoryGuard.ts';
 import { makeRegistry } from './metrics.ts';
@@ -68,6 +70,7 @@ interface Parts {
   readonly recovered: RecoveredLog;
   readonly failure: Failure;
   readonly places: ClientPlaces;
+  readonly makeAcceptor: MakeAcceptor;
 }
 
 export class LogNode {
@@ -116,6 +119,7 @@ export class LogNode {
     const failure = new Failure();
     if (!config.fsync) log.warn(NOTHING_DURABLE);
     const places = placesForClients(config, log);
+    const makeAcceptor = await loadAcceptor();
     const processNumber = randomBytes(PROCESS_BYTES).toString('hex');
     const directory = resolve(config.data);
     const opened = openDirectory(directory, config, log);
@@ -131,7 +135,7 @@ export class LogNode {
     try {
       const found = await Promise.race([pools.recover(), failure.failed]);
       const recovered = { ...found, identity: takeNodes(directory, found.identity, config, log) };
-      node = new LogNode({ config, processNumber, log, directLog, directory, memory, pools, recovered, failure, places });
+      node = new LogNode({ config, processNumber, log, directLog, directory, memory, pools, recovered, failure, places, makeAcceptor });
       await node.#run();
       return node;
     } catch (thrown) {
@@ -145,7 +149,19 @@ export class LogNode {
     }
   }
 
-  private constructor({ config, processNumber, log, directLog, directory, memory, pools, recovered, failure, places }: Parts) {
+  private constructor({
+    config,
+    processNumber,
+    log,
+    directLog,
+    directory,
+    memory,
+    pools,
+    recovered,
+    failure,
+    places,
+    makeAcceptor,
+  }: Parts) {
     this.#config = config;
     this.#processNumber = processNumber;
     this.#log = log;
@@ -193,7 +209,7 @@ export class LogNode {
     });
     const limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
     this.#requests = new Requests(memory, this.#appends, this.#readings, this.#ends, limits, (session) => this.#greet(session));
-    const listener = this.#makeListener(limits, places);
+    const listener = this.#makeListener(limits, places, makeAcceptor);
     this.#listener = listener;
     this.#facts = new Facts({
       config,
@@ -210,7 +226,7 @@ export class LogNode {
     this.#memoryGuard = new MemoryGuard(unfinishedBound(), maxMessageBytes(limits), listener.inboxes, ports);
   }
 
-  #makeListener(limits: RequestLimits, places: ClientPlaces): Listener {
+  #makeListener(limits: RequestLimits, places: ClientPlaces, makeAcceptor: MakeAcceptor): Listener {
     const { host, port, allowOrigin } = this.#config;
     return new Listener(
       {
@@ -232,6 +248,7 @@ export class LogNode {
           this.#appends.closed(session);
         },
       },
+      makeAcceptor,
     );
   }
 
@@ -250,7 +267,7 @@ export class LogNode {
     await Promise.race([raft.started, this.failed]);
     void this.#followRole();
     if (this.#isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
-    serveHttp(this.#listener.app, this.#listener.http, {
+    const answers = httpAnswers({
       status: () => this.status(),
       notReady: () => {
         if (this.#requests.isDraining) return 'the node is shutting down';
@@ -261,8 +278,9 @@ export class LogNode {
         this.#registry ??= this.#makeRegistry();
         return this.#registry;
       },
+      turn: () => this.#listener.turn,
     });
-    this.#port = this.#listener.listen();
+    this.#port = await this.#listener.listen(answers);
     this.#memoryGuard.start();
   }
 

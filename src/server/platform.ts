@@ -1,6 +1,6 @@
 // Whether a node can run here at all: uWebSockets.js is a binary, which there is for some systems only.
 
-import './headerBytes.ts';
+import './acceptors/uwsHeaderBytes.ts';
 import { LogError } from '../core/errors.ts';
 
 /** Rejects USAGE with what a node needs, where its binary cannot be loaded. */

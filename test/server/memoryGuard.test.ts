@@ -11,6 +11,8 @@ import {
   UNFINISHED_TOTAL_MIN_BYTES,
 } from '../../src/core/limits.ts';
 import { SUBPROTOCOL } from '../../src/protocol/client.ts';
+import type { HttpAnswer } from '../../src/server/acceptor.ts';
+import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { type Guarded, MemoryGuard, processPorts, unexplainedBytes, unfinishedBound } from '../../src/server/memoryGuard.ts';
 import { frameHead } from '../support/attack/frames.ts';
@@ -189,8 +191,10 @@ describe('A3: memory of messages that are not whole', () => {
   });
 });
 
+const NO_PAGE: HttpAnswer = { status: 404, type: 'text/plain', body: '' };
+
 /** A listener in this process, and a guard that bounds how much this process grows. */
-function listenGuarded(boundBytes: number) {
+async function listenGuarded(boundBytes: number) {
   const nothing = (): void => undefined;
   let isFirst = true;
   const listener = new Listener(
@@ -213,9 +217,10 @@ function listenGuarded(boundBytes: number) {
       closed: nothing,
       warn: nothing,
     },
+    await loadAcceptor(),
   );
   onTestFinished(() => listener.close());
-  const port = listener.listen();
+  const port = await listener.listen(() => () => NO_PAGE);
   const usual = unexplainedBytes(0);
   const grown = (): number => unexplainedBytes(usual);
   const guard = new MemoryGuard(
@@ -242,7 +247,7 @@ async function openHonest(port: number): Promise<WebSocket> {
 describe('A3: memory of a real listener', () => {
   test('of half-sent messages stays within a bound, and idle clients stay connected', async () => {
     const bound = 64 * MIB;
-    const { port, guard, grown, listener } = listenGuarded(bound);
+    const { port, guard, grown, listener } = await listenGuarded(bound);
     const honest = [await openHonest(port), await openHonest(port)];
     const head = frameHead(16 * MIB);
     const body = Buffer.alloc(16 * MIB - 1);

@@ -1,6 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { MIN_CLIENT_BYTES_PER_SECOND, UNFINISHED_PING_MS } from '../../src/core/limits.ts';
 import { CLOSE_UNFINISHED } from '../../src/protocol/client.ts';
+import type { HttpAnswer } from '../../src/server/acceptor.ts';
+import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { longestMessageMs, unfinished } from '../../src/server/unfinished.ts';
 import { clientFrame, frameHead, OPCODE } from '../support/attack/frames.ts';
@@ -9,8 +11,10 @@ import { openByHand } from '../support/attack/openByHand.ts';
 const CHECK_MS = 50;
 const LIMIT_MS = 1500;
 
+const NO_PAGE: HttpAnswer = { status: 404, type: 'text/plain', body: '' };
+
 /** A listener in this process whose clients are looked at often. */
-function listen(): number {
+async function listen(): Promise<number> {
   const nothing = (): void => undefined;
   const listener = new Listener(
     {
@@ -24,14 +28,15 @@ function listen(): number {
       unfinishedMs: LIMIT_MS,
     },
     { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing },
+    await loadAcceptor(),
   );
   onTestFinished(() => listener.close());
-  return listener.listen();
+  return listener.listen(() => () => NO_PAGE);
 }
 
 describe('A3: a message that does not end', () => {
   test('a byte now and then does not keep it; one that only answers pings, or finishes fragments with pongs between, stays', async () => {
-    const port = listen();
+    const port = await listen();
     const dripping = await openByHand(port, onTestFinished);
     dripping.socket.write(frameHead(1000));
     const answering = await openByHand(port, onTestFinished);

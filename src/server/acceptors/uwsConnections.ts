@@ -7,14 +7,14 @@
 // it calls right after a request's own handler. Every request is answered only after that, at the end of the turn, and its connection closed.
 
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
-import { assert } from '../core/assert.ts';
+import { assert } from '../../core/assert.ts';
 
 interface Waiting {
   readonly act: () => void;
   isGone: boolean;
 }
 
-export class HttpConnections {
+export class UwsConnections {
   /** All of them. */
   count = 0;
   /** Turns in which requests were answered. */

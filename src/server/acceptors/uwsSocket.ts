@@ -2,14 +2,13 @@
 
 import type { WebSocket } from 'uWebSockets.js';
 import { Buffer } from 'node:buffer';
-import type { ClientSocket } from './clientSocket.ts';
-import type { Session } from './session.ts';
-import type { Inbox } from './turnBudget.ts';
+import type { Connection } from '../acceptor.ts';
+import type { ClientSocket } from '../clientSocket.ts';
 
 /** What uWS keeps with each socket. */
 export interface SocketData {
-  session: Session | undefined;
-  inbox: Inbox<Session> | undefined;
+  /** Undefined before it is open. */
+  connection: Connection | undefined;
 }
 
 export class UwsSocket implements ClientSocket {

@@ -1,0 +1,83 @@
+// The seam between a node's listener, which decides who may connect and what a connection may cost, and the library that has the sockets:
+// uWebSockets.js (acceptors/uws.ts) or `ws` over node:http (acceptors/ws.ts). An acceptor counts connections, bounds what each may send and leave
+// unread, and tells the listener of everything else.
+
+import type { ClientSocket } from './clientSocket.ts';
+
+/** The statuses that a node answers with. */
+export const STATUS_TEXT = {
+  200: 'OK',
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+} as const;
+
+/** An HTTP request or an upgrade, during the call that hands it over. */
+export interface HttpRequest {
+  /** In capitals. */
+  readonly method: string;
+  /** As it was sent, without what follows a question mark. */
+  readonly path: string;
+  /** A header by its name in lower case; empty where there is none. */
+  header(name: string): string;
+}
+
+/** The connection is closed after it; where HEAD was asked, the acceptor leaves the body out. Nobody may keep it in a cache. */
+export interface HttpAnswer {
+  readonly status: keyof typeof STATUS_TEXT;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** Makes the answer to a request, at the end of the turn of the event loop in which that came. */
+export type MakeAnswer = () => HttpAnswer | Promise<HttpAnswer>;
+
+/** What an acceptor tells of one WebSocket. */
+export interface Connection {
+  /** It is open. Called once, before anything else. */
+  opened(): void;
+  /** A whole message; its memory is valid only during the call. */
+  message(message: ArrayBuffer, isBinary: boolean): void;
+  /** A ping, which was answered with as many bytes, or a pong. */
+  control(answeredBytes: number): void;
+  /** Bytes that had to wait have left. */
+  drained(): void;
+  /** Either side has said goodbye, or the connection is gone: nothing more comes, and its {@link ClientSocket} may not be used any more. */
+  closed(): void;
+}
+
+export interface AcceptorEvents {
+  /** A connection was made, and is counted. */
+  connected(): void;
+  request(request: HttpRequest): MakeAnswer;
+  /** Somebody asks for a WebSocket. The returned function is called when it would be made, and gives the refusal, if it is to be refused. */
+  upgrade(request: HttpRequest): () => HttpAnswer | undefined;
+  /** A WebSocket was made; whom its acceptor is to tell of it from now on. */
+  connection(socket: ClientSocket): Connection;
+}
+
+export interface AcceptorOptions {
+  /** Largest message that a client may send; the connection ends above it. */
+  readonly maxMessageBytes: number;
+}
+
+export interface Acceptor {
+  /** Connections that are not WebSockets, or not yet. */
+  readonly httpConnections: number;
+  /** Turns of the event loop in which requests were answered. */
+  readonly turn: number;
+  /** Starts listening; resolves to the port, or to undefined where it cannot be had. Nobody else can listen on it then. */
+  listen(host: string, port: number): Promise<number | undefined>;
+  /** Closes the connection that has been there for longest without a whole request. False when there is none. */
+  cutSilent(): boolean;
+  /** Takes no more connections; those that are there stay. */
+  stopListening(): void;
+  /** Waits until the clients have closed their ends of all WebSockets that were ended here, at most `timeoutMs`. */
+  untilClosedByClients(timeoutMs: number): Promise<void>;
+  /** Closes everything at once. */
+  close(): void;
+}
+
+export type MakeAcceptor = (options: AcceptorOptions, events: AcceptorEvents) => Acceptor;

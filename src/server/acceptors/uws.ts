@@ -1,0 +1,182 @@
+// uWebSockets.js as acceptor.
+
+import './uwsHeaderBytes.ts';
+
+import * as uWS from 'uWebSockets.js';
+import { Buffer } from 'node:buffer';
+import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES } from '../../core/limits.ts';
+import { SUBPROTOCOL } from '../../protocol/client.ts';
+import {
+  type Acceptor,
+  type AcceptorEvents,
+  type AcceptorOptions,
+  type HttpAnswer,
+  type HttpRequest,
+  type MakeAnswer,
+  STATUS_TEXT,
+} from '../acceptor.ts';
+import { untilClosedByClients } from './halfClosed.ts';
+import { UwsConnections } from './uwsConnections.ts';
+import { type SocketData, UwsSocket } from './uwsSocket.ts';
+
+/** LIBUS_LISTEN_EXCLUSIVE_PORT, and the form of `listen` that takes it with a host: both are missing from uWS's types. */
+const EXCLUSIVE_PORT = 1;
+interface ExclusiveListen {
+  listen(host: string, port: number, options: number, listening: (socket: uWS.us_listen_socket | false) => void): void;
+}
+
+function asRequest(request: uWS.HttpRequest): HttpRequest {
+  return { method: request.getMethod().toUpperCase(), path: request.getUrl(), header: (name) => request.getHeader(name) };
+}
+
+function write(response: uWS.HttpResponse, { status, type, body }: HttpAnswer, isHead: boolean): void {
+  response.cork(() => {
+    response.writeStatus(`${status} ${STATUS_TEXT[status]}`).writeHeader('content-type', type).writeHeader('cache-control', 'no-store');
+    if (isHead) response.endWithoutBody(Buffer.byteLength(body), true);
+    else response.end(body, true);
+  });
+}
+
+/** Answers, once the answer is made, unless the connection is gone by then. */
+async function answer(response: uWS.HttpResponse, make: MakeAnswer, isHead: boolean): Promise<void> {
+  const made = make();
+  if (!(made instanceof Promise)) {
+    write(response, made, isHead);
+    return;
+  }
+  let isGone = false;
+  response.onAborted(() => {
+    isGone = true;
+  });
+  const late = await made;
+  if (!isGone) write(response, late, isHead);
+}
+
+export class UwsAcceptor implements Acceptor {
+  readonly #app = uWS.App();
+  readonly #events: AcceptorEvents;
+  readonly #http = new UwsConnections();
+  readonly #sockets = new Set<uWS.WebSocket<SocketData>>();
+  #listening: uWS.us_listen_socket | false = false;
+  #port = 0;
+
+  constructor({ maxMessageBytes }: AcceptorOptions, events: AcceptorEvents) {
+    this.#events = events;
+    this.#app.filter((response, change) => this.#count(response, change));
+    this.#app.ws<SocketData>('/*', {
+      maxPayloadLength: maxMessageBytes,
+      maxBackpressure: MAX_BACKPRESSURE_BYTES,
+      closeOnBackpressureLimit: true,
+      idleTimeout: IDLE_TIMEOUT_SECONDS,
+      sendPingsAutomatically: true,
+      upgrade: (response, request, context) => this.#upgrade(response, request, context),
+      open: (socket) => {
+        this.#sockets.add(socket);
+        const connection = events.connection(new UwsSocket(socket));
+        socket.getUserData().connection = connection;
+        // It may close the socket at once.
+        connection.opened();
+      },
+      message: (socket, message, isBinary) => socket.getUserData().connection?.message(message, isBinary),
+      ping: (socket, message) => socket.getUserData().connection?.control(message.byteLength),
+      pong: (socket) => socket.getUserData().connection?.control(0),
+      drain: (socket) => socket.getUserData().connection?.drained(),
+      close: (socket) => {
+        this.#sockets.delete(socket);
+        socket.getUserData().connection?.closed();
+      },
+    });
+    this.#app.any('/*', (response, request) => {
+      const isHead = request.getMethod() === 'head';
+      const make = events.request(asRequest(request));
+      this.#http.take(response, request, () => void answer(response, make, isHead));
+    });
+  }
+
+  get httpConnections(): number {
+    return this.#http.count;
+  }
+
+  get turn(): number {
+    return this.#http.turn;
+  }
+
+  async listen(host: string, port: number): Promise<number | undefined> {
+    // By default two nodes could share a port, and each would get some of the clients.
+    (this.#app as unknown as ExclusiveListen).listen(host, port, EXCLUSIVE_PORT, (socket) => {
+      this.#listening = socket;
+    });
+    if (this.#listening === false) return undefined;
+    this.#port = uWS.us_socket_local_port(this.#listening);
+    return this.#port;
+  }
+
+  cutSilent(): boolean {
+    return this.#http.cutSilent();
+  }
+
+  stopListening(): void {
+    if (this.#listening !== false) uWS.us_listen_socket_close(this.#listening);
+    this.#listening = false;
+  }
+
+  /** uWS calls a socket closed at once when it is asked to end it, and tells of it no more. */
+  untilClosedByClients(timeoutMs: number): Promise<void> {
+    return untilClosedByClients(this.#port, timeoutMs);
+  }
+
+  close(): void {
+    this.stopListening();
+    this.#app.close();
+  }
+
+  /** A connection came (1) or, unless it was upgraded, went (-1). */
+  #count(response: uWS.HttpResponse, change: number): void {
+    if (change < 0) {
+      this.#http.went();
+      return;
+    }
+    this.#http.came(response);
+    this.#events.connected();
+  }
+
+  #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t): void {
+    const refusal = this.#events.upgrade(asRequest(request));
+    const key = request.getHeader('sec-websocket-key');
+    const upgrade = (): void => response.upgrade<SocketData>({ connection: undefined }, key, SUBPROTOCOL, '', context);
+    // Nobody is there whose cork could be used later.
+    if (this.#sockets.size === 0 && this.#http.isOnlyOneSilent) {
+      const refused = refusal();
+      if (refused === undefined) {
+        upgrade();
+        this.#http.becameWebSocket();
+      } else {
+        this.#http.take(response, request, () => write(response, refused, false));
+      }
+      return;
+    }
+    this.#http.take(response, request, () => {
+      const refused = refusal();
+      if (refused === undefined) this.#upgradeLater(response, upgrade);
+      else write(response, refused, false);
+    });
+  }
+
+  /**
+   * Upgrades outside of uWS's own handler. Outside of a `cork`, uWS writes a warning to stderr for each upgrade, and waits until somebody reads
+   * it. After a `cork` that took hold, it takes a socket that kept its address for an HTTP response still, and closes it or not, as it happens.
+   * Inside the cork of another socket the response's own takes no hold: a client's, or that of a connection that has sent nothing. Where all of
+   * those have gone within this turn, the client has to come again.
+   */
+  #upgradeLater(response: uWS.HttpResponse, upgrade: () => void): void {
+    const [client] = this.#sockets;
+    const other = client ?? this.#http.someSilent;
+    if (other === undefined) {
+      response.close();
+      return;
+    }
+    other.cork(() => void response.cork(upgrade));
+    // From here on it is a WebSocket; the filter is not told.
+    this.#http.went();
+  }
+}
