@@ -1,8 +1,8 @@
 // The client for browsers: the same as index.ts, over the platform's WebSocket.
 
 import { LogClient } from './client.ts';
+import { BROWSER } from './nodes/transport.browser.ts';
 import { type ConnectOptions, checkUrls } from './options.ts';
-import { BROWSER } from './transport.browser.ts';
 
 /**
  * Connects to the node at one of `urls` that leads the log, or to any while none does. Rejects UNREACHABLE, which names every address, ABORTED by `options.signal`, or
@@ -16,10 +16,10 @@ export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
 export { LogError } from '../core/errors.ts';
 export type { ClusterView, Hello, Member } from '../protocol/greeting.ts';
 export { AbortedError } from './aborts.ts';
+export type { Payload } from './append/payload.ts';
 export { LogClient } from './client.ts';
-export type { LogEnd } from './connection.ts';
-export type { Batch, Entry } from './entries.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
+export type { LogEnd } from './nodes/connection.ts';
 export type {
   Ack,
   AppendOptions,
@@ -35,6 +35,6 @@ export type {
   SubscribeOptions,
   WriterOptions,
 } from './options.ts';
-export type { Payload } from './payload.ts';
-export type { Reading } from './reading.ts';
-export { Writer } from './writer.ts';
+export type { Batch, Entry } from './read/entries.ts';
+export type { Reading } from './read/reading.ts';
+export { Writer } from './writer/writer.ts';

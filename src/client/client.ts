@@ -1,18 +1,22 @@
-// LogClient: what an application holds. It checks what it is given, and leaves the rest to the appender, the link and the streams.
+// LogClient: what an application holds. It checks what it is given, and leaves the rest to the appender, the search for the leader and the streams.
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
 import type { Hello } from '../protocol/greeting.ts';
 import { AbortedError, abortedAppend, offAbort, onAbort } from './aborts.ts';
-import { Appender } from './appender.ts';
+import { Appender } from './append/appender.ts';
+import { findCommittedEnd } from './append/committedEnd.ts';
+import { batchBytesOf, type Operation, tooLarge } from './append/message.ts';
+import { type Payload, payloadOf, payloadsOf } from './append/payload.ts';
+import { findAppends, recheck } from './append/recheck.ts';
 import { makeBookmark, placeIn } from './bookmark.ts';
 import { ClosePatience, closeErrors } from './closing.ts';
-import { findCommittedEnd } from './committedEnd.ts';
-import type { ConnectionHandlers, LogEnd } from './connection.ts';
 import { type ClientStats, Watch } from './events.ts';
-import { Link, type LinkHandlers } from './link.ts';
-import { batchBytesOf, type Operation, tooLarge } from './message.ts';
-import { Nodes, seen } from './nodes.ts';
+import type { ConnectionHandlers, LogEnd } from './nodes/connection.ts';
+import { Connections, seen } from './nodes/connections.ts';
+import { type LeaderHandlers, LeaderSearch } from './nodes/leaderSearch.ts';
+import { type EndQuestion, ReadNodes } from './nodes/readNodes.ts';
+import type { Platform } from './nodes/transport.ts';
 import {
   APPEND_OPTIONS,
   CLOSE_OPTIONS,
@@ -46,14 +50,10 @@ import {
   type SubscribeOptions,
   type WriterOptions,
 } from './options.ts';
-import { type Payload, payloadOf, payloadsOf } from './payload.ts';
-import { makeReading, type Reading } from './reading.ts';
-import { findAppends, recheck } from './recheck.ts';
-import { type EndQuestion, Replicas } from './replicas.ts';
-import type { Platform } from './transport.ts';
+import { makeReading, type Reading } from './read/reading.ts';
 import { SLOT_BYTES, Workspace } from './wasm.ts';
-import { Writer } from './writer.ts';
-import type { WriterPort } from './writerPort.ts';
+import { Writer } from './writer/writer.ts';
+import type { WriterPort } from './writer/writerPort.ts';
 
 /** Slots for the largest entry there is, whose message is a little larger than 64 slots. */
 const MIN_SLOTS = 66;
@@ -69,9 +69,9 @@ export class LogClient {
   readonly #workspace: Workspace;
   readonly #watch: Watch;
   readonly #appender: Appender;
-  readonly #nodes: Nodes;
-  readonly #link: Link;
-  readonly #replicas: Replicas;
+  readonly #connections: Connections;
+  readonly #leader: LeaderSearch;
+  readonly #readNodes: ReadNodes;
   /** Those with unsettled appends. */
   readonly #busyWriters = new Set<Pick<Writer, 'close'>>();
   #closing: Promise<void> | undefined;
@@ -83,38 +83,43 @@ export class LogClient {
     this.#workspace = workspace;
     this.#watch = watch;
     const appender: Appender = new Appender(workspace, settings, watch, {
-      wake: () => link.wake(),
-      refused: (connection, isOverloaded) => link.refused(connection, isOverloaded),
-      recheck: (message, refusal) => recheck(replicas, workspace, message, refusal),
+      wake: () => leader.wake(),
+      refused: (connection, isOverloaded) => leader.refused(connection, isOverloaded),
+      recheck: (message, refusal) => recheck(readNodes, workspace, message, refusal),
     });
     const handlers: ConnectionHandlers = {
       appended: (connection, receipt) => appender.acknowledged(connection, receipt),
       appendsEnded: () => appender.settledSome(),
       appendFailed: (connection, requestId, error) => appender.refused(connection, requestId, error),
       greeted(connection) {
-        nodes.greeted(connection);
-        link.greeted(connection);
+        connections.greeted(connection);
+        leader.greeted(connection);
       },
-      silent: (connection) => link.suspect(connection),
+      silent: (connection) => leader.suspect(connection),
       lost(connection, loss) {
-        nodes.lost(connection, loss);
+        connections.lost(connection, loss);
         appender.lost(connection, loss);
-        link.lost(connection);
-        replicas.lost(connection);
+        leader.lost(connection);
+        readNodes.lost(connection);
       },
     };
-    const nodes: Nodes = new Nodes(open, urls, { handlers, watch, clusterId: settings.clusterId, discover: settings.discover });
-    const appends: LinkHandlers = {
+    const connections: Connections = new Connections(open, urls, {
+      handlers,
+      watch,
+      clusterId: settings.clusterId,
+      discover: settings.discover,
+    });
+    const appends: LeaderHandlers = {
       connected: (connection) => appender.connected(connection),
       left: (connection) => appender.left(connection),
       unreachable: (error) => appender.failUnsent(error),
     };
-    const link: Link = new Link(nodes, settings, appends, watch);
-    const replicas = new Replicas(nodes, link, settings, watch);
+    const leader: LeaderSearch = new LeaderSearch(connections, settings, appends, watch);
+    const readNodes = new ReadNodes(connections, leader, settings, watch);
     this.#appender = appender;
-    this.#nodes = nodes;
-    this.#link = link;
-    this.#replicas = replicas;
+    this.#connections = connections;
+    this.#leader = leader;
+    this.#readNodes = readNodes;
   }
 
   /** @internal Connects through the platform to the leader, or while there is none to any of `urls`. Applications call `connect` of the package's entry. */
@@ -125,7 +130,7 @@ export class LogClient {
     const slotCount = Math.max(MIN_SLOTS, Math.ceil(settings.maxInFlightBytes / SLOT_BYTES) * 2);
     const client = new LogClient(platform, urls, settings, await Workspace.create(slotCount));
     try {
-      await client.#link.start(signal);
+      await client.#leader.start(signal);
       client.#appender.adopt(client.hello);
     } catch (thrown) {
       await client.#disconnect(false);
@@ -136,7 +141,7 @@ export class LogClient {
 
   /** What the leader said of itself, or while there is none, the node that spoke last. */
   get hello(): Hello {
-    const hello = this.#link.connection?.hello ?? this.#nodes.hello;
+    const hello = this.#leader.connection?.hello ?? this.#connections.hello;
     // `connect` gives a client out only after a greeting.
     if (hello === undefined) throw closedError();
     return hello;
@@ -144,7 +149,7 @@ export class LogClient {
 
   /** The id of the log's cluster, 32 hexadecimal digits. Another cluster's log has other entries at the same offsets. */
   get clusterId(): string {
-    return this.#nodes.clusterId;
+    return this.#connections.clusterId;
   }
 
   /** An offset of this log as text to keep, which `from`, `expectedEnd` and `atLeast` take, and refuse in another log. */
@@ -154,14 +159,14 @@ export class LogClient {
 
   /** What this client did and has to do, now. Made for each call: for a page or a metric, not for a loop. */
   stats(): ClientStats {
-    const leader = this.#link.connection;
+    const leader = this.#leader.connection;
     return {
       clusterId: this.clusterId,
       leader: leader && seen(leader),
-      nodes: [...this.#nodes.live].map(seen),
+      nodes: [...this.#connections.live].map(seen),
       ...this.#watch.counters,
       ...this.#appender.load,
-      observedCommit: this.#replicas.observed,
+      observedCommit: this.#readNodes.observed,
     };
   }
 
@@ -215,23 +220,23 @@ export class LogClient {
     checkOptions('A writer', options, WRITER_OPTIONS);
     if (this.#closing !== undefined) throw closedError();
     const { maxInFlightBytes, maxQueuedBytes, timeoutMs, connectTimeoutMs } = this.#settings;
-    const replicas = this.#replicas;
+    const readNodes = this.#readNodes;
     const port: WriterPort = {
       maxInFlightBytes,
       maxQueuedBytes,
       timeoutMs,
       lookTimeoutMs: connectTimeoutMs,
       limits: () => this.#limits(),
-      committed: () => replicas.observed,
-      isDurable: () => replicas.isDurable,
+      committed: () => readNodes.observed,
+      isDurable: () => readNodes.isDurable,
       isClosed: () => this.#closing !== undefined,
       busy: (writer, isBusy) => void (isBusy ? this.#busyWriters.add(writer) : this.#busyWriters.delete(writer)),
       watch: this.#watch,
       submit: (operation) => this.#appender.submit(operation),
       ready: () => this.#appender.ready(),
-      find: (question) => findAppends(replicas, this.#workspace, question),
-      findCommittedEnd: (question) => findCommittedEnd(replicas, this.#workspace, question),
-      pause: (failures) => replicas.pause(failures),
+      find: (question) => findAppends(readNodes, this.#workspace, question),
+      findCommittedEnd: (question) => findCommittedEnd(readNodes, this.#workspace, question),
+      pause: (failures) => readNodes.pause(failures),
     };
     return new Writer(port, {
       expectedEnd: placeIn(this.clusterId, 'expectedEnd', options.expectedEnd),
@@ -253,7 +258,7 @@ export class LogClient {
   read(options: ReadOptions = {}): Reading {
     checkOptions('A read', options, READ_OPTIONS);
     const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : checkInteger('limit', options.limit, 1, Number.MAX_SAFE_INTEGER);
-    return makeReading(this.#replicas, this.#workspace, {
+    return makeReading(this.#readNodes, this.#workspace, {
       what: 'This read',
       from: checkFrom(this.clusterId, options.from),
       isBounded: true,
@@ -270,7 +275,7 @@ export class LogClient {
    */
   subscribe(options: SubscribeOptions = {}): Reading {
     checkOptions('A subscription', options, SUBSCRIBE_OPTIONS);
-    return makeReading(this.#replicas, this.#workspace, {
+    return makeReading(this.#readNodes, this.#workspace, {
       what: 'This subscription',
       from: checkFrom(this.clusterId, options.from),
       isBounded: false,
@@ -295,7 +300,7 @@ export class LogClient {
       timeoutMs: timeoutMs === undefined ? undefined : checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS),
     };
     if (this.#closing !== undefined) throw closedError();
-    return this.#replicas.end(question);
+    return this.#readNodes.end(question);
   }
 
   /**
@@ -346,8 +351,8 @@ export class LogClient {
 
   /** `isHung`: without waiting for nodes. */
   #disconnect(isHung: boolean): Promise<void> {
-    this.#link.stop();
-    return this.#nodes.close(isHung);
+    this.#leader.stop();
+    return this.#connections.close(isHung);
   }
 
   #submit(

@@ -8,3 +8,8 @@ export function describe(value: unknown): string {
   if (typeof value === 'object') return `an object of ${value.constructor?.name ?? 'no class'}`;
   return typeof value === 'string' ? JSON.stringify(withoutSecrets(value).slice(0, 40)) : `${typeof value} ${String(value).slice(0, 40)}`;
 }
+
+/** A message that others follow: servers send theirs without a full stop. */
+export function asSentence(message: string): string {
+  return /[.!?]$/.test(message) ? message : `${message}.`;
+}

@@ -1,8 +1,8 @@
 // The client for Node: `import { connect } from 'loglogd-client'`.
 
 import { LogClient } from './client.ts';
+import { NODE } from './nodes/transport.node.ts';
 import { type ConnectOptions, checkUrls } from './options.ts';
-import { NODE } from './transport.node.ts';
 
 /**
  * Connects to the node at one of `urls` that leads the log, or to any while none does; without one, to the address in LOGLOG_URL, or to ws://127.0.0.1:7070.
@@ -17,10 +17,10 @@ export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
 export { LogError } from '../core/errors.ts';
 export type { ClusterView, Hello, Member } from '../protocol/greeting.ts';
 export { AbortedError } from './aborts.ts';
+export type { Payload } from './append/payload.ts';
 export { LogClient } from './client.ts';
-export type { LogEnd } from './connection.ts';
-export type { Batch, Entry } from './entries.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
+export type { LogEnd } from './nodes/connection.ts';
 export type {
   Ack,
   AppendOptions,
@@ -37,6 +37,6 @@ export type {
   SubscribeOptions,
   WriterOptions,
 } from './options.ts';
-export type { Payload } from './payload.ts';
-export type { Reading } from './reading.ts';
-export { Writer } from './writer.ts';
+export type { Batch, Entry } from './read/entries.ts';
+export type { Reading } from './read/reading.ts';
+export { Writer } from './writer/writer.ts';

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatBatch } from '../../src/cli/entryFormat.ts';
 import { visible, visibleBytes } from '../../src/cli/terminal.ts';
-import { Batch } from '../../src/client/entries.ts';
+import { Batch } from '../../src/client/read/entries.ts';
 
 /** A batch of one entry with this payload; nothing here looks at its check. */
 function batchOf(payload: Uint8Array): Batch {

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { LogClient } from '../../src/client/client.ts';
 import { type ClientEvent, connect } from '../../src/client/index.ts';
-import type { TransportEvents } from '../../src/client/transport.ts';
+import type { TransportEvents } from '../../src/client/nodes/transport.ts';
 import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { startServer, stopServers } from '../support/server.ts';
 import { failureOf } from './support/failure.ts';

@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { Addresses } from '../../src/client/addresses.ts';
 import { LogClient } from '../../src/client/client.ts';
-import { INTRODUCTION } from '../../src/client/connection.ts';
+import { Addresses } from '../../src/client/nodes/addresses.ts';
+import { INTRODUCTION } from '../../src/client/nodes/connection.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
 import { MAX_NODE_ID } from '../../src/core/limits.ts';
 import { INTRODUCE } from '../../src/protocol/client.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
-import type { Reading } from '../../src/client/reading.ts';
+import type { Reading } from '../../src/client/read/reading.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { CANCEL, CREDIT, END, READ, SUBSCRIBE } from '../../src/protocol/client.ts';
 import { FakeServer, settleMicrotasks } from './support/fakeServer.ts';

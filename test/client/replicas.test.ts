@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
-import type { Reading } from '../../src/client/reading.ts';
+import type { Reading } from '../../src/client/read/reading.ts';
 import { END, END_AT_LEAST, END_LINEARIZABLE, SUBSCRIBE } from '../../src/protocol/client.ts';
 import { failureOf } from './support/failure.ts';
 import { FakeCluster, urlOf } from './support/fakeCluster.ts';

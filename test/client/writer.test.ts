@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
-import type { Writer } from '../../src/client/writer.ts';
+import type { Writer } from '../../src/client/writer/writer.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { APPEND, APPEND_CHAINED, APPEND_CONDITIONAL, ERROR_FATAL, ERROR_OUTCOME_UNKNOWN } from '../../src/protocol/client.ts';
 import { Random } from '../assembly/random.ts';

@@ -2,14 +2,14 @@
 // that the test moves.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { CommittedQuestion } from '../../src/client/committedEnd.ts';
+import type { CommittedQuestion } from '../../src/client/append/committedEnd.ts';
+import type { Message, Operation } from '../../src/client/append/message.ts';
+import { type Question, recheck } from '../../src/client/append/recheck.ts';
 import { Watch } from '../../src/client/events.ts';
-import type { Message, Operation } from '../../src/client/message.ts';
-import { type Question, recheck } from '../../src/client/recheck.ts';
-import type { Replicas } from '../../src/client/replicas.ts';
+import type { ReadNodes } from '../../src/client/nodes/readNodes.ts';
 import type { Workspace } from '../../src/client/wasm.ts';
-import { Writer } from '../../src/client/writer.ts';
-import type { WriterPort } from '../../src/client/writerPort.ts';
+import { Writer } from '../../src/client/writer/writer.ts';
+import type { WriterPort } from '../../src/client/writer/writerPort.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { failureOf } from './support/failure.ts';
 import { FakeServer, settleMicrotasks } from './support/fakeServer.ts';
@@ -76,7 +76,7 @@ test.each(['committed', 'received'] as const)(
 
 test('an append alone is looked for once, however late its uncertain answer comes', async () => {
   const asked: number[] = [];
-  const replicas = {
+  const readNodes = {
     lookTimeoutMs: LOOK_MS,
     ask: ({ timeoutMs }: { timeoutMs: number }) => {
       asked.push(timeoutMs);
@@ -85,7 +85,7 @@ test('an append alone is looked for once, however late its uncertain answer come
   };
   const message = { expectedEnd: 0, expectedTerm: 0, requestId: 1, retryUntilMs: nowMs - 1, payloads: () => [] };
   const refusal = new LogError('CONDITION_FAILED', 'data ends at 5');
-  const result = await recheck(replicas as unknown as Replicas, {} as Workspace, message as unknown as Message, refusal);
+  const result = await recheck(readNodes as unknown as ReadNodes, {} as Workspace, message as unknown as Message, refusal);
   expect(asked).toEqual([LOOK_MS]);
   expect(result).toMatchObject({ outcome: 'unknown' });
   expect((result as LogError).message).toMatch(/nobody leads\. The last try was refused: data ends at 5$/);

@@ -3,8 +3,8 @@
 
 import { KIND_NOOP } from '../../../assembly/layout.ts';
 import { LogClient } from '../../../src/client/client.ts';
+import type { OpenTransport } from '../../../src/client/nodes/transport.ts';
 import type { ConnectOptions } from '../../../src/client/options.ts';
-import type { OpenTransport } from '../../../src/client/transport.ts';
 import type { SeenRequest } from './fakeServer.ts';
 import { FakeServer } from './fakeServer.ts';
 

@@ -3,8 +3,8 @@
 
 import { ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_DATA, KIND_MASK, RESULT_COUNT_AT, WALK_COMPLETE } from '../../../assembly/layout.ts';
 import { LogClient } from '../../../src/client/client.ts';
+import type { OpenTransport, TransportEvents } from '../../../src/client/nodes/transport.ts';
 import type { ConnectOptions } from '../../../src/client/options.ts';
-import type { OpenTransport, TransportEvents } from '../../../src/client/transport.ts';
 import { viewOf } from '../../../src/core/bytes.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import { SERVER_WASM } from '../../../src/memory/wasm.generated.ts';

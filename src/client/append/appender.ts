@@ -1,0 +1,420 @@
+// Appends on their way out: copied into the open message at once, sealed when it is full or the tick ends, sent while the server's
+// window has room, settled by receipts.
+//
+//   append() ──► open message ──► sealed ──► sent ──► settled
+//      └─(no room)─► waiting ──┘    ▲          └─(refused by the node)─► aside (retries.ts)
+//                       (in order)  └──────────────────────────────────────┘
+
+import { LogError } from '../../core/errors.ts';
+import { MAX_APPENDS_IN_FLIGHT } from '../../core/limits.ts';
+import { APPEND_RECEIVED, type Receipt as WireReceipt } from '../../protocol/client.ts';
+import type { Hello } from '../../protocol/greeting.ts';
+import { abortedAppend } from '../aborts.ts';
+import type { AppendLoad, Watch } from '../events.ts';
+import { type Connection, isLater, type Loss } from '../nodes/connection.ts';
+import type { Receipt, Settings } from '../options.ts';
+import { Queue } from '../queue.ts';
+import type { Workspace } from '../wasm.ts';
+import type { AppenderOwner } from './appenderOwner.ts';
+import { AppendRoute } from './appendRoute.ts';
+import { Arena } from './arena.ts';
+import { DISPLACED, NewestChain } from './chains.ts';
+import { batchTooLarge, lostErrors, type Message, type Operation, plainOperation, type Reject, type Resolve, tooLarge } from './message.ts';
+import { messageBytesOf, OpenMessage } from './openMessage.ts';
+import { isNodesRefusal, Retries } from './retries.ts';
+import { Room } from './room.ts';
+import { Sent } from './sent.ts';
+import { Waiting } from './waiting.ts';
+
+// The executor of every append's promise: one function for all of them, because a closure for each costs more than the copy.
+let resolveOfNew: Resolve = () => {};
+let rejectOfNew: Reject = () => {};
+function capture(resolve: Resolve, reject: Reject): void {
+  resolveOfNew = resolve;
+  rejectOfNew = reject;
+}
+
+export class Appender {
+  readonly #workspace: Workspace;
+  readonly #arena: Arena;
+  readonly #settings: Settings;
+  readonly #watch: Watch;
+  readonly #defaultFlags: number;
+  readonly #owner: AppenderOwner;
+  readonly #retries: Retries;
+  readonly #flushInTick = (): void => this.#flush();
+  readonly #route: AppendRoute;
+
+  readonly #open: OpenMessage;
+  #isFlushScheduled = false;
+
+  readonly #sealed = new Queue<Message>();
+  readonly #sent = new Sent();
+  readonly #newestChain = new NewestChain();
+  readonly #room: Room;
+  readonly #waiting: Waiting;
+
+  #maxPayloadBytes = 0;
+  #windowBytes = 0;
+  #messageBytes = 0;
+
+  constructor(workspace: Workspace, settings: Settings, watch: Watch, owner: AppenderOwner) {
+    this.#workspace = workspace;
+    this.#arena = new Arena(workspace);
+    this.#settings = settings;
+    this.#watch = watch;
+    this.#defaultFlags = settings.ack === 'received' ? APPEND_RECEIVED : 0;
+    this.#owner = owner;
+    this.#retries = new Retries(settings.timeoutMs);
+    this.#route = new AppendRoute(settings.connectTimeoutMs);
+    this.#waiting = new Waiting(settings, this.#defaultFlags, watch);
+    this.#room = new Room(settings.maxInFlightBytes);
+    this.#open = new OpenMessage(workspace, this.#arena);
+  }
+
+  /** Whether an append made now goes into the buffer at once, and there are not too many already. */
+  get hasRoom(): boolean {
+    return this.#waiting.length === 0 && this.#room.hasRoomBeside(this.#open.entryBytes, this.#open.callCount);
+  }
+
+  /** What is on its way, and what waits. */
+  get load(): AppendLoad {
+    return {
+      inFlightAppendCount: this.#room.promises + this.#open.callCount,
+      inFlightBytes: this.#room.bytes + this.#open.entryBytes,
+      queuedAppendCount: this.#waiting.length,
+      queuedBytes: this.#waiting.memory,
+    };
+  }
+
+  /** Appends with the client's defaults. The payload is copied before this returns. */
+  append(payload: Uint8Array): Promise<Receipt> {
+    const { length } = payload;
+    if (length > this.#maxPayloadBytes || !this.#open.fits(length)) return this.#appendSlowly(payload);
+    const promise = new Promise<Receipt>(capture);
+    this.#open.put(payload, resolveOfNew, rejectOfNew);
+    if (!this.#isFlushScheduled) this.#scheduleFlush();
+    return promise;
+  }
+
+  /** Queues or places any append; checks nothing but the queue's bound. */
+  submit(operation: Operation): void {
+    if (!this.#placeNow(operation) && this.#waiting.add(operation)) this.#mustWait();
+  }
+
+  /** Places an operation if it need not wait. */
+  #placeNow(operation: Operation): boolean {
+    if (this.#waiting.length > 0 || !this.#place(operation)) return false;
+    // A full message leaves at once; what is alone by its nature waits for the end of the tick like all the rest.
+    if (!operation.isAlone && this.#sealed.length > 0) this.#sendSealed();
+    return true;
+  }
+
+  /** An append waits: later ones must not overtake it. */
+  #mustWait(): void {
+    this.#open.limitTo(0, this.#defaultFlags);
+    if (this.#route.connection === undefined) this.#owner.wake();
+  }
+
+  /** Gives up an operation that was submitted, because of its signal: takes it back when it is not sent yet. */
+  abort(operation: Operation, what: string, signal: AbortSignal): void {
+    const { message } = operation;
+    if (message !== undefined && (message.requestId !== 0 || message.isUncertain)) {
+      this.#reject(operation, abortedAppend(what, signal, 'unknown'));
+      message.abortedCount += 1;
+      message.isGivenUp = message.waitingCount === 0;
+      // It waits to be tried again, which nobody wants any more.
+      if (message.requestId === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) this.#release(message);
+      queueMicrotask(() => this.#afterRelease());
+      return;
+    }
+    this.#reject(operation, abortedAppend(what, signal, 'failed'));
+    if (message === undefined) {
+      this.#waiting.remove(operation);
+    } else if (this.#open.is(message)) {
+      this.#open.remove(operation);
+    } else {
+      const before = message.entryBytes;
+      message.end = message.remove(operation, message.end, this.#workspace);
+      this.#room.release(before - message.entryBytes, 1);
+      if (message.entryBytes === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) {
+        this.#arena.release(message.run);
+      }
+    }
+    // Not at once: one signal may abort several appends, and what this one made room for must not overtake the others' turn.
+    queueMicrotask(() => this.#afterRelease());
+  }
+
+  /** Resolves when {@link hasRoom}, or when nothing is left to wait for. */
+  ready(): Promise<void> {
+    return this.hasRoom ? Promise.resolve() : this.#room.ready();
+  }
+
+  /** Resolves when everything that was submitted is settled. */
+  drained(): Promise<void> {
+    return this.#isDrained() ? Promise.resolve() : this.#room.drained();
+  }
+
+  /** Goes on over the connection to a leader. */
+  connected(connection: Connection): void {
+    const next = this.#route.offer(connection);
+    if (next === undefined) return;
+    this.adopt(next.hello);
+    this.#afterRelease();
+  }
+
+  /** The node of a connection leads no longer: what it has is answered or given up, the rest waits for the next leader. */
+  left(connection: Connection): void {
+    this.#route.close(connection);
+    this.#afterRelease();
+  }
+
+  /** A receipt came. False when it answers nothing that was sent, or says other bytes than that. */
+  acknowledged(connection: Connection, receipt: WireReceipt): boolean {
+    const message = this.#sent.get(receipt.requestId);
+    if (message === undefined || connection !== this.#route.connection || !message.matches(receipt)) return false;
+    this.#retries.done(message);
+    this.#watch.appended(message.entryCount, message.entryBytes);
+    message.acknowledge(receipt, this.#workspace);
+    this.#forget(message);
+    return true;
+  }
+
+  /** After the receipts of one message: what they made room for is done once for all of them. */
+  settledSome(): void {
+    this.#afterRelease();
+  }
+
+  /** The server refused an append, or what is no append of ours, which is ignored. */
+  refused(connection: Connection, requestId: number, error: LogError): void {
+    const message = this.#sent.get(requestId);
+    if (message === undefined || connection !== this.#route.connection) return;
+    const isNodes = isNodesRefusal(error);
+    if (isNodes && this.#retries.setAside(message, error)) {
+      this.#sent.remove(message);
+    } else if (error.code === 'CONDITION_FAILED' && message.isUncertain) {
+      this.#sent.remove(message);
+      void this.#recheck(message, error);
+    } else {
+      this.#failSent(message, error);
+    }
+    if (isNodes) this.#owner.refused(connection, error.code === 'OVERLOADED');
+    this.#afterRelease();
+  }
+
+  /** The connection is gone. What is still open failed if the node said so, by its goodbye or by a fatal error before it; of the rest we cannot know. */
+  lost(connection: Connection, { reason, fatalId, isGoodbye }: Loss): void {
+    this.#route.close(connection);
+    if (this.#route.connection !== connection) return;
+    const { unknown, failed } = lostErrors(connection.url, reason);
+    for (const message of this.#sent.all()) {
+      const error = isGoodbye || (fatalId !== 0 && isLater(message.requestId, fatalId)) ? failed : unknown;
+      if (this.#retries.setAside(message, error)) {
+        this.#sent.remove(message);
+      } else {
+        this.#failSent(message, error);
+      }
+    }
+    this.#leave();
+    this.#afterRelease();
+  }
+
+  /** Fails all that is not settled: what was sent with `unknown`, the rest with `failed`. */
+  giveUp(unknown: LogError, failed: LogError): void {
+    for (const message of this.#sent.all()) this.#failSent(message, unknown);
+    const { again, tooLate } = this.#retries.take();
+    for (const message of [...again, ...tooLate]) this.#failHere(message, failed);
+    this.failUnsent(failed);
+  }
+
+  /** Fails all that is not sent. */
+  failUnsent(error: LogError): void {
+    if (this.#open.entryBytes > 0) this.#seal();
+    for (let message = this.#sealed.shift(); message !== undefined; message = this.#sealed.shift()) {
+      this.#fail(message, error);
+      this.#release(message);
+    }
+    for (let operation = this.#waiting.shift(); operation !== undefined; operation = this.#waiting.shift()) this.#reject(operation, error);
+    this.#afterRelease();
+  }
+
+  /** Nothing is open on the connection any more: what was set aside is put in front of what was not sent yet. */
+  #leave(): void {
+    const { again, tooLate } = this.#retries.take();
+    for (const message of tooLate) {
+      if (message.refusal !== undefined) this.#fail(message, message.refusal);
+      this.#release(message);
+    }
+    for (const message of again) message.requestId = 0;
+    this.#watch.resentMessageCount += again.length;
+    this.#sealed.prepend(again);
+    const next = this.#route.next();
+    if (next !== undefined) this.adopt(next.hello);
+    else if (again.length > 0) this.#owner.wake();
+  }
+
+  /** Finds out what became of an earlier try, and settles the append. */
+  async #recheck(message: Message, refusal: LogError): Promise<void> {
+    const result = await this.#owner.recheck(message, refusal);
+    if (result === undefined && !message.isGivenUp && performance.now() < message.retryUntilMs) {
+      message.requestId = 0;
+      this.#sealed.prepend([message]);
+    } else {
+      if (result === undefined) {
+        this.#fail(message, refusal);
+      } else if (result instanceof LogError) {
+        this.#watch.failed(result, message.waitingCount);
+        message.failFinally(result);
+      } else {
+        this.#watch.appended(message.entryCount, message.entryBytes);
+        message.acknowledge(result, this.#workspace);
+      }
+      this.#release(message);
+    }
+    this.#afterRelease();
+  }
+
+  /** Takes over a server's limits: the leader's, or before there is one those of another node, which are the same as a rule. */
+  adopt(hello: Hello): void {
+    this.#maxPayloadBytes = hello.maxPayloadBytes;
+    this.#windowBytes = hello.windowBytes;
+    this.#messageBytes = messageBytesOf(hello);
+  }
+
+  #appendSlowly(payload: Uint8Array): Promise<Receipt> {
+    const { length } = payload;
+    if (length > this.#maxPayloadBytes) return Promise.reject(tooLarge(length, this.#maxPayloadBytes));
+    if (this.#waiting.length > 0 && !this.#waiting.hasRoomFor(length)) return this.#waiting.refusedPlain();
+    const promise = new Promise<Receipt>(capture);
+    if (this.#placeNow(plainOperation(payload, this.#defaultFlags, resolveOfNew, rejectOfNew))) return promise;
+    if (!this.#waiting.hasRoomFor(length)) return this.#waiting.refusedPlain();
+    this.#waiting.addPlain(payload, resolveOfNew, rejectOfNew);
+    this.#mustWait();
+    return promise;
+  }
+
+  /** Copies an operation into the open message, or a new one. False when it must wait for room. */
+  #place(operation: Operation): boolean {
+    const { entryBytes, isAlone } = operation;
+    const busyBytes = this.#room.bytes + this.#open.entryBytes;
+    // One entry larger than the bound must get through: alone.
+    if (busyBytes > 0 && busyBytes + entryBytes > this.#settings.maxInFlightBytes) return false;
+    if (this.#room.promises + this.#open.callCount >= MAX_APPENDS_IN_FLIGHT) return false;
+    if (!this.#open.takes(operation)) {
+      this.#seal();
+      if (!this.#open.begin(this.#messageBytes, operation)) return false;
+    }
+    this.#open.place(operation);
+    if (isAlone) this.#seal();
+    else this.#setLimit();
+    if (!this.#isFlushScheduled) this.#scheduleFlush();
+    return true;
+  }
+
+  /** Closes the open message, if there is one. */
+  #seal(): void {
+    const message = this.#open.seal();
+    if (message === undefined) return;
+    this.#room.hold(message.entryBytes, message.rejects.length);
+    this.#sealed.push(message);
+  }
+
+  /** How far plain appends may write into the open message without asking: to its end, and to the bound of bytes in flight. */
+  #setLimit(): void {
+    this.#open.limitTo(this.#waiting.length > 0 ? 0 : this.#settings.maxInFlightBytes - this.#room.bytes, this.#defaultFlags);
+  }
+
+  /** All appends of this tick, and of promises that resolve in it, travel together. */
+  #scheduleFlush(): void {
+    this.#isFlushScheduled = true;
+    queueMicrotask(this.#flushInTick);
+  }
+
+  /** Sends what the window has room for. While it has none the open message goes on filling. */
+  #flush(): void {
+    this.#isFlushScheduled = false;
+    if (this.#route.connection === undefined) {
+      if (!this.#isDrained()) this.#owner.wake();
+      return;
+    }
+    this.#sendSealed();
+    const openBytes = this.#open.entryBytes;
+    if (openBytes === 0 || this.#sealed.length > 0 || !this.#sent.hasRoomFor(openBytes, this.#windowBytes)) return;
+    this.#seal();
+    this.#sendSealed();
+  }
+
+  #sendSealed(): void {
+    for (let message = this.#sealed.peek(); message !== undefined; message = this.#sealed.peek()) {
+      const { connection } = this.#route;
+      if (connection === undefined || connection.isLost || this.#route.isLeaving) return;
+      if (!this.#sent.hasRoomFor(message.entryBytes, this.#windowBytes)) return;
+      this.#sealed.shift();
+      const { maxBatchBytes } = connection.hello;
+      // The limits may have become smaller since it was built: another server may have answered.
+      if (message.entryBytes > maxBatchBytes) this.#failHere(message, batchTooLarge(message.entryBytes, maxBatchBytes));
+      else if (!this.#newestChain.send(connection, message)) this.#failHere(message, DISPLACED);
+      else this.#send(connection, message);
+    }
+  }
+
+  #send(connection: Connection, message: Message): void {
+    this.#retries.sending(message);
+    this.#sent.send(connection, message, this.#workspace);
+  }
+
+  /** A message is not sent. */
+  #failHere(message: Message, error: LogError): void {
+    this.#fail(message, error);
+    this.#release(message);
+    // No receipt will come for it, and somebody may be waiting for its room, or for everything to be settled.
+    queueMicrotask(() => this.#afterRelease());
+  }
+
+  /** A message that was sent fails. */
+  #failSent(message: Message, error: LogError): void {
+    if (error.outcome === 'unknown') this.#retries.done(message);
+    this.#fail(message, error);
+    this.#forget(message);
+  }
+
+  /** Rejects a message's callers. A writer's link is counted by its writer, which may send it again. */
+  #fail(message: Message, error: LogError): void {
+    const told = message.fail(error);
+    if (message.link === undefined) this.#watch.failed(told, message.waitingCount);
+  }
+
+  #reject(operation: Operation, error: LogError): void {
+    if (operation.link === undefined) this.#watch.failed(error, 1);
+    operation.reject(error);
+  }
+
+  /** A sent message is settled: its memory is free. */
+  #forget(message: Message): void {
+    this.#sent.remove(message);
+    this.#release(message);
+  }
+
+  /** A message is no longer held: nothing will happen to it any more. */
+  #release(message: Message): void {
+    this.#room.release(message.entryBytes, message.rejects.length);
+    this.#arena.release(message.run);
+  }
+
+  /** Bytes became free: takes in who waits, sends what may go, and tells who wanted to know. */
+  #afterRelease(): void {
+    if (this.#route.isLeaving && this.#sent.size === 0) this.#leave();
+    this.#flush();
+    for (let operation = this.#waiting.peek(); operation !== undefined; operation = this.#waiting.peek()) {
+      if (!this.#place(operation)) break;
+      this.#waiting.shift();
+      if (this.#sealed.length > 0) this.#sendSealed();
+    }
+    this.#setLimit();
+    if (this.#room.isAwaited) this.#room.tell(this.hasRoom, this.#isDrained());
+  }
+
+  #isDrained(): boolean {
+    return this.#room.bytes === 0 && this.#waiting.length === 0 && this.#open.entryBytes === 0;
+  }
+}

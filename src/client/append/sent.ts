@@ -1,0 +1,54 @@
+// Messages that were sent and are not answered yet.
+
+import { assert } from '../../core/assert.ts';
+import { FAIR_REQUESTS } from '../../core/limits.ts';
+import { APPEND, encodeRequest, MESSAGE_HEADER_BYTES } from '../../protocol/client.ts';
+import type { Connection } from '../nodes/connection.ts';
+import type { Workspace } from '../wasm.ts';
+import type { Message } from './message.ts';
+
+/** Half of what the server takes however busy it is, so that there is room for other requests; beyond it appends share messages. */
+const MAX_SENT_MESSAGES = FAIR_REQUESTS / 2;
+
+export class Sent {
+  /** By request id, in the order in which they were sent. */
+  readonly #messages = new Map<number, Message>();
+  /** Of their entries. */
+  #bytes = 0;
+
+  get size(): number {
+    return this.#messages.size;
+  }
+
+  get(requestId: number): Message | undefined {
+    return this.#messages.get(requestId);
+  }
+
+  all(): Message[] {
+    return [...this.#messages.values()];
+  }
+
+  /** Whether a message with `entryBytes` may follow; one is always let through. */
+  hasRoomFor(entryBytes: number, windowBytes: number): boolean {
+    return this.#bytes === 0 || (this.#bytes + entryBytes <= windowBytes && this.#messages.size < MAX_SENT_MESSAGES);
+  }
+
+  /** Sends a message, for the first time or again, under a request id of its own. */
+  send(connection: Connection, message: Message, workspace: Workspace): void {
+    const { at, entriesAt, end, flags, expectedEnd, expectedTerm } = message;
+    const count = workspace.frame(entriesAt, end - entriesAt);
+    assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
+    message.requestId = connection.takeRequestId();
+    const header = new DataView(workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
+    encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count, expectedTerm);
+    this.#messages.set(message.requestId, message);
+    this.#bytes += message.entryBytes;
+    connection.send(workspace.bytes.subarray(at, end));
+  }
+
+  /** It is no longer expected to be answered. */
+  remove(message: Message): void {
+    this.#messages.delete(message.requestId);
+    this.#bytes -= message.entryBytes;
+  }
+}

@@ -1,0 +1,419 @@
+// One live connection: it greets, numbers requests, and hands each answer to whom it belongs. It never
+// reconnects: leaderSearch.ts and readNodes.ts look for another.
+
+import { assert, unreachable } from '../../core/assert.ts';
+import { type ErrorCode, type ErrorDetails, LogError } from '../../core/errors.ts';
+import { MAX_WAIT_MS } from '../../core/limits.ts';
+import {
+  type Answer,
+  CANCEL,
+  CLOSE_STOPPED,
+  CREDIT,
+  decodeAnswer,
+  decodeReceipt,
+  END,
+  END_AT_LEAST,
+  END_LINEARIZABLE,
+  encodeIntroduce,
+  LEVEL_RECEIVED,
+  requestMessage,
+  SUBSCRIBE,
+  type Receipt as WireReceipt,
+} from '../../protocol/client.ts';
+import { type ClientIntroduction, FEATURE_INTRODUCE, type Hello, PROTOCOL_VERSION } from '../../protocol/greeting.ts';
+import type { Transport } from './transport.ts';
+
+/** What this client says of itself; the version is that of package.json. */
+export const INTRODUCTION: ClientIntroduction = {
+  lowestVersion: PROTOCOL_VERSION,
+  highestVersion: PROTOCOL_VERSION,
+  features: 0,
+  name: 'loglog-js/0.1.0',
+};
+
+/** A clause for errors. */
+export const AUTHENTICATION_NEEDED = 'it asks for authentication, of which this client knows nothing: use a newer client';
+
+/** A silent connection is asked for a sign of life after one interval, and given up after this many. */
+const MAX_SILENT_INTERVALS = 4;
+/** Where there is no other node to go to, patience costs nothing. */
+const SILENCE_INTERVAL_MS = 15_000;
+/** Where there is one, and every byte that arrives is seen: a node that was paused or cut off is left after five seconds. */
+const CLUSTER_SILENCE_INTERVAL_MS = 1_000;
+/** The same where only whole messages are seen, of which a large one may take long. */
+const CLUSTER_SILENCE_UNSEEN_INTERVAL_MS = 5_000;
+/** How long an orderly close may take. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
+/** Where the log starts, how far it is committed, and the term. */
+export interface LogEnd {
+  readonly start: number;
+  readonly end: number;
+  readonly term: number;
+}
+
+/** The owner of a subscription. After `failed` or `lost` nothing more comes. */
+export interface StreamSink {
+  data(from: number, commit: number, bytes: Uint8Array): void;
+  failed(error: LogError): void;
+  lost(): void;
+}
+
+/** What a client has seen of the log over all of its connections. */
+export interface Observed {
+  /** The highest commit that any node told it, the ends of its own committed receipts included. Never falls. */
+  commit: number;
+}
+
+/** What an END asks for. */
+export interface EndRequest {
+  readonly linearizable: boolean;
+  /** Answer once this much is committed on the node; 0: at once. */
+  readonly atLeast: number;
+  /** Longest wait for that, after which the node says BEHIND. */
+  readonly waitMs: number;
+}
+
+/** Why a connection is gone, and what is known of the appends on it that have no answer. */
+export interface Loss {
+  /** A clause for an error message. */
+  readonly reason: string;
+  /** Nothing sent after this request was done; 0: that is not known. */
+  readonly fatalId: number;
+  /** The node said goodbye: nothing that it left unanswered was done. */
+  readonly isGoodbye: boolean;
+  /** Of the server's close frame; 0 without one. */
+  readonly code: number;
+}
+
+/** What concerns appends, and the connection as a whole. */
+export interface ConnectionHandlers {
+  /** False when the receipt answers nothing that was sent. The receipt is reused for the next one. */
+  appended(connection: Connection, receipt: WireReceipt): boolean;
+  appendsEnded(connection: Connection): void;
+  appendFailed(connection: Connection, requestId: number, error: LogError): void;
+  /** The node spoke of itself again: its role, its term or the leader that it knows changed. */
+  greeted(connection: Connection): void;
+  /** The node was asked for a sign of life, and it may be that none comes. */
+  silent(connection: Connection): void;
+  /** The connection is gone. */
+  lost(connection: Connection, loss: Loss): void;
+}
+
+/** What a connection needs of the client around it. */
+export interface ConnectionOwner {
+  readonly handlers: ConnectionHandlers;
+  readonly observed: Observed;
+  /** Whether there are other nodes to go to when this one falls silent. */
+  hasOthers(): boolean;
+}
+
+interface PendingEnd {
+  resolve(end: LogEnd | undefined): void;
+  reject(error: LogError): void;
+}
+
+/** Whether request `id` was sent after request `other` of the same connection; ids wrap at 2^32. */
+export function isLater(id: number, other: number): boolean {
+  return ((id - other) | 0) > 0;
+}
+
+const OFFSET_NAMES: Partial<Record<ErrorCode, string>> = {
+  CONDITION_FAILED: 'end',
+  OFFSET_BEYOND_END: 'end',
+  BEHIND: 'end',
+  CHAIN_BROKEN: 'end',
+  OFFSET_TRIMMED: 'start',
+  OFFSET_NOT_BOUNDARY: 'beginning',
+};
+
+function errorOf(answer: Answer & { kind: 'error' }): LogError {
+  const { code, offset } = answer;
+  const name = OFFSET_NAMES[code];
+  const details: ErrorDetails = name === undefined ? { offset } : { offset, [name]: offset };
+  return new LogError(code, answer.message, details, answer.outcomeUnknown ? 'unknown' : 'failed');
+}
+
+export class Connection {
+  /** The address that it was opened with. */
+  readonly url: string;
+  /** Every address that was found to lead to this node. */
+  readonly urls: Set<string>;
+  /** The node said that it does not lead, or takes no appends, whatever its last greeting says. */
+  isDeposed = false;
+  /** The node has acknowledged an append since it was taken for the leader. */
+  hasAppended = false;
+  #hello: Hello;
+  /** The highest commit that this node told: it has at least that much. */
+  #commit: number;
+  readonly #observed: Observed;
+  #holdCount = 0;
+  #isClosing = false;
+  readonly #transport: Transport;
+  readonly #handlers: ConnectionHandlers;
+  readonly #ends = new Map<number, PendingEnd>();
+  readonly #streams = new Map<number, StreamSink>();
+  readonly #receipt: WireReceipt = { requestId: 0, term: 0, offset: 0, end: 0, level: 0, nodes: 0 };
+  readonly #hasOthers: () => boolean;
+  #silence: ReturnType<typeof setInterval> | undefined;
+  #silenceIntervalMs = 0;
+  #silentIntervals = 0;
+  #movedBefore = 0;
+  #nextId = 1;
+  #isLost = false;
+  #onClosed: (() => void) | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(url: string, hello: Hello, transport: Transport, { handlers, observed, hasOthers }: ConnectionOwner) {
+    this.url = url;
+    this.urls = new Set([url]);
+    this.#hello = hello;
+    this.#commit = 0;
+    this.#transport = transport;
+    this.#handlers = handlers;
+    this.#observed = observed;
+    this.#observe(hello.commit);
+    this.#hasOthers = hasOthers;
+    this.#watchSilence();
+    // Before anything else: the node then tells the whole cluster, and does not close the connection for what only later versions know.
+    if ((hello.features & FEATURE_INTRODUCE) !== 0) this.send(encodeIntroduce(this.takeRequestId(), INTRODUCTION));
+  }
+
+  get hello(): Hello {
+    return this.#hello;
+  }
+
+  /** What is surely committed on this node. */
+  get commit(): number {
+    return this.#commit;
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Whether this client closed it. */
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  /** Whether it can be given to somebody who looks for a node. */
+  get isUsable(): boolean {
+    return !this.#isLost && !this.#isClosing;
+  }
+
+  /** Whether appends belong here. */
+  get isLeader(): boolean {
+    return this.#hello.role === 'leader' && !this.isDeposed;
+  }
+
+  /** Keeps it open until {@link release}. */
+  hold(): this {
+    this.#holdCount += 1;
+    return this;
+  }
+
+  /** Takes one {@link hold} back; the last one closes it. */
+  release(): void {
+    this.#holdCount -= 1;
+    assert(this.#holdCount >= 0, 'a connection is released as often as it was held');
+    this.closeUnused();
+  }
+
+  /** Closes it when nobody holds it. */
+  closeUnused(): void {
+    if (this.#holdCount === 0 && this.isUsable) void this.close();
+  }
+
+  /** A request id that no open request has. */
+  takeRequestId(): number {
+    const id = this.#nextId;
+    do {
+      this.#nextId = (this.#nextId + 1) >>> 0;
+    } while (this.#nextId === 0 || this.#streams.has(this.#nextId));
+    return id;
+  }
+
+  send(message: Uint8Array): void {
+    if (!this.#isLost) this.#transport.send(message);
+  }
+
+  /** Asks for the log's bounds. Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  end({ linearizable, atLeast, waitMs }: EndRequest): Promise<LogEnd | undefined> {
+    if (this.#isLost) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve, reject) => {
+      this.#ends.set(id, { resolve, reject });
+      // What the node is known to have needs no waiting, and then a plain request does.
+      const mustWait = atLeast > this.#commit;
+      const flags = (linearizable ? END_LINEARIZABLE : 0) | (mustWait ? END_AT_LEAST : 0);
+      this.send(requestMessage(END, flags, id, mustWait ? atLeast : 0, 0, mustWait ? Math.min(waitMs, MAX_WAIT_MS) : 0));
+    });
+  }
+
+  /** Opens a subscription on a live connection and returns its request id. */
+  subscribe(from: number, creditBytes: number, sink: StreamSink): number {
+    const id = this.takeRequestId();
+    this.#streams.set(id, sink);
+    this.send(requestMessage(SUBSCRIBE, 0, id, from, creditBytes));
+    return id;
+  }
+
+  credit(id: number, bytes: number): void {
+    this.send(requestMessage(CREDIT, 0, id, 0, bytes));
+  }
+
+  /** Ends a subscription; what is still on its way is dropped. */
+  cancel(id: number): void {
+    if (this.#streams.delete(id)) this.send(requestMessage(CANCEL, 0, id));
+  }
+
+  /** Gives the connection up at once. */
+  drop(reason: string): void {
+    this.#lose(reason);
+  }
+
+  /** Closes in order. Resolves when the socket is closed, or was ended after {@link CLOSE_TIMEOUT_MS}. */
+  close(): Promise<void> {
+    this.#isClosing = true;
+    this.#closed ??= new Promise((resolve) => {
+      if (this.#isLost) {
+        resolve();
+        return;
+      }
+      const timer = setTimeout(() => this.#transport.terminate(), CLOSE_TIMEOUT_MS);
+      this.#onClosed = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#transport.close();
+    });
+    return this.#closed;
+  }
+
+  /** The transport is gone; called by it. */
+  transportClosed(reason: string, code: number): void {
+    this.#lose(reason, { isGoodbye: code === CLOSE_STOPPED, code });
+    this.#onClosed?.();
+  }
+
+  /** One message from the server; called by the transport. */
+  receive(bytes: Uint8Array): void {
+    if (this.#isLost) return;
+    this.#silentIntervals = 0;
+    const answer = decodeAnswer(bytes);
+    switch (answer.kind) {
+      case 'hello':
+        this.#hello = answer.hello;
+        this.isDeposed = false;
+        this.#observe(answer.hello.commit);
+        this.#handlers.greeted(this);
+        // It may have told of the first other node.
+        if (!this.#isLost) this.#watchSilence();
+        break;
+      case 'authenticationNeeded':
+        this.#lose(AUTHENTICATION_NEEDED);
+        break;
+      case 'appended':
+        this.#appended(answer.view, answer.count);
+        break;
+      case 'data':
+        this.#observe(answer.commit);
+        // Data of a cancelled subscription may still be on its way: nobody wants it.
+        this.#streams.get(answer.requestId)?.data(answer.from, answer.commit, answer.bytes);
+        break;
+      case 'ended': {
+        const pending = this.#ends.get(answer.requestId);
+        this.#ends.delete(answer.requestId);
+        this.#observe(answer.commit);
+        pending?.resolve({ start: answer.start, end: answer.commit, term: answer.term });
+        break;
+      }
+      case 'cancelled':
+        break;
+      case 'error':
+        this.#failed(answer);
+        break;
+      case 'malformed':
+        this.#lose(`it sent ${answer.reason}, which is not protocol version ${PROTOCOL_VERSION}`);
+        break;
+      default:
+        unreachable(answer);
+    }
+  }
+
+  #observe(commit: number): void {
+    if (commit > this.#commit) this.#commit = commit;
+    if (commit > this.#observed.commit) this.#observed.commit = commit;
+  }
+
+  #appended(view: DataView, count: number): void {
+    for (let i = 0; i < count; i++) {
+      decodeReceipt(view, i, this.#receipt);
+      if (!this.#handlers.appended(this, this.#receipt)) {
+        const { requestId, offset, end } = this.#receipt;
+        this.#lose(`it acknowledged request ${requestId} at [${offset}, ${end}), which is not what was sent`);
+        return;
+      }
+      if (this.#receipt.level !== LEVEL_RECEIVED) this.#observe(this.#receipt.end);
+    }
+    this.hasAppended = true;
+    this.#handlers.appendsEnded(this);
+  }
+
+  #failed(answer: Answer & { kind: 'error' }): void {
+    const { requestId } = answer;
+    const error = errorOf(answer);
+    const sink = this.#streams.get(requestId);
+    const pending = this.#ends.get(requestId);
+    if (sink !== undefined) {
+      this.#streams.delete(requestId);
+      sink.failed(error);
+    } else if (pending !== undefined) {
+      this.#ends.delete(requestId);
+      pending.reject(error);
+    } else {
+      this.#handlers.appendFailed(this, requestId, error);
+    }
+    if (answer.fatal) this.#lose(`the server ended it with ${answer.code}: ${answer.message}`, { fatalId: requestId });
+  }
+
+  #lose(reason: string, { fatalId = 0, isGoodbye = false, code = 0 }: Partial<Loss> = {}): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    clearInterval(this.#silence);
+    this.#transport.terminate();
+    for (const sink of [...this.#streams.values()]) sink.lost();
+    for (const pending of this.#ends.values()) pending.resolve(undefined);
+    this.#streams.clear();
+    this.#ends.clear();
+    this.#handlers.lost(this, { reason, fatalId, isGoodbye, code });
+  }
+
+  /** How often silence is looked for depends on whether there is another node to go to. */
+  #watchSilence(): void {
+    const clusterIntervalMs =
+      this.#transport.receivedBytes() === undefined ? CLUSTER_SILENCE_UNSEEN_INTERVAL_MS : CLUSTER_SILENCE_INTERVAL_MS;
+    const intervalMs = this.#hasOthers() ? clusterIntervalMs : SILENCE_INTERVAL_MS;
+    if (intervalMs === this.#silenceIntervalMs) return;
+    clearInterval(this.#silence);
+    this.#silenceIntervalMs = intervalMs;
+    this.#silence = setInterval(() => this.#checkSilence(), intervalMs);
+  }
+
+  /** A dead network says nothing: an answer that does not come is the only sign of it. */
+  #checkSilence(): void {
+    // A long upload is a sign of life although nothing comes back, and so is a part of a long answer.
+    const moved = this.#transport.bufferedBytes() - (this.#transport.receivedBytes() ?? 0);
+    if (moved !== this.#movedBefore) this.#silentIntervals = 0;
+    this.#movedBefore = moved;
+    this.#silentIntervals += 1;
+    if (this.#silentIntervals > MAX_SILENT_INTERVALS) {
+      this.#lose('it has been silent for too long, although it was asked for a sign of life');
+    } else if (this.#silentIntervals > 1) {
+      this.send(requestMessage(END, 0, this.takeRequestId()));
+      // An idle connection is silent too, and answers; who is silent after that was asked once already.
+      if (this.#silentIntervals > 2) this.#handlers.silent(this);
+    }
+  }
+}

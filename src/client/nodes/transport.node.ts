@@ -1,0 +1,102 @@
+// Node's WebSocket, the `ws` package: the only file of the client that needs Node.
+
+import { channel } from 'node:diagnostics_channel';
+import WebSocket, { type RawData } from 'ws';
+import { SUBPROTOCOL } from '../../protocol/client.ts';
+import type { OpenTransport, Platform } from './transport.ts';
+
+/** An answer holds at most one entry of 16 MiB beyond its usual bound; anything above this is not the protocol. */
+const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
+
+/** A mask of zeros makes `ws` send our memory as it is. Masks protect proxies from scripts in browsers, and this is neither. */
+function generateMask(mask: Buffer): void {
+  mask.fill(0);
+}
+
+function reasonOf(error: Error & { code?: string; errors?: readonly Error[] }): string {
+  // Node tries every address of a name; the error of the whole has no text of its own.
+  if (error.message === '' && error.errors !== undefined) return error.errors.map((one) => one.message).join(', ');
+  return error.message === '' ? (error.code ?? 'unknown error') : error.message;
+}
+
+/** HTTP statuses below 500 that may be over soon: a proxy or a node that has too much to do. */
+const PASSING_STATUSES = [408, 421, 425, 429];
+/** Faults of certificates and of the handshake, and what is no HTTP at all. A name that is not known yet, or a refused connection, heals. */
+const FINAL_CODES = /^(EPROTO|HPE_|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(VERIFY|GET_ISSUER))/;
+const FINAL_MESSAGES = /^(Server sent (no|an invalid) subprotocol|Invalid (Sec-WebSocket-Accept|Upgrade) header)/;
+
+interface Failure {
+  readonly reason: string;
+  readonly isFinal: boolean;
+}
+
+/** Why a connection failed, and whether it always will. */
+function failureOf(error: Error & { code?: string; errors?: readonly Error[] }): Failure {
+  const reason = reasonOf(error);
+  const status = Number(/^Unexpected server response: (\d+)/.exec(reason)?.[1] ?? 0);
+  if (status === 0) return { reason, isFinal: FINAL_CODES.test(error.code ?? '') || FINAL_MESSAGES.test(reason) };
+  const isFinal = status < 500 && !PASSING_STATUSES.includes(status);
+  const hint = isFinal ? ', so it is no LogLog node, or the path is wrong' : '';
+  return { reason: `it answers HTTP ${status} in place of a WebSocket${hint}`, isFinal };
+}
+
+function bytesOf(data: RawData): Uint8Array {
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (Array.isArray(data)) return bytesOf(Buffer.concat(data));
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** Opens a `ws` connection, unmasked and uncompressed. */
+export const openNodeTransport: OpenTransport = (url, events) => {
+  const socket = new WebSocket(url, SUBPROTOCOL, {
+    generateMask,
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    skipUTF8Validation: true,
+  });
+  let closed = false;
+  let failure: Failure | undefined;
+  const finish = (reason: string, code = 0, isFinal = false): void => {
+    if (closed) return;
+    closed = true;
+    events.closed(reason, code, isFinal);
+  };
+  let stream: { readonly bytesRead: number } | undefined;
+  socket.on('upgrade', (response) => {
+    stream = response.socket;
+  });
+  socket.on('message', (data, isBinary) => {
+    if (closed) return;
+    if (isBinary) {
+      events.message(bytesOf(data));
+    } else {
+      finish('it sent text, which the protocol does not have');
+      socket.terminate();
+    }
+  });
+  socket.on('error', (error) => {
+    failure = failureOf(error);
+  });
+  socket.on('close', (code, reason) => {
+    const text = reason.toString();
+    if (failure !== undefined) finish(failure.reason, code, failure.isFinal);
+    else finish(`it was closed with code ${code}${text === '' ? '' : ` (${text})`}`, code);
+  });
+  return {
+    send(bytes) {
+      if (socket.readyState === WebSocket.OPEN) socket.send(bytes);
+    },
+    bufferedBytes: () => socket.bufferedAmount,
+    receivedBytes: () => stream?.bytesRead ?? 0,
+    close: () => socket.close(),
+    terminate() {
+      finish('this client ended it');
+      socket.terminate();
+    },
+  };
+};
+
+const events = channel('loglog:client');
+
+/** Node: each event is also published to the diagnostics channel `loglog:client`. */
+export const NODE: Platform = { open: openNodeTransport, listeners: [(event) => events.publish(event)] };

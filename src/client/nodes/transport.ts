@@ -1,0 +1,38 @@
+// What the client needs of a WebSocket, so that Node's and the browser's can stand behind the same code.
+
+import type { OnEvent } from '../events.ts';
+
+/** What a transport tells its owner. After `closed` nothing else is called. */
+export interface TransportEvents {
+  /** One binary message; the bytes belong to the receiver. */
+  message(bytes: Uint8Array): void;
+  /**
+   * The connection failed, was refused or closed; `reason` is a clause for an error message. `code`: of the server's close frame, 0 without
+   * one. `isFinal`: what answers there is no LogLog node, and trying again brings nothing.
+   */
+  closed(reason: string, code: number, isFinal?: boolean): void;
+}
+
+/** One WebSocket connection, opening or open. Nothing here throws. */
+export interface Transport {
+  /** Sends one binary message. The bytes may be read until they are acknowledged or `closed` was called: do not touch them. */
+  send(bytes: Uint8Array): void;
+  /** Bytes that were given to `send` and have not left the process. */
+  bufferedBytes(): number;
+  /** Bytes that have arrived, parts of messages included; undefined where the platform does not tell. */
+  receivedBytes(): number | undefined;
+  /** Closes in order: what was sent is delivered first. */
+  close(): void;
+  /** Closes at once. */
+  terminate(): void;
+}
+
+/** What the client needs of its surroundings: Node's, or a browser's. */
+export interface Platform {
+  readonly open: OpenTransport;
+  /** Told every event of every client of this process. */
+  readonly listeners: readonly OnEvent[];
+}
+
+/** Begins to connect to a `ws:` or `wss:` address with the client subprotocol. */
+export type OpenTransport = (url: string, events: TransportEvents) => Transport;

@@ -1,0 +1,357 @@
+// Reads and subscriptions. Both are a server subscription with byte credit, resumed by offset on every new connection, at whichever node
+// has what the reader must see; a read also has a target, the commit when it began, and is granted no more credit than leads there.
+//
+//   log:   from ──── taken by the consumer ──── arrived ──── granted ──── target
+//                                              └ next, where a resumption begins
+
+import { WALK_BAD_CHECK, WALK_COMPLETE } from '../../../assembly/layout.ts';
+import { LogError } from '../../core/errors.ts';
+import { MAX_CREDIT_BYTES, MAX_ENTRY_BYTES } from '../../core/limits.ts';
+import { withoutSecrets } from '../../core/secrets.ts';
+import { AbortedError, offAbort, onAbort } from '../aborts.ts';
+import type { Connection, StreamSink } from '../nodes/connection.ts';
+import { isNodesOwn, type ReadNodes } from '../nodes/readNodes.ts';
+import { Queue } from '../queue.ts';
+import type { Workspace } from '../wasm.ts';
+import { Batch, countEntries } from './entries.ts';
+
+/** What a stream reads; everything is checked already. */
+export interface StreamPlan {
+  readonly what: 'This read' | 'This subscription';
+  readonly from: number | 'end' | undefined;
+  /** Ends at the commit offset of its beginning. */
+  readonly isBounded: boolean;
+  /** Most data entries. */
+  readonly limit: number;
+  readonly creditBytes: number;
+  /** The node must have this much committed, besides all that the client has seen. */
+  readonly atLeast: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+interface Piece {
+  readonly from: number;
+  readonly commit: number;
+  readonly bytes: Uint8Array;
+  readonly source: Connection | undefined;
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
+  readonly #readNodes: ReadNodes;
+  readonly #workspace: Workspace;
+  readonly #plan: StreamPlan;
+  readonly #onAbort = (): void => this.#stop(this.#aborted());
+  #arrived = new Queue<Piece>();
+  /** Offset of the next byte that the server is to send; undefined until the log's bounds are known. */
+  #next: number | undefined;
+  #target = Number.POSITIVE_INFINITY;
+  #remaining: number;
+  #beginning: number;
+  #position: number | undefined;
+  /** Log offset up to which this subscription has credit. */
+  #granted = 0;
+  #lastTerm = 0;
+  /** Where the subscription is open; held. */
+  #connection: Connection | undefined;
+  #id = 0;
+  /** Refusals of nodes in a row, and since when, of `performance.now()`. */
+  #failures = 0;
+  #failingSinceMs = 0;
+  /** A node said that the place to read from is beyond its end: only the leader knows whether it is beyond everybody's. */
+  #asksLeader = false;
+  /** Nodes whose bytes at `next` are damaged, and what the first of them said. */
+  readonly #damagedNodes = new Set<number>();
+  #damage: LogError | undefined;
+  #isStarted = false;
+  #isAttaching = false;
+  #isFinished = false;
+  #failure: LogError | undefined;
+  #wake: (() => void) | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(readNodes: ReadNodes, workspace: Workspace, plan: StreamPlan) {
+    this.#readNodes = readNodes;
+    this.#workspace = workspace;
+    this.#plan = plan;
+    this.#remaining = plan.limit;
+    this.#beginning = typeof plan.from === 'number' ? plan.from : 0;
+  }
+
+  /** Where the stream begins, as far as that is known: at first 0, unless it was asked for a certain offset. */
+  get beginning(): number {
+    return this.#beginning;
+  }
+
+  /** Up to where batches were handed out. */
+  get position(): number {
+    return this.#position ?? this.#beginning;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The next batch. Calls are served one after the other. */
+  next(): Promise<IteratorResult<Batch, undefined>> {
+    // Listening begins here: a stream that nobody iterates must leave nothing behind on a signal that outlives it.
+    if (!this.#isStarted) this.#start();
+    const result = this.#turn.then(() => this.#step());
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  /** Ends the stream and frees the server's side, even while a `next` waits. */
+  return(): Promise<IteratorReturnResult<undefined>> {
+    this.#finish();
+    return Promise.resolve(DONE);
+  }
+
+  data(from: number, commit: number, bytes: Uint8Array): void {
+    const next = this.#next ?? 0;
+    if (from !== next) {
+      this.#fail(protocolError(`The server sent log bytes from offset ${from} where ${next} was due. Nothing was skipped; read again.`));
+    } else if (bytes.length > MAX_ENTRY_BYTES || next + bytes.length > Number.MAX_SAFE_INTEGER) {
+      this.#fail(protocolError(`The server sent ${bytes.length} bytes of entries at offset ${from}; the most is ${MAX_ENTRY_BYTES}.`));
+    } else if (bytes.length > 0) {
+      this.#next = next + bytes.length;
+      this.#arrived.push({ from, commit, bytes, source: this.#connection });
+      this.#wake?.();
+    }
+  }
+
+  failed(error: LogError): void {
+    const connection = this.#detach();
+    this.#refused(error, connection);
+    this.#wake?.();
+  }
+
+  lost(): void {
+    this.#detach();
+    this.#wake?.();
+  }
+
+  /** Says how far it came. */
+  #aborted(): AbortedError {
+    const { what, signal } = this.#plan;
+    const { position } = this;
+    const soFar =
+      this.#position === undefined
+        ? 'before anything was handed out.'
+        : `after all entries before offset ${position} were handed out; go on from there.`;
+    return new AbortedError(what, soFar, signal, 'failed', { position });
+  }
+
+  #start(): void {
+    this.#isStarted = true;
+    const { signal } = this.#plan;
+    if (signal?.aborted) this.#onAbort();
+    else if (signal !== undefined) onAbort(signal, this.#onAbort);
+  }
+
+  async #step(): Promise<IteratorResult<Batch, undefined>> {
+    for (;;) {
+      const piece = this.#arrived.shift();
+      if (piece !== undefined) {
+        const batch = this.#verify(piece);
+        if (batch === undefined) continue;
+        this.#position = batch.nextOffset;
+        return { done: false, value: batch };
+      } else if (this.#failure !== undefined) {
+        const error = this.#failure;
+        this.#finish();
+        throw error;
+      } else if (this.#isFinished || (this.#next ?? 0) >= this.#target) {
+        this.#finish();
+        return DONE;
+      } else {
+        if (this.#connection === undefined && !this.#isAttaching) void this.#attach();
+        await this.#somethingHappens();
+      }
+    }
+  }
+
+  #somethingHappens(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
+
+  /** Subscribes at a node that has what must be seen. Never throws; tells the waiting `next` how it went. */
+  async #attach(): Promise<void> {
+    this.#isAttaching = true;
+    let connection: Connection | undefined;
+    try {
+      if (this.#failures > 0) await this.#readNodes.pause(this.#failures);
+      connection = await (this.#asksLeader ? this.#readNodes.authority() : this.#readNodes.acquire());
+      if (this.#damage !== undefined && this.#damagedNodes.has(connection.hello.nodeId)) throw this.#damage;
+      const next = (await this.#isReady(connection)) ? this.#next : undefined;
+      if (next !== undefined && next < this.#target && !this.#isFinished && this.#failure === undefined && !connection.isLost) {
+        this.#granted = next;
+        const credit = this.#creditFrom(next);
+        this.#granted += credit;
+        this.#connection = connection.hold();
+        this.#id = connection.subscribe(next, credit, this);
+      }
+    } catch (thrown) {
+      this.#refused(thrown instanceof LogError ? thrown : protocolError(String(thrown)), connection);
+    } finally {
+      connection?.release();
+      this.#isAttaching = false;
+      this.#wake?.();
+    }
+  }
+
+  /** Waits until a node has what must be seen, and finds out where to begin. False when the connection was lost meanwhile. */
+  async #isReady(connection: Connection): Promise<boolean> {
+    const { from, isBounded, what } = this.#plan;
+    const atLeast = Math.max(this.#plan.atLeast, this.#readNodes.observed);
+    const waitMs = this.#readNodes.waitMs(this.#leftMs());
+    if (this.#next !== undefined || (typeof from === 'number' && !isBounded)) {
+      this.#next ??= from as number;
+      if (!this.#asksLeader && atLeast <= connection.commit) return true;
+      return (await connection.end({ linearizable: this.#asksLeader, atLeast, waitMs })) !== undefined;
+    }
+    let bounds = await connection.end({ linearizable: false, atLeast, waitMs });
+    // This node may only be behind: the whole cluster must say that there is nothing.
+    if (bounds !== undefined && typeof from === 'number' && from > bounds.end) {
+      bounds = await connection.end({ linearizable: true, atLeast, waitMs });
+    }
+    if (bounds === undefined) return false;
+    const next = from === 'end' ? bounds.end : (from ?? bounds.start);
+    if (isBounded && next > bounds.end) {
+      const sentence = `${what} begins at offset ${next}, but the log is committed only up to ${bounds.end}. Subscribe to wait for more.`;
+      this.#asksLeader = true;
+      throw new LogError('OFFSET_BEYOND_END', sentence, { offset: next, end: bounds.end });
+    }
+    this.#next = next;
+    this.#beginning = next;
+    if (isBounded) this.#target = bounds.end;
+    return true;
+  }
+
+  /** What is left of the time in which nodes may refuse, in milliseconds. */
+  #leftMs(): number {
+    const { timeoutMs } = this.#readNodes;
+    return this.#failures === 0 ? timeoutMs : timeoutMs - (performance.now() - this.#failingSinceMs);
+  }
+
+  /** A node cannot serve this: another one may, or the same one later. Without a node, the search has failed for good. */
+  #refused(error: LogError, connection: Connection | undefined): void {
+    if (connection === undefined) {
+      this.#fail(error);
+    } else if (isNodesOwn(error)) {
+      if (this.#failures === 0) this.#failingSinceMs = performance.now();
+      this.#failures += 1;
+      this.#readNodes.leave(connection);
+      if (this.#leftMs() <= 0) this.#fail(error);
+    } else if (error.code === 'OFFSET_BEYOND_END' && !this.#asksLeader) {
+      this.#asksLeader = true;
+    } else if (error.code === 'DAMAGED' && this.#readNodes.hasOthers && !this.#damagedNodes.has(connection.hello.nodeId)) {
+      this.#damage ??= error;
+      this.#damagedNodes.add(connection.hello.nodeId);
+      this.#readNodes.leave(connection);
+    } else {
+      this.#fail(error);
+    }
+  }
+
+  /** What came is good: whatever trouble there was is over. */
+  #settle(): void {
+    this.#failures = 0;
+    this.#asksLeader = false;
+    if (this.#damage === undefined) return;
+    this.#damage = undefined;
+    this.#damagedNodes.clear();
+  }
+
+  /** Credit to add now that the consumer has taken everything before `taken`. */
+  #creditFrom(taken: number): number {
+    const wanted = Math.min(taken + this.#plan.creditBytes, this.#target);
+    return Math.min(MAX_CREDIT_BYTES, Math.max(0, wanted - this.#granted));
+  }
+
+  /** Checks every entry of a piece, and clips it to the stream's end. Undefined after a failure, which the next step reports. */
+  #verify(piece: Piece): Batch | undefined {
+    const { from, commit, source } = piece;
+    const bytes = from + piece.bytes.length > this.#target ? piece.bytes.subarray(0, this.#target - from) : piece.bytes;
+    const found = this.#workspace.verify(bytes, from, this.#lastTerm);
+    if (found.status !== WALK_COMPLETE || found.bytes !== bytes.length) {
+      this.#arrived = new Queue();
+      this.#next = from;
+      this.#cancel();
+      this.#refused(damagedError(from + found.bytes, found.status, source?.url), source);
+      return undefined;
+    }
+    this.#settle();
+    this.#lastTerm = found.lastTerm;
+    if (this.#remaining === Number.POSITIVE_INFINITY) {
+      this.#replenish(from + piece.bytes.length);
+      return new Batch(from, commit, bytes);
+    }
+    const counted = countEntries(bytes, this.#remaining);
+    this.#remaining -= counted.count;
+    if (this.#remaining === 0) this.#finish();
+    else this.#replenish(from + piece.bytes.length);
+    return new Batch(from, commit, bytes.subarray(0, counted.bytes));
+  }
+
+  /** Grants more in large steps: a message for each batch would cost more than it brings. */
+  #replenish(taken: number): void {
+    const credit = this.#creditFrom(taken);
+    if (credit === 0 || this.#connection === undefined) return;
+    if (credit < this.#plan.creditBytes / 2 && this.#granted + credit < this.#target) return;
+    this.#granted += credit;
+    this.#connection.credit(this.#id, credit);
+  }
+
+  #fail(error: LogError): void {
+    if (this.#isFinished) return;
+    this.#failure ??= error;
+    this.#cancel();
+    this.#wake?.();
+  }
+
+  /** Fails at once: what has arrived is not wanted any more. */
+  #stop(error: LogError): void {
+    this.#arrived = new Queue();
+    this.#fail(error);
+  }
+
+  #finish(): void {
+    this.#isFinished = true;
+    this.#failure = undefined;
+    this.#arrived = new Queue();
+    if (this.#plan.signal !== undefined) offAbort(this.#plan.signal, this.#onAbort);
+    this.#cancel();
+    this.#wake?.();
+  }
+
+  #cancel(): void {
+    this.#connection?.cancel(this.#id);
+    this.#detach();
+  }
+
+  /** Forgets where the subscription is, or was, open. */
+  #detach(): Connection | undefined {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    connection?.release();
+    return connection;
+  }
+}
+
+function protocolError(sentence: string): LogError {
+  return new LogError('PROTOCOL', sentence, {}, 'failed');
+}
+
+function damagedError(offset: number, status: number, url: string | undefined): LogError {
+  const what = status === WALK_BAD_CHECK ? 'does not match its check' : 'is not a whole entry of the log';
+  const where = url === undefined ? '' : ` from ${withoutSecrets(url)}`;
+  const sentence = `What came${where} at offset ${offset} ${what}. Read it from another node, and run "loglog verify" on that one.`;
+  return new LogError('DAMAGED', sentence, { offset });
+}

@@ -1,0 +1,116 @@
+// One link of a writer's chain: the entries of one batch, and who waits for them. Appends that are made together share a link until it is
+// sent, so that they cost one message; an appendBatch has its own.
+
+import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
+import type { LogError } from '../../core/errors.ts';
+import { APPEND_HEAP_BYTES, OPERATION_HEAP_BYTES, PAYLOAD_HEAP_BYTES } from '../../core/limits.ts';
+import { APPEND_CHAINED, APPEND_CONDITIONAL, APPEND_RECEIVED } from '../../protocol/client.ts';
+import type { ChainLink } from '../append/chains.ts';
+import type { Operation, Reject, Resolve, ResolveBatch } from '../append/message.ts';
+import type { Ack, BatchReceipt } from '../options.ts';
+import type { Queue } from '../queue.ts';
+
+/** Appends share a link up to so many bytes of entries: a link that fails fails whole, and more would not be faster. */
+const SHARED_BYTES = 64 * 1024;
+
+/** Where a link stands in its chain, and what the chain's head expects of the log. */
+interface LinkPlace extends ChainLink {
+  readonly expectedEnd: number;
+  readonly expectedTerm: number;
+  readonly ack: Ack;
+}
+
+export class BatchLink {
+  /** Copies of what callers gave. */
+  readonly payloads: Uint8Array[] = [];
+  entryBytes = 0;
+  /** What it costs the heap besides the bytes of its entries. */
+  heapBytes = 0;
+  /** It was sent, or handed to be sent: its bytes are what may be in the log, and never change. */
+  isSealed = false;
+  /** Why it was not done, or may not have been, when it was tried last. */
+  error: LogError | undefined;
+  /** Some try of it may have been done. */
+  isUncertain = false;
+  /** The last try failed before it was sent anywhere. */
+  isUnsent = true;
+  readonly #resolveBatch: ResolveBatch | undefined;
+  readonly #resolves: Resolve[] = [];
+  readonly #rejects: Reject[] = [];
+
+  /** `resolveBatch` and `reject` of an appendBatch, whose payloads are added by {@link put}. */
+  constructor(resolveBatch?: ResolveBatch, reject?: Reject) {
+    this.#resolveBatch = resolveBatch;
+    if (reject === undefined) return;
+    this.#rejects.push(reject);
+    this.heapBytes = OPERATION_HEAP_BYTES;
+  }
+
+  /** How many callers wait. */
+  get callCount(): number {
+    return this.#rejects.length;
+  }
+
+  /** Whether an append of `entryBytes` may share it. */
+  hasRoomFor(entryBytes: number): boolean {
+    return !this.isSealed && this.#resolveBatch === undefined && this.entryBytes + entryBytes <= SHARED_BYTES;
+  }
+
+  /** Adds a copy of a payload. */
+  put(payload: Uint8Array): void {
+    this.payloads.push(payload.slice());
+    this.entryBytes += payload.length + ENTRY_OVERHEAD_BYTES;
+    this.heapBytes += PAYLOAD_HEAP_BYTES;
+  }
+
+  /** Adds an append of one entry, with who waits for it. */
+  share(payload: Uint8Array, resolve: Resolve, reject: Reject): void {
+    this.put(payload);
+    this.heapBytes += APPEND_HEAP_BYTES;
+    this.#resolves.push(resolve);
+    this.#rejects.push(reject);
+  }
+
+  /** What is handed to be sent: the head of its chain expects an end, the others stand directly after the one before. */
+  operation(place: LinkPlace, done: ResolveBatch, notDone: (error: LogError, isUnsent: boolean) => void): Operation {
+    const { chain, number, expectedEnd, expectedTerm, ack } = place;
+    const isHead = number === 0;
+    const operation: Operation = {
+      payloads: this.payloads,
+      entryBytes: this.entryBytes,
+      flags: (isHead ? APPEND_CONDITIONAL : APPEND_CHAINED) | (ack === 'received' ? APPEND_RECEIVED : 0),
+      expectedEnd: isHead ? expectedEnd : 0,
+      expectedTerm: isHead ? expectedTerm : 0,
+      link: { chain, number },
+      isAlone: true,
+      resolve: () => undefined,
+      resolveBatch: done,
+      reject: (error) => notDone(error, (operation.message?.requestId ?? 0) === 0),
+      message: undefined,
+    };
+    return operation;
+  }
+
+  /** It is in the log. */
+  resolve(receipt: BatchReceipt): void {
+    if (this.#resolveBatch !== undefined) {
+      this.#resolveBatch(receipt);
+      return;
+    }
+    const { term, level, nodes, offsets } = receipt;
+    this.#resolves.forEach((resolve, i) => {
+      resolve({ term, offset: offsets[i] ?? receipt.offset, end: offsets[i + 1] ?? receipt.end, level, nodes });
+    });
+  }
+
+  reject(error: LogError): void {
+    for (const reject of this.#rejects) reject(error);
+  }
+}
+
+/** How many links, from the first on, have to be looked for in the log. */
+export function uncertainCount(links: Queue<BatchLink>): number {
+  let count = 0;
+  for (let i = 0; i < links.length; i++) if (links.at(i)?.isUncertain === true) count = i + 1;
+  return count;
+}

@@ -1,0 +1,420 @@
+// Writer: appends that are in the log in the order of their calls, up to the first that is refused, and none after that. On the wire they
+// are a chain: a conditional head, then links, pipelined (docs/PROTOCOL.md, "Chains"). When a leader or a connection is lost, the writer
+// finds out how many of them are in the log, and begins a new chain there with the rest.
+//
+//           ┌──────────── append ────────────┐
+//   links:  │ in flight … in flight │ waiting … │        one batch each; all in flight belong to one chain
+//           ▼ settled in order
+//
+//   open ──(a link was not done)──► settling ──(nothing in flight)──► resuming ──► open: a new chain with the rest
+//                                                                        └──(refused for good)──► broken: the rest fails
+
+import { assert } from '../../core/assert.ts';
+import { LogError } from '../../core/errors.ts';
+import { Chain, DISPLACED } from '../append/chains.ts';
+import { batchBytesOf, type Reject } from '../append/message.ts';
+import { type Payload, payloadOf, payloadsOf } from '../append/payload.ts';
+import type { Finding } from '../append/recheck.ts';
+import { checkNoOptions } from '../optionNames.ts';
+import { type Ack, type BatchReceipt, closedError, type Receipt } from '../options.ts';
+import { Queue } from '../queue.ts';
+import { BatchLink, uncertainCount } from './batchLink.ts';
+import {
+  asLogError,
+  brokenBy,
+  type ChainEnd,
+  endingError,
+  laterError,
+  mayGoOn,
+  neverError,
+  Refusal,
+  uncertainError,
+} from './chainErrors.ts';
+import { Confirmed } from './confirmed.ts';
+import { WriterLoad } from './writerLoad.ts';
+import type { WriterPlan, WriterPort } from './writerPort.ts';
+
+/**
+ * Appends that succeed in the order of their calls up to the first refusal, and fail from there on, all of them: no append of the writer
+ * and nothing of anybody else is between two that succeed. Made by `log.writer({ expectedEnd })`. Appends need not wait for each other.
+ *
+ * The first append is done only if the log has no entry of any client at or after `expectedEnd`, each further one only directly after the
+ * one before. Appends that are made in one tick are one batch: all of them are done, or none. When one rejects, whatever its reason, every
+ * later one rejects as well, with CHAIN_BROKEN, and `failed`: it is not in the log. The error's `details.chainEnd` and {@link end} say up
+ * to where the writer's appends are in the log. To go on, read from there, and make a new writer.
+ *
+ * When a node, a connection or a leader is lost, the writer looks for its own entries in the committed log, and goes on with the rest,
+ * for `reconnect.timeoutMs` at most without progress, after which it looks into the log once more, for `connectTimeoutMs` at most; only
+ * then, or when the log cannot be read, is the outcome of those that were on their way `unknown`. It recognises its entries by their bytes, so put something unique, such as an id, into each payload.
+ *
+ * With `ack: 'received'` an acknowledged append can be lost with its leader. Then the writer fails rather than go on in another term, and
+ * tells up to where its appends are committed.
+ *
+ * The writers of one client, and its other conditional appends, share a connection, which has one chain at a time. Each time they take
+ * turns, one waits until the other's are answered: give a writer that is always busy a client of its own. Between a writer's appends and
+ * the others of its client there is no promised order; any that comes between them, a plain append too, ends the writer, as anybody
+ * else's does.
+ */
+export class Writer {
+  readonly #port: WriterPort;
+  readonly #ack: Ack;
+  readonly #load: WriterLoad;
+  /** Unsettled, in order. While none failed, the first `#inFlightCount` are with the appender. */
+  readonly #links = new Queue<BatchLink>();
+  #inFlightCount = 0;
+  #inFlightBytes = 0;
+  #last: BatchLink | undefined;
+  #isSubmitPlanned = false;
+  #chain: Chain | undefined;
+  #end: number;
+  /** Whether `#end` is all that is in the log, as far as that was asked. */
+  #isEndExact = true;
+  /** The only term in which `#end` means something; 0: it is committed. */
+  #term: number;
+  readonly #confirmed: Confirmed;
+  #isSettling = false;
+  #hasSucceeded = false;
+  /** Attempts to go on without a success since, and until when there may be more, of `performance.now()`. */
+  #failures = 0;
+  #retryUntilMs = 0;
+  /** Until when the log may be asked; 0 before it is. */
+  #lookUntilMs = 0;
+  readonly #refusal = new Refusal();
+  #onIdle: (() => void)[] = [];
+
+  /** @internal Applications call `log.writer`. */
+  constructor(port: WriterPort, plan: WriterPlan) {
+    this.#port = port;
+    this.#ack = plan.ack;
+    this.#load = new WriterLoad(port);
+    this.#end = plan.expectedEnd;
+    this.#term = plan.expectedTerm;
+    this.#confirmed = new Confirmed(Math.min(plan.expectedEnd, port.committed()));
+  }
+
+  /**
+   * Log offset up to which the writer's appends are in the log, as far as they are acknowledged: the end of the last one, before the first
+   * the expected end. With `ack: 'received'` it is not yet committed; after a failure it is what is committed.
+   */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Whether an append made now need not wait for others; if not, await {@link ready} first. */
+  get hasRoom(): boolean {
+    return this.#load.hasRoom;
+  }
+
+  /** Resolves when {@link hasRoom}. */
+  ready(): Promise<void> {
+    return this.#load.ready();
+  }
+
+  /**
+   * Appends one entry after all earlier ones of this writer. The payload is copied before this returns. Rejects with a LogError:
+   * CONDITION_FAILED when the first append found other entries, CHAIN_BROKEN when an earlier one was refused or other entries came
+   * between, or like `log.append`; TypeError for what is no payload.
+   */
+  append(payload: Payload, ...none: readonly undefined[]): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      if (this.#isRefused(reject)) return;
+      try {
+        checkNoOptions(none);
+        const bytes = payloadOf(payload);
+        const entryBytes = this.#checkSize([bytes]);
+        const link = this.#linkFor(entryBytes);
+        const before = link.heapBytes;
+        link.share(bytes, resolve, reject);
+        this.#added(entryBytes, link.heapBytes - before);
+      } catch (thrown) {
+        this.#endWith(thrown, reject);
+      }
+    });
+  }
+
+  /** Appends several entries, all or none, as one link of the chain. Rejects like {@link append}. */
+  appendBatch(payloads: Iterable<Payload>, ...none: readonly undefined[]): Promise<BatchReceipt> {
+    return new Promise((resolve, reject) => {
+      if (this.#isRefused(reject)) return;
+      try {
+        checkNoOptions(none);
+        const list = payloadsOf(payloads);
+        const entryBytes = this.#checkSize(list);
+        const link = new BatchLink(resolve, reject);
+        for (const bytes of list) link.put(bytes);
+        this.#push(link);
+        this.#added(entryBytes, link.heapBytes);
+      } catch (thrown) {
+        this.#endWith(thrown, reject);
+      }
+    });
+  }
+
+  /** Takes no more appends; resolves when all that were made are settled. Never rejects, and may be called again. */
+  close(): Promise<void> {
+    this.#refusal.cause ??= closedError();
+    if (this.#links.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #isRefused(reject: Reject): boolean {
+    if (this.#port.isClosed()) this.#refusal.cause ??= closedError();
+    const { cause } = this.#refusal;
+    if (cause === undefined) return false;
+    const error = this.#refusal.tell(cause, this.#where());
+    this.#port.watch.failed(error, 1);
+    reject(error);
+    return true;
+  }
+
+  /** An append cannot be taken. Later ones would be where it was to be. */
+  #endWith(thrown: unknown, reject: (thrown: unknown) => void): void {
+    this.#refusal.cause = brokenBy(thrown instanceof Error ? thrown.message : String(thrown));
+    reject(thrown);
+  }
+
+  /** The last link, if one more append may share it, or a new one. */
+  #linkFor(entryBytes: number): BatchLink {
+    const last = this.#last;
+    if (last?.hasRoomFor(entryBytes) && last.entryBytes + entryBytes <= this.#port.limits().maxBatchBytes) return last;
+    const link = new BatchLink();
+    this.#push(link);
+    return link;
+  }
+
+  #push(link: BatchLink): void {
+    this.#last = link;
+    this.#links.push(link);
+    if (this.#links.length === 1) this.#port.busy(this, true);
+  }
+
+  #added(entryBytes: number, heapBytes: number): void {
+    this.#load.add(entryBytes, heapBytes);
+    if (this.#isSubmitPlanned) return;
+    this.#isSubmitPlanned = true;
+    // At the end of the tick, so that all appends of it share a link.
+    queueMicrotask(() => {
+      this.#isSubmitPlanned = false;
+      this.#submitSome();
+    });
+  }
+
+  /** Bytes of entries of an append that can be taken. */
+  #checkSize(payloads: readonly Uint8Array[]): number {
+    const entryBytes = batchBytesOf(payloads, this.#port.limits());
+    this.#load.check(entryBytes);
+    return entryBytes;
+  }
+
+  /** Hands links to the appender, in order, as many as may be in flight. */
+  #submitSome(): void {
+    while (!this.#isSettling) {
+      const link = this.#links.at(this.#inFlightCount);
+      if (link === undefined) return;
+      if (this.#inFlightBytes > 0 && this.#inFlightBytes + link.entryBytes > this.#port.maxInFlightBytes) return;
+      this.#submit(link);
+    }
+  }
+
+  #submit(link: BatchLink): void {
+    this.#chain ??= new Chain();
+    const chain = this.#chain;
+    const number = chain.submittedCount;
+    chain.submittedCount += 1;
+    const isHead = number === 0;
+    link.isSealed = true;
+    assert(!isHead || this.#inFlightCount === 0, 'a chain begins when nothing of the one before is in flight');
+    this.#inFlightCount += 1;
+    this.#inFlightBytes += link.entryBytes;
+    const place = { chain, number, expectedEnd: this.#end, expectedTerm: this.#term, ack: this.#ack };
+    this.#port.submit(
+      link.operation(
+        place,
+        (receipt) => this.#done(link, receipt),
+        (error, isUnsent) => this.#notDone(link, error, isUnsent),
+      ),
+    );
+  }
+
+  #done(link: BatchLink, receipt: BatchReceipt): void {
+    this.#landed(link);
+    if (link === this.#links.peek()) {
+      this.#settle(receipt);
+      this.#failures = 0;
+      this.#retryUntilMs = this.#isSettling ? this.#newLimitMs() : 0;
+    } else {
+      // An answer that says nothing of the link before: the log will tell.
+      link.isUncertain = true;
+      this.#beginSettling();
+    }
+    this.#goOn();
+  }
+
+  #notDone(link: BatchLink, error: LogError, isUnsent: boolean): void {
+    this.#landed(link);
+    link.error = error;
+    link.isUnsent = isUnsent;
+    if (error.outcome === 'unknown') link.isUncertain = true;
+    this.#beginSettling();
+    this.#goOn();
+  }
+
+  #beginSettling(): void {
+    this.#isSettling = true;
+    if (this.#retryUntilMs === 0) this.#retryUntilMs = this.#newLimitMs();
+  }
+
+  /** After progress, or a first loss. */
+  #newLimitMs(): number {
+    return performance.now() + this.#port.timeoutMs;
+  }
+
+  #landed(link: BatchLink): void {
+    this.#inFlightCount -= 1;
+    this.#inFlightBytes -= link.entryBytes;
+  }
+
+  /** The first link is in the log. */
+  #settle(receipt: BatchReceipt): void {
+    const link = this.#links.shift();
+    assert(link !== undefined, 'a link that is settled was not settled before');
+    this.#forget(link);
+    this.#end = receipt.end;
+    this.#hasSucceeded = true;
+    if (receipt.level === 'received') this.#term = receipt.term;
+    else if (this.#ack === 'committed') this.#term = 0;
+    this.#confirmed.settled(receipt);
+    link.resolve(receipt);
+  }
+
+  #forget(link: BatchLink): void {
+    this.#load.remove(link);
+    if (this.#last === link) this.#last = undefined;
+  }
+
+  #goOn(): void {
+    if (!this.#isSettling) this.#submitSome();
+    else if (this.#inFlightCount === 0) void this.#resume();
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#load.tell();
+    if (this.#links.length > 0) return;
+    this.#port.busy(this, false);
+    for (const listener of this.#onIdle.splice(0)) listener();
+  }
+
+  /** Nothing is in flight, and something was not done: finds out what is in the log, and goes on with the rest, or fails it. Never rejects. */
+  async #resume(): Promise<void> {
+    this.#lookUntilMs = 0;
+    const refusal = await this.#decide();
+    if (refusal === undefined) {
+      this.#chain = undefined;
+      this.#isSettling = false;
+      this.#submitSome();
+    } else {
+      await this.#fail(refusal);
+    }
+    this.#tell();
+  }
+
+  /** Undefined when the rest is to be sent again, else why it is not in the log, or may not be. */
+  async #decide(): Promise<LogError | undefined> {
+    const cause = this.#links.peek()?.error;
+    const isUncertain = uncertainCount(this.#links) > 0;
+    if (isUncertain) {
+      const refusal = await this.#look();
+      if (refusal !== undefined || this.#links.length === 0) return refusal;
+    } else if (cause !== undefined && !mayGoOn(cause, this.#end, this.#links.peek()?.isUnsent === true)) {
+      return cause;
+    }
+    if (cause?.code === 'QUEUE_FULL') {
+      // The client's other appends take all of its room: no fault of anybody, and no reason to give up.
+      await this.#port.ready();
+      this.#retryUntilMs = this.#newLimitMs();
+    } else if (performance.now() >= this.#retryUntilMs) return cause ?? brokenBy('the time for trying again is over');
+    // Whoever was displaced has nothing to wait for but the answers that have come.
+    if (cause === DISPLACED) return undefined;
+    await this.#port.pause(this.#failures);
+    this.#failures += 1;
+    return undefined;
+  }
+
+  /** Settles the links that are in the committed log. Undefined when the others may still be done. */
+  async #look(): Promise<LogError | undefined> {
+    // However late it is, the log is asked once: perhaps there is a leader again.
+    this.#lookUntilMs = Math.max(this.#retryUntilMs, performance.now() + this.#port.lookTimeoutMs);
+    const timeoutMs = this.#leftMs();
+    const appends = Array.from({ length: uncertainCount(this.#links) }, (_, i) => this.#links.at(i)?.payloads ?? []);
+    let finding: Finding;
+    try {
+      finding = await this.#port.find({ appends, expectedEnd: this.#end, expectedTerm: this.#term, timeoutMs });
+    } catch (thrown) {
+      const { code, message, details } = asLogError(thrown);
+      return new LogError(code, `The log could not be read at ${this.#end}: ${message}`, details, 'unknown');
+    }
+    const { places, isTaken, atTerm, end } = finding;
+    for (const { term: placeTerm, offset, end: placeEnd, offsets } of places) {
+      this.#port.watch.appended(offsets.length, placeEnd - offset);
+      this.#settle({
+        term: placeTerm,
+        offset,
+        end: placeEnd,
+        offsets,
+        level: this.#port.isDurable() ? 'committed' : 'volatile',
+        nodes: [],
+      });
+    }
+    if (places.length > 0) {
+      this.#failures = 0;
+      this.#retryUntilMs = this.#newLimitMs();
+    }
+    const isOver = this.#term !== 0 && atTerm > this.#term;
+    if (!isTaken && !isOver) return undefined;
+    for (let i = 0; i < this.#links.length; i++) {
+      const link = this.#links.at(i);
+      if (link !== undefined) link.isUncertain = false;
+    }
+    return neverError(isTaken, { from: this.#end, term: this.#term, end });
+  }
+
+  /** Fails the rest, and everything that comes. */
+  async #fail(cause: LogError): Promise<void> {
+    if (this.#term !== 0) await this.#findCommittedEnd();
+    this.#refusal.cause = cause;
+    const end = this.#where();
+    const first = endingError(cause.code === 'CONDITION_FAILED' && this.#hasSucceeded ? 'CHAIN_BROKEN' : cause.code, cause, end);
+    const later = laterError(cause, end);
+    let isFirst = true;
+    for (let link = this.#links.shift(); link !== undefined; link = this.#links.shift()) {
+      this.#forget(link);
+      const error = isFirst ? first : later;
+      isFirst = false;
+      const told = link.isUncertain ? uncertainError(cause, end) : error;
+      this.#port.watch.failed(told, link.callCount);
+      link.reject(told);
+    }
+  }
+
+  /** What was only received may be lost: the chain ends where it is committed, as far as the log tells. */
+  async #findCommittedEnd(): Promise<void> {
+    if (this.#lookUntilMs === 0) this.#lookUntilMs = performance.now() + this.#port.lookTimeoutMs;
+    const timeoutMs = this.#leftMs();
+    const found = await this.#confirmed.find(this.#port, { to: this.#end, term: this.#term, timeoutMs });
+    this.#end = found.offset;
+    this.#isEndExact = found.isExact;
+  }
+
+  #leftMs(): number {
+    return Math.max(1, Math.ceil(this.#lookUntilMs - performance.now()));
+  }
+
+  #where(): ChainEnd {
+    return { offset: this.#end, isExact: this.#isEndExact };
+  }
+}

@@ -1,0 +1,61 @@
+// How much of a writer is unsettled, and who waits until it is less.
+
+import { LogError } from '../../core/errors.ts';
+import { ENOUGH_PROMISES } from '../append/room.ts';
+import type { BatchLink } from './batchLink.ts';
+
+/** The client's bounds, which each writer has for itself. */
+interface Bounds {
+  readonly maxInFlightBytes: number;
+  readonly maxQueuedBytes: number;
+}
+
+export class WriterLoad {
+  readonly #bounds: Bounds;
+  /** Bytes of entries, calls, and what they cost the heap besides the bytes. */
+  #bytes = 0;
+  #calls = 0;
+  #heapBytes = 0;
+  #onRoom: (() => void)[] = [];
+
+  constructor(bounds: Bounds) {
+    this.#bounds = bounds;
+  }
+
+  get hasRoom(): boolean {
+    return this.#calls < ENOUGH_PROMISES && this.#bytes < this.#bounds.maxInFlightBytes;
+  }
+
+  /** Resolves when {@link hasRoom}. */
+  ready(): Promise<void> {
+    if (this.hasRoom) return Promise.resolve();
+    return new Promise((resolve) => this.#onRoom.push(resolve));
+  }
+
+  /** Throws QUEUE_FULL when an append of `entryBytes` is too much; one is always taken. */
+  check(entryBytes: number): void {
+    const { maxInFlightBytes, maxQueuedBytes } = this.#bounds;
+    const heldBytes = this.#bytes + this.#heapBytes;
+    if (this.#calls === 0 || heldBytes + entryBytes <= maxInFlightBytes + maxQueuedBytes) return;
+    const sentence = `${this.#calls} of this writer's appends, with ${heldBytes} bytes of memory, wait already. Await ready() between appends, or raise maxQueuedBytes.`;
+    throw new LogError('QUEUE_FULL', sentence, { unsettledBytes: this.#bytes });
+  }
+
+  /** One more call, with so much of its own. */
+  add(entryBytes: number, heapBytes: number): void {
+    this.#bytes += entryBytes;
+    this.#heapBytes += heapBytes;
+    this.#calls += 1;
+  }
+
+  /** A link is settled. */
+  remove({ entryBytes, heapBytes, callCount }: BatchLink): void {
+    this.#bytes -= entryBytes;
+    this.#heapBytes -= heapBytes;
+    this.#calls -= callCount;
+  }
+
+  tell(): void {
+    if (this.#onRoom.length > 0 && this.hasRoom) for (const listener of this.#onRoom.splice(0)) listener();
+  }
+}
