@@ -1,48 +1,141 @@
-// The life of one open segment, from the time when everything before it is durable to its seal, in a thread that does nothing else: it
-// waits on tail memory's words for as long as there is nothing to write.
+// The life of one open segment, from the time when everything before it is durable to its seal, as steps: a thread that does nothing else
+// takes them and blocks where one says so, a simulator lets time pass between them.
+//
+//   waiting ──(all before is durable)──► making ─┐
+//                        resuming ───────────────┴─► looking ──(something was ordered: written)──► syncing ──► looking
+//                                                      ├──(nothing, and it was quiet: mark written)──► marking ──► looking
+//                                                      └──(full)──► sealing ──► done          (to stop)──► done
 
+import { assert, unreachable } from '../core/assert.ts';
 import { SIGNAL, SLOT } from '../memory/map.ts';
-import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
 import { SegmentWriter } from './segmentWriter.ts';
 
 /** The segment's facts when it was sealed; `open`: writers were to stop, and it is open still; `unmade`: nor was it even made. */
 export type SegmentOutcome = SealedSegment | 'open' | 'unmade';
 
-function isStopping(memory: TailMemory): boolean {
-  return memory.signal(SIGNAL.STOP) !== 0;
-}
-
-/** Waits until everything before the segment at `base` is durable. Returns false when writers are to stop and the segment is empty. */
-function waitForPredecessor(memory: TailMemory, base: number): boolean {
-  for (;;) {
-    const seen = memory.signal(SIGNAL.DURABLE);
-    if (memory.durable === base) return true;
-    if (isStopping(memory) && memory.tail <= base) return false;
-    memory.waitSync(SIGNAL.DURABLE, seen);
-  }
-}
-
 /**
- * Writes the segment in `slot` until it is sealed, or writers stop and all that was ordered is on disk. `spare` is the file to make it
- * of, as `SegmentWriter.create` takes it; undefined: recovery has loaded it, and it has a file. Blocks its thread.
+ * What comes before the next step. `disk`: nothing, the next step asks the disk for something that takes its time; `wait`: a change of the word
+ * at `signal`, or `timeoutMs`; `done`: there is none, and `outcome` is there.
  */
-export function writeSegment(context: StorageContext, slot: number, spare: string | undefined): SegmentOutcome {
-  const { memory } = context;
-  const base = memory.slotWord(slot, SLOT.BASE);
-  if (spare !== undefined && !waitForPredecessor(memory, base)) return 'unmade';
-  const writer = spare === undefined ? SegmentWriter.resume(context, slot) : SegmentWriter.create(context, slot, spare);
-  for (;;) {
+export type Pause = 'disk' | 'wait' | 'done';
+
+type State = 'waiting' | 'making' | 'resuming' | 'looking' | 'syncing' | 'marking' | 'sealing' | 'done';
+
+export class SegmentTask {
+  /** What to wait for after a step that says `wait`: until the word at `signal` is not `seen` any more, for `timeoutMs`; undefined: for ever. */
+  signal: number = SIGNAL.DURABLE;
+  seen = 0;
+  timeoutMs: number | undefined;
+  /** What became of the segment; undefined until a step says `done`. */
+  outcome: SegmentOutcome | undefined;
+  readonly #context: StorageContext;
+  readonly #slot: number;
+  readonly #base: number;
+  readonly #spare: string | undefined;
+  #writer: SegmentWriter | undefined;
+  #state: State;
+
+  /**
+   * Writes the segment in `slot` until it is sealed, or writers stop and all that was ordered is on disk. `spare` is the file to make it
+   * of, as `SegmentWriter.create` takes it; undefined: recovery has loaded it, and it has a file.
+   */
+  constructor(context: StorageContext, slot: number, spare: string | undefined) {
+    this.#context = context;
+    this.#slot = slot;
+    this.#base = context.memory.slotWord(slot, SLOT.BASE);
+    this.#spare = spare;
+    this.#state = spare === undefined ? 'resuming' : 'waiting';
+  }
+
+  /** Goes on; `timedOut`: nothing has changed for as long as the last step asked to wait. Throws what the disk throws: there is no step after that. */
+  step(timedOut = false): Pause {
+    switch (this.#state) {
+      case 'waiting':
+        return this.#wait();
+      case 'making':
+        this.#writer = SegmentWriter.create(this.#context, this.#slot, this.#spare ?? '');
+        return this.#look(this.#writer);
+      case 'resuming':
+        this.#writer = SegmentWriter.resume(this.#context, this.#slot);
+        return this.#look(this.#writer);
+      case 'syncing':
+        this.#made.sync();
+        return this.#look(this.#made);
+      case 'marking':
+        this.#made.syncMark();
+        return this.#look(this.#made);
+      case 'sealing':
+        return this.#end(this.#made.seal());
+      case 'looking':
+        return timedOut ? this.#mark(this.#made) : this.#look(this.#made);
+      case 'done':
+        return 'done';
+      default:
+        return unreachable(this.#state);
+    }
+  }
+
+  get #made(): SegmentWriter {
+    assert(this.#writer !== undefined, 'a segment is written when it is made');
+    return this.#writer;
+  }
+
+  /** Everything before the segment must be durable before it is made. Without it, when writers are to stop, it is not made at all. */
+  #wait(): Pause {
+    const { memory } = this.#context;
+    const seen = memory.signal(SIGNAL.DURABLE);
+    if (memory.durable === this.#base) return this.#next('making');
+    if (memory.signal(SIGNAL.STOP) !== 0 && memory.tail <= this.#base) return this.#end('unmade');
+    return this.#waitFor(SIGNAL.DURABLE, seen, undefined);
+  }
+
+  #look(writer: SegmentWriter): Pause {
+    const { memory } = this.#context;
+    this.#state = 'looking';
     const seen = memory.signal(SIGNAL.TAIL);
     // Before the look at the log: what was ordered before the stop is to be written.
-    const isLast = isStopping(memory);
-    if (writer.step()) continue;
-    if (writer.isComplete) return writer.seal();
+    const isLast = memory.signal(SIGNAL.STOP) !== 0;
+    if (writer.write()) return this.#next('syncing');
+    if (writer.isComplete) return this.#next('sealing');
     if (isLast) {
       writer.close();
-      return 'open';
+      return this.#end('open');
     }
-    const timedOut = memory.waitSync(SIGNAL.TAIL, seen, writer.rest());
-    if (timedOut) writer.writeMark();
+    return this.#waitFor(SIGNAL.TAIL, seen, writer.rest());
   }
+
+  #mark(writer: SegmentWriter): Pause {
+    writer.putMark();
+    return this.#next('marking');
+  }
+
+  #next(state: State): Pause {
+    this.#state = state;
+    return 'disk';
+  }
+
+  #waitFor(signal: number, seen: number, timeoutMs: number | undefined): Pause {
+    this.signal = signal;
+    this.seen = seen;
+    this.timeoutMs = timeoutMs;
+    return 'wait';
+  }
+
+  #end(outcome: SegmentOutcome): Pause {
+    this.#state = 'done';
+    this.outcome = outcome;
+    return 'done';
+  }
+}
+
+/** Takes all steps of the task of {@link SegmentTask}, in a thread that has nothing else to do. */
+export function writeSegment(context: StorageContext, slot: number, spare: string | undefined): SegmentOutcome {
+  const task = new SegmentTask(context, slot, spare);
+  let timedOut = false;
+  while (task.outcome === undefined) {
+    const pause = task.step(timedOut);
+    timedOut = pause === 'wait' && context.memory.waitSync(task.signal, task.seen, task.timeoutMs);
+  }
+  return task.outcome;
 }

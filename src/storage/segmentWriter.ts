@@ -40,6 +40,10 @@ export class SegmentWriter {
   /** The commit bound that is durable in the header page, and when it was put there. */
   #bound: number;
   #boundMs = 0;
+  /** What is written, and durable with the next sync: the end of the entries, and the commit bound; and when that began. */
+  #written: number;
+  #writtenBound: number;
+  #startedMs = 0;
 
   private constructor(context: StorageContext, slot: number, file: FileHandle) {
     const { memory, identity } = context;
@@ -49,7 +53,9 @@ export class SegmentWriter {
     this.#file = file;
     this.#durable = memory.durable;
     this.#marked = memory.durable;
+    this.#written = memory.durable;
     this.#bound = readBound(memory.slotBytes(slot, 0, SEGMENT_HEADER_BYTES), identity.markSeed);
+    this.#writtenBound = this.#bound;
   }
 
   /**
@@ -94,7 +100,7 @@ export class SegmentWriter {
   }
 
   /**
-   * How long to wait for more, in milliseconds, before {@link writeMark}; undefined: for ever. When the commit has not reached what is durable
+   * How long to wait for more, in milliseconds, before {@link putMark}; undefined: for ever. When the commit has not reached what is durable
    * yet, {@link TailMemory.committed} bumps SIGNAL.TAIL when it has.
    */
   rest(): number | undefined {
@@ -110,45 +116,69 @@ export class SegmentWriter {
     return closedEnd !== 0 && closedEnd === this.#durable;
   }
 
-  /** Writes and syncs all that was ordered and is not durable yet, then publishes it. Returns whether there was anything. */
-  step(): boolean {
-    const { disk, memory, nowMs } = this.#context;
+  /** Writes all that was ordered and is not durable yet. Returns whether there was anything: {@link sync} then makes it durable, and comes next. */
+  write(): boolean {
+    const { memory, nowMs } = this.#context;
+    assert(this.#written === this.#durable, 'each write is synced before the next');
     // The tail is read before the close: it moves past this segment only after the close is visible.
     const tail = memory.tail;
     const end = memory.slotWord(this.#slot, SLOT.CLOSED_END) || tail;
     if (end === this.#durable) return false;
     assert(end > this.#durable, 'the log does not shrink under its writer');
-    const from = this.#filePosition(this.#durable);
-    const to = this.#filePosition(end);
-    const startedMs = nowMs();
+    this.#startedMs = nowMs();
     const bound = memory.commitBound;
-    const isBoundDue = bound > this.#bound && startedMs - this.#boundMs >= BOUND_MS;
+    const isBoundDue = bound > this.#bound && this.#startedMs - this.#boundMs >= BOUND_MS;
     if (isBoundDue) this.#writeBound(bound);
-    this.#write(from, to, end);
+    this.#writtenBound = isBoundDue ? bound : this.#bound;
+    this.#write(this.#filePosition(this.#durable), this.#filePosition(end), end);
+    this.#written = end;
+    return true;
+  }
+
+  /** Syncs what {@link write} wrote, then publishes it. */
+  sync(): void {
+    const { disk, memory, nowMs } = this.#context;
+    const end = this.#written;
+    const from = this.#filePosition(this.#durable);
     disk.dataSync(this.#file, from);
-    if (isBoundDue) this.#bound = bound;
-    if (isBoundDue) this.#boundMs = startedMs;
-    memory.recordSync(Math.max(0, Math.round((nowMs() - startedMs) * 1000)), to - from);
+    if (this.#writtenBound > this.#bound) this.#boundMs = this.#startedMs;
+    this.#bound = this.#writtenBound;
+    memory.recordSync(Math.max(0, Math.round((nowMs() - this.#startedMs) * 1000)), this.#filePosition(end) - from);
     assert(memory.durable === this.#durable, 'only this writer moves the durable end');
     this.#marked = this.#durable;
     this.#durable = end;
     memory.publishDurable(end);
-    return true;
+  }
+
+  /** {@link write} and {@link sync}. Returns whether there was anything. */
+  step(): boolean {
+    const wrote = this.write();
+    if (wrote) this.sync();
+    return wrote;
   }
 
   /**
-   * Records on disk that everything up to now is durable, and how much of it is committed. For quiet moments: under load the next write carries
-   * the mark.
+   * Writes that everything up to now is durable, and how much of it is committed; {@link syncMark} makes it durable, and comes next. For quiet
+   * moments: under load the next write carries the mark.
    */
-  writeMark(): void {
-    const { disk, memory } = this.#context;
-    const bound = memory.commitBound;
+  putMark(): void {
+    const bound = this.#context.memory.commitBound;
     if (this.#bound < bound) this.#writeBound(bound);
     const position = this.#filePosition(this.#durable);
     if (this.#marked < this.#durable) this.#write(position, position, this.#durable);
-    disk.dataSync(this.#file);
-    this.#bound = Math.max(this.#bound, bound);
+    this.#writtenBound = Math.max(this.#bound, bound);
+  }
+
+  syncMark(): void {
+    this.#context.disk.dataSync(this.#file);
+    this.#bound = this.#writtenBound;
     this.#marked = this.#durable;
+  }
+
+  /** {@link putMark} and {@link syncMark}. */
+  writeMark(): void {
+    this.putMark();
+    this.syncMark();
   }
 
   /** Seals the complete segment. The writer is done after it. */

@@ -238,8 +238,8 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
       { file: TASK, find: 'const seen = memory.signal(SIGNAL.TAIL);\n', replace: '\n' },
       {
         file: TASK,
-        find: 'const timedOut = memory.waitSync(SIGNAL.TAIL, seen,',
-        replace: 'const timedOut = memory.waitSync(SIGNAL.TAIL, memory.signal(SIGNAL.TAIL),',
+        find: 'return this.#waitFor(SIGNAL.TAIL, seen,',
+        replace: 'return this.#waitFor(SIGNAL.TAIL, memory.signal(SIGNAL.TAIL),',
       },
     ],
     foundBy: ['order and write'],
@@ -248,8 +248,8 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
     name: 'stop read after the log',
     what: 'a writer that is to stop does not write what was ordered just before',
     patches: [
-      { file: TASK, find: 'const isLast = isStopping(memory);', replace: '' },
-      { file: TASK, find: 'if (isLast) {', replace: 'if (isStopping(memory)) {' },
+      { file: TASK, find: 'const isLast = memory.signal(SIGNAL.STOP) !== 0;', replace: '' },
+      { file: TASK, find: 'if (isLast) {', replace: 'if (memory.signal(SIGNAL.STOP) !== 0) {' },
     ],
     foundBy: ['order, stop and write'],
   },
@@ -274,8 +274,8 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
       { file: TASK, find: 'const seen = memory.signal(SIGNAL.DURABLE);\n', replace: '\n' },
       {
         file: TASK,
-        find: 'memory.waitSync(SIGNAL.DURABLE, seen);',
-        replace: 'memory.waitSync(SIGNAL.DURABLE, memory.signal(SIGNAL.DURABLE));',
+        find: 'return this.#waitFor(SIGNAL.DURABLE, seen,',
+        replace: 'return this.#waitFor(SIGNAL.DURABLE, memory.signal(SIGNAL.DURABLE),',
       },
     ],
     foundBy: ['the next writer waits', 'two writers'],
@@ -284,7 +284,7 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
     name: 'the next writer does not wait',
     what: 'a segment is made before all before it is durable',
     patches: [
-      { file: TASK, find: 'if (memory.durable === base)', replace: 'if (memory.durable > 0)' },
+      { file: TASK, find: 'if (memory.durable === this.#base)', replace: 'if (memory.durable > 0)' },
       { file: WRITER, find: "assert(memory.durable === base, 'a segment is made only when all before it is durable');", replace: '' },
     ],
     foundBy: ['the next writer waits'],

@@ -15,8 +15,9 @@ const ONE_IN = 4;
 const MOST = 4;
 /** Up to so many election timeouts each time. */
 const LONGEST = 12;
-/** Heartbeats that a hang takes at least, and those within which it must have been noticed: 30, more or less by how they are counted here. */
-const HANG_BEATS = 25;
+/** Heartbeats that a hang takes at least, and those within which it must have been noticed: 30, more or less by how they are counted here: a turn that
+ * messages bring counts there, and only ticks here. */
+const HANG_BEATS = 20;
 const NOTICED_BEATS = 40;
 /** In how many election timeouts an office must have passed on: three until it is noticed, and what a hand-over and an election take. */
 const HANDED_WITHIN = 20;

@@ -1,8 +1,9 @@
 // The disk of one simulated node over all its lives: what a process sees of it (MemoryDisk), what is surely on it, and what a power cut
 // may make of the rest (CrashModel). It can be told to fail, or to take the process with it, at any later operation.
 
+import { assert } from '../../src/core/assert.ts';
 import { LogError } from '../../src/core/errors.ts';
-import { type Disk, type FileHandle, readFile } from '../../src/storage/disk.ts';
+import { DIRECT_BYTES, type Disk, type FileHandle, readFile } from '../../src/storage/disk.ts';
 import type { Random } from '../assembly/random.ts';
 import { CrashModel } from '../crash/crashModel.ts';
 import { type DiskImage, type DiskOperation, type ImageFile, MemoryDisk } from '../crash/memoryDisk.ts';
@@ -39,6 +40,8 @@ export class SimDisk implements Disk {
   #files = new Map<number, FileState>();
   #durableNames = new Map<string, number>();
   #pendingNames: NameOperation[] = [];
+  /** Files that are open for direct writes. */
+  readonly #direct = new Set<FileHandle>();
   /** Operations until the process dies; 0: it does not. */
   #deathIn = 0;
   #deathIsPowerCut = false;
@@ -77,11 +80,6 @@ export class SimDisk implements Disk {
     return this.#errorIn === 1;
   }
 
-  /** Whether the next sync fails. */
-  get syncFailsNow(): boolean {
-    return this.failsNow && this.#errno === 'EIO';
-  }
-
   /** What a process sees of it now, as a snapshot of the whole disk has it. */
   copy(): DiskImage {
     return this.#visible.image();
@@ -107,6 +105,7 @@ export class SimDisk implements Disk {
   }
 
   #reset(image: DiskImage): void {
+    this.#direct.clear();
     this.#visible = new MemoryDisk(image, (operation) => this.#observe(operation));
     this.#files = new Map(
       [...image.values()].map(({ file, bytes }) => [file, { durable: bytes.slice(), size: bytes.length, pending: [] }]),
@@ -209,7 +208,9 @@ export class SimDisk implements Disk {
   }
 
   openDirect(path: string): FileHandle {
-    return this.#visible.openDirect(path);
+    const file = this.#visible.openDirect(path);
+    this.#direct.add(file);
+    return file;
   }
 
   create(path: string): FileHandle {
@@ -217,6 +218,7 @@ export class SimDisk implements Disk {
   }
 
   close(file: FileHandle): void {
+    this.#direct.delete(file);
     this.#visible.close(file);
   }
 
@@ -233,6 +235,8 @@ export class SimDisk implements Disk {
   }
 
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
+    const isWhole = position % DIRECT_BYTES === 0 && parts.every((part) => part.length % DIRECT_BYTES === 0);
+    assert(isWhole || !this.#direct.has(file), 'direct writes are whole pages');
     const [first] = parts;
     if (this.failsNow && this.#errno === 'ENOSPC' && first !== undefined) {
       // There is room for a part of it.
