@@ -88,7 +88,7 @@ async function makeServer(folder) {
   const input = { client: built('client/index.d.ts'), browser: built('client/browser.d.ts'), testing: built('testing/index.d.ts') };
   await bundle(join(folder, 'types'), input, '.d.ts', [dts()]);
   for (const name of ['src', 'assembly']) {
-    for (const path of readdirSync(join(root, 'dist', name), { recursive: true }).filter((path) => path.endsWith('.js'))) {
+    for (const path of readdirSync(join(root, 'dist', name), { recursive: true }).filter((path) => /\.c?js$/.test(path))) {
       mkdirSync(dirname(join(folder, 'dist', name, path)), { recursive: true });
       // The maps lead to sources, which are not in the package.
       const code = readFileSync(join(root, 'dist', name, path), 'utf8').replace(/^\/\/# sourceMappingURL=.*\n?/m, '');

@@ -36,7 +36,7 @@ export class ThreadPool {
     const { minThreads, maxThreads } = options;
     this.#options = options;
     this.#pool = new Piscina({
-      filename: new URL('./worker.js', import.meta.url).href,
+      filename: new URL('./poolThread.cjs', import.meta.url).href,
       workerData: setup,
       minThreads,
       maxThreads,

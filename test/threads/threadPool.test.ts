@@ -1,0 +1,54 @@
+// Threads of a pool that end before they have begun. The threads' code is what the build made, so it is a process of its own that runs it.
+
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../support/server.ts';
+
+const built = (path: string): string => JSON.stringify(new URL(`../../dist/src/${path}`, import.meta.url).href);
+
+/** Starts a pool of four threads again and again, and ends each one a little later than the one before: the last when their code is loaded. */
+const STARTS_AND_ENDS = `
+  import { TailMemory } from ${built('memory/tailMemory.js')};
+  import { ThreadPool } from ${built('threads/threadPool.js')};
+
+  const { shared } = TailMemory.create({ segmentBytes: 65536, slots: 3 });
+  const setup = { directory: '/nowhere', identity: {}, shared, fsync: false };
+  const start = () => new ThreadPool(setup, { minThreads: 4, maxThreads: 4, died: console.error, short: console.error });
+  const whole = start();
+  const begun = performance.now();
+  // A task on each thread, which fails: all of them are loaded then.
+  await Promise.allSettled(Array.from({ length: 4 }, () => whole.run('readCold', { range: { from: 0, to: 0, bases: [] }, buffer: 0 })));
+  const loadMs = performance.now() - begun;
+  await whole.close();
+  const rounds = 8;
+  for (let i = 1; i <= rounds; i += 1) {
+    const pool = start();
+    await new Promise((resolve) => setTimeout(resolve, (i / rounds) * loadMs));
+    await pool.close();
+  }
+  console.log('all ended');
+`;
+
+/** Runs in every thread before anything else: says which ES modules it gets by require(). */
+const TELL_REQUIRED = `
+  const Module = require('node:module');
+  const { _load } = Module;
+  Module._load = function (file, ...rest) {
+    if (/\\/dist\\/src\\/.*\\.m?js$/.test(file)) require('node:fs').writeSync(2, 'an ES module by require(): ' + file + '\\n');
+    return _load.call(this, file, ...rest);
+  };
+`;
+
+describe('a pool of threads', () => {
+  // Few of these ends come while modules are linked, so it counts how they are linked as well.
+  test('E1: may be closed at any time of its threads’ start', async () => {
+    const preload = join(temporaryDirectory(), 'tellRequired.cjs');
+    writeFileSync(preload, TELL_REQUIRED);
+    const args = ['--require', preload, '--input-type=module', '-e', STARTS_AND_ENDS];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
+    expect({ stdout, stderr }).toEqual({ stdout: 'all ended\n', stderr: '' });
+  });
+});
