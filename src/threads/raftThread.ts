@@ -5,9 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
-import { doesCount } from '../core/ids.ts';
 import {
-  ADMISSION_WAIT_ELECTIONS,
   CAUSES_LOOK_MS,
   COLD_READERS,
   FEED_READERS,
@@ -22,15 +20,13 @@ import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { CauseWatch } from '../peers/causeWatch.ts';
-import { Founder } from '../peers/founder.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
 import { QuorumWatch } from '../peers/quorumWatch.ts';
-import type { Introduction } from '../protocol/peerHandshake.ts';
-import type { NodeId } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';
+import { Admission } from '../replication/admission.ts';
 import type { ReplicaPorts } from '../replication/ports.ts';
 import { Replica } from '../replication/replica.ts';
-import { beforeStart, type Identity, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
+import { beforeStart, saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
 import type { NodeDisk } from '../storage/nodeDisk.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import { HungMain } from './hungMain.ts';
@@ -56,10 +52,9 @@ class RaftThread {
   readonly #feeders: ColdPool | undefined;
   readonly #tell: (message: FromRaft) => void;
   readonly #main: HungMain;
-  readonly #founder: Founder;
+  readonly #admission: Admission;
   readonly #quorum: QuorumWatch;
   readonly #causes: CauseWatch;
-  #identity: Identity;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #admissionTimer: NodeJS.Timeout | undefined;
@@ -68,15 +63,10 @@ class RaftThread {
   #isStopped = false;
   /** At the last look, no leader was known. */
   #lackedLeader = false;
-  /** Where clients reach each node that says so. */
-  readonly #advertised = new Map<NodeId, string>();
-  /** The data directory behind each node's id, as it was last seen. */
-  readonly #instances = new Map<NodeId, string>();
 
   constructor(setup: RaftSetup, tell: (message: FromRaft) => void) {
     this.#setup = setup;
     this.#disk = diskOf(setup.fsync, RAFT_DESCRIPTOR_WAIT_MS);
-    this.#identity = setup.identity;
     this.#memory = TailMemory.attach(setup.shared);
     this.#tell = tell;
     this.#main = new HungMain(tell, () => this.#replica.isMainHung, setup.directLog);
@@ -106,7 +96,7 @@ class RaftThread {
       hangMs: Math.max(MIN_HANG_MS, HANG_ELECTIONS * electionTimeoutMs),
       ports: this.#ports(),
     });
-    this.#founder = this.#makeFounder();
+    this.#admission = this.#makeAdmission();
     this.#quorum = new QuorumWatch(peers.map(({ id }) => id).filter((id) => id !== node));
     this.#causes = this.#makeCauses();
     if (peers.length > 0) {
@@ -125,8 +115,7 @@ class RaftThread {
     if (this.#sockets !== undefined && own !== undefined) {
       await this.#sockets.listen(this.#setup.host, own.peerPort);
       this.#sockets.dial(peers);
-      const waitMs = ADMISSION_WAIT_ELECTIONS * this.#setup.electionTimeoutMs;
-      this.#admissionTimer = setTimeout(() => this.#founder.waited(), waitMs);
+      this.#admissionTimer = setTimeout(() => this.#admission.waited(), this.#admission.waitMs);
       this.#quorumTimer = setInterval(() => this.#lookForQuorum(), QUORUM_LOOK_ELECTIONS * this.#setup.electionTimeoutMs);
     }
     this.#tell({ kind: 'started' });
@@ -184,9 +173,7 @@ class RaftThread {
       },
       cut: (node, reason) => this.#sockets?.cut(node, reason),
       saveVote: (vote) => writeVote(this.#disk, this.#setup.directory, vote),
-      saveStanding: (standing) => {
-        this.#identity = saveStanding(this.#disk, this.#setup.directory, this.#identity, standing);
-      },
+      saveStanding: (standing) => this.#admission.saveStanding(standing),
       truncate: (offset) => this.#tell({ kind: 'truncate', offset }),
       readCold: (range, buffer, done) => {
         assert(this.#feeders !== undefined, 'only a cluster feeds other nodes');
@@ -215,7 +202,7 @@ class RaftThread {
 
   #makeSockets(): PeerSockets {
     const { node, process, peers, advertise, electionTimeoutMs, shared } = this.#setup;
-    const { clusterId, instance } = this.#identity;
+    const { clusterId, instance } = this.#setup.identity;
     const { segmentBytes } = shared.shape;
     const log = (level: 'info' | 'warn', text: string): void => this.#main.log(level, text);
     return new PeerSockets({
@@ -229,23 +216,27 @@ class RaftThread {
         nodes: peers.map(({ id }) => id),
         advertise,
       },
-      now: () => ({ standing: this.#identity.standing, isFounder: this.#identity.isFounder, term: this.#replica.raft.currentTerm }),
+      now: () => {
+        const { standing, isFounder } = this.#admission.identity;
+        return { standing, isFounder, term: this.#replica.raft.currentTerm };
+      },
       stuckMs: Math.max(MIN_STUCK_MS, Math.min(electionTimeoutMs, MAX_STUCK_MS)),
       silentMs: Math.max(MIN_STUCK_MS, 4 * electionTimeoutMs),
       events: {
         message: (from, message, body) => this.#replica.receive(from, message, body),
         receiving: (from, message) => this.#replica.receiving(from, message),
-        connected: (to, welcome) => this.#connected(to, welcome),
+        connected: (to, welcome) => {
+          this.#admission.connected(to, welcome);
+          this.#quorum.connected(to, welcome);
+        },
         disconnected: (to, reason) => {
           if (!this.#isStopped) log('info', `the link to node ${to} is down: ${reason}`);
-          this.#founder.disconnected(to);
           this.#quorum.disconnected(to);
-          this.#replica.disconnected(to);
+          this.#admission.disconnected(to);
         },
-        doubts: ({ from, term, standing }) => this.#replica.doubts(from, term, doesCount(standing)),
-        greeting: (hello) => this.#founder.met(hello),
-        // The founder's WELCOME says that it knows this node; its HELLO, which may come first, does not.
-        accepted: (from, hello) => this.#greeted(from, hello, !hello.isFounder),
+        doubts: (introduction) => this.#admission.doubts(introduction),
+        greeting: (hello) => this.#admission.greeting(hello),
+        accepted: (from, hello) => this.#admission.accepted(from, hello),
         drained: () => this.#replica.drained(),
         changed: () => this.#planLook(),
         log,
@@ -253,34 +244,9 @@ class RaftThread {
     });
   }
 
-  /** Takes note of what a node says of itself: with another data directory than before, it has forgotten what it acknowledged. */
-  #greeted(from: NodeId, { instance, term, isFounder }: Introduction, isHeard: boolean): void {
-    const before = this.#instances.get(from);
-    this.#instances.set(from, instance);
-    if (before !== undefined && before !== instance) this.#replica.forget(from);
-    this.#replica.greeted(from, term, isHeard, isFounder);
-    this.#founder.admitAll();
-  }
-
-  #connected(to: NodeId, welcome: Introduction): void {
-    this.#greeted(to, welcome, true);
-    this.#noteAddress(to, welcome.advertise);
-    this.#replica.connected(to);
-    this.#founder.met(welcome);
-    this.#founder.connected(to, welcome);
-    this.#quorum.connected(to, welcome);
-  }
-
-  /** Only a WELCOME's word counts: it comes from the address of its node, and clients will be sent where it says. */
-  #noteAddress(node: NodeId, url: string): void {
-    if (url === (this.#advertised.get(node) ?? '')) return;
-    this.#advertised.set(node, url);
-    this.#tell({ kind: 'advertised', node, url });
-  }
-
   #lookForQuorum(): void {
     const { leader } = this.#replica.raft;
-    this.#causes.setTooFewVoters(this.#quorum.look(this.#setup.node, this.#identity, leader));
+    this.#causes.setTooFewVoters(this.#quorum.look(this.#setup.node, this.#admission.identity, leader));
     this.#causes.look();
     if (leader === 0 && this.#lackedLeader) this.#causes.lacksLeader();
     this.#lackedLeader = leader === 0;
@@ -306,18 +272,14 @@ class RaftThread {
     });
   }
 
-  #makeFounder(): Founder {
-    return new Founder({
-      role: () => this.#identity,
-      hasHeardAll: () => this.#replica.raft.hasHeardAll,
-      remember: (node, instance) => {
-        this.#identity = saveKnown(this.#disk, this.#setup.directory, this.#identity, node, instance);
-      },
-      isOldCopy: () => this.#replica.returned(),
-      admit: (node) => {
-        this.#sockets?.send(node, { kind: 'admit', term: this.#replica.raft.currentTerm, standing: 'new' });
-        this.#main.log('info', `node ${node} joins the cluster`);
-      },
+  #makeAdmission(): Admission {
+    const { directory, identity } = this.#setup;
+    return new Admission(this.#replica, identity, {
+      saveKnown: (before, node, instance) => saveKnown(this.#disk, directory, before, node, instance),
+      saveStanding: (before, standing) => saveStanding(this.#disk, directory, before, standing),
+      send: (to, message) => void this.#sockets?.send(to, message),
+      advertised: (node, url) => this.#tell({ kind: 'advertised', node, url }),
+      log: (level, text) => this.#main.log(level, text),
     });
   }
 }

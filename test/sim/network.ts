@@ -26,14 +26,13 @@ export interface Endpoint {
   readonly thread: Thread;
   /** What it says of itself to node `to` when a connection is made. */
   greeting(to: NodeId): Introduction;
-  /** What it answers to a HELLO; undefined: it refuses it. */
-  greeted(hello: Introduction): Welcome;
   /** Whether it takes a WELCOME of node `to`. */
   takes(welcome: Introduction, to: NodeId): boolean;
   received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void;
   receiving(from: NodeId, message: PeerMessage): void;
   connected(to: NodeId, welcome: Introduction): void;
-  accepted(from: NodeId, hello: Introduction): void;
+  /** A node says HELLO, to make a connection: what it is answered, or undefined: it is refused. */
+  accepted(from: NodeId, hello: Introduction): Welcome;
   disconnected(to: NodeId): void;
   drained(): void;
 }
@@ -363,10 +362,8 @@ export class Network {
       const target = this.#endpoints.get(to);
       if (target === undefined || forth.isCut || !isCurrent()) return;
       target.thread.arrive('accepted', () => {
-        if (target.greeted(hello) === undefined) return;
-        target.accepted(source.id, hello);
-        if (!target.isAlive) return;
-        const welcome = target.greeting(source.id);
+        const welcome = target.accepted(source.id, hello);
+        if (welcome === undefined || !target.isAlive) return;
         this.#scheduler.after(target.thread.blockedMs + this.#delayMs(back), () => {
           if (back.isCut || !isCurrent() || !target.isAlive) return;
           source.thread.arrive('connected', () => {

@@ -2,15 +2,15 @@
 // What stands here is the glue of src/threads/raftThread.ts; the disk plane is in writers.ts, the main thread in mainThread.ts.
 
 import { LogError } from '../../src/core/errors.ts';
-import { ADMISSION_WAIT_ELECTIONS, COLD_READERS, HANG_ELECTIONS } from '../../src/core/limits.ts';
+import { COLD_READERS, HANG_ELECTIONS } from '../../src/core/limits.ts';
 import { Gate } from '../../src/memory/gate.ts';
 import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
-import { Founder } from '../../src/peers/founder.ts';
 import { faultOfWelcome, type Introduction, type Self } from '../../src/protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import { TermTable } from '../../src/raft/termTable.ts';
+import { Admission } from '../../src/replication/admission.ts';
 import type { ReplicaPorts } from '../../src/replication/ports.ts';
 import { Replica } from '../../src/replication/replica.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
@@ -54,11 +54,9 @@ export class Process implements Endpoint {
   readonly diskThread: Thread;
   readonly context: StorageContext;
   isAlive = true;
-  readonly #founder: Founder;
-  #identity: Identity;
+  readonly #admission: Admission;
   readonly #feedReader: SegmentReader;
   readonly #watches: Watch[];
-  readonly #instances = new Map<NodeId, string>();
   #timer: Planned | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   /** Heartbeats of the raft thread that ticks have shown since the main thread has moved its word, each at least that much later. */
@@ -72,7 +70,6 @@ export class Process implements Endpoint {
     this.world = world;
     this.node = node;
     this.id = node.id;
-    this.#identity = identity;
     const { disk } = node;
     this.memory = memory;
     // A new process has a memory of zeros.
@@ -84,7 +81,6 @@ export class Process implements Endpoint {
     this.context = { disk, directory: DIRECTORY, identity, memory, nowMs: () => node.wallMs() };
     const vote = readVote(disk, DIRECTORY);
     this.recovered = recover(this.context);
-    this.#identity = this.recovered.identity;
     this.#feedReader = new SegmentReader(disk, DIRECTORY, memory);
     const { start, end, commit, dataEnd, terms, sealed, openBase } = this.recovered;
     this.writers = new Writers(this.context, disk, sealed, {
@@ -116,7 +112,7 @@ export class Process implements Endpoint {
       hangMs: HANG_ELECTIONS * settings.electionTimeoutMs,
       ports: this.#ports(),
     });
-    this.#founder = this.#makeFounder();
+    this.#admission = this.#makeAdmission();
     this.main = new MainThread(this, mainTail, new Gate(memory), settings.nodes);
     this.#watches = this.#makeWatches();
   }
@@ -126,11 +122,11 @@ export class Process implements Endpoint {
     this.raftThread.post(0, 'start', () => this.replica.start());
     this.#beat();
     // A node alone has no peer port.
-    const { nodes, electionTimeoutMs } = this.replica.raft.settings;
+    const { nodes } = this.replica.raft.settings;
     if (nodes.length === 1) return;
     this.world.network.join(this, nodes);
-    const waitMs = this.node.virtualMs(ADMISSION_WAIT_ELECTIONS * electionTimeoutMs);
-    this.raftThread.post(waitMs, 'has waited for the others', () => this.#founder.waited());
+    const waitMs = this.node.virtualMs(this.#admission.waitMs);
+    this.raftThread.post(waitMs, 'has waited for the others', () => this.#admission.waited());
   }
 
   /** As src/node/pulse.ts, some times within a hang. */
@@ -153,7 +149,7 @@ export class Process implements Endpoint {
   }
 
   get identity(): Identity {
-    return this.#identity;
+    return this.#admission.identity;
   }
 
   get threads(): readonly Thread[] {
@@ -192,7 +188,7 @@ export class Process implements Endpoint {
   }
 
   greeting(to: NodeId): Introduction {
-    const { standing, isFounder } = this.#identity;
+    const { standing, isFounder } = this.identity;
     return { ...this.#self(), from: this.id, to, standing, isFounder, term: this.replica.raft.currentTerm };
   }
 
@@ -201,12 +197,16 @@ export class Process implements Endpoint {
   }
 
   takes(welcome: Introduction, to: NodeId): boolean {
-    return faultOfWelcome(welcome, this.#self(), to) === undefined;
+    return faultOfWelcome(welcome, this.#self(), to) === undefined && !this.#doubts(welcome);
+  }
+
+  #doubts(introduction: Introduction): boolean {
+    return this.#admission.doubts(introduction) !== undefined;
   }
 
   #self(): Self {
     const { segmentBytes } = this.memory.map.shape;
-    const { clusterId, instance } = this.#identity;
+    const { clusterId, instance } = this.identity;
     return {
       clusterId,
       id: this.id,
@@ -228,49 +228,40 @@ export class Process implements Endpoint {
     this.replica.receiving(from, message);
   }
 
-  accepted(from: NodeId, hello: Introduction): void {
-    this.#founder.met(hello);
-    this.#greeted(from, hello, !hello.isFounder);
+  accepted(from: NodeId, hello: Introduction): Welcome {
+    if (this.greeted(hello) === undefined || this.#doubts(hello)) return undefined;
+    this.#admission.greeting(hello);
+    const welcome = this.greeting(from);
+    this.#admission.accepted(from, hello);
+    return welcome;
   }
 
   connected(to: NodeId, welcome: Introduction): void {
-    this.#greeted(to, welcome, true);
-    this.replica.connected(to);
-    this.#founder.met(welcome);
-    this.#founder.connected(to, welcome);
+    this.#admission.connected(to, welcome);
   }
 
   disconnected(to: NodeId): void {
-    this.#founder.disconnected(to);
-    this.replica.disconnected(to);
+    this.#admission.disconnected(to);
   }
 
   drained(): void {
     this.replica.drained();
   }
 
-  #greeted(from: NodeId, { instance, term, isFounder }: Introduction, isHeard: boolean): void {
-    const before = this.#instances.get(from);
-    this.#instances.set(from, instance);
-    if (before !== undefined && before !== instance) this.replica.forget(from);
-    this.replica.greeted(from, term, isHeard, isFounder);
-    this.#founder.admitAll();
-  }
-
-  #makeFounder(): Founder {
-    return new Founder({
-      role: () => this.#identity,
-      hasHeardAll: () => this.replica.raft.hasHeardAll,
-      remember: (node, instance) => this.#saved(saveKnown(this.node.disk, DIRECTORY, this.#identity, node, instance)),
-      isOldCopy: () => this.replica.returned(),
-      admit: (node) => this.world.network.send(this, node, { kind: 'admit', term: this.replica.raft.currentTerm, standing: 'new' }),
+  #makeAdmission(): Admission {
+    return new Admission(this.replica, this.recovered.identity, {
+      saveKnown: (before, node, instance) => this.#saved(before, saveKnown(this.node.disk, DIRECTORY, before, node, instance)),
+      saveStanding: (before, standing) => this.#saved(before, saveStanding(this.node.disk, DIRECTORY, before, standing)),
+      send: (to, message) => this.world.network.send(this, to, message),
+      advertised: () => undefined,
+      log: () => undefined,
     });
   }
 
   /** Blocks the raft thread for as long as the disk took, if there was anything to do. */
-  #saved(identity: Identity): void {
-    if (identity !== this.#identity) this.raftThread.block(this.node.diskMs());
-    this.#identity = identity;
+  #saved(before: Identity, identity: Identity): Identity {
+    if (identity !== before) this.raftThread.block(this.node.diskMs());
+    return identity;
   }
 
   #ports(): ReplicaPorts {
@@ -298,7 +289,7 @@ export class Process implements Endpoint {
           'old copies',
           () => `node ${this.id} is taken for new, but it counted with a disk that it has lost`,
         );
-        this.#saved(saveStanding(node.disk, DIRECTORY, this.#identity, standing));
+        this.#admission.saveStanding(standing);
       },
       truncate: (offset) => this.mainThread.post(this.#hopMs(), 'truncate', () => this.writers.truncate(offset)),
       readCold: (range, buffer, done) => {

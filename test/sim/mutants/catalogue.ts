@@ -20,7 +20,7 @@ const TRUNCATION = 'src/storage/truncation.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
 const HANG_WATCH = 'src/replication/hangWatch.ts';
 const FEED = 'src/replication/feed.ts';
-const FOUNDER = 'src/peers/founder.ts';
+const FOUNDER = 'src/replication/founder.ts';
 const DIRECTORY = 'src/storage/dataDirectory.ts';
 
 export const MUTANTS: readonly Mutant[] = [

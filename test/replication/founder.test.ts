@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { Standing } from '../../src/core/ids.ts';
-import { Founder, type Role } from '../../src/peers/founder.ts';
+import { Founder, type Role } from '../../src/replication/founder.ts';
 
 const A = 'aa'.repeat(8);
 const B = 'bb'.repeat(8);

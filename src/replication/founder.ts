@@ -3,13 +3,20 @@
 // it does not know, runs on an old copy of its directory. Pure: the raft thread and the simulator run it. docs/PEERS.md, "Joining".
 
 import { doesCount, type Standing } from '../core/ids.ts';
-import type { Introduction } from '../protocol/peerHandshake.ts';
 
 /** What a node's directory says of its part in the beginning of the cluster. */
 export interface Role {
   readonly standing: Standing;
   readonly isFounder: boolean;
   readonly known: Readonly<Record<number, string>>;
+}
+
+/** What the founder hears of a node that it meets. */
+export interface Stranger {
+  readonly from: number;
+  /** Of the node's data directory. */
+  readonly instance: string;
+  readonly standing: Standing;
 }
 
 export interface FounderPorts {
@@ -34,7 +41,7 @@ export class Founder {
   }
 
   /** A node greeted this one. It must not be answered before this returns: whoever comes to count is known to the founder from then on. */
-  met({ from, instance, standing }: Pick<Introduction, 'from' | 'instance' | 'standing'>): void {
+  met({ from, instance, standing }: Stranger): void {
     const { isFounder, known } = this.#ports.role();
     if (!isFounder || known[from] !== undefined) return;
     // Nobody counts whom the founder did not know first.
@@ -43,7 +50,7 @@ export class Founder {
   }
 
   /** The link to a node is up, which said this of itself. */
-  connected(to: number, { instance, standing }: Pick<Introduction, 'instance' | 'standing'>): void {
+  connected(to: number, { instance, standing }: Omit<Stranger, 'from'>): void {
     if (standing === 'stranger') this.#strangers.set(to, instance);
     else this.#strangers.delete(to);
     this.admitAll();
