@@ -263,6 +263,6 @@ export function configure(
 }
 
 /** Most bytes of entries in one APPEND message: one batch never spans two segments. */
-export function maxBatchBytes(config: Config): number {
+export function maxBatchBytes(config: Pick<Config, 'segmentBytes' | 'maxPayloadBytes'>): number {
   return Math.min(segmentCapacityBytes(config.segmentBytes), Math.max(config.maxPayloadBytes + ENTRY_OVERHEAD_BYTES, MIB));
 }

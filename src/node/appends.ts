@@ -61,8 +61,7 @@ const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   [WALK_SECOND_BATCH]: ['MALFORMED', 'the entries of a conditional or chained append are one batch, but the entry begins another one'],
 };
 
-export const SHUTTING_DOWN =
-  'the node is shutting down and takes no more appends: this one was not done; use another node, or try again later';
+const SHUTTING_DOWN = 'the node is shutting down and takes no more appends: this one was not done; use another node, or try again later';
 
 export interface AppendCounters {
   entries: number;
@@ -92,6 +91,12 @@ export class Appends {
   /** Connections that end once all of theirs that were accepted are answered, with the append from which on theirs are not done. */
   readonly #leaving = new Map<Appender, number>();
   #isRetryPlanned = false;
+  /** The node stops: appends are refused from then on. */
+  isDraining = false;
+  /** Why nothing is ordered or acknowledged any more; empty: it is. */
+  #failure = '';
+  /** Appends that were refused because the node stops. */
+  refusedWhileDraining = 0;
   /** Sessions with receipts to send. */
   #answered: Appender[] = [];
   #isTurnPlanned = false;
@@ -149,6 +154,11 @@ export class Appends {
   /** Takes an append whose size the caller's window allows. */
   accept(request: AppendRequest): void {
     if (this.#leaving.has(request.caller)) return;
+    if (this.isDraining) {
+      this.refusedWhileDraining += 1;
+      request.caller.sendError(request.requestId, 'SHUTTING_DOWN', 0, this.#failure || SHUTTING_DOWN);
+      return;
+    }
     if (this.#leaderTerm === 0) {
       request.caller.sendError(request.requestId, 'NOT_LEADER', 0, this.#notLeader());
       return;
@@ -161,6 +171,7 @@ export class Appends {
 
   /** A slot became free: orders what was held, in its order, and no more of it in one turn than leaves the loop to the others. */
   retryHeld(): void {
+    if (this.#failure !== '') return;
     let bytes = 0;
     for (let count = 0; count < HELD_APPENDS_PER_TURN && bytes < HELD_BYTES_PER_TURN; count += 1) {
       const request = this.#held.first();
@@ -185,6 +196,7 @@ export class Appends {
 
   /** Answers every append that the commit has reached, and those that a lost leadership has decided. */
   settle(nowMs: number): void {
+    if (this.#failure !== '') return;
     // The commit first: as long as this node leads, what it reaches was committed by this leader.
     const { commit } = this.#memory;
     if (this.#term !== 0 && this.#leaderTerm === this.#term) this.#settleUpTo(commit, nowMs);
@@ -195,13 +207,21 @@ export class Appends {
   }
 
   /** The node stops: what it has not ordered by now it will not order. */
-  refuseHeld(): void {
+  drain(): void {
+    this.isDraining = true;
     this.#refuseAllHeld('SHUTTING_DOWN', SHUTTING_DOWN);
+  }
+
+  /** The engine has failed: nothing is ordered or acknowledged any more. */
+  fail(sentence: string): void {
+    this.isDraining = true;
+    this.#failure = sentence;
+    this.#answered = [];
   }
 
   /** The node stops: what is still undecided stays so for its senders. Everything that was ordered has its answer when this returns. */
   giveUp(): void {
-    this.refuseHeld();
+    this.drain();
     this.#giveUpPending('this node stops before it knows');
     this.#flushAnswers();
     for (const caller of this.#leaving.keys()) this.#endSettled(caller);

@@ -19,9 +19,12 @@ const FEED_STATES: Readonly<Record<number, FeedState>> = {
 /** Nothing that would make another generation of a log exists in this version. */
 const NO_GENERATION = '0'.repeat(16);
 
+/** What a node was told of its cluster. */
+type ClusterConfig = Pick<Config, 'node' | 'peers' | 'advertise'>;
+
 export class ClusterStatus {
   readonly #memory: TailMemory;
-  readonly #config: Config;
+  readonly #config: ClusterConfig;
   /** Ids of the other nodes. */
   readonly others: readonly number[];
   #causes: readonly Cause[] = [];
@@ -29,7 +32,7 @@ export class ClusterStatus {
   /** Where clients reach the other nodes that have said so. */
   readonly #advertised = new Map<number, string>();
 
-  constructor(memory: TailMemory, config: Config) {
+  constructor(memory: TailMemory, config: ClusterConfig) {
     this.#memory = memory;
     this.#config = config;
     this.others = config.peers.map(({ id }) => id).filter((id) => id !== config.node);
@@ -89,7 +92,7 @@ export class ClusterStatus {
     return this.#advertised.get(peer.id) || clientUrlOf(peer);
   }
 
-  /** What clients that introduced themselves are told of the cluster. `listenUrl`: where this node listens. */
+  /** What clients that introduced themselves are told of the cluster. `listenUrl`: where this node listens; empty: for no clients. */
   view(listenUrl: string): ClusterView {
     const { peers } = this.#config;
     // Alone it knows only where it listens, which may be something else from where the client is.
@@ -133,7 +136,8 @@ export class ClusterStatus {
     const { advertise } = this.#config;
     if (advertise !== '') return advertise;
     const own = ownPeer(this.#config);
-    return own !== undefined && new URL(listenUrl).port === String(own.port) ? clientUrlOf(own) : listenUrl;
+    if (own === undefined || listenUrl === '') return listenUrl;
+    return new URL(listenUrl).port === String(own.port) ? clientUrlOf(own) : listenUrl;
   }
 
   #selfStatus(listenUrl: string): ClusterNodeStatus {

@@ -1,16 +1,37 @@
-// How a node ends on its own.
+// How an engine ends on its own.
 
 import type { LogError } from '../core/errors.ts';
 
-/** The one way for a node to end without being asked to. */
+/** The one way for an engine to end without being asked to. */
 export class Failure {
-  fail: (error: LogError) => void = () => undefined;
+  #error: LogError | undefined;
+  #act: (error: LogError) => void = () => undefined;
+  #reject: (error: LogError) => void = () => undefined;
   readonly failed = new Promise<never>((_, reject) => {
-    this.fail = reject;
+    this.#reject = reject;
   });
 
   constructor() {
-    // Who starts the node listens to `failed`; until then a rejection is not an unhandled one.
+    // Who starts the engine listens to `failed`; until then a rejection is not an unhandled one.
     this.failed.catch(() => undefined);
+  }
+
+  /** Why it failed; undefined while it has not. */
+  get error(): LogError | undefined {
+    return this.#error;
+  }
+
+  /** The first call counts. */
+  readonly fail = (error: LogError): void => {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.#reject(error);
+    this.#act(error);
+  };
+
+  /** `act` is called, once, from within {@link fail}; at once if that was called before. */
+  whenFailed(act: (error: LogError) => void): void {
+    this.#act = act;
+    if (this.#error !== undefined) act(this.#error);
   }
 }

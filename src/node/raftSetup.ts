@@ -1,15 +1,15 @@
 // What the raft thread begins with: the node's place in its cluster, and what was recovered.
 
-import type { Config } from '../core/config.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import { readVote } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { RaftSetup } from '../threads/messages.ts';
+import type { EngineConfig } from './engineOptions.ts';
 
 /** Reads the vote that is kept in `directory`; the term of the last entry is the current one at least. */
 export function raftSetup(
-  config: Config,
+  config: EngineConfig,
   processNumber: string,
   directory: string,
   recovered: RecoveredLog,

@@ -2,14 +2,14 @@
 
 import { randomBytes } from 'node:crypto';
 import * as net from 'node:net';
-import type { Logger } from 'pino';
-import { type Config, flagOf, ownPeer } from '../core/config.ts';
+import { flagOf, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { formatNodes } from '../core/nodeSet.ts';
 import { findCluster } from '../peers/discovery.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
-import { lockDirectory } from '../storage/lock.ts';
+import { type DirectoryLock, lockDirectory } from '../storage/lock.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
+import type { EngineConfig, EngineLog } from './engineOptions.ts';
 import { checkMembership, fittingSegmentBytes, givenNodes } from './membership.ts';
 
 /** A data directory that a node is about to run with. */
@@ -20,16 +20,18 @@ export interface OpenDirectory {
   readonly segmentBytes: number;
 }
 
-/**
- * Opens the data directory, which is this process's alone from here on, and says whose log it is. Throws a LogError when it cannot run with
- * `config`. What tells of the log is not changed.
- */
-export function openDirectory(directory: string, config: Config, log: Logger): OpenDirectory {
+/** Makes the data directory, if it is not there, and this engine's alone. Throws a LogError when it is somebody else's. */
+export function takeDirectory(directory: string, config: EngineConfig): DirectoryLock {
   const disk = diskOf(config.fsync);
   disk.makeDirectory(directory);
   // Before the lock, so that no file of ours appears in a directory of somebody else.
   readIdentity(disk, directory);
-  lockDirectory(directory);
+  return lockDirectory(directory);
+}
+
+/** Says whose log is in a directory that this engine has taken. Throws a LogError when it cannot run with `config`. Nothing is changed. */
+export function openDirectory(directory: string, config: EngineConfig, log: EngineLog): OpenDirectory {
+  const disk = diskOf(config.fsync);
   const identity = readIdentity(disk, directory);
   if (identity === undefined) return { identity, segmentBytes: config.segmentBytes };
   checkMembership(directory, identity, config);
@@ -42,20 +44,19 @@ export function openDirectory(directory: string, config: Config, log: Logger): O
   return { identity, segmentBytes };
 }
 
-/**
- * Throws a LogError `PORT_IN_USE` unless this node can listen on its ports: better now than when the directory was changed, or the node took
- * part in its cluster. Another program may still take one of them until then.
- */
-export async function checkPorts(config: Config): Promise<void> {
-  const { host, port, peerHost } = config;
-  await checkPort(host, port, `; name another ${flagOf('port')}`);
+/** Throws a LogError `PORT_IN_USE` unless this node can listen for the other nodes: see {@link checkPort}. */
+export async function checkPeerPort(config: EngineConfig): Promise<void> {
   const own = ownPeer(config);
-  if (own !== undefined && givenNodes(config) !== null) {
-    await checkPort(peerHost, own.peerPort, ` for other nodes; name another one in ${flagOf('peers')}, or another ${flagOf('peerHost')}`);
-  }
+  if (own === undefined || givenNodes(config) === null) return;
+  const wayOut = ` for other nodes; name another one in ${flagOf('peers')}, or another ${flagOf('peerHost')}`;
+  await checkPort(config.peerHost, own.peerPort, wayOut);
 }
 
-function checkPort(host: string, port: number, wayOut: string): Promise<void> {
+/**
+ * Throws a LogError `PORT_IN_USE` unless this process can listen on `port`: better now than when the directory was changed, or the node took
+ * part in its cluster. Another program may still take it until then.
+ */
+export function checkPort(host: string, port: number, wayOut: string): Promise<void> {
   // Any free one.
   if (port === 0) return Promise.resolve();
   return new Promise((resolve, reject) => {
@@ -72,7 +73,7 @@ function checkPort(host: string, port: number, wayOut: string): Promise<void> {
  * Takes the set of nodes that was given, durably, before this node speaks to anyone: who it speaks to is then bound to the set as well. For a
  * log that was recovered: a start that was refused before has not bound the directory to the set.
  */
-export function takeNodes(directory: string, identity: Identity, config: Config, log: Logger): Identity {
+export function takeNodes(directory: string, identity: Identity, config: EngineConfig, log: EngineLog): Identity {
   const nodes = givenNodes(config);
   if (nodes !== null && identity.nodes === null) log.info(`this node's cluster is that of the nodes ${formatNodes(nodes)} from now on`);
   if (nodes === null && identity.nodes !== null)
@@ -86,9 +87,9 @@ export function takeNodes(directory: string, identity: Identity, config: Config,
  */
 export async function makeIdentity(
   directory: string,
-  config: Config,
+  config: EngineConfig,
   processNumber: string,
-  log: Logger,
+  log: EngineLog,
   signal: AbortSignal,
 ): Promise<Identity> {
   const disk = diskOf(config.fsync);

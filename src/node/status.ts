@@ -1,6 +1,17 @@
 // What a node knows of itself and its cluster, as /status shows it.
 
 import type { Cause } from '../core/causes.ts';
+import { maxBatchBytes } from '../core/config.ts';
+import { WORD } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Identity } from '../storage/dataDirectory.ts';
+import type { Appends } from './appends.ts';
+import type { ClusterStatus } from './clusterStatus.ts';
+import type { Door } from './door.ts';
+import type { EngineConfig } from './engineOptions.ts';
+import { residentBytes } from './residentBytes.ts';
+import type { Segments } from './segments.ts';
+import { VERSION } from './version.ts';
 
 export type NodeRole = 'leader' | 'candidate' | 'follower';
 
@@ -61,4 +72,42 @@ export interface NodeStatus {
   readonly appends: { readonly entries: number; readonly batches: number; readonly bytes: number };
   readonly memory: { readonly residentBytes: number };
   readonly limits: { readonly maxPayloadBytes: number; readonly windowBytes: number; readonly maxBatchBytes: number };
+}
+
+/** Whom the facts are taken from: an engine. */
+export interface StatusSources {
+  readonly config: EngineConfig;
+  readonly processNumber: string;
+  readonly identity: Identity;
+  readonly startedMs: number;
+  readonly memory: TailMemory;
+  readonly cluster: ClusterStatus;
+  readonly segments: Segments;
+  readonly appends: Appends;
+  readonly doors: Iterable<Door>;
+  readonly url: string;
+}
+
+/** What /status shows of an engine and its doors. */
+export function statusOf(engine: StatusSources): NodeStatus {
+  const { config, processNumber, identity, startedMs, memory, cluster, segments, appends, doors, url } = engine;
+  const start = memory.word(WORD.START);
+  let connections = 0;
+  let sendBufferedBytes = 0;
+  for (const door of doors) {
+    connections += door.connections;
+    sendBufferedBytes += door.sendBufferedBytes;
+  }
+  return {
+    version: VERSION,
+    clusterId: identity.clusterId,
+    node: { ...cluster.node(url), process: processNumber, isDurable: config.fsync, uptimeMs: Date.now() - startedMs },
+    cluster: { nodes: cluster.nodes(url), causes: cluster.causes },
+    log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
+    segments: { sealed: segments.sealedCount, bytes: memory.tail - start },
+    clients: { connections, heldAppendBytes: appends.heldBytes, sendBufferedBytes },
+    appends: { ...appends.counters },
+    memory: { residentBytes: residentBytes() },
+    limits: { maxPayloadBytes: config.maxPayloadBytes, windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) },
+  };
 }

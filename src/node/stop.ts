@@ -4,8 +4,6 @@
 //   0 ──────────────── settle ─────────────── answer ──── end
 //     decide, hand over       answer, say goodbye    end the threads
 
-import { CLOSE_STOPPED } from '../protocol/client.ts';
-
 /** Until when each part of a stop may last, in milliseconds since it began. Ascending. */
 export interface StopTimes {
   readonly settleMs: number;
@@ -27,8 +25,8 @@ export interface StopSteps {
   refusedAppends(): number | undefined;
   /** Tells the senders of what is still undecided that it is. Nothing is ordered any more, and every receipt has been sent. */
   giveUp(): void;
-  /** Closes every client with `code`, as soon as its answers have left. */
-  disconnect(code: number, reason: string): Promise<void>;
+  /** Says goodbye to every client, as soon as its answers have left. */
+  disconnect(): Promise<void>;
   /** Ends all threads, in order, so that they finish what they have. */
   endThreads(): Promise<void>;
   /** Rejects when the node can no longer go on. */
@@ -96,7 +94,7 @@ export async function stopNode(steps: StopSteps, times: StopTimes): Promise<read
   await clock.within(times.answerMs, untilQuiet(steps, times, clock));
   // The goodbye promises that what has no answer has no effect: by now everything that was ordered has one.
   steps.giveUp();
-  if (!(await clock.within(times.answerMs, steps.disconnect(CLOSE_STOPPED, 'the node is shutting down')))) cut.push('answer');
+  if (!(await clock.within(times.answerMs, steps.disconnect()))) cut.push('answer');
   if (!(await clock.within(times.endMs, steps.endThreads()))) cut.push('end');
   return cut;
 }

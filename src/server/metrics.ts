@@ -3,29 +3,16 @@
 import { createRequire } from 'node:module';
 import type { Registry } from 'prom-client';
 import { STATE, WORD } from '../memory/map.ts';
-import type { TailMemory } from '../memory/tailMemory.ts';
-import type { Appends } from '../node/appends.ts';
-import type { Pulse } from '../node/pulse.ts';
-import type { Readings } from '../node/reading.ts';
+import type { Engine } from '../node/engine.ts';
 import { residentBytes } from '../node/residentBytes.ts';
-import type { Segments } from '../node/segments.ts';
 import { FetchedHistogram } from './fetchedHistogram.ts';
 import type { Incidents } from './incidents.ts';
-import type { SendBudget } from './sendBudget.ts';
 
-export interface MetricSources {
-  readonly memory: TailMemory;
-  readonly appends: Appends;
-  readonly readings: Readings;
-  readonly segments: Segments;
-  readonly pulse: Pulse;
-  readonly sendBudget: SendBudget;
+/** What of a door is shown. */
+export interface DoorMetrics {
+  readonly connections: number;
+  readonly sendBufferedBytes: number;
   readonly incidents: Incidents;
-  readonly connections: () => number;
-  /** Whether writes are synced. */
-  readonly fsync: boolean;
-  /** Ids of the other nodes of the cluster. */
-  readonly others: readonly number[];
 }
 
 /**
@@ -37,9 +24,9 @@ function loadLibrary(): typeof import('prom-client') {
 }
 
 /** A registry with every metric of a node. Names and units follow Prometheus' conventions: seconds, bytes, `_total`. */
-export function makeRegistry(sources: MetricSources): Registry {
+export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   const { Counter, Gauge, Registry } = loadLibrary();
-  const { memory, appends, readings, segments, pulse } = sources;
+  const { memory, appends, readings, segments, pulse } = engine;
   const registry = new Registry();
   const gauge = (name: string, help: string, value: () => number): void => {
     new Gauge({
@@ -88,20 +75,20 @@ export function makeRegistry(sources: MetricSources): Registry {
     collect() {
       this.reset();
       if (memory.word(WORD.LEADER_TERM) === 0) return;
-      for (const node of sources.others) {
+      for (const node of engine.cluster.others) {
         const { match } = memory.peers.get(node);
         // A node that has not answered this leader has no sample: 0 would be a number that nobody told.
         if (match !== null) this.set({ node }, match);
       }
     },
   });
-  gauge('fsync', '1 where writes are synced; 0 with --fsync off: nothing is durable.', () => Number(sources.fsync));
+  gauge('fsync', '1 where writes are synced; 0 with --fsync off: nothing is durable.', () => Number(engine.config.fsync));
   gauge('sealed_segments', 'Sealed segments on disk.', () => segments.sealedCount);
-  gauge('connections', 'Clients connected.', sources.connections);
-  counterBy('connections_closed', 'reason', 'Connections that the node closed or refused.', sources.incidents.closedCounts);
-  counterBy('requests_refused', 'code', 'Requests that were answered with an error.', sources.incidents.refusedCounts);
+  gauge('connections', 'Clients connected.', () => door.connections);
+  counterBy('connections_closed', 'reason', 'Connections that the node closed or refused.', door.incidents.closedCounts);
+  counterBy('requests_refused', 'code', 'Requests that were answered with an error.', door.incidents.refusedCounts);
   gauge('append_held_bytes', 'Bytes of appends that wait for the disk.', () => appends.heldBytes);
-  gauge('send_buffered_bytes', 'Bytes that wait for slow clients.', () => sources.sendBudget.bufferedBytes);
+  gauge('send_buffered_bytes', 'Bytes that wait for slow clients.', () => door.sendBufferedBytes);
   gauge('process_resident_memory_bytes', 'Resident memory of the process.', residentBytes);
   counter('process_cpu_seconds', 'CPU time of the process.', () => {
     const { user, system } = process.cpuUsage();

@@ -3,7 +3,7 @@
 import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_UNACKNOWLEDGED_APPENDS, MAX_WAIT_MS } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
-import { type Appends, SHUTTING_DOWN } from '../node/appends.ts';
+import type { Appends } from '../node/appends.ts';
 import type { Reading } from '../node/caller.ts';
 import { conditionOf } from '../node/chain.ts';
 import type { Ends } from '../node/ends.ts';
@@ -53,6 +53,14 @@ export interface RequestLimits {
   readonly maxBatchBytes: number;
 }
 
+/** Whose requests are served: an engine's. */
+export interface RequestTargets {
+  readonly memory: TailMemory;
+  readonly appends: Appends;
+  readonly readings: Readings;
+  readonly ends: Ends;
+}
+
 /** Called when a client has introduced itself: it is to be greeted anew. */
 export type OnIntroduced = (session: Session) => void;
 
@@ -70,12 +78,8 @@ export class Requests {
   readonly #introduced: OnIntroduced;
   /** The request being handled; reused, because a request never outlives its message. */
   readonly #request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
-  /** Set when the node stops: appends are refused from then on. */
-  isDraining = false;
-  /** Appends that were refused for that. */
-  refusedWhileDraining = 0;
 
-  constructor(memory: TailMemory, appends: Appends, readings: Readings, ends: Ends, limits: RequestLimits, introduced: OnIntroduced) {
+  constructor({ memory, appends, readings, ends }: RequestTargets, limits: RequestLimits, introduced: OnIntroduced) {
     this.#memory = memory;
     this.#appends = appends;
     this.#readings = readings;
@@ -195,9 +199,6 @@ export class Requests {
       );
     } else if (session.unacknowledgedAppends >= MAX_UNACKNOWLEDGED_APPENDS) {
       session.fail(requestId, 'TOO_MANY_REQUESTS', `${MAX_UNACKNOWLEDGED_APPENDS} appends are unacknowledged: put more entries into each`);
-    } else if (this.isDraining) {
-      this.refusedWhileDraining += 1;
-      session.sendError(requestId, 'SHUTTING_DOWN', 0, SHUTTING_DOWN);
     } else if (entries.length === 0 || request.a === 0) {
       session.sendError(requestId, 'MALFORMED', 0, 'an APPEND holds at least one entry');
     } else if (entries.length > maxBatchBytes) {

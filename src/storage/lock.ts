@@ -12,8 +12,14 @@ import { LOCK_FILE } from './names.ts';
 /** What `flock --nonblock` says when somebody else has the lock. */
 const IN_USE = 1;
 
-/** Takes the lock for the rest of this process's life, or throws a LogError `LOCKED` that says who has it. */
-export function lockDirectory(directory: string): void {
+/** A data directory that is this process's alone, until it is let go or the process ends. */
+export interface DirectoryLock {
+  /** Lets the directory go. Once nothing of it is open any more. */
+  release(): void;
+}
+
+/** Takes the lock, or throws a LogError `LOCKED` that says who has it: another process, or this one, which may open several directories. */
+export function lockDirectory(directory: string): DirectoryLock {
   const path = `${directory}/${LOCK_FILE}`;
   const file = openLockFile(directory, path);
   const itself = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
@@ -21,14 +27,17 @@ export function lockDirectory(directory: string): void {
   const statuses = [flock(path, itself), flock(path, file)];
   if (statuses.includes(IN_USE) || statuses[1] !== 0) {
     const holder = textOf(file);
-    const who = /^\d+$/.test(holder) ? `process ${holder}` : 'another process';
     fs.closeSync(file);
     fs.closeSync(itself);
-    throw new LogError('LOCKED', `the data directory ${directory} is in use by ${who}: stop it, or name another directory`, { file: path });
+    throw new LogError('LOCKED', `the data directory ${directory} is in use by ${whoHas(holder)}, or name another directory`, {
+      file: path,
+    });
   }
   const there = fs.lstatSync(path, { throwIfNoEntry: false });
   const locked = fs.fstatSync(file);
   if (there?.ino !== locked.ino || there.dev !== locked.dev) {
+    fs.closeSync(file);
+    fs.closeSync(itself);
     throw new LogError('LOCKED', `${path} was removed or replaced while this process locked it: see who did that, then start again`, {
       file: path,
     });
@@ -39,6 +48,20 @@ export function lockDirectory(directory: string): void {
   } catch {
     // The text only serves for the sentence that a second process gets; on a full disk there is none.
   }
+  let isHeld = true;
+  const release = (): void => {
+    if (!isHeld) return;
+    isHeld = false;
+    fs.closeSync(file);
+    fs.closeSync(itself);
+  };
+  return { release };
+}
+
+/** Who has a lock, by the text of its file, and what to do about it. */
+function whoHas(holder: string): string {
+  if (holder === String(process.pid)) return `this process ${holder}: close the log that has it open`;
+  return `${/^\d+$/.test(holder) ? `process ${holder}` : 'another process'}: stop it`;
 }
 
 function openLockFile(directory: string, path: string): number {

@@ -52,6 +52,11 @@ export class Pools {
   async close(): Promise<void> {
     await Promise.all([this.#writers, this.#allocator, this.#readers].map((pool) => pool.close()));
   }
+
+  /** Ends all threads at once, whatever they do; their tasks fail. Resolves when they have ended: a call to the system is not cut short. */
+  async destroy(): Promise<void> {
+    await Promise.all([this.#writers, this.#allocator, this.#readers].map((pool) => pool.destroy()));
+  }
 }
 
 /** The raft thread's own cold readers, which fetch what nodes that lag behind need. */

@@ -66,6 +66,11 @@ export class ThreadPool {
     await this.#pool.close({ force: true });
   }
 
+  /** Ends all threads at once; what they do fails. */
+  async destroy(): Promise<void> {
+    await this.#pool.destroy();
+  }
+
   #threadFailed(thrown: unknown): void {
     const error = fromPlainError(toPlainError(thrown));
     if (!isStartFailure(thrown)) {

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 // Worker threads load built JavaScript, so the node comes from dist/.
 import type { connect as connectInBrowser } from '../../dist/src/client/browser.js';
 import { configure } from '../../dist/src/core/config.js';
-import { LogNode } from '../../dist/src/server/node.js';
+import { LogServer } from '../../dist/src/server/server.js';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 if (CHROMIUM === undefined) {
@@ -56,14 +56,14 @@ function serveDist(): Promise<Server> {
 
 describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => {
   let directory: string;
-  let node: LogNode;
+  let node: LogServer;
   let web: Server;
   let browser: Browser;
   let page: Page;
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'loglog-browser-'));
-    node = await LogNode.start(configure({ data: join(directory, 'data'), port: 0 }), pino({ enabled: false }));
+    node = await LogServer.start({ config: configure({ data: join(directory, 'data'), port: 0 }), log: pino({ enabled: false }) });
     web = await serveDist();
     browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: ARGUMENTS });
     page = await browser.newPage();

@@ -1,5 +1,5 @@
 // A node without threads, clients or a clock of its own: it starts, orders, writes, rolls, seals and stops with the product's own
-// functions in the product's own order (src/server/node.ts, src/threads/worker.ts), one call at a time.
+// functions in the product's own order (src/node/engine.ts, src/threads/worker.ts), one call at a time.
 
 import { ENTRY_OVERHEAD_BYTES, KIND_NOOP } from '../../assembly/layout.ts';
 import { assert } from '../../src/core/assert.ts';

@@ -259,9 +259,9 @@ describe('a chain', () => {
       [
         'SHUTTING_DOWN 0',
         (client) => {
-          bench.requests.isDraining = true;
+          bench.appends.isDraining = true;
           client.link([5]);
-          bench.requests.isDraining = false;
+          bench.appends.isDraining = false;
         },
       ],
       [

@@ -9,8 +9,8 @@ import { LogError } from '../../core/errors.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
 import type { StopReport } from '../../node/stop.ts';
 import { VERSION } from '../../node/version.ts';
-import type { LogNode } from '../../server/node.ts';
 import { checkPlatform } from '../../server/platform.ts';
+import type { LogServer } from '../../server/server.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from '../exit.ts';
 import { humanLine } from '../logLines.ts';
@@ -49,13 +49,13 @@ async function makeLog(json: boolean): Promise<Logger> {
 }
 
 /** What is in the directory, as recovery found it. */
-function describeLog({ directory, recovered }: LogNode, { fsync }: Config): string {
+function describeLog({ engine: { directory, recovered } }: LogServer, { fsync }: Config): string {
   const { start, end, cutBytes } = recovered;
   const cut = cutBytes === 0 ? '' : `\n  ${cutBytes} bytes of an unfinished write at its end were cut; they were never acknowledged`;
   return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}${fsync ? '' : `\n${NOTHING_DURABLE}`}`;
 }
 
-function singleBanner(node: LogNode, config: Config): string {
+function singleBanner(node: LogServer, config: Config): string {
   const url = node.url === DEFAULT_URL ? '' : ` --url ${node.url}`;
   return `LogLog ${VERSION} listens on ${node.url}
 ${describeLog(node, config)}
@@ -67,7 +67,7 @@ Type next, in another terminal:
 `;
 }
 
-function clusterBanner(node: LogNode, config: Config): string {
+function clusterBanner(node: LogServer, config: Config): string {
   const { node: id, peers } = config;
   const own = ownPeer({ node: id, peers });
   const others = peers.filter((peer) => peer !== own).map((peer) => `node ${peer.id} at ${peerAddressOf(peer)}`);
@@ -82,12 +82,13 @@ Type next, in another terminal:
 `;
 }
 
-async function announce(node: LogNode, config: Config, json: boolean): Promise<void> {
+async function announce(node: LogServer, config: Config, json: boolean): Promise<void> {
   if (!json) {
     say(config.peers.length === 0 ? singleBanner(node, config) : clusterBanner(node, config));
     return;
   }
-  const { url, directory, identity, recovered } = node;
+  const { url, engine } = node;
+  const { directory, identity, recovered } = engine;
   const { start, end, openBase, cutBytes, sealed } = recovered;
   await printJson({
     url,
@@ -124,10 +125,10 @@ function sayHowItStopped(log: Logger, { cut, undecidedAppends, uncommittedBytes 
 }
 
 /** Starts the node; undefined when it was told to stop before it was ready. In a cluster it may have to wait for the others. */
-async function start(config: Config, log: Logger, isJson: boolean, stop: Promise<string>): Promise<LogNode | undefined> {
+async function start(config: Config, log: Logger, isJson: boolean, stop: Promise<string>): Promise<LogServer | undefined> {
   await checkPlatform();
-  const { LogNode } = await import('../../server/node.ts');
-  return Promise.race([LogNode.start(config, log, undefined, { file: stderr.file, isJson }), stop.then(() => undefined)]);
+  const { LogServer } = await import('../../server/server.ts');
+  return Promise.race([LogServer.start({ config, log, directLog: { file: stderr.file, isJson } }), stop.then(() => undefined)]);
 }
 
 async function serve(config: Config, { json = false, stopWithStdin = false }: ServeOptions): Promise<void> {

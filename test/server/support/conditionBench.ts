@@ -121,7 +121,7 @@ export class ConditionBench {
     const cluster = { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' };
     const loop = { wallMs: () => 5, afterTurn: (run: () => void) => void this.#turns.push(run) };
     this.appends = new Appends(memory, this.node.tail, this.gate, cluster, 60_000, () => undefined, loop);
-    this.requests = new Requests(memory, this.appends, {} as Readings, {} as Ends, limits, () => undefined);
+    this.requests = new Requests({ memory, appends: this.appends, readings: {} as Readings, ends: {} as Ends }, limits, () => undefined);
     this.#open(this.node.term);
   }
 

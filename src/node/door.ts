@@ -1,0 +1,21 @@
+// A way to an engine: the clients' port, or a program in the same process. What the engine tells it, and what it asks it.
+
+/** Whom a change of the greeting concerns: all clients, or only those that are told the members of the cluster. */
+export type Greeted = 'all' | 'introduced';
+
+export interface Door {
+  /** `ws://host:port` under which clients reach the engine through it; empty: under no address. */
+  readonly url: string;
+  /** Clients connected. */
+  readonly connections: number;
+  /** Bytes that wait for slow clients. */
+  readonly sendBufferedBytes: number;
+  /** What a greeting says of this node and its cluster has changed. */
+  greetingChanged(whom: Greeted): void;
+  /** The engine stops: nobody new is let in. Those that are there stay. */
+  takeNoMore(): void;
+  /** The engine stops, and every answer was given: ends every client once its answers have left. Resolves when all have gone. */
+  disconnect(): Promise<void>;
+  /** Ends everything at once: the engine has stopped, or failed. */
+  close(): void;
+}

@@ -1,0 +1,25 @@
+// What an engine is started with.
+
+import type { Config } from '../core/config.ts';
+import type { DirectLog } from '../threads/hungMain.ts';
+
+/** The options of a node that are about its log and its cluster; the others are about its doors. */
+export type EngineConfig = Omit<Config, 'host' | 'port' | 'maxConnections' | 'allowOrigin' | 'allowHost'>;
+
+/** Where an engine's log lines go. */
+export interface EngineLog {
+  info(text: string): void;
+  warn(text: string): void;
+  error(text: string): void;
+}
+
+export interface EngineOptions {
+  readonly config: EngineConfig;
+  readonly log: EngineLog;
+  /** Ends the wait for a cluster: a node with an empty directory learns from the others which one it joins. */
+  readonly signal?: AbortSignal | undefined;
+  /** What `log` writes to, for what is to be said while the main thread hangs. */
+  readonly directLog?: DirectLog | undefined;
+  /** Called when the directory is this engine's and before anything in it is changed; what it throws ends the start. */
+  readonly beforeChange?: (() => Promise<void>) | undefined;
+}

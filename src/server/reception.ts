@@ -1,0 +1,46 @@
+// What every door does for its sessions, whatever they speak through: greets them, hands their requests on, and forgets them.
+
+import { maxBatchBytes } from '../core/config.ts';
+import type { Greeted } from '../node/door.ts';
+import type { Engine } from '../node/engine.ts';
+import { helloOf } from './hello.ts';
+import { type RequestLimits, Requests } from './requests.ts';
+import type { Session } from './session.ts';
+
+export class Reception {
+  readonly limits: RequestLimits;
+  readonly #engine: Engine;
+  readonly #requests: Requests;
+
+  constructor(engine: Engine) {
+    const { config } = engine;
+    this.#engine = engine;
+    this.limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
+    this.#requests = new Requests(engine, this.limits, (session) => this.opened(session));
+  }
+
+  /** A session has begun, or is to hear anew what its greeting said. */
+  opened(session: Session): void {
+    session.send(helloOf(this.#engine, session.introduction !== undefined));
+  }
+
+  /** Handles one binary message; its memory is valid only during the call. */
+  message(session: Session, message: ArrayBuffer): void {
+    this.#requests.handle(session, message);
+  }
+
+  /** What was sent to a session has been taken: there is room for more. */
+  drained(session: Session): void {
+    this.#engine.drained(session);
+  }
+
+  /** A session is gone. */
+  closed(session: Session): void {
+    this.#engine.closed(session);
+  }
+
+  /** What a greeting says has changed for some of `sessions`. */
+  greetingChanged(sessions: Iterable<Session>, whom: Greeted): void {
+    for (const session of sessions) if (whom === 'all' || session.introduction !== undefined) this.opened(session);
+  }
+}

@@ -1,0 +1,167 @@
+// A node that listens: an engine, and the clients' port before it, with WebSockets, HTTP, metrics and a guard over what all of them may take.
+
+import type { Registry } from 'prom-client';
+import { type Config, flagOf, NOTHING_DURABLE, ownPeer } from '../core/config.ts';
+import { addressOf } from '../core/peers.ts';
+import type { Door, Greeted } from '../node/door.ts';
+import { Engine } from '../node/engine.ts';
+import type { EngineLog, EngineOptions } from '../node/engineOptions.ts';
+import { checkPort } from '../node/startup.ts';
+import type { NodeStatus } from '../node/status.ts';
+import type { StopReport } from '../node/stop.ts';
+import { CLOSE_STOPPED } from '../protocol/client.ts';
+import type { MakeAcceptor } from './acceptor.ts';
+import { loadAcceptor } from './acceptors/load.ts';
+import { type ClientPlaces, placesForClients } from './descriptors.ts';
+import { Hosts } from './hosts.ts';
+import { httpAnswers } from './http.ts';
+import type { Incidents } from './incidents.ts';
+import { Listener } from './listener.ts';
+import { MemoryGuard, processPorts, unfinishedBound, usedSharedBytes } from './memoryGuard.ts';
+import { makeRegistry } from './metrics.ts';
+import { Reception } from './reception.ts';
+import { maxMessageBytes } from './requests.ts';
+import type { Session } from './session.ts';
+import { budgetOf, type Inbox } from './turnBudget.ts';
+
+/** The parts of a list with commas. */
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+export interface ServerOptions extends Omit<EngineOptions, 'config' | 'beforeChange'> {
+  readonly config: Config;
+}
+
+export class LogServer implements Door {
+  readonly engine: Engine;
+  /** Rejects when the node can no longer go on: nothing is written or acknowledged after it (invariant 6). */
+  readonly failed: Promise<never>;
+  readonly #config: Config;
+  readonly #log: EngineLog;
+  readonly #reception: Reception;
+  readonly #listener: Listener;
+  readonly #memoryGuard: MemoryGuard<Inbox<Session>>;
+  #registry: Registry | undefined;
+  #port = 0;
+
+  /** Starts an engine and listens. Throws a LogError that says what is wrong, and leaves nothing open then. */
+  static async start({ config, log, signal, directLog }: ServerOptions): Promise<LogServer> {
+    if (!config.fsync) log.warn(NOTHING_DURABLE);
+    const places = placesForClients(config, log);
+    const makeAcceptor = await loadAcceptor();
+    const beforeChange = (): Promise<void> => checkPort(config.host, config.port, `; name another ${flagOf('port')}`);
+    const engine = await Engine.start({ config, log, signal, directLog, beforeChange });
+    const server = new LogServer(engine, config, log, places, makeAcceptor);
+    try {
+      await server.#open();
+    } catch (thrown) {
+      server.close();
+      await engine.abandon();
+      throw thrown;
+    }
+    return server;
+  }
+
+  private constructor(engine: Engine, config: Config, log: EngineLog, places: ClientPlaces, makeAcceptor: MakeAcceptor) {
+    this.engine = engine;
+    this.failed = engine.failed;
+    this.#config = config;
+    this.#log = log;
+    this.#reception = new Reception(engine);
+    const { limits } = this.#reception;
+    const listener = new Listener(
+      {
+        host: config.host,
+        port: config.port,
+        places,
+        maxMessageBytes: maxMessageBytes(limits),
+        budget: budgetOf(limits),
+        allowedOrigins: listOf(config.allowOrigin),
+      },
+      {
+        opened: (session) => this.#reception.opened(session),
+        message: (session, message) => this.#reception.message(session, message),
+        drained: (session) => this.#reception.drained(session),
+        closed: (session) => this.#reception.closed(session),
+        warn: (text) => this.#log.warn(text),
+      },
+      makeAcceptor,
+    );
+    this.#listener = listener;
+    const { memory, recovered } = engine;
+    const knownBytes = (): number => usedSharedBytes(memory, recovered.openBase ?? recovered.end) + listener.sendBudget.bufferedBytes;
+    const ports = processPorts(knownBytes, (sentence) => log.warn(sentence));
+    this.#memoryGuard = new MemoryGuard(unfinishedBound(), maxMessageBytes(limits), listener.inboxes, ports);
+  }
+
+  async #open(): Promise<void> {
+    const { engine } = this;
+    const { host, allowHost } = this.#config;
+    const answers = httpAnswers({
+      status: () => this.status(),
+      notReady: () => {
+        if (engine.appends.isDraining) return 'the node is shutting down';
+        return engine.cluster.leaderId === 0 ? engine.cluster.noLeaderSentence() : undefined;
+      },
+      hosts: new Hosts([host, ownPeer(this.#config)?.host ?? host, ...listOf(allowHost)]),
+      registry: () => {
+        this.#registry ??= makeRegistry(engine, this);
+        return this.#registry;
+      },
+      turn: () => this.#listener.turn,
+    });
+    engine.doors.add(this);
+    this.#port = await this.#listener.listen(answers);
+    // It may have failed meanwhile, and closed its doors before this one was open.
+    if (engine.error !== undefined) throw engine.error;
+    this.#memoryGuard.start();
+  }
+
+  get url(): string {
+    return `ws://${addressOf(this.#config.host, this.#port)}`;
+  }
+
+  get connections(): number {
+    return this.#listener.sessions.size;
+  }
+
+  get sendBufferedBytes(): number {
+    return this.#listener.sendBudget.bufferedBytes;
+  }
+
+  /** What was closed and refused. */
+  get incidents(): Incidents {
+    return this.#listener.incidents;
+  }
+
+  /** What the node knows of itself and its cluster, as /status shows it. */
+  status(): NodeStatus {
+    return this.engine.status();
+  }
+
+  /** Stops the engine, which closes this door in its time: see {@link Engine.stop}. */
+  stop(): Promise<StopReport> {
+    return this.engine.stop();
+  }
+
+  greetingChanged(whom: Greeted): void {
+    this.#reception.greetingChanged(this.#listener.sessions, whom);
+  }
+
+  takeNoMore(): void {
+    this.#listener.stopListening();
+  }
+
+  disconnect(): Promise<void> {
+    return this.#listener.disconnect(CLOSE_STOPPED, 'the node is shutting down');
+  }
+
+  close(): void {
+    this.#memoryGuard.stop();
+    this.#listener.close();
+  }
+}
