@@ -1,6 +1,7 @@
 // LogClient: what an application holds. It checks what it is given, and leaves the rest to the appender, the search for the leader and the streams.
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import type { LogError } from '../core/errors.ts';
 import { APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
 import type { Hello } from '../protocol/greeting.ts';
 import { AbortedError, abortedAppend, offAbort, onAbort } from './aborts.ts';
@@ -50,13 +51,12 @@ import {
   type SubscribeOptions,
   type WriterOptions,
 } from './options.ts';
+import { type ClientParts, clientParts, MIN_SLOTS } from './parts.ts';
 import { makeReading, type Reading } from './read/reading.ts';
-import { SLOT_BYTES, Workspace } from './wasm.ts';
+import { SLOT_BYTES, type Workspace } from './wasm.ts';
 import { Writer } from './writer/writer.ts';
 import type { WriterPort } from './writer/writerPort.ts';
 
-/** Slots for the largest entry there is, whose message is a little larger than 64 slots. */
-const MIN_SLOTS = 66;
 /** A read of few entries need not ask for megabytes: credit for each, grown by the usual replenishing. */
 const CREDIT_BYTES_PER_ENTRY = 4096;
 
@@ -74,10 +74,13 @@ export class LogClient {
   readonly #readNodes: ReadNodes;
   /** Those with unsettled appends. */
   readonly #busyWriters = new Set<Pick<Writer, 'close'>>();
+  /** Why it takes nothing more; undefined while it does. */
+  #over: LogError | undefined;
   #closing: Promise<void> | undefined;
   #patience: ClosePatience | undefined;
 
-  private constructor({ open, listeners }: Platform, urls: readonly string[], settings: Settings, workspace: Workspace) {
+  /** @internal */
+  protected constructor({ platform: { open, listeners }, urls, settings, workspace }: ClientParts) {
     const watch = new Watch(settings.onEvent === undefined ? listeners : [settings.onEvent, ...listeners]);
     this.#settings = settings;
     this.#workspace = workspace;
@@ -126,17 +129,29 @@ export class LogClient {
   static async connect(platform: Platform, urls: readonly string[], options: ConnectOptions): Promise<LogClient> {
     const settings = resolveSettings(options);
     const signal = checkSignal(options.signal);
-    // Slots may be half empty when entries are just over half a slot large, hence twice as many as the bytes need.
-    const slotCount = Math.max(MIN_SLOTS, Math.ceil(settings.maxInFlightBytes / SLOT_BYTES) * 2);
-    const client = new LogClient(platform, urls, settings, await Workspace.create(slotCount));
+    const client = new LogClient(await clientParts(platform, urls, settings));
+    await client.start(signal);
+    return client;
+  }
+
+  /** @internal Finds a first node; to be called once, before anything else. Whatever it rejects with, nothing is left behind. */
+  protected async start(signal: AbortSignal | undefined): Promise<void> {
     try {
-      await client.#leader.start(signal);
-      client.#appender.adopt(client.hello);
+      await this.#leader.start(signal);
+      this.#appender.adopt(this.hello);
     } catch (thrown) {
-      await client.#disconnect(false);
+      await this.#disconnect(false);
       throw signal?.aborted ? new AbortedError('This connect', 'before a node had answered.', signal, 'failed') : thrown;
     }
-    return client;
+  }
+
+  /** @internal Ends it for good, at once: what was sent and has no answer is rejected with `unknown`, everything else, now and later, with `failure`. */
+  protected fail(failure: LogError, unknown: LogError): void {
+    if (this.#over !== undefined) return;
+    this.#over = failure;
+    this.#appender.giveUp(unknown, failure);
+    this.#leader.stop(failure);
+    void this.#connections.close(true);
   }
 
   /** What the leader said of itself, or while there is none, the node that spoke last. */
@@ -188,7 +203,7 @@ export class LogClient {
    * RangeError for arguments that cannot be meant.
    */
   append(payload: Payload, options?: AppendOptions): Promise<Receipt> {
-    if (options === undefined && this.#closing === undefined) {
+    if (options === undefined && this.#over === undefined) {
       if (payload instanceof Uint8Array) return this.#appender.append(payload);
       if (typeof payload === 'string') return this.#appender.append(payloadOf(payload));
     }
@@ -218,7 +233,7 @@ export class LogClient {
    */
   writer(options: WriterOptions): Writer {
     checkOptions('A writer', options, WRITER_OPTIONS);
-    if (this.#closing !== undefined) throw closedError();
+    if (this.#over !== undefined) throw this.#over;
     const { maxInFlightBytes, maxQueuedBytes, timeoutMs, connectTimeoutMs } = this.#settings;
     const readNodes = this.#readNodes;
     const port: WriterPort = {
@@ -229,7 +244,7 @@ export class LogClient {
       limits: () => this.#limits(),
       committed: () => readNodes.observed,
       isDurable: () => readNodes.isDurable,
-      isClosed: () => this.#closing !== undefined,
+      over: () => this.#over,
       busy: (writer, isBusy) => void (isBusy ? this.#busyWriters.add(writer) : this.#busyWriters.delete(writer)),
       watch: this.#watch,
       submit: (operation) => this.#appender.submit(operation),
@@ -299,7 +314,7 @@ export class LogClient {
       atLeast: checkAtLeast(this.clusterId, options.atLeast),
       timeoutMs: timeoutMs === undefined ? undefined : checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS),
     };
-    if (this.#closing !== undefined) throw closedError();
+    if (this.#over !== undefined) throw this.#over;
     return this.#readNodes.end(question);
   }
 
@@ -317,6 +332,7 @@ export class LogClient {
     } catch (thrown) {
       return Promise.reject(thrown);
     }
+    this.#over ??= closedError();
     this.#closing ??= this.#close(this.#patience);
     return this.#closing;
   }
@@ -361,7 +377,7 @@ export class LogClient {
     caller: Pick<Operation, 'resolve' | 'resolveBatch' | 'reject'> & { readonly what: string },
   ): void {
     checkOptions('An append', options, APPEND_OPTIONS);
-    if (this.#closing !== undefined) throw closedError();
+    if (this.#over !== undefined) throw this.#over;
     const ack = options.ack === undefined ? this.#settings.ack : checkAck(options.ack);
     const isConditional = options.expectedEnd !== undefined;
     if (options.expectedTerm !== undefined && !isConditional) throw new TypeError('expectedTerm goes with an expectedEnd');

@@ -38,7 +38,7 @@ class FakePort implements WriterPort {
   readonly limits = () => ({ maxPayloadBytes: 1 << 20, maxBatchBytes: 1 << 20 });
   readonly committed = () => 0;
   readonly isDurable = () => true;
-  readonly isClosed = () => false;
+  readonly over = (): undefined => undefined;
   readonly busy = () => undefined;
   readonly submit = (operation: Operation) => void this.submitted.push(operation);
   readonly ready = () => Promise.resolve();

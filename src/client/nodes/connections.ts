@@ -5,6 +5,7 @@ import { LogError } from '../../core/errors.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
 import type { Hello } from '../../protocol/greeting.ts';
 import type { NodeSeen, Watch } from '../events.ts';
+import { closedError } from '../options.ts';
 import { Addresses } from './addresses.ts';
 import type { Connection, ConnectionHandlers, Loss, Observed } from './connection.ts';
 import { DialFailure, dial, type FailureKind, otherCluster } from './dial.ts';
@@ -63,6 +64,7 @@ export class Connections {
   /** One attempt at an address serves all who want it. */
   readonly #dialing = new Map<string, Promise<Connection>>();
   #hello: Hello | undefined;
+  #failure: LogError | undefined;
 
   /** `clusterId`: the only cluster that will do; undefined: the one that answers first. */
   constructor(open: OpenTransport, urls: readonly string[], { handlers, watch, clusterId, discover }: ConnectionsOwner) {
@@ -174,8 +176,14 @@ export class Connections {
     if (connection.hello.cluster !== undefined) this.addresses.learn(connection.hello.cluster);
   }
 
-  /** Gives up every attempt and every pause, now and later. */
-  stop(): void {
+  /** What is to be said once it {@link ended}. */
+  overError(): LogError {
+    return this.#failure ?? closedError();
+  }
+
+  /** Gives up every attempt and every pause, now and later. `failure`: what is to be said of it, if it is not that the client was closed. */
+  stop(failure?: LogError): void {
+    this.#failure ??= failure;
     this.#ended.abort();
   }
 

@@ -5,7 +5,7 @@
 
 import type { LogError } from '../../core/errors.ts';
 import type { Watch } from '../events.ts';
-import { closedError, type Settings } from '../options.ts';
+import type { Settings } from '../options.ts';
 import { attemptMs, Pause, pauseMs } from './backoff.ts';
 import type { Connection } from './connection.ts';
 import { type Connections, isHopeless, noLeaderError, seen, unreachableError } from './connections.ts';
@@ -77,7 +77,7 @@ export class LeaderSearch {
       for (;;) {
         const error = await this.#search(attemptMs(deadlineMs, this.#settings));
         if (this.#connection !== undefined || this.#scout !== undefined) break;
-        if (error === undefined || this.#connections.ended.aborted) throw closedError();
+        if (error === undefined || this.#connections.ended.aborted) throw this.#connections.overError();
         this.#failures += 1;
         if (this.#isHopeless || performance.now() >= deadlineMs) throw error;
         this.#watch.emit({ type: 'waiting', wants: 'leader', attempts: this.#failures, error });
@@ -92,7 +92,7 @@ export class LeaderSearch {
 
   /** The connection to the leader, held for the caller. Rejects UNREACHABLE or NOT_LEADER after the reconnect timeout, CLOSED after close. */
   acquire(): Promise<Connection> {
-    if (this.#connections.ended.aborted) return Promise.reject(closedError());
+    if (this.#connections.ended.aborted) return Promise.reject(this.#connections.overError());
     if (this.#connection?.isUsable) return Promise.resolve(this.#connection.hold());
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
@@ -141,11 +141,11 @@ export class LeaderSearch {
     if (connection === this.#connection && this.#connections.addresses.hasOthers) void this.#askOthers(connection);
   }
 
-  /** Nobody is waited for any more. */
-  stop(): void {
+  /** Nobody is waited for any more. `failure`: as for {@link Connections.stop}. */
+  stop(failure?: LogError): void {
     clearTimeout(this.#staleTimer);
-    this.#connections.stop();
-    this.#failWaiters(closedError());
+    this.#connections.stop(failure);
+    this.#failWaiters(this.#connections.overError());
   }
 
   async #askOthers(leader: Connection): Promise<void> {

@@ -4,7 +4,7 @@
 import { LogError } from '../../core/errors.ts';
 import { MAX_WAIT_MS } from '../../core/limits.ts';
 import type { Watch } from '../events.ts';
-import { closedError, type Settings } from '../options.ts';
+import type { Settings } from '../options.ts';
 import { attemptMs, Pause, pauseMs } from './backoff.ts';
 import type { Connection, EndRequest, LogEnd } from './connection.ts';
 import { type Connections, type Failure, unreachableError } from './connections.ts';
@@ -101,7 +101,7 @@ export class ReadNodes {
   async acquire(): Promise<Connection> {
     if (this.#settings.reads === 'leader') return this.#leader.acquire();
     for (;;) {
-      if (this.#connections.ended.aborted) throw closedError();
+      if (this.#connections.ended.aborted) throw this.#connections.overError();
       if (this.#current?.isUsable) return this.#current.hold();
       this.#picking ??= this.#pick().finally(() => {
         this.#picking = undefined;
@@ -187,7 +187,7 @@ export class ReadNodes {
         connection.release();
       }
       await this.pause(failures, sinceMs);
-      if (state.isOver) throw state.error ?? closedError();
+      if (state.isOver) throw state.error ?? this.#connections.overError();
     }
   }
 
@@ -197,7 +197,7 @@ export class ReadNodes {
     const deadlineMs = performance.now() + this.#settings.timeoutMs;
     for (;;) {
       await new Pause(Math.min(pauseMs(this.#failures, this.#settings), deadlineMs - performance.now()), ended).over;
-      if (ended.aborted) throw closedError();
+      if (ended.aborted) throw this.#connections.overError();
       for (const [url, untilMs] of this.#left) if (untilMs < performance.now()) this.#left.delete(url);
       const { chosen, failures } = await this.#choose(attemptMs(deadlineMs, this.#settings));
       if (chosen !== undefined) {
@@ -205,7 +205,7 @@ export class ReadNodes {
         this.#chosenAtMs = performance.now();
         return chosen;
       }
-      if (ended.aborted) throw closedError();
+      if (ended.aborted) throw this.#connections.overError();
       this.#failures += 1;
       const error = unreachableError(failures);
       if (performance.now() >= deadlineMs || error.code === 'OTHER_CLUSTER') {

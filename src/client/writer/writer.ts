@@ -162,10 +162,11 @@ export class Writer {
   }
 
   #isRefused(reject: Reject): boolean {
-    if (this.#port.isClosed()) this.#refusal.cause ??= closedError();
+    const over = this.#port.over();
+    this.#refusal.cause ??= over;
     const { cause } = this.#refusal;
     if (cause === undefined) return false;
-    const error = this.#refusal.tell(cause, this.#where());
+    const error = cause === over ? cause : this.#refusal.tell(cause, this.#where());
     this.#port.watch.failed(error, 1);
     reject(error);
     return true;

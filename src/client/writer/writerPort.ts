@@ -1,5 +1,6 @@
 // What stands between a writer and its client.
 
+import type { LogError } from '../../core/errors.ts';
 import type { CommittedQuestion } from '../append/committedEnd.ts';
 import type { Operation } from '../append/message.ts';
 import type { Finding, Question } from '../append/recheck.ts';
@@ -20,8 +21,8 @@ export interface WriterPort {
   committed(): number;
   /** Whether what the nodes commit is durable. */
   isDurable(): boolean;
-  /** Whether the client takes no more appends. */
-  isClosed(): boolean;
+  /** Why the client takes no more appends; undefined while it does. */
+  over(): LogError | undefined;
   /** The writer has unsettled appends from now on, or none any more. */
   busy(writer: { close(): Promise<void> }, isBusy: boolean): void;
   readonly watch: Watch;
