@@ -36,12 +36,12 @@ export const WORD = {
   DURABLE: CONTROL_AT + 16, // end of what fdatasync has returned for: the open segment's writer; a truncation lowers it
   COMMIT: CONTROL_AT + 24, // end of what may be read, only ever lifted: raft thread; where SOLE is set, the open segment's writer
   TERM: CONTROL_AT + 32, // current term: raft thread
-  LEADER_TERM: CONTROL_AT + 40, // term in which the gate was opened last, 0 while this node does not lead: raft thread
+  OPEN_TERM: CONTROL_AT + 40, // term in which the gate was opened last, 0 while this node does not lead: raft thread
   SYNC_MICROSECONDS: CONTROL_AT + 48, // sum over all fdatasync of entries: writers
   WRITTEN_BYTES: CONTROL_AT + 56, // sum over all writes of entries: writers
-  LED_TERM: CONTROL_AT + 64, // last term in which this node led and no longer does: raft thread
-  LED_COMMIT: CONTROL_AT + 72, // the commit when that term ended here: raft thread
-  LEADER_COMMIT: CONTROL_AT + 80, // the commit that a leader named last, 0 while this node leads: raft thread
+  ENDED_TERM: CONTROL_AT + 64, // last term in which this node led and no longer does: raft thread
+  ENDED_COMMIT: CONTROL_AT + 72, // the commit when that term ended here: raft thread
+  TOLD_COMMIT: CONTROL_AT + 80, // the commit that a leader named last, 0 while this node leads: raft thread
   DATA_END: CONTROL_AT + 88, // end of the last ordered data entry, never too low: whoever owns the log's end, before TAIL
   LAST_LEADER: CONTROL_AT + 96, // 8 bytes: instance of the leader of the last entry's term: raft thread, while the gate is closed
   LAST_TERM: CONTROL_AT + 104, // u32: that term

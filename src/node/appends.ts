@@ -148,7 +148,7 @@ export class Appends {
 
   /** Term in which this node leads; 0 when it does not. */
   get #leaderTerm(): number {
-    return this.#memory.word(WORD.LEADER_TERM);
+    return this.#memory.word(WORD.OPEN_TERM);
   }
 
   /** Takes an append whose size the caller's window allows. */
@@ -250,9 +250,9 @@ export class Appends {
 
   /** This node has lost the office in which the pending appends were ordered. Until then it knew what was committed; the rest may be yet. */
   #endTerm(nowMs: number): void {
-    const endedTerm = this.#memory.word(WORD.LED_TERM);
-    const commit = this.#memory.word(WORD.LED_COMMIT);
-    if (endedTerm === this.#term && this.#memory.word(WORD.LED_TERM) === endedTerm) this.#settleUpTo(commit, nowMs);
+    const endedTerm = this.#memory.word(WORD.ENDED_TERM);
+    const commit = this.#memory.word(WORD.ENDED_COMMIT);
+    if (endedTerm === this.#term && this.#memory.word(WORD.ENDED_TERM) === endedTerm) this.#settleUpTo(commit, nowMs);
     this.#giveUpPending(this.#notLeader());
     this.#term = this.#leaderTerm;
     if (this.#term !== 0) return;

@@ -166,7 +166,7 @@ export class Segments {
    * Writes are large until then, and their bytes are all that is waited for: zeros would only take the disk from them.
    */
   get #isCatchingUp(): boolean {
-    return this.#memory.word(WORD.LEADER_COMMIT) - this.#memory.tail > 2 * this.#memory.map.shape.segmentBytes;
+    return this.#memory.word(WORD.TOLD_COMMIT) - this.#memory.tail > 2 * this.#memory.map.shape.segmentBytes;
   }
 
   #allocateAhead(): void {

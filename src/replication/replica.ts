@@ -270,7 +270,7 @@ export class Replica {
         this.#roleChanged(effect.role, effect.currentTerm, effect.leader);
         break;
       case 'lead':
-        this.#memory.setWord(WORD.LEADER_COMMIT, 0);
+        this.#memory.setWord(WORD.TOLD_COMMIT, 0);
         this.#noopDue = effect.term;
         this.#beginTerm();
         break;
@@ -335,13 +335,13 @@ export class Replica {
     if (role !== 'leader') {
       this.#closeGate();
       this.#noopDue = 0;
-      const ledTerm = memory.word(WORD.LEADER_TERM);
-      if (ledTerm !== 0) {
+      const endedTerm = memory.word(WORD.OPEN_TERM);
+      if (endedTerm !== 0) {
         // Before the office is given up for all to see: what was committed in it, so that its appends can be answered.
-        memory.setWord(WORD.LED_TERM, 0);
-        memory.setWord(WORD.LED_COMMIT, this.raft.commit);
-        memory.setWord(WORD.LED_TERM, ledTerm);
-        memory.setWord(WORD.LEADER_TERM, 0);
+        memory.setWord(WORD.ENDED_TERM, 0);
+        memory.setWord(WORD.ENDED_COMMIT, this.raft.commit);
+        memory.setWord(WORD.ENDED_TERM, endedTerm);
+        memory.setWord(WORD.OPEN_TERM, 0);
       }
       this.#feeder.clear();
     }
@@ -356,14 +356,14 @@ export class Replica {
     if (!this.#gateIsOpen) return;
     this.#gate.closeSync();
     this.#gateIsOpen = false;
-    this.raft.appended(this.#memory.word(WORD.LEADER_TERM), this.#memory.tail);
+    this.raft.appended(this.#memory.word(WORD.OPEN_TERM), this.#memory.tail);
   }
 
   /** Lets appends in while this node leads, its term has begun, and nobody is to take over. */
   #setGate(): void {
     const { leadership } = this.raft;
     if (this.#gateIsOpen || leadership === undefined || !leadership.hasLed || leadership.isTransferring) return;
-    this.#memory.setWord(WORD.LEADER_TERM, this.raft.currentTerm);
+    this.#memory.setWord(WORD.OPEN_TERM, this.raft.currentTerm);
     this.#gate.open();
     this.#gateIsOpen = true;
     this.#hasRoleNews = true;
@@ -390,7 +390,7 @@ export class Replica {
   #store(message: AppendRequest, from: number): void {
     const chunks = skipBytes(this.#body, from - message.prevOffset);
     const bytes = message.end - from;
-    this.#memory.setWord(WORD.LEADER_COMMIT, message.commit);
+    this.#memory.setWord(WORD.TOLD_COMMIT, message.commit);
     const begins =
       message.entriesTerm > this.raft.log.lastTerm
         ? (view: DataView, at: number): boolean => leaderOfEntry(view, at) === message.entriesLeader

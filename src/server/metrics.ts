@@ -66,7 +66,7 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   gauge('log_durable_offset', 'End of what this node has synced to disk.', () => memory.durable);
   gauge('log_commit_offset', 'End of what may be read.', () => memory.commit);
   gauge('term', 'Current term.', () => memory.word(WORD.TERM));
-  gauge('is_leader', '1 while this node leads.', () => (memory.word(WORD.LEADER_TERM) === 0 ? 0 : 1));
+  gauge('is_leader', '1 while this node leads.', () => (memory.word(WORD.OPEN_TERM) === 0 ? 0 : 1));
   new Gauge({
     name: 'loglog_peer_durable_offset',
     help: 'End of what another node is known to have on disk; only where this node leads and has heard it.',
@@ -74,7 +74,7 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
     registers: [registry],
     collect() {
       this.reset();
-      if (memory.word(WORD.LEADER_TERM) === 0) return;
+      if (memory.word(WORD.OPEN_TERM) === 0) return;
       for (const node of engine.cluster.others) {
         const { match } = memory.peers.get(node);
         // A node that has not answered this leader has no sample: 0 would be a number that nobody told.

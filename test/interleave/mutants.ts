@@ -368,12 +368,12 @@ const OFFICE: readonly Interleaving[] = [
   },
   {
     name: 'gate opened before the term is set',
-    what: 'the gate opens before LEADER_TERM says in which term',
+    what: 'the gate opens before OPEN_TERM says in which term',
     patches: [
       {
         file: REPLICA,
-        find: 'this.#memory.setWord(WORD.LEADER_TERM, this.raft.currentTerm);\n        this.#gate.open();',
-        replace: 'this.#gate.open();\n        this.#memory.setWord(WORD.LEADER_TERM, this.raft.currentTerm);',
+        find: 'this.#memory.setWord(WORD.OPEN_TERM, this.raft.currentTerm);\n        this.#gate.open();',
+        replace: 'this.#gate.open();\n        this.#memory.setWord(WORD.OPEN_TERM, this.raft.currentTerm);',
       },
     ],
     foundBy: ['office begins with an append held'],
@@ -409,38 +409,38 @@ const OFFICE: readonly Interleaving[] = [
     patches: [
       {
         file: REPLICA,
-        find: 'this.#gate.closeSync();\n        this.#gateIsOpen = false;\n        this.raft.appended(this.#memory.word(WORD.LEADER_TERM), this.#memory.tail);',
+        find: 'this.#gate.closeSync();\n        this.#gateIsOpen = false;\n        this.raft.appended(this.#memory.word(WORD.OPEN_TERM), this.#memory.tail);',
         replace:
-          'this.raft.appended(this.#memory.word(WORD.LEADER_TERM), this.#memory.tail);\n        this.#gate.closeSync();\n        this.#gateIsOpen = false;',
+          'this.raft.appended(this.#memory.word(WORD.OPEN_TERM), this.#memory.tail);\n        this.#gate.closeSync();\n        this.#gateIsOpen = false;',
       },
     ],
     foundBy: ['office ends'],
   },
   {
     name: 'office given up before its commit is told',
-    what: 'LEADER_TERM falls before LED_TERM and LED_COMMIT are there',
+    what: 'OPEN_TERM falls before ENDED_TERM and ENDED_COMMIT are there',
     patches: [
       {
         file: REPLICA,
-        find: 'memory.setWord(WORD.LED_TERM, 0);',
-        replace: 'memory.setWord(WORD.LEADER_TERM, 0);\n                memory.setWord(WORD.LED_TERM, 0);',
+        find: 'memory.setWord(WORD.ENDED_TERM, 0);',
+        replace: 'memory.setWord(WORD.OPEN_TERM, 0);\n                memory.setWord(WORD.ENDED_TERM, 0);',
       },
     ],
     foundBy: ['office ends'],
   },
   {
     name: 'commit of the office not guarded',
-    what: 'LED_COMMIT changes while LED_TERM still names the office before',
-    patches: [{ file: REPLICA, find: 'memory.setWord(WORD.LED_TERM, 0);\n', replace: '\n' }],
+    what: 'ENDED_COMMIT changes while ENDED_TERM still names the office before',
+    patches: [{ file: REPLICA, find: 'memory.setWord(WORD.ENDED_TERM, 0);\n', replace: '\n' }],
     foundBy: ['two offices'],
   },
   {
     name: 'commit of the office read once',
-    what: 'the main thread does not look again whether LED_COMMIT is still that of its term',
+    what: 'the main thread does not look again whether ENDED_COMMIT is still that of its term',
     patches: [
       {
         file: APPENDS,
-        find: 'endedTerm === this.#term && this.#memory.word(WORD.LED_TERM) === endedTerm',
+        find: 'endedTerm === this.#term && this.#memory.word(WORD.ENDED_TERM) === endedTerm',
         replace: 'endedTerm === this.#term',
       },
     ],

@@ -14,7 +14,7 @@ test('an append that waits keeps its bytes, although uWS takes the memory of its
   const memory = smallMemory();
   const tail = new Tail(memory, () => undefined);
   tail.start(0, 0, undefined);
-  memory.setWord(WORD.LEADER_TERM, 1);
+  memory.setWord(WORD.OPEN_TERM, 1);
   const gate = new Gate(memory);
   const cluster = { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' };
   const appends = new Appends(memory, tail, gate, cluster, 1000, () => undefined, { wallMs: () => 5, afterTurn: () => undefined });

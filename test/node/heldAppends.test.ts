@@ -127,7 +127,7 @@ describe('when too many wait', () => {
     const memory = smallMemory();
     const tail = new Tail(memory, () => undefined);
     tail.start(0, 0, undefined);
-    memory.setWord(WORD.LEADER_TERM, 1);
+    memory.setWord(WORD.OPEN_TERM, 1);
     const gate = new Gate(memory);
     const turns: (() => void)[] = [];
     const loop = { wallMs: () => 5, afterTurn: (run: () => void) => void turns.push(run) };

@@ -271,7 +271,7 @@ describe('a chain', () => {
           bench.resign();
           client.link([5]);
           // It comes to lead again before anybody looks: not in the same term, in life, but that is the harder case.
-          bench.memory.setWord(WORD.LEADER_TERM, term);
+          bench.memory.setWord(WORD.OPEN_TERM, term);
           bench.gate.open();
         },
       ],

@@ -18,7 +18,7 @@ it('a node that lacks segments of what is committed makes no files ahead, until 
   await writers.start();
   const segment = makeBatch([CAPACITY - 12], new Random(5)).entries;
   const append = (): Promise<void> => writers.append(stampBatch(segment, 1, writers.memory.tail), 1);
-  writers.memory.setWord(WORD.LEADER_COMMIT, (SEGMENTS + 3) * CAPACITY);
+  writers.memory.setWord(WORD.TOLD_COMMIT, (SEGMENTS + 3) * CAPACITY);
   for (let i = 0; i < SEGMENTS; i += 1) await append();
   expect(writers.memory.tail).toBe(SEGMENTS * CAPACITY);
   // The one that was made at the start became the first segment.

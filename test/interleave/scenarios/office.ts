@@ -90,10 +90,10 @@ const appendsEarly: Body = ({ memory }) => {
 /** A client's append waits since an office before this one: it came while the gate was closed for a moment. */
 const holds: Body = ({ memory }) => {
   const main = new TestMain(memory, OTHERS);
-  memory.setWord(WORD.LEADER_TERM, 1);
+  memory.setWord(WORD.OPEN_TERM, 1);
   const held = main.append(SMALL);
   assert(main.appends.awaitsCommit && !main.outcomes.has(held), 'it is held');
-  memory.setWord(WORD.LEADER_TERM, 0);
+  memory.setWord(WORD.OPEN_TERM, 0);
   return () => {
     const { counters } = main.appends;
     // A segment was sealed: there may be room.
@@ -151,7 +151,10 @@ const endsAgain: Body = ({ memory }) => {
   raft.win();
   raft.has(2, memory.tail);
   raft.has(3, memory.tail);
-  assert(memory.commit > end && memory.word(WORD.LED_TERM) === 1, 'the term is committed, and the office of term 1 is the last that ended');
+  assert(
+    memory.commit > end && memory.word(WORD.ENDED_TERM) === 1,
+    'the term is committed, and the office of term 1 is the last that ended',
+  );
   return () => raft.follow(2, { term: 4, prevTerm: 3, prevOffset: raft.replica.raft.log.end, commit: 0 });
 };
 
@@ -159,13 +162,13 @@ const endsAgain: Body = ({ memory }) => {
 const settlesLate: Body = ({ memory }) => {
   const main = new TestMain(memory, OTHERS);
   const gate = new Gate(memory);
-  memory.setWord(WORD.LEADER_TERM, 1);
+  memory.setWord(WORD.OPEN_TERM, 1);
   gate.open();
   const cut = main.append(SMALL);
   gate.closeSync();
-  memory.setWord(WORD.LED_COMMIT, 0);
-  memory.setWord(WORD.LED_TERM, 1);
-  memory.setWord(WORD.LEADER_TERM, 0);
+  memory.setWord(WORD.ENDED_COMMIT, 0);
+  memory.setWord(WORD.ENDED_TERM, 1);
+  memory.setWord(WORD.OPEN_TERM, 0);
   return () => {
     main.appends.settle(0);
     const outcome = main.outcomes.get(cut);

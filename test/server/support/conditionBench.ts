@@ -138,16 +138,16 @@ export class ConditionBench {
   }
 
   #open(term: number): void {
-    this.memory.setWord(WORD.LEADER_TERM, term);
+    this.memory.setWord(WORD.OPEN_TERM, term);
     this.gate.open();
   }
 
   /** The node leads no longer, in words as the raft thread leaves them. */
   resign(): void {
     this.gate.closeSync();
-    this.memory.setWord(WORD.LED_TERM, this.memory.word(WORD.LEADER_TERM));
-    this.memory.setWord(WORD.LED_COMMIT, this.memory.commit);
-    this.memory.setWord(WORD.LEADER_TERM, 0);
+    this.memory.setWord(WORD.ENDED_TERM, this.memory.word(WORD.OPEN_TERM));
+    this.memory.setWord(WORD.ENDED_COMMIT, this.memory.commit);
+    this.memory.setWord(WORD.OPEN_TERM, 0);
   }
 
   /** It leads again, in `term`, whose no-op it has ordered. */

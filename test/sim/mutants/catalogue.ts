@@ -242,7 +242,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'B7: a leader that was overtaken still orders appends, stamped with the new term (camunda#5360)',
     patches: [
       { file: REPLICA, find: 'this.#gate.closeSync();', replace: '' },
-      { file: APPENDS, find: 'return this.#memory.word(WORD.LEADER_TERM);', replace: 'return this.#memory.word(WORD.TERM);' },
+      { file: APPENDS, find: 'return this.#memory.word(WORD.OPEN_TERM);', replace: 'return this.#memory.word(WORD.TERM);' },
     ],
     foundBy: ['log matching', 'soundness', 'committed bytes'],
     withinSeeds: 100,
@@ -563,7 +563,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "next leader's commit answers",
     what: 'B36: appends of a lost office are acknowledged by what the next leader committed in their place',
-    patches: [{ file: APPENDS, find: 'const commit = this.#memory.word(WORD.LED_COMMIT);', replace: 'const commit = this.#memory.tail;' }],
+    patches: [
+      { file: APPENDS, find: 'const commit = this.#memory.word(WORD.ENDED_COMMIT);', replace: 'const commit = this.#memory.tail;' },
+    ],
     foundBy: ['history', 'visibility'],
     withinSeeds: 300,
   },
