@@ -13,8 +13,8 @@ export type Effect =
   | { readonly kind: 'send'; readonly to: NodeId; readonly message: PeerMessage }
   /** Role, term or leader changed. A shell whose node no longer leads has closed the gate before it goes on. */
   | { readonly kind: 'role'; readonly role: RaftRole; readonly currentTerm: number; readonly leader: NodeId }
-  /** This node leads: put the no-op of `term` at the log's end, as soon as there is room, say `led`, and only then let appends in. */
-  | { readonly kind: 'lead'; readonly term: number }
+  /** This node leads: put the no-op of `term` at the log's end, as soon as there is room, say `begun`, and only then let appends in. */
+  | { readonly kind: 'beginTerm'; readonly term: number }
   /** Let no appends in (leadership is being handed over), or let them in again. The next term that this node leads in begins unpaused. */
   | { readonly kind: 'pause'; readonly paused: boolean }
   /** Put the message's bytes from `from` on at the log's end, and say `stored`, before anything else is told to the core. */

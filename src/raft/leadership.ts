@@ -51,7 +51,7 @@ export class Leadership {
   }
 
   /** Whether this term's no-op is in the log, so that entries may follow it. */
-  get hasLed(): boolean {
+  get hasBegun(): boolean {
     return this.#termStartEnd !== Number.POSITIVE_INFINITY;
   }
 
@@ -65,7 +65,7 @@ export class Leadership {
   }
 
   /** This term's no-op ends at `end`. */
-  led(end: number): void {
+  begun(end: number): void {
     this.#termStartEnd = end;
     this.#advanceCommit();
   }

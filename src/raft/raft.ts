@@ -251,11 +251,11 @@ export class Raft {
     this.#leadership?.forget(node);
   }
 
-  /** The no-op that a `lead` effect asked for is in the log, which ends at `end` now. */
-  led(end: number): void {
-    assert(this.#leadership !== undefined && !this.#leadership.hasLed, 'a leader begins its term once');
+  /** The no-op that a `beginTerm` effect asked for is in the log, which ends at `end` now. */
+  begun(end: number): void {
+    assert(this.#leadership !== undefined && !this.#leadership.hasBegun, 'a leader begins its term once');
     this.log.extend(this.#state.currentTerm, this.settings.instance, end);
-    this.#leadership.led(end);
+    this.#leadership.begun(end);
   }
 
   /** Entries of this leader's term were put at the log's end, up to `end`; also what came in before the gate closed behind a leader. */
@@ -417,7 +417,7 @@ export class Raft {
     this.#state.leader = this.settings.id;
     this.#leadership = new Leadership(this.#state);
     this.#state.emit({ kind: 'role', role: 'leader', currentTerm: this.#state.currentTerm, leader: this.#state.leader });
-    this.#state.emit({ kind: 'lead', term: this.#state.currentTerm });
+    this.#state.emit({ kind: 'beginTerm', term: this.#state.currentTerm });
   }
 
   #voteRequest(from: NodeId, request: VoteRequest): void {

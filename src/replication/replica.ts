@@ -269,7 +269,7 @@ export class Replica {
       case 'role':
         this.#roleChanged(effect.role, effect.currentTerm, effect.leader);
         break;
-      case 'lead':
+      case 'beginTerm':
         this.#memory.setWord(WORD.TOLD_COMMIT, 0);
         this.#noopDue = effect.term;
         this.#beginTerm();
@@ -362,7 +362,7 @@ export class Replica {
   /** Lets appends in while this node leads, its term has begun, and nobody is to take over. */
   #setGate(): void {
     const { leadership } = this.raft;
-    if (this.#gateIsOpen || leadership === undefined || !leadership.hasLed || leadership.isTransferring) return;
+    if (this.#gateIsOpen || leadership === undefined || !leadership.hasBegun || leadership.isTransferring) return;
     this.#memory.setWord(WORD.OPEN_TERM, this.raft.currentTerm);
     this.#gate.open();
     this.#gateIsOpen = true;
@@ -382,7 +382,7 @@ export class Replica {
     if (status !== 'ordered') return;
     this.#noopDue = 0;
     this.#hasOrdered = true;
-    this.raft.led(this.#tail.end);
+    this.raft.begun(this.#tail.end);
     this.#memory.lastEntry = this.raft.log.last;
   }
 

@@ -243,7 +243,7 @@ export class TestNode {
         this.#checkSaved(effect.to, effect.message);
         this.#cluster.post(this.id, effect.to, effect.message, []);
         break;
-      case 'lead':
+      case 'beginTerm':
         this.#leadDue = true;
         if (!this.holds.lead) this.finishLead();
         break;
@@ -291,7 +291,7 @@ export class TestNode {
     this.#leadDue = false;
     const { currentTerm } = this.raft;
     this.#push(NOOP_BYTES, currentTerm, `no-op ${currentTerm}`);
-    this.#inside((raft) => raft.led(this.end));
+    this.#inside((raft) => raft.begun(this.end));
   }
 
   finishTruncate(): void {
@@ -321,7 +321,7 @@ export class TestNode {
 
   /** A client's entry, on the leader. */
   append(bytes = 100): Entry {
-    expect(this.raft.leadership?.hasLed, 'only a leader takes appends').toBe(true);
+    expect(this.raft.leadership?.hasBegun, 'only a leader takes appends').toBe(true);
     const { currentTerm } = this.raft;
     this.#push(bytes, currentTerm, this.#cluster.nextId());
     const entry = this.entries.at(-1);

@@ -101,7 +101,7 @@ const actions = {
   append: ({ cluster }: Schedule, a: number) => {
     const leader = pick(cluster.leaders, a);
     const node = leader === undefined ? undefined : cluster.node(leader);
-    if (node?.raft.leadership?.hasLed && !node.isPaused) node.append(40 + (a % 3) * 30);
+    if (node?.raft.leadership?.hasBegun && !node.isPaused) node.append(40 + (a % 3) * 30);
   },
   hold: (schedule: Schedule, a: number, b: number) => {
     const { holds } = schedule.node(a);
