@@ -11,7 +11,7 @@
 //   2 voteResponse       –          –           –        –         –       –       –            1 isPreVote, 2 granted
 //   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  –
 //                        prevLeader                                                entriesLeader
-//   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 isOfAge, 16 awaitsCommit, 32 isHung
+//   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 mayLead, 16 awaitsCommit, 32 isHung
 //                        hintLeader
 //   5 timeoutNow         –          –           –        –         –       –       –            –
 //   6 readIndexRequest   –          –           –        –         –       id      –            –
@@ -163,7 +163,7 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     }
     case 'appendResponse': {
       const { hintTerm: termAtA, hintLeader: leaderAtA, offset: a, durable: b, rejected: c, round: number } = message;
-      const flags = flagsOf(message.accepted, message.isVoter, message.hasHeardAll, message.isOfAge, message.awaitsCommit, message.isHung);
+      const flags = flagsOf(message.accepted, message.isVoter, message.hasHeardAll, message.mayLead, message.awaitsCommit, message.isHung);
       return frameOf(kind, { term, flags, termAtA, leaderAtA, a, b, c, number });
     }
     case 'timeoutNow':
@@ -219,7 +219,7 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
         hintLeader,
         rejected,
         isVoter: second,
-        isOfAge: isSet(8),
+        mayLead: isSet(8),
         hasHeardAll: isSet(4),
         awaitsCommit: isSet(16),
         isHung: isSet(32),

@@ -250,7 +250,7 @@ export class Following {
       term: currentTerm,
       round,
       isVoter: doesCount(standing),
-      isOfAge: standing === 'voter',
+      mayLead: standing === 'voter',
       hasHeardAll,
       awaitsCommit,
       isHung,

@@ -133,7 +133,7 @@ export class Leadership {
     if (progress.isVoter && !message.isVoter) progress.reset(this.#core.log.end);
     if (!message.accepted) this.#watchForOldCopy(from, progress, message);
     progress.isVoter = message.isVoter && !progress.isOldCopy;
-    progress.isOfAge = message.isOfAge && !progress.isOldCopy;
+    progress.mayLead = message.mayLead && !progress.isOldCopy;
     progress.awaitsCommit = message.awaitsCommit;
     progress.isHung = message.isHung;
     // A round that has not begun proves nothing.
@@ -153,7 +153,7 @@ export class Leadership {
     const { log, settings, durable } = this.#core;
     const room = settings.windowBytes - (progress.next - progress.match);
     // A new node may have only the founder to vote for: it should not have more than the founder comes back with after a power cut.
-    const end = progress.isOfAge ? log.end : Math.min(log.end, durable);
+    const end = progress.mayLead ? log.end : Math.min(log.end, durable);
     if (progress.next >= end || room <= 0) return undefined;
     const limit = Math.min(end, log.endOf(log.at(progress.next).term));
     return { from: progress.next, limit, maxBytes: Math.min(settings.maxAppendBytes, room) };
@@ -223,7 +223,7 @@ export class Leadership {
   /** Whether a node that could lead is heard from, and fed. */
   #canSucceed(node: NodeId): boolean {
     const progress = this.peers.get(node);
-    if (progress === undefined || !progress.isOfAge || progress.isHung) return false;
+    if (progress === undefined || !progress.mayLead || progress.isHung) return false;
     const { nowMs, settings } = this.#core;
     return progress.contactMs >= nowMs - settings.electionTimeoutMs && progress.state === 'replicate';
   }

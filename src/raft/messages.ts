@@ -68,7 +68,7 @@ export interface AppendResponse {
   /** Whether the sender counts: a node that lost its disk does not until it is admitted again. */
   readonly isVoter: boolean;
   /** Whether it could lead (standing `voter`). */
-  readonly isOfAge: boolean;
+  readonly mayLead: boolean;
   /** Whether something at the sender waits for the commit to move, such as a live reader. */
   readonly awaitsCommit: boolean;
   /** Whether its main thread does not answer: it takes no office. */

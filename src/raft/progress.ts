@@ -34,7 +34,7 @@ export class Progress {
   /** Whether it counts. Unknown, and so false, until it answers. */
   isVoter = false;
   /** Whether it could lead, and may be sent what is not on the leader's own disk yet. */
-  isOfAge = false;
+  mayLead = false;
   /** Whether something there waits for the commit, so that it is told of it at once. */
   awaitsCommit = false;
   /** Whether its main thread does not answer, so that it takes no office. */
@@ -82,7 +82,7 @@ export class Progress {
     this.#acknowledged = 0;
     this.verified = 0;
     this.isVoter = false;
-    this.isOfAge = false;
+    this.mayLead = false;
     this.awaitsCommit = false;
     this.isHung = false;
     this.admitAt = undefined;

@@ -68,7 +68,7 @@ export function anyMessage(random: Random): PeerMessage {
         hintLeader: anyLeader(random, hintTerm),
         rejected: offset(random),
         isVoter: flag(),
-        isOfAge: flag(),
+        mayLead: flag(),
         awaitsCommit: flag(),
         isHung: flag(),
         hasHeardAll: flag(),

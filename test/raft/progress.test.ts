@@ -8,7 +8,7 @@ test('of a node that lost its disk, or whose place another one took, nothing is 
   progress.agreed(600, 400, 3);
   const known = {
     isVoter: true,
-    isOfAge: true,
+    mayLead: true,
     awaitsCommit: true,
     isHung: true,
     isOldCopy: true,

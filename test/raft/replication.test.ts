@@ -17,7 +17,7 @@ function appendResponse(part: Partial<AppendResponse>): AppendResponse {
     term: 1,
     accepted: true,
     isVoter: true,
-    isOfAge: true,
+    mayLead: true,
     awaitsCommit: false,
     isHung: false,
     hasHeardAll: true,

@@ -51,7 +51,7 @@ export class TermBombs {
       hintTerm: 0,
       rejected: 0,
       isVoter: true,
-      isOfAge: true,
+      mayLead: true,
       awaitsCommit: false,
       isHung: false,
       hasHeardAll: true,

@@ -306,7 +306,7 @@ describe('the raft thread', () => {
         hintLeader: NO_INSTANCE,
         rejected: 0,
         isVoter: true,
-        isOfAge: true,
+        mayLead: true,
         awaitsCommit: false,
         isHung: false,
         hasHeardAll: true,

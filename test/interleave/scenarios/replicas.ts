@@ -100,7 +100,7 @@ export class TestReplica {
       hintLeader: NO_INSTANCE,
       rejected: 0,
       isVoter: true,
-      isOfAge: true,
+      mayLead: true,
       awaitsCommit: false,
       isHung: false,
       hasHeardAll: true,
