@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { VoteRequest } from '../../src/raft/messages.ts';
-import { appendRequestOf, Cluster, type ClusterOptions, type Envelope, logOf, NOOP_BYTES, only } from './bench.ts';
+import { appendRequestOf, Cluster, type ClusterOptions, type Envelope, logOf, NOOP_BYTES, only } from './testCluster.ts';
 
 function led(options: ClusterOptions = {}): Cluster {
   const cluster = new Cluster(options);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { appendRequestOf, Cluster, logOf, NOOP_BYTES, only } from './bench.ts';
+import { appendRequestOf, Cluster, logOf, NOOP_BYTES, only } from './testCluster.ts';
 
 function led(options: ConstructorParameters<typeof Cluster>[0] = {}): Cluster {
   const cluster = new Cluster(options);

@@ -2,7 +2,7 @@
 // transfers are those of the dissertation, 3.10.
 
 import { describe, expect, test } from 'vitest';
-import { Cluster, NOOP_BYTES, only, type TestNode } from './bench.ts';
+import { Cluster, NOOP_BYTES, only, type TestNode } from './testCluster.ts';
 
 function led(count = 3): Cluster {
   const cluster = new Cluster({ count });

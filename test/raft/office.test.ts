@@ -1,7 +1,7 @@
 // Handing leadership over, linearizable reads, and who may take part.
 
 import { describe, expect, test } from 'vitest';
-import { Cluster, type ClusterOptions, logOf, NOOP_BYTES, only } from './bench.ts';
+import { Cluster, type ClusterOptions, logOf, NOOP_BYTES, only } from './testCluster.ts';
 
 function led(options: ClusterOptions = {}): Cluster {
   const cluster = new Cluster(options);

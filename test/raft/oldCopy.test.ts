@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { AppendResponse } from '../../src/raft/messages.ts';
-import { Cluster, type Envelope, logOf, NOOP_BYTES, only, type TestNode } from './bench.ts';
+import { Cluster, type Envelope, logOf, NOOP_BYTES, only, type TestNode } from './testCluster.ts';
 
 /** Node 1 leads three; `count` entries are committed everywhere. */
 function led(count: number): Cluster {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { NO_INSTANCE } from '../../src/core/ids.ts';
 import type { AppendResponse } from '../../src/raft/messages.ts';
-import { appendRequestOf, Cluster, type ClusterOptions, instanceOf, logOf, NOOP_BYTES, only } from './bench.ts';
+import { appendRequestOf, Cluster, type ClusterOptions, instanceOf, logOf, NOOP_BYTES, only } from './testCluster.ts';
 
 function led(options: ClusterOptions = {}): Cluster {
   const cluster = new Cluster(options);

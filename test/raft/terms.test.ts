@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { MAX_LOG_OFFSET, MAX_TERM, MAX_TERM_STEP } from '../../src/core/limits.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
-import { appendRequestOf, Cluster, instanceOf, logOf, NOOP_BYTES } from './bench.ts';
+import { appendRequestOf, Cluster, instanceOf, logOf, NOOP_BYTES } from './testCluster.ts';
 
 const ZERO = '0'.repeat(16);
 

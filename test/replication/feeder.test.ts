@@ -5,7 +5,7 @@ import { PEER_REPLICATING, PEER_UNKNOWN } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Feeder } from '../../src/replication/feeder.ts';
 import type { ReplicaPorts } from '../../src/replication/ports.ts';
-import { Cluster } from '../raft/bench.ts';
+import { Cluster } from '../raft/testCluster.ts';
 
 describe('R7: a feeder', () => {
   test('shows nothing of a node that has not answered in this term, and what it heard of the others', () => {
