@@ -3,7 +3,7 @@
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { publicAddress } from './address.ts';
 import { LogError } from './errors.ts';
-import { MAX_CLUSTER_NODES, MAX_NODE_ID } from './limits.ts';
+import { MAX_CLUSTER_NODES, MAX_NODE_ID, MAX_STATE_ENTRY_BYTES, SESSION_ENTRY_BYTES, TIME_ENTRY_BYTES } from './limits.ts';
 import { isWildcard, type Peer, parsePeers } from './peers.ts';
 import { badAddressWithoutSecrets } from './secrets.ts';
 
@@ -163,6 +163,15 @@ export function segmentCapacityBytes(segmentBytes: number): number {
   return segmentBytes - SEGMENT_HEADER_BYTES - MARK_BYTES;
 }
 
+/**
+ * Most bytes of a client's entries in one segment, and so in one batch: the state entry at the segment's beginning, and the time and session
+ * entries before the batch, have room beside them. No build writes those yet.
+ */
+export function clientCapacityBytes(segmentBytes: number): number {
+  const stateBytes = Math.min(MAX_STATE_ENTRY_BYTES, Math.floor(segmentBytes / 4));
+  return segmentCapacityBytes(segmentBytes) - stateBytes - TIME_ENTRY_BYTES - SESSION_ENTRY_BYTES;
+}
+
 /** `--segment-bytes` for `segmentBytes`. */
 export function flagOf(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
@@ -254,7 +263,7 @@ export function configure(
     segmentBytes,
     slots,
     fsync: choiceOf('fsync', given.fsync ?? OPTIONS.fsync.default, callOf('fsync')) === 'on',
-    maxPayloadBytes: Math.min(number('maxPayloadBytes'), segmentCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
+    maxPayloadBytes: Math.min(number('maxPayloadBytes'), clientCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
     windowBytes: number('windowBytes'),
     maxConnections: number('maxConnections'),
     allowOrigin: textOf('allowOrigin'),
@@ -264,5 +273,5 @@ export function configure(
 
 /** Most bytes of entries in one APPEND message: one batch never spans two segments. */
 export function maxBatchBytes(config: Pick<Config, 'segmentBytes' | 'maxPayloadBytes'>): number {
-  return Math.min(segmentCapacityBytes(config.segmentBytes), Math.max(config.maxPayloadBytes + ENTRY_OVERHEAD_BYTES, MIB));
+  return Math.min(clientCapacityBytes(config.segmentBytes), Math.max(config.maxPayloadBytes + ENTRY_OVERHEAD_BYTES, MIB));
 }

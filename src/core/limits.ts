@@ -5,6 +5,15 @@ import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES } from '../../assembly/layout.t
 /** Largest entry: payload and overhead. */
 export const MAX_ENTRY_BYTES = MAX_PAYLOAD_BYTES + ENTRY_OVERHEAD_BYTES;
 
+/**
+ * Entries of the log's own that later versions bring, and for which a segment has room beside the largest batch of a client from the first
+ * version on, so that what a client may append never shrinks: of the state that all nodes agree on, at most this and a quarter of a segment;
+ * of the time, with 8 bytes of payload; of a client's session, with 40.
+ */
+export const MAX_STATE_ENTRY_BYTES = 1024 * 1024;
+export const TIME_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 8;
+export const SESSION_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 40;
+
 /** A log offset is a safe integer: the log ends here, with an error, not with a rounding. */
 export const MAX_LOG_OFFSET = Number.MAX_SAFE_INTEGER;
 

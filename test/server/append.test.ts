@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
+import { configure, maxBatchBytes } from '../../src/core/config.ts';
+import { MAX_ENTRY_BYTES } from '../../src/core/limits.ts';
 import { END_LINEARIZABLE, LEVEL_COMMITTED, LEVEL_RECEIVED } from '../../src/protocol/client.ts';
 import { FEATURE_INTRODUCE } from '../../src/protocol/greeting.ts';
 import { entryBytes, frameEntries } from './support/entries.ts';
@@ -197,11 +199,26 @@ test('append: nothing of a batch is appended when one entry of it is bad, whiche
   expect((await client.append(batch)).offset).toBe(NO_OP_BYTES);
 });
 
+test('append: the largest batch leaves room in its segment for a state entry, a time entry and a session entry', () => {
+  const MIB = 1024 * 1024;
+  for (const [segmentBytes, stateBytes] of [
+    [65_536, 16_384],
+    [MIB, MIB / 4],
+    [4 * MIB, MIB],
+    [16 * MIB, MIB],
+  ] as const) {
+    const config = configure({ segmentBytes, slots: 3 });
+    const batchBytes = segmentBytes - 4096 - 40 - stateBytes - 20 - 52;
+    expect([config.maxPayloadBytes, maxBatchBytes(config)]).toEqual([batchBytes - 12, batchBytes]);
+  }
+  expect(maxBatchBytes(configure({}))).toBe(MAX_ENTRY_BYTES);
+});
+
 test('append: the largest entry that the node takes is taken, at any place in a segment', async () => {
   const node = await startNode({ segmentBytes: 65536 });
   const client = await connect(node);
   const { maxPayloadBytes } = client.hello;
-  expect(maxPayloadBytes).toBe(65536 - 4096 - 40 - 12);
+  expect(maxPayloadBytes).toBe(65536 - 4096 - 40 - 65536 / 4 - 20 - 52 - 12);
   for (const before of [0, 1, maxPayloadBytes]) {
     await client.append(Buffer.alloc(before, 'b'));
     const largest = await client.append(Buffer.alloc(maxPayloadBytes, 'l'));

@@ -13,7 +13,7 @@ import { ProcessNode, removeDirectory, temporaryDirectory } from './support/proc
 import { RawClient } from './support/rawClient.ts';
 import { trimTo } from './support/trim.ts';
 
-const SMALL = { segmentBytes: 65536, slots: 3, windowBytes: 65536 } as const;
+const SMALL = { segmentBytes: 131_072, slots: 3, windowBytes: 65536 } as const;
 
 let data: string;
 let node: ProcessNode;
@@ -193,9 +193,10 @@ describe('an APPEND with a bad body is refused whole, and the connection goes on
     expect(maxBatchBytes).toBe(maxPayloadBytes + 12);
     client.send(appendMessage(1000, 1, frameEntries([Buffer.alloc(maxPayloadBytes + 1)])));
     expect(await client.errorOf(1000)).toMatchObject({ code: 'ENTRY_TOO_LARGE', fatal: false });
-    client.send(appendMessage(1001, 3, frameEntries([Buffer.alloc(30_000), Buffer.alloc(30_000), Buffer.alloc(1500)])));
+    const second = maxBatchBytes - 12 - 30_000 - 12;
+    client.send(appendMessage(1001, 2, frameEntries([Buffer.alloc(30_000), Buffer.alloc(second + 1)])));
     expect(await client.errorOf(1001)).toMatchObject({ code: 'ENTRY_TOO_LARGE', offset: maxBatchBytes, fatal: false });
-    await client.append([Buffer.alloc(30_000), Buffer.alloc(31_000)]);
+    await client.append([Buffer.alloc(30_000), Buffer.alloc(second)]);
   });
 });
 
@@ -217,7 +218,7 @@ test('more bytes than the window are a fatal error, one message alone is not', a
   expect(client.errors).toMatchObject([{ code: 'WINDOW_EXCEEDED', fatal: true }]);
   expect(settled.at(-1)?.status).toBe('rejected');
   const other = await RawClient.connect(node.url);
-  await other.append(payloadOf(61_000, 1));
+  await other.append(payloadOf(SMALL.windowBytes + 1, 1));
   await other.close();
 });
 

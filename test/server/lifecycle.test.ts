@@ -49,12 +49,12 @@ describe('restart', () => {
       const client = await connect(node);
       const receipts = await appendAll(
         client,
-        Array.from({ length: 30 }, (_, i) => payloadOf(50_000, i)),
+        Array.from({ length: 30 }, (_, i) => payloadOf(40_000, i)),
       );
       const from = client.hello.commit;
       end = receipts.at(-1)?.end ?? 0;
       const entries = (await client.readAll(from, end)).filter(({ kind }) => kind === 0);
-      expect(entries.map(({ payload }, i) => payload.equals(payloadOf(50_000, i)))).toEqual(receipts.map(() => true));
+      expect(entries.map(({ payload }, i) => payload.equals(payloadOf(40_000, i)))).toEqual(receipts.map(() => true));
       await client.readAll(0, end);
       await node.stop();
     }

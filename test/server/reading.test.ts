@@ -90,7 +90,8 @@ describe('read', () => {
 
   test('an entry larger than the limit is read from disk whole', async () => {
     const client = await connect(await startNode(SMALL_SEGMENTS));
-    const sizes = [60_000, 1, 50_000, 0, 61_000];
+    const { maxPayloadBytes } = client.hello;
+    const sizes = [maxPayloadBytes - 1000, 1, 30_000, 0, maxPayloadBytes];
     const receipts = await Promise.all(sizes.map((size, i) => client.append(payloadOf(size, i))));
     await fill(client, 400_000);
     for (const [i, size] of sizes.entries()) {
