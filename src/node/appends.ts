@@ -24,34 +24,12 @@ import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
+import type { AppendPorts, AppendRequest, ClusterView } from './appendPorts.ts';
 import { AppendRows } from './appendRows.ts';
 import type { Appender } from './caller.ts';
-import { type Condition, refusalOf } from './chain.ts';
+import { refusalOf } from './chain.ts';
 import { HeldAppends, heldCostOf } from './heldAppends.ts';
 import { PowerHistogram } from './histogram.ts';
-
-/** The event loop and the clock, so that a simulator can have its own. */
-export interface AppendLoop {
-  /** Unix milliseconds, for information only. */
-  wallMs(): number;
-  /** Calls `run` once the loop has taken all that is there to be taken now. */
-  afterTurn(run: () => void): void;
-}
-
-const NODE_LOOP: AppendLoop = { wallMs: () => Date.now(), afterTurn: (run) => void setImmediate(run) };
-
-/** One APPEND request. It and its `entries`, which may be a view of the message, are valid only until control returns to the event loop. */
-export interface AppendRequest {
-  readonly caller: Appender;
-  readonly requestId: number;
-  readonly entries: Uint8Array;
-  readonly entryCount: number;
-  /** Acknowledge when ordered, not when committed. */
-  readonly received: boolean;
-  /** Append only if this holds when the request is ordered. */
-  readonly condition: Condition | undefined;
-  readonly arrivedMs: number;
-}
 
 const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   [WALK_BAD_CHECK]: ['BAD_CHECK', "the entry's check does not match its bytes: it was damaged on its way or framed wrongly"],
@@ -67,16 +45,6 @@ export interface AppendCounters {
   entries: number;
   batches: number;
   bytes: number;
-}
-
-/** The nodes of the cluster, and where clients find the leader. */
-export interface ClusterView {
-  readonly self: number;
-  readonly others: readonly number[];
-  /** `ws://` address of the leader, where another node is known to lead; otherwise empty. */
-  leaderUrl(): string;
-  /** For who wants a leader: that none is known, and why, if that is known. */
-  noLeaderSentence(): string;
 }
 
 export class Appends {
@@ -101,33 +69,24 @@ export class Appends {
   #answered: Appender[] = [];
   #isTurnPlanned = false;
   readonly #awaitCommit: () => void;
-  readonly #loop: AppendLoop;
+  readonly #loop: AppendPorts['loop'];
   /** Term of everything in `#pending`. */
   #term = 0;
   /** Appends whose senders were told that it is not known whether they stay in the log. */
   undecidedCount = 0;
-  /** What receipts of committed appends say: less where nothing is synced. */
-  committedLevel = LEVEL_COMMITTED;
+  readonly #committedLevel: number;
   readonly counters: AppendCounters = { entries: 0, batches: 0, bytes: 0 };
   readonly latency = new PowerHistogram(64e-6, 18);
 
-  /** `awaitCommit` is called when the commit is to be watched, for as long as {@link awaitsCommit}. */
-  constructor(
-    memory: TailMemory,
-    tail: Tail,
-    gate: Gate,
-    cluster: ClusterView,
-    maxPayloadBytes: number,
-    awaitCommit: () => void,
-    loop: AppendLoop = NODE_LOOP,
-  ) {
+  constructor({ memory, tail, gate, cluster, loop, maxPayloadBytes, committedLevel = LEVEL_COMMITTED, awaitCommit }: AppendPorts) {
     this.#memory = memory;
     this.#tail = tail;
     this.#gate = gate;
     this.#cluster = cluster;
-    this.#maxPayloadBytes = maxPayloadBytes;
-    this.#awaitCommit = awaitCommit;
     this.#loop = loop;
+    this.#maxPayloadBytes = maxPayloadBytes;
+    this.#committedLevel = committedLevel;
+    this.#awaitCommit = awaitCommit;
   }
 
   /** Bytes of appends that wait for tail memory. */
@@ -274,7 +233,7 @@ export class Appends {
       const first = end - pending.bytes();
       this.latency.observe((nowMs - pending.arrivedMs()) / 1000);
       pending.shift();
-      this.#acknowledge(caller, requestId, this.#term, first, end, this.committedLevel, this.#nodesWith(end));
+      this.#acknowledge(caller, requestId, this.#term, first, end, this.#committedLevel, this.#nodesWith(end));
     }
   }
 

@@ -3,7 +3,7 @@
 import { LogError } from '../core/errors.ts';
 import { COLD_READERS, MAX_READ_BYTES } from '../core/limits.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
-import type { Pools } from '../threads/pools.ts';
+import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { Caller, Reading } from './caller.ts';
 import type { Segments } from './segments.ts';
 
@@ -18,7 +18,7 @@ export interface ColdEvents {
 export class ColdReads {
   readonly #memory: TailMemory;
   readonly #segments: Segments;
-  readonly #pools: Pools;
+  readonly #tasks: Pick<DiskTasks, 'readCold'>;
   readonly #events: ColdEvents;
   /** Connections with readings that wait for the disk and have room. */
   readonly #queue = new Set<Caller>();
@@ -26,10 +26,10 @@ export class ColdReads {
   /** Reads so far. */
   count = 0;
 
-  constructor(memory: TailMemory, segments: Segments, pools: Pools, events: ColdEvents) {
+  constructor(memory: TailMemory, segments: Segments, tasks: Pick<DiskTasks, 'readCold'>, events: ColdEvents) {
     this.#memory = memory;
     this.#segments = segments;
-    this.#pools = pools;
+    this.#tasks = tasks;
     this.#events = events;
   }
 
@@ -89,7 +89,7 @@ export class ColdReads {
       const maxBytes = Math.min(MAX_READ_BYTES, reading.creditBytes, caller.dataRoom);
       const range = { base: segment.base, from: reading.next, isBoundary: reading.isBoundary, limit, maxBytes };
       this.count += 1;
-      const bytes = await this.#pools.readCold({ range, buffer });
+      const bytes = await this.#tasks.readCold({ range, buffer });
       // The reading may have been cancelled, or its caller closed, while the disk was read.
       if (reading.state === 'cold' && !caller.isClosed) {
         const at = this.#memory.map.coldAt(buffer);

@@ -1,6 +1,7 @@
 // Times at which waits end, with one timer for all of them; many that end at once do so over several turns of the event loop.
 
 import { Heap, type HeapNode } from './heap.ts';
+import type { Loop, Timer } from './loop.ts';
 import { Paced } from './paced.ts';
 
 /** A wait's end in {@link Deadlines}. */
@@ -9,18 +10,21 @@ export type Deadline<T> = HeapNode<T>;
 export class Deadlines<T> {
   readonly #heap = new Heap<T>();
   readonly #expire: (item: T) => void;
-  readonly #expiring = new Paced(() => this.#step());
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #loop: Loop;
+  readonly #expiring: Paced;
+  #timer: Timer | undefined;
   /** When the timer goes off. */
   #timerMs = Number.POSITIVE_INFINITY;
 
   /** `expire` is called when an item's wait has ended, and was not removed. */
-  constructor(expire: (item: T) => void) {
+  constructor(loop: Loop, expire: (item: T) => void) {
+    this.#loop = loop;
+    this.#expiring = new Paced(loop, () => this.#step());
     this.#expire = expire;
   }
 
   add(item: T, waitMs: number): Deadline<T> {
-    const node = this.#heap.add(performance.now() + waitMs, item);
+    const node = this.#heap.add(this.#loop.nowMs() + waitMs, item);
     if (node.key < this.#timerMs) this.#arm();
     return node;
   }
@@ -33,17 +37,17 @@ export class Deadlines<T> {
 
   #step(): boolean {
     // A timer may go off within the millisecond before its time.
-    const item = this.#heap.takeUpTo(performance.now() + 1);
+    const item = this.#heap.takeUpTo(this.#loop.nowMs() + 1);
     if (item !== undefined) this.#expire(item);
     else this.#arm();
     return item !== undefined;
   }
 
   #arm(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timer = undefined;
     this.#timerMs = this.#heap.leastKey;
     if (this.#heap.size === 0) return;
-    this.#timer = setTimeout(() => this.#expiring.run(), this.#timerMs - performance.now());
+    this.#timer = this.#loop.after(this.#timerMs - this.#loop.nowMs(), () => this.#expiring.run());
   }
 }

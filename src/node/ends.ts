@@ -8,6 +8,7 @@ import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Caller } from './caller.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
 import { Heap, type HeapNode } from './heap.ts';
+import type { Loop } from './loop.ts';
 import { Paced } from './paced.ts';
 import { Shares } from './shares.ts';
 
@@ -49,14 +50,24 @@ export interface LeaderPort {
   whyNone(): string;
 }
 
+export interface EndPorts {
+  readonly memory: TailMemory;
+  readonly loop: Loop;
+  /** A cluster of one: its commit counts everything that it has acknowledged. */
+  readonly isAlone: boolean;
+  readonly leader: LeaderPort;
+  /** Called when the commit is to be watched, for as long as {@link Ends.awaitsCommit}. */
+  awaitCommit(): void;
+}
+
 export class Ends {
   readonly #memory: TailMemory;
+  readonly #loop: Loop;
   readonly #leader: LeaderPort;
-  /** A cluster of one: its commit counts everything that it has acknowledged. */
   readonly #isAlone: boolean;
   readonly #awaitCommit: () => void;
   readonly #shares = new Shares(MAX_SHARED_ENDS);
-  readonly #deadlines = new Deadlines<Wait>((wait) => this.#expire(wait));
+  readonly #deadlines: Deadlines<Wait>;
   /** Those that wait for the commit, by what it has to reach. */
   readonly #targets = new Heap<WaitingEnd>();
   /** Those that the leader is to be asked for, with one question for all. */
@@ -71,14 +82,16 @@ export class Ends {
   #again = new Set<WaitingEnd>();
   /** Those that no leader could be asked for: asked again when there is one. */
   #leaderless = new Set<WaitingEnd>();
-  readonly #work = new Paced(() => this.#step());
+  readonly #work: Paced;
 
-  /** `awaitCommit` is called when the commit is to be watched, for as long as {@link awaitsCommit}. */
-  constructor(memory: TailMemory, isAlone: boolean, awaitCommit: () => void, leader: LeaderPort) {
+  constructor({ memory, loop, isAlone, leader, awaitCommit }: EndPorts) {
     this.#memory = memory;
+    this.#loop = loop;
     this.#isAlone = isAlone;
     this.#awaitCommit = awaitCommit;
     this.#leader = leader;
+    this.#deadlines = new Deadlines(loop, (wait) => this.#expire(wait));
+    this.#work = new Paced(loop, () => this.#step());
   }
 
   /** Whether {@link committed} is to be called when the commit moves. */
@@ -164,7 +177,7 @@ export class Ends {
   #keepForLater(asked: Set<WaitingEnd>): void {
     const hasLeader = this.#memory.word32(STATE.LEADER_ID) !== 0;
     // There is a leader, or was until now: the question was lost on its way, or came a moment too early.
-    if (hasLeader && this.#again.size === 0) setTimeout(() => this.#askAgain(), ASK_AGAIN_MS).unref();
+    if (hasLeader && this.#again.size === 0) this.#loop.after(ASK_AGAIN_MS, () => this.#askAgain(), true);
     const later = hasLeader ? this.#again : this.#leaderless;
     for (const waiting of asked) if (!waiting.isDone) later.add(waiting);
   }

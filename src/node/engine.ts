@@ -1,57 +1,32 @@
-// The engine of a node, from recovery to a clean end: the wiring of memory, pools, segments, appends, readings, ends and the raft thread. It
-// knows callers (caller.ts) and doors (door.ts), and nothing of sockets. It never ends the process: where it can no longer go on it ends
-// itself, once, and says so.
+// The engine of a node, from recovery to a clean end: the wiring of memory, segments, appends, readings, ends and the raft thread. It stands on
+// ports (enginePorts.ts), knows callers (caller.ts) and doors (door.ts), and nothing of sockets. It never ends the process: where it can no
+// longer go on it ends itself, once, and says so.
 
-import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Cause } from '../core/causes.ts';
 import { LogError } from '../core/errors.ts';
-import { PROCESS_BYTES } from '../core/ids.ts';
 import { STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
-import { follow } from '../memory/follow.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
-import { TailMemory } from '../memory/tailMemory.ts';
-import { LEVEL_VOLATILE } from '../protocol/client.ts';
-import { type Identity, removeTemporaries } from '../storage/dataDirectory.ts';
-import type { DirectoryLock } from '../storage/lock.ts';
-import { NodeDisk } from '../storage/nodeDisk.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import { LEVEL_COMMITTED, LEVEL_VOLATILE } from '../protocol/client.ts';
+import type { Identity } from '../storage/dataDirectory.ts';
 import { RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
-import type { DirectLog } from '../threads/hungMain.ts';
-import { Pools } from '../threads/pools.ts';
 import { Appends } from './appends.ts';
 import type { Caller } from './caller.ts';
 import { ClusterStatus } from './clusterStatus.ts';
 import { CommitWatch } from './commitWatch.ts';
 import type { Door, Greeted } from './door.ts';
 import { Ends } from './ends.ts';
-import type { EngineConfig, EngineLog, EngineOptions } from './engineOptions.ts';
-import { Failure } from './failure.ts';
+import type { EngineConfig } from './engineOptions.ts';
+import type { EnginePorts } from './enginePorts.ts';
 import { Pulse } from './pulse.ts';
-import { RaftLink } from './raftLink.ts';
-import { raftSetup } from './raftSetup.ts';
+import type { RaftPort } from './raftPort.ts';
 import { Readings } from './reading.ts';
 import { Segments } from './segments.ts';
-import { checkPeerPort, makeIdentity, openDirectory, takeDirectory, takeNodes } from './startup.ts';
 import { type NodeStatus, statusOf } from './status.ts';
 import { type StopReport, stopNode } from './stop.ts';
-
-/** What an engine is made of before it runs. */
-interface Parts {
-  readonly config: EngineConfig;
-  readonly processNumber: string;
-  readonly log: EngineLog;
-  readonly directLog: DirectLog | undefined;
-  readonly directory: string;
-  readonly lock: DirectoryLock;
-  readonly memory: TailMemory;
-  readonly pools: Pools;
-  readonly recovered: RecoveredLog;
-  readonly failure: Failure;
-}
 
 export class Engine {
   readonly config: EngineConfig;
@@ -60,7 +35,10 @@ export class Engine {
   readonly directory: string;
   readonly identity: Identity;
   readonly recovered: RecoveredLog;
-  readonly startedMs = Date.now();
+  /** Of the program. */
+  readonly version: string;
+  /** Unix milliseconds. */
+  readonly startedMs: number;
   readonly memory: TailMemory;
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
@@ -73,15 +51,11 @@ export class Engine {
   readonly failed: Promise<never>;
   /** Resolves when the engine has stopped, or has failed, and all its threads have ended: its directory may be opened again. */
   readonly ended: Promise<void>;
-  readonly #log: EngineLog;
-  readonly #directLog: DirectLog | undefined;
-  readonly #lock: DirectoryLock;
-  readonly #failure: Failure;
-  readonly #pools: Pools;
+  readonly #ports: EnginePorts;
   readonly #tail: Tail;
   readonly #commitWatch: CommitWatch;
   readonly #waiters: (() => void)[] = [];
-  #raft: RaftLink | undefined;
+  #raft: RaftPort | undefined;
   /** Role, term and leader that clients were told last. */
   #toldRole = '';
   #isOver = false;
@@ -89,103 +63,77 @@ export class Engine {
   #abandoning: Promise<void> | undefined;
   #onEnded: () => void = () => undefined;
 
-  /**
-   * Starts an engine: finds its cluster, recovers its log, takes part; alone it resolves when its own term has begun, so that it can order. It
-   * has no doors yet: {@link doors}. Throws a LogError that says what is wrong, and leaves nothing open then.
-   */
-  static async start({ config, log, signal, directLog, beforeChange }: EngineOptions): Promise<Engine> {
-    const failure = new Failure();
-    const processNumber = randomBytes(PROCESS_BYTES).toString('hex');
-    const directory = resolve(config.data);
-    const lock = takeDirectory(directory, config);
-    let pools: Pools | undefined;
-    let engine: Engine | undefined;
-    try {
-      const opened = openDirectory(directory, config, log);
-      // Refused before anything is changed.
-      const memory = TailMemory.create({ segmentBytes: opened.segmentBytes, slots: config.slots });
-      await beforeChange?.();
-      await checkPeerPort(config);
-      const identity =
-        opened.identity ?? (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal));
-      pools = new Pools(
-        { directory, identity, shared: memory.shared, fsync: config.fsync },
-        { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`) },
-      );
-      const found = await Promise.race([pools.recover(), failure.failed]);
-      const recovered = { ...found, identity: takeNodes(directory, found.identity, config, log) };
-      engine = new Engine({ config, processNumber, log, directLog, directory, lock, memory, pools, recovered, failure });
-      await engine.#run();
-      return engine;
-    } catch (thrown) {
-      if (engine !== undefined) await engine.abandon();
-      else {
-        await pools?.destroy();
-        lock.release();
-      }
-      throw thrown;
-    }
-  }
-
-  private constructor({ config, processNumber, log, directLog, directory, lock, memory, pools, recovered, failure }: Parts) {
+  /** An engine on `ports`; {@link begin} lets it run. Starting one on the real ones: startEngine.ts. */
+  constructor(ports: EnginePorts) {
+    const { config, memory, loop, tasks, log, failure, recovered } = ports;
+    this.#ports = ports;
     this.config = config;
-    this.processNumber = processNumber;
-    this.#log = log;
-    this.#directLog = directLog;
-    this.#lock = lock;
-    this.#failure = failure;
+    this.processNumber = ports.processNumber;
+    this.version = ports.version;
+    this.startedMs = loop.wallMs();
     this.memory = memory;
-    this.#pools = pools;
-    this.directory = directory;
+    this.directory = ports.directory;
     this.identity = recovered.identity;
     this.recovered = recovered;
     this.failed = failure.failed;
     this.ended = new Promise((resolve) => {
       this.#onEnded = resolve;
     });
-    this.segments = new Segments(memory, pools, {
+    this.segments = new Segments(memory, tasks, {
       sealed: ({ base, end }) => {
         this.#raft?.sealed(base, end);
         this.appends.retryHeld();
         this.#progressed();
       },
       noSpare: (spare, error) => {
-        rmSync(`${directory}/${spare}`, { force: true });
+        ports.discard(spare);
         log.warn(`no files can be prepared for the next segments: ${error.message}`);
       },
       failed: failure.fail,
     });
     this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false));
-    this.pulse = new Pulse(memory);
+    this.pulse = new Pulse(memory, loop);
     this.cluster = new ClusterStatus(memory, config);
     const isAwaited = (): boolean =>
       this.appends.awaitsCommit || this.readings.awaitsCommit || this.ends.awaitsCommit || this.#waiters.length > 0;
-    this.#commitWatch = new CommitWatch(memory, isAwaited, () => this.#carefully(() => this.#committed()));
+    this.#commitWatch = new CommitWatch(memory, loop, isAwaited, () => this.#carefully(() => this.#committed()));
     const awaitCommit = (): void => this.#commitWatch.need();
-    this.appends = new Appends(memory, this.#tail, new Gate(memory), this.cluster, config.maxPayloadBytes, awaitCommit);
-    if (!config.fsync) this.appends.committedLevel = LEVEL_VOLATILE;
+    this.appends = new Appends({
+      memory,
+      tail: this.#tail,
+      gate: new Gate(memory),
+      cluster: this.cluster,
+      loop,
+      maxPayloadBytes: config.maxPayloadBytes,
+      committedLevel: config.fsync ? LEVEL_COMMITTED : LEVEL_VOLATILE,
+      awaitCommit,
+    });
     this.readings = new Readings({
       memory,
       hot: new HotReader(memory),
       segments: this.segments,
-      pools,
+      tasks,
+      loop,
       awaitCommit,
       beforeTurn: () => this.appends.endTurn(),
       reportDamage: (error) => log.error(error.message),
     });
-    this.ends = new Ends(memory, this.isAlone, awaitCommit, {
-      readIndex: async () => this.#raft?.readIndex(),
-      whyNone: () => this.cluster.whyNoLeader,
+    this.ends = new Ends({
+      memory,
+      loop,
+      isAlone: this.isAlone,
+      leader: { readIndex: async () => this.#raft?.readIndex(), whyNone: () => this.cluster.whyNoLeader },
+      awaitCommit,
     });
     failure.whenFailed((error) => {
       this.appends.fail(`this node has failed, and takes no more appends: ${error.message}`);
       // Not from within whoever failed: it may be in the middle of something with a door.
-      queueMicrotask(() => void this.abandon());
+      loop.afterTurn(() => void this.abandon());
     });
   }
 
-  /** Takes part in the cluster; alone until the term has begun. */
-  async #run(): Promise<void> {
+  /** Takes over the log's end and takes part in the cluster; alone it resolves when its own term has begun. Rejects when it fails meanwhile. */
+  async begin(): Promise<void> {
     const { start, end, dataEnd, openBase } = this.recovered;
     const { memory } = this;
     memory.setWord(WORD.START, start);
@@ -193,31 +141,26 @@ export class Engine {
     this.#tail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.segments.open(RECOVERY_SLOT, true);
     this.pulse.start();
-    const raft = this.#startRaft();
-    this.#raft = raft;
-    await Promise.race([raft.started, this.failed]);
-    void this.#followRole();
+    this.#raft = this.#startRaft();
+    await Promise.race([this.#raft.started, this.failed]);
+    this.#followRole();
     if (this.isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
   }
 
-  #startRaft(): RaftLink {
-    return new RaftLink(
-      { ...raftSetup(this.config, this.processNumber, this.directory, this.recovered, this.memory.shared), directLog: this.#directLog },
-      {
-        openSegment: (slot) => this.segments.open(slot, false),
-        truncate: async (offset) => {
-          const bytes = this.memory.tail - offset;
-          await this.segments.truncate(offset);
-          this.#log.info(
-            `${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`,
-          );
-        },
-        failed: this.#failure.fail,
-        causes: (causes, whyNoLeader) => this.#causesChanged(causes, whyNoLeader),
-        advertised: (other, url) => this.#advertised(other, url),
-        log: (level, text) => this.#log[level](text),
+  #startRaft(): RaftPort {
+    const { log, failure } = this.#ports;
+    return this.#ports.startRaft({
+      openSegment: (slot) => this.segments.open(slot, false),
+      truncate: async (offset) => {
+        const bytes = this.memory.tail - offset;
+        await this.segments.truncate(offset);
+        log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
       },
-    );
+      failed: failure.fail,
+      causes: (causes, whyNoLeader) => this.#causesChanged(causes, whyNoLeader),
+      advertised: (other, url) => this.#advertised(other, url),
+      log: (level, text) => log[level](text),
+    });
   }
 
   /** A cluster of one: its commit counts everything that it has acknowledged. */
@@ -227,7 +170,7 @@ export class Engine {
 
   /** Why the engine has failed; undefined while it has not. */
   get error(): LogError | undefined {
-    return this.#failure.error;
+    return this.#ports.failure.error;
   }
 
   /** `ws://host:port` that clients connect to; empty without a door that has one. */
@@ -281,6 +224,7 @@ export class Engine {
         failed: this.failed,
       },
       times,
+      this.#ports.loop,
     );
     const { commit, tail } = this.memory;
     return { cut, undecidedAppends: this.appends.undecidedCount - undecidedBefore, uncommittedBytes: tail - commit };
@@ -291,9 +235,7 @@ export class Engine {
     this.#endLoops();
     await this.segments.stop();
     for (const door of this.doors) door.close();
-    await this.#pools.close();
-    removeTemporaries(new NodeDisk(), this.directory);
-    this.#lock.release();
+    await this.#ports.close();
     this.#onEnded();
   }
 
@@ -306,8 +248,8 @@ export class Engine {
   async #abandon(): Promise<void> {
     this.#endLoops();
     for (const door of this.doors) door.close();
-    await Promise.all([this.#raft?.terminate(), this.#pools.destroy()]);
-    this.#lock.release();
+    await this.#raft?.terminate();
+    await this.#ports.destroy();
     this.#onEnded();
   }
 
@@ -319,21 +261,19 @@ export class Engine {
   }
 
   /** Acts on what the raft thread says of this node's office, its term and its links. One wake-up for all that happened meanwhile. */
-  #followRole(): Promise<void> {
-    return follow(
-      this.memory,
-      SIGNAL.ROLE,
-      () => this.#isOver,
-      () => this.#carefully(() => this.#roleChanged()),
-    );
-  }
+  readonly #followRole = (): void => {
+    if (this.#isOver) return;
+    const seen = this.memory.signal(SIGNAL.ROLE);
+    this.#carefully(() => this.#roleChanged());
+    this.#ports.loop.wait(SIGNAL.ROLE, seen, this.#followRole);
+  };
 
   /** A mistake in `act` ends the engine: nothing may go on as if it had not happened. */
   #carefully(act: () => void): void {
     try {
-      if (this.#failure.error === undefined) act();
+      if (this.#ports.failure.error === undefined) act();
     } catch (thrown) {
-      this.#failure.fail(
+      this.#ports.failure.fail(
         thrown instanceof LogError ? thrown : new LogError('IO', thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)),
       );
     }
@@ -341,14 +281,14 @@ export class Engine {
 
   /** The commit moved, or room was made for appends that are held. */
   #committed(): void {
-    this.appends.settle(performance.now());
+    this.appends.settle(this.#ports.loop.nowMs());
     this.readings.committed();
     this.ends.committed();
     this.#progressed();
   }
 
   #roleChanged(): void {
-    this.appends.settle(performance.now());
+    this.appends.settle(this.#ports.loop.nowMs());
     const role = this.cluster.roleText();
     if (role !== this.#toldRole) {
       const isFirst = this.#toldRole === '';
@@ -374,7 +314,7 @@ export class Engine {
 
   /** Clients are greeted anew, so that those who append go where the leader is. */
   #sayWhoLeads(): void {
-    this.#log.info(this.cluster.whoLeads());
+    this.#ports.log.info(this.cluster.whoLeads());
     this.#greetingChanged('all');
   }
 

@@ -3,8 +3,8 @@
 
 import { assert } from '../core/assert.ts';
 import { HELD_APPEND_BYTES, HELD_APPEND_EXTRA_BYTES, HELD_APPEND_OVERHEAD_BYTES } from '../core/limits.ts';
+import type { AppendRequest } from './appendPorts.ts';
 import { AppendRows } from './appendRows.ts';
-import type { AppendRequest } from './appends.ts';
 import { BlockQueue, MAX_BLOCK_PART_BYTES } from './blockQueue.ts';
 import type { Appender } from './caller.ts';
 

@@ -3,15 +3,18 @@
 import { MAIN_BEAT_MS } from '../core/limits.ts';
 import { STATE } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Loop, Timer } from './loop.ts';
 
 export class Pulse {
   readonly #memory: TailMemory;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #loop: Loop;
+  #timer: Timer | undefined;
   #dueMs = 0;
   #lateMs = 0;
 
-  constructor(memory: TailMemory) {
+  constructor(memory: TailMemory, loop: Loop) {
     this.#memory = memory;
+    this.#loop = loop;
   }
 
   /** How long the loop was late for its beats, all of them together. */
@@ -21,18 +24,22 @@ export class Pulse {
 
   start(): void {
     this.#memory.addWord32(STATE.BEAT, 1);
-    this.#dueMs = performance.now() + MAIN_BEAT_MS;
-    this.#timer = setInterval(() => this.#beat(), MAIN_BEAT_MS);
+    this.#plan(this.#loop.nowMs());
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
   }
 
-  #beat(): void {
-    this.#memory.addWord32(STATE.BEAT, 1);
-    const nowMs = performance.now();
-    this.#lateMs += Math.max(0, nowMs - this.#dueMs);
+  #plan(nowMs: number): void {
     this.#dueMs = nowMs + MAIN_BEAT_MS;
+    this.#timer = this.#loop.after(MAIN_BEAT_MS, this.#beat, true);
   }
+
+  readonly #beat = (): void => {
+    this.#memory.addWord32(STATE.BEAT, 1);
+    const nowMs = this.#loop.nowMs();
+    this.#lateMs += Math.max(0, nowMs - this.#dueMs);
+    this.#plan(nowMs);
+  };
 }

@@ -2,26 +2,13 @@
 
 import { Worker } from 'node:worker_threads';
 import { unreachable } from '../core/assert.ts';
-import type { Cause } from '../core/causes.ts';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
 import type { FromRaft, RaftSetup, ToRaft } from '../threads/messages.ts';
-
-export interface RaftEvents {
-  /** The log's end rolled to `slot`: its writer is to be started. */
-  openSegment(slot: number): void;
-  /** Cut the log at `offset`; resolves when it is done. */
-  truncate(offset: number): Promise<void>;
-  failed(error: LogError): void;
-  /** What is known to be wrong between the nodes, and why there is no leader, should none be known. */
-  causes(causes: readonly Cause[], whyNoLeader: string): void;
-  /** Where clients reach another node, as it says; empty: where this node's list says. */
-  advertised(node: number, url: string): void;
-  log(level: 'info' | 'warn' | 'error', text: string): void;
-}
+import type { RaftEvents, RaftPort } from './raftPort.ts';
 
 type ReadIndexWaiter = (index: number | undefined) => void;
 
-export class RaftLink {
+export class RaftLink implements RaftPort {
   readonly #worker: Worker;
   readonly #events: RaftEvents;
   readonly #started: Promise<void>;
@@ -52,17 +39,14 @@ export class RaftLink {
     });
   }
 
-  /** Resolves when the thread takes part in its cluster. */
   get started(): Promise<void> {
     return this.#started;
   }
 
-  /** A segment was sealed: the thread may read it from disk, and its slot may be free. */
   sealed(base: number, end: number): void {
     this.#post({ kind: 'sealed', segment: { base, end } });
   }
 
-  /** A commit offset that counts everything that was acknowledged, by anyone, before this call; undefined when no leader could be asked. */
   readIndex(): Promise<number | undefined> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
@@ -70,7 +54,6 @@ export class RaftLink {
     });
   }
 
-  /** Hands leadership to another node, if this one has it. Resolves to whether another one took over, or this one did not lead. */
   transfer(): Promise<boolean> {
     return new Promise((resolve) => {
       this.#onTransferred = resolve;
@@ -78,14 +61,12 @@ export class RaftLink {
     });
   }
 
-  /** Ends the thread; its sockets are closed when this resolves. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#post({ kind: 'stop' });
     await this.#stopped;
   }
 
-  /** Ends the thread at once: the node could not start. */
   async terminate(): Promise<void> {
     this.#isStopping = true;
     await this.#worker.terminate();

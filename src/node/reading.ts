@@ -11,11 +11,12 @@ import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, ROOM_RETRY_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/limits.ts';
 import type { HotReader } from '../memory/hotReader.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import type { DiskTasks } from '../storage/diskTasks.ts';
 import { notBoundary } from '../storage/segmentReader.ts';
-import type { Pools } from '../threads/pools.ts';
 import type { Caller, Reading } from './caller.ts';
 import { ColdReads } from './coldReads.ts';
 import { Deadlines } from './deadlines.ts';
+import type { Loop } from './loop.ts';
 import type { Segments } from './segments.ts';
 import { Shares } from './shares.ts';
 import { Turns } from './turns.ts';
@@ -29,7 +30,8 @@ export interface ReadingPorts {
   readonly memory: TailMemory;
   readonly hot: HotReader;
   readonly segments: Segments;
-  readonly pools: Pools;
+  readonly tasks: Pick<DiskTasks, 'readCold'>;
+  readonly loop: Loop;
   /** Called when the commit is to be watched, for as long as {@link Readings.awaitsCommit}. */
   awaitCommit(): void;
   /** What goes before readers in each turn of the event loop. */
@@ -44,7 +46,7 @@ export class Readings {
   readonly #cold: ColdReads;
   readonly #turns: Turns<Caller>;
   readonly #shares = new Shares(MAX_SHARED_READINGS);
-  readonly #deadlines = new Deadlines<Reading>((reading) => this.#stopWaiting(reading));
+  readonly #deadlines: Deadlines<Reading>;
   #lastReported = '';
   #readBytes = 0;
   /** Connections with readings at the commit, until it moves. */
@@ -56,11 +58,13 @@ export class Readings {
     this.#ports = ports;
     this.#memory = ports.memory;
     this.#hot = ports.hot;
+    this.#deadlines = new Deadlines(ports.loop, (reading) => this.#stopWaiting(reading));
     this.#turns = new Turns(
+      ports.loop,
       (caller) => this.#serve(caller),
       () => ports.beforeTurn(),
     );
-    this.#cold = new ColdReads(ports.memory, ports.segments, ports.pools, {
+    this.#cold = new ColdReads(ports.memory, ports.segments, ports.tasks, {
       read: (reading, entries) => this.#sendCold(reading, entries),
       again: (reading) => this.#tryAgain(reading),
       failed: (reading, error) => this.#refuse(reading, error),
@@ -254,7 +258,7 @@ export class Readings {
   }
 
   #waitForRoom(caller: Caller): 'no room' {
-    if (this.#roomless.size === 0) setTimeout(() => this.#retryRoomless(), ROOM_RETRY_MS).unref();
+    if (this.#roomless.size === 0) this.#ports.loop.after(ROOM_RETRY_MS, () => this.#retryRoomless(), true);
     this.#roomless.add(caller);
     return 'no room';
   }

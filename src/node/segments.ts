@@ -7,10 +7,10 @@ import { SPARE_SEGMENTS } from '../core/limits.ts';
 import { SIGNAL, SLOT_SEALED, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment } from '../storage/context.ts';
+import type { DiskTasks } from '../storage/diskTasks.ts';
 import { spareName } from '../storage/names.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { Truncation } from '../storage/truncation.ts';
-import type { Pools } from '../threads/pools.ts';
 
 export interface SegmentEvents {
   /** A slot's segment is sealed, so that the slot may be taken again. */
@@ -33,7 +33,7 @@ function isDispensable(thrown: unknown): thrown is LogError {
 
 export class Segments {
   readonly #memory: TailMemory;
-  readonly #pools: Pools;
+  readonly #tasks: DiskTasks;
   readonly #events: SegmentEvents;
   /** Ascending. */
   readonly #sealed: SealedSegment[] = [];
@@ -50,9 +50,9 @@ export class Segments {
   #nextSpare = 1;
   #stopping = false;
 
-  constructor(memory: TailMemory, pools: Pools, events: SegmentEvents) {
+  constructor(memory: TailMemory, tasks: DiskTasks, events: SegmentEvents) {
     this.#memory = memory;
-    this.#pools = pools;
+    this.#tasks = tasks;
     this.#events = events;
   }
 
@@ -72,7 +72,7 @@ export class Segments {
     const ready = resume ? undefined : this.#spares.shift();
     const spare = resume ? undefined : (ready ?? this.#newSpare());
     const writer = this.#track(
-      this.#pools.write({ slot, spare }).then((outcome) => {
+      this.#tasks.write({ slot, spare }).then((outcome) => {
         if (outcome === 'unmade' && ready !== undefined) this.#spares.push(ready);
         if (outcome === 'unmade' || outcome === 'open') return;
         this.#addSealed(outcome);
@@ -119,7 +119,7 @@ export class Segments {
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) memory.raise(signal);
     while (this.#writers.size > 0) await Promise.all(this.#writers);
     if (this.#hasFailed) throw new LogError('IO', 'a task of the log failed: nothing may be cut any more');
-    const truncation = await this.#pools.truncate({ offset });
+    const truncation = await this.#tasks.truncate({ offset });
     const sealed = new Set(truncation.sealed);
     const kept = this.#sealed.filter(({ base }) => sealed.has(base));
     this.#sealed.length = 0;
@@ -151,7 +151,7 @@ export class Segments {
   async #allocateOne(): Promise<void> {
     const name = this.#newSpare();
     try {
-      await this.#pools.allocate({ name, bytes: this.#memory.map.shape.segmentBytes });
+      await this.#tasks.allocate({ name, bytes: this.#memory.map.shape.segmentBytes });
       this.#spares.push(name);
     } catch (thrown) {
       // Room for spare files is not needed to go on; an append that finds none ends the process.

@@ -11,7 +11,6 @@ import type { Door } from './door.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import { residentBytes } from './residentBytes.ts';
 import type { Segments } from './segments.ts';
-import { VERSION } from './version.ts';
 
 export type NodeRole = 'leader' | 'candidate' | 'follower';
 
@@ -78,6 +77,7 @@ export interface NodeStatus {
 export interface StatusSources {
   readonly config: EngineConfig;
   readonly processNumber: string;
+  readonly version: string;
   readonly identity: Identity;
   readonly startedMs: number;
   readonly memory: TailMemory;
@@ -99,7 +99,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
     sendBufferedBytes += door.sendBufferedBytes;
   }
   return {
-    version: VERSION,
+    version: engine.version,
     clusterId: identity.clusterId,
     node: { ...cluster.node(url), process: processNumber, isDurable: config.fsync, uptimeMs: Date.now() - startedMs },
     cluster: { nodes: cluster.nodes(url), causes: cluster.causes },

@@ -4,6 +4,8 @@
 //   0 ──────────────── settle ─────────────── answer ──── end
 //     decide, hand over       answer, say goodbye    end the threads
 
+import type { Loop, Timer } from './loop.ts';
+
 /** Until when each part of a stop may last, in milliseconds since it began. Ascending. */
 export interface StopTimes {
   readonly settleMs: number;
@@ -47,28 +49,35 @@ export interface StopReport {
 }
 
 class Clock {
-  readonly #startedMs = performance.now();
+  readonly #loop: Loop;
+  readonly #startedMs: number;
   readonly #failed: Promise<never>;
 
-  constructor(failed: Promise<never>) {
+  constructor(loop: Loop, failed: Promise<never>) {
+    this.#loop = loop;
+    this.#startedMs = loop.nowMs();
     this.#failed = failed;
   }
 
   /** Whether `work` was done before the stop was `untilMs` old. */
   async within(untilMs: number, work: Promise<unknown>): Promise<boolean> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    let timer: Timer | undefined;
     const late = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), Math.max(0, untilMs - this.elapsedMs));
+      timer = this.#loop.after(Math.max(0, untilMs - this.elapsedMs), () => resolve(false));
     });
     try {
       return await Promise.race([work.then(() => true), late, this.#failed]);
     } finally {
-      clearTimeout(timer);
+      timer?.cancel();
     }
   }
 
   get elapsedMs(): number {
-    return performance.now() - this.#startedMs;
+    return this.#loop.nowMs() - this.#startedMs;
+  }
+
+  pause(forMs: number): Promise<void> {
+    return new Promise((resolve) => this.#loop.after(forMs, resolve));
   }
 }
 
@@ -79,13 +88,13 @@ async function untilQuiet(steps: StopSteps, { quietMs, answerMs }: StopTimes, cl
     // Half of the time is for the answers.
     if (clock.elapsedMs + quietMs > answerMs / 2) return;
     seen = refused;
-    await new Promise((resolve) => setTimeout(resolve, quietMs));
+    await clock.pause(quietMs);
   }
 }
 
 /** Stops a node. Resolves to what was cut; rejects when the node fails meanwhile. Lasts no longer than `endMs`. */
-export async function stopNode(steps: StopSteps, times: StopTimes): Promise<readonly CutStep[]> {
-  const clock = new Clock(steps.failed);
+export async function stopNode(steps: StopSteps, times: StopTimes, loop: Loop): Promise<readonly CutStep[]> {
+  const clock = new Clock(loop, steps.failed);
   const cut: CutStep[] = [];
   steps.takeNoMore();
   const isSettled = await clock.within(times.settleMs, steps.settled());

@@ -2,6 +2,7 @@
 // has a budget for all of it, so that appends, their receipts and new requests never wait longer than that for readers.
 
 import { READ_TURN_MS } from '../core/limits.ts';
+import type { Loop } from './loop.ts';
 
 export class Turns<T> {
   readonly #queue = new Set<T>();
@@ -9,11 +10,13 @@ export class Turns<T> {
   readonly #serve: (connection: T) => boolean;
   /** What comes first in each turn of the event loop. */
   readonly #before: () => void;
-  #next: NodeJS.Immediate | undefined;
+  readonly #loop: Loop;
+  #isPlanned = false;
   /** When this turn's budget is used up; 0: it has not begun. */
   #endsMs = 0;
 
-  constructor(serve: (connection: T) => boolean, before: () => void) {
+  constructor(loop: Loop, serve: (connection: T) => boolean, before: () => void) {
+    this.#loop = loop;
     this.#serve = serve;
     this.#before = before;
   }
@@ -46,7 +49,7 @@ export class Turns<T> {
   }
 
   #hasTime(): boolean {
-    const nowMs = performance.now();
+    const nowMs = this.#loop.nowMs();
     if (this.#endsMs === 0) {
       this.#endsMs = nowMs + READ_TURN_MS;
       this.#planNext();
@@ -55,12 +58,16 @@ export class Turns<T> {
   }
 
   #planNext(): void {
-    this.#next ??= setImmediate(() => {
-      this.#next = undefined;
-      this.#endsMs = 0;
-      if (this.#queue.size === 0) return;
-      this.#before();
-      this.run();
-    });
+    if (this.#isPlanned) return;
+    this.#isPlanned = true;
+    this.#loop.afterTurn(this.#turn);
   }
+
+  readonly #turn = (): void => {
+    this.#isPlanned = false;
+    this.#endsMs = 0;
+    if (this.#queue.size === 0) return;
+    this.#before();
+    this.run();
+  };
 }

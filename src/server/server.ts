@@ -4,8 +4,9 @@ import type { Registry } from 'prom-client';
 import { type Config, flagOf, NOTHING_DURABLE, ownPeer } from '../core/config.ts';
 import { addressOf } from '../core/peers.ts';
 import type { Door, Greeted } from '../node/door.ts';
-import { Engine } from '../node/engine.ts';
+import type { Engine } from '../node/engine.ts';
 import type { EngineLog, EngineOptions } from '../node/engineOptions.ts';
+import { startEngine } from '../node/startEngine.ts';
 import { checkPort } from '../node/startup.ts';
 import type { NodeStatus } from '../node/status.ts';
 import type { StopReport } from '../node/stop.ts';
@@ -54,7 +55,7 @@ export class LogServer implements Door {
     const places = placesForClients(config, log);
     const makeAcceptor = await loadAcceptor();
     const beforeChange = (): Promise<void> => checkPort(config.host, config.port, `; name another ${flagOf('port')}`);
-    const engine = await Engine.start({ config, log, signal, directLog, beforeChange });
+    const engine = await startEngine({ config, log, signal, directLog, beforeChange });
     const server = new LogServer(engine, config, log, places, makeAcceptor);
     try {
       await server.#open();

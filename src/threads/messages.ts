@@ -8,10 +8,8 @@ import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import type { TermStart } from '../raft/termTable.ts';
 import type { SegmentRange } from '../replication/feed.ts';
 import type { Identity, Vote } from '../storage/dataDirectory.ts';
+import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
-import type { ColdRange } from '../storage/segmentReader.ts';
-import type { SegmentOutcome } from '../storage/segmentTask.ts';
-import type { Truncation } from '../storage/truncation.ts';
 import type { DirectLog } from './hungMain.ts';
 
 /** What each pool's threads are started with. */
@@ -23,21 +21,20 @@ export interface WorkerSetup {
   readonly fsync: boolean;
 }
 
-/** The tasks: what goes in, what comes back. */
+/** What goes into a task of {@link DiskTasks}, and what comes back. */
+interface Task<Name extends keyof DiskTasks> {
+  readonly request: Parameters<DiskTasks[Name]>[0];
+  readonly response: Awaited<ReturnType<DiskTasks[Name]>>;
+}
+
+/** The tasks of the pools. */
 export interface Tasks {
   /** Recovers the log into slot 0. */
   recover: { request: Record<string, never>; response: RecoveredLog };
-  /** Makes a zero-written file. */
-  allocate: { request: { readonly name: string; readonly bytes: number }; response: true };
-  /**
-   * Writes one segment until it is sealed (its facts come back), or writers stop: then the segment stays open, or it was not even made, so
-   * that the spare file is still one.
-   */
-  write: { request: { readonly slot: number; readonly spare: string | undefined }; response: SegmentOutcome };
-  /** Cuts the log at an offset; no writer may run. */
-  truncate: { request: { readonly offset: number }; response: Truncation };
-  /** Reads entries into a cold buffer; returns their bytes. */
-  readCold: { request: { readonly range: ColdRange; readonly buffer: number }; response: number };
+  write: Task<'write'>;
+  allocate: Task<'allocate'>;
+  truncate: Task<'truncate'>;
+  readCold: Task<'readCold'>;
 }
 
 export type TaskName = keyof Tasks;

@@ -2,6 +2,7 @@
 
 import type { LogError } from '../core/errors.ts';
 import { COLD_READERS } from '../core/limits.ts';
+import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { Tasks, WorkerSetup } from './messages.ts';
 import { ThreadPool } from './threadPool.ts';
 
@@ -13,7 +14,7 @@ export interface PoolEvents {
   readonly short: (error: LogError) => void;
 }
 
-export class Pools {
+export class Pools implements DiskTasks {
   readonly #writers: ThreadPool;
   readonly #allocator: ThreadPool;
   readonly #readers: ThreadPool;

@@ -568,8 +568,8 @@ const COMMIT: readonly Interleaving[] = [
     patches: [
       {
         file: WATCH,
-        find: 'this.#seen = this.#memory.signal(SIGNAL.COMMIT);\n            this.#moved();',
-        replace: 'this.#moved();\n            this.#seen = this.#memory.signal(SIGNAL.COMMIT);',
+        find: 'this.#seen = this.#memory.signal(SIGNAL.COMMIT);\n        this.#moved();',
+        replace: 'this.#moved();\n        this.#seen = this.#memory.signal(SIGNAL.COMMIT);',
       },
     ],
     foundBy: ['the commit is watched'],

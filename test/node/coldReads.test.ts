@@ -7,9 +7,10 @@ import { CallerReadings, type Reading } from '../../src/node/caller.ts';
 import { Readings } from '../../src/node/reading.ts';
 import type { Segments } from '../../src/node/segments.ts';
 import type { Session } from '../../src/server/session.ts';
+import type { DiskTasks } from '../../src/storage/diskTasks.ts';
 import type { ColdRange } from '../../src/storage/segmentReader.ts';
-import type { Pools } from '../../src/threads/pools.ts';
 import { smallMemory } from '../crash/testNode.ts';
+import { TEST_LOOP } from '../support/loop.ts';
 
 /** Offsets [1000, 5000) are in one sealed segment, and none of it is in tail memory. */
 const SEGMENT = { base: 1000, end: 5000 };
@@ -67,12 +68,13 @@ function makeCold(commit: number, isHeld = false): Cold {
       if (isHeld) await new Promise<void>((resolve) => running.push(resolve));
       return Math.min(range.limit - range.from, range.maxBytes);
     },
-  } as unknown as Pools;
+  } as unknown as DiskTasks;
   const readings = new Readings({
     memory,
     hot: new HotReader(memory),
     segments,
-    pools,
+    tasks: pools,
+    loop: TEST_LOOP,
     awaitCommit: () => undefined,
     beforeTurn: () => undefined,
     reportDamage: (error) => {

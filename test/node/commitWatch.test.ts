@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { SIGNAL, WORD } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { CommitWatch } from '../../src/node/commitWatch.ts';
+import { NodeLoop } from '../../src/node/loop.ts';
 import { smallMemory } from '../crash/testNode.ts';
 
 describe('the watch on the commit', () => {
@@ -37,7 +38,7 @@ describe('the watch on the commit', () => {
       target = undefined;
       reached();
     };
-    watch = new CommitWatch(memory, () => target !== undefined, moved);
+    watch = new CommitWatch(memory, new NodeLoop(memory), () => target !== undefined, moved);
   });
 
   test('looks each time that the commit moves while something waits, and not at all while nothing does', async () => {
@@ -73,6 +74,7 @@ describe('the watch on the commit', () => {
     let isOver = false;
     const busy = new CommitWatch(
       memory,
+      new NodeLoop(memory),
       () => !isOver,
       () => {
         if (turns < 5) memory.raise(SIGNAL.COMMIT);

@@ -4,15 +4,16 @@ import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Deadlines } from '../../src/node/deadlines.ts';
 import { Heap, type HeapNode } from '../../src/node/heap.ts';
+import { TEST_LOOP } from '../support/loop.ts';
 
 describe('waits', () => {
   let ended: string[] = [];
-  let waits = new Deadlines<string>(() => undefined);
+  let waits = new Deadlines<string>(TEST_LOOP, () => undefined);
 
   beforeEach(() => {
     vi.useFakeTimers();
     ended = [];
-    waits = new Deadlines((item) => ended.push(item));
+    waits = new Deadlines(TEST_LOOP, (item) => ended.push(item));
   });
 
   afterEach(() => {
@@ -44,7 +45,7 @@ describe('waits', () => {
 
   test('may begin and be given up while others end', async () => {
     const items = new Map<string, HeapNode<string>>();
-    const chained = new Deadlines<string>((item) => {
+    const chained = new Deadlines<string>(TEST_LOOP, (item) => {
       ended.push(item);
       const other = items.get('given up');
       if (other !== undefined) chained.remove(other);
@@ -60,7 +61,7 @@ describe('waits', () => {
 
 test('many that end at once do so over several turns of the event loop', async () => {
   let count = 0;
-  const waits = new Deadlines<number>(() => {
+  const waits = new Deadlines<number>(TEST_LOOP, () => {
     count += 1;
     const untilMs = performance.now() + 0.1;
     while (performance.now() < untilMs);

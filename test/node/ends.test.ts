@@ -5,7 +5,8 @@ import { LINEARIZABLE_WAIT_MS, MAX_REQUESTS_PER_CONNECTION, MAX_SHARED_ENDS, OWN
 import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { Caller } from '../../src/node/caller.ts';
-import { type EndRequest, Ends, type WaitingEnd } from '../../src/node/ends.ts';
+import { type EndPorts, type EndRequest, Ends, type WaitingEnd } from '../../src/node/ends.ts';
+import { TEST_LOOP } from '../support/loop.ts';
 
 /** Also where a test has a clock of its own. */
 const realNowMs = performance.now.bind(performance);
@@ -34,7 +35,10 @@ describe('an END that waits', () => {
   const memory = TailMemory.create({ segmentBytes: 65536, slots: 3 });
   /** The questions to the leader, oldest first. */
   let asked: ((index: number | undefined) => void)[] = [];
-  let ends = new Ends(memory, false, () => undefined, { readIndex: () => Promise.resolve(0), whyNone: () => why });
+  const ports = (isAlone: boolean, readIndex: () => Promise<number | undefined>): EndPorts => {
+    return { memory, loop: TEST_LOOP, isAlone, leader: { readIndex, whyNone: () => why }, awaitCommit: () => undefined };
+  };
+  let ends = new Ends(ports(false, () => Promise.resolve(0)));
   let client = new FakeSession();
   let why = '';
 
@@ -55,7 +59,7 @@ describe('an END that waits', () => {
     vi.useFakeTimers();
     asked = [];
     client = new FakeSession();
-    ends = new Ends(memory, false, () => undefined, { readIndex: () => new Promise((resolve) => asked.push(resolve)), whyNone: () => why });
+    ends = new Ends(ports(false, () => new Promise((resolve) => asked.push(resolve))));
     memory.setWord(WORD.COMMIT, 100);
     memory.setWord32(STATE.LEADER_ID, 2);
     memory.raise(SIGNAL.COMMIT);
@@ -288,10 +292,7 @@ describe('an END that waits', () => {
   });
 
   test('of a cluster of one asks nobody', () => {
-    new Ends(memory, true, () => undefined, {
-      readIndex: () => Promise.reject(new Error('nobody is to be asked')),
-      whyNone: () => why,
-    }).start(request({ isLinearizable: true }));
+    new Ends(ports(true, () => Promise.reject(new Error('nobody is to be asked')))).start(request({ isLinearizable: true }));
     expect(client.answers).toEqual(['commit 100']);
   });
 });

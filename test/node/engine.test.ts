@@ -6,7 +6,8 @@ import { configure } from '../../dist/src/core/config.js';
 import type { LogError } from '../../dist/src/core/errors.js';
 import { type Caller, CallerReadings } from '../../dist/src/node/caller.js';
 import type { Door } from '../../dist/src/node/door.js';
-import { Engine } from '../../dist/src/node/engine.js';
+import type { Engine } from '../../dist/src/node/engine.js';
+import { startEngine } from '../../dist/src/node/startEngine.js';
 import { frameEntries } from '../server/support/entries.ts';
 import { eventually } from '../server/support/fixture.ts';
 import { temporaryDirectory } from '../server/support/processNode.ts';
@@ -21,7 +22,7 @@ function makeDirectory(): string {
 }
 
 async function open(data: string): Promise<Engine> {
-  const engine = await Engine.start({ config: configure({ data, segmentBytes: SEGMENT_BYTES, slots: 3 }), log: quiet });
+  const engine = await startEngine({ config: configure({ data, segmentBytes: SEGMENT_BYTES, slots: 3 }), log: quiet });
   onTestFinished(() => engine.abandon());
   return engine;
 }
@@ -168,7 +169,7 @@ describe('an engine', () => {
     const data = makeDirectory();
     const config = configure({ data, segmentBytes: SEGMENT_BYTES, slots: 3 });
     const beforeChange = (): Promise<void> => Promise.reject(new Error('no door'));
-    await expect(Engine.start({ config, log: quiet, beforeChange })).rejects.toThrow('no door');
+    await expect(startEngine({ config, log: quiet, beforeChange })).rejects.toThrow('no door');
     await (await open(data)).stop();
   });
 

@@ -17,7 +17,15 @@ test('an append that waits keeps its bytes, although uWS takes the memory of its
   memory.setWord(WORD.OPEN_TERM, 1);
   const gate = new Gate(memory);
   const cluster = { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' };
-  const appends = new Appends(memory, tail, gate, cluster, 1000, () => undefined, { wallMs: () => 5, afterTurn: () => undefined });
+  const appends = new Appends({
+    memory,
+    tail,
+    gate,
+    cluster,
+    loop: { wallMs: () => 5, afterTurn: () => undefined },
+    maxPayloadBytes: 1000,
+    awaitCommit: () => undefined,
+  });
   const refusals: string[] = [];
   const caller: Appender = {
     unacknowledgedBytes: 0,

@@ -6,8 +6,9 @@ import { Gate } from '../../src/memory/gate.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import type { AppendRequest } from '../../src/node/appendPorts.ts';
 import { AppendRows } from '../../src/node/appendRows.ts';
-import { type AppendRequest, Appends } from '../../src/node/appends.ts';
+import { Appends } from '../../src/node/appends.ts';
 import type { Appender } from '../../src/node/caller.ts';
 import { HeldAppends, heldCostOf } from '../../src/node/heldAppends.ts';
 import { APPEND, requestMessage } from '../../src/protocol/client.ts';
@@ -131,15 +132,15 @@ describe('when too many wait', () => {
     const gate = new Gate(memory);
     const turns: (() => void)[] = [];
     const loop = { wallMs: () => 5, afterTurn: (run: () => void) => void turns.push(run) };
-    const appends = new Appends(
+    const appends = new Appends({
       memory,
       tail,
       gate,
-      { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => '' },
-      60_000,
-      () => undefined,
+      cluster: { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => '' },
       loop,
-    );
+      maxPayloadBytes: 60_000,
+      awaitCommit: () => undefined,
+    });
     return { appends, gate, turns, memory, tail: () => memory.tail };
   }
 

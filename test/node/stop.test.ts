@@ -10,6 +10,7 @@ import { CLOSE_STOPPED } from '../../src/protocol/client.ts';
 import { connect, makeDirectory, payloadOf, startNode } from '../server/support/fixture.ts';
 import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import { Closed, RawClient, Refused } from '../server/support/rawClient.ts';
+import { TEST_LOOP } from '../support/loop.ts';
 
 const TIMES = { settleMs: 40, answerMs: 60, endMs: 80, quietMs: 1 };
 
@@ -36,27 +37,27 @@ function steps(changes: Partial<StopSteps>, order: string[]): StopSteps {
 describe('the parts of a stop', () => {
   test('what was ordered is decided or given up before the goodbye that promises so', async () => {
     const order: string[] = [];
-    expect(await stopNode(steps({}, order), TIMES)).toEqual([]);
+    expect(await stopNode(steps({}, order), TIMES, TEST_LOOP)).toEqual([]);
     expect(order).toEqual(['takeNoMore', 'settled', 'handOver', 'giveUp', 'disconnect', 'endThreads']);
   });
 
   test('waits that never end are cut, each at its time, and named', async () => {
     const order: string[] = [];
     const stuck = { settled: never, handOver: never, disconnect: never, endThreads: never };
-    expect(await stopNode(steps(stuck, order), TIMES)).toEqual(['settle', 'answer', 'end'] satisfies CutStep[]);
+    expect(await stopNode(steps(stuck, order), TIMES, TEST_LOOP)).toEqual(['settle', 'answer', 'end'] satisfies CutStep[]);
     expect(order).toEqual(['takeNoMore', 'giveUp']);
   });
 
   test('a client that goes on sending for ever is closed all the same', async () => {
     let refused = 0;
     const order: string[] = [];
-    expect(await stopNode(steps({ refusedAppends: () => refused++ }, order), TIMES)).toEqual([]);
+    expect(await stopNode(steps({ refusedAppends: () => refused++ }, order), TIMES, TEST_LOOP)).toEqual([]);
     expect(order).toContain('disconnect');
   });
 
   test('a node that fails while it stops says why', async () => {
     const failed = Promise.reject(new Error('the disk'));
-    await expect(stopNode(steps({ settled: never, failed }, []), TIMES)).rejects.toThrow('the disk');
+    await expect(stopNode(steps({ settled: never, failed }, []), TIMES, TEST_LOOP)).rejects.toThrow('the disk');
   });
 });
 

@@ -9,12 +9,13 @@ import { Readings } from '../../src/node/reading.ts';
 import type { Segments } from '../../src/node/segments.ts';
 import { Turns } from '../../src/node/turns.ts';
 import type { Session } from '../../src/server/session.ts';
-import type { Pools } from '../../src/threads/pools.ts';
+import type { DiskTasks } from '../../src/storage/diskTasks.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { smallMemory } from '../crash/testNode.ts';
 import { startNode } from '../storage/support.ts';
+import { TEST_LOOP } from '../support/loop.ts';
 
 /** A connection with so many messages to send. */
 interface Work {
@@ -29,6 +30,7 @@ describe('the turns of connections', () => {
   /** What a message takes. */
   let costMs = 0;
   let turns = new Turns<Work>(
+    TEST_LOOP,
     () => false,
     () => undefined,
   );
@@ -39,6 +41,7 @@ describe('the turns of connections', () => {
     costMs = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
     turns = new Turns<Work>(
+      TEST_LOOP,
       (work) => {
         done.push(work.name);
         nowMs += costMs;
@@ -98,16 +101,20 @@ describe('the turns of connections', () => {
       memory,
       hot: new HotReader(memory),
       segments: {} as Segments,
-      pools: {} as Pools,
+      tasks: {} as DiskTasks,
+      loop: TEST_LOOP,
       awaitCommit: () => undefined,
       beforeTurn: () => undefined,
       reportDamage: () => undefined,
     });
     /** Who was sent DATA, in order. */
     const sent: number[] = [];
+    const opened: CallerReadings[] = [];
     const open = (name: number, subscriptions: number): void => {
+      const own = new CallerReadings();
+      opened.push(own);
       const session = {
-        readings: new CallerReadings(),
+        readings: own,
         isClosed: false,
         dataRoom: Number.POSITIVE_INFINITY,
         hasUnsent: false,
@@ -122,8 +129,7 @@ describe('the turns of connections', () => {
     for (let name = 1; name <= 128; name += 1) open(name, 256);
     open(0, 1);
     const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-    while (sent.length > 0 || !readings.awaitsCommit) await turn();
-    for (let i = 0; i < 20; i += 1) await turn();
+    while (opened.some(({ open, waiting }) => waiting.size < open.size)) await turn();
     const { entries, entryCount } = makeBatch([100], new Random(1));
     node.append(entries, entryCount);
     node.settle();

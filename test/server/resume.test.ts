@@ -8,12 +8,13 @@ import { CallerReadings } from '../../src/node/caller.ts';
 import { Readings } from '../../src/node/reading.ts';
 import type { Segments } from '../../src/node/segments.ts';
 import type { Session } from '../../src/server/session.ts';
-import type { Pools } from '../../src/threads/pools.ts';
+import type { DiskTasks } from '../../src/storage/diskTasks.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { smallMemory, type TestNode } from '../crash/testNode.ts';
 import { startNode } from '../storage/support.ts';
+import { TEST_LOOP } from '../support/loop.ts';
 
 /** What of a session a reading touches. */
 class FakeSession {
@@ -56,7 +57,8 @@ test('a subscription at an entry that was never committed is shown nothing of it
     memory,
     hot: new HotReader(memory),
     segments: {} as Segments,
-    pools: {} as Pools,
+    tasks: {} as DiskTasks,
+    loop: TEST_LOOP,
     awaitCommit: () => undefined,
     beforeTurn: () => undefined,
     reportDamage: () => undefined,

@@ -64,9 +64,14 @@ export class MainThread {
       noLeaderSentence: () => 'no leader is known',
     };
     // Nobody is to be told that the commit is awaited: the process looks at {@link awaitsCommit} after each of its events.
-    this.appends = new Appends(memory, tail, gate, cluster, MAX_PAYLOAD_BYTES, () => undefined, {
-      wallMs: () => node.wallMs(),
-      afterTurn: (run) => mainThread.post(0, 'turn', run),
+    this.appends = new Appends({
+      memory,
+      tail,
+      gate,
+      cluster,
+      loop: { wallMs: () => node.wallMs(), afterTurn: (run) => mainThread.post(0, 'turn', run) },
+      maxPayloadBytes: MAX_PAYLOAD_BYTES,
+      awaitCommit: () => undefined,
     });
   }
 

@@ -6,6 +6,7 @@ import { SIGNAL, STATE, WORD } from '../../../src/memory/map.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import { CommitWatch } from '../../../src/node/commitWatch.ts';
+import { NodeLoop } from '../../../src/node/loop.ts';
 import type { Scenario } from '../explorer.ts';
 import type { Bench, Body } from '../threads.ts';
 import { SMALL } from './batches.ts';
@@ -50,7 +51,7 @@ function writesAlone(...behind: readonly number[]): Body {
   };
 }
 
-/** A main thread with an append that waits for its receipt, as node.ts has it. */
+/** A main thread with an append that waits for its receipt, as engine.ts has it. */
 function awaitsReceipt(others: readonly number[], check: (nodes: number) => void): Body {
   return ({ memory }) => {
     const main = new TestMain(memory, others, () => watch.need());
@@ -62,7 +63,7 @@ function awaitsReceipt(others: readonly number[], check: (nodes: number) => void
       main.appends.settle(0);
       if (main.outcomes.size > 0) settled();
     };
-    const watch: CommitWatch = new CommitWatch(memory, () => main.appends.awaitsCommit, look);
+    const watch: CommitWatch = new CommitWatch(memory, new NodeLoop(memory), () => main.appends.awaitsCommit, look);
     // The watch begins when the others do.
     const append = main.append.bind(main);
     return async () => {
@@ -134,6 +135,7 @@ const watches: Body = ({ memory }) => {
   });
   const watch = new CommitWatch(
     memory,
+    new NodeLoop(memory),
     () => target > 0,
     () => {
       if (target === 10 && memory.commit >= target) target = 20;

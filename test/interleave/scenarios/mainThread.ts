@@ -25,7 +25,15 @@ export class TestMain {
   constructor(memory: TailMemory, others: readonly number[], awaitCommit: () => void = () => undefined) {
     const cluster = { self: 1, others, leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' };
     const loop = { wallMs: () => 1, afterTurn: (run: () => void) => void this.#turns.push(run) };
-    this.appends = new Appends(memory, new Tail(memory, () => undefined), new Gate(memory), cluster, 65536, awaitCommit, loop);
+    this.appends = new Appends({
+      memory,
+      tail: new Tail(memory, () => undefined),
+      gate: new Gate(memory),
+      cluster,
+      loop,
+      maxPayloadBytes: 65536,
+      awaitCommit,
+    });
     this.#session = {
       unacknowledgedBytes: 0,
       unacknowledgedAppends: 0,

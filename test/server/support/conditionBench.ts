@@ -120,7 +120,15 @@ export class ConditionBench {
     this.gate = new Gate(memory);
     const cluster = { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' };
     const loop = { wallMs: () => 5, afterTurn: (run: () => void) => void this.#turns.push(run) };
-    this.appends = new Appends(memory, this.node.tail, this.gate, cluster, 60_000, () => undefined, loop);
+    this.appends = new Appends({
+      memory,
+      tail: this.node.tail,
+      gate: this.gate,
+      cluster,
+      loop,
+      maxPayloadBytes: 60_000,
+      awaitCommit: () => undefined,
+    });
     this.requests = new Requests({ memory, appends: this.appends, readings: {} as Readings, ends: {} as Ends }, limits, () => undefined);
     this.#open(this.node.term);
   }

@@ -1,0 +1,44 @@
+// What the queue of appends takes, and what it stands on.
+
+import type { Gate } from '../memory/gate.ts';
+import type { Tail } from '../memory/tail.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Appender } from './caller.ts';
+import type { Condition } from './chain.ts';
+import type { Loop } from './loop.ts';
+
+/** One APPEND request. It and its `entries`, which may be a view of the message, are valid only until control returns to the event loop. */
+export interface AppendRequest {
+  readonly caller: Appender;
+  readonly requestId: number;
+  readonly entries: Uint8Array;
+  readonly entryCount: number;
+  /** Acknowledge when ordered, not when committed. */
+  readonly received: boolean;
+  /** Append only if this holds when the request is ordered. */
+  readonly condition: Condition | undefined;
+  readonly arrivedMs: number;
+}
+
+/** The nodes of the cluster, and where clients find the leader. */
+export interface ClusterView {
+  readonly self: number;
+  readonly others: readonly number[];
+  /** `ws://` address of the leader, where another node is known to lead; otherwise empty. */
+  leaderUrl(): string;
+  /** For who wants a leader: that none is known, and why, if that is known. */
+  noLeaderSentence(): string;
+}
+
+export interface AppendPorts {
+  readonly memory: TailMemory;
+  readonly tail: Tail;
+  readonly gate: Gate;
+  readonly cluster: ClusterView;
+  readonly loop: Pick<Loop, 'wallMs' | 'afterTurn'>;
+  readonly maxPayloadBytes: number;
+  /** What receipts of committed appends say: less than LEVEL_COMMITTED where nothing is synced. */
+  readonly committedLevel?: number | undefined;
+  /** Called when the commit is to be watched, for as long as {@link Appends.awaitsCommit}. */
+  awaitCommit(): void;
+}

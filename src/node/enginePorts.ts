@@ -1,0 +1,34 @@
+// What an engine stands on.
+
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { DiskTasks } from '../storage/diskTasks.ts';
+import type { RecoveredLog } from '../storage/recovery.ts';
+import type { EngineConfig, EngineLog } from './engineOptions.ts';
+import type { Failure } from './failure.ts';
+import type { Loop } from './loop.ts';
+import type { RaftEvents, RaftPort } from './raftPort.ts';
+
+/** An engine before it runs: what it is told, and its ports. */
+export interface EnginePorts {
+  readonly config: EngineConfig;
+  /** The number of this engine's life: 16 hexadecimal digits. */
+  readonly processNumber: string;
+  /** Of the program. */
+  readonly version: string;
+  readonly log: EngineLog;
+  readonly directory: string;
+  /** What recovery found; an open segment lies in the slot where it puts one. */
+  readonly recovered: RecoveredLog;
+  readonly memory: TailMemory;
+  /** Fails the engine from without: a port can no longer do its part. */
+  readonly failure: Failure;
+  readonly loop: Loop;
+  readonly tasks: DiskTasks;
+  /** Removes what is there of a file of zeros that could not be made whole. */
+  discard(spare: string): void;
+  startRaft(events: RaftEvents): RaftPort;
+  /** Ends the threads of `tasks`, all of which have returned, and lets the directory go. */
+  close(): Promise<void>;
+  /** The same at once, whatever they do. */
+  destroy(): Promise<void>;
+}

@@ -1,0 +1,53 @@
+// The event loop and the clock of the thread that an engine runs on: a port, so that a simulator can have its own.
+
+import type { TailMemory } from '../memory/tailMemory.ts';
+
+/** Something that will be called later. */
+export interface Timer {
+  /** It is not called any more; nothing when it was. */
+  cancel(): void;
+}
+
+export interface Loop {
+  /** Milliseconds of a clock that never goes back; where it began means nothing. */
+  nowMs(): number;
+  /** Unix milliseconds, for information only. */
+  wallMs(): number;
+  /** Calls `run` once the loop has taken all that is there to be taken now. */
+  afterTurn(run: () => void): void;
+  /** Calls `run` in `delayMs`, or later. `isBackground`: a process that has nothing else to do need not stay for it. */
+  after(delayMs: number, run: () => void, isBackground?: boolean): Timer;
+  /** Calls `moved`, once and never from within this call, when the wake-up word at `signal` is not `seen` any more. */
+  wait(signal: number, seen: number, moved: () => void): void;
+}
+
+/** The loop of a thread of Node, with the wake-up words of `memory`. */
+export class NodeLoop implements Loop {
+  readonly #memory: TailMemory;
+
+  constructor(memory: TailMemory) {
+    this.#memory = memory;
+  }
+
+  nowMs(): number {
+    return performance.now();
+  }
+
+  wallMs(): number {
+    return Date.now();
+  }
+
+  afterTurn(run: () => void): void {
+    setImmediate(run);
+  }
+
+  after(delayMs: number, run: () => void, isBackground = false): Timer {
+    const timer = setTimeout(run, delayMs);
+    if (isBackground) timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  }
+
+  wait(signal: number, seen: number, moved: () => void): void {
+    void this.#memory.wait(signal, seen).then(moved);
+  }
+}

@@ -1,0 +1,33 @@
+// The consensus beside an engine, on a thread of its own, as a port: raftLink.ts starts the real one, a simulator has its own.
+
+import type { Cause } from '../core/causes.ts';
+import type { LogError } from '../core/errors.ts';
+
+export interface RaftEvents {
+  /** The log's end rolled to `slot`: its writer is to be started. */
+  openSegment(slot: number): void;
+  /** Cut the log at `offset`; resolves when it is done. */
+  truncate(offset: number): Promise<void>;
+  failed(error: LogError): void;
+  /** What is known to be wrong between the nodes, and why there is no leader, should none be known. */
+  causes(causes: readonly Cause[], whyNoLeader: string): void;
+  /** Where clients reach another node, as it says; empty: where this node's list says. */
+  advertised(node: number, url: string): void;
+  log(level: 'info' | 'warn' | 'error', text: string): void;
+}
+
+/** Role, term, leader, commit and the others' progress it writes to the control block. */
+export interface RaftPort {
+  /** Resolves when the thread takes part in its cluster. */
+  readonly started: Promise<void>;
+  /** A segment was sealed: the thread may read it from disk, and its slot may be free. */
+  sealed(base: number, end: number): void;
+  /** A commit offset that counts everything that was acknowledged, by anyone, before this call; undefined when no leader could be asked. */
+  readIndex(): Promise<number | undefined>;
+  /** Hands leadership to another node, if this one has it. Resolves to whether another one took over, or this one did not lead. */
+  transfer(): Promise<boolean>;
+  /** Ends the thread; its sockets are closed when this resolves. */
+  stop(): Promise<void>;
+  /** Ends the thread at once, as a crash would. */
+  terminate(): Promise<void>;
+}

@@ -1,0 +1,75 @@
+// An engine on the real ports: this process's event loop, piscina's pools, the raft thread.
+
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { PROCESS_BYTES } from '../core/ids.ts';
+import { TailMemory } from '../memory/tailMemory.ts';
+import { removeTemporaries } from '../storage/dataDirectory.ts';
+import { NodeDisk } from '../storage/nodeDisk.ts';
+import { Pools } from '../threads/pools.ts';
+import { Engine } from './engine.ts';
+import type { EngineOptions } from './engineOptions.ts';
+import { Failure } from './failure.ts';
+import { NodeLoop } from './loop.ts';
+import { RaftLink } from './raftLink.ts';
+import { raftSetup } from './raftSetup.ts';
+import { checkPeerPort, makeIdentity, openDirectory, takeDirectory, takeNodes } from './startup.ts';
+import { VERSION } from './version.ts';
+
+/**
+ * Starts an engine: finds its cluster, recovers its log, takes part; alone it resolves when its own term has begun, so that it can order. It has
+ * no doors yet: {@link Engine.doors}. Throws a LogError that says what is wrong, and leaves nothing open then.
+ */
+export async function startEngine({ config, log, signal, directLog, beforeChange }: EngineOptions): Promise<Engine> {
+  const failure = new Failure();
+  const processNumber = randomBytes(PROCESS_BYTES).toString('hex');
+  const directory = resolve(config.data);
+  const lock = takeDirectory(directory, config);
+  let pools: Pools | undefined;
+  let engine: Engine | undefined;
+  const destroy = async (): Promise<void> => {
+    await pools?.destroy();
+    lock.release();
+  };
+  try {
+    const opened = openDirectory(directory, config, log);
+    // Refused before anything is changed.
+    const memory = TailMemory.create({ segmentBytes: opened.segmentBytes, slots: config.slots });
+    await beforeChange?.();
+    await checkPeerPort(config);
+    const identity = opened.identity ?? (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal));
+    const tasks = new Pools(
+      { directory, identity, shared: memory.shared, fsync: config.fsync },
+      { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`) },
+    );
+    pools = tasks;
+    const found = await Promise.race([tasks.recover(), failure.failed]);
+    const recovered = { ...found, identity: takeNodes(directory, found.identity, config, log) };
+    engine = new Engine({
+      config,
+      processNumber,
+      version: VERSION,
+      log,
+      directory,
+      recovered,
+      memory,
+      failure,
+      loop: new NodeLoop(memory),
+      tasks,
+      discard: (spare) => rmSync(`${directory}/${spare}`, { force: true }),
+      startRaft: (events) => new RaftLink({ ...raftSetup(config, processNumber, directory, recovered, memory.shared), directLog }, events),
+      close: async () => {
+        await tasks.close();
+        removeTemporaries(new NodeDisk(), directory);
+        lock.release();
+      },
+      destroy,
+    });
+    await engine.begin();
+    return engine;
+  } catch (thrown) {
+    await (engine === undefined ? destroy() : engine.abandon());
+    throw thrown;
+  }
+}

@@ -1,0 +1,20 @@
+// What a running node has done on its disk, on other threads than its own: a port, so that a simulator can have its own threads and disk. Every
+// task rejects with a LogError when the disk fails it.
+
+import type { ColdRange } from './segmentReader.ts';
+import type { SegmentOutcome } from './segmentTask.ts';
+import type { Truncation } from './truncation.ts';
+
+export interface DiskTasks {
+  /**
+   * Writes the segment in `slot` until it is sealed (its facts come back), or writers stop: then it stays open, or it was not even made, so that
+   * the file `spare` is still one. `spare` undefined: recovery has loaded it from its file.
+   */
+  write(request: { readonly slot: number; readonly spare: string | undefined }): Promise<SegmentOutcome>;
+  /** Makes the file `name` of `bytes` zeros. */
+  allocate(request: { readonly name: string; readonly bytes: number }): Promise<true>;
+  /** Cuts the log at `offset`; no writer may run. */
+  truncate(request: { readonly offset: number }): Promise<Truncation>;
+  /** Reads entries into the cold buffer `buffer`; resolves to their bytes. */
+  readCold(request: { readonly range: ColdRange; readonly buffer: number }): Promise<number>;
+}
