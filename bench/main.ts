@@ -7,82 +7,19 @@ import { join } from 'node:path';
 import type { CheckResult } from './load/types.ts';
 import { describeEnvironment, type Environment } from './machine/environment.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
-import { CLUSTER_NODES } from './processes/cluster.ts';
 import { isMismatch, profileInto } from './processes/processes.ts';
 import { checkOutputs, KeptJson, readReport, writeReport } from './report/output.ts';
 import { mergeLatencies, type Report, summarize } from './report/report.ts';
 import { warningsOf } from './report/warnings.ts';
 import { type Findings, failureText, runRounds } from './rounds.ts';
 import type { Scenario } from './scenario.ts';
-import { appendBatches } from './scenarios/appendBatches.ts';
-import { appendLarge } from './scenarios/appendLarge.ts';
-import { appendSizes } from './scenarios/appendSizes.ts';
-import { appendSmall } from './scenarios/appendSmall.ts';
-import { besideAppend } from './scenarios/besideAppend.ts';
-import { besideFailover } from './scenarios/besideFailover.ts';
-import { besideManyConnections } from './scenarios/besideManyConnections.ts';
-import { besideOneInFlight } from './scenarios/besideOneInFlight.ts';
-import { besideOpenLoop } from './scenarios/besideOpenLoop.ts';
-import { besideRead } from './scenarios/besideRead.ts';
-import { besideRestart } from './scenarios/besideRestart.ts';
-import { besideTail } from './scenarios/besideTail.ts';
-import { clusterAppend } from './scenarios/clusterAppend.ts';
 import { clusterCatchUp } from './scenarios/clusterCatchUp.ts';
-import { clusterFailover } from './scenarios/clusterFailover.ts';
-import { clusterOneInFlight } from './scenarios/clusterOneInFlight.ts';
 import { clusterStability, KEPT_BYTES } from './scenarios/clusterStability.ts';
-import { clusterStorm } from './scenarios/clusterStorm.ts';
-import { fanOut } from './scenarios/fanOut.ts';
 import { limits } from './scenarios/limits.ts';
-import { manyConnections } from './scenarios/manyConnections.ts';
-import { memory } from './scenarios/memory.ts';
-import { mixed } from './scenarios/mixed.ts';
-import { oneInFlight } from './scenarios/oneInFlight.ts';
-import { openLoop } from './scenarios/openLoop.ts';
-import { read } from './scenarios/read.ts';
+import { SCENARIOS } from './scenarios/list.ts';
 import { restart } from './scenarios/restart.ts';
-import { tail } from './scenarios/tail.ts';
-import { testCluster } from './scenarios/testCluster.ts';
-import { underAttack } from './scenarios/underAttack.ts';
 import { findSystems } from './systems/find.ts';
-import type { FoundSystem } from './systems/system.ts';
-
-const BESIDE: readonly Scenario[] = [
-  besideAppend,
-  besideOneInFlight,
-  besideManyConnections,
-  besideOpenLoop,
-  besideTail,
-  besideRead,
-  besideRestart,
-  besideFailover,
-];
-
-const SCENARIOS: readonly Scenario[] = [
-  limits,
-  appendSmall,
-  appendLarge,
-  appendSizes,
-  appendBatches,
-  oneInFlight,
-  openLoop,
-  manyConnections,
-  read,
-  tail,
-  fanOut,
-  mixed,
-  underAttack,
-  memory,
-  restart,
-  clusterAppend,
-  clusterOneInFlight,
-  clusterCatchUp,
-  clusterFailover,
-  clusterStability,
-  clusterStorm,
-  testCluster,
-  ...BESIDE,
-];
+import { CLUSTER_NODES, type FoundSystem, isOwn } from './systems/system.ts';
 
 const started = performance.now();
 
@@ -114,7 +51,7 @@ interface Systems {
 
 /** Looks for the systems that the chosen scenarios need. */
 function lookForSystems({ scenarios, systems }: BenchOptions, ownVersion: string): Systems {
-  if (!scenarios.some((scenario) => BESIDE.includes(scenario))) return { found: [], skipped: [] };
+  if (!scenarios.some(({ takes }) => takes === 'all')) return { found: [], skipped: [] };
   const { found, skipped } = findSystems(systems, ownVersion);
   for (const sentence of skipped) say(sentence);
   if (found.length === 0) throw new Error(`none of the systems can be measured: ${skipped.join('; ')}`);
@@ -140,8 +77,9 @@ function report(options: BenchOptions, environment: Environment, { found, skippe
   const { rounds, runs, failures } = findings;
   const results = summarize(runs, environment.isDurable);
   const latencies = mergeLatencies(runs, environment.isDurable);
-  const systems = found.map(({ system: { id, label, setting, isDurable, nodes, driver }, version }) => {
-    return { id, label, version, setting, isDurable, nodes, isOwn: driver === 'loglog' };
+  const systems = found.map(({ system, version }) => {
+    const { id, label, setting, isDurable, nodes, build } = system;
+    return { id, label, version, setting, isDurable, nodes, isOwn: isOwn(system), isBefore: build !== undefined };
   });
   const remarks = [...(sizes.isChecked ? checkedText(findings) : []), ...skipped];
   const cutShort = rounds < options.runs ? [`the run was cut short after ${rounds} of ${options.runs} rounds`] : [];

@@ -1,15 +1,22 @@
 // The bench's command line.
 
+import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { OPTIONS } from '../src/core/config.ts';
 import { LANE_RING_BYTES } from './load/lane.ts';
 import { INDEX_BYTES, slotsOf } from './load/numbered.ts';
-import { CLUSTER_NODES } from './processes/cluster.ts';
 import type { Sizes } from './sample.ts';
 import type { Scenario } from './scenario.ts';
 import { appendBatches } from './scenarios/appendBatches.ts';
 import { SYSTEMS } from './systems/find.ts';
-import type { System } from './systems/system.ts';
+import { loglog, loglog3, systemsBefore } from './systems/loglog.ts';
+import { CLUSTER_NODES, type System } from './systems/system.ts';
+
+/** Rounds with --before: as many say of a median where it is with more than 90 %. */
+const PAIRS = 11;
+
+/** What is measured beside an earlier build. */
+const OWN: readonly System[] = [loglog, loglog3];
 
 export interface BenchOptions {
   readonly scenarios: readonly Scenario[];
@@ -27,7 +34,7 @@ export interface BenchOptions {
   readonly profile: string | undefined;
   /** How long to wait before each run for other processes to leave the machine; 0: not at all. */
   readonly patienceSeconds: number;
-  /** What the scenarios called beside-* measure, where it is installed. */
+  /** What the scenarios measure that take all systems, where it is installed. */
   readonly systems: readonly System[];
   readonly sizes: Sizes;
 }
@@ -85,6 +92,7 @@ interface Flags {
   readonly quick?: boolean;
   readonly patience?: number;
   readonly systems?: readonly System[];
+  readonly before?: string;
   readonly check?: boolean;
   readonly entries?: number;
   readonly seconds?: number;
@@ -99,11 +107,8 @@ interface Flags {
   readonly subscribers: readonly number[];
   readonly fanOutRate: number;
   readonly mixedRate: number;
-  readonly besideRates: readonly number[];
   readonly restartEntries?: number;
   readonly restartSizes: readonly number[];
-  readonly besideTailRate: number;
-  readonly besideSubscribers: readonly number[];
   readonly hotReaders: number;
   readonly hotEntries?: number;
   readonly coldEntries?: number;
@@ -120,10 +125,10 @@ interface Flags {
 
 function makeCommand(scenarios: readonly Scenario[]): Command {
   const width = Math.max(...scenarios.map(({ name }) => name.length));
-  const list = scenarios.map(({ name, about }) => `  ${name.padEnd(width)}  ${about}`).join('\n');
+  const list = scenarios.map(({ name, about, takes }) => `  ${name.padEnd(width)}${takes === 'all' ? ' *' : '  '} ${about}`).join('\n');
   return new Command('npm run bench --')
     .description(
-      'Measures a node of this build, and the limits of the machine under it in the same rounds. Load comes from other processes.',
+      'Measures LogLog, other systems beside it, and the limits of the machine under them in the same rounds. Load comes from other processes.',
     )
     .argument('[names...]', 'scenarios to run (default: all)')
     .option('--runs <n>', 'rounds; each runs every scenario once, and medians are taken over them (default: 3)', count)
@@ -136,10 +141,14 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--markdown <file>', 'write the results into the place for them in this file, which stays otherwise as it is')
     .option('--from <file>', 'measure nothing: report what --json wrote earlier')
     .option('--dir <folder>', 'make the temporary folder here (default: the system folder for temporary files)')
-    .option('--seconds <s>', 'length of each measurement (default: 3; of beside-*: 1.5)', positive)
+    .option('--seconds <s>', 'length of each measurement (default: 3)', positive)
     .option('--warm-up <s>', 'load before each measurement (default: 2)', positive)
     .option('--patience <s>', 'wait up to this long before each run until other processes leave the machine (default: 0)', positive)
-    .option('--systems <ids>', `systems of beside-*: ${SYSTEMS.map(({ id }) => id).join(',')} (default: all that are installed)`, systems)
+    .option('--systems <ids>', `what to measure: ${SYSTEMS.map(({ id }) => id).join(',')} (default: all that are installed)`, systems)
+    .option(
+      '--before <folder>',
+      `measure LogLog beside the build in another checkout, in ${PAIRS} rounds, and say how they compare; --nodes and --systems choose as ever`,
+    )
     .option(
       '--check',
       'read back everything that was appended and compare it; a mismatch is an error (cluster-stability needs disk for all)',
@@ -147,25 +156,22 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--entries <n>', 'entries of each append measurement, instead of a time', count)
     .option('--small <bytes>', 'payload of a small entry', payload, 100)
     .option('--large <bytes>', 'payload of a large entry', payload, 100_000)
-    .option('--connections <n>', 'connections of many-connections and beside-many-connections', count, 64)
+    .option('--connections <n>', 'connections of many-connections', count, 64)
     .option('--entry-sizes <bytes,…>', 'payload sizes of append-sizes', payloads, [100, 1024, 100_000])
     .option('--batches <n,…>', 'entries of each batch of append-batches', counts, [1, 10, 100, 1000])
     .option('--nodes <n,…>', 'one node, a cluster of three, or both, where a scenario can measure either', nodes, [1, CLUSTER_NODES])
     .option('--rates <n,…>', 'entries a second of open-loop', counts, [1000, 10_000, 100_000])
     .option('--subscribers <n,…>', 'subscribers of fan-out', counts, [1, 10, 100])
     .option('--fan-out-rate <n>', 'entries a second while fan-out times deliveries', count, 1000)
-    .option('--beside-rates <n,…>', 'entries a second of beside-open-loop', counts, [1000, 10_000])
-    .option('--restart-entries <n>', 'entries of the logs that beside-restart starts on (default: 200000)', count)
+    .option('--restart-entries <n>', 'entries of the logs that restart-idle starts on (default: 200000)', count)
     .option('--restart-sizes <bytes,…>', 'payloads of those entries', payloads, [100])
-    .option('--beside-tail-rate <n>', 'entries a second while beside-tail times deliveries', count, 200)
-    .option('--beside-subscribers <n,…>', 'subscribers of beside-tail', counts, [1, 10])
     .option('--mixed-rate <n>', 'entries a second that mixed appends beside its readers', count, 10_000)
     .option('--hot-readers <n>', 'consumers in mixed that read what is newest', count, 2)
-    .option('--hot-entries <n>', 'entries of a hot read (default: 400000; of beside-read: 100000)', count)
+    .option('--hot-entries <n>', 'entries of a hot read (default: 400000)', count)
     .option('--cold-entries <n>', 'entries of a cold read (default: 3000000)', count)
     .option('--log-bytes <n>', 'size of the log that is restarted on (default: 4e9)', count)
     .option('--catch-up-bytes <n>', 'size of the log that an empty follower catches up with (default: 2e9)', count)
-    .option('--failovers <n>', 'times that a leader is killed in each run (default: 20; of beside-failover: 5)', count)
+    .option('--failovers <n>', 'times that a leader is killed in each run (default: 10)', count)
     .option('--stability <s>', 'length of the full load under which no node may call an election (default: 20; 600 shows it)', positive)
     .option('--storm <n>', 'connections that storm one node of a cluster at once', count, 1000)
     .option('--election-timeout-ms <ms>', 'option of the nodes of a cluster', count, OPTIONS.electionTimeoutMs.default)
@@ -173,7 +179,7 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--segment-bytes <n>', 'option of the node', count, OPTIONS.segmentBytes.default)
     .option('--slots <n>', 'option of the node', count, OPTIONS.slots.default)
     .option('--profile <folder>', 'write CPU profiles of all nodes and loads there; the numbers are then slower')
-    .addHelpText('after', `\nScenarios:\n${list}`);
+    .addHelpText('after', `\nScenarios; those with * measure every system of --systems, the others LogLog alone:\n${list}`);
 }
 
 /** Why batches cannot be made, in a sentence: the entries of one must all be there at once. Undefined when they can. */
@@ -197,7 +203,7 @@ export function parseOptions(scenarios: readonly Scenario[], argv: readonly stri
   if (refusal !== undefined) command.error(`error: ${refusal}`, { exitCode: 2 });
   return {
     scenarios: chosen,
-    runs: flags.runs ?? (quick ? 1 : 3),
+    runs: flags.runs ?? (flags.before !== undefined ? PAIRS : quick ? 1 : 3),
     json: flags.json,
     html: flags.html,
     markdown: flags.markdown,
@@ -205,7 +211,7 @@ export function parseOptions(scenarios: readonly Scenario[], argv: readonly stri
     directory: flags.dir,
     profile: flags.profile,
     patienceSeconds: flags.patience ?? 0,
-    systems: flags.systems ?? SYSTEMS,
+    systems: flags.before === undefined ? (flags.systems ?? SYSTEMS) : [...(flags.systems ?? OWN), ...systemsBefore(resolve(flags.before))],
     sizes: {
       smallBytes: flags.small,
       largeBytes: flags.large,
@@ -225,18 +231,11 @@ export function parseOptions(scenarios: readonly Scenario[], argv: readonly stri
       coldEntries: flags.coldEntries ?? (quick ? 600_000 : 3_000_000),
       logBytes: flags.logBytes ?? (quick ? 200e6 : 4e9),
       catchUpBytes: flags.catchUpBytes ?? (quick ? 200e6 : 2e9),
-      failovers: flags.failovers ?? (quick ? 2 : 20),
+      failovers: flags.failovers ?? (quick ? 2 : 10),
       stabilitySeconds: flags.stability ?? (quick ? 2 : 20),
       stormConnections: flags.storm,
-      besideSeconds: flags.seconds ?? (quick ? 0.5 : 1.5),
-      besideWarmUpSeconds: flags.warmUp ?? (quick ? 0.5 : 2),
-      besideRates: flags.besideRates,
-      besideRestartEntries: flags.restartEntries ?? (quick ? 50_000 : 200_000),
-      besideRestartBytes: flags.restartSizes,
-      besideFailovers: flags.failovers ?? (quick ? 2 : 5),
-      besideTailRate: flags.besideTailRate,
-      besideSubscribers: flags.besideSubscribers,
-      besideReadEntries: flags.hotEntries ?? (quick ? 50_000 : 100_000),
+      restartEntries: flags.restartEntries ?? (quick ? 50_000 : 200_000),
+      restartBytes: flags.restartSizes,
       isChecked: flags.check === true,
       electionTimeoutMs: flags.electionTimeoutMs,
       windowBytes: flags.windowBytes,

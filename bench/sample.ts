@@ -85,7 +85,7 @@ export interface Sizes {
   readonly entryBytes: readonly number[];
   /** Entries of each batch of append-batches, one measurement each. */
   readonly batches: readonly number[];
-  /** Numbers of nodes that scenarios for both measure: 1, 3. */
+  /** Numbers of nodes of what is measured where a scenario can measure either: 1, 3. */
   readonly nodes: readonly number[];
   /** Entries a second of the open loop, one measurement each. */
   readonly rates: readonly number[];
@@ -102,7 +102,7 @@ export interface Sizes {
   readonly warmUpSeconds: number;
   /** Entries of each append measurement; 0: as many as `seconds` takes. */
   readonly entries: number;
-  /** Entries that the hot read scenario reads, at the end of the log; tail memory must hold them. */
+  /** Entries that read-back reads, and those that are read hot, at the end of the log; tail memory must hold them. */
   readonly hotEntries: number;
   readonly coldEntries: number;
   /** Size of the log that the restart scenario starts on. */
@@ -114,22 +114,9 @@ export interface Sizes {
   /** Length of the full load under which no election may happen. */
   readonly stabilitySeconds: number;
   readonly stormConnections: number;
-  /** Length of each measurement of beside-*, which are many, and of the warm-up before it. */
-  readonly besideSeconds: number;
-  readonly besideWarmUpSeconds: number;
-  /** Entries a second of beside-open-loop, one measurement each. */
-  readonly besideRates: readonly number[];
-  /** Times that beside-failover kills a leader of each system in one run. */
-  readonly besideFailovers: number;
-  /** Entries of the logs that beside-restart starts on, and their sizes, one measurement each. */
-  readonly besideRestartEntries: number;
-  readonly besideRestartBytes: readonly number[];
-  /** Entries a second that are appended while beside-tail times deliveries: low, so that every system keeps up. */
-  readonly besideTailRate: number;
-  /** Numbers of subscribers of beside-tail, one measurement each. */
-  readonly besideSubscribers: readonly number[];
-  /** Entries that beside-read writes and reads: fewer, because not every system writes them fast. */
-  readonly besideReadEntries: number;
+  /** Entries of the logs that restart-idle starts on, and their sizes, one measurement each. */
+  readonly restartEntries: number;
+  readonly restartBytes: readonly number[];
   /** Whether everything that was acknowledged is read back and compared. */
   readonly isChecked: boolean;
   readonly electionTimeoutMs: number;

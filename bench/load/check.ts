@@ -7,8 +7,7 @@ import type { CheckParams, CheckResult } from './types.ts';
 
 program('check', async (params: CheckParams): Promise<CheckResult> => {
   const driver = await openDriver(params.target);
-  const isOrdered = params.order === 'kept' || (params.order === 'by driver' && driver.keepsOrder);
-  const judge = new Judge(params.lanes, isOrdered);
+  const judge = new Judge(params.lanes);
   await driver.readAll((payload) => judge.see(payload));
   judge.finish();
   await driver.close();

@@ -1,8 +1,8 @@
 // Load: one append in flight, at one log and the other in turn, so that whatever else the machine does meets both alike.
 
-import { connect } from '../../src/client/index.ts';
 import { LatencyRecorder } from '../statistics.ts';
-import { appendInTurn } from './inTurn.ts';
+import { openDriver } from './drivers/open.ts';
+import { appendOneByOne } from './oneByOne.ts';
 import { cpuSeconds, openLane, program } from './program.ts';
 import type { ComparisonParams, ComparisonResult } from './types.ts';
 
@@ -10,7 +10,7 @@ program('comparison', async (params: ComparisonParams): Promise<ComparisonResult
   const sides = await Promise.all(
     params.logs.map(async (target) => {
       const lane = openLane(target, params.payloadBytes);
-      return { log: await connect(target.url), lane, latency: new LatencyRecorder(), clientCpuSeconds: 0 };
+      return { driver: await openDriver(target), lane, latency: new LatencyRecorder(), clientCpuSeconds: 0 };
     }),
   );
   const run = async (seconds: number): Promise<void> => {
@@ -18,7 +18,7 @@ program('comparison', async (params: ComparisonParams): Promise<ComparisonResult
     for (let slice = 0; slice < slices; slice++) {
       for (const side of sides) {
         const cpuBefore = cpuSeconds();
-        await appendInTurn(side.log, side.lane, performance.now() + (seconds / slices) * 1000, side.latency);
+        await appendOneByOne(side.driver, side.lane, performance.now() + (seconds / slices) * 1000, side.latency);
         side.clientCpuSeconds += cpuSeconds() - cpuBefore;
       }
     }
@@ -29,7 +29,7 @@ program('comparison', async (params: ComparisonParams): Promise<ComparisonResult
     side.clientCpuSeconds = 0;
   }
   await run(params.seconds);
-  await Promise.all(sides.map(({ log }) => log.close()));
+  await Promise.all(sides.map(({ driver }) => driver.close()));
   return {
     sides: sides.map(({ latency, clientCpuSeconds }) => ({ entries: latency.count, clientCpuSeconds, latency: latency.summary() })),
   };

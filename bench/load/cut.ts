@@ -6,7 +6,7 @@ import type { CutParams, CutResult } from './types.ts';
 
 program('cut', async (params: CutParams): Promise<CutResult> => {
   // The node that is gone comes back elsewhere, if at all: nothing is to be sent there.
-  const log = await connect(params.log.url, { reconnect: { timeoutMs: 0 } });
+  const log = await connect(params.log.urls, { reconnect: { timeoutMs: 0 } });
   const lane = openLane(params.log, params.payloadBytes);
   let lost = 0;
   while (lost === 0) {

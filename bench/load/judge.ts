@@ -1,7 +1,6 @@
 // The judge of every log: all entries that were acknowledged are there, once each, as they were appended, in the order of their lane, where
 // the load appended them so that they have one; those whose outcome is not known are there at most once; and there are no others.
 
-import type { Batch } from '../../src/client/index.ts';
 import { type Lane, type LaneRecord, type Lost, payloadsOf } from './lane.ts';
 import { indexOf, type NumberedPayloads, WORD } from './numbered.ts';
 
@@ -19,10 +18,10 @@ class JudgedLane {
   /** The place after the last entry seen. */
   next = 0;
 
-  constructor(record: LaneRecord, isOrdered: boolean) {
+  constructor(record: LaneRecord) {
     this.record = record;
     this.#payloads = payloadsOf(record);
-    this.#seen = isOrdered ? undefined : new Uint8Array(record.sent);
+    this.#seen = record.isOrdered ? undefined : new Uint8Array(record.sent);
   }
 
   /** Takes the entry at `place`, if the log may hold it here. */
@@ -92,9 +91,9 @@ export class Judge {
   #lane: JudgedLane | undefined;
   #count = 0;
 
-  /** The log must hold what `lanes` say, and nothing else; `isOrdered`: the entries of a lane one after the other. */
-  constructor(lanes: readonly LaneRecord[], isOrdered: boolean) {
-    this.#lanes = new Map(lanes.map((record) => [record.lane, new JudgedLane(record, isOrdered)]));
+  /** The log must hold what `lanes` say, and nothing else. */
+  constructor(lanes: readonly LaneRecord[]) {
+    this.#lanes = new Map(lanes.map((record) => [record.lane, new JudgedLane(record)]));
     if (this.#lanes.size !== lanes.length) throw new TypeError('two lanes of a log have the same number');
   }
 
@@ -109,12 +108,6 @@ export class Judge {
     const lane = index === undefined ? undefined : this.#laneOf(index);
     if (index === undefined || lane === undefined || !lane.take(index % WORD, payload)) throw new Mismatch(this.#explain(payload));
     this.#count += 1;
-  }
-
-  /** Takes all entries of a batch, which come next. */
-  seeBatch(batch: Batch): void {
-    const walk = batch.entries();
-    for (let entry = walk.nextEntry(); entry !== undefined; entry = walk.nextEntry()) this.see(entry.payload);
   }
 
   /** The log ended. Throws a {@link Mismatch}. */
@@ -163,5 +156,5 @@ function changed(lane: JudgedLane, place: number, payload: Uint8Array): string {
 
 /** A judge of entries as they come, while `lane` is still appended to; how many there will be is not known. */
 export function judgeOfComing(lane: Lane): Judge {
-  return new Judge([{ ...lane.record(), sent: WORD, lost: [] }], true);
+  return new Judge([{ ...lane.record(), sent: WORD, lost: [], isOrdered: true }]);
 }

@@ -26,29 +26,31 @@ export interface LaneRecord {
   readonly sent: number;
   /** By place. */
   readonly lost: readonly Lost[];
+  /** Whether the log has them in the order of their places: not those that one client sent on several connections. */
+  readonly isOrdered: boolean;
 }
 
-/** Where a load finds a log, and the lanes that it may use: those from `firstLane` on, one for each of its connections that appends. */
-export interface LogTarget {
-  readonly url: string | readonly string[];
-  readonly seed: number;
-  readonly firstLane: number;
-}
-
-/** Few enough bytes to stay in a core's cache, as one payload would: the client copies each at once, so it may be overwritten soon. */
+/** Few enough bytes to stay in a core's cache, as one payload would: LogLog's client copies each at once, so it may be overwritten soon. */
 export const LANE_RING_BYTES = 1024 * 1024;
 
 const rings = new Map<string, NumberedPayloads>();
 
-/** The payloads of a lane, which all lanes and judges of this process share. */
-export function payloadsOf({ payloadBytes, seed, ringBytes }: Pick<LaneRecord, 'payloadBytes' | 'seed' | 'ringBytes'>): NumberedPayloads {
-  const key = `${payloadBytes} ${seed} ${ringBytes}`;
+/** The payloads of a lane, which it shares with the judges of this process. */
+export function payloadsOf({
+  payloadBytes,
+  seed,
+  ringBytes,
+  lane,
+}: Pick<LaneRecord, 'payloadBytes' | 'seed' | 'ringBytes' | 'lane'>): NumberedPayloads {
+  const key = `${payloadBytes} ${seed} ${ringBytes} ${lane}`;
   const payloads = rings.get(key) ?? new NumberedPayloads(payloadBytes, seed, ringBytes);
   rings.set(key, payloads);
   return payloads;
 }
 
 export class Lane {
+  /** As in the record. */
+  isOrdered = true;
   readonly #payloads: NumberedPayloads;
   readonly #lane: number;
   readonly #lost: Lost[] = [];
@@ -57,15 +59,29 @@ export class Lane {
   #slot: number;
 
   /** `lane` counts from 0 on, and is nobody else's. */
-  constructor(seed: number, payloadBytes: number, lane: number) {
-    this.#payloads = payloadsOf({ seed, payloadBytes, ringBytes: LANE_RING_BYTES });
+  constructor(seed: number, payloadBytes: number, lane: number, ringBytes = LANE_RING_BYTES) {
+    this.#payloads = payloadsOf({ seed, payloadBytes, ringBytes, lane });
     this.#lane = lane;
     this.#slot = (lane * WORD) % this.#payloads.slots;
+  }
+
+  get payloadBytes(): number {
+    return this.#payloads.payloadBytes;
+  }
+
+  /** A payload is overwritten when that of as many entries later is made. */
+  get slots(): number {
+    return this.#payloads.slots;
   }
 
   /** Entries that {@link next} has given. */
   get sent(): number {
     return this.#sent;
+  }
+
+  /** Index of the entry that {@link next} gives. */
+  get index(): number {
+    return this.#lane * WORD + this.#sent;
   }
 
   /** The payload of the next entry; valid until as many others were given as the ring has. */
@@ -106,6 +122,6 @@ export class Lane {
       else lost.push(each);
     }
     const { seed, ringBytes, payloadBytes } = this.#payloads;
-    return { seed, ringBytes, payloadBytes, lane: this.#lane, sent: this.#sent, lost };
+    return { seed, ringBytes, payloadBytes, lane: this.#lane, sent: this.#sent, lost, isOrdered: this.isOrdered };
   }
 }

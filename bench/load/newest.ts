@@ -6,7 +6,7 @@ import { cpuSeconds, program } from './program.ts';
 import type { NewestParams, NewestResult } from './types.ts';
 
 program('newest', async (params: NewestParams): Promise<NewestResult> => {
-  const logs = await Promise.all(Array.from({ length: params.consumers }, () => connect(params.log.url)));
+  const logs = await Promise.all(Array.from({ length: params.consumers }, () => connect(params.log.urls)));
   const passBytes = params.entries * (params.payloadBytes + ENTRY_OVERHEAD_BYTES);
   const run = async (seconds: number): Promise<{ readonly entries: number; readonly passes: number }> => {
     const deadline = performance.now() + seconds * 1000;

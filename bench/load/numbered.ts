@@ -9,7 +9,7 @@
 export const INDEX_BYTES = 8;
 export const RING_BYTES = 64 * 1024 * 1024;
 const MAX_SLOTS = 65_535;
-/** An index is two words: of a log's own loads the lane, and the place in it. */
+/** An index is two words: the lane, and the place in it. */
 export const WORD = 2 ** 32;
 
 /** Payloads that are there at once: cut from `ringBytes`, odd, so that an index with a flipped bit is that of another slot. */
@@ -66,60 +66,4 @@ export function indexOf(payload: Uint8Array): number | undefined {
   if (payload.length < INDEX_BYTES) return undefined;
   const view = new DataView(payload.buffer, payload.byteOffset, INDEX_BYTES);
   return view.getUint32(4, true) * WORD + view.getUint32(0, true);
-}
-
-/** Entries between two looks at the clock. */
-const STRIDE = 64;
-
-/** What a driver appends: entry after entry, until the time is over or there were enough. */
-export class Source {
-  readonly #payloads: NumberedPayloads;
-  readonly #first: number;
-  readonly #end: number;
-  readonly #deadline: number;
-  #next: number;
-
-  /** From entry `first` on: for `seconds`, or exactly `entries` when that is not 0. */
-  constructor(payloads: NumberedPayloads, first: number, seconds: number, entries: number) {
-    this.#payloads = payloads;
-    this.#first = first;
-    this.#next = first;
-    this.#end = entries === 0 ? Number.POSITIVE_INFINITY : first + entries;
-    this.#deadline = entries === 0 ? performance.now() + seconds * 1000 : Number.POSITIVE_INFINITY;
-  }
-
-  get payloadBytes(): number {
-    return this.#payloads.payloadBytes;
-  }
-
-  /** Index of the entry that {@link next} gives. */
-  get index(): number {
-    return this.#next;
-  }
-
-  /** How many were given. */
-  get count(): number {
-    return this.#next - this.#first;
-  }
-
-  next(): Buffer | undefined {
-    if (this.#next === this.#end) return undefined;
-    // Large entries are few: the clock is looked at before each of them.
-    const isLook = this.payloadBytes > 4096 || this.#next % STRIDE === 0;
-    if (isLook && performance.now() >= this.#deadline) return undefined;
-    const payload = this.#payloads.at(this.#next);
-    this.#next += 1;
-    return payload;
-  }
-
-  /** At most `most` payloads at once; none at the end. */
-  take(most: number): Buffer[] {
-    const taken: Buffer[] = [];
-    while (taken.length < most) {
-      const payload = this.next();
-      if (payload === undefined) break;
-      taken.push(payload);
-    }
-    return taken;
-  }
 }

@@ -3,7 +3,8 @@
 
 import type { LatencyRecorder } from '../statistics.ts';
 import { Mismatch } from './judge.ts';
-import { Lane, type LaneRecord, type LogTarget } from './lane.ts';
+import { Lane, type LaneRecord } from './lane.ts';
+import type { LogTarget } from './target.ts';
 import type { LoadName, LoadOutcome, Loads } from './types.ts';
 
 const lanes: Lane[] = [];
@@ -15,8 +16,8 @@ export function mustEnd(): boolean {
 }
 
 /** The lanes of the first `count` connections that append to `log`. What becomes of them is answered, whether the load succeeds or fails. */
-export function openLanes({ seed, firstLane }: LogTarget, payloadBytes: number, count: number): Lane[] {
-  const opened = Array.from({ length: count }, (_, i) => new Lane(seed, payloadBytes, firstLane + i));
+export function openLanes({ seed, firstLane, ringBytes }: LogTarget, payloadBytes: number, count: number): Lane[] {
+  const opened = Array.from({ length: count }, (_, i) => new Lane(seed, payloadBytes, firstLane + i, ringBytes));
   lanes.push(...opened);
   return opened;
 }

@@ -7,7 +7,7 @@ import { systemMs } from './systemClock.ts';
 import type { TimelineParams, TimelineResult } from './types.ts';
 
 program('timeline', async (params: TimelineParams): Promise<TimelineResult> => {
-  const log = await connect(params.log.url);
+  const log = await connect(params.log.urls);
   const lane = openLane(params.log, params.payloadBytes);
   const counts = new Array<number>(Math.ceil((params.seconds * 1000) / params.binMs)).fill(0);
   const startedMs = systemMs();

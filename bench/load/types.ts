@@ -2,9 +2,9 @@
 // the server nothing but its share of the machine.
 
 import type { Latency } from '../statistics.ts';
-import type { Target } from './drivers/driver.ts';
-import type { LaneRecord, LogTarget } from './lane.ts';
+import type { LaneRecord } from './lane.ts';
 import type { OpenLoopRun } from './schedule.ts';
+import type { LogTarget, Target } from './target.ts';
 
 /** Appends without awaiting each, with backpressure: throughput. */
 export interface AppendParams {
@@ -15,7 +15,7 @@ export interface AppendParams {
   /** The measurement ends after this long, or after `entries` when that is not 0. */
   readonly seconds: number;
   readonly entries: number;
-  /** Entries of each batch; 0: each entry by itself, which the client batches as it thinks best. */
+  /** Entries of each batch, which only LogLog makes all or nothing; 0: each entry alone, which the client batches as it thinks best. */
   readonly batchEntries: number;
 }
 
@@ -24,8 +24,6 @@ export interface AppendResult {
   /** From the first append of the measurement to its last receipt. */
   readonly seconds: number;
   readonly clientCpuSeconds: number;
-  /** End of the log after the last receipt. */
-  readonly end: number;
 }
 
 /** Appends until the connection is lost: load for a node that is killed. */
@@ -41,7 +39,7 @@ export interface CutResult {
 }
 
 /** Appends with one in flight on each connection: round trips. */
-export interface RoundTripParams {
+export interface InTurnParams {
   readonly log: LogTarget;
   readonly connections: number;
   /** Whether the connections are made all at the same time, not one after the other. */
@@ -51,7 +49,7 @@ export interface RoundTripParams {
   readonly seconds: number;
 }
 
-export interface RoundTripResult {
+export interface InTurnResult {
   readonly entries: number;
   readonly seconds: number;
   readonly clientCpuSeconds: number;
@@ -95,7 +93,7 @@ export interface FanOutParams {
 
 export interface FanOutResult {
   /** At full speed: entries appended and, by all subscribers together, received. */
-  readonly appended: number;
+  readonly entries: number;
   readonly delivered: number;
   readonly seconds: number;
   readonly clientCpuSeconds: number;
@@ -164,7 +162,7 @@ export interface ComparisonResult {
 }
 
 /** Reads `entries` from `from` on, again and again until `seconds` have passed, or once when they are 0. */
-export interface ReadParams {
+export interface RangeParams {
   readonly log: LogTarget;
   readonly from: number;
   /** Where the warm-up reads, so that it can leave what is measured untouched. */
@@ -176,7 +174,7 @@ export interface ReadParams {
   readonly seconds: number;
 }
 
-export interface ReadResult {
+export interface RangeResult {
   readonly entries: number;
   /** With those of the warm-up. */
   readonly allEntries: number;
@@ -245,88 +243,28 @@ export interface LoopbackResult {
   readonly megabytesPerSecond: number;
 }
 
-/** A system of any make, and the payloads of its entries: numbered from 0 on, random by `seed`. */
-export interface BesideParams {
-  readonly target: Target;
-  readonly payloadBytes: number;
-  readonly seed: number;
-}
-
-/** Appends to an empty system as fast as it takes them, as {@link AppendParams} say. */
-export interface BesideAppendParams extends BesideParams {
-  readonly warmUpSeconds: number;
-  readonly seconds: number;
-  readonly entries: number;
-}
-
-export interface BesideAppendResult extends Omit<AppendResult, 'end'> {
-  /** Entries of warm-up and measurement together. */
-  readonly allEntries: number;
-}
-
-/** Appends to an empty system with one in flight on each of `connections`. */
-export interface BesideInTurnParams extends BesideParams {
-  readonly connections: number;
-  readonly warmUpSeconds: number;
-  readonly seconds: number;
-}
-
-export interface BesideInTurnResult extends BesideAppendResult {
-  readonly latency: Latency;
-}
-
-/** Appends at a fixed rate to a system that may hold the first `from` entries, each timed from the moment at which it was due. */
-export interface BesideOpenLoopParams extends BesideParams {
-  readonly from: number;
-  readonly rate: number;
-  readonly warmUpSeconds: number;
-  readonly seconds: number;
-}
-
-export interface BesideOpenLoopResult extends OpenLoopResult {
-  readonly entries: number;
-  /** Of warm-up and measurement together. */
-  readonly allEntries: number;
-}
-
-/** One producer and subscribers at the live tail of an empty system, as in {@link FanOutParams}. */
-export interface BesideTailParams extends BesideParams {
-  readonly subscribers: number;
-  readonly rate: number;
-  readonly warmUpSeconds: number;
-  /** Of each of the two measurements. */
-  readonly seconds: number;
-}
-
-export interface BesideTailResult extends BesideAppendResult {
-  /** At the fixed rate, after the full speed that the rest is about. */
-  readonly paced: OpenLoopRun;
-  /** From the moment at which an append was due to its delivery, of every entry at every subscriber. */
-  readonly delivery: Latency;
-}
-
 /** Reads everything back, again and again until `seconds` have passed; a pass that finds not just `entries` is an error. */
-export interface BesideReadParams extends BesideParams {
+export interface ReadBackParams {
+  readonly log: LogTarget;
+  readonly payloadBytes: number;
   readonly entries: number;
   readonly warmUpSeconds: number;
   readonly seconds: number;
 }
 
-export interface BesideReadResult {
+export interface ReadBackResult {
   /** Of all passes of the measurement. */
   readonly entries: number;
-  readonly seconds: number;
-  readonly clientCpuSeconds: number;
   /** Of all passes, those of the warm-up too. */
   readonly allEntries: number;
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
 }
 
 /** Reads everything back once and compares it with what was appended. */
 export interface CheckParams {
   readonly target: Target;
   readonly lanes: readonly LaneRecord[];
-  /** What order they have: that of their numbers; the one that the driver says of many in flight; none, of several connections. */
-  readonly order: 'kept' | 'by driver' | 'none';
 }
 
 export interface CheckResult {
@@ -336,22 +274,18 @@ export interface CheckResult {
 export interface Loads {
   append: { params: AppendParams; result: AppendResult };
   cut: { params: CutParams; result: CutResult };
-  roundTrip: { params: RoundTripParams; result: RoundTripResult };
+  inTurn: { params: InTurnParams; result: InTurnResult };
   openLoop: { params: OpenLoopParams; result: OpenLoopResult };
   fanOut: { params: FanOutParams; result: FanOutResult };
   newest: { params: NewestParams; result: NewestResult };
   timeline: { params: TimelineParams; result: TimelineResult };
   comparison: { params: ComparisonParams; result: ComparisonResult };
-  read: { params: ReadParams; result: ReadResult };
+  readBack: { params: ReadBackParams; result: ReadBackResult };
+  range: { params: RangeParams; result: RangeResult };
   tail: { params: TailParams; result: TailResult };
   disk: { params: DiskParams; result: DiskResult };
   sequential: { params: SequentialParams; result: SequentialResult };
   loopback: { params: LoopbackParams; result: LoopbackResult };
-  besideAppend: { params: BesideAppendParams; result: BesideAppendResult };
-  besideInTurn: { params: BesideInTurnParams; result: BesideInTurnResult };
-  besideOpenLoop: { params: BesideOpenLoopParams; result: BesideOpenLoopResult };
-  besideTail: { params: BesideTailParams; result: BesideTailResult };
-  besideRead: { params: BesideReadParams; result: BesideReadResult };
   check: { params: CheckParams; result: CheckResult };
 }
 

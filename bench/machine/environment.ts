@@ -1,11 +1,11 @@
 // What a result was measured on: without it a number means nothing.
 
-import { execFileSync } from 'node:child_process';
 import { readFileSync, realpathSync, statfsSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { VERSION } from '../../src/node/version.ts';
+import { commitOf } from './commit.ts';
 
 /** File system numbers of statfs(2) whose files are in memory only. */
 const MEMORY_FILE_SYSTEMS: Readonly<Record<number, string>> = { 16914836: 'tmpfs', 2240043254: 'ramfs' };
@@ -26,21 +26,6 @@ export interface Environment {
   readonly isDurable: boolean;
   readonly fsync: string;
   readonly startedAt: string;
-}
-
-function git(...args: string[]): string {
-  try {
-    const cwd = dirname(fileURLToPath(import.meta.url));
-    return execFileSync('git', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  } catch {
-    return '';
-  }
-}
-
-function commit(): string {
-  const hash = git('rev-parse', '--short=12', 'HEAD');
-  if (hash === '') return 'unknown';
-  return git('status', '--porcelain') === '' ? hash : `${hash}+changes`;
 }
 
 /** Device and file system that hold `directory`, from the longest mount point that leads to it. */
@@ -67,7 +52,7 @@ export function describeEnvironment(directory: string): Environment {
   const [cpu] = cpus();
   return {
     version: VERSION,
-    commit: commit(),
+    commit: commitOf(dirname(fileURLToPath(import.meta.url))),
     node: process.version,
     system: `${type()} ${release()}`,
     cpu: cpu?.model.trim() ?? 'unknown',

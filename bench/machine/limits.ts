@@ -1,10 +1,11 @@
 // The machine's own limits, measured in the same round as what is compared with them: (a) the disk, by write + fdatasync on an allocated
 // file, (b) the same client against a server that only counts and answers, (c) loopback. Each is measured when first asked for in a round.
 
-import type { AppendResult, DiskResult, LoadName, Loads, RoundTripResult } from '../load/types.ts';
-import { Written } from '../processes/log.ts';
+import { LANE_RING_BYTES } from '../load/lane.ts';
+import type { AppendResult, DiskResult, InTurnResult, LoadName, Loads } from '../load/types.ts';
 import { compiled, type LoadAnswer, runLoad, startServer } from '../processes/processes.ts';
 import type { Distribution, LoadRecord, Sample, Sizes } from '../sample.ts';
+import { Written } from '../written.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -97,10 +98,10 @@ export class Limits {
   }
 
   /** Limit (b) with one append in flight on each of `connections`. */
-  bareRoundTrip(connections: number): Promise<RoundTripResult> {
+  bareRoundTrip(connections: number): Promise<InTurnResult> {
     const { warmUpSeconds, seconds, smallBytes: payloadBytes } = this.#sizes;
     return this.#once(`round trip ${connections}`, `bare server, ${connections} in flight`, async () => {
-      const result = await this.#withBare('roundTrip', { connections, isStorm: false, payloadBytes, warmUpSeconds, seconds });
+      const result = await this.#withBare('inTurn', { connections, isStorm: false, payloadBytes, warmUpSeconds, seconds });
       const what = `(b) bare server, ${connections} × one in flight`;
       this.distributions.push({ what, histogram: result.latency.histogram, needsDisk: false });
       this.samples.push({ what: `${what}: p50`, value: result.latency.p50Ms, unit: 'ms' });
@@ -138,13 +139,14 @@ export class Limits {
     return { result, lanes };
   }
 
-  async #withBare<Name extends 'append' | 'roundTrip'>(
+  async #withBare<Name extends 'append' | 'inTurn'>(
     name: Name,
     params: Omit<Loads[Name]['params'], 'log'>,
   ): Promise<Loads[Name]['result']> {
     const server = await startServer(compiled('./machine/bareServer.js'), [String(this.#sizes.windowBytes)]);
     try {
-      const log = new Written().target(server.url, 0);
+      const { connections = 1 } = params as { readonly connections?: number };
+      const log = new Written(LANE_RING_BYTES).target({ driver: 'loglog', urls: [server.url] }, connections);
       const { result, lanes } = await this.#load(name, { ...params, log } as Loads[Name]['params']);
       const appended = lanes.reduce((sum, { sent }) => sum + sent, 0);
       const counted = Number(await (await fetch(new URL('/entries', server.url.replace(/^ws/, 'http')))).text());

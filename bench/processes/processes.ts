@@ -49,7 +49,7 @@ export function childEnvironment(): { readonly environment: NodeJS.ProcessEnv; r
 }
 
 /** Where this file is when it is compiled: tests run the sources, and their children what was built. */
-const COMPILED = import.meta.url.endsWith('.ts') ? new URL('../../dist/bench', import.meta.url) : new URL('..', import.meta.url);
+const COMPILED = import.meta.url.endsWith('.ts') ? new URL('../../dist/bench/', import.meta.url) : new URL('..', import.meta.url);
 
 /** Path of a compiled file; `relative` says it from the folder of the bench. */
 export function compiled(relative: string): string {

@@ -7,6 +7,11 @@ import type { Line, MeasuredSystem, Report, Table } from './report.ts';
 /** Of these less is better. */
 const TIMES_AND_COSTS: readonly Unit[] = ['ms', 's', 's/million', 'MB'];
 
+/** Whether less is better of numbers with this unit. */
+export function isLessBetter(unit: Unit): boolean {
+  return TIMES_AND_COSTS.includes(unit);
+}
+
 /** A line that stands in such a table. */
 type ComparedLine = Line & { readonly beside: NonNullable<Line['beside']> };
 
@@ -39,7 +44,7 @@ function doOverlap(own: Spread, other: Spread): boolean {
 export function standingText(own: Spread, other: Spread, unit: Unit): string {
   const [ours, theirs] = [own.median, other.median];
   if (ours === null || theirs === null || !(ours > 0 && theirs > 0)) return '–';
-  const ratio = TIMES_AND_COSTS.includes(unit) ? theirs / ours : ours / theirs;
+  const ratio = isLessBetter(unit) ? theirs / ours : ours / theirs;
   const times = Math.max(ratio, 1 / ratio);
   const text = times < 9.95 ? times.toFixed(1) : times.toLocaleString('en-US', { maximumFractionDigits: 0 });
   if (text === '1.0') return 'equal';

@@ -1,6 +1,7 @@
 // The results as Markdown, written between two marks of a document that says the rest, so that its numbers are those of a run.
 
 import { comparisonTables } from './comparison.ts';
+import { pairTable } from './pairs.ts';
 import { environmentText, latencyTableOf, type Report, type Table, tableOf } from './report.ts';
 
 export const RESULTS_BEGIN = '<!-- results: begin -->';
@@ -27,6 +28,8 @@ export function resultsMarkdown(report: Report): string {
   const all = tableOf(report.results);
   if (all.rows.length > 0) parts.push(tableMarkdown(all));
   parts.push(...comparisonTables(report).map(tableMarkdown));
+  const pairs = pairTable(report);
+  if (pairs !== undefined) parts.push('This build against the one before it:', tableMarkdown(pairs));
   if (report.latencies.length > 0) parts.push('All rounds together:', tableMarkdown(latencyTableOf(report.latencies)));
   return parts.join('\n\n');
 }

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { comparisonTables } from './comparison.ts';
 import { htmlPage } from './html/page.ts';
 import { placeOfResults, withResults } from './markdown.ts';
+import { pairTable } from './pairs.ts';
 import { environmentText, latencyTableOf, type Report, tableOf, tableText } from './report.ts';
 
 export interface Outputs {
@@ -25,7 +26,10 @@ export function readReport(path: string): Report {
 /** For a terminal: the conditions, every number, every distribution, and what to beware of. */
 export function reportText(report: Report): string {
   const all = tableOf(report.results);
-  const tables = [...(all.rows.length > 0 ? [all] : []), ...comparisonTables(report)].map(tableText);
+  const pairs = pairTable(report);
+  const tables = [...(all.rows.length > 0 ? [all] : []), ...comparisonTables(report), ...(pairs === undefined ? [] : [pairs])].map(
+    tableText,
+  );
   if (report.latencies.length > 0) tables.push(tableText(latencyTableOf(report.latencies)));
   const notes = [...report.remarks.map((text) => `${text}\n`), ...report.warnings.map((text) => `warning: ${text}\n`)];
   return `${[environmentText(report), ...tables].join('\n\n')}\n\n${notes.join('')}`;

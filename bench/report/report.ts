@@ -74,6 +74,8 @@ export interface MeasuredSystem {
   readonly nodes: number;
   /** Whether it is this build of LogLog. */
   readonly isOwn: boolean;
+  /** Whether it is the build of LogLog that this one is compared with. */
+  readonly isBefore?: boolean;
 }
 
 /** Everything that is known of one call of the bench; as JSON, NaN is null. */
@@ -81,7 +83,7 @@ export interface Report {
   readonly environment: Environment;
   readonly rounds: number;
   readonly sizes: Sizes;
-  /** What the scenarios called beside-* measured. */
+  /** What the scenarios measured that take all systems. */
   readonly systems: readonly MeasuredSystem[];
   /** What is good to know, and nothing to beware of. */
   readonly remarks: readonly string[];
@@ -169,9 +171,9 @@ function targetText(target: Target | undefined): string {
   return `${target.is === 'at least' ? '≥' : '≤'} ${target.value.toLocaleString('en-US')}`;
 }
 
-/** Titles and cells of the table of all numbers but those of {@link Beside}, which have tables of their own. */
+/** Titles and cells of the table of all numbers but those that compare systems, which have tables of their own; those with a target stand in both. */
 export function tableOf(all: readonly Line[]): Table {
-  const lines = all.filter(({ beside }) => !beside);
+  const lines = all.filter(({ beside, target }) => !beside || target);
   const rows = lines.map((line, index) => [
     line.scenario === lines[index - 1]?.scenario ? '' : line.scenario,
     line.what,
@@ -224,6 +226,6 @@ export function environmentText({ environment, sizes, rounds: runs }: Report): s
     `LogLog ${version} (${commit}), Node ${node}, ${system}`,
     `${cpu}, ${cores} cores, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB of memory; ${fileSystem} on ${disk}`,
     `fsync: ${fsync}`,
-    `medians of ${runs} ${runs === 1 ? 'run' : 'runs'} of ${sizes.seconds} s each (beside-*: ${sizes.besideSeconds} s); targets are for 2 cores`,
+    `medians of ${runs} ${runs === 1 ? 'run' : 'runs'} of ${sizes.seconds} s each; targets are for 2 cores`,
   ].join('\n');
 }

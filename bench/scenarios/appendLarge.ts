@@ -9,6 +9,7 @@ const SECTOR_BYTES = 4096;
 export const appendLarge: Scenario = {
   name: 'append-large',
   about: 'durable appends of 100 kB: MB/s, and compared with the lower of limits (a) and (b)',
+  takes: 'loglog',
   async run(context: Context): Promise<Sample[]> {
     const { limits, sizes } = context;
     const bare = await limits.bareAppend(sizes.largeBytes);

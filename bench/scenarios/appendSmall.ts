@@ -1,4 +1,4 @@
-// Durable appends of small entries by one producer, as the client batches them by itself.
+// Durable appends of small entries by one producer, as the client batches them automatically.
 
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
@@ -7,6 +7,7 @@ import { measureAppends } from './appends.ts';
 export const appendSmall: Scenario = {
   name: 'append-small',
   about: 'durable appends of 100 B, one producer, automatic batching: entries/s, and compared with limit (b)',
+  takes: 'loglog',
   async run(context: Context): Promise<Sample[]> {
     const { smallBytes } = context.sizes;
     const bare = await context.limits.bareAppend(smallBytes);

@@ -2,7 +2,6 @@
 
 import type { Sample } from '../sample.ts';
 import type { Context } from '../scenario.ts';
-import { costSamples } from './cost.ts';
 
 export interface AppendRun {
   /** Entries a second. */
@@ -14,9 +13,9 @@ export interface AppendRun {
 
 /** Appends entries of `payloadBytes` to an empty log for the configured time. */
 export function measureAppends(context: Context, payloadBytes: number): Promise<AppendRun> {
-  return context.withNode(async (node) => {
-    const result = await context.append(node, payloadBytes);
-    const metrics = await node.metrics();
+  return context.withNode(async (log) => {
+    const result = await log.append(payloadBytes);
+    const metrics = await log.running.node(1).metrics();
     const of = (name: string): number => metrics.get(name) ?? Number.NaN;
     const syncs = of('fsync_duration_seconds_count');
     const meanWriteBytes = of('written_bytes_total') / syncs;
@@ -24,7 +23,7 @@ export function measureAppends(context: Context, payloadBytes: number): Promise<
       { what: "mean of the node's writes", value: meanWriteBytes, unit: 'bytes' },
       { what: 'mean write + fdatasync', value: (of('fsync_duration_seconds_sum') / syncs) * 1000, unit: 'ms' },
       { what: 'entries in a request', value: of('append_entries_total') / of('append_batches_total'), unit: '' },
-      ...costSamples(node, result, 'appends'),
+      ...log.costLines(result, 'appends'),
     ];
     return { rate: result.entries / result.seconds, meanWriteBytes, samples };
   });

@@ -1,13 +1,11 @@
 // Appends of small entries to a cluster, acknowledged when a majority has them on disk: all nodes and the client share the machine.
 
-import type { ClusterUnderTest } from '../processes/cluster.ts';
-import type { NodeUnderTest } from '../processes/node.ts';
 import type { Sample } from '../sample.ts';
-import type { Context, Scenario } from '../scenario.ts';
-import { costSamples } from './cost.ts';
+import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
+import type { LogLogNode } from '../systems/loglogNode.ts';
 
 /** What the node's disk was asked to do, on average. */
-async function writes(node: NodeUnderTest, who: string): Promise<Sample[]> {
+async function writes(node: LogLogNode, who: string): Promise<Sample[]> {
   const metrics = await node.metrics();
   const of = (name: string): number => metrics.get(name) ?? Number.NaN;
   const syncs = of('fsync_duration_seconds_count');
@@ -17,12 +15,13 @@ async function writes(node: NodeUnderTest, who: string): Promise<Sample[]> {
   ];
 }
 
-async function measure(context: Context, cluster: ClusterUnderTest): Promise<Sample[]> {
-  const leader = await cluster.leader();
-  const follower = cluster.nodes.find((node) => node !== leader.node);
-  const cpuBefore = leader.node.cpuSeconds();
-  const result = await context.append(cluster, context.sizes.smallBytes);
-  const cpuAfter = leader.node.cpuSeconds();
+async function measure(context: Context, log: LogUnderTest): Promise<Sample[]> {
+  const { running } = log;
+  const leader = running.node(await running.leader());
+  const follower = running.nodes.find((node) => node !== leader);
+  const cpuBefore = leader.cpuSeconds();
+  const result = await log.append(context.sizes.smallBytes);
+  const cpuAfter = leader.cpuSeconds();
   const samples: Sample[] = [
     {
       what: 'throughput, committed',
@@ -30,9 +29,9 @@ async function measure(context: Context, cluster: ClusterUnderTest): Promise<Sam
       unit: 'entries/s',
       target: { is: 'at least', value: 500_000 },
     },
-    ...(await writes(leader.node, "the leader's")),
+    ...(await writes(leader, "the leader's")),
     ...(follower === undefined ? [] : await writes(follower, "a follower's")),
-    ...costSamples(cluster, result, 'appends'),
+    ...log.costLines(result, 'appends'),
   ];
   if (cpuBefore !== undefined && cpuAfter !== undefined) {
     const value = ((cpuAfter - cpuBefore) / result.allEntries) * 1e6;
@@ -44,7 +43,8 @@ async function measure(context: Context, cluster: ClusterUnderTest): Promise<Sam
 export const clusterAppend: Scenario = {
   name: 'cluster-append',
   about: 'three nodes: committed appends of 100 B, one producer, automatic batching: entries/s',
+  takes: 'loglog',
   run(context: Context): Promise<Sample[]> {
-    return context.withCluster((cluster) => measure(context, cluster));
+    return context.withCluster((log) => measure(context, log));
   },
 };

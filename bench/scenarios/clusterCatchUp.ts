@@ -4,10 +4,10 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import { type ClusterUnderTest, until } from '../processes/cluster.ts';
-import type { NodeUnderTest } from '../processes/node.ts';
+import { until } from '../processes/until.ts';
 import type { Sample } from '../sample.ts';
-import type { Context, Scenario } from '../scenario.ts';
+import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
+import type { LogLogNode } from '../systems/loglogNode.ts';
 
 /** The node that has nothing; the two others elect one of themselves. */
 const EMPTY = 3;
@@ -25,7 +25,7 @@ interface Look {
   readonly joined: number;
 }
 
-async function look(leader: NodeUnderTest): Promise<Look> {
+async function look(leader: LogLogNode): Promise<Look> {
   const { log, cluster } = await leader.status();
   const joined = cluster.nodes.find(({ id }) => id === EMPTY)?.durable ?? 0;
   return { atMs: performance.now(), commit: log.commit, joined };
@@ -37,7 +37,7 @@ function rate(a: Look, b: Look, of: 'commit' | 'joined'): number {
 }
 
 /** Looks until the node that joins lacks at most `lackBytes`; before that, `begun` at the moment when it had its first bytes. */
-async function join(leader: NodeUnderTest, lackBytes: number): Promise<{ readonly begun: Look; readonly done: Look }> {
+async function join(leader: LogLogNode, lackBytes: number): Promise<{ readonly begun: Look; readonly done: Look }> {
   const begun = await until('an empty node is fed', async () => {
     const now = await look(leader);
     return now.joined > 0 ? now : undefined;
@@ -49,14 +49,14 @@ async function join(leader: NodeUnderTest, lackBytes: number): Promise<{ readonl
   return { begun, done: await until('an empty node has caught up', caughtUp, LOOK_MS) };
 }
 
-async function whenIdle(context: Context, cluster: ClusterUnderTest, leader: NodeUnderTest): Promise<Sample[]> {
+async function whenIdle(context: Context, log: LogUnderTest, leader: LogLogNode): Promise<Sample[]> {
   const { smallBytes, largeBytes, catchUpBytes } = context.sizes;
   const half = (payloadBytes: number): number => Math.ceil(catchUpBytes / 2 / (payloadBytes + ENTRY_OVERHEAD_BYTES));
-  await context.fill(cluster, largeBytes, half(largeBytes));
-  await context.fill(cluster, smallBytes, half(smallBytes));
-  await cluster.settled();
+  await log.fill(largeBytes, half(largeBytes));
+  await log.fill(smallBytes, half(smallBytes));
+  await log.running.settled();
   const startedMs = performance.now();
-  const [{ begun, done }] = await Promise.all([join(leader, 0), cluster.startNode(EMPTY)]);
+  const [{ begun, done }] = await Promise.all([join(leader, 0), log.running.start(EMPTY)]);
   return [
     {
       what: 'empty follower, otherwise idle',
@@ -68,14 +68,20 @@ async function whenIdle(context: Context, cluster: ClusterUnderTest, leader: Nod
   ];
 }
 
-async function underLoad(context: Context, cluster: ClusterUnderTest, leader: NodeUnderTest): Promise<Sample[]> {
+/** Takes everything from the node that is to join, as when its disk is replaced. */
+async function empty({ running }: LogUnderTest): Promise<void> {
+  await running.end(EMPTY, 'SIGKILL');
+  rmSync(running.node(EMPTY).directory, { recursive: true });
+}
+
+async function underLoad(context: Context, log: LogUnderTest, leader: LogLogNode): Promise<Sample[]> {
   const { smallBytes, seconds, warmUpSeconds } = context.sizes;
   const windowMs = seconds * 1000;
-  await cluster.kill(EMPTY);
-  rmSync(cluster.directoryOf(EMPTY), { recursive: true });
+  const { running } = log;
+  await empty(log);
   const end = new AbortController();
   const plan = { payloadBytes: smallBytes, warmUpSeconds: 0, seconds: LOAD_SECONDS, entries: 0, batchEntries: 0 };
-  const load = context.loadOn(cluster, 'append', plan, { signal: end.signal });
+  const load = log.load('append', plan, { signal: end.signal });
   // A failure is seen below, where it is awaited.
   load.catch(() => undefined);
   try {
@@ -83,7 +89,7 @@ async function underLoad(context: Context, cluster: ClusterUnderTest, leader: No
     const before = await look(leader);
     await sleep(windowMs);
     const away = await look(leader);
-    await cluster.startNode(EMPTY);
+    await running.start(EMPTY);
     const { begun, done } = await join(leader, IN_STEP_BYTES);
     await sleep(windowMs);
     const after = await look(leader);
@@ -111,16 +117,20 @@ async function underLoad(context: Context, cluster: ClusterUnderTest, leader: No
 export const clusterCatchUp: Scenario = {
   name: 'cluster-catch-up',
   about: 'an empty third node joins a log of 2 GB: MB/s, idle and under full load, and how much slower appends are meanwhile',
+  takes: 'loglog',
   run(context: Context): Promise<Sample[]> {
-    const work = async (cluster: ClusterUnderTest): Promise<Sample[]> => {
-      const { node: leader } = await cluster.leader();
-      const idle = await whenIdle(context, cluster, leader);
-      const loaded = await underLoad(context, cluster, leader);
-      await cluster.settled();
+    const work = async (log: LogUnderTest): Promise<Sample[]> => {
+      const { running } = log;
+      // A cluster begins only with all of its nodes.
+      await empty(log);
+      const leader = running.node(await running.leader());
+      const idle = await whenIdle(context, log, leader);
+      const loaded = await underLoad(context, log, leader);
+      await running.settled();
       // Alone, so that all that the judge reads is what it was fed.
-      for (const id of [1, 2]) await cluster.end(id, 'SIGTERM');
+      for (const id of [1, 2]) await running.end(id, 'SIGTERM');
       return [...idle, ...loaded];
     };
-    return context.withCluster(work, [1, 2]);
+    return context.withCluster(work);
   },
 };

@@ -1,96 +1,104 @@
-// The leader is killed while a client appends, again and again: from the kill to the first append that another leader has committed.
-// Once more under more load, as a rate over time.
+// The leader is killed while a client appends, again and again: how long nothing is acknowledged. Each system has the election timeout that
+// it has by default, and a client that goes on as its makers advise. Of LogLog once more under more load, as a rate over time.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect, type LogClient } from '../../src/client/index.ts';
+import { Attempts } from '../load/attempts.ts';
+import { openDriver } from '../load/drivers/open.ts';
 import { Lane } from '../load/lane.ts';
 import { systemMs } from '../load/systemClock.ts';
-import type { ClusterUnderTest } from '../processes/cluster.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { type Latency, LatencyRecorder } from '../statistics.ts';
+import { LatencyRecorder } from '../statistics.ts';
+import type { UnderTest } from '../underTest.ts';
+import { eachSystem } from './systems.ts';
 
 /** The kill comes at another moment between two heartbeats each time. */
-const STEADY_MS = 200;
+const STEADY_MS = 600;
 const SPREAD_MS = 37;
 
-/** The rate over time: long enough before the kill to see what is usual, and after it for the killed node to come back. */
+/** The rate over time, from before the first kill to after it. */
 const BIN_MS = 100;
+const BEFORE_MS = 500;
+const AFTER_MS = 500;
+
+/** The same under load: long enough before the kill to see what is usual, and after it for the killed node to come back. */
 const IN_FLIGHT = 64;
-const BEFORE_MS = 2000;
+const LOADED_BEFORE_MS = 2000;
 const BACK_AFTER_TIMEOUTS = 3;
-const AFTER_MS = 5000;
+const LOADED_AFTER_MS = 5000;
 
-/** Longer than any election takes. */
-const PATIENCE_MS = 60_000;
-
-/** Appends one after the other, through whatever becomes of them, until one is committed in a later term than `term`, or `signal` ends it. */
-async function untilNextTerm(log: LogClient, lane: Lane, term: number, signal: AbortSignal): Promise<number> {
-  for (;;) {
-    if (signal.aborted) throw signal.reason;
-    const place = lane.sent;
-    try {
-      const receipt = await log.append(lane.next());
-      if (receipt.term > term) return performance.now();
-    } catch (thrown) {
-      // What was on its way to the leader when it died is not known; the next one tells.
-      lane.lose(place, thrown);
-      await sleep(1);
-    }
-  }
+interface FailedOver {
+  readonly killedMs: number;
+  /** When the next append was acknowledged. */
+  readonly backMs: number;
 }
 
-/** What `waited` resolves to, unless that takes too long: it may hang in an append that is never answered. */
-async function bounded<T>(waited: Promise<T>, what: string, stop: AbortController): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited for ${PATIENCE_MS / 1000} s until ${what}`)), PATIENCE_MS);
-  });
-  try {
-    return await Promise.race([waited, tooLong]);
-  } finally {
-    clearTimeout(timer);
-    stop.abort();
-  }
-}
-
-async function failOver(cluster: ClusterUnderTest, log: LogClient, lane: Lane, steadyMs: number): Promise<number> {
-  await cluster.settled();
-  const leader = await cluster.leader();
-  const term = await cluster.term();
-  const stop = new AbortController();
-  const committed = untilNextTerm(log, lane, term, stop.signal);
-  // A failure is seen below, where it is awaited.
-  committed.catch(() => undefined);
+async function failOver({ running }: UnderTest, attempts: Attempts, steadyMs: number): Promise<FailedOver> {
+  attempts.begin();
+  await attempts.firstSince(performance.now());
   await sleep(steadyMs);
+  const leader = await running.leader();
   const killedMs = performance.now();
-  const gone = cluster.kill(leader.id);
-  const committedMs = await bounded(committed, `an append is committed after term ${term}, whose leader was killed`, stop);
+  const back = attempts.firstSince(killedMs);
+  const gone = running.end(leader, 'SIGKILL');
+  const backMs = await back;
+  await sleep(AFTER_MS);
+  attempts.end();
   await gone;
-  await cluster.startNode(leader.id);
-  return committedMs - killedMs;
+  await running.start(leader);
+  return { killedMs, backMs };
 }
 
-/** Keeps the rate of committed appends around one kill, and the return of the killed node. */
-async function keepTimeline(context: Context, cluster: ClusterUnderTest): Promise<void> {
-  const { smallBytes: payloadBytes, electionTimeoutMs } = context.sizes;
-  await cluster.settled();
-  const backMs = BACK_AFTER_TIMEOUTS * electionTimeoutMs;
-  const seconds = (BEFORE_MS + backMs + AFTER_MS) / 1000;
-  const load = context.loadOn(cluster, 'timeline', { payloadBytes, inFlight: IN_FLIGHT, binMs: BIN_MS, seconds });
+function keepTimeline(system: UnderTest, attempts: Attempts, { killedMs, backMs }: FailedOver): void {
+  const bins = Math.ceil((BEFORE_MS + backMs - killedMs + AFTER_MS) / BIN_MS);
+  system.series.push({
+    what: system.name,
+    unit: 'entries/s',
+    startMs: -BEFORE_MS,
+    binMs: BIN_MS,
+    values: attempts.countsFrom(killedMs - BEFORE_MS, BIN_MS, bins).map((count) => (count * 1000) / BIN_MS),
+    marks: [{ atMs: 0, what: 'the leader is killed' }],
+  });
+}
+
+/** Kills one leader after the other. */
+async function killLeaders(system: UnderTest, payloadBytes: number, failovers: number, times: LatencyRecorder): Promise<void> {
+  const target = system.written.target(await system.running.target(), 1);
+  const driver = await openDriver({ ...target, survives: true });
+  const attempts = new Attempts(driver, new Lane(target.seed, payloadBytes, target.firstLane, target.ringBytes));
+  try {
+    for (let i = 0; i < failovers; i++) {
+      const failedOver = await failOver(system, attempts, STEADY_MS + i * SPREAD_MS);
+      times.record(failedOver.backMs - failedOver.killedMs);
+      if (i === 0) keepTimeline(system, attempts, failedOver);
+    }
+  } finally {
+    attempts.end();
+    await driver.close();
+    system.written.keep([attempts.record()]);
+  }
+}
+
+/** Keeps the rate of committed appends around one kill under load, and the return of the killed node. */
+async function keepLoadedTimeline({ sizes }: Context, system: UnderTest): Promise<void> {
+  const { smallBytes: payloadBytes, electionTimeoutMs } = sizes;
+  const { running } = system;
+  const awayMs = BACK_AFTER_TIMEOUTS * electionTimeoutMs;
+  const seconds = (LOADED_BEFORE_MS + awayMs + LOADED_AFTER_MS) / 1000;
+  const load = system.load('timeline', { payloadBytes, inFlight: IN_FLIGHT, binMs: BIN_MS, seconds });
   const happened = async (): Promise<{ readonly killedMs: number; readonly startedMs: number; readonly readyMs: number }> => {
-    await sleep(BEFORE_MS);
-    const leader = await cluster.leader();
+    await sleep(LOADED_BEFORE_MS);
+    const leader = await running.leader();
     const killedMs = systemMs();
-    await cluster.kill(leader.id);
-    await sleep(backMs);
+    await running.end(leader, 'SIGKILL');
+    await sleep(awayMs);
     const startedMs = systemMs();
-    await cluster.startNode(leader.id);
+    await running.start(leader);
     return { killedMs, startedMs, readyMs: systemMs() };
   };
   const [{ startedMs: firstMs, counts }, { killedMs, startedMs, readyMs }] = await Promise.all([load, happened()]);
-  context.series.push({
-    what: `committed appends, ${IN_FLIGHT} in flight`,
+  system.series.push({
+    what: `${system.name}, ${IN_FLIGHT} in flight`,
     unit: 'entries/s',
     startMs: firstMs - killedMs,
     binMs: BIN_MS,
@@ -103,41 +111,32 @@ async function keepTimeline(context: Context, cluster: ClusterUnderTest): Promis
   });
 }
 
-/** Kills the leader again and again under a client of this process. Returns the times to the next committed append. */
-async function killAgainAndAgain(context: Context, cluster: ClusterUnderTest): Promise<Latency> {
-  const { failovers, smallBytes, electionTimeoutMs } = context.sizes;
-  const written = context.writtenTo(cluster);
-  const { url, seed, firstLane } = written.target(cluster.urls, 1);
-  const lane = new Lane(seed, smallBytes, firstLane);
-  const log = await connect(url);
-  const times = new LatencyRecorder();
-  try {
-    for (let i = 0; i < failovers; i++) {
-      times.record(await failOver(cluster, log, lane, STEADY_MS + ((i * SPREAD_MS) % (electionTimeoutMs / 10))));
-    }
-  } finally {
-    await log.close();
-  }
-  lane.acknowledgedTo(lane.sent);
-  written.keep([lane.record()]);
-  return times.summary();
-}
-
 export const clusterFailover: Scenario = {
   name: 'cluster-failover',
-  about: 'three nodes: from kill -9 of the leader to the next committed append: p50 and p99 of 20, against the election timeout',
-  run(context: Context): Promise<Sample[]> {
-    const { electionTimeoutMs } = context.sizes;
-    return context.withCluster(async (cluster) => {
-      const times = await killAgainAndAgain(context, cluster);
-      context.keep('kill to the next committed append', times);
-      await keepTimeline(context, cluster);
-      const { p50Ms, p99Ms } = times;
-      return [
-        { what: 'p50', value: p50Ms, unit: 'ms' },
-        { what: 'p99', value: p99Ms, unit: 'ms' },
-        { what: 'p99 to the election timeout', value: p99Ms / electionTimeoutMs, unit: '×', target: { is: 'at most', value: 2 } },
-      ];
-    });
+  about:
+    'three nodes: from kill -9 of the leader to the next acknowledged append (--failovers): p50, p99 and max, and the election timeout',
+  takes: 'all',
+  async run(context: Context): Promise<Sample[]> {
+    const { smallBytes, failovers } = context.sizes;
+    const lines: Sample[] = [];
+    const measure = async (system: UnderTest): Promise<void> => {
+      const times = new LatencyRecorder();
+      await killLeaders(system, smallBytes, failovers, times);
+      const { p50Ms, p99Ms, maxMs } = times.summary();
+      const { electionTimeoutMs } = system.running;
+      system.keep(times.summary());
+      system.note('p50', p50Ms, 'ms', { isCompared: true });
+      system.note('p99', p99Ms, 'ms');
+      system.note('max', maxMs, 'ms', { isCompared: true });
+      system.note('election timeout', electionTimeoutMs, 'ms');
+      await system.running.leader();
+      if (!system.isOwn) return;
+      await keepLoadedTimeline(context, system);
+      const target = { is: 'at most', value: 2 } as const;
+      lines.push({ what: 'p99 to the election timeout', value: p99Ms / electionTimeoutMs, unit: '×', target });
+    };
+    const systems = context.systems.filter(({ system }) => system.nodes > 1);
+    const samples = await eachSystem(context, '3 nodes', measure, systems);
+    return [...lines, ...samples];
   },
 };

@@ -1,9 +1,7 @@
 // The latency of one append on three nodes and on one, in turn in the same run: what the majority costs.
 
-import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
-import type { Context, Scenario } from '../scenario.ts';
-import { costSamples } from './cost.ts';
+import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
 
 /** Long enough that a switch costs nothing, short enough that both sides meet the same disturbances. */
 const SLICE_SECONDS = 0.25;
@@ -25,14 +23,15 @@ async function measure(context: Context, single: LogUnderTest, cluster: LogUnder
       unit: '×',
       target: { is: 'at most', value: 2.5 },
     },
-    ...costSamples(cluster, together, 'appends', 'three nodes: '),
-    ...costSamples(single, alone, 'appends', 'single node: '),
+    ...cluster.costLines(together, 'appends', 'three nodes: '),
+    ...single.costLines(alone, 'appends', 'single node: '),
   ];
 }
 
 export const clusterOneInFlight: Scenario = {
   name: 'cluster-one-in-flight',
   about: 'three nodes and a single one in turn, one committed append of 100 B in flight: p50, p99, and the ratio',
+  takes: 'loglog',
   run(context: Context): Promise<Sample[]> {
     return context.withNode((single) => context.withCluster((cluster) => measure(context, single, cluster)));
   },

@@ -1,37 +1,39 @@
 // Many subscribers at the live tail of one log: what they get together at full speed, and how late at a fixed rate.
 
-import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { costSamples } from './cost.ts';
-import { onNodes, prefixOf } from './onNodes.ts';
+import type { UnderTest } from '../underTest.ts';
 import { rateText } from './openLoop.ts';
+import { chosenSystems, eachSystem } from './systems.ts';
 
-async function measure(context: Context, log: LogUnderTest, subscribers: number): Promise<Sample[]> {
+/** With more in one process the clients of other systems take so long that nothing else is measured; LogLog alone has more. */
+const MOST_BESIDE = 10;
+
+async function measure(context: Context, system: UnderTest, subscribers: number): Promise<void> {
   const { smallBytes: payloadBytes, fanOutRate: rate, warmUpSeconds, seconds, isChecked } = context.sizes;
-  const plan = { payloadBytes, subscribers, rate, warmUpSeconds, seconds, isChecked };
-  const result = await context.loadOn(log, 'fanOut', plan);
-  const allEntries = result.allEntries * subscribers;
-  const who = `${subscribers} ${subscribers === 1 ? 'subscriber' : 'subscribers'}`;
-  context.keep(`${prefixOf(log)}append to delivery, ${who}`, result.delivery);
-  if (!result.paced.isReached) context.note(`${prefixOf(log)}${rateText(rate)} were not reached beside ${who}`);
-  return [
-    { what: `${who}: delivered`, value: result.delivered / result.seconds, unit: 'entries/s' },
-    {
-      what: `${who}: delivered, payload`,
-      value: (result.delivered * payloadBytes) / result.seconds / 1e6,
-      unit: 'MB/s',
-    },
-    { what: `${who}: append to delivery at ${rateText(rate)}, p50`, value: result.delivery.p50Ms, unit: 'ms' },
-    { what: `${who}: append to delivery at ${rateText(rate)}, p99`, value: result.delivery.p99Ms, unit: 'ms' },
-    ...costSamples(log, { ...result, entries: result.delivered, allEntries }, 'deliveries', `${who}: `),
-  ];
+  const result = await system.load('fanOut', { payloadBytes, subscribers, rate, warmUpSeconds, seconds, isChecked });
+  const { isReached } = result.paced;
+  if (!isReached) context.note(`${system.name} did not reach ${rateText(rate)} beside ${system.group}`);
+  const delivered = result.delivered / result.seconds;
+  system.keep(result.delivery);
+  system.note('delivered', delivered, 'entries/s', { chart: 'Live deliveries', isCompared: true });
+  system.note('payload', (delivered * payloadBytes) / 1e6, 'MB/s');
+  // Where the rate is not reached, the times are those of a queue.
+  system.noteTimes(result.delivery, { when: ` at ${rateText(rate)}`, isCompared: isReached });
+  system.cost({ ...result, entries: result.delivered, allEntries: result.allEntries * subscribers });
 }
 
 export const fanOut: Scenario = {
   name: 'fan-out',
-  about: '1, 10, 100 subscribers at the live tail (--subscribers): delivered entries/s, and from append to delivery at a fixed rate',
-  run(context: Context): Promise<Sample[]> {
-    return onNodes(context, context.sizes.subscribers, (log, subscribers) => measure(context, log, subscribers));
+  about: '1, 10, 100 live subscribers (--subscribers): delivered entries/s, and from append to delivery at a fixed rate (--fan-out-rate)',
+  takes: 'all',
+  async run(context: Context): Promise<Sample[]> {
+    const samples: Sample[] = [];
+    for (const subscribers of context.sizes.subscribers) {
+      const systems = chosenSystems(context).filter(({ system }) => subscribers <= MOST_BESIDE || system.driver === 'loglog');
+      const group = `${subscribers} ${subscribers === 1 ? 'subscriber' : 'subscribers'}`;
+      samples.push(...(await eachSystem(context, group, (system) => measure(context, system, subscribers), systems)));
+    }
+    return samples;
   },
 };

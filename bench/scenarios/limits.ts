@@ -6,6 +6,7 @@ import type { Context, Scenario } from '../scenario.ts';
 export const limits: Scenario = {
   name: 'limits',
   about: 'the limits of the machine, always run, before all others: (a) the disk, (b) the same client against a bare server, (c) loopback',
+  takes: 'loglog',
   async run({ limits, sizes }: Context): Promise<Sample[]> {
     await limits.disk(4096);
     await limits.disk(1024 * 1024);

@@ -1,30 +1,28 @@
-// Many clients that wait for each append: group commit must gather them by itself.
+// Many clients that wait for each append: group commit must gather them.
 
-import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { costSamples } from './cost.ts';
-import { onNodes, prefixOf } from './onNodes.ts';
-
-async function measure(context: Context, log: LogUnderTest, connections: number): Promise<Sample[]> {
-  const { smallBytes: payloadBytes, warmUpSeconds, seconds } = context.sizes;
-  const bare = await context.limits.bareRoundTrip(connections);
-  const result = await context.loadOn(log, 'roundTrip', { connections, isStorm: false, payloadBytes, warmUpSeconds, seconds });
-  context.keep(`${prefixOf(log)}append to receipt`, result.latency);
-  const rate = result.entries / result.seconds;
-  return [
-    { what: 'throughput', value: rate, unit: 'entries/s', target: { is: 'at least', value: 60_000 } },
-    { what: 'of limit (b)', value: (rate / (bare.entries / bare.seconds)) * 100, unit: '%' },
-    { what: 'p50', value: result.latency.p50Ms, unit: 'ms' },
-    { what: 'p99', value: result.latency.p99Ms, unit: 'ms' },
-    ...costSamples(log, result, 'appends'),
-  ];
-}
+import { eachSystem } from './systems.ts';
 
 export const manyConnections: Scenario = {
   name: 'many-connections',
-  about: '64 connections with one durable append of 100 B in flight each: entries/s',
-  run(context: Context): Promise<Sample[]> {
-    return onNodes(context, [context.sizes.connections], (log, connections) => measure(context, log, connections));
+  about: '64 connections (--connections) with one append of 100 B in flight each: entries/s, p50 and p99',
+  takes: 'all',
+  async run(context: Context): Promise<Sample[]> {
+    const { smallBytes: payloadBytes, connections, warmUpSeconds, seconds } = context.sizes;
+    const bare = await context.limits.bareRoundTrip(connections);
+    const lines: Sample[] = [];
+    const samples = await eachSystem(context, `${connections} connections`, async (system) => {
+      const result = await system.load('inTurn', { connections, isStorm: false, payloadBytes, warmUpSeconds, seconds });
+      const rate = result.entries / result.seconds;
+      const target = { is: 'at least', value: 60_000 } as const;
+      system.keep(result.latency);
+      system.note('appends', rate, 'entries/s', { chart: 'Appends of many connections', isCompared: true, target });
+      system.noteTimes(result.latency);
+      system.cost(result);
+      if (!system.isOwn) return;
+      lines.push({ what: `${system.prefix}appends, of limit (b)`, value: (rate / (bare.entries / bare.seconds)) * 100, unit: '%' });
+    });
+    return [...lines, ...samples];
   },
 };

@@ -9,13 +9,15 @@ const SETTLE_MS = 2000;
 export const memory: Scenario = {
   name: 'memory',
   about: 'resident memory of a node: idle, and the peak under full append load of 100 B and of 100 kB',
+  takes: 'loglog',
   run(context: Context): Promise<Sample[]> {
     const { smallBytes, largeBytes } = context.sizes;
-    return context.withNode(async (node) => {
+    return context.withNode(async (log) => {
+      const node = log.running.node(1);
       await sleep(SETTLE_MS);
       const idle = await node.resident();
-      await context.append(node, smallBytes);
-      await context.append(node, largeBytes);
+      await log.append(smallBytes);
+      await log.append(largeBytes);
       const loaded = await node.resident();
       await sleep(SETTLE_MS);
       const after = await node.resident();

@@ -2,12 +2,10 @@
 // appends are measured alone first, so that it shows what the readers cost them.
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import type { LogUnderTest } from '../processes/log.ts';
 import { numberText } from '../report/report.ts';
 import type { Sample } from '../sample.ts';
-import type { Context, Scenario } from '../scenario.ts';
-import { costSamples } from './cost.ts';
-import { onNodes, prefixOf } from './onNodes.ts';
+import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
+import { onNodes } from './onNodes.ts';
 import { rateText } from './openLoop.ts';
 import { dropPageCache } from './pageCache.ts';
 
@@ -15,18 +13,18 @@ async function measure(context: Context, log: LogUnderTest, from: number): Promi
   const { smallBytes: payloadBytes, hotEntries, coldEntries, hotReaders, mixedRate: rate, warmUpSeconds, seconds } = context.sizes;
   const time = { warmUpSeconds, seconds };
   const appends = { payloadBytes, rate, ...time };
-  const alone = await context.loadOn(log, 'openLoop', appends);
-  const aloneCost = costSamples(log, { ...alone, entries: alone.run.acknowledged }, 'appends alone');
+  const alone = await log.load('openLoop', appends);
+  const aloneCost = log.costLines({ ...alone, entries: alone.run.acknowledged }, 'appends alone');
   const [beside, hot, cold] = await Promise.all([
-    context.loadOn(log, 'openLoop', appends),
-    context.loadOn(log, 'newest', { consumers: hotReaders, entries: hotEntries, payloadBytes, ...time }),
-    context.loadOn(log, 'read', { from, warmUpFrom: from, entries: coldEntries, how: 'batches', ...time }),
+    log.load('openLoop', appends),
+    log.load('newest', { consumers: hotReaders, entries: hotEntries, payloadBytes, ...time }),
+    log.load('range', { from, warmUpFrom: from, entries: coldEntries, how: 'batches', ...time }),
   ]);
-  context.keep(`${prefixOf(log)}appends alone`, alone.latency);
-  context.keep(`${prefixOf(log)}appends beside readers`, beside.latency);
+  context.keep(`${log.prefix}appends alone`, alone.latency);
+  context.keep(`${log.prefix}appends beside readers`, beside.latency);
   for (const [who, { run }] of [['alone', alone] as const, ['beside readers', beside] as const]) {
     const reached = numberText(run.acknowledged / run.seconds);
-    if (!run.isReached) context.note(`${prefixOf(log)}${rateText(rate)} were not reached ${who}: ${reached} entries/s`);
+    if (!run.isReached) context.note(`${log.prefix}${rateText(rate)} were not reached ${who}: ${reached} entries/s`);
   }
   return [
     { what: `appends at ${rateText(rate)} alone: p50`, value: alone.latency.p50Ms, unit: 'ms' },
@@ -43,15 +41,16 @@ async function measure(context: Context, log: LogUnderTest, from: number): Promi
 export const mixed: Scenario = {
   name: 'mixed',
   about: 'appends of 100 B at a fixed rate (--mixed-rate), alone and beside hot readers and a cold one: latency, and what is read',
+  takes: 'loglog',
   run(context: Context): Promise<Sample[]> {
     const { smallBytes, hotEntries, coldEntries } = context.sizes;
     return onNodes(context, [undefined], async (log) => {
-      const { end } = await context.fill(log, smallBytes, coldEntries);
-      const from = end - coldEntries * (smallBytes + ENTRY_OVERHEAD_BYTES);
+      await log.fill(smallBytes, coldEntries);
+      const from = (await log.running.commit()) - coldEntries * (smallBytes + ENTRY_OVERHEAD_BYTES);
       // After a restart nothing of the log's beginning is in tail memory; what is appended then is.
       await log.restart();
-      await context.fill(log, smallBytes, hotEntries);
-      dropPageCache(log.directory);
+      await log.fill(smallBytes, hotEntries);
+      dropPageCache(log.running.directory);
       return measure(context, log, from);
     });
   },

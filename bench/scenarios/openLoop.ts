@@ -1,13 +1,11 @@
-// Appends at fixed rates, as clients that do not wait for one another make them: what the log's latency is when it is not pushed to its
-// limit, and where it stops to keep up.
+// Appends at fixed rates, as clients that do not wait for one another make them: what the latency is when a log is not pushed to its limit,
+// and where it stops keeping up.
 
-import type { LogUnderTest } from '../processes/log.ts';
 import { numberText } from '../report/report.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { costSamples } from './cost.ts';
-import { latencySamples } from './latencySamples.ts';
-import { onNodes, prefixOf } from './onNodes.ts';
+import type { UnderTest } from '../underTest.ts';
+import { eachSystem } from './systems.ts';
 
 /** `10 k/s`. */
 export function rateText(rate: number): string {
@@ -15,30 +13,34 @@ export function rateText(rate: number): string {
   return rate >= 1000 && rate % 1000 === 0 ? `${rate / 1000} k/s` : `${rate}/s`;
 }
 
-async function measure(context: Context, log: LogUnderTest, rate: number): Promise<Sample[]> {
+async function measure(context: Context, system: UnderTest, rate: number): Promise<void> {
   const { smallBytes: payloadBytes, warmUpSeconds, seconds } = context.sizes;
-  const result = await context.loadOn(log, 'openLoop', { payloadBytes, rate, warmUpSeconds, seconds });
+  const result = await system.load('openLoop', { payloadBytes, rate, warmUpSeconds, seconds });
   const { run, latency, lateness } = result;
-  const what = rateText(rate);
-  context.keep(prefixOf(log) + what, latency);
   const reached = run.acknowledged / run.seconds;
   if (!run.isReached) {
     context.note(
-      `${prefixOf(log)}${what} were not reached: ${numberText(reached)} entries/s; the latencies there are those of a queue that grows`,
+      `${system.name} did not reach ${rateText(rate)}, but ${numberText(reached)} entries/s; its latencies there are those of a queue that grows`,
     );
   }
-  return [
-    { what: `${what}: acknowledged`, value: reached, unit: 'entries/s' },
-    ...latencySamples(what, latency),
-    { what: `${what}: late in leaving, p99`, value: lateness.p99Ms, unit: 'ms', needsDisk: false },
-    ...costSamples(log, { ...result, entries: run.acknowledged }, 'appends', `${what}: `),
-  ];
+  system.keep(latency);
+  // Where the rate is not reached, only the rate can be compared.
+  system.note('acknowledged', reached, 'entries/s', { isCompared: true });
+  system.noteTimes(latency, { isCompared: run.isReached });
+  system.note('p99.9', latency.p999Ms, 'ms');
+  system.note('late in leaving, p99', lateness.p99Ms, 'ms');
+  system.cost({ ...result, entries: run.acknowledged });
 }
 
 export const openLoop: Scenario = {
   name: 'open-loop',
-  about: 'durable appends of 100 B at fixed rates (--rates): latency from the moment at which each was due',
-  run(context: Context): Promise<Sample[]> {
-    return onNodes(context, context.sizes.rates, (log, rate) => measure(context, log, rate));
+  about: 'appends of 100 B at fixed rates (--rates): latency from the moment at which each was due',
+  takes: 'all',
+  async run(context: Context): Promise<Sample[]> {
+    const samples: Sample[] = [];
+    for (const rate of context.sizes.rates) {
+      samples.push(...(await eachSystem(context, rateText(rate), (system) => measure(context, system, rate))));
+    }
+    return samples;
   },
 };

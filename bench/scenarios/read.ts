@@ -1,12 +1,9 @@
 // Reading small entries back, verified: hot from tail memory; cold from the disk, after a restart, with and without the page cache.
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import type { ReadResult } from '../load/types.ts';
-import type { LogUnderTest } from '../processes/log.ts';
+import type { RangeResult } from '../load/types.ts';
 import type { Sample } from '../sample.ts';
-import type { Context, Scenario } from '../scenario.ts';
-import { sumOf } from '../statistics.ts';
-import { costSamples } from './cost.ts';
+import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
 import { onNodes } from './onNodes.ts';
 import { dropPageCache } from './pageCache.ts';
 
@@ -15,17 +12,12 @@ const HOT_TARGET = 2_000_000;
 const WARM_UP_ENTRIES = 300_000;
 
 /** Reads that went to the disk, of all nodes. */
-async function coldReads({ nodes }: LogUnderTest): Promise<number> {
-  const metrics = await Promise.all(nodes.map((node) => node.metrics()));
+async function coldReads({ running }: LogUnderTest): Promise<number> {
+  const metrics = await Promise.all(running.nodes.map((node) => node.metrics()));
   return metrics.reduce((sum, values) => sum + (values.get('cold_reads_total') ?? Number.NaN), 0);
 }
 
-/** Bytes that all nodes fetched from storage; undefined where the system does not tell. */
-function storageReadBytes({ nodes }: LogUnderTest): number | undefined {
-  return sumOf(nodes.map((node) => node.storageReadBytes()));
-}
-
-function rate(result: ReadResult): number {
+function rate(result: RangeResult): number {
   return result.entries / result.seconds;
 }
 
@@ -34,15 +26,15 @@ async function readHot(context: Context, log: LogUnderTest, end: number): Promis
   const from = end - entries * (smallBytes + ENTRY_OVERHEAD_BYTES);
   const plan = { from, warmUpFrom: from, entries, warmUpSeconds, seconds };
   const before = await coldReads(log);
-  const batches = await context.loadOn(log, 'read', { ...plan, how: 'batches' });
-  const single = await context.loadOn(log, 'read', { ...plan, how: 'entries' });
+  const batches = await log.load('range', { ...plan, how: 'batches' });
+  const single = await log.load('range', { ...plan, how: 'entries' });
   const missed = (await coldReads(log)) - before;
   if (missed > 0) throw new Error(`${missed} reads went to the disk: --hot-entries ${entries} are more than tail memory holds`);
   return [
     { what: 'hot, in batches', value: rate(batches), unit: 'entries/s', target: { is: 'at least', value: HOT_TARGET } },
     { what: 'hot, entry by entry', value: rate(single), unit: 'entries/s' },
-    ...costSamples(log, batches, 'hot reads in batches'),
-    ...costSamples(log, single, 'hot reads, entry by entry'),
+    ...log.costLines(batches, 'hot reads in batches'),
+    ...log.costLines(single, 'hot reads, entry by entry'),
   ];
 }
 
@@ -51,32 +43,34 @@ async function readCold(context: Context, log: LogUnderTest, from: number): Prom
   const warmUpFrom = from + entries * (smallBytes + ENTRY_OVERHEAD_BYTES);
   const plan = { from, warmUpFrom, entries, how: 'batches', warmUpSeconds } as const;
   const target = { is: 'at least', value: HOT_TARGET / 2 } as const;
-  dropPageCache(log.directory);
-  const storageBefore = storageReadBytes(log);
+  dropPageCache(log.running.directory);
+  const storageBefore = log.running.storageReadBytes();
   const coldBefore = await coldReads(log);
-  const once = await context.loadOn(log, 'read', { ...plan, seconds: 0 });
+  const once = await log.load('range', { ...plan, seconds: 0 });
   if ((await coldReads(log)) === coldBefore) throw new Error('what was to be read cold came from tail memory');
-  const storageAfter = storageReadBytes(log);
+  const storageAfter = log.running.storageReadBytes();
   const samples: Sample[] = [{ what: 'cold, page cache dropped', value: rate(once), unit: 'entries/s', target }];
   if (storageBefore !== undefined && storageAfter !== undefined) {
     // The warm-up reads from storage too, hence more than 100 % where the cache was dropped.
     const share = Math.min(100, ((storageAfter - storageBefore) / once.bytes) * 100);
     samples.push({ what: 'cold, read from storage', value: share, unit: '%' });
   }
-  const cached = await context.loadOn(log, 'read', { ...plan, seconds });
+  const cached = await log.load('range', { ...plan, seconds });
   samples.push({ what: 'cold, in the page cache', value: rate(cached), unit: 'entries/s', target });
-  samples.push(...costSamples(log, cached, 'cold reads from the page cache'));
+  samples.push(...log.costLines(cached, 'cold reads from the page cache'));
   return samples;
 }
 
 export const read: Scenario = {
   name: 'read',
   about: 'reading 100 B entries back, verified by the client: hot, cold from the disk, cold from the page cache',
+  takes: 'loglog',
   run(context: Context): Promise<Sample[]> {
     const { smallBytes, hotEntries, coldEntries } = context.sizes;
     const entries = coldEntries + WARM_UP_ENTRIES + hotEntries;
     return onNodes(context, [undefined], async (log) => {
-      const { end } = await context.fill(log, smallBytes, entries);
+      await log.fill(smallBytes, entries);
+      const end = await log.running.commit();
       const hot = await readHot(context, log, end);
       // After a restart tail memory holds only the segment that is not sealed, so nothing of the log's beginning.
       await log.restart();

@@ -1,30 +1,29 @@
 // A live subscriber: how much later than the producer's receipt an entry is delivered.
 
-import type { LogUnderTest } from '../processes/log.ts';
+import { sizeText } from '../machine/limits.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { costSamples } from './cost.ts';
-import { onNodes, prefixOf } from './onNodes.ts';
+import type { UnderTest } from '../underTest.ts';
+import { eachSystem } from './systems.ts';
 
-async function measure(context: Context, log: LogUnderTest): Promise<Sample[]> {
+async function measure(context: Context, system: UnderTest): Promise<void> {
   const { smallBytes: payloadBytes, warmUpSeconds, seconds, isChecked } = context.sizes;
-  const result = await context.loadOn(log, 'tail', { payloadBytes, warmUpSeconds, seconds, isChecked });
+  const result = await system.load('tail', { payloadBytes, warmUpSeconds, seconds, isChecked });
   const { append, delivery } = result;
-  context.keep(`${prefixOf(log)}append to receipt`, append);
-  context.keep(`${prefixOf(log)}append to delivery`, delivery);
-  return [
-    { what: 'append to receipt: p50', value: append.p50Ms, unit: 'ms' },
-    { what: 'append to delivery: p50', value: delivery.p50Ms, unit: 'ms' },
-    { what: 'append to delivery: p99', value: delivery.p99Ms, unit: 'ms' },
-    { what: 'delivery above append: p50', value: delivery.p50Ms - append.p50Ms, unit: 'ms', target: { is: 'at most', value: 1 } },
-    ...costSamples(log, { ...result, entries: append.count }, 'appends'),
-  ];
+  system.keep(append, 'append to receipt');
+  system.keep(delivery, 'append to delivery');
+  system.note('receipt, p50', append.p50Ms, 'ms');
+  system.note('delivery, p50', delivery.p50Ms, 'ms', { isCompared: true });
+  system.note('delivery, p99', delivery.p99Ms, 'ms');
+  system.note('delivery above receipt, p50', delivery.p50Ms - append.p50Ms, 'ms', { target: { is: 'at most', value: 1 } });
+  system.cost({ ...result, entries: append.count });
 }
 
 export const tail: Scenario = {
   name: 'tail',
-  about: 'live tail: from an append to its delivery at a subscriber, above the append itself: p50',
+  about: 'one append of 100 B at a time and a live subscriber: from the append to its receipt, and to its delivery',
+  takes: 'all',
   run(context: Context): Promise<Sample[]> {
-    return onNodes(context, [undefined], (log) => measure(context, log));
+    return eachSystem(context, sizeText(context.sizes.smallBytes), (system) => measure(context, system));
   },
 };

@@ -20,13 +20,13 @@ async function clusterMs(): Promise<number> {
 export const testCluster: Scenario = {
   name: 'test-cluster',
   about: 'startCluster of three nodes, from the call to the first committed append, against one node from spawn to ready',
+  takes: 'loglog',
   async run(context: Context): Promise<Sample[]> {
     const times: { readonly one: number[]; readonly cluster: number[] } = { one: [], cluster: [] };
     for (let start = 0; start < STARTS; start++) {
-      const node = await context.startNode();
-      times.one.push(node.readyMs);
-      await node.kill();
-      await node.remove();
+      const log = await context.startLogLog({ nodes: 1 });
+      times.one.push(log.running.node(1).readyMs);
+      await context.remove(log);
       times.cluster.push(await clusterMs());
     }
     const [one, cluster] = [median(times.one), median(times.cluster)];

@@ -4,9 +4,8 @@
 import { END, END_AT_LEAST, READ, requestMessage, SUBSCRIBE } from '../../src/protocol/client.ts';
 import { Flood, type FloodWork } from '../../test/support/attack/flood.ts';
 import { clientFrame, frameHead, OPCODE, repeated } from '../../test/support/attack/frames.ts';
-import type { LogUnderTest } from '../processes/log.ts';
 import type { Sample } from '../sample.ts';
-import type { Context, Scenario } from '../scenario.ts';
+import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
 
 type Attack = Omit<FloodWork, 'host' | 'port'>;
 
@@ -60,7 +59,7 @@ function attacks(end: number): Record<string, Attack> {
 
 async function measure(context: Context, log: LogUnderTest, when: string): Promise<Sample[]> {
   const { smallBytes: payloadBytes, warmUpSeconds, seconds, isChecked } = context.sizes;
-  const { append, delivery } = await context.loadOn(log, 'tail', { payloadBytes, warmUpSeconds, seconds, isChecked });
+  const { append, delivery } = await log.load('tail', { payloadBytes, warmUpSeconds, seconds, isChecked });
   context.keep(`${when}: append to receipt`, append);
   context.keep(`${when}: append to delivery`, delivery);
   return [
@@ -73,14 +72,15 @@ async function measure(context: Context, log: LogUnderTest, when: string): Promi
 export const underAttack: Scenario = {
   name: 'under-attack',
   about: 'one append of 100 B in flight and a subscriber, alone and beside each kind of attack: p50 and p99',
+  takes: 'loglog',
   run(context: Context): Promise<Sample[]> {
-    return context.withNode(async (node) => {
-      const { end } = await context.fill(node, context.sizes.smallBytes, FILLED_ENTRIES);
-      const samples = await measure(context, node, 'alone');
-      for (const [name, attack] of Object.entries(attacks(end))) {
-        const flood = await Flood.start(node.url, attack);
+    return context.withNode(async (log) => {
+      await log.fill(context.sizes.smallBytes, FILLED_ENTRIES);
+      const samples = await measure(context, log, 'alone');
+      for (const [name, attack] of Object.entries(attacks(await log.running.commit()))) {
+        const flood = await Flood.start(log.running.node(1).url, attack);
         try {
-          samples.push(...(await measure(context, node, `beside ${name}`)));
+          samples.push(...(await measure(context, log, `beside ${name}`)));
         } finally {
           await flood.stop();
         }

@@ -57,8 +57,8 @@ function makeEtcd(nodes: 1 | 3): System {
     isDurable: true,
     program: { name: 'etcd', debianPackage: 'etcd-server', versionFlag: '--version' },
     since: undefined,
-    start(context, path) {
-      return startServers(path, context.newFolder('etcd'), nodes, {
+    start(place, path) {
+      return startServers(path, place.newFolder('etcd'), nodes, {
         driver: 'etcd',
         args: etcdArguments,
         leads,

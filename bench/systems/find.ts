@@ -1,8 +1,9 @@
 // All systems, and which of them are here: by their programs, and the versions that these say they are.
 
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { commitOf } from '../machine/commit.ts';
 import { missingClients } from './clients.ts';
 import { etcd, etcd3 } from './etcd.ts';
 import { loglog, loglog3 } from './loglog.ts';
@@ -81,6 +82,13 @@ function versionOf(path: string, { versionFlag }: ProgramSource): string | undef
   }
 }
 
+/** Version and commit of the build in a folder. Throws when there is none. */
+function versionOfBuild(folder: string): string {
+  if (!existsSync(join(folder, 'dist', 'src', 'cli', 'main.js'))) throw new Error(`${folder} has no build: npm ci && npm run build`);
+  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
+  return `${version} (${commitOf(folder)})`;
+}
+
 /** Looks for `systems`; of those that cannot be measured it says why. `ownVersion` is that of this LogLog. */
 export function findSystems(systems: readonly System[], ownVersion: string): { readonly found: FoundSystem[]; readonly skipped: string[] } {
   const found: FoundSystem[] = [];
@@ -88,7 +96,14 @@ export function findSystems(systems: readonly System[], ownVersion: string): { r
   for (const system of systems) {
     const { program } = system;
     const path = program === undefined ? '' : find(program.name);
-    const version = program === undefined ? ownVersion : path === undefined ? undefined : versionOf(path, program);
+    const version =
+      program === undefined
+        ? system.build === undefined
+          ? ownVersion
+          : versionOfBuild(system.build)
+        : path === undefined
+          ? undefined
+          : versionOf(path, program);
     const reason = whySkipped(system, { path, version, missingClients: missingClients() });
     if (reason === undefined) found.push({ system, version: version ?? '', path: path ?? '' });
     else skipped.push(reason);

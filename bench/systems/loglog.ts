@@ -1,74 +1,28 @@
-// This build of LogLog, as one node and as a cluster.
+// LogLog, of this build and of another one, as one node and as a cluster.
 
-import { OPTIONS } from '../../src/core/config.ts';
-import { processResident } from '../machine/proc.ts';
-import type { ClusterUnderTest } from '../processes/cluster.ts';
-import type { NodeUnderTest } from '../processes/node.ts';
-import type { Context } from '../scenario.ts';
-import { sumOf } from '../statistics.ts';
-import type { RunningSystem, System } from './system.ts';
+import { LogLogServers } from './loglogServers.ts';
+import type { System } from './system.ts';
 
-/** What is the same of one node and of several, and only those that run now. */
-function observed(
-  nodes: () => readonly NodeUnderTest[],
-): Pick<RunningSystem, 'cpuSeconds' | 'residentBytes' | 'storageReadBytes' | 'lastWords'> {
+function makeLogLog(nodes: 1 | 3, build: string | undefined): System {
+  const [name, label] = build === undefined ? ['loglog', 'LogLog'] : ['before', `LogLog in ${build}`];
   return {
-    cpuSeconds: () => sumOf(nodes().map((node) => node.cpuSeconds())),
-    residentBytes: () => sumOf(nodes().map(({ pid }) => processResident(pid)?.now)),
-    storageReadBytes: () => sumOf(nodes().map((node) => node.storageReadBytes())),
-    // A node that fails is named by its clients' errors.
-    lastWords: () => '',
+    id: nodes === 1 ? name : `${name}-${nodes}`,
+    label: `${label}, ${nodes === 1 ? '1 node' : `${nodes} nodes`}`,
+    driver: 'loglog',
+    build,
+    nodes,
+    setting: nodes === 1 ? '1 node, synced' : `${nodes} nodes, majority synced`,
+    isDurable: true,
+    program: undefined,
+    since: undefined,
+    start: (place) => LogLogServers.start(place, place.newFolder(name), { nodes, build }),
   };
 }
 
-function runningNode(node: NodeUnderTest): RunningSystem {
-  return {
-    ...observed(() => [node]),
-    folders: [node.directory],
-    electionTimeoutMs: OPTIONS.electionTimeoutMs.default,
-    target: async () => ({ driver: 'loglog', urls: node.urls }),
-    leader: async () => 1,
-    end: (_, signal) => (signal === 'SIGKILL' ? node.kill() : node.stop()),
-    start: () => node.restart(),
-    // As the servers of others are: nothing of it is needed any more.
-    async remove() {
-      await node.kill();
-      await node.remove();
-    },
-  };
+export const loglog = makeLogLog(1, undefined);
+export const loglog3 = makeLogLog(3, undefined);
+
+/** The same of the build in the folder `build`, to be compared with this one. */
+export function systemsBefore(build: string): System[] {
+  return [makeLogLog(1, build), makeLogLog(3, build)];
 }
-
-function runningCluster(context: Context, cluster: ClusterUnderTest): RunningSystem {
-  return {
-    ...observed(() => cluster.nodes),
-    folders: cluster.directories,
-    electionTimeoutMs: context.sizes.electionTimeoutMs,
-    target: async () => ({ driver: 'loglog', urls: cluster.urls }),
-    leader: async () => (await cluster.leader()).id,
-    end: (id, signal) => cluster.end(id, signal),
-    async start(id) {
-      await cluster.startNode(id);
-    },
-    remove: () => cluster.remove('SIGKILL'),
-  };
-}
-
-const COMMON = { driver: 'loglog', isDurable: true, program: undefined, since: undefined } as const;
-
-export const loglog: System = {
-  ...COMMON,
-  id: 'loglog',
-  label: 'LogLog, 1 node',
-  nodes: 1,
-  setting: '1 node, synced',
-  start: async (context) => runningNode(await context.startNode()),
-};
-
-export const loglog3: System = {
-  ...COMMON,
-  id: 'loglog-3',
-  label: 'LogLog, 3 nodes',
-  nodes: 3,
-  setting: '3 nodes, majority synced',
-  start: async (context) => runningCluster(context, await context.startCluster()),
-};

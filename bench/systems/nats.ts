@@ -50,8 +50,8 @@ function makeNats(nodes: 1 | 3, isSynced: boolean): System {
     isDurable: isSynced,
     program: { name: 'nats-server', debianPackage: 'nats-server', versionFlag: '--version' },
     since: isSynced ? SYNC_ALWAYS_SINCE : undefined,
-    start(context, path) {
-      return startServers(path, context.newFolder('nats'), nodes, {
+    start(place, path) {
+      return startServers(path, place.newFolder('nats'), nodes, {
         driver: 'nats',
         args(seat, seats) {
           const file = join(seat.folder, 'nats.conf');

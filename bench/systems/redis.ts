@@ -50,8 +50,8 @@ function makeRedis(sync: Sync): System {
     isDurable: isSynced,
     program: { name: 'redis-server', debianPackage: 'redis-server', versionFlag: '--version' },
     since: undefined,
-    start(context, path) {
-      return startServers(path, context.newFolder('redis'), 1, {
+    start(place, path) {
+      return startServers(path, place.newFolder('redis'), 1, {
         driver: 'redis',
         args: (seat) => redisArguments(seat, sync),
         isReady: ({ port }) => answersPing(port),

@@ -3,10 +3,10 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { choosePeers } from '../../src/cluster/ports.ts';
-import type { DriverName, Target } from '../load/drivers/driver.ts';
+import type { DriverName, Target } from '../load/target.ts';
 import { processCpuSeconds, processResident, processStorageReadBytes } from '../machine/proc.ts';
-import { until } from '../processes/cluster.ts';
 import { type Program, type Signal, startProgram } from '../processes/processes.ts';
+import { until } from '../processes/until.ts';
 import { sumOf } from '../statistics.ts';
 import type { RunningSystem } from './system.ts';
 

@@ -1,11 +1,21 @@
 // What a system is that is measured: how it is called and found, what it has on disk before it answers, and how it is started.
 
-import type { DriverName, Target } from '../load/drivers/driver.ts';
+import type { DriverName, Target } from '../load/target.ts';
 import type { Signal } from '../processes/processes.ts';
-import type { Context } from '../scenario.ts';
+import type { Sizes } from '../sample.ts';
+
+/** Nodes of a cluster. */
+export const CLUSTER_NODES = 3;
 
 /** Major and minor number, of which the first that differs decides. */
 export type Version = readonly [major: number, minor: number];
+
+/** What a system needs to be started. */
+export interface Place {
+  readonly sizes: Sizes;
+  /** Path of a folder that is not there yet. */
+  newFolder(name: string): string;
+}
 
 /** A program that comes with the system, not with LogLog. */
 export interface ProgramSource {
@@ -27,12 +37,14 @@ export interface System {
   readonly setting: string;
   /** Whether what was acknowledged is on disk: of a cluster, on the disks of a majority. */
   readonly isDurable: boolean;
-  /** Undefined: this build of LogLog. */
+  /** Of LogLog, the folder of a build that is not this one. */
+  readonly build?: string | undefined;
+  /** Undefined: it is LogLog. */
   readonly program: ProgramSource | undefined;
   /** The first version that has the setting; undefined: all have. */
   readonly since: Version | undefined;
   /** Starts it on nothing, on free ports of loopback, and waits until it answers. `path` is that of its program. */
-  start(context: Context, path: string): Promise<RunningSystem>;
+  start(place: Place, path: string): Promise<RunningSystem>;
 }
 
 /** A system that runs; its servers have the numbers from 1 on. */
@@ -66,4 +78,9 @@ export interface FoundSystem {
   readonly system: System;
   readonly version: string;
   readonly path: string;
+}
+
+/** Whether it is LogLog of this build. */
+export function isOwn({ driver, build }: System): boolean {
+  return driver === 'loglog' && build === undefined;
 }

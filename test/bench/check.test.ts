@@ -5,11 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Limits } from '../../bench/machine/limits.ts';
-import type { NodeUnderTest } from '../../bench/processes/node.ts';
 import { patienceSeconds } from '../../bench/processes/patience.ts';
 import { runLoad } from '../../bench/processes/processes.ts';
 import type { Sizes } from '../../bench/sample.ts';
-import { Context } from '../../bench/scenario.ts';
+import { Context, type LogUnderTest } from '../../bench/scenario.ts';
 import { connect } from '../../src/client/index.ts';
 
 const SIZES = { windowBytes: 1024 * 1024, segmentBytes: 4 * 1024 * 1024, slots: 4, isChecked: true } as Sizes;
@@ -37,28 +36,28 @@ function makeContext(sizes = SIZES): Context {
   });
 }
 
-async function appendSomethingElse(node: NodeUnderTest): Promise<void> {
-  const log = await connect(node.url);
-  await log.append('something else');
-  await log.close();
+async function appendSomethingElse({ running }: LogUnderTest): Promise<void> {
+  const client = await connect(running.urls);
+  await client.append('something else');
+  await client.close();
 }
 
 describe('a scenario with --check', () => {
   it('reads everything back, over a restart and several loads', async () => {
     const context = makeContext();
-    await context.withNode(async (node) => {
-      await context.fill(node, BYTES, ENTRIES);
-      await node.restart();
-      await context.fill(node, 10 * BYTES, ENTRIES);
+    await context.withNode(async (log) => {
+      await log.fill(BYTES, ENTRIES);
+      await log.restart();
+      await log.fill(10 * BYTES, ENTRIES);
     });
     expect(context.loads.at(-1)).toMatchObject({ load: 'check', result: { checkedEntries: 2 * ENTRIES } });
   });
 
   it('fails when something is there that no load appended', async () => {
     const context = makeContext();
-    const lying = context.withNode(async (node) => {
-      await context.fill(node, BYTES, ENTRIES);
-      await appendSomethingElse(node);
+    const lying = context.withNode(async (log) => {
+      await log.fill(BYTES, ENTRIES);
+      await appendSomethingElse(log);
     });
     const message = expect.stringContaining(`14 bytes that were never appended stand in place ${ENTRIES}`);
     await expect(lying).rejects.toMatchObject({ message, isMismatch: true });
@@ -66,29 +65,29 @@ describe('a scenario with --check', () => {
 
   it('fails when something that was acknowledged is missing', async () => {
     const context = makeContext();
-    const empty = await context.startNode();
+    const empty = await context.startLogLog({ nodes: 1 });
     try {
-      const lying = context.withNode(async (node) => {
-        await context.fill(node, BYTES, ENTRIES);
-        await context.check(node, empty.urls);
+      const lying = context.withNode(async (log) => {
+        await log.fill(BYTES, ENTRIES);
+        await log.check(empty.running.urls);
       });
       await expect(lying).rejects.toThrow('entry 0 is missing: the log ends after 0 entries');
     } finally {
-      await empty.remove();
+      await context.remove(empty);
     }
   });
 
   it('knows what is surely there when a load failed', async () => {
     const context = makeContext();
-    await context.withNode(async (node) => {
-      const append = context.loadOn(node, 'append', { payloadBytes: BYTES, warmUpSeconds: 0, seconds: 60, entries: 0, batchEntries: 3 });
+    await context.withNode(async (log) => {
+      const append = log.load('append', { payloadBytes: BYTES, warmUpSeconds: 0, seconds: 60, entries: 0, batchEntries: 3 });
       const message = expect.stringContaining('was lost before this append was acknowledged');
       const failed = expect(append).rejects.toMatchObject({ message, isMismatch: false });
-      while ((await node.commit()) < 2 * SIZES.windowBytes);
-      await node.kill();
+      while ((await log.running.commit()) < 2 * SIZES.windowBytes);
+      await log.running.end(1, 'SIGKILL');
       await failed;
-      await node.restart();
-      const [lane] = context.writtenTo(node).lanes;
+      await log.running.start(1);
+      const [lane] = log.written.lanes;
       expect(lane?.lost).toEqual([{ from: expect.any(Number), to: lane?.sent, outcome: 'unknown' }]);
       expect(lane?.lost[0]?.from).toBeGreaterThan(0);
     });
@@ -97,13 +96,13 @@ describe('a scenario with --check', () => {
 
   it('knows of each entry what became of it when the node is killed under load', async () => {
     const context = makeContext();
-    await context.withNode(async (node) => {
-      const cut = context.loadOn(node, 'cut', { payloadBytes: BYTES });
+    await context.withNode(async (log) => {
+      const cut = log.load('cut', { payloadBytes: BYTES });
       // More than can be on its way, so that some are acknowledged.
-      while ((await node.commit()) < 2 * SIZES.windowBytes);
-      await node.kill();
+      while ((await log.running.commit()) < 2 * SIZES.windowBytes);
+      await log.running.end(1, 'SIGKILL');
       await cut;
-      await node.restart();
+      await log.running.start(1);
     });
     const [cut, check] = context.loads.map(({ result }) => result) as [{ entries: number; lost: number }, { checkedEntries: number }];
     expect(cut.entries).toBeGreaterThan(0);
@@ -116,10 +115,10 @@ describe('a scenario with --check', () => {
 describe('a load that hangs', () => {
   it('is ended, and named', async () => {
     const context = makeContext({ ...SIZES, isChecked: false });
-    await context.withNode(async (node) => {
+    await context.withNode(async (log) => {
       // It goes on until its connection is lost, which nobody does.
-      const log = { url: node.url, seed: 1, firstLane: 0 };
-      const hanging = runLoad('cut', { log, payloadBytes: BYTES }, { seconds: 0.5 });
+      const target = log.written.target(await log.running.target(), 1);
+      const hanging = runLoad('cut', { log: target, payloadBytes: BYTES }, { seconds: 0.5 });
       await expect(hanging).rejects.toThrow('load cut: it did not end within 0.5 s, so it was killed');
     });
   });

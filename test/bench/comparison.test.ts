@@ -8,10 +8,12 @@ import { resultsMarkdown } from '../../bench/report/markdown.ts';
 import { reportText } from '../../bench/report/output.ts';
 import { type MeasuredSystem, type Report, type RunRecord, summarize, tableOf } from '../../bench/report/report.ts';
 import type { Sample, Unit } from '../../bench/sample.ts';
-import type { Context } from '../../bench/scenario.ts';
-import { orderOf, SystemUnderTest } from '../../bench/scenarios/beside.ts';
+import { orderOf } from '../../bench/scenarios/systems.ts';
 import { LatencyRecorder } from '../../bench/statistics.ts';
-import type { FoundSystem, RunningSystem } from '../../bench/systems/system.ts';
+import { loglog } from '../../bench/systems/loglog.ts';
+import type { RunningSystem } from '../../bench/systems/system.ts';
+import { type Bench, UnderTest } from '../../bench/underTest.ts';
+import { Written } from '../../bench/written.ts';
 import { makeReport } from './reports.ts';
 
 function systemOf(id: string, nodes: number, isDurable: boolean): MeasuredSystem {
@@ -38,7 +40,7 @@ function runOf(round: number, factor: number): RunRecord {
     sampleOf(system, 'appends', (rates[index] ?? 0) * factor, 'entries/s', true),
     sampleOf(system, 'server CPU', index + 1, 's/million', false),
   ]);
-  return { round, scenario: 'beside-append', samples, loads: [], distributions: [], series: [], notes: [], othersPercent: 0 };
+  return { round, scenario: 'append-sizes', samples, loads: [], distributions: [], series: [], notes: [], othersPercent: 0 };
 }
 
 function reportOf(isDurable = true): Report {
@@ -50,7 +52,7 @@ describe('comparison', () => {
   it('is one table for a group, with a row for each system and a column for each number', () => {
     const [table, ...more] = comparisonTables(reportOf());
     expect(more).toEqual([]);
-    expect(table?.title).toBe('beside-append, 100 B');
+    expect(table?.title).toBe('append-sizes, 100 B');
     expect(table?.header).toEqual(['system', 'setting', 'fsync', 'appends, entries/s', 'server CPU, s/million', 'LogLog is']);
     expect(table?.rows).toEqual([
       ['loglog 1.0', '1 nodes', 'on', '20.0 k (10.0 k–30.0 k)', '1.00 (1.00–1.00)', ''],
@@ -86,7 +88,7 @@ describe('comparison', () => {
     const report = reportOf();
     expect(tableOf(report.results).rows).toEqual([]);
     for (const text of [reportText(report), resultsMarkdown(report)]) {
-      expect(text).toContain('beside-append, 100 B');
+      expect(text).toContain('append-sizes, 100 B');
       expect(text).toContain('3.0 × ahead');
       expect(text.match(/slow-3 1\.0/g)).toHaveLength(1);
     }
@@ -103,7 +105,7 @@ describe('the page of a comparison', () => {
     const report = reportOf();
     const [chart, ...more] = chartsOf(report).size;
     expect(more).toEqual([]);
-    expect(chart).toMatchObject({ title: 'beside-append: appends', x: [100], yLabel: 'entries/s' });
+    expect(chart).toMatchObject({ title: 'append-sizes: appends', x: [100], yLabel: 'entries/s' });
     expect(chart?.lines).toEqual([
       { name: 'loglog', values: [20_000], color: 0 },
       { name: 'loglog-3', values: [12_000], color: 1 },
@@ -112,7 +114,7 @@ describe('the page of a comparison', () => {
     ]);
     const page = htmlPage(report);
     expect(page).toContain('data-chart="size 0"');
-    expect(page).toContain('<h3>beside-append, 100 B</h3>');
+    expect(page).toContain('<h3>append-sizes, 100 B</h3>');
     expect(page).toContain('<td>3.0 × ahead, within the spread</td>');
   });
 });
@@ -146,9 +148,8 @@ describe('standing', () => {
   });
 
   it('times are compared by p50 and p99, and by p99 only where there are a thousand', () => {
-    const found = { system: { id: 'loglog', isDurable: true } } as FoundSystem;
     const compared = (count: number, isCompared: boolean): (boolean | undefined)[] => {
-      const system = new SystemUnderTest({} as Context, found, {} as RunningSystem, 100);
+      const system = new UnderTest({} as Bench, loglog, {} as RunningSystem, new Written(1024));
       system.noteTimes({ ...new LatencyRecorder().summary(), count, p50Ms: 1, p99Ms: 2 }, { when: ' at 200/s', isCompared });
       expect(system.samples.map(({ beside, value }) => [beside?.number, value])).toEqual([
         ['p50 at 200/s', 1],

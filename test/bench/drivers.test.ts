@@ -1,8 +1,8 @@
 // What drivers and their loads do apart from any server: that no failure is lost, and no payload overwritten in flight.
 
 import { describe, expect, it } from 'vitest';
-import { mostInFlight } from '../../bench/load/besidePaced.ts';
 import { type Message, takingMessages } from '../../bench/load/drivers/nats.ts';
+import { mostInFlight } from '../../bench/load/paced.ts';
 
 function messageOf(text: string, code?: number): Message & { responses: number } {
   const message = {

@@ -1,9 +1,11 @@
 // The judge of every system under the bench: what a log does wrong is found, and named.
 
 import { describe, expect, it } from 'vitest';
+import { Deliveries } from '../../bench/load/deliveries.ts';
 import { Judge, judgeOfComing, Mismatch } from '../../bench/load/judge.ts';
 import { Lane, type LaneRecord, type Lost } from '../../bench/load/lane.ts';
-import { indexOf, NumberedPayloads, Source, WORD } from '../../bench/load/numbered.ts';
+import { indexOf, NumberedPayloads, WORD } from '../../bench/load/numbered.ts';
+import { Gate, Source } from '../../bench/load/source.ts';
 import { LogError } from '../../src/client/index.ts';
 
 const BYTES = 100;
@@ -14,7 +16,7 @@ const RING_BYTES = 1024 * 1024;
 const PAYLOADS = new NumberedPayloads(BYTES, SEED, RING_BYTES);
 
 function laneOf(sent = ENTRIES, lane = 0, lost: readonly Lost[] = []): LaneRecord {
-  return { seed: SEED, ringBytes: RING_BYTES, payloadBytes: BYTES, lane, sent, lost };
+  return { seed: SEED, ringBytes: RING_BYTES, payloadBytes: BYTES, lane, sent, lost, isOrdered: true };
 }
 
 function payloadOf(place: number, lane = 0): Uint8Array {
@@ -26,8 +28,13 @@ function makeLog(entries = ENTRIES, lane = 0): Uint8Array[] {
   return Array.from({ length: entries }, (_, place) => payloadOf(place, lane));
 }
 
-function judge(log: readonly Uint8Array[], lanes: readonly LaneRecord[] = [laneOf()], isOrdered = true): void {
-  const judging = new Judge(lanes, isOrdered);
+/** The same, in no order. */
+function unordered(record: LaneRecord): LaneRecord {
+  return { ...record, isOrdered: false };
+}
+
+function judge(log: readonly Uint8Array[], lanes: readonly LaneRecord[] = [laneOf()]): void {
+  const judging = new Judge(lanes);
   for (const payload of log) judging.see(payload);
   judging.finish();
   expect(judging.count).toBe(log.length);
@@ -129,7 +136,7 @@ describe('the judge of several lanes', () => {
 
   it('has nothing to say of any order between them', () => {
     judge(logs.flat(), lanes);
-    judge(logs.flat().reverse(), lanes, false);
+    judge(logs.flat().reverse(), lanes.map(unordered));
     judge(mixed, lanes);
   });
 
@@ -156,7 +163,7 @@ describe('the judge of several lanes', () => {
   });
 
   it('wants each lane once', () => {
-    expect(() => new Judge([laneOf(), laneOf()], true)).toThrow('two lanes of a log have the same number');
+    expect(() => new Judge([laneOf(), laneOf()])).toThrow('two lanes of a log have the same number');
   });
 });
 
@@ -184,7 +191,7 @@ describe('the judge of entries as they come', () => {
 
 describe('the judge of entries without an order', () => {
   const reversed = (): Uint8Array[] => makeLog().reverse();
-  const judgeAny = (log: readonly Uint8Array[]): void => judge(log, [laneOf()], false);
+  const judgeAny = (log: readonly Uint8Array[]): void => judge(log, [unordered(laneOf())]);
 
   it('has nothing to say of any order', () => {
     judgeAny(makeLog());
@@ -207,7 +214,7 @@ describe('the judge of entries without an order', () => {
     changed[7] = 1;
     expect(() => judgeAny(log)).toThrow('100 bytes that were never appended stand in place 300');
     expect(() => judgeAny([...reversed(), new Uint8Array(3)])).toThrow('3 bytes that were never appended stand in place 1000');
-    expect(() => judge(makeLog(ENTRIES + 1), [laneOf()], false)).toThrow('entry 1000 is there, and only 1000 entries were appended');
+    expect(() => judge(makeLog(ENTRIES + 1), [unordered(laneOf())])).toThrow('entry 1000 is there, and only 1000 entries were appended');
   });
 });
 
@@ -283,19 +290,50 @@ describe('numbered payloads', () => {
 });
 
 describe('a source', () => {
-  it('gives exactly as many entries as it was told, from where it was told', () => {
-    const source = new Source(PAYLOADS, 70, 0, 130);
+  it('gives exactly as many entries as it was told, from where its lane is', () => {
+    const lane = new Lane(SEED, BYTES, 3);
+    lane.take(70);
+    const source = new Source(lane, { seconds: 0, entries: 130 });
     const first = source.take(100).map(indexOf);
-    expect(first).toEqual(Array.from({ length: 100 }, (_, i) => 70 + i));
-    expect(source.index).toBe(170);
+    expect(first).toEqual(Array.from({ length: 100 }, (_, i) => 3 * WORD + 70 + i));
+    expect(source.index).toBe(3 * WORD + 170);
     expect(source.take(100)).toHaveLength(30);
     expect(source.next()).toBeUndefined();
     expect(source.count).toBe(130);
   });
 
-  it('ends when its time is over', () => {
-    const source = new Source(PAYLOADS, 0, 0, 0);
-    expect(source.next()).toBeUndefined();
-    expect(source.count).toBe(0);
+  it('ends when its time is over, or when it is told to', () => {
+    for (const plan of [
+      { seconds: 0, entries: 0 },
+      { seconds: 60, entries: 0, mustEnd: () => true },
+    ]) {
+      const source = new Source(new Lane(SEED, BYTES, 0), plan);
+      expect(source.next()).toBeUndefined();
+      expect(source.count).toBe(0);
+    }
+  });
+
+  it('lets a producer be as far ahead of the slowest subscriber as its gate says, and wakes all that wait', async () => {
+    const deliveries = new Deliveries();
+    const [fast, slow] = [deliveries.join(), deliveries.join()];
+    const source = new Source(new Lane(SEED, BYTES, 0), { seconds: 0, entries: 10_000, gate: new Gate(deliveries, 1000) });
+    while (!source.mustWait) source.next();
+    expect(source.count).toBe(1000);
+    deliveries.add(fast, 1000);
+    expect(source.mustWait).toBe(true);
+    const waiting = Promise.all([source.ready(), source.ready()]);
+    deliveries.add(slow, 500);
+    await waiting;
+    expect(source.mustWait).toBe(false);
+    while (!source.mustWait) source.next();
+    expect(source.count).toBe(1500);
+  });
+
+  it('notes what is acknowledged in order, so that a load that fails knows what is surely there', async () => {
+    const lane = new Lane(SEED, BYTES, 0);
+    const source = new Source(lane, { seconds: 0, entries: 200 });
+    for (let payload = source.next(); payload !== undefined; payload = source.next()) source.noteAcknowledged(Promise.resolve());
+    await Promise.resolve();
+    expect(lane.record().lost).toEqual([{ from: 192, to: 200, outcome: 'unknown' }]);
   });
 });

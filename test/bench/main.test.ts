@@ -12,7 +12,7 @@ import type { Report } from '../../bench/report/report.ts';
 const MAIN = new URL('../../dist/bench/main.js', import.meta.url).pathname;
 const SCENARIOS = ['tail', 'one-in-flight'];
 const SIZES = ['--runs', '1', '--seconds', '0.1', '--warm-up', '0.05', '--small', '64', '--large', '5000', '--connections', '3'];
-const CHOICES = ['--nodes', '1,3', '--check', '--segment-bytes', '4194304'];
+const CHOICES = ['--systems', 'loglog,loglog-3', '--check', '--segment-bytes', '4194304'];
 
 const run = promisify(execFile);
 
@@ -49,12 +49,13 @@ describe('the bench', () => {
   });
 
   it('measures one node and three, with what both sides pay', () => {
-    for (const prefix of ['1 node: ', '3 nodes: ']) {
-      const lines = ['append to delivery: p50', 'client CPU of appends', 'server CPU of appends', 'server memory after appends'];
-      expect(resultsOf('tail')).toEqual(expect.arrayContaining(lines.map((line) => prefix + line)));
+    for (const system of ['loglog', 'loglog-3']) {
+      const lines = ['delivery, p50', 'client CPU', 'server CPU', 'server memory'].map((number) => `64 B, ${number}: ${system}`);
+      expect(resultsOf('tail')).toEqual(expect.arrayContaining(lines));
+      expect(resultsOf('one-in-flight')).toEqual(expect.arrayContaining([`64 B, p50: ${system}`, `64 B, server CPU: ${system}`]));
     }
-    expect(resultsOf('one-in-flight')).toEqual(expect.arrayContaining(['p50', 'server CPU of appends']));
-    expect(report.latencies.map(({ what }) => what)).toContain('3 nodes: append to delivery');
+    expect(resultsOf('one-in-flight')).toContain('1 node: p50 to that of the limits');
+    expect(report.latencies.map(({ what }) => what)).toContain('append to delivery: loglog-3');
   });
 
   it('says on every line what syncs did', () => {
@@ -65,8 +66,8 @@ describe('the bench', () => {
 
   it('reads back everything that any load appended', () => {
     const checks = report.runs.flatMap(({ loads }) => loads).filter(({ load }) => load === 'check');
-    // The tail of one node and of three.
-    expect(checks).toHaveLength(3);
+    // Both scenarios, of one node and of three.
+    expect(checks).toHaveLength(4);
     for (const { params, result } of checks) {
       const { lanes } = params as { lanes: readonly { sent: number; lost: readonly unknown[] }[] };
       expect(lanes.map(({ lost }) => lost.length)).toEqual([0]);
@@ -77,8 +78,8 @@ describe('the bench', () => {
   });
 
   it('writes for a terminal and for a browser', () => {
-    expect(stdout).toContain('3 nodes: append to delivery: p50');
-    expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('3 nodes: append to delivery: p50');
+    expect(stdout).toContain('tail, 64 B');
+    expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('tail, 64 B');
   });
 });
 

@@ -64,7 +64,7 @@ export function makeReport(isDurable = true): Report {
       startedAt: '2026-01-01T00:00:00.000Z',
     },
     rounds: 2,
-    sizes: { seconds: 4, warmUpSeconds: 2, besideSeconds: 1, besideWarmUpSeconds: 0.5 } as Report['sizes'],
+    sizes: { seconds: 4, warmUpSeconds: 2 } as Report['sizes'],
     systems: [{ id: 'other', label: 'Other <1>', version: '2.0', setting: 'sync & wait', isDurable: true, nodes: 1, isOwn: false }],
     remarks: ['all is <well>'],
     warnings: ['beware of <tags> & signs'],

@@ -22,6 +22,7 @@ function scenarioOf(name: string, fail: (context: Context) => void, prepare?: ()
   return {
     name,
     about: '',
+    takes: 'loglog',
     ...(prepare === undefined ? {} : { prepare: () => Promise.resolve(prepare()) }),
     async run(context) {
       fail(context);

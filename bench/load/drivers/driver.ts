@@ -1,13 +1,22 @@
 // What a system is asked to do by a load, whichever it is: append in its best batching, append one by one, give everything back, and hand on
 // what comes.
 
-import type { Source } from '../numbered.ts';
+import type { Source } from '../source.ts';
+import type { Target } from '../target.ts';
+
+/** How much a client lets be in flight. */
+export interface Room {
+  readonly hasRoom: boolean;
+  ready(): Promise<void>;
+}
 
 export interface Driver {
   /** Whether entries that are in flight together keep their order: not when they travel on several connections. */
   readonly keepsOrder: boolean;
   /** Whether subscribers get them in that order, too. */
   readonly keepsLiveOrder: boolean;
+  /** Of a client that copies each payload at once, and says itself when it has room for more; undefined: the load bounds what is in flight. */
+  readonly room?: Room;
   /** Appends all of `source`, many in flight; resolves when all are acknowledged, rejects when one is not. At most `slots` are in flight. */
   appendAll(source: Source): Promise<void>;
   /** Appends entry `index`; resolves when it is acknowledged. Several may be in flight, on one connection, and keep their order. */
@@ -20,17 +29,6 @@ export interface Driver {
    */
   subscribe(see: (payload: Uint8Array) => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
-}
-
-export type DriverName = 'loglog' | 'redis' | 'nats' | 'etcd';
-
-/** Where a system runs. */
-export interface Target {
-  readonly driver: DriverName;
-  /** URLs; of a cluster all nodes, in the order of their numbers. */
-  readonly urls: readonly string[];
-  /** Whether the client goes on by itself when the server that it is connected to is no more, as its makers advise. */
-  readonly survives?: boolean;
 }
 
 export type OpenDriver = (target: Target) => Promise<Driver>;

@@ -2,7 +2,8 @@
 // has had no release in years, and makes a tenth of these rates. An entry is a key, in transactions of as many as etcd allows.
 
 import { importClient } from '../../systems/clients.ts';
-import { batchEntries, type Driver, type Target } from './driver.ts';
+import type { Target } from '../target.ts';
+import { batchEntries, type Driver } from './driver.ts';
 
 /** The default of etcd's --max-txn-ops. */
 const TRANSACTION_ENTRIES = 128;
@@ -106,7 +107,8 @@ interface Calls {
 }
 
 const PREFIX = 'entries/';
-const DIGITS = 12;
+/** Of an index: the lane is its upper word. */
+const DIGITS = 15;
 /** After every key: `0` follows `/`. */
 const PREFIX_END = Buffer.from('entries0');
 
@@ -223,6 +225,7 @@ export async function open(target: Target): Promise<Driver> {
     appendAll(source) {
       const most = batchEntries(source.payloadBytes, TRANSACTION_ENTRIES, TRANSACTION_BYTES);
       return inParallel(TRANSACTIONS, async () => {
+        if (source.mustWait) await source.ready();
         const { index } = source;
         const payloads = source.take(most);
         if (payloads.length === 0) return false;

@@ -5,7 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { importClient } from '../../systems/clients.ts';
 import { natsServerName } from '../../systems/names.ts';
-import { batchEntries, type Driver, type Target } from './driver.ts';
+import type { Target } from '../target.ts';
+import { batchEntries, type Driver } from './driver.ts';
 
 const STREAM = 'entries';
 const IN_FLIGHT_ENTRIES = 8192;
@@ -277,8 +278,11 @@ export async function open(target: Target): Promise<Driver> {
     keepsLiveOrder: true,
     async appendAll(source) {
       const most = batchEntries(source.payloadBytes, IN_FLIGHT_ENTRIES, IN_FLIGHT_BYTES);
-      for (let payload = source.next(); payload !== undefined; payload = source.next()) {
+      for (;;) {
+        if (source.mustWait) await source.ready();
         if (window.inFlight >= most) await window.until(most - Math.ceil(most / 8));
+        const payload = source.next();
+        if (payload === undefined) break;
         connection.publish(STREAM, payload, { reply: all });
         window.sent();
       }

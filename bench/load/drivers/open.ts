@@ -1,6 +1,7 @@
 // Opens the driver of a system. Only that system's client is loaded.
 
-import type { Driver, DriverName, OpenDriver, Target } from './driver.ts';
+import type { DriverName, Target } from '../target.ts';
+import type { Driver, OpenDriver } from './driver.ts';
 
 const MODULES: Readonly<Record<DriverName, () => Promise<{ open: OpenDriver }>>> = {
   loglog: () => import('./loglog.ts'),

@@ -3,7 +3,8 @@
 // larger entries; the price is that entries in flight together have no order.
 
 import { importClient } from '../../systems/clients.ts';
-import { batchEntries, type Driver, type Target } from './driver.ts';
+import type { Target } from '../target.ts';
+import { batchEntries, type Driver } from './driver.ts';
 
 const STREAM = 'entries';
 /** A stream's entry is a list of fields and values: ours has one, with the shortest name. */
@@ -102,7 +103,12 @@ export async function open({ urls }: Target): Promise<Driver> {
       while (connections.length < CONNECTIONS) connections.push(connect());
       const most = batchEntries(source.payloadBytes, PIPELINE_ENTRIES, PIPELINE_BYTES);
       const loops = connections.map(async (redis) => {
-        for (let payloads = source.take(most); payloads.length > 0; payloads = source.take(most)) await appendPipeline(redis, payloads);
+        for (;;) {
+          if (source.mustWait) await source.ready();
+          const payloads = source.take(most);
+          if (payloads.length === 0) return;
+          await appendPipeline(redis, payloads);
+        }
       });
       await Promise.all(loops);
     },

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { comparisonTables } from '../comparison.ts';
+import { pairTable } from '../pairs.ts';
 import { type Line, latencyTableOf, numberText, type Report, type Table, tableOf } from '../report.ts';
 import { type Charts, chartsOf } from './data.ts';
 import { draw } from './draw.ts';
@@ -116,10 +117,7 @@ function environmentHtml({ environment, rounds, sizes, systems, remarks }: Repor
     Machine: [`${cpu}, ${cores} cores, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB of memory`],
     Disk: [`${fileSystem} on ${disk}`],
     fsync: [fsync],
-    Rounds: [
-      `${rounds} of ${sizes.seconds} s for each measurement, after ${sizes.warmUpSeconds} s of warm-up`,
-      ...(systems.length > 0 ? [`beside-*: of ${sizes.besideSeconds} s, after ${sizes.besideWarmUpSeconds} s`] : []),
-    ],
+    Rounds: [`${rounds} of ${sizes.seconds} s for each measurement, after ${sizes.warmUpSeconds} s of warm-up`],
     Started: [startedAt],
     Beside: systems.map(({ id, label, version: its, setting }) => `${id} ${its}: ${label}; ${setting}`),
     Remarks: remarks,
@@ -164,6 +162,8 @@ export function htmlPage(report: Report): string {
       'Medians over the rounds, and from the least to the most. LogLog is compared where it has as many nodes and is as durable.';
     sections.push(`<h2>Beside other systems</h2>\n<p class="soft">${text}</p>`, ...comparisons.map(tableHtml));
   }
+  const pairs = pairTable(report);
+  if (pairs !== undefined) sections.push('<h2>This build against the one before it</h2>', tableHtml(pairs));
   const all = tableOf(report.results);
   const about = 'Medians over the rounds, with the least and the most. Targets are for 2 cores.';
   if (all.rows.length > 0) sections.push(`<h2>All numbers</h2>\n<p class="soft">${about}</p>\n${tableHtml(all)}`);

@@ -1,8 +1,8 @@
-// Load: one consumer that reads a range, verified by the client as every read is, batch by batch or entry by entry.
+// Load: one consumer that reads a range of a LogLog, verified by the client as every read is, batch by batch or entry by entry.
 
 import { connect, type LogClient } from '../../src/client/index.ts';
 import { cpuSeconds, program } from './program.ts';
-import type { ReadParams, ReadResult } from './types.ts';
+import type { RangeParams, RangeResult } from './types.ts';
 
 /** Entries of one pass of the warm-up. */
 const WARM_UP_ENTRIES = 100_000;
@@ -33,8 +33,8 @@ async function readEntries(log: LogClient, from: number, limit: number): Promise
   return { entries, bytes };
 }
 
-program('read', async (params: ReadParams): Promise<ReadResult> => {
-  const log = await connect(params.log.url);
+program('range', async (params: RangeParams): Promise<RangeResult> => {
+  const log = await connect(params.log.urls);
   const read = params.how === 'batches' ? readBatches : readEntries;
   const warmUntil = performance.now() + params.warmUpSeconds * 1000;
   let warmUpEntries = 0;

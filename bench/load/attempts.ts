@@ -2,8 +2,7 @@
 // waits for no timeout of a client, only for the servers and for the way to them.
 
 import type { Driver } from './drivers/driver.ts';
-import type { Lost } from './lane.ts';
-import type { NumberedPayloads } from './numbered.ts';
+import type { Lane, LaneRecord, Lost } from './lane.ts';
 
 /** Between two attempts: the times that are found are exact to this. */
 const PACE_MS = 5;
@@ -11,16 +10,16 @@ const PATIENCE_MS = 60_000;
 
 export class Attempts {
   readonly #driver: Driver;
-  readonly #payloads: NumberedPayloads;
-  /** By index: when each was sent, and when it was acknowledged, which is NaN as long as it is not. */
+  readonly #lane: Lane;
+  /** By place: when each was sent, and when it was acknowledged, which is NaN as long as it is not. */
   readonly #sentMs: number[] = [];
   readonly #acknowledgedMs: number[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #onAcknowledged: (index: number) => void = () => undefined;
+  #onAcknowledged: (place: number) => void = () => undefined;
 
-  constructor(driver: Driver, payloads: NumberedPayloads) {
+  constructor(driver: Driver, lane: Lane) {
     this.#driver = driver;
-    this.#payloads = payloads;
+    this.#lane = lane;
   }
 
   begin(): void {
@@ -32,17 +31,17 @@ export class Attempts {
   }
 
   async #attempt(): Promise<void> {
-    const index = this.#sentMs.length;
+    const { index, sent: place } = this.#lane;
     this.#sentMs.push(performance.now());
     this.#acknowledgedMs.push(Number.NaN);
     try {
-      await this.#driver.appendOne(this.#payloads.at(index), index);
+      await this.#driver.appendOne(this.#lane.next(), index);
     } catch {
       // Its outcome is not known; the next one tells whether the servers are back.
       return;
     }
-    this.#acknowledgedMs[index] = performance.now();
-    this.#onAcknowledged(index);
+    this.#acknowledgedMs[place] = performance.now();
+    this.#onAcknowledged(place);
   }
 
   /** When the first append was acknowledged that was sent at `sinceMs` or later. Rejects when that takes longer than any election may. */
@@ -53,11 +52,11 @@ export class Attempts {
         reject(new Error(`no append was acknowledged within ${PATIENCE_MS / 1000} s`));
       };
       const timer = setTimeout(giveUp, PATIENCE_MS);
-      this.#onAcknowledged = (index) => {
-        if ((this.#sentMs[index] ?? 0) < sinceMs) return;
+      this.#onAcknowledged = (place) => {
+        if ((this.#sentMs[place] ?? 0) < sinceMs) return;
         this.#onAcknowledged = () => undefined;
         clearTimeout(timer);
-        resolve(this.#acknowledgedMs[index] ?? Number.NaN);
+        resolve(this.#acknowledgedMs[place] ?? Number.NaN);
       };
     });
   }
@@ -72,13 +71,11 @@ export class Attempts {
     return counts;
   }
 
-  /** How many there were so far. */
-  get count(): number {
-    return this.#sentMs.length;
-  }
-
-  /** Those that are not acknowledged. */
-  get lost(): Lost[] {
-    return this.#acknowledgedMs.flatMap((atMs, index) => (Number.isNaN(atMs) ? [{ from: index, to: index + 1, outcome: 'unknown' }] : []));
+  /** What became of all of them, for the judge. One that is lost may be done after a later one. */
+  record(): LaneRecord {
+    const lost = this.#acknowledgedMs.flatMap((atMs, place): Lost[] => {
+      return Number.isNaN(atMs) ? [{ from: place, to: place + 1, outcome: 'unknown' }] : [];
+    });
+    return { ...this.#lane.record(), lost, isOrdered: false };
   }
 }

@@ -1,11 +1,11 @@
-// Load: one consumer that reads back everything from a system of any make, entry by entry.
+// Load: one consumer that reads back everything, entry by entry.
 
 import { openDriver } from './drivers/open.ts';
 import { cpuSeconds, program } from './program.ts';
-import type { BesideReadParams, BesideReadResult } from './types.ts';
+import type { ReadBackParams, ReadBackResult } from './types.ts';
 
-program('besideRead', async (params: BesideReadParams): Promise<BesideReadResult> => {
-  const driver = await openDriver(params.target);
+program('readBack', async (params: ReadBackParams): Promise<ReadBackResult> => {
+  const driver = await openDriver(params.log);
   let allEntries = 0;
   /** Passes until `seconds` are over, at least one. Returns the entries seen. */
   const readFor = async (seconds: number): Promise<number> => {

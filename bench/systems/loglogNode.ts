@@ -1,70 +1,50 @@
-// One LogLog node under test: started on a free port with its data in a folder of the bench, observed from outside, ended.
+// One process of a LogLog node: started with its data in a folder of the bench, observed from outside, ended.
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import type { NodeStatus } from '../../src/node/status.ts';
 import { processCpuSeconds, processResident, processStorageReadBytes, type Resident } from '../machine/proc.ts';
-import type { LogUnderTest } from './log.ts';
-import { childEnvironment, READY_TIMEOUT_MS } from './processes.ts';
+import { childEnvironment, READY_TIMEOUT_MS, type Signal } from '../processes/processes.ts';
 
-export class NodeUnderTest implements LogUnderTest {
+export class LogLogNode {
   readonly directory: string;
   readonly #node: ClusterNode;
   #pid = 0;
   #readyMs = 0;
 
-  private constructor(node: ClusterNode) {
-    this.directory = node.data;
-    this.#node = node;
+  /** `flags` are options of `loglog serve`, which say where it listens; `build` is the folder of another build than this one. */
+  constructor(directory: string, flags: readonly string[], build?: string) {
+    this.directory = directory;
+    this.#node = new ClusterNode({
+      id: 1,
+      data: directory,
+      flags: ['--data', directory, ...flags],
+      readyTimeoutMs: READY_TIMEOUT_MS,
+      ...(build === undefined ? {} : { program: join(build, 'dist', 'src', 'cli', 'main.js') }),
+      ...childEnvironment(),
+    });
   }
 
-  /** Starts a node on `directory`, which may hold a log already. `flags` are options of `loglog serve`; they say where it listens. */
-  static async start(directory: string, flags: readonly string[]): Promise<NodeUnderTest> {
-    const all = ['--data', directory, ...flags];
-    const node = new NodeUnderTest(
-      new ClusterNode({ id: 1, data: directory, flags: all, readyTimeoutMs: READY_TIMEOUT_MS, ...childEnvironment() }),
-    );
-    await node.#start();
-    return node;
+  get isRunning(): boolean {
+    return this.#node.isRunning;
   }
 
   get url(): string {
     return this.#node.url;
   }
 
-  get urls(): readonly string[] {
-    return [this.url];
-  }
-
-  get nodes(): readonly NodeUnderTest[] {
-    return [this];
-  }
-
   get pid(): number {
     return this.#pid;
   }
 
-  /** From spawn to ready. */
+  /** From spawn to ready, of the last start. */
   get readyMs(): number {
     return this.#readyMs;
   }
 
-  async stop(): Promise<void> {
-    // One that does not stop in its time is killed.
-    await this.#node.stop().catch(() => this.#node.kill());
-  }
-
-  async kill(): Promise<void> {
-    await this.#node.kill();
-  }
-
-  /** Stops it, if it was not killed, and starts it on its data, at another address. */
-  async restart(): Promise<void> {
-    await this.stop();
-    await this.#start();
-  }
-
-  async #start(): Promise<void> {
+  /** Starts it on what its directory holds, and waits until it is ready. */
+  async start(): Promise<void> {
     mkdirSync(this.directory, { recursive: true });
     const startedMs = performance.now();
     this.#node.start();
@@ -77,10 +57,10 @@ export class NodeUnderTest implements LogUnderTest {
     this.#readyMs = performance.now() - startedMs;
   }
 
-  /** Stops and removes the data. */
-  async remove(): Promise<void> {
-    await this.stop();
-    rmSync(this.directory, { recursive: true, force: true });
+  /** Ends it, if it runs; its data stays. One that does not stop in its time is killed. */
+  async end(signal: Signal): Promise<void> {
+    if (signal === 'SIGTERM') await this.#node.stop().catch(() => this.#node.kill());
+    else await this.#node.kill();
   }
 
   async #get(path: string): Promise<string> {
@@ -91,11 +71,6 @@ export class NodeUnderTest implements LogUnderTest {
 
   async status(): Promise<NodeStatus> {
     return JSON.parse(await this.#get('/status')) as NodeStatus;
-  }
-
-  /** How far its log is committed. */
-  async commit(): Promise<number> {
-    return (await this.status()).log.commit;
   }
 
   /** The Prometheus metrics without labels, by name without `loglog_`. */

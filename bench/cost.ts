@@ -1,7 +1,6 @@
-// What work costs beside its time: CPU of both sides, and the servers' memory. The same lines stand in all scenarios, beside-* too.
+// What work costs beside its time: CPU of both sides, and the servers' memory. The same lines stand in all scenarios.
 
-import { type LogUnderTest, residentBytesOf } from '../processes/log.ts';
-import type { Sample, Unit } from '../sample.ts';
+import type { Unit } from './sample.ts';
 
 /** What a load did, and what it took. */
 export interface Cost {
@@ -32,11 +31,4 @@ export function costNumbers(cost: Cost, residentBytes: number | undefined): Cost
     perMillion('client CPU', clientCpuSeconds, entries),
     ...(residentBytes === undefined ? [] : [{ name: 'server memory', joint: 'after', value: residentBytes / 1e6, unit: 'MB' } as const]),
   ];
-}
-
-/** The lines of what a load that has just ended cost; `verb` is what it did, in the plural, and `prefix` begins each line. */
-export function costSamples(log: LogUnderTest, cost: Cost, verb: string, prefix = ''): Sample[] {
-  return costNumbers(cost, residentBytesOf(log)).map(({ name, joint, value, unit }) => {
-    return { what: `${prefix}${name} ${joint} ${verb}`, value, unit };
-  });
 }

@@ -1,0 +1,54 @@
+// All scenarios, in the order of the report.
+
+import type { Scenario } from '../scenario.ts';
+import { appendBatches } from './appendBatches.ts';
+import { appendLarge } from './appendLarge.ts';
+import { appendSizes } from './appendSizes.ts';
+import { appendSmall } from './appendSmall.ts';
+import { clusterAppend } from './clusterAppend.ts';
+import { clusterCatchUp } from './clusterCatchUp.ts';
+import { clusterFailover } from './clusterFailover.ts';
+import { clusterOneInFlight } from './clusterOneInFlight.ts';
+import { clusterStability } from './clusterStability.ts';
+import { clusterStorm } from './clusterStorm.ts';
+import { fanOut } from './fanOut.ts';
+import { limits } from './limits.ts';
+import { manyConnections } from './manyConnections.ts';
+import { memory } from './memory.ts';
+import { mixed } from './mixed.ts';
+import { oneInFlight } from './oneInFlight.ts';
+import { openLoop } from './openLoop.ts';
+import { read } from './read.ts';
+import { readBack } from './readBack.ts';
+import { restart } from './restart.ts';
+import { restartIdle } from './restartIdle.ts';
+import { tail } from './tail.ts';
+import { testCluster } from './testCluster.ts';
+import { underAttack } from './underAttack.ts';
+
+export const SCENARIOS: readonly Scenario[] = [
+  limits,
+  appendSmall,
+  appendLarge,
+  appendSizes,
+  appendBatches,
+  oneInFlight,
+  openLoop,
+  manyConnections,
+  read,
+  readBack,
+  tail,
+  fanOut,
+  mixed,
+  underAttack,
+  memory,
+  restart,
+  restartIdle,
+  clusterAppend,
+  clusterOneInFlight,
+  clusterCatchUp,
+  clusterFailover,
+  clusterStability,
+  clusterStorm,
+  testCluster,
+];

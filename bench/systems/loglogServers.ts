@@ -1,0 +1,159 @@
+// LogLog under test: one node, or three that are a cluster, each a process on free ports of loopback with its data in a folder of the bench.
+// Nodes can be killed, and started again on what they have or on nothing.
+
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { claimPorts, type PortBlock, peersOn } from '../../src/cluster/portBlock.ts';
+import { OPTIONS } from '../../src/core/config.ts';
+import { clientUrlOf, formatPeers, type Peer } from '../../src/core/peers.ts';
+import type { NodeStatus } from '../../src/node/status.ts';
+import type { Target } from '../load/target.ts';
+import { processResident } from '../machine/proc.ts';
+import type { Signal } from '../processes/processes.ts';
+import { until } from '../processes/until.ts';
+import { sumOf } from '../statistics.ts';
+import { LogLogNode } from './loglogNode.ts';
+import { CLUSTER_NODES, type Place, type RunningSystem } from './system.ts';
+
+/** What is started. */
+export interface LogLogPlan {
+  readonly nodes: 1 | 3;
+  /** Folder of the build that is started; undefined: this one. */
+  readonly build?: string | undefined;
+}
+
+export class LogLogServers implements RunningSystem {
+  readonly directory: string;
+  readonly electionTimeoutMs: number;
+  readonly #build: string | undefined;
+  readonly #peers: readonly Peer[];
+  readonly #block: PortBlock | undefined;
+  readonly #nodes: readonly LogLogNode[];
+
+  private constructor({ sizes }: Place, directory: string, { build }: LogLogPlan, block: PortBlock | undefined) {
+    const { segmentBytes, slots, windowBytes, electionTimeoutMs } = sizes;
+    this.directory = directory;
+    this.#build = build;
+    this.#block = block;
+    this.#peers = block === undefined ? [] : peersOn(block.ports);
+    this.electionTimeoutMs = block === undefined ? OPTIONS.electionTimeoutMs.default : electionTimeoutMs;
+    const flags = ['--segment-bytes', String(segmentBytes), '--slots', String(slots), '--window-bytes', String(windowBytes)];
+    const clusterFlags = ['--peers', formatPeers(this.#peers), '--election-timeout-ms', String(electionTimeoutMs), ...flags];
+    this.#nodes =
+      block === undefined
+        ? [new LogLogNode(directory, ['--port', '0', ...flags], build)]
+        : this.#peers.map(({ id }) => new LogLogNode(join(directory, `node-${id}`), ['--node', String(id), ...clusterFlags], build));
+  }
+
+  /** Starts it on what `directory` holds, and waits until it can be used. */
+  static async start(place: Place, directory: string, plan: LogLogPlan): Promise<LogLogServers> {
+    const block = plan.nodes === 1 ? undefined : await claimPorts(2 * CLUSTER_NODES);
+    const servers = new LogLogServers(place, directory, plan, block);
+    try {
+      // All of them must have ended or be there before anything is removed.
+      const failed = (await Promise.allSettled(servers.#nodes.map((node) => node.start()))).find((each) => each.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      await servers.leader();
+      return servers;
+    } catch (thrown) {
+      await servers.endAll('SIGKILL');
+      await block?.release();
+      throw thrown;
+    }
+  }
+
+  /** Where clients reach the nodes, of a cluster also those that do not run. */
+  get urls(): string[] {
+    return this.#block === undefined ? this.nodes.map(({ url }) => url) : this.#peers.map(clientUrlOf);
+  }
+
+  /** Those that run. */
+  get nodes(): LogLogNode[] {
+    return this.#nodes.filter(({ isRunning }) => isRunning);
+  }
+
+  /** Those that do not run, too. */
+  node(id: number): LogLogNode {
+    const node = this.#nodes[id - 1];
+    if (node === undefined) throw new RangeError(`there is no node ${id}`);
+    return node;
+  }
+
+  get folders(): string[] {
+    return this.#nodes.map(({ directory }) => directory);
+  }
+
+  async target(): Promise<Target> {
+    return { driver: 'loglog', urls: this.urls, build: this.#build };
+  }
+
+  cpuSeconds(): number | undefined {
+    return sumOf(this.nodes.map((node) => node.cpuSeconds()));
+  }
+
+  residentBytes(): number | undefined {
+    return sumOf(this.nodes.map(({ pid }) => processResident(pid)?.now));
+  }
+
+  storageReadBytes(): number | undefined {
+    return sumOf(this.nodes.map((node) => node.storageReadBytes()));
+  }
+
+  /** A node that fails is named by its clients' errors. */
+  lastWords(): string {
+    return '';
+  }
+
+  start(id: number): Promise<void> {
+    return this.node(id).start();
+  }
+
+  end(id: number, signal: Signal): Promise<void> {
+    return this.node(id).end(signal);
+  }
+
+  async endAll(signal: Signal): Promise<void> {
+    await Promise.all(this.#nodes.map((node) => node.end(signal)));
+  }
+
+  async #statuses(): Promise<NodeStatus[]> {
+    const answers = await Promise.allSettled(this.nodes.map((node) => node.status()));
+    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  }
+
+  /** One that can commit; a node alone leads when it is ready. */
+  leader(): Promise<number> {
+    if (this.#block === undefined) return Promise.resolve(1);
+    return until('a node leads', async () => {
+      const leading = (await this.#statuses()).filter(({ node, log }) => node.role === 'leader' && log.commit > 0);
+      return leading.sort((a, b) => b.node.term - a.node.term)[0]?.node.id;
+    });
+  }
+
+  /** The largest term of any node: it rises by at least one with each election. */
+  async term(): Promise<number> {
+    return Math.max(0, ...(await this.#statuses()).map(({ node }) => node.term));
+  }
+
+  /** The furthest commit of any node. */
+  async commit(): Promise<number> {
+    return Math.max(0, ...(await this.#statuses()).map(({ log }) => log.commit));
+  }
+
+  /** Waits until all running nodes have everything on their disks that the leader has. Nothing may be appended meanwhile. */
+  async settled(): Promise<void> {
+    await until('all nodes have the same log', async () => {
+      const statuses = await this.#statuses();
+      const end = Math.max(...statuses.map(({ log }) => log.tail));
+      const isSettled = statuses.length === this.nodes.length && statuses.every(({ log }) => log.commit === end && log.durable === end);
+      return isSettled ? true : undefined;
+    });
+  }
+
+  /** Nothing of it is needed any more, so it is killed, as the servers of others are. */
+  async remove(): Promise<void> {
+    await this.endAll('SIGKILL');
+    rmSync(this.directory, { recursive: true, force: true });
+    await this.#block?.release();
+  }
+}
