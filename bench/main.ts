@@ -103,13 +103,16 @@ function makeFolder(options: BenchOptions): { readonly folder: string; readonly 
   return { folder, environment };
 }
 
-/** Runs the limits, whether they were chosen or not, and then the chosen scenarios, in each round. Returns whether none failed. */
+/**
+ * Runs the limits, whether they were chosen or not, and then the chosen scenarios, in each round; where two builds are compared, only those.
+ * Returns whether none failed.
+ */
 async function measure(options: BenchOptions): Promise<boolean> {
   const { folder, environment } = makeFolder(options);
   const systems = lookForSystems(options, environment.version);
   const kept = new KeptJson(options.json, say);
   const { runs, patienceSeconds, sizes } = options;
-  const scenarios = [limits, ...options.scenarios.filter((scenario) => scenario !== limits)];
+  const scenarios = options.before === undefined ? [limits, ...options.scenarios.filter((each) => each !== limits)] : options.scenarios;
   const keep = (findings: Findings): void => kept.write(report(options, environment, systems, findings));
   try {
     const findings = await runRounds({ scenarios, runs, patienceSeconds, sizes, systems: systems.found, folder, say, keep });

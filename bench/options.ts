@@ -32,6 +32,8 @@ export interface BenchOptions {
   /** Where the bench's own temporary folder is made. */
   readonly directory: string | undefined;
   readonly profile: string | undefined;
+  /** Folder of the build that this one is compared with. */
+  readonly before: string | undefined;
   /** How long to wait before each run for other processes to leave the machine; 0: not at all. */
   readonly patienceSeconds: number;
   /** What the scenarios measure that take all systems, where it is installed. */
@@ -210,6 +212,7 @@ export function parseOptions(scenarios: readonly Scenario[], argv: readonly stri
     from: flags.from,
     directory: flags.dir,
     profile: flags.profile,
+    before: flags.before,
     patienceSeconds: flags.patience ?? 0,
     systems: flags.before === undefined ? (flags.systems ?? SYSTEMS) : [...(flags.systems ?? OWN), ...systemsBefore(resolve(flags.before))],
     sizes: {
