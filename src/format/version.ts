@@ -4,7 +4,10 @@ import { KIND_MASK } from '../../assembly/layout.ts';
 import { type ErrorDetails, LogError } from '../core/errors.ts';
 
 /** Stands in node.json, vote, and each segment and index. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
+
+/** Every later build opens what has this format or a newer one that it knows. Older ones were never released. */
+export const OLDEST_FORMAT = 3;
 
 /** Throws a LogError `NEWER_FORMAT` or `OLDER_FORMAT` when `file` is of another format that there is or may come. */
 export function refuseOtherFormat(format: number, file: string): void {
@@ -13,10 +16,10 @@ export function refuseOtherFormat(format: number, file: string): void {
       file,
     });
   }
-  if (format === 1) {
+  if (format >= 1 && format < OLDEST_FORMAT) {
     throw new LogError(
       'OLDER_FORMAT',
-      `${file} has format 1; this LogLog reads format ${FORMAT_VERSION} only, and has changed nothing: use the build that wrote it, or name a new directory`,
+      `${file} has format ${format}, which was never released; this LogLog reads formats from ${OLDEST_FORMAT} on, and has changed nothing: use the build that wrote it, or name a new directory`,
       { file },
     );
   }

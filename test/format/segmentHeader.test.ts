@@ -9,11 +9,11 @@ const HEADER: SegmentHeader = { clusterId: '00112233445566778899aabbccddeeff', b
 const GOLDEN = new Uint8Array(4096);
 GOLDEN.set(
   bytesOf(`
-    4c4c5347 02000000
+    4c4c5347 03000000
     00112233445566778899aabbccddeeff
     cdab896745230100
     0068e5cf8b010000
-    87091819e248fda8
+    6099a3c2d7ed2efa
   `),
 );
 
@@ -43,23 +43,23 @@ it.each(FIELDS)('segment header: a damaged %s is refused', (_field, at) => {
 
 it('segment header: a newer format is refused as such, whatever its check', () => {
   const newer = GOLDEN.slice();
-  newer[4] = 3;
+  newer[4] = 4;
   expect(() => decodeSegmentHeader(newer, 'some/file')).toThrow(
     expect.objectContaining({
       code: 'NEWER_FORMAT',
-      message: expect.stringContaining('some/file has format 3'),
+      message: expect.stringContaining('some/file has format 4'),
       details: { file: 'some/file' },
     }),
   );
 });
 
-it('segment header: format 1 is refused as such', () => {
+it.each([1, 2])('segment header: format %i is refused as such', (format) => {
   const older = GOLDEN.slice();
-  older[4] = 1;
+  older[4] = format;
   expect(() => decodeSegmentHeader(older, 'some/file')).toThrow(
     expect.objectContaining({
       code: 'OLDER_FORMAT',
-      message: expect.stringContaining('some/file has format 1; this LogLog reads format 2 only'),
+      message: expect.stringContaining(`some/file has format ${format}, which was never released; this LogLog reads formats from 3 on`),
       details: { file: 'some/file' },
     }),
   );

@@ -18,7 +18,7 @@ const INDEX: SegmentIndex = {
 };
 
 const GOLDEN = bytesOf(`
-  4c4c4958 02000000
+  4c4c4958 03000000
   00112233445566778899aabbccddeeff
   0000000001000000 60ea000001000000
   d204000000000000
@@ -28,7 +28,7 @@ const GOLDEN = bytesOf(`
   00100000 06400000 20800000
   07000000 00100000 0f1e2d3c4b5a6978
   09000000 88130000 a50c9ae1f7726b38
-  1a6b047a78013d6a
+  39a08e4d907748b3
 `);
 
 const FIELDS = [
@@ -67,11 +67,11 @@ it.each(FIELDS)('segment index: a damaged %s is refused', (_field, at) => {
 
 it('segment index: a newer format is refused as such, whatever its check', () => {
   const newer = GOLDEN.slice();
-  newer[4] = 3;
+  newer[4] = 4;
   expect(() => decodeSegmentIndex(newer, 'some/file')).toThrow(
     expect.objectContaining({
       code: 'NEWER_FORMAT',
-      message: expect.stringContaining('some/file has format 3'),
+      message: expect.stringContaining('some/file has format 4'),
       details: { file: 'some/file' },
     }),
   );

@@ -125,7 +125,7 @@ function repairCheck(name: string, bytes: Uint8Array): void {
 
 /** The fields of an identity, in the order of their check. */
 const WHOLE = {
-  format: 2,
+  format: 3,
   clusterId: '00112233445566778899aabbccddeeff',
   nodeId: 1,
   markSeed: '0011223344556677',

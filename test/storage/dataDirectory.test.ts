@@ -27,7 +27,7 @@ import { bytesOf, flipped, hexOf } from '../format/hex.ts';
 import { createAt, errorOf, IDENTITY_BYTES, NOW_MS, putFile, startNode, TemporaryDisk } from './support.ts';
 
 const IDENTITY_TEXT = `{
-  "format": 2,
+  "format": 3,
   "clusterId": "000102030405060708090a0b0c0d0e0f",
   "nodeId": 1,
   "markSeed": "1011121314151617",
@@ -40,7 +40,7 @@ const IDENTITY_TEXT = `{
   "isFounder": true,
   "nodes": null,
   "known": {},
-  "check": "9a49e25fa6afb075"
+  "check": "d902897409bd5837"
 }
 `;
 const IDENTITY: Identity = {
@@ -59,7 +59,7 @@ const IDENTITY: Identity = {
 };
 
 const JOINED_TEXT = `{
-  "format": 2,
+  "format": 3,
   "clusterId": "ffeeddccbbaa99887766554433221100",
   "nodeId": 32,
   "markSeed": "1011121314151617",
@@ -72,7 +72,7 @@ const JOINED_TEXT = `{
   "isFounder": false,
   "nodes": null,
   "known": {},
-  "check": "c421d707f1f75af3"
+  "check": "18fd49c1e7e72f79"
 }
 `;
 const FOUNDER_TEXT = IDENTITY_TEXT.replace(
@@ -81,7 +81,7 @@ const FOUNDER_TEXT = IDENTITY_TEXT.replace(
     "2": "00000000000000ff",
     "31": "1111111111111111"
   }`,
-).replace('9a49e25fa6afb075', '8420de1484958a3e');
+).replace('d902897409bd5837', '7398fbf5b84132ce');
 
 const disks: readonly (readonly [string, () => Disk])[] = [
   ['in memory', () => new MemoryDisk()],
@@ -210,13 +210,13 @@ function checked(text: string): string {
 
 describe('node.json: what it does not say right is refused, by name', () => {
   const wrong: Record<string, string> = {
-    'not JSON': '{"format": 2,',
+    'not JSON': '{"format": 3,',
     empty: '',
     null: 'null',
     'a number': '1',
     'a list': '[]',
-    'format zero': checked(IDENTITY_TEXT.replace('"format": 2', '"format": 0')),
-    'format in words': checked(IDENTITY_TEXT.replace('"format": 2', '"format": "2"')),
+    'format zero': checked(IDENTITY_TEXT.replace('"format": 3', '"format": 0')),
+    'format in words': checked(IDENTITY_TEXT.replace('"format": 3', '"format": "2"')),
     'a short cluster id': checked(IDENTITY_TEXT.replace('0e0f', '0e0')),
     'a cluster id of other letters': checked(IDENTITY_TEXT.replace('0e0f', '0e0G')),
     'node id zero': checked(IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 0')),
@@ -265,12 +265,14 @@ describe('node.json: what it does not say right is refused, by name', () => {
     expect(error.message).toContain(`${DIRECTORY}/node.json`);
   });
 
-  it('format 1, whatever else it says', () => {
+  it.each([1, 2])('format %i, whatever else it says', (format) => {
     const disk = new MemoryDisk();
-    putFile(disk, 'node.json', '{"format": 1, "clusterId": "000102030405060708090a0b0c0d0e0f", "nodeId": 1, "start": 0}');
+    putFile(disk, 'node.json', `{"format": ${format}, "clusterId": "000102030405060708090a0b0c0d0e0f", "nodeId": 1, "start": 0}`);
     const error = errorOf(() => readIdentity(disk, DIRECTORY));
     expect(error).toMatchObject({ code: 'OLDER_FORMAT', details: { file: `${DIRECTORY}/node.json` } });
-    expect(error.message).toMatch(/has format 1; this LogLog reads format 2 only, and has changed nothing: use the build that wrote it/);
+    expect(error.message).toContain(
+      `has format ${format}, which was never released; this LogLog reads formats from 3 on, and has changed nothing`,
+    );
     expect(disk.list(DIRECTORY)).toEqual(['node.json']);
   });
 
@@ -283,10 +285,10 @@ describe('node.json: what it does not say right is refused, by name', () => {
 
   it('a newer format', () => {
     const disk = new MemoryDisk();
-    putFile(disk, 'node.json', '{"format": 3, "shape": "unknown"}');
+    putFile(disk, 'node.json', '{"format": 4, "shape": "unknown"}');
     const error = errorOf(() => readIdentity(disk, DIRECTORY));
     expect(error).toMatchObject({ code: 'NEWER_FORMAT', details: { file: `${DIRECTORY}/node.json` } });
-    expect(error.message).toContain('format 3');
+    expect(error.message).toContain('format 4');
   });
 });
 
@@ -309,7 +311,7 @@ it('node.json: a process that dies anywhere in a change leaves the old one or th
 });
 
 describe('vote', () => {
-  const GOLDEN = bytesOf('4c4c564f 02000000 04030201 05000000 cdab896745230100 d079bc31a1cf26ab');
+  const GOLDEN = bytesOf('4c4c564f 03000000 04030201 05000000 cdab896745230100 4bb9f32d005a7bf1');
 
   function voteIn(bytes: Uint8Array): () => unknown {
     const disk = new MemoryDisk();
@@ -339,7 +341,7 @@ describe('vote', () => {
 
   it('a newer format is refused as such', () => {
     const newer = GOLDEN.slice();
-    newer[4] = 3;
+    newer[4] = 4;
     new DataView(newer.buffer).setBigUint64(24, xxh64(newer.subarray(0, 24)), true);
     expect(errorOf(voteIn(newer))).toMatchObject({ code: 'NEWER_FORMAT', details: { file: `${DIRECTORY}/vote` } });
   });

@@ -1,0 +1,86 @@
+// Directories that earlier builds wrote: each that has a format from 3 on opens for ever, whatever later builds add. One is kept for each format,
+// and never changed; docs/FORMAT.md shows the one of the present format, byte for byte.
+
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { bytesOf } from '../format/hex.ts';
+import { connect, makeDirectory, startNode } from './support/fixture.ts';
+
+const PRESENT = 3;
+const FORMATS = [3] as const;
+
+function golden(format: number): string {
+  return readFileSync(new URL(`./golden/format-${format}.txt`, import.meta.url), 'utf8');
+}
+
+/** The bytes of one file: lines of a position and bytes in hexadecimal, `xx*n` for n equal ones; all others are zero. Or indented text. */
+function fileOf(lines: readonly string[], bytes: number): Uint8Array {
+  if (lines[0]?.trim() === '{') return Buffer.from(`${lines.map((line) => line.slice(8)).join('\n')}\n`);
+  const file = new Uint8Array(bytes);
+  for (const line of lines) {
+    let at = Number(line.slice(0, 6));
+    for (const part of line.slice(8).split('   ')[0]?.split(' ') ?? []) {
+      const [hex = '', times] = part.split('*');
+      const run = times === undefined ? bytesOf(hex) : new Uint8Array(Number(times)).fill(Number.parseInt(hex, 16));
+      file.set(run, at);
+      at += run.length;
+    }
+  }
+  return file;
+}
+
+/** Writes a directory as `text` shows it. */
+function directoryOf(text: string): string {
+  const directory = makeDirectory();
+  for (const part of text.trimEnd().split('\n\n')) {
+    const [title = '', ...lines] = part.split('\n');
+    const [, name = '', bytes] = /^(\S+), (\d+) bytes$/.exec(title) ?? [];
+    const file = fileOf(lines, Number(bytes));
+    expect(file).toHaveLength(Number(bytes));
+    writeFileSync(join(directory, name), file);
+  }
+  return directory;
+}
+
+const contents = (directory: string): unknown => readdirSync(directory).map((name) => [name, readFileSync(join(directory, name))]);
+
+describe('a directory of an earlier build', () => {
+  test.each(FORMATS)('of format %i opens, with all of its entries, and goes on', async (format) => {
+    const data = directoryOf(golden(format));
+    for (const more of [0, 1]) {
+      const node = await startNode({ data, segmentBytes: 65_536, slots: 3 });
+      const client = await connect(node);
+      // Committed before this node was asked for anything.
+      expect(client.hello.commit).toBeGreaterThanOrEqual(70_123);
+      const { commit } = await client.end();
+      const entries = (await client.readAll(0, commit)).filter(({ kind }) => kind === 0);
+      const expected = [
+        [20, 'one'],
+        [35, 'two'],
+        [50, 'three'],
+        [87, 'a'.repeat(40_000)],
+        [40_099, 'b'.repeat(30_000)],
+        [70_111, ''],
+        [70_143, 'and on'],
+      ].slice(0, 6 + more);
+      expect(entries.map(({ offset, payload }) => [offset, payload.toString()])).toEqual(expected);
+      await client.append(Buffer.from('and on'));
+      await node.stop();
+    }
+  });
+
+  test('is the one that docs/FORMAT.md shows', () => {
+    const document = readFileSync(new URL('../../docs/FORMAT.md', import.meta.url), 'utf8');
+    expect(document).toContain(golden(PRESENT).trimEnd());
+  });
+
+  test.each([1, 2])('of format %i, which was never released, is refused with a sentence, and not changed', async (format) => {
+    const data = directoryOf(golden(3).replace('"format": 3', `"format": ${format}`));
+    const before = contents(data);
+    await expect(startNode({ data })).rejects.toThrow(
+      `node.json has format ${format}, which was never released; this LogLog reads formats from 3 on, and has changed nothing: use the build that wrote it`,
+    );
+    expect(contents(data)).toEqual(before);
+  });
+});
