@@ -35,13 +35,18 @@ const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'ts
 mkdirSync(join(root, 'dist/wasm'), { recursive: true });
 for (const target of ['server', 'client']) run(asc, [`assembly/${target}.ts`, '--target', target]);
 
-const encode = (target) => readFileSync(join(root, `dist/wasm/${target}.wasm`)).toString('base64');
-writeFileSync(
-  join(root, 'src/memory/wasm.generated.ts'),
-  `// Made by scripts/build.mjs from assembly/: the compiled modules, in base64, so that Node, workers and browsers import them alike.
-export const SERVER_WASM = '${encode('server')}';
-export const CLIENT_WASM = '${encode('client')}';
+// A file for each, so that browsers load the client's alone.
+for (const [target, folder] of [
+  ['server', 'memory'],
+  ['client', 'client'],
+]) {
+  const bytes = readFileSync(join(root, `dist/wasm/${target}.wasm`)).toString('base64');
+  writeFileSync(
+    join(root, 'src', folder, 'wasm.generated.ts'),
+    `// Made by scripts/build.mjs from assembly/${target}.ts: the module in base64, so that Node, workers and browsers import it alike.
+export const ${target.toUpperCase()}_WASM = '${bytes}';
 `,
-);
+  );
+}
 run(tsc, ['-p', 'tsconfig.json']);
 chmodSync(join(root, 'dist/src/cli/main.js'), 0o755);

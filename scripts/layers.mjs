@@ -9,7 +9,7 @@ const IMPORT =
   /^(?:import|export)\s(?<type>type\s)?[^'"]*?from\s+'(?<from>[^']+)';|^import\s+'(?<bare>[^']+)';|import\((?:\/\*.*?\*\/\s*)?'(?<dynamic>[^']+)'\)/gms;
 
 /**
- * The table: by folder (or file of `src/`), what it may import. `isPure`: no modules of Node; `types`: folders of which only types may be imported.
+ * The table: by folder, what it may import. `isPure`: no modules of Node; `types`: folders of which only types may be imported.
  */
 export function readLayers(text = readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8')) {
   const layers = new Map();
@@ -30,7 +30,7 @@ function filesOf(folder) {
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
 }
 
-/** The name under which the table has a path below src/: its folder, or the file itself; `layout` for the one that all may import. */
+/** The name under which the table has a path below src/: its folder; `layout` for the one that all may import. */
 function layerOf(path) {
   if (path === LAYOUT) return 'layout';
   const [top, name] = path.split('/');
@@ -53,8 +53,7 @@ export function faultsOf(file, source, layers) {
     }
     const path = join(dirname(file), target).split(sep).join('/');
     const to = layerOf(path);
-    const named = path.replace(/^src\//, '');
-    if (to === layer || to === 'layout' || rule.imports.has(named)) continue;
+    if (to === layer || to === 'layout') continue;
     if (!rule.imports.has(to)) faults.push(`${file} imports ${path}, but src/${layer} imports only: ${allowed}`);
     else if (rule.types.has(to) && groups.type === undefined)
       faults.push(`${file} imports ${path}, but src/${layer} imports only types from src/${to}`);

@@ -7,7 +7,7 @@
 import { RESULT_BYTES_AT, RESULT_COUNT_AT, RESULT_LAST_TERM_AT, SCAN_VERIFY, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { MAX_ENTRY_BYTES } from '../core/limits.ts';
-import { CLIENT_WASM } from '../memory/wasm.generated.ts';
+import { CLIENT_WASM } from './wasm.generated.ts';
 
 const PAGE_BYTES = 65536;
 const RESULT_AT = 64;

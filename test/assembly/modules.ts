@@ -1,6 +1,7 @@
 // The compiled modules as the product ships them, and memories to run them on.
 
-import { CLIENT_WASM, SERVER_WASM } from '../../src/memory/wasm.generated.ts';
+import { CLIENT_WASM } from '../../src/client/wasm.generated.ts';
+import { SERVER_WASM } from '../../src/memory/wasm.generated.ts';
 import { instantiateServerWasm, type ServerWasm } from '../../src/memory/wasm.ts';
 
 /** What assembly/client.ts exports. */

@@ -15,6 +15,7 @@ describe('the folders', () => {
     ['src/node/a.ts', "import '../server/b.ts';", 'imports only: core'],
     ['src/protocol/a.ts', "import { x } from '../raft/b.ts';", 'only types'],
     ['src/client/a.ts', "const x = await import('../memory/wasm.ts');", 'imports only: core'],
+    ['src/client/a.ts', "import { x } from '../memory/wasm.generated.ts';", 'imports only: core'],
     ['src/strange/a.ts', '', 'has no row'],
   ])('%s with %j is refused', (file, source, sentence) => {
     expect(faultsOf(file, source, readLayers())).toEqual([expect.stringContaining(sentence)]);
@@ -22,7 +23,6 @@ describe('the folders', () => {
 
   it.each([
     ['src/protocol/a.ts', "import type { x } from '../raft/b.ts';"],
-    ['src/client/a.ts', "import { x } from '../memory/wasm.generated.ts';"],
     ['src/client/transport.node.ts', "import WebSocket from 'node:net';"],
     ['src/server/deep/a.ts', "import { x } from '../../node/b.ts';\nimport { y } from '../../../assembly/layout.ts';"],
   ])('%s with %j is allowed', (file, source) => {
