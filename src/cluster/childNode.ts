@@ -30,6 +30,7 @@ export interface ChildOptions {
 export interface ReadyLine {
   /** `ws://host:port` for clients. */
   readonly url: string;
+  readonly acceptor: 'uws' | 'ws';
   readonly pid: number;
   readonly data: string;
   readonly clusterId: string;

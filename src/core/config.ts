@@ -83,6 +83,12 @@ export const OPTIONS = {
     values: ['on', 'off'],
     sentence: 'off: nothing is ever synced, so a power cut can take back what was acknowledged; for tests only, and the same on all nodes',
   },
+  acceptor: {
+    kind: 'choice',
+    default: 'auto',
+    values: ['auto', 'uws', 'ws'],
+    sentence: 'what has the connections of clients: uws is faster, ws runs everywhere; auto is uws where its binary loads',
+  },
   maxPayloadBytes: {
     kind: 'number',
     unit: 'bytes',
@@ -122,6 +128,9 @@ export const OPTIONS = {
 
 export type OptionName = keyof typeof OPTIONS;
 
+/** `uws`: uWebSockets.js; `ws`: the package of that name over node:http; `auto`: the first one that can be loaded. */
+export type AcceptorChoice = 'auto' | 'uws' | 'ws';
+
 /** A node's configuration, checked by {@link configure}. */
 export interface Config {
   readonly data: string;
@@ -141,6 +150,7 @@ export interface Config {
   readonly slots: number;
   /** Whether writes are synced. */
   readonly fsync: boolean;
+  readonly acceptor: AcceptorChoice;
   readonly maxPayloadBytes: number;
   readonly windowBytes: number;
   readonly maxConnections: number;
@@ -263,6 +273,7 @@ export function configure(
     segmentBytes,
     slots,
     fsync: choiceOf('fsync', given.fsync ?? OPTIONS.fsync.default, callOf('fsync')) === 'on',
+    acceptor: choiceOf('acceptor', given.acceptor ?? OPTIONS.acceptor.default, callOf('acceptor')) as AcceptorChoice,
     maxPayloadBytes: Math.min(number('maxPayloadBytes'), clientCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
     windowBytes: number('windowBytes'),
     maxConnections: number('maxConnections'),

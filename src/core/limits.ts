@@ -216,6 +216,22 @@ export const UNFINISHED_GRACE_MS = 60_000;
 export const UNFINISHED_PING_MS = 30_000;
 export const UNFINISHED_CHECK_MS = 15_000;
 
+/**
+ * Of one message, where `ws` has the sockets: frames, and chunks as the kernel hands them out, each of which costs a buffer. A message of 16 MiB in
+ * the smallest packets of a network comes in half as many.
+ */
+export const MAX_MESSAGE_FRAGMENTS = 16 * 1024;
+export const MAX_MESSAGE_CHUNKS = 64 * 1024;
+
+/** A WebSocket that has ended stays so long for its client to close it, and no longer. */
+export const WS_CLOSE_TIMEOUT_MS = 16_000;
+
+/** A request is whole after this long, and its answer taken after as long; where `ws` has the sockets. */
+export const HTTP_TIMEOUT_MS = 10_000;
+
+/** Connections that the system has made and the node not taken yet; half of {@link HTTP_CONNECTIONS}. */
+export const HTTP_BACKLOG = 512;
+
 /** A connection that neither sends nor answers a ping for this long is closed. */
 export const IDLE_TIMEOUT_SECONDS = 60;
 

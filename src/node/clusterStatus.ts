@@ -116,7 +116,7 @@ export class ClusterStatus {
   }
 
   /** What /status says of this node, which listens on `listenUrl`. */
-  node(listenUrl: string): Omit<NodeStatus['node'], 'uptimeMs' | 'process' | 'isDurable'> {
+  node(listenUrl: string): Omit<NodeStatus['node'], 'uptimeMs' | 'process' | 'isDurable' | 'acceptor'> {
     const url = this.#ownUrl(listenUrl);
     const { leaderId } = this;
     const leader = leaderId === 0 ? null : { id: leaderId, url: leaderId === this.self ? url : this.leaderUrl() };

@@ -6,6 +6,8 @@ export type Greeted = 'all' | 'introduced';
 export interface Door {
   /** `ws://host:port` under which clients reach the engine through it; empty: under no address. */
   readonly url: string;
+  /** What has its clients' connections: uWebSockets.js or `ws`; none where there are no connections. */
+  readonly acceptor?: 'uws' | 'ws';
   /** Clients connected. */
   readonly connections: number;
   /** Bytes that wait for slow clients. */

@@ -4,7 +4,7 @@ import type { Config } from '../core/config.ts';
 import type { DirectLog } from '../threads/hungMain.ts';
 
 /** The options of a node that are about its log and its cluster; the others are about its doors. */
-export type EngineConfig = Omit<Config, 'host' | 'port' | 'maxConnections' | 'allowOrigin' | 'allowHost'>;
+export type EngineConfig = Omit<Config, 'host' | 'port' | 'acceptor' | 'maxConnections' | 'allowOrigin' | 'allowHost'>;
 
 /** Where an engine's log lines go. */
 export interface EngineLog {

@@ -52,6 +52,8 @@ export interface NodeStatus {
     readonly uptimeMs: number;
     /** False with `--fsync off`: nothing that the node acknowledges is durable. */
     readonly isDurable: boolean;
+    /** What has the connections of its clients: `uws` (uWebSockets.js) or `ws`; null where it does not listen. */
+    readonly acceptor: 'uws' | 'ws' | null;
     /** Who leads, as far as this node knows: itself, another node, or null. */
     readonly leader: { readonly id: number; readonly url: string } | null;
     /** For people: why there is none, as far as this node knows; null while it knows one, or knows no reason. */
@@ -94,14 +96,16 @@ export function statusOf(engine: StatusSources): NodeStatus {
   const start = memory.word(WORD.START);
   let connections = 0;
   let sendBufferedBytes = 0;
+  let acceptor: NodeStatus['node']['acceptor'] = null;
   for (const door of doors) {
     connections += door.connections;
     sendBufferedBytes += door.sendBufferedBytes;
+    acceptor ??= door.acceptor ?? null;
   }
   return {
     version: engine.version,
     clusterId: identity.clusterId,
-    node: { ...cluster.node(url), process: processNumber, isDurable: config.fsync, uptimeMs: Date.now() - startedMs },
+    node: { ...cluster.node(url), process: processNumber, isDurable: config.fsync, acceptor, uptimeMs: Date.now() - startedMs },
     cluster: { nodes: cluster.nodes(url), causes: cluster.causes },
     log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },

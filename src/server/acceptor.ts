@@ -2,7 +2,10 @@
 // uWebSockets.js (acceptors/uws.ts) or `ws` over node:http (acceptors/ws.ts). An acceptor counts connections, bounds what each may send and leave
 // unread, and tells the listener of everything else.
 
+import type { AcceptorChoice } from '../core/config.ts';
 import type { ClientSocket } from './clientSocket.ts';
+
+export type AcceptorName = Exclude<AcceptorChoice, 'auto'>;
 
 /** The statuses that a node answers with. */
 export const STATUS_TEXT = {
@@ -10,6 +13,8 @@ export const STATUS_TEXT = {
   400: 'Bad Request',
   403: 'Forbidden',
   404: 'Not Found',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 } as const;
@@ -64,10 +69,15 @@ export interface AcceptorOptions {
 }
 
 export interface Acceptor {
+  readonly name: AcceptorName;
   /** Connections that are not WebSockets, or not yet. */
   readonly httpConnections: number;
   /** Turns of the event loop in which requests were answered. */
   readonly turn: number;
+  /** WebSockets that have ended, and whose clients have not closed their ends; undefined where the library does not tell. */
+  readonly lingering: number | undefined;
+  /** Memory of messages that have not come whole, over all WebSockets; undefined where the library does not tell. */
+  readonly unfinishedBytes: number | undefined;
   /** Starts listening; resolves to the port, or to undefined where it cannot be had. Nobody else can listen on it then. */
   listen(host: string, port: number): Promise<number | undefined>;
   /** Closes the connection that has been there for longest without a whole request. False when there is none. */

@@ -3,11 +3,11 @@
 import { LogError } from '../core/errors.ts';
 import { STOP_LINGER_MS, UNFINISHED_CHECK_MS } from '../core/limits.ts';
 import { CLOSE_FLOOD, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.ts';
-import type { Acceptor, Connection, HttpAnswer, HttpRequest, MakeAcceptor, MakeAnswer } from './acceptor.ts';
+import type { Acceptor, AcceptorName, Connection, HttpAnswer, HttpRequest, MakeAcceptor, MakeAnswer } from './acceptor.ts';
 import type { ClientSocket } from './clientSocket.ts';
 import type { ClientPlaces } from './descriptors.ts';
 import { type CloseReason, Incidents } from './incidents.ts';
-import { Places } from './places.ts';
+import { Places, systemPlaces } from './places.ts';
 import { SendBudget } from './sendBudget.ts';
 import { Session } from './session.ts';
 import { type Budget, Inbox, TurnBudget } from './turnBudget.ts';
@@ -82,6 +82,7 @@ export class Listener {
       options.places,
       () => this.#acceptor.httpConnections,
       () => this.sessions.size,
+      systemPlaces(() => this.#acceptor.lingering),
     );
     this.incidents = new Incidents((text) => events.warn(text));
     this.#turnBudget = new TurnBudget<Session>(
@@ -111,6 +112,15 @@ export class Listener {
     this.#places.listening();
     this.#watchUnfinished();
     return found;
+  }
+
+  get acceptorName(): AcceptorName {
+    return this.#acceptor.name;
+  }
+
+  /** Memory of messages that have not come whole; undefined where that is not told. */
+  get unfinishedBytes(): number | undefined {
+    return this.#acceptor.unfinishedBytes;
   }
 
   /** Turns of the event loop in which HTTP requests were answered. */

@@ -80,10 +80,10 @@ export function usedSharedBytes(memory: TailMemory, from: number): number {
   return memory.bytes.length - imageBytes + Math.min(imageBytes, Math.max(0, memory.tail - from));
 }
 
-/** Of this process. */
-export function processPorts(knownBytes: () => number, warn: (sentence: string) => void): GuardPorts {
+/** Of this process. `toldBytes`: what the acceptor says that unfinished messages take, where it does; then nothing has to be measured. */
+export function processPorts(toldBytes: () => number | undefined, knownBytes: () => number, warn: (sentence: string) => void): GuardPorts {
   return {
-    unexplainedBytes: () => unexplainedBytes(knownBytes()),
+    unexplainedBytes: () => toldBytes() ?? unexplainedBytes(knownBytes()),
     nowMs: () => performance.now(),
     afterTurn: (run) => void setImmediate(run),
     warn,

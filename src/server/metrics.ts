@@ -5,11 +5,13 @@ import type { Registry } from 'prom-client';
 import { STATE, WORD } from '../memory/map.ts';
 import type { Engine } from '../node/engine.ts';
 import { residentBytes } from '../node/residentBytes.ts';
+import type { AcceptorName } from './acceptor.ts';
 import { FetchedHistogram } from './fetchedHistogram.ts';
 import type { Incidents } from './incidents.ts';
 
 /** What of a door is shown. */
 export interface DoorMetrics {
+  readonly acceptor: AcceptorName;
   readonly connections: number;
   readonly sendBufferedBytes: number;
   readonly incidents: Incidents;
@@ -84,6 +86,15 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   });
   gauge('fsync', '1 where writes are synced; 0 with --fsync off: nothing is durable.', () => Number(engine.config.fsync));
   gauge('sealed_segments', 'Sealed segments on disk.', () => segments.sealedCount);
+  new Gauge({
+    name: 'loglog_acceptor_info',
+    help: 'Always 1: what has the connections of clients.',
+    labelNames: ['acceptor'],
+    registers: [registry],
+    collect() {
+      this.set({ acceptor: door.acceptor }, 1);
+    },
+  });
   gauge('connections', 'Clients connected.', () => door.connections);
   counterBy('connections_closed', 'reason', 'Connections that the node closed or refused.', door.incidents.closedCounts);
   counterBy('requests_refused', 'code', 'Requests that were answered with an error.', door.incidents.refusedCounts);

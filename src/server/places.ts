@@ -1,7 +1,7 @@
 // The places of connections on the clients' port, so that clients never get the descriptors that the log needs.
 //
 // uWS calls a WebSocket closed as soon as either side has said goodbye, but keeps its descriptor until the client has closed its end too, up to
-// 16 s, and there is no way to reach such a connection any more. So those count here, under the bound for clients: HTTP keeps its own places,
+// 16 s, and there is no way to reach such a connection any more (`ws` tells of each). So those count here, under the bound for clients: HTTP keeps its own places,
 // and the log its descriptors, whatever clients do after a goodbye. Nobody tells when they are gone. So when it matters it is looked up.
 
 import { readdirSync, readlinkSync } from 'node:fs';
@@ -33,10 +33,15 @@ export function openSockets(): number | undefined {
 /** The system and the clock, so that a test can have its own. */
 export interface PlacesSystem {
   openSockets(): number | undefined;
+  /** Connections that said goodbye and still have their descriptors; undefined where that is not known. */
+  lingering(): number | undefined;
   nowMs(): number;
 }
 
-const SYSTEM: PlacesSystem = { openSockets, nowMs: () => performance.now() };
+/** Of this process. */
+export function systemPlaces(lingering: () => number | undefined): PlacesSystem {
+  return { openSockets, lingering, nowMs: () => performance.now() };
+}
 
 export class Places {
   readonly #bounds: ClientPlaces;
@@ -50,7 +55,7 @@ export class Places {
   #ended = 0;
   #lookedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(bounds: ClientPlaces, http: () => number, clients: () => number, system: PlacesSystem = SYSTEM) {
+  constructor(bounds: ClientPlaces, http: () => number, clients: () => number, system: PlacesSystem) {
     this.#bounds = bounds;
     this.#http = http;
     this.#clients = clients;
@@ -61,18 +66,18 @@ export class Places {
   /** Whether another WebSocket may be made of a connection that is there. */
   get hasPlaceForClient(): boolean {
     if (this.#clients() >= this.#bounds.maxConnections) return false;
-    return this.#fits(() => this.#clients() + this.#ended < this.#clientDescriptors);
+    return this.#fits(() => this.#clients() + this.#lingering < this.#clientDescriptors);
   }
 
   /** Whether there are more connections than places: one of HTTP must go. */
   get isOverfull(): boolean {
     if (this.#http() + this.#clients() > this.#bounds.maxSockets) return true;
-    return !this.#fits(() => this.#http() + this.#clients() + this.#ended <= this.#bounds.maxDescriptors);
+    return !this.#fits(() => this.#http() + this.#clients() + this.#lingering <= this.#bounds.maxDescriptors);
   }
 
   /** Whether a connection may be ended with a goodbye, and not at once: what that may hold back must leave places for new clients. */
   get hasPlaceForGoodbye(): boolean {
-    return this.#fits(() => this.#ended < this.#clientDescriptors / 4);
+    return this.#fits(() => this.#lingering < this.#clientDescriptors / 4);
   }
 
   /** A WebSocket said goodbye, or was closed. */
@@ -85,6 +90,10 @@ export class Places {
     this.#others = this.#system.openSockets() ?? 0;
   }
 
+  get #lingering(): number {
+    return this.#system.lingering() ?? this.#ended;
+  }
+
   get #clientDescriptors(): number {
     const { maxConnections, maxSockets, maxDescriptors } = this.#bounds;
     return maxDescriptors - (maxSockets - maxConnections);
@@ -93,6 +102,7 @@ export class Places {
   /** Whether `condition` holds, if need be after a look at what is really there. */
   #fits(condition: () => boolean): boolean {
     if (condition()) return true;
+    if (this.#system.lingering() !== undefined) return false;
     const nowMs = this.#system.nowMs();
     if (nowMs - this.#lookedMs < DESCRIPTORS_LOOK_MS) return false;
     this.#lookedMs = nowMs;

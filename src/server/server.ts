@@ -11,7 +11,7 @@ import { checkPort } from '../node/startup.ts';
 import type { NodeStatus } from '../node/status.ts';
 import type { StopReport } from '../node/stop.ts';
 import { CLOSE_STOPPED } from '../protocol/client.ts';
-import type { MakeAcceptor } from './acceptor.ts';
+import type { AcceptorName, MakeAcceptor } from './acceptor.ts';
 import { loadAcceptor } from './acceptors/load.ts';
 import { type ClientPlaces, placesForClients } from './descriptors.ts';
 import { Hosts } from './hosts.ts';
@@ -53,7 +53,7 @@ export class LogServer implements Door {
   static async start({ config, log, signal, directLog }: ServerOptions): Promise<LogServer> {
     if (!config.fsync) log.warn(NOTHING_DURABLE);
     const places = placesForClients(config, log);
-    const makeAcceptor = await loadAcceptor();
+    const makeAcceptor = await loadAcceptor(config.acceptor, (sentence) => log.info(sentence));
     const beforeChange = (): Promise<void> => checkPort(config.host, config.port, `; name another ${flagOf('port')}`);
     const engine = await startEngine({ config, log, signal, directLog, beforeChange });
     const server = new LogServer(engine, config, log, places, makeAcceptor);
@@ -95,7 +95,11 @@ export class LogServer implements Door {
     this.#listener = listener;
     const { memory, recovered } = engine;
     const knownBytes = (): number => usedSharedBytes(memory, recovered.openBase ?? recovered.end) + listener.sendBudget.bufferedBytes;
-    const ports = processPorts(knownBytes, (sentence) => log.warn(sentence));
+    const ports = processPorts(
+      () => listener.unfinishedBytes,
+      knownBytes,
+      (sentence) => log.warn(sentence),
+    );
     this.#memoryGuard = new MemoryGuard(unfinishedBound(), maxMessageBytes(limits), listener.inboxes, ports);
   }
 
@@ -124,6 +128,10 @@ export class LogServer implements Door {
 
   get url(): string {
     return `ws://${addressOf(this.#config.host, this.#port)}`;
+  }
+
+  get acceptor(): AcceptorName {
+    return this.#listener.acceptorName;
   }
 
   get connections(): number {

@@ -66,6 +66,7 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
       url: urls[id - 1] ?? '',
       uptimeMs: 1,
       isDurable: true,
+      acceptor: 'uws',
       leader: leaderId === undefined ? null : { id: leaderId, url: urls[leaderId - 1] ?? '' },
       whyNoLeader: stand.whyNoLeader ?? null,
       process: String(id).padStart(16, '0'),

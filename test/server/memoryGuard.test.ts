@@ -217,7 +217,7 @@ async function listenGuarded(boundBytes: number) {
       closed: nothing,
       warn: nothing,
     },
-    await loadAcceptor(),
+    await loadAcceptor('auto', nothing),
   );
   onTestFinished(() => listener.close());
   const port = await listener.listen(() => () => NO_PAGE);
@@ -227,7 +227,11 @@ async function listenGuarded(boundBytes: number) {
     boundBytes,
     17 * MIB,
     listener.inboxes,
-    processPorts(() => usual, nothing),
+    processPorts(
+      () => undefined,
+      () => usual,
+      nothing,
+    ),
   );
   guard.start();
   onTestFinished(() => guard.stop());

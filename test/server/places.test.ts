@@ -38,7 +38,7 @@ describe('places', () => {
   /** Places of a system whose sockets and clock a test sets. */
   function make(state: { http: number; clients: number; lingering: number; nowMs: number }): Places {
     const openSockets = (): number => OTHERS + state.http + state.clients + state.lingering;
-    const system = { openSockets, nowMs: () => state.nowMs };
+    const system = { openSockets, lingering: () => undefined, nowMs: () => state.nowMs };
     return new Places(
       bounds,
       () => state.http,

@@ -28,7 +28,7 @@ async function listen(): Promise<number> {
       unfinishedMs: LIMIT_MS,
     },
     { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing },
-    await loadAcceptor(),
+    await loadAcceptor('auto', nothing),
   );
   onTestFinished(() => listener.close());
   return listener.listen(() => () => NO_PAGE);

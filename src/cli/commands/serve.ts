@@ -9,7 +9,6 @@ import { LogError } from '../../core/errors.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
 import type { StopReport } from '../../node/stop.ts';
 import { VERSION } from '../../node/version.ts';
-import { checkPlatform } from '../../server/platform.ts';
 import type { LogServer } from '../../server/server.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from '../exit.ts';
@@ -57,7 +56,7 @@ function describeLog({ engine: { directory, recovered } }: LogServer, { fsync }:
 
 function singleBanner(node: LogServer, config: Config): string {
   const url = node.url === DEFAULT_URL ? '' : ` --url ${node.url}`;
-  return `LogLog ${VERSION} listens on ${node.url}
+  return `LogLog ${VERSION} listens on ${node.url} (${node.acceptor})
 ${describeLog(node, config)}
 
 Type next, in another terminal:
@@ -71,7 +70,7 @@ function clusterBanner(node: LogServer, config: Config): string {
   const { node: id, peers } = config;
   const own = ownPeer({ node: id, peers });
   const others = peers.filter((peer) => peer !== own).map((peer) => `node ${peer.id} at ${peerAddressOf(peer)}`);
-  return `LogLog ${VERSION}, node ${id} of ${peers.length}, listens on ${node.url}${own === undefined ? '' : `, and for the other nodes on ${peerAddressOf(own)}`}
+  return `LogLog ${VERSION}, node ${id} of ${peers.length}, listens on ${node.url} (${node.acceptor})${own === undefined ? '' : `, and for the other nodes on ${peerAddressOf(own)}`}
 ${describeLog(node, config)}
 ${others.length === 0 ? 'there are no other nodes' : `the others: ${others.join(', ')}; a majority of the ${peers.length} elects who leads`}
 
@@ -87,11 +86,12 @@ async function announce(node: LogServer, config: Config, json: boolean): Promise
     say(config.peers.length === 0 ? singleBanner(node, config) : clusterBanner(node, config));
     return;
   }
-  const { url, engine } = node;
+  const { url, acceptor, engine } = node;
   const { directory, identity, recovered } = engine;
   const { start, end, openBase, cutBytes, sealed } = recovered;
   await printJson({
     url,
+    acceptor,
     data: directory,
     clusterId: identity.clusterId,
     nodeId: identity.nodeId,
@@ -126,7 +126,6 @@ function sayHowItStopped(log: Logger, { cut, undecidedAppends, uncommittedBytes 
 
 /** Starts the node; undefined when it was told to stop before it was ready. In a cluster it may have to wait for the others. */
 async function start(config: Config, log: Logger, isJson: boolean, stop: Promise<string>): Promise<LogServer | undefined> {
-  await checkPlatform();
   const { LogServer } = await import('../../server/server.ts');
   return Promise.race([LogServer.start({ config, log, directLog: { file: stderr.file, isJson } }), stop.then(() => undefined)]);
 }

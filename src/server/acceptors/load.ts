@@ -1,9 +1,45 @@
-// Which acceptor a node has.
+// Which acceptor a node has: uWebSockets.js where its binary loads, otherwise `ws`. Each is loaded only where it is used.
 
+import type { AcceptorChoice } from '../../core/config.ts';
+import { LogError } from '../../core/errors.ts';
 import type { MakeAcceptor } from '../acceptor.ts';
 
-/** Loads the acceptor: uWebSockets.js is a binary, and is loaded only where it is used. */
-export async function loadAcceptor(): Promise<MakeAcceptor> {
+/** What stands before and after the reason in what the package throws. */
+const PACKAGED = /\n\n(?:Error: )?(.*)/;
+
+async function loadUws(): Promise<MakeAcceptor> {
   const { UwsAcceptor } = await import('./uws.ts');
   return (options, events) => new UwsAcceptor(options, events);
+}
+
+async function loadWs(): Promise<MakeAcceptor> {
+  const { WsAcceptor } = await import('./ws.ts');
+  return (options, events) => new WsAcceptor(options, events);
+}
+
+/** Why uWebSockets.js cannot be loaded, in a sentence's middle. */
+function whyNot(thrown: unknown): string {
+  const { version, platform, arch } = process;
+  const [, reason = String(thrown)] = PACKAGED.exec(String(thrown)) ?? [];
+  return `this is Node ${version} on ${platform} ${arch}, for which uWebSockets.js has no binary (${reason})`;
+}
+
+/**
+ * Loads the acceptor that was chosen. Rejects with a LogError `USAGE` where it is uWebSockets.js and cannot be loaded; `inform` is told where it
+ * would be, and is not.
+ */
+export async function loadAcceptor(choice: AcceptorChoice, inform: (sentence: string) => void): Promise<MakeAcceptor> {
+  if (choice === 'ws') return loadWs();
+  try {
+    return await loadUws();
+  } catch (thrown) {
+    if (choice === 'auto') {
+      inform(`clients are served by ws, which takes more processor time than uWebSockets.js: ${whyNot(thrown)}`);
+      return loadWs();
+    }
+    throw new LogError(
+      'USAGE',
+      `--acceptor uws needs Node 20 or 22 on Linux with glibc 2.27 or newer: ${whyNot(thrown)}. Leave --acceptor out, and clients are served by ws; README.md, "Where it runs", names a package with newer binaries`,
+    );
+  }
 }

@@ -53,6 +53,9 @@ async function answer(response: uWS.HttpResponse, make: MakeAnswer, isHead: bool
 }
 
 export class UwsAcceptor implements Acceptor {
+  readonly name = 'uws';
+  readonly lingering = undefined;
+  readonly unfinishedBytes = undefined;
   readonly #app = uWS.App();
   readonly #events: AcceptorEvents;
   readonly #http = new UwsConnections();

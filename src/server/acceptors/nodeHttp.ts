@@ -1,0 +1,180 @@
+// HTTP over node:http for the acceptor `ws`: which connections have sent nothing whole yet, and one answer to each that has, after which it is closed.
+// Answers are written to the socket, not through node's ServerResponse, so that an upgrade that is refused is answered like any other request.
+
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { HTTP_BACKLOG, HTTP_TIMEOUT_MS, MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
+import { type HttpAnswer, type HttpRequest, type MakeAnswer, STATUS_TEXT } from '../acceptor.ts';
+
+export interface NodeHttpEvents {
+  connected(): void;
+  request(request: HttpRequest): MakeAnswer;
+  /** A request for a WebSocket, whose socket is no more read as HTTP. Returns whether it is taken over. */
+  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
+}
+
+export function asRequest({ method = '', url = '', headers }: IncomingMessage): HttpRequest {
+  return {
+    method,
+    path: url.split('?', 1)[0] ?? '',
+    header: (name) => {
+      const value = headers[name];
+      return Array.isArray(value) ? value.join(',') : (value ?? '');
+    },
+  };
+}
+
+/** What is answered to what is no request that can be taken. */
+function answerTo(error: NodeJS.ErrnoException): HttpAnswer {
+  const type = 'text/plain; charset=utf-8';
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    return { status: 431, type, body: `the head of a request has at most ${MAX_HTTP_HEAD_BYTES} bytes\n` };
+  }
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return { status: 408, type, body: 'no whole request came in time\n' };
+  return { status: 400, type, body: 'this is no HTTP request\n' };
+}
+
+export class NodeHttp {
+  readonly #server: Server;
+  readonly #events: NodeHttpEvents;
+  /** All connections that are not WebSockets. */
+  readonly #sockets = new Set<Duplex>();
+  /** Those that have not sent a whole request; the oldest first. */
+  readonly #silent = new Set<Duplex>();
+  /** Those whose request is answered, or about to be. */
+  readonly #answered = new WeakSet<Duplex>();
+  #waiting: (() => void)[] = [];
+  turn = 0;
+
+  constructor(events: NodeHttpEvents) {
+    this.#events = events;
+    this.#server = createServer({
+      maxHeaderSize: MAX_HTTP_HEAD_BYTES,
+      headersTimeout: HTTP_TIMEOUT_MS,
+      requestTimeout: HTTP_TIMEOUT_MS,
+      connectionsCheckingInterval: HTTP_TIMEOUT_MS / 10,
+    });
+    this.#server.on('connection', (socket) => this.#came(socket));
+    this.#server.on('request', (request) => this.#request(request));
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as Socket, head));
+    this.#server.on('clientError', (error, socket) => {
+      if ('bytesWritten' in socket && socket.bytesWritten === 0 && socket.writable) this.answer(socket, answerTo(error), false);
+      else socket.destroy();
+    });
+  }
+
+  get count(): number {
+    return this.#sockets.size;
+  }
+
+  /** Resolves to the port, or to undefined where it cannot be had. */
+  listen(host: string, port: number): Promise<number | undefined> {
+    return new Promise((resolve) => {
+      // Later ones are of single connections that could not be accepted.
+      this.#server.on('error', () => resolve(undefined));
+      this.#server.listen({ host, port, backlog: HTTP_BACKLOG, exclusive: true }, () => {
+        const address = this.#server.address();
+        resolve(typeof address === 'object' ? address?.port : undefined);
+      });
+    });
+  }
+
+  stopListening(): void {
+    this.#server.close();
+  }
+
+  close(): void {
+    this.stopListening();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Closes the one that has been silent for longest. False when none is silent. */
+  cutSilent(): boolean {
+    for (const oldest of this.#silent) {
+      this.#silent.delete(oldest);
+      oldest.destroy();
+      return true;
+    }
+    return false;
+  }
+
+  /** It is a WebSocket from now on. */
+  becameWebSocket(socket: Duplex): void {
+    this.#sockets.delete(socket);
+  }
+
+  /** Calls `act` at the end of this turn, unless the connection is gone by then. */
+  atEndOfTurn(socket: Duplex, act: () => void): void {
+    this.#waiting.push(() => {
+      if (!socket.destroyed) act();
+    });
+    if (this.#waiting.length > 1) return;
+    setImmediate(() => {
+      this.turn += 1;
+      for (const waiting of this.#waiting.splice(0)) waiting();
+    });
+  }
+
+  /** Answers and closes. */
+  answer(socket: Duplex, { status, type, body }: HttpAnswer, isHead: boolean): void {
+    this.#answered.add(socket);
+    const head = [
+      `HTTP/1.1 ${status} ${STATUS_TEXT[status]}`,
+      `Date: ${new Date().toUTCString()}`,
+      `Content-Type: ${type}`,
+      'Cache-Control: no-store',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+    ];
+    socket.end(`${head.join('\r\n')}\r\n\r\n${isHead ? '' : body}`);
+    // What it still sends is read and thrown away: a reset could take the answer from it. It has to close its end in time.
+    socket.resume();
+    const timer = setTimeout(() => socket.destroy(), HTTP_TIMEOUT_MS);
+    timer.unref();
+    socket.once('close', () => clearTimeout(timer));
+  }
+
+  #came(socket: Socket): void {
+    this.#sockets.add(socket);
+    this.#silent.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.#silent.delete(socket);
+      this.#sockets.delete(socket);
+    });
+    this.#events.connected();
+  }
+
+  #request(request: IncomingMessage): void {
+    const { socket } = request;
+    this.#silent.delete(socket);
+    // One connection carries one request, without a body in pieces, as on uWebSockets.js.
+    if (this.#answered.has(socket) || request.headers['transfer-encoding'] !== undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#answered.add(socket);
+    // A body has no meaning.
+    request.resume();
+    this.#answerLater(request, socket);
+  }
+
+  #answerLater(request: IncomingMessage, socket: Duplex): void {
+    const make = this.#events.request(asRequest(request));
+    const isHead = request.method === 'HEAD';
+    const answer = async (): Promise<void> => {
+      const answered = await make();
+      if (!socket.destroyed) this.answer(socket, answered, isHead);
+    };
+    this.atEndOfTurn(socket, () => void answer());
+  }
+
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#silent.delete(socket);
+    if (this.#answered.has(socket)) socket.destroy();
+    else if (request.headers.upgrade?.toLowerCase() === 'websocket') this.#events.upgrade(request, socket, head);
+    // Another protocol is offered: a server may go on with HTTP (RFC 9110, 7.8).
+    else this.#answerLater(request, socket);
+  }
+}

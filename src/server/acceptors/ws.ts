@@ -1,0 +1,134 @@
+// `ws` over node:http as acceptor: where uWebSockets.js has no binary.
+
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { WebSocketServer } from 'ws';
+import { IDLE_TIMEOUT_SECONDS, MAX_MESSAGE_CHUNKS, MAX_MESSAGE_FRAGMENTS, WS_CLOSE_TIMEOUT_MS } from '../../core/limits.ts';
+import { SUBPROTOCOL } from '../../protocol/client.ts';
+import type { Acceptor, AcceptorEvents, AcceptorOptions } from '../acceptor.ts';
+import { asRequest, NodeHttp } from './nodeHttp.ts';
+import { WsSocket, type WsSocketOwner } from './wsSocket.ts';
+
+/** So often in IDLE_TIMEOUT_SECONDS those are looked for who are silent. */
+const LOOKS = 4;
+
+export class WsAcceptor implements Acceptor, WsSocketOwner {
+  readonly name = 'ws';
+  readonly #events: AcceptorEvents;
+  readonly #http: NodeHttp;
+  readonly #server: WebSocketServer;
+  readonly #open = new Set<WsSocket>();
+  /** Those that have ended, and whose clients have not closed their ends. */
+  readonly #lingering = new Set<WsSocket>();
+  #noneLingers: () => void = () => undefined;
+  #looking: NodeJS.Timeout | undefined;
+  /** Memory of messages that are not whole, over all connections. */
+  unfinishedBytes = 0;
+
+  constructor({ maxMessageBytes }: AcceptorOptions, events: AcceptorEvents) {
+    this.#events = events;
+    this.#http = new NodeHttp({
+      connected: () => events.connected(),
+      request: (request) => events.request(request),
+      upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
+    });
+    // Some of these are newer than the types of `ws`.
+    const bounds = {
+      maxFragments: MAX_MESSAGE_FRAGMENTS,
+      maxBufferedChunks: MAX_MESSAGE_CHUNKS,
+      closeTimeout: WS_CLOSE_TIMEOUT_MS,
+    };
+    this.#server = new WebSocketServer({
+      ...bounds,
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: maxMessageBytes,
+      // Answered here, so that they are counted.
+      autoPong: false,
+      handleProtocols: () => SUBPROTOCOL,
+    });
+    this.#server.on('wsClientError', ({ message }, socket) => {
+      this.#http.answer(socket, { status: 400, type: 'text/plain; charset=utf-8', body: `${message}\n` }, false);
+    });
+  }
+
+  get httpConnections(): number {
+    return this.#http.count;
+  }
+
+  get turn(): number {
+    return this.#http.turn;
+  }
+
+  get lingering(): number {
+    return this.#lingering.size;
+  }
+
+  async listen(host: string, port: number): Promise<number | undefined> {
+    this.#looking = setInterval(
+      () => {
+        for (const socket of this.#open) socket.lookForSilence(LOOKS);
+      },
+      (IDLE_TIMEOUT_SECONDS * 1000) / LOOKS,
+    );
+    this.#looking.unref();
+    return this.#http.listen(host, port);
+  }
+
+  cutSilent(): boolean {
+    return this.#http.cutSilent();
+  }
+
+  stopListening(): void {
+    this.#http.stopListening();
+  }
+
+  async untilClosedByClients(timeoutMs: number): Promise<void> {
+    if (this.#lingering.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#noneLingers = resolve;
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    clearTimeout(timer);
+  }
+
+  close(): void {
+    clearInterval(this.#looking);
+    this.#http.close();
+    for (const socket of [...this.#open, ...this.#lingering]) socket.close();
+  }
+
+  ended(socket: WsSocket): void {
+    this.#open.delete(socket);
+    this.#lingering.add(socket);
+  }
+
+  gone(socket: WsSocket): void {
+    this.#lingering.delete(socket);
+    if (this.#lingering.size === 0) this.#noneLingers();
+  }
+
+  unfinished(changeBytes: number): void {
+    this.unfinishedBytes += changeBytes;
+  }
+
+  /** At the end of the turn, as any request is answered, so that places are counted in the same way. */
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const refusal = this.#events.upgrade(asRequest(request));
+    this.#http.atEndOfTurn(socket, () => {
+      const refused = refusal();
+      if (refused !== undefined) {
+        this.#http.answer(socket, refused, false);
+        return;
+      }
+      this.#server.handleUpgrade(request, socket, head, (ws) => {
+        this.#http.becameWebSocket(socket);
+        const opened = new WsSocket(ws, socket, this);
+        this.#open.add(opened);
+        opened.open(this.#events.connection(opened));
+      });
+    });
+  }
+}
