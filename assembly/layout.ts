@@ -43,7 +43,7 @@ export const RESULT_BYTES_AT = 4; // their bytes
 export const RESULT_STATUS_AT = 8; // why the walk ended, see below
 export const RESULT_LAST_TERM_AT = 12; // term of the last entry walked, or the term given
 export const RESULT_POINTS_AT = 16; // index points emitted
-export const RESULT_STOPPED_AT = 20; // where the walk stopped: behind RESULT_BYTES when that was inside a batch
+export const RESULT_STOPPED_AT = 20; // where the walk stopped: after RESULT_BYTES when that was inside a batch
 export const RESULT_DATA_END_AT = 24; // bytes up to the end of the last data entry among RESULT_BYTES; 0: there is none
 export const RESULT_SIZE_BYTES = 32;
 

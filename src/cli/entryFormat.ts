@@ -11,7 +11,7 @@ const NEWLINE = 0x0a;
 /** Below this a loop copies faster than a call. */
 const SHORT_BYTES = 48;
 
-/** All payloads of a batch one behind the other, each followed by a newline if `newline`. */
+/** All payloads of a batch one after the other, each followed by a newline if `newline`. */
 function joinPayloads({ bytes }: Batch, newline: boolean): Uint8Array {
   // An entry's overhead is larger than a newline: what comes out is shorter than what goes in.
   const out = Buffer.allocUnsafe(bytes.length);

@@ -1,5 +1,5 @@
 // Splits a stream of bytes into lines without making strings of them. A line ends with a newline, which is not part of it; what
-// stands behind the last newline is a line too, unless it is empty.
+// comes after the last newline is a line too, unless it is empty.
 
 const NEWLINE = 0x0a;
 /** Short lines are found faster by a loop, long ones by a call. */
@@ -49,7 +49,7 @@ export class LineSplitter {
     return this.#pieceBytes;
   }
 
-  /** The line behind the last newline, after the last chunk; undefined when there is none. */
+  /** The line after the last newline, after the last chunk; undefined when there is none. */
   last(): Uint8Array | undefined {
     return this.#pieceBytes === 0 ? undefined : this.#join();
   }

@@ -122,7 +122,7 @@ export function say(text: string, mark = ''): void {
   stderr.write(`${mark}${asShown(text)}\n`);
 }
 
-/** A stdout whose reader has gone ends the process quietly, also when node writes to it by itself. */
+/** A stdout whose reader has gone ends the process quietly, also when Node itself writes to it. */
 export function endQuietlyOnBrokenPipe(): void {
   process.stdout.on('error', (error) => {
     if (isBrokenPipe(error)) process.exit(EXIT.DONE);

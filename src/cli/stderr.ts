@@ -118,7 +118,7 @@ export class Stderr {
       this.#timer = undefined;
       this.#drain();
     }, RETRY_MS);
-    // Nobody stays for it: who ends waits by itself.
+    // Nobody stays for it: whoever ends waits for it.
     this.#timer.unref();
   }
 

@@ -199,7 +199,7 @@ export class LogClient {
   /**
    * Appends one entry: bytes, or a string as UTF-8; an empty payload is an entry too. The payload is copied before this
    * returns. Appends keep the order of their calls; those of one tick travel in one message.
-   * Rejects with a LogError, whose `outcome` says whether the entry surely is not in the log, or with a TypeError or
+   * Rejects with a LogError, whose `outcome` says whether the entry is certainly not in the log, or with a TypeError or
    * RangeError for arguments that cannot be meant.
    */
   append(payload: Payload, options?: AppendOptions): Promise<Receipt> {

@@ -40,12 +40,12 @@ export interface Counters {
   readonly lossCount: number;
   /** How often another node became the one to append to. */
   readonly leaderChangeCount: number;
-  /** Messages of appends that were sent once more: their node refused them, or was lost, and they surely were not done or are conditional. */
+  /** Messages of appends that were sent once more: their node refused them, or was lost, and they had no effect, or are conditional. */
   readonly resentMessageCount: number;
   /** Entries and bytes of entries that were acknowledged: also those of calls that were aborted before, and so count as rejected, too. */
   readonly appendedEntryCount: number;
   readonly appendedBytes: number;
-  /** Calls that were rejected: with an effect that is unknown, or surely without one. QUEUE_FULL counts as the latter. */
+  /** Calls that were rejected: with an effect that is unknown, or without one. QUEUE_FULL counts as the latter. */
   readonly failedAppendCount: number;
   readonly unknownAppendCount: number;
 }

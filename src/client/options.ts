@@ -21,7 +21,7 @@ export type Level = Ack | 'volatile';
 
 /** How to find a node, at first and after a connection is lost. */
 export interface ReconnectOptions {
-  /** First pause between attempts, in milliseconds, the first of which is made at once; pauses are random from half of it. Default 50. */
+  /** Pause before the second attempt (the first is made at once), in milliseconds; each pause is drawn from [half, all] of its length. Default 50. */
   readonly minDelayMs?: number | undefined;
   /** Longest pause, in milliseconds; pauses double up to it. Default 2000. */
   readonly maxDelayMs?: number | undefined;
@@ -79,7 +79,7 @@ export interface AppendOptions {
    * entry may be lost with its leader, and then that offset means nothing any more. A committed position needs no term.
    */
   readonly expectedTerm?: number;
-  /** Gives up: {@link AbortedError}, whose outcome says whether the append surely failed or may have happened. */
+  /** Gives up: {@link AbortedError}, whose outcome says whether the append failed or may have happened. */
   readonly signal?: AbortSignal | undefined;
 }
 

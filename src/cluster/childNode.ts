@@ -59,7 +59,7 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
 const running = new Set<ChildNode>();
 let isKillingAtExit = false;
 
-/** From now on no child of this process outlives it when it ends by itself; when it is killed, the pipes that close end them. */
+/** From now on no child of this process outlives it when it ends on its own; when it is killed, the pipes that close end them. */
 export function killChildrenAtExit(): void {
   if (isKillingAtExit) return;
   isKillingAtExit = true;

@@ -175,7 +175,7 @@ export class ClusterNode {
     this.#isPaused = false;
   }
 
-  /** This process may end by itself with such last words: its disk is about to fail. It may take a while to do so. */
+  /** This process may end on its own with such last words: its disk is about to fail. It may take a while to do so. */
   excuse(lastWords: RegExp): void {
     this.#excuse = lastWords;
   }
@@ -218,7 +218,7 @@ export class ClusterNode {
     this.#log(`--- its process ended with ${code ?? signal}`);
     const words = this.lastWords();
     if (!this.#isExitExpected && this.#excuse?.test(words) !== true) {
-      this.#surprises.push(`node ${this.id} ended by itself with ${code ?? signal}: ${words}`);
+      this.#surprises.push(`node ${this.id} ended on its own with ${code ?? signal}: ${words}`);
     }
     if (this.#child === child) this.onDeath?.(ending);
     return { code, signal };

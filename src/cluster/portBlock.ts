@@ -1,6 +1,6 @@
 // Free ports that stay free until a process of ours takes them. Asking the system for any port and giving it back leaves a moment in
 // which somebody else gets it; so a block of ports is claimed by listening on its first one for as long as the others are used. Blocks
-// lie below the range from which Linux takes ports by itself (32768 and up).
+// lie below the range from which Linux takes ports of its own choice (32768 and up).
 
 import { createServer, type Server } from 'node:net';
 import type { Peer } from '../core/peers.ts';

@@ -28,7 +28,7 @@ export interface Cause {
   readonly sentence: string;
 }
 
-/** Only these are surely a mistake of somebody, which waiting does not mend: each is worth a line in the log of its own. */
+/** Only these are certainly somebody's mistake, which waiting does not mend: each is worth a line in the log of its own. */
 const MISTAKES: readonly CauseCode[] = [
   'LEADS_TO_SELF',
   'LEADS_TO_OTHER',

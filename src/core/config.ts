@@ -42,7 +42,7 @@ export const OPTIONS = {
     default: 1,
     min: 1,
     max: MAX_NODE_ID,
-    sentence: 'id of this node in its cluster; its entry of --peers gives --host and --port unless they are given too',
+    sentence: 'id of this node; --host and --port default to its entry in --peers',
   },
   peers: {
     kind: 'text',
@@ -95,7 +95,7 @@ export const OPTIONS = {
     default: MAX_PAYLOAD_BYTES,
     min: 1,
     max: MAX_PAYLOAD_BYTES,
-    sentence: 'largest payload of one entry; lowered by itself to what a segment can hold',
+    sentence: 'largest payload of one entry; capped at what a segment can hold',
   },
   windowBytes: {
     kind: 'number',

@@ -1,4 +1,4 @@
-// Descriptors (open files and sockets) of a process are bounded by the system. Who has none left says what the bound is called.
+// Descriptors (open files and sockets) of a process are bounded by the system. An error for want of them says what the bound is called.
 
 /** Errors of the system: this process (EMFILE) or the whole machine (ENFILE) may open no more. */
 const CODES = ['EMFILE', 'ENFILE'];

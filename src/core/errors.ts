@@ -3,7 +3,7 @@
 
 import { outOfDescriptors } from './descriptors.ts';
 
-/** `failed`: the operation surely had no effect. `unknown`: it may have happened. */
+/** `failed`: the operation certainly had no effect. `unknown`: it may have happened. */
 export type Outcome = 'failed' | 'unknown';
 
 interface ErrorKind {
@@ -94,7 +94,7 @@ export class LogError extends Error {
   readonly code: ErrorCode;
   /** Whether the same operation may succeed later without a change. */
   readonly retryable: boolean;
-  /** `failed`: it surely had no effect; `unknown`: it may have happened, so read before you retry. */
+  /** `failed`: it certainly had no effect; `unknown`: it may have happened, so read before you retry. */
   readonly outcome: Outcome;
   readonly details: ErrorDetails;
 

@@ -61,9 +61,9 @@ function portOf(text: string, entry: string, what: string): number {
 function parsePeer(entry: string): Peer {
   const parts = /^(\d+)=(?:\[([^\]]*)\]|([^:/[\]]+)):(\d+)\/(\d+)$/.exec(entry);
   if (parts === null) {
-    // The commonest slip: what stands behind the last colon of a bare IPv6 address looks like a port.
+    // The commonest slip: what comes after the last colon of a bare IPv6 address looks like a port.
     const isBareIpv6 = /^\d+=[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*\/?\d*$/i.test(entry);
-    throw wrong(entry, isBareIpv6 ? 'an IPv6 address stands in brackets, such as [::1]' : 'this does not have the form of an entry');
+    throw wrong(entry, isBareIpv6 ? 'an IPv6 address is written in brackets, such as [::1]' : 'this does not have the form of an entry');
   }
   const [, idText = '', ipv6, name = '', portText = '', peerPortText = ''] = parts;
   const id = Number(idText);

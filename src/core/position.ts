@@ -1,4 +1,4 @@
-// Log offsets and positions in segment files. A segment's entries stand in its file as they do in the log, behind one page of header.
+// Log offsets and positions in segment files. A segment's entries are in its file as they are in the log, after one page of header.
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 

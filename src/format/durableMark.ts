@@ -1,4 +1,4 @@
-// The durable mark: 40 bytes that the segment writer puts behind the last entry of every write, in the same write. It says how far
+// The durable mark: 40 bytes that the segment writer puts after the last entry of every write, in the same write. It says how far
 // the log was already durable when that write began, so that recovery can tell damage (below a mark's durable offset: refuse) from a
 // torn tail (above: cut), and how far it was committed. It is not part of the log: the next write's entries overwrite it. Its check is
 // seeded with a secret of the data directory, so that no client can put a mark into a payload. docs/FORMAT.md, "Durable mark".

@@ -1,7 +1,7 @@
 // Judges a history against the log as it stood at last. For a log this is exact and fast, where linearizability in general is
 // neither: the log itself says in which order the appends took effect, so what is left to find is a moment for each of them.
 //
-//  1. Every acknowledged append stands in the log where it was acknowledged; what surely failed does not; nothing stands there twice or unsent.
+//  1. Every acknowledged append stands in the log where it was acknowledged; what failed is not; nothing is there twice or unsent.
 //  2. Whatever a reader was shown equals the log.
 //  3. There are moments: walk the log, and give each append the earliest moment that its own beginning, the appends before it and
 //     the linearizable ends that did not see it allow. Whoever was told of it before that moment was told too early.
@@ -38,7 +38,7 @@ class FinalLog {
       if (data !== undefined) this.#dataBefore.set(entry, data);
       if (entry.id >= 0) data = entry;
       const due = previous?.end ?? start;
-      if (entry.offset !== due) report.add('malformed log', `${nameEntry(entry)} stands in the final log where offset ${due} was due`);
+      if (entry.offset !== due) report.add('malformed log', `${nameEntry(entry)} is in the final log where offset ${due} was due`);
       if (previous !== undefined && entry.term < previous.term) {
         report.add('malformed log', `${nameEntry(entry)} follows term ${previous.term} in the final log`);
       }
@@ -85,12 +85,12 @@ function checkPlaces(log: FinalLog, append: AppendRecord, offset: number | undef
   for (const [index, id] of ids.entries()) {
     const entry = log.withId(id);
     if (entry === undefined) {
-      // What was not promised may be gone, or its rest: a crash can leave the front of a batch, but nothing behind what is gone.
-      const behind = ids.slice(index).find((other) => log.withId(other) !== undefined);
+      // What was not promised may be gone, or its rest: a crash can leave the front of a batch, but nothing after what is gone.
+      const later = ids.slice(index).find((other) => log.withId(other) !== undefined);
       const instead = log.at(due ?? -1);
       const what = instead === undefined ? 'nothing' : nameEntry(instead);
       if (isPromised(append)) report.add('lost', `${nameAppend(append)} is lost: where entry ${id} was due, the final log has ${what}`);
-      else if (behind !== undefined) report.add('misplaced', `${nameAppend(append)} is torn: the final log has ${behind} and lacks ${id}`);
+      else if (later !== undefined) report.add('misplaced', `${nameAppend(append)} is torn: the final log has ${later} and lacks ${id}`);
       return;
     }
     if (due !== undefined && entry.offset !== due) {
@@ -201,7 +201,7 @@ function checkOrder(log: FinalLog, appends: readonly AppendRecord[], sights: rea
   let latest = ALWAYS;
   const check = (step: Step): void => {
     if (latest.invoked > step.completed) {
-      report.add('not linearizable', `${step.name()} was over before ${latest.name()} began, yet the log puts it behind that`);
+      report.add('not linearizable', `${step.name()} was over before ${latest.name()} began, yet the log puts it after that`);
     }
   };
   let at = 0;

@@ -33,9 +33,9 @@ function checkHead(log: Log, append: AppendRecord, expectedEnd: number, report: 
   if (first === undefined || !isThere(log, append, report)) return;
   const before = log.dataBefore(first);
   if (first.offset < expectedEnd) {
-    report.add('condition ignored', `${nameAppend(append)} stands before its expected end: ${nameEntry(first)}`);
+    report.add('condition ignored', `${nameAppend(append)} is before its expected end: ${nameEntry(first)}`);
   } else if (before !== undefined && before.end > expectedEnd) {
-    report.add('condition ignored', `${nameAppend(append)} stands after other data than it expected: ${nameEntry(before)}`);
+    report.add('condition ignored', `${nameAppend(append)} is after other data than it expected: ${nameEntry(before)}`);
   }
 }
 
@@ -64,10 +64,7 @@ function checkLink(log: Log, previous: AppendRecord | undefined, link: AppendRec
     report.add('chain broken', `${nameAppend(link)} is in the final log, but not the one before it in its chain: ${nameAppend(previous)}`);
   } else if (before !== last) {
     const what = before === undefined ? 'nothing' : nameEntry(before);
-    report.add(
-      'chain broken',
-      `${nameAppend(link)} stands after ${what}, not after the one before it in its chain: ${nameAppend(previous)}`,
-    );
+    report.add('chain broken', `${nameAppend(link)} is after ${what}, not after the one before it in its chain: ${nameAppend(previous)}`);
   } else if (first.term !== last.term && link.chain?.isResumed !== true) {
     report.add('chain broken', `${nameAppend(link)} has another term than the one before it in its chain: ${nameAppend(previous)}`);
   }

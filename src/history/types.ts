@@ -16,7 +16,7 @@ export interface LogEntry {
 }
 
 /**
- * `ok`: acknowledged at [offset, end). `failed`: it was said that it surely is not in the log. `unknown`: it may be there, now or later; an
+ * `ok`: acknowledged at [offset, end). `failed`: it was said that it is not in the log. `unknown`: it may be there, now or later; an
  * append that is still pending when the history ends is one of these. `nodes`: who held it when it was acknowledged; undefined when that was
  * not told, because it was found in the log.
  */

@@ -5,7 +5,7 @@
 //   1024      control block: the log's words, wake-up words, counters, the peer table, one descriptor a slot
 //   …         results: 32 bytes a user of the walks (main thread, log's end, raft thread, each slot's writer, each cold reader)
 //   …         index points of each slot, u32 file positions
-//   4 KiB …   last pages: where each slot's writer composes the page that its write ends in, with the mark behind the entries
+//   4 KiB …   last pages: where each slot's writer composes the page that its write ends in, with the mark after the entries
 //   64 KiB …  slots: exact images of segment files, position in slot = position in file
 //   …         cold buffers: where cold readers put what they read
 
@@ -29,7 +29,7 @@ const PEER_BYTES = 40;
 const SLOT_DESCRIPTORS_AT = CONTROL_AT + 2048;
 const SLOT_DESCRIPTOR_BYTES = 72;
 
-/** 64-bit words of the control block, by address. Each has one writer at a time, named behind it; COMMIT may be lifted by two. */
+/** 64-bit words of the control block, by address. Each has one writer at a time, named after it; COMMIT may be lifted by two. */
 export const WORD = {
   START: CONTROL_AT, // first offset kept: main thread
   TAIL: CONTROL_AT + 8, // end of the ordered log: whoever owns the log's end

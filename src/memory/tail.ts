@@ -54,7 +54,7 @@ export class Tail {
   readonly #openSegment: (slot: number) => void;
   readonly #capacityBytes: number;
   readonly #walk: WalkResult = noWalk();
-  /** The last ordered batch: its first offset, the end behind it, and its entries. */
+  /** The last ordered batch: its first offset, its end, and its entries. */
   first = 0;
   end = 0;
   count = 0;

@@ -1,6 +1,6 @@
 // Appends on their way from the socket to their acknowledgement: ordered at once, or held while tail memory is full or the gate is
-// closed for a moment; answered when ordered (`received`) or when committed. One wake-up of the writer and one answer a connection serve
-// all that happened meanwhile. A node that does not lead refuses them.
+// closed for a moment; answered when ordered (`received`) or when committed. The writer is woken once, and each connection
+// answered once, in a turn of the event loop. A node that does not lead refuses them.
 
 import {
   WALK_BAD_CHECK,
@@ -124,7 +124,7 @@ export class Appends {
     }
     request.caller.unacknowledgedBytes += request.entries.length;
     request.caller.unacknowledgedAppends += 1;
-    // Who comes while others are held waits behind them: appends keep their order.
+    // An append that arrives while others are held queues behind them, so that order is kept.
     if (!this.#held.isEmpty || !this.#order(request)) this.#hold(request);
   }
 
@@ -203,7 +203,13 @@ export class Appends {
       pending.shift();
       caller.unacknowledgedBytes -= bytes;
       caller.unacknowledgedAppends -= 1;
-      caller.sendError(requestId, 'NOT_LEADER', 0, `${reason}: this append was ordered; it may get into the log or not`, true);
+      caller.sendError(
+        requestId,
+        'NOT_LEADER',
+        0,
+        `${reason}: this append was ordered but not confirmed: it may or may not end up in the log`,
+        true,
+      );
     }
   }
 
@@ -311,7 +317,7 @@ export class Appends {
     const { caller, requestId, entries } = request;
     const cost = heldCostOf(request);
     while (this.#held.bytes + cost > HELD_APPEND_BYTES) {
-      // Who has least of what waits must not pay for who has most.
+      // Whoever has least of what waits must not pay for whoever has most.
       const payer = this.#held.payer(caller, cost);
       if (payer === undefined) {
         caller.unacknowledgedBytes -= entries.length;

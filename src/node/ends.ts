@@ -199,7 +199,7 @@ export class Ends {
     return waiting !== undefined;
   }
 
-  /** Who came first is answered first. */
+  /** Whoever came first is answered first. */
   #takeTold(): WaitingEnd | undefined {
     const waiting = this.#told[this.#toldAt];
     this.#toldAt += 1;

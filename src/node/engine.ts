@@ -306,7 +306,7 @@ export class Engine {
     if (this.cluster.whyNoLeader !== before) this.#greetingChanged('all');
   }
 
-  /** Who may have to go there hears where another node is reached. */
+  /** Whoever may have to go there hears where another node is reached. */
   #advertised(other: number, url: string): void {
     this.cluster.setAdvertised(other, url);
     this.#greetingChanged(this.cluster.leaderId === other ? 'all' : 'introduced');

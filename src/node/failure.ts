@@ -12,7 +12,7 @@ export class Failure {
   });
 
   constructor() {
-    // Who starts the engine listens to `failed`; until then a rejection is not an unhandled one.
+    // Whoever starts the engine listens to `failed`; until then a rejection is not an unhandled one.
     this.failed.catch(() => undefined);
   }
 

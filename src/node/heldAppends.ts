@@ -27,7 +27,7 @@ export interface Payer {
   readonly requestId: number;
 }
 
-/** Who has one append is not to pay for who has many, however large it is. */
+/** Whoever has one append is not to pay for whoever has many, however large it is. */
 function paysBefore(a: Pick<Account, 'bytes' | 'count'>, b: Pick<Account, 'bytes' | 'count'>): boolean {
   return a.count > 1 === b.count > 1 ? a.bytes > b.bytes : a.count > 1;
 }
@@ -68,7 +68,7 @@ export class HeldAppends {
   }
 
   /**
-   * Who is to give its place to one more append of `caller`, which costs `cost`: who has most here, of those with more than one append if
+   * The caller that gives its place to one more append of `caller`, which costs `cost`: the one with most here, of those with more than one append if
    * there are any. Undefined when that is `caller`.
    */
   payer(caller: Appender, cost: number): Payer | undefined {

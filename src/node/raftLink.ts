@@ -35,7 +35,7 @@ export class RaftLink implements RaftPort {
     this.#worker.on('error', (thrown: unknown) => events.failed(fromPlainError(toPlainError(thrown))));
     this.#worker.on('exit', () => {
       if (this.#isStopping) this.#onStopped();
-      else events.failed(new LogError('IO', 'the raft thread ended by itself'));
+      else events.failed(new LogError('IO', 'the raft thread ended on its own'));
     });
   }
 

@@ -29,7 +29,7 @@ export interface PeerListenerOptions {
   readonly doubts: (hello: Introduction, address: string) => Refusal | undefined;
   /** The node of `hello` is about to be welcomed: what it may count on from then on must be durable when this returns. */
   readonly greeting: (hello: Introduction) => void;
-  /** `socket` was dialed by the node of `hello`, and was welcomed; `rest` arrived behind the HELLO. The taker owns the socket. */
+  /** `socket` was dialed by the node of `hello`, and was welcomed; `rest` arrived after the HELLO. The taker owns the socket. */
   readonly taken: (socket: net.Socket, hello: Introduction, rest: Uint8Array) => void;
   /** A node without a cluster asked, or (while this node has none) one with a cluster dialed; it was answered, and is being closed. */
   readonly asked: (hello: Introduction) => void;

@@ -130,7 +130,7 @@ export class PeerSockets {
   }
 
   /**
-   * Sends `message` to node `to`, and behind it `body`, the bytes that it names. False: there is no connection, or too much waits for
+   * Sends `message` to node `to`, and after it `body`, the bytes that it names. False: there is no connection, or too much waits for
    * the node; the message is dropped, and `released` will not be called. True: it is on its way, or lost with the connection. The body
    * is not copied: its bytes must not change until `released` is called, which happens exactly once, and never before this returns.
    */

@@ -22,7 +22,7 @@ export class FrameReader {
   #message: PeerMessage | undefined;
   #missingBytes = 0;
   #body: Uint8Array[] = [];
-  /** Small pieces are copied in here one behind the other; [0, #gathered) is in use. */
+  /** Small pieces are copied in here one after the other; [0, #gathered) is in use. */
   #gather: Uint8Array | undefined;
   #gathered = 0;
   /** Where in it the body's last piece begins, which then grows; -1 when that piece is not in it. */

@@ -218,7 +218,7 @@ export function decodeIntroduce(a: number, b: number, body: Uint8Array): ClientI
     return `the body of an INTRODUCE has at most ${MAX_INTRODUCTION_BYTES} bytes, not ${body.length}`;
   const nameBytes = body.length < MEMBER_FIXED_BYTES ? 0 : viewOf(body).getUint16(0, true);
   if (nameBytes < 1 || nameBytes > MAX_CLIENT_NAME_BYTES || MEMBER_FIXED_BYTES + nameBytes > body.length) {
-    return `an INTRODUCE names its client in 1 to ${MAX_CLIENT_NAME_BYTES} bytes, whose number stands before them`;
+    return `an INTRODUCE names its client in 1 to ${MAX_CLIENT_NAME_BYTES} bytes, whose number comes before them`;
   }
   const name = text.decoder.decode(body.subarray(MEMBER_FIXED_BYTES, MEMBER_FIXED_BYTES + nameBytes));
   const [lowestVersion, highestVersion] = [a & 0xffff, a >>> 16];

@@ -1,5 +1,5 @@
 // The bytes of what nodes say to each other, encoder and decoder side by side; docs/PEERS.md gives every byte. Every message is one
-// frame of 80 bytes; behind an AppendRequest's frame follow the log's bytes [prevOffset, end), its body.
+// frame of 80 bytes; after an AppendRequest's frame follow the log's bytes [prevOffset, end), its body.
 //
 //    0 u32 body bytes │ 4 u8 kind │ 5 u8 flags │ 6 u16 zero │  8 u32 term │ 12 u32 termAtA
 //   16 u64 a │ 24 u64 b │ 32 u64 c │ 40 u64 d │ 48 u64 number │ 56 8 bytes leaderAtA │ 64 8 bytes leaderBeforeB
@@ -141,12 +141,12 @@ function flagsOf(...bits: readonly boolean[]): number {
   return bits.reduce((flags, bit, i) => flags | (bit ? 1 << i : 0), 0);
 }
 
-/** Bytes of log that travel behind `message`'s frame. */
+/** Bytes of log that travel after `message`'s frame. */
 export function bodyBytesOf(message: PeerMessage): number {
   return message.kind === 'appendRequest' ? message.end - message.prevOffset : 0;
 }
 
-/** The frame of `message`. Its body, if it has one, is for the caller to send behind it. */
+/** The frame of `message`. Its body, if it has one, is for the caller to send after it. */
 export function encodePeerMessage(message: PeerMessage): Uint8Array {
   const { kind, term } = message;
   switch (kind) {

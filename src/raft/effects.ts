@@ -1,4 +1,4 @@
-// What the core asks its shell to do. The order of the list is binding: what is saved is durable before anything behind it happens.
+// What the core asks its shell to do. The order of the list is binding: what is saved is durable before anything after it happens.
 
 import type { AppendRequest, NodeId, PeerMessage, Standing } from './messages.ts';
 

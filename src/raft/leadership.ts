@@ -152,7 +152,7 @@ export class Leadership {
     if (progress?.state !== 'replicate') return undefined;
     const { log, settings, durable } = this.#core;
     const room = settings.windowBytes - (progress.next - progress.match);
-    // A new node may have only the founder to vote for: it should not have more than the founder comes back with after a power cut.
+    // A `new` node votes only for the founder, so it must never hold entries that the founder could lose in a power cut.
     const end = progress.mayLead ? log.end : Math.min(log.end, durable);
     if (progress.next >= end || room <= 0) return undefined;
     const limit = Math.min(end, log.endOf(log.at(progress.next).term));
@@ -193,7 +193,7 @@ export class Leadership {
     this.#heartbeat(node, progress);
   }
 
-  /** Another disk stands behind a node's id: whatever it had acknowledged no longer counts. */
+  /** A node's id has another disk: whatever it had acknowledged no longer counts. */
   forget(node: NodeId): void {
     this.peers.get(node)?.reset(this.#core.log.end);
   }

@@ -1,5 +1,5 @@
 // What nodes say to each other, as values. The log's bytes are not among it: an AppendRequest names the range whose bytes travel
-// behind it. Offsets are log bytes; ranges are [start, end). src/protocol/peer.ts gives every message its bytes.
+// after it. Offsets are log bytes; ranges are [start, end). src/protocol/peer.ts gives every message its bytes.
 
 import type { Standing } from '../core/ids.ts';
 

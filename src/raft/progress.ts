@@ -59,7 +59,7 @@ export class Progress {
   }
 
   /**
-   * What it surely had on its disk when it sent this answer. Nothing for certain if it answers a question that was asked before it had
+   * What it certainly had on its disk when it sent this answer. Nothing for certain if it answers a question that was asked before it had
    * acknowledged anything, which may come late.
    */
   hadAt({ round, isVoter }: AppendResponse): number {

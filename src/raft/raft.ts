@@ -10,7 +10,7 @@
 // A preCandidate leads at once when the votes of its last campaign come late.
 //
 // The shell's contract: set the time (`advanceTo`), make one call, then carry out all of `ready()` in order, saving what is to be saved
-// before anything behind it. Before a message of a later term reaches a leader, the shell has closed the gate and reported the log's end.
+// before anything after it. Before a message of a later term reaches a leader, the shell has closed the gate and reported the log's end.
 
 import { assert, unreachable } from '../core/assert.ts';
 import { doesCount } from '../core/ids.ts';
@@ -41,9 +41,10 @@ export class Raft {
   /** When a leader was last heard from, and when to campaign. */
   #contactMs = Number.NEGATIVE_INFINITY;
   #electionAtMs = 0;
-  /** Who would vote for this node in the next term, and who did in {@link #campaignTerm}: its last campaign of this life, 0 once it was won. */
+  /** The nodes that would vote for this one in the next term, and those that did in {@link #campaignTerm}. */
   #promises = new Set<NodeId>();
   #votes = new Set<NodeId>();
+  /** The term of the last campaign since the start; 0 once it was won. */
   #campaignTerm = 0;
   /** Questions for the leader that are on their way. */
   readonly #asked: Questions;
@@ -233,7 +234,7 @@ export class Raft {
     return this.#fuse.believesMessage(message);
   }
 
-  /** This node found out by itself that its directory is an old copy: it does not count any more, and gives up what it was elected for. */
+  /** This node found out on its own that its directory is an old copy: it does not count any more, and gives up what it was elected for. */
   returned(): void {
     this.#becomeFollower(this.#state.currentTerm, this.#role === 'follower' ? this.#state.leader : 0);
     this.#state.becomeReturned();
@@ -245,7 +246,7 @@ export class Raft {
     if (node === this.#state.leader) this.#failAsked();
   }
 
-  /** Another disk stands behind a node's id. */
+  /** A node's id has another disk. */
   forget(node: NodeId): void {
     this.#state.acknowledged.delete(node);
     this.#leadership?.forget(node);

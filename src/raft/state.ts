@@ -124,7 +124,7 @@ export class State implements Core {
     this.maybeVote(this.settings.id);
   }
 
-  /** A stranger votes for nobody, nor does one that returned. A new node votes for the founder only: it alone surely has what was committed before the cluster was. */
+  /** A stranger votes for nobody, nor does one that returned. A new node votes for the founder only: only the founder certainly has what was committed before the cluster was. */
   mayVoteFor(candidate: NodeId): boolean {
     return this.standing === 'voter' || (this.standing === 'new' && candidate === this.founder);
   }

@@ -100,7 +100,7 @@ export class TermTable {
     this.#end = end;
   }
 
-  /** How many terms at the front `holds` is true for; behind the first one that it is false for, it stays so. */
+  /** How many terms at the front `holds` is true for; after the first one that it is false for, it stays so. */
   #countWhile(holds: (start: TermStart) => boolean): number {
     const starts = this.#starts;
     let low = 0;

@@ -1,6 +1,6 @@
 // Whom a node takes for which node: what it does when another one greets it, and when a link comes up or breaks. It makes durable whom it
-// knows before it answers, admits strangers if it is the founder, and forgets what was acknowledged when another data directory stands behind
-// an id. Links and files are ports: the raft thread gives it real ones, the simulator made-up ones. docs/PEERS.md, "Joining".
+// knows before it answers, admits strangers if it is the founder, and forgets what was acknowledged when an id has another data
+// directory. Links and files are ports: the raft thread gives it real ones, the simulator made-up ones. docs/PEERS.md, "Joining".
 
 import { doesCount, type Standing } from '../core/ids.ts';
 import { ADMISSION_WAIT_ELECTIONS } from '../core/limits.ts';

@@ -1,6 +1,6 @@
 // Bytes that came in pieces.
 
-/** The bytes of `chunks` behind the first `skip`. */
+/** The bytes of `chunks` after the first `skip`. */
 export function skipBytes(chunks: readonly Uint8Array[], skip: number): readonly Uint8Array[] {
   if (skip === 0) return chunks;
   const rest: Uint8Array[] = [];

@@ -135,7 +135,7 @@ export class Replica {
   /** The disk has caught up further. */
   durableMoved(): void {
     this.#turn(() => {
-      // The end is read behind the durable end: it is never below it.
+      // The end is read after the durable end: it is never below it.
       const { durable } = this.#memory;
       this.#takeOrdered();
       this.raft.durableMoved(Math.min(durable, this.raft.log.end));
@@ -182,7 +182,7 @@ export class Replica {
     this.#turn(() => this.raft.returned());
   }
 
-  /** Another data directory stands behind a node's id than before. */
+  /** A node's id has another data directory than before. */
   forget(node: NodeId): void {
     this.#turn(() => this.raft.forget(node));
   }

@@ -1,4 +1,4 @@
-// Messages of one connection that have come and were not handled yet, one behind the other in one buffer: a flood of tiny requests costs
+// Messages of one connection that have come and were not handled yet, one after the other in one buffer: a flood of tiny requests costs
 // four bytes each besides their own.
 
 import { viewOf } from '../core/bytes.ts';
@@ -24,7 +24,7 @@ export class RequestQueue {
     return LENGTH_BYTES + message.byteLength;
   }
 
-  /** Copies `message` behind those that wait. */
+  /** Copies `message` after those that wait. */
   push(message: ArrayBuffer): void {
     const needed = LENGTH_BYTES + message.byteLength;
     if (this.#end + needed > this.#buffer.length) this.#makeRoom(needed);

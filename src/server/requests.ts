@@ -125,7 +125,7 @@ export class Requests {
   }
 
   /**
-   * Whether the opcode, its flags and that there is a body are what this version knows; otherwise it has been refused. Who introduced itself is
+   * Whether the opcode, its flags and that there is a body are what this version knows; otherwise it has been refused. A client that introduced itself is
    * refused without an end of the connection: it may try what only later versions know.
    */
   #isKnown(session: Session, request: Request, messageBytes: number): boolean {

@@ -4,7 +4,7 @@
 // going back to the event loop: a socket that is always readable would be the only one that is ever served. It cannot be paused either.
 // So each connection has
 //
-//   * a slice of time between two turns of the loop. What comes behind it waits in a queue of the connection, and the queues are served in
+//   * a slice of time between two turns of the loop. What comes after it waits in a queue of the connection, and the queues are served in
 //     turns, some milliseconds each time round, so that all other sockets are read in between;
 //   * a bound of what has come and was not handled: above it the connection is closed. A client that keeps to its window cannot reach it
 //     (docs/PROTOCOL.md, "Budget"), however slow this node or its machine is;
@@ -239,7 +239,7 @@ export class TurnBudget<S extends BudgetSession> {
     this.#turn += 1;
     const startedMs = this.#loop.nowMs();
     let nowMs = startedMs;
-    // Who is added again while this runs comes round again.
+    // Whoever is added again while this runs comes round again.
     for (const inbox of this.#waiting) {
       this.#waiting.delete(inbox);
       nowMs = this.#serve(inbox, nowMs);

@@ -116,7 +116,7 @@ export function saveNodes(disk: Disk, directory: string, identity: Identity, nod
 }
 
 /**
- * Makes the node's standing durable. Who returned with an old copy has forgotten whom it knew, and is the founder no more. Only one thread of
+ * Makes the node's standing durable. A node that returned with an old copy has forgotten whom it knew, and is the founder no more. Only one thread of
  * a running node may change its identity.
  */
 export function saveStanding(disk: Disk, directory: string, identity: Identity, standing: Standing): Identity {

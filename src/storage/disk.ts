@@ -24,7 +24,7 @@ export interface Disk {
   size(file: FileHandle): number;
   /** Fills `into` from `position`; returns fewer bytes only at the end of the file. */
   read(file: FileHandle, into: Uint8Array, position: number): number;
-  /** Writes all of `parts` one behind the other from `position`; a short write is an error. */
+  /** Writes all of `parts` one after the other from `position`; a short write is an error. */
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void;
   /** Returns once all that was written to the file, and its size, will survive a crash. `position` is only for the error's text. */
   dataSync(file: FileHandle, position?: number): void;

@@ -3,7 +3,7 @@
 export const IDENTITY_FILE = 'node.json';
 export const VOTE_FILE = 'vote';
 export const LOCK_FILE = 'lock';
-/** What stands behind the name of a file that is being replaced. */
+/** What comes after the name of a file that is being replaced. */
 export const TEMPORARY_SUFFIX = '.tmp';
 
 const SEGMENT_PATTERN = /^(\d{20})\.segment$/;

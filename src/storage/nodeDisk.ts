@@ -81,7 +81,7 @@ export class NodeDisk implements Disk {
     if (stat.isFile() && !(isWritten && stat.nlink > 1)) return file;
     this.close(file);
     const sentence = stat.isFile()
-      ? `it has ${stat.nlink} names (hard links), and to write to it would change what stands under the others: put a copy in its place`
+      ? `it has ${stat.nlink} names (hard links), and to write to it would change what the others name, too: put a copy in its place`
       : 'it is not a regular file: LogLog did not make it, and does not touch it; move it away';
     throw notOurs(path, sentence);
   }

@@ -89,7 +89,7 @@ export function examineDirectory(disk: Disk, directory: string, { everyEntry, on
     });
     segments.push(facts);
     for (const each of facts.damage) damage.push(each);
-    // Behind a damaged segment the walk goes on as if it were whole.
+    // After a damaged segment the walk goes on as if it were whole.
     end = facts.damage.length > 0 ? (expected.next ?? facts.end) : facts.end;
     const last = facts.terms.at(-1);
     if (last !== undefined && last.term >= before.term) before = last;

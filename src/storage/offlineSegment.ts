@@ -41,7 +41,7 @@ export interface SegmentFacts {
   readonly lastMs: number | undefined;
   /** What the segment says to be committed: the log up to here. */
   readonly commit: number;
-  /** Bytes of an unfinished write behind the last whole batch. A node cuts them when it starts; they were never acknowledged. */
+  /** Bytes of an unfinished write after the last whole batch. A node cuts them when it starts; they were never acknowledged. */
   readonly tornBytes: number;
   readonly damage: readonly Damage[];
 }
@@ -63,7 +63,7 @@ export interface Expected {
   readonly identity: Identity | undefined;
   /** The last entry before it; undefined when nothing tells. */
   readonly before: EntryTerm | undefined;
-  /** Base of the segment behind it; undefined for the last one. */
+  /** Base of the segment after it; undefined for the last one. */
   readonly next: number | undefined;
   readonly indexPath: string | undefined;
 }
@@ -162,7 +162,7 @@ function checkTerms(image: SegmentImage, scan: Scan, expected: Expected, index: 
 }
 
 /**
- * Bytes behind the last whole batch that are neither zeros nor the durable mark, and the commit that the mark says; notes whether entries that
+ * Bytes after the last whole batch that are neither zeros nor the durable mark, and the commit that the mark says; notes whether entries that
  * were durable are missing.
  */
 function checkTail(image: SegmentImage, scan: Scan, expected: Expected, damage: Damage[]): { tornBytes: number; commit: number } {

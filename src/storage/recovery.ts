@@ -106,7 +106,7 @@ function finishSeal(context: StorageContext, base: number, next: number | undefi
 }
 
 /**
- * Cuts what a crash left behind the last whole batch, and records that all before it is durable, and committed up to `commit`. Returns the
+ * Cuts what a crash left after the last whole batch, and records that all before it is durable, and committed up to `commit`. Returns the
  * bytes cut.
  */
 function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, mark: DurableMark | undefined, commit: number): number {

@@ -64,7 +64,7 @@ export interface Scan {
   readonly damage: Damage | undefined;
   /** The end of the last whole batch of valid entries, as a file position. */
   readonly position: number;
-  /** Why the walk ended (WALK_*), and the file position where: behind `position` when that was inside a batch. */
+  /** Why the walk ended (WALK_*), and the file position where: after `position` when that was inside a batch. */
   readonly status: number;
   readonly stoppedAt: number;
   readonly entries: number;

@@ -27,13 +27,13 @@ export function damage(path: string, position: number, sentence: string): LogErr
   return new LogError('DAMAGE', `${path} at byte ${position}: ${sentence}`, { file: path, position });
 }
 
-/** A segment that was read into a slot. Who loaded it closes `file`. */
+/** A segment that was read into a slot. Whoever loaded it closes `file`. */
 export interface LoadedSegment {
   readonly path: string;
   readonly file: FileHandle;
   /** Log offset of the end of its whole batches of valid entries. */
   readonly end: number;
-  /** Log offset of the first entry that is not valid; behind `end` when that is inside a batch. */
+  /** Log offset of the first entry that is not valid; after `end` when that is inside a batch. */
   readonly invalidAt: number;
   readonly lastTerm: number;
   /** Log offset of the end of its last data entry; undefined when it has none. */

@@ -1,5 +1,5 @@
 // The writer of one open segment, from its file's first byte to its seal. The slot in tail memory is the file's image, and every write
-// takes all that was ordered since the last one, so that group commit comes by itself. Writes go past the page cache, straight from the
+// takes all that was ordered since the last one, which is group commit. Writes go past the page cache, straight from the
 // slot: only the page that a write ends in is copied.
 //
 //   slot:   │ header │ entries … │ durable      ordered │ free            │
@@ -94,7 +94,7 @@ export class SegmentWriter {
     return this.#bound;
   }
 
-  /** Whether what stands on disk is behind what is durable, or behind what is known to be committed of it. */
+  /** Whether the mark on disk is behind what is durable, or behind what is known to be committed of it. */
   get markIsBehind(): boolean {
     return this.#marked < this.#durable || this.#bound < this.#context.memory.commitBound;
   }
@@ -206,9 +206,9 @@ export class SegmentWriter {
   }
 
   /**
-   * Writes file positions [from, to) and a mark that stands at log offset `end` behind them. Direct writes are whole pages: the first
+   * Writes file positions [from, to) and a mark that names log offset `end` after them. Direct writes are whole pages: the first
    * one repeats what is already durable before `from`, byte for byte; the last one is composed apart, because in the slot the main
-   * thread may be ordering further entries behind `to`.
+   * thread may be ordering further entries after `to`.
    */
   #write(from: number, to: number, end: number): void {
     const { disk, identity, memory } = this.#context;

@@ -1,7 +1,7 @@
 // Truncation: the entries at the end of the log that a new leader does not have go for good, from memory and from disk. They must not
-// come back: behind entries of a lower term that take a part of their place, the rest of them would pass for a continuation. So files
+// come back: after entries of a lower term that take a part of their place, the rest of them would pass for a continuation. So files
 // are removed, and what is cut inside a segment is overwritten with zeros. docs/FORMAT.md, "Order of writes", says why no crash in
-// between leaves a gap, a claim of a mark that no longer holds, or an old entry behind a new one.
+// between leaves a gap, a claim of a mark that no longer holds, or an old entry after a new one.
 //
 //   before:   │ … sealed │ S: kept entries │ cut entries … │ removed segment │ removed, open │
 //   after:    │ … sealed │ S: kept entries │ mark, zeros … │          S is the open segment again
@@ -185,9 +185,9 @@ function cut(context: StorageContext, base: number, offset: number, oldEnd: numb
   const file = disk.openWrite(`${directory}/${segmentName(base)}`);
   const position = positionOf(offset, base);
   const oldPosition = positionOf(oldEnd, base);
-  const behind = new Uint8Array(MARK_BYTES);
-  const count = disk.read(file, behind, oldPosition);
-  if (behind.some((byte) => byte !== 0)) {
+  const after = new Uint8Array(MARK_BYTES);
+  const count = disk.read(file, after, oldPosition);
+  if (after.some((byte) => byte !== 0)) {
     // The old mark says that the entries before it are durable. It must be gone before the first of them is.
     disk.write(file, [new Uint8Array(count)], oldPosition);
     disk.dataSync(file);

@@ -21,7 +21,7 @@ const FOR_LONG_MS = 0x7fff_ffff;
 /** What clients have to finish when the cluster is closed. */
 const CLIENTS_MS = 1_000;
 
-/** The program runs on until `work` is done: neither nodes nor links keep it running by themselves. */
+/** The program runs on until `work` is done: neither nodes nor links keep it running on their own. */
 async function busy<T>(work: Promise<T>): Promise<T> {
   const timer = setTimeout(() => undefined, FOR_LONG_MS);
   try {

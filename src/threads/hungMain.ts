@@ -1,4 +1,4 @@
-// What the raft thread has to tell a main thread that may hang. What it says is logged at once, by itself, and what waits for the main thread
+// What the raft thread has to tell a main thread that may hang. What it says is logged at once, directly, and what waits for the main thread
 // meanwhile is bounded.
 
 import { writeSync } from 'node:fs';

@@ -284,7 +284,7 @@ describe('a writer whose leader or connection is lost', () => {
     }
   });
 
-  test('fails the rest, surely, when another’s entry is where it would go on', async () => {
+  test('fails the rest, for certain, when another’s entry is where it would go on', async () => {
     for (let passed = 0; passed <= 2; passed++) {
       cluster = new FakeCluster();
       const old = cluster.leader;

@@ -57,7 +57,7 @@ test('a node that ends by itself is told, with its last words', async () => {
   const node = await cluster.start();
   process.kill(node.pid ?? 0, 'SIGABRT');
   await node.exited;
-  expect(cluster.surprises.join()).toMatch(/node 1 ended by itself with SIGABRT/);
+  expect(cluster.surprises.join()).toMatch(/node 1 ended on its own with SIGABRT/);
 });
 
 test('a run of a cluster that can do nothing fails, and keeps its history', async () => {

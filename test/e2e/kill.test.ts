@@ -203,7 +203,7 @@ describe('threads that die: the process ends and says so, and a restart loses no
   const preload = new URL('../../dist/test/e2e/dyingThread.js', import.meta.url).href;
 
   test.each([
-    ['raft exit', /^the raft thread ended by itself/],
+    ['raft exit', /^the raft thread ended on its own/],
     ['raft throw', /this thread was told to die/],
     ['pool exit 40', /worker exited with code: 0/],
   ])('%s', async (how, reason) => {

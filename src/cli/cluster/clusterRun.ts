@@ -10,7 +10,7 @@ import { commandHere, quoted } from '../ownCommand.ts';
 import { nodeDirectory } from './clusterFile.ts';
 import type { ClusterLog } from './clusterLog.ts';
 
-/** An earlier run whose command was killed stops its nodes by itself; they are waited for this long. */
+/** An earlier run whose command was killed stops its nodes automatically; they are waited for this long. */
 const WAIT_FOR_EARLIER_MS = 15_000;
 const RETRY_MS = 250;
 
@@ -156,7 +156,7 @@ export class ClusterRun {
     return !(this.#options.isFresh && errorCode === 'PORT_IN_USE');
   }
 
-  /** Tells of a node that ended by itself: how, its last words, what is left, and how to bring it back. */
+  /** Tells of a node that ended on its own: how, its last words, what is left, and how to bring it back. */
   #report({ peer: { id }, flags }: Member, ending: Ending): void {
     const { peers, log } = this.#options;
     const left = this.#members.filter(({ hasEnded }) => !hasEnded).length;

@@ -88,7 +88,7 @@ class Tally {
   succeeded = 0;
   firstOffset = Number.POSITIVE_INFINITY;
   end = 0;
-  /** The first error, and the first lines that surely failed, and of which it is not known. */
+  /** The first error, the first line that failed, and the first of which that is not known. */
   error: unknown;
   failedLine = Number.POSITIVE_INFINITY;
   unknownLine = Number.POSITIVE_INFINITY;
@@ -130,12 +130,12 @@ class Tally {
   verdict(): string {
     const { succeeded, failedLine, unknownLine } = this;
     const isPrefix = succeeded === Math.min(failedLine, unknownLine) - 1;
-    const those = succeeded === 1 ? 'line 1 surely is' : `lines 1 to ${succeeded} surely are`;
-    const surely = succeeded === 0 ? 'no line surely is in the log' : `${isPrefix ? those : `${succeeded} entries surely are`} in the log`;
-    const some = isPrefix ? 'nor is any line after it' : 'though some after it are';
-    const failed = failedLine === Number.POSITIVE_INFINITY ? '' : `; line ${failedLine} surely is not`;
-    if (unknownLine === Number.POSITIVE_INFINITY) return `${surely}${failed}, ${some}`;
-    return `${surely}${failedLine < unknownLine ? failed : ''}; from line ${unknownLine} on the outcome is unknown: read the log before you append again`;
+    const those = succeeded === 1 ? 'line 1 is' : `lines 1 to ${succeeded} are`;
+    const done = succeeded === 0 ? 'no line is known to be in the log' : `${isPrefix ? those : `${succeeded} entries are`} in the log`;
+    const failed = failedLine === Number.POSITIVE_INFINITY ? '' : `; line ${failedLine} is not`;
+    if (unknownLine === Number.POSITIVE_INFINITY)
+      return `${done}${failed}, ${isPrefix ? 'nor is any line after it' : 'though some after it are'}`;
+    return `${done}${failedLine < unknownLine ? failed : ''}; from line ${unknownLine} on the outcome is unknown: read the log before you append again`;
   }
 }
 

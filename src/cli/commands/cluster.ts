@@ -77,7 +77,7 @@ async function placeNodes(directory: string, { nodes, port }: ClusterOptions): P
   return { peers, isFresh: port === undefined };
 }
 
-/** Waits until all nodes have ended, by themselves or because they were told to. Returns the exit code. */
+/** Waits until all nodes have ended, on their own or because they were told to. Returns the exit code. */
 async function untilEnd(cluster: ClusterRun, log: ClusterLog, stop: Promise<string>): Promise<number> {
   const signal = await Promise.race([stop, cluster.ended]);
   if (signal === undefined) {

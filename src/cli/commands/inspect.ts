@@ -75,7 +75,7 @@ function termsOf({ terms }: SegmentFacts): string {
 
 function stateOf({ damage, state, tornBytes }: SegmentFacts): string {
   if (damage.length > 0) return `${state}, damaged`;
-  return tornBytes === 0 ? state : `${state}, ${grouped(tornBytes)} bytes of an unfinished write behind its end`;
+  return tornBytes === 0 ? state : `${state}, ${grouped(tornBytes)} bytes of an unfinished write after its end`;
 }
 
 /** Segments, one a row. */

@@ -20,7 +20,7 @@ function describe(path: string, segments: readonly SegmentFacts[], damage: reado
   const lines = segments
     .filter(({ tornBytes }) => tornBytes > 0)
     .map(({ file, end, tornBytes }) => {
-      const what = `${grouped(tornBytes)} bytes of an unfinished write behind the log's end at offset ${end}`;
+      const what = `${grouped(tornBytes)} bytes of an unfinished write after the log's end at offset ${end}`;
       return `${file}: ${what}; never acknowledged as committed, and cut when a node starts`;
     });
   const files = new Set(damage.map(({ file }) => file)).size;

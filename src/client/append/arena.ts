@@ -1,4 +1,4 @@
-// Hands out the workspace's slots to messages. Small messages share a slot, one behind the other, and the slot is free again when
+// Hands out the workspace's slots to messages. Small messages share a slot, one after the other, and the slot is free again when
 // the last of them is settled; a message larger than a slot gets a run of neighbouring ones for itself.
 
 import { assert } from '../../core/assert.ts';
@@ -29,7 +29,7 @@ export class Arena {
     this.#taken = new Uint8Array(workspace.slotCount);
   }
 
-  /** A run with room for `bytes` behind `used`, held until {@link release}. Undefined when there is none: wait for a release. */
+  /** A run with room for `bytes` after `used`, held until {@link release}. Undefined when there is none: wait for a release. */
   reserve(bytes: number): Run | undefined {
     let run = this.#shared;
     if (run === undefined || run.end - run.used < Math.max(bytes, WORTHWHILE_BYTES)) {

@@ -6,7 +6,7 @@
 import { LogError } from '../../core/errors.ts';
 import type { Connection } from '../nodes/connection.ts';
 
-/** One head and its links, on one connection. Who has to begin again makes a new one. */
+/** One head and its links, on one connection. Whoever has to begin again makes a new one. */
 export class Chain {
   /** Links that were handed to the appender, the head among them. */
   submittedCount = 0;

@@ -236,7 +236,7 @@ export function tooLarge(payloadBytes: number, maxPayloadBytes: number): LogErro
   return new LogError('ENTRY_TOO_LARGE', sentence, { payloadBytes, maxPayloadBytes });
 }
 
-/** The errors of appends whose connection was lost: of those that may have been done, and of those that surely were not. */
+/** The errors of appends whose connection was lost: of those that may have been done, and of those that were not. */
 export function lostErrors(url: string, reason: string): { unknown: LogError; failed: LogError } {
   const mayBe =
     `The connection to ${withoutSecrets(url)} was lost before this append was acknowledged (${reason}). It may be in the log or not: ` +

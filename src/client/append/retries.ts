@@ -1,12 +1,12 @@
-// Appends that are sent again: those that surely were not done, because they were sent to a node that takes none, and conditional ones
-// that may have been done. Nothing is sent again that could then stand behind a later append of this client.
+// Appends that are sent again: those that had no effect, because they were sent to a node that takes none, and conditional ones
+// that may have been done. Nothing is sent again that could then come after a later append of this client.
 //
 //   sent ──(refused by the node)──► aside ──(all others answered)──► sealed again, in front, in the old order
 
 import type { LogError } from '../../core/errors.ts';
 import type { Message } from './message.ts';
 
-/** Refusals that say nothing about the append, only that this node does not take it now. It surely was not done, unless the error says so. */
+/** Refusals that say nothing about the append, only that this node does not take it now. It had no effect, unless the error says otherwise. */
 export function isNodesRefusal({ code }: LogError): boolean {
   return code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED';
 }

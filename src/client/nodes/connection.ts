@@ -183,7 +183,7 @@ export class Connection {
     return this.#hello;
   }
 
-  /** What is surely committed on this node. */
+  /** What is certainly committed on this node. */
   get commit(): number {
     return this.#commit;
   }

@@ -1,4 +1,4 @@
-// Up to where a writer's appends are surely committed, and what was only received after that.
+// Up to where a writer's appends are certainly committed, and what was only received after that.
 
 import { type CommittedQuestion, Places } from '../append/committedEnd.ts';
 import type { BatchReceipt } from '../options.ts';
@@ -6,7 +6,7 @@ import type { ChainEnd } from './chainErrors.ts';
 import type { WriterPort } from './writerPort.ts';
 
 export class Confirmed {
-  /** The last position that is surely committed. */
+  /** The last position that is certainly committed. */
   #offset: number;
   /** What was received after it. */
   #places = new Places();
@@ -26,7 +26,7 @@ export class Confirmed {
     }
   }
 
-  /** Asks the log up to where it is; what is surely committed, when the log does not tell. Never rejects. */
+  /** Asks the log up to where it is; what is certainly committed, when the log does not tell. Never rejects. */
   async find(port: Pick<WriterPort, 'findCommittedEnd'>, question: Omit<CommittedQuestion, 'from' | 'places'>): Promise<ChainEnd> {
     try {
       return { offset: await port.findCommittedEnd({ ...question, from: this.#offset, places: this.#places }), isExact: true };

@@ -542,7 +542,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'unknown told as failed',
     what: 'B36: a client that is told that its append failed appends it again (redpanda#3039)',
-    patches: [{ file: APPENDS, find: 'it may get into the log or not`, true)', replace: 'it may get into the log or not`, false)' }],
+    patches: [
+      { file: APPENDS, find: 'it may or may not end up in the log`, true)', replace: 'it may or may not end up in the log`, false)' },
+    ],
     foundBy: ['history'],
     withinSeeds: 100,
   },
