@@ -5,6 +5,7 @@
 //      └─(no room)─► waiting ──┘    ▲          └─(refused by the node)─► aside (retries.ts)
 //                       (in order)  └──────────────────────────────────────┘
 
+import { assert } from '../../core/assert.ts';
 import { LogError } from '../../core/errors.ts';
 import { MAX_APPENDS_IN_FLIGHT } from '../../core/limits.ts';
 import { APPEND_RECEIVED, type Receipt as WireReceipt } from '../../protocol/client.ts';
@@ -415,6 +416,11 @@ export class Appender {
   }
 
   #isDrained(): boolean {
-    return this.#room.bytes === 0 && this.#waiting.length === 0 && this.#open.entryBytes === 0;
+    const isDrained = this.#room.bytes === 0 && this.#waiting.length === 0 && this.#open.entryBytes === 0;
+    if (isDrained) {
+      assert(this.#sent.size === 0 && this.#sealed.length === 0, 'an append that is on its way is in flight');
+      assert(this.#arena.messageCount === (this.#open.isBegun ? 1 : 0), 'memory of messages is given back when they are settled');
+    }
+    return isDrained;
   }
 }

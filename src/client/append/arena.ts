@@ -23,10 +23,16 @@ export class Arena {
   readonly #taken: Uint8Array;
   /** The slot that small messages are put into. */
   #shared: Run | undefined;
+  #messageCount = 0;
 
   constructor(workspace: Workspace) {
     this.#slotsAt = workspace.slotsAt;
     this.#taken = new Uint8Array(workspace.slotCount);
+  }
+
+  /** Messages that hold memory. */
+  get messageCount(): number {
+    return this.#messageCount;
   }
 
   /** A run with room for `bytes` after `used`, held until {@link release}. Undefined when there is none: wait for a release. */
@@ -41,7 +47,9 @@ export class Arena {
         run = undefined;
       }
     }
-    if (run !== undefined) run.messageCount += 1;
+    if (run === undefined) return undefined;
+    run.messageCount += 1;
+    this.#messageCount += 1;
     return run;
   }
 
@@ -49,6 +57,7 @@ export class Arena {
   release(run: Run): void {
     assert(run.messageCount > 0, 'a run is released once per message');
     run.messageCount -= 1;
+    this.#messageCount -= 1;
     if (run.messageCount > 0) return;
     if (run === this.#shared) run.used = run.at;
     else this.#free(run);
@@ -61,6 +70,7 @@ export class Arena {
   }
 
   #free(run: Run): void {
+    assert(this.#taken[run.slot] === 1, 'memory that is freed was taken');
     this.#taken.fill(0, run.slot, run.slot + run.slotCount);
   }
 

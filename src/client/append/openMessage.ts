@@ -34,6 +34,11 @@ export class OpenMessage {
     return this.#message === undefined ? 0 : this.#message.rejects.length;
   }
 
+  /** Whether there is one, empty or not. */
+  get isBegun(): boolean {
+    return this.#message !== undefined;
+  }
+
   is(message: Message): boolean {
     return message === this.#message;
   }

@@ -40,6 +40,7 @@ export class Room {
     this.#bytes -= bytes;
     this.#promises -= promises;
     assert(this.#bytes >= 0 && this.#promises >= 0, 'no more is released than was held');
+    assert((this.#bytes === 0) === (this.#promises === 0), 'bytes in flight belong to callers, and callers to bytes');
   }
 
   /** Whether there is room beside what is held, and the open message. */

@@ -48,7 +48,9 @@ export class Sent {
 
   /** It is no longer expected to be answered. */
   remove(message: Message): void {
-    this.#messages.delete(message.requestId);
+    const wasSent = this.#messages.delete(message.requestId);
     this.#bytes -= message.entryBytes;
+    assert(wasSent && this.#bytes >= 0, 'a message is taken out of those that were sent once');
+    assert(this.#messages.size > 0 || this.#bytes === 0, 'bytes that were sent belong to messages');
   }
 }

@@ -4,6 +4,7 @@
 //   queue:  │ pack: payload payload payload … │ a batch │ a conditional append │ pack: payload … │
 
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
+import { assert } from '../../core/assert.ts';
 import { viewOf } from '../../core/bytes.ts';
 import { LogError } from '../../core/errors.ts';
 import { APPEND_HEAP_BYTES, OPERATION_HEAP_BYTES, PAYLOAD_HEAP_BYTES } from '../../core/limits.ts';
@@ -162,15 +163,14 @@ export class Waiting {
     const operation = this.peek();
     const item = this.#queue.peek();
     if (operation === undefined) return undefined;
-    this.#length -= 1;
     if (item instanceof Pack) {
       this.#first = undefined;
       item.shift();
-      this.#memory -= operation.entryBytes + APPEND_HEAP_BYTES;
+      this.#gone(operation.entryBytes + APPEND_HEAP_BYTES);
       if (item.length > 0) return operation;
       if (item === this.#lastPack) this.#lastPack = undefined;
     } else {
-      this.#memory -= memoryOf(operation);
+      this.#gone(memoryOf(operation));
     }
     this.#queue.shift();
     return operation;
@@ -178,9 +178,15 @@ export class Waiting {
 
   remove(operation: Operation): void {
     const removed = this.#queue.removeWhere((other) => !(other instanceof Pack) && other.reject === operation.reject);
-    if (removed === undefined) return;
+    if (removed !== undefined) this.#gone(memoryOf(operation));
+  }
+
+  /** One append waits no longer, which took `memory`. */
+  #gone(memory: number): void {
     this.#length -= 1;
-    this.#memory -= memoryOf(operation);
+    this.#memory -= memory;
+    assert(this.#length >= 0 && this.#memory >= 0, 'no more stops waiting than waited');
+    assert((this.#length === 0) === (this.#memory === 0), 'memory that waits belongs to appends that wait');
   }
 
   #refuse(): Refusal {

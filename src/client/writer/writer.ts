@@ -277,6 +277,8 @@ export class Writer {
   #landed(link: BatchLink): void {
     this.#inFlightCount -= 1;
     this.#inFlightBytes -= link.entryBytes;
+    assert(this.#inFlightCount >= 0 && this.#inFlightBytes >= 0, 'no more links land than were in flight');
+    assert(this.#inFlightCount > 0 || this.#inFlightBytes === 0, 'bytes in flight belong to links');
   }
 
   /** The first link is in the log. */

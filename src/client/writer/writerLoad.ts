@@ -1,5 +1,6 @@
 // How much of a writer is unsettled, and who waits until it is less.
 
+import { assert } from '../../core/assert.ts';
 import { LogError } from '../../core/errors.ts';
 import { ENOUGH_PROMISES } from '../append/room.ts';
 import type { BatchLink } from './batchLink.ts';
@@ -53,6 +54,8 @@ export class WriterLoad {
     this.#bytes -= entryBytes;
     this.#heapBytes -= heapBytes;
     this.#calls -= callCount;
+    assert(this.#bytes >= 0 && this.#heapBytes >= 0 && this.#calls >= 0, 'no more of a writer is settled than it took');
+    assert(this.#calls > 0 || (this.#bytes === 0 && this.#heapBytes === 0), 'what a writer holds belongs to its calls');
   }
 
   tell(): void {
