@@ -26,7 +26,7 @@ function portable(code) {
     .replaceAll('Uint8Array<ArrayBuffer>', 'ReturnType<typeof Uint8Array.of>')
     .replaceAll('Uint8Array<ArrayBufferLike>', 'Uint8Array')
     .replaceAll(/^declare class [\s\S]*?^}/gm, (body) =>
-      body.replace(/^ {4}#private;\n/m, /^ {4}(?:private )?constructor\(/m.test(body) ? '' : '    private constructor();\n'),
+      body.replace(/^ {4}#private;\n/m, /^ {4}(?:private )?constructor\(/m.test(body) ? '' : '    protected constructor();\n'),
     );
   if (/Array<ArrayBuffer|DataView<|#private/.test(text)) throw new Error('declarations have what TypeScript 5.4 does not take');
   return LIBRARIES + text;
@@ -85,7 +85,12 @@ async function makeClient(folder) {
 
 async function makeServer(folder) {
   const { description, engines, bin, dependencies } = manifest;
-  const input = { client: built('client/index.d.ts'), browser: built('client/browser.d.ts'), testing: built('testing/index.d.ts') };
+  const input = {
+    index: built('index.d.ts'),
+    client: built('client/index.d.ts'),
+    browser: built('client/browser.d.ts'),
+    testing: built('testing/index.d.ts'),
+  };
   await bundle(join(folder, 'types'), input, '.d.ts', [dts()]);
   for (const name of ['src', 'assembly']) {
     for (const path of readdirSync(join(root, 'dist', name), { recursive: true }).filter((path) => /\.c?js$/.test(path))) {
@@ -101,6 +106,7 @@ async function makeServer(folder) {
     engines,
     bin,
     exports: {
+      '.': entry('./types/index.d.ts', './dist/src/index.js'),
       './client': {
         browser: entry('./types/browser.d.ts', './dist/src/client/browser.js'),
         default: entry('./types/client.d.ts', './dist/src/client/index.js'),

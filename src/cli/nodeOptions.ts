@@ -1,7 +1,7 @@
 // The options of a node as flags of a command and as variables of the environment, made from core/config.ts.
 
 import { type Command, Option } from 'commander';
-import { flagOf, OPTIONS, type OptionName } from '../core/config.ts';
+import { flagOf, OPTIONS, type OptionName, sizeText } from '../core/config.ts';
 import { say } from './output.ts';
 
 /** Options of a node as commander hands them in: texts, for `configure` to check. */
@@ -26,10 +26,17 @@ export function nodeEnvironment(): NodeJS.ProcessEnv {
 /** The flag of one option, with its sentence, range and default. */
 export function optionOf(name: OptionName): Option {
   const option = OPTIONS[name];
-  const value = option.kind === 'number' ? '<number>' : option.kind === 'choice' ? `<${option.values.join('|')}>` : '<text>';
-  const range = option.kind === 'number' ? `${option.min} to ${option.max}${option.unit === '' ? '' : ` ${option.unit}`}, ` : '';
-  const initial = option.default === '' ? 'none' : String(option.default);
-  return new Option(`${flagOf(name)} ${value}`, `${option.sentence} (${range}default ${initial})`).env(variableOf(name));
+  const isSize = option.kind === 'number' && option.unit === 'bytes';
+  const amount = (number: number): string => (isSize ? sizeText(number) : String(number));
+  const kinds = {
+    number: isSize ? '<size>' : '<number>',
+    choice: option.kind === 'choice' ? `<${option.values.join('|')}>` : '',
+    text: '<text>',
+  };
+  const unit = option.kind !== 'number' || isSize || option.unit === '' ? '' : ` ${option.unit}`;
+  const range = option.kind === 'number' ? `${amount(option.min)} to ${amount(option.max)}${unit}, ` : '';
+  const initial = option.kind === 'number' ? amount(option.default) : option.default === '' ? 'none' : option.default;
+  return new Option(`${flagOf(name)} ${kinds[option.kind]}`, `${option.sentence} (${range}default ${initial})`).env(variableOf(name));
 }
 
 /** What Kubernetes puts into `LOGLOG_PORT` of every pod beside a service that is called `loglog`. */

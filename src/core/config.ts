@@ -187,22 +187,82 @@ export function flagOf(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-function numberOf(name: OptionName, value: number | string, called: string): number {
-  const option = OPTIONS[name];
-  if (option.kind !== 'number') throw new TypeError(`${name} is not a number option`);
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  if (typeof number !== 'number' || !Number.isInteger(number) || number < option.min || number > option.max) {
-    throw new LogError('USAGE', `${called} takes a whole number from ${option.min} to ${option.max}, not ${JSON.stringify(value)}`);
-  }
-  return number;
+/** How options were given: what each is called there, whether as texts, and what a wrong one throws. */
+export interface Giving {
+  callOf(name: OptionName): string;
+  readonly areTexts: boolean;
+  /** `isKind`: it is the kind of the value that will not do, rather than the value. */
+  refuse(sentence: string, isKind: boolean): Error;
 }
 
-function choiceOf(name: OptionName, value: unknown, called: string): string {
+/** As flags of a command, or what stands for them: all are texts. */
+export function asFlags(callOf: (name: OptionName) => string = flagOf): Giving {
+  return { callOf, areTexts: true, refuse: (sentence) => new LogError('USAGE', sentence) };
+}
+
+/** As properties of an object, in a program: the kind of each value counts. */
+export function asProperties(callOf: (name: OptionName) => string = (name) => name): Giving {
+  return { callOf, areTexts: false, refuse: (sentence, isKind) => (isKind ? new TypeError(sentence) : new RangeError(sentence)) };
+}
+
+/** A value for an error. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+const SIZE_UNITS: Readonly<Record<string, number>> = { kib: 1024, mib: MIB, gib: 1024 * MIB };
+
+/** The bytes of `64MiB`, and of what has another unit of 1,024s; undefined for what is no such size. */
+function sizeOf(text: string): number | undefined {
+  const [, number = '', unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([kmg]ib)\s*$/i.exec(text) ?? [];
+  const factor = SIZE_UNITS[unit.toLowerCase()];
+  return factor === undefined ? undefined : Number(number) * factor;
+}
+
+/** Bytes as people write them: `64MiB`; with their unit where none of these fits. */
+export function sizeText(bytes: number): string {
+  for (const [unit, factor] of [
+    ['GiB', 1024 * MIB],
+    ['MiB', MIB],
+    ['KiB', 1024],
+  ] as const) {
+    if (bytes >= factor && bytes % factor === 0) return `${bytes / factor}${unit}`;
+  }
+  return `${bytes} bytes`;
+}
+
+function numberOf(name: OptionName, value: unknown, { callOf, areTexts, refuse }: Giving): number {
+  const option = OPTIONS[name];
+  if (option.kind !== 'number') throw new TypeError(`${name} is not a number option`);
+  const isSize = option.unit === 'bytes';
+  let number = value;
+  if (typeof value === 'string') {
+    const size = isSize ? sizeOf(value) : undefined;
+    number = size === undefined && areTexts && value.trim() !== '' ? Number(value) : size;
+  }
+  if (typeof number === 'number' && Number.isInteger(number) && number >= option.min && number <= option.max) return number;
+  const from = `from ${option.min} to ${option.max}`;
+  const range = isSize ? `${from} bytes, or a size such as 64MiB` : from;
+  const sentence = `${callOf(name)} takes a whole number ${range}, not ${shown(value)}`;
+  throw refuse(sentence, typeof number !== 'number');
+}
+
+/** One of the values of a choice. In a program, true and false stand for on and off. */
+function choiceOf(name: OptionName, value: unknown, { callOf, areTexts, refuse }: Giving): string {
   const option = OPTIONS[name];
   if (option.kind !== 'choice') throw new TypeError(`${name} is not an option with a few values`);
   const values: readonly string[] = option.values;
-  if (typeof value === 'string' && values.includes(value)) return value;
-  throw new LogError('USAGE', `${called} takes ${values.join(' or ')}, not ${JSON.stringify(value)}`);
+  const isSwitch = !areTexts && values.includes('on');
+  const chosen = isSwitch && typeof value === 'boolean' ? (value ? 'on' : 'off') : value;
+  if (typeof chosen === 'string' && values.includes(chosen)) return chosen;
+  const wanted = isSwitch ? 'true or false' : values.join(' or ');
+  throw refuse(`${callOf(name)} takes ${wanted}, not ${shown(value)}`, typeof chosen !== 'string');
+}
+
+function textOf(name: OptionName, value: unknown, { callOf, refuse }: Giving): string {
+  if (typeof value === 'string') return value;
+  throw refuse(`${callOf(name)} takes a text, not ${shown(value)}`, true);
 }
 
 /** The entry of this node in `peers`; undefined for a single node. */
@@ -211,74 +271,82 @@ export function ownPeer({ node, peers }: Pick<Config, 'node' | 'peers'>): Peer |
 }
 
 /** The list of nodes and this one's entry. An own entry gives host and port, so a list without one is a mistake. */
-function membership(node: number, text: string): { readonly peers: readonly Peer[]; readonly own: Peer | undefined } {
-  const peers = parsePeers(text);
+function membership(
+  node: number,
+  text: string,
+  { callOf, refuse }: Giving,
+): { readonly peers: readonly Peer[]; readonly own: Peer | undefined } {
+  const peers = peersOf(text, callOf('peers'), refuse);
   const own = ownPeer({ node, peers });
   if (peers.length > 0 && own === undefined) {
     const ids = peers.map(({ id }) => id).join(', ');
-    throw new LogError('USAGE', `--peers names nodes ${ids}, but this is --node ${node}: give each node its own id, and all the same list`);
+    const sentence = `${callOf('peers')} names nodes ${ids}, but this is ${callOf('node')} ${node}: give each node its own id, and all the same list`;
+    throw refuse(sentence, false);
   }
   return { peers, own };
 }
 
-function advertised(text: string, called: string): string {
+function peersOf(text: string, called: string, refuse: Giving['refuse']): readonly Peer[] {
+  try {
+    return parsePeers(text);
+  } catch (thrown) {
+    throw thrown instanceof LogError ? refuse(thrown.message.replace(flagOf('peers'), called), false) : thrown;
+  }
+}
+
+function advertised(text: string, called: string, refuse: Giving['refuse']): string {
   if (text.trim() === '') return '';
   const address = publicAddress(text.trim());
   if (address === undefined) {
-    const shown = JSON.stringify(badAddressWithoutSecrets(text));
-    throw new LogError(
-      'USAGE',
-      `${called} takes an address for clients such as wss://log.example.com, without user, password and query, not ${shown}`,
-    );
+    const got = JSON.stringify(badAddressWithoutSecrets(text));
+    const wanted = 'an address for clients such as wss://log.example.com, without user, password and query';
+    throw refuse(`${called} takes ${wanted}, not ${got}`, false);
   }
   if (isWildcard(new URL(address).hostname)) {
-    throw new LogError('USAGE', `${called} takes an address that clients reach, and nobody reaches one at ${new URL(address).hostname}`);
+    const sentence = `${called} takes an address that clients reach, and nobody reaches one at ${new URL(address).hostname}`;
+    throw refuse(sentence, false);
   }
   return address;
 }
 
 /**
- * Fills in defaults and checks every value. Throws a LogError `USAGE` that names the flag, the value and the range; `callOf` gives another
- * name to an option that came from elsewhere than a flag.
+ * Fills in defaults and checks every value. Throws what `giving` says for one that will not do, with a sentence that says what was expected: as
+ * flags, a LogError `USAGE`; as properties, a TypeError or RangeError.
  */
-export function configure(
-  given: { readonly [name in OptionName]?: string | number | undefined },
-  callOf: (name: OptionName) => string = flagOf,
-): Config {
-  const number = (name: OptionName): number => numberOf(name, given[name] ?? OPTIONS[name].default, callOf(name));
-  const textOf = (name: OptionName): string => String(given[name] ?? OPTIONS[name].default);
+export function configure(given: { readonly [name in OptionName]?: unknown }, giving: Giving = asFlags()): Config {
+  const { callOf, refuse } = giving;
+  const givenOf = (name: OptionName): unknown => (given[name] === undefined ? OPTIONS[name].default : given[name]);
+  const number = (name: OptionName): number => numberOf(name, givenOf(name), giving);
+  const text = (name: OptionName): string => textOf(name, givenOf(name), giving);
+  const choice = (name: OptionName): string => choiceOf(name, givenOf(name), giving);
   const segmentBytes = number('segmentBytes');
-  if (segmentBytes % 65536 !== 0) {
-    throw new LogError('USAGE', `${callOf('segmentBytes')} takes a multiple of 65536, not ${segmentBytes}`);
-  }
+  if (segmentBytes % 65536 !== 0) throw refuse(`${callOf('segmentBytes')} takes a multiple of 65536, not ${segmentBytes}`, false);
   const slots = number('slots');
   if (segmentBytes * slots > MAX_SLOT_BYTES) {
-    throw new LogError(
-      'USAGE',
-      `${callOf('segmentBytes')} ${segmentBytes} times ${callOf('slots')} ${slots} is more than the ${MAX_SLOT_BYTES} bytes of memory that slots may take`,
-    );
+    const product = `${callOf('segmentBytes')} ${segmentBytes} times ${callOf('slots')} ${slots}`;
+    throw refuse(`${product} is more than the ${MAX_SLOT_BYTES} bytes of memory that slots may take`, false);
   }
   const node = number('node');
-  const { peers, own } = membership(node, textOf('peers'));
-  const host = String(given.host ?? own?.host ?? OPTIONS.host.default);
+  const { peers, own } = membership(node, text('peers'), giving);
+  const host = given.host === undefined && own !== undefined ? own.host : text('host');
   return {
-    data: textOf('data'),
+    data: text('data'),
     host,
     port: given.port === undefined && own !== undefined ? own.port : number('port'),
     node,
     peers,
-    peerHost: textOf('peerHost') || host,
-    advertise: advertised(textOf('advertise'), callOf('advertise')),
+    peerHost: text('peerHost') || host,
+    advertise: advertised(text('advertise'), callOf('advertise'), refuse),
     electionTimeoutMs: number('electionTimeoutMs'),
     segmentBytes,
     slots,
-    fsync: choiceOf('fsync', given.fsync ?? OPTIONS.fsync.default, callOf('fsync')) === 'on',
-    acceptor: choiceOf('acceptor', given.acceptor ?? OPTIONS.acceptor.default, callOf('acceptor')) as AcceptorChoice,
+    fsync: choice('fsync') === 'on',
+    acceptor: choice('acceptor') as AcceptorChoice,
     maxPayloadBytes: Math.min(number('maxPayloadBytes'), clientCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
     windowBytes: number('windowBytes'),
     maxConnections: number('maxConnections'),
-    allowOrigin: textOf('allowOrigin'),
-    allowHost: textOf('allowHost'),
+    allowOrigin: text('allowOrigin'),
+    allowHost: text('allowHost'),
   };
 }
 

@@ -18,6 +18,11 @@ export interface EngineOptions {
   readonly log: EngineLog;
   /** Ends the wait for a cluster: a node with an empty directory learns from the others which one it joins. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Whether the engine keeps the process running until it has stopped. False: neither its threads nor its timers do; who asks it for something must.
+   * Default true.
+   */
+  readonly keepsRunning?: boolean | undefined;
   /** What `log` writes to, for what is to be said while the main thread hangs. */
   readonly directLog?: DirectLog | undefined;
   /** Called when the directory is this engine's and before anything in it is changed; what it throws ends the start. */

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { unreachable } from '../core/assert.ts';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
 import type { FromRaft, RaftSetup, ToRaft } from '../threads/messages.ts';
+import { threadFlags } from '../threads/threadFlags.ts';
 import type { RaftEvents, RaftPort } from './raftPort.ts';
 
 type ReadIndexWaiter = (index: number | undefined) => void;
@@ -22,7 +23,8 @@ export class RaftLink implements RaftPort {
   #waiting: ReadIndexWaiter[] = [];
   #onTransferred: ((ok: boolean) => void) | undefined;
 
-  constructor(setup: RaftSetup, events: RaftEvents) {
+  /** `keepsRunning`: whether the process goes on running for the thread. */
+  constructor(setup: RaftSetup, events: RaftEvents, keepsRunning = true) {
     this.#events = events;
     this.#started = new Promise((resolve) => {
       this.#onStarted = resolve;
@@ -30,13 +32,19 @@ export class RaftLink implements RaftPort {
     this.#stopped = new Promise((resolve) => {
       this.#onStopped = resolve;
     });
-    this.#worker = new Worker(new URL('../threads/raftThread.js', import.meta.url), { workerData: setup, name: 'raft' });
+    this.#worker = new Worker(new URL('../threads/raftThread.js', import.meta.url), {
+      workerData: setup,
+      name: 'raft',
+      execArgv: threadFlags(),
+    });
     this.#worker.on('message', (message: FromRaft) => this.#handle(message));
     this.#worker.on('error', (thrown: unknown) => events.failed(fromPlainError(toPlainError(thrown))));
     this.#worker.on('exit', () => {
       if (this.#isStopping) this.#onStopped();
       else events.failed(new LogError('IO', 'the raft thread ended on its own'));
     });
+    // Last: a listener for messages makes it keep the process running.
+    if (!keepsRunning) this.#worker.unref();
   }
 
   get started(): Promise<void> {

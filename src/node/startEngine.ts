@@ -21,7 +21,7 @@ import { VERSION } from './version.ts';
  * Starts an engine: finds its cluster, recovers its log, takes part; alone it resolves when its own term has begun, so that it can order. It has
  * no doors yet: {@link Engine.doors}. Throws a LogError that says what is wrong, and leaves nothing open then.
  */
-export async function startEngine({ config, log, signal, directLog, beforeChange }: EngineOptions): Promise<Engine> {
+export async function startEngine({ config, log, signal, directLog, beforeChange, keepsRunning = true }: EngineOptions): Promise<Engine> {
   const failure = new Failure();
   const processNumber = randomBytes(PROCESS_BYTES).toString('hex');
   const directory = resolve(config.data);
@@ -41,7 +41,7 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
     const identity = opened.identity ?? (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal));
     const tasks = new Pools(
       { directory, identity, shared: memory.shared, fsync: config.fsync },
-      { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`) },
+      { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`), keepsRunning },
     );
     pools = tasks;
     const found = await Promise.race([tasks.recover(), failure.failed]);
@@ -58,7 +58,8 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
       loop: new NodeLoop(memory),
       tasks,
       discard: (spare) => rmSync(`${directory}/${spare}`, { force: true }),
-      startRaft: (events) => new RaftLink({ ...raftSetup(config, processNumber, directory, recovered, memory.shared), directLog }, events),
+      startRaft: (events) =>
+        new RaftLink({ ...raftSetup(config, processNumber, directory, recovered, memory.shared), directLog }, events, keepsRunning),
       close: async () => {
         await tasks.close();
         removeTemporaries(new NodeDisk(), directory);

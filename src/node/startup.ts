@@ -5,7 +5,6 @@ import * as net from 'node:net';
 import { flagOf, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { formatNodes } from '../core/nodeSet.ts';
-import { findCluster } from '../peers/discovery.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
 import { type DirectoryLock, lockDirectory } from '../storage/lock.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
@@ -98,6 +97,8 @@ export async function makeIdentity(
   const random = randomBytes(IDENTITY_RANDOM_BYTES);
   const own = ownPeer(config);
   if (nodes === null || own === undefined) return createIdentity(disk, directory, random, { nodeId });
+  // Alone it needs no sockets.
+  const { findCluster } = await import('../peers/discovery.ts');
   const clusterId = await findCluster({
     id: nodeId,
     process: processNumber,

@@ -25,7 +25,7 @@ export class Reception {
   }
 
   /** Handles one binary message; its memory is valid only during the call. */
-  message(session: Session, message: ArrayBuffer): void {
+  message(session: Session, message: Uint8Array): void {
     this.#requests.handle(session, message);
   }
 

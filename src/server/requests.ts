@@ -1,5 +1,6 @@
 // What each request of the client protocol does. Every field is checked here before anything acts on it (docs/PROTOCOL.md).
 
+import { viewOf } from '../core/bytes.ts';
 import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_UNACKNOWLEDGED_APPENDS, MAX_WAIT_MS } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -61,6 +62,11 @@ export interface RequestTargets {
   readonly ends: Ends;
 }
 
+/** What follows a message's header. */
+function bodyOf({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset + MESSAGE_HEADER_BYTES, byteLength - MESSAGE_HEADER_BYTES);
+}
+
 /** Called when a client has introduced itself: it is to be greeted anew. */
 export type OnIntroduced = (session: Session) => void;
 
@@ -89,10 +95,10 @@ export class Requests {
   }
 
   /** Handles one binary message; its memory is valid only during the call. */
-  handle(session: Session, message: ArrayBuffer): void {
+  handle(session: Session, message: Uint8Array): void {
     if (session.isClosed) return;
     const request = this.#request;
-    if (!decodeRequest(new DataView(message), request)) {
+    if (!decodeRequest(viewOf(message), request)) {
       session.fail(
         0,
         'MALFORMED',
@@ -103,10 +109,10 @@ export class Requests {
     if (!this.#isKnown(session, request, message.byteLength)) return;
     switch (request.opcode) {
       case INTRODUCE:
-        this.#introduce(session, request, new Uint8Array(message, MESSAGE_HEADER_BYTES));
+        this.#introduce(session, request, bodyOf(message));
         break;
       case APPEND:
-        this.#append(session, request, new Uint8Array(message, MESSAGE_HEADER_BYTES));
+        this.#append(session, request, bodyOf(message));
         break;
       case READ:
       case SUBSCRIBE:

@@ -85,7 +85,7 @@ export class LogServer implements Door {
       },
       {
         opened: (session) => this.#reception.opened(session),
-        message: (session, message) => this.#reception.message(session, message),
+        message: (session, message) => this.#reception.message(session, new Uint8Array(message)),
         drained: (session) => this.#reception.drained(session),
         closed: (session) => this.#reception.closed(session),
         warn: (text) => this.#log.warn(text),

@@ -1,7 +1,7 @@
 // The options of startCluster: its own, and those of every node.
 
 import { checkOptions } from '../client/optionNames.ts';
-import { type Config, configure, flagOf, OPTIONS, type OptionName } from '../core/config.ts';
+import { asProperties, type Config, configure, flagOf, OPTIONS, type OptionName } from '../core/config.ts';
 import { MAX_CLUSTER_NODES } from '../core/limits.ts';
 
 const MIB = 1024 * 1024;
@@ -69,6 +69,6 @@ export function planOf(options: StartClusterOptions): ClusterPlan {
     directory,
     timeoutMs: wholeNumber('timeoutMs', timeoutMs, 1, 0x7fff_ffff),
     flags: Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [flagOf(name), String(value)])),
-    config: configure(settings, (name) => name),
+    config: configure(settings, asProperties()),
   };
 }

@@ -14,17 +14,23 @@ export interface PoolEvents {
   readonly short: (error: LogError) => void;
 }
 
+export interface PoolOptions extends PoolEvents {
+  /** Whether the threads keep the process running while they have tasks. Writers always have one. Default true. */
+  readonly keepsRunning?: boolean | undefined;
+}
+
 export class Pools implements DiskTasks {
   readonly #writers: ThreadPool;
   readonly #allocator: ThreadPool;
   readonly #readers: ThreadPool;
 
-  constructor(setup: WorkerSetup, events: PoolEvents) {
+  constructor(setup: WorkerSetup, { keepsRunning = true, ...events }: PoolOptions) {
+    const options = { keepsRunning, ...events };
     // Writer tasks block for long: each needs a thread of its own, up to one a slot. With fewer, the oldest segments have them.
     // The next segment's writer waits in a thread that is there already: starting one takes longer than many appends.
-    this.#writers = new ThreadPool(setup, { minThreads: 2, maxThreads: setup.shared.shape.slots, ...events });
-    this.#allocator = new ThreadPool(setup, { minThreads: 0, maxThreads: 1, ...events });
-    this.#readers = new ThreadPool(setup, { minThreads: 0, maxThreads: COLD_READERS, ...events });
+    this.#writers = new ThreadPool(setup, { minThreads: 2, maxThreads: setup.shared.shape.slots, ...options });
+    this.#allocator = new ThreadPool(setup, { minThreads: 0, maxThreads: 1, ...options });
+    this.#readers = new ThreadPool(setup, { minThreads: 0, maxThreads: COLD_READERS, ...options });
   }
 
   /** Recovery runs where the first segment's writer will: on a writer thread. */
@@ -67,7 +73,7 @@ export class ColdPool {
   constructor(setup: WorkerSetup, maxThreads: number, events: PoolEvents) {
     // Piscina hands on all of the setup: only what a worker needs.
     const { directory, identity, shared, fsync } = setup;
-    this.#pool = new ThreadPool({ directory, identity, shared, fsync }, { minThreads: 0, maxThreads, ...events });
+    this.#pool = new ThreadPool({ directory, identity, shared, fsync }, { minThreads: 0, maxThreads, keepsRunning: true, ...events });
   }
 
   readCold(request: Tasks['readCold']['request']): Promise<number> {

@@ -5,6 +5,8 @@ import { EventEmitter } from 'node:events';
 import { Piscina } from 'piscina';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
 import type { TaskName, TaskOutcome, Tasks, WorkerSetup } from './messages.ts';
+import { threadFlags } from './threadFlags.ts';
+import { unrefThreads } from './unrefThreads.ts';
 
 /** Idle helper threads end after this long; a segment's writer never is idle. */
 const IDLE_THREAD_MS = 10_000;
@@ -19,6 +21,8 @@ function isStartFailure(thrown: unknown): boolean {
 export interface ThreadPoolOptions {
   readonly minThreads: number;
   readonly maxThreads: number;
+  /** Whether its threads keep the process running while they have tasks. */
+  readonly keepsRunning: boolean;
   /** A thread ended on an error outside of any task: the process must not go on without it. */
   readonly died: (error: LogError) => void;
   /** A thread could not be started; the pool goes on without it. */
@@ -34,12 +38,14 @@ export class ThreadPool {
 
   constructor(setup: WorkerSetup, options: ThreadPoolOptions) {
     const { minThreads, maxThreads } = options;
+    const execArgv = threadFlags();
     this.#options = options;
     this.#pool = new Piscina({
       filename: new URL('./poolThread.cjs', import.meta.url).href,
       workerData: setup,
       minThreads,
       maxThreads,
+      ...(execArgv === undefined ? {} : { execArgv }),
       concurrentTasksPerWorker: 1,
       idleTimeout: IDLE_THREAD_MS,
       // An idle thread sleeps in Atomics.wait; our tasks leave nothing behind that would need its event loop.
@@ -47,6 +53,7 @@ export class ThreadPool {
       recordTiming: false,
     });
     this.#pool.on('error', (thrown: unknown) => this.#threadFailed(thrown));
+    if (!options.keepsRunning) unrefThreads(this.#pool);
   }
 
   /**

@@ -41,7 +41,7 @@ it('has no tests, no bench and no maps to sources that are not there', () => {
 it('runs, installed without scripts: the command, the client, and a cluster for tests', async () => {
   expect(await succeed(project, 'npx', ['--no', 'loglog', '--', '--version'])).toMatch(/^\d+\.\d+\.\d+\n$/);
   writeFileSync(join(project, 'use.js'), USE);
-  expect(await succeed(project, process.execPath, ['use.js'])).toBe('true\nan entry\nanother\n');
+  expect(await succeed(project, process.execPath, ['use.js'])).toBe('committed\ntrue\nan entry\nanother\n');
 });
 
 it('says the command by which it is called from where it was called', async () => {

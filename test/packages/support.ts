@@ -87,8 +87,12 @@ export function filesIn(folder: string): readonly string[] {
 /** A test of a user who has both packages: the client of one, the cluster of the other. */
 export const USE = `
 import { connect, LogError } from 'loglogd-client';
+import { openLog } from 'loglogd';
 import { startCluster } from 'loglogd/testing';
 
+const own = await openLog({ dir: 'own' });
+console.log((await own.append('embedded')).level);
+await own.close();
 const cluster = await startCluster({ nodes: 1 });
 const log = await connect(cluster.urls);
 await log.append('an entry');
@@ -106,7 +110,17 @@ await cluster.close();
 export const TYPED = `
 import { connect, type Entry, LogClient, LogError } from 'loglogd-client';
 import { connect as connectToo, LogError as SameError } from 'loglogd/client';
+import { EmbeddedLog, openLog, type OpenOptions } from 'loglogd';
 import { startCluster, type TestNode } from 'loglogd/testing';
+
+export async function embed(options: OpenOptions): Promise<string> {
+  const log: EmbeddedLog = await openLog({ ...options, segmentBytes: '1MiB', log: console });
+  const client: LogClient = log;
+  await client.append('x');
+  const error: LogError = await log.failed;
+  await log.close({ timeoutMs: 100 });
+  return error.message + (log.url ?? log.dir);
+}
 
 export async function useAll(): Promise<number> {
   const cluster = await startCluster({ nodes: 3, segmentBytes: 1 << 20 });

@@ -1,10 +1,24 @@
 // The examples are programs that run as they are.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+test('the example of a program with a log in it keeps what it is given', { timeout: 60_000 }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'loglog-example-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const run = promisify(execFile);
+  const noted = async (...words: string[]): Promise<string> =>
+    (await run(process.execPath, ['examples/embedded.mjs', join(directory, 'notes'), ...words], { cwd: ROOT })).stdout;
+  expect(await noted('buy', 'milk')).toBe('noted at 20\n20: buy milk\n');
+  expect(await noted()).toBe('20: buy milk\n');
+});
 
 test('the example of a test with a cluster passes under node:test', { timeout: 240_000 }, async () => {
   const child = spawn(process.execPath, ['--test', 'examples/cluster.test.mjs'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { choosePeers, PEER_PORT_DISTANCE } from '../../cluster/ports.ts';
-import { configure, flagOf, type OptionName } from '../../core/config.ts';
+import { asFlags, configure, flagOf, type OptionName } from '../../core/config.ts';
 import { MAX_CLUSTER_NODES } from '../../core/limits.ts';
 import type { Peer } from '../../core/peers.ts';
 import { VERSION } from '../../node/version.ts';
@@ -36,7 +36,7 @@ interface ClusterOptions extends Omit<NodeOptions, 'data' | 'port'> {
 function sharedFlags(all: ClusterOptions, command: Command): readonly string[] {
   const shared = Object.fromEntries(SHARED.map((name) => [name, all[name as Exclude<OptionName, 'data' | 'port'>]])) as NodeOptions;
   const { options, callOf } = givenOptions(shared, command);
-  configure(options, callOf);
+  configure(options, asFlags(callOf));
   const given = SHARED.map((name) => [name, options[name]] as const);
   return given.flatMap(([name, value]) => (value === undefined ? [] : [flagOf(name), value]));
 }

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { configure } from '../../core/config.ts';
+import { asFlags, configure } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { formatNodes } from '../../core/nodeSet.ts';
 import { formatPeers } from '../../core/peers.ts';
@@ -43,7 +43,7 @@ function found(directory: string, nodeId: number, nodes: readonly number[]): Ide
 
 async function run({ json = false, ...given }: InitOptions, command: Command): Promise<void> {
   const { options, callOf } = givenOptions(given, command);
-  const { data, node, peers } = configure(options, callOf);
+  const { data, node, peers } = configure(options, asFlags(callOf));
   if (peers.length < 2) {
     throw new LogError('USAGE', `loglog init begins a cluster: name all of its nodes with --peers; a node alone needs no init`);
   }

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import type { LogLine } from '../../cluster/logLine.ts';
 import { STOP_WITH_STDIN } from '../../cluster/program.ts';
-import { type Config, configure, NOTHING_DURABLE, ownPeer } from '../../core/config.ts';
+import { asFlags, type Config, configure, NOTHING_DURABLE, ownPeer } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
 import type { StopReport } from '../../node/stop.ts';
@@ -157,7 +157,7 @@ async function serve(config: Config, { json = false, stopWithStdin = false }: Se
 
 async function run(given: ServeOptions, command: Command): Promise<void> {
   const { options, callOf } = givenOptions(given, command);
-  await serve(configure(options, callOf), options);
+  await serve(configure(options, asFlags(callOf)), options);
 }
 
 export function serveCommand(): Command {

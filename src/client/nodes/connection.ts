@@ -392,6 +392,7 @@ export class Connection {
 
   /** How often silence is looked for depends on whether there is another node to go to. */
   #watchSilence(): void {
+    if (this.#transport.isInProcess === true) return;
     const clusterIntervalMs =
       this.#transport.receivedBytes() === undefined ? CLUSTER_SILENCE_UNSEEN_INTERVAL_MS : CLUSTER_SILENCE_INTERVAL_MS;
     const intervalMs = this.#hasOthers() ? clusterIntervalMs : SILENCE_INTERVAL_MS;

@@ -1,8 +1,8 @@
 // Node's WebSocket, the `ws` package: the only file of the client that needs Node.
 
-import { channel } from 'node:diagnostics_channel';
 import WebSocket, { type RawData } from 'ws';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
+import { NODE_LISTENERS } from './diagnostics.node.ts';
 import type { OpenTransport, Platform } from './transport.ts';
 
 /** An answer holds at most one entry of 16 MiB beyond its usual bound; anything above this is not the protocol. */
@@ -96,7 +96,4 @@ export const openNodeTransport: OpenTransport = (url, events) => {
   };
 };
 
-const events = channel('loglog:client');
-
-/** Node: each event is also published to the diagnostics channel `loglog:client`. */
-export const NODE: Platform = { open: openNodeTransport, listeners: [(event) => events.publish(event)] };
+export const NODE: Platform = { open: openNodeTransport, listeners: NODE_LISTENERS };

@@ -1,4 +1,4 @@
-// What the client needs of a WebSocket, so that Node's and the browser's can stand behind the same code.
+// What the client needs of a connection, so that Node's WebSocket, the browser's, and a pipe inside the process can stand behind the same code.
 
 import type { OnEvent } from '../events.ts';
 
@@ -13,8 +13,10 @@ export interface TransportEvents {
   closed(reason: string, code: number, isFinal?: boolean): void;
 }
 
-/** One WebSocket connection, opening or open. Nothing here throws. */
+/** One connection to a node, opening or open: a WebSocket, or a pipe inside the process. Nothing here throws. */
 export interface Transport {
+  /** Whether the node is in this process: then it cannot fall silent without this client. */
+  readonly isInProcess?: boolean;
   /** Sends one binary message. The bytes may be read until they are acknowledged or `closed` was called: do not touch them. */
   send(bytes: Uint8Array): void;
   /** Bytes that were given to `send` and have not left the process. */

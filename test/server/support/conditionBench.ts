@@ -70,7 +70,7 @@ export class BenchClient {
     const message = new Uint8Array(MESSAGE_HEADER_BYTES + body.length);
     message.set(requestMessage(APPEND, flags, id, at ?? offset ?? 0, entryCount ?? payloadBytes.length, b));
     message.set(body, MESSAGE_HEADER_BYTES);
-    this.#requests.handle(this as unknown as Session, message.buffer);
+    this.#requests.handle(this as unknown as Session, message);
     return id;
   }
 

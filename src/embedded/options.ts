@@ -1,0 +1,120 @@
+// The options of openLog: those of a node, from the table in core/config.ts, those of a client, and its own.
+
+import { fileURLToPath } from 'node:url';
+import { describe } from '../client/describe.ts';
+import { CONNECT_OPTIONS, checkOptions } from '../client/optionNames.ts';
+import { type ConnectOptions, checkBoolean, checkSignal, resolveSettings, type Settings } from '../client/options.ts';
+import { asProperties, type Config, configure, OPTIONS, type OptionName } from '../core/config.ts';
+import type { EngineLog } from '../node/engineOptions.ts';
+import { type LogTo, logTo } from './log.ts';
+
+/** Bytes: a number, or a text with one of the units KiB, MiB and GiB, such as `64MiB`. */
+export type Size = number | `${number}${'KiB' | 'MiB' | 'GiB'}`;
+
+/** Where a log also serves others, by WebSocket and HTTP, as `loglog serve` does. */
+export interface ListenOptions {
+  /** Address to listen on. Default: that of this node's entry of `peers`, or 127.0.0.1. */
+  readonly host?: string | undefined;
+  /** Port for clients and HTTP, 0 to 65535; 0 takes any free one. Default: that of this node's entry of `peers`, or 7070. */
+  readonly port?: number | undefined;
+}
+
+/** What a node is run with; `loglog serve --help` has the same as flags. */
+export interface NodeOptions {
+  /** Size of a segment file and of its image in memory: a multiple of 64 KiB, 64 KiB to 1 GiB. Default 32 MiB. A log keeps the size that it began with. */
+  readonly segmentBytes?: Size | undefined;
+  /** Segment images kept in memory, 3 to 64. Default 4. */
+  readonly slots?: number | undefined;
+  /** Whether writes are synced. False is for tests: a power cut can take back what was acknowledged, and receipts say `volatile`. Default true. */
+  readonly fsync?: boolean | undefined;
+  /** Largest payload of one entry in bytes, 1 B to 16 MiB − 12 B. Default: that, or what a segment can hold. */
+  readonly maxPayloadBytes?: Size | undefined;
+  /** Bytes of entries that one connection may have unacknowledged, 64 KiB to 256 MiB. Default 4 MiB. */
+  readonly windowBytes?: Size | undefined;
+  /** Id of this node in its cluster, 1 to 32. Default 1. */
+  readonly node?: number | undefined;
+  /**
+   * All nodes of the cluster, the same list on each: `1=HOST:PORT/PEERPORT,2=…`. This node listens at the addresses of its own entry, for clients
+   * and for the other nodes, so that they and their clients reach it. Default: one node alone.
+   */
+  readonly peers?: string | undefined;
+  /** Address to listen on for the other nodes. Default: that for clients. */
+  readonly peerHost?: string | undefined;
+  /** Address under which clients of others reach this node, such as `wss://log.example.com`. Default: that of its entry of `peers`. */
+  readonly advertise?: string | undefined;
+  /** Milliseconds without a sign from its leader after which a node asks for an election, 50 to 60 000. Default 1000. */
+  readonly electionTimeoutMs?: number | undefined;
+  /** With `listen` or `peers`: the WebSocket and HTTP library, `auto`, `uws` or `ws`; see `loglog serve --help`. Default `auto`. */
+  readonly acceptor?: 'auto' | 'uws' | 'ws' | undefined;
+  /** With `listen` or `peers`: clients connected at once, 1 to 1 000 000. Default 16 384. */
+  readonly maxConnections?: number | undefined;
+  /** With `listen` or `peers`: web origins whose pages may connect, comma-separated. Default: pages of loopback alone. */
+  readonly allowOrigin?: string | undefined;
+  /** With `listen` or `peers`: names under which /status and /metrics are served, comma-separated, besides addresses, loopback, and this machine's. */
+  readonly allowHost?: string | undefined;
+}
+
+export interface OpenOptions extends NodeOptions, ConnectOptions {
+  /** Directory that holds the log, a path or a `file:` URL; made if it does not exist. One log has it at a time. */
+  readonly dir: string | URL;
+  /** Also serves others. Default: nobody, unless it is one of `peers`. `{}` for the defaults of {@link ListenOptions}. */
+  readonly listen?: ListenOptions | undefined;
+  /**
+   * Whether the program may end although the log is not closed, once nothing is asked of it: no append, end or read waits for its answer. What
+   * was acknowledged is there then. A subscription that waits for the log to grow does not keep the program running. Default true; but a log that
+   * serves others always keeps it running, until it is closed.
+   */
+  readonly unref?: boolean | undefined;
+  /** Where lines about the log go: a function, or a logger like pino's or `console`. Default: nowhere. */
+  readonly log?: LogTo | undefined;
+  /** Gives `openLog` up, as while it looks for its cluster; a log that is open is ended with `close`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of a node that have another name, or another place, in a program. */
+const ELSEWHERE: Readonly<Partial<Record<OptionName, string>>> = { data: 'dir', host: 'listen.host', port: 'listen.port' };
+
+const NODE_OPTIONS = (Object.keys(OPTIONS) as OptionName[]).filter((name) => ELSEWHERE[name] === undefined);
+const OWN_OPTIONS = ['dir', 'listen', 'unref', 'log'] as const satisfies (keyof OpenOptions)[];
+const LISTEN_OPTIONS = ['host', 'port'] as const satisfies (keyof ListenOptions)[];
+const ALL_OPTIONS: readonly string[] = [...OWN_OPTIONS, ...NODE_OPTIONS, ...CONNECT_OPTIONS];
+
+/** What about to be opened, checked. */
+export interface OpenPlan {
+  readonly config: Config;
+  /** Whether it also serves others. */
+  readonly listens: boolean;
+  readonly settings: Settings;
+  readonly unref: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly log: EngineLog;
+}
+
+function pathOf(dir: unknown): string {
+  const path = dir instanceof URL ? fileURLToPath(dir) : dir;
+  if (typeof path !== 'string') throw new TypeError(`dir must be the path of a directory, not ${describe(dir)}`);
+  if (path === '') throw new RangeError('dir must be the path of a directory, and is empty');
+  return path;
+}
+
+/** Checks all options. Throws TypeError for one that is not known, with the nearest name, and TypeError or RangeError, which say what was expected, for a value. */
+export function planOf(options: OpenOptions): OpenPlan {
+  checkOptions('openLog', options, ALL_OPTIONS);
+  const { listen, unref, log } = options;
+  if (listen !== undefined) checkOptions('openLog’s listen', listen, LISTEN_OPTIONS);
+  const node = Object.fromEntries(NODE_OPTIONS.map((name) => [name, options[name as keyof NodeOptions]]));
+  const config = configure(
+    { ...node, ...listen, data: pathOf(options.dir) },
+    asProperties((name) => ELSEWHERE[name] ?? name),
+  );
+  const client = Object.fromEntries(CONNECT_OPTIONS.map((name) => [name, options[name]]));
+  const listens = listen !== undefined || config.peers.length > 0;
+  return {
+    config,
+    listens,
+    settings: resolveSettings(client),
+    unref: !listens && (unref === undefined || checkBoolean('unref', unref)),
+    signal: checkSignal(options.signal),
+    log: logTo(log),
+  };
+}
