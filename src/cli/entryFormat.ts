@@ -1,8 +1,9 @@
 // Entries as bytes for stdout: a whole batch becomes one chunk, so that a million lines cost a few hundred writes.
 
 import { isUtf8 } from 'node:buffer';
-import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, KIND_MASK, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { Batch } from '../client/index.ts';
+import { entryBytesOf, isData, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { visible, visibleBytes } from './terminal.ts';
 
 export type EntryFormat = 'lines' | 'raw' | 'json';
@@ -18,11 +19,11 @@ function joinPayloads({ bytes }: Batch, newline: boolean): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let to = 0;
   for (let at = 0; at < bytes.length; ) {
-    const kindSize = view.getUint32(at + 4, true);
-    const size = kindSize & MAX_PAYLOAD_BYTES;
+    const kindSize = kindSizeAt(view, at);
+    const size = payloadBytesOf(kindSize);
     const from = at + ENTRY_HEADER_BYTES;
-    at += size + ENTRY_OVERHEAD_BYTES;
-    if (((kindSize >>> 24) & KIND_MASK) !== KIND_DATA) continue;
+    at += entryBytesOf(kindSize);
+    if (!isData(kindSize)) continue;
     if (size < SHORT_BYTES) {
       for (let i = 0; i < size; i += 1) out[to + i] = bytes[from + i] ?? 0;
     } else {

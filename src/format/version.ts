@@ -1,7 +1,7 @@
 // The version of everything on disk, and what is said about another one.
 
-import { KIND_MASK } from '../../assembly/layout.ts';
 import { type ErrorDetails, LogError } from '../core/errors.ts';
+import { kindOf } from './entry.ts';
 
 /** Stands in node.json, vote, and each segment and index. */
 export const FORMAT_VERSION = 3;
@@ -30,7 +30,7 @@ export function refuseOtherFormat(format: number, file: string): void {
  * and size. A node stores nothing of it, cuts nothing, and stops: what a newer build asked of all nodes must not be passed over by one.
  */
 export function newerKind(where: string, offset: number, kindSize: number, details: ErrorDetails = {}): LogError {
-  const kind = (kindSize >>> 24) & KIND_MASK;
+  const kind = kindOf(kindSize);
   const what = `the entry at log offset ${offset} is of kind ${kind}, on which this LogLog does not act: a newer one wrote it`;
   return new LogError('NEWER_FORMAT', `${where}: ${what}; nothing was changed; start this node with the newer one`, {
     ...details,

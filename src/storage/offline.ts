@@ -2,17 +2,11 @@
 // run beside a live node.
 
 import { basename, dirname } from 'node:path';
-import {
-  ENTRY_KIND_SIZE_AT,
-  ENTRY_OVERHEAD_BYTES,
-  KIND_CONTINUED,
-  KIND_MASK,
-  MAX_PAYLOAD_BYTES,
-  SEGMENT_HEADER_BYTES,
-} from '../../assembly/layout.ts';
+import { ENTRY_KIND_SIZE_AT, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_TERM } from '../core/ids.ts';
 import { offsetOf } from '../core/position.ts';
+import { entryBytesOf, isContinued, kindOf, payloadBytesOf } from '../format/entry.ts';
 import { beforeStart, type Identity, readIdentity, readVote, type Vote } from './dataDirectory.ts';
 import type { Disk } from './disk.ts';
 import { listSegments, surveyLayout } from './layout.ts';
@@ -139,20 +133,18 @@ export function* listEntries(disk: Disk, path: string, from: number, limit: numb
   let count = 0;
   for (let position = SEGMENT_HEADER_BYTES; position < scan.position && count < limit; ) {
     const kindSize = image.u32(position + ENTRY_KIND_SIZE_AT);
-    const payloadBytes = kindSize & MAX_PAYLOAD_BYTES;
     const offset = offsetOf(position, scan.base);
     if (offset >= from) {
-      const byte = kindSize >>> 24;
       yield {
         offset,
         position,
         term: image.u32(position),
-        kind: byte & KIND_MASK,
-        isContinued: (byte & KIND_CONTINUED) !== 0,
-        payloadBytes,
+        kind: kindOf(kindSize),
+        isContinued: isContinued(kindSize),
+        payloadBytes: payloadBytesOf(kindSize),
       };
       count += 1;
     }
-    position += ENTRY_OVERHEAD_BYTES + payloadBytes;
+    position += entryBytesOf(kindSize);
   }
 }

@@ -4,7 +4,6 @@
 import {
   ENTRY_KIND_SIZE_AT,
   ENTRY_OVERHEAD_BYTES,
-  MAX_PAYLOAD_BYTES,
   RESULT_STOPPED_AT,
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
@@ -16,6 +15,7 @@ import {
 import { isOutOfDescriptors } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
 import { positionOf } from '../core/position.ts';
+import { entryBytesOf } from '../format/entry.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
 import { STATE } from '../memory/map.ts';
 import { lastAtOrBefore, noWalk, type TailMemory } from '../memory/tailMemory.ts';
@@ -153,8 +153,7 @@ export class SegmentReader {
 
   /** What the entry whose header is in the buffer says of its size. */
   #firstBytes(buffer: number): number {
-    const kindSize = this.#memory.u32(this.#memory.map.coldAt(buffer) + ENTRY_KIND_SIZE_AT);
-    return (kindSize & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
+    return entryBytesOf(this.#memory.u32(this.#memory.map.coldAt(buffer) + ENTRY_KIND_SIZE_AT));
   }
 
   /** Bytes of the whole, valid entries (or batches) among the next `want`; 0 when the first one does not end within them. */

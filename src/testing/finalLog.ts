@@ -1,9 +1,9 @@
 // The log as a node has it when all is over, entry by entry, with those that the log itself keeps.
 
 import { createHash } from 'node:crypto';
-import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, KIND_MASK } from '../../assembly/layout.ts';
 import { connect, LogError } from '../client/index.ts';
 import { viewOf } from '../core/bytes.ts';
+import { entryBytesOf, isData, kindSizeAt, payloadAt, termAt } from '../format/entry.ts';
 import { type Fingerprint, fingerprintOf } from './recording.ts';
 
 /** An entry at [offset, end) of the log. */
@@ -25,12 +25,10 @@ export interface NodeLog {
 function* walk(bytes: Uint8Array, base: number): Generator<FinalEntry> {
   const view = viewOf(bytes);
   for (let at = 0; at < bytes.length; ) {
-    const kindSize = view.getUint32(at + 4, true);
-    const size = kindSize & 0xffffff;
-    const isData = ((kindSize >>> 24) & KIND_MASK) === KIND_DATA;
-    const payload = bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + size);
-    const next = at + size + ENTRY_OVERHEAD_BYTES;
-    yield { offset: base + at, end: base + next, term: view.getUint32(at, true), fingerprint: isData ? fingerprintOf(payload) : undefined };
+    const kindSize = kindSizeAt(view, at);
+    const next = at + entryBytesOf(kindSize);
+    const fingerprint = isData(kindSize) ? fingerprintOf(payloadAt(bytes, at, kindSize)) : undefined;
+    yield { offset: base + at, end: base + next, term: termAt(view, at), fingerprint };
     at = next;
   }
 }

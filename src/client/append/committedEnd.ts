@@ -6,10 +6,10 @@
 //   places:  ├ proven ┤ … ├ proven ┤ … ├ not ┤ … ├ not ┤      a search finds the last that is proven; from there entries are counted
 //                                  └──► up to the end             that are of the term
 
-import { ENTRY_OVERHEAD_BYTES, KIND_CONTINUED } from '../../../assembly/layout.ts';
 import { assert } from '../../core/assert.ts';
 import { viewOf } from '../../core/bytes.ts';
 import { LogError } from '../../core/errors.ts';
+import { entryBytesOf, isContinued, kindSizeAt, termAt } from '../../format/entry.ts';
 import { withDeadline } from '../deadline.ts';
 import type { ReadNodes } from '../nodes/readNodes.ts';
 import type { Workspace } from '../wasm.ts';
@@ -110,12 +110,12 @@ async function countOfTerm(
   await walk(readNodes, workspace, { from, to, signal }, (bytes, base) => {
     const view = viewOf(bytes);
     for (let at = 0; at < bytes.length; ) {
-      const kindSize = view.getUint32(at + 4, true);
-      const entryTerm = view.getUint32(at, true);
-      at += (kindSize & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+      const kindSize = kindSizeAt(view, at);
+      const entryTerm = termAt(view, at);
+      at += entryBytesOf(kindSize);
       if (entryTerm > term || base + at > to) return true;
       // Those of earlier terms count as soon as one of this term comes after them.
-      if (entryTerm === term && ((kindSize >>> 24) & KIND_CONTINUED) === 0) committed = base + at;
+      if (entryTerm === term && !isContinued(kindSize)) committed = base + at;
     }
     return false;
   });

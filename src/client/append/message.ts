@@ -1,8 +1,9 @@
 // One APPEND message, from its first entry to its receipt: 24 bytes of header, then the entries, in a run of the workspace.
 
-import { ENTRY_CHECK_BYTES, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_CONTINUED } from '../../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, ENTRY_KIND_SIZE_AT, ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import { LogError } from '../../core/errors.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
+import { dataKindSize, entryBytesAt, entryBytesOf, kindSizeAt, payloadAt } from '../../format/entry.ts';
 import {
   APPEND_CONDITIONAL,
   LEVEL_COMMITTED,
@@ -133,9 +134,9 @@ export class Message {
   payloads({ bytes, view }: Workspace): Uint8Array[] {
     const payloads: Uint8Array[] = [];
     for (let at = this.entriesAt; at < this.end; ) {
-      const size = view.getUint32(at + 4, true) & 0xffffff;
-      payloads.push(bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + size));
-      at += size + ENTRY_OVERHEAD_BYTES;
+      const kindSize = kindSizeAt(view, at);
+      payloads.push(payloadAt(bytes, at, kindSize));
+      at += entryBytesOf(kindSize);
     }
     return payloads;
   }
@@ -156,11 +157,10 @@ export class Message {
     const nodes = nodesOf(receipt.nodes);
     let offset = receipt.offset;
     let at = this.entriesAt;
-    const nextBytes = (): number => (view.getUint32(at + 4, true) & 0xffffff) + ENTRY_OVERHEAD_BYTES;
     if (this.resolveBatch !== undefined) {
       const offsets: number[] = [];
       while (at < this.end) {
-        const bytes = nextBytes();
+        const bytes = entryBytesAt(view, at);
         offsets.push(offset);
         offset += bytes;
         at += bytes;
@@ -169,7 +169,7 @@ export class Message {
       return;
     }
     for (const resolve of this.resolves) {
-      const bytes = nextBytes();
+      const bytes = entryBytesAt(view, at);
       resolve({ term, offset, end: offset + bytes, level, nodes });
       offset += bytes;
       at += bytes;
@@ -208,7 +208,7 @@ export class Message {
     if (this.resolveBatch !== undefined) return this.entriesAt;
     this.resolves.splice(index, 1);
     let at = this.entriesAt;
-    for (let i = 0; i < index; i++) at += (view.getUint32(at + 4, true) & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+    for (let i = 0; i < index; i++) at += entryBytesAt(view, at);
     bytes.copyWithin(at, at + operation.entryBytes, end);
     return end - operation.entryBytes;
   }
@@ -223,10 +223,9 @@ export function writeEntries({ bytes, view }: Workspace, at: number, payloads: r
   let left = payloads.length;
   for (const payload of payloads) {
     left -= 1;
-    // KIND_DATA is 0, so that the rest of the word is the size.
-    view.setUint32(next + 4, left === 0 ? payload.length : ((KIND_CONTINUED << 24) | payload.length) >>> 0, true);
+    view.setUint32(next + ENTRY_KIND_SIZE_AT, dataKindSize(payload.length, left > 0), true);
     bytes.set(payload, next + ENTRY_HEADER_BYTES);
-    next += ENTRY_HEADER_BYTES + payload.length + ENTRY_CHECK_BYTES;
+    next += payload.length + ENTRY_OVERHEAD_BYTES;
   }
   return next;
 }

@@ -7,9 +7,9 @@
 //
 // Own entries are known by kind, size, payload and whether their batch goes on, and by the term when only one will do.
 
-import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_DATA, KIND_MASK } from '../../../assembly/layout.ts';
 import { viewOf } from '../../core/bytes.ts';
 import { LogError } from '../../core/errors.ts';
+import { entryBytesOf, isContinued, isData, kindSizeAt, payloadAt, termAt } from '../../format/entry.ts';
 import { LEVEL_COMMITTED, LEVEL_VOLATILE, type Receipt as WireReceipt } from '../../protocol/client.ts';
 import { withDeadline } from '../deadline.ts';
 import { asSentence } from '../describe.ts';
@@ -70,13 +70,10 @@ class Matcher {
   take(bytes: Uint8Array, base: number): void {
     const view = viewOf(bytes);
     for (let at = 0; at < bytes.length && !this.isOver; ) {
-      const kindSize = view.getUint32(at + 4, true);
-      const size = kindSize & 0xffffff;
-      const end = at + size + ENTRY_OVERHEAD_BYTES;
-      const isData = ((kindSize >>> 24) & KIND_MASK) === KIND_DATA;
-      if (isData && base + end > this.#question.expectedEnd) {
-        const payload = bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + size);
-        this.#compare(payload, kindSize >>> 24 === KIND_CONTINUED, base + at, view.getUint32(at, true), base + end);
+      const kindSize = kindSizeAt(view, at);
+      const end = at + entryBytesOf(kindSize);
+      if (isData(kindSize) && base + end > this.#question.expectedEnd) {
+        this.#compare(payloadAt(bytes, at, kindSize), isContinued(kindSize), base + at, termAt(view, at), base + end);
       }
       at = end;
     }

@@ -1,7 +1,8 @@
 // Log bytes as a consumer sees them: a batch of whole, verified entries, and the entries in it.
 
-import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, KIND_MASK } from '../../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import { viewOf } from '../../core/bytes.ts';
+import { entryBytesOf, isData, kindSizeAt, payloadBytesOf, termAt } from '../../format/entry.ts';
 
 /** One entry of the log. */
 export interface Entry {
@@ -13,11 +14,6 @@ export interface Entry {
   readonly term: number;
   /** A view of the batch it came in: copy it (`slice`) to keep one entry of many. */
   readonly payload: Uint8Array;
-}
-
-/** Whether an entry is one that a client appended; that its batch goes on does not matter. */
-function isData(kindSize: number): boolean {
-  return ((kindSize >>> 24) & KIND_MASK) === KIND_DATA;
 }
 
 /** Walks over a batch's data entries; entries of other kinds are the log's own and are skipped. */
@@ -46,24 +42,32 @@ export class EntryWalk implements IterableIterator<Entry> {
 
   /** The next data entry, or undefined at the end. */
   nextEntry(): Entry | undefined {
-    this.#skipOwn();
-    const view = this.#view;
+    const size = this.#skipOwn();
+    if (size < 0) return undefined;
     const at = this.#at;
-    if (at >= view.byteLength) return undefined;
-    const size = view.getUint32(at + 4, true) & 0xffffff;
-    this.#at = at + size + ENTRY_OVERHEAD_BYTES;
+    const base = this.#base;
+    const end = at + size + ENTRY_OVERHEAD_BYTES;
+    this.#at = end;
     const payload = this.#bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + size);
-    return { offset: this.#base + at, nextOffset: this.#base + this.#at, term: view.getUint32(at, true), payload };
+    return { offset: base + at, nextOffset: base + end, term: termAt(this.#view, at), payload };
   }
 
-  /** Moves to the next data entry, or to the end. */
-  #skipOwn(): void {
+  /** Moves to the next data entry, or to the end. Returns the bytes of its payload; -1 at the end. */
+  #skipOwn(): number {
     const view = this.#view;
-    while (this.#at < view.byteLength) {
-      const kindSize = view.getUint32(this.#at + 4, true);
-      if (isData(kindSize)) return;
-      this.#at += (kindSize & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+    const { byteLength } = view;
+    let at = this.#at;
+    let size = -1;
+    while (at < byteLength) {
+      const kindSize = kindSizeAt(view, at);
+      if (isData(kindSize)) {
+        size = payloadBytesOf(kindSize);
+        break;
+      }
+      at += entryBytesOf(kindSize);
     }
+    this.#at = at;
+    return size;
   }
 
   [Symbol.iterator](): this {
@@ -111,8 +115,8 @@ export function countEntries(bytes: Uint8Array, limit: number): { count: number;
   let at = 0;
   let count = 0;
   while (at < bytes.length && count < limit) {
-    const kindSize = view.getUint32(at + 4, true);
-    at += (kindSize & 0xffffff) + ENTRY_OVERHEAD_BYTES;
+    const kindSize = kindSizeAt(view, at);
+    at += entryBytesOf(kindSize);
     if (isData(kindSize)) count += 1;
   }
   return { count, bytes: at };
