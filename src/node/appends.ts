@@ -10,6 +10,7 @@ import {
   WALK_SECOND_BATCH,
   WALK_TOO_LARGE,
 } from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import {
   HELD_APPEND_BYTES,
@@ -45,6 +46,21 @@ export interface AppendCounters {
   entries: number;
   batches: number;
   bytes: number;
+}
+
+/** An append of `caller` with so many bytes of entries waits for its answer. */
+function keep(caller: Appender, bytes: number): void {
+  caller.unacknowledgedBytes += bytes;
+  caller.unacknowledgedAppends += 1;
+}
+
+/** `count` appends of `caller`, with so many bytes of entries, are not unacknowledged any more. */
+function release(caller: Appender, count: number, bytes: number): void {
+  caller.unacknowledgedBytes -= bytes;
+  caller.unacknowledgedAppends -= count;
+  const { unacknowledgedBytes, unacknowledgedAppends } = caller;
+  assert(unacknowledgedAppends >= 0, 'no append is answered twice');
+  assert(unacknowledgedBytes >= 0 && unacknowledgedBytes > 0 === unacknowledgedAppends > 0, 'unacknowledged bytes are counted');
 }
 
 export class Appends {
@@ -122,8 +138,6 @@ export class Appends {
       request.caller.sendError(request.requestId, 'NOT_LEADER', 0, this.#notLeader());
       return;
     }
-    request.caller.unacknowledgedBytes += request.entries.length;
-    request.caller.unacknowledgedAppends += 1;
     // An append that arrives while others are held queues behind them, so that order is kept.
     if (!this.#held.isEmpty || !this.#order(request)) this.#hold(request);
   }
@@ -137,7 +151,7 @@ export class Appends {
       if (request === undefined) return;
       bytes += request.entries.length;
       if (!request.caller.isClosed && !this.#order(request)) return;
-      this.#held.shift();
+      if (this.#held.shift()) release(request.caller, 1, request.entries.length);
     }
     if (this.#isRetryPlanned || this.#held.isEmpty) return;
     this.#isRetryPlanned = true;
@@ -149,8 +163,9 @@ export class Appends {
 
   /** The caller is gone: what is held of it is not to be ordered. */
   closed(caller: Appender): void {
-    this.#held.drop(caller);
+    this.#dropHeld(caller);
     this.#leaving.delete(caller);
+    assert(caller.unacknowledgedAppends <= this.#pending.size, 'only what was ordered of a caller that is gone waits for the commit');
   }
 
   /** Answers every append that the commit has reached, and those that a lost leadership has decided. */
@@ -189,6 +204,7 @@ export class Appends {
   #refuseAllHeld(code: ErrorCode, sentence: string): void {
     for (let request = this.#held.first(); request !== undefined; request = this.#held.first()) {
       this.#held.shift();
+      release(request.caller, 1, request.entries.length);
       this.#refuse(request, code, 0, sentence);
     }
   }
@@ -201,8 +217,7 @@ export class Appends {
       const requestId = pending.requestId();
       const bytes = pending.bytes();
       pending.shift();
-      caller.unacknowledgedBytes -= bytes;
-      caller.unacknowledgedAppends -= 1;
+      release(caller, 1, bytes);
       caller.sendError(
         requestId,
         'NOT_LEADER',
@@ -239,6 +254,7 @@ export class Appends {
       const first = end - pending.bytes();
       this.latency.observe((nowMs - pending.arrivedMs()) / 1000);
       pending.shift();
+      release(caller, 1, end - first);
       this.#acknowledge(caller, requestId, this.#term, first, end, this.#committedLevel, this.#nodesWith(end));
     }
   }
@@ -257,6 +273,8 @@ export class Appends {
     try {
       const term = this.#leaderTerm;
       if (term !== this.#term) this.#endTerm(request.arrivedMs);
+      // Its answers may have been more than it could take.
+      if (request.caller.isClosed) return true;
       return this.#orderInside(request, term);
     } finally {
       this.#gate.leave();
@@ -292,6 +310,7 @@ export class Appends {
     if (request.received) {
       this.#acknowledge(caller, requestId, term, this.#tail.first, this.#tail.end, LEVEL_RECEIVED, 0);
     } else {
+      keep(caller, request.entries.length);
       this.#pending.push(caller, requestId, request.entries.length, this.#tail.end, request.arrivedMs);
     }
     return true;
@@ -308,27 +327,29 @@ export class Appends {
   }
 
   #refuse(request: AppendRequest, code: ErrorCode, offset: number, sentence: string): void {
-    request.caller.unacknowledgedBytes -= request.entries.length;
-    request.caller.unacknowledgedAppends -= 1;
     request.caller.sendError(request.requestId, code, offset, sentence);
   }
 
+  /** What is held of `caller` will not be ordered. */
+  #dropHeld(caller: Appender): void {
+    const { count, entryBytes } = this.#held.drop(caller);
+    release(caller, count, entryBytes);
+  }
+
   #hold(request: AppendRequest): void {
-    const { caller, requestId, entries } = request;
+    const { caller, requestId } = request;
     const cost = heldCostOf(request);
     while (this.#held.bytes + cost > HELD_APPEND_BYTES) {
       // Whoever has least of what waits must not pay for whoever has most.
       const payer = this.#held.payer(caller, cost);
       if (payer === undefined) {
-        caller.unacknowledgedBytes -= entries.length;
-        caller.unacknowledgedAppends -= 1;
         this.#overload(caller, requestId);
         return;
       }
-      payer.caller.unacknowledgedAppends -= payer.count;
-      this.#held.drop(payer.caller);
+      this.#dropHeld(payer.caller);
       this.#overload(payer.caller, payer.requestId);
     }
+    keep(caller, request.entries.length);
     this.#held.push(request);
     this.#awaitCommit();
   }
@@ -352,8 +373,6 @@ export class Appends {
   }
 
   #acknowledge(caller: Appender, requestId: number, term: number, first: number, end: number, level: number, nodes: number): void {
-    caller.unacknowledgedBytes -= end - first;
-    caller.unacknowledgedAppends -= 1;
     if (caller.isClosed) return;
     if (caller.addReceipt(requestId, term, first, end, level, nodes)) this.#answered.push(caller);
   }

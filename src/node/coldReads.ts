@@ -1,5 +1,6 @@
 // Reads from the disk: connections take turns, one read each, and none is begun for a connection that has no room to be sent what it brings.
 
+import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { COLD_READERS, MAX_READ_BYTES } from '../core/limits.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -13,6 +14,8 @@ export interface ColdEvents {
   /** The reading is to be tried again at once: what it is about has come into tail memory. */
   again(reading: Reading): void;
   failed(reading: Reading, error: LogError): void;
+  /** What was thrown where nothing was to be. */
+  broke(thrown: unknown): void;
 }
 
 export class ColdReads {
@@ -65,7 +68,7 @@ export class ColdReads {
       }
       caller.readings.cold.delete(reading);
       if (caller.readings.cold.size > 0) this.#queue.add(caller);
-      void this.#read(reading, buffer);
+      this.#read(reading, buffer).catch((thrown: unknown) => this.#events.broke(thrown));
     }
   }
 
@@ -101,6 +104,7 @@ export class ColdReads {
     } finally {
       this.#freeBuffers.push(buffer);
       caller.readings.coldRunning -= 1;
+      assert(caller.readings.coldRunning >= 0 && this.#freeBuffers.length <= COLD_READERS, 'reads that run are counted');
       if (!caller.isClosed) this.resume(caller);
       this.#start();
     }

@@ -2,6 +2,7 @@
 // come far enough (AT_LEAST). Each has a time of its own; one request may wait for both. Nothing here walks all that wait: what becomes due is
 // found by its offset or its time, and many of them are answered over several turns of the event loop.
 
+import { assert } from '../core/assert.ts';
 import { ASK_AGAIN_MS, LINEARIZABLE_WAIT_MS, MAX_SHARED_ENDS } from '../core/limits.ts';
 import { STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -140,6 +141,7 @@ export class Ends {
   /** The caller is gone: nobody waits any more. */
   closed(caller: Caller): void {
     for (const waiting of caller.ends) this.#forget(waiting);
+    assert(caller.ends.size === 0, 'a caller that is gone waits for nothing');
   }
 
   #ask(waiting: WaitingEnd): void {

@@ -3,7 +3,7 @@
 // longer go on it ends itself, once, and says so.
 
 import type { Cause } from '../core/causes.ts';
-import { LogError } from '../core/errors.ts';
+import type { LogError } from '../core/errors.ts';
 import { STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
@@ -96,7 +96,7 @@ export class Engine {
     this.cluster = new ClusterStatus(memory, config);
     const isAwaited = (): boolean =>
       this.appends.awaitsCommit || this.readings.awaitsCommit || this.ends.awaitsCommit || this.#waiters.length > 0;
-    this.#commitWatch = new CommitWatch(memory, loop, isAwaited, () => this.#carefully(() => this.#committed()));
+    this.#commitWatch = new CommitWatch(memory, loop, isAwaited, () => this.#committed());
     const awaitCommit = (): void => this.#commitWatch.need();
     this.appends = new Appends({
       memory,
@@ -117,6 +117,7 @@ export class Engine {
       awaitCommit,
       beforeTurn: () => this.appends.endTurn(),
       reportDamage: (error) => log.error(error.message),
+      broke: failure.broke,
     });
     this.ends = new Ends({
       memory,
@@ -264,23 +265,13 @@ export class Engine {
   readonly #followRole = (): void => {
     if (this.#isOver) return;
     const seen = this.memory.signal(SIGNAL.ROLE);
-    this.#carefully(() => this.#roleChanged());
+    if (this.error === undefined) this.#roleChanged();
     this.#ports.loop.wait(SIGNAL.ROLE, seen, this.#followRole);
   };
 
-  /** A mistake in `act` ends the engine: nothing may go on as if it had not happened. */
-  #carefully(act: () => void): void {
-    try {
-      if (this.#ports.failure.error === undefined) act();
-    } catch (thrown) {
-      this.#ports.failure.fail(
-        thrown instanceof LogError ? thrown : new LogError('IO', thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)),
-      );
-    }
-  }
-
   /** The commit moved, or room was made for appends that are held. */
   #committed(): void {
+    if (this.error !== undefined) return;
     this.appends.settle(this.#ports.loop.nowMs());
     this.readings.committed();
     this.ends.committed();

@@ -1,6 +1,6 @@
 // How an engine ends on its own.
 
-import type { LogError } from '../core/errors.ts';
+import { LogError } from '../core/errors.ts';
 
 /** The one way for an engine to end without being asked to. */
 export class Failure {
@@ -27,6 +27,11 @@ export class Failure {
     this.#error = error;
     this.#reject(error);
     this.#act(error);
+  };
+
+  /** The same for whatever was thrown where nothing was to be: nothing may go on as if it had not happened. */
+  readonly broke = (thrown: unknown): void => {
+    this.fail(thrown instanceof LogError ? thrown : new LogError('IO', thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)));
   };
 
   /** `act` is called, once, from within {@link fail}; at once if that was called before. */

@@ -14,11 +14,15 @@ const MAX_DROPPED_BYTES = HELD_APPEND_BYTES / 8;
 /** What one connection has here. */
 interface Account {
   readonly caller: Appender;
+  /** Memory that they take. */
   bytes: number;
+  entryBytes: number;
   count: number;
   /** Its connection is gone: what it has here is not to be ordered. */
   isDropped: boolean;
 }
+
+const NOTHING = { count: 0, entryBytes: 0 };
 
 /** A connection that has to give its place, with the number of its appends here, and the id of the oldest one. */
 export interface Payer {
@@ -92,7 +96,7 @@ export class HeldAppends {
     if (this.#droppedBytes >= MAX_DROPPED_BYTES) this.#compact();
     let account = this.#accounts.get(caller);
     if (account === undefined) {
-      account = { caller, bytes: 0, count: 0, isDropped: false };
+      account = { caller, bytes: 0, entryBytes: 0, count: 0, isDropped: false };
       this.#accounts.set(caller, account);
     }
     const own = entries.length > MAX_BLOCK_PART_BYTES ? entries.slice() : undefined;
@@ -101,6 +105,7 @@ export class HeldAppends {
     this.#rows.push(account, requestId, entries.length, place, arrivedMs, extra);
     const cost = heldCostOf(request);
     account.bytes += cost;
+    account.entryBytes += entries.length;
     account.count += 1;
     this.#bytes += cost;
   }
@@ -123,31 +128,38 @@ export class HeldAppends {
     };
   }
 
-  /** Takes the oldest one out. */
-  shift(): void {
+  /** Takes the oldest one out. Returns whether its caller is still there. */
+  shift(): boolean {
     const rows = this.#rows;
     const account = rows.owner();
     const cost = costOf(rows.bytes(), rows.extra() !== undefined);
     if (account.isDropped) this.#droppedBytes -= cost;
     else {
       account.bytes -= cost;
+      account.entryBytes -= rows.bytes();
       account.count -= 1;
       this.#bytes -= cost;
+      assert((account.count === 0) === (account.bytes === 0) && account.count >= 0, 'what a caller has held is counted');
       if (account.count === 0) this.#accounts.delete(account.caller);
     }
     if (rows.extra()?.own === undefined) this.#blocks.shiftTo(rows.place());
     rows.shift();
-    if (rows.size === 0) this.#blocks.clear();
+    if (rows.size === 0) {
+      this.#blocks.clear();
+      assert(this.#bytes === 0 && this.#droppedBytes === 0, 'held bytes are counted');
+    }
+    return !account.isDropped;
   }
 
-  /** Forgets all that `caller` has here: it is gone. */
-  drop(caller: Appender): void {
+  /** Forgets all that `caller` has here: it is gone. Returns how much that was. */
+  drop(caller: Appender): { readonly count: number; readonly entryBytes: number } {
     const account = this.#accounts.get(caller);
-    if (account === undefined) return;
+    if (account === undefined) return NOTHING;
     this.#accounts.delete(caller);
     account.isDropped = true;
     this.#bytes -= account.bytes;
     this.#droppedBytes += account.bytes;
+    return account;
   }
 
   /** Takes those that were dropped out, and moves the others together: one that is left would keep a whole block. */

@@ -8,6 +8,7 @@ export interface Timer {
   cancel(): void;
 }
 
+/** What a callback throws is a mistake that the loop hears of, and no engine goes on after it. */
 export interface Loop {
   /** Milliseconds of a clock that never goes back; where it began means nothing. */
   nowMs(): number;
@@ -24,9 +25,18 @@ export interface Loop {
 /** The loop of a thread of Node, with the wake-up words of `memory`. */
 export class NodeLoop implements Loop {
   readonly #memory: TailMemory;
+  readonly #run: (callback: () => void) => void;
 
-  constructor(memory: TailMemory) {
+  /** `broke` gets what a callback throws. */
+  constructor(memory: TailMemory, broke: (thrown: unknown) => void) {
     this.#memory = memory;
+    this.#run = (callback) => {
+      try {
+        callback();
+      } catch (thrown) {
+        broke(thrown);
+      }
+    };
   }
 
   nowMs(): number {
@@ -38,16 +48,16 @@ export class NodeLoop implements Loop {
   }
 
   afterTurn(run: () => void): void {
-    setImmediate(run);
+    setImmediate(this.#run, run);
   }
 
   after(delayMs: number, run: () => void, isBackground = false): Timer {
-    const timer = setTimeout(run, delayMs);
+    const timer = setTimeout(this.#run, delayMs, run);
     if (isBackground) timer.unref();
     return { cancel: () => clearTimeout(timer) };
   }
 
   wait(signal: number, seen: number, moved: () => void): void {
-    void this.#memory.wait(signal, seen).then(moved);
+    void this.#memory.wait(signal, seen).then(() => this.#run(moved));
   }
 }

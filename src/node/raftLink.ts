@@ -37,7 +37,13 @@ export class RaftLink implements RaftPort {
       name: 'raft',
       execArgv: threadFlags(),
     });
-    this.#worker.on('message', (message: FromRaft) => this.#handle(message));
+    this.#worker.on('message', (message: FromRaft) => {
+      try {
+        this.#handle(message);
+      } catch (thrown) {
+        events.failed(fromPlainError(toPlainError(thrown)));
+      }
+    });
     this.#worker.on('error', (thrown: unknown) => events.failed(fromPlainError(toPlainError(thrown))));
     this.#worker.on('exit', () => {
       if (this.#isStopping) this.#onStopped();

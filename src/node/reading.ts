@@ -7,6 +7,7 @@
 //     ├──(no credit)──► starved ──(CREDIT)──► ready
 //     └──(not in tail memory)──► cold ──(read)──► ready
 
+import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, ROOM_RETRY_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/limits.ts';
 import type { HotReader } from '../memory/hotReader.ts';
@@ -37,6 +38,8 @@ export interface ReadingPorts {
   /** What goes before readers in each turn of the event loop. */
   beforeTurn(): void;
   reportDamage(error: LogError): void;
+  /** What was thrown where nothing was to be. */
+  broke(thrown: unknown): void;
 }
 
 export class Readings {
@@ -68,6 +71,7 @@ export class Readings {
       read: (reading, entries) => this.#sendCold(reading, entries),
       again: (reading) => this.#tryAgain(reading),
       failed: (reading, error) => this.#refuse(reading, error),
+      broke: (thrown) => ports.broke(thrown),
     });
   }
 
@@ -117,6 +121,8 @@ export class Readings {
     for (const reading of caller.readings.open.values()) this.drop(reading);
     this.#turns.remove(caller);
     this.#cold.closed(caller);
+    const { open, ready, waiting, cold, first } = caller.readings;
+    assert(open.size + ready.size + waiting.size + cold.size === 0 && first === undefined, 'a caller that is gone reads nothing');
   }
 
   /** The commit moved: all who wait for entries get them in their turn. */

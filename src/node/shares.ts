@@ -1,6 +1,7 @@
 // How many requests of a kind may be open: so many of its own for each connection, and above them out of what all connections share. So those
 // that take all they can get never take what is another's own.
 
+import { assert } from '../core/assert.ts';
 import { MAX_REQUESTS_PER_CONNECTION, OWN_REQUESTS_PER_CONNECTION } from '../core/limits.ts';
 
 export class Shares {
@@ -33,6 +34,8 @@ export class Shares {
 
   /** A connection that had `count` open ones has one less. */
   release(count: number): void {
+    assert(count > 0, 'a connection gives back what it has');
     if (count > OWN_REQUESTS_PER_CONNECTION) this.#taken -= 1;
+    assert(this.#taken >= 0 && this.#taken <= this.#shared, 'what connections share is counted');
   }
 }

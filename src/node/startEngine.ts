@@ -55,7 +55,7 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
       recovered,
       memory,
       failure,
-      loop: new NodeLoop(memory),
+      loop: new NodeLoop(memory, failure.broke),
       tasks,
       discard: (spare) => rmSync(`${directory}/${spare}`, { force: true }),
       startRaft: (events) =>

@@ -80,6 +80,9 @@ function makeCold(commit: number, isHeld = false): Cold {
     reportDamage: (error) => {
       throw error;
     },
+    broke: (thrown) => {
+      throw thrown;
+    },
   });
   const start = (session: Session, from: number, isSubscription: boolean, requestId: number): Reading => {
     const place = { next: from, isBoundary: true, creditBytes: 100_000, deadline: undefined, neededBytes: 0 };

@@ -5,6 +5,10 @@ import { CommitWatch } from '../../src/node/commitWatch.ts';
 import { NodeLoop } from '../../src/node/loop.ts';
 import { smallMemory } from '../crash/testNode.ts';
 
+const rethrow = (thrown: unknown): never => {
+  throw thrown;
+};
+
 describe('the watch on the commit', () => {
   let memory: TailMemory;
   /** What waits for the commit to reach this offset; undefined: nothing. */
@@ -38,7 +42,7 @@ describe('the watch on the commit', () => {
       target = undefined;
       reached();
     };
-    watch = new CommitWatch(memory, new NodeLoop(memory), () => target !== undefined, moved);
+    watch = new CommitWatch(memory, new NodeLoop(memory, rethrow), () => target !== undefined, moved);
   });
 
   test('looks each time that the commit moves while something waits, and not at all while nothing does', async () => {
@@ -74,7 +78,7 @@ describe('the watch on the commit', () => {
     let isOver = false;
     const busy = new CommitWatch(
       memory,
-      new NodeLoop(memory),
+      new NodeLoop(memory, rethrow),
       () => !isOver,
       () => {
         if (turns < 5) memory.raise(SIGNAL.COMMIT);

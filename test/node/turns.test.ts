@@ -106,6 +106,9 @@ describe('the turns of connections', () => {
       awaitCommit: () => undefined,
       beforeTurn: () => undefined,
       reportDamage: () => undefined,
+      broke: (thrown) => {
+        throw thrown;
+      },
     });
     /** Who was sent DATA, in order. */
     const sent: number[] = [];

@@ -390,11 +390,9 @@ describe('a chain', () => {
     bench.gate.closeSync();
     const body = entriesOf([50_000]);
     client.append(body, { at, entryCount: 1 });
-    client.unacknowledgedBytes = 0;
     let sent = 1;
     for (let held = 0; held <= HELD_APPEND_BYTES; held += 50_012) {
       client.link(body, { entryCount: 1 });
-      client.unacknowledgedBytes = 0;
       sent += 1;
     }
     client.link([5]);

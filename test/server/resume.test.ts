@@ -62,6 +62,9 @@ test('a subscription at an entry that was never committed is shown nothing of it
     awaitCommit: () => undefined,
     beforeTurn: () => undefined,
     reportDamage: () => undefined,
+    broke: (thrown) => {
+      throw thrown;
+    },
   });
   const sessions = [commit, lost].map((next) => {
     const fake = new FakeSession();

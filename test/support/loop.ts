@@ -3,4 +3,6 @@
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { NodeLoop } from '../../src/node/loop.ts';
 
-export const TEST_LOOP = new NodeLoop({} as TailMemory);
+export const TEST_LOOP = new NodeLoop({} as TailMemory, (thrown) => {
+  throw thrown;
+});

@@ -13,6 +13,10 @@ import { SMALL } from './batches.ts';
 import { TestMain } from './mainThread.ts';
 import { emptyLog, TestReplica } from './replicas.ts';
 
+const rethrow = (thrown: unknown): never => {
+  throw thrown;
+};
+
 function start({ memory }: Bench): void {
   new Tail(memory, () => undefined).start(0, 0, undefined);
 }
@@ -63,7 +67,7 @@ function awaitsReceipt(others: readonly number[], check: (nodes: number) => void
       main.appends.settle(0);
       if (main.outcomes.size > 0) settled();
     };
-    const watch: CommitWatch = new CommitWatch(memory, new NodeLoop(memory), () => main.appends.awaitsCommit, look);
+    const watch: CommitWatch = new CommitWatch(memory, new NodeLoop(memory, rethrow), () => main.appends.awaitsCommit, look);
     // The watch begins when the others do.
     const append = main.append.bind(main);
     return async () => {
@@ -135,7 +139,7 @@ const watches: Body = ({ memory }) => {
   });
   const watch = new CommitWatch(
     memory,
-    new NodeLoop(memory),
+    new NodeLoop(memory, rethrow),
     () => target > 0,
     () => {
       if (target === 10 && memory.commit >= target) target = 20;

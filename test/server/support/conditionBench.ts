@@ -113,7 +113,7 @@ export class ConditionBench {
   readonly #turns: (() => void)[] = [];
 
   /** Starts a node on `disk`, which leads in its first term. */
-  constructor(disk: MemoryDisk, memory: TailMemory, limits = { windowBytes: 1 << 20, maxBatchBytes: 60_000 }) {
+  constructor(disk: MemoryDisk, memory: TailMemory, limits = { windowBytes: 1 << 30, maxBatchBytes: 60_000 }) {
     this.memory = memory;
     this.node = startNode(disk, memory);
     this.noopBytes = this.node.tail.end - this.node.tail.first;
