@@ -59,3 +59,43 @@ test('an append that waits keeps its bytes, although uWS takes the memory of its
   expect([appends.heldBytes, refusals]).toEqual([0, []]);
   expect(Buffer.compare(memory.slotBytes(memory.openSlot, 4096, 4096 + memory.tail), Buffer.concat(log))).toBe(0);
 });
+
+test('E2: an append of a caller that an answer to an earlier one cuts off is not ordered, and nothing of it is counted', () => {
+  const memory = smallMemory();
+  const tail = new Tail(memory, () => undefined);
+  tail.start(0, 0, undefined);
+  memory.setWord(WORD.OPEN_TERM, 1);
+  const gate = new Gate(memory);
+  gate.open();
+  const appends = new Appends({
+    memory,
+    tail,
+    gate,
+    cluster: { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' },
+    loop: { wallMs: () => 5, afterTurn: () => undefined },
+    maxPayloadBytes: 1000,
+    awaitCommit: () => undefined,
+  });
+  const caller = {
+    unacknowledgedBytes: 0,
+    unacknowledgedAppends: 0,
+    isClosed: false,
+    // It has not read the answers before.
+    sendError: () => {
+      caller.isClosed = true;
+      appends.closed(caller);
+    },
+    fail: () => undefined,
+    addReceipt: () => false,
+    flushReceipts: () => undefined,
+  };
+  const { entries, entryCount } = makeBatch([100], new Random(1));
+  const request = { caller, entries, entryCount, received: false, condition: undefined, arrivedMs: 0 };
+  appends.accept({ ...request, requestId: 1 });
+  const { tail: end } = memory;
+  expect([end > 0, caller.unacknowledgedAppends]).toEqual([true, 1]);
+  // Another office of this node: what was ordered in the one before is undecided.
+  memory.setWord(WORD.OPEN_TERM, 2);
+  appends.accept({ ...request, requestId: 2 });
+  expect([memory.tail, caller.unacknowledgedAppends, caller.unacknowledgedBytes]).toEqual([end, 0, 0]);
+});

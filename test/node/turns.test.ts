@@ -139,7 +139,7 @@ describe('the turns of connections', () => {
     memory.setWord(WORD.COMMIT, memory.tail);
     readings.committed();
     expect(sent.length).toBeLessThan(20_000);
-    await vi.waitFor(() => expect(sent).toHaveLength(128 * 256 + 1));
+    await vi.waitFor(() => expect(sent).toHaveLength(128 * 256 + 1), { timeout: 60_000 });
     expect(sent.indexOf(0)).toBe(128);
   });
 });
