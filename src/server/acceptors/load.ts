@@ -20,7 +20,7 @@ async function loadWs(): Promise<MakeAcceptor> {
 /** Why uWebSockets.js cannot be loaded, in a sentence's middle. */
 function whyNot(thrown: unknown): string {
   const { version, platform, arch } = process;
-  const [, reason = String(thrown)] = PACKAGED.exec(String(thrown)) ?? [];
+  const [, reason = String(thrown).split('\n', 1)[0]] = PACKAGED.exec(String(thrown)) ?? [];
   return `this is Node ${version} on ${platform} ${arch}, for which uWebSockets.js has no binary (${reason})`;
 }
 

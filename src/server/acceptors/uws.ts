@@ -1,6 +1,6 @@
 // uWebSockets.js as acceptor.
 
-import './uwsHeaderBytes.ts';
+import './uwsBinary.ts';
 
 import * as uWS from 'uWebSockets.js';
 import { Buffer } from 'node:buffer';

@@ -1,0 +1,3 @@
+import uws from './uws.cjs';
+
+export const App = uws.App;
