@@ -92,7 +92,7 @@ export class Engine {
       failed: failure.fail,
     });
     this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false));
-    this.pulse = new Pulse(memory, loop);
+    this.pulse = new Pulse(memory, loop, ports.beatMs);
     this.cluster = new ClusterStatus(memory, config);
     const isAwaited = (): boolean =>
       this.appends.awaitsCommit || this.readings.awaitsCommit || this.ends.awaitsCommit || this.#waiters.length > 0;

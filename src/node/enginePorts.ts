@@ -24,6 +24,8 @@ export interface EnginePorts {
   readonly failure: Failure;
   readonly loop: Loop;
   readonly tasks: DiskTasks;
+  /** From one sign of life of the loop to the next; where it is not given, as usual. */
+  readonly beatMs?: number;
   /** Removes what is there of a file of zeros that could not be made whole. */
   discard(spare: string): void;
   startRaft(events: RaftEvents): RaftPort;

@@ -8,13 +8,16 @@ import type { Loop, Timer } from './loop.ts';
 export class Pulse {
   readonly #memory: TailMemory;
   readonly #loop: Loop;
+  readonly #beatMs: number;
   #timer: Timer | undefined;
   #dueMs = 0;
   #lateMs = 0;
 
-  constructor(memory: TailMemory, loop: Loop) {
+  /** `beatMs`: from one bump to the next. */
+  constructor(memory: TailMemory, loop: Loop, beatMs: number = MAIN_BEAT_MS) {
     this.#memory = memory;
     this.#loop = loop;
+    this.#beatMs = beatMs;
   }
 
   /** How long the loop was late for its beats, all of them together. */
@@ -32,8 +35,8 @@ export class Pulse {
   }
 
   #plan(nowMs: number): void {
-    this.#dueMs = nowMs + MAIN_BEAT_MS;
-    this.#timer = this.#loop.after(MAIN_BEAT_MS, this.#beat, true);
+    this.#dueMs = nowMs + this.#beatMs;
+    this.#timer = this.#loop.after(this.#beatMs, this.#beat, true);
   }
 
   readonly #beat = (): void => {

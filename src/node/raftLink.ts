@@ -1,16 +1,14 @@
 // The main thread's side of the raft thread: starts it, hands its requests on, and asks it what only it can know.
 
-import { Worker } from 'node:worker_threads';
 import { unreachable } from '../core/assert.ts';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
-import type { FromRaft, RaftSetup, ToRaft } from '../threads/messages.ts';
-import { threadFlags } from '../threads/threadFlags.ts';
+import type { FromRaft, RaftChannel, ToRaft } from '../threads/messages.ts';
 import type { RaftEvents, RaftPort } from './raftPort.ts';
 
 type ReadIndexWaiter = (index: number | undefined) => void;
 
 export class RaftLink implements RaftPort {
-  readonly #worker: Worker;
+  readonly #channel: RaftChannel;
   readonly #events: RaftEvents;
   readonly #started: Promise<void>;
   readonly #stopped: Promise<void>;
@@ -23,8 +21,7 @@ export class RaftLink implements RaftPort {
   #waiting: ReadIndexWaiter[] = [];
   #onTransferred: ((ok: boolean) => void) | undefined;
 
-  /** `keepsRunning`: whether the process goes on running for the thread. */
-  constructor(setup: RaftSetup, events: RaftEvents, keepsRunning = true) {
+  constructor(channel: RaftChannel, events: RaftEvents) {
     this.#events = events;
     this.#started = new Promise((resolve) => {
       this.#onStarted = resolve;
@@ -32,25 +29,21 @@ export class RaftLink implements RaftPort {
     this.#stopped = new Promise((resolve) => {
       this.#onStopped = resolve;
     });
-    this.#worker = new Worker(new URL('../threads/raftThread.js', import.meta.url), {
-      workerData: setup,
-      name: 'raft',
-      execArgv: threadFlags(),
+    this.#channel = channel;
+    channel.listen({
+      message: (message) => {
+        try {
+          this.#handle(message);
+        } catch (thrown) {
+          events.failed(fromPlainError(toPlainError(thrown)));
+        }
+      },
+      failed: (error) => events.failed(error),
+      ended: () => {
+        if (this.#isStopping) this.#onStopped();
+        else events.failed(new LogError('IO', 'the raft thread ended on its own'));
+      },
     });
-    this.#worker.on('message', (message: FromRaft) => {
-      try {
-        this.#handle(message);
-      } catch (thrown) {
-        events.failed(fromPlainError(toPlainError(thrown)));
-      }
-    });
-    this.#worker.on('error', (thrown: unknown) => events.failed(fromPlainError(toPlainError(thrown))));
-    this.#worker.on('exit', () => {
-      if (this.#isStopping) this.#onStopped();
-      else events.failed(new LogError('IO', 'the raft thread ended on its own'));
-    });
-    // Last: a listener for messages makes it keep the process running.
-    if (!keepsRunning) this.#worker.unref();
   }
 
   get started(): Promise<void> {
@@ -83,11 +76,11 @@ export class RaftLink implements RaftPort {
 
   async terminate(): Promise<void> {
     this.#isStopping = true;
-    await this.#worker.terminate();
+    await this.#channel.terminate();
   }
 
   #post(message: ToRaft): void {
-    this.#worker.postMessage(message);
+    this.#channel.post(message);
   }
 
   #askNext(): void {

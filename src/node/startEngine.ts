@@ -8,6 +8,7 @@ import { TailMemory } from '../memory/tailMemory.ts';
 import { removeTemporaries } from '../storage/dataDirectory.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { Pools } from '../threads/pools.ts';
+import { RaftWorker } from '../threads/raftWorker.ts';
 import { Engine } from './engine.ts';
 import type { EngineOptions } from './engineOptions.ts';
 import { Failure } from './failure.ts';
@@ -59,7 +60,10 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
       tasks,
       discard: (spare) => rmSync(`${directory}/${spare}`, { force: true }),
       startRaft: (events) =>
-        new RaftLink({ ...raftSetup(config, processNumber, directory, recovered, memory.shared), directLog }, events, keepsRunning),
+        new RaftLink(
+          new RaftWorker({ ...raftSetup(config, processNumber, directory, recovered, memory.shared), directLog }, keepsRunning),
+          events,
+        ),
       close: async () => {
         await tasks.close();
         removeTemporaries(new NodeDisk(), directory);

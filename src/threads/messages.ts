@@ -2,7 +2,7 @@
 // among it: entries stay in shared memory, and only offsets travel.
 
 import type { Cause } from '../core/causes.ts';
-import type { PlainError } from '../core/errors.ts';
+import type { LogError, PlainError } from '../core/errors.ts';
 import type { Peer } from '../core/peers.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import type { TermStart } from '../raft/termTable.ts';
@@ -89,3 +89,21 @@ export type FromRaft =
   | { readonly kind: 'advertised'; readonly node: number; readonly url: string }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly text: string }
   | { readonly kind: 'stopped' };
+
+/** Who hears from the raft thread. */
+export interface RaftListener {
+  message(message: FromRaft): void;
+  /** The thread died of an error. */
+  failed(error: LogError): void;
+  /** The thread has ended. */
+  ended(): void;
+}
+
+/** The main thread's end of the way to the raft thread. */
+export interface RaftChannel {
+  /** Begins to listen: called once. */
+  listen(listener: RaftListener): void;
+  post(message: ToRaft): void;
+  /** Ends the thread at once, as a crash would. */
+  terminate(): Promise<unknown>;
+}

@@ -5,8 +5,7 @@ import type { ErrorCode } from '../../src/core/errors.ts';
 import type { AppendResult, LogEntry } from '../../src/history/types.ts';
 import { conditionOf } from '../../src/node/chain.ts';
 import { APPEND_CHAINED, APPEND_CONDITIONAL } from '../../src/protocol/client.ts';
-import { type Append, Connection } from './connection.ts';
-import type { Data } from './mainThread.ts';
+import { type Append, Connection, type Data } from './connection.ts';
 import { CAPACITY_BYTES, encodeEntries, MIN_PAYLOAD_BYTES, walkEntries } from './payloads.ts';
 import type { World } from './world.ts';
 
@@ -74,8 +73,7 @@ export class Client {
   disconnect(why: string): void {
     const connection = this.#connection;
     if (connection === undefined) return;
-    connection.isClosed = true;
-    if (connection.feed !== undefined) connection.feed.isOver = true;
+    connection.leave();
     this.#connection = undefined;
     for (const append of connection.pending.values()) {
       append.isUncertain = true;
@@ -102,14 +100,14 @@ export class Client {
     world.scheduler.after(2 * world.clientDelayMs(), () => {
       this.#isConnecting = false;
       const { process } = node;
-      if (process === undefined || this.#connection !== undefined) {
+      if (process === undefined || !process.hasBegun || this.#connection !== undefined) {
         this.#hint = 0;
         return;
       }
       this.#connections += 1;
       const connection = new Connection(this, process, `${this.#id}:${this.#connections}:${node.id}`);
       this.#connection = connection;
-      process.main.onDeath.push(() => {
+      process.onDeath.push(() => {
         if (this.#connection === connection) this.disconnect('its node died');
       });
       this.#subscribe(connection);
@@ -162,7 +160,7 @@ export class Client {
   #sendLink(connection: Connection, chain: SentChain): void {
     const { random, scheduler, profile } = this.world;
     // Another head has come in between: links would belong to that.
-    if (this.#isStopped || connection.isClosed || (chain.sent > 0 && connection.newestChain !== chain.id)) return;
+    if (this.#isStopped || connection.isLeft || (chain.sent > 0 && connection.newestChain !== chain.id)) return;
     chain.sent += 1;
     const isHead = chain.sent === 1;
     this.#begin(connection, {
@@ -194,8 +192,7 @@ export class Client {
 
   #send(connection: Connection, append: Append): void {
     const { world } = this;
-    const requestId = this.#nextRequestId;
-    this.#nextRequestId += 1;
+    const requestId = this.#newRequest();
     append.attempts += 1;
     for (const size of append.sizes) world.sentBytes += size + OVERHEAD_BYTES;
     connection.pending.set(requestId, append);
@@ -206,7 +203,7 @@ export class Client {
     const flags = isHead ? APPEND_CONDITIONAL : chain !== undefined ? APPEND_CHAINED : 0;
     connection.request('append', () => {
       const condition = conditionOf(connection, { flags, offset: expectedEnd, b: expectedTerm });
-      connection.process.main.appends.accept({
+      connection.process.engine.appends.accept({
         caller: connection,
         requestId,
         entries,
@@ -217,7 +214,7 @@ export class Client {
       });
     });
     world.scheduler.after(world.profile.waitMs, () => {
-      if (!connection.isClosed && connection.pending.has(requestId)) this.disconnect('no answer came in time');
+      if (!connection.isLeft && connection.pending.has(requestId)) this.disconnect('no answer came in time');
     });
   }
 
@@ -253,7 +250,7 @@ export class Client {
       append.complete(this.#lost(append, code));
     } else if (code === 'NOT_LEADER' && this.#isPatient && !append.isUncertain && !this.#isStopped) {
       this.world.scheduler.after(this.world.profile.thinkMs / 2, () => {
-        if (connection.isClosed) this.#again(append, code);
+        if (connection.isLeft) this.#again(append, code);
         else this.#send(connection, append);
       });
     } else if (code === 'NOT_LEADER') {
@@ -294,46 +291,70 @@ export class Client {
     const { random, history } = this.world;
     const from = this.#boundaries[random.below(this.#boundaries.length)] ?? this.world.start;
     const maxBytes = random.pick(100, 4000, 16_000);
+    const waitMs = random.oneIn(4) ? this.world.profile.waitMs : 0;
     const invoked = history.now();
-    connection.request('read', () => {
-      connection.process.main.read(from, maxBytes, (data) => {
-        this.world.checker.shown(connection.process.id, data);
-        connection.answer(() => history.read(this.#seen(connection, invoked, data)));
-      });
+    const requestId = this.#newRequest();
+    connection.open.set(requestId, {
+      data: (data) => {
+        connection.open.delete(requestId);
+        history.read(this.#seen(connection, invoked, data));
+      },
     });
+    connection.request('read', () => this.#start(connection, requestId, from, maxBytes, false, waitMs));
+  }
+
+  /** What the node does at a READ or a SUBSCRIBE. */
+  #start(connection: Connection, requestId: number, from: number, creditBytes: number, isSubscription: boolean, waitMs: number): void {
+    const { engine } = connection.process;
+    const isBoundary = from === this.world.start;
+    const rest = { deadline: undefined, neededBytes: 0, state: 'ready' } as const;
+    engine.readings.start({ caller: connection, requestId, isSubscription, next: from, isBoundary, creditBytes, ...rest }, waitMs);
   }
 
   #end(connection: Connection, isLinearizable: boolean): void {
-    const { random, history } = this.world;
+    const { random, history, profile } = this.world;
     const atLeast = !isLinearizable && random.oneIn(2) ? this.#ownEnd : undefined;
     const invoked = history.now();
     const node = String(connection.process.id);
     const seen = { client: this.#id, node, session: connection.name, invoked, isLinearizable, atLeast };
+    const requestId = this.#newRequest();
+    connection.open.set(requestId, {
+      end: (commit) => {
+        this.#knownEnd = Math.max(this.#knownEnd, commit);
+        history.end({ ...seen, commit });
+      },
+    });
     connection.request('end', () => {
-      connection.process.main.end(isLinearizable, atLeast ?? 0, (answer) => {
-        connection.answer(() => {
-          if (answer.kind === 'refused') return;
-          this.#knownEnd = Math.max(this.#knownEnd, answer.commit);
-          history.end({ ...seen, commit: answer.commit });
-        });
-      });
+      const { ends } = connection.process.engine;
+      ends.start({ caller: connection, requestId, isLinearizable, atLeast: atLeast ?? 0, waitMs: profile.waitMs });
     });
   }
 
+  /** Each delivery is worth as much credit again, now and then only after a while. */
   #subscribe(connection: Connection): void {
-    const { history } = this.world;
+    const { history, random } = this.world;
     const invoked = history.now();
     const subscription = this.#id;
-    connection.request('subscribe', () => {
-      connection.feed = connection.process.main.subscribe(this.#next, (data) => {
-        this.world.checker.shown(connection.process.id, data);
-        connection.answer(() => {
-          const seen = this.#seen(connection, invoked, data);
-          // Each delivery stands for itself as to the commit: it was taken when the bytes were read.
-          history.delivery({ ...seen, session: undefined, subscription });
-          this.#next = seen.to;
+    const requestId = this.#newRequest();
+    connection.open.set(requestId, {
+      data: (data) => {
+        const seen = this.#seen(connection, invoked, data);
+        // Each delivery stands for itself as to the commit: it was taken when the bytes were read.
+        history.delivery({ ...seen, session: undefined, subscription });
+        this.#next = seen.to;
+        connection.request('credit', () => {
+          const reading = connection.readings.open.get(requestId);
+          if (reading !== undefined) connection.process.engine.readings.grant(reading, data.bytes.length);
         });
-      });
+      },
     });
+    const creditBytes = random.pick(100, 3000, 30_000);
+    connection.request('subscribe', () => this.#start(connection, requestId, this.#next, creditBytes, true, 0));
+  }
+
+  #newRequest(): number {
+    const requestId = this.#nextRequestId;
+    this.#nextRequestId += 1;
+    return requestId;
   }
 }

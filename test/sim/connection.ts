@@ -1,15 +1,23 @@
-// One connection of a simulated client to a node. What is sent on it arrives in its order, and so do the answers.
+// One connection of a simulated client to a node: a caller of its engine. What is sent on it arrives in its order, and so do the answers; what the
+// client has not taken yet waits in a buffer with little room.
 
 import type { ErrorCode } from '../../src/core/errors.ts';
 import type { Complete } from '../../src/history/recorder.ts';
 import type { AppendRecord } from '../../src/history/types.ts';
-import type { Appender } from '../../src/node/caller.ts';
+import { type Caller, CallerReadings } from '../../src/node/caller.ts';
 import type { Chain } from '../../src/node/chain.ts';
+import type { WaitingEnd } from '../../src/node/ends.ts';
 import { LEVEL_COMMITTED } from '../../src/protocol/client.ts';
 import type { Client } from './client.ts';
-import type { Feed } from './mainThread.ts';
 import type { Process } from './process.ts';
 import { promise } from './violation.ts';
+
+/** Log bytes [from, from + bytes.length), and the commit when they were taken. */
+export interface Data {
+  readonly from: number;
+  readonly bytes: Uint8Array;
+  readonly commit: number;
+}
 
 /** An append on its way to its result. */
 export interface Append {
@@ -29,20 +37,34 @@ export interface Append {
   isUncertain: boolean;
 }
 
+/** What a request that is no append is answered. */
+export interface Answers {
+  readonly data?: (data: Data) => void;
+  readonly end?: (commit: number) => void;
+}
+
 /** One connection to one node. */
-export class Connection implements Appender {
+export class Connection implements Caller {
   readonly client: Client;
   readonly process: Process;
   readonly name: string;
   unacknowledgedBytes = 0;
   unacknowledgedAppends = 0;
+  /** The node has heard that the client is gone. */
   isClosed = false;
+  /** The client is gone. */
+  isLeft = false;
   readonly pending = new Map<number, Append>();
-  feed: Feed | undefined;
-  /** The server's: the newest chain of the connection. */
+  /** Reads, subscriptions and ENDs that are not answered to their end. */
+  readonly open = new Map<number, Answers>();
   chain: Chain | undefined;
-  /** The client's: the same one's id. */
+  readonly ends = new Set<WaitingEnd>();
+  readonly readings = new CallerReadings();
+  /** The client's: the id of the newest chain. */
   newestChain = 0;
+  readonly #roomBytes: number;
+  #unsentBytes = 0;
+  #receipts: (() => void)[] = [];
   #lastRequestMs = 0;
   #lastAnswerMs = 0;
 
@@ -50,28 +72,53 @@ export class Connection implements Appender {
     this.client = client;
     this.process = process;
     this.name = name;
+    this.#roomBytes = client.world.random.pick(200, 4000, 100_000);
   }
 
-  /** Does something on the node's main thread, after a while on the way, behind all that was asked for before. */
+  get hasUnsent(): boolean {
+    return this.#unsentBytes > 0;
+  }
+
+  get dataRoom(): number {
+    return Math.max(0, this.#roomBytes - this.#unsentBytes);
+  }
+
+  admits(): boolean {
+    return !this.client.world.random.oneIn(30);
+  }
+
+  /** Does something on the node's main thread, after a while on the way, after all that was asked for before. */
   request(label: string, act: () => void): void {
     const { scheduler, clientDelayMs } = this.client.world;
     this.#lastRequestMs = Math.max(this.#lastRequestMs, scheduler.nowMs + clientDelayMs());
     scheduler.after(this.#lastRequestMs - scheduler.nowMs, () => {
-      if (!this.isClosed && this.process.isAlive) this.process.mainThread.arrive(label, () => (this.isClosed ? undefined : act()));
+      if (this.process.isAlive) this.process.mainThread.arrive(label, () => (this.isClosed ? undefined : act()));
     });
   }
 
-  /** Tells the client something, behind all that it was told before. */
-  answer(take: () => void): void {
+  /** The client ends it: the node hears of that after all that was asked for before. */
+  leave(): void {
+    this.isLeft = true;
+    this.request('client is gone', () => {
+      this.isClosed = true;
+      this.process.engine.closed(this);
+    });
+  }
+
+  /** Tells the client something, after all that it was told before. */
+  #answer(take: () => void): void {
     const { scheduler, clientDelayMs } = this.client.world;
     this.#lastAnswerMs = Math.max(this.#lastAnswerMs, scheduler.nowMs + clientDelayMs());
     scheduler.after(this.#lastAnswerMs - scheduler.nowMs, () => {
-      if (!this.isClosed) take();
+      if (!this.isLeft) take();
     });
   }
 
   sendError(requestId: number, code: ErrorCode, _offset: number, _sentence: string, mayHaveHappened = false): void {
-    this.answer(() => this.client.refused(this, requestId, code, mayHaveHappened));
+    this.#answer(() => {
+      this.open.delete(requestId);
+      this.client.refused(this, requestId, code, mayHaveHappened);
+    });
   }
 
   fail(requestId: number, code: ErrorCode): void {
@@ -79,12 +126,42 @@ export class Connection implements Appender {
   }
 
   addReceipt(requestId: number, term: number, offset: number, end: number, level: number, nodes: number): boolean {
-    this.#checkNodes(term, end, nodes);
-    this.answer(() => this.client.appended(this, requestId, term, offset, end, level === LEVEL_COMMITTED, nodes));
-    return false;
+    this.process.witness(() => this.#checkNodes(term, end, nodes));
+    this.#receipts.push(() => this.client.appended(this, requestId, term, offset, end, level === LEVEL_COMMITTED, nodes));
+    return this.#receipts.length === 1;
   }
 
-  flushReceipts(): void {}
+  flushReceipts(): void {
+    const receipts = this.#receipts;
+    this.#receipts = [];
+    for (const receipt of receipts) this.#answer(receipt);
+  }
+
+  sendData(requestId: number, from: number, commit: number, entries: Uint8Array): void {
+    const data = { from, bytes: entries.slice(), commit };
+    this.process.witness(() => this.client.world.checker.shown(this.process.id, data));
+    this.#unsentBytes += data.bytes.length;
+    this.#answer(() => {
+      this.open.get(requestId)?.data?.(data);
+      this.#taken(data.bytes.length);
+    });
+  }
+
+  sendEnd(requestId: number, _start: number, commit: number): void {
+    this.#answer(() => {
+      this.open.get(requestId)?.end?.(commit);
+      this.open.delete(requestId);
+    });
+  }
+
+  /** The client has taken bytes: there is room again. */
+  #taken(bytes: number): void {
+    if (bytes === 0 || !this.process.isAlive) return;
+    this.process.mainThread.arrive('drained', () => {
+      this.#unsentBytes -= bytes;
+      if (!this.isClosed) this.process.engine.drained(this);
+    });
+  }
 
   /** Every node that a receipt names has the entries on its disk when the receipt is made. */
   #checkNodes(term: number, end: number, nodes: number): void {

@@ -7,7 +7,11 @@ import type { World } from './world.ts';
  * Kills the leader, and tries to append at whoever leads then. Returns after how many election timeouts (of the slowest clock) the first
  * append was committed; infinity: after `limit` none was. Undefined when the others could not elect anybody, or nobody leads.
  */
-export function failOver(world: World, limit: number, append: (node: SimNode, done: () => void) => void): number | undefined {
+export async function failOver(
+  world: World,
+  limit: number,
+  append: (node: SimNode, done: () => void) => void,
+): Promise<number | undefined> {
   const { leader, nodes, profile, scheduler, random } = world;
   if (leader === undefined || nodes.length < 3) return undefined;
   const timeoutMs = profile.electionTimeoutMs * profile.clockSpread;
@@ -31,7 +35,9 @@ export function failOver(world: World, limit: number, append: (node: SimNode, do
   leader.isHeldDown = true;
   attempt();
   const endMs = startMs + limit * timeoutMs;
-  while (committedMs === undefined && scheduler.step(endMs));
+  while (committedMs === undefined && scheduler.step(endMs)) {
+    if (scheduler.isUnsettled) await scheduler.settled();
+  }
   leader.isHeldDown = false;
   leader.planStart(0);
   return committedMs === undefined ? Number.POSITIVE_INFINITY : (committedMs - startMs) / timeoutMs;

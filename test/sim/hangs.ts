@@ -76,7 +76,7 @@ export class Hangs {
   }
 
   /** In a cluster that is well, and may be so for `limitMs`: while all hang nothing changes, and one that answers leads soon. */
-  trial(run: (limitMs: number, isDone: () => boolean) => boolean): void {
+  async trial(run: (limitMs: number, isDone: () => boolean) => Promise<boolean>): Promise<void> {
     const { nodes, profile, leader } = this.#world;
     const process = leader?.process;
     this.#isEnded = true;
@@ -86,9 +86,9 @@ export class Hangs {
     const others = nodes.filter((node) => node !== leader);
     // The leader last: otherwise it may hand over to one that has not noticed yet that it hangs too.
     for (const node of others) this.hang(node);
-    run(ALL_HANG * timeoutMs, () => false);
+    await run(ALL_HANG * timeoutMs, () => false);
     this.hang(leader);
-    run(ALL_HANG * timeoutMs, () => false);
+    await run(ALL_HANG * timeoutMs, () => false);
     promise(
       this.#world.leader === leader && process.replica.raft.currentTerm === currentTerm,
       'office',
@@ -98,7 +98,7 @@ export class Hangs {
     if (next === undefined) return;
     this.#answer(next);
     promise(
-      run(HANDED_WITHIN * timeoutMs, () => this.#world.leader === next),
+      await run(HANDED_WITHIN * timeoutMs, () => this.#world.leader === next),
       'office',
       () => `node ${next.id} alone answers, but ${this.#world.leader === undefined ? 'nobody' : `node ${this.#world.leader.id}`} leads`,
     );

@@ -47,9 +47,9 @@ function parse() {
 }
 
 /** One seed in this process. */
-function showSeed(seed: number, hasTrace: boolean, lines: number): void {
+async function showSeed(seed: number, hasTrace: boolean, lines: number): Promise<void> {
   const startedMs = performance.now();
-  const { failure, hash, steps, virtualMs, committedBytes, terms, operations } = simulate({ seed, keepLines: hasTrace ? lines : 0 });
+  const { failure, hash, steps, virtualMs, committedBytes, terms, operations } = await simulate({ seed, keepLines: hasTrace ? lines : 0 });
   if (failure !== undefined) {
     for (const line of failure.lines) process.stdout.write(`${line}\n`);
     process.stdout.write(`seed ${seed} breaks "${failure.invariant}" at ${failure.atMs.toFixed(3)} ms: ${failure.sentence}\n`);
@@ -154,7 +154,7 @@ if (values.help) {
     showMutant(mutant, ['--seed', values.seed, ...trace]);
   }
 } else if (values.seed !== undefined) {
-  showSeed(numberOf('seed', values.seed), values.trace, lines);
+  await showSeed(numberOf('seed', values.seed), values.trace, lines);
 } else {
   await runMany(numberOf('from', values.from), numberOf('seeds', values.seeds ?? '1000'), numberOf('jobs', values.jobs));
 }

@@ -30,7 +30,7 @@ export function forEachPiece(
     }
     if (found) continue;
     const place = at;
-    const segment = process.writers.sealedSegments.find(({ base, end }) => base <= place && place < end);
+    const segment = process.engine.segments.find(place);
     promise(segment !== undefined, 'soundness', () => `node ${process.id} has nowhere the entry at ${place}`);
     const pieceEnd = Math.min(segment.end, to);
     const bytes = process.node.disk.visibleBytes(`${DIRECTORY}/${segmentName(segment.base)}`);

@@ -1,12 +1,14 @@
-// One life of a simulated node: the real tail memory, gate, replica, storage and appends, on simulated threads, clock, disk and network.
-// What stands here is the glue of src/threads/raftThread.ts; the disk plane is in writers.ts, the main thread in mainThread.ts.
+// One life of a simulated node: the real tail memory, engine, replica, admission and storage, on simulated threads, clock, disk and network.
+// What stands here is the glue of src/threads/raftThread.ts and src/node/startEngine.ts; the engine's ports are in engineParts.ts and diskTasks.ts.
 
 import { LogError } from '../../src/core/errors.ts';
 import { COLD_READERS, HANG_ELECTIONS } from '../../src/core/limits.ts';
-import { Gate } from '../../src/memory/gate.ts';
-import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
+import { SIGNAL, STATE } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import { Engine } from '../../src/node/engine.ts';
+import { Failure } from '../../src/node/failure.ts';
+import { RaftLink } from '../../src/node/raftLink.ts';
 import { faultOfWelcome, type Introduction, type Self } from '../../src/protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import { TermTable } from '../../src/raft/termTable.ts';
@@ -14,11 +16,12 @@ import { Admission } from '../../src/replication/admission.ts';
 import type { ReplicaPorts } from '../../src/replication/ports.ts';
 import { Replica } from '../../src/replication/replica.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
-import { beforeStart, type Identity, readVote, saveKnown, saveStanding, writeVote } from '../../src/storage/dataDirectory.ts';
-import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
+import { beforeStart, type Identity, readVote, saveKnown, saveStanding, type Vote, writeVote } from '../../src/storage/dataDirectory.ts';
+import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
+import { DiskTasks } from './diskTasks.ts';
+import { configOf, SimChannel, SimLoop } from './engineParts.ts';
 import { DIRECTORY } from './identity.ts';
-import { MainThread } from './mainThread.ts';
 import type { Endpoint } from './network.ts';
 import type { Planned } from './scheduler.ts';
 import { answerTo, processOf, type Welcome } from './search.ts';
@@ -26,7 +29,6 @@ import type { SimNode } from './simNode.ts';
 import { Thread } from './thread.ts';
 import { promise, Violation } from './violation.ts';
 import type { World } from './world.ts';
-import { Writers } from './writers.ts';
 
 /** A word that threads wait on, and who does what when it changes. */
 interface Watch {
@@ -47,8 +49,8 @@ export class Process implements Endpoint {
   readonly memory: TailMemory;
   readonly recovered: RecoveredLog;
   readonly replica: Replica;
-  readonly writers: Writers;
-  readonly main: MainThread;
+  readonly tasks: DiskTasks;
+  readonly engine: Engine;
   readonly raftThread: Thread;
   readonly mainThread: Thread;
   readonly diskThread: Thread;
@@ -57,6 +59,19 @@ export class Process implements Endpoint {
   readonly #admission: Admission;
   readonly #feedReader: SegmentReader;
   readonly #watches: Watch[];
+  readonly #loop: SimLoop;
+  readonly #channel = new SimChannel(this, () => this.#hopMs());
+  readonly #failure = new Failure();
+  readonly #vote: Vote;
+  #violation: Violation | undefined;
+  #isBegun = false;
+  /** The engine has begun: doors are open to clients from then on. */
+  hasBegun = false;
+  #seenBeat = 0;
+  /** The raft thread waits for a truncation. */
+  isTruncating = false;
+  /** Ends the clients' connections when the process dies. */
+  readonly onDeath: (() => void)[] = [];
   #timer: Planned | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   /** Heartbeats of the raft thread that ticks have shown since the main thread has moved its word, each at least that much later. */
@@ -80,47 +95,69 @@ export class Process implements Endpoint {
     this.diskThread = makeThread();
     this.context = { disk, directory: DIRECTORY, identity, memory, nowMs: () => node.wallMs() };
     const vote = readVote(disk, DIRECTORY);
+    this.#vote = vote;
     this.recovered = recover(this.context);
     this.#feedReader = new SegmentReader(disk, DIRECTORY, memory);
-    const { start, end, commit, dataEnd, terms, sealed, openBase } = this.recovered;
-    this.writers = new Writers(this.context, disk, sealed, {
+    const { start, end, commit, terms, sealed } = this.recovered;
+    this.tasks = new DiskTasks(this.context, {
       later: (delayMs, label, act) => this.diskThread.post(delayMs, label, act),
+      answer: (label, act) => this.settles(this.#hopMs(), label, act),
       diskMs: () => node.diskMs(),
-      sealed: (segment) => {
-        this.raftThread.post(this.#hopMs(), 'sealed', () => this.replica.sealed({ base: segment.base, end: segment.end }));
-        this.mainThread.post(this.#hopMs(), 'sealed', () => this.main.appends.retryHeld());
-      },
       areAllocated: world.segmentSizes.areAllocated,
       truncating: (offset) => world.checker.truncating(this, offset),
-      truncated: (offset) => this.raftThread.post(this.#hopMs(), 'truncated', () => this.replica.truncated(offset)),
+      opened: () => {
+        if (this.replica.raft.role === 'leader') world.nemesis.rolled(node);
+      },
     });
-    memory.setWord(WORD.START, start);
-    const open = (slot: number): void => this.writers.open(slot, false);
-    const mainTail = new Tail(memory, (slot) => {
-      open(slot);
-      world.nemesis.rolled(node);
-    });
-    mainTail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
-    if (openBase !== undefined) this.writers.open(RECOVERY_SLOT, true);
     const settings = world.settings(node, identity.instance, memory.map.shape.segmentBytes);
     this.replica = new Replica({
       settings,
       state: { ...vote, standing: identity.standing, commit, log: new TermTable(start, end, terms, beforeStart(identity)) },
       memory,
-      tail: new Tail(memory, (slot) => this.mainThread.post(this.#hopMs(), 'open segment', () => open(slot))),
+      tail: new Tail(memory, (slot) => this.#channel.tell({ kind: 'openSegment', slot })),
       sealed,
       hangMs: HANG_ELECTIONS * settings.electionTimeoutMs,
       ports: this.#ports(),
     });
     this.#admission = this.#makeAdmission();
-    this.main = new MainThread(this, mainTail, new Gate(memory), settings.nodes);
+    this.#loop = new SimLoop(this, () => this.#hopMs());
+    this.engine = new Engine({
+      config: configOf(this.id, settings.nodes, memory.map, settings.electionTimeoutMs),
+      processNumber: processOf(this.id),
+      version: 'simulated',
+      log: { info: () => undefined, warn: () => undefined, error: (text) => world.note(this.id, text) },
+      directory: DIRECTORY,
+      recovered: this.recovered,
+      memory,
+      failure: this.#failure,
+      loop: this.#loop,
+      beatMs: settings.electionTimeoutMs / 4,
+      tasks: this.tasks,
+      discard: (spare) => {
+        const path = `${DIRECTORY}/${spare}`;
+        if (disk.list(DIRECTORY).includes(spare)) disk.remove(path);
+      },
+      startRaft: (events) => new RaftLink(this.#channel, events),
+      close: () => Promise.resolve(),
+      destroy: () => Promise.resolve(),
+    });
     this.#watches = this.#makeWatches();
   }
 
-  /** Takes part in the cluster. */
+  /** Lets the engine begin. */
   start(): void {
+    const begins = (): void => {
+      this.hasBegun = true;
+    };
+    this.engine.begin().then(begins, () => undefined);
+    this.#settle();
+  }
+
+  /** The engine has the log's end, and its raft thread starts. */
+  begun(): void {
+    this.#isBegun = true;
+    this.world.checker.recovered(this, this.#vote);
     this.raftThread.post(0, 'start', () => this.replica.start());
-    this.#beat();
     // A node alone has no peer port.
     const { nodes } = this.replica.raft.settings;
     if (nodes.length === 1) return;
@@ -129,11 +166,34 @@ export class Process implements Endpoint {
     this.raftThread.post(waitMs, 'has waited for the others', () => this.#admission.waited());
   }
 
-  /** As src/node/pulse.ts, some times within a hang. */
-  #beat(): void {
-    this.memory.addWord32(STATE.BEAT, 1);
-    this.ticksSinceBeat = 0;
-    this.mainThread.post(this.node.virtualMs(this.replica.raft.settings.electionTimeoutMs / 4), 'beat', () => this.#beat());
+  /** Does `act`, which settles promises, on the main thread, and what follows of that. */
+  settles(delayMs: number, label: string, act: () => void): void {
+    this.mainThread.post(delayMs, label, () => {
+      act();
+      this.#settle();
+    });
+  }
+
+  /** Wakes a part of the engine that waits for a word. Until it has begun, it is a promise that does. */
+  woken(moved: () => void): void {
+    moved();
+    if (!this.hasBegun) this.#settle();
+  }
+
+  #settle(): void {
+    this.world.scheduler.settle(() => {
+      if (this.isAlive) this.#carefully(() => undefined);
+    });
+  }
+
+  /** What a client's end of a connection sees, from within the engine: what is wrong with it ends the simulation, and not only the engine. */
+  witness(look: () => void): void {
+    try {
+      look();
+    } catch (thrown) {
+      if (!(thrown instanceof Violation)) throw thrown;
+      this.#violation ??= thrown;
+    }
   }
 
   /** The raft thread has looked at its clock. */
@@ -160,24 +220,40 @@ export class Process implements Endpoint {
   perform(label: string, act: () => void, what?: PeerMessage | string): boolean {
     const { world } = this;
     world.trace.add(world.scheduler.nowMs, this.id, label, what, world.trace.keepsAll ? () => this.describe() : undefined);
+    return this.#carefully(act);
+  }
+
+  #carefully(act: () => void): boolean {
     try {
       act();
+      this.#look();
+      if (this.#failure.error !== undefined) throw this.#failure.error;
     } catch (thrown) {
       if (thrown instanceof Violation) throw thrown;
+      if (this.#violation !== undefined) throw this.#violation;
       this.node.processFailed(thrown);
     }
     if (!this.isAlive) return false;
     this.#plan();
-    world.checker.after(this);
-    world.hangs.check(this);
+    if (!this.#isBegun) return true;
+    this.world.checker.after(this);
+    this.world.hangs.check(this);
     return true;
+  }
+
+  /** Counts how often the raft thread has ticked since the main thread's last sign of life. */
+  #look(): void {
+    const beat = this.memory.word32(STATE.BEAT);
+    if (beat !== this.#seenBeat) this.ticksSinceBeat = 0;
+    this.#seenBeat = beat;
+    if (this.#violation !== undefined) throw this.#violation;
   }
 
   die(): void {
     this.isAlive = false;
     for (const thread of this.threads) thread.die();
     if (this.#timer !== undefined) this.world.scheduler.cancel(this.#timer);
-    this.main.die();
+    for (const end of this.onDeath) end();
     this.world.network.leave(this, this.replica.raft.settings.nodes);
   }
 
@@ -291,7 +367,10 @@ export class Process implements Endpoint {
         );
         this.#admission.saveStanding(standing);
       },
-      truncate: (offset) => this.mainThread.post(this.#hopMs(), 'truncate', () => this.writers.truncate(offset)),
+      truncate: (offset) => {
+        this.isTruncating = true;
+        this.#channel.tell({ kind: 'truncate', offset });
+      },
       readCold: (range, buffer, done) => {
         this.diskThread.post(node.diskMs(), 'read', () => {
           let result: number | LogError;
@@ -304,8 +383,8 @@ export class Process implements Endpoint {
           this.raftThread.post(this.#hopMs(), 'was read', () => done(result));
         });
       },
-      readIndexDone: (id, index) => this.mainThread.post(this.#hopMs(), 'read index', () => this.main.readIndexDone(id, index)),
-      transferDone: () => undefined,
+      readIndexDone: (id, index) => this.#channel.tell({ kind: 'readIndexDone', id, index }),
+      transferDone: (ok) => this.#channel.tell({ kind: 'transferDone', ok }),
       fatal: (error) => {
         throw new Violation('committed bytes', `node ${this.id} stops itself: ${error.message}`);
       },
@@ -338,15 +417,15 @@ export class Process implements Endpoint {
   }
 
   #makeWatches(): Watch[] {
-    const { raftThread, diskThread, mainThread, replica, writers, main, memory } = this;
+    const { raftThread, diskThread, replica, tasks, memory } = this;
     const watch = (signal: number, thread: Thread, label: string, act: () => void, isOn = (): boolean => true): Watch => {
       return { signal, thread, label, act, isOn, seen: 0, isPlanned: false };
     };
     return [
-      watch(SIGNAL.TAIL, diskThread, 'log moved', () => writers.wake()),
-      watch(SIGNAL.DURABLE, diskThread, 'durable', () => writers.wake()),
+      watch(SIGNAL.TAIL, diskThread, 'log moved', () => tasks.wake()),
+      watch(SIGNAL.DURABLE, diskThread, 'durable', () => tasks.wake()),
       watch(SIGNAL.ORDERED, raftThread, 'log moved', () => replica.logMoved()),
-      // As in src/threads/raftThread.ts and src/node/commitWatch.ts.
+      // As in src/threads/raftThread.ts.
       watch(
         SIGNAL.DURABLE,
         raftThread,
@@ -354,20 +433,12 @@ export class Process implements Endpoint {
         () => replica.durableMoved(),
         () => memory.word32(STATE.SOLE) === 0,
       ),
-      watch(
-        SIGNAL.COMMIT,
-        mainThread,
-        'committed',
-        () => main.news(),
-        () => main.awaitsCommit,
-      ),
-      watch(SIGNAL.ROLE, mainThread, 'role', () => main.news()),
     ];
   }
 
   /** Wakes threads whose word has changed. */
   #plan(): void {
-    this.memory.setWord32(STATE.COMMIT_AWAITED, this.main.awaitsCommit ? 1 : 0);
+    this.#loop.plan();
     for (const watch of this.#watches) {
       if (watch.isPlanned || !watch.isOn() || this.memory.signal(watch.signal) === watch.seen) continue;
       watch.isPlanned = true;

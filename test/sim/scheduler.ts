@@ -16,6 +16,7 @@ export class Scheduler {
   /** A binary heap: the next one is first. */
   readonly #heap: Planned[] = [];
   #count = 0;
+  readonly #unsettled: (() => void)[] = [];
   /** Milliseconds since the simulation began. */
   nowMs = 0;
   /** How many things have happened. */
@@ -32,6 +33,24 @@ export class Scheduler {
   /** It does not happen. */
   cancel(planned: Planned): void {
     planned.run = undefined;
+  }
+
+  /** Whether something that has happened settled promises: what follows of that must happen before anything else, see {@link settled}. */
+  get isUnsettled(): boolean {
+    return this.#unsettled.length > 0;
+  }
+
+  /** Promises were settled: `after` is called when what waited for them has had its turn, and what follows of that. */
+  settle(after: () => void): void {
+    this.#unsettled.push(after);
+  }
+
+  /** Lets all happen that waits for promises that are settled. */
+  async settled(): Promise<void> {
+    while (this.#unsettled.length > 0) {
+      await new Promise(setImmediate);
+      for (const after of this.#unsettled.splice(0)) after();
+    }
   }
 
   /** Lets the next thing happen, if it is due before `limitMs`. Otherwise the time is `limitMs`, and false is returned. */

@@ -12,7 +12,7 @@ function say(report: Report): void {
 
 const totals = { seeds: 0, steps: 0, virtualMs: 0, committedBytes: 0, terms: 0, operations: 0, deaths: 0, slowDeaths: 0 };
 for (let seed = first; seed < past; seed += step) {
-  const { hash, failure, steps, virtualMs, committedBytes, terms, operations, failoverElections } = simulate({ seed });
+  const { hash, failure, steps, virtualMs, committedBytes, terms, operations, failoverElections } = await simulate({ seed });
   totals.seeds += 1;
   totals.steps += steps;
   totals.virtualMs += virtualMs;

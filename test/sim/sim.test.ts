@@ -30,18 +30,20 @@ it(
   TIMEOUT_MS,
 );
 
-it('simulation: the same seed makes the same trace, whatever ran before it', () => {
+it('simulation: the same seed makes the same trace, whatever ran before it', async () => {
   const seeds = [1, 2, 3, 14];
-  const first = seeds.map((seed) => simulate({ seed }).hash);
-  const again = seeds.toReversed().map((seed) => simulate({ seed, keepLines: 100 }).hash);
+  const first: number[] = [];
+  const again: number[] = [];
+  for (const seed of seeds) first.push((await simulate({ seed })).hash);
+  for (const seed of seeds.toReversed()) again.push((await simulate({ seed, keepLines: 100 })).hash);
   expect(again.toReversed()).toEqual(first);
   expect(new Set(first).size).toBe(seeds.length);
 });
 
-it("simulation: nothing in it asks for the machine's time or for chance (camunda#13093)", () => {
+it("simulation: nothing in it asks for the machine's time or for chance (camunda#13093)", async () => {
   const asked = [vi.spyOn(Date, 'now'), vi.spyOn(performance, 'now'), vi.spyOn(Math, 'random')];
   try {
-    for (const seed of [1, 2, 3]) expect(simulate({ seed }).failure).toBeUndefined();
+    for (const seed of [1, 2, 3]) expect((await simulate({ seed })).failure).toBeUndefined();
     for (const spy of asked) expect(spy).not.toHaveBeenCalled();
   } finally {
     vi.restoreAllMocks();
@@ -54,7 +56,7 @@ const CLUSTERS = Array.from({ length: 40 }, (_, i) => i + 1).filter((seed) => {
   return nodeCount >= 3 && nodeCount <= 5 && !growsLater;
 });
 
-it("simulation: a leader's main thread that stands still costs no election before it hangs, its raft thread does (redpanda#7853)", () => {
+it("simulation: a leader's main thread that stands still costs no election before it hangs, its raft thread does (redpanda#7853)", async () => {
   const memories = new Map<string, TailMemory>();
   const memoryFor = (index: number, shape: MemoryShape): TailMemory => {
     const key = `${index} ${shape.slots} ${shape.segmentBytes}`;
@@ -65,9 +67,11 @@ it("simulation: a leader's main thread that stands still costs no election befor
   for (const seed of CLUSTERS.slice(0, 10)) {
     const world = new World({ seed, keepLines: 0, memoryFor });
     const { scheduler, nodes, profile } = world;
-    const pass = (elections: number): void => {
+    const pass = async (elections: number): Promise<void> => {
       const endMs = scheduler.nowMs + elections * profile.electionTimeoutMs * profile.clockSpread;
-      for (let goesOn = true; goesOn; ) goesOn = scheduler.step(endMs);
+      while (scheduler.step(endMs)) {
+        if (scheduler.isUnsettled) await scheduler.settled();
+      }
     };
     // No faults, no mistakes, nobody late.
     world.nemesis.stop();
@@ -76,32 +80,32 @@ it("simulation: a leader's main thread that stands still costs no election befor
     world.begin();
     world.operator.end();
     world.segmentSizes.end();
-    pass(30);
+    await pass(30);
     const { leader } = world;
     const terms = (): number[] => nodes.map(({ process }) => process?.replica.raft.currentTerm ?? 0);
     const before = terms();
     expect(leader?.id, `seed ${seed}`).toBeGreaterThan(0);
     leader?.process?.mainThread.pause();
     // Three election timeouts of the leader's clock, which may be faster than others.
-    pass(2.5 / profile.clockSpread ** 2);
+    await pass(2.5 / profile.clockSpread ** 2);
     expect(terms(), `seed ${seed}`).toEqual(before);
     leader?.process?.mainThread.resume();
-    pass(5);
+    await pass(5);
     expect(terms(), `seed ${seed}`).toEqual(before);
     leader?.process?.mainThread.pause();
-    pass(10);
+    await pass(10);
     const next = world.leader;
     expect(next?.id, `seed ${seed}`).not.toBe(leader?.id);
     leader?.process?.mainThread.resume();
     next?.process?.raftThread.pause();
-    pass(10);
+    await pass(10);
     expect(world.leader?.id, `seed ${seed}`).not.toBe(next?.id);
   }
 });
 
 for (const { seed, what } of REGRESSIONS) {
-  it(`simulation: seed ${seed}, which once found: ${what}`, () => {
-    const { failure } = simulate({ seed });
+  it(`simulation: seed ${seed}, which once found: ${what}`, async () => {
+    const { failure } = await simulate({ seed });
     expect(failure?.sentence, replayCommand(seed)).toBeUndefined();
   });
 }

@@ -4,7 +4,7 @@ import { LogError } from '../../src/core/errors.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { checkMembership, fittingSegmentBytes } from '../../src/node/membership.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
-import { type Identity, readIdentity, readVote, saveNodes } from '../../src/storage/dataDirectory.ts';
+import { type Identity, readIdentity, saveNodes } from '../../src/storage/dataDirectory.ts';
 import type { DiskImage } from '../crash/memoryDisk.ts';
 import { DIRECTORY, newIdentity } from './identity.ts';
 import { SEGMENT_BYTES } from './payloads.ts';
@@ -167,11 +167,8 @@ export class SimNode {
   }
 
   #run(identity: Identity, segmentBytes: number): void {
-    const { world, disk } = this;
-    const vote = readVote(disk, DIRECTORY);
-    const process = new Process(world, this, identity, this.#memoryOf(segmentBytes));
+    const process = new Process(this.world, this, identity, this.#memoryOf(segmentBytes));
     this.process = process;
-    world.checker.recovered(process, vote);
     process.start();
   }
 

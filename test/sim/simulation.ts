@@ -69,12 +69,12 @@ export interface SimulationOptions {
   readonly keepLines?: number;
 }
 
-export function simulate({ seed, keepLines = 0 }: SimulationOptions): Outcome {
+export async function simulate({ seed, keepLines = 0 }: SimulationOptions): Promise<Outcome> {
   const world = new World({ seed, keepLines, memoryFor });
   let failure: Failure | undefined;
   let failoverElections: number | undefined;
   try {
-    failoverElections = runWorld(world);
+    failoverElections = await runWorld(world);
   } catch (thrown) {
     if (!(thrown instanceof Violation)) throw thrown;
     const { invariant, message: sentence } = thrown;
@@ -95,10 +95,10 @@ export function simulate({ seed, keepLines = 0 }: SimulationOptions): Outcome {
 }
 
 /** Returns {@link Outcome.failoverElections}. */
-function runWorld(world: World): number | undefined {
+async function runWorld(world: World): Promise<number | undefined> {
   const { profile, nemesis, nodes, clients, network } = world;
   world.begin();
-  runFor(world, profile.chaosMs);
+  await runFor(world, profile.chaosMs);
   world.grow();
   world.oldCopies.stop();
   nemesis.stop();
@@ -113,25 +113,25 @@ function runWorld(world: World): number | undefined {
     const isMainHung = !isHung && leader !== undefined && !core.includes(leader) && world.hangs.draws;
     if (isMainHung) nemesis.hangMain(leader, core);
     // A leader whose disk hangs goes on until its memory is full.
-    progresses(world, core, isHung ? LARGE : SMALL, isHung || isMainHung ? 'hung' : 'majority');
+    await progresses(world, core, isHung ? LARGE : SMALL, isHung || isMainHung ? 'hung' : 'majority');
   }
   network.isCalm = true;
   nemesis.heal(nodes);
   if (world.lacksVoters) {
     // Nobody can be elected, and nobody is, however long it lasts: what was committed stays out of service rather than being forgotten.
-    runFor(world, STUCK_ELECTIONS * profile.electionTimeoutMs);
+    await runFor(world, STUCK_ELECTIONS * profile.electionTimeoutMs);
     for (const client of clients) client.stop();
     for (const client of clients) client.disconnect('the simulation ended');
     checkHistoryAtEnd(world);
     return undefined;
   }
-  progresses(world, nodes, SMALL, 'mended');
+  await progresses(world, nodes, SMALL, 'mended');
   for (const client of clients) client.stop();
-  runFor(world, profile.waitMs);
-  converges(world);
-  if (isUsual(world)) world.hangs.trial((limitMs, isDone) => runUntil(world, limitMs, isDone));
-  const failoverElections = failsOver(world);
-  converges(world);
+  await runFor(world, profile.waitMs);
+  await converges(world);
+  if (isUsual(world)) await world.hangs.trial((limitMs, isDone) => runUntil(world, limitMs, isDone));
+  const failoverElections = await failsOver(world);
+  await converges(world);
   for (const client of clients) client.disconnect('the simulation ended');
   checkAtEnd(world);
   checkHistoryAtEnd(world);
@@ -139,18 +139,18 @@ function runWorld(world: World): number | undefined {
 }
 
 /** Runs until `isDone`, at most for `limitMs`. Returns whether it was. */
-function runUntil(world: World, limitMs: number, isDone: () => boolean): boolean {
-  const { scheduler } = world;
+async function runUntil({ scheduler }: World, limitMs: number, isDone: () => boolean): Promise<boolean> {
   const endMs = scheduler.nowMs + limitMs;
   while (!isDone()) {
     if (!scheduler.step(endMs)) return isDone();
+    if (scheduler.isUnsettled) await scheduler.settled();
     promise(scheduler.steps < MAX_STEPS, 'progress', () => `${MAX_STEPS} things have happened, and there is no end`);
   }
   return true;
 }
 
-function runFor(world: World, ms: number): void {
-  runUntil(world, ms, () => false);
+async function runFor(world: World, ms: number): Promise<void> {
+  await runUntil(world, ms, () => false);
 }
 
 /** A majority that can elect a leader among itself; undefined when all nodes are needed for that, or it would be all of them. */
@@ -173,12 +173,12 @@ const SMALL: Probes = { count: 1, payloadBytes: 8 };
 const LARGE: Probes = { count: 20, payloadBytes: 20_000 };
 
 /** New appends commit once `nodes` are well, in time. Whoever leads may be another node, if only the work goes on. */
-function progresses(
+async function progresses(
   world: World,
   nodes: readonly SimNode[],
   { count, payloadBytes }: Probes,
   occasion: keyof typeof PROGRESS_ELECTIONS,
-): void {
+): Promise<void> {
   const { profile, checker, scheduler, random } = world;
   const limitMs = limitOf(world, occasion) * profile.electionTimeoutMs * profile.clockSpread;
   let committed = 0;
@@ -194,7 +194,7 @@ function progresses(
   const before = checker.ledger.end;
   attempt();
   promise(
-    runUntil(world, limitMs, () => committed >= count),
+    await runUntil(world, limitMs, () => committed >= count),
     'progress',
     () =>
       `nodes ${nodes.map(({ id }) => id).join(', ')} are well and connected, but have not made the progress that is due in ${Math.round(limitMs)} ms ` +
@@ -212,9 +212,9 @@ function limitOf(world: World, occasion: keyof typeof PROGRESS_ELECTIONS): numbe
 }
 
 /** A cluster in which all is well gets over the death of its leader. Returns after how many election timeouts; undefined when it has none. */
-function failsOver(world: World): number | undefined {
+async function failsOver(world: World): Promise<number | undefined> {
   const limit = limitOf(world, 'death');
-  const elections = failOver(world, limit, (node, done) => probe(world, node, SMALL.payloadBytes, done));
+  const elections = await failOver(world, limit, (node, done) => probe(world, node, SMALL.payloadBytes, done));
   promise(
     elections === undefined || elections <= limit,
     'progress',
@@ -232,7 +232,7 @@ function probe(world: World, node: SimNode, payloadBytes: number, done: () => vo
   const id = world.newId();
   const complete = world.history.append({ client: 0, ids: [id], level: 'committed' });
   process.mainThread.post(0, 'probe', () => {
-    process.main.appends.accept({
+    process.engine.appends.accept({
       caller: {
         unacknowledgedBytes: 0,
         unacknowledgedAppends: 0,
@@ -259,17 +259,17 @@ function probe(world: World, node: SimNode, payloadBytes: number, done: () => vo
 }
 
 /** Every node has the whole log, durably, and knows that it is committed. */
-function converges(world: World): void {
+async function converges(world: World): Promise<void> {
   const { profile, nodes, checker } = world;
   const limitMs = CONVERGENCE_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread;
   const isSame = (): boolean =>
     nodes.every(({ process }) => {
-      if (process === undefined || process.identity.standing !== 'voter' || process.writers.isTruncating) return false;
+      if (process === undefined || process.identity.standing !== 'voter' || process.isTruncating) return false;
       const { tail, durable, commit } = process.memory;
       return tail === checker.ledger.end && durable === tail && commit === tail;
     });
   promise(
-    runUntil(world, limitMs, isSame),
+    await runUntil(world, limitMs, isSame),
     'convergence',
     () =>
       `all is mended and quiet, but after ${Math.round(limitMs)} ms the nodes are not the same (committed: ${checker.ledger.end}): ` +
@@ -288,7 +288,8 @@ function checkAtEnd(world: World): void {
       const isSame = Buffer.compare(bytes, committed.subarray(from - start, from - start + bytes.length)) === 0;
       promise(isSame, 'convergence', () => `node ${id} has other bytes in [${from}, ${from + bytes.length}) than are committed`);
     });
-    for (const { base } of process.writers.sealedSegments) {
+    for (let segment = process.engine.segments.find(start); segment !== undefined; segment = process.engine.segments.find(segment.end)) {
+      const { base } = segment;
       const bytes = disk.visibleBytes(`${DIRECTORY}/${segmentName(base)}`)?.subarray(SEGMENT_HEADER_BYTES) ?? new Uint8Array(0);
       const other = segments.get(base);
       const isSame = other === undefined || Buffer.compare(bytes, other.bytes) === 0;

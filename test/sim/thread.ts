@@ -79,6 +79,8 @@ export class Thread {
     while (!this.#isDead && !this.#isPaused && this.blockedMs === 0) {
       const work = this.#backlog.shift();
       if (work === undefined || !this.#perform(work)) return;
+      // What follows of settled promises comes before the next piece of work.
+      if (this.#scheduler.isUnsettled) break;
     }
     this.#planWake();
   }

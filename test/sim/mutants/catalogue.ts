@@ -1,7 +1,10 @@
 // Bugs that systems like this one once had, to be planted by name: each proves that the simulator would find it. B-numbers are those of the
 // project's catalogue of bugs; behind them stands where each was seen.
 
+import { ADMISSION_MUTANTS } from './admission.ts';
+import { ENGINE_MUTANTS } from './engine.ts';
 import type { Mutant } from './mutant.ts';
+import { SEGMENT_MUTANTS } from './segments.ts';
 
 const RAFT = 'src/raft/raft.ts';
 const STATE = 'src/raft/state.ts';
@@ -626,4 +629,7 @@ export const MUTANTS: readonly Mutant[] = [
     foundBy: ['data end'],
     withinSeeds: 100,
   },
+  ...SEGMENT_MUTANTS,
+  ...ADMISSION_MUTANTS,
+  ...ENGINE_MUTANTS,
 ];

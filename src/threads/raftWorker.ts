@@ -1,0 +1,34 @@
+// The raft thread as its starter sees it.
+
+import { Worker } from 'node:worker_threads';
+import { fromPlainError, toPlainError } from '../core/errors.ts';
+import type { FromRaft, RaftChannel, RaftListener, RaftSetup, ToRaft } from './messages.ts';
+import { threadFlags } from './threadFlags.ts';
+
+export class RaftWorker implements RaftChannel {
+  readonly #worker: Worker;
+
+  readonly #keepsRunning: boolean;
+
+  /** Starts the thread. `keepsRunning`: whether the process goes on running for it. */
+  constructor(setup: RaftSetup, keepsRunning: boolean) {
+    this.#keepsRunning = keepsRunning;
+    this.#worker = new Worker(new URL('./raftThread.js', import.meta.url), { workerData: setup, name: 'raft', execArgv: threadFlags() });
+  }
+
+  listen(listener: RaftListener): void {
+    this.#worker.on('message', (message: FromRaft) => listener.message(message));
+    this.#worker.on('error', (thrown: unknown) => listener.failed(fromPlainError(toPlainError(thrown))));
+    this.#worker.on('exit', () => listener.ended());
+    // Last: a listener for messages makes it keep the process running.
+    if (!this.#keepsRunning) this.#worker.unref();
+  }
+
+  post(message: ToRaft): void {
+    this.#worker.postMessage(message);
+  }
+
+  terminate(): Promise<number> {
+    return this.#worker.terminate();
+  }
+}
