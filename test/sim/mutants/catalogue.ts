@@ -75,7 +75,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT, find: '(lastTerm === this.log.lastTerm && end >= this.log.end)', replace: 'lastTerm === this.log.lastTerm' }],
     foundBy: ['leader completeness', 'committed bytes'],
     withinSeeds: 200,
-    foundAt: 10,
+    foundAt: 52,
   },
   {
     name: 'wiped node votes',
@@ -320,6 +320,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/memory/hotReader.ts', find: 'Math.min(closedEnd, commit)', replace: 'closedEnd' }],
     foundBy: ['visibility'],
     withinSeeds: 200,
+    foundAt: 27,
   },
   // Liveness
   {

@@ -3,10 +3,8 @@
 import type { Mutant } from './mutant.ts';
 
 const APPENDS = 'src/node/appends.ts';
-const SEGMENTS = 'src/node/segments.ts';
 const ENDS = 'src/node/ends.ts';
 const READING = 'src/node/reading.ts';
-const COLD_READS = 'src/node/coldReads.ts';
 const RAFT_LINK = 'src/node/raftLink.ts';
 const COMMIT_WATCH = 'src/node/commitWatch.ts';
 
@@ -18,13 +16,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     foundBy: ['history', 'visibility', 'honest receipts'],
     withinSeeds: 100,
     foundAt: 84,
-  },
-  {
-    name: 'cut segments stay in the list',
-    what: 'a truncation leaves segments in the list of sealed ones that are not there any more',
-    patches: [{ file: SEGMENTS, find: 'filter(({ base }) => sealed.has(base))', replace: 'filter(({ base }) => base >= 0)' }],
-    foundBy: ['visibility', 'history', 'convergence', 'soundness'],
-    withinSeeds: 500,
   },
   {
     name: 'end before the leader answered',
@@ -48,16 +39,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     withinSeeds: 50,
   },
   {
-    name: 'question shared with those who came later',
-    what: 'who asks while a question is on its way gets its answer, which counts only what was acknowledged before it',
-    patches: [
-      { file: RAFT_LINK, find: 'const asked = this.#asking;', replace: 'const asked = [...this.#asking, ...this.#waiting.splice(0)];' },
-      { file: ENDS, find: 'while (!this.#isAsking && this.#toAsk.size > 0)', replace: 'while (this.#toAsk.size > 0)' },
-    ],
-    foundBy: ['history'],
-    withinSeeds: 300,
-  },
-  {
     name: 'reading goes past the commit',
     what: 'a reading is sent what is ordered, and not committed yet',
     patches: [
@@ -70,36 +51,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['visibility'],
     withinSeeds: 50,
-  },
-  {
-    name: 'cold buffer given back too early',
-    what: 'the buffer of a read from disk is given to the next one before its bytes were sent',
-    patches: [
-      {
-        file: COLD_READS,
-        find: 'void this.#read(reading, buffer);',
-        replace: 'void this.#read(reading, buffer); this.#freeBuffers.push(buffer);',
-      },
-    ],
-    foundBy: ['visibility', 'history', 'soundness'],
-    withinSeeds: 500,
-  },
-  {
-    name: 'held append overtaken',
-    what: 'an append that comes while others are held is ordered before them',
-    patches: [{ file: APPENDS, find: '!this.#held.isEmpty || !this.#order(request)', replace: '!this.#order(request)' }],
-    foundBy: ['history'],
-    withinSeeds: 300,
-  },
-  {
-    name: 'held appends of who left',
-    what: 'what is held of a caller that has left is ordered all the same, although its buffer may be anything by then',
-    patches: [
-      { file: APPENDS, find: 'this.#held.drop(caller);\n        this.#leaving', replace: 'this.#leaving' },
-      { file: APPENDS, find: '!request.caller.isClosed && !this.#order(request)', replace: '!this.#order(request)' },
-    ],
-    foundBy: ['history', 'soundness'],
-    withinSeeds: 300,
   },
   {
     name: 'commit not followed',
@@ -115,18 +66,5 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     foundBy: ['convergence', 'progress', 'soundness'],
     withinSeeds: 100,
     foundAt: 48,
-  },
-  {
-    name: 'receipts kept back',
-    what: 'receipts are collected, and sent with the next ones only',
-    patches: [
-      {
-        file: APPENDS,
-        find: 'for (const caller of answered)\n            caller.flushReceipts();',
-        replace: 'for (const caller of answered.slice(1))\n            caller.flushReceipts();',
-      },
-    ],
-    foundBy: ['progress', 'history'],
-    withinSeeds: 100,
   },
 ];
