@@ -10,6 +10,7 @@ import {
   RESULT_LAST_TERM_AT,
   RESULT_POINTS_AT,
 } from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
 import { flagOf } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import type { EntryTerm } from '../core/ids.ts';
@@ -323,7 +324,9 @@ export class TailMemory {
   /** Takes one pin away. If somebody wants the slot and this was the last pin, wakes all who may be waiting for room. */
   unpinSlot(slot: number): void {
     const at = this.map.descriptorAt(slot);
-    if (this.addWord32(at + SLOT.PINS, -1) !== 1) return;
+    const pins = this.addWord32(at + SLOT.PINS, -1);
+    assert(pins > 0, 'a slot is unpinned once for each pin');
+    if (pins !== 1) return;
     if (this.exchangeWord32(at + SLOT.WANTED, 1, 0) !== 1) return;
     this.raise(SIGNAL.ORDERED);
     this.raise(SIGNAL.COMMIT);

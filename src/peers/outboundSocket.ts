@@ -119,6 +119,7 @@ export class OutboundSocket {
   #written(bytes: number, entry: { readonly released: () => void } | undefined): void {
     const wasMuch = this.#queuedBytes > PEER_QUEUED_BYTES / 2;
     this.#queuedBytes -= bytes;
+    assert(this.#queuedBareBytes >= 0 && this.#queuedBareBytes <= this.#queuedBytes, 'bytes leave the queue of a peer once');
     if (entry !== undefined) this.#release(entry);
     if (this.#isGone || this.#queuedBytes > PEER_QUEUED_BYTES / 2 || !(wasMuch || this.#isAwaited)) return;
     this.#isAwaited = false;

@@ -12,6 +12,7 @@
 //     sockets are read. So the more has come from all, the less may come from one; never less than a client needs. What counts are
 //     messages, not time, which passes also when the machine stands still.
 
+import { assert } from '../core/assert.ts';
 import {
   CONTROL_FRAMES_PER_SECOND,
   CROWDED_REQUESTS,
@@ -186,8 +187,7 @@ export class TurnBudget<S extends BudgetSession> {
 
   /** The connection ends: what waits of it is never handled. */
   closed(inbox: Inbox<S>): void {
-    this.#queuedBytes -= inbox.queue.bytes;
-    this.#queuedRequests -= inbox.queue.count;
+    this.#left(inbox.queue.bytes, inbox.queue.count);
     this.#goneRequests += inbox.turn === this.#turn ? inbox.requests : inbox.queue.count;
     inbox.queue.clear();
     this.#waiting.delete(inbox);
@@ -266,11 +266,16 @@ export class TurnBudget<S extends BudgetSession> {
     return this.#loop.nowMs();
   }
 
+  #left(bytes: number, requests: number): void {
+    this.#queuedBytes -= bytes;
+    this.#queuedRequests -= requests;
+    assert(this.#queuedBytes >= 0 && this.#queuedRequests >= 0, 'a request leaves the queue once');
+  }
+
   /** Handles the oldest message that waits of a connection. Returns its size. */
   #handleNext(inbox: Inbox<S>): number {
     const message = inbox.queue.shift();
-    this.#queuedBytes -= RequestQueue.costOf(message);
-    this.#queuedRequests -= 1;
+    this.#left(RequestQueue.costOf(message), 1);
     this.#handle(inbox.session, message);
     return message.byteLength;
   }

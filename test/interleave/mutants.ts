@@ -12,6 +12,9 @@ export interface Interleaving {
 }
 
 const MEMORY = 'src/memory/tailMemory.ts';
+/** Takes a pin away, and goes on when it was the last one. */
+const PIN_GOES =
+  "const pins = this.addWord32(at + SLOT.PINS, -1);\n        assert(pins > 0, 'a slot is unpinned once for each pin');\n        if (pins !== 1)\n            return;";
 const TAIL = 'src/memory/tail.ts';
 const HOT = 'src/memory/hotReader.ts';
 
@@ -89,7 +92,7 @@ const SLOTS: readonly Interleaving[] = [
     name: 'wanted is looked at before the pin goes',
     what: 'who lets go looks whether somebody wants the slot before the pin is gone',
     patches: [
-      { file: MEMORY, find: 'if (this.addWord32(at + SLOT.PINS, -1) !== 1)\n            return;', replace: '' },
+      { file: MEMORY, find: PIN_GOES, replace: '' },
       {
         file: MEMORY,
         find: 'if (this.exchangeWord32(at + SLOT.WANTED, 1, 0) !== 1)',
@@ -103,7 +106,7 @@ const SLOTS: readonly Interleaving[] = [
     name: 'woken before the pin goes',
     what: 'who lets go wakes first and takes the pin away second',
     patches: [
-      { file: MEMORY, find: 'if (this.addWord32(at + SLOT.PINS, -1) !== 1)\n            return;', replace: '' },
+      { file: MEMORY, find: PIN_GOES, replace: '' },
       {
         file: MEMORY,
         find: '!== 1)\n            return;\n        this.raise(SIGNAL.ORDERED);\n        this.raise(SIGNAL.COMMIT);',
@@ -116,9 +119,7 @@ const SLOTS: readonly Interleaving[] = [
   {
     name: 'the first of two pins wakes',
     what: 'not the last pin to go wakes who wants the slot, but the first',
-    patches: [
-      { file: MEMORY, find: 'if (this.addWord32(at + SLOT.PINS, -1) !== 1)', replace: 'if (this.addWord32(at + SLOT.PINS, -1) === 1)' },
-    ],
+    patches: [{ file: MEMORY, find: 'if (pins !== 1)', replace: 'if (pins === 1)' }],
     foundBy: ['two pins on one slot'],
   },
   {

@@ -39,6 +39,14 @@ describe('pins', () => {
     expect(signals()).toEqual(before.map((value) => value + 1));
   });
 
+  it('a pin that goes twice is noticed', () => {
+    const memory = smallMemory();
+    memory.setSlotState(1, SLOT_IN_USE);
+    expect(memory.pinSlot(1, 0)).toBe(true);
+    memory.unpinSlot(1);
+    expect(() => memory.unpinSlot(1)).toThrow('a slot is unpinned once for each pin');
+  });
+
   it('a pin is refused when the slot is free, or holds another segment', () => {
     const memory = smallMemory();
     memory.prepareSlot(1, 500, NO_TERM);
