@@ -41,8 +41,12 @@ export function checkNoOptions(given: readonly unknown[]): void {
   if (given.some((one) => one !== undefined)) throw new TypeError('an append of a writer takes no options: they are given to log.writer');
 }
 
+/** A name that begins with the other is nearer than one that looks alike: `directory` means `dir`. */
 function nearest(name: string, known: readonly string[]): string {
-  const distances = known.map((one) => distance(name.toLowerCase(), one.toLowerCase()));
+  const wanted = name.toLowerCase();
+  const begins = known.filter((one) => wanted.startsWith(one.toLowerCase()) || one.toLowerCase().startsWith(wanted));
+  if (name !== '' && begins.length > 0) return begins.reduce((best, one) => (one.length > best.length ? one : best));
+  const distances = known.map((one) => distance(wanted, one.toLowerCase()));
   return known[distances.indexOf(Math.min(...distances))] ?? '';
 }
 

@@ -59,6 +59,8 @@ export interface EndPorts {
   readonly leader: LeaderPort;
   /** Called when the commit is to be watched, for as long as {@link Ends.awaitsCommit}. */
   awaitCommit(): void;
+  /** Gets what a caller throws when it is answered after the leader was. */
+  broke(thrown: unknown): void;
 }
 
 export class Ends {
@@ -67,6 +69,7 @@ export class Ends {
   readonly #leader: LeaderPort;
   readonly #isAlone: boolean;
   readonly #awaitCommit: () => void;
+  readonly #broke: (thrown: unknown) => void;
   readonly #shares = new Shares(MAX_SHARED_ENDS);
   readonly #deadlines: Deadlines<Wait>;
   /** Those that wait for the commit, by what it has to reach. */
@@ -85,11 +88,12 @@ export class Ends {
   #leaderless = new Set<WaitingEnd>();
   readonly #work: Paced;
 
-  constructor({ memory, loop, isAlone, leader, awaitCommit }: EndPorts) {
+  constructor({ memory, loop, isAlone, leader, awaitCommit, broke }: EndPorts) {
     this.#memory = memory;
     this.#loop = loop;
     this.#isAlone = isAlone;
     this.#awaitCommit = awaitCommit;
+    this.#broke = broke;
     this.#leader = leader;
     this.#deadlines = new Deadlines(loop, (wait) => this.#expire(wait));
     this.#work = new Paced(loop, () => this.#step());
@@ -146,13 +150,13 @@ export class Ends {
 
   #ask(waiting: WaitingEnd): void {
     this.#toAsk.add(waiting);
-    void this.#askNext();
+    this.#askNext().catch(this.#broke);
   }
 
   #askAll(waiting: Set<WaitingEnd>): void {
     if (this.#toAsk.size === 0) this.#toAsk = waiting;
     else for (const one of waiting) this.#toAsk.add(one);
-    void this.#askNext();
+    this.#askNext().catch(this.#broke);
   }
 
   /** Asks for all that have come until now. Those that come while the leader is asked need a later answer. */

@@ -125,6 +125,7 @@ export class Engine {
       isAlone: this.isAlone,
       leader: { readIndex: async () => this.#raft?.readIndex(), whyNone: () => this.cluster.whyNoLeader },
       awaitCommit,
+      broke: failure.broke,
     });
     failure.whenFailed((error) => {
       this.appends.fail(`this node has failed, and takes no more appends: ${error.message}`);

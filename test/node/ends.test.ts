@@ -33,10 +33,19 @@ class FakeSession {
 
 describe('an END that waits', () => {
   const memory = TailMemory.create({ segmentBytes: 65536, slots: 3 });
+  /** What callers threw. */
+  const broken: unknown[] = [];
   /** The questions to the leader, oldest first. */
   let asked: ((index: number | undefined) => void)[] = [];
   const ports = (isAlone: boolean, readIndex: () => Promise<number | undefined>): EndPorts => {
-    return { memory, loop: TEST_LOOP, isAlone, leader: { readIndex, whyNone: () => why }, awaitCommit: () => undefined };
+    return {
+      memory,
+      loop: TEST_LOOP,
+      isAlone,
+      leader: { readIndex, whyNone: () => why },
+      awaitCommit: () => undefined,
+      broke: (thrown) => broken.push(thrown),
+    };
   };
   let ends = new Ends(ports(false, () => Promise.resolve(0)));
   let client = new FakeSession();
@@ -294,5 +303,14 @@ describe('an END that waits', () => {
   test('of a cluster of one asks nobody', () => {
     new Ends(ports(true, () => Promise.reject(new Error('nobody is to be asked')))).start(request({ isLinearizable: true }));
     expect(client.answers).toEqual(['commit 100']);
+  });
+
+  test('whose caller throws when it is answered fails the engine, and is no rejection that nobody handles', async () => {
+    client.sendEnd = () => {
+      throw new Error('the door is broken');
+    };
+    ends.start(request({ isLinearizable: true }));
+    asked.shift()?.(0);
+    await vi.waitFor(() => expect(broken).toEqual([new Error('the door is broken')]));
   });
 });
