@@ -11,8 +11,8 @@ import { SendBudget } from '../server/sendBudget.ts';
 import { Session } from '../server/session.ts';
 import { openPipe, type PipeDoor } from './pipe.ts';
 
-/** Told when a session begins to wait for the engine, and when it does so no more. */
-export type OnWaiting = (session: Session, isWaiting: boolean) => void;
+/** Told when something of the program's begins to wait for the engine, a session or the door itself, and when it does so no more. */
+export type OnWaiting = (who: Session | EmbeddedDoor, isWaiting: boolean) => void;
 
 export class EmbeddedDoor implements Door, PipeDoor {
   /** Nobody else comes this way. */
@@ -24,6 +24,8 @@ export class EmbeddedDoor implements Door, PipeDoor {
   readonly #incidents: Incidents;
   readonly #onWaiting: OnWaiting;
   #isShut = false;
+  /** Waits for what has its receipt before it is committed. */
+  #isSettling = false;
 
   /** Opens the door. `warn` is told of what a client of the program did wrong. */
   constructor(engine: Engine, warn: (text: string) => void, onWaiting: OnWaiting) {
@@ -77,7 +79,18 @@ export class EmbeddedDoor implements Door, PipeDoor {
     const { readings, ends, unacknowledgedAppends } = session;
     // Not what waits for the log to grow, or for its reader.
     const isReading = readings.ready.size > 0 || readings.cold.size > 0;
-    this.#onWaiting(session, !session.isClosed && (isReading || ends.size > 0 || unacknowledgedAppends > 0));
+    const isWaiting = !session.isClosed && (isReading || ends.size > 0 || unacknowledgedAppends > 0);
+    this.#onWaiting(session, isWaiting);
+    if (!isWaiting && !this.#isSettling && !this.#engine.appends.isSettled) void this.#settle();
+  }
+
+  /** With `ack: 'received'` a program may have nothing left to wait for while its appends are still to be written. */
+  async #settle(): Promise<void> {
+    this.#isSettling = true;
+    this.#onWaiting(this, true);
+    await Promise.race([this.#engine.settled(), this.#engine.ended]);
+    this.#isSettling = false;
+    this.#onWaiting(this, false);
   }
 
   closed(session: Session): void {

@@ -7,7 +7,7 @@ import type { Platform } from '../client/nodes/transport.ts';
 import type { CloseOptions } from '../client/options.ts';
 import { type ClientParts, clientParts } from '../client/parts.ts';
 import { NOTHING_DURABLE, ownPeer } from '../core/config.ts';
-import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
+import { LogError, toPlainError } from '../core/errors.ts';
 import { clientUrlOf } from '../core/peers.ts';
 import type { Engine } from '../node/engine.ts';
 import { startEngine } from '../node/startEngine.ts';
@@ -33,7 +33,9 @@ export class EmbeddedLog extends LogClient {
     this.#keepAlive = keepAlive;
     this.failed = new Promise((resolve) => {
       engine.failed.catch((thrown: unknown) => {
-        const error = fromPlainError(toPlainError(thrown));
+        const { code, message, details } = toPlainError(thrown);
+        // What is asked of it from now on has no effect.
+        const error = new LogError(code, message, details, 'failed', { cause: thrown });
         this.fail(error, underWay(error));
         resolve(error);
       });

@@ -199,6 +199,14 @@ export class Engine {
   }
 
   /**
+   * Resolves once every append has its answer and, while this node leads, all that it ordered is committed, what was only received, too. Not where
+   * the engine ends before.
+   */
+  settled(): Promise<void> {
+    return this.#until(() => this.appends.isSettled);
+  }
+
+  /**
    * Stops within 6 s: takes no more appends, makes durable and answers what was ordered, hands leadership over, closes the clients, ends
    * the threads. Rejects when the engine fails meanwhile, or has failed. A second call has the outcome of the first.
    */
@@ -217,7 +225,7 @@ export class Engine {
           this.appends.drain();
           for (const door of this.doors) door.takeNoMore();
         },
-        settled: () => this.#until(() => this.appends.isSettled),
+        settled: () => this.settled(),
         handOver: async () => (this.isAlone ? undefined : this.#raft?.transfer()),
         refusedAppends: () => (hasClients() ? this.appends.refusedWhileDraining : undefined),
         giveUp: () => this.appends.giveUp(),

@@ -57,12 +57,12 @@ export class ThreadPool {
   }
 
   /**
-   * Runs one task. Rejects with the LogError that the task threw; when its thread dies, piscina rejects too. When no thread could be started
+   * Runs one task. Rejects with the LogError that the task threw, or one that says that its thread ended. When no thread could be started
    * for it, it was not begun, and never will be.
    */
   async run<Name extends TaskName>(task: Name, request: Tasks[Name]['request']): Promise<Tasks[Name]['response']> {
     const outcome = (await this.#pool.run({ task, request }, { signal: this.#queue }).catch((thrown: unknown) => {
-      throw thrown instanceof Error && thrown.name === 'AbortError' ? this.#shortage : thrown;
+      throw thrown instanceof Error && thrown.name === 'AbortError' ? this.#shortage : fromPlainError(toPlainError(thrown));
     })) as TaskOutcome<Tasks[Name]['response']>;
     if (!outcome.ok) throw fromPlainError(outcome.error);
     return outcome.value;

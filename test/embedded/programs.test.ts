@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { directory, open, start, textsOf } from './support.ts';
+import { directory, open, start, textsOf, withFaultyDisk } from './support.ts';
 
 describe('a program that does not close its log', () => {
   it('ends when all that it asked for is answered, and what was acknowledged is there', async () => {
@@ -36,6 +36,22 @@ describe('a program that does not close its log', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain('count 3');
     expect(stdout).toContain('told');
+  });
+
+  it('E4: ends when what was only received is there', async () => {
+    const dir = directory();
+    const { testing, flags, env } = withFaultyDisk(dir);
+    const program = start(
+      dir,
+      `import { TestDisk } from '${testing}/testDisk.js';
+       const log = await openLog({ dir, ...SMALL, ack: 'received' });
+       new TestDisk(dir).set({ syncDelayMs: 200 });
+       for (let i = 0; i < 300; i++) await log.append('entry ' + i);`,
+      { flags, env },
+    );
+    const { code, stderr } = await program.ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(await textsOf(await open({ dir }))).toHaveLength(300);
   });
 
   it('stays with unref: false, and so does one that serves others', async () => {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type EmbeddedLog, type OpenOptions, openLog } from '../../dist/src/index.js';
+import { TestDisk } from '../../dist/src/testing/testDisk.js';
 
 /** Small segments: a log of them opens quickly, and takes little of the disk. */
 export const SMALL = { segmentBytes: '1MiB', slots: 3 } as const;
@@ -23,6 +24,14 @@ export async function open(options: Partial<OpenOptions> = {}): Promise<Embedded
   return log;
 }
 
+/** How to start a program whose disk, under `dir`, fails or is slow when it says so to a TestDisk, a module of the folder `testing`. */
+export function withFaultyDisk(dir: string): { readonly testing: string; readonly flags: string[]; readonly env: Record<string, string> } {
+  const testing = new URL('../../dist/src/testing', import.meta.url).href;
+  // The program looks for its faults when it begins.
+  new TestDisk(dir).mend();
+  return { testing, flags: ['--import', `${testing}/faultyDisk.js`], env: { LOGLOG_TESTING_DATA: dir } };
+}
+
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -34,13 +43,17 @@ export interface Ended {
 export function start(
   dir: string,
   program: string,
+  { flags = [], env = {} }: { readonly flags?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
 ): { readonly ended: Promise<Ended>; kill(): void; readonly printed: (text: string) => Promise<void> } {
   const index = new URL('../../dist/src/index.js', import.meta.url).href;
   const text = `import { openLog } from ${JSON.stringify(index)};
 const dir = ${JSON.stringify(dir)};
 const SMALL = ${JSON.stringify(SMALL)};
 ${program}`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', text], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...flags, '--input-type=module', '-e', text], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';

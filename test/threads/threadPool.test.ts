@@ -5,6 +5,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { TailMemory } from '../../dist/src/memory/tailMemory.js';
+import type { Identity } from '../../dist/src/storage/dataDirectory.js';
+import { ThreadPool } from '../../dist/src/threads/threadPool.js';
 import { temporaryDirectory } from '../support/server.ts';
 
 const built = (path: string): string => JSON.stringify(new URL(`../../dist/src/${path}`, import.meta.url).href);
@@ -16,7 +19,7 @@ const STARTS_AND_ENDS = `
 
   const { shared } = TailMemory.create({ segmentBytes: 65536, slots: 3 });
   const setup = { directory: '/nowhere', identity: {}, shared, fsync: false };
-  const start = () => new ThreadPool(setup, { minThreads: 4, maxThreads: 4, died: console.error, short: console.error });
+  const start = () => new ThreadPool(setup, { minThreads: 4, maxThreads: 4, keepsRunning: true, died: console.error, short: console.error });
   const whole = start();
   const begun = performance.now();
   // A task on each thread, which fails: all of them are loaded then.
@@ -50,5 +53,14 @@ describe('a pool of threads', () => {
     const args = ['--require', preload, '--input-type=module', '-e', STARTS_AND_ENDS];
     const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
     expect({ stdout, stderr }).toEqual({ stdout: 'all ended\n', stderr: '' });
+  });
+
+  test('a task whose thread is ended rejects with a LogError', async () => {
+    const { shared } = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
+    const setup = { directory: '/nowhere', identity: {} as Identity, shared, fsync: false };
+    const pool = new ThreadPool(setup, { minThreads: 1, maxThreads: 1, keepsRunning: true, died: () => undefined, short: () => undefined });
+    const task = pool.run('recover', {}).catch((thrown: unknown) => thrown);
+    await pool.destroy();
+    expect(await task).toMatchObject({ name: 'LogError', code: 'IO', message: /terminat/i });
   });
 });
