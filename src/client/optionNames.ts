@@ -25,11 +25,17 @@ export const CONNECT_OPTIONS = [
 /** What decides whether an append may be done: there with a value, or not there. */
 const CONDITIONS: readonly string[] = ['expectedEnd', 'expectedTerm'];
 
-/** Throws TypeError when `options`, which `what` takes, is no object, has a name that is not one of `known`, or a condition without a value. */
-export function checkOptions(what: string, options: unknown, known: readonly string[]): void {
+/**
+ * Throws TypeError when `options`, which `what` takes, is no object, has a name that is not one of `known`, or a condition without a value.
+ * `meant`: what is meant by names that are known from elsewhere.
+ */
+export function checkOptions(what: string, options: unknown, known: readonly string[], meant: Readonly<Record<string, string>> = {}): void {
   if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, not ${describe(options)}`);
   for (const [name, value] of Object.entries(options)) {
-    if (!known.includes(name)) throw new TypeError(`${what} has no option ${JSON.stringify(name)}; did you mean ${nearest(name, known)}?`);
+    if (!known.includes(name)) {
+      const hint = Object.hasOwn(meant, name) ? meant[name] : nearest(name, known);
+      throw new TypeError(`${what} has no option ${JSON.stringify(name)}; did you mean ${hint}?`);
+    }
     if (value === undefined && CONDITIONS.includes(name)) {
       throw new TypeError(`${name} is undefined: give an offset or term, or leave the option out to do without the condition`);
     }

@@ -44,6 +44,7 @@ export class EmbeddedLog extends LogClient {
 
   /** @internal */
   static async open(plan: OpenPlan): Promise<EmbeddedLog> {
+    if (plan.signal?.aborted) throw gaveUp(plan.signal);
     const keepAlive = new KeepAlive();
     // Whatever this is doing, the program waits for it.
     keepAlive.hold(plan);
@@ -63,7 +64,7 @@ export class EmbeddedLog extends LogClient {
       // The engine has failed, or was not waited for: what it has is not more than what a crash leaves.
       await engine?.abandon();
       keepAlive.end();
-      throw plan.signal?.aborted ? new AbortedError('This openLog', 'before the log was open.', plan.signal, 'failed') : thrown;
+      throw plan.signal?.aborted ? gaveUp(plan.signal) : thrown;
     }
   }
 
@@ -91,8 +92,10 @@ export class EmbeddedLog extends LogClient {
     this.#keepAlive.hold(this);
     try {
       // Where it fails meanwhile, `failed` says so.
-      await this.#engine.stop().catch(() => undefined);
-      if (this.#engine.error !== undefined) await this.#engine.ended;
+      const report = await this.#engine.stop().catch(() => undefined);
+      // Threads that did not end in time, as on a disk that does not answer, are ended as by a crash.
+      if (report?.cut.includes('end')) await this.#engine.abandon();
+      await this.#engine.ended;
     } finally {
       this.#keepAlive.end();
     }
@@ -126,6 +129,10 @@ async function platformOf(door: EmbeddedDoor, engine: Engine, ownUrl: string): P
       return isOwn ? door.open(url, events) : NODE.open(url, events);
     },
   };
+}
+
+function gaveUp(signal: AbortSignal): AbortedError {
+  return new AbortedError('This openLog', 'before the log was open.', signal, 'failed');
 }
 
 /** For an append that was under way when the log failed. */

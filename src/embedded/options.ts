@@ -74,6 +74,9 @@ export interface OpenOptions extends NodeOptions, ConnectOptions {
 /** Options of a node that have another name, or another place, in a program. */
 const ELSEWHERE: Readonly<Partial<Record<OptionName, string>>> = { data: 'dir', host: 'listen.host', port: 'listen.port' };
 
+/** Names that others have for an option: those of `loglog serve`, and what one would guess. */
+const MEANT: Readonly<Record<string, string>> = { ...ELSEWHERE, directory: 'dir', path: 'dir' };
+
 const NODE_OPTIONS = (Object.keys(OPTIONS) as OptionName[]).filter((name) => ELSEWHERE[name] === undefined);
 const OWN_OPTIONS = ['dir', 'listen', 'unref', 'log'] as const satisfies (keyof OpenOptions)[];
 const LISTEN_OPTIONS = ['host', 'port'] as const satisfies (keyof ListenOptions)[];
@@ -99,7 +102,7 @@ function pathOf(dir: unknown): string {
 
 /** Checks all options. Throws TypeError for one that is not known, with the nearest name, and TypeError or RangeError, which say what was expected, for a value. */
 export function planOf(options: OpenOptions): OpenPlan {
-  checkOptions('openLog', options, ALL_OPTIONS);
+  checkOptions('openLog', options, ALL_OPTIONS, MEANT);
   const { listen, unref, log } = options;
   if (listen !== undefined) checkOptions('openLog’s listen', listen, LISTEN_OPTIONS);
   const node = Object.fromEntries(NODE_OPTIONS.map((name) => [name, options[name as keyof NodeOptions]]));
@@ -108,12 +111,13 @@ export function planOf(options: OpenOptions): OpenPlan {
     asProperties((name) => ELSEWHERE[name] ?? name),
   );
   const client = Object.fromEntries(CONNECT_OPTIONS.map((name) => [name, options[name]]));
+  const mayEnd = unref === undefined || checkBoolean('unref', unref);
   const listens = listen !== undefined || config.peers.length > 0;
   return {
     config,
     listens,
     settings: resolveSettings(client),
-    unref: !listens && (unref === undefined || checkBoolean('unref', unref)),
+    unref: mayEnd && !listens,
     signal: checkSignal(options.signal),
     log: logTo(log),
   };

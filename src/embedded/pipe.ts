@@ -9,6 +9,7 @@
 
 import type { Transport, TransportEvents } from '../client/nodes/transport.ts';
 import { Queue } from '../client/queue.ts';
+import { DATA } from '../protocol/client.ts';
 import type { ClientSocket } from '../server/clientSocket.ts';
 import type { Session } from '../server/session.ts';
 
@@ -28,6 +29,10 @@ export interface PipeDoor {
   closed(session: Session): void;
 }
 
+function dataBytesOf(message: Uint8Array): number {
+  return message[0] === DATA ? message.length : 0;
+}
+
 /** How the connection ended, for the client. */
 interface Ending {
   readonly reason: string;
@@ -41,6 +46,7 @@ class Pipe implements ClientSocket {
   readonly #session: Session;
   /** What the client has not been given. */
   #queue = new Queue<Uint8Array>();
+  /** Bytes of the log among it. The answers are not counted: the client gets them as soon as its own code lets it, and asked for each. */
   #queuedBytes = 0;
   /** The node's side is closed: nothing comes from it, nothing goes to it. */
   #isClosed = false;
@@ -69,7 +75,7 @@ class Pipe implements ClientSocket {
     if (this.#isClosed) return;
     // The session uses its memory again.
     this.#queue.push(new Uint8Array(message));
-    this.#queuedBytes += message.length;
+    this.#queuedBytes += dataBytesOf(message);
     this.#plan();
   }
 
@@ -131,15 +137,18 @@ class Pipe implements ClientSocket {
   /** Gives the client all that is queued, and nothing that is sent meanwhile. */
   #deliver(): void {
     const isAny = this.#queue.length > 0;
-    // What a listener of the program's throws leaves the rest in the queue, for the next turn: the program may go on.
-    for (let left = this.#queue.length; left > 0; left--) {
-      const message = this.#queue.shift();
-      // It was closed by what the client did with the one before.
-      if (message === undefined) break;
-      this.#queuedBytes -= message.length;
-      this.#events.message(message);
+    try {
+      // What a listener of the program's throws leaves the rest in the queue, for the next turn: the program may go on.
+      for (let left = this.#queue.length; left > 0; left--) {
+        const message = this.#queue.shift();
+        // It was closed by what the client did with the one before.
+        if (message === undefined) break;
+        this.#queuedBytes -= dataBytesOf(message);
+        this.#events.message(message);
+      }
+    } finally {
+      if (isAny) this.#afterDelivery();
     }
-    if (isAny) this.#afterDelivery();
     if (this.#ending !== undefined && this.#queue.length === 0) this.#tellEnding();
   }
 
@@ -148,7 +157,7 @@ class Pipe implements ClientSocket {
     try {
       this.#deliver();
     } finally {
-      if (this.#queue.length > 0) this.#plan();
+      if (this.#queue.length > 0 || this.#ending !== undefined) this.#plan();
     }
   }
 

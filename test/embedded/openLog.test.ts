@@ -53,6 +53,13 @@ describe('an embedded log', () => {
     expect(ticks).toBeGreaterThan(2);
   });
 
+  it('E6: answers any number of calls that are made at once', async () => {
+    const events: string[] = [];
+    const log = await open({ onEvent: ({ type }) => events.push(type) });
+    await Promise.all(Array.from({ length: 200_000 }, () => log.end()));
+    expect(events.filter((type) => type === 'disconnected')).toEqual([]);
+  });
+
   it('is opened by one at a time, and again at once when it was closed', async () => {
     const dir = directory();
     const log = await open({ dir });
@@ -119,7 +126,8 @@ describe('options', () => {
   it.each<[object, new () => Error, string]>([
     [{ segmentByte: 1 }, TypeError, 'openLog has no option "segmentByte"; did you mean segmentBytes?'],
     [{ directory: '/x' }, TypeError, 'openLog has no option "directory"; did you mean dir?'],
-    [{ port: 7070 }, TypeError, 'openLog has no option "port"'],
+    [{ port: 7070 }, TypeError, 'openLog has no option "port"; did you mean listen.port?'],
+    [{ listen: { port: 0 }, unref: 'nope' }, TypeError, 'unref must be true or false'],
     [{ listen: { prot: 1 } }, TypeError, 'has no option "prot"; did you mean port?'],
     [{ listen: { port: 65_536 } }, RangeError, 'listen.port takes a whole number from 0 to 65535, not 65536'],
     [{ listen: true }, TypeError, 'options must be an object'],
