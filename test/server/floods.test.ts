@@ -2,8 +2,8 @@
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { MAX_REQUESTS_PER_CONNECTION, MAX_UNACKNOWLEDGED_APPENDS, SEND_BUFFER_CUT_BYTES } from '../../src/core/limits.ts';
-import { APPEND, CANCEL, CLOSE_FLOOD, CREDIT, END, READ, requestMessage } from '../../src/protocol/client.ts';
-import { type Attack, type BesideOptions, type BesideReport, beside } from '../support/attack/beside.ts';
+import { CANCEL, CLOSE_FLOOD, END, requestMessage } from '../../src/protocol/client.ts';
+import { type Attack, type BesideOptions, type BesideReport, beside, endless } from '../support/attack/beside.ts';
 import { clientFrame, OPCODE, repeated } from '../support/attack/frames.ts';
 import { frameEntries } from './support/entries.ts';
 import { connect, startNode } from './support/fixture.ts';
@@ -17,36 +17,6 @@ async function attack(attacks: Record<string, Attack>, options: BesideOptions = 
   expect(report.grownMegabytes).toBeLessThan(megabytes + GARBAGE_MEGABYTES);
   return report;
 }
-
-/** One connection that sends `frame` again and again, as fast as it can, also after it was told goodbye. */
-function endless(frame: Uint8Array): Attack {
-  return { connections: 1, isWebSocket: true, isStubborn: true, chunk: repeated(frame, 256 * 1024) };
-}
-
-test('A1: beside connections that send as fast as they can, a client is served, and the others are cut', async () => {
-  const tinyAppend = Buffer.concat([requestMessage(APPEND, 0, 1, 0, 1), frameEntries([Buffer.alloc(0)])]);
-  const requests = {
-    'the end': endless(clientFrame(requestMessage(END, 0, 1))),
-    credit: endless(clientFrame(requestMessage(CREDIT, 0, 1))),
-    cancel: endless(clientFrame(requestMessage(CANCEL, 0, 1))),
-    'a read that is refused': endless(clientFrame(requestMessage(READ, 0, 1, 2 ** 40))),
-  };
-  const others = {
-    pings: endless(clientFrame(Buffer.alloc(4), OPCODE.ping)),
-    pongs: endless(clientFrame(Buffer.alloc(4), OPCODE.pong)),
-    text: endless(clientFrame(Buffer.from('text'), OPCODE.text)),
-    'appends beyond the window': endless(clientFrame(tinyAppend)),
-  };
-  const { cuts } = await attack({ ...requests, ...others }, { untilCuts: 1 });
-  for (const name of Object.keys(requests)) {
-    expect([name, cuts[name]]).toMatchObject([name, [{ code: CLOSE_FLOOD, reason: expect.stringContaining('wait for answers') }]]);
-  }
-  for (const name of ['pings', 'pongs']) {
-    expect([name, cuts[name]]).toMatchObject([name, [{ code: CLOSE_FLOOD, reason: expect.stringContaining('pings and pongs') }]]);
-  }
-  expect(cuts.text).toMatchObject([{ code: 1008 }]);
-  expect([1008, CLOSE_FLOOD]).toContain(cuts['appends beyond the window']?.[0]?.code);
-});
 
 test('A1: answers to pings that nobody reads count as unread bytes, over all connections', async () => {
   // Below the budget of a turn; each ping asks for 127 bytes.

@@ -5,70 +5,13 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { HTTP_CONNECTIONS } from '../../src/core/limits.ts';
 import { type Attack, beside } from '../support/attack/beside.ts';
 import { repeated, upgradeRequest } from '../support/attack/frames.ts';
-import { ask } from '../support/attack/wellBehaved.ts';
+import { ask, exchange } from '../support/attack/wellBehaved.ts';
 import { connect, eventually, startNode } from './support/fixture.ts';
-import type { ProcessNode } from './support/processNode.ts';
-
-const MAX_CONNECTIONS = 100;
-/** More than the node takes. */
-const SILENT = 2 * (MAX_CONNECTIONS + HTTP_CONNECTIONS);
 
 const nothing = Buffer.alloc(0);
 const get = (path: string): Buffer => Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
 
-/** Everything that comes back for `request`, until the node closes. */
-function exchange(node: ProcessNode, request: Uint8Array): Promise<string> {
-  const { hostname, port } = new URL(node.url);
-  return new Promise((resolve) => {
-    let text = '';
-    const socket = connectTcp(Number(port), hostname, () => socket.write(request));
-    socket.setEncoding('latin1').on('data', (part) => {
-      text += part;
-    });
-    socket.on('error', () => undefined);
-    socket.on('close', () => resolve(text));
-  });
-}
-
 describe('A3: connections that say nothing shut out nobody', () => {
-  test.each([
-    ['nothing at all', {}],
-    ['the beginning of a request', { once: Buffer.from('GET /healthz HTTP/1.1\r\nHo') }],
-  ])('%s, from more connections than there are places, each replaced when it is cut', async (_, work: Partial<Attack>) => {
-    const node = await startNode({ maxConnections: MAX_CONNECTIONS });
-    const silent = { connections: SILENT, isWebSocket: false, chunk: nothing, isReplaced: true, ...work };
-    const { cuts } = await beside(node, { silent }, { untilCuts: SILENT }, onTestFinished);
-    expect(cuts.silent?.length).toBeGreaterThanOrEqual(SILENT);
-  });
-
-  test('nor where clients have all their places: health is served, one client more hears why it is not', async () => {
-    const node = await startNode({ maxConnections: 3 });
-    const clients = await Promise.all([connect(node), connect(node), connect(node)]);
-    const { hostname, port } = new URL(node.url);
-    let closed = 0;
-    for (let i = 0; i < 2 * HTTP_CONNECTIONS; i++) {
-      const socket = connectTcp(Number(port), hostname);
-      socket
-        .on('error', () => undefined)
-        .on('close', () => {
-          closed += 1;
-        });
-      onTestFinished(() => void socket.destroy());
-    }
-    await eventually(() => closed >= HTTP_CONNECTIONS / 2, 'silent connections are closed');
-    for (const path of ['/healthz', '/readyz', '/status', '/metrics']) expect([path, await ask(node.url, path)]).toEqual([path, 200]);
-    expect(await exchange(node, Buffer.from(upgradeRequest()))).toContain('503 Service Unavailable');
-    await clients[0]?.close();
-    await eventually(
-      () =>
-        connect(node).then(
-          () => true,
-          () => false,
-        ),
-      'the place is given again',
-    );
-  });
-
   test('nor are they forgotten where single clients come and go', async () => {
     const node = await startNode({ maxConnections: 1 });
     const { hostname, port } = new URL(node.url);
@@ -108,15 +51,15 @@ describe('A1: requests over HTTP without end', () => {
 
   test('a connection carries one request: a second one before the answer closes it, and a body in pieces', async () => {
     const node = await startNode();
-    expect(await exchange(node, get('/healthz'))).toMatch(/^HTTP\/1\.1 200 OK\r\n.*Connection: close\r\n.*\r\n\r\nok\n$/s);
-    expect(await exchange(node, repeated(get('/status'), 1 << 20))).toBe('');
+    expect(await exchange(node.url, get('/healthz'))).toMatch(/^HTTP\/1\.1 200 OK\r\n.*Connection: close\r\n.*\r\n\r\nok\n$/s);
+    expect(await exchange(node.url, repeated(get('/status'), 1 << 20))).toBe('');
     const chunked = 'POST /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n';
-    expect(await exchange(node, Buffer.from(chunked))).toBe('');
-    expect(await exchange(node, Buffer.from('POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n'))).toMatch(
+    expect(await exchange(node.url, Buffer.from(chunked))).toBe('');
+    expect(await exchange(node.url, Buffer.from('POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n'))).toMatch(
       /^HTTP\/1\.1 404/,
     );
     // A refused upgrade closes, too.
-    expect(await exchange(node, Buffer.from(upgradeRequest().replace('loglog.v1', 'chat')))).toMatch(/^HTTP\/1\.1 400/);
+    expect(await exchange(node.url, Buffer.from(upgradeRequest().replace('loglog.v1', 'chat')))).toMatch(/^HTTP\/1\.1 400/);
     expect(await ask(node.url, '/healthz')).toBe(200);
   });
 });

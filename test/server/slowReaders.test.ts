@@ -56,19 +56,6 @@ test('a reader of 1 MB/s is not cut by connections that ask for a large entry an
   expect(reader.errors).toEqual([]);
 });
 
-test('one that has just come gets its large entries, with 20 that do not read theirs beside it', async () => {
-  const node = await startNode({ slots: 3 });
-  const writer = await connect(node);
-  const large = await appendAll(writer, [Buffer.alloc(16_000_000, 'k'), Buffer.alloc(16_000_000, 'l')]);
-  const flood = await Flood.start(node.url, deafReaders(20, large[0]?.offset ?? 0));
-  onTestFinished(() => flood.stop());
-  // Those that do not read are cut as soon as somebody has waited for room for a while.
-  const reader = await connect(node);
-  const answers = await Promise.all(large.map(({ offset }) => reader.read(offset)));
-  expect(answers.map(({ bytes }) => bytes)).toEqual([16_000_012, 16_000_012]);
-  expect(reader.errors).toEqual([]);
-});
-
 /** Waits until what is unsent on all connections stands still while a canary makes appends. */
 async function untilFull(node: ProcessNode, canary: Canary): Promise<void> {
   let stood = 0;

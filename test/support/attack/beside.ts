@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type Cut, Flood, type FloodWork } from './flood.ts';
+import { repeated } from './frames.ts';
 import { type Latencies, WellBehaved } from './wellBehaved.ts';
 
 /** A node in a process of its own. */
@@ -11,6 +12,11 @@ export interface Victim {
 }
 
 export type Attack = Omit<FloodWork, 'host' | 'port'>;
+
+/** One connection that sends `frame` again and again, as fast as it can, also after it was told goodbye. */
+export function endless(frame: Uint8Array): Attack {
+  return { connections: 1, isWebSocket: true, isStubborn: true, chunk: repeated(frame, 256 * 1024) };
+}
 
 export interface BesideOptions {
   /** What the well-behaved client must complete during the attack. */

@@ -2,6 +2,7 @@
 // health, all at its own pace. Whatever it should not meet is an error: a lost connection, a refusal, a gap, a health check that fails.
 
 import { get } from 'node:http';
+import { connect as connectTcp } from 'node:net';
 import { Canary } from '../../server/support/canary.ts';
 
 const HEALTH_PAUSE_MS = 20;
@@ -32,6 +33,20 @@ export function ask(url: string, path: string): Promise<number> {
     });
     request.on('timeout', () => request.destroy(new Error(`${path} was not answered within ${HEALTH_TIMEOUT_MS} ms`)));
     request.on('error', reject);
+  });
+}
+
+/** Everything that comes back for `request`, until the node closes. */
+export function exchange(url: string, request: Uint8Array): Promise<string> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = connectTcp(Number(port), hostname, () => socket.write(request));
+    socket.setEncoding('latin1').on('data', (part) => {
+      text += part;
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(text));
   });
 }
 
