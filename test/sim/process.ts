@@ -63,7 +63,8 @@ export class Process implements Endpoint {
   readonly #channel = new SimChannel(this, () => this.#hopMs());
   readonly #failure = new Failure();
   readonly #vote: Vote;
-  #violation: Violation | undefined;
+  /** What was thrown where a promise or the engine has taken it. */
+  #thrown: unknown;
   #isBegun = false;
   /** The engine has begun: doors are open to clients from then on. */
   hasBegun = false;
@@ -149,7 +150,10 @@ export class Process implements Endpoint {
     const begins = (): void => {
       this.hasBegun = true;
     };
-    this.engine.begin().then(begins, () => undefined);
+    // What goes wrong ends the process when the promises have had their say.
+    this.engine.begin().then(begins, (thrown: unknown) => {
+      this.#thrown ??= thrown;
+    });
     this.#settle();
   }
 
@@ -192,7 +196,7 @@ export class Process implements Endpoint {
       look();
     } catch (thrown) {
       if (!(thrown instanceof Violation)) throw thrown;
-      this.#violation ??= thrown;
+      this.#thrown ??= thrown;
     }
   }
 
@@ -230,7 +234,7 @@ export class Process implements Endpoint {
       if (this.#failure.error !== undefined) throw this.#failure.error;
     } catch (thrown) {
       if (thrown instanceof Violation) throw thrown;
-      if (this.#violation !== undefined) throw this.#violation;
+      if (this.#thrown instanceof Violation) throw this.#thrown;
       this.node.processFailed(thrown);
     }
     if (!this.isAlive) return false;
@@ -246,7 +250,7 @@ export class Process implements Endpoint {
     const beat = this.memory.word32(STATE.BEAT);
     if (beat !== this.#seenBeat) this.ticksSinceBeat = 0;
     this.#seenBeat = beat;
-    if (this.#violation !== undefined) throw this.#violation;
+    if (this.#thrown !== undefined) throw this.#thrown;
   }
 
   die(): void {

