@@ -96,6 +96,10 @@ class Pipe implements ClientSocket {
     this.#end({ reason: 'the node ended it', code: 0 });
   }
 
+  rested(): void {
+    this.#door.looked(this.#session);
+  }
+
   remoteAddress(): string {
     return 'this process';
   }

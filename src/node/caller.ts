@@ -39,6 +39,8 @@ export interface Caller extends Appender {
   admits(bytes: number): boolean;
   /** Sends entries of the log: the `commit` as it is now, and whole entries from `offset` on, or none. `entries` are valid during the call. */
   sendData(requestId: number, offset: number, commit: number, entries: Uint8Array): void;
+  /** Nothing more is to be sent to it now, nor read for it from the disk: its readings wait, have ended, or lack room. */
+  rested?(): void;
   /** Answers an END: where the log starts, how far it is committed, and the term. */
   sendEnd(requestId: number, start: number, commit: number, term: number): void;
 }

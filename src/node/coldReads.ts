@@ -105,7 +105,10 @@ export class ColdReads {
       this.#freeBuffers.push(buffer);
       caller.readings.coldRunning -= 1;
       assert(caller.readings.coldRunning >= 0 && this.#freeBuffers.length <= COLD_READERS, 'reads that run are counted');
-      if (!caller.isClosed) this.resume(caller);
+      if (!caller.isClosed) {
+        this.resume(caller);
+        caller.rested?.();
+      }
       this.#start();
     }
   }

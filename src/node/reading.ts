@@ -64,7 +64,11 @@ export class Readings {
     this.#deadlines = new Deadlines(ports.loop, (reading) => this.#stopWaiting(reading));
     this.#turns = new Turns(
       ports.loop,
-      (caller) => this.#serve(caller),
+      (caller) => {
+        const goesOn = this.#serve(caller);
+        if (!goesOn) caller.rested?.();
+        return goesOn;
+      },
       () => ports.beforeTurn(),
     );
     this.#cold = new ColdReads(ports.memory, ports.segments, ports.tasks, {

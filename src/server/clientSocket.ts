@@ -13,6 +13,8 @@ export interface ClientSocket {
   end(closeCode: number, reason: string): void;
   /** Ends the connection at once; what waits is thrown away. */
   close(): void;
+  /** Nothing more is to be sent now: what the client asked for waits, or has ended. For a door that keeps its program running meanwhile. */
+  rested?(): void;
   /** Where the client is, for people. */
   remoteAddress(): string;
 }

@@ -222,6 +222,10 @@ export class Session implements Caller {
     return `from ${this.#socket.remoteAddress()}`;
   }
 
+  rested(): void {
+    if (!this.isClosed) this.#socket.rested?.();
+  }
+
   /** Answers an END. */
   sendEnd(requestId: number, start: number, commit: number, term: number): void {
     this.send(encodeEnded(requestId, start, commit, term));

@@ -38,6 +38,40 @@ describe('a program that does not close its log', () => {
     expect(stdout).toContain('told');
   });
 
+  it('E7: reads what is on the disk only, to its end, and is not held by a subscription that has read it', async () => {
+    const dir = directory();
+    const written = start(
+      dir,
+      `const log = await openLog({ dir, ...SMALL, segmentBytes: '128KiB' });
+       await Promise.all(Array.from({ length: 400 }, (_, i) => log.append('x'.repeat(1000) + i)));
+       await log.close();`,
+    );
+    expect((await written.ended).code).toBe(0);
+    const read = start(
+      dir,
+      `const main = async () => {
+         const log = await openLog({ dir, ...SMALL, segmentBytes: '128KiB' });
+         void (async () => { let told = 0; for await (const entry of log.subscribe({ from: 0 })) if (++told === 400) console.log('told all'); })();
+         let count = 0;
+         for await (const entry of log.read()) count += 1;
+         console.log('read', count);
+       };
+       void main();`,
+    );
+    const { code, stdout, stderr } = await read.ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout.trim().split('\n').sort()).toEqual(['read 400', 'told all']);
+  });
+
+  it('E8: that subscribes to an empty log, and does nothing else, ends', async () => {
+    const program = start(
+      directory(),
+      `const log = await openLog({ dir, ...SMALL });
+       void (async () => { for await (const entry of log.subscribe()) console.log('told'); })();`,
+    );
+    expect(await program.ended).toMatchObject({ code: 0, stdout: '' });
+  });
+
   it('E4: ends when what was only received is there', async () => {
     const dir = directory();
     const { testing, flags, env } = withFaultyDisk(dir);
