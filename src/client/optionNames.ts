@@ -25,16 +25,28 @@ export const CONNECT_OPTIONS = [
 /** What decides whether an append may be done: there with a value, or not there. */
 const CONDITIONS: readonly string[] = ['expectedEnd', 'expectedTerm'];
 
-/**
- * Throws TypeError when `options`, which `what` takes, is no object, has a name that is not one of `known`, or a condition without a value.
- * `meant`: what is meant by names that are known from elsewhere.
- */
-export function checkOptions(what: string, options: unknown, known: readonly string[], meant: Readonly<Record<string, string>> = {}): void {
-  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, not ${describe(options)}`);
+interface OptionHints {
+  /** What the options are called for whoever gives them. Default: `options`. */
+  readonly called?: string;
+  /** Names that somebody may think of, and what has their meaning here. */
+  readonly places?: Readonly<Record<string, string>>;
+}
+
+/** Throws TypeError when `options`, which `what` takes, is no object, has a name that is not one of `known`, or a condition without a value. */
+export function checkOptions(
+  what: string,
+  options: unknown,
+  known: readonly string[],
+  { called = 'options', places = {} }: OptionHints = {},
+): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new TypeError(`${called} must be an object, not ${Array.isArray(options) ? 'a list' : describe(options)}`);
+  }
   for (const [name, value] of Object.entries(options)) {
     if (!known.includes(name)) {
-      const hint = Object.hasOwn(meant, name) ? meant[name] : nearest(name, known);
-      throw new TypeError(`${what} has no option ${JSON.stringify(name)}; did you mean ${hint}?`);
+      const meant = Object.hasOwn(places, name) ? places[name] : nearest(name, known);
+      const hint = meant === undefined ? `it has ${known.join(', ')}` : `did you mean ${meant}?`;
+      throw new TypeError(`${what} has no option ${JSON.stringify(name)}; ${hint}`);
     }
     if (value === undefined && CONDITIONS.includes(name)) {
       throw new TypeError(`${name} is undefined: give an offset or term, or leave the option out to do without the condition`);
@@ -47,13 +59,20 @@ export function checkNoOptions(given: readonly unknown[]): void {
   if (given.some((one) => one !== undefined)) throw new TypeError('an append of a writer takes no options: they are given to log.writer');
 }
 
-/** A name that begins with the other is nearer than one that looks alike: `directory` means `dir`. */
-function nearest(name: string, known: readonly string[]): string {
+/** How much of a name has to be there before it may be the beginning of another one. */
+const SHORTEST_BEGINNING = 3;
+
+/**
+ * A name that begins with the other is nearer than one that looks alike: `directory` means `dir`. Undefined where more than half of the name is
+ * other letters: whoever is told the wrong name looks in the wrong place.
+ */
+function nearest(name: string, known: readonly string[]): string | undefined {
   const wanted = name.toLowerCase();
   const begins = known.filter((one) => wanted.startsWith(one.toLowerCase()) || one.toLowerCase().startsWith(wanted));
-  if (name !== '' && begins.length > 0) return begins.reduce((best, one) => (one.length > best.length ? one : best));
+  if (name.length >= SHORTEST_BEGINNING && begins.length > 0) return begins.reduce((best, one) => (one.length > best.length ? one : best));
   const distances = known.map((one) => distance(wanted, one.toLowerCase()));
-  return known[distances.indexOf(Math.min(...distances))] ?? '';
+  const least = Math.min(...distances);
+  return least * 2 > name.length ? undefined : known[distances.indexOf(least)];
 }
 
 /** How many letters have to be put in, taken out or changed to make one of the other. */

@@ -237,7 +237,7 @@ function checkOnEvent(value: unknown): OnEvent | undefined {
 export function resolveSettings(options: ConnectOptions): Settings {
   checkOptions('connect', options, CONNECT_OPTIONS);
   const { reconnect = {} } = options;
-  checkOptions('connect’s reconnect', reconnect, RECONNECT_OPTIONS);
+  checkOptions('connect’s reconnect', reconnect, RECONNECT_OPTIONS, { called: 'reconnect' });
   const minDelayMs = checkInteger('reconnect.minDelayMs', reconnect.minDelayMs ?? 50, 1, MAX_TIMER_MS);
   return {
     ack: checkAck(options.ack ?? 'committed'),
@@ -273,5 +273,5 @@ export function checkUrls(value: unknown): string[] {
 }
 
 export function closedError(): LogError {
-  return new LogError('CLOSED', 'This client is closed; connect a new one.');
+  return new LogError('CLOSED', 'This log was closed with close(): connect, or open it, again.');
 }

@@ -61,8 +61,8 @@ export interface OpenOptions extends NodeOptions, ConnectOptions {
   readonly listen?: ListenOptions | undefined;
   /**
    * Whether the program may end although the log is not closed, once nothing is asked of it: no append, end or read waits for its answer. What
-   * was acknowledged is there then. A subscription that waits for the log to grow does not keep the program running. Default true; but a log that
-   * serves others always keeps it running, until it is closed.
+   * was acknowledged is there then. A subscription that waits for the log to grow does not keep the program running. Default true; with `listen` or
+   * `peers` false, and true is refused: a log that serves others keeps the program running until it is closed.
    */
   readonly unref?: boolean | undefined;
   /** Where lines about the log go: a function, or a logger like pino's or `console`. Default: nowhere. */
@@ -74,13 +74,26 @@ export interface OpenOptions extends NodeOptions, ConnectOptions {
 /** Options of a node that have another name, or another place, in a program. */
 const ELSEWHERE: Readonly<Partial<Record<OptionName, string>>> = { data: 'dir', host: 'listen.host', port: 'listen.port' };
 
-/** Names that others have for an option: those of `loglog serve`, and what one would guess. */
-const MEANT: Readonly<Record<string, string>> = { ...ELSEWHERE, directory: 'dir', path: 'dir' };
+/** Names of other places, and what has their meaning here. */
+const PLACES: Readonly<Record<string, string>> = {
+  ...ELSEWHERE,
+  directory: 'dir',
+  path: 'dir',
+  dataDir: 'dir',
+  folder: 'dir',
+  hostname: 'listen.host',
+  url: 'connect(url), for a log that another process serves',
+};
 
 const NODE_OPTIONS = (Object.keys(OPTIONS) as OptionName[]).filter((name) => ELSEWHERE[name] === undefined);
 const OWN_OPTIONS = ['dir', 'listen', 'unref', 'log'] as const satisfies (keyof OpenOptions)[];
 const LISTEN_OPTIONS = ['host', 'port'] as const satisfies (keyof ListenOptions)[];
 const ALL_OPTIONS: readonly string[] = [...OWN_OPTIONS, ...NODE_OPTIONS, ...CONNECT_OPTIONS];
+const BESIDE_LISTEN = Object.fromEntries(ALL_OPTIONS.map((name) => [name, `${name}, beside listen`]));
+
+/** What is about those whom a log serves, and what is about the other nodes: without them it would have no effect. */
+const SERVING_OPTIONS = ['acceptor', 'maxConnections', 'allowOrigin', 'allowHost', 'advertise'] as const satisfies (keyof OpenOptions)[];
+const PEER_OPTIONS = ['peerHost', 'electionTimeoutMs'] as const satisfies (keyof OpenOptions)[];
 
 /** What about to be opened, checked. */
 export interface OpenPlan {
@@ -93,31 +106,60 @@ export interface OpenPlan {
   readonly log: EngineLog;
 }
 
+function pathOfUrl(url: URL, wanted: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch (thrown) {
+    // Another scheme, a host, an escaped slash.
+    throw new TypeError(`${wanted}, not ${describe(url.href)}: ${String((thrown as Error).message)}`);
+  }
+}
+
 function pathOf(dir: unknown): string {
-  const path = dir instanceof URL ? fileURLToPath(dir) : dir;
-  if (typeof path !== 'string') throw new TypeError(`dir must be the path of a directory, not ${describe(dir)}`);
-  if (path === '') throw new RangeError('dir must be the path of a directory, and is empty');
+  const wanted = 'dir must be the path of a directory, or a URL object with file:';
+  const given = dir instanceof URL ? dir.href : dir;
+  if (typeof given !== 'string') throw new TypeError(`${wanted}, not ${describe(dir)}`);
+  if (given === '') throw new RangeError(`${wanted}, and is empty`);
+  if ((!(dir instanceof URL) || dir.protocol !== 'file:') && /^[a-z][a-z0-9+.-]*:\/\//i.test(given)) {
+    throw new TypeError(`${wanted}, not ${describe(given)}; a log that another process serves is reached with connect`);
+  }
+  const path = dir instanceof URL ? pathOfUrl(dir, wanted) : given;
+  if (path.includes('\0')) throw new RangeError(`${wanted}, and no path has a NUL character, as ${JSON.stringify(path)} has`);
   return path;
+}
+
+/** Throws TypeError for an option that would have no effect: whoever gave it meant something that would not happen. */
+function checkEffects(options: OpenOptions, listens: boolean, hasPeers: boolean): void {
+  const given = (name: keyof OpenOptions): boolean => options[name] !== undefined;
+  const unused = listens ? undefined : SERVING_OPTIONS.find(given);
+  if (unused !== undefined) throw new TypeError(`${unused} has no effect without listen or peers, because nobody else is served then`);
+  const alone = hasPeers ? undefined : PEER_OPTIONS.find(given);
+  if (alone !== undefined) throw new TypeError(`${alone} has no effect without peers, because there are no other nodes then`);
+  if (listens && options.unref === true) {
+    throw new TypeError('unref cannot be true with listen or peers: a log that serves others keeps the program running until it is closed');
+  }
 }
 
 /** Checks all options. Throws TypeError for one that is not known, with the nearest name, and TypeError or RangeError, which say what was expected, for a value. */
 export function planOf(options: OpenOptions): OpenPlan {
-  checkOptions('openLog', options, ALL_OPTIONS, MEANT);
+  checkOptions('openLog', options, ALL_OPTIONS, { places: PLACES });
   const { listen, unref, log } = options;
-  if (listen !== undefined) checkOptions('openLog’s listen', listen, LISTEN_OPTIONS);
+  if (listen !== undefined) checkOptions('openLog’s listen', listen, LISTEN_OPTIONS, { called: 'listen', places: BESIDE_LISTEN });
   const node = Object.fromEntries(NODE_OPTIONS.map((name) => [name, options[name as keyof NodeOptions]]));
   const config = configure(
     { ...node, ...listen, data: pathOf(options.dir) },
     asProperties((name) => ELSEWHERE[name] ?? name),
   );
   const client = Object.fromEntries(CONNECT_OPTIONS.map((name) => [name, options[name]]));
-  const mayEnd = unref === undefined || checkBoolean('unref', unref);
-  const listens = listen !== undefined || config.peers.length > 0;
+  const hasPeers = config.peers.length > 0;
+  const listens = listen !== undefined || hasPeers;
+  const isUnref = unref === undefined || checkBoolean('unref', unref);
+  checkEffects(options, listens, hasPeers);
   return {
     config,
     listens,
     settings: resolveSettings(client),
-    unref: mayEnd && !listens,
+    unref: isUnref && !listens,
     signal: checkSignal(options.signal),
     log: logTo(log),
   };

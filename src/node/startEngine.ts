@@ -18,6 +18,22 @@ import { raftSetup } from './raftSetup.ts';
 import { checkPeerPort, makeIdentity, openDirectory, takeDirectory, takeNodes } from './startup.ts';
 import { VERSION } from './version.ts';
 
+/** What `work` is settled with, unless `signal` is aborted first: rejects with its reason then. */
+async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (signal === undefined) return work;
+  let abort = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    abort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort);
+    if (signal.aborted) abort();
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
 /**
  * Starts an engine: finds its cluster, recovers its log, takes part; alone it resolves when its own term has begun, so that it can order. It has
  * no doors yet: {@link Engine.doors}. Throws a LogError that says what is wrong, and leaves nothing open then.
@@ -26,6 +42,8 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
   const failure = new Failure();
   const processNumber = randomBytes(PROCESS_BYTES).toString('hex');
   const directory = resolve(config.data);
+  // Before anything is made.
+  signal?.throwIfAborted();
   const lock = takeDirectory(directory, config);
   let pools: Pools | undefined;
   let engine: Engine | undefined;
@@ -45,7 +63,7 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
       { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`), keepsRunning },
     );
     pools = tasks;
-    const found = await Promise.race([tasks.recover(), failure.failed]);
+    const found = await unlessAborted(signal, Promise.race([tasks.recover(), failure.failed]));
     const recovered = { ...found, identity: takeNodes(directory, found.identity, config, log) };
     engine = new Engine({
       config,
@@ -71,7 +89,7 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
       },
       destroy,
     });
-    await engine.begin();
+    await unlessAborted(signal, engine.begin());
     return engine;
   } catch (thrown) {
     await (engine === undefined ? destroy() : engine.abandon());

@@ -14,6 +14,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   ELOOP: 'it is a symbolic link, and LogLog follows none in a data directory',
+  ENAMETOOLONG: 'the path, or a name in it, is longer than the file system takes',
   ENXIO: 'it is not a regular file',
   ENOMEM: 'the system has no memory for it',
   EMFILE: `out of descriptors: this process may have no more open files and sockets; ${RAISE_LIMIT}`,
@@ -188,9 +189,37 @@ export class NodeDisk implements Disk {
   }
 
   makeDirectory(path: string): void {
-    const first = this.#try('making', path, undefined, () => fs.mkdirSync(path, { recursive: true, mode: 0o700 }));
-    if (first === undefined) return;
+    const missing: string[] = [];
+    for (let at = resolve(path); !this.#isDirectory(at); at = dirname(at)) missing.push(at);
+    // One after the other: Node's own `recursive` never returns where a directory that is there takes no others, as in /proc.
+    for (const made of missing.toReversed()) this.#makeOne(made);
     // The new directories' names must survive a crash too: sync the parent of each, from the last one up to the first one made.
-    for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) this.syncDirectory(dirname(made));
+    for (const made of missing) this.syncDirectory(dirname(made));
+  }
+
+  /** Whether there is a directory; false where nothing has that name. Throws a LogError `NOT_A_DATA_DIRECTORY` for what is something else. */
+  #isDirectory(path: string): boolean {
+    try {
+      if (fs.statSync(path).isDirectory()) return true;
+    } catch (thrown) {
+      const error = failure('looking at', path, undefined, thrown);
+      // ENOTDIR: a parent is something else, which is found next.
+      if (error.details.errno === 'ENOENT' || error.details.errno === 'ENOTDIR') return false;
+      throw error;
+    }
+    throw new LogError('NOT_A_DATA_DIRECTORY', `${path} is a file, not a directory; name an empty or new directory`);
+  }
+
+  #makeOne(path: string): void {
+    try {
+      fs.mkdirSync(path, { mode: 0o700 });
+    } catch (thrown) {
+      const error = failure('making', path, undefined, thrown);
+      if (error.details.errno === 'ENOENT') {
+        throw new LogError('IO', `making ${path} failed (ENOENT): ${dirname(path)} takes no directories; name another one`, error.details);
+      }
+      // Another process may have made it meanwhile.
+      if (error.details.errno !== 'EEXIST' || !this.#isDirectory(path)) throw error;
+    }
   }
 }

@@ -1,8 +1,9 @@
 // The log inside a program: the interface of a client, one directory for one log, and what a program hears when options are wrong.
 
+import { existsSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connect } from '../../dist/src/client/index.js';
-import { LogClient, type OpenOptions, openLog } from '../../dist/src/index.js';
+import { LogClient, type OpenOptions, openLog, type WriterOptions } from '../../dist/src/index.js';
 import { directory, open, SMALL, textsOf } from './support.ts';
 
 describe('an embedded log', () => {
@@ -70,7 +71,11 @@ describe('an embedded log', () => {
     });
     await Promise.all([log.close(), log.close()]);
     await log.close();
-    await expect(log.append('late')).rejects.toMatchObject({ code: 'CLOSED', outcome: 'failed' });
+    await expect(log.append('late')).rejects.toMatchObject({
+      code: 'CLOSED',
+      outcome: 'failed',
+      message: 'This log was closed with close(): connect, or open it, again.',
+    });
     await expect(log.end()).rejects.toMatchObject({ code: 'CLOSED' });
     const again = await open({ dir });
     expect(await textsOf(again)).toEqual(['kept']);
@@ -116,38 +121,109 @@ describe('an embedded log', () => {
 
   it('can be given up while it is opened', async () => {
     const dir = directory();
-    const signal = AbortSignal.abort();
-    await expect(openLog({ dir, ...SMALL, signal })).rejects.toMatchObject({ code: 'ABORTED', name: 'AbortError' });
+    const aborted = { code: 'ABORTED', name: 'AbortError' };
+    await expect(openLog({ dir, ...SMALL, signal: AbortSignal.abort() })).rejects.toMatchObject(aborted);
+    expect(existsSync(dir)).toBe(false);
+    const controller = new AbortController();
+    const opening = openLog({ dir, ...SMALL, signal: controller.signal });
+    controller.abort();
+    await expect(opening).rejects.toMatchObject(aborted);
     await open({ dir });
   });
 });
 
+const SEGMENT_SIZES = 'a whole number from 65536 to 1073741824 bytes, or a size such as 64MiB';
+const KEPT = 'cannot be true with listen or peers: a log that serves others keeps the program running until it is closed';
+const UNSERVED = 'has no effect without listen or peers, because nobody else is served then';
+const ALONE = 'has no effect without peers, because there are no other nodes then';
+const DIR = 'dir must be the path of a directory, or a URL object with file:';
+
 describe('options', () => {
+  it('that are none at all are refused', async () => {
+    await expect(openLog(undefined as unknown as OpenOptions)).rejects.toThrow('options must be an object, not undefined');
+    const log = await open();
+    expect(() => log.writer(undefined as unknown as WriterOptions)).toThrow('options must be an object, not undefined');
+    expect(() => log.writer({} as WriterOptions)).toThrow('expectedEnd must be an offset or a bookmark, not undefined');
+  });
+
+  it('that are undefined are as if they were not there', async () => {
+    await open({ acceptor: undefined, peerHost: undefined, unref: undefined, listen: undefined });
+    await open({ listen: { port: 0 }, unref: false });
+  });
+
+  it('of a directory that is a file, or cannot be made, are refused, and nothing hangs', async () => {
+    const file = directory();
+    writeFileSync(file, 'mine');
+    const notOurs = { code: 'NOT_A_DATA_DIRECTORY', message: `${file} is a file, not a directory; name an empty or new directory` };
+    await expect(openLog({ dir: file })).rejects.toMatchObject(notOurs);
+    await expect(openLog({ dir: `${file}/below/it` })).rejects.toMatchObject(notOurs);
+    const message = 'making /proc/x failed (ENOENT): /proc takes no directories; name another one';
+    await expect(openLog({ dir: '/proc/x' })).rejects.toMatchObject({ code: 'IO', message });
+    const long = 'looking at .* failed \\(ENAMETOOLONG\\): the path, or a name in it, is longer than the file system takes';
+    await expect(openLog({ dir: `${file}${'x'.repeat(300)}` })).rejects.toThrow(new RegExp(long));
+  });
+
   it.each<[object, new () => Error, string]>([
     [{ segmentByte: 1 }, TypeError, 'openLog has no option "segmentByte"; did you mean segmentBytes?'],
     [{ directory: '/x' }, TypeError, 'openLog has no option "directory"; did you mean dir?'],
     [{ port: 7070 }, TypeError, 'openLog has no option "port"; did you mean listen.port?'],
-    [{ listen: { port: 0 }, unref: 'nope' }, TypeError, 'unref must be true or false'],
-    [{ listen: { prot: 1 } }, TypeError, 'has no option "prot"; did you mean port?'],
+    [{ host: 'a' }, TypeError, 'openLog has no option "host"; did you mean listen.host?'],
+    [{ path: '/x' }, TypeError, 'openLog has no option "path"; did you mean dir?'],
+    [{ data: '/x' }, TypeError, 'openLog has no option "data"; did you mean dir?'],
+    [{ url: 'ws://a' }, TypeError, 'openLog has no option "url"; did you mean connect(url), for a log that another process serves?'],
+    [{ compress: true }, TypeError, 'openLog has no option "compress"; it has dir, listen, unref, log, node, peers, '],
+    [JSON.parse('{"__proto__": 1}'), TypeError, 'openLog has no option "__proto__"; it has dir, '],
+    [{ listen: { prot: 1 } }, TypeError, 'openLog’s listen has no option "prot"; did you mean port?'],
+    [{ listen: { acceptor: 'ws' } }, TypeError, 'openLog’s listen has no option "acceptor"; did you mean acceptor, beside listen?'],
+    [{ listen: [] }, TypeError, 'listen must be an object, not a list'],
+    [{ reconnect: true }, TypeError, 'reconnect must be an object, not boolean true'],
     [{ listen: { port: 65_536 } }, RangeError, 'listen.port takes a whole number from 0 to 65535, not 65536'],
-    [{ listen: true }, TypeError, 'options must be an object'],
+    [{ listen: true }, TypeError, 'listen must be an object, not boolean true'],
     [{ slots: '3' }, TypeError, 'slots takes a whole number from 3 to 64, not "3"'],
     [{ slots: 2 }, RangeError, 'slots takes a whole number from 3 to 64, not 2'],
     [{ slots: null }, TypeError, 'slots takes a whole number from 3 to 64, not null'],
-    [{ segmentBytes: '64 megabytes' }, TypeError, 'or a size such as 64MiB, not "64 megabytes"'],
-    [{ segmentBytes: '2GiB' }, RangeError, 'not "2GiB"'],
+    [{ segmentBytes: '64 megabytes' }, TypeError, `segmentBytes takes ${SEGMENT_SIZES}, not "64 megabytes"`],
+    [{ segmentBytes: '2GiB' }, RangeError, `segmentBytes takes ${SEGMENT_SIZES}, not "2GiB"`],
     [{ segmentBytes: 100_000 }, RangeError, 'segmentBytes takes a multiple of 65536, not 100000'],
     [{ fsync: 1 }, TypeError, 'fsync takes true or false, not 1'],
     [{ peers: ['a'] }, TypeError, 'peers takes a text, not an object'],
-    [{ peers: '1=a:1/2,b' }, RangeError, 'peers has "b"'],
-    [{ node: 3, peers: '1=a:1/2' }, RangeError, 'peers names nodes 1, but this is node 3'],
-    [{ advertise: 'nowhere' }, RangeError, 'advertise takes an address for clients'],
-    [{ ack: 'soon' }, TypeError, "ack must be 'received' or 'committed'"],
-    [{ maxInFlightBytes: 1 }, RangeError, 'maxInFlightBytes must be a whole number from'],
-    [{ unref: 'yes' }, TypeError, 'unref must be true or false'],
-    [{ log: {} }, TypeError, 'log must be a function, or a logger'],
-    [{ dir: 7 }, TypeError, 'dir must be the path of a directory, not number 7'],
-    [{ dir: '' }, RangeError, 'dir must be the path of a directory, and is empty'],
+    [
+      { peers: '1=a:1/2,b' },
+      RangeError,
+      'peers has "b", but this does not have the form of an entry; each entry is ID=HOST:PORT/PEERPORT, such as 1=10.0.0.1:7070/7170',
+    ],
+    [
+      { node: 3, peers: '1=a:1/2' },
+      RangeError,
+      'peers names nodes 1, but this is node 3: give each node its own id, and all the same list',
+    ],
+    [
+      { advertise: 'nowhere' },
+      RangeError,
+      'advertise takes an address for clients such as wss://log.example.com, without user, password and query, not "nowhere"',
+    ],
+    [{ ack: 'soon' }, TypeError, "ack must be 'received' or 'committed', not \"soon\""],
+    [{ maxInFlightBytes: 1 }, RangeError, 'maxInFlightBytes must be a whole number from 65536 to 268435456, not 1'],
+    [{ unref: 'yes' }, TypeError, 'unref must be true or false, not "yes"'],
+    [{ listen: {}, unref: 'yes' }, TypeError, 'unref must be true or false, not "yes"'],
+    [{ listen: { port: 0 }, unref: true }, TypeError, `unref ${KEPT}`],
+    [{ peers: '1=a:1/2', unref: true }, TypeError, `unref ${KEPT}`],
+    [{ acceptor: 'ws' }, TypeError, `acceptor ${UNSERVED}`],
+    [{ maxConnections: 9 }, TypeError, `maxConnections ${UNSERVED}`],
+    [{ allowOrigin: 'https://a' }, TypeError, `allowOrigin ${UNSERVED}`],
+    [{ allowHost: 'a' }, TypeError, `allowHost ${UNSERVED}`],
+    [{ advertise: 'wss://a' }, TypeError, `advertise ${UNSERVED}`],
+    [{ peerHost: 'a', listen: {} }, TypeError, `peerHost ${ALONE}`],
+    [{ electionTimeoutMs: 500 }, TypeError, `electionTimeoutMs ${ALONE}`],
+    [{ log: {} }, TypeError, 'log must be a function, or a logger with info, warn and error, not an object of Object'],
+    [{ dir: 7 }, TypeError, `${DIR}, not number 7`],
+    [{ dir: undefined }, TypeError, `${DIR}, not undefined`],
+    [{ dir: '' }, RangeError, `${DIR}, and is empty`],
+    [{ dir: '/tmp/a\0b' }, RangeError, `${DIR}, and no path has a NUL character, as "/tmp/a\\u0000b" has`],
+    [{ dir: new URL('file:///tmp/a%00b') }, RangeError, `${DIR}, and no path has a NUL character`],
+    [{ dir: new URL('http://a/') }, TypeError, `${DIR}, not "http://a"; a log that another process serves is reached with connect`],
+    [{ dir: 'ws://a' }, TypeError, `${DIR}, not "ws://a"; a log that another process serves is reached with connect`],
+    [{ dir: new URL('file:///tmp/a%2Fb') }, TypeError, `${DIR}, not "file:///tmp/a%2Fb": `],
   ])('%j is refused', async (options, type, sentence) => {
     const refused = openLog({ dir: directory(), ...options } as OpenOptions);
     await expect(refused).rejects.toThrow(type);
