@@ -44,6 +44,9 @@ interface Running {
   waits: number;
 }
 
+/** One for all: an error of its own would cost its stack each time. */
+const NO_ROOM = new LogError('IO', 'a simulated disk has no room for spare files', { errno: 'ENOSPC' });
+
 export class DiskTasks implements Port {
   readonly #context: StorageContext;
   readonly #ports: TaskPorts;
@@ -79,7 +82,7 @@ export class DiskTasks implements Port {
     return this.#run('allocate', () => {
       const { disk, directory } = this.#context;
       // Without room for files of zeros the log goes on.
-      if (!this.#ports.areAllocated) throw new LogError('IO', 'a simulated disk has no room for spare files', { errno: 'ENOSPC' });
+      if (!this.#ports.areAllocated) throw NO_ROOM;
       allocateFile(disk, directory, name, bytes);
       return true;
     });

@@ -444,7 +444,7 @@ export class Process implements Endpoint {
   #plan(): void {
     this.#loop.plan();
     for (const watch of this.#watches) {
-      if (watch.isPlanned || !watch.isOn() || this.memory.signal(watch.signal) === watch.seen) continue;
+      if (watch.isPlanned || this.memory.signal(watch.signal) === watch.seen || !watch.isOn()) continue;
       watch.isPlanned = true;
       watch.thread.post(this.#hopMs(), watch.label, () => {
         watch.isPlanned = false;

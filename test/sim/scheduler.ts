@@ -48,7 +48,9 @@ export class Scheduler {
   /** Lets all happen that waits for promises that are settled. */
   async settled(): Promise<void> {
     while (this.#unsettled.length > 0) {
-      await new Promise(setImmediate);
+      // From within a microtask, the next tick comes when no other one is left.
+      await undefined;
+      await new Promise<void>((resolve) => process.nextTick(resolve));
       for (const after of this.#unsettled.splice(0)) after();
     }
   }
