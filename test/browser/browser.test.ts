@@ -1,6 +1,6 @@
 // The browser build of the client, in a real Chromium, against a real node.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -21,6 +21,7 @@ if (CHROMIUM === undefined) {
 }
 
 const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
+const EXAMPLE = fileURLToPath(new URL('../../examples/browser.html', import.meta.url));
 const ARGUMENTS = [
   '--headless',
   '--no-sandbox',
@@ -43,6 +44,14 @@ function serveDist(): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.url === '/') {
       response.setHeader('content-type', 'text/html').end(PAGE);
+      return;
+    }
+    if (request.url?.startsWith('/examples/browser.html')) {
+      response.setHeader('content-type', 'text/html').end(readFileSync(EXAMPLE));
+      return;
+    }
+    if (request.url === '/node_modules/loglogd-client/browser.js') {
+      response.setHeader('content-type', 'text/javascript').end("export * from '/src/client/browser.js';");
       return;
     }
     const path = join(DIST, normalize(request.url ?? ''));
@@ -129,5 +138,17 @@ describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => 
       return [failed.code, failed.outcome, offset];
     }, node.url);
     expect(codes).toEqual(['CONDITION_FAILED', 'failed', 'OFFSET_BEYOND_END']);
+  });
+
+  test('the example of a page appends what is said, and shows what anybody appends', async () => {
+    const example = await browser.newPage();
+    await example.goto(`http://127.0.0.1:${(web.address() as AddressInfo).port}/examples/browser.html?node=${node.url}`);
+    // There once it is connected.
+    await example.waitForFunction("document.querySelector('li') !== null");
+    await example.fill('input', 'said in a page');
+    await example.click('button');
+    await example.waitForFunction("document.querySelector('output').textContent.startsWith('appended at ')");
+    await example.waitForFunction("document.querySelector('li:last-child').textContent === 'said in a page'");
+    await example.close();
   });
 });
