@@ -156,11 +156,14 @@ export interface Config {
   readonly maxConnections: number;
   readonly allowOrigin: string;
   readonly allowHost: string;
+  /** What an option is called where this configuration was given: `--segment-bytes`, `LOGLOG_SEGMENT_BYTES`, or `segmentBytes` in a program. */
+  readonly callOf: (name: OptionName) => string;
 }
 
-/** What a node with `--fsync off` says at its start, and wherever it is asked. */
-export const NOTHING_DURABLE =
-  '--fsync off: nothing that this node acknowledges is durable, and a power cut can leave its log damaged; for tests only';
+/** What a node that syncs nothing says at its start, and wherever it is asked. */
+export function nothingDurable({ callOf }: Pick<Config, 'callOf'>): string {
+  return `${callOf('fsync')} off: nothing that this node acknowledges is durable, and a power cut can leave its log damaged; for tests only`;
+}
 
 /** A WebAssembly memory has at most 4 GiB; some of it is for other things than slots. */
 export const MAX_SLOT_BYTES = 3 * 1024 * MIB;
@@ -276,7 +279,7 @@ function membership(
   text: string,
   { callOf, refuse }: Giving,
 ): { readonly peers: readonly Peer[]; readonly own: Peer | undefined } {
-  const peers = peersOf(text, callOf('peers'), refuse);
+  const peers = peersOf(text, callOf, refuse);
   const own = ownPeer({ node, peers });
   if (peers.length > 0 && own === undefined) {
     const ids = peers.map(({ id }) => id).join(', ');
@@ -286,11 +289,11 @@ function membership(
   return { peers, own };
 }
 
-function peersOf(text: string, called: string, refuse: Giving['refuse']): readonly Peer[] {
+function peersOf(text: string, callOf: Giving['callOf'], refuse: Giving['refuse']): readonly Peer[] {
   try {
-    return parsePeers(text);
+    return parsePeers(text, callOf);
   } catch (thrown) {
-    throw thrown instanceof LogError ? refuse(thrown.message.replace(flagOf('peers'), called), false) : thrown;
+    throw thrown instanceof LogError ? refuse(thrown.message, false) : thrown;
   }
 }
 
@@ -347,6 +350,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     maxConnections: number('maxConnections'),
     allowOrigin: text('allowOrigin'),
     allowHost: text('allowHost'),
+    callOf,
   };
 }
 

@@ -48,33 +48,50 @@ export function formatPeers(peers: readonly Peer[]): string {
   return peers.map((peer) => `${peer.id}=${addressOf(peer.host, peer.port)}/${peer.peerPort}`).join(',');
 }
 
-function wrong(entry: string, reason: string): LogError {
-  return new LogError('USAGE', `--peers has ${JSON.stringify(entry)}, but ${reason}; each entry is ${PEER_FORM}, such as ${PEER_EXAMPLE}`);
+/** What the options are called where they were given. */
+type CallOf = (name: 'peers' | 'host') => string;
+
+const flagsOf: CallOf = (name) => `--${name}`;
+
+function wrong(entry: string, reason: string, callOf: CallOf): LogError {
+  return new LogError(
+    'USAGE',
+    `${callOf('peers')} has ${JSON.stringify(entry)}, but ${reason}; each entry is ${PEER_FORM}, such as ${PEER_EXAMPLE}`,
+  );
 }
 
-function portOf(text: string, entry: string, what: string): number {
+function portOf(text: string, entry: string, what: string, callOf: CallOf): number {
   const port = Number(text);
-  if (port < 1 || port > MAX_PORT) throw wrong(entry, `${what} is a whole number from 1 to ${MAX_PORT}`);
+  if (port < 1 || port > MAX_PORT) throw wrong(entry, `${what} is a whole number from 1 to ${MAX_PORT}`, callOf);
   return port;
 }
 
-function parsePeer(entry: string): Peer {
+function parsePeer(entry: string, callOf: CallOf): Peer {
   const parts = /^(\d+)=(?:\[([^\]]*)\]|([^:/[\]]+)):(\d+)\/(\d+)$/.exec(entry);
   if (parts === null) {
     // The commonest slip: what comes after the last colon of a bare IPv6 address looks like a port.
     const isBareIpv6 = /^\d+=[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*\/?\d*$/i.test(entry);
-    throw wrong(entry, isBareIpv6 ? 'an IPv6 address is written in brackets, such as [::1]' : 'this does not have the form of an entry');
+    throw wrong(
+      entry,
+      isBareIpv6 ? 'an IPv6 address is written in brackets, such as [::1]' : 'this does not have the form of an entry',
+      callOf,
+    );
   }
   const [, idText = '', ipv6, name = '', portText = '', peerPortText = ''] = parts;
   const id = Number(idText);
-  if (id < 1 || id > MAX_NODE_ID) throw wrong(entry, `a node's id is a whole number from 1 to ${MAX_NODE_ID}`);
+  if (id < 1 || id > MAX_NODE_ID) throw wrong(entry, `a node's id is a whole number from 1 to ${MAX_NODE_ID}`, callOf);
   const host = ipv6 ?? name;
-  const port = portOf(portText, entry, 'PORT');
-  const peerPort = portOf(peerPortText, entry, 'PEERPORT');
+  const port = portOf(portText, entry, 'PORT', callOf);
+  const peerPort = portOf(peerPortText, entry, 'PEERPORT', callOf);
   const isHost = ipv6 === undefined ? /^[\w.-]+$/.test(host) : host.includes(':');
-  if (!isHost || !URL.canParse(clientUrlOf({ host, port }))) throw wrong(entry, `${JSON.stringify(host)} is neither a name nor an address`);
+  if (!isHost || !URL.canParse(clientUrlOf({ host, port })))
+    throw wrong(entry, `${JSON.stringify(host)} is neither a name nor an address`, callOf);
   if (isWildcard(host)) {
-    throw wrong(entry, `nobody can reach a node at ${host}: name the address that the others reach, and listen on all with --host ${host}`);
+    throw wrong(
+      entry,
+      `nobody can reach a node at ${host}: name the address that the others reach, and listen on all with ${callOf('host')} ${host}`,
+      callOf,
+    );
   }
   return { id, host, port, peerPort };
 }
@@ -83,23 +100,23 @@ function parsePeer(entry: string): Peer {
  * Reads `1=host:port/peerport,2=…`, and sorts by id; whitespace around commas is nothing. Throws a LogError `USAGE` that shows the entry
  * that is wrong: ids and addresses must be distinct, and there are at most {@link MAX_CLUSTER_NODES}.
  */
-export function parsePeers(text: string): readonly Peer[] {
+export function parsePeers(text: string, callOf: CallOf = flagsOf): readonly Peer[] {
   if (text.trim() === '') return [];
   const entries = text.split(',').map((entry) => entry.trim());
   const takenBy = new Map<string, string>();
   const peers = entries.map((entry) => {
-    const peer = parsePeer(entry);
+    const peer = parsePeer(entry, callOf);
     const names = [`the id ${peer.id}`, `the address ${addressOf(peer.host, peer.port)}`, `the address ${peerAddressOf(peer)}`];
     for (const name of names) {
       const other = takenBy.get(name);
-      if (other === entry && name !== names[0]) throw wrong(entry, `PORT and PEERPORT are the same`);
-      if (other !== undefined) throw wrong(entry, `${JSON.stringify(other)} has ${name} already`);
+      if (other === entry && name !== names[0]) throw wrong(entry, `PORT and PEERPORT are the same`, callOf);
+      if (other !== undefined) throw wrong(entry, `${JSON.stringify(other)} has ${name} already`, callOf);
       takenBy.set(name, entry);
     }
     return peer;
   });
   if (peers.length > MAX_CLUSTER_NODES) {
-    throw new LogError('USAGE', `--peers has ${peers.length} entries, but a cluster has at most ${MAX_CLUSTER_NODES} nodes`);
+    throw new LogError('USAGE', `${callOf('peers')} has ${peers.length} entries, but a cluster has at most ${MAX_CLUSTER_NODES} nodes`);
   }
   return peers.sort((a, b) => a.id - b.id);
 }

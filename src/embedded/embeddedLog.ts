@@ -6,7 +6,7 @@ import { NODE_LISTENERS } from '../client/nodes/diagnostics.node.ts';
 import type { Platform } from '../client/nodes/transport.ts';
 import type { CloseOptions } from '../client/options.ts';
 import { type ClientParts, clientParts } from '../client/parts.ts';
-import { NOTHING_DURABLE, ownPeer } from '../core/config.ts';
+import { nothingDurable, ownPeer } from '../core/config.ts';
 import { LogError, toPlainError } from '../core/errors.ts';
 import { clientUrlOf } from '../core/peers.ts';
 import type { Engine } from '../node/engine.ts';
@@ -108,7 +108,7 @@ async function openEngine({ config, listens, log, signal }: OpenPlan): Promise<E
     const { LogServer } = await import('../server/server.ts');
     return (await LogServer.start({ config, log, signal })).engine;
   }
-  if (!config.fsync) log.warn(NOTHING_DURABLE);
+  if (!config.fsync) log.warn(nothingDurable(config));
   return startEngine({ config, log, signal, keepsRunning: false });
 }
 

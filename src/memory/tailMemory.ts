@@ -80,8 +80,8 @@ export class TailMemory {
   }
 
   /** Makes the memory of a node; all zero. Throws a LogError `USAGE` when there is not so much: at most 4 GiB, and what the process may have. */
-  static create(shape: MemoryShape): TailMemory {
-    return new TailMemory({ memory: allocate(shape), module: compileServerWasm(), shape });
+  static create(shape: MemoryShape, callOf: (name: 'slots' | 'segmentBytes') => string = flagOf): TailMemory {
+    return new TailMemory({ memory: allocate(shape, callOf), module: compileServerWasm(), shape });
   }
 
   /** Another thread's view of a memory made by {@link create}. */
@@ -379,7 +379,8 @@ export class TailMemory {
   }
 }
 
-function allocate(shape: MemoryShape): WebAssembly.Memory {
+/** `callOf`: what the options are called where they were given. */
+function allocate(shape: MemoryShape, callOf: (name: 'slots' | 'segmentBytes') => string): WebAssembly.Memory {
   const { totalBytes } = memoryMap(shape);
   const pages = totalBytes / PAGE_BYTES;
   try {
@@ -389,7 +390,7 @@ function allocate(shape: MemoryShape): WebAssembly.Memory {
     const { segmentBytes, slots } = shape;
     throw new LogError(
       'USAGE',
-      `this process cannot have the ${totalBytes} bytes of memory for ${flagOf('slots')} ${slots} of ${flagOf('segmentBytes')} ${segmentBytes} (${thrown.message}): ` +
+      `this process cannot have the ${totalBytes} bytes of memory for ${callOf('slots')} ${slots} of ${callOf('segmentBytes')} ${segmentBytes} (${thrown.message}): ` +
         'give fewer or smaller ones, or raise its limit of address space',
     );
   }

@@ -1,7 +1,7 @@
 // Whether a data directory can run with the options that a node was started with: who it is, the set of its cluster's nodes, and the size of
 // segments. Nothing is changed here; what cannot work is refused with the way out.
 
-import { type Config, flagOf, MAX_SLOT_BYTES, OPTIONS } from '../core/config.ts';
+import { type Config, MAX_SLOT_BYTES, OPTIONS } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { formatNodes, isSameSet, type NodeSet } from '../core/nodeSet.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
@@ -20,16 +20,16 @@ function isShared({ isFounder, known }: Identity): boolean {
 }
 
 /** Throws a LogError `USAGE` unless the directory is that of `--node`, and of the nodes of `--peers` if it has a list. */
-export function checkMembership(directory: string, identity: Identity, config: Pick<Config, 'node' | 'peers'>): void {
+export function checkMembership(directory: string, identity: Identity, config: Pick<Config, 'node' | 'peers' | 'callOf'>): void {
   const { nodeId, nodes, start } = identity;
   const given = givenNodes(config);
   const refuse = (sentence: string): LogError => new LogError('USAGE', `${sentence}; nothing was changed`);
   if (nodeId !== config.node) {
     throw refuse(
-      `${directory} belongs to node ${nodeId}, not to ${flagOf('node')} ${config.node}: start it with ${flagOf('node')} ${nodeId}`,
+      `${directory} belongs to node ${nodeId}, not to ${config.callOf('node')} ${config.node}: start it with ${config.callOf('node')} ${nodeId}`,
     );
   }
-  const peers = flagOf('peers');
+  const peers = config.callOf('peers');
   if (given === null) {
     // Alone it would commit what the others do not have, and could never join them again.
     const which = nodes === null ? '' : `, of the nodes ${formatNodes(nodes)}`;
@@ -57,9 +57,13 @@ export function checkMembership(directory: string, identity: Identity, config: P
  * The size of segments to run with: `--segment-bytes`, or for a single node that of a larger segment that it has to load. Throws a LogError
  * `USAGE` when a node of a cluster has a segment that does not fit, or when the slots would take too much memory.
  */
-export function fittingSegmentBytes(disk: Disk, directory: string, config: Pick<Config, 'peers' | 'segmentBytes' | 'slots'>): number {
-  const { segmentBytes, slots } = config;
-  const option = flagOf('segmentBytes');
+export function fittingSegmentBytes(
+  disk: Disk,
+  directory: string,
+  config: Pick<Config, 'peers' | 'segmentBytes' | 'slots' | 'callOf'>,
+): number {
+  const { segmentBytes, slots, callOf } = config;
+  const option = callOf('segmentBytes');
   const isAlone = givenNodes(config) === null;
   const unsealed = Math.ceil(largestUnsealedBytes(disk, directory, segmentBytes) / SEGMENT_BYTES_STEP) * SEGMENT_BYTES_STEP;
   const needed = Math.max(segmentBytes, unsealed, isAlone ? 0 : segmentBytesOf(disk, directory));
@@ -79,8 +83,8 @@ export function fittingSegmentBytes(disk: Disk, directory: string, config: Pick<
     const fitting = Math.floor(MAX_SLOT_BYTES / needed);
     throw new LogError(
       'USAGE',
-      `${found}, and ${flagOf('slots')} ${slots} of that size are more than the ${MAX_SLOT_BYTES} bytes of memory that slots may take: ` +
-        `start with ${flagOf('slots')} ${fitting}; nothing was changed`,
+      `${found}, and ${callOf('slots')} ${slots} of that size are more than the ${MAX_SLOT_BYTES} bytes of memory that slots may take: ` +
+        `start with ${callOf('slots')} ${fitting}; nothing was changed`,
     );
   }
   return needed;

@@ -54,7 +54,7 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
   try {
     const opened = openDirectory(directory, config, log);
     // Refused before anything is changed.
-    const memory = TailMemory.create({ segmentBytes: opened.segmentBytes, slots: config.slots });
+    const memory = TailMemory.create({ segmentBytes: opened.segmentBytes, slots: config.slots }, config.callOf);
     await beforeChange?.();
     await checkPeerPort(config);
     const identity = opened.identity ?? (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal));

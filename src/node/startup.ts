@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import * as net from 'node:net';
-import { flagOf, ownPeer } from '../core/config.ts';
+import { ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { formatNodes } from '../core/nodeSet.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
@@ -37,7 +37,7 @@ export function openDirectory(directory: string, config: EngineConfig, log: Engi
   const segmentBytes = fittingSegmentBytes(disk, directory, config);
   if (segmentBytes !== config.segmentBytes) {
     log.warn(
-      `a segment that is not sealed was made with ${flagOf('segmentBytes')} ${segmentBytes}: this run goes on with that; ${config.segmentBytes} holds from the first start on when it is sealed`,
+      `a segment that is not sealed was made with ${config.callOf('segmentBytes')} ${segmentBytes}: this run goes on with that; ${config.segmentBytes} holds from the first start on when it is sealed`,
     );
   }
   return { identity, segmentBytes };
@@ -47,7 +47,7 @@ export function openDirectory(directory: string, config: EngineConfig, log: Engi
 export async function checkPeerPort(config: EngineConfig): Promise<void> {
   const own = ownPeer(config);
   if (own === undefined || givenNodes(config) === null) return;
-  const wayOut = ` for other nodes; name another one in ${flagOf('peers')}, or another ${flagOf('peerHost')}`;
+  const wayOut = ` for other nodes; name another one in ${config.callOf('peers')}, or another ${config.callOf('peerHost')}`;
   await checkPort(config.peerHost, own.peerPort, wayOut);
 }
 

@@ -3,7 +3,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { type Config, flagOf } from '../core/config.ts';
+import type { Config } from '../core/config.ts';
 import { RAISE_LIMIT } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
 import { CLUSTER_DESCRIPTORS, HTTP_CONNECTIONS, MIN_CLIENT_DESCRIPTORS, RESERVED_DESCRIPTORS, SLOT_DESCRIPTORS } from '../core/limits.ts';
@@ -49,7 +49,7 @@ export function reservedDescriptors({ slots, peers }: Pick<Config, 'slots' | 'pe
  * warns when it is less than was asked for.
  */
 export function placesForClients(
-  config: Pick<Config, 'slots' | 'peers' | 'maxConnections'>,
+  config: Pick<Config, 'slots' | 'peers' | 'maxConnections' | 'callOf'>,
   log: Pick<Logger, 'warn'>,
   limit = descriptorLimit(),
   open = openDescriptors(),
@@ -70,7 +70,7 @@ export function placesForClients(
   const fewer = left - Math.min(HTTP_CONNECTIONS, Math.floor(left / 4));
   if (fewer >= maxConnections) return { maxConnections, maxSockets: left, maxDescriptors: left };
   log.warn(
-    `this node serves at most ${fewer} connections, not ${flagOf('maxConnections')} ${maxConnections}: this process may have ${limit} open files and sockets, and the log needs ${own} of them; ${RAISE_LIMIT}`,
+    `this node serves at most ${fewer} connections, not ${config.callOf('maxConnections')} ${maxConnections}: this process may have ${limit} open files and sockets, and the log needs ${own} of them; ${RAISE_LIMIT}`,
   );
   return { maxConnections: fewer, maxSockets: left, maxDescriptors: left };
 }

@@ -16,6 +16,8 @@ import { longestMessageMs, unfinished } from './unfinished.ts';
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
+  /** What the port is called where it was given. */
+  readonly portOption: string;
   readonly places: ClientPlaces;
   /** Largest message that a client may send; the acceptor ends the connection above it. */
   readonly maxMessageBytes: number;
@@ -100,13 +102,13 @@ export class Listener {
 
   /** Starts listening; resolves to the port. HTTP requests get `answers`. Rejects with a LogError `PORT_IN_USE`. */
   async listen(answers: (request: HttpRequest) => MakeAnswer): Promise<number> {
-    const { host, port } = this.#options;
+    const { host, port, portOption } = this.#options;
     this.#answers = answers;
     const found = await this.#acceptor.listen(host, port);
     if (found === undefined) {
       throw new LogError(
         'PORT_IN_USE',
-        `cannot listen on ${host} port ${port}: another program has it, or the address is not this machine's; name another --port`,
+        `cannot listen on ${host} port ${port}: another program has it, or the address is not this machine's; name another ${portOption}`,
       );
     }
     this.#places.listening();

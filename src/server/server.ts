@@ -1,7 +1,7 @@
 // A node that listens: an engine, and the clients' port before it, with WebSockets, HTTP, metrics and a guard over what all of them may take.
 
 import type { Registry } from 'prom-client';
-import { type Config, flagOf, NOTHING_DURABLE, ownPeer } from '../core/config.ts';
+import { type Config, nothingDurable, ownPeer } from '../core/config.ts';
 import { addressOf } from '../core/peers.ts';
 import type { Door, Greeted } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
@@ -51,10 +51,10 @@ export class LogServer implements Door {
 
   /** Starts an engine and listens. Throws a LogError that says what is wrong, and leaves nothing open then. */
   static async start({ config, log, signal, directLog }: ServerOptions): Promise<LogServer> {
-    if (!config.fsync) log.warn(NOTHING_DURABLE);
+    if (!config.fsync) log.warn(nothingDurable(config));
     const places = placesForClients(config, log);
-    const makeAcceptor = await loadAcceptor(config.acceptor, (sentence) => log.info(sentence));
-    const beforeChange = (): Promise<void> => checkPort(config.host, config.port, `; name another ${flagOf('port')}`);
+    const makeAcceptor = await loadAcceptor(config.acceptor, (sentence) => log.info(sentence), config.callOf('acceptor'));
+    const beforeChange = (): Promise<void> => checkPort(config.host, config.port, `; name another ${config.callOf('port')}`);
     const engine = await startEngine({ config, log, signal, directLog, beforeChange });
     const server = new LogServer(engine, config, log, places, makeAcceptor);
     try {
@@ -78,6 +78,7 @@ export class LogServer implements Door {
       {
         host: config.host,
         port: config.port,
+        portOption: config.callOf('port'),
         places,
         maxMessageBytes: maxMessageBytes(limits),
         budget: budgetOf(limits),

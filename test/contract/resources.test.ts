@@ -37,6 +37,7 @@ async function listen(acceptor: SocketDoor['acceptor']): Promise<number> {
     {
       host: '127.0.0.1',
       port: 0,
+      portOption: '--port',
       places: { maxConnections: 100, maxSockets: 100, maxDescriptors: 100 },
       maxMessageBytes: 1 << 20,
       budget: { requests: 1000, bytes: 1 << 22 },

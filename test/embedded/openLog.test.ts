@@ -230,6 +230,32 @@ describe('options', () => {
     await expect(refused).rejects.toThrow(sentence);
   });
 
+  it('have the names of a program in what the engine says of them', async () => {
+    const dir = directory();
+    const lines: string[] = [];
+    const log = await open({ dir, segmentBytes: '128KiB', fsync: false, listen: { port: 0 }, log: (_level, text) => lines.push(text) });
+    const port = Number(new URL(log.url ?? '').port);
+    await expect(openLog({ dir: directory(), ...SMALL, listen: { port } })).rejects.toMatchObject({
+      code: 'PORT_IN_USE',
+      message: /^cannot listen on .*; name another listen\.port; nothing was changed$/,
+    });
+    await log.append('x');
+    await log.close();
+    const other = 'belongs to node 1, not to node 2: start it with node 1; nothing was changed';
+    await expect(openLog({ dir, ...SMALL, node: 2 })).rejects.toMatchObject({ code: 'USAGE', message: `${dir} ${other}` });
+    await open({ dir, segmentBytes: '64KiB', fsync: false, log: (_level, text) => lines.push(text) });
+    expect(lines.join('\n')).toMatch(/^fsync off: nothing that this node acknowledges is durable/m);
+    expect(lines.join('\n')).toMatch(/^a segment that is not sealed was made with segmentBytes 131072: /m);
+    expect(lines.join('\n')).not.toMatch(/(^|\s)--[a-z]/m);
+  });
+
+  it.each([
+    ['1=a:1/2,2=a:1/3', 'peers has "2=a:1/3", but "1=a:1/2" has the address a:1 already; each entry is'],
+    ['1=0.0.0.0:1/2', 'name the address that the others reach, and listen on all with listen.host 0.0.0.0; each entry is'],
+  ])('peers %s is refused in a program’s words', async (peers, sentence) => {
+    await expect(openLog({ dir: directory(), peers })).rejects.toThrow(sentence);
+  });
+
   it('sizes are numbers or texts', async () => {
     const log = await open({ segmentBytes: '128KiB', windowBytes: 65_536 });
     expect(log.hello.windowBytes).toBe(65_536);

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
+import { flagOf } from '../../src/core/config.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { MIN_CLIENT_DESCRIPTORS } from '../../src/core/limits.ts';
 import { openDescriptors, placesForClients, reservedDescriptors } from '../../src/server/descriptors.ts';
@@ -105,7 +106,7 @@ describe('a node under a limit of open files', () => {
   test('has fewer places than asked for, and warns; the places and what is reserved never exceed it', () => {
     for (let limit = 100; limit < 20_000; limit += 97) {
       const warnings: string[] = [];
-      const config = { slots: 4, peers: [], maxConnections: 2000 };
+      const config = { slots: 4, peers: [], maxConnections: 2000, callOf: flagOf };
       const log = { warn: (text: string) => void warnings.push(text) };
       let places: ReturnType<typeof placesForClients>;
       try {

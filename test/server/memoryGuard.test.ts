@@ -201,6 +201,7 @@ async function listenGuarded(boundBytes: number) {
     {
       host: '127.0.0.1',
       port: 0,
+      portOption: '--port',
       places: { maxConnections: 100, maxSockets: 200, maxDescriptors: 200 },
       maxMessageBytes: 17 * MIB,
       budget: { requests: 1000, bytes: 64 * MIB },

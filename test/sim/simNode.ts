@@ -1,5 +1,6 @@
 // A simulated node over all its lives: its disk and its clock stay, its processes come and go.
 
+import { flagOf } from '../../src/core/config.ts';
 import { LogError } from '../../src/core/errors.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { checkMembership, fittingSegmentBytes } from '../../src/node/membership.ts';
@@ -139,13 +140,13 @@ export class SimNode {
     const { slots } = world.profile;
     let fitting = segmentBytes;
     const isMember = this.#passes(
-      () => checkMembership(DIRECTORY, identity, { node: this.id, peers }),
+      () => checkMembership(DIRECTORY, identity, { node: this.id, peers, callOf: flagOf }),
       () => world.operator.correct(this),
     );
     if (!isMember) return;
     const fits = this.#passes(
       () => {
-        fitting = fittingSegmentBytes(disk, DIRECTORY, { peers, segmentBytes, slots });
+        fitting = fittingSegmentBytes(disk, DIRECTORY, { peers, segmentBytes, slots, callOf: flagOf });
       },
       () => world.segmentSizes.refused(this),
     );

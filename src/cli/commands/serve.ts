@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import type { LogLine } from '../../cluster/logLine.ts';
 import { STOP_WITH_STDIN } from '../../cluster/program.ts';
-import { asFlags, type Config, configure, NOTHING_DURABLE, ownPeer } from '../../core/config.ts';
+import { asFlags, type Config, configure, nothingDurable, ownPeer } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
 import type { StopReport } from '../../node/stop.ts';
@@ -48,10 +48,10 @@ async function makeLog(json: boolean): Promise<Logger> {
 }
 
 /** What is in the directory, as recovery found it. */
-function describeLog({ engine: { directory, recovered } }: LogServer, { fsync }: Config): string {
+function describeLog({ engine: { directory, recovered } }: LogServer, config: Config): string {
   const { start, end, cutBytes } = recovered;
   const cut = cutBytes === 0 ? '' : `\n  ${cutBytes} bytes of an unfinished write at its end were cut; they were never acknowledged`;
-  return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}${fsync ? '' : `\n${NOTHING_DURABLE}`}`;
+  return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}${config.fsync ? '' : `\n${nothingDurable(config)}`}`;
 }
 
 function singleBanner(node: LogServer, config: Config): string {

@@ -1,6 +1,6 @@
 // Which acceptor a node has: uWebSockets.js where its binary loads, otherwise `ws`. Each is loaded only where it is used.
 
-import type { AcceptorChoice } from '../../core/config.ts';
+import { type AcceptorChoice, flagOf } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import type { MakeAcceptor } from '../acceptor.ts';
 
@@ -26,9 +26,13 @@ function whyNot(thrown: unknown): string {
 
 /**
  * Loads the acceptor that was chosen. Rejects with a LogError `USAGE` where it is uWebSockets.js and cannot be loaded; `inform` is told where it
- * would be, and is not.
+ * would be, and is not. `called`: what the option is called where it was given.
  */
-export async function loadAcceptor(choice: AcceptorChoice, inform: (sentence: string) => void): Promise<MakeAcceptor> {
+export async function loadAcceptor(
+  choice: AcceptorChoice,
+  inform: (sentence: string) => void,
+  called = flagOf('acceptor'),
+): Promise<MakeAcceptor> {
   if (choice === 'ws') return loadWs();
   try {
     return await loadUws();
@@ -39,7 +43,7 @@ export async function loadAcceptor(choice: AcceptorChoice, inform: (sentence: st
     }
     throw new LogError(
       'USAGE',
-      `--acceptor uws needs Node 20 or 22 on Linux with glibc 2.27 or newer: ${whyNot(thrown)}. Leave --acceptor out, and clients are served by ws; README.md, "Where it runs", names a package with newer binaries`,
+      `${called} uws needs Node 20 or 22 on Linux with glibc 2.27 or newer: ${whyNot(thrown)}. Leave ${called} out, and clients are served by ws; README.md, "Where it runs", names a package with newer binaries`,
     );
   }
 }
