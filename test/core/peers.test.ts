@@ -45,7 +45,7 @@ describe('the list of nodes', () => {
     ['1=a:x/2', '1=a:x/2', 'does not have the form'],
     ['1=:1/2', '1=:1/2', 'does not have the form'],
     ['1=ws://a:1/2', '1=ws://a:1/2', 'does not have the form'],
-    ['1=::1:7070/7170', '1=::1:7070/7170', 'stands in brackets'],
+    ['1=::1:7070/7170', '1=::1:7070/7170', 'is written in brackets'],
     ['1=[]:1/2', '1=[]:1/2', 'neither a name nor an address'],
     ['1=[a]:1/2', '1=[a]:1/2', 'neither a name nor an address'],
     ['1=[:::]:1/2', '1=[:::]:1/2', 'neither a name nor an address'],
