@@ -99,6 +99,10 @@ export class EmbeddedDoor implements Door, PipeDoor {
     this.#onWaiting(session, false);
   }
 
+  broke(thrown: unknown): void {
+    this.#engine.broke(thrown);
+  }
+
   greetingChanged(whom: Greeted): void {
     this.#reception.greetingChanged(this.#sessions, whom);
   }

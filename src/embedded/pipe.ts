@@ -27,6 +27,8 @@ export interface PipeDoor {
   looked(session: Session): void;
   /** The connection is gone. */
   closed(session: Session): void;
+  /** What was thrown where nothing was to be: the engine's end, not the program's. */
+  broke(thrown: unknown): void;
 }
 
 function dataBytesOf(message: Uint8Array): number {
@@ -122,8 +124,10 @@ class Pipe implements ClientSocket {
     this.#plan();
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#session.closed();
-    this.#door.closed(this.#session);
+    this.#carefully(() => {
+      this.#session.closed();
+      this.#door.closed(this.#session);
+    });
   }
 
   #drop(): void {
@@ -151,7 +155,7 @@ class Pipe implements ClientSocket {
         this.#events.message(message);
       }
     } finally {
-      if (isAny) this.#afterDelivery();
+      if (isAny) this.#carefully(this.#afterDelivery);
     }
     if (this.#ending !== undefined && this.#queue.length === 0) this.#tellEnding();
   }
@@ -165,7 +169,7 @@ class Pipe implements ClientSocket {
     }
   }
 
-  #afterDelivery(): void {
+  readonly #afterDelivery = (): void => {
     const session = this.#session;
     if (this.#isClosed) return;
     if (session.hasUnsent) {
@@ -173,6 +177,15 @@ class Pipe implements ClientSocket {
       if (session.dataRoom > 0) this.#door.drained(session);
     }
     this.#door.looked(session);
+  };
+
+  /** The node's part, in the middle of the program's: a mistake in it is nothing that the program may be told by a throw. */
+  #carefully(act: () => void): void {
+    try {
+      act();
+    } catch (thrown) {
+      this.#door.broke(thrown);
+    }
   }
 
   #tellEnding(): void {

@@ -89,7 +89,8 @@ export class Engine {
         ports.discard(spare);
         log.warn(`no files can be prepared for the next segments: ${error.message}`);
       },
-      failed: failure.fail,
+      // Of a task, or of what follows when it has ended.
+      failed: failure.broke,
     });
     this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false));
     this.pulse = new Pulse(memory, loop, ports.beatMs);
@@ -128,9 +129,9 @@ export class Engine {
       broke: failure.broke,
     });
     failure.whenFailed((error) => {
-      this.appends.fail(`this node has failed, and takes no more appends: ${error.message}`);
       // Not from within whoever failed: it may be in the middle of something with a door.
       loop.afterTurn(() => void this.abandon());
+      this.appends.fail(`this node has failed, and takes no more appends: ${error.message}`);
     });
   }
 
@@ -140,6 +141,8 @@ export class Engine {
     const { memory } = this;
     memory.setWord(WORD.START, start);
     await this.segments.start(this.recovered);
+    // Whoever failed meanwhile had no raft thread to end, and the directory may be another's by now.
+    if (this.error !== undefined) throw this.error;
     this.#tail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.segments.open(RECOVERY_SLOT, true);
     this.pulse.start();
@@ -186,6 +189,11 @@ export class Engine {
     return statusOf(this);
   }
 
+  /** Fails the engine for what was thrown where nothing was to be, as by a door: nothing may go on as if it had not happened. */
+  broke(thrown: unknown): void {
+    this.#ports.failure.broke(thrown);
+  }
+
   /** A caller has room again. */
   drained(caller: Caller): void {
     this.readings.drained(caller);
@@ -211,7 +219,11 @@ export class Engine {
    * the threads. Rejects when the engine fails meanwhile, or has failed. A second call has the outcome of the first.
    */
   stop(): Promise<StopReport> {
-    this.#stopping ??= this.#stop();
+    this.#stopping ??= this.#stop().catch((thrown: unknown) => {
+      // A failure already, or a step that threw: no directory is kept for an engine that does not end.
+      this.broke(thrown);
+      throw this.error ?? thrown;
+    });
     return this.#stopping;
   }
 
@@ -240,26 +252,48 @@ export class Engine {
     return { cut, undecidedAppends: this.appends.undecidedCount - undecidedBefore, uncommittedBytes: tail - commit };
   }
 
+  /** Each of its waits may be the one in which the engine fails, or is abandoned: that ends everything then, and this does no more. */
   async #endThreads(): Promise<void> {
     await this.#raft?.stop();
+    if (this.#isAbandoned) return this.abandon();
     this.#endLoops();
     await this.segments.stop();
+    if (this.#isAbandoned) return this.abandon();
     for (const door of this.doors) door.close();
     await this.#ports.close();
+    if (this.#isAbandoned) return this.abandon();
     this.#onEnded();
   }
 
-  /** Ends everything at once, as a crash would, but for the process. Resolves when its threads have ended. */
+  get #isAbandoned(): boolean {
+    return this.#abandoning !== undefined || this.error !== undefined;
+  }
+
+  /**
+   * Ends everything at once, as a crash would, but for the process. Resolves when its threads have ended: a call to the system is not cut
+   * short. Never rejects: what one of its steps throws is a failure, and keeps no other step from being done.
+   */
   abandon(): Promise<void> {
     this.#abandoning ??= this.#abandon();
     return this.#abandoning;
   }
 
   async #abandon(): Promise<void> {
-    this.#endLoops();
-    for (const door of this.doors) door.close();
-    await this.#raft?.terminate();
-    await this.#ports.destroy();
+    const doors = [...this.doors].map((door) => () => door.close());
+    const steps: (() => Promise<void> | undefined | void)[] = [
+      () => this.#endLoops(),
+      ...doors,
+      () => this.#raft?.terminate(),
+      () => this.#ports.destroy(),
+    ];
+    for (const step of steps) {
+      try {
+        const ending = step();
+        if (ending !== undefined) await ending;
+      } catch (thrown) {
+        this.broke(thrown);
+      }
+    }
     this.#onEnded();
   }
 

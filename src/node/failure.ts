@@ -26,7 +26,7 @@ export class Failure {
     if (this.#error !== undefined) return;
     this.#error = error;
     this.#reject(error);
-    this.#act(error);
+    this.#actOn(error);
   };
 
   /** The same for whatever was thrown where nothing was to be: nothing may go on as if it had not happened. */
@@ -34,9 +34,17 @@ export class Failure {
     this.fail(thrown instanceof LogError ? thrown : new LogError('IO', thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)));
   };
 
-  /** `act` is called, once, from within {@link fail}; at once if that was called before. */
+  /** `act` is called, once, from within {@link fail}; at once if that was called before. What it throws is no second failure. */
   whenFailed(act: (error: LogError) => void): void {
     this.#act = act;
-    if (this.#error !== undefined) act(this.#error);
+    if (this.#error !== undefined) this.#actOn(this.#error);
+  }
+
+  #actOn(error: LogError): void {
+    try {
+      this.#act(error);
+    } catch {
+      // Whoever says that it fails has no part in what others make of it, and may be a promise that nobody waits for.
+    }
   }
 }

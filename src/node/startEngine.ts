@@ -47,9 +47,17 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
   const lock = takeDirectory(directory, config);
   let pools: Pools | undefined;
   let engine: Engine | undefined;
+  let isLetGo = false;
+  const letGo = (): void => {
+    if (!isLetGo) lock.release();
+    isLetGo = true;
+  };
   const destroy = async (): Promise<void> => {
-    await pools?.destroy();
-    lock.release();
+    try {
+      await pools?.destroy();
+    } finally {
+      letGo();
+    }
   };
   try {
     const opened = openDirectory(directory, config, log);
@@ -84,8 +92,10 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
         ),
       close: async () => {
         await tasks.close();
+        // It failed meanwhile: that lets the directory go, and what is in it may be another engine's already.
+        if (isLetGo || failure.error !== undefined) return;
         removeTemporaries(new NodeDisk(), directory);
-        lock.release();
+        letGo();
       },
       destroy,
     });

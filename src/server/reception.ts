@@ -1,4 +1,5 @@
-// What every door does for its sessions, whatever they speak through: greets them, hands their requests on, and forgets them.
+// What every door does for its sessions, whatever they speak through: greets them, hands their requests on, and forgets them. A mistake in it is
+// the engine's end, and never that of whoever called: an event loop, or a program in the middle of its own work.
 
 import { maxBatchBytes } from '../core/config.ts';
 import type { Greeted } from '../node/door.ts';
@@ -21,22 +22,38 @@ export class Reception {
 
   /** A session has begun, or is to hear anew what its greeting said. */
   opened(session: Session): void {
-    session.send(helloOf(this.#engine, session.introduction !== undefined));
+    try {
+      session.send(helloOf(this.#engine, session.introduction !== undefined));
+    } catch (thrown) {
+      this.#engine.broke(thrown);
+    }
   }
 
   /** Handles one binary message; its memory is valid only during the call. */
   message(session: Session, message: Uint8Array): void {
-    this.#requests.handle(session, message);
+    try {
+      this.#requests.handle(session, message);
+    } catch (thrown) {
+      this.#engine.broke(thrown);
+    }
   }
 
   /** What was sent to a session has been taken: there is room for more. */
   drained(session: Session): void {
-    this.#engine.drained(session);
+    try {
+      this.#engine.drained(session);
+    } catch (thrown) {
+      this.#engine.broke(thrown);
+    }
   }
 
   /** A session is gone. */
   closed(session: Session): void {
-    this.#engine.closed(session);
+    try {
+      this.#engine.closed(session);
+    } catch (thrown) {
+      this.#engine.broke(thrown);
+    }
   }
 
   /** What a greeting says has changed for some of `sessions`. */
