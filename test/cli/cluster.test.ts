@@ -348,8 +348,8 @@ it('a node of a cluster says who the others are', async () => {
     stderr += part;
   });
   await expect.poll(() => stderr, WAIT).toContain('npx loglog status');
-  expect(stderr).toContain(
-    `node 1 of 3, listens on ws://127.0.0.1:${peers[0]?.port}, and for the other nodes on 127.0.0.1:${peers[0]?.peerPort}`,
+  expect(stderr.replace(/ \((uws|ws)\),/, ' (acceptor),')).toContain(
+    `node 1 of 3, listens on ws://127.0.0.1:${peers[0]?.port} (acceptor), and for the other nodes on 127.0.0.1:${peers[0]?.peerPort}`,
   );
   expect(stderr).toContain(`node 2 at 127.0.0.1:${peers[1]?.peerPort}, node 3 at 127.0.0.1:${peers[2]?.peerPort}`);
   child.kill('SIGTERM');

@@ -1,6 +1,6 @@
 // An engine without a door: what a program in its process has. Its threads' code is what the build made, so all of it comes from there.
 
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { configure } from '../../dist/src/core/config.js';
 import type { LogError } from '../../dist/src/core/errors.js';
@@ -192,8 +192,10 @@ describe('an engine', () => {
     const program = new Program(engine);
     program.append(Buffer.alloc(30_000));
     await eventually(() => program.committed.length === 1, 'the append is committed');
-    // The next segment cannot be made.
-    rmSync(data, { recursive: true });
+    // The next segment cannot be made. In one step: a spare file may be made meanwhile.
+    const moved = `${data}-moved`;
+    renameSync(data, moved);
+    onTestFinished(() => rmSync(moved, { recursive: true, force: true }));
     for (let n = 0; n < 8; n += 1) program.append(Buffer.alloc(30_000));
     const error = await failureOf(engine);
     expect(error.code).toBe('IO');
