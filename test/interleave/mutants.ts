@@ -128,8 +128,8 @@ const SLOTS: readonly Interleaving[] = [
     patches: [
       {
         file: MEMORY,
-        find: 'if (this.addWord32(at + SLOT.PINS, -1) !== 1)',
-        replace: 'const pins = this.word32(at + SLOT.PINS);\n        this.setWord32(at + SLOT.PINS, pins - 1);\n        if (pins !== 1)',
+        find: 'const pins = this.addWord32(at + SLOT.PINS, -1);',
+        replace: 'const pins = this.word32(at + SLOT.PINS);\n        this.setWord32(at + SLOT.PINS, pins - 1);',
       },
     ],
     foundBy: ['two pins on one slot'],
