@@ -80,7 +80,10 @@ export interface Acceptor {
   readonly unfinishedBytes: number | undefined;
   /** Starts listening; resolves to the port, or to undefined where it cannot be had. Nobody else can listen on it then. */
   listen(host: string, port: number): Promise<number | undefined>;
-  /** Closes the connection that has been there for longest without a whole request. False when there is none. */
+  /**
+   * Makes room for another connection: closes one that stays after its answer, or else the one that has been there for longest without a whole
+   * request. Returns whether it was one without a request.
+   */
   cutSilent(): boolean;
   /** Takes no more connections; those that are there stay. */
   stopListening(): void;

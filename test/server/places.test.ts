@@ -16,20 +16,23 @@ function lingering(once: Uint8Array): Attack {
   return { connections: 6, isWebSocket: true, once, chunk: Buffer.alloc(0), isStubborn: true, isReplaced: true };
 }
 
-test("A1: connections that do not close after the goodbye take nobody else's place, and no descriptor of the log", async () => {
-  const wrapper = ['prlimit', `--nofile=${LIMIT}:${LIMIT}`];
-  const node = await ProcessNode.start({ data: makeDirectory(), slots: 3, segmentBytes: 65_536, wrapper });
-  onTestFinished(() => node.kill());
-  const attacks = {
-    'a text frame': lingering(clientFrame(Buffer.from('x'), OPCODE.text)),
-    'a goodbye': lingering(clientFrame(Buffer.from([0x03, 0xe8]), OPCODE.close)),
-    'a fatal error': lingering(clientFrame(Buffer.alloc(24, 0xff))),
-  };
-  // Its segments are small, so it needs new descriptors all the time.
-  await beside(node, attacks, { appends: 600, healthChecks: 20, untilCuts: ENDED }, onTestFinished);
-  expect(node.isRunning).toBe(true);
-  expect(readdirSync(`/proc/${node.pid}/fd`).length).toBeLessThan(LIMIT - 20);
-});
+test.each(['uws', 'ws'] as const)(
+  "A1: connections that do not close after the goodbye take nobody else's place, and no descriptor of the log, by %s",
+  async (acceptor) => {
+    const wrapper = ['prlimit', `--nofile=${LIMIT}:${LIMIT}`];
+    const node = await ProcessNode.start({ data: makeDirectory(), slots: 3, segmentBytes: 65_536, wrapper, acceptor });
+    onTestFinished(() => node.kill());
+    const attacks = {
+      'a text frame': lingering(clientFrame(Buffer.from('x'), OPCODE.text)),
+      'a goodbye': lingering(clientFrame(Buffer.from([0x03, 0xe8]), OPCODE.close)),
+      'a fatal error': lingering(clientFrame(Buffer.alloc(24, 0xff))),
+    };
+    // Its segments are small, so it needs new descriptors all the time.
+    await beside(node, attacks, { appends: 600, healthChecks: 20, untilCuts: ENDED }, onTestFinished);
+    expect(node.isRunning).toBe(true);
+    expect(readdirSync(`/proc/${node.pid}/fd`).length).toBeLessThan(LIMIT - 20);
+  },
+);
 
 describe('places', () => {
   const bounds = { maxConnections: 80, maxSockets: 100, maxDescriptors: 100 };

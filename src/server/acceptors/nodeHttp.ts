@@ -44,6 +44,8 @@ export class NodeHttp {
   readonly #silent = new Set<Duplex>();
   /** Those whose request is answered, or about to be. */
   readonly #answered = new WeakSet<Duplex>();
+  /** Those whose answer has left, and whose clients have not closed their ends; the oldest first. */
+  readonly #lingering = new Set<Duplex>();
   #waiting: (() => void)[] = [];
   turn = 0;
 
@@ -89,8 +91,16 @@ export class NodeHttp {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Closes the one that has been silent for longest. False when none is silent. */
+  /**
+   * Makes room: closes one that has its answer and stays, or else the one that has been silent for longest. Returns whether it was a silent one.
+   * On uWebSockets.js nobody stays after an answer.
+   */
   cutSilent(): boolean {
+    for (const oldest of this.#lingering) {
+      this.#lingering.delete(oldest);
+      oldest.destroy();
+      return false;
+    }
     for (const oldest of this.#silent) {
       this.#silent.delete(oldest);
       oldest.destroy();
@@ -127,7 +137,9 @@ export class NodeHttp {
       `Content-Length: ${Buffer.byteLength(body)}`,
       'Connection: close',
     ];
-    socket.end(`${head.join('\r\n')}\r\n\r\n${isHead ? '' : body}`);
+    socket.end(`${head.join('\r\n')}\r\n\r\n${isHead ? '' : body}`, () => {
+      if (!socket.destroyed) this.#lingering.add(socket);
+    });
     // What it still sends is read and thrown away: a reset could take the answer from it. It has to close its end in time.
     socket.resume();
     const timer = setTimeout(() => socket.destroy(), HTTP_TIMEOUT_MS);
@@ -141,6 +153,7 @@ export class NodeHttp {
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.#silent.delete(socket);
+      this.#lingering.delete(socket);
       this.#sockets.delete(socket);
     });
     this.#events.connected();
