@@ -88,7 +88,7 @@ export class EmbeddedDoor implements Door, PipeDoor {
   async #settle(): Promise<void> {
     this.#isSettling = true;
     this.#onWaiting(this, true);
-    await Promise.race([this.#engine.settled(), this.#engine.ended]);
+    await this.#engine.settled();
     this.#isSettling = false;
     this.#onWaiting(this, false);
   }

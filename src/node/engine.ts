@@ -207,11 +207,11 @@ export class Engine {
   }
 
   /**
-   * Resolves once every append has its answer and, while this node leads, all that it ordered is committed, what was only received, too. Not where
-   * the engine ends before.
+   * Resolves once every append has its answer and, while this node leads, all that it ordered is committed, what was only received, too; or when
+   * the engine ends before that.
    */
   settled(): Promise<void> {
-    return this.#until(() => this.appends.isSettled);
+    return this.#until(() => this.appends.isSettled || this.#isOver);
   }
 
   /**
@@ -297,11 +297,12 @@ export class Engine {
     this.#onEnded();
   }
 
-  /** What waits on a word of the memory goes on, and ends; the pulse, too. */
+  /** What waits on a word of the memory goes on, and ends; the pulse, too, and whoever waits for progress. */
   #endLoops(): void {
     this.#isOver = true;
     this.pulse.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
+    this.#progressed();
   }
 
   /** Acts on what the raft thread says of this node's office, its term and its links. One wake-up for all that happened meanwhile. */

@@ -57,6 +57,14 @@ function brokenDoor(step: 'takeNoMore' | 'disconnect' | 'close'): Door {
 }
 
 describe('the end of an engine', () => {
+  test('is told to whoever waits for what it ordered: that is not to be committed here any more', async () => {
+    const engine = await open(makeDirectory());
+    vi.spyOn(engine.appends, 'isSettled', 'get').mockReturnValue(false);
+    const settled = engine.settled();
+    await engine.abandon();
+    await settled;
+  });
+
   test('is tried to its end by an abandonment when a door throws', async () => {
     const data = makeDirectory();
     const engine = await open(data);
