@@ -10,6 +10,7 @@ import type { SealedSegment } from '../storage/context.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import { spareName } from '../storage/names.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
+import { segmentAt } from '../storage/sealedSegments.ts';
 import type { Truncation } from '../storage/truncation.ts';
 
 export interface SegmentEvents {
@@ -88,17 +89,7 @@ export class Segments {
 
   /** The sealed segment that holds the entry at `offset`; undefined when none does. */
   find(offset: number): SealedSegment | undefined {
-    let low = 0;
-    let high = this.#sealed.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const segment = this.#sealed[middle];
-      if (segment === undefined) return undefined;
-      if (offset < segment.base) high = middle - 1;
-      else if (offset >= segment.end) low = middle + 1;
-      else return segment;
-    }
-    return undefined;
+    return segmentAt(this.#sealed, offset);
   }
 
   /**

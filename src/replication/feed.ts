@@ -7,6 +7,7 @@ import { HotReader } from '../memory/hotReader.ts';
 import { SLOT } from '../memory/map.ts';
 import { noWalk, type TailMemory, type WalkResult } from '../memory/tailMemory.ts';
 import type { Due } from '../raft/leadership.ts';
+import { segmentAt } from '../storage/sealedSegments.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
 
 /** Log offsets [base, end) are a segment on disk. */
@@ -76,16 +77,8 @@ export class Feed {
 
   /** What is due, as a read of a sealed segment; undefined when none holds it (yet). */
   cold({ from, limit, maxBytes }: Due): ColdRange | undefined {
-    let low = 0;
-    let high = this.#sealed.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const segment = this.#sealed[middle];
-      if (segment === undefined) return undefined;
-      if (from < segment.base) high = middle - 1;
-      else if (from >= segment.end) low = middle + 1;
-      else return { base: segment.base, from, isBoundary: true, limit: Math.min(limit, segment.end), maxBytes, wholeBatches: true };
-    }
-    return undefined;
+    const segment = segmentAt(this.#sealed, from);
+    if (segment === undefined) return undefined;
+    return { base: segment.base, from, isBoundary: true, limit: Math.min(limit, segment.end), maxBytes, wholeBatches: true };
   }
 }

@@ -2,20 +2,17 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { READ_TURN_MS } from '../../src/core/limits.ts';
-import { HotReader } from '../../src/memory/hotReader.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { CallerReadings } from '../../src/node/caller.ts';
-import { Readings } from '../../src/node/reading.ts';
-import type { Segments } from '../../src/node/segments.ts';
 import { Turns } from '../../src/node/turns.ts';
 import type { Session } from '../../src/server/session.ts';
-import type { DiskTasks } from '../../src/storage/diskTasks.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { smallMemory } from '../crash/testNode.ts';
 import { startNode } from '../storage/support.ts';
 import { TEST_LOOP } from '../support/loop.ts';
+import { hotReadings } from './support.ts';
 
 /** A connection with so many messages to send. */
 interface Work {
@@ -97,19 +94,7 @@ describe('the turns of connections', () => {
     vi.restoreAllMocks();
     const memory = smallMemory();
     const node = startNode(new MemoryDisk(), memory);
-    const readings = new Readings({
-      memory,
-      hot: new HotReader(memory),
-      segments: {} as Segments,
-      tasks: {} as DiskTasks,
-      loop: TEST_LOOP,
-      awaitCommit: () => undefined,
-      beforeTurn: () => undefined,
-      reportDamage: () => undefined,
-      broke: (thrown) => {
-        throw thrown;
-      },
-    });
+    const readings = hotReadings(memory);
     /** Who was sent DATA, in order. */
     const sent: number[] = [];
     const opened: CallerReadings[] = [];

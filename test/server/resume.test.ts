@@ -2,19 +2,15 @@
 
 import { expect, test, vi } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
-import { HotReader } from '../../src/memory/hotReader.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { CallerReadings } from '../../src/node/caller.ts';
-import { Readings } from '../../src/node/reading.ts';
-import type { Segments } from '../../src/node/segments.ts';
 import type { Session } from '../../src/server/session.ts';
-import type { DiskTasks } from '../../src/storage/diskTasks.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { smallMemory, type TestNode } from '../crash/testNode.ts';
+import { hotReadings } from '../node/support.ts';
 import { startNode } from '../storage/support.ts';
-import { TEST_LOOP } from '../support/loop.ts';
 
 /** What of a session a reading touches. */
 class FakeSession {
@@ -53,19 +49,7 @@ test('a subscription at an entry that was never committed is shown nothing of it
   node.settle();
   memory.setWord(WORD.COMMIT, commit);
 
-  const readings = new Readings({
-    memory,
-    hot: new HotReader(memory),
-    segments: {} as Segments,
-    tasks: {} as DiskTasks,
-    loop: TEST_LOOP,
-    awaitCommit: () => undefined,
-    beforeTurn: () => undefined,
-    reportDamage: () => undefined,
-    broke: (thrown) => {
-      throw thrown;
-    },
-  });
+  const readings = hotReadings(memory);
   const sessions = [commit, lost].map((next) => {
     const fake = new FakeSession();
     const session = fake as unknown as Session;
