@@ -117,6 +117,9 @@ export const MIN_CLIENT_DESCRIPTORS = 32;
 export const DESCRIPTOR_WAIT_MS = 10_000;
 export const RAFT_DESCRIPTOR_WAIT_MS = 1_000;
 
+/** How long the end of a thread waits until the thread has loaded. */
+export const THREAD_LOAD_MS = 5_000;
+
 /**
  * Connections above those of clients, for HTTP and for those that have not said yet what they want. Twice the queue of connections that the
  * system has made and uSockets not taken yet, which it takes at once: so one that asks as soon as it is made is heard before others push it out.

@@ -2,12 +2,14 @@
 
 import { Worker } from 'node:worker_threads';
 import { fromPlainError, toPlainError } from '../core/errors.ts';
+import { loadedOrEnded } from './loading.ts';
 import type { FromRaft, RaftChannel, RaftListener, RaftSetup, ToRaft } from './messages.ts';
 import { threadFlags } from './threadFlags.ts';
 
 export class RaftWorker implements RaftChannel {
   readonly #worker: Worker;
-
+  /** It has loaded, or ended. */
+  #isLoaded = false;
   readonly #keepsRunning: boolean;
 
   /** Starts the thread. `keepsRunning`: whether the process goes on running for it. */
@@ -17,6 +19,7 @@ export class RaftWorker implements RaftChannel {
   }
 
   listen(listener: RaftListener): void {
+    for (const event of ['message', 'exit']) this.#worker.once(event, () => (this.#isLoaded = true));
     this.#worker.on('message', (message: FromRaft) => listener.message(message));
     this.#worker.on('error', (thrown: unknown) => listener.failed(fromPlainError(toPlainError(thrown))));
     this.#worker.on('exit', () => listener.ended());
@@ -28,7 +31,8 @@ export class RaftWorker implements RaftChannel {
     this.#worker.postMessage(message);
   }
 
-  terminate(): Promise<number> {
+  async terminate(): Promise<number> {
+    if (!this.#isLoaded) await loadedOrEnded(this.#worker);
     return this.#worker.terminate();
   }
 }

@@ -4,6 +4,7 @@
 import { EventEmitter } from 'node:events';
 import { Piscina } from 'piscina';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
+import { loadedOrEnded } from './loading.ts';
 import type { TaskName, TaskOutcome, Tasks, WorkerSetup } from './messages.ts';
 import { threadFlags } from './threadFlags.ts';
 import { unrefThreads } from './unrefThreads.ts';
@@ -35,6 +36,8 @@ export class ThreadPool {
   /** Takes tasks that no thread has begun out of the queue. */
   readonly #queue = new EventEmitter().setMaxListeners(0);
   readonly #running = new Set<Promise<unknown>>();
+  /** Ids of the threads that have loaded. */
+  readonly #loaded = new Set<number>();
   #shortage = new LogError('IO', 'a thread cannot be started');
 
   constructor(setup: WorkerSetup, options: ThreadPoolOptions) {
@@ -53,6 +56,7 @@ export class ThreadPool {
       atomics: 'sync',
       recordTiming: false,
     });
+    this.#pool.on('message', (threadId: number) => this.#loaded.add(threadId));
     this.#pool.on('error', (thrown: unknown) => this.#threadFailed(thrown));
     if (!options.keepsRunning) unrefThreads(this.#pool);
   }
@@ -72,11 +76,12 @@ export class ThreadPool {
   /** Ends all threads once all tasks have returned. Piscina's own `close` would keep the pool, and with it all shared memory, for 30 s more. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#running);
-    await this.#pool.destroy();
+    await this.destroy();
   }
 
-  /** Ends all threads at once; what they do fails. */
+  /** Ends all threads at once, or as soon as they have loaded; what they do fails. */
   async destroy(): Promise<void> {
+    await Promise.all(this.#pool.threads.filter(({ threadId }) => !this.#loaded.has(threadId)).map(loadedOrEnded));
     await this.#pool.destroy();
   }
 
