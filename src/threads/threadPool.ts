@@ -35,6 +35,7 @@ export class ThreadPool {
   readonly #options: ThreadPoolOptions;
   /** Takes tasks that no thread has begun out of the queue. */
   readonly #queue = new EventEmitter().setMaxListeners(0);
+  /** The tasks that have not returned. */
   readonly #running = new Set<Promise<unknown>>();
   /** Ids of the threads that have loaded. */
   readonly #loaded = new Set<number>();
@@ -66,9 +67,13 @@ export class ThreadPool {
    * for it, it was not begun, and never will be.
    */
   async run<Name extends TaskName>(task: Name, request: Tasks[Name]['request']): Promise<Tasks[Name]['response']> {
-    const outcome = (await this.#pool.run({ task, request }, { signal: this.#queue }).catch((thrown: unknown) => {
-      throw thrown instanceof Error && thrown.name === 'AbortError' ? this.#shortage : fromPlainError(toPlainError(thrown));
-    })) as TaskOutcome<Tasks[Name]['response']>;
+    const running: Promise<TaskOutcome<Tasks[Name]['response']>> = this.#pool.run({ task, request }, { signal: this.#queue });
+    this.#running.add(running);
+    const outcome = await running
+      .catch((thrown: unknown) => {
+        throw thrown instanceof Error && thrown.name === 'AbortError' ? this.#shortage : fromPlainError(toPlainError(thrown));
+      })
+      .finally(() => this.#running.delete(running));
     if (!outcome.ok) throw fromPlainError(outcome.error);
     return outcome.value;
   }

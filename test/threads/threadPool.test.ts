@@ -55,6 +55,15 @@ describe('a pool of threads', () => {
     expect({ stdout, stderr }).toEqual({ stdout: 'all ended\n', stderr: '' });
   });
 
+  test('waits for its tasks when it is closed', async () => {
+    const { shared } = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
+    const setup = { directory: temporaryDirectory(), identity: {} as Identity, shared, fsync: true };
+    const pool = new ThreadPool(setup, { minThreads: 1, maxThreads: 1, keepsRunning: true, died: () => undefined, short: () => undefined });
+    const task = pool.run('allocate', { name: 'spare-1.tmp', bytes: 64 * 1024 * 1024 });
+    await pool.close();
+    await expect(task).resolves.toBe(true);
+  });
+
   test('a task whose thread is ended rejects with a LogError', async () => {
     const { shared } = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
     const setup = { directory: '/nowhere', identity: {} as Identity, shared, fsync: false };
