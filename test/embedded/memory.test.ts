@@ -3,12 +3,16 @@
 import { expect, it } from 'vitest';
 import { directory, start } from './support.ts';
 
-it('E9: leaves no memory of a log that was closed', async () => {
+it.each([
+  ['', ''],
+  [', which served others by uws', "listen: { port: 0 }, acceptor: 'uws'"],
+  [', which served others by ws', "listen: { port: 0 }, acceptor: 'ws'"],
+])('E9: leaves no memory of a log that was closed%s', async (_, options) => {
   const program = start(
     directory(),
     `const external = [];
      for (let i = 0; i < 4; i += 1) {
-       const log = await openLog({ dir });
+       const log = await openLog({ dir, ${options} });
        await log.append('x');
        await log.close();
        // What was closed is collected once nothing holds it, its timers and promises included.

@@ -52,6 +52,12 @@ async function answer(response: uWS.HttpResponse, make: MakeAnswer, isHead: bool
   if (!isGone) write(response, late, isHead);
 }
 
+const COME_AGAIN: HttpAnswer = {
+  status: 503,
+  type: 'text/plain',
+  body: 'This connection could not become a WebSocket at this moment; try again.\n',
+};
+
 export class UwsAcceptor implements Acceptor {
   readonly name = 'uws';
   readonly lingering = undefined;
@@ -62,37 +68,43 @@ export class UwsAcceptor implements Acceptor {
   readonly #sockets = new Set<uWS.WebSocket<SocketData>>();
   #listening: uWS.us_listen_socket | false = false;
   #port = 0;
+  /** This acceptor, until it is closed. */
+  readonly #held: { open: UwsAcceptor | undefined } = { open: undefined };
 
   constructor({ maxMessageBytes }: AcceptorOptions, events: AcceptorEvents) {
     this.#events = events;
-    this.#app.filter((response, change) => this.#count(response, change));
+    // uWS keeps an app's handlers for as long as the process lives: they must not keep the node, and all its memory, after it has closed.
+    const held = this.#held;
+    held.open = this;
+    const count = (response: uWS.HttpResponse, change: number): void => {
+      if (held.open !== undefined) held.open.#count(response, change);
+    };
+    this.#app.filter(count);
     this.#app.ws<SocketData>('/*', {
       maxPayloadLength: maxMessageBytes,
       maxBackpressure: MAX_BACKPRESSURE_BYTES,
       closeOnBackpressureLimit: true,
       idleTimeout: IDLE_TIMEOUT_SECONDS,
       sendPingsAutomatically: true,
-      upgrade: (response, request, context) => this.#upgrade(response, request, context),
+      upgrade: (response, request, context) => {
+        if (held.open === undefined) response.close();
+        else held.open.#upgrade(response, request, context);
+      },
       open: (socket) => {
-        this.#sockets.add(socket);
-        const connection = events.connection(new UwsSocket(socket));
-        socket.getUserData().connection = connection;
-        // It may close the socket at once.
-        connection.opened();
+        if (held.open !== undefined) held.open.#opened(socket);
       },
       message: (socket, message, isBinary) => socket.getUserData().connection?.message(message, isBinary),
       ping: (socket, message) => socket.getUserData().connection?.control(message.byteLength),
       pong: (socket) => socket.getUserData().connection?.control(0),
       drain: (socket) => socket.getUserData().connection?.drained(),
       close: (socket) => {
-        this.#sockets.delete(socket);
+        if (held.open !== undefined) held.open.#sockets.delete(socket);
         socket.getUserData().connection?.closed();
       },
     });
     this.#app.any('/*', (response, request) => {
-      const isHead = request.getMethod() === 'head';
-      const make = events.request(asRequest(request));
-      this.#http.take(response, request, () => void answer(response, make, isHead));
+      if (held.open === undefined) response.close();
+      else held.open.#request(response, request);
     });
   }
 
@@ -131,6 +143,21 @@ export class UwsAcceptor implements Acceptor {
   close(): void {
     this.stopListening();
     this.#app.close();
+    this.#held.open = undefined;
+  }
+
+  #opened(socket: uWS.WebSocket<SocketData>): void {
+    this.#sockets.add(socket);
+    const connection = this.#events.connection(new UwsSocket(socket));
+    socket.getUserData().connection = connection;
+    // It may close the socket at once.
+    connection.opened();
+  }
+
+  #request(response: uWS.HttpResponse, request: uWS.HttpRequest): void {
+    const isHead = request.getMethod() === 'head';
+    const make = this.#events.request(asRequest(request));
+    this.#http.take(response, request, () => () => void answer(response, make, isHead));
   }
 
   /** A connection came (1) or, unless it was upgraded, went (-1). */
@@ -154,32 +181,30 @@ export class UwsAcceptor implements Acceptor {
         upgrade();
         this.#http.becameWebSocket();
       } else {
-        this.#http.take(response, request, () => write(response, refused, false));
+        this.#http.take(response, request, () => () => write(response, refused, false));
       }
       return;
     }
     this.#http.take(response, request, () => {
       const refused = refusal();
-      if (refused === undefined) this.#upgradeLater(response, upgrade);
-      else write(response, refused, false);
+      if (refused !== undefined) return () => write(response, refused, false);
+      return this.#upgradeLater(response, upgrade);
     });
   }
 
   /**
    * Upgrades outside of uWS's own handler. Outside of a `cork`, uWS writes a warning to stderr for each upgrade, and waits until somebody reads
    * it. After a `cork` that took hold, it takes a socket that kept its address for an HTTP response still, and closes it or not, as it happens.
-   * Inside the cork of another socket the response's own takes no hold: a client's, or that of a connection that has sent nothing. Where all of
-   * those have gone within this turn, the client has to come again.
+   * Inside the cork of another connection the response's own takes no hold: a client's, or that of one that is silent, or has a request in this
+   * turn, too. Where there was one, and none is left at the end of the turn, the client is asked to come again.
    */
-  #upgradeLater(response: uWS.HttpResponse, upgrade: () => void): void {
+  #upgradeLater(response: uWS.HttpResponse, upgrade: () => void): (() => void) | undefined {
     const [client] = this.#sockets;
-    const other = client ?? this.#http.someSilent;
-    if (other === undefined) {
-      response.close();
-      return;
-    }
+    const other = client ?? this.#http.otherThan(response);
+    if (other === undefined) return () => write(response, COME_AGAIN, false);
     other.cork(() => void response.cork(upgrade));
     // From here on it is a WebSocket; the filter is not told.
     this.#http.went();
+    return undefined;
   }
 }

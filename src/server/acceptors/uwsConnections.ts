@@ -9,9 +9,15 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { assert } from '../../core/assert.ts';
 
+/** Does what a request asks for, at the end of its turn. What it returns is done after all the requests of the turn got as far, and ends its connection. */
+export type Act = () => (() => void) | undefined;
+
 interface Waiting {
-  readonly act: () => void;
-  isGone: boolean;
+  readonly response: HttpResponse;
+  readonly act: Act;
+  last: (() => void) | undefined;
+  /** Its connection is gone, or no request any more: its object must not be touched. */
+  isOver: boolean;
 }
 
 export class UwsConnections {
@@ -43,10 +49,10 @@ export class UwsConnections {
     this.count -= 1;
   }
 
-  /** One that has not sent a whole request, and is alive until the event loop turns. */
-  get someSilent(): HttpResponse | undefined {
+  /** Another one than that of `response`, at the end of a turn, that is alive until the event loop turns: it is silent, or has a request in this turn. */
+  otherThan(response: HttpResponse): HttpResponse | undefined {
     const [oldest] = this.#silent;
-    return oldest;
+    return oldest ?? this.#waiting.find((waiting) => !waiting.isOver && waiting.response !== response)?.response;
   }
 
   /** Whether no other connection is silent than the one whose request is being handled, which is silent until after that. */
@@ -72,19 +78,19 @@ export class UwsConnections {
   }
 
   /**
-   * Takes a request: `act` answers it at the end of this turn, unless its connection is gone by then. One connection carries one request: a
+   * Takes a request: `act` handles it at the end of this turn, unless its connection is gone by then. One connection carries one request: a
    * second one before the answer makes uWS close it.
    */
-  take(response: HttpResponse, request: HttpRequest, act: () => void): void {
+  take(response: HttpResponse, request: HttpRequest, act: Act): void {
     // No request has a body, and of one in pieces it would not be known which connection it came on.
     if (request.getHeader('transfer-encoding') !== '') {
       response.close();
       return;
     }
     this.#unknown += 1;
-    const waiting: Waiting = { act, isGone: false };
+    const waiting: Waiting = { response, act, last: undefined, isOver: false };
     response.onAborted(() => {
-      waiting.isGone = true;
+      waiting.isOver = true;
     });
     this.#waiting.push(waiting);
     if (this.#waiting.length === 1) setImmediate(() => this.#endTurn());
@@ -95,6 +101,15 @@ export class UwsConnections {
     // It must not happen; then nobody is known to be alive, and all of them are left to their time limits.
     if (this.#unknown !== 0) this.#silent.clear();
     this.#unknown = 0;
-    for (const waiting of this.#waiting.splice(0)) if (!waiting.isGone) waiting.act();
+    for (const waiting of this.#waiting) {
+      if (waiting.isOver) continue;
+      waiting.last = waiting.act();
+      waiting.isOver = waiting.last === undefined;
+    }
+    for (const waiting of this.#waiting.splice(0)) {
+      if (waiting.isOver) continue;
+      waiting.isOver = true;
+      waiting.last?.();
+    }
   }
 }
