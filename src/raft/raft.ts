@@ -17,9 +17,10 @@ import { doesCount } from '../core/ids.ts';
 import { MAX_TERM } from '../core/limits.ts';
 import type { RaftSettings } from './core.ts';
 import type { Effect, RaftRole } from './effects.ts';
+import { Elections } from './elections.ts';
 import { Following, type StoreOutcome } from './following.ts';
 import { type Due, Leadership } from './leadership.ts';
-import type { Admit, AppendRequest, NodeId, PeerMessage, ReadIndexResponse, Standing, VoteRequest, VoteResponse } from './messages.ts';
+import type { Admit, AppendRequest, NodeId, PeerMessage, Standing, VoteRequest } from './messages.ts';
 import { Questions } from './reads.ts';
 import { type RaftState, State } from './state.ts';
 import { EXHAUSTED, TermFuse } from './termFuse.ts';
@@ -38,15 +39,8 @@ export class Raft {
   #role: RaftRole = 'follower';
   #leadership: Leadership | undefined;
   readonly #following: Following;
-  /** When a leader was last heard from, and when to campaign. */
-  #contactMs = Number.NEGATIVE_INFINITY;
-  #electionAtMs = 0;
-  /** The nodes that would vote for this one in the next term, and those that did in {@link #campaignTerm}. */
-  #promises = new Set<NodeId>();
-  #votes = new Set<NodeId>();
-  /** The term of the last campaign since the start; 0 once it was won. */
-  #campaignTerm = 0;
-  /** Questions for the leader that are on their way. */
+  readonly #elections: Elections;
+  /** Questions for the leader. */
   readonly #asked: Questions;
   readonly #fuse: TermFuse;
 
@@ -56,10 +50,8 @@ export class Raft {
     this.#state = new State(settings, state);
     this.#following = new Following(this.#state);
     this.#fuse = new TermFuse(this.#state);
-    this.#asked = new Questions(Math.floor(settings.random() * 2 ** 40));
-    this.#resetElection();
-    // Nobody else could be waited for.
-    if (settings.nodes.length === 1) this.#electionAtMs = 0;
+    this.#asked = new Questions(this.#state, Math.floor(settings.random() * 2 ** 40));
+    this.#elections = new Elections(this.#state);
   }
 
   get role(): RaftRole {
@@ -107,7 +99,7 @@ export class Raft {
 
   /** When {@link tick} has something to do, on the clock of {@link advanceTo}. */
   get deadlineMs(): number {
-    return this.#leadership?.deadlineMs ?? this.#electionAtMs;
+    return this.#leadership?.deadlineMs ?? this.#elections.deadlineMs;
   }
 
   /** The time is `nowMs`: milliseconds of a clock that never goes back. */
@@ -147,8 +139,8 @@ export class Raft {
   tick(): void {
     if (this.#leadership !== undefined) {
       if (!this.#leadership.tick()) this.#becomeFollower(this.#state.currentTerm, 0);
-    } else if (this.#state.nowMs >= this.#electionAtMs) {
-      this.#resetElection();
+    } else if (this.#elections.isDue) {
+      this.#elections.restartTimer();
       if (!this.#mayCampaign()) this.#becomeFollower(this.#state.currentTerm, 0);
       else this.#campaign(this.settings.nodes.length === 1 ? 'vote' : 'preVote');
     }
@@ -172,7 +164,9 @@ export class Raft {
     }
     switch (message.kind) {
       case 'voteResponse':
-        this.#voteResponse(from, message);
+        if (!message.granted) break;
+        this.#elections.count(from, message);
+        this.#maybeWin();
         break;
       case 'appendRequest':
         this.#appendRequest(from, message);
@@ -188,7 +182,7 @@ export class Raft {
         else this.send(from, { kind: 'readIndexResponse', term: this.#state.currentTerm, id: message.id, ok: false, index: 0 });
         break;
       case 'readIndexResponse':
-        this.#readIndexResponse(message);
+        this.#asked.answered(message);
         break;
       case 'admit':
         this.#admitted(from, message);
@@ -201,8 +195,7 @@ export class Raft {
   /** A part of a message came from `from`: it lives, and if it leads, nobody need campaign while the rest is on its way. */
   receiving(from: NodeId, { term }: PeerMessage): void {
     if (from !== this.#state.leader || term !== this.#state.currentTerm || this.#role !== 'follower') return;
-    this.#contactMs = this.#state.nowMs;
-    this.#resetElection();
+    this.#elections.heardLeader();
   }
 
   /**
@@ -243,7 +236,7 @@ export class Raft {
   /** A connection to `node` is there (again): what was on its way before may be lost. */
   reconnected(node: NodeId): void {
     this.#leadership?.reconnected(node);
-    if (node === this.#state.leader) this.#failAsked();
+    if (node === this.#state.leader) this.#asked.giveUp();
   }
 
   /** A node's id has another disk. */
@@ -295,17 +288,8 @@ export class Raft {
 
   /** Asks for a commit offset that counts all that was acknowledged before: `readIndexDone` has it. `id` is not in use. */
   readIndex(id: number): void {
-    if (this.#leadership !== undefined) {
-      this.#leadership.readIndex(id, 0);
-    } else if (this.#state.leader === 0) {
-      this.#state.emit({ kind: 'readIndexDone', id, index: undefined });
-    } else {
-      this.send(this.#state.leader, {
-        kind: 'readIndexRequest',
-        term: this.#state.currentTerm,
-        id: this.#asked.add(id, this.#state.nowMs),
-      });
-    }
+    if (this.#leadership !== undefined) this.#leadership.readIndex(id, 0);
+    else this.#asked.ask(id);
   }
 
   /** Hands leadership to another node; `transferDone` says how it went. */
@@ -317,17 +301,6 @@ export class Raft {
   /** Sends a message at this point of the effects. */
   send(to: NodeId, message: PeerMessage): void {
     this.#state.send(to, message);
-  }
-
-  #resetElection(): void {
-    const { electionTimeoutMs, random } = this.settings;
-    this.#electionAtMs = this.#state.nowMs + electionTimeoutMs * (1 + random() / 2);
-  }
-
-  /** Whether a leader was heard from so lately that nobody should campaign (leader stickiness, 4.2.3). */
-  get #hearsLeader(): boolean {
-    if (this.#leadership !== undefined) return true;
-    return this.#state.leader !== 0 && this.#state.nowMs - this.#contactMs < this.settings.electionTimeoutMs;
   }
 
   /**
@@ -352,21 +325,16 @@ export class Raft {
     if (isNewTerm) this.#setTerm(term, votedFor);
     if (isNews) {
       this.#following.leaderChanged();
-      this.#failAsked();
+      this.#asked.giveUp();
     }
     leadership?.end();
     // A later term alone is no reason to wait longer: its candidate may have been one that cannot win.
-    if (!wasFollower) this.#resetElection();
+    if (!wasFollower) this.#elections.restartTimer();
   }
 
   #setTerm(term: number, votedFor: NodeId): void {
     this.#state.setTerm(term, votedFor);
     this.#following.termChanged();
-  }
-
-  /** Questions asked up to `untilMs` will hardly be answered: their answers may have been lost with a connection. */
-  #failAsked(untilMs = Number.POSITIVE_INFINITY): void {
-    for (const id of this.#asked.giveUp(untilMs)) this.#state.emit({ kind: 'readIndexDone', id, index: undefined });
   }
 
   /** Asks the others for their votes, or first whether they would give them (PreVote, 9.6). */
@@ -375,46 +343,32 @@ export class Raft {
       this.#state.emit({ kind: this.settings.nodes.length === 1 ? 'fatal' : 'warn', sentence: EXHAUSTED });
       return;
     }
-    this.#failAsked();
+    this.#asked.giveUp();
     this.#state.leader = 0;
     this.#following.leaderChanged();
     const isPreVote = campaign === 'preVote';
     const isTransfer = campaign === 'transfer';
     this.#role = isPreVote ? 'preCandidate' : 'candidate';
     this.#state.emit({ kind: 'role', role: this.#role, currentTerm: this.#state.currentTerm + (isPreVote ? 0 : 1), leader: 0 });
-    this.#promises = new Set([this.settings.id]);
-    if (!isPreVote) {
-      this.#setTerm(this.#state.currentTerm + 1, this.settings.id);
-      this.#campaignTerm = this.#state.currentTerm;
-      this.#votes = new Set([this.settings.id]);
-    }
-    this.#resetElection();
-    const term = this.#state.currentTerm + (isPreVote ? 1 : 0);
-    for (const node of this.settings.nodes) {
-      if (node === this.settings.id) continue;
-      const { lastTerm, end } = this.log;
-      this.send(node, { kind: 'voteRequest', term, isPreVote, isTransfer, lastTerm, end });
-    }
+    if (!isPreVote) this.#setTerm(this.#state.currentTerm + 1, this.settings.id);
+    this.#elections.begin(isPreVote);
+    this.#elections.restartTimer();
+    this.#elections.askForVotes(isPreVote, isTransfer);
     this.#maybeWin();
   }
 
   #maybeWin(): void {
     const isCampaigning = this.#role === 'candidate' || this.#role === 'preCandidate';
     // Votes of its last campaign still elect it while it rehearses the next one: on a slow network all votes may be as late as that.
-    if (isCampaigning && this.#campaignTerm === this.#state.currentTerm && this.#isMajority(this.#votes)) this.#becomeLeader();
-    else if (this.#role === 'preCandidate' && this.#isMajority(this.#promises)) this.#campaign('vote');
-  }
-
-  #isMajority(nodes: ReadonlySet<NodeId>): boolean {
-    return nodes.size * 2 > this.settings.nodes.length;
+    if (isCampaigning && this.#elections.isElected) this.#becomeLeader();
+    else if (this.#role === 'preCandidate' && this.#elections.isPromised) this.#campaign('vote');
   }
 
   #becomeLeader(): void {
     assert(!this.#following.isTruncating, 'a node whose log is being cut does not lead');
     assert(!this.#state.isHung, 'a node that hangs takes no office');
     this.#role = 'leader';
-    // A term is led once: who resigns from it needs the votes of another.
-    this.#campaignTerm = 0;
+    this.#elections.won();
     this.#state.leader = this.settings.id;
     this.#leadership = new Leadership(this.#state);
     this.#state.emit({ kind: 'role', role: 'leader', currentTerm: this.#state.currentTerm, leader: this.#state.leader });
@@ -423,22 +377,15 @@ export class Raft {
 
   #voteRequest(from: NodeId, request: VoteRequest): void {
     const { term, isPreVote, isTransfer, lastTerm, end } = request;
-    const isDisruptive = !isTransfer && this.#hearsLeader;
+    const isDisruptive = !isTransfer && (this.#leadership !== undefined || this.#elections.hearsLeader);
     if (isDisruptive && !isPreVote && term > this.#state.currentTerm) return;
     const isUpToDate = lastTerm > this.log.lastTerm || (lastTerm === this.log.lastTerm && end >= this.log.end);
     const isWelcome = isUpToDate && !isDisruptive && this.#state.mayVoteFor(from);
     if (!isPreVote && term > this.#state.currentTerm) this.#becomeFollower(term, 0, isWelcome ? from : 0);
     const { currentTerm } = this.#state;
     const granted = isWelcome && (isPreVote ? term > currentTerm : term === currentTerm && this.#state.maybeVote(from));
-    if (granted && !isPreVote) this.#resetElection();
+    if (granted && !isPreVote) this.#elections.restartTimer();
     this.send(from, { kind: 'voteResponse', term: granted && isPreVote ? term : currentTerm, isPreVote, granted });
-  }
-
-  #voteResponse(from: NodeId, { term, isPreVote, granted }: VoteResponse): void {
-    if (!granted) return;
-    if (isPreVote && term === this.#state.currentTerm + 1) this.#promises.add(from);
-    if (!isPreVote && term === this.#campaignTerm) this.#votes.add(from);
-    this.#maybeWin();
   }
 
   #admitted(from: NodeId, { term, standing }: Admit): void {
@@ -465,14 +412,8 @@ export class Raft {
       return;
     }
     if (this.#state.leader !== from || this.#role !== 'follower') this.#becomeFollower(request.term, from);
-    this.#contactMs = this.#state.nowMs;
-    this.#resetElection();
-    this.#failAsked(this.#state.nowMs - this.settings.electionTimeoutMs);
+    this.#elections.heardLeader();
+    this.#asked.giveUp(this.#state.nowMs - this.settings.electionTimeoutMs);
     this.#following.take(request);
-  }
-
-  #readIndexResponse({ id, ok, index }: ReadIndexResponse): void {
-    const asked = this.#asked.take(id);
-    if (asked !== undefined) this.#state.emit({ kind: 'readIndexDone', id: asked, index: ok ? index : undefined });
   }
 }

@@ -1,7 +1,8 @@
 // ReadIndex (dissertation, 6.4): a commit offset that counts every append acknowledged before it was asked for. The leader notes its
 // commit, and answers once a majority has confirmed, in a round that began afterwards, that it still leads.
 
-import type { NodeId } from './messages.ts';
+import type { Core } from './core.ts';
+import type { NodeId, ReadIndexResponse } from './messages.ts';
 
 /** One question; `from` is 0 when this node asks itself. */
 export interface PendingRead {
@@ -53,37 +54,43 @@ export class Reads {
  * is never taken for its answer.
  */
 export class Questions {
+  readonly #core: Core;
   /** By number, oldest first. */
   readonly #open = new Map<number, { readonly id: number; readonly askedMs: number }>();
   #last: number;
 
   /** Numbers follow `first`: by chance, because a node that restarts does not know which ones it has used. */
-  constructor(first: number) {
+  constructor(core: Core, first: number) {
+    this.#core = core;
     this.#last = first;
   }
 
-  /** The number under which the leader is asked `id`, at `askedMs`. */
-  add(id: number, askedMs: number): number {
+  /** Asks the leader question `id`; without a leader, that has failed. */
+  ask(id: number): void {
+    const { leader, currentTerm, nowMs } = this.#core;
+    if (leader === 0) {
+      this.#core.emit({ kind: 'readIndexDone', id, index: undefined });
+      return;
+    }
     this.#last += 1;
-    this.#open.set(this.#last, { id, askedMs });
-    return this.#last;
+    this.#open.set(this.#last, { id, askedMs: nowMs });
+    this.#core.send(leader, { kind: 'readIndexRequest', term: currentTerm, id: this.#last });
   }
 
-  /** The question that `number` answers; undefined when it was given up. */
-  take(number: number): number | undefined {
-    const question = this.#open.get(number);
-    this.#open.delete(number);
-    return question?.id;
+  /** An answer came; one to a question that was given up is ignored. */
+  answered({ id, ok, index }: ReadIndexResponse): void {
+    const question = this.#open.get(id);
+    if (question === undefined) return;
+    this.#open.delete(id);
+    this.#core.emit({ kind: 'readIndexDone', id: question.id, index: ok ? index : undefined });
   }
 
-  /** Gives up the questions asked up to `untilMs`; returns them. */
-  giveUp(untilMs: number): number[] {
-    const ids: number[] = [];
+  /** Questions asked up to `untilMs` have failed: their answers may have been lost with a connection, or will hardly come. */
+  giveUp(untilMs = Number.POSITIVE_INFINITY): void {
     for (const [number, { id, askedMs }] of this.#open) {
       if (askedMs > untilMs) break;
       this.#open.delete(number);
-      ids.push(id);
+      this.#core.emit({ kind: 'readIndexDone', id, index: undefined });
     }
-    return ids;
   }
 }

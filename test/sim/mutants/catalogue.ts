@@ -7,6 +7,7 @@ import type { Mutant } from './mutant.ts';
 import { SEGMENT_MUTANTS } from './segments.ts';
 
 const RAFT = 'src/raft/raft.ts';
+const ELECTIONS = 'src/raft/elections.ts';
 const STATE = 'src/raft/state.ts';
 const IDS = 'src/core/ids.ts';
 const TERM_FUSE = 'src/raft/termFuse.ts';
@@ -64,7 +65,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'half is a majority',
     what: 'an election is won with half of the votes, which is none of an even number of nodes',
-    patches: [{ file: RAFT, find: 'nodes.size * 2 > this', replace: 'nodes.size * 2 >= this' }],
+    patches: [{ file: ELECTIONS, find: 'nodes.size * 2 > this', replace: 'nodes.size * 2 >= this' }],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 300,
     foundAt: 19,
@@ -338,8 +339,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: RAFT,
-        find: 'else if (this.#state.nowMs >= this.#electionAtMs) {',
-        replace: "else if (this.#state.nowMs >= this.#electionAtMs && this.#role !== 'preCandidate') {",
+        find: 'else if (this.#elections.isDue) {',
+        replace: "else if (this.#elections.isDue && this.#role !== 'preCandidate') {",
       },
     ],
     foundBy: ['progress'],
@@ -348,7 +349,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'elections wait long',
     what: 'a follower waits ten election timeouts before it campaigns',
-    patches: [{ file: RAFT, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (10 + random() / 2)' }],
+    patches: [{ file: ELECTIONS, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (10 + random() / 2)' }],
     foundBy: ['progress'],
     withinSeeds: 100,
     foundAt: 13,
@@ -358,10 +359,9 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a candidate that got no majority waits nine election timeouts before it campaigns again',
     patches: [
       {
-        file: RAFT,
-        find: 'const term = this.#state.currentTerm + (isPreVote ? 1 : 0);',
-        replace:
-          'this.#electionAtMs += 9 * this.settings.electionTimeoutMs;\n        const term = this.#state.currentTerm + (isPreVote ? 1 : 0);',
+        file: ELECTIONS,
+        find: 'const term = currentTerm + (isPreVote ? 1 : 0);',
+        replace: 'this.#electionAtMs += 9 * this.#settings.electionTimeoutMs;\n        const term = currentTerm + (isPreVote ? 1 : 0);',
       },
     ],
     foundBy: ['progress'],
