@@ -1,13 +1,12 @@
 // LogClient: what an application holds. It checks what it is given, and leaves the rest to the appender, the search for the leader and the streams.
 
-import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import type { LogError } from '../core/errors.ts';
-import { APPEND_CONDITIONAL, APPEND_RECEIVED } from '../protocol/client.ts';
 import type { Hello } from '../protocol/greeting.ts';
-import { AbortedError, abortedAppend, offAbort, onAbort } from './aborts.ts';
+import { AbortedError } from './aborts.ts';
 import { Appender } from './append/appender.ts';
+import { type AppendCaller, operationOf, withSignal } from './append/clientAppend.ts';
 import { findCommittedEnd } from './append/committedEnd.ts';
-import { batchBytesOf, type Operation, tooLarge } from './append/message.ts';
+import { batchBytesOf, tooLarge } from './append/message.ts';
 import { type Payload, payloadOf, payloadsOf } from './append/payload.ts';
 import { findAppends, recheck } from './append/recheck.ts';
 import { makeBookmark, placeIn } from './bookmark.ts';
@@ -371,57 +370,12 @@ export class LogClient {
     return this.#connections.close(isHung);
   }
 
-  #submit(
-    payloads: readonly Uint8Array[],
-    options: AppendOptions,
-    caller: Pick<Operation, 'resolve' | 'resolveBatch' | 'reject'> & { readonly what: string },
-  ): void {
+  #submit(payloads: readonly Uint8Array[], options: AppendOptions, caller: AppendCaller): void {
     checkOptions('An append', options, APPEND_OPTIONS);
     if (this.#over !== undefined) throw this.#over;
-    const ack = options.ack === undefined ? this.#settings.ack : checkAck(options.ack);
-    const isConditional = options.expectedEnd !== undefined;
-    if (options.expectedTerm !== undefined && !isConditional) throw new TypeError('expectedTerm goes with an expectedEnd');
-    const operation: Operation = {
-      payloads,
-      entryBytes: payloads.reduce((sum, { length }) => sum + length + ENTRY_OVERHEAD_BYTES, 0),
-      flags: (ack === 'received' ? APPEND_RECEIVED : 0) | (isConditional ? APPEND_CONDITIONAL : 0),
-      expectedEnd: isConditional ? placeIn(this.clusterId, 'expectedEnd', options.expectedEnd) : 0,
-      expectedTerm: options.expectedTerm === undefined ? 0 : checkTerm('expectedTerm', options.expectedTerm),
-      link: undefined,
-      isAlone: isConditional || caller.resolveBatch !== undefined,
-      resolve: caller.resolve,
-      resolveBatch: caller.resolveBatch,
-      reject: caller.reject,
-      message: undefined,
-    };
+    const operation = operationOf(payloads, options, caller, { ack: this.#settings.ack, clusterId: this.clusterId });
     const signal = checkSignal(options.signal);
     if (signal === undefined) this.#appender.submit(operation);
-    else this.#submitAbortable(operation, signal, caller.what);
-  }
-
-  #submitAbortable(operation: Operation, signal: AbortSignal, what: string): void {
-    if (signal.aborted) throw abortedAppend(what, signal, 'failed');
-    const { resolve, resolveBatch, reject } = operation;
-    const giveUp = (): void => this.#appender.abort(watched, what, signal);
-    const unwatch = (): void => offAbort(signal, giveUp);
-    const watched: Operation = {
-      ...operation,
-      resolve(receipt) {
-        unwatch();
-        resolve(receipt);
-      },
-      resolveBatch:
-        resolveBatch &&
-        ((receipt) => {
-          unwatch();
-          resolveBatch(receipt);
-        }),
-      reject(error) {
-        unwatch();
-        reject(error);
-      },
-    };
-    onAbort(signal, giveUp);
-    this.#appender.submit(watched);
+    else this.#appender.submit(withSignal(operation, signal, caller.what, (given) => this.#appender.abort(given, caller.what, signal)));
   }
 }

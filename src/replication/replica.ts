@@ -1,21 +1,19 @@
 // The shell around the consensus core: carries out its effects on tail memory and on the ports, in order, and feeds the other nodes. The
 // raft thread and the simulator run this same code. Every method is one turn: the time is set, the core is told, its effects are done.
 
-import { KIND_NOOP, WALK_BAD_LEADER, WALK_NEWER_KIND } from '../../assembly/layout.ts';
+import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount } from '../core/ids.ts';
-import { leaderOfEntry, noOpPayload } from '../format/noOp.ts';
-import { newerKind } from '../format/version.ts';
+import { noOpPayload } from '../format/noOp.ts';
 import { Gate } from '../memory/gate.ts';
 import { ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
-import type { ReplicatedStatus, Tail } from '../memory/tail.ts';
+import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { RaftSettings } from '../raft/core.ts';
 import type { Effect, RaftRole } from '../raft/effects.ts';
 import type { AppendRequest, NodeId, PeerMessage } from '../raft/messages.ts';
-import { Raft, type RaftState, type StoreOutcome } from '../raft/raft.ts';
-import { skipBytes } from './chunks.ts';
+import { Raft, type RaftState } from '../raft/raft.ts';
 import { CoreClock } from './clock.ts';
 import type { SegmentRange } from './feed.ts';
 import { Feeder } from './feeder.ts';
@@ -23,6 +21,7 @@ import { MainThreadWatch } from './mainThreadWatch.ts';
 import { oldCopySentence, RETURNED_SENTENCE } from './oldCopySentences.ts';
 import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
+import { ReplicatedEntries } from './replicatedEntries.ts';
 
 export interface ReplicaOptions {
   readonly settings: RaftSettings;
@@ -43,19 +42,13 @@ const ROLES: Readonly<Record<RaftRole, number>> = {
   leader: ROLE_LEADER,
 };
 
-const OUTCOMES: Readonly<Record<ReplicatedStatus, StoreOutcome>> = {
-  ordered: 'stored',
-  full: 'full',
-  misplaced: 'misplaced',
-  refused: 'refused',
-};
-
 export class Replica {
   readonly raft: Raft;
   readonly #memory: TailMemory;
   readonly #tail: Tail;
   readonly #gate: Gate;
   readonly #feeder: Feeder;
+  readonly #entries: ReplicatedEntries;
   readonly #ports: ReplicaPorts;
   readonly #rareLog: RareLog;
   readonly #clock: CoreClock;
@@ -80,6 +73,7 @@ export class Replica {
     this.#feeder = new Feeder(this.raft, memory, sealed, ports, (input) => this.#maybeTurn(input));
     this.#ports = ports;
     this.#rareLog = new RareLog(ports);
+    this.#entries = new ReplicatedEntries(memory, tail, ports, this.#rareLog);
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
     this.#mainThread = new MainThreadWatch(memory, this.raft, ports, hangMs);
     memory.lastEntry = this.raft.log.last;
@@ -388,34 +382,9 @@ export class Replica {
 
   /** Puts what a leader sent at the log's end: the bytes of the message in hand from log offset `from` on. */
   #store(message: AppendRequest, from: number): void {
-    const chunks = skipBytes(this.#body, from - message.prevOffset);
-    const bytes = message.end - from;
-    this.#memory.setWord(WORD.TOLD_COMMIT, message.commit);
-    const begins =
-      message.entriesTerm > this.raft.log.lastTerm
-        ? (view: DataView, at: number): boolean => leaderOfEntry(view, at) === message.entriesLeader
-        : undefined;
-    const status = this.#tail.appendReplicated(chunks, bytes, message.entriesTerm, message.base, this.#ports.wallMs(), begins);
-    if (status === 'ordered') {
-      this.#hasOrdered = true;
-      this.#memory.lastEntry = { term: message.entriesTerm, leader: message.entriesLeader };
-    }
-    if (status === 'refused') this.#refused(message, from + this.#tail.badAt);
-    this.raft.stored(message, OUTCOMES[status]);
-  }
-
-  /** Says why entries of a message were refused at log offset `at`. */
-  #refused({ entriesTerm }: AppendRequest, at: number): void {
-    const { badStatus, badKindSize } = this.#tail;
-    if (badStatus === WALK_NEWER_KIND) {
-      this.#ports.fatal(newerKind('in what the leader sent', at, badKindSize));
-      return;
-    }
-    const sentence =
-      badStatus === WALK_BAD_LEADER
-        ? `the leader sent entries of term ${entriesTerm} that begin with no no-op of their leader: not taken`
-        : `entries that the leader sent are not valid at offset ${at}: they were damaged on the way, or on its disk`;
-    this.#rareLog.say('error', 'store', sentence);
+    const outcome = this.#entries.store(message, from, this.#body, this.raft.log.lastTerm);
+    if (outcome === 'stored') this.#hasOrdered = true;
+    this.raft.stored(message, outcome);
   }
 
   /** Tells the other threads, once a turn. */

@@ -25,6 +25,7 @@ import { messageBytesOf, OpenMessage } from './openMessage.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
 import { Room } from './room.ts';
 import { Sent } from './sent.ts';
+import { Settlement } from './settlement.ts';
 import { Waiting } from './waiting.ts';
 
 // The executor of every append's promise: one function for all of them, because a closure for each costs more than the copy.
@@ -54,6 +55,7 @@ export class Appender {
   readonly #newestChain = new NewestChain();
   readonly #room: Room;
   readonly #waiting: Waiting;
+  readonly #settlement: Settlement;
 
   #maxPayloadBytes = 0;
   #windowBytes = 0;
@@ -71,6 +73,7 @@ export class Appender {
     this.#waiting = new Waiting(settings, this.#defaultFlags, watch);
     this.#room = new Room(settings.maxInFlightBytes);
     this.#open = new OpenMessage(workspace, this.#arena);
+    this.#settlement = new Settlement(workspace, this.#arena, this.#room, watch);
   }
 
   /** Whether an append made now goes into the buffer at once, and there are not too many already. */
@@ -121,15 +124,16 @@ export class Appender {
   abort(operation: Operation, what: string, signal: AbortSignal): void {
     const { message } = operation;
     if (message !== undefined && (message.requestId !== 0 || message.isUncertain)) {
-      this.#reject(operation, abortedAppend(what, signal, 'unknown'));
+      this.#settlement.reject(operation, abortedAppend(what, signal, 'unknown'));
       message.abortedCount += 1;
       message.isGivenUp = message.waitingCount === 0;
       // It waits to be tried again, which nobody wants any more.
-      if (message.requestId === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) this.#release(message);
+      if (message.requestId === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined)
+        this.#settlement.release(message);
       queueMicrotask(() => this.#afterRelease());
       return;
     }
-    this.#reject(operation, abortedAppend(what, signal, 'failed'));
+    this.#settlement.reject(operation, abortedAppend(what, signal, 'failed'));
     if (message === undefined) {
       this.#waiting.remove(operation);
     } else if (this.#open.is(message)) {
@@ -175,8 +179,7 @@ export class Appender {
     const message = this.#sent.get(receipt.requestId);
     if (message === undefined || connection !== this.#route.connection || !message.matches(receipt)) return false;
     this.#retries.done(message);
-    this.#watch.appended(message.entryCount, message.entryBytes);
-    message.acknowledge(receipt, this.#workspace);
+    this.#settlement.acknowledge(message, receipt);
     this.#forget(message);
     return true;
   }
@@ -232,10 +235,11 @@ export class Appender {
   failUnsent(error: LogError): void {
     if (this.#open.entryBytes > 0) this.#seal();
     for (let message = this.#sealed.shift(); message !== undefined; message = this.#sealed.shift()) {
-      this.#fail(message, error);
-      this.#release(message);
+      this.#settlement.fail(message, error);
+      this.#settlement.release(message);
     }
-    for (let operation = this.#waiting.shift(); operation !== undefined; operation = this.#waiting.shift()) this.#reject(operation, error);
+    for (let operation = this.#waiting.shift(); operation !== undefined; operation = this.#waiting.shift())
+      this.#settlement.reject(operation, error);
     this.#afterRelease();
   }
 
@@ -243,8 +247,8 @@ export class Appender {
   #leave(): void {
     const { again, tooLate } = this.#retries.take();
     for (const message of tooLate) {
-      if (message.refusal !== undefined) this.#fail(message, message.refusal);
-      this.#release(message);
+      if (message.refusal !== undefined) this.#settlement.fail(message, message.refusal);
+      this.#settlement.release(message);
     }
     for (const message of again) message.requestId = 0;
     this.#watch.resentMessageCount += again.length;
@@ -262,15 +266,13 @@ export class Appender {
       this.#sealed.prepend([message]);
     } else {
       if (result === undefined) {
-        this.#fail(message, refusal);
+        this.#settlement.fail(message, refusal);
       } else if (result instanceof LogError) {
-        this.#watch.failed(result, message.waitingCount);
-        message.failFinally(result);
+        this.#settlement.failFinally(message, result);
       } else {
-        this.#watch.appended(message.entryCount, message.entryBytes);
-        message.acknowledge(result, this.#workspace);
+        this.#settlement.acknowledge(message, result);
       }
-      this.#release(message);
+      this.#settlement.release(message);
     }
     this.#afterRelease();
   }
@@ -366,8 +368,8 @@ export class Appender {
 
   /** A message is not sent. */
   #failHere(message: Message, error: LogError): void {
-    this.#fail(message, error);
-    this.#release(message);
+    this.#settlement.fail(message, error);
+    this.#settlement.release(message);
     // No receipt will come for it, and somebody may be waiting for its room, or for everything to be settled.
     queueMicrotask(() => this.#afterRelease());
   }
@@ -375,31 +377,14 @@ export class Appender {
   /** A message that was sent fails. */
   #failSent(message: Message, error: LogError): void {
     if (error.outcome === 'unknown') this.#retries.done(message);
-    this.#fail(message, error);
+    this.#settlement.fail(message, error);
     this.#forget(message);
-  }
-
-  /** Rejects a message's callers. A writer's link is counted by its writer, which may send it again. */
-  #fail(message: Message, error: LogError): void {
-    const told = message.fail(error);
-    if (message.link === undefined) this.#watch.failed(told, message.waitingCount);
-  }
-
-  #reject(operation: Operation, error: LogError): void {
-    if (operation.link === undefined) this.#watch.failed(error, 1);
-    operation.reject(error);
   }
 
   /** A sent message is settled: its memory is free. */
   #forget(message: Message): void {
     this.#sent.remove(message);
-    this.#release(message);
-  }
-
-  /** A message is no longer held: nothing will happen to it any more. */
-  #release(message: Message): void {
-    this.#room.release(message.entryBytes, message.rejects.length);
-    this.#arena.release(message.run);
+    this.#settlement.release(message);
   }
 
   /** Bytes became free: takes in who waits, sends what may go, and tells who wanted to know. */

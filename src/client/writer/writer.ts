@@ -32,6 +32,7 @@ import {
 } from './chainErrors.ts';
 import { Confirmed } from './confirmed.ts';
 import { WriterLoad } from './writerLoad.ts';
+import { WriterPatience } from './writerPatience.ts';
 import type { WriterPlan, WriterPort } from './writerPort.ts';
 
 /**
@@ -74,11 +75,7 @@ export class Writer {
   readonly #confirmed: Confirmed;
   #isSettling = false;
   #hasSucceeded = false;
-  /** Attempts to go on without a success since, and until when there may be more, of `performance.now()`. */
-  #failures = 0;
-  #retryUntilMs = 0;
-  /** Until when the log may be asked; 0 before it is. */
-  #lookUntilMs = 0;
+  readonly #patience: WriterPatience;
   readonly #refusal = new Refusal();
   #onIdle: (() => void)[] = [];
 
@@ -87,6 +84,7 @@ export class Writer {
     this.#port = port;
     this.#ack = plan.ack;
     this.#load = new WriterLoad(port);
+    this.#patience = new WriterPatience(port);
     this.#end = plan.expectedEnd;
     this.#term = plan.expectedTerm;
     this.#confirmed = new Confirmed(Math.min(plan.expectedEnd, port.committed()));
@@ -245,8 +243,7 @@ export class Writer {
     this.#landed(link);
     if (link === this.#links.peek()) {
       this.#settle(receipt);
-      this.#failures = 0;
-      this.#retryUntilMs = this.#isSettling ? this.#newLimitMs() : 0;
+      this.#patience.progressed(this.#isSettling);
     } else {
       // An answer that says nothing of the link before: the log will tell.
       link.isUncertain = true;
@@ -266,12 +263,7 @@ export class Writer {
 
   #beginSettling(): void {
     this.#isSettling = true;
-    if (this.#retryUntilMs === 0) this.#retryUntilMs = this.#newLimitMs();
-  }
-
-  /** After progress, or a first loss. */
-  #newLimitMs(): number {
-    return performance.now() + this.#port.timeoutMs;
+    this.#patience.lost();
   }
 
   #landed(link: BatchLink): void {
@@ -314,7 +306,7 @@ export class Writer {
 
   /** Nothing is in flight, and something was not done: finds out what is in the log, and goes on with the rest, or fails it. Never rejects. */
   async #resume(): Promise<void> {
-    this.#lookUntilMs = 0;
+    this.#patience.forgetLook();
     const refusal = await this.#decide();
     if (refusal === undefined) {
       this.#chain = undefined;
@@ -339,20 +331,19 @@ export class Writer {
     if (cause?.code === 'QUEUE_FULL') {
       // The client's other appends take all of its room: no fault of anybody, and no reason to give up.
       await this.#port.ready();
-      this.#retryUntilMs = this.#newLimitMs();
-    } else if (performance.now() >= this.#retryUntilMs) return cause ?? brokenBy('the time for trying again is over');
+      this.#patience.renew();
+    } else if (this.#patience.isOver) return cause ?? brokenBy('the time for trying again is over');
     // Whoever was displaced has nothing to wait for but the answers that have come.
     if (cause === DISPLACED) return undefined;
-    await this.#port.pause(this.#failures);
-    this.#failures += 1;
+    await this.#port.pause(this.#patience.failures);
+    this.#patience.failed();
     return undefined;
   }
 
   /** Settles the links that are in the committed log. Undefined when the others may still be done. */
   async #look(): Promise<LogError | undefined> {
-    // However late it is, the log is asked once: perhaps there is a leader again.
-    this.#lookUntilMs = Math.max(this.#retryUntilMs, performance.now() + this.#port.lookTimeoutMs);
-    const timeoutMs = this.#leftMs();
+    this.#patience.beginLook();
+    const timeoutMs = this.#patience.lookMs;
     const appends = Array.from({ length: uncertainCount(this.#links) }, (_, i) => this.#links.at(i)?.payloads ?? []);
     let finding: Finding;
     try {
@@ -373,10 +364,7 @@ export class Writer {
         nodes: [],
       });
     }
-    if (places.length > 0) {
-      this.#failures = 0;
-      this.#retryUntilMs = this.#newLimitMs();
-    }
+    if (places.length > 0) this.#patience.progressed(true);
     const isOver = this.#term !== 0 && atTerm > this.#term;
     if (!isTaken && !isOver) return undefined;
     for (let i = 0; i < this.#links.length; i++) {
@@ -406,15 +394,9 @@ export class Writer {
 
   /** What was only received may be lost: the chain ends where it is committed, as far as the log tells. */
   async #findCommittedEnd(): Promise<void> {
-    if (this.#lookUntilMs === 0) this.#lookUntilMs = performance.now() + this.#port.lookTimeoutMs;
-    const timeoutMs = this.#leftMs();
-    const found = await this.#confirmed.find(this.#port, { to: this.#end, term: this.#term, timeoutMs });
+    const found = await this.#confirmed.find(this.#port, { to: this.#end, term: this.#term, timeoutMs: this.#patience.lookMs });
     this.#end = found.offset;
     this.#isEndExact = found.isExact;
-  }
-
-  #leftMs(): number {
-    return Math.max(1, Math.ceil(this.#lookUntilMs - performance.now()));
   }
 
   #where(): ChainEnd {

@@ -1,0 +1,66 @@
+// A follower's entries: what a leader sent is put at the log's end, or it is said why not.
+
+import { WALK_BAD_LEADER, WALK_NEWER_KIND } from '../../assembly/layout.ts';
+import { leaderOfEntry } from '../format/noOp.ts';
+import { newerKind } from '../format/version.ts';
+import { WORD } from '../memory/map.ts';
+import type { ReplicatedStatus, Tail } from '../memory/tail.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { AppendRequest } from '../raft/messages.ts';
+import type { StoreOutcome } from '../raft/raft.ts';
+import { skipBytes } from './chunks.ts';
+import type { ReplicaPorts } from './ports.ts';
+import type { RareLog } from './rareLog.ts';
+
+const OUTCOMES: Readonly<Record<ReplicatedStatus, StoreOutcome>> = {
+  ordered: 'stored',
+  full: 'full',
+  misplaced: 'misplaced',
+  refused: 'refused',
+};
+
+export class ReplicatedEntries {
+  readonly #memory: TailMemory;
+  readonly #tail: Tail;
+  readonly #ports: ReplicaPorts;
+  readonly #rareLog: RareLog;
+
+  constructor(memory: TailMemory, tail: Tail, ports: ReplicaPorts, rareLog: RareLog) {
+    this.#memory = memory;
+    this.#tail = tail;
+    this.#ports = ports;
+    this.#rareLog = rareLog;
+  }
+
+  /**
+   * Puts the bytes of `message` from log offset `from` on at the log's end. `body` is all that the message brought, which begins at its
+   * `prevOffset`; `lastTerm` is the term of the log's last entry.
+   */
+  store(message: AppendRequest, from: number, body: readonly Uint8Array[], lastTerm: number): StoreOutcome {
+    const chunks = skipBytes(body, from - message.prevOffset);
+    const bytes = message.end - from;
+    this.#memory.setWord(WORD.TOLD_COMMIT, message.commit);
+    const begins =
+      message.entriesTerm > lastTerm
+        ? (view: DataView, at: number): boolean => leaderOfEntry(view, at) === message.entriesLeader
+        : undefined;
+    const status = this.#tail.appendReplicated(chunks, bytes, message.entriesTerm, message.base, this.#ports.wallMs(), begins);
+    if (status === 'ordered') this.#memory.lastEntry = { term: message.entriesTerm, leader: message.entriesLeader };
+    if (status === 'refused') this.#refused(message, from + this.#tail.badAt);
+    return OUTCOMES[status];
+  }
+
+  /** Says why entries of a message were refused at log offset `at`. */
+  #refused({ entriesTerm }: AppendRequest, at: number): void {
+    const { badStatus, badKindSize } = this.#tail;
+    if (badStatus === WALK_NEWER_KIND) {
+      this.#ports.fatal(newerKind('in what the leader sent', at, badKindSize));
+      return;
+    }
+    const sentence =
+      badStatus === WALK_BAD_LEADER
+        ? `the leader sent entries of term ${entriesTerm} that begin with no no-op of their leader: not taken`
+        : `entries that the leader sent are not valid at offset ${at}: they were damaged on the way, or on its disk`;
+    this.#rareLog.say('error', 'store', sentence);
+  }
+}
