@@ -124,7 +124,7 @@ function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, m
   encodeMark(patch.subarray(0, MARK_BYTES), { durable: loaded.end, at: loaded.end, commit }, identity.markSeed);
   disk.write(loaded.file, [patch], position);
   disk.dataSync(loaded.file);
-  tail.fill(0);
+  tail.fill(0, 0, dirty);
   return clean ? 0 : dirty;
 }
 

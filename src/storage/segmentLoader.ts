@@ -19,7 +19,7 @@ import { newerKind } from '../format/version.ts';
 import { SLOT } from '../memory/map.ts';
 import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
-import type { FileHandle } from './disk.ts';
+import type { Disk, FileHandle } from './disk.ts';
 import { segmentName } from './names.ts';
 
 /** The error for bytes that are wrong or missing in a file. */
@@ -39,6 +39,35 @@ export interface LoadedSegment {
   /** Log offset of the end of its last data entry; undefined when it has none. */
   readonly dataEnd: number | undefined;
   readonly fileBytes: number;
+}
+
+/** Bytes of a segment's file that are read at once, and of its image that are either written or left alone. */
+const READ_BYTES = 1024 * 1024;
+const PIECE_BYTES = 64 * 1024;
+const ZEROS = new Uint8Array(PIECE_BYTES);
+
+function isZero(bytes: Uint8Array): boolean {
+  return Buffer.compare(bytes, ZEROS.subarray(0, bytes.length)) === 0;
+}
+
+/**
+ * Reads a file into the image of a slot, with zeros after its end, and returns how many bytes it has. Most of an open segment is zeros yet:
+ * where the image has them already it is not touched, because memory that nobody writes to costs nothing.
+ */
+function readImage(disk: Disk, file: FileHandle, image: Uint8Array): number {
+  const buffer = new Uint8Array(Math.min(READ_BYTES, image.length));
+  let fileBytes = 0;
+  for (let at = 0; at < image.length; at += buffer.length) {
+    const into = image.subarray(at, at + buffer.length);
+    const read = fileBytes === at ? disk.read(file, buffer.subarray(0, into.length), at) : 0;
+    fileBytes += read;
+    buffer.fill(0, read);
+    for (let from = 0; from < into.length; from += PIECE_BYTES) {
+      const piece = buffer.subarray(from, Math.min(from + PIECE_BYTES, into.length));
+      if (!isZero(piece) || !isZero(into.subarray(from, from + piece.length))) into.set(piece, from);
+    }
+  }
+  return fileBytes;
 }
 
 /**
@@ -62,8 +91,7 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
       },
     );
   }
-  const fileBytes = disk.read(file, image, 0);
-  image.fill(0, fileBytes);
+  const fileBytes = readImage(disk, file, image);
   const header = decodeSegmentHeader(image.slice(0, SEGMENT_HEADER_BYTES), path);
   if (header.base !== base) throw damage(path, 0, `its header says base ${header.base}, its name ${base}`);
   if (header.clusterId !== identity.clusterId) throw damage(path, 0, `it belongs to another log (cluster ${header.clusterId})`);

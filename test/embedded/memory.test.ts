@@ -3,16 +3,20 @@
 import { expect, it } from 'vitest';
 import { directory, start } from './support.ts';
 
+const MIB = 1024 * 1024;
+
 it.each([
   ['', ''],
   [', which served others by uws', "listen: { port: 0 }, acceptor: 'uws'"],
   [', which served others by ws', "listen: { port: 0 }, acceptor: 'ws'"],
-])('E9: leaves no memory of a log that was closed%s', async (_, options) => {
+])('E9, E16: leaves no memory of a log that was closed%s, and takes no more when it is opened again', async (_, options) => {
   const program = start(
     directory(),
     `const external = [];
+     const resident = [];
      for (let i = 0; i < 4; i += 1) {
        const log = await openLog({ dir, ${options} });
+       resident.push(process.memoryUsage.rss());
        await log.append('x');
        await log.close();
        // What was closed is collected once nothing holds it, its timers and promises included.
@@ -20,11 +24,15 @@ it.each([
        gc();
        external.push(process.memoryUsage().external);
      }
-     console.log(JSON.stringify(external));`,
+     console.log(JSON.stringify({ external, resident }));`,
     { flags: ['--expose-gc'] },
   );
   const { code, stdout, stderr } = await program.ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  const [, second = 0, , fourth = Infinity] = JSON.parse(stdout) as number[];
-  expect(fourth - second).toBeLessThan(16 * 1024 * 1024);
+  const { external, resident } = JSON.parse(stdout) as Record<'external' | 'resident', number[]>;
+  const [, second = 0, , fourth = Infinity] = external;
+  expect(fourth - second).toBeLessThan(16 * MIB);
+  // A segment has 32 MiB, and one entry in it.
+  const [asNew = 0, ...asBefore] = resident;
+  expect(Math.min(...asBefore) - asNew).toBeLessThan(16 * MIB);
 });
