@@ -1,11 +1,10 @@
 // Closes that the acceptor decides (docs/PROTOCOL.md, "Closes of the acceptor").
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { ProcessNode, removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
-import { RawClient } from '../server/support/rawClient.ts';
+import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import { clientFrame, frameHead, OPCODE } from '../support/attack/frames.ts';
 import { openByHand } from '../support/attack/openByHand.ts';
-import { SOCKET_DOORS } from './doors.ts';
+import { SOCKET_DOORS, type SocketNode } from './doors.ts';
 
 const RESERVED_BITS = 0x40;
 const close = (payload: readonly number[]): Buffer => clientFrame(Buffer.from(payload), OPCODE.close);
@@ -20,6 +19,8 @@ const CASES: readonly { what: string; sent: Buffer; uws: number; ws: number }[] 
   { what: 'a ping of 126 bytes', sent: part(126, OPCODE.ping, true), uws: 0, ws: 1002 },
   { what: 'a ping in fragments', sent: part(1, OPCODE.ping), uws: 0, ws: 1002 },
   { what: 'a continuation of nothing', sent: part(1, OPCODE.continuation, true), uws: 0, ws: 1002 },
+  // Where masks are not checked, the mask is taken from where the payload begins, and what is left is no request.
+  { what: 'a message without a mask', sent: Buffer.from([0x82, 0x05, 1, 2, 3, 4, 5, 6, 7, 8, 9]), uws: 1008, ws: 1002 },
   // As one message it is no request.
   { what: 'a message between fragments', sent: Buffer.concat([part(1, 2), part(1, 2, true)]), uws: 1008, ws: 1002 },
   { what: 'a text that is not UTF-8', sent: clientFrame(Buffer.from([0xff]), OPCODE.text), uws: 0, ws: 1007 },
@@ -28,38 +29,41 @@ const CASES: readonly { what: string; sent: Buffer; uws: number; ws: number }[] 
   { what: 'a goodbye', sent: close([0x03, 0xe8]), uws: 1000, ws: 1000 },
   { what: 'a goodbye of one byte', sent: close([3]), uws: 1005, ws: 1002 },
   { what: 'a goodbye with a reserved code', sent: close([0x03, 0xee]), uws: 1005, ws: 1002 },
+  { what: 'a goodbye of 200 bytes', sent: close(Array.from({ length: 200 }, () => 0)), uws: 0, ws: 1002 },
   { what: 'a goodbye that is not UTF-8', sent: close([0x03, 0xe8, 0xff]), uws: 1005, ws: 1007 },
 ];
 
-describe.each(SOCKET_DOORS)('by $acceptor', ({ acceptor }) => {
+describe.each(SOCKET_DOORS)('by $name', (door) => {
   let data: string;
-  let node: ProcessNode;
+  let node: SocketNode;
+  let port: number;
 
   beforeAll(async () => {
     data = temporaryDirectory();
-    node = await ProcessNode.start({ data, acceptor });
+    node = await door.open({ data });
+    port = Number(new URL(node.url).port);
   });
 
   afterAll(async () => {
-    expect(await node.stop()).toEqual({ code: 0, signal: null });
+    await node.stop();
     removeDirectory(data);
   });
 
   test.each(CASES)('$what ends the connection, with its code, and no other', async ({ sent, ...codes }) => {
-    const beside = await RawClient.connect(node.url);
-    const { socket, goodbye } = await openByHand(Number(new URL(node.url).port), onTestFinished);
+    const beside = await node.connect();
+    const { socket, goodbye } = await openByHand(port, onTestFinished);
     socket.write(sent);
-    expect((await goodbye).code).toBe(codes[acceptor]);
+    expect((await goodbye).code).toBe(codes[door.name]);
     await beside.append(Buffer.from('x'));
     await beside.close();
     await expect.poll(async () => (await node.status()).clients.connections).toBe(0);
   });
 
   test('a message in very many fragments is bounded where each of them is kept', async () => {
-    const { socket, goodbye } = await openByHand(Number(new URL(node.url).port), onTestFinished);
+    const { socket, goodbye } = await openByHand(port, onTestFinished);
     const fragment = part(1, OPCODE.continuation);
     socket.write(Buffer.concat([part(1, OPCODE.binary), ...new Array<Buffer>(16_384).fill(fragment), part(22, OPCODE.continuation, true)]));
     // As a request it is none: by uWS it is whole, and has an answer.
-    expect(await goodbye).toMatchObject({ code: 1008, reason: acceptor === 'uws' ? expect.stringContaining('opcode 0') : '' });
+    expect(await goodbye).toMatchObject({ code: 1008, reason: door.name === 'uws' ? expect.stringContaining('opcode 0') : '' });
   });
 });

@@ -1,15 +1,16 @@
 import { connect as connectTcp } from 'node:net';
 import { hostname } from 'node:os';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
-import { connect } from '../server/support/fixture.ts';
-import type { ProcessNode } from '../server/support/processNode.ts';
-import { RawClient } from '../server/support/rawClient.ts';
-import { SOCKET_DOORS } from './doors.ts';
+import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
+import type { RawClient } from '../server/support/rawClient.ts';
+import { SOCKET_DOORS, type SocketNode } from './doors.ts';
+
+const PLACES = 3;
 
 /** HTTP status that refuses a WebSocket; 101 when it is accepted. */
-function upgradeStatus(node: ProcessNode, protocols: string[], headers: Record<string, string> = {}): Promise<number> {
+function upgradeStatus(node: SocketNode, protocols: string[], headers: Record<string, string> = {}): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(node.url, protocols, { headers });
     socket.on('unexpected-response', (_, response) => {
@@ -26,7 +27,7 @@ function upgradeStatus(node: ProcessNode, protocols: string[], headers: Record<s
 }
 
 /** What comes back for raw bytes, until the server closes or `end` is seen. */
-function rawExchange(node: ProcessNode, request: string, end: string): Promise<string> {
+function rawExchange(node: SocketNode, request: string, end: string): Promise<string> {
   const { hostname, port } = new URL(node.url);
   return new Promise((resolve, reject) => {
     let text = '';
@@ -40,15 +41,40 @@ function rawExchange(node: ProcessNode, request: string, end: string): Promise<s
   });
 }
 
-describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
+describe.each(SOCKET_DOORS)('by $name', (door) => {
+  let data: string;
+  let node: SocketNode;
+
+  beforeAll(async () => {
+    data = temporaryDirectory();
+    node = await door.open({
+      data,
+      allowHost: 'log.example, Gateway.example:8443',
+      allowOrigin: 'https://app.example, https://other.example:8443',
+      maxConnections: PLACES,
+    });
+  });
+
+  afterAll(async () => {
+    await node?.stop();
+    removeDirectory(data);
+  });
+
+  const httpUrl = (): string => node.url.replace(/^ws/, 'http');
+
+  async function connect(): Promise<RawClient> {
+    const client = await node.connect();
+    onTestFinished(() => client.terminate());
+    return client;
+  }
+
   describe('HTTP', () => {
     test('health, readiness, status and metrics are served on the port of the clients', async () => {
-      const node = await start();
-      const client = await connect(node);
+      const client = await connect();
       await client.append([Buffer.from('a'), Buffer.from('b')]);
       await client.read(0);
       const get = async (path: string): Promise<[number, string | null, string]> => {
-        const response = await fetch(node.httpUrl + path);
+        const response = await fetch(httpUrl() + path);
         return [response.status, response.headers.get('content-type'), await response.text()];
       };
       expect(await get('/healthz')).toEqual([200, 'text/plain; charset=utf-8', 'ok\n']);
@@ -76,7 +102,6 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
     });
 
     test('other paths and methods get 404 with a sentence, and harm nothing', async () => {
-      const node = await start();
       for (const [path, method] of [
         ['/', 'GET'],
         ['/status/x', 'GET'],
@@ -85,32 +110,30 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
         ['/%00', 'DELETE'],
       ] as const) {
         const body = method === 'POST' ? { body: 'x'.repeat(300_000) } : {};
-        const response = await fetch(node.httpUrl + path, { method, ...body });
+        const response = await fetch(httpUrl() + path, { method, ...body });
         expect([path, response.status]).toEqual([path, 404]);
         expect(await response.text()).toContain('/healthz');
       }
-      expect(await (await fetch(`${node.httpUrl}/healthz`)).text()).toBe('ok\n');
+      expect(await (await fetch(`${httpUrl()}/healthz`)).text()).toBe('ok\n');
     });
 
     test('bytes that are not HTTP, and endless headers, end the connection and nothing else', async () => {
-      const node = await start();
       expect(await rawExchange(node, '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', '\r\n\r\n')).toMatch(/^(HTTP\/1\.1 [45]|$)/);
       expect(await rawExchange(node, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(200_000)}\r\n\r\n`, '\r\n\r\n')).toMatch(
         /^HTTP\/1\.1 (431|400)/,
       );
-      const client = await connect(node);
-      expect((await client.append(Buffer.from('x'))).offset).toBe(NO_OP_BYTES);
+      const client = await connect();
+      expect((await client.append(Buffer.from('x'))).level).toBe(1);
     });
   });
 
   describe('the name that a request is for', () => {
-    const status = async (node: ProcessNode, path: string, host: string): Promise<number> => {
+    const status = async (node: SocketNode, path: string, host: string): Promise<number> => {
       const text = await rawExchange(node, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`, '\r\n\r\n');
       return Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]);
     };
 
     test('facts are served under loopback, addresses, own and allowed names, and under no other (DNS rebinding)', async () => {
-      const node = await start({ allowHost: 'log.example, Gateway.example:8443' });
       const { port } = new URL(node.url);
       const allowed = [
         'localhost',
@@ -144,7 +167,6 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
     });
 
     test('cookies and other headers may have 16 KiB; more gets 431', async () => {
-      const node = await start();
       const withCookies = (bytes: number): Promise<string> =>
         rawExchange(node, `GET /healthz HTTP/1.1\r\nHost: localhost\r\nCookie: ${'c'.repeat(bytes)}\r\n\r\n`, '\r\n');
       for (const bytes of [4_096, 8_000, 16_000])
@@ -156,14 +178,12 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
 
   describe('who may connect', () => {
     test('the subprotocol loglog.v1 must be among those that the client offers', async () => {
-      const node = await start();
       expect(await upgradeStatus(node, [])).toBe(400);
       expect(await upgradeStatus(node, ['loglog.v2'])).toBe(400);
       expect(await upgradeStatus(node, ['chat', 'loglog.v1'])).toBe(101);
     });
 
     test('pages of loopback and of allowed origins may connect, others get 403', async () => {
-      const node = await start({ allowOrigin: 'https://app.example, https://other.example:8443' });
       const status = (origin: string): Promise<number> => upgradeStatus(node, ['loglog.v1'], { Origin: origin });
       for (const origin of [
         'http://localhost:3000',
@@ -189,20 +209,19 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
     });
 
     test('a page whose host was made to resolve to this machine is refused, although Origin and Host agree', async () => {
-      const node = await start();
       const { port } = new URL(node.url);
       const host = `rebound.example:${port}`;
       expect(await upgradeStatus(node, ['loglog.v1'], { Host: host, Origin: `http://${host}` })).toBe(403);
     });
 
     test('more clients than the limit get 503, and a place that was left is given again', async () => {
-      const node = await start({ maxConnections: 3 });
-      const clients = await Promise.all([connect(node), connect(node), connect(node)]);
+      await expect.poll(async () => (await node.status()).clients.connections).toBe(0);
+      const clients = await Promise.all(Array.from({ length: PLACES }, connect));
       expect(await upgradeStatus(node, ['loglog.v1'])).toBe(503);
       await clients[0]?.close();
-      await expect.poll(async () => (await node.status()).clients.connections).toBe(2);
-      expect((await RawClient.connect(node.url)).hello.term).toBe(1);
-      expect((await clients[1]?.append(Buffer.from('x')))?.offset).toBe(NO_OP_BYTES);
+      await expect.poll(async () => (await node.status()).clients.connections).toBe(PLACES - 1);
+      expect((await connect()).hello.term).toBe(1);
+      expect((await clients[1]?.append(Buffer.from('x')))?.level).toBe(1);
     });
   });
 });

@@ -1,6 +1,6 @@
 // A client that says who it is: what it is told besides, and that what is unknown does not end its connection.
 
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import {
   APPEND,
   APPEND_CHAINED,
@@ -13,34 +13,54 @@ import {
 } from '../../src/protocol/client.ts';
 import type { ClientIntroduction } from '../../src/protocol/greeting.ts';
 import { frameEntries } from '../server/support/entries.ts';
-import { connect, eventually } from '../server/support/fixture.ts';
+import { eventually } from '../server/support/fixture.ts';
+import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import type { RawClient } from '../server/support/rawClient.ts';
-import { SOCKET_DOORS } from './doors.ts';
+import { DOORS, type DoorNode } from './doors.ts';
 
 const SELF: ClientIntroduction = { lowestVersion: 1, highestVersion: 1, features: 0, name: 'test/1' };
+
+const ADVERTISED = 'ws://localhost:9/log/';
 
 async function introduce(client: RawClient, change: Partial<ClientIntroduction> = {}): Promise<void> {
   client.send(encodeIntroduce(1000, { ...SELF, ...change }));
   await eventually(() => client.hello.cluster !== undefined, 'HELLO names the nodes');
 }
 
-describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
+describe.each(DOORS)('by $name', (door) => {
+  let data: string;
+  let node: DoorNode;
+
+  beforeAll(async () => {
+    data = temporaryDirectory();
+    node = await door.open({ data, advertise: ADVERTISED });
+  });
+
+  afterAll(async () => {
+    await node?.stop();
+    removeDirectory(data);
+  });
+
+  async function connect(): Promise<RawClient> {
+    const client = await node.connect();
+    onTestFinished(() => client.terminate());
+    return client;
+  }
+
   describe('a client that introduces itself', () => {
     test('is told the nodes and the leader; others are told what they were always told', async () => {
-      const node = await start({ advertise: 'ws://localhost:9/log/' });
-      const client = await connect(node);
+      const client = await connect();
       expect(client.hello).toMatchObject({ features: 2, cluster: undefined });
       await introduce(client, { highestVersion: 7, features: 0xffff_ffff });
-      const members = [{ id: 1, url: 'ws://localhost:9/log/' }];
+      const members = [{ id: 1, url: ADVERTISED }];
       expect(client.hello.cluster).toEqual({ generation: '0'.repeat(16), leaderId: 1, members });
-      const other = await connect(node);
+      const other = await connect();
       await other.append(Buffer.from('x'));
       expect(other.hello.cluster).toBeUndefined();
     });
 
     test('goes on after an unknown request and an unknown flag; who did not is closed', async () => {
-      const node = await start();
-      const client = await connect(node);
+      const client = await connect();
       await introduce(client);
       for (const body of [0, 1, 5000]) {
         client.send(Buffer.concat([requestMessage(0x4f, 0xff, 10 + body), Buffer.alloc(body)]));
@@ -59,7 +79,7 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
         [requestMessage(0x4f, 0, 5), 'UNKNOWN_OPCODE'],
         [requestMessage(END, 0x80, 5), 'MALFORMED'],
       ] as const) {
-        const silent = await connect(node);
+        const silent = await connect();
         silent.send(message);
         expect((await silent.closed).code).toBe(1008);
         expect(silent.errors).toMatchObject([{ requestId: 5, code, fatal: true }]);
@@ -67,8 +87,7 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
     });
 
     test('an append that is refused for a flag has its number in its chain all the same', async () => {
-      const node = await start();
-      const client = await connect(node);
+      const client = await connect();
       await introduce(client);
       const { commit } = await client.end();
       const send = (id: number, flags: number, offset = 0): void => {
@@ -92,7 +111,7 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
       ['after another request', (client) => client.request(END, 1), 'MALFORMED'],
       ['twice', (client) => client.send(encodeIntroduce(1, SELF)), 'MALFORMED'],
     ])('too late is refused: %s', async (_when, before, code) => {
-      const client = await connect(await start());
+      const client = await connect();
       before(client);
       client.send(encodeIntroduce(77, SELF));
       expect((await client.closed).code).toBe(1008);
@@ -107,7 +126,7 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ start }) => {
       ['without a version', encodeIntroduce(77, { ...SELF, lowestVersion: 0 }), 'MALFORMED'],
       ['of a later version only', encodeIntroduce(77, { ...SELF, lowestVersion: 2, highestVersion: 3 }), 'OTHER_VERSION'],
     ])('is refused %s', async (_what, message, code) => {
-      const client = await connect(await start());
+      const client = await connect();
       client.send(message);
       expect((await client.closed).code).toBe(1008);
       expect(client.errors).toMatchObject([{ requestId: 77, code, fatal: true }]);

@@ -2,21 +2,22 @@
 // well-behaved client, which must not be held up for long, nor cut.
 
 import { connect as connectTcp } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { HTTP_CONNECTIONS } from '../../src/core/limits.ts';
 import { APPEND, CANCEL, CLOSE_FLOOD, CLOSE_UNFINISHED, CREDIT, END, READ, requestMessage } from '../../src/protocol/client.ts';
 import type { HttpAnswer } from '../../src/server/acceptor.ts';
 import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { frameEntries } from '../server/support/entries.ts';
-import { appendAll, connect, eventually } from '../server/support/fixture.ts';
+import { appendAll, eventually, makeDirectory } from '../server/support/fixture.ts';
+import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import { type Attack, beside, endless } from '../support/attack/beside.ts';
 import { Flood } from '../support/attack/flood.ts';
 import { clientFrame, frameHead, OPCODE, upgradeRequest } from '../support/attack/frames.ts';
 import { openByHand } from '../support/attack/openByHand.ts';
 import { deafReaders } from '../support/attack/readers.ts';
 import { ask, exchange } from '../support/attack/wellBehaved.ts';
-import { SOCKET_DOORS, type SocketDoor } from './doors.ts';
+import { SOCKET_DOORS, type SocketDoor, type SocketNode } from './doors.ts';
 
 /** What garbage of many messages may take until it is collected. */
 const GARBAGE_MEGABYTES = 150;
@@ -31,7 +32,7 @@ const LIMIT_MS = 1500;
 const NO_PAGE: HttpAnswer = { status: 404, type: 'text/plain', body: '' };
 
 /** A listener in this process whose clients are looked at often. */
-async function listen(acceptor: SocketDoor['acceptor']): Promise<number> {
+async function listen(name: SocketDoor['name']): Promise<number> {
   const nothing = (): void => undefined;
   const listener = new Listener(
     {
@@ -46,13 +47,35 @@ async function listen(acceptor: SocketDoor['acceptor']): Promise<number> {
       unfinishedMs: LIMIT_MS,
     },
     { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing },
-    await loadAcceptor(acceptor, nothing),
+    await loadAcceptor(name, nothing),
   );
   onTestFinished(() => listener.close());
   return listener.listen(() => () => NO_PAGE);
 }
 
-describe.each(SOCKET_DOORS)('by $acceptor', ({ acceptor, start }) => {
+describe.each(SOCKET_DOORS)('by $name', (door) => {
+  let data: string;
+  let node: SocketNode;
+
+  beforeAll(async () => {
+    data = temporaryDirectory();
+    node = await door.open({ data, slots: 3, maxConnections: MAX_CONNECTIONS });
+  });
+
+  afterAll(async () => {
+    await node?.stop();
+    removeDirectory(data);
+  });
+
+  test.each([
+    ['nothing at all', {}],
+    ['the beginning of a request', { once: Buffer.from('GET /healthz HTTP/1.1\r\nHo') }],
+  ])('%s, from more connections than there are places, each replaced when it is cut', async (_, work: Partial<Attack>) => {
+    const silent = { connections: SILENT, isWebSocket: false, chunk: nothing, isReplaced: true, ...work };
+    const { cuts } = await beside(node.process, { silent }, { untilCuts: SILENT }, onTestFinished);
+    expect(cuts.silent?.length).toBeGreaterThanOrEqual(SILENT);
+  });
+
   test('A1: beside connections that send as fast as they can, a client is served, and the others are cut', async () => {
     const tinyAppend = Buffer.concat([requestMessage(APPEND, 0, 1, 0, 1), frameEntries([Buffer.alloc(0)])]);
     const requests = {
@@ -67,7 +90,7 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ acceptor, start }) => {
       text: endless(clientFrame(Buffer.from('text'), OPCODE.text)),
       'appends beyond the window': endless(clientFrame(tinyAppend)),
     };
-    const { cuts, grownMegabytes } = await beside(await start(), { ...requests, ...others }, { untilCuts: 1 }, onTestFinished);
+    const { cuts, grownMegabytes } = await beside(node.process, { ...requests, ...others }, { untilCuts: 1 }, onTestFinished);
     expect(grownMegabytes).toBeLessThan(GARBAGE_MEGABYTES);
     for (const name of Object.keys(requests)) {
       expect([name, cuts[name]]).toMatchObject([name, [{ code: CLOSE_FLOOD, reason: expect.stringContaining('wait for answers') }]]);
@@ -80,20 +103,19 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ acceptor, start }) => {
   });
 
   test('one that has just come gets its large entries, with 20 that do not read theirs beside it', async () => {
-    const node = await start({ slots: 3 });
-    const writer = await connect(node);
+    const writer = await node.connect();
     const large = await appendAll(writer, [Buffer.alloc(16_000_000, 'k'), Buffer.alloc(16_000_000, 'l')]);
     const flood = await Flood.start(node.url, deafReaders(20, large[0]?.offset ?? 0));
     onTestFinished(() => flood.stop());
     // Those that do not read are cut as soon as somebody has waited for room for a while.
-    const reader = await connect(node);
+    const reader = await node.connect();
     const answers = await Promise.all(large.map(({ offset }) => reader.read(offset)));
     expect(answers.map(({ bytes }) => bytes)).toEqual([16_000_012, 16_000_012]);
     expect(reader.errors).toEqual([]);
   });
 
   test('A3: a byte now and then does not keep it; one that only answers pings, or finishes fragments with pongs between, stays', async () => {
-    const port = await listen(acceptor);
+    const port = await listen(door.name);
     const dripping = await openByHand(port, onTestFinished);
     dripping.socket.write(frameHead(1000));
     const answering = await openByHand(port, onTestFinished);
@@ -114,20 +136,11 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ acceptor, start }) => {
     );
   });
 
-  test.each([
-    ['nothing at all', {}],
-    ['the beginning of a request', { once: Buffer.from('GET /healthz HTTP/1.1\r\nHo') }],
-  ])('%s, from more connections than there are places, each replaced when it is cut', async (_, work: Partial<Attack>) => {
-    const node = await start({ maxConnections: MAX_CONNECTIONS });
-    const silent = { connections: SILENT, isWebSocket: false, chunk: nothing, isReplaced: true, ...work };
-    const { cuts } = await beside(node, { silent }, { untilCuts: SILENT }, onTestFinished);
-    expect(cuts.silent?.length).toBeGreaterThanOrEqual(SILENT);
-  });
-
   test('nor where clients have all their places: health is served, one client more hears why it is not', async () => {
-    const node = await start({ maxConnections: 3 });
-    const clients = await Promise.all([connect(node), connect(node), connect(node)]);
-    const { hostname, port } = new URL(node.url);
+    const small = await door.open({ data: makeDirectory(), maxConnections: 3 });
+    onTestFinished(() => small.process.kill());
+    const clients = await Promise.all([small.connect(), small.connect(), small.connect()]);
+    const { hostname, port } = new URL(small.url);
     let closed = 0;
     for (let i = 0; i < 2 * HTTP_CONNECTIONS; i++) {
       const socket = connectTcp(Number(port), hostname);
@@ -139,12 +152,12 @@ describe.each(SOCKET_DOORS)('by $acceptor', ({ acceptor, start }) => {
       onTestFinished(() => void socket.destroy());
     }
     await eventually(() => closed >= HTTP_CONNECTIONS / 2, 'silent connections are closed');
-    for (const path of ['/healthz', '/readyz', '/status', '/metrics']) expect([path, await ask(node.url, path)]).toEqual([path, 200]);
-    expect(await exchange(node.url, Buffer.from(upgradeRequest()))).toContain('503 Service Unavailable');
+    for (const path of ['/healthz', '/readyz', '/status', '/metrics']) expect([path, await ask(small.url, path)]).toEqual([path, 200]);
+    expect(await exchange(small.url, Buffer.from(upgradeRequest()))).toContain('503 Service Unavailable');
     await clients[0]?.close();
     await eventually(
       () =>
-        connect(node).then(
+        small.connect().then(
           () => true,
           () => false,
         ),

@@ -27,6 +27,11 @@ export class Canary {
     return new Canary(await RawClient.connect(url), tag);
   }
 
+  /** With a connection that is there. */
+  static over(client: RawClient, tag: string): Canary {
+    return new Canary(client, tag);
+  }
+
   private constructor(client: RawClient, tag: string) {
     this.#client = client;
     this.#tag = tag;
@@ -86,7 +91,7 @@ export class Canary {
   /** Ends at once, whatever state it is in. */
   terminate(): void {
     this.#stopped = true;
-    this.#client.socket.terminate();
+    this.#client.terminate();
   }
 
   /** Reads everything that was ever acknowledged, through another connection, such as one to a restarted node. */

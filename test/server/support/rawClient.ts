@@ -1,7 +1,8 @@
 // A client that speaks the protocol and nothing more: every message is in the test's hands, so that it can break any rule. It verifies
 // all entries that it gets, and that each DATA goes on where the last one ended.
 
-import WebSocket from 'ws';
+import type WebSocket from 'ws';
+import type { OpenTransport } from '../../../src/client/nodes/transport.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import {
   type Answer,
@@ -19,11 +20,13 @@ import {
   READ,
   type Receipt,
   requestMessage,
-  SUBPROTOCOL,
   SUBSCRIBE,
 } from '../../../src/protocol/client.ts';
 import type { Hello } from '../../../src/protocol/greeting.ts';
 import { frameEntries, type LogEntry, walkEntries } from './entries.ts';
+import { Closed, type OpenWire, overPipe, overWebSocket, type Wire } from './wire.ts';
+
+export { Closed } from './wire.ts';
 
 export type ErrorAnswer = Extract<Answer, { kind: 'error' }>;
 export type EndedAnswer = Extract<Answer, { kind: 'ended' }>;
@@ -39,18 +42,6 @@ export class Refused extends Error {
 
   get code(): ErrorCode {
     return this.answer.code;
-  }
-}
-
-/** The connection ended before an answer came. */
-export class Closed extends Error {
-  readonly code: number;
-  readonly reason: string;
-
-  constructor(code: number, reason: string) {
-    super(`the connection was closed with ${code} (${reason})`);
-    this.code = code;
-    this.reason = reason;
   }
 }
 
@@ -136,19 +127,18 @@ export class Subscription {
   }
 }
 
-function asBytes(data: WebSocket.RawData): Uint8Array {
-  const buffer = data instanceof ArrayBuffer ? Buffer.from(data) : Array.isArray(data) ? Buffer.concat(data) : data;
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-}
-
 export class RawClient {
-  readonly socket: WebSocket;
+  readonly #wire: Wire;
   hello!: Hello;
   /** Every ERROR that came, also those that a request was waiting for. */
   readonly errors: ErrorAnswer[] = [];
   /** APPENDED messages and the receipts in them. */
   readonly appended: number[] = [];
   readonly closed: Promise<Closed>;
+  #isClosed: (closed: Closed) => void = () => undefined;
+  /** HELLO has come; or it will not. */
+  #isGreeted: () => void = () => undefined;
+  #isRefused: (error: Error) => void = () => undefined;
   #nextId = 1;
   readonly #appends = new Map<number, Waiter<Receipt>>();
   readonly #reads = new Map<number, Waiter<ReadAnswer>>();
@@ -159,43 +149,44 @@ export class RawClient {
 
   /** Connects and waits for HELLO. */
   static connect(url: string, options: WebSocket.ClientOptions = {}): Promise<RawClient> {
-    const client = new RawClient(url, options);
+    return RawClient.#greeted((failed) => overWebSocket(url, options, failed));
+  }
+
+  /** The same, to an engine in this process. */
+  static over(open: OpenTransport): Promise<RawClient> {
+    return RawClient.#greeted(() => overPipe(open));
+  }
+
+  static #greeted(wire: (failed: (error: Error) => void) => OpenWire): Promise<RawClient> {
     return new Promise((resolve, reject) => {
-      client.socket.once('error', reject);
-      client.socket.once('message', (data) => {
-        const answer = decodeAnswer(asBytes(data));
-        if (answer.kind !== 'hello') {
-          reject(new Error(`the first message is ${answer.kind}, not HELLO`));
-          return;
-        }
-        client.hello = answer.hello;
-        client.socket.on('message', (message) => client.#take(asBytes(message)));
-        resolve(client);
-      });
+      const client: RawClient = new RawClient(wire(reject));
+      client.#isGreeted = () => resolve(client);
+      client.#isRefused = reject;
     });
   }
 
-  private constructor(url: string, options: WebSocket.ClientOptions) {
-    this.socket = new WebSocket(url, SUBPROTOCOL, {
-      perMessageDeflate: false,
-      generateMask: (mask) => mask.fill(0),
-      maxPayload: 32 * 1024 * 1024,
-      ...options,
-    });
+  private constructor(open: OpenWire) {
     this.closed = new Promise((resolve) => {
-      this.socket.once('close', (code, reason) => {
-        const closed = new Closed(code, reason.toString());
-        for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels]) {
-          for (const waiter of map.values()) waiter.reject(closed);
-          map.clear();
-        }
-        for (const subscription of this.#subscriptions.values()) subscription.changes.fail(closed);
-        this.#errorChanges.fail(closed);
-        resolve(closed);
-      });
+      this.#isClosed = resolve;
     });
-    // A reset is a close to us; `close` follows and says what there is to say.
-    this.socket.on('error', () => undefined);
+    this.#wire = open({ message: (bytes) => this.#take(bytes), closed: (closed) => this.#ended(closed) });
+  }
+
+  /** The socket of a client that has one. */
+  get socket(): WebSocket {
+    if (this.#wire.socket === undefined) throw new Error('this client has no socket');
+    return this.#wire.socket;
+  }
+
+  #ended(closed: Closed): void {
+    for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels]) {
+      for (const waiter of map.values()) waiter.reject(closed);
+      map.clear();
+    }
+    for (const subscription of this.#subscriptions.values()) subscription.changes.fail(closed);
+    this.#errorChanges.fail(closed);
+    this.#isClosed(closed);
+    this.#isRefused(closed);
   }
 
   newId(): number {
@@ -204,7 +195,7 @@ export class RawClient {
 
   /** Sends any bytes as one binary message. */
   send(bytes: Uint8Array): void {
-    this.socket.send(bytes);
+    this.#wire.send(bytes);
   }
 
   request(opcode: number, requestId: number, fields: { flags?: number; offset?: number; a?: number; b?: number } = {}): void {
@@ -284,12 +275,17 @@ export class RawClient {
 
   /** Closes and waits until it is closed. */
   async close(): Promise<void> {
-    this.socket.close();
+    this.#wire.close();
     await this.closed;
   }
 
+  /** Ends the connection at once. */
+  terminate(): void {
+    this.#wire.terminate();
+  }
+
   #ask<T>(waiting: Map<number, Waiter<T>>, requestId: number, message: Uint8Array): Promise<T> {
-    if (this.socket.readyState !== WebSocket.OPEN) return Promise.reject(new Closed(1006, 'it is not open'));
+    if (!this.#wire.isOpen) return Promise.reject(new Closed(1006, 'it is not open'));
     return new Promise<T>((resolve, reject) => {
       waiting.set(requestId, { resolve, reject });
       this.send(message);
@@ -298,9 +294,14 @@ export class RawClient {
 
   #take(bytes: Uint8Array): void {
     const answer = decodeAnswer(bytes);
+    if (this.hello === undefined && answer.kind !== 'hello') {
+      this.#isRefused(new Error(`the first message is ${answer.kind}, not HELLO`));
+      return;
+    }
     switch (answer.kind) {
       case 'hello':
         this.hello = answer.hello;
+        this.#isGreeted();
         break;
       case 'appended':
         this.#takeReceipts(answer.count, answer.view);
