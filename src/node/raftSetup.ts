@@ -2,13 +2,14 @@
 
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import { readVote } from '../storage/dataDirectory.ts';
-import { NodeDisk } from '../storage/nodeDisk.ts';
+import type { Disk } from '../storage/disk.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { RaftSetup } from '../threads/messages.ts';
 import type { EngineConfig } from './engineOptions.ts';
 
-/** Reads the vote that is kept in `directory`; the term of the last entry is the current one at least. */
+/** Reads the vote that is kept in `directory` of `disk`; the term of the last entry is the current one at least. */
 export function raftSetup(
+  disk: Disk,
   config: EngineConfig,
   processNumber: string,
   directory: string,
@@ -17,7 +18,7 @@ export function raftSetup(
 ): Omit<RaftSetup, 'directLog'> {
   const { node, peerHost, advertise, peers, electionTimeoutMs, fsync } = config;
   const { identity, start, end, commit, lastTerm, terms, sealed } = recovered;
-  const vote = readVote(new NodeDisk(), directory);
+  const vote = readVote(disk, directory);
   return {
     directory,
     identity,

@@ -87,7 +87,10 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
       discard: (spare) => rmSync(`${directory}/${spare}`, { force: true }),
       startRaft: (events) =>
         new RaftLink(
-          new RaftWorker({ ...raftSetup(config, processNumber, directory, recovered, memory.shared), directLog }, keepsRunning),
+          new RaftWorker(
+            { ...raftSetup(new NodeDisk(), config, processNumber, directory, recovered, memory.shared), directLog },
+            keepsRunning,
+          ),
           events,
         ),
       close: async () => {

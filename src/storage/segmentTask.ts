@@ -76,6 +76,11 @@ export class SegmentTask {
     }
   }
 
+  /** The commit bound that is on disk, whatever becomes of writes to come. */
+  get bound(): number {
+    return this.#writer?.bound ?? 0;
+  }
+
   get #made(): SegmentWriter {
     assert(this.#writer !== undefined, 'a segment is written when it is made');
     return this.#writer;

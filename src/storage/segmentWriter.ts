@@ -150,13 +150,6 @@ export class SegmentWriter {
     memory.publishDurable(end);
   }
 
-  /** {@link write} and {@link sync}. Returns whether there was anything. */
-  step(): boolean {
-    const wrote = this.write();
-    if (wrote) this.sync();
-    return wrote;
-  }
-
   /**
    * Writes that everything up to now is durable, and how much of it is committed; {@link syncMark} makes it durable, and comes next. For quiet
    * moments: under load the next write carries the mark.

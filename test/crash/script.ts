@@ -256,8 +256,9 @@ class Recorder {
       this.actions.push(node.isLeader ? this.#append(node) : this.#leader.replicate(node, this.#ordered));
     } else if (choice < 76) {
       const writer = this.random.below(node.writers);
-      this.actions.push(`step ${writer}`);
-      node.step(writer);
+      const steps = this.random.pick(1, 2, 2, 3);
+      this.actions.push(`step ${writer}, ${steps} times`);
+      for (let i = 0; i < steps; i += 1) node.step(writer);
     } else if (choice < 83) {
       const writer = this.random.below(node.writers);
       this.actions.push(`seal ${writer}`);
@@ -303,7 +304,8 @@ class Recorder {
     this.#fuse = Number.POSITIVE_INFINITY;
     // What takes the place of what was cut is soon written.
     for (let i = 1 + this.random.below(2); i > 0; i -= 1) {
-      this.actions.push(`${this.#leader.replicate(node, this.#ordered)}; step ${node.writers - 1}`);
+      this.actions.push(`${this.#leader.replicate(node, this.#ordered)}; step ${node.writers - 1} twice`);
+      node.step(node.writers - 1);
       node.step(node.writers - 1);
     }
   }

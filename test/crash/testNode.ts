@@ -1,5 +1,5 @@
 // A node without threads, clients or a clock of its own: it starts, orders, writes, rolls, seals and stops with the product's own
-// functions in the product's own order (src/node/engine.ts, src/threads/worker.ts), one call at a time.
+// functions in the product's own order (src/node/engine.ts, src/node/segments.ts), one call at a time.
 
 import { ENTRY_OVERHEAD_BYTES, KIND_NOOP } from '../../assembly/layout.ts';
 import { assert } from '../../src/core/assert.ts';
@@ -7,7 +7,7 @@ import { segmentCapacityBytes } from '../../src/core/config.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { positionOf } from '../../src/core/position.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
-import { SLOT, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
+import { SIGNAL, SLOT, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
 import { type AppendStatus, type ReplicatedStatus, Tail } from '../../src/memory/tail.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
@@ -16,7 +16,7 @@ import { createIdentity, type Identity, readIdentity, readVote, type Vote, write
 import type { Disk } from '../../src/storage/disk.ts';
 import { spareName } from '../../src/storage/names.ts';
 import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
-import { SegmentWriter } from '../../src/storage/segmentWriter.ts';
+import { type Pause, SegmentTask } from '../../src/storage/segmentTask.ts';
 import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';
 import { termsOf } from './batches.ts';
 
@@ -41,10 +41,12 @@ export interface NodeEvents {
   truncated?(offset: number): void;
 }
 
+/** A task that writes a segment, and what it said last comes before its next step. */
 interface Writer {
   readonly slot: number;
   readonly spare: string | undefined;
-  writer: SegmentWriter | undefined;
+  readonly task: SegmentTask;
+  pause: Pause;
 }
 
 /** Clears what a new process does not inherit: everything in tail memory below the slots. */
@@ -162,11 +164,15 @@ export class TestNode {
   }
 
   #opened(slot: number): void {
-    this.#writers.push({ slot, spare: this.#spares.shift() ?? this.#newSpare(), writer: undefined });
+    this.#start(slot, this.#spares.shift() ?? this.#newSpare());
   }
 
   #resume(slot: number): void {
-    this.#writers.push({ slot, spare: undefined, writer: SegmentWriter.resume(this.context, slot) });
+    this.#start(slot, undefined);
+  }
+
+  #start(slot: number, spare: string | undefined): void {
+    this.#writers.push({ slot, spare, task: new SegmentTask(this.context, slot, spare), pause: 'wait' });
   }
 
   #newSpare(): string {
@@ -217,11 +223,7 @@ export class TestNode {
 
   /** Lets the writers finish and end, then cuts the log: src/node/segments.ts. */
   truncate(offset: number): Truncation {
-    this.settle();
-    for (const { writer, spare } of this.#writers.splice(0)) {
-      if (writer !== undefined) writer.close();
-      else if (spare !== undefined) this.#spares.push(spare);
-    }
+    this.#endWriters();
     this.#events.truncating?.(offset);
     const truncation = truncateLog(this.context, offset);
     this.#events.truncated?.(offset);
@@ -229,8 +231,19 @@ export class TestNode {
     this.#termsChanged();
     const kept = this.sealed.filter(({ base }) => truncation.sealed.includes(base));
     this.sealed.splice(0, this.sealed.length, ...kept);
+    this.#memory.addWord32(SIGNAL.STOP, -1);
     if (truncation.openBase !== undefined) this.#resume(this.#memory.openSlot);
     return truncation;
+  }
+
+  /** All tasks finish what there is, and end. */
+  #endWriters(): void {
+    this.#memory.raise(SIGNAL.STOP);
+    while (this.#writers.length > 0) {
+      let moved = false;
+      for (let index = this.#writers.length - 1; index >= 0; index -= 1) while (this.step(index)) moved = true;
+      assert(moved, 'tasks that are to end do');
+    }
   }
 
   /** Segments that have a writer: the open one, and closed ones that are not sealed yet. */
@@ -248,37 +261,41 @@ export class TestNode {
     this.#spares.push(name);
   }
 
-  /** One turn of the writer that is `index`-th in age: makes its segment if it may, writes and syncs. Returns whether it did anything. */
-  step(index: number): boolean {
+  /** One step of the task that is `index`-th in age, whether or not what it waits for has come. Returns whether it did anything. */
+  step(index: number, timedOut = false): boolean {
     const writer = this.#writers[index];
     if (writer === undefined) return false;
-    if (writer.writer === undefined) {
-      // The wait for the predecessor of src/threads/worker.ts.
-      if (this.#memory.durable !== this.#memory.slotWord(writer.slot, SLOT.BASE)) return false;
-      writer.writer = SegmentWriter.create(this.context, writer.slot, writer.spare ?? '');
-      return true;
-    }
-    return writer.writer.step();
+    const didWait = writer.pause === 'wait';
+    writer.pause = writer.task.step(timedOut);
+    if (writer.pause === 'done') this.#ended(writer);
+    return !didWait || writer.pause !== 'wait';
   }
 
-  /** Seals the `index`-th segment if it is complete. */
+  /** As src/node/segments.ts. */
+  #ended(writer: Writer): void {
+    const { slot, spare, task } = writer;
+    const { outcome } = task;
+    assert(outcome !== undefined, 'a task that is done has an outcome');
+    this.#writers.splice(this.#writers.indexOf(writer), 1);
+    if (outcome === 'unmade' && spare !== undefined) this.#spares.push(spare);
+    if (outcome === 'unmade' || outcome === 'open') return;
+    this.#memory.setSlotState(slot, SLOT_SEALED);
+    this.sealed.push(outcome);
+  }
+
+  /** Lets the `index`-th task go on until its segment is sealed, if it is closed and made. */
   seal(index: number): boolean {
     const writer = this.#writers[index];
-    if (writer?.writer === undefined || !writer.writer.isComplete) return false;
-    const sealed = writer.writer.seal();
-    this.#writers.splice(index, 1);
-    this.#memory.setSlotState(writer.slot, SLOT_SEALED);
-    this.sealed.push(sealed);
-    return true;
+    if (writer === undefined || this.#memory.slotWord(writer.slot, SLOT.CLOSED_END) === 0) return false;
+    while (this.step(index)) if (writer.pause === 'done') return true;
+    return false;
   }
 
-  /** What a writer does after a quiet moment. */
+  /** What a task does after a quiet moment. */
   mark(index: number): boolean {
-    const writer = this.#writers[index]?.writer;
-    // A complete one is sealed instead.
-    if (writer === undefined || writer.isComplete || writer.rest() === undefined) return false;
-    writer.writeMark();
-    return true;
+    const writer = this.#writers[index];
+    if (writer === undefined || writer.pause !== 'wait' || writer.task.timeoutMs === undefined) return false;
+    return this.step(index, true);
   }
 
   /** Makes durable all that is ordered, and seals all that is closed. */
@@ -287,7 +304,6 @@ export class TestNode {
       let moved = false;
       for (let index = this.#writers.length - 1; index >= 0; index -= 1) {
         while (this.step(index)) moved = true;
-        if (this.seal(index)) moved = true;
       }
       assert(moved, 'the writers of a node make progress');
     }
@@ -295,9 +311,7 @@ export class TestNode {
 
   /** Stops as a node does at SIGTERM. */
   stop(): void {
-    this.settle();
-    for (const { writer } of this.#writers) writer?.close();
-    this.#writers.length = 0;
+    this.#endWriters();
   }
 
   get durable(): number {
@@ -306,7 +320,7 @@ export class TestNode {
 
   /** The commit bound that is surely on disk, as far as this node put it there. */
   get bound(): number {
-    const bounds = this.#writers.map(({ writer }) => writer?.bound ?? 0);
+    const bounds = this.#writers.map(({ task }) => task.bound);
     return Math.max(this.recovered.commit, this.#savedBound, ...bounds);
   }
 }

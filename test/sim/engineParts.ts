@@ -1,6 +1,5 @@
 // What an engine of a simulated node stands on: a loop that is the node's main thread on its made-up clock, and a channel to its raft thread.
 
-import { unreachable } from '../../src/core/assert.ts';
 import { configure } from '../../src/core/config.ts';
 import type { LogError } from '../../src/core/errors.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -11,6 +10,7 @@ import type { FromRaft, RaftChannel, RaftListener, ToRaft } from '../../src/thre
 import { DIRECTORY } from './identity.ts';
 import { MAX_PAYLOAD_BYTES } from './payloads.ts';
 import type { Process } from './process.ts';
+import { promise } from './violation.ts';
 
 const DEFAULTS = configure({ data: DIRECTORY });
 
@@ -28,12 +28,10 @@ interface Wait {
 
 export class SimLoop implements Loop {
   readonly #process: Process;
-  readonly #hopMs: () => number;
   readonly #waits: Wait[] = [];
 
-  constructor(process: Process, hopMs: () => number) {
+  constructor(process: Process) {
     this.#process = process;
-    this.#hopMs = hopMs;
   }
 
   nowMs(): number {
@@ -71,31 +69,37 @@ export class SimLoop implements Loop {
       const wait = this.#waits[i];
       if (wait === undefined || memory.signal(wait.signal) === wait.seen) continue;
       this.#waits.splice(i, 1);
-      mainThread.post(this.#hopMs(), 'woken', () => this.#process.woken(wait.moved));
+      mainThread.post(this.#process.hopMs(), 'woken', () => this.#process.woken(wait.moved));
     }
   }
 }
 
-/** The raft thread's end of the channel is the process's replica. */
+/** The raft thread's end of the channel is the process's raft host. */
 export class SimChannel implements RaftChannel {
   readonly #process: Process;
-  readonly #hopMs: () => number;
   #listener: RaftListener | undefined;
 
-  constructor(process: Process, hopMs: () => number) {
+  constructor(process: Process) {
     this.#process = process;
-    this.#hopMs = hopMs;
   }
 
   listen(listener: RaftListener): void {
     this.#listener = listener;
     this.#process.begun();
-    this.tell({ kind: 'started' });
   }
 
   /** As the raft thread's `postMessage`. */
   tell(message: FromRaft): void {
-    this.#process.settles(this.#hopMs(), message.kind, () => this.#listener?.message(message));
+    const { id } = this.#process;
+    promise(message.kind !== 'failed', 'committed bytes', () => `node ${id} stops itself: ${JSON.stringify(message)}`);
+    // Nothing waits for these.
+    if (message.kind === 'log') this.#listener?.message(message);
+    else this.#process.settles(this.#process.hopMs(), message.kind, () => this.#listener?.message(message));
+  }
+
+  /** The thread has ended. */
+  ended(): void {
+    this.#process.settles(this.#process.hopMs(), 'raft thread ended', () => this.#listener?.ended());
   }
 
   failed(error: LogError): void {
@@ -103,32 +107,7 @@ export class SimChannel implements RaftChannel {
   }
 
   post(message: ToRaft): void {
-    this.#process.raftThread.post(this.#hopMs(), message.kind, () => this.#handle(message));
-  }
-
-  /** As in src/threads/raftThread.ts. */
-  #handle(message: ToRaft): void {
-    const { replica } = this.#process;
-    switch (message.kind) {
-      case 'sealed':
-        replica.sealed(message.segment);
-        break;
-      case 'truncated':
-        this.#process.isTruncating = false;
-        replica.truncated(message.end);
-        break;
-      case 'transfer':
-        replica.transfer();
-        break;
-      case 'readIndex':
-        replica.readIndex(message.id);
-        break;
-      case 'stop':
-        replica.stop();
-        break;
-      default:
-        unreachable(message);
-    }
+    this.#process.raftThread.post(this.#process.hopMs(), message.kind, () => this.#process.handle(message));
   }
 
   terminate(): Promise<void> {

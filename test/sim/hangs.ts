@@ -29,6 +29,7 @@ export class Hangs {
   readonly #random: Random;
   readonly #isOn: boolean;
   #isEnded = false;
+  #isStopped = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -45,7 +46,13 @@ export class Hangs {
     }
   }
 
+  /** No thread is stopped any more in the time of faults. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
   #strike(): void {
+    if (this.#isStopped) return;
     const { nodes, leader, profile, scheduler } = this.#world;
     const random = this.#random;
     const one = random.oneIn(4) ? undefined : leader;

@@ -34,7 +34,7 @@ export interface Endpoint {
   /** A node says HELLO, to make a connection: what it is answered, or undefined: it is refused. */
   accepted(from: NodeId, hello: Introduction): Welcome;
   disconnected(to: NodeId): void;
-  drained(): void;
+  drained(to: NodeId): void;
 }
 
 /** How the network of one simulation behaves when nothing is broken. */
@@ -247,7 +247,7 @@ export class Network {
     }
     if (connection.wantsDrain && connection.outboxBytes < this.#profile.bufferBytes) {
       connection.wantsDrain = false;
-      connection.source.thread.post(0, 'drained', () => connection.source.drained());
+      connection.source.thread.post(0, 'drained', () => connection.source.drained(connection.target.id));
     }
   }
 

@@ -76,6 +76,7 @@ it("simulation: a leader's main thread that stands still costs no election befor
     // No faults, no mistakes, nobody late.
     world.nemesis.stop();
     world.oldCopies.stop();
+    world.hangs.stop();
     world.network.isCalm = true;
     world.begin();
     world.operator.end();

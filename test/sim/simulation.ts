@@ -264,7 +264,7 @@ async function converges(world: World): Promise<void> {
   const limitMs = CONVERGENCE_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread;
   const isSame = (): boolean =>
     nodes.every(({ process }) => {
-      if (process === undefined || process.identity.standing !== 'voter' || process.isTruncating) return false;
+      if (process === undefined || process.identity.standing !== 'voter' || process.replica.raft.isTruncating) return false;
       const { tail, durable, commit } = process.memory;
       return tail === checker.ledger.end && durable === tail && commit === tail;
     });

@@ -77,7 +77,7 @@ export class World {
     this.checker = new Checker(this.allNodes, founding.start);
     this.network.portOf = (id) => {
       const node = this.allNodes.find((each) => each.id === id);
-      return node?.search ?? (node?.list.length === 1 ? undefined : node?.process);
+      return node?.search ?? (node?.list.length === 1 ? undefined : node?.process?.links);
     };
     this.network.onSend = (from, to, message) => this.checker.sent(from, to, message);
     this.history = new HistoryRecorder(() => this.scheduler.nowMs);

@@ -12,8 +12,7 @@ import type { StorageContext } from '../../../src/storage/context.ts';
 import { IDENTITY_RANDOM_BYTES } from '../../../src/storage/dataDirectory.ts';
 import { readFile } from '../../../src/storage/disk.ts';
 import { segmentName } from '../../../src/storage/names.ts';
-import { writeSegment } from '../../../src/storage/segmentTask.ts';
-import { SegmentWriter } from '../../../src/storage/segmentWriter.ts';
+import { SegmentTask, writeSegment } from '../../../src/storage/segmentTask.ts';
 import type { Pools } from '../../../src/threads/pools.ts';
 import { stampBatch } from '../../crash/batches.ts';
 import { MemoryDisk } from '../../crash/memoryDisk.ts';
@@ -81,10 +80,10 @@ const writesBytes: Body = ({ memory }) => {
   const { disk } = context;
   const expected = [0, 1].map((i) => stampBatch(SMALL, 1, i * SMALL.length));
   return () => {
-    const writer = SegmentWriter.create(context, 0, 'spare-1.tmp');
+    const task = new SegmentTask(context, 0, 'spare-1.tmp');
     for (let end = 0; end < 2 * SMALL.length; end = memory.durable) {
-      const seen = memory.signal(SIGNAL.TAIL);
-      if (!writer.step()) memory.waitSync(SIGNAL.TAIL, seen);
+      if (task.step() === 'wait' && memory.durable < 2 * SMALL.length) memory.waitSync(task.signal, task.seen);
+      if (!disk.list(DIRECTORY).includes(segmentName(0))) continue;
       const file = readFile(disk, `${DIRECTORY}/${segmentName(0)}`);
       for (let at = 0; at < memory.durable; at += SMALL.length) {
         const there = file.subarray(SEGMENT_HEADER_BYTES + at, SEGMENT_HEADER_BYTES + at + SMALL.length);

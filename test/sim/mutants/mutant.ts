@@ -37,6 +37,7 @@ const FOLDERS = [
   'src/memory',
   'src/storage',
   'src/replication',
+  'src/threads',
   'src/node',
   'src/server',
   'src/history',

@@ -1,0 +1,294 @@
+// What runs on the raft thread, on ports: the replica, the admission of nodes, and the watches over quorum and causes. Which message starts
+// what, the order of steps at a start and at a stop, and what is told to whom are decided here. The raft thread (raftThread.ts) builds it
+// on real timers, sockets and files, the simulator on made-up ones.
+
+import { assert, unreachable } from '../core/assert.ts';
+import { type LogError, toPlainError } from '../core/errors.ts';
+import { CAUSES_LOOK_MS } from '../core/limits.ts';
+import { SIGNAL, STATE } from '../memory/map.ts';
+import { Tail } from '../memory/tail.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import { CauseWatch, type LinkView, type OwnView } from '../peers/causeWatch.ts';
+import type { PeerEvents, PeerSocketsOptions } from '../peers/peerSockets.ts';
+import { QuorumWatch } from '../peers/quorumWatch.ts';
+import type { Self } from '../protocol/peerHandshake.ts';
+import type { RaftSettings } from '../raft/core.ts';
+import type { NodeId, PeerMessage } from '../raft/messages.ts';
+import { TermTable } from '../raft/termTable.ts';
+import { Admission, type AdmissionPorts } from '../replication/admission.ts';
+import type { ReplicaPorts } from '../replication/ports.ts';
+import { Replica } from '../replication/replica.ts';
+import { beforeStart } from '../storage/dataDirectory.ts';
+import { HungMain } from './hungMain.ts';
+import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
+
+/** Elections that may fail, one after the other, before a node asks itself whether any could succeed. */
+const QUORUM_LOOK_ELECTIONS = 10;
+
+/** What the host needs from its connections: {@link PeerSockets} has it. */
+export interface RaftLinks {
+  /** Listens for the others, then begins to dial them. */
+  open(): Promise<void>;
+  /** Whether a message with a body would be taken for `to` now; if not, `drained` or `connected` comes when it would. */
+  canSend(to: NodeId): boolean;
+  /** False: the message is dropped, and `released` will not be called. */
+  send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): boolean;
+  cut(from: NodeId, reason: string): void;
+  /** This node, and what is known of its connections, as causes depend on them. */
+  own(): OwnView;
+  links(): readonly LinkView[];
+  /** Resolves when none is left. No event but `disconnected` comes any more. */
+  close(): Promise<void>;
+}
+
+/** The same for options: what the connections are told and tell. How long they wait for what is their own matter. */
+export type RaftLinksOptions = Pick<PeerSocketsOptions, 'self' | 'now' | 'events'>;
+
+export interface RaftTimer {
+  cancel(): void;
+}
+
+export interface RaftHostPorts
+  extends Pick<ReplicaPorts, 'nowMs' | 'wallMs' | 'saveVote' | 'readCold'>,
+    Pick<AdmissionPorts, 'saveKnown' | 'saveStanding'> {
+  /** Calls `act` after `delayMs`, at least 1. `what` names it, for whoever traces. */
+  after(delayMs: number, what: 'tick' | 'admission' | 'quorum' | 'causes', act: () => void): RaftTimer;
+  /** As `follow` in src/memory/follow.ts. */
+  follow(signal: number, isOver: () => boolean, moved: () => void): void;
+  /** Makes the connections with the other nodes; not called for a node alone. */
+  makeLinks(options: RaftLinksOptions): RaftLinks;
+  /** Ends what reads for {@link ReplicaPorts.readCold}. */
+  closeReaders(): Promise<void>;
+  /** Tells the main thread. */
+  tell(message: FromRaft): void;
+  /** The thread has nothing to do any more. */
+  ended(): void;
+}
+
+export interface RaftHostOptions {
+  readonly setup: Omit<RaftSetup, 'shared' | 'host'>;
+  readonly settings: RaftSettings;
+  /** As in `ReplicaOptions`. */
+  readonly hangMs: number;
+  readonly memory: TailMemory;
+  readonly ports: RaftHostPorts;
+}
+
+export class RaftHost {
+  readonly replica: Replica;
+  readonly admission: Admission;
+  readonly #setup: RaftHostOptions['setup'];
+  readonly #memory: TailMemory;
+  readonly #ports: RaftHostPorts;
+  readonly #links: RaftLinks | undefined;
+  readonly #main: HungMain;
+  readonly #quorum: QuorumWatch;
+  readonly #causes: CauseWatch;
+  #tick: RaftTimer | undefined;
+  #tickAtMs = Number.POSITIVE_INFINITY;
+  #admissionTimer: RaftTimer | undefined;
+  #quorumTimer: RaftTimer | undefined;
+  #causesTimer: RaftTimer | undefined;
+  #isStopped = false;
+  /** At the last look, no leader was known. */
+  #lackedLeader = false;
+
+  /** Takes part in nothing before {@link start}. */
+  constructor({ setup, settings, hangMs, memory, ports }: RaftHostOptions) {
+    this.#setup = setup;
+    this.#memory = memory;
+    this.#ports = ports;
+    this.#main = new HungMain(
+      (message) => ports.tell(message),
+      () => this.replica.isMainHung,
+      setup.directLog,
+    );
+    const { identity, log, vote, sealed } = setup;
+    this.replica = new Replica({
+      settings,
+      state: {
+        ...vote,
+        standing: identity.standing,
+        commit: log.commit,
+        log: new TermTable(log.start, log.end, log.terms, beforeStart(identity)),
+      },
+      memory,
+      tail: new Tail(memory, (slot) => ports.tell({ kind: 'openSegment', slot })),
+      sealed,
+      hangMs,
+      ports: this.#replicaPorts(),
+    });
+    this.admission = this.#makeAdmission();
+    this.#quorum = new QuorumWatch(settings.nodes.filter((id) => id !== setup.node));
+    this.#causes = this.#makeCauses();
+    if (setup.peers.length > 0) this.#links = ports.makeLinks({ self: this.#self(), now: () => this.#now(), events: this.#events() });
+  }
+
+  /** Meets the others, and begins. Rejects when it cannot listen for them. */
+  async start(): Promise<void> {
+    await this.#links?.open();
+    if (this.#isStopped) return;
+    if (this.#links !== undefined) {
+      this.#admissionTimer = this.#ports.after(this.admission.waitMs, 'admission', () => this.admission.waited());
+      this.#planQuorum();
+    }
+    this.#ports.tell({ kind: 'started' });
+    this.replica.start();
+    // No longer when the writers commit without this thread.
+    const isOver = (): boolean => this.#isStopped || this.#memory.word32(STATE.SOLE) !== 0;
+    this.#ports.follow(SIGNAL.DURABLE, isOver, () => this.replica.durableMoved());
+    // Alone, what was ordered is of no use to anybody before it is durable.
+    if (this.#links !== undefined) this.#ports.follow(SIGNAL.ORDERED, isOver, () => this.replica.logMoved());
+  }
+
+  handle(message: ToRaft): void {
+    switch (message.kind) {
+      case 'sealed':
+        this.replica.sealed(message.segment);
+        break;
+      case 'truncated':
+        this.replica.truncated(message.end);
+        break;
+      case 'transfer':
+        this.replica.transfer();
+        break;
+      case 'readIndex':
+        this.replica.readIndex(message.id);
+        break;
+      case 'stop':
+        this.#stop().catch((thrown: unknown) => this.#ports.tell({ kind: 'failed', error: toPlainError(thrown) }));
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  async #stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const timer of [this.#tick, this.#admissionTimer, this.#quorumTimer, this.#causesTimer]) timer?.cancel();
+    this.replica.stop();
+    await this.#links?.close();
+    await this.#ports.closeReaders();
+    this.#ports.tell({ kind: 'stopped' });
+    this.#ports.ended();
+  }
+
+  #replicaPorts(): ReplicaPorts {
+    const ports = this.#ports;
+    return {
+      nowMs: () => ports.nowMs(),
+      wallMs: () => ports.wallMs(),
+      wakeAt: (atMs) => this.#wakeAt(atMs),
+      canSend: (to) => this.#links?.canSend(to) ?? false,
+      send: (to, message, body, released) => {
+        if (this.#links?.send(to, message, body, released) !== true) released?.();
+      },
+      cut: (node, reason) => this.#links?.cut(node, reason),
+      saveVote: (vote) => ports.saveVote(vote),
+      saveStanding: (standing) => this.admission.saveStanding(standing),
+      truncate: (offset) => ports.tell({ kind: 'truncate', offset }),
+      readCold: (range, buffer, done) => {
+        assert(this.#links !== undefined, 'only a cluster feeds other nodes');
+        ports.readCold(range, buffer, done);
+      },
+      readIndexDone: (id, index) => ports.tell({ kind: 'readIndexDone', id, index }),
+      transferDone: (ok) => ports.tell({ kind: 'transferDone', ok }),
+      fatal: (error: LogError) => ports.tell({ kind: 'failed', error: toPlainError(error) }),
+      log: (level, text) => this.#main.log(level, text),
+    };
+  }
+
+  /** Arms the timer. One that is armed for an earlier time stays: setting it anew at every message would cost more than a call for nothing. */
+  #wakeAt(atMs: number): void {
+    if (this.#isStopped || (this.#tick !== undefined && this.#tickAtMs <= atMs)) return;
+    this.#tick?.cancel();
+    this.#tickAtMs = atMs;
+    this.#tick = this.#ports.after(Math.max(1, Math.ceil(atMs - this.#ports.nowMs())), 'tick', () => {
+      this.#tick = undefined;
+      this.replica.tick();
+    });
+  }
+
+  #self(): Self {
+    const { node: id, process, peers, advertise, fsync, identity } = this.#setup;
+    const { clusterId, instance } = identity;
+    const { segmentBytes } = this.#memory.map.shape;
+    return { clusterId, id, instance, process, segmentBytes, isSynced: fsync, nodes: peers.map((peer) => peer.id), advertise };
+  }
+
+  #now(): ReturnType<PeerSocketsOptions['now']> {
+    const { standing, isFounder } = this.admission.identity;
+    return { standing, isFounder, term: this.replica.raft.currentTerm };
+  }
+
+  #events(): PeerEvents {
+    const log = (level: 'info' | 'warn', text: string): void => this.#main.log(level, text);
+    return {
+      message: (from, message, body) => this.replica.receive(from, message, body),
+      receiving: (from, message) => this.replica.receiving(from, message),
+      connected: (to, welcome) => {
+        this.admission.connected(to, welcome);
+        this.#quorum.connected(to, welcome);
+      },
+      disconnected: (to, reason) => {
+        if (!this.#isStopped) log('info', `the link to node ${to} is down: ${reason}`);
+        this.#quorum.disconnected(to);
+        this.admission.disconnected(to);
+      },
+      doubts: (introduction) => this.admission.doubts(introduction),
+      greeting: (hello) => this.admission.greeting(hello),
+      accepted: (from, hello) => this.admission.accepted(from, hello),
+      drained: () => this.replica.drained(),
+      changed: () => this.#planLook(),
+      log,
+    };
+  }
+
+  #planQuorum(): void {
+    const { electionTimeoutMs } = this.replica.raft.settings;
+    this.#quorumTimer = this.#ports.after(QUORUM_LOOK_ELECTIONS * electionTimeoutMs, 'quorum', () => {
+      this.#lookForQuorum();
+      this.#planQuorum();
+    });
+  }
+
+  #lookForQuorum(): void {
+    const { leader } = this.replica.raft;
+    this.#causes.setTooFewVoters(this.#quorum.look(this.#setup.node, this.admission.identity, leader));
+    this.#causes.look();
+    if (leader === 0 && this.#lackedLeader) this.#causes.lacksLeader();
+    this.#lackedLeader = leader === 0;
+  }
+
+  /** A link has changed, or another process wants to be a node: what that means is looked at in a moment, once for all that happens until then. */
+  #planLook(): void {
+    if (this.#isStopped) return;
+    this.#causesTimer ??= this.#ports.after(CAUSES_LOOK_MS, 'causes', () => {
+      this.#causesTimer = undefined;
+      this.#causes.look();
+    });
+  }
+
+  #makeCauses(): CauseWatch {
+    const { node: id, process } = this.#setup;
+    return new CauseWatch({
+      own: () => this.#links?.own() ?? { id, process, listensOn: undefined, isSilent: false },
+      links: () => this.#links?.links() ?? [],
+      leader: () => this.replica.raft.leader,
+      nowMs: () => this.#ports.nowMs(),
+      log: (text) => this.#main.log('warn', text),
+      tell: (causes, whyNoLeader) => this.#main.causes(causes, whyNoLeader),
+    });
+  }
+
+  #makeAdmission(): Admission {
+    const ports = this.#ports;
+    return new Admission(this.replica, this.#setup.identity, {
+      saveKnown: (before, node, instance) => ports.saveKnown(before, node, instance),
+      saveStanding: (before, standing) => ports.saveStanding(before, standing),
+      send: (to, message) => void this.#links?.send(to, message),
+      advertised: (node, url) => ports.tell({ kind: 'advertised', node, url }),
+      log: (level, text) => this.#main.log(level, text),
+    });
+  }
+}

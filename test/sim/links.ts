@@ -1,0 +1,118 @@
+// The connections of a simulated process with the other nodes: what PeerSockets is to a real one, over the simulated network.
+
+import type { LinkView, OwnView } from '../../src/peers/causeWatch.ts';
+import { faultOfWelcome, type Introduction } from '../../src/protocol/peerHandshake.ts';
+import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
+import type { RaftLinks, RaftLinksOptions } from '../../src/threads/raftHost.ts';
+import type { Endpoint } from './network.ts';
+import type { Process } from './process.ts';
+import { answerTo, type Welcome } from './search.ts';
+import type { Thread } from './thread.ts';
+
+export class SimLinks implements Endpoint, RaftLinks {
+  readonly id: NodeId;
+  readonly #process: Process;
+  readonly #options: RaftLinksOptions;
+  #isClosed = false;
+
+  constructor(process: Process, options: RaftLinksOptions) {
+    this.id = options.self.id;
+    this.#process = process;
+    this.#options = options;
+  }
+
+  // What the raft thread does with them.
+
+  open(): Promise<void> {
+    this.#process.world.network.join(this, this.#options.self.nodes);
+    return Promise.resolve();
+  }
+
+  canSend(to: NodeId): boolean {
+    return this.#process.world.network.canSend(this, to);
+  }
+
+  send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): boolean {
+    this.#process.world.network.send(this, to, message, body, released);
+    return true;
+  }
+
+  cut(from: NodeId): void {
+    this.#process.world.network.reset(from, this.id);
+  }
+
+  own(): OwnView {
+    const { id, process } = this.#options.self;
+    return { id, process, listensOn: undefined, isSilent: false };
+  }
+
+  /** What is wrong between nodes is not simulated. */
+  links(): readonly LinkView[] {
+    return [];
+  }
+
+  close(): Promise<void> {
+    this.end();
+    return Promise.resolve();
+  }
+
+  /** They break. */
+  end(): void {
+    this.#process.world.network.leave(this, this.#options.self.nodes);
+    this.#isClosed = true;
+  }
+
+  // What the network does with them.
+
+  get isAlive(): boolean {
+    return this.#process.isAlive && !this.#isClosed;
+  }
+
+  get thread(): Thread {
+    return this.#process.raftThread;
+  }
+
+  greeting(to: NodeId): Introduction {
+    const { self, now } = this.#options;
+    const { id: from, ...known } = self;
+    return { ...known, from, to, ...now() };
+  }
+
+  greeted(hello: Introduction): Welcome {
+    return answerTo(hello, this.#options.self, this.greeting(hello.from));
+  }
+
+  takes(welcome: Introduction, to: NodeId): boolean {
+    return faultOfWelcome(welcome, this.#options.self, to) === undefined && this.#options.events.doubts(welcome) === undefined;
+  }
+
+  accepted(from: NodeId, hello: Introduction): Welcome {
+    const { events } = this.#options;
+    if (this.greeted(hello) === undefined || events.doubts(hello) !== undefined) return undefined;
+    events.greeting(hello);
+    const welcome = this.greeting(from);
+    events.accepted(from, hello);
+    return welcome;
+  }
+
+  received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {
+    this.#process.world.checker.heard(this.#process, from);
+    this.#options.events.message(from, message, body);
+  }
+
+  receiving(from: NodeId, message: PeerMessage): void {
+    this.#options.events.receiving(from, message);
+  }
+
+  connected(to: NodeId, welcome: Introduction): void {
+    this.#options.events.connected(to, welcome);
+  }
+
+  disconnected(to: NodeId): void {
+    this.#options.events.disconnected(to, 'it broke');
+  }
+
+  drained(to: NodeId): void {
+    this.#options.events.drained(to);
+  }
+}
