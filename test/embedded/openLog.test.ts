@@ -1,6 +1,8 @@
 // The log inside a program: the interface of a client, one directory for one log, and what a program hears when options are wrong.
 
+import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connect } from '../../dist/src/client/index.js';
 import { LogClient, type OpenOptions, openLog, type WriterOptions } from '../../dist/src/index.js';
@@ -86,6 +88,22 @@ describe('an embedded log', () => {
     const logs = await Promise.all([open(), open(), open()]);
     await Promise.all(logs.map((log, i) => log.append(`log ${i}`)));
     expect(await Promise.all(logs.map(textsOf))).toEqual([['log 0'], ['log 1'], ['log 2']]);
+  });
+
+  it('is opened in a worker thread, and again when that was ended at once', async () => {
+    const dir = directory();
+    const index = new URL('../../dist/src/index.js', import.meta.url).href;
+    const program = `import(${JSON.stringify(index)}).then(async ({ openLog }) => {
+      const log = await openLog(${JSON.stringify({ dir, ...SMALL })});
+      await log.append('from a thread');
+      require('node:worker_threads').parentPort.postMessage('appended');
+    });`;
+    const thread = new Worker(program, { eval: true });
+    onTestFinished(async () => void (await thread.terminate()));
+    expect(await once(thread, 'message')).toEqual(['appended']);
+    await expect(openLog({ dir, ...SMALL })).rejects.toMatchObject({ code: 'LOCKED' });
+    await thread.terminate();
+    expect(await textsOf(await open({ dir }))).toEqual(['from a thread']);
   });
 
   it('waits in close for what was appended', async () => {
