@@ -38,6 +38,38 @@ export interface CutResult {
   readonly lost: number;
 }
 
+/** One append in flight, to a log in the program and to a served one, in turn. */
+export interface EmbeddedParams {
+  /** Of a node. */
+  readonly url: string;
+  /** Of the log in the program. */
+  readonly directory: string;
+  readonly payloadBytes: number;
+  /** Of each log in each pair. */
+  readonly appends: number;
+  readonly pairs: number;
+}
+
+/** Medians of each pair. */
+export interface EmbeddedResult {
+  readonly embeddedMs: readonly number[];
+  readonly servedMs: readonly number[];
+}
+
+export interface EmbeddedMemoryParams {
+  readonly directory: string;
+  /** How long the log is open, and nothing is asked of it. */
+  readonly openMs: number;
+}
+
+/** Resident memory of the program: as it begins, with LogLog loaded, with the log open, and after its close. */
+export interface EmbeddedMemoryResult {
+  readonly bareBytes: number;
+  readonly loadedBytes: number;
+  readonly openBytes: number;
+  readonly closedBytes: number;
+}
+
 /** Appends with one in flight on each connection: round trips. */
 export interface InTurnParams {
   readonly log: LogTarget;
@@ -275,6 +307,8 @@ export interface Loads {
   append: { params: AppendParams; result: AppendResult };
   cut: { params: CutParams; result: CutResult };
   inTurn: { params: InTurnParams; result: InTurnResult };
+  embedded: { params: EmbeddedParams; result: EmbeddedResult };
+  embeddedMemory: { params: EmbeddedMemoryParams; result: EmbeddedMemoryResult };
   openLoop: { params: OpenLoopParams; result: OpenLoopResult };
   fanOut: { params: FanOutParams; result: FanOutResult };
   newest: { params: NewestParams; result: NewestResult };

@@ -11,6 +11,7 @@ import { clusterFailover } from './clusterFailover.ts';
 import { clusterOneInFlight } from './clusterOneInFlight.ts';
 import { clusterStability } from './clusterStability.ts';
 import { clusterStorm } from './clusterStorm.ts';
+import { embedded } from './embedded.ts';
 import { fanOut } from './fanOut.ts';
 import { limits } from './limits.ts';
 import { manyConnections } from './manyConnections.ts';
@@ -51,4 +52,5 @@ export const SCENARIOS: readonly Scenario[] = [
   clusterStability,
   clusterStorm,
   testCluster,
+  embedded,
 ];
