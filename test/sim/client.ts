@@ -146,14 +146,18 @@ export class Client {
     return random.pick(this.#knownEnd, this.#knownEnd, this.#knownEnd, this.#ownEnd, this.#ownEnd + 1, Math.max(0, this.#knownEnd - 12), 0);
   }
 
-  #begin(connection: Connection, what: Pick<Append, 'isReceived' | 'isBatch' | 'expectedEnd' | 'chain'>): void {
+  #begin(
+    connection: Connection,
+    { isReceived, isBatch, expectedEnd, chain }: Pick<Append, 'isReceived' | 'isBatch' | 'expectedEnd' | 'chain'>,
+  ): void {
     const { random, history } = this.world;
     const sizes = this.#drawSizes();
     const ids = sizes.map(() => this.world.newId());
-    const level = what.isReceived ? 'received' : 'committed';
-    const complete = history.append({ ...what, client: this.#id, ids, level, session: connection.name });
+    const level = isReceived ? 'received' : 'committed';
+    const complete = history.append({ client: this.#id, ids, level, expectedEnd, chain, session: connection.name });
     const expectedTerm = random.oneIn(3) ? this.#knownTerm : 0;
-    this.#send(connection, { ...what, ids, sizes, expectedTerm, complete, attempts: 0, isUncertain: false });
+    const sent = { isReceived, isBatch, expectedEnd, chain, ids, sizes, expectedTerm, complete, attempts: 0, isUncertain: false };
+    this.#send(connection, sent);
   }
 
   /** Sends the next append of a chain, and the rest behind it, at once or in a while. Now and then one is malformed, which ends the chain. */

@@ -73,9 +73,9 @@ export class SimLinks implements Endpoint, RaftLinks {
   }
 
   greeting(to: NodeId): Introduction {
-    const { self, now } = this.#options;
-    const { id: from, ...known } = self;
-    return { ...known, from, to, ...now() };
+    const { id: from, clusterId, instance, process, segmentBytes, isSynced, nodes, advertise } = this.#options.self;
+    const { standing, isFounder, term } = this.#options.now();
+    return { clusterId, from, to, instance, process, segmentBytes, isSynced, standing, isFounder, term, nodes, advertise };
   }
 
   greeted(hello: Introduction): Welcome {

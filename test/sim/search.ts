@@ -71,9 +71,20 @@ export class Search {
 
   introduction(to: NodeId): Introduction {
     const { id: from, process, segmentBytes, nodes } = this.#self;
+    // Made by the thousand: one literal is several times as fast as objects spread into another one.
     return {
-      ...{ clusterId: NO_CLUSTER, from, to, instance: NO_INSTANCE, process, segmentBytes, isSynced: true },
-      ...{ standing: 'stranger', isFounder: false, term: 0, nodes, advertise: '' },
+      clusterId: NO_CLUSTER,
+      from,
+      to,
+      instance: NO_INSTANCE,
+      process,
+      segmentBytes,
+      isSynced: true,
+      standing: 'stranger',
+      isFounder: false,
+      term: 0,
+      nodes,
+      advertise: '',
     };
   }
 
