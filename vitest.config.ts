@@ -1,12 +1,67 @@
+import { relative } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** The files that take longest, in that order: a clean checkout knows no times, and what begins last must not be one of them. */
+const LONGEST = [
+  'test/e2e/cluster.test.ts',
+  'test/sim/sim.test.ts',
+  'test/cli/cluster.test.ts',
+  'test/cli/commands.test.ts',
+  'test/sim/mutants/mutants.test.ts',
+  'test/crash/plantedBugs.test.ts',
+  'test/crash/crash.test.ts',
+  'test/contract/resources.test.ts',
+  'test/e2e/kill.test.ts',
+  'test/server/lifecycle.test.ts',
+  'test/packages/install.test.ts',
+  'test/embedded/openLog.test.ts',
+  'test/e2e/harness.test.ts',
+  'test/server/append.test.ts',
+  'test/assembly/differential.test.ts',
+  'test/server/resources.test.ts',
+  'test/contract/introduce.test.ts',
+  'test/cli/damagedStart.test.ts',
+  'test/contract/http.test.ts',
+  'test/cli/founding.test.ts',
+  'test/bench/main.test.ts',
+  'test/testing/startCluster.test.ts',
+  'test/cli/blockedOutput.test.ts',
+  'test/history/history.test.ts',
+  'test/raft/random.test.ts',
+  'test/cli/foreignFiles.test.ts',
+  'test/server/reading.test.ts',
+  'test/storage/manySegments.test.ts',
+  'test/node/stop.test.ts',
+];
+
+/** Folders whose files ask nothing of the process that they run in: to load all modules again for each would cost more than most of them. */
+const SHARING =
+  'assembly|bench|client|cluster|core|crash|docs|format|fuzz|history|interleave|memory|peers|protocol|raft|replication|storage';
+
+/** Long files first, then those with a process of their own, then those that share one: vitest keeps it while its next file shares it, too. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const placeOf = ({ moduleId, project }: TestSpecification): number => {
+      const place = LONGEST.indexOf(relative(import.meta.dirname, moduleId));
+      if (place >= 0) return place;
+      return LONGEST.length + (project.name === 'sharing' ? 1 : 0);
+    };
+    return files.toSorted((one, other) => placeOf(one) - placeOf(other) || (one.moduleId < other.moduleId ? -1 : 1));
+  }
+}
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     testTimeout: 120_000,
     hookTimeout: 60_000,
-    // Tests start servers and count states: on two cores, two files at a time are as many as make sense.
-    maxWorkers: 2,
+    // Tests start servers and count states. Most that start servers wait for them, so that three files at a time keep two cores busy.
+    maxWorkers: 3,
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      { extends: true, test: { name: 'alone', include: [`test/!(${SHARING})/**/*.test.ts`, ...LONGEST] } },
+      { extends: true, test: { name: 'sharing', include: [`test/@(${SHARING})/**/*.test.ts`], exclude: LONGEST, isolate: false } },
+    ],
   },
 });
