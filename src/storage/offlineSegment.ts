@@ -22,6 +22,7 @@ import type { Identity } from './dataDirectory.ts';
 import { type Disk, readFile } from './disk.ts';
 import { logTerms } from './sealer.ts';
 import { type Damage, damageAt, damageOf, type Scan, type SegmentImage } from './segmentImage.ts';
+import { usedBytes } from './zeros.ts';
 
 /** `sealed`: has an index; `full`: the next segment exists, and the next start of a node makes the index; `open`: the log's end. */
 export type SegmentState = 'sealed' | 'full' | 'open';
@@ -169,8 +170,7 @@ function checkTail(image: SegmentImage, scan: Scan, expected: Expected, damage: 
   const { position, fileBytes } = scan;
   const end = offsetOf(position, scan.base);
   const tail = image.bytes(position, fileBytes);
-  let dirty = tail.length;
-  while (dirty > 0 && tail[dirty - 1] === 0) dirty -= 1;
+  const dirty = usedBytes(tail);
   if (dirty === 0 || expected.identity === undefined) return { tornBytes: dirty, commit: 0 };
   // Copied, because a search in shared memory is not one of the fast ones.
   const mark = findMark(tail.slice(0, dirty + MARK_BYTES), end, expected.identity.markSeed);

@@ -18,6 +18,7 @@ import { type Layout, listSegments, readLayout, removeTrimmed } from './layout.t
 import { indexName, segmentName } from './names.ts';
 import { logTerms, sealSegment, termStarts } from './sealer.ts';
 import { damage, type LoadedSegment, loadSegment, readHeaderPage, saveBound } from './segmentLoader.ts';
+import { usedBytes } from './zeros.ts';
 
 /** The log as recovery leaves it. Everything in [start, end) is durable. */
 export interface RecoveredLog {
@@ -113,8 +114,7 @@ function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, m
   const { disk, identity, memory } = context;
   const position = positionOf(loaded.end, base);
   const tail = memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes));
-  let dirty = tail.length;
-  while (dirty > 0 && tail[dirty - 1] === 0) dirty -= 1;
+  const dirty = usedBytes(tail);
   const clean = mark?.at === loaded.end && dirty <= MARK_BYTES;
   saveBound(context, loaded.file, RECOVERY_SLOT, commit);
   // Entries that were read back from the page cache need not be on disk: they must be, before a mark says so. So must the bound, which may

@@ -21,6 +21,7 @@ import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
 import type { Disk, FileHandle } from './disk.ts';
 import { segmentName } from './names.ts';
+import { isZero, ZERO_PIECE_BYTES } from './zeros.ts';
 
 /** The error for bytes that are wrong or missing in a file. */
 export function damage(path: string, position: number, sentence: string): LogError {
@@ -41,14 +42,8 @@ export interface LoadedSegment {
   readonly fileBytes: number;
 }
 
-/** Bytes of a segment's file that are read at once, and of its image that are either written or left alone. */
+/** Bytes of a segment's file that are read at once. */
 const READ_BYTES = 1024 * 1024;
-const PIECE_BYTES = 64 * 1024;
-const ZEROS = new Uint8Array(PIECE_BYTES);
-
-function isZero(bytes: Uint8Array): boolean {
-  return Buffer.compare(bytes, ZEROS.subarray(0, bytes.length)) === 0;
-}
 
 /**
  * Reads a file into the image of a slot, with zeros after its end, and returns how many bytes it has. Most of an open segment is zeros yet:
@@ -62,8 +57,8 @@ function readImage(disk: Disk, file: FileHandle, image: Uint8Array): number {
     const read = fileBytes === at ? disk.read(file, buffer.subarray(0, into.length), at) : 0;
     fileBytes += read;
     buffer.fill(0, read);
-    for (let from = 0; from < into.length; from += PIECE_BYTES) {
-      const piece = buffer.subarray(from, Math.min(from + PIECE_BYTES, into.length));
+    for (let from = 0; from < into.length; from += ZERO_PIECE_BYTES) {
+      const piece = buffer.subarray(from, Math.min(from + ZERO_PIECE_BYTES, into.length));
       if (!isZero(piece) || !isZero(into.subarray(from, from + piece.length))) into.set(piece, from);
     }
   }
