@@ -21,6 +21,7 @@ import type { Door, Greeted } from './door.ts';
 import { Ends } from './ends.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { EnginePorts } from './enginePorts.ts';
+import type { Loop } from './loop.ts';
 import { Pulse } from './pulse.ts';
 import type { RaftPort } from './raftPort.ts';
 import { Readings } from './reading.ts';
@@ -47,6 +48,7 @@ export class Engine {
   readonly ends: Ends;
   readonly pulse: Pulse;
   readonly doors = new Set<Door>();
+  readonly loop: Loop;
   /** Rejects, with a LogError, when the engine can no longer go on (invariant 6): nothing is written or acknowledged after it. */
   readonly failed: Promise<never>;
   /** Resolves when the engine has stopped, or has failed, and all its threads have ended: its directory may be opened again. */
@@ -67,6 +69,7 @@ export class Engine {
   constructor(ports: EnginePorts) {
     const { config, memory, loop, tasks, log, failure, recovered } = ports;
     this.#ports = ports;
+    this.loop = loop;
     this.config = config;
     this.processNumber = ports.processNumber;
     this.version = ports.version;
@@ -246,7 +249,7 @@ export class Engine {
         failed: this.failed,
       },
       times,
-      this.#ports.loop,
+      this.loop,
     );
     const { commit, tail } = this.memory;
     return { cut, undecidedAppends: this.appends.undecidedCount - undecidedBefore, uncommittedBytes: tail - commit };
@@ -310,20 +313,20 @@ export class Engine {
     if (this.#isOver) return;
     const seen = this.memory.signal(SIGNAL.ROLE);
     if (this.error === undefined) this.#roleChanged();
-    this.#ports.loop.wait(SIGNAL.ROLE, seen, this.#followRole);
+    this.loop.wait(SIGNAL.ROLE, seen, this.#followRole);
   };
 
   /** The commit moved, or room was made for appends that are held. */
   #committed(): void {
     if (this.error !== undefined) return;
-    this.appends.settle(this.#ports.loop.nowMs());
+    this.appends.settle(this.loop.nowMs());
     this.readings.committed();
     this.ends.committed();
     this.#progressed();
   }
 
   #roleChanged(): void {
-    this.appends.settle(this.#ports.loop.nowMs());
+    this.appends.settle(this.loop.nowMs());
     const role = this.cluster.roleText();
     if (role !== this.#toldRole) {
       const isFirst = this.#toldRole === '';

@@ -9,6 +9,7 @@ import type { Appends } from './appends.ts';
 import type { ClusterStatus } from './clusterStatus.ts';
 import type { Door } from './door.ts';
 import type { EngineConfig } from './engineOptions.ts';
+import type { Loop } from './loop.ts';
 import { residentBytes } from './residentBytes.ts';
 import type { Segments } from './segments.ts';
 
@@ -82,6 +83,7 @@ export interface StatusSources {
   readonly version: string;
   readonly identity: Identity;
   readonly startedMs: number;
+  readonly loop: Pick<Loop, 'wallMs'>;
   readonly memory: TailMemory;
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
@@ -92,7 +94,7 @@ export interface StatusSources {
 
 /** What /status shows of an engine and its doors. */
 export function statusOf(engine: StatusSources): NodeStatus {
-  const { config, processNumber, identity, startedMs, memory, cluster, segments, appends, doors, url } = engine;
+  const { config, processNumber, identity, startedMs, loop, memory, cluster, segments, appends, doors, url } = engine;
   const start = memory.word(WORD.START);
   let connections = 0;
   let sendBufferedBytes = 0;
@@ -105,7 +107,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
   return {
     version: engine.version,
     clusterId: identity.clusterId,
-    node: { ...cluster.node(url), process: processNumber, isDurable: config.fsync, acceptor, uptimeMs: Date.now() - startedMs },
+    node: { ...cluster.node(url), process: processNumber, isDurable: config.fsync, acceptor, uptimeMs: loop.wallMs() - startedMs },
     cluster: { nodes: cluster.nodes(url), causes: cluster.causes },
     log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },

@@ -61,6 +61,8 @@ export interface AcceptorEvents {
   upgrade(request: HttpRequest): () => HttpAnswer | undefined;
   /** A WebSocket was made; whom its acceptor is to tell of it from now on. */
   connection(socket: ClientSocket): Connection;
+  /** Something was thrown in a callback of the acceptor's own: nothing goes on as if it had not been. The others here throw nothing. */
+  broke(thrown: unknown): void;
 }
 
 export interface AcceptorOptions {

@@ -2,11 +2,11 @@
 // the last ones; and a node that could not serve anybody does not start.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Logger } from 'pino';
 import type { Config } from '../core/config.ts';
 import { RAISE_LIMIT } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
 import { CLUSTER_DESCRIPTORS, HTTP_CONNECTIONS, MIN_CLIENT_DESCRIPTORS, RESERVED_DESCRIPTORS, SLOT_DESCRIPTORS } from '../core/limits.ts';
+import type { EngineLog } from '../node/engineOptions.ts';
 
 export interface ClientPlaces {
   /** WebSocket connections of clients. */
@@ -50,7 +50,7 @@ export function reservedDescriptors({ slots, peers }: Pick<Config, 'slots' | 'pe
  */
 export function placesForClients(
   config: Pick<Config, 'slots' | 'peers' | 'maxConnections' | 'callOf'>,
-  log: Pick<Logger, 'warn'>,
+  log: Pick<EngineLog, 'warn'>,
   limit = descriptorLimit(),
   open = openDescriptors(),
 ): ClientPlaces {

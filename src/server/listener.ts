@@ -2,11 +2,13 @@
 
 import { LogError } from '../core/errors.ts';
 import { STOP_LINGER_MS, UNFINISHED_CHECK_MS } from '../core/limits.ts';
+import type { Loop } from '../node/loop.ts';
 import { CLOSE_FLOOD, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.ts';
 import type { Acceptor, AcceptorName, Connection, HttpAnswer, HttpRequest, MakeAcceptor, MakeAnswer } from './acceptor.ts';
 import type { ClientSocket } from './clientSocket.ts';
 import type { ClientPlaces } from './descriptors.ts';
 import { type CloseReason, Incidents } from './incidents.ts';
+import { careful, carefully } from './mistakes.ts';
 import { Places, systemPlaces } from './places.ts';
 import { SendBudget } from './sendBudget.ts';
 import { Session } from './session.ts';
@@ -24,6 +26,8 @@ export interface ListenerOptions {
   /** What a client may have sent that was not handled yet. */
   readonly budget: Budget;
   readonly allowedOrigins: readonly string[];
+  /** The engine's. */
+  readonly loop: Pick<Loop, 'nowMs' | 'afterTurn'>;
   /** For tests: how often clients are looked at, and how long a message may take. */
   readonly unfinishedCheckMs?: number;
   readonly unfinishedMs?: number;
@@ -36,6 +40,8 @@ export interface ListenerEvents {
   closed(session: Session): void;
   /** A line for the log. */
   warn(text: string): void;
+  /** Something was thrown where nothing was to be. */
+  broke(thrown: unknown): void;
 }
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
@@ -91,13 +97,18 @@ export class Listener {
       options.budget,
       (session, message) => events.message(session, message),
       (session, sentence) => session.end(CLOSE_FLOOD, sentence),
+      options.loop,
     );
-    this.#acceptor = makeAcceptor(options, {
+    const acceptorEvents = {
       connected: () => this.#makeRoom(),
-      request: (request) => this.#answers(request),
-      upgrade: (request) => this.#upgrade(request),
-      connection: (socket) => this.#connection(socket),
-    });
+      request: (request: HttpRequest) => this.#answers(request),
+      upgrade: (request: HttpRequest) => this.#upgrade(request),
+      connection: (socket: ClientSocket) => this.#connection(socket),
+    };
+    this.#acceptor = makeAcceptor(
+      options,
+      careful(acceptorEvents, (thrown) => events.broke(thrown)),
+    );
   }
 
   /** Starts listening; resolves to the port. HTTP requests get `answers`. Rejects with a LogError `PORT_IN_USE`. */
@@ -132,11 +143,11 @@ export class Listener {
 
   /** Closes those that do not finish a message. */
   #watchUnfinished(): void {
-    const { unfinishedCheckMs = UNFINISHED_CHECK_MS, maxMessageBytes } = this.#options;
+    const { unfinishedCheckMs = UNFINISHED_CHECK_MS, maxMessageBytes, loop } = this.#options;
     const limitMs = this.#options.unfinishedMs ?? longestMessageMs(maxMessageBytes);
-    let checkedMs = performance.now();
-    this.#checking = setInterval(() => {
-      const nowMs = performance.now();
+    let checkedMs = loop.nowMs();
+    const check = (): void => {
+      const nowMs = loop.nowMs();
       const lateMs = Math.max(0, nowMs - checkedMs - 2 * unfinishedCheckMs);
       checkedMs = nowMs;
       for (const { session } of unfinished(this.inboxes, nowMs, lateMs, limitMs)) {
@@ -145,7 +156,8 @@ export class Listener {
           `nothing whole has come for ${Math.round(limitMs / 1000)} s, and no answer to pings: send faster, or less at once`,
         );
       }
-    }, unfinishedCheckMs);
+    };
+    this.#checking = setInterval(() => carefully((thrown) => this.#events.broke(thrown), check), unfinishedCheckMs);
     this.#checking.unref();
   }
 
@@ -219,7 +231,7 @@ export class Listener {
 
   #connection(socket: ClientSocket): Connection {
     const session = new Session(socket, this.sendBudget, this.incidents, () => this.#places.hasPlaceForGoodbye);
-    const inbox = new Inbox(session, performance.now());
+    const inbox = new Inbox(session, this.#options.loop.nowMs());
     return {
       opened: () => this.#opened(inbox),
       message: (message, isBinary) => this.#message(inbox, message, isBinary),

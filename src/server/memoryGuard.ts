@@ -27,7 +27,9 @@ import {
   UNFINISHED_TOTAL_MIN_BYTES,
 } from '../core/limits.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Loop } from '../node/loop.ts';
 import { residentBytes } from '../node/residentBytes.ts';
+import { carefully } from './mistakes.ts';
 
 /** What of a connection is looked at. */
 export interface Guarded {
@@ -53,6 +55,8 @@ export interface GuardPorts {
   /** Calls `run` once the event loop has taken what is there to be taken now. */
   afterTurn(run: () => void): void;
   warn(sentence: string): void;
+  /** Something was thrown where nothing was to be. */
+  broke(thrown: unknown): void;
 }
 
 /**
@@ -81,12 +85,17 @@ export function usedSharedBytes(memory: TailMemory, from: number): number {
 }
 
 /** Of this process. `toldBytes`: what the acceptor says that unfinished messages take, where it does; then nothing has to be measured. */
-export function processPorts(toldBytes: () => number | undefined, knownBytes: () => number, warn: (sentence: string) => void): GuardPorts {
+export function processPorts(
+  loop: Pick<Loop, 'nowMs' | 'afterTurn'>,
+  toldBytes: () => number | undefined,
+  knownBytes: () => number,
+  told: Pick<GuardPorts, 'warn' | 'broke'>,
+): GuardPorts {
   return {
     unexplainedBytes: () => toldBytes() ?? unexplainedBytes(knownBytes()),
-    nowMs: () => performance.now(),
-    afterTurn: (run) => void setImmediate(run),
-    warn,
+    nowMs: () => loop.nowMs(),
+    afterTurn: (run) => loop.afterTurn(run),
+    ...told,
   };
 }
 
@@ -128,7 +137,7 @@ export class MemoryGuard<G extends Guarded> {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.check(), MEMORY_CHECK_MS);
+    this.#timer = setInterval(() => carefully(this.#ports.broke, () => this.check()), MEMORY_CHECK_MS);
     this.#timer.unref();
   }
 

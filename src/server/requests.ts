@@ -8,6 +8,7 @@ import type { Appends } from '../node/appends.ts';
 import type { Reading } from '../node/caller.ts';
 import { conditionOf } from '../node/chain.ts';
 import type { Ends } from '../node/ends.ts';
+import type { Loop } from '../node/loop.ts';
 import type { Readings } from '../node/reading.ts';
 import {
   APPEND,
@@ -60,6 +61,7 @@ export interface RequestTargets {
   readonly appends: Appends;
   readonly readings: Readings;
   readonly ends: Ends;
+  readonly loop: Pick<Loop, 'nowMs'>;
 }
 
 /** What follows a message's header. */
@@ -80,16 +82,18 @@ export class Requests {
   readonly #appends: Appends;
   readonly #readings: Readings;
   readonly #ends: Ends;
+  readonly #loop: Pick<Loop, 'nowMs'>;
   readonly #limits: RequestLimits;
   readonly #introduced: OnIntroduced;
   /** The request being handled; reused, because a request never outlives its message. */
   readonly #request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
 
-  constructor({ memory, appends, readings, ends }: RequestTargets, limits: RequestLimits, introduced: OnIntroduced) {
+  constructor({ memory, appends, readings, ends, loop }: RequestTargets, limits: RequestLimits, introduced: OnIntroduced) {
     this.#memory = memory;
     this.#appends = appends;
     this.#readings = readings;
     this.#ends = ends;
+    this.#loop = loop;
     this.#limits = limits;
     this.#introduced = introduced;
   }
@@ -223,7 +227,7 @@ export class Requests {
         entryCount: request.a,
         received,
         condition,
-        arrivedMs: performance.now(),
+        arrivedMs: this.#loop.nowMs(),
       });
     }
   }

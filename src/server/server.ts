@@ -56,15 +56,15 @@ export class LogServer implements Door {
     const makeAcceptor = await loadAcceptor(config.acceptor, (sentence) => log.info(sentence), config.callOf('acceptor'));
     const beforeChange = (): Promise<void> => checkPort(config.host, config.port, `; name another ${config.callOf('port')}`);
     const engine = await startEngine({ config, log, signal, directLog, beforeChange });
-    const server = new LogServer(engine, config, log, places, makeAcceptor);
     try {
+      const server = new LogServer(engine, config, log, places, makeAcceptor);
       await server.#open();
+      return server;
     } catch (thrown) {
-      server.close();
+      // Its doors with it.
       await engine.abandon();
       throw thrown;
     }
-    return server;
   }
 
   private constructor(engine: Engine, config: Config, log: EngineLog, places: ClientPlaces, makeAcceptor: MakeAcceptor) {
@@ -83,6 +83,7 @@ export class LogServer implements Door {
         maxMessageBytes: maxMessageBytes(limits),
         budget: budgetOf(limits),
         allowedOrigins: listOf(config.allowOrigin),
+        loop: engine.loop,
       },
       {
         opened: (session) => this.#reception.opened(session),
@@ -90,17 +91,17 @@ export class LogServer implements Door {
         drained: (session) => this.#reception.drained(session),
         closed: (session) => this.#reception.closed(session),
         warn: (text) => this.#log.warn(text),
+        broke: (thrown) => engine.broke(thrown),
       },
       makeAcceptor,
     );
     this.#listener = listener;
     const { memory, recovered } = engine;
     const knownBytes = (): number => usedSharedBytes(memory, recovered.openBase ?? recovered.end) + listener.sendBudget.bufferedBytes;
-    const ports = processPorts(
-      () => listener.unfinishedBytes,
-      knownBytes,
-      (sentence) => log.warn(sentence),
-    );
+    const ports = processPorts(engine.loop, () => listener.unfinishedBytes, knownBytes, {
+      warn: (sentence) => log.warn(sentence),
+      broke: (thrown) => engine.broke(thrown),
+    });
     this.#memoryGuard = new MemoryGuard(unfinishedBound(), maxMessageBytes(limits), listener.inboxes, ports);
   }
 

@@ -26,6 +26,7 @@ import {
   TURN_ROUND_MS,
   TURN_SLICE_MS,
 } from '../core/limits.ts';
+import type { Loop } from '../node/loop.ts';
 import { MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
 import { RequestQueue } from './requestQueue.ts';
 
@@ -51,14 +52,8 @@ export function budgetOf(limits: { readonly windowBytes: number; readonly maxBat
   return { requests: 2 * requests, bytes: 2 * bytes };
 }
 
-/** The event loop and the clock, so that a test can have its own. */
-export interface TurnLoop {
-  nowMs(): number;
-  /** Calls `run` once the loop has taken all that is there to be taken now. */
-  afterTurn(run: () => void): void;
-}
-
-const NODE_LOOP: TurnLoop = { nowMs: () => performance.now(), afterTurn: (run) => void setImmediate(run) };
+/** The event loop and the clock. */
+export type TurnLoop = Pick<Loop, 'nowMs' | 'afterTurn'>;
 
 /** After so many requests, or bytes of them, the clock is looked at. */
 const CLOCK_REQUESTS = 16;
@@ -114,7 +109,7 @@ export class TurnBudget<S extends BudgetSession> {
     budget: Budget,
     handle: (session: S, message: ArrayBuffer) => void,
     exceeded: (session: S, sentence: string) => void,
-    loop: TurnLoop = NODE_LOOP,
+    loop: TurnLoop,
   ) {
     this.#budget = budget;
     this.#handle = handle;

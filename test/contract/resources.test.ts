@@ -17,6 +17,7 @@ import { clientFrame, frameHead, OPCODE, upgradeRequest } from '../support/attac
 import { openByHand } from '../support/attack/openByHand.ts';
 import { deafReaders } from '../support/attack/readers.ts';
 import { ask, exchange } from '../support/attack/wellBehaved.ts';
+import { rethrow, TEST_LOOP } from '../support/loop.ts';
 import { SOCKET_DOORS, type SocketDoor, type SocketNode } from './doors.ts';
 
 /** What garbage of many messages may take until it is collected. */
@@ -43,10 +44,11 @@ async function listen(name: SocketDoor['name']): Promise<number> {
       maxMessageBytes: 1 << 20,
       budget: { requests: 1000, bytes: 1 << 22 },
       allowedOrigins: [],
+      loop: TEST_LOOP,
       unfinishedCheckMs: CHECK_MS,
       unfinishedMs: LIMIT_MS,
     },
-    { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing },
+    { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing, broke: rethrow },
     await loadAcceptor(name, nothing),
   );
   onTestFinished(() => listener.close());

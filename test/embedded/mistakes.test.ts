@@ -5,6 +5,8 @@ import { connect } from '../../dist/src/client/index.js';
 import type { EmbeddedLog } from '../../dist/src/index.js';
 import { Appends } from '../../dist/src/node/appends.js';
 import { Ends } from '../../dist/src/node/ends.js';
+import { Engine } from '../../dist/src/node/engine.js';
+import { Places } from '../../dist/src/server/places.js';
 import { Session } from '../../dist/src/server/session.js';
 import { directory, open } from './support.ts';
 
@@ -50,6 +52,17 @@ describe('a log in a program is ended by a mistake, and the program is not:', ()
     await expectFailed(log, dir);
   });
 
+  it.each(['uws', 'ws'] as const)('in whether a client outside may connect, by %s', async (acceptor) => {
+    const dir = directory();
+    const log = await open({ dir, listen: { port: 0 }, acceptor });
+    vi.spyOn(Places.prototype, 'hasPlaceForClient', 'get').mockImplementationOnce(MISTAKE);
+    const over = new AbortController();
+    const connecting = connect(String(log.url), { signal: over.signal }).catch(() => undefined);
+    await expectFailed(log, dir);
+    over.abort();
+    await connecting;
+  });
+
   it('in a request, or the end, of a client outside', async () => {
     for (const [prototype, method] of [
       [Appends.prototype, 'accept'],
@@ -65,4 +78,23 @@ describe('a log in a program is ended by a mistake, and the program is not:', ()
       await Promise.all([append, closed]);
     }
   });
+});
+
+it('a page that cannot be made is answered with 500, and the log goes on', async () => {
+  for (const acceptor of ['uws', 'ws'] as const) {
+    const log = await open({ listen: { port: 0 }, acceptor });
+    vi.spyOn(Engine.prototype, 'status').mockImplementationOnce(MISTAKE);
+    const page = `${String(log.url).replace(/^ws/, 'http')}/status`;
+    const answer = await fetch(page);
+    expect([acceptor, answer.status, await answer.text()]).toEqual([acceptor, 500, 'Error: a mistake\n']);
+    expect((await fetch(page)).status).toBe(200);
+    await log.append('x');
+  }
+});
+
+it('a mistake while a log begins to listen leaves its directory to the next', async () => {
+  const dir = directory();
+  vi.spyOn(process, 'constrainedMemory').mockImplementationOnce(MISTAKE);
+  await expect(open({ dir, listen: { port: 0 } })).rejects.toThrow('a mistake');
+  await (await open({ dir })).append('x');
 });

@@ -17,6 +17,7 @@ import { Listener } from '../../src/server/listener.ts';
 import { type Guarded, MemoryGuard, processPorts, unexplainedBytes, unfinishedBound } from '../../src/server/memoryGuard.ts';
 import { frameHead } from '../support/attack/frames.ts';
 import { openByHand } from '../support/attack/openByHand.ts';
+import { rethrow, TEST_LOOP } from '../support/loop.ts';
 
 const MIB = 1024 * 1024;
 const BOUND = 512 * MIB;
@@ -76,6 +77,7 @@ class Rig {
     nowMs: () => this.nowMs,
     afterTurn: (run) => void this.#turns.push(run),
     warn: (sentence) => void this.said.push(sentence),
+    broke: rethrow,
   });
   readonly #turns: (() => void)[] = [];
 
@@ -206,6 +208,7 @@ async function listenGuarded(boundBytes: number) {
       maxMessageBytes: 17 * MIB,
       budget: { requests: 1000, bytes: 64 * MIB },
       allowedOrigins: [],
+      loop: TEST_LOOP,
     },
     {
       // The first one waits for something.
@@ -217,6 +220,7 @@ async function listenGuarded(boundBytes: number) {
       drained: nothing,
       closed: nothing,
       warn: nothing,
+      broke: rethrow,
     },
     await loadAcceptor('auto', nothing),
   );
@@ -229,9 +233,10 @@ async function listenGuarded(boundBytes: number) {
     17 * MIB,
     listener.inboxes,
     processPorts(
+      TEST_LOOP,
       () => undefined,
       () => usual,
-      nothing,
+      { warn: nothing, broke: rethrow },
     ),
   );
   guard.start();

@@ -6,12 +6,15 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { HTTP_BACKLOG, HTTP_TIMEOUT_MS, MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
 import { type HttpAnswer, type HttpRequest, type MakeAnswer, STATUS_TEXT } from '../acceptor.ts';
+import { carefully } from '../mistakes.ts';
 
 export interface NodeHttpEvents {
   connected(): void;
   request(request: HttpRequest): MakeAnswer;
   /** A request for a WebSocket, whose socket is no more read as HTTP. Returns whether it is taken over. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
+  /** Something was thrown where nothing was to be. */
+  broke(thrown: unknown): void;
 }
 
 export function asRequest({ method = '', url = '', headers }: IncomingMessage): HttpRequest {
@@ -122,7 +125,7 @@ export class NodeHttp {
     if (this.#waiting.length > 1) return;
     setImmediate(() => {
       this.turn += 1;
-      for (const waiting of this.#waiting.splice(0)) waiting();
+      for (const waiting of this.#waiting.splice(0)) carefully(this.#events.broke, waiting);
     });
   }
 
@@ -180,7 +183,7 @@ export class NodeHttp {
       const answered = await make();
       if (!socket.destroyed) this.answer(socket, answered, isHead);
     };
-    this.atEndOfTurn(socket, () => void answer());
+    this.atEndOfTurn(socket, () => void answer().catch(this.#events.broke));
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {

@@ -64,7 +64,7 @@ export class UwsAcceptor implements Acceptor {
   readonly unfinishedBytes = undefined;
   readonly #app = uWS.App();
   readonly #events: AcceptorEvents;
-  readonly #http = new UwsConnections();
+  readonly #http: UwsConnections;
   readonly #sockets = new Set<uWS.WebSocket<SocketData>>();
   #listening: uWS.us_listen_socket | false = false;
   #port = 0;
@@ -73,6 +73,7 @@ export class UwsAcceptor implements Acceptor {
 
   constructor({ maxMessageBytes }: AcceptorOptions, events: AcceptorEvents) {
     this.#events = events;
+    this.#http = new UwsConnections(events.broke);
     // uWS keeps an app's handlers for as long as the process lives: they must not keep the node, and all its memory, after it has closed.
     const held = this.#held;
     held.open = this;
@@ -157,7 +158,7 @@ export class UwsAcceptor implements Acceptor {
   #request(response: uWS.HttpResponse, request: uWS.HttpRequest): void {
     const isHead = request.getMethod() === 'head';
     const make = this.#events.request(asRequest(request));
-    this.#http.take(response, request, () => () => void answer(response, make, isHead));
+    this.#http.take(response, request, () => () => void answer(response, make, isHead).catch(this.#events.broke));
   }
 
   /** A connection came (1) or, unless it was upgraded, went (-1). */

@@ -8,6 +8,7 @@
 
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { assert } from '../../core/assert.ts';
+import { type Broke, carefully } from '../mistakes.ts';
 
 /** Does what a request asks for, at the end of its turn. What it returns is done after all the requests of the turn got as far, and ends its connection. */
 export type Act = () => (() => void) | undefined;
@@ -27,9 +28,15 @@ export class UwsConnections {
   turn = 0;
   /** Those that have not sent a whole request; the oldest first. Each is alive. */
   readonly #silent = new Set<HttpResponse>();
+  readonly #broke: Broke;
   #waiting: Waiting[] = [];
   /** Requests of which it is not known which connection they came on. */
   #unknown = 0;
+
+  /** `broke` is told what an answer throws. */
+  constructor(broke: Broke) {
+    this.#broke = broke;
+  }
 
   /** A connection was made. */
   came(response: HttpResponse): void {
@@ -103,13 +110,15 @@ export class UwsConnections {
     this.#unknown = 0;
     for (const waiting of this.#waiting) {
       if (waiting.isOver) continue;
-      waiting.last = waiting.act();
+      carefully(this.#broke, () => {
+        waiting.last = waiting.act();
+      });
       waiting.isOver = waiting.last === undefined;
     }
     for (const waiting of this.#waiting.splice(0)) {
       if (waiting.isOver) continue;
       waiting.isOver = true;
-      waiting.last?.();
+      carefully(this.#broke, () => waiting.last?.());
     }
   }
 }

@@ -31,6 +31,7 @@ export class WsAcceptor implements Acceptor, WsSocketOwner {
       connected: () => events.connected(),
       request: (request) => events.request(request),
       upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
+      broke: (thrown) => events.broke(thrown),
     });
     // Some of these are newer than the types of `ws`.
     const bounds = {

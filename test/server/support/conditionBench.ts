@@ -23,6 +23,7 @@ import type { MemoryDisk } from '../../crash/memoryDisk.ts';
 import type { TestNode } from '../../crash/testNode.ts';
 import { startNode } from '../../storage/support.ts';
 import { encodeEntry } from '../../support/entryTwin.ts';
+import { TEST_LOOP } from '../../support/loop.ts';
 
 /** Bytes of an entry without its payload. */
 export const OVERHEAD_BYTES = 12;
@@ -129,7 +130,11 @@ export class ConditionBench {
       maxPayloadBytes: 60_000,
       awaitCommit: () => undefined,
     });
-    this.requests = new Requests({ memory, appends: this.appends, readings: {} as Readings, ends: {} as Ends }, limits, () => undefined);
+    this.requests = new Requests(
+      { memory, appends: this.appends, readings: {} as Readings, ends: {} as Ends, loop: TEST_LOOP },
+      limits,
+      () => undefined,
+    );
     this.#open(this.node.term);
   }
 
