@@ -1,9 +1,35 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { replayCommand, runSeeds } from '../runner.ts';
 import { MUTANTS } from './catalogue.ts';
-import { plant } from './mutant.ts';
+import { type Copy, type Mutant, patch, plant } from './mutant.ts';
 
 const TIMEOUT_MS = 300_000;
+
+/** Copies of the program in which no bug is planted now: as many as bugs are looked for at once, because a copy costs as much as many seeds. */
+const copies: Copy[] = [];
+
+/** Does `work` with a program that has the bug. */
+async function withBug<T>(mutant: Mutant, work: (program: string) => Promise<T>): Promise<T> {
+  const copy = copies.pop() ?? plant({ name: 'none', patches: [] });
+  let pull: () => void;
+  try {
+    pull = patch(copy.directory, mutant.name, mutant.patches);
+  } catch (thrown) {
+    // Some of its patches may be in it.
+    copy.remove();
+    throw thrown;
+  }
+  try {
+    return await work(copy.program);
+  } finally {
+    pull();
+    copies.push(copy);
+  }
+}
+
+afterAll(() => {
+  for (const copy of copies.splice(0)) copy.remove();
+});
 
 describe('the simulator finds', () => {
   it('has a planted bug for each row of the catalogue that it must find', () => {
@@ -16,20 +42,16 @@ describe('the simulator finds', () => {
   for (const mutant of MUTANTS) {
     it.concurrent(
       `${mutant.name} (${mutant.what})`,
-      async () => {
-        const copy = plant(mutant);
-        try {
-          const search = { program: copy.program, jobs: 1, stopsAtFirst: true };
+      () =>
+        withBug(mutant, async (program) => {
+          const search = { program, jobs: 1, stopsAtFirst: true };
           const known = mutant.foundAt === undefined ? undefined : await runSeeds({ ...search, from: mutant.foundAt, count: 1 });
           const isKnown = known !== undefined && known.failures.length > 0;
           const { failures, crashes } = isKnown ? known : await runSeeds({ ...search, from: 1, count: mutant.withinSeeds });
           const [first] = failures;
           expect(first, `not found in ${mutant.withinSeeds} seeds ${crashes.join(' ')}`).toBeDefined();
           if (first !== undefined) expect(mutant.foundBy, replayCommand(first.seed, mutant.name)).toContain(first.invariant);
-        } finally {
-          copy.remove();
-        }
-      },
+        }),
       TIMEOUT_MS,
     );
   }
