@@ -62,7 +62,7 @@ export const WALK_BAD_LEADER = 9; // no walk says it: entries that begin a term 
 // Flags of stamp().
 export const STAMP_ONE_BATCH = 1; // all entries must be one batch
 
-// Flags of scan().
+// Flags of clip() and index().
 export const SCAN_VERIFY = 1; // check every entry's check, not only its header
 export const SCAN_FIRST_ALWAYS = 2; // the first entry (or batch) is taken even when it alone exceeds the limit
 export const SCAN_WHOLE_BATCHES = 4; // whole batches are taken, not whole entries

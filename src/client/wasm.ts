@@ -4,7 +4,7 @@
 //
 // The areas are address space; the system gives them memory page by page as they are first touched.
 
-import { RESULT_BYTES_AT, RESULT_COUNT_AT, RESULT_LAST_TERM_AT, SCAN_VERIFY, WALK_COMPLETE } from '../../assembly/layout.ts';
+import { RESULT_BYTES_AT, RESULT_COUNT_AT, RESULT_LAST_TERM_AT, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { CLIENT_WASM } from './wasm.generated.ts';
@@ -18,18 +18,7 @@ export const SLOT_BYTES = 256 * 1024;
 
 interface Exports {
   frame(at: number, length: number, result: number): number;
-  scan(
-    at: number,
-    length: number,
-    offset: number,
-    minTerm: number,
-    limitBytes: number,
-    flags: number,
-    filePosition: number,
-    points: number,
-    lastPoint: number,
-    result: number,
-  ): number;
+  verify(at: number, length: number, offset: number, minTerm: number, result: number): number;
 }
 
 /** What a verification found; `status` is one of WALK_*, the rest describes the whole, valid entries before it stopped. */
@@ -87,7 +76,7 @@ export class Workspace {
     assert(entries.length <= MAX_ENTRY_BYTES, 'bytes to verify fit the scan area');
     this.bytes.set(entries, this.#scanAt);
     const { length } = entries;
-    const status = this.#exports.scan(this.#scanAt, length, offset, minTerm, length, SCAN_VERIFY, 0, 0, 0, RESULT_AT);
+    const status = this.#exports.verify(this.#scanAt, length, offset, minTerm, RESULT_AT);
     return {
       status,
       entryCount: this.view.getUint32(RESULT_AT + RESULT_COUNT_AT, true),

@@ -54,7 +54,7 @@ export class HotReader {
     const gap = position - point;
     if (gap === 0) return offset;
     const offsetOfPoint = offsetOf(point, base);
-    wasm.scan(map.slotAt(slot) + point, gap, offsetOfPoint, 1, gap, 0, 0, 0, 0, map.mainResultAt);
+    wasm.clip(map.slotAt(slot) + point, gap, offsetOfPoint, gap, 0, map.mainResultAt);
     return offsetOfPoint + this.#memory.readResult(map.mainResultAt, this.#walk).bytes;
   }
 
@@ -74,7 +74,7 @@ export class HotReader {
     const position = positionOf(from, this.#memory.slotWord(slot, SLOT.BASE));
     let bytes = this.endOf(slot) - from;
     if (bytes > maxBytes) {
-      wasm.scan(map.slotAt(slot) + position, bytes, from, 1, maxBytes, SCAN_FIRST_ALWAYS, 0, 0, 0, map.mainResultAt);
+      wasm.clip(map.slotAt(slot) + position, bytes, from, maxBytes, SCAN_FIRST_ALWAYS, map.mainResultAt);
       bytes = this.#memory.readResult(map.mainResultAt, this.#walk).bytes;
     }
     return this.#memory.slotBytes(slot, position, position + bytes);

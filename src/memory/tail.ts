@@ -13,6 +13,7 @@ import {
   SCAN_ACTED_ON,
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
+  SEGMENT_HEADER_BYTES,
   STAMP_ONE_BATCH,
   WALK_BAD_LEADER,
   WALK_BAD_TERM,
@@ -39,9 +40,6 @@ export type ReplicatedStatus = AppendStatus | 'misplaced';
 
 /** What was found of a batch that is published. */
 type Published = Pick<WalkResult, 'count' | 'points' | 'dataEnd'>;
-
-/** More than any batch has. */
-const NO_LIMIT_BYTES = 0xffff_ffff;
 
 /** Whether an entry at `filePosition` is an index point, after `lastPoint` (0: none): the rule of assembly/entry.ts. */
 function isPointDue(lastPoint: number, filePosition: number): boolean {
@@ -98,11 +96,9 @@ export class Tail {
     const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE));
     const at = map.slotAt(slot) + position;
     this.#memory.copyIn(entries, at);
-    const pointCount = this.#memory.pointCount(slot);
-    const pointsAt = map.pointsAt(slot) + pointCount * 4;
-    const lastPoint = this.#memory.lastPoint(slot);
+    const pointsAt = this.#nextPointAt(slot, position);
     const flags = isOneBatch ? STAMP_ONE_BATCH : 0;
-    const status = wasm.stamp(at, entries.length, term, tail, maxPayloadBytes, flags, position, pointsAt, lastPoint, map.tailResultAt);
+    const status = wasm.stamp(at, entries.length, term, tail, maxPayloadBytes, flags, position, pointsAt, map.tailResultAt);
     this.#memory.readResult(map.tailResultAt, this.#walk);
     if (status !== WALK_COMPLETE || this.#walk.count !== entryCount) {
       return this.#refuse(status, this.#walk.bytes);
@@ -162,9 +158,8 @@ export class Tail {
     const at = map.slotAt(slot) + position;
     this.#memory.copyIn(payload, at + ENTRY_HEADER_BYTES);
     wasm.stampOwn(at, term, kind, payload.length, tail);
-    const pointCount = this.#memory.pointCount(slot);
     const isPoint = isPointDue(this.#memory.lastPoint(slot), position);
-    if (isPoint) this.#memory.setWord32(map.pointsAt(slot) + pointCount * 4, position);
+    if (isPoint) this.#memory.setWord32(this.#nextPointAt(slot, position), position);
     this.#publish(slot, tail, bytes, { count: 1, points: isPoint ? 1 : 0, dataEnd: 0 }, nowMs);
     return 'ordered';
   }
@@ -177,11 +172,10 @@ export class Tail {
   /** Walks what stands at `at`: whole batches of valid entries of `term` and no other, to the last byte. */
   #verify(slot: number, at: number, byteCount: number, term: number, tail: number, position: number): boolean {
     const { map, wasm } = this.#memory;
-    const pointsAt = map.pointsAt(slot) + this.#memory.pointCount(slot) * 4;
-    const lastPoint = this.#memory.lastPoint(slot);
+    const pointsAt = this.#nextPointAt(slot, position);
     const result = map.tailResultAt;
     const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES | SCAN_ACTED_ON;
-    const status = wasm.scan(at, byteCount, tail, term, NO_LIMIT_BYTES, flags, position, pointsAt, lastPoint, result);
+    const status = wasm.index(at, byteCount, tail, term, flags, position, pointsAt, result);
     const { bytes, lastTerm } = this.#memory.readResult(result, this.#walk);
     if (status === WALK_COMPLETE && lastTerm === term) return true;
     // Walks let terms rise from batch to batch; what comes in one piece has one term.
@@ -191,6 +185,13 @@ export class Tail {
       if (status === WALK_NEWER_KIND) this.badKindSize = this.#memory.u32(at + this.badAt + ENTRY_KIND_SIZE_AT);
     } else this.#refuse(WALK_BAD_TERM, this.#memory.u32(at + ENTRY_TERM_AT) === term ? wasm.sameTermBytes(at, bytes) : 0);
     return false;
+  }
+
+  /** Where the next index point of `slot` goes. Walks look for the last one in front of it, but for an entry that is the segment's first. */
+  #nextPointAt(slot: number, position: number): number {
+    const pointCount = this.#memory.pointCount(slot);
+    assert(pointCount > 0 === position > SEGMENT_HEADER_BYTES, 'the first entry of a segment, and only that, has no index point before it');
+    return this.#memory.map.pointsAt(slot) + pointCount * 4;
   }
 
   #refuse(status: number, at: number): 'refused' {

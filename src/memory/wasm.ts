@@ -1,4 +1,4 @@
-// The server's WebAssembly module: its exports, typed, and the one cast in the project that says what they are.
+// The server's WebAssembly module: its exports, typed, by the one cast of a node (the client has a module and a cast of its own).
 
 import { SERVER_WASM } from './wasm.generated.ts';
 
@@ -14,19 +14,18 @@ export interface ServerWasm {
     flags: number,
     filePosition: number,
     points: number,
-    lastPoint: number,
     result: number,
   ): number;
-  scan(
+  clip(at: number, length: number, offset: number, limitBytes: number, flags: number, result: number): number;
+  verify(at: number, length: number, offset: number, minTerm: number, result: number): number;
+  index(
     at: number,
     length: number,
     offset: number,
     minTerm: number,
-    limitBytes: number,
     flags: number,
     filePosition: number,
     points: number,
-    lastPoint: number,
     result: number,
   ): number;
   stampOwn(at: number, term: number, kind: number, payloadBytes: number, offset: number): number;

@@ -61,7 +61,7 @@ export class Feed {
     if (bytes > maxBytes) {
       const { map, wasm } = memory;
       const flags = SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;
-      wasm.scan(map.slotAt(slot) + position, bytes, from, 1, maxBytes, flags, 0, 0, 0, map.raftResultAt);
+      wasm.clip(map.slotAt(slot) + position, bytes, from, maxBytes, flags, map.raftResultAt);
       bytes = memory.readResult(map.raftResultAt, this.#walk).bytes;
       if (bytes === 0) {
         this.#hot.release(slot);

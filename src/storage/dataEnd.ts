@@ -1,14 +1,7 @@
 // Where the last data entry of sealed segments ends, for a log whose last entries are all the log's own: backwards over index points.
 // Checks are verified: an entry whose kind was damaged must not pass for one of the log's own. What is not valid counts as data.
 
-import {
-  INDEX_INTERVAL_BYTES,
-  RESULT_BYTES_AT,
-  RESULT_DATA_END_AT,
-  RESULT_SIZE_BYTES,
-  SCAN_VERIFY,
-  WALK_COMPLETE,
-} from '../../assembly/layout.ts';
+import { INDEX_INTERVAL_BYTES, RESULT_BYTES_AT, RESULT_DATA_END_AT, RESULT_SIZE_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
@@ -18,7 +11,6 @@ import { readFile } from './disk.ts';
 import { indexName, segmentName } from './names.ts';
 
 const PAGE_BYTES = 65536;
-const NO_LIMIT_BYTES = 0xffff_ffff;
 const RESULT_AT = 1024;
 const STEP_AT = RESULT_AT + RESULT_SIZE_BYTES;
 /** From one index point to the next: an interval, and the entry that crosses its end. One that is longer ends with data: no other entry is so large. */
@@ -38,7 +30,7 @@ function makeWalk(): Walk {
   return (offset, bytes, read) => {
     const isRead = bytes <= MAX_STEP_BYTES && read(new Uint8Array(memory.buffer, STEP_AT, bytes)) === bytes;
     // Without a limit: before one, the walk would stop at an entry whose damaged size goes beyond it, and call that complete.
-    const isWhole = isRead && wasm.scan(STEP_AT, bytes, offset, 1, NO_LIMIT_BYTES, SCAN_VERIFY, 0, 0, 0, RESULT_AT) === WALK_COMPLETE;
+    const isWhole = isRead && wasm.verify(STEP_AT, bytes, offset, 1, RESULT_AT) === WALK_COMPLETE;
     if (!isWhole || view.getUint32(RESULT_AT + RESULT_BYTES_AT, true) !== bytes) return offset + bytes;
     const dataEnd = view.getUint32(RESULT_AT + RESULT_DATA_END_AT, true);
     return dataEnd === 0 ? undefined : offset + dataEnd;

@@ -33,7 +33,7 @@ function endsBatch({ memory }: StorageContext, slot: number, fileBytes: number):
   const { map, wasm } = memory;
   const point = memory.lastPoint(slot);
   const gap = fileBytes - point;
-  return wasm.scan(map.slotAt(slot) + point, gap, 0, 1, gap, SCAN_WHOLE_BATCHES, 0, 0, 0, map.slotResultAt(slot)) === WALK_COMPLETE;
+  return wasm.clip(map.slotAt(slot) + point, gap, 0, gap, SCAN_WHOLE_BATCHES, map.slotResultAt(slot)) === WALK_COMPLETE;
 }
 
 /**

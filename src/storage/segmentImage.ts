@@ -183,17 +183,14 @@ export class SegmentImage {
   /** Goes on with a walk that reached `scan.position`, up to `end` of the image. */
   #walk(scan: Walked, end: number, base: number): void {
     if (this.#wasm === undefined || (scan.status !== WALK_COMPLETE && scan.status !== WALK_TRUNCATED)) return;
-    const lastPoint = scan.pointCount === 0 ? 0 : (this.points(scan.pointCount).at(-1) ?? 0);
-    scan.status = this.#wasm.scan(
+    scan.status = this.#wasm.index(
       this.#imageAt + scan.position,
       end - scan.position,
       offsetOf(scan.position, base),
       scan.lastTerm,
-      0xffff_ffff,
       SCAN_VERIFY,
       scan.position,
       POINTS_AT + scan.pointCount * 4,
-      lastPoint,
       RESULT_AT,
     );
     scan.position += this.#result(RESULT_BYTES_AT);
@@ -213,7 +210,7 @@ export class SegmentImage {
     if (this.#wasm === undefined || bytes === 0) return;
     const at = this.#imageAt + SEGMENT_HEADER_BYTES;
     const flags = SCAN_WHOLE_BATCHES;
-    const status = this.#wasm.scan(at, bytes, 0, minTerm, 0xffff_ffff, flags, SEGMENT_HEADER_BYTES, POINTS_AT, 0, RESULT_AT);
+    const status = this.#wasm.index(at, bytes, 0, minTerm, flags, SEGMENT_HEADER_BYTES, POINTS_AT, RESULT_AT);
     scan.position = SEGMENT_HEADER_BYTES + this.#result(RESULT_BYTES_AT);
     scan.entries = this.#result(RESULT_COUNT_AT);
     scan.lastTerm = this.#result(RESULT_LAST_TERM_AT);

@@ -92,16 +92,14 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   if (header.clusterId !== identity.clusterId) throw damage(path, 0, `it belongs to another log (cluster ${header.clusterId})`);
   memory.prepareSlot(slot, base, before);
   const result = memory.map.slotResultAt(slot);
-  memory.wasm.scan(
+  memory.wasm.index(
     memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES,
     Math.max(0, fileBytes - SEGMENT_HEADER_BYTES),
     base,
     before.term,
-    0xffff_ffff,
     SCAN_VERIFY | SCAN_WHOLE_BATCHES | SCAN_ACTED_ON,
     SEGMENT_HEADER_BYTES,
     memory.map.pointsAt(slot),
-    0,
     result,
   );
   const walk = memory.readResult(result, noWalk());

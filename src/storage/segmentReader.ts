@@ -125,7 +125,7 @@ export class SegmentReader {
   #scan(offset: number, length: number, limit: number, flags: number, buffer: number): { status: number; bytes: number; stopped: number } {
     const { map, wasm } = this.#memory;
     const result = map.coldResultAt(buffer);
-    const status = wasm.scan(map.coldAt(buffer), length, offset, 1, limit, flags, 0, 0, 0, result);
+    const status = wasm.clip(map.coldAt(buffer), length, offset, limit, flags, result);
     const { bytes } = this.#memory.readResult(result, noWalk());
     return { status, bytes, stopped: this.#memory.u32(result + RESULT_STOPPED_AT) };
   }

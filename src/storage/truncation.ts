@@ -35,7 +35,6 @@ export interface Truncation {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
-const NO_LIMIT_BYTES = 0xffff_ffff;
 
 /**
  * Cuts the log at `offset`, the end of a batch at or past the commit. Nothing may be appended meanwhile, and no segment may have a writer:
@@ -136,7 +135,7 @@ function measure({ memory }: StorageContext, slot: number, base: number, offset:
   const result = map.slotResultAt(slot);
   // The points of entries that stay are written again as they are: who reads them meanwhile sees no difference.
   const flags = SCAN_WHOLE_BATCHES;
-  const status = wasm.scan(at, offset - base, base, 1, NO_LIMIT_BYTES, flags, SEGMENT_HEADER_BYTES, map.pointsAt(slot), 0, result);
+  const status = wasm.index(at, offset - base, base, 1, flags, SEGMENT_HEADER_BYTES, map.pointsAt(slot), result);
   const { count, lastTerm, points, dataEnd } = memory.readResult(result, noWalk());
   assert(status === WALK_COMPLETE, 'the log is cut between two batches');
   memory.setPointCount(slot, points);

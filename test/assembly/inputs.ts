@@ -103,6 +103,8 @@ function drawPoints(random: Random): { filePosition: number; lastPoint: number }
     edge + random.below(150),
     random.below(2 ** 30),
   );
+  // A segment's first entry has no point before it.
+  if (filePosition === SEGMENT_HEADER_BYTES) return { filePosition, lastPoint: 0 };
   const before = Math.max(0, filePosition - random.below(2 * INDEX_INTERVAL_BYTES));
   return { filePosition, lastPoint: random.pick(0, before, before, filePosition, edge, filePosition + random.below(200)) };
 }
@@ -212,12 +214,15 @@ function drawScan(random: Random): Input {
   const boundary = batch.starts[random.below(batch.starts.length)] ?? 0;
   const limit = random.pick(0, boundary, boundary + 1, Math.max(0, boundary - 1), end, end - 1, random.below(end + 20));
   const elsewhere = random.pick(placedAt + 1, placedAt - 1, placedAt + 2 ** 32, placedAt - 2 ** 32, drawOffset(random));
+  const isLimited = random.oneIn(2);
+  const lowest = random.oneIn(12) ? random.pick(term + 1, MAX_U32, random.u32()) >>> 0 : random.pick(0, term, term - 1);
   const options = {
     offset: random.oneIn(12) ? Math.min(Math.max(elsewhere, 0), MAX_OFFSET) : placedAt,
-    minTerm: random.oneIn(12) ? random.pick(term + 1, MAX_U32, random.u32()) >>> 0 : random.pick(0, term, term - 1),
-    limitBytes: random.oneIn(2) ? limit : MAX_U32,
+    // No walk has a limit, and points or a lowest term.
+    minTerm: isLimited ? 0 : lowest,
+    limitBytes: isLimited ? limit : MAX_U32,
     flags: random.oneIn(4) ? random.below(16) : random.pick(1, 3, 5, 7, 9, 13),
-    emitPoints: !random.oneIn(4),
+    emitPoints: !isLimited && !random.oneIn(4),
     ...drawPoints(random),
   };
   return { walk: 'scan', bytes: batch.bytes, options, byClient: random.oneIn(2) };

@@ -7,7 +7,7 @@ import { instantiateServerWasm, type ServerWasm } from '../../src/memory/wasm.ts
 /** What assembly/client.ts exports. */
 export interface ClientWasm {
   frame(at: number, length: number, result: number): number;
-  scan: ServerWasm['scan'];
+  verify: ServerWasm['verify'];
 }
 
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {

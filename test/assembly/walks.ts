@@ -9,6 +9,7 @@ import {
   RESULT_SIZE_BYTES,
   RESULT_STATUS_AT,
   RESULT_STOPPED_AT,
+  SCAN_VERIFY,
 } from '../../assembly/layout.ts';
 import * as twin from '../support/entryTwin.ts';
 import { instantiateClient, instantiateServer, PAGE_BYTES, sharedMemory } from './modules.ts';
@@ -65,6 +66,11 @@ class Arena {
     return outcome;
   }
 
+  /** What a walk takes for the index point before its own, unless it is at a segment's first entry. */
+  putLastPoint(lastPoint: number): void {
+    this.#words[POINTS_AT / 4 - 1] = lastPoint;
+  }
+
   /** The result of a walk that returned `status`. */
   result(status: number): twin.Walk {
     const field = (at: number): number => this.#words[(RESULT_AT + at) / 4] ?? UNSET;
@@ -87,49 +93,44 @@ const unshared = new Arena(new WebAssembly.Memory({ initial: PAGES, maximum: PAG
 const server = instantiateServer(shared.memory);
 const client = instantiateClient(unshared.memory);
 
-function scanIn(arena: Arena, scan: typeof server.scan): Walks['scan'] {
-  return (bytes, options) =>
-    arena.run(bytes, (at) =>
-      arena.result(
-        scan(
-          at,
-          bytes.length,
-          options.offset,
-          options.minTerm ?? 0,
-          options.limitBytes ?? MAX_U32,
-          options.flags ?? 0,
-          options.filePosition ?? 0,
-          options.emitPoints === true ? POINTS_AT : 0,
-          options.lastPoint ?? 0,
-          RESULT_AT,
-        ),
-      ),
-    );
+function verifyIn(arena: Arena, verify: typeof server.verify): Walks['scan'] {
+  return (bytes, { offset, minTerm = 0 }) => arena.run(bytes, (at) => arena.result(verify(at, bytes.length, offset, minTerm, RESULT_AT)));
+}
+
+const verifyInServer = verifyIn(shared, server.verify);
+const verifyInClient = verifyIn(unshared, client.verify);
+
+/** The walk that has these options; a TypeError when the product has none with all of them. */
+function scanOf(isByClient: boolean): Walks['scan'] {
+  return (bytes, options) => {
+    const { offset, minTerm = 0, limitBytes = MAX_U32, flags = 0, filePosition = 0, lastPoint = 0, emitPoints = false } = options;
+    if (limitBytes === MAX_U32 && flags === SCAN_VERIFY && !emitPoints) {
+      return isByClient ? verifyInClient(bytes, options) : verifyInServer(bytes, options);
+    }
+    if (limitBytes === MAX_U32) {
+      return shared.run(bytes, (at) => {
+        shared.putLastPoint(lastPoint);
+        const walk = shared.result(server.index(at, bytes.length, offset, minTerm, flags, filePosition, POINTS_AT, RESULT_AT));
+        return emitPoints ? walk : { ...walk, points: [] };
+      });
+    }
+    if (emitPoints || minTerm !== 0) throw new TypeError('no walk has a limit, and points or a lowest term');
+    return shared.run(bytes, (at) => shared.result(server.clip(at, bytes.length, offset, limitBytes, flags, RESULT_AT)));
+  };
 }
 
 export const wasmWalks: Walks = {
   frame: (bytes) => unshared.run(bytes, (at) => unshared.result(client.frame(at, bytes.length, RESULT_AT))),
   stamp: (bytes, options) =>
-    shared.run(bytes, (at) =>
-      shared.result(
-        server.stamp(
-          at,
-          bytes.length,
-          options.term,
-          options.offset,
-          options.maxPayloadBytes ?? MAX_U32,
-          options.flags ?? 0,
-          options.filePosition ?? 0,
-          POINTS_AT,
-          options.lastPoint ?? 0,
-          RESULT_AT,
-        ),
-      ),
-    ),
-  scan: scanIn(shared, server.scan),
+    shared.run(bytes, (at) => {
+      const { term, offset, maxPayloadBytes = MAX_U32, flags = 0, filePosition = 0, lastPoint = 0 } = options;
+      shared.putLastPoint(lastPoint);
+      return shared.result(server.stamp(at, bytes.length, term, offset, maxPayloadBytes, flags, filePosition, POINTS_AT, RESULT_AT));
+    }),
+  scan: scanOf(false),
   stampOwn: (bytes, term, kind, payloadBytes, offset) => shared.run(bytes, (at) => server.stampOwn(at, term, kind, payloadBytes, offset)),
   sameTermBytes: (bytes) => shared.run(bytes, (at) => server.sameTermBytes(at, bytes.length)),
 };
 
-/** The client module's scan. */
-export const clientScan: Walks['scan'] = scanIn(unshared, client.scan);
+/** With the client module's walk, where that is what the options ask for. */
+export const clientScan: Walks['scan'] = scanOf(true);

@@ -197,9 +197,11 @@ class TornTailStays extends FaultyDisk {
 /** Every walk takes whole entries instead of whole batches. */
 function forgetBatches(memory: TailMemory): void {
   const { wasm } = memory;
-  const scan: ServerWasm['scan'] = (at, length, offset, minTerm, limitBytes, flags, ...rest) =>
-    wasm.scan(at, length, offset, minTerm, limitBytes, flags & ~SCAN_WHOLE_BATCHES, ...rest);
-  Object.defineProperty(memory, 'wasm', { value: { ...wasm, scan } });
+  const clip: ServerWasm['clip'] = (at, length, offset, limitBytes, flags, result) =>
+    wasm.clip(at, length, offset, limitBytes, flags & ~SCAN_WHOLE_BATCHES, result);
+  const index: ServerWasm['index'] = (at, length, offset, minTerm, flags, ...rest) =>
+    wasm.index(at, length, offset, minTerm, flags & ~SCAN_WHOLE_BATCHES, ...rest);
+  Object.defineProperty(memory, 'wasm', { value: { ...wasm, clip, index } });
 }
 
 /** No walk says where data ends. */

@@ -72,9 +72,17 @@ function hookedWasm(real: ServerWasm, operate: Operate, pause: () => void): Serv
       pause();
       return real.stampOwn(...all);
     },
-    scan: (...all) => {
+    clip: (...all) => {
       pause();
-      return real.scan(...all);
+      return real.clip(...all);
+    },
+    verify: (...all) => {
+      pause();
+      return real.verify(...all);
+    },
+    index: (...all) => {
+      pause();
+      return real.index(...all);
     },
   };
 }

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { SCAN_VERIFY } from '../../assembly/layout.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { HotReader } from '../../src/memory/hotReader.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
@@ -82,7 +81,7 @@ describe('pins', () => {
         const bytes = reader.read(slot, from, entries.length);
         const { map } = memory;
         const term = 1 + from / entries.length;
-        const status = memory.wasm.scan(bytes.byteOffset, bytes.length, from, term, bytes.length, SCAN_VERIFY, 0, 0, 0, map.mainResultAt);
+        const status = memory.wasm.verify(bytes.byteOffset, bytes.length, from, term, map.mainResultAt);
         expect([status, bytes.length, memory.u32(bytes.byteOffset)]).toEqual([0, entries.length, term]);
         reader.release(slot);
         reads += 1;

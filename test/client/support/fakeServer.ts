@@ -385,7 +385,7 @@ export class FakeServer {
     const all = new Uint8Array(memory.buffer);
     all.set(entries, ENTRIES_AT);
     const { term, maxPayloadBytes } = this.hello;
-    const status = wasm.stamp(ENTRIES_AT, entries.length, term, this.#end, maxPayloadBytes, 0, 4096, POINTS_AT, 0, RESULT_AT);
+    const status = wasm.stamp(ENTRIES_AT, entries.length, term, this.#end, maxPayloadBytes, 0, 4096, POINTS_AT, RESULT_AT);
     const found = new DataView(memory.buffer).getUint32(RESULT_AT + RESULT_COUNT_AT, true);
     if (status !== WALK_COMPLETE || found !== count) throw new Error(`badly framed: status ${status}, ${found} of ${count} entries`);
     const stamped = all.slice(ENTRIES_AT, ENTRIES_AT + entries.length);

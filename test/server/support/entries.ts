@@ -8,7 +8,6 @@ import {
   KIND_CONTINUED,
   KIND_MASK,
   MAX_PAYLOAD_BYTES,
-  SCAN_VERIFY,
 } from '../../../assembly/layout.ts';
 import { viewOf } from '../../../src/core/bytes.ts';
 import { instantiateClient } from '../../assembly/modules.ts';
@@ -52,14 +51,14 @@ export function entryBytes(payloads: readonly Uint8Array[]): number {
 /** How many of `bytes`, which begin at log offset `from`, are whole and valid entries, up to the first that is not. */
 export function validBytes(bytes: Uint8Array, from: number): number {
   scratch.set(bytes, BYTES_AT);
-  wasm.scan(BYTES_AT, bytes.length, from, 1, 0xffff_ffff, SCAN_VERIFY, 0, 0, 0, 16);
+  wasm.verify(BYTES_AT, bytes.length, from, 1, 16);
   return scratchView.getUint32(16 + 4, true);
 }
 
 /** The entries in `bytes`, which begin at log offset `from`. Throws unless they are whole, valid, and of terms that never fall. */
 export function walkEntries(bytes: Uint8Array, from: number, minTerm = 1): LogEntry[] {
   scratch.set(bytes, BYTES_AT);
-  const status = wasm.scan(BYTES_AT, bytes.length, from, minTerm, 0xffff_ffff, SCAN_VERIFY, 0, 0, 0, 16);
+  const status = wasm.verify(BYTES_AT, bytes.length, from, minTerm, 16);
   const walked = scratchView.getUint32(16 + 4, true);
   if (status !== 0 || walked !== bytes.length) {
     throw new Error(`log bytes [${from}, ${from + bytes.length}): the entry at offset ${from + walked} is not valid (status ${status})`);
