@@ -28,6 +28,7 @@ export type {
   CloseOptions,
   ConnectOptions,
   EndOptions,
+  Level,
   ReadOptions,
   Reads,
   Receipt,

@@ -2,8 +2,9 @@ import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
-import { LogError } from '../../src/core/errors.ts';
+import type { LogError } from '../../src/core/errors.ts';
 import { ERROR_FATAL } from '../../src/protocol/client.ts';
+import { failureOf } from './support/failure.ts';
 import { FakeServer, settleMicrotasks } from './support/fakeServer.ts';
 
 let server: FakeServer;
@@ -25,16 +26,6 @@ async function connect(options?: ConnectOptions): Promise<LogClient> {
   const client = await server.connect(options);
   clients.push(client);
   return client;
-}
-
-/** The LogError that a promise rejects with. */
-async function failureOf(promise: Promise<unknown>): Promise<LogError> {
-  const thrown = await promise.then(
-    () => 'it was fulfilled',
-    (error: unknown) => error,
-  );
-  if (!(thrown instanceof LogError)) throw new Error(`not a LogError: ${String(thrown)}`);
-  return thrown;
 }
 
 describe('append', () => {

@@ -1,19 +1,10 @@
 import { expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { connect } from '../../src/client/index.ts';
-import { LogError } from '../../src/core/errors.ts';
 import { SUBPROTOCOL } from '../../src/protocol/client.ts';
 import { encodeHello } from '../../src/protocol/greeting.ts';
+import { failureOf } from './support/failure.ts';
 import { FakeConnection, FakeServer, settleMicrotasks } from './support/fakeServer.ts';
-
-async function failureOf(promise: Promise<unknown>): Promise<LogError> {
-  const thrown = await promise.then(
-    () => 'it was fulfilled',
-    (error: unknown) => error,
-  );
-  if (!(thrown instanceof LogError)) throw new Error(`not a LogError: ${String(thrown)}`);
-  return thrown;
-}
 
 test('connect: several addresses are tried in turn', async () => {
   const server = new FakeServer();

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
-import type { Reading } from '../../src/client/read/reading.ts';
-import { LogError } from '../../src/core/errors.ts';
 import { CANCEL, CREDIT, END, READ, SUBSCRIBE } from '../../src/protocol/client.ts';
+import { failureOf } from './support/failure.ts';
 import { FakeServer, settleMicrotasks } from './support/fakeServer.ts';
+import { textsOf } from './support/texts.ts';
+
+const decoder = new TextDecoder();
 
 let server: FakeServer;
 let clients: LogClient[];
@@ -22,26 +24,6 @@ async function connect(options?: ConnectOptions): Promise<LogClient> {
   const client = await server.connect(options);
   clients.push(client);
   return client;
-}
-
-const decoder = new TextDecoder();
-
-async function textsOf(reading: Reading, count = Number.POSITIVE_INFINITY): Promise<string[]> {
-  const texts: string[] = [];
-  for await (const { payload } of reading) {
-    texts.push(decoder.decode(payload));
-    if (texts.length === count) break;
-  }
-  return texts;
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<LogError> {
-  const thrown = await promise.then(
-    () => 'it was fulfilled',
-    (error: unknown) => error,
-  );
-  if (!(thrown instanceof LogError)) throw new Error(`not a LogError: ${String(thrown)}`);
-  return thrown;
 }
 
 function sent(opcode: number): number {

@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
-import type { Reading } from '../../src/client/read/reading.ts';
 import { END, END_AT_LEAST, END_LINEARIZABLE, SUBSCRIBE } from '../../src/protocol/client.ts';
 import { failureOf } from './support/failure.ts';
 import { FakeCluster, urlOf } from './support/fakeCluster.ts';
 import { type FakeServer, settleMicrotasks } from './support/fakeServer.ts';
+import { textsOf } from './support/texts.ts';
+
+const decoder = new TextDecoder();
 
 let cluster: FakeCluster;
 let clients: LogClient[];
@@ -23,17 +25,6 @@ async function connect(options?: ConnectOptions, urls?: readonly string[]): Prom
   const client = await cluster.connect(options, urls);
   clients.push(client);
   return client;
-}
-
-const decoder = new TextDecoder();
-
-async function textsOf(reading: Reading, count = Number.POSITIVE_INFINITY): Promise<string[]> {
-  const texts: string[] = [];
-  for await (const { payload } of reading) {
-    texts.push(decoder.decode(payload));
-    if (texts.length === count) break;
-  }
-  return texts;
 }
 
 function sent(node: FakeServer, opcode: number): number {

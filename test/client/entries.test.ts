@@ -1,0 +1,14 @@
+// The two entries of the client, for Node and for browsers, give the same names.
+
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+
+/** All that an entry of src/client exports from elsewhere. */
+function exportsOf(entry: string): string {
+  const text = readFileSync(new URL(`../../src/client/${entry}`, import.meta.url), 'utf8');
+  return text.slice(text.indexOf('export type {'));
+}
+
+test('the client for browsers exports what the one for Node does', () => {
+  expect(exportsOf('browser.ts')).toBe(exportsOf('index.ts'));
+});
