@@ -86,6 +86,7 @@ export const DOORS: readonly Door[] = [...SOCKET_DOORS, EMBEDDED];
  */
 export const NOT_EMBEDDED = {
   'http.test.ts': 'nobody asks a pipe by HTTP, and no page, origin or name of a host comes through it',
+  'httpAlone.test.ts': 'what the libraries that have the sockets do with HTTP before a node is asked',
   'closes.test.ts': 'how those end a WebSocket that breaks the rules of frames: a pipe has no frames',
   'resources.test.ts': 'whoever sends or asks without end is the program itself, with its own time, memory and descriptors',
   'messages of text': 'a program gives bytes',

@@ -53,7 +53,7 @@ describe('the acceptor', () => {
     expect(thrown).toBeInstanceOf(DidNotStart);
     const { exit, stderr } = thrown as DidNotStart;
     expect(exit.code).toBe(2);
-    expect(stderr).toContain('--acceptor uws needs Node 20 or 22 on Linux with glibc 2.27 or newer');
+    expect(stderr).toContain('for Node 20 and 22 on Linux with glibc 2.27 or newer');
     expect(stderr).toContain('Leave --acceptor out');
     expect(stderr).not.toContain('    at ');
   });

@@ -2,14 +2,25 @@
 
 import { type AcceptorChoice, flagOf } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
+import { MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
 import type { MakeAcceptor } from '../acceptor.ts';
 
 /** What stands before and after the reason in what the package throws. */
 const PACKAGED = /\n\n(?:Error: )?(.*)/;
 
+/** How much of a request's head uWebSockets.js takes: it reads this from the environment while it is loaded. */
+const HEAD_SIZE = 'UWS_HTTP_MAX_HEADERS_SIZE';
+
 async function loadUws(): Promise<MakeAcceptor> {
-  const { UwsAcceptor } = await import('./uws.ts');
-  return (options, events) => new UwsAcceptor(options, events);
+  const given = process.env[HEAD_SIZE];
+  process.env[HEAD_SIZE] = given ?? String(MAX_HTTP_HEAD_BYTES);
+  try {
+    const { UwsAcceptor } = await import('./uws.ts');
+    return (options, events) => new UwsAcceptor(options, events);
+  } finally {
+    // It is no business of the programs that this one starts.
+    if (given === undefined) delete process.env[HEAD_SIZE];
+  }
 }
 
 async function loadWs(): Promise<MakeAcceptor> {
@@ -43,7 +54,7 @@ export async function loadAcceptor(
     }
     throw new LogError(
       'USAGE',
-      `${called} uws needs Node 20 or 22 on Linux with glibc 2.27 or newer: ${whyNot(thrown)}. Leave ${called} out, and clients are served by ws; README.md, "Where it runs", names a package with newer binaries`,
+      `${called} uws needs uWebSockets.js with a binary for this Node and machine; the one that comes with this program has those for Node 20 and 22 on Linux with glibc 2.27 or newer: ${whyNot(thrown)}. Leave ${called} out, and clients are served by ws; README.md, "Where it runs", names a package with newer binaries`,
     );
   }
 }

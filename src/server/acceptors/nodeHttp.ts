@@ -59,9 +59,13 @@ export class NodeHttp {
       headersTimeout: HTTP_TIMEOUT_MS,
       requestTimeout: HTTP_TIMEOUT_MS,
       connectionsCheckingInterval: HTTP_TIMEOUT_MS / 10,
+      // Nobody needs a name to ask for health.
+      requireHostHeader: false,
     });
     this.#server.on('connection', (socket) => this.#came(socket));
     this.#server.on('request', (request) => this.#request(request));
+    // What is expected has no meaning, as a body has none: otherwise Node answers on its own, and keeps the connection.
+    for (const event of ['checkContinue', 'checkExpectation']) this.#server.on(event, (request: IncomingMessage) => this.#request(request));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as Socket, head));
     this.#server.on('clientError', (error, socket) => {
       if ('bytesWritten' in socket && socket.bytesWritten === 0 && socket.writable) this.answer(socket, answerTo(error), false);
