@@ -371,3 +371,38 @@ export const PEER_WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** Reads of sealed segments for other nodes that run or are being sent at once; each has a buffer of its own in shared memory. */
 export const FEED_READERS = 4;
+
+/** Uploads: copies of an append's entries that clients put on followers. Smaller messages are relayed by the leader: an upload costs as many messages as nodes. */
+export const MIN_UPLOAD_BYTES = 16 * 1024;
+
+/** Largest upload: a follower puts it to its place in one turn, some milliseconds. */
+export const MAX_UPLOAD_BYTES = 4 * 1024 * 1024;
+
+/** Most bytes of entries in one UPLOAD. */
+export const MAX_UPLOAD_CHUNK_BYTES = 256 * 1024;
+
+/** Staged bytes of one connection. */
+export const STAGED_PER_CONNECTION_BYTES = 16 * 1024 * 1024;
+
+/** Staging memory is given out in blocks of this size. */
+export const STAGING_BLOCK_BYTES = 16 * 1024;
+
+/** Uploads that a node stages at once. */
+export const MAX_STAGED_UPLOADS = 4096;
+
+/** An upload is forgotten this long after its last chunk, and this long after its connection is gone; they are looked at this often. */
+export const STAGED_MS = 10_000;
+export const STAGED_GONE_MS = 5_000;
+export const STAGED_CHECK_MS = 1_000;
+
+/** Uploads that a follower has announced, and those that a leader has ordered, of which a leader keeps note; older ones are sent as bytes. */
+export const MAX_ANNOUNCED_UPLOADS = 4096;
+export const MAX_ORDERED_UPLOADS = 1024;
+
+/** Bytes that the raft thread hashes in one turn of its event loop. */
+export const DIGEST_TURN_BYTES = 256 * 1024;
+
+/** The longest that a leader waits for an announcement; for how many hits in a row of a client with a node it does; the share of a second that all waits for a node may take. */
+export const ANNOUNCE_WAIT_MS = 20;
+export const ANNOUNCE_EARNED_HITS = 16;
+export const ANNOUNCE_WAIT_SHARE = 0.05;

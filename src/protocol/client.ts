@@ -29,12 +29,14 @@ export const CREDIT = 0x04;
 export const CANCEL = 0x05;
 export const END = 0x06;
 export const INTRODUCE = 0x07;
+export const UPLOAD = 0x08;
 
 export const APPENDED = 0x82;
 export const DATA = 0x83;
 export const ENDED = 0x84;
 export const ERROR = 0x85;
 export const CANCELLED = 0x86;
+export const UPLOADED = 0x87;
 
 /** APPEND: answer as soon as the entries are ordered, not when they are committed. */
 export const APPEND_RECEIVED = 1;
@@ -42,6 +44,8 @@ export const APPEND_RECEIVED = 1;
 export const APPEND_CONDITIONAL = 2;
 /** APPEND: only directly after the append before it in the connection's newest chain. */
 export const APPEND_CHAINED = 4;
+/** APPEND: an {@link AppendUpload} comes before the entries. */
+export const APPEND_UPLOADED = 8;
 /** END: the answer must count every append that was acknowledged before the request was sent. */
 export const END_LINEARIZABLE = 1;
 /** END: answer only once this node's commit is at or above the header's offset, or say BEHIND after the header's `b` milliseconds. */
@@ -62,9 +66,9 @@ export interface Request {
   opcode: number;
   flags: number;
   requestId: number;
-  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. Log bytes. */
+  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. Log bytes. UPLOAD: bytes of it before. */
   offset: number;
-  /** APPEND: entry count. READ: most bytes to answer. SUBSCRIBE, CREDIT: bytes of credit. */
+  /** APPEND: entry count. UPLOAD: all its bytes. READ: most bytes to answer. SUBSCRIBE, CREDIT: bytes of credit. */
   a: number;
   /** APPEND with CONDITIONAL: the leader's term, 0 for any. READ, and END with AT_LEAST: longest wait in milliseconds. */
   b: number;
@@ -98,6 +102,52 @@ export function decodeRequest(view: DataView, into: Request): boolean {
   into.a = view.getUint32(16, true);
   into.b = view.getUint32(20, true);
   return true;
+}
+
+/** Bytes of an upload's id. */
+export const UPLOAD_ID_BYTES = 16;
+/** Bytes before the entries of an APPEND with {@link APPEND_UPLOADED}: the id, u32 nodes, u32 zero. */
+export const APPEND_UPLOAD_BYTES = UPLOAD_ID_BYTES + 8;
+
+/** Says of an APPEND that its entries were put on other nodes before. */
+export interface AppendUpload {
+  /** 16 random bytes. A view of the message where it was decoded. */
+  readonly id: Uint8Array;
+  /** Bit i: node i + 1 has said UPLOADED. */
+  readonly nodes: number;
+}
+
+/** Writes `upload` at byte `at` of `bytes`. */
+export function encodeAppendUpload(bytes: Uint8Array, at: number, { id, nodes }: AppendUpload): void {
+  bytes.set(id, at);
+  const view = viewOf(bytes);
+  view.setUint32(at + UPLOAD_ID_BYTES, nodes, true);
+  view.setUint32(at + UPLOAD_ID_BYTES + 4, 0, true);
+}
+
+/** Reads the upload at the beginning of an APPEND's body; undefined when it is too short for one. */
+export function decodeAppendUpload(body: Uint8Array): AppendUpload | undefined {
+  if (body.length < APPEND_UPLOAD_BYTES) return undefined;
+  return { id: body.subarray(0, UPLOAD_ID_BYTES), nodes: viewOf(body).getUint32(UPLOAD_ID_BYTES, true) };
+}
+
+/** A chunk of an upload of `total` bytes: those from byte `at` on. */
+export function encodeUpload(requestId: number, id: Uint8Array, at: number, total: number, chunk: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES + UPLOAD_ID_BYTES + chunk.length);
+  encodeRequest(viewOf(bytes), UPLOAD, 0, requestId, at, total);
+  bytes.set(id, MESSAGE_HEADER_BYTES);
+  bytes.set(chunk, MESSAGE_HEADER_BYTES + UPLOAD_ID_BYTES);
+  return bytes;
+}
+
+/** All `total` bytes of an upload are staged. */
+export function encodeUploaded(requestId: number, total: number): Uint8Array {
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
+  const view = viewOf(bytes);
+  view.setUint8(0, UPLOADED);
+  view.setUint32(4, requestId, true);
+  setOffset(view, 8, total);
+  return bytes;
 }
 
 /** A client's INTRODUCE. */
@@ -201,6 +251,7 @@ export type Answer =
   | { kind: 'data'; requestId: number; from: number; commit: number; bytes: Uint8Array }
   | { kind: 'ended'; requestId: number; start: number; commit: number; term: number }
   | { kind: 'cancelled'; requestId: number }
+  | { kind: 'uploaded'; requestId: number; total: number }
   | {
       kind: 'error';
       requestId: number;
@@ -252,6 +303,8 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
       return { kind: 'ended', requestId, start: getOffset(view, 8), commit: getOffset(view, 16), term: view.getUint32(24, true) };
     case CANCELLED:
       return { kind: 'cancelled', requestId };
+    case UPLOADED:
+      return { kind: 'uploaded', requestId, total: getOffset(view, 8) };
     case ERROR: {
       const flags = view.getUint8(1);
       return {

@@ -13,6 +13,12 @@ export const PROTOCOL_VERSION = 1;
 /** HELLO's features: the node syncs nothing; it takes INTRODUCE. */
 const FEATURE_VOLATILE = 1;
 export const FEATURE_INTRODUCE = 2;
+/** Only to clients that understand uploads: the node takes UPLOAD; its links to the other nodes are what waits, so uploads help. */
+export const FEATURE_UPLOADS = 4;
+export const FEATURE_UPLOADS_HELP = 8;
+
+/** A client's feature: it understands uploads. */
+export const CLIENT_UPLOADS = 1;
 
 export const ROLES = ['follower', 'leader'] as const;
 export type Role = (typeof ROLES)[number];

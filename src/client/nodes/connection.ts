@@ -330,6 +330,7 @@ export class Connection {
         break;
       }
       case 'cancelled':
+      case 'uploaded':
         break;
       case 'error':
         this.#failed(answer);
