@@ -34,6 +34,7 @@ export type {
   Receipt,
   ReconnectOptions,
   SubscribeOptions,
+  Uploads,
   WriterOptions,
 } from './options.ts';
 export type { Batch, Entry } from './read/entries.ts';

@@ -1,9 +1,10 @@
 // LogClient: what an application holds. It checks what it is given, and leaves the rest to the appender, the search for the leader and the streams.
 
 import type { LogError } from '../core/errors.ts';
-import type { Hello } from '../protocol/greeting.ts';
+import { CLIENT_UPLOADS, type Hello } from '../protocol/greeting.ts';
 import { AbortedError } from './aborts.ts';
 import { Appender } from './append/appender.ts';
+import type { AppenderOwner } from './append/appenderOwner.ts';
 import { type AppendCaller, operationOf, withSignal } from './append/clientAppend.ts';
 import { findCommittedEnd } from './append/committedEnd.ts';
 import { batchBytesOf, tooLarge } from './append/message.ts';
@@ -52,6 +53,7 @@ import {
 } from './options.ts';
 import { type ClientParts, clientParts, MIN_SLOTS } from './parts.ts';
 import { makeReading, type Reading } from './read/reading.ts';
+import { Uploader, type UploaderOwner } from './uploads/uploader.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
 import { Writer } from './writer/writer.ts';
 import type { WriterPort } from './writer/writerPort.ts';
@@ -71,6 +73,7 @@ export class LogClient {
   readonly #connections: Connections;
   readonly #leader: LeaderSearch;
   readonly #readNodes: ReadNodes;
+  readonly #uploader: Uploader | undefined;
   /** Those with unsettled appends. */
   readonly #busyWriters = new Set<Pick<Writer, 'close'>>();
   /** Why it takes nothing more; undefined while it does. */
@@ -84,15 +87,11 @@ export class LogClient {
     this.#settings = settings;
     this.#workspace = workspace;
     this.#watch = watch;
-    const appender: Appender = new Appender(workspace, settings, watch, {
-      wake: () => leader.wake(),
-      refused: (connection, isOverloaded) => leader.refused(connection, isOverloaded),
-      recheck: (message, refusal) => recheck(readNodes, workspace, message, refusal),
-    });
     const handlers: ConnectionHandlers = {
       appended: (connection, receipt) => appender.acknowledged(connection, receipt),
       appendsEnded: () => appender.settledSome(),
       appendFailed: (connection, requestId, error) => appender.refused(connection, requestId, error),
+      uploaded: () => undefined,
       greeted(connection) {
         connections.greeted(connection);
         leader.greeted(connection);
@@ -109,8 +108,17 @@ export class LogClient {
       handlers,
       watch,
       clusterId: settings.clusterId,
+      features: settings.uploads === 'off' ? 0 : CLIENT_UPLOADS,
       discover: settings.discover,
     });
+    const uploads: UploaderOwner = { leader: () => leader.connection?.hello, over: () => appender.settledSome() };
+    const uploader = settings.uploads === 'off' ? undefined : new Uploader(connections, settings, watch, uploads);
+    const owner: AppenderOwner = {
+      wake: () => leader.wake(),
+      refused: (connection, isOverloaded) => leader.refused(connection, isOverloaded),
+      recheck: (message, refusal) => recheck(readNodes, workspace, message, refusal),
+    };
+    const appender = new Appender(workspace, settings, watch, owner, uploader);
     const appends: LeaderHandlers = {
       connected: (connection) => appender.connected(connection),
       left: (connection) => appender.left(connection),
@@ -122,6 +130,7 @@ export class LogClient {
     this.#connections = connections;
     this.#leader = leader;
     this.#readNodes = readNodes;
+    this.#uploader = uploader;
   }
 
   /** @internal Connects through the platform to the leader, or while there is none to any of `urls`. Applications call `connect` of the package's entry. */
@@ -150,6 +159,7 @@ export class LogClient {
     this.#over = failure;
     this.#appender.giveUp(unknown, failure);
     this.#leader.stop(failure);
+    this.#uploader?.close();
     void this.#connections.close(true);
   }
 
@@ -367,6 +377,7 @@ export class LogClient {
   /** `isHung`: without waiting for nodes. */
   #disconnect(isHung: boolean): Promise<void> {
     this.#leader.stop();
+    this.#uploader?.close();
     return this.#connections.close(isHung);
   }
 

@@ -27,6 +27,10 @@ export type ClientEvent =
   | { readonly type: 'waiting'; readonly wants: 'leader' | 'reader'; readonly attempts: number; readonly error: LogError }
   /** The time for trying is over: what waited for a node fails with `error`. */
   | { readonly type: 'gaveUp'; readonly wants: 'leader' | 'reader'; readonly error: LogError }
+  /** Large appends are put on this follower from now on: for the first time, or again. */
+  | { readonly type: 'uploads'; readonly url: string; readonly nodeId: number }
+  /** This follower gets its copies from the leader again, and is tried anew after `retryMs`. Nothing failed by it. */
+  | { readonly type: 'uploadsLost'; readonly url: string; readonly nodeId: number; readonly reason: string; readonly retryMs: number }
   /** The client is closed. */
   | { readonly type: 'closed' };
 
@@ -48,6 +52,11 @@ export interface Counters {
   /** Calls that were rejected: with an effect that is unknown, or without one. QUEUE_FULL counts as the latter. */
   readonly failedAppendCount: number;
   readonly unknownAppendCount: number;
+  /** Messages of appends, and bytes of entries in them, that some followers had before the leader. */
+  readonly uploadedMessageCount: number;
+  readonly uploadedBytes: number;
+  /** How often a message waited for a follower that then did not have it. */
+  readonly uploadMissCount: number;
 }
 
 /** Appends that are not settled. A writer's count here only once it has handed them over. */
@@ -82,6 +91,9 @@ export class Watch {
   appendedBytes = 0;
   failedAppendCount = 0;
   unknownAppendCount = 0;
+  uploadedMessageCount = 0;
+  uploadedBytes = 0;
+  uploadMissCount = 0;
   readonly #listeners: readonly OnEvent[];
 
   constructor(listeners: readonly OnEvent[]) {
@@ -104,6 +116,7 @@ export class Watch {
   get counters(): Counters {
     const { connectCount, lossCount, leaderChangeCount, resentMessageCount } = this;
     const { appendedEntryCount, appendedBytes, failedAppendCount, unknownAppendCount } = this;
+    const { uploadedMessageCount, uploadedBytes, uploadMissCount } = this;
     return {
       connectCount,
       lossCount,
@@ -113,6 +126,9 @@ export class Watch {
       appendedBytes,
       failedAppendCount,
       unknownAppendCount,
+      uploadedMessageCount,
+      uploadedBytes,
+      uploadMissCount,
     };
   }
 
@@ -120,6 +136,12 @@ export class Watch {
   appended(entryCount: number, entryBytes: number): void {
     this.appendedEntryCount += entryCount;
     this.appendedBytes += entryBytes;
+  }
+
+  /** A message with so many bytes of entries was put on followers. */
+  uploaded(entryBytes: number): void {
+    this.uploadedMessageCount += 1;
+    this.uploadedBytes += entryBytes;
   }
 
   /** Changes whenever an append is settled. */

@@ -35,6 +35,7 @@ export type {
   Receipt,
   ReconnectOptions,
   SubscribeOptions,
+  Uploads,
   WriterOptions,
 } from './options.ts';
 export type { Batch, Entry } from './read/entries.ts';

@@ -18,6 +18,7 @@ export const CONNECT_OPTIONS = [
   'reconnect',
   'discover',
   'clusterId',
+  'uploads',
   'onEvent',
   'signal',
 ] as const;

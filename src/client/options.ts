@@ -35,6 +35,9 @@ export interface ReconnectOptions {
 /** Where reads go: to any of the given addresses whose node has what they must see, else to any other node; or to the leader only, whatever its address. */
 export type Reads = 'any' | 'leader';
 
+/** Whether large appends are put on followers by the client, so that the leader need not send them there: when the leader says that it helps; whenever it can be done; never. */
+export type Uploads = 'auto' | 'on' | 'off';
+
 export interface ConnectOptions {
   /** What an append waits for unless it says otherwise. Default `committed`. */
   readonly ack?: Ack | undefined;
@@ -57,6 +60,11 @@ export interface ConnectOptions {
    * come from the given addresses alone, and from nowhere else. Appends go to the leader in any case.
    */
   readonly discover?: boolean | undefined;
+  /**
+   * Whether the client sends appends of 16 KiB to 4 MiB to the followers itself, besides the leader. It does not help one client alone, or where
+   * the leader's network is not what waits: then it costs. Default `auto`: while the leader says that it helps.
+   */
+  readonly uploads?: Uploads | undefined;
   /** Told of connections, leaders, waiting: see {@link ClientEvent}. */
   readonly onEvent?: OnEvent | undefined;
   /** Aborts `connect` itself; a client that is connected is ended with `close`. */
@@ -168,6 +176,7 @@ export interface Settings {
   readonly timeoutMs: number;
   readonly clusterId: string | undefined;
   readonly discover: boolean;
+  readonly uploads: Uploads;
   readonly onEvent: OnEvent | undefined;
 }
 
@@ -210,6 +219,11 @@ export function checkReads(value: unknown): Reads {
   throw new TypeError(`reads must be 'any' or 'leader', not ${describe(value)}`);
 }
 
+function checkUploads(value: unknown): Uploads {
+  if (value === 'auto' || value === 'on' || value === 'off') return value;
+  throw new TypeError(`uploads must be 'auto', 'on' or 'off', not ${describe(value)}`);
+}
+
 export function checkAtLeast(clusterId: string, value: unknown): number {
   return value === undefined ? 0 : placeIn(clusterId, 'atLeast', value);
 }
@@ -250,6 +264,7 @@ export function resolveSettings(options: ConnectOptions): Settings {
     timeoutMs: checkInteger('reconnect.timeoutMs', reconnect.timeoutMs ?? 30_000, 0, MAX_TIMER_MS),
     clusterId: checkClusterId(options.clusterId),
     discover: options.discover === undefined || checkBoolean('discover', options.discover),
+    uploads: checkUploads(options.uploads ?? 'auto'),
     onEvent: checkOnEvent(options.onEvent),
   };
 }

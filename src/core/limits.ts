@@ -375,6 +375,12 @@ export const FEED_READERS = 4;
 /** Uploads: copies of an append's entries that clients put on followers. Smaller messages are relayed by the leader: an upload costs as many messages as nodes. */
 export const MIN_UPLOAD_BYTES = 16 * 1024;
 
+/** Bytes of uploads that a client has under way at once, and so at most in the socket of a follower; one upload is always let through. */
+export const MAX_UPLOADS_UNDER_WAY_BYTES = 4 * 1024 * 1024;
+
+/** Bytes of uploads whose messages a client has not settled: nodes stage so much, and as much again that a slow node has not put to its place yet. */
+export const MAX_UPLOADS_UNSETTLED_BYTES = 8 * 1024 * 1024;
+
 /** Largest upload: a follower puts it to its place in one turn, some milliseconds. */
 export const MAX_UPLOAD_BYTES = 4 * 1024 * 1024;
 

@@ -54,7 +54,7 @@ export interface NodeOptions {
   readonly allowHost?: string | undefined;
 }
 
-export interface OpenOptions extends NodeOptions, ConnectOptions {
+export interface OpenOptions extends NodeOptions, Omit<ConnectOptions, 'uploads'> {
   /** Directory that holds the log, a path or a `file:` URL; made if it does not exist. One log has it at a time. */
   readonly dir: string | URL;
   /** Also serves others. Default: nobody, unless it is one of `peers`. `{}` for the defaults of {@link ListenOptions}. */
@@ -88,7 +88,9 @@ const PLACES: Readonly<Record<string, string>> = {
 const NODE_OPTIONS = (Object.keys(OPTIONS) as OptionName[]).filter((name) => ELSEWHERE[name] === undefined);
 const OWN_OPTIONS = ['dir', 'listen', 'unref', 'log'] as const satisfies (keyof OpenOptions)[];
 const LISTEN_OPTIONS = ['host', 'port'] as const satisfies (keyof ListenOptions)[];
-const ALL_OPTIONS: readonly string[] = [...OWN_OPTIONS, ...NODE_OPTIONS, ...CONNECT_OPTIONS];
+/** An embedded log uploads nothing: its node is one of those that would get a copy. */
+const CLIENT_OPTIONS = CONNECT_OPTIONS.filter((name) => name !== 'uploads');
+const ALL_OPTIONS: readonly string[] = [...OWN_OPTIONS, ...NODE_OPTIONS, ...CLIENT_OPTIONS];
 const BESIDE_LISTEN = Object.fromEntries(ALL_OPTIONS.map((name) => [name, `${name}, beside listen`]));
 
 /** What is about those whom a log serves, and what is about the other nodes: without them it would have no effect. */
@@ -150,7 +152,7 @@ export function planOf(options: OpenOptions): OpenPlan {
     { ...node, ...listen, data: pathOf(options.dir) },
     asProperties((name) => ELSEWHERE[name] ?? name),
   );
-  const client = Object.fromEntries(CONNECT_OPTIONS.map((name) => [name, options[name]]));
+  const client = Object.fromEntries(CLIENT_OPTIONS.map((name) => [name, options[name]]));
   const hasPeers = config.peers.length > 0;
   const listens = listen !== undefined || hasPeers;
   const isUnref = unref === undefined || checkBoolean('unref', unref);
@@ -158,7 +160,7 @@ export function planOf(options: OpenOptions): OpenPlan {
   return {
     config,
     listens,
-    settings: resolveSettings(client),
+    settings: resolveSettings({ ...client, uploads: 'off' }),
     unref: isUnref && !listens,
     signal: checkSignal(options.signal),
     log: logTo(log),

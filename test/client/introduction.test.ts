@@ -8,7 +8,7 @@ import { INTRODUCTION } from '../../src/client/nodes/connection.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
 import { MAX_NODE_ID } from '../../src/core/limits.ts';
 import { INTRODUCE } from '../../src/protocol/client.ts';
-import type { ClusterView } from '../../src/protocol/greeting.ts';
+import { CLIENT_UPLOADS, type ClusterView } from '../../src/protocol/greeting.ts';
 import { FakeCluster, urlOf } from './support/fakeCluster.ts';
 import { FakeServer, settleMicrotasks } from './support/fakeServer.ts';
 
@@ -43,7 +43,7 @@ describe('a client', () => {
     const { requests } = cluster.node(1);
     expect(requests.map(({ opcode }) => opcode === INTRODUCE)).toEqual([true, false]);
     const [first] = requests;
-    expect(first).toMatchObject({ flags: 0, offset: 0, a: 0x1_0001, b: 0 });
+    expect(first).toMatchObject({ flags: 0, offset: 0, a: 0x1_0001, b: CLIENT_UPLOADS });
     expect(new TextDecoder().decode(first?.body.subarray(4))).toBe(INTRODUCTION.name);
     expect(client.hello.cluster?.members).toHaveLength(3);
     const plain = new FakeServer();

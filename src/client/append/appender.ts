@@ -7,7 +7,7 @@
 
 import { assert } from '../../core/assert.ts';
 import { LogError } from '../../core/errors.ts';
-import { MAX_APPENDS_IN_FLIGHT } from '../../core/limits.ts';
+import { MAX_APPENDS_IN_FLIGHT, MIN_UPLOAD_BYTES } from '../../core/limits.ts';
 import { APPEND_RECEIVED, type Receipt as WireReceipt } from '../../protocol/client.ts';
 import type { Hello } from '../../protocol/greeting.ts';
 import { abortedAppend } from '../aborts.ts';
@@ -15,6 +15,7 @@ import type { AppendLoad, Watch } from '../events.ts';
 import { type Connection, isLater, type Loss } from '../nodes/connection.ts';
 import type { Receipt, Settings } from '../options.ts';
 import { Queue } from '../queue.ts';
+import type { Uploader } from '../uploads/uploader.ts';
 import type { Workspace } from '../wasm.ts';
 import type { AppenderOwner } from './appenderOwner.ts';
 import { AppendRoute } from './appendRoute.ts';
@@ -43,6 +44,7 @@ export class Appender {
   readonly #watch: Watch;
   readonly #defaultFlags: number;
   readonly #owner: AppenderOwner;
+  readonly #uploader: Uploader | undefined;
   readonly #retries: Retries;
   readonly #flushInTick = (): void => this.#flush();
   readonly #route: AppendRoute;
@@ -61,13 +63,15 @@ export class Appender {
   #windowBytes = 0;
   #messageBytes = 0;
 
-  constructor(workspace: Workspace, settings: Settings, watch: Watch, owner: AppenderOwner) {
+  /** `uploader`: undefined when nothing is ever uploaded. */
+  constructor(workspace: Workspace, settings: Settings, watch: Watch, owner: AppenderOwner, uploader: Uploader | undefined) {
     this.#workspace = workspace;
     this.#arena = new Arena(workspace);
     this.#settings = settings;
     this.#watch = watch;
     this.#defaultFlags = settings.ack === 'received' ? APPEND_RECEIVED : 0;
     this.#owner = owner;
+    this.#uploader = uploader;
     this.#retries = new Retries(settings.timeoutMs);
     this.#route = new AppendRoute(settings.connectTimeoutMs);
     this.#waiting = new Waiting(settings, this.#defaultFlags, watch);
@@ -141,6 +145,9 @@ export class Appender {
     } else {
       const before = message.entryBytes;
       message.end = message.remove(operation, message.end, this.#workspace);
+      // Followers have other bytes than it has now.
+      message.upload?.release();
+      message.upload = undefined;
       this.#room.release(before - message.entryBytes, 1);
       if (message.entryBytes === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined) {
         this.#arena.release(message.run);
@@ -184,7 +191,7 @@ export class Appender {
     return true;
   }
 
-  /** After the receipts of one message: what they made room for is done once for all of them. */
+  /** After the receipts of one message: what they made room for is done once for all of them. Likewise after uploads that are over. */
   settledSome(): void {
     this.#afterRelease();
   }
@@ -320,6 +327,15 @@ export class Appender {
     if (message === undefined) return;
     this.#room.hold(message.entryBytes, message.rejects.length);
     this.#sealed.push(message);
+    this.#upload(message);
+  }
+
+  /** Begins to put a message on followers, if that helps. */
+  #upload(message: Message): void {
+    if (this.#uploader?.helps(message.entryBytes) !== true) return;
+    const { bytes } = this.#workspace;
+    this.#workspace.frame(message.entriesAt, message.entryBytes);
+    message.upload = this.#uploader.upload(bytes.subarray(message.entriesAt, message.end));
   }
 
   /** How far plain appends may write into the open message without asking: to its end, and to the bound of bytes in flight. */
@@ -342,16 +358,24 @@ export class Appender {
     }
     this.#sendSealed();
     const openBytes = this.#open.entryBytes;
-    if (openBytes === 0 || this.#sealed.length > 0 || !this.#sent.hasRoomFor(openBytes, this.#windowBytes)) return;
+    if (openBytes === 0 || !this.#hasRoomToSend(openBytes)) return;
     this.#seal();
     this.#sendSealed();
+  }
+
+  /** Whether the open message, of `openBytes`, is not to wait for more. */
+  #hasRoomToSend(openBytes: number): boolean {
+    const first = this.#sealed.peek();
+    if (first === undefined) return this.#sent.hasRoomFor(openBytes, this.#windowBytes);
+    // What stands before it waits for its upload, and its own may be made meanwhile.
+    return first.upload?.isOver === false && openBytes >= MIN_UPLOAD_BYTES && this.#room.bytes + openBytes <= this.#windowBytes;
   }
 
   #sendSealed(): void {
     for (let message = this.#sealed.peek(); message !== undefined; message = this.#sealed.peek()) {
       const { connection } = this.#route;
       if (connection === undefined || connection.isLost || this.#route.isLeaving) return;
-      if (!this.#sent.hasRoomFor(message.entryBytes, this.#windowBytes)) return;
+      if (message.upload?.isOver === false || !this.#sent.hasRoomFor(message.entryBytes, this.#windowBytes)) return;
       this.#sealed.shift();
       const { maxBatchBytes } = connection.hello;
       // The limits may have become smaller since it was built: another server may have answered.

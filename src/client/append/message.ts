@@ -1,4 +1,6 @@
-// One APPEND message, from its first entry to its receipt: 24 bytes of header, then the entries, in a run of the workspace.
+// One APPEND message, from its first entry to its receipt, in a run of the workspace: header and entries, and between them what it says of its upload.
+//
+//   no upload:  │ room for 24 │ header 24 │ entries …        uploaded:  │ header 24 │ id, nodes 24 │ entries …
 
 import { ENTRY_HEADER_BYTES, ENTRY_KIND_SIZE_AT, ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import { LogError } from '../../core/errors.ts';
@@ -6,12 +8,14 @@ import { withoutSecrets } from '../../core/secrets.ts';
 import { dataKindSize, entryBytesAt, entryBytesOf, kindSizeAt, payloadAt } from '../../format/entry.ts';
 import {
   APPEND_CONDITIONAL,
+  APPEND_UPLOAD_BYTES,
   LEVEL_COMMITTED,
   LEVEL_VOLATILE,
   MESSAGE_HEADER_BYTES,
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
 import type { BatchReceipt, Level, Receipt } from '../options.ts';
+import type { Upload } from '../uploads/upload.ts';
 import type { Workspace } from '../wasm.ts';
 import type { Run } from './arena.ts';
 import type { ChainLink } from './chains.ts';
@@ -76,10 +80,12 @@ function nodesOf(mask: number): readonly number[] {
   return lastNodes;
 }
 
+/** Room before the entries. */
+export const HEAD_BYTES = MESSAGE_HEADER_BYTES + APPEND_UPLOAD_BYTES;
+
 export class Message {
   readonly run: Run;
-  /** Position of the header in the workspace; the entries are in [entriesAt, end). */
-  readonly at: number;
+  /** The entries are in [entriesAt, end) of the workspace. */
   readonly entriesAt: number;
   /** Valid once the message is sealed. */
   end: number;
@@ -93,6 +99,8 @@ export class Message {
   readonly resolveBatch: ResolveBatch | undefined;
   readonly resolves: Resolve[] = [];
   readonly rejects: Reject[] = [];
+  /** Undefined when followers get its entries from the leader. */
+  upload: Upload | undefined;
   /** 0 until it is sent. */
   requestId = 0;
   /** Its place among all messages that were ever sent; 0 until then. Kept when it is sent again. */
@@ -113,8 +121,7 @@ export class Message {
 
   constructor(run: Run, limitBytes: number, first: Operation) {
     this.run = run;
-    this.at = run.used;
-    this.entriesAt = run.used + MESSAGE_HEADER_BYTES;
+    this.entriesAt = run.used + HEAD_BYTES;
     this.end = this.entriesAt;
     this.limit = Math.min(run.end, this.entriesAt + Math.max(limitBytes, first.entryBytes));
     this.flags = first.flags;

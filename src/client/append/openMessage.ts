@@ -1,11 +1,10 @@
 // The message that appends are copied into until it is sealed: full, or at the end of the tick, or because what comes next must stand alone.
 
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
-import { MESSAGE_HEADER_BYTES } from '../../protocol/client.ts';
 import type { Hello } from '../../protocol/greeting.ts';
 import { SLOT_BYTES, type Workspace } from '../wasm.ts';
 import type { Arena } from './arena.ts';
-import { Message, type Operation, type Reject, type Resolve, writeEntries } from './message.ts';
+import { HEAD_BYTES, Message, type Operation, type Reject, type Resolve, writeEntries } from './message.ts';
 
 export class OpenMessage {
   readonly #workspace: Workspace;
@@ -69,7 +68,7 @@ export class OpenMessage {
 
   /** Opens a message of up to `limitBytes` of entries, or more when `first` is larger. False when there is no memory for it. */
   begin(limitBytes: number, first: Operation): boolean {
-    const run = this.#arena.reserve(MESSAGE_HEADER_BYTES + first.entryBytes);
+    const run = this.#arena.reserve(HEAD_BYTES + first.entryBytes);
     if (run === undefined) return false;
     this.#message = new Message(run, limitBytes, first);
     this.#at = this.#message.entriesAt;
@@ -120,5 +119,5 @@ const MIN_MESSAGE_BYTES = 16 * 1024;
 export function messageBytesOf({ windowBytes, maxBatchBytes }: Pick<Hello, 'windowBytes' | 'maxBatchBytes'>): number {
   // Several messages must fit the window, or sending and answering would take turns.
   const pipelined = Math.max(MIN_MESSAGE_BYTES, Math.floor(windowBytes / 4));
-  return Math.min(SLOT_BYTES - MESSAGE_HEADER_BYTES, maxBatchBytes, pipelined);
+  return Math.min(SLOT_BYTES - HEAD_BYTES, maxBatchBytes, pipelined);
 }

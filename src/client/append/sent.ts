@@ -2,10 +2,10 @@
 
 import { assert } from '../../core/assert.ts';
 import { FAIR_REQUESTS } from '../../core/limits.ts';
-import { APPEND, encodeRequest, MESSAGE_HEADER_BYTES } from '../../protocol/client.ts';
+import { APPEND, APPEND_UPLOADED, encodeAppendUpload, encodeRequest, MESSAGE_HEADER_BYTES } from '../../protocol/client.ts';
 import type { Connection } from '../nodes/connection.ts';
 import type { Workspace } from '../wasm.ts';
-import type { Message } from './message.ts';
+import { HEAD_BYTES, type Message } from './message.ts';
 
 /** Half of what the server takes however busy it is, so that there is room for other requests; beyond it appends share messages. */
 const MAX_SENT_MESSAGES = FAIR_REQUESTS / 2;
@@ -35,12 +35,16 @@ export class Sent {
 
   /** Sends a message, for the first time or again, under a request id of its own. */
   send(connection: Connection, message: Message, workspace: Workspace): void {
-    const { at, entriesAt, end, flags, expectedEnd, expectedTerm } = message;
+    const { entriesAt, end, upload, expectedEnd, expectedTerm } = message;
+    const isUploaded = upload?.isNamedTo(connection.hello) === true;
+    const at = entriesAt - (isUploaded ? HEAD_BYTES : MESSAGE_HEADER_BYTES);
+    const flags = isUploaded ? message.flags | APPEND_UPLOADED : message.flags;
     const count = workspace.frame(entriesAt, end - entriesAt);
     assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
     message.requestId = connection.takeRequestId();
     const header = new DataView(workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
     encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count, expectedTerm);
+    if (isUploaded) encodeAppendUpload(workspace.bytes, at + MESSAGE_HEADER_BYTES, upload);
     this.#messages.set(message.requestId, message);
     this.#bytes += message.entryBytes;
     connection.send(workspace.bytes.subarray(at, end));

@@ -49,5 +49,6 @@ export class Settlement {
   release(message: Message): void {
     this.#room.release(message.entryBytes, message.rejects.length);
     this.#arena.release(message.run);
+    message.upload?.release();
   }
 }

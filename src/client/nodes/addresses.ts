@@ -48,6 +48,12 @@ export class Addresses {
     return this.#onlyEncrypted && !/^wss:/.test(address) ? '' : address;
   }
 
+  /** {@link of} a node that is of use, and not needed: without discovery, given addresses only. */
+  ofUnneeded(told: string): string {
+    const url = this.of(told);
+    return this.#discovers || this.given.includes(url) ? url : '';
+  }
+
   /** Takes the nodes of a greeting in place of those of earlier ones. */
   learn({ members }: ClusterView): void {
     if (!this.#discovers) return;

@@ -24,10 +24,9 @@ import { type ClientIntroduction, FEATURE_INTRODUCE, type Hello, PROTOCOL_VERSIO
 import type { Transport } from './transport.ts';
 
 /** What this client says of itself; the version is that of package.json. */
-export const INTRODUCTION: ClientIntroduction = {
+export const INTRODUCTION: Omit<ClientIntroduction, 'features'> = {
   lowestVersion: PROTOCOL_VERSION,
   highestVersion: PROTOCOL_VERSION,
-  features: 0,
   name: 'loglog-js/0.1.0',
 };
 
@@ -92,6 +91,8 @@ export interface ConnectionHandlers {
   appended(connection: Connection, receipt: WireReceipt): boolean;
   appendsEnded(connection: Connection): void;
   appendFailed(connection: Connection, requestId: number, error: LogError): void;
+  /** The node has all of an upload, `total` bytes. */
+  uploaded(connection: Connection, requestId: number, total: number): void;
   /** The node spoke of itself again: its role, its term or the leader that it knows changed. */
   greeted(connection: Connection): void;
   /** The node was asked for a sign of life, and it may be that none comes. */
@@ -104,6 +105,8 @@ export interface ConnectionHandlers {
 export interface ConnectionOwner {
   readonly handlers: ConnectionHandlers;
   readonly observed: Observed;
+  /** Bits of what this client says that it understands besides. */
+  readonly features: number;
   /** Whether there are other nodes to go to when this one falls silent. */
   hasOthers(): boolean;
 }
@@ -164,7 +167,7 @@ export class Connection {
   #onClosed: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(url: string, hello: Hello, transport: Transport, { handlers, observed, hasOthers }: ConnectionOwner) {
+  constructor(url: string, hello: Hello, transport: Transport, { handlers, observed, features, hasOthers }: ConnectionOwner) {
     this.url = url;
     this.urls = new Set([url]);
     this.#hello = hello;
@@ -176,7 +179,7 @@ export class Connection {
     this.#hasOthers = hasOthers;
     this.#watchSilence();
     // Before anything else: the node then tells the whole cluster, and does not close the connection for what only later versions know.
-    if ((hello.features & FEATURE_INTRODUCE) !== 0) this.send(encodeIntroduce(this.takeRequestId(), INTRODUCTION));
+    if ((hello.features & FEATURE_INTRODUCE) !== 0) this.send(encodeIntroduce(this.takeRequestId(), { ...INTRODUCTION, features }));
   }
 
   get hello(): Hello {
@@ -330,7 +333,9 @@ export class Connection {
         break;
       }
       case 'cancelled':
+        break;
       case 'uploaded':
+        this.#handlers.uploaded(this, answer.requestId, answer.total);
         break;
       case 'error':
         this.#failed(answer);

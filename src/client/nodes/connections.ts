@@ -8,7 +8,7 @@ import type { NodeSeen, Watch } from '../events.ts';
 import { closedError } from '../options.ts';
 import { Addresses } from './addresses.ts';
 import type { Connection, ConnectionHandlers, Loss, Observed } from './connection.ts';
-import { DialFailure, dial, type FailureKind, otherCluster } from './dial.ts';
+import { DialFailure, type DialOptions, dial, type FailureKind, otherCluster } from './dial.ts';
 import type { OpenTransport } from './transport.ts';
 
 /** An address that has not answered for this long no longer holds up the next one. */
@@ -48,6 +48,8 @@ export interface ConnectionsOwner {
   readonly handlers: ConnectionHandlers;
   readonly watch: Watch;
   readonly clusterId: string | undefined;
+  /** Bits of what the client understands besides. */
+  readonly features: number;
   /** Whether addresses that nodes tell are used beside those that were given. */
   readonly discover: boolean;
 }
@@ -59,6 +61,7 @@ export class Connections {
   readonly #handlers: ConnectionHandlers;
   readonly #watch: Watch;
   readonly #clusterId: string | undefined;
+  readonly #features: number;
   readonly #ended = new AbortController();
   readonly #live = new Set<Connection>();
   /** One attempt at an address serves all who want it. */
@@ -67,12 +70,13 @@ export class Connections {
   #failure: LogError | undefined;
 
   /** `clusterId`: the only cluster that will do; undefined: the one that answers first. */
-  constructor(open: OpenTransport, urls: readonly string[], { handlers, watch, clusterId, discover }: ConnectionsOwner) {
+  constructor(open: OpenTransport, urls: readonly string[], { handlers, watch, clusterId, features, discover }: ConnectionsOwner) {
     this.#open = open;
     this.addresses = new Addresses(urls, discover);
     this.#handlers = handlers;
     this.#watch = watch;
     this.#clusterId = clusterId;
+    this.#features = features;
   }
 
   /** Aborted when the client is closed or its connect is given up. */
@@ -88,6 +92,17 @@ export class Connections {
   /** The cluster that this client belongs to, once that is known. */
   get clusterId(): string {
     return this.#hello?.clusterId ?? this.#clusterId ?? '';
+  }
+
+  /** How a node of this log is reached. */
+  get dialOptions(): Omit<DialOptions, 'handlers' | 'features' | 'timeoutMs'> {
+    return {
+      open: this.#open,
+      observed: this.observed,
+      hasOthers: () => this.addresses.hasOthers,
+      clusterId: this.#hello?.clusterId ?? this.#clusterId,
+      signal: this.ended,
+    };
   }
 
   get live(): ReadonlySet<Connection> {
@@ -211,15 +226,7 @@ export class Connections {
   }
 
   async #dial(url: string, timeoutMs: number): Promise<Connection> {
-    const connection = await dial(url, {
-      open: this.#open,
-      handlers: this.#handlers,
-      observed: this.observed,
-      hasOthers: () => this.addresses.hasOthers,
-      timeoutMs,
-      clusterId: this.#hello?.clusterId ?? this.#clusterId,
-      signal: this.ended,
-    });
+    const connection = await dial(url, { ...this.dialOptions, handlers: this.#handlers, features: this.#features, timeoutMs });
     if (this.ended.aborted) connection.drop('the client is closed');
     const { clusterId } = connection.hello;
     // Two addresses of two clusters may have been dialed at once, before either had answered.

@@ -14,7 +14,9 @@ import {
   APPEND_CHAINED,
   APPEND_CONDITIONAL,
   APPEND_RECEIVED,
+  APPEND_UPLOADED,
   APPENDED_HEADER_BYTES,
+  type AppendUpload,
   CANCEL,
   CREDIT,
   decodeRequest,
@@ -34,8 +36,10 @@ import {
   RECEIPT_BYTES,
   type Request,
   SUBSCRIBE,
+  UPLOAD,
 } from '../../../src/protocol/client.ts';
-import { type ClusterView, encodeHello, type Hello } from '../../../src/protocol/greeting.ts';
+import { CLIENT_UPLOADS, type ClusterView, encodeHello, FEATURE_UPLOADS, type Hello } from '../../../src/protocol/greeting.ts';
+import { FakeStaging, splitUpload } from './fakeStaging.ts';
 
 // result │ index points, unused here │ entries
 const RESULT_AT = 64;
@@ -64,6 +68,8 @@ interface SeenChain {
 export interface SeenRequest extends Request {
   /** Of an append that is conditional or chained: its chain, and its number there. */
   readonly link: { readonly chain: SeenChain; readonly number: number } | undefined;
+  /** What an append says of its upload. */
+  readonly upload: AppendUpload | undefined;
   /** A copy of the entries, made when the message was sent. */
   readonly body: Uint8Array;
   /** The client's own bytes, which must not change before the answer. */
@@ -84,6 +90,8 @@ export class FakeConnection {
   unanswered: SeenRequest[] = [];
   isOpen = true;
   isIntroduced = false;
+  /** What the client said that it understands. */
+  clientFeatures = 0;
   readonly #waiting = new Map<number, { offset: number; timer: ReturnType<typeof setTimeout> }>();
   #newestChain: SeenChain | undefined;
   #events: TransportEvents;
@@ -119,12 +127,27 @@ export class FakeConnection {
   receive(message: Uint8Array): void {
     const request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
     if (!decodeRequest(viewOf(message), request)) throw new Error('the client sent a malformed request');
-    const view = message.subarray(MESSAGE_HEADER_BYTES);
-    const seen: SeenRequest = { ...request, link: this.#linkOf(request), body: view.slice(), view };
+    const body = message.subarray(MESSAGE_HEADER_BYTES);
+    if (request.opcode === UPLOAD) {
+      this.#uploadFeature();
+      this.server.staging.take(this, request, body, (answer) => this.send(answer));
+      return;
+    }
+    const isUploaded = request.opcode === APPEND && (request.flags & APPEND_UPLOADED) !== 0;
+    if (isUploaded) this.#uploadFeature();
+    const { upload, entries: view } = isUploaded ? splitUpload(body) : { upload: undefined, entries: body };
+    const seen: SeenRequest = { ...request, link: this.#linkOf(request), upload, body: view.slice(), view };
     this.requests.push(seen);
     this.server.requests.push(seen);
     if (this.server.onRequest?.(seen, this)) return;
     this.#serve(seen);
+  }
+
+  /** Only to who was told so may uploads be news. */
+  #uploadFeature(): void {
+    const isTold =
+      this.isIntroduced && (this.clientFeatures & CLIENT_UPLOADS) !== 0 && (this.server.uploadFeatures & FEATURE_UPLOADS) !== 0;
+    if (!isTold) throw new Error('an upload for a node that has not said that it takes them');
   }
 
   /** Numbers are given when an append arrives, whatever becomes of it. */
@@ -165,7 +188,8 @@ export class FakeConnection {
       this.push();
     } else if (request.opcode === INTRODUCE) {
       this.isIntroduced = true;
-      this.send(server.greeting(this.url, true));
+      this.clientFeatures = request.b;
+      this.send(server.greeting(this.url, this));
     } else if (request.opcode === CANCEL) {
       this.subscriptions.delete(requestId);
       this.send(encodeCancelled(requestId));
@@ -191,7 +215,7 @@ export class FakeConnection {
     if (!this.isOpen) return;
     const receipts: { request: SeenRequest; first: number; end: number }[] = [];
     for (const request of requests) {
-      if (!request.view.every((byte, i) => byte === request.body[i])) throw new Error('bytes changed before they were acknowledged');
+      if (Buffer.compare(request.view, request.body) !== 0) throw new Error('bytes changed before they were acknowledged');
       if (this.#isRefused(request)) continue;
       const first = this.server.end;
       this.server.order(request.body, request.a);
@@ -304,6 +328,9 @@ export class FakeServer {
   onGreeting: (() => Uint8Array) | undefined;
   /** What clients that introduced themselves are told. */
   toldToIntroduced: ClusterView | undefined;
+  /** HELLO's features of uploads, for clients that understand them. */
+  uploadFeatures = 0;
+  readonly staging = new FakeStaging();
   /** Called after appends were ordered, before they are answered. */
   onOrdered: (() => void) | undefined;
   /** Changes DATA messages on their way. */
@@ -401,14 +428,16 @@ export class FakeServer {
   /** Says something new of itself, to all who are connected. */
   say(change: Partial<Hello>): void {
     this.hello = { ...this.hello, ...change };
-    for (const connection of this.connections) connection.send(this.greeting(connection.url, connection.isIntroduced));
+    for (const connection of this.connections) connection.send(this.greeting(connection.url, connection));
   }
 
-  greeting(url: string, isIntroduced = false): Uint8Array {
+  greeting(url: string, { isIntroduced, clientFeatures }: Partial<FakeConnection> = {}): Uint8Array {
     const forged = this.onGreeting?.();
     if (forged !== undefined) return forged;
     const cluster = isIntroduced ? this.toldToIntroduced : undefined;
-    return encodeHello({ ...this.hello, start: this.start, commit: this.commit, cluster, ...this.greetings.get(url) });
+    const told = isIntroduced && ((clientFeatures ?? 0) & CLIENT_UPLOADS) !== 0 ? this.uploadFeatures : 0;
+    const features = this.hello.features | told;
+    return encodeHello({ ...this.hello, features, start: this.start, commit: this.commit, cluster, ...this.greetings.get(url) });
   }
 
   /** Becomes a copy of another node's log, as a follower does: what it has beyond the other is cut. */
