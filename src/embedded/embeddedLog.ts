@@ -15,6 +15,9 @@ import { EmbeddedDoor } from './embeddedDoor.ts';
 import { KeepAlive } from './keepAlive.ts';
 import { type OpenOptions, type OpenPlan, planOf } from './options.ts';
 
+/** What Node calls to show an object. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
+
 /** A log in this process; made by {@link openLog}. All of a client's calls, and these. */
 export class EmbeddedLog extends LogClient {
   /**
@@ -66,6 +69,16 @@ export class EmbeddedLog extends LogClient {
       keepAlive.end();
       throw plan.signal?.aborted ? gaveUp(plan.signal) : thrown;
     }
+  }
+
+  /** What `console.log` of it says. @internal */
+  [INSPECT](): string {
+    const { error, directory, memory } = this.#engine;
+    const state = error?.message ?? (this.#ending === undefined ? undefined : 'closed');
+    const parts = [`dir: ${JSON.stringify(directory)}`, `end: ${memory.commit}`];
+    if (this.url !== undefined) parts.push(`url: '${this.url}'`);
+    if (state !== undefined) parts.push(error === undefined ? state : `failed: ${JSON.stringify(state)}`);
+    return `EmbeddedLog { ${parts.join(', ')} }`;
   }
 
   /** The directory that holds the log. */

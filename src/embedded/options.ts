@@ -27,7 +27,7 @@ export interface NodeOptions {
   readonly slots?: number | undefined;
   /** Whether writes are synced. False is for tests: a power cut can take back what was acknowledged, and receipts say `volatile`. Default true. */
   readonly fsync?: boolean | undefined;
-  /** Largest payload of one entry in bytes, 1 B to 16 MiB − 12 B. Default: that, or what a segment can hold. */
+  /** Largest payload of one entry in bytes, 1 B to 16 MiB − 1 B. Default: that, or what a segment can hold. */
   readonly maxPayloadBytes?: Size | undefined;
   /** Bytes of entries that one connection may have unacknowledged, 64 KiB to 256 MiB. Default 4 MiB. */
   readonly windowBytes?: Size | undefined;

@@ -51,8 +51,11 @@ export async function checkPeerPort(config: EngineConfig): Promise<void> {
   await checkPort(config.peerHost, own.peerPort, wayOut);
 }
 
+/** What the system says of a name that has no address. */
+const UNRESOLVED = ['ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME'];
+
 /**
- * Throws a LogError `PORT_IN_USE` unless this process can listen on `port`: better now than when the directory was changed, or the node took
+ * Throws a LogError `PORT_IN_USE`, or `USAGE` for a name without an address, unless this process can listen on `port`: better now than when the directory was changed, or the node took
  * part in its cluster. Another program may still take it until then.
  */
 export function checkPort(host: string, port: number, wayOut: string): Promise<void> {
@@ -61,6 +64,15 @@ export function checkPort(host: string, port: number, wayOut: string): Promise<v
   return new Promise((resolve, reject) => {
     const server = net.createServer((socket) => socket.destroy());
     server.once('error', ({ code, message }: NodeJS.ErrnoException) => {
+      if (UNRESOLVED.includes(code ?? '')) {
+        reject(
+          new LogError(
+            'USAGE',
+            `cannot listen on ${host} port ${port}: this machine knows no address of ${host} (${code}); nothing was changed`,
+          ),
+        );
+        return;
+      }
       const why = `another program has it, or the address is not this machine's (${code ?? message})`;
       reject(new LogError('PORT_IN_USE', `cannot listen on ${host} port ${port}: ${why}${wayOut}; nothing was changed`));
     });

@@ -5,6 +5,7 @@
 
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
+import { outOfDescriptors } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
 import { notOurs } from './disk.ts';
 import { LOCK_FILE } from './names.ts';
@@ -21,47 +22,85 @@ export interface DirectoryLock {
 /** Takes the lock, or throws a LogError `LOCKED` that says who has it: another process, or this one, which may open several directories. */
 export function lockDirectory(directory: string): DirectoryLock {
   const path = `${directory}/${LOCK_FILE}`;
-  const file = openLockFile(directory, path);
-  const itself = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  const opened = [openLockFile(directory, path)];
+  const release = (): void => {
+    for (const descriptor of opened.splice(0)) fs.closeSync(descriptor);
+  };
+  try {
+    takeLock(directory, path, opened);
+  } catch (thrown) {
+    release();
+    throw thrown;
+  }
+  return { release };
+}
+
+/** Locks the file, which is open, and the directory, which it opens. */
+function takeLock(directory: string, path: string, opened: number[]): void {
+  const [file] = opened as [number];
+  const itself = openItself(directory);
+  opened.push(itself);
   // Where directories cannot be locked, the file's lock is all there is.
   const statuses = [flock(path, itself), flock(path, file)];
   if (statuses.includes(IN_USE) || statuses[1] !== 0) {
-    const holder = textOf(file);
-    fs.closeSync(file);
-    fs.closeSync(itself);
-    throw new LogError('LOCKED', `the data directory ${directory} is in use by ${whoHas(holder)}, or name another directory`, {
-      file: path,
-    });
+    const sentence = `the data directory ${directory} is in use by ${whoHas(textOf(file))}, or name another directory`;
+    throw new LogError('LOCKED', sentence, { file: path });
   }
   const there = fs.lstatSync(path, { throwIfNoEntry: false });
   const locked = fs.fstatSync(file);
   if (there?.ino !== locked.ino || there.dev !== locked.dev) {
-    fs.closeSync(file);
-    fs.closeSync(itself);
     throw new LogError('LOCKED', `${path} was removed or replaced while this process locked it: see who did that, then start again`, {
       file: path,
     });
   }
   try {
     fs.ftruncateSync(file, 0);
-    fs.writeSync(file, `${process.pid}\n`, 0);
+    fs.writeSync(file, thisProcess(), 0);
   } catch {
     // The text only serves for the sentence that a second process gets; on a full disk there is none.
   }
-  let isHeld = true;
-  const release = (): void => {
-    if (!isHeld) return;
-    isHeld = false;
-    fs.closeSync(file);
-    fs.closeSync(itself);
-  };
-  return { release };
+}
+
+/**
+ * The text of a lock file that this process has: its id, and on a second line what tells it from others with that id. In containers every program may be
+ * process 1. The same in all threads.
+ */
+function thisProcess(): string {
+  let which = '';
+  try {
+    // When it began, in ticks since the machine did: the 22nd field, the 20th after the name in parentheses.
+    const stat = fs.readFileSync('/proc/self/stat', 'utf8');
+    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    which = `${fs.readlinkSync('/proc/self/ns/pid')} ${started}`;
+  } catch {
+    // Without /proc the id has to do.
+  }
+  return `${process.pid}\n${which}\n`;
 }
 
 /** Who has a lock, by the text of its file, and what to do about it. */
-function whoHas(holder: string): string {
-  if (holder === String(process.pid)) return `this process ${holder}: close the log that has it open`;
-  return `${/^\d+$/.test(holder) ? `process ${holder}` : 'another process'}: stop it`;
+function whoHas(text: string): string {
+  const [pid = ''] = text.split('\n');
+  if (text === thisProcess()) return `this process ${pid}: close the log that has it open`;
+  return `${/^\d+$/.test(pid) ? `process ${pid}` : 'another process'}: stop it`;
+}
+
+function reasonOf(thrown: unknown): string {
+  return outOfDescriptors(thrown) ?? (thrown instanceof Error ? thrown.message : String(thrown));
+}
+
+/** For what the system says when it refuses a call; a limit of descriptors is said as what it is. */
+function refused(path: string, what: string, thrown: unknown): LogError {
+  const errno = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : undefined;
+  return new LogError('IO', `${what}: ${reasonOf(thrown)}`, { file: path, errno });
+}
+
+function openItself(directory: string): number {
+  try {
+    return fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  } catch (thrown) {
+    throw refused(directory, `cannot open the data directory ${directory}`, thrown);
+  }
 }
 
 function openLockFile(directory: string, path: string): number {
@@ -70,8 +109,8 @@ function openLockFile(directory: string, path: string): number {
   try {
     file = fs.openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new LogError('IO', `the data directory ${directory} is not writable: ${reason}`, { file: path });
+    const what = outOfDescriptors(thrown) === undefined ? `the data directory ${directory} is not writable` : `cannot open ${path}`;
+    throw refused(path, what, thrown);
   }
   const { nlink } = fs.fstatSync(file);
   const isFile = fs.fstatSync(file).isFile();
@@ -85,13 +124,13 @@ function openLockFile(directory: string, path: string): number {
 function flock(path: string, descriptor: number): number | null {
   const { status, error } = spawnSync('flock', ['--exclusive', '--nonblock', '3'], { stdio: ['ignore', 'ignore', 'ignore', descriptor] });
   if (error !== undefined) {
-    throw new LogError('IO', `cannot lock ${path}: the program flock (package util-linux) did not run: ${error.message}`, { file: path });
+    throw refused(path, `cannot lock ${path}: the program flock (package util-linux) did not run`, error);
   }
   return status;
 }
 
-/** The process id that a lock file's text is. */
+/** What a lock file says. */
 function textOf(file: number): string {
-  const bytes = new Uint8Array(32);
-  return new TextDecoder().decode(bytes.subarray(0, fs.readSync(file, bytes, 0, bytes.length, 0))).trim();
+  const bytes = new Uint8Array(128);
+  return new TextDecoder().decode(bytes.subarray(0, fs.readSync(file, bytes, 0, bytes.length, 0)));
 }

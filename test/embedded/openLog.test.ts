@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connect } from '../../dist/src/client/index.js';
@@ -90,6 +91,15 @@ describe('an embedded log', () => {
     expect(await Promise.all(logs.map(textsOf))).toEqual([['log 0'], ['log 1'], ['log 2']]);
   });
 
+  it('says what it is where a program prints it', async () => {
+    const dir = directory();
+    const log = await open({ dir });
+    const { end } = await log.append('x');
+    expect(inspect(log)).toBe(`EmbeddedLog { dir: ${JSON.stringify(dir)}, end: ${end} }`);
+    await log.close();
+    expect(inspect(log)).toBe(`EmbeddedLog { dir: ${JSON.stringify(dir)}, end: ${end}, closed }`);
+  });
+
   it('is opened in a worker thread, and again when that was ended at once', async () => {
     const dir = directory();
     const index = new URL('../../dist/src/index.js', import.meta.url).href;
@@ -167,6 +177,14 @@ describe('options', () => {
   it('that are undefined are as if they were not there', async () => {
     await open({ acceptor: undefined, peerHost: undefined, unref: undefined, listen: undefined });
     await open({ listen: { port: 0 }, unref: false });
+  });
+
+  it('of a host that has no address are refused as that', async () => {
+    const listen = { host: 'nothing.invalid', port: 7070 };
+    const message = expect.stringMatching(
+      /^cannot listen on nothing\.invalid port 7070: this machine knows no address of nothing\.invalid/,
+    );
+    await expect(openLog({ dir: directory(), ...SMALL, listen })).rejects.toMatchObject({ code: 'USAGE', message });
   });
 
   it('of a directory that is a file, or cannot be made, are refused, and nothing hangs', async () => {
