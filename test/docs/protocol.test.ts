@@ -9,8 +9,10 @@ import { ERRORS } from '../../src/core/errors.ts';
 import * as limits from '../../src/core/limits.ts';
 import * as protocol from '../../src/protocol/client.ts';
 import { HELLO } from '../../src/protocol/greeting.ts';
+import { encodePeerHello } from '../../src/protocol/peerHandshake.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES } from '../../src/storage/dataDirectory.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
+import { closeAll, hello, RawSocket } from '../peers/support/peers.ts';
 import { frameEntries } from '../server/support/entries.ts';
 import { connect, eventually, makeDirectory, startNode } from '../server/support/fixture.ts';
 import { ProcessNode, removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
@@ -316,6 +318,17 @@ test('/readyz says 503 without a leader, the port is open then, and HELLO may co
   const hellos: string[] = [];
   const socket = new WebSocket(lonely.url, SUBPROTOCOL);
   onTestFinished(() => socket.terminate());
+  onTestFinished(closeAll);
   socket.on('message', (bytes: Buffer) => hellos.push(bytes.toString('hex')));
-  await eventually(() => hellos.some((hello, i) => i > 0 && hello === hellos[i - 1]), 'HELLO comes again without a change');
+  const other = { clusterId: '07'.repeat(16), segmentBytes: 65536, standing: 'stranger', nodes: [1, 2] } as const;
+  let term = 0;
+  let greetAtMs = 0;
+  await eventually(() => {
+    // A node in a later term, which is not heard of again: the lonely one follows, then campaigns once more.
+    if (performance.now() >= greetAtMs) {
+      RawSocket.connect(ports[1] ?? 0).write(encodePeerHello(hello(2, 1, { ...other, term: ++term })));
+      greetAtMs = performance.now() + 1_000;
+    }
+    return hellos.some((hello, i) => i > 0 && hello === hellos[i - 1]);
+  }, 'HELLO comes again without a change');
 });
