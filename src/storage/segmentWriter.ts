@@ -17,6 +17,7 @@ import { putBound, readBound } from '../format/commitBound.ts';
 import { encodeMark } from '../format/durableMark.ts';
 import { encodeSegmentHeader } from '../format/segmentHeader.ts';
 import { SLOT, STATE } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
 import { DIRECT_BYTES, type FileHandle } from './disk.ts';
 import { segmentName } from './names.ts';
@@ -25,6 +26,17 @@ import { sealSegment } from './sealer.ts';
 /** `bytes`, rounded up to whole pages. */
 function pagesBytes(bytes: number): number {
   return Math.ceil(bytes / DIRECT_BYTES) * DIRECT_BYTES;
+}
+
+/**
+ * End of what is durable in the segment of `slot`. A segment that is resumed may have been closed meanwhile, with nothing ordered in it: then
+ * the next one needs no wait for this writer, and its own may have moved the durable end on.
+ */
+function durableIn(memory: TailMemory, slot: number): number {
+  // The end is read before the close: it moves past this segment only after the close is visible.
+  const { durable } = memory;
+  const closedEnd = memory.slotWord(slot, SLOT.CLOSED_END);
+  return closedEnd === 0 ? durable : Math.min(durable, closedEnd);
 }
 
 export class SegmentWriter {
@@ -51,9 +63,9 @@ export class SegmentWriter {
     this.#slot = slot;
     this.#base = memory.slotWord(slot, SLOT.BASE);
     this.#file = file;
-    this.#durable = memory.durable;
-    this.#marked = memory.durable;
-    this.#written = memory.durable;
+    this.#durable = durableIn(memory, slot);
+    this.#marked = this.#durable;
+    this.#written = this.#durable;
     this.#bound = readBound(memory.slotBytes(slot, 0, SEGMENT_HEADER_BYTES), identity.markSeed);
     this.#writtenBound = this.#bound;
   }

@@ -291,6 +291,21 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
     foundBy: ['the next writer waits'],
   },
   {
+    name: 'resumed where the next one is',
+    what: 'a writer goes on from the durable end, also when the writer of the next segment has moved it',
+    patches: [{ file: WRITER, find: 'return closedEnd === 0 ? durable : Math.min(durable, closedEnd);', replace: 'return durable;' }],
+    foundBy: ['resume and roll'],
+  },
+  {
+    name: 'close read before the durable end',
+    what: 'a writer that goes on looks whether its segment is closed before it looks what is durable',
+    patches: [
+      { file: WRITER, find: 'const { durable } = memory;\n', replace: '\n' },
+      { file: WRITER, find: '? durable : Math.min(durable, closedEnd)', replace: '? memory.durable : Math.min(memory.durable, closedEnd)' },
+    ],
+    foundBy: ['resume and roll'],
+  },
+  {
     name: 'woken before it is durable',
     what: 'who waits for the disk is woken before DURABLE has moved',
     patches: [

@@ -60,6 +60,17 @@ function writes(slot: number, isSealed: boolean): Body {
   };
 }
 
+/** The thread that goes on with the full segment in slot 0, as after a start or a truncation. */
+const resumes: Body = ({ memory }) => {
+  const context = contextOf(memory);
+  const { disk } = context;
+  disk.close(disk.create(`${DIRECTORY}/${segmentName(0)}`));
+  return () => {
+    const outcome = writeSegment(context, 0, undefined);
+    assert(typeof outcome === 'object' && outcome.end === LARGE.length && outcome.entries === 1, 'it is sealed where it was closed');
+  };
+};
+
 function start(bench: Bench): void {
   tailOf(bench).start(0, 0, undefined);
 }
@@ -143,6 +154,20 @@ export const SEGMENT_SCENARIOS: readonly Scenario[] = [
     what: 'the next segment is written after the one before it, and all gets to disk',
     setUp: startWith(LARGE, LARGE),
     threads: { writer: writes(0, true), next: writes(1, false) },
+    daemons: ['next'],
+    final: ({ word, isDone }) => {
+      assert(isDone('writer'), 'the closed segment is sealed');
+      assert(word(WORD.DURABLE) === 2 * LARGE.length, 'all that was ordered is durable');
+    },
+  },
+  {
+    name: 'resume and roll',
+    what: 'a writer that goes on with a segment in which nothing more is ordered seals it, whatever the next one has written meanwhile',
+    setUp: (bench) => {
+      startWith(LARGE)(bench);
+      bench.memory.setWord(WORD.DURABLE, LARGE.length);
+    },
+    threads: { main: orders(LARGE), writer: resumes, next: writes(1, false) },
     daemons: ['next'],
     final: ({ word, isDone }) => {
       assert(isDone('writer'), 'the closed segment is sealed');
