@@ -277,7 +277,7 @@ describe('a follower that is not well leaves, and the append is not held up', ()
       await pass(advanceMs - 1);
       await settleMicrotasks();
       expect(isDone).toBe(false);
-      await pass(1);
+      await pass(2);
       await settleMicrotasks();
     }
     expect(isDone).toBe(true);
@@ -288,12 +288,12 @@ describe('a follower that is not well leaves, and the append is not held up', ()
   const lossesIn = (events: readonly ClientEvent[]): unknown[] =>
     events.flatMap((event) => (event.type === 'uploadsLost' ? [[event.nodeId, event.reason, event.retryMs]] : []));
 
-  test('that is slower than the others is waited for 20 ms, and for none of the next, is tried beside them after a rest, and comes back', async () => {
+  test('that is slower than the others is waited for 50 ms, and for none of the next, is tried beside them after a rest, and comes back', async () => {
     const cluster = uploadCluster();
     const { log, events } = await connectTried(cluster);
     const { staging } = cluster.node(3);
     staging.isHeld = true;
-    expect(await appendOnce(cluster, log, 20)).toBe(0b010);
+    expect(await appendOnce(cluster, log, 50)).toBe(0b010);
     expect(lossesIn(events)).toEqual([[3, 'it was slower than an upload waits', 1000]]);
     const dialed = cluster.dialed.length;
     expect(await appendOnce(cluster, log)).toBe(0b010);
@@ -314,7 +314,7 @@ describe('a follower that is not well leaves, and the append is not held up', ()
     expect(log.stats()).toMatchObject({ uploadMissCount: 1 });
   });
 
-  test('rests for 1 s, then twice as long each time, up to 30 s; after many good ones for 1 s again', async () => {
+  test('rests for 1 s, then twice as long each time, up to 30 s; after a long time that it was well for 1 s again', async () => {
     const cluster = uploadCluster();
     const rests: number[] = [];
     const node = cluster.node(2);
@@ -342,17 +342,15 @@ describe('a follower that is not well leaves, and the append is not held up', ()
     expect(rests).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
     cluster.revive(2);
     await meet();
-    for (let i = 1; i <= 16; i++) {
-      const upload = new Upload(i, new Uint8Array(100), { over: () => undefined, isKnown: () => false, released: () => undefined });
-      follower.expect(upload, performance.now());
-      follower.send(encodeUpload(i, upload.id, 0, 100, upload.entries));
-      await settleMicrotasks();
-    }
+    const upload = new Upload(1, new Uint8Array(100), { over: () => undefined, isKnown: () => false, released: () => undefined });
+    follower.expect(upload, performance.now());
+    follower.send(encodeUpload(1, upload.id, 0, 100, upload.entries));
+    await pass(120_000);
     node.connection.kill();
     expect(rests.at(-1)).toBe(1000);
   });
 
-  test('has as long again as the fastest took', async () => {
+  test('has three times as long as the fastest took', async () => {
     const cluster = uploadCluster();
     const { log } = await connectTried(cluster);
     for (const id of [2, 3]) cluster.node(id).staging.isHeld = true;
@@ -361,10 +359,26 @@ describe('a follower that is not well leaves, and the append is not held up', ()
     await pass(60);
     cluster.node(2).staging.answer();
     await settleMicrotasks();
-    await pass(59);
+    await pass(179);
     cluster.node(3).staging.answer();
     await append;
     expect(lastOf(cluster)?.upload?.nodes).toBe(0b110);
+  });
+
+  test('whose answer has arrived while this process stood still is not slow', async () => {
+    const cluster = uploadCluster();
+    const { log, events } = await connectTried(cluster);
+    for (const id of [2, 3]) cluster.node(id).staging.isHeld = true;
+    const calls = [1, 2, 3].map((i) => log.append(payloadOf(i, 200_000)));
+    await settleMicrotasks();
+    for (const id of [2, 3]) cluster.node(id).staging.answer();
+    // The timer is first, what is in the sockets comes after it.
+    vi.advanceTimersByTime(250);
+    await settleMicrotasks();
+    await pass(2);
+    await Promise.all(calls);
+    expect(nodesOf(cluster).slice(2)).toEqual([0b110, 0b110, 0b110]);
+    expect(lossesIn(events)).toEqual([]);
   });
 
   test('together with all others holds up one append for a bounded time', async () => {
@@ -373,7 +387,7 @@ describe('a follower that is not well leaves, and the append is not held up', ()
     for (const id of [2, 3]) cluster.node(id).staging.isHeld = true;
     const calls = [1, 2, 3].map((i) => log.append(payloadOf(i, 200_000)));
     await settleMicrotasks();
-    await pass(100);
+    await pass(252);
     await Promise.all(calls);
     expect(nodesOf(cluster).slice(2)).toEqual([undefined, undefined, undefined]);
     expect(await appendOnce(cluster, log)).toBeUndefined();

@@ -14,11 +14,10 @@ import { DialFailure, type DialOptions, dial } from '../nodes/dial.ts';
 import { MAX_SILENT_MS } from './pace.ts';
 import type { Upload } from './upload.ts';
 
-/** Rests: they double with each failure in a row. */
+/** Rests: each is twice as long as the one before, unless the follower was well for so many times as long meanwhile. */
 const MIN_REST_MS = 1_000;
 const MAX_REST_MS = 30_000;
-/** So many uploads without a fault, and the next rest is a short one again. */
-const GOOD_RUN = 16;
+const WELL = 4;
 
 /** What a follower's owner gives it, and is told. */
 export interface FollowerOwner {
@@ -55,8 +54,8 @@ export class Follower {
   /** Of the process that took uploads last. */
   #process = '';
   #triedAtMs = 0;
-  #failures = 0;
-  #goodRun = 0;
+  #trustedAtMs = 0;
+  #restMs = 0;
   #restUntilMs = 0;
 
   constructor(id: number, url: string, owner: FollowerOwner) {
@@ -107,11 +106,11 @@ export class Follower {
   leave(reason: string): void {
     if (this.#isClosed) return;
     const wasTrusted = this.#isTrusted;
-    this.#failures += 1;
-    this.#goodRun = 0;
-    const retryMs = Math.min(MAX_REST_MS, MIN_REST_MS * 2 ** Math.min(this.#failures - 1, 30));
-    this.#restUntilMs = performance.now() + retryMs;
-    this.#owner.left(this, this.#disconnect(reason), { reason, retryMs }, wasTrusted);
+    const nowMs = performance.now();
+    const wasWell = wasTrusted && nowMs - this.#trustedAtMs >= WELL * this.#restMs;
+    this.#restMs = wasWell ? MIN_REST_MS : Math.min(MAX_REST_MS, Math.max(MIN_REST_MS, 2 * this.#restMs));
+    this.#restUntilMs = nowMs + this.#restMs;
+    this.#owner.left(this, this.#disconnect(reason), { reason, retryMs: this.#restMs }, wasTrusted);
   }
 
   /** It is not needed any more: for good, or (`isIdle`) for now. */
@@ -187,11 +186,10 @@ export class Follower {
     }
     this.#pending.delete(requestId);
     this.#pendingBytes -= total;
-    this.#goodRun += 1;
-    if (this.#goodRun >= GOOD_RUN) this.#failures = 0;
     this.#owner.answered(this, upload);
     if (this.#isTrusted) return;
     this.#isTrusted = true;
+    this.#trustedAtMs = performance.now();
     this.#owner.trusted(this);
   }
 }

@@ -1,11 +1,15 @@
 // How long an upload may take. Followers are given the same bytes at the same time, so the first of them that has answered is the measure for the
 // others; while none has, earlier uploads are.
 
-/** A follower is waited for at least this long after another one has answered. */
-const MIN_LAG_MS = 20;
+/**
+ * After the first answer the others have so many times as long as that took, and at least this long. Links that share a client's network are
+ * given very different parts of it for a while, and a machine that has much to do stands still for tens of milliseconds: neither is a fault.
+ */
+const LAG = 3;
+const MIN_LAG_MS = 50;
 /** Without any answer an upload may take so many times as long as uploads took before, within these bounds. */
 const PATIENCE = 8;
-const MIN_SILENT_MS = 100;
+const MIN_SILENT_MS = 250;
 export const MAX_SILENT_MS = 5_000;
 
 /** A new measure counts as one part of so many. */
@@ -25,8 +29,8 @@ export class Pace {
     return Math.min(MAX_SILENT_MS, Math.max(MIN_SILENT_MS, PATIENCE * bytes * this.#msPerByte));
   }
 
-  /** How much longer the others are waited for once the first has answered, after `ms`: as long again. */
+  /** How much longer the others are waited for once the first has answered, after `ms`. */
   lagMs(ms: number): number {
-    return Math.max(MIN_LAG_MS, ms);
+    return Math.max(MIN_LAG_MS, LAG * ms);
   }
 }

@@ -117,8 +117,8 @@ export class Uploader implements UploadOwner, FollowerOwner {
 
   answered(follower: Follower, upload: Upload): void {
     upload.answered(follower.id, performance.now(), this.#pace);
-    this.#look();
     this.#next();
+    this.#watchFirst();
   }
 
   trusted({ id, url }: Follower): void {
@@ -172,33 +172,35 @@ export class Uploader implements UploadOwner, FollowerOwner {
       const message = encodeUpload(requestId, id, at, bytes, entries.subarray(at, at + MAX_UPLOAD_CHUNK_BYTES));
       for (const follower of ready) follower.send(message);
     }
-    this.#look();
+    this.#watchFirst();
   }
 
-  /** Gives up the followers that have kept the first upload waiting for too long: it is the one that holds up all others. */
-  #look(): void {
-    for (let [first] = this.#underWay; first !== undefined; [first] = this.#underWay) {
-      const nowMs = performance.now();
-      const deadlineMs = first.deadlineMs(this.#pace);
-      if (nowMs < deadlineMs) {
-        this.#lookAt(deadlineMs, nowMs);
-        return;
-      }
-      for (const follower of this.#followers.all) if (first.isWaitingFor(follower.id)) follower.leave('it was slower than an upload waits');
-      assert(!this.#underWay.has(first), 'an upload waits for followers that have not answered it');
-    }
-  }
-
-  /** One timer that is not set again for each upload: it looks, and may find that there is more time. */
-  #lookAt(atMs: number, nowMs: number): void {
+  /** The first upload is the one that holds up all others: looks at it when its time is over. One timer, which is not set again for each upload. */
+  #watchFirst(): void {
+    const [first] = this.#underWay;
+    if (first === undefined) return;
+    const atMs = first.deadlineMs(this.#pace);
     if (this.#timer !== undefined && this.#timerAtMs <= atMs) return;
     clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
     this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#look();
-      this.#next();
-    }, atMs - nowMs);
+      // What has arrived is read first: it may be this process that stood still, and not the followers.
+      this.#timer = setTimeout(() => {
+        this.#timer = undefined;
+        this.#giveUpSlow();
+      });
+    }, atMs - performance.now());
+  }
+
+  /** Leaves the followers that have kept the first upload waiting for too long. */
+  #giveUpSlow(): void {
+    const nowMs = performance.now();
+    for (let [first] = this.#underWay; first !== undefined && nowMs >= first.deadlineMs(this.#pace); [first] = this.#underWay) {
+      for (const follower of this.#followers.all) if (first.isWaitingFor(follower.id)) follower.leave('it was slower than an upload waits');
+      assert(!this.#underWay.has(first), 'an upload waits for followers that have not answered it');
+    }
+    this.#next();
+    this.#watchFirst();
   }
 
   #use(): void {
