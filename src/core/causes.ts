@@ -1,7 +1,6 @@
 // Why two nodes do not talk, and why there is no leader: one list of causes, and the sentence of each. The log, /status, the greeting of
-// clients and their errors say these and no others. docs/OPERATIONS.md says what to do about each.
+// clients and their errors say these and no others. They travel, so they name no option: each program has its own names for those. docs/OPERATIONS.md says what to do about each.
 
-import { flagOf } from './config.ts';
 import { MAX_WHY_BYTES } from './limits.ts';
 
 /** Codes are stable; sentences may change. */
@@ -44,25 +43,23 @@ export function isMistake({ code }: Cause): boolean {
 
 /** A process that says that it is a node. */
 export interface ProcessFacts {
-  /** Where it was found: an address of `--peers`, or the host that it dialed from. */
+  /** Where it was found: an address of the list of nodes, or the host that it dialed from. */
   readonly at: string;
   readonly instance: string;
 }
-
-const peers = flagOf('peers');
 
 export const causes = {
   leadsToSelf: (node: number, address: string): Cause => ({
     code: 'LEADS_TO_SELF',
     node,
     sentence:
-      `the address of node ${node} in ${peers}, ${address}, leads back to this node itself: a forwarded port, or a name that this machine ` +
+      `the address of node ${node} in the list of nodes, ${address}, leads back to this node itself: a forwarded port, or a name that this machine ` +
       `has as its own (127.0.1.1 in /etc/hosts). Give node ${node} an address that leads to it from here`,
   }),
   leadsToOther: (node: number, address: string, found: number): Cause => ({
     code: 'LEADS_TO_OTHER',
     node,
-    sentence: `the address of node ${node} in ${peers}, ${address}, leads to node ${found}: correct it, or the port that is forwarded to the wrong node`,
+    sentence: `the address of node ${node} in the list of nodes, ${address}, leads to node ${found}: correct it, or the port that is forwarded to the wrong node`,
   }),
   /** Two processes that were both heard say that they are `node`. */
   twoProcesses: (node: number, one: ProcessFacts, other: ProcessFacts): Cause => ({
@@ -71,7 +68,7 @@ export const causes = {
     sentence:
       `two processes run as node ${node}, at ${one.at} and at ${other.at}, ` +
       `${one.instance === other.instance ? 'with copies of one data directory (a cloned machine?)' : 'each with a data directory of its own'}: ` +
-      `this node talks to the one that answers at the address in ${peers}. Stop the other one, and start it again only with an empty directory and as the node that it is`,
+      `this node talks to the one that answers at the address in the list of nodes. Stop the other one, and start it again only with an empty directory and as the node that it is`,
   }),
   /** Another node says that another process than this one is this node. */
   isSecond: (own: number, by: number, text: string, isSilent: boolean): Cause => ({
@@ -79,7 +76,7 @@ export const causes = {
     node: own,
     sentence:
       `another process runs as node ${own}, as this one does${isSilent ? ', so this one stays silent' : ''}, ` +
-      `or node ${by} has a wrong address of node ${own} in its ${peers}: node ${by} says: ${text}`,
+      `or node ${by} has a wrong address of node ${own} in its list of nodes: node ${by} says: ${text}`,
   }),
   refused: (node: number, text: string): Cause => ({ code: 'REFUSED', node, sentence: `node ${node}: ${text}` }),
   listensOnLoopback: (own: number, address: string): Cause => ({
@@ -87,21 +84,21 @@ export const causes = {
     node: own,
     sentence:
       `this node listens to other nodes at ${address} only, where other machines cannot reach it: its own name may be 127.0.1.1 in ` +
-      `/etc/hosts. Start it with ${flagOf('host')} and an address that others reach`,
+      `/etc/hosts. Start it with another host to listen on, an address that others reach`,
   }),
   oneWay: (node: number, address: string, reason: string): Cause => ({
     code: 'ONE_WAY',
     node,
     sentence:
       `node ${node} reaches this node, but this one cannot reach it at ${address}: ${reason}. A firewall, or it listens on a loopback ` +
-      `address only (its own name as 127.0.1.1 in its /etc/hosts): check ${flagOf('host')} there`,
+      `address only (its own name as 127.0.1.1 in its /etc/hosts): check which host it listens on`,
   }),
   isNotReached: (node: number): Cause => ({
     code: 'ONE_WAY',
     node,
     sentence:
-      `this node reaches node ${node}, but node ${node} does not reach this one: a firewall, another address of this node in ${peers} there, ` +
-      `or this node listens on a loopback address only (${flagOf('host')})`,
+      `this node reaches node ${node}, but node ${node} does not reach this one: a firewall, another address of this node in the list of nodes there, ` +
+      `or this node listens on a loopback address only`,
   }),
   notJoined: (node: number): Cause => ({ code: 'NOT_JOINED', node, sentence: `node ${node} does not belong to the cluster yet` }),
   unreachable: (node: number, address: string, reason: string): Cause => ({

@@ -2,7 +2,6 @@
 // HELLO, so until then a connection may hold 64 bytes and a few seconds, and only so many of them are there at once.
 
 import net from 'node:net';
-import { flagOf } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_CLUSTER } from '../core/ids.ts';
 import { MAX_PEER_HANDSHAKES, PEER_HANDSHAKE_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
@@ -59,7 +58,7 @@ export class PeerListener {
         reject(
           new LogError(
             'PORT_IN_USE',
-            `cannot listen on ${host} port ${port} for other nodes (${error.code ?? error.message}): another program has it, or the address is not this machine's; name another one in ${flagOf('peers')}`,
+            `cannot listen on ${host} port ${port} for other nodes (${error.code ?? error.message}): another program has it, or the address is not this machine's; name another one in the list of nodes`,
           ),
         );
       });

@@ -13,7 +13,6 @@
 
 import { publicAddress } from '../core/address.ts';
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
-import { flagOf } from '../core/config.ts';
 import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
 import { MAX_HANDSHAKE_MORE_BYTES, MAX_NODE_ID, MAX_REFUSAL_BYTES, MAX_TERM } from '../core/limits.ts';
 import { formatNodes, isSameSet, maskOfNodes, type NodeSet, nodesOfMask } from '../core/nodeSet.ts';
@@ -317,7 +316,7 @@ export function judgeHello(decoded: DecodedHandshake, self: Self): Introduction 
     case 'hello':
       return refusalOfHello(decoded.introduction, self) ?? decoded.introduction;
     case 'notAPeer':
-      return { code: 'NOT_A_PEER', sentence: 'this is the port that LogLog nodes use among themselves; clients connect to --port' };
+      return { code: 'NOT_A_PEER', sentence: 'this is the port that LogLog nodes use among themselves; clients connect to another one' };
     case 'otherVersion':
       return {
         code: 'VERSION',
@@ -337,11 +336,10 @@ export function versionsOf({ version, lowest }: { readonly version: number; read
 
 function ownIdSentence({ to, instance, process }: Introduction, self: Self): string {
   if (process === self.process) {
-    return `the address of node ${to} leads back to the process that dialed it, node ${self.id}: give node ${to} an address in ${flagOf('peers')} that leads to it from here`;
+    return `the address of node ${to} leads back to the process that dialed it, node ${self.id}: give node ${to} an address in the list of nodes that leads to it from here`;
   }
-  const what =
-    instance === self.instance && instance !== NO_INSTANCE ? 'with a copy of its data directory' : `with ${flagOf('node')} ${self.id}`;
-  return `this is node ${self.id}, too: two processes were started ${what}, or with other ${flagOf('peers')}; stop one of them`;
+  const what = instance === self.instance && instance !== NO_INSTANCE ? 'with a copy of its data directory' : `as node ${self.id}`;
+  return `this is node ${self.id}, too: two processes were started ${what}, or with other lists of nodes; stop one of them`;
 }
 
 function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
@@ -350,7 +348,7 @@ function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
     return { code: 'OWN_ID', sentence: ownIdSentence(hello, self) };
   }
   if (to !== self.id) {
-    return { code: 'WRONG_NODE', sentence: `this is node ${self.id}, not node ${to}: give all nodes the same ${flagOf('peers')}` };
+    return { code: 'WRONG_NODE', sentence: `this is node ${self.id}, not node ${to}: give all nodes the same list of nodes` };
   }
   if (hello.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER && hello.clusterId !== self.clusterId) {
     return {
@@ -363,11 +361,11 @@ function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
   if (hello.segmentBytes !== self.segmentBytes) {
     return {
       code: 'SEGMENT_BYTES',
-      sentence: `node ${self.id} runs with ${flagOf('segmentBytes')} ${self.segmentBytes}, node ${from} with ${hello.segmentBytes}: all nodes need the same`,
+      sentence: `node ${self.id} runs with segments of ${self.segmentBytes} bytes, node ${from} with segments of ${hello.segmentBytes}: all nodes need the same`,
     };
   }
   if (hello.isSynced !== self.isSynced) {
-    const ofWhom = (isSynced: boolean): string => `${flagOf('fsync')} ${isSynced ? 'on' : 'off'}`;
+    const ofWhom = (isSynced: boolean): string => `fsync ${isSynced ? 'on' : 'off'}`;
     return {
       code: 'FSYNC',
       sentence: `node ${self.id} runs with ${ofWhom(self.isSynced)}, node ${from} with ${ofWhom(hello.isSynced)}: what is durable on some nodes only is durable on none, so start all with the same`,
@@ -383,14 +381,14 @@ function faultOfNodes({ from, nodes }: Introduction, self: Self): string | undef
   if (isSameSet(nodes, self.nodes)) return undefined;
   return (
     `node ${self.id} belongs to the nodes ${formatNodes(self.nodes)}, node ${from} to the nodes ${formatNodes(nodes)}: ` +
-    `a cluster's set of nodes cannot be changed in this version, so start all of them with the same ids in ${flagOf('peers')}`
+    `a cluster's set of nodes cannot be changed in this version, so start all of them with the same ids in their lists of nodes`
   );
 }
 
 /** Why this node refuses the WELCOME that node `to` gave it; undefined when nothing is wrong. */
 export function faultOfWelcome(welcome: Introduction, self: Self, to: NodeId): Refusal | undefined {
   if (welcome.from !== to || welcome.to !== self.id) {
-    const sentence = `it says that it is node ${welcome.from} and talks to node ${welcome.to}: give all nodes the same ${flagOf('peers')}`;
+    const sentence = `it says that it is node ${welcome.from} and talks to node ${welcome.to}: give all nodes the same list of nodes`;
     return { code: 'WRONG_NODE', sentence };
   }
   if (welcome.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER && welcome.clusterId !== self.clusterId) {

@@ -131,8 +131,8 @@ describe('addresses that lead elsewhere', { timeout }, () => {
     const client = await connectTo(one.node, 300);
     const { message } = await failureOf(client.append('x'));
     expect(message).toContain('itself included, and a leader needs 2');
-    expect(message).toContain(`the address of node 2 in --peers, 127.0.1.1:${one.peerPort}, leads back to this node itself`);
-    expect(message).toContain(`the address of node 3 in --peers, 127.0.0.1:${forwarded.port}, leads to node 2`);
+    expect(message).toContain(`the address of node 2 in the list of nodes, 127.0.1.1:${one.peerPort}, leads back to this node itself`);
+    expect(message).toContain(`the address of node 3 in the list of nodes, 127.0.0.1:${forwarded.port}, leads to node 2`);
     const shown = await runCommand(['status', '--url', one.node.url]);
     expect(shown.code).toBe(1);
     expect(shown.stdout.toString().replace(/\n +/g, ' ')).toContain('leads back to this node itself');

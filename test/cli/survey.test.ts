@@ -268,7 +268,7 @@ describe('status of a cluster', () => {
     const last = Number.MAX_SAFE_INTEGER;
     const name = 'loglog-0.loglog-headless.production-namespace.svc.cluster.local';
     const views = { 1: { durable: last, lagBytes: last, state: 'catchingUp' as const, isVoter: false, isOldCopy: true } };
-    const sentence = `the address of node 3 in --peers, ${name}:7170, leads back to this node itself: give it one that leads to it from here`;
+    const sentence = `the address of node 3 in the list of nodes, ${name}:7170, leads back to this node itself: give it one that leads to it from here`;
     const urls = await start([
       { role: 'leader', leaderId: 1, term: 2 ** 31 - 1, tail: last, views, causes: [{ code: 'LEADS_TO_SELF', node: 3, sentence }] },
       ...Array.from({ length: 5 }, () => ({ role: 'candidate' as const, term: 2 ** 31 - 1, tail: last })),

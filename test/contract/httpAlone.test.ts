@@ -91,7 +91,7 @@ describe.each(SOCKET_DOORS)('by $name', ({ name }) => {
   let asked: string[] = [];
 
   beforeAll(async () => {
-    const make = await loadAcceptor(name, nothing);
+    const make = await loadAcceptor(name, nothing, 'acceptor');
     const acceptor = make(
       { maxMessageBytes: 1 << 20 },
       careful(
@@ -131,6 +131,6 @@ describe.each(SOCKET_DOORS)('by $name', ({ name }) => {
 });
 
 test('what is set while uWebSockets.js is loaded is not left in the environment', async () => {
-  await loadAcceptor('uws', nothing);
+  await loadAcceptor('uws', nothing, 'acceptor');
   expect(process.env.UWS_HTTP_MAX_HEADERS_SIZE).toBeUndefined();
 });

@@ -49,7 +49,7 @@ async function listen(name: SocketDoor['name']): Promise<number> {
       unfinishedMs: LIMIT_MS,
     },
     { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing, broke: rethrow },
-    await loadAcceptor(name, nothing),
+    await loadAcceptor(name, nothing, 'acceptor'),
   );
   onTestFinished(() => listener.close());
   return listener.listen(() => () => NO_PAGE);

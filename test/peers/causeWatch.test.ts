@@ -1,7 +1,7 @@
 // A6: what a node makes of what it knows of its links: which cause, which sentence, and how often it is said.
 
 import { describe, expect, test } from 'vitest';
-import { CAUSES, type Cause, whyNoLeader } from '../../src/core/causes.ts';
+import { CAUSES, type Cause, causes, whyNoLeader } from '../../src/core/causes.ts';
 import { MAX_WHY_BYTES, SAY_AGAIN_MS } from '../../src/core/limits.ts';
 import { CauseWatch, causesOf, type LinkFault, type LinkView } from '../../src/peers/causeWatch.ts';
 import type { Refuser } from '../../src/protocol/peerHandshake.ts';
@@ -27,6 +27,20 @@ function down(id: number, fault: LinkFault, isHeard = false): LinkView {
 
 const GONE: LinkFault = { kind: 'failed', reason: 'connection refused' };
 
+test('no cause names a flag: programs, which call options otherwise, hear it too', () => {
+  const facts = { at: 'host2:1', instance: '1'.repeat(16) };
+  const all = [
+    causes.leadsToSelf(2, 'host2:1'),
+    causes.leadsToOther(2, 'host2:1', 3),
+    causes.twoProcesses(2, facts, facts),
+    causes.isSecond(1, 2, 'no', true),
+    causes.listensOnLoopback(1, '127.0.0.1:1'),
+    causes.oneWay(2, 'host2:1', 'no'),
+    causes.isNotReached(2),
+  ];
+  for (const { sentence } of all) expect(sentence).not.toMatch(/--[a-z]/);
+});
+
 describe('a cause', () => {
   test.each<[string, LinkFault, boolean, Partial<Cause>, string]>([
     [
@@ -41,7 +55,7 @@ describe('a cause', () => {
       refused('WRONG_NODE', by(2)),
       false,
       { code: 'LEADS_TO_OTHER', node: 3 },
-      'of node 3 in --peers, host3:7170, leads to node 2',
+      'of node 3 in the list of nodes, host3:7170, leads to node 2',
     ],
     ['a second process of this id there', refused('OWN_ID', by(1)), false, { code: 'TWO_PROCESSES', node: 1 }, 'it answers at host3:7170'],
     [
@@ -96,7 +110,7 @@ describe('a cause', () => {
     const sentenceOf = (isSilent: boolean): string | undefined =>
       causesOf({ ...OWN, isSilent }, [link(2), down(3, refused('OTHER_PROCESS', by(3)))])[0]?.sentence;
     for (const isSilent of [false, true]) {
-      expect(sentenceOf(isSilent)).toContain('or node 3 has a wrong address of node 1 in its --peers');
+      expect(sentenceOf(isSilent)).toContain('or node 3 has a wrong address of node 1 in its list of nodes');
       expect(sentenceOf(isSilent)?.includes('stays silent')).toBe(isSilent);
     }
   });

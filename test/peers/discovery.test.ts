@@ -169,7 +169,7 @@ describe('looking for the cluster', () => {
     const wire = await new Wire(0).listen();
     const { port, log } = await search(1, { 2: wire.port, 3: await deadPort() });
     wire.targetPort = port;
-    const line = `warn: the address of node 2 in --peers, ${HOST}:${wire.port}, leads back to this node itself`;
+    const line = `warn: the address of node 2 in the list of nodes, ${HOST}:${wire.port}, leads back to this node itself`;
     await log.until((lines) => lines.some((each) => each.startsWith(line)));
   });
 
@@ -177,7 +177,7 @@ describe('looking for the cluster', () => {
     const other = await startPeer(3, [1, 2, 3], { segmentBytes: 65_536 });
     const { log } = await search(1, { 2: await deadPort(), 3: other.port });
     const waiting = await log.until((all) => all.find((line) => line.includes('waiting for the cluster')));
-    expect(waiting).toContain('--segment-bytes');
+    expect(waiting).toContain('all nodes need the same');
     expect(log.all.filter((line) => line.startsWith('warn: node 3: it refuses this node (SEGMENT_BYTES)')).length).toBe(1);
   });
 

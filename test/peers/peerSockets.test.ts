@@ -424,6 +424,9 @@ it('peer sockets: a port that is taken is a clear error', async () => {
     asked: () => undefined,
     refused: () => undefined,
   });
-  await expect(listener.listen(HOST, a.port)).rejects.toMatchObject({ code: 'PORT_IN_USE', message: expect.stringContaining('--peers') });
+  await expect(listener.listen(HOST, a.port)).rejects.toMatchObject({
+    code: 'PORT_IN_USE',
+    message: expect.stringContaining('in the list of nodes'),
+  });
   await listener.close();
 });

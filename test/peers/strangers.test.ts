@@ -42,7 +42,7 @@ describe('peer port: who is refused', () => {
   const cases: readonly (readonly [string, Introduction, string, string])[] = [
     ['a node of another cluster', hello(2, 1, { clusterId: 'f'.repeat(32) }), 'OTHER_CLUSTER', CLUSTER],
     ['a node that dialed another one', hello(2, 3), 'WRONG_NODE', 'this is node 1, not node 3'],
-    ['a node that is not one of the peers', hello(9, 1), 'OTHER_NODES', '--peers'],
+    ['a node that is not one of the peers', hello(9, 1), 'OTHER_NODES', 'in their lists of nodes'],
     [
       'a node that was started with a longer list (R2)',
       hello(2, 1, { nodes: [1, 2, 3, 4, 5] }),
@@ -52,9 +52,9 @@ describe('peer port: who is refused', () => {
     ['a stranger with a longer list', { ...stranger(4, 1), nodes: [1, 2, 3, 4] }, 'OTHER_NODES', 'cannot be changed in this version'],
     ['this process itself', hello(1, 3), 'OWN_ID', 'the address of node 3 leads back to the process that dialed it'],
     ['a copy of our directory', hello(1, 1, { process: processOf(1, 2) }), 'OWN_ID', 'a copy of its data directory'],
-    ['a node with our own id', hello(1, 1, { process: processOf(1, 2), instance: 'd'.repeat(16) }), 'OWN_ID', '--node'],
-    ['a node with other segments', hello(2, 1, { segmentBytes: 65_536 }), 'SEGMENT_BYTES', '--segment-bytes'],
-    ['a stranger with other segments', { ...stranger(2, 1), segmentBytes: 65_536 }, 'SEGMENT_BYTES', '--segment-bytes'],
+    ['a node with our own id', hello(1, 1, { process: processOf(1, 2), instance: 'd'.repeat(16) }), 'OWN_ID', 'started as node 1'],
+    ['a node with other segments', hello(2, 1, { segmentBytes: 65_536 }), 'SEGMENT_BYTES', 'all nodes need the same'],
+    ['a stranger with other segments', { ...stranger(2, 1), segmentBytes: 65_536 }, 'SEGMENT_BYTES', 'all nodes need the same'],
   ];
 
   it.each(cases)('%s, with a code and a sentence, logged once', async (_name, introduction, code, text) => {
@@ -103,7 +103,7 @@ describe('peer port: who is refused', () => {
     a.sockets.dial([{ id: 2, host: HOST, peerPort: b.port }]);
     // Some attempts.
     await a.nth('changed', 3);
-    expect(a.sockets.reasonOf(2)).toContain('--segment-bytes 65536, node 1 with 1048576');
+    expect(a.sockets.reasonOf(2)).toContain('segments of 65536 bytes, node 1 with segments of 1048576');
     expect(a.sockets.links()).toMatchObject([
       { fault: { kind: 'refused', code: 'SEGMENT_BYTES', by: { from: 2, process: processOf(2) } } },
     ]);

@@ -316,21 +316,23 @@ describe('peer handshake: who may dial', () => {
   });
 
   it.each<[keyof typeof REFUSALS, Partial<Introduction>, string]>([
-    ['OWN_ID', { from: 1 }, 'with --node 1'],
+    ['OWN_ID', { from: 1 }, 'as node 1'],
     ['OWN_ID', { from: 1, instance: SELF.instance }, 'with a copy of its data directory'],
     ['OWN_ID', { from: 1, to: 3, process: SELF.process }, 'the address of node 3 leads back to the process that dialed it, node 1'],
     ['WRONG_NODE', { to: 3 }, 'this is node 1, not node 3'],
-    ['OTHER_NODES', { from: 4, nodes: [1, 2, 3, 4] }, '--peers'],
+    ['OTHER_NODES', { from: 4, nodes: [1, 2, 3, 4] }, 'in their lists of nodes'],
     ['OTHER_NODES', { nodes: [1, 2, 3, 4, 5] }, 'node 1 belongs to the nodes 1, 2, 3, node 2 to the nodes 1, 2, 3, 4, 5'],
     ['OTHER_NODES', { nodes: [1, 2] }, '1, 2:'],
     ['OTHER_CLUSTER', { clusterId: 'f'.repeat(32) }, 'f'.repeat(32)],
-    ['SEGMENT_BYTES', { segmentBytes: 65_536 }, '--segment-bytes 33554432, node 2 with 65536'],
-    ['FSYNC', { isSynced: false }, 'node 1 runs with --fsync on, node 2 with --fsync off'],
+    ['SEGMENT_BYTES', { segmentBytes: 65_536 }, 'with segments of 33554432 bytes, node 2 with segments of 65536'],
+    ['FSYNC', { isSynced: false }, 'node 1 runs with fsync on, node 2 with fsync off'],
     ['MALFORMED', { instance: NO_INSTANCE }, 'instance'],
   ])('%s', (code, change, text) => {
     const verdict = judge(change);
     expect(verdict).toMatchObject({ code });
     if ('sentence' in verdict) expect(verdict.sentence).toContain(text);
+    // It is for programs, too, where options have other names.
+    expect(JSON.stringify(verdict)).not.toContain(' --');
   });
 
   it('no other frame, no other protocol, no other version', () => {
@@ -344,7 +346,10 @@ describe('peer handshake: who may dial', () => {
     const welcome: Introduction = { ...HELLO, from: 2, to: 1 };
     expect(faultOfWelcome(welcome, SELF, 2)).toBeUndefined();
     expect(faultOfWelcome({ ...welcome, clusterId: NO_CLUSTER }, SELF, 2)).toBeUndefined();
-    expect(faultOfWelcome(welcome, SELF, 3)).toMatchObject({ code: 'WRONG_NODE', sentence: expect.stringContaining('--peers') });
+    expect(faultOfWelcome(welcome, SELF, 3)).toMatchObject({
+      code: 'WRONG_NODE',
+      sentence: expect.stringContaining('the same list of nodes'),
+    });
     expect(faultOfWelcome({ ...welcome, to: 3 }, SELF, 2)?.code).toBe('WRONG_NODE');
     const otherCluster = faultOfWelcome({ ...welcome, clusterId: 'e'.repeat(32) }, SELF, 2);
     expect(otherCluster).toMatchObject({ code: 'OTHER_CLUSTER', sentence: expect.stringContaining('e'.repeat(32)) });

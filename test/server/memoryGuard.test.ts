@@ -222,7 +222,7 @@ async function listenGuarded(boundBytes: number) {
       warn: nothing,
       broke: rethrow,
     },
-    await loadAcceptor('auto', nothing),
+    await loadAcceptor('auto', nothing, 'acceptor'),
   );
   onTestFinished(() => listener.close());
   const port = await listener.listen(() => () => NO_PAGE);

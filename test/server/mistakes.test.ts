@@ -29,7 +29,7 @@ describe.each(['uws', 'ws'] as const)('by %s', (name) => {
   /** An acceptor with `events`, whose port it returns, and what it was told of mistakes. */
   async function listen(events: Partial<typeof EVENTS>): Promise<{ readonly port: number; readonly broke: unknown[] }> {
     const broke: unknown[] = [];
-    const make = await loadAcceptor(name, nothing);
+    const make = await loadAcceptor(name, nothing, 'acceptor');
     const acceptor = make(
       { maxMessageBytes: 1 << 20 },
       careful({ ...EVENTS, ...events }, (thrown) => void broke.push(thrown)),
@@ -108,7 +108,7 @@ describe('on a timer', () => {
         loop: { nowMs: () => (isBroken ? mistake() : 0), afterTurn: (run) => TEST_LOOP.afterTurn(run) },
       },
       { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing, broke: (thrown) => void broke.push(thrown) },
-      await loadAcceptor('ws', nothing),
+      await loadAcceptor('ws', nothing, 'acceptor'),
     );
     onTestFinished(() => listener.close());
     await listener.listen(EVENTS.request);

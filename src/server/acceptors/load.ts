@@ -1,6 +1,6 @@
 // Which acceptor a node has: uWebSockets.js where its binary loads, otherwise `ws`. Each is loaded only where it is used.
 
-import { type AcceptorChoice, flagOf } from '../../core/config.ts';
+import type { AcceptorChoice } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
 import type { MakeAcceptor } from '../acceptor.ts';
@@ -39,11 +39,7 @@ function whyNot(thrown: unknown): string {
  * Loads the acceptor that was chosen. Rejects with a LogError `USAGE` where it is uWebSockets.js and cannot be loaded; `inform` is told where it
  * would be, and is not. `called`: what the option is called where it was given.
  */
-export async function loadAcceptor(
-  choice: AcceptorChoice,
-  inform: (sentence: string) => void,
-  called = flagOf('acceptor'),
-): Promise<MakeAcceptor> {
+export async function loadAcceptor(choice: AcceptorChoice, inform: (sentence: string) => void, called: string): Promise<MakeAcceptor> {
   if (choice === 'ws') return loadWs();
   try {
     return await loadUws();
