@@ -105,6 +105,14 @@ export const OPTIONS = {
     max: 256 * MIB,
     sentence: 'bytes of entries that one connection may have unacknowledged',
   },
+  stagingBytes: {
+    kind: 'number',
+    unit: 'bytes',
+    default: 64 * MIB,
+    min: 0,
+    max: 1024 * MIB,
+    sentence: 'memory for copies of appends that clients put on this node themselves, in a cluster, taken once they do; 0: they may not',
+  },
   maxConnections: {
     kind: 'number',
     unit: 'connections',
@@ -153,6 +161,8 @@ export interface Config {
   readonly acceptor: AcceptorChoice;
   readonly maxPayloadBytes: number;
   readonly windowBytes: number;
+  /** Memory for uploads of clients; 0: none are taken. */
+  readonly stagingBytes: number;
   readonly maxConnections: number;
   readonly allowOrigin: string;
   readonly allowHost: string;
@@ -347,6 +357,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     acceptor: choice('acceptor') as AcceptorChoice,
     maxPayloadBytes: Math.min(number('maxPayloadBytes'), clientCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
     windowBytes: number('windowBytes'),
+    stagingBytes: number('stagingBytes'),
     maxConnections: number('maxConnections'),
     allowOrigin: text('allowOrigin'),
     allowHost: text('allowHost'),

@@ -3,6 +3,7 @@
 //
 //   0         unused (address 0 means "none")
 //   1024      control block: the log's words, wake-up words, counters, the peer table, one descriptor a slot
+//   …         ordered uploads: 64 bytes a row
 //   …         results: 32 bytes a user of the walks (main thread, log's end, raft thread, each slot's writer, each cold reader)
 //   …         index points of each slot, u32 file positions
 //   4 KiB …   last pages: where each slot's writer composes the page that its write ends in, with the mark after the entries
@@ -10,7 +11,7 @@
 //   …         cold buffers: where cold readers put what they read
 
 import { INDEX_INTERVAL_BYTES, RESULT_SIZE_BYTES } from '../../assembly/layout.ts';
-import { COLD_READERS, FEED_READERS, MAX_ENTRY_BYTES, MAX_READ_BYTES } from '../core/limits.ts';
+import { COLD_READERS, FEED_READERS, MAX_ENTRY_BYTES, MAX_ORDERED_UPLOADS, MAX_READ_BYTES } from '../core/limits.ts';
 
 const PAGE_BYTES = 65536;
 
@@ -25,7 +26,7 @@ export interface MemoryShape {
 
 export const CONTROL_AT = 1024;
 const PEERS_AT = CONTROL_AT + 256;
-const PEER_BYTES = 40;
+const PEER_BYTES = 48;
 const SLOT_DESCRIPTORS_AT = CONTROL_AT + 2048;
 const SLOT_DESCRIPTOR_BYTES = 72;
 
@@ -45,6 +46,8 @@ export const WORD = {
   DATA_END: CONTROL_AT + 88, // end of the last ordered data entry, never too low: whoever owns the log's end, before TAIL
   LAST_LEADER: CONTROL_AT + 96, // 8 bytes: instance of the leader of the last entry's term: raft thread, while the gate is closed
   LAST_TERM: CONTROL_AT + 104, // u32: that term
+  REFERENCE_HITS: CONTROL_AT + 1920, // uploads that other nodes were referred to: raft thread
+  REFERENCE_MISSES: CONTROL_AT + 1928, // uploads that they had to be sent although their clients named them: raft thread
 } as const;
 
 /** 32-bit words that threads wait on, by address. */
@@ -68,8 +71,21 @@ export const STATE = {
   COMMIT_AWAITED: CONTROL_AT + 180, // 1 while the main thread waits on SIGNAL.COMMIT: main thread
   HANGS: CONTROL_AT + 160, // counts the times that the main thread did not answer for long: raft thread
   BEAT: CONTROL_AT + 188, // bumped by the main thread again and again, to show that its event loop turns: main thread
+  UPLOADS: CONTROL_AT + 120, // counts the rows that were put into the ring of ordered uploads: whoever owns the log's end, before TAIL
+  UPLOADS_TAKEN: CONTROL_AT + 124, // counts those that were taken out: raft thread
   BOUND_AWAITED: CONTROL_AT + 184, // 1 when the open segment's writer rests before COMMIT has reached what is durable: it, and the raft thread
 } as const;
+
+/** Fields of a row of the ring of ordered uploads. */
+export const ORDERED_UPLOAD = {
+  OFFSET: 0, // f64 word: log offset of the upload's first entry
+  END: 8, // f64 word: where its last one ends
+  NODES: 16, // u32: bit i: node i + 1 has it, as the client says
+  CLIENT: 20, // u32: a number for the client, so that the raft thread can tell them apart
+  TERM: 24, // u32: the leader's term
+  ID: 32, // 16 bytes
+} as const;
+const ORDERED_UPLOAD_BYTES = 64;
 
 export const ROLE_FOLLOWER = 0;
 export const ROLE_CANDIDATE = 1;
@@ -90,6 +106,7 @@ export const PEER = {
   CONNECTED: 20, // i32: 1 while our link to it is up
   VOTER: 24, // i32: 1 when it does not count, 2 when it does, 0 where that is not known
   OLD_COPY: 28, // i32: 1 while it lacks what it had acknowledged
+  SENT: 40, // f64 word: bytes that were handed to the link to it, ever
 } as const;
 
 export const PEER_UNKNOWN = 0;
@@ -132,6 +149,8 @@ export interface MemoryMap {
   slotAt(slot: number): number;
   /** Address of a slot's index points. */
   pointsAt(slot: number): number;
+  /** Address of a row of the ring of ordered uploads, 0 to MAX_ORDERED_UPLOADS - 1. */
+  orderedUploadAt(row: number): number;
   /** Address of the main thread's result. */
   readonly mainResultAt: number;
   /** Address of the result of whoever owns the log's end. */
@@ -160,7 +179,8 @@ function align(address: number, to: number): number {
 /** Lays out the memory of a node. */
 export function memoryMap(shape: MemoryShape): MemoryMap {
   const { segmentBytes, slots } = shape;
-  const resultsAt = align(SLOT_DESCRIPTORS_AT + slots * SLOT_DESCRIPTOR_BYTES, 64);
+  const orderedUploadsAt = align(SLOT_DESCRIPTORS_AT + slots * SLOT_DESCRIPTOR_BYTES, 64);
+  const resultsAt = orderedUploadsAt + MAX_ORDERED_UPLOADS * ORDERED_UPLOAD_BYTES;
   const resultBytes = RESULT_SIZE_BYTES;
   const slotResultsAt = resultsAt + 3 * resultBytes;
   const coldResultsAt = slotResultsAt + slots * resultBytes;
@@ -175,6 +195,7 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
     descriptorAt: (slot) => SLOT_DESCRIPTORS_AT + slot * SLOT_DESCRIPTOR_BYTES,
     slotAt: (slot) => slotsAt + slot * segmentBytes,
     pointsAt: (slot) => pointsAt + slot * pointsBytes,
+    orderedUploadAt: (row) => orderedUploadsAt + row * ORDERED_UPLOAD_BYTES,
     mainResultAt: resultsAt,
     tailResultAt: resultsAt + resultBytes,
     raftResultAt: resultsAt + 2 * resultBytes,

@@ -50,6 +50,17 @@ export class PeerTable {
     };
   }
 
+  /** Bytes that were handed to the link to node `id` since this one started. */
+  sentBytes(id: number): number {
+    return this.#memory.word(peerAt(id) + PEER.SENT);
+  }
+
+  /** Raft thread: so many more. */
+  addSent(id: number, bytes: number): void {
+    const at = peerAt(id) + PEER.SENT;
+    this.#memory.setWord(at, this.#memory.word(at) + bytes);
+  }
+
   /** Writes the given fields of node `id`'s record. Times are rounded down to whole milliseconds. */
   set(id: number, { match, contactMs, state, isConnected, isVoter, isOldCopy }: Partial<PeerRecord>): void {
     const at = peerAt(id);

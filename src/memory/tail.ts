@@ -9,6 +9,7 @@ import {
   ENTRY_TERM_AT,
   INDEX_INTERVAL_BYTES,
   KIND_DATA,
+  MAX_PAYLOAD_BYTES,
   RESULT_STOPPED_AT,
   SCAN_ACTED_ON,
   SCAN_VERIFY,
@@ -27,6 +28,7 @@ import { segmentCapacityBytes } from '../core/config.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, WORD } from './map.ts';
+import { noteOrdered, type Upload } from './orderedUploads.ts';
 import { noWalk, type TailMemory, type WalkResult } from './tailMemory.ts';
 
 /**
@@ -84,10 +86,18 @@ export class Tail {
   }
 
   /**
-   * Orders `entryCount` framed entries, all of them or none; `isOneBatch`: only if they are exactly one batch. `term` is the current one; times are Unix milliseconds. The caller wakes
-   * the writer ({@link wake}) when it has ordered all that it has.
+   * Orders `entryCount` framed entries, all of them or none; `isOneBatch`: only if they are exactly one batch; `upload`: other nodes have them
+   * from their client. `term` is the current one; times are Unix milliseconds. The caller wakes the writer ({@link wake}) when it has ordered all that it has.
    */
-  append(entries: Uint8Array, entryCount: number, term: number, maxPayloadBytes: number, nowMs: number, isOneBatch = false): AppendStatus {
+  append(
+    entries: Uint8Array,
+    entryCount: number,
+    term: number,
+    maxPayloadBytes: number,
+    nowMs: number,
+    isOneBatch = false,
+    upload?: Upload,
+  ): AppendStatus {
     const tail = this.#memory.tail;
     assert(tail + entries.length <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
     const slot = this.#makeRoom(tail, entries.length);
@@ -103,6 +113,7 @@ export class Tail {
     if (status !== WALK_COMPLETE || this.#walk.count !== entryCount) {
       return this.#refuse(status, this.#walk.bytes);
     }
+    if (upload !== undefined) noteOrdered(this.#memory, tail, tail + entries.length, term, upload);
     this.#publish(slot, tail, entries.length, this.#walk, nowMs);
     return 'ordered';
   }
@@ -121,6 +132,46 @@ export class Tail {
     nowMs: number,
     begins?: (view: DataView, at: number) => boolean,
   ): ReplicatedStatus {
+    return this.#place(chunks, byteCount, base, nowMs, (slot, at, tail) => {
+      if (!this.#verify(slot, at, byteCount, term, tail, positionOf(tail, base))) return false;
+      if (begins?.(this.#view, at) !== false) return true;
+      this.#refuse(WALK_BAD_LEADER, 0);
+      return false;
+    });
+  }
+
+  /**
+   * Orders an upload: whole batches of entries as a client framed them, which are stamped here as the leader stamped its copy. `isSame` then says
+   * whether these bytes are the leader's; where not, they leave no trace. See {@link appendReplicated}.
+   */
+  appendUpload(
+    chunks: readonly Uint8Array[],
+    byteCount: number,
+    term: number,
+    base: number,
+    nowMs: number,
+    isSame: (stamped: Uint8Array) => boolean,
+  ): ReplicatedStatus {
+    const { map, wasm, bytes } = this.#memory;
+    return this.#place(chunks, byteCount, base, nowMs, (slot, at, tail) => {
+      const position = positionOf(tail, base);
+      const pointsAt = this.#nextPointAt(slot, position);
+      const status = wasm.stamp(at, byteCount, term, tail, MAX_PAYLOAD_BYTES, 0, position, pointsAt, map.tailResultAt);
+      this.#memory.readResult(map.tailResultAt, this.#walk);
+      if (status === WALK_COMPLETE && isSame(bytes.subarray(at, at + byteCount))) return true;
+      this.#refuse(status, this.#walk.bytes);
+      return false;
+    });
+  }
+
+  /** Copies `chunks` to the log's end, in the segment at `base`, and publishes them if `isRight`, told slot, address and log offset, says so. */
+  #place(
+    chunks: readonly Uint8Array[],
+    byteCount: number,
+    base: number,
+    nowMs: number,
+    isRight: (slot: number, at: number, tail: number) => boolean,
+  ): ReplicatedStatus {
     const memory = this.#memory;
     const tail = memory.tail;
     if (byteCount > this.#capacityBytes - (tail - base) || tail + byteCount > MAX_LOG_OFFSET) return this.#refuse(WALK_TOO_LARGE, 0);
@@ -129,8 +180,7 @@ export class Tail {
     if (rolls && base !== tail) return 'misplaced';
     const slot = rolls ? this.#takeNext(tail) : open;
     if (slot < 0) return 'full';
-    const position = positionOf(tail, base);
-    const at = memory.map.slotAt(slot) + position;
+    const at = memory.map.slotAt(slot) + positionOf(tail, base);
     let filled = 0;
     for (const chunk of chunks) {
       assert(filled + chunk.length <= byteCount, 'the chunks of a batch have as many bytes as it says');
@@ -138,8 +188,7 @@ export class Tail {
       filled += chunk.length;
     }
     assert(filled === byteCount && byteCount > 0, 'the chunks of a batch have as many bytes as it says');
-    if (!this.#verify(slot, at, byteCount, term, tail, position)) return 'refused';
-    if (begins?.(this.#view, at) === false) return this.#refuse(WALK_BAD_LEADER, 0);
+    if (!isRight(slot, at, tail)) return 'refused';
     if (rolls) this.#roll(slot, tail);
     this.#publish(slot, tail, byteCount, this.#walk, nowMs);
     return 'ordered';

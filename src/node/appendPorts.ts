@@ -1,6 +1,7 @@
 // What the queue of appends takes, and what it stands on.
 
 import type { Gate } from '../memory/gate.ts';
+import type { Upload } from '../memory/orderedUploads.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Appender } from './caller.ts';
@@ -17,6 +18,8 @@ export interface AppendRequest {
   readonly received: boolean;
   /** Append only if this holds when the request is ordered. */
   readonly condition: Condition | undefined;
+  /** Its client says that other nodes have the entries, too. */
+  readonly upload?: Upload | undefined;
   readonly arrivedMs: number;
 }
 
@@ -39,6 +42,8 @@ export interface AppendPorts {
   readonly maxPayloadBytes: number;
   /** What receipts of committed appends say: less than LEVEL_COMMITTED where nothing is synced. */
   readonly committedLevel?: number | undefined;
+  /** Called when the append of an upload was ordered. */
+  ordered?(id: Uint8Array): void;
   /** Called when the commit is to be watched, for as long as {@link Appends.awaitsCommit}. */
   awaitCommit(): void;
 }

@@ -85,6 +85,7 @@ export class Appends {
   #answered: Appender[] = [];
   #isTurnPlanned = false;
   readonly #awaitCommit: () => void;
+  readonly #ordered: (id: Uint8Array) => void;
   readonly #loop: AppendPorts['loop'];
   /** Term of everything in `#pending`. */
   #term = 0;
@@ -94,7 +95,7 @@ export class Appends {
   readonly counters: AppendCounters = { entries: 0, batches: 0, bytes: 0 };
   readonly latency = new PowerHistogram(64e-6, 18);
 
-  constructor({ memory, tail, gate, cluster, loop, maxPayloadBytes, committedLevel = LEVEL_COMMITTED, awaitCommit }: AppendPorts) {
+  constructor({ memory, tail, gate, cluster, loop, maxPayloadBytes, committedLevel = LEVEL_COMMITTED, awaitCommit, ordered }: AppendPorts) {
     this.#memory = memory;
     this.#tail = tail;
     this.#gate = gate;
@@ -103,6 +104,7 @@ export class Appends {
     this.#maxPayloadBytes = maxPayloadBytes;
     this.#committedLevel = committedLevel;
     this.#awaitCommit = awaitCommit;
+    this.#ordered = ordered ?? (() => undefined);
   }
 
   /** Bytes of appends that wait for tail memory. */
@@ -282,7 +284,7 @@ export class Appends {
   }
 
   #orderInside(request: AppendRequest, term: number): boolean {
-    const { caller, requestId, condition } = request;
+    const { caller, requestId, condition, upload } = request;
     const end = this.#memory.tail;
     const refusal = condition === undefined ? undefined : refusalOf(condition, { term, dataEnd: this.#memory.dataEnd, tail: end });
     if (refusal !== undefined) {
@@ -295,7 +297,8 @@ export class Appends {
     }
     if (this.#pending.size >= MAX_PENDING_APPENDS) return false;
     const isOneBatch = condition !== undefined;
-    const status = this.#tail.append(request.entries, request.entryCount, term, this.#maxPayloadBytes, this.#loop.wallMs(), isOneBatch);
+    const nowMs = this.#loop.wallMs();
+    const status = this.#tail.append(request.entries, request.entryCount, term, this.#maxPayloadBytes, nowMs, isOneBatch, upload);
     if (status === 'full') return false;
     // Also for a refused batch: it may have closed a slot, whose writer must learn of it.
     this.#planTurn();
@@ -303,6 +306,7 @@ export class Appends {
       this.#refuseBatch(request);
       return true;
     }
+    if (upload !== undefined) this.#ordered(upload.id);
     condition?.chain.succeeded(condition.number, term, this.#tail.end);
     this.counters.entries += this.#tail.count;
     this.counters.batches += 1;

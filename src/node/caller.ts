@@ -5,6 +5,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { Chain } from './chain.ts';
 import type { Deadline } from './deadlines.ts';
 import type { WaitingEnd } from './ends.ts';
+import type { Uploader } from './uploads.ts';
 
 /** What {@link Appends} keeps with a caller, and needs to answer it. */
 export interface Appender {
@@ -25,7 +26,7 @@ export interface Appender {
 }
 
 /** Whoever asks a node for anything. */
-export interface Caller extends Appender {
+export interface Caller extends Appender, Uploader {
   /** The newest chain of conditional appends; undefined until there is one. */
   chain: Chain | undefined;
   /** END requests that wait for their answer. */

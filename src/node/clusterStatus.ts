@@ -155,6 +155,7 @@ export class ClusterStatus {
       state: 'unknown',
       isOldCopy: null,
       lastContactMs: null,
+      sentBytes: null,
     };
   }
 
@@ -178,6 +179,7 @@ export class ClusterStatus {
       state: isFed ? feed : 'unknown',
       isOldCopy: isFed ? isOldCopy : null,
       lastContactMs: contactMs === 0 ? null : contactMs,
+      sentBytes: this.#memory.peers.sentBytes(peer.id),
     };
   }
 }

@@ -3,6 +3,7 @@
 // longer go on it ends itself, once, and says so.
 
 import type { Cause } from '../core/causes.ts';
+import { maxBatchBytes } from '../core/config.ts';
 import type { LogError } from '../core/errors.ts';
 import { STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
 import { Gate } from '../memory/gate.ts';
@@ -28,6 +29,7 @@ import { Readings } from './reading.ts';
 import { Segments } from './segments.ts';
 import { type NodeStatus, statusOf } from './status.ts';
 import { type StopReport, stopNode } from './stop.ts';
+import { Uploads } from './uploads.ts';
 
 export class Engine {
   readonly config: EngineConfig;
@@ -46,6 +48,7 @@ export class Engine {
   readonly appends: Appends;
   readonly readings: Readings;
   readonly ends: Ends;
+  readonly uploads: Uploads;
   readonly pulse: Pulse;
   readonly doors = new Set<Door>();
   readonly loop: Loop;
@@ -111,6 +114,14 @@ export class Engine {
       maxPayloadBytes: config.maxPayloadBytes,
       committedLevel: config.fsync ? LEVEL_COMMITTED : LEVEL_VOLATILE,
       awaitCommit,
+      ordered: (id) => this.uploads.ordered(id),
+    });
+    this.uploads = new Uploads({
+      loop,
+      stagingBytes: this.isAlone ? 0 : config.stagingBytes,
+      maxBatchBytes: maxBatchBytes(config),
+      staging: (shared) => this.#raft?.staging(shared),
+      staged: (rows) => this.#raft?.staged(rows),
     });
     this.readings = new Readings({
       memory,
@@ -164,6 +175,7 @@ export class Engine {
         await this.segments.truncate(offset);
         log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
       },
+      placed: (row, isPlaced) => this.uploads.placed(row, isPlaced),
       failed: failure.fail,
       causes: (causes, whyNoLeader) => this.#causesChanged(causes, whyNoLeader),
       advertised: (other, url) => this.#advertised(other, url),
@@ -207,6 +219,7 @@ export class Engine {
     this.readings.closed(caller);
     this.ends.closed(caller);
     this.appends.closed(caller);
+    this.uploads.closed(caller);
   }
 
   /**

@@ -54,6 +54,14 @@ export class RaftLink implements RaftPort {
     this.#post({ kind: 'sealed', segment: { base, end } });
   }
 
+  staging(shared: SharedArrayBuffer): void {
+    this.#post({ kind: 'staging', shared });
+  }
+
+  staged(rows: readonly number[]): void {
+    this.#post({ kind: 'staged', rows });
+  }
+
   readIndex(): Promise<number | undefined> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
@@ -117,6 +125,9 @@ export class RaftLink implements RaftPort {
       case 'transferDone':
         this.#onTransferred?.(message.ok);
         this.#onTransferred = undefined;
+        break;
+      case 'placed':
+        this.#events.placed(message.row, message.isPlaced);
         break;
       case 'failed':
         this.#events.failed(fromPlainError(message.error));

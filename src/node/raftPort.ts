@@ -8,6 +8,8 @@ export interface RaftEvents {
   openSegment(slot: number): void;
   /** Cut the log at `offset`; resolves when it is done. */
   truncate(offset: number): Promise<void>;
+  /** This row of the staging memory is not needed any more. */
+  placed(row: number, isPlaced: boolean): void;
   failed(error: LogError): void;
   /** What is known to be wrong between the nodes, and why there is no leader, should none be known. */
   causes(causes: readonly Cause[], whyNoLeader: string): void;
@@ -22,6 +24,10 @@ export interface RaftPort {
   readonly started: Promise<void>;
   /** A segment was sealed: the thread may read it from disk, and its slot may be free. */
   sealed(base: number, end: number): void;
+  /** Uploads are staged in this memory from now on; called once, before {@link staged}. */
+  staging(shared: SharedArrayBuffer): void;
+  /** These rows of it hold uploads whole. */
+  staged(rows: readonly number[]): void;
   /** A commit offset that counts everything that was acknowledged, by anyone, before this call; undefined when no leader could be asked. */
   readIndex(): Promise<number | undefined>;
   /** Hands leadership to another node, if this one has it. Resolves to whether another one took over, or this one did not lead. */

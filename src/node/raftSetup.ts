@@ -16,7 +16,7 @@ export function raftSetup(
   recovered: RecoveredLog,
   shared: SharedTailMemory,
 ): Omit<RaftSetup, 'directLog'> {
-  const { node, peerHost, advertise, peers, electionTimeoutMs, fsync } = config;
+  const { node, peerHost, advertise, peers, electionTimeoutMs, stagingBytes, fsync } = config;
   const { identity, start, end, commit, lastTerm, terms, sealed } = recovered;
   const vote = readVote(disk, directory);
   return {
@@ -30,6 +30,7 @@ export function raftSetup(
     advertise,
     peers: [...peers],
     electionTimeoutMs,
+    takesUploads: stagingBytes > 0,
     vote: vote.currentTerm < lastTerm ? { ...vote, currentTerm: lastTerm, votedFor: node } : vote,
     log: { start, end, commit, terms: [...terms] },
     sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),

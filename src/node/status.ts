@@ -12,6 +12,7 @@ import type { EngineConfig } from './engineOptions.ts';
 import type { Loop } from './loop.ts';
 import { residentBytes } from './residentBytes.ts';
 import type { Segments } from './segments.ts';
+import type { Uploads } from './uploads.ts';
 
 export type NodeRole = 'leader' | 'candidate' | 'follower';
 
@@ -39,6 +40,8 @@ export interface ClusterNodeStatus {
   readonly isOldCopy: boolean | null;
   /** Unix milliseconds of its last message; null for none, and of itself. */
   readonly lastContactMs: number | null;
+  /** Bytes that this node has handed to its link to it since this node started; null of itself. */
+  readonly sentBytes: number | null;
 }
 
 /** What GET /status answers, as JSON. Offsets and sizes in bytes, times in milliseconds. */
@@ -72,6 +75,23 @@ export interface NodeStatus {
   readonly segments: { readonly sealed: number; readonly bytes: number };
   readonly clients: { readonly connections: number; readonly heldAppendBytes: number; readonly sendBufferedBytes: number };
   readonly appends: { readonly entries: number; readonly batches: number; readonly bytes: number };
+  /** Copies of appends that clients put on nodes themselves. */
+  readonly uploads: {
+    /** Whether this node takes any. */
+    readonly isOn: boolean;
+    /** What is staged here now. */
+    readonly staged: number;
+    readonly stagedBytes: number;
+    /** Since the start: taken whole, put to their place in the log, forgotten because their time was over, refused. */
+    readonly taken: number;
+    readonly takenBytes: number;
+    readonly placed: number;
+    readonly expired: number;
+    readonly refused: number;
+    /** Where this node leads, since its start: those that another node was referred to, and those that one had to be sent although its client named it. */
+    readonly hits: number;
+    readonly misses: number;
+  };
   readonly memory: { readonly residentBytes: number };
   readonly limits: { readonly maxPayloadBytes: number; readonly windowBytes: number; readonly maxBatchBytes: number };
 }
@@ -88,13 +108,14 @@ export interface StatusSources {
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
   readonly appends: Appends;
+  readonly uploads: Uploads;
   readonly doors: Iterable<Door>;
   readonly url: string;
 }
 
 /** What /status shows of an engine and its doors. */
 export function statusOf(engine: StatusSources): NodeStatus {
-  const { config, processNumber, identity, startedMs, loop, memory, cluster, segments, appends, doors, url } = engine;
+  const { config, processNumber, identity, startedMs, loop, memory, cluster, segments, appends, uploads, doors, url } = engine;
   const start = memory.word(WORD.START);
   let connections = 0;
   let sendBufferedBytes = 0;
@@ -113,6 +134,14 @@ export function statusOf(engine: StatusSources): NodeStatus {
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },
     clients: { connections, heldAppendBytes: appends.heldBytes, sendBufferedBytes },
     appends: { ...appends.counters },
+    uploads: {
+      isOn: uploads.isOn,
+      staged: uploads.count,
+      stagedBytes: uploads.stagedBytes,
+      ...uploads.counters,
+      hits: memory.word(WORD.REFERENCE_HITS),
+      misses: memory.word(WORD.REFERENCE_MISSES),
+    },
     memory: { residentBytes: residentBytes() },
     limits: { maxPayloadBytes: config.maxPayloadBytes, windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) },
   };

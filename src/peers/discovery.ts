@@ -73,7 +73,17 @@ class Search {
     this.#others = new Map(others.map((address) => [address.id, newOther(address)]));
     const nodes = peers.map((peer) => peer.id);
     this.#rule = new FoundingRule(id, nodes, FOUNDING_ANSWER_MS);
-    this.#self = { clusterId: NO_CLUSTER, id, instance: NO_INSTANCE, process, segmentBytes, isSynced, nodes, advertise };
+    this.#self = {
+      clusterId: NO_CLUSTER,
+      id,
+      instance: NO_INSTANCE,
+      process,
+      segmentBytes,
+      isSynced,
+      takesUploads: false,
+      nodes,
+      advertise,
+    };
     this.#listener = new PeerListener({
       self: this.#self,
       introduce: (to) => this.#introduce(to),

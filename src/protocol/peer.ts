@@ -1,5 +1,5 @@
 // The bytes of what nodes say to each other, encoder and decoder side by side; docs/PEERS.md gives every byte. Every message is one
-// frame of 80 bytes; after an AppendRequest's frame follow the log's bytes [prevOffset, end), its body.
+// frame of 80 bytes; after an AppendRequest's frame follow the log's bytes [prevOffset, end), its body, or a reference to them.
 //
 //    0 u32 body bytes │ 4 u8 kind │ 5 u8 flags │ 6 u16 zero │  8 u32 term │ 12 u32 termAtA
 //   16 u64 a │ 24 u64 b │ 32 u64 c │ 40 u64 d │ 48 u64 number │ 56 8 bytes leaderAtA │ 64 8 bytes leaderBeforeB
@@ -9,7 +9,7 @@
 //                        leaderAtA                                                 leaderBeforeB
 //   1 voteRequest        lastTerm   end         –        –         –       –       –            1 isPreVote, 2 isTransfer
 //   2 voteResponse       –          –           –        –         –       –       –            1 isPreVote, 2 granted
-//   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  –
+//   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  1 a reference in place of the entries
 //                        prevLeader                                                entriesLeader
 //   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 mayLead, 16 awaitsCommit, 32 isHung
 //                        hintLeader
@@ -17,14 +17,19 @@
 //   6 readIndexRequest   –          –           –        –         –       id      –            –
 //   7 readIndexResponse  –          index       –        –         –       id      –            1 ok
 //   8 admit              –          –           –        –         –       –       –            1 voter, 2 returned, otherwise new
+//   9 announce           –          –           –        –         –       –       –            –
+//
+//   a reference:  0 16 bytes id │ 16 32 bytes digest │ 48 u8 kind of digest │ 49 zeros │ 52 u32 head bytes │ 56 zeros │ 64 the head
+//   an announce's body: ids of 16 bytes each
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert, unreachable } from '../core/assert.ts';
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
-import { MAX_APPEND_BYTES, MAX_ENTRY_BYTES, MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
+import { MAX_APPEND_BYTES, MAX_ENTRY_BYTES, MAX_LOG_OFFSET, MAX_TERM, MAX_UPLOAD_BYTES } from '../core/limits.ts';
 import type { PeerMessage } from '../raft/messages.ts';
+import { UPLOAD_ID_BYTES } from './client.ts';
 import { crc32 } from './crc32.ts';
 
 /** Bytes of every frame; a body comes on top. */
@@ -32,6 +37,18 @@ export const PEER_FRAME_BYTES = 80;
 
 /** Largest body of a frame: a batch, or a single entry that is larger. */
 export const MAX_PEER_BODY_BYTES = Math.max(MAX_APPEND_BYTES, MAX_ENTRY_BYTES);
+
+/** Most ids in one announce. */
+export const MAX_ANNOUNCE_IDS = 256;
+
+/** Bytes of a reference without its head; and most of the head, the log's own entry before those of the upload, in the same batch. */
+export const REFERENCE_BYTES = 64;
+const MAX_REFERENCE_HEAD_BYTES = 1024;
+const DIGEST_BYTES = 32;
+/** The kind of digest: SHA-256 of the stamped bytes. */
+const SHA_256 = 1;
+
+const IS_REFERENCE = 1;
 
 const AT = {
   bodyBytes: 0,
@@ -60,6 +77,7 @@ const KIND = {
   readIndexRequest: 6,
   readIndexResponse: 7,
   admit: 8,
+  announce: 9,
 } as const satisfies Record<PeerMessage['kind'], number>;
 
 /** A frame's fields without its kind; what a kind does not use is zero. */
@@ -86,12 +104,13 @@ const OPTIONAL = ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'd', 'number', 'termBef
 const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; readonly uses: readonly FieldName[] }>> = {
   voteRequest: { flags: 3, uses: ['termAtA', 'a'] },
   voteResponse: { flags: 3, uses: [] },
-  appendRequest: { flags: 0, uses: [...OPTIONAL] },
+  appendRequest: { flags: IS_REFERENCE, uses: [...OPTIONAL] },
   appendResponse: { flags: 63, uses: ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'number'] },
   timeoutNow: { flags: 0, uses: [] },
   readIndexRequest: { flags: 0, uses: ['number'] },
   readIndexResponse: { flags: 1, uses: ['a', 'number'] },
   admit: { flags: 3, uses: [] },
+  announce: { flags: 0, uses: ['bodyBytes'] },
 };
 
 interface Shape {
@@ -141,9 +160,34 @@ function flagsOf(...bits: readonly boolean[]): number {
   return bits.reduce((flags, bit, i) => flags | (bit ? 1 << i : 0), 0);
 }
 
-/** Bytes of log that travel after `message`'s frame. */
+/** Bytes that travel after `message`'s frame. */
 export function bodyBytesOf(message: PeerMessage): number {
-  return message.kind === 'appendRequest' ? message.end - message.prevOffset : 0;
+  if (message.kind === 'announce') return message.count * UPLOAD_ID_BYTES;
+  return message.kind === 'appendRequest' ? (message.referenceBytes ?? message.end - message.prevOffset) : 0;
+}
+
+/** In place of entries: which upload they are, and the SHA-256 of them as they stand in the log. */
+export interface Reference {
+  readonly id: Uint8Array;
+  readonly digest: Uint8Array;
+  /** Bytes of the head. No node of this version sends one. */
+  readonly headBytes: number;
+}
+
+export function encodeReference({ id, digest }: Omit<Reference, 'headBytes'>): Uint8Array {
+  const bytes = new Uint8Array(REFERENCE_BYTES);
+  bytes.set(id, 0);
+  bytes.set(digest, UPLOAD_ID_BYTES);
+  bytes[UPLOAD_ID_BYTES + DIGEST_BYTES] = SHA_256;
+  return bytes;
+}
+
+/** Reads a reference; undefined when it is none that this version knows. */
+export function decodeReference(bytes: Uint8Array): Reference | undefined {
+  if (bytes.length < REFERENCE_BYTES) return undefined;
+  const headBytes = viewOf(bytes).getUint32(52, true);
+  if (bytes[48] !== SHA_256 || headBytes !== bytes.length - REFERENCE_BYTES) return undefined;
+  return { id: bytes.subarray(0, UPLOAD_ID_BYTES), digest: bytes.subarray(UPLOAD_ID_BYTES, UPLOAD_ID_BYTES + DIGEST_BYTES), headBytes };
 }
 
 /** The frame of `message`. Its body, if it has one, is for the caller to send after it. */
@@ -159,7 +203,8 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       assert(bodyBytes >= 0 && bodyBytes <= MAX_PEER_BODY_BYTES, 'an AppendRequest names a range that fits a frame');
       const { prevTerm: termAtA, prevOffset: a, end: b, base: c, commit: d, round: number, entriesTerm: termBeforeB } = message;
       const { prevLeader: leaderAtA, entriesLeader: leaderBeforeB } = message;
-      return frameOf(kind, { term, termAtA, leaderAtA, a, b, c, d, number, termBeforeB, leaderBeforeB, bodyBytes });
+      const flags = message.referenceBytes === undefined ? 0 : IS_REFERENCE;
+      return frameOf(kind, { term, flags, termAtA, leaderAtA, a, b, c, d, number, termBeforeB, leaderBeforeB, bodyBytes });
     }
     case 'appendResponse': {
       const { hintTerm: termAtA, hintLeader: leaderAtA, offset: a, durable: b, rejected: c, round: number } = message;
@@ -174,6 +219,8 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       return frameOf(kind, { term, flags: flagsOf(message.ok), a: message.index, number: message.id });
     case 'admit':
       return frameOf(kind, { term, flags: flagsOf(message.standing === 'voter', message.standing === 'returned') });
+    case 'announce':
+      return frameOf(kind, { term, bodyBytes: bodyBytesOf(message) });
     default:
       return unreachable(kind);
   }
@@ -184,7 +231,7 @@ export interface Malformed {
   readonly reason: string;
 }
 
-/** A decoded frame; `bodyBytes` of log follow it. */
+/** A decoded frame; `bodyBytes` follow it. */
 export type DecodedFrame = { readonly kind: 'message'; readonly message: PeerMessage; readonly bodyBytes: number } | Malformed;
 
 function malformed(reason: string): Malformed {
@@ -203,7 +250,8 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
     case 'appendRequest': {
       const { number: round, termAtA: prevTerm, a: prevOffset, termBeforeB: entriesTerm, b: end, c: base, d: commit } = f;
       const { leaderAtA: prevLeader, leaderBeforeB: entriesLeader } = f;
-      return { kind, term, round, prevTerm, prevOffset, prevLeader, entriesTerm, entriesLeader, end, base, commit };
+      const request = { kind, term, round, prevTerm, prevOffset, prevLeader, entriesTerm, entriesLeader, end, base, commit } as const;
+      return first ? { ...request, referenceBytes: f.bodyBytes } : request;
     }
     case 'appendResponse': {
       const { number: round, a: offset, b: durable, termAtA: hintTerm, leaderAtA: hintLeader, c: rejected } = f;
@@ -233,6 +281,8 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
       return { kind, term, id: f.number, ok: first, index: f.a };
     case 'admit':
       return { kind, term, standing: first ? 'voter' : second ? 'returned' : 'new' };
+    case 'announce':
+      return { kind, term, count: f.bodyBytes / UPLOAD_ID_BYTES };
     default:
       return unreachable(kind);
   }
@@ -254,10 +304,24 @@ function badLeader(f: Readonly<Required<Fields>>): string | undefined {
 function badRange(f: Readonly<Required<Fields>>): string | undefined {
   if ((f.a === 0) !== (f.termAtA === 0)) return 'an offset with no term before it, or a term before offset 0';
   if (f.b < f.a) return 'an AppendRequest that ends before it begins';
+  if ((f.flags & IS_REFERENCE) !== 0) return badReference(f) ?? badEntries(f);
   if (f.bodyBytes > MAX_PEER_BODY_BYTES) return `a body of ${f.bodyBytes} bytes, more than ${MAX_PEER_BODY_BYTES}`;
   if (f.b - f.a !== f.bodyBytes) return `a body of ${f.bodyBytes} bytes for a range of ${f.b - f.a}`;
   if (f.bodyBytes === 0) return f.termBeforeB === 0 && f.c === 0 ? undefined : 'a heartbeat that names entries';
   if (f.bodyBytes < ENTRY_OVERHEAD_BYTES) return `a body of ${f.bodyBytes} bytes, less than an entry`;
+  return badEntries(f);
+}
+
+/** What is wrong with a reference's sizes. */
+function badReference(f: Readonly<Required<Fields>>): string | undefined {
+  const headBytes = f.bodyBytes - REFERENCE_BYTES;
+  if (headBytes < 0 || headBytes > MAX_REFERENCE_HEAD_BYTES) return `a reference of ${f.bodyBytes} bytes`;
+  const uploadBytes = f.b - f.a - headBytes;
+  return uploadBytes >= ENTRY_OVERHEAD_BYTES && uploadBytes <= MAX_UPLOAD_BYTES ? undefined : `a reference to ${uploadBytes} bytes`;
+}
+
+/** What is wrong with the place of entries. */
+function badEntries(f: Readonly<Required<Fields>>): string | undefined {
   if (f.termBeforeB === 0 || f.termBeforeB < f.termAtA || f.termBeforeB > f.term) return 'entries of an impossible term';
   return f.c > f.a ? 'entries before the base of their segment' : undefined;
 }
@@ -271,6 +335,10 @@ function wrongIn(kind: PeerMessage['kind'], f: Readonly<Required<Fields>>): stri
       return badRange(f) ?? badLeader(f);
     case 'appendResponse':
       return badLeader(f);
+    case 'announce':
+      return f.bodyBytes > 0 && f.bodyBytes <= MAX_ANNOUNCE_IDS * UPLOAD_ID_BYTES && f.bodyBytes % UPLOAD_ID_BYTES === 0
+        ? undefined
+        : `an announcement of ${f.bodyBytes} bytes`;
     default:
       return undefined;
   }

@@ -31,6 +31,7 @@ const REFUSED = 3;
 const IS_FOUNDER = 1;
 /** Feature bits. */
 const IS_UNSYNCED = 1;
+const TAKES_UPLOADS = 2;
 const AT = {
   magic: 0,
   version: 4,
@@ -72,6 +73,8 @@ export interface Introduction {
   readonly segmentBytes: number;
   /** Whether the sender syncs what it writes: what it acknowledges as durable is. */
   readonly isSynced: boolean;
+  /** Whether clients may put uploads on the sender: it announces them, and takes references to them. */
+  readonly takesUploads: boolean;
   readonly standing: Standing;
   /** Whether the sender's data directory is the one that the cluster began with. */
   readonly isFounder: boolean;
@@ -132,7 +135,7 @@ function encodeIntroduction(what: number, introduction: Introduction): Uint8Arra
   view.setUint8(AT.to, introduction.to);
   view.setUint8(AT.standing, STANDINGS.indexOf(introduction.standing));
   view.setUint32(AT.segmentBytes, introduction.segmentBytes, true);
-  view.setUint32(AT.features, introduction.isSynced ? 0 : IS_UNSYNCED, true);
+  view.setUint32(AT.features, (introduction.isSynced ? 0 : IS_UNSYNCED) | (introduction.takesUploads ? TAKES_UPLOADS : 0), true);
   view.setUint32(AT.term, introduction.term, true);
   view.setUint32(AT.nodes, maskOfNodes(introduction.nodes), true);
   view.setUint16(AT.moreBytes, address.length, true);
@@ -266,6 +269,7 @@ function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | M
     to,
     segmentBytes: view.getUint32(AT.segmentBytes, true),
     isSynced: (view.getUint32(AT.features, true) & IS_UNSYNCED) === 0,
+    takesUploads: (view.getUint32(AT.features, true) & TAKES_UPLOADS) !== 0,
     standing,
     isFounder: (flags & IS_FOUNDER) !== 0,
     term: view.getUint32(AT.term, true),
@@ -304,6 +308,8 @@ export interface Self {
   readonly process: string;
   readonly segmentBytes: number;
   readonly isSynced: boolean;
+  /** Whether clients may put uploads on the sender: it announces them, and takes references to them. */
+  readonly takesUploads: boolean;
   /** The cluster's nodes, this one among them. */
   readonly nodes: NodeSet;
   /** Where clients reach this node; empty: where each node's own list says. */

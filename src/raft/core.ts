@@ -1,7 +1,7 @@
 // What the parts of the core share: the persistent and volatile state of figure 3.1 of the dissertation, and where effects go.
 
 import type { Effect } from './effects.ts';
-import type { NodeId, PeerMessage, Standing } from './messages.ts';
+import type { NodeId, RaftMessage, Standing } from './messages.ts';
 import type { TermTable } from './termTable.ts';
 
 /** What does not change while a node runs. Times in milliseconds of the core's clock. */
@@ -45,7 +45,7 @@ export interface Core {
   /** What each node, with the disk that it has now, acknowledged to this one and is committed. It has that as long as it keeps its disk. */
   readonly acknowledged: Map<NodeId, number>;
   emit(effect: Effect): void;
-  send(to: NodeId, message: PeerMessage): void;
+  send(to: NodeId, message: RaftMessage): void;
   /** Moves the commit forward; never back. */
   commitTo(offset: number): void;
   setDurable(offset: number): void;

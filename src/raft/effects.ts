@@ -1,6 +1,6 @@
 // What the core asks its shell to do. The order of the list is binding: what is saved is durable before anything after it happens.
 
-import type { AppendRequest, NodeId, PeerMessage, Standing } from './messages.ts';
+import type { AppendRequest, NodeId, RaftMessage, Standing } from './messages.ts';
 
 /** A candidate campaigns, a pre-candidate asks whether it could win. */
 export type RaftRole = 'follower' | 'preCandidate' | 'candidate' | 'leader';
@@ -10,7 +10,7 @@ export type Effect =
   | { readonly kind: 'saveVote'; readonly currentTerm: number; readonly votedFor: NodeId }
   /** Make the node's standing durable before going on. */
   | { readonly kind: 'saveStanding'; readonly standing: Standing }
-  | { readonly kind: 'send'; readonly to: NodeId; readonly message: PeerMessage }
+  | { readonly kind: 'send'; readonly to: NodeId; readonly message: RaftMessage }
   /** Role, term or leader changed. A shell whose node no longer leads has closed the gate before it goes on. */
   | { readonly kind: 'role'; readonly role: RaftRole; readonly currentTerm: number; readonly leader: NodeId }
   /** This node leads: put the no-op of `term` at the log's end, as soon as there is room, say `begun`, and only then let appends in. */

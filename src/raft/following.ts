@@ -19,7 +19,9 @@ export type StoreOutcome =
   /** They belong to another segment than the open one, which must be reopened first. */
   | 'misplaced'
   /** They are not what the message says: damaged on their way. */
-  | 'refused';
+  | 'refused'
+  /** The message only refers to them, and they are not here: the leader will send them. */
+  | 'missing';
 
 /** Whose the entry before a request's is. */
 function prevOf({ prevTerm: term, prevLeader: leader }: AppendRequest): EntryTerm {
@@ -121,6 +123,9 @@ export class Following {
       case 'full':
       case 'refused':
         this.#fullInRound = this.#round;
+        this.#reject(request.end, entriesOf(request));
+        break;
+      case 'missing':
         this.#reject(request.end, entriesOf(request));
         break;
       default:

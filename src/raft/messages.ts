@@ -47,6 +47,10 @@ export interface AppendRequest {
   readonly base: number;
   /** The leader's commit. */
   readonly commit: number;
+  /**
+   * Not undefined: the receiver has announced that a client put these entries on it. In place of them travels, in so many bytes, a reference to that upload.
+   */
+  readonly referenceBytes?: number;
 }
 
 export interface AppendResponse {
@@ -111,7 +115,15 @@ export interface Admit {
   readonly standing: 'new' | 'voter' | 'returned';
 }
 
-export type PeerMessage =
+/** A follower tells the leader which uploads of clients it holds whole: the ids of `count` of them follow. No part of Raft: the core never sees it. */
+export interface Announce {
+  readonly kind: 'announce';
+  readonly term: number;
+  readonly count: number;
+}
+
+/** What the core takes and gives. */
+export type RaftMessage =
   | VoteRequest
   | VoteResponse
   | AppendRequest
@@ -120,3 +132,5 @@ export type PeerMessage =
   | ReadIndexRequest
   | ReadIndexResponse
   | Admit;
+
+export type PeerMessage = RaftMessage | Announce;

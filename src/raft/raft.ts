@@ -20,7 +20,7 @@ import type { Effect, RaftRole } from './effects.ts';
 import { Elections } from './elections.ts';
 import { Following, type StoreOutcome } from './following.ts';
 import { type Due, Leadership } from './leadership.ts';
-import type { Admit, AppendRequest, NodeId, PeerMessage, Standing, VoteRequest } from './messages.ts';
+import type { Admit, AppendRequest, NodeId, PeerMessage, RaftMessage, Standing, VoteRequest } from './messages.ts';
 import { Questions } from './reads.ts';
 import { type RaftState, State } from './state.ts';
 import { EXHAUSTED, TermFuse } from './termFuse.ts';
@@ -147,7 +147,7 @@ export class Raft {
   }
 
   /** A message from another node. */
-  step(from: NodeId, message: PeerMessage): void {
+  step(from: NodeId, message: RaftMessage): void {
     if (!this.#state.isOther(from)) return;
     if (!this.#fuse.believesMessage(message)) {
       this.#state.emit({ kind: 'distrust', node: from, sentence: this.#fuse.sentence(from, message.term) });
@@ -299,7 +299,7 @@ export class Raft {
   }
 
   /** Sends a message at this point of the effects. */
-  send(to: NodeId, message: PeerMessage): void {
+  send(to: NodeId, message: RaftMessage): void {
     this.#state.send(to, message);
   }
 

@@ -4,7 +4,7 @@ import { assert } from '../core/assert.ts';
 import { doesCount } from '../core/ids.ts';
 import type { Core, RaftSettings } from './core.ts';
 import type { Effect } from './effects.ts';
-import type { NodeId, PeerMessage, Standing } from './messages.ts';
+import type { NodeId, RaftMessage, Standing } from './messages.ts';
 import type { TermTable } from './termTable.ts';
 
 /** What a node remembers when it starts. */
@@ -63,7 +63,7 @@ export class State implements Core {
     this.#effects.push(effect);
   }
 
-  send(to: NodeId, message: PeerMessage): void {
+  send(to: NodeId, message: RaftMessage): void {
     this.emit({ kind: 'send', to, message });
   }
 

@@ -3,16 +3,24 @@
 import type { LogError } from '../core/errors.ts';
 import { FEED_READERS } from '../core/limits.ts';
 import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, PEER_UNKNOWN } from '../memory/map.ts';
+import type { OrderedUpload } from '../memory/orderedUploads.ts';
+import { uploadIdOf } from '../memory/staging.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import { encodeReference } from '../protocol/peer.ts';
 import type { Due } from '../raft/leadership.ts';
-import type { NodeId } from '../raft/messages.ts';
+import type { AppendResponse, NodeId } from '../raft/messages.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
+import { Digests } from './digests.ts';
 import { Feed, type SegmentRange } from './feed.ts';
 import { FeedReport } from './feedReport.ts';
 import { Pace } from './pace.ts';
 import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
+import { type Plan, References } from './references.ts';
+
+/** All of it as bytes. */
+const BYTES: Plan = { kind: 'bytes', limit: Number.POSITIVE_INFINITY };
 
 const STATES = { probe: PEER_PROBING, replicate: PEER_REPLICATING, stuck: PEER_STUCK } as const;
 
@@ -25,6 +33,8 @@ export class Feeder {
   readonly #ports: ReplicaPorts;
   readonly #feed: Feed;
   readonly #report: FeedReport;
+  readonly references: References;
+  readonly #digests: Digests;
   readonly #rareLog: RareLog;
   /** Runs something as a turn of the replica. */
   readonly #turn: (input: () => void) => void;
@@ -41,6 +51,8 @@ export class Feeder {
     this.#memory = memory;
     this.#ports = ports;
     this.#feed = new Feed(memory, sealed);
+    this.references = new References(memory);
+    this.#digests = new Digests(this.#feed, ports);
     this.#report = new FeedReport((level, text) => ports.log(level, text));
     this.#rareLog = new RareLog(ports);
     this.#turn = turn;
@@ -60,13 +72,28 @@ export class Feeder {
   clear(): void {
     this.#paces.clear();
     this.#report.clear();
+    this.references.clear();
+  }
+
+  /** A node has answered: what it was referred to is there, or is not. */
+  answered(from: NodeId, { accepted, offset, rejected }: AppendResponse): void {
+    if (accepted) this.references.accepted(from, offset);
+    else this.references.rejected(from, rejected);
   }
 
   /** Sends the others what they are due. Returns when to come back at the latest, on the ports' clock, if no other news comes. */
   run(): number {
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     const { leadership } = this.#raft;
-    if (leadership !== undefined) for (const node of leadership.peers.keys()) this.#feedNode(node);
+    if (leadership === undefined) return this.#wakeAtMs;
+    this.references.takeOrdered(this.#raft.currentTerm);
+    this.#digests.startTurn();
+    let sentTo = this.#raft.log.end;
+    for (const [node, progress] of leadership.peers) {
+      this.#feedNode(node);
+      sentTo = Math.min(sentTo, progress.next);
+    }
+    this.references.sentTo(sentTo);
     return this.#wakeAtMs;
   }
 
@@ -93,11 +120,39 @@ export class Feeder {
   #feedNode(to: NodeId): void {
     if (this.#reading.has(to)) return;
     for (let due = this.#raft.due(to); due !== undefined && this.#ports.canSend(to); due = this.#raft.due(to)) {
-      if (!this.#sendHot(to, due)) {
-        this.#startCold(to, due);
+      const plan = this.#ports.takesUploads(to) ? this.references.plan(to, due, this.#ports.nowMs()) : BYTES;
+      if (plan.kind === 'wait') {
+        this.#wakeAtMs = Math.min(this.#wakeAtMs, plan.untilMs);
+        return;
+      }
+      if (plan.kind === 'reference') {
+        if (!this.#sendReference(to, plan.upload)) return;
+        continue;
+      }
+      const part = { ...due, limit: Math.min(due.limit, plan.limit) };
+      if (!this.#sendHot(to, part)) {
+        this.#startCold(to, part);
         return;
       }
     }
+  }
+
+  /** False: its digest needs another turn. */
+  #sendReference(to: NodeId, upload: OrderedUpload): boolean {
+    const found = this.#digests.of(upload);
+    if (found === 'later') {
+      this.#wakeAtMs = this.#ports.nowMs();
+      return false;
+    }
+    const message = found === undefined ? undefined : this.#raft.leadership?.sending(to, upload.end, found.base);
+    if (found === undefined || message === undefined) {
+      this.references.drop(upload);
+      return true;
+    }
+    const body = encodeReference({ id: uploadIdOf(upload.key), digest: found.digest });
+    this.references.refer(to, upload);
+    this.#ports.send(to, { ...message, referenceBytes: body.length }, body);
+    return true;
   }
 
   #sendHot(to: NodeId, due: Due): boolean {

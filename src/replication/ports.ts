@@ -6,6 +6,13 @@ import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { Vote } from '../storage/dataDirectory.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
 
+/** SHA-256. */
+export interface Hash {
+  update(bytes: Uint8Array): void;
+  /** Of all that was given; called once, last. */
+  digest(): Uint8Array;
+}
+
 export interface ReplicaPorts {
   /** Milliseconds of a clock that never goes back. */
   nowMs(): number;
@@ -20,6 +27,11 @@ export interface ReplicaPorts {
    * when it was dropped.
    */
   send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): void;
+  /** Whether `node` announces uploads of clients and takes references to them. */
+  takesUploads(node: NodeId): boolean;
+  /** Staging row `row` is not needed any more: its upload is part of the log, or (`isPlaced` false) could not be. */
+  placed(row: number, isPlaced: boolean): void;
+  hash(): Hash;
   /** Closes the link that messages of `node` come by; it may make another one. */
   cut(node: NodeId, reason: string): void;
   /** Makes term and vote durable; returns when they are. */

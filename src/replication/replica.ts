@@ -22,6 +22,7 @@ import { oldCopySentence, RETURNED_SENTENCE } from './oldCopySentences.ts';
 import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
 import { ReplicatedEntries } from './replicatedEntries.ts';
+import { announcedKeys, Staged } from './staged.ts';
 
 export interface ReplicaOptions {
   readonly settings: RaftSettings;
@@ -49,6 +50,7 @@ export class Replica {
   readonly #gate: Gate;
   readonly #feeder: Feeder;
   readonly #entries: ReplicatedEntries;
+  readonly #staged: Staged;
   readonly #ports: ReplicaPorts;
   readonly #rareLog: RareLog;
   readonly #clock: CoreClock;
@@ -73,7 +75,8 @@ export class Replica {
     this.#feeder = new Feeder(this.raft, memory, sealed, ports, (input) => this.#maybeTurn(input));
     this.#ports = ports;
     this.#rareLog = new RareLog(ports);
-    this.#entries = new ReplicatedEntries(memory, tail, ports, this.#rareLog);
+    this.#staged = new Staged(ports);
+    this.#entries = new ReplicatedEntries(memory, tail, ports, this.#rareLog, this.#staged);
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
     this.#mainThread = new MainThreadWatch(memory, this.raft, ports, hangMs);
     memory.lastEntry = this.raft.log.last;
@@ -99,6 +102,10 @@ export class Replica {
 
   /** A message came; `body` is valid during the call. */
   receive(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {
+    if (message.kind === 'announce') {
+      this.#turn(() => this.#announced(from, message.term, body));
+      return;
+    }
     this.#turn(() => {
       const isRehearsal = (message.kind === 'voteRequest' || message.kind === 'voteResponse') && message.isPreVote;
       // It may end this node's leadership: what clients were let in before must be part of the log by then.
@@ -106,8 +113,24 @@ export class Replica {
       this.#body = body;
       this.#memory.peers.set(from, { contactMs: this.#ports.wallMs() });
       this.raft.step(from, message);
+      if (message.kind === 'appendResponse') this.#feeder.answered(from, message);
     });
     this.#body = [];
+  }
+
+  /** The main thread stages uploads in this memory. */
+  staging(shared: SharedArrayBuffer): void {
+    this.#staged.attach(shared);
+  }
+
+  /** These of its rows hold uploads whole. */
+  staged(rows: readonly number[]): void {
+    this.#turn(() => this.#staged.staged(rows));
+  }
+
+  #announced(from: NodeId, term: number, body: readonly Uint8Array[]): void {
+    if (this.raft.leadership === undefined || term !== this.raft.currentTerm) return;
+    this.#feeder.references.announced(from, announcedKeys(body), this.#ports.nowMs());
   }
 
   /** The end: nothing is done any more. */
@@ -186,6 +209,7 @@ export class Replica {
     this.#memory.peers.set(node, { isConnected: true });
     this.#turn(() => {
       this.raft.reconnected(node);
+      this.#staged.reconnected(node);
       this.#hasRoleNews = true;
     });
   }
@@ -243,6 +267,7 @@ export class Replica {
     this.#setGate();
     const feedAtMs = this.#feeder.run();
     this.#publish();
+    this.#staged.announce(this.raft.role === 'follower' ? this.raft.leader : 0, this.raft.currentTerm);
     this.#ports.wakeAt(Math.min(this.#clock.realOf(this.raft.deadlineMs), feedAtMs, this.#mainThread.nextMs));
   }
 

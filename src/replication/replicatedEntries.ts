@@ -11,6 +11,7 @@ import type { StoreOutcome } from '../raft/raft.ts';
 import { skipBytes } from './chunks.ts';
 import type { ReplicaPorts } from './ports.ts';
 import type { RareLog } from './rareLog.ts';
+import type { Staged } from './staged.ts';
 
 const OUTCOMES: Readonly<Record<ReplicatedStatus, StoreOutcome>> = {
   ordered: 'stored',
@@ -24,10 +25,12 @@ export class ReplicatedEntries {
   readonly #tail: Tail;
   readonly #ports: ReplicaPorts;
   readonly #rareLog: RareLog;
+  readonly #staged: Staged;
 
-  constructor(memory: TailMemory, tail: Tail, ports: ReplicaPorts, rareLog: RareLog) {
+  constructor(memory: TailMemory, tail: Tail, ports: ReplicaPorts, rareLog: RareLog, staged: Staged) {
     this.#memory = memory;
     this.#tail = tail;
+    this.#staged = staged;
     this.#ports = ports;
     this.#rareLog = rareLog;
   }
@@ -37,6 +40,7 @@ export class ReplicatedEntries {
    * `prevOffset`; `lastTerm` is the term of the log's last entry.
    */
   store(message: AppendRequest, from: number, body: readonly Uint8Array[], lastTerm: number): StoreOutcome {
+    if (message.referenceBytes !== undefined) return this.#storeUpload(message, from, body, lastTerm);
     const chunks = skipBytes(body, from - message.prevOffset);
     const bytes = message.end - from;
     this.#memory.setWord(WORD.TOLD_COMMIT, message.commit);
@@ -47,6 +51,16 @@ export class ReplicatedEntries {
     const status = this.#tail.appendReplicated(chunks, bytes, message.entriesTerm, message.base, this.#ports.wallMs(), begins);
     if (status === 'ordered') this.#memory.lastEntry = { term: message.entriesTerm, leader: message.entriesLeader };
     if (status === 'refused') this.#refused(message, from + this.#tail.badAt);
+    return OUTCOMES[status];
+  }
+
+  /** The same for a reference. It is placed whole or not at all, and never begins a term. */
+  #storeUpload(message: AppendRequest, from: number, body: readonly Uint8Array[], lastTerm: number): StoreOutcome {
+    if (from !== message.prevOffset || message.entriesTerm > lastTerm) return 'missing';
+    this.#memory.setWord(WORD.TOLD_COMMIT, message.commit);
+    const status = this.#staged.place(this.#tail, message, body, this.#ports.wallMs());
+    if (status === 'refused') return 'missing';
+    if (status === 'ordered') this.#memory.lastEntry = { term: message.entriesTerm, leader: message.entriesLeader };
     return OUTCOMES[status];
   }
 

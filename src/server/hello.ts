@@ -4,15 +4,27 @@ import { maxBatchBytes } from '../core/config.ts';
 import { MAX_READ_BYTES } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { Engine } from '../node/engine.ts';
-import { encodeHello, FEATURE_INTRODUCE, PROTOCOL_VERSION } from '../protocol/greeting.ts';
+import {
+  CLIENT_UPLOADS,
+  type ClientIntroduction,
+  encodeHello,
+  FEATURE_INTRODUCE,
+  FEATURE_UPLOADS,
+  PROTOCOL_VERSION,
+} from '../protocol/greeting.ts';
+
+/** What of uploads is told to a client: nothing to one that does not understand them. */
+function uploadFeatures({ uploads }: Engine, introduction: ClientIntroduction | undefined): number {
+  return uploads.isOn && ((introduction?.features ?? 0) & CLIENT_UPLOADS) !== 0 ? FEATURE_UPLOADS : 0;
+}
 
 /** A HELLO with what is so now; with the cluster as the client sees it, for one that has introduced itself. */
-export function helloOf(engine: Engine, isIntroduced: boolean): Uint8Array {
+export function helloOf(engine: Engine, introduction: ClientIntroduction | undefined): Uint8Array {
   const { config, processNumber, identity, memory, cluster } = engine;
   return encodeHello({
     protocolVersion: PROTOCOL_VERSION,
     lowestVersion: PROTOCOL_VERSION,
-    features: FEATURE_INTRODUCE,
+    features: FEATURE_INTRODUCE | uploadFeatures(engine, introduction),
     role: cluster.role === 'leader' ? 'leader' : 'follower',
     nodeId: config.node,
     clusterId: identity.clusterId,
@@ -27,6 +39,6 @@ export function helloOf(engine: Engine, isIntroduced: boolean): Uint8Array {
     process: processNumber,
     isDurable: config.fsync,
     whyNoLeader: cluster.whyNoLeader,
-    cluster: isIntroduced ? cluster.view(engine.url) : undefined,
+    cluster: introduction !== undefined ? cluster.view(engine.url) : undefined,
   });
 }

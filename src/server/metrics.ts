@@ -28,7 +28,7 @@ function loadLibrary(): typeof import('prom-client') {
 /** A registry with every metric of a node. Names and units follow Prometheus' conventions: seconds, bytes, `_total`. */
 export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   const { Counter, Gauge, Registry } = loadLibrary();
-  const { memory, appends, readings, segments, pulse } = engine;
+  const { memory, appends, readings, segments, pulse, uploads } = engine;
   const registry = new Registry();
   const gauge = (name: string, help: string, value: () => number): void => {
     new Gauge({
@@ -115,6 +115,26 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   counter('read_bytes', 'Bytes of entries sent to readers.', () => readings.counters.readBytes);
   counter('cold_reads', 'Reads that went to the disk.', () => readings.counters.coldReads);
   counter('written_bytes', 'Bytes of entries written to the disk.', () => memory.word(WORD.WRITTEN_BYTES));
+  gauge('upload_staged_bytes', 'Bytes of uploads that are staged.', () => uploads.stagedBytes);
+  counter('uploads_taken', 'Uploads that were staged whole.', () => uploads.counters.taken);
+  counter('upload_taken_bytes', 'Bytes of uploads that were staged whole.', () => uploads.counters.takenBytes);
+  counter('uploads_placed', 'Uploads that were put to their place in the log.', () => uploads.counters.placed);
+  counter('uploads_expired', 'Uploads that were forgotten because their time was over.', () => uploads.counters.expired);
+  counter('uploads_refused', 'Uploads that were refused.', () => uploads.counters.refused);
+  counter('upload_hits', 'Uploads that this leader referred another node to.', () => memory.word(WORD.REFERENCE_HITS));
+  counter('upload_misses', 'Uploads that this leader had to send although their client named the node.', () =>
+    memory.word(WORD.REFERENCE_MISSES),
+  );
+  new Counter({
+    name: 'loglog_peer_sent_bytes_total',
+    help: 'Bytes handed to the link to another node.',
+    labelNames: ['node'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const node of engine.cluster.others) this.inc({ node }, memory.peers.sentBytes(node));
+    },
+  });
   new FetchedHistogram(
     registry,
     'loglog_append_ack_latency_seconds',

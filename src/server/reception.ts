@@ -23,7 +23,7 @@ export class Reception {
   /** A session has begun, or is to hear anew what its greeting said. */
   opened(session: Session): void {
     try {
-      session.send(helloOf(this.#engine, session.introduction !== undefined));
+      session.send(helloOf(this.#engine, session.introduction));
     } catch (thrown) {
       this.#engine.broke(thrown);
     }

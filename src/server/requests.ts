@@ -1,7 +1,8 @@
 // What each request of the client protocol does. Every field is checked here before anything acts on it (docs/PROTOCOL.md).
 
+import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
-import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_UNACKNOWLEDGED_APPENDS, MAX_WAIT_MS } from '../core/limits.ts';
+import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_UNACKNOWLEDGED_APPENDS, MAX_UPLOAD_CHUNK_BYTES, MAX_WAIT_MS } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Appends } from '../node/appends.ts';
@@ -10,13 +11,17 @@ import { conditionOf } from '../node/chain.ts';
 import type { Ends } from '../node/ends.ts';
 import type { Loop } from '../node/loop.ts';
 import type { Readings } from '../node/reading.ts';
+import type { Uploads } from '../node/uploads.ts';
 import {
   APPEND,
   APPEND_CHAINED,
   APPEND_CONDITIONAL,
   APPEND_RECEIVED,
+  APPEND_UPLOAD_BYTES,
+  APPEND_UPLOADED,
   CANCEL,
   CREDIT,
+  decodeAppendUpload,
   decodeRequest,
   END,
   END_AT_LEAST,
@@ -27,8 +32,10 @@ import {
   READ,
   type Request,
   SUBSCRIBE,
+  UPLOAD,
+  UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
-import { decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
+import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
 import type { Session } from './session.ts';
 
 /** Flags by opcode; others are refused, so that they can get a meaning one day. */
@@ -40,6 +47,13 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [CANCEL]: 0,
   [END]: END_LINEARIZABLE | END_AT_LEAST,
   [INTRODUCE]: 0,
+};
+
+/** The same with uploads, for clients that understand them, on a node that takes them. */
+const KNOWN_WITH_UPLOADS: Readonly<Record<number, number>> = {
+  ...KNOWN_FLAGS,
+  [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED | APPEND_UPLOADED,
+  [UPLOAD]: 0,
 };
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
@@ -61,6 +75,7 @@ export interface RequestTargets {
   readonly appends: Appends;
   readonly readings: Readings;
   readonly ends: Ends;
+  readonly uploads: Uploads;
   readonly loop: Pick<Loop, 'nowMs'>;
 }
 
@@ -82,17 +97,19 @@ export class Requests {
   readonly #appends: Appends;
   readonly #readings: Readings;
   readonly #ends: Ends;
+  readonly #uploads: Uploads;
   readonly #loop: Pick<Loop, 'nowMs'>;
   readonly #limits: RequestLimits;
   readonly #introduced: OnIntroduced;
   /** The request being handled; reused, because a request never outlives its message. */
   readonly #request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
 
-  constructor({ memory, appends, readings, ends, loop }: RequestTargets, limits: RequestLimits, introduced: OnIntroduced) {
+  constructor({ memory, appends, readings, ends, uploads, loop }: RequestTargets, limits: RequestLimits, introduced: OnIntroduced) {
     this.#memory = memory;
     this.#appends = appends;
     this.#readings = readings;
     this.#ends = ends;
+    this.#uploads = uploads;
     this.#loop = loop;
     this.#limits = limits;
     this.#introduced = introduced;
@@ -131,6 +148,9 @@ export class Requests {
       case END:
         this.#end(session, request);
         break;
+      case UPLOAD:
+        this.#upload(session, request, bodyOf(message));
+        break;
     }
   }
 
@@ -142,7 +162,8 @@ export class Requests {
     const { opcode, flags, requestId } = request;
     const isFirst = !session.hasAsked;
     session.hasAsked = true;
-    const knownFlags = KNOWN_FLAGS[opcode];
+    const hasUploads = this.#uploads.isOn && ((session.introduction?.features ?? 0) & CLIENT_UPLOADS) !== 0;
+    const knownFlags = (hasUploads ? KNOWN_WITH_UPLOADS : KNOWN_FLAGS)[opcode];
     // First of all: what flags and a body may mean, only those know who gave the opcode its meaning.
     if (knownFlags === undefined) {
       refuseUnknown(session, requestId, 'UNKNOWN_OPCODE', `opcode ${opcode} is not one of protocol version ${PROTOCOL_VERSION}`);
@@ -156,8 +177,12 @@ export class Requests {
       return false;
     }
     const bodyBytes = messageBytes - MESSAGE_HEADER_BYTES;
-    if (bodyBytes !== 0 && opcode !== APPEND && opcode !== INTRODUCE) {
-      session.fail(requestId, 'MALFORMED', `only APPEND and INTRODUCE have a body; this message has ${bodyBytes} bytes after its header`);
+    if (bodyBytes !== 0 && opcode !== APPEND && opcode !== INTRODUCE && opcode !== UPLOAD) {
+      session.fail(
+        requestId,
+        'MALFORMED',
+        `only APPEND, INTRODUCE and UPLOAD have a body; this message has ${bodyBytes} bytes after its header`,
+      );
       return false;
     }
     if (opcode === INTRODUCE && !isFirst) {
@@ -184,8 +209,15 @@ export class Requests {
     this.#introduced(session);
   }
 
-  #append(session: Session, request: Request, entries: Uint8Array): void {
+  #append(session: Session, request: Request, body: Uint8Array): void {
     const { requestId, flags } = request;
+    const isUploaded = (flags & APPEND_UPLOADED) !== 0;
+    const upload = isUploaded ? decodeAppendUpload(body) : undefined;
+    if (isUploaded && upload === undefined) {
+      session.fail(requestId, 'MALFORMED', `the body of an UPLOADED append begins with ${APPEND_UPLOAD_BYTES} bytes about the upload`);
+      return;
+    }
+    const entries = isUploaded ? body.subarray(APPEND_UPLOAD_BYTES) : body;
     const isChained = (flags & APPEND_CHAINED) !== 0;
     if (isChained && (flags & APPEND_CONDITIONAL) !== 0) {
       session.fail(requestId, 'MALFORMED', 'an APPEND is CONDITIONAL, the head of a chain, or CHAINED, a link of it, but not both');
@@ -227,9 +259,21 @@ export class Requests {
         entryCount: request.a,
         received,
         condition,
+        upload: upload === undefined ? undefined : { ...upload, client: session.number },
         arrivedMs: this.#loop.nowMs(),
       });
     }
+  }
+
+  #upload(session: Session, { requestId, offset: at, a: total }: Request, body: Uint8Array): void {
+    const chunkBytes = body.length - UPLOAD_ID_BYTES;
+    if (chunkBytes < 1 || chunkBytes > MAX_UPLOAD_CHUNK_BYTES || total < ENTRY_OVERHEAD_BYTES) {
+      const sentence = `an UPLOAD has an id of ${UPLOAD_ID_BYTES} bytes and 1 to ${MAX_UPLOAD_CHUNK_BYTES} bytes of an append's entries`;
+      session.fail(requestId, 'MALFORMED', sentence);
+      return;
+    }
+    const id = body.subarray(0, UPLOAD_ID_BYTES);
+    this.#uploads.take({ caller: session, requestId, id, at, total, chunk: body.subarray(UPLOAD_ID_BYTES) });
   }
 
   #end(session: Session, { requestId, flags, offset, b }: Request): void {

@@ -18,6 +18,7 @@ import {
   encodeEnded,
   encodeError,
   encodeReceipt,
+  encodeUploaded,
   MESSAGE_HEADER_BYTES,
   RECEIPT_BYTES,
 } from '../protocol/client.ts';
@@ -38,6 +39,14 @@ const INCIDENT_OF: Readonly<Record<number, CloseReason>> = {
   [CLOSE_POLICY]: 'error',
 };
 
+let sessionCount = 0;
+
+/** A number for a session; wraps after 2^32 of them. */
+function nextNumber(): number {
+  sessionCount = (sessionCount + 1) >>> 0;
+  return sessionCount;
+}
+
 /** Where DATA messages are put together; it never outlives one call. */
 const dataScratch = Buffer.alloc(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
 const dataScratchView = viewOf(dataScratch);
@@ -47,6 +56,8 @@ export class Session implements Caller {
   readonly #budget: SendBudget;
   readonly #hasPlaceForGoodbye: () => boolean;
   readonly #incidents: Incidents;
+  /** Of its own, so that its uploads can be told from those of others. */
+  readonly number = nextNumber();
   /** Bytes of entries received and not acknowledged yet. */
   unacknowledgedBytes = 0;
   /** APPEND requests received and not acknowledged yet. */
@@ -229,6 +240,11 @@ export class Session implements Caller {
   /** Answers an END. */
   sendEnd(requestId: number, start: number, commit: number, term: number): void {
     this.send(encodeEnded(requestId, start, commit, term));
+  }
+
+  /** Answers an upload. */
+  sendUploaded(requestId: number, total: number): void {
+    this.send(encodeUploaded(requestId, total));
   }
 
   /** Ends the connection at once with a fatal error: all that it holds is freed. The client hears the error unless it was just sending. */

@@ -57,6 +57,8 @@ export interface RaftSetup extends WorkerSetup {
   /** All nodes of the cluster, this one among them; empty for a single node. */
   readonly peers: readonly Peer[];
   readonly electionTimeoutMs: number;
+  /** Whether clients may put uploads on this node. */
+  readonly takesUploads: boolean;
   /** Undefined: only the main thread can write this node's log. */
   readonly directLog: DirectLog | undefined;
   readonly vote: Vote;
@@ -72,6 +74,10 @@ export type ToRaft =
   | { readonly kind: 'truncated'; readonly end: number }
   | { readonly kind: 'transfer' }
   | { readonly kind: 'readIndex'; readonly id: number }
+  /** Uploads are staged in this memory from now on: comes once, before the first of its rows. */
+  | { readonly kind: 'staging'; readonly shared: SharedArrayBuffer }
+  /** These rows of it hold uploads whole. */
+  | { readonly kind: 'staged'; readonly rows: readonly number[] }
   | { readonly kind: 'stop' };
 
 /** From the raft thread to the main thread. Role, term, leader, commit and the others' progress are in the control block. */
@@ -82,6 +88,8 @@ export type FromRaft =
   | { readonly kind: 'truncate'; readonly offset: number }
   | { readonly kind: 'readIndexDone'; readonly id: number; readonly index: number | undefined }
   | { readonly kind: 'transferDone'; readonly ok: boolean }
+  /** This row of the staging memory is not needed any more: its upload is part of the log, or could not be. */
+  | { readonly kind: 'placed'; readonly row: number; readonly isPlaced: boolean }
   | { readonly kind: 'failed'; readonly error: PlainError }
   /** What is known to be wrong between the nodes, and why there is no leader, should none be known; whenever that changes. */
   | { readonly kind: 'causes'; readonly causes: readonly Cause[]; readonly whyNoLeader: string }

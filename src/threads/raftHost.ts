@@ -2,6 +2,7 @@
 // what, the order of steps at a start and at a stop, and what is told to whom are decided here. The raft thread (raftThread.ts) builds it
 // on real timers, sockets and files, the simulator on made-up ones.
 
+import { createHash } from 'node:crypto';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
 import { CAUSES_LOOK_MS } from '../core/limits.ts';
@@ -11,6 +12,7 @@ import type { TailMemory } from '../memory/tailMemory.ts';
 import { CauseWatch, type LinkView, type OwnView } from '../peers/causeWatch.ts';
 import type { PeerEvents, PeerSocketsOptions } from '../peers/peerSockets.ts';
 import { QuorumWatch } from '../peers/quorumWatch.ts';
+import { PEER_FRAME_BYTES } from '../protocol/peer.ts';
 import type { Self } from '../protocol/peerHandshake.ts';
 import type { RaftSettings } from '../raft/core.ts';
 import type { NodeId, PeerMessage } from '../raft/messages.ts';
@@ -84,6 +86,8 @@ export class RaftHost {
   readonly #main: HungMain;
   readonly #quorum: QuorumWatch;
   readonly #causes: CauseWatch;
+  /** Nodes that announce uploads and take references to them. */
+  readonly #uploadTakers = new Set<NodeId>();
   #tick: RaftTimer | undefined;
   #tickAtMs = Number.POSITIVE_INFINITY;
   #admissionTimer: RaftTimer | undefined;
@@ -155,6 +159,12 @@ export class RaftHost {
       case 'readIndex':
         this.replica.readIndex(message.id);
         break;
+      case 'staging':
+        this.replica.staging(message.shared);
+        break;
+      case 'staged':
+        this.replica.staged(message.rows);
+        break;
       case 'stop':
         this.#stop().catch((thrown: unknown) => this.#ports.tell({ kind: 'failed', error: toPlainError(thrown) }));
         break;
@@ -181,8 +191,12 @@ export class RaftHost {
       wakeAt: (atMs) => this.#wakeAt(atMs),
       canSend: (to) => this.#links?.canSend(to) ?? false,
       send: (to, message, body, released) => {
-        if (this.#links?.send(to, message, body, released) !== true) released?.();
+        if (this.#links?.send(to, message, body, released) === true) this.#memory.peers.addSent(to, PEER_FRAME_BYTES + (body?.length ?? 0));
+        else released?.();
       },
+      takesUploads: (node) => this.#setup.takesUploads && this.#uploadTakers.has(node),
+      placed: (row, isPlaced) => ports.tell({ kind: 'placed', row, isPlaced }),
+      hash: () => createHash('sha256'),
       cut: (node, reason) => this.#links?.cut(node, reason),
       saveVote: (vote) => ports.saveVote(vote),
       saveStanding: (standing) => this.admission.saveStanding(standing),
@@ -210,10 +224,11 @@ export class RaftHost {
   }
 
   #self(): Self {
-    const { node: id, process, peers, advertise, fsync, identity } = this.#setup;
+    const { node: id, process, peers, advertise, fsync: isSynced, takesUploads, identity } = this.#setup;
     const { clusterId, instance } = identity;
     const { segmentBytes } = this.#memory.map.shape;
-    return { clusterId, id, instance, process, segmentBytes, isSynced: fsync, nodes: peers.map((peer) => peer.id), advertise };
+    const nodes = peers.map((peer) => peer.id);
+    return { clusterId, id, instance, process, segmentBytes, isSynced, takesUploads, nodes, advertise };
   }
 
   #now(): ReturnType<PeerSocketsOptions['now']> {
@@ -227,6 +242,8 @@ export class RaftHost {
       message: (from, message, body) => this.replica.receive(from, message, body),
       receiving: (from, message) => this.replica.receiving(from, message),
       connected: (to, welcome) => {
+        if (welcome.takesUploads) this.#uploadTakers.add(to);
+        else this.#uploadTakers.delete(to);
         this.admission.connected(to, welcome);
         this.#quorum.connected(to, welcome);
       },

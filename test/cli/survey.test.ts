@@ -54,6 +54,7 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
     state: 'unknown' as const,
     isOldCopy: null,
     lastContactMs: null,
+    sentBytes: null,
     ...views[i + 1],
   }));
   return {
@@ -76,6 +77,7 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
     segments: { sealed: 0, bytes: tail },
     clients: { connections: 0, heldAppendBytes: 0, sendBufferedBytes: 0 },
     appends: { entries: 0, batches: 0, bytes: 0 },
+    uploads: { isOn: false, staged: 0, stagedBytes: 0, taken: 0, takenBytes: 0, placed: 0, expired: 0, refused: 0, hits: 0, misses: 0 },
     memory: { residentBytes: 1 },
     limits: { maxPayloadBytes: 1, windowBytes: 1, maxBatchBytes: 1 },
   };

@@ -52,6 +52,10 @@ class Program implements Caller {
     this.#engine = engine;
   }
 
+  sendUploaded(): void {
+    // It uploads nothing.
+  }
+
   append(...payloads: Uint8Array[]): void {
     const entries = frameEntries(payloads);
     this.#requestId += 1;

@@ -122,6 +122,8 @@ describe('an engine on ports', () => {
   const raft: RaftPort = {
     started: Promise.resolve(),
     sealed: () => undefined,
+    staging: () => undefined,
+    staged: () => undefined,
     readIndex: () => Promise.resolve(undefined),
     transfer: () => Promise.resolve(true),
     stop: () => Promise.resolve(),

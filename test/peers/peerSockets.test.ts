@@ -414,6 +414,7 @@ it('peer sockets: a port that is taken is a clear error', async () => {
       process: processOf(1),
       segmentBytes: 1,
       isSynced: true,
+      takesUploads: false,
       nodes: [],
       advertise: '',
     },

@@ -222,9 +222,26 @@ describe.each(GOLDEN)('peer codec: %s', (_name, message, hex) => {
 describe('peer codec: a frame with a right check but wrong fields is refused', () => {
   const frameOf = (index: number): Uint8Array => bytesOf(GOLDEN[index]?.[2] ?? '');
   const [vote, append, heartbeat, response, timeoutNow] = [frameOf(0), frameOf(3), frameOf(4), frameOf(5), frameOf(7)];
+  /** A frame with nothing but a kind, a term and a length. */
+  const clear = (view: DataView): unknown[] => [view.setUint8(5, 0), ...Array.from({ length: 64 }, (_, i) => view.setUint8(12 + i, 0))];
   const wrong: readonly (readonly [string, Uint8Array, (view: DataView) => unknown, string])[] = [
     ['kind 0', vote, (view) => view.setUint8(4, 0), 'unknown kind 0'],
-    ['kind 9', vote, (view) => view.setUint8(4, 9), 'unknown kind 9'],
+    ['kind 10', vote, (view) => view.setUint8(4, 10), 'unknown kind 10'],
+    ['an announcement of nothing', vote, (view) => [view.setUint8(4, 9), ...clear(view)], 'an announcement of 0 bytes'],
+    ['an announcement of half an id', vote, (view) => [view.setUint8(4, 9), ...clear(view), view.setUint32(0, 24, true)], 'of 24 bytes'],
+    ['a reference of 63 bytes', append, (view) => [view.setUint8(5, 1), view.setUint32(0, 63, true)], 'a reference of 63 bytes'],
+    [
+      'a reference with too long a head',
+      append,
+      (view) => [view.setUint8(5, 1), view.setUint32(0, 1089, true)],
+      'a reference of 1089 bytes',
+    ],
+    [
+      'a reference to less than an entry',
+      append,
+      (view) => [view.setUint8(5, 1), view.setUint32(0, 64 + 89, true)],
+      'a reference to 11 bytes',
+    ],
     ['an unknown flag', vote, (view) => view.setUint8(5, 4), 'unknown flags'],
     ['unused bytes', vote, (view) => view.setUint16(6, 1, true), 'unused'],
     ['a body behind a vote', vote, (view) => view.setUint32(0, 12, true), 'bodyBytes'],

@@ -28,6 +28,7 @@ const HELLO: Introduction = {
   process: 'fedcba9876543210',
   segmentBytes: 0x0200_0000,
   isSynced: true,
+  takesUploads: false,
   standing: 'voter',
   isFounder: true,
   term: 0x0102_0304,
@@ -41,6 +42,7 @@ const SELF: Self = {
   process: '1111111122222222',
   segmentBytes: 0x0200_0000,
   isSynced: true,
+  takesUploads: false,
   nodes: [1, 2, 3],
   advertise: '',
 };
@@ -75,6 +77,7 @@ const WELCOME: Introduction = {
   process: '0000000000000001',
   segmentBytes: 65_536,
   isSynced: true,
+  takesUploads: false,
   standing: 'stranger',
   isFounder: false,
   term: 0,
@@ -202,8 +205,13 @@ describe('peer handshake: what is wrong is said', () => {
     expect(decodeHandshake(later(GOLDEN_REFUSED, [7, 25, 40, 58, 123]))).toMatchObject({ kind: 'refused', by: REFUSER });
   });
 
+  it('a node that takes uploads says so', () => {
+    const hello = { ...HELLO, takesUploads: true };
+    expect(decodeHandshake(encodePeerHello(hello))).toEqual({ kind: 'hello', introduction: hello });
+  });
+
   it('features that are not known here are ignored', () => {
-    expect(decodeHandshake(forged(GOLDEN_HELLO, (view) => view.setUint32(60, 0xffff_fffe, true)))).toEqual({
+    expect(decodeHandshake(forged(GOLDEN_HELLO, (view) => view.setUint32(60, 0xffff_fffc, true)))).toEqual({
       kind: 'hello',
       introduction: HELLO,
     });

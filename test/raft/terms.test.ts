@@ -3,19 +3,19 @@
 
 import { describe, expect, test } from 'vitest';
 import { MAX_LOG_OFFSET, MAX_TERM, MAX_TERM_STEP } from '../../src/core/limits.ts';
-import type { PeerMessage } from '../../src/raft/messages.ts';
+import type { RaftMessage } from '../../src/raft/messages.ts';
 import { appendRequestOf, Cluster, instanceOf, logOf, NOOP_BYTES } from './testCluster.ts';
 
 const ZERO = '0'.repeat(16);
 
-function answer(term: number, part: Partial<Extract<PeerMessage, { kind: 'appendResponse' }>> = {}): PeerMessage {
+function answer(term: number, part: Partial<Extract<RaftMessage, { kind: 'appendResponse' }>> = {}): RaftMessage {
   const zero = { round: 0, offset: 0, durable: 0, hintTerm: 0, hintLeader: ZERO, rejected: 0 };
   const flags = { accepted: true, isVoter: true, mayLead: true, awaitsCommit: false, isHung: false, hasHeardAll: true };
   return { kind: 'appendResponse', term, ...zero, ...flags, ...part };
 }
 
 /** A message of every kind that carries `term`. */
-function messagesOf(term: number): PeerMessage[] {
+function messagesOf(term: number): RaftMessage[] {
   const vote = { kind: 'voteRequest', isTransfer: false, lastTerm: term, end: 900 } as const;
   return [
     { ...vote, term, isPreVote: false },

@@ -7,7 +7,7 @@ import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { type EntryTerm, NO_INSTANCE, NO_TERM } from '../../src/core/ids.ts';
 import type { RaftSettings } from '../../src/raft/core.ts';
 import type { Effect } from '../../src/raft/effects.ts';
-import type { AppendRequest, NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
+import type { AppendRequest, NodeId, RaftMessage, Standing } from '../../src/raft/messages.ts';
 import { Raft, type StoreOutcome } from '../../src/raft/raft.ts';
 import { type TermStart, TermTable } from '../../src/raft/termTable.ts';
 
@@ -24,7 +24,7 @@ export interface Entry {
 export interface Envelope {
   readonly from: NodeId;
   readonly to: NodeId;
-  readonly message: PeerMessage;
+  readonly message: RaftMessage;
   readonly entries: readonly Entry[];
 }
 
@@ -278,7 +278,7 @@ export class TestNode {
     }
   }
 
-  #checkSaved(to: NodeId, message: PeerMessage): void {
+  #checkSaved(to: NodeId, message: RaftMessage): void {
     if (message.kind === 'voteRequest' && message.isPreVote) return;
     if (message.kind === 'voteResponse' && message.isPreVote) return;
     expect(this.vote.currentTerm, 'a term is saved before it is told').toBe(message.term);
@@ -382,7 +382,7 @@ export type Choice = (envelope: Envelope) => boolean;
 const all: Choice = () => true;
 
 /** Messages of these kinds. */
-export function only(...kinds: readonly PeerMessage['kind'][]): Choice {
+export function only(...kinds: readonly RaftMessage['kind'][]): Choice {
   return ({ message }) => kinds.includes(message.kind);
 }
 
@@ -478,7 +478,7 @@ export class Cluster {
     this.node(b).turn((raft) => raft.reconnected(a));
   }
 
-  post(from: NodeId, to: NodeId, message: PeerMessage, entries: readonly Entry[]): void {
+  post(from: NodeId, to: NodeId, message: RaftMessage, entries: readonly Entry[]): void {
     expect(to, 'a message has an addressee').toBeGreaterThan(0);
     this.bag.push({ from, to, message, entries });
   }

@@ -41,6 +41,7 @@ function lie(cluster: LocalCluster, offset: number, term: number): PeerSockets {
       process: 'f'.repeat(16),
       segmentBytes: SEGMENT_BYTES,
       isSynced: true,
+      takesUploads: false,
       nodes: [1, 2, 3],
       advertise: '',
     },

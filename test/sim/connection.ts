@@ -154,6 +154,10 @@ export class Connection implements Caller {
     });
   }
 
+  sendUploaded(): void {
+    // No simulated client uploads yet.
+  }
+
   /** The client has taken bytes: there is room again. */
   #taken(bytes: number): void {
     if (bytes === 0 || !this.process.isAlive) return;

@@ -45,6 +45,7 @@ export class Search {
       process: processOf(node.id),
       segmentBytes: node.segmentBytes,
       isSynced: true,
+      takesUploads: true,
       nodes: node.list,
       advertise: '',
     };
@@ -80,6 +81,7 @@ export class Search {
       process,
       segmentBytes,
       isSynced: true,
+      takesUploads: true,
       standing: 'stranger',
       isFounder: false,
       term: 0,

@@ -80,6 +80,7 @@ async function startThread(
     identity,
     shared: memory.shared,
     fsync: true,
+    takesUploads: false,
     node: identity.nodeId,
     process: processOf(identity.nodeId, 2),
     host: HOST,

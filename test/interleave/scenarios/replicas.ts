@@ -1,5 +1,6 @@
 // A real replica on made-up ports, brought into office by messages.
 
+import { createHash } from 'node:crypto';
 import { NO_INSTANCE } from '../../../src/core/ids.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
@@ -32,6 +33,9 @@ export class TestReplica {
       nowMs: () => this.#nowMs,
       wallMs: () => 1,
       wakeAt: () => undefined,
+      takesUploads: () => false,
+      placed: () => undefined,
+      hash: () => createHash('sha256'),
       canSend: () => handlers.sendEntries !== undefined,
       send: (to, message, body, released) => {
         if (body !== undefined) handlers.sendEntries?.(to, message);

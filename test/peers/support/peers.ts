@@ -97,7 +97,7 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
     ...options
   } = change;
   const sockets = new PeerSockets({
-    self: { clusterId, id, instance, process, segmentBytes, isSynced: true, nodes, advertise },
+    self: { clusterId, id, instance, process, segmentBytes, isSynced: true, takesUploads: false, nodes, advertise },
     now: () => ({ standing: 'voter', isFounder: id === 1, term: 10 + id }),
     stuckMs: 60_000,
     silentMs: 60_000,
@@ -139,6 +139,7 @@ export function hello(from: number, to: number, change: Partial<Introduction> = 
     nodes,
     segmentBytes: SEGMENT_BYTES,
     isSynced: true,
+    takesUploads: false,
     advertise: '',
   };
   return { ...known, standing: 'voter', isFounder: false, term: 1, ...change };

@@ -4,25 +4,31 @@
 import type WebSocket from 'ws';
 import type { OpenTransport } from '../../../src/client/nodes/transport.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
+import { MAX_UPLOAD_CHUNK_BYTES } from '../../../src/core/limits.ts';
 import {
   type Answer,
   APPEND,
   APPEND_CHAINED,
   APPEND_CONDITIONAL,
   APPEND_RECEIVED,
+  APPEND_UPLOAD_BYTES,
+  APPEND_UPLOADED,
   CANCEL,
   CREDIT,
   decodeAnswer,
   decodeReceipt,
   END,
+  encodeAppendUpload,
+  encodeIntroduce,
   encodeRequest,
+  encodeUpload,
   MESSAGE_HEADER_BYTES,
   READ,
   type Receipt,
   requestMessage,
   SUBSCRIBE,
 } from '../../../src/protocol/client.ts';
-import type { Hello } from '../../../src/protocol/greeting.ts';
+import { CLIENT_UPLOADS, type Hello } from '../../../src/protocol/greeting.ts';
 import { frameEntries, type LogEntry, walkEntries } from './entries.ts';
 import { Closed, type OpenWire, overPipe, overWebSocket, type Wire } from './wire.ts';
 
@@ -144,6 +150,7 @@ export class RawClient {
   readonly #reads = new Map<number, Waiter<ReadAnswer>>();
   readonly #ends = new Map<number, Waiter<EndedAnswer>>();
   readonly #cancels = new Map<number, Waiter<void>>();
+  readonly #uploads = new Map<number, Waiter<number>>();
   readonly #subscriptions = new Map<number, Subscription>();
   readonly #errorChanges = new Changes();
 
@@ -179,7 +186,7 @@ export class RawClient {
   }
 
   #ended(closed: Closed): void {
-    for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels]) {
+    for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels, this.#uploads]) {
       for (const waiter of map.values()) waiter.reject(closed);
       map.clear();
     }
@@ -218,6 +225,35 @@ export class RawClient {
     const message = new Uint8Array(MESSAGE_HEADER_BYTES + entries.length);
     encodeRequest(new DataView(message.buffer), APPEND, flags, requestId, options.expectedEnd ?? 0, entryCount, options.expectedTerm ?? 0);
     message.set(entries, MESSAGE_HEADER_BYTES);
+    return this.#ask(this.#appends, requestId, message);
+  }
+
+  /** Says that this client understands uploads. Resolves when the node has said whether it takes them. */
+  async introduceUploads(): Promise<void> {
+    const introduction = { lowestVersion: 1, highestVersion: 1, features: CLIENT_UPLOADS, name: 'test' };
+    this.send(encodeIntroduce(this.newId(), introduction));
+    // Any answer that comes after the greeting.
+    await this.end();
+  }
+
+  /** Puts framed entries on this node as upload `id`; resolves to its bytes. Rejects with {@link Refused} or {@link Closed}. */
+  upload(id: Uint8Array, entries: Uint8Array, chunkBytes = MAX_UPLOAD_CHUNK_BYTES): Promise<number> {
+    const requestId = this.newId();
+    return new Promise((resolve, reject) => {
+      this.#uploads.set(requestId, { resolve, reject });
+      for (let at = 0; at < entries.length; at += chunkBytes) {
+        this.send(encodeUpload(requestId, id, at, entries.length, entries.subarray(at, at + chunkBytes)));
+      }
+    });
+  }
+
+  /** Appends framed entries that are upload `id` on `nodes`, bit i for node i + 1. */
+  appendUploaded(id: Uint8Array, nodes: number, entries: Uint8Array, entryCount: number): Promise<Receipt> {
+    const requestId = this.newId();
+    const message = new Uint8Array(MESSAGE_HEADER_BYTES + APPEND_UPLOAD_BYTES + entries.length);
+    encodeRequest(new DataView(message.buffer), APPEND, APPEND_UPLOADED, requestId, 0, entryCount);
+    encodeAppendUpload(message, MESSAGE_HEADER_BYTES, { id, nodes });
+    message.set(entries, MESSAGE_HEADER_BYTES + APPEND_UPLOAD_BYTES);
     return this.#ask(this.#appends, requestId, message);
   }
 
@@ -318,6 +354,10 @@ export class RawClient {
         this.#cancels.get(answer.requestId)?.resolve();
         this.#cancels.delete(answer.requestId);
         break;
+      case 'uploaded':
+        this.#uploads.get(answer.requestId)?.resolve(answer.total);
+        this.#uploads.delete(answer.requestId);
+        break;
       case 'error':
         this.#takeError(answer);
         break;
@@ -358,7 +398,7 @@ export class RawClient {
   #takeError(answer: ErrorAnswer): void {
     this.errors.push(answer);
     const refused = new Refused(answer);
-    for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels]) {
+    for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels, this.#uploads]) {
       map.get(answer.requestId)?.reject(refused);
       map.delete(answer.requestId);
     }

@@ -1,0 +1,224 @@
+// Staging: uploads of clients, in shared memory of their own, until they are put to their place in the log or forgotten. The main thread fills
+// them, the raft thread takes them. Rows say whose they are, blocks of one size hold the bytes, so nothing is ever moved to make room.
+//
+//           main: first chunk          main: last chunk          raft: take()          raft: done()
+//   FREE ────────────────────► FILLING ────────────────► READY ────────────► TAKEN ────────────► DONE
+//    ▲                            │ main: drop()            │ main: drop()                        │ main: drop()
+//    └────────────────────────────┴─────────────────────────┴─────────────────────────────────────┘
+//
+// Only the states are words that both threads write, each by compare-and-exchange: of an expiry and a placement that meet, one wins.
+
+import { Buffer } from 'node:buffer';
+import { assert } from '../core/assert.ts';
+import { MAX_STAGED_UPLOADS, STAGING_BLOCK_BYTES } from '../core/limits.ts';
+
+export const STAGED_FREE = 0;
+export const STAGED_FILLING = 1;
+export const STAGED_READY = 2;
+export const STAGED_TAKEN = 3;
+export const STAGED_DONE = 4;
+
+/** A row: i32 state, u32 total bytes, i32 first block, u32 zero, 16 bytes id. */
+const ROW_BYTES = 32;
+const [STATE_AT, TOTAL_AT, BLOCK_AT, ID_AT, ID_BYTES] = [0, 4, 8, 16, 16];
+const NO_BLOCK = -1;
+
+/** The key under which an upload is known inside a node: its id's bytes, one a character. */
+export type UploadKey = string;
+
+/** Of 16 bytes at `at`. */
+export function uploadKeyOf(bytes: Uint8Array, at = 0): UploadKey {
+  let key = '';
+  for (let i = 0; i < ID_BYTES; i += 1) key += String.fromCharCode(bytes[at + i] ?? 0);
+  return key;
+}
+
+/** The id of which `key` was made. */
+export function uploadIdOf(key: UploadKey): Uint8Array {
+  const id = new Uint8Array(ID_BYTES);
+  writeUploadKey(key, id, 0);
+  return id;
+}
+
+/** Writes the id of which `key` was made to `into` at `at`. */
+export function writeUploadKey(key: UploadKey, into: Uint8Array, at: number): void {
+  for (let i = 0; i < ID_BYTES; i += 1) into[at + i] = key.charCodeAt(i);
+}
+
+/** What both threads see of the memory. */
+class StagingMemory {
+  readonly shared: SharedArrayBuffer;
+  readonly bytes: Buffer;
+  readonly words: Int32Array;
+  readonly blocks: number;
+
+  constructor(shared: SharedArrayBuffer) {
+    this.shared = shared;
+    this.bytes = Buffer.from(shared);
+    this.words = new Int32Array(shared);
+    this.blocks = Math.floor((shared.byteLength - MAX_STAGED_UPLOADS * ROW_BYTES) / (STAGING_BLOCK_BYTES + 4));
+  }
+
+  word(row: number, field: number): number {
+    return (row * ROW_BYTES + field) >> 2;
+  }
+
+  state(row: number): number {
+    return Atomics.load(this.words, this.word(row, STATE_AT));
+  }
+
+  /** Whether the row went from `from` to `to`. */
+  moves(row: number, from: number, to: number): boolean {
+    return Atomics.compareExchange(this.words, this.word(row, STATE_AT), from, to) === from;
+  }
+
+  total(row: number): number {
+    return (this.words[this.word(row, TOTAL_AT)] ?? 0) >>> 0;
+  }
+
+  key(row: number): UploadKey {
+    return uploadKeyOf(this.bytes, row * ROW_BYTES + ID_AT);
+  }
+
+  /** Index of the word that has the block after `block`. */
+  next(block: number): number {
+    return (MAX_STAGED_UPLOADS * ROW_BYTES) / 4 + block;
+  }
+
+  blockAt(block: number): number {
+    return MAX_STAGED_UPLOADS * ROW_BYTES + this.blocks * 4 + block * STAGING_BLOCK_BYTES;
+  }
+}
+
+/** The main thread's side: makes the memory, fills rows and frees them. */
+export class Staging {
+  readonly #memory: StagingMemory;
+  readonly #freeRows: number[] = [];
+  readonly #freeBlocks: number[] = [];
+  readonly #filled = new Map<number, { bytes: number; lastBlock: number }>();
+
+  /** Room for about `bytes` of uploads. Pages that were never used take no memory. */
+  constructor(bytes: number) {
+    const blocks = Math.ceil(bytes / STAGING_BLOCK_BYTES);
+    const memory = new StagingMemory(new SharedArrayBuffer(MAX_STAGED_UPLOADS * ROW_BYTES + blocks * (STAGING_BLOCK_BYTES + 4)));
+    for (let row = MAX_STAGED_UPLOADS - 1; row >= 0; row -= 1) this.#freeRows.push(row);
+    for (let block = memory.blocks - 1; block >= 0; block -= 1) this.#freeBlocks.push(block);
+    this.#memory = memory;
+  }
+
+  /** What the raft thread attaches to. */
+  get shared(): SharedArrayBuffer {
+    return this.#memory.shared;
+  }
+
+  /** Bytes of blocks that are given out. */
+  get usedBytes(): number {
+    return (this.#memory.blocks - this.#freeBlocks.length) * STAGING_BLOCK_BYTES;
+  }
+
+  /** Takes a row and all the blocks for an upload of `total` bytes; undefined: there is no room. */
+  begin(id: Uint8Array, total: number): number | undefined {
+    const memory = this.#memory;
+    const blocks = Math.ceil(total / STAGING_BLOCK_BYTES);
+    if (blocks > this.#freeBlocks.length) return undefined;
+    const row = this.#freeRows.pop();
+    if (row === undefined) return undefined;
+    let first = NO_BLOCK;
+    for (let i = 0; i < blocks; i += 1) {
+      const block = this.#freeBlocks.pop() ?? NO_BLOCK;
+      memory.words[memory.next(block)] = first;
+      first = block;
+    }
+    memory.words[memory.word(row, TOTAL_AT)] = total;
+    memory.words[memory.word(row, BLOCK_AT)] = first;
+    memory.bytes.set(id, row * ROW_BYTES + ID_AT);
+    this.#filled.set(row, { bytes: 0, lastBlock: first });
+    const isFree = memory.moves(row, STAGED_FREE, STAGED_FILLING);
+    assert(isFree, 'a free row is free');
+    return row;
+  }
+
+  /** Adds bytes to a row that is being filled, which has room for them. True: it is whole now, and the raft thread may take it. */
+  fill(row: number, chunk: Uint8Array): boolean {
+    const memory = this.#memory;
+    const filled = this.#filled.get(row);
+    assert(filled !== undefined && filled.bytes + chunk.length <= memory.total(row), 'chunks go to a row that lacks them');
+    let taken = 0;
+    while (taken < chunk.length) {
+      const inBlock = filled.bytes % STAGING_BLOCK_BYTES;
+      if (inBlock === 0 && filled.bytes > 0) filled.lastBlock = memory.words[memory.next(filled.lastBlock)] ?? NO_BLOCK;
+      const bytes = Math.min(chunk.length - taken, STAGING_BLOCK_BYTES - inBlock);
+      const at = memory.blockAt(filled.lastBlock) + inBlock;
+      memory.bytes.fill(chunk.subarray(taken, taken + bytes), at, at + bytes);
+      filled.bytes += bytes;
+      taken += bytes;
+    }
+    if (filled.bytes < memory.total(row)) return false;
+    this.#filled.delete(row);
+    const isWhole = memory.moves(row, STAGED_FILLING, STAGED_READY);
+    assert(isWhole, 'only the main thread ends the filling of a row');
+    return true;
+  }
+
+  /** Frees a row. False: the raft thread has it in hand, and will be done with it in a moment. */
+  drop(row: number): boolean {
+    const memory = this.#memory;
+    const isDropped =
+      memory.moves(row, STAGED_FILLING, STAGED_FREE) ||
+      memory.moves(row, STAGED_READY, STAGED_FREE) ||
+      memory.moves(row, STAGED_DONE, STAGED_FREE);
+    if (!isDropped) return false;
+    this.#filled.delete(row);
+    let block = memory.words[memory.word(row, BLOCK_AT)] ?? NO_BLOCK;
+    while (block !== NO_BLOCK) {
+      this.#freeBlocks.push(block);
+      block = memory.words[memory.next(block)] ?? NO_BLOCK;
+    }
+    this.#freeRows.push(row);
+    return true;
+  }
+}
+
+/** The raft thread's side: takes whole uploads. */
+export class StagedUploads {
+  readonly #memory: StagingMemory;
+
+  constructor(shared: SharedArrayBuffer) {
+    this.#memory = new StagingMemory(shared);
+  }
+
+  /** The upload that a row holds whole, for as long as it is {@link STAGED_READY}. */
+  key(row: number): UploadKey {
+    return this.#memory.key(row);
+  }
+
+  /** Whether a row still holds the upload `key`, whole. */
+  isReady(row: number, key: UploadKey): boolean {
+    return this.#memory.state(row) === STAGED_READY && this.#memory.key(row) === key;
+  }
+
+  /** Takes the upload `key` of `total` bytes: its bytes, in order. Undefined: the row does not hold it (any more). */
+  take(row: number, key: UploadKey, total: number): Uint8Array[] | undefined {
+    const memory = this.#memory;
+    if (!memory.moves(row, STAGED_READY, STAGED_TAKEN)) return undefined;
+    if (memory.key(row) !== key || memory.total(row) !== total) {
+      memory.moves(row, STAGED_TAKEN, STAGED_READY);
+      return undefined;
+    }
+    const pieces: Uint8Array[] = [];
+    let block = memory.words[memory.word(row, BLOCK_AT)] ?? NO_BLOCK;
+    for (let at = 0; at < total; at += STAGING_BLOCK_BYTES) {
+      assert(block !== NO_BLOCK, 'an upload has a block for each of its bytes');
+      const begin = memory.blockAt(block);
+      pieces.push(memory.bytes.subarray(begin, begin + Math.min(STAGING_BLOCK_BYTES, total - at)));
+      block = memory.words[memory.next(block)] ?? NO_BLOCK;
+    }
+    return pieces;
+  }
+
+  /** Is done with what {@link take} returned: its bytes are not read any more. */
+  done(row: number): void {
+    const isDone = this.#memory.moves(row, STAGED_TAKEN, STAGED_DONE);
+    assert(isDone, 'an upload is done with once');
+  }
+}
