@@ -291,11 +291,12 @@ export class TestNode {
     return false;
   }
 
-  /** What a task does after a quiet moment. */
+  /** Lets the `index`-th task go on until it waits, and then do what it does after a quiet moment. Returns whether that was anything. */
   mark(index: number): boolean {
     const writer = this.#writers[index];
-    if (writer === undefined || writer.pause !== 'wait' || writer.task.timeoutMs === undefined) return false;
-    return this.step(index, true);
+    if (writer === undefined) return false;
+    while (this.step(index)) if (writer.pause === 'done') return false;
+    return writer.task.timeoutMs !== undefined && this.step(index, true) && this.step(index);
   }
 
   /** Makes durable all that is ordered, and seals all that is closed. */

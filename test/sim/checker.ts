@@ -160,6 +160,12 @@ export class Checker {
     this.#committed(process, shadow, commit);
   }
 
+  /** A process has stopped in order: what it knew to be committed is saved as such. */
+  stopped(process: Process): void {
+    const shadow = this.#of(process.id);
+    shadow.bound = Math.max(shadow.bound, process.memory.commitBound);
+  }
+
   /** A process has recovered its log, and begins. */
   recovered(process: Process, vote: Vote): void {
     const shadow = this.#of(process.id);
@@ -274,8 +280,10 @@ export class Checker {
     trace.mix(raft.currentTerm);
     const isLeader = raft.role === 'leader';
     if (isLeader !== shadow.isLeader || raft.currentTerm !== shadow.term) this.#roleChanged(process, shadow, isLeader);
+    // What a thread that died of its disk was about to save, it has told nobody.
+    const isSaved = raft.votedFor === shadow.vote.votedFor || process.raftThread.isDead;
     promise(
-      raft.currentTerm !== shadow.vote.currentTerm || raft.votedFor === shadow.vote.votedFor,
+      raft.currentTerm !== shadow.vote.currentTerm || isSaved,
       'election safety',
       () =>
         `node ${process.id} has saved its vote for ${shadow.vote.votedFor} in term ${raft.currentTerm}, and now takes it for one for ${raft.votedFor}`,

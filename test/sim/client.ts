@@ -82,6 +82,21 @@ export class Client {
     connection.pending.clear();
   }
 
+  /** The node has stopped in order: what it has not answered has no effect. */
+  dismissed(connection: Connection): void {
+    if (this.#connection !== connection) return;
+    connection.isLeft = true;
+    this.#connection = undefined;
+    this.#hint = 0;
+    for (const append of connection.pending.values()) this.#again(append, 'its node stopped');
+    connection.pending.clear();
+  }
+
+  /** The node has ended the connection, or died. */
+  lost(connection: Connection, why: string): void {
+    if (this.#connection === connection) this.disconnect(why);
+  }
+
   #planNext(): void {
     const { scheduler, random, profile } = this.world;
     scheduler.after((profile.thinkMs * (200 + random.below(1600))) / 1000, () => {
@@ -100,15 +115,16 @@ export class Client {
     world.scheduler.after(2 * world.clientDelayMs(), () => {
       this.#isConnecting = false;
       const { process } = node;
-      if (process === undefined || !process.hasBegun || this.#connection !== undefined) {
+      if (process?.door.isOpen !== true || this.#connection !== undefined) {
         this.#hint = 0;
         return;
       }
       this.#connections += 1;
       const connection = new Connection(this, process, `${this.#id}:${this.#connections}:${node.id}`);
       this.#connection = connection;
+      process.door.enter(connection);
       process.onDeath.push(() => {
-        if (this.#connection === connection) this.disconnect('its node died');
+        if (!connection.isDismissed) this.lost(connection, 'its node died');
       });
       this.#subscribe(connection);
       for (const append of this.#waiting.splice(0)) this.#send(connection, append);

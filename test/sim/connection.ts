@@ -54,6 +54,8 @@ export class Connection implements Caller {
   isClosed = false;
   /** The client is gone. */
   isLeft = false;
+  /** The node has stopped, and said so: that is on its way, after all answers. */
+  isDismissed = false;
   readonly pending = new Map<number, Append>();
   /** Reads, subscriptions and ENDs that are not answered to their end. */
   readonly open = new Map<number, Answers>();
@@ -99,10 +101,27 @@ export class Connection implements Caller {
   /** The client ends it: the node hears of that after all that was asked for before. */
   leave(): void {
     this.isLeft = true;
-    this.request('client is gone', () => {
-      this.isClosed = true;
-      this.process.engine.closed(this);
-    });
+    this.request('client is gone', () => this.#close());
+  }
+
+  #close(): void {
+    this.isClosed = true;
+    this.process.door.leave(this);
+    this.process.engine.closed(this);
+  }
+
+  /** The node stops in order: all that was asked for and was not answered has no effect. */
+  dismiss(): void {
+    this.isDismissed = true;
+    this.#close();
+    this.#answer(() => this.client.dismissed(this));
+  }
+
+  /** The node ends the connection at once. */
+  cut(): void {
+    this.#close();
+    const { scheduler, clientDelayMs } = this.client.world;
+    scheduler.after(clientDelayMs(), () => this.client.lost(this, 'its node has failed'));
   }
 
   /** Tells the client something, after all that it was told before. */
@@ -126,7 +145,11 @@ export class Connection implements Caller {
   }
 
   addReceipt(requestId: number, term: number, offset: number, end: number, level: number, nodes: number): boolean {
-    this.process.witness(() => this.#checkNodes(term, end, nodes));
+    this.process.witness(() => {
+      const { id, engine } = this.process;
+      promise(engine.error === undefined, 'durability', () => `node ${id} has failed, and acknowledges an append`);
+      this.#checkNodes(term, end, nodes);
+    });
     this.#receipts.push(() => this.client.appended(this, requestId, term, offset, end, level === LEVEL_COMMITTED, nodes));
     return this.#receipts.length === 1;
   }

@@ -69,7 +69,7 @@ export class SimLoop implements Loop {
       const wait = this.#waits[i];
       if (wait === undefined || memory.signal(wait.signal) === wait.seen) continue;
       this.#waits.splice(i, 1);
-      mainThread.post(this.#process.hopMs(), 'woken', () => this.#process.woken(wait.moved));
+      mainThread.post(this.#process.hopMs(), 'woken', wait.moved);
     }
   }
 }
@@ -102,8 +102,9 @@ export class SimChannel implements RaftChannel {
     this.#process.settles(this.#process.hopMs(), 'raft thread ended', () => this.#listener?.ended());
   }
 
+  /** It died of an error. */
   failed(error: LogError): void {
-    this.#listener?.failed(error);
+    this.#process.settles(this.#process.hopMs(), 'raft thread failed', () => this.#listener?.failed(error));
   }
 
   post(message: ToRaft): void {
@@ -111,6 +112,7 @@ export class SimChannel implements RaftChannel {
   }
 
   terminate(): Promise<void> {
+    this.#process.endRaft();
     return Promise.resolve();
   }
 }

@@ -43,7 +43,8 @@ export class Nemesis {
     this.#isSuspended = false;
   }
 
-  get #strikes(): boolean {
+  /** Whether faults come now. */
+  get strikes(): boolean {
     return this.#isActive && !this.#isSuspended;
   }
 
@@ -76,11 +77,11 @@ export class Nemesis {
   /** A node was elected. It may not have its office for long. */
   elected(node: SimNode): void {
     const { scheduler } = this.#world;
-    if (!this.#strikes || !chance(this.#random, this.#profile.strikePercent)) return;
+    if (!this.strikes || !chance(this.#random, this.#profile.strikePercent)) return;
     const { maxDelayMs } = this.#profile.network;
     const { process } = node;
     scheduler.after((3 * maxDelayMs * this.#random.below(1000)) / 1000, () => {
-      if (!this.#strikes || node.process !== process) return;
+      if (!this.strikes || node.process !== process) return;
       this.#strike(this.#random.pick('kill', 'power cut', 'isolation', 'isolation', 'one-way cut', 'pause'), node);
     });
   }
@@ -89,7 +90,7 @@ export class Nemesis {
   rolled(leader: SimNode): void {
     const { nodes, network, scheduler, trace } = this.#world;
     const others = nodes.filter((node) => node !== leader);
-    if (!this.#strikes || others.length === 0 || !chance(this.#random, this.#profile.rollStrikePercent)) return;
+    if (!this.strikes || others.length === 0 || !chance(this.#random, this.#profile.rollStrikePercent)) return;
     trace.add(scheduler.nowMs, leader.id, '* lost segment');
     const unaware = this.#any(others);
     network.cut(leader.id, unaware.id);
@@ -100,7 +101,7 @@ export class Nemesis {
       const { process } = node;
       const withinMs = this.#random.pick(2 * syncMs, 4 * profile.maxDelayMs);
       scheduler.after((withinMs * this.#random.below(1000)) / 1000, () => {
-        if (this.#strikes && node.process === process) node.kill(true);
+        if (this.strikes && node.process === process) node.kill(true);
       });
     }
   }
@@ -241,7 +242,7 @@ export class Nemesis {
     process.raftThread.post(0, 'transfer', () => process.replica.transfer());
     const { minDelayMs, maxDelayMs } = this.#profile.network;
     scheduler.after(minDelayMs + (2 * maxDelayMs * random.below(1000)) / 1000, () => {
-      if (this.#strikes) this.#strike('isolation', leader);
+      if (this.strikes) this.#strike('isolation', leader);
     });
   }
 

@@ -9,19 +9,22 @@ import type { EngineConfig } from '../../src/node/engineOptions.ts';
 import { Failure } from '../../src/node/failure.ts';
 import { RaftLink } from '../../src/node/raftLink.ts';
 import { raftSetup } from '../../src/node/raftSetup.ts';
+import type { StopReport } from '../../src/node/stop.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import type { Replica } from '../../src/replication/replica.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
-import { type Identity, readVote, type Vote } from '../../src/storage/dataDirectory.ts';
+import { type Identity, readVote, removeTemporaries, type Vote } from '../../src/storage/dataDirectory.ts';
 import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import type { ToRaft } from '../../src/threads/messages.ts';
 import { RaftHost } from '../../src/threads/raftHost.ts';
 import { DiskTasks } from './diskTasks.ts';
+import { SimDoor } from './door.ts';
 import { configOf, SimChannel, SimLoop } from './engineParts.ts';
 import { DIRECTORY } from './identity.ts';
 import { SimLinks } from './links.ts';
 import { raftPorts } from './raftParts.ts';
 import { processOf } from './search.ts';
+import { isSimulated } from './simDisk.ts';
 import type { SimNode } from './simNode.ts';
 import { Thread } from './thread.ts';
 import { Violation } from './violation.ts';
@@ -53,8 +56,12 @@ export class Process {
   /** What was thrown where a promise or the engine has taken it. */
   #thrown: unknown;
   #isBegun = false;
-  /** The engine has begun: doors are open to clients from then on. */
   hasBegun = false;
+  /** The engine stops, or has failed. */
+  #isEnding = false;
+  #hasEnded = false;
+  #stopped: StopReport | undefined;
+  readonly door = new SimDoor();
   #seenBeat = 0;
   /** Ends the clients' connections when the process dies. */
   readonly onDeath: (() => void)[] = [];
@@ -74,7 +81,7 @@ export class Process {
     // A new process has a memory of zeros.
     memory.bytes.fill(0, 0, memory.map.slotAt(memory.map.shape.slots));
     const makeThread = (): Thread => new Thread(world.scheduler, ({ label, act, what }) => this.perform(label, act, what));
-    this.raftThread = makeThread();
+    this.raftThread = new Thread(world.scheduler, ({ label, act, what }) => this.perform(label, () => this.#onRaft(act), what));
     this.mainThread = makeThread();
     this.diskThread = makeThread();
     const context = { disk, directory: DIRECTORY, identity, memory, nowMs: () => node.wallMs() };
@@ -127,7 +134,7 @@ export class Process {
 
   #makeEngine(config: EngineConfig): Engine {
     const { world, memory, node } = this;
-    return new Engine({
+    const engine = new Engine({
       config,
       processNumber: processOf(this.id),
       version: 'simulated',
@@ -144,8 +151,56 @@ export class Process {
         if (node.disk.list(DIRECTORY).includes(spare)) node.disk.remove(path);
       },
       startRaft: (events) => new RaftLink(this.#channel, events),
-      close: () => Promise.resolve(),
-      destroy: () => Promise.resolve(),
+      close: () => {
+        try {
+          removeTemporaries(node.disk, DIRECTORY);
+        } catch (thrown) {
+          this.broke(thrown);
+        }
+        return Promise.resolve();
+      },
+      destroy: async () => this.diskThread.die(),
+    });
+    engine.doors.add(this.door);
+    void engine.ended.then(() => {
+      this.#hasEnded = true;
+    });
+    return engine;
+  }
+
+  /** Does `act` on the raft thread. It dies alone of what its disk does, and the engine hears of that. */
+  #onRaft(act: () => void): void {
+    try {
+      act();
+    } catch (thrown) {
+      if (!this.#endsItself || !isSimulated(thrown)) throw thrown;
+      this.endRaft();
+      this.#channel.failed(thrown);
+    }
+  }
+
+  /** The raft thread ends where it stands. */
+  endRaft(): void {
+    this.raftThread.die();
+    this.links?.end();
+  }
+
+  /** Whether an engine whose disk fails ends itself, and the process after it; elsewhere the process dies of it. */
+  get #endsItself(): boolean {
+    return this.hasBegun && this.world.stops.isOn;
+  }
+
+  /** Stops in order, as at SIGTERM. */
+  stop(): void {
+    this.mainThread.arrive('stop', () => {
+      if (!this.hasBegun || this.#isEnding) return;
+      this.#isEnding = true;
+      const stopped = (report: StopReport): void => {
+        this.#stopped = report;
+      };
+      // Where it fails, the engine ends.
+      this.engine.stop().then(stopped, () => undefined);
+      this.#settle();
     });
   }
 
@@ -153,6 +208,7 @@ export class Process {
   start(): void {
     const begins = (): void => {
       this.hasBegun = true;
+      this.door.open();
     };
     // What goes wrong ends the process when the promises have had their say.
     this.engine.begin().then(begins, (thrown: unknown) => this.broke(thrown));
@@ -193,12 +249,6 @@ export class Process {
     });
   }
 
-  /** Wakes a part of the engine that waits for a word. Until it has begun, it is a promise that does. */
-  woken(moved: () => void): void {
-    moved();
-    if (!this.hasBegun) this.#settle();
-  }
-
   #settle(): void {
     this.world.scheduler.settle(() => {
       if (this.isAlive) this.#carefully(() => undefined);
@@ -236,14 +286,17 @@ export class Process {
   perform(label: string, act: () => void, what?: PeerMessage | string): boolean {
     const { world } = this;
     world.trace.add(world.scheduler.nowMs, this.id, label, what, world.trace.keepsAll ? () => this.describe() : undefined);
-    return this.#carefully(act);
+    const lives = this.#carefully(act);
+    // Promises begin and end an engine; while it runs, only answers of tasks and of the raft thread are some.
+    if (lives && (!this.hasBegun || this.#isEnding)) this.#settle();
+    return lives;
   }
 
   #carefully(act: () => void): boolean {
     try {
       act();
       this.#look();
-      if (this.#failure.error !== undefined) throw this.#failure.error;
+      this.#lookForEnd();
     } catch (thrown) {
       if (thrown instanceof Violation) throw thrown;
       if (this.#thrown instanceof Violation) throw this.#thrown;
@@ -256,6 +309,17 @@ export class Process {
     this.world.checker.after(this);
     this.world.hangs.check(this);
     return true;
+  }
+
+  /** Whether the engine has failed, or has ended. */
+  #lookForEnd(): void {
+    const { error } = this.#failure;
+    if (error !== undefined && !(this.#endsItself && isSimulated(error))) throw error;
+    this.#isEnding ||= error !== undefined;
+    const report = this.#stopped;
+    if (!this.#hasEnded && report === undefined) return;
+    if (error === undefined && report?.cut.length === 0) this.world.stops.check(this, report);
+    this.node.ended(error?.details.errno === 'EIO');
   }
 
   /** Counts how often the raft thread has ticked since the main thread's last sign of life. */

@@ -33,6 +33,9 @@ export interface Totals {
   /** Deaths of leaders while all was well, and how many of them were noticed for more than two election timeouts. */
   readonly deaths: number;
   readonly slowDeaths: number;
+  /** Leaders that were stopped in order while all was well, and after how many of them another one led before an election timeout had passed. */
+  readonly stops: number;
+  readonly handOvers: number;
 }
 
 /** What a process that runs seeds says, a line each. */
@@ -82,7 +85,18 @@ export async function runSeeds(options: RunOptions): Promise<RunResult> {
   const failures: FoundFailure[] = [];
   const hashes = new Map<number, number>();
   const crashes: string[] = [];
-  let totals: Totals = { seeds: 0, steps: 0, virtualMs: 0, committedBytes: 0, terms: 0, operations: 0, deaths: 0, slowDeaths: 0 };
+  let totals: Totals = {
+    seeds: 0,
+    steps: 0,
+    virtualMs: 0,
+    committedBytes: 0,
+    terms: 0,
+    operations: 0,
+    deaths: 0,
+    slowDeaths: 0,
+    stops: 0,
+    handOvers: 0,
+  };
   const take = (report: Report): void => {
     switch (report.kind) {
       case 'failure':
@@ -103,6 +117,8 @@ export async function runSeeds(options: RunOptions): Promise<RunResult> {
           operations: totals.operations + report.operations,
           deaths: totals.deaths + report.deaths,
           slowDeaths: totals.slowDeaths + report.slowDeaths,
+          stops: totals.stops + report.stops,
+          handOvers: totals.handOvers + report.handOvers,
         };
         break;
     }

@@ -10,9 +10,20 @@ function say(report: Report): void {
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
-const totals = { seeds: 0, steps: 0, virtualMs: 0, committedBytes: 0, terms: 0, operations: 0, deaths: 0, slowDeaths: 0 };
+const totals = {
+  seeds: 0,
+  steps: 0,
+  virtualMs: 0,
+  committedBytes: 0,
+  terms: 0,
+  operations: 0,
+  deaths: 0,
+  slowDeaths: 0,
+  stops: 0,
+  handOvers: 0,
+};
 for (let seed = first; seed < past; seed += step) {
-  const { hash, failure, steps, virtualMs, committedBytes, terms, operations, failoverElections } = await simulate({ seed });
+  const { hash, failure, steps, virtualMs, committedBytes, terms, operations, failoverElections, handedOver } = await simulate({ seed });
   totals.seeds += 1;
   totals.steps += steps;
   totals.virtualMs += virtualMs;
@@ -21,6 +32,8 @@ for (let seed = first; seed < past; seed += step) {
   totals.operations += operations;
   if (failoverElections !== undefined) totals.deaths += 1;
   if (failoverElections !== undefined && failoverElections > 2) totals.slowDeaths += 1;
+  if (handedOver !== undefined) totals.stops += 1;
+  if (handedOver === true) totals.handOvers += 1;
   say({ kind: 'seed', seed, hash });
   if (failure === undefined) continue;
   const { invariant, sentence, atMs } = failure;

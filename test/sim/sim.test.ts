@@ -26,6 +26,9 @@ it(
     // GUARANTEES, "Progress": in nine of ten cases within two election timeouts.
     expect(totals.deaths / SEEDS).toBeGreaterThan(0.3);
     expect(totals.slowDeaths / totals.deaths).toBeLessThan(0.1);
+    // A leader that is stopped hands over: nobody waits for an election timeout.
+    expect(totals.stops / SEEDS).toBeGreaterThan(0.08);
+    expect(totals.handOvers / totals.stops).toBeGreaterThan(0.9);
   },
   TIMEOUT_MS,
 );

@@ -75,6 +75,11 @@ export class SimDisk implements Disk {
     this.#readErrorIn = reads;
   }
 
+  /** How many files are open for direct writes. */
+  get directFiles(): number {
+    return this.#direct.size;
+  }
+
   /** Whether the next write or sync is the one that fails. */
   get failsNow(): boolean {
     return this.#errorIn === 1;
@@ -101,7 +106,10 @@ export class SimDisk implements Disk {
     this.#errorIn = 0;
     this.#readErrorIn = 0;
     if (isPowerCut) this.#reset(this.#afterPowerCut());
-    else this.#visible.processDied();
+    else {
+      this.#direct.clear();
+      this.#visible.processDied();
+    }
   }
 
   #reset(image: DiskImage): void {

@@ -199,10 +199,15 @@ export class SimNode {
     }
   }
 
+  /** The process has ended by itself, in order or because it failed. A disk with an error may have lost anything that was not synced. */
+  ended(isDamaged: boolean): void {
+    this.kill(isDamaged, 'has ended');
+  }
+
   /** The process dies; with the power, what was not synced may be lost. It is started again after a while. */
-  kill(isPowerCut: boolean): void {
+  kill(isPowerCut: boolean, what = isPowerCut ? 'loses power' : 'is killed'): void {
     const { process, world } = this;
-    world.trace.add(world.scheduler.nowMs, this.id, isPowerCut ? 'loses power' : 'is killed');
+    world.trace.add(world.scheduler.nowMs, this.id, what);
     this.process = undefined;
     if (process !== undefined) world.checker.dies(process);
     process?.die();

@@ -34,6 +34,8 @@ export interface Outcome {
    * where none died, or votes are split more often than usual.
    */
   readonly failoverElections: number | undefined;
+  /** Whether another node led soon after a leader had stopped in order, when all was well; undefined where none did. */
+  readonly handedOver: boolean | undefined;
   readonly failure: Failure | undefined;
 }
 
@@ -72,9 +74,9 @@ export interface SimulationOptions {
 export async function simulate({ seed, keepLines = 0 }: SimulationOptions): Promise<Outcome> {
   const world = new World({ seed, keepLines, memoryFor });
   let failure: Failure | undefined;
-  let failoverElections: number | undefined;
+  let end: Partial<WellEnd> = {};
   try {
-    failoverElections = await runWorld(world);
+    end = await runWorld(world);
   } catch (thrown) {
     if (!(thrown instanceof Violation)) throw thrown;
     const { invariant, message: sentence } = thrown;
@@ -89,13 +91,16 @@ export async function simulate({ seed, keepLines = 0 }: SimulationOptions): Prom
     committedBytes: world.checker.ledger.end - world.start,
     terms: world.checker.ledger.electedTerms,
     operations: appends.length + ends.length + reads.length + deliveries.length,
-    failoverElections,
+    failoverElections: end.failoverElections,
+    handedOver: end.handedOver,
     failure,
   };
 }
 
-/** Returns {@link Outcome.failoverElections}. */
-async function runWorld(world: World): Promise<number | undefined> {
+/** What leaders did at the end, when all was well. */
+type WellEnd = Pick<Outcome, 'failoverElections' | 'handedOver'>;
+
+async function runWorld(world: World): Promise<Partial<WellEnd>> {
   const { profile, nemesis, nodes, clients, network } = world;
   world.begin();
   await runFor(world, profile.chaosMs);
@@ -123,19 +128,21 @@ async function runWorld(world: World): Promise<number | undefined> {
     for (const client of clients) client.stop();
     for (const client of clients) client.disconnect('the simulation ended');
     checkHistoryAtEnd(world);
-    return undefined;
+    return {};
   }
   await progresses(world, nodes, SMALL, 'mended');
   for (const client of clients) client.stop();
   await runFor(world, profile.waitMs);
   await converges(world);
   if (isUsual(world)) await world.hangs.trial((limitMs, isDone) => runUntil(world, limitMs, isDone));
+  const handedOver = isUsual(world) ? await world.stops.trial((limitMs, isDone) => runUntil(world, limitMs, isDone)) : undefined;
+  if (handedOver !== undefined) await converges(world);
   const failoverElections = await failsOver(world);
   await converges(world);
   for (const client of clients) client.disconnect('the simulation ended');
   checkAtEnd(world);
   checkHistoryAtEnd(world);
-  return isUsual(world) ? failoverElections : undefined;
+  return isUsual(world) ? { failoverElections, handedOver } : {};
 }
 
 /** Runs until `isDone`, at most for `limitMs`. Returns whether it was. */

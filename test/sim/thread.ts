@@ -63,6 +63,10 @@ export class Thread {
     this.#planWake();
   }
 
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
   die(): void {
     this.#isDead = true;
     this.#backlog.length = 0;

@@ -18,6 +18,7 @@ import { drawProfile, type Profile } from './profile.ts';
 import { Scheduler } from './scheduler.ts';
 import { SegmentSizes } from './segmentSizes.ts';
 import { SimNode } from './simNode.ts';
+import { Stops } from './stops.ts';
 import { TermBombs } from './termBombs.ts';
 import { Trace } from './trace.ts';
 
@@ -44,6 +45,7 @@ export class World {
   readonly oldCopies: OldCopies;
   readonly segmentSizes: SegmentSizes;
   readonly hangs: Hangs;
+  readonly stops: Stops;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
   readonly operator: Operator;
@@ -72,6 +74,7 @@ export class World {
     this.allNodes = [...this.nodes, ...extras.map(makeNode)];
     this.segmentSizes = new SegmentSizes(this);
     this.hangs = new Hangs(this);
+    this.stops = new Stops(this);
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);
     this.checker = new Checker(this.allNodes, founding.start);
@@ -94,6 +97,7 @@ export class World {
     this.oldCopies.start();
     new TermBombs(this).start();
     this.hangs.start();
+    this.stops.start();
   }
 
   /** The node that began alone is started again as one of a cluster, and the others join. */

@@ -73,7 +73,6 @@ describe('a batch at the end of the open segment', () => {
   });
 
   it('is damaged when a mark covers it and a part is gone', () => {
-    node.settle();
     expect(node.mark(0)).toBe(true);
     const [, , last = 0] = starts;
     change(disk, segmentName(0), (bytes) => bytes.fill(0, SEGMENT_HEADER_BYTES + last, SEGMENT_HEADER_BYTES + last + 600));
