@@ -2,10 +2,12 @@
 // others; while none has, earlier uploads are.
 
 /**
- * After the first answer the others have so many times as long as that took, and at least this long. Links that share a client's network are
- * given very different parts of it for a while, and a machine that has much to do stands still for tens of milliseconds: neither is a fault.
+ * After the first answer the others have so many times as long as that took, or as all that is under way takes as a rule, and at least this long.
+ * Links that share a client's network are given very different parts of it for a while, and a machine that has much to do stands still for tens
+ * of milliseconds: neither is a fault.
  */
 const LAG = 3;
+const LAG_UNDER_WAY = 2;
 const MIN_LAG_MS = 50;
 /** Without any answer an upload may take so many times as long as uploads took before, within these bounds. */
 const PATIENCE = 8;
@@ -29,8 +31,8 @@ export class Pace {
     return Math.min(MAX_SILENT_MS, Math.max(MIN_SILENT_MS, PATIENCE * bytes * this.#msPerByte));
   }
 
-  /** How much longer the others are waited for once the first has answered, after `ms`. */
-  lagMs(ms: number): number {
-    return Math.max(MIN_LAG_MS, LAG * ms);
+  /** How much longer the others are waited for once the first has answered, after `ms`, while `bytesUnderWay` are. */
+  lagMs(ms: number, bytesUnderWay: number): number {
+    return Math.min(MAX_SILENT_MS, Math.max(MIN_LAG_MS, LAG * ms, LAG_UNDER_WAY * bytesUnderWay * this.#msPerByte));
   }
 }

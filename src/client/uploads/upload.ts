@@ -97,9 +97,10 @@ export class Upload implements AppendUpload {
     this.#settle();
   }
 
-  /** Until when the followers that have not answered are waited for, of `performance.now()`. */
-  deadlineMs(pace: Pace): number {
-    const ms = this.#firstMs === undefined ? pace.silentMs(this.#bytesUnderWay) : this.#firstMs + pace.lagMs(this.#firstMs);
+  /** Until when the followers that have not answered are waited for, of `performance.now()`, while `bytesUnderWay` are. */
+  deadlineMs(pace: Pace, bytesUnderWay: number): number {
+    const first = this.#firstMs;
+    const ms = first === undefined ? pace.silentMs(this.#bytesUnderWay) : first + pace.lagMs(first, bytesUnderWay);
     return this.#beganMs + ms;
   }
 

@@ -179,7 +179,7 @@ export class Uploader implements UploadOwner, FollowerOwner {
   #watchFirst(): void {
     const [first] = this.#underWay;
     if (first === undefined) return;
-    const atMs = first.deadlineMs(this.#pace);
+    const atMs = first.deadlineMs(this.#pace, this.#underWayBytes);
     if (this.#timer !== undefined && this.#timerAtMs <= atMs) return;
     clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
@@ -195,7 +195,11 @@ export class Uploader implements UploadOwner, FollowerOwner {
   /** Leaves the followers that have kept the first upload waiting for too long. */
   #giveUpSlow(): void {
     const nowMs = performance.now();
-    for (let [first] = this.#underWay; first !== undefined && nowMs >= first.deadlineMs(this.#pace); [first] = this.#underWay) {
+    for (
+      let [first] = this.#underWay;
+      first !== undefined && nowMs >= first.deadlineMs(this.#pace, this.#underWayBytes);
+      [first] = this.#underWay
+    ) {
       for (const follower of this.#followers.all) if (first.isWaitingFor(follower.id)) follower.leave('it was slower than an upload waits');
       assert(!this.#underWay.has(first), 'an upload waits for followers that have not answered it');
     }
