@@ -122,7 +122,7 @@ export const THREAD_LOAD_MS = 5_000;
 
 /**
  * Connections above those of clients, for HTTP and for those that have not said yet what they want. Twice the queue of connections that the
- * system has made and uSockets not taken yet, which it takes at once: so one that asks as soon as it is made is heard before others push it out.
+ * system has made and uSockets not taken yet, which it takes at once, with those that come meanwhile.
  */
 export const HTTP_CONNECTIONS = 1024;
 

@@ -70,6 +70,9 @@ export interface AcceptorOptions {
   readonly maxMessageBytes: number;
 }
 
+/** What was closed to make room: one that has its answer, one without a request, or none, as the others have all sent one, or were not read yet. */
+export type MadeRoom = 'answered' | 'silent' | 'unread' | 'none';
+
 export interface Acceptor {
   readonly name: AcceptorName;
   /** Connections that are not WebSockets, or not yet. */
@@ -84,9 +87,9 @@ export interface Acceptor {
   listen(host: string, port: number): Promise<number | undefined>;
   /**
    * Makes room for another connection: closes one that stays after its answer, or else the one that has been there for longest without a whole
-   * request. Returns whether it was one without a request.
+   * request. What a connection sent as soon as it was made has been read first, unless `orUnread`. The closed one does not count any more.
    */
-  cutSilent(): boolean;
+  makeRoom(orUnread: boolean): MadeRoom;
   /** Takes no more connections; those that are there stay. */
   stopListening(): void;
   /** Waits until the clients have closed their ends of all WebSockets that were ended here, at most `timeoutMs`. */

@@ -79,6 +79,8 @@ export class Listener {
   readonly #events: ListenerEvents;
   #answers: (request: HttpRequest) => MakeAnswer = () => () => ({ status: 503, type: 'text/plain', body: 'the node is starting\n' });
   readonly #places: Places;
+  /** {@link #makeRoom} will be called. */
+  #isRoomDue = false;
   #emptied: () => void = () => undefined;
   /** Set when the node stops: how each session is closed once all that was sent to it has left. */
   #farewell: { readonly closeCode: number; readonly reason: string } | undefined;
@@ -192,11 +194,33 @@ export class Listener {
     this.#acceptor.close();
   }
 
-  /** A connection came. Where all others have sent a request, or are clients, it closes the new one. */
+  /**
+   * A connection came. Where it finds no place, one goes that has said nothing. What those that came just now have sent is read first, as long as
+   * there are descriptors for them: until then they are too many.
+   */
   #makeRoom(): void {
-    if (this.#places.isOverfull && this.#acceptor.cutSilent()) {
-      this.incidents.closed('silent', `the node has places for ${this.#options.places.maxSockets} connections of any kind`);
+    while (this.#places.isOverfull) {
+      const made = this.#acceptor.makeRoom(this.#places.isOverDescriptors);
+      if (made === 'silent') {
+        this.incidents.closed('silent', `the node has places for ${this.#options.places.maxSockets} connections of any kind`);
+      } else if (made !== 'answered') {
+        if (made === 'unread') this.#makeRoomLater();
+        return;
+      }
     }
+  }
+
+  #makeRoomLater(): void {
+    if (this.#isRoomDue) return;
+    this.#isRoomDue = true;
+    const { loop } = this.#options;
+    // What came in this turn is read in the next one.
+    loop.afterTurn(() =>
+      loop.afterTurn(() => {
+        this.#isRoomDue = false;
+        this.#makeRoom();
+      }),
+    );
   }
 
   #upgrade(request: HttpRequest): () => HttpAnswer | undefined {

@@ -69,9 +69,13 @@ export class Places {
     return this.#fits(() => this.#clients() + this.#lingering < this.#clientDescriptors);
   }
 
-  /** Whether there are more connections than places: one of HTTP must go. */
+  /** Whether there are more connections than places: one of HTTP is to go. */
   get isOverfull(): boolean {
-    if (this.#http() + this.#clients() > this.#bounds.maxSockets) return true;
+    return this.#http() + this.#clients() > this.#bounds.maxSockets || this.isOverDescriptors;
+  }
+
+  /** Whether there are more of them than descriptors: one of HTTP must go. */
+  get isOverDescriptors(): boolean {
     return !this.#fits(() => this.#http() + this.#clients() + this.#lingering <= this.#bounds.maxDescriptors);
   }
 

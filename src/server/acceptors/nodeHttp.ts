@@ -5,8 +5,9 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { HTTP_BACKLOG, HTTP_TIMEOUT_MS, MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
-import { type HttpAnswer, type HttpRequest, type MakeAnswer, STATUS_TEXT } from '../acceptor.ts';
+import { type HttpAnswer, type HttpRequest, type MadeRoom, type MakeAnswer, STATUS_TEXT } from '../acceptor.ts';
 import { carefully } from '../mistakes.ts';
+import { Silent } from './silent.ts';
 
 export interface NodeHttpEvents {
   connected(): void;
@@ -43,8 +44,8 @@ export class NodeHttp {
   readonly #events: NodeHttpEvents;
   /** All connections that are not WebSockets. */
   readonly #sockets = new Set<Duplex>();
-  /** Those that have not sent a whole request; the oldest first. */
-  readonly #silent = new Set<Duplex>();
+  /** Those that have not sent a whole request. */
+  readonly #silent = new Silent<Duplex>();
   /** Those whose request is answered, or about to be. */
   readonly #answered = new WeakSet<Duplex>();
   /** Those whose answer has left, and whose clients have not closed their ends; the oldest first. */
@@ -98,22 +99,18 @@ export class NodeHttp {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /**
-   * Makes room: closes one that has its answer and stays, or else the one that has been silent for longest. Returns whether it was a silent one.
-   * On uWebSockets.js nobody stays after an answer.
-   */
-  cutSilent(): boolean {
-    for (const oldest of this.#lingering) {
-      this.#lingering.delete(oldest);
-      oldest.destroy();
-      return false;
-    }
-    for (const oldest of this.#silent) {
-      this.#silent.delete(oldest);
-      oldest.destroy();
-      return true;
-    }
-    return false;
+  /** As `Acceptor.makeRoom`. On uWebSockets.js nobody stays after an answer. */
+  makeRoom(orUnread: boolean): MadeRoom {
+    // `close` comes later; the descriptor is gone at once.
+    const close = (socket: Duplex): void => {
+      this.#sockets.delete(socket);
+      socket.destroy();
+    };
+    const [answered] = this.#lingering;
+    if (answered === undefined) return this.#silent.closeOldest(orUnread, close);
+    this.#lingering.delete(answered);
+    close(answered);
+    return 'answered';
   }
 
   /** It is a WebSocket from now on. */

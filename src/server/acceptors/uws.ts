@@ -12,6 +12,7 @@ import {
   type AcceptorOptions,
   type HttpAnswer,
   type HttpRequest,
+  type MadeRoom,
   type MakeAnswer,
   STATUS_TEXT,
 } from '../acceptor.ts';
@@ -127,8 +128,8 @@ export class UwsAcceptor implements Acceptor {
     return this.#port;
   }
 
-  cutSilent(): boolean {
-    return this.#http.cutSilent();
+  makeRoom(orUnread: boolean): MadeRoom {
+    return this.#http.makeRoom(orUnread);
   }
 
   stopListening(): void {

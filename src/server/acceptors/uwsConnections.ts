@@ -8,7 +8,9 @@
 
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { assert } from '../../core/assert.ts';
+import type { MadeRoom } from '../acceptor.ts';
 import { type Broke, carefully } from '../mistakes.ts';
+import { Silent } from './silent.ts';
 
 /** Does what a request asks for, at the end of its turn. What it returns is done after all the requests of the turn got as far, and ends its connection. */
 export type Act = () => (() => void) | undefined;
@@ -26,8 +28,8 @@ export class UwsConnections {
   count = 0;
   /** Turns in which requests were answered. */
   turn = 0;
-  /** Those that have not sent a whole request; the oldest first. Each is alive. */
-  readonly #silent = new Set<HttpResponse>();
+  /** Those that have not sent a whole request. Each is alive. */
+  readonly #silent = new Silent<HttpResponse>();
   readonly #broke: Broke;
   #waiting: Waiting[] = [];
   /** Requests of which it is not known which connection they came on. */
@@ -42,7 +44,7 @@ export class UwsConnections {
   came(response: HttpResponse): void {
     this.count += 1;
     this.#silent.add(response);
-    response.onAborted(() => void this.#silent.delete(response));
+    response.onAborted(() => this.#silent.delete(response));
     let isFirst = true;
     response.onData(() => {
       this.#silent.delete(response);
@@ -58,8 +60,7 @@ export class UwsConnections {
 
   /** Another one than that of `response`, at the end of a turn, that is alive until the event loop turns: it is silent, or has a request in this turn. */
   otherThan(response: HttpResponse): HttpResponse | undefined {
-    const [oldest] = this.#silent;
-    return oldest ?? this.#waiting.find((waiting) => !waiting.isOver && waiting.response !== response)?.response;
+    return this.#silent.first ?? this.#waiting.find((waiting) => !waiting.isOver && waiting.response !== response)?.response;
   }
 
   /** Whether no other connection is silent than the one whose request is being handled, which is silent until after that. */
@@ -74,14 +75,9 @@ export class UwsConnections {
     this.went();
   }
 
-  /** Closes the one that has been silent for longest. False when none is silent. */
-  cutSilent(): boolean {
-    for (const oldest of this.#silent) {
-      this.#silent.delete(oldest);
-      oldest.close();
-      return true;
-    }
-    return false;
+  /** As `Acceptor.makeRoom`. */
+  makeRoom(orUnread: boolean): MadeRoom {
+    return this.#silent.closeOldest(orUnread, (oldest) => void oldest.close());
   }
 
   /**

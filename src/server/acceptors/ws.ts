@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { IDLE_TIMEOUT_SECONDS, MAX_MESSAGE_CHUNKS, MAX_MESSAGE_FRAGMENTS, WS_CLOSE_TIMEOUT_MS } from '../../core/limits.ts';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
-import type { Acceptor, AcceptorEvents, AcceptorOptions } from '../acceptor.ts';
+import type { Acceptor, AcceptorEvents, AcceptorOptions, MadeRoom } from '../acceptor.ts';
 import { asRequest, NodeHttp } from './nodeHttp.ts';
 import { WsSocket, type WsSocketOwner } from './wsSocket.ts';
 
@@ -77,8 +77,8 @@ export class WsAcceptor implements Acceptor, WsSocketOwner {
     return this.#http.listen(host, port);
   }
 
-  cutSilent(): boolean {
-    return this.#http.cutSilent();
+  makeRoom(orUnread: boolean): MadeRoom {
+    return this.#http.makeRoom(orUnread);
   }
 
   stopListening(): void {
