@@ -230,6 +230,13 @@ describe('what an append means stays as it is', () => {
     const first = lastOf(cluster);
     expect(first?.upload?.nodes).toBe(0b110);
     const received = [2, 3].map((id) => cluster.node(id).staging.receivedBytes);
+    // The next leader says what it takes only after it was sent appends: it is known from the connection for uploads.
+    cluster.node(2).onRequest = ({ opcode, b }, connection) => {
+      if (opcode !== INTRODUCE) return false;
+      connection.isIntroduced = true;
+      connection.clientFeatures = b;
+      return true;
+    };
     cluster.kill(1);
     cluster.lead(2);
     await append;
@@ -238,6 +245,22 @@ describe('what an append means stays as it is', () => {
     expect(second?.upload).toEqual(first?.upload);
     expect(Buffer.compare(second?.body ?? Buffer.alloc(0), first?.body ?? Buffer.alloc(1))).toBe(0);
     expect([2, 3].map((id) => cluster.node(id).staging.receivedBytes)).toEqual(received);
+  });
+
+  test('an append that went without its upload is tried again without it, though followers have it by then', async () => {
+    vi.useRealTimers();
+    const cluster = uploadCluster();
+    const { log } = await connect(cluster);
+    await log.append(payloadOf(1));
+    await settleMicrotasks();
+    cluster.leader.holdsAppends = true;
+    const append = log.append(payloadOf(2), { expectedEnd: cluster.leader.end });
+    await settleMicrotasks();
+    for (const id of [2, 3]) expect(cluster.node(id).staging.staged.size).toBe(1);
+    cluster.kill(1);
+    cluster.lead(2);
+    await append;
+    expect(nodesOf(cluster)).toEqual([undefined, undefined, undefined]);
   });
 
   test('an append whose signal is aborted while it is uploaded is not sent, and one beside it is sent without', async () => {
