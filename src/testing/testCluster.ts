@@ -31,6 +31,19 @@ async function busy<T>(work: Promise<T>): Promise<T> {
   }
 }
 
+/** Waits for `work`, at most `ms`. No timer is left, which would keep the program running. */
+async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const waited = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    await Promise.race([work, waited]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export interface LeaderOptions {
   /** Wait for another node than this one. */
   readonly not?: TestNode;
@@ -209,10 +222,10 @@ export class TestCluster {
   async #close(): Promise<void> {
     // A moment for what is on its way; what cannot be done any more is given up.
     const leaving = Promise.all([...this.#clients].map((client) => client.close()));
-    await Promise.race([leaving, new Promise((done) => setTimeout(done, CLIENTS_MS))]);
+    await atMost(leaving, CLIENTS_MS);
     this.#ended.abort();
     await this.#cluster.close();
-    await Promise.race([leaving, new Promise((done) => setTimeout(done, CLIENTS_MS))]);
+    await atMost(leaving, CLIENTS_MS);
     if (this.#isTemporary) rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
     await this.#keeper.farewell();
   }

@@ -167,6 +167,13 @@ describe('a program with a cluster', { timeout }, () => {
     await nothingIsLeft(said);
   });
 
+  test('that closes it is kept running by no timer of it', async () => {
+    const { said, ended } = await program(`${BEGIN} await cluster.connect(); await cluster.close();
+      console.log(JSON.stringify({ pids: process.getActiveResourcesInfo().filter((what) => what === 'Timeout'), directory: '' }));`);
+    expect(said.pids).toEqual([]);
+    expect(await ended).toBe(0);
+  });
+
   test('whose thread with the cluster is ended leaves nothing of it, while it goes on', async () => {
     const thread = `${BEGIN.replace('console.log(', "(await import('node:worker_threads')).parentPort.postMessage(").replace('() =>', 'async () =>')} say();`;
     const { said, pid } = await program(`
