@@ -405,6 +405,14 @@ export const STAGED_CHECK_MS = 1_000;
 export const MAX_ANNOUNCED_UPLOADS = 4096;
 export const MAX_ORDERED_UPLOADS = 1024;
 
+/** A leader's link to another node is what waits when its heartbeats take so much longer than the shortest, while so many bytes are under way. */
+export const LINK_QUEUED_MS = 25;
+export const LINK_UNDER_WAY_BYTES = 64 * 1024;
+
+/** Clients are busy that append so many bytes a second in messages that are large enough to upload; uploads help from two of them on. */
+export const BUSY_CLIENT_BYTES = 64 * 1024;
+export const BUSY_CLIENTS = 2;
+
 /** Bytes that the raft thread hashes in one turn of its event loop. */
 export const DIGEST_TURN_BYTES = 256 * 1024;
 

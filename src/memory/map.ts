@@ -71,6 +71,7 @@ export const STATE = {
   COMMIT_AWAITED: CONTROL_AT + 180, // 1 while the main thread waits on SIGNAL.COMMIT: main thread
   HANGS: CONTROL_AT + 160, // counts the times that the main thread did not answer for long: raft thread
   BEAT: CONTROL_AT + 188, // bumped by the main thread again and again, to show that its event loop turns: main thread
+  LINKS_WAIT: CONTROL_AT + 116, // 1 while this node leads and its links to the others are what waits: raft thread
   UPLOADS: CONTROL_AT + 120, // counts the rows that were put into the ring of ordered uploads: whoever owns the log's end, before TAIL
   UPLOADS_TAKEN: CONTROL_AT + 124, // counts those that were taken out: raft thread
   BOUND_AWAITED: CONTROL_AT + 184, // 1 when the open segment's writer rests before COMMIT has reached what is durable: it, and the raft thread

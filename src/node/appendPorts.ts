@@ -42,8 +42,8 @@ export interface AppendPorts {
   readonly maxPayloadBytes: number;
   /** What receipts of committed appends say: less than LEVEL_COMMITTED where nothing is synced. */
   readonly committedLevel?: number | undefined;
-  /** Called when the append of an upload was ordered. */
-  ordered?(id: Uint8Array): void;
+  /** Called when an append was ordered; `id`: of its upload, if it had one. */
+  ordered?(caller: Appender, bytes: number, id: Uint8Array | undefined): void;
   /** Called when the commit is to be watched, for as long as {@link Appends.awaitsCommit}. */
   awaitCommit(): void;
 }

@@ -85,7 +85,7 @@ export class Appends {
   #answered: Appender[] = [];
   #isTurnPlanned = false;
   readonly #awaitCommit: () => void;
-  readonly #ordered: (id: Uint8Array) => void;
+  readonly #ordered: (caller: Appender, bytes: number, id: Uint8Array | undefined) => void;
   readonly #loop: AppendPorts['loop'];
   /** Term of everything in `#pending`. */
   #term = 0;
@@ -306,7 +306,7 @@ export class Appends {
       this.#refuseBatch(request);
       return true;
     }
-    if (upload !== undefined) this.#ordered(upload.id);
+    this.#ordered(caller, request.entries.length, upload?.id);
     condition?.chain.succeeded(condition.number, term, this.#tail.end);
     this.counters.entries += this.#tail.count;
     this.counters.batches += 1;

@@ -15,7 +15,7 @@ import { LEVEL_COMMITTED, LEVEL_VOLATILE } from '../protocol/client.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
 import { RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
 import { Appends } from './appends.ts';
-import type { Caller } from './caller.ts';
+import type { Appender, Caller } from './caller.ts';
 import { ClusterStatus } from './clusterStatus.ts';
 import { CommitWatch } from './commitWatch.ts';
 import type { Door, Greeted } from './door.ts';
@@ -29,6 +29,7 @@ import { Readings } from './reading.ts';
 import { Segments } from './segments.ts';
 import { type NodeStatus, statusOf } from './status.ts';
 import { type StopReport, stopNode } from './stop.ts';
+import { UploadHelp } from './uploadHelp.ts';
 import { Uploads } from './uploads.ts';
 
 export class Engine {
@@ -49,6 +50,7 @@ export class Engine {
   readonly readings: Readings;
   readonly ends: Ends;
   readonly uploads: Uploads;
+  readonly uploadHelp: UploadHelp;
   readonly pulse: Pulse;
   readonly doors = new Set<Door>();
   readonly loop: Loop;
@@ -114,8 +116,9 @@ export class Engine {
       maxPayloadBytes: config.maxPayloadBytes,
       committedLevel: config.fsync ? LEVEL_COMMITTED : LEVEL_VOLATILE,
       awaitCommit,
-      ordered: (id) => this.uploads.ordered(id),
+      ordered: (caller, bytes, id) => this.#ordered(caller, bytes, id),
     });
+    this.uploadHelp = new UploadHelp(memory, loop, () => this.#greetingChanged('introduced'));
     this.uploads = new Uploads({
       loop,
       stagingBytes: this.isAlone ? 0 : config.stagingBytes,
@@ -181,6 +184,12 @@ export class Engine {
       advertised: (other, url) => this.#advertised(other, url),
       log: (level, text) => log[level](text),
     });
+  }
+
+  #ordered(caller: Appender, bytes: number, id: Uint8Array | undefined): void {
+    if (!this.uploads.isOn) return;
+    this.uploadHelp.appended(caller, bytes);
+    if (id !== undefined) this.uploads.ordered(id);
   }
 
   /** A cluster of one: its commit counts everything that it has acknowledged. */

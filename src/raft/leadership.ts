@@ -26,6 +26,8 @@ export class Leadership {
   readonly #sinceMs: number;
   readonly #reads = new Reads();
   #round = 0;
+  /** When the last rounds began, by their numbers modulo its length. */
+  readonly #roundStartsMs = new Float64Array(16);
   /** All others are to hear from this leader at the end of this turn. */
   #roundDue = true;
   #heartbeatAtMs: number;
@@ -114,6 +116,7 @@ export class Leadership {
   #startRound(): void {
     this.#roundDue = false;
     this.#round += 1;
+    this.#roundStartsMs[this.#round % this.#roundStartsMs.length] = this.#core.nowMs;
     if (this.#ownTermIsCommitted) this.#reads.start(this.#core.commit, this.#round);
     this.#heartbeatAtMs = this.#core.nowMs + this.#core.settings.heartbeatMs;
     for (const [node, progress] of this.peers) this.#heartbeat(node, progress);
@@ -137,13 +140,21 @@ export class Leadership {
     progress.awaitsCommit = message.awaitsCommit;
     progress.isHung = message.isHung;
     // A round that has not begun proves nothing.
-    if (message.round <= this.#round) progress.ackedRound = Math.max(progress.ackedRound, message.round);
+    if (message.round <= this.#round) this.#heard(progress, message.round);
     if (message.accepted) this.#accepted(progress, message);
     else this.#rejected(from, progress, message);
     this.#advanceCommit();
     this.#confirmReads();
     this.#maybeAdmit(from, progress, message);
     this.maybeHandOver();
+  }
+
+  /** A round was answered; how long it took is known of the last ones. */
+  #heard(progress: Progress, round: number): void {
+    if (round <= progress.ackedRound) return;
+    progress.ackedRound = round;
+    const startMs = this.#roundStartsMs[round % this.#roundStartsMs.length] ?? 0;
+    if (this.#round - round < this.#roundStartsMs.length) progress.heard(this.#core.nowMs - startMs);
   }
 
   /** What `to` is due now; undefined when it has all, or has not answered for what is on its way. */

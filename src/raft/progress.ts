@@ -29,6 +29,9 @@ export class Progress {
   contactMs = Number.NEGATIVE_INFINITY;
   /** The largest round that it has answered. */
   ackedRound = 0;
+  /** From the beginning of a round to its answer: of the last one, and the shortest so far; unknown before the first. */
+  roundTripMs = 0;
+  #shortestMs = Number.POSITIVE_INFINITY;
   /** The commit that was last sent to it. */
   sentCommit = 0;
   /** Whether it counts. Unknown, and so false, until it answers. */
@@ -47,6 +50,17 @@ export class Progress {
   constructor(next: number, acknowledged = 0) {
     this.next = next;
     this.#acknowledged = acknowledged;
+  }
+
+  /** It has answered a round that began `ms` ago. */
+  heard(ms: number): void {
+    this.roundTripMs = ms;
+    this.#shortestMs = Math.min(this.#shortestMs, ms);
+  }
+
+  /** How much longer the last round took than the shortest: what stands before it in queues. */
+  get queuedMs(): number {
+    return Math.max(0, this.roundTripMs - this.#shortestMs);
   }
 
   /** It has agreed up to `verified`, and has `durable` of that on its disk; `round` is the leader's present one. */

@@ -14,10 +14,12 @@ import type { ColdRange } from '../storage/segmentReader.ts';
 import { Digests } from './digests.ts';
 import { Feed, type SegmentRange } from './feed.ts';
 import { FeedReport } from './feedReport.ts';
+import { LinkLoad } from './linkLoad.ts';
 import { Pace } from './pace.ts';
 import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
 import { type Plan, References } from './references.ts';
+import { announcedKeys } from './staged.ts';
 
 /** All of it as bytes. */
 const BYTES: Plan = { kind: 'bytes', limit: Number.POSITIVE_INFINITY };
@@ -35,6 +37,7 @@ export class Feeder {
   readonly #report: FeedReport;
   readonly references: References;
   readonly #digests: Digests;
+  readonly #linkLoad: LinkLoad;
   readonly #rareLog: RareLog;
   /** Runs something as a turn of the replica. */
   readonly #turn: (input: () => void) => void;
@@ -52,6 +55,7 @@ export class Feeder {
     this.#ports = ports;
     this.#feed = new Feed(memory, sealed);
     this.references = new References(memory);
+    this.#linkLoad = new LinkLoad(memory);
     this.#digests = new Digests(this.#feed, ports);
     this.#report = new FeedReport((level, text) => ports.log(level, text));
     this.#rareLog = new RareLog(ports);
@@ -73,6 +77,13 @@ export class Feeder {
     this.#paces.clear();
     this.#report.clear();
     this.references.clear();
+    this.#linkLoad.clear();
+  }
+
+  /** A node that follows in `term` holds the uploads that `body` names. */
+  announced(from: NodeId, term: number, body: readonly Uint8Array[]): void {
+    if (this.#raft.leadership === undefined || term !== this.#raft.currentTerm) return;
+    this.references.announced(from, announcedKeys(body), this.#ports.nowMs());
   }
 
   /** A node has answered: what it was referred to is there, or is not. */
@@ -94,6 +105,7 @@ export class Feeder {
       sentTo = Math.min(sentTo, progress.next);
     }
     this.references.sentTo(sentTo);
+    this.#linkLoad.look(leadership, this.#ports.nowMs());
     return this.#wakeAtMs;
   }
 

@@ -22,7 +22,7 @@ import { oldCopySentence, RETURNED_SENTENCE } from './oldCopySentences.ts';
 import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
 import { ReplicatedEntries } from './replicatedEntries.ts';
-import { announcedKeys, Staged } from './staged.ts';
+import { Staged } from './staged.ts';
 
 export interface ReplicaOptions {
   readonly settings: RaftSettings;
@@ -103,7 +103,7 @@ export class Replica {
   /** A message came; `body` is valid during the call. */
   receive(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {
     if (message.kind === 'announce') {
-      this.#turn(() => this.#announced(from, message.term, body));
+      this.#turn(() => this.#feeder.announced(from, message.term, body));
       return;
     }
     this.#turn(() => {
@@ -126,11 +126,6 @@ export class Replica {
   /** These of its rows hold uploads whole. */
   staged(rows: readonly number[]): void {
     this.#turn(() => this.#staged.staged(rows));
-  }
-
-  #announced(from: NodeId, term: number, body: readonly Uint8Array[]): void {
-    if (this.raft.leadership === undefined || term !== this.raft.currentTerm) return;
-    this.#feeder.references.announced(from, announcedKeys(body), this.#ports.nowMs());
   }
 
   /** The end: nothing is done any more. */

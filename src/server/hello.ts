@@ -10,12 +10,14 @@ import {
   encodeHello,
   FEATURE_INTRODUCE,
   FEATURE_UPLOADS,
+  FEATURE_UPLOADS_HELP,
   PROTOCOL_VERSION,
 } from '../protocol/greeting.ts';
 
 /** What of uploads is told to a client: nothing to one that does not understand them. */
-function uploadFeatures({ uploads }: Engine, introduction: ClientIntroduction | undefined): number {
-  return uploads.isOn && ((introduction?.features ?? 0) & CLIENT_UPLOADS) !== 0 ? FEATURE_UPLOADS : 0;
+function uploadFeatures({ uploads, uploadHelp, cluster }: Engine, introduction: ClientIntroduction | undefined): number {
+  if (!uploads.isOn || ((introduction?.features ?? 0) & CLIENT_UPLOADS) === 0) return 0;
+  return uploadHelp.isNeeded && cluster.role === 'leader' ? FEATURE_UPLOADS | FEATURE_UPLOADS_HELP : FEATURE_UPLOADS;
 }
 
 /** A HELLO with what is so now; with the cluster as the client sees it, for one that has introduced itself. */
