@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { OPTIONS } from '../src/core/config.ts';
 import { LANE_RING_BYTES } from './load/lane.ts';
 import { INDEX_BYTES, slotsOf } from './load/numbered.ts';
+import type { UploadsMode } from './load/types.ts';
 import type { Sizes } from './sample.ts';
 import type { Scenario } from './scenario.ts';
 import { appendBatches } from './scenarios/appendBatches.ts';
@@ -17,6 +18,10 @@ const PAIRS = 11;
 
 /** What is measured beside an earlier build. */
 const OWN: readonly System[] = [loglog, loglog3];
+
+const UPLOADS_MODES: readonly UploadsMode[] = ['off', 'on', 'auto'];
+/** Nodes of a cluster, at most. */
+const MAX_PEERS = 7;
 
 export interface BenchOptions {
   readonly scenarios: readonly Scenario[];
@@ -76,6 +81,25 @@ function nodes(text: string): number[] {
   return chosen;
 }
 
+/** `nodes` among them, as many as there are nodes, is 0. */
+function clients(text: string): number[] {
+  return text.split(',').map((each) => (each.trim() === 'nodes' ? 0 : count(each)));
+}
+
+function modes(text: string): UploadsMode[] {
+  return text.split(',').map((each) => {
+    const mode = UPLOADS_MODES.find((known) => known === each.trim());
+    if (mode === undefined) throw new InvalidArgumentError(`It must be some of ${UPLOADS_MODES.join(', ')}.`);
+    return mode;
+  });
+}
+
+function clusters(text: string): number[] {
+  const chosen = counts(text);
+  if (chosen.some((each) => each < 2 || each > MAX_PEERS)) throw new InvalidArgumentError(`It must be 2 to ${MAX_PEERS}.`);
+  return chosen;
+}
+
 function systems(text: string): readonly System[] {
   const ids = text.split(',').map((id) => id.trim());
   const unknown = ids.filter((id) => !SYSTEMS.some((system) => system.id === id));
@@ -119,6 +143,14 @@ interface Flags {
   readonly failovers?: number;
   readonly stability?: number;
   readonly storm: number;
+  readonly uploadNodes: readonly number[];
+  readonly uploadClients: readonly number[];
+  readonly uploadSizes: readonly number[];
+  readonly uploadModes: readonly UploadsMode[];
+  readonly uploadTurns: number;
+  readonly uploadInFlight: number;
+  readonly uploadMegabits: number;
+  readonly uploadQueueMs: number;
   readonly electionTimeoutMs: number;
   readonly windowBytes: number;
   readonly segmentBytes: number;
@@ -176,6 +208,14 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--failovers <n>', 'times that a leader is killed in each run (default: 10)', count)
     .option('--stability <s>', 'length of the full load under which no node may call an election (default: 20; 600 shows it)', positive)
     .option('--storm <n>', 'connections that storm one node of a cluster at once', count, 1000)
+    .option('--upload-nodes <n,…>', 'nodes of the clusters of uploads', clusters, [3, 5])
+    .option('--upload-clients <n,…>', 'clients of uploads; "nodes": as many as nodes', clients, [1, 0])
+    .option('--upload-sizes <bytes,…>', 'sizes of the messages of uploads', payloads, [65_536, 1_048_576])
+    .option('--upload-modes <off,on,auto>', 'what the clients of uploads do, in turn', modes, UPLOADS_MODES)
+    .option('--upload-turns <n>', 'times that each has its turn, in each round', count, 1)
+    .option('--upload-in-flight <bytes>', 'what each client has in flight; two messages at least', count, 2_097_152)
+    .option('--upload-megabits <n>', 'Mbit/s of each link of uploads, in each direction', positive, 100)
+    .option('--upload-queue-ms <ms>', 'how long a packet may wait at a link', positive, 50)
     .option('--election-timeout-ms <ms>', 'option of the nodes of a cluster', count, OPTIONS.electionTimeoutMs.default)
     .option('--window-bytes <n>', 'option of the node', count, OPTIONS.windowBytes.default)
     .option('--segment-bytes <n>', 'option of the node', count, OPTIONS.segmentBytes.default)
@@ -239,6 +279,14 @@ export function parseOptions(scenarios: readonly Scenario[], argv: readonly stri
       stormConnections: flags.storm,
       restartEntries: flags.restartEntries ?? (quick ? 50_000 : 200_000),
       restartBytes: flags.restartSizes,
+      uploadNodes: flags.uploadNodes,
+      uploadClients: flags.uploadClients,
+      uploadBytes: flags.uploadSizes,
+      uploadModes: flags.uploadModes,
+      uploadTurns: flags.uploadTurns,
+      uploadInFlightBytes: flags.uploadInFlight,
+      uploadMegabits: flags.uploadMegabits,
+      uploadQueueMs: flags.uploadQueueMs,
       isChecked: flags.check === true,
       electionTimeoutMs: flags.electionTimeoutMs,
       windowBytes: flags.windowBytes,

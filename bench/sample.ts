@@ -1,6 +1,6 @@
 // What is measured and written down: sizes, samples, distributions, series, and what load programs answered.
 
-import type { LoadName } from './load/types.ts';
+import type { LoadName, UploadsMode } from './load/types.ts';
 
 export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 's/million' | '';
 
@@ -117,6 +117,17 @@ export interface Sizes {
   /** Entries of the logs that restart-idle starts on, and their sizes, one measurement each. */
   readonly restartEntries: number;
   readonly restartBytes: readonly number[];
+  /** Of `uploads`: nodes of its clusters, clients of each (0: as many as nodes), payloads, and modes in turn. */
+  readonly uploadNodes: readonly number[];
+  readonly uploadClients: readonly number[];
+  readonly uploadBytes: readonly number[];
+  readonly uploadModes: readonly UploadsMode[];
+  /** How often each mode has its turn, in each round. */
+  readonly uploadTurns: number;
+  readonly uploadInFlightBytes: number;
+  /** Of each link, in each direction. */
+  readonly uploadMegabits: number;
+  readonly uploadQueueMs: number;
   /** Whether everything that was acknowledged is read back and compared. */
   readonly isChecked: boolean;
   readonly electionTimeoutMs: number;

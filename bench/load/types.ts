@@ -303,6 +303,85 @@ export interface CheckResult {
   readonly checkedEntries: number;
 }
 
+/** How the bytes of an append come to the followers: all by the leader; from the client; as the client thinks best. */
+export type UploadsMode = 'off' | 'on' | 'auto';
+
+export interface UploadsCase {
+  /** That append at the same time. */
+  readonly clients: number;
+  readonly payloadBytes: number;
+}
+
+/** Clients on hosts of their own that append as fast as they are let, in each mode in turn. */
+export interface UploadsParams {
+  readonly urls: readonly string[];
+  /** The switch's interface to each node; undefined where there is none, on loopback. */
+  readonly ports: readonly string[] | undefined;
+  /** What each client is run under to be on its host. */
+  readonly hosts: readonly (readonly string[])[];
+  readonly nodeFlags: readonly string[];
+  readonly cases: readonly UploadsCase[];
+  readonly modes: readonly UploadsMode[];
+  /** How often each mode has its turn in each case. */
+  readonly turns: number;
+  /** Of each client; at least two messages. */
+  readonly inFlightBytes: number;
+  /** Before each slice is measured. */
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+/** What a client is told, and what it answers. */
+export interface UploadsSlice extends Pick<UploadsParams, 'urls' | 'inFlightBytes' | 'warmUpSeconds' | 'seconds'> {
+  readonly mode: UploadsMode;
+  readonly payloadBytes: number;
+}
+
+export interface UploadsSliceAnswer {
+  /** All of the slice. */
+  readonly entries: number;
+  /** Payloads whose receipts came in the time that is measured. */
+  readonly measuredBytes: number;
+  readonly histogram: string;
+  readonly clientCpuSeconds: number;
+  /** Messages that were put on a follower, and followers that were waited for in vain. */
+  readonly uploaded: number;
+  readonly missed: number;
+  /** Why followers were left. */
+  readonly lost: readonly string[];
+}
+
+/** What the leader did while a slice was measured, as it counts itself; its interface's bytes are undefined where it has none of its own. */
+export interface UploadsLeaderRow {
+  readonly isSameLeader: boolean;
+  /** What it wrote to its links to other nodes, and what its interface sent to all, for each byte that was appended. */
+  readonly leaderSentPerByte: number;
+  readonly leaderInterfacePerByte: number | undefined;
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/** One slice of all clients together. */
+export interface UploadsRow extends UploadsCase, UploadsLeaderRow {
+  readonly mode: UploadsMode;
+  /** Payloads that were committed. */
+  readonly megabytesPerSecond: number;
+  /** The same of the client that had the least. */
+  readonly leastMegabytesPerSecond: number;
+  /** From the append to the receipt that it is committed. */
+  readonly latency: Latency;
+  /** With the warm-up, as are the rest. */
+  readonly entries: number;
+  readonly uploaded: number;
+  readonly missed: number;
+  readonly lost: readonly string[];
+  readonly clientCpuSeconds: number;
+}
+
+export interface UploadsResult {
+  readonly rows: readonly UploadsRow[];
+}
+
 export interface Loads {
   append: { params: AppendParams; result: AppendResult };
   cut: { params: CutParams; result: CutResult };
@@ -321,6 +400,7 @@ export interface Loads {
   sequential: { params: SequentialParams; result: SequentialResult };
   loopback: { params: LoopbackParams; result: LoopbackResult };
   check: { params: CheckParams; result: CheckResult };
+  uploads: { params: UploadsParams; result: UploadsResult };
 }
 
 export type LoadName = keyof Loads;

@@ -221,18 +221,22 @@ export interface LoadLimits {
   readonly signal?: AbortSignal | undefined;
   /** How long the load may take, if not as long as its sizes let expect. */
   readonly seconds?: number;
+  /** A command and its arguments that the load is run under. */
+  readonly wrapper?: readonly string[];
 }
 
 /** Runs a load program to its end. Rejects with a {@link LoadError}, also when it takes too long. */
 export async function runLoad<Name extends LoadName>(
   name: Name,
   params: Loads[Name]['params'],
-  { signal, seconds = patienceSeconds(params) }: LoadLimits = {},
+  { signal, seconds = patienceSeconds(params), wrapper = [] }: LoadLimits = {},
 ): Promise<LoadAnswer<Name>> {
   // What it writes to stdout goes to our stderr: stdout is the report's.
+  const [execPath = process.execPath, ...execArgv] = [...wrapper, process.execPath, ...nodeOptions()];
   const child = fork(compiled(`./load/${name}.js`), [], {
     stdio: ['ignore', 2, 'pipe', 'ipc'],
-    execArgv: nodeOptions(),
+    execPath,
+    execArgv,
     env: cleanEnvironment(),
   });
   const { exited, output } = track(child);

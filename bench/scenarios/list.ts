@@ -26,6 +26,7 @@ import { restartIdle } from './restartIdle.ts';
 import { tail } from './tail.ts';
 import { testCluster } from './testCluster.ts';
 import { underAttack } from './underAttack.ts';
+import { uploads } from './uploads.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   limits,
@@ -52,5 +53,6 @@ export const SCENARIOS: readonly Scenario[] = [
   clusterStability,
   clusterStorm,
   testCluster,
+  uploads,
   embedded,
 ];

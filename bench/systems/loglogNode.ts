@@ -13,8 +13,11 @@ export class LogLogNode {
   #pid = 0;
   #readyMs = 0;
 
-  /** `flags` are options of `loglog serve`, which say where it listens; `build` is the folder of another build than this one. */
-  constructor(directory: string, flags: readonly string[], build?: string) {
+  /**
+   * `flags` are options of `loglog serve`, which say where it listens; `build` is the folder of another build than this one; `wrapper` is a command that it
+   * is run under.
+   */
+  constructor(directory: string, flags: readonly string[], build?: string, wrapper?: readonly string[]) {
     this.directory = directory;
     this.#node = new ClusterNode({
       id: 1,
@@ -22,6 +25,7 @@ export class LogLogNode {
       flags: ['--data', directory, ...flags],
       readyTimeoutMs: READY_TIMEOUT_MS,
       ...(build === undefined ? {} : { program: join(build, 'dist', 'src', 'cli', 'main.js') }),
+      ...(wrapper === undefined ? {} : { wrapper }),
       ...childEnvironment(),
     });
   }

@@ -10,7 +10,7 @@ const READY_TIMEOUT_MS = 60_000;
 /** A node that was told to stop has this long: its leadership to hand over, its answers to send. */
 const STOP_TIMEOUT_MS = 20_000;
 
-export interface ClusterNodeOptions extends Pick<ChildOptions, 'program' | 'environment' | 'nodeFlags'> {
+export interface ClusterNodeOptions extends Pick<ChildOptions, 'program' | 'environment' | 'nodeFlags' | 'wrapper'> {
   readonly id: number;
   /** Its port for clients, when it is known before it listens. */
   readonly port?: number;
@@ -105,12 +105,13 @@ export class ClusterNode {
   /** Starts the process, if it does not run. {@link ready} says when it serves clients. */
   start(extraFlags: readonly string[] = []): void {
     if (this.isRunning) return;
-    const { flags, program, environment, nodeFlags } = this.#options;
+    const { flags, program, environment, nodeFlags, wrapper } = this.#options;
     const child = new ChildNode({
       args: serveArgs([...flags, ...extraFlags]),
       ...(program === undefined ? {} : { program }),
       environment,
       nodeFlags,
+      wrapper,
       onLine: (line) => {
         this.#log(line);
         this.onLine?.(line);
