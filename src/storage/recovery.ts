@@ -17,7 +17,7 @@ import { type Disk, readFile } from './disk.ts';
 import { type Layout, listSegments, readLayout, removeTrimmed } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
 import { logTerms, sealSegment, termStarts } from './sealer.ts';
-import { damage, type LoadedSegment, loadSegment, readHeaderPage, saveBound } from './segmentLoader.ts';
+import { damage, type LoadedSegment, loadSegment, readHeaderPage, rewrite, saveBound, writeZeros } from './segmentLoader.ts';
 import { usedBytes } from './zeros.ts';
 
 /** The log as recovery leaves it. Everything in [start, end) is durable. */
@@ -102,6 +102,7 @@ function finishSeal(context: StorageContext, base: number, next: number | undefi
     throw damage(loaded.path, position, `batches up to log offset ${end} were durable here, but only those up to ${loaded.end} are whole`);
   }
   if (end <= base) throw damage(loaded.path, SEGMENT_HEADER_BYTES, 'a sealed segment has at least one entry, but here is none');
+  rewrite(context, loaded.file, RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES);
   context.disk.dataSync(loaded.file);
   return sealSegment(context, RECOVERY_SLOT, end, loaded.file);
 }
@@ -112,18 +113,22 @@ function finishSeal(context: StorageContext, base: number, next: number | undefi
  */
 function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, mark: DurableMark | undefined, commit: number): number {
   const { disk, identity, memory } = context;
+  const { file, fileBytes } = loaded;
   const position = positionOf(loaded.end, base);
-  const tail = memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes));
+  const tail = memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, fileBytes));
   const dirty = usedBytes(tail);
   const clean = mark?.at === loaded.end && dirty <= MARK_BYTES;
-  saveBound(context, loaded.file, RECOVERY_SLOT, commit);
-  // Entries that were read back from the page cache need not be on disk: they must be, before a mark says so. So must the bound, which may
-  // have been in one of the marks that go.
-  disk.dataSync(loaded.file);
-  const patch = new Uint8Array(Math.max(dirty, MARK_BYTES));
-  encodeMark(patch.subarray(0, MARK_BYTES), { durable: loaded.end, at: loaded.end, commit }, identity.markSeed);
-  disk.write(loaded.file, [patch], position);
-  disk.dataSync(loaded.file);
+  // What was read back need not be on the disk: it must be, before a mark says so. Up to what the last mark vouches for it is; without one,
+  // neither are zeros. The bound may have been in one of the marks that go.
+  saveBound(context, file, memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), commit);
+  const durable = mark === undefined ? SEGMENT_HEADER_BYTES : positionOf(Math.max(mark.durable, base), base);
+  rewrite(context, file, RECOVERY_SLOT, durable, position);
+  if (!clean) writeZeros(context, file, position, mark === undefined ? fileBytes : position + dirty);
+  disk.dataSync(file);
+  const own = new Uint8Array(MARK_BYTES);
+  encodeMark(own, { durable: loaded.end, at: loaded.end, commit }, identity.markSeed);
+  disk.write(file, [own], position);
+  disk.dataSync(file);
   tail.fill(0, 0, dirty);
   return clean ? 0 : dirty;
 }

@@ -19,7 +19,7 @@ import { newerKind } from '../format/version.ts';
 import { SLOT } from '../memory/map.ts';
 import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
-import type { Disk, FileHandle } from './disk.ts';
+import { DIRECT_BYTES, type Disk, type FileHandle } from './disk.ts';
 import { segmentName } from './names.ts';
 import { isZero, ZERO_PIECE_BYTES } from './zeros.ts';
 
@@ -27,6 +27,9 @@ import { isZero, ZERO_PIECE_BYTES } from './zeros.ts';
 export function damage(path: string, position: number, sentence: string): LogError {
   return new LogError('DAMAGE', `${path} at byte ${position}: ${sentence}`, { file: path, position });
 }
+
+/** Zeros that are written at once. */
+const ZEROS_BYTES = 1024 * 1024;
 
 /** A segment that was read into a slot. Whoever loaded it closes `file`. */
 export interface LoadedSegment {
@@ -120,12 +123,28 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   return { path, file, end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, dataEnd, fileBytes };
 }
 
-/** Writes a commit bound into the header page of the slot's segment, unless one as large is there. It is durable after the next sync. */
-export function saveBound({ disk, identity, memory }: StorageContext, file: FileHandle, slot: number, bound: number): void {
-  const page = memory.slotBytes(slot, 0, SEGMENT_HEADER_BYTES);
-  if (readBound(page, identity.markSeed) >= bound) return;
-  const { position, bytes } = putBound(page, bound, identity.markSeed);
-  disk.write(file, [bytes], position);
+/**
+ * Writes a segment's header page to its file, with a commit bound unless one as large is in it: also where it changes nothing, see
+ * {@link rewrite}. It is durable after the next sync.
+ */
+export function saveBound({ disk, identity }: StorageContext, file: FileHandle, page: Uint8Array, bound: number): void {
+  if (readBound(page, identity.markSeed) < bound) putBound(page, bound, identity.markSeed);
+  disk.write(file, [page], 0);
+}
+
+/**
+ * Writes file positions [from, to) of the slot's segment again, in whole pages. After a sync that failed, the system may show bytes that are
+ * not on the disk, and take them for written: the next sync, also that of another process, then has nothing to do (Rebello et al., ATC 2020).
+ */
+export function rewrite({ disk, memory }: StorageContext, file: FileHandle, slot: number, from: number, to: number): void {
+  const firstPage = from - (from % DIRECT_BYTES);
+  if (from < to) disk.write(file, [memory.slotBytes(slot, firstPage, to)], firstPage);
+}
+
+/** Writes zeros to file positions [from, to). */
+export function writeZeros({ disk }: StorageContext, file: FileHandle, from: number, to: number): void {
+  const zeros = new Uint8Array(Math.min(ZEROS_BYTES, Math.max(0, to - from)));
+  for (let at = from; at < to; at += zeros.length) disk.write(file, [zeros.subarray(0, to - at)], at);
 }
 
 /** The header page of the segment at `base`, as its file has it. */

@@ -11,7 +11,6 @@ import { assert } from '../core/assert.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { positionOf } from '../core/position.ts';
-import { putBound, readBound } from '../format/commitBound.ts';
 import { encodeMark } from '../format/durableMark.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
 import { SLOT, SLOT_FREE, SLOT_IN_USE, STATE, WORD } from '../memory/map.ts';
@@ -21,7 +20,7 @@ import { lastDataEnd } from './dataEnd.ts';
 import { readFile } from './disk.ts';
 import { listSegments } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
-import { damage, loadSegment, readHeaderPage, saveBound } from './segmentLoader.ts';
+import { damage, loadSegment, readHeaderPage, saveBound, writeZeros } from './segmentLoader.ts';
 
 /** The log as a truncation leaves it. */
 export interface Truncation {
@@ -33,8 +32,6 @@ export interface Truncation {
   /** Bases of the segments that are still sealed, ascending. */
   readonly sealed: readonly number[];
 }
-
-const CHUNK_BYTES = 1024 * 1024;
 
 /**
  * Cuts the log at `offset`, the end of a batch at or past the commit. Nothing may be appended meanwhile, and no segment may have a writer:
@@ -147,19 +144,16 @@ function measure({ memory }: StorageContext, slot: number, base: number, offset:
 function keepBound(context: StorageContext, slot: number, base: number): void {
   const { disk, directory, memory } = context;
   const file = disk.openWrite(`${directory}/${segmentName(base)}`);
-  saveBound(context, file, slot, memory.commitBound);
+  saveBound(context, file, memory.slotBytes(slot, 0, SEGMENT_HEADER_BYTES), memory.commitBound);
   disk.dataSync(file);
   disk.close(file);
 }
 
 /** The same in a segment that goes later, and that no slot holds any more. */
 function keepBoundInFile(context: StorageContext, base: number): void {
-  const { disk, directory, identity, memory } = context;
-  const page = readHeaderPage(context, base);
-  if (readBound(page, identity.markSeed) >= memory.commitBound) return;
-  const { position, bytes } = putBound(page, memory.commitBound, identity.markSeed);
+  const { disk, directory, memory } = context;
   const file = disk.openWrite(`${directory}/${segmentName(base)}`);
-  disk.write(file, [bytes], position);
+  saveBound(context, file, readHeaderPage(context, base), memory.commitBound);
   disk.dataSync(file);
   disk.close(file);
 }
@@ -178,7 +172,7 @@ function removeIndex({ disk, directory }: StorageContext, base: number): void {
   disk.syncDirectory(directory);
 }
 
-/** Overwrites the entries of [offset, oldEnd) in the last segment's file with a mark and zeros. */
+/** Overwrites the entries of [offset, oldEnd) in the last segment's file with zeros, and a mark in front of them. */
 function cut(context: StorageContext, base: number, offset: number, oldEnd: number): void {
   const { disk, directory, identity, memory } = context;
   const file = disk.openWrite(`${directory}/${segmentName(base)}`);
@@ -191,13 +185,12 @@ function cut(context: StorageContext, base: number, offset: number, oldEnd: numb
     disk.write(file, [new Uint8Array(count)], oldPosition);
     disk.dataSync(file);
   }
-  const zeros = new Uint8Array(Math.max(MARK_BYTES, Math.min(CHUNK_BYTES, oldEnd - offset)));
-  const first = zeros.slice();
-  encodeMark(first.subarray(0, MARK_BYTES), { durable: offset, at: offset, commit: memory.commitBound }, identity.markSeed);
-  disk.write(file, [first], position);
-  for (let at = position + first.length; at < oldPosition; at += CHUNK_BYTES) {
-    disk.write(file, [zeros.subarray(0, Math.min(CHUNK_BYTES, oldPosition - at))], at);
-  }
+  // The mark comes last: where one is found, all after it was surely cut.
+  writeZeros(context, file, position, oldPosition);
+  disk.dataSync(file);
+  const mark = new Uint8Array(MARK_BYTES);
+  encodeMark(mark, { durable: offset, at: offset, commit: memory.commitBound }, identity.markSeed);
+  disk.write(file, [mark], position);
   disk.dataSync(file);
   disk.close(file);
 }

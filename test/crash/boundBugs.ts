@@ -24,11 +24,24 @@ class NoBoundInNewSegment extends FaultyDisk {
   }
 }
 
-/** Neither a truncation nor a recovery puts the bound into the segment that stays. */
+/** Neither a truncation nor a recovery puts the bound into the segment that stays. They do not write directly, as the segment's writer does. */
 class BoundIsNotKept extends FaultyDisk {
+  readonly #direct = new Set<FileHandle>();
+
+  override openDirect(path: string): FileHandle {
+    const file = super.openDirect(path);
+    this.#direct.add(file);
+    return file;
+  }
+
+  override close(file: FileHandle): void {
+    this.#direct.delete(file);
+    super.close(file);
+  }
+
   override write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
-    const isRecord = parts.length === 1 && parts[0]?.length === RECORD_BYTES && RECORDS_AT.some((at) => at === position);
-    if (!(isRecord && SEGMENT_PATTERN.test(this.pathOf(file)))) super.write(file, parts, position);
+    const isPage = parts.length === 1 && parts[0]?.length === SEGMENT_HEADER_BYTES && position === 0;
+    if (!(isPage && !this.#direct.has(file) && SEGMENT_PATTERN.test(this.pathOf(file)))) super.write(file, parts, position);
   }
 }
 

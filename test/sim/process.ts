@@ -319,7 +319,7 @@ export class Process {
     const report = this.#stopped;
     if (!this.#hasEnded && report === undefined) return;
     if (error === undefined && report?.cut.length === 0) this.world.stops.check(this, report);
-    this.node.ended(error?.details.errno === 'EIO');
+    this.node.ended();
   }
 
   /** Counts how often the raft thread has ticked since the main thread's last sign of life. */

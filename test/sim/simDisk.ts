@@ -174,8 +174,10 @@ export class SimDisk implements Disk {
     if (operation.kind === 'dataSync' && this.#errno === 'ENOSPC') return;
     this.#errorIn -= 1;
     if (this.#errorIn > 0) return;
-    // The kernel forgets what it could not write: a second try would find nothing to do (ATC'20).
-    if (operation.kind === 'dataSync') this.#file(operation.file).pending = [];
+    // The kernel forgets what it could not write, and goes on showing it: a second try, also of another process, would find nothing to do
+    // (ATC'20). A new length is not data: the file system's journal has it.
+    const file = this.#file(operation.file);
+    if (operation.kind === 'dataSync') file.pending = file.pending.filter(({ kind }) => kind === 'truncate');
     throw simulatedError(this.#errno);
   }
 

@@ -191,17 +191,16 @@ export class SimNode {
     if (thrown instanceof ProcessDeath) {
       this.kill(thrown.isPowerCut);
     } else if (isSimulated(thrown)) {
-      // A disk that failed may have lost anything that was not synced; one that is merely full has not.
-      this.kill(thrown.details.errno === 'EIO');
+      this.kill(false);
     } else {
       const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       throw new Violation('soundness', `node ${this.id} fails: ${text}`);
     }
   }
 
-  /** The process has ended by itself, in order or because it failed. A disk with an error may have lost anything that was not synced. */
-  ended(isDamaged: boolean): void {
-    this.kill(isDamaged, 'has ended');
+  /** The process has ended by itself, in order or because it failed. */
+  ended(): void {
+    this.kill(false, 'has ended');
   }
 
   /** The process dies; with the power, what was not synced may be lost. It is started again after a while. */

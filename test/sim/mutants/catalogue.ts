@@ -22,6 +22,7 @@ const MEMORY = 'src/memory/tailMemory.ts';
 const WRITER = 'src/storage/segmentWriter.ts';
 const TRUNCATION = 'src/storage/truncation.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
+const RECOVERY = 'src/storage/recovery.ts';
 const HANG_WATCH = 'src/replication/hangWatch.ts';
 const FEED = 'src/replication/feed.ts';
 const FOUNDER = 'src/replication/founder.ts';
@@ -455,6 +456,13 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'majority', 'leader completeness', 'soundness'],
     withinSeeds: 200,
+  },
+  {
+    name: 'found bytes not written again',
+    what: 'E23: a start syncs what it found after the last mark, and does not write it again: after a sync that failed it is on no disk (ATC 2020)',
+    patches: [{ file: RECOVERY, find: 'rewrite(context, file, RECOVERY_SLOT, durable, position);', replace: '' }],
+    foundBy: ['durability'],
+    withinSeeds: 100,
   },
   {
     name: 'sync tried again',
