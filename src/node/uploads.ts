@@ -63,7 +63,7 @@ export interface UploadCounters {
   takenBytes: number;
   /** Put to their place in the log. */
   placed: number;
-  /** Forgotten because their time was over. */
+  /** Forgotten because their time was over, or because a client with less here needed the room. */
   expired: number;
   refused: number;
 }
@@ -170,7 +170,7 @@ export class Uploads {
       return false;
     }
     this.#staging ??= this.#makeStaging();
-    const row = this.#staging.begin(id, total);
+    const row = this.#rowFor(this.#staging, client, id, total);
     if (row === undefined) {
       this.#refuse(
         client,
@@ -190,6 +190,20 @@ export class Uploads {
     this.#byRow.set(row, staged);
     this.#planCheck();
     return true;
+  }
+
+  /** A row for an upload of `client`. Where there is no room, whoever has most of it gives up its oldest upload, unless that is `client`. */
+  #rowFor(staging: Staging, client: Client, id: Uint8Array, total: number): number | undefined {
+    for (;;) {
+      const row = staging.begin(id, total);
+      if (row !== undefined) return row;
+      let most: Client | undefined;
+      for (const other of this.#clients.values()) if (other.stagedBytes > (most ?? client).stagedBytes) most = other;
+      const [oldest] = most?.staged ?? [];
+      if (most === undefined || oldest === undefined || most.stagedBytes <= client.stagedBytes + total || !this.#drop(oldest))
+        return undefined;
+      this.counters.expired += 1;
+    }
   }
 
   #makeStaging(): Staging {

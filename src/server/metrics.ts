@@ -119,7 +119,11 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   counter('uploads_taken', 'Uploads that were staged whole.', () => uploads.counters.taken);
   counter('upload_taken_bytes', 'Bytes of uploads that were staged whole.', () => uploads.counters.takenBytes);
   counter('uploads_placed', 'Uploads that were put to their place in the log.', () => uploads.counters.placed);
-  counter('uploads_expired', 'Uploads that were forgotten because their time was over.', () => uploads.counters.expired);
+  counter(
+    'uploads_expired',
+    'Uploads that were forgotten because their time was over or their room was needed.',
+    () => uploads.counters.expired,
+  );
   counter('uploads_refused', 'Uploads that were refused.', () => uploads.counters.refused);
   counter('upload_hits', 'Uploads that this leader referred another node to.', () => memory.word(WORD.REFERENCE_HITS));
   counter('upload_misses', 'Uploads that this leader had to send although their client named the node.', () =>
