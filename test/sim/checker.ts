@@ -154,8 +154,9 @@ export class Checker {
   /** A process dies, perhaps in the middle of an event: what it had committed by then is committed, and may be on its disk as such. */
   dies(process: Process): void {
     const shadow = this.#of(process.id);
-    const { durable, commit } = process.memory;
+    const { tail, durable, commit } = process.memory;
     if (commit <= shadow.commit) return;
+    if (tail > shadow.tail) this.#extended(process, shadow, tail);
     if (durable > shadow.durable) this.#synced(process, shadow, durable);
     this.#committed(process, shadow, commit);
   }
@@ -294,6 +295,8 @@ export class Checker {
     const isNews = tail !== shadow.tail || durable > shadow.durable || standing !== shadow.standing;
     shadow.standing = standing;
     promise(tail >= shadow.tail, 'soundness', () => `the log of node ${process.id} lost its end without a truncation`);
+    // The disk failed in the middle of a cut: the process is about to end.
+    if (tail > shadow.tail && raft.isTruncating) return;
     if (tail > shadow.tail) this.#extended(process, shadow, tail);
     const dataEnd = shadow.dataEnds.at(-1);
     promise(

@@ -3,10 +3,12 @@
 
 import type { ErrorCode } from '../../src/core/errors.ts';
 import type { AppendResult, LogEntry } from '../../src/history/types.ts';
+import type { Upload } from '../../src/memory/orderedUploads.ts';
 import { conditionOf } from '../../src/node/chain.ts';
 import { APPEND_CHAINED, APPEND_CONDITIONAL } from '../../src/protocol/client.ts';
 import { type Append, Connection, type Data } from './connection.ts';
 import { CAPACITY_BYTES, encodeEntries, MIN_PAYLOAD_BYTES, walkEntries } from './payloads.ts';
+import { type Contents, Uploader } from './uploader.ts';
 import type { World } from './world.ts';
 
 /** A chain that is being sent. */
@@ -15,6 +17,9 @@ interface SentChain {
   sent: number;
   readonly count: number;
 }
+
+/** How an append is to be done. */
+type Call = Pick<Append, 'isReceived' | 'isBatch' | 'expectedEnd' | 'chain'>;
 
 const MAX_ATTEMPTS = 6;
 const OVERHEAD_BYTES = 12;
@@ -38,6 +43,7 @@ export class Client {
   #hint = 0;
   #isStopped = false;
   readonly #waiting: Append[] = [];
+  readonly #uploader = new Uploader(this);
 
   constructor(world: World, id: number) {
     this.world = world;
@@ -64,10 +70,16 @@ export class Client {
   /** All that was open is lost, and somebody else comes in its place. */
   die(): void {
     this.disconnect('the client died');
+    this.endUploads();
     for (const append of this.#waiting.splice(0)) append.complete(this.#lost(append, 'the client died'));
     this.#id += this.world.profile.clientCount;
     this.#next = this.#boundaries[this.world.random.below(this.#boundaries.length)] ?? this.world.start;
     this.#ownEnd = 0;
+  }
+
+  /** The connections that it uploads on end. */
+  endUploads(): void {
+    this.#uploader.leave();
   }
 
   disconnect(why: string): void {
@@ -162,17 +174,27 @@ export class Client {
     return random.pick(this.#knownEnd, this.#knownEnd, this.#knownEnd, this.#ownEnd, this.#ownEnd + 1, Math.max(0, this.#knownEnd - 12), 0);
   }
 
-  #begin(
-    connection: Connection,
-    { isReceived, isBatch, expectedEnd, chain }: Pick<Append, 'isReceived' | 'isBatch' | 'expectedEnd' | 'chain'>,
-  ): void {
-    const { random, history } = this.world;
+  #begin(connection: Connection, call: Call): void {
     const sizes = this.#drawSizes();
     const ids = sizes.map(() => this.world.newId());
+    const contents = { ids, sizes, isBatch: call.isBatch };
+    // Links of a chain must not wait for each other's uploads.
+    this.#uploader.put(this.#id, contents, call.chain === undefined, (upload) => {
+      if (!connection.isLeft) this.#invoke(connection, call, contents, upload);
+    });
+  }
+
+  #invoke(
+    connection: Connection,
+    { isReceived, isBatch, expectedEnd, chain }: Call,
+    { ids, sizes }: Contents,
+    upload: Upload | undefined,
+  ): void {
+    const { random, history } = this.world;
     const level = isReceived ? 'received' : 'committed';
     const complete = history.append({ client: this.#id, ids, level, expectedEnd, chain, session: connection.name });
     const expectedTerm = random.oneIn(3) ? this.#knownTerm : 0;
-    const sent = { isReceived, isBatch, expectedEnd, chain, ids, sizes, expectedTerm, complete, attempts: 0, isUncertain: false };
+    const sent = { isReceived, isBatch, expectedEnd, chain, ids, sizes, expectedTerm, upload, complete, attempts: 0, isUncertain: false };
     this.#send(connection, sent);
   }
 
@@ -223,14 +245,21 @@ export class Client {
     const flags = isHead ? APPEND_CONDITIONAL : chain !== undefined ? APPEND_CHAINED : 0;
     connection.request('append', () => {
       const condition = conditionOf(connection, { flags, offset: expectedEnd, b: expectedTerm });
-      connection.process.engine.appends.accept({
-        caller: connection,
-        requestId,
-        entries,
-        entryCount: append.ids.length,
-        received: append.isReceived,
-        condition,
-        arrivedMs: connection.process.node.localMs(),
+      const { process } = connection;
+      const { upload } = append;
+      const before = process.memory.tail;
+      process.uploads.accepts(upload, () => {
+        process.engine.appends.accept({
+          caller: connection,
+          requestId,
+          entries,
+          entryCount: append.ids.length,
+          received: append.isReceived,
+          condition,
+          upload,
+          arrivedMs: process.node.localMs(),
+        });
+        return process.memory.tail > before;
       });
     });
     world.scheduler.after(world.profile.waitMs, () => {

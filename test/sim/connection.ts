@@ -4,6 +4,7 @@
 import type { ErrorCode } from '../../src/core/errors.ts';
 import type { Complete } from '../../src/history/recorder.ts';
 import type { AppendRecord } from '../../src/history/types.ts';
+import type { Upload } from '../../src/memory/orderedUploads.ts';
 import { type Caller, CallerReadings } from '../../src/node/caller.ts';
 import type { Chain } from '../../src/node/chain.ts';
 import type { WaitingEnd } from '../../src/node/ends.ts';
@@ -29,6 +30,8 @@ export interface Append {
   readonly expectedEnd: number | undefined;
   /** With an expected end: the leader's term, 0 for any. */
   readonly expectedTerm: number;
+  /** Where its client has put it, too. */
+  readonly upload: Upload | undefined;
   /** Its place in a chain. Such an append is never sent again. */
   readonly chain: AppendRecord['chain'];
   readonly complete: Complete;
@@ -59,6 +62,8 @@ export class Connection implements Caller {
   readonly pending = new Map<number, Append>();
   /** Reads, subscriptions and ENDs that are not answered to their end. */
   readonly open = new Map<number, Answers>();
+  /** UPLOADs that are not answered; whether they were taken is told to these. */
+  readonly uploads = new Map<number, (isTaken: boolean) => void>();
   chain: Chain | undefined;
   readonly ends = new Set<WaitingEnd>();
   readonly readings = new CallerReadings();
@@ -135,6 +140,7 @@ export class Connection implements Caller {
 
   sendError(requestId: number, code: ErrorCode, _offset: number, _sentence: string, mayHaveHappened = false): void {
     this.#answer(() => {
+      if (this.#uploaded(requestId, false)) return;
       this.open.delete(requestId);
       this.client.refused(this, requestId, code, mayHaveHappened);
     });
@@ -177,8 +183,16 @@ export class Connection implements Caller {
     });
   }
 
-  sendUploaded(): void {
-    // No simulated client uploads yet.
+  sendUploaded(requestId: number): void {
+    this.#answer(() => this.#uploaded(requestId, true));
+  }
+
+  /** Whether the request was an UPLOAD. */
+  #uploaded(requestId: number, isTaken: boolean): boolean {
+    const done = this.uploads.get(requestId);
+    this.uploads.delete(requestId);
+    done?.(isTaken);
+    return done !== undefined;
   }
 
   /** The client has taken bytes: there is room again. */

@@ -15,9 +15,15 @@ import { promise } from './violation.ts';
 const DEFAULTS = configure({ data: DIRECTORY });
 
 /** The options of node `node` of `nodes`. */
-export function configOf(node: NodeId, nodes: readonly NodeId[], { shape }: TailMemory['map'], electionTimeoutMs: number): EngineConfig {
+export function configOf(
+  node: NodeId,
+  nodes: readonly NodeId[],
+  { shape }: TailMemory['map'],
+  electionTimeoutMs: number,
+  stagingBytes: number,
+): EngineConfig {
   const peers = nodes.length === 1 ? [] : nodes.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
-  return { ...DEFAULTS, ...shape, node, peers, electionTimeoutMs, maxPayloadBytes: MAX_PAYLOAD_BYTES };
+  return { ...DEFAULTS, ...shape, node, peers, electionTimeoutMs, stagingBytes, maxPayloadBytes: MAX_PAYLOAD_BYTES };
 }
 
 interface Wait {
@@ -108,7 +114,11 @@ export class SimChannel implements RaftChannel {
   }
 
   post(message: ToRaft): void {
-    this.#process.raftThread.post(this.#process.hopMs(), message.kind, () => this.#process.handle(message));
+    const { raftThread, uploads } = this.#process;
+    const isStaging = message.kind === 'staging';
+    if (isStaging) uploads.stages(message.shared);
+    // Nothing that is staged there overtakes the memory.
+    raftThread.post(isStaging ? 0 : this.#process.hopMs(), message.kind, () => this.#process.handle(message));
   }
 
   terminate(): Promise<void> {

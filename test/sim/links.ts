@@ -33,7 +33,9 @@ export class SimLinks implements Endpoint, RaftLinks {
   }
 
   send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): boolean {
-    this.#process.world.network.send(this, to, message, body, released);
+    const { uploads, world } = this.#process;
+    if (message.kind === 'appendRequest' && message.referenceBytes !== undefined && body !== undefined) uploads.refers(to, message, body);
+    world.network.send(this, to, message, body, released);
     return true;
   }
 
@@ -97,6 +99,7 @@ export class SimLinks implements Endpoint, RaftLinks {
 
   received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {
     this.#process.world.checker.heard(this.#process, from);
+    if (message.kind === 'announce') this.#process.uploads.hears(from, body);
     this.#options.events.message(from, message, body);
   }
 

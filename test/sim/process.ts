@@ -27,6 +27,7 @@ import { processOf } from './search.ts';
 import { isSimulated } from './simDisk.ts';
 import type { SimNode } from './simNode.ts';
 import { Thread } from './thread.ts';
+import { UploadsOfProcess } from './uploads.ts';
 import { Violation } from './violation.ts';
 import { Watches } from './watches.ts';
 import type { World } from './world.ts';
@@ -44,6 +45,7 @@ export class Process {
   readonly mainThread: Thread;
   readonly diskThread: Thread;
   readonly watches: Watches;
+  readonly uploads: UploadsOfProcess;
   isAlive = true;
   /** Of a node alone there are none. */
   links: SimLinks | undefined;
@@ -76,6 +78,7 @@ export class Process {
     this.world = world;
     this.node = node;
     this.id = node.id;
+    this.uploads = new UploadsOfProcess(node.id);
     const { disk } = node;
     this.memory = memory;
     // A new process has a memory of zeros.
@@ -96,7 +99,7 @@ export class Process {
       this.watches.add(signal, this.diskThread, label, () => this.tasks.wake());
     }
     const settings = world.settings(node, identity.instance, memory.map.shape.segmentBytes);
-    const config = configOf(this.id, settings.nodes, memory.map, settings.electionTimeoutMs);
+    const config = configOf(this.id, settings.nodes, memory.map, settings.electionTimeoutMs, world.uploads.stagingOf(this.id));
     const setup = raftSetup(disk, config, processOf(this.id), DIRECTORY, this.recovered, memory.shared);
     this.#raft = new RaftHost({
       setup: { ...setup, directLog: undefined },

@@ -10,6 +10,7 @@ import { DIRECTORY } from './identity.ts';
 import { encodeEntries } from './payloads.ts';
 import { forEachPiece } from './pieces.ts';
 import type { SimNode } from './simNode.ts';
+import { endUploads } from './uploads.ts';
 import { type Invariant, promise, Violation } from './violation.ts';
 import { World } from './world.ts';
 
@@ -141,6 +142,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   await converges(world);
   for (const client of clients) client.disconnect('the simulation ended');
   checkAtEnd(world);
+  await endUploads(world, (ms) => runFor(world, ms));
   checkHistoryAtEnd(world);
   return isUsual(world) ? { failoverElections, handedOver } : {};
 }

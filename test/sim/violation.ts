@@ -30,6 +30,8 @@ export type Invariant =
   | 'office'
   /** A node that runs on an old copy of its disk is noticed, fed and does not count until then; and nobody else is taken for one. */
   | 'old copies'
+  /** A leader refers a node to an upload once for each time that it was announced, where its client put it; and whatever is staged has an end. */
+  | 'uploads'
   /** A majority that can talk makes progress. */
   | 'progress'
   /** Nodes that can talk have the same files in the end. */

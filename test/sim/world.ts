@@ -21,6 +21,7 @@ import { SimNode } from './simNode.ts';
 import { Stops } from './stops.ts';
 import { TermBombs } from './termBombs.ts';
 import { Trace } from './trace.ts';
+import { UploadsOfWorld } from './uploads.ts';
 
 export interface WorldOptions {
   readonly seed: number;
@@ -45,6 +46,7 @@ export class World {
   readonly oldCopies: OldCopies;
   readonly segmentSizes: SegmentSizes;
   readonly hangs: Hangs;
+  readonly uploads: UploadsOfWorld;
   readonly stops: Stops;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
@@ -62,6 +64,7 @@ export class World {
     this.random = new Random(seed);
     this.profile = drawProfile(this.random);
     this.trace = new Trace(keepLines);
+    this.uploads = new UploadsOfWorld(seed);
     const { nodeCount, clientCount, network, slots, syncMs, growsLater } = this.profile;
     this.isGrown = !growsLater;
     this.network = new Network(this.scheduler, this.random, network);
