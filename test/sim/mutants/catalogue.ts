@@ -5,6 +5,7 @@ import { ADMISSION_MUTANTS } from './admission.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
 import type { Mutant } from './mutant.ts';
 import { SEGMENT_MUTANTS } from './segments.ts';
+import { UPLOAD_MUTANTS } from './uploads.ts';
 
 const RAFT = 'src/raft/raft.ts';
 const ELECTIONS = 'src/raft/elections.ts';
@@ -647,4 +648,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...SEGMENT_MUTANTS,
   ...ADMISSION_MUTANTS,
   ...ENGINE_MUTANTS,
+  ...UPLOAD_MUTANTS,
 ];
