@@ -160,6 +160,11 @@ export class Staging {
     return true;
   }
 
+  /** Whether the raft thread is done with what the row holds. */
+  isDone(row: number): boolean {
+    return this.#memory.state(row) === STAGED_DONE;
+  }
+
   /** Frees a row. False: the raft thread has it in hand, and will be done with it in a moment. */
   drop(row: number): boolean {
     const memory = this.#memory;

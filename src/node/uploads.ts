@@ -137,7 +137,8 @@ export class Uploads {
   /** The raft thread is done with a row. */
   placed(row: number, isPlaced: boolean): void {
     const staged = this.#byRow.get(row);
-    if (staged === undefined) return;
+    // Its time may have been over meanwhile: then another upload has the row by now.
+    if (staged === undefined || this.#staging?.isDone(row) !== true) return;
     if (isPlaced) this.counters.placed += 1;
     this.#drop(staged);
   }

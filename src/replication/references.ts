@@ -139,6 +139,8 @@ export class References {
     follower.referred.delete(end);
     this.#add(WORD.REFERENCE_HITS, -1);
     this.#count(follower, upload, false);
+    // It is counted once, however it is found missing.
+    follower.missed = upload;
   }
 
   /** Node `from` has everything before `offset`. */

@@ -78,7 +78,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT, find: '(lastTerm === this.log.lastTerm && end >= this.log.end)', replace: 'lastTerm === this.log.lastTerm' }],
     foundBy: ['leader completeness', 'committed bytes'],
     withinSeeds: 200,
-    foundAt: 52,
+    foundAt: 18,
   },
   {
     name: 'wiped node votes',
@@ -89,7 +89,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
-    foundAt: 108,
+    foundAt: 186,
   },
   {
     name: 'old copy never fed',
@@ -259,7 +259,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'term table keeps a term',
     what: 'B8: a truncation at the start of a term leaves the term in the table (rafter#34)',
     patches: [{ file: 'src/raft/termTable.ts', find: '?.offset ?? -1) >= end', replace: '?.offset ?? -1) > end' }],
-    foundBy: ['log matching', 'soundness'],
+    foundBy: ['committed bytes', 'log matching', 'soundness'],
     withinSeeds: 100,
   },
   {
@@ -274,7 +274,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies', 'majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
-    foundAt: 30,
+    foundAt: 20,
   },
   {
     name: 'offsets compared without terms',
@@ -297,7 +297,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 48,
+    foundAt: 20,
   },
   {
     name: 'read before the term is committed',

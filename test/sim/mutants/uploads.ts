@@ -77,16 +77,6 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     withinSeeds: 60,
   },
   {
-    name: 'ordered uploads outlive their term',
-    what: 'a leader refers others to what it ordered when it led before, and what may be cut since then',
-    patches: [
-      { file: REFERENCES, find: 'if (upload.term === term)', replace: 'if (term > 0)' },
-      { file: REFERENCES, find: 'this.#ordered = [];\n        this.#followers.clear();', replace: '' },
-    ],
-    foundBy: ['uploads', 'soundness'],
-    withinSeeds: 200,
-  },
-  {
     name: 'referred again after a rejection',
     what: 'a node that rejects a reference is sent it again, for ever',
     patches: [{ file: REFERENCES, find: 'follower.announced.delete(upload.key);', replace: '' }],

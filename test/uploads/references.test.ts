@@ -1,0 +1,136 @@
+// A leader's references on a clock of the test's own: whom it refers to what, and for whom it waits.
+
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ANNOUNCE_EARNED_HITS, ANNOUNCE_WAIT_MS, ANNOUNCE_WAIT_SHARE } from '../../src/core/limits.ts';
+import { WORD } from '../../src/memory/map.ts';
+import { noteOrdered } from '../../src/memory/orderedUploads.ts';
+import { uploadKeyOf } from '../../src/memory/staging.ts';
+import { type Plan, References } from '../../src/replication/references.ts';
+import { smallMemory } from '../crash/testNode.ts';
+
+const TERM = 3;
+const BYTES = 100;
+const NODE = 2;
+const CLIENT = 7;
+
+const memory = smallMemory();
+let references: References;
+let end: number;
+
+beforeEach(() => {
+  memory.bytes.fill(0, 0, memory.map.slotAt(0));
+  references = new References(memory);
+  end = 0;
+});
+
+function idOf(number: number): Uint8Array {
+  const id = new Uint8Array(16);
+  new DataView(id.buffer).setUint32(0, number, true);
+  return id;
+}
+
+/** The next append is `number`'s upload, which its client says is on node 2. */
+function order(number: number, nodes = 0b010, term = TERM): void {
+  noteOrdered(memory, end, end + BYTES, term, { id: idOf(number), nodes, client: CLIENT });
+  end += BYTES;
+  references.takeOrdered(TERM);
+}
+
+function announce(number: number, nowMs = 0): void {
+  references.announced(NODE, [uploadKeyOf(idOf(number))], nowMs);
+}
+
+/** What is to be sent next of the last append. */
+function plan(nowMs = 0, node = NODE): Plan {
+  return references.plan(node, { from: end - BYTES, limit: end, maxBytes: BYTES }, nowMs);
+}
+
+/** So many uploads that are there in time. */
+function earn(first: number, nowMs = 0): void {
+  for (let i = 0; i < ANNOUNCE_EARNED_HITS; i += 1) {
+    order(first + i);
+    announce(first + i, nowMs);
+    refer(plan(nowMs));
+  }
+}
+
+function refer(made: Plan): void {
+  expect(made.kind).toBe('reference');
+  if (made.kind === 'reference') references.refer(NODE, made.upload);
+}
+
+describe('references', () => {
+  it('are for what is announced, named by its client, and ordered in this term', () => {
+    order(1);
+    expect(plan().kind).toBe('bytes');
+    announce(1);
+    expect(plan().kind).toBe('reference');
+    expect(plan(0, 3).kind).toBe('bytes');
+    order(2, 0b100);
+    announce(2);
+    expect(plan().kind).toBe('bytes');
+    order(3, 0b010, TERM - 1);
+    announce(3);
+    expect(plan().kind).toBe('bytes');
+  });
+
+  it('are made once for each announcement, and a rejected one counts as one miss', () => {
+    order(1);
+    announce(1);
+    refer(plan());
+    expect([memory.word(WORD.REFERENCE_HITS), memory.word(WORD.REFERENCE_MISSES)]).toEqual([1, 0]);
+    references.rejected(NODE, end);
+    expect(plan().kind).toBe('bytes');
+    expect([memory.word(WORD.REFERENCE_HITS), memory.word(WORD.REFERENCE_MISSES)]).toEqual([0, 1]);
+  });
+
+  it('are waited for by clients that have earned it, so long, and not after a miss', () => {
+    earn(1);
+    order(100);
+    expect(plan(1000)).toEqual({ kind: 'wait', untilMs: 1000 + ANNOUNCE_WAIT_MS });
+    announce(100, 1005);
+    expect(plan(1005).kind).toBe('reference');
+    refer(plan(1005));
+    order(101);
+    expect(plan(2000).kind).toBe('wait');
+    expect(plan(2000 + ANNOUNCE_WAIT_MS - 1).kind).toBe('wait');
+    expect(plan(2000 + ANNOUNCE_WAIT_MS).kind).toBe('bytes');
+    // The next ones are not waited for, until as many were there in time.
+    for (let i = 0; i < ANNOUNCE_EARNED_HITS; i += 1) {
+      order(200 + i);
+      expect(plan(3000 + i).kind).toBe('bytes');
+      announce(200 + i, 3000 + i);
+      refer(plan(3000 + i));
+    }
+    // A late announcement is a reference still, but each of these was a miss first.
+    order(300);
+    expect(plan(4000).kind).toBe('bytes');
+    earn(400, 5000);
+    order(500);
+    expect(plan(6000).kind).toBe('wait');
+  });
+
+  it('are waited for at most a twentieth of the time', () => {
+    earn(1, 1000);
+    let waitedMs = 0;
+    const endMs = 10_000;
+    for (let nowMs = 1000, number = 1000; nowMs < endMs; number += 1) {
+      order(number);
+      const made = plan(nowMs);
+      if (made.kind === 'wait') {
+        expect(made.untilMs - nowMs).toBeLessThanOrEqual(ANNOUNCE_WAIT_MS);
+        waitedMs += made.untilMs - nowMs - 1;
+        nowMs = made.untilMs - 1;
+        announce(number, nowMs);
+        refer(plan(nowMs));
+      } else {
+        announce(number, nowMs);
+        refer(plan(nowMs));
+        earn(number * 100, nowMs);
+        nowMs += 40;
+      }
+    }
+    expect(waitedMs).toBeGreaterThan(100);
+    expect(waitedMs).toBeLessThanOrEqual((endMs - 1000) * ANNOUNCE_WAIT_SHARE + 1000 * ANNOUNCE_WAIT_SHARE);
+  });
+});
