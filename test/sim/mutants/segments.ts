@@ -29,8 +29,11 @@ export const SEGMENT_MUTANTS: readonly Mutant[] = [
     patches: [
       { file: TASK, find: 'if (memory.durable === this.#base)', replace: 'if (memory.tail >= this.#base)' },
       { file: WRITER, find: "assert(memory.durable === base, 'a segment is made only when all before it is durable');", replace: '' },
-      { file: WRITER, find: 'this.#durable = memory.durable;', replace: 'this.#durable = Math.max(memory.durable, this.#base);' },
-      { file: WRITER, find: 'this.#written = memory.durable;', replace: 'this.#written = this.#durable;' },
+      {
+        file: WRITER,
+        find: 'this.#durable = durableIn(memory, slot);',
+        replace: 'this.#durable = Math.max(durableIn(memory, slot), this.#base);',
+      },
       { file: WRITER, find: "assert(memory.durable === this.#durable, 'only this writer moves the durable end');", replace: '' },
     ],
     foundBy: ['durability', 'soundness'],
