@@ -382,6 +382,23 @@ export interface UploadsResult {
   readonly rows: readonly UploadsRow[];
 }
 
+/** Clients that upload in pieces until they are told to end. */
+export interface TricklersParams {
+  /** The leader's is the first. */
+  readonly urls: readonly string[];
+  readonly connections: number;
+  readonly payloadBytes: number;
+  /** How long one upload takes. */
+  readonly periodMs: number;
+  /** Whether one is late, again and again, as soon as the leader waits for it. */
+  readonly isHostile: boolean;
+}
+
+export interface TricklersResult {
+  readonly appends: number;
+  readonly late: number;
+}
+
 export interface Loads {
   append: { params: AppendParams; result: AppendResult };
   cut: { params: CutParams; result: CutResult };
@@ -400,6 +417,7 @@ export interface Loads {
   sequential: { params: SequentialParams; result: SequentialResult };
   loopback: { params: LoopbackParams; result: LoopbackResult };
   check: { params: CheckParams; result: CheckResult };
+  tricklers: { params: TricklersParams; result: TricklersResult };
   uploads: { params: UploadsParams; result: UploadsResult };
 }
 

@@ -25,6 +25,7 @@ import { restart } from './restart.ts';
 import { restartIdle } from './restartIdle.ts';
 import { tail } from './tail.ts';
 import { testCluster } from './testCluster.ts';
+import { trickledUploads } from './trickledUploads.ts';
 import { underAttack } from './underAttack.ts';
 import { uploads } from './uploads.ts';
 
@@ -54,5 +55,6 @@ export const SCENARIOS: readonly Scenario[] = [
   clusterStorm,
   testCluster,
   uploads,
+  trickledUploads,
   embedded,
 ];

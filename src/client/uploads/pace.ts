@@ -3,15 +3,16 @@
 
 /**
  * After the first answer the others have so many times as long as that took, or as all that is under way takes as a rule, and at least this long.
- * Links that share a client's network are given very different parts of it for a while, and a machine that has much to do stands still for tens
- * of milliseconds: neither is a fault.
+ * Links that share a client's network are given very different parts of it for a while, a machine that has much to do stands still for tens of
+ * milliseconds, and TCP sends what a full link dropped again after 200 ms or twice that: none of this is a fault, and to leave a follower costs a second
+ * of relay at least.
  */
 const LAG = 3;
 const LAG_UNDER_WAY = 2;
-const MIN_LAG_MS = 50;
+const MIN_LAG_MS = 500;
 /** Without any answer an upload may take so many times as long as uploads took before, within these bounds. */
 const PATIENCE = 8;
-const MIN_SILENT_MS = 250;
+const MIN_SILENT_MS = 1_000;
 export const MAX_SILENT_MS = 5_000;
 
 /** A new measure counts as one part of so many. */

@@ -1,0 +1,79 @@
+// Load: clients that put their messages on the followers in small pieces, until they are told to end. Those that are hostile earn the leader's trust by
+// as many uploads as that takes, and then are late with one: the leader is to wait for it.
+
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ANNOUNCE_EARNED_HITS, ANNOUNCE_WAIT_MS } from '../../src/core/limits.ts';
+import { encodeUpload } from '../../src/protocol/client.ts';
+import { frameEntries } from '../../test/server/support/entries.ts';
+import { RawClient } from '../../test/server/support/rawClient.ts';
+import { mustEnd, program } from './program.ts';
+import type { TricklersParams, TricklersResult } from './types.ts';
+
+const PIECES = 4;
+const ALL_NODES = 0x7f;
+
+class Trickler {
+  readonly #leader: RawClient;
+  readonly #followers: readonly RawClient[];
+  readonly #params: TricklersParams;
+  #trust = 0;
+  late = 0;
+
+  private constructor(params: TricklersParams, clients: readonly RawClient[]) {
+    const [leader, ...followers] = clients;
+    if (leader === undefined) throw new Error('there is no leader');
+    this.#params = params;
+    this.#leader = leader;
+    this.#followers = followers;
+  }
+
+  static async connect(params: TricklersParams): Promise<Trickler> {
+    const clients = await Promise.all(params.urls.map((url) => RawClient.connect(url)));
+    await Promise.all(clients.map((client) => client.introduceUploads()));
+    return new Trickler(params, clients);
+  }
+
+  /** One append. */
+  async appendOne(): Promise<void> {
+    const { payloadBytes, isHostile, periodMs } = this.#params;
+    const id = randomBytes(16);
+    const entries = frameEntries([randomBytes(payloadBytes)], []);
+    const isLate = isHostile && this.#trust >= ANNOUNCE_EARNED_HITS;
+    const requestIds = this.#followers.map((client) => client.newId());
+    const piece = Math.ceil(entries.length / PIECES);
+    let appended: Promise<unknown> | undefined;
+    for (let at = 0; at < entries.length; at += piece) {
+      const isLast = at + piece >= entries.length;
+      if (isLast && isLate) {
+        appended = this.#leader.appendUploaded(id, ALL_NODES, entries, 1);
+        await sleep(2 * ANNOUNCE_WAIT_MS);
+      }
+      for (const [i, client] of this.#followers.entries()) {
+        client.send(encodeUpload(requestIds[i] ?? 0, id, at, entries.length, entries.subarray(at, at + piece)));
+      }
+      await sleep(periodMs / PIECES);
+    }
+    await (appended ?? this.#leader.appendUploaded(id, ALL_NODES, entries, 1));
+    this.#trust = isLate ? 0 : this.#trust + 1;
+    if (isLate) this.late += 1;
+  }
+
+  close(): void {
+    for (const client of [this.#leader, ...this.#followers]) client.terminate();
+  }
+}
+
+program('tricklers', async (params: TricklersParams): Promise<TricklersResult> => {
+  let appends = 0;
+  const tricklers = await Promise.all(Array.from({ length: params.connections }, () => Trickler.connect(params)));
+  await Promise.all(
+    tricklers.map(async (trickler) => {
+      // They do not all come at once.
+      await sleep(Math.random() * params.periodMs);
+      for (; !mustEnd(); appends++) await trickler.appendOne();
+    }),
+  );
+  for (const trickler of tricklers) trickler.close();
+  return { appends, late: tricklers.reduce((sum, { late }) => sum + late, 0) };
+});
