@@ -89,7 +89,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
-    foundAt: 186,
+    foundAt: 334,
   },
   {
     name: 'old copy never fed',
@@ -280,7 +280,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'offsets compared without terms',
     what: 'B9: logs that have the same length pass for the same (KIP-279)',
     patches: [{ file: FOLLOWING, find: 'if (isSameTerm(own, prev))', replace: 'if (isSameTerm(own, prev) || own.term > 0)' }],
-    foundBy: ['log matching', 'committed bytes', 'soundness'],
+    foundBy: ['log matching', 'committed bytes', 'soundness', 'old copies'],
     withinSeeds: 100,
   },
   {
@@ -297,7 +297,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 20,
+    foundAt: 94,
   },
   {
     name: 'read before the term is committed',
@@ -325,7 +325,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/memory/hotReader.ts', find: 'Math.min(closedEnd, commit)', replace: 'closedEnd' }],
     foundBy: ['visibility'],
     withinSeeds: 200,
-    foundAt: 27,
+    foundAt: 73,
   },
   // Liveness
   {
@@ -368,7 +368,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 400,
-    foundAt: 95,
+    foundAt: 49,
   },
   {
     name: 'hung disk keeps the office',
@@ -376,6 +376,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'this.#durableAtMs = nowMs;\n            this.transfer();', replace: '' }],
     foundBy: ['progress'],
     withinSeeds: 1000,
+    foundAt: 44,
   },
   {
     name: 'hung main thread keeps the office',
@@ -394,7 +395,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['office'],
     withinSeeds: 100,
-    foundAt: 27,
+    foundAt: 91,
   },
   {
     name: 'hang outlasts an answer',
@@ -529,7 +530,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LOADER, find: 'SCAN_VERIFY | SCAN_WHOLE_BATCHES', replace: 'SCAN_VERIFY' }],
     foundBy: ['whole batches'],
     withinSeeds: 600,
-    foundAt: 396,
+    foundAt: 290,
   },
   {
     name: 'part of a batch sent',
@@ -599,7 +600,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies'],
     withinSeeds: 150,
-    foundAt: 84,
+    foundAt: 105,
   },
   // Conditions and chains
   {
@@ -623,7 +624,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHAIN, find: 'if (this.#done !== number - 1)', replace: 'if (this.#done === 0)' }],
     foundBy: ['history'],
     withinSeeds: 300,
-    foundAt: 124,
+    foundAt: 229,
   },
   {
     name: 'follower forgets its data',
