@@ -19,6 +19,9 @@ export function straceRefusal(): string | undefined {
   }
 }
 
+/** How long strace may take to let go. */
+const TRACER_PATIENCE_MS = 2_000;
+
 /** Delays each fdatasync of a running process, until it is told to stop. */
 export class SlowDisk {
   readonly #tracer: ChildProcess;
@@ -35,10 +38,12 @@ export class SlowDisk {
     });
   }
 
-  /** Lets go of the process. strace does so at SIGINT; one that was killed before has left nothing to do. */
-  stop(): Promise<void> {
+  /** Lets go of the process. strace does so at SIGINT, but not always where the process was killed in the midst of a delay: then at SIGKILL. */
+  async stop(): Promise<void> {
     this.#tracer.kill('SIGINT');
-    return this.#gone;
+    const patience = setTimeout(() => this.#tracer.kill('SIGKILL'), TRACER_PATIENCE_MS);
+    await this.#gone;
+    clearTimeout(patience);
   }
 }
 
