@@ -46,7 +46,7 @@ async function expectRefused(log: SmallLog, sentence: string | RegExp): Promise<
     ['verify', log.directory],
   ]) {
     const { code, stderr, stdout } = await runCommand(command);
-    expect([command[0], code]).toEqual([command[0], 5]);
+    expect([command[0], code, code === 5 ? '' : stderr]).toEqual([command[0], 5, '']);
     expect(stderr + stdout.toString()).toMatch(sentence);
     expect(stderr).not.toContain('this is a bug');
     expect(contents(log.directory)).toEqual(before);
