@@ -11,7 +11,6 @@ const LONGEST = [
   'test/sim/mutants/mutants.test.ts',
   'test/crash/plantedBugs.test.ts',
   'test/crash/crash.test.ts',
-  'test/contract/resources.test.ts',
   'test/e2e/kill.test.ts',
   'test/server/lifecycle.test.ts',
   'test/packages/install.test.ts',
@@ -19,7 +18,6 @@ const LONGEST = [
   'test/e2e/harness.test.ts',
   'test/server/append.test.ts',
   'test/assembly/differential.test.ts',
-  'test/server/resources.test.ts',
   'test/contract/introduce.test.ts',
   'test/cli/damagedStart.test.ts',
   'test/contract/http.test.ts',
@@ -38,6 +36,12 @@ const LONGEST = [
 /** Folders whose files ask nothing of the process that they run in: to load all modules again for each would cost more than most of them. */
 const SHARING =
   'assembly|bench|client|cluster|core|crash|docs|format|fuzz|history|interleave|memory|peers|protocol|raft|replication|storage';
+
+/** Files that look at how fast a client is served beside others: what else runs must leave it its share of the cores. They come after all others, two at a time. */
+const PACED = [
+  'test/contract/resources.test.ts',
+  ...['floods', 'places', 'resources', 'sendBudget', 'silence', 'slowReaders'].map((name) => `test/server/${name}.test.ts`),
+];
 
 /** Long files first, then those with a process of their own, then those that share one: vitest keeps it while its next file shares it, too. */
 class LongestFirst extends BaseSequencer {
@@ -60,8 +64,9 @@ export default defineConfig({
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
     projects: [
-      { extends: true, test: { name: 'alone', include: [`test/!(${SHARING})/**/*.test.ts`, ...LONGEST] } },
+      { extends: true, test: { name: 'alone', include: [`test/!(${SHARING})/**/*.test.ts`, ...LONGEST], exclude: PACED } },
       { extends: true, test: { name: 'sharing', include: [`test/@(${SHARING})/**/*.test.ts`], exclude: LONGEST, isolate: false } },
+      { extends: true, test: { name: 'paced', include: PACED, maxWorkers: 2, sequence: { groupOrder: 1 } } },
     ],
   },
 });
