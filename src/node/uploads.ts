@@ -171,13 +171,13 @@ export class Uploads {
       return false;
     }
     this.#staging ??= this.#makeStaging();
-    const row = this.#rowFor(this.#staging, client, id, total);
+    const row = this.#staging === undefined ? undefined : this.#rowFor(this.#staging, client, id, total);
     if (row === undefined) {
       this.#refuse(
         client,
         request,
         'OVERLOADED',
-        `all ${this.#ports.stagingBytes} bytes for uploads are taken: let this node be for a while`,
+        `all ${this.#ports.stagingBytes} bytes for uploads are taken, or cannot be had: let this node be for a while`,
       );
       return false;
     }
@@ -207,10 +207,16 @@ export class Uploads {
     }
   }
 
-  #makeStaging(): Staging {
-    const staging = new Staging(this.#ports.stagingBytes);
-    this.#ports.staging(staging.shared);
-    return staging;
+  /** Undefined: the process cannot have so much memory. Without uploads the node does all the same, so it is asked for again with the next one. */
+  #makeStaging(): Staging | undefined {
+    try {
+      const staging = new Staging(this.#ports.stagingBytes);
+      this.#ports.staging(staging.shared);
+      return staging;
+    } catch (thrown) {
+      if (thrown instanceof RangeError) return undefined;
+      throw thrown;
+    }
   }
 
   #clientOf(caller: Uploader): Client {

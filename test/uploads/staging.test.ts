@@ -120,6 +120,17 @@ describe('uploads on a node', () => {
     }
   });
 
+  it('E25: are refused, and the node goes on, where the process cannot have the memory', () => {
+    // More than any process can have.
+    const { uploads } = make(Number.MAX_SAFE_INTEGER);
+    const client = new TestUploader();
+    for (const requestId of [1, 2]) {
+      uploads.take({ caller: client, requestId, id: new Uint8Array(16).fill(requestId), at: 0, total: 12, chunk: new Uint8Array(12) });
+    }
+    expect(client.answers).toEqual(['OVERLOADED 1', 'OVERLOADED 2']);
+    expect(uploads.count).toBe(0);
+  });
+
   it('E24: keep their place when an earlier one of the row is told to be placed late', () => {
     const { uploads, raft, endTurn, pass } = make(MIB);
     const caller = new TestUploader();
