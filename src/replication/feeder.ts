@@ -132,7 +132,8 @@ export class Feeder {
   #feedNode(to: NodeId): void {
     if (this.#reading.has(to)) return;
     for (let due = this.#raft.due(to); due !== undefined && this.#ports.canSend(to); due = this.#raft.due(to)) {
-      const plan = this.#ports.takesUploads(to) ? this.references.plan(to, due, this.#ports.nowMs()) : BYTES;
+      const mayRefer = !this.references.isEmpty && this.#ports.takesUploads(to);
+      const plan = mayRefer ? this.references.plan(to, due, this.#ports.nowMs()) : BYTES;
       if (plan.kind === 'wait') {
         this.#wakeAtMs = Math.min(this.#wakeAtMs, plan.untilMs);
         return;
@@ -141,7 +142,7 @@ export class Feeder {
         if (!this.#sendReference(to, plan.upload)) return;
         continue;
       }
-      const part = { ...due, limit: Math.min(due.limit, plan.limit) };
+      const part = plan.limit < due.limit ? { ...due, limit: plan.limit } : due;
       if (!this.#sendHot(to, part)) {
         this.#startCold(to, part);
         return;

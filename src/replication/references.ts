@@ -66,6 +66,11 @@ export class References {
     this.#memory = memory;
   }
 
+  /** Whether there are uploads that a node may be referred to. */
+  get isEmpty(): boolean {
+    return this.#ordered.length === 0;
+  }
+
   /** Takes note of what was ordered in `term`, this leader's. */
   takeOrdered(term: number): void {
     for (let upload = takeOrdered(this.#memory); upload !== undefined; upload = takeOrdered(this.#memory)) {
@@ -82,8 +87,8 @@ export class References {
 
   /** All nodes have, or are being sent, what is before `offset`. */
   sentTo(offset: number): void {
-    const kept = this.#ordered.findIndex((upload) => upload.offset >= offset);
-    if (kept !== 0) this.#ordered.splice(0, kept < 0 ? this.#ordered.length : kept);
+    const kept = this.#firstFrom(offset);
+    if (kept > 0) this.#ordered.splice(0, kept);
   }
 
   /** Node `from` holds these uploads. */
@@ -103,8 +108,9 @@ export class References {
 
   /** Node `to` is due entries: how to send them. */
   plan(to: NodeId, { from, limit }: Due, nowMs: number): Plan {
-    for (const upload of this.#from(from)) {
-      if (upload.end > limit) break;
+    for (let i = this.#firstFrom(from); i < this.#ordered.length; i += 1) {
+      const upload = this.#ordered[i];
+      if (upload === undefined || upload.end > limit) break;
       const untilMs = this.#availability(to, upload, upload.offset === from, nowMs);
       if (untilMs === undefined) continue;
       if (upload.offset > from) return { kind: 'bytes', limit: upload.offset };
@@ -159,9 +165,15 @@ export class References {
     return known;
   }
 
-  /** The uploads at or after `offset`. */
-  *#from(offset: number): Generator<OrderedUpload> {
-    for (const upload of this.#ordered) if (upload.offset >= offset) yield upload;
+  /** Index of the first upload at or after `offset`. */
+  #firstFrom(offset: number): number {
+    let [low, high] = [0, this.#ordered.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#ordered[middle]?.offset ?? 0) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** NOW: node `to` can be referred to `upload`; a time: that is waited for until then; undefined: no, and if it `isNext`, that is a miss. */
