@@ -2,10 +2,9 @@
 // reconnects: leaderSearch.ts and readNodes.ts look for another.
 
 import { assert, unreachable } from '../../core/assert.ts';
-import { type ErrorCode, type ErrorDetails, LogError } from '../../core/errors.ts';
+import type { LogError } from '../../core/errors.ts';
 import { MAX_WAIT_MS } from '../../core/limits.ts';
 import {
-  type Answer,
   CANCEL,
   CLOSE_STOPPED,
   CREDIT,
@@ -21,6 +20,7 @@ import {
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
 import { type ClientIntroduction, FEATURE_INTRODUCE, type Hello, PROTOCOL_VERSION } from '../../protocol/greeting.ts';
+import { type ErrorAnswer, errorOf } from './errorAnswer.ts';
 import type { Transport } from './transport.ts';
 
 /** What this client says of itself; the version is that of package.json. */
@@ -119,22 +119,6 @@ interface PendingEnd {
 /** Whether request `id` was sent after request `other` of the same connection; ids wrap at 2^32. */
 export function isLater(id: number, other: number): boolean {
   return ((id - other) | 0) > 0;
-}
-
-const OFFSET_NAMES: Partial<Record<ErrorCode, string>> = {
-  CONDITION_FAILED: 'end',
-  OFFSET_BEYOND_END: 'end',
-  BEHIND: 'end',
-  CHAIN_BROKEN: 'end',
-  OFFSET_TRIMMED: 'start',
-  OFFSET_NOT_BOUNDARY: 'beginning',
-};
-
-function errorOf(answer: Answer & { kind: 'error' }): LogError {
-  const { code, offset } = answer;
-  const name = OFFSET_NAMES[code];
-  const details: ErrorDetails = name === undefined ? { offset } : { offset, [name]: offset };
-  return new LogError(code, answer.message, details, answer.outcomeUnknown ? 'unknown' : 'failed');
 }
 
 export class Connection {
@@ -367,7 +351,7 @@ export class Connection {
     this.#handlers.appendsEnded(this);
   }
 
-  #failed(answer: Answer & { kind: 'error' }): void {
+  #failed(answer: ErrorAnswer): void {
     const { requestId } = answer;
     const error = errorOf(answer);
     const sink = this.#streams.get(requestId);

@@ -1,0 +1,24 @@
+// What a node's ERROR is to a program.
+
+import { type ErrorCode, type ErrorDetails, LogError } from '../../core/errors.ts';
+import type { Answer } from '../../protocol/client.ts';
+
+export type ErrorAnswer = Extract<Answer, { kind: 'error' }>;
+
+/** What the offset of an error is, where it has a name of its own. */
+const OFFSET_NAMES: Partial<Record<ErrorCode, string>> = {
+  CONDITION_FAILED: 'end',
+  OFFSET_BEYOND_END: 'end',
+  BEHIND: 'end',
+  CHAIN_BROKEN: 'end',
+  OFFSET_TRIMMED: 'start',
+  OFFSET_NOT_BOUNDARY: 'beginning',
+};
+
+/** The error that an answer says. */
+export function errorOf(answer: ErrorAnswer): LogError {
+  const { code, offset } = answer;
+  const name = OFFSET_NAMES[code];
+  const details: ErrorDetails = name === undefined ? { offset } : { offset, [name]: offset };
+  return new LogError(code, answer.message, details, answer.outcomeUnknown ? 'unknown' : 'failed');
+}
