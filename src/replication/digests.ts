@@ -33,19 +33,26 @@ export class Digests {
     const { offset: from, end } = upload;
     const chunk = this.#feed.hot({ from, limit: end, maxBytes: end - from });
     if (chunk === undefined) return undefined;
-    this.#feed.release(chunk);
-    if (chunk.end !== end) return undefined;
+    // The main thread takes a slot for another segment as soon as nobody holds it: it is let go when its bytes are not read any more.
+    try {
+      if (chunk.end !== end) return undefined;
+      const digest = this.#hash(upload, chunk.bytes);
+      return digest === undefined ? 'later' : { digest, base: chunk.base };
+    } finally {
+      this.#feed.release(chunk);
+    }
+  }
+
+  /** The digest of `bytes`, which are `upload` as it stands in the log; undefined: this turn's share is used up before their end. */
+  #hash(upload: OrderedUpload, bytes: Uint8Array): Uint8Array | undefined {
     const work = this.#works.get(upload) ?? { hash: this.#ports.hash(), hashedBytes: 0, digest: undefined };
     this.#works.set(upload, work);
-    if (work.digest === undefined) {
-      const until = Math.min(end - from, work.hashedBytes + this.#leftBytes);
-      // The slot may be taken for another segment in a later turn, never in this one.
-      work.hash.update(chunk.bytes.subarray(work.hashedBytes, until));
-      this.#leftBytes -= until - work.hashedBytes;
-      work.hashedBytes = until;
-      if (until < end - from) return 'later';
-      work.digest = work.hash.digest();
-    }
-    return { digest: work.digest, base: chunk.base };
+    if (work.digest !== undefined) return work.digest;
+    const until = Math.min(bytes.length, work.hashedBytes + this.#leftBytes);
+    work.hash.update(bytes.subarray(work.hashedBytes, until));
+    this.#leftBytes -= until - work.hashedBytes;
+    work.hashedBytes = until;
+    if (until === bytes.length) work.digest = work.hash.digest();
+    return work.digest;
   }
 }
