@@ -102,7 +102,13 @@ export class LoadedCluster {
   #countFacts(logBytes: number, logEntries: number): void {
     const { appends, ends, reads, deliveries } = this.recorder;
     const { committedEntries, longestGapMs, errors, terms } = this.context;
-    Object.assign(this.facts, {
+    const { placed, hits, misses, expired, refused } = this.monitor.uploads;
+    Object.assign(this.facts, this.#load?.uploadFacts, {
+      uploadsPlaced: placed,
+      referenceHits: hits,
+      referenceMisses: misses,
+      uploadsExpired: expired,
+      uploadsRefused: refused,
       appends: appends.length,
       committedEntries,
       conditionalSuccesses: appends.filter(({ expectedEnd, result }) => expectedEnd !== undefined && result.kind === 'ok').length,

@@ -2,21 +2,34 @@
 
 import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import type { LocalCluster } from '../../src/cluster/localCluster.ts';
+import type { NodeStatus } from '../../src/node/status.ts';
 
 const INTERVAL_MS = 150;
 const STATUS_TIMEOUT_MS = 1_000;
+
+const UPLOAD_COUNTS = ['placed', 'hits', 'misses', 'expired', 'refused'] as const;
+type UploadCount = (typeof UPLOAD_COUNTS)[number];
 
 export class Monitor {
   readonly #cluster: LocalCluster;
   /** Who was seen to lead, by term. */
   readonly leaders = new Map<number, number>();
   readonly problems: string[] = [];
+  /** Of each process, as it was seen last. */
+  readonly #counts = new Map<string, NodeStatus['uploads']>();
   readonly #commits = new Map<string, number>();
   #isStopping = false;
   #looking: Promise<unknown> = Promise.resolve();
 
   constructor(cluster: LocalCluster) {
     this.#cluster = cluster;
+  }
+
+  /** What became of uploads on all nodes, over all their starts, as far as was seen. */
+  get uploads(): Record<UploadCount, number> {
+    const sums = { placed: 0, hits: 0, misses: 0, expired: 0, refused: 0 };
+    for (const counts of this.#counts.values()) for (const name of UPLOAD_COUNTS) sums[name] += counts[name];
+    return sums;
   }
 
   start(): void {
@@ -36,6 +49,7 @@ export class Monitor {
       if (status !== undefined && startCount === node.startCount) {
         const { role, term } = status.node;
         if (role === 'leader') this.#leads(node.id, term);
+        this.#counts.set(`${node.id}/${startCount}`, status.uploads);
         this.#committed(`node ${node.id}, start ${startCount}`, status.log.commit);
       }
       await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));

@@ -35,6 +35,7 @@ const CLUSTER_FLAGS = ['--election-timeout-ms', '500'];
 /** A run with less than this has shown nothing. */
 const MIN_ENTRIES_PER_SECOND = 10;
 const SECONDS_PER_LEADER = 12;
+const SECONDS_PER_UPLOAD = 5;
 /** The disk that fills up has room for the log of a run, and more. */
 const SMALL_DISK_BYTES = 64 << 20;
 const SMALL_DISK_BYTES_PER_SECOND = 16 << 20;
@@ -130,6 +131,10 @@ class Run {
       this.#problems.push(`too little change: appends were acknowledged in ${terms.size} terms, fewer than ${minTerms}`);
     for (const kind of ['reads', 'linearizableEnds', 'deliveries'] as const) {
       if (Number(facts[kind]) < seconds) this.#problems.push(`too little was read: ${facts[kind]} ${kind}`);
+    }
+    if (nodes === 1) return;
+    for (const kind of ['uploadedByClients', 'uploadsPlaced', 'referenceHits', 'acknowledgedLies'] as const) {
+      if (Number(facts[kind]) < seconds / SECONDS_PER_UPLOAD) this.#problems.push(`too little was uploaded: ${facts[kind]} ${kind}`);
     }
   }
 

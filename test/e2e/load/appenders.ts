@@ -2,6 +2,7 @@
 
 import type { LogClient, Receipt } from '../../../src/client/index.ts';
 import { LogError } from '../../../src/core/errors.ts';
+import { MIN_UPLOAD_BYTES } from '../../../src/core/limits.ts';
 import type { AppendResult } from '../../../src/history/types.ts';
 import { MIN_PAYLOAD_BYTES, makePayload } from '../payload.ts';
 import type { LoadContext } from './context.ts';
@@ -13,6 +14,8 @@ const MAX_BATCH_ENTRIES = 8;
 const MAX_CHAIN = 12;
 const LARGE_PAYLOAD_BYTES = 20_000;
 const SMALL_PAYLOAD_BYTES = 250;
+/** Payloads of clients that upload: large enough for that, and so small that a batch of them fits a segment. */
+const UPLOADED_PAYLOAD_BYTES = 12 * 1024;
 const THINK_MS = 8;
 /** After a failure, so that a cluster without a leader is not stormed. */
 const FAILURE_PAUSE_MS = 30;
@@ -29,18 +32,20 @@ export class Appender {
   readonly #client: LogClient;
   readonly #context: LoadContext;
   readonly #session: string | undefined;
+  readonly #uploads: boolean;
   #isStopping = false;
   #pendingCount = 0;
   /** Where the log is thought to end: for conditions. */
   #end = 0;
 
-  /** `session`: what else this client is told must count what it appended. */
-  constructor(id: number, style: AppendStyle, client: LogClient, context: LoadContext, session?: string) {
+  /** `session`: what else this client is told must count what it appended. `uploads`: its payloads are large enough to be uploaded. */
+  constructor(id: number, style: AppendStyle, client: LogClient, context: LoadContext, session: string, uploads: boolean) {
     this.id = id;
     this.style = style;
     this.#client = client;
     this.#context = context;
     this.#session = session;
+    this.#uploads = uploads;
   }
 
   get pendingCount(): number {
@@ -99,7 +104,7 @@ export class Appender {
     const chainId = context.newChainId();
     const links = Array.from({ length: 1 + random.below(MAX_CHAIN) }, async (_, index) => {
       const id = context.newId();
-      const payload = makePayload(id, MIN_PAYLOAD_BYTES + random.below(SMALL_PAYLOAD_BYTES));
+      const payload = makePayload(id, this.#payloadBytes(false));
       const expectedEnd = index === 0 ? this.#end : undefined;
       const chain = { id: chainId, number: index + 1, isResumed: true };
       const complete = recorder.append({ client: this.id, ids: [id], level: 'committed', expectedEnd, chain, session: this.#session });
@@ -122,9 +127,10 @@ export class Appender {
     return thrown === undefined || this.#learnEnd(thrown);
   }
 
-  #payloadBytes(): number {
+  #payloadBytes(mayBeLarge = true): number {
     const { random } = this.#context;
-    return MIN_PAYLOAD_BYTES + random.below(random.oneIn(24) ? LARGE_PAYLOAD_BYTES : SMALL_PAYLOAD_BYTES);
+    if (this.#uploads) return MIN_UPLOAD_BYTES + random.below(UPLOADED_PAYLOAD_BYTES);
+    return MIN_PAYLOAD_BYTES + random.below(mayBeLarge && random.oneIn(24) ? LARGE_PAYLOAD_BYTES : SMALL_PAYLOAD_BYTES);
   }
 
   /** After a failure: where the log ends, if the failure said so. */

@@ -7,11 +7,11 @@ import { until } from '../../../src/cluster/until.ts';
 import type { LogEntry } from '../../../src/history/types.ts';
 import { END_AT_LEAST, END_LINEARIZABLE } from '../../../src/protocol/client.ts';
 import { walkEntries } from '../../server/support/entries.ts';
-import { Closed, RawClient, Refused } from '../../server/support/rawClient.ts';
+import { Closed, type RawClient, Refused } from '../../server/support/rawClient.ts';
 import { identify } from '../payload.ts';
+import { connectTo, isNetworkError } from './connecting.ts';
 import type { LoadContext } from './context.ts';
 
-const CONNECT_TIMEOUT_MS = 2_000;
 const READ_BYTES = 16_384;
 const READ_ENTRIES = 40;
 const THINK_MS = 20;
@@ -20,27 +20,6 @@ const AT_LEAST_WAIT_MS = 2_000;
 
 /** What a stranger may be refused with, when the node stops, does not lead, is behind, or finds no leader to ask. */
 const EXPECTED_REFUSALS = new Set<string>(['SHUTTING_DOWN', 'NOT_LEADER', 'BEHIND', 'OFFSET_BEYOND_END', 'OVERLOADED']);
-
-/** Connects, or rejects after a time: a node that stands still takes connections, and says nothing. */
-async function connectTo(url: string): Promise<RawClient> {
-  const connecting = RawClient.connect(url, { handshakeTimeout: CONNECT_TIMEOUT_MS });
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Closed(1006, 'no greeting came')), CONNECT_TIMEOUT_MS * 2);
-  });
-  connecting.then(
-    (client) => {
-      if (timer === undefined) client.socket.terminate();
-    },
-    () => undefined,
-  );
-  try {
-    return await Promise.race([connecting, tooLate]);
-  } finally {
-    clearTimeout(timer);
-    timer = undefined;
-  }
-}
 
 /** Reads from one node, over connections of its own: all that one connection is told never goes back. */
 export class Stranger {
@@ -115,13 +94,6 @@ export class Stranger {
   #seen(invoked: number): { client: number; node: string; session: string; invoked: number } {
     return { client: this.id, node: String(this.#node.id), session: `${this.id}/${this.#connectionCount}`, invoked };
   }
-}
-
-function isNetworkError(thrown: unknown): boolean {
-  return (
-    thrown instanceof Error &&
-    ('code' in thrown || /handshake|socket hang up|closed before|Unexpected server response/i.test(thrown.message))
-  );
 }
 
 /** Follows the log from its start, over whichever nodes live: each entry once, in order. */
