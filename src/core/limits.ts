@@ -387,19 +387,22 @@ export const MAX_UPLOAD_BYTES = 4 * 1024 * 1024;
 /** Most bytes of entries in one UPLOAD. */
 export const MAX_UPLOAD_CHUNK_BYTES = 256 * 1024;
 
-/** Staged bytes of one connection. */
+/** Memory for what one connection stages. */
 export const STAGED_PER_CONNECTION_BYTES = 16 * 1024 * 1024;
 
-/** Staging memory is given out in blocks of this size. */
+/** Staging memory is given out in blocks of this size, and counted so: an upload of 12 bytes takes one, too. */
 export const STAGING_BLOCK_BYTES = 16 * 1024;
 
-/** Uploads that a node stages at once. */
-export const MAX_STAGED_UPLOADS = 4096;
-
-/** An upload is forgotten this long after its last chunk, and this long after its connection is gone; they are looked at this often. */
+/**
+ * An upload is forgotten this long after its first chunk, so that no trickle keeps room, and after it was whole; and this long after its connection is
+ * gone; they are looked at this often.
+ */
 export const STAGED_MS = 10_000;
 export const STAGED_GONE_MS = 5_000;
 export const STAGED_CHECK_MS = 1_000;
+
+/** From this long after its first chunk, or after it was whole, an upload gives way to any other where there is no room: most are placed within milliseconds. */
+export const STAGED_OLD_MS = 1_000;
 
 /** Uploads that a follower has announced, and those that a leader has ordered, of which a leader keeps note; older ones are sent as bytes. */
 export const MAX_ANNOUNCED_UPLOADS = 4096;

@@ -1,5 +1,6 @@
 // Staging: uploads of clients, in shared memory of their own, until they are put to their place in the log or forgotten. The main thread fills
-// them, the raft thread takes them. Rows say whose they are, blocks of one size hold the bytes, so nothing is ever moved to make room.
+// them, the raft thread takes them. Blocks of one size hold the bytes, so nothing is ever moved to make room; each has a row, and that of an upload's
+// first block says what it is. So an upload takes at least a block, and whoever has no more bytes than others has no more rows either.
 //
 //           main: first chunk          main: last chunk          raft: take()          raft: done()
 //   FREE ────────────────────► FILLING ────────────────► READY ────────────► TAKEN ────────────► DONE
@@ -10,7 +11,7 @@
 
 import { Buffer } from 'node:buffer';
 import { assert } from '../core/assert.ts';
-import { MAX_STAGED_UPLOADS, STAGING_BLOCK_BYTES } from '../core/limits.ts';
+import { STAGING_BLOCK_BYTES } from '../core/limits.ts';
 
 export const STAGED_FREE = 0;
 export const STAGED_FILLING = 1;
@@ -18,10 +19,20 @@ export const STAGED_READY = 2;
 export const STAGED_TAKEN = 3;
 export const STAGED_DONE = 4;
 
-/** A row: i32 state, u32 total bytes, i32 first block, u32 zero, 16 bytes id. */
+/** A row: i32 state, u32 total bytes, i32 the block after this one, u32 zero, 16 bytes id. */
 const ROW_BYTES = 32;
-const [STATE_AT, TOTAL_AT, BLOCK_AT, ID_AT, ID_BYTES] = [0, 4, 8, 16, 16];
+const [STATE_AT, TOTAL_AT, NEXT_AT, ID_AT, ID_BYTES] = [0, 4, 8, 16, 16];
 const NO_BLOCK = -1;
+
+/** How many uploads the memory has room for, if each is of one block. */
+export function stagingRows(shared: SharedArrayBuffer): number {
+  return shared.byteLength / (STAGING_BLOCK_BYTES + ROW_BYTES);
+}
+
+/** Memory that an upload of `total` bytes takes, which is what bounds count. */
+export function stagedCost(total: number): number {
+  return Math.ceil(total / STAGING_BLOCK_BYTES) * STAGING_BLOCK_BYTES;
+}
 
 /** The key under which an upload is known inside a node: its id's bytes, one a character. */
 export type UploadKey = string;
@@ -50,13 +61,13 @@ class StagingMemory {
   readonly shared: SharedArrayBuffer;
   readonly bytes: Buffer;
   readonly words: Int32Array;
-  readonly blocks: number;
+  readonly rows: number;
 
   constructor(shared: SharedArrayBuffer) {
     this.shared = shared;
     this.bytes = Buffer.from(shared);
     this.words = new Int32Array(shared);
-    this.blocks = Math.floor((shared.byteLength - MAX_STAGED_UPLOADS * ROW_BYTES) / (STAGING_BLOCK_BYTES + 4));
+    this.rows = stagingRows(shared);
   }
 
   word(row: number, field: number): number {
@@ -80,30 +91,26 @@ class StagingMemory {
     return uploadKeyOf(this.bytes, row * ROW_BYTES + ID_AT);
   }
 
-  /** Index of the word that has the block after `block`. */
   next(block: number): number {
-    return (MAX_STAGED_UPLOADS * ROW_BYTES) / 4 + block;
+    return this.words[this.word(block, NEXT_AT)] ?? NO_BLOCK;
   }
 
   blockAt(block: number): number {
-    return MAX_STAGED_UPLOADS * ROW_BYTES + this.blocks * 4 + block * STAGING_BLOCK_BYTES;
+    return this.rows * ROW_BYTES + block * STAGING_BLOCK_BYTES;
   }
 }
 
 /** The main thread's side: makes the memory, fills rows and frees them. */
 export class Staging {
   readonly #memory: StagingMemory;
-  readonly #freeRows: number[] = [];
-  readonly #freeBlocks: number[] = [];
+  readonly #free: number[] = [];
   readonly #filled = new Map<number, { bytes: number; lastBlock: number }>();
 
-  /** Room for about `bytes` of uploads. Pages that were never used take no memory. */
+  /** Room for `bytes` of uploads, rounded up to blocks. Pages that were never used take no memory. */
   constructor(bytes: number) {
-    const blocks = Math.ceil(bytes / STAGING_BLOCK_BYTES);
-    const memory = new StagingMemory(new SharedArrayBuffer(MAX_STAGED_UPLOADS * ROW_BYTES + blocks * (STAGING_BLOCK_BYTES + 4)));
-    for (let row = MAX_STAGED_UPLOADS - 1; row >= 0; row -= 1) this.#freeRows.push(row);
-    for (let block = memory.blocks - 1; block >= 0; block -= 1) this.#freeBlocks.push(block);
-    this.#memory = memory;
+    const rows = Math.ceil(bytes / STAGING_BLOCK_BYTES);
+    this.#memory = new StagingMemory(new SharedArrayBuffer(rows * (STAGING_BLOCK_BYTES + ROW_BYTES)));
+    for (let row = rows - 1; row >= 0; row -= 1) this.#free.push(row);
   }
 
   /** What the raft thread attaches to. */
@@ -113,26 +120,26 @@ export class Staging {
 
   /** Bytes of blocks that are given out. */
   get usedBytes(): number {
-    return (this.#memory.blocks - this.#freeBlocks.length) * STAGING_BLOCK_BYTES;
+    return (this.#memory.rows - this.#free.length) * STAGING_BLOCK_BYTES;
   }
 
-  /** Takes a row and all the blocks for an upload of `total` bytes; undefined: there is no room. */
-  begin(id: Uint8Array, total: number): number | undefined {
+  hasRoomFor(total: number): boolean {
+    return stagedCost(total) <= this.#free.length * STAGING_BLOCK_BYTES;
+  }
+
+  /** Takes all the blocks for an upload of `total` bytes, for which {@link hasRoomFor} says that there is room. Returns its row. */
+  begin(id: Uint8Array, total: number): number {
+    assert(total > 0 && this.hasRoomFor(total), 'an upload begins where there is room for it');
     const memory = this.#memory;
-    const blocks = Math.ceil(total / STAGING_BLOCK_BYTES);
-    if (blocks > this.#freeBlocks.length) return undefined;
-    const row = this.#freeRows.pop();
-    if (row === undefined) return undefined;
-    let first = NO_BLOCK;
-    for (let i = 0; i < blocks; i += 1) {
-      const block = this.#freeBlocks.pop() ?? NO_BLOCK;
-      memory.words[memory.next(block)] = first;
-      first = block;
+    let row = NO_BLOCK;
+    for (let at = 0; at < total; at += STAGING_BLOCK_BYTES) {
+      const block = this.#free.pop() ?? NO_BLOCK;
+      memory.words[memory.word(block, NEXT_AT)] = row;
+      row = block;
     }
     memory.words[memory.word(row, TOTAL_AT)] = total;
-    memory.words[memory.word(row, BLOCK_AT)] = first;
     memory.bytes.set(id, row * ROW_BYTES + ID_AT);
-    this.#filled.set(row, { bytes: 0, lastBlock: first });
+    this.#filled.set(row, { bytes: 0, lastBlock: row });
     const isFree = memory.moves(row, STAGED_FREE, STAGED_FILLING);
     assert(isFree, 'a free row is free');
     return row;
@@ -146,7 +153,7 @@ export class Staging {
     let taken = 0;
     while (taken < chunk.length) {
       const inBlock = filled.bytes % STAGING_BLOCK_BYTES;
-      if (inBlock === 0 && filled.bytes > 0) filled.lastBlock = memory.words[memory.next(filled.lastBlock)] ?? NO_BLOCK;
+      if (inBlock === 0 && filled.bytes > 0) filled.lastBlock = memory.next(filled.lastBlock);
       const bytes = Math.min(chunk.length - taken, STAGING_BLOCK_BYTES - inBlock);
       const at = memory.blockAt(filled.lastBlock) + inBlock;
       memory.bytes.fill(chunk.subarray(taken, taken + bytes), at, at + bytes);
@@ -174,12 +181,7 @@ export class Staging {
       memory.moves(row, STAGED_DONE, STAGED_FREE);
     if (!isDropped) return false;
     this.#filled.delete(row);
-    let block = memory.words[memory.word(row, BLOCK_AT)] ?? NO_BLOCK;
-    while (block !== NO_BLOCK) {
-      this.#freeBlocks.push(block);
-      block = memory.words[memory.next(block)] ?? NO_BLOCK;
-    }
-    this.#freeRows.push(row);
+    for (let block = row; block !== NO_BLOCK; block = memory.next(block)) this.#free.push(block);
     return true;
   }
 }
@@ -211,12 +213,12 @@ export class StagedUploads {
       return undefined;
     }
     const pieces: Uint8Array[] = [];
-    let block = memory.words[memory.word(row, BLOCK_AT)] ?? NO_BLOCK;
+    let block = row;
     for (let at = 0; at < total; at += STAGING_BLOCK_BYTES) {
       assert(block !== NO_BLOCK, 'an upload has a block for each of its bytes');
       const begin = memory.blockAt(block);
       pieces.push(memory.bytes.subarray(begin, begin + Math.min(STAGING_BLOCK_BYTES, total - at)));
-      block = memory.words[memory.next(block)] ?? NO_BLOCK;
+      block = memory.next(block);
     }
     return pieces;
   }

@@ -79,10 +79,10 @@ export interface NodeStatus {
   readonly uploads: {
     /** Whether this node takes any. */
     readonly isOn: boolean;
-    /** What is staged here now. */
+    /** What is staged here now, and the memory that it takes. */
     readonly staged: number;
     readonly stagedBytes: number;
-    /** Since the start: taken whole, put to their place in the log, forgotten because their time was over, refused. */
+    /** Since the start: taken whole, put to their place in the log, forgotten because their time was over or their room was needed, refused. */
     readonly taken: number;
     readonly takenBytes: number;
     readonly placed: number;

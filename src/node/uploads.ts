@@ -3,13 +3,19 @@
 // ordered here because this node leads, its time is over, or its client is gone.
 
 import type { ErrorCode } from '../core/errors.ts';
-import { MAX_UPLOAD_BYTES, STAGED_CHECK_MS, STAGED_GONE_MS, STAGED_MS, STAGED_PER_CONNECTION_BYTES } from '../core/limits.ts';
-import { Staging, type UploadKey, uploadKeyOf } from '../memory/staging.ts';
+import {
+  MAX_UPLOAD_BYTES,
+  STAGED_CHECK_MS,
+  STAGED_GONE_MS,
+  STAGED_MS,
+  STAGED_OLD_MS,
+  STAGED_PER_CONNECTION_BYTES,
+} from '../core/limits.ts';
+import { Staging, stagedCost, type UploadKey, uploadKeyOf } from '../memory/staging.ts';
 import type { Loop } from './loop.ts';
 
 /** A client, as {@link Uploads} needs it. */
 export interface Uploader {
-  readonly isClosed: boolean;
   /** Answers that all `total` bytes of an upload are staged. */
   sendUploaded(requestId: number, total: number): void;
   sendError(requestId: number, code: ErrorCode, offset: number, sentence: string, mayHaveHappened?: boolean): void;
@@ -33,18 +39,29 @@ interface Staged {
   readonly key: UploadKey;
   readonly total: number;
   readonly caller: Uploader;
-  /** When it is forgotten, on the loop's clock. */
+  /** When it was begun or, once it is whole, since when it is, on the loop's clock. */
+  sinceMs: number;
+  /** When it is forgotten. */
   endMs: number;
 }
 
-/** The uploads of one client. */
+/** One whose chunks are coming. */
+interface Filling {
+  readonly requestId: number;
+  readonly staged: Staged;
+  bytes: number;
+  /** This node leads, and has its append: there is nothing to announce when it is whole. */
+  isOrdered: boolean;
+}
+
+/** The uploads of one client that has any. */
 interface Client {
-  stagedBytes: number;
+  /** Memory that they take. */
+  bytes: number;
+  /** The oldest first. */
   readonly staged: Set<Staged>;
   /** The one that its chunks go to now. */
-  filling: { readonly requestId: number; readonly staged: Staged; bytes: number } | undefined;
-  /** The request that was refused last: what follows of it is not taken either. */
-  refusedId: number;
+  filling: Filling | undefined;
 }
 
 export interface UploadPorts {
@@ -63,7 +80,7 @@ export interface UploadCounters {
   takenBytes: number;
   /** Put to their place in the log. */
   placed: number;
-  /** Forgotten because their time was over, or because a client with less here needed the room. */
+  /** Forgotten because their time was over, or because their room was needed. */
   expired: number;
   refused: number;
 }
@@ -72,13 +89,17 @@ export class Uploads {
   readonly #ports: UploadPorts;
   #staging: Staging | undefined;
   readonly #clients = new Map<Uploader, Client>();
+  /** The request of each client that was refused last: what follows of it is not taken either. */
+  readonly #refused = new WeakMap<Uploader, number>();
   readonly #byKey = new Map<UploadKey, Staged>();
+  /** Those that are whole in the order in which they became it. */
   readonly #byRow = new Map<number, Staged>();
+  /** Those that are not, in the order in which they were begun. */
+  readonly #filling = new Set<Staged>();
   /** Whole since the last turn: the raft thread is told once a turn. */
   #fresh: number[] = [];
   #isCheckPlanned = false;
   readonly counters: UploadCounters = { taken: 0, takenBytes: 0, placed: 0, expired: 0, refused: 0 };
-  stagedBytes = 0;
 
   constructor(ports: UploadPorts) {
     this.#ports = ports;
@@ -99,39 +120,39 @@ export class Uploads {
     return this.#byRow.size;
   }
 
+  /** Memory that they take. */
+  get stagedBytes(): number {
+    return this.#staging?.usedBytes ?? 0;
+  }
+
   /** Takes a chunk: answers when all of its upload is staged, or when it is refused. */
   take(request: UploadChunk): void {
     const { caller, requestId, at, chunk, total } = request;
-    const client = this.#clientOf(caller);
-    if (at !== 0 && requestId === client.refusedId) return;
-    if (at === 0 && !this.#begin(client, request)) return;
-    const { filling } = client;
-    if (filling === undefined || filling.requestId !== requestId || filling.bytes !== at || filling.staged.total !== total) {
-      this.#refuse(client, request, 'MALFORMED', `a chunk at byte ${at} of an upload that is not the one under way there`);
+    if (at === 0 ? !this.#begin(request) : this.#refused.get(caller) === requestId) return;
+    const client = this.#clients.get(caller);
+    const filling = client?.filling;
+    if (client === undefined || filling?.requestId !== requestId || filling.bytes !== at || filling.staged.total !== total) {
+      this.#refuse(request, 'MALFORMED', `a chunk at byte ${at} of an upload that is not the one under way there`);
       return;
     }
     if (at + chunk.length > total) {
-      this.#refuse(client, request, 'MALFORMED', `a chunk of ${chunk.length} bytes at byte ${at} of an upload of ${total} bytes`);
+      this.#refuse(request, 'MALFORMED', `a chunk of ${chunk.length} bytes at byte ${at} of an upload of ${total} bytes`);
       return;
     }
     filling.bytes += chunk.length;
-    filling.staged.endMs = this.#ports.loop.nowMs() + STAGED_MS;
     if (this.#staging?.fill(filling.staged.row, chunk) !== true) return;
     client.filling = undefined;
     this.counters.taken += 1;
     this.counters.takenBytes += total;
-    this.#isWhole(filling.staged.row);
+    this.#isWhole(filling);
     caller.sendUploaded(requestId, total);
   }
 
   /** The client is gone: what it staged has a moment left, because its append may be under way over another connection. */
   closed(caller: Uploader): void {
-    const client = this.#clients.get(caller);
-    if (client === undefined) return;
-    this.#dropFilling(client);
+    this.#dropFilling(caller);
     const endMs = this.#ports.loop.nowMs() + STAGED_GONE_MS;
-    for (const staged of client.staged) staged.endMs = Math.min(staged.endMs, endMs);
-    if (client.staged.size === 0) this.#clients.delete(caller);
+    for (const staged of this.#clients.get(caller)?.staged ?? []) staged.endMs = Math.min(staged.endMs, endMs);
   }
 
   /** The raft thread is done with a row. */
@@ -146,65 +167,91 @@ export class Uploads {
   /** This node leads, and has ordered the append whose upload is `id`: its own copy is of no use. */
   ordered(id: Uint8Array): void {
     const staged = this.#byKey.get(uploadKeyOf(id));
-    if (staged !== undefined) this.#drop(staged);
+    if (staged === undefined) return;
+    const filling = this.#clients.get(staged.caller)?.filling;
+    if (filling?.staged === staged) filling.isOrdered = true;
+    else this.#drop(staged);
   }
 
-  #begin(client: Client, request: UploadChunk): boolean {
+  #begin(request: UploadChunk): boolean {
     const { caller, requestId, id, total } = request;
-    this.#dropFilling(client);
-    if (total > this.maxBytes) {
-      this.#refuse(client, request, 'ENTRY_TOO_LARGE', `an upload of ${total} bytes; the limit is ${this.maxBytes}`);
-      return false;
-    }
+    this.#dropFilling(caller);
+    if (total > this.maxBytes)
+      return this.#refuse(request, 'ENTRY_TOO_LARGE', `an upload of ${total} bytes; the limit is ${this.maxBytes}`);
     const key = uploadKeyOf(id);
     if (this.#byKey.has(key)) {
-      this.#refuse(client, request, 'MALFORMED', 'an upload with this id is staged here: each needs an id of its own');
-      return false;
+      return this.#refuse(request, 'MALFORMED', 'an upload with this id is staged here: each needs an id of its own');
     }
-    if (client.stagedBytes + total > STAGED_PER_CONNECTION_BYTES) {
-      this.#refuse(
-        client,
-        request,
-        'OVERLOADED',
-        `a connection may have ${STAGED_PER_CONNECTION_BYTES} bytes staged: let this node be for a while`,
-      );
-      return false;
+    if (!this.#makeOwnRoom(caller, total)) {
+      const sentence = `a connection may have ${STAGED_PER_CONNECTION_BYTES} bytes staged: let this node be for a while`;
+      return this.#refuse(request, 'OVERLOADED', sentence);
     }
     this.#staging ??= this.#makeStaging();
-    const row = this.#staging === undefined ? undefined : this.#rowFor(this.#staging, client, id, total);
-    if (row === undefined) {
-      this.#refuse(
-        client,
-        request,
-        'OVERLOADED',
-        `all ${this.#ports.stagingBytes} bytes for uploads are taken, or cannot be had: let this node be for a while`,
-      );
-      return false;
+    if (this.#staging === undefined || !this.#makeRoom(this.#staging, caller, total)) {
+      const sentence = `all ${this.#ports.stagingBytes} bytes for uploads are taken, or cannot be had: let this node be for a while`;
+      return this.#refuse(request, 'OVERLOADED', sentence);
     }
-    const staged: Staged = { row, key, total, caller, endMs: this.#ports.loop.nowMs() + STAGED_MS };
-    client.refusedId = -1;
-    client.filling = { requestId, staged, bytes: 0 };
+    const nowMs = this.#ports.loop.nowMs();
+    const row = this.#staging.begin(id, total);
+    const staged: Staged = { row, key, total, caller, sinceMs: nowMs, endMs: nowMs + STAGED_MS };
+    const client = this.#clients.get(caller) ?? { bytes: 0, staged: new Set<Staged>(), filling: undefined };
+    this.#clients.set(caller, client);
+    client.filling = { requestId, staged, bytes: 0, isOrdered: false };
     client.staged.add(staged);
-    client.stagedBytes += total;
-    this.stagedBytes += total;
+    client.bytes += stagedCost(total);
+    this.#refused.delete(caller);
     this.#byKey.set(key, staged);
     this.#byRow.set(row, staged);
+    this.#filling.add(staged);
     this.#planCheck();
     return true;
   }
 
-  /** A row for an upload of `client`. Where there is no room, whoever has most of it gives up its oldest upload, unless that is `client`. */
-  #rowFor(staging: Staging, client: Client, id: Uint8Array, total: number): number | undefined {
-    for (;;) {
-      const row = staging.begin(id, total);
-      if (row !== undefined) return row;
-      let most: Client | undefined;
-      for (const other of this.#clients.values()) if (other.stagedBytes > (most ?? client).stagedBytes) most = other;
-      const [oldest] = most?.staged ?? [];
-      if (most === undefined || oldest === undefined || most.stagedBytes <= client.stagedBytes + total || !this.#drop(oldest))
-        return undefined;
-      this.counters.expired += 1;
+  /** Whether `caller` may have `total` bytes more. What it staged long ago gives way: its messages are settled by now, or wait for a node that is slow. */
+  #makeOwnRoom(caller: Uploader, total: number): boolean {
+    const cost = stagedCost(total);
+    const client = this.#clients.get(caller);
+    for (const staged of client?.staged ?? []) {
+      if (!this.#isOld(staged) || !isTooMuch(client, cost)) break;
+      this.#giveUp(staged);
     }
+    return !isTooMuch(client, cost);
+  }
+
+  /**
+   * Whether there is room for `total` bytes of `caller`. Those give way who would still have as much as it then has, the one with most first and its
+   * oldest uploads first; and, so that any number of connections cannot keep it from everybody else, whatever is old, first what is not whole yet.
+   */
+  #makeRoom(staging: Staging, caller: Uploader, total: number): boolean {
+    const share = (this.#clients.get(caller)?.bytes ?? 0) + stagedCost(total);
+    while (!staging.hasRoomFor(total)) {
+      const most = this.#clientWith(share);
+      const before = most?.bytes;
+      for (const staged of most?.staged ?? []) {
+        if (staging.hasRoomFor(total) || most === undefined || most.bytes < share) break;
+        this.#giveUp(staged);
+      }
+      // The raft thread may have what it has in hand.
+      if (most?.bytes === before) break;
+    }
+    for (const olds of [this.#filling, this.#byRow.values()]) {
+      for (const staged of olds) {
+        if (staging.hasRoomFor(total) || !this.#isOld(staged)) break;
+        this.#giveUp(staged);
+      }
+    }
+    return staging.hasRoomFor(total);
+  }
+
+  /** The client that has most, if it has `bytes` at least. */
+  #clientWith(bytes: number): Client | undefined {
+    let most: Client | undefined;
+    for (const client of this.#clients.values()) if (client.bytes >= bytes && client.bytes > (most?.bytes ?? 0)) most = client;
+    return most;
+  }
+
+  #isOld({ sinceMs }: Staged): boolean {
+    return this.#ports.loop.nowMs() - sinceMs >= STAGED_OLD_MS;
   }
 
   /** Undefined: the process cannot have so much memory. Without uploads the node does all the same, so it is asked for again with the next one. */
@@ -219,25 +266,30 @@ export class Uploads {
     }
   }
 
-  #clientOf(caller: Uploader): Client {
-    const known = this.#clients.get(caller) ?? { stagedBytes: 0, staged: new Set<Staged>(), filling: undefined, refusedId: -1 };
-    this.#clients.set(caller, known);
-    return known;
-  }
-
-  #refuse(client: Client, { caller, requestId }: UploadChunk, code: ErrorCode, sentence: string): void {
-    this.#dropFilling(client);
-    client.refusedId = requestId;
+  #refuse({ caller, requestId }: UploadChunk, code: ErrorCode, sentence: string): false {
+    this.#dropFilling(caller);
+    this.#refused.set(caller, requestId);
     this.counters.refused += 1;
     caller.sendError(requestId, code, 0, sentence);
+    return false;
   }
 
-  #dropFilling(client: Client): void {
-    if (client.filling !== undefined) this.#drop(client.filling.staged);
+  #dropFilling(caller: Uploader): void {
+    const filling = this.#clients.get(caller)?.filling;
+    if (filling !== undefined) this.#drop(filling.staged);
   }
 
-  #isWhole(row: number): void {
-    this.#fresh.push(row);
+  #isWhole({ staged, isOrdered }: Filling): void {
+    if (isOrdered) {
+      this.#drop(staged);
+      return;
+    }
+    this.#filling.delete(staged);
+    this.#byRow.delete(staged.row);
+    this.#byRow.set(staged.row, staged);
+    staged.sinceMs = this.#ports.loop.nowMs();
+    staged.endMs = staged.sinceMs + STAGED_MS;
+    this.#fresh.push(staged.row);
     if (this.#fresh.length > 1) return;
     this.#ports.loop.afterTurn(() => {
       const rows = this.#fresh;
@@ -246,17 +298,32 @@ export class Uploads {
     });
   }
 
+  /** Forgets an upload for the room that it takes, or because its time is over. One that is not whole is refused thereby. */
+  #giveUp(staged: Staged): boolean {
+    const { caller } = staged;
+    const filling = this.#clients.get(caller)?.filling;
+    // The raft thread's word about it is under way.
+    const isPlaced = this.#staging?.isDone(staged.row) === true;
+    if (!this.#drop(staged)) return false;
+    if (!isPlaced) this.counters.expired += 1;
+    if (filling?.staged !== staged) return true;
+    this.#refused.set(caller, filling.requestId);
+    const sentence = 'an upload that was not whole has given way to others, or took too long: let this node be for a while';
+    caller.sendError(filling.requestId, 'OVERLOADED', 0, sentence);
+    return true;
+  }
+
   /** Frees an upload's memory. False: the raft thread has it in hand, and says when it is done. */
   #drop(staged: Staged): boolean {
-    if (this.#staging?.drop(staged.row) !== true) return false;
-    const client = this.#clientOf(staged.caller);
+    const client = this.#clients.get(staged.caller);
+    if (client === undefined || this.#staging?.drop(staged.row) !== true) return false;
     if (client.filling?.staged === staged) client.filling = undefined;
     client.staged.delete(staged);
-    client.stagedBytes -= staged.total;
-    this.stagedBytes -= staged.total;
+    client.bytes -= stagedCost(staged.total);
     this.#byKey.delete(staged.key);
     this.#byRow.delete(staged.row);
-    if (client.staged.size === 0 && staged.caller.isClosed) this.#clients.delete(staged.caller);
+    this.#filling.delete(staged);
+    if (client.staged.size === 0) this.#clients.delete(staged.caller);
     return true;
   }
 
@@ -270,7 +337,11 @@ export class Uploads {
   #check(): void {
     this.#isCheckPlanned = false;
     const nowMs = this.#ports.loop.nowMs();
-    for (const staged of [...this.#byRow.values()]) if (staged.endMs <= nowMs && this.#drop(staged)) this.counters.expired += 1;
+    for (const staged of this.#byRow.values()) if (staged.endMs <= nowMs) this.#giveUp(staged);
     if (this.#byRow.size > 0) this.#planCheck();
   }
+}
+
+function isTooMuch(client: Client | undefined, cost: number): boolean {
+  return (client?.bytes ?? 0) + cost > STAGED_PER_CONNECTION_BYTES;
 }

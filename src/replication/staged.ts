@@ -121,7 +121,9 @@ export class Staged {
     const key = this.#keys.get(row);
     if (key === undefined) return;
     this.#keys.delete(row);
-    if (this.#rows.get(key) === row) this.#rows.delete(key);
+    // The upload may be in another row by now.
+    if (this.#rows.get(key) !== row) return;
+    this.#rows.delete(key);
     this.#fresh.delete(key);
   }
 }

@@ -115,7 +115,7 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   counter('read_bytes', 'Bytes of entries sent to readers.', () => readings.counters.readBytes);
   counter('cold_reads', 'Reads that went to the disk.', () => readings.counters.coldReads);
   counter('written_bytes', 'Bytes of entries written to the disk.', () => memory.word(WORD.WRITTEN_BYTES));
-  gauge('upload_staged_bytes', 'Bytes of uploads that are staged.', () => uploads.stagedBytes);
+  gauge('upload_staged_bytes', 'Memory that staged uploads take, in bytes.', () => uploads.stagedBytes);
   counter('uploads_taken', 'Uploads that were staged whole.', () => uploads.counters.taken);
   counter('upload_taken_bytes', 'Bytes of uploads that were staged whole.', () => uploads.counters.takenBytes);
   counter('uploads_placed', 'Uploads that were put to their place in the log.', () => uploads.counters.placed);

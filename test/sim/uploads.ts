@@ -2,9 +2,17 @@
 // every append: a leader refers a node only to what a client says that it has and that node has announced, once for each announcement, and only in
 // the term in which it ordered it; and whatever is staged has an end.
 
-import { MAX_STAGED_UPLOADS, STAGED_CHECK_MS, STAGED_GONE_MS, STAGED_MS } from '../../src/core/limits.ts';
+import { STAGED_CHECK_MS, STAGED_GONE_MS, STAGED_MS } from '../../src/core/limits.ts';
 import type { Upload } from '../../src/memory/orderedUploads.ts';
-import { STAGED_DONE, STAGED_FREE, STAGED_READY, STAGED_TAKEN, type UploadKey, uploadKeyOf } from '../../src/memory/staging.ts';
+import {
+  STAGED_DONE,
+  STAGED_FREE,
+  STAGED_READY,
+  STAGED_TAKEN,
+  stagingRows,
+  type UploadKey,
+  uploadKeyOf,
+} from '../../src/memory/staging.ts';
 import { UPLOAD_ID_BYTES } from '../../src/protocol/client.ts';
 import type { AppendRequest, NodeId } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
@@ -111,12 +119,11 @@ export class UploadsOfProcess {
 
   /** All clients are gone for long: nothing is staged. */
   checkEmpty(count: number, bytes: number): void {
-    const shared = this.#shared;
-    const free = shared === undefined ? MAX_STAGED_UPLOADS : this.#keysIn(STAGED_FREE).length;
+    const taken = this.#shared === undefined ? 0 : stagingRows(this.#shared) - this.#keysIn(STAGED_FREE).length;
     promise(
-      count === 0 && bytes === 0 && free === MAX_STAGED_UPLOADS,
+      count === 0 && bytes === 0 && taken === 0,
       'uploads',
-      () => `node ${this.#node} keeps ${count} uploads of ${bytes} bytes, whose time is over, in ${MAX_STAGED_UPLOADS - free} rows`,
+      () => `node ${this.#node} keeps ${count} uploads of ${bytes} bytes, whose time is over, in ${taken} rows`,
     );
   }
 
@@ -125,7 +132,7 @@ export class UploadsOfProcess {
     const words = new Int32Array(this.#shared);
     const bytes = new Uint8Array(this.#shared);
     const keys: UploadKey[] = [];
-    for (let row = 0; row < MAX_STAGED_UPLOADS; row += 1) {
+    for (let row = 0; row < stagingRows(this.#shared); row += 1) {
       if (words[(row * ROW_BYTES) >> 2] !== state) continue;
       keys.push(state === STAGED_FREE ? '' : uploadKeyOf(bytes, row * ROW_BYTES + ID_AT));
     }

@@ -1,14 +1,22 @@
 // The main thread's side of uploads on a clock of the test's own: what is bounded, and when what is staged goes.
 
 import { describe, expect, it } from 'vitest';
-import { STAGED_CHECK_MS, STAGED_GONE_MS, STAGED_MS, STAGED_PER_CONNECTION_BYTES, STAGING_BLOCK_BYTES } from '../../src/core/limits.ts';
-import { StagedUploads, uploadKeyOf } from '../../src/memory/staging.ts';
+import {
+  STAGED_CHECK_MS,
+  STAGED_GONE_MS,
+  STAGED_MS,
+  STAGED_OLD_MS,
+  STAGED_PER_CONNECTION_BYTES,
+  STAGING_BLOCK_BYTES,
+} from '../../src/core/limits.ts';
+import { StagedUploads, Staging, uploadKeyOf } from '../../src/memory/staging.ts';
 import { type Uploader, Uploads } from '../../src/node/uploads.ts';
+import type { ReplicaPorts } from '../../src/replication/ports.ts';
+import { Staged } from '../../src/replication/staged.ts';
 
 const MIB = 1024 * 1024;
 
 class TestUploader implements Uploader {
-  isClosed = false;
   readonly answers: string[] = [];
 
   sendUploaded(requestId: number): void {
@@ -65,9 +73,9 @@ function idOf(number: number): Uint8Array {
   return id;
 }
 
-/** Puts all of an upload there, or its first `bytes`. */
-function put(uploads: Uploads, caller: Uploader, number: number, total: number, bytes = total): void {
-  uploads.take({ caller, requestId: number, id: idOf(number), at: 0, total, chunk: new Uint8Array(bytes) });
+/** Puts all of an upload there, or its first `bytes`; those from `at` on. */
+function put(uploads: Uploads, caller: Uploader, number: number, total: number, bytes = total, at = 0): void {
+  uploads.take({ caller, requestId: number, id: idOf(number), at, total, chunk: new Uint8Array(bytes) });
 }
 
 describe('uploads on a node', () => {
@@ -93,7 +101,6 @@ describe('uploads on a node', () => {
     put(uploads, stays, 2, 100, 50);
     put(uploads, goes, 3, 100);
     put(uploads, goes, 4, 100, 50);
-    goes.isClosed = true;
     uploads.closed(goes);
     // What is not whole never will be.
     expect(uploads.count).toBe(3);
@@ -113,11 +120,138 @@ describe('uploads on a node', () => {
       const caller = new TestUploader();
       for (let i = 0; i < 1000; i += 1) put(uploads, caller, client * 1000 + i, 100, 1);
       expect(uploads.count).toBe(1);
-      caller.isClosed = true;
       uploads.closed(caller);
       expect(caller.answers).toEqual([]);
       expect([uploads.count, uploads.stagedBytes]).toEqual([0, 0]);
     }
+  });
+
+  it('E30: count the memory that they take, not their bytes', () => {
+    const blocks = STAGED_PER_CONNECTION_BYTES / STAGING_BLOCK_BYTES;
+    const { uploads } = make(2 * STAGED_PER_CONNECTION_BYTES);
+    const [hog, honest] = [new TestUploader(), new TestUploader()];
+    for (let i = 0; i < 4 * blocks; i += 1) put(uploads, hog, i, 12);
+    expect(hog.answers.filter((answer) => answer.startsWith('uploaded'))).toHaveLength(blocks);
+    expect(uploads.stagedBytes).toBe(STAGED_PER_CONNECTION_BYTES);
+    // As many small ones of others take all the rest; then those with most give way.
+    const others = Array.from({ length: 16 }, () => new TestUploader());
+    for (let i = 0; i < blocks; i += 1) put(uploads, others[i % 16] as TestUploader, 10_000 + i, 12);
+    for (let i = 0; i < 20; i += 1) put(uploads, honest, 20_000 + i, 64 * 1024);
+    expect(honest.answers).toEqual(Array.from({ length: 20 }, (_, i) => `uploaded ${20_000 + i}`));
+    expect(others.flatMap(({ answers }) => answers).filter((answer) => answer.startsWith('OVERLOADED'))).toEqual([]);
+    expect(uploads.counters.expired).toBe(20 * 4);
+  });
+
+  it('E31: keep their room for no longer because they trickle', () => {
+    const { uploads, pass } = make(MIB);
+    const slow = new TestUploader();
+    put(uploads, slow, 1, 1000, 1);
+    for (let at = 1; at < 1000; at += 1) {
+      pass(100);
+      put(uploads, slow, 1, 1000, 1, at);
+    }
+    // Told once, when its time is over; what follows of it is not taken.
+    expect(slow.answers).toEqual(['OVERLOADED 1']);
+    expect([uploads.count, uploads.counters.expired, uploads.counters.refused]).toEqual([0, 1, 0]);
+  });
+
+  it('E31: of one that is whole, the time begins anew', () => {
+    const { uploads, pass } = make(MIB);
+    const client = new TestUploader();
+    put(uploads, client, 1, 100, 50);
+    pass(STAGED_MS - 1);
+    put(uploads, client, 1, 100, 50, 50);
+    pass(STAGED_MS - STAGED_CHECK_MS);
+    expect([uploads.count, client.answers]).toEqual([1, ['uploaded 1']]);
+    pass(3 * STAGED_CHECK_MS);
+    expect(uploads.count).toBe(0);
+  });
+
+  it('E31: give way to new ones when they are old, whole or not, however many connections they are of', () => {
+    const { uploads, pass } = make(16 * MIB);
+    const hogs = Array.from({ length: 1024 }, () => new TestUploader());
+    for (const [i, hog] of hogs.entries()) put(uploads, hog, i, STAGING_BLOCK_BYTES, i % 2 === 0 ? 1 : STAGING_BLOCK_BYTES);
+    const honest = new TestUploader();
+    put(uploads, honest, 5000, 64 * 1024);
+    expect(honest.answers).toEqual(['OVERLOADED 5000']);
+    pass(STAGED_OLD_MS);
+    for (let i = 0; i < 200; i += 1) put(uploads, honest, 6000 + i, 64 * 1024);
+    expect(honest.answers.slice(1)).toEqual(Array.from({ length: 200 }, (_, i) => `uploaded ${6000 + i}`));
+    // Those that are not whole go first, and their clients are told.
+    expect(hogs.map(({ answers }) => answers.at(-1)).filter((answer) => answer?.startsWith('OVERLOADED'))).toHaveLength(512);
+    expect(uploads.count).toBe(1024 - 800 + 200);
+  });
+
+  it('E31: of a connection that has all that it may give way to its new ones when they are old', () => {
+    const { uploads, pass } = make(64 * MIB);
+    const client = new TestUploader();
+    for (let i = 0; i < 5; i += 1) put(uploads, client, i, 4 * MIB);
+    expect(client.answers.at(-1)).toBe('OVERLOADED 4');
+    pass(STAGED_OLD_MS);
+    for (let i = 5; i < 9; i += 1) put(uploads, client, i, 4 * MIB);
+    expect(client.answers.slice(5)).toEqual(['uploaded 5', 'uploaded 6', 'uploaded 7', 'uploaded 8']);
+    expect(uploads.stagedBytes).toBe(STAGED_PER_CONNECTION_BYTES);
+  });
+
+  it('E32: one that is not whole and gives way is refused as OVERLOADED, at once and once', () => {
+    const { uploads } = make(8 * MIB);
+    const [slow, other] = [new TestUploader(), new TestUploader()];
+    put(uploads, slow, 1, 4 * MIB);
+    put(uploads, slow, 2, 4 * MIB, MIB);
+    put(uploads, other, 3, 3 * MIB);
+    put(uploads, slow, 2, 4 * MIB, MIB, MIB);
+    expect(slow.answers).toEqual(['uploaded 1']);
+    put(uploads, slow, 4, 4 * MIB, MIB);
+    const third = new TestUploader();
+    put(uploads, third, 5, 2 * MIB);
+    put(uploads, slow, 4, 4 * MIB, MIB, MIB);
+    put(uploads, slow, 4, 4 * MIB, MIB, 2 * MIB);
+    expect(slow.answers).toEqual(['uploaded 1', 'OVERLOADED 4']);
+  });
+
+  it('E32: the next oldest gives way where the raft thread has the oldest in hand', () => {
+    const { uploads, raft, endTurn } = make(8 * MIB);
+    const [hog, other] = [new TestUploader(), new TestUploader()];
+    put(uploads, hog, 1, 4 * MIB);
+    put(uploads, hog, 2, 4 * MIB);
+    endTurn();
+    const [row = -1] = raft.rows;
+    expect(raft.uploads?.take(row, uploadKeyOf(idOf(1)), 4 * MIB)).toBeDefined();
+    put(uploads, other, 3, 4 * MIB);
+    expect(other.answers).toEqual(['uploaded 3']);
+    raft.uploads?.done(row);
+    uploads.placed(row, true);
+    expect([uploads.count, uploads.counters.placed, uploads.counters.expired]).toEqual([1, 1, 1]);
+  });
+
+  it('E32: one that is not whole when this node has its append goes on to its end, and takes no room then', () => {
+    const { uploads, raft, endTurn } = make(MIB);
+    const client = new TestUploader();
+    put(uploads, client, 1, 100, 50);
+    uploads.ordered(idOf(1));
+    put(uploads, client, 1, 100, 50, 50);
+    endTurn();
+    expect([client.answers, uploads.count, raft.rows]).toEqual([['uploaded 1'], 0, []]);
+  });
+
+  it('E33: cost no look at clients that have none staged', () => {
+    const { uploads } = make(MIB);
+    const hogs = Array.from({ length: 64 }, () => new TestUploader());
+    for (const [i, hog] of hogs.entries()) put(uploads, hog, i, 12);
+    const [client] = hogs as [TestUploader];
+    const refuse = (): number => {
+      const beganMs = performance.now();
+      for (let i = 0; i < 2_000; i += 1) put(uploads, client, 40_000 + i, 12, 1);
+      expect(client.answers.at(-1)).toBe('OVERLOADED 41999');
+      return performance.now() - beganMs;
+    };
+    refuse();
+    const aloneMs = refuse();
+    // Refused, and nothing else.
+    const refused = Array.from({ length: 20_000 }, () => new TestUploader());
+    for (const client of refused) put(uploads, client, 50_000, 2 * MIB, 1);
+    // To look at all of them took 300 times as long.
+    expect(refuse()).toBeLessThan(20 * aloneMs + 100);
   });
 
   it('E25: are refused, and the node goes on, where the process cannot have the memory', () => {
@@ -147,5 +281,34 @@ describe('uploads on a node', () => {
     uploads.placed(row, true);
     expect(uploads.count).toBe(1);
     expect(raft.uploads?.isReady(row, uploadKeyOf(idOf(2)))).toBe(true);
+  });
+});
+
+describe('uploads on the raft thread', () => {
+  it('E34: are announced again when they are staged again, also where the row that they had is another upload’s by now', () => {
+    const staging = new Staging(MIB);
+    const announced: number[] = [];
+    const ports = {
+      takesUploads: () => true,
+      canSend: () => true,
+      send: (_to: number, { count }: { count: number }) => void announced.push(count),
+    };
+    const staged = new Staged(ports as unknown as ReplicaPorts);
+    staged.attach(staging.shared);
+    const stage = (number: number): number => {
+      const row = staging.begin(idOf(number), 12);
+      staging.fill(row, new Uint8Array(12));
+      return row;
+    };
+    const first = stage(1);
+    staged.staged([first]);
+    staged.announce(2, 1);
+    // Its time is over; the next one has its row, and it is put there again.
+    expect(staging.drop(first)).toBe(true);
+    const other = stage(2);
+    expect(other).toBe(first);
+    staged.staged([stage(1), other]);
+    staged.announce(2, 1);
+    expect(announced).toEqual([1, 2]);
   });
 });

@@ -102,7 +102,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
   {
     name: 'uploads that are never ordered are kept',
     what: 'whose connection goes on keeps its uploads for ever (RATIS-2213)',
-    patches: [{ file: UPLOADS, find: 'if (staged.endMs <= nowMs && ', replace: 'if (staged.caller.isClosed && staged.endMs <= nowMs && ' }],
+    patches: [{ file: UPLOADS, find: 'if (staged.endMs <= nowMs)', replace: 'if (staged.caller.isClosed && staged.endMs <= nowMs)' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
   },
