@@ -78,7 +78,7 @@ export class LocalCluster {
   }
 
   /** Starts all nodes, and waits until all serve clients and one leads. */
-  async start(timeoutMs = 30_000): Promise<ClusterNode> {
+  async start(timeoutMs = 60_000): Promise<ClusterNode> {
     for (const node of this.nodes) node.start();
     await Promise.all(this.nodes.map((node) => node.ready));
     return this.leader(undefined, timeoutMs);
@@ -113,7 +113,7 @@ export class LocalCluster {
   }
 
   /** Waits for a leader, other than `not` if that is given. */
-  leader(not?: ClusterNode, timeoutMs = 30_000): Promise<ClusterNode> {
+  leader(not?: ClusterNode, timeoutMs = 60_000): Promise<ClusterNode> {
     const what = `for a leader${not === undefined ? '' : ` other than node ${not.id}`}`;
     return until(
       what,

@@ -4,7 +4,7 @@
 export async function until<T>(
   what: string | (() => string),
   condition: () => T | undefined | false | Promise<T | undefined | false>,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
   intervalMs = 20,
 ): Promise<T> {
   const deadlineMs = performance.now() + timeoutMs;

@@ -1,5 +1,8 @@
 // 64-bit log offsets in little-endian bytes, without BigInt.
 
+/** Two digits for each byte. */
+const HEX_PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 const TWO_TO_32 = 0x1_0000_0000;
 
 /** Writes a log offset (0 to 2^53 - 1) as u64 at `at`. */
@@ -20,7 +23,9 @@ export function viewOf(bytes: Uint8Array): DataView {
 
 /** Lower-case hexadecimal of `bytes`. */
 export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  let hex = '';
+  for (const byte of bytes) hex += HEX_PAIRS[byte];
+  return hex;
 }
 
 /** Bytes of a hexadecimal string of even length. */

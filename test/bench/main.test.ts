@@ -26,7 +26,7 @@ beforeAll(async () => {
   const args = [MAIN, ...SCENARIOS, ...SIZES, ...CHOICES, '--dir', folder, '--json', json, '--html', html];
   ({ stdout } = await run(process.execPath, args));
   report = JSON.parse(readFileSync(json, 'utf8')) as Report;
-}, 120_000);
+}, 300_000);
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { KIND_CONTINUED } from '../../assembly/layout.ts';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
@@ -119,14 +119,15 @@ describe('finding the leader', () => {
     const silent = { send: () => {}, bufferedBytes: () => 0, receivedBytes: () => 0, close: () => {}, terminate: () => {} };
     Object.assign(cluster, { open: (url: string, events: Parameters<typeof open>[1]) => (url === urlOf(1) ? silent : open(url, events)) });
     const beginMs = performance.now();
-    const log = await connect({ connectTimeoutMs: 5000 });
+    const log = await connect({ connectTimeoutMs: 50_000 });
     expect(log.hello.nodeId).toBe(2);
-    expect(performance.now() - beginMs).toBeLessThan(2000);
+    expect(performance.now() - beginMs).toBeLessThan(50_000);
   });
 
   test('nodes that name leaders in turn, and leaders that break at once, are not asked in a busy loop', async () => {
     const log = await connect({ reconnect: { minDelayMs: 50, maxDelayMs: 200, timeoutMs: 60_000 } });
     cluster.dialed.length = 0;
+    const beginMs = performance.now();
     for (const node of cluster.nodes) {
       node.onRequest = (_request, connection) => {
         connection.kill();
@@ -139,8 +140,8 @@ describe('finding the leader', () => {
       cluster.lead(1 + (i % 3));
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    // Half a second: without pauses there would be hundreds.
-    expect(cluster.dialed.length).toBeLessThan(50);
+    // In half a second, or on a busy machine in more: without pauses there would be hundreds.
+    expect(cluster.dialed.length).toBeLessThan((performance.now() - beginMs) / 10);
     for (const node of cluster.nodes) node.onRequest = undefined;
     await promise;
     expect(cluster.leader.texts()).toEqual(['a']);
@@ -476,6 +477,9 @@ describe('conditional appends of unknown outcome', () => {
   });
 
   test('refused again and again with nothing in the log, it is given up in time, as unknown', async () => {
+    // How often depends on the time that it has.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
     const log = await connect({ reconnect: { minDelayMs: 1, maxDelayMs: 4, timeoutMs: 60 } });
     const { end } = await log.append('a');
     let tries = 0;
@@ -488,9 +492,11 @@ describe('conditional appends of unknown outcome', () => {
         return true;
       };
     }
-    const error = await failureOf(log.append('b', { expectedEnd: end }));
+    const failed = failureOf(log.append('b', { expectedEnd: end }));
+    await vi.advanceTimersByTimeAsync(100);
+    const error = await failed;
     expect([error.code, error.outcome]).toEqual(['CONDITION_FAILED', 'unknown']);
-    expect(tries).toBeGreaterThan(2);
+    expect(tries).toBeGreaterThan(10);
   });
 
   test('one that expects more than the log now has is reported as unknown, because the first try may still be on its way', async () => {

@@ -8,6 +8,8 @@ export interface PlantedBug {
   readonly plant: (disk: Disk) => Disk;
   /** For bugs that are not between a node and its disk. */
   readonly plantInMemory?: (memory: TailMemory) => void;
+  /** Seed of the script that found it last, counted from 1: it is looked at first. Default 1. */
+  readonly foundAt?: number;
 }
 
 export const SEGMENT_PATTERN = /\/\d{20}\.segment$/;

@@ -6,7 +6,7 @@ import { type EntryTerm, NO_TERM } from '../../src/core/ids.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { LogTerm } from '../../src/storage/context.ts';
 import { beforeStart } from '../../src/storage/dataDirectory.ts';
-import { type Disk, readFile } from '../../src/storage/disk.ts';
+import type { Disk } from '../../src/storage/disk.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import type { RecoveredLog } from '../../src/storage/recovery.ts';
 import { Random } from '../assembly/random.ts';
@@ -37,10 +37,10 @@ export function readLog(disk: Disk, log: RecoveredLog): Uint8Array {
   for (const segment of segments) {
     require(segment.base === end, () => `recovery lists a segment at ${segment.base}; the one before it ends at ${end}`);
     end = segment.end;
-    const file = readFile(disk, `${DIRECTORY}/${segmentName(segment.base)}`);
-    const length = segment.end - segment.base;
-    require(file.length >= SEGMENT_HEADER_BYTES + length, () => `${segmentName(segment.base)} has only ${file.length} bytes`);
-    bytes.set(file.subarray(SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + length), segment.base - log.start);
+    const file = disk.openRead(`${DIRECTORY}/${segmentName(segment.base)}`);
+    const read = disk.read(file, bytes.subarray(segment.base - log.start, end - log.start), SEGMENT_HEADER_BYTES);
+    disk.close(file);
+    require(read === end - segment.base, () => `${segmentName(segment.base)} has only ${read} bytes after its header`);
   }
   require(end === log.end, () => `recovery says that the log ends at ${log.end}, but its segments end at ${end}`);
   return bytes;

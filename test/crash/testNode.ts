@@ -51,7 +51,12 @@ interface Writer {
 
 /** Clears what a new process does not inherit: everything in tail memory below the slots. */
 export function resetMemory(memory: TailMemory): void {
-  memory.bytes.fill(0, 0, memory.map.slotAt(0));
+  clearShared(memory.bytes, memory.map.slotAt(0));
+}
+
+/** Sets the first `bytes` of shared memory, a multiple of 8, to zero: eight at a time, because V8 stores each element of it on its own. */
+export function clearShared({ buffer }: Uint8Array, bytes: number): void {
+  new Float64Array(buffer, 0, bytes / 8).fill(0);
 }
 
 /** The memory of a small node; the same one serves many nodes, one after the other. */

@@ -9,6 +9,7 @@
 // waits goes on when it is notified, and no time runs out, so that a lost wake-up is a state in which nobody can go on.
 
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
+import { resetMemory } from '../crash/testNode.ts';
 import { hook } from './hooks.ts';
 import { apply, describe, type Operation, type Place, type Result, type Value } from './operations.ts';
 import { type Answer, type Bench, type Body, type PlainRanges, type Start, Threads, type Words } from './threads.ts';
@@ -155,7 +156,7 @@ export class Explorer {
 
   async #begin(): Promise<State | undefined> {
     this.#historyCount = 0;
-    this.#memory.bytes.fill(0, 0, this.#memory.map.slotAt(0));
+    resetMemory(this.#memory);
     const words: Words = new Map();
     this.#threads.setUp(words, this.#scenario.setUp);
     const befores = this.#bodies.map((body) => {

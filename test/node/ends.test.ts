@@ -311,6 +311,6 @@ describe('an END that waits', () => {
     };
     ends.start(request({ isLinearizable: true }));
     asked.shift()?.(0);
-    await vi.waitFor(() => expect(broken).toEqual([new Error('the door is broken')]));
+    await expect.poll(() => broken).toEqual([new Error('the door is broken')]);
   });
 });

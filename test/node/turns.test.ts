@@ -67,7 +67,7 @@ describe('the turns of connections', () => {
     turns.run();
     turns.run();
     expect([done.join(''), turns.isFree]).toEqual(['ab', false]);
-    await vi.waitFor(() => expect(done.join('')).toBe('ab|cd|e'));
+    await expect.poll(() => done.join('')).toBe('ab|cd|e');
   });
 
   test('need no wait while nobody else waits and there is time', async () => {
@@ -87,7 +87,7 @@ describe('the turns of connections', () => {
     turns.add(gone);
     turns.add({ name: 'there', left: 1 });
     turns.remove(gone);
-    await vi.waitFor(() => expect(done.join('')).toBe('|there'));
+    await expect.poll(() => done.join('')).toBe('|there');
   });
 
   test('of 32,768 subscriptions are few in one turn, and a connection with one has its own among the first', async () => {

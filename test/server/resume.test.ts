@@ -1,6 +1,6 @@
 // Readers that ask for offsets which are not committed yet, and come to mean something else: the log is cut, and goes on in another term.
 
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { CallerReadings } from '../../src/node/caller.ts';
@@ -70,6 +70,6 @@ test('a subscription at an entry that was never committed is shown nothing of it
   expect(answers()).toEqual([[], []]);
   memory.setWord(WORD.COMMIT, memory.tail);
   readings.committed();
-  await vi.waitFor(() => expect(answers().every(({ length }) => length > 0)).toBe(true));
+  await expect.poll(() => answers().every(({ length }) => length > 0)).toBe(true);
   expect(answers()).toEqual([[`[${commit}, ${memory.tail})`], [`OFFSET_NOT_BOUNDARY ${commit + NO_OP_BYTES}`]]);
 });

@@ -17,6 +17,7 @@ import { type Identity, readVote, removeTemporaries, type Vote } from '../../src
 import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import type { ToRaft } from '../../src/threads/messages.ts';
 import { RaftHost } from '../../src/threads/raftHost.ts';
+import { clearShared } from '../crash/testNode.ts';
 import { DiskTasks } from './diskTasks.ts';
 import { SimDoor } from './door.ts';
 import { configOf, SimChannel, SimLoop } from './engineParts.ts';
@@ -82,7 +83,7 @@ export class Process {
     const { disk } = node;
     this.memory = memory;
     // A new process has a memory of zeros.
-    memory.bytes.fill(0, 0, memory.map.slotAt(memory.map.shape.slots));
+    clearShared(memory.bytes, memory.map.slotAt(memory.map.shape.slots));
     const makeThread = (): Thread => new Thread(world.scheduler, ({ label, act, what }) => this.perform(label, act, what));
     this.raftThread = new Thread(world.scheduler, ({ label, act, what }) => this.perform(label, () => this.#onRaft(act), what));
     this.mainThread = makeThread();

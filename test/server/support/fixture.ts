@@ -73,7 +73,7 @@ export function digestOf(entries: readonly LogEntry[]): string {
 }
 
 /** Asks again until `condition` holds; for what can only be seen by asking. */
-export async function eventually(condition: () => boolean | Promise<boolean>, what: string, withinMs = 20_000): Promise<void> {
+export async function eventually(condition: () => boolean | Promise<boolean>, what: string, withinMs = 60_000): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
