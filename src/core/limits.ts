@@ -384,6 +384,9 @@ export const MAX_UPLOADS_UNSETTLED_BYTES = 8 * 1024 * 1024;
 /** Largest upload: a follower puts it to its place in one turn, some milliseconds. */
 export const MAX_UPLOAD_BYTES = 4 * 1024 * 1024;
 
+/** An append with fewer bytes is sent as bytes, whatever its client has uploaded: a reference takes more than half as much, and a message of its own. */
+export const MIN_REFERRED_BYTES = 256;
+
 /** Most bytes of entries in one UPLOAD. */
 export const MAX_UPLOAD_CHUNK_BYTES = 256 * 1024;
 

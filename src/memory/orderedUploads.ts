@@ -1,8 +1,8 @@
 // Which ranges of the log are appends that their clients put on other nodes, too: a ring from whoever orders them to the raft thread, which
 // sends those nodes a reference in place of the bytes. A row is written before the tail moves over its range, so who sees the tail sees
-// the row. Where the ring is full, the append is like any other.
+// the row. Where the ring is full, or the range is none that a reference may name, the append is like any other: whatever a client says.
 
-import { MAX_ORDERED_UPLOADS } from '../core/limits.ts';
+import { MAX_ORDERED_UPLOADS, MAX_UPLOAD_BYTES, MIN_REFERRED_BYTES } from '../core/limits.ts';
 import { ORDERED_UPLOAD, STATE } from './map.ts';
 import { type UploadKey, uploadKeyOf } from './staging.ts';
 import type { TailMemory } from './tailMemory.ts';
@@ -30,6 +30,7 @@ export interface OrderedUpload {
 
 /** Whoever owns the log's end: notes that [offset, end) is about to be ordered, and is `upload`. */
 export function noteOrdered(memory: TailMemory, offset: number, end: number, term: number, { id, nodes, client }: Upload): void {
+  if (end - offset < MIN_REFERRED_BYTES || end - offset > MAX_UPLOAD_BYTES || nodes === 0) return;
   const count = memory.word32(STATE.UPLOADS);
   if ((count - memory.word32(STATE.UPLOADS_TAKEN)) >>> 0 >= MAX_ORDERED_UPLOADS) return;
   const at = memory.map.orderedUploadAt((count >>> 0) % MAX_ORDERED_UPLOADS);

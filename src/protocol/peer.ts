@@ -190,6 +190,11 @@ export function decodeReference(bytes: Uint8Array): Reference | undefined {
   return { id: bytes.subarray(0, UPLOAD_ID_BYTES), digest: bytes.subarray(UPLOAD_ID_BYTES, UPLOAD_ID_BYTES + DIGEST_BYTES), headBytes };
 }
 
+/** Whether an upload can have so many bytes. */
+function isReferable(bytes: number): boolean {
+  return bytes >= ENTRY_OVERHEAD_BYTES && bytes <= MAX_UPLOAD_BYTES;
+}
+
 /** The frame of `message`. Its body, if it has one, is for the caller to send after it. */
 export function encodePeerMessage(message: PeerMessage): Uint8Array {
   const { kind, term } = message;
@@ -200,10 +205,12 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       return frameOf(kind, { term, flags: flagsOf(message.isPreVote, message.granted) });
     case 'appendRequest': {
       const bodyBytes = bodyBytesOf(message);
+      const isReference = message.referenceBytes !== undefined;
       assert(bodyBytes >= 0 && bodyBytes <= MAX_PEER_BODY_BYTES, 'an AppendRequest names a range that fits a frame');
+      assert(!isReference || isReferable(message.end - message.prevOffset), 'a reference names a range that an upload can have');
       const { prevTerm: termAtA, prevOffset: a, end: b, base: c, commit: d, round: number, entriesTerm: termBeforeB } = message;
       const { prevLeader: leaderAtA, entriesLeader: leaderBeforeB } = message;
-      const flags = message.referenceBytes === undefined ? 0 : IS_REFERENCE;
+      const flags = isReference ? IS_REFERENCE : 0;
       return frameOf(kind, { term, flags, termAtA, leaderAtA, a, b, c, d, number, termBeforeB, leaderBeforeB, bodyBytes });
     }
     case 'appendResponse': {
@@ -317,7 +324,7 @@ function badReference(f: Readonly<Required<Fields>>): string | undefined {
   const headBytes = f.bodyBytes - REFERENCE_BYTES;
   if (headBytes < 0 || headBytes > MAX_REFERENCE_HEAD_BYTES) return `a reference of ${f.bodyBytes} bytes`;
   const uploadBytes = f.b - f.a - headBytes;
-  return uploadBytes >= ENTRY_OVERHEAD_BYTES && uploadBytes <= MAX_UPLOAD_BYTES ? undefined : `a reference to ${uploadBytes} bytes`;
+  return isReferable(uploadBytes) ? undefined : `a reference to ${uploadBytes} bytes`;
 }
 
 /** What is wrong with the place of entries. */

@@ -1,6 +1,8 @@
 // Uploads on real nodes, spoken as a stranger would: what they save, and that no lie in them changes anything.
 
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeUpload } from '../../src/protocol/client.ts';
 import { startCluster, type TestCluster } from '../../src/testing/index.ts';
@@ -16,7 +18,7 @@ let leader: RawClient;
 let followers: RawClient[];
 
 beforeAll(async () => {
-  cluster = await startCluster({ nodes: 3, fsync: false });
+  cluster = await startCluster({ nodes: 3, fsync: false, segmentBytes: 8 * 1024 * 1024 });
   const { id } = await cluster.leader();
   clients = await Promise.all(cluster.urls.map((url) => RawClient.connect(url)));
   await Promise.all(clients.map((client) => client.introduceUploads()));
@@ -49,15 +51,16 @@ async function logOf(client: RawClient): Promise<Buffer[]> {
   return entries.filter(({ kind }) => kind === 0).map(({ payload }) => payload);
 }
 
-/** Appends with an upload until every follower was referred to one: an announcement may come after the append. */
+/** Appends with an upload until every follower was referred to one, and placed it: an announcement may come after the append. */
 async function appendUntilPlaced(): Promise<void> {
+  const before = await Promise.all(followers.map(counts));
   for (;;) {
     const entries = frameEntries([randomBytes(PAYLOAD)], []);
     const id = randomBytes(16);
     await Promise.all(followers.map((client) => client.upload(id, entries)));
     await leader.appendUploaded(id, ALL, entries, 1);
-    const placed = await Promise.all(followers.map(async (client) => (await counts(client)).placed));
-    if (placed.every((count) => count > 0)) return;
+    const now = await Promise.all(followers.map(counts));
+    if (now.every(({ placed }, i) => placed > (before[i]?.placed ?? 0))) return;
   }
 }
 
@@ -122,6 +125,21 @@ describe('an upload', () => {
     }
     expect((await counts(follower)).stagedBytes).toBeLessThanOrEqual(16 * 1024 * 1024);
     await expectSameLogs();
+  });
+
+  it('E27: of fewer or more bytes than a reference may name is not referred to, and no link between nodes is cut', async () => {
+    const ids = [randomBytes(16), randomBytes(16)];
+    const small = frameEntries([randomBytes(100)], []);
+    for (const id of ids) await Promise.all(followers.map((client) => client.upload(id, small)));
+    // What is announced after them is known to the leader by now, and so are they.
+    await appendUntilPlaced();
+    const { hits } = await counts(leader);
+    for (const [i, entries] of [frameEntries([randomBytes(5 * 1024 * 1024)], []), small].entries())
+      await leader.appendUploaded(ids[i] ?? randomBytes(16), ALL, entries, 1);
+    await expectSameLogs();
+    expect((await counts(leader)).hits).toBe(hits);
+    for (let node = 1; node <= clients.length; node += 1)
+      expect(readFileSync(join(cluster.directory, `node-${node}.log`), 'utf8')).not.toContain('a reference to');
   });
 
   it('does not exist for a client that does not ask for it', async () => {

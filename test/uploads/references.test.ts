@@ -1,7 +1,13 @@
 // A leader's references on a clock of the test's own: whom it refers to what, and for whom it waits.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { ANNOUNCE_EARNED_HITS, ANNOUNCE_WAIT_MS, ANNOUNCE_WAIT_SHARE } from '../../src/core/limits.ts';
+import {
+  ANNOUNCE_EARNED_HITS,
+  ANNOUNCE_WAIT_MS,
+  ANNOUNCE_WAIT_SHARE,
+  MAX_UPLOAD_BYTES,
+  MIN_REFERRED_BYTES,
+} from '../../src/core/limits.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { noteOrdered } from '../../src/memory/orderedUploads.ts';
 import { uploadKeyOf } from '../../src/memory/staging.ts';
@@ -9,7 +15,7 @@ import { type Plan, References } from '../../src/replication/references.ts';
 import { smallMemory } from '../crash/testNode.ts';
 
 const TERM = 3;
-const BYTES = 100;
+const BYTES = 300;
 const NODE = 2;
 const CLIENT = 7;
 
@@ -30,9 +36,9 @@ function idOf(number: number): Uint8Array {
 }
 
 /** The next append is `number`'s upload, which its client says is on node 2. */
-function order(number: number, nodes = 0b010, term = TERM): void {
-  noteOrdered(memory, end, end + BYTES, term, { id: idOf(number), nodes, client: CLIENT });
-  end += BYTES;
+function order(number: number, nodes = 0b010, term = TERM, bytes = BYTES): void {
+  noteOrdered(memory, end, end + bytes, term, { id: idOf(number), nodes, client: CLIENT });
+  end += bytes;
   references.takeOrdered(TERM);
 }
 
@@ -72,6 +78,15 @@ describe('references', () => {
     order(3, 0b010, TERM - 1);
     announce(3);
     expect(plan().kind).toBe('bytes');
+  });
+
+  it('E27: are for no range that a follower would not take one for, whatever a client says', () => {
+    for (const [i, bytes] of [MIN_REFERRED_BYTES - 1, MIN_REFERRED_BYTES, MAX_UPLOAD_BYTES, MAX_UPLOAD_BYTES + 1].entries()) {
+      announce(i);
+      order(i, 0b010, TERM, bytes);
+      const { kind } = references.plan(NODE, { from: end - bytes, limit: end, maxBytes: bytes }, 0);
+      expect(kind).toBe(bytes < MIN_REFERRED_BYTES || bytes > MAX_UPLOAD_BYTES ? 'bytes' : 'reference');
+    }
   });
 
   it('are made once for each announcement, and a rejected one counts as one miss', () => {
