@@ -154,7 +154,7 @@ export class Leadership {
     if (round <= progress.ackedRound) return;
     progress.ackedRound = round;
     const startMs = this.#roundStartsMs[round % this.#roundStartsMs.length] ?? 0;
-    if (this.#round - round < this.#roundStartsMs.length) progress.heard(this.#core.nowMs - startMs);
+    if (this.#round - round < this.#roundStartsMs.length) progress.heard(this.#core.nowMs - startMs, this.#core.nowMs);
   }
 
   /** What `to` is due now; undefined when it has all, or has not answered for what is on its way. */

@@ -11,6 +11,9 @@ import type { AppendResponse } from './messages.ts';
  */
 export type ProgressState = 'probe' | 'replicate' | 'stuck';
 
+/** The shortest round is that of the last one to two times this long: a way through the network that was faster is forgotten. */
+const SHORTEST_OF_MS = 600_000;
+
 export class Progress {
   /** The same as the leader's log up to here, and durable there: what counts for the commit. Not known, and so 0, until it has agreed once. */
   match = 0;
@@ -29,9 +32,11 @@ export class Progress {
   contactMs = Number.NEGATIVE_INFINITY;
   /** The largest round that it has answered. */
   ackedRound = 0;
-  /** From the beginning of a round to its answer: of the last one, and the shortest so far; unknown before the first. */
+  /** From the beginning of a round to its answer: of the last one, and the shortest since `#shortestSinceMs` and in the time before; unknown before the first. */
   roundTripMs = 0;
   #shortestMs = Number.POSITIVE_INFINITY;
+  #shortestBeforeMs = Number.POSITIVE_INFINITY;
+  #shortestSinceMs = Number.NEGATIVE_INFINITY;
   /** The commit that was last sent to it. */
   sentCommit = 0;
   /** Whether it counts. Unknown, and so false, until it answers. */
@@ -52,15 +57,20 @@ export class Progress {
     this.#acknowledged = acknowledged;
   }
 
-  /** It has answered a round that began `ms` ago. */
-  heard(ms: number): void {
+  /** At `nowMs` it has answered a round that began `ms` ago. */
+  heard(ms: number, nowMs: number): void {
     this.roundTripMs = ms;
+    if (nowMs - this.#shortestSinceMs > SHORTEST_OF_MS) {
+      this.#shortestBeforeMs = this.#shortestMs;
+      this.#shortestMs = Number.POSITIVE_INFINITY;
+      this.#shortestSinceMs = nowMs;
+    }
     this.#shortestMs = Math.min(this.#shortestMs, ms);
   }
 
   /** How much longer the last round took than the shortest: what stands before it in queues. */
   get queuedMs(): number {
-    return Math.max(0, this.roundTripMs - this.#shortestMs);
+    return Math.max(0, this.roundTripMs - Math.min(this.#shortestMs, this.#shortestBeforeMs));
   }
 
   /** It has agreed up to `verified`, and has `durable` of that on its disk; `round` is the leader's present one. */

@@ -36,6 +36,10 @@ export class LinkLoad {
   clear(): void {
     this.#lookedMs = Number.NEGATIVE_INFINITY;
     this.#waiting = 0;
+    this.#sent = 0;
+    this.#needed = 0;
+    this.#capacity = 0;
+    this.#quietLooks = 0;
     this.#set(false);
   }
 

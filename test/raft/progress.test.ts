@@ -20,3 +20,15 @@ test('of a node that lost its disk, or whose place another one took, nothing is 
   progress.reset(200);
   expect({ ...progress }).toEqual({ ...new Progress(200) });
 });
+
+test('E28: a link that has become slower for good is not taken for one with a queue, for ever', () => {
+  const progress = new Progress(0);
+  const minuteMs = 60_000;
+  progress.heard(1, 0);
+  progress.heard(30, minuteMs);
+  expect(progress.queuedMs).toBe(29);
+  for (let minute = 2; minute <= 22; minute += 1) progress.heard(30, minute * minuteMs);
+  expect(progress.queuedMs).toBe(0);
+  progress.heard(70, 23 * minuteMs);
+  expect(progress.queuedMs).toBe(40);
+});
