@@ -26,6 +26,10 @@ export interface SurveyedNode {
   readonly state: FeedState;
   /** It lacks what it had acknowledged to the leader: it runs on an old copy of its disk. */
   readonly isOldCopy: boolean | null;
+  /** Bytes that the leader has sent to it since the leader's process began. */
+  readonly sentBytes: number | null;
+  /** What it says of uploads. */
+  readonly uploads: NodeStatus['uploads'] | null;
   /** The number of the process that answered. */
   readonly process: string | null;
   /** For people: what it knows to be wrong between the nodes; where it knows no leader, one sentence of why. */
@@ -94,6 +98,8 @@ function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefi
     isVoter: seen?.isVoter ?? status?.cluster.nodes.find(({ isSelf }) => isSelf)?.isVoter ?? null,
     state: seen?.state ?? 'unknown',
     isOldCopy: seen?.isOldCopy ?? null,
+    sentBytes: seen?.sentBytes ?? null,
+    uploads: status?.uploads ?? null,
     process: status?.node.process ?? null,
     causes: status === undefined ? [] : causesIn(status),
   };

@@ -50,6 +50,27 @@ function number(value: number | null): string {
   return value === null ? '-' : grouped(value);
 }
 
+function isTooWide(text: string): boolean {
+  return text.split('\n').some((line) => line.length > COLUMNS);
+}
+
+/** What became of uploads, a row for each node; undefined: no node that answers has had any. */
+function uploadsOf(nodes: readonly SurveyedNode[]): string | undefined {
+  const isUsed = nodes.some(({ uploads }) => uploads !== null && uploads.taken + uploads.refused + uploads.hits + uploads.misses > 0);
+  if (!isUsed) return undefined;
+  const heading = ['uploads', 'sent to it', 'hits', 'misses', 'staged', 'placed', 'expired', 'refused'];
+  const rows = nodes.map(({ id, sentBytes, uploads }) => {
+    const counts = [uploads?.hits, uploads?.misses, undefined, uploads?.placed, uploads?.expired, uploads?.refused];
+    const cells = counts.map((count) => number(count ?? null));
+    cells[2] = uploads === null ? '-' : readableBytes(uploads.stagedBytes);
+    return [`node ${id}`, sentBytes === null ? '-' : readableBytes(sentBytes), ...cells];
+  });
+  const wide = table([heading, ...rows]);
+  if (!isTooWide(wide)) return wide;
+  const facts = rows.map(([node, ...cells]) => `${node}: ${cells.map((cell, i) => `${heading[i + 1]} ${cell}`).join(', ')}`);
+  return ['uploads', ...facts.map((line) => wrapped(line))].join('\n');
+}
+
 function tableOf(nodes: readonly SurveyedNode[]): string {
   const heading = ['node', 'role', 'term', 'end', 'durable', 'commit', 'lag', 'url'];
   const rows = nodes.map(({ id, role, term, tail, durable, commit, lagBytes, url }) => {
@@ -72,8 +93,8 @@ export function describeSurvey(found: Survey): string {
   const hasLeader = found.leader !== undefined;
   const head = wrapped(`cluster ${clusterId}, ${nodes.length} nodes: ${whoLeads(found)}`);
   const rows = tableOf(nodes);
-  const isWide = rows.split('\n').some((line) => line.length > COLUMNS);
-  const body = isWide ? nodes.map(paragraphOf).join('\n') : rows;
+  const body = isTooWide(rows) ? nodes.map(paragraphOf).join('\n') : rows;
+  const uploads = uploadsOf(nodes);
   const notes = [...nodes.flatMap((node) => notesOf(node, hasLeader)), ...causesOf(nodes)].map((note) => wrapped(note));
-  return [head, '', body, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
+  return [head, '', body, ...(uploads === undefined ? [] : ['', uploads]), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
 }

@@ -24,6 +24,7 @@ interface Stand {
   readonly body?: string;
   readonly whyNoLeader?: string;
   readonly causes?: readonly Cause[];
+  readonly uploads?: Partial<NodeStatus['uploads']>;
   /** Takes the request and never answers. */
   readonly isStuck?: boolean;
   /** What it says of the others where it leads, by id. */
@@ -77,7 +78,19 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
     segments: { sealed: 0, bytes: tail },
     clients: { connections: 0, heldAppendBytes: 0, sendBufferedBytes: 0 },
     appends: { entries: 0, batches: 0, bytes: 0 },
-    uploads: { isOn: false, staged: 0, stagedBytes: 0, taken: 0, takenBytes: 0, placed: 0, expired: 0, refused: 0, hits: 0, misses: 0 },
+    uploads: {
+      isOn: false,
+      staged: 0,
+      stagedBytes: 0,
+      taken: 0,
+      takenBytes: 0,
+      placed: 0,
+      expired: 0,
+      refused: 0,
+      hits: 0,
+      misses: 0,
+      ...stand.uploads,
+    },
     memory: { residentBytes: 1 },
     limits: { maxPayloadBytes: 1, windowBytes: 1, maxBatchBytes: 1 },
   };
@@ -255,6 +268,32 @@ describe('status of a cluster', () => {
     ]);
   });
 
+  it('shows what became of uploads, and what the leader sent to each node, once there were any', async () => {
+    const views = { 1: { sentBytes: 3_000_000 }, 3: { sentBytes: 144 } };
+    const leader: Stand = { role: 'leader', leaderId: 2, views, uploads: { hits: 1234, misses: 5 } };
+    const uploads = { staged: 3, stagedBytes: 49_152, taken: 1241, placed: 1230, expired: 4, refused: 7 };
+    const urls = await start([{ role: 'follower', leaderId: 2, uploads }, leader, {}]);
+    const { text, lines, stdout } = await status([urls[0]]);
+    const at = lines.findIndex((line) => line.startsWith('uploads'));
+    expect(lines[at]?.split(/ {2,}/)).toEqual(['uploads', 'sent to it', 'hits', 'misses', 'staged', 'placed', 'expired', 'refused']);
+    expect(lines.slice(at + 1, at + 4).map((line) => line.split(/ {2,}/))).toEqual([
+      ['node 1', '3.0 MB', '0', '0', '49.2 kB', '1,230', '4', '7'],
+      ['node 2', '-', '1,234', '5', '0 B', '0', '0', '0'],
+      ['node 3', '144 B', '-', '-', '-', '-', '-', '-'],
+    ]);
+    expect(
+      stdout
+        .toString()
+        .split('\n')
+        .filter((line) => line.length > 80),
+    ).toEqual([]);
+    expect(text).toContain('node 3 does not answer');
+    const json = JSON.parse((await status([urls[0]], '--json')).stdout.toString()) as { nodes: object[] };
+    expect(json.nodes).toMatchObject([{ sentBytes: 3_000_000, uploads }, { uploads: { hits: 1234 } }, { sentBytes: 144, uploads: null }]);
+    const none = await start([{ role: 'leader', leaderId: 1 }, {}]);
+    expect((await status(none)).text).not.toContain('uploads');
+  });
+
   it('A6: what nodes say is wrong is shown once, with who says it; without a leader, why there is none', async () => {
     const causes = [{ code: 'TWO_PROCESSES' as const, node: 3, sentence: 'two processes run as node 3: stop one of them' }];
     const urls = await start([{ role: 'leader', leaderId: 1, causes }, { role: 'follower', leaderId: 1, causes }, {}]);
@@ -269,17 +308,27 @@ describe('status of a cluster', () => {
   it('A12: fits 80 columns: seven nodes with offsets of 2^53 and long names, and long sentences', async () => {
     const last = Number.MAX_SAFE_INTEGER;
     const name = 'loglog-0.loglog-headless.production-namespace.svc.cluster.local';
-    const views = { 1: { durable: last, lagBytes: last, state: 'catchingUp' as const, isVoter: false, isOldCopy: true } };
+    const views = { 1: { durable: last, lagBytes: last, state: 'catchingUp' as const, isVoter: false, isOldCopy: true, sentBytes: last } };
+    const uploads = { stagedBytes: last, taken: last, placed: last, expired: last, refused: last, hits: last, misses: last };
     const sentence = `the address of node 3 in the list of nodes, ${name}:7170, leads back to this node itself: give it one that leads to it from here`;
     const urls = await start([
-      { role: 'leader', leaderId: 1, term: 2 ** 31 - 1, tail: last, views, causes: [{ code: 'LEADS_TO_SELF', node: 3, sentence }] },
-      ...Array.from({ length: 5 }, () => ({ role: 'candidate' as const, term: 2 ** 31 - 1, tail: last })),
+      {
+        role: 'leader',
+        leaderId: 1,
+        term: 2 ** 31 - 1,
+        tail: last,
+        views,
+        uploads,
+        causes: [{ code: 'LEADS_TO_SELF', node: 3, sentence }],
+      },
+      ...Array.from({ length: 5 }, () => ({ role: 'candidate' as const, term: 2 ** 31 - 1, tail: last, uploads })),
       {},
     ]);
     const { lines, text } = await status([urls[0]]);
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
     expect(text).toContain('end 9,007,199,254,740,991  durable 9,007,199,254,740,991');
     expect(text).toContain(sentence);
+    expect(text).toContain('node 2: sent to it -, hits 9,007,199,254,740,991, misses 9,007,199,254,740,991');
     expect(lines.filter((line) => /^node \d {2}/.test(line))).toHaveLength(7);
     const alone = await start([{ role: 'leader', leaderId: 1, term: 2 ** 31 - 1, tail: last }]);
     expect((await status(alone)).lines.filter((line) => line.length > 80)).toEqual([]);

@@ -3,8 +3,9 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ClientEvent } from '../../src/client/events.ts';
+import type { OpenTransport } from '../../src/client/nodes/transport.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
-import { Follower } from '../../src/client/uploads/follower.ts';
+import { Follower, type FollowerOwner } from '../../src/client/uploads/follower.ts';
 import { Upload } from '../../src/client/uploads/upload.ts';
 import { APPEND, encodeUpload, INTRODUCE } from '../../src/protocol/client.ts';
 import { FEATURE_UPLOADS } from '../../src/protocol/greeting.ts';
@@ -55,6 +56,20 @@ async function connectTried(cluster: FakeCluster, options: ConnectOptions = {}):
     await settleMicrotasks();
   }
   return uploading;
+}
+
+/** Node 2 as a follower, without a client around it. */
+function followerOf(open: OpenTransport, owner: Partial<FollowerOwner> = {}): Follower {
+  const { signal } = new AbortController();
+  const follower = new Follower(2, urlOf(2), {
+    dialOptions: () => ({ open, observed: { commit: 0 }, hasOthers: () => false, timeoutMs: 1000, clusterId: undefined, signal }),
+    answered: () => undefined,
+    trusted: () => undefined,
+    left: () => undefined,
+    ...owner,
+  });
+  onTestFinished(() => follower.close(false));
+  return follower;
 }
 
 /** The APPENDs that nodes were sent; for each upload, what it names is there, byte for byte. */
@@ -341,20 +356,10 @@ describe('a follower that is not well leaves, and the append is not held up', ()
     const cluster = uploadCluster();
     const rests: number[] = [];
     const node = cluster.node(2);
-    const follower = new Follower(2, urlOf(2), {
-      dialOptions: () => ({
-        open: cluster.open,
-        observed: { commit: 0 },
-        hasOthers: () => false,
-        timeoutMs: 1000,
-        clusterId: undefined,
-        signal: new AbortController().signal,
-      }),
+    const follower = followerOf(cluster.open, {
       answered: (_follower, upload) => upload.release(),
-      trusted: () => undefined,
       left: (_follower, _pending, { retryMs }) => void rests.push(retryMs),
     });
-    onTestFinished(() => follower.close(false));
     const meet = async (): Promise<void> => {
       await pass(rests.at(-1) ?? 0);
       follower.meet(performance.now());
@@ -537,6 +542,30 @@ describe('uploads are made', () => {
     }
     expect(lastOf(cluster)?.upload?.nodes).toBe(0b110);
     expect(events.some(({ type }) => type === 'uploadsLost')).toBe(false);
+  });
+
+  test('E35: a connection that comes after its follower was left for idleness is closed at once', async () => {
+    const cluster = uploadCluster();
+    const node = cluster.node(2);
+    const greetings: (() => void)[] = [];
+    const open: OpenTransport = (url, events) =>
+      cluster.open(url, { ...events, message: (bytes) => void greetings.push(() => events.message(bytes)) });
+    const follower = followerOf(open);
+    const greet = async (): Promise<void> => {
+      await settleMicrotasks();
+      for (const deliver of greetings.splice(0)) deliver();
+      await settleMicrotasks();
+    };
+    follower.meet(performance.now());
+    follower.close(true);
+    await greet();
+    expect(node.connection.isOpen).toBe(false);
+    // One that is needed again by then is kept.
+    follower.meet(performance.now());
+    follower.close(true);
+    follower.meet(performance.now());
+    await greet();
+    expect([node.connection.isOpen, node.connections.length]).toEqual([true, 2]);
   });
 
   test('to the followers of the leader that leads: to the one that led, not to the one that does', async () => {

@@ -47,6 +47,8 @@ export class Follower {
   #pendingBytes = 0;
   #connection: Connection | undefined;
   #isDialing = false;
+  /** Needed since it was closed last: what a dial brings is adopted. */
+  #isWanted = false;
   #isClosed = false;
   /** Its node takes uploads, as it says itself. */
   #takes = false;
@@ -86,6 +88,7 @@ export class Follower {
 
   /** It is needed: dials it, unless that is done or it rests, and leaves it when it is on trial for too long. */
   meet(nowMs: number): void {
+    this.#isWanted = true;
     if (this.#pending.size > 0 && !this.#isTrusted && nowMs - this.#triedAtMs > MAX_SILENT_MS) this.leave('it does not answer');
     if (this.#connection === undefined && !this.#isDialing && nowMs >= this.#restUntilMs) void this.#dial();
   }
@@ -115,6 +118,7 @@ export class Follower {
 
   /** It is not needed any more: for good, or (`isIdle`) for now. */
   close(isIdle: boolean): void {
+    this.#isWanted = false;
     this.#isClosed = !isIdle;
     for (const upload of this.#disconnect('it is not needed')) upload.giveUp(this.id);
   }
@@ -137,8 +141,8 @@ export class Follower {
     try {
       const connection = await dial(this.url, { ...this.#owner.dialOptions(), handlers: this.#handlers(), features: CLIENT_UPLOADS });
       this.#isDialing = false;
-      if (this.#isClosed) connection.drop('it is not needed');
-      else this.#adopt(connection);
+      if (this.#isWanted) this.#adopt(connection);
+      else connection.drop('it is not needed');
     } catch (thrown) {
       this.#isDialing = false;
       this.leave(thrown instanceof DialFailure ? thrown.message : String(thrown));
