@@ -24,6 +24,10 @@ export interface Scenario {
   readonly name: string;
   /** What must hold, as a sentence. */
   readonly what: string;
+  /** Shared memory beside the log's: whoever makes one of its size gets this one. */
+  readonly staging?: SharedArrayBuffer;
+  /** Words that are shared also where a thread comes to them only if another one was stopped there. Others are found out. */
+  readonly shared?: readonly Place[];
   /** Memory without words that more than one thread uses. */
   plain?(memory: TailMemory): PlainRanges;
   /** Makes the memory as the threads find it. */
@@ -99,6 +103,7 @@ export class Explorer {
     this.#nameOf = nameOf;
     this.#names = Object.keys(scenario.threads);
     this.#bodies = Object.values(scenario.threads);
+    for (const at of scenario.shared ?? []) this.#shared.add(at);
     this.#threads = new Threads(memory, [], this.#shared);
   }
 
@@ -108,6 +113,7 @@ export class Explorer {
       this.#threads = new Threads(this.#memory, plainRanges, this.#shared);
       const unhook = hook(
         this.#memory,
+        this.#scenario.staging,
         (operation) => this.#threads.operate(operation),
         () => this.#threads.pause(),
       );
@@ -157,6 +163,7 @@ export class Explorer {
   async #begin(): Promise<State | undefined> {
     this.#historyCount = 0;
     resetMemory(this.#memory);
+    if (this.#scenario.staging !== undefined) new Uint8Array(this.#scenario.staging).fill(0);
     const words: Words = new Map();
     this.#threads.setUp(words, this.#scenario.setUp);
     const befores = this.#bodies.map((body) => {

@@ -1,15 +1,25 @@
-// Leads every atomic access to the log's memory to a function: those of JavaScript (Atomics) and those of the WebAssembly module. The
+// Leads every atomic access to the log's memory, and to that of uploads, to a function: those of JavaScript (Atomics) and those of the WebAssembly module. The
 // product knows nothing of it, and whatever functions it has for its words end in these.
 
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { ServerWasm } from '../../src/memory/wasm.ts';
-import type { Operation, Value } from './operations.ts';
+import type { Operation, Place, Value } from './operations.ts';
 
 type Operate = (operation: Operation) => Value;
 
-function hookedAtomics(real: Atomics, buffer: ArrayBufferLike, operate: Operate): Atomics {
-  const addressOf = (array: Int32Array, index: number): number | undefined =>
-    array.buffer === buffer ? array.byteOffset + index * 4 : undefined;
+/** Bytes of a row of the memory of uploads, which begins with its one word. */
+const ROW_BYTES = 32;
+
+/** The word of a row of the memory of uploads. */
+export function stateOfRow(row: number): Place {
+  return `the state of row ${row}`;
+}
+
+function hookedAtomics(real: Atomics, buffer: ArrayBufferLike, staging: ArrayBufferLike | undefined, operate: Operate): Atomics {
+  const addressOf = (array: Int32Array, index: number): Place | undefined => {
+    if (array.buffer === buffer) return array.byteOffset + index * 4;
+    return array.buffer === staging ? stateOfRow((index * 4) / ROW_BYTES) : undefined;
+  };
   const hooks = {
     load(array: Int32Array, index: number): number {
       const at = addressOf(array, index);
@@ -87,14 +97,24 @@ function hookedWasm(real: ServerWasm, operate: Operate, pause: () => void): Serv
   };
 }
 
-/** From now on until the function returned is called, `operate` stands for every atomic access to `memory`. */
-export function hook(memory: TailMemory, operate: Operate, pause: () => void): () => void {
+/** Who makes shared memory of the size of `staging` gets that: the product makes it on one thread, and the other one is given it. */
+function hookedBuffers(real: SharedArrayBufferConstructor, staging: SharedArrayBuffer): SharedArrayBufferConstructor {
+  return new Proxy(real, {
+    construct: (target, [byteLength]: [number]) => (byteLength === staging.byteLength ? staging : new target(byteLength)),
+  });
+}
+
+/** From now on until the function returned is called, `operate` stands for every atomic access to `memory` and `staging`. */
+export function hook(memory: TailMemory, staging: SharedArrayBuffer | undefined, operate: Operate, pause: () => void): () => void {
   const { wasm } = memory;
   const real = globalThis.Atomics;
+  const realBuffer = globalThis.SharedArrayBuffer;
   Object.defineProperty(memory, 'wasm', { value: hookedWasm(wasm, operate, pause), configurable: true });
-  globalThis.Atomics = hookedAtomics(real, memory.shared.memory.buffer, operate);
+  globalThis.Atomics = hookedAtomics(real, memory.shared.memory.buffer, staging, operate);
+  if (staging !== undefined) globalThis.SharedArrayBuffer = hookedBuffers(realBuffer, staging);
   return () => {
     globalThis.Atomics = real;
+    globalThis.SharedArrayBuffer = realBuffer;
     Object.defineProperty(memory, 'wasm', { value: wasm, configurable: true });
   };
 }

@@ -1,6 +1,7 @@
 // Wrong orders of loads and stores, to be planted by name: each proves that the explorer would find it.
 
 import type { Patch } from '../sim/mutants/mutant.ts';
+import { UPLOAD_MUTANTS } from './uploadMutants.ts';
 
 export interface Interleaving {
   readonly name: string;
@@ -701,4 +702,4 @@ const TRUNCATIONS: readonly Interleaving[] = [
   },
 ];
 
-export const MUTANTS: readonly Interleaving[] = [...SLOTS, ...OPEN_SEGMENTS, ...OFFICE, ...COMMIT, ...TRUNCATIONS];
+export const MUTANTS: readonly Interleaving[] = [...SLOTS, ...OPEN_SEGMENTS, ...OFFICE, ...COMMIT, ...TRUNCATIONS, ...UPLOAD_MUTANTS];

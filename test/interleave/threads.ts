@@ -30,8 +30,8 @@ export interface Bench {
 /** Thrown through a thread's functions to stop them. */
 export const SUSPENDED = Symbol('suspended');
 
-/** Ranges of memory that several threads use without atomics. */
-export type PlainRanges = readonly (readonly [from: number, to: number])[];
+/** Views of memory that several threads use without atomics. */
+export type PlainRanges = readonly Uint8Array[];
 
 /** What the words and the bytes in the plain ranges are at one moment. */
 export type Words = Map<Place, Value>;
@@ -186,10 +186,9 @@ export class Threads {
 
   /** The bytes of the plain ranges. */
   plain(): Uint8Array {
-    const parts = this.#plainRanges.map(([from, to]) => this.memory.bytes.slice(from, to));
-    const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    const all = new Uint8Array(this.#plainRanges.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
-    for (const part of parts) {
+    for (const part of this.#plainRanges) {
       all.set(part, at);
       at += part.length;
     }
@@ -198,9 +197,9 @@ export class Threads {
 
   #restore(plain: Uint8Array): void {
     let at = 0;
-    for (const [from, to] of this.#plainRanges) {
-      this.memory.bytes.set(plain.subarray(at, at + to - from), from);
-      at += to - from;
+    for (const part of this.#plainRanges) {
+      part.set(plain.subarray(at, at + part.length));
+      at += part.length;
     }
   }
 

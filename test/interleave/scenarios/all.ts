@@ -3,8 +3,10 @@
 import type { Scenario } from '../explorer.ts';
 import { COMMIT_SCENARIOS } from './commit.ts';
 import { OFFICE_SCENARIOS } from './office.ts';
+import { ORDERED_SCENARIOS } from './orderedUploads.ts';
 import { SEGMENT_SCENARIOS } from './segments.ts';
 import { SLOT_SCENARIOS } from './slots.ts';
+import { STAGING_SCENARIOS } from './staging.ts';
 import { TRUNCATION_SCENARIOS } from './truncations.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -13,4 +15,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...OFFICE_SCENARIOS,
   ...COMMIT_SCENARIOS,
   ...TRUNCATION_SCENARIOS,
+  ...STAGING_SCENARIOS,
+  ...ORDERED_SCENARIOS,
 ];

@@ -10,3 +10,5 @@ export const LARGE = makeBatch([40_000], random).entries;
 /** Small ones. */
 export const SMALL = makeBatch([20], random).entries;
 export const OTHER = makeBatch([40], random).entries;
+/** As long as {@link SMALL}, and something else. */
+export const SMALL_TWIN = makeBatch([20], random).entries;

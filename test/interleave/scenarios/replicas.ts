@@ -23,6 +23,29 @@ export interface Handlers {
   readonly sendEntries?: (to: NodeId, message: PeerMessage) => void;
 }
 
+/** Ports that lead nowhere. */
+export const NO_PORTS: ReplicaPorts = {
+  nowMs: () => 0,
+  wallMs: () => 1,
+  wakeAt: () => undefined,
+  takesUploads: () => false,
+  placed: () => undefined,
+  hash: () => createHash('sha256'),
+  canSend: () => false,
+  send: () => undefined,
+  cut: () => undefined,
+  saveVote: () => undefined,
+  saveStanding: () => undefined,
+  truncate: () => undefined,
+  readCold: () => undefined,
+  readIndexDone: () => undefined,
+  transferDone: () => undefined,
+  fatal: (error) => {
+    throw error;
+  },
+  log: () => undefined,
+};
+
 /** The replica of node 1 among `nodes`, whose log has these terms, and time that only {@link TestReplica.later} moves. */
 export class TestReplica {
   readonly replica: Replica;
@@ -30,28 +53,14 @@ export class TestReplica {
 
   constructor(memory: TailMemory, nodes: readonly NodeId[], log: TermTable, currentTerm: number, handlers: Handlers = {}) {
     const ports: ReplicaPorts = {
+      ...NO_PORTS,
       nowMs: () => this.#nowMs,
-      wallMs: () => 1,
-      wakeAt: () => undefined,
-      takesUploads: () => false,
-      placed: () => undefined,
-      hash: () => createHash('sha256'),
       canSend: () => handlers.sendEntries !== undefined,
       send: (to, message, body, released) => {
         if (body !== undefined) handlers.sendEntries?.(to, message);
         released?.();
       },
-      cut: () => undefined,
-      saveVote: () => undefined,
-      saveStanding: () => undefined,
       truncate: (offset) => handlers.truncate?.(offset),
-      readCold: () => undefined,
-      readIndexDone: () => undefined,
-      transferDone: () => undefined,
-      fatal: (error) => {
-        throw error;
-      },
-      log: () => undefined,
     };
     this.replica = new Replica({
       settings: {

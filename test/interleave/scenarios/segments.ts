@@ -138,7 +138,9 @@ export const SEGMENT_SCENARIOS: readonly Scenario[] = [
   {
     name: 'stamp and write',
     what: 'what is on disk is what was ordered, byte for byte',
-    plain: ({ map }) => [[map.slotAt(0) + SEGMENT_HEADER_BYTES, map.slotAt(0) + SEGMENT_HEADER_BYTES + 2 * SMALL.length]],
+    plain: ({ map, bytes }) => [
+      bytes.subarray(map.slotAt(0) + SEGMENT_HEADER_BYTES, map.slotAt(0) + SEGMENT_HEADER_BYTES + 2 * SMALL.length),
+    ],
     setUp: startWith(SMALL),
     threads: { main: orders(SMALL), writer: writesBytes },
   },

@@ -28,7 +28,7 @@ function fill({ memory }: Bench): void {
 function terms(memory: TailMemory): PlainRanges {
   return [0, 1, 2].map((slot) => {
     const at = memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES;
-    return [at, at + 4];
+    return memory.bytes.subarray(at, at + 4);
   });
 }
 
