@@ -179,6 +179,7 @@ export class Engine {
         log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
       },
       placed: (row, isPlaced) => this.uploads.placed(row, isPlaced),
+      announced: () => this.uploads.announced(),
       failed: failure.fail,
       causes: (causes, whyNoLeader) => this.#causesChanged(causes, whyNoLeader),
       advertised: (other, url) => this.#advertised(other, url),

@@ -129,6 +129,9 @@ export class RaftLink implements RaftPort {
       case 'placed':
         this.#events.placed(message.row, message.isPlaced);
         break;
+      case 'announced':
+        this.#events.announced();
+        break;
       case 'failed':
         this.#events.failed(fromPlainError(message.error));
         break;

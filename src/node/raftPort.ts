@@ -10,6 +10,8 @@ export interface RaftEvents {
   truncate(offset: number): Promise<void>;
   /** This row of the staging memory is not needed any more. */
   placed(row: number, isPlaced: boolean): void;
+  /** The thread has announced to the leader, if it can, what the next call of {@link RaftPort.staged} told it: each is answered once, in order. */
+  announced(): void;
   failed(error: LogError): void;
   /** What is known to be wrong between the nodes, and why there is no leader, should none be known. */
   causes(causes: readonly Cause[], whyNoLeader: string): void;

@@ -16,6 +16,8 @@ import type { Loop } from './loop.ts';
 
 /** A client, as {@link Uploads} needs it. */
 export interface Uploader {
+  /** Whoever is gone is not answered. */
+  readonly isClosed: boolean;
   /** Answers that all `total` bytes of an upload are staged. */
   sendUploaded(requestId: number, total: number): void;
   sendError(requestId: number, code: ErrorCode, offset: number, sentence: string, mayHaveHappened?: boolean): void;
@@ -54,6 +56,9 @@ interface Filling {
   isOrdered: boolean;
 }
 
+/** One that has all its bytes, and is not answered yet. */
+type Whole = Pick<Filling, 'requestId' | 'staged'>;
+
 /** The uploads of one client that has any. */
 interface Client {
   /** Memory that they take. */
@@ -69,7 +74,7 @@ export interface UploadPorts {
   /** Bytes of memory; 0: no uploads are taken. */
   readonly stagingBytes: number;
   readonly maxBatchBytes: number;
-  /** The raft thread's: see RaftPort. */
+  /** The raft thread's: see RaftPort. {@link Uploads.announced} follows each call of `staged`. */
   staging(shared: SharedArrayBuffer): void;
   staged(rows: readonly number[]): void;
 }
@@ -97,7 +102,9 @@ export class Uploads {
   /** Those that are not, in the order in which they were begun. */
   readonly #filling = new Set<Staged>();
   /** Whole since the last turn: the raft thread is told once a turn. */
-  #fresh: number[] = [];
+  #fresh: Whole[] = [];
+  /** What the raft thread was told of, call by call, and has not announced yet. */
+  readonly #announcing: (readonly Whole[])[] = [];
   #isCheckPlanned = false;
   readonly counters: UploadCounters = { taken: 0, takenBytes: 0, placed: 0, expired: 0, refused: 0 };
 
@@ -125,7 +132,7 @@ export class Uploads {
     return this.#staging?.usedBytes ?? 0;
   }
 
-  /** Takes a chunk: answers when all of its upload is staged, or when it is refused. */
+  /** Takes a chunk: answers when all of its upload is staged and announced, or when it is refused. */
   take(request: UploadChunk): void {
     const { caller, requestId, at, chunk, total } = request;
     if (at === 0 ? !this.#begin(request) : this.#refused.get(caller) === requestId) return;
@@ -145,7 +152,14 @@ export class Uploads {
     this.counters.taken += 1;
     this.counters.takenBytes += total;
     this.#isWhole(filling);
-    caller.sendUploaded(requestId, total);
+  }
+
+  /**
+   * The raft thread has announced what it was told of first. Only now are its clients answered: what they say to the leader then is after the
+   * announcement in the leader's network, too, so that it waits for none.
+   */
+  announced(): void {
+    for (const whole of this.#announcing.shift() ?? []) this.#answer(whole);
   }
 
   /** The client is gone: what it staged has a moment left, because its append may be under way over another connection. */
@@ -279,9 +293,10 @@ export class Uploads {
     if (filling !== undefined) this.#drop(filling.staged);
   }
 
-  #isWhole({ staged, isOrdered }: Filling): void {
+  #isWhole({ requestId, staged, isOrdered }: Filling): void {
     if (isOrdered) {
       this.#drop(staged);
+      this.#answer({ requestId, staged });
       return;
     }
     this.#filling.delete(staged);
@@ -289,13 +304,18 @@ export class Uploads {
     this.#byRow.set(staged.row, staged);
     staged.sinceMs = this.#ports.loop.nowMs();
     staged.endMs = staged.sinceMs + STAGED_MS;
-    this.#fresh.push(staged.row);
+    this.#fresh.push({ requestId, staged });
     if (this.#fresh.length > 1) return;
     this.#ports.loop.afterTurn(() => {
-      const rows = this.#fresh;
+      const fresh = this.#fresh;
       this.#fresh = [];
-      this.#ports.staged(rows);
+      this.#announcing.push(fresh);
+      this.#ports.staged(fresh.map(({ staged }) => staged.row));
     });
+  }
+
+  #answer({ requestId, staged: { caller, total } }: Whole): void {
+    if (!caller.isClosed) caller.sendUploaded(requestId, total);
   }
 
   /** Forgets an upload for the room that it takes, or because its time is over. One that is not whole is refused thereby. */

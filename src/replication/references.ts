@@ -181,7 +181,8 @@ export class References {
     if (((upload.nodes >>> (to - 1)) & 1) === 0) return undefined;
     const follower = this.#follower(to);
     if (follower.announced.has(upload.key)) return NOW;
-    if (!isNext) return (follower.hits.get(upload.client) ?? 0) >= ANNOUNCE_EARNED_HITS ? nowMs : undefined;
+    // What is sent as bytes before it ends there: its announcement may come until then, and if it does not, that is a miss.
+    if (!isNext) return nowMs;
     if (follower.waitsFor !== upload && this.#mayWait(follower, upload, nowMs)) {
       follower.waitsFor = upload;
       follower.waitUntilMs = nowMs + ANNOUNCE_WAIT_MS;

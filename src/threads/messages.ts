@@ -90,6 +90,8 @@ export type FromRaft =
   | { readonly kind: 'transferDone'; readonly ok: boolean }
   /** This row of the staging memory is not needed any more: its upload is part of the log, or could not be. */
   | { readonly kind: 'placed'; readonly row: number; readonly isPlaced: boolean }
+  /** The leader has been told of the rows of the next `staged`, if it could be; comes once for each. */
+  | { readonly kind: 'announced' }
   | { readonly kind: 'failed'; readonly error: PlainError }
   /** What is known to be wrong between the nodes, and why there is no leader, should none be known; whenever that changes. */
   | { readonly kind: 'causes'; readonly causes: readonly Cause[]; readonly whyNoLeader: string }

@@ -164,6 +164,7 @@ export class RaftHost {
         break;
       case 'staged':
         this.replica.staged(message.rows);
+        this.#ports.tell({ kind: 'announced' });
         break;
       case 'stop':
         this.#stop().catch((thrown: unknown) => this.#ports.tell({ kind: 'failed', error: toPlainError(thrown) }));

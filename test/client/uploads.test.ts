@@ -211,6 +211,29 @@ describe('an upload', () => {
     await Promise.all(calls);
     expect(cluster.node(2).staging.receivedBytes - received).toBe(10 * 1_000_012);
   });
+
+  test('is made while the leader has as much as its window takes, one at a time', async () => {
+    const cluster = uploadCluster();
+    const { log } = await connectTried(cluster, { maxInFlightBytes: 64 * KIB * KIB });
+    const largest = 4 * KIB * KIB - 12;
+    cluster.leader.hello = { ...cluster.leader.hello, windowBytes: 4 * KIB * KIB };
+    cluster.leader.holdsAppends = true;
+    const { staging } = cluster.node(2);
+    const received = staging.receivedBytes;
+    const calls = Array.from({ length: 3 }, (_, i) => log.append(payloadOf(i, largest)));
+    for (let i = 0; i < 20; i++) await settleMicrotasks();
+    // The first one's append fills the window, the second one is there already, and the third would be more than nodes have room for.
+    expect(appendsOf(cluster)).toHaveLength(3);
+    expect(staging.receivedBytes - received).toBe(2 * (largest + 12));
+    cluster.leader.connection.answerAppends();
+    for (let i = 0; i < 20; i++) await settleMicrotasks();
+    expect(appendsOf(cluster)).toHaveLength(4);
+    expect(staging.receivedBytes - received).toBe(3 * (largest + 12));
+    cluster.leader.holdsAppends = false;
+    cluster.leader.connection.answerAppends();
+    await Promise.all(calls);
+    expect(nodesOf(cluster).slice(2)).toEqual([0b110, 0b110, 0b110]);
+  });
 });
 
 describe('what an append means stays as it is', () => {

@@ -99,6 +99,19 @@ describe('references', () => {
     expect([memory.word(WORD.REFERENCE_HITS), memory.word(WORD.REFERENCE_MISSES)]).toEqual([0, 1]);
   });
 
+  it('end a run of bytes before each upload that the node is said to have: it may be announced until then, and else is a miss of its own', () => {
+    for (const number of [1, 2, 3]) order(number);
+    order(4, 0b100);
+    const due = (first: number): Plan => references.plan(NODE, { from: first * BYTES, limit: end, maxBytes: end }, 0);
+    expect(due(0)).toEqual({ kind: 'bytes', limit: BYTES });
+    announce(2);
+    const second = due(1);
+    expect(second).toMatchObject({ kind: 'reference', upload: { offset: BYTES } });
+    refer(second);
+    expect(due(2)).toEqual({ kind: 'bytes', limit: end });
+    expect([memory.word(WORD.REFERENCE_HITS), memory.word(WORD.REFERENCE_MISSES)]).toEqual([1, 2]);
+  });
+
   it('are waited for by clients that have earned it, so long, and not after a miss', () => {
     earn(1);
     order(100);

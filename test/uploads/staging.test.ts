@@ -17,6 +17,7 @@ import { Staged } from '../../src/replication/staged.ts';
 const MIB = 1024 * 1024;
 
 class TestUploader implements Uploader {
+  isClosed = false;
   readonly answers: string[] = [];
 
   sendUploaded(requestId: number): void {
@@ -32,8 +33,11 @@ class TestUploader implements Uploader {
 function make(stagingBytes: number) {
   let nowMs = 0;
   let timers: { readonly atMs: number; readonly run: () => void }[] = [];
-  const turns: (() => void)[] = [];
-  const raft: { uploads: StagedUploads | undefined; rows: number[] } = { uploads: undefined, rows: [] };
+  const raft: { uploads: StagedUploads | undefined; rows: number[]; isBusy: boolean } = {
+    uploads: undefined,
+    rows: [],
+    isBusy: false,
+  };
   const uploads = new Uploads({
     loop: {
       nowMs: () => nowMs,
@@ -41,18 +45,18 @@ function make(stagingBytes: number) {
         timers.push({ atMs: nowMs + delayMs, run });
         return { cancel: () => undefined };
       },
-      afterTurn: (run) => void turns.push(run),
+      afterTurn: (run) => run(),
     },
     stagingBytes,
     maxBatchBytes: 4 * MIB,
     staging: (shared) => {
       raft.uploads = new StagedUploads(shared);
     },
-    staged: (rows) => void raft.rows.push(...rows),
+    staged: (rows) => {
+      raft.rows.push(...rows);
+      if (!raft.isBusy) uploads.announced();
+    },
   });
-  const endTurn = (): void => {
-    for (const run of turns.splice(0)) run();
-  };
   const pass = (ms: number): void => {
     const endMs = nowMs + ms;
     for (;;) {
@@ -64,7 +68,7 @@ function make(stagingBytes: number) {
     }
     nowMs = endMs;
   };
-  return { uploads, raft, endTurn, pass };
+  return { uploads, raft, pass };
 }
 
 function idOf(number: number): Uint8Array {
@@ -92,6 +96,21 @@ describe('uploads on a node', () => {
     expect(second.answers.at(-1)).toBe('ENTRY_TOO_LARGE 8');
     expect(uploads.stagedBytes).toBe(16 * MIB + STAGING_BLOCK_BYTES);
     expect(uploads.counters.refused).toBe(2);
+  });
+
+  it('are answered when the leader has been told of them, each once, and nobody who is gone', () => {
+    const { uploads, raft } = make(MIB);
+    const [stays, goes] = [new TestUploader(), new TestUploader()];
+    raft.isBusy = true;
+    for (const [number, caller] of [stays, goes, stays].entries()) put(uploads, caller, number, 100);
+    goes.isClosed = true;
+    uploads.closed(goes);
+    expect(stays.answers).toEqual([]);
+    for (let told = 1; told <= 3; told += 1) {
+      uploads.announced();
+      expect(stays.answers).toEqual(['uploaded 0', 'uploaded 2'].slice(0, told < 3 ? 1 : 2));
+    }
+    expect(goes.answers).toEqual([]);
   });
 
   it('go when their time is over, and sooner when their client is gone', () => {
@@ -210,11 +229,10 @@ describe('uploads on a node', () => {
   });
 
   it('E32: the next oldest gives way where the raft thread has the oldest in hand', () => {
-    const { uploads, raft, endTurn } = make(8 * MIB);
+    const { uploads, raft } = make(8 * MIB);
     const [hog, other] = [new TestUploader(), new TestUploader()];
     put(uploads, hog, 1, 4 * MIB);
     put(uploads, hog, 2, 4 * MIB);
-    endTurn();
     const [row = -1] = raft.rows;
     expect(raft.uploads?.take(row, uploadKeyOf(idOf(1)), 4 * MIB)).toBeDefined();
     put(uploads, other, 3, 4 * MIB);
@@ -225,12 +243,11 @@ describe('uploads on a node', () => {
   });
 
   it('E32: one that is not whole when this node has its append goes on to its end, and takes no room then', () => {
-    const { uploads, raft, endTurn } = make(MIB);
+    const { uploads, raft } = make(MIB);
     const client = new TestUploader();
     put(uploads, client, 1, 100, 50);
     uploads.ordered(idOf(1));
     put(uploads, client, 1, 100, 50, 50);
-    endTurn();
     expect([client.answers, uploads.count, raft.rows]).toEqual([['uploaded 1'], 0, []]);
   });
 
@@ -266,17 +283,15 @@ describe('uploads on a node', () => {
   });
 
   it('E24: keep their place when an earlier one of the row is told to be placed late', () => {
-    const { uploads, raft, endTurn, pass } = make(MIB);
+    const { uploads, raft, pass } = make(MIB);
     const caller = new TestUploader();
     put(uploads, caller, 1, 100);
-    endTurn();
     const [row = -1] = raft.rows;
     expect(raft.uploads?.take(row, uploadKeyOf(idOf(1)), 100)).toBeDefined();
     raft.uploads?.done(row);
     // Its time is over before the word of the raft thread is here, and the row is another upload's.
     pass(STAGED_MS + STAGED_CHECK_MS);
     put(uploads, caller, 2, 100);
-    endTurn();
     expect(raft.rows).toEqual([row, row]);
     uploads.placed(row, true);
     expect(uploads.count).toBe(1);

@@ -366,9 +366,12 @@ export class Appender {
   /** Whether the open message, of `openBytes`, is not to wait for more. */
   #hasRoomToSend(openBytes: number): boolean {
     const first = this.#sealed.peek();
-    if (first === undefined) return this.#sent.hasRoomFor(openBytes, this.#windowBytes);
+    if (first === undefined && this.#sent.hasRoomFor(openBytes, this.#windowBytes)) return true;
+    if (openBytes < MIN_UPLOAD_BYTES) return false;
     // What stands before it waits for its upload, and its own may be made meanwhile.
-    return first.upload?.isOver === false && openBytes >= MIN_UPLOAD_BYTES && this.#room.bytes + openBytes <= this.#windowBytes;
+    if (first?.upload?.isOver === false && this.#room.bytes + openBytes <= this.#windowBytes) return true;
+    // Or for the receipts of others, which take the way to the leader alone: those to the followers would be idle.
+    return this.#uploader?.isIdleFor(openBytes) === true;
   }
 
   #sendSealed(): void {

@@ -77,6 +77,16 @@ export class Uploader implements UploadOwner, FollowerOwner {
     return this.#followers.meet(hello, this.#usedAtMs);
   }
 
+  /** Whether nothing is being uploaded, and a message of `bytes` of entries would be at once. */
+  isIdleFor(bytes: number): boolean {
+    return (
+      this.#underWay.size === 0 &&
+      this.#queue.length === 0 &&
+      this.#unsettledBytes + bytes <= MAX_UPLOADS_UNSETTLED_BYTES &&
+      this.helps(bytes)
+    );
+  }
+
   /** Uploads a message that it {@link helps}. `entries`: complete, as they are in the APPEND, unchanged until the upload is released. */
   upload(entries: Uint8Array): Upload {
     this.#lastRequestId = (this.#lastRequestId + 1) % FIRST_REQUEST_ID;
