@@ -239,12 +239,9 @@ describe('an END that waits', () => {
     expect(client.answers).toEqual(['commit 200']);
     ends.start(request({ atLeast: 900, waitMs: 9_000 }));
     const answered = (): number => greedy.reduce((sum, { answers }) => sum + answers.length, 0);
-    const startMs = performance.now();
     commit(1_000);
-    const tookMs = performance.now() - startMs;
     // All 64,000 would take many times as long as the budget of a turn.
     expect([client.answers.length, answered() > 0, answered() < 64_000]).toEqual([2, true, true]);
-    expect(tookMs).toBeLessThan(1_000);
     for (const { caller } of greedy) ends.closed(caller);
   });
 
