@@ -2,7 +2,7 @@
 
 import { ENTRY_HEADER_BYTES, SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
 import { assert } from '../../../src/core/assert.ts';
-import { MAX_ORDERED_UPLOADS } from '../../../src/core/limits.ts';
+import { MAX_ORDERED_UPLOADS, MIN_REFERRED_BYTES } from '../../../src/core/limits.ts';
 import { ORDERED_UPLOAD, SLOT_SEALED, STATE } from '../../../src/memory/map.ts';
 import { noteOrdered, type OrderedUpload, takeOrdered, type Upload } from '../../../src/memory/orderedUploads.ts';
 import { uploadKeyOf } from '../../../src/memory/staging.ts';
@@ -12,7 +12,7 @@ import { Digests } from '../../../src/replication/digests.ts';
 import { Feed } from '../../../src/replication/feed.ts';
 import type { Scenario } from '../explorer.ts';
 import type { Bench, Body, PlainRanges } from '../threads.ts';
-import { LARGE, SMALL } from './batches.ts';
+import { LARGE, REFERRED } from './batches.ts';
 
 function uploadOf(number: number): Upload {
   return { id: new Uint8Array(16).fill(number), nodes: number, client: number };
@@ -21,13 +21,17 @@ function uploadOf(number: number): Upload {
 /** A row must be all of one upload: `number` is in each part of it. */
 function checkRow({ key, offset, end, nodes, client, term }: OrderedUpload): number {
   const isWhole =
-    key === uploadKeyOf(uploadOf(client).id) && nodes === client && offset === client * 100 && end === offset + 1 && term === 1;
+    key === uploadKeyOf(uploadOf(client).id) &&
+    nodes === client &&
+    offset === client * MIN_REFERRED_BYTES &&
+    end === offset + MIN_REFERRED_BYTES &&
+    term === 1;
   assert(isWhole, 'a row is all of one upload');
   return client;
 }
 
 function note(memory: TailMemory, number: number): void {
-  noteOrdered(memory, number * 100, number * 100 + 1, 1, uploadOf(number));
+  noteOrdered(memory, number * MIN_REFERRED_BYTES, (number + 1) * MIN_REFERRED_BYTES, 1, uploadOf(number));
 }
 
 /** Ids of the rows that a scenario uses. */
@@ -97,7 +101,7 @@ const sees: Body =
 const orders: Body = ({ memory }) => {
   const tail = new Tail(memory, () => undefined);
   return () => {
-    for (const number of [1, 2]) tail.append(SMALL, 1, 1, SMALL.length, 5, false, uploadOf(number));
+    for (const number of [1, 2]) tail.append(REFERRED, 1, 1, REFERRED.length, 5, false, uploadOf(number));
   };
 };
 
