@@ -7,7 +7,8 @@ import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Loop } from './loop.ts';
 
 const LOOK_MS = 1_000;
-/** Looks in a row without the reason before it is taken back. */
+/** Looks in a row with the reason before it is told: in one alone two clients may have been busy one after the other. And without it, before it is taken back. */
+const REASON_LOOKS = 2;
 const QUIET_LOOKS = 3;
 
 export class UploadHelp {
@@ -17,6 +18,7 @@ export class UploadHelp {
   /** Bytes of large appends since the last look. */
   readonly #clients = new Map<object, number>();
   #isLooking = false;
+  #reasonLooks = 0;
   #quietLooks = 0;
   /** Whether uploads help, as clients are told. */
   isNeeded = false;
@@ -48,8 +50,9 @@ export class UploadHelp {
     this.#clients.clear();
     const isReason = busy >= BUSY_CLIENTS && this.#memory.word32(STATE.LINKS_WAIT) !== 0;
     this.#quietLooks = isReason ? 0 : this.#quietLooks + 1;
-    const isNeeded = isReason || (this.isNeeded && this.#quietLooks < QUIET_LOOKS);
-    if (isNeeded) this.#plan();
+    this.#reasonLooks = isReason ? this.#reasonLooks + 1 : 0;
+    const isNeeded = this.isNeeded ? this.#quietLooks < QUIET_LOOKS : this.#reasonLooks >= REASON_LOOKS;
+    if (isNeeded || isReason) this.#plan();
     if (isNeeded === this.isNeeded) return;
     this.isNeeded = isNeeded;
     this.#changed();

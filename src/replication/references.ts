@@ -21,18 +21,18 @@ const NOW = Number.NEGATIVE_INFINITY;
 /** Clients whose hits are remembered; those that were heard from last. */
 const MAX_CLIENTS = 1024;
 
-/** All waits for one node, as a share of the time: a bucket that fills with time, and holds a second's share. */
+/** All waits for one node, as a share of the time: a bucket that fills with time, and holds one of the longest. */
 class Waits {
   #allowedMs = 0;
   #sinceMs = Number.NEGATIVE_INFINITY;
 
-  /** Whether there may be another wait, which is taken out of the bucket. */
-  take(nowMs: number): boolean {
-    this.#allowedMs = Math.min(1000 * ANNOUNCE_WAIT_SHARE, this.#allowedMs + (nowMs - this.#sinceMs) * ANNOUNCE_WAIT_SHARE);
+  /** How long another wait may be, which is taken out of the bucket; 0: there may be none. */
+  take(nowMs: number): number {
+    this.#allowedMs = Math.min(ANNOUNCE_WAIT_MS, this.#allowedMs + (nowMs - this.#sinceMs) * ANNOUNCE_WAIT_SHARE);
     this.#sinceMs = nowMs;
-    if (this.#allowedMs < ANNOUNCE_WAIT_MS) return false;
-    this.#allowedMs -= ANNOUNCE_WAIT_MS;
-    return true;
+    const ms = Math.floor(this.#allowedMs);
+    this.#allowedMs -= ms;
+    return ms;
   }
 
   /** A wait was shorter than the longest. */
@@ -183,19 +183,19 @@ export class References {
     if (follower.announced.has(upload.key)) return NOW;
     // What is sent as bytes before it ends there: its announcement may come until then, and if it does not, that is a miss.
     if (!isNext) return nowMs;
-    if (follower.waitsFor !== upload && this.#mayWait(follower, upload, nowMs)) {
+    if (follower.waitsFor !== upload) {
       follower.waitsFor = upload;
-      follower.waitUntilMs = nowMs + ANNOUNCE_WAIT_MS;
+      follower.waitUntilMs = nowMs + this.#mayWaitMs(follower, upload, nowMs);
     }
-    if (follower.waitsFor === upload && nowMs < follower.waitUntilMs) return follower.waitUntilMs;
+    if (nowMs < follower.waitUntilMs) return follower.waitUntilMs;
     follower.waitsFor = undefined;
     if (follower.missed !== upload) this.#count(follower, upload, false);
     follower.missed = upload;
     return undefined;
   }
 
-  #mayWait(follower: Follower, { client }: OrderedUpload, nowMs: number): boolean {
-    return (follower.hits.get(client) ?? 0) >= ANNOUNCE_EARNED_HITS && follower.waits.take(nowMs);
+  #mayWaitMs(follower: Follower, { client }: OrderedUpload, nowMs: number): number {
+    return (follower.hits.get(client) ?? 0) >= ANNOUNCE_EARNED_HITS ? follower.waits.take(nowMs) : 0;
   }
 
   #count(follower: Follower, { client }: OrderedUpload, isHit: boolean): void {

@@ -37,7 +37,7 @@ function setUp(): Setup {
 
 const [one, other] = [{}, {}];
 
-it('says so when links wait and two clients are busy, and takes it back after three quiet seconds', () => {
+it('says so when links wait and two clients are busy for two seconds, and takes it back after three quiet seconds', () => {
   const { help, told, wait, second } = setUp();
   const append = (): void => {
     help.appended(one, BUSY_CLIENT_BYTES);
@@ -47,6 +47,9 @@ it('says so when links wait and two clients are busy, and takes it back after th
   second();
   expect(told).toEqual([]);
   wait(true);
+  append();
+  second();
+  expect(told).toEqual([]);
   append();
   second();
   expect(told).toEqual([true]);
@@ -59,6 +62,16 @@ it('says so when links wait and two clients are busy, and takes it back after th
   second();
   expect(second()).toBe(false);
   expect(told).toEqual([true, false]);
+});
+
+it('does not for two clients of which one goes on where the other ends', () => {
+  const { help, told, wait, second } = setUp();
+  wait(true);
+  for (const clients of [[one], [one, other], [other], [other, one], [one]]) {
+    for (const client of clients) help.appended(client, BUSY_CLIENT_BYTES);
+    expect(second()).toBe(clients.length > 1);
+  }
+  expect(told).toEqual([]);
 });
 
 it('does not for one client, nor for small messages', () => {
