@@ -27,6 +27,8 @@ export type ClientEvent =
   | { readonly type: 'waiting'; readonly wants: 'leader' | 'reader'; readonly attempts: number; readonly error: LogError }
   /** The time for trying is over: what waited for a node fails with `error`. */
   | { readonly type: 'gaveUp'; readonly wants: 'leader' | 'reader'; readonly error: LogError }
+  /** A leader takes no appends because disks are full; they are tried again until their time is over. Told at the first of a connection. */
+  | ({ readonly type: 'diskFull'; readonly error: LogError } & NodeSeen)
   /** Large appends are put on this follower from now on: for the first time, or again. */
   | { readonly type: 'uploads'; readonly url: string; readonly nodeId: number }
   /** This follower gets its copies from the leader again, and is tried anew after `retryMs`. Nothing failed by it. */
@@ -46,6 +48,8 @@ export interface Counters {
   readonly leaderChangeCount: number;
   /** Messages of appends that were sent once more: their node refused them, or was lost, and they had no effect, or are conditional. */
   readonly resentMessageCount: number;
+  /** Messages of appends that a leader did not take because disks were full. */
+  readonly diskFullMessageCount: number;
   /** Entries and bytes of entries that were acknowledged: also those of calls that were aborted before, and so count as rejected, too. */
   readonly appendedEntryCount: number;
   readonly appendedBytes: number;
@@ -87,6 +91,7 @@ export class Watch {
   lossCount = 0;
   leaderChangeCount = 0;
   resentMessageCount = 0;
+  diskFullMessageCount = 0;
   appendedEntryCount = 0;
   appendedBytes = 0;
   failedAppendCount = 0;
@@ -114,7 +119,7 @@ export class Watch {
   }
 
   get counters(): Counters {
-    const { connectCount, lossCount, leaderChangeCount, resentMessageCount } = this;
+    const { connectCount, lossCount, leaderChangeCount, resentMessageCount, diskFullMessageCount } = this;
     const { appendedEntryCount, appendedBytes, failedAppendCount, unknownAppendCount } = this;
     const { uploadedMessageCount, uploadedBytes, uploadMissCount } = this;
     return {
@@ -122,6 +127,7 @@ export class Watch {
       lossCount,
       leaderChangeCount,
       resentMessageCount,
+      diskFullMessageCount,
       appendedEntryCount,
       appendedBytes,
       failedAppendCount,

@@ -3,11 +3,22 @@
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { publicAddress } from './address.ts';
 import { LogError } from './errors.ts';
-import { MAX_CLUSTER_NODES, MAX_NODE_ID, MAX_STATE_ENTRY_BYTES, SESSION_ENTRY_BYTES, TIME_ENTRY_BYTES } from './limits.ts';
+import {
+  DISK_CRITICAL_BYTES,
+  DISK_CRITICAL_SEGMENTS,
+  DISK_LOW_SEGMENTS,
+  MAX_CLUSTER_NODES,
+  MAX_NODE_ID,
+  MAX_STATE_ENTRY_BYTES,
+  SESSION_ENTRY_BYTES,
+  TIME_ENTRY_BYTES,
+} from './limits.ts';
 import { isWildcard, type Peer, parsePeers } from './peers.ts';
 import { badAddressWithoutSecrets } from './secrets.ts';
 
 const MIB = 1024 * 1024;
+/** More than any disk has. */
+const MAX_DISK_BYTES = 2 ** 50;
 
 interface NumberOption {
   readonly kind: 'number';
@@ -113,6 +124,22 @@ export const OPTIONS = {
     max: 1024 * MIB,
     sentence: 'memory for copies of appends that clients put on this node themselves, in a cluster, taken once they do; 0: they may not',
   },
+  diskLowBytes: {
+    kind: 'number',
+    unit: 'bytes',
+    default: 0,
+    min: 0,
+    max: MAX_DISK_BYTES,
+    sentence: `with less room for the log on its disk, the node warns; 0: ${DISK_LOW_SEGMENTS} segments, and at least ${DISK_CRITICAL_BYTES / MIB} MiB more than critical`,
+  },
+  diskCriticalBytes: {
+    kind: 'number',
+    unit: 'bytes',
+    default: 0,
+    min: 0,
+    max: MAX_DISK_BYTES,
+    sentence: `with less room for the log on its disk, appends are refused; 0: ${DISK_CRITICAL_SEGMENTS} segments and ${DISK_CRITICAL_BYTES / MIB} MiB`,
+  },
   maxConnections: {
     kind: 'number',
     unit: 'connections',
@@ -163,6 +190,9 @@ export interface Config {
   readonly windowBytes: number;
   /** Memory for uploads of clients; 0: none are taken. */
   readonly stagingBytes: number;
+  /** Room on the disk below which it is low, and critical: resolved, never 0. */
+  readonly diskLowBytes: number;
+  readonly diskCriticalBytes: number;
   readonly maxConnections: number;
   readonly allowOrigin: string;
   readonly allowHost: string;
@@ -358,11 +388,29 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     maxPayloadBytes: Math.min(number('maxPayloadBytes'), clientCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
     windowBytes: number('windowBytes'),
     stagingBytes: number('stagingBytes'),
+    ...diskLevels(segmentBytes, number('diskLowBytes'), number('diskCriticalBytes'), giving),
     maxConnections: number('maxConnections'),
     allowOrigin: text('allowOrigin'),
     allowHost: text('allowHost'),
     callOf,
   };
+}
+
+/** The levels of a disk, as given or, for 0, as usual. */
+function diskLevels(
+  segmentBytes: number,
+  low: number,
+  critical: number,
+  { callOf, refuse }: Giving,
+): Pick<Config, 'diskLowBytes' | 'diskCriticalBytes'> {
+  const usualCritical = DISK_CRITICAL_SEGMENTS * segmentBytes + DISK_CRITICAL_BYTES;
+  const diskCriticalBytes = critical !== 0 ? critical : low !== 0 ? Math.min(low, usualCritical) : usualCritical;
+  const diskLowBytes = low === 0 ? Math.max(DISK_LOW_SEGMENTS * segmentBytes, diskCriticalBytes + DISK_CRITICAL_BYTES) : low;
+  if (diskLowBytes < diskCriticalBytes) {
+    const sentence = `${callOf('diskLowBytes')} ${low} is below ${callOf('diskCriticalBytes')} ${critical}: a disk is low before it is critical`;
+    throw refuse(sentence, false);
+  }
+  return { diskLowBytes, diskCriticalBytes };
 }
 
 /** Most bytes of entries in one APPEND message: one batch never spans two segments. */

@@ -35,6 +35,7 @@ export const ERRORS = {
   CHAIN_BROKEN: { number: 18, retryable: false, outcome: 'failed' },
   UNKNOWN_FLAGS: { number: 19, retryable: false, outcome: 'failed' },
   OTHER_VERSION: { number: 20, retryable: false, outcome: 'failed' },
+  DISK_FULL: { number: 29, retryable: true, outcome: 'failed' },
   // Raised by the client itself.
   CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },
@@ -67,7 +68,6 @@ export const RESERVED_ERRORS = {
   SEQUENCE_GAP: 26,
   UNKNOWN_SESSION: 27,
   FENCED: 28,
-  DISK_LOW: 29,
   TOO_OLD_FOR_LOG: 30,
 } as const;
 

@@ -261,6 +261,14 @@ export const STOP_QUIET_MS = 20;
 /** Cold reads that run at once; each has a buffer of its own in shared memory. */
 export const COLD_READERS = 2;
 
+/** How often a node looks how much of its disk is free; besides, at each new segment. */
+export const DISK_LOOK_MS = 1_000;
+
+/** The room for appends below which a disk is low, and critical, in segments and bytes, where no option says otherwise. */
+export const DISK_LOW_SEGMENTS = 8;
+export const DISK_CRITICAL_SEGMENTS = 2;
+export const DISK_CRITICAL_BYTES = 64 * 1024 * 1024;
+
 /** How often the main thread shows that its event loop turns. */
 export const MAIN_BEAT_MS = 250;
 

@@ -31,6 +31,10 @@ export interface NodeOptions {
   readonly maxPayloadBytes?: Size | undefined;
   /** Bytes of entries that one connection may have unacknowledged, 64 KiB to 256 MiB. Default 4 MiB. */
   readonly windowBytes?: Size | undefined;
+  /** With less room for the log on its disk, the node warns. Default 0: 8 segments, and at least 64 MiB more than `diskCriticalBytes`. */
+  readonly diskLowBytes?: Size | undefined;
+  /** With less room for the log on its disk, appends are refused with DISK_FULL until there is some again. Default 0: 2 segments and 64 MiB. */
+  readonly diskCriticalBytes?: Size | undefined;
   /** Id of this node in its cluster, 1 to 32. Default 1. */
   readonly node?: number | undefined;
   /**

@@ -70,6 +70,7 @@ export const STATE = {
   SOLE: CONTROL_AT + 176, // 1 when what is durable here is committed: a cluster of one, led in a term that has begun: raft thread
   COMMIT_AWAITED: CONTROL_AT + 180, // 1 while the main thread waits on SIGNAL.COMMIT: main thread
   HANGS: CONTROL_AT + 160, // counts the times that the main thread did not answer for long: raft thread
+  DISK_LEVEL: CONTROL_AT + 108, // DISK_OK, DISK_LOW, DISK_CRITICAL: how much room there is: main thread
   BEAT: CONTROL_AT + 188, // bumped by the main thread again and again, to show that its event loop turns: main thread
   LINKS_WAIT: CONTROL_AT + 116, // 1 while this node leads and its links to the others are what waits: raft thread
   UPLOADS: CONTROL_AT + 120, // counts the rows that were put into the ring of ordered uploads: whoever owns the log's end, before TAIL
@@ -87,6 +88,10 @@ export const ORDERED_UPLOAD = {
   ID: 32, // 16 bytes
 } as const;
 const ORDERED_UPLOAD_BYTES = 64;
+
+export const DISK_OK = 0;
+export const DISK_LOW = 1;
+export const DISK_CRITICAL = 2;
 
 export const ROLE_FOLLOWER = 0;
 export const ROLE_CANDIDATE = 1;
@@ -107,6 +112,7 @@ export const PEER = {
   CONNECTED: 20, // i32: 1 while our link to it is up
   VOTER: 24, // i32: 1 when it does not count, 2 when it does, 0 where that is not known
   OLD_COPY: 28, // i32: 1 while it lacks what it had acknowledged
+  FULL: 32, // i32: 1 while it says that its disk has no room for appends
   SENT: 40, // f64 word: bytes that were handed to the link to it, ever
 } as const;
 

@@ -16,6 +16,8 @@ export interface PeerRecord {
   readonly isVoter: boolean | null;
   /** It lacks what it had acknowledged: it runs on an old copy of its disk. */
   readonly isOldCopy: boolean;
+  /** It said last that its disk has no room for more appends. */
+  readonly isFull: boolean;
 }
 
 const UNKNOWN_MATCH = -1;
@@ -35,6 +37,11 @@ export class PeerTable {
     return this.#memory.word(peerAt(id) + PEER.MATCH) - 1;
   }
 
+  /** Whether node `id` said last that its disk has no room for more appends. */
+  isFull(id: number): boolean {
+    return this.#memory.word32(peerAt(id) + PEER.FULL) !== 0;
+  }
+
   /** What the raft thread wrote about node `id`. Its fields are read one by one: they need not be of one moment. */
   get(id: number): PeerRecord {
     const at = peerAt(id);
@@ -47,6 +54,7 @@ export class PeerTable {
       isConnected: this.#memory.word32(at + PEER.CONNECTED) !== 0,
       isVoter: voter === VOTER_UNKNOWN ? null : voter === VOTER_YES,
       isOldCopy: this.#memory.word32(at + PEER.OLD_COPY) !== 0,
+      isFull: this.isFull(id),
     };
   }
 
@@ -62,7 +70,7 @@ export class PeerTable {
   }
 
   /** Writes the given fields of node `id`'s record. Times are rounded down to whole milliseconds. */
-  set(id: number, { match, contactMs, state, isConnected, isVoter, isOldCopy }: Partial<PeerRecord>): void {
+  set(id: number, { match, contactMs, state, isConnected, isVoter, isOldCopy, isFull }: Partial<PeerRecord>): void {
     const at = peerAt(id);
     if (match !== undefined) this.#memory.setWord(at + PEER.MATCH, match === null ? 0 : match + 1);
     if (contactMs !== undefined) this.#memory.setWord(at + PEER.CONTACT_MS, contactMs);
@@ -72,5 +80,6 @@ export class PeerTable {
       this.#memory.setWord32(at + PEER.VOTER, isVoter === null ? VOTER_UNKNOWN : isVoter ? VOTER_YES : VOTER_NO);
     }
     if (isOldCopy !== undefined) this.#memory.setWord32(at + PEER.OLD_COPY, isOldCopy ? 1 : 0);
+    if (isFull !== undefined) this.#memory.setWord32(at + PEER.FULL, isFull ? 1 : 0);
   }
 }

@@ -79,6 +79,8 @@ export class Appends {
   isDraining = false;
   /** Why nothing is ordered or acknowledged any more; empty: it is. */
   #failure = '';
+  /** Why there is no room on the disks for what is not ordered yet; empty: there is. */
+  #diskFull = '';
   /** Appends that were refused because the node stops. */
   refusedWhileDraining = 0;
   /** Sessions with receipts to send. */
@@ -140,6 +142,10 @@ export class Appends {
       request.caller.sendError(request.requestId, 'NOT_LEADER', 0, this.#notLeader());
       return;
     }
+    if (this.#diskFull !== '') {
+      request.caller.sendError(request.requestId, 'DISK_FULL', 0, this.#diskFull);
+      return;
+    }
     // An append that arrives while others are held queues behind them, so that order is kept.
     if (!this.#held.isEmpty || !this.#order(request)) this.#hold(request);
   }
@@ -180,6 +186,12 @@ export class Appends {
     this.#flushAnswers();
     if (this.#leaving.size > 0) for (const caller of this.#leaving.keys()) this.#endSettled(caller);
     this.retryHeld();
+  }
+
+  /** From now on nothing is ordered, for this reason, what is held neither; empty: appends are taken again. */
+  refuseAll(sentence: string): void {
+    this.#diskFull = sentence;
+    if (sentence !== '' && this.#failure === '') this.#refuseAllHeld('DISK_FULL', sentence);
   }
 
   /** The node stops: what it has not ordered by now it will not order. */

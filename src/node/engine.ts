@@ -18,6 +18,7 @@ import { Appends } from './appends.ts';
 import type { Appender, Caller } from './caller.ts';
 import { ClusterStatus } from './clusterStatus.ts';
 import { CommitWatch } from './commitWatch.ts';
+import { DiskRoom } from './diskRoom.ts';
 import type { Door, Greeted } from './door.ts';
 import { Ends } from './ends.ts';
 import type { EngineConfig } from './engineOptions.ts';
@@ -46,6 +47,7 @@ export class Engine {
   readonly memory: TailMemory;
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
+  readonly disk: DiskRoom;
   readonly appends: Appends;
   readonly readings: Readings;
   readonly ends: Ends;
@@ -97,6 +99,8 @@ export class Engine {
         ports.discard(spare);
         log.warn(`no files can be prepared for the next segments: ${error.message}`);
       },
+      opened: () => this.disk.opened(),
+      mayAllocate: () => this.disk.mayAllocate(),
       // Of a task, or of what follows when it has ended.
       failed: failure.broke,
     });
@@ -118,11 +122,24 @@ export class Engine {
       awaitCommit,
       ordered: (caller, bytes, id) => this.#ordered(caller, bytes, id),
     });
+    this.disk = new DiskRoom({
+      memory,
+      loop,
+      bounds: config,
+      log,
+      segments: this.segments,
+      others: this.cluster.others,
+      lookMs: ports.diskLookMs,
+      freeBytes: () => tasks.freeBytes(),
+      discard: ports.discard,
+      refuse: (sentence) => this.appends.refuseAll(sentence),
+    });
     this.uploadHelp = new UploadHelp(memory, loop, () => this.#greetingChanged('introduced'));
     this.uploads = new Uploads({
       loop,
       stagingBytes: this.isAlone ? 0 : config.stagingBytes,
       maxBatchBytes: maxBatchBytes(config),
+      isDiskFull: () => this.disk.isCritical,
       staging: (shared) => this.#raft?.staging(shared),
       staged: (rows) => this.#raft?.staged(rows),
     });
@@ -157,6 +174,7 @@ export class Engine {
     const { start, end, dataEnd, openBase } = this.recovered;
     const { memory } = this;
     memory.setWord(WORD.START, start);
+    await this.disk.start();
     await this.segments.start(this.recovered);
     // Whoever failed meanwhile had no raft thread to end, and the directory may be another's by now.
     if (this.error !== undefined) throw this.error;
@@ -327,6 +345,7 @@ export class Engine {
   #endLoops(): void {
     this.#isOver = true;
     this.pulse.stop();
+    this.disk.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();
   }
@@ -349,6 +368,7 @@ export class Engine {
   }
 
   #roleChanged(): void {
+    this.disk.nodesChanged();
     this.appends.settle(this.loop.nowMs());
     const role = this.cluster.roleText();
     if (role !== this.#toldRole) {

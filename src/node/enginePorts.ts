@@ -26,6 +26,8 @@ export interface EnginePorts {
   readonly tasks: DiskTasks;
   /** From one sign of life of the loop to the next; where it is not given, as usual. */
   readonly beatMs?: number;
+  /** From one look at how much of the disk is free to the next; where it is not given, as usual; 0: nobody looks. */
+  readonly diskLookMs?: number;
   /** Removes what is there of a file of zeros that could not be made whole. */
   discard(spare: string): void;
   startRaft(events: RaftEvents): RaftPort;

@@ -4,7 +4,7 @@ import { assert } from '../core/assert.ts';
 import { isOutOfDescriptors } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
 import { SPARE_SEGMENTS } from '../core/limits.ts';
-import { SIGNAL, SLOT_SEALED, WORD } from '../memory/map.ts';
+import { SIGNAL, SLOT, SLOT_SEALED, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment } from '../storage/context.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
@@ -18,6 +18,10 @@ export interface SegmentEvents {
   sealed(segment: SealedSegment): void;
   /** A file cannot be zero-written ahead, because there is no room on the disk, no descriptor or no thread; the unfinished one, `spare`, may be removed. */
   noSpare(spare: string, error: LogError): void;
+  /** A segment is opened: its file may be one that has yet to grow. */
+  opened(): void;
+  /** Whether there is room for a file of zeros beside what is kept free. */
+  mayAllocate(): boolean;
   /** A task failed: the process must end (invariant 6). */
   failed(error: LogError): void;
 }
@@ -43,6 +47,8 @@ export class Segments {
   readonly #running = new Set<Promise<void>>();
   /** Those of them that are writers. */
   readonly #writers = new Set<Promise<void>>();
+  /** Slots of segments whose files grow as they are written. */
+  readonly #growing = new Set<number>();
   #isTruncating = false;
   #hasFailed = false;
   #allocating = false;
@@ -61,6 +67,28 @@ export class Segments {
     return this.#sealed.length;
   }
 
+  /** Bytes of the files that are made ahead. */
+  get spareBytes(): number {
+    return this.#spares.length * this.#memory.map.shape.segmentBytes;
+  }
+
+  /** Bytes that the files of open segments have yet to take, at most. */
+  get owedBytes(): number {
+    const { segmentBytes } = this.#memory.map.shape;
+    let bytes = 0;
+    for (const slot of this.#growing) {
+      const written = Math.max(0, this.#memory.durable - this.#memory.slotWord(slot, SLOT.BASE));
+      bytes += segmentBytes - Math.min(segmentBytes, written);
+    }
+    return bytes;
+  }
+
+  /** Gives up a file that was made ahead, for the room that it takes, and makes no others before the next segment. Undefined: there is none. */
+  giveUpSpare(): string | undefined {
+    this.#isShort = true;
+    return this.#spares.pop();
+  }
+
   /** Takes over what recovery found, and makes a first file ready when the next append will need one. */
   async start(recovered: RecoveredLog): Promise<void> {
     for (const segment of recovered.sealed) this.#sealed.push(segment);
@@ -72,6 +100,7 @@ export class Segments {
     // When the allocator is behind, a new empty file serves: writes into it are slower, but nothing waits for zeros.
     const ready = resume ? undefined : this.#spares.shift();
     const spare = resume ? undefined : (ready ?? this.#newSpare());
+    if (!resume && ready === undefined) this.#growing.add(slot);
     const writer = this.#track(
       this.#tasks.write({ slot, spare }).then((outcome) => {
         if (outcome === 'unmade' && ready !== undefined) this.#spares.push(ready);
@@ -82,9 +111,13 @@ export class Segments {
       }),
     );
     this.#writers.add(writer);
-    void writer.then(() => this.#writers.delete(writer));
+    void writer.then(() => {
+      this.#writers.delete(writer);
+      this.#growing.delete(slot);
+    });
     this.#isShort = false;
     this.#allocateAhead();
+    this.#events.opened();
   }
 
   /** The sealed segment that holds the entry at `offset`; undefined when none does. */
@@ -162,6 +195,7 @@ export class Segments {
 
   #allocateAhead(): void {
     if (this.#allocating || this.#stopping || this.#isShort || this.#isCatchingUp || this.#spares.length >= SPARE_SEGMENTS) return;
+    if (!this.#events.mayAllocate()) return;
     this.#allocating = true;
     void this.#track(
       this.#allocateOne().then(() => {

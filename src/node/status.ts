@@ -44,6 +44,20 @@ export interface ClusterNodeStatus {
   readonly sentBytes: number | null;
 }
 
+/** How much room the disk has for the log. */
+export interface DiskStatus {
+  /** `low`: the node warns; `critical`: it takes no appends. */
+  readonly level: 'ok' | 'low' | 'critical';
+  /** What is free on the disk, and what of it the log may take, with files made ahead; null where the system does not say. */
+  readonly freeBytes: number | null;
+  readonly roomBytes: number | null;
+  /** The levels begin below these. */
+  readonly lowBytes: number;
+  readonly criticalBytes: number;
+  /** Why this node would order no appends: its own disk, or where it leads those of too many others; null while it would. */
+  readonly whyRefused: string | null;
+}
+
 /** What GET /status answers, as JSON. Offsets and sizes in bytes, times in milliseconds. */
 export interface NodeStatus {
   readonly version: string;
@@ -73,6 +87,7 @@ export interface NodeStatus {
   };
   readonly log: { readonly start: number; readonly commit: number; readonly durable: number; readonly tail: number };
   readonly segments: { readonly sealed: number; readonly bytes: number };
+  readonly disk: DiskStatus;
   readonly clients: { readonly connections: number; readonly heldAppendBytes: number; readonly sendBufferedBytes: number };
   readonly appends: { readonly entries: number; readonly batches: number; readonly bytes: number };
   /** Copies of appends that clients put on nodes themselves. */
@@ -107,6 +122,7 @@ export interface StatusSources {
   readonly memory: TailMemory;
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
+  readonly disk: { readonly status: DiskStatus };
   readonly appends: Appends;
   readonly uploads: Uploads;
   readonly doors: Iterable<Door>;
@@ -132,6 +148,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
     cluster: { nodes: cluster.nodes(url), causes: cluster.causes },
     log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },
+    disk: engine.disk.status,
     clients: { connections, heldAppendBytes: appends.heldBytes, sendBufferedBytes },
     appends: { ...appends.counters },
     uploads: {

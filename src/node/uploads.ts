@@ -74,6 +74,8 @@ export interface UploadPorts {
   /** Bytes of memory; 0: no uploads are taken. */
   readonly stagingBytes: number;
   readonly maxBatchBytes: number;
+  /** Whether the disk has no room for what would be staged. */
+  isDiskFull(): boolean;
   /** The raft thread's: see RaftPort. {@link Uploads.announced} follows each call of `staged`. */
   staging(shared: SharedArrayBuffer): void;
   staged(rows: readonly number[]): void;
@@ -192,6 +194,9 @@ export class Uploads {
     this.#dropFilling(caller);
     if (total > this.maxBytes)
       return this.#refuse(request, 'ENTRY_TOO_LARGE', `an upload of ${total} bytes; the limit is ${this.maxBytes}`);
+    if (this.#ports.isDiskFull()) {
+      return this.#refuse(request, 'DISK_FULL', 'the disk of this node has too little room for more entries: let this node be for a while');
+    }
     const key = uploadKeyOf(id);
     if (this.#byKey.has(key)) {
       return this.#refuse(request, 'MALFORMED', 'an upload with this id is staged here: each needs an id of its own');

@@ -42,6 +42,8 @@ export interface Core {
   readonly awaitsCommit: boolean;
   /** Whether the thread that serves clients does not answer: this node must not lead. Never so in a cluster of one. */
   readonly isHung: boolean;
+  /** Whether this node's disk has no room for more appends. */
+  readonly isFull: boolean;
   /** What each node, with the disk that it has now, acknowledged to this one and is committed. It has that as long as it keeps its disk. */
   readonly acknowledged: Map<NodeId, number>;
   emit(effect: Effect): void;

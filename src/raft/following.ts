@@ -248,7 +248,7 @@ export class Following {
   }
 
   #respond(to: NodeId, answer: Pick<AppendResponse, 'accepted' | 'offset' | 'durable' | 'hintTerm' | 'hintLeader' | 'rejected'>): void {
-    const { currentTerm, standing, hasHeardAll, awaitsCommit, isHung } = this.#core;
+    const { currentTerm, standing, hasHeardAll, awaitsCommit, isHung, isFull } = this.#core;
     const round = this.#round;
     this.#core.send(to, {
       kind: 'appendResponse',
@@ -259,6 +259,7 @@ export class Following {
       hasHeardAll,
       awaitsCommit,
       isHung,
+      isFull,
       ...answer,
     });
   }

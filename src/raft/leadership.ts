@@ -139,6 +139,7 @@ export class Leadership {
     progress.mayLead = message.mayLead && !progress.isOldCopy;
     progress.awaitsCommit = message.awaitsCommit;
     progress.isHung = message.isHung;
+    progress.isFull = message.isFull;
     // A round that has not begun proves nothing.
     if (message.round <= this.#round) this.#heard(progress, message.round);
     if (message.accepted) this.#accepted(progress, message);

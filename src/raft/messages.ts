@@ -77,6 +77,8 @@ export interface AppendResponse {
   readonly awaitsCommit: boolean;
   /** Whether its main thread does not answer: it takes no office. */
   readonly isHung: boolean;
+  /** Whether its disk has no room for more appends: the leader is not to order any that only such nodes would make a majority of. */
+  readonly isFull: boolean;
   /** Such a node has heard from all others since it started, so that it knows of every term that it may have voted in. */
   readonly hasHeardAll: boolean;
 }

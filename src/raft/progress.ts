@@ -47,6 +47,8 @@ export class Progress {
   awaitsCommit = false;
   /** Whether its main thread does not answer, so that it takes no office. */
   isHung = false;
+  /** Whether it said last that its disk has no room for more appends. */
+  isFull = false;
   /** Lost its disk: what it must have again before it counts; undefined until that is known. */
   admitAt: number | undefined;
   /** It runs on an old copy of its disk: whatever it says of itself, it does not count before it has what it had. */
@@ -109,6 +111,7 @@ export class Progress {
     this.mayLead = false;
     this.awaitsCommit = false;
     this.isHung = false;
+    this.isFull = false;
     this.admitAt = undefined;
     this.ackedRound = 0;
     this.sentCommit = 0;

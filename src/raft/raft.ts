@@ -113,6 +113,11 @@ export class Raft {
     this.#state.awaitsCommit = awaitsCommit;
   }
 
+  /** Whether this node's disk has no room for more appends: the leader hears of it with the next answer. */
+  set isFull(isFull: boolean) {
+    this.#state.isFull = isFull;
+  }
+
   /**
    * The thread that serves clients does not answer any more, or does again. Meanwhile this node votes, stores and counts as before, but it
    * does not campaign, takes no office, and hands over the one that it has. Nothing in a cluster of one: nobody else could lead.

@@ -30,6 +30,7 @@ export class State implements Core {
   leader: NodeId = 0;
   awaitsCommit = false;
   isHung = false;
+  isFull = false;
   /** Nodes whose term was learnt in a greeting since this one started: other messages may be older than that. */
   readonly heard = new Set<NodeId>();
   /** What each node, with the disk that it has now, acknowledged to this one and is committed. It has that as long as it keeps its disk. */

@@ -7,7 +7,7 @@ import { LogError } from '../core/errors.ts';
 import { doesCount } from '../core/ids.ts';
 import { noOpPayload } from '../format/noOp.ts';
 import { Gate } from '../memory/gate.ts';
-import { ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
+import { DISK_CRITICAL, ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { RaftSettings } from '../raft/core.ts';
@@ -113,9 +113,19 @@ export class Replica {
       this.#body = body;
       this.#memory.peers.set(from, { contactMs: this.#ports.wallMs() });
       this.raft.step(from, message);
-      if (message.kind === 'appendResponse') this.#feeder.answered(from, message);
+      if (message.kind !== 'appendResponse') return;
+      this.#feeder.answered(from, message);
+      this.#heardOfRoom(from);
     });
     this.#body = [];
+  }
+
+  /** The main thread orders nothing while too few nodes have room for it. */
+  #heardOfRoom(from: NodeId): void {
+    const isFull = this.raft.leadership?.peers.get(from)?.isFull === true;
+    if (isFull === this.#memory.peers.isFull(from)) return;
+    this.#memory.peers.set(from, { isFull });
+    this.#hasRoleNews = true;
   }
 
   /** The main thread stages uploads in this memory. */
@@ -249,6 +259,7 @@ export class Replica {
 
   #takeTurn(input: () => void): void {
     this.raft.awaitsCommit = this.#memory.word32(STATE.COMMIT_AWAITED) !== 0;
+    this.raft.isFull = this.#memory.word32(STATE.DISK_LEVEL) === DISK_CRITICAL;
     const nowMs = this.#ports.nowMs();
     this.raft.advanceTo(this.#clock.advance(nowMs, this.raft.deadlineMs));
     this.#mainThread.look(nowMs);
@@ -359,6 +370,8 @@ export class Replica {
       }
       this.#feeder.clear();
     }
+    // Who leads next hears anew how much room the others have.
+    for (const node of this.raft.settings.nodes) memory.peers.set(node, { isFull: false });
     memory.setWord(WORD.TERM, currentTerm);
     memory.setWord32(STATE.ROLE, ROLES[role]);
     memory.setWord32(STATE.LEADER_ID, leader);

@@ -95,6 +95,15 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
       this.set({ acceptor: door.acceptor }, 1);
     },
   });
+  gauge('disk_level', 'Room on the disk: 0 enough, 1 low, 2 critical: no appends are taken.', () => memory.word32(STATE.DISK_LEVEL));
+  gauge(
+    'disk_free_bytes',
+    'Bytes that are free on the disk; NaN where the system does not say.',
+    () => engine.disk.status.freeBytes ?? Number.NaN,
+  );
+  gauge('appends_refused_for_disks', '1 while no appends are taken because disks are full.', () =>
+    Number(engine.disk.status.whyRefused !== null),
+  );
   gauge('connections', 'Clients connected.', () => door.connections);
   counterBy('connections_closed', 'reason', 'Connections that the node closed or refused.', door.incidents.closedCounts);
   counterBy('requests_refused', 'code', 'Requests that were answered with an error.', door.incidents.refusedCounts);

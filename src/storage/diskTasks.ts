@@ -15,6 +15,8 @@ export interface DiskTasks {
   allocate(request: { readonly name: string; readonly bytes: number }): Promise<true>;
   /** Cuts the log at `offset`; no writer may run. */
   truncate(request: { readonly offset: number }): Promise<Truncation>;
+  /** Bytes that files in the data directory may yet take. */
+  freeBytes(): Promise<number>;
   /** Reads entries into the cold buffer `buffer`; resolves to their bytes. */
   readCold(request: { readonly range: ColdRange; readonly buffer: number }): Promise<number>;
 }

@@ -76,6 +76,7 @@ function install(data: string): void {
     return faults.now.isFull && String(path).startsWith(data) ? Object.assign(found, { bavail: 0, bfree: 0 }) : found;
   };
   fs.statfsSync = statfs as typeof fs.statfsSync;
+  fs.promises.statfs = (async (path: fs.PathLike) => statfs(path)) as typeof fs.promises.statfs;
   // Modules that import functions of node:fs see these.
   syncBuiltinESMExports();
 }

@@ -113,8 +113,8 @@ export class TestNode {
   }
 
   /**
-   * Its disk has no room any more: what is written ahead can still be used, nothing more. The node goes on until it needs room, and ends then:
-   * with small segments soon. Lasts until {@link mendDisk}.
+   * Its disk has no room any more: what is written ahead can still be used, nothing more. Where it leads it takes no appends from then on; a
+   * follower goes on until it needs room, and ends then: with small segments soon. Lasts until {@link mendDisk}.
    */
   async fillDisk(): Promise<void> {
     this.#excuse();

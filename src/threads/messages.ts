@@ -22,7 +22,7 @@ export interface WorkerSetup {
 }
 
 /** What goes into a task of {@link DiskTasks}, and what comes back. */
-interface Task<Name extends keyof DiskTasks> {
+interface Task<Name extends Exclude<keyof DiskTasks, 'freeBytes'>> {
   readonly request: Parameters<DiskTasks[Name]>[0];
   readonly response: Awaited<ReturnType<DiskTasks[Name]>>;
 }

@@ -1,5 +1,6 @@
 // The piscina pools: writers (one thread an open or closing segment), one allocator, cold readers. threadPool.ts alone calls pool.run.
 
+import { statfs } from 'node:fs/promises';
 import type { LogError } from '../core/errors.ts';
 import { COLD_READERS } from '../core/limits.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
@@ -23,9 +24,11 @@ export class Pools implements DiskTasks {
   readonly #writers: ThreadPool;
   readonly #allocator: ThreadPool;
   readonly #readers: ThreadPool;
+  readonly #directory: string;
 
   constructor(setup: WorkerSetup, { keepsRunning = true, ...events }: PoolOptions) {
     const options = { keepsRunning, ...events };
+    this.#directory = setup.directory;
     // Writer tasks block for long: each needs a thread of its own, up to one a slot. With fewer, the oldest segments have them.
     // The next segment's writer waits in a thread that is there already: starting one takes longer than many appends.
     this.#writers = new ThreadPool(setup, { minThreads: 2, maxThreads: setup.shared.shape.slots, ...options });
@@ -44,6 +47,12 @@ export class Pools implements DiskTasks {
 
   write(request: Tasks['write']['request']): Promise<Tasks['write']['response']> {
     return this.#writers.run('write', request);
+  }
+
+  /** On a thread of Node's own: it is asked all the time, and a disk that hangs must not hold up those of the log. */
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.#directory);
+    return bavail * bsize;
   }
 
   /** A truncation runs on a writer thread too: no writer runs beside it. */

@@ -76,6 +76,7 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
     cluster: { nodes, causes: stand.causes ?? [] },
     log: { start: 0, commit, durable, tail },
     segments: { sealed: 0, bytes: tail },
+    disk: { level: 'ok', freeBytes: 1e9, roomBytes: 1e9, lowBytes: 2, criticalBytes: 1, whyRefused: null },
     clients: { connections: 0, heldAppendBytes: 0, sendBufferedBytes: 0 },
     appends: { entries: 0, batches: 0, bytes: 0 },
     uploads: {

@@ -1,7 +1,7 @@
 // Real processes that die: by kill -9 under load, by a full disk, by a disk that fails. What was acknowledged is there afterwards.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Random } from '../assembly/random.ts';
@@ -149,7 +149,8 @@ describe('disk errors: the process ends with file and reason, and a restart lose
   });
 
   test('a disk that is full (a small file system in memory; needs root and mount)', async ({ skip }) => {
-    const directory = mountSmall('6m', skip);
+    // No room for another file: that does not show in what is free, so the node cannot take care of it.
+    const directory = mountSmall('256m,nr_inodes=16', skip);
     const data = join(directory, 'data');
     mkdirSync(data);
     const ledger = new Ledger();
@@ -160,7 +161,7 @@ describe('disk errors: the process ends with file and reason, and a restart lose
     expect(fatalLines(node)).toHaveLength(1);
     expect(fatalLines(node)[0]).toMatch(/\/data\/\S+ .*failed \((ENOSPC|SHORT_WRITE|short write)\).*make room/);
     expect(ledger.acknowledged.length).toBeGreaterThan(0);
-    execFileSync('mount', ['-o', 'remount,size=64m', directory]);
+    execFileSync('mount', ['-o', 'remount,nr_inodes=1000', directory]);
     const again = await startNode(options);
     await ledger.verify(again);
     const client = await connect(again);
@@ -170,12 +171,30 @@ describe('disk errors: the process ends with file and reason, and a restart lose
 
   test('a disk with no room for files ahead is no reason to end (needs root and mount)', async ({ skip }) => {
     const directory = mountSmall('2560k', skip);
-    const node = await startNode({ data: join(directory, 'data'), segmentBytes: 1 << 20, slots: 3 });
+    const node = await startNode({ data: join(directory, 'data'), segmentBytes: 1 << 20, slots: 3, diskCriticalBytes: 1 });
     await expect.poll(() => node.stderr).toContain('no files can be prepared for the next segments');
     const client = await connect(node);
     await client.append(Buffer.from('the open segment has room'));
     expect(await node.stop()).toEqual({ code: 0, signal: null });
     expect(fatalLines(node)).toEqual([]);
+  });
+
+  test('a disk that fills up and is emptied: appends are refused meanwhile, and nothing ends (needs root and mount)', async ({ skip }) => {
+    const directory = mountSmall('64m', skip);
+    const data = join(directory, 'data');
+    const node = await startNode({ data, segmentBytes: 65_536, slots: 3, diskCriticalBytes: 1 << 23, diskLowBytes: 1 << 24 });
+    const client = await connect(node);
+    const { end } = await client.append(Buffer.from('one'));
+    const filler = join(directory, 'filler');
+    writeFileSync(filler, Buffer.alloc(60 << 20));
+    await expect.poll(async () => (await node.status()).disk.level).toBe('critical');
+    await expect(client.append(Buffer.from('refused'))).rejects.toThrow(/DISK_FULL/);
+    expect((await node.status()).disk).toMatchObject({ whyRefused: expect.stringContaining('make room') });
+    expect(await client.end()).toMatchObject({ commit: end });
+    rmSync(filler);
+    await expect.poll(async () => (await node.status()).disk.level).toBe('ok');
+    expect(await client.append(Buffer.from('two'))).toMatchObject({ offset: end });
+    expect(await node.stop()).toEqual({ code: 0, signal: null });
   });
 
   const strace = spawnSync('strace', ['-f', '-e', 'inject=fdatasync:error=EIO', '-e', 'trace=fdatasync', 'true']).status === 0;

@@ -30,7 +30,7 @@ export interface RunResult {
 }
 
 /** Small segments, so that logs roll, are sealed, truncated and read from disk all the time. */
-const FLAGS = ['--segment-bytes', '262144', '--slots', '6'];
+const FLAGS = ['--segment-bytes', '262144', '--slots', '6', '--disk-critical-bytes', '8MiB', '--disk-low-bytes', '16MiB'];
 const CLUSTER_FLAGS = ['--election-timeout-ms', '500'];
 /** A run with less than this has shown nothing. */
 const MIN_ENTRIES_PER_SECOND = 10;

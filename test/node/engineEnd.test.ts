@@ -158,6 +158,7 @@ describe('an engine on ports', () => {
         allocate: () => Promise.resolve(true),
         truncate: () => Promise.reject(new Error('nothing to truncate')),
         readCold: () => Promise.resolve(0),
+        freeBytes: () => Promise.resolve(2 ** 40),
       },
       discard: () => undefined,
       startRaft: () => {

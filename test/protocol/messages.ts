@@ -71,6 +71,7 @@ export function anyMessage(random: Random): PeerMessage {
         mayLead: flag(),
         awaitsCommit: flag(),
         isHung: flag(),
+        isFull: flag(),
         hasHeardAll: flag(),
       };
     case 4:

@@ -88,11 +88,12 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       mayLead: true,
       awaitsCommit: true,
       isHung: true,
+      isFull: true,
       hasHeardAll: false,
     },
-    `00000000 04 3b 0000 09000000 00000000
+    `00000000 04 7b 0000 09000000 00000000
      0000000005000000 0000000004000000 0000000000000000 0000000000000000
-     0600000000000000 0000000000000000 0000000000000000 00000000 2caa260d`,
+     0600000000000000 0000000000000000 0000000000000000 00000000 86e61b80`,
   ],
   [
     'a rejecting append response',
@@ -110,6 +111,7 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       mayLead: false,
       awaitsCommit: false,
       isHung: false,
+      isFull: false,
       hasHeardAll: true,
     },
     `00000000 04 04 0000 09000000 04000000

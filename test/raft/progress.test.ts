@@ -11,6 +11,7 @@ test('of a node that lost its disk, or whose place another one took, nothing is 
     mayLead: true,
     awaitsCommit: true,
     isHung: true,
+    isFull: true,
     isOldCopy: true,
     admitAt: 300,
     ackedRound: 3,

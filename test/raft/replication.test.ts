@@ -20,6 +20,7 @@ function appendResponse(part: Partial<AppendResponse>): AppendResponse {
     mayLead: true,
     awaitsCommit: false,
     isHung: false,
+    isFull: false,
     hasHeardAll: true,
     ...zero,
     ...part,

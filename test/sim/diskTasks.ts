@@ -95,6 +95,10 @@ export class DiskTasks implements Port {
     });
   }
 
+  freeBytes(): Promise<number> {
+    return this.#run('free bytes', () => this.#context.disk.freeBytes(this.#context.directory));
+  }
+
   readCold({ range, buffer }: Tasks['readCold']['request']): Promise<number> {
     return this.#run('cold read', () => {
       try {

@@ -149,6 +149,7 @@ export class Process {
       failure: this.#failure,
       loop: this.#loop,
       beatMs: config.electionTimeoutMs / 4,
+      diskLookMs: 0,
       tasks: this.tasks,
       discard: (spare) => {
         const path = `${DIRECTORY}/${spare}`;

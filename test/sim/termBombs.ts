@@ -54,6 +54,7 @@ export class TermBombs {
       mayLead: true,
       awaitsCommit: false,
       isHung: false,
+      isFull: false,
       hasHeardAll: true,
     };
     return this.#random.pick<PeerMessage>(

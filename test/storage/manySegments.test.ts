@@ -108,7 +108,13 @@ it('R13: a million segments are found, taken over, and shown', { timeout: 600_00
   const facts = { entries: 1, lastTerm: 1, firstMs: 1, lastMs: 1, terms: [] };
   const sealed = bases.map((base) => ({ base, end: base + ENTRY_BYTES, ...facts }));
   const nothing = { allocate: () => Promise.resolve(true) } as Partial<Pools> as Pools;
-  const segments = new Segments(smallMemory(), nothing, { sealed: () => undefined, noSpare: () => undefined, failed: () => undefined });
+  const segments = new Segments(smallMemory(), nothing, {
+    sealed: () => undefined,
+    noSpare: () => undefined,
+    opened: () => undefined,
+    mayAllocate: () => true,
+    failed: () => undefined,
+  });
   await segments.start({ sealed, openBase: 0 } as Partial<RecoveredLog> as RecoveredLog);
   expect(segments.sealedCount).toBe(MILLION);
   expect(segments.find(12_345 * ENTRY_BYTES + 1)?.base).toBe(12_345 * ENTRY_BYTES);

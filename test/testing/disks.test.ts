@@ -55,6 +55,20 @@ test('disks that are slow, fail, fill up and lie cost the node, and no entry tha
   await follower.start();
   await cluster.converged();
 
+  // Two full disks leave no majority with room: appends are refused before they are ordered, and taken again after that.
+  const leads = await cluster.leader();
+  const others = cluster.nodes.filter((node) => node !== leads);
+  for (const node of others) await node.fillDisk();
+  const hasty = await cluster.connect({ reconnect: { timeoutMs: 300 } });
+  await expect.poll(() => hasty.append('perhaps').then(String, ({ code }: LogError) => code), { timeout }).toBe('DISK_FULL');
+  expect(leads.log()).toMatch(/so that no majority could store them/);
+  for (const node of others) {
+    await node.mendDisk();
+    await node.start();
+  }
+  await append();
+  await cluster.converged();
+
   await follower.stop();
   await follower.flipBit(first);
   // A sealed segment is read when somebody asks for it: this node refuses, the others do not.

@@ -310,6 +310,7 @@ describe('the raft thread', () => {
         mayLead: true,
         awaitsCommit: false,
         isHung: false,
+        isFull: false,
         hasHeardAll: true,
       };
       return { kind: 'appendResponse', term, round, accepted: true, offset: end, durable: end, ...known } as AppendResponse;

@@ -48,6 +48,7 @@ function make(stagingBytes: number) {
       afterTurn: (run) => run(),
     },
     stagingBytes,
+    isDiskFull: () => false,
     maxBatchBytes: 4 * MIB,
     staging: (shared) => {
       raft.uploads = new StagedUploads(shared);

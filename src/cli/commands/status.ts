@@ -28,7 +28,13 @@ function duration(milliseconds: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
-function describe({ version, clusterId, node, log, segments, clients, appends, memory, limits }: NodeStatus): string {
+function diskText({ level, roomBytes, criticalBytes, whyRefused }: NodeStatus['disk']): string {
+  const room = roomBytes === null ? 'how much room it has is not known' : `room for ${readableBytes(roomBytes)} of entries`;
+  if (whyRefused !== null) return `${room}; appends are refused: ${whyRefused}`;
+  return level === 'ok' ? room : `${level}: ${room}; below ${readableBytes(criticalBytes)} appends are refused`;
+}
+
+function describe({ version, clusterId, node, log, segments, disk, clients, appends, memory, limits }: NodeStatus): string {
   return pairs([
     ['node', `${node.id} at ${node.url}, ${node.role} of term ${node.term}`],
     ['version', `${version}, up for ${duration(node.uptimeMs)}`],
@@ -37,6 +43,7 @@ function describe({ version, clusterId, node, log, segments, clients, appends, m
     ['log', `offsets ${log.start} to ${log.commit} (${readableBytes(log.commit - log.start)})`],
     ['not committed', `${grouped(log.tail - log.commit)} bytes, of these durable ${grouped(Math.max(0, log.durable - log.commit))}`],
     ['sealed segments', grouped(segments.sealed)],
+    ['disk', diskText(disk)],
     [
       'appended since start',
       `${grouped(appends.entries)} entries in ${grouped(appends.batches)} messages, ${readableBytes(appends.bytes)}`,

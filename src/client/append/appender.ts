@@ -13,6 +13,7 @@ import type { Hello } from '../../protocol/greeting.ts';
 import { abortedAppend } from '../aborts.ts';
 import type { AppendLoad, Watch } from '../events.ts';
 import { type Connection, isLater, type Loss } from '../nodes/connection.ts';
+import { seen } from '../nodes/connections.ts';
 import type { Receipt, Settings } from '../options.ts';
 import { Queue } from '../queue.ts';
 import type { Uploader } from '../uploads/uploader.ts';
@@ -58,6 +59,9 @@ export class Appender {
   readonly #room: Room;
   readonly #waiting: Waiting;
   readonly #settlement: Settlement;
+
+  /** The last one whose node said that disks are full. */
+  #fullConnection: Connection | undefined;
 
   #maxPayloadBytes = 0;
   #windowBytes = 0;
@@ -209,8 +213,17 @@ export class Appender {
     } else {
       this.#failSent(message, error);
     }
-    if (isNodes) this.#owner.refused(connection, error.code === 'OVERLOADED');
+    // Its pauses grow: neither a crowd nor a full disk is gone at once.
+    if (isNodes) this.#owner.refused(connection, error.code === 'OVERLOADED' || error.code === 'DISK_FULL');
+    if (error.code === 'DISK_FULL') this.#diskFull(connection, error);
     this.#afterRelease();
+  }
+
+  #diskFull(connection: Connection, error: LogError): void {
+    this.#watch.diskFullMessageCount += 1;
+    if (this.#fullConnection === connection) return;
+    this.#fullConnection = connection;
+    this.#watch.emit({ type: 'diskFull', ...seen(connection), error });
   }
 
   /** The connection is gone. What is still open failed if the node said so, by its goodbye or by a fatal error before it; of the rest we cannot know. */

@@ -8,7 +8,7 @@ import type { Message } from './message.ts';
 
 /** Refusals that say nothing about the append, only that this node does not take it now. It had no effect, unless the error says otherwise. */
 export function isNodesRefusal({ code }: LogError): boolean {
-  return code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED';
+  return code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED' || code === 'DISK_FULL';
 }
 
 export class Retries {

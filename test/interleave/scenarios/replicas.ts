@@ -116,6 +116,7 @@ export class TestReplica {
       mayLead: true,
       awaitsCommit: false,
       isHung: false,
+      isFull: false,
       hasHeardAll: true,
       ...change,
     };

@@ -113,7 +113,13 @@ const stops: Body = ({ memory }) => {
   const fail = (error: LogError): never => {
     throw error;
   };
-  const segments = new Segments(memory, pools, { sealed: () => undefined, noSpare: () => undefined, failed: fail });
+  const segments = new Segments(memory, pools, {
+    sealed: () => undefined,
+    noSpare: () => undefined,
+    opened: () => undefined,
+    mayAllocate: () => true,
+    failed: fail,
+  });
   return () => void segments.truncate(0);
 };
 

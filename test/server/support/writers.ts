@@ -39,6 +39,8 @@ export class Writers {
     this.segments = new Segments(this.memory, this.pools, {
       sealed: () => this.#wake(),
       noSpare: (_spare, error) => failed(error),
+      opened: () => undefined,
+      mayAllocate: () => true,
       failed,
     });
     this.tail = new Tail(this.memory, (slot) => this.segments.open(slot, false));
