@@ -23,6 +23,8 @@ export interface TaskPorts {
   diskMs(): number;
   /** The log is about to be cut at `offset`. */
   truncating(offset: number): void;
+  /** What the system says is free on the disk. */
+  freeBytes(): number;
   /** A segment's writer is started, which is to make its file. */
   opened(): void;
   /** Whether segments are made in files of zeros of their full size. */
@@ -96,7 +98,7 @@ export class DiskTasks implements Port {
   }
 
   freeBytes(): Promise<number> {
-    return this.#run('free bytes', () => this.#context.disk.freeBytes(this.#context.directory));
+    return this.#run('free bytes', () => this.#ports.freeBytes());
   }
 
   readCold({ range, buffer }: Tasks['readCold']['request']): Promise<number> {

@@ -128,6 +128,7 @@ export class Process {
       later: (delayMs, label, act) => this.diskThread.post(delayMs, label, act),
       answer: (label, act) => this.settles(this.hopMs(), label, act),
       diskMs: () => node.diskMs(),
+      freeBytes: () => world.fullDisks.freeOf(node),
       areAllocated: world.segmentSizes.areAllocated,
       truncating: (offset) => world.checker.truncating(this, offset),
       opened: () => {
@@ -149,7 +150,7 @@ export class Process {
       failure: this.#failure,
       loop: this.#loop,
       beatMs: config.electionTimeoutMs / 4,
-      diskLookMs: 0,
+      diskLookMs: world.fullDisks.isOn ? config.electionTimeoutMs : 0,
       tasks: this.tasks,
       discard: (spare) => {
         const path = `${DIRECTORY}/${spare}`;
@@ -313,6 +314,7 @@ export class Process {
     if (!this.#isBegun) return true;
     this.world.checker.after(this);
     this.world.hangs.check(this);
+    this.world.fullDisks.check(this);
     return true;
   }
 

@@ -6,6 +6,7 @@ import type { MemoryShape } from '../../src/memory/map.ts';
 import { TailMemory as Memory, type TailMemory } from '../../src/memory/tailMemory.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { failOver } from './failover.ts';
+import { NOTICED_ELECTIONS } from './fullDisks.ts';
 import { DIRECTORY } from './identity.ts';
 import { encodeEntries } from './payloads.ts';
 import { forEachPiece } from './pieces.ts';
@@ -110,6 +111,9 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   nemesis.stop();
   world.operator.end();
   world.segmentSizes.end();
+  world.fullDisks.end();
+  // A leader whose disk hangs next does not see that there is room, and its hang would be seen only by what it orders.
+  if (world.fullDisks.isOn) await runFor(world, NOTICED_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread);
   const core = drawCore(world);
   if (core !== undefined) {
     nemesis.heal(core);
@@ -135,6 +139,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   for (const client of clients) client.stop();
   await runFor(world, profile.waitMs);
   await converges(world);
+  if (isUsual(world)) await fillsUp(world);
   if (isUsual(world)) await world.hangs.trial((limitMs, isDone) => runUntil(world, limitMs, isDone));
   const handedOver = isUsual(world) ? await world.stops.trial((limitMs, isDone) => runUntil(world, limitMs, isDone)) : undefined;
   if (handedOver !== undefined) await converges(world);
@@ -209,6 +214,17 @@ async function progresses(
       `nodes ${nodes.map(({ id }) => id).join(', ')} are well and connected, but have not made the progress that is due in ${Math.round(limitMs)} ms ` +
       `(the commit was ${before}, and is ${checker.ledger.end}): ${nodes.map((node) => `node ${node.id} is ${node.process?.describe() ?? 'down'}`).join('; ')}`,
   );
+}
+
+/** Disks fill up while all is well, and when there is room again, the cluster goes on. */
+async function fillsUp(world: World): Promise<void> {
+  if (!world.fullDisks.isOn) return;
+  await world.fullDisks.trial(
+    (ms) => runFor(world, ms),
+    (node) => probe(world, node, SMALL.payloadBytes, () => undefined),
+  );
+  await progresses(world, world.nodes, SMALL, 'mended');
+  await converges(world);
 }
 
 /** Whether votes are split no more often than among the nodes of a usual cluster. */

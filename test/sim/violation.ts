@@ -32,6 +32,8 @@ export type Invariant =
   | 'old copies'
   /** A leader refers a node to an upload once for each time that it was announced, where its client put it; and whatever is staged has an end. */
   | 'uploads'
+  /** Nothing is ordered for which there is no room, on the own disk or on those of a majority; and a level of a disk does not flip. */
+  | 'full disks'
   /** A majority that can talk makes progress. */
   | 'progress'
   /** Nodes that can talk have the same files in the end. */

@@ -10,6 +10,7 @@ import { Random } from '../assembly/random.ts';
 import { Checker } from './checker.ts';
 import { Client } from './client.ts';
 import { drawFounding, Operator } from './founding.ts';
+import { FullDisks } from './fullDisks.ts';
 import { Hangs } from './hangs.ts';
 import { Nemesis } from './nemesis.ts';
 import { Network } from './network.ts';
@@ -48,6 +49,7 @@ export class World {
   readonly hangs: Hangs;
   readonly uploads: UploadsOfWorld;
   readonly stops: Stops;
+  readonly fullDisks: FullDisks;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
   readonly operator: Operator;
@@ -78,6 +80,7 @@ export class World {
     this.segmentSizes = new SegmentSizes(this);
     this.hangs = new Hangs(this);
     this.stops = new Stops(this);
+    this.fullDisks = new FullDisks(this);
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);
     this.checker = new Checker(this.allNodes, founding.start);
@@ -101,6 +104,7 @@ export class World {
     new TermBombs(this).start();
     this.hangs.start();
     this.stops.start();
+    this.fullDisks.start();
   }
 
   /** The node that began alone is started again as one of a cluster, and the others join. */

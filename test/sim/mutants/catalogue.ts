@@ -2,6 +2,7 @@
 // project's catalogue of bugs; behind them stands where each was seen.
 
 import { ADMISSION_MUTANTS } from './admission.ts';
+import { DISK_MUTANTS } from './disks.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
 import type { Mutant } from './mutant.ts';
 import { SEGMENT_MUTANTS } from './segments.ts';
@@ -650,4 +651,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...ADMISSION_MUTANTS,
   ...ENGINE_MUTANTS,
   ...UPLOAD_MUTANTS,
+  ...DISK_MUTANTS,
 ];
