@@ -261,6 +261,9 @@ export const STOP_QUIET_MS = 20;
 /** Cold reads that run at once; each has a buffer of its own in shared memory. */
 export const COLD_READERS = 2;
 
+/** Downloads of sealed segments over HTTP at once; more get 503. */
+export const MAX_SEGMENT_DOWNLOADS = 256;
+
 /** How often a node looks how much of its disk is free; besides, at each new segment. */
 export const DISK_LOOK_MS = 1_000;
 

@@ -17,7 +17,7 @@ const FEED_STATES: Readonly<Record<number, FeedState>> = {
 };
 
 /** Nothing that would make another generation of a log exists in this version. */
-const NO_GENERATION = '0'.repeat(16);
+export const NO_GENERATION = '0'.repeat(16);
 
 /** What a node was told of its cluster. */
 type ClusterConfig = Pick<Config, 'node' | 'peers' | 'advertise'>;

@@ -5,6 +5,7 @@ import { LogError } from '../core/errors.ts';
 import { COLD_READERS, MAX_READ_BYTES } from '../core/limits.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
+import type { ColdRange } from '../storage/segmentReader.ts';
 import type { Caller, Reading } from './caller.ts';
 import type { Segments } from './segments.ts';
 
@@ -25,6 +26,9 @@ export class ColdReads {
   readonly #events: ColdEvents;
   /** Connections with readings that wait for the disk and have room. */
   readonly #queue = new Set<Caller>();
+  /** Reads for nobody's connection, in order; one at a time, so that connections always have a buffer. */
+  readonly #copies: (() => Promise<void>)[] = [];
+  #isCopying = false;
   readonly #freeBuffers = Array.from({ length: COLD_READERS }, (_, i) => i);
   /** Reads so far. */
   count = 0;
@@ -55,7 +59,41 @@ export class ColdReads {
     this.#queue.delete(caller);
   }
 
+  /** Resolves to a copy of verified bytes of whole entries. Rejects with a LogError. */
+  readCopy(range: ColdRange): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      this.#copies.push(async () => this.#copy(range).then(resolve, reject));
+      this.#start();
+    });
+  }
+
+  async #copy(range: ColdRange): Promise<Uint8Array> {
+    const buffer = this.#freeBuffers.pop();
+    assert(buffer !== undefined, 'a copy is read where a buffer is free');
+    try {
+      this.count += 1;
+      const bytes = await this.#tasks.readCold({ range, buffer });
+      const at = this.#memory.map.coldAt(buffer);
+      return this.#memory.bytes.slice(at, at + bytes);
+    } finally {
+      this.#freeBuffers.push(buffer);
+    }
+  }
+
+  #startCopy(): void {
+    if (this.#isCopying || this.#freeBuffers.length === 0) return;
+    const copy = this.#copies.shift();
+    if (copy === undefined) return;
+    this.#isCopying = true;
+    const next = (): void => {
+      this.#isCopying = false;
+      this.#start();
+    };
+    copy().then(next, (thrown: unknown) => this.#events.broke(thrown));
+  }
+
   #start(): void {
+    this.#startCopy();
     // A set gives what was added during the walk, too.
     for (const caller of this.#queue) {
       const buffer = this.#freeBuffers.pop();

@@ -13,6 +13,7 @@ import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, ROOM_RETRY_MS, S
 import type { HotReader } from '../memory/hotReader.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
+import type { ColdRange } from '../storage/segmentReader.ts';
 import { notBoundary } from '../storage/segmentReader.ts';
 import type { Caller, Reading } from './caller.ts';
 import { ColdReads } from './coldReads.ts';
@@ -77,6 +78,22 @@ export class Readings {
       failed: (reading, error) => this.#refuse(reading, error),
       broke: (thrown) => ports.broke(thrown),
     });
+  }
+
+  /** Says in the log what cannot be read, once. */
+  #report(error: LogError): void {
+    if (error.message !== this.#lastReported) this.#ports.reportDamage(error);
+    this.#lastReported = error.message;
+  }
+
+  /** Verified bytes of whole entries of a sealed segment, a copy, for whoever is no caller. Rejects with a LogError; damage is reported. */
+  async readCopy(range: ColdRange): Promise<Uint8Array> {
+    try {
+      return await this.#cold.readCopy(range);
+    } catch (thrown) {
+      if (thrown instanceof LogError && thrown.code !== 'OFFSET_NOT_BOUNDARY') this.#report(thrown);
+      throw thrown;
+    }
   }
 
   get counters(): ReadingCounters {
@@ -305,8 +322,7 @@ export class Readings {
       return;
     }
     // Many clients may ask for the same entry: its damage is logged once.
-    if (error.message !== this.#lastReported) this.#ports.reportDamage(error);
-    this.#lastReported = error.message;
+    this.#report(error);
     if (error.code !== 'DAMAGE' && error.details.errno !== 'EIO') {
       caller.sendError(requestId, 'OVERLOADED', next, 'this node cannot read its disk now; its log says why: try again later');
       return;

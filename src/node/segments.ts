@@ -63,6 +63,11 @@ export class Segments {
     this.#events = events;
   }
 
+  /** Ascending. */
+  get sealed(): readonly SealedSegment[] {
+    return this.#sealed;
+  }
+
   get sealedCount(): number {
     return this.#sealed.length;
   }

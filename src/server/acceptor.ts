@@ -10,10 +10,14 @@ export type AcceptorName = Exclude<AcceptorChoice, 'auto'>;
 /** The statuses that a node answers with. */
 export const STATUS_TEXT = {
   200: 'OK',
+  206: 'Partial Content',
+  304: 'Not Modified',
   400: 'Bad Request',
   403: 'Forbidden',
   404: 'Not Found',
   408: 'Request Timeout',
+  410: 'Gone',
+  416: 'Range Not Satisfiable',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
@@ -29,11 +33,31 @@ export interface HttpRequest {
   header(name: string): string;
 }
 
-/** The connection is closed after it; where HEAD was asked, the acceptor leaves the body out. Nobody may keep it in a cache. */
+/** A body that is made while it leaves, a part at a time. */
+export interface HttpBody {
+  /** All of it. */
+  readonly bytes: number;
+  /** Called once before {@link next}. `cut` ends the connection, to free what waits on it. */
+  begin(cut: () => void): void;
+  /** The next part, whose memory stays as it is until the next call; everything before has left then. Undefined: there are no more, or it was ended. May reject. */
+  next(): Promise<Uint8Array | undefined>;
+  /** No more is wanted: called once after {@link begin}, or more often. */
+  end(): void;
+}
+
+/** The connection is closed after it; where HEAD was asked, the acceptor leaves the body out. Nobody may keep it in a cache, unless it says so. */
 export interface HttpAnswer {
   readonly status: keyof typeof STATUS_TEXT;
   readonly type: string;
-  readonly body: string;
+  readonly body: string | HttpBody;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Default `no-store`. */
+  readonly cacheControl?: string | undefined;
+}
+
+/** Headers of an answer but for its length, in lower case. */
+export function headersOf({ type, headers = {}, cacheControl = 'no-store' }: HttpAnswer): readonly (readonly [string, string])[] {
+  return [['content-type', type], ['cache-control', cacheControl], ...Object.entries(headers)];
 }
 
 /** Makes the answer to a request, at the end of the turn of the event loop in which that came. */

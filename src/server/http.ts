@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import type { NodeStatus } from '../node/status.ts';
 import type { HttpAnswer, HttpRequest, MakeAnswer } from './acceptor.ts';
 import type { Hosts } from './hosts.ts';
+import type { SegmentDownloads } from './segmentDownloads.ts';
 import { oneAtATime, sharedInTurn } from './shared.ts';
 
 export interface HttpSources {
@@ -16,6 +17,7 @@ export interface HttpSources {
   readonly hosts: Hosts;
   /** Turns of the event loop in which requests were answered. */
   readonly turn: () => number;
+  readonly downloads: SegmentDownloads;
 }
 
 const TEXT = 'text/plain; charset=utf-8';
@@ -24,11 +26,11 @@ function text(status: HttpAnswer['status'], sentence: string): HttpAnswer {
   return { status, type: TEXT, body: `${sentence}\n` };
 }
 
-const NOT_FOUND = text(404, 'not found; this port serves /healthz, /readyz, /status, /metrics and WebSocket clients of loglog.v1');
+const NOT_FOUND = text(404, 'not found; this port serves /healthz, /readyz, /status, /metrics, /log/ and WebSocket clients of loglog.v1');
 const HEALTHY = text(200, 'ok');
 
 /** The answers of a node. Facts are looked up once for all requests of a turn. */
-export function httpAnswers({ status, notReady, registry, hosts, turn }: HttpSources): (request: HttpRequest) => MakeAnswer {
+export function httpAnswers({ status, notReady, registry, hosts, turn, downloads }: HttpSources): (request: HttpRequest) => MakeAnswer {
   const readiness = (): HttpAnswer => {
     const reason = notReady();
     return reason === undefined ? text(200, 'ready') : text(503, `not ready: ${reason}`);
@@ -51,9 +53,10 @@ export function httpAnswers({ status, notReady, registry, hosts, turn }: HttpSou
     ['/status', () => ({ status: 200, type: 'application/json', body: statusText() })],
     ['/metrics', scrape],
   ]);
-  return ({ method, path, header }) => {
+  return (request) => {
+    const { method, path, header } = request;
     if (method !== 'GET' && method !== 'HEAD') return () => NOT_FOUND;
-    const facts = named.get(path);
+    const facts = named.get(path) ?? downloads.answer(request);
     if (facts === undefined) return open.get(path) ?? (() => NOT_FOUND);
     const host = header('host');
     if (hosts.isAllowed(host)) return facts;

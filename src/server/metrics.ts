@@ -15,6 +15,7 @@ export interface DoorMetrics {
   readonly connections: number;
   readonly sendBufferedBytes: number;
   readonly incidents: Incidents;
+  readonly downloads: { readonly count: number; readonly bytes: number };
 }
 
 /**
@@ -122,6 +123,8 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   counter('append_batches', 'APPEND requests ordered.', () => appends.counters.batches);
   counter('append_bytes', 'Bytes of entries ordered, with their overhead.', () => appends.counters.bytes);
   counter('read_bytes', 'Bytes of entries sent to readers.', () => readings.counters.readBytes);
+  gauge('segment_downloads', 'Downloads of sealed segments over HTTP under way.', () => door.downloads.count);
+  counter('segment_download_bytes', 'Bytes of entries of sealed segments sent over HTTP.', () => door.downloads.bytes);
   counter('cold_reads', 'Reads that went to the disk.', () => readings.counters.coldReads);
   counter('written_bytes', 'Bytes of entries written to the disk.', () => memory.word(WORD.WRITTEN_BYTES));
   gauge('upload_staged_bytes', 'Memory that staged uploads take, in bytes.', () => uploads.stagedBytes);

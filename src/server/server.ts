@@ -3,6 +3,8 @@
 import type { Registry } from 'prom-client';
 import { type Config, nothingDurable, ownPeer } from '../core/config.ts';
 import { addressOf } from '../core/peers.ts';
+import { WORD } from '../memory/map.ts';
+import { NO_GENERATION } from '../node/clusterStatus.ts';
 import type { Door, Greeted } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
 import type { EngineLog, EngineOptions } from '../node/engineOptions.ts';
@@ -17,11 +19,12 @@ import { type ClientPlaces, placesForClients } from './descriptors.ts';
 import { Hosts } from './hosts.ts';
 import { httpAnswers } from './http.ts';
 import type { Incidents } from './incidents.ts';
-import { Listener } from './listener.ts';
+import { isOriginAllowed, Listener } from './listener.ts';
 import { MemoryGuard, processPorts, unfinishedBound, usedSharedBytes } from './memoryGuard.ts';
 import { makeRegistry } from './metrics.ts';
 import { Reception } from './reception.ts';
 import { maxMessageBytes } from './requests.ts';
+import { SegmentDownloads } from './segmentDownloads.ts';
 import type { Session } from './session.ts';
 import { budgetOf, type Inbox } from './turnBudget.ts';
 
@@ -46,6 +49,7 @@ export class LogServer implements Door {
   readonly #reception: Reception;
   readonly #listener: Listener;
   readonly #memoryGuard: MemoryGuard<Inbox<Session>>;
+  readonly downloads: SegmentDownloads;
   #registry: Registry | undefined;
   #port = 0;
 
@@ -96,6 +100,17 @@ export class LogServer implements Door {
       makeAcceptor,
     );
     this.#listener = listener;
+    const origins = listOf(config.allowOrigin);
+    this.downloads = new SegmentDownloads({
+      clusterId: engine.identity.clusterId,
+      generation: NO_GENERATION,
+      bounds: () => ({ start: engine.memory.word(WORD.START), commit: engine.memory.commit }),
+      sealed: () => engine.segments.sealed,
+      read: (range) => engine.readings.readCopy(range),
+      budget: listener.sendBudget,
+      isOriginAllowed: (origin) => isOriginAllowed(origin, origins),
+      after: (delayMs, run) => void engine.loop.after(delayMs, run, true),
+    });
     const { memory, recovered } = engine;
     const knownBytes = (): number => usedSharedBytes(memory, recovered.openBase ?? recovered.end) + listener.sendBudget.bufferedBytes;
     const ports = processPorts(engine.loop, () => listener.unfinishedBytes, knownBytes, {
@@ -120,6 +135,7 @@ export class LogServer implements Door {
         return this.#registry;
       },
       turn: () => this.#listener.turn,
+      downloads: this.downloads,
     });
     engine.doors.add(this);
     this.#port = await this.#listener.listen(answers);

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { HTTP_BACKLOG, HTTP_TIMEOUT_MS, MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
-import { type HttpAnswer, type HttpRequest, type MadeRoom, type MakeAnswer, STATUS_TEXT } from '../acceptor.ts';
+import { type HttpAnswer, type HttpBody, type HttpRequest, headersOf, type MadeRoom, type MakeAnswer, STATUS_TEXT } from '../acceptor.ts';
 import { carefully } from '../mistakes.ts';
 import { Silent } from './silent.ts';
 
@@ -131,17 +131,28 @@ export class NodeHttp {
   }
 
   /** Answers and closes. */
-  answer(socket: Duplex, { status, type, body }: HttpAnswer, isHead: boolean): void {
+  answer(socket: Duplex, answer: HttpAnswer, isHead: boolean): void {
+    const { status, body } = answer;
     this.#answered.add(socket);
+    const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.bytes;
     const head = [
       `HTTP/1.1 ${status} ${STATUS_TEXT[status]}`,
       `Date: ${new Date().toUTCString()}`,
-      `Content-Type: ${type}`,
-      'Cache-Control: no-store',
-      `Content-Length: ${Buffer.byteLength(body)}`,
+      ...headersOf(answer).map(([name, value]) => `${name}: ${value}`),
+      ...(status === 304 ? [] : [`Content-Length: ${bytes}`]),
       'Connection: close',
     ];
-    socket.end(`${head.join('\r\n')}\r\n\r\n${isHead ? '' : body}`, () => {
+    const text = `${head.join('\r\n')}\r\n\r\n`;
+    if (typeof body !== 'string' && !isHead) {
+      void this.#stream(socket, text, body).catch(this.#events.broke);
+      return;
+    }
+    this.#last(socket, isHead || typeof body !== 'string' ? text : text + body);
+  }
+
+  /** Sends the last of an answer, and closes. */
+  #last(socket: Duplex, text: string): void {
+    socket.end(text, () => {
       if (!socket.destroyed) this.#lingering.add(socket);
     });
     // What it still sends is read and thrown away: a reset could take the answer from it. It has to close its end in time.
@@ -149,6 +160,28 @@ export class NodeHttp {
     const timer = setTimeout(() => socket.destroy(), HTTP_TIMEOUT_MS);
     timer.unref();
     socket.once('close', () => clearTimeout(timer));
+  }
+
+  /** Sends a body part by part, as fast as it is taken. Who takes nothing for HTTP_TIMEOUT_MS is gone. */
+  async #stream(socket: Duplex, head: string, body: HttpBody): Promise<void> {
+    const close = (): void => void socket.destroy();
+    body.begin(close);
+    socket.once('close', () => body.end());
+    if ('setTimeout' in socket) (socket as Socket).setTimeout(HTTP_TIMEOUT_MS, close);
+    socket.resume();
+    socket.write(head);
+    try {
+      for (let part = await body.next(); part !== undefined; part = await body.next()) {
+        const bytes = part;
+        if (!socket.destroyed) await new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
+      }
+    } catch {
+      // What cannot be read is logged where it is. Whoever asked sees that the body is too short.
+      socket.destroy();
+    } finally {
+      body.end();
+    }
+    if (!socket.destroyed) this.#last(socket, '');
   }
 
   #came(socket: Socket): void {

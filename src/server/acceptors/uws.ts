@@ -11,7 +11,9 @@ import {
   type AcceptorEvents,
   type AcceptorOptions,
   type HttpAnswer,
+  type HttpBody,
   type HttpRequest,
+  headersOf,
   type MadeRoom,
   type MakeAnswer,
   STATUS_TEXT,
@@ -30,19 +32,76 @@ function asRequest(request: uWS.HttpRequest): HttpRequest {
   return { method: request.getMethod().toUpperCase(), path: request.getUrl(), header: (name) => request.getHeader(name) };
 }
 
-function write(response: uWS.HttpResponse, { status, type, body }: HttpAnswer, isHead: boolean): void {
+function writeHead(response: uWS.HttpResponse, answer: HttpAnswer): void {
+  response.writeStatus(`${answer.status} ${STATUS_TEXT[answer.status]}`);
+  for (const [name, value] of headersOf(answer)) response.writeHeader(name, value);
+}
+
+function write(response: uWS.HttpResponse, answer: HttpAnswer, isHead: boolean): void {
+  const { status, body } = answer;
   response.cork(() => {
-    response.writeStatus(`${status} ${STATUS_TEXT[status]}`).writeHeader('content-type', type).writeHeader('cache-control', 'no-store');
-    if (isHead) response.endWithoutBody(Buffer.byteLength(body), true);
+    writeHead(response, answer);
+    if (status === 304) response.endWithoutBody(undefined, true);
+    else if (typeof body !== 'string') response.endWithoutBody(body.bytes, true);
+    else if (isHead) response.endWithoutBody(Buffer.byteLength(body), true);
     else response.end(body, true);
   });
 }
 
+/** Sends a body part by part, as fast as it is taken. Who takes nothing for 10 s is closed by uWS. Resolves to whether all of it was sent. */
+async function stream(response: uWS.HttpResponse, answer: HttpAnswer, body: HttpBody): Promise<boolean> {
+  let isGone = false;
+  let goOn = (): void => undefined;
+  const close = (): void => {
+    if (!isGone) response.close();
+  };
+  response.onAborted(() => {
+    isGone = true;
+    body.end();
+    goOn();
+  });
+  body.begin(close);
+  response.cork(() => {
+    writeHead(response, answer);
+    // uWS itself does not close after a body in parts.
+    response.writeHeader('connection', 'close');
+  });
+  try {
+    for (let part = await body.next(); part !== undefined && !isGone; part = await body.next()) {
+      const bytes = part;
+      const from = response.getWriteOffset();
+      let [isTaken, isDone] = [true, false];
+      response.cork(() => {
+        [isTaken, isDone] = response.tryEnd(bytes, body.bytes);
+      });
+      if (isDone) return true;
+      if (isTaken) continue;
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+        response.onWritable((offset) => {
+          [isTaken, isDone] = response.tryEnd(bytes.subarray(offset - from), body.bytes);
+          if (isTaken || isDone) resolve();
+          return isTaken;
+        });
+      });
+      if (isDone) return true;
+    }
+  } catch {
+    // What cannot be read is logged where it is.
+  } finally {
+    body.end();
+  }
+  // Whoever asked sees that the body is too short.
+  close();
+  return false;
+}
+
 /** Answers, once the answer is made, unless the connection is gone by then. */
-async function answer(response: uWS.HttpResponse, make: MakeAnswer, isHead: boolean): Promise<void> {
+async function answer(response: uWS.HttpResponse, make: MakeAnswer, isHead: boolean, stays: () => void): Promise<void> {
   const made = make();
   if (!(made instanceof Promise)) {
-    write(response, made, isHead);
+    if (isHead || typeof made.body === 'string') write(response, made, isHead);
+    else if (await stream(response, made, made.body)) stays();
     return;
   }
   let isGone = false;
@@ -159,7 +218,7 @@ export class UwsAcceptor implements Acceptor {
   #request(response: uWS.HttpResponse, request: uWS.HttpRequest): void {
     const isHead = request.getMethod() === 'head';
     const make = this.#events.request(asRequest(request));
-    this.#http.take(response, request, () => () => void answer(response, make, isHead).catch(this.#events.broke));
+    this.#http.take(response, request, () => () => void answer(response, make, isHead, () => this.#http.stays()).catch(this.#events.broke));
   }
 
   /** A connection came (1) or, unless it was upgraded, went (-1). */

@@ -1,0 +1,235 @@
+// Sealed segments over HTTP: the list, whole files and ranges of them, what caches are told, and what readers that take nothing cost.
+
+import { readFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { HTTP_TIMEOUT_MS, MAX_SEGMENT_DOWNLOADS } from '../../src/core/limits.ts';
+import { rangeOf } from '../../src/server/range.ts';
+import { segmentName } from '../../src/storage/names.ts';
+import { eventually, payloadOf } from '../server/support/fixture.ts';
+import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
+import type { RawClient } from '../server/support/rawClient.ts';
+import { SOCKET_DOORS, type SocketNode } from './doors.ts';
+
+const SEGMENT_BYTES = 4 << 20;
+const CACHED = 'public, max-age=31536000, immutable, no-transform';
+
+test('a range: one, in bytes, and all where it is none or several', () => {
+  const cases: [string, ReturnType<typeof rangeOf>][] = [
+    ['', undefined],
+    ['bytes=0-0', [0, 1]],
+    ['bytes=0-', [0, 100]],
+    ['bytes=99-', [99, 100]],
+    ['bytes=10-1000', [10, 100]],
+    ['bytes=-1', [99, 100]],
+    ['bytes=-1000', [0, 100]],
+    ['BYTES = 1-2', undefined],
+    ['bytes=1 - 2', [1, 3]],
+    ['bytes=100-', 'unsatisfiable'],
+    ['bytes=100-101', 'unsatisfiable'],
+    ['bytes=-0', 'unsatisfiable'],
+    ['bytes=5-4', undefined],
+    ['bytes=0-1,3-4', undefined],
+    ['bytes=', undefined],
+    ['bytes=-', undefined],
+    ['entries=0-1', undefined],
+    ['bytes=99999999999999999-', undefined],
+    ['bytes=0-9007199254740993', [0, 100]],
+  ];
+  for (const [header, range] of cases) expect([header, rangeOf(header, 100)]).toEqual([header, range]);
+});
+
+interface List {
+  readonly clusterId: string;
+  readonly generation: string;
+  readonly start: number;
+  readonly commit: number;
+  readonly segments: readonly { readonly base: number; readonly end: number; readonly url: string }[];
+}
+
+describe.each(SOCKET_DOORS)('sealed segments by $name', (door) => {
+  let data: string;
+  let node: SocketNode;
+  let client: RawClient;
+  /** The log as it is on disk. */
+  let log: Buffer;
+  let list: List;
+
+  const http = (path: string, init: RequestInit = {}): Promise<Response> => fetch(node.url.replace(/^ws/, 'http') + path, init);
+  const ranged = (path: string, range: string, more: Record<string, string> = {}): Promise<Response> =>
+    http(path, { headers: { range, ...more } });
+  const bytesOf = async (response: Response): Promise<Buffer> => Buffer.from(await response.arrayBuffer());
+  const getList = async (): Promise<List> => (await (await http(`/log/${(await node.status()).clusterId}/segments`)).json()) as List;
+
+  beforeAll(async () => {
+    data = temporaryDirectory();
+    node = await door.open({ data, segmentBytes: SEGMENT_BYTES, slots: 3, allowOrigin: 'https://app.example' });
+    client = await node.connect();
+    for (let i = 0; i < 24; i++) await client.append(payloadOf(i % 8 === 7 ? 1_000_000 : 300_000 + i, i));
+    await eventually(async () => (await node.status()).segments.sealed >= 2, 'two segments are sealed');
+    list = await getList();
+    log = Buffer.alloc(list.segments.at(-1)?.end ?? 0);
+    for (const { base, end } of list.segments) {
+      const file = readFileSync(join(data, segmentName(base)));
+      file.copy(log, base, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + end - base);
+    }
+  }, 60_000);
+
+  afterAll(async () => {
+    client?.terminate();
+    await node?.stop();
+    removeDirectory(data);
+  });
+
+  const first = (): List['segments'][number] => {
+    const [one] = list.segments;
+    if (one === undefined) throw new Error('no segment is sealed');
+    return one;
+  };
+
+  test('the list names what is sealed and committed, one after the other, and is kept by nobody', async () => {
+    const response = await http(`/log/${list.clusterId}/segments`);
+    expect([response.status, response.headers.get('cache-control'), response.headers.get('content-type')]).toEqual([
+      200,
+      'no-store',
+      'application/json',
+    ]);
+    expect(list).toMatchObject({ start: 0, generation: '0'.repeat(16), commit: (await client.end()).commit });
+    let at = 0;
+    for (const { base, end, url } of list.segments) {
+      expect(base).toBe(at);
+      expect(url).toBe(`/log/${list.clusterId}/${list.generation}/segments/${base}-${end}`);
+      at = end;
+    }
+    expect(at).toBeLessThanOrEqual(list.commit);
+    expect(list.segments.length).toBeGreaterThanOrEqual(2);
+  });
+
+  test('a segment is its entries and nothing else, with a strong tag, for ever', async () => {
+    for (const { base, end, url } of list.segments) {
+      const response = await http(url);
+      expect(response.status).toBe(200);
+      expect(Object.fromEntries(response.headers)).toMatchObject({
+        'cache-control': CACHED,
+        'content-type': 'application/octet-stream',
+        'content-length': String(end - base),
+        'accept-ranges': 'bytes',
+        'x-content-type-options': 'nosniff',
+        etag: `"${list.clusterId}-${list.generation}-${base}-${end}"`,
+      });
+      expect((await bytesOf(response)).equals(log.subarray(base, end))).toBe(true);
+    }
+  });
+
+  test('HEAD says the same without the body, and 304 without anything', async () => {
+    const { url, base, end } = first();
+    const head = await http(url, { method: 'HEAD' });
+    expect([head.status, head.headers.get('content-length'), head.headers.get('cache-control')]).toEqual([200, String(end - base), CACHED]);
+    expect(await head.text()).toBe('');
+    const etag = head.headers.get('etag') ?? '';
+    for (const tag of [etag, `"x", ${etag}`, `W/${etag}`, '*']) {
+      const response = await http(url, { headers: { 'if-none-match': tag } });
+      expect([tag, response.status, await response.text(), response.headers.get('etag')]).toEqual([tag, 304, '', etag]);
+    }
+    expect((await http(url, { headers: { 'if-none-match': '"other"' }, method: 'HEAD' })).status).toBe(200);
+    expect((await http(`/log/${list.clusterId}/segments`, { method: 'HEAD' })).status).toBe(200);
+  });
+
+  test('ranges give those bytes, from within entries too', async () => {
+    const { url, base, end } = first();
+    const size = end - base;
+    for (const [from, to] of [
+      [0, 1],
+      [1, 2],
+      [0, size],
+      [size - 1, size],
+      [333_333, 2_000_001],
+      [2_500_000, 2_500_001],
+      [size - 700_000, size],
+    ] as const) {
+      const response = await ranged(url, `bytes=${from}-${to - 1}`);
+      expect([response.status, response.headers.get('content-range'), response.headers.get('cache-control')]).toEqual([
+        206,
+        `bytes ${from}-${to - 1}/${size}`,
+        CACHED,
+      ]);
+      expect((await bytesOf(response)).equals(log.subarray(base + from, base + to))).toBe(true);
+    }
+    const beyond = await ranged(url, `bytes=${size}-`);
+    expect([beyond.status, beyond.headers.get('content-range'), beyond.headers.get('cache-control')]).toEqual([
+      416,
+      `bytes */${size}`,
+      'no-store',
+    ]);
+    const etag = (await http(url, { method: 'HEAD' })).headers.get('etag') ?? '';
+    expect((await ranged(url, 'bytes=0-9', { 'if-range': etag })).status).toBe(206);
+    const whole = await ranged(url, 'bytes=0-9', { 'if-range': '"other"' });
+    expect([whole.status, (await bytesOf(whole)).length]).toEqual([200, size]);
+    expect((await ranged(url, 'bytes=0-0,5-6')).status).toBe(200);
+  });
+
+  test('what is not there is kept by nobody, whatever the path', async () => {
+    const { base, end, url } = first();
+    const last = list.segments.at(-1);
+    const stem = `/log/${list.clusterId}/${list.generation}/segments`;
+    for (const path of [
+      `${stem}/${base}-${end + 1}`,
+      `${stem}/${base}`,
+      `${stem}/0${base}-${end}`,
+      `${stem}/${last?.end}-${list.commit}`,
+      `${stem}/..%2f..%2fnode.json`,
+      `${stem}/`,
+      `${stem}`,
+      url.replace(list.generation, '1'.repeat(16)),
+      url.replace(list.clusterId, 'f'.repeat(32)),
+      `/log/${list.clusterId}`,
+      '/log/',
+      '/log',
+    ]) {
+      const response = await http(path);
+      expect([path, response.status, response.headers.get('cache-control')]).toEqual([path, 404, 'no-store']);
+    }
+  });
+
+  test('pages read where they may connect, and under no other name of this machine', async () => {
+    const { url } = first();
+    const page = await http(url, { headers: { origin: 'https://app.example' } });
+    await page.body?.cancel();
+    expect(page.headers.get('access-control-allow-origin')).toBe('https://app.example');
+    expect(page.headers.get('access-control-expose-headers')).toContain('ETag');
+    expect(page.headers.get('vary')).toBe('Origin');
+    expect((await http(url, { headers: { origin: 'https://evil.example' } })).status).toBe(403);
+    expect((await http(`/log/${list.clusterId}/segments`, { headers: { origin: 'https://evil.example' } })).status).toBe(403);
+  });
+
+  test('those that take nothing have a bounded number, keep nobody else from reading, and are closed', { timeout: 120_000 }, async () => {
+    const { hostname, port } = new URL(node.url);
+    const { url, base, end } = first();
+    let closed = 0;
+    const sockets = Array.from({ length: MAX_SEGMENT_DOWNLOADS }, () => {
+      const socket = connectTcp(Number(port), hostname, () => socket.write(`GET ${url} HTTP/1.1\r\nHost: localhost\r\n\r\n`));
+      socket.on('error', () => undefined).on('close', () => (closed += 1));
+      socket.pause();
+      return socket;
+    });
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    const metric = async (): Promise<string> => /^loglog_segment_downloads (\d+)$/m.exec(await (await http('/metrics')).text())?.[1] ?? '';
+    await eventually(async () => (await metric()) === String(MAX_SEGMENT_DOWNLOADS), 'all of them are under way', 60_000);
+    const refused = await http(url);
+    expect([refused.status, refused.headers.get('cache-control')]).toEqual([503, 'no-store']);
+    // A client beside them.
+    expect(await client.append(Buffer.from('beside'))).toMatchObject({ offset: expect.any(Number) });
+    expect((await client.read(base)).entries.length).toBeGreaterThan(0);
+    expect((await node.status()).clients.sendBufferedBytes).toBeLessThan(MAX_SEGMENT_DOWNLOADS * 1_100_000);
+    // Whoever takes none of it for HTTP_TIMEOUT_MS is closed; a socket that is read again hears of it.
+    await new Promise((resolve) => setTimeout(resolve, HTTP_TIMEOUT_MS));
+    for (const socket of sockets) socket.resume();
+    await eventually(async () => (await metric()) === '0', 'none is under way any more', 60_000);
+    await eventually(() => closed === MAX_SEGMENT_DOWNLOADS, 'all are closed', 60_000);
+    expect((await bytesOf(await http(url))).length).toBe(end - base);
+  });
+});
