@@ -75,7 +75,7 @@ export interface UploadPorts {
   readonly stagingBytes: number;
   readonly maxBatchBytes: number;
   /** Whether the disk has no room for what would be staged. */
-  isDiskFull(): boolean;
+  isDiskFull?(): boolean;
   /** The raft thread's: see RaftPort. {@link Uploads.announced} follows each call of `staged`. */
   staging(shared: SharedArrayBuffer): void;
   staged(rows: readonly number[]): void;
@@ -194,7 +194,7 @@ export class Uploads {
     this.#dropFilling(caller);
     if (total > this.maxBytes)
       return this.#refuse(request, 'ENTRY_TOO_LARGE', `an upload of ${total} bytes; the limit is ${this.maxBytes}`);
-    if (this.#ports.isDiskFull()) {
+    if (this.#ports.isDiskFull?.() === true) {
       return this.#refuse(request, 'DISK_FULL', 'the disk of this node has too little room for more entries: let this node be for a while');
     }
     const key = uploadKeyOf(id);
