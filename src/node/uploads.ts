@@ -41,7 +41,7 @@ interface Staged {
   readonly key: UploadKey;
   readonly total: number;
   readonly caller: Uploader;
-  /** When it was begun or, once it is whole, since when it is, on the loop's clock. */
+  /** When it was begun or, once it is whole, since when it is, on the loop's clock; -Infinity: its client is gone. */
   sinceMs: number;
   /** When it is forgotten. */
   endMs: number;
@@ -103,11 +103,15 @@ export class Uploads {
   readonly #byRow = new Map<number, Staged>();
   /** Those that are not, in the order in which they were begun. */
   readonly #filling = new Set<Staged>();
+  /** Those whose clients are gone. */
+  readonly #left = new Set<Staged>();
   /** Whole since the last turn: the raft thread is told once a turn. */
   #fresh: Whole[] = [];
   /** What the raft thread was told of, call by call, and has not announced yet. */
   readonly #announcing: (readonly Whole[])[] = [];
   #isCheckPlanned = false;
+  /** The process could not have the memory a moment ago: to ask for so much takes long, so it is not asked for with each upload. */
+  #lacksMemoryUntilMs = 0;
   readonly counters: UploadCounters = { taken: 0, takenBytes: 0, placed: 0, expired: 0, refused: 0 };
 
   constructor(ports: UploadPorts) {
@@ -168,7 +172,11 @@ export class Uploads {
   closed(caller: Uploader): void {
     this.#dropFilling(caller);
     const endMs = this.#ports.loop.nowMs() + STAGED_GONE_MS;
-    for (const staged of this.#clients.get(caller)?.staged ?? []) staged.endMs = Math.min(staged.endMs, endMs);
+    for (const staged of this.#clients.get(caller)?.staged ?? []) {
+      staged.endMs = Math.min(staged.endMs, endMs);
+      staged.sinceMs = Number.NEGATIVE_INFINITY;
+      this.#left.add(staged);
+    }
   }
 
   /** The raft thread is done with a row. */
@@ -238,11 +246,13 @@ export class Uploads {
   }
 
   /**
-   * Whether there is room for `total` bytes of `caller`. Those give way who would still have as much as it then has, the one with most first and its
-   * oldest uploads first; and, so that any number of connections cannot keep it from everybody else, whatever is old, first what is not whole yet.
+   * Whether there is room for `total` bytes of `caller`. What clients left that are gone gives way first. Then those do who would still have as much as it
+   * then has, the one with most first and its oldest uploads first; and, so that any number of connections cannot keep it from everybody else, whatever
+   * is old, first what is not whole yet.
    */
   #makeRoom(staging: Staging, caller: Uploader, total: number): boolean {
     const share = (this.#clients.get(caller)?.bytes ?? 0) + stagedCost(total);
+    this.#giveUpOld(staging, total, this.#left);
     while (!staging.hasRoomFor(total)) {
       const most = this.#clientWith(share);
       const before = most?.bytes;
@@ -253,13 +263,17 @@ export class Uploads {
       // The raft thread may have what it has in hand.
       if (most?.bytes === before) break;
     }
-    for (const olds of [this.#filling, this.#byRow.values()]) {
-      for (const staged of olds) {
-        if (staging.hasRoomFor(total) || !this.#isOld(staged)) break;
-        this.#giveUp(staged);
-      }
-    }
+    this.#giveUpOld(staging, total, this.#filling);
+    this.#giveUpOld(staging, total, this.#byRow.values());
     return staging.hasRoomFor(total);
+  }
+
+  /** Gives up what is old of `uploads`, the oldest of which come first, until there is room for `total` bytes. */
+  #giveUpOld(staging: Staging, total: number, uploads: Iterable<Staged>): void {
+    for (const staged of uploads) {
+      if (staging.hasRoomFor(total) || !this.#isOld(staged)) return;
+      this.#giveUp(staged);
+    }
   }
 
   /** The client that has most, if it has `bytes` at least. */
@@ -273,15 +287,18 @@ export class Uploads {
     return this.#ports.loop.nowMs() - sinceMs >= STAGED_OLD_MS;
   }
 
-  /** Undefined: the process cannot have so much memory. Without uploads the node does all the same, so it is asked for again with the next one. */
+  /** Undefined: the process cannot have so much memory. Without uploads the node does all the same, so it is asked for again later. */
   #makeStaging(): Staging | undefined {
+    const nowMs = this.#ports.loop.nowMs();
+    if (nowMs < this.#lacksMemoryUntilMs) return undefined;
     try {
       const staging = new Staging(this.#ports.stagingBytes);
       this.#ports.staging(staging.shared);
       return staging;
     } catch (thrown) {
-      if (thrown instanceof RangeError) return undefined;
-      throw thrown;
+      if (!(thrown instanceof RangeError)) throw thrown;
+      this.#lacksMemoryUntilMs = nowMs + STAGED_CHECK_MS;
+      return undefined;
     }
   }
 
@@ -348,6 +365,7 @@ export class Uploads {
     this.#byKey.delete(staged.key);
     this.#byRow.delete(staged.row);
     this.#filling.delete(staged);
+    this.#left.delete(staged);
     if (client.staged.size === 0) this.#clients.delete(staged.caller);
     return true;
   }

@@ -1,6 +1,6 @@
 // The main thread's side of uploads on a clock of the test's own: what is bounded, and when what is staged goes.
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   STAGED_CHECK_MS,
   STAGED_GONE_MS,
@@ -146,6 +146,28 @@ describe('uploads on a node', () => {
     }
   });
 
+  it('E37: of clients that come, upload and go give way first, and an honest one beside them gets what it needs', () => {
+    const { uploads, raft, pass } = make(4 * MIB);
+    const honest = new TestUploader();
+    for (let i = 0; i < 10_000; i += 1) {
+      const caller = new TestUploader();
+      put(uploads, caller, i, i % 3 === 0 ? 100_000 : 12);
+      uploads.closed(caller);
+      if (i % 100 !== 0) continue;
+      put(uploads, honest, 20_000 + i, 64 * 1024);
+      const row = raft.rows.at(-1) ?? -1;
+      expect(raft.uploads?.take(row, uploadKeyOf(idOf(20_000 + i)), 64 * 1024)).toHaveLength(4);
+      raft.uploads?.done(row);
+      uploads.placed(row, true);
+      raft.rows.length = 0;
+    }
+    expect(honest.answers.every((answer) => answer.startsWith('uploaded'))).toBe(true);
+    expect(uploads.counters.placed).toBe(100);
+    expect(uploads.stagedBytes).toBeLessThanOrEqual(4 * MIB);
+    pass(STAGED_GONE_MS + STAGED_CHECK_MS);
+    expect([uploads.count, uploads.stagedBytes]).toEqual([0, 0]);
+  });
+
   it('E30: count the memory that they take, not their bytes', () => {
     const blocks = STAGED_PER_CONNECTION_BYTES / STAGING_BLOCK_BYTES;
     const { uploads } = make(2 * STAGED_PER_CONNECTION_BYTES);
@@ -281,6 +303,29 @@ describe('uploads on a node', () => {
     }
     expect(client.answers).toEqual(['OVERLOADED 1', 'OVERLOADED 2']);
     expect(uploads.count).toBe(0);
+  });
+
+  it('E36: ask for memory that the process cannot have once a second, not with each upload', () => {
+    const { uploads, pass } = make(MIB);
+    const client = new TestUploader();
+    let askedCount = 0;
+    class Lacking {
+      constructor() {
+        askedCount += 1;
+        throw new RangeError('Array buffer allocation failed');
+      }
+    }
+    vi.stubGlobal('SharedArrayBuffer', Lacking);
+    onTestFinished(() => void vi.unstubAllGlobals());
+    for (let i = 0; i < 100; i += 1) put(uploads, client, i, 12);
+    expect(askedCount).toBe(1);
+    pass(STAGED_CHECK_MS);
+    put(uploads, client, 100, 12);
+    expect([askedCount, client.answers.length, client.answers.at(-1)]).toEqual([2, 101, 'OVERLOADED 100']);
+    vi.unstubAllGlobals();
+    pass(STAGED_CHECK_MS);
+    put(uploads, client, 101, 12);
+    expect(client.answers.at(-1)).toBe('uploaded 101');
   });
 
   it('E24: keep their place when an earlier one of the row is told to be placed late', () => {
