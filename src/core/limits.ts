@@ -441,3 +441,10 @@ export const DIGEST_TURN_BYTES = 256 * 1024;
 export const ANNOUNCE_WAIT_MS = 20;
 export const ANNOUNCE_EARNED_HITS = 16;
 export const ANNOUNCE_WAIT_SHARE = 0.0025;
+
+/**
+ * After a rejected reference a node is referred for so long only to uploads of clients that have ANNOUNCE_EARNED_HITS placed there; after another one in that
+ * time to those that have twice as many, up to the most. Each such time halves it again.
+ */
+export const REFERENCE_DOUBT_MS = 1_000;
+export const MAX_DOUBT_HITS = 65_536;

@@ -86,10 +86,15 @@ export class Feeder {
     this.references.announced(from, announcedKeys(body), this.#ports.nowMs());
   }
 
+  /** The link to a node is up. */
+  reconnected(node: NodeId): void {
+    this.references.reconnected(node);
+  }
+
   /** A node has answered: what it was referred to is there, or is not. */
   answered(from: NodeId, { accepted, offset, rejected }: AppendResponse): void {
     if (accepted) this.references.accepted(from, offset);
-    else this.references.rejected(from, rejected);
+    else this.references.rejected(from, rejected, this.#ports.nowMs());
   }
 
   /** Sends the others what they are due. Returns when to come back at the latest, on the ports' clock, if no other news comes. */
@@ -99,12 +104,12 @@ export class Feeder {
     if (leadership === undefined) return this.#wakeAtMs;
     this.references.takeOrdered(this.#raft.currentTerm);
     this.#digests.startTurn();
-    let sentTo = this.#raft.log.end;
+    let heldTo = this.#raft.log.end;
     for (const [node, progress] of leadership.peers) {
       this.#feedNode(node);
-      sentTo = Math.min(sentTo, progress.next);
+      heldTo = Math.min(heldTo, progress.next, progress.verified);
     }
-    this.references.sentTo(sentTo);
+    this.references.heldTo(heldTo);
     this.#linkLoad.look(leadership, this.#ports.nowMs());
     return this.#wakeAtMs;
   }

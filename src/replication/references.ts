@@ -1,13 +1,14 @@
 // A leader's references: which appends their clients put on which other nodes, too, which of those the nodes have announced, and for whom it is worth to wait
 // for an announcement a moment. A node is referred to an upload once: what it then lacks, it is sent as bytes.
 
-import { ANNOUNCE_EARNED_HITS, ANNOUNCE_WAIT_MS, ANNOUNCE_WAIT_SHARE, MAX_ANNOUNCED_UPLOADS, MAX_ORDERED_UPLOADS } from '../core/limits.ts';
+import { ANNOUNCE_WAIT_MS, MAX_ANNOUNCED_UPLOADS, MAX_ORDERED_UPLOADS } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import { type OrderedUpload, takeOrdered } from '../memory/orderedUploads.ts';
 import type { UploadKey } from '../memory/staging.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Due } from '../raft/leadership.ts';
 import type { NodeId } from '../raft/messages.ts';
+import { Trust } from './trust.ts';
 
 /** What to send to a node next: bytes up to `limit`; a reference; nothing before `untilMs`, unless an announcement comes. */
 export type Plan =
@@ -18,42 +19,17 @@ export type Plan =
 /** An upload can be referred to now. */
 const NOW = Number.NEGATIVE_INFINITY;
 
-/** Clients whose hits are remembered; those that were heard from last. */
-const MAX_CLIENTS = 1024;
-
-/** All waits for one node, as a share of the time: a bucket that fills with time, and holds one of the longest. */
-class Waits {
-  #allowedMs = 0;
-  #sinceMs = Number.NEGATIVE_INFINITY;
-
-  /** How long another wait may be, which is taken out of the bucket; 0: there may be none. */
-  take(nowMs: number): number {
-    this.#allowedMs = Math.min(ANNOUNCE_WAIT_MS, this.#allowedMs + (nowMs - this.#sinceMs) * ANNOUNCE_WAIT_SHARE);
-    this.#sinceMs = nowMs;
-    const ms = Math.floor(this.#allowedMs);
-    this.#allowedMs -= ms;
-    return ms;
-  }
-
-  /** A wait was shorter than the longest. */
-  giveBack(ms: number): void {
-    this.#allowedMs += ms;
-  }
-}
-
 /** What is known of one other node. */
 class Follower {
   /** Announced, and not referred to yet; the oldest first. */
   readonly announced = new Set<UploadKey>();
-  readonly waits = new Waits();
+  readonly trust = new Trust();
   /** The upload that is being waited for, and how long. */
   waitsFor: OrderedUpload | undefined;
   waitUntilMs = 0;
-  /** Uploads of each client that were there in time, in a row, up to ANNOUNCE_EARNED_HITS; the client that was heard from last is the last. */
-  readonly hits = new Map<number, number>();
   /** The upload that was missing last. */
   missed: OrderedUpload | undefined;
-  /** References that were not answered for: their uploads by the offset at which they end. */
+  /** References that were not answered for: their uploads by the offset at which they end, ascending. */
   readonly referred = new Map<number, OrderedUpload>();
 }
 
@@ -85,8 +61,8 @@ export class References {
     this.#followers.clear();
   }
 
-  /** All nodes have, or are being sent, what is before `offset`. */
-  sentTo(offset: number): void {
+  /** All nodes have what is before `offset`: none of it will be sent again. */
+  heldTo(offset: number): void {
     const kept = this.#firstFrom(offset);
     if (kept > 0) this.#ordered.splice(0, kept);
   }
@@ -97,7 +73,7 @@ export class References {
     for (const key of keys) {
       follower.announced.add(key);
       if (follower.waitsFor?.key !== key) continue;
-      follower.waits.giveBack(Math.max(0, follower.waitUntilMs - nowMs));
+      follower.trust.giveBack(Math.max(0, follower.waitUntilMs - nowMs));
       follower.waitsFor = undefined;
     }
     for (const oldest of follower.announced) {
@@ -128,7 +104,6 @@ export class References {
       if (follower.referred.size <= MAX_ORDERED_UPLOADS) break;
       follower.referred.delete(oldest);
     }
-    this.#count(follower, upload, true);
   }
 
   /** `upload` cannot be referred to: its bytes are not in memory any more. */
@@ -137,26 +112,38 @@ export class References {
     if (at >= 0) this.#ordered.splice(at, 1);
   }
 
-  /** Node `from` has rejected what ends at `end`. */
-  rejected(from: NodeId, end: number): void {
+  /** Node `from` has rejected what ends at `end`, and so all that was sent after it: that is still to be referred to. */
+  rejected(from: NodeId, end: number, nowMs: number): void {
     const follower = this.#followers.get(from);
-    const upload = follower?.referred.get(end);
-    if (follower === undefined || upload === undefined) return;
-    follower.referred.delete(end);
-    this.#add(WORD.REFERENCE_HITS, -1);
-    this.#count(follower, upload, false);
-    // It is counted once, however it is found missing.
-    follower.missed = upload;
+    if (follower === undefined) return;
+    for (const [referredEnd, upload] of follower.referred) {
+      if (referredEnd < end) continue;
+      follower.referred.delete(referredEnd);
+      if (referredEnd > end) follower.announced.add(upload.key);
+      else {
+        this.#add(WORD.REFERENCE_MISSES);
+        follower.trust.rejected(upload.client, nowMs);
+        // It is counted once, however it is found missing.
+        follower.missed = upload;
+      }
+    }
   }
 
   /** Node `from` has everything before `offset`. */
   accepted(from: NodeId, offset: number): void {
     const follower = this.#followers.get(from);
     if (follower === undefined) return;
-    for (const end of follower.referred.keys()) {
+    for (const [end, { client }] of follower.referred) {
       if (end > offset) break;
       follower.referred.delete(end);
+      follower.trust.placed(client);
+      this.#add(WORD.REFERENCE_HITS);
     }
+  }
+
+  /** The link to node `to` is new: what it was referred to may not have come. */
+  reconnected(to: NodeId): void {
+    this.#followers.get(to)?.referred.clear();
   }
 
   #follower(node: NodeId): Follower {
@@ -180,36 +167,27 @@ export class References {
   #availability(to: NodeId, upload: OrderedUpload, isNext: boolean, nowMs: number): number | undefined {
     if (((upload.nodes >>> (to - 1)) & 1) === 0) return undefined;
     const follower = this.#follower(to);
-    if (follower.announced.has(upload.key)) return NOW;
+    const { trust } = follower;
+    const { client } = upload;
+    const mayRefer = trust.mayRefer(client, nowMs);
+    if (mayRefer && follower.announced.has(upload.key)) return NOW;
     // What is sent as bytes before it ends there: its announcement may come until then, and if it does not, that is a miss.
-    if (!isNext) return nowMs;
+    if (!isNext) return mayRefer ? nowMs : undefined;
     if (follower.waitsFor !== upload) {
       follower.waitsFor = upload;
-      follower.waitUntilMs = nowMs + this.#mayWaitMs(follower, upload, nowMs);
+      follower.waitUntilMs = nowMs + (mayRefer ? trust.takeWait(client, nowMs) : 0);
     }
     if (nowMs < follower.waitUntilMs) return follower.waitUntilMs;
     follower.waitsFor = undefined;
-    if (follower.missed !== upload) this.#count(follower, upload, false);
+    if (follower.missed !== upload) {
+      this.#add(WORD.REFERENCE_MISSES);
+      if (!follower.announced.has(upload.key)) trust.missed(client);
+    }
     follower.missed = upload;
     return undefined;
   }
 
-  #mayWaitMs(follower: Follower, { client }: OrderedUpload, nowMs: number): number {
-    return (follower.hits.get(client) ?? 0) >= ANNOUNCE_EARNED_HITS ? follower.waits.take(nowMs) : 0;
-  }
-
-  #count(follower: Follower, { client }: OrderedUpload, isHit: boolean): void {
-    this.#add(isHit ? WORD.REFERENCE_HITS : WORD.REFERENCE_MISSES, 1);
-    const hits = isHit ? Math.min(ANNOUNCE_EARNED_HITS, (follower.hits.get(client) ?? 0) + 1) : 0;
-    follower.hits.delete(client);
-    follower.hits.set(client, hits);
-    for (const oldest of follower.hits.keys()) {
-      if (follower.hits.size <= MAX_CLIENTS) break;
-      follower.hits.delete(oldest);
-    }
-  }
-
-  #add(word: number, count: number): void {
-    this.#memory.setWord(word, this.#memory.word(word) + count);
+  #add(word: number): void {
+    this.#memory.setWord(word, this.#memory.word(word) + 1);
   }
 }

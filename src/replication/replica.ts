@@ -214,6 +214,7 @@ export class Replica {
     this.#memory.peers.set(node, { isConnected: true });
     this.#turn(() => {
       this.raft.reconnected(node);
+      this.#feeder.reconnected(node);
       this.#staged.reconnected(node);
       this.#hasRoleNews = true;
     });

@@ -99,6 +99,7 @@ export class SimLinks implements Endpoint, RaftLinks {
 
   received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {
     this.#process.world.checker.heard(this.#process, from);
+    if (message.kind === 'appendResponse') this.#process.uploads.answered(from, message);
     if (message.kind === 'announce') this.#process.uploads.hears(from, body);
     this.#options.events.message(from, message, body);
   }

@@ -14,7 +14,7 @@ import {
   uploadKeyOf,
 } from '../../src/memory/staging.ts';
 import { UPLOAD_ID_BYTES } from '../../src/protocol/client.ts';
-import type { AppendRequest, NodeId } from '../../src/raft/messages.ts';
+import type { AppendRequest, AppendResponse, NodeId } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
@@ -64,6 +64,8 @@ export class UploadsOfProcess {
   readonly #named = new Map<UploadKey, number>();
   /** By the node that announced and the upload: how often, less how often that node was referred to it. */
   readonly #announced = new Map<string, number>();
+  /** By node: what it was referred to and has not answered for, by where that ends. */
+  readonly #referred = new Map<NodeId, Map<number, string>>();
 
   constructor(node: NodeId) {
     this.#node = node;
@@ -109,6 +111,17 @@ export class UploadsOfProcess {
     const left = (this.#announced.get(`${to} ${key}`) ?? 0) - 1;
     promise(left >= 0, 'uploads', () => `${who} more often than it was announced`);
     this.#announced.set(`${to} ${key}`, left);
+    const referred = this.#referred.get(to) ?? new Map<number, string>();
+    this.#referred.set(to, referred.set(message.end, `${to} ${key}`));
+  }
+
+  /** Node `from` has answered: what comes after a reference that it rejects it has not looked at. */
+  answered(from: NodeId, { accepted, offset, rejected }: AppendResponse): void {
+    for (const [end, key] of this.#referred.get(from) ?? []) {
+      if (accepted ? end > offset : end < rejected) continue;
+      this.#referred.get(from)?.delete(end);
+      if (!accepted && end > rejected) this.#announced.set(key, (this.#announced.get(key) ?? 0) + 1);
+    }
   }
 
   /** Nothing is under way between its threads: what was placed, or could not be, is not kept. */

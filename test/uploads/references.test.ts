@@ -7,6 +7,7 @@ import {
   ANNOUNCE_WAIT_SHARE,
   MAX_UPLOAD_BYTES,
   MIN_REFERRED_BYTES,
+  REFERENCE_DOUBT_MS,
 } from '../../src/core/limits.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { noteOrdered } from '../../src/memory/orderedUploads.ts';
@@ -36,8 +37,8 @@ function idOf(number: number): Uint8Array {
 }
 
 /** The next append is `number`'s upload, which its client says is on node 2. */
-function order(number: number, nodes = 0b010, term = TERM, bytes = BYTES): void {
-  noteOrdered(memory, end, end + bytes, term, { id: idOf(number), nodes, client: CLIENT });
+function order(number: number, nodes = 0b010, term = TERM, bytes = BYTES, client = CLIENT): void {
+  noteOrdered(memory, end, end + bytes, term, { id: idOf(number), nodes, client });
   end += bytes;
   references.takeOrdered(TERM);
 }
@@ -51,13 +52,32 @@ function plan(nowMs = 0, node = NODE): Plan {
   return references.plan(node, { from: end - BYTES, limit: end, maxBytes: BYTES }, nowMs);
 }
 
-/** So many uploads that are there in time. */
-function earn(first: number, nowMs = 0): void {
-  for (let i = 0; i < ANNOUNCE_EARNED_HITS; i += 1) {
+/** So many uploads that are there in time, and placed. */
+function earn(first: number, nowMs = 0, count = ANNOUNCE_EARNED_HITS): void {
+  for (let i = 0; i < count; i += 1) {
     order(first + i);
     announce(first + i, nowMs);
-    refer(plan(nowMs));
+    place(plan(nowMs));
   }
+}
+
+/** An upload of `client` that is not what it says. */
+function lie(number: number, client: number, nowMs: number): void {
+  order(number, 0b010, TERM, BYTES, client);
+  announce(number, nowMs);
+  refer(plan(nowMs));
+  references.rejected(NODE, end, nowMs);
+}
+
+/** Hits and misses. */
+function counted(): number[] {
+  return [memory.word(WORD.REFERENCE_HITS), memory.word(WORD.REFERENCE_MISSES)];
+}
+
+/** The follower is referred to the last append, and has it. */
+function place(made: Plan): void {
+  refer(made);
+  references.accepted(NODE, end);
 }
 
 function refer(made: Plan): void {
@@ -93,10 +113,61 @@ describe('references', () => {
     order(1);
     announce(1);
     refer(plan());
-    expect([memory.word(WORD.REFERENCE_HITS), memory.word(WORD.REFERENCE_MISSES)]).toEqual([1, 0]);
-    references.rejected(NODE, end);
+    expect(counted()).toEqual([0, 0]);
+    references.rejected(NODE, end, 0);
     expect(plan().kind).toBe('bytes');
-    expect([memory.word(WORD.REFERENCE_HITS), memory.word(WORD.REFERENCE_MISSES)]).toEqual([0, 1]);
+    expect(counted()).toEqual([0, 1]);
+  });
+
+  it('count as hits when they were placed, and are made again where they were not looked at', () => {
+    for (const number of [1, 2, 3, 4]) {
+      order(number);
+      announce(number);
+      refer(plan());
+    }
+    references.accepted(NODE, BYTES);
+    expect(counted()).toEqual([1, 0]);
+    references.rejected(NODE, 2 * BYTES, 0);
+    // Those after it were rejected because it was missing.
+    for (const rejected of [2 * BYTES, 3 * BYTES]) references.rejected(NODE, rejected, 1);
+    references.accepted(NODE, 2 * BYTES);
+    expect(counted()).toEqual([1, 1]);
+    expect(references.plan(NODE, { from: BYTES, limit: end, maxBytes: end }, 5000)).toEqual({ kind: 'bytes', limit: 2 * BYTES });
+    expect(references.plan(NODE, { from: 2 * BYTES, limit: end, maxBytes: end }, 5000).kind).toBe('reference');
+    // What was under way when a link broke may have been placed, or not.
+    order(5);
+    announce(5);
+    refer(plan(5000));
+    references.reconnected(NODE);
+    references.accepted(NODE, end);
+    expect(counted()).toEqual([1, 1]);
+  });
+
+  it('E29: are not made for clients that have not earned it, a moment after one was rejected, and ever longer', () => {
+    const liar = (number: number): number => CLIENT + 1 + number;
+    earn(1, 0, 2 * ANNOUNCE_EARNED_HITS);
+    const planFor = (client: number, nowMs: number): string => {
+      order(nowMs, 0b010, TERM, BYTES, client);
+      announce(nowMs, nowMs);
+      return plan(nowMs).kind;
+    };
+    lie(100, liar(0), 1000);
+    expect(planFor(liar(1), 1001)).toBe('bytes');
+    expect(planFor(CLIENT, 1002)).toBe('reference');
+    expect(planFor(liar(1), 1000 + REFERENCE_DOUBT_MS)).toBe('reference');
+    // The next one, before long, costs as much and more.
+    lie(101, liar(2), 3000);
+    for (let i = 0; i < ANNOUNCE_EARNED_HITS; i += 1) {
+      order(200 + i, 0b010, TERM, BYTES, liar(4));
+      announce(200 + i, 4000);
+      place(plan(4000));
+    }
+    lie(102, liar(5), 4600);
+    lie(103, liar(4), 4700);
+    expect(planFor(liar(6), 5699)).toBe('bytes');
+    expect(planFor(liar(6), 5701)).toBe('bytes');
+    expect(planFor(CLIENT, 5702)).toBe('reference');
+    expect(planFor(liar(6), 6701)).toBe('reference');
   });
 
   it('end a run of bytes before each upload that the node is said to have: it may be announced until then, and else is a miss of its own', () => {
@@ -118,7 +189,7 @@ describe('references', () => {
     expect(plan(1000)).toEqual({ kind: 'wait', untilMs: 1000 + ANNOUNCE_WAIT_MS });
     announce(100, 1005);
     expect(plan(1005).kind).toBe('reference');
-    refer(plan(1005));
+    place(plan(1005));
     order(101);
     expect(plan(12_000).kind).toBe('wait');
     expect(plan(12_000 + ANNOUNCE_WAIT_MS - 1).kind).toBe('wait');
@@ -128,7 +199,7 @@ describe('references', () => {
       order(200 + i);
       expect(plan(23_000 + i).kind).toBe('bytes');
       announce(200 + i, 23_000 + i);
-      refer(plan(23_000 + i));
+      place(plan(23_000 + i));
     }
     // A late announcement is a reference still, but each of these was a miss first.
     order(300);
@@ -150,10 +221,10 @@ describe('references', () => {
         waitedMs += made.untilMs - nowMs - 0.5;
         nowMs = made.untilMs - 0.5;
         announce(number, nowMs);
-        refer(plan(nowMs));
+        place(plan(nowMs));
       } else {
         announce(number, nowMs);
-        refer(plan(nowMs));
+        place(plan(nowMs));
         earn(number * 100, nowMs);
         nowMs += 40;
       }
