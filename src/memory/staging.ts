@@ -204,8 +204,8 @@ export class StagedUploads {
     return this.#memory.state(row) === STAGED_READY && this.#memory.key(row) === key;
   }
 
-  /** Takes the upload `key` of `total` bytes: its bytes, in order. Undefined: the row does not hold it (any more). */
-  take(row: number, key: UploadKey, total: number): Uint8Array[] | undefined {
+  /** Takes the upload `key`, of `total` bytes if it is said: its bytes, in order. Undefined: the row does not hold it (any more). */
+  take(row: number, key: UploadKey, total = this.#memory.total(row)): Uint8Array[] | undefined {
     const memory = this.#memory;
     if (!memory.moves(row, STAGED_READY, STAGED_TAKEN)) return undefined;
     if (memory.key(row) !== key || memory.total(row) !== total) {

@@ -18,9 +18,10 @@
 //   7 readIndexResponse  –          index       –        –         –       id      –            1 ok
 //   8 admit              –          –           –        –         –       –       –            1 voter, 2 returned, otherwise new
 //   9 announce           –          –           –        –         –       –       –            –
+//  10 forget             –          –           –        –         –       –       –            –
 //
 //   a reference:  0 16 bytes id │ 16 32 bytes digest │ 48 u8 kind of digest │ 49 zeros │ 52 u32 head bytes │ 56 zeros │ 64 the head
-//   an announce's body: ids of 16 bytes each
+//   the body of an announce or a forget: ids of 16 bytes each
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert, unreachable } from '../core/assert.ts';
@@ -38,7 +39,7 @@ export const PEER_FRAME_BYTES = 80;
 /** Largest body of a frame: a batch, or a single entry that is larger. */
 export const MAX_PEER_BODY_BYTES = Math.max(MAX_APPEND_BYTES, MAX_ENTRY_BYTES);
 
-/** Most ids in one announce. */
+/** Most ids in one announce, or one forget. */
 export const MAX_ANNOUNCE_IDS = 256;
 
 /** Bytes of a reference without its head; and most of the head, the log's own entry before those of the upload, in the same batch. */
@@ -78,6 +79,7 @@ const KIND = {
   readIndexResponse: 7,
   admit: 8,
   announce: 9,
+  forget: 10,
 } as const satisfies Record<PeerMessage['kind'], number>;
 
 /** A frame's fields without its kind; what a kind does not use is zero. */
@@ -111,6 +113,7 @@ const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; rea
   readIndexResponse: { flags: 1, uses: ['a', 'number'] },
   admit: { flags: 3, uses: [] },
   announce: { flags: 0, uses: ['bodyBytes'] },
+  forget: { flags: 0, uses: ['bodyBytes'] },
 };
 
 interface Shape {
@@ -162,7 +165,7 @@ function flagsOf(...bits: readonly boolean[]): number {
 
 /** Bytes that travel after `message`'s frame. */
 export function bodyBytesOf(message: PeerMessage): number {
-  if (message.kind === 'announce') return message.count * UPLOAD_ID_BYTES;
+  if (message.kind === 'announce' || message.kind === 'forget') return message.count * UPLOAD_ID_BYTES;
   return message.kind === 'appendRequest' ? (message.referenceBytes ?? message.end - message.prevOffset) : 0;
 }
 
@@ -228,6 +231,7 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     case 'admit':
       return frameOf(kind, { term, flags: flagsOf(message.standing === 'voter', message.standing === 'returned') });
     case 'announce':
+    case 'forget':
       return frameOf(kind, { term, bodyBytes: bodyBytesOf(message) });
     default:
       return unreachable(kind);
@@ -291,6 +295,7 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
     case 'admit':
       return { kind, term, standing: first ? 'voter' : second ? 'returned' : 'new' };
     case 'announce':
+    case 'forget':
       return { kind, term, count: f.bodyBytes / UPLOAD_ID_BYTES };
     default:
       return unreachable(kind);
@@ -345,9 +350,10 @@ function wrongIn(kind: PeerMessage['kind'], f: Readonly<Required<Fields>>): stri
     case 'appendResponse':
       return badLeader(f);
     case 'announce':
+    case 'forget':
       return f.bodyBytes > 0 && f.bodyBytes <= MAX_ANNOUNCE_IDS * UPLOAD_ID_BYTES && f.bodyBytes % UPLOAD_ID_BYTES === 0
         ? undefined
-        : `an announcement of ${f.bodyBytes} bytes`;
+        : `ids of uploads in ${f.bodyBytes} bytes`;
     default:
       return undefined;
   }

@@ -124,6 +124,13 @@ export interface Announce {
   readonly count: number;
 }
 
+/** The leader tells a follower that it has no use for these uploads: it has sent their entries as bytes. Like {@link Announce} otherwise. */
+export interface Forget {
+  readonly kind: 'forget';
+  readonly term: number;
+  readonly count: number;
+}
+
 /** What the core takes and gives. */
 export type RaftMessage =
   | VoteRequest
@@ -135,4 +142,4 @@ export type RaftMessage =
   | ReadIndexResponse
   | Admit;
 
-export type PeerMessage = RaftMessage | Announce;
+export type PeerMessage = RaftMessage | Announce | Forget;

@@ -6,7 +6,7 @@ import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, PEER_UNKN
 import type { OrderedUpload } from '../memory/orderedUploads.ts';
 import { uploadIdOf } from '../memory/staging.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
-import { encodeReference } from '../protocol/peer.ts';
+import { encodeReference, MAX_ANNOUNCE_IDS } from '../protocol/peer.ts';
 import type { Due } from '../raft/leadership.ts';
 import type { AppendResponse, NodeId } from '../raft/messages.ts';
 import type { Raft } from '../raft/raft.ts';
@@ -19,7 +19,7 @@ import { Pace } from './pace.ts';
 import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
 import { type Plan, References } from './references.ts';
-import { announcedKeys } from './staged.ts';
+import { idsOf, keysIn } from './staged.ts';
 
 /** All of it as bytes. */
 const BYTES: Plan = { kind: 'bytes', limit: Number.POSITIVE_INFINITY };
@@ -83,7 +83,7 @@ export class Feeder {
   /** A node that follows in `term` holds the uploads that `body` names. */
   announced(from: NodeId, term: number, body: readonly Uint8Array[]): void {
     if (this.#raft.leadership === undefined || term !== this.#raft.currentTerm) return;
-    this.references.announced(from, announcedKeys(body), this.#ports.nowMs());
+    this.references.announced(from, keysIn(body), this.#ports.nowMs());
   }
 
   /** The link to a node is up. */
@@ -107,6 +107,7 @@ export class Feeder {
     let heldTo = this.#raft.log.end;
     for (const [node, progress] of leadership.peers) {
       this.#feedNode(node);
+      this.#tellUnneeded(node, progress.next);
       heldTo = Math.min(heldTo, progress.next, progress.verified);
     }
     this.references.heldTo(heldTo);
@@ -152,6 +153,16 @@ export class Feeder {
         this.#startCold(to, part);
         return;
       }
+    }
+  }
+
+  /** All before `next` was sent to node `to`, or is in its log: what it still holds of that as uploads it may forget. */
+  #tellUnneeded(to: NodeId, next: number): void {
+    const { references } = this;
+    references.sentTo(to, next);
+    while (references.hasUnneeded(to) && this.#ports.takesUploads(to) && this.#ports.canSend(to)) {
+      const keys = references.takeUnneeded(to, MAX_ANNOUNCE_IDS);
+      this.#ports.send(to, { kind: 'forget', term: this.#raft.currentTerm, count: keys.length }, idsOf(keys));
     }
   }
 

@@ -27,15 +27,29 @@ class Follower {
   /** The upload that is being waited for, and how long. */
   waitsFor: OrderedUpload | undefined;
   waitUntilMs = 0;
+  /** It has been sent what ends up to here. */
+  sentTo = 0;
+  /** Uploads that it holds and has no use for; it was not told so yet. */
+  readonly unneeded = new Set<UploadKey>();
   /** The upload that was missing last. */
   missed: OrderedUpload | undefined;
   /** References that were not answered for: their uploads by the offset at which they end, ascending. */
   readonly referred = new Map<number, OrderedUpload>();
 }
 
+/** Takes out the oldest until `most` are left. */
+function shorten<K>(all: Set<K> | Map<K, unknown>, most: number): void {
+  for (const oldest of all.keys()) {
+    if (all.size <= most) break;
+    all.delete(oldest);
+  }
+}
+
 export class References {
   readonly #memory: TailMemory;
   #ordered: OrderedUpload[] = [];
+  /** Where the last uploads end that were ordered in this term, the oldest first. */
+  readonly #ends = new Map<UploadKey, number>();
   readonly #followers = new Map<NodeId, Follower>();
 
   constructor(memory: TailMemory) {
@@ -50,14 +64,19 @@ export class References {
   /** Takes note of what was ordered in `term`, this leader's. */
   takeOrdered(term: number): void {
     for (let upload = takeOrdered(this.#memory); upload !== undefined; upload = takeOrdered(this.#memory)) {
-      if (upload.term === term) this.#ordered.push(upload);
+      if (upload.term !== term) continue;
+      this.#ordered.push(upload);
+      this.#ends.delete(upload.key);
+      this.#ends.set(upload.key, upload.end);
     }
+    shorten(this.#ends, MAX_ANNOUNCED_UPLOADS);
     if (this.#ordered.length > MAX_ORDERED_UPLOADS) this.#ordered.splice(0, this.#ordered.length - MAX_ORDERED_UPLOADS);
   }
 
   /** This node leads no longer. */
   clear(): void {
     this.#ordered = [];
+    this.#ends.clear();
     this.#followers.clear();
   }
 
@@ -71,15 +90,39 @@ export class References {
   announced(from: NodeId, keys: readonly UploadKey[], nowMs: number): void {
     const follower = this.#follower(from);
     for (const key of keys) {
-      follower.announced.add(key);
+      // Its entries went out before it was announced, or it is announced again.
+      if ((this.#ends.get(key) ?? Number.POSITIVE_INFINITY) <= follower.sentTo) follower.unneeded.add(key);
+      else follower.announced.add(key);
       if (follower.waitsFor?.key !== key) continue;
       follower.trust.giveBack(Math.max(0, follower.waitUntilMs - nowMs));
       follower.waitsFor = undefined;
     }
-    for (const oldest of follower.announced) {
-      if (follower.announced.size <= MAX_ANNOUNCED_UPLOADS) break;
-      follower.announced.delete(oldest);
+    shorten(follower.announced, MAX_ANNOUNCED_UPLOADS);
+    shorten(follower.unneeded, MAX_ANNOUNCED_UPLOADS);
+  }
+
+  /** Node `to` was sent all before `offset`. */
+  sentTo(to: NodeId, offset: number): void {
+    const follower = this.#follower(to);
+    for (let i = this.#firstFrom(follower.sentTo); i < this.#ordered.length; i += 1) {
+      const upload = this.#ordered[i];
+      if (upload === undefined || upload.end > offset) break;
+      follower.sentTo = upload.end;
+      if (follower.announced.delete(upload.key)) follower.unneeded.add(upload.key);
     }
+  }
+
+  /** Whether node `to` holds uploads whose entries it was sent as bytes. */
+  hasUnneeded(to: NodeId): boolean {
+    return (this.#followers.get(to)?.unneeded.size ?? 0) > 0;
+  }
+
+  /** At most `count` of those; it is told now. */
+  takeUnneeded(to: NodeId, count: number): UploadKey[] {
+    const { unneeded } = this.#follower(to);
+    const keys = [...unneeded].slice(0, count);
+    for (const key of keys) unneeded.delete(key);
+    return keys;
   }
 
   /** Node `to` is due entries: how to send them. */
@@ -100,10 +143,7 @@ export class References {
     const follower = this.#follower(to);
     follower.announced.delete(upload.key);
     follower.referred.set(upload.end, upload);
-    for (const oldest of follower.referred.keys()) {
-      if (follower.referred.size <= MAX_ORDERED_UPLOADS) break;
-      follower.referred.delete(oldest);
-    }
+    shorten(follower.referred, MAX_ORDERED_UPLOADS);
   }
 
   /** `upload` cannot be referred to: its bytes are not in memory any more. */
@@ -116,6 +156,7 @@ export class References {
   rejected(from: NodeId, end: number, nowMs: number): void {
     const follower = this.#followers.get(from);
     if (follower === undefined) return;
+    follower.sentTo = Math.min(follower.sentTo, end);
     for (const [referredEnd, upload] of follower.referred) {
       if (referredEnd < end) continue;
       follower.referred.delete(referredEnd);
@@ -143,7 +184,9 @@ export class References {
 
   /** The link to node `to` is new: what it was referred to may not have come. */
   reconnected(to: NodeId): void {
-    this.#followers.get(to)?.referred.clear();
+    const follower = this.#follower(to);
+    follower.referred.clear();
+    follower.sentTo = 0;
   }
 
   #follower(node: NodeId): Follower {

@@ -22,7 +22,7 @@ import { oldCopySentence, RETURNED_SENTENCE } from './oldCopySentences.ts';
 import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
 import { ReplicatedEntries } from './replicatedEntries.ts';
-import { Staged } from './staged.ts';
+import { keysIn, Staged } from './staged.ts';
 
 export interface ReplicaOptions {
   readonly settings: RaftSettings;
@@ -104,6 +104,11 @@ export class Replica {
   receive(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void {
     if (message.kind === 'announce') {
       this.#turn(() => this.#feeder.announced(from, message.term, body));
+      return;
+    }
+    if (message.kind === 'forget') {
+      // In one term only its leader says so.
+      this.#turn(() => (message.term === this.raft.currentTerm ? this.#staged.unneeded(keysIn(body)) : undefined));
       return;
     }
     this.#turn(() => {

@@ -21,12 +21,19 @@ function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
   return all;
 }
 
+/** The ids of `keys`, one after the other. */
+export function idsOf(keys: readonly UploadKey[]): Uint8Array {
+  const ids = new Uint8Array(keys.length * UPLOAD_ID_BYTES);
+  for (const [i, key] of keys.entries()) writeUploadKey(key, ids, i * UPLOAD_ID_BYTES);
+  return ids;
+}
+
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-/** The uploads that an announce names. */
-export function announcedKeys(body: readonly Uint8Array[]): UploadKey[] {
+/** The uploads that an announce, or a forget, names. */
+export function keysIn(body: readonly Uint8Array[]): UploadKey[] {
   const ids = joined(
     body,
     body.reduce((bytes, piece) => bytes + piece.length, 0),
@@ -87,9 +94,18 @@ export class Staged {
   #send(leader: NodeId, term: number, keys: readonly UploadKey[]): void {
     const ready = keys.filter((key) => this.#uploads?.isReady(this.#rows.get(key) ?? 0, key));
     if (ready.length === 0) return;
-    const body = new Uint8Array(ready.length * UPLOAD_ID_BYTES);
-    for (const [i, key] of ready.entries()) writeUploadKey(key, body, i * UPLOAD_ID_BYTES);
-    this.#ports.send(leader, { kind: 'announce', term, count: ready.length }, body);
+    this.#ports.send(leader, { kind: 'announce', term, count: ready.length }, idsOf(ready));
+  }
+
+  /** The leader has sent the entries of `keys` as bytes. */
+  unneeded(keys: readonly UploadKey[]): void {
+    for (const key of keys) {
+      const held = this.#rows.get(key);
+      if (held === undefined || this.#uploads?.take(held, key) === undefined) continue;
+      this.#uploads.done(held);
+      this.#forget(held);
+      this.#ports.placed(held, false);
+    }
   }
 
   /**

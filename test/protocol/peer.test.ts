@@ -228,9 +228,10 @@ describe('peer codec: a frame with a right check but wrong fields is refused', (
   const clear = (view: DataView): unknown[] => [view.setUint8(5, 0), ...Array.from({ length: 64 }, (_, i) => view.setUint8(12 + i, 0))];
   const wrong: readonly (readonly [string, Uint8Array, (view: DataView) => unknown, string])[] = [
     ['kind 0', vote, (view) => view.setUint8(4, 0), 'unknown kind 0'],
-    ['kind 10', vote, (view) => view.setUint8(4, 10), 'unknown kind 10'],
-    ['an announcement of nothing', vote, (view) => [view.setUint8(4, 9), ...clear(view)], 'an announcement of 0 bytes'],
-    ['an announcement of half an id', vote, (view) => [view.setUint8(4, 9), ...clear(view), view.setUint32(0, 24, true)], 'of 24 bytes'],
+    ['kind 11', vote, (view) => view.setUint8(4, 11), 'unknown kind 11'],
+    ['an announcement of nothing', vote, (view) => [view.setUint8(4, 9), ...clear(view)], 'ids of uploads in 0 bytes'],
+    ['an announcement of half an id', vote, (view) => [view.setUint8(4, 9), ...clear(view), view.setUint32(0, 24, true)], 'in 24 bytes'],
+    ['a forget of nothing', vote, (view) => [view.setUint8(4, 10), ...clear(view)], 'ids of uploads in 0 bytes'],
     ['a reference of 63 bytes', append, (view) => [view.setUint8(5, 1), view.setUint32(0, 63, true)], 'a reference of 63 bytes'],
     [
       'a reference with too long a head',

@@ -35,6 +35,7 @@ export class SimLinks implements Endpoint, RaftLinks {
   send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): boolean {
     const { uploads, world } = this.#process;
     if (message.kind === 'appendRequest' && message.referenceBytes !== undefined && body !== undefined) uploads.refers(to, message, body);
+    if (message.kind === 'forget' && body !== undefined) uploads.forgets(to, body);
     world.network.send(this, to, message, body, released);
     return true;
   }

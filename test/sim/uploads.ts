@@ -115,6 +115,14 @@ export class UploadsOfProcess {
     this.#referred.set(to, referred.set(message.end, `${to} ${key}`));
   }
 
+  /** It tells a node to forget what `body` names, which it has ordered. */
+  forgets(to: NodeId, body: Uint8Array): void {
+    for (let at = 0; at < body.length; at += UPLOAD_ID_BYTES) {
+      const isNamed = this.#named.has(uploadKeyOf(body, at));
+      promise(isNamed, 'uploads', () => `node ${this.#node} tells node ${to} to forget an upload that no append names`);
+    }
+  }
+
   /** Node `from` has answered: what comes after a reference that it rejects it has not looked at. */
   answered(from: NodeId, { accepted, offset, rejected }: AppendResponse): void {
     for (const [end, key] of this.#referred.get(from) ?? []) {

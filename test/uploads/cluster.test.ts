@@ -35,6 +35,8 @@ interface Counts {
   readonly hits: number;
   readonly misses: number;
   readonly placed: number;
+  readonly staged: number;
+  readonly expired: number;
   readonly stagedBytes: number;
 }
 
@@ -76,6 +78,17 @@ describe('an upload', () => {
     const { hits } = await counts(leader);
     expect(hits).toBeGreaterThanOrEqual(2);
     await expectSameLogs();
+  });
+
+  it('whose append the leader had to send as bytes is forgotten, long before its time is over', async () => {
+    const entries = frameEntries([randomBytes(PAYLOAD)], []);
+    const id = randomBytes(16);
+    await leader.appendUploaded(id, ALL, entries, 1);
+    await Promise.all(followers.map((client) => client.upload(id, entries)));
+    for (const follower of followers) {
+      while ((await counts(follower)).staged > 0) await follower.end();
+      expect((await counts(follower)).expired).toBe(0);
+    }
   });
 
   it('of other bytes on each node changes nothing: what the leader has is the log', async () => {

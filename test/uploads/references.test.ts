@@ -11,7 +11,7 @@ import {
 } from '../../src/core/limits.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { noteOrdered } from '../../src/memory/orderedUploads.ts';
-import { uploadKeyOf } from '../../src/memory/staging.ts';
+import { type UploadKey, uploadKeyOf } from '../../src/memory/staging.ts';
 import { type Plan, References } from '../../src/replication/references.ts';
 import { smallMemory } from '../crash/testNode.ts';
 
@@ -180,7 +180,33 @@ describe('references', () => {
     expect(second).toMatchObject({ kind: 'reference', upload: { offset: BYTES } });
     refer(second);
     expect(due(2)).toEqual({ kind: 'bytes', limit: end });
-    expect([memory.word(WORD.REFERENCE_HITS), memory.word(WORD.REFERENCE_MISSES)]).toEqual([1, 2]);
+    references.accepted(NODE, 2 * BYTES);
+    expect(counted()).toEqual([1, 2]);
+  });
+
+  it('are of no use to a node that was sent the bytes, whenever it has announced them: it is told so, once', () => {
+    const told = (next: number): UploadKey[] => {
+      references.sentTo(NODE, next);
+      return references.hasUnneeded(NODE) ? references.takeUnneeded(NODE, 10) : [];
+    };
+    const keys = Array.from({ length: 4 }, (_, i) => uploadKeyOf(idOf(i)));
+    order(0);
+    announce(0);
+    order(1);
+    order(2, 0b100);
+    order(3);
+    announce(3);
+    // Those that are announced before their entries go out, for whatever reason these are sent as bytes.
+    expect(told(BYTES - 1)).toEqual([]);
+    expect(told(3 * BYTES)).toEqual([keys[0]]);
+    // Those that are announced after that, also by a node that their client did not name, or when they are no more to be sent to any.
+    announce(1);
+    references.heldTo(3 * BYTES);
+    announce(2);
+    expect(told(3 * BYTES)).toEqual([keys[1], keys[2]]);
+    // What it was referred to it has put to its place.
+    place(plan());
+    expect(told(end)).toEqual([]);
   });
 
   it('are waited for by clients that have earned it, so long, and not after a miss', () => {

@@ -35,14 +35,14 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
         replace: "if (status === 'refused')\n            return 'stored';",
       },
     ],
-    foundBy: ['soundness', 'durability', 'log matching', 'leader completeness'],
+    foundBy: ['soundness', 'durability', 'log matching', 'leader completeness', 'committed bytes'],
     withinSeeds: 60,
   },
   {
     name: 'placed by offset',
     what: 'whatever is staged is put where a reference says, if only its length is right',
     patches: [
-      { file: STAGED, find: 'const row = this.#rows.get(key);', replace: 'const row = [...this.#rows.values()][0];' },
+      { file: STAGED, find: 'const row = this.#rows.get(key);', replace: 'const row = this.#rows.get(key) ?? [...this.#rows.values()][0];' },
       { file: STAGED, find: 'this.#uploads.take(row, key, bytes)', replace: 'this.#uploads.take(row, this.#keys.get(row), bytes)' },
       DIGEST,
     ],
@@ -79,9 +79,16 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
   {
     name: 'referred again after a rejection',
     what: 'a node that rejects a reference is sent it again, for ever',
-    patches: [{ file: REFERENCES, find: 'follower.announced.delete(upload.key);', replace: '' }],
+    patches: [{ file: REFERENCES, find: 'if (referredEnd > end)', replace: 'if (referredEnd >= end)' }],
     foundBy: ['uploads', 'progress'],
     withinSeeds: 60,
+  },
+  {
+    name: 'uploads forgotten before they are ordered',
+    what: 'a leader tells a node that it needs an upload no more as soon as it is announced',
+    patches: [{ file: REFERENCES, find: 'Number.POSITIVE_INFINITY) <= follower.sentTo', replace: '0) <= follower.sentTo' }],
+    foundBy: ['uploads'],
+    withinSeeds: 20,
   },
   {
     name: 'uploads of a client that is gone are kept',
