@@ -1,5 +1,5 @@
 // Load: clients that put their messages on the followers in small pieces, until they are told to end. Those that are hostile earn the leader's trust by
-// as many uploads as that takes, and then are late with one: the leader is to wait for it.
+// as many uploads as that takes, and then are late with one: the leader is to wait for it; or they put other entries on the followers than they append.
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -36,10 +36,11 @@ class Trickler {
 
   /** One append. */
   async appendOne(): Promise<void> {
-    const { payloadBytes, isHostile, periodMs } = this.#params;
+    const { payloadBytes, manner, periodMs } = this.#params;
     const id = randomBytes(16);
     const entries = frameEntries([randomBytes(payloadBytes)], []);
-    const isLate = isHostile && this.#trust >= ANNOUNCE_EARNED_HITS;
+    const uploaded = manner === 'lying' ? frameEntries([randomBytes(payloadBytes)], []) : entries;
+    const isLate = manner === 'late' && this.#trust >= ANNOUNCE_EARNED_HITS;
     const requestIds = this.#followers.map((client) => client.newId());
     const piece = Math.ceil(entries.length / PIECES);
     let appended: Promise<unknown> | undefined;
@@ -50,7 +51,7 @@ class Trickler {
         await sleep(2 * ANNOUNCE_WAIT_MS);
       }
       for (const [i, client] of this.#followers.entries()) {
-        client.send(encodeUpload(requestIds[i] ?? 0, id, at, entries.length, entries.subarray(at, at + piece)));
+        client.send(encodeUpload(requestIds[i] ?? 0, id, at, entries.length, uploaded.subarray(at, at + piece)));
       }
       await sleep(periodMs / PIECES);
     }

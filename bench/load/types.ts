@@ -390,8 +390,8 @@ export interface TricklersParams {
   readonly payloadBytes: number;
   /** How long one upload takes. */
   readonly periodMs: number;
-  /** Whether one is late, again and again, as soon as the leader waits for it. */
-  readonly isHostile: boolean;
+  /** Late: one upload, again and again, as soon as the leader waits for it. Lying: each is another one than its append. */
+  readonly manner: 'honest' | 'late' | 'lying';
 }
 
 export interface TricklersResult {

@@ -1,7 +1,7 @@
 // A leader's references: which appends their clients put on which other nodes, too, which of those the nodes have announced, and for whom it is worth to wait
 // for an announcement a moment. A node is referred to an upload once: what it then lacks, it is sent as bytes.
 
-import { ANNOUNCE_WAIT_MS, MAX_ANNOUNCED_UPLOADS, MAX_ORDERED_UPLOADS } from '../core/limits.ts';
+import { MAX_ANNOUNCED_UPLOADS, MAX_ORDERED_UPLOADS } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import { type OrderedUpload, takeOrdered } from '../memory/orderedUploads.ts';
 import type { UploadKey } from '../memory/staging.ts';

@@ -42,7 +42,11 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     name: 'placed by offset',
     what: 'whatever is staged is put where a reference says, if only its length is right',
     patches: [
-      { file: STAGED, find: 'const row = this.#rows.get(key);', replace: 'const row = this.#rows.get(key) ?? [...this.#rows.values()][0];' },
+      {
+        file: STAGED,
+        find: 'const row = this.#rows.get(key);',
+        replace: 'const row = this.#rows.get(key) ?? [...this.#rows.values()][0];',
+      },
       { file: STAGED, find: 'this.#uploads.take(row, key, bytes)', replace: 'this.#uploads.take(row, this.#keys.get(row), bytes)' },
       DIGEST,
     ],
