@@ -1,7 +1,7 @@
 // What the commands share on their command lines: addresses, offsets, counts. A value that cannot be meant is refused with one sentence.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { MAX_LOG_OFFSET } from '../core/limits.ts';
+import { MAX_LAST_ENTRIES, MAX_LOG_OFFSET } from '../core/limits.ts';
 
 export const DEFAULT_URL = 'ws://127.0.0.1:7070';
 
@@ -32,6 +32,11 @@ export function parseCount(text: string): number {
 /** A parser for whole numbers from `min` to `max`. */
 export function parseInteger(min: number, max: number): (text: string) => number {
   return (text) => integer(text, min, max, `a whole number from ${min} to ${max}`);
+}
+
+/** `--last`, in place of the options that it conflicts with. */
+export function lastOption(sentence: string, conflicts: string[]): Option {
+  return new Option('-n, --last <entries>', sentence).argParser(parseInteger(1, MAX_LAST_ENTRIES)).conflicts(conflicts);
 }
 
 /** Addresses of nodes, separated by commas. */

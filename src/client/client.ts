@@ -38,6 +38,7 @@ import {
   checkCredit,
   checkFrom,
   checkInteger,
+  checkLast,
   checkSignal,
   checkTerm,
   closedError,
@@ -52,6 +53,8 @@ import {
   type WriterOptions,
 } from './options.ts';
 import { type ClientParts, clientParts, MIN_SLOTS } from './parts.ts';
+import type { StreamPlan } from './read/batchStream.ts';
+import { beginningOfLast } from './read/lastEntries.ts';
 import { makeReading, type Reading } from './read/reading.ts';
 import { Uploader, type UploaderOwner } from './uploads/uploader.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
@@ -275,7 +278,7 @@ export class LogClient {
   }
 
   /**
-   * Reads what is committed when the iteration begins, from `from` on, at most `limit` entries, then ends. Nothing is sent
+   * Reads what is committed when the iteration begins, from `from` on, at most `limit` entries, or the `last` entries, then ends. Nothing is sent
    * before the iteration. Throws TypeError or RangeError at once for bad options; the iteration throws a LogError:
    * OFFSET_TRIMMED, OFFSET_BEYOND_END, OFFSET_NOT_BOUNDARY, DAMAGED, PROTOCOL, UNREACHABLE, BEHIND, ABORTED, CLOSED.
    */
@@ -284,7 +287,7 @@ export class LogClient {
     const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : checkInteger('limit', options.limit, 1, Number.MAX_SAFE_INTEGER);
     return makeReading(this.#readNodes, this.#workspace, {
       what: 'This read',
-      from: checkFrom(this.clusterId, options.from),
+      from: this.#beginningOf(options),
       isBounded: true,
       limit,
       creditBytes: Math.min(DEFAULT_CREDIT_BYTES, Math.max(16, limit) * CREDIT_BYTES_PER_ENTRY),
@@ -294,14 +297,14 @@ export class LogClient {
   }
 
   /**
-   * Follows the log from `from` on, without end: what is there, then what is committed as it comes, each entry once and in
+   * Follows the log from `from` on, or from the `last` entries on, without end: what is there, then what is committed as it comes, each entry once and in
    * order, over any number of connections and nodes. Ends by `break`, `return`, or its signal. Throws like {@link read}.
    */
   subscribe(options: SubscribeOptions = {}): Reading {
     checkOptions('A subscription', options, SUBSCRIBE_OPTIONS);
     return makeReading(this.#readNodes, this.#workspace, {
       what: 'This subscription',
-      from: checkFrom(this.clusterId, options.from),
+      from: this.#beginningOf(options),
       isBounded: false,
       limit: Number.POSITIVE_INFINITY,
       creditBytes: checkCredit(options.creditBytes),
@@ -348,6 +351,12 @@ export class LogClient {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Where a read or a subscription with these options begins. */
+  #beginningOf(options: Pick<ReadOptions, 'from' | 'last' | 'limit'>): StreamPlan['from'] {
+    const last = checkLast(options);
+    return last === undefined ? checkFrom(this.clusterId, options.from) : beginningOfLast(this.#readNodes, this.#workspace, last);
   }
 
   /** The largest payload that the server takes, and the most bytes of entries that the server and this client's memory take at once. */

@@ -1,7 +1,7 @@
 // The client's options and what its calls return: names, units, defaults, ranges, and the checks of what a caller passes.
 
 import { LogError } from '../core/errors.ts';
-import { MAX_CREDIT_BYTES } from '../core/limits.ts';
+import { MAX_CREDIT_BYTES, MAX_LAST_ENTRIES } from '../core/limits.ts';
 import { badAddressWithoutSecrets } from '../core/secrets.ts';
 import { placeIn } from './bookmark.ts';
 import { describe } from './describe.ts';
@@ -124,6 +124,10 @@ export interface ReadOptions {
    * another log, `start`, or `end`, the commit offset. Default: `start`.
    */
   readonly from?: number | 'start' | 'end' | BookmarkText | undefined;
+  /**
+   * Begin with the last so many entries of what is committed, 1 to 1,000,000; where there are fewer, at the start. Only applications' entries count. In place of `from` and `limit`.
+   */
+  readonly last?: number | undefined;
   /** Most entries to read, at least 1. Default: no limit. */
   readonly limit?: number | undefined;
   /**
@@ -140,6 +144,10 @@ export interface SubscribeOptions {
    * another log, `start`, or `end`, the commit offset. Default: `start`.
    */
   readonly from?: number | 'start' | 'end' | BookmarkText | undefined;
+  /**
+   * Begin with the last so many entries of what is committed, 1 to 1,000,000; where there are fewer, at the start. Only applications' entries count. In place of `from`.
+   */
+  readonly last?: number | undefined;
   /** Bytes that may be on their way to or waiting for the consumer. Default 4 MiB, 4 KiB to 2 GiB − 1. */
   readonly creditBytes?: number | undefined;
   /** As for a read. Default: 0. */
@@ -207,6 +215,15 @@ export function checkTerm(name: string, value: unknown): number {
 export function checkFrom(clusterId: string, value: unknown): number | 'end' | undefined {
   if (value === undefined || value === 'start') return undefined;
   return value === 'end' ? value : placeIn(clusterId, 'from', value);
+}
+
+/** How many of the last entries; undefined: `last` is not given. TypeError beside another option that says where to begin, or how many to read. */
+export function checkLast({ from, last, limit }: Pick<ReadOptions, 'from' | 'last' | 'limit'>): number | undefined {
+  if (last === undefined) return undefined;
+  const other = from !== undefined ? 'from' : limit !== undefined ? 'limit' : undefined;
+  if (other !== undefined)
+    throw new TypeError(`last and ${other} exclude each other: last says where to begin and how much there is; leave one out`);
+  return checkInteger('last', last, 1, MAX_LAST_ENTRIES);
 }
 
 export function checkAck(value: unknown): Ack {

@@ -264,6 +264,13 @@ export const COLD_READERS = 2;
 /** Downloads of sealed segments over HTTP at once; more get 503. */
 export const MAX_SEGMENT_DOWNLOADS = 256;
 
+/** How many of the last entries may be asked for: where they begin is kept for each while the first is looked for, 8 bytes. */
+export const MAX_LAST_ENTRIES = 1_000_000;
+
+/** They are looked for from the end backwards in ranges that grow from the first of these to the second. */
+export const LAST_FIRST_RANGE_BYTES = 64 * 1024;
+export const LAST_RANGE_BYTES = 64 * 1024 * 1024;
+
 /** How often a node looks how much of its disk is free; besides, at each new segment. */
 export const DISK_LOOK_MS = 1_000;
 

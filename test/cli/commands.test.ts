@@ -197,6 +197,21 @@ describe('append and read', () => {
 });
 
 describe('tail', () => {
+  it('-n prints the last entries, and then what comes; read --last ends with them', async () => {
+    await run(['append', '--lines'], 'x\ny\nz\n');
+    expect((await run(['read', '--last', '2'])).stdout.toString()).toBe('y\nz\n');
+    const child = spawnCommand(['tail', '-n', '2', '--url', server.url]);
+    let text = '';
+    child.stdout.on('data', (part: Buffer) => {
+      text += part.toString();
+    });
+    await expect.poll(() => text, { timeout: 20_000 }).toBe('y\nz\n');
+    await run(['append', 'later']);
+    await expect.poll(() => text, { timeout: 20_000 }).toBe('y\nz\nlater\n');
+    child.kill('SIGINT');
+    expect(await once(child, 'close')).toEqual([0, null]);
+  });
+
   it('shows what comes, each entry at once, and ends with 0 when interrupted', async () => {
     const from = String(await endOf());
     const child = spawnCommand(['tail', '--from', from, '--url', server.url]);

@@ -17,6 +17,8 @@ describe('wrong usage', () => {
     [['read', '--from', '1.5'], '--from'],
     [['read', '--from', '9007199254740992'], '--from'],
     [['read', '--limit', '0'], '--limit'],
+    [['read', '--last', '0'], '--last'],
+    [['tail', '-n', '5', '--from', 'start'], 'cannot be used with'],
     [['read', '--raw', '--json'], 'cannot be used with'],
     [['read', '--url', 'http://127.0.0.1'], '--url'],
     [['append', '--ack', 'perhaps', 'x'], '--ack'],

@@ -43,6 +43,12 @@ describe('an embedded log', () => {
       count += 1;
     }
     expect(count).toBe(60);
+    count = 60 - 45;
+    for await (const entry of log.read({ last: 45 })) {
+      expect(new DataView(entry.payload.buffer, entry.payload.byteOffset).getUint32(0, true)).toBe(count);
+      count += 1;
+    }
+    expect(count).toBe(60);
   });
 
   it('leaves the event loop to the others, whatever is asked of it', async () => {

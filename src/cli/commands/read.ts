@@ -1,7 +1,7 @@
 // `loglog read`: what is committed now, to stdout.
 
 import { Command, Option } from 'commander';
-import { commandTimeoutOption, jsonOption, parseCount, parseFrom, urlOption, withExamples } from '../arguments.ts';
+import { commandTimeoutOption, jsonOption, lastOption, parseCount, parseFrom, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { type EntryFormat, formatBatch } from '../entryFormat.ts';
 import { grouped, Output, readableBytes } from '../output.ts';
@@ -17,6 +17,7 @@ interface ReadOptions extends FormatOptions {
   /** In milliseconds. */
   readonly timeout: number;
   readonly from: number | 'start' | 'end';
+  readonly last?: number;
   readonly limit?: number;
 }
 
@@ -33,14 +34,14 @@ export function formatOf({ raw, json }: FormatOptions): EntryFormat {
 }
 
 async function run(options: ReadOptions): Promise<void> {
-  const { from, limit } = options;
+  const { from, last, limit } = options;
   const format = formatOf(options);
   const progress = new Progress(process.stdout.isTTY === true);
   await withClient(options.url, options.timeout, async (log) => {
     const output = new Output();
     let first: number | undefined;
     let entries = 0;
-    const reading = log.read({ from: from === 'start' ? undefined : from, limit });
+    const reading = log.read(last === undefined ? { from, limit } : { last });
     for await (const batch of reading.batches()) {
       first ??= batch.offset;
       const base = first;
@@ -66,10 +67,12 @@ export function readCommand(): Command {
       new Option('--from <offset>', 'where to begin: an offset that loglog printed, start or end').default('start').argParser(parseFrom),
     )
     .addOption(new Option('--limit <entries>', 'stop after this many entries').argParser(parseCount))
+    .addOption(lastOption('the last so many entries', ['from', 'limit']))
     .action(run);
   return withExamples(addFormatOptions(command), [
     ['loglog read', 'everything, one payload a line'],
     ['loglog read --from 4107 --limit 10', 'ten entries from an offset on'],
+    ['loglog read --last 10', 'the last ten entries'],
     ['loglog read --json | jq .offset', 'for programs'],
     ['loglog read --raw > copy', 'the payloads, byte for byte'],
   ]);

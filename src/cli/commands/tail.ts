@@ -3,7 +3,7 @@
 import { Command, Option } from 'commander';
 import type { LogClient } from '../../client/index.ts';
 import { LogError } from '../../core/errors.ts';
-import { parseFrom, timeoutOption, urlOption, withExamples } from '../arguments.ts';
+import { lastOption, parseFrom, timeoutOption, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { formatBatch } from '../entryFormat.ts';
 import { Output } from '../output.ts';
@@ -15,19 +15,20 @@ interface TailOptions extends FormatOptions {
   /** In milliseconds. */
   readonly timeout: number;
   readonly from: number | 'start' | 'end';
+  readonly last?: number;
 }
 
 /** A follower waits long for its node to come back: that is what it is for. */
 const TIMEOUT_MS = 24 * 60 * 60 * 1000;
 
 /** Follows the log until `stop` is aborted. Throws what ended it, if it was not that. */
-async function follow({ from, url, timeout, ...options }: TailOptions, stop: AbortController): Promise<void> {
+async function follow({ from, last, url, timeout, ...options }: TailOptions, stop: AbortController): Promise<void> {
   const { signal } = stop;
   const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   const format = formatOf(options);
   const output = new Output(() => stop.abort());
   const work = async (log: LogClient): Promise<void> => {
-    const reading = log.subscribe({ from: from === 'start' ? undefined : from, signal });
+    const reading = log.subscribe(last === undefined ? { from, signal } : { last, signal });
     // A stdout that takes nothing does not keep it from hearing that it is to end.
     for await (const batch of reading.batches()) await Promise.race([output.write(formatBatch(batch, format)), aborted]);
   };
@@ -54,9 +55,11 @@ export function tailCommand(): Command {
     .addOption(
       new Option('--from <offset>', 'where to begin: an offset that loglog printed, start or end').default('end').argParser(parseFrom),
     )
+    .addOption(lastOption('begin with the last so many entries', ['from']))
     .action(run);
   return withExamples(addFormatOptions(command), [
     ['loglog tail', 'what comes from now on'],
+    ['loglog tail -n 10', 'the last ten entries, and then what comes'],
     ['loglog tail --from start', 'everything, and then what comes'],
     ['loglog tail --json | consumer', 'for programs: each object has the nextOffset to resume from'],
   ]);

@@ -12,8 +12,8 @@ import { LogError } from '../../core/errors.ts';
 import { entryBytesOf, isContinued, kindSizeAt, termAt } from '../../format/entry.ts';
 import { withDeadline } from '../deadline.ts';
 import type { ReadNodes } from '../nodes/readNodes.ts';
+import { walk } from '../read/walk.ts';
 import type { Workspace } from '../wasm.ts';
-import { walk } from './recheck.ts';
 
 /** With so many, every second one is forgotten: what is between two that are kept is read, so it may be that part of the whole. */
 const MAX_PLACES = 1024;

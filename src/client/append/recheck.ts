@@ -14,7 +14,7 @@ import { LEVEL_COMMITTED, LEVEL_VOLATILE, type Receipt as WireReceipt } from '..
 import { withDeadline } from '../deadline.ts';
 import { asSentence } from '../describe.ts';
 import type { ReadNodes } from '../nodes/readNodes.ts';
-import { BatchStream } from '../read/batchStream.ts';
+import { walk } from '../read/walk.ts';
 import type { Workspace } from '../wasm.ts';
 import type { Message } from './message.ts';
 
@@ -99,33 +99,6 @@ class Matcher {
 
 function isSame(payload: Uint8Array, own: Uint8Array | undefined): boolean {
   return own !== undefined && payload.length === own.length && payload.every((byte, i) => byte === own[i]);
-}
-
-/** Reads committed entries from `from` up to `to`, which is committed, or until `take` says that it is enough. */
-export async function walk(
-  readNodes: ReadNodes,
-  workspace: Workspace,
-  { from, to, signal }: { readonly from: number; readonly to: number; readonly signal: AbortSignal },
-  take: (bytes: Uint8Array, base: number) => boolean,
-): Promise<void> {
-  const stream = new BatchStream(readNodes, workspace, {
-    what: 'This read',
-    from,
-    isBounded: false,
-    limit: Number.POSITIVE_INFINITY,
-    creditBytes: Math.min(256 * 1024, Math.max(4096, to - from)),
-    atLeast: to,
-    signal,
-  });
-  try {
-    for (let next = from; next < to; ) {
-      const { value: batch } = await stream.next();
-      if (batch === undefined || take(batch.bytes, batch.offset)) return;
-      next = batch.nextOffset;
-    }
-  } finally {
-    await stream.return();
-  }
 }
 
 /** Looks for appends in the committed log. Rejects with a LogError when the log cannot be asked, or no longer has that place (OFFSET_TRIMMED). */

@@ -9,16 +9,19 @@ import { LogError } from '../../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
 import { AbortedError, offAbort, onAbort } from '../aborts.ts';
-import type { Connection, StreamSink } from '../nodes/connection.ts';
+import type { Connection, LogEnd, StreamSink } from '../nodes/connection.ts';
 import { isNodesOwn, type ReadNodes } from '../nodes/readNodes.ts';
 import { Queue } from '../queue.ts';
 import type { Workspace } from '../wasm.ts';
 import { Batch, countEntries } from './entries.ts';
 
+/** Finds a place to begin at in the committed log [start, end). Rejects with a LogError, after all nodes that will do were asked; with any by the signal. */
+export type FindBeginning = (bounds: { readonly start: number; readonly end: number }, signal: AbortSignal) => Promise<number>;
+
 /** What a stream reads; everything is checked already. */
 export interface StreamPlan {
   readonly what: 'This read' | 'This subscription';
-  readonly from: number | 'end' | undefined;
+  readonly from: number | 'end' | FindBeginning | undefined;
   /** Ends at the commit offset of its beginning. */
   readonly isBounded: boolean;
   /** Most data entries. */
@@ -67,6 +70,8 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   #isStarted = false;
   #isAttaching = false;
   #isFinished = false;
+  /** A search for the beginning that is under way. */
+  #search: AbortController | undefined;
   #failure: LogError | undefined;
   #wake: (() => void) | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -222,7 +227,8 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       bounds = await connection.end({ linearizable: true, atLeast, waitMs });
     }
     if (bounds === undefined) return false;
-    const next = from === 'end' ? bounds.end : (from ?? bounds.start);
+    const next = typeof from === 'function' ? await this.#find(from, bounds) : from === 'end' ? bounds.end : (from ?? bounds.start);
+    if (next === undefined) return false;
     if (isBounded && next > bounds.end) {
       const sentence = `${what} begins at offset ${next}, but the log is committed only up to ${bounds.end}. Subscribe to wait for more.`;
       this.#asksLeader = true;
@@ -232,6 +238,21 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     this.#beginning = next;
     if (isBounded) this.#target = bounds.end;
     return true;
+  }
+
+  /** Undefined when that failed, for good, because the search has asked all nodes; or was not wanted any more. */
+  async #find(from: FindBeginning, bounds: LogEnd): Promise<number | undefined> {
+    this.#search = new AbortController();
+    try {
+      // It may be over already.
+      if (this.#isFinished || this.#failure !== undefined) return undefined;
+      return await from(bounds, this.#search.signal);
+    } catch (thrown) {
+      this.#fail(thrown instanceof LogError ? thrown : protocolError(String(thrown)));
+      return undefined;
+    } finally {
+      this.#search = undefined;
+    }
   }
 
   /** What is left of the time in which nodes may refuse, in milliseconds. */
@@ -332,6 +353,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   }
 
   #cancel(): void {
+    this.#search?.abort();
     this.#connection?.cancel(this.#id);
     this.#detach();
   }
