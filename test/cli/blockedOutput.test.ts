@@ -84,7 +84,7 @@ async function serve(flags: readonly string[], stdout: Stdio, stderr: Stdio): Pr
 }
 
 async function append(url: string): Promise<void> {
-  const client = await until('for the node to listen', () => connect(url, { reconnect: { timeoutMs: 100 } }).catch(() => undefined));
+  const client = await until('for the node to listen', () => connect(url, { reconnect: { timeoutMs: 3000 } }).catch(() => undefined));
   await client.append(new Uint8Array(10));
   await client.close();
 }
@@ -158,7 +158,7 @@ describe.concurrent('a node', { timeout }, () => {
 
 test('tail whose stdout is full ends when it is told to, and read holds no more than a bound', { timeout }, async () => {
   const { url } = await serve(['--json'], 'ignore', 'ignore');
-  const client = await until('for the node to listen', () => connect(url, { reconnect: { timeoutMs: 100 } }).catch(() => undefined));
+  const client = await until('for the node to listen', () => connect(url, { reconnect: { timeoutMs: 3000 } }).catch(() => undefined));
   for (let i = 0; i < 64; i += 1) await client.append(new Uint8Array(1024 * 1024));
   await client.close();
   for (const [command, ending] of [

