@@ -30,6 +30,8 @@ export interface SurveyedNode {
   readonly sentBytes: number | null;
   /** What it says of uploads. */
   readonly uploads: NodeStatus['uploads'] | null;
+  /** What it says of its disk. */
+  readonly disk: NodeStatus['disk'] | null;
   /** The number of the process that answered. */
   readonly process: string | null;
   /** For people: what it knows to be wrong between the nodes; where it knows no leader, one sentence of why. */
@@ -100,6 +102,7 @@ function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefi
     isOldCopy: seen?.isOldCopy ?? null,
     sentBytes: seen?.sentBytes ?? null,
     uploads: status?.uploads ?? null,
+    disk: status?.disk ?? null,
     process: status?.node.process ?? null,
     causes: status === undefined ? [] : causesIn(status),
   };

@@ -31,6 +31,16 @@ function notesOf({ id, state, isVoter, isOldCopy, lagBytes, durable, isReachable
   ];
 }
 
+/** What is to be known of a disk that is not well; and why its node takes no appends, if that is because of other nodes' disks. */
+function diskNotesOf({ id, disk }: SurveyedNode): string[] {
+  if (disk === null) return [];
+  const { level, roomBytes, criticalBytes, whyRefused } = disk;
+  const room = roomBytes === null ? 'how much room it has is not known' : `room for ${readableBytes(roomBytes)} of entries`;
+  if (level === 'low') return [`the disk of node ${id} is low: ${room}; below ${readableBytes(criticalBytes)} it takes no appends`];
+  if (level === 'critical') return [`the disk of node ${id} is critical: ${room}; it takes no appends until there is more`];
+  return whyRefused === null ? [] : [`node ${id} refuses appends: ${whyRefused}`];
+}
+
 /** What nodes say is wrong, each sentence once, with who says it. */
 function causesOf(nodes: readonly SurveyedNode[]): string[] {
   const sayers = new Map<string, number[]>();
@@ -95,6 +105,8 @@ export function describeSurvey(found: Survey): string {
   const rows = tableOf(nodes);
   const body = isTooWide(rows) ? nodes.map(paragraphOf).join('\n') : rows;
   const uploads = uploadsOf(nodes);
-  const notes = [...nodes.flatMap((node) => notesOf(node, hasLeader)), ...causesOf(nodes)].map((note) => wrapped(note));
+  const notes = [...nodes.flatMap((node) => [...notesOf(node, hasLeader), ...diskNotesOf(node)]), ...causesOf(nodes)].map((note) =>
+    wrapped(note),
+  );
   return [head, '', body, ...(uploads === undefined ? [] : ['', uploads]), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
 }

@@ -254,22 +254,18 @@ function shown(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
-const SIZE_UNITS: Readonly<Record<string, number>> = { kib: 1024, mib: MIB, gib: 1024 * MIB };
+const SIZE_UNITS = { PiB: 2 ** 50, TiB: 2 ** 40, GiB: 1024 * MIB, MiB: MIB, KiB: 1024 } as const;
 
 /** The bytes of `64MiB`, and of what has another unit of 1,024s; undefined for what is no such size. */
 function sizeOf(text: string): number | undefined {
-  const [, number = '', unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([kmg]ib)\s*$/i.exec(text) ?? [];
-  const factor = SIZE_UNITS[unit.toLowerCase()];
+  const [, number = '', unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([kmgtp]ib)\s*$/i.exec(text) ?? [];
+  const [, factor] = Object.entries(SIZE_UNITS).find(([name]) => name.toLowerCase() === unit.toLowerCase()) ?? [];
   return factor === undefined ? undefined : Number(number) * factor;
 }
 
 /** Bytes as people write them: `64MiB`; with their unit where none of these fits. */
 export function sizeText(bytes: number): string {
-  for (const [unit, factor] of [
-    ['GiB', 1024 * MIB],
-    ['MiB', MIB],
-    ['KiB', 1024],
-  ] as const) {
+  for (const [unit, factor] of Object.entries(SIZE_UNITS)) {
     if (bytes >= factor && bytes % factor === 0) return `${bytes / factor}${unit}`;
   }
   return `${bytes} bytes`;

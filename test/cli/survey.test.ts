@@ -25,6 +25,7 @@ interface Stand {
   readonly whyNoLeader?: string;
   readonly causes?: readonly Cause[];
   readonly uploads?: Partial<NodeStatus['uploads']>;
+  readonly disk?: Partial<NodeStatus['disk']>;
   /** Takes the request and never answers. */
   readonly isStuck?: boolean;
   /** What it says of the others where it leads, by id. */
@@ -76,7 +77,7 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
     cluster: { nodes, causes: stand.causes ?? [] },
     log: { start: 0, commit, durable, tail },
     segments: { sealed: 0, bytes: tail },
-    disk: { level: 'ok', freeBytes: 1e9, roomBytes: 1e9, lowBytes: 2, criticalBytes: 1, whyRefused: null },
+    disk: { level: 'ok', freeBytes: 1e9, roomBytes: 1e9, lowBytes: 2, criticalBytes: 1, whyRefused: null, ...stand.disk },
     clients: { connections: 0, heldAppendBytes: 0, sendBufferedBytes: 0 },
     appends: { entries: 0, batches: 0, bytes: 0 },
     uploads: {
@@ -293,6 +294,25 @@ describe('status of a cluster', () => {
     expect(json.nodes).toMatchObject([{ sentBytes: 3_000_000, uploads }, { uploads: { hits: 1234 } }, { sentBytes: 144, uploads: null }]);
     const none = await start([{ role: 'leader', leaderId: 1 }, {}]);
     expect((await status(none)).text).not.toContain('uploads');
+  });
+
+  it('names the disks that are low or full, and says who refuses appends because of others', async () => {
+    const whyRefused = 'the disks of nodes 2, 3 have no room for more entries, so that no majority could store them: make room';
+    const urls = await start([
+      { role: 'leader', leaderId: 1, disk: { whyRefused } },
+      { role: 'follower', leaderId: 1, disk: { level: 'critical', roomBytes: 12_300_000, whyRefused: 'its own' } },
+      { role: 'follower', leaderId: 1, disk: { level: 'low', roomBytes: null, criticalBytes: 134_217_728 } },
+    ]);
+    const { text, stdout } = await status([urls[0]]);
+    expect(text).toContain(`node 1 refuses appends: ${whyRefused}`);
+    expect(text).toContain('the disk of node 2 is critical: room for 12.3 MB of entries; it takes no appends until there is more');
+    expect(text).toContain('the disk of node 3 is low: how much room it has is not known; below 134.2 MB it takes no appends');
+    const lines = stdout.toString().split('\n');
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    const { nodes } = JSON.parse((await status([urls[0]], '--json')).stdout.toString()) as { nodes: object[] };
+    expect(nodes).toMatchObject([{ disk: { level: 'ok' } }, { disk: { level: 'critical' } }, { disk: { level: 'low' } }]);
+    const well = await start([{ role: 'leader', leaderId: 1 }, {}]);
+    expect((await status(well)).text).not.toContain('disk of');
   });
 
   it('A6: what nodes say is wrong is shown once, with who says it; without a leader, why there is none', async () => {

@@ -85,6 +85,8 @@ describe('help', () => {
 
   it('of serve has every option and its variable', async () => {
     const text = (await runCommand(['serve', '--help'])).stdout.toString();
+    expect(text).toContain('1PiB');
+    expect(text).not.toMatch(/\d{5,}[KMGT]iB/);
     for (const name of Object.keys(OPTIONS)) {
       expect(text).toContain(`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} `);
       expect(text.replace(/\s+/g, ' ')).toContain(`(env: LOGLOG_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()})`);
