@@ -4,13 +4,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { runAbandoned } from './abandoned.ts';
 import { runCluster } from './run.ts';
 
 const USAGE = `usage: npm run e2e -- [--nodes N] [--seconds T] [--seed S]
+       npm run e2e -- --abandoned COUNT [--nodes N]
 
 Starts a cluster of N nodes (3; 1 to 7), loads it, and breaks processes, links and disks for T seconds (60) as seed S says (a random
 one). Then everything is mended, and what all clients saw is judged against the log that all nodes must have.
 Slow disks need strace, full ones root; what cannot be done is named and left out.
+
+With --abandoned, COUNT uploads are made that nobody orders, and as many orders of uploads that never come, and nothing else happens: the
+nodes' resident memory must not grow.
 `;
 
 function fail(sentence: string): never {
@@ -26,14 +31,15 @@ function numberOf(name: string, text: string, min: number, max: number): number 
   return value;
 }
 
-function options(): { nodes: number; seconds: number; seed: number } {
-  let values: { nodes: string; seconds: string; seed?: string; help: boolean };
+function options(): { nodes: number; seconds: number; seed: number; abandoned: number } {
+  let values: { nodes: string; seconds: string; seed?: string; abandoned: string; help: boolean };
   try {
     ({ values } = parseArgs({
       options: {
         nodes: { type: 'string', default: '3' },
         seconds: { type: 'string', default: '60' },
         seed: { type: 'string' },
+        abandoned: { type: 'string', default: '0' },
         help: { type: 'boolean', default: false },
       },
     }));
@@ -47,30 +53,28 @@ function options(): { nodes: number; seconds: number; seed: number } {
   return {
     nodes: numberOf('nodes', values.nodes, 1, 7),
     seconds: numberOf('seconds', values.seconds, 5, 1_000_000),
+    abandoned: numberOf('abandoned', values.abandoned, 0, 1e9),
     seed: values.seed === undefined ? Math.floor(Math.random() * 1e6) : numberOf('seed', values.seed, 0, 2 ** 32 - 1),
   };
 }
 
-const { nodes, seconds, seed } = options();
+const { nodes, seconds, seed, abandoned } = options();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 const directory = mkdtempSync(join(tmpdir(), 'loglog-e2e-'));
-process.stdout.write(`${nodes} nodes, ${seconds} seconds, seed ${seed}, in ${directory}\n`);
-const { problems, facts } = await runCluster({
-  nodes,
-  seconds,
-  seed,
-  directory,
-  tell: (sentence) => process.stdout.write(`${sentence}\n`),
-});
-for (const [name, value] of Object.entries(facts)) process.stdout.write(`  ${name}: ${value}\n`);
+const tell = (sentence: string): void => void process.stdout.write(`${sentence}\n`);
+const again = `npm run e2e -- --nodes ${nodes} ${abandoned > 0 ? `--abandoned ${abandoned}` : `--seconds ${seconds} --seed ${seed}`}`;
+tell(`${again}, in ${directory}`);
+const { problems, facts } =
+  abandoned > 0
+    ? await runAbandoned({ nodes, directory, tell, count: abandoned })
+    : await runCluster({ nodes, seconds, seed, directory, tell });
+for (const [name, value] of Object.entries(facts)) tell(`  ${name}: ${value}`);
 if (problems.length === 0) {
   rmSync(directory, { recursive: true, force: true });
-  process.stdout.write('passed\n');
+  tell('passed');
 } else {
-  for (const problem of problems) process.stdout.write(`WRONG: ${problem}\n`);
-  process.stdout.write(
-    `The logs of the nodes, their data and the history are in ${directory}\nAgain: npm run e2e -- --nodes ${nodes} --seconds ${seconds} --seed ${seed}\n`,
-  );
+  for (const problem of problems) tell(`WRONG: ${problem}`);
+  tell(`The logs of the nodes, their data and the history are in ${directory}\nAgain: ${again}`);
 }
 // Node may wait for ever for a connection that was given up while it was made.
 process.exit(problems.length === 0 ? 0 : 1);
