@@ -15,17 +15,20 @@ interface Work {
 export class Digests {
   readonly #feed: Feed;
   readonly #ports: Pick<ReplicaPorts, 'hash'>;
+  readonly #turnBytes: number;
   readonly #works = new WeakMap<OrderedUpload, Work>();
   #leftBytes = 0;
 
-  constructor(feed: Feed, ports: Pick<ReplicaPorts, 'hash'>) {
+  /** In one turn it hashes no more than `turnBytes`, either. */
+  constructor(feed: Feed, ports: Pick<ReplicaPorts, 'hash'>, turnBytes = DIGEST_TURN_BYTES) {
     this.#feed = feed;
     this.#ports = ports;
+    this.#turnBytes = Math.min(DIGEST_TURN_BYTES, turnBytes);
   }
 
   /** A turn begins. */
   startTurn(): void {
-    this.#leftBytes = DIGEST_TURN_BYTES;
+    this.#leftBytes = this.#turnBytes;
   }
 
   /** The digest of `upload` and the base of its segment; 'later': it goes on in the next turn; undefined: its entries are not in memory any more. */

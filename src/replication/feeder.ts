@@ -56,7 +56,7 @@ export class Feeder {
     this.#feed = new Feed(memory, sealed);
     this.references = new References(memory);
     this.#linkLoad = new LinkLoad(memory);
-    this.#digests = new Digests(this.#feed, ports);
+    this.#digests = new Digests(this.#feed, ports, raft.settings.maxAppendBytes);
     this.#report = new FeedReport((level, text) => ports.log(level, text));
     this.#rareLog = new RareLog(ports);
     this.#turn = turn;

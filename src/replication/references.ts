@@ -61,7 +61,10 @@ export class References {
     return this.#ordered.length === 0;
   }
 
-  /** Takes note of what was ordered in `term`, this leader's. */
+  /**
+   * Takes note of what was ordered in `term`, this leader's. A row of an earlier term names a range that may be cut off by now, or be something else. It would
+   * change nothing: the digest is of what stands there now. But the follower would be asked for what it cannot have.
+   */
   takeOrdered(term: number): void {
     for (let upload = takeOrdered(this.#memory); upload !== undefined; upload = takeOrdered(this.#memory)) {
       if (upload.term !== term) continue;

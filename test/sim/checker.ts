@@ -250,6 +250,7 @@ export class Checker {
 
   /** The process is about to cut its log at `offset`. */
   truncating(process: Process, offset: number): void {
+    process.uploads.cut(offset);
     const shadow = this.#of(process.id);
     promise(offset >= process.memory.commit, 'committed bytes', () => `node ${process.id} cuts its log at ${offset}, below its commit`);
     shadow.durable = Math.min(shadow.durable, offset);
@@ -318,6 +319,7 @@ export class Checker {
     if (!isLeader) return;
     this.ledger.elected(process.id, process.identity.instance, currentTerm);
     process.world.hangs.elected(process);
+    process.uploads.leads(process.memory.tail);
     process.world.nemesis.elected(process.node);
     shadow.leaderSinceMs = shadow.coreMs;
     // Its no-op may be there already; what counts is what was there before.

@@ -2,6 +2,7 @@
 // failed, and what a condition makes safe, and writes everything into the history.
 
 import type { ErrorCode } from '../../src/core/errors.ts';
+import { MIN_REFERRED_BYTES } from '../../src/core/limits.ts';
 import type { AppendResult, LogEntry } from '../../src/history/types.ts';
 import type { Upload } from '../../src/memory/orderedUploads.ts';
 import { conditionOf } from '../../src/node/chain.ts';
@@ -218,14 +219,16 @@ export class Client {
   }
 
   #drawSizes(): number[] {
-    const { random, profile } = this.world;
-    if (this.world.sentBytes > profile.budgetBytes) return [MIN_PAYLOAD_BYTES + random.below(8)];
+    const { random, profile, uploads } = this.world;
+    // Less is not referred to, whoever has uploaded it.
+    const leastBytes = uploads.isOn && !uploads.random.oneIn(4) ? MIN_REFERRED_BYTES : MIN_PAYLOAD_BYTES;
+    if (this.world.sentBytes > profile.budgetBytes) return [leastBytes + random.below(8)];
     // Now and then an entry that fills a segment to the last byte, or nearly.
     if (random.oneIn(40)) return [CAPACITY_BYTES - OVERHEAD_BYTES - random.pick(0, 1, 12, 24, 100)];
     const sizes: number[] = [];
     let left = CAPACITY_BYTES;
     for (let count = random.pick(1, 1, 1, 2, 5, 15); count > 0; count -= 1) {
-      const size = MIN_PAYLOAD_BYTES + random.below(random.pick(20, 200, profile.largestPayloadBytes));
+      const size = leastBytes + random.below(random.pick(20, 200, profile.largestPayloadBytes));
       left -= size + OVERHEAD_BYTES;
       if (left >= 0) sizes.push(size);
     }

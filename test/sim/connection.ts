@@ -10,6 +10,7 @@ import type { Chain } from '../../src/node/chain.ts';
 import type { WaitingEnd } from '../../src/node/ends.ts';
 import { LEVEL_COMMITTED } from '../../src/protocol/client.ts';
 import type { Client } from './client.ts';
+import { covers } from './coverage.ts';
 import type { Process } from './process.ts';
 import { promise } from './violation.ts';
 
@@ -140,7 +141,10 @@ export class Connection implements Caller {
 
   sendError(requestId: number, code: ErrorCode, _offset: number, _sentence: string, mayHaveHappened = false): void {
     this.#answer(() => {
-      if (this.#uploaded(requestId, false)) return;
+      if (this.#uploaded(requestId, false)) {
+        if (code === 'OVERLOADED') covers('there is no room for an upload');
+        return;
+      }
       this.open.delete(requestId);
       this.client.refused(this, requestId, code, mayHaveHappened);
     });

@@ -103,6 +103,8 @@ export class SimLinks implements Endpoint, RaftLinks {
     if (message.kind === 'appendResponse') this.#process.uploads.answered(from, message);
     if (message.kind === 'announce') this.#process.uploads.hears(from, body);
     this.#options.events.message(from, message, body);
+    const { uploads, memory, isAlive } = this.#process;
+    if (isAlive && message.kind === 'appendRequest' && message.referenceBytes !== undefined) uploads.referred(message.end, memory.tail);
   }
 
   receiving(from: NodeId, message: PeerMessage): void {

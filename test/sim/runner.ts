@@ -36,6 +36,8 @@ export interface Totals {
   /** Leaders that were stopped in order while all was well, and after how many of them another one led before an election timeout had passed. */
   readonly stops: number;
   readonly handOvers: number;
+  /** How often each thing befell uploads; see coverage.ts. */
+  readonly coverage: Readonly<Record<string, number>>;
 }
 
 /** What a process that runs seeds says, a line each. */
@@ -96,6 +98,7 @@ export async function runSeeds(options: RunOptions): Promise<RunResult> {
     slowDeaths: 0,
     stops: 0,
     handOvers: 0,
+    coverage: {},
   };
   const take = (report: Report): void => {
     switch (report.kind) {
@@ -119,6 +122,7 @@ export async function runSeeds(options: RunOptions): Promise<RunResult> {
           slowDeaths: totals.slowDeaths + report.slowDeaths,
           stops: totals.stops + report.stops,
           handOvers: totals.handOvers + report.handOvers,
+          coverage: sumOf(totals.coverage, report.coverage),
         };
         break;
     }
@@ -127,6 +131,12 @@ export async function runSeeds(options: RunOptions): Promise<RunResult> {
   await Promise.all(Array.from({ length: jobs }, (_, job) => runJob(options, job, jobs, take, crashes)));
   failures.sort((left, right) => left.seed - right.seed);
   return { failures, hashes, totals, crashes };
+}
+
+function sumOf(one: Readonly<Record<string, number>>, other: Readonly<Record<string, number>>): Record<string, number> {
+  const sum: Record<string, number> = { ...one };
+  for (const [name, count] of Object.entries(other)) sum[name] = (sum[name] ?? 0) + count;
+  return sum;
 }
 
 /** One process: every `jobs`-th seed. */

@@ -1,5 +1,6 @@
 // A process that runs seeds and says what came of them, a line of JSON each: `node seeds.js FIRST PAST STEP all|first`.
 
+import { coverage } from './coverage.ts';
 import type { Report } from './runner.ts';
 import { simulate } from './simulation.ts';
 
@@ -40,4 +41,4 @@ for (let seed = first; seed < past; seed += step) {
   say({ kind: 'failure', seed, invariant, sentence, atMs });
   if (stopsAtFirst) break;
 }
-say({ kind: 'totals', ...totals });
+say({ kind: 'totals', ...totals, coverage });

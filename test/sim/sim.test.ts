@@ -3,6 +3,7 @@ import { expect, it, vi } from 'vitest';
 import type { MemoryShape } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Random } from '../assembly/random.ts';
+import { RARE_UPLOAD_EVENTS, UPLOAD_EVENTS, UPLOAD_WAYS } from './coverage.ts';
 import { drawProfile } from './profile.ts';
 import { REGRESSIONS } from './regressions.ts';
 import { replayCommand, runSeeds } from './runner.ts';
@@ -29,6 +30,9 @@ it(
     // A leader that is stopped hands over: nobody waits for an election timeout.
     expect(totals.stops / SEEDS).toBeGreaterThan(0.08);
     expect(totals.handOvers / totals.stops).toBeGreaterThan(0.9);
+    // Whatever is to befall uploads does.
+    expect([...UPLOAD_WAYS, ...UPLOAD_EVENTS].filter((what) => totals.coverage[what] === undefined)).toEqual([]);
+    expect(RARE_UPLOAD_EVENTS.some((what) => totals.coverage[what] !== undefined)).toBe(true);
   },
   TIMEOUT_MS,
 );

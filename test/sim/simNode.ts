@@ -7,6 +7,7 @@ import { checkMembership, fittingSegmentBytes } from '../../src/node/membership.
 import type { NodeId } from '../../src/raft/messages.ts';
 import { type Identity, readIdentity, saveNodes } from '../../src/storage/dataDirectory.ts';
 import type { DiskImage } from '../crash/memoryDisk.ts';
+import { covers } from './coverage.ts';
 import { DIRECTORY, newIdentity } from './identity.ts';
 import { SEGMENT_BYTES } from './payloads.ts';
 import { Process } from './process.ts';
@@ -209,6 +210,7 @@ export class SimNode {
     world.trace.add(world.scheduler.nowMs, this.id, what);
     this.process = undefined;
     if (process !== undefined) world.checker.dies(process);
+    if (process?.hasBegun && process.engine.uploads.count > 0) covers('a node with uploads dies');
     process?.die();
     this.search?.end();
     this.search = undefined;
@@ -218,6 +220,8 @@ export class SimNode {
 
   /** The disk is lost, with everything on it. */
   wipe(): void {
+    const { process } = this;
+    if (process?.hasBegun && process.engine.uploads.count > 0) covers('a node with uploads is wiped');
     this.kill(false);
     this.world.trace.add(this.world.scheduler.nowMs, this.id, 'is wiped');
     this.disk.wipe();

@@ -4,6 +4,7 @@ import type { Upload } from '../../src/memory/orderedUploads.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import type { Client } from './client.ts';
 import { Connection } from './connection.ts';
+import { covers, type UploadWay } from './coverage.ts';
 import { encodeEntries } from './payloads.ts';
 import type { SimNode } from './simNode.ts';
 
@@ -13,26 +14,6 @@ export interface Contents {
   readonly sizes: readonly number[];
   readonly isBatch: boolean;
 }
-
-/** How an upload to one node goes. */
-type Way =
-  | 'well'
-  /** Other entries of the same sizes, as valid as the right ones. */
-  | 'other'
-  | 'damaged'
-  | 'shorter'
-  | 'longer'
-  /** It ends at some byte. */
-  | 'cut'
-  | 'doubled'
-  | 'reordered'
-  | 'late'
-  /** Nothing comes, and the client says that it has. */
-  | 'lost'
-  /** It is there, and the client does not say so. */
-  | 'unnamed'
-  /** The connection ends directly after it. */
-  | 'left';
 
 /** So that no payload of an append is the same as one of these. */
 const OTHER_ID = 0x4000_0000;
@@ -54,7 +35,8 @@ export class Uploader {
     const { world } = this.#client;
     const { uploads } = world;
     const { random } = uploads;
-    if (!uploads.isOn || random.oneIn(3)) {
+    // A tidy client uploads only what it may wait for: anything else would be a miss.
+    if (!uploads.isOn || (uploads.isTidy ? !mayWait : random.oneIn(3))) {
       append(undefined);
       return;
     }
@@ -62,15 +44,16 @@ export class Uploader {
     let nodes = 0;
     let waiting = 0;
     let hasAppended = false;
-    const waits = mayWait && !random.oneIn(4);
+    const waits = mayWait && !random.oneIn(uploads.isTidy ? 24 : 4);
     const goOn = (): void => {
       if (hasAppended) return;
       hasAppended = true;
       append({ id, nodes, client: number });
     };
     for (const node of world.nodes) {
-      if (random.oneIn(4)) continue;
+      if (!uploads.isTidy && random.oneIn(4)) continue;
       const way = this.#drawWay();
+      covers(way);
       const bit = 1 << (node.id - 1);
       if (way === 'lost' || (!waits && way !== 'unnamed')) nodes |= bit;
       if (way === 'lost') continue;
@@ -79,26 +62,29 @@ export class Uploader {
         waiting -= 1;
         if (isTaken && way !== 'unnamed') nodes |= bit;
         // Mostly the leader hears of it from the others first.
-        if (waiting === 0 && waits) world.scheduler.after(random.below(4) * world.profile.network.maxDelayMs, goOn);
+        if (waiting === 0 && waits) world.scheduler.after((uploads.isTidy ? 4 : random.below(4)) * world.profile.network.maxDelayMs, goOn);
       });
     }
     if (!waits || waiting === 0) goOn();
     // Now and then the client has died before it appends.
     else if (!random.oneIn(20))
-      world.scheduler.after(4 * world.profile.network.maxDelayMs + (world.profile.thinkMs * random.below(1000)) / 1000, goOn);
+      world.scheduler.after(
+        (uploads.isTidy ? 12 : 4) * world.profile.network.maxDelayMs + (world.profile.thinkMs * random.below(1000)) / 1000,
+        goOn,
+      );
     else hasAppended = true;
   }
 
   /** All its connections end. */
   leave(): void {
+    if (this.#connections.size > 0) covers('a client that uploads dies');
     for (const connection of this.#connections.values()) connection.leave();
     this.#connections.clear();
   }
 
-  #drawWay(): Way {
+  #drawWay(): UploadWay {
     const { random } = this.#client.world.uploads;
-    // After each rejection a leader refers to few clients for a while: more lies would only mean fewer references.
-    if (!random.oneIn(6)) return 'well';
+    if (!random.oneIn(this.#client.world.uploads.faultOneIn)) return 'well';
     return random.pick(
       'other',
       'other',
@@ -116,7 +102,7 @@ export class Uploader {
     );
   }
 
-  #upload(node: SimNode, way: Way, id: Uint8Array, contents: Contents, done: (isTaken: boolean) => void): void {
+  #upload(node: SimNode, way: UploadWay, id: Uint8Array, contents: Contents, done: (isTaken: boolean) => void): void {
     const { world } = this.#client;
     const { random } = world.uploads;
     const put = (): void => {
@@ -179,7 +165,7 @@ export class Uploader {
   }
 }
 
-function bytesOf(way: Way, { ids, sizes, isBatch }: Contents): Uint8Array {
+function bytesOf(way: UploadWay, { ids, sizes, isBatch }: Contents): Uint8Array {
   const [first = 0] = ids;
   const bytes = encodeEntries(way === 'other' ? first + OTHER_ID : first, sizes, isBatch);
   if (way === 'damaged') bytes[bytes.length - 5] = (bytes.at(-5) ?? 0) ^ 1;

@@ -16,6 +16,7 @@ import {
 import { UPLOAD_ID_BYTES } from '../../src/protocol/client.ts';
 import type { AppendRequest, AppendResponse, NodeId } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
+import { covers } from './coverage.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
 
@@ -29,6 +30,8 @@ const OWN = 0x5eed_0001;
 export class UploadsOfWorld {
   readonly random: Random;
   readonly isOn: boolean;
+  /** Clients upload all that they can, nearly always well: so they earn that leaders wait for announcements. */
+  readonly isTidy: boolean;
   readonly #stagingBytes: number;
   /** Ids of the last uploads of any client: those of others are known to everybody here. */
   readonly #recent: Uint8Array[] = [];
@@ -36,7 +39,13 @@ export class UploadsOfWorld {
   constructor(seed: number) {
     this.random = new Random(seed ^ OWN);
     this.isOn = seed % 2 === 0;
-    this.#stagingBytes = this.random.pick(32, 128, 1024) * KIB;
+    this.isTidy = this.random.oneIn(4);
+    this.#stagingBytes = (this.isTidy ? 1024 : this.random.pick(32, 128, 1024)) * KIB;
+  }
+
+  /** One upload in so many does not go well. After each rejection a leader refers to few clients for a while: more lies would only mean fewer references. */
+  get faultOneIn(): number {
+    return this.isTidy ? 30 : 6;
   }
 
   /** As in `--staging-bytes`; some nodes take none. */
@@ -60,6 +69,9 @@ export class UploadsOfWorld {
 export class UploadsOfProcess {
   readonly #node: NodeId;
   #shared: SharedArrayBuffer | undefined;
+  /** Where the last reference that it could not place ends, and the last one that it did. */
+  #lackedEnd = 0;
+  #placedEnd = 0;
   /** Appends of uploads that it was asked for: which nodes their clients named, all together. */
   readonly #named = new Map<UploadKey, number>();
   /** By the node that announced and the upload: how often, less how often that node was referred to it. */
@@ -91,6 +103,7 @@ export class UploadsOfProcess {
 
   /** Node `from` has announced what `body` names. */
   hears(from: NodeId, body: readonly Uint8Array[]): void {
+    covers('an upload is announced');
     const ids = Buffer.concat(body);
     for (let at = 0; at < ids.length; at += UPLOAD_ID_BYTES) {
       const key = `${from} ${uploadKeyOf(ids, at)}`;
@@ -100,6 +113,7 @@ export class UploadsOfProcess {
 
   /** It refers node `to` to an upload. */
   refers(to: NodeId, message: AppendRequest, body: Uint8Array): void {
+    covers('a node is referred to an upload');
     const key = uploadKeyOf(body);
     const who = `node ${this.#node} refers node ${to} to an upload`;
     promise(message.entriesTerm === message.term, 'uploads', () => `${who} that was ordered in term ${message.entriesTerm}`);
@@ -130,6 +144,26 @@ export class UploadsOfProcess {
       this.#referred.get(from)?.delete(end);
       if (!accepted && end > rejected) this.#announced.set(key, (this.#announced.get(key) ?? 0) + 1);
     }
+  }
+
+  /** It was referred to an upload for what ends at `end`, and its log ends at `tail` now. */
+  referred(end: number, tail: number): void {
+    const isPlaced = tail >= end;
+    covers(isPlaced ? 'a reference is placed' : 'a reference is not placed');
+    if (isPlaced) this.#placedEnd = end;
+    else this.#lackedEnd = end;
+  }
+
+  /** Its log is cut at `offset`. */
+  cut(offset: number): void {
+    if (offset < this.#placedEnd) covers('what a reference brought is cut off');
+    this.#placedEnd = Math.min(this.#placedEnd, offset);
+  }
+
+  /** It leads, with a log that ends at `tail`. */
+  leads(tail: number): void {
+    if (tail < this.#lackedEnd) covers('a node leads that lacks what it was referred to');
+    this.#lackedEnd = 0;
   }
 
   /** Nothing is under way between its threads: what was placed, or could not be, is not kept. */

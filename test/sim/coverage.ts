@@ -1,0 +1,77 @@
+// What befell uploads in the simulations of this process: each fault that uploads are to be shown under must be among it, which a test asserts.
+
+import { ANNOUNCE_WAIT_MS } from '../../src/core/limits.ts';
+import { Digests } from '../../src/replication/digests.ts';
+import { References } from '../../src/replication/references.ts';
+import { promise } from './violation.ts';
+
+/** Ways in which a client's upload to one node goes. */
+export const UPLOAD_WAYS = [
+  'well',
+  /** Other entries of the same sizes, as valid as the right ones. */
+  'other',
+  'damaged',
+  'shorter',
+  'longer',
+  /** It ends at some byte. */
+  'cut',
+  'doubled',
+  'reordered',
+  'late',
+  /** Nothing comes, and the client says that it has. */
+  'lost',
+  /** It is there, and the client does not say so. */
+  'unnamed',
+  /** The connection ends directly after it. */
+  'left',
+] as const;
+export type UploadWay = (typeof UPLOAD_WAYS)[number];
+
+/** What else there must be. */
+export const UPLOAD_EVENTS = [
+  'an upload is announced',
+  'a node is referred to an upload',
+  'a reference is placed',
+  'a reference is not placed',
+  'a digest goes on in another turn',
+  'there is no room for an upload',
+  'a client that uploads dies',
+  'a node with uploads dies',
+  'a node with uploads is wiped',
+  'a leader goes between order and reference',
+] as const;
+/** What is so rare that a thousand seeds may lack one of them, not all. */
+export const RARE_UPLOAD_EVENTS = [
+  'a leader waits for an announcement',
+  'what a reference brought is cut off',
+  'a node leads that lacks what it was referred to',
+] as const;
+export type UploadEvent = (typeof UPLOAD_EVENTS)[number] | (typeof RARE_UPLOAD_EVENTS)[number];
+
+/** How often each was. */
+export const coverage: Partial<Record<UploadEvent | UploadWay, number>> = {};
+
+export function covers(what: UploadEvent | UploadWay): void {
+  coverage[what] = (coverage[what] ?? 0) + 1;
+}
+
+// What only the raft thread knows: looked at where it does it, which is left as it is.
+const { plan, clear } = References.prototype;
+References.prototype.plan = function (to, due, nowMs) {
+  const planned = plan.call(this, to, due, nowMs);
+  if (planned.kind !== 'wait') return planned;
+  covers('a leader waits for an announcement');
+  const waitMs = planned.untilMs - nowMs;
+  promise(waitMs <= ANNOUNCE_WAIT_MS, 'uploads', () => `a leader waits for an announcement for ${waitMs} ms`);
+  return planned;
+};
+References.prototype.clear = function () {
+  if (!this.isEmpty) covers('a leader goes between order and reference');
+  clear.call(this);
+};
+const { of } = Digests.prototype;
+Digests.prototype.of = function (upload) {
+  const found = of.call(this, upload);
+  if (found === 'later') covers('a digest goes on in another turn');
+  return found;
+};
