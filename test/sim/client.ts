@@ -176,7 +176,7 @@ export class Client {
   }
 
   #begin(connection: Connection, call: Call): void {
-    const sizes = this.#drawSizes();
+    const sizes = this.world.uploads.sizesFor(this.#drawSizes());
     const ids = sizes.map(() => this.world.newId());
     const contents = { ids, sizes, isBatch: call.isBatch };
     // Links of a chain must not wait for each other's uploads.

@@ -2,7 +2,7 @@
 // every append: a leader refers a node only to what a client says that it has and that node has announced, once for each announcement, and only in
 // the term in which it ordered it; and whatever is staged has an end.
 
-import { STAGED_CHECK_MS, STAGED_GONE_MS, STAGED_MS } from '../../src/core/limits.ts';
+import { MIN_REFERRED_BYTES, STAGED_CHECK_MS, STAGED_GONE_MS, STAGED_MS } from '../../src/core/limits.ts';
 import type { Upload } from '../../src/memory/orderedUploads.ts';
 import {
   STAGED_DONE,
@@ -52,6 +52,13 @@ export class UploadsOfWorld {
   stagingOf(node: NodeId): number {
     if (!this.isOn) return 0;
     return new Random(this.#stagingBytes + node).oneIn(8) ? 0 : this.#stagingBytes;
+  }
+
+  /** Sizes like these that are worth an upload: most appends are smaller than any that a node is referred to. */
+  sizesFor(sizes: number[]): number[] {
+    const [only = MIN_REFERRED_BYTES] = sizes;
+    const isSmall = sizes.length === 1 && only < MIN_REFERRED_BYTES;
+    return this.isOn && isSmall && this.random.oneIn(2) ? [MIN_REFERRED_BYTES + only] : sizes;
   }
 
   /** An id for an upload, now and then one that is not its client's own. */
