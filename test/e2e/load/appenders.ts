@@ -14,8 +14,8 @@ const MAX_BATCH_ENTRIES = 8;
 const MAX_CHAIN = 12;
 const LARGE_PAYLOAD_BYTES = 20_000;
 const SMALL_PAYLOAD_BYTES = 250;
-/** Payloads of clients that upload: large enough for that, and so small that a batch of them fits a segment. */
-const UPLOADED_PAYLOAD_BYTES = 12 * 1024;
+/** Payloads of clients that upload, above the least: {@link MAX_BATCH_ENTRIES} of them must fit the largest batch, which is 192,400 bytes with small segments. */
+const UPLOADED_PAYLOAD_BYTES = 7 * 1024;
 const THINK_MS = 8;
 /** After a failure, so that a cluster without a leader is not stormed. */
 const FAILURE_PAUSE_MS = 30;

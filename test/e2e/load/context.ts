@@ -5,7 +5,7 @@ import type { HistoryRecorder } from '../../../src/history/recorder.ts';
 import type { AppendResult } from '../../../src/history/types.ts';
 import type { Random } from '../../assembly/random.ts';
 
-/** Errors that a client meets when nodes die, stop, change roles or are cut off. Any other is a fault of the cluster. */
+/** Errors that a client meets when nodes die, stop, change roles, are cut off or have no room. Any other is a fault of the cluster. */
 const EXPECTED_ERRORS = new Set<string>([
   'CONDITION_FAILED',
   'CHAIN_BROKEN',
@@ -15,6 +15,7 @@ const EXPECTED_ERRORS = new Set<string>([
   'BEHIND',
   'SHUTTING_DOWN',
   'OVERLOADED',
+  'DISK_FULL',
   'TOO_MANY_REQUESTS',
   'TIMEOUT',
   'QUEUE_FULL',

@@ -37,7 +37,7 @@ const TRICKLE_MS = 5;
 const ALL_NODES = 0xffff_ffff;
 
 /** Errors that a node may answer it with, whatever it does. */
-const EXPECTED_REFUSALS = new Set<string>(['NOT_LEADER', 'SHUTTING_DOWN', 'OVERLOADED', 'TOO_MANY_REQUESTS']);
+const EXPECTED_REFUSALS = new Set<string>(['NOT_LEADER', 'SHUTTING_DOWN', 'OVERLOADED', 'TOO_MANY_REQUESTS', 'DISK_FULL']);
 /** What an upload may be refused with: the same, and that it is none. */
 const EXPECTED_OF_UPLOADS = new Set<string>([...EXPECTED_REFUSALS, 'MALFORMED']);
 

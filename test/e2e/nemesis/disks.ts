@@ -4,7 +4,7 @@ import type { ClusterNode } from '../../../src/cluster/clusterNode.ts';
 import { SlowDisk, type SmallDisk } from '../disks.ts';
 import { choose, type Fault, type Lane, type NemesisContext, sample } from './schedule.ts';
 
-/** Room that is left on a disk that fills up: the node dies when it rolls into it. */
+/** Room that is left on a disk that fills up: less than a node keeps. It takes no appends once it has looked, and dies when it rolls into it. */
 const MAX_ROOM_BYTES = 1 << 20;
 /** How long a node may go on with a full disk: what it prepared ahead may last. */
 const FULL_DISK_MS = 4_000;
