@@ -25,7 +25,7 @@ export type Effect =
   | { readonly kind: 'commit'; readonly commit: number }
   /** The answer to `readIndex(id)`; undefined: no leader could be asked. */
   | { readonly kind: 'readIndexDone'; readonly id: number; readonly index: number | undefined }
-  /** A transfer is over, one that `transfer()` asked for or one away from a disk that hangs: whether this node leads no longer. */
+  /** A transfer is over, one that `transfer()` asked for or one away from a disk that hangs or is full: whether this node leads no longer. */
   | { readonly kind: 'transferDone'; readonly ok: boolean }
   /** A node, perhaps this one, had acknowledged everything before `had`, and now its log agrees only up to `has`: it runs on an old copy of its disk. */
   | { readonly kind: 'lostData'; readonly node: NodeId; readonly had: number; readonly has: number }

@@ -20,6 +20,9 @@ export interface Due {
 /** A commit that no entries carry to the others is told to them after this long. */
 const COMMIT_NOTICE_MS = 5;
 
+/** A leader whose disk is full, and from whom nobody has taken over when asked to, asks again after so many election timeouts: elections that fail cost, too. */
+const FULL_AGAIN_ELECTIONS = 10;
+
 export class Leadership {
   readonly #core: Core;
   readonly peers = new Map<NodeId, Progress>();
@@ -40,6 +43,8 @@ export class Leadership {
   /** Own disk: how far it was durable, and since when it has not moved. */
   #seenDurable: number;
   #durableAtMs: number;
+  /** With a full disk the office is not offered to another node before this. */
+  #fullOfferAtMs = 0;
 
   constructor(core: Core) {
     this.#core = core;
@@ -84,6 +89,7 @@ export class Leadership {
       if (!this.#hasQuorum(nowMs - settings.electionTimeoutMs)) return false;
       this.#watchDisk();
       if (this.#core.isHung) this.transfer();
+      else if (this.#core.isFull) this.#leaveToRoom();
     }
     if (nowMs >= this.#commitNoticeAtMs) {
       this.#commitNoticeAtMs = Number.POSITIVE_INFINITY;
@@ -218,18 +224,42 @@ export class Leadership {
   /** Begins to hand the office over to the node that is furthest; false when no other one is heard from. */
   transfer(): boolean {
     if (this.#transfer !== undefined) return true;
-    const { nowMs, settings } = this.#core;
     let best: NodeId | undefined;
     for (const [node, { match }] of this.peers) {
       if (!this.#canSucceed(node)) continue;
       if (best === undefined || match > (this.peers.get(best)?.match ?? 0)) best = node;
     }
     if (best === undefined) return false;
-    this.#transfer = { to: best, deadlineMs: nowMs + settings.electionTimeoutMs, asked: false };
+    this.#handTo(best);
+    return true;
+  }
+
+  #handTo(to: NodeId): void {
+    const { nowMs, settings } = this.#core;
+    this.#transfer = { to, deadlineMs: nowMs + settings.electionTimeoutMs, asked: false };
     // The gate is still open: only answers that come once it is closed tell whether the successor has everything.
     this.#roundDue = true;
     this.#core.emit({ kind: 'pause', paused: true });
-    return true;
+  }
+
+  /**
+   * A leader whose disk is full takes no appends, so nobody would notice that its disk hangs, either: one leads better that has room, if that has the whole
+   * log, and if there is a majority that has room. No office swings by this: it goes to a node that has room only, and whether a disk is full has a
+   * hysteresis of its own.
+   */
+  #leaveToRoom(): void {
+    const { nowMs, settings, log } = this.#core;
+    if (nowMs < this.#fullOfferAtMs || this.#transfer !== undefined) return;
+    let withRoom = 0;
+    let successor: NodeId | undefined;
+    for (const [node, { isVoter, isFull, contactMs, verified }] of this.peers) {
+      if (!isVoter || isFull || contactMs < nowMs - settings.electionTimeoutMs) continue;
+      withRoom += 1;
+      if (verified === log.end && this.#canSucceed(node)) successor ??= node;
+    }
+    if (successor === undefined || withRoom * 2 <= settings.nodes.length) return;
+    this.#fullOfferAtMs = nowMs + FULL_AGAIN_ELECTIONS * settings.electionTimeoutMs;
+    this.#handTo(successor);
   }
 
   /** Whether a node that could lead is heard from, and fed. */

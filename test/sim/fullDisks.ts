@@ -101,21 +101,26 @@ export class FullDisks {
     const process = leader?.process;
     if (!this.isOn || leader === undefined || process === undefined) return;
     const noticed = (): Promise<void> => runFor(NOTICED_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread);
-    const isSame = (): boolean => leader.process === process && this.#world.leader === leader;
-    const refuses = async (whose: string): Promise<void> => {
+    const refuses = async (node: SimNode, whose: string): Promise<void> => {
       await noticed();
-      const { entries } = process.engine.appends.counters;
-      probe(leader);
+      const before = node.process;
+      const entries = before?.engine.appends.counters.entries ?? 0;
+      probe(node);
       await noticed();
-      const ordered = process.engine.appends.counters.entries - entries;
+      const ordered = (before?.engine.appends.counters.entries ?? 0) - entries;
       promise(
-        !isSame() || ordered === 0,
+        node.process !== before || ordered === 0,
         'full disks',
-        () => `node ${leader.id} leads and has ordered an entry, but the disks of ${whose} are full`,
+        () => `node ${node.id} has ordered an entry, but the disks of ${whose} are full`,
       );
     };
     this.#free.set(leader, FREE.belowCritical);
-    await refuses(`node ${leader.id}`);
+    await refuses(leader, `node ${leader.id}`);
+    // The others have room: where they are a majority, one of them leads.
+    const isMajority = (nodes.length - 1) * 2 > nodes.length;
+    await noticed();
+    const successor = this.#world.leader;
+    promise(!isMajority || successor !== leader, 'full disks', () => `node ${leader.id} leads with a full disk, and the others have room`);
     const flips = this.#seen.get(process)?.flips ?? 0;
     for (let i = 0; i < HOVERS; i += 1) {
       this.#free.set(leader, i % 2 === 0 ? FREE.aboveCritical : FREE.belowCritical);
@@ -123,15 +128,24 @@ export class FullDisks {
     }
     const more = (this.#seen.get(process)?.flips ?? 0) - flips;
     promise(
-      !isSame() || more === 0,
+      leader.process !== process || more === 0,
       'full disks',
       () => `the disk of node ${leader.id} was critical and hovered at the bound, and its level changed ${more} times`,
     );
+    const { leader: last } = this.#world;
+    promise(
+      !isMajority || successor === undefined || last === successor,
+      'full disks',
+      () => `node ${successor?.id} led with room when the disk of node ${leader.id} hovered at the bound, and then node ${last?.id} did`,
+    );
     this.end();
-    const others = nodes.filter((node) => node !== leader).slice(0, nodes.length - Math.floor(nodes.length / 2));
+    await noticed();
+    const now = this.#world.leader;
+    if (now === undefined) return;
+    const others = nodes.filter((node) => node !== now).slice(0, nodes.length - Math.floor(nodes.length / 2));
     if (others.length > 0 && nodes.length - others.length <= Math.floor(nodes.length / 2)) {
       for (const node of others) this.#free.set(node, FREE.none);
-      await refuses(`nodes ${others.map(({ id }) => id).join(', ')}`);
+      await refuses(now, `nodes ${others.map(({ id }) => id).join(', ')}`);
     }
     this.end();
     await noticed();

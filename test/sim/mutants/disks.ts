@@ -42,6 +42,13 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     withinSeeds: 20,
   },
   {
+    name: 'full leader stays',
+    what: 'a leader whose disk is full keeps its office, and refuses what others have room for',
+    patches: [{ file: 'src/raft/leadership.ts', find: 'this.#leaveToRoom();', replace: ';' }],
+    foundBy: ['full disks'],
+    withinSeeds: 20,
+  },
+  {
     name: 'full disk for ever',
     what: 'when there is room again, appends are refused all the same',
     patches: [
