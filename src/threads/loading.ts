@@ -6,7 +6,7 @@ import { THREAD_LOAD_MS } from '../core/limits.ts';
 
 /**
  * Resolves when a thread that has said nothing yet says its first word, which each of ours does when it has loaded, or has ended, or has taken
- * THREAD_LOAD_MS: then it does not load at all. Does not keep the process running.
+ * THREAD_LOAD_MS: then it does not load at all. The process runs until then: whoever ends threads waits for this, and Node would leave in the midst of it.
  */
 export function loadedOrEnded(thread: Worker): Promise<void> {
   return new Promise((resolve) => {
@@ -16,7 +16,8 @@ export function loadedOrEnded(thread: Worker): Promise<void> {
       thread.off('exit', over);
       resolve();
     };
-    const timer = setTimeout(over, THREAD_LOAD_MS).unref();
+    const timer = setTimeout(over, THREAD_LOAD_MS);
+    thread.ref();
     thread.on('message', over);
     thread.on('exit', over);
   });

@@ -56,6 +56,23 @@ describe('a pool of threads', () => {
     expect({ code, signal, stdout, stderr }).toEqual({ code: 0, signal: null, stdout: 'all ended\n', stderr: '' });
   });
 
+  test('E60: keeps the process running until its threads have loaded and are ended', async () => {
+    const program = `
+      import { Worker } from 'node:worker_threads';
+      import { loadedOrEnded } from ${built('threads/loading.js')};
+
+      const thread = new Worker('setTimeout(() => require("node:worker_threads").parentPort.postMessage(1), 100)', { eval: true, execArgv: [] });
+      // Node lets only the first listener keep the process running; piscina has one.
+      thread.on('message', () => undefined);
+      thread.unref();
+      await loadedOrEnded(thread);
+      await thread.terminate();
+      console.log('ended');`;
+    const args = ['--input-type=module', '-e', program];
+    const { code = 0, stdout } = await promisify(execFile)(process.execPath, args).catch((failed) => failed);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ended\n' });
+  });
+
   test('waits for its tasks when it is closed', async () => {
     const { shared } = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
     const setup = { directory: temporaryDirectory(), identity: {} as Identity, shared, fsync: true };
