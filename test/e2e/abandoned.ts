@@ -15,11 +15,10 @@ import type { RunOptions, RunResult } from './run.ts';
 const FLAGS = ['--segment-bytes', '262144', '--slots', '6'];
 const PER_CONNECTION = 2_000;
 const UNDER_WAY = 250;
-/** Looks at the nodes' memory; those of the first part say what it may be. */
-const LOOKS = 50;
-const FIRST_LOOKS = 15;
-/** A heap between two collections. */
-const TOLERATED_KIB = 32 * 1024;
+/** Looks at the nodes' memory, by thirds. In the first, it fills; then a heap goes up and down between two collections, so that its lowest says what stays. */
+const LOOKS = 51;
+const THIRD = LOOKS / 3;
+const TOLERATED_KIB = 16 * 1024;
 const ENTRIES = frameEntries([new Uint8Array(400)]);
 
 /** Of a process, in KiB. */
@@ -108,12 +107,13 @@ class AbandonedUploads {
     const facts: Record<string, string | number> = {};
     for (const { node, status } of await this.#cluster.statuses()) {
       const looks = this.#resident.get(node) ?? [];
-      const first = Math.max(...looks.slice(0, FIRST_LOOKS));
-      const rest = Math.max(...looks.slice(FIRST_LOOKS));
-      if (rest > first + TOLERATED_KIB) problems.push(`node ${node.id} had ${first} KiB resident, and then ${rest} KiB`);
+      const middle = Math.min(...looks.slice(THIRD, 2 * THIRD));
+      const last = Math.min(...looks.slice(2 * THIRD));
+      if (last > middle + TOLERATED_KIB) problems.push(`node ${node.id} never had less than ${middle} KiB resident, and then ${last} KiB`);
       const { taken, expired, refused, placed } = status.uploads;
+      const [low, then, high] = [middle, last, Math.max(...looks)].map((kib) => `${Math.round(kib / 1024)} MiB`);
       facts[`node ${node.id}`] =
-        `${taken} taken, ${refused} refused, ${expired} expired, ${placed} placed; resident ${Math.round(first / 1024)} MiB at most in the first ${FIRST_LOOKS} of ${LOOKS} looks, ${Math.round(rest / 1024)} MiB in the others, ${Math.round((looks.at(-1) ?? 0) / 1024)} MiB at the end`;
+        `${taken} taken, ${refused} refused, ${expired} expired, ${placed} placed; resident at least ${low} in the second third, ${then} in the last, at most ${high}`;
     }
     return { problems, facts };
   }

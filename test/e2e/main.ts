@@ -32,14 +32,14 @@ function numberOf(name: string, text: string, min: number, max: number): number 
 }
 
 function options(): { nodes: number; seconds: number; seed: number; abandoned: number } {
-  let values: { nodes: string; seconds: string; seed?: string; abandoned: string; help: boolean };
+  let values: { nodes: string; seconds: string; seed?: string; abandoned?: string; help: boolean };
   try {
     ({ values } = parseArgs({
       options: {
         nodes: { type: 'string', default: '3' },
         seconds: { type: 'string', default: '60' },
         seed: { type: 'string' },
-        abandoned: { type: 'string', default: '0' },
+        abandoned: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     }));
@@ -53,7 +53,8 @@ function options(): { nodes: number; seconds: number; seed: number; abandoned: n
   return {
     nodes: numberOf('nodes', values.nodes, 1, 7),
     seconds: numberOf('seconds', values.seconds, 5, 1_000_000),
-    abandoned: numberOf('abandoned', values.abandoned, 0, 1e9),
+    // In a shorter run the nodes' memory is only filling.
+    abandoned: values.abandoned === undefined ? 0 : numberOf('abandoned', values.abandoned, 500_000, 1e9),
     seed: values.seed === undefined ? Math.floor(Math.random() * 1e6) : numberOf('seed', values.seed, 0, 2 ** 32 - 1),
   };
 }
