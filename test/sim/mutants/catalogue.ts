@@ -555,8 +555,8 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'R4: one false message of the largest term ends all elections for good',
     patches: [{ file: TERM_FUSE, find: 'return term - currentTerm <= MAX_TERM_STEP ||', replace: 'return true ||' }],
     foundBy: ['progress'],
-    withinSeeds: 50,
-    foundAt: 18,
+    withinSeeds: 80,
+    foundAt: 60,
   },
   // Clients
   {

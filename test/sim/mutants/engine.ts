@@ -14,8 +14,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     what: 'appends that were ordered in an office which is lost are acknowledged by the commit as it is now',
     patches: [{ file: APPENDS, find: 'this.#leaderTerm === this.#term)', replace: 'this.#term > 0)' }],
     foundBy: ['history', 'visibility', 'honest receipts'],
-    withinSeeds: 100,
-    foundAt: 84,
+    withinSeeds: 160,
+    foundAt: 131,
   },
   {
     name: 'end before the leader answered',
