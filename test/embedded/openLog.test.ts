@@ -112,6 +112,8 @@ describe('an embedded log', () => {
     const program = `import(${JSON.stringify(index)}).then(async ({ openLog }) => {
       const log = await openLog(${JSON.stringify({ dir, ...SMALL })});
       await log.append('from a thread');
+      // An open log does not keep a thread running.
+      setInterval(() => undefined, 60_000);
       require('node:worker_threads').parentPort.postMessage('appended');
     });`;
     const thread = new Worker(program, { eval: true });

@@ -96,8 +96,8 @@ test('a client and a node that only answer each other leave the loop to others',
       if (rounds < MANY) side.transport.send(Buffer.from('x'));
     },
   );
-  await new Promise<void>((resolve) => setTimeout(resolve, 1));
-  expect(rounds).toBeGreaterThan(1);
+  // Timers and immediates have their turn between the rounds, however few of those a busy machine lets be.
+  while (rounds < 2) await new Promise<void>((resolve) => setTimeout(resolve, 1));
   expect(rounds).toBeLessThan(MANY);
   side.transport.terminate();
 });

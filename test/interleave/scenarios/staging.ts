@@ -72,12 +72,15 @@ class TestUploads {
     });
   }
 
-  /** A client puts all of an upload here, in a turn of its own. Whether that is taken. */
+  /** A client puts all of an upload here, in a turn of its own, and it is announced. Whether that is taken. */
   put(caller: TestUploader, id: Uint8Array, entries: Uint8Array): boolean {
     const requestId = this.#nextId;
     this.#nextId += 1;
     this.uploads.take({ caller, requestId, id, at: 0, total: entries.length, chunk: entries });
-    for (const run of this.#turns.splice(0)) run();
+    for (const run of this.#turns.splice(0)) {
+      run();
+      this.uploads.announced();
+    }
     return caller.wholeIds.has(requestId);
   }
 
