@@ -71,7 +71,9 @@ export class DiskRoom {
   #looksAgain = false;
   #isOver = false;
   #hasComplained = false;
+  /** Why appends are refused, and whether this node's own disk is why; empty: they are not. */
   #refusal = '';
+  #isOwnRefusal = false;
   #timer: Timer | undefined;
 
   constructor(ports: DiskRoomPorts) {
@@ -95,14 +97,13 @@ export class DiskRoom {
 
   get status(): DiskStatus {
     const { diskLowBytes: lowBytes, diskCriticalBytes: criticalBytes } = this.#ports.bounds;
-    const why = this.#refusal === '' ? null : this.#refusal;
     return {
       level: this.#level,
       freeBytes: this.#freeBytes ?? null,
       roomBytes: this.roomBytes ?? null,
       lowBytes,
       criticalBytes,
-      whyRefused: why,
+      whyRefused: this.#refusal === '' ? null : `${this.#refusal}: make room`,
     };
   }
 
@@ -133,24 +134,27 @@ export class DiskRoom {
   nodesChanged(): void {
     const refusal = this.#findRefusal();
     if (refusal === this.#refusal) return;
-    const { log } = this.#ports;
+    const { log, refuse } = this.#ports;
     // What its own disk has to do with it is said with the level.
-    const isOwn = this.isCritical || (refusal === '' && this.#refusal.startsWith(OWN));
-    if (!isOwn) {
-      if (refusal === '') log.info('a majority of the nodes has room on its disks again: appends are taken');
-      else log.warn(refusal);
+    if (refusal === '') {
+      if (!this.#isOwnRefusal) log.info('a majority of the nodes has room on its disks again: appends are taken');
+    } else if (!this.isCritical) {
+      log.warn(`${refusal}: make room`);
     }
     this.#refusal = refusal;
-    this.#ports.refuse(refusal);
+    this.#isOwnRefusal = this.isCritical;
+    refuse(refusal === '' ? '' : `${refusal}: nothing of this append was done; make room, and it will be taken`);
   }
 
   #findRefusal(): string {
     const { memory, others } = this.#ports;
-    if (this.isCritical) return `${OWN}, of which ${mebibytes(this.#ports.bounds.diskCriticalBytes)} are kept: ${UNTIL}`;
+    if (this.isCritical) {
+      return `the disk of this node has too little room for more entries, of which ${mebibytes(this.#ports.bounds.diskCriticalBytes)} are kept`;
+    }
     const full = others.filter((id) => memory.peers.isFull(id));
     const majority = Math.floor((others.length + 1) / 2) + 1;
     if (others.length + 1 - full.length >= majority) return '';
-    return `the disks of nodes ${full.join(', ')} have no room for more entries, so that no majority could store them: ${UNTIL}`;
+    return `the disks of nodes ${full.join(', ')} have no room for more entries, so that no majority could store them`;
   }
 
   #plan(): void {
@@ -226,6 +230,3 @@ export class DiskRoom {
     }
   }
 }
-
-const OWN = 'the disk of this node has too little room for more entries';
-const UNTIL = 'nothing of this append was done; make room, and it will be taken';

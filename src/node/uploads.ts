@@ -99,7 +99,7 @@ export class Uploads {
   /** The request of each client that was refused last: what follows of it is not taken either. */
   readonly #refused = new WeakMap<Uploader, number>();
   readonly #byKey = new Map<UploadKey, Staged>();
-  /** Those that are whole in the order in which they became it. */
+  /** All of them, in the order of their `sinceMs`: whoever becomes whole goes to the end. */
   readonly #byRow = new Map<number, Staged>();
   /** Those that are not, in the order in which they were begun. */
   readonly #filling = new Set<Staged>();

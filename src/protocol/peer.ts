@@ -210,7 +210,8 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       const bodyBytes = bodyBytesOf(message);
       const isReference = message.referenceBytes !== undefined;
       assert(bodyBytes >= 0 && bodyBytes <= MAX_PEER_BODY_BYTES, 'an AppendRequest names a range that fits a frame');
-      assert(!isReference || isReferable(message.end - message.prevOffset), 'a reference names a range that an upload can have');
+      const uploadBytes = message.end - message.prevOffset - (bodyBytes - REFERENCE_BYTES);
+      assert(!isReference || isReferable(uploadBytes), 'a reference names a range that an upload can have');
       const { prevTerm: termAtA, prevOffset: a, end: b, base: c, commit: d, round: number, entriesTerm: termBeforeB } = message;
       const { prevLeader: leaderAtA, entriesLeader: leaderBeforeB } = message;
       const flags = isReference ? IS_REFERENCE : 0;

@@ -8,6 +8,7 @@ import type { Admit, AppendRequest, AppendResponse, NodeId } from './messages.ts
 import { Progress } from './progress.ts';
 import { advanceCommit, majorityDurable } from './quorum.ts';
 import { Reads } from './reads.ts';
+import { Transfer } from './transfer.ts';
 
 /** What a node is due: whole entries from `from` on, not past `limit`, about `maxBytes` of them and at least one. */
 export interface Due {
@@ -19,9 +20,6 @@ export interface Due {
 
 /** A commit that no entries carry to the others is told to them after this long. */
 const COMMIT_NOTICE_MS = 5;
-
-/** A leader whose disk is full, and from whom nobody has taken over when asked to, asks again after so many election timeouts: elections that fail cost, too. */
-const FULL_AGAIN_ELECTIONS = 10;
 
 export class Leadership {
   readonly #core: Core;
@@ -39,12 +37,7 @@ export class Leadership {
   #commitNoticeAtMs = Number.POSITIVE_INFINITY;
   /** End of this term's no-op; nothing is committed before it is (3.6.2). Infinity until it is in the log. */
   #termStartEnd = Number.POSITIVE_INFINITY;
-  #transfer: { readonly to: NodeId; readonly deadlineMs: number; asked: boolean } | undefined;
-  /** Own disk: how far it was durable, and since when it has not moved. */
-  #seenDurable: number;
-  #durableAtMs: number;
-  /** With a full disk the office is not offered to another node before this. */
-  #fullOfferAtMs = 0;
+  readonly transfer: Transfer;
 
   constructor(core: Core) {
     this.#core = core;
@@ -53,8 +46,9 @@ export class Leadership {
     this.#sinceMs = core.nowMs;
     this.#heartbeatAtMs = core.nowMs;
     this.#checkAtMs = core.nowMs + core.settings.heartbeatMs;
-    this.#seenDurable = core.durable;
-    this.#durableAtMs = core.nowMs;
+    this.transfer = new Transfer(core, this.peers, () => {
+      this.#roundDue = true;
+    });
   }
 
   /** Whether this term's no-op is in the log, so that entries may follow it. */
@@ -62,13 +56,9 @@ export class Leadership {
     return this.#termStartEnd !== Number.POSITIVE_INFINITY;
   }
 
-  get isTransferring(): boolean {
-    return this.#transfer !== undefined;
-  }
-
   /** When {@link tick} has something to do, on the core's clock. */
   get deadlineMs(): number {
-    return Math.min(this.#heartbeatAtMs, this.#checkAtMs, this.#commitNoticeAtMs, this.#transfer?.deadlineMs ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.#heartbeatAtMs, this.#checkAtMs, this.#commitNoticeAtMs, this.transfer.deadlineMs);
   }
 
   /** This term's no-op ends at `end`. */
@@ -87,19 +77,13 @@ export class Leadership {
     if (nowMs >= this.#checkAtMs) {
       this.#checkAtMs = nowMs + settings.heartbeatMs;
       if (!this.#hasQuorum(nowMs - settings.electionTimeoutMs)) return false;
-      this.#watchDisk();
-      if (this.#core.isHung) this.transfer();
-      else if (this.#core.isFull) this.#leaveToRoom();
+      this.transfer.look();
     }
     if (nowMs >= this.#commitNoticeAtMs) {
       this.#commitNoticeAtMs = Number.POSITIVE_INFINITY;
       for (const [node, progress] of this.peers) if (progress.sentCommit < this.#announcedCommit) this.#heartbeat(node, progress);
     }
-    if (this.#transfer === undefined || nowMs < this.#transfer.deadlineMs) return true;
-    // A leader that hangs stays while nobody could do better: it feeds the others, so that one of them can.
-    if (this.#core.isHung && this.#transfer.asked && this.#canSucceed(this.#transfer.to)) return false;
-    this.#endTransfer();
-    return true;
+    return this.transfer.tick();
   }
 
   /** The end of a turn: sends what all others are to hear, once. */
@@ -153,7 +137,7 @@ export class Leadership {
     this.#advanceCommit();
     this.#confirmReads();
     this.#maybeAdmit(from, progress, message);
-    this.maybeHandOver();
+    this.transfer.maybeAsk();
   }
 
   /** A round was answered; how long it took is known of the last ones. */
@@ -221,70 +205,11 @@ export class Leadership {
     this.#reads.add(id, from);
   }
 
-  /** Begins to hand the office over to the node that is furthest; false when no other one is heard from. */
-  transfer(): boolean {
-    if (this.#transfer !== undefined) return true;
-    let best: NodeId | undefined;
-    for (const [node, { match }] of this.peers) {
-      if (!this.#canSucceed(node)) continue;
-      if (best === undefined || match > (this.peers.get(best)?.match ?? 0)) best = node;
-    }
-    if (best === undefined) return false;
-    this.#handTo(best);
-    return true;
-  }
-
-  #handTo(to: NodeId): void {
-    const { nowMs, settings } = this.#core;
-    this.#transfer = { to, deadlineMs: nowMs + settings.electionTimeoutMs, asked: false };
-    // The gate is still open: only answers that come once it is closed tell whether the successor has everything.
-    this.#roundDue = true;
-    this.#core.emit({ kind: 'pause', paused: true });
-  }
-
-  /**
-   * A leader whose disk is full takes no appends, so nobody would notice that its disk hangs, either: one leads better that has room, if that has the whole
-   * log, and if there is a majority that has room. No office swings by this: it goes to a node that has room only, and whether a disk is full has a
-   * hysteresis of its own.
-   */
-  #leaveToRoom(): void {
-    const { nowMs, settings, log } = this.#core;
-    if (nowMs < this.#fullOfferAtMs || this.#transfer !== undefined) return;
-    let withRoom = 0;
-    let successor: NodeId | undefined;
-    for (const [node, { isVoter, isFull, contactMs, verified }] of this.peers) {
-      if (!isVoter || isFull || contactMs < nowMs - settings.electionTimeoutMs) continue;
-      withRoom += 1;
-      if (verified === log.end && this.#canSucceed(node)) successor ??= node;
-    }
-    if (successor === undefined || withRoom * 2 <= settings.nodes.length) return;
-    this.#fullOfferAtMs = nowMs + FULL_AGAIN_ELECTIONS * settings.electionTimeoutMs;
-    this.#handTo(successor);
-  }
-
-  /** Whether a node that could lead is heard from, and fed. */
-  #canSucceed(node: NodeId): boolean {
-    const progress = this.peers.get(node);
-    if (progress === undefined || !progress.mayLead || progress.isHung) return false;
-    const { nowMs, settings } = this.#core;
-    return progress.contactMs >= nowMs - settings.electionTimeoutMs && progress.state === 'replicate';
-  }
-
-  /** The log's end is final while appends are paused: hands over as soon as the successor has all of it. */
-  maybeHandOver(): void {
-    const transfer = this.#transfer;
-    if (transfer === undefined || transfer.asked) return;
-    if (this.peers.get(transfer.to)?.verified !== this.#core.log.end) return;
-    transfer.asked = true;
-    this.#core.send(transfer.to, { kind: 'timeoutNow', term: this.#core.currentTerm });
-  }
-
   /** The node leads no longer: what was asked of the leader is answered. */
   end(): void {
     this.#remember();
     for (const { id, from } of this.#reads.drain()) this.#answerRead(id, from, undefined);
-    if (this.#transfer !== undefined) this.#core.emit({ kind: 'transferDone', ok: true });
-    this.#transfer = undefined;
+    this.transfer.end();
   }
 
   /** What the others have of what is committed: this node knows better than they do if one of them comes back without it. */
@@ -307,18 +232,6 @@ export class Leadership {
     let heard = 1;
     for (const { isVoter, contactMs } of this.peers.values()) if (isVoter && contactMs >= sinceMs) heard += 1;
     return heard * 2 > this.peers.size + 1;
-  }
-
-  /** A disk that hangs must not keep the office for ever (hashicorp/raft#683, etcd#13527). */
-  #watchDisk(): void {
-    const { nowMs, durable, log, settings } = this.#core;
-    if (durable !== this.#seenDurable || durable === log.end) {
-      this.#seenDurable = durable;
-      this.#durableAtMs = nowMs;
-    } else if (nowMs - this.#durableAtMs >= settings.diskTimeoutMs) {
-      this.#durableAtMs = nowMs;
-      this.transfer();
-    }
   }
 
   #heartbeat(to: NodeId, progress: Progress): void {
@@ -442,11 +355,5 @@ export class Leadership {
     if (!hasHeardAll) return;
     const admit: Admit = { kind: 'admit', term: this.#core.currentTerm, standing: 'voter' };
     this.#core.send(to, admit);
-  }
-
-  #endTransfer(): void {
-    this.#transfer = undefined;
-    this.#core.emit({ kind: 'pause', paused: false });
-    this.#core.emit({ kind: 'transferDone', ok: false });
   }
 }

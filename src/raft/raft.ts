@@ -263,7 +263,7 @@ export class Raft {
       assert(term === this.log.lastTerm, "a leader's entries follow its no-op, and carry no later term");
       this.log.extend(term, this.log.last.leader, end);
     }
-    this.#leadership?.maybeHandOver();
+    this.#leadership?.transfer.maybeAsk();
   }
 
   /** This node's disk has everything before `offset`. */
@@ -300,7 +300,7 @@ export class Raft {
   /** Hands leadership to another node; `transferDone` says how it went. */
   transfer(): void {
     if (this.#leadership === undefined) this.#state.emit({ kind: 'transferDone', ok: true });
-    else if (!this.#leadership.transfer()) this.#state.emit({ kind: 'transferDone', ok: false });
+    else if (!this.#leadership.transfer.begin()) this.#state.emit({ kind: 'transferDone', ok: false });
   }
 
   /** Sends a message at this point of the effects. */

@@ -19,7 +19,7 @@ export class Digests {
   readonly #works = new WeakMap<OrderedUpload, Work>();
   #leftBytes = 0;
 
-  /** In one turn it hashes no more than `turnBytes`, either. */
+  /** In one turn it hashes no more than `turnBytes` either, what is sent to a node at once: so small ones take several turns where sends are small. */
   constructor(feed: Feed, ports: Pick<ReplicaPorts, 'hash'>, turnBytes = DIGEST_TURN_BYTES) {
     this.#feed = feed;
     this.#ports = ports;

@@ -1,6 +1,7 @@
 // A leader's references: which appends their clients put on which other nodes, too, which of those the nodes have announced, and for whom it is worth to wait
 // for an announcement a moment. A node is referred to an upload once: what it then lacks, it is sent as bytes.
 
+import { forgetOldest } from '../core/forgetOldest.ts';
 import { MAX_ANNOUNCED_UPLOADS, MAX_ORDERED_UPLOADS } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import { type OrderedUpload, takeOrdered } from '../memory/orderedUploads.ts';
@@ -37,14 +38,6 @@ class Follower {
   readonly referred = new Map<number, OrderedUpload>();
 }
 
-/** Takes out the oldest until `most` are left. */
-function shorten<K>(all: Set<K> | Map<K, unknown>, most: number): void {
-  for (const oldest of all.keys()) {
-    if (all.size <= most) break;
-    all.delete(oldest);
-  }
-}
-
 export class References {
   readonly #memory: TailMemory;
   #ordered: OrderedUpload[] = [];
@@ -72,7 +65,7 @@ export class References {
       this.#ends.delete(upload.key);
       this.#ends.set(upload.key, upload.end);
     }
-    shorten(this.#ends, MAX_ANNOUNCED_UPLOADS);
+    forgetOldest(this.#ends, MAX_ANNOUNCED_UPLOADS);
     if (this.#ordered.length > MAX_ORDERED_UPLOADS) this.#ordered.splice(0, this.#ordered.length - MAX_ORDERED_UPLOADS);
   }
 
@@ -100,8 +93,8 @@ export class References {
       follower.trust.giveBack(Math.max(0, follower.waitUntilMs - nowMs));
       follower.waitsFor = undefined;
     }
-    shorten(follower.announced, MAX_ANNOUNCED_UPLOADS);
-    shorten(follower.unneeded, MAX_ANNOUNCED_UPLOADS);
+    forgetOldest(follower.announced, MAX_ANNOUNCED_UPLOADS);
+    forgetOldest(follower.unneeded, MAX_ANNOUNCED_UPLOADS);
   }
 
   /** Node `to` was sent all before `offset`. */
@@ -146,7 +139,7 @@ export class References {
     const follower = this.#follower(to);
     follower.announced.delete(upload.key);
     follower.referred.set(upload.end, upload);
-    shorten(follower.referred, MAX_ORDERED_UPLOADS);
+    forgetOldest(follower.referred, MAX_ORDERED_UPLOADS);
   }
 
   /** `upload` cannot be referred to: its bytes are not in memory any more. */

@@ -395,7 +395,7 @@ export class Replica {
   /** Lets appends in while this node leads, its term has begun, and nobody is to take over. */
   #setGate(): void {
     const { leadership } = this.raft;
-    if (this.#gateIsOpen || leadership === undefined || !leadership.hasBegun || leadership.isTransferring) return;
+    if (this.#gateIsOpen || leadership === undefined || !leadership.hasBegun || leadership.transfer.isUnderWay) return;
     this.#memory.setWord(WORD.OPEN_TERM, this.raft.currentTerm);
     this.#gate.open();
     this.#gateIsOpen = true;

@@ -1,6 +1,7 @@
 // What a leader thinks of clients by what came of their uploads to one other node: for whom it waits, and whom it believes at all. A reference that is rejected
 // costs everybody a moment, because nothing that follows it is taken: so the more there are of them, the more a client must have done right before it is referred to.
 
+import { forgetOldest } from '../core/forgetOldest.ts';
 import { ANNOUNCE_EARNED_HITS, ANNOUNCE_WAIT_MS, ANNOUNCE_WAIT_SHARE, MAX_DOUBT_HITS, REFERENCE_DOUBT_MS } from '../core/limits.ts';
 
 /** Clients that are remembered; those that were heard from last. */
@@ -26,20 +27,20 @@ class Waits {
   }
 }
 
-/** A client's uploads to one node. */
-interface Record {
+/** What came of a client's uploads to one node. */
+interface Past {
   /** There in time, in a row. */
   readonly inRow: number;
   /** Put to their place since one was rejected. */
   readonly placed: number;
 }
 
-const NONE: Record = { inRow: 0, placed: 0 };
+const NONE: Past = { inRow: 0, placed: 0 };
 
 export class Trust {
   readonly #waits = new Waits();
   /** The client that was heard from last is the last. */
-  readonly #records = new Map<number, Record>();
+  readonly #clients = new Map<number, Past>();
   /** Placed uploads that a client needed after the last rejection, to be referred to; and when that was. */
   #doubtHits = 0;
   #doubtedMs = Number.NEGATIVE_INFINITY;
@@ -83,16 +84,13 @@ export class Trust {
     return hits < ANNOUNCE_EARNED_HITS ? 0 : hits;
   }
 
-  #of(client: number): Record {
-    return this.#records.get(client) ?? NONE;
+  #of(client: number): Past {
+    return this.#clients.get(client) ?? NONE;
   }
 
-  #set(client: number, record: Record): void {
-    this.#records.delete(client);
-    this.#records.set(client, record);
-    for (const oldest of this.#records.keys()) {
-      if (this.#records.size <= MAX_CLIENTS) break;
-      this.#records.delete(oldest);
-    }
+  #set(client: number, past: Past): void {
+    this.#clients.delete(client);
+    this.#clients.set(client, past);
+    forgetOldest(this.#clients, MAX_CLIENTS);
   }
 }

@@ -8,6 +8,7 @@ import type { ColdRange } from '../storage/segmentReader.ts';
 import type { HttpAnswer, HttpBody, HttpRequest, MakeAnswer } from './acceptor.ts';
 import { rangeOf } from './range.ts';
 import { SendAccount, type SendBudget } from './sendBudget.ts';
+import { sharedInTurn } from './shared.ts';
 
 export interface SegmentSources {
   readonly clusterId: string;
@@ -20,6 +21,8 @@ export interface SegmentSources {
   /** Resolves to verified bytes of whole entries from `range.from` on, a copy. Rejects with a LogError. */
   read(range: ColdRange): Promise<Uint8Array>;
   readonly budget: SendBudget;
+  /** Turns of the event loop in which requests were answered. */
+  readonly turn: () => number;
   /** Whether a page of this origin may read. */
   isOriginAllowed(origin: string): boolean;
   after(delayMs: number, run: () => void): void;
@@ -38,9 +41,12 @@ export class SegmentDownloads {
   count = 0;
   /** Bytes of entries handed out, ever. */
   bytes = 0;
+  /** There may be ten thousand of them: their list is made once for all who ask in a turn. */
+  readonly #listText: () => string;
 
   constructor(sources: SegmentSources) {
     this.#sources = sources;
+    this.#listText = sharedInTurn(sources.turn, () => this.#list());
   }
 
   /** The answer to a request for what begins with `/log/`; undefined when that is nothing of this. */
@@ -52,26 +58,22 @@ export class SegmentDownloads {
     if (!isOriginAllowed(origin)) return () => text(403, 'pages of this origin may not read this log; start the node with --allow-origin');
     const cors = corsOf(origin);
     if (cluster !== clusterId) return () => text(404, `this is a node of cluster ${clusterId}`, cors);
-    if (rest.length === 1 && rest[0] === 'segments') return () => this.#list(cors);
+    if (rest.length === 1 && rest[0] === 'segments')
+      return () => ({ status: 200, type: 'application/json', body: this.#listText(), headers: cors });
     if (rest.length !== 3 || rest[0] !== generation || rest[1] !== 'segments')
       return () => text(404, 'there is no such resource of this log', cors);
     const wanted = { range: header('range'), ifRange: header('if-range'), ifNoneMatch: header('if-none-match') };
     return () => this.#file(rest[2] ?? '', wanted, cors);
   }
 
-  #list(cors: HttpAnswer['headers']): HttpAnswer {
+  #list(): string {
     const { clusterId, generation } = this.#sources;
     const { start, commit } = this.#sources.bounds();
     const segments = this.#sources
       .sealed()
       .filter(({ base, end }) => base >= start && end <= commit)
       .map(({ base, end }) => ({ base, end, url: `/log/${clusterId}/${generation}/segments/${base}-${end}` }));
-    return {
-      status: 200,
-      type: 'application/json',
-      body: `${JSON.stringify({ clusterId, generation, start, commit, segments })}\n`,
-      headers: cors,
-    };
+    return `${JSON.stringify({ clusterId, generation, start, commit, segments })}\n`;
   }
 
   #file(

@@ -108,6 +108,7 @@ export class LogServer implements Door {
       sealed: () => engine.segments.sealed,
       read: (range) => engine.readings.readCopy(range),
       budget: listener.sendBudget,
+      turn: () => listener.turn,
       isOriginAllowed: (origin) => isOriginAllowed(origin, origins),
       after: (delayMs, run) => void engine.loop.after(delayMs, run, true),
     });

@@ -15,6 +15,7 @@ const IDS = 'src/core/ids.ts';
 const TERM_FUSE = 'src/raft/termFuse.ts';
 const FOLLOWING = 'src/raft/following.ts';
 const LEADERSHIP = 'src/raft/leadership.ts';
+const TRANSFER = 'src/raft/transfer.ts';
 const PROGRESS = 'src/raft/progress.ts';
 const REPLICA = 'src/replication/replica.ts';
 const APPENDS = 'src/node/appends.ts';
@@ -374,7 +375,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'hung disk keeps the office',
     what: 'B19: a leader whose disk hangs sends heartbeats and commits nothing (hashicorp/raft#683)',
-    patches: [{ file: LEADERSHIP, find: 'this.#durableAtMs = nowMs;\n            this.transfer();', replace: '' }],
+    patches: [{ file: TRANSFER, find: 'this.#durableAtMs = nowMs;\n            this.begin();', replace: '' }],
     foundBy: ['progress'],
     withinSeeds: 1000,
     foundAt: 2,
@@ -382,7 +383,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'hung main thread keeps the office',
     what: 'A2: a leader whose main thread does not answer sends heartbeats and serves nobody',
-    patches: [{ file: LEADERSHIP, find: 'if (this.#core.isHung)\n                this.transfer();', replace: 'if (false) ;' }],
+    patches: [{ file: TRANSFER, find: 'if (this.#core.isHung)\n            this.begin();', replace: 'if (false) ;' }],
     foundBy: ['office', 'progress'],
     withinSeeds: 100,
     foundAt: 19,
@@ -419,8 +420,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: LEADERSHIP,
-        find: 'if (this.#core.isHung)\n                this.transfer();',
-        replace: 'if (this.#core.isHung && !this.transfer()) return false;',
+        find: 'this.transfer.look();',
+        replace: 'if (this.#core.isHung && !this.transfer.begin()) return false;\n            this.transfer.look();',
       },
     ],
     foundBy: ['office'],
@@ -430,7 +431,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'office offered to a node that hangs',
     what: 'A2: leadership is handed to a node whose main thread hangs too, and given up when that does not take it',
-    patches: [{ file: LEADERSHIP, find: ' || progress.isHung)', replace: ')' }],
+    patches: [{ file: TRANSFER, find: ' || progress.isHung)', replace: ')' }],
     foundBy: ['office'],
     withinSeeds: 100,
     foundAt: 19,

@@ -5,6 +5,7 @@ import type { Mutant } from './mutant.ts';
 const ROOM = 'src/node/diskRoom.ts';
 const APPENDS = 'src/node/appends.ts';
 const FOLLOWING = 'src/raft/following.ts';
+const TRANSFER = 'src/raft/transfer.ts';
 
 export const DISK_MUTANTS: readonly Mutant[] = [
   {
@@ -44,7 +45,7 @@ export const DISK_MUTANTS: readonly Mutant[] = [
   {
     name: 'full leader stays',
     what: 'a leader whose disk is full keeps its office, and refuses what others have room for',
-    patches: [{ file: 'src/raft/leadership.ts', find: 'this.#leaveToRoom();', replace: ';' }],
+    patches: [{ file: TRANSFER, find: 'this.#leaveToRoom();', replace: ';' }],
     foundBy: ['full disks'],
     withinSeeds: 20,
   },
@@ -52,7 +53,7 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     name: 'full disk for ever',
     what: 'when there is room again, appends are refused all the same',
     patches: [
-      { file: ROOM, find: 'this.#ports.refuse(refusal);', replace: "if (refusal !== '')\n            this.#ports.refuse(refusal);" },
+      { file: ROOM, find: "refuse(refusal === '' ? '' :", replace: "if (refusal !== '')\n            refuse(refusal === '' ? '' :" },
     ],
     foundBy: ['progress'],
     withinSeeds: 20,
