@@ -1,0 +1,230 @@
+// What the log says about itself: the payloads of its control entries but the no-op (noOp.ts). docs/FORMAT.md, "Control entries", has each
+// byte. Nothing here looks at checks: whoever decodes has verified the entry.
+//
+//   trim    0 u64 start │ 8 u64 data end before it
+//   time    0 u64 Unix ms
+//   policy  0 u64 bytes to keep │ 8 u64 age to keep, ms        0: no bound
+//   state   sections: 0 u16 type │ 2 u16 zero │ 4 u32 length │ 8 value; types ascend
+
+import { KIND_CONTINUED, KIND_POLICY, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
+import { type EntryTerm, NO_TERM } from '../core/ids.ts';
+import { readInstance, writeInstance } from '../core/instances.ts';
+import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
+
+/** Where the log starts since a trim. */
+export interface TrimEntry {
+  /** Log offset of the first entry that can be read: a boundary between batches. */
+  readonly start: number;
+  /** End of the last data entry at or before `start`: who has read up to there has missed nothing. */
+  readonly dataEnd: number;
+}
+
+/** How much of the log is kept; 0: no bound. */
+export interface Policy {
+  readonly bytes: number;
+  readonly ageMs: number;
+}
+
+/** Which of the logs that went on from one. A restore makes another. */
+export interface Generation {
+  /** 1 for a new log. */
+  readonly number: number;
+  /** 16 hexadecimal digits, drawn with the number: two restores of one backup are two logs. */
+  readonly id: string;
+}
+
+/** The state of the log at the base of a segment: what all entries before say, so that a suffix of whole segments is a complete log. */
+export interface LogState {
+  /** End of the last data entry before. */
+  readonly dataEnd: number;
+  /** Whose the entry before is. */
+  readonly before: EntryTerm;
+  /** Zeros while the log was never trimmed. */
+  readonly trim: TrimEntry;
+  /** The log's time, Unix ms: never falls along the log. */
+  readonly timeMs: number;
+  readonly level: number;
+  readonly generation: Generation;
+  /** Zeros while none was set. */
+  readonly policy: Policy;
+}
+
+/** A log that was never trimmed. */
+export const NO_TRIM: TrimEntry = { start: 0, dataEnd: 0 };
+/** A log of which nothing is removed automatically. */
+export const NO_POLICY: Policy = { bytes: 0, ageMs: 0 };
+/** The newest level of a log that this build writes. A log of level 0 has no-ops as its only control entries. */
+export const LOG_LEVEL = 1;
+
+export const TRIM_PAYLOAD_BYTES = 16;
+export const TIME_PAYLOAD_BYTES = 8;
+export const POLICY_PAYLOAD_BYTES = 16;
+const SECTION_HEADER_BYTES = 8;
+
+const BEFORE = 1;
+const TRIM = 2;
+const TIME = 3;
+const LEVEL = 5;
+const GENERATION = 6;
+const POLICY = 9;
+/** Bytes of each section's value. Other types are a newer build's. */
+const LENGTHS: Readonly<Record<number, number>> = {
+  [BEFORE]: 24,
+  [TRIM]: TRIM_PAYLOAD_BYTES,
+  [TIME]: TIME_PAYLOAD_BYTES,
+  [LEVEL]: 4,
+  [GENERATION]: 16,
+  [POLICY]: POLICY_PAYLOAD_BYTES,
+};
+
+const isTrimmed = ({ start }: TrimEntry): boolean => start > 0;
+const isPolicy = ({ bytes, ageMs }: Policy): boolean => bytes > 0 || ageMs > 0;
+
+/** Bytes of the payload of a state entry. */
+export function stateBytes(state: Pick<LogState, 'trim' | 'policy'>): number {
+  const types = [BEFORE, ...(isTrimmed(state.trim) ? [TRIM] : []), TIME, LEVEL, GENERATION, ...(isPolicy(state.policy) ? [POLICY] : [])];
+  return types.reduce((sum, type) => sum + SECTION_HEADER_BYTES + (LENGTHS[type] ?? 0), 0);
+}
+
+/** Writes the payload of a trim entry at `at`. */
+export function writeTrim(view: DataView, at: number, { start, dataEnd }: TrimEntry): void {
+  setOffset(view, at, start);
+  setOffset(view, at + 8, dataEnd);
+}
+
+/** The trim in the payload at `at`; undefined when no trim is of that form. */
+export function readTrim(view: DataView, at: number, bytes: number): TrimEntry | undefined {
+  if (bytes !== TRIM_PAYLOAD_BYTES) return undefined;
+  const start = getOffset(view, at);
+  const dataEnd = getOffset(view, at + 8);
+  return start <= MAX_LOG_OFFSET && dataEnd <= start ? { start, dataEnd } : undefined;
+}
+
+/** Writes the payload of a policy entry at `at`. */
+export function writePolicy(view: DataView, at: number, { bytes, ageMs }: Policy): void {
+  setOffset(view, at, bytes);
+  setOffset(view, at + 8, ageMs);
+}
+
+/** The policy in the payload at `at`; undefined when no policy is of that form. */
+export function readPolicy(view: DataView, at: number, length: number): Policy | undefined {
+  if (length !== POLICY_PAYLOAD_BYTES) return undefined;
+  const bytes = getOffset(view, at);
+  const ageMs = getOffset(view, at + 8);
+  return bytes <= MAX_LOG_OFFSET && ageMs <= MAX_LOG_OFFSET ? { bytes, ageMs } : undefined;
+}
+
+/** Writes the payload of a time entry at `at`. */
+export function writeTime(view: DataView, at: number, timeMs: number): void {
+  setOffset(view, at, timeMs);
+}
+
+/** The time in the payload at `at`; undefined when no time is of that form. */
+export function readTime(view: DataView, at: number, bytes: number): number | undefined {
+  if (bytes !== TIME_PAYLOAD_BYTES) return undefined;
+  const timeMs = getOffset(view, at);
+  return timeMs <= MAX_LOG_OFFSET ? timeMs : undefined;
+}
+
+/** Writes the payload of a state entry at `at`: {@link stateBytes}. The same state gives the same bytes. */
+export function writeState(view: DataView, at: number, state: LogState): void {
+  let next = at;
+  const section = (type: number, write: (valueAt: number) => void): void => {
+    const length = LENGTHS[type] ?? 0;
+    view.setUint16(next, type, true);
+    view.setUint16(next + 2, 0, true);
+    view.setUint32(next + 4, length, true);
+    write(next + SECTION_HEADER_BYTES);
+    next += SECTION_HEADER_BYTES + length;
+  };
+  section(BEFORE, (valueAt) => {
+    setOffset(view, valueAt, state.dataEnd);
+    view.setUint32(valueAt + 8, state.before.term, true);
+    view.setUint32(valueAt + 12, 0, true);
+    writeInstance(view, valueAt + 16, state.before.leader);
+  });
+  if (isTrimmed(state.trim)) section(TRIM, (valueAt) => writeTrim(view, valueAt, state.trim));
+  section(TIME, (valueAt) => writeTime(view, valueAt, state.timeMs));
+  section(LEVEL, (valueAt) => view.setUint32(valueAt, state.level, true));
+  section(GENERATION, (valueAt) => {
+    view.setUint32(valueAt, state.generation.number, true);
+    view.setUint32(valueAt + 4, 0, true);
+    writeInstance(view, valueAt + 8, state.generation.id);
+  });
+  if (isPolicy(state.policy)) section(POLICY, (valueAt) => writePolicy(view, valueAt, state.policy));
+}
+
+/** The sections in the payload at `at`: where the value of each type is. Undefined when it is no state entry of this build's. */
+function sectionsIn(view: DataView, at: number, bytes: number): Map<number, number> | undefined {
+  const found = new Map<number, number>();
+  let last = 0;
+  let next = at;
+  while (next < at + bytes) {
+    if (at + bytes - next < SECTION_HEADER_BYTES) return undefined;
+    const type = view.getUint16(next, true);
+    const length = view.getUint32(next + 4, true);
+    if (type <= last || view.getUint16(next + 2, true) !== 0 || length !== LENGTHS[type]) return undefined;
+    found.set(type, next + SECTION_HEADER_BYTES);
+    last = type;
+    next += SECTION_HEADER_BYTES + length;
+  }
+  return next === at + bytes ? found : undefined;
+}
+
+function readBefore(view: DataView, at: number): Pick<LogState, 'dataEnd' | 'before'> | undefined {
+  const term = view.getUint32(at + 8, true);
+  const before = term === 0 ? NO_TERM : { term, leader: readInstance(view, at + 16) };
+  const dataEnd = getOffset(view, at);
+  return dataEnd <= MAX_LOG_OFFSET && term <= MAX_TERM && view.getUint32(at + 12, true) === 0 ? { dataEnd, before } : undefined;
+}
+
+/** The state in the payload at `at`; undefined when no build up to this one writes such a one. */
+export function readState(view: DataView, at: number, bytes: number): LogState | undefined {
+  const sections = sectionsIn(view, at, bytes);
+  const [beforeAt, timeAt, levelAt, generationAt] = [BEFORE, TIME, LEVEL, GENERATION].map((type) => sections?.get(type));
+  if (sections === undefined || beforeAt === undefined || timeAt === undefined || levelAt === undefined || generationAt === undefined) {
+    return undefined;
+  }
+  const before = readBefore(view, beforeAt);
+  const timeMs = readTime(view, timeAt, TIME_PAYLOAD_BYTES);
+  const trimAt = sections.get(TRIM);
+  const trim = trimAt === undefined ? NO_TRIM : readTrim(view, trimAt, TRIM_PAYLOAD_BYTES);
+  const policyAt = sections.get(POLICY);
+  const policy = policyAt === undefined ? NO_POLICY : readPolicy(view, policyAt, POLICY_PAYLOAD_BYTES);
+  const level = view.getUint32(levelAt, true);
+  const generation = { number: view.getUint32(generationAt, true), id: readInstance(view, generationAt + 8) };
+  if (before === undefined || timeMs === undefined || trim === undefined || policy === undefined || level < 1) return undefined;
+  if (level > LOG_LEVEL || generation.number < 1) return undefined;
+  return { ...before, trim, timeMs, level, generation, policy };
+}
+
+/** Whether the payload at `at` of an entry of `kind` is what entries of that kind have; true for kinds that are not of this file. */
+export function isWellFormed(view: DataView, at: number, kind: number, bytes: number): boolean {
+  switch (kind & ~KIND_CONTINUED) {
+    case KIND_TRIM:
+      return readTrim(view, at, bytes) !== undefined;
+    case KIND_TIME:
+      return readTime(view, at, bytes) !== undefined;
+    case KIND_STATE:
+      return readState(view, at, bytes) !== undefined;
+    case KIND_POLICY:
+      return readPolicy(view, at, bytes) !== undefined;
+    default:
+      return true;
+  }
+}
+
+/** The payload of a trim entry. */
+export function trimPayload(trim: TrimEntry): Uint8Array {
+  const bytes = new Uint8Array(TRIM_PAYLOAD_BYTES);
+  writeTrim(viewOf(bytes), 0, trim);
+  return bytes;
+}
+
+/** The payload of a policy entry. */
+export function policyPayload(policy: Policy): Uint8Array {
+  const bytes = new Uint8Array(POLICY_PAYLOAD_BYTES);
+  writePolicy(viewOf(bytes), 0, policy);
+  return bytes;
+}

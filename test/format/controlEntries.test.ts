@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest';
+import { KIND_NOOP, KIND_POLICY, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { viewOf } from '../../src/core/bytes.ts';
+import { NO_TERM } from '../../src/core/ids.ts';
+import {
+  isWellFormed,
+  type LogState,
+  NO_POLICY,
+  NO_TRIM,
+  policyPayload,
+  readPolicy,
+  readState,
+  readTime,
+  readTrim,
+  stateBytes,
+  trimPayload,
+  writeState,
+  writeTime,
+} from '../../src/format/controlEntries.ts';
+import { bytesOf, hexOf } from './hex.ts';
+
+const GENERATION = { number: 1, id: '0123456789abcdef' };
+
+const FIRST: LogState = {
+  dataEnd: 0,
+  before: NO_TERM,
+  trim: NO_TRIM,
+  timeMs: 0x19a_0000_0000,
+  level: 1,
+  generation: GENERATION,
+  policy: NO_POLICY,
+};
+
+const FULL: LogState = {
+  dataEnd: 0x1_2345_6789,
+  before: { term: 7, leader: 'fedcba9876543210' },
+  trim: { start: 0x1_0000_0000, dataEnd: 0xffff_fff0 },
+  timeMs: 0x19a_0000_0001,
+  level: 1,
+  generation: { number: 2, id: '00000000000000aa' },
+  policy: { bytes: 0x2_0000_0000, ageMs: 604_800_000 },
+};
+
+const FIRST_BYTES = bytesOf(`
+  0100 0000 18000000  0000000000000000 00000000 00000000 0000000000000000
+  0300 0000 08000000  000000009a010000
+  0500 0000 04000000  01000000
+  0600 0000 10000000  01000000 00000000 0123456789abcdef
+`);
+
+const FULL_BYTES = bytesOf(`
+  0100 0000 18000000  8967452301000000 07000000 00000000 fedcba9876543210
+  0200 0000 10000000  0000000001000000 f0ffffff00000000
+  0300 0000 08000000  010000009a010000
+  0500 0000 04000000  01000000
+  0600 0000 10000000  02000000 00000000 00000000000000aa
+  0900 0000 10000000  0000000002000000 00840c2400000000
+`);
+
+function encoded(state: LogState): Uint8Array {
+  const bytes = new Uint8Array(stateBytes(state));
+  writeState(viewOf(bytes), 0, state);
+  return bytes;
+}
+const decoded = (bytes: Uint8Array): LogState | undefined => readState(viewOf(bytes), 0, bytes.length);
+
+describe('state entry', () => {
+  it.each([
+    ['the first of a log', FIRST, FIRST_BYTES],
+    ['one with all sections', FULL, FULL_BYTES],
+  ])('golden bytes of %s', (_name, state, golden) => {
+    expect(hexOf(encoded(state))).toBe(hexOf(golden));
+    expect(decoded(golden)).toEqual(state);
+  });
+
+  it.each([
+    ['a section that is unknown', 0, 4],
+    ['a section that comes twice or in disorder', 32, 1],
+    ['a reserved field of a section that is not zero', 2, 1],
+    ['a section of another length', 4, 23],
+    ['a data end above 2^53 - 1', 14, 0x80],
+    ['a reserved field that is not zero', 20, 1],
+    ['a start above 2^53 - 1', 46, 0x80],
+    ['a data end after the start', 52, 2],
+    ['a time above 2^53 - 1', 70, 0x80],
+    ['level 0', 80, 0],
+    ['a level of a newer build', 80, 2],
+    ['generation 0', 92, 0],
+    ['a policy above 2^53 - 1', 122, 0x80],
+  ])('with %s it is none', (_name, at, byte) => {
+    const bytes = FULL_BYTES.slice();
+    bytes[at] = byte;
+    expect(decoded(bytes)).toBeUndefined();
+  });
+
+  it('cut anywhere it is none, and with more after it neither', () => {
+    for (let length = 0; length < FULL_BYTES.length; length += 1) {
+      const isWhole = length === FULL_BYTES.length - 24;
+      expect(decoded(FULL_BYTES.slice(0, length)) === undefined, `${length} bytes`).toBe(!isWhole);
+    }
+    expect(decoded(Uint8Array.from([...FULL_BYTES, 0]))).toBeUndefined();
+  });
+});
+
+it('trim entry: golden bytes, and what is none', () => {
+  const golden = bytesOf('8967452301000000 8867452301000000');
+  expect(hexOf(trimPayload({ start: 0x1_2345_6789, dataEnd: 0x1_2345_6788 }))).toBe(hexOf(golden));
+  expect(readTrim(viewOf(golden), 0, 16)).toEqual({ start: 0x1_2345_6789, dataEnd: 0x1_2345_6788 });
+  expect(readTrim(viewOf(golden), 0, 15)).toBeUndefined();
+  for (const [at, byte] of [
+    [6, 0x80],
+    [8, 0x8a],
+  ] as const) {
+    const bytes = golden.slice();
+    bytes[at] = byte;
+    expect(readTrim(viewOf(bytes), 0, 16)).toBeUndefined();
+  }
+});
+
+it('time entry: golden bytes, and what is none', () => {
+  const bytes = new Uint8Array(8);
+  writeTime(viewOf(bytes), 0, 0x19a_1234_5678);
+  expect(hexOf(bytes)).toBe('785634129a010000');
+  expect(readTime(viewOf(bytes), 0, 8)).toBe(0x19a_1234_5678);
+  expect(readTime(viewOf(bytes), 0, 7)).toBeUndefined();
+  bytes[6] = 0x80;
+  expect(readTime(viewOf(bytes), 0, 8)).toBeUndefined();
+});
+
+it('policy entry: golden bytes, and what is none', () => {
+  const golden = bytesOf('0000000002000000 00840c2400000000');
+  expect(hexOf(policyPayload({ bytes: 0x2_0000_0000, ageMs: 604_800_000 }))).toBe(hexOf(golden));
+  expect(readPolicy(viewOf(golden), 0, 16)).toEqual({ bytes: 0x2_0000_0000, ageMs: 604_800_000 });
+  expect(readPolicy(viewOf(golden), 0, 17)).toBeUndefined();
+  for (const at of [6, 14]) {
+    const bytes = golden.slice();
+    bytes[at] = 0x80;
+    expect(readPolicy(viewOf(bytes), 0, 16)).toBeUndefined();
+  }
+});
+
+it('whether a payload is what its kind has', () => {
+  const view = viewOf(FULL_BYTES);
+  expect(isWellFormed(view, 0, KIND_STATE, FULL_BYTES.length)).toBe(true);
+  for (const kind of [KIND_STATE, KIND_TRIM, KIND_TIME, KIND_POLICY]) expect(isWellFormed(view, 0, kind, 3)).toBe(false);
+  expect(isWellFormed(view, 0, KIND_NOOP, 3)).toBe(true);
+});
