@@ -264,6 +264,17 @@ export const COLD_READERS = 2;
 /** Downloads of sealed segments over HTTP at once; more get 503. */
 export const MAX_SEGMENT_DOWNLOADS = 256;
 
+/** A list of sealed segments that is read has at most so many bytes: more than a hundred thousand segments. */
+export const MAX_SEGMENT_LIST_BYTES = 32 * 1024 * 1024;
+
+/** A download of a sealed segment that brings nothing for so long is begun anew where it stopped. */
+export const SEGMENT_STALL_MS = 20_000;
+
+/** It is given up after so many tries in a row that bring nothing, with pauses that double from the first of these to the second. */
+export const SEGMENT_TRIES = 6;
+export const SEGMENT_RETRY_MS = 50;
+export const SEGMENT_RETRY_MAX_MS = 2_000;
+
 /** How many of the last entries may be asked for: where they begin is kept for each while the first is looked for, 8 bytes. */
 export const MAX_LAST_ENTRIES = 1_000_000;
 

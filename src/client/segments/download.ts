@@ -1,0 +1,178 @@
+// A sealed segment over HTTP: verified as it comes, resumed where the connection was lost, never more than it may be.
+
+import { LogError } from '../../core/errors.ts';
+import { SEGMENT_RETRY_MAX_MS, SEGMENT_RETRY_MS, SEGMENT_TRIES } from '../../core/limits.ts';
+import { offAbort, onAbort } from '../aborts.ts';
+import type { Workspace } from '../wasm.ts';
+import { EntryVerifier } from './entryVerifier.ts';
+import type { ListedSegment } from './list.ts';
+import { abortedDownload, Interrupted, Patience, type SegmentSource } from './source.ts';
+
+/** Whole, verified entries at a log offset. */
+export interface LogBytes {
+  readonly offset: number;
+  /** May be a view of more; it stays as it is. */
+  readonly bytes: Uint8Array;
+}
+
+export interface SegmentRequest {
+  readonly source: SegmentSource;
+  readonly segment: ListedSegment;
+  readonly workspace: Workspace;
+  /** An entry boundary in the segment; its beginning if not given. */
+  readonly from?: number;
+  /** Term of the entry before `from`; 0, if not given: not known. */
+  readonly minTerm?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The log bytes [from, end) of a segment, in order. No more is asked of the source than is taken here. A connection that is lost is made again
+ * as long as that brings anything. Throws LogErrors: OFFSET_TRIMMED, BEHIND (the source does not have it), UNREACHABLE, DAMAGED (what came is not
+ * valid; `details.offset`), PROTOCOL, ABORTED. What was yielded before is valid all the same.
+ */
+export async function* downloadSegment(request: SegmentRequest): AsyncGenerator<LogBytes, void, void> {
+  const download = new Download(request);
+  try {
+    while (!download.isWhole) {
+      const part = await download.next();
+      if (part.bytes.length > 0) yield part;
+    }
+    download.checkEnd();
+  } finally {
+    download.drop();
+  }
+}
+
+class Download {
+  readonly #request: SegmentRequest;
+  readonly #verifier: EntryVerifier;
+  /** Of what came first: what comes after a loss must be of the same. */
+  #etag: string | undefined;
+  #failures = 0;
+  #patience: Patience | undefined;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  /** Bytes before those that are wanted, where the source answers with all although a part was asked for. */
+  #skip = 0;
+
+  constructor(request: SegmentRequest) {
+    this.#request = request;
+    this.#verifier = new EntryVerifier(request.workspace, request.from ?? request.segment.base, request.minTerm);
+  }
+
+  get isWhole(): boolean {
+    return this.#verifier.received >= this.#request.segment.end;
+  }
+
+  /** What the next piece of the body has verified: nothing, where it was lost, or is a part of an entry. */
+  async next(): Promise<LogBytes> {
+    const { offset } = this.#verifier;
+    this.#checkFault();
+    try {
+      return { offset, bytes: this.#take(await this.#read()) };
+    } catch (thrown) {
+      this.drop();
+      if (!(thrown instanceof Interrupted)) throw thrown;
+      await this.#pause(thrown.message);
+      return { offset, bytes: new Uint8Array(0) };
+    }
+  }
+
+  /** Gives up the connection, if there is one. */
+  drop(): void {
+    void this.#reader?.cancel().catch(() => undefined);
+    this.#patience?.end();
+    this.#reader = undefined;
+    this.#patience = undefined;
+  }
+
+  /** Throws unless all that came is whole entries and batches. */
+  checkEnd(): void {
+    this.#checkFault();
+    const { offset, batchEnd, received } = this.#verifier;
+    if (offset !== received) throw this.#damage(offset, 'goes on past the end of its segment');
+    if (batchEnd !== offset) throw this.#damage(batchEnd, 'begins a batch that is not complete in its segment');
+  }
+
+  async #read(): Promise<Uint8Array> {
+    this.#reader ??= await this.#open();
+    const { value, done } = (await this.#patience?.within(this.#reader.read())) ?? { value: undefined, done: true };
+    if (done || value === undefined) throw new Interrupted('it ended early');
+    return value;
+  }
+
+  async #open(): Promise<ReadableStreamDefaultReader<Uint8Array>> {
+    const { source, segment, signal } = this.#request;
+    const at = this.#verifier.received - segment.base;
+    const headers: Record<string, string> = at === 0 ? {} : { range: `bytes=${at}-` };
+    if (at > 0 && this.#etag !== undefined) headers['if-range'] = this.#etag;
+    this.#patience = new Patience(signal);
+    const answer = await source.get(segment.path, headers, this.#patience);
+    const etag = answer.headers.get('etag') ?? undefined;
+    if (this.#etag !== undefined && etag !== this.#etag) throw this.#protocol('changed while it was read');
+    // A weak one does not say that the bytes are the same.
+    this.#etag = etag?.startsWith('"') ? etag : undefined;
+    this.#skip = answer.status === 206 ? 0 : at;
+    if (answer.status === 206) this.#checkRange(answer.headers.get('content-range') ?? '', at);
+    if (answer.body === null) throw new Interrupted('it sent nothing');
+    return answer.body.getReader();
+  }
+
+  #checkRange(range: string, at: number): void {
+    const { base, end } = this.#request.segment;
+    const [, from, , size] = /^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16}|\*)$/.exec(range) ?? [];
+    if (Number(from) !== at) throw this.#protocol(`came from byte ${from ?? '?'} on, where ${at} was asked for`);
+    if (size !== '*' && Number(size) !== end - base) throw this.#protocol(`has ${size} bytes, where ${end - base} were listed`);
+  }
+
+  #take(piece: Uint8Array): Uint8Array {
+    const wanted = piece.subarray(Math.min(this.#skip, piece.length));
+    this.#skip -= piece.length - wanted.length;
+    // Only what was not there yet is progress.
+    if (wanted.length > 0) this.#failures = 0;
+    const { base, end } = this.#request.segment;
+    if (this.#verifier.received + wanted.length > end) throw this.#protocol(`has more than the ${end - base} bytes that were listed`);
+    return this.#verifier.push(wanted);
+  }
+
+  #checkFault(): void {
+    const { fault } = this.#verifier;
+    if (fault !== undefined) throw this.#damage(fault.offset, fault.what);
+  }
+
+  async #pause(reason: string): Promise<void> {
+    const { source, segment, signal } = this.#request;
+    this.#failures += 1;
+    if (this.#failures >= SEGMENT_TRIES) {
+      const sentence = `${source.shown} does not give the segment ${segment.path}: ${reason}; tried ${SEGMENT_TRIES} times.`;
+      throw new LogError('UNREACHABLE', sentence, { offset: this.#verifier.offset });
+    }
+    await pause(Math.min(SEGMENT_RETRY_MAX_MS, SEGMENT_RETRY_MS * 2 ** (this.#failures - 1)), signal);
+  }
+
+  #protocol(what: string): LogError {
+    const { source, segment } = this.#request;
+    return new LogError('PROTOCOL', `The segment ${segment.path} of ${source.shown} ${what}.`, {}, 'failed');
+  }
+
+  #damage(offset: number, what: string): LogError {
+    const { source, segment } = this.#request;
+    const sentence = `The entry at offset ${offset}, in the segment ${segment.path} of ${source.shown}, ${what}. Read it from another node, and run "loglog verify" on that one.`;
+    return new LogError('DAMAGED', sentence, { offset });
+  }
+}
+
+function pause(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      clearTimeout(timer);
+      if (signal !== undefined) reject(abortedDownload(signal));
+    };
+    const timer = setTimeout(() => {
+      if (signal !== undefined) offAbort(signal, abort);
+      resolve();
+    }, delayMs);
+    if (signal?.aborted === true) abort();
+    else if (signal !== undefined) onAbort(signal, abort);
+  });
+}

@@ -1,0 +1,99 @@
+// Where sealed segments come from over HTTP: a node, or whatever has copies of what nodes serve at the same paths (a cache, a static host).
+
+import { LogError } from '../../core/errors.ts';
+import { SEGMENT_STALL_MS } from '../../core/limits.ts';
+import { withoutSecrets } from '../../core/secrets.ts';
+import { AbortedError, offAbort, onAbort } from '../aborts.ts';
+
+/** An answer, or what there is of its body, that did not come: it is worth another try. */
+export class Interrupted extends Error {}
+
+/** One request's life: it ends with the caller's signal, or when nothing comes for SEGMENT_STALL_MS. */
+export class Patience {
+  readonly #controller = new AbortController();
+  readonly #signal: AbortSignal | undefined;
+  readonly #abort = (): void => this.#controller.abort();
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    if (signal?.aborted === true) this.#abort();
+    else if (signal !== undefined) onAbort(signal, this.#abort);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The result of `work`. Throws {@link Interrupted} when it fails or takes too long, AbortedError when the caller gave up. */
+  async within<T>(work: Promise<T>): Promise<T> {
+    const timer = setTimeout(this.#abort, SEGMENT_STALL_MS);
+    try {
+      return await work;
+    } catch (thrown) {
+      if (this.#signal?.aborted === true) throw abortedDownload(this.#signal);
+      if (this.signal.aborted) throw new Interrupted(`nothing came for ${SEGMENT_STALL_MS / 1000} s`);
+      throw new Interrupted(reasonOf(thrown));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends the request, if it still runs. */
+  end(): void {
+    if (this.#signal !== undefined) offAbort(this.#signal, this.#abort);
+    this.#abort();
+  }
+}
+
+export function abortedDownload(signal: AbortSignal): AbortedError {
+  return new AbortedError('This download', 'before it was over.', signal, 'failed');
+}
+
+/** What `fetch` says of a failure: the reason is in its cause, if there is one. */
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const { cause } = thrown;
+  if (!(cause instanceof Error)) return thrown.message;
+  return cause.message === '' && 'code' in cause ? String(cause.code) : cause.message;
+}
+
+export class SegmentSource {
+  /** What resources' paths are put after, without secrets: for people. */
+  readonly shown: string;
+  readonly #origin: string;
+  readonly #query: string;
+  readonly #headers: Readonly<Record<string, string>>;
+
+  /** `url`: of a node (`ws:`, `wss:`), or of a host that has such resources (`http:`, `https:`), with any path before theirs. */
+  constructor(url: string) {
+    const { protocol, host, pathname, search, username, password } = new URL(url);
+    const scheme = protocol === 'wss:' || protocol === 'https:' ? 'https:' : 'http:';
+    this.#origin = `${scheme}//${host}${pathname.replace(/\/+$/, '')}`;
+    this.#query = search;
+    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    // `fetch` takes no addresses with credentials in them.
+    this.#headers = credentials === ':' ? {} : { authorization: `Basic ${base64(credentials)}` };
+    this.shown = withoutSecrets(this.#origin);
+  }
+
+  /** Asks for `path`, which begins with a slash. Throws {@link Interrupted} where that may succeed later, a LogError where it will not. */
+  async get(path: string, headers: Readonly<Record<string, string>>, patience: Patience): Promise<Response> {
+    const init = { headers: { ...this.#headers, ...headers }, signal: patience.signal };
+    const answer = await patience.within(fetch(`${this.#origin}${path}${this.#query}`, init));
+    if (answer.status === 200 || answer.status === 206) return answer;
+    void answer.body?.cancel().catch(() => undefined);
+    throw this.#refusal(answer.status, path);
+  }
+
+  #refusal(status: number, path: string): Error {
+    const said = `${this.shown} answered HTTP ${status} to ${path}`;
+    if (status >= 500 || [408, 425, 429].includes(status)) return new Interrupted(said);
+    if (status === 410) return new LogError('OFFSET_TRIMMED', `${said}: this segment was trimmed.`);
+    if (status === 404) return new LogError('BEHIND', `${said}: it has none there, or not yet.`);
+    return new LogError('UNREACHABLE', `${said}. It does not serve sealed segments to this program.`);
+  }
+}
+
+function base64(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+}
