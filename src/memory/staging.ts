@@ -1,11 +1,13 @@
 // Staging: uploads of clients, in shared memory of their own, until they are put to their place in the log or forgotten. The main thread fills
 // them, the raft thread takes them. Blocks of one size hold the bytes, so nothing is ever moved to make room; each has a row, and that of an upload's
-// first block says what it is. So an upload takes at least a block, and whoever has no more bytes than others has no more rows either.
+// first block says what it is. So an upload takes at least a block, and whoever has no more bytes than others has no more rows either. It takes the others
+// as its bytes come: who says that he has much to upload has no room for it yet.
 //
 //           main: first chunk          main: last chunk          raft: take()          raft: done()
 //   FREE ────────────────────► FILLING ────────────────► READY ────────────► TAKEN ────────────► DONE
-//    ▲                            │ main: drop()            │ main: drop()                        │ main: drop()
-//    └────────────────────────────┴─────────────────────────┴─────────────────────────────────────┘
+//    ▲                            │ main: drop()            │ ▲ raft: putBack()  │                 │ main: drop()
+//    │                            │             main: drop()│ └──────────────────┘                 │
+//    └────────────────────────────┴─────────────────────────┴──────────────────────────────────────┘
 //
 // Only the states are words that both threads write, each by compare-and-exchange: of an expiry and a placement that meet, one wins.
 
@@ -100,11 +102,17 @@ class StagingMemory {
   }
 }
 
+/** How far a row is filled. */
+interface Filled {
+  bytes: number;
+  lastBlock: number;
+}
+
 /** The main thread's side: makes the memory, fills rows and frees them. */
 export class Staging {
   readonly #memory: StagingMemory;
   readonly #free: number[] = [];
-  readonly #filled = new Map<number, { bytes: number; lastBlock: number }>();
+  readonly #filled = new Map<number, Filled>();
 
   /** Room for `bytes` of uploads, rounded up to blocks. Pages that were never used take no memory. */
   constructor(bytes: number) {
@@ -127,25 +135,29 @@ export class Staging {
     return stagedCost(total) <= this.#free.length * STAGING_BLOCK_BYTES;
   }
 
-  /** Takes all the blocks for an upload of `total` bytes, for which {@link hasRoomFor} says that there is room. Returns its row. */
+  /** Begins an upload of `total` bytes with its first block, for which {@link hasRoomFor} says that there is room. Returns its row. */
   begin(id: Uint8Array, total: number): number {
-    assert(total > 0 && this.hasRoomFor(total), 'an upload begins where there is room for it');
     const memory = this.#memory;
-    let row = NO_BLOCK;
-    for (let at = 0; at < total; at += STAGING_BLOCK_BYTES) {
-      const block = this.#free.pop() ?? NO_BLOCK;
-      memory.words[memory.word(block, NEXT_AT)] = row;
-      row = block;
-    }
-    memory.words[memory.word(row, TOTAL_AT)] = total;
-    memory.bytes.set(id, row * ROW_BYTES + ID_AT);
-    this.#filled.set(row, { bytes: 0, lastBlock: row });
+    const row = this.#takeBlock();
+    this.#name(row, id, total);
     const isFree = memory.moves(row, STAGED_FREE, STAGED_FILLING);
     assert(isFree, 'a free row is free');
     return row;
   }
 
-  /** Adds bytes to a row that is being filled, which has room for them. True: it is whole now, and the raft thread may take it. */
+  /** A row that is being filled begins anew, as another upload: it keeps its first block. */
+  restart(row: number, id: Uint8Array, total: number): void {
+    const memory = this.#memory;
+    assert(this.#filled.has(row), 'a row begins anew that is being filled');
+    for (let block = memory.next(row); block !== NO_BLOCK; block = memory.next(block)) this.#free.push(block);
+    memory.words[memory.word(row, NEXT_AT)] = NO_BLOCK;
+    this.#name(row, id, total);
+  }
+
+  /**
+   * Adds bytes to a row that is being filled, and lacks them; {@link hasRoomFor} has said that there is room for the blocks that this takes. True: it
+   * is whole now, and the raft thread may take it.
+   */
   fill(row: number, chunk: Uint8Array): boolean {
     const memory = this.#memory;
     const filled = this.#filled.get(row);
@@ -153,7 +165,7 @@ export class Staging {
     let taken = 0;
     while (taken < chunk.length) {
       const inBlock = filled.bytes % STAGING_BLOCK_BYTES;
-      if (inBlock === 0 && filled.bytes > 0) filled.lastBlock = memory.next(filled.lastBlock);
+      if (inBlock === 0 && filled.bytes > 0) this.#addBlock(filled);
       const bytes = Math.min(chunk.length - taken, STAGING_BLOCK_BYTES - inBlock);
       const at = memory.blockAt(filled.lastBlock) + inBlock;
       memory.bytes.fill(chunk.subarray(taken, taken + bytes), at, at + bytes);
@@ -184,6 +196,30 @@ export class Staging {
     for (let block = row; block !== NO_BLOCK; block = memory.next(block)) this.#free.push(block);
     return true;
   }
+
+  /** A row is of the upload `id`, and has none of its bytes. */
+  #name(row: number, id: Uint8Array, total: number): void {
+    const memory = this.#memory;
+    assert(total > 0, 'an upload has bytes');
+    memory.words[memory.word(row, TOTAL_AT)] = total;
+    memory.bytes.set(id, row * ROW_BYTES + ID_AT);
+    this.#filled.set(row, { bytes: 0, lastBlock: row });
+  }
+
+  #addBlock(filled: Filled): void {
+    const memory = this.#memory;
+    const block = this.#takeBlock();
+    memory.words[memory.word(filled.lastBlock, NEXT_AT)] = block;
+    filled.lastBlock = block;
+  }
+
+  #takeBlock(): number {
+    const memory = this.#memory;
+    const block = this.#free.pop();
+    assert(block !== undefined, 'an upload takes blocks where there is room for them');
+    memory.words[memory.word(block, NEXT_AT)] = NO_BLOCK;
+    return block;
+  }
 }
 
 /** The raft thread's side: takes whole uploads. */
@@ -209,7 +245,7 @@ export class StagedUploads {
     const memory = this.#memory;
     if (!memory.moves(row, STAGED_READY, STAGED_TAKEN)) return undefined;
     if (memory.key(row) !== key || memory.total(row) !== total) {
-      memory.moves(row, STAGED_TAKEN, STAGED_READY);
+      this.putBack(row);
       return undefined;
     }
     const pieces: Uint8Array[] = [];
@@ -221,6 +257,12 @@ export class StagedUploads {
       block = memory.next(block);
     }
     return pieces;
+  }
+
+  /** Has no use for what {@link take} returned, now: it may be taken again. */
+  putBack(row: number): void {
+    const isBack = this.#memory.moves(row, STAGED_TAKEN, STAGED_READY);
+    assert(isBack, 'an upload is put back once');
   }
 
   /** Is done with what {@link take} returned: its bytes are not read any more. */

@@ -5,7 +5,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { Chain } from './chain.ts';
 import type { Deadline } from './deadlines.ts';
 import type { WaitingEnd } from './ends.ts';
-import type { Uploader } from './uploads.ts';
+import type { Uploader } from './uploadPorts.ts';
 
 /** What {@link Appends} keeps with a caller, and needs to answer it. */
 export interface Appender {

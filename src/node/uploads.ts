@@ -10,41 +10,27 @@ import {
   STAGED_MS,
   STAGED_OLD_MS,
   STAGED_PER_CONNECTION_BYTES,
+  STAGING_BLOCK_BYTES,
 } from '../core/limits.ts';
 import { Staging, stagedCost, type UploadKey, uploadKeyOf } from '../memory/staging.ts';
-import type { Loop } from './loop.ts';
-
-/** A client, as {@link Uploads} needs it. */
-export interface Uploader {
-  /** Whoever is gone is not answered. */
-  readonly isClosed: boolean;
-  /** Answers that all `total` bytes of an upload are staged. */
-  sendUploaded(requestId: number, total: number): void;
-  sendError(requestId: number, code: ErrorCode, offset: number, sentence: string, mayHaveHappened?: boolean): void;
-}
-
-/** One UPLOAD request. */
-export interface UploadChunk {
-  readonly caller: Uploader;
-  readonly requestId: number;
-  readonly id: Uint8Array;
-  /** Bytes of the upload before this chunk, and of all of it. */
-  readonly at: number;
-  readonly total: number;
-  /** Valid during the call. */
-  readonly chunk: Uint8Array;
-}
+import type { UploadChunk, UploadCounters, Uploader, UploadPorts } from './uploadPorts.ts';
+import { Shares } from './uploadShares.ts';
 
 /** One upload that is staged. */
 interface Staged {
   readonly row: number;
-  readonly key: UploadKey;
-  readonly total: number;
   readonly caller: Uploader;
-  /** When it was begun or, once it is whole, since when it is, on the loop's clock; -Infinity: its client is gone. */
+  /** Until it is whole, another upload of the same client may begin in its place. */
+  key: UploadKey;
+  total: number;
+  /** Memory that it takes. */
+  cost: number;
+  /** When it, or the first that began in its place, was begun or, once it is whole, since when it is, on the loop's clock; -Infinity: its client is gone. */
   sinceMs: number;
   /** When it is forgotten. */
   endMs: number;
+  /** It has given way to others. */
+  isGivenUp: boolean;
 }
 
 /** One whose chunks are coming. */
@@ -69,33 +55,11 @@ interface Client {
   filling: Filling | undefined;
 }
 
-export interface UploadPorts {
-  readonly loop: Pick<Loop, 'nowMs' | 'after' | 'afterTurn'>;
-  /** Bytes of memory; 0: no uploads are taken. */
-  readonly stagingBytes: number;
-  readonly maxBatchBytes: number;
-  /** Whether the disk has no room for what would be staged. */
-  isDiskFull?(): boolean;
-  /** The raft thread's: see RaftPort. {@link Uploads.announced} follows each call of `staged`. */
-  staging(shared: SharedArrayBuffer): void;
-  staged(rows: readonly number[]): void;
-}
-
-export interface UploadCounters {
-  /** Staged whole. */
-  taken: number;
-  takenBytes: number;
-  /** Put to their place in the log. */
-  placed: number;
-  /** Forgotten because their time was over, or because their room was needed. */
-  expired: number;
-  refused: number;
-}
-
 export class Uploads {
   readonly #ports: UploadPorts;
   #staging: Staging | undefined;
   readonly #clients = new Map<Uploader, Client>();
+  readonly #shares = new Shares<Client>();
   /** The request of each client that was refused last: what follows of it is not taken either. */
   readonly #refused = new WeakMap<Uploader, number>();
   readonly #byKey = new Map<UploadKey, Staged>();
@@ -152,6 +116,7 @@ export class Uploads {
       this.#refuse(request, 'MALFORMED', `a chunk of ${chunk.length} bytes at byte ${at} of an upload of ${total} bytes`);
       return;
     }
+    if (!this.#takeRoom(request, client, filling.staged)) return;
     filling.bytes += chunk.length;
     if (this.#staging?.fill(filling.staged.row, chunk) !== true) return;
     client.filling = undefined;
@@ -198,35 +163,49 @@ export class Uploads {
   }
 
   #begin(request: UploadChunk): boolean {
-    const { caller, requestId, id, total } = request;
-    this.#dropFilling(caller);
+    const { caller, id, total } = request;
     if (total > this.maxBytes)
       return this.#refuse(request, 'ENTRY_TOO_LARGE', `an upload of ${total} bytes; the limit is ${this.maxBytes}`);
     if (this.#ports.isDiskFull?.() === true) {
       return this.#refuse(request, 'DISK_FULL', 'the disk of this node has too little room for more entries: let this node be for a while');
     }
     const key = uploadKeyOf(id);
-    if (this.#byKey.has(key)) {
+    const filling = this.#clients.get(caller)?.filling;
+    const known = this.#byKey.get(key);
+    if (known !== undefined && known !== filling?.staged) {
       return this.#refuse(request, 'MALFORMED', 'an upload with this id is staged here: each needs an id of its own');
     }
-    if (!this.#makeOwnRoom(caller, total)) {
-      const sentence = `a connection may have ${STAGED_PER_CONNECTION_BYTES} bytes staged: let this node be for a while`;
-      return this.#refuse(request, 'OVERLOADED', sentence);
-    }
+    if (filling !== undefined) this.#restart(request, key, filling.staged);
+    else if (!this.#start(request, key)) return false;
+    this.#refused.delete(caller);
+    return true;
+  }
+
+  /** Another upload begins in the place of one that is not whole, and is no younger: who begins again and again keeps no room by that. */
+  #restart({ caller, requestId, id, total }: UploadChunk, key: UploadKey, staged: Staged): void {
+    const client = this.#clients.get(caller);
+    if (client === undefined) return;
+    this.#staging?.restart(staged.row, id, total);
+    this.#takes(client, staged, STAGING_BLOCK_BYTES - staged.cost);
+    this.#byKey.delete(staged.key);
+    this.#byKey.set(key, staged);
+    staged.key = key;
+    staged.total = total;
+    client.filling = { requestId, staged, bytes: 0, isOrdered: false };
+  }
+
+  #start(request: UploadChunk, key: UploadKey): boolean {
+    const { caller, requestId, id, total } = request;
     this.#staging ??= this.#makeStaging();
-    if (this.#staging === undefined || !this.#makeRoom(this.#staging, caller, total)) {
-      const sentence = `all ${this.#ports.stagingBytes} bytes for uploads are taken, or cannot be had: let this node be for a while`;
-      return this.#refuse(request, 'OVERLOADED', sentence);
-    }
+    if (!this.#hasRoom(request, stagedCost(request.chunk.length)) || this.#staging === undefined) return false;
     const nowMs = this.#ports.loop.nowMs();
     const row = this.#staging.begin(id, total);
-    const staged: Staged = { row, key, total, caller, sinceMs: nowMs, endMs: nowMs + STAGED_MS };
+    const staged: Staged = { row, key, total, caller, cost: 0, sinceMs: nowMs, endMs: nowMs + STAGED_MS, isGivenUp: false };
     const client = this.#clients.get(caller) ?? { bytes: 0, staged: new Set<Staged>(), filling: undefined };
     this.#clients.set(caller, client);
     client.filling = { requestId, staged, bytes: 0, isOrdered: false };
     client.staged.add(staged);
-    client.bytes += stagedCost(total);
-    this.#refused.delete(caller);
+    this.#takes(client, staged, STAGING_BLOCK_BYTES);
     this.#byKey.set(key, staged);
     this.#byRow.set(row, staged);
     this.#filling.add(staged);
@@ -234,53 +213,77 @@ export class Uploads {
     return true;
   }
 
-  /** Whether `caller` may have `total` bytes more. What it staged long ago gives way: its messages are settled by now, or wait for a node that is slow. */
-  #makeOwnRoom(caller: Uploader, total: number): boolean {
-    const cost = stagedCost(total);
+  /** Takes what memory a chunk needs beside that of the ones before it: room is for bytes that are here. */
+  #takeRoom(request: UploadChunk, client: Client, staged: Staged): boolean {
+    const cost = stagedCost(request.at + request.chunk.length) - staged.cost;
+    if (cost === 0) return true;
+    if (!this.#hasRoom(request, cost)) return false;
+    this.#takes(client, staged, cost);
+    return true;
+  }
+
+  /** Whether there is room for `cost` bytes of memory more, which others may give up; otherwise it is refused. */
+  #hasRoom(request: UploadChunk, cost: number): boolean {
+    const { caller } = request;
+    if (!this.#makeOwnRoom(caller, cost)) {
+      const sentence = `a connection may have ${STAGED_PER_CONNECTION_BYTES} bytes staged: let this node be for a while`;
+      return this.#refuse(request, 'OVERLOADED', sentence);
+    }
+    if (this.#staging === undefined || !this.#makeRoom(this.#staging, caller, cost)) {
+      const sentence = `all ${this.#ports.stagingBytes} bytes for uploads are taken, or cannot be had: let this node be for a while`;
+      return this.#refuse(request, 'OVERLOADED', sentence);
+    }
+    return true;
+  }
+
+  /** An upload takes `cost` bytes of memory more. */
+  #takes(client: Client, staged: Staged, cost: number): void {
+    this.#shares.moved(client, client.bytes, client.bytes + cost);
+    client.bytes += cost;
+    staged.cost += cost;
+  }
+
+  /** Whether `caller` may have so much more. What it staged long ago gives way: its messages are settled by now, or wait for a node that is slow. */
+  #makeOwnRoom(caller: Uploader, cost: number): boolean {
     const client = this.#clients.get(caller);
     for (const staged of client?.staged ?? []) {
       if (!this.#isOld(staged) || !isTooMuch(client, cost)) break;
-      this.#giveUp(staged);
+      if (staged !== client?.filling?.staged) this.#giveUp(staged);
     }
     return !isTooMuch(client, cost);
   }
 
   /**
-   * Whether there is room for `total` bytes of `caller`. What clients left that are gone gives way first. Then those do who would still have as much as it
+   * Whether there is room for `cost` bytes more of `caller`. What clients left that are gone gives way first. Then those do who have more than it
    * then has, the one with most first and its oldest uploads first; and, so that any number of connections cannot keep it from everybody else, whatever
    * is old, first what is not whole yet.
    */
-  #makeRoom(staging: Staging, caller: Uploader, total: number): boolean {
-    const share = (this.#clients.get(caller)?.bytes ?? 0) + stagedCost(total);
-    this.#giveUpOld(staging, total, this.#left);
-    while (!staging.hasRoomFor(total)) {
-      const most = this.#clientWith(share);
+  #makeRoom(staging: Staging, caller: Uploader, cost: number): boolean {
+    if (staging.hasRoomFor(cost)) return true;
+    const client = this.#clients.get(caller);
+    const share = (client?.bytes ?? 0) + cost;
+    this.#giveUpOld(staging, cost, this.#left);
+    while (!staging.hasRoomFor(cost)) {
+      const most = this.#shares.withMoreThan(share);
       const before = most?.bytes;
       for (const staged of most?.staged ?? []) {
-        if (staging.hasRoomFor(total) || most === undefined || most.bytes < share) break;
+        if (staging.hasRoomFor(cost) || most === undefined || most.bytes <= share) break;
         this.#giveUp(staged);
       }
       // The raft thread may have what it has in hand.
       if (most?.bytes === before) break;
     }
-    this.#giveUpOld(staging, total, this.#filling);
-    this.#giveUpOld(staging, total, this.#byRow.values());
-    return staging.hasRoomFor(total);
+    this.#giveUpOld(staging, cost, this.#filling, client);
+    this.#giveUpOld(staging, cost, this.#byRow.values(), client);
+    return staging.hasRoomFor(cost);
   }
 
-  /** Gives up what is old of `uploads`, the oldest of which come first, until there is room for `total` bytes. */
-  #giveUpOld(staging: Staging, total: number, uploads: Iterable<Staged>): void {
+  /** Gives up what is old of `uploads`, the oldest of which come first, until there is room for `cost` bytes; not what `client` is filling. */
+  #giveUpOld(staging: Staging, cost: number, uploads: Iterable<Staged>, client?: Client): void {
     for (const staged of uploads) {
-      if (staging.hasRoomFor(total) || !this.#isOld(staged)) return;
-      this.#giveUp(staged);
+      if (staging.hasRoomFor(cost) || !this.#isOld(staged)) return;
+      if (staged !== client?.filling?.staged) this.#giveUp(staged);
     }
-  }
-
-  /** The client that has most, if it has `bytes` at least. */
-  #clientWith(bytes: number): Client | undefined {
-    let most: Client | undefined;
-    for (const client of this.#clients.values()) if (client.bytes >= bytes && client.bytes > (most?.bytes ?? 0)) most = client;
-    return most;
   }
 
   #isOld({ sinceMs }: Staged): boolean {
@@ -336,8 +339,11 @@ export class Uploads {
     });
   }
 
-  #answer({ requestId, staged: { caller, total } }: Whole): void {
-    if (!caller.isClosed) caller.sendUploaded(requestId, total);
+  /** What has given way before the leader heard of it is nothing that it could refer to. */
+  #answer({ requestId, staged: { caller, total, isGivenUp } }: Whole): void {
+    if (caller.isClosed) return;
+    if (isGivenUp) caller.sendError(requestId, 'OVERLOADED', 0, 'an upload has given way to others: let this node be for a while');
+    else caller.sendUploaded(requestId, total);
   }
 
   /** Forgets an upload for the room that it takes, or because its time is over. One that is not whole is refused thereby. */
@@ -347,6 +353,7 @@ export class Uploads {
     // The raft thread's word about it is under way.
     const isPlaced = this.#staging?.isDone(staged.row) === true;
     if (!this.#drop(staged)) return false;
+    staged.isGivenUp = !isPlaced;
     if (!isPlaced) this.counters.expired += 1;
     if (filling?.staged !== staged) return true;
     this.#refused.set(caller, filling.requestId);
@@ -361,7 +368,7 @@ export class Uploads {
     if (client === undefined || this.#staging?.drop(staged.row) !== true) return false;
     if (client.filling?.staged === staged) client.filling = undefined;
     client.staged.delete(staged);
-    client.bytes -= stagedCost(staged.total);
+    this.#takes(client, staged, -staged.cost);
     this.#byKey.delete(staged.key);
     this.#byRow.delete(staged.row);
     this.#filling.delete(staged);

@@ -10,7 +10,8 @@ import {
   STAGING_BLOCK_BYTES,
 } from '../../src/core/limits.ts';
 import { StagedUploads, Staging, uploadKeyOf } from '../../src/memory/staging.ts';
-import { type Uploader, Uploads } from '../../src/node/uploads.ts';
+import type { Uploader } from '../../src/node/uploadPorts.ts';
+import { Uploads } from '../../src/node/uploads.ts';
 import type { ReplicaPorts } from '../../src/replication/ports.ts';
 import { Staged } from '../../src/replication/staged.ts';
 
@@ -33,10 +34,11 @@ class TestUploader implements Uploader {
 function make(stagingBytes: number) {
   let nowMs = 0;
   let timers: { readonly atMs: number; readonly run: () => void }[] = [];
-  const raft: { uploads: StagedUploads | undefined; rows: number[]; isBusy: boolean } = {
+  const raft: { uploads: StagedUploads | undefined; rows: number[]; isBusy: boolean; isDiskFull: boolean } = {
     uploads: undefined,
     rows: [],
     isBusy: false,
+    isDiskFull: false,
   };
   const uploads = new Uploads({
     loop: {
@@ -48,7 +50,7 @@ function make(stagingBytes: number) {
       afterTurn: (run) => run(),
     },
     stagingBytes,
-    isDiskFull: () => false,
+    isDiskFull: () => raft.isDiskFull,
     maxBatchBytes: 4 * MIB,
     staging: (shared) => {
       raft.uploads = new StagedUploads(shared);
@@ -237,18 +239,13 @@ describe('uploads on a node', () => {
 
   it('E32: one that is not whole and gives way is refused as OVERLOADED, at once and once', () => {
     const { uploads } = make(8 * MIB);
-    const [slow, other] = [new TestUploader(), new TestUploader()];
-    put(uploads, slow, 1, 4 * MIB);
-    put(uploads, slow, 2, 4 * MIB, MIB);
-    put(uploads, other, 3, 3 * MIB);
-    put(uploads, slow, 2, 4 * MIB, MIB, MIB);
-    expect(slow.answers).toEqual(['uploaded 1']);
-    put(uploads, slow, 4, 4 * MIB, MIB);
-    const third = new TestUploader();
-    put(uploads, third, 5, 2 * MIB);
-    put(uploads, slow, 4, 4 * MIB, MIB, MIB);
-    put(uploads, slow, 4, 4 * MIB, MIB, 2 * MIB);
-    expect(slow.answers).toEqual(['uploaded 1', 'OVERLOADED 4']);
+    const [slow, ...others] = Array.from({ length: 4 }, () => new TestUploader()) as [TestUploader, ...TestUploader[]];
+    put(uploads, slow, 1, 4 * MIB, 3 * MIB);
+    for (const [i, other] of others.entries()) put(uploads, other, 2 + i, 2 * MIB);
+    put(uploads, slow, 1, 4 * MIB, MIB / 2, 3 * MIB);
+    put(uploads, slow, 1, 4 * MIB, MIB / 2, 3.5 * MIB);
+    expect(others.flatMap(({ answers }) => answers)).toEqual(['uploaded 2', 'uploaded 3', 'uploaded 4']);
+    expect(slow.answers).toEqual(['OVERLOADED 1']);
   });
 
   it('E32: the next oldest gives way where the raft thread has the oldest in hand', () => {
@@ -292,6 +289,138 @@ describe('uploads on a node', () => {
     for (const client of refused) put(uploads, client, 50_000, 2 * MIB, 1);
     // To look at all of them took 300 times as long. On a busy machine one try may have to wait for a processor, not each of them.
     expect(Math.min(refuse(), refuse(), refuse(), refuse(), refuse())).toBeLessThan(20 * aloneMs + 100);
+  });
+
+  it('E61: take room as their bytes come: a claim of much takes none from others', () => {
+    const { uploads } = make(64 * MIB);
+    const honest = new TestUploader();
+    for (let i = 0; i < 32; i += 1) put(uploads, honest, i, 256 * 1024);
+    const claims = Array.from({ length: 1024 }, () => new TestUploader());
+    for (const [i, claim] of claims.entries()) put(uploads, claim, 1000 + i, MIB, 1);
+    expect(uploads.stagedBytes).toBe(8 * MIB + 1024 * STAGING_BLOCK_BYTES);
+    expect([uploads.counters.expired, uploads.counters.refused]).toEqual([0, 0]);
+    // Bytes that do come take room, from those who have more.
+    for (const [i, claim] of claims.entries())
+      for (let at = 1; at < 9; at += 1) put(uploads, claim, 1000 + i, MIB, 8 * 1024, 1 + (at - 1) * 8 * 1024);
+    expect(uploads.stagedBytes).toBeLessThanOrEqual(64 * MIB);
+    expect(uploads.counters.expired).toBeGreaterThan(0);
+    // One that needs more room than is left while it comes is refused then, and has none any more.
+    const late = new TestUploader();
+    const before = uploads.count;
+    put(uploads, late, 5000, MIB, 1);
+    put(uploads, late, 5000, MIB, MIB - 1, 1);
+    expect([late.answers, uploads.count]).toEqual([['OVERLOADED 5000'], before]);
+  });
+
+  it('E61: of one connection are bounded by the bytes that came, while they come', () => {
+    const { uploads, pass } = make(64 * MIB);
+    const client = new TestUploader();
+    for (let i = 0; i < 3; i += 1) put(uploads, client, i, 4 * MIB);
+    put(uploads, client, 3, 4 * MIB, 4 * MIB - 1);
+    expect(uploads.stagedBytes).toBe(STAGED_PER_CONNECTION_BYTES);
+    put(uploads, client, 3, 4 * MIB, 1, 4 * MIB - 1);
+    expect(client.answers.at(-1)).toBe('uploaded 3');
+    put(uploads, client, 4, 12, 1);
+    expect(client.answers.at(-1)).toBe('OVERLOADED 4');
+    pass(STAGED_OLD_MS);
+    // Its own old ones give way, never the one that the room is for.
+    put(uploads, client, 5, 4 * MIB, STAGING_BLOCK_BYTES);
+    pass(STAGED_OLD_MS);
+    put(uploads, client, 5, 4 * MIB, 4 * MIB - STAGING_BLOCK_BYTES, STAGING_BLOCK_BYTES);
+    expect(client.answers.at(-1)).toBe('uploaded 5');
+    expect(uploads.stagedBytes).toBeLessThanOrEqual(STAGED_PER_CONNECTION_BYTES);
+  });
+
+  it('E62: that begin again and again before they are whole are as old as the first of them', () => {
+    const { uploads, pass } = make(16 * MIB);
+    const hogs = Array.from({ length: 1024 }, () => new TestUploader());
+    const honest = new TestUploader();
+    let number = 0;
+    const restart = (): void => {
+      for (const hog of hogs) {
+        number += 1;
+        put(uploads, hog, number, MIB, 1);
+      }
+    };
+    restart();
+    put(uploads, honest, 100_000, 64 * 1024);
+    expect(honest.answers).toEqual(['OVERLOADED 100000']);
+    for (let ms = 0; ms < STAGED_OLD_MS; ms += STAGED_OLD_MS / 2) {
+      pass(STAGED_OLD_MS / 2);
+      restart();
+    }
+    put(uploads, honest, 100_001, 64 * 1024);
+    expect(honest.answers.at(-1)).toBe('uploaded 100001');
+    // Nor do they live longer.
+    for (let ms = 0; ms < STAGED_MS; ms += STAGED_OLD_MS / 2) {
+      pass(STAGED_OLD_MS / 2);
+      if (ms < STAGED_MS / 2) restart();
+    }
+    // Those that gave way were begun anew after that.
+    pass(2 * STAGED_CHECK_MS);
+    expect(uploads.count).toBe(0);
+  });
+
+  it('E62: one that begins in the place of another is another one, and keeps a block of it', () => {
+    const { uploads, raft } = make(MIB);
+    const client = new TestUploader();
+    put(uploads, client, 1, 100_000, 99_999);
+    put(uploads, client, 2, 20_000, 1);
+    expect([uploads.count, uploads.stagedBytes]).toEqual([1, STAGING_BLOCK_BYTES]);
+    put(uploads, client, 2, 20_000, 19_999, 1);
+    // Its id is free.
+    put(uploads, client, 1, 100);
+    expect(client.answers).toEqual(['uploaded 2', 'uploaded 1']);
+    expect(raft.uploads?.take(raft.rows[0] ?? -1, uploadKeyOf(idOf(2)), 20_000)?.map(({ length }) => length)).toEqual([16_384, 3616]);
+    // Nor does one of a wrong length leave anything.
+    put(uploads, client, 3, 100, 50);
+    put(uploads, client, 4, 4 * MIB);
+    put(uploads, client, 3, 100);
+    expect(client.answers.slice(2)).toEqual(['ENTRY_TOO_LARGE 4', 'uploaded 3']);
+    expect(uploads.stagedBytes).toBe(4 * STAGING_BLOCK_BYTES);
+  });
+
+  it('E63: for which there is no room cost no look at everybody who has a little', () => {
+    const timeOf = (hogCount: number): number => {
+      const { uploads } = make(hogCount * STAGING_BLOCK_BYTES);
+      for (let i = 0; i < hogCount; i += 1) put(uploads, new TestUploader(), i, 12, 1);
+      const client = new TestUploader();
+      const refuse = (): number => {
+        const beganMs = performance.now();
+        for (let i = 0; i < 2_000; i += 1) put(uploads, client, 10_000 + i, 12, 1);
+        expect(client.answers.at(-1)).toBe('OVERLOADED 11999');
+        return performance.now() - beganMs;
+      };
+      return Math.min(refuse(), refuse(), refuse(), refuse(), refuse());
+    };
+    timeOf(4);
+    // To look at all of them took 20 times as long. On a busy machine one try may have to wait for a processor, not each of them.
+    expect(timeOf(4095)).toBeLessThan(5 * timeOf(4) + 5);
+  });
+
+  it('E64: are not answered as staged when they gave way before the leader was told of them', () => {
+    const { uploads, raft } = make(MIB);
+    const [first, second] = [new TestUploader(), new TestUploader()];
+    raft.isBusy = true;
+    put(uploads, first, 1, 512 * 1024);
+    put(uploads, first, 2, 512 * 1024);
+    put(uploads, second, 3, 12);
+    expect(first.answers).toEqual([]);
+    for (let i = 0; i < 3; i += 1) uploads.announced();
+    expect(first.answers).toEqual(['OVERLOADED 1', 'uploaded 2']);
+    expect(second.answers).toEqual(['uploaded 3']);
+  });
+
+  it('are refused with DISK_FULL while the disk has no room for what they would become', () => {
+    const { uploads, raft } = make(MIB);
+    const client = new TestUploader();
+    put(uploads, client, 1, 100, 50);
+    raft.isDiskFull = true;
+    put(uploads, client, 2, 100);
+    expect([client.answers, uploads.count]).toEqual([['DISK_FULL 2'], 0]);
+    raft.isDiskFull = false;
+    put(uploads, client, 3, 100);
+    expect(client.answers.at(-1)).toBe('uploaded 3');
   });
 
   it('E25: are refused, and the node goes on, where the process cannot have the memory', () => {
