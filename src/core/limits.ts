@@ -232,6 +232,9 @@ export const WS_CLOSE_TIMEOUT_MS = 16_000;
 /** A request is whole after this long, and its answer taken after as long; where `ws` has the sockets. */
 export const HTTP_TIMEOUT_MS = 10_000;
 
+/** Bytes of a body that must be taken within {@link HTTP_TIMEOUT_MS}; where `ws` has the sockets. */
+export const HTTP_WRITE_BYTES = 64 * 1024;
+
 /** Connections that the system has made and the node not taken yet; half of {@link HTTP_CONNECTIONS}. */
 export const HTTP_BACKLOG = 512;
 
@@ -261,8 +264,9 @@ export const STOP_QUIET_MS = 20;
 /** Cold reads that run at once; each has a buffer of its own in shared memory. */
 export const COLD_READERS = 2;
 
-/** Downloads of sealed segments over HTTP at once; more get 503. */
+/** Downloads of sealed segments over HTTP at once; more get 503, unless one is cut for them that has taken nothing for so long. */
 export const MAX_SEGMENT_DOWNLOADS = 256;
+export const SEGMENT_DOWNLOAD_STALLED_MS = 1_000;
 
 /** A list of sealed segments that is read has at most so many bytes: more than a hundred thousand segments. */
 export const MAX_SEGMENT_LIST_BYTES = 32 * 1024 * 1024;

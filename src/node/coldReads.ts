@@ -19,6 +19,18 @@ export interface ColdEvents {
   broke(thrown: unknown): void;
 }
 
+/** Log bytes of a read that somebody wants. */
+export interface Wanted {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface EntriesCopy {
+  readonly bytes: Uint8Array;
+  /** Where the last entry ends that was read. */
+  readonly end: number;
+}
+
 export class ColdReads {
   readonly #memory: TailMemory;
   readonly #segments: Segments;
@@ -59,22 +71,26 @@ export class ColdReads {
     this.#queue.delete(caller);
   }
 
-  /** Resolves to a copy of verified bytes of whole entries. Rejects with a LogError. */
-  readCopy(range: ColdRange): Promise<Uint8Array> {
+  /**
+   * Reads whole entries, verifies them, and resolves to where they end and to a copy of the log bytes [wanted.from, wanted.to) of them, as far as they reach.
+   * Rejects with a LogError.
+   */
+  readCopy(range: ColdRange, wanted: Wanted): Promise<EntriesCopy> {
     return new Promise((resolve, reject) => {
-      this.#copies.push(async () => this.#copy(range).then(resolve, reject));
+      this.#copies.push(async () => this.#copy(range, wanted).then(resolve, reject));
       this.#start();
     });
   }
 
-  async #copy(range: ColdRange): Promise<Uint8Array> {
+  async #copy(range: ColdRange, { from, to }: Wanted): Promise<EntriesCopy> {
     const buffer = this.#freeBuffers.pop();
     assert(buffer !== undefined, 'a copy is read where a buffer is free');
     try {
       this.count += 1;
       const bytes = await this.#tasks.readCold({ range, buffer });
-      const at = this.#memory.map.coldAt(buffer);
-      return this.#memory.bytes.slice(at, at + bytes);
+      const at = this.#memory.map.coldAt(buffer) - range.from;
+      const end = range.from + bytes;
+      return { bytes: this.#memory.bytes.slice(at + from, at + Math.min(end, to)), end };
     } finally {
       this.#freeBuffers.push(buffer);
     }

@@ -16,7 +16,7 @@ import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
 import { notBoundary } from '../storage/segmentReader.ts';
 import type { Caller, Reading } from './caller.ts';
-import { ColdReads } from './coldReads.ts';
+import { ColdReads, type EntriesCopy, type Wanted } from './coldReads.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Loop } from './loop.ts';
 import type { Segments } from './segments.ts';
@@ -86,12 +86,12 @@ export class Readings {
     this.#lastReported = error.message;
   }
 
-  /** Verified bytes of whole entries of a sealed segment, a copy, for whoever is no caller. Rejects with a LogError; damage is reported. */
-  async readCopy(range: ColdRange): Promise<Uint8Array> {
+  /** As {@link ColdReads.readCopy}, for whoever is no caller. What cannot be read is reported, unless `isOver`: nobody wants it any more. */
+  async readCopy(range: ColdRange, wanted: Wanted, isOver: () => boolean): Promise<EntriesCopy> {
     try {
-      return await this.#cold.readCopy(range);
+      return await this.#cold.readCopy(range, wanted);
     } catch (thrown) {
-      if (thrown instanceof LogError && thrown.code !== 'OFFSET_NOT_BOUNDARY') this.#report(thrown);
+      if (thrown instanceof LogError && thrown.code !== 'OFFSET_NOT_BOUNDARY' && !isOver()) this.#report(thrown);
       throw thrown;
     }
   }

@@ -29,7 +29,7 @@ export interface HttpRequest {
   readonly method: string;
   /** As it was sent, without what follows a question mark. */
   readonly path: string;
-  /** A header by its name in lower case; empty where there is none. */
+  /** A header by its name in lower case; the values of several, with `, ` between them; empty where there is none. */
   header(name: string): string;
 }
 
@@ -41,11 +41,16 @@ export interface HttpBody {
   begin(cut: () => void): void;
   /** The next part, whose memory stays as it is until the next call; everything before has left then. Undefined: there are no more, or it was ended. May reject. */
   next(): Promise<Uint8Array | undefined>;
+  /** What is answered in its place where the first {@link next} rejected with `thrown`: that is called before any head is sent. */
+  failed(thrown: unknown): HttpAnswer;
   /** No more is wanted: called once after {@link begin}, or more often. */
   end(): void;
 }
 
-/** The connection is closed after it; where HEAD was asked, the acceptor leaves the body out. Nobody may keep it in a cache, unless it says so. */
+/**
+ * The connection is closed after it. Where HEAD was asked, and of a 304, the acceptor leaves the body out, and says its length. Nobody may keep it in a
+ * cache, unless it says so.
+ */
 export interface HttpAnswer {
   readonly status: keyof typeof STATUS_TEXT;
   readonly type: string;

@@ -6,7 +6,7 @@ const RANGE = /^bytes=\s*(\d{0,16})\s*-\s*(\d{0,16})\s*$/i;
 export function rangeOf(header: string, size: number): readonly [number, number] | 'unsatisfiable' | undefined {
   const [, first = '', last = ''] = RANGE.exec(header) ?? [];
   if (first === '' && last === '') return undefined;
-  if (first === '') return last === '0' || size === 0 ? 'unsatisfiable' : [Math.max(0, size - Number(last)), size];
+  if (first === '') return Number(last) === 0 || size === 0 ? 'unsatisfiable' : [Math.max(0, size - Number(last)), size];
   const from = Number(first);
   const to = last === '' ? size : Math.min(size, Number(last) + 1);
   // A last byte before the first one is no range.

@@ -106,11 +106,13 @@ export class LogServer implements Door {
       generation: NO_GENERATION,
       bounds: () => ({ start: engine.memory.word(WORD.START), commit: engine.memory.commit }),
       sealed: () => engine.segments.sealed,
-      read: (range) => engine.readings.readCopy(range),
+      // While the node stops, its threads end.
+      read: (range, wanted, isOver) => engine.readings.readCopy(range, wanted, () => isOver() || engine.appends.isDraining),
       budget: listener.sendBudget,
       turn: () => listener.turn,
       isOriginAllowed: (origin) => isOriginAllowed(origin, origins),
       after: (delayMs, run) => void engine.loop.after(delayMs, run, true),
+      nowMs: () => engine.loop.nowMs(),
     });
     const { memory, recovered } = engine;
     const knownBytes = (): number => usedSharedBytes(memory, recovered.openBase ?? recovered.end) + listener.sendBudget.bufferedBytes;

@@ -4,7 +4,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { HTTP_BACKLOG, HTTP_TIMEOUT_MS, MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
+import { HTTP_BACKLOG, HTTP_TIMEOUT_MS, HTTP_WRITE_BYTES, MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
 import { type HttpAnswer, type HttpBody, type HttpRequest, headersOf, type MadeRoom, type MakeAnswer, STATUS_TEXT } from '../acceptor.ts';
 import { carefully } from '../mistakes.ts';
 import { Silent } from './silent.ts';
@@ -18,15 +18,9 @@ export interface NodeHttpEvents {
   broke(thrown: unknown): void;
 }
 
-export function asRequest({ method = '', url = '', headers }: IncomingMessage): HttpRequest {
-  return {
-    method,
-    path: url.split('?', 1)[0] ?? '',
-    header: (name) => {
-      const value = headers[name];
-      return Array.isArray(value) ? value.join(',') : (value ?? '');
-    },
-  };
+export function asRequest(request: IncomingMessage): HttpRequest {
+  const { method = '', url = '' } = request;
+  return { method, path: url.split('?', 1)[0] ?? '', header: (name) => request.headersDistinct[name]?.join(', ') ?? '' };
 }
 
 /** What is answered to what is no request that can be taken. */
@@ -37,6 +31,31 @@ function answerTo(error: NodeJS.ErrnoException): HttpAnswer {
   }
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return { status: 408, type, body: 'no whole request came in time\n' };
   return { status: 400, type, body: 'this is no HTTP request\n' };
+}
+
+function headOf(answer: HttpAnswer): string {
+  const { status, body } = answer;
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_TEXT[status]}`,
+    `Date: ${new Date().toUTCString()}`,
+    ...headersOf(answer).map(([name, value]) => `${name}: ${value}`),
+    `Content-Length: ${typeof body === 'string' ? Buffer.byteLength(body) : body.bytes}`,
+    'Connection: close',
+  ];
+  return `${head.join('\r\n')}\r\n\r\n`;
+}
+
+/** Resolves when `bytes` have been taken, or the connection is gone. Who does not take them in HTTP_TIMEOUT_MS is closed. */
+function write(socket: Duplex, bytes: Uint8Array): Promise<void> {
+  if (socket.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => socket.destroy(), HTTP_TIMEOUT_MS);
+    timer.unref();
+    socket.write(bytes, () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 export class NodeHttp {
@@ -99,7 +118,7 @@ export class NodeHttp {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** As `Acceptor.makeRoom`. On uWebSockets.js nobody stays after an answer. */
+  /** As `Acceptor.makeRoom`. */
   makeRoom(orUnread: boolean): MadeRoom {
     // `close` comes later; the descriptor is gone at once.
     const close = (socket: Duplex): void => {
@@ -134,20 +153,9 @@ export class NodeHttp {
   answer(socket: Duplex, answer: HttpAnswer, isHead: boolean): void {
     const { status, body } = answer;
     this.#answered.add(socket);
-    const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.bytes;
-    const head = [
-      `HTTP/1.1 ${status} ${STATUS_TEXT[status]}`,
-      `Date: ${new Date().toUTCString()}`,
-      ...headersOf(answer).map(([name, value]) => `${name}: ${value}`),
-      ...(status === 304 ? [] : [`Content-Length: ${bytes}`]),
-      'Connection: close',
-    ];
-    const text = `${head.join('\r\n')}\r\n\r\n`;
-    if (typeof body !== 'string' && !isHead) {
-      void this.#stream(socket, text, body).catch(this.#events.broke);
-      return;
-    }
-    this.#last(socket, isHead || typeof body !== 'string' ? text : text + body);
+    if (typeof body === 'string') this.#last(socket, isHead ? headOf(answer) : headOf(answer) + body);
+    else if (isHead || status === 304) this.#last(socket, headOf(answer));
+    else void this.#stream(socket, answer, body).catch(this.#events.broke);
   }
 
   /** Sends the last of an answer, and closes. */
@@ -162,25 +170,26 @@ export class NodeHttp {
     socket.once('close', () => clearTimeout(timer));
   }
 
-  /** Sends a body part by part, as fast as it is taken. Who takes nothing for HTTP_TIMEOUT_MS is gone. */
-  async #stream(socket: Duplex, head: string, body: HttpBody): Promise<void> {
-    const close = (): void => void socket.destroy();
-    body.begin(close);
+  /** Sends a body part by part, as fast as it is taken. */
+  async #stream(socket: Duplex, answer: HttpAnswer, body: HttpBody): Promise<void> {
+    body.begin(() => void socket.destroy());
     socket.once('close', () => body.end());
-    if ('setTimeout' in socket) (socket as Socket).setTimeout(HTTP_TIMEOUT_MS, close);
     socket.resume();
-    socket.write(head);
+    let isBegun = false;
     try {
-      for (let part = await body.next(); part !== undefined; part = await body.next()) {
-        const bytes = part;
-        if (!socket.destroyed) await new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
+      for (let part = await body.next(); part !== undefined && !socket.destroyed; part = await body.next()) {
+        if (!isBegun) socket.write(headOf(answer));
+        isBegun = true;
+        for (let at = 0; at < part.length; at += HTTP_WRITE_BYTES) await write(socket, part.subarray(at, at + HTTP_WRITE_BYTES));
       }
-    } catch {
-      // What cannot be read is logged where it is. Whoever asked sees that the body is too short.
-      socket.destroy();
-    } finally {
+    } catch (thrown) {
       body.end();
+      // What cannot be read is logged where it is. Whoever has a part of it sees that it is too short.
+      if (isBegun) socket.destroy();
+      else if (!socket.destroyed) this.answer(socket, body.failed(thrown), false);
+      return;
     }
+    body.end();
     if (!socket.destroyed) this.#last(socket, '');
   }
 
@@ -213,11 +222,14 @@ export class NodeHttp {
   #answerLater(request: IncomingMessage, socket: Duplex): void {
     const make = this.#events.request(asRequest(request));
     const isHead = request.method === 'HEAD';
-    const answer = async (): Promise<void> => {
-      const answered = await make();
-      if (!socket.destroyed) this.answer(socket, answered, isHead);
+    const answer = (made: HttpAnswer): void => {
+      if (!socket.destroyed) this.answer(socket, made, isHead);
     };
-    this.atEndOfTurn(socket, () => void answer().catch(this.#events.broke));
+    this.atEndOfTurn(socket, () => {
+      const made = make();
+      if (made instanceof Promise) void made.then(answer).catch(this.#events.broke);
+      else answer(made);
+    });
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {

@@ -3,22 +3,11 @@
 import './uwsBinary.ts';
 
 import * as uWS from 'uWebSockets.js';
-import { Buffer } from 'node:buffer';
 import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES } from '../../core/limits.ts';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
-import {
-  type Acceptor,
-  type AcceptorEvents,
-  type AcceptorOptions,
-  type HttpAnswer,
-  type HttpBody,
-  type HttpRequest,
-  headersOf,
-  type MadeRoom,
-  type MakeAnswer,
-  STATUS_TEXT,
-} from '../acceptor.ts';
+import type { Acceptor, AcceptorEvents, AcceptorOptions, HttpAnswer, HttpRequest, MadeRoom, MakeAnswer } from '../acceptor.ts';
 import { untilClosedByClients } from './halfClosed.ts';
+import { sendBody, write } from './uwsAnswers.ts';
 import { UwsConnections } from './uwsConnections.ts';
 import { type SocketData, UwsSocket } from './uwsSocket.ts';
 
@@ -29,79 +18,26 @@ interface ExclusiveListen {
 }
 
 function asRequest(request: uWS.HttpRequest): HttpRequest {
-  return { method: request.getMethod().toUpperCase(), path: request.getUrl(), header: (name) => request.getHeader(name) };
-}
-
-function writeHead(response: uWS.HttpResponse, answer: HttpAnswer): void {
-  response.writeStatus(`${answer.status} ${STATUS_TEXT[answer.status]}`);
-  for (const [name, value] of headersOf(answer)) response.writeHeader(name, value);
-}
-
-function write(response: uWS.HttpResponse, answer: HttpAnswer, isHead: boolean): void {
-  const { status, body } = answer;
-  response.cork(() => {
-    writeHead(response, answer);
-    if (status === 304) response.endWithoutBody(undefined, true);
-    else if (typeof body !== 'string') response.endWithoutBody(body.bytes, true);
-    else if (isHead) response.endWithoutBody(Buffer.byteLength(body), true);
-    else response.end(body, true);
-  });
-}
-
-/** Sends a body part by part, as fast as it is taken. Who takes nothing for 10 s is closed by uWS. Resolves to whether all of it was sent. */
-async function stream(response: uWS.HttpResponse, answer: HttpAnswer, body: HttpBody): Promise<boolean> {
-  let isGone = false;
-  let goOn = (): void => undefined;
-  const close = (): void => {
-    if (!isGone) response.close();
-  };
-  response.onAborted(() => {
-    isGone = true;
-    body.end();
-    goOn();
-  });
-  body.begin(close);
-  response.cork(() => {
-    writeHead(response, answer);
-    // uWS itself does not close after a body in parts.
-    response.writeHeader('connection', 'close');
-  });
-  try {
-    for (let part = await body.next(); part !== undefined && !isGone; part = await body.next()) {
-      const bytes = part;
-      const from = response.getWriteOffset();
-      let [isTaken, isDone] = [true, false];
-      response.cork(() => {
-        [isTaken, isDone] = response.tryEnd(bytes, body.bytes);
-      });
-      if (isDone) return true;
-      if (isTaken) continue;
-      await new Promise<void>((resolve) => {
-        goOn = resolve;
-        response.onWritable((offset) => {
-          [isTaken, isDone] = response.tryEnd(bytes.subarray(offset - from), body.bytes);
-          if (isTaken || isDone) resolve();
-          return isTaken;
-        });
-      });
-      if (isDone) return true;
+  // `getHeader` knows one value of a header that came twice.
+  let headers: Map<string, string> | undefined;
+  const header = (name: string): string => {
+    if (headers === undefined) {
+      const found = new Map<string, string>();
+      request.forEach((key, value) => void found.set(key, found.has(key) ? `${found.get(key)}, ${value}` : value));
+      headers = found;
     }
-  } catch {
-    // What cannot be read is logged where it is.
-  } finally {
-    body.end();
-  }
-  // Whoever asked sees that the body is too short.
-  close();
-  return false;
+    return headers.get(name) ?? '';
+  };
+  return { method: request.getMethod().toUpperCase(), path: request.getUrl(), header };
 }
 
 /** Answers, once the answer is made, unless the connection is gone by then. */
-async function answer(response: uWS.HttpResponse, make: MakeAnswer, isHead: boolean, stays: () => void): Promise<void> {
+async function answer(response: uWS.HttpResponse, make: MakeAnswer, isHead: boolean): Promise<void> {
   const made = make();
   if (!(made instanceof Promise)) {
-    if (isHead || typeof made.body === 'string') write(response, made, isHead);
-    else if (await stream(response, made, made.body)) stays();
+    const { status, body } = made;
+    if (isHead || status === 304 || typeof body === 'string') write(response, made, isHead);
+    else await sendBody(response, made, body);
     return;
   }
   let isGone = false;
@@ -218,7 +154,7 @@ export class UwsAcceptor implements Acceptor {
   #request(response: uWS.HttpResponse, request: uWS.HttpRequest): void {
     const isHead = request.getMethod() === 'head';
     const make = this.#events.request(asRequest(request));
-    this.#http.take(response, request, () => () => void answer(response, make, isHead, () => this.#http.stays()).catch(this.#events.broke));
+    this.#http.take(response, request, () => () => void answer(response, make, isHead).catch(this.#events.broke));
   }
 
   /** A connection came (1) or, unless it was upgraded, went (-1). */

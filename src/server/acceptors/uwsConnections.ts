@@ -35,9 +35,6 @@ export class UwsConnections {
   /** Requests of which it is not known which connection they came on. */
   #unknown = 0;
 
-  /** Connections that stay open after their answer, and may carry another request. */
-  #staying = 0;
-
   /** `broke` is told what an answer throws. */
   constructor(broke: Broke) {
     this.#broke = broke;
@@ -54,11 +51,6 @@ export class UwsConnections {
       if (isFirst) this.#unknown -= 1;
       isFirst = false;
     });
-  }
-
-  /** One of them has its answer, and its client is asked to close it: if it sends another request, that is one of which nobody tells which connection it is on. */
-  stays(): void {
-    this.#staying += 1;
   }
 
   /** One of them ended, or became a WebSocket. */
@@ -109,9 +101,8 @@ export class UwsConnections {
 
   #endTurn(): void {
     this.turn += 1;
-    // Of those that stay after an answer, none is silent. Another one must not come; then nobody is known to be alive, and all of them are left to their time limits.
-    if (this.#unknown > this.#staying) this.#silent.clear();
-    this.#staying = Math.max(0, this.#staying - this.#unknown);
+    // It must not happen; then nobody is known to be alive, and all of them are left to their time limits.
+    if (this.#unknown !== 0) this.#silent.clear();
     this.#unknown = 0;
     for (const waiting of this.#waiting) {
       if (waiting.isOver) continue;
