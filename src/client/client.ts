@@ -91,7 +91,11 @@ export class LogClient {
     this.#workspace = workspace;
     this.#watch = watch;
     const handlers: ConnectionHandlers = {
-      appended: (connection, receipt) => appender.acknowledged(connection, receipt),
+      appended(connection, receipt) {
+        const isOurs = appender.acknowledged(connection, receipt);
+        if (isOurs) leader.accepted(connection);
+        return isOurs;
+      },
       appendsEnded: () => appender.settledSome(),
       appendFailed: (connection, requestId, error) => appender.refused(connection, requestId, error),
       uploaded: () => undefined,
@@ -118,7 +122,7 @@ export class LogClient {
     const uploader = settings.uploads === 'off' ? undefined : new Uploader(connections, settings, watch, uploads);
     const owner: AppenderOwner = {
       wake: () => leader.wake(),
-      refused: (connection, isOverloaded) => leader.refused(connection, isOverloaded),
+      refused: (connection, error) => leader.refused(connection, error),
       recheck: (message, refusal) => recheck(readNodes, workspace, message, refusal),
     };
     const appender = new Appender(workspace, settings, watch, owner, uploader);

@@ -4,6 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { type ClientEvent, connect } from '../../src/client/index.ts';
+import { APPEND } from '../../src/protocol/client.ts';
 import { startServer, stopServers } from '../support/server.ts';
 import { failureOf } from './support/failure.ts';
 import { FakeCluster } from './support/fakeCluster.ts';
@@ -49,6 +50,35 @@ test('a connection that is lost and found is told, with the reason, and counted'
     nodes: [],
     leader: undefined,
   });
+});
+
+test('a leader whose disk is full is told of once, however often it is tried, and again after it took an append', async () => {
+  const server = new FakeServer();
+  const events: string[] = [];
+  const log = await server.connect({ reconnect: FAST, onEvent: ({ type }) => void events.push(type) });
+  const told = (): string[] => events.splice(0).filter((type) => ['leader', 'leaderLost', 'diskFull'].includes(type));
+  let refusals = 0;
+  server.onRequest = ({ opcode, requestId }, connection) => {
+    if (opcode !== APPEND || refusals === 0) return false;
+    refusals -= 1;
+    connection.error(requestId, 'DISK_FULL', 0, 'the disk is full');
+    return true;
+  };
+  await log.append('a');
+  expect(told()).toEqual(['leader']);
+  for (const text of ['b', 'c']) {
+    refusals = 5;
+    await log.append(text);
+    expect(refusals).toBe(0);
+    expect(told()).toEqual(['leaderLost', 'diskFull', 'leader']);
+  }
+  expect(log.stats()).toMatchObject({ diskFullMessageCount: 10, resentMessageCount: 10 });
+  const writer = log.writer({ expectedEnd: server.end });
+  refusals = 3;
+  await writer.append('d');
+  expect(told()).toEqual(['leaderLost', 'diskFull', 'leader']);
+  expect(log.stats()).toMatchObject({ diskFullMessageCount: 13, resentMessageCount: 13 });
+  await log.close();
 });
 
 test('a change of leaders is told and counted, and so is giving up', async () => {

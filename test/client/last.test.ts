@@ -3,7 +3,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import { MAX_LAST_ENTRIES } from '../../src/core/limits.ts';
-import { SUBSCRIBE } from '../../src/protocol/client.ts';
+import { CANCEL, SUBSCRIBE } from '../../src/protocol/client.ts';
+import { eventually } from '../server/support/fixture.ts';
 import { failureOf } from './support/failure.ts';
 import { FakeServer } from './support/fakeServer.ts';
 import { textsOf } from './support/texts.ts';
@@ -73,6 +74,18 @@ describe('the last entries', () => {
     const sizes: number[] = [];
     for await (const { payload } of log.read({ last: 4 })) sizes.push(payload.length);
     expect(sizes).toEqual([16_777_215, 1, 16_777_215, 1]);
+  });
+
+  test('are looked for no more when nobody wants them any more', async () => {
+    fill(400, 3000);
+    // It finds no answer to the first range.
+    server.onRequest = ({ opcode }) => opcode === SUBSCRIBE;
+    const entries = log.read({ last: 10 })[Symbol.asyncIterator]();
+    const first = entries.next();
+    await eventually(() => subscribed() === 1, 'they are looked for');
+    await entries.return?.();
+    expect(await first).toMatchObject({ done: true });
+    await eventually(() => server.requests.filter(({ opcode }) => opcode === CANCEL).length === 1, 'the range is cancelled');
   });
 
   test('of a log without entries are none', async () => {

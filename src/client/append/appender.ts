@@ -13,7 +13,6 @@ import type { Hello } from '../../protocol/greeting.ts';
 import { abortedAppend } from '../aborts.ts';
 import type { AppendLoad, Watch } from '../events.ts';
 import { type Connection, isLater, type Loss } from '../nodes/connection.ts';
-import { seen } from '../nodes/connections.ts';
 import type { Receipt, Settings } from '../options.ts';
 import { Queue } from '../queue.ts';
 import type { Uploader } from '../uploads/uploader.ts';
@@ -59,9 +58,6 @@ export class Appender {
   readonly #room: Room;
   readonly #waiting: Waiting;
   readonly #settlement: Settlement;
-
-  /** The last one whose node said that disks are full. */
-  #fullConnection: Connection | undefined;
 
   #maxPayloadBytes = 0;
   #windowBytes = 0;
@@ -213,17 +209,9 @@ export class Appender {
     } else {
       this.#failSent(message, error);
     }
-    // Its pauses grow: neither a crowd nor a full disk is gone at once.
-    if (isNodes) this.#owner.refused(connection, error.code === 'OVERLOADED' || error.code === 'DISK_FULL');
-    if (error.code === 'DISK_FULL') this.#diskFull(connection, error);
+    if (error.code === 'DISK_FULL') this.#watch.diskFullMessageCount += 1;
+    if (isNodes) this.#owner.refused(connection, error);
     this.#afterRelease();
-  }
-
-  #diskFull(connection: Connection, error: LogError): void {
-    this.#watch.diskFullMessageCount += 1;
-    if (this.#fullConnection === connection) return;
-    this.#fullConnection = connection;
-    this.#watch.emit({ type: 'diskFull', ...seen(connection), error });
   }
 
   /** The connection is gone. What is still open failed if the node said so, by its goodbye or by a fatal error before it; of the rest we cannot know. */

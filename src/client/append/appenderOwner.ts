@@ -10,7 +10,7 @@ export interface AppenderOwner {
   /** There is something to send, and no leader. */
   wake(): void;
   /** A node refuses appends that another one, or the same one later, may take. */
-  refused(connection: Connection, isOverloaded: boolean): void;
+  refused(connection: Connection, error: LogError): void;
   /**
    * What became of an earlier try of a conditional append, whose new try was refused: its receipt, the error that says all there is to
    * know, or undefined when nothing is decided and it can be sent again. Never rejects.

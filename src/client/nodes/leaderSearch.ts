@@ -44,6 +44,8 @@ export class LeaderSearch {
   #isHinted = false;
   /** The last search found that none will find anything. */
   #isHopeless = false;
+  /** The leader that had no room for appends, until it acknowledges one: its loss, and that disks are full, are told once, however often it is tried again. */
+  #roomless: { readonly nodeId: number; readonly term: number; readonly isFull: boolean } | undefined;
   /** The node that led last; 0: none did yet. */
   #lastLeaderId = 0;
   /** Searches without success, and leaders that did not last, in a row. */
@@ -112,14 +114,37 @@ export class LeaderSearch {
     if (this.#connection === connection) this.#forget(connection);
   }
 
-  /** A node refuses appends: it stops, no longer leads, or has too many (`isOverloaded`), and is then not to be asked again at once. */
-  refused(connection: Connection, isOverloaded = false): void {
-    if (isOverloaded) connection.hasAppended = false;
+  /** A node refuses appends: it stops, no longer leads, or has no room for them now, and is then not to be asked again at once. `error`: what it said of one. */
+  refused(connection: Connection, error?: LogError): void {
+    // Neither a crowd nor a full disk is gone at once: pauses grow.
+    const isRoomless = error?.code === 'OVERLOADED' || error?.code === 'DISK_FULL';
+    if (isRoomless) connection.hasAppended = false;
     // What it said of itself last may be older than the refusal, or say nothing of it.
     if (connection.hello.role === 'leader') connection.isDeposed = true;
-    if (this.#connection !== connection) return;
-    this.#forget(connection);
-    connection.release();
+    if (this.#connection === connection) {
+      this.#forget(connection);
+      connection.release();
+    }
+    if (isRoomless) this.#noteRoomless(connection, error);
+  }
+
+  /** It has acknowledged an append. */
+  accepted(connection: Connection): void {
+    if (this.#roomless === undefined || connection !== this.#connection) return;
+    this.#roomless = undefined;
+    this.#watch.emit({ type: 'leader', ...seen(connection) });
+  }
+
+  #isRoomless({ hello }: Connection): boolean {
+    return this.#roomless?.nodeId === hello.nodeId && this.#roomless.term === hello.term;
+  }
+
+  #noteRoomless(connection: Connection, error: LogError): void {
+    const { nodeId, term } = connection.hello;
+    const isFull = error.code === 'DISK_FULL';
+    const wasFull = this.#isRoomless(connection) && this.#roomless?.isFull === true;
+    this.#roomless = { nodeId, term, isFull: isFull || wasFull };
+    if (isFull && !wasFull) this.#watch.emit({ type: 'diskFull', ...seen(connection), error });
   }
 
   /** A node said something new of itself. */
@@ -172,7 +197,7 @@ export class LeaderSearch {
     // A leader that goes at once and has done nothing is as bad as none: the pauses must go on growing.
     if (connection.hasAppended || performance.now() - this.#connectedAtMs > this.#settings.maxDelayMs) this.#failures = 0;
     else this.#failures += 1;
-    if (!this.#connections.ended.aborted) this.#watch.emit({ type: 'leaderLost', ...seen(connection) });
+    if (!this.#connections.ended.aborted && !this.#isRoomless(connection)) this.#watch.emit({ type: 'leaderLost', ...seen(connection) });
     this.#handlers.left(connection);
     this.wake();
   }
@@ -254,7 +279,10 @@ export class LeaderSearch {
     const { nodeId } = connection.hello;
     if (this.#lastLeaderId !== 0 && this.#lastLeaderId !== nodeId) this.#watch.leaderChangeCount += 1;
     this.#lastLeaderId = nodeId;
-    this.#watch.emit({ type: 'leader', ...seen(connection) });
+    if (!this.#isRoomless(connection)) {
+      this.#roomless = undefined;
+      this.#watch.emit({ type: 'leader', ...seen(connection) });
+    }
     this.#handlers.connected(connection);
     this.#serve(connection);
   }

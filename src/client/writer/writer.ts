@@ -225,6 +225,7 @@ export class Writer {
     const number = chain.submittedCount;
     chain.submittedCount += 1;
     const isHead = number === 0;
+    if (link.isSealed && !link.isUnsent) this.#port.watch.resentMessageCount += 1;
     link.isSealed = true;
     assert(!isHead || this.#inFlightCount === 0, 'a chain begins when nothing of the one before is in flight');
     this.#inFlightCount += 1;
