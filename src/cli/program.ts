@@ -5,6 +5,7 @@ import { badAddressWithoutSecrets } from '../core/secrets.ts';
 import { VERSION } from '../node/version.ts';
 import { withExamples } from './arguments.ts';
 import { appendCommand } from './commands/append.ts';
+import { backupCommand } from './commands/backup.ts';
 import { benchCommand } from './commands/bench.ts';
 import { clusterCommand } from './commands/cluster.ts';
 import { initCommand } from './commands/init.ts';
@@ -48,6 +49,7 @@ function makeProgram(): Command {
     inspectCommand(),
     verifyCommand(),
     trimCommand(),
+    backupCommand(),
     benchCommand(),
   ];
   for (const command of [program, ...commands]) {

@@ -279,6 +279,9 @@ export const SEGMENT_TRIES = 6;
 export const SEGMENT_RETRY_MS = 50;
 export const SEGMENT_RETRY_MAX_MS = 2_000;
 
+/** A backup that runs saves what it has so often: that much of its work is done again after a crash. */
+export const BACKUP_SAVE_MS = 10_000;
+
 /** How many of the last entries may be asked for: where they begin is kept for each while the first is looked for, 8 bytes. */
 export const MAX_LAST_ENTRIES = 1_000_000;
 

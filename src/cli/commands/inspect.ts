@@ -1,7 +1,7 @@
 // `loglog inspect`: what the files of a log say, without a node and without a lock. It believes the indexes of sealed segments; `verify`
 // does not.
 
-import { statSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import {
@@ -18,9 +18,11 @@ import {
   KIND_TIME,
   KIND_TRIM,
 } from '../../../assembly/layout.ts';
+import { MANIFEST_FILE } from '../../backup/names.ts';
 import { LogError } from '../../core/errors.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../../format/segmentIndex.ts';
 import { readFile } from '../../storage/disk.ts';
+import { IDENTITY_FILE } from '../../storage/names.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { type DirectoryFacts, examineDirectory, examineSegmentFile, listEntries } from '../../storage/offline.ts';
 import type { SegmentFacts } from '../../storage/offlineSegment.ts';
@@ -53,11 +55,17 @@ const KIND_NAMES: Readonly<Record<number, string>> = {
 const CHUNK_CHARACTERS = 64 * 1024;
 
 /** What stands at a path on the command line. */
-export function kindOfPath(path: string): 'directory' | 'index' | 'segment' {
+export function kindOfPath(path: string): 'directory' | 'backup' | 'index' | 'segment' {
   const status = statSync(path, { throwIfNoEntry: false });
   if (status === undefined) throw new LogError('USAGE', `${path} does not exist; name a data directory or one of its files`);
-  if (status.isDirectory()) return 'directory';
+  if (status.isDirectory()) return isBackup(path) ? 'backup' : 'directory';
   return path.endsWith('.index') ? 'index' : 'segment';
+}
+
+/** A directory may be called one although its manifest is no file: that is said where it is read. */
+function isBackup(path: string): boolean {
+  const has = (name: string): boolean => lstatSync(`${path}/${name}`, { throwIfNoEntry: false }) !== undefined;
+  return has(MANIFEST_FILE) && !has(IDENTITY_FILE);
 }
 
 /** Ends a command with the exit code for damage, after naming each of `damage` on stderr. */
@@ -205,6 +213,7 @@ async function run(path: string, options: InspectOptions): Promise<void> {
   const kind = kindOfPath(path);
   const { json = false, entries = false } = options;
   if (entries && kind !== 'segment') throw new LogError('USAGE', `--entries lists one segment file; ${path} is not one`);
+  if (kind === 'backup') throw new LogError('USAGE', `${path} is the folder of a backup: look at it with loglog verify`);
   if (kind === 'directory') await inspectDirectory(path, json);
   else if (kind === 'index') await inspectIndex(path, json);
   else await inspectSegment(path, options);

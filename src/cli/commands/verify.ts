@@ -1,17 +1,39 @@
 // `loglog verify`: every entry of every segment, every index, and how they fit together. Offline; changes nothing.
 
 import { Command } from 'commander';
+import { type BackupFacts, verifyBackup } from '../../backup/verifyBackup.ts';
+import { Workspace } from '../../client/wasm.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { examineDirectory, examineSegmentFile } from '../../storage/offline.ts';
 import type { SegmentFacts } from '../../storage/offlineSegment.ts';
 import type { Damage } from '../../storage/segmentImage.ts';
 import { jsonOption, withExamples } from '../arguments.ts';
-import { grouped, print, printJson, readableBytes } from '../output.ts';
+import { grouped, print, printJson, readableBytes, readableTime } from '../output.ts';
 import { Progress, percent } from '../progress.ts';
 import { kindOfPath, publicFacts, reportDamage } from './inspect.ts';
 
 interface VerifyOptions {
   readonly json?: boolean;
+}
+
+function foundIn(damage: readonly Damage[]): string {
+  const files = new Set(damage.map(({ file }) => file)).size;
+  if (files === 0) return 'no damage';
+  return `damage in ${files === 1 ? '1 file' : `${files} files`}`;
+}
+
+function speedOf(bytes: number, seconds: number): string {
+  return `${readableBytes(bytes)} in ${seconds.toFixed(2)} s, ${readableBytes(bytes / seconds)}/s`;
+}
+
+function describeBackup({ directory, manifest, entries, damage }: BackupFacts, seconds: number): string {
+  if (manifest === undefined) return `${directory}: ${foundIn(damage)}`;
+  const { start, end, takenMs } = manifest;
+  const taken =
+    takenMs === 0
+      ? 'its first run did not come to the end: run loglog backup again'
+      : `it has all that was acknowledged before ${readableTime(takenMs)}`;
+  return `${directory}: ${foundIn(damage)}; a backup of the log from offset ${start} to ${end}, ${grouped(manifest.files.length)} files, ${grouped(entries)} entries verified (${speedOf(end - start, seconds)})\n${taken}`;
 }
 
 function describe(path: string, segments: readonly SegmentFacts[], damage: readonly Damage[], seconds: number): string {
@@ -23,10 +45,9 @@ function describe(path: string, segments: readonly SegmentFacts[], damage: reado
       const what = `${grouped(tornBytes)} bytes of an unfinished write after the log's end at offset ${end}`;
       return `${file}: ${what}; never acknowledged as committed, and cut when a node starts`;
     });
-  const files = new Set(damage.map(({ file }) => file)).size;
-  const found = damage.length === 0 ? 'no damage' : `damage in ${files === 1 ? '1 file' : `${files} files`}`;
-  const speed = `${readableBytes(bytes)} in ${seconds.toFixed(2)} s, ${readableBytes(bytes / seconds)}/s`;
-  lines.push(`${path}: ${found}; ${grouped(segments.length)} segments, ${grouped(entries)} entries verified (${speed})`);
+  lines.push(
+    `${path}: ${foundIn(damage)}; ${grouped(segments.length)} segments, ${grouped(entries)} entries verified (${speedOf(bytes, seconds)})`,
+  );
   return lines.join('\n');
 }
 
@@ -39,7 +60,13 @@ async function run(path: string, { json = false }: VerifyOptions): Promise<void>
   const options = { everyEntry: true, onProgress };
   const disk = new NodeDisk();
   const kind = kindOfPath(path);
-  if (kind === 'directory') {
+  if (kind === 'backup') {
+    const facts = verifyBackup(disk, path, { workspace: await Workspace.create(0), onProgress });
+    progress.done();
+    if (json) await printJson({ ok: facts.damage.length === 0, ...facts });
+    else await print(describeBackup(facts, progress.seconds));
+    reportDamage(facts.damage);
+  } else if (kind === 'directory') {
     const facts = examineDirectory(disk, path, options);
     progress.done();
     if (json) await printJson({ ok: facts.damage.length === 0, ...publicFacts(facts) });
@@ -60,12 +87,12 @@ export function verifyCommand(): Command {
   const command = new Command('verify')
     .summary('verify every entry on disk')
     .description('verify every entry and every index, and name each damage by file and byte; changes nothing, exits with 5 on damage')
-    .argument('<path>', 'data directory, .segment file or .index file')
+    .argument('<path>', 'data directory, folder of a backup, .segment file or .index file')
     .addOption(jsonOption('one JSON object'))
     .action(run);
   return withExamples(command, [
     ['loglog verify ./data', 'the whole log'],
     ['loglog verify ./data/00000000000000000000.segment', 'one segment'],
-    ['loglog verify backup/ --json', 'for programs'],
+    ['loglog verify /backups/orders --json', 'a backup, for programs'],
   ]);
 }

@@ -25,6 +25,7 @@ export class EntryVerifier {
   #lastTerm: number;
   #batchEnd: number;
   #lastEntry: number | undefined;
+  #entryCount = 0;
   #fault: EntryFault | undefined;
 
   /** Begins at log offset `offset`, an entry boundary; no entry may have a term below `minTerm`. */
@@ -55,6 +56,11 @@ export class EntryVerifier {
     return this.#lastEntry;
   }
 
+  /** Entries that were verified, of all kinds. */
+  get entryCount(): number {
+    return this.#entryCount;
+  }
+
   /** Term of the last entry that was verified, or the one that it began with. */
   get lastTerm(): number {
     return this.#lastTerm;
@@ -63,13 +69,6 @@ export class EntryVerifier {
   /** The first entry that is not valid: nothing after it is verified. */
   get fault(): EntryFault | undefined {
     return this.#fault;
-  }
-
-  /** Forgets the part of an entry that has come: its first byte comes again next. */
-  dropPart(): void {
-    this.#held = [];
-    this.#heldBytes = 0;
-    this.#neededBytes = ENTRY_HEADER_BYTES;
   }
 
   /** Takes the next bytes, which must not change. Returns the whole entries that are verified by now and were not returned yet; it may be a view. */
@@ -132,6 +131,7 @@ export class EntryVerifier {
       if (!isContinued(kindSizeAt(view, at))) this.#batchEnd = this.#offset + next;
       at = next;
     }
+    this.#entryCount += found.entryCount;
     if (found.bytes > 0) this.#lastTerm = found.lastTerm;
     this.#offset += found.bytes;
     if (found.status !== WALK_COMPLETE || found.bytes !== entries.length) {
