@@ -32,7 +32,7 @@ const SLOT_DESCRIPTOR_BYTES = 72;
 
 /** 64-bit words of the control block, by address. Each has one writer at a time, named after it; COMMIT may be lifted by two. */
 export const WORD = {
-  START: CONTROL_AT, // first offset kept: main thread
+  START: CONTROL_AT, // first offset kept, which may lie in a segment: main thread
   TAIL: CONTROL_AT + 8, // end of the ordered log: whoever owns the log's end
   DURABLE: CONTROL_AT + 16, // end of what fdatasync has returned for: the open segment's writer; a truncation lowers it
   COMMIT: CONTROL_AT + 24, // end of what may be read, only ever lifted: raft thread; where SOLE is set, the open segment's writer
@@ -48,6 +48,8 @@ export const WORD = {
   LAST_TERM: CONTROL_AT + 104, // u32: that term
   REFERENCE_HITS: CONTROL_AT + 1920, // uploads that other nodes were referred to: raft thread
   REFERENCE_MISSES: CONTROL_AT + 1928, // uploads that they had to be sent although their clients named them: raft thread
+  BASE: CONTROL_AT + 2032, // base of the first segment kept, at or before START: main thread, before segments before it are removed
+  START_DATA_END: CONTROL_AT + 2040, // end of the last data entry before START, or more: main thread, before START
 } as const;
 
 /** 32-bit words that threads wait on, by address. */

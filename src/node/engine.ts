@@ -30,6 +30,7 @@ import { Readings } from './reading.ts';
 import { Segments } from './segments.ts';
 import { type NodeStatus, statusOf } from './status.ts';
 import { type StopReport, stopNode } from './stop.ts';
+import { Trims } from './trims.ts';
 import { UploadHelp } from './uploadHelp.ts';
 import { Uploads } from './uploads.ts';
 
@@ -47,6 +48,7 @@ export class Engine {
   readonly memory: TailMemory;
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
+  readonly trims: Trims;
   readonly disk: DiskRoom;
   readonly appends: Appends;
   readonly readings: Readings;
@@ -92,6 +94,7 @@ export class Engine {
     this.segments = new Segments(memory, tasks, {
       sealed: ({ base, end }) => {
         this.#raft?.sealed(base, end);
+        this.trims.sealed();
         this.appends.retryHeld();
         this.#progressed();
       },
@@ -103,6 +106,14 @@ export class Engine {
       mayAllocate: () => this.disk.mayAllocate(),
       // Of a task, or of what follows when it has ended.
       failed: failure.broke,
+    });
+    this.trims = new Trims({
+      memory,
+      loop,
+      segments: this.segments,
+      raft: () => this.#raft,
+      log,
+      broke: failure.broke,
     });
     this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false));
     this.pulse = new Pulse(memory, loop, ports.beatMs);
@@ -173,6 +184,7 @@ export class Engine {
   async begin(): Promise<void> {
     const { start, end, dataEnd, openBase } = this.recovered;
     const { memory } = this;
+    memory.setWord(WORD.BASE, start);
     memory.setWord(WORD.START, start);
     await this.disk.start();
     await this.segments.start(this.recovered);
@@ -346,6 +358,7 @@ export class Engine {
     this.#isOver = true;
     this.pulse.stop();
     this.disk.stop();
+    this.trims.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();
   }

@@ -19,6 +19,7 @@ export class RaftLink implements RaftPort {
   /** One question is on its way at a time; who asks meanwhile waits for the next one, because an answer counts from its question on. */
   #asking: ReadIndexWaiter[] = [];
   #waiting: ReadIndexWaiter[] = [];
+  #onTrimmed: (() => void) | undefined;
   #onTransferred: ((ok: boolean) => void) | undefined;
 
   constructor(channel: RaftChannel, events: RaftEvents) {
@@ -52,6 +53,17 @@ export class RaftLink implements RaftPort {
 
   sealed(base: number, end: number): void {
     this.#post({ kind: 'sealed', segment: { base, end } });
+  }
+
+  trim(base: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onTrimmed = resolve;
+      this.#post({ kind: 'trim', base });
+    });
+  }
+
+  removed(base: number): void {
+    this.#post({ kind: 'removed', base });
   }
 
   staging(shared: SharedArrayBuffer): void {
@@ -115,6 +127,10 @@ export class RaftLink implements RaftPort {
         );
         break;
       }
+      case 'trimmed':
+        this.#onTrimmed?.();
+        this.#onTrimmed = undefined;
+        break;
       case 'readIndexDone': {
         const asked = this.#asking;
         this.#asking = [];

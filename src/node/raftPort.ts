@@ -26,6 +26,13 @@ export interface RaftPort {
   readonly started: Promise<void>;
   /** A segment was sealed: the thread may read it from disk, and its slot may be free. */
   sealed(base: number, end: number): void;
+  /**
+   * The log is to begin at `base`, in front of a segment; all before is committed. Resolves when that is durable, and the thread needs nothing
+   * from before it any more.
+   */
+  trim(base: number): Promise<void>;
+  /** All segments before `base`, where the last {@link trim} was to, are gone durably. */
+  removed(base: number): void;
   /** Uploads are staged in this memory from now on; called once, before {@link staged}. */
   staging(shared: SharedArrayBuffer): void;
   /** These rows of it hold uploads whole. */

@@ -11,6 +11,7 @@ import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, ROOM_RETRY_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/limits.ts';
 import type { HotReader } from '../memory/hotReader.ts';
+import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
@@ -41,6 +42,10 @@ export interface ReadingPorts {
   reportDamage(error: LogError): void;
   /** What was thrown where nothing was to be. */
   broke(thrown: unknown): void;
+}
+
+export function trimmedSentence(offset: number, start: number): string {
+  return `offset ${offset} was trimmed; the log starts at ${start}`;
 }
 
 export class Readings {
@@ -91,6 +96,8 @@ export class Readings {
     try {
       return await this.#cold.readCopy(range, wanted);
     } catch (thrown) {
+      const start = this.#memory.word(WORD.START);
+      if (range.base < this.#memory.word(WORD.BASE)) throw new LogError('OFFSET_TRIMMED', trimmedSentence(range.from, start), { start });
       if (thrown instanceof LogError && thrown.code !== 'OFFSET_NOT_BOUNDARY' && !isOver()) this.#report(thrown);
       throw thrown;
     }
@@ -208,6 +215,7 @@ export class Readings {
   /** Sends at most one message for a reading that is ready, and puts it into its next state. Where there is no room it stays where it is. */
   #advance(reading: Reading): 'sent' | 'nothing' | 'no room' {
     const { caller } = reading;
+    if (reading.next < this.#memory.word(WORD.START)) return this.#refuseTrimmed(reading);
     if (reading.next >= this.#memory.commit) return this.#waitForCommit(reading);
     const { dataRoom } = caller;
     if (dataRoom === 0) return 'no room';
@@ -225,6 +233,15 @@ export class Readings {
     const outcome = this.#sendHot(reading, slot, dataRoom);
     this.#hot.release(slot);
     return outcome;
+  }
+
+  /** What the reading is to be sent next is gone. */
+  #refuseTrimmed(reading: Reading): 'sent' {
+    const { caller, requestId, next } = reading;
+    const start = this.#memory.word(WORD.START);
+    this.drop(reading);
+    caller.sendError(requestId, 'OFFSET_TRIMMED', start, trimmedSentence(next, start));
+    return 'sent';
   }
 
   #waitForCommit(reading: Reading): 'sent' | 'nothing' {
@@ -280,7 +297,7 @@ export class Readings {
   #tryAgain(reading: Reading): void {
     if (reading.state !== 'cold') return;
     // It may have come into tail memory while the reading stood in the queue.
-    if (this.#hot.slotOf(reading.next) >= 0) this.#makeReady(reading);
+    if (reading.next < this.#memory.word(WORD.START) || this.#hot.slotOf(reading.next) >= 0) this.#makeReady(reading);
     else this.#refuse(reading, new LogError('DAMAGE', `no segment holds log offset ${reading.next}`));
   }
 
@@ -316,6 +333,11 @@ export class Readings {
 
   #refuse(reading: Reading, error: LogError): void {
     const { caller, requestId, next } = reading;
+    // Its file may be gone.
+    if (next < this.#memory.word(WORD.START)) {
+      this.#makeReady(reading);
+      return;
+    }
     this.drop(reading);
     if (error.code === 'OFFSET_NOT_BOUNDARY') {
       caller.sendError(requestId, error.code, Number(error.details.beginning), error.message);

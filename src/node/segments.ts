@@ -50,6 +50,8 @@ export class Segments {
   /** Slots of segments whose files grow as they are written. */
   readonly #growing = new Set<number>();
   #isTruncating = false;
+  /** A task that removes files; a truncation does not run beside it. */
+  #removing: Promise<void> | undefined;
   #hasFailed = false;
   #allocating = false;
   /** No room for spares, or nothing to make them with; tried again with the next segment. */
@@ -147,6 +149,7 @@ export class Segments {
     const memory = this.#memory;
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) memory.raise(signal);
     while (this.#writers.size > 0) await Promise.all(this.#writers);
+    await this.#removing;
     if (this.#hasFailed) throw new LogError('IO', 'a task of the log failed: nothing may be cut any more');
     const truncation = await this.#tasks.truncate({ offset });
     const sealed = new Set(truncation.sealed);
@@ -158,6 +161,35 @@ export class Segments {
     this.#isTruncating = false;
     if (truncation.openBase !== undefined) this.open(memory.openSlot, true);
     return truncation;
+  }
+
+  /** Base of the first segment that is not sealed here, or holds `offset`: all segments before it are sealed, and joined. */
+  baseBefore(offset: number): number {
+    let base = this.#memory.word(WORD.BASE);
+    for (const segment of this.#sealed) {
+      if (segment.base !== base || segment.end > offset) break;
+      base = segment.end;
+    }
+    return base;
+  }
+
+  /** Lets go of the segments before `base`, which is the log's start, durably; {@link remove} then takes their files. Returns their bases, ascending. */
+  trim(base: number): readonly number[] {
+    const count = this.#sealed.findIndex((segment) => segment.base >= base);
+    const gone = this.#sealed.splice(0, count < 0 ? this.#sealed.length : count);
+    this.#memory.setWord(WORD.BASE, base);
+    return gone.map((segment) => segment.base);
+  }
+
+  /** Removes the files of segments that {@link trim} let go; see {@link DiskTasks.remove}. Undefined: not now, because the log is being cut. A failure rejects the promise, too. */
+  remove(bases: readonly number[], isLast: boolean): Promise<void> | undefined {
+    if (this.#isTruncating) return undefined;
+    assert(this.#removing === undefined, 'one removal at a time');
+    const removal = this.#tasks.remove({ bases, isLast }).then(() => undefined);
+    this.#removing = this.#track(removal).finally(() => {
+      this.#removing = undefined;
+    });
+    return removal;
   }
 
   /** Waits for all tasks; the writers return because the STOP word is set. */

@@ -187,6 +187,11 @@ export class Leadership {
     };
   }
 
+  /** The log begins later than before: whoever still lacks what is gone cannot be fed. */
+  trimmed(): void {
+    for (const progress of this.peers.values()) if (progress.state === 'replicate') this.#maybeStuck(progress);
+  }
+
   /** A node's connection is new, or a read for it failed: what was on its way may be lost. */
   reconnected(node: NodeId): void {
     const progress = this.peers.get(node);
@@ -264,6 +269,8 @@ export class Leadership {
       progress.state = 'replicate';
       progress.next = Math.max(offset, progress.match);
     }
+    // It may have answered to what was sent to it before that was trimmed.
+    this.#maybeStuck(progress);
   }
 
   /**
@@ -305,14 +312,22 @@ export class Leadership {
     // What was only in its memory may have gone with a crash.
     progress.verified = Math.min(progress.verified, next);
     if (next < log.start) {
-      progress.state = 'stuck';
-      progress.next = log.start;
+      progress.next = next;
+      this.#maybeStuck(progress);
       return;
     }
     const isNews = next !== progress.next || progress.state === 'replicate';
     progress.probe(next);
     // The same place again: it is not ready. The next heartbeat asks again.
     if (isNews) this.#heartbeat(from, progress);
+  }
+
+  /** What `progress` needs next was trimmed here. */
+  #maybeStuck(progress: Progress): void {
+    const { start } = this.#core.log;
+    if (progress.next >= start) return;
+    progress.state = 'stuck';
+    progress.next = start;
   }
 
   #advanceCommit(): void {

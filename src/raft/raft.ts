@@ -286,6 +286,13 @@ export class Raft {
     this.#following.truncated(end);
   }
 
+  /** Everything before `start`, which is committed, is trimmed here. */
+  trimmed(start: number): void {
+    assert(start <= this.#state.commit, 'only what is committed is trimmed');
+    this.log.trim(start);
+    this.#leadership?.trimmed();
+  }
+
   /** What node `to` is to be sent; undefined: nothing now. */
   due(to: NodeId): Due | undefined {
     return this.#leadership?.due(to);

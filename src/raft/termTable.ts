@@ -13,22 +13,26 @@ export interface TermStart extends EntryTerm {
 }
 
 export class TermTable {
-  /** First offset kept; what lies before it is committed and was trimmed. */
-  readonly start: number;
+  #start: number;
   /** Of the entry that ends at the start. */
-  readonly #before: EntryTerm;
+  #before: EntryTerm;
   /** Ascending in term and offset. */
-  readonly #starts: TermStart[];
+  #starts: TermStart[];
   #end: number;
 
   /** A log of [start, end) whose terms begin at `starts`, after an entry of `before`. */
   constructor(start: number, end: number, starts: readonly TermStart[], before: EntryTerm = NO_TERM) {
-    this.start = start;
+    this.#start = start;
     this.#before = before;
     this.#end = end;
     this.#starts = [...starts];
     assert((end === start) === (starts.length === 0), 'a log has terms exactly when it has entries');
     assert(starts.length === 0 || starts[0]?.offset === start, 'the first term begins where the log does');
+  }
+
+  /** First offset kept; what lies before it is committed and was trimmed. */
+  get start(): number {
+    return this.#start;
   }
 
   /** Offset past the last entry. */
@@ -98,6 +102,17 @@ export class TermTable {
     assert(end >= this.start && end <= this.#end, 'a log is truncated to a place inside it');
     while ((this.#starts.at(-1)?.offset ?? -1) >= end) this.#starts.pop();
     this.#end = end;
+  }
+
+  /** Everything before `start` is committed, and is gone. */
+  trim(start: number): void {
+    assert(start >= this.#start && start <= this.#end, 'a log is trimmed to a place inside it');
+    const before = this.before(start);
+    const first = start < this.#end ? this.at(start) : undefined;
+    const rest = this.#starts.filter(({ offset }) => offset > start);
+    this.#starts = first === undefined ? [] : [{ ...first, offset: start }, ...rest];
+    this.#before = before;
+    this.#start = start;
   }
 
   /** How many terms at the front `holds` is true for; after the first one that it is false for, it stays so. */

@@ -2,7 +2,8 @@
 // knows before it answers, admits strangers if it is the founder, and forgets what was acknowledged when an id has another data
 // directory. Links and files are ports: the raft thread gives it real ones, the simulator made-up ones. docs/PEERS.md, "Joining".
 
-import { doesCount, type Standing } from '../core/ids.ts';
+import { assert } from '../core/assert.ts';
+import { doesCount, type EntryTerm, type Standing } from '../core/ids.ts';
 import { ADMISSION_WAIT_ELECTIONS } from '../core/limits.ts';
 import type { NodeId, PeerMessage } from '../raft/messages.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
@@ -22,6 +23,10 @@ export interface AdmissionPorts {
   saveKnown(identity: Identity, node: NodeId, instance: string): Identity;
   /** Makes this node's standing durable; returns when it is. */
   saveStanding(identity: Identity, standing: Standing): Identity;
+  /** Makes durable that the log begins at `start`, after an entry of `before`; returns when it is. */
+  saveStart(identity: Identity, start: number, before: EntryTerm): Identity;
+  /** Makes durable that nothing before the start is left; returns when it is. */
+  saveRemoved(identity: Identity): Identity;
   send(to: NodeId, message: PeerMessage): void;
   /** Where clients reach another node, as it says; only when it says something new. */
   advertised(node: NodeId, url: string): void;
@@ -66,6 +71,17 @@ export class Admission {
   /** The core has decided on this node's standing: durable when this returns. */
   saveStanding(standing: Standing): void {
     this.#identity = this.#ports.saveStanding(this.#identity, standing);
+  }
+
+  /** The log begins at `start`, after an entry of `before`: durable when this returns, so that what is before may be removed. */
+  saveStart(start: number, before: EntryTerm): void {
+    this.#identity = this.#ports.saveStart(this.#identity, start, before);
+  }
+
+  /** All before `start` was removed. */
+  saveRemoved(start: number): void {
+    assert(start === this.#identity.start, 'what was removed is what is before the start');
+    this.#identity = this.#ports.saveRemoved(this.#identity);
   }
 
   /** The nodes that were not heard from by now are silent. */

@@ -49,6 +49,11 @@ export class Feed {
     while ((this.#sealed.at(-1)?.end ?? 0) >= offset && this.#sealed.length > 0) this.#sealed.pop();
   }
 
+  /** Segments before `base` were trimmed. */
+  trimmed(base: number): void {
+    while ((this.#sealed[0]?.end ?? Number.POSITIVE_INFINITY) <= base) this.#sealed.shift();
+  }
+
   /** What is due, from tail memory; undefined when it is only on disk, or when no batch begins there: the node told of a place that is none. */
   hot({ from, limit, maxBytes }: Due): HotChunk | undefined {
     const memory = this.#memory;

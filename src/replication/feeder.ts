@@ -72,6 +72,11 @@ export class Feeder {
     this.#feed.truncated(offset);
   }
 
+  /** Segments before `base` were trimmed. */
+  trimmed(base: number): void {
+    this.#feed.trimmed(base);
+  }
+
   /** This node leads no longer. */
   clear(): void {
     this.#paces.clear();
@@ -223,6 +228,8 @@ export class Feeder {
   #sendCold(to: NodeId, { from, base }: ColdRange, buffer: number, result: number | LogError, isSame: boolean): void {
     if (typeof result !== 'number') {
       this.#freeBuffers.push(buffer);
+      // Trimmed meanwhile: its file may be gone.
+      if (from < this.#raft.log.start) return;
       this.#rareLog.say('error', `feed ${to}`, `cannot feed node ${to} from offset ${from}: ${result.message}`);
       this.#paces.get(to)?.pause(this.#ports.nowMs() + RETRY_MS);
       return;

@@ -4,7 +4,7 @@
 import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { doesCount } from '../core/ids.ts';
+import { doesCount, type EntryTerm } from '../core/ids.ts';
 import { noOpPayload } from '../format/noOp.ts';
 import { Gate } from '../memory/gate.ts';
 import { DISK_CRITICAL, ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
@@ -175,6 +175,20 @@ export class Replica {
     this.#turn(() => {
       this.raft.truncated(end);
       this.#memory.lastEntry = this.raft.log.last;
+    });
+  }
+
+  /**
+   * The log is to begin at `base`, in front of a segment; all before it is committed. `save`, told whose the entry before it is, makes that
+   * durable before it returns. Not called any more once this replica has ended.
+   */
+  trim(base: number, save: (before: EntryTerm) => void): void {
+    // Alone, the writers commit without this thread: it may not have heard how far.
+    this.durableMoved();
+    this.#turn(() => {
+      save(this.raft.log.before(base));
+      this.raft.trimmed(base);
+      this.#feeder.trimmed(base);
     });
   }
 

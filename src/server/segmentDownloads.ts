@@ -77,7 +77,7 @@ export class SegmentDownloads {
     const { start, commit } = this.#sources.bounds();
     const segments = this.#sources
       .sealed()
-      .filter(({ base, end }) => base >= start && end <= commit)
+      .filter(({ end }) => end > start && end <= commit)
       .map(({ base, end }) => ({ base, end, url: `/log/${clusterId}/${generation}/segments/${base}-${end}` }));
     return `${JSON.stringify({ clusterId, generation, start, commit, segments })}\n`;
   }
@@ -88,7 +88,7 @@ export class SegmentDownloads {
     const [, first, last] = NAME.exec(name) ?? [];
     const base = Number(first);
     const segment = first === undefined ? undefined : this.#sources.sealed().find((one) => one.base === base && one.end === Number(last));
-    if (first !== undefined && base < start) return text(410, `what is before offset ${start} was trimmed`, cors);
+    if (first !== undefined && Number(last) <= start) return text(410, `what is before offset ${start} was trimmed`, cors);
     if (segment === undefined || segment.end > commit || name !== `${segment.base}-${segment.end}`)
       return text(404, 'no such segment is sealed and committed here', cors);
     const size = segment.end - segment.base;

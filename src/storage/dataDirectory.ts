@@ -93,7 +93,7 @@ export function beforeStart({ startTerm, startLeader }: Identity): EntryTerm {
 
 /**
  * Makes it durable that the log starts at `start`, the base of a segment, after an entry of `before`, and that the segments between the start before and this one are to
- * be removed. {@link saveRemoved} ends that. For a process that has the directory's lock, while no thread of a node runs.
+ * be removed. {@link saveRemoved} ends that. Only one thread of a running node may change its identity.
  */
 export function saveStart(disk: Disk, directory: string, identity: Identity, start: number, before: EntryTerm): Identity {
   assert(start >= identity.start, 'the start of a log moves forward');
@@ -101,7 +101,7 @@ export function saveStart(disk: Disk, directory: string, identity: Identity, sta
   return identity.start === start ? identity : changed(disk, directory, identity, change);
 }
 
-/** Makes it durable that no segment before the start is left. */
+/** Makes it durable that no segment before the start is left. Only one thread of a running node may change its identity. */
 export function saveRemoved(disk: Disk, directory: string, identity: Identity): Identity {
   return identity.removeFrom === identity.start ? identity : changed(disk, directory, identity, { removeFrom: identity.start });
 }

@@ -5,6 +5,7 @@ import { INDEX_INTERVAL_BYTES, RESULT_BYTES_AT, RESULT_DATA_END_AT, RESULT_SIZE_
 import { LogError } from '../core/errors.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
+import { WORD } from '../memory/map.ts';
 import { compileServerWasm, instantiateServerWasm } from '../memory/wasm.ts';
 import type { StorageContext } from './context.ts';
 import { readFile } from './disk.ts';
@@ -47,7 +48,7 @@ export function lastDataEnd(context: StorageContext, sealed: readonly { readonly
     const found = segment === undefined ? undefined : dataEndIn(context, segment.base, segment.end);
     if (found !== undefined) return found;
   }
-  return context.identity.start;
+  return Math.max(context.identity.start, context.memory.word(WORD.BASE));
 }
 
 /** The same for one segment; undefined when it has no data. */

@@ -15,6 +15,11 @@ export interface DiskTasks {
   allocate(request: { readonly name: string; readonly bytes: number }): Promise<true>;
   /** Cuts the log at `offset`; no writer may run. */
   truncate(request: { readonly offset: number }): Promise<Truncation>;
+  /**
+   * Removes the segments at `bases`, in order, all of them before the log's durable start. `isLast`: what was removed, by the calls before, too, is
+   * gone durably when it resolves.
+   */
+  remove(request: { readonly bases: readonly number[]; readonly isLast: boolean }): Promise<true>;
   /** Bytes that files in the data directory may yet take. */
   freeBytes(): Promise<number>;
   /** Reads entries into the cold buffer `buffer`; resolves to their bytes. */

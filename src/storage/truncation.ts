@@ -43,7 +43,9 @@ export function truncateLog(context: StorageContext, offset: number): Truncation
   const { tail } = memory;
   assert(memory.durable === tail, 'all that is ordered is durable when the log is cut');
   assert(offset >= memory.commit && offset <= tail, 'the log is cut between its commit and its end');
-  const bases = listSegments(disk, directory).filter((base) => base >= identity.start);
+  // Those before are on their way out.
+  const first = Math.max(identity.start, memory.word(WORD.BASE));
+  const bases = listSegments(disk, directory).filter((base) => base >= first);
   const kept = bases.filter((base) => base < offset);
   const removed = bases.slice(kept.length);
   const last = kept.pop();

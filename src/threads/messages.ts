@@ -34,6 +34,7 @@ export interface Tasks {
   write: Task<'write'>;
   allocate: Task<'allocate'>;
   truncate: Task<'truncate'>;
+  remove: Task<'remove'>;
   readCold: Task<'readCold'>;
 }
 
@@ -72,6 +73,10 @@ export type ToRaft =
   | { readonly kind: 'sealed'; readonly segment: SegmentRange }
   /** The log was cut as asked, and ends at `end`. */
   | { readonly kind: 'truncated'; readonly end: number }
+  /** The log is to begin at `base`, in front of a segment: all before is committed. */
+  | { readonly kind: 'trim'; readonly base: number }
+  /** All segments before `base` are gone, durably: it is where the last `trimmed` said. */
+  | { readonly kind: 'removed'; readonly base: number }
   | { readonly kind: 'transfer' }
   | { readonly kind: 'readIndex'; readonly id: number }
   /** Uploads are staged in this memory from now on: comes once, before the first of its rows. */
@@ -86,6 +91,8 @@ export type FromRaft =
   /** The log's end rolled to this slot: its writer is to be started. */
   | { readonly kind: 'openSegment'; readonly slot: number }
   | { readonly kind: 'truncate'; readonly offset: number }
+  /** That the log begins at `base` is durable, and this thread needs nothing from before it any more. */
+  | { readonly kind: 'trimmed'; readonly base: number }
   | { readonly kind: 'readIndexDone'; readonly id: number; readonly index: number | undefined }
   | { readonly kind: 'transferDone'; readonly ok: boolean }
   /** This row of the staging memory is not needed any more: its upload is part of the log, or could not be. */

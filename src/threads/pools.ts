@@ -60,6 +60,11 @@ export class Pools implements DiskTasks {
     return this.#writers.run('truncate', request);
   }
 
+  /** On the allocator's thread: both are of use to the log later, and no append waits for either. */
+  remove(request: Tasks['remove']['request']): Promise<true> {
+    return this.#allocator.run('remove', request);
+  }
+
   readCold(request: Tasks['readCold']['request']): Promise<number> {
     return this.#readers.run('readCold', request);
   }

@@ -52,7 +52,7 @@ export interface RaftTimer {
 
 export interface RaftHostPorts
   extends Pick<ReplicaPorts, 'nowMs' | 'wallMs' | 'saveVote' | 'readCold'>,
-    Pick<AdmissionPorts, 'saveKnown' | 'saveStanding'> {
+    Pick<AdmissionPorts, 'saveKnown' | 'saveStanding' | 'saveStart' | 'saveRemoved'> {
   /** Calls `act` after `delayMs`, at least 1. `what` names it, for whoever traces. */
   after(delayMs: number, what: 'tick' | 'admission' | 'quorum' | 'causes', act: () => void): RaftTimer;
   /** As `follow` in src/memory/follow.ts. */
@@ -153,6 +153,12 @@ export class RaftHost {
       case 'truncated':
         this.replica.truncated(message.end);
         break;
+      case 'trim':
+        this.#trim(message.base);
+        break;
+      case 'removed':
+        this.admission.saveRemoved(message.base);
+        break;
       case 'transfer':
         this.replica.transfer();
         break;
@@ -172,6 +178,13 @@ export class RaftHost {
       default:
         unreachable(message);
     }
+  }
+
+  #trim(base: number): void {
+    this.replica.trim(base, (before) => {
+      this.admission.saveStart(base, before);
+      this.#ports.tell({ kind: 'trimmed', base });
+    });
   }
 
   async #stop(): Promise<void> {
@@ -304,6 +317,8 @@ export class RaftHost {
     return new Admission(this.replica, this.#setup.identity, {
       saveKnown: (before, node, instance) => ports.saveKnown(before, node, instance),
       saveStanding: (before, standing) => ports.saveStanding(before, standing),
+      saveStart: (before, start, entry) => ports.saveStart(before, start, entry),
+      saveRemoved: (before) => ports.saveRemoved(before),
       send: (to, message) => void this.#links?.send(to, message),
       advertised: (node, url) => ports.tell({ kind: 'advertised', node, url }),
       log: (level, text) => this.#main.log(level, text),

@@ -18,7 +18,7 @@ import { follow } from '../memory/follow.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
 import type { RaftSettings } from '../raft/core.ts';
-import { saveKnown, saveStanding, writeVote } from '../storage/dataDirectory.ts';
+import { saveKnown, saveRemoved, saveStanding, saveStart, writeVote } from '../storage/dataDirectory.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
 import { ColdPool } from './pools.ts';
@@ -86,6 +86,8 @@ function portsOf(setup: RaftSetup, memory: TailMemory, tell: (message: FromRaft)
     saveVote: (vote) => writeVote(disk, directory, vote),
     saveKnown: (before, node, instance) => saveKnown(disk, directory, before, node, instance),
     saveStanding: (before, standing) => saveStanding(disk, directory, before, standing),
+    saveStart: (before, start, entry) => saveStart(disk, directory, before, start, entry),
+    saveRemoved: (before) => saveRemoved(disk, directory, before),
     readCold: (range, buffer, done) => {
       assert(feeders !== undefined, 'only a cluster feeds other nodes');
       feeders.readCold({ range, buffer: COLD_READERS + buffer }).then(done, (error: LogError) => done(error));

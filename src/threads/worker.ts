@@ -10,6 +10,7 @@ import { allocateFile } from '../storage/allocator.ts';
 import type { StorageContext } from '../storage/context.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { recover } from '../storage/recovery.ts';
+import { removeSegments } from '../storage/removal.ts';
 import { SegmentReader } from '../storage/segmentReader.ts';
 import { writeSegment } from '../storage/segmentTask.ts';
 import { truncateLog } from '../storage/truncation.ts';
@@ -39,6 +40,9 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
       return writeSegment(context, task.request.slot, task.request.spare);
     case 'truncate':
       return truncateLog(context, task.request.offset);
+    case 'remove':
+      removeSegments(context, task.request.bases, task.request.isLast);
+      return true;
     case 'readCold':
       return reader.read(task.request.range, task.request.buffer);
     default:

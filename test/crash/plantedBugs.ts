@@ -11,6 +11,7 @@ import { DIRECT_BYTES, type Disk, type FileHandle } from '../../src/storage/disk
 import { BOUND_BUGS } from './boundBugs.ts';
 import { FaultyDisk, type PlantedBug, SEGMENT_PATTERN } from './faultyDisk.ts';
 import { DIRECTORY } from './testNode.ts';
+import { TRIM_BUGS } from './trimBugs.ts';
 import { TRUNCATION_BUGS } from './truncationBugs.ts';
 
 /** A name that a file has only until it is whole: `vote.tmp`, `node.json.tmp`, `….index.tmp`. */
@@ -240,5 +241,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   { name: 'recovery keeps the beginning of a torn batch', plant: (disk) => disk, plantInMemory: forgetBatches },
   { name: 'nobody remembers where data ends', plant: (disk) => disk, plantInMemory: forgetDataEnd },
   ...TRUNCATION_BUGS,
+  ...TRIM_BUGS,
   ...BOUND_BUGS,
 ];

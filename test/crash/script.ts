@@ -143,6 +143,12 @@ class Recorder {
       this.#durable = end;
       this.#dataEnd = Math.max(start, dataEndOf(this.#ordered.slice(0, end), 0, 0));
     },
+    trimming: (base) => {
+      this.#trimming = Math.max(this.#trimming, base);
+    },
+    trimmed: (base) => {
+      this.#trimmed = base;
+    },
     truncating: (offset) => {
       this.#noteDurable();
       this.#truncating = offset;
@@ -151,8 +157,7 @@ class Recorder {
       this.#truncating = undefined;
       this.#ordered = new OrderedLog(this.#ordered.slice(0, offset));
       this.#durable = offset;
-      if (this.#dataEnd > offset) this.#dataEnd = dataEndOf(this.#ordered.slice(0, offset), 0, 0);
-      this.#dataEnd = Math.max(this.#dataEnd, this.#memory.word(WORD.START));
+      if (this.#dataEnd > offset) this.#dataEnd = Math.max(this.#memory.word(WORD.BASE), dataEndOf(this.#ordered.slice(0, offset), 0, 0));
       this.#checkDataEnd();
     },
     ordered: (first, _end, bytes) => {
@@ -270,9 +275,11 @@ class Recorder {
     } else if (choice < 91 && node.spares === 0) {
       this.actions.push('allocate');
       node.allocate();
-    } else if (choice < 94) {
+    } else if (choice < 92) {
       this.actions.push('settle');
       node.settle();
+    } else if (choice < 94) {
+      this.#trimRunning(node);
     } else if (choice < 98) {
       this.#restart(node);
     } else if (choice < 102) {
@@ -282,6 +289,16 @@ class Recorder {
     } else {
       this.#truncate(node);
     }
+  }
+
+  /** Some steps of a trim; one in four dies of it. */
+  #trimRunning(node: TestNode): void {
+    const start = this.random.below(this.#ordered.end + 1);
+    const steps = 1 + this.random.below(4);
+    if (this.random.oneIn(4)) this.#fuse = this.random.below(10);
+    this.actions.push(`trim to ${start}, or go on with it, ${steps} steps, ${this.#fuse} operations until it dies`);
+    for (let i = 0; i < steps; i += 1) node.trim(start);
+    this.#fuse = Number.POSITIVE_INFINITY;
   }
 
   #append(node: TestNode): string {

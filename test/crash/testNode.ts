@@ -12,10 +12,21 @@ import { type AppendStatus, type ReplicatedStatus, Tail } from '../../src/memory
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
 import type { LogTerm, SealedSegment, StorageContext } from '../../src/storage/context.ts';
-import { createIdentity, type Identity, readIdentity, readVote, type Vote, writeVote } from '../../src/storage/dataDirectory.ts';
+import {
+  beforeStart,
+  createIdentity,
+  type Identity,
+  readIdentity,
+  readVote,
+  saveRemoved,
+  saveStart,
+  type Vote,
+  writeVote,
+} from '../../src/storage/dataDirectory.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { spareName } from '../../src/storage/names.ts';
 import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
+import { removeSegments } from '../../src/storage/removal.ts';
 import { type Pause, SegmentTask } from '../../src/storage/segmentTask.ts';
 import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';
 import { termsOf } from './batches.ts';
@@ -35,6 +46,9 @@ export interface NodeEvents {
   recovered?(log: RecoveredLog): void;
   /** Entries were ordered at [first, end) and stand in `bytes`. */
   ordered?(first: number, end: number, bytes: Uint8Array): void;
+  /** The log is about to begin at `base` durably, and does. */
+  trimming?(base: number): void;
+  trimmed?(base: number): void;
   /** From here on only what is before `offset` is sure to survive. */
   truncating?(offset: number): void;
   /** The log ends at `offset`, and what was behind it never comes back. */
@@ -86,6 +100,9 @@ export class TestNode {
   readonly sealed: SealedSegment[] = [];
   readonly #terms: LogTerm[] = [];
   #nextSpare = 1;
+  /** What node.json says. */
+  #identity: Identity;
+  #trimming: Generator<void, void> | undefined;
   #isLeader = false;
   #savedBound = 0;
   readonly vote: Vote;
@@ -104,6 +121,7 @@ export class TestNode {
     this.vote = readVote(disk, DIRECTORY);
     this.recovered = recover(this.context);
     events.recovered?.(this.recovered);
+    this.#identity = this.recovered.identity;
     this.term = Math.max(this.vote.currentTerm, this.recovered.lastTerm) + 1;
     this.tail = new Tail(memory, (slot) => this.#opened(slot));
   }
@@ -147,6 +165,7 @@ export class TestNode {
   #takeOver(): void {
     this.sealed.push(...this.recovered.sealed);
     const { start, end, dataEnd, openBase } = this.recovered;
+    this.#memory.setWord(WORD.BASE, start);
     this.#memory.setWord(WORD.START, start);
     this.#memory.setWord(WORD.TERM, this.term);
     this.#terms.push(...this.recovered.terms);
@@ -239,6 +258,35 @@ export class TestNode {
     this.#memory.addWord32(SIGNAL.STOP, -1);
     if (truncation.openBase !== undefined) this.#resume(this.#memory.openSlot);
     return truncation;
+  }
+
+  /** The next step of a trim of the running node: that of one that has begun, or of one to the last segment at or before `start`. */
+  trim(start: number): void {
+    this.#trimming ??= this.#trimTo(Math.min(start, this.#memory.commitBound - 1));
+    if (this.#trimming.next().done === true) this.#trimming = undefined;
+  }
+
+  /** As src/node/trims.ts, segments.ts and replica.ts do it on three threads. */
+  *#trimTo(start: number): Generator<void, void> {
+    const { disk, memory } = this.context;
+    const whole = this.sealed.toSorted((a, b) => a.base - b.base);
+    let base = memory.word(WORD.BASE);
+    for (const segment of whole) if (segment.base === base && segment.end <= start) base = segment.end;
+    if (base === memory.word(WORD.BASE)) return;
+    const before = this.#terms.findLast(({ offset }) => offset < base);
+    this.#events.trimming?.(base);
+    this.#identity = saveStart(disk, DIRECTORY, this.#identity, base, before ?? beforeStart(this.#identity));
+    this.#events.trimmed?.(base);
+    yield;
+    memory.setWord(WORD.BASE, base);
+    memory.setWord(WORD.START, base);
+    const gone = whole.filter((segment) => segment.base < base).map((segment) => segment.base);
+    this.sealed.splice(0, this.sealed.length, ...whole.filter((segment) => segment.base >= base));
+    for (const [i, each] of gone.entries()) {
+      removeSegments(this.context, [each], i === gone.length - 1);
+      yield;
+    }
+    this.#identity = saveRemoved(disk, DIRECTORY, this.#identity);
   }
 
   /** All tasks finish what there is, and end. */

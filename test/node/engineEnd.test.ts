@@ -122,6 +122,8 @@ describe('an engine on ports', () => {
   const raft: RaftPort = {
     started: Promise.resolve(),
     sealed: () => undefined,
+    trim: () => Promise.resolve(),
+    removed: () => undefined,
     staging: () => undefined,
     staged: () => undefined,
     readIndex: () => Promise.resolve(undefined),
@@ -157,6 +159,7 @@ describe('an engine on ports', () => {
         write: () => new Promise(() => undefined),
         allocate: () => Promise.resolve(true),
         truncate: () => Promise.reject(new Error('nothing to truncate')),
+        remove: () => Promise.resolve(true),
         readCold: () => Promise.resolve(0),
         freeBytes: () => Promise.resolve(2 ** 40),
       },

@@ -130,6 +130,35 @@ describe('a log whose beginning was trimmed', () => {
   });
 });
 
+describe('a leader that trims', () => {
+  test('feeds on who has what is left, and is stuck with who lacks what is gone, also when an old answer of it comes late', () => {
+    const cluster = led({ windowBytes: 250 });
+    const [leader, second] = [cluster.node(1), cluster.node(2)];
+    cluster.loses = ({ from, message }) => from === 3 && message.kind === 'appendResponse';
+    for (let i = 0; i < 5; i += 1) leader.append();
+    cluster.calm();
+    const { commit } = leader.raft;
+    expect(commit).toBe(leader.end);
+    // Its answer to what it got long ago.
+    const early = appendResponse({ offset: NOOP_BYTES + 100, durable: NOOP_BYTES + 100 });
+    leader.raft.trimmed(commit - 100);
+    expect(leader.raft.leadership?.peers.get(3)?.state).toBe('stuck');
+    leader.raft.step(3, early);
+    leader.append();
+    expect(leader.raft.due(3)).toBeUndefined();
+    cluster.pass(500);
+    expect(leader.raft.leadership?.peers.get(3)?.state).toBe('stuck');
+    // A follower trims as well, and goes on.
+    second.raft.trimmed(second.raft.commit);
+    leader.append();
+    cluster.pass(500);
+    expect([second.end, second.raft.commit]).toEqual([leader.end, leader.end]);
+    expect(() => second.raft.trimmed(0)).toThrow('trimmed to a place inside it');
+    leader.append();
+    expect(() => leader.raft.trimmed(leader.end)).toThrow('only what is committed');
+  });
+});
+
 describe('the commit (3.6.2)', () => {
   test('entries of an earlier term are not committed by counting them: figure 3.7 (figure 8 of the paper; logcabin#44, canonical/raft#220)', () => {
     // (a), (b): node 1 led in term 2 and got its entry to node 2; node 5 led in term 3 and has one of its own.

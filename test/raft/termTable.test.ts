@@ -11,10 +11,19 @@ const OTHER = '00000000000000ff';
 
 /** One record per byte: what the table must say, the slow way. */
 class Bytes {
-  readonly start: number;
+  start: number;
   terms: number[] = [];
+  /** Of the entry before the start. */
+  #before: number;
 
   constructor(start: number) {
+    this.start = start;
+    this.#before = start === 0 ? 0 : BEFORE.term;
+  }
+
+  trim(start: number): void {
+    this.#before = this.termBefore(start);
+    this.terms = this.terms.slice(start - this.start);
     this.start = start;
   }
 
@@ -24,7 +33,7 @@ class Bytes {
 
   termBefore(offset: number): number {
     if (offset < this.start) return 0;
-    return this.terms[Math.min(offset, this.end) - 1 - this.start] ?? (this.start === 0 ? 0 : BEFORE.term);
+    return this.terms[Math.min(offset, this.end) - 1 - this.start] ?? this.#before;
   }
 
   endOf(term: number): number {
@@ -33,17 +42,22 @@ class Bytes {
 }
 
 describe('the term table', () => {
-  test('answers as a record of every byte would, through growth and cuts', () => {
-    const change = fc.record({ isCut: fc.integer({ min: 0, max: 4 }).map((n) => n === 0), skip: fc.nat(2), bytes: fc.nat(5) });
+  test('answers as a record of every byte would, through growth, cuts and trims', () => {
+    const what = fc.constantFrom('cut', 'trim', 'growth', 'growth', 'growth');
+    const change = fc.record({ what, skip: fc.nat(2), bytes: fc.nat(5) });
     fc.assert(
       fc.property(fc.constantFrom(0, 7), fc.array(change, { maxLength: 30 }), (start, changes) => {
         const table = new TermTable(start, start, [], start === 0 ? NO_TERM : BEFORE);
         const bytes = new Bytes(start);
-        for (const { isCut, skip, bytes: count } of changes) {
-          if (isCut) {
-            const end = Math.max(start, bytes.end - count);
+        for (const { what: kind, skip, bytes: count } of changes) {
+          if (kind === 'trim') {
+            const to = Math.min(bytes.end, bytes.start + count);
+            table.trim(to);
+            bytes.trim(to);
+          } else if (kind === 'cut') {
+            const end = Math.max(bytes.start, bytes.end - count);
             table.truncate(end);
-            bytes.terms.length = end - start;
+            bytes.terms.length = end - bytes.start;
           } else {
             const term = Math.max(1, table.lastTerm + skip);
             table.extend(term, anyLeader(term), table.end + count);
@@ -54,7 +68,8 @@ describe('the term table', () => {
             const term = bytes.termBefore(offset);
             expect(table.before(offset)).toMatchObject({ term, leader: term === 0 ? NO_INSTANCE : anyLeader(term) });
           }
-          for (let offset = start; offset < bytes.end; offset += 1) expect(table.at(offset).term).toBe(bytes.terms[offset - start]);
+          for (let offset = bytes.start; offset < bytes.end; offset += 1)
+            expect(table.at(offset).term).toBe(bytes.terms[offset - bytes.start]);
           for (let term = 0; term <= table.lastTerm + 1; term += 1) {
             expect(table.endOf(term)).toBe(bytes.endOf(term));
             expect(table.endShared({ term, leader: anyLeader(term) })).toBe(bytes.endOf(term));
@@ -62,7 +77,7 @@ describe('the term table', () => {
             expect(table.endShared({ term, leader: OTHER })).toBe(bytes.endOf(term - 1));
           }
         }
-        const again = new TermTable(start, table.end, table.starts, BEFORE);
+        const again = new TermTable(table.start, table.end, table.starts, BEFORE);
         expect(again.starts).toEqual(table.starts);
       }),
       { seed: 1, numRuns: 200 },

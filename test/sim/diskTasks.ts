@@ -6,6 +6,7 @@ import { LogError } from '../../src/core/errors.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
+import { removeSegments } from '../../src/storage/removal.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { type SegmentOutcome, SegmentTask } from '../../src/storage/segmentTask.ts';
 import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';
@@ -94,6 +95,13 @@ export class DiskTasks implements Port {
     return this.#run('cut', () => {
       this.#ports.truncating(offset);
       return truncateLog(this.#context, offset);
+    });
+  }
+
+  remove({ bases, isLast }: Tasks['remove']['request']): Promise<true> {
+    return this.#run('remove', () => {
+      removeSegments(this.#context, bases, isLast);
+      return true;
     });
   }
 

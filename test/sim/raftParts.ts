@@ -2,7 +2,7 @@
 
 import { LogError } from '../../src/core/errors.ts';
 import { COLD_READERS } from '../../src/core/limits.ts';
-import { type Identity, saveKnown, saveStanding, writeVote } from '../../src/storage/dataDirectory.ts';
+import { type Identity, saveKnown, saveRemoved, saveStanding, saveStart, writeVote } from '../../src/storage/dataDirectory.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import type { FromRaft } from '../../src/threads/messages.ts';
 import type { RaftHostPorts, RaftLinks, RaftLinksOptions } from '../../src/threads/raftHost.ts';
@@ -72,6 +72,8 @@ export function raftPorts(process: Process, events: RaftPartEvents): RaftHostPor
       );
       return saved(before, saveStanding(disk, DIRECTORY, before, standing));
     },
+    saveStart: (before, start, entry) => saved(before, saveStart(disk, DIRECTORY, before, start, entry)),
+    saveRemoved: (before) => saved(before, saveRemoved(disk, DIRECTORY, before)),
     readCold: (range, buffer, done) => {
       diskThread.post(node.diskMs(), 'read', () => {
         let result: number | LogError;
