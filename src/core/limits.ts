@@ -477,3 +477,6 @@ export const ANNOUNCE_WAIT_SHARE = 0.0025;
  */
 export const REFERENCE_DOUBT_MS = 1_000;
 export const MAX_DOUBT_HITS = 65_536;
+
+/** The client whose upload it was is not referred to for twice REFERENCE_DOUBT_MS, and for twice as long after each one more, up to this. */
+export const MAX_DISTRUST_MS = 64_000;

@@ -11,7 +11,7 @@
 //   2 voteResponse       –          –           –        –         –       –       –            1 isPreVote, 2 granted
 //   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  1 a reference in place of the entries
 //                        prevLeader                                                entriesLeader
-//   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 mayLead, 16 awaitsCommit, 32 isHung, 64 isFull
+//   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 mayLead, 16 awaitsCommit, 32 isHung, 64 isFull, 128 isMissing
 //                        hintLeader
 //   5 timeoutNow         –          –           –        –         –       –       –            –
 //   6 readIndexRequest   –          –           –        –         –       id      –            –
@@ -107,7 +107,7 @@ const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; rea
   voteRequest: { flags: 3, uses: ['termAtA', 'a'] },
   voteResponse: { flags: 3, uses: [] },
   appendRequest: { flags: IS_REFERENCE, uses: [...OPTIONAL] },
-  appendResponse: { flags: 127, uses: ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'number'] },
+  appendResponse: { flags: 255, uses: ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'number'] },
   timeoutNow: { flags: 0, uses: [] },
   readIndexRequest: { flags: 0, uses: ['number'] },
   readIndexResponse: { flags: 1, uses: ['a', 'number'] },
@@ -219,8 +219,8 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     }
     case 'appendResponse': {
       const { hintTerm: termAtA, hintLeader: leaderAtA, offset: a, durable: b, rejected: c, round: number } = message;
-      const { accepted, isVoter, hasHeardAll, mayLead, awaitsCommit, isHung, isFull } = message;
-      const flags = flagsOf(accepted, isVoter, hasHeardAll, mayLead, awaitsCommit, isHung, isFull);
+      const { accepted, isVoter, hasHeardAll, mayLead, awaitsCommit, isHung, isFull, isMissing } = message;
+      const flags = flagsOf(accepted, isVoter, hasHeardAll, mayLead, awaitsCommit, isHung, isFull, isMissing);
       return frameOf(kind, { term, flags, termAtA, leaderAtA, a, b, c, number });
     }
     case 'timeoutNow':
@@ -285,6 +285,7 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
         awaitsCommit: isSet(16),
         isHung: isSet(32),
         isFull: isSet(64),
+        isMissing: isSet(128),
       };
     }
     case 'timeoutNow':

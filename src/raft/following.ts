@@ -103,7 +103,7 @@ export class Following {
   /** Tells the leader of an earlier term that it no longer leads. */
   refuse(from: NodeId, { prevOffset }: AppendRequest): void {
     const { log } = this.#core;
-    this.#respond(from, { accepted: false, offset: log.end, durable: 0, ...hintOf(log.last), rejected: prevOffset });
+    this.#respond(from, { accepted: false, offset: log.end, durable: 0, ...hintOf(log.last), rejected: prevOffset, isMissing: false });
   }
 
   /** The bytes of a `store` effect are at the log's end, or why not. The flush that follows answers the leader. */
@@ -126,7 +126,7 @@ export class Following {
         this.#reject(request.end, entriesOf(request));
         break;
       case 'missing':
-        this.#reject(request.end, entriesOf(request));
+        this.#reject(request.end, entriesOf(request), true);
         break;
       default:
         unreachable(outcome);
@@ -232,22 +232,32 @@ export class Following {
   #accept(): void {
     const { durable, leader } = this.#core;
     const offset = this.#verified;
-    this.#respond(leader, { accepted: true, offset, durable: Math.min(durable, offset), ...hintOf(NO_TERM), rejected: 0 });
+    this.#respond(leader, {
+      accepted: true,
+      offset,
+      durable: Math.min(durable, offset),
+      ...hintOf(NO_TERM),
+      rejected: 0,
+      isMissing: false,
+    });
   }
 
   /**
    * What follows `rejected`, of or after `leaders`, was not taken. Says where the logs may agree: at the end of a term that both may have,
-   * never below the commit.
+   * never below the commit. `isMissing`: it is an upload that is not there.
    */
-  #reject(rejected: number, leaders: EntryTerm): void {
+  #reject(rejected: number, leaders: EntryTerm, isMissing = false): void {
     const { log, commit, leader } = this.#core;
     let place = Math.min(rejected, this.#truncating ?? log.end, log.end);
     if (!mayFollow(log.before(place), leaders)) place = log.endShared(leaders);
     const offset = Math.max(place, commit);
-    this.#respond(leader, { accepted: false, offset, durable: 0, ...hintOf(log.before(offset)), rejected });
+    this.#respond(leader, { accepted: false, offset, durable: 0, ...hintOf(log.before(offset)), rejected, isMissing });
   }
 
-  #respond(to: NodeId, answer: Pick<AppendResponse, 'accepted' | 'offset' | 'durable' | 'hintTerm' | 'hintLeader' | 'rejected'>): void {
+  #respond(
+    to: NodeId,
+    answer: Pick<AppendResponse, 'accepted' | 'offset' | 'durable' | 'hintTerm' | 'hintLeader' | 'rejected' | 'isMissing'>,
+  ): void {
     const { currentTerm, standing, hasHeardAll, awaitsCommit, isHung, isFull } = this.#core;
     const round = this.#round;
     this.#core.send(to, {

@@ -69,6 +69,8 @@ export interface AppendResponse {
   readonly hintLeader: string;
   /** Rejected: the prevOffset that did not match. Accepted: 0. */
   readonly rejected: number;
+  /** Rejected: because the upload that was referred to is not there, or is not what the leader has. */
+  readonly isMissing: boolean;
   /** Whether the sender counts: a node that lost its disk does not until it is admitted again. */
   readonly isVoter: boolean;
   /** Whether it could lead (standing `voter`). */

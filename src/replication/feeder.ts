@@ -97,9 +97,9 @@ export class Feeder {
   }
 
   /** A node has answered: what it was referred to is there, or is not. */
-  answered(from: NodeId, { accepted, offset, rejected }: AppendResponse): void {
+  answered(from: NodeId, { accepted, offset, rejected, isMissing }: AppendResponse): void {
     if (accepted) this.references.accepted(from, offset);
-    else this.references.rejected(from, rejected, this.#ports.nowMs());
+    else if (isMissing) this.references.missing(from, rejected, offset, this.#ports.nowMs());
   }
 
   /** Sends the others what they are due. Returns when to come back at the latest, on the ports' clock, if no other news comes. */
@@ -111,6 +111,7 @@ export class Feeder {
     this.#digests.startTurn();
     let heldTo = this.#raft.log.end;
     for (const [node, progress] of leadership.peers) {
+      this.references.sentTo(node, progress.next);
       this.#feedNode(node);
       this.#tellUnneeded(node, progress.next);
       heldTo = Math.min(heldTo, progress.next, progress.verified);

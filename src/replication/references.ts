@@ -28,12 +28,12 @@ class Follower {
   /** The upload that is being waited for, and how long. */
   waitsFor: OrderedUpload | undefined;
   waitUntilMs = 0;
-  /** It has been sent what ends up to here. */
+  /** It has been sent all before this. */
   sentTo = 0;
   /** Uploads that it holds and has no use for; it was not told so yet. */
   readonly unneeded = new Set<UploadKey>();
-  /** The upload that was missing last. */
-  missed: OrderedUpload | undefined;
+  /** Uploads that have been counted as hits or misses, or of which it will never be known. */
+  readonly counted = new WeakSet<OrderedUpload>();
   /** References that were not answered for: their uploads by the offset at which they end, ascending. */
   readonly referred = new Map<number, OrderedUpload>();
 }
@@ -41,6 +41,10 @@ class Follower {
 export class References {
   readonly #memory: TailMemory;
   #ordered: OrderedUpload[] = [];
+  /** No upload that ends up to here is among them any more. */
+  #goneTo = 0;
+  /** Those that are there, and cannot be referred to. */
+  readonly #lost = new WeakSet<OrderedUpload>();
   /** Where the last uploads end that were ordered in this term, the oldest first. */
   readonly #ends = new Map<UploadKey, number>();
   readonly #followers = new Map<NodeId, Follower>();
@@ -66,20 +70,20 @@ export class References {
       this.#ends.set(upload.key, upload.end);
     }
     forgetOldest(this.#ends, MAX_ANNOUNCED_UPLOADS);
-    if (this.#ordered.length > MAX_ORDERED_UPLOADS) this.#ordered.splice(0, this.#ordered.length - MAX_ORDERED_UPLOADS);
+    this.#remove(Math.max(0, this.#ordered.length - MAX_ORDERED_UPLOADS));
   }
 
   /** This node leads no longer. */
   clear(): void {
     this.#ordered = [];
+    this.#goneTo = 0;
     this.#ends.clear();
     this.#followers.clear();
   }
 
   /** All nodes have what is before `offset`: none of it will be sent again. */
   heldTo(offset: number): void {
-    const kept = this.#firstFrom(offset);
-    if (kept > 0) this.#ordered.splice(0, kept);
+    this.#remove(this.#firstEndingAfter(offset));
   }
 
   /** Node `from` holds these uploads. */
@@ -87,7 +91,7 @@ export class References {
     const follower = this.#follower(from);
     for (const key of keys) {
       // Its entries went out before it was announced, or it is announced again.
-      if ((this.#ends.get(key) ?? Number.POSITIVE_INFINITY) <= follower.sentTo) follower.unneeded.add(key);
+      if ((this.#ends.get(key) ?? Number.POSITIVE_INFINITY) <= Math.max(follower.sentTo, this.#goneTo)) follower.unneeded.add(key);
       else follower.announced.add(key);
       if (follower.waitsFor?.key !== key) continue;
       follower.trust.giveBack(Math.max(0, follower.waitUntilMs - nowMs));
@@ -97,15 +101,16 @@ export class References {
     forgetOldest(follower.unneeded, MAX_ANNOUNCED_UPLOADS);
   }
 
-  /** Node `to` was sent all before `offset`. */
+  /** Node `to` was sent all before `offset`. If that was more before, the rest may not have come, and is to be sent again. */
   sentTo(to: NodeId, offset: number): void {
     const follower = this.#follower(to);
-    for (let i = this.#firstFrom(follower.sentTo); i < this.#ordered.length; i += 1) {
+    if (offset < follower.sentTo) this.#goBack(follower, offset);
+    for (let i = this.#firstEndingAfter(follower.sentTo); i < this.#ordered.length; i += 1) {
       const upload = this.#ordered[i];
       if (upload === undefined || upload.end > offset) break;
-      follower.sentTo = upload.end;
-      if (follower.announced.delete(upload.key)) follower.unneeded.add(upload.key);
+      this.#pass(to, follower, upload);
     }
+    follower.sentTo = offset;
   }
 
   /** Whether node `to` holds uploads whose entries it was sent as bytes. */
@@ -123,9 +128,10 @@ export class References {
 
   /** Node `to` is due entries: how to send them. */
   plan(to: NodeId, { from, limit }: Due, nowMs: number): Plan {
-    for (let i = this.#firstFrom(from); i < this.#ordered.length; i += 1) {
+    for (let i = this.#firstEndingAfter(from); i < this.#ordered.length; i += 1) {
       const upload = this.#ordered[i];
       if (upload === undefined || upload.end > limit) break;
+      if (upload.offset < from) continue;
       const untilMs = this.#availability(to, upload, upload.offset === from, nowMs);
       if (untilMs === undefined) continue;
       if (upload.offset > from) return { kind: 'bytes', limit: upload.offset };
@@ -144,45 +150,42 @@ export class References {
 
   /** `upload` cannot be referred to: its bytes are not in memory any more. */
   drop(upload: OrderedUpload): void {
-    const at = this.#ordered.indexOf(upload);
-    if (at >= 0) this.#ordered.splice(at, 1);
+    this.#lost.add(upload);
   }
 
-  /** Node `from` has rejected what ends at `end`, and so all that was sent after it: that is still to be referred to. */
-  rejected(from: NodeId, end: number, nowMs: number): void {
+  /** Node `from`, whose log ends at `offset`, could not place what ends at `end`: that was not there, or was another one. */
+  missing(from: NodeId, end: number, offset: number, nowMs: number): void {
     const follower = this.#followers.get(from);
-    if (follower === undefined) return;
-    follower.sentTo = Math.min(follower.sentTo, end);
-    for (const [referredEnd, upload] of follower.referred) {
-      if (referredEnd < end) continue;
-      follower.referred.delete(referredEnd);
-      if (referredEnd > end) follower.announced.add(upload.key);
-      else {
-        this.#add(WORD.REFERENCE_MISSES);
-        follower.trust.rejected(upload.client, nowMs);
-        // It is counted once, however it is found missing.
-        follower.missed = upload;
-      }
-    }
+    const upload = this.#ordered[this.#firstEndingAfter(offset)];
+    // A node that has a part of it, as bytes, was referred to it by mistake.
+    if (follower === undefined || upload?.offset !== offset || upload.end !== end) return;
+    // After a break of the link it may have been referred to it twice: this is the answer to both.
+    const wasReferred = follower.referred.delete(end);
+    if (!follower.announced.delete(upload.key) && !wasReferred) return;
+    follower.trust.rejected(upload.client, nowMs);
+    // It is counted once, however it is found missing.
+    if (follower.counted.has(upload)) return;
+    follower.counted.add(upload);
+    this.#add(WORD.REFERENCE_MISSES);
   }
 
   /** Node `from` has everything before `offset`. */
   accepted(from: NodeId, offset: number): void {
     const follower = this.#followers.get(from);
     if (follower === undefined) return;
-    for (const [end, { client }] of follower.referred) {
+    for (const [end, upload] of follower.referred) {
       if (end > offset) break;
       follower.referred.delete(end);
-      follower.trust.placed(client);
+      follower.trust.placed(upload.client);
+      follower.counted.add(upload);
       this.#add(WORD.REFERENCE_HITS);
     }
   }
 
-  /** The link to node `to` is new: what it was referred to may not have come. */
+  /** The link to node `to` is new: what it was referred to may have been placed, or not. */
   reconnected(to: NodeId): void {
     const follower = this.#follower(to);
-    follower.referred.clear();
-    follower.sentTo = 0;
+    for (const upload of follower.referred.values()) follower.counted.add(upload);
   }
 
   #follower(node: NodeId): Follower {
@@ -191,42 +194,78 @@ export class References {
     return known;
   }
 
-  /** Index of the first upload at or after `offset`. */
-  #firstFrom(offset: number): number {
+  /** Index of the first upload that ends after `offset`. */
+  #firstEndingAfter(offset: number): number {
     let [low, high] = [0, this.#ordered.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#ordered[middle]?.offset ?? 0) < offset) low = middle + 1;
+      if ((this.#ordered[middle]?.end ?? 0) <= offset) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 
+  /** The first `count` uploads will not be referred to any more. */
+  #remove(count: number): void {
+    if (count === 0) return;
+    for (const upload of this.#ordered.splice(0, count)) {
+      this.#goneTo = upload.end;
+      for (const [node, follower] of this.#followers) if (upload.end > follower.sentTo) this.#pass(node, follower, upload);
+    }
+  }
+
+  /** What a node was referred to after `offset` it has not looked at: it holds it still. */
+  #goBack(follower: Follower, offset: number): void {
+    for (const [end, upload] of follower.referred) {
+      if (end <= offset) continue;
+      follower.referred.delete(end);
+      follower.announced.add(upload.key);
+    }
+    forgetOldest(follower.announced, MAX_ANNOUNCED_UPLOADS);
+  }
+
+  /** Node `to` has been referred to `upload`; otherwise it has its entries as bytes, or will have. */
+  #pass(to: NodeId, follower: Follower, upload: OrderedUpload): void {
+    if (follower.referred.get(upload.end) === upload) return;
+    this.#miss(to, follower, upload);
+    if (follower.announced.delete(upload.key)) follower.unneeded.add(upload.key);
+  }
+
+  /** Node `to` is sent the entries of `upload`, although its client says that it has them. */
+  #miss(to: NodeId, follower: Follower, upload: OrderedUpload): void {
+    if (!isNamed(upload, to) || follower.counted.has(upload)) return;
+    follower.counted.add(upload);
+    this.#add(WORD.REFERENCE_MISSES);
+    if (!follower.announced.has(upload.key)) follower.trust.missed(upload.client);
+  }
+
   /** NOW: node `to` can be referred to `upload`; a time: that is waited for until then; undefined: no, and if it `isNext`, that is a miss. */
   #availability(to: NodeId, upload: OrderedUpload, isNext: boolean, nowMs: number): number | undefined {
-    if (((upload.nodes >>> (to - 1)) & 1) === 0) return undefined;
+    if (!isNamed(upload, to) || this.#lost.has(upload)) return undefined;
     const follower = this.#follower(to);
     const { trust } = follower;
     const { client } = upload;
     const mayRefer = trust.mayRefer(client, nowMs);
     if (mayRefer && follower.announced.has(upload.key)) return NOW;
-    // What is sent as bytes before it ends there: its announcement may come until then, and if it does not, that is a miss.
-    if (!isNext) return mayRefer ? nowMs : undefined;
+    // What is sent as bytes before it ends there: its announcement may come until then, and if it does not, that is a miss. But many short messages cost
+    // everybody: not where the one before has not come either.
+    if (!isNext) return mayRefer && trust.mayHope(client) ? nowMs : undefined;
     if (follower.waitsFor !== upload) {
       follower.waitsFor = upload;
       follower.waitUntilMs = nowMs + (mayRefer ? trust.takeWait(client, nowMs) : 0);
     }
     if (nowMs < follower.waitUntilMs) return follower.waitUntilMs;
     follower.waitsFor = undefined;
-    if (follower.missed !== upload) {
-      this.#add(WORD.REFERENCE_MISSES);
-      if (!follower.announced.has(upload.key)) trust.missed(client);
-    }
-    follower.missed = upload;
+    this.#miss(to, follower, upload);
     return undefined;
   }
 
   #add(word: number): void {
     this.#memory.setWord(word, this.#memory.word(word) + 1);
   }
+}
+
+/** Whether a client says that node `to` has `upload`. */
+function isNamed(upload: OrderedUpload, to: NodeId): boolean {
+  return ((upload.nodes >>> (to - 1)) & 1) === 1;
 }

@@ -126,7 +126,12 @@ export class Staged {
       hash.update(stamped);
       return isEqual(hash.digest(), reference.digest);
     });
-    // Whatever came of it: the leader refers to an upload once.
+    // That there is no room for it now, or no segment at its place, says nothing about the upload.
+    if (status === 'full' || status === 'misplaced') {
+      this.#uploads.putBack(row);
+      return status;
+    }
+    // Whatever else came of it: the leader refers to an upload once.
     this.#uploads.done(row);
     this.#forget(row);
     this.#ports.placed(row, status === 'ordered');

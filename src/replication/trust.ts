@@ -1,8 +1,16 @@
 // What a leader thinks of clients by what came of their uploads to one other node: for whom it waits, and whom it believes at all. A reference that is rejected
-// costs everybody a moment, because nothing that follows it is taken: so the more there are of them, the more a client must have done right before it is referred to.
+// costs everybody a moment, because nothing that follows it is taken: so the more there are of them, the more a client must have done right before it is referred
+// to; and whose it was is not referred to for twice as long after each, so that one client cannot keep all new ones from being believed.
 
 import { forgetOldest } from '../core/forgetOldest.ts';
-import { ANNOUNCE_EARNED_HITS, ANNOUNCE_WAIT_MS, ANNOUNCE_WAIT_SHARE, MAX_DOUBT_HITS, REFERENCE_DOUBT_MS } from '../core/limits.ts';
+import {
+  ANNOUNCE_EARNED_HITS,
+  ANNOUNCE_WAIT_MS,
+  ANNOUNCE_WAIT_SHARE,
+  MAX_DISTRUST_MS,
+  MAX_DOUBT_HITS,
+  REFERENCE_DOUBT_MS,
+} from '../core/limits.ts';
 
 /** Clients that are remembered; those that were heard from last. */
 const MAX_CLIENTS = 1024;
@@ -33,9 +41,12 @@ interface Past {
   readonly inRow: number;
   /** Put to their place since one was rejected. */
   readonly placed: number;
+  /** For how long it was not to be believed after the last that was rejected, and until when. */
+  readonly distrustMs: number;
+  readonly distrustedUntilMs: number;
 }
 
-const NONE: Past = { inRow: 0, placed: 0 };
+const NONE: Past = { inRow: 0, placed: 0, distrustMs: 0, distrustedUntilMs: Number.NEGATIVE_INFINITY };
 
 export class Trust {
   readonly #waits = new Waits();
@@ -57,13 +68,20 @@ export class Trust {
 
   /** Whether the node may be referred to uploads of `client`: always, unless references were rejected a short time ago. */
   mayRefer(client: number, nowMs: number): boolean {
-    return this.#of(client).placed >= this.#needed(nowMs);
+    const { placed, distrustedUntilMs } = this.#of(client);
+    return nowMs >= distrustedUntilMs && placed >= this.#needed(nowMs);
+  }
+
+  /** Whether the next upload of `client`, which is not there yet, may come in time: one that is not known, or whose last one did. */
+  mayHope(client: number): boolean {
+    const past = this.#clients.get(client);
+    return past === undefined || past.inRow > 0;
   }
 
   /** An upload of `client` was there, and is part of the log. */
   placed(client: number): void {
-    const { inRow, placed } = this.#of(client);
-    this.#set(client, { inRow: inRow + 1, placed: placed + 1 });
+    const past = this.#of(client);
+    this.#set(client, { ...past, inRow: past.inRow + 1, placed: past.placed + 1 });
   }
 
   /** An upload of `client` was not there in time. */
@@ -73,7 +91,11 @@ export class Trust {
 
   /** An upload of `client` was not there when the node was referred to it, or was another one than the log has. */
   rejected(client: number, nowMs: number): void {
-    this.#set(client, NONE);
+    const past = this.#of(client);
+    // Longer than others are doubted for its sake. Who has been right for long since begins anew.
+    const before = past.placed >= ANNOUNCE_EARNED_HITS ? 0 : past.distrustMs;
+    const distrustMs = Math.min(MAX_DISTRUST_MS, 2 * Math.max(REFERENCE_DOUBT_MS, before));
+    this.#set(client, { inRow: 0, placed: 0, distrustMs, distrustedUntilMs: nowMs + distrustMs });
     this.#doubtHits = Math.min(MAX_DOUBT_HITS, Math.max(ANNOUNCE_EARNED_HITS, 2 * this.#needed(nowMs)));
     this.#doubtedMs = nowMs;
   }

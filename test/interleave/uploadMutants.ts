@@ -76,7 +76,7 @@ const ROWS_OF_STAGING: readonly Interleaving[] = [
     patches: [
       {
         file: STAGED,
-        find: '        // Whatever came of it: the leader refers to an upload once.\n        this.#uploads.done(row);\n',
+        find: '        // Whatever else came of it: the leader refers to an upload once.\n        this.#uploads.done(row);\n',
         replace: '',
       },
       {

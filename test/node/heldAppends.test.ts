@@ -207,6 +207,24 @@ describe('when too many wait', () => {
     expect([tail(), appends.heldBytes, honest.failures]).toEqual([entries.length, 0, []]);
   });
 
+  test('a disk that is full refuses those that are held, too, and what comes until it has room', () => {
+    const { appends, gate, tail } = makeAppends();
+    const [one, other] = [makeSession(), makeSession()];
+    for (let id = 1; id <= 3; id += 1) appends.accept(requestOf(id === 2 ? other : one, id, entries));
+    appends.refuseAll('the disk has no room');
+    appends.accept(requestOf(one, 4, entries));
+    expect([one.failures.map(String), other.failures.map(String)]).toEqual([
+      ['1,DISK_FULL', '3,DISK_FULL', '4,DISK_FULL'],
+      ['2,DISK_FULL'],
+    ]);
+    expect([appends.heldBytes, one.unacknowledgedAppends, other.unacknowledgedBytes]).toEqual([0, 0, 0]);
+    appends.refuseAll('');
+    appends.accept(requestOf(one, 5, entries));
+    gate.open();
+    appends.retryHeld();
+    expect([tail(), one.failures.length]).toEqual([entries.length, 3]);
+  });
+
   test('they are ordered in turns, which leave the loop to others', () => {
     const { appends, gate, turns, tail } = makeAppends();
     const caller = makeSession();

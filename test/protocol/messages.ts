@@ -72,6 +72,7 @@ export function anyMessage(random: Random): PeerMessage {
         awaitsCommit: flag(),
         isHung: flag(),
         isFull: flag(),
+        isMissing: flag(),
         hasHeardAll: flag(),
       };
     case 4:

@@ -89,6 +89,7 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       awaitsCommit: true,
       isHung: true,
       isFull: true,
+      isMissing: false,
       hasHeardAll: false,
     },
     `00000000 04 7b 0000 09000000 00000000
@@ -112,11 +113,12 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
       awaitsCommit: false,
       isHung: false,
       isFull: false,
+      isMissing: true,
       hasHeardAll: true,
     },
-    `00000000 04 04 0000 09000000 04000000
+    `00000000 04 84 0000 09000000 04000000
      6400000000000000 0000000000000000 0101000000000000 0000000000000000
-     0600000000000000 0f1e2d3c4b5a6978 0000000000000000 00000000 af1ffc49`,
+     0600000000000000 0f1e2d3c4b5a6978 0000000000000000 00000000 ba80f788`,
   ],
   [
     'a timeout-now',

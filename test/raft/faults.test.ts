@@ -129,6 +129,31 @@ describe('a follower', () => {
     expect(two.entries).toEqual(cluster.node(1).entries);
   });
 
+  test.each([
+    ['missing', true],
+    ['full', false],
+    ['refused', false],
+    ['misplaced', false],
+  ] as const)('says that an upload is not there when that is why it rejects: what is %s (E66)', (outcome, isMissing) => {
+    const cluster = new Cluster({ logs: [[], logOf([1]), []] });
+    const two = cluster.node(2);
+    const { end } = two;
+    two.holds.truncate = true;
+    two.outcomes = [outcome];
+    two.turn((raft) => {
+      const fields = { term: 2, round: 1, prevTerm: 1, prevOffset: end, entriesTerm: 1, end: end + 300, base: 0, commit: 0 };
+      raft.step(1, appendRequestOf(fields));
+    });
+    const rejection = { kind: 'appendResponse', accepted: false, rejected: end + 300, offset: end };
+    expect(cluster.bag.at(-1)?.message).toMatchObject({ ...rejection, isMissing });
+    // What comes after it is rejected for that alone.
+    two.turn((raft) => {
+      const fields = { term: 2, round: 1, prevTerm: 1, prevOffset: end + 300, entriesTerm: 1, end: end + 600, base: 0, commit: 0 };
+      raft.step(1, appendRequestOf(fields));
+    });
+    expect(cluster.bag.at(-1)?.message).toMatchObject({ ...rejection, isMissing: false });
+  });
+
   test('goes on at once when its log is cut, not at the next heartbeat', () => {
     const cluster = new Cluster({ logs: [logOf([1, 2]), logOf([1, 1, 1]), logOf([1])] });
     const two = cluster.node(2);

@@ -21,6 +21,7 @@ function appendResponse(part: Partial<AppendResponse>): AppendResponse {
     awaitsCommit: false,
     isHung: false,
     isFull: false,
+    isMissing: false,
     hasHeardAll: true,
     ...zero,
     ...part,

@@ -10,7 +10,16 @@ const ZERO = '0'.repeat(16);
 
 function answer(term: number, part: Partial<Extract<RaftMessage, { kind: 'appendResponse' }>> = {}): RaftMessage {
   const zero = { round: 0, offset: 0, durable: 0, hintTerm: 0, hintLeader: ZERO, rejected: 0 };
-  const flags = { accepted: true, isVoter: true, mayLead: true, awaitsCommit: false, isHung: false, isFull: false, hasHeardAll: true };
+  const flags = {
+    accepted: true,
+    isVoter: true,
+    mayLead: true,
+    awaitsCommit: false,
+    isHung: false,
+    isFull: false,
+    isMissing: false,
+    hasHeardAll: true,
+  };
   return { kind: 'appendResponse', term, ...zero, ...flags, ...part };
 }
 

@@ -62,7 +62,7 @@ References.prototype.plan = function (to, due, nowMs) {
   if (planned.kind !== 'wait') return planned;
   covers('a leader waits for an announcement');
   const waitMs = planned.untilMs - nowMs;
-  promise(waitMs <= ANNOUNCE_WAIT_MS, 'uploads', () => `a leader waits for an announcement for ${waitMs} ms`);
+  promise(waitMs < ANNOUNCE_WAIT_MS + 1e-6, 'uploads', () => `a leader waits for an announcement for ${waitMs} ms`);
   return planned;
 };
 References.prototype.clear = function () {

@@ -55,6 +55,7 @@ export class TermBombs {
       awaitsCommit: false,
       isHung: false,
       isFull: false,
+      isMissing: false,
       hasHeardAll: true,
     };
     return this.#random.pick<PeerMessage>(

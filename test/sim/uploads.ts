@@ -83,8 +83,8 @@ export class UploadsOfProcess {
   readonly #named = new Map<UploadKey, number>();
   /** By the node that announced and the upload: how often, less how often that node was referred to it. */
   readonly #announced = new Map<string, number>();
-  /** By node: what it was referred to and has not answered for, by where that ends. */
-  readonly #referred = new Map<NodeId, Map<number, string>>();
+  /** By node: what it was referred to and has neither placed nor missed, by where that ends. */
+  readonly #referred = new Map<NodeId, Map<number, { readonly key: UploadKey; readonly from: number }>>();
 
   constructor(node: NodeId) {
     this.#node = node;
@@ -129,11 +129,14 @@ export class UploadsOfProcess {
       'uploads',
       () => `${who} for [${message.prevOffset}, ${message.end}) that no client says is there`,
     );
+    const referred = this.#referred.get(to) ?? new Map<number, { key: UploadKey; from: number }>();
+    this.#referred.set(to, referred);
+    // It may not have come, or not have been looked at because of what came before it.
+    if (referred.get(message.end)?.key === key) return;
+    referred.set(message.end, { key, from: message.prevOffset });
     const left = (this.#announced.get(`${to} ${key}`) ?? 0) - 1;
     promise(left >= 0, 'uploads', () => `${who} more often than it was announced`);
     this.#announced.set(`${to} ${key}`, left);
-    const referred = this.#referred.get(to) ?? new Map<number, string>();
-    this.#referred.set(to, referred.set(message.end, `${to} ${key}`));
   }
 
   /** It tells a node to forget what `body` names, which it has ordered. */
@@ -144,12 +147,11 @@ export class UploadsOfProcess {
     }
   }
 
-  /** Node `from` has answered: what comes after a reference that it rejects it has not looked at. */
-  answered(from: NodeId, { accepted, offset, rejected }: AppendResponse): void {
-    for (const [end, key] of this.#referred.get(from) ?? []) {
-      if (accepted ? end > offset : end < rejected) continue;
-      this.#referred.get(from)?.delete(end);
-      if (!accepted && end > rejected) this.#announced.set(key, (this.#announced.get(key) ?? 0) + 1);
+  /** Node `from` has answered. */
+  answered(from: NodeId, { accepted, offset, rejected, isMissing }: AppendResponse): void {
+    for (const [end, referred] of this.#referred.get(from) ?? []) {
+      const isMissed = isMissing && end === rejected && referred.from === offset;
+      if (accepted ? end <= offset : isMissed) this.#referred.get(from)?.delete(end);
     }
   }
 

@@ -311,6 +311,7 @@ describe('the raft thread', () => {
         awaitsCommit: false,
         isHung: false,
         isFull: false,
+        isMissing: false,
         hasHeardAll: true,
       };
       return { kind: 'appendResponse', term, round, accepted: true, offset: end, durable: end, ...known } as AppendResponse;

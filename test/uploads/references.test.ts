@@ -5,6 +5,8 @@ import {
   ANNOUNCE_EARNED_HITS,
   ANNOUNCE_WAIT_MS,
   ANNOUNCE_WAIT_SHARE,
+  MAX_DISTRUST_MS,
+  MAX_ORDERED_UPLOADS,
   MAX_UPLOAD_BYTES,
   MIN_REFERRED_BYTES,
   REFERENCE_DOUBT_MS,
@@ -13,6 +15,7 @@ import { WORD } from '../../src/memory/map.ts';
 import { noteOrdered } from '../../src/memory/orderedUploads.ts';
 import { type UploadKey, uploadKeyOf } from '../../src/memory/staging.ts';
 import { type Plan, References } from '../../src/replication/references.ts';
+import { Trust } from '../../src/replication/trust.ts';
 import { smallMemory } from '../crash/testNode.ts';
 
 const TERM = 3;
@@ -66,7 +69,13 @@ function lie(number: number, client: number, nowMs: number): void {
   order(number, 0b010, TERM, BYTES, client);
   announce(number, nowMs);
   refer(plan(nowMs));
-  references.rejected(NODE, end, nowMs);
+  miss(nowMs);
+}
+
+/** The follower says that what it was referred to last is not there. */
+function miss(nowMs = 0): void {
+  references.missing(NODE, end, end - BYTES, nowMs);
+  references.sentTo(NODE, end - BYTES);
 }
 
 /** Hits and misses. */
@@ -114,7 +123,7 @@ describe('references', () => {
     announce(1);
     refer(plan());
     expect(counted()).toEqual([0, 0]);
-    references.rejected(NODE, end, 0);
+    miss();
     expect(plan().kind).toBe('bytes');
     expect(counted()).toEqual([0, 1]);
   });
@@ -125,22 +134,30 @@ describe('references', () => {
       announce(number);
       refer(plan());
     }
+    references.sentTo(NODE, end);
     references.accepted(NODE, BYTES);
     expect(counted()).toEqual([1, 0]);
-    references.rejected(NODE, 2 * BYTES, 0);
+    references.missing(NODE, 2 * BYTES, BYTES, 0);
     // Those after it were rejected because it was missing.
-    for (const rejected of [2 * BYTES, 3 * BYTES]) references.rejected(NODE, rejected, 1);
+    references.sentTo(NODE, BYTES);
     references.accepted(NODE, 2 * BYTES);
     expect(counted()).toEqual([1, 1]);
     expect(references.plan(NODE, { from: BYTES, limit: end, maxBytes: end }, 5000)).toEqual({ kind: 'bytes', limit: 2 * BYTES });
-    expect(references.plan(NODE, { from: 2 * BYTES, limit: end, maxBytes: end }, 5000).kind).toBe('reference');
+    references.sentTo(NODE, 2 * BYTES);
+    for (const from of [2 * BYTES, 3 * BYTES]) refer(references.plan(NODE, { from, limit: end, maxBytes: end }, 5000));
+    references.sentTo(NODE, end);
+    references.accepted(NODE, end);
+    expect(counted()).toEqual([3, 1]);
     // What was under way when a link broke may have been placed, or not.
     order(5);
     announce(5);
     refer(plan(5000));
+    references.sentTo(NODE, end);
     references.reconnected(NODE);
+    references.sentTo(NODE, end - BYTES);
     references.accepted(NODE, end);
-    expect(counted()).toEqual([1, 1]);
+    references.sentTo(NODE, end);
+    expect(counted()).toEqual([3, 1]);
   });
 
   it('E29: are not made for clients that have not earned it, a moment after one was rejected, and ever longer', () => {
@@ -170,8 +187,35 @@ describe('references', () => {
     expect(planFor(liar(6), 6701)).toBe('reference');
   });
 
+  it('E68: are made for new clients between two lies of another one, which is believed ever more rarely', () => {
+    const LIAR = CLIENT + 1;
+    const trust = new Trust();
+    const lies: number[] = [];
+    const hits: number[] = [];
+    // The liar is always first.
+    for (let nowMs = 0; nowMs < 200_000; nowMs += 10) {
+      if (trust.mayRefer(LIAR, nowMs)) {
+        lies.push(nowMs);
+        trust.rejected(LIAR, nowMs);
+      }
+      if (!trust.mayRefer(CLIENT, nowMs)) continue;
+      hits.push(nowMs);
+      trust.placed(CLIENT);
+    }
+    expect(lies).toEqual([0, 2, 6, 14, 30, 62, 126, 190].map((s) => s * 1000));
+    expect(hits[0]).toBe(REFERENCE_DOUBT_MS);
+    expect(hits).toHaveLength((200_000 - REFERENCE_DOUBT_MS) / 10);
+    // Who has been right for long since is believed again as soon as the first time.
+    const beganMs = 190_000 + MAX_DISTRUST_MS;
+    for (let i = 0; i < ANNOUNCE_EARNED_HITS; i += 1) trust.placed(LIAR);
+    trust.rejected(LIAR, beganMs);
+    expect(trust.mayRefer(LIAR, beganMs + 2 * REFERENCE_DOUBT_MS - 1)).toBe(false);
+    expect(trust.mayRefer(LIAR, beganMs + 2 * REFERENCE_DOUBT_MS)).toBe(true);
+  });
+
   it('end a run of bytes before each upload that the node is said to have: it may be announced until then, and else is a miss of its own', () => {
-    for (const number of [1, 2, 3]) order(number);
+    // Of clients that nobody knows.
+    for (const number of [1, 2, 3]) order(number, 0b010, TERM, BYTES, CLIENT + number);
     order(4, 0b100);
     const due = (first: number): Plan => references.plan(NODE, { from: first * BYTES, limit: end, maxBytes: end }, 0);
     expect(due(0)).toEqual({ kind: 'bytes', limit: BYTES });
@@ -182,6 +226,133 @@ describe('references', () => {
     expect(due(2)).toEqual({ kind: 'bytes', limit: end });
     references.accepted(NODE, 2 * BYTES);
     expect(counted()).toEqual([1, 2]);
+  });
+
+  it('E65: end a run of bytes for no client whose last one did not come, unless its next one is there', () => {
+    const OTHER = CLIENT + 1;
+    for (let number = 1; number <= 6; number += 1) order(number, 0b010, TERM, BYTES, number === 5 ? OTHER : CLIENT);
+    const due = (first: number): Plan => references.plan(NODE, { from: first * BYTES, limit: end, maxBytes: end }, 0);
+    // The first one is not there; of another client nobody knows anything.
+    expect(due(0)).toEqual({ kind: 'bytes', limit: 4 * BYTES });
+    announce(3);
+    expect(due(0)).toEqual({ kind: 'bytes', limit: 2 * BYTES });
+    references.sentTo(NODE, 2 * BYTES);
+    refer(due(2));
+    references.sentTo(NODE, 3 * BYTES);
+    references.accepted(NODE, 3 * BYTES);
+    // Its last one was there, but the next one is not in time.
+    expect(due(3)).toEqual({ kind: 'bytes', limit: 4 * BYTES });
+    references.sentTo(NODE, 4 * BYTES);
+    expect(due(4)).toEqual({ kind: 'bytes', limit: end });
+    references.sentTo(NODE, end);
+    // Each that was sent as bytes is a miss, in a run of them, too.
+    expect(counted()).toEqual([1, 5]);
+  });
+
+  it('E67: are made again, and nobody is blamed, where a node rejects what it has not looked at', () => {
+    for (const [i, number] of [1, 2, 3].entries()) order(number, 0b010, TERM, BYTES, CLIENT + i);
+    for (const number of [1, 2, 3]) announce(number);
+    const due = (first: number): Plan => references.plan(NODE, { from: first * BYTES, limit: end, maxBytes: end }, 0);
+    const referAll = (first: number): void => {
+      for (let i = first; i < 3; i += 1) refer(due(i));
+      references.sentTo(NODE, end);
+    };
+    referAll(0);
+    // It has no room: the leader looks for the place of agreement again.
+    references.sentTo(NODE, 0);
+    expect(due(0).kind).toBe('reference');
+    referAll(0);
+    references.accepted(NODE, BYTES);
+    // It has a part of the second one, as bytes that came before.
+    references.missing(NODE, 2 * BYTES, BYTES + 100, 0);
+    references.sentTo(NODE, BYTES + 100);
+    expect(references.plan(NODE, { from: BYTES + 100, limit: end, maxBytes: end }, 0)).toEqual({ kind: 'bytes', limit: 2 * BYTES });
+    references.sentTo(NODE, 2 * BYTES);
+    expect(references.takeUnneeded(NODE, 10)).toEqual([uploadKeyOf(idOf(2))]);
+    referAll(2);
+    references.accepted(NODE, end);
+    expect(counted()).toEqual([2, 1]);
+    // No doubt: another client’s first one is believed.
+    order(4, 0b010, TERM, BYTES, 99);
+    announce(4);
+    expect(plan().kind).toBe('reference');
+  });
+
+  it('E69: that cannot be made are misses, and the node is told that it needs the uploads no more', () => {
+    order(1);
+    announce(1);
+    const made = plan();
+    expect(made.kind).toBe('reference');
+    if (made.kind === 'reference') references.drop(made.upload);
+    expect(plan().kind).toBe('bytes');
+    references.sentTo(NODE, end);
+    expect(references.takeUnneeded(NODE, 10)).toEqual([uploadKeyOf(idOf(1))]);
+    expect(counted()).toEqual([0, 1]);
+    // More than a leader keeps note of are due to a node that is slow.
+    order(2);
+    announce(2);
+    for (let i = 0; i < MAX_ORDERED_UPLOADS; i += 1) order(100 + i, 0b100);
+    expect(references.takeUnneeded(NODE, 10)).toEqual([uploadKeyOf(idOf(2))]);
+    expect(counted()).toEqual([0, 2]);
+    // What all have is announced once more, over a new link.
+    references.heldTo(end);
+    references.sentTo(NODE, end);
+    references.reconnected(NODE);
+    references.sentTo(NODE, 0);
+    announce(1);
+    expect(references.takeUnneeded(NODE, 10)).toEqual([uploadKeyOf(idOf(1))]);
+    expect(counted()).toEqual([0, 2]);
+  });
+
+  it('E70: count as hits only where they came: what was lost on its way, and then sent as bytes, is none', () => {
+    for (const number of [1, 2]) order(number);
+    for (const number of [1, 2]) announce(number);
+    const due = (first: number): Plan => references.plan(NODE, { from: first * BYTES, limit: end, maxBytes: end }, 0);
+    const first = due(0);
+    refer(first);
+    refer(due(1));
+    references.sentTo(NODE, end);
+    // The first one did not come: the second one was rejected for that.
+    references.sentTo(NODE, 0);
+    if (first.kind === 'reference') references.drop(first.upload);
+    expect(due(0)).toEqual({ kind: 'bytes', limit: BYTES });
+    refer(due(1));
+    references.sentTo(NODE, end);
+    references.accepted(NODE, end);
+    expect(counted()).toEqual([1, 1]);
+  });
+
+  it('are made no third time where a link broke in between and the node says that the upload is not there', () => {
+    order(1);
+    announce(1);
+    refer(plan());
+    references.sentTo(NODE, end);
+    references.reconnected(NODE);
+    references.sentTo(NODE, 0);
+    miss();
+    expect(plan().kind).toBe('bytes');
+    // Both answers are one lie.
+    miss();
+    order(2, 0b010, TERM, BYTES, CLIENT + 1);
+    announce(2, REFERENCE_DOUBT_MS);
+    expect(plan(REFERENCE_DOUBT_MS - 1).kind).toBe('bytes');
+    expect(plan(REFERENCE_DOUBT_MS).kind).toBe('reference');
+  });
+
+  it('are made again for what was under way when a link broke, also where it was to be sent as bytes', () => {
+    for (const number of [1, 2]) order(number);
+    announce(1);
+    const due = (first: number): Plan => references.plan(NODE, { from: first * BYTES, limit: end, maxBytes: end }, 0);
+    refer(due(0));
+    expect(due(1).kind).toBe('bytes');
+    references.sentTo(NODE, end);
+    references.reconnected(NODE);
+    references.sentTo(NODE, 0);
+    announce(2);
+    expect(references.hasUnneeded(NODE)).toBe(false);
+    place(due(0));
+    place(due(1));
+    expect(counted()).toEqual([2, 1]);
   });
 
   it('are of no use to a node that was sent the bytes, whenever it has announced them: it is told so, once', () => {

@@ -10,10 +10,15 @@ import {
   STAGING_BLOCK_BYTES,
 } from '../../src/core/limits.ts';
 import { StagedUploads, Staging, uploadKeyOf } from '../../src/memory/staging.ts';
+import { type ReplicatedStatus, Tail } from '../../src/memory/tail.ts';
 import type { Uploader } from '../../src/node/uploadPorts.ts';
 import { Uploads } from '../../src/node/uploads.ts';
+import { encodeReference } from '../../src/protocol/peer.ts';
+import type { AppendRequest } from '../../src/raft/messages.ts';
 import type { ReplicaPorts } from '../../src/replication/ports.ts';
 import { Staged } from '../../src/replication/staged.ts';
+import { smallMemory } from '../crash/testNode.ts';
+import { emptyLog, TestReplica } from '../interleave/scenarios/replicas.ts';
 
 const MIB = 1024 * 1024;
 
@@ -500,5 +505,47 @@ describe('uploads on the raft thread', () => {
     staged.staged([stage(1), other]);
     staged.announce(2, 1);
     expect(announced).toEqual([1, 2]);
+  });
+
+  it('E66: stay, and are placed later, where there is no room at the log’s end, or no segment; others are done with', () => {
+    const staging = new Staging(MIB);
+    const placed: [number, boolean][] = [];
+    const ports = { placed: (row: number, isPlaced: boolean) => void placed.push([row, isPlaced]) };
+    const staged = new Staged(ports as unknown as ReplicaPorts);
+    staged.attach(staging.shared);
+    const rows = [1, 2].map((number) => {
+      const row = staging.begin(idOf(number), 300);
+      staging.fill(row, new Uint8Array(300));
+      return row;
+    });
+    staged.staged(rows);
+    const place = (number: number, status: ReplicatedStatus): ReplicatedStatus => {
+      const tail = { appendUpload: () => status } as unknown as Tail;
+      const body = encodeReference({ id: idOf(number), digest: new Uint8Array(32) });
+      const message = { prevOffset: 0, end: 300, entriesTerm: 1, base: 0, referenceBytes: body.length } as AppendRequest;
+      return staged.place(tail, message, [body], 1);
+    };
+    expect([place(1, 'full'), place(1, 'misplaced'), placed]).toEqual(['full', 'misplaced', []]);
+    expect([place(1, 'ordered'), place(2, 'refused'), place(2, 'ordered')]).toEqual(['ordered', 'refused', 'refused']);
+    expect(placed).toEqual([
+      [rows[0], true],
+      [rows[1], false],
+    ]);
+  });
+
+  it('are forgotten when the leader of this term says so, not one of another', () => {
+    const memory = smallMemory();
+    new Tail(memory, () => undefined).start(0, 0, undefined);
+    const { replica } = new TestReplica(memory, [1, 2, 3], emptyLog(), 3);
+    const staging = new Staging(MIB);
+    const row = staging.begin(idOf(1), 12);
+    staging.fill(row, new Uint8Array(12));
+    replica.staging(staging.shared);
+    replica.staged([row]);
+    const forgets = (term: number): boolean => {
+      replica.receive(2, { kind: 'forget', term, count: 1 }, [idOf(1)]);
+      return staging.isDone(row);
+    };
+    expect([2, 4, 3].map(forgets)).toEqual([false, false, true]);
   });
 });

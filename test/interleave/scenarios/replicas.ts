@@ -117,6 +117,7 @@ export class TestReplica {
       awaitsCommit: false,
       isHung: false,
       isFull: false,
+      isMissing: false,
       hasHeardAll: true,
       ...change,
     };
