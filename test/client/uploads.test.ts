@@ -401,6 +401,20 @@ describe('a follower that is not well leaves, and the append is not held up', ()
     expect(rests.at(-1)).toBe(1000);
   });
 
+  test('that was closed for good is not dialed any more', async () => {
+    const cluster = uploadCluster();
+    const follower = followerOf(cluster.open);
+    follower.close(true);
+    follower.meet(0);
+    await settleMicrotasks();
+    expect(cluster.dialed).toEqual([urlOf(2)]);
+    follower.close(false);
+    follower.meet(0);
+    await settleMicrotasks();
+    expect(cluster.dialed).toEqual([urlOf(2)]);
+    expect(cluster.node(2).connections.map(({ isOpen }) => isOpen)).toEqual([false]);
+  });
+
   test('has three times as long as the fastest took', async () => {
     const cluster = uploadCluster();
     const { log } = await connectTried(cluster);

@@ -88,6 +88,7 @@ export class Follower {
 
   /** It is needed: dials it, unless that is done or it rests, and leaves it when it is on trial for too long. */
   meet(nowMs: number): void {
+    if (this.#isClosed) return;
     this.#isWanted = true;
     if (this.#pending.size > 0 && !this.#isTrusted && nowMs - this.#triedAtMs > MAX_SILENT_MS) this.leave('it does not answer');
     if (this.#connection === undefined && !this.#isDialing && nowMs >= this.#restUntilMs) void this.#dial();
