@@ -25,6 +25,7 @@ export type {
   AppendOptions,
   BatchReceipt,
   BookmarkText,
+  CatchUpOptions,
   CloseOptions,
   ConnectOptions,
   EndOptions,

@@ -35,6 +35,7 @@ import {
   checkAck,
   checkAtLeast,
   checkBoolean,
+  checkCatchUp,
   checkCredit,
   checkFrom,
   checkInteger,
@@ -296,6 +297,7 @@ export class LogClient {
       limit,
       creditBytes: Math.min(DEFAULT_CREDIT_BYTES, Math.max(16, limit) * CREDIT_BYTES_PER_ENTRY),
       atLeast: checkAtLeast(this.clusterId, options.atLeast),
+      catchUp: checkCatchUp(options.catchUp),
       signal: checkSignal(options.signal),
     });
   }
@@ -313,6 +315,7 @@ export class LogClient {
       limit: Number.POSITIVE_INFINITY,
       creditBytes: checkCredit(options.creditBytes),
       atLeast: checkAtLeast(this.clusterId, options.atLeast),
+      catchUp: checkCatchUp(options.catchUp),
       signal: checkSignal(options.signal),
     });
   }

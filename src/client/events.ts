@@ -27,12 +27,16 @@ export type ClientEvent =
   | { readonly type: 'waiting'; readonly wants: 'leader' | 'reader'; readonly attempts: number; readonly error: LogError }
   /** The time for trying is over: what waited for a node fails with `error`. */
   | { readonly type: 'gaveUp'; readonly wants: 'leader' | 'reader'; readonly error: LogError }
-  /** A leader takes no appends because disks are full; they are tried again until their time is over. Told at the first of a connection. */
+  /** A leader takes no appends because disks are full; they are tried again until their time is over. Told once for each leader, until it acknowledges one. */
   | ({ readonly type: 'diskFull'; readonly error: LogError } & NodeSeen)
   /** Large appends are put on this follower from now on: for the first time, or again. */
   | { readonly type: 'uploads'; readonly url: string; readonly nodeId: number }
   /** This follower gets its copies from the leader again, and is tried anew after `retryMs`. Nothing failed by it. */
   | { readonly type: 'uploadsLost'; readonly url: string; readonly nodeId: number; readonly reason: string; readonly retryMs: number }
+  /** A reading takes sealed segments from this host from now on, from log offset `offset`; after them it goes on at a node. */
+  | { readonly type: 'catchUp'; readonly url: string; readonly offset: number }
+  /** A reading takes nothing from this host any more, because of `error`: at `offset` another one, or a node, goes on. Nothing failed by it. */
+  | { readonly type: 'catchUpLost'; readonly url: string; readonly offset: number; readonly error: LogError }
   /** The client is closed. */
   | { readonly type: 'closed' };
 
@@ -61,6 +65,8 @@ export interface Counters {
   readonly uploadedBytes: number;
   /** How often a message waited for a follower that then did not have it. */
   readonly uploadMissCount: number;
+  /** Bytes of entries that readings took from hosts in place of nodes (`catchUp`). */
+  readonly catchUpBytes: number;
 }
 
 /** Appends that are not settled. A writer's count here only once it has handed them over. */
@@ -99,6 +105,7 @@ export class Watch {
   uploadedMessageCount = 0;
   uploadedBytes = 0;
   uploadMissCount = 0;
+  catchUpBytes = 0;
   readonly #listeners: readonly OnEvent[];
 
   constructor(listeners: readonly OnEvent[]) {
@@ -121,7 +128,7 @@ export class Watch {
   get counters(): Counters {
     const { connectCount, lossCount, leaderChangeCount, resentMessageCount, diskFullMessageCount } = this;
     const { appendedEntryCount, appendedBytes, failedAppendCount, unknownAppendCount } = this;
-    const { uploadedMessageCount, uploadedBytes, uploadMissCount } = this;
+    const { uploadedMessageCount, uploadedBytes, uploadMissCount, catchUpBytes } = this;
     return {
       connectCount,
       lossCount,
@@ -135,6 +142,7 @@ export class Watch {
       uploadedMessageCount,
       uploadedBytes,
       uploadMissCount,
+      catchUpBytes,
     };
   }
 

@@ -26,6 +26,7 @@ export type {
   AppendOptions,
   BatchReceipt,
   BookmarkText,
+  CatchUpOptions,
   CloseOptions,
   ConnectOptions,
   EndOptions,

@@ -4,8 +4,9 @@ import { describe } from './describe.ts';
 
 export const APPEND_OPTIONS = ['ack', 'expectedEnd', 'expectedTerm', 'signal'] as const;
 export const WRITER_OPTIONS = ['expectedEnd', 'expectedTerm', 'ack'] as const;
-export const READ_OPTIONS = ['from', 'last', 'limit', 'atLeast', 'signal'] as const;
-export const SUBSCRIBE_OPTIONS = ['from', 'last', 'creditBytes', 'atLeast', 'signal'] as const;
+export const READ_OPTIONS = ['from', 'last', 'limit', 'atLeast', 'catchUp', 'signal'] as const;
+export const SUBSCRIBE_OPTIONS = ['from', 'last', 'creditBytes', 'atLeast', 'catchUp', 'signal'] as const;
+export const CATCH_UP_OPTIONS = ['urls'] as const;
 export const END_OPTIONS = ['linearizable', 'atLeast', 'timeoutMs'] as const;
 export const CLOSE_OPTIONS = ['timeoutMs'] as const;
 export const RECONNECT_OPTIONS = ['minDelayMs', 'maxDelayMs', 'timeoutMs'] as const;

@@ -6,7 +6,8 @@ import { badAddressWithoutSecrets } from '../core/secrets.ts';
 import { placeIn } from './bookmark.ts';
 import { describe } from './describe.ts';
 import type { OnEvent } from './events.ts';
-import { CONNECT_OPTIONS, checkOptions, RECONNECT_OPTIONS } from './optionNames.ts';
+import { CATCH_UP_OPTIONS, CONNECT_OPTIONS, checkOptions, RECONNECT_OPTIONS } from './optionNames.ts';
+import { SegmentSource } from './segments/source.ts';
 
 const MIB = 1024 * 1024;
 
@@ -118,6 +119,15 @@ export interface WriterOptions {
   readonly ack?: Ack | undefined;
 }
 
+/** Hosts to take sealed segments from while a reading is far behind; it goes on at a node where they end. */
+export interface CatchUpOptions {
+  /**
+   * Each a static host, a cache or a node (`http:`, `https:`, `ws:` or `wss:`) that has, after any path of its own, `/log/<cluster id>/segments` and what that lists. Tried
+   * in order. What comes from them is checked for damage; whoever runs them can make up entries, so take hosts that you trust as much as nodes.
+   */
+  readonly urls: string | URL | readonly (string | URL)[];
+}
+
 export interface ReadOptions {
   /**
    * Where the first entry begins: an offset, which must be an entry's boundary, a bookmark, which is refused as OTHER_CLUSTER when it is of
@@ -135,6 +145,8 @@ export interface ReadOptions {
    * timeout it fails as BEHIND. An offset or a bookmark. What this client itself wrote and saw is waited for without it. Default: 0.
    */
   readonly atLeast?: number | BookmarkText | undefined;
+  /** Where to take what is far behind the end, beside nodes. Default: nowhere. */
+  readonly catchUp?: CatchUpOptions | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -152,6 +164,8 @@ export interface SubscribeOptions {
   readonly creditBytes?: number | undefined;
   /** As for a read. Default: 0. */
   readonly atLeast?: number | BookmarkText | undefined;
+  /** As for a read. Default: nowhere. */
+  readonly catchUp?: CatchUpOptions | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -252,6 +266,24 @@ export function checkCredit(value: unknown): number {
 export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined || value instanceof AbortSignal) return value;
   throw new TypeError(`signal must be an AbortSignal, not ${describe(value)}`);
+}
+
+/** Hosts of sealed segments; none where the option is not given. */
+export function checkCatchUp(value: unknown): SegmentSource[] {
+  if (value === undefined) return [];
+  checkOptions('catchUp', value, CATCH_UP_OPTIONS, { called: 'catchUp' });
+  const { urls } = value as { urls?: unknown };
+  const given: unknown[] = Array.isArray(urls) ? urls : [urls];
+  if (given.length === 0) throw new TypeError('catchUp.urls needs at least one address, such as https://segments.example.com');
+  return given.map((one) => {
+    const text = one instanceof URL ? one.href : one;
+    if (typeof text !== 'string') throw new TypeError(`an address of catchUp.urls must be a string, not ${describe(text)}`);
+    if (!/^(https?|wss?):\/\//i.test(text) || !URL.canParse(text))
+      throw new TypeError(
+        `an address of catchUp.urls must be like https://segments.example.com, not ${describe(badAddressWithoutSecrets(text))}`,
+      );
+    return new SegmentSource(text);
+  });
 }
 
 function checkClusterId(value: unknown): string | undefined {

@@ -282,6 +282,13 @@ export const SEGMENT_RETRY_MAX_MS = 2_000;
 /** A backup that runs saves what it has so often: that much of its work is done again after a crash. */
 export const BACKUP_SAVE_MS = 10_000;
 
+/** A reading leaves a host that it catches up from after so many tries in a row that bring nothing for so long: the nodes have it, too. */
+export const CATCH_UP_TRIES = 3;
+export const CATCH_UP_STALL_MS = 5_000;
+
+/** Fewer bytes than these are taken from a node without a look at such hosts. */
+export const CATCH_UP_MIN_BYTES = 256 * 1024;
+
 /** How many of the last entries may be asked for: where they begin is kept for each while the first is looked for, 8 bytes. */
 export const MAX_LAST_ENTRIES = 1_000_000;
 

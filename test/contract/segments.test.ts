@@ -5,6 +5,7 @@ import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { connect, type ReadOptions } from '../../src/client/index.ts';
 import { HTTP_TIMEOUT_MS, MAX_SEGMENT_DOWNLOADS } from '../../src/core/limits.ts';
 import { rangeOf } from '../../src/server/range.ts';
 import { segmentName } from '../../src/storage/names.ts';
@@ -256,6 +257,21 @@ describe.each(SOCKET_DOORS)('sealed segments by $name', (door) => {
       const response = await http(path);
       expect([path, response.status, response.headers.get('cache-control')]).toEqual([path, 404, 'no-store']);
     }
+  });
+
+  test('a client that catches up takes them from here, and the rest by its connection', async () => {
+    await using far = await connect(node.url);
+    const read = async (options: ReadOptions): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const { offset, payload } of far.read(options)) found.push(`${offset} ${payload.length} ${payload.at(-1)}`);
+      return found;
+    };
+    const plain = await read({});
+    expect(await read({ catchUp: { urls: node.url } })).toEqual(plain);
+    expect(far.stats().catchUpBytes).toBe(list.segments.at(-1)?.end);
+    const from = Number(plain[5]?.split(' ')[0]);
+    expect(await read({ from, catchUp: { urls: node.url.replace(/^ws/, 'http') } })).toEqual(plain.slice(5));
+    expect(far.stats().catchUpBytes).toBe(2 * (list.segments.at(-1)?.end ?? 0) - from);
   });
 
   test('pages read where they may connect, and under no other name of this machine', async () => {

@@ -82,9 +82,19 @@ export class ReadNodes {
     return this.#connections.observed.commit;
   }
 
+  /** What counts, and tells events. */
+  get watch(): Watch {
+    return this.#watch;
+  }
+
   /** Of the log that is read. */
   get clusterId(): string {
     return this.#connections.clusterId;
+  }
+
+  /** Of the log, 16 hexadecimal digits; undefined where no node has said it. */
+  get generation(): string | undefined {
+    return this.#connections.hello?.cluster?.generation;
   }
 
   /** How long nodes may refuse before it is taken for an answer, in milliseconds. */

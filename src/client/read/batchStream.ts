@@ -5,14 +5,17 @@
 //                                              └ next, where a resumption begins
 
 import { WALK_BAD_CHECK, WALK_COMPLETE } from '../../../assembly/layout.ts';
+import { assert } from '../../core/assert.ts';
 import { LogError } from '../../core/errors.ts';
-import { MAX_CREDIT_BYTES, MAX_ENTRY_BYTES } from '../../core/limits.ts';
+import { CATCH_UP_MIN_BYTES, MAX_CREDIT_BYTES, MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
 import { AbortedError, offAbort, onAbort } from '../aborts.ts';
 import type { Connection, LogEnd, StreamSink } from '../nodes/connection.ts';
 import { isNodesOwn, type ReadNodes } from '../nodes/readNodes.ts';
 import { Queue } from '../queue.ts';
+import type { SegmentSource } from '../segments/source.ts';
 import type { Workspace } from '../wasm.ts';
+import { CatchUp } from './catchUp.ts';
 import { Batch, countEntries } from './entries.ts';
 
 /** Finds a place to begin at in the committed log [start, end). Rejects with a LogError, after all nodes that will do were asked; with any by the signal. */
@@ -29,6 +32,8 @@ export interface StreamPlan {
   readonly creditBytes: number;
   /** The node must have this much committed, besides all that the client has seen. */
   readonly atLeast: number;
+  /** Hosts of sealed segments, for what is far behind. */
+  readonly catchUp: readonly SegmentSource[];
   readonly signal: AbortSignal | undefined;
 }
 
@@ -37,6 +42,8 @@ interface Piece {
   readonly commit: number;
   readonly bytes: Uint8Array;
   readonly source: Connection | undefined;
+  /** Term of the last entry, where all of it is verified. */
+  readonly lastTerm?: number;
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
@@ -45,6 +52,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   readonly #readNodes: ReadNodes;
   readonly #workspace: Workspace;
   readonly #plan: StreamPlan;
+  readonly #catchUp: CatchUp | undefined;
   readonly #onAbort = (): void => this.#stop(this.#aborted());
   #arrived = new Queue<Piece>();
   /** Offset of the next byte that the server is to send; undefined until the log's bounds are known. */
@@ -82,6 +90,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     this.#plan = plan;
     this.#remaining = plan.limit;
     this.#beginning = typeof plan.from === 'number' ? plan.from : 0;
+    if (plan.catchUp.length > 0) this.#catchUp = new CatchUp(plan.catchUp, workspace, readNodes.watch);
   }
 
   /** Where the stream begins, as far as that is known: at first 0, unless it was asked for a certain offset. */
@@ -170,6 +179,8 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       } else if (this.#isFinished || (this.#next ?? 0) >= this.#target) {
         this.#finish();
         return DONE;
+      } else if (this.#catchUp?.isOpen === true) {
+        await this.#takeFromHost(this.#catchUp);
       } else {
         if (this.#connection === undefined && !this.#isAttaching) void this.#attach();
         await this.#somethingHappens();
@@ -195,6 +206,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       connection = await (this.#asksLeader ? this.#readNodes.authority() : this.#readNodes.acquire());
       if (this.#damage !== undefined && this.#damagedNodes.has(connection.hello.nodeId)) throw this.#damage;
       const next = (await this.#isReady(connection)) ? this.#next : undefined;
+      if (next !== undefined && this.#catchUp !== undefined && (await this.#isCatchingUp(this.#catchUp, connection, next))) return;
       if (next !== undefined && next < this.#target && !this.#isFinished && this.#failure === undefined && !connection.isLost) {
         this.#granted = next;
         const credit = this.#creditFrom(next);
@@ -209,6 +221,26 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       this.#isAttaching = false;
       this.#wake?.();
     }
+  }
+
+  /** Whether a host goes on from `next`, because that is far behind what this node has. */
+  async #isCatchingUp(catchUp: CatchUp, connection: Connection, next: number): Promise<boolean> {
+    // What is on its way may have moved on since the node said something.
+    const bounds = await connection.end({ linearizable: false, atLeast: 0, waitMs: 0 });
+    const commit = bounds?.end ?? connection.commit;
+    if (Math.min(commit, this.#target) - next < CATCH_UP_MIN_BYTES) return false;
+    const { clusterId, generation } = this.#readNodes;
+    await catchUp.open({ clusterId, generation, next, lastTerm: this.#lastTerm, commit });
+    return catchUp.isOpen;
+  }
+
+  async #takeFromHost(catchUp: CatchUp): Promise<void> {
+    const taken = await catchUp.take();
+    if (taken === undefined || this.#isFinished || this.#failure !== undefined) return;
+    const { offset, bytes, lastTerm } = taken;
+    assert(offset === this.#next, 'a host goes on where the reading stands');
+    this.#next = offset + bytes.length;
+    this.#arrived.push({ from: offset, commit: this.#readNodes.observed, bytes, source: undefined, lastTerm });
   }
 
   /** Waits until a node has what must be seen, and finds out where to begin. False when the connection was lost meanwhile. */
@@ -300,7 +332,11 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   #verify(piece: Piece): Batch | undefined {
     const { from, commit, source } = piece;
     const bytes = from + piece.bytes.length > this.#target ? piece.bytes.subarray(0, this.#target - from) : piece.bytes;
-    const found = this.#workspace.verify(bytes, from, this.#lastTerm);
+    // Where it is verified and clipped, nothing comes after it.
+    const found =
+      piece.lastTerm === undefined
+        ? this.#workspace.verify(bytes, from, this.#lastTerm)
+        : { status: WALK_COMPLETE, bytes: bytes.length, lastTerm: piece.lastTerm };
     if (found.status !== WALK_COMPLETE || found.bytes !== bytes.length) {
       this.#arrived = new Queue();
       this.#next = from;
@@ -354,6 +390,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
 
   #cancel(): void {
     this.#search?.abort();
+    if (this.#isFinished || this.#failure !== undefined) this.#catchUp?.stop();
     this.#connection?.cancel(this.#id);
     this.#detach();
   }

@@ -18,6 +18,7 @@ export async function walk(
     limit: Number.POSITIVE_INFINITY,
     creditBytes: Math.min(256 * 1024, Math.max(4096, to - from)),
     atLeast: to,
+    catchUp: [],
     signal,
   });
   try {

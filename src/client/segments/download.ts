@@ -15,6 +15,11 @@ export interface LogBytes {
   readonly bytes: Uint8Array;
 }
 
+export interface DownloadedBytes extends LogBytes {
+  /** Term of the last entry. */
+  readonly lastTerm: number;
+}
+
 export interface SegmentRequest {
   readonly source: SegmentSource;
   readonly segment: ListedSegment;
@@ -24,6 +29,10 @@ export interface SegmentRequest {
   /** Term of the entry before `from`; 0, if not given: not known. */
   readonly minTerm?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Tries in a row that may bring nothing; SEGMENT_TRIES if not given. */
+  readonly tries?: number;
+  /** How long nothing may come, in milliseconds; SEGMENT_STALL_MS if not given. */
+  readonly stallMs?: number;
 }
 
 /**
@@ -31,7 +40,7 @@ export interface SegmentRequest {
  * as long as that brings anything. Throws LogErrors: OFFSET_TRIMMED, BEHIND (the source does not have it), UNREACHABLE, DAMAGED (what came is not
  * valid; `details.offset`), PROTOCOL, ABORTED. What was yielded before is valid all the same.
  */
-export async function* downloadSegment(request: SegmentRequest): AsyncGenerator<LogBytes, void, void> {
+export async function* downloadSegment(request: SegmentRequest): AsyncGenerator<DownloadedBytes, void, void> {
   const download = new Download(request);
   try {
     while (!download.isWhole) {
@@ -65,16 +74,17 @@ class Download {
   }
 
   /** What the next piece of the body has verified: nothing, where it was lost, or is a part of an entry. */
-  async next(): Promise<LogBytes> {
+  async next(): Promise<DownloadedBytes> {
     const { offset } = this.#verifier;
     this.#checkFault();
     try {
-      return { offset, bytes: this.#take(await this.#read()) };
+      const bytes = this.#take(await this.#read());
+      return { offset, bytes, lastTerm: this.#verifier.lastTerm };
     } catch (thrown) {
       this.drop();
       if (!(thrown instanceof Interrupted)) throw thrown;
       await this.#pause(thrown.message);
-      return { offset, bytes: new Uint8Array(0) };
+      return { offset, bytes: new Uint8Array(0), lastTerm: this.#verifier.lastTerm };
     }
   }
 
@@ -102,11 +112,11 @@ class Download {
   }
 
   async #open(): Promise<ReadableStreamDefaultReader<Uint8Array>> {
-    const { source, segment, signal } = this.#request;
+    const { source, segment, signal, stallMs } = this.#request;
     const at = this.#verifier.received - segment.base;
+    // Without `if-range`, for which a browser would ask the host first, whether pages may send it; the tag is compared below.
     const headers: Record<string, string> = at === 0 ? {} : { range: `bytes=${at}-` };
-    if (at > 0 && this.#etag !== undefined) headers['if-range'] = this.#etag;
-    this.#patience = new Patience(signal);
+    this.#patience = new Patience(signal, stallMs);
     const answer = await source.get(segment.path, headers, this.#patience);
     const etag = answer.headers.get('etag') ?? undefined;
     if (this.#etag !== undefined && etag !== this.#etag) throw this.#protocol('changed while it was read');
@@ -141,10 +151,10 @@ class Download {
   }
 
   async #pause(reason: string): Promise<void> {
-    const { source, segment, signal } = this.#request;
+    const { source, segment, signal, tries = SEGMENT_TRIES } = this.#request;
     this.#failures += 1;
-    if (this.#failures >= SEGMENT_TRIES) {
-      const sentence = `${source.shown} does not give the segment ${segment.path}: ${reason}; tried ${SEGMENT_TRIES} times.`;
+    if (this.#failures >= tries) {
+      const sentence = `${source.shown} does not give the segment ${segment.path}: ${reason}; tried ${tries} times.`;
       throw new LogError('UNREACHABLE', sentence, { offset: this.#verifier.offset });
     }
     await pause(Math.min(SEGMENT_RETRY_MAX_MS, SEGMENT_RETRY_MS * 2 ** (this.#failures - 1)), signal);

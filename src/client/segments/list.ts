@@ -30,9 +30,14 @@ const PATH = /^\/log(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/;
  * Asks for the list of the log of cluster `clusterId`. Throws LogErrors: BEHIND (there is no such log), UNREACHABLE, PROTOCOL (what came is no
  * list, or of another log), ABORTED.
  */
-export async function fetchSegmentList(source: SegmentSource, clusterId: string, signal?: AbortSignal): Promise<SegmentList> {
+export async function fetchSegmentList(
+  source: SegmentSource,
+  clusterId: string,
+  signal?: AbortSignal,
+  stallMs?: number,
+): Promise<SegmentList> {
   const path = `/log/${clusterId}/segments`;
-  const patience = new Patience(signal);
+  const patience = new Patience(signal, stallMs);
   try {
     const answer = await source.get(path, {}, patience);
     return parseSegmentList(await textOf(answer, patience), clusterId, `${source.shown}${path}`);

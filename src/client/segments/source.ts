@@ -8,14 +8,16 @@ import { AbortedError, offAbort, onAbort } from '../aborts.ts';
 /** An answer, or what there is of its body, that did not come: it is worth another try. */
 export class Interrupted extends Error {}
 
-/** One request's life: it ends with the caller's signal, or when nothing comes for SEGMENT_STALL_MS. */
+/** One request's life: it ends with the caller's signal, or when nothing comes for so long. */
 export class Patience {
   readonly #controller = new AbortController();
   readonly #signal: AbortSignal | undefined;
+  readonly #stallMs: number;
   readonly #abort = (): void => this.#controller.abort();
 
-  constructor(signal: AbortSignal | undefined) {
+  constructor(signal: AbortSignal | undefined, stallMs = SEGMENT_STALL_MS) {
     this.#signal = signal;
+    this.#stallMs = stallMs;
     if (signal?.aborted === true) this.#abort();
     else if (signal !== undefined) onAbort(signal, this.#abort);
   }
@@ -26,12 +28,12 @@ export class Patience {
 
   /** The result of `work`. Throws {@link Interrupted} when it fails or takes too long, AbortedError when the caller gave up. */
   async within<T>(work: Promise<T>): Promise<T> {
-    const timer = setTimeout(this.#abort, SEGMENT_STALL_MS);
+    const timer = setTimeout(this.#abort, this.#stallMs);
     try {
       return await work;
     } catch (thrown) {
       if (this.#signal?.aborted === true) throw abortedDownload(this.#signal);
-      if (this.signal.aborted) throw new Interrupted(`nothing came for ${SEGMENT_STALL_MS / 1000} s`);
+      if (this.signal.aborted) throw new Interrupted(`nothing came for ${this.#stallMs / 1000} s`);
       throw new Interrupted(reasonOf(thrown));
     } finally {
       clearTimeout(timer);

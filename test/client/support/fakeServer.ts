@@ -407,6 +407,11 @@ export class FakeServer {
     return this.#end;
   }
 
+  /** The log bytes from boundary to boundary. */
+  bytes(from: number, to: number): Buffer {
+    return Buffer.concat(this.#entries.filter(({ offset }) => offset >= from && offset < to).map(({ bytes }) => bytes));
+  }
+
   /** Orders a producer's entries as a leader does: with its own check of theirs. */
   order(entries: Uint8Array, count: number): void {
     const all = new Uint8Array(memory.buffer);
