@@ -11,6 +11,7 @@ import { clusterCommand } from './commands/cluster.ts';
 import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { readCommand } from './commands/read.ts';
+import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { tailCommand } from './commands/tail.ts';
@@ -50,6 +51,7 @@ function makeProgram(): Command {
     verifyCommand(),
     trimCommand(),
     backupCommand(),
+    restoreCommand(),
     benchCommand(),
   ];
   for (const command of [program, ...commands]) {

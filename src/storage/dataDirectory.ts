@@ -9,7 +9,7 @@ import { decodeIdentity, encodeIdentity, type Identity } from '../format/identit
 import { FORMAT_VERSION, refuseOtherFormat } from '../format/version.ts';
 import { xxh64 } from '../format/xxh64.ts';
 import { type Disk, readFile, writeFileAtomically } from './disk.ts';
-import { baseOfName, IDENTITY_FILE, isOurTemporary, LOCK_FILE, TEMPORARY_SUFFIX, VOTE_FILE } from './names.ts';
+import { baseOfName, IDENTITY_FILE, isOurTemporary, LOCK_FILE, RESTORE_FILE, TEMPORARY_SUFFIX, VOTE_FILE } from './names.ts';
 
 export type { Identity } from '../format/identity.ts';
 
@@ -47,6 +47,12 @@ export function readIdentity(disk: Disk, directory: string): Identity | undefine
   if (names.includes(IDENTITY_FILE)) {
     const file = `${directory}/${IDENTITY_FILE}`;
     return decodeIdentity(readFile(disk, file, MAX_IDENTITY_BYTES), file);
+  }
+  if (names.includes(RESTORE_FILE)) {
+    throw new LogError(
+      'NOT_A_DATA_DIRECTORY',
+      `${directory} is not a LogLog data directory yet: a restore into it did not come to its end; run loglog restore again, or remove the directory`,
+    );
   }
   const foreign = names.filter((name) => ![LOCK_FILE, `${IDENTITY_FILE}${TEMPORARY_SUFFIX}`, 'lost+found'].includes(name));
   if (foreign.length > 0) {

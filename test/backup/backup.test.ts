@@ -122,7 +122,7 @@ describe('what is refused', () => {
       await expect(run(disk, log)).rejects.toMatchObject({ code: 'OTHER_CLUSTER', message: expect.stringMatching(sentence) });
     }
     await expect(run(disk, new FakeLog().append([8]))).rejects.toThrow(/and this one ends at 20/);
-    const sameSizes = new FakeLog(2).append([8], [100, 5, 0], [700], [8], [900], [300, 20], [50], [60, 0, 70]);
+    const sameSizes = new FakeLog(2).append([8], [100, 5, 0], [700], [3], [8], [900], [300, 20], [50], [60, 0, 70]);
     await expect(run(disk, sameSizes)).rejects.toThrow(/their entries at offset \d+ are not the same/);
     expect([...disk.image()]).toEqual([...before]);
   });

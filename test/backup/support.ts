@@ -1,5 +1,6 @@
 // What the tests of backups share: a log in memory that grows, is sealed and trimmed as they say, as the source of a backup.
 
+import { KIND_CONTINUED, KIND_NOOP } from '../../assembly/layout.ts';
 import type { LogFacts, LogSource } from '../../src/backup/backup.ts';
 import { backUp } from '../../src/backup/backup.ts';
 import { BackupFolder } from '../../src/backup/folder.ts';
@@ -15,8 +16,6 @@ import { encodeEntry } from '../support/entryTwin.ts';
 export const FOLDER = '/backup';
 export const CLUSTER = '0123456789abcdef0123456789abcdef';
 export const workspace = await Workspace.create(0);
-
-const KIND_CONTINUED = 0x80;
 
 export class FakeLog implements LogSource {
   clusterId = CLUSTER;
@@ -53,12 +52,28 @@ export class FakeLog implements LogSource {
       for (const [i, size] of sizes.entries()) {
         const payload = new Uint8Array(size).map((_, at) => (at + this.#seed * 31 + this.#entries.length) % 256);
         const kind = i < sizes.length - 1 ? KIND_CONTINUED : 0;
-        const bytes = encodeEntry(payload, kind, { term: this.term, offset: this.#end });
-        this.#entries.push({ offset: this.#end, bytes });
-        this.#end += bytes.length;
+        this.#add(encodeEntry(payload, kind, { term: this.term, offset: this.#end }));
       }
     }
     return this;
+  }
+
+  /** Begins a term with its leader's no-op. */
+  lead(term: number): this {
+    this.term = term;
+    this.#add(encodeEntry(new Uint8Array(8).fill(term), KIND_NOOP, { term, offset: this.#end }));
+    return this;
+  }
+
+  /** Adds a control entry of that kind, alone. */
+  control(kind: number, payloadBytes: number): this {
+    this.#add(encodeEntry(new Uint8Array(payloadBytes).fill(1), kind, { term: this.term, offset: this.#end }));
+    return this;
+  }
+
+  #add(bytes: Uint8Array): void {
+    this.#entries.push({ offset: this.#end, bytes });
+    this.#end += bytes.length;
   }
 
   /** Seals what is not sealed yet. */
@@ -92,9 +107,8 @@ export class FakeLog implements LogSource {
 
 /** A log with two sealed segments and an open one, several terms, and batches. */
 export function smallLog(): FakeLog {
-  const log = new FakeLog().append([8], [100, 5, 0], [700]).seal();
-  log.term = 2;
-  return log.append([8], [900], [300, 20]).seal().append([50], [60, 0, 70]);
+  const log = new FakeLog().lead(1).append([100, 5, 0], [700]).seal();
+  return log.append([3]).lead(2).append([900], [300, 20]).seal().append([50], [60, 0, 70]);
 }
 
 let takenMs = 1_000;

@@ -1,0 +1,137 @@
+// Segments of a data directory as a restore makes them: written, synced, read again, and sealed with an index. They are cut where those of the log
+// that was backed up were: a state entry heads each segment. A log without such entries is cut as its backup's files are.
+
+import { KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { viewOf } from '../core/bytes.ts';
+import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
+import { offsetOf } from '../core/position.ts';
+import { putBound } from '../format/commitBound.ts';
+import { entryBytesAt, kindOf, kindSizeAt } from '../format/entry.ts';
+import { encodeSegmentHeader } from '../format/segmentHeader.ts';
+import { encodeSegmentIndex } from '../format/segmentIndex.ts';
+import { type Disk, type FileHandle, writeFileAtomically } from '../storage/disk.ts';
+import { indexName, segmentName } from '../storage/names.ts';
+import { SegmentImage } from '../storage/segmentImage.ts';
+import { damage } from '../storage/segmentLoader.ts';
+
+export interface RestoredLog {
+  readonly clusterId: string;
+  readonly markSeed: bigint;
+  /** Whose the entry before the first is. */
+  readonly before: EntryTerm;
+  /** Unix milliseconds. */
+  readonly createdMs: number;
+  /** Log offset at which the log ends: all before is committed. */
+  readonly end: number;
+}
+
+interface OpenSegment {
+  readonly base: number;
+  readonly path: string;
+  readonly file: FileHandle;
+  position: number;
+}
+
+export class RestoredSegments {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #log: RestoredLog;
+  readonly #image: SegmentImage;
+  #before: EntryTerm;
+  #open: OpenSegment | undefined;
+  #hasStates = false;
+  count = 0;
+
+  constructor(disk: Disk, directory: string, log: RestoredLog) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#log = log;
+    this.#image = new SegmentImage(disk);
+    this.#before = log.before;
+  }
+
+  /** A file of the backup begins, at log offset `base`. */
+  beginFile(base: number): void {
+    if (!this.#hasStates) this.#begin(base);
+  }
+
+  /** Adds whole, verified entries. */
+  append(entries: Uint8Array): void {
+    const view = viewOf(entries);
+    let from = 0;
+    for (let at = 0; at < entries.length; at += entryBytesAt(view, at)) {
+      if (kindOf(kindSizeAt(view, at)) !== KIND_STATE) continue;
+      this.#hasStates = true;
+      this.#write(entries.subarray(from, at));
+      from = at;
+      const open = this.#open;
+      if (open !== undefined && open.position > SEGMENT_HEADER_BYTES) this.#begin(offsetOf(open.position, open.base));
+    }
+    this.#write(entries.subarray(from));
+  }
+
+  /** Seals the last segment. */
+  finish(): void {
+    const open = this.#open;
+    this.#open = undefined;
+    if (open !== undefined) this.#seal(open);
+  }
+
+  /** Leaves the segment that is open, if there is one. */
+  drop(): void {
+    if (this.#open !== undefined) this.#disk.close(this.#open.file);
+    this.#open = undefined;
+  }
+
+  #begin(base: number): void {
+    this.finish();
+    const { clusterId, createdMs, markSeed, end } = this.#log;
+    const path = `${this.#directory}/${segmentName(base)}`;
+    const header = encodeSegmentHeader({ clusterId, base, createdMs });
+    putBound(header, end, markSeed);
+    const file = this.#disk.create(path);
+    this.#disk.write(file, [header], 0);
+    this.#open = { base, path, file, position: SEGMENT_HEADER_BYTES };
+  }
+
+  #write(entries: Uint8Array): void {
+    const open = this.#open;
+    if (entries.length === 0 || open === undefined) return;
+    this.#disk.write(open.file, [entries], open.position);
+    open.position += entries.length;
+  }
+
+  /** Makes a segment durable, and its index of what is read from it. */
+  #seal({ base, path, file, position }: OpenSegment): void {
+    this.#disk.dataSync(file);
+    this.#disk.close(file);
+    const scan = this.#image.scan(path, base, this.#before.term, () => undefined);
+    if (scan.damage !== undefined || scan.position !== position) {
+      throw damage(path, scan.stoppedAt, 'what was written here is not what is read: do not trust this disk');
+    }
+    const terms = this.#image.terms(position, this.#before, path);
+    const nameless = terms.find(({ leader }) => leader === NO_INSTANCE);
+    if (nameless !== undefined) {
+      throw damage(
+        path,
+        nameless.position,
+        `term ${nameless.term} begins with an entry that is not a no-op, so nothing says who led in it`,
+      );
+    }
+    const { clusterId, createdMs } = this.#log;
+    const index = encodeSegmentIndex({
+      clusterId,
+      base,
+      end: offsetOf(position, base),
+      entries: scan.entries,
+      firstMs: createdMs,
+      lastMs: createdMs,
+      digest: this.#image.digest(position),
+      points: this.#image.points(scan.pointCount).slice(),
+      terms,
+    });
+    writeFileAtomically(this.#disk, this.#directory, indexName(base), index);
+    this.#before = terms.at(-1) ?? this.#before;
+    this.count += 1;
+  }
+}

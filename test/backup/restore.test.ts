@@ -1,0 +1,181 @@
+// Restoring backups on a disk in memory: the log that a node finds there, what is refused, and what each crash leaves.
+
+import { beforeAll, expect, it } from 'vitest';
+import { KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { BackupFolder } from '../../src/backup/folder.ts';
+import type { Manifest } from '../../src/backup/manifest.ts';
+import { fileName } from '../../src/backup/names.ts';
+import { RESTORE_RANDOM_BYTES, type RestoreOptions, type RestoreReport, refuseUsed, restore } from '../../src/backup/restore.ts';
+import { MAX_TERM_STEP } from '../../src/core/limits.ts';
+import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
+import { readFile } from '../../src/storage/disk.ts';
+import { IDENTITY_FILE, RESTORE_FILE, segmentName } from '../../src/storage/names.ts';
+import { examineDirectory } from '../../src/storage/offline.ts';
+import { Random } from '../assembly/random.ts';
+import { CrashModel } from '../crash/crashModel.ts';
+import { type DiskImage, MemoryDisk } from '../crash/memoryDisk.ts';
+import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
+import { CLUSTER, type FakeLog, FOLDER, run, smallLog, workspace } from './support.ts';
+
+const OPTIONS: RestoreOptions = {
+  nodeId: 1,
+  isSameCluster: false,
+  random: new Uint8Array(RESTORE_RANDOM_BYTES).map((_, i) => i + 1),
+  nowMs: 1_700_000_000_000,
+};
+
+let log: FakeLog;
+let backed: DiskImage;
+let manifest: Manifest;
+
+beforeAll(async () => {
+  log = smallLog();
+  const disk = new MemoryDisk();
+  ({ manifest } = await run(disk, log));
+  backed = disk.image();
+});
+
+const restored = (disk: MemoryDisk, options: Partial<RestoreOptions> = {}, from = manifest): RestoreReport =>
+  restore(disk, FOLDER, from, DIRECTORY, workspace, { ...OPTIONS, ...options });
+
+/** The log bytes that the segments of a data directory have. */
+function entriesIn(disk: MemoryDisk): Buffer {
+  const { segments } = examineDirectory(disk, DIRECTORY, { everyEntry: true });
+  return Buffer.concat(
+    segments.map(({ base, end }) =>
+      readFile(disk, `${DIRECTORY}/${segmentName(base)}`).subarray(SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + end - base),
+    ),
+  );
+}
+
+it('a restored directory has the same entries at the same offsets, all committed, in a cluster and terms of its own', () => {
+  const disk = new MemoryDisk(backed);
+  const report = restored(disk);
+  expect(report).toEqual({ clusterId: expect.not.stringContaining(CLUSTER), start: 0, end: log.end, term: MAX_TERM_STEP, segments: 3 });
+  const facts = examineDirectory(disk, DIRECTORY, { everyEntry: true });
+  expect([facts.damage, facts.end, facts.commit]).toEqual([[], log.end, log.end]);
+  expect(facts.segments.map(({ state }) => state)).toEqual(['sealed', 'sealed', 'sealed']);
+  expect(entriesIn(disk).equals(log.bytes(0, log.end))).toBe(true);
+  expect(readVote(disk, DIRECTORY)).toEqual({ currentTerm: MAX_TERM_STEP, votedFor: 0, commit: log.end });
+  expect(disk.openFiles).toBe(0);
+  const node = new TestNode(disk, smallMemory(), new Uint8Array(32).fill(7), () => OPTIONS.nowMs);
+  expect([node.recovered.end, node.recovered.commit, node.recovered.start]).toEqual([log.end, log.end, 0]);
+  node.begin();
+  node.settle();
+  node.stop();
+  expect(examineDirectory(disk, DIRECTORY, { everyEntry: true })).toMatchObject({ damage: [], end: log.end + 20 });
+});
+
+it('the cluster id is kept where that is asked for; the instance and the secret of marks never are', () => {
+  const disk = new MemoryDisk(backed);
+  expect(restored(disk, { isSameCluster: true, nodeId: 3 }).clusterId).toBe(CLUSTER);
+  expect(readIdentity(disk, DIRECTORY)).toMatchObject({
+    clusterId: CLUSTER,
+    nodeId: 3,
+    standing: 'voter',
+    isFounder: true,
+    nodes: null,
+    known: {},
+  });
+  const other = new MemoryDisk(backed);
+  restored(other, { random: OPTIONS.random.map((byte) => byte + 100) });
+  expect(readIdentity(other, DIRECTORY)?.instance).not.toBe(readIdentity(disk, DIRECTORY)?.instance);
+});
+
+it('the term is above all that was found, in steps that no message leaps over, and ends where terms end', () => {
+  const term = (lastTerm: number): number => restored(new MemoryDisk(backed), {}, { ...manifest, lastTerm }).term;
+  expect([term(1), term(MAX_TERM_STEP - 1), term(MAX_TERM_STEP), term(MAX_TERM_STEP + 5)]).toEqual([
+    MAX_TERM_STEP,
+    MAX_TERM_STEP,
+    2 * MAX_TERM_STEP,
+    2 * MAX_TERM_STEP,
+  ]);
+  expect(() => term(2 ** 31 - 1)).toThrow(/terms end at 2147483647/);
+});
+
+it('a backup that begins above 0 is a log that begins there', async () => {
+  for (const first of [0, 1]) {
+    const trimmed = smallLog();
+    trimmed.trim(trimmed.segments[first]?.end ?? 0);
+    const disk = new MemoryDisk();
+    const { manifest: late } = await run(disk, trimmed);
+    restored(disk, {}, late);
+    const facts = examineDirectory(disk, DIRECTORY, { everyEntry: true });
+    expect([facts.damage, facts.start, facts.end]).toEqual([[], trimmed.start, trimmed.end]);
+    const { recovered } = new TestNode(disk, smallMemory(), new Uint8Array(32).fill(7), () => OPTIONS.nowMs);
+    expect([recovered.start, recovered.end]).toEqual([trimmed.start, trimmed.end]);
+  }
+});
+
+it('segments begin at state entries where the log has them, wherever files of the backup do', async () => {
+  const disk = new MemoryDisk();
+  const own = smallLog().append([10]);
+  const at = own.end;
+  own.control(KIND_STATE, 30).append([20], [30]);
+  own.fileBytes = 1_000;
+  own.segments = [];
+  const { manifest: cut } = await run(disk, own);
+  expect(cut.files.map(({ base }) => base)).not.toContain(at);
+  restored(disk, {}, cut);
+  const facts = examineDirectory(disk, DIRECTORY, { everyEntry: true });
+  expect(facts.damage).toEqual([]);
+  expect(facts.segments.map(({ base }) => base).filter((base) => base >= at)).toEqual([at]);
+  expect(entriesIn(disk).equals(own.bytes(0, own.end))).toBe(true);
+});
+
+it('damage of the backup is named, and leaves nothing', () => {
+  for (const { base, end } of manifest.files) {
+    const name = `${FOLDER}/${fileName({ base, end })}`;
+    const disk = new MemoryDisk(backed);
+    const file = disk.openWrite(name);
+    disk.write(file, [Uint8Array.of(0xee)], end - base - 5);
+    disk.close(file);
+    expect(() => restored(disk)).toThrow(/does not match its check; nothing was restored/);
+    expect(disk.list(DIRECTORY)).toEqual([]);
+    const missing = new MemoryDisk(backed);
+    missing.remove(name);
+    expect(() => restored(missing)).toThrow(/nothing was restored/);
+    expect(missing.list(DIRECTORY)).toEqual([]);
+    expect(disk.openFiles + missing.openFiles).toBe(0);
+  }
+});
+
+it('a directory that has anything in it is refused, and stays as it is', () => {
+  const used = new MemoryDisk(backed);
+  restored(used);
+  const before = used.image();
+  expect(() => restored(used)).toThrow(/is a data directory already/);
+  expect([...used.image()]).toEqual([...before]);
+  const foreign = new MemoryDisk(backed);
+  foreign.close(foreign.create(`${DIRECTORY}/photo.jpg`));
+  expect(() => restored(foreign)).toThrow(/is not empty \(photo.jpg\)/);
+  foreign.close(foreign.create(`${DIRECTORY}/${RESTORE_FILE}`));
+  expect(() => refuseUsed(foreign, DIRECTORY)).toThrow(/is not empty \(photo.jpg\)/);
+  expect(() => new BackupFolder(foreign, DIRECTORY)).toThrow(/not the folder of a backup/);
+});
+
+it('a power loss or a kill at any step leaves no log, which is restored again, or all of it', () => {
+  const random = new Random(3);
+  const model = new CrashModel(backed);
+  const images: DiskImage[] = [];
+  const disk = new MemoryDisk(backed, (operation) => {
+    model.apply(operation);
+    for (const { image } of model.states(4, random)) images.push(image);
+  });
+  restored(disk);
+  let whole = 0;
+  for (const image of images) {
+    const left = new MemoryDisk(image);
+    if (left.list(DIRECTORY).includes(IDENTITY_FILE)) {
+      whole += 1;
+      expect(() => restored(left)).toThrow(/is a data directory already/);
+    } else {
+      if (left.list(DIRECTORY).length > 0) expect(() => readIdentity(left, DIRECTORY)).toThrow(/did not come to its end/);
+      restored(left);
+    }
+    const facts = examineDirectory(left, DIRECTORY, { everyEntry: true });
+    expect([facts.damage, facts.end, facts.commit]).toEqual([[], log.end, log.end]);
+    expect(entriesIn(left).equals(log.bytes(0, log.end))).toBe(true);
+  }
+  expect([images.length > 100, whole > 3]).toEqual([true, true]);
+});
