@@ -72,7 +72,10 @@ describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => 
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'loglog-browser-'));
-    node = await LogServer.start({ config: configure({ data: join(directory, 'data'), port: 0 }), log: pino({ enabled: false }) });
+    node = await LogServer.start({
+      config: configure({ data: join(directory, 'data'), port: 0, segmentBytes: 6 << 20 }),
+      log: pino({ enabled: false }),
+    });
     web = await serveDist();
     browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: ARGUMENTS });
     page = await browser.newPage();
@@ -122,6 +125,28 @@ describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => 
       return seen;
     }, node.url);
     expect(count).toEqual(Array.from({ length: 100 }, (_, i) => `live ${i}`));
+  });
+
+  test('catches up from sealed segments of a host of another origin, also from within one', async () => {
+    const result = await page.evaluate(async (url) => {
+      const log = await (globalThis as unknown as LogPage).connect(url);
+      const offsets: number[] = [];
+      for (let i = 0; i < 7; i += 1) offsets.push((await log.append(new Uint8Array(2_000_000).fill(i))).offset);
+      const read = async (from: number): Promise<string[]> => {
+        const found: string[] = [];
+        for await (const { offset, payload } of log.read({ from, catchUp: { urls: url } }))
+          found.push(`${offset} ${payload.length} ${payload[9]}`);
+        return found;
+      };
+      let found = await read(offsets[1] ?? 0);
+      // What is sealed may be so a moment later.
+      for (let i = 0; i < 100 && log.stats().catchUpBytes < 4_000_000; i += 1) found = await read(offsets[1] ?? 0);
+      const { catchUpBytes } = log.stats();
+      await log.close();
+      return { offsets, found, catchUpBytes };
+    }, node.url);
+    expect(result.found).toEqual(result.offsets.slice(1).map((offset, i) => `${offset} 2000000 ${i + 1}`));
+    expect(result.catchUpBytes).toBeGreaterThanOrEqual(4_000_000);
   });
 
   test('a failed condition and a wrong offset are errors with stable codes', async () => {
