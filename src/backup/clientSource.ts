@@ -11,6 +11,12 @@ import type { LogFacts, LogSource } from './backup.ts';
 
 const NO_GENERATION = '0'.repeat(16);
 
+/** When a node has said what is sealed, the others have so long to say it, too. */
+const OTHER_LISTS_MS = 500;
+
+/** A host that does not give a segment is left soon: for the next one, or for the WebSocket. */
+const PATIENCE = { tries: 2, stallMs: 5_000 };
+
 export class ClientSource implements LogSource {
   readonly #log: LogClient;
   readonly #urls: readonly string[];
@@ -44,7 +50,7 @@ export class ClientSource implements LogSource {
       const [source] = this.#hosts;
       if (source === undefined) break;
       try {
-        for await (const part of downloadSegment({ source, segment, workspace: this.#workspace, from: at, minTerm })) {
+        for await (const part of downloadSegment({ source, segment, workspace: this.#workspace, from: at, minTerm, ...PATIENCE })) {
           at = part.offset + part.bytes.length;
           yield part;
         }
@@ -67,20 +73,30 @@ export class ClientSource implements LogSource {
     }
   }
 
-  /** Asks all nodes that are known for their lists, at once: one that hangs must not hold up the others. */
+  /** Asks all nodes that are known for their lists, at once. Those that hang, as dead machines do, do not hold up the others. */
   async #findHosts(clusterId: string): Promise<void> {
     const urls = new Set([...this.#urls, ...this.#log.stats().nodes.map(({ url }) => url)]);
-    const sources = [...urls].map((url) => new SegmentSource(url));
-    const lists = await Promise.allSettled(sources.map((source) => fetchSegmentList(source, clusterId)));
-    const found = lists.flatMap((list, i) => {
-      const source = sources[i];
-      return list.status === 'fulfilled' && source !== undefined ? [{ source, segments: list.value.segments }] : [];
-    });
+    const found: { readonly source: SegmentSource; readonly segments: readonly ListedSegment[] }[] = [];
+    const enough = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    let failure: unknown;
+    const ask = async (source: SegmentSource): Promise<void> => {
+      try {
+        const { segments } = await fetchSegmentList(source, clusterId, enough.signal);
+        found.push({ source, segments });
+        timer ??= setTimeout(() => enough.abort(), OTHER_LISTS_MS);
+      } catch (thrown) {
+        failure = thrown;
+      }
+    };
+    await Promise.all([...urls].map((url) => ask(new SegmentSource(url))));
+    clearTimeout(timer);
     // Those that have sealed most come first; what only they have others may not give.
     found.sort((a, b) => (b.segments.at(-1)?.end ?? 0) - (a.segments.at(-1)?.end ?? 0));
     this.#hosts = found.map(({ source }) => source);
     this.#segments = found[0]?.segments ?? [];
-    const failure = lists.find((list) => list.status === 'rejected')?.reason as unknown;
-    if (found.length === 0 && failure instanceof LogError) this.#onFallback(failure);
+    if (found.length > 0) return;
+    if (!(failure instanceof LogError)) throw failure;
+    this.#onFallback(failure);
   }
 }

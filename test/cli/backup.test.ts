@@ -1,9 +1,14 @@
 // loglog backup and loglog verify of a backup, against a node that runs: what a shell sees.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { ClientSource } from '../../src/backup/clientSource.ts';
 import { connect, type LogClient } from '../../src/client/index.ts';
+import { Workspace } from '../../src/client/wasm.ts';
+import { SEGMENT_STALL_MS } from '../../src/core/limits.ts';
 import { lockDirectory } from '../../src/storage/lock.ts';
 import { type RunningServer, runCommand, startServer, stopServers, temporaryDirectory } from '../support/server.ts';
 import { flipByte } from './support.ts';
@@ -128,4 +133,54 @@ it('a manifest that is none, a folder of somebody else, and a log that cannot be
   expect(readdirSync(foreign)).toEqual(['photo.jpg']);
   const gone = await runCommand(['backup', 'ws://127.0.0.1:1', folder, '--timeout', '0.1']);
   expect(gone.code).toBe(4);
+});
+
+/** A proxy that lets WebSockets through, and answers all other requests with 503. */
+async function withoutHttp(): Promise<string> {
+  const proxy = createHttpServer((_, response) => response.writeHead(503).end('no'));
+  proxy.on('upgrade', ({ headers, url }, socket, head) => {
+    const node = createConnection(Number(new URL(server.url).port), '127.0.0.1', () => {
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`);
+      node.write(`GET ${url} HTTP/1.1\r\n${lines.join('')}\r\n`);
+      node.write(head);
+      node.pipe(socket).pipe(node);
+    });
+    for (const end of [node, socket]) end.on('error', () => end.destroy());
+    onTestFinished(() => void node.destroy());
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+  return `ws://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+}
+
+it('where no HTTP comes through all of it comes over the WebSocket, and a sentence says so', async () => {
+  const url = await withoutHttp();
+  const to = join(temporaryDirectory(), 'slow');
+  const { code, stdout, stderr } = await runCommand(['backup', url, to, '--json']);
+  expect([code, stderr]).toEqual([
+    0,
+    expect.stringMatching(/answered HTTP 503.*\. What is sealed is read another way, which is slower\.\n$/),
+  ]);
+  const slow = JSON.parse(stdout.toString()) as Report;
+  expect(slow.files).toBeGreaterThan(2);
+  // Later it goes on as it does elsewhere.
+  await append(200);
+  const then = await backup(to);
+  expect([then.start, then.end > slow.end]).toEqual([0, true]);
+  expect((await runCommand(['verify', to])).code).toBe(0);
+});
+
+it('a machine that takes connections and says nothing does not hold up the nodes that answer', async () => {
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void silent.close());
+  const hanging = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const source = new ClientSource(log, [hanging, server.url], await Workspace.create(0), () => undefined);
+  const beganMs = performance.now();
+  const { segments } = await source.facts();
+  expect(segments.length).toBeGreaterThan(1);
+  expect(performance.now() - beganMs).toBeLessThan(SEGMENT_STALL_MS / 2);
 });

@@ -40,6 +40,8 @@ class Load {
   async #run(log: LogClient): Promise<void> {
     for (let i = 0; !this.#isOver; i += 1) {
       const texts = Array.from({ length: 20 }, (_, at) => `${i}.${at} ${'x'.repeat((i * 37 + at) % 400)}`);
+      // As fast as it can it would take the machine from the backup and the election.
+      await new Promise((resolve) => setTimeout(resolve, 10));
       const receipts = await Promise.allSettled(texts.map((text) => log.append(text)));
       for (const [at, receipt] of receipts.entries()) {
         if (receipt.status === 'rejected') continue;
@@ -62,12 +64,12 @@ test('a cluster that is written to is backed up over the death of its leader, re
   const cluster = await startCluster({ segmentBytes: 65_536, slots: 3, electionTimeoutMs: 500 });
   const urls = cluster.urls.join();
   const load = new Load(await cluster.connect());
-  await until('the log has some segments', () => load.end > 300_000);
+  await until('the log has some segments', () => load.end > 200_000);
   const first = load.end;
   const running = command('backup', urls, folder, '--timeout', '60');
   await (await cluster.leader()).kill();
   expect((await running).end).toBeGreaterThanOrEqual(first);
-  await until('a new leader acknowledges', () => load.end > first + 100_000);
+  await until('a new leader acknowledges', () => load.end > first + 20_000);
   const second = load.end;
   const backup = await command('backup', urls, folder, '--timeout', '60');
   expect(backup.end).toBeGreaterThanOrEqual(second);
@@ -105,7 +107,7 @@ test('a cluster that is written to is backed up over the death of its leader, re
   const found = new Map<number, string>();
   for await (const { offset, payload } of log.read()) found.set(offset, Buffer.from(payload).toString());
   const inBackup = [...load.acknowledged].filter(([offset]) => offset < backup.end);
-  expect(inBackup.length).toBeGreaterThan(1_000);
+  expect(inBackup.length).toBeGreaterThan(500);
   expect(inBackup.filter(([offset, text]) => found.get(offset) !== text)).toEqual([]);
   // The others have all of it: the node that was restored may go.
   await nodes[0]?.kill();

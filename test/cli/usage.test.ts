@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { OPTIONS } from '../../src/core/config.ts';
 import { runCommand, stopServers, temporaryDirectory } from '../support/server.ts';
 
-const COMMANDS = ['serve', 'cluster', 'append', 'read', 'tail', 'status', 'inspect', 'verify', 'trim', 'bench'];
+const COMMANDS = ['serve', 'cluster', 'append', 'read', 'tail', 'status', 'inspect', 'verify', 'trim', 'backup', 'restore', 'bench'];
 
 afterEach(stopServers);
 
@@ -32,6 +32,9 @@ describe('wrong usage', () => {
     [['cluster', '--slots', '1'], '--slots takes a whole number from 3 to 64'],
     [['serve', 'extra'], 'too many arguments'],
     [['verify'], "missing required argument 'path'"],
+    [['backup', 'http://a', 'x'], 'It must be an address like ws://'],
+    [['restore', 'x'], "missing required argument 'data'"],
+    [['restore', 'x', 'y', '--node', '0'], 'a whole number from 1 to 32'],
     [['trim', '--data', '.'], '--before'],
     [['bench', '--mode', 'x'], '--mode'],
     [['bench', '--mode', 'read'], 'name it with --url'],
