@@ -55,12 +55,19 @@ interface HostOptions {
   /** Entries in all segments. */
   readonly entries?: number;
   readonly generation?: string;
+  /** Of the log, as the host says it. */
+  readonly start?: number;
   /** Changes a segment's bytes, or answers in its own way when it returns undefined. */
   readonly change?: (bytes: Buffer, base: number, response: ServerResponse) => Buffer | undefined;
 }
 
 /** A host that has all whole segments of 100 entries. */
-async function host({ entries = 3 * PER_SEGMENT, generation = GENERATION, change = (bytes) => bytes }: HostOptions = {}): Promise<Host> {
+async function host({
+  entries = 3 * PER_SEGMENT,
+  generation = GENERATION,
+  start = 0,
+  change = (bytes) => bytes,
+}: HostOptions = {}): Promise<Host> {
   const state = { asked: [] as [string, number][], sentBytes: 0, openCount: 0 };
   const stem = `/log/${CLUSTER}/${generation}/segments`;
   const segments = Array.from({ length: Math.floor(entries / PER_SEGMENT) }, (_, i) => {
@@ -71,7 +78,7 @@ async function host({ entries = 3 * PER_SEGMENT, generation = GENERATION, change
     const from = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1] ?? 0);
     state.asked.push([url.replace(`/log/${CLUSTER}/`, '').replace(`${generation}/segments/`, ''), from]);
     if (url === `/log/${CLUSTER}/segments`) {
-      response.end(JSON.stringify({ clusterId: CLUSTER, generation, start: 0, commit: at(entries), segments }));
+      response.end(JSON.stringify({ clusterId: CLUSTER, generation, start, commit: at(entries), segments }));
       return;
     }
     const segment = segments.find((one) => one.url === url);
@@ -146,6 +153,14 @@ describe('a subscription that is far behind', () => {
     expect(await offsetsOf(log.read({ from: at(150), catchUp: { urls: [url] } }))).toEqual(offsets.slice(150, -1));
     expect(asked[1]).toEqual([`${at(100)}-${at(200)}`, at(150) - at(100)]);
     expect(log.stats().catchUpBytes).toBe(at(ENTRIES) - at(150));
+  });
+
+  test('begins at the start of a log that was trimmed, which is in the middle of a segment', async () => {
+    server.start = at(50);
+    const { url, asked } = await host({ start: at(50) });
+    expect(await offsetsOf(log.read({ catchUp: { urls: url } }))).toEqual(offsets.slice(50, -1));
+    expect(asked[1]).toEqual([`0-${at(100)}`, at(50)]);
+    expect(told()).toEqual([{ type: 'catchUp', url, offset: at(50) }]);
   });
 
   test('takes nothing that nodes have not said is committed', async () => {

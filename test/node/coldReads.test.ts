@@ -1,10 +1,11 @@
 // Reads from sealed segments: on a follower a segment may be sealed before all of it is committed.
 
 import { describe, expect, test } from 'vitest';
+import { LogError } from '../../src/core/errors.ts';
 import { HotReader } from '../../src/memory/hotReader.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { CallerReadings, type Reading } from '../../src/node/caller.ts';
-import { Readings } from '../../src/node/reading.ts';
+import { type ReadingPorts, Readings } from '../../src/node/reading.ts';
 import type { Segments } from '../../src/node/segments.ts';
 import type { Session } from '../../src/server/session.ts';
 import type { DiskTasks } from '../../src/storage/diskTasks.ts';
@@ -55,7 +56,7 @@ interface Cold {
 }
 
 /** Readings on a disk that returns all bytes up to the limit that it is given: at once, or when it `isHeld` by the test. */
-function makeCold(commit: number, isHeld = false): Cold {
+function makeCold(commit: number, isHeld = false, failing: Partial<DiskTasks & Pick<ReadingPorts, 'reportDamage'>> = {}): Cold {
   const memory = smallMemory();
   memory.setWord(WORD.COMMIT, commit);
   const ranges: ColdRange[] = [];
@@ -68,6 +69,7 @@ function makeCold(commit: number, isHeld = false): Cold {
       if (isHeld) await new Promise<void>((resolve) => running.push(resolve));
       return Math.min(range.limit - range.from, range.maxBytes);
     },
+    ...failing,
   } as unknown as DiskTasks;
   const readings = new Readings({
     memory,
@@ -77,9 +79,11 @@ function makeCold(commit: number, isHeld = false): Cold {
     loop: TEST_LOOP,
     awaitCommit: () => undefined,
     beforeTurn: () => undefined,
-    reportDamage: (error) => {
-      throw error;
-    },
+    reportDamage:
+      failing.reportDamage ??
+      ((error) => {
+        throw error;
+      }),
     broke: (thrown) => {
       throw thrown;
     },
@@ -206,5 +210,19 @@ describe('a cold read', () => {
     await settled();
     await settled();
     expect(sent).toEqual([2500, 3000]);
+  });
+
+  test('of a copy that cannot be read is said once, and not at all where nobody wants it any more', async () => {
+    const said: string[] = [];
+    const { readings } = makeCold(3000, false, {
+      readCold: () => Promise.reject(new LogError('IO', 'a thread cannot be started')),
+      reportDamage: ({ message }) => void said.push(message),
+    });
+    const range = { base: SEGMENT.base, from: 2000, isBoundary: true, limit: 3000, maxBytes: 1000 };
+    const copy = (isOver: boolean): Promise<unknown> => readings.readCopy(range, { from: 2000, to: 3000 }, () => isOver);
+    await expect(copy(true)).rejects.toMatchObject({ code: 'IO' });
+    expect(said).toEqual([]);
+    for (let i = 0; i < 2; i++) await expect(copy(false)).rejects.toMatchObject({ code: 'IO' });
+    expect(said).toEqual(['a thread cannot be started']);
   });
 });

@@ -1,15 +1,17 @@
 // The bodies of sealed segments: what is read for them and when, what they hold, and whose place another one gets.
 
+import { connect as connectTcp, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
 import { MAX_SEGMENT_DOWNLOADS, SEGMENT_DOWNLOAD_STALLED_MS, SUBSCRIPTION_CHUNK_BYTES } from '../../src/core/limits.ts';
-import type { HttpAnswer, HttpBody } from '../../src/server/acceptor.ts';
+import type { Acceptor, HttpAnswer, HttpBody, MakeAnswer } from '../../src/server/acceptor.ts';
 import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { careful } from '../../src/server/mistakes.ts';
 import { SegmentDownloads } from '../../src/server/segmentDownloads.ts';
 import { SendBudget } from '../../src/server/sendBudget.ts';
 import type { ColdRange } from '../../src/storage/segmentReader.ts';
 import { rethrow } from '../support/loop.ts';
+import { eventually } from './support/fixture.ts';
 
 const CLUSTER = 'c'.repeat(32);
 const GENERATION = '0'.repeat(16);
@@ -25,6 +27,8 @@ function makeDownloads(boundaries: readonly number[] = []) {
     room: Number.POSITIVE_INFINITY,
     ranges: [] as ColdRange[],
     failure: undefined as LogError | undefined,
+    /** The disk does not answer. */
+    isHung: false,
     waits: [] as (() => void)[],
   };
   const budget = new SendBudget(() => state.nowMs);
@@ -42,6 +46,7 @@ function makeDownloads(boundaries: readonly number[] = []) {
     read: async (range, wanted) => {
       state.ranges.push(range);
       if (state.failure !== undefined) throw state.failure;
+      if (state.isHung) await new Promise(() => undefined);
       const beginning = Math.max(0, ...ends.filter((end) => end <= range.from));
       if (!range.isBoundary && beginning !== range.from) throw new LogError('OFFSET_NOT_BOUNDARY', 'inside', { beginning });
       const most = range.from + range.maxBytes;
@@ -54,14 +59,14 @@ function makeDownloads(boundaries: readonly number[] = []) {
     after: (_, run) => void state.waits.push(run),
     nowMs: () => state.nowMs,
   });
-  const get = async (name: string, headers: Record<string, string> = {}): Promise<HttpAnswer> => {
+  const get = (name: string, headers: Record<string, string> = {}): HttpAnswer => {
     const path = `/log/${CLUSTER}${name === '' ? '/segments' : `/${GENERATION}/segments/${name}`}`;
     const make = downloads.answer({ method: 'GET', path, header: (key) => headers[key] ?? '' });
     if (make === undefined) throw new Error('no answer');
-    return make();
+    return make() as HttpAnswer;
   };
   const body = async (range: string, cut = (): void => undefined): Promise<HttpBody> => {
-    const answer = await get(`0-${10 * MIB}`, { range });
+    const answer = get(`0-${10 * MIB}`, { range });
     if (typeof answer.body === 'string') throw new Error(answer.body);
     answer.body.begin(cut);
     return answer.body;
@@ -75,9 +80,9 @@ function settled(): Promise<void> {
 
 test('a segment that is sealed further than the commit is not there yet', async () => {
   const { get } = makeDownloads();
-  expect((await get(`0-${10 * MIB}`)).status).toBe(200);
-  expect((await get(`${10 * MIB}-${20 * MIB}`)).status).toBe(404);
-  const list = JSON.parse(String((await get('')).body)) as { segments: unknown[] };
+  expect(get(`0-${10 * MIB}`).status).toBe(200);
+  expect(get(`${10 * MIB}-${20 * MIB}`).status).toBe(404);
+  const list = JSON.parse(String(get('').body)) as { segments: unknown[] };
   expect(list.segments).toHaveLength(1);
 });
 
@@ -142,37 +147,65 @@ describe('with all places taken', () => {
     const bodies = await Promise.all(Array.from({ length: MAX_SEGMENT_DOWNLOADS }, (_, i) => body('bytes=0-9', () => void cut.push(i))));
     // Nothing was handed out: the node is what they wait for.
     state.nowMs = 10 * SEGMENT_DOWNLOAD_STALLED_MS;
-    const refused = await get(`0-${10 * MIB}`);
+    const refused = get(`0-${10 * MIB}`);
     expect([refused.status, refused.headers?.['retry-after']]).toEqual([503, '1']);
     for (const one of bodies) await one.next();
     state.nowMs += SEGMENT_DOWNLOAD_STALLED_MS;
-    expect((await get(`0-${10 * MIB}`)).status).toBe(503);
+    expect(get(`0-${10 * MIB}`).status).toBe(503);
     // One of them goes on.
     await bodies[0]?.next();
     state.nowMs += 1;
-    expect((await get(`0-${10 * MIB}`)).status).toBe(200);
+    expect(get(`0-${10 * MIB}`).status).toBe(200);
     expect(cut).toEqual([1]);
     expect(downloads.count).toBe(MAX_SEGMENT_DOWNLOADS - 1);
   });
 });
 
 describe.each(['uws', 'ws'] as const)('by %s', (name) => {
+  /** An acceptor that answers all requests, and its port. */
+  async function listen(request: () => MakeAnswer): Promise<{ readonly acceptor: Acceptor; readonly port: number }> {
+    const make = await loadAcceptor(name, () => undefined, 'acceptor');
+    const nothing = (): void => undefined;
+    const events = { connected: nothing, request, upgrade: () => () => undefined, connection: rethrow as never };
+    const acceptor = make({ maxMessageBytes: 1 << 20 }, careful(events, rethrow));
+    onTestFinished(() => acceptor.close());
+    return { acceptor, port: (await acceptor.listen('127.0.0.1', 0)) ?? 0 };
+  }
+
+  function connected(port: number): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const socket = connectTcp(port, '127.0.0.1', () => resolve(socket));
+      socket.on('error', reject);
+    });
+  }
+
   test.each<[number, LogError]>([
     [500, new LogError('DAMAGE', 'bad')],
     [503, new LogError('IO', 'too many open files', { errno: 'EMFILE' })],
   ])('what cannot be read is answered with %i, before any head has left', async (status, failure) => {
     const { state, get, downloads, budget } = makeDownloads();
     state.failure = failure;
-    const answer = await get(`0-${10 * MIB}`);
-    const make = await loadAcceptor(name, () => undefined, 'acceptor');
-    const nothing = (): void => undefined;
-    const events = { connected: nothing, request: () => () => answer, upgrade: () => () => undefined, connection: rethrow as never };
-    const acceptor = make({ maxMessageBytes: 1 << 20 }, careful(events, rethrow));
-    onTestFinished(() => acceptor.close());
-    const port = await acceptor.listen('127.0.0.1', 0);
+    const answer = get(`0-${10 * MIB}`);
+    const { port } = await listen(() => () => answer);
     const response = await fetch(`http://127.0.0.1:${port}/`);
     expect([response.status, response.headers.get('cache-control'), response.headers.get('etag')]).toEqual([status, 'no-store', null]);
     expect(await response.text()).toContain('disk');
     expect([downloads.count, budget.bufferedBytes]).toEqual([0, 0]);
+  });
+
+  test('no more begin than there are places, although they are asked for in one turn', async () => {
+    const { state, get, downloads } = makeDownloads();
+    state.isHung = true;
+    const answers = Array.from({ length: MAX_SEGMENT_DOWNLOADS + 40 }, () => 0);
+    const { acceptor, port } = await listen(() => () => get(`0-${10 * MIB}`));
+    const sockets = await Promise.all(answers.map(() => connected(port)));
+    await eventually(() => acceptor.httpConnections === answers.length, 'all are connected');
+    let refusals = 0;
+    for (const socket of sockets) socket.on('data', (text) => (refusals += String(text).startsWith('HTTP/1.1 503 ') ? 1 : 0));
+    for (const socket of sockets) socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await eventually(() => refusals + downloads.count >= answers.length, 'all have come');
+    expect([refusals, downloads.count]).toEqual([40, MAX_SEGMENT_DOWNLOADS]);
+    for (const socket of sockets) socket.destroy();
+    await eventually(() => downloads.count === 0, 'those that are gone have no place');
   });
 });

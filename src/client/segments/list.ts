@@ -82,7 +82,7 @@ export function parseSegmentList(text: string, clusterId: string, where: string)
   for (const one of segments as unknown[]) {
     const { base, end, url } = (one ?? {}) as Record<string, unknown>;
     const due = listed.at(-1)?.end ?? base;
-    if (!isOffset(base) || !isOffset(end) || base >= end || base < start || end > commit || base !== due)
+    if (!isOffset(base) || !isOffset(end) || base >= end || end <= start || end > commit || base !== due)
       throw wrong('its segments are no ascending ranges of the log without gaps');
     if (typeof url !== 'string' || !PATH.test(url)) throw wrong('a segment has no valid url');
     listed.push({ base, end, path: url });

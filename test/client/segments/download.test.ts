@@ -248,6 +248,10 @@ test('a list is read as it is written, with fields that are not known yet', asyn
   expect(list).toMatchObject({ start: 0, commit: 50, generation: GENERATION });
 });
 
+test('the first segment of a list may begin before the start of the log', () => {
+  expect(parseSegmentList(JSON.stringify({ ...LIST, start: 19 }), CLUSTER, 'x')).toMatchObject({ start: 19, segments: [{ base: 0 }, {}] });
+});
+
 test('what is no list is said to be none', () => {
   const [one, two] = LIST.segments;
   const wrong: unknown[] = [
@@ -264,7 +268,7 @@ test('what is no list is said to be none', () => {
     { ...LIST, segments: [one, { ...two, base: 21 }] },
     { ...LIST, segments: [one, { ...two, end: 51 }] },
     { ...LIST, segments: [{ ...one, end: 0 }] },
-    { ...LIST, start: 5 },
+    { ...LIST, start: 20 },
     ...['//evil.example/x', 'http://evil.example/x', '/log/../../etc', '/log/a?b', '/log/.x', 7].map((path) => ({
       ...LIST,
       segments: [{ ...one, url: path }],
