@@ -6,6 +6,7 @@ import type { ClientEvent } from '../../src/client/events.ts';
 import type { OpenTransport } from '../../src/client/nodes/transport.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
 import { Follower, type FollowerOwner } from '../../src/client/uploads/follower.ts';
+import { Pace } from '../../src/client/uploads/pace.ts';
 import { Upload } from '../../src/client/uploads/upload.ts';
 import { APPEND, encodeUpload, INTRODUCE } from '../../src/protocol/client.ts';
 import { FEATURE_UPLOADS } from '../../src/protocol/greeting.ts';
@@ -428,6 +429,54 @@ describe('a follower that is not well leaves, and the append is not held up', ()
     cluster.node(3).staging.answer();
     await append;
     expect(lastOf(cluster)?.upload?.nodes).toBe(0b110);
+  });
+
+  test('has as long as its uploads take as a rule, so many times, where those to the fastest take some time, too (E71)', async () => {
+    const cluster = uploadCluster();
+    const { log, events } = await connectTried(cluster);
+    const [two, three] = [cluster.node(2).staging, cluster.node(3).staging];
+    for (const staging of [two, three]) staging.isHeld = true;
+    /** Node 2 answers an upload after `firstMs`, node 3 so much later, if at all. Returns how long the append took, and whom it named. */
+    const appendOnce = async (firstMs: number, laterMs: number): Promise<unknown[]> => {
+      const beganMs = performance.now();
+      let tookMs = 0;
+      const append = log.append(payloadOf(1, 1_000_000)).then(() => {
+        tookMs = performance.now() - beganMs;
+      });
+      await settleMicrotasks();
+      await pass(firstMs);
+      two.answer();
+      await settleMicrotasks();
+      await pass(laterMs);
+      if (laterMs < 5000) three.answer();
+      await append;
+      return [lastOf(cluster)?.upload?.nodes, Math.round(tookMs)];
+    };
+    for (let i = 0; i < 40; i++) expect(await appendOnce(250, 250)).toEqual([0b110, 500]);
+    // Later than twice what they all take as a rule, and than three times the first answer.
+    expect(await appendOnce(250, 900)).toEqual([0b110, 1150]);
+    for (let i = 0; i < 40; i++) expect(await appendOnce(250, 250)).toEqual([0b110, 500]);
+    // One that stops is left: here after four times what the fastest takes.
+    const [nodes, tookMs] = await appendOnce(250, 5000);
+    expect(nodes).toBe(0b010);
+    expect(tookMs).toBeGreaterThan(1200);
+    expect(tookMs).toBeLessThan(1300);
+    expect(lossesIn(events)).toHaveLength(1);
+  });
+
+  test('that becomes slower and slower is left when it takes many times as long as the others (E71)', async () => {
+    const [fast, slow] = [new Pace(), new Pace()];
+    let laterMs = 100;
+    while (laterMs <= slow.lagMs(200, 1e6, fast.msPerByte)) {
+      fast.answered(1e6, 200);
+      slow.answered(1e6, 200 + laterMs);
+      laterMs *= 1.01;
+    }
+    expect(laterMs).toBeGreaterThan(700);
+    expect(laterMs).toBeLessThan(900);
+    // Nothing is measured, or it took no time.
+    expect(new Pace().lagMs(0, 1e6, 0)).toBe(500);
+    expect(new Pace().lagMs(60, 1e6, Number.POSITIVE_INFINITY)).toBe(500);
   });
 
   test('whose answer has arrived while this process stood still is not slow', async () => {

@@ -11,7 +11,7 @@ import { withoutSecrets } from '../../core/secrets.ts';
 import { CLIENT_UPLOADS, FEATURE_INTRODUCE, FEATURE_UPLOADS } from '../../protocol/greeting.ts';
 import type { Connection, ConnectionHandlers } from '../nodes/connection.ts';
 import { DialFailure, type DialOptions, dial } from '../nodes/dial.ts';
-import { MAX_SILENT_MS } from './pace.ts';
+import { MAX_SILENT_MS, Pace } from './pace.ts';
 import type { Upload } from './upload.ts';
 
 /** Rests: each is twice as long as the one before, unless the follower was well for so many times as long meanwhile. */
@@ -38,13 +38,22 @@ export interface Rest {
   readonly retryMs: number;
 }
 
+/** An upload that it has not answered. */
+interface Pending {
+  readonly upload: Upload;
+  readonly beganMs: number;
+  /** What it had not answered then, this one among it. */
+  readonly bytes: number;
+}
+
 export class Follower {
   readonly id: number;
   readonly url: string;
   readonly #owner: FollowerOwner;
   /** What it has not answered, by request id. */
-  readonly #pending = new Map<number, Upload>();
+  readonly #pending = new Map<number, Pending>();
   #pendingBytes = 0;
+  readonly #pace = new Pace();
   #connection: Connection | undefined;
   #isDialing = false;
   /** Needed since it was closed last: what a dial brings is adopted. */
@@ -97,8 +106,19 @@ export class Follower {
   /** It is given an upload, whose messages follow. */
   expect(upload: Upload, nowMs: number): void {
     this.#triedAtMs = nowMs;
-    this.#pending.set(upload.requestId, upload);
     this.#pendingBytes += upload.bytes;
+    this.#pending.set(upload.requestId, { upload, beganMs: nowMs, bytes: this.#pendingBytes });
+  }
+
+  /** What a byte to it takes as a rule, in milliseconds; 0: nothing was measured. */
+  get msPerByte(): number {
+    return this.#pace.msPerByte;
+  }
+
+  /** Until when `upload` waits for it, of `performance.now()`. `pace` is that of all, `fastest` the shortest {@link msPerByte} of those that are trusted. */
+  deadlineMs(upload: Upload, pace: Pace, fastest: number): number {
+    const bytes = this.#pending.get(upload.requestId)?.bytes ?? 0;
+    return upload.deadlineMs(pace, (firstMs) => this.#pace.lagMs(firstMs, bytes, fastest));
   }
 
   /** Sends a message of an upload. It is not copied, and may be kept until it is sent. */
@@ -127,7 +147,7 @@ export class Follower {
   /** Ends the connection. Returns what was not answered. */
   #disconnect(reason: string): Upload[] {
     const connection = this.#connection;
-    const pending = [...this.#pending.values()];
+    const pending = Array.from(this.#pending.values(), ({ upload }) => upload);
     this.#connection = undefined;
     this.#takes = false;
     this.#isTrusted = false;
@@ -184,11 +204,13 @@ export class Follower {
   }
 
   #answered(requestId: number, total: number): void {
-    const upload = this.#pending.get(requestId);
-    if (upload?.bytes !== total) {
+    const pending = this.#pending.get(requestId);
+    if (pending?.upload.bytes !== total) {
       this.leave(`it said that it has an upload of ${total} bytes, which it was not given`);
       return;
     }
+    const { upload, beganMs, bytes } = pending;
+    this.#pace.answered(bytes, performance.now() - beganMs);
     this.#pending.delete(requestId);
     this.#pendingBytes -= total;
     this.#owner.answered(this, upload);

@@ -20,6 +20,13 @@ export class Followers {
     return this.#all;
   }
 
+  /** What a byte takes to the one that is fastest, of those that uploads wait for. */
+  get fastest(): number {
+    let msPerByte = Number.POSITIVE_INFINITY;
+    for (const follower of this.#all) if (follower.isTrusted) msPerByte = Math.min(msPerByte, follower.msPerByte);
+    return msPerByte;
+  }
+
   /** Those of the leader that says `hello` are needed now. Returns whether one of them takes an upload. */
   meet(hello: Hello, nowMs: number): boolean {
     if (hello !== this.#hello) this.#learn(hello);

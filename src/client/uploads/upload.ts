@@ -97,11 +97,10 @@ export class Upload implements AppendUpload {
     this.#settle();
   }
 
-  /** Until when the followers that have not answered are waited for, of `performance.now()`, while `bytesUnderWay` are. */
-  deadlineMs(pace: Pace, bytesUnderWay: number): number {
+  /** Until when it is waited for, of `performance.now()`: while nobody has answered, and then `lagMs`, told how long the first answer took, longer. */
+  deadlineMs(pace: Pace, lagMs: (firstMs: number) => number): number {
     const first = this.#firstMs;
-    const ms = first === undefined ? pace.silentMs(this.#bytesUnderWay) : first + pace.lagMs(first, bytesUnderWay);
-    return this.#beganMs + ms;
+    return this.#beganMs + (first === undefined ? pace.silentMs(this.#bytesUnderWay) : first + lagMs(first));
   }
 
   /** Nothing of it is needed any more. May be called again. */

@@ -189,7 +189,12 @@ export class Uploader implements UploadOwner, FollowerOwner {
   #watchFirst(): void {
     const [first] = this.#underWay;
     if (first === undefined) return;
-    const atMs = first.deadlineMs(this.#pace, this.#underWayBytes);
+    const { fastest } = this.#followers;
+    let atMs = Number.POSITIVE_INFINITY;
+    for (const follower of this.#followers.all) {
+      if (first.isWaitingFor(follower.id)) atMs = Math.min(atMs, follower.deadlineMs(first, this.#pace, fastest));
+    }
+    assert(atMs !== Number.POSITIVE_INFINITY, 'an upload under way waits for a follower');
     if (this.#timer !== undefined && this.#timerAtMs <= atMs) return;
     clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
@@ -202,19 +207,21 @@ export class Uploader implements UploadOwner, FollowerOwner {
     }, atMs - performance.now());
   }
 
-  /** Leaves the followers that have kept the first upload waiting for too long. */
   #giveUpSlow(): void {
     const nowMs = performance.now();
-    for (
-      let [first] = this.#underWay;
-      first !== undefined && nowMs >= first.deadlineMs(this.#pace, this.#underWayBytes);
-      [first] = this.#underWay
-    ) {
-      for (const follower of this.#followers.all) if (first.isWaitingFor(follower.id)) follower.leave('it was slower than an upload waits');
-      assert(!this.#underWay.has(first), 'an upload waits for followers that have not answered it');
-    }
+    while (this.#leaveSlow(nowMs));
     this.#next();
     this.#watchFirst();
+  }
+
+  /** Leaves the followers that have kept the first upload waiting for too long. Returns whether there are any: then another upload may be the first. */
+  #leaveSlow(nowMs: number): boolean {
+    const [first] = this.#underWay;
+    if (first === undefined) return false;
+    const { all, fastest } = this.#followers;
+    const slow = all.filter((follower) => first.isWaitingFor(follower.id) && nowMs >= follower.deadlineMs(first, this.#pace, fastest));
+    for (const follower of slow) follower.leave('it was slower than an upload waits');
+    return slow.length > 0;
   }
 
   #use(): void {
