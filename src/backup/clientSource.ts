@@ -35,9 +35,12 @@ export class ClientSource implements LogSource {
   }
 
   async facts(): Promise<LogFacts> {
-    const { start, end } = await this.#log.end({ linearizable: true });
+    const { start: logStart, end } = await this.#log.end({ linearizable: true });
     const { clusterId, cluster, maxBatchBytes } = this.#log.hello;
     await this.#findHosts(clusterId);
+    // A log that was trimmed begins within a segment. All of that is taken: what heads it says what was before.
+    const first = this.#segments.find(({ base, end: to }) => base <= logStart && logStart < to);
+    const start = first?.base ?? logStart;
     const fileBytes = this.#segments.reduce((most, { base, end: to }) => Math.max(most, to - base), maxBatchBytes);
     return { clusterId, generation: cluster?.generation ?? NO_GENERATION, start, end, segments: this.#segments, fileBytes };
   }

@@ -19,7 +19,7 @@ export interface SegmentList {
   /** First offset kept, and end of what may be read. */
   readonly start: number;
   readonly commit: number;
-  /** Ascending, each where the one before ends. */
+  /** Ascending, each where the one before ends. The start may lie in the first one. */
   readonly segments: readonly ListedSegment[];
 }
 
