@@ -1,7 +1,7 @@
 // Makes a data directory of a backup: the same entries at the same offsets, in segments with headers of their own, as a node alone that others may
 // join. It counts as a log only once all of it was verified and is durable: node.json comes last. docs/BACKUP.md, "Restore".
 
-import { ENTRY_HEADER_BYTES, KIND_STATE } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, KIND_NOOP, KIND_STATE } from '../../assembly/layout.ts';
 import type { Workspace } from '../client/wasm.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
@@ -9,7 +9,6 @@ import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { MAX_TERM, MAX_TERM_STEP } from '../core/limits.ts';
 import { readState } from '../format/controlEntries.ts';
 import { kindOf, kindSizeAt, payloadBytesOf, termAt } from '../format/entry.ts';
-import { isNoOp } from '../format/noOp.ts';
 import { writeIdentity, writeVote } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
 import { baseOfIndexName, baseOfName, IDENTITY_FILE, isOurTemporary, LOCK_FILE, RESTORE_FILE, VOTE_FILE } from '../storage/names.ts';
@@ -20,7 +19,7 @@ import { fileName } from './names.ts';
 import { RestoredSegments } from './restoredSegments.ts';
 
 /** Random bytes that {@link restore} draws from. */
-export const RESTORE_RANDOM_BYTES = 40;
+export const RESTORE_RANDOM_BYTES = 48;
 
 export interface RestoreOptions {
   readonly nodeId: number;
@@ -37,7 +36,9 @@ export interface RestoreOptions {
 export interface RestoreReport {
   readonly clusterId: string;
   readonly start: number;
+  /** Log offset at which the restored log ends, and up to which the backup's entries are in it. */
   readonly end: number;
+  readonly backupEnd: number;
   /** The log goes on in higher terms than this one. */
   readonly term: number;
   readonly segments: number;
@@ -136,14 +137,15 @@ function fill(
   const term = restoredTerm(manifest);
   const { start, end } = manifest;
   const before = beforeOf(disk, folder, manifest, toHex(random.subarray(32, 40)));
+  let hasGeneration: boolean;
   const segments = new RestoredSegments(disk, directory, { clusterId, markSeed, before, createdMs: nowMs, end });
   try {
     copyEntries(disk, folder, manifest, workspace, segments, before.term, onProgress);
-    segments.finish();
+    hasGeneration = segments.beginGeneration({ term, instance, generationId: toHex(random.subarray(40, RESTORE_RANDOM_BYTES)) });
   } finally {
     segments.drop();
   }
-  writeVote(disk, directory, { currentTerm: term, votedFor: 0, commit: end });
+  writeVote(disk, directory, { currentTerm: term, votedFor: hasGeneration ? nodeId : 0, commit: segments.end });
   // All of it is durable, and this makes it a log.
   writeIdentity(disk, directory, {
     clusterId,
@@ -161,7 +163,7 @@ function fill(
   });
   disk.remove(`${directory}/${RESTORE_FILE}`);
   disk.syncDirectory(directory);
-  return { clusterId, start, end, term, segments: segments.count };
+  return { clusterId, start, end: segments.end, backupEnd: manifest.end, term, segments: segments.count };
 }
 
 function copyEntries(
@@ -209,7 +211,7 @@ function beforeOf(disk: Disk, folder: string, { start, files }: Manifest, leader
   const isWhole = ENTRY_HEADER_BYTES + size <= head.length;
   const state = kindOf(kindSize) === KIND_STATE && isWhole ? readState(view, ENTRY_HEADER_BYTES, size) : undefined;
   if (state !== undefined && state.before.term > 0) return state.before;
-  return { term: Math.max(1, isNoOp(view, 0) ? termAt(view, 0) - 1 : termAt(view, 0)), leader };
+  return { term: Math.max(1, kindOf(kindSize) === KIND_NOOP ? termAt(view, 0) - 1 : termAt(view, 0)), leader };
 }
 
 /** What a file begins with, some of it; at least an entry's header. */

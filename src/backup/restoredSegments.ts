@@ -1,18 +1,21 @@
 // Segments of a data directory as a restore makes them: written, synced, read again, and sealed with an index. They are cut where those of the log
 // that was backed up were: a state entry heads each segment. A log without such entries is cut as its backup's files are.
 
-import { KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { KIND_NOOP, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { offsetOf } from '../core/position.ts';
 import { putBound } from '../format/commitBound.ts';
 import { entryBytesAt, kindOf, kindSizeAt } from '../format/entry.ts';
+import { noOpPayload } from '../format/noOp.ts';
+import { encodeOwnEntry } from '../format/ownEntry.ts';
 import { encodeSegmentHeader } from '../format/segmentHeader.ts';
 import { encodeSegmentIndex } from '../format/segmentIndex.ts';
 import { type Disk, type FileHandle, writeFileAtomically } from '../storage/disk.ts';
 import { indexName, segmentName } from '../storage/names.ts';
 import { SegmentImage } from '../storage/segmentImage.ts';
 import { damage } from '../storage/segmentLoader.ts';
+import { StateFold } from './stateFold.ts';
 
 export interface RestoredLog {
   readonly clusterId: string;
@@ -21,8 +24,16 @@ export interface RestoredLog {
   readonly before: EntryTerm;
   /** Unix milliseconds. */
   readonly createdMs: number;
-  /** Log offset at which the log ends: all before is committed. */
+  /** Log offset at which the backup ends: all before is committed. */
   readonly end: number;
+}
+
+/** Who begins a generation of a log, with the first entries of a term. */
+export interface Beginner {
+  readonly term: number;
+  readonly instance: string;
+  /** 16 hexadecimal digits, drawn at random. */
+  readonly generationId: string;
 }
 
 interface OpenSegment {
@@ -40,6 +51,8 @@ export class RestoredSegments {
   #before: EntryTerm;
   #open: OpenSegment | undefined;
   #hasStates = false;
+  #end: number;
+  readonly #fold = new StateFold();
   count = 0;
 
   constructor(disk: Disk, directory: string, log: RestoredLog) {
@@ -48,6 +61,12 @@ export class RestoredSegments {
     this.#log = log;
     this.#image = new SegmentImage(disk);
     this.#before = log.before;
+    this.#end = log.end;
+  }
+
+  /** Log offset at which the log ends: that of the backup, or after the beginning of another generation. */
+  get end(): number {
+    return this.#end;
   }
 
   /** A file of the backup begins, at log offset `base`. */
@@ -58,16 +77,42 @@ export class RestoredSegments {
   /** Adds whole, verified entries. */
   append(entries: Uint8Array): void {
     const view = viewOf(entries);
+    const first = this.#nextOffset;
     let from = 0;
     for (let at = 0; at < entries.length; at += entryBytesAt(view, at)) {
-      if (kindOf(kindSizeAt(view, at)) !== KIND_STATE) continue;
+      const kindSize = kindSizeAt(view, at);
+      this.#fold.absorb(view, at, kindSize, first + at);
+      if (kindOf(kindSize) !== KIND_STATE) continue;
       this.#hasStates = true;
       this.#write(entries.subarray(from, at));
       from = at;
-      const open = this.#open;
-      if (open !== undefined && open.position > SEGMENT_HEADER_BYTES) this.#begin(offsetOf(open.position, open.base));
+      if ((this.#open?.position ?? 0) > SEGMENT_HEADER_BYTES) this.#begin(this.#nextOffset);
     }
     this.#write(entries.subarray(from));
+  }
+
+  /** Where the next entry goes. */
+  get #nextOffset(): number {
+    return this.#open === undefined ? this.#end : offsetOf(this.#open.position, this.#open.base);
+  }
+
+  /**
+   * Seals what there is, and begins another generation of the log in a segment of its own: a state entry, and the no-op of the term. Not of a log without
+   * state entries, which has no generations: returns whether it did.
+   */
+  beginGeneration({ term, instance, generationId }: Beginner): boolean {
+    this.finish();
+    const base = this.#end;
+    const payload = this.#fold.nextGeneration(this.#before, generationId);
+    if (payload === undefined) return false;
+    const state = encodeOwnEntry(KIND_STATE, payload, term, base);
+    const noOp = encodeOwnEntry(KIND_NOOP, noOpPayload(instance), term, base + state.length);
+    this.#end = base + state.length + noOp.length;
+    this.#begin(base);
+    this.#write(state);
+    this.#write(noOp);
+    this.finish();
+    return true;
   }
 
   /** Seals the last segment. */
@@ -85,10 +130,10 @@ export class RestoredSegments {
 
   #begin(base: number): void {
     this.finish();
-    const { clusterId, createdMs, markSeed, end } = this.#log;
+    const { clusterId, createdMs, markSeed } = this.#log;
     const path = `${this.#directory}/${segmentName(base)}`;
     const header = encodeSegmentHeader({ clusterId, base, createdMs });
-    putBound(header, end, markSeed);
+    putBound(header, this.#end, markSeed);
     const file = this.#disk.create(path);
     this.#disk.write(file, [header], 0);
     this.#open = { base, path, file, position: SEGMENT_HEADER_BYTES };

@@ -51,7 +51,14 @@ function entriesIn(disk: MemoryDisk): Buffer {
 it('a restored directory has the same entries at the same offsets, all committed, in a cluster and terms of its own', () => {
   const disk = new MemoryDisk(backed);
   const report = restored(disk);
-  expect(report).toEqual({ clusterId: expect.not.stringContaining(CLUSTER), start: 0, end: log.end, term: MAX_TERM_STEP, segments: 3 });
+  expect(report).toEqual({
+    clusterId: expect.not.stringContaining(CLUSTER),
+    start: 0,
+    end: log.end,
+    backupEnd: log.end,
+    term: MAX_TERM_STEP,
+    segments: 3,
+  });
   const facts = examineDirectory(disk, DIRECTORY, { everyEntry: true });
   expect([facts.damage, facts.end, facts.commit]).toEqual([[], log.end, log.end]);
   expect(facts.segments.map(({ state }) => state)).toEqual(['sealed', 'sealed', 'sealed']);

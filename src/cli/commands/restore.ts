@@ -43,14 +43,14 @@ function holds({ end, takenMs }: Manifest): string {
 function describe(
   data: string,
   manifest: Manifest,
-  { clusterId, start, end, segments }: RestoreReport,
+  { clusterId, start, backupEnd, segments }: RestoreReport,
   node: number,
   seconds: number,
 ): string {
-  const bytes = end - start;
+  const bytes = backupEnd - start;
   const speed = `${readableBytes(bytes)} in ${seconds.toFixed(2)} s, ${readableBytes(bytes / seconds)}/s`;
   const call = `${commandHere()} serve --data ${quoted(data)}${node === 1 ? '' : ` --node ${node}`}`;
-  return `${data} has the log from offset ${start} to ${end}, ${grouped(segments)} segments, all verified (${speed})
+  return `${data} has the log from offset ${start} to ${backupEnd}, ${grouped(segments)} segments, all verified (${speed})
 ${holds(manifest)}
 It is node ${node} of cluster ${clusterId}, alone until others join it with empty directories
 

@@ -1,0 +1,95 @@
+// What a restore makes of the control entries that it copies: the state entry of the next generation.
+
+import { expect, it } from 'vitest';
+import { ENTRY_HEADER_BYTES, KIND_DATA, KIND_NOOP, KIND_POLICY, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { StateFold } from '../../src/backup/stateFold.ts';
+import { viewOf } from '../../src/core/bytes.ts';
+import {
+  type LogState,
+  policyPayload,
+  readState,
+  stateBytes,
+  TIME_PAYLOAD_BYTES,
+  trimPayload,
+  writeState,
+  writeTime,
+} from '../../src/format/controlEntries.ts';
+import { kindSizeAt } from '../../src/format/entry.ts';
+import { encodeOwnEntry } from '../../src/format/ownEntry.ts';
+import { encodeEntry } from '../support/entryTwin.ts';
+
+const STATE: LogState = {
+  dataEnd: 900,
+  before: { term: 3, leader: '0123456789abcdef' },
+  trim: { start: 500, dataEnd: 400 },
+  timeMs: 1_700_000_000_000,
+  level: 1,
+  generation: { number: 4, id: 'aaaaaaaaaaaaaaaa' },
+  policy: { bytes: 0, ageMs: 0 },
+};
+const AFTER = { term: 7, leader: 'fedcba9876543210' };
+
+function statePayload(state: LogState): Uint8Array {
+  const payload = new Uint8Array(stateBytes(state));
+  writeState(viewOf(payload), 0, state);
+  return payload;
+}
+
+function timePayload(timeMs: number): Uint8Array {
+  const payload = new Uint8Array(TIME_PAYLOAD_BYTES);
+  writeTime(viewOf(payload), 0, timeMs);
+  return payload;
+}
+
+/** The state that the next generation begins with, after entries of these kinds and payloads from offset 1000 on. */
+function after(...entries: readonly (readonly [kind: number, payload: Uint8Array])[]): LogState | undefined {
+  const fold = new StateFold();
+  let offset = 1_000;
+  for (const [kind, payload] of entries) {
+    const entry = encodeEntry(payload, kind, { term: 7, offset });
+    fold.absorb(viewOf(entry), 0, kindSizeAt(viewOf(entry), 0), offset);
+    offset += entry.length;
+  }
+  const payload = fold.nextGeneration(AFTER, 'bbbbbbbbbbbbbbbb');
+  expect(payload === undefined).toBe(!fold.isKnown);
+  return payload && readState(viewOf(payload), 0, payload.length);
+}
+
+it('it is the state of the last state entry and what came after it, in the next generation', () => {
+  const generation = { number: 5, id: 'bbbbbbbbbbbbbbbb' };
+  const next = { ...STATE, before: AFTER, generation };
+  expect(after([KIND_STATE, statePayload(STATE)])).toEqual(next);
+  expect(after([KIND_STATE, statePayload(STATE)], [KIND_NOOP, new Uint8Array(8)])).toEqual(next);
+  const size = 12 + statePayload(STATE).length;
+  expect(after([KIND_STATE, statePayload(STATE)], [KIND_DATA, new Uint8Array(5)])).toEqual({ ...next, dataEnd: 1_000 + size + 17 });
+  const many = after(
+    [KIND_DATA, new Uint8Array(5)],
+    [KIND_STATE, statePayload({ ...STATE, timeMs: 5 })],
+    [KIND_TRIM, trimPayload({ start: 800, dataEnd: 700 })],
+    [KIND_TRIM, trimPayload({ start: 600, dataEnd: 600 })],
+    [KIND_POLICY, policyPayload({ bytes: 10, ageMs: 20 })],
+    [KIND_TIME, timePayload(9)],
+    [KIND_TIME, timePayload(7)],
+  );
+  expect(many).toEqual({ ...next, trim: { start: 800, dataEnd: 700 }, policy: { bytes: 10, ageMs: 20 }, timeMs: 9 });
+  expect(after([KIND_STATE, statePayload(STATE)], [KIND_STATE, statePayload({ ...STATE, dataEnd: 950 })])).toEqual({
+    ...next,
+    dataEnd: 950,
+  });
+});
+
+it('a log without state entries has no generations', () => {
+  expect(after([KIND_DATA, new Uint8Array(5)], [KIND_NOOP, new Uint8Array(8)])).toBeUndefined();
+});
+
+it('an entry of the own is that of the twin, byte for byte', () => {
+  for (const [kind, bytes, term, offset] of [
+    [KIND_NOOP, 8, 1, 0],
+    [KIND_STATE, 111, 2 ** 20, 123_456_789],
+    [KIND_TIME, 0, 2 ** 31 - 1, Number.MAX_SAFE_INTEGER],
+  ] as const) {
+    const payload = new Uint8Array(bytes).map((_, i) => i * 7);
+    expect(encodeOwnEntry(kind, payload, term, offset)).toEqual(encodeEntry(payload, kind, { term, offset }));
+    expect(encodeOwnEntry(kind, payload, term, offset).subarray(ENTRY_HEADER_BYTES, ENTRY_HEADER_BYTES + bytes)).toEqual(payload);
+  }
+});
