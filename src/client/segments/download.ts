@@ -83,7 +83,7 @@ class Download {
     } catch (thrown) {
       this.drop();
       if (!(thrown instanceof Interrupted)) throw thrown;
-      await this.#pause(thrown.message);
+      await this.#pause(thrown);
       return { offset, bytes: new Uint8Array(0), lastTerm: this.#verifier.lastTerm };
     }
   }
@@ -150,14 +150,14 @@ class Download {
     if (fault !== undefined) throw this.#damage(fault.offset, fault.what);
   }
 
-  async #pause(reason: string): Promise<void> {
+  async #pause({ message, waitMs }: Interrupted): Promise<void> {
     const { source, segment, signal, tries = SEGMENT_TRIES } = this.#request;
     this.#failures += 1;
     if (this.#failures >= tries) {
-      const sentence = `${source.shown} does not give the segment ${segment.path}: ${reason}; tried ${tries} times.`;
+      const sentence = `${source.shown} does not give the segment ${segment.path}: ${message}; tried ${tries} times.`;
       throw new LogError('UNREACHABLE', sentence, { offset: this.#verifier.offset });
     }
-    await pause(Math.min(SEGMENT_RETRY_MAX_MS, SEGMENT_RETRY_MS * 2 ** (this.#failures - 1)), signal);
+    await pause(Math.max(waitMs, Math.min(SEGMENT_RETRY_MAX_MS, SEGMENT_RETRY_MS * 2 ** (this.#failures - 1))), signal);
   }
 
   #protocol(what: string): LogError {

@@ -1,12 +1,19 @@
 // Where sealed segments come from over HTTP: a node, or whatever has copies of what nodes serve at the same paths (a cache, a static host).
 
 import { LogError } from '../../core/errors.ts';
-import { SEGMENT_STALL_MS } from '../../core/limits.ts';
+import { SEGMENT_RETRY_MAX_MS, SEGMENT_STALL_MS } from '../../core/limits.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
 import { AbortedError, offAbort, onAbort } from '../aborts.ts';
 
-/** An answer, or what there is of its body, that did not come: it is worth another try. */
-export class Interrupted extends Error {}
+/** An answer, or what there is of its body, that did not come: it is worth another try, after `waitMs` at the earliest, as the host asked. */
+export class Interrupted extends Error {
+  readonly waitMs: number;
+
+  constructor(message: string, waitMs = 0) {
+    super(message);
+    this.waitMs = waitMs;
+  }
+}
 
 /** One request's life: it ends with the caller's signal, or when nothing comes for so long. */
 export class Patience {
@@ -84,16 +91,22 @@ export class SegmentSource {
     const answer = await patience.within(fetch(`${this.#origin}${path}${this.#query}`, init));
     if (answer.status === 200 || answer.status === 206) return answer;
     void answer.body?.cancel().catch(() => undefined);
-    throw this.#refusal(answer.status, path);
+    throw this.#refusal(answer, path);
   }
 
-  #refusal(status: number, path: string): Error {
+  #refusal({ status, headers }: Response, path: string): Error {
     const said = `${this.shown} answered HTTP ${status} to ${path}`;
-    if (status >= 500 || [408, 425, 429].includes(status)) return new Interrupted(said);
+    if (status >= 500 || [408, 425, 429].includes(status)) return new Interrupted(said, waitMsOf(headers));
     if (status === 410) return new LogError('OFFSET_TRIMMED', `${said}: this segment was trimmed.`);
     if (status === 404) return new LogError('BEHIND', `${said}: it has none there, or not yet.`);
     return new LogError('UNREACHABLE', `${said}. It does not serve sealed segments to this program.`);
   }
+}
+
+/** For how long a host wants to be left alone; what it does not say in seconds is as good as nothing. */
+function waitMsOf(headers: Headers): number {
+  const seconds = /^\d{1,9}$/.exec(headers.get('retry-after') ?? '')?.[0];
+  return Math.min(SEGMENT_RETRY_MAX_MS, Number(seconds ?? 0) * 1000);
 }
 
 function base64(text: string): string {

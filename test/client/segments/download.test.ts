@@ -134,12 +134,15 @@ test('a host that never gives anything is given up, one that is busy is asked ag
   });
   await expect(download(requestOf(dead))).rejects.toMatchObject({ code: 'UNREACHABLE', retryable: true });
   expect(count).toBe(SEGMENT_TRIES);
+  const askedMs: number[] = [];
   const busy = await host((_, response) => {
-    count += 1;
-    if (count % 2 === 1) response.writeHead(503).end('too many');
+    askedMs.push(performance.now());
+    if (askedMs.length < 3) response.writeHead(503, { 'retry-after': askedMs.length === 1 ? '1' : 'later' }).end('too many');
     else response.writeHead(200).end(LOG);
   });
   expect((await download(requestOf(busy))).equals(LOG)).toBe(true);
+  const [first = 0, second = 0] = askedMs;
+  expect([askedMs.length, second - first > 990]).toEqual([3, true]);
 }, 30_000);
 
 test.each([
