@@ -104,6 +104,7 @@ export class References {
   /** Node `to` was sent all before `offset`. If that was more before, the rest may not have come, and is to be sent again. */
   sentTo(to: NodeId, offset: number): void {
     const follower = this.#follower(to);
+    if (offset === follower.sentTo) return;
     if (offset < follower.sentTo) this.#goBack(follower, offset);
     for (let i = this.#firstEndingAfter(follower.sentTo); i < this.#ordered.length; i += 1) {
       const upload = this.#ordered[i];

@@ -87,6 +87,12 @@ const ROWS_OF_STAGING: readonly Interleaving[] = [
     ],
     foundBy: PLACED,
   },
+  {
+    name: 'not put back',
+    what: 'an upload for which there was no room stays taken, and nobody can let it go',
+    patches: [{ file: STAGED, find: 'this.#uploads.putBack(row);', replace: '' }],
+    foundBy: ['expiry and no room', 'eviction and no room'],
+  },
 ];
 
 const RING: readonly Interleaving[] = [

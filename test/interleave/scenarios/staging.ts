@@ -97,6 +97,8 @@ class TestUploads {
 /** Between what the raft thread looks up and what it copies, the main thread may do anything. */
 class SlowTail extends Tail {
   readonly #pause: () => void;
+  /** It has no room, now. */
+  isFull = false;
   /** The uploads that were taken and not placed. */
   refused = 0;
 
@@ -107,6 +109,7 @@ class SlowTail extends Tail {
 
   override appendUpload(...all: Parameters<Tail['appendUpload']>): ReturnType<Tail['appendUpload']> {
     this.#pause();
+    if (this.isFull) return 'full';
     const status = super.appendUpload(...all);
     if (status !== 'ordered') this.refused += 1;
     return status;
@@ -118,8 +121,8 @@ const [NOTHING, NOT_TAKEN, PLACED, NOT_PLACED] = [0, 1, 2, 3];
 /** The row of the first upload. */
 const ROW = 0;
 
-/** The raft thread is referred to the first upload. `mayDiffer`: another one of the same id may have come in its place. */
-function raft(mayDiffer: boolean): Body {
+/** The raft thread is referred to the first upload. `mayDiffer`: another one of the same id may have come in its place; `isFull`: there is no room for it. */
+function raft(mayDiffer: boolean, isFull: boolean): Body {
   return ({ memory, pause, ghost }) => {
     const toMain = ghost('what the raft thread says');
     let told = NOT_TAKEN;
@@ -130,6 +133,7 @@ function raft(mayDiffer: boolean): Body {
       },
     });
     const tail = new SlowTail(memory, pause);
+    tail.isFull = isFull;
     const digest = createHash('sha256')
       .update(stampBatch(SMALL, 1, 0))
       .digest();
@@ -181,7 +185,7 @@ const isOrderedHere = (test: TestUploads): void => test.uploads.ordered(FIRST);
 /** The first client takes all the room, so that the next one may have some of it. */
 const fills = (test: TestUploads, caller: TestUploader): void => void test.put(caller, THIRD, SMALL);
 
-function scenario(name: string, second: Uint8Array, letGo: Parameters<typeof main>[1]): Scenario {
+function scenario(name: string, second: Uint8Array, letGo: Parameters<typeof main>[1], isFull = false): Scenario {
   return {
     name,
     what: 'an upload is let go or placed, not both, and another one in its row is left alone',
@@ -189,7 +193,7 @@ function scenario(name: string, second: Uint8Array, letGo: Parameters<typeof mai
     shared: Array.from({ length: ROWS }, (_, row) => stateOfRow(row)),
     plain: plainOfStaging,
     setUp: ({ memory }) => new Tail(memory, () => undefined).start(0, 0, undefined),
-    threads: { main: main(second, letGo), raft: raft(second === FIRST) },
+    threads: { main: main(second, letGo), raft: raft(second === FIRST, isFull) },
   };
 }
 
@@ -198,4 +202,6 @@ export const STAGING_SCENARIOS: readonly Scenario[] = [
   scenario('expiry and placement of the same id', FIRST, expires),
   scenario('eviction and placement', OTHER, fills),
   scenario('an upload that is ordered here', OTHER, isOrderedHere),
+  scenario('expiry and no room', OTHER, expires, true),
+  scenario('eviction and no room', OTHER, fills, true),
 ];
