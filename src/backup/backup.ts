@@ -34,8 +34,8 @@ export interface LogSource {
 export interface BackupOptions {
   /** Unix milliseconds, now. */
   readonly takenMs: number;
-  /** Whether it is time to save the manifest, after a file was finished. */
-  readonly isSaveDue: () => boolean;
+  /** Whether it is time to save the manifest, after a file was finished: it then has `fileCount` of them. */
+  readonly isSaveDue: (fileCount: number) => boolean;
   /** Told how many of the new bytes are done. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
@@ -64,9 +64,18 @@ export async function backUp(folder: BackupFolder, source: LogSource, workspace:
     folder.removeLeftovers();
     return { manifest: done, from: manifest.end, addedFiles: run.addedFiles };
   } catch (thrown) {
-    run.saveSome();
+    saveSome(run);
     const start = thrown instanceof LogError && thrown.code === 'OFFSET_TRIMMED' ? thrown.details.start : undefined;
     throw start === undefined ? thrown : trimmed(folder.directory, { ...manifest, end: run.end }, start);
+  }
+}
+
+/** After an error, which is the one to be told. */
+function saveSome(run: BackupRun): void {
+  try {
+    run.saveSome();
+  } catch (thrown) {
+    if (!(thrown instanceof LogError)) throw thrown;
   }
 }
 
@@ -182,7 +191,9 @@ class BackupRun {
       const isFull = builder.end < to && (await this.#fill(builder, to));
       this.#finish(builder, !isFull && !isSealed && to === this.#facts.end);
     } catch (thrown) {
-      builder.abandon();
+      // A disk that is full has no room for a manifest either: what was finished is worth more than what was begun.
+      if (thrown instanceof LogError && thrown.code === 'IO') builder.discard();
+      else builder.abandon();
       throw thrown;
     }
   }
@@ -222,6 +233,6 @@ class BackupRun {
     this.#lastTerm = lastTerm;
     this.addedFiles += 1;
     this.#isSaved = false;
-    if (this.#options.isSaveDue()) this.saveSome();
+    if (this.#options.isSaveDue(this.#files.length)) this.saveSome();
   }
 }

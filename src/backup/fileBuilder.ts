@@ -113,6 +113,16 @@ export class FileBuilder {
     this.#folder.disk.close(this.#file);
   }
 
+  /** Removes the file, as far as the disk lets it. */
+  discard(): void {
+    try {
+      this.abandon();
+      this.#folder.disk.remove(this.#folder.path(unfinishedName(this.base)));
+    } catch (thrown) {
+      if (!(thrown instanceof LogError)) throw thrown;
+    }
+  }
+
   #take(bytes: Uint8Array): void {
     this.#verifier.push(bytes);
     const { fault } = this.#verifier;

@@ -279,8 +279,8 @@ export const SEGMENT_TRIES = 6;
 export const SEGMENT_RETRY_MS = 50;
 export const SEGMENT_RETRY_MAX_MS = 2_000;
 
-/** A backup that runs saves what it has so often: that much of its work is done again after a crash. */
-export const BACKUP_SAVE_MS = 10_000;
+/** A backup that runs saves what it has so often, and less often when it has very many files: that much of its work is looked at again after a crash. */
+export const BACKUP_SAVE_MS = 1_000;
 
 /** A reading leaves a host that it catches up from after so many tries in a row that bring nothing for so long: the nodes have it, too. */
 export const CATCH_UP_TRIES = 3;

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { BackupFolder, readManifest } from '../../src/backup/folder.ts';
 import { fileName, MANIFEST_FILE } from '../../src/backup/names.ts';
 import { verifyBackup } from '../../src/backup/verifyBackup.ts';
+import { LogError } from '../../src/core/errors.ts';
 import { Random } from '../assembly/random.ts';
 import { CrashModel } from '../crash/crashModel.ts';
 import { type DiskImage, MemoryDisk } from '../crash/memoryDisk.ts';
@@ -218,6 +219,38 @@ describe('crashes', () => {
       }
     }
     expect(count).toBeGreaterThan(100);
+  });
+
+  it('a disk that fills up keeps what was finished, says so first, and takes the rest when it has room', async () => {
+    const log = smallLog();
+    const [, second] = log.segments;
+    const disk = new MemoryDisk();
+    const full = new LogError('IO', 'no space is left on the disk', { errno: 'ENOSPC' });
+    let room = 1_900;
+    const sizes = new Map<number, number>();
+    const files = new Map<string, number>();
+    const small = new MemoryDisk(disk.image(), (operation) => {
+      if (operation.kind === 'create') files.set(operation.path, operation.file);
+      if (operation.kind === 'remove') room += sizes.get(files.get(operation.path) ?? 0) ?? 0;
+      if (operation.kind !== 'write') return;
+      // Manifests take the place of each other.
+      if (operation.bytes[0] === '{'.charCodeAt(0)) {
+        if (room < 100) throw full;
+        return;
+      }
+      if (operation.bytes.length > room) {
+        room = 0;
+        throw full;
+      }
+      room -= operation.bytes.length;
+      sizes.set(operation.file, (sizes.get(operation.file) ?? 0) + operation.bytes.length);
+    });
+    await expect(run(small, log, () => false)).rejects.toBe(full);
+    const left = new MemoryDisk(small.image());
+    expect(verify(left)).toMatchObject({ damage: [], manifest: { end: second?.base } });
+    expect([left.list(FOLDER).filter((name) => name.endsWith('.unfinished')), small.openFiles]).toEqual([[], 0]);
+    const { manifest } = await run(left, log);
+    expect(contents(left, manifest).equals(log.bytes(0, log.end))).toBe(true);
   });
 
   it('a disk that fails at any step leaves a valid backup', async () => {

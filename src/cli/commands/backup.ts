@@ -61,8 +61,9 @@ async function run(urls: readonly string[], given: string, { timeout, json = fal
       const onFallback = (error: LogError): void => say(`loglog: ${error.message} What is sealed is read another way, which is slower.`);
       return await backUp(folder, new ClientSource(log, urls, workspace, onFallback), workspace, {
         takenMs: Date.now(),
-        isSaveDue: () => {
-          const isDue = performance.now() - savedMs >= BACKUP_SAVE_MS;
+        isSaveDue: (fileCount) => {
+          // A manifest of a hundred thousand files takes its time.
+          const isDue = performance.now() - savedMs >= BACKUP_SAVE_MS + fileCount / 10;
           if (isDue) savedMs = performance.now();
           return isDue;
         },
