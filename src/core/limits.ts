@@ -286,6 +286,9 @@ export const BACKUP_SAVE_MS = 1_000;
 export const CATCH_UP_TRIES = 3;
 export const CATCH_UP_STALL_MS = 5_000;
 
+/** Or when over that time of waiting for it fewer bytes a second come. */
+export const CATCH_UP_MIN_PACE = 16 * 1024;
+
 /** Fewer bytes than these are taken from a node without a look at such hosts. */
 export const CATCH_UP_MIN_BYTES = 256 * 1024;
 

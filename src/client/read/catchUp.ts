@@ -2,7 +2,7 @@
 // say how far the log is committed, never a host: so a host that is wrong holds nothing up.
 
 import { LogError } from '../../core/errors.ts';
-import { CATCH_UP_STALL_MS, CATCH_UP_TRIES } from '../../core/limits.ts';
+import { CATCH_UP_MIN_PACE, CATCH_UP_STALL_MS, CATCH_UP_TRIES } from '../../core/limits.ts';
 import type { Watch } from '../events.ts';
 import { type DownloadedBytes, downloadSegment } from '../segments/download.ts';
 import { fetchSegmentList, type ListedSegment } from '../segments/list.ts';
@@ -126,6 +126,7 @@ export class CatchUp {
       signal: this.#ended.signal,
       tries: CATCH_UP_TRIES,
       stallMs: CATCH_UP_STALL_MS,
+      minBytesPerSecond: CATCH_UP_MIN_PACE,
     });
   }
 

@@ -1,7 +1,7 @@
 // A sealed segment over HTTP: verified as it comes, resumed where the connection was lost, never more than it may be.
 
 import { LogError } from '../../core/errors.ts';
-import { SEGMENT_RETRY_MAX_MS, SEGMENT_RETRY_MS, SEGMENT_TRIES } from '../../core/limits.ts';
+import { SEGMENT_RETRY_MAX_MS, SEGMENT_RETRY_MS, SEGMENT_STALL_MS, SEGMENT_TRIES } from '../../core/limits.ts';
 import { offAbort, onAbort } from '../aborts.ts';
 import type { Workspace } from '../wasm.ts';
 import { EntryVerifier } from './entryVerifier.ts';
@@ -33,6 +33,8 @@ export interface SegmentRequest {
   readonly tries?: number;
   /** How long nothing may come, in milliseconds; SEGMENT_STALL_MS if not given. */
   readonly stallMs?: number;
+  /** Over `stallMs` of waiting for it, the source must bring as much as this on average; 0 if not given. */
+  readonly minBytesPerSecond?: number;
 }
 
 /**
@@ -61,6 +63,9 @@ class Download {
   #failures = 0;
   #patience: Patience | undefined;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  /** How long was waited for the source since its pace was looked at, in milliseconds, and the bytes that this has brought. */
+  #waitedMs = 0;
+  #broughtBytes = 0;
   /** Bytes before those that are wanted, where the source answers with all although a part was asked for. */
   #skip = 0;
 
@@ -105,10 +110,27 @@ class Download {
   }
 
   async #read(): Promise<Uint8Array> {
+    const sinceMs = performance.now();
     this.#reader ??= await this.#open();
     const { value, done } = (await this.#patience?.within(this.#reader.read())) ?? { value: undefined, done: true };
     if (done || value === undefined) throw new Interrupted('it ended early');
+    this.#checkPace(performance.now() - sinceMs, value.length);
     return value;
+  }
+
+  /** Who sends a byte now and then holds a reader up as well as who sends none. */
+  #checkPace(waitedMs: number, bytes: number): void {
+    const { source, segment, stallMs = SEGMENT_STALL_MS, minBytesPerSecond = 0 } = this.#request;
+    this.#waitedMs += waitedMs;
+    this.#broughtBytes += bytes;
+    if (this.#waitedMs < stallMs) return;
+    const pace = (this.#broughtBytes * 1000) / this.#waitedMs;
+    if (pace < minBytesPerSecond) {
+      const sentence = `${source.shown} sends the segment ${segment.path} at ${Math.round(pace)} bytes a second; ${minBytesPerSecond} are the least.`;
+      throw new LogError('UNREACHABLE', sentence, { offset: this.#verifier.offset });
+    }
+    this.#waitedMs = 0;
+    this.#broughtBytes = 0;
   }
 
   async #open(): Promise<ReadableStreamDefaultReader<Uint8Array>> {

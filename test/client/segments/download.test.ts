@@ -145,6 +145,17 @@ test('a host that never gives anything is given up, one that is busy is asked ag
   expect([askedMs.length, second - first > 990]).toEqual([3, true]);
 }, 30_000);
 
+test('a host that sends a byte now and then is left where a pace is asked for', async () => {
+  const trickle = await host((_, response) => {
+    response.writeHead(200);
+    let at = 0;
+    const timer = setInterval(() => response.write(LOG.subarray(at, ++at)), 10);
+    response.on('close', () => clearInterval(timer));
+  });
+  const failure = { code: 'UNREACHABLE', message: expect.stringMatching(/at \d+ bytes a second; 16384 are the least/) };
+  await expect(download(requestOf(trickle, { stallMs: 200, minBytesPerSecond: 16_384 }))).rejects.toMatchObject(failure);
+});
+
 test.each([
   [404, 'BEHIND'],
   [410, 'OFFSET_TRIMMED'],
