@@ -2,6 +2,7 @@
 // Each walk writes its outcome at `result` (layout.ts, RESULT_*) and returns its status (WALK_*).
 
 import {
+  ACTED_ON_KINDS,
   ENTRY_HEADER_BYTES,
   ENTRY_OVERHEAD_BYTES,
   INDEX_INTERVAL_BYTES,
@@ -10,7 +11,9 @@ import {
   KIND_MASK,
   KIND_NOOP,
   MAX_CONTROL_KIND,
+  NO_CONTROL,
   RESULT_BYTES_AT,
+  RESULT_CONTROL_AT,
   RESULT_COUNT_AT,
   RESULT_DATA_END_AT,
   RESULT_LAST_TERM_AT,
@@ -58,7 +61,13 @@ function finish(result: usize, status: u32, count: u32, bytes: u32, lastTerm: u3
   store<u32>(result, points, RESULT_POINTS_AT);
   store<u32>(result, bytes, RESULT_STOPPED_AT);
   store<u32>(result, bytes, RESULT_DATA_END_AT);
+  store<u32>(result, NO_CONTROL, RESULT_CONTROL_AT);
   return status;
+}
+
+/** Whether this build acts on control entries of `kind`, which has the bit of a batch that goes on: those are never in one. */
+function isActedOn(kind: u32): bool {
+  return kind < 32 && ((ACTED_ON_KINDS >>> kind) & 1) != 0;
 }
 
 /** Producer: writes term 0 and the check of every entry whose kind-and-size word and payload stand in [at, at + length). */
@@ -141,7 +150,7 @@ export function stamp(
  * Walks log bytes in [at, at + length) that begin at log offset `base`, taking whole entries while their sum is at most `limitBytes`; with
  * SCAN_WHOLE_BATCHES, whole batches. Terms must be at least `minTerm` and never fall. Emits index points when `points` is not 0. With
  * SCAN_WHOLE_BATCHES the bytes must begin where a batch does, and all of a batch must be of one term. Control entries are taken, known or
- * not; with SCAN_ACTED_ON only a no-op that is alone, and a valid entry that is neither that nor data ends the walk.
+ * not; with SCAN_ACTED_ON only those of ACTED_ON_KINDS that are alone, and a valid entry that is neither that nor data ends the walk.
  *
  * A call with so many numbers costs a walk over one entry a tenth of its time. So each of the functions below has the loop in itself, with
  * the constants that it gives folded into it; only a class's method can be told so in what the linter reads as TypeScript.
@@ -169,6 +178,7 @@ class Walk {
     let pointCount: u32 = 0;
     let lastTerm = minTerm;
     let dataEnd: u32 = 0;
+    let control: u32 = NO_CONTROL;
     // Inside a batch: all of it as it was before the batch.
     let isInside: u32 = 0;
     let bytesBefore: u32 = 0;
@@ -194,7 +204,7 @@ class Walk {
         break;
       }
       const bare = kind & KIND_MASK;
-      const isForeign = bare != KIND_DATA && (flags & SCAN_ACTED_ON) != 0 && (kind != KIND_NOOP || isInside != 0);
+      const isForeign = bare != KIND_DATA && (flags & SCAN_ACTED_ON) != 0 && (!isActedOn(kind) || isInside != 0);
       if (bare > (MAX_CONTROL_KIND as u32) && !isForeign) {
         status = WALK_BAD_KIND;
         break;
@@ -231,6 +241,7 @@ class Walk {
         pointCount += 1;
         nextPoint = nextPointAfter(filePosition + position);
       }
+      if (bare > (KIND_NOOP as u32) && control == NO_CONTROL) control = position;
       lastTerm = term;
       position += entryBytes;
       count += 1;
@@ -246,6 +257,7 @@ class Walk {
     }
     store<u32>(result, position, RESULT_STOPPED_AT);
     store<u32>(result, isInside ? dataEndBefore : dataEnd, RESULT_DATA_END_AT);
+    store<u32>(result, control, RESULT_CONTROL_AT);
     return status;
   }
 }

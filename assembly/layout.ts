@@ -11,17 +11,19 @@ export const MAX_PAYLOAD_BYTES = 16777215;
 
 export const KIND_DATA = 0;
 export const KIND_NOOP = 1;
-// Reserved: no build writes them yet.
-export const KIND_CONFIGURATION = 2;
 export const KIND_TRIM = 3;
 export const KIND_TIME = 4;
-export const KIND_SEAL = 5;
 export const KIND_STATE = 6;
+export const KIND_POLICY = 11;
+// Reserved: no build writes them yet.
+export const KIND_CONFIGURATION = 2;
+export const KIND_SEAL = 5;
 export const KIND_LEVEL = 7;
 export const KIND_SESSION = 8;
 export const KIND_POSITION = 9;
 export const KIND_ACCESS = 10;
-export const KIND_POLICY = 11;
+// Bit k: this build acts on control entries of kind k, each alone, outside of batches: 1, 3, 4, 6, 11.
+export const ACTED_ON_KINDS = 2138;
 // Kinds 1 to this are control: the log's own. Readers verify and skip them, known or not. Above them nothing is defined.
 export const MAX_CONTROL_KIND = 63;
 export const KIND_MASK = 127;
@@ -45,7 +47,9 @@ export const RESULT_LAST_TERM_AT = 12; // term of the last entry walked, or the 
 export const RESULT_POINTS_AT = 16; // index points emitted
 export const RESULT_STOPPED_AT = 20; // where the walk stopped: after RESULT_BYTES when that was inside a batch
 export const RESULT_DATA_END_AT = 24; // bytes up to the end of the last data entry among RESULT_BYTES; 0: there is none
+export const RESULT_CONTROL_AT = 28; // bytes before the first control entry that is no no-op; NO_CONTROL: there is none
 export const RESULT_SIZE_BYTES = 32;
+export const NO_CONTROL = 4294967295;
 
 // Why a walk over entries ended.
 export const WALK_COMPLETE = 0; // all bytes were whole entries, or the limit was reached
@@ -58,6 +62,7 @@ export const WALK_INSIDE_BATCH = 6; // the bytes end inside a batch
 export const WALK_SECOND_BATCH = 7; // another batch begins where only one is allowed
 export const WALK_NEWER_KIND = 8; // a valid entry of a kind that this build does not act on: a newer one wrote it
 export const WALK_BAD_LEADER = 9; // no walk says it: entries that begin a term do not begin with the no-op of its leader
+export const WALK_BAD_CONTROL = 10; // no walk says it: a control entry that nobody writes there, or whose payload nobody writes
 
 // Flags of stamp().
 export const STAMP_ONE_BATCH = 1; // all entries must be one batch

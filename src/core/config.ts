@@ -124,6 +124,15 @@ export const OPTIONS = {
     max: 1024 * MIB,
     sentence: 'memory for copies of appends that clients put on this node themselves, in a cluster, taken once they do; 0: they may not',
   },
+  timeEntryMs: {
+    kind: 'number',
+    unit: 'ms',
+    default: 1000,
+    min: 1,
+    max: 3_600_000,
+    sentence:
+      'so long after the last one, at least, a batch gets an entry with the time before it: 20 bytes, by which the log is found by time',
+  },
   diskLowBytes: {
     kind: 'number',
     unit: 'bytes',
@@ -190,6 +199,8 @@ export interface Config {
   readonly windowBytes: number;
   /** Memory for uploads of clients; 0: none are taken. */
   readonly stagingBytes: number;
+  /** Between two time entries before batches, at least. */
+  readonly timeEntryMs: number;
   /** Room on the disk below which it is low, and critical: resolved, never 0. */
   readonly diskLowBytes: number;
   readonly diskCriticalBytes: number;
@@ -384,6 +395,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     maxPayloadBytes: Math.min(number('maxPayloadBytes'), clientCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
     windowBytes: number('windowBytes'),
     stagingBytes: number('stagingBytes'),
+    timeEntryMs: number('timeEntryMs'),
     ...diskLevels(segmentBytes, number('diskLowBytes'), number('diskCriticalBytes'), giving),
     maxConnections: number('maxConnections'),
     allowOrigin: text('allowOrigin'),

@@ -7,7 +7,7 @@
 //   state   sections: 0 u16 type │ 2 u16 zero │ 4 u32 length │ 8 value; types ascend
 
 import { KIND_CONTINUED, KIND_POLICY, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
-import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
+import { getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
@@ -54,6 +54,14 @@ export interface LogState {
 export const NO_TRIM: TrimEntry = { start: 0, dataEnd: 0 };
 /** A log of which nothing is removed automatically. */
 export const NO_POLICY: Policy = { bytes: 0, ageMs: 0 };
+const TWO_TO_32 = 0x1_0000_0000;
+
+/** A generation with an id of its own; `random` gives numbers in [0, 1). */
+export function newGeneration(number: number, random: () => number): Generation {
+  const draw = (): string => (1 + Math.floor(random() * (TWO_TO_32 - 1))).toString(16).padStart(8, '0');
+  return { number, id: draw() + draw() };
+}
+
 /** The newest level of a log that this build writes. A log of level 0 has no-ops as its only control entries. */
 export const LOG_LEVEL = 1;
 
@@ -153,6 +161,17 @@ export function writeState(view: DataView, at: number, state: LogState): void {
     writeInstance(view, valueAt + 8, state.generation.id);
   });
   if (isPolicy(state.policy)) section(POLICY, (valueAt) => writePolicy(view, valueAt, state.policy));
+}
+
+/** Whether two states are the same: they have the same bytes. */
+export function isSameState(left: LogState, right: LogState): boolean {
+  return toHex(statePayload(left)) === toHex(statePayload(right));
+}
+
+function statePayload(state: LogState): Uint8Array {
+  const bytes = new Uint8Array(stateBytes(state));
+  writeState(viewOf(bytes), 0, state);
+  return bytes;
 }
 
 /** The sections in the payload at `at`: where the value of each type is. Undefined when it is no state entry of this build's. */

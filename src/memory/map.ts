@@ -50,6 +50,16 @@ export const WORD = {
   REFERENCE_MISSES: CONTROL_AT + 1928, // uploads that they had to be sent although their clients named them: raft thread
   BASE: CONTROL_AT + 2032, // base of the first segment kept, at or before START: main thread, before segments before it are removed
   START_DATA_END: CONTROL_AT + 2040, // end of the last data entry before START, or more: main thread, before START
+  // The state of the log at TAIL (logFold.ts): whoever owns the log's end, before TAIL.
+  LOG_LEVEL: CONTROL_AT + 1936, // 0: the log says nothing about itself
+  LOG_TIME: CONTROL_AT + 1944, // Unix ms
+  TRIM_START: CONTROL_AT + 1952, // where the log starts by the last trim
+  TRIM_DATA_END: CONTROL_AT + 1960, // end of the last data entry at or before that
+  TRIM_END: CONTROL_AT + 1968, // end of the entry that says so
+  POLICY_BYTES: CONTROL_AT + 1976,
+  POLICY_AGE: CONTROL_AT + 1984, // ms
+  GENERATION: CONTROL_AT + 1992,
+  GENERATION_ID: CONTROL_AT + 2000, // 8 bytes
 } as const;
 
 /** 32-bit words that threads wait on, by address. */

@@ -9,13 +9,18 @@ import {
   ENTRY_TERM_AT,
   INDEX_INTERVAL_BYTES,
   KIND_DATA,
+  KIND_STATE,
+  KIND_TIME,
   MAX_PAYLOAD_BYTES,
+  NO_CONTROL,
+  RESULT_CONTROL_AT,
   RESULT_STOPPED_AT,
   SCAN_ACTED_ON,
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
   SEGMENT_HEADER_BYTES,
   STAMP_ONE_BATCH,
+  WALK_BAD_CONTROL,
   WALK_BAD_LEADER,
   WALK_BAD_TERM,
   WALK_COMPLETE,
@@ -24,9 +29,10 @@ import {
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { viewOf } from '../core/bytes.ts';
-import { segmentCapacityBytes } from '../core/config.ts';
-import { MAX_LOG_OFFSET } from '../core/limits.ts';
+import { OPTIONS, segmentCapacityBytes } from '../core/config.ts';
+import { MAX_LOG_OFFSET, TIME_ENTRY_BYTES } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
+import { LogFold } from './logFold.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, WORD } from './map.ts';
 import { noteOrdered, type Upload } from './orderedUploads.ts';
 import { noWalk, type TailMemory, type WalkResult } from './tailMemory.ts';
@@ -40,8 +46,7 @@ export type AppendStatus = 'ordered' | 'full' | 'refused';
 /** The same for a leader's batch; `misplaced`: it belongs to another segment than the one that is open, or that could be opened, here. */
 export type ReplicatedStatus = AppendStatus | 'misplaced';
 
-/** What was found of a batch that is published. */
-type Published = Pick<WalkResult, 'count' | 'points' | 'dataEnd'>;
+const NO_HEAD = KIND_DATA;
 
 /** Whether an entry at `filePosition` is an index point, after `lastPoint` (0: none): the rule of assembly/entry.ts. */
 function isPointDue(lastPoint: number, filePosition: number): boolean {
@@ -53,7 +58,15 @@ export class Tail {
   readonly #view: DataView;
   readonly #openSegment: (slot: number) => void;
   readonly #capacityBytes: number;
+  readonly #timeEntryMs: number;
   readonly #walk: WalkResult = noWalk();
+  /** The state of the log at its end. */
+  readonly fold: LogFold;
+  /** The entry of the log's own that goes before what is put at the end, in the same move of the tail: its kind, 0 for none, and its bytes. */
+  #headKind = NO_HEAD;
+  #headBytes = 0;
+  /** Where the last move of the tail began: at {@link first}, or at an entry of the log's own before it. */
+  from = 0;
   /** The last ordered batch: its first offset, its end, and its entries. */
   first = 0;
   end = 0;
@@ -61,13 +74,18 @@ export class Tail {
   /** The last refused batch: a WALK_* status (WALK_COMPLETE: only its count was wrong), and the byte at which the bad entry begins. */
   badStatus = 0;
   badAt = 0;
-  /** WALK_NEWER_KIND: the bad entry's word of kind and size. */
+  /** WALK_NEWER_KIND, WALK_BAD_CONTROL: the bad entry's word of kind and size. */
   badKindSize = 0;
 
-  /** `openSegment` is told each slot that becomes the open one, so that it starts the slot's writer. */
-  constructor(memory: TailMemory, openSegment: (slot: number) => void) {
+  /**
+   * `openSegment` is told each slot that becomes the open one, so that it starts the slot's writer; `timeEntryMs` is how far time entries are apart,
+   * at least.
+   */
+  constructor(memory: TailMemory, openSegment: (slot: number) => void, timeEntryMs: number = OPTIONS.timeEntryMs.default) {
+    this.#timeEntryMs = timeEntryMs;
     this.#memory = memory;
     this.#view = viewOf(memory.bytes);
+    this.fold = new LogFold(memory);
     this.#openSegment = openSegment;
     this.#capacityBytes = segmentCapacityBytes(memory.map.shape.segmentBytes);
   }
@@ -100,21 +118,25 @@ export class Tail {
   ): AppendStatus {
     const tail = this.#memory.tail;
     assert(tail + entries.length <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
-    const slot = this.#makeRoom(tail, entries.length);
+    const slot = this.#makeRoom(tail, entries.length, this.#isTimeDue(nowMs));
     if (slot < 0) return 'full';
     const { map, wasm } = this.#memory;
-    const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE));
+    const headBytes = this.#headBytes;
+    const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE)) + headBytes;
     const at = map.slotAt(slot) + position;
     this.#memory.copyIn(entries, at);
-    const pointsAt = this.#nextPointAt(slot, position);
+    const headPoints = this.#pointHead(slot, position - headBytes);
+    const pointsAt = map.pointsAt(slot) + (this.#memory.pointCount(slot) + headPoints) * 4;
     const flags = isOneBatch ? STAMP_ONE_BATCH : 0;
-    const status = wasm.stamp(at, entries.length, term, tail, maxPayloadBytes, flags, position, pointsAt, map.tailResultAt);
-    this.#memory.readResult(map.tailResultAt, this.#walk);
-    if (status !== WALK_COMPLETE || this.#walk.count !== entryCount) {
-      return this.#refuse(status, this.#walk.bytes);
+    const first = tail + headBytes;
+    const status = wasm.stamp(at, entries.length, term, first, maxPayloadBytes, flags, position, pointsAt, map.tailResultAt);
+    const { count, points, bytes, dataEnd } = this.#memory.readResult(map.tailResultAt, this.#walk);
+    if (status !== WALK_COMPLETE || count !== entryCount) {
+      return this.#refuse(status, bytes);
     }
-    if (upload !== undefined) noteOrdered(this.#memory, tail, tail + entries.length, term, upload);
-    this.#publish(slot, tail, entries.length, this.#walk, nowMs);
+    if (upload !== undefined) noteOrdered(this.#memory, first, first + entries.length, term, upload);
+    this.#putHead(at - headBytes, term, tail, nowMs);
+    this.#publish(slot, tail, headBytes + entries.length, count, headPoints + points, headBytes + dataEnd, nowMs);
     return 'ordered';
   }
 
@@ -122,7 +144,7 @@ export class Tail {
    * Orders log bytes as a leader stamped them, all of them or none: `byteCount` bytes, in `chunks`, whole batches of entries that all have
    * `term`. `base` is where the segment that they belong to begins on the leader: segments are the same on all nodes. A `misplaced` batch
    * goes in once the segment before the tail is open again ({@link truncateLog} at the tail does it). A refused one leaves no trace. With
-   * `begins` they begin a term: it says whether the entry that stands in memory at an address is the no-op of the term's leader.
+   * `begins` they begin a term: it says whether the entries that stand in memory between two addresses begin with the no-op of the term's leader.
    */
   appendReplicated(
     chunks: readonly Uint8Array[],
@@ -130,14 +152,32 @@ export class Tail {
     term: number,
     base: number,
     nowMs: number,
-    begins?: (view: DataView, at: number) => boolean,
+    begins?: (view: DataView, at: number, end: number) => boolean,
   ): ReplicatedStatus {
     return this.#place(chunks, byteCount, base, nowMs, (slot, at, tail) => {
       if (!this.#verify(slot, at, byteCount, term, tail, positionOf(tail, base))) return false;
-      if (begins?.(this.#view, at) !== false) return true;
-      this.#refuse(WALK_BAD_LEADER, 0);
-      return false;
+      if (begins?.(this.#view, at, at + byteCount) === false) {
+        this.#refuse(WALK_BAD_LEADER, 0);
+        return false;
+      }
+      return this.#absorb(at, byteCount, tail, base);
     });
+  }
+
+  /** Folds the control entries of what stands at `at`, at the log's end; false, and nothing is folded, when a leader does not write such ones. */
+  #absorb(at: number, byteCount: number, tail: number, base: number): boolean {
+    const before = this.#memory.u32(this.#memory.map.tailResultAt + RESULT_CONTROL_AT);
+    const isHead = tail === base;
+    if (before === NO_CONTROL && !(isHead && this.fold.level > 0)) return true;
+    const from = isHead ? 0 : before;
+    const wrong = this.fold.firstWrong(at + from, byteCount - from, isHead);
+    if (wrong >= 0) {
+      this.#refuse(WALK_BAD_CONTROL, from + wrong);
+      this.badKindSize = this.#memory.u32(at + this.badAt + ENTRY_KIND_SIZE_AT);
+      return false;
+    }
+    this.fold.absorb(at + from, byteCount - from, tail + from);
+    return true;
   }
 
   /**
@@ -155,6 +195,11 @@ export class Tail {
     const { map, wasm, bytes } = this.#memory;
     return this.#place(chunks, byteCount, base, nowMs, (slot, at, tail) => {
       const position = positionOf(tail, base);
+      // A segment begins with what its leader says about the log.
+      if (position === SEGMENT_HEADER_BYTES && this.fold.level > 0) {
+        this.#refuse(WALK_BAD_CONTROL, 0);
+        return false;
+      }
       const pointsAt = this.#nextPointAt(slot, position);
       const status = wasm.stamp(at, byteCount, term, tail, MAX_PAYLOAD_BYTES, 0, position, pointsAt, map.tailResultAt);
       this.#memory.readResult(map.tailResultAt, this.#walk);
@@ -190,27 +235,58 @@ export class Tail {
     assert(filled === byteCount && byteCount > 0, 'the chunks of a batch have as many bytes as it says');
     if (!isRight(slot, at, tail)) return 'refused';
     if (rolls) this.#roll(slot, tail);
-    this.#publish(slot, tail, byteCount, this.#walk, nowMs);
+    const { count, points, dataEnd } = this.#walk;
+    this.#headBytes = 0;
+    this.#publish(slot, tail, byteCount, count, points, dataEnd, nowMs);
     return 'ordered';
   }
 
-  /** Orders one entry of the node's own, such as the no-op that begins a term. */
+  /** Orders one entry of the log's own, such as the no-op that begins a term. */
   appendOwn(kind: number, payload: Uint8Array, term: number, nowMs: number): AppendStatus {
     const tail = this.#memory.tail;
-    assert(kind !== KIND_DATA, 'data is what clients append');
+    assert(kind !== KIND_DATA && kind !== KIND_STATE && kind !== KIND_TIME, 'data is what clients append, and heads are written here');
     const bytes = ENTRY_OVERHEAD_BYTES + payload.length;
     assert(tail + bytes <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1, and no term can begin there');
-    const slot = this.#makeRoom(tail, bytes);
+    const slot = this.#makeRoom(tail, bytes, false);
     if (slot < 0) return 'full';
     const { map, wasm } = this.#memory;
-    const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE));
+    const headBytes = this.#headBytes;
+    const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE)) + headBytes;
     const at = map.slotAt(slot) + position;
     this.#memory.copyIn(payload, at + ENTRY_HEADER_BYTES);
-    wasm.stampOwn(at, term, kind, payload.length, tail);
-    const isPoint = isPointDue(this.#memory.lastPoint(slot), position);
-    if (isPoint) this.#memory.setWord32(this.#nextPointAt(slot, position), position);
-    this.#publish(slot, tail, bytes, { count: 1, points: isPoint ? 1 : 0, dataEnd: 0 }, nowMs);
+    wasm.stampOwn(at, term, kind, payload.length, tail + headBytes);
+    let points = this.#pointHead(slot, position - headBytes);
+    const lastPoint = points > 0 ? position - headBytes : this.#memory.lastPoint(slot);
+    if (isPointDue(lastPoint, position)) {
+      this.#memory.setWord32(map.pointsAt(slot) + (this.#memory.pointCount(slot) + points) * 4, position);
+      points += 1;
+    }
+    this.#putHead(at - headBytes, term, tail, nowMs);
+    this.fold.apply(kind, at + ENTRY_HEADER_BYTES, payload.length, tail + headBytes + bytes);
+    this.#publish(slot, tail, headBytes + bytes, 1, points, 0, nowMs);
     return 'ordered';
+  }
+
+  /** Whether a batch that is ordered now gets a time entry before it. */
+  #isTimeDue(nowMs: number): boolean {
+    return nowMs - this.fold.timeMs >= this.#timeEntryMs && this.fold.level > 0;
+  }
+
+  /** Writes the index point of the head at file position `position`, if there is one and one is due. Returns how many. Nothing counts yet. */
+  #pointHead(slot: number, position: number): number {
+    if (this.#headKind === NO_HEAD || !isPointDue(this.#memory.lastPoint(slot), position)) return 0;
+    this.#memory.setWord32(this.#nextPointAt(slot, position), position);
+    return 1;
+  }
+
+  /** Writes the head at address `at`, where log offset `tail` stands. What comes after it is right: it will be published. */
+  #putHead(at: number, term: number, tail: number, nowMs: number): void {
+    const kind = this.#headKind;
+    if (kind === NO_HEAD) return;
+    const payloadAt = at + ENTRY_HEADER_BYTES;
+    const payloadBytes = kind === KIND_STATE ? this.fold.putState(payloadAt, nowMs) : this.fold.putTime(payloadAt, nowMs);
+    assert(payloadBytes + ENTRY_OVERHEAD_BYTES === this.#headBytes, 'a head takes the room that was left for it');
+    this.#memory.wasm.stampOwn(at, term, kind, payloadBytes, tail);
   }
 
   /** Lets the writers see what was ordered. */
@@ -249,27 +325,52 @@ export class Tail {
     return 'refused';
   }
 
-  /** Makes `bytes` at the tail part of the log; the last thing is that the tail moves. `dataEnd` counts from there, 0: no data. */
-  #publish(slot: number, tail: number, bytes: number, { count, points, dataEnd }: Published, nowMs: number): void {
-    this.#memory.setPointCount(slot, this.#memory.pointCount(slot) + points);
-    this.#memory.setSlotWord(slot, SLOT.ENTRIES, this.#memory.slotWord(slot, SLOT.ENTRIES) + count);
-    if (this.#memory.slotWord(slot, SLOT.FIRST_MS) === 0) this.#memory.setSlotWord(slot, SLOT.FIRST_MS, nowMs);
-    this.#memory.setSlotWord(slot, SLOT.LAST_MS, nowMs);
-    this.first = tail;
+  /**
+   * Makes `bytes` at the tail part of the log, its head among them; the last thing is that the tail moves. `count` entries are not the head.
+   * `dataEnd` counts from the tail; up to the head's end there is no data.
+   */
+  #publish(slot: number, tail: number, bytes: number, count: number, points: number, dataEnd: number, nowMs: number): void {
+    const memory = this.#memory;
+    const heads = this.#headBytes > 0 ? 1 : 0;
+    memory.setPointCount(slot, memory.pointCount(slot) + points);
+    memory.setSlotWord(slot, SLOT.ENTRIES, memory.slotWord(slot, SLOT.ENTRIES) + heads + count);
+    const timeMs = this.fold.level > 0 ? this.fold.timeMs : nowMs;
+    if (memory.slotWord(slot, SLOT.FIRST_MS) === 0) memory.setSlotWord(slot, SLOT.FIRST_MS, timeMs);
+    memory.setSlotWord(slot, SLOT.LAST_MS, timeMs);
+    this.from = tail;
+    this.first = tail + this.#headBytes;
     this.end = tail + bytes;
     this.count = count;
-    if (dataEnd > 0) this.#memory.setWord(WORD.DATA_END, tail + dataEnd);
-    this.#memory.setWord(WORD.TAIL, this.end);
+    if (dataEnd > this.#headBytes) memory.setWord(WORD.DATA_END, tail + dataEnd);
+    memory.setWord(WORD.TAIL, this.end);
   }
 
-  /** The slot that `bytes` fit into: the open one, or else the next one, which it rolls to. -1 when that one is not free. */
-  #makeRoom(tail: number, bytes: number): number {
-    assert(bytes <= this.#capacityBytes, 'a batch fits into a segment');
-    const open = this.#memory.openSlot;
-    if (open >= 0 && tail - this.#memory.slotWord(open, SLOT.BASE) + bytes <= this.#capacityBytes) return open;
+  /**
+   * The slot that `bytes` and the head before them fit into: the open one, or else the next one, which it rolls to. -1 when that one is not free.
+   * A segment's head is the log's state; another one is the time, if `isTimeDue`. Logs of level 0 have none.
+   */
+  #makeRoom(tail: number, bytes: number, isTimeDue: boolean): number {
+    const memory = this.#memory;
+    const open = memory.openSlot;
+    const base = open < 0 ? -1 : memory.slotWord(open, SLOT.BASE);
+    if (tail === base) this.#chooseState();
+    else this.#chooseHead(isTimeDue ? KIND_TIME : NO_HEAD, isTimeDue ? TIME_ENTRY_BYTES : 0);
+    if (open >= 0 && tail - base + this.#headBytes + bytes <= this.#capacityBytes) return open;
+    this.#chooseState();
+    assert(this.#headBytes + bytes <= this.#capacityBytes, 'a batch fits into a segment');
     const next = this.#takeNext(tail);
     if (next >= 0) this.#roll(next, tail);
     return next;
+  }
+
+  #chooseState(): void {
+    if (this.fold.level > 0) this.#chooseHead(KIND_STATE, this.fold.stateEntryBytes);
+    else this.#chooseHead(NO_HEAD, 0);
+  }
+
+  #chooseHead(kind: number, bytes: number): void {
+    this.#headKind = kind;
+    this.#headBytes = bytes;
   }
 
   /**

@@ -115,7 +115,7 @@ export class Engine {
       log,
       broke: failure.broke,
     });
-    this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false));
+    this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false), config.timeEntryMs);
     this.pulse = new Pulse(memory, loop, ports.beatMs);
     this.cluster = new ClusterStatus(memory, config);
     const isAwaited = (): boolean =>

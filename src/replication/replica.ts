@@ -5,6 +5,7 @@ import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm } from '../core/ids.ts';
+import { newGeneration } from '../format/controlEntries.ts';
 import { noOpPayload } from '../format/noOp.ts';
 import { Gate } from '../memory/gate.ts';
 import { DISK_CRITICAL, ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
@@ -424,7 +425,8 @@ export class Replica {
   /** Puts the no-op of a new term at the log's end, as soon as there is room. */
   #beginTerm(): void {
     if (this.#noopDue === 0) return;
-    const { instance } = this.raft.settings;
+    const { instance, random } = this.raft.settings;
+    if (this.raft.log.end === 0 && this.#tail.fold.level === 0) this.#tail.fold.found(newGeneration(1, random));
     const status = this.#tail.appendOwn(KIND_NOOP, noOpPayload(instance), this.#noopDue, this.#ports.wallMs());
     if (status !== 'ordered') return;
     this.#noopDue = 0;

@@ -1,7 +1,7 @@
 // A follower's entries: what a leader sent is put at the log's end, or it is said why not.
 
-import { WALK_BAD_LEADER, WALK_NEWER_KIND } from '../../assembly/layout.ts';
-import { leaderOfEntry } from '../format/noOp.ts';
+import { WALK_BAD_CONTROL, WALK_BAD_LEADER, WALK_NEWER_KIND } from '../../assembly/layout.ts';
+import { leaderOfTerm } from '../format/noOp.ts';
 import { newerKind } from '../format/version.ts';
 import { WORD } from '../memory/map.ts';
 import type { ReplicatedStatus, Tail } from '../memory/tail.ts';
@@ -46,10 +46,10 @@ export class ReplicatedEntries {
     this.#memory.setWord(WORD.TOLD_COMMIT, message.commit);
     const begins =
       message.entriesTerm > lastTerm
-        ? (view: DataView, at: number): boolean => leaderOfEntry(view, at) === message.entriesLeader
+        ? (view: DataView, at: number, end: number): boolean => leaderOfTerm(view, at, end) === message.entriesLeader
         : undefined;
     const status = this.#tail.appendReplicated(chunks, bytes, message.entriesTerm, message.base, this.#ports.wallMs(), begins);
-    if (status === 'ordered') this.#memory.lastEntry = { term: message.entriesTerm, leader: message.entriesLeader };
+    if (status === 'ordered') this.#ordered(message);
     if (status === 'refused') this.#refused(message, from + this.#tail.badAt);
     return OUTCOMES[status];
   }
@@ -60,14 +60,22 @@ export class ReplicatedEntries {
     this.#memory.setWord(WORD.TOLD_COMMIT, message.commit);
     const status = this.#staged.place(this.#tail, message, body, this.#ports.wallMs());
     if (status === 'refused') return 'missing';
-    if (status === 'ordered') this.#memory.lastEntry = { term: message.entriesTerm, leader: message.entriesLeader };
+    if (status === 'ordered') this.#ordered(message);
     return OUTCOMES[status];
+  }
+
+  #ordered({ entriesTerm, entriesLeader }: AppendRequest): void {
+    this.#memory.lastEntry = { term: entriesTerm, leader: entriesLeader };
+    const { fold } = this.#tail;
+    if (fold.difference === undefined) return;
+    this.#rareLog.say('error', 'state', `${fold.difference}: one of the two has a wrong copy of the log; compare them with loglog verify`);
+    fold.difference = undefined;
   }
 
   /** Says why entries of a message were refused at log offset `at`. */
   #refused({ entriesTerm }: AppendRequest, at: number): void {
     const { badStatus, badKindSize } = this.#tail;
-    if (badStatus === WALK_NEWER_KIND) {
+    if (badStatus === WALK_NEWER_KIND || badStatus === WALK_BAD_CONTROL) {
       this.#ports.fatal(newerKind('in what the leader sent', at, badKindSize));
       return;
     }

@@ -1,15 +1,17 @@
 // What a node does with its files before it serves: finds the log's end, cuts a torn tail, finishes seals, refuses damage.
 // Only segments without an index are scanned. docs/FORMAT.md, "Recovery", gives the rules and why they are safe.
 
-import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { viewOf } from '../core/bytes.ts';
 import { MARK_BYTES, OPTIONS } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
 import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
+import { kindOf, kindSizeAt } from '../format/entry.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
-import { WORD } from '../memory/map.ts';
+import { SLOT_FREE, WORD } from '../memory/map.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
 import { beforeStart, type Identity, readVote, removeTemporaries, saveRemoved } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
@@ -52,16 +54,17 @@ function sizeOf(disk: Disk, path: string): number {
 }
 
 /**
- * Bytes of the largest segment file that recovery has to load, because its index is missing or damaged: the slots must be able to hold
- * it. Files of at most `enoughBytes`, which the slots hold anyway, need not be looked into.
+ * Bytes of the largest segment file that recovery has to load, because its index is missing or damaged, or because it is the last one: the slots must
+ * be able to hold it. Files of at most `enoughBytes`, which the slots hold anyway, need not be looked into.
  */
 export function largestUnsealedBytes(disk: Disk, directory: string, enoughBytes = 0): number {
   const names = new Set(disk.list(directory));
+  const bases = listSegments(disk, directory);
   let largest = 0;
-  for (const base of listSegments(disk, directory)) {
+  for (const base of bases) {
     const bytes = sizeOf(disk, `${directory}/${segmentName(base)}`);
     if (bytes <= Math.max(largest, enoughBytes)) continue;
-    if (names.has(indexName(base)) && validIndex(disk, directory, base) !== undefined) continue;
+    if (base !== bases.at(-1) && names.has(indexName(base)) && validIndex(disk, directory, base) !== undefined) continue;
     if (bytes > OPTIONS.segmentBytes.max) {
       throw damage(`${directory}/${segmentName(base)}`, 0, `a segment has at most ${OPTIONS.segmentBytes.max} bytes, not ${bytes}`);
     }
@@ -137,7 +140,7 @@ function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, m
 interface OpenSegment {
   readonly end: number;
   readonly lastTerm: number;
-  /** Undefined when it has no data. */
+  /** Undefined when it does not tell. */
   readonly dataEnd: number | undefined;
   /** Bytes of a torn tail that were cut. */
   readonly cutBytes: number;
@@ -220,6 +223,23 @@ function addTerms({ directory }: StorageContext, base: number, terms: LogTerm[],
   for (const [i, term] of added.entries()) if (i > 0 || !isKnown) terms.push(term);
 }
 
+/** Makes the state of the log that of the end of the segment at `base`, which is sealed, if it says anything. */
+function loadState(context: StorageContext, base: number, before: EntryTerm): void {
+  const { disk, directory, memory } = context;
+  const path = `${directory}/${segmentName(base)}`;
+  const head = new Uint8Array(ENTRY_HEADER_BYTES);
+  const file = disk.openRead(path);
+  disk.read(file, head, SEGMENT_HEADER_BYTES);
+  disk.close(file);
+  if (kindOf(kindSizeAt(viewOf(head), 0)) !== KIND_STATE) return;
+  const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
+  disk.close(loaded.file);
+  memory.setSlotState(RECOVERY_SLOT, SLOT_FREE);
+  if (loaded.end < offsetOf(loaded.fileBytes, base)) {
+    throw damage(path, positionOf(loaded.invalidAt, base), 'a sealed segment, the last one, has an entry that is not valid');
+  }
+}
+
 /** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */
 function recoverSegments(context: StorageContext, { names, bases }: Layout, known: number): Omit<RecoveredLog, 'identity'> {
   const { directory, identity } = context;
@@ -237,6 +257,7 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
       addTerms(context, base, terms, openTerms(context, base, open.end), before);
       return { start, terms, sealed, openBase: base, ...open, dataEnd: open.dataEnd ?? lastDataEnd(context, sealed) };
     }
+    if (index !== undefined && next === undefined) loadState(context, base, before);
     const segment = index === undefined ? finishSeal(context, base, next, before) : checkSealed(context, index);
     sealed.push(segment);
     addTerms(context, base, terms, segment.terms, before);

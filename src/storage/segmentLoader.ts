@@ -16,6 +16,7 @@ import { positionOf } from '../core/position.ts';
 import { putBound, readBound } from '../format/commitBound.ts';
 import { decodeSegmentHeader } from '../format/segmentHeader.ts';
 import { newerKind } from '../format/version.ts';
+import { LogFold } from '../memory/logFold.ts';
 import { SLOT } from '../memory/map.ts';
 import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
@@ -40,7 +41,7 @@ export interface LoadedSegment {
   /** Log offset of the first entry that is not valid; after `end` when that is inside a batch. */
   readonly invalidAt: number;
   readonly lastTerm: number;
-  /** Log offset of the end of its last data entry; undefined when it has none. */
+  /** Log offset of the end of the last data entry, as far as the segment tells: it has some, or its state entry says what was before. */
   readonly dataEnd: number | undefined;
   readonly fileBytes: number;
 }
@@ -69,8 +70,8 @@ function readImage(disk: Disk, file: FileHandle, image: Uint8Array): number {
 }
 
 /**
- * Reads the segment at `base` into a slot, walks and verifies it, and fills the slot's descriptor. Terms must be at least that of `before`,
- * the entry before it.
+ * Reads the segment at `base` into a slot, walks and verifies it, fills the slot's descriptor, and makes the state of the log that of its end.
+ * Terms must be at least that of `before`, the entry before it.
  * Throws a LogError `DAMAGE` when its header is not what it should be, `NEWER_FORMAT` at an entry on which this build does not act.
  */
 export function loadSegment(context: StorageContext, slot: number, base: number, before: EntryTerm): LoadedSegment {
@@ -108,19 +109,27 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   const walk = memory.readResult(result, noWalk());
   const invalidAt = base + memory.u32(result + RESULT_STOPPED_AT);
   if (memory.u32(result + RESULT_STATUS_AT) === WALK_NEWER_KIND) {
-    const position = positionOf(invalidAt, base);
     // A valid check is never a torn tail.
-    throw newerKind(`${path} at byte ${position}`, invalidAt, memory.u32(memory.map.slotAt(slot) + position + ENTRY_KIND_SIZE_AT), {
-      file: path,
-      position,
-    });
+    throw newerEntry(context, slot, path, invalidAt);
   }
   memory.setPointCount(slot, walk.points);
   memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
   memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
   memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
-  const dataEnd = walk.dataEnd === 0 ? undefined : base + walk.dataEnd;
+  const fold = new LogFold(memory);
+  fold.reset();
+  const wrong = fold.firstWrong(memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES, walk.bytes, true);
+  if (wrong >= 0) throw newerEntry(context, slot, path, base + wrong);
+  const dataEndBefore = fold.remake(slot, base + walk.bytes);
+  const dataEnd = walk.dataEnd === 0 ? dataEndBefore : base + walk.dataEnd;
   return { path, file, end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, dataEnd, fileBytes };
+}
+
+/** The error for the valid control entry at log offset `offset`, in a segment that was loaded into `slot` from `path`: no build up to this one writes it. */
+function newerEntry({ memory }: StorageContext, slot: number, path: string, offset: number): LogError {
+  const position = positionOf(offset, memory.slotWord(slot, SLOT.BASE));
+  const kindSize = memory.u32(memory.map.slotAt(slot) + position + ENTRY_KIND_SIZE_AT);
+  return newerKind(`${path} at byte ${position}`, offset, kindSize, { file: path, position });
 }
 
 /**

@@ -3,7 +3,7 @@
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
-import { isNoOp, leaderOfNoOp } from '../format/noOp.ts';
+import { leaderOfNoOp, noOpOfTerm } from '../format/noOp.ts';
 import type { TermStart } from '../format/segmentIndex.ts';
 
 /**
@@ -24,13 +24,14 @@ export function termsIn(
     const term = view.getUint32(imageAt + position, true);
     // Only the first term of a segment can have begun before it.
     let leader = terms.length === 0 && term === before.term ? before.leader : NO_INSTANCE;
-    if (isNoOp(view, imageAt + position)) {
-      leader = leaderOfNoOp(view, imageAt + position);
+    const noOpAt = noOpOfTerm(view, imageAt + position, imageAt + fileBytes);
+    if (noOpAt >= 0) {
+      leader = leaderOfNoOp(view, noOpAt);
       if (leader === NO_INSTANCE) {
         throw new LogError(
           'DAMAGE',
-          `${path} at byte ${position}: the no-op that begins term ${term} does not name the leader's instance, 8 bytes that are not all zero`,
-          { file: path, position },
+          `${path} at byte ${noOpAt - imageAt}: the no-op that begins term ${term} does not name the leader's instance, 8 bytes that are not all zero`,
+          { file: path, position: noOpAt - imageAt },
         );
       }
     }

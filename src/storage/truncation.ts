@@ -13,9 +13,11 @@ import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { positionOf } from '../core/position.ts';
 import { encodeMark } from '../format/durableMark.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
+import { LogFold } from '../memory/logFold.ts';
 import { SLOT, SLOT_FREE, SLOT_IN_USE, STATE, WORD } from '../memory/map.ts';
 import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
+import { beforeStart } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
 import { readFile } from './disk.ts';
 import { listSegments } from './layout.ts';
@@ -56,6 +58,9 @@ export function truncateLog(context: StorageContext, offset: number): Truncation
   const sealed = kept.map((base, i) => ({ base, end: kept[i + 1] ?? last ?? offset }));
   // Where no data is cut, the last data entry stays what it was.
   const dataEnd = memory.dataEnd <= offset ? memory.dataEnd : (measured.dataEnd ?? lastDataEnd(context, sealed));
+  const fold = new LogFold(memory);
+  if (last !== undefined) fold.remake(slot, offset);
+  else if (removed[0] !== undefined) foldBefore(context, fold, removed[0], freed);
   // The segments that go may be the ones that say how far the log is committed. Recovery asks the last one: each that becomes it says so.
   for (const base of removed.slice(0, -1)) keepBoundInFile(context, base);
   if (last !== undefined) keepBound(context, slot, last);
@@ -106,6 +111,19 @@ function slotOf(context: StorageContext, base: number, offset: number, free: rea
     );
   }
   return slot;
+}
+
+/** Makes the state of the log that at the base of its first segment, all of which goes: the segment's own first entry says it. */
+function foldBefore(context: StorageContext, fold: LogFold, base: number, free: readonly number[]): void {
+  const { disk, memory, identity } = context;
+  if (identity.start === 0) {
+    fold.reset();
+    return;
+  }
+  const slot = free.find((each) => !memory.isPinned(each)) ?? free[0];
+  assert(slot !== undefined, 'a log that loses all segments leaves a slot free');
+  disk.close(loadSegment(context, slot, base, beforeStart(identity)).file);
+  fold.remakeHead(slot);
 }
 
 /**

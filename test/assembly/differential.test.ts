@@ -33,11 +33,21 @@ function run(walks: Walks, input: Input, bytes: Uint8Array): Walk {
         stopped: 0,
         lastTerm: term,
         dataEnd: 0,
+        control: 0,
         points: [],
       };
     }
     case 'sameTermBytes':
-      return { status: WALK_COMPLETE, count: 0, bytes: walks.sameTermBytes(bytes), stopped: 0, lastTerm: 0, dataEnd: 0, points: [] };
+      return {
+        status: WALK_COMPLETE,
+        count: 0,
+        bytes: walks.sameTermBytes(bytes),
+        stopped: 0,
+        lastTerm: 0,
+        dataEnd: 0,
+        control: 0,
+        points: [],
+      };
   }
 }
 
@@ -49,6 +59,7 @@ function sameWalk(a: Walk, b: Walk): boolean {
     a.stopped === b.stopped &&
     a.lastTerm === b.lastTerm &&
     a.dataEnd === b.dataEnd &&
+    a.control === b.control &&
     a.points.length === b.points.length &&
     a.points.every((point, at) => point === b.points[at])
   );

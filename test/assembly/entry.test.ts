@@ -13,9 +13,13 @@ import {
   KIND_DATA,
   KIND_MASK,
   KIND_NOOP,
+  KIND_POLICY,
+  KIND_STATE,
+  KIND_TIME,
   KIND_TRIM,
   MAX_CONTROL_KIND,
   MAX_PAYLOAD_BYTES,
+  NO_CONTROL,
   SCAN_ACTED_ON,
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
@@ -138,6 +142,7 @@ describe.each([
       stopped: bytes.length,
       lastTerm: 0,
       dataEnd: bytes.length,
+      control: NO_CONTROL,
       points: [],
     });
     expect(toHex(bytes)).toBe(toHex(golden(hex)));
@@ -147,7 +152,16 @@ describe.each([
     const bytes = Uint8Array.from([...unframed(golden(HELLO)), ...unframed(golden(HELLO)), ...unframed(golden(FORTY))]);
     expect(walks.frame(bytes).count).toBe(3);
     const walk = walks.stamp(bytes.subarray(34), { term: 2, offset: 29 });
-    expect(walk).toEqual({ status: WALK_COMPLETE, count: 1, bytes: 52, stopped: 52, lastTerm: 2, dataEnd: 52, points: [0] });
+    expect(walk).toEqual({
+      status: WALK_COMPLETE,
+      count: 1,
+      bytes: 52,
+      stopped: 52,
+      lastTerm: 2,
+      dataEnd: 52,
+      control: NO_CONTROL,
+      points: [0],
+    });
     expect(toHex(bytes.subarray(34))).toBe(toHex(golden(`02000000 28000000 ${FORTY} 00994b56`)));
   });
 
@@ -168,6 +182,7 @@ describe.each([
         stopped: bytes.length,
         lastTerm: term,
         dataEnd: bytes.length,
+        control: NO_CONTROL,
         points: [SEGMENT_HEADER_BYTES],
       });
       expect(toHex(bytes)).toBe(toHex(golden(hex)));
@@ -191,6 +206,7 @@ describe.each([
       stopped: bytes.length,
       lastTerm: term,
       dataEnd,
+      control: (kind & KIND_MASK) > KIND_NOOP ? 0 : NO_CONTROL,
       points: [],
     });
   });
@@ -214,6 +230,7 @@ describe.each([
       stopped: at,
       lastTerm: 1,
       dataEnd: at,
+      control: NO_CONTROL,
       points: [],
     });
     expect(toHex(batch.subarray(framed.length))).toBe(toHex(corrupt));
@@ -233,7 +250,16 @@ describe.each([
     for (const before of [new Uint8Array(), framed, continued]) {
       const bytes = Uint8Array.from([...before, ...continued]);
       const [count, at] = [before.length === 0 ? 0 : 1, before.length];
-      const expected = { status: WALK_INSIDE_BATCH, count, bytes: at, stopped: at, lastTerm: 1, dataEnd: at, points: [] };
+      const expected = {
+        status: WALK_INSIDE_BATCH,
+        count,
+        bytes: at,
+        stopped: at,
+        lastTerm: 1,
+        dataEnd: at,
+        control: NO_CONTROL,
+        points: [],
+      };
       expect(walks.stamp(bytes, { term: 1, offset: 0 })).toEqual(expected);
     }
     for (const kind of [KIND_CONTINUED | KIND_NOOP, KIND_CONTINUED | 127, KIND_NOOP, 4, 127]) {
@@ -312,6 +338,7 @@ describe.each([
       stopped: 60,
       lastTerm: 2,
       dataEnd: 36,
+      control: NO_CONTROL,
       points: [SEGMENT_HEADER_BYTES],
     };
     expect(walks.scan(log.slice(), options)).toEqual(expected);
@@ -396,11 +423,16 @@ describe.each([
     }
   });
 
-  test('scan: a node acts on a no-op that is alone, and stops at each other valid entry that is not data', () => {
+  test('scan: a node acts on the control entries that are written, each alone, and stops at each other valid entry that is not data', () => {
     const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES | SCAN_ACTED_ON;
     expect(walks.scan(tiny([KIND_NOOP, more, data, KIND_NOOP]), { offset: 0, flags })).toMatchObject({ status: WALK_COMPLETE, count: 4 });
-    for (let kind = KIND_NOOP + 1; kind < KIND_CONTINUED; kind += 1) {
-      for (const bits of [kind, kind | KIND_CONTINUED]) {
+    const actedOn = [KIND_NOOP, KIND_TRIM, KIND_TIME, KIND_STATE, KIND_POLICY];
+    for (const kind of actedOn) {
+      const walk = walks.scan(tiny([data, kind, data, kind]), { offset: 0, flags });
+      expect(walk).toMatchObject({ status: WALK_COMPLETE, count: 4, dataEnd: 36, control: kind === KIND_NOOP ? NO_CONTROL : 12 });
+    }
+    for (let kind = KIND_NOOP; kind < KIND_CONTINUED; kind += 1) {
+      for (const bits of actedOn.includes(kind) ? [kind | KIND_CONTINUED] : [kind, kind | KIND_CONTINUED]) {
         const log = tiny([data, bits, data]);
         expect(walks.scan(log, { offset: 0, flags })).toMatchObject({ status: WALK_NEWER_KIND, count: 1, bytes: 12, stopped: 12 });
         // What is torn or damaged is not an entry of a newer build.
@@ -410,9 +442,9 @@ describe.each([
         expect(inside).toMatchObject({ status: WALK_NEWER_KIND, count: 1, bytes: 12, stopped: 24 });
       }
     }
-    const begins = walks.scan(tiny([data, KIND_NOOP | KIND_CONTINUED, data]), { offset: 0, flags });
-    expect(begins).toMatchObject({ status: WALK_NEWER_KIND, bytes: 12 });
-    expect(walks.scan(tiny([data, more, KIND_NOOP]), { offset: 0, flags })).toMatchObject({ status: WALK_NEWER_KIND, bytes: 12 });
+    for (const kind of actedOn) {
+      expect(walks.scan(tiny([data, more, kind]), { offset: 0, flags })).toMatchObject({ status: WALK_NEWER_KIND, bytes: 12 });
+    }
   });
 
   test('scan and stamp: an index point is the first boundary at or after each multiple of the interval', () => {

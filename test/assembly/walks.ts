@@ -2,6 +2,7 @@
 
 import {
   RESULT_BYTES_AT,
+  RESULT_CONTROL_AT,
   RESULT_COUNT_AT,
   RESULT_DATA_END_AT,
   RESULT_LAST_TERM_AT,
@@ -83,6 +84,7 @@ class Arena {
       stopped: field(RESULT_STOPPED_AT),
       lastTerm: field(RESULT_LAST_TERM_AT),
       dataEnd: field(RESULT_DATA_END_AT),
+      control: field(RESULT_CONTROL_AT),
       points: pointCount === 0 ? [] : [...this.#words.subarray(POINTS_AT / 4, POINTS_AT / 4 + pointCount)],
     };
   }

@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { ERRORS, type ErrorCode } from '../../src/core/errors.ts';
 import { MAX_REQUESTS_PER_CONNECTION } from '../../src/core/limits.ts';
 import { APPEND, APPENDED, CANCEL, CREDIT, END, ERROR, READ, requestMessage, SUBSCRIBE } from '../../src/protocol/client.ts';
@@ -12,6 +11,7 @@ import type { RawClient } from '../server/support/rawClient.ts';
 import { trimTo } from '../server/support/trim.ts';
 import { frameHead, OPCODE } from '../support/attack/frames.ts';
 import { type ByHand, openByHand } from '../support/attack/openByHand.ts';
+import { LOG_HEAD_BYTES } from '../support/logHead.ts';
 import { bySocketsOnly, DOORS, type DoorNode } from './doors.ts';
 
 const SMALL = { segmentBytes: 131_072, slots: 3, windowBytes: 65536 } as const;
@@ -262,7 +262,7 @@ describe.each(DOORS)('by $name', (door) => {
     test('trimmed offsets name the start, where reading works', async () => {
       const client = await connectOffender();
       expect(start).toBeGreaterThan(100_000);
-      for (const [i, offset] of [0, NO_OP_BYTES, start - 1].entries()) {
+      for (const [i, offset] of [0, LOG_HEAD_BYTES, start - 1].entries()) {
         client.send(requestMessage(i === 1 ? SUBSCRIBE : READ, 0, 80 + i, offset, 100));
         expect(await client.errorOf(80 + i)).toMatchObject({ code: 'OFFSET_TRIMMED', offset: start, fatal: false });
       }

@@ -2,9 +2,9 @@ import { connect as connectTcp } from 'node:net';
 import { hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import type { RawClient } from '../server/support/rawClient.ts';
+import { LOG_HEAD_BYTES } from '../support/logHead.ts';
 import { SOCKET_DOORS, type SocketNode } from './doors.ts';
 
 const PLACES = 3;
@@ -83,7 +83,7 @@ describe.each(SOCKET_DOORS)('by $name', (door) => {
       expect([status, type]).toEqual([200, 'application/json']);
       expect(JSON.parse(text)).toMatchObject({
         node: { id: 1, role: 'leader', term: 1, url: node.url },
-        log: { start: 0, commit: NO_OP_BYTES + 26, durable: NO_OP_BYTES + 26, tail: NO_OP_BYTES + 26 },
+        log: { start: 0, commit: LOG_HEAD_BYTES + 26, durable: LOG_HEAD_BYTES + 26, tail: LOG_HEAD_BYTES + 26 },
         clients: { connections: 1, heldAppendBytes: 0, sendBufferedBytes: 0 },
         appends: { entries: 2, batches: 1, bytes: 26 },
       });
@@ -91,8 +91,8 @@ describe.each(SOCKET_DOORS)('by $name', (door) => {
       expect([metricsStatus, metricsType]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
       for (const line of [
         'loglog_append_entries_total 2',
-        `loglog_read_bytes_total ${NO_OP_BYTES + 26}`,
-        `loglog_log_commit_offset ${NO_OP_BYTES + 26}`,
+        `loglog_read_bytes_total ${LOG_HEAD_BYTES + 26}`,
+        `loglog_log_commit_offset ${LOG_HEAD_BYTES + 26}`,
         'loglog_connections 1',
       ]) {
         expect(metrics.split('\n')).toContain(line);

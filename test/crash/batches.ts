@@ -1,8 +1,7 @@
 // Batches of framed entries by seed. Framing hashes every byte, so that many batches are cut from few prepared ones.
 
 import { KIND_CONTINUED, KIND_DATA, KIND_MASK, KIND_NOOP } from '../../assembly/layout.ts';
-import { NO_INSTANCE } from '../../src/core/ids.ts';
-import { isNoOp, leaderOfNoOp, noOpPayload } from '../../src/format/noOp.ts';
+import { leaderOfTerm, noOpPayload } from '../../src/format/noOp.ts';
 import type { LogTerm } from '../../src/storage/context.ts';
 import type { Random } from '../assembly/random.ts';
 import { encodeEntry, place } from '../support/entryTwin.ts';
@@ -76,7 +75,7 @@ export function termsOf(log: Uint8Array, start: number, most = Number.POSITIVE_I
   for (const { term, offset } of entriesOf(log, start)) {
     const at = offset - start;
     if (terms.length === most) break;
-    if (term !== terms.at(-1)?.term) terms.push({ term, offset, leader: isNoOp(view, at) ? leaderOfNoOp(view, at) : NO_INSTANCE });
+    if (term !== terms.at(-1)?.term) terms.push({ term, offset, leader: leaderOfTerm(view, at, log.length) });
   }
   return terms;
 }

@@ -211,7 +211,7 @@ export class TestNode {
   }
 
   #ordered(): void {
-    const { first, end } = this.tail;
+    const { from: first, end } = this.tail;
     const slot = this.#memory.openSlot;
     const base = this.#memory.slotWord(slot, SLOT.BASE);
     const bytes = this.#memory.slotBytes(slot, positionOf(first, base), positionOf(end, base));

@@ -197,9 +197,9 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
       { file: TAIL, find: 'if (open >= 0)\n            memory.setSlotWord(open, SLOT.CLOSED_END, tail);', replace: 'this.closing = open;' },
       {
         file: TAIL,
-        find: 'this.#memory.setWord(WORD.TAIL, this.end);',
+        find: 'memory.setWord(WORD.TAIL, this.end);',
         replace:
-          'this.#memory.setWord(WORD.TAIL, this.end);\n        if (this.closing >= 0) this.#memory.setSlotWord(this.closing, SLOT.CLOSED_END, tail);\n        this.closing = -1;',
+          'memory.setWord(WORD.TAIL, this.end);\n        if (this.closing >= 0) this.#memory.setSlotWord(this.closing, SLOT.CLOSED_END, tail);\n        this.closing = -1;',
       },
     ],
     foundBy: ['roll and write'],
@@ -222,8 +222,8 @@ const OPEN_SEGMENTS: readonly Interleaving[] = [
     patches: [
       {
         file: TAIL,
-        find: 'this.#memory.setWord(WORD.TAIL, this.end);',
-        replace: 'this.wake();\n        this.#memory.setWord(WORD.TAIL, this.end);',
+        find: 'memory.setWord(WORD.TAIL, this.end);',
+        replace: 'this.wake();\n        memory.setWord(WORD.TAIL, this.end);',
       },
       {
         file: TAIL,

@@ -4,8 +4,13 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   KIND_CONTINUED,
   KIND_NOOP,
+  KIND_POLICY,
+  KIND_STATE,
+  KIND_TIME,
+  KIND_TRIM,
   SCAN_VERIFY,
   WALK_BAD_CHECK,
+  WALK_BAD_CONTROL,
   WALK_BAD_TERM,
   WALK_COMPLETE,
   WALK_INSIDE_BATCH,
@@ -152,7 +157,10 @@ describe('replicated appends', () => {
       [changed(good.length - 1, (good.at(-1) ?? 0) ^ 1), 3, WALK_BAD_CHECK, 22 + 20_012],
       [changed(25, 9), 3, WALK_BAD_CHECK, 22],
       [changed(29, 4), 3, WALK_BAD_CHECK, 22],
-      ...[2, 11, 63, 64, 127, KIND_CONTINUED | KIND_NOOP].map(
+      ...[KIND_STATE, KIND_TRIM, KIND_TIME, KIND_POLICY].map(
+        (kind) => [logOf(last, encodeEntry(new Uint8Array(5), kind)), 3, WALK_BAD_CONTROL, 17] as const,
+      ),
+      ...[2, 5, 7, 63, 64, 127, KIND_CONTINUED | KIND_NOOP, KIND_CONTINUED | KIND_TIME].map(
         (kind) => [logOf(last, encodeEntry(new Uint8Array(5), kind)), 3, WALK_NEWER_KIND, 17] as const,
       ),
       [logOf(last, more, encodeEntry(new Uint8Array(8), KIND_NOOP)), 3, WALK_NEWER_KIND, 34],

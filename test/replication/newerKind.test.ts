@@ -1,7 +1,7 @@
 // A leader of a newer build sends entries on which this build does not act: a follower stores nothing of them, and stops.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { KIND_CONFIGURATION, KIND_CONTINUED, KIND_DATA, KIND_SEAL, KIND_STATE } from '../../assembly/layout.ts';
+import { KIND_CONFIGURATION, KIND_CONTINUED, KIND_DATA, KIND_SEAL } from '../../assembly/layout.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { stampNoOp } from '../crash/batches.ts';
@@ -51,9 +51,9 @@ describe('a follower', () => {
   );
 
   it('does so, too, where the entry begins a term in the place of the no-op', () => {
-    expect(send(0, entriesAt(0, [KIND_STATE, KIND_DATA]))).toMatchObject({
+    expect(send(0, entriesAt(0, [KIND_SEAL, KIND_DATA]))).toMatchObject({
       code: 'NEWER_FORMAT',
-      details: { offset: 0, kind: KIND_STATE },
+      details: { offset: 0, kind: KIND_SEAL },
     });
     expect(memory.tail).toBe(0);
   });

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { configure, maxBatchBytes } from '../../src/core/config.ts';
 import { MAX_ENTRY_BYTES } from '../../src/core/limits.ts';
 import { END_LINEARIZABLE, LEVEL_COMMITTED, LEVEL_RECEIVED } from '../../src/protocol/client.ts';
 import { FEATURE_INTRODUCE } from '../../src/protocol/greeting.ts';
+import { LOG_HEAD_BYTES, STATE_ENTRY_BYTES } from '../support/logHead.ts';
 import { entryBytes, frameEntries } from './support/entries.ts';
 import { connect, startNode, texts } from './support/fixture.ts';
 import { codeOf, failureOf, Refused } from './support/rawClient.ts';
@@ -18,7 +18,7 @@ test('hello: a new log begins with the no-op of term 1, and says its limits', as
     nodeId: 1,
     clusterId: (await node.status()).clusterId,
     start: 0,
-    commit: NO_OP_BYTES,
+    commit: LOG_HEAD_BYTES,
     term: 1,
     maxPayloadBytes: 5000,
     windowBytes: 65536,
@@ -38,20 +38,20 @@ test('append: a committed receipt names the place, the term and the node, and th
   const node = await startNode();
   const client = await connect(node);
   const receipt = await client.append(Buffer.from('hello'));
-  expect(receipt).toEqual({ requestId: 1, term: 1, offset: NO_OP_BYTES, end: NO_OP_BYTES + 17, level: LEVEL_COMMITTED, nodes: 1 });
+  expect(receipt).toEqual({ requestId: 1, term: 1, offset: LOG_HEAD_BYTES, end: LOG_HEAD_BYTES + 17, level: LEVEL_COMMITTED, nodes: 1 });
   const { entries, commit } = await client.read(receipt.offset);
-  expect(commit).toBe(NO_OP_BYTES + 17);
+  expect(commit).toBe(LOG_HEAD_BYTES + 17);
   expect(entries).toEqual([
-    { offset: NO_OP_BYTES, end: NO_OP_BYTES + 17, term: 1, kind: 0, isContinued: false, payload: Buffer.from('hello') },
+    { offset: LOG_HEAD_BYTES, end: LOG_HEAD_BYTES + 17, term: 1, kind: 0, isContinued: false, payload: Buffer.from('hello') },
   ]);
   const { log } = await node.status();
-  expect(log).toEqual({ start: 0, commit: NO_OP_BYTES + 17, durable: NO_OP_BYTES + 17, tail: NO_OP_BYTES + 17 });
+  expect(log).toEqual({ start: 0, commit: LOG_HEAD_BYTES + 17, durable: LOG_HEAD_BYTES + 17, tail: LOG_HEAD_BYTES + 17 });
 });
 
 test('append: a received receipt is at level 0 with no nodes, and the entry commits afterwards', async () => {
   const client = await connect(await startNode());
   const receipt = await client.append(Buffer.from('soon'), { received: true });
-  expect(receipt).toMatchObject({ offset: NO_OP_BYTES, end: NO_OP_BYTES + 16, level: LEVEL_RECEIVED, nodes: 0 });
+  expect(receipt).toMatchObject({ offset: LOG_HEAD_BYTES, end: LOG_HEAD_BYTES + 16, level: LEVEL_RECEIVED, nodes: 0 });
   const { entries } = await client.read(receipt.offset, { waitMs: 10_000 });
   expect(entries.map(({ payload }) => payload.toString())).toEqual(['soon']);
 });
@@ -68,7 +68,7 @@ test('append: the marks of a batch are kept as they were sent', async () => {
   const node = await startNode();
   const client = await connect(node);
   await client.appendFramed(frameEntries(texts(5), [0, 1, 3]), 5);
-  const { entries } = await client.read(NO_OP_BYTES);
+  const { entries } = await client.read(LOG_HEAD_BYTES);
   expect(entries.map(({ isContinued }) => isContinued)).toEqual([true, true, false, true, false]);
   expect(entries.map(({ kind }) => kind)).toEqual([0, 0, 0, 0, 0]);
 });
@@ -77,14 +77,14 @@ test('append: pipelined appends of a connection stand in the order in which they
   const client = await connect(await startNode());
   const count = 5000;
   const receipts = await Promise.all(texts(count).map((text) => client.append(text)));
-  let end = NO_OP_BYTES;
+  let end = LOG_HEAD_BYTES;
   for (const receipt of receipts) {
     expect(receipt.offset).toBe(end);
     end = receipt.end;
   }
   expect(client.appended.reduce((sum, n) => sum + n, 0)).toBe(count);
   expect(client.appended.length).toBeLessThan(count / 2);
-  const entries = await client.readAll(NO_OP_BYTES, end);
+  const entries = await client.readAll(LOG_HEAD_BYTES, end);
   expect(entries.map(({ payload }) => payload.toString())).toEqual(texts(count).map(String));
 });
 
@@ -95,14 +95,14 @@ test('append: several connections at once share one order without gaps or overla
     clients.flatMap((client, c) => Array.from({ length: 300 }, (_, i) => client.append(texts(1 + (i % 5), `${c}/${i}/`)))),
   );
   receipts.sort((a, b) => a.offset - b.offset);
-  let end = NO_OP_BYTES;
+  let end = LOG_HEAD_BYTES;
   for (const receipt of receipts) {
     expect(receipt.offset).toBe(end);
     end = receipt.end;
   }
   const reader = clients[0];
   const seen = new Map<string, number[]>();
-  for (const { payload } of (await reader?.readAll(NO_OP_BYTES, end)) ?? []) {
+  for (const { payload } of (await reader?.readAll(LOG_HEAD_BYTES, end)) ?? []) {
     const [c = '', i] = payload.toString().split('/');
     seen.set(c, [...(seen.get(c) ?? []), Number(i)]);
   }
@@ -165,7 +165,7 @@ test('append: a chain needs no waiting, and ends where another writer comes in b
 test('append: of many clients with the same expected end, exactly one succeeds', async () => {
   const node = await startNode();
   const clients = await Promise.all(Array.from({ length: 10 }, () => connect(node)));
-  for (let round = 0, expectedEnd = NO_OP_BYTES; round < 20; round++) {
+  for (let round = 0, expectedEnd = LOG_HEAD_BYTES; round < 20; round++) {
     const tries = await Promise.allSettled(clients.map((client) => client.append(texts(1), { expectedEnd })));
     const won = tries.filter((attempt) => attempt.status === 'fulfilled');
     expect(won).toHaveLength(1);
@@ -180,8 +180,10 @@ test('append: a batch stands together, also when it has to begin a new segment',
   const receipts = await Promise.all(Array.from({ length: 10 }, () => client.append(batch)));
   for (const receipt of receipts) expect(receipt.end - receipt.offset).toBe(entryBytes(batch));
   const { commit } = await client.end(END_LINEARIZABLE);
-  expect(commit).toBe(NO_OP_BYTES + 10 * entryBytes(batch));
-  const payloads = (await client.readAll(NO_OP_BYTES, commit)).map(({ payload }) => payload.toString());
+  // Two batches fit into a segment, and the log says at the head of each what its state is.
+  const entries = await client.readAll(LOG_HEAD_BYTES, commit);
+  expect(commit).toBe(LOG_HEAD_BYTES + 10 * entryBytes(batch) + 9 * STATE_ENTRY_BYTES);
+  const payloads = entries.filter(({ kind }) => kind === 0).map(({ payload }) => payload.toString());
   expect(payloads).toEqual(Array.from({ length: 10 }, () => batch.map(String)).flat());
 });
 
@@ -195,8 +197,8 @@ test('append: nothing of a batch is appended when one entry of it is bad, whiche
     const failure = (await failureOf(client.appendFramed(framed, batch.length))) as Refused;
     expect(failure.answer).toMatchObject({ code: 'BAD_CHECK', offset: at, fatal: false });
   }
-  expect((await client.end()).commit).toBe(NO_OP_BYTES);
-  expect((await client.append(batch)).offset).toBe(NO_OP_BYTES);
+  expect((await client.end()).commit).toBe(LOG_HEAD_BYTES);
+  expect((await client.append(batch)).offset).toBe(LOG_HEAD_BYTES);
 });
 
 test('append: the largest batch leaves room in its segment for a state entry, a time entry and a session entry', () => {
@@ -242,5 +244,6 @@ test('append: an entry of 16 MiB - 1 comes back byte for byte, beyond the window
 test('end: both flags answer start, commit and term', async () => {
   const client = await connect(await startNode());
   await client.append(Buffer.from('x'));
-  for (const flags of [0, END_LINEARIZABLE]) expect(await client.end(flags)).toMatchObject({ start: 0, commit: NO_OP_BYTES + 13, term: 1 });
+  for (const flags of [0, END_LINEARIZABLE])
+    expect(await client.end(flags)).toMatchObject({ start: 0, commit: LOG_HEAD_BYTES + 13, term: 1 });
 });

@@ -4,11 +4,11 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { flagOf } from '../../src/core/config.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { MIN_CLIENT_DESCRIPTORS } from '../../src/core/limits.ts';
 import { openDescriptors, placesForClients, reservedDescriptors } from '../../src/server/descriptors.ts';
+import { LOG_HEAD_BYTES } from '../support/logHead.ts';
 import { Canary } from './support/canary.ts';
 import { appendAll, connect, eventually, makeDirectory, payloadOf, startNode } from './support/fixture.ts';
 import { DidNotStart, ProcessNode } from './support/processNode.ts';
@@ -80,7 +80,7 @@ async function useUnder(limit: number): Promise<string | undefined> {
   await Promise.all(Array.from({ length: limit }, () => openSocket(node)));
   // Several segments, each of which needs descriptors of its own.
   await canary.progress(600);
-  const first = await reader.read(NO_OP_BYTES, { maxBytes: 1000 });
+  const first = await reader.read(LOG_HEAD_BYTES, { maxBytes: 1000 });
   expect(first.entries.length).toBeGreaterThan(0);
   await canary.stop();
   expect(node.isRunning).toBe(true);
@@ -135,7 +135,7 @@ describe('a node that has no descriptor left', () => {
     const metricsSockets = [await openSocket(node), await openSocket(node), await openSocket(node), await openSocket(node)];
     takeAll(node);
     // The first cold read needs a thread, which needs descriptors.
-    expect(await codeOf(client.read(NO_OP_BYTES))).toBe('OVERLOADED');
+    expect(await codeOf(client.read(LOG_HEAD_BYTES))).toBe('OVERLOADED');
     expect(await get(statusSocket, '/status')).toMatch(/"residentBytes": \d+/);
     // Threads that could not be had give back descriptors now and then: a scrape may find one of those.
     const scrapes: string[] = [];
@@ -151,7 +151,7 @@ describe('a node that has no descriptor left', () => {
     setLimit(node, undefined);
     await rolled;
     expect((await late).level).toBe(1);
-    const entries = await client.readAll(NO_OP_BYTES, receipts.at(-1)?.end ?? 0);
+    const entries = await client.readAll(LOG_HEAD_BYTES, receipts.at(-1)?.end ?? 0);
     expect(entries).toHaveLength(12);
     expect(await get(await openSocket(node), '/metrics')).toMatch(/loglog_cold_reads_total \d/);
     expect(node.stderr).toMatch(/out of descriptors/);

@@ -2,7 +2,8 @@ import { readdirSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { KIND_NOOP, NO_OP_BYTES } from '../../assembly/layout.ts';
+import { KIND_NOOP, KIND_STATE } from '../../assembly/layout.ts';
+import { LOG_HEAD_BYTES } from '../support/logHead.ts';
 import { appendAll, connect, eventually, makeDirectory, payloadOf, startNode, texts } from './support/fixture.ts';
 import { DidNotStart, type ProcessNode } from './support/processNode.ts';
 import { codeOf, failureOf } from './support/rawClient.ts';
@@ -34,7 +35,7 @@ describe('restart', () => {
       const receipts = await Promise.all([client.append(batch), client.append(batch)]);
       expect(receipts.map(({ term }) => term)).toEqual([round, round]);
       expected.push('', ...batch.map(String), ...batch.map(String));
-      const all = await client.readAll(0, receipts[1]?.end ?? 0);
+      const all = (await client.readAll(0, receipts[1]?.end ?? 0)).filter(({ kind }) => kind !== KIND_STATE);
       expect(all.map(({ kind, payload }) => (kind === KIND_NOOP ? '' : payload.toString()))).toEqual(expected);
       expect(all.filter(({ kind }) => kind === 1).map(({ term }) => term)).toEqual(Array.from({ length: round }, (_, i) => i + 1));
       expect(await node.stop()).toEqual({ code: 0, signal: null });
@@ -163,7 +164,7 @@ describe('a node that cannot start says why in one sentence', () => {
     const { code, lines } = await refusal({ data: node.data });
     expect([code, lines.length]).toEqual([1, 1]);
     expect(lines[0]).toContain(`${node.data} is in use by process ${node.pid}`);
-    expect((await client.append(Buffer.from('x'))).offset).toBe(NO_OP_BYTES);
+    expect((await client.append(Buffer.from('x'))).offset).toBe(LOG_HEAD_BYTES);
     await node.kill();
     const again = await startNode({ data: node.data });
     expect((await connect(again)).hello.term).toBe(2);
@@ -175,6 +176,6 @@ describe('a node that cannot start says why in one sentence', () => {
     const { code, lines } = await refusal({ port });
     expect([code, lines.length]).toEqual([1, 1]);
     expect(lines[0]).toContain(`cannot listen on 127.0.0.1 port ${port}`);
-    expect(await codeOf((await connect(node)).read(NO_OP_BYTES + 1))).toBe('OFFSET_BEYOND_END');
+    expect(await codeOf((await connect(node)).read(LOG_HEAD_BYTES + 1))).toBe('OFFSET_BEYOND_END');
   });
 });

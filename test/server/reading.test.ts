@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { NO_OP_BYTES } from '../../assembly/layout.ts';
+import { KIND_NOOP, KIND_STATE } from '../../assembly/layout.ts';
 import { MAX_READ_BYTES, SUBSCRIPTION_CHUNK_BYTES } from '../../src/core/limits.ts';
 import { READ } from '../../src/protocol/client.ts';
 import { listSegments } from '../../src/storage/layout.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
+import { LOG_HEAD_BYTES, STATE_ENTRY_BYTES } from '../support/logHead.ts';
 import { entryBytes, type LogEntry } from './support/entries.ts';
 import { appendAll, connect, digestOf, eventually, makeDirectory, payloadOf, startNode, texts } from './support/fixture.ts';
 import type { ProcessNode } from './support/processNode.ts';
@@ -33,18 +34,21 @@ async function fill(client: RawClient, bytes: number): Promise<string[]> {
 describe('read', () => {
   test('a read takes whole entries up to its limit, and at least one', async () => {
     const client = await connect(await startNode());
-    await client.append(texts(10)); // 10 entries of 19 bytes from NO_OP_BYTES on
+    await client.append(texts(10)); // 10 entries of 19 bytes from LOG_HEAD_BYTES on
     const lengths = [];
-    for (const maxBytes of [1, 18, 19, 37, 38, 189, 190, 1000, 0]) lengths.push((await client.read(NO_OP_BYTES, { maxBytes })).bytes);
+    for (const maxBytes of [1, 18, 19, 37, 38, 189, 190, 1000, 0]) lengths.push((await client.read(LOG_HEAD_BYTES, { maxBytes })).bytes);
     expect(lengths).toEqual([19, 19, 19, 19, 38, 171, 190, 190, 190]);
-    expect((await client.read(0)).entries[0]).toMatchObject({ offset: 0, end: NO_OP_BYTES, term: 1, kind: 1 });
+    expect((await client.read(0)).entries.slice(0, 2)).toMatchObject([
+      { offset: 0, end: STATE_ENTRY_BYTES, term: 1, kind: KIND_STATE },
+      { offset: STATE_ENTRY_BYTES, end: LOG_HEAD_BYTES, term: 1, kind: KIND_NOOP },
+    ]);
   });
 
   test('a read at the end answers at once without a wait, and with one when entries come', async () => {
     const node = await startNode();
     const [reader, writer] = [await connect(node), await connect(node)];
-    expect(await reader.read(NO_OP_BYTES)).toMatchObject({ from: NO_OP_BYTES, commit: NO_OP_BYTES, bytes: 0, entries: [] });
-    const waiting = reader.read(NO_OP_BYTES, { waitMs: 60_000 });
+    expect(await reader.read(LOG_HEAD_BYTES)).toMatchObject({ from: LOG_HEAD_BYTES, commit: LOG_HEAD_BYTES, bytes: 0, entries: [] });
+    const waiting = reader.read(LOG_HEAD_BYTES, { waitMs: 60_000 });
     // Answers of one connection to END and READ come in order unless the READ waits: this proves that it does.
     await reader.end();
     await writer.append(Buffer.from('awaited'));
@@ -53,7 +57,7 @@ describe('read', () => {
 
   test('a read whose wait runs out answers with no entries', async () => {
     const client = await connect(await startNode());
-    expect(await client.read(NO_OP_BYTES, { waitMs: 20 })).toMatchObject({ from: NO_OP_BYTES, bytes: 0 });
+    expect(await client.read(LOG_HEAD_BYTES, { waitMs: 20 })).toMatchObject({ from: LOG_HEAD_BYTES, bytes: 0 });
     expect(client.errors).toEqual([]);
   });
 
@@ -63,7 +67,7 @@ describe('read', () => {
     const small = payloadOf(100_000, 1);
     await Promise.all(Array.from({ length: 30 }, () => client.append(small)));
     const large = await client.append(payloadOf(MAX_READ_BYTES + 5, 2));
-    const { bytes } = await client.read(NO_OP_BYTES, { maxBytes: 0xffff_ffff });
+    const { bytes } = await client.read(LOG_HEAD_BYTES, { maxBytes: 0xffff_ffff });
     expect(bytes).toBe(10 * 100_012);
     expect((await client.read(large.offset, { maxBytes: 1 })).bytes).toBe(MAX_READ_BYTES + 17);
   });
@@ -85,7 +89,9 @@ describe('read', () => {
       }
     }
     expect(await metric(node, 'loglog_cold_reads_total')).toBeGreaterThan(before + 20);
-    expect(textsOf(all)).toHaveLength(all.length - 1);
+    const own = all.filter(({ kind }) => kind !== 0).map(({ kind }) => kind);
+    expect(own.toSpliced(1, 1)).toEqual(listSegments(new NodeDisk(), node.data).map(() => KIND_STATE));
+    expect(textsOf(all)).toHaveLength(all.length - own.length);
   });
 
   test('an entry larger than the limit is read from disk whole', async () => {
@@ -125,7 +131,7 @@ describe('subscribe', () => {
       for (let i = 0; i < 20 || appending; i++) await Promise.all(texts(20, `${'y'.repeat(300)}${i}/`).map((text) => writer.append(text)));
     })();
     // A subscription fails by itself on a gap, a repeat, or a check that does not match its place.
-    const subscriptions = [0, NO_OP_BYTES].map((from) => reader.subscribe(from, 200_000, true));
+    const subscriptions = [0, LOG_HEAD_BYTES].map((from) => reader.subscribe(from, 200_000, true));
     const live = Promise.all(subscriptions.map((subscription) => subscription.until(1_500_000)));
     await live;
     appending = false;
@@ -134,7 +140,7 @@ describe('subscribe', () => {
     await Promise.all(subscriptions.map((subscription) => subscription.until(commit)));
     const read = await writer.readAll(0, commit);
     expect(digestOf(subscriptions[0]?.entries ?? [])).toBe(digestOf(read));
-    expect(digestOf(subscriptions[1]?.entries ?? [])).toBe(digestOf(read.slice(1)));
+    expect(digestOf(subscriptions[1]?.entries ?? [])).toBe(digestOf(read.slice(2)));
     expect(listSegments(new NodeDisk(), node.data).length).toBeGreaterThan(20);
     expect(await metric(node, 'loglog_cold_reads_total')).toBeGreaterThan(10);
   });
@@ -142,19 +148,19 @@ describe('subscribe', () => {
   test('credit is the most that is sent, except for the last entry that takes it below zero', async () => {
     const client = await connect(await startNode());
     await client.append(texts(10)); // entries of 19 bytes
-    const subscription = client.subscribe(NO_OP_BYTES, 40);
-    await subscription.until(NO_OP_BYTES + 57);
+    const subscription = client.subscribe(LOG_HEAD_BYTES, 40);
+    await subscription.until(LOG_HEAD_BYTES + 57);
     await client.end();
-    await client.read(NO_OP_BYTES);
+    await client.read(LOG_HEAD_BYTES);
     // 38 fit into 40; 2 are left, which take one more entry.
     expect(subscription.receivedBytes).toBe(57);
     client.grant(subscription, 17);
     await client.end();
     expect(subscription.receivedBytes).toBe(57);
     client.grant(subscription, 1);
-    await subscription.until(NO_OP_BYTES + 76);
+    await subscription.until(LOG_HEAD_BYTES + 76);
     client.grant(subscription, 1000);
-    await subscription.until(NO_OP_BYTES + 190);
+    await subscription.until(LOG_HEAD_BYTES + 190);
     expect(textsOf(subscription.entries)).toEqual(texts(10).map(String));
   });
 
@@ -165,8 +171,8 @@ describe('subscribe', () => {
     await client.end();
     expect(subscription.messages).toBe(0);
     client.grant(subscription, 1);
-    await subscription.until(NO_OP_BYTES);
-    expect(subscription.next).toBe(NO_OP_BYTES);
+    await subscription.until(STATE_ENTRY_BYTES);
+    expect(subscription.next).toBe(STATE_ENTRY_BYTES);
   });
 
   test('what was received but is not committed is never sent', async () => {
@@ -195,7 +201,7 @@ describe('subscribe', () => {
 
   test('cancel ends a subscription, is answered also for what is not open, and frees the id', async () => {
     const client = await connect(await startNode());
-    const subscription = client.subscribe(NO_OP_BYTES, 1 << 20);
+    const subscription = client.subscribe(LOG_HEAD_BYTES, 1 << 20);
     const first = await client.append(Buffer.from('seen'));
     await subscription.until(first.end);
     await client.cancel(subscription.requestId);

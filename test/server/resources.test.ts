@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { SEND_BUFFER_TOTAL_BYTES } from '../../src/core/limits.ts';
 import { APPEND, READ, requestMessage, SUBPROTOCOL } from '../../src/protocol/client.ts';
+import { LOG_HEAD_BYTES } from '../support/logHead.ts';
 import { Canary } from './support/canary.ts';
 import { frameEntries } from './support/entries.ts';
 import { appendAll, connect, eventually, payloadOf, startNode } from './support/fixture.ts';
@@ -110,12 +110,12 @@ test('readers that never read stay within the bound of all send buffers, whateve
   await canary.progress(40);
   const before = await node.residentMegabytes();
   await openDeaf(node, 60, (client) => {
-    client.subscribe(NO_OP_BYTES, 0x7fff_ffff);
+    client.subscribe(LOG_HEAD_BYTES, 0x7fff_ffff);
     for (let i = 0; i < 20; i++) client.request(READ, client.newId(), { offset: large.offset });
   });
   expect((await peakMegabytes(node, canary)) - before).toBeLessThan(MEGABYTES_ALLOWED);
   const reader = await connect(node);
-  const entries = await reader.readAll(NO_OP_BYTES, large.end);
+  const entries = await reader.readAll(LOG_HEAD_BYTES, large.end);
   expect(entries[0]?.payload.length).toBe(16_000_000);
   await canary.stop();
 });

@@ -1,12 +1,12 @@
 // Readers that do not read, that ask for too much, and those that wait for ever, each beside a client that behaves well.
 
 import { expect, onTestFinished, test } from 'vitest';
-import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { SEND_BUFFER_CUT_BYTES } from '../../src/core/limits.ts';
 import { END_AT_LEAST } from '../../src/protocol/client.ts';
 import { beside } from '../support/attack/beside.ts';
 import { Flood } from '../support/attack/flood.ts';
 import { deafReaders, subscribers, waitingEnds } from '../support/attack/readers.ts';
+import { LOG_HEAD_BYTES } from '../support/logHead.ts';
 import { Canary } from './support/canary.ts';
 import { appendAll, connect, payloadOf, startNode } from './support/fixture.ts';
 import type { ProcessNode } from './support/processNode.ts';
@@ -46,7 +46,7 @@ test('a reader of 1 MB/s is not cut by connections that ask for a large entry an
   const subscription = reader.subscribe(large.end, 0x7fff_ffff);
   const hurry = readSlowly(reader, subscription, 1_000_000);
   await subscription.until(large.end + 1_000_000);
-  const attacks = { deaf: deafReaders(15, large.offset), 'deaf to all': deafReaders(15, NO_OP_BYTES) };
+  const attacks = { deaf: deafReaders(15, large.offset), 'deaf to all': deafReaders(15, LOG_HEAD_BYTES) };
   const attacking = beside(node, attacks, { appends: 100 }, onTestFinished);
   await subscription.until(large.end + 3_000_000);
   const { grownMegabytes } = await attacking;
@@ -89,7 +89,7 @@ test.each([
 
 test('connections that subscribe as often as they may do not hold up the appends of others', async () => {
   const node = await startNode();
-  const attacks = { greedy: subscribers(64, 256, NO_OP_BYTES) };
+  const attacks = { greedy: subscribers(64, 256, LOG_HEAD_BYTES) };
   const { cuts } = await beside(node, attacks, { appends: 100, healthChecks: 5 }, onTestFinished);
   expect(cuts.greedy).toEqual([]);
 });

@@ -2,9 +2,9 @@
 // has changed is looked at, so that this costs little.
 
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
-import { doesCount, NO_INSTANCE } from '../../src/core/ids.ts';
+import { doesCount } from '../../src/core/ids.ts';
 import { positionOf } from '../../src/core/position.ts';
-import { isNoOp, leaderOfNoOp } from '../../src/format/noOp.ts';
+import { leaderOfTerm } from '../../src/format/noOp.ts';
 import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
 import type { TermStart } from '../../src/raft/termTable.ts';
 import { encodeVote, type Vote } from '../../src/storage/dataDirectory.ts';
@@ -360,7 +360,7 @@ export class Checker {
 
   /** A term begins at `at` of `view`: its first entry must name its leader. Returns who that is. */
   #beginning(process: Process, term: number, view: DataView, at: number): string {
-    const leader = isNoOp(view, at) ? leaderOfNoOp(view, at) : NO_INSTANCE;
+    const leader = leaderOfTerm(view, at, view.byteLength);
     promise(
       this.ledger.hasLed(leader, term),
       'log matching',

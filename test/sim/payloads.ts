@@ -1,12 +1,12 @@
 // Entries whose payloads say who they are, and the way back from log bytes.
 
 import { ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_DATA, KIND_MASK, MAX_PAYLOAD_BYTES as MAX_SIZE } from '../../assembly/layout.ts';
-import { segmentCapacityBytes } from '../../src/core/config.ts';
+import { clientCapacityBytes } from '../../src/core/config.ts';
 import { type LogEntry, OWN_ENTRY } from '../../src/history/types.ts';
 import { compileServerWasm, instantiateServerWasm } from '../../src/memory/wasm.ts';
 
 export const SEGMENT_BYTES = 65_536;
-export const CAPACITY_BYTES = segmentCapacityBytes(SEGMENT_BYTES);
+export const CAPACITY_BYTES = clientCapacityBytes(SEGMENT_BYTES);
 export const MAX_PAYLOAD_BYTES = CAPACITY_BYTES - ENTRY_OVERHEAD_BYTES;
 
 const scratch = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });

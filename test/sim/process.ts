@@ -29,7 +29,7 @@ import { isSimulated } from './simDisk.ts';
 import type { SimNode } from './simNode.ts';
 import { Thread } from './thread.ts';
 import { UploadsOfProcess } from './uploads.ts';
-import { Violation } from './violation.ts';
+import { promise, Violation } from './violation.ts';
 import { Watches } from './watches.ts';
 import type { World } from './world.ts';
 
@@ -137,13 +137,19 @@ export class Process {
     });
   }
 
+  /** The node reports an error: that two nodes have folded different states of one log is none that may happen. */
+  #isWrong(text: string): void {
+    this.world.note(this.id, text);
+    promise(!text.includes('the state of the log'), 'log matching', () => `node ${this.id}: ${text}`);
+  }
+
   #makeEngine(config: EngineConfig): Engine {
     const { world, memory, node } = this;
     const engine = new Engine({
       config,
       processNumber: processOf(this.id),
       version: 'simulated',
-      log: { info: () => undefined, warn: () => undefined, error: (text) => world.note(this.id, text) },
+      log: { info: () => undefined, warn: () => undefined, error: (text) => this.#isWrong(text) },
       directory: DIRECTORY,
       recovered: this.recovered,
       memory,

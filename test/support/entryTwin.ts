@@ -13,8 +13,13 @@ import {
   KIND_DATA,
   KIND_MASK,
   KIND_NOOP,
+  KIND_POLICY,
+  KIND_STATE,
+  KIND_TIME,
+  KIND_TRIM,
   MAX_CONTROL_KIND,
   MAX_PAYLOAD_BYTES,
+  NO_CONTROL,
   SCAN_ACTED_ON,
   SCAN_FIRST_ALWAYS,
   SCAN_VERIFY,
@@ -41,6 +46,9 @@ export interface Entry {
   readonly payload: Uint8Array;
 }
 
+/** The control entries on which a node acts. */
+const ACTED_ON = [KIND_NOOP, KIND_TRIM, KIND_TIME, KIND_STATE, KIND_POLICY];
+
 /** What a walk over entries found: the fields at RESULT_* of the WebAssembly's result, and the index points. */
 export interface Walk {
   /** Why the walk ended: WALK_*. */
@@ -55,6 +63,8 @@ export interface Walk {
   readonly lastTerm: number;
   /** Bytes up to the end of the last data entry among `bytes`; 0: there is none. */
   readonly dataEnd: number;
+  /** Bytes before the first control entry that is no no-op; NO_CONTROL: there is none. */
+  readonly control: number;
   /** File positions of the index points, rising. */
   readonly points: readonly number[];
 }
@@ -164,6 +174,7 @@ export function frame(bytes: Uint8Array): Walk {
     stopped: position,
     lastTerm: 0,
     dataEnd: position,
+    control: NO_CONTROL,
     points: [],
   });
   while (position < bytes.length) {
@@ -200,6 +211,7 @@ export function stamp(bytes: Uint8Array, options: StampOptions): Walk {
     stopped: position,
     lastTerm: term,
     dataEnd: position,
+    control: NO_CONTROL,
     points: [],
   });
   while (position < bytes.length) {
@@ -245,8 +257,9 @@ export function scan(bytes: Uint8Array, options: ScanOptions): Walk {
   let count = 0;
   let lastTerm = minTerm;
   let dataEnd = 0;
-  let whole: Walk = { status: WALK_COMPLETE, count: 0, bytes: 0, stopped: 0, lastTerm, dataEnd: 0, points: [] };
-  const ended = (status: number): Walk => ({ ...whole, status, stopped: position });
+  let control = NO_CONTROL;
+  let whole: Walk = { status: WALK_COMPLETE, count: 0, bytes: 0, stopped: 0, lastTerm, dataEnd: 0, control, points: [] };
+  const ended = (status: number): Walk => ({ ...whole, status, stopped: position, control });
   const isInside = (): boolean => position !== whole.bytes;
   const isLimited = (): boolean => whole.count > 0 || (flags & SCAN_FIRST_ALWAYS) === 0;
   while (position < bytes.length) {
@@ -259,7 +272,7 @@ export function scan(bytes: Uint8Array, options: ScanOptions): Walk {
     const payloadBytes = kindSize & MAX_PAYLOAD_BYTES;
     const entryBytes = ENTRY_OVERHEAD_BYTES + payloadBytes;
     if (term === 0 || term < lastTerm || (term > lastTerm && isInside())) return ended(WALK_BAD_TERM);
-    const isActedOn = kind === KIND_DATA || (kind === KIND_NOOP && !isContinued && !isInside());
+    const isActedOn = kind === KIND_DATA || (ACTED_ON.includes(kind) && !isContinued && !isInside());
     const isForeign = (flags & SCAN_ACTED_ON) !== 0 && !isActedOn;
     if (kind > MAX_CONTROL_KIND && !isForeign) return ended(WALK_BAD_KIND);
     if (position + entryBytes > limitBytes && isLimited()) break;
@@ -270,12 +283,22 @@ export function scan(bytes: Uint8Array, options: ScanOptions): Walk {
     }
     if (isForeign) return ended(WALK_NEWER_KIND);
     if (emitPoints) points.boundary(filePosition + position);
+    if (kind > KIND_NOOP) control = Math.min(control, position);
     lastTerm = term;
     position += entryBytes;
     count += 1;
     if (kind === KIND_DATA) dataEnd = position;
     if (!isContinued || (flags & SCAN_WHOLE_BATCHES) === 0) {
-      whole = { status: WALK_COMPLETE, count, bytes: position, stopped: position, lastTerm, dataEnd, points: [...points.positions] };
+      whole = {
+        status: WALK_COMPLETE,
+        count,
+        bytes: position,
+        stopped: position,
+        lastTerm,
+        dataEnd,
+        control,
+        points: [...points.positions],
+      };
     }
     if (position >= limitBytes && isLimited()) break;
   }

@@ -82,7 +82,8 @@ export async function startServer({ data, flags = [], env = {}, nodeFlags, wrapp
   const directory = data ?? join(temporaryDirectory(), 'data');
   let stderr = '';
   const child = new ChildNode({
-    args: serveArgs(['--port', '0', '--data', directory, ...flags]),
+    // So that the offsets of what a test appends do not depend on how long it takes.
+    args: serveArgs(['--port', '0', '--data', directory, '--time-entry-ms', '3600000', ...flags]),
     nodeFlags,
     wrapper,
     environment: { ...cleanEnvironment(), ...env },

@@ -634,8 +634,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: TAIL,
-        find: 'this.#publish(slot, tail, byteCount, this.#walk, nowMs);',
-        replace: 'this.#publish(slot, tail, byteCount, { ...this.#walk, dataEnd: 0 }, nowMs);',
+        find: 'this.#publish(slot, tail, byteCount, count, points, dataEnd, nowMs);',
+        replace: 'this.#publish(slot, tail, byteCount, count, points, 0, nowMs);',
       },
     ],
     foundBy: ['data end'],

@@ -1,0 +1,234 @@
+// The state of the log at its end, folded from its control entries: in shared memory, so that it is handed over with the log's end. Whoever
+// owns the log's end changes it, and only as it puts a control entry there; it is made anew where the log's end is found or moved back. What
+// follows from a trim waits until the entry is committed; that is the business of others.
+
+import {
+  ENTRY_HEADER_BYTES,
+  ENTRY_OVERHEAD_BYTES,
+  KIND_NOOP,
+  KIND_POLICY,
+  KIND_STATE,
+  KIND_TIME,
+  KIND_TRIM,
+  SEGMENT_HEADER_BYTES,
+} from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
+import { viewOf } from '../core/bytes.ts';
+import { readInstance, writeInstance } from '../core/instances.ts';
+import {
+  type Generation,
+  isSameState,
+  isWellFormed,
+  LOG_LEVEL,
+  type LogState,
+  NO_POLICY,
+  NO_TRIM,
+  type Policy,
+  readPolicy,
+  readState,
+  readTime,
+  readTrim,
+  stateBytes,
+  type TrimEntry,
+  writeState,
+  writeTime,
+} from '../format/controlEntries.ts';
+import { entryBytesAt, entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
+import { SLOT, WORD } from './map.ts';
+import type { TailMemory } from './tailMemory.ts';
+
+const TIME_ENTRY_PAYLOAD_BYTES = 8;
+
+const textOf = (state: LogState): string => JSON.stringify(state);
+
+export class LogFold {
+  readonly #memory: TailMemory;
+  readonly #view: DataView;
+  /** How the last state entry that a leader sent differs from this node's own fold; undefined: not at all. */
+  difference: string | undefined;
+
+  constructor(memory: TailMemory) {
+    this.#memory = memory;
+    this.#view = viewOf(memory.bytes);
+  }
+
+  /** 0: a log of builds before control entries, or one without entries. */
+  get level(): number {
+    return this.#memory.word(WORD.LOG_LEVEL);
+  }
+
+  /** The log's time, Unix ms; 0 while it has none. */
+  get timeMs(): number {
+    return this.#memory.word(WORD.LOG_TIME);
+  }
+
+  get trim(): TrimEntry {
+    return { start: this.#memory.word(WORD.TRIM_START), dataEnd: this.#memory.word(WORD.TRIM_DATA_END) };
+  }
+
+  /** Log offset of the end of the entry that trimmed last, so that all from there on know of it; 0 while none did. */
+  get trimEnd(): number {
+    return this.#memory.word(WORD.TRIM_END);
+  }
+
+  get policy(): Policy {
+    return { bytes: this.#memory.word(WORD.POLICY_BYTES), ageMs: this.#memory.word(WORD.POLICY_AGE) };
+  }
+
+  get generation(): Generation {
+    return { number: this.#memory.word(WORD.GENERATION), id: readInstance(this.#view, WORD.GENERATION_ID) };
+  }
+
+  /** The state at the log's end. */
+  get state(): LogState {
+    const { dataEnd, lastEntry } = this.#memory;
+    const { trim, timeMs, level, generation, policy } = this;
+    return { dataEnd, before: lastEntry, trim, timeMs, level, generation, policy };
+  }
+
+  /** Bytes of a state entry at the log's end. */
+  get stateEntryBytes(): number {
+    return ENTRY_OVERHEAD_BYTES + stateBytes(this);
+  }
+
+  /** A new log begins, at the newest level. */
+  found(generation: Generation): void {
+    assert(this.level === 0 && this.#memory.tail === 0, 'a log is founded once, empty');
+    this.#memory.setWord(WORD.LOG_LEVEL, LOG_LEVEL);
+    this.#setGeneration(generation);
+  }
+
+  /** Nothing is known of the log: it has no entries, or none that say anything. */
+  reset(): void {
+    this.#set({ trim: NO_TRIM, timeMs: 0, level: 0, generation: { number: 0, id: '0'.repeat(16) }, policy: NO_POLICY });
+    this.#memory.setWord(WORD.TRIM_END, 0);
+  }
+
+  /** Moves the log's time up to `nowMs`, if that is later, and writes the payload of an entry that says so at address `at`. Returns its bytes. */
+  putTime(at: number, nowMs: number): number {
+    this.#advance(nowMs);
+    writeTime(this.#view, at, this.timeMs);
+    return TIME_ENTRY_PAYLOAD_BYTES;
+  }
+
+  /** The same for a state entry at the log's end. */
+  putState(at: number, nowMs: number): number {
+    this.#advance(nowMs);
+    writeState(this.#view, at, this.state);
+    return stateBytes(this);
+  }
+
+  #advance(nowMs: number): void {
+    this.#memory.setWord(WORD.LOG_TIME, Math.max(this.timeMs, Math.floor(nowMs)));
+  }
+
+  /**
+   * Where the first entry is, among those in memory at [at, at + bytes), that no leader writes there: a control entry with another payload than its kind
+   * has, or a state entry elsewhere than at the head of a segment. `isHead`: they begin a segment. -1: there is none.
+   */
+  firstWrong(at: number, bytes: number, isHead: boolean): number {
+    const view = this.#view;
+    for (let next = at; next < at + bytes; next += entryBytesOf(kindSizeAt(view, next))) {
+      const kindSize = kindSizeAt(view, next);
+      const kind = kindOf(kindSize);
+      const mayBeState = isHead && next === at;
+      if (kind === KIND_STATE ? !mayBeState : mayBeState && this.level > 0) return next - at;
+      if (!isWellFormed(view, next + ENTRY_HEADER_BYTES, kind, payloadBytesOf(kindSize))) return next - at;
+    }
+    return -1;
+  }
+
+  /** Folds the entries in memory at [at, at + bytes), which begin at log offset `offset`, the log's end. They are right. */
+  absorb(at: number, bytes: number, offset: number): void {
+    const view = this.#view;
+    for (let next = at; next < at + bytes; next += entryBytesOf(kindSizeAt(view, next))) {
+      const kindSize = kindSizeAt(view, next);
+      const kind = kindOf(kindSize);
+      if (kind > KIND_NOOP)
+        this.apply(kind, next + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize), offset + (next - at) + entryBytesOf(kindSize));
+    }
+  }
+
+  /** Folds one entry of `kind` whose payload stands at address `at`, and which ends at log offset `end`. */
+  apply(kind: number, at: number, bytes: number, end: number): void {
+    const view = this.#view;
+    if (kind === KIND_STATE) this.#meetState(readState(view, at, bytes), end);
+    else if (kind === KIND_TRIM) this.#setTrim(readTrim(view, at, bytes), end);
+    else if (kind === KIND_TIME) this.#memory.setWord(WORD.LOG_TIME, Math.max(this.timeMs, readTime(view, at, bytes) ?? 0));
+    else if (kind === KIND_POLICY) this.#setPolicy(readPolicy(view, at, bytes) ?? NO_POLICY);
+  }
+
+  /** Makes it anew from the segment in `slot`, up to log offset `end`: the end of the log. Returns the data end before the segment, if it says it. */
+  remake(slot: number, end: number): number | undefined {
+    const memory = this.#memory;
+    const base = memory.slotWord(slot, SLOT.BASE);
+    const at = memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES;
+    this.reset();
+    if (end === base) return undefined;
+    const kindSize = kindSizeAt(this.#view, at);
+    const head = kindOf(kindSize) === KIND_STATE ? readState(this.#view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize)) : undefined;
+    this.absorb(at, end - base, base);
+    this.difference = undefined;
+    if (head === undefined) return undefined;
+    memory.setSlotWord(slot, SLOT.FIRST_MS, head.timeMs);
+    memory.setSlotWord(slot, SLOT.LAST_MS, this.timeMs);
+    return head.dataEnd;
+  }
+
+  /** Makes it what it was before the segment in `slot`, which has entries: by its state entry. */
+  remakeHead(slot: number): void {
+    const memory = this.#memory;
+    const at = memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES;
+    this.reset();
+    if (kindOf(kindSizeAt(this.#view, at)) === KIND_STATE) this.absorb(at, entryBytesAt(this.#view, at), memory.slotWord(slot, SLOT.BASE));
+  }
+
+  /** A state entry is a leader's fold at the same place: it must be this node's. Time may have gone on, and a restore makes another generation. */
+  #meetState(told: LogState | undefined, end: number): void {
+    assert(told !== undefined, 'a state entry was looked at before it is folded');
+    if (this.level > 0) {
+      const { state } = this;
+      const isAnother = told.generation.number > state.generation.number;
+      const own: LogState = {
+        ...state,
+        timeMs: Math.max(state.timeMs, told.timeMs),
+        generation: isAnother ? told.generation : state.generation,
+      };
+      if (!isSameState(own, told)) {
+        this.difference = `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
+      }
+    }
+    const isNews = told.trim.start !== this.trim.start;
+    this.#set(told);
+    if (isNews) this.#memory.setWord(WORD.TRIM_END, end);
+  }
+
+  #set({ trim, timeMs, level, generation, policy }: Omit<LogState, 'dataEnd' | 'before'>): void {
+    const memory = this.#memory;
+    memory.setWord(WORD.LOG_LEVEL, level);
+    memory.setWord(WORD.LOG_TIME, timeMs);
+    memory.setWord(WORD.TRIM_START, trim.start);
+    memory.setWord(WORD.TRIM_DATA_END, trim.dataEnd);
+    this.#setPolicy(policy);
+    this.#setGeneration(generation);
+  }
+
+  #setTrim(trim: TrimEntry | undefined, end: number): void {
+    assert(trim !== undefined, 'a trim entry was looked at before it is folded');
+    // The one that trims more holds: a trim that was ordered late takes nothing back.
+    if (trim.start <= this.trim.start) return;
+    this.#memory.setWord(WORD.TRIM_START, trim.start);
+    this.#memory.setWord(WORD.TRIM_DATA_END, trim.dataEnd);
+    this.#memory.setWord(WORD.TRIM_END, end);
+  }
+
+  #setPolicy({ bytes, ageMs }: Policy): void {
+    this.#memory.setWord(WORD.POLICY_BYTES, bytes);
+    this.#memory.setWord(WORD.POLICY_AGE, ageMs);
+  }
+
+  #setGeneration({ number, id }: Generation): void {
+    this.#memory.setWord(WORD.GENERATION, number);
+    writeInstance(this.#view, WORD.GENERATION_ID, id);
+  }
+}
