@@ -114,7 +114,7 @@ it('verify names file and byte of each damage, ends with 5, and writes nothing',
     [join(copy, third), 0],
     [join(copy, last), 0],
   ]);
-  expect(damage[0]?.sentence).toContain('the entry at log offset 20 does not match its check');
+  expect(damage[0]?.sentence).toContain('the entry at log offset 0 does not match its check');
   expect(damage[3]?.sentence).toContain('symbolic link');
   expect(stderr.split('\n')).toHaveLength(5);
   expect(readdirSync(copy)).toEqual(names);
