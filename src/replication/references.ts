@@ -90,8 +90,11 @@ export class References {
   announced(from: NodeId, keys: readonly UploadKey[], nowMs: number): void {
     const follower = this.#follower(from);
     for (const key of keys) {
+      const end = this.#ends.get(key) ?? Number.POSITIVE_INFINITY;
+      // It is referred to it: that is placed, or has not come, or it is not what the leader has.
+      if (follower.referred.get(end)?.key === key) continue;
       // Its entries went out before it was announced, or it is announced again.
-      if ((this.#ends.get(key) ?? Number.POSITIVE_INFINITY) <= Math.max(follower.sentTo, this.#goneTo)) follower.unneeded.add(key);
+      if (end <= Math.max(follower.sentTo, this.#goneTo)) follower.unneeded.add(key);
       else follower.announced.add(key);
       if (follower.waitsFor?.key !== key) continue;
       follower.trust.giveBack(Math.max(0, follower.waitUntilMs - nowMs));

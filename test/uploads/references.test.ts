@@ -322,6 +322,20 @@ describe('references', () => {
     expect(counted()).toEqual([1, 1]);
   });
 
+  it('are made again also where the node has announced once more what they are for, before the link was there again', () => {
+    order(1);
+    announce(1);
+    refer(plan());
+    references.sentTo(NODE, end);
+    announce(1);
+    expect(references.hasUnneeded(NODE)).toBe(false);
+    references.reconnected(NODE);
+    references.sentTo(NODE, 0);
+    place(plan());
+    references.sentTo(NODE, end);
+    expect([references.hasUnneeded(NODE), counted()]).toEqual([false, [1, 0]]);
+  });
+
   it('are made no third time where a link broke in between and the node says that the upload is not there', () => {
     order(1);
     announce(1);

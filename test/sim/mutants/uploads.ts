@@ -90,7 +90,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
   {
     name: 'uploads forgotten before they are ordered',
     what: 'a leader tells a node that it needs an upload no more as soon as it is announced',
-    patches: [{ file: REFERENCES, find: 'Number.POSITIVE_INFINITY) <= Math.max(', replace: '0) <= Math.max(' }],
+    patches: [{ file: REFERENCES, find: 'this.#ends.get(key) ?? Number.POSITIVE_INFINITY', replace: 'this.#ends.get(key) ?? 0' }],
     foundBy: ['uploads'],
     withinSeeds: 20,
   },
