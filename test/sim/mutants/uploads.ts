@@ -145,13 +145,6 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     withinSeeds: 200,
   },
   {
-    name: 'uploads for which there was no room are kept',
-    what: 'an upload that could not be placed for want of room stays taken',
-    patches: [{ file: STAGED, find: 'this.#uploads.putBack(row);', replace: '' }],
-    foundBy: ['uploads'],
-    withinSeeds: 100,
-  },
-  {
     name: 'a new leader goes on staging what it orders',
     what: 'an upload that was to be referred to by another leader is kept by the one that has its append',
     patches: [
