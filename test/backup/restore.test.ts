@@ -1,12 +1,15 @@
 // Restoring backups on a disk in memory: the log that a node finds there, what is refused, and what each crash leaves.
 
-import { beforeAll, expect, it } from 'vitest';
-import { KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { BackupFolder } from '../../src/backup/folder.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { fileName } from '../../src/backup/names.ts';
 import { RESTORE_RANDOM_BYTES, type RestoreOptions, type RestoreReport, refuseUsed, restore } from '../../src/backup/restore.ts';
+import { NO_TERM } from '../../src/core/ids.ts';
 import { MAX_TERM_STEP } from '../../src/core/limits.ts';
+import { type LogState, NO_TRIM } from '../../src/format/controlEntries.ts';
+import { LogFold } from '../../src/memory/logFold.ts';
 import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
 import { readFile } from '../../src/storage/disk.ts';
 import { IDENTITY_FILE, RESTORE_FILE, segmentName } from '../../src/storage/names.ts';
@@ -15,7 +18,7 @@ import { Random } from '../assembly/random.ts';
 import { CrashModel } from '../crash/crashModel.ts';
 import { type DiskImage, MemoryDisk } from '../crash/memoryDisk.ts';
 import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
-import { CLUSTER, type FakeLog, FOLDER, run, smallLog, workspace } from './support.ts';
+import { CLUSTER, FakeLog, FOLDER, run, smallLog, workspace } from './support.ts';
 
 const OPTIONS: RestoreOptions = {
   nodeId: 1,
@@ -114,20 +117,73 @@ it('a backup that begins above 0 is a log that begins there', async () => {
   }
 });
 
-it('segments begin at state entries where the log has them, wherever files of the backup do', async () => {
-  const disk = new MemoryDisk();
-  const own = smallLog().append([10]);
-  const at = own.end;
-  own.control(KIND_STATE, 30).append([20], [30]);
-  own.fileBytes = 1_000;
-  own.segments = [];
-  const { manifest: cut } = await run(disk, own);
-  expect(cut.files.map(({ base }) => base)).not.toContain(at);
-  restored(disk, {}, cut);
-  const facts = examineDirectory(disk, DIRECTORY, { everyEntry: true });
-  expect(facts.damage).toEqual([]);
-  expect(facts.segments.map(({ base }) => base).filter((base) => base >= at)).toEqual([at]);
-  expect(entriesIn(disk).equals(own.bytes(0, own.end))).toBe(true);
+describe('a log that describes itself', () => {
+  const state: LogState = {
+    dataEnd: 0,
+    before: NO_TERM,
+    trim: NO_TRIM,
+    timeMs: 1_600_000_000_000,
+    level: 1,
+    generation: { number: 1, id: 'aaaaaaaaaaaaaaaa' },
+    policy: { bytes: 5_000, ageMs: 0 },
+  };
+
+  /** Two segments of one term, the second with `more` batches; and where it begins. */
+  function selfDescribed(more = 3): { readonly own: FakeLog; readonly at: number } {
+    const own = new FakeLog();
+    own.term = 1;
+    own.head(state).lead(1).append([100], [200, 7]).seal();
+    const at = own.end;
+    own.head({ ...state, dataEnd: at, before: { term: 1, leader: '01'.repeat(8) } });
+    for (let i = 0; i < more; i += 1) own.append([500 + i]);
+    return { own, at };
+  }
+
+  it('has segments that begin at its state entries, wherever files of the backup do', async () => {
+    const { own, at } = selfDescribed();
+    own.fileBytes = 1_200;
+    own.segments = [];
+    const disk = new MemoryDisk();
+    const { manifest: cut } = await run(disk, own);
+    expect([cut.files.length > 1, cut.files.some(({ base }) => base === at)]).toEqual([true, false]);
+    restored(disk, {}, cut);
+    const facts = examineDirectory(disk, DIRECTORY, { everyEntry: true });
+    expect([facts.damage, facts.segments.map(({ base }) => base)]).toEqual([[], [0, at, own.end]]);
+    expect(entriesIn(disk).subarray(0, own.end).equals(own.bytes(0, own.end))).toBe(true);
+  });
+
+  it('goes on in another generation, which says what the last one said', async () => {
+    const { own } = selfDescribed();
+    const disk = new MemoryDisk();
+    const { manifest: whole } = await run(disk, own);
+    const report = restored(disk, {}, whole);
+    expect([report.backupEnd, report.end > own.end]).toEqual([own.end, true]);
+    expect(readVote(disk, DIRECTORY)).toEqual({ currentTerm: MAX_TERM_STEP, votedFor: 1, commit: report.end });
+    const memory = smallMemory();
+    const node = new TestNode(disk, memory, new Uint8Array(32).fill(7), () => OPTIONS.nowMs);
+    expect([node.recovered.end, node.recovered.commit]).toEqual([report.end, report.end]);
+    const { generation, policy, timeMs } = new LogFold(memory);
+    expect({ generation, policy, timeMs }).toEqual({
+      generation: { number: 2, id: '292a2b2c2d2e2f30' },
+      policy: state.policy,
+      timeMs: state.timeMs,
+    });
+    node.begin();
+    node.settle();
+    node.stop();
+    expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
+  });
+
+  it('that was trimmed begins at the segment in which it starts, after the entry that its state entry names', async () => {
+    const { own, at } = selfDescribed();
+    own.seal();
+    own.trim(at);
+    const disk = new MemoryDisk();
+    const { manifest: late } = await run(disk, own);
+    restored(disk, {}, late);
+    expect(readIdentity(disk, DIRECTORY)).toMatchObject({ start: at, startTerm: 1, startLeader: '01'.repeat(8) });
+    expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
+  });
 });
 
 it('damage of the backup is named, and leaves nothing', () => {

@@ -1,6 +1,6 @@
 // What the tests of backups share: a log in memory that grows, is sealed and trimmed as they say, as the source of a backup.
 
-import { KIND_CONTINUED, KIND_NOOP } from '../../assembly/layout.ts';
+import { KIND_CONTINUED, KIND_NOOP, KIND_STATE } from '../../assembly/layout.ts';
 import type { LogFacts, LogSource } from '../../src/backup/backup.ts';
 import { backUp } from '../../src/backup/backup.ts';
 import { BackupFolder } from '../../src/backup/folder.ts';
@@ -9,6 +9,7 @@ import { fileName } from '../../src/backup/names.ts';
 import type { LogBytes } from '../../src/client/segments/download.ts';
 import { Workspace } from '../../src/client/wasm.ts';
 import { LogError } from '../../src/core/errors.ts';
+import { type LogState, stateBytes, writeState } from '../../src/format/controlEntries.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { readFile } from '../../src/storage/disk.ts';
 import { encodeEntry } from '../support/entryTwin.ts';
@@ -66,9 +67,16 @@ export class FakeLog implements LogSource {
   }
 
   /** Adds a control entry of that kind, alone. */
-  control(kind: number, payloadBytes: number): this {
-    this.#add(encodeEntry(new Uint8Array(payloadBytes).fill(1), kind, { term: this.term, offset: this.#end }));
+  control(kind: number, payload: Uint8Array): this {
+    this.#add(encodeEntry(payload, kind, { term: this.term, offset: this.#end }));
     return this;
+  }
+
+  /** Heads a segment with a state entry. */
+  head(state: LogState): this {
+    const payload = new Uint8Array(stateBytes(state));
+    writeState(new DataView(payload.buffer), 0, state);
+    return this.control(KIND_STATE, payload);
   }
 
   #add(bytes: Uint8Array): void {
