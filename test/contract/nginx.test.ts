@@ -1,7 +1,7 @@
 // nginx as a cache in front of a node, with the configuration of docs/OPERATIONS.md: each byte comes from the node once, and is the log's.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { connect as connectTcp, createServer } from 'node:net';
 import { userInfo } from 'node:os';
@@ -55,7 +55,7 @@ function isOpen(port: number): Promise<boolean> {
 describe.runIf(NGINX !== undefined).each(SOCKET_DOORS)('nginx in front of a node by $name', (door) => {
   let directory: string;
   let node: SocketNode;
-  let nginx: ChildProcess;
+  let nginx: ChildProcess | undefined;
   let url: string;
   let segments: { readonly base: number; readonly end: number; readonly url: string }[];
 
@@ -74,13 +74,17 @@ describe.runIf(NGINX !== undefined).each(SOCKET_DOORS)('nginx in front of a node
     for (let i = 0; i < 16; i++) await client.append(payloadOf(i % 8 === 7 ? 3_000_000 : 700_000 + i, i));
     client.terminate();
     await eventually(async () => (await node.status()).segments.sealed >= 2, 'two segments are sealed');
-    const port = await freePort();
     const own = join(directory, 'nginx');
     mkdirSync(own);
-    writeFileSync(join(own, 'conf'), configuration(own, port, Number(new URL(node.url).port)));
-    nginx = spawn(NGINX ?? '', ['-p', own, '-c', join(own, 'conf')], { stdio: 'inherit' });
-    await eventually(async () => nginx.exitCode !== null || (await isOpen(port)), 'nginx listens');
-    expect(nginx.exitCode).toBe(null);
+    let port = 0;
+    // Somebody else may take a port that was free.
+    for (let i = 0; i < 3 && nginx?.exitCode !== null; i++) {
+      port = await freePort();
+      writeFileSync(join(own, 'conf'), configuration(own, port, Number(new URL(node.url).port)));
+      nginx = spawn(NGINX ?? '', ['-p', own, '-c', join(own, 'conf')], { stdio: 'inherit' });
+      await eventually(async () => nginx?.exitCode !== null || (existsSync(join(own, 'pid')) && (await isOpen(port))), 'nginx listens');
+    }
+    expect(nginx?.exitCode).toBe(null);
     url = `http://127.0.0.1:${port}`;
     segments = (JSON.parse((await bytesOf(`/log/${(await node.status()).clusterId}/segments`)).toString()) as { segments: typeof segments })
       .segments;
@@ -88,8 +92,9 @@ describe.runIf(NGINX !== undefined).each(SOCKET_DOORS)('nginx in front of a node
 
   afterAll(async () => {
     if (nginx?.exitCode === null) {
-      const gone = new Promise((resolve) => nginx.once('exit', resolve));
-      nginx.kill('SIGTERM');
+      const process = nginx;
+      const gone = new Promise((resolve) => process.once('exit', resolve));
+      process.kill('SIGTERM');
       await gone;
     }
     await node?.stop();
