@@ -4,6 +4,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { KIND_NOOP, KIND_TRIM } from '../../assembly/layout.ts';
 import { HELD_APPEND_BYTES } from '../../src/core/limits.ts';
+import { trimPayload } from '../../src/format/controlEntries.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { stampBatch } from '../crash/batches.ts';
@@ -20,10 +21,11 @@ beforeEach(() => {
   bench = new ConditionBench(disk, memory);
 });
 
-/** The log's own entries, as later versions may order more of them. */
-function appendOwn(kind: number): void {
+/** One of the log's own entries. */
+function appendOwn(kind: typeof KIND_NOOP | typeof KIND_TRIM): void {
   bench.gate.closeSync();
-  expect(bench.node.tail.appendOwn(kind, noOpPayload('0f1e2d3c4b5a6978'), bench.node.term, 5)).toBe('ordered');
+  const payload = kind === KIND_TRIM ? trimPayload({ start: 0, dataEnd: 0 }) : noOpPayload('0f1e2d3c4b5a6978');
+  expect(bench.node.tail.appendOwn(kind, payload, bench.node.term, 5)).toBe('ordered');
   bench.gate.open();
 }
 

@@ -90,7 +90,7 @@ test('R4: a restarted node shows what was committed at once, and one frame of a 
   // No leader has told it anything.
   expect((await two.status())?.log).toMatchObject({ commit: end, durable: end });
   const before = Buffer.from(readFile(disk, segment)).subarray(4096, 4096 + end);
-  two.excuse(/at offset 20, below this node's commit/);
+  two.excuse(/at offset 116, below this node's commit/);
   const sockets = lie(cluster, LOG_HEAD_BYTES, term + 1);
   onTestFinished(() => sockets.close());
   await until('for node 2 to stop', () => !two.isRunning);

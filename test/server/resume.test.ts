@@ -1,6 +1,7 @@
 // Readers that ask for offsets which are not committed yet, and come to mean something else: the log is cut, and goes on in another term.
 
 import { expect, test } from 'vitest';
+import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { CallerReadings } from '../../src/node/caller.ts';
 import type { Session } from '../../src/server/session.ts';
@@ -10,7 +11,6 @@ import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { smallMemory, type TestNode } from '../crash/testNode.ts';
 import { hotReadings } from '../node/support.ts';
 import { startNode } from '../storage/support.ts';
-import { LOG_HEAD_BYTES } from '../support/logHead.ts';
 
 /** What of a session a reading touches. */
 class FakeSession {
@@ -71,5 +71,5 @@ test('a subscription at an entry that was never committed is shown nothing of it
   memory.setWord(WORD.COMMIT, memory.tail);
   readings.committed();
   await expect.poll(() => answers().every(({ length }) => length > 0)).toBe(true);
-  expect(answers()).toEqual([[`[${commit}, ${memory.tail})`], [`OFFSET_NOT_BOUNDARY ${commit + LOG_HEAD_BYTES}`]]);
+  expect(answers()).toEqual([[`[${commit}, ${memory.tail})`], [`OFFSET_NOT_BOUNDARY ${commit + NO_OP_BYTES}`]]);
 });

@@ -1,9 +1,11 @@
 // Looks at a node after everything that happens on it, and holds what it finds against the ledger and against the other nodes. Only what
 // has changed is looked at, so that this costs little.
 
-import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_STATE, KIND_TIME, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
 import { doesCount } from '../../src/core/ids.ts';
 import { positionOf } from '../../src/core/position.ts';
+import { readState, readTime } from '../../src/format/controlEntries.ts';
+import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { leaderOfTerm } from '../../src/format/noOp.ts';
 import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
 import type { TermStart } from '../../src/raft/termTable.ts';
@@ -26,6 +28,9 @@ interface Shadow {
   tail: number;
   /** Where data entries end, ascending; first where the log starts. */
   dataEnds: number[];
+  /** Whether its log describes itself, and the times that it names, each with the end of the entry that does. */
+  hasState: boolean;
+  times: { readonly end: number; readonly timeMs: number }[];
   /** End of what is surely on its disk. */
   durable: number;
   /** What was on the disk that it lost. */
@@ -77,6 +82,8 @@ export class Checker {
       starts: [],
       tail: this.ledger.start,
       dataEnds: [this.ledger.start],
+      hasState: false,
+      times: [],
       durable: this.ledger.start,
       lost: { starts: [], durable: 0 },
       vote: { currentTerm: 0, votedFor: 0, commit: 0 },
@@ -125,6 +132,7 @@ export class Checker {
     shadow.starts = [];
     shadow.tail = 0;
     shadow.dataEnds = [0];
+    shadow.times = [];
     shadow.durable = 0;
     shadow.vote = { currentTerm: 0, votedFor: 0, commit: 0 };
     shadow.bound = 0;
@@ -188,6 +196,7 @@ export class Checker {
     shadow.starts = [];
     shadow.tail = this.ledger.start;
     shadow.dataEnds = [process.recovered.start];
+    shadow.times = [];
     shadow.durable = this.ledger.start;
     shadow.commit = this.ledger.start;
     shadow.term = 0;
@@ -257,6 +266,7 @@ export class Checker {
     shadow.tail = Math.min(shadow.tail, offset);
     while ((shadow.starts.at(-1)?.offset ?? -1) >= offset) shadow.starts.pop();
     while ((shadow.dataEnds.at(-1) ?? 0) > offset) shadow.dataEnds.pop();
+    while ((shadow.times.at(-1)?.end ?? 0) > offset) shadow.times.pop();
   }
 
   /** A client is shown this. */
@@ -334,7 +344,7 @@ export class Checker {
 
   /** What is new at the log's end: whose is it? */
   #extended(process: Process, shadow: Shadow, tail: number): void {
-    forEachPiece(process, shadow.tail, tail, (from, bytes) => {
+    forEachPiece(process, shadow.tail, tail, (from, bytes, base) => {
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
       let at = 0;
       let kindSize = 0;
@@ -344,6 +354,7 @@ export class Checker {
         while (at < bytes.length && view.getUint32(at, true) === term) {
           promise(at + 8 <= bytes.length, 'log matching', () => `the log of node ${process.id} ends inside an entry, at ${from + at}`);
           kindSize = view.getUint32(at + 4, true);
+          this.#describes(process, shadow, view, at, from, base);
           at += (kindSize & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
           if (isData(kindSize)) shadow.dataEnds.push(from + at);
         }
@@ -356,6 +367,30 @@ export class Checker {
       }
     });
     shadow.tail = tail;
+  }
+
+  /** The entry at `at` of `view`, which begins at log offset `from`, in the segment at `base`: is it what a log that describes itself has there? */
+  #describes(process: Process, shadow: Shadow, view: DataView, at: number, from: number, base: number): void {
+    const offset = from + at;
+    const kindSize = kindSizeAt(view, at);
+    const kind = kindOf(kindSize);
+    if (offset === 0) shadow.hasState = kind === KIND_STATE;
+    if (!shadow.hasState) return;
+    const who = `on node ${process.id} the entry of kind ${kind} at ${offset}`;
+    promise((kind === KIND_STATE) === (offset === base), 'log state', () => `${who} is in the segment at ${base}`);
+    const payloadBytes = payloadBytesOf(kindSize);
+    const payloadAt = at + ENTRY_HEADER_BYTES;
+    const state = kind === KIND_STATE ? readState(view, payloadAt, payloadBytes) : undefined;
+    const timeMs = kind === KIND_TIME ? readTime(view, payloadAt, payloadBytes) : state?.timeMs;
+    if (kind !== KIND_STATE && kind !== KIND_TIME) return;
+    promise(timeMs !== undefined, 'log state', () => `${who} has a payload that nobody writes`);
+    const before = shadow.times.at(-1)?.timeMs ?? 0;
+    promise(timeMs >= before, 'log state', () => `${who} takes the time back from ${before} to ${timeMs}`);
+    shadow.times.push({ end: offset + entryBytesOf(kindSize), timeMs });
+    if (state === undefined) return;
+    const told = [state.before.term, state.dataEnd];
+    const own = [termBefore(shadow.starts, offset), shadow.dataEnds.at(-1) ?? 0];
+    promise(`${told}` === `${own}`, 'log state', () => `${who} says term and data end ${told} of what is before it, which are ${own}`);
   }
 
   /** A term begins at `at` of `view`: its first entry must name its leader. Returns who that is. */

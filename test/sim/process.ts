@@ -140,7 +140,7 @@ export class Process {
   /** The node reports an error: that two nodes have folded different states of one log is none that may happen. */
   #isWrong(text: string): void {
     this.world.note(this.id, text);
-    promise(!text.includes('the state of the log'), 'log matching', () => `node ${this.id}: ${text}`);
+    promise(!text.includes('the state of the log'), 'log state', () => `node ${this.id}: ${text}`);
   }
 
   #makeEngine(config: EngineConfig): Engine {

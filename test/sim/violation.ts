@@ -14,6 +14,8 @@ export type Invariant =
   | 'whole batches'
   /** A node knows where the last data entry of its log ends. */
   | 'data end'
+  /** Each segment begins with the state of the log, which all nodes fold alike, and its time never falls. */
+  | 'log state'
   /** What counts as durable is on the disk, after any power cut. */
   | 'durability'
   /** A leader takes for committed only what ends with an entry of its own term (Raft, figure 8). */

@@ -16,8 +16,8 @@ test('the example of a program with a log in it keeps what it is given', { timeo
   const run = promisify(execFile);
   const noted = async (...words: string[]): Promise<string> =>
     (await run(process.execPath, ['examples/embedded.mjs', join(directory, 'notes'), ...words], { cwd: ROOT })).stdout;
-  expect(await noted('buy', 'milk')).toBe('noted at 20\n20: buy milk\n');
-  expect(await noted()).toBe('20: buy milk\n');
+  expect(await noted('buy', 'milk')).toBe('noted at 116\n116: buy milk\n');
+  expect(await noted()).toBe('116: buy milk\n');
 });
 
 test('the example of a test with a cluster passes under node:test', { timeout: 240_000 }, async () => {

@@ -4,6 +4,7 @@
 import { ADMISSION_MUTANTS } from './admission.ts';
 import { DISK_MUTANTS } from './disks.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
+import { LOG_STATE_MUTANTS } from './logState.ts';
 import type { Mutant } from './mutant.ts';
 import { SEGMENT_MUTANTS } from './segments.ts';
 import { UPLOAD_MUTANTS } from './uploads.ts';
@@ -653,4 +654,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...ENGINE_MUTANTS,
   ...UPLOAD_MUTANTS,
   ...DISK_MUTANTS,
+  ...LOG_STATE_MUTANTS,
 ];

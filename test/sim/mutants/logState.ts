@@ -1,0 +1,41 @@
+// Bugs of a log that describes itself. That a truncation leaves the state as it was is seen by test/memory/logFold.test.ts alone: of what may be
+// cut here nothing but the time is in the state, and time may be ahead.
+
+import type { Mutant } from './mutant.ts';
+
+const TAIL = 'src/memory/tail.ts';
+const FOLD = 'src/memory/logFold.ts';
+const LOADER = 'src/storage/segmentLoader.ts';
+
+export const LOG_STATE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'time by the clock alone',
+    what: 'a leader whose clock is behind takes the time of the log back',
+    patches: [{ file: FOLD, find: 'Math.max(this.timeMs, Math.floor(nowMs))', replace: 'Math.floor(nowMs)' }],
+    foundBy: ['log state'],
+    withinSeeds: 40,
+  },
+  {
+    name: 'segment without its state',
+    what: 'a leader that rolls for a batch of a client does not say what is before',
+    patches: [{ file: TAIL, find: 'this.#chooseState();\n        assert(', replace: 'assert(' }],
+    foundBy: ['log state', 'soundness', 'progress'],
+    withinSeeds: 40,
+  },
+  {
+    name: 'follower folds nothing',
+    what: 'a follower stores control entries and does not act on them, and then leads',
+    patches: [{ file: TAIL, find: 'this.fold.absorb(at + from, byteCount - from, tail + from);', replace: '' }],
+    foundBy: ['log state', 'soundness', 'progress'],
+    withinSeeds: 40,
+  },
+  {
+    name: 'recovery folds nothing',
+    what: 'a node that starts does not know the state of its log, and then leads',
+    patches: [
+      { file: LOADER, find: 'const dataEndBefore = fold.remake(slot, base + walk.bytes);', replace: 'const dataEndBefore = undefined;' },
+    ],
+    foundBy: ['log state', 'soundness', 'progress', 'data end'],
+    withinSeeds: 40,
+  },
+];
