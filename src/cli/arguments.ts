@@ -1,6 +1,7 @@
 // What the commands share on their command lines: addresses, offsets, counts. A value that cannot be meant is refused with one sentence.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { bytesOf } from '../core/config.ts';
 import { MAX_LAST_ENTRIES, MAX_LOG_OFFSET } from '../core/limits.ts';
 
 export const DEFAULT_URL = 'ws://127.0.0.1:7070';
@@ -22,6 +23,13 @@ export function parseOffset(text: string): number {
 export function parseFrom(text: string): number | 'start' | 'end' {
   if (text === 'start' || text === 'end') return text;
   return integer(text, 0, MAX_LOG_OFFSET, 'a log offset (a whole number from 0 to 9007199254740991), start or end');
+}
+
+/** A number of bytes, with a unit or without. */
+export function parseBytes(text: string): number {
+  const bytes = bytesOf(text);
+  if (bytes === undefined) throw new InvalidArgumentError('It must be a whole number of bytes, or a size such as 64MiB.');
+  return bytes;
 }
 
 /** How many of something: 1 or more. */

@@ -16,6 +16,7 @@ import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { tailCommand } from './commands/tail.ts';
 import { trimCommand } from './commands/trim.ts';
+import { trimOfflineCommand } from './commands/trimOffline.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from './exit.ts';
 import { endQuietlyOnBrokenPipe, isBrokenPipe, say } from './output.ts';
@@ -50,6 +51,7 @@ function makeProgram(): Command {
     inspectCommand(),
     verifyCommand(),
     trimCommand(),
+    trimOfflineCommand(),
     backupCommand(),
     restoreCommand(),
     benchCommand(),

@@ -30,14 +30,17 @@ export type {
   ConnectOptions,
   EndOptions,
   Level,
+  OnTrimmed,
   ReadOptions,
   Reads,
   Receipt,
   ReconnectOptions,
   SubscribeOptions,
+  TrimOptions,
   Uploads,
   WriterOptions,
 } from './options.ts';
 export type { Batch, Entry } from './read/entries.ts';
 export type { Reading } from './read/reading.ts';
+export type { TrimResult } from './trims.ts';
 export { Writer } from './writer/writer.ts';

@@ -25,6 +25,7 @@ import {
   END_OPTIONS,
   READ_OPTIONS,
   SUBSCRIBE_OPTIONS,
+  TRIM_OPTIONS,
   WRITER_OPTIONS,
 } from './optionNames.ts';
 import {
@@ -40,6 +41,7 @@ import {
   checkFrom,
   checkInteger,
   checkLast,
+  checkOnTrimmed,
   checkSignal,
   checkTerm,
   closedError,
@@ -51,12 +53,14 @@ import {
   resolveSettings,
   type Settings,
   type SubscribeOptions,
+  type TrimOptions,
   type WriterOptions,
 } from './options.ts';
 import { type ClientParts, clientParts, MIN_SLOTS } from './parts.ts';
 import type { StreamPlan } from './read/batchStream.ts';
 import { beginningOfLast } from './read/lastEntries.ts';
 import { makeReading, type Reading } from './read/reading.ts';
+import { type TrimResult, trimLog } from './trims.ts';
 import { Uploader, type UploaderOwner } from './uploads/uploader.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
 import { Writer } from './writer/writer.ts';
@@ -296,6 +300,7 @@ export class LogClient {
       isBounded: true,
       limit,
       creditBytes: Math.min(DEFAULT_CREDIT_BYTES, Math.max(16, limit) * CREDIT_BYTES_PER_ENTRY),
+      skipsTrimmed: false,
       atLeast: checkAtLeast(this.clusterId, options.atLeast),
       catchUp: checkCatchUp(options.catchUp),
       signal: checkSignal(options.signal),
@@ -314,6 +319,7 @@ export class LogClient {
       isBounded: false,
       limit: Number.POSITIVE_INFINITY,
       creditBytes: checkCredit(options.creditBytes),
+      skipsTrimmed: checkOnTrimmed(options.onTrimmed) === 'skip',
       atLeast: checkAtLeast(this.clusterId, options.atLeast),
       catchUp: checkCatchUp(options.catchUp),
       signal: checkSignal(options.signal),
@@ -335,6 +341,24 @@ export class LogClient {
     };
     if (this.#over !== undefined) throw this.#over;
     return this.#readNodes.end(question);
+  }
+
+  /**
+   * Removes the beginning of the log, for good, on all nodes: what is before `to`, or all but the last `keepBytes`. The log then starts at that place, rounded
+   * down to the end of a batch; bytes on disks are freed by whole segments. Nothing where it starts there or later already. Rejects OFFSET_BEYOND_END,
+   * UNSUPPORTED, DAMAGED, UNREACHABLE, NOT_LEADER, TIMEOUT, CLOSED.
+   */
+  async trim(options: TrimOptions): Promise<TrimResult> {
+    checkOptions('trim', options, TRIM_OPTIONS);
+    const { keepBytes, timeoutMs = this.#settings.timeoutMs, dryRun: isDryRun = false } = options;
+    if ((options.to === undefined) === (keepBytes === undefined)) throw new TypeError('trim takes either to or keepBytes');
+    checkBoolean('dryRun', isDryRun);
+    checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
+    if (keepBytes !== undefined) checkInteger('keepBytes', keepBytes, 0, Number.MAX_SAFE_INTEGER);
+    const given = options.to === undefined ? undefined : placeIn(this.clusterId, 'to', options.to);
+    if (this.#over !== undefined) throw this.#over;
+    const to = given ?? Math.max(0, (await this.end({ linearizable: true, timeoutMs })).end - (keepBytes ?? 0));
+    return trimLog({ leader: this.#leader, pause: (failures) => this.#readNodes.pause(failures) }, { to, isDryRun, timeoutMs });
   }
 
   /**

@@ -166,7 +166,27 @@ export interface SubscribeOptions {
   readonly atLeast?: number | BookmarkText | undefined;
   /** As for a read. Default: nowhere. */
   readonly catchUp?: CatchUpOptions | undefined;
+  /**
+   * When what is to come next was trimmed: `fail` ends the subscription with OFFSET_TRIMMED, whose `details.start` says where the log starts; `skip` goes on
+   * there, so entries are missed. Default: `fail`.
+   */
+  readonly onTrimmed?: OnTrimmed | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a subscription does when what it is to give next is trimmed. */
+export type OnTrimmed = 'fail' | 'skip';
+
+/** Either `to` or `keepBytes`. */
+export interface TrimOptions {
+  /** What is before this offset goes; a bookmark will do. At most the commit offset. */
+  readonly to?: number | BookmarkText | undefined;
+  /** All but the last so many bytes of what is committed. */
+  readonly keepBytes?: number | undefined;
+  /** Only say where the log would start. Default false. */
+  readonly dryRun?: boolean | undefined;
+  /** Longest time for the answer, in milliseconds. Default: `reconnect.timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface EndOptions {
@@ -257,6 +277,12 @@ function checkUploads(value: unknown): Uploads {
 
 export function checkAtLeast(clusterId: string, value: unknown): number {
   return value === undefined ? 0 : placeIn(clusterId, 'atLeast', value);
+}
+
+export function checkOnTrimmed(value: unknown): OnTrimmed {
+  if (value === undefined) return 'fail';
+  if (value === 'fail' || value === 'skip') return value;
+  throw new TypeError(`onTrimmed must be fail or skip, not ${describe(value)}`);
 }
 
 export function checkCredit(value: unknown): number {

@@ -267,6 +267,12 @@ function shown(value: unknown): string {
 
 const SIZE_UNITS = { PiB: 2 ** 50, TiB: 2 ** 40, GiB: 1024 * MIB, MiB: MIB, KiB: 1024 } as const;
 
+/** Bytes as people write them, `10GiB` or a whole number; undefined for what is neither. */
+export function bytesOf(text: string): number | undefined {
+  const bytes = /^\d+$/.test(text) ? Number(text) : sizeOf(text);
+  return bytes !== undefined && Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
 /** The bytes of `64MiB`, and of what has another unit of 1,024s; undefined for what is no such size. */
 function sizeOf(text: string): number | undefined {
   const [, number = '', unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([kmgtp]ib)\s*$/i.exec(text) ?? [];

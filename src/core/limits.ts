@@ -320,6 +320,9 @@ export const MIN_HANG_MS = 3_000;
 /** Lines of its log that wait for a main thread that hangs, where they cannot be written without it. */
 export const MAX_HUNG_LINES = 100;
 
+/** Trims that clients ask for and that wait for their answers, on one node. */
+export const MAX_TRIMS = 64;
+
 /** Segments whose files a trim removes in one go, and how long it then pauses: what appends do on the same disk comes between. */
 export const REMOVE_SEGMENTS = 8;
 export const REMOVE_PAUSE_MS = 5;

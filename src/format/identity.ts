@@ -23,6 +23,8 @@ export interface Identity {
   readonly startLeader: string;
   /** Segments with a base in [removeFrom, start) are being removed by a trim; equal to `start` when none are. */
   readonly removeFrom: number;
+  /** The log begins at `start` with nothing: all segments there are go, and none need be there. Only while they go. */
+  readonly isEmpty?: true;
   /** 16 hexadecimal digits, drawn when this directory was made: a node that comes back with another one has lost its disk. */
   readonly instance: string;
   readonly standing: Standing;
@@ -68,6 +70,7 @@ const FIELDS: { readonly [Name in keyof Stored]: (value: unknown) => value is St
   startTerm: (value): value is number => isOffset(value) && value <= MAX_TERM,
   startLeader: (value) => isHex(value, 16),
   removeFrom: isOffset,
+  isEmpty: (value): value is true | undefined => value === undefined || value === true,
   instance: (value) => isHex(value, 16),
   standing: (value): value is Standing => (STANDINGS as readonly unknown[]).includes(value),
   isFounder: (value) => typeof value === 'boolean',

@@ -1,16 +1,21 @@
 // Reads of what is still in tail memory: finds the slot, checks the boundary, clips to whole entries. Returns places, copies nothing.
 
-import { SCAN_FIRST_ALWAYS } from '../../assembly/layout.ts';
+import { SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES } from '../../assembly/layout.ts';
+import { viewOf } from '../core/bytes.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
+import type { TrimEntry } from '../format/controlEntries.ts';
+import { batchBefore } from './batchBefore.ts';
 import { SLOT, SLOT_FREE } from './map.ts';
 import { noWalk, type TailMemory, type WalkResult } from './tailMemory.ts';
 
 export class HotReader {
   readonly #memory: TailMemory;
   readonly #walk: WalkResult = noWalk();
+  readonly #view: DataView;
 
   constructor(memory: TailMemory) {
     this.#memory = memory;
+    this.#view = viewOf(memory.bytes);
   }
 
   /** The slot that holds the entry at `offset` (below the commit); -1 when it is only on disk. */
@@ -56,6 +61,18 @@ export class HotReader {
     const offsetOfPoint = offsetOf(point, base);
     wasm.clip(map.slotAt(slot) + point, gap, offsetOfPoint, gap, 0, map.mainResultAt);
     return offsetOfPoint + this.#memory.readResult(map.mainResultAt, this.#walk).bytes;
+  }
+
+  /** Where a trim to `offset`, which `slot` holds or ends at, begins the log: see {@link batchBefore}. */
+  batchBefore(slot: number, offset: number): TrimEntry {
+    const { map, wasm } = this.#memory;
+    const base = this.#memory.slotWord(slot, SLOT.BASE);
+    return batchBefore(this.#memory.points(slot), base, offset, this.#view, (from, to, wholeBatches) => {
+      const at = map.slotAt(slot) + from;
+      wasm.clip(at, to - from, offsetOf(from, base), to - from, wholeBatches ? SCAN_WHOLE_BATCHES : 0, map.mainResultAt);
+      const { bytes, dataEnd } = this.#memory.readResult(map.mainResultAt, this.#walk);
+      return { at, bytes, dataEnd };
+    });
   }
 
   /** End of the committed entries that `slot` holds. */

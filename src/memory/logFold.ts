@@ -34,7 +34,7 @@ import {
   writeTime,
 } from '../format/controlEntries.ts';
 import { entryBytesAt, entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
-import { SLOT, WORD } from './map.ts';
+import { SLOT, STATE, WORD } from './map.ts';
 import type { TailMemory } from './tailMemory.ts';
 
 const TIME_ENTRY_PAYLOAD_BYTES = 8;
@@ -98,10 +98,19 @@ export class LogFold {
     this.#setGeneration(generation);
   }
 
+  /**
+   * The last trim and {@link trimEnd}, of one moment, for a thread that is not the owner of the log's end; undefined while they are being changed: look again
+   * in a moment.
+   */
+  get settledTrim(): (TrimEntry & { readonly end: number }) | undefined {
+    const version = this.#memory.word32(STATE.TRIM_VERSION);
+    const found = { ...this.trim, end: this.trimEnd };
+    return version % 2 === 0 && this.#memory.word32(STATE.TRIM_VERSION) === version ? found : undefined;
+  }
+
   /** Nothing is known of the log: it has no entries, or none that say anything. */
   reset(): void {
-    this.#set({ trim: NO_TRIM, timeMs: 0, level: 0, generation: { number: 0, id: '0'.repeat(16) }, policy: NO_POLICY });
-    this.#memory.setWord(WORD.TRIM_END, 0);
+    this.#set({ trim: NO_TRIM, timeMs: 0, level: 0, generation: { number: 0, id: '0'.repeat(16) }, policy: NO_POLICY }, 0);
   }
 
   /** Moves the log's time up to `nowMs`, if that is later, and writes the payload of an entry that says so at address `at`. Returns its bytes. */
@@ -199,16 +208,14 @@ export class LogFold {
       }
     }
     const isNews = told.trim.start !== this.trim.start;
-    this.#set(told);
-    if (isNews) this.#memory.setWord(WORD.TRIM_END, end);
+    this.#set(told, isNews ? end : this.trimEnd);
   }
 
-  #set({ trim, timeMs, level, generation, policy }: Omit<LogState, 'dataEnd' | 'before'>): void {
+  #set({ trim, timeMs, level, generation, policy }: Omit<LogState, 'dataEnd' | 'before'>, trimEnd: number): void {
     const memory = this.#memory;
     memory.setWord(WORD.LOG_LEVEL, level);
     memory.setWord(WORD.LOG_TIME, timeMs);
-    memory.setWord(WORD.TRIM_START, trim.start);
-    memory.setWord(WORD.TRIM_DATA_END, trim.dataEnd);
+    this.#putTrim(trim, trimEnd);
     this.#setPolicy(policy);
     this.#setGeneration(generation);
   }
@@ -217,9 +224,16 @@ export class LogFold {
     assert(trim !== undefined, 'a trim entry was looked at before it is folded');
     // The one that trims more holds: a trim that was ordered late takes nothing back.
     if (trim.start <= this.trim.start) return;
-    this.#memory.setWord(WORD.TRIM_START, trim.start);
-    this.#memory.setWord(WORD.TRIM_DATA_END, trim.dataEnd);
-    this.#memory.setWord(WORD.TRIM_END, end);
+    this.#putTrim(trim, end);
+  }
+
+  #putTrim({ start, dataEnd }: TrimEntry, end: number): void {
+    const memory = this.#memory;
+    memory.addWord32(STATE.TRIM_VERSION, 1);
+    memory.setWord(WORD.TRIM_START, start);
+    memory.setWord(WORD.TRIM_DATA_END, dataEnd);
+    memory.setWord(WORD.TRIM_END, end);
+    memory.addWord32(STATE.TRIM_VERSION, 1);
   }
 
   #setPolicy({ bytes, ageMs }: Policy): void {

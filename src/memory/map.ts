@@ -87,6 +87,7 @@ export const STATE = {
   LINKS_WAIT: CONTROL_AT + 116, // 1 while this node leads and its links to the others are what waits: raft thread
   UPLOADS: CONTROL_AT + 120, // counts the rows that were put into the ring of ordered uploads: whoever owns the log's end, before TAIL
   UPLOADS_TAKEN: CONTROL_AT + 124, // counts those that were taken out: raft thread
+  TRIM_VERSION: CONTROL_AT + 112, // odd while TRIM_START, TRIM_DATA_END and TRIM_END change, and another number after each change: who changes them
   BOUND_AWAITED: CONTROL_AT + 184, // 1 when the open segment's writer rests before COMMIT has reached what is durable: it, and the raft thread
 } as const;
 

@@ -33,6 +33,13 @@ export interface ClusterView {
   noLeaderSentence(): string;
 }
 
+/** Says to who wants the leader where it is. */
+export function notLeader(cluster: ClusterView): string {
+  const url = cluster.leaderUrl();
+  if (url !== '') return `this node does not lead; ${url} does`;
+  return `this node does not lead, and ${cluster.noLeaderSentence()}; try again in a moment, here or at another node`;
+}
+
 export interface AppendPorts {
   readonly memory: TailMemory;
   readonly tail: Tail;

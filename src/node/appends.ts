@@ -11,7 +11,7 @@ import {
   WALK_TOO_LARGE,
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
-import type { ErrorCode } from '../core/errors.ts';
+import { type ErrorCode, LogError } from '../core/errors.ts';
 import {
   HELD_APPEND_BYTES,
   HELD_APPENDS_PER_TURN,
@@ -25,7 +25,7 @@ import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
-import type { AppendPorts, AppendRequest, ClusterView } from './appendPorts.ts';
+import { type AppendPorts, type AppendRequest, type ClusterView, notLeader } from './appendPorts.ts';
 import { AppendRows } from './appendRows.ts';
 import type { Appender } from './caller.ts';
 import { refusalOf } from './chain.ts';
@@ -130,6 +130,12 @@ export class Appends {
     return this.#memory.word(WORD.OPEN_TERM);
   }
 
+  /** Why entries of the log's own are not ordered here; undefined: they are. */
+  get refusal(): LogError | undefined {
+    if (this.isDraining) return new LogError('SHUTTING_DOWN', this.#failure || SHUTTING_DOWN);
+    return this.#leaderTerm === 0 ? new LogError('NOT_LEADER', notLeader(this.#cluster)) : undefined;
+  }
+
   /** Takes an append whose size the caller's window allows. */
   accept(request: AppendRequest): void {
     if (this.#leaving.has(request.caller)) return;
@@ -139,7 +145,7 @@ export class Appends {
       return;
     }
     if (this.#leaderTerm === 0) {
-      request.caller.sendError(request.requestId, 'NOT_LEADER', 0, this.#notLeader());
+      request.caller.sendError(request.requestId, 'NOT_LEADER', 0, notLeader(this.#cluster));
       return;
     }
     if (this.#diskFull !== '') {
@@ -247,16 +253,10 @@ export class Appends {
     const endedTerm = this.#memory.word(WORD.ENDED_TERM);
     const commit = this.#memory.word(WORD.ENDED_COMMIT);
     if (endedTerm === this.#term && this.#memory.word(WORD.ENDED_TERM) === endedTerm) this.#settleUpTo(commit, nowMs);
-    this.#giveUpPending(this.#notLeader());
+    this.#giveUpPending(notLeader(this.#cluster));
     this.#term = this.#leaderTerm;
     if (this.#term !== 0) return;
-    this.#refuseAllHeld('NOT_LEADER', this.#notLeader());
-  }
-
-  #notLeader(): string {
-    const url = this.#cluster.leaderUrl();
-    if (url !== '') return `this node does not lead; ${url} does`;
-    return `this node does not lead, and ${this.#cluster.noLeaderSentence()}; try again in a moment, here or at another node`;
+    this.#refuseAllHeld('NOT_LEADER', notLeader(this.#cluster));
   }
 
   #settleUpTo(commit: number, nowMs: number): void {

@@ -38,8 +38,11 @@ export interface Caller extends Appender, Uploader {
   readonly hasUnsent: boolean;
   /** Whether a message of `bytes` of the log, for which there was {@link dataRoom}, may be sent now; if not, later. */
   admits(bytes: number): boolean;
-  /** Sends entries of the log: the `commit` as it is now, and whole entries from `offset` on, or none. `entries` are valid during the call. */
-  sendData(requestId: number, offset: number, commit: number, entries: Uint8Array): void;
+  /**
+   * Sends entries of the log: the `commit` as it is now, and whole entries from `offset` on, or none. `entries` are valid during the call. `hasSkipped`: between
+   * those sent before and these stood only entries of the log's own, which were trimmed.
+   */
+  sendData(requestId: number, offset: number, commit: number, entries: Uint8Array, hasSkipped: boolean): void;
   /** Nothing more is to be sent to it now, nor read for it from the disk: its readings wait, have ended, or lack room. */
   rested?(): void;
   /** Answers an END: where the log starts, how far it is committed, and the term. */
@@ -55,6 +58,8 @@ export interface Reading {
   next: number;
   /** Whether `next` is known to be an entry boundary. */
   isBoundary: boolean;
+  /** Whether it went on at the start since the last message, past entries of the log's own that are gone. */
+  hasSkipped?: boolean;
   /** Bytes that may still be sent; a subscription's last entry may take it below zero. */
   creditBytes: number;
   /** READ: when waiting for entries ends; undefined: it does not wait. */

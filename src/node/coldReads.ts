@@ -82,6 +82,24 @@ export class ColdReads {
     });
   }
 
+  /** Resolves to what `work` does with a buffer that is nobody's. */
+  withBuffer<T>(work: (buffer: number) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#copies.push(async () => this.#lend(work).then(resolve, reject));
+      this.#start();
+    });
+  }
+
+  async #lend<T>(work: (buffer: number) => Promise<T>): Promise<T> {
+    const buffer = this.#freeBuffers.pop();
+    assert(buffer !== undefined, 'a copy is read where a buffer is free');
+    try {
+      return await work(buffer);
+    } finally {
+      this.#freeBuffers.push(buffer);
+    }
+  }
+
   async #copy(range: ColdRange, { from, to }: Wanted): Promise<EntriesCopy> {
     const buffer = this.#freeBuffers.pop();
     assert(buffer !== undefined, 'a copy is read where a buffer is free');

@@ -24,6 +24,7 @@ import { Ends } from './ends.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { EnginePorts } from './enginePorts.ts';
 import type { Loop } from './loop.ts';
+import { OwnEntries } from './ownEntries.ts';
 import { Pulse } from './pulse.ts';
 import type { RaftPort } from './raftPort.ts';
 import { Readings } from './reading.ts';
@@ -107,16 +108,21 @@ export class Engine {
       // Of a task, or of what follows when it has ended.
       failed: failure.broke,
     });
+    this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false), config.timeEntryMs);
     this.trims = new Trims({
       memory,
       loop,
       segments: this.segments,
+      fold: this.#tail.fold,
+      own: new OwnEntries({ memory, tail: this.#tail, gate: new Gate(memory), wallMs: () => loop.wallMs() }),
+      refusal: () => this.appends.refusal,
+      batchBefore: (offset) => this.readings.batchBefore(offset),
+      progress: () => this.#progress(),
       raft: () => this.#raft,
       log,
       broke: failure.broke,
     });
-    this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false), config.timeEntryMs);
-    this.pulse = new Pulse(memory, loop, ports.beatMs);
+    this.pulse = new Pulse(memory, loop, () => this.trims.look(), ports.beatMs);
     this.cluster = new ClusterStatus(memory, config);
     const isAwaited = (): boolean =>
       this.appends.awaitsCommit || this.readings.awaitsCommit || this.ends.awaitsCommit || this.#waiters.length > 0;
@@ -194,6 +200,7 @@ export class Engine {
     if (openBase !== undefined) this.segments.open(RECOVERY_SLOT, true);
     this.pulse.start();
     this.#raft = this.#startRaft();
+    this.trims.look();
     await Promise.race([this.#raft.started, this.failed]);
     this.#followRole();
     if (this.isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
@@ -207,6 +214,11 @@ export class Engine {
         const bytes = this.memory.tail - offset;
         await this.segments.truncate(offset);
         log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
+      },
+      beginAt: async (base) => {
+        this.trims.beginAt(base);
+        await this.segments.beginAt(base);
+        log.info(`this node lacked entries that the others have trimmed: its log begins at offset ${base} from now on`);
       },
       placed: (row, isPlaced) => this.uploads.placed(row, isPlaced),
       announced: () => this.uploads.announced(),
@@ -374,6 +386,7 @@ export class Engine {
   /** The commit moved, or room was made for appends that are held. */
   #committed(): void {
     if (this.error !== undefined) return;
+    this.trims.look();
     this.appends.settle(this.loop.nowMs());
     this.readings.committed();
     this.ends.committed();

@@ -9,12 +9,14 @@ export class Pulse {
   readonly #memory: TailMemory;
   readonly #loop: Loop;
   readonly #beatMs: number;
+  readonly #also: () => void;
   #timer: Timer | undefined;
   #dueMs = 0;
   #lateMs = 0;
 
-  /** `beatMs`: from one bump to the next. */
-  constructor(memory: TailMemory, loop: Loop, beatMs: number = MAIN_BEAT_MS) {
+  /** `beatMs`: from one bump to the next. `also` is called at each of them. */
+  constructor(memory: TailMemory, loop: Loop, also: () => void = () => undefined, beatMs: number = MAIN_BEAT_MS) {
+    this.#also = also;
     this.#memory = memory;
     this.#loop = loop;
     this.#beatMs = beatMs;
@@ -44,5 +46,6 @@ export class Pulse {
     const nowMs = this.#loop.nowMs();
     this.#lateMs += Math.max(0, nowMs - this.#dueMs);
     this.#plan(nowMs);
+    this.#also();
   };
 }

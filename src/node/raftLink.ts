@@ -127,6 +127,14 @@ export class RaftLink implements RaftPort {
         );
         break;
       }
+      case 'beginAt': {
+        const { base } = message;
+        this.#events.beginAt(base).then(
+          () => this.#post({ kind: 'emptied', base }),
+          (error: LogError) => this.#events.failed(error),
+        );
+        break;
+      }
       case 'trimmed':
         this.#onTrimmed?.();
         this.#onTrimmed = undefined;

@@ -8,6 +8,8 @@ export interface RaftEvents {
   openSegment(slot: number): void;
   /** Cut the log at `offset`; resolves when it is done. */
   truncate(offset: number): Promise<void>;
+  /** Drop the whole log, and let it begin at `base`; resolves when it is done. */
+  beginAt(base: number): Promise<void>;
   /** This row of the staging memory is not needed any more. */
   placed(row: number, isPlaced: boolean): void;
   /** The thread has announced to the leader, if it can, what the next call of {@link RaftPort.staged} told it: each is answered once, in order. */

@@ -10,6 +10,7 @@
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, ROOM_RETRY_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/limits.ts';
+import type { TrimEntry } from '../format/controlEntries.ts';
 import type { HotReader } from '../memory/hotReader.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -33,7 +34,7 @@ export interface ReadingPorts {
   readonly memory: TailMemory;
   readonly hot: HotReader;
   readonly segments: Segments;
-  readonly tasks: Pick<DiskTasks, 'readCold'>;
+  readonly tasks: Pick<DiskTasks, 'readCold' | 'findBatch'>;
   readonly loop: Loop;
   /** Called when the commit is to be watched, for as long as {@link Readings.awaitsCommit}. */
   awaitCommit(): void;
@@ -100,6 +101,30 @@ export class Readings {
       if (range.base < this.#memory.word(WORD.BASE)) throw new LogError('OFFSET_TRIMMED', trimmedSentence(range.from, start), { start });
       if (thrown instanceof LogError && thrown.code !== 'OFFSET_NOT_BOUNDARY' && !isOver()) this.#report(thrown);
       throw thrown;
+    }
+  }
+
+  /**
+   * Where a trim to `offset`, which is past the start and not past the commit, begins the log; undefined: it begins there or later already. Rejects with a
+   * LogError `DAMAGED`, which is reported, or others of the disk.
+   */
+  async batchBefore(offset: number): Promise<TrimEntry | undefined> {
+    const slot = this.#hot.pin(offset - 1);
+    if (slot >= 0) {
+      const found = this.#hot.batchBefore(slot, offset);
+      this.#hot.release(slot);
+      return found;
+    }
+    const segment = this.#ports.segments.find(offset - 1);
+    try {
+      if (segment === undefined) throw new LogError('DAMAGE', `no segment holds log offset ${offset - 1}`);
+      return await this.#cold.withBuffer((buffer) => this.#ports.tasks.findBatch({ base: segment.base, offset, buffer }));
+    } catch (thrown) {
+      // Trimmed meanwhile: its file may be gone.
+      if (offset <= this.#memory.word(WORD.START)) return undefined;
+      if (!(thrown instanceof LogError)) throw thrown;
+      this.#report(thrown);
+      throw thrown.code === 'DAMAGE' ? new LogError('DAMAGED', `the log is damaged on this node's disk before offset ${offset}`) : thrown;
     }
   }
 
@@ -215,7 +240,7 @@ export class Readings {
   /** Sends at most one message for a reading that is ready, and puts it into its next state. Where there is no room it stays where it is. */
   #advance(reading: Reading): 'sent' | 'nothing' | 'no room' {
     const { caller } = reading;
-    if (reading.next < this.#memory.word(WORD.START)) return this.#refuseTrimmed(reading);
+    if (reading.next < this.#memory.word(WORD.START) && !this.#skipTrimmed(reading)) return this.#refuseTrimmed(reading);
     if (reading.next >= this.#memory.commit) return this.#waitForCommit(reading);
     const { dataRoom } = caller;
     if (dataRoom === 0) return 'no room';
@@ -233,6 +258,16 @@ export class Readings {
     const outcome = this.#sendHot(reading, slot, dataRoom);
     this.#hot.release(slot);
     return outcome;
+  }
+
+  /** Whether only entries of the log's own are gone of what the reading is to be sent: then it goes on at the start. */
+  #skipTrimmed(reading: Reading): boolean {
+    if (reading.next < this.#memory.word(WORD.START_DATA_END)) return false;
+    reading.next = this.#memory.word(WORD.START);
+    reading.isBoundary = true;
+    reading.hasSkipped = true;
+    reading.neededBytes = 0;
+    return true;
   }
 
   /** What the reading is to be sent next is gone. */
@@ -254,7 +289,7 @@ export class Readings {
       this.#ports.awaitCommit();
       return 'nothing';
     }
-    caller.sendData(reading.requestId, reading.next, this.#memory.commit, new Uint8Array(0));
+    caller.sendData(reading.requestId, reading.next, this.#memory.commit, new Uint8Array(0), reading.hasSkipped === true);
     this.drop(reading);
     return 'sent';
   }
@@ -317,7 +352,8 @@ export class Readings {
 
   #send(reading: Reading, entries: Uint8Array): void {
     const { caller } = reading;
-    caller.sendData(reading.requestId, reading.next, this.#memory.commit, entries);
+    caller.sendData(reading.requestId, reading.next, this.#memory.commit, entries, reading.hasSkipped === true);
+    if (reading.hasSkipped === true) reading.hasSkipped = false;
     // Sending can cut a caller that does not read.
     if (caller.isClosed) return;
     if (caller.readings.first === reading) caller.readings.first = undefined;

@@ -147,10 +147,7 @@ export class Segments {
 
   async #truncate(offset: number): Promise<Truncation> {
     const memory = this.#memory;
-    for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) memory.raise(signal);
-    while (this.#writers.size > 0) await Promise.all(this.#writers);
-    await this.#removing;
-    if (this.#hasFailed) throw new LogError('IO', 'a task of the log failed: nothing may be cut any more');
+    await this.#endWriters();
     const truncation = await this.#tasks.truncate({ offset });
     const sealed = new Set(truncation.sealed);
     const kept = this.#sealed.filter(({ base }) => sealed.has(base));
@@ -190,6 +187,32 @@ export class Segments {
       this.#removing = undefined;
     });
     return removal;
+  }
+
+  /** Drops the whole log, which ends before `base`, and lets it begin there, empty; as {@link truncate}. */
+  beginAt(base: number): Promise<void> {
+    assert(!this.#isTruncating, 'one truncation at a time');
+    this.#isTruncating = true;
+    this.#memory.setWord(WORD.BASE, base);
+    const dropped = this.#beginAt(base);
+    void this.#track(dropped);
+    return dropped;
+  }
+
+  async #beginAt(base: number): Promise<void> {
+    await this.#endWriters();
+    this.#sealed.length = 0;
+    await this.#tasks.empty({ base });
+    this.#memory.addWord32(SIGNAL.STOP, -1);
+    this.#isTruncating = false;
+  }
+
+  /** All writers finish what there is, and end; so does a removal. */
+  async #endWriters(): Promise<void> {
+    for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) this.#memory.raise(signal);
+    while (this.#writers.size > 0) await Promise.all(this.#writers);
+    await this.#removing;
+    if (this.#hasFailed) throw new LogError('IO', 'a task of the log failed: nothing may be cut any more');
   }
 
   /** Waits for all tasks; the writers return because the STOP word is set. */

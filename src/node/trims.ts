@@ -7,17 +7,30 @@
 // whose end is the commit: so there is always one to go on in, and a truncation finds what it needs.
 
 import { assert } from '../core/assert.ts';
-import { REMOVE_PAUSE_MS, REMOVE_SEGMENTS } from '../core/limits.ts';
+import { LogError } from '../core/errors.ts';
+import { MAX_TRIMS, REMOVE_PAUSE_MS, REMOVE_SEGMENTS } from '../core/limits.ts';
+import type { TrimEntry } from '../format/controlEntries.ts';
+import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { EngineLog } from './engineOptions.ts';
 import type { Loop } from './loop.ts';
+import type { OwnEntries } from './ownEntries.ts';
 import type { RaftPort } from './raftPort.ts';
 import type { Segments } from './segments.ts';
 
 export interface TrimPorts {
   readonly memory: TailMemory;
   readonly loop: Pick<Loop, 'after'>;
+  /** The state of the log. */
+  readonly fold: Pick<LogFold, 'settledTrim'>;
+  readonly own: Pick<OwnEntries, 'trim'>;
+  /** Why this node orders nothing; undefined: it does. */
+  refusal(): LogError | undefined;
+  /** See {@link Readings.batchBefore}. */
+  batchBefore(offset: number): Promise<TrimEntry | undefined>;
+  /** Resolves when the commit, the office or the room for entries has changed. */
+  progress(): Promise<void>;
   readonly segments: Pick<Segments, 'baseBefore' | 'trim' | 'remove'>;
   /** Undefined while it is not there. */
   raft(): Pick<RaftPort, 'trim' | 'removed'> | undefined;
@@ -29,6 +42,8 @@ export interface TrimPorts {
 export class Trims {
   readonly #ports: TrimPorts;
   #isWorking = false;
+  /** Requests under way. */
+  #asked = 0;
   #isOver = false;
 
   constructor(ports: TrimPorts) {
@@ -46,6 +61,76 @@ export class Trims {
     memory.setWord(WORD.START_DATA_END, dataEnd);
     memory.setWord(WORD.START, start);
     this.sealed();
+  }
+
+  /** The log is dropped, and begins at `base`: for readers from now on. */
+  beginAt(base: number): void {
+    const { memory } = this.#ports;
+    memory.setWord(WORD.START_DATA_END, base);
+    memory.setWord(WORD.START, Math.max(base, memory.word(WORD.START)));
+  }
+
+  /** Looks whether a trim has come into force: the commit has moved, or some time has passed. */
+  look(): void {
+    const { memory, fold } = this.#ports;
+    if (memory.word(WORD.TRIM_START) <= memory.word(WORD.START)) return;
+    const trim = fold.settledTrim;
+    if (trim === undefined || trim.end === 0 || trim.end > memory.commitBound) return;
+    this.moveTo(trim.start, trim.dataEnd);
+  }
+
+  /**
+   * Trims the log to begin at the last end of a batch at or before `to`, on all nodes. Resolves to where it begins when that is committed, with `isDryRun` to
+   * where it would. Rejects with a LogError: NOT_LEADER, SHUTTING_DOWN, OFFSET_BEYOND_END, UNSUPPORTED, TOO_MANY_REQUESTS, DAMAGED; NOT_LEADER may
+   * come although it was done. To trim to the same again is nothing.
+   */
+  async request(to: number, isDryRun: boolean): Promise<number> {
+    if (this.#asked >= MAX_TRIMS) throw new LogError('TOO_MANY_REQUESTS', `${MAX_TRIMS} trims are under way: try again`);
+    this.#asked += 1;
+    try {
+      return await this.#carryOut(to, isDryRun);
+    } finally {
+      this.#asked -= 1;
+    }
+  }
+
+  async #carryOut(to: number, isDryRun: boolean): Promise<number> {
+    const { memory, batchBefore } = this.#ports;
+    this.#refuse();
+    const { commitBound } = memory;
+    if (to > commitBound) {
+      const sentence = `offset ${to} is beyond what is committed, which ends at ${commitBound}: nothing was trimmed`;
+      throw new LogError('OFFSET_BEYOND_END', sentence, { end: commitBound });
+    }
+    const trim = to <= memory.word(WORD.START) ? undefined : await batchBefore(to);
+    const start = memory.word(WORD.START);
+    if (trim === undefined || trim.start <= start) return start;
+    if (isDryRun) return trim.start;
+    const term = await this.#order(trim);
+    while (memory.word(WORD.START) < trim.start) {
+      if (this.#isOver || memory.word(WORD.OPEN_TERM) !== term) {
+        const sentence =
+          'this node leads no longer, or stops, and does not know what becomes of this trim: to ask for it again does no harm';
+        throw new LogError('NOT_LEADER', sentence, {}, 'unknown');
+      }
+      await this.#ports.progress();
+    }
+    return trim.start;
+  }
+
+  /** Orders the trim as soon as there is room for it in memory. Returns the leader's term. */
+  async #order(trim: TrimEntry): Promise<number> {
+    for (;;) {
+      this.#refuse();
+      const term = this.#ports.own.trim(trim);
+      if (term !== undefined) return term;
+      await this.#ports.progress();
+    }
+  }
+
+  #refuse(): void {
+    const refusal = this.#ports.refusal();
+    if (refusal !== undefined) throw refusal;
   }
 
   /** A segment is sealed, or the start has moved: files may be there that can go. */
@@ -76,19 +161,22 @@ export class Trims {
     const { memory, segments, log } = this.#ports;
     const raft = this.#ports.raft();
     if (raft === undefined) return;
-    for (let base = this.#target; base > memory.word(WORD.BASE); base = this.#target) {
+    for (let base = this.#target; base > memory.word(WORD.BASE) && !this.#isOver; base = this.#target) {
       await raft.trim(base);
       if (this.#isOver) return;
+      // Where the log began anew meanwhile, nothing of it is left.
+      if (base <= memory.word(WORD.BASE)) continue;
       const bases = segments.trim(base);
-      if (!(await this.#remove(bases))) return;
+      if (!(await this.#remove(bases, base))) continue;
       raft.removed(base);
       log.info(`the log starts at offset ${memory.word(WORD.START)}: ${bases.length} segments before offset ${base} were removed`);
     }
   }
 
-  /** False: the engine ends, and the rest is left to its next start. */
-  async #remove(bases: readonly number[]): Promise<boolean> {
-    for (let at = 0; at < bases.length && !this.#isOver; ) {
+  /** False: the engine ends, and the rest is left to its next start; or the log began anew, and the rest has gone. */
+  async #remove(bases: readonly number[], base: number): Promise<boolean> {
+    const goesOn = (): boolean => !this.#isOver && this.#ports.memory.word(WORD.BASE) === base;
+    for (let at = 0; at < bases.length && goesOn(); ) {
       const next = at + REMOVE_SEGMENTS;
       const removal = this.#ports.segments.remove(bases.slice(at, next), next >= bases.length);
       if (removal !== undefined) {
@@ -97,6 +185,6 @@ export class Trims {
       }
       if (at < bases.length) await new Promise<void>((resolve) => this.#ports.loop.after(REMOVE_PAUSE_MS, resolve, true));
     }
-    return !this.#isOver;
+    return goesOn();
   }
 }

@@ -30,6 +30,7 @@ export const CANCEL = 0x05;
 export const END = 0x06;
 export const INTRODUCE = 0x07;
 export const UPLOAD = 0x08;
+export const TRIM = 0x0a;
 
 export const APPENDED = 0x82;
 export const DATA = 0x83;
@@ -50,6 +51,10 @@ export const APPEND_UPLOADED = 8;
 export const END_LINEARIZABLE = 1;
 /** END: answer only once this node's commit is at or above the header's offset, or say BEHIND after the header's `b` milliseconds. */
 export const END_AT_LEAST = 2;
+/** TRIM: say where the log would begin, and change nothing. */
+export const TRIM_DRY_RUN = 1;
+/** DATA: between the one before and this one stood only entries of the log's own, which were trimmed. */
+export const DATA_SKIPPED = 1;
 /** ERROR: the connection closes after this message; nothing sent after the named request was done. */
 export const ERROR_FATAL = 1;
 /** ERROR: the operation may have happened. */
@@ -66,7 +71,7 @@ export interface Request {
   opcode: number;
   flags: number;
   requestId: number;
-  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. Log bytes. UPLOAD: bytes of it before. */
+  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. TRIM: where to. Log bytes. UPLOAD: bytes of it before. */
   offset: number;
   /** APPEND: entry count. UPLOAD: all its bytes. READ: most bytes to answer. SUBSCRIBE, CREDIT: bytes of credit. */
   a: number;
@@ -203,8 +208,8 @@ export function encodeReceipt(
 }
 
 /** Writes the 24-byte header of a DATA message; the log's bytes from `from` on follow it. */
-export function encodeDataHeader(view: DataView, requestId: number, from: number, commit: number): void {
-  view.setUint32(0, DATA, true);
+export function encodeDataHeader(view: DataView, requestId: number, from: number, commit: number, flags = 0): void {
+  view.setUint32(0, DATA | (flags << 8), true);
   view.setUint32(4, requestId, true);
   setOffset(view, 8, from);
   setOffset(view, 16, commit);
@@ -248,7 +253,7 @@ export function encodeError(requestId: number, code: ErrorCode, offset: number, 
 export type Answer =
   | Greeting
   | { kind: 'appended'; count: number; view: DataView }
-  | { kind: 'data'; requestId: number; from: number; commit: number; bytes: Uint8Array }
+  | { kind: 'data'; requestId: number; hasSkipped: boolean; from: number; commit: number; bytes: Uint8Array }
   | { kind: 'ended'; requestId: number; start: number; commit: number; term: number }
   | { kind: 'cancelled'; requestId: number }
   | { kind: 'uploaded'; requestId: number; total: number }
@@ -294,6 +299,7 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
       return {
         kind: 'data',
         requestId,
+        hasSkipped: (view.getUint8(1) & DATA_SKIPPED) !== 0,
         from: getOffset(view, 8),
         commit: getOffset(view, 16),
         bytes: bytes.subarray(MESSAGE_HEADER_BYTES),

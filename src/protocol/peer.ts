@@ -9,7 +9,7 @@
 //                        leaderAtA                                                 leaderBeforeB
 //   1 voteRequest        lastTerm   end         –        –         –       –       –            1 isPreVote, 2 isTransfer
 //   2 voteResponse       –          –           –        –         –       –       –            1 isPreVote, 2 granted
-//   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  1 a reference in place of the entries
+//   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  1 a reference in place of the entries, 2 begins
 //                        prevLeader                                                entriesLeader
 //   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 mayLead, 16 awaitsCommit, 32 isHung, 64 isFull, 128 isMissing
 //                        hintLeader
@@ -50,6 +50,7 @@ const DIGEST_BYTES = 32;
 const SHA_256 = 1;
 
 const IS_REFERENCE = 1;
+const BEGINS = 2;
 
 const AT = {
   bodyBytes: 0,
@@ -106,7 +107,7 @@ const OPTIONAL = ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'd', 'number', 'termBef
 const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; readonly uses: readonly FieldName[] }>> = {
   voteRequest: { flags: 3, uses: ['termAtA', 'a'] },
   voteResponse: { flags: 3, uses: [] },
-  appendRequest: { flags: IS_REFERENCE, uses: [...OPTIONAL] },
+  appendRequest: { flags: IS_REFERENCE | BEGINS, uses: [...OPTIONAL] },
   appendResponse: { flags: 255, uses: ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'number'] },
   timeoutNow: { flags: 0, uses: [] },
   readIndexRequest: { flags: 0, uses: ['number'] },
@@ -214,7 +215,7 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       assert(!isReference || isReferable(uploadBytes), 'a reference names a range that an upload can have');
       const { prevTerm: termAtA, prevOffset: a, end: b, base: c, commit: d, round: number, entriesTerm: termBeforeB } = message;
       const { prevLeader: leaderAtA, entriesLeader: leaderBeforeB } = message;
-      const flags = isReference ? IS_REFERENCE : 0;
+      const flags = (isReference ? IS_REFERENCE : 0) | (message.begins === true ? BEGINS : 0);
       return frameOf(kind, { term, flags, termAtA, leaderAtA, a, b, c, d, number, termBeforeB, leaderBeforeB, bodyBytes });
     }
     case 'appendResponse': {
@@ -264,6 +265,7 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
       const { number: round, termAtA: prevTerm, a: prevOffset, termBeforeB: entriesTerm, b: end, c: base, d: commit } = f;
       const { leaderAtA: prevLeader, leaderBeforeB: entriesLeader } = f;
       const request = { kind, term, round, prevTerm, prevOffset, prevLeader, entriesTerm, entriesLeader, end, base, commit } as const;
+      if (second) return { ...request, begins: true };
       return first ? { ...request, referenceBytes: f.bodyBytes } : request;
     }
     case 'appendResponse': {
@@ -320,6 +322,7 @@ function badLeader(f: Readonly<Required<Fields>>): string | undefined {
 function badRange(f: Readonly<Required<Fields>>): string | undefined {
   if ((f.a === 0) !== (f.termAtA === 0)) return 'an offset with no term before it, or a term before offset 0';
   if (f.b < f.a) return 'an AppendRequest that ends before it begins';
+  if ((f.flags & BEGINS) !== 0 && (f.bodyBytes > 0 || f.a === 0)) return 'a log that begins at 0, or with entries';
   if ((f.flags & IS_REFERENCE) !== 0) return badReference(f) ?? badEntries(f);
   if (f.bodyBytes > MAX_PEER_BODY_BYTES) return `a body of ${f.bodyBytes} bytes, more than ${MAX_PEER_BODY_BYTES}`;
   if (f.b - f.a !== f.bodyBytes) return `a body of ${f.bodyBytes} bytes for a range of ${f.b - f.a}`;

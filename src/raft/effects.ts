@@ -1,5 +1,6 @@
 // What the core asks its shell to do. The order of the list is binding: what is saved is durable before anything after it happens.
 
+import type { EntryTerm } from '../core/ids.ts';
 import type { AppendRequest, NodeId, RaftMessage, Standing } from './messages.ts';
 
 /** A candidate campaigns, a pre-candidate asks whether it could win. */
@@ -21,6 +22,11 @@ export type Effect =
   | { readonly kind: 'store'; readonly message: AppendRequest; readonly from: number }
   /** Cut the log at `offset`, on disk as well, and say `truncated`. Nothing is stored until then. */
   | { readonly kind: 'truncate'; readonly offset: number }
+  /**
+   * Drop the whole log, which ends before `start`, and begin anew at `start`, after an entry of `before`; say `emptied`. That it begins there is durable before
+   * anything goes. Nothing is stored until then.
+   */
+  | { readonly kind: 'beginAt'; readonly start: number; readonly before: EntryTerm }
   /** Everything before `commit` may be read. */
   | { readonly kind: 'commit'; readonly commit: number }
   /** The answer to `readIndex(id)`; undefined: no leader could be asked. */

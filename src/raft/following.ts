@@ -59,6 +59,8 @@ export class Following {
   #round = 0;
   /** Set while the log is being cut there. */
   #truncating: number | undefined;
+  /** Where the log is about to begin anew. */
+  #beginning: { readonly start: number; readonly before: EntryTerm } | undefined;
   /** Entries could not be taken in this round: none are until a later one, or until the disk has come further. */
   #fullInRound: number | undefined;
 
@@ -68,7 +70,7 @@ export class Following {
 
   /** Whether the log is being cut, so that nothing can be stored. */
   get isTruncating(): boolean {
-    return this.#truncating !== undefined;
+    return this.#truncating !== undefined || this.#beginning !== undefined;
   }
 
   /** Whether all is on disk that the leader has told to be committed, in its own term. */
@@ -95,7 +97,8 @@ export class Following {
     // The last one, not the largest: what is absurd in one frame must not outlast it.
     this.#round = request.round;
     if (this.#fullInRound !== this.#round) this.#fullInRound = undefined;
-    const isReady = this.#truncating === undefined && this.#fullInRound === undefined;
+    const isReady = !this.isTruncating && this.#fullInRound === undefined;
+    if (request.begins === true && !this.isTruncating && this.#maybeBegin(request)) return;
     if (isReady && this.#matches(request)) this.#compare(request);
     else this.#reject(request.prevOffset, prevOf(request));
   }
@@ -148,6 +151,38 @@ export class Following {
     this.#core.log.truncate(end);
     this.#core.setDurable(end);
     this.flushed();
+  }
+
+  /** The log begins anew at `start`, empty, as a `beginAt` effect asked. */
+  emptied(start: number): void {
+    const beginning = this.#beginning;
+    assert(beginning?.start === start, 'the log begins where it was asked to');
+    this.#beginning = undefined;
+    this.#verified = NOTHING;
+    this.#core.log.beginAt(start, beginning.before);
+    this.#core.setDurable(start);
+    this.#core.commitTo(start);
+  }
+
+  /**
+   * The leader has trimmed all before a place that this log does not come to, or comes to with other entries. What is not committed here gives way; then it
+   * begins there. What it acknowledged counts for nothing that is not before that place. Whether anything is to be done.
+   */
+  #maybeBegin(request: AppendRequest): boolean {
+    const { prevOffset: start } = request;
+    const { log, commit } = this.#core;
+    const before = prevOf(request);
+    // A late copy: this log was there already, and has more by now.
+    if (start <= commit || before.term === 0) return false;
+    if (log.end >= start) {
+      if (isSameTerm(log.before(start), before)) return false;
+      this.#truncate(Math.max(commit, this.#verified), request);
+      return true;
+    }
+    this.#beginning = { start, before };
+    this.#core.emit({ kind: 'beginAt', start, before });
+    this.#reject(start, before);
+    return true;
   }
 
   /** Whether this log has the entry that ends at `prevOffset`, or nothing has to be had there. */

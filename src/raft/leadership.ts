@@ -244,7 +244,10 @@ export class Leadership {
     const prevOffset = Math.max(progress.next, log.start);
     progress.sentCommit = this.#announcedCommit;
     const before = log.before(prevOffset);
+    // Only who knows that its own log is the committed one may have another one dropped.
+    const begins = progress.state === 'stuck' && this.#ownTermIsCommitted;
     this.#core.send(to, {
+      ...(begins ? { begins } : {}),
       kind: 'appendRequest',
       term: currentTerm,
       round: this.#round,

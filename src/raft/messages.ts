@@ -51,6 +51,11 @@ export interface AppendRequest {
    * Not undefined: the receiver has announced that a client put these entries on it. In place of them travels, in so many bytes, a reference to that upload.
    */
   readonly referenceBytes?: number;
+  /**
+   * A heartbeat only: this leader, whose own term is committed, has trimmed all before `prevOffset`, which is committed. A node that lacks any of that
+   * begins there.
+   */
+  readonly begins?: true;
 }
 
 export interface AppendResponse {

@@ -293,6 +293,11 @@ export class Raft {
     this.#leadership?.trimmed();
   }
 
+  /** The log begins anew at `start`, as a `beginAt` effect asked. */
+  emptied(start: number): void {
+    this.#following.emptied(start);
+  }
+
   /** What node `to` is to be sent; undefined: nothing now. */
   due(to: NodeId): Due | undefined {
     return this.#leadership?.due(to);

@@ -115,6 +115,15 @@ export class TermTable {
     this.#start = start;
   }
 
+  /** The log begins anew, and empty, at `start`, after an entry of `before`. */
+  beginAt(start: number, before: EntryTerm): void {
+    assert(start > this.#end, 'a log begins anew past its end');
+    this.#starts = [];
+    this.#before = before;
+    this.#start = start;
+    this.#end = start;
+  }
+
   /** How many terms at the front `holds` is true for; after the first one that it is false for, it stays so. */
   #countWhile(holds: (start: TermStart) => boolean): number {
     const starts = this.#starts;

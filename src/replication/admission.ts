@@ -2,7 +2,6 @@
 // knows before it answers, admits strangers if it is the founder, and forgets what was acknowledged when an id has another data
 // directory. Links and files are ports: the raft thread gives it real ones, the simulator made-up ones. docs/PEERS.md, "Joining".
 
-import { assert } from '../core/assert.ts';
 import { doesCount, type EntryTerm, type Standing } from '../core/ids.ts';
 import { ADMISSION_WAIT_ELECTIONS } from '../core/limits.ts';
 import type { NodeId, PeerMessage } from '../raft/messages.ts';
@@ -23,8 +22,8 @@ export interface AdmissionPorts {
   saveKnown(identity: Identity, node: NodeId, instance: string): Identity;
   /** Makes this node's standing durable; returns when it is. */
   saveStanding(identity: Identity, standing: Standing): Identity;
-  /** Makes durable that the log begins at `start`, after an entry of `before`; returns when it is. */
-  saveStart(identity: Identity, start: number, before: EntryTerm): Identity;
+  /** Makes durable that the log begins at `start`, after an entry of `before`, with nothing if `isEmpty`; returns when it is. */
+  saveStart(identity: Identity, start: number, before: EntryTerm, isEmpty: boolean): Identity;
   /** Makes durable that nothing before the start is left; returns when it is. */
   saveRemoved(identity: Identity): Identity;
   send(to: NodeId, message: PeerMessage): void;
@@ -74,14 +73,14 @@ export class Admission {
   }
 
   /** The log begins at `start`, after an entry of `before`: durable when this returns, so that what is before may be removed. */
-  saveStart(start: number, before: EntryTerm): void {
-    this.#identity = this.#ports.saveStart(this.#identity, start, before);
+  saveStart(start: number, before: EntryTerm, isEmpty: boolean): void {
+    this.#identity = this.#ports.saveStart(this.#identity, start, before, isEmpty);
   }
 
   /** All before `start` was removed. */
   saveRemoved(start: number): void {
-    assert(start === this.#identity.start, 'what was removed is what is before the start');
-    this.#identity = this.#ports.saveRemoved(this.#identity);
+    // The log may have begun anew meanwhile, later: then more is being removed.
+    if (start === this.#identity.start) this.#identity = this.#ports.saveRemoved(this.#identity);
   }
 
   /** The nodes that were not heard from by now are silent. */

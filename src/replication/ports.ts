@@ -2,6 +2,7 @@
 // to the same code on a made-up clock, network and disk.
 
 import type { LogError } from '../core/errors.ts';
+import type { EntryTerm } from '../core/ids.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { Vote } from '../storage/dataDirectory.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
@@ -40,6 +41,8 @@ export interface ReplicaPorts {
   saveStanding(standing: Standing): void;
   /** Cuts the log at `offset`, in memory and on disk; `Replica.truncated` is called when it is done. */
   truncate(offset: number): void;
+  /** Makes durable that the log begins at `start`, after an entry of `before`, then drops all of it; `Replica.emptied` is called when that is done. */
+  beginAt(start: number, before: EntryTerm): void;
   /** Reads whole, verified entries of a sealed segment into feed buffer `buffer`, and says how many bytes of them, or what went wrong. */
   readCold(range: ColdRange, buffer: number, done: (result: number | LogError) => void): void;
   readIndexDone(id: number, index: number | undefined): void;

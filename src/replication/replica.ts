@@ -179,6 +179,15 @@ export class Replica {
     });
   }
 
+  /** A `beginAt` was carried out: the log is empty, and begins at `start`. */
+  emptied(start: number): void {
+    this.#feeder.trimmed(start);
+    this.#turn(() => {
+      this.raft.emptied(start);
+      this.#memory.lastEntry = this.raft.log.last;
+    });
+  }
+
   /**
    * The log is to begin at `base`, in front of a segment; all before it is committed. `save`, told whose the entry before it is, makes that
    * durable before it returns. Not called any more once this replica has ended.
@@ -328,6 +337,9 @@ export class Replica {
         break;
       case 'truncate':
         this.#ports.truncate(effect.offset);
+        break;
+      case 'beginAt':
+        this.#ports.beginAt(effect.start, effect.before);
         break;
       case 'commit':
         // Receipts say which nodes have an entry: that must be known before it counts as committed.

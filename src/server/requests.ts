@@ -2,6 +2,7 @@
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
+import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_UNACKNOWLEDGED_APPENDS, MAX_UPLOAD_CHUNK_BYTES, MAX_WAIT_MS } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -11,6 +12,7 @@ import { conditionOf } from '../node/chain.ts';
 import type { Ends } from '../node/ends.ts';
 import type { Loop } from '../node/loop.ts';
 import type { Readings } from '../node/reading.ts';
+import type { Trims } from '../node/trims.ts';
 import type { Uploads } from '../node/uploads.ts';
 import {
   APPEND,
@@ -32,6 +34,8 @@ import {
   READ,
   type Request,
   SUBSCRIBE,
+  TRIM,
+  TRIM_DRY_RUN,
   UPLOAD,
   UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
@@ -46,6 +50,7 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [CREDIT]: 0,
   [CANCEL]: 0,
   [END]: END_LINEARIZABLE | END_AT_LEAST,
+  [TRIM]: TRIM_DRY_RUN,
   [INTRODUCE]: 0,
 };
 
@@ -76,6 +81,9 @@ export interface RequestTargets {
   readonly readings: Readings;
   readonly ends: Ends;
   readonly uploads: Uploads;
+  readonly trims: Pick<Trims, 'request'>;
+  /** Gets what was thrown where nothing was to be. */
+  broke(thrown: unknown): void;
   readonly loop: Pick<Loop, 'nowMs'>;
 }
 
@@ -98,13 +106,18 @@ export class Requests {
   readonly #readings: Readings;
   readonly #ends: Ends;
   readonly #uploads: Uploads;
+  readonly #trims: RequestTargets['trims'];
+  readonly #broke: (thrown: unknown) => void;
   readonly #loop: Pick<Loop, 'nowMs'>;
   readonly #limits: RequestLimits;
   readonly #introduced: OnIntroduced;
   /** The request being handled; reused, because a request never outlives its message. */
   readonly #request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
 
-  constructor({ memory, appends, readings, ends, uploads, loop }: RequestTargets, limits: RequestLimits, introduced: OnIntroduced) {
+  constructor(targets: RequestTargets, limits: RequestLimits, introduced: OnIntroduced) {
+    const { memory, appends, readings, ends, uploads, trims, loop } = targets;
+    this.#trims = trims;
+    this.#broke = (thrown) => targets.broke(thrown);
     this.#memory = memory;
     this.#appends = appends;
     this.#readings = readings;
@@ -147,6 +160,9 @@ export class Requests {
         break;
       case END:
         this.#end(session, request);
+        break;
+      case TRIM:
+        this.#trim(session, request);
         break;
       case UPLOAD:
         this.#upload(session, request, bodyOf(message));
@@ -282,6 +298,21 @@ export class Requests {
     this.#ends.start({ caller: session, requestId, isLinearizable, atLeast, waitMs: Math.min(b, MAX_WAIT_MS) });
   }
 
+  #trim(session: Session, { requestId, flags, offset }: Request): void {
+    this.#trims.request(offset, (flags & TRIM_DRY_RUN) !== 0).then(
+      (start) => {
+        if (!session.isClosed) session.sendEnd(requestId, start, this.#memory.commit, this.#memory.word(WORD.TERM));
+      },
+      (thrown: unknown) => {
+        if (!(thrown instanceof LogError)) this.#broke(thrown);
+        else if (!session.isClosed) {
+          const { code, message, details, outcome } = thrown;
+          session.sendError(requestId, code, details.end ?? 0, message, outcome === 'unknown');
+        }
+      },
+    );
+  }
+
   #read(session: Session, request: Request): void {
     const { requestId, offset, a, b } = request;
     const isSubscription = request.opcode === SUBSCRIBE;
@@ -289,7 +320,7 @@ export class Requests {
     const tail = this.#memory.tail;
     if (session.readings.open.has(requestId)) {
       session.fail(requestId, 'MALFORMED', `request id ${requestId} is already that of an open read or subscription`);
-    } else if (offset < start) {
+    } else if (offset < start && offset < this.#memory.word(WORD.START_DATA_END)) {
       session.sendError(requestId, 'OFFSET_TRIMMED', start, `offset ${offset} was trimmed; the log starts at ${start}`);
     } else if (offset > tail) {
       session.sendError(

@@ -11,6 +11,7 @@ import {
   APPENDED_HEADER_BYTES,
   CLOSE_FLOOD,
   CLOSE_UNFINISHED,
+  DATA_SKIPPED,
   ERROR_FATAL,
   ERROR_OUTCOME_UNKNOWN,
   encodeAppendedHeader,
@@ -132,11 +133,17 @@ export class Session implements Caller {
   }
 
   /** Sends log bytes. `entries` may be a view of shared memory: it is copied before this returns. */
-  sendData(requestId: number, from: number, commit: number, entries: Uint8Array): void {
+  sendData(requestId: number, from: number, commit: number, entries: Uint8Array, hasSkipped = false): void {
     const bytes = MESSAGE_HEADER_BYTES + entries.length;
     // A single entry may be larger than the scratch: it gets a buffer of its own.
     const message = bytes <= dataScratch.length ? dataScratch.subarray(0, bytes) : Buffer.alloc(bytes);
-    encodeDataHeader(bytes <= dataScratch.length ? dataScratchView : viewOf(message), requestId, from, commit);
+    encodeDataHeader(
+      bytes <= dataScratch.length ? dataScratchView : viewOf(message),
+      requestId,
+      from,
+      commit,
+      hasSkipped ? DATA_SKIPPED : 0,
+    );
     // Not `set`, which copies out of shared memory byte by byte (TailMemory.copyIn). What is sent was ordered long before.
     message.fill(entries, MESSAGE_HEADER_BYTES, bytes);
     // Without entries it waits for no room, and so is like any other answer.

@@ -99,17 +99,19 @@ export function beforeStart({ startTerm, startLeader }: Identity): EntryTerm {
 
 /**
  * Makes it durable that the log starts at `start`, the base of a segment, after an entry of `before`, and that the segments between the start before and this one are to
- * be removed. {@link saveRemoved} ends that. Only one thread of a running node may change its identity.
+ * be removed; with `isEmpty` all there are. {@link saveRemoved} ends that. Only one thread of a running node may change its identity.
  */
-export function saveStart(disk: Disk, directory: string, identity: Identity, start: number, before: EntryTerm): Identity {
+export function saveStart(disk: Disk, directory: string, identity: Identity, start: number, before: EntryTerm, isEmpty = false): Identity {
   assert(start >= identity.start, 'the start of a log moves forward');
-  const change = { start, startTerm: before.term, startLeader: before.leader };
+  const change = { start, startTerm: before.term, startLeader: before.leader, ...(isEmpty ? { isEmpty } : {}) };
   return identity.start === start ? identity : changed(disk, directory, identity, change);
 }
 
 /** Makes it durable that no segment before the start is left. Only one thread of a running node may change its identity. */
 export function saveRemoved(disk: Disk, directory: string, identity: Identity): Identity {
-  return identity.removeFrom === identity.start ? identity : changed(disk, directory, identity, { removeFrom: identity.start });
+  const { isEmpty, ...rest } = identity;
+  if (identity.removeFrom === identity.start && isEmpty === undefined) return identity;
+  return changed(disk, directory, rest, { removeFrom: identity.start });
 }
 
 /** Makes the list of the cluster's nodes durable: their ids, ascending. Only one thread of a running node may change its identity. */

@@ -1,6 +1,7 @@
 // What a running node has done on its disk, on other threads than its own: a port, so that a simulator can have its own threads and disk. Every
 // task rejects with a LogError when the disk fails it.
 
+import type { TrimEntry } from '../format/controlEntries.ts';
 import type { ColdRange } from './segmentReader.ts';
 import type { SegmentOutcome } from './segmentTask.ts';
 import type { Truncation } from './truncation.ts';
@@ -20,8 +21,12 @@ export interface DiskTasks {
    * gone durably when it resolves.
    */
   remove(request: { readonly bases: readonly number[]; readonly isLast: boolean }): Promise<true>;
+  /** Drops the log, which ends before `base`, and lets it begin there, empty; no writer may run, and that it begins there is durable. */
+  empty(request: { readonly base: number }): Promise<true>;
   /** Bytes that files in the data directory may yet take. */
   freeBytes(): Promise<number>;
+  /** Where a trim to `offset`, which the sealed segment at `base` holds or ends at, begins the log. Takes the cold buffer `buffer`. */
+  findBatch(request: { readonly base: number; readonly offset: number; readonly buffer: number }): Promise<TrimEntry>;
   /** Reads entries into the cold buffer `buffer`; resolves to their bytes. */
   readCold(request: { readonly range: ColdRange; readonly buffer: number }): Promise<number>;
 }

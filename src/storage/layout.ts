@@ -34,7 +34,11 @@ export function listSegments(disk: Disk, directory: string): number[] {
 }
 
 /** Reads the names in a data directory, and notes what is wrong with them. */
-export function surveyLayout(disk: Disk, directory: string, { start, removeFrom }: Pick<Identity, 'start' | 'removeFrom'>): Layout {
+export function surveyLayout(
+  disk: Disk,
+  directory: string,
+  { start, removeFrom, isEmpty }: Pick<Identity, 'start' | 'removeFrom' | 'isEmpty'>,
+): Layout {
   const names = new Set(disk.list(directory));
   const trimmed: string[] = [];
   const wrong: LogError[] = [];
@@ -53,7 +57,7 @@ export function surveyLayout(disk: Disk, directory: string, { start, removeFrom 
   }
   const bases = basesIn(names).filter((base) => base >= start);
   // A trim leaves a segment at the start. Later a cut may take that one, if all in it was not committed: then none at all proves nothing.
-  if ((bases.length > 0 || removeFrom < start) && bases[0] !== start) {
+  if ((bases.length > 0 || (removeFrom < start && isEmpty !== true)) && bases[0] !== start) {
     const sentence = `the log starts at offset ${start}, but this segment is missing; nothing was removed`;
     wrong.push(damage(`${directory}/${segmentName(start)}`, 0, sentence));
   }

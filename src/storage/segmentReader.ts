@@ -9,14 +9,18 @@ import {
   SCAN_VERIFY,
   SCAN_WHOLE_BATCHES,
   SEGMENT_HEADER_BYTES,
+  WALK_COMPLETE,
   WALK_INSIDE_BATCH,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
+import { viewOf } from '../core/bytes.ts';
 import { isOutOfDescriptors } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
-import { positionOf } from '../core/position.ts';
+import { offsetOf, positionOf } from '../core/position.ts';
+import type { TrimEntry } from '../format/controlEntries.ts';
 import { entryBytesOf } from '../format/entry.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
+import { batchBefore } from '../memory/batchBefore.ts';
 import { STATE } from '../memory/map.ts';
 import { lastAtOrBefore, noWalk, type TailMemory } from '../memory/tailMemory.ts';
 import { type Disk, type FileHandle, readFile } from './disk.ts';
@@ -46,6 +50,14 @@ interface OpenSegment {
 
 const OPEN_SEGMENTS = 8;
 
+/** What a walk over bytes in a buffer found; `stopped`: where it met what ended it. */
+interface Scan {
+  readonly status: number;
+  readonly bytes: number;
+  readonly dataEnd: number;
+  readonly stopped: number;
+}
+
 export class SegmentReader {
   readonly #disk: Disk;
   readonly #directory: string;
@@ -72,6 +84,21 @@ export class SegmentReader {
     const segment = this.#segment(range.base);
     if (!range.isBoundary) this.#checkBoundary(segment, range, buffer);
     return this.#readEntries(segment, range, buffer);
+  }
+
+  /** Where a trim to `offset`, which the segment at `base` holds or ends at, begins the log: see {@link batchBefore}. Throws a LogError `DAMAGE`. */
+  batchBefore(base: number, offset: number, buffer: number): TrimEntry {
+    const segment = this.#segment(base);
+    const { map, bytes } = this.#memory;
+    return batchBefore(this.#points(segment, base), base, offset, viewOf(bytes), (from, to, wholeBatches) => {
+      const length = this.#fill(segment, from, Math.min(to - from, map.coldBytes), buffer);
+      const flags = SCAN_VERIFY | (wholeBatches ? SCAN_WHOLE_BATCHES : 0);
+      const step = this.#scan(offsetOf(from, base), length, length, flags, buffer);
+      if (![WALK_COMPLETE, WALK_TRUNCATED, WALK_INSIDE_BATCH].includes(step.status)) {
+        throw this.#damage(segment, from + step.stopped, offsetOf(from + step.stopped, base));
+      }
+      return { at: map.coldAt(buffer), bytes: step.bytes, dataEnd: step.dataEnd };
+    });
   }
 
   /** Closes all files. */
@@ -122,12 +149,12 @@ export class SegmentReader {
     if (segment !== undefined) this.#disk.close(segment.file);
   }
 
-  #scan(offset: number, length: number, limit: number, flags: number, buffer: number): { status: number; bytes: number; stopped: number } {
+  #scan(offset: number, length: number, limit: number, flags: number, buffer: number): Scan {
     const { map, wasm } = this.#memory;
     const result = map.coldResultAt(buffer);
     const status = wasm.clip(map.coldAt(buffer), length, offset, limit, flags, result);
-    const { bytes } = this.#memory.readResult(result, noWalk());
-    return { status, bytes, stopped: this.#memory.u32(result + RESULT_STOPPED_AT) };
+    const { bytes, dataEnd } = this.#memory.readResult(result, noWalk());
+    return { status, bytes, dataEnd, stopped: this.#memory.u32(result + RESULT_STOPPED_AT) };
   }
 
   #fill(segment: OpenSegment, position: number, length: number, buffer: number): number {

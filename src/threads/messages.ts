@@ -35,6 +35,8 @@ export interface Tasks {
   allocate: Task<'allocate'>;
   truncate: Task<'truncate'>;
   remove: Task<'remove'>;
+  empty: Task<'empty'>;
+  findBatch: Task<'findBatch'>;
   readCold: Task<'readCold'>;
 }
 
@@ -77,6 +79,8 @@ export type ToRaft =
   | { readonly kind: 'trim'; readonly base: number }
   /** All segments before `base` are gone, durably: it is where the last `trimmed` said. */
   | { readonly kind: 'removed'; readonly base: number }
+  /** The log was dropped as asked, and begins at `base`. */
+  | { readonly kind: 'emptied'; readonly base: number }
   | { readonly kind: 'transfer' }
   | { readonly kind: 'readIndex'; readonly id: number }
   /** Uploads are staged in this memory from now on: comes once, before the first of its rows. */
@@ -91,6 +95,8 @@ export type FromRaft =
   /** The log's end rolled to this slot: its writer is to be started. */
   | { readonly kind: 'openSegment'; readonly slot: number }
   | { readonly kind: 'truncate'; readonly offset: number }
+  /** The log is to be dropped, and to begin at `base`: that is durable. */
+  | { readonly kind: 'beginAt'; readonly base: number }
   /** That the log begins at `base` is durable, and this thread needs nothing from before it any more. */
   | { readonly kind: 'trimmed'; readonly base: number }
   | { readonly kind: 'readIndexDone'; readonly id: number; readonly index: number | undefined }

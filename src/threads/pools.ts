@@ -60,9 +60,18 @@ export class Pools implements DiskTasks {
     return this.#writers.run('truncate', request);
   }
 
+  /** As a truncation. */
+  empty(request: Tasks['empty']['request']): Promise<true> {
+    return this.#writers.run('empty', request);
+  }
+
   /** On the allocator's thread: both are of use to the log later, and no append waits for either. */
   remove(request: Tasks['remove']['request']): Promise<true> {
     return this.#allocator.run('remove', request);
+  }
+
+  findBatch(request: Tasks['findBatch']['request']): Promise<Tasks['findBatch']['response']> {
+    return this.#readers.run('findBatch', request);
   }
 
   readCold(request: Tasks['readCold']['request']): Promise<number> {

@@ -156,6 +156,10 @@ export class RaftHost {
       case 'trim':
         this.#trim(message.base);
         break;
+      case 'emptied':
+        this.admission.saveRemoved(message.base);
+        this.replica.emptied(message.base);
+        break;
       case 'removed':
         this.admission.saveRemoved(message.base);
         break;
@@ -181,10 +185,9 @@ export class RaftHost {
   }
 
   #trim(base: number): void {
-    this.replica.trim(base, (before) => {
-      this.admission.saveStart(base, before);
-      this.#ports.tell({ kind: 'trimmed', base });
-    });
+    // It may be about to begin anew, later.
+    if (base > this.admission.identity.start) this.replica.trim(base, (before) => this.admission.saveStart(base, before, false));
+    this.#ports.tell({ kind: 'trimmed', base });
   }
 
   async #stop(): Promise<void> {
@@ -215,6 +218,10 @@ export class RaftHost {
       saveVote: (vote) => ports.saveVote(vote),
       saveStanding: (standing) => this.admission.saveStanding(standing),
       truncate: (offset) => ports.tell({ kind: 'truncate', offset }),
+      beginAt: (start, before) => {
+        this.admission.saveStart(start, before, true);
+        ports.tell({ kind: 'beginAt', base: start });
+      },
       readCold: (range, buffer, done) => {
         assert(this.#links !== undefined, 'only a cluster feeds other nodes');
         ports.readCold(range, buffer, done);
@@ -317,7 +324,7 @@ export class RaftHost {
     return new Admission(this.replica, this.#setup.identity, {
       saveKnown: (before, node, instance) => ports.saveKnown(before, node, instance),
       saveStanding: (before, standing) => ports.saveStanding(before, standing),
-      saveStart: (before, start, entry) => ports.saveStart(before, start, entry),
+      saveStart: (before, start, entry, isEmpty) => ports.saveStart(before, start, entry, isEmpty),
       saveRemoved: (before) => ports.saveRemoved(before),
       send: (to, message) => void this.#links?.send(to, message),
       advertised: (node, url) => ports.tell({ kind: 'advertised', node, url }),

@@ -86,7 +86,7 @@ function portsOf(setup: RaftSetup, memory: TailMemory, tell: (message: FromRaft)
     saveVote: (vote) => writeVote(disk, directory, vote),
     saveKnown: (before, node, instance) => saveKnown(disk, directory, before, node, instance),
     saveStanding: (before, standing) => saveStanding(disk, directory, before, standing),
-    saveStart: (before, start, entry) => saveStart(disk, directory, before, start, entry),
+    saveStart: (before, start, entry, isEmpty) => saveStart(disk, directory, before, start, entry, isEmpty),
     saveRemoved: (before) => saveRemoved(disk, directory, before),
     readCold: (range, buffer, done) => {
       assert(feeders !== undefined, 'only a cluster feeds other nodes');

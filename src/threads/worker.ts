@@ -10,7 +10,7 @@ import { allocateFile } from '../storage/allocator.ts';
 import type { StorageContext } from '../storage/context.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { recover } from '../storage/recovery.ts';
-import { removeSegments } from '../storage/removal.ts';
+import { emptyLog, removeSegments } from '../storage/removal.ts';
 import { SegmentReader } from '../storage/segmentReader.ts';
 import { writeSegment } from '../storage/segmentTask.ts';
 import { truncateLog } from '../storage/truncation.ts';
@@ -43,6 +43,11 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
     case 'remove':
       removeSegments(context, task.request.bases, task.request.isLast);
       return true;
+    case 'empty':
+      emptyLog(context, task.request.base);
+      return true;
+    case 'findBatch':
+      return reader.batchBefore(task.request.base, task.request.offset, task.request.buffer);
     case 'readCold':
       return reader.read(task.request.range, task.request.buffer);
     default:

@@ -42,7 +42,7 @@ async function expectRefused(log: SmallLog, sentence: string | RegExp): Promise<
   const before = contents(log.directory);
   for (const command of [
     ['serve', '--data', log.directory, '--port', '0'],
-    ['trim', '--data', log.directory, '--before', '1'],
+    ['trim-offline', '--data', log.directory, '--before', '1'],
     ['verify', log.directory],
   ]) {
     const { code, stderr, stdout } = await runCommand(command);
@@ -79,7 +79,7 @@ describe('R5: a start in node.json', () => {
   it('that a trim made durable is obeyed: the segments before it are removed, and that is noted', async () => {
     const log = makeLog();
     forge(log, { start: log.bases[1] });
-    const { code } = await runCommand(['trim', '--data', log.directory, '--before', String(log.bases[1])]);
+    const { code } = await runCommand(['trim-offline', '--data', log.directory, '--before', String(log.bases[1])]);
     expect(code).toBe(0);
     expect(readdirSync(log.directory)).not.toContain('00000000000000000000.segment');
     expect(readIdentity(new NodeDisk(), log.directory)).toMatchObject({ start: log.bases[1], removeFrom: log.bases[1] });

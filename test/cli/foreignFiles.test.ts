@@ -72,7 +72,7 @@ it('R12: trim says so, too', { timeout: 60_000 }, async () => {
   rmSync(path);
   spawnSync('mkfifo', [join(log.directory, 'node.json.fifo')]);
   truncateSync(join(log.directory, 'node.json'), TIB);
-  await expectSentence(['trim', '--data', log.directory, '--before', '1'], /1099511627776/);
+  await expectSentence(['trim-offline', '--data', log.directory, '--before', '1'], /1099511627776/);
 });
 
 it('R12: a segment with a second name is not written to, and foreign temporary files stay', { timeout: 60_000 }, async () => {

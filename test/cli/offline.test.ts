@@ -205,7 +205,7 @@ describe('inspect', () => {
 
 describe('trim', () => {
   const trim = (directory: string, before: number, ...flags: string[]) =>
-    runCommand(['trim', '--data', directory, '--before', String(before), '--json', ...flags]);
+    runCommand(['trim-offline', '--data', directory, '--before', String(before), '--json', ...flags]);
 
   it('removes whole segments before an offset, and leaves a log that verifies', async () => {
     const log = makeLog();

@@ -5,7 +5,21 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { OPTIONS } from '../../src/core/config.ts';
 import { runCommand, stopServers, temporaryDirectory } from '../support/server.ts';
 
-const COMMANDS = ['serve', 'cluster', 'append', 'read', 'tail', 'status', 'inspect', 'verify', 'trim', 'backup', 'restore', 'bench'];
+const COMMANDS = [
+  'serve',
+  'cluster',
+  'append',
+  'read',
+  'tail',
+  'status',
+  'inspect',
+  'verify',
+  'trim',
+  'trim-offline',
+  'backup',
+  'restore',
+  'bench',
+];
 
 afterEach(stopServers);
 
@@ -35,7 +49,7 @@ describe('wrong usage', () => {
     [['backup', 'http://a', 'x'], 'It must be an address like ws://'],
     [['restore', 'x'], "missing required argument 'data'"],
     [['restore', 'x', 'y', '--node', '0'], 'a whole number from 1 to 32'],
-    [['trim', '--data', '.'], '--before'],
+    [['trim-offline', '--data', '.'], '--before'],
     [['bench', '--mode', 'x'], '--mode'],
     [['bench', '--mode', 'read'], 'name it with --url'],
   ])('%j is refused with one sentence and exit code 2', async (args, text) => {

@@ -160,6 +160,8 @@ describe('an engine on ports', () => {
         allocate: () => Promise.resolve(true),
         truncate: () => Promise.reject(new Error('nothing to truncate')),
         remove: () => Promise.resolve(true),
+        empty: () => Promise.resolve(true),
+        findBatch: () => Promise.reject(new Error('nothing to find')),
         readCold: () => Promise.resolve(0),
         freeBytes: () => Promise.resolve(2 ** 40),
       },

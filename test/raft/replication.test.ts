@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { NO_INSTANCE } from '../../src/core/ids.ts';
 import type { AppendResponse } from '../../src/raft/messages.ts';
-import { appendRequestOf, Cluster, type ClusterOptions, instanceOf, logOf, NOOP_BYTES, only } from './testCluster.ts';
+import { appendRequestOf, Cluster, type ClusterOptions, type Envelope, instanceOf, logOf, NOOP_BYTES, only } from './testCluster.ts';
 
 function led(options: ClusterOptions = {}): Cluster {
   const cluster = new Cluster(options);
@@ -121,13 +121,51 @@ describe('a log whose beginning was trimmed', () => {
     expect(cluster.node(3).raft.commit).toBe(cluster.node(1).end);
   });
 
-  test('cannot feed a node that needs what was trimmed, and says so', () => {
-    const cluster = new Cluster({ logs: [logOf([2, 2], 300), [], logOf([2, 2], 300)] });
+  test.each([
+    ['is empty', []],
+    ['ends before', logOf([2])],
+    ['has entries of a later term that nobody has', logOf([1, 1, 3])],
+    ['is longer, but another one', logOf([1, 1, 3, 3, 3, 3, 3, 3])],
+  ])('lets a node begin at its start that needs what was trimmed: one whose log %s', (_, entries) => {
+    const cluster = new Cluster({ logs: [logOf([2, 2], 300), entries, logOf([2, 2], 300)], terms: [3, 3, 3] });
     cluster.elect(1);
     cluster.pass(1_000);
-    expect(cluster.node(1).raft.leadership?.peers.get(2)?.state).toBe('stuck');
-    expect(cluster.node(1).raft.commit).toBe(500 + NOOP_BYTES);
+    const [leader, other] = [cluster.node(1), cluster.node(2)];
+    expect(other.start).toBe(300);
+    expect(other.entries).toEqual(leader.entries);
+    expect([other.raft.commit, other.raft.log.before(300)]).toEqual([leader.raft.commit, leader.raft.log.before(300)]);
+    expect(leader.raft.leadership?.peers.get(2)?.state).toBe('replicate');
     expect(cluster.pass(1_000)).toBeLessThan(100);
+    // It counts for what comes now.
+    cluster.node(3).crash();
+    leader.append();
+    cluster.pass(500);
+    expect(leader.raft.commit).toBe(leader.end);
+  });
+
+  test('is not dropped for a late word to begin, nor before the leader has committed in its own term', () => {
+    const cluster = new Cluster({ logs: [logOf([2, 2], 300), [], logOf([2, 2], 300)], terms: [2, 2, 2] });
+    const begins: Envelope[] = [];
+    const isBegin = ({ message }: Envelope): boolean => message.kind === 'appendRequest' && message.begins === true;
+    // Nobody answers the leader of this term.
+    cluster.loses = ({ message }) => message.kind === 'appendResponse';
+    cluster.elect(1);
+    cluster.pass(300);
+    expect([...cluster.bag, ...begins].filter(isBegin)).toEqual([]);
+    expect(cluster.node(2).start).toBe(0);
+    cluster.loses = (envelope) => {
+      if (isBegin(envelope)) begins.push(envelope);
+      return false;
+    };
+    cluster.pass(1_000);
+    const [leader, other] = [cluster.node(1), cluster.node(2)];
+    leader.append();
+    cluster.pass(500);
+    const { end } = other;
+    expect([end > 300, begins.length > 0]).toEqual([leader.end > 300, true]);
+    for (const { message } of begins) other.raft.step(1, message);
+    other.turn(() => undefined);
+    expect([other.start, other.end, other.raft.commit]).toEqual([300, end, leader.raft.commit]);
   });
 });
 

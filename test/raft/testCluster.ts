@@ -260,6 +260,15 @@ export class TestNode {
         this.#truncateDue = effect.offset;
         if (!this.holds.truncate) this.finishTruncate();
         break;
+      case 'beginAt':
+        expect(this.end, 'only a log that ends before the place begins there').toBeLessThan(effect.start);
+        this.start = effect.start;
+        this.before = effect.before;
+        this.entries = [];
+        this.disk = effect.start;
+        this.bound = effect.start;
+        this.#inside((raft) => raft.emptied(effect.start));
+        break;
       case 'readIndexDone':
         expect(this.reads.has(effect.id), 'a question is answered once').toBe(false);
         this.reads.set(effect.id, effect.index);

@@ -3,10 +3,11 @@
 // and made at the same time.
 
 import { LogError } from '../../src/core/errors.ts';
+import type { TrimEntry } from '../../src/format/controlEntries.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
-import { removeSegments } from '../../src/storage/removal.ts';
+import { emptyLog, removeSegments } from '../../src/storage/removal.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { type SegmentOutcome, SegmentTask } from '../../src/storage/segmentTask.ts';
 import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';
@@ -105,8 +106,19 @@ export class DiskTasks implements Port {
     });
   }
 
+  empty({ base }: Tasks['empty']['request']): Promise<true> {
+    return this.#run('empty', () => {
+      emptyLog(this.#context, base);
+      return true;
+    });
+  }
+
   freeBytes(): Promise<number> {
     return this.#run('free bytes', () => this.#ports.freeBytes());
+  }
+
+  findBatch({ base, offset, buffer }: Tasks['findBatch']['request']): Promise<TrimEntry> {
+    return this.#run('find batch', () => this.#reader.batchBefore(base, offset, buffer));
   }
 
   readCold({ range, buffer }: Tasks['readCold']['request']): Promise<number> {

@@ -72,7 +72,7 @@ export function raftPorts(process: Process, events: RaftPartEvents): RaftHostPor
       );
       return saved(before, saveStanding(disk, DIRECTORY, before, standing));
     },
-    saveStart: (before, start, entry) => saved(before, saveStart(disk, DIRECTORY, before, start, entry)),
+    saveStart: (before, start, entry, isEmpty) => saved(before, saveStart(disk, DIRECTORY, before, start, entry, isEmpty)),
     saveRemoved: (before) => saved(before, saveRemoved(disk, DIRECTORY, before)),
     readCold: (range, buffer, done) => {
       diskThread.post(node.diskMs(), 'read', () => {

@@ -1,57 +1,53 @@
-// `loglog trim`: removes the oldest segments of a log whose node does not run.
+// `loglog trim`: removes the beginning of a log whose nodes run.
 
 import { Command, Option } from 'commander';
 import { LogError } from '../../core/errors.ts';
-import { lockDirectory } from '../../storage/lock.ts';
-import { NodeDisk } from '../../storage/nodeDisk.ts';
-import { applyTrim, planTrim, type TrimPlan } from '../../storage/trim.ts';
-import { jsonOption, parseOffset, withExamples } from '../arguments.ts';
-import { grouped, print, printJson, readableBytes } from '../output.ts';
-import { kindOfPath } from './inspect.ts';
+import { commandTimeoutOption, jsonOption, parseBytes, parseOffset, urlOption, withExamples } from '../arguments.ts';
+import { withClient } from '../connection.ts';
+import { print, printJson, readableBytes } from '../output.ts';
 
 interface TrimOptions {
-  readonly data: string;
-  readonly before: number;
+  readonly url: readonly string[];
+  /** In milliseconds. */
+  readonly timeout: number;
+  readonly to?: number;
+  readonly keep?: number;
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
-function describe({ bases, freedBytes, newStart, start }: TrimPlan, dryRun: boolean): string {
-  if (bases.length === 0) return `nothing to trim: the log starts at offset ${start}, and only whole segments before the given offset go`;
-  const what = `${grouped(bases.length)} segments (${readableBytes(freedBytes)})`;
-  return dryRun
-    ? `would remove ${what}; the log would start at offset ${newStart}`
-    : `removed ${what}; the log starts at offset ${newStart}`;
-}
-
-async function run({ data, before, dryRun = false, json = false }: TrimOptions): Promise<void> {
-  if (kindOfPath(data) !== 'directory') throw new LogError('USAGE', `${data} is not a directory`);
-  const disk = new NodeDisk();
-  // A first look before the lock, so that no file of ours appears in a directory of somebody else.
-  let plan = planTrim(disk, data, before);
-  if (!dryRun) {
-    lockDirectory(data);
-    plan = planTrim(disk, data, before);
-    applyTrim(disk, plan);
-  }
-  const { start, newStart, end, bases, freedBytes } = plan;
-  if (json) await printJson({ dryRun, start: dryRun ? start : newStart, newStart, end, segments: bases, freedBytes });
-  else await print(describe(plan, dryRun));
+async function run({ url, timeout, to, keep, dryRun = false, json = false }: TrimOptions): Promise<void> {
+  if ((to === undefined) === (keep === undefined)) throw new LogError('USAGE', 'say what goes: either --to <offset> or --keep <bytes>');
+  await withClient(url, timeout, async (log) => {
+    const before = await log.end({ linearizable: true });
+    const { start, end } = await log.trim({ ...(to === undefined ? { keepBytes: keep } : { to }), dryRun, timeoutMs: timeout });
+    if (json) await printJson({ dryRun, start: dryRun ? before.start : start, newStart: start, end });
+    else if (start <= before.start) await print(`nothing to trim: the log starts at offset ${start}`);
+    else {
+      const bytes = readableBytes(start - before.start);
+      await print(
+        dryRun
+          ? `would trim ${bytes}; the log would start at offset ${start}`
+          : `trimmed ${bytes}; the log starts at offset ${start}. Disks are freed by whole segments`,
+      );
+    }
+  });
 }
 
 export function trimCommand(): Command {
   const command = new Command('trim')
-    .summary('remove the oldest segments')
-    .description('remove whole segments before an offset, for good; the node must not be running')
-    .addOption(new Option('--data <directory>', 'the data directory').env('LOGLOG_DATA').makeOptionMandatory())
-    .addOption(
-      new Option('--before <offset>', 'what to keep begins here, or a little earlier').argParser(parseOffset).makeOptionMandatory(),
-    )
-    .option('--dry-run', 'say what would be removed, and change nothing')
+    .summary('remove the beginning of the log')
+    .description('remove the beginning of the log, for good, on all nodes, while they run')
+    .addOption(urlOption())
+    .addOption(commandTimeoutOption())
+    .addOption(new Option('--to <offset>', 'what is to be kept begins here, or a little earlier').argParser(parseOffset).conflicts('keep'))
+    .addOption(new Option('--keep <bytes>', 'keep so much of the end of the log, or a little more').argParser(parseBytes))
+    .option('--dry-run', 'say where the log would start, and change nothing')
     .addOption(jsonOption('one JSON object'))
     .action(run);
   return withExamples(command, [
-    ['loglog trim --data ./data --before 80000000 --dry-run', 'what would go'],
-    ['loglog trim --data ./data --before 80000000', 'remove it'],
+    ['loglog trim --keep 10GiB --dry-run', 'where the log would start'],
+    ['loglog trim --keep 10GiB', 'trim it'],
+    ['loglog trim --to 80000000', 'by an offset that loglog printed'],
   ]);
 }

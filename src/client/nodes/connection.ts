@@ -17,6 +17,8 @@ import {
   LEVEL_RECEIVED,
   requestMessage,
   SUBSCRIBE,
+  TRIM,
+  TRIM_DRY_RUN,
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
 import { type ClientIntroduction, FEATURE_INTRODUCE, type Hello, PROTOCOL_VERSION } from '../../protocol/greeting.ts';
@@ -53,7 +55,7 @@ export interface LogEnd {
 
 /** The owner of a subscription. After `failed` or `lost` nothing more comes. */
 export interface StreamSink {
-  data(from: number, commit: number, bytes: Uint8Array): void;
+  data(from: number, commit: number, bytes: Uint8Array, hasSkipped: boolean): void;
   failed(error: LogError): void;
   lost(): void;
 }
@@ -238,6 +240,16 @@ export class Connection {
     });
   }
 
+  /** Trims the log up to `to`, or says where it would begin. Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  trim(to: number, isDryRun: boolean): Promise<LogEnd | undefined> {
+    if (this.#isLost) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve, reject) => {
+      this.#ends.set(id, { resolve, reject });
+      this.send(requestMessage(TRIM, isDryRun ? TRIM_DRY_RUN : 0, id, to));
+    });
+  }
+
   /** Opens a subscription on a live connection and returns its request id. */
   subscribe(from: number, creditBytes: number, sink: StreamSink): number {
     const id = this.takeRequestId();
@@ -307,7 +319,7 @@ export class Connection {
       case 'data':
         this.#observe(answer.commit);
         // Data of a cancelled subscription may still be on its way: nobody wants it.
-        this.#streams.get(answer.requestId)?.data(answer.from, answer.commit, answer.bytes);
+        this.#streams.get(answer.requestId)?.data(answer.from, answer.commit, answer.bytes, answer.hasSkipped);
         break;
       case 'ended': {
         const pending = this.#ends.get(answer.requestId);

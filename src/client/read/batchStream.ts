@@ -30,6 +30,8 @@ export interface StreamPlan {
   /** Most data entries. */
   readonly limit: number;
   readonly creditBytes: number;
+  /** What was trimmed before it could be read is left out. */
+  readonly skipsTrimmed: boolean;
   /** The node must have this much committed, besides all that the client has seen. */
   readonly atLeast: number;
   /** Hosts of sealed segments, for what is far behind. */
@@ -122,8 +124,13 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     return Promise.resolve(DONE);
   }
 
-  data(from: number, commit: number, bytes: Uint8Array): void {
+  data(from: number, commit: number, bytes: Uint8Array, hasSkipped: boolean): void {
+    if (hasSkipped && from > (this.#next ?? 0)) this.#skipTo(from);
     const next = this.#next ?? 0;
+    if (next >= this.#target) {
+      this.#wake?.();
+      return;
+    }
     if (from !== next) {
       this.#fail(protocolError(`The server sent log bytes from offset ${from} where ${next} was due. Nothing was skipped; read again.`));
     } else if (bytes.length > MAX_ENTRY_BYTES || next + bytes.length > Number.MAX_SAFE_INTEGER) {
@@ -133,6 +140,12 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       this.#arrived.push({ from, commit, bytes, source: this.#connection });
       this.#wake?.();
     }
+  }
+
+  /** What stood up to there is gone, and is not missed. */
+  #skipTo(offset: number): void {
+    this.#granted += offset - (this.#next ?? 0);
+    this.#next = offset;
   }
 
   failed(error: LogError): void {
@@ -302,6 +315,8 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       this.#failures += 1;
       this.#readNodes.leave(connection);
       if (this.#leftMs() <= 0) this.#fail(error);
+    } else if (error.code === 'OFFSET_TRIMMED' && this.#plan.skipsTrimmed && (error.details.start ?? 0) > (this.#next ?? 0)) {
+      this.#skipTo(error.details.start ?? 0);
     } else if (error.code === 'OFFSET_BEYOND_END' && !this.#asksLeader) {
       this.#asksLeader = true;
     } else if (error.code === 'DAMAGED' && this.#readNodes.hasOthers && !this.#damagedNodes.has(connection.hello.nodeId)) {

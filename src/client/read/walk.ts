@@ -16,6 +16,7 @@ export async function walk(
     from,
     isBounded: false,
     limit: Number.POSITIVE_INFINITY,
+    skipsTrimmed: false,
     creditBytes: Math.min(256 * 1024, Math.max(4096, to - from)),
     atLeast: to,
     catchUp: [],

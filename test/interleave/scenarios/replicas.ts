@@ -35,6 +35,7 @@ export const NO_PORTS: ReplicaPorts = {
   send: () => undefined,
   cut: () => undefined,
   saveVote: () => undefined,
+  beginAt: () => undefined,
   saveStanding: () => undefined,
   truncate: () => undefined,
   readCold: () => undefined,

@@ -8,6 +8,7 @@ import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import { Appends } from '../../../src/node/appends.ts';
 import type { Ends } from '../../../src/node/ends.ts';
 import type { Readings } from '../../../src/node/reading.ts';
+import type { Trims } from '../../../src/node/trims.ts';
 import type { Uploads } from '../../../src/node/uploads.ts';
 import {
   APPEND,
@@ -132,7 +133,16 @@ export class ConditionBench {
       awaitCommit: () => undefined,
     });
     this.requests = new Requests(
-      { memory, appends: this.appends, readings: {} as Readings, ends: {} as Ends, uploads: { isOn: false } as Uploads, loop: TEST_LOOP },
+      {
+        memory,
+        appends: this.appends,
+        readings: {} as Readings,
+        ends: {} as Ends,
+        uploads: { isOn: false } as Uploads,
+        trims: {} as Trims,
+        broke: () => undefined,
+        loop: TEST_LOOP,
+      },
       limits,
       () => undefined,
     );
