@@ -13,7 +13,7 @@ import {
 import { assert } from '../core/assert.ts';
 import { flagOf } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
-import type { EntryTerm } from '../core/ids.ts';
+import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import {
   type MemoryMap,
@@ -177,6 +177,11 @@ export class TailMemory {
     if (this.word32(STATE.BOUND_AWAITED) === 0 || this.commit < this.durable) return;
     this.setWord32(STATE.BOUND_AWAITED, 0);
     this.raise(SIGNAL.TAIL);
+  }
+
+  /** Id of the log's generation, 16 hexadecimal digits; zeros while nothing says it, or nothing of the log is committed. */
+  get generationId(): string {
+    return this.commit === 0 ? NO_INSTANCE : readInstance(this.#view, WORD.GENERATION_ID);
   }
 
   /** The end of what is committed and durable here, which is here to stay. Never falls. */

@@ -16,9 +16,6 @@ const FEED_STATES: Readonly<Record<number, FeedState>> = {
   [PEER_STUCK]: 'cannotBeFed',
 };
 
-/** Nothing that would make another generation of a log exists in this version. */
-export const NO_GENERATION = '0'.repeat(16);
-
 /** What a node was told of its cluster. */
 type ClusterConfig = Pick<Config, 'node' | 'peers' | 'advertise'>;
 
@@ -100,12 +97,12 @@ export class ClusterStatus {
     const own = { id: this.self, url: ownUrl !== '' && isWildcard(new URL(ownUrl).hostname) ? '' : ownUrl };
     const members =
       peers.length === 0 ? [own] : peers.map((peer) => (peer.id === this.self ? own : { id: peer.id, url: this.#urlOf(peer) }));
-    return { generation: NO_GENERATION, leaderId: this.leaderId, members };
+    return { generation: this.#memory.generationId, leaderId: this.leaderId, members };
   }
 
   /** Changes whenever clients should hear anew who leads. */
   roleText(): string {
-    return `${this.role} ${this.#memory.word(WORD.TERM)} ${this.leaderId}`;
+    return `${this.role} ${this.#memory.word(WORD.TERM)} ${this.leaderId} ${this.#memory.generationId}`;
   }
 
   /** A sentence for the log. */

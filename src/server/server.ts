@@ -4,7 +4,6 @@ import type { Registry } from 'prom-client';
 import { type Config, nothingDurable, ownPeer } from '../core/config.ts';
 import { addressOf } from '../core/peers.ts';
 import { WORD } from '../memory/map.ts';
-import { NO_GENERATION } from '../node/clusterStatus.ts';
 import type { Door, Greeted } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
 import type { EngineLog, EngineOptions } from '../node/engineOptions.ts';
@@ -103,7 +102,9 @@ export class LogServer implements Door {
     const origins = listOf(config.allowOrigin);
     this.downloads = new SegmentDownloads({
       clusterId: engine.identity.clusterId,
-      generation: NO_GENERATION,
+      get generation() {
+        return engine.memory.generationId;
+      },
       bounds: () => ({ start: engine.memory.word(WORD.START), commit: engine.memory.commit }),
       sealed: () => engine.segments.sealed,
       // While the node stops, its threads end.

@@ -100,6 +100,8 @@ test('docs/PROTOCOL.md: a node answers the session byte by byte as it is written
     const bytes = answers.shift() ?? new Uint8Array();
     // The process draws its number anew at each start.
     if (bytes[0] === HELLO) bytes.set(message.bytes.subarray(64, 72), 64);
+    // Each log draws the id of its generation.
+    if (bytes[0] === HELLO && bytes.length > 80) bytes.set(message.bytes.subarray(80, 88), 80);
     if (bytes[0] === DATA && bytes.length === message.bytes.length) sameState(bytes, message.bytes);
     actual.push({ ...message, bytes });
   }
