@@ -162,6 +162,26 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
      0000000000000000 0000000000000000 0000000000000000 0000000000000000
      0000000000000000 0000000000000000 0000000000000000 00000000 4d0d0a9a`,
   ],
+  [
+    'a heartbeat that says where the log begins',
+    {
+      kind: 'appendRequest',
+      term: 9,
+      round: 5,
+      prevTerm: 7,
+      prevOffset: 0x2_0000_0000,
+      prevLeader: '0f1e2d3c4b5a6978',
+      entriesTerm: 0,
+      entriesLeader: NO_INSTANCE,
+      end: 0x2_0000_0000,
+      base: 0,
+      commit: 0x3_0000_0001,
+      begins: true,
+    },
+    `00000000 03 02 0000 09000000 07000000
+     0000000002000000 0000000002000000 0000000000000000 0100000003000000
+     0500000000000000 0f1e2d3c4b5a6978 0000000000000000 00000000 2a28a0fa`,
+  ],
 ];
 
 /** Name, position and a byte to put there, of every field. */
@@ -247,6 +267,7 @@ describe('peer codec: a frame with a right check but wrong fields is refused', (
       (view) => [view.setUint8(5, 1), view.setUint32(0, 64 + 89, true)],
       'a reference to 11 bytes',
     ],
+    ['a beginning with entries', append, (view) => view.setUint8(5, 2), 'a log that begins at 0, or with entries'],
     ['an unknown flag', vote, (view) => view.setUint8(5, 4), 'unknown flags'],
     ['unused bytes', vote, (view) => view.setUint16(6, 1, true), 'unused'],
     ['a body behind a vote', vote, (view) => view.setUint32(0, 12, true), 'bodyBytes'],

@@ -230,6 +230,7 @@ describe('node.json: what it does not say right is refused, by name', () => {
     'a leader before a log that was never trimmed': checked(IDENTITY_TEXT.replace('"0000000000000000"', '"0000000000000001"')),
     'a term above the largest': checked(IDENTITY_TEXT.replace('"startTerm": 0', '"startTerm": 2147483648')),
     'a short leader': checked(IDENTITY_TEXT.replace('"0000000000000000"', '"000000000000000"')),
+    'an emptiness that is none': checked(IDENTITY_TEXT.replace('"removeFrom": 0', '"removeFrom": 0,\n  "isEmpty": false')),
     'removal past the start': checked(IDENTITY_TEXT.replace('"removeFrom": 0', '"removeFrom": 1')),
     'removal from half an offset': checked(IDENTITY_TEXT.replace('"removeFrom": 0', '"removeFrom": -0.5')),
     'node id 33': checked(IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 33')),
