@@ -57,7 +57,7 @@ export class LogFold {
     return this.#memory.word(WORD.LOG_LEVEL);
   }
 
-  /** The log's time, Unix ms; 0 while it has none. */
+  /** The log's time, Unix ms; 0 while it has none: a log of level 0, or without entries. */
   get timeMs(): number {
     return this.#memory.word(WORD.LOG_TIME);
   }

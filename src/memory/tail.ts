@@ -118,7 +118,8 @@ export class Tail {
   ): AppendStatus {
     const tail = this.#memory.tail;
     assert(tail + entries.length <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
-    const slot = this.#makeRoom(tail, entries.length, this.#isTimeDue(nowMs));
+    const { timeMs } = this.fold;
+    const slot = this.#makeRoom(tail, entries.length, timeMs > 0 && nowMs - timeMs >= this.#timeEntryMs);
     if (slot < 0) return 'full';
     const { map, wasm } = this.#memory;
     const headBytes = this.#headBytes;
@@ -136,7 +137,7 @@ export class Tail {
     }
     if (upload !== undefined) noteOrdered(this.#memory, first, first + entries.length, term, upload);
     this.#putHead(at - headBytes, term, tail, nowMs);
-    this.#publish(slot, tail, headBytes + entries.length, count, headPoints + points, headBytes + dataEnd, nowMs);
+    this.#publish(slot, tail, headBytes + entries.length, count, headPoints + points, headBytes + dataEnd, this.#timeOf(nowMs, timeMs));
     return 'ordered';
   }
 
@@ -237,7 +238,7 @@ export class Tail {
     if (rolls) this.#roll(slot, tail);
     const { count, points, dataEnd } = this.#walk;
     this.#headBytes = 0;
-    this.#publish(slot, tail, byteCount, count, points, dataEnd, nowMs);
+    this.#publish(slot, tail, byteCount, count, points, dataEnd, this.#timeOf(nowMs));
     return 'ordered';
   }
 
@@ -263,13 +264,14 @@ export class Tail {
     }
     this.#putHead(at - headBytes, term, tail, nowMs);
     this.fold.apply(kind, at + ENTRY_HEADER_BYTES, payload.length, tail + headBytes + bytes);
-    this.#publish(slot, tail, headBytes + bytes, 1, points, 0, nowMs);
+    this.#publish(slot, tail, headBytes + bytes, 1, points, 0, this.#timeOf(nowMs));
     return 'ordered';
   }
 
-  /** Whether a batch that is ordered now gets a time entry before it. */
-  #isTimeDue(nowMs: number): boolean {
-    return nowMs - this.fold.timeMs >= this.#timeEntryMs && this.fold.level > 0;
+  /** The log's time, which was `before` without the head; of a log that has none, the clock's. */
+  #timeOf(nowMs: number, before?: number): number {
+    const timeMs = before === undefined || this.#headBytes > 0 ? this.fold.timeMs : before;
+    return timeMs > 0 ? timeMs : nowMs;
   }
 
   /** Writes the index point of the head at file position `position`, if there is one and one is due. Returns how many. Nothing counts yet. */
@@ -329,12 +331,11 @@ export class Tail {
    * Makes `bytes` at the tail part of the log, its head among them; the last thing is that the tail moves. `count` entries are not the head.
    * `dataEnd` counts from the tail; up to the head's end there is no data.
    */
-  #publish(slot: number, tail: number, bytes: number, count: number, points: number, dataEnd: number, nowMs: number): void {
+  #publish(slot: number, tail: number, bytes: number, count: number, points: number, dataEnd: number, timeMs: number): void {
     const memory = this.#memory;
     const heads = this.#headBytes > 0 ? 1 : 0;
     memory.setPointCount(slot, memory.pointCount(slot) + points);
     memory.setSlotWord(slot, SLOT.ENTRIES, memory.slotWord(slot, SLOT.ENTRIES) + heads + count);
-    const timeMs = this.fold.level > 0 ? this.fold.timeMs : nowMs;
     if (memory.slotWord(slot, SLOT.FIRST_MS) === 0) memory.setSlotWord(slot, SLOT.FIRST_MS, timeMs);
     memory.setSlotWord(slot, SLOT.LAST_MS, timeMs);
     this.from = tail;

@@ -134,9 +134,9 @@ const RING: readonly Interleaving[] = [
     patches: [
       {
         file: 'src/memory/tail.ts',
-        find: 'if (upload !== undefined)\n            noteOrdered(this.#memory, first, first + entries.length, term, upload);\n        this.#putHead(at - headBytes, term, tail, nowMs);\n        this.#publish(slot, tail, headBytes + entries.length, count, headPoints + points, headBytes + dataEnd, nowMs);',
+        find: 'if (upload !== undefined)\n            noteOrdered(this.#memory, first, first + entries.length, term, upload);\n        this.#putHead(at - headBytes, term, tail, nowMs);\n        this.#publish(slot, tail, headBytes + entries.length, count, headPoints + points, headBytes + dataEnd, this.#timeOf(nowMs, timeMs));',
         replace:
-          'this.#putHead(at - headBytes, term, tail, nowMs);\n        this.#publish(slot, tail, headBytes + entries.length, count, headPoints + points, headBytes + dataEnd, nowMs);\n        if (upload !== undefined)\n            noteOrdered(this.#memory, first, first + entries.length, term, upload);',
+          'this.#putHead(at - headBytes, term, tail, nowMs);\n        this.#publish(slot, tail, headBytes + entries.length, count, headPoints + points, headBytes + dataEnd, this.#timeOf(nowMs, timeMs));\n        if (upload !== undefined)\n            noteOrdered(this.#memory, first, first + entries.length, term, upload);',
       },
     ],
     foundBy: ['tail and ordered uploads'],

@@ -635,8 +635,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: TAIL,
-        find: 'this.#publish(slot, tail, byteCount, count, points, dataEnd, nowMs);',
-        replace: 'this.#publish(slot, tail, byteCount, count, points, 0, nowMs);',
+        find: 'this.#publish(slot, tail, byteCount, count, points, dataEnd, ',
+        replace: 'this.#publish(slot, tail, byteCount, count, points, 0, ',
       },
     ],
     foundBy: ['data end'],
