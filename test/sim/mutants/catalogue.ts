@@ -81,7 +81,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT, find: '(lastTerm === this.log.lastTerm && end >= this.log.end)', replace: 'lastTerm === this.log.lastTerm' }],
     foundBy: ['leader completeness', 'committed bytes'],
     withinSeeds: 200,
-    foundAt: 21,
+    foundAt: 12,
   },
   {
     name: 'wiped node votes',
@@ -92,7 +92,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
-    foundAt: 108,
+    foundAt: 37,
   },
   {
     name: 'old copy never fed',
@@ -114,7 +114,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: PROGRESS, find: 'round > this.#matchRound', replace: 'round >= 0' }],
     foundBy: ['old copies'],
     withinSeeds: 200,
-    foundAt: 13,
+    foundAt: 12,
   },
   {
     name: 'new nodes elect each other',
@@ -139,7 +139,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'log matching', 'committed bytes', 'leader completeness', 'progress', 'convergence'],
     withinSeeds: 200,
-    foundAt: 40,
+    foundAt: 41,
   },
   {
     name: 'list not kept',
@@ -277,7 +277,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies', 'majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
-    foundAt: 16,
+    foundAt: 32,
   },
   {
     name: 'offsets compared without terms',
@@ -300,7 +300,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 48,
+    foundAt: 6,
   },
   {
     name: 'read before the term is committed',
@@ -311,7 +311,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 4,
+    foundAt: 6,
   },
   {
     name: 'uncommitted bytes shown',
@@ -328,7 +328,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/memory/hotReader.ts', find: 'Math.min(closedEnd, commit)', replace: 'closedEnd' }],
     foundBy: ['visibility'],
     withinSeeds: 200,
-    foundAt: 6,
+    foundAt: 42,
   },
   // Liveness
   {
@@ -357,7 +357,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: ELECTIONS, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (10 + random() / 2)' }],
     foundBy: ['progress'],
     withinSeeds: 100,
-    foundAt: 13,
+    foundAt: 6,
   },
   {
     name: 'split votes wait long',
@@ -398,7 +398,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['office'],
     withinSeeds: 150,
-    foundAt: 111,
+    foundAt: 17,
   },
   {
     name: 'hang outlasts an answer',
@@ -525,7 +525,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRUNCATION, find: 'cut(context, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
     withinSeeds: 1000,
-    foundAt: 627,
+    foundAt: 18,
   },
   {
     name: 'part of a batch recovered',
@@ -603,7 +603,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies'],
     withinSeeds: 150,
-    foundAt: 105,
+    foundAt: 59,
   },
   // Conditions and chains
   {
