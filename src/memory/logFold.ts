@@ -46,6 +46,8 @@ export class LogFold {
   readonly #view: DataView;
   /** How the last state entry that a leader sent differs from this node's own fold; undefined: not at all. */
   difference: string | undefined;
+  /** End of the last data entry before the last state entry that was folded. */
+  toldDataEnd = 0;
 
   constructor(memory: TailMemory) {
     this.#memory = memory;
@@ -172,8 +174,8 @@ export class LogFold {
     const memory = this.#memory;
     const base = memory.slotWord(slot, SLOT.BASE);
     const at = memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES;
+    assert(end > base, 'the state of a log is made anew from entries');
     this.reset();
-    if (end === base) return undefined;
     const kindSize = kindSizeAt(this.#view, at);
     const head = kindOf(kindSize) === KIND_STATE ? readState(this.#view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize)) : undefined;
     this.absorb(at, end - base, base);
@@ -207,6 +209,7 @@ export class LogFold {
         this.difference = `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
       }
     }
+    this.toldDataEnd = told.dataEnd;
     const isNews = told.trim.start !== this.trim.start;
     this.#set(told, isNews ? end : this.trimEnd);
   }

@@ -177,7 +177,10 @@ export class Tail {
       this.badKindSize = this.#memory.u32(at + this.badAt + ENTRY_KIND_SIZE_AT);
       return false;
     }
+    const isKnown = this.fold.level > 0;
     this.fold.absorb(at + from, byteCount - from, tail + from);
+    // A log that begins here knows no data before.
+    if (!isKnown && this.fold.level > 0) this.#memory.setWord(WORD.DATA_END, this.fold.toldDataEnd);
     return true;
   }
 

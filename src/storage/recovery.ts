@@ -147,11 +147,26 @@ interface OpenSegment {
   readonly commit: number;
 }
 
-/** Loads the open segment into slot 0. The commit bound is `known`, or what the segment says if that is more. */
-function recoverOpen(context: StorageContext, base: number, before: EntryTerm, known: number): OpenSegment {
+/** A segment, and whose the entry before it is. */
+interface SegmentPlace {
+  readonly base: number;
+  readonly before: EntryTerm;
+}
+
+/** Loads the segment into slot 0. One without entries says nothing of the log's state and data: then the one before it, `last`, is asked. */
+function loadOpen(context: StorageContext, base: number, before: EntryTerm, last: SegmentPlace | undefined): LoadedSegment {
+  const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
+  if (loaded.end > base || last === undefined) return loaded;
+  context.disk.close(loaded.file);
+  const dataEnd = loadState(context, last);
+  return { ...loadSegment(context, RECOVERY_SLOT, base, before), dataEnd };
+}
+
+/** Recovers the open segment, in slot 0. The commit bound is `known`, or what the segment says if that is more. */
+function recoverOpen(context: StorageContext, base: number, before: EntryTerm, known: number, last: SegmentPlace | undefined): OpenSegment {
   const { disk, identity, memory } = context;
   const { markSeed } = identity;
-  const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
+  const loaded = loadOpen(context, base, before, last);
   const position = positionOf(loaded.end, base);
   const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, markSeed);
   const invalidPosition = position + (loaded.invalidAt - loaded.end);
@@ -223,21 +238,22 @@ function addTerms({ directory }: StorageContext, base: number, terms: LogTerm[],
   for (const [i, term] of added.entries()) if (i > 0 || !isKnown) terms.push(term);
 }
 
-/** Makes the state of the log that of the end of the segment at `base`, which is sealed, if it says anything. */
-function loadState(context: StorageContext, base: number, before: EntryTerm): void {
+/** Makes the state of the log that of the end of the segment at `base`, which is sealed, if it says anything. Returns where data ends up to there. */
+function loadState(context: StorageContext, { base, before }: SegmentPlace): number | undefined {
   const { disk, directory, memory } = context;
   const path = `${directory}/${segmentName(base)}`;
   const head = new Uint8Array(ENTRY_HEADER_BYTES);
   const file = disk.openRead(path);
   disk.read(file, head, SEGMENT_HEADER_BYTES);
   disk.close(file);
-  if (kindOf(kindSizeAt(viewOf(head), 0)) !== KIND_STATE) return;
+  if (kindOf(kindSizeAt(viewOf(head), 0)) !== KIND_STATE) return undefined;
   const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
   disk.close(loaded.file);
   memory.setSlotState(RECOVERY_SLOT, SLOT_FREE);
   if (loaded.end < offsetOf(loaded.fileBytes, base)) {
     throw damage(path, positionOf(loaded.invalidAt, base), 'a sealed segment, the last one, has an entry that is not valid');
   }
+  return loaded.dataEnd;
 }
 
 /** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */
@@ -248,29 +264,31 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
   const terms: LogTerm[] = [];
   let end = start;
   let before = beforeStart(identity);
+  let last: SegmentPlace | undefined;
   for (const [i, base] of bases.entries()) {
     if (base !== end) throw damage(`${directory}/${segmentName(end)}`, 0, `this segment is missing; the next one is ${segmentName(base)}`);
     const index = readIndex(context, names, base);
     const next = bases[i + 1];
     if (next === undefined && !names.has(indexName(base))) {
-      const open = recoverOpen(context, base, before, known);
+      const open = recoverOpen(context, base, before, known, last);
       addTerms(context, base, terms, openTerms(context, base, open.end), before);
       return { start, terms, sealed, openBase: base, ...open, dataEnd: open.dataEnd ?? lastDataEnd(context, sealed) };
     }
-    if (index !== undefined && next === undefined) loadState(context, base, before);
     const segment = index === undefined ? finishSeal(context, base, next, before) : checkSealed(context, index);
     sealed.push(segment);
     addTerms(context, base, terms, segment.terms, before);
+    last = { base, before };
     end = segment.end;
     before = segment.terms.at(-1) ?? before;
   }
+  const dataEnd = last === undefined ? undefined : loadState(context, last);
   const commit = sealedBound(context, sealed.at(-1), known);
   refuseLostCommit(`${directory}/${segmentName(end)}`, 0, end, commit);
   return {
     start,
     end,
     lastTerm: before.term,
-    dataEnd: lastDataEnd(context, sealed),
+    dataEnd: dataEnd ?? lastDataEnd(context, sealed),
     terms,
     sealed,
     openBase: undefined,

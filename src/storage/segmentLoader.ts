@@ -70,7 +70,8 @@ function readImage(disk: Disk, file: FileHandle, image: Uint8Array): number {
 }
 
 /**
- * Reads the segment at `base` into a slot, walks and verifies it, fills the slot's descriptor, and makes the state of the log that of its end.
+ * Reads the segment at `base` into a slot, walks and verifies it, fills the slot's descriptor, and makes the state of the log that of its end: one
+ * without entries leaves it as it is.
  * Terms must be at least that of `before`, the entry before it.
  * Throws a LogError `DAMAGE` when its header is not what it should be, `NEWER_FORMAT` at an entry on which this build does not act.
  */
@@ -116,13 +117,19 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
   memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
   memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
-  const fold = new LogFold(memory);
-  fold.reset();
-  const wrong = fold.firstWrong(memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES, walk.bytes, true);
-  if (wrong >= 0) throw newerEntry(context, slot, path, base + wrong);
-  const dataEndBefore = fold.remake(slot, base + walk.bytes);
+  const dataEndBefore = walk.bytes === 0 ? undefined : foldLoaded(context, slot, path, base, walk.bytes);
   const dataEnd = walk.dataEnd === 0 ? dataEndBefore : base + walk.dataEnd;
   return { path, file, end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, dataEnd, fileBytes };
+}
+
+/** Makes the state of the log that after the `bytes` of entries of the segment at `base` in `slot`. Returns the data end before them, if they say it. */
+function foldLoaded(context: StorageContext, slot: number, path: string, base: number, bytes: number): number | undefined {
+  const { memory } = context;
+  const fold = new LogFold(memory);
+  fold.reset();
+  const wrong = fold.firstWrong(memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES, bytes, true);
+  if (wrong >= 0) throw newerEntry(context, slot, path, base + wrong);
+  return fold.remake(slot, base + bytes);
 }
 
 /** The error for the valid control entry at log offset `offset`, in a segment that was loaded into `slot` from `path`: no build up to this one writes it. */
