@@ -42,5 +42,6 @@ export type {
 } from './options.ts';
 export type { Batch, Entry } from './read/entries.ts';
 export type { Reading } from './read/reading.ts';
+export type { Time } from './times.ts';
 export type { TrimResult } from './trims.ts';
 export { Writer } from './writer/writer.ts';

@@ -43,6 +43,7 @@ import {
   checkLast,
   checkOnTrimmed,
   checkSignal,
+  checkSince,
   checkTerm,
   closedError,
   DEFAULT_CREDIT_BYTES,
@@ -60,6 +61,7 @@ import { type ClientParts, clientParts, MIN_SLOTS } from './parts.ts';
 import type { StreamPlan } from './read/batchStream.ts';
 import { beginningOfLast } from './read/lastEntries.ts';
 import { makeReading, type Reading } from './read/reading.ts';
+import { beginningSince, checkTime, type Time } from './times.ts';
 import { type TrimResult, trimLog } from './trims.ts';
 import { Uploader, type UploaderOwner } from './uploads/uploader.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
@@ -332,15 +334,21 @@ export class LogClient {
    * TIMEOUT, CLOSED.
    */
   async end(options: EndOptions = {}): Promise<LogEnd> {
-    checkOptions('end', options, END_OPTIONS);
-    const { linearizable, timeoutMs } = options;
-    const question: EndQuestion = {
-      linearizable: linearizable !== undefined && checkBoolean('linearizable', linearizable),
-      atLeast: checkAtLeast(this.clusterId, options.atLeast),
-      timeoutMs: timeoutMs === undefined ? undefined : checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS),
-    };
+    const question = this.#endQuestion('end', options);
     if (this.#over !== undefined) throw this.#over;
     return this.#readNodes.end(question);
+  }
+
+  /**
+   * The offset of the first entry that is not older than `time`, a Date or Unix milliseconds, by the log's own time: within a second, while the leader's clock
+   * is right. The end where all are older, the start where none is. Of what is committed on the node that answers, as for {@link end}. Rejects as that, and
+   * UNSUPPORTED for a log without times, DAMAGED; with TypeError or RangeError for what is no time.
+   */
+  async offsetAt(time: Time, options: EndOptions = {}): Promise<number> {
+    const timeMs = checkTime('the time', time);
+    const question = this.#endQuestion('offsetAt', options);
+    if (this.#over !== undefined) throw this.#over;
+    return this.#readNodes.find(timeMs, question);
   }
 
   /**
@@ -384,8 +392,20 @@ export class LogClient {
     return this.close();
   }
 
+  #endQuestion(what: string, options: EndOptions): EndQuestion {
+    checkOptions(what, options, END_OPTIONS);
+    const { linearizable, timeoutMs } = options;
+    return {
+      linearizable: linearizable !== undefined && checkBoolean('linearizable', linearizable),
+      atLeast: checkAtLeast(this.clusterId, options.atLeast),
+      timeoutMs: timeoutMs === undefined ? undefined : checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS),
+    };
+  }
+
   /** Where a read or a subscription with these options begins. */
-  #beginningOf(options: Pick<ReadOptions, 'from' | 'last' | 'limit'>): StreamPlan['from'] {
+  #beginningOf(options: Pick<ReadOptions, 'from' | 'since' | 'last' | 'limit'>): StreamPlan['from'] {
+    const since = checkSince(options);
+    if (since !== undefined) return beginningSince(this.#readNodes, since);
     const last = checkLast(options);
     return last === undefined ? checkFrom(this.clusterId, options.from) : beginningOfLast(this.#readNodes, this.#workspace, last);
   }

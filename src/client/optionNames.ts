@@ -4,8 +4,8 @@ import { describe } from './describe.ts';
 
 export const APPEND_OPTIONS = ['ack', 'expectedEnd', 'expectedTerm', 'signal'] as const;
 export const WRITER_OPTIONS = ['expectedEnd', 'expectedTerm', 'ack'] as const;
-export const READ_OPTIONS = ['from', 'last', 'limit', 'atLeast', 'catchUp', 'signal'] as const;
-export const SUBSCRIBE_OPTIONS = ['from', 'last', 'creditBytes', 'atLeast', 'catchUp', 'onTrimmed', 'signal'] as const;
+export const READ_OPTIONS = ['from', 'since', 'last', 'limit', 'atLeast', 'catchUp', 'signal'] as const;
+export const SUBSCRIBE_OPTIONS = ['from', 'since', 'last', 'creditBytes', 'atLeast', 'catchUp', 'onTrimmed', 'signal'] as const;
 export const CATCH_UP_OPTIONS = ['urls'] as const;
 export const TRIM_OPTIONS = ['to', 'keepBytes', 'dryRun', 'timeoutMs'] as const;
 export const END_OPTIONS = ['linearizable', 'atLeast', 'timeoutMs'] as const;

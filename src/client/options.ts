@@ -8,6 +8,7 @@ import { describe } from './describe.ts';
 import type { OnEvent } from './events.ts';
 import { CATCH_UP_OPTIONS, CONNECT_OPTIONS, checkOptions, RECONNECT_OPTIONS } from './optionNames.ts';
 import { SegmentSource } from './segments/source.ts';
+import { checkTime, type Time } from './times.ts';
 
 const MIB = 1024 * 1024;
 
@@ -138,6 +139,11 @@ export interface ReadOptions {
    * Begin with the last so many entries of what is committed, 1 to 1,000,000; where there are fewer, at the start. Only applications' entries count. In place of `from` and `limit`.
    */
   readonly last?: number | undefined;
+  /**
+   * Begin with the first entry that is not older than this moment, by the log's own time: within a second, while the leader's clock is right. Where all are
+   * older, at the end. In place of `from` and `last`.
+   */
+  readonly since?: Time | undefined;
   /** Most entries to read, at least 1. Default: no limit. */
   readonly limit?: number | undefined;
   /**
@@ -160,6 +166,11 @@ export interface SubscribeOptions {
    * Begin with the last so many entries of what is committed, 1 to 1,000,000; where there are fewer, at the start. Only applications' entries count. In place of `from`.
    */
   readonly last?: number | undefined;
+  /**
+   * Begin with the first entry that is not older than this moment, by the log's own time: within a second, while the leader's clock is right. Where all are
+   * older, at the end. In place of `from` and `last`.
+   */
+  readonly since?: Time | undefined;
   /** Bytes that may be on their way to or waiting for the consumer. Default 4 MiB, 4 KiB to 2 GiB − 1. */
   readonly creditBytes?: number | undefined;
   /** As for a read. Default: 0. */
@@ -249,6 +260,14 @@ export function checkTerm(name: string, value: unknown): number {
 export function checkFrom(clusterId: string, value: unknown): number | 'end' | undefined {
   if (value === undefined || value === 'start') return undefined;
   return value === 'end' ? value : placeIn(clusterId, 'from', value);
+}
+
+/** Where a reading begins in time, Unix ms; undefined: `since` is not given. TypeError beside another option that says where to begin. */
+export function checkSince({ from, since, last }: Pick<ReadOptions, 'from' | 'since' | 'last'>): number | undefined {
+  if (since === undefined) return undefined;
+  const other = from !== undefined ? 'from' : last !== undefined ? 'last' : undefined;
+  if (other !== undefined) throw new TypeError(`since and ${other} exclude each other: both say where to begin; leave one out`);
+  return checkTime('since', since);
 }
 
 /** How many of the last entries; undefined: `last` is not given. TypeError beside another option that says where to begin, or how many to read. */

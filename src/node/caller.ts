@@ -31,6 +31,8 @@ export interface Caller extends Appender, Uploader {
   chain: Chain | undefined;
   /** END requests that wait for their answer. */
   readonly ends: Set<WaitingEnd>;
+  /** FIND requests that wait for their answer; undefined: none did yet. */
+  lookups?: number;
   readonly readings: CallerReadings;
   /** Most bytes of the log that the next message may have; 0: none before there is room, which is told to {@link Readings.drained}. */
   readonly dataRoom: number;

@@ -31,6 +31,7 @@ import { Readings } from './reading.ts';
 import { Segments } from './segments.ts';
 import { type NodeStatus, statusOf } from './status.ts';
 import { type StopReport, stopNode } from './stop.ts';
+import { Times } from './times.ts';
 import { Trims } from './trims.ts';
 import { UploadHelp } from './uploadHelp.ts';
 import { Uploads } from './uploads.ts';
@@ -50,6 +51,7 @@ export class Engine {
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
   readonly trims: Trims;
+  readonly times: Times;
   readonly disk: DiskRoom;
   readonly appends: Appends;
   readonly readings: Readings;
@@ -171,6 +173,7 @@ export class Engine {
       reportDamage: (error) => log.error(error.message),
       broke: failure.broke,
     });
+    this.times = new Times({ memory, hot: new HotReader(memory), segments: this.segments, readings: this.readings, loop });
     this.ends = new Ends({
       memory,
       loop,

@@ -31,6 +31,7 @@ export const END = 0x06;
 export const INTRODUCE = 0x07;
 export const UPLOAD = 0x08;
 export const TRIM = 0x0a;
+export const FIND = 0x0b;
 
 export const APPENDED = 0x82;
 export const DATA = 0x83;
@@ -38,6 +39,7 @@ export const ENDED = 0x84;
 export const ERROR = 0x85;
 export const CANCELLED = 0x86;
 export const UPLOADED = 0x87;
+export const FOUND = 0x88;
 
 /** APPEND: answer as soon as the entries are ordered, not when they are committed. */
 export const APPEND_RECEIVED = 1;
@@ -71,7 +73,7 @@ export interface Request {
   opcode: number;
   flags: number;
   requestId: number;
-  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. TRIM: where to. Log bytes. UPLOAD: bytes of it before. */
+  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. TRIM: where to. Log bytes. FIND: Unix ms. UPLOAD: bytes of it before. */
   offset: number;
   /** APPEND: entry count. UPLOAD: all its bytes. READ: most bytes to answer. SUBSCRIBE, CREDIT: bytes of credit. */
   a: number;
@@ -227,6 +229,17 @@ export function encodeEnded(requestId: number, start: number, commit: number, te
   return bytes;
 }
 
+/** A FOUND message: the first entry that is not older, and how far the log is committed. */
+export function encodeFound(requestId: number, offset: number, commit: number): Uint8Array {
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
+  const view = viewOf(bytes);
+  view.setUint8(0, FOUND);
+  view.setUint32(4, requestId, true);
+  setOffset(view, 8, offset);
+  setOffset(view, 16, commit);
+  return bytes;
+}
+
 export function encodeCancelled(requestId: number): Uint8Array {
   const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
   const view = viewOf(bytes);
@@ -255,6 +268,7 @@ export type Answer =
   | { kind: 'appended'; count: number; view: DataView }
   | { kind: 'data'; requestId: number; hasSkipped: boolean; from: number; commit: number; bytes: Uint8Array }
   | { kind: 'ended'; requestId: number; start: number; commit: number; term: number }
+  | { kind: 'found'; requestId: number; offset: number; commit: number }
   | { kind: 'cancelled'; requestId: number }
   | { kind: 'uploaded'; requestId: number; total: number }
   | {
@@ -307,6 +321,8 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
     case ENDED:
       if (bytes.length !== MESSAGE_HEADER_BYTES + 8) return { kind: 'malformed', reason: 'an ENDED of the wrong length' };
       return { kind: 'ended', requestId, start: getOffset(view, 8), commit: getOffset(view, 16), term: view.getUint32(24, true) };
+    case FOUND:
+      return { kind: 'found', requestId, offset: getOffset(view, 8), commit: getOffset(view, 16) };
     case CANCELLED:
       return { kind: 'cancelled', requestId };
     case UPLOADED:

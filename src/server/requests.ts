@@ -12,6 +12,7 @@ import { conditionOf } from '../node/chain.ts';
 import type { Ends } from '../node/ends.ts';
 import type { Loop } from '../node/loop.ts';
 import type { Readings } from '../node/reading.ts';
+import type { Times } from '../node/times.ts';
 import type { Trims } from '../node/trims.ts';
 import type { Uploads } from '../node/uploads.ts';
 import {
@@ -29,6 +30,8 @@ import {
   END_AT_LEAST,
   END_LINEARIZABLE,
   encodeCancelled,
+  encodeFound,
+  FIND,
   INTRODUCE,
   MESSAGE_HEADER_BYTES,
   READ,
@@ -51,6 +54,7 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [CANCEL]: 0,
   [END]: END_LINEARIZABLE | END_AT_LEAST,
   [TRIM]: TRIM_DRY_RUN,
+  [FIND]: 0,
   [INTRODUCE]: 0,
 };
 
@@ -82,6 +86,7 @@ export interface RequestTargets {
   readonly ends: Ends;
   readonly uploads: Uploads;
   readonly trims: Pick<Trims, 'request'>;
+  readonly times: Pick<Times, 'find'>;
   /** Gets what was thrown where nothing was to be. */
   broke(thrown: unknown): void;
   readonly loop: Pick<Loop, 'nowMs'>;
@@ -107,6 +112,7 @@ export class Requests {
   readonly #ends: Ends;
   readonly #uploads: Uploads;
   readonly #trims: RequestTargets['trims'];
+  readonly #times: RequestTargets['times'];
   readonly #broke: (thrown: unknown) => void;
   readonly #loop: Pick<Loop, 'nowMs'>;
   readonly #limits: RequestLimits;
@@ -117,6 +123,7 @@ export class Requests {
   constructor(targets: RequestTargets, limits: RequestLimits, introduced: OnIntroduced) {
     const { memory, appends, readings, ends, uploads, trims, loop } = targets;
     this.#trims = trims;
+    this.#times = targets.times;
     this.#broke = (thrown) => targets.broke(thrown);
     this.#memory = memory;
     this.#appends = appends;
@@ -163,6 +170,9 @@ export class Requests {
         break;
       case TRIM:
         this.#trim(session, request);
+        break;
+      case FIND:
+        this.#find(session, request);
         break;
       case UPLOAD:
         this.#upload(session, request, bodyOf(message));
@@ -303,14 +313,29 @@ export class Requests {
       (start) => {
         if (!session.isClosed) session.sendEnd(requestId, start, this.#memory.commit, this.#memory.word(WORD.TERM));
       },
-      (thrown: unknown) => {
-        if (!(thrown instanceof LogError)) this.#broke(thrown);
-        else if (!session.isClosed) {
-          const { code, message, details, outcome } = thrown;
-          session.sendError(requestId, code, details.end ?? 0, message, outcome === 'unknown');
-        }
-      },
+      (thrown: unknown) => this.#refuse(session, requestId, thrown),
     );
+  }
+
+  #find(session: Session, { requestId, offset: timeMs }: Request): void {
+    this.#times
+      .find(session, timeMs)
+      .then(
+        (offset) => {
+          if (!session.isClosed) session.send(encodeFound(requestId, offset, this.#memory.commit));
+        },
+        (thrown: unknown) => this.#refuse(session, requestId, thrown),
+      )
+      .then(() => session.rested());
+  }
+
+  #refuse(session: Session, requestId: number, thrown: unknown): void {
+    if (!(thrown instanceof LogError)) {
+      this.#broke(thrown);
+      return;
+    }
+    const { code, message, details, outcome } = thrown;
+    if (!session.isClosed) session.sendError(requestId, code, details.end ?? 0, message, outcome === 'unknown');
   }
 
   #read(session: Session, request: Request): void {

@@ -72,6 +72,8 @@ export class Session implements Caller {
   /** END requests that wait for their answer. */
   readonly ends = new Set<WaitingEnd>();
   readonly readings = new CallerReadings();
+  /** FIND requests that wait for their answer. */
+  lookups = 0;
   /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
   isClosed = false;
   readonly #account = new SendAccount((unsentBytes) => this.#cutFor('unread_total', `${unsentBytes} bytes stood unread`));
@@ -106,7 +108,7 @@ export class Session implements Caller {
 
   /** Whether something that it asked for is still to come, or to leave. */
   get isWaiting(): boolean {
-    return this.readings.open.size > 0 || this.ends.size > 0 || this.unacknowledgedAppends > 0 || this.hasUnsent;
+    return this.readings.open.size > 0 || this.ends.size > 0 || this.lookups > 0 || this.unacknowledgedAppends > 0 || this.hasUnsent;
   }
 
   /** Adds a receipt to the message that {@link flushReceipts} sends. Returns whether it is the first one in it. */

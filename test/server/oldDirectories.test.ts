@@ -65,6 +65,8 @@ describe('a directory of an earlier build', () => {
         [70_143, 'and on'],
       ].slice(0, 6 + more);
       expect(entries.map(({ offset, payload }) => [offset, payload.toString()])).toEqual(expected);
+      // It has no times.
+      await expect(client.find(1)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
       await client.append(Buffer.from('and on'));
       await node.stop();
     }

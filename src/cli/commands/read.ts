@@ -1,11 +1,13 @@
 // `loglog read`: what is committed now, to stdout.
 
 import { Command, Option } from 'commander';
+import { Batch } from '../../client/read/entries.ts';
 import { commandTimeoutOption, jsonOption, lastOption, parseCount, parseFrom, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { type EntryFormat, formatBatch } from '../entryFormat.ts';
 import { grouped, Output, readableBytes } from '../output.ts';
 import { Progress, percent } from '../progress.ts';
+import { type GivenTime, sayTimes, timeOption } from '../times.ts';
 
 export interface FormatOptions {
   readonly raw?: boolean;
@@ -17,6 +19,8 @@ interface ReadOptions extends FormatOptions {
   /** In milliseconds. */
   readonly timeout: number;
   readonly from: number | 'start' | 'end';
+  readonly since?: GivenTime;
+  readonly until?: GivenTime;
   readonly last?: number;
   readonly limit?: number;
 }
@@ -34,15 +38,19 @@ export function formatOf({ raw, json }: FormatOptions): EntryFormat {
 }
 
 async function run(options: ReadOptions): Promise<void> {
-  const { from, last, limit } = options;
+  const { from, since, until, last, limit } = options;
+  sayTimes(since, until);
   const format = formatOf(options);
   const progress = new Progress(process.stdout.isTTY === true);
   await withClient(options.url, options.timeout, async (log) => {
     const output = new Output();
     let first: number | undefined;
     let entries = 0;
-    const reading = log.read(last === undefined ? { from, limit } : { last });
-    for await (const batch of reading.batches()) {
+    const end = until === undefined ? Number.POSITIVE_INFINITY : await log.offsetAt(until.timeMs);
+    const reading = log.read(last !== undefined ? { last } : since !== undefined ? { since: since.timeMs, limit } : { from, limit });
+    for await (const whole of reading.batches()) {
+      if (whole.offset >= end) break;
+      const batch = upTo(whole, end);
       first ??= batch.offset;
       const base = first;
       await output.write(formatBatch(batch, format));
@@ -57,6 +65,11 @@ async function run(options: ReadOptions): Promise<void> {
   }).finally(() => progress.done());
 }
 
+/** The entries of `batch` before `end`, which is no place inside one of them. */
+function upTo({ offset, commit, bytes }: Batch, end: number): Batch {
+  return new Batch(offset, commit, bytes.subarray(0, Math.min(bytes.length, end - offset)));
+}
+
 export function readCommand(): Command {
   const command = new Command('read')
     .summary('print what is committed now')
@@ -67,12 +80,15 @@ export function readCommand(): Command {
       new Option('--from <offset>', 'where to begin: an offset that loglog printed, start or end').default('start').argParser(parseFrom),
     )
     .addOption(new Option('--limit <entries>', 'stop after this many entries').argParser(parseCount))
-    .addOption(lastOption('the last so many entries', ['from', 'limit']))
+    .addOption(timeOption('since', 'begin with what is not older: a time ago (90s, 2h, 7d) or a date', ['from']))
+    .addOption(timeOption('until', 'stop at what is not older: the same', ['last']))
+    .addOption(lastOption('the last so many entries', ['from', 'since', 'limit']))
     .action(run);
   return withExamples(addFormatOptions(command), [
     ['loglog read', 'everything, one payload a line'],
     ['loglog read --from 4107 --limit 10', 'ten entries from an offset on'],
     ['loglog read --last 10', 'the last ten entries'],
+    ['loglog read --since 2h', 'what came in the last two hours'],
     ['loglog read --json | jq .offset', 'for programs'],
     ['loglog read --raw > copy', 'the payloads, byte for byte'],
   ]);

@@ -8,6 +8,7 @@ import { withClient } from '../connection.ts';
 import { formatBatch } from '../entryFormat.ts';
 import { Output } from '../output.ts';
 import { onSignals } from '../signals.ts';
+import { type GivenTime, sayTimes, timeOption } from '../times.ts';
 import { addFormatOptions, type FormatOptions, formatOf } from './read.ts';
 
 interface TailOptions extends FormatOptions {
@@ -15,6 +16,7 @@ interface TailOptions extends FormatOptions {
   /** In milliseconds. */
   readonly timeout: number;
   readonly from: number | 'start' | 'end';
+  readonly since?: GivenTime;
   readonly last?: number;
 }
 
@@ -22,13 +24,14 @@ interface TailOptions extends FormatOptions {
 const TIMEOUT_MS = 24 * 60 * 60 * 1000;
 
 /** Follows the log until `stop` is aborted. Throws what ended it, if it was not that. */
-async function follow({ from, last, url, timeout, ...options }: TailOptions, stop: AbortController): Promise<void> {
+async function follow({ from, since, last, url, timeout, ...options }: TailOptions, stop: AbortController): Promise<void> {
   const { signal } = stop;
   const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   const format = formatOf(options);
   const output = new Output(() => stop.abort());
   const work = async (log: LogClient): Promise<void> => {
-    const reading = log.subscribe(last === undefined ? { from, signal } : { last, signal });
+    const beginning = last !== undefined ? { last } : since !== undefined ? { since: since.timeMs } : { from };
+    const reading = log.subscribe({ ...beginning, signal });
     // A stdout that takes nothing does not keep it from hearing that it is to end.
     for await (const batch of reading.batches()) await Promise.race([output.write(formatBatch(batch, format)), aborted]);
   };
@@ -41,6 +44,7 @@ async function follow({ from, last, url, timeout, ...options }: TailOptions, sto
 }
 
 async function run(options: TailOptions): Promise<void> {
+  sayTimes(options.since);
   const stop = new AbortController();
   onSignals(() => stop.abort());
   await follow(options, stop);
@@ -55,11 +59,13 @@ export function tailCommand(): Command {
     .addOption(
       new Option('--from <offset>', 'where to begin: an offset that loglog printed, start or end').default('end').argParser(parseFrom),
     )
-    .addOption(lastOption('begin with the last so many entries', ['from']))
+    .addOption(timeOption('since', 'begin with what is not older: a time ago (90s, 2h, 7d) or a date', ['from']))
+    .addOption(lastOption('begin with the last so many entries', ['from', 'since']))
     .action(run);
   return withExamples(addFormatOptions(command), [
     ['loglog tail', 'what comes from now on'],
     ['loglog tail -n 10', 'the last ten entries, and then what comes'],
+    ['loglog tail --since 10m', 'what came in the last ten minutes, and then what comes'],
     ['loglog tail --from start', 'everything, and then what comes'],
     ['loglog tail --json | consumer', 'for programs: each object has the nextOffset to resume from'],
   ]);

@@ -14,6 +14,7 @@ import {
   END_AT_LEAST,
   END_LINEARIZABLE,
   encodeIntroduce,
+  FIND,
   LEVEL_RECEIVED,
   requestMessage,
   SUBSCRIBE,
@@ -250,6 +251,16 @@ export class Connection {
     });
   }
 
+  /** Asks for the first entry that is not older than `timeMs`. Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  find(timeMs: number): Promise<number | undefined> {
+    if (this.#isLost) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve, reject) => {
+      this.#ends.set(id, { resolve: (found) => resolve(found?.start), reject });
+      this.send(requestMessage(FIND, 0, id, timeMs));
+    });
+  }
+
   /** Opens a subscription on a live connection and returns its request id. */
   subscribe(from: number, creditBytes: number, sink: StreamSink): number {
     const id = this.takeRequestId();
@@ -321,13 +332,13 @@ export class Connection {
         // Data of a cancelled subscription may still be on its way: nobody wants it.
         this.#streams.get(answer.requestId)?.data(answer.from, answer.commit, answer.bytes, answer.hasSkipped);
         break;
-      case 'ended': {
-        const pending = this.#ends.get(answer.requestId);
-        this.#ends.delete(answer.requestId);
-        this.#observe(answer.commit);
-        pending?.resolve({ start: answer.start, end: answer.commit, term: answer.term });
+      case 'ended':
+        this.#ended(answer.requestId, { start: answer.start, end: answer.commit, term: answer.term });
         break;
-      }
+      case 'found':
+        // From there on the log is what was asked for.
+        this.#ended(answer.requestId, { start: answer.offset, end: answer.commit, term: 0 });
+        break;
       case 'cancelled':
         break;
       case 'uploaded':
@@ -342,6 +353,13 @@ export class Connection {
       default:
         unreachable(answer);
     }
+  }
+
+  #ended(requestId: number, end: LogEnd): void {
+    const pending = this.#ends.get(requestId);
+    this.#ends.delete(requestId);
+    this.#observe(end.end);
+    pending?.resolve(end);
   }
 
   #observe(commit: number): void {

@@ -161,21 +161,34 @@ export class ReadNodes {
 
   /** The same, and what is known of the term of the answer. */
   ask(question: EndQuestion): Promise<EndAnswer> {
+    return this.#ask(question, async (connection, request) => {
+      const atTerm = connection.hello.term;
+      const end = await connection.end(request);
+      return end && { end, atTerm };
+    });
+  }
+
+  /** Asks for the first entry that is not older than `timeMs` until a node answers that has what `question` wants. Rejects as {@link end}, and UNSUPPORTED, DAMAGED. */
+  find(timeMs: number, question: EndQuestion): Promise<number> {
+    return this.#ask(question, async (connection, request) => (await connection.end(request)) && connection.find(timeMs));
+  }
+
+  #ask<T>(question: EndQuestion, ask: Ask<T>): Promise<T> {
     const { timeoutMs } = question;
     const state: EndState = { deadlineMs: performance.now() + (timeoutMs ?? this.#settings.timeoutMs), isOver: false, error: undefined };
-    if (timeoutMs === undefined) return this.#askUntil(question, state);
+    if (timeoutMs === undefined) return this.#askUntil(question, ask, state);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         state.isOver = true;
         reject(state.error ?? new LogError('TIMEOUT', `No node told the end of the log within ${timeoutMs} ms.`, {}, 'failed'));
       }, timeoutMs);
-      this.#askUntil(question, state)
+      this.#askUntil(question, ask, state)
         .then(resolve, reject)
         .finally(() => clearTimeout(timer));
     });
   }
 
-  async #askUntil({ linearizable, atLeast }: EndQuestion, state: EndState): Promise<EndAnswer> {
+  async #askUntil<T>({ linearizable, atLeast }: EndQuestion, ask: Ask<T>, state: EndState): Promise<T> {
     for (let failures = 0; ; failures++) {
       const sinceMs = performance.now();
       const connection = await this.acquire();
@@ -185,9 +198,8 @@ export class ReadNodes {
           atLeast: Math.max(atLeast, this.observed),
           waitMs: this.waitMs(state.deadlineMs - sinceMs),
         };
-        const atTerm = connection.hello.term;
-        const end = await connection.end(request);
-        if (end !== undefined) return { end, atTerm };
+        const answer = await ask(connection, request);
+        if (answer !== undefined) return answer;
       } catch (thrown) {
         if (!(thrown instanceof LogError) || !isNodesOwn(thrown)) throw thrown;
         state.error = thrown;
@@ -259,6 +271,9 @@ export class ReadNodes {
     return { chosen, failures };
   }
 }
+
+/** Asks a node; undefined: the connection was lost before the answer. */
+type Ask<T> = (connection: Connection, request: EndRequest) => Promise<T | undefined>;
 
 interface EndState {
   readonly deadlineMs: number;

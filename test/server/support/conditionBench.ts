@@ -8,6 +8,7 @@ import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import { Appends } from '../../../src/node/appends.ts';
 import type { Ends } from '../../../src/node/ends.ts';
 import type { Readings } from '../../../src/node/reading.ts';
+import type { Times } from '../../../src/node/times.ts';
 import type { Trims } from '../../../src/node/trims.ts';
 import type { Uploads } from '../../../src/node/uploads.ts';
 import {
@@ -140,6 +141,7 @@ export class ConditionBench {
         ends: {} as Ends,
         uploads: { isOn: false } as Uploads,
         trims: {} as Trims,
+        times: {} as Times,
         broke: () => undefined,
         loop: TEST_LOOP,
       },

@@ -22,6 +22,7 @@ import {
   encodeIntroduce,
   encodeRequest,
   encodeUpload,
+  FIND,
   MESSAGE_HEADER_BYTES,
   READ,
   type Receipt,
@@ -257,6 +258,12 @@ export class RawClient {
     return this.#ask(this.#appends, requestId, message);
   }
 
+  /** The offset of the first entry that is not older than `timeMs`. Rejects with {@link Refused} or {@link Closed}. */
+  async find(timeMs: number): Promise<number> {
+    const requestId = this.newId();
+    return (await this.#ask(this.#ends, requestId, requestMessage(FIND, 0, requestId, timeMs))).start;
+  }
+
   read(from: number, options: { maxBytes?: number; waitMs?: number } = {}): Promise<ReadAnswer> {
     const requestId = this.newId();
     return this.#ask(this.#reads, requestId, requestMessage(READ, 0, requestId, from, options.maxBytes ?? 0, options.waitMs ?? 0));
@@ -347,6 +354,10 @@ export class RawClient {
         break;
       case 'ended':
         this.#ends.get(answer.requestId)?.resolve(answer);
+        this.#ends.delete(answer.requestId);
+        break;
+      case 'found':
+        this.#ends.get(answer.requestId)?.resolve({ ...answer, kind: 'ended', start: answer.offset, term: 0 });
         this.#ends.delete(answer.requestId);
         break;
       case 'cancelled':

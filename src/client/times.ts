@@ -1,0 +1,28 @@
+// Places in the log by time: the times that programs give, and where readings begin that are given one.
+
+import { MAX_TIME_MS } from '../core/limits.ts';
+import { describe } from './describe.ts';
+import type { ReadNodes } from './nodes/readNodes.ts';
+import type { FindBeginning } from './read/batchStream.ts';
+
+/** A moment: Unix milliseconds, or a Date. */
+export type Time = number | Date;
+
+/** Unix ms of `value`, which `name` is given. TypeError or RangeError for what is no time, or before 1970. */
+export function checkTime(name: string, value: unknown): number {
+  const timeMs = value instanceof Date ? value.getTime() : value;
+  if (typeof timeMs !== 'number') throw new TypeError(`${name} must be a Date or Unix milliseconds, not ${describe(value)}`);
+  if (!Number.isSafeInteger(timeMs) || timeMs < 0 || timeMs > MAX_TIME_MS) {
+    const what = value instanceof Date ? 'a valid Date from 1970 on' : `a Date or whole milliseconds since 1970, 0 to ${MAX_TIME_MS}`;
+    throw new RangeError(`${name} must be ${what}, not ${value instanceof Date ? describe(String(value)) : timeMs}`);
+  }
+  return timeMs;
+}
+
+/** Finds the first entry that is not older than `timeMs`; the end where all are. */
+export function beginningSince(readNodes: ReadNodes, timeMs: number): FindBeginning {
+  return async ({ start, end }) => {
+    const found = await readNodes.find(timeMs, { linearizable: false, atLeast: end, timeoutMs: undefined });
+    return Math.max(start, Math.min(found, end));
+  };
+}
