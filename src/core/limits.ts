@@ -327,7 +327,7 @@ export const MAX_TRIMS = 64;
 export const MAX_TIME_MS = 8_640_000_000_000_000;
 
 /** Bytes of the log that are walked over in one turn of the event loop to find a place by its time. */
-export const TIME_SLICE_BYTES = 256 * 1024;
+export const TIME_SLICE_BYTES = 64 * 1024;
 
 /** Segments whose files a trim removes in one go, and how long it then pauses: what appends do on the same disk comes between. */
 export const REMOVE_SEGMENTS = 8;

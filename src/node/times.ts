@@ -96,8 +96,10 @@ export class Times {
       if (i === 0) return base;
     }
     const segment = sealed[i];
-    if (segment !== undefined && (segment.lastMs >= lookup.timeMs || i < sealed.length - 1)) return segment.base;
-    return this.#hotSegmentFor(lookup, segment?.end ?? memory.word(WORD.BASE));
+    if (segment === undefined) return this.#hotSegmentFor(lookup, memory.word(WORD.BASE));
+    if (i < sealed.length - 1 || segment.end >= lookup.end) return segment.base;
+    const next = await this.#read(lookup, segment.end, 0);
+    return next.found < 0 ? this.#hotSegmentFor(lookup, segment.end) : segment.base;
   }
 
   /** The same among the segments in memory from `from` on. */
