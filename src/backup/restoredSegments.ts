@@ -41,6 +41,8 @@ interface OpenSegment {
   readonly path: string;
   readonly file: FileHandle;
   position: number;
+  /** The log's time where it begins; undefined while no state entry said it. */
+  firstMs: number | undefined;
 }
 
 export class RestoredSegments {
@@ -81,12 +83,15 @@ export class RestoredSegments {
     let from = 0;
     for (let at = 0; at < entries.length; at += entryBytesAt(view, at)) {
       const kindSize = kindSizeAt(view, at);
+      const isState = kindOf(kindSize) === KIND_STATE;
+      if (isState) {
+        this.#hasStates = true;
+        this.#write(entries.subarray(from, at));
+        from = at;
+        if ((this.#open?.position ?? 0) > SEGMENT_HEADER_BYTES) this.#begin(this.#nextOffset);
+      }
       this.#fold.absorb(view, at, kindSize, first + at);
-      if (kindOf(kindSize) !== KIND_STATE) continue;
-      this.#hasStates = true;
-      this.#write(entries.subarray(from, at));
-      from = at;
-      if ((this.#open?.position ?? 0) > SEGMENT_HEADER_BYTES) this.#begin(this.#nextOffset);
+      if (isState && this.#open !== undefined) this.#open.firstMs = this.#fold.timeMs;
     }
     this.#write(entries.subarray(from));
   }
@@ -136,7 +141,7 @@ export class RestoredSegments {
     putBound(header, this.#end, markSeed);
     const file = this.#disk.create(path);
     this.#disk.write(file, [header], 0);
-    this.#open = { base, path, file, position: SEGMENT_HEADER_BYTES };
+    this.#open = { base, path, file, position: SEGMENT_HEADER_BYTES, firstMs: this.#fold.timeMs };
   }
 
   #write(entries: Uint8Array): void {
@@ -147,7 +152,7 @@ export class RestoredSegments {
   }
 
   /** Makes a segment durable, and its index of what is read from it. */
-  #seal({ base, path, file, position }: OpenSegment): void {
+  #seal({ base, path, file, position, firstMs }: OpenSegment): void {
     this.#disk.dataSync(file);
     this.#disk.close(file);
     const scan = this.#image.scan(path, base, this.#before.term, () => undefined);
@@ -169,8 +174,8 @@ export class RestoredSegments {
       base,
       end: offsetOf(position, base),
       entries: scan.entries,
-      firstMs: createdMs,
-      lastMs: createdMs,
+      firstMs: firstMs ?? createdMs,
+      lastMs: this.#fold.timeMs ?? createdMs,
       digest: this.#image.digest(position),
       points: this.#image.points(scan.pointCount).slice(),
       terms,

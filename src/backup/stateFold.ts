@@ -19,6 +19,11 @@ export class StateFold {
   #state: LogState | undefined;
   #dataEnd = 0;
 
+  /** The log's time, Unix ms; undefined while there was no state entry. */
+  get timeMs(): number | undefined {
+    return this.#state?.timeMs;
+  }
+
   get isKnown(): boolean {
     return this.#state !== undefined;
   }

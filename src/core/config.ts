@@ -229,7 +229,7 @@ export function segmentCapacityBytes(segmentBytes: number): number {
 
 /**
  * Most bytes of a client's entries in one segment, and so in one batch: the state entry at the segment's beginning, and the time and session
- * entries before the batch, have room beside them. No build writes those yet.
+ * entries before the batch, have room beside them. No build writes session entries yet.
  */
 export function clientCapacityBytes(segmentBytes: number): number {
   const stateBytes = Math.min(MAX_STATE_ENTRY_BYTES, Math.floor(segmentBytes / 4));

@@ -6,11 +6,13 @@ import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES } from '../../assembly/layout.t
 export const MAX_ENTRY_BYTES = MAX_PAYLOAD_BYTES + ENTRY_OVERHEAD_BYTES;
 
 /**
- * Entries of the log's own that later versions bring, and for which a segment has room beside the largest batch of a client from the first
+ * Entries of the log's own for which a segment has room beside the largest batch of a client from the first
  * version on, so that what a client may append never shrinks: of the state that all nodes agree on, at most this and a quarter of a segment;
- * of the time, with 8 bytes of payload; of a client's session, with 40.
+ * of the time, with 8 bytes of payload; of a client's session, with 40, which later versions bring.
  */
 export const MAX_STATE_ENTRY_BYTES = 1024 * 1024;
+/** At least as much as a segment begins with, its state and the no-op of a term, for as long as states are small: it goes to other nodes whole. */
+export const SEGMENT_HEAD_BYTES = 4096;
 export const TIME_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 8;
 export const SESSION_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 40;
 

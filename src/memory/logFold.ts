@@ -5,6 +5,7 @@
 import {
   ENTRY_HEADER_BYTES,
   ENTRY_OVERHEAD_BYTES,
+  KIND_DATA,
   KIND_NOOP,
   KIND_POLICY,
   KIND_STATE,
@@ -110,9 +111,9 @@ export class LogFold {
     return version % 2 === 0 && this.#memory.word32(STATE.TRIM_VERSION) === version ? found : undefined;
   }
 
-  /** Nothing is known of the log: it has no entries, or none that say anything. */
+  /** Nothing is known of the log: it has no entries, or none that say anything. Clients go on to be told the generation that they knew. */
   reset(): void {
-    this.#set({ trim: NO_TRIM, timeMs: 0, level: 0, generation: { number: 0, id: '0'.repeat(16) }, policy: NO_POLICY }, 0);
+    this.#set({ trim: NO_TRIM, timeMs: 0, level: 0, generation: this.generation, policy: NO_POLICY }, 0);
   }
 
   /** Moves the log's time up to `nowMs`, if that is later, and writes the payload of an entry that says so at address `at`. Returns its bytes. */
@@ -149,41 +150,60 @@ export class LogFold {
     return -1;
   }
 
-  /** Folds the entries in memory at [at, at + bytes), which begin at log offset `offset`, the log's end. They are right. */
-  absorb(at: number, bytes: number, offset: number): void {
-    const view = this.#view;
+  /** Whether the entry at address `at` has a payload that this build knows, wherever it stands. */
+  isKnown(at: number): boolean {
+    const kindSize = kindSizeAt(this.#view, at);
+    return isWellFormed(this.#view, at + ENTRY_HEADER_BYTES, kindOf(kindSize), payloadBytesOf(kindSize));
+  }
+
+  /**
+   * Folds the entries at [at, at + bytes) of `view`, by default of memory, which begin at log offset `offset`, the log's end. They are right. Returns
+   * where their last data entry ends; undefined: they have none.
+   */
+  absorb(at: number, bytes: number, offset: number, view = this.#view): number | undefined {
+    let dataEnd: number | undefined;
     for (let next = at; next < at + bytes; next += entryBytesOf(kindSizeAt(view, next))) {
       const kindSize = kindSizeAt(view, next);
       const kind = kindOf(kindSize);
-      if (kind > KIND_NOOP)
-        this.apply(kind, next + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize), offset + (next - at) + entryBytesOf(kindSize));
+      const end = offset + (next - at) + entryBytesOf(kindSize);
+      if (kind === KIND_DATA) dataEnd = end;
+      else if (kind > KIND_NOOP) this.apply(kind, next + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize), end, view);
     }
+    return dataEnd;
   }
 
   /** Folds one entry of `kind` whose payload stands at address `at`, and which ends at log offset `end`. */
-  apply(kind: number, at: number, bytes: number, end: number): void {
-    const view = this.#view;
+  apply(kind: number, at: number, bytes: number, end: number, view = this.#view): void {
     if (kind === KIND_STATE) this.#meetState(readState(view, at, bytes), end);
     else if (kind === KIND_TRIM) this.#setTrim(readTrim(view, at, bytes), end);
     else if (kind === KIND_TIME) this.#memory.setWord(WORD.LOG_TIME, Math.max(this.timeMs, readTime(view, at, bytes) ?? 0));
     else if (kind === KIND_POLICY) this.#setPolicy(readPolicy(view, at, bytes) ?? NO_POLICY);
   }
 
-  /** Makes it anew from the segment in `slot`, up to log offset `end`: the end of the log. Returns the data end before the segment, if it says it. */
+  /**
+   * Makes it anew from the entries at [at, at + bytes) of `view`: those of a segment, up to the end of the log. Returns where data ends there, in
+   * the segment or before it; undefined: nothing says it.
+   */
+  remakeFrom(view: DataView, at: number, bytes: number, base: number): number | undefined {
+    assert(bytes > 0, 'the state of a log is made anew from entries');
+    this.reset();
+    const isTold = kindOf(kindSizeAt(view, at)) === KIND_STATE;
+    const dataEnd = this.absorb(at, bytes, base, view);
+    this.difference = undefined;
+    return dataEnd ?? (isTold ? this.toldDataEnd : undefined);
+  }
+
+  /** The same from the segment in `slot`, up to log offset `end`. */
   remake(slot: number, end: number): number | undefined {
     const memory = this.#memory;
     const base = memory.slotWord(slot, SLOT.BASE);
     const at = memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES;
-    assert(end > base, 'the state of a log is made anew from entries');
-    this.reset();
-    const kindSize = kindSizeAt(this.#view, at);
-    const head = kindOf(kindSize) === KIND_STATE ? readState(this.#view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize)) : undefined;
-    this.absorb(at, end - base, base);
-    this.difference = undefined;
-    if (head === undefined) return undefined;
-    memory.setSlotWord(slot, SLOT.FIRST_MS, head.timeMs);
+    const dataEnd = this.remakeFrom(this.#view, at, end - base, base);
+    if (this.level === 0) return dataEnd;
+    const head = readState(this.#view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSizeAt(this.#view, at)));
+    memory.setSlotWord(slot, SLOT.FIRST_MS, head?.timeMs ?? 0);
     memory.setSlotWord(slot, SLOT.LAST_MS, this.timeMs);
-    return head.dataEnd;
+    return dataEnd;
   }
 
   /** Makes it what it was before the segment in `slot`, which has entries: by its state entry. */

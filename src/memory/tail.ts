@@ -173,7 +173,8 @@ export class Tail {
     const from = isHead ? 0 : before;
     const wrong = this.fold.firstWrong(at + from, byteCount - from, isHead);
     if (wrong >= 0) {
-      this.#refuse(WALK_BAD_CONTROL, from + wrong);
+      // A payload that this build does not know is a newer one's; a state where none belongs, or none where one does, is nobody's.
+      this.#refuse(this.fold.isKnown(at + from + wrong) ? WALK_BAD_CONTROL : WALK_NEWER_KIND, from + wrong);
       this.badKindSize = this.#memory.u32(at + this.badAt + ENTRY_KIND_SIZE_AT);
       return false;
     }
@@ -362,6 +363,7 @@ export class Tail {
     if (open >= 0 && tail - base + this.#headBytes + bytes <= this.#capacityBytes) return open;
     this.#chooseState();
     assert(this.#headBytes + bytes <= this.#capacityBytes, 'a batch fits into a segment');
+    assert(tail + this.#headBytes + bytes <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
     const next = this.#takeNext(tail);
     if (next >= 0) this.#roll(next, tail);
     return next;

@@ -2,6 +2,7 @@
 // copies nothing. What is due begins and ends where batches do, and so does each piece of it: no node ever has a part of a batch.
 
 import { SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES } from '../../assembly/layout.ts';
+import { SEGMENT_HEAD_BYTES } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
 import { HotReader } from '../memory/hotReader.ts';
 import { SLOT } from '../memory/map.ts';
@@ -63,10 +64,12 @@ export class Feed {
     const closedEnd = memory.slotWord(slot, SLOT.CLOSED_END);
     const position = positionOf(from, base);
     let bytes = Math.min(limit, closedEnd === 0 ? limit : closedEnd) - from;
-    if (bytes > maxBytes) {
+    // What a segment begins with goes as a whole: the state of the log, and the no-op of a term that begins there.
+    const mostBytes = from === base ? Math.max(maxBytes, SEGMENT_HEAD_BYTES) : maxBytes;
+    if (bytes > mostBytes) {
       const { map, wasm } = memory;
       const flags = SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;
-      wasm.clip(map.slotAt(slot) + position, bytes, from, maxBytes, flags, map.raftResultAt);
+      wasm.clip(map.slotAt(slot) + position, bytes, from, mostBytes, flags, map.raftResultAt);
       bytes = memory.readResult(map.raftResultAt, this.#walk).bytes;
       if (bytes === 0) {
         this.#hot.release(slot);

@@ -68,21 +68,23 @@ export class ReplicatedEntries {
     this.#memory.lastEntry = { term: entriesTerm, leader: entriesLeader };
     const { fold } = this.#tail;
     if (fold.difference === undefined) return;
-    this.#rareLog.say('error', 'state', `${fold.difference}: one of the two has a wrong copy of the log; compare them with loglog verify`);
+    this.#rareLog.say('error', 'state', `${fold.difference}: one of the two has a wrong copy of the log: compare the logs of the nodes`);
     fold.difference = undefined;
   }
 
   /** Says why entries of a message were refused at log offset `at`. */
   #refused({ entriesTerm }: AppendRequest, at: number): void {
     const { badStatus, badKindSize } = this.#tail;
-    if (badStatus === WALK_NEWER_KIND || badStatus === WALK_BAD_CONTROL) {
+    if (badStatus === WALK_NEWER_KIND) {
       this.#ports.fatal(newerKind('in what the leader sent', at, badKindSize));
       return;
     }
+    const sentences: Readonly<Record<number, string>> = {
+      [WALK_BAD_LEADER]: `the leader sent entries of term ${entriesTerm} that begin with no no-op of their leader: not taken`,
+      [WALK_BAD_CONTROL]: `the leader sent a segment that does not begin with the state of the log, or a state elsewhere, at offset ${at}: not taken; compare its log with those of the others`,
+    };
     const sentence =
-      badStatus === WALK_BAD_LEADER
-        ? `the leader sent entries of term ${entriesTerm} that begin with no no-op of their leader: not taken`
-        : `entries that the leader sent are not valid at offset ${at}: they were damaged on the way, or on its disk`;
+      sentences[badStatus] ?? `entries that the leader sent are not valid at offset ${at}: they were damaged on the way, or on its disk`;
     this.#rareLog.say('error', 'store', sentence);
   }
 }

@@ -1,5 +1,5 @@
 // What a node does with its files before it serves: finds the log's end, cuts a torn tail, finishes seals, refuses damage.
-// Only segments without an index are scanned. docs/FORMAT.md, "Recovery", gives the rules and why they are safe.
+// Only segments without an index are scanned, and the last one that has entries. docs/FORMAT.md, "Recovery", gives the rules and why they are safe.
 
 import { ENTRY_HEADER_BYTES, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
@@ -11,7 +11,8 @@ import { readBound } from '../format/commitBound.ts';
 import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
 import { kindOf, kindSizeAt } from '../format/entry.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
-import { SLOT_FREE, WORD } from '../memory/map.ts';
+import { LogFold } from '../memory/logFold.ts';
+import { WORD } from '../memory/map.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
 import { beforeStart, type Identity, readVote, removeTemporaries, saveRemoved } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
@@ -19,6 +20,7 @@ import { type Disk, readFile } from './disk.ts';
 import { type Layout, listSegments, readLayout, removeTrimmed } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
 import { logTerms, sealSegment, termStarts } from './sealer.ts';
+import { SegmentImage } from './segmentImage.ts';
 import { damage, type LoadedSegment, loadSegment, readHeaderPage, rewrite, saveBound, writeZeros } from './segmentLoader.ts';
 import { usedBytes } from './zeros.ts';
 
@@ -54,17 +56,16 @@ function sizeOf(disk: Disk, path: string): number {
 }
 
 /**
- * Bytes of the largest segment file that recovery has to load, because its index is missing or damaged, or because it is the last one: the slots must
- * be able to hold it. Files of at most `enoughBytes`, which the slots hold anyway, need not be looked into.
+ * Bytes of the largest segment file that recovery has to load, because its index is missing or damaged: the slots must be able to hold
+ * it. Files of at most `enoughBytes`, which the slots hold anyway, need not be looked into.
  */
 export function largestUnsealedBytes(disk: Disk, directory: string, enoughBytes = 0): number {
   const names = new Set(disk.list(directory));
-  const bases = listSegments(disk, directory);
   let largest = 0;
-  for (const base of bases) {
+  for (const base of listSegments(disk, directory)) {
     const bytes = sizeOf(disk, `${directory}/${segmentName(base)}`);
     if (bytes <= Math.max(largest, enoughBytes)) continue;
-    if (base !== bases.at(-1) && names.has(indexName(base)) && validIndex(disk, directory, base) !== undefined) continue;
+    if (names.has(indexName(base)) && validIndex(disk, directory, base) !== undefined) continue;
     if (bytes > OPTIONS.segmentBytes.max) {
       throw damage(`${directory}/${segmentName(base)}`, 0, `a segment has at most ${OPTIONS.segmentBytes.max} bytes, not ${bytes}`);
     }
@@ -156,10 +157,7 @@ interface SegmentPlace {
 /** Loads the segment into slot 0. One without entries says nothing of the log's state and data: then the one before it, `last`, is asked. */
 function loadOpen(context: StorageContext, base: number, before: EntryTerm, last: SegmentPlace | undefined): LoadedSegment {
   const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
-  if (loaded.end > base || last === undefined) return loaded;
-  context.disk.close(loaded.file);
-  const dataEnd = loadState(context, last);
-  return { ...loadSegment(context, RECOVERY_SLOT, base, before), dataEnd };
+  return loaded.end > base || last === undefined ? loaded : { ...loaded, dataEnd: loadState(context, last) };
 }
 
 /** Recovers the open segment, in slot 0. The commit bound is `known`, or what the segment says if that is more. */
@@ -247,13 +245,12 @@ function loadState(context: StorageContext, { base, before }: SegmentPlace): num
   disk.read(file, head, SEGMENT_HEADER_BYTES);
   disk.close(file);
   if (kindOf(kindSizeAt(viewOf(head), 0)) !== KIND_STATE) return undefined;
-  const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
-  disk.close(loaded.file);
-  memory.setSlotState(RECOVERY_SLOT, SLOT_FREE);
-  if (loaded.end < offsetOf(loaded.fileBytes, base)) {
-    throw damage(path, positionOf(loaded.invalidAt, base), 'a sealed segment, the last one, has an entry that is not valid');
-  }
-  return loaded.dataEnd;
+  const image = new SegmentImage(disk);
+  const { damage: found, position, stoppedAt } = image.scan(path, base, before.term, () => undefined);
+  if (found !== undefined)
+    throw damage(path, stoppedAt, 'a sealed segment, whose entries tell the state of the log, has an entry that is not valid');
+  const entries = image.bytes(SEGMENT_HEADER_BYTES, position);
+  return new LogFold(memory).remakeFrom(viewOf(entries), 0, entries.length, base);
 }
 
 /** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */

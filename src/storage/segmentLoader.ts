@@ -117,12 +117,11 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
   memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
   memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
-  const dataEndBefore = walk.bytes === 0 ? undefined : foldLoaded(context, slot, path, base, walk.bytes);
-  const dataEnd = walk.dataEnd === 0 ? dataEndBefore : base + walk.dataEnd;
+  const dataEnd = walk.bytes === 0 ? undefined : foldLoaded(context, slot, path, base, walk.bytes);
   return { path, file, end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, dataEnd, fileBytes };
 }
 
-/** Makes the state of the log that after the `bytes` of entries of the segment at `base` in `slot`. Returns the data end before them, if they say it. */
+/** Makes the state of the log that after the `bytes` of entries of the segment at `base` in `slot`. Returns where data ends, see `LogFold.remake`. */
 function foldLoaded(context: StorageContext, slot: number, path: string, base: number, bytes: number): number | undefined {
   const { memory } = context;
   const fold = new LogFold(memory);

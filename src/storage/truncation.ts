@@ -56,11 +56,11 @@ export function truncateLog(context: StorageContext, offset: number): Truncation
   const slot = last === undefined ? -1 : slotOf(context, last, offset, freed);
   const measured = last === undefined ? NOTHING : measure(context, slot, last, offset);
   const sealed = kept.map((base, i) => ({ base, end: kept[i + 1] ?? last ?? offset }));
-  // Where no data is cut, the last data entry stays what it was.
-  const dataEnd = memory.dataEnd <= offset ? memory.dataEnd : (measured.dataEnd ?? lastDataEnd(context, sealed));
   const fold = new LogFold(memory);
-  if (last !== undefined) fold.remake(slot, offset);
-  else if (removed[0] !== undefined) foldBefore(context, fold, removed[0], freed);
+  const toldDataEnd = last === undefined ? undefined : fold.remake(slot, offset);
+  if (last === undefined && removed[0] !== undefined) foldBefore(context, fold, removed[0], freed);
+  // Where no data is cut, the last data entry stays what it was.
+  const dataEnd = memory.dataEnd <= offset ? memory.dataEnd : (measured.dataEnd ?? toldDataEnd ?? lastDataEnd(context, sealed));
   // The segments that go may be the ones that say how far the log is committed. Recovery asks the last one: each that becomes it says so.
   for (const base of removed.slice(0, -1)) keepBoundInFile(context, base);
   if (last !== undefined) keepBound(context, slot, last);

@@ -12,6 +12,7 @@ import {
   KIND_TRIM,
   SCAN_VERIFY,
   WALK_BAD_CONTROL,
+  WALK_NEWER_KIND,
 } from '../../assembly/layout.ts';
 import { clientCapacityBytes } from '../../src/core/config.ts';
 import { TIME_ENTRY_BYTES } from '../../src/core/limits.ts';
@@ -270,6 +271,7 @@ describe('a log that describes itself', () => {
     };
     const state = leader.entries()[0]?.payload ?? new Uint8Array();
     expect([place(KIND_STATE, state, 0), follower.tail.badStatus]).toEqual(['refused', WALK_BAD_CONTROL]);
+    expect([place(KIND_STATE, state.slice(1), 0), follower.tail.badStatus]).toEqual(['refused', WALK_NEWER_KIND]);
     expect([place(KIND_NOOP, noOpPayload(LEADER), tail), follower.tail.badStatus]).toEqual(['refused', WALK_BAD_CONTROL]);
     expect([follower.memory.tail, follower.openBase]).toEqual([tail, 0]);
   });

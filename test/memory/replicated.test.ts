@@ -10,7 +10,6 @@ import {
   KIND_TRIM,
   SCAN_VERIFY,
   WALK_BAD_CHECK,
-  WALK_BAD_CONTROL,
   WALK_BAD_TERM,
   WALK_COMPLETE,
   WALK_INSIDE_BATCH,
@@ -158,7 +157,7 @@ describe('replicated appends', () => {
       [changed(25, 9), 3, WALK_BAD_CHECK, 22],
       [changed(29, 4), 3, WALK_BAD_CHECK, 22],
       ...[KIND_STATE, KIND_TRIM, KIND_TIME, KIND_POLICY].map(
-        (kind) => [logOf(last, encodeEntry(new Uint8Array(5), kind)), 3, WALK_BAD_CONTROL, 17] as const,
+        (kind) => [logOf(last, encodeEntry(new Uint8Array(5), kind)), 3, WALK_NEWER_KIND, 17] as const,
       ),
       ...[2, 5, 7, 63, 64, 127, KIND_CONTINUED | KIND_NOOP, KIND_CONTINUED | KIND_TIME].map(
         (kind) => [logOf(last, encodeEntry(new Uint8Array(5), kind)), 3, WALK_NEWER_KIND, 17] as const,

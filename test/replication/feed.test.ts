@@ -2,6 +2,7 @@
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { configure, maxBatchBytes } from '../../src/core/config.ts';
+import { SEGMENT_HEAD_BYTES } from '../../src/core/limits.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peer.ts';
@@ -65,7 +66,9 @@ describe('feed', () => {
         const { bytes, base, isHot } = take(from, maxBytes);
         const segmentEnd = node.sealed.find((segment) => segment.base === base)?.end ?? log.length;
         const possible = ends.filter((end) => end > from && end <= segmentEnd);
-        const end = possible.filter((each) => each - from <= maxBytes).at(-1) ?? possible[0];
+        // What a segment begins with goes whole.
+        const most = isHot && from === base ? Math.max(maxBytes, SEGMENT_HEAD_BYTES) : maxBytes;
+        const end = possible.filter((each) => each - from <= most).at(-1) ?? possible[0];
         expect(from + bytes.length).toBe(end);
         expect(Buffer.compare(bytes, log.subarray(from, end))).toBe(0);
         seen.add(isHot);
