@@ -6,6 +6,7 @@ import type { Mutant } from './mutant.ts';
 const TAIL = 'src/memory/tail.ts';
 const FOLD = 'src/memory/logFold.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
+const RECOVERY = 'src/storage/recovery.ts';
 
 export const LOG_STATE_MUTANTS: readonly Mutant[] = [
   {
@@ -32,10 +33,16 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'recovery folds nothing',
     what: 'a node that starts does not know the state of its log, and then leads',
-    patches: [
-      { file: LOADER, find: 'const dataEndBefore = fold.remake(slot, base + walk.bytes);', replace: 'const dataEndBefore = undefined;' },
-    ],
+    patches: [{ file: LOADER, find: 'return fold.remake(slot, base + bytes);', replace: 'return undefined;' }],
     foundBy: ['log state', 'soundness', 'progress', 'data end'],
     withinSeeds: 40,
+  },
+  {
+    name: 'state lost at an empty segment',
+    what: 'a node that starts where a segment was just made, and has no entries, does not ask the one before it for the state of the log',
+    patches: [{ file: RECOVERY, find: 'return loaded.end > base || last === undefined ? loaded', replace: 'return true ? loaded' }],
+    foundBy: ['log state', 'soundness', 'progress', 'data end'],
+    withinSeeds: 1000,
+    foundAt: 774,
   },
 ];
