@@ -64,6 +64,12 @@ class FinalLog {
     return this.entries[this.#byOffset.get(offset) ?? -1];
   }
 
+  /** Whether `delivery` says that only entries of the log's own stand between `to` and it, and that is so. */
+  isSkip(to: number, { from, hasSkipped }: DeliveryRecord): boolean {
+    const next = this.at(from);
+    return hasSkipped === true && from > to && next !== undefined && (this.dataBefore(next)?.end ?? 0) <= to;
+  }
+
   dataBefore(entry: LogEntry): LogEntry | undefined {
     return this.#dataBefore.get(entry);
   }
@@ -274,11 +280,12 @@ function checkSessions(history: History, report: Report): void {
   }
 }
 
-function checkSubscriptions(deliveries: readonly DeliveryRecord[], report: Report): void {
+function checkSubscriptions(log: FinalLog, deliveries: readonly DeliveryRecord[], report: Report): void {
   const last = new Map<number, DeliveryRecord>();
   for (const delivery of deliveries) {
     const previous = last.get(delivery.subscription);
-    if (previous !== undefined && delivery.from !== previous.to) {
+    const joins = previous === undefined || delivery.from === previous.to || log.isSkip(previous.to, delivery);
+    if (!joins) {
       const what = delivery.from > previous.to ? 'leaves out what follows' : 'repeats a part of';
       report.add('subscription gap', `${nameRead(delivery)} ${what} ${nameRead(previous)}`);
     }
@@ -299,6 +306,6 @@ export function checkHistory(history: History, entries: readonly LogEntry[], { m
   for (const delivery of history.deliveries) checkRead(log, delivery, report);
   checkOrder(log, history.appends, sightsOf(log, history, report), report);
   checkSessions(history, report);
-  checkSubscriptions(history.deliveries, report);
+  checkSubscriptions(log, history.deliveries, report);
   return report.finish();
 }

@@ -87,6 +87,8 @@ export interface ReadRecord extends Seen {
 export interface DeliveryRecord extends ReadRecord {
   /** Deliveries of one subscription, in their order, join without gap or repeat. */
   readonly subscription: number;
+  /** It was said that only entries of the log's own, which were trimmed, stand between the delivery before and this one. */
+  readonly hasSkipped?: boolean;
 }
 
 /** Everything that clients did and were told. Deliveries are in the order in which they came. */

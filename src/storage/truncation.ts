@@ -57,8 +57,7 @@ export function truncateLog(context: StorageContext, offset: number): Truncation
   const measured = last === undefined ? NOTHING : measure(context, slot, last, offset);
   const sealed = kept.map((base, i) => ({ base, end: kept[i + 1] ?? last ?? offset }));
   const fold = new LogFold(memory);
-  const toldDataEnd = last === undefined ? undefined : fold.remake(slot, offset);
-  if (last === undefined && removed[0] !== undefined) foldBefore(context, fold, removed[0], freed);
+  const toldDataEnd = last === undefined ? foldBefore(context, fold, removed[0], freed) : fold.remake(slot, offset);
   // Where no data is cut, the last data entry stays what it was.
   const dataEnd = memory.dataEnd <= offset ? memory.dataEnd : (measured.dataEnd ?? toldDataEnd ?? lastDataEnd(context, sealed));
   // The segments that go may be the ones that say how far the log is committed. Recovery asks the last one: each that becomes it says so.
@@ -113,17 +112,19 @@ function slotOf(context: StorageContext, base: number, offset: number, free: rea
   return slot;
 }
 
-/** Makes the state of the log that at the base of its first segment, all of which goes: the segment's own first entry says it. */
-function foldBefore(context: StorageContext, fold: LogFold, base: number, free: readonly number[]): void {
+/** Makes the state of the log that at the base of its first segment, all of which goes: the segment's own first entry says it. Returns its data end, if it does. */
+function foldBefore(context: StorageContext, fold: LogFold, base: number | undefined, free: readonly number[]): number | undefined {
   const { disk, memory, identity } = context;
+  if (base === undefined) return undefined;
   if (identity.start === 0) {
     fold.reset();
-    return;
+    return undefined;
   }
   const slot = free.find((each) => !memory.isPinned(each)) ?? free[0];
   assert(slot !== undefined, 'a log that loses all segments leaves a slot free');
   disk.close(loadSegment(context, slot, base, beforeStart(identity)).file);
   fold.remakeHead(slot);
+  return fold.level > 0 ? fold.toldDataEnd : undefined;
 }
 
 /**

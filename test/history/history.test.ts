@@ -119,11 +119,11 @@ class Script implements History {
     this.ends.push({ client: 2, node: '2', session, invoked, completed, isLinearizable, atLeast, commit });
   }
 
-  read(entries: readonly LogEntry[], at: number, commit?: number, subscription?: number): void {
+  read(entries: readonly LogEntry[], at: number, commit?: number, subscription?: number, hasSkipped = false): void {
     const [from, to] = [entries[0]?.offset ?? 0, entries.at(-1)?.end ?? 0];
     const read = { client: 3, node: '3', session: undefined, invoked: at - 1, completed: at, from, to, entries, commit };
     if (subscription === undefined) this.reads.push(read);
-    else this.deliveries.push({ ...read, subscription });
+    else this.deliveries.push({ ...read, subscription, hasSkipped });
   }
 }
 
@@ -319,6 +319,14 @@ const PLANTED: [ViolationKind, string, (script: Script) => void][] = [
     (s) => {
       s.read(s.log.slice(0, 1), 100, undefined, 9);
       s.read(s.log.slice(2), 101, undefined, 9);
+    },
+  ],
+  [
+    'subscription gap',
+    'a subscription says that it skips entries of the log, and skips data',
+    (s) => {
+      s.read(s.log.slice(0, 1), 100, undefined, 9);
+      s.read(s.log.slice(2), 101, undefined, 9, true);
     },
   ],
   [

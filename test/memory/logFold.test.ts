@@ -238,6 +238,30 @@ describe('a log that describes itself', () => {
     }
   });
 
+  it('is told whole to who begins later: the first state entry says where the data before it ends, and the next one is no other', () => {
+    leader.lead(1, START_MS);
+    leader.append([HALF], START_MS, random);
+    const { dataEnd } = leader.memory;
+    // The next segment begins without data, and the one after that with the largest batch.
+    while (leader.memory.tail < 61_400 - 12) leader.own(KIND_NOOP, noOpPayload(LEADER), START_MS);
+    leader.lead(2, START_MS);
+    const base = leader.openBase;
+    expect(base).toBeGreaterThan(dataEnd);
+    // As emptyLog leaves it.
+    for (const word of [WORD.BASE, WORD.TAIL, WORD.DURABLE, WORD.DATA_END]) follower.memory.setWord(word, base);
+    expect(follower.follow(leader)).toBe('ordered');
+    expect(follower.memory.dataEnd).toBe(dataEnd);
+    while (leader.memory.tail - base <= 61_440 - CAPACITY) {
+      leader.own(KIND_NOOP, noOpPayload(LEADER), START_MS);
+      expect(follower.follow(leader)).toBe('ordered');
+    }
+    expect(leader.append([CAPACITY - 12], START_MS, random)).toBe('ordered');
+    expect(leader.openBase).toBeGreaterThan(base);
+    expect(follower.follow(leader)).toBe('ordered');
+    expect(follower.tail.fold.difference).toBeUndefined();
+    expect(follower.tail.fold.state).toEqual(leader.tail.fold.state);
+  });
+
   it('is noticed when a leader says something else of it than this node', () => {
     leader.lead(1, START_MS);
     follower.follow(leader);

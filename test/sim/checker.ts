@@ -7,6 +7,7 @@ import { positionOf } from '../../src/core/position.ts';
 import { readState, readTime } from '../../src/format/controlEntries.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { leaderOfTerm } from '../../src/format/noOp.ts';
+import { WORD } from '../../src/memory/map.ts';
 import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
 import type { TermStart } from '../../src/raft/termTable.ts';
 import { encodeVote, type Vote } from '../../src/storage/dataDirectory.ts';
@@ -175,6 +176,42 @@ export class Checker {
     shadow.bound = Math.max(shadow.bound, process.memory.commitBound);
   }
 
+  /** The process is about to drop its log, and to let it begin at `base`. */
+  beginsAt(process: Process, base: number): void {
+    const shadow = this.#of(process.id);
+    process.uploads.cut(shadow.tail);
+    promise(
+      base > shadow.tail,
+      'committed bytes',
+      () => `node ${process.id} drops its log, which ends at ${shadow.tail}, to begin at ${base}`,
+    );
+    this.#beginAt(process, shadow, base);
+  }
+
+  /** The log of the process begins at `base`, and ends there: what is before is committed, and was trimmed. */
+  #beginAt(process: Process, shadow: Shadow, base: number): void {
+    const { start, end, trimStart } = this.ledger;
+    const who = `the log of node ${process.id}`;
+    promise(base <= end, 'trims', () => `${who} begins at ${base}, but is committed only up to ${end}`);
+    promise(base <= trimStart, 'trims', () => `${who} begins at ${base}, but was trimmed only up to ${trimStart}`);
+    shadow.starts = [];
+    shadow.dataEnds = [start];
+    shadow.times = [];
+    this.#take(process, shadow, start, this.ledger.committedBefore(base), undefined);
+    shadow.tail = base;
+    shadow.durable = base;
+  }
+
+  /** What of its log the process has trimmed: no more than the trims say that are committed. */
+  #checkTrims(process: Process): void {
+    const { memory } = process;
+    const [base, start] = [memory.word(WORD.BASE), memory.word(WORD.START)];
+    const { trimStart } = this.ledger;
+    const who = `node ${process.id}`;
+    promise(start <= trimStart, 'trims', () => `${who} lets the log begin at ${start}, but what is committed trims up to ${trimStart}`);
+    promise(base <= start, 'trims', () => `${who} has its log from ${base} on, but lets it begin at ${start}`);
+  }
+
   /** A process has recovered its log, and begins. */
   recovered(process: Process, vote: Vote): void {
     const shadow = this.#of(process.id);
@@ -193,12 +230,8 @@ export class Checker {
     promise(commit >= shadow.bound, 'committed bytes', () => `${who} takes ${commit} for committed, and had saved ${shadow.bound} as such`);
     shadow.bound = Math.max(shadow.bound, commit);
     if (vote.currentTerm > 0) this.#saved(process, shadow, vote);
-    shadow.starts = [];
-    shadow.tail = this.ledger.start;
-    shadow.dataEnds = [process.recovered.start];
-    shadow.times = [];
-    shadow.durable = this.ledger.start;
-    shadow.commit = this.ledger.start;
+    this.#beginAt(process, shadow, process.recovered.start);
+    shadow.commit = process.recovered.start;
     shadow.term = 0;
     shadow.isLeader = false;
     shadow.coreMs = 0;
@@ -309,7 +342,10 @@ export class Checker {
     // The disk failed in the middle of a cut: the process is about to end.
     if (tail > shadow.tail && raft.isTruncating) return;
     if (tail > shadow.tail) this.#extended(process, shadow, tail);
-    const dataEnd = shadow.dataEnds.at(-1);
+    this.#checkTrims(process);
+    // Of a log that begins later, and has nothing yet, nobody has said where its data ends.
+    const isNotTold = tail === memory.word(WORD.BASE) && memory.dataEnd === tail;
+    const dataEnd = isNotTold ? tail : shadow.dataEnds.at(-1);
     promise(
       memory.dataEnd === dataEnd,
       'data end',
@@ -344,40 +380,44 @@ export class Checker {
 
   /** What is new at the log's end: whose is it? */
   #extended(process: Process, shadow: Shadow, tail: number): void {
-    forEachPiece(process, shadow.tail, tail, (from, bytes, base) => {
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-      let at = 0;
-      let kindSize = 0;
-      while (at < bytes.length) {
-        const term = view.getUint32(at, true);
-        const runAt = at;
-        while (at < bytes.length && view.getUint32(at, true) === term) {
-          promise(at + 8 <= bytes.length, 'log matching', () => `the log of node ${process.id} ends inside an entry, at ${from + at}`);
-          kindSize = view.getUint32(at + 4, true);
-          this.#describes(process, shadow, view, at, from, base);
-          at += (kindSize & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
-          if (isData(kindSize)) shadow.dataEnds.push(from + at);
-        }
-        const offset = from + runAt;
-        const prevTerm = termBefore(shadow.starts, offset);
-        promise(term >= prevTerm && term > 0, 'log matching', () => `on node ${process.id} term ${term} follows ${prevTerm} at ${offset}`);
-        if (term !== prevTerm) shadow.starts.push({ term, offset, leader: this.#beginning(process, term, view, runAt) });
-        this.ledger.has(process.id, term, shadow.starts.at(-1)?.leader ?? '', prevTerm, offset, bytes.subarray(runAt, at));
-        promise(!isContinued(kindSize), 'whole batches', () => `node ${process.id} has a part of the batch before ${from + at}`);
-      }
-    });
+    forEachPiece(process, shadow.tail, tail, (from, bytes, base) => this.#take(process, shadow, from, bytes, base));
     shadow.tail = tail;
   }
 
+  /** `bytes` are in the log at `from`, in the segment at `base`, if that is known. */
+  #take(process: Process, shadow: Shadow, from: number, bytes: Uint8Array, base: number | undefined): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let at = 0;
+    let kindSize = 0;
+    while (at < bytes.length) {
+      const term = view.getUint32(at, true);
+      const runAt = at;
+      while (at < bytes.length && view.getUint32(at, true) === term) {
+        promise(at + 8 <= bytes.length, 'log matching', () => `the log of node ${process.id} ends inside an entry, at ${from + at}`);
+        kindSize = view.getUint32(at + 4, true);
+        this.#describes(process, shadow, view, at, from, base);
+        at += (kindSize & MAX_PAYLOAD_BYTES) + ENTRY_OVERHEAD_BYTES;
+        if (isData(kindSize)) shadow.dataEnds.push(from + at);
+      }
+      const offset = from + runAt;
+      const prevTerm = termBefore(shadow.starts, offset);
+      promise(term >= prevTerm && term > 0, 'log matching', () => `on node ${process.id} term ${term} follows ${prevTerm} at ${offset}`);
+      if (term !== prevTerm) shadow.starts.push({ term, offset, leader: this.#beginning(process, term, view, runAt) });
+      this.ledger.has(process.id, term, shadow.starts.at(-1)?.leader ?? '', prevTerm, offset, bytes.subarray(runAt, at));
+      promise(!isContinued(kindSize), 'whole batches', () => `node ${process.id} has a part of the batch before ${from + at}`);
+    }
+  }
+
   /** The entry at `at` of `view`, which begins at log offset `from`, in the segment at `base`: is it what a log that describes itself has there? */
-  #describes(process: Process, shadow: Shadow, view: DataView, at: number, from: number, base: number): void {
+  #describes(process: Process, shadow: Shadow, view: DataView, at: number, from: number, base: number | undefined): void {
     const offset = from + at;
     const kindSize = kindSizeAt(view, at);
     const kind = kindOf(kindSize);
     if (offset === 0) shadow.hasState = kind === KIND_STATE;
     if (!shadow.hasState) return;
     const who = `on node ${process.id} the entry of kind ${kind} at ${offset}`;
-    promise((kind === KIND_STATE) === (offset === base), 'log state', () => `${who} is in the segment at ${base}`);
+    const isHead = base === undefined ? kind === KIND_STATE : offset === base;
+    promise((kind === KIND_STATE) === isHead, 'log state', () => `${who} is in the segment at ${base}`);
     const payloadBytes = payloadBytesOf(kindSize);
     const payloadAt = at + ENTRY_HEADER_BYTES;
     const state = kind === KIND_STATE ? readState(view, payloadAt, payloadBytes) : undefined;
@@ -387,7 +427,7 @@ export class Checker {
     const before = shadow.times.at(-1)?.timeMs ?? 0;
     promise(timeMs >= before, 'log state', () => `${who} takes the time back from ${before} to ${timeMs}`);
     shadow.times.push({ end: offset + entryBytesOf(kindSize), timeMs });
-    if (state === undefined) return;
+    if (state === undefined || base === undefined) return;
     const told = [state.before.term, state.dataEnd];
     const own = [termBefore(shadow.starts, offset), shadow.dataEnds.at(-1) ?? 0];
     promise(`${told}` === `${own}`, 'log state', () => `${who} says term and data end ${told} of what is before it, which are ${own}`);
@@ -422,7 +462,9 @@ export class Checker {
   /** The core's table of terms is that of the log's bytes. */
   #checkTable(process: Process, shadow: Shadow): void {
     const { log } = process.replica.raft;
-    const starts = shadow.starts.filter(({ offset }) => offset < log.end);
+    const kept = shadow.starts.filter(({ offset }) => offset > log.start && offset < log.end);
+    const first = shadow.starts.findLast(({ offset }) => offset <= log.start);
+    const starts = first === undefined || log.start === log.end ? kept : [{ ...first, offset: log.start }, ...kept];
     const isSame =
       log.end <= shadow.tail && starts.length === log.starts.length && starts.every((start, i) => isSameStart(start, log.starts[i]));
     const name = (all: readonly TermStart[]): string =>
@@ -443,7 +485,9 @@ export class Checker {
       () => `node ${process.id} takes ${commit} for committed, and has a log up to ${shadow.tail}`,
     );
     let isNews = false;
-    forEachPiece(process, shadow.commit, commit, (from, bytes) => {
+    // What is before the log's beginning others have committed.
+    const first = Math.max(shadow.commit, process.memory.word(WORD.BASE));
+    forEachPiece(process, first, commit, (from, bytes) => {
       if (this.ledger.commits(process.id, shadow.isLeader ? shadow.term : undefined, from, bytes)) isNews = true;
     });
     shadow.commit = commit;

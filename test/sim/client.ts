@@ -10,6 +10,7 @@ import { APPEND_CHAINED, APPEND_CONDITIONAL } from '../../src/protocol/client.ts
 import { type Append, Connection, type Data } from './connection.ts';
 import { CAPACITY_BYTES, encodeEntries, MIN_PAYLOAD_BYTES, walkEntries } from './payloads.ts';
 import { type Contents, Uploader } from './uploader.ts';
+import { promise } from './violation.ts';
 import type { World } from './world.ts';
 
 /** A chain that is being sent. */
@@ -23,6 +24,8 @@ interface SentChain {
 type Call = Pick<Append, 'isReceived' | 'isBatch' | 'expectedEnd' | 'chain'>;
 
 const MAX_ATTEMPTS = 6;
+/** Far more than there are clients. */
+const GAP = 1_000_000;
 const OVERHEAD_BYTES = 12;
 
 export class Client {
@@ -43,6 +46,8 @@ export class Client {
   #knownTerm = 0;
   #hint = 0;
   #isStopped = false;
+  /** How often its subscription was told that what came next is gone. */
+  #gaps = 0;
   readonly #waiting: Append[] = [];
   readonly #uploader = new Uploader(this);
 
@@ -386,18 +391,26 @@ export class Client {
   #subscribe(connection: Connection): void {
     const { history, random } = this.world;
     const invoked = history.now();
-    const subscription = this.#id;
+    const subscription = this.#id + this.#gaps * GAP;
     const requestId = this.#newRequest();
     connection.open.set(requestId, {
       data: (data) => {
         const seen = this.#seen(connection, invoked, data);
         // Each delivery stands for itself as to the commit: it was taken when the bytes were read.
-        history.delivery({ ...seen, session: undefined, subscription });
+        history.delivery({ ...seen, session: undefined, subscription, hasSkipped: data.hasSkipped });
         this.#next = seen.to;
         connection.request('credit', () => {
           const reading = connection.readings.open.get(requestId);
           if (reading !== undefined) connection.process.engine.readings.grant(reading, data.bytes.length);
         });
+      },
+      refused: (code, start) => {
+        if (code !== 'OFFSET_TRIMMED') return;
+        promise(start > this.#next, 'trims', () => `a subscription at ${this.#next} is told that the log begins at ${start}`);
+        // As with `onTrimmed: 'skip'`; what comes joins nothing.
+        this.#gaps += 1;
+        this.#next = start;
+        this.#subscribe(connection);
       },
     });
     const creditBytes = random.pick(100, 3000, 30_000);

@@ -19,6 +19,8 @@ export interface Data {
   readonly from: number;
   readonly bytes: Uint8Array;
   readonly commit: number;
+  /** Entries of the log's own before these were trimmed. */
+  readonly hasSkipped: boolean;
 }
 
 /** An append on its way to its result. */
@@ -45,6 +47,7 @@ export interface Append {
 export interface Answers {
   readonly data?: (data: Data) => void;
   readonly end?: (commit: number) => void;
+  readonly refused?: (code: ErrorCode, offset: number) => void;
 }
 
 /** One connection to one node. */
@@ -139,13 +142,15 @@ export class Connection implements Caller {
     });
   }
 
-  sendError(requestId: number, code: ErrorCode, _offset: number, _sentence: string, mayHaveHappened = false): void {
+  sendError(requestId: number, code: ErrorCode, offset: number, _sentence: string, mayHaveHappened = false): void {
     this.#answer(() => {
       if (this.#uploaded(requestId, false)) {
         if (code === 'OVERLOADED') covers('there is no room for an upload');
         return;
       }
+      const asked = this.open.get(requestId);
       this.open.delete(requestId);
+      asked?.refused?.(code, offset);
       this.client.refused(this, requestId, code, mayHaveHappened);
     });
   }
@@ -170,8 +175,8 @@ export class Connection implements Caller {
     for (const receipt of receipts) this.#answer(receipt);
   }
 
-  sendData(requestId: number, from: number, commit: number, entries: Uint8Array): void {
-    const data = { from, bytes: entries.slice(), commit };
+  sendData(requestId: number, from: number, commit: number, entries: Uint8Array, hasSkipped: boolean): void {
+    const data = { from, bytes: entries.slice(), commit, hasSkipped };
     this.process.witness(() => this.client.world.checker.shown(this.process.id, data));
     this.#unsentBytes += data.bytes.length;
     this.#answer(() => {

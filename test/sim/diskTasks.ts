@@ -4,6 +4,7 @@
 
 import { LogError } from '../../src/core/errors.ts';
 import type { TrimEntry } from '../../src/format/controlEntries.ts';
+import { WORD } from '../../src/memory/map.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
@@ -25,6 +26,8 @@ export interface TaskPorts {
   diskMs(): number;
   /** The log is about to be cut at `offset`. */
   truncating(offset: number): void;
+  /** The log is about to be dropped, and to begin at `base`. */
+  emptying(base: number): void;
   /** What the system says is free on the disk. */
   freeBytes(): number;
   /** A segment's writer is started, which is to make its file. */
@@ -108,6 +111,7 @@ export class DiskTasks implements Port {
 
   empty({ base }: Tasks['empty']['request']): Promise<true> {
     return this.#run('empty', () => {
+      this.#ports.emptying(base);
       emptyLog(this.#context, base);
       return true;
     });
@@ -127,7 +131,7 @@ export class DiskTasks implements Port {
         return this.#reader.read(range, buffer);
       } catch (thrown) {
         if (isSimulated(thrown)) this.hasReadError = true;
-        else if (thrown instanceof LogError)
+        else if (thrown instanceof LogError && range.from >= this.#context.memory.word(WORD.START))
           throw new Violation('visibility', `what is committed at ${range.from} cannot be read: ${thrown.message}`);
         throw thrown;
       }

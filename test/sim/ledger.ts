@@ -1,7 +1,11 @@
 // What is true in a simulation, as the checker has seen it come about: the bytes of every term, as its leader wrote them, and the bytes
 // that are committed.
 
-import type { LogEntry } from '../../src/history/types.ts';
+import { ENTRY_HEADER_BYTES, KIND_TRIM } from '../../assembly/layout.ts';
+import { viewOf } from '../../src/core/bytes.ts';
+import { readTrim, type TrimEntry } from '../../src/format/controlEntries.ts';
+import { kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
+import { type LogEntry, OWN_ENTRY } from '../../src/history/types.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import { walkEntries } from './payloads.ts';
 import { promise } from './violation.ts';
@@ -72,15 +76,22 @@ export class Ledger {
   readonly #starts: TermPlace[] = [];
   /** Up to where the leader of each term has committed. */
   readonly #ends: TermPlace[] = [];
+  #trimStart: number;
 
   /** The log begins at `start` on all nodes; what was there before is nobody's any more. */
   constructor(start: number) {
     this.#committed = new GrowingBytes(start);
+    this.#trimStart = start;
   }
 
   /** Where the log begins. */
   get start(): number {
     return this.#committed.start;
+  }
+
+  /** Where the log begins by the trims that are committed. */
+  get trimStart(): number {
+    return this.#trimStart;
   }
 
   /** End of what is committed. */
@@ -180,9 +191,40 @@ export class Ledger {
     });
     promise(!goesOn, 'whole batches', () => `node ${node} takes a part of a batch for committed, up to ${from + bytes.length}`);
     this.#committed.append(news);
+    this.#takeTrims(news, from + overlap);
     if (this.#ends.at(-1)?.term === leaderTerm) this.#ends.pop();
     this.#ends.push({ term: leaderTerm, offset: this.end });
     return true;
+  }
+
+  /** Looks at the trims in `news`, which is committed at `from`. */
+  #takeTrims(news: Uint8Array, from: number): void {
+    const view = viewOf(news);
+    walkEntries(news, from, ({ offset }) => {
+      const kindSize = kindSizeAt(view, offset - from);
+      if (kindOf(kindSize) !== KIND_TRIM) return;
+      const trim = readTrim(view, offset - from + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize));
+      promise(trim !== undefined && trim.start <= offset, 'trims', () => `the trim at ${offset} is none that a leader orders`);
+      this.#checkTrim(trim, offset);
+      this.#trimStart = Math.max(this.#trimStart, trim.start);
+    });
+  }
+
+  /** A log begins between two batches, and its trim says where data ends before that. */
+  #checkTrim({ start, dataEnd }: TrimEntry, at: number): void {
+    let own = this.start;
+    let isBetween = start === this.start;
+    walkEntries(this.#committed.view(this.start, start), this.start, ({ end, id }, isContinued) => {
+      if (id !== OWN_ENTRY) own = end;
+      isBetween = end === start && !isContinued;
+    });
+    promise(isBetween, 'trims', () => `the trim at ${at} lets the log begin at ${start}, which is not between two batches`);
+    promise(dataEnd === own, 'trims', () => `the trim at ${at} says that data ends at ${dataEnd} before ${start}, not at ${own}`);
+  }
+
+  /** A view of what is committed before `to`. */
+  committedBefore(to: number): Uint8Array {
+    return this.#committed.view(this.start, to);
   }
 
   /** Whether `bytes` are what is committed at `from`. */

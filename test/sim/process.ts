@@ -131,6 +131,7 @@ export class Process {
       freeBytes: () => world.fullDisks.freeOf(node),
       areAllocated: world.segmentSizes.areAllocated,
       truncating: (offset) => world.checker.truncating(this, offset),
+      emptying: (base) => world.checker.beginsAt(this, base),
       opened: () => {
         if (this.replica.raft.role === 'leader') world.nemesis.rolled(node);
       },

@@ -3,6 +3,7 @@
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { checkHistory } from '../../src/history/check.ts';
 import type { MemoryShape } from '../../src/memory/map.ts';
+import { WORD } from '../../src/memory/map.ts';
 import { TailMemory as Memory, type TailMemory } from '../../src/memory/tailMemory.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { failOver } from './failover.ts';
@@ -300,7 +301,8 @@ async function converges(world: World): Promise<void> {
     nodes.every(({ process }) => {
       if (process === undefined || process.identity.standing !== 'voter' || process.replica.raft.isTruncating) return false;
       const { tail, durable, commit } = process.memory;
-      return tail === checker.ledger.end && durable === tail && commit === tail;
+      const isTrimmed = process.memory.word(WORD.START) === checker.ledger.trimStart;
+      return tail === checker.ledger.end && durable === tail && commit === tail && isTrimmed;
     });
   promise(
     await runUntil(world, limitMs, isSame),
@@ -318,11 +320,12 @@ function checkAtEnd(world: World): void {
   for (const { id, process, disk } of nodes) {
     if (process === undefined) continue;
     const { start, end } = checker.ledger;
-    forEachPiece(process, start, end, (from, bytes) => {
+    const first = process.memory.word(WORD.BASE);
+    forEachPiece(process, first, end, (from, bytes) => {
       const isSame = Buffer.compare(bytes, committed.subarray(from - start, from - start + bytes.length)) === 0;
       promise(isSame, 'convergence', () => `node ${id} has other bytes in [${from}, ${from + bytes.length}) than are committed`);
     });
-    for (let segment = process.engine.segments.find(start); segment !== undefined; segment = process.engine.segments.find(segment.end)) {
+    for (let segment = process.engine.segments.find(first); segment !== undefined; segment = process.engine.segments.find(segment.end)) {
       const { base } = segment;
       const bytes = disk.visibleBytes(`${DIRECTORY}/${segmentName(base)}`)?.subarray(SEGMENT_HEADER_BYTES) ?? new Uint8Array(0);
       const other = segments.get(base);

@@ -2,7 +2,7 @@
 // and are opened again; at the end a leader while all is well. Has chance of its own, so that a world without it is what it would be without
 // this file.
 
-import { SLOT } from '../../src/memory/map.ts';
+import { SLOT, WORD } from '../../src/memory/map.ts';
 import type { StopReport } from '../../src/node/stop.ts';
 import { Random } from '../assembly/random.ts';
 import type { Process } from './process.ts';
@@ -55,7 +55,7 @@ export class Stops {
 
   /** An engine has stopped in order, and nothing was cut short: what it leaves behind. */
   check(process: Process, { uncommittedBytes }: StopReport): void {
-    const { memory, recovered, engine, node } = process;
+    const { memory, engine, node } = process;
     const { tail, durable, commit } = memory;
     promise(
       durable === tail,
@@ -72,7 +72,7 @@ export class Stops {
       'durability',
       () => `node ${node.id} stopped in order, and leaves ${node.disk.directFiles} files open`,
     );
-    let end = recovered.start;
+    let end = memory.word(WORD.BASE);
     for (let sealed = engine.segments.find(end); sealed !== undefined; sealed = engine.segments.find(end)) end = sealed.end;
     promise(
       memory.openSlot < 0 || end === memory.slotWord(memory.openSlot, SLOT.BASE) || end === tail,

@@ -16,6 +16,8 @@ export type Invariant =
   | 'data end'
   /** Each segment begins with the state of the log, which all nodes fold alike, and its time never falls. */
   | 'log state'
+  /** A log begins between two batches, where what is committed says, and nothing from there on is gone. */
+  | 'trims'
   /** What counts as durable is on the disk, after any power cut. */
   | 'durability'
   /** A leader takes for committed only what ends with an entry of its own term (Raft, figure 8). */

@@ -22,6 +22,7 @@ import { SimNode } from './simNode.ts';
 import { Stops } from './stops.ts';
 import { TermBombs } from './termBombs.ts';
 import { Trace } from './trace.ts';
+import { Trims } from './trims.ts';
 import { UploadsOfWorld } from './uploads.ts';
 
 export interface WorldOptions {
@@ -49,6 +50,7 @@ export class World {
   readonly hangs: Hangs;
   readonly uploads: UploadsOfWorld;
   readonly stops: Stops;
+  readonly trims: Trims;
   readonly fullDisks: FullDisks;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
@@ -80,6 +82,7 @@ export class World {
     this.segmentSizes = new SegmentSizes(this);
     this.hangs = new Hangs(this);
     this.stops = new Stops(this);
+    this.trims = new Trims(this);
     this.fullDisks = new FullDisks(this);
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);
@@ -104,6 +107,7 @@ export class World {
     new TermBombs(this).start();
     this.hangs.start();
     this.stops.start();
+    this.trims.start();
     this.fullDisks.start();
   }
 

@@ -117,6 +117,37 @@ describe('after a restart, the last data entry is found', () => {
     expect(memory.dataEnd).toBe(5000);
   });
 
+  it('T1: before the start, where that was trimmed: the head of the first segment says it, after a cut of what is after it, too', () => {
+    const disk = new MemoryDisk();
+    const founder = new TestNode(disk, memory, IDENTITY_BYTES, () => NOW_MS);
+    founder.tail.fold.found({ number: 1, id: LEADER });
+    founder.begin();
+    const first = makeBatch([40_000], random);
+    expect(founder.append(first.entries, first.entryCount)).toBe('ordered');
+    const { dataEnd } = memory;
+    const rolls = (): void => {
+      const base = founder.openBase;
+      while (founder.openBase === base) founder.lead();
+    };
+    // The segments after the first one have no data; the last one is cut, and so is the one before.
+    for (let i = 0; i < 3; i += 1) rolls();
+    founder.settle();
+    founder.stop();
+    const start = founder.sealed[0]?.end ?? 0;
+    applyTrim(disk, planTrim(disk, DIRECTORY, start));
+    const open = new TestNode(disk, memory, IDENTITY_BYTES, () => NOW_MS);
+    expect(open.recovered).toMatchObject({ start, dataEnd });
+    open.begin();
+    const offset = memory.tail;
+    expect(open.append(makeBatch([10], random).entries, 1)).toBe('ordered');
+    open.truncate(offset);
+    expect(memory.dataEnd).toBe(dataEnd);
+    expect(open.append(makeBatch([10], random).entries, 1)).toBe('ordered');
+    open.truncate(start);
+    expect([memory.tail, memory.dataEnd]).toEqual([start, dataEnd]);
+    open.stop();
+  });
+
   it('nowhere, because it was trimmed: the start is too high, which is safe', () => {
     const disk = new MemoryDisk();
     let node = follow(disk);

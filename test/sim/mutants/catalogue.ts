@@ -7,6 +7,7 @@ import { ENGINE_MUTANTS } from './engine.ts';
 import { LOG_STATE_MUTANTS } from './logState.ts';
 import type { Mutant } from './mutant.ts';
 import { SEGMENT_MUTANTS } from './segments.ts';
+import { TRIM_MUTANTS } from './trims.ts';
 import { UPLOAD_MUTANTS } from './uploads.ts';
 
 const RAFT = 'src/raft/raft.ts';
@@ -655,4 +656,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...UPLOAD_MUTANTS,
   ...DISK_MUTANTS,
   ...LOG_STATE_MUTANTS,
+  ...TRIM_MUTANTS,
 ];
