@@ -194,6 +194,8 @@ export class Engine {
     const { start, end, dataEnd, openBase } = this.recovered;
     const { memory } = this;
     memory.setWord(WORD.BASE, start);
+    // Or more than where data ends before it, which is not known here: who reads from there on has all of it.
+    memory.setWord(WORD.START_DATA_END, start);
     memory.setWord(WORD.START, start);
     await this.disk.start();
     await this.segments.start(this.recovered);
