@@ -278,7 +278,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies', 'majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
-    foundAt: 32,
+    foundAt: 30,
   },
   {
     name: 'offsets compared without terms',
@@ -301,7 +301,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 6,
+    foundAt: 50,
   },
   {
     name: 'read before the term is committed',
@@ -312,7 +312,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 6,
+    foundAt: 70,
   },
   {
     name: 'uncommitted bytes shown',
@@ -372,7 +372,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 400,
-    foundAt: 5,
+    foundAt: 72,
   },
   {
     name: 'hung disk keeps the office',
@@ -399,7 +399,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['office'],
     withinSeeds: 150,
-    foundAt: 17,
+    foundAt: 55,
   },
   {
     name: 'hang outlasts an answer',
@@ -510,7 +510,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TAIL, find: 'if (rolls && base !== tail)', replace: 'if (false)' }],
     foundBy: ['soundness', 'log matching', 'convergence', 'durability'],
     withinSeeds: 1000,
-    foundAt: 591,
+    foundAt: 236,
   },
   {
     name: 'empty segment kept',
@@ -534,15 +534,15 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LOADER, find: 'SCAN_VERIFY | SCAN_WHOLE_BATCHES', replace: 'SCAN_VERIFY' }],
     foundBy: ['whole batches'],
     withinSeeds: 600,
-    foundAt: 560,
+    foundAt: 362,
   },
   {
     name: 'part of a batch sent',
     what: 'a leader sends the beginning of a batch without the rest',
     patches: [{ file: FEED, find: 'SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;', replace: 'SCAN_FIRST_ALWAYS;' }],
-    foundBy: ['whole batches', 'progress'],
+    foundBy: ['whole batches', 'progress', 'convergence'],
     withinSeeds: 100,
-    foundAt: 2,
+    foundAt: 1,
   },
   // Terms
   {
@@ -628,7 +628,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHAIN, find: 'if (this.#done !== number - 1)', replace: 'if (this.#done === 0)' }],
     foundBy: ['history'],
     withinSeeds: 300,
-    foundAt: 229,
+    foundAt: 104,
   },
   {
     name: 'follower forgets its data',

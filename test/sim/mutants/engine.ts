@@ -15,7 +15,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: APPENDS, find: 'this.#leaderTerm === this.#term)', replace: 'this.#term > 0)' }],
     foundBy: ['history', 'visibility', 'honest receipts'],
     withinSeeds: 160,
-    foundAt: 131,
+    foundAt: 94,
   },
   {
     name: 'end before the leader answered',
