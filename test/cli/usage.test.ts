@@ -55,6 +55,9 @@ describe('wrong usage', () => {
     [['restore', 'x'], "missing required argument 'data'"],
     [['restore', 'x', 'y', '--node', '0'], 'a whole number from 1 to 32'],
     [['trim-offline', '--data', '.'], '--before'],
+    [['trim'], 'say what goes'],
+    [['trim', '--before', '1h', '--keep', '1KiB'], 'cannot be used with'],
+    [['trim', '--before', 'yesterday'], '--before'],
     [['bench', '--mode', 'x'], '--mode'],
     [['bench', '--mode', 'read'], 'name it with --url'],
   ])('%j is refused with one sentence and exit code 2', async (args, text) => {

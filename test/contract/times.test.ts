@@ -159,4 +159,27 @@ describe('a client', () => {
     expect(firsts).toEqual([]);
     expect(stderr).toMatch(/^loglog: 2099-01-01 10:00 is \S+Z, as the time zone of this machine is \S+\n$/);
   });
+
+  test('and the command line trims what is older than a time', async () => {
+    const trim = async (...args: string[]): Promise<{ newStart: number; start: number }> => {
+      const { stdout, code } = await runCommand([
+        'trim',
+        '--url',
+        node.url,
+        '--json',
+        '--before',
+        new Date(at(8).beforeMs).toISOString(),
+        ...args,
+      ]);
+      expect(code).toBe(0);
+      return JSON.parse(stdout.toString()) as { newStart: number; start: number };
+    };
+    const would = await trim('--dry-run');
+    expect(would.newStart).toBeGreaterThanOrEqual(at(7).end);
+    expect(would.newStart).toBeLessThanOrEqual(at(8).offset);
+    expect(await trim()).toMatchObject({ newStart: would.newStart });
+    const left: number[] = [];
+    for await (const { payload } of log.read({})) left.push(payload[0] ?? -1);
+    expect(left[0]).toBe(8);
+  });
 });
