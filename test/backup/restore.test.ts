@@ -174,6 +174,23 @@ describe('a log that describes itself', () => {
     expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
   });
 
+  it('is found by the same times as before: those of the log, not of the restore', async () => {
+    const own = new FakeLog();
+    own.term = 1;
+    own.head(state).lead(1).append([100]).seal();
+    const laterMs = state.timeMs + 5_000;
+    own.head({ ...state, timeMs: laterMs, dataEnd: own.end, before: { term: 1, leader: '01'.repeat(8) } }).append([50]);
+    const disk = new MemoryDisk();
+    const { manifest: whole } = await run(disk, own);
+    restored(disk, {}, whole);
+    const { segments } = examineDirectory(disk, DIRECTORY, { everyEntry: true });
+    expect(segments.map(({ firstMs, lastMs }) => [firstMs, lastMs])).toEqual([
+      [state.timeMs, state.timeMs],
+      [laterMs, laterMs],
+      [laterMs, laterMs],
+    ]);
+  });
+
   it('that was trimmed begins at the segment in which it starts, after the entry that its state entry names', async () => {
     const { own, at } = selfDescribed();
     own.seal();

@@ -1,11 +1,31 @@
 // What the feeder shows of the other nodes.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { PEER_REPLICATING, PEER_UNKNOWN } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Feeder } from '../../src/replication/feeder.ts';
 import type { ReplicaPorts } from '../../src/replication/ports.ts';
 import { Cluster } from '../raft/testCluster.ts';
+
+describe('E66: a feeder', () => {
+  test('blames the client of an upload for a rejection that says that it is missing, and for no other one', () => {
+    const cluster = new Cluster();
+    cluster.elect(1);
+    const memory = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
+    const ports = { nowMs: () => 7, log: () => undefined } satisfies Partial<ReplicaPorts>;
+    const feeder = new Feeder(cluster.node(1).raft, memory, [], ports as unknown as ReplicaPorts, (input) => input());
+    const missing = vi.spyOn(feeder.references, 'missing');
+    const { raft } = cluster.node(1);
+    const base = { kind: 'appendResponse', term: raft.currentTerm, round: 1, isVoter: true, mayLead: true, hasHeardAll: true } as const;
+    const rest = { awaitsCommit: false, isHung: false, isFull: false, durable: 0, hintTerm: 0, hintLeader: NO_INSTANCE } as const;
+    const rejection = { ...base, ...rest, accepted: false, offset: 100, rejected: 200 };
+    feeder.answered(2, { ...rejection, isMissing: false });
+    expect(missing).not.toHaveBeenCalled();
+    feeder.answered(2, { ...rejection, isMissing: true });
+    expect(missing.mock.calls).toEqual([[2, 200, 100, 7]]);
+  });
+});
 
 describe('R7: a feeder', () => {
   test('shows nothing of a node that has not answered in this term, and what it heard of the others', () => {
