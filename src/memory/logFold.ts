@@ -2,17 +2,7 @@
 // owns the log's end changes it, and only as it puts a control entry there; it is made anew where the log's end is found or moved back. What
 // follows from a trim waits until the entry is committed; that is the business of others.
 
-import {
-  ENTRY_HEADER_BYTES,
-  ENTRY_OVERHEAD_BYTES,
-  KIND_DATA,
-  KIND_NOOP,
-  KIND_POLICY,
-  KIND_STATE,
-  KIND_TIME,
-  KIND_TRIM,
-  SEGMENT_HEADER_BYTES,
-} from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, KIND_NOOP, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
@@ -25,15 +15,13 @@ import {
   NO_POLICY,
   NO_TRIM,
   type Policy,
-  readPolicy,
   readState,
-  readTime,
-  readTrim,
   stateBytes,
   type TrimEntry,
   writeState,
   writeTime,
 } from '../format/controlEntries.ts';
+import { foldControl } from '../format/controlFold.ts';
 import { entryBytesAt, entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { SLOT, STATE, WORD } from './map.ts';
 import type { TailMemory } from './tailMemory.ts';
@@ -167,17 +155,18 @@ export class LogFold {
       const kind = kindOf(kindSize);
       const end = offset + (next - at) + entryBytesOf(kindSize);
       if (kind === KIND_DATA) dataEnd = end;
-      else if (kind > KIND_NOOP) this.apply(kind, next + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize), end, view);
+      else if (kind > KIND_NOOP) this.apply(next, end, view);
     }
     return dataEnd;
   }
 
-  /** Folds one entry of `kind` whose payload stands at address `at`, and which ends at log offset `end`. */
-  apply(kind: number, at: number, bytes: number, end: number, view = this.#view): void {
-    if (kind === KIND_STATE) this.#meetState(readState(view, at, bytes), end);
-    else if (kind === KIND_TRIM) this.#setTrim(readTrim(view, at, bytes), end);
-    else if (kind === KIND_TIME) this.#memory.setWord(WORD.LOG_TIME, Math.max(this.timeMs, readTime(view, at, bytes) ?? 0));
-    else if (kind === KIND_POLICY) this.#setPolicy(readPolicy(view, at, bytes) ?? NO_POLICY);
+  /** Folds the control entry at address `at`, which ends at log offset `end`. */
+  apply(at: number, end: number, view = this.#view): void {
+    const kindSize = kindSizeAt(view, at);
+    const { state } = this;
+    const next = foldControl(state, view, at, kindSize);
+    if (kindOf(kindSize) === KIND_STATE) this.#meetState(state, next);
+    this.#set(next, next.trim.start === state.trim.start ? this.trimEnd : end);
   }
 
   /**
@@ -215,39 +204,28 @@ export class LogFold {
   }
 
   /** A state entry is a leader's fold at the same place: it must be this node's. Time may have gone on, and a restore makes another generation. */
-  #meetState(told: LogState | undefined, end: number): void {
-    assert(told !== undefined, 'a state entry was looked at before it is folded');
-    if (this.level > 0) {
-      const { state } = this;
-      const isAnother = told.generation.number > state.generation.number;
-      const own: LogState = {
-        ...state,
-        timeMs: Math.max(state.timeMs, told.timeMs),
-        generation: isAnother ? told.generation : state.generation,
-      };
-      if (!isSameState(own, told)) {
-        this.difference = `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
-      }
-    }
+  #meetState(state: LogState, told: LogState): void {
+    assert(told !== state, 'a state entry was looked at before it is folded');
     this.toldDataEnd = told.dataEnd;
-    const isNews = told.trim.start !== this.trim.start;
-    this.#set(told, isNews ? end : this.trimEnd);
+    if (state.level === 0) return;
+    const isAnother = told.generation.number > state.generation.number;
+    const own: LogState = {
+      ...state,
+      timeMs: Math.max(state.timeMs, told.timeMs),
+      generation: isAnother ? told.generation : state.generation,
+    };
+    if (isSameState(own, told)) return;
+    this.difference = `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
   }
 
   #set({ trim, timeMs, level, generation, policy }: Omit<LogState, 'dataEnd' | 'before'>, trimEnd: number): void {
     const memory = this.#memory;
     memory.setWord(WORD.LOG_LEVEL, level);
     memory.setWord(WORD.LOG_TIME, timeMs);
-    this.#putTrim(trim, trimEnd);
+    const { start, dataEnd } = this.trim;
+    if (trim.start !== start || trim.dataEnd !== dataEnd || trimEnd !== this.trimEnd) this.#putTrim(trim, trimEnd);
     this.#setPolicy(policy);
     this.#setGeneration(generation);
-  }
-
-  #setTrim(trim: TrimEntry | undefined, end: number): void {
-    assert(trim !== undefined, 'a trim entry was looked at before it is folded');
-    // The one that trims more holds: a trim that was ordered late takes nothing back.
-    if (trim.start <= this.trim.start) return;
-    this.#putTrim(trim, end);
   }
 
   #putTrim({ start, dataEnd }: TrimEntry, end: number): void {

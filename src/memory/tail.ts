@@ -9,6 +9,7 @@ import {
   ENTRY_TERM_AT,
   INDEX_INTERVAL_BYTES,
   KIND_DATA,
+  KIND_NOOP,
   KIND_STATE,
   KIND_TIME,
   MAX_PAYLOAD_BYTES,
@@ -267,7 +268,7 @@ export class Tail {
       points += 1;
     }
     this.#putHead(at - headBytes, term, tail, nowMs);
-    this.fold.apply(kind, at + ENTRY_HEADER_BYTES, payload.length, tail + headBytes + bytes);
+    if (kind !== KIND_NOOP) this.fold.apply(at, tail + headBytes + bytes);
     this.#publish(slot, tail, headBytes + bytes, 1, points, 0, this.#timeOf(nowMs));
     return 'ordered';
   }

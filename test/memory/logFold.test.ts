@@ -270,7 +270,6 @@ describe('a log that describes itself', () => {
     leader.append([HALF], START_MS, random);
     follower.follow(leader);
     // One of the two has lost a policy.
-    leader.tail.fold.apply(KIND_POLICY, leader.memory.map.slotAt(0), 0, 0);
     leader.memory.setWord(WORD.POLICY_BYTES, 9);
     leader.append([HALF], START_MS, random);
     expect(follower.follow(leader)).toBe('ordered');

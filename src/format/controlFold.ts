@@ -1,0 +1,41 @@
+// The rule by which control entries make the state of a log: one for nodes, which keep the state in shared memory, and for backups.
+
+import { ENTRY_HEADER_BYTES, KIND_POLICY, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { NO_INSTANCE, NO_TERM } from '../core/ids.ts';
+import { type LogState, NO_POLICY, NO_TRIM, readPolicy, readState, readTime, readTrim } from './controlEntries.ts';
+import { kindOf, payloadBytesOf } from './entry.ts';
+
+/** What is known of a log of which nothing was told: its level is 0. */
+export const UNTOLD: LogState = {
+  dataEnd: 0,
+  before: NO_TERM,
+  trim: NO_TRIM,
+  timeMs: 0,
+  level: 0,
+  generation: { number: 0, id: NO_INSTANCE },
+  policy: NO_POLICY,
+};
+
+/**
+ * The state of a log after the control entry at byte `at` of `view`, whose word of kind and size is `kindSize`, where it was `state` before. Where the
+ * data ends and whose the last entry is, only state entries change here. Returns `state` itself where the entry changes nothing: also one that is not
+ * well-formed, and, while nothing was told, any that is not a state entry.
+ */
+export function foldControl(state: LogState, view: DataView, at: number, kindSize: number): LogState {
+  const kind = kindOf(kindSize);
+  const payloadAt = at + ENTRY_HEADER_BYTES;
+  const bytes = payloadBytesOf(kindSize);
+  if (kind === KIND_STATE) return readState(view, payloadAt, bytes) ?? state;
+  if (state.level === 0) return state;
+  if (kind === KIND_TRIM) {
+    // The one that trims more holds: a trim that was ordered late takes nothing back.
+    const trim = readTrim(view, payloadAt, bytes);
+    return trim !== undefined && trim.start > state.trim.start ? { ...state, trim } : state;
+  }
+  if (kind === KIND_TIME) {
+    const timeMs = readTime(view, payloadAt, bytes) ?? 0;
+    return timeMs > state.timeMs ? { ...state, timeMs } : state;
+  }
+  if (kind === KIND_POLICY) return { ...state, policy: readPolicy(view, payloadAt, bytes) ?? state.policy };
+  return state;
+}
