@@ -3,11 +3,12 @@
 //
 //   trim    0 u64 start │ 8 u64 data end before it
 //   time    0 u64 Unix ms
+//   seal    0 u64 base │ 8 u64 end │ 16 SHA-256 of the entries [base, end) │ 48 that of the seal before
 //   policy  0 u64 bytes to keep │ 8 u64 age to keep, ms        0: no bound
 //   state   sections: 0 u16 type │ 2 u16 zero │ 4 u32 length │ 8 value; types ascend
 
-import { KIND_CONTINUED, KIND_POLICY, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
-import { getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
+import { KIND_CONTINUED, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
@@ -24,6 +25,21 @@ export interface TrimEntry {
 export interface Policy {
   readonly bytes: number;
   readonly ageMs: number;
+}
+
+/** What the entries of a segment are: by it, a copy is checked alone. */
+export interface Seal {
+  /** Log offsets: the segment's. */
+  readonly base: number;
+  readonly end: number;
+  /** SHA-256 of the entries [base, end), as they stand in the log: 64 hexadecimal digits. */
+  readonly digest: string;
+}
+
+/** A seal, as its entry has it. */
+export interface SealEntry extends Seal {
+  /** The digest of the seal before; zeros: there is none. */
+  readonly before: string;
 }
 
 /** Which of the logs that went on from one. A restore makes another. */
@@ -44,6 +60,8 @@ export interface LogState {
   readonly trim: TrimEntry;
   /** The log's time, Unix ms: never falls along the log. */
   readonly timeMs: number;
+  /** The last one; zeros while there was none. */
+  readonly seal: Seal;
   readonly level: number;
   readonly generation: Generation;
   /** Zeros while none was set. */
@@ -52,6 +70,10 @@ export interface LogState {
 
 /** A log that was never trimmed. */
 export const NO_TRIM: TrimEntry = { start: 0, dataEnd: 0 };
+/** No digest, before the first seal. */
+export const NO_DIGEST = '0'.repeat(64);
+/** A log of which no segment was sealed yet by an entry. */
+export const NO_SEAL: Seal = { base: 0, end: 0, digest: NO_DIGEST };
 /** A log of which nothing is removed automatically. */
 export const NO_POLICY: Policy = { bytes: 0, ageMs: 0 };
 const TWO_TO_32 = 0x1_0000_0000;
@@ -67,12 +89,15 @@ export const LOG_LEVEL = 1;
 
 export const TRIM_PAYLOAD_BYTES = 16;
 export const TIME_PAYLOAD_BYTES = 8;
+export const SEAL_PAYLOAD_BYTES = 80;
+export const SEAL_DIGEST_BYTES = 32;
 export const POLICY_PAYLOAD_BYTES = 16;
 const SECTION_HEADER_BYTES = 8;
 
 const BEFORE = 1;
 const TRIM = 2;
 const TIME = 3;
+const SEAL = 4;
 const LEVEL = 5;
 const GENERATION = 6;
 const POLICY = 9;
@@ -81,17 +106,22 @@ const LENGTHS: Readonly<Record<number, number>> = {
   [BEFORE]: 24,
   [TRIM]: TRIM_PAYLOAD_BYTES,
   [TIME]: TIME_PAYLOAD_BYTES,
+  [SEAL]: 48,
   [LEVEL]: 4,
   [GENERATION]: 16,
   [POLICY]: POLICY_PAYLOAD_BYTES,
 };
 
 const isTrimmed = ({ start }: TrimEntry): boolean => start > 0;
+const isSealed = ({ end }: Seal): boolean => end > 0;
 const isPolicy = ({ bytes, ageMs }: Policy): boolean => bytes > 0 || ageMs > 0;
 
 /** Bytes of the payload of a state entry. */
-export function stateBytes(state: Pick<LogState, 'trim' | 'policy'>): number {
-  const types = [BEFORE, ...(isTrimmed(state.trim) ? [TRIM] : []), TIME, LEVEL, GENERATION, ...(isPolicy(state.policy) ? [POLICY] : [])];
+export function stateBytes(state: Pick<LogState, 'trim' | 'seal' | 'policy'>): number {
+  const types = [BEFORE, TIME, LEVEL, GENERATION];
+  if (isTrimmed(state.trim)) types.push(TRIM);
+  if (isSealed(state.seal)) types.push(SEAL);
+  if (isPolicy(state.policy)) types.push(POLICY);
   return types.reduce((sum, type) => sum + SECTION_HEADER_BYTES + (LENGTHS[type] ?? 0), 0);
 }
 
@@ -107,6 +137,43 @@ export function readTrim(view: DataView, at: number, bytes: number): TrimEntry |
   const start = getOffset(view, at);
   const dataEnd = getOffset(view, at + 8);
   return start <= MAX_LOG_OFFSET && dataEnd <= start ? { start, dataEnd } : undefined;
+}
+
+function writeSealed(view: DataView, at: number, { base, end, digest }: Seal): void {
+  setOffset(view, at, base);
+  setOffset(view, at + 8, end);
+  writeDigest(view, at + 16, digest);
+}
+
+function readSealed(view: DataView, at: number): Seal | undefined {
+  const base = getOffset(view, at);
+  const end = getOffset(view, at + 8);
+  return base < end && end <= MAX_LOG_OFFSET ? { base, end, digest: readDigest(view, at + 16) } : undefined;
+}
+
+function writeDigest(view: DataView, at: number, digest: string): void {
+  new Uint8Array(view.buffer, view.byteOffset + at, SEAL_DIGEST_BYTES).set(fromHex(digest));
+}
+
+function readDigest(view: DataView, at: number): string {
+  return toHex(new Uint8Array(view.buffer, view.byteOffset + at, SEAL_DIGEST_BYTES));
+}
+
+/** Writes the payload of a seal entry at `at`. */
+export function writeSeal(view: DataView, at: number, seal: SealEntry): void {
+  writeSealed(view, at, seal);
+  writeDigest(view, at + 48, seal.before);
+}
+
+/** The seal in the payload at `at`; undefined when no seal is of that form. */
+export function readSeal(view: DataView, at: number, bytes: number): SealEntry | undefined {
+  const sealed = bytes === SEAL_PAYLOAD_BYTES ? readSealed(view, at) : undefined;
+  return sealed === undefined ? undefined : { ...sealed, before: readDigest(view, at + 48) };
+}
+
+/** Whether `next` may follow `last`: segments are sealed in their order, each once. */
+export function maySeal(last: Seal, next: SealEntry): boolean {
+  return next.base >= last.end && next.before === last.digest;
 }
 
 /** Writes the payload of a policy entry at `at`. */
@@ -154,6 +221,7 @@ export function writeState(view: DataView, at: number, state: LogState): void {
   });
   if (isTrimmed(state.trim)) section(TRIM, (valueAt) => writeTrim(view, valueAt, state.trim));
   section(TIME, (valueAt) => writeTime(view, valueAt, state.timeMs));
+  if (isSealed(state.seal)) section(SEAL, (valueAt) => writeSealed(view, valueAt, state.seal));
   section(LEVEL, (valueAt) => view.setUint32(valueAt, state.level, true));
   section(GENERATION, (valueAt) => {
     view.setUint32(valueAt, state.generation.number, true);
@@ -209,13 +277,15 @@ export function readState(view: DataView, at: number, bytes: number): LogState |
   const timeMs = readTime(view, timeAt, TIME_PAYLOAD_BYTES);
   const trimAt = sections.get(TRIM);
   const trim = trimAt === undefined ? NO_TRIM : readTrim(view, trimAt, TRIM_PAYLOAD_BYTES);
+  const sealAt = sections.get(SEAL);
+  const seal = sealAt === undefined ? NO_SEAL : readSealed(view, sealAt);
   const policyAt = sections.get(POLICY);
   const policy = policyAt === undefined ? NO_POLICY : readPolicy(view, policyAt, POLICY_PAYLOAD_BYTES);
   const level = view.getUint32(levelAt, true);
   const generation = { number: view.getUint32(generationAt, true), id: readInstance(view, generationAt + 8) };
-  if (before === undefined || timeMs === undefined || trim === undefined || policy === undefined || level < 1) return undefined;
-  if (level > LOG_LEVEL || generation.number < 1) return undefined;
-  return { ...before, trim, timeMs, level, generation, policy };
+  if (before === undefined || timeMs === undefined || trim === undefined || seal === undefined || policy === undefined) return undefined;
+  if (level < 1 || level > LOG_LEVEL || generation.number < 1) return undefined;
+  return { ...before, trim, timeMs, seal, level, generation, policy };
 }
 
 /** Whether the payload at `at` of an entry of `kind` is what entries of that kind have; true for kinds that are not of this file. */
@@ -227,6 +297,8 @@ export function isWellFormed(view: DataView, at: number, kind: number, bytes: nu
       return readTime(view, at, bytes) !== undefined;
     case KIND_STATE:
       return readState(view, at, bytes) !== undefined;
+    case KIND_SEAL:
+      return readSeal(view, at, bytes) !== undefined;
     case KIND_POLICY:
       return readPolicy(view, at, bytes) !== undefined;
     default:
@@ -238,6 +310,13 @@ export function isWellFormed(view: DataView, at: number, kind: number, bytes: nu
 export function trimPayload(trim: TrimEntry): Uint8Array {
   const bytes = new Uint8Array(TRIM_PAYLOAD_BYTES);
   writeTrim(viewOf(bytes), 0, trim);
+  return bytes;
+}
+
+/** The payload of a seal entry. */
+export function sealPayload(seal: SealEntry): Uint8Array {
+  const bytes = new Uint8Array(SEAL_PAYLOAD_BYTES);
+  writeSeal(viewOf(bytes), 0, seal);
   return bytes;
 }
 

@@ -1,8 +1,19 @@
 // The rule by which control entries make the state of a log: one for nodes, which keep the state in shared memory, and for backups.
 
-import { ENTRY_HEADER_BYTES, KIND_POLICY, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
 import { NO_INSTANCE, NO_TERM } from '../core/ids.ts';
-import { type LogState, NO_POLICY, NO_TRIM, readPolicy, readState, readTime, readTrim } from './controlEntries.ts';
+import {
+  type LogState,
+  maySeal,
+  NO_POLICY,
+  NO_SEAL,
+  NO_TRIM,
+  readPolicy,
+  readSeal,
+  readState,
+  readTime,
+  readTrim,
+} from './controlEntries.ts';
 import { kindOf, payloadBytesOf } from './entry.ts';
 
 /** What is known of a log of which nothing was told: its level is 0. */
@@ -11,6 +22,7 @@ export const UNTOLD: LogState = {
   before: NO_TERM,
   trim: NO_TRIM,
   timeMs: 0,
+  seal: NO_SEAL,
   level: 0,
   generation: { number: 0, id: NO_INSTANCE },
   policy: NO_POLICY,
@@ -35,6 +47,11 @@ export function foldControl(state: LogState, view: DataView, at: number, kindSiz
   if (kind === KIND_TIME) {
     const timeMs = readTime(view, payloadAt, bytes) ?? 0;
     return timeMs > state.timeMs ? { ...state, timeMs } : state;
+  }
+  if (kind === KIND_SEAL) {
+    const seal = readSeal(view, payloadAt, bytes);
+    if (seal === undefined || !maySeal(state.seal, seal)) return state;
+    return { ...state, seal: { base: seal.base, end: seal.end, digest: seal.digest } };
   }
   if (kind === KIND_POLICY) return { ...state, policy: readPolicy(view, payloadAt, bytes) ?? state.policy };
   return state;

@@ -2,9 +2,17 @@
 // owns the log's end changes it, and only as it puts a control entry there; it is made anew where the log's end is found or moved back. What
 // follows from a trim waits until the entry is committed; that is the business of others.
 
-import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_DATA, KIND_NOOP, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import {
+  ENTRY_HEADER_BYTES,
+  ENTRY_OVERHEAD_BYTES,
+  KIND_DATA,
+  KIND_NOOP,
+  KIND_SEAL,
+  KIND_STATE,
+  SEGMENT_HEADER_BYTES,
+} from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
-import { viewOf } from '../core/bytes.ts';
+import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import {
   type Generation,
@@ -13,9 +21,12 @@ import {
   LOG_LEVEL,
   type LogState,
   NO_POLICY,
+  NO_SEAL,
   NO_TRIM,
   type Policy,
   readState,
+  SEAL_DIGEST_BYTES,
+  type Seal,
   stateBytes,
   type TrimEntry,
   writeState,
@@ -28,7 +39,9 @@ import type { TailMemory } from './tailMemory.ts';
 
 const TIME_ENTRY_PAYLOAD_BYTES = 8;
 
-const textOf = (state: LogState): string => JSON.stringify(state);
+const textOf = (state: LogState | Seal): string => JSON.stringify(state);
+
+const isSameSeal = (left: Seal, right: Seal): boolean => left.base === right.base && left.end === right.end && left.digest === right.digest;
 
 export class LogFold {
   readonly #memory: TailMemory;
@@ -62,6 +75,21 @@ export class LogFold {
     return this.#memory.word(WORD.TRIM_END);
   }
 
+  /** The last segment that the log seals. */
+  get seal(): Seal {
+    const digest = toHex(this.#sealDigest);
+    return { base: this.#memory.word(WORD.SEAL_BASE), end: this.#memory.word(WORD.SEAL_END), digest };
+  }
+
+  get #sealDigest(): Uint8Array {
+    return this.#memory.bytes.subarray(WORD.SEAL_DIGEST, WORD.SEAL_DIGEST + SEAL_DIGEST_BYTES);
+  }
+
+  /** Log offset of the end of the entry that says {@link seal}. */
+  get sealedBy(): number {
+    return this.#memory.word(WORD.SEALED_BY);
+  }
+
   get policy(): Policy {
     return { bytes: this.#memory.word(WORD.POLICY_BYTES), ageMs: this.#memory.word(WORD.POLICY_AGE) };
   }
@@ -73,8 +101,8 @@ export class LogFold {
   /** The state at the log's end. */
   get state(): LogState {
     const { dataEnd, lastEntry } = this.#memory;
-    const { trim, timeMs, level, generation, policy } = this;
-    return { dataEnd, before: lastEntry, trim, timeMs, level, generation, policy };
+    const { trim, timeMs, seal, level, generation, policy } = this;
+    return { dataEnd, before: lastEntry, trim, timeMs, seal, level, generation, policy };
   }
 
   /** Bytes of a state entry at the log's end. */
@@ -94,14 +122,21 @@ export class LogFold {
    * in a moment.
    */
   get settledTrim(): (TrimEntry & { readonly end: number }) | undefined {
-    const version = this.#memory.word32(STATE.TRIM_VERSION);
+    const version = this.#memory.word32(STATE.STATE_VERSION);
     const found = { ...this.trim, end: this.trimEnd };
-    return version % 2 === 0 && this.#memory.word32(STATE.TRIM_VERSION) === version ? found : undefined;
+    return version % 2 === 0 && this.#memory.word32(STATE.STATE_VERSION) === version ? found : undefined;
+  }
+
+  /** The last seal of the log, and where the entry ends that says so: as {@link settledTrim}. */
+  get settledSeal(): (Seal & { readonly by: number }) | undefined {
+    const version = this.#memory.word32(STATE.STATE_VERSION);
+    const found = { ...this.seal, by: this.sealedBy };
+    return version % 2 === 0 && this.#memory.word32(STATE.STATE_VERSION) === version ? found : undefined;
   }
 
   /** Nothing is known of the log: it has no entries, or none that say anything. Clients go on to be told the generation that they knew. */
   reset(): void {
-    this.#set({ trim: NO_TRIM, timeMs: 0, level: 0, generation: this.generation, policy: NO_POLICY }, 0);
+    this.#set({ trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, generation: this.generation, policy: NO_POLICY }, 0, 0);
   }
 
   /** Moves the log's time up to `nowMs`, if that is later, and writes the payload of an entry that says so at address `at`. Returns its bytes. */
@@ -166,7 +201,11 @@ export class LogFold {
     const { state } = this;
     const next = foldControl(state, view, at, kindSize);
     if (kindOf(kindSize) === KIND_STATE) this.#meetState(state, next);
-    this.#set(next, next.trim.start === state.trim.start ? this.trimEnd : end);
+    if (kindOf(kindSize) === KIND_SEAL && next === state) {
+      this.difference = `its leader sealed a segment out of turn, after ${textOf(state.seal)}: this node passes over it`;
+    }
+    const trimEnd = next.trim.start === state.trim.start ? this.trimEnd : end;
+    this.#set(next, trimEnd, next.seal.end === state.seal.end ? this.sealedBy : end);
   }
 
   /**
@@ -218,23 +257,34 @@ export class LogFold {
     this.difference = `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
   }
 
-  #set({ trim, timeMs, level, generation, policy }: Omit<LogState, 'dataEnd' | 'before'>, trimEnd: number): void {
+  #set({ trim, timeMs, seal, level, generation, policy }: Omit<LogState, 'dataEnd' | 'before'>, trimEnd: number, sealedBy: number): void {
     const memory = this.#memory;
     memory.setWord(WORD.LOG_LEVEL, level);
     memory.setWord(WORD.LOG_TIME, timeMs);
     const { start, dataEnd } = this.trim;
     if (trim.start !== start || trim.dataEnd !== dataEnd || trimEnd !== this.trimEnd) this.#putTrim(trim, trimEnd);
+    if (!isSameSeal(seal, this.seal) || sealedBy !== this.sealedBy) this.#putSeal(seal, sealedBy);
     this.#setPolicy(policy);
     this.#setGeneration(generation);
   }
 
   #putTrim({ start, dataEnd }: TrimEntry, end: number): void {
     const memory = this.#memory;
-    memory.addWord32(STATE.TRIM_VERSION, 1);
+    memory.addWord32(STATE.STATE_VERSION, 1);
     memory.setWord(WORD.TRIM_START, start);
     memory.setWord(WORD.TRIM_DATA_END, dataEnd);
     memory.setWord(WORD.TRIM_END, end);
-    memory.addWord32(STATE.TRIM_VERSION, 1);
+    memory.addWord32(STATE.STATE_VERSION, 1);
+  }
+
+  #putSeal({ base, end, digest }: Seal, by: number): void {
+    const memory = this.#memory;
+    memory.addWord32(STATE.STATE_VERSION, 1);
+    memory.setWord(WORD.SEAL_BASE, base);
+    memory.setWord(WORD.SEAL_END, end);
+    memory.setWord(WORD.SEALED_BY, by);
+    this.#sealDigest.set(fromHex(digest));
+    memory.addWord32(STATE.STATE_VERSION, 1);
   }
 
   #setPolicy({ bytes, ageMs }: Policy): void {

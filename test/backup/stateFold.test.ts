@@ -6,6 +6,7 @@ import { StateFold } from '../../src/backup/stateFold.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import {
   type LogState,
+  NO_SEAL,
   policyPayload,
   readState,
   stateBytes,
@@ -25,6 +26,7 @@ const STATE: LogState = {
   timeMs: 1_700_000_000_000,
   level: 1,
   generation: { number: 4, id: 'aaaaaaaaaaaaaaaa' },
+  seal: NO_SEAL,
   policy: { bytes: 0, ageMs: 0 },
 };
 const AFTER = { term: 7, leader: 'fedcba9876543210' };

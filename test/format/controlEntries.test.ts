@@ -1,17 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { KIND_NOOP, KIND_POLICY, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { KIND_NOOP, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import {
   isWellFormed,
   type LogState,
+  maySeal,
+  NO_DIGEST,
   NO_POLICY,
+  NO_SEAL,
   NO_TRIM,
   policyPayload,
   readPolicy,
+  readSeal,
   readState,
   readTime,
   readTrim,
+  sealPayload,
   stateBytes,
   trimPayload,
   writeState,
@@ -19,6 +24,7 @@ import {
 } from '../../src/format/controlEntries.ts';
 import { bytesOf, hexOf } from './hex.ts';
 
+const DIGEST = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f';
 const GENERATION = { number: 1, id: '0123456789abcdef' };
 
 const FIRST: LogState = {
@@ -26,6 +32,7 @@ const FIRST: LogState = {
   before: NO_TERM,
   trim: NO_TRIM,
   timeMs: 0x19a_0000_0000,
+  seal: NO_SEAL,
   level: 1,
   generation: GENERATION,
   policy: NO_POLICY,
@@ -36,6 +43,7 @@ const FULL: LogState = {
   before: { term: 7, leader: 'fedcba9876543210' },
   trim: { start: 0x1_0000_0000, dataEnd: 0xffff_fff0 },
   timeMs: 0x19a_0000_0001,
+  seal: { base: 0xffff_0000, end: 0x1_1234_0000, digest: DIGEST },
   level: 1,
   generation: { number: 2, id: '00000000000000aa' },
   policy: { bytes: 0x2_0000_0000, ageMs: 604_800_000 },
@@ -52,6 +60,7 @@ const FULL_BYTES = bytesOf(`
   0100 0000 18000000  8967452301000000 07000000 00000000 fedcba9876543210
   0200 0000 10000000  0000000001000000 f0ffffff00000000
   0300 0000 08000000  010000009a010000
+  0400 0000 30000000  0000ffff00000000 0000341201000000 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
   0500 0000 04000000  01000000
   0600 0000 10000000  02000000 00000000 00000000000000aa
   0900 0000 10000000  0000000002000000 00840c2400000000
@@ -83,10 +92,12 @@ describe('state entry', () => {
     ['a start above 2^53 - 1', 46, 0x80],
     ['a data end after the start', 52, 2],
     ['a time above 2^53 - 1', 70, 0x80],
-    ['level 0', 80, 0],
-    ['a level of a newer build', 80, 2],
-    ['generation 0', 92, 0],
-    ['a policy above 2^53 - 1', 122, 0x80],
+    ['a seal that ends before it begins', 92, 0],
+    ['a seal that ends above 2^53 - 1', 94, 0x80],
+    ['level 0', 136, 0],
+    ['a level of a newer build', 136, 2],
+    ['generation 0', 148, 0],
+    ['a policy above 2^53 - 1', 178, 0x80],
   ])('with %s it is none', (_name, at, byte) => {
     const bytes = FULL_BYTES.slice();
     bytes[at] = byte;
@@ -127,6 +138,34 @@ it('time entry: golden bytes, and what is none', () => {
   expect(readTime(viewOf(bytes), 0, 8)).toBeUndefined();
 });
 
+it('seal entry: golden bytes, and what is none', () => {
+  const seal = { base: 0x1_0000_0000, end: 0x1_2345_6789, digest: DIGEST, before: 'ff'.repeat(32) };
+  const golden = bytesOf(`0000000001000000 8967452301000000 ${DIGEST} ${'ff'.repeat(32)}`);
+  expect(hexOf(sealPayload(seal))).toBe(hexOf(golden));
+  expect(readSeal(viewOf(golden), 0, 80)).toEqual(seal);
+  expect(readSeal(viewOf(golden), 0, 79)).toBeUndefined();
+  for (const [at, byte] of [
+    [7, 0x80],
+    [12, 0],
+    [14, 0x80],
+  ] as const) {
+    const bytes = golden.slice();
+    bytes[at] = byte;
+    expect(readSeal(viewOf(bytes), 0, 80), `byte ${at}`).toBeUndefined();
+  }
+});
+
+it('segments are sealed in their order, each once', () => {
+  const seal = { base: 0, end: 100, digest: DIGEST, before: NO_DIGEST };
+  expect(maySeal(NO_SEAL, seal)).toBe(true);
+  expect(maySeal(NO_SEAL, { ...seal, before: DIGEST })).toBe(false);
+  expect(maySeal(seal, { ...seal, before: DIGEST })).toBe(false);
+  expect(maySeal(seal, { base: 100, end: 200, digest: DIGEST, before: DIGEST })).toBe(true);
+  // What was trimmed before it was sealed is left out.
+  expect(maySeal(seal, { base: 150, end: 200, digest: DIGEST, before: DIGEST })).toBe(true);
+  expect(maySeal(seal, { base: 99, end: 200, digest: DIGEST, before: DIGEST })).toBe(false);
+});
+
 it('policy entry: golden bytes, and what is none', () => {
   const golden = bytesOf('0000000002000000 00840c2400000000');
   expect(hexOf(policyPayload({ bytes: 0x2_0000_0000, ageMs: 604_800_000 }))).toBe(hexOf(golden));
@@ -142,6 +181,6 @@ it('policy entry: golden bytes, and what is none', () => {
 it('whether a payload is what its kind has', () => {
   const view = viewOf(FULL_BYTES);
   expect(isWellFormed(view, 0, KIND_STATE, FULL_BYTES.length)).toBe(true);
-  for (const kind of [KIND_STATE, KIND_TRIM, KIND_TIME, KIND_POLICY]) expect(isWellFormed(view, 0, kind, 3)).toBe(false);
+  for (const kind of [KIND_STATE, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_POLICY]) expect(isWellFormed(view, 0, kind, 3)).toBe(false);
   expect(isWellFormed(view, 0, KIND_NOOP, 3)).toBe(true);
 });

@@ -16,7 +16,16 @@ import {
 } from '../../assembly/layout.ts';
 import { clientCapacityBytes } from '../../src/core/config.ts';
 import { TIME_ENTRY_BYTES } from '../../src/core/limits.ts';
-import { LOG_LEVEL, NO_POLICY, NO_TRIM, policyPayload, readState, readTime, trimPayload } from '../../src/format/controlEntries.ts';
+import {
+  LOG_LEVEL,
+  NO_POLICY,
+  NO_SEAL,
+  NO_TRIM,
+  policyPayload,
+  readState,
+  readTime,
+  trimPayload,
+} from '../../src/format/controlEntries.ts';
 import { entryBytesAt, kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
@@ -135,7 +144,16 @@ describe('a log that describes itself', () => {
     ]);
     expect([leader.tail.from, leader.tail.first, leader.tail.end, leader.tail.count]).toEqual([0, STATE_ENTRY_BYTES, LOG_HEAD_BYTES, 1]);
     const before = { term: 0, leader: '0'.repeat(16) };
-    const state = { dataEnd: 0, before, trim: NO_TRIM, timeMs: START_MS, level: LOG_LEVEL, generation: GENERATION, policy: NO_POLICY };
+    const state = {
+      dataEnd: 0,
+      before,
+      trim: NO_TRIM,
+      seal: NO_SEAL,
+      timeMs: START_MS,
+      level: LOG_LEVEL,
+      generation: GENERATION,
+      policy: NO_POLICY,
+    };
     expect(stateOf(leader.entries()[0]?.payload ?? new Uint8Array())).toEqual(state);
     expect([leader.tail.fold.level, leader.memory.dataEnd]).toEqual([1, 0]);
     leader.check();

@@ -1,7 +1,7 @@
 // A leader of a newer build sends entries on which this build does not act: a follower stores nothing of them, and stops.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { KIND_CONFIGURATION, KIND_CONTINUED, KIND_DATA, KIND_SEAL } from '../../assembly/layout.ts';
+import { KIND_CONFIGURATION, KIND_CONTINUED, KIND_DATA, KIND_SESSION } from '../../assembly/layout.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { stampNoOp } from '../crash/batches.ts';
@@ -37,7 +37,7 @@ function send(prevOffset: number, entries: Uint8Array): unknown {
 }
 
 describe('a follower', () => {
-  it.each([KIND_CONFIGURATION, KIND_SEAL | KIND_CONTINUED, 63, 100])(
+  it.each([KIND_CONFIGURATION, KIND_SESSION | KIND_CONTINUED, 63, 100])(
     'stores nothing of a message with an entry of kind %i, and ends with NEWER_FORMAT',
     (kind) => {
       const noOp = stampNoOp(OTHER_LEADER, 1, 0);
@@ -51,9 +51,9 @@ describe('a follower', () => {
   );
 
   it('does so, too, where the entry begins a term in the place of the no-op', () => {
-    expect(send(0, entriesAt(0, [KIND_SEAL, KIND_DATA]))).toMatchObject({
+    expect(send(0, entriesAt(0, [KIND_SESSION, KIND_DATA]))).toMatchObject({
       code: 'NEWER_FORMAT',
-      details: { offset: 0, kind: KIND_SEAL },
+      details: { offset: 0, kind: KIND_SESSION },
     });
     expect(memory.tail).toBe(0);
   });
@@ -63,7 +63,7 @@ describe('a follower', () => {
     expect(send(0, entriesAt(0, [KIND_DATA]))).toBeUndefined();
     expect(memory.tail).toBe(0);
     expect(send(0, noOp)).toBeUndefined();
-    const damaged = entriesAt(noOp.length, [KIND_DATA, KIND_SEAL]).with(24, 9);
+    const damaged = entriesAt(noOp.length, [KIND_DATA, KIND_SESSION]).with(24, 9);
     expect(send(noOp.length, damaged)).toBeUndefined();
     expect(memory.tail).toBe(noOp.length);
     expect(send(noOp.length, entriesAt(noOp.length, [KIND_DATA]))).toBeUndefined();
