@@ -266,6 +266,10 @@ export const STOP_QUIET_MS = 20;
 /** Cold reads that run at once; each has a buffer of its own in shared memory. */
 export const COLD_READERS = 2;
 
+/** Bytes of a sealed segment that are examined in one go, on the thread that also makes files ahead; and a look this often whether appends still wait. */
+export const EXAMINE_BYTES = 1024 * 1024;
+export const EXAMINE_BUSY_MS = 20;
+
 /** Downloads of sealed segments over HTTP at once; more get 503, unless one is cut for them that has taken nothing for so long. */
 export const MAX_SEGMENT_DOWNLOADS = 256;
 export const SEGMENT_DOWNLOAD_STALLED_MS = 1_000;

@@ -190,11 +190,13 @@ export interface MemoryMap {
   coldAt(buffer: number): number;
   /** Address of a buffer to feed other nodes from, 0 to FEED_READERS - 1. */
   feedAt(buffer: number): number;
+  /** The last cold buffer, which sealed segments are examined in: all of it is whole pages. */
+  readonly workBuffer: number;
   readonly coldBytes: number;
   readonly totalBytes: number;
 }
 
-const COLD_BUFFERS = COLD_READERS + FEED_READERS;
+const COLD_BUFFERS = COLD_READERS + FEED_READERS + 1;
 
 function align(address: number, to: number): number {
   return Math.ceil(address / to) * to;
@@ -228,6 +230,7 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
     coldResultAt: (buffer) => coldResultsAt + buffer * resultBytes,
     coldAt: (buffer) => coldAt + buffer * coldBytes,
     feedAt: (buffer) => coldAt + (COLD_READERS + buffer) * coldBytes,
+    workBuffer: COLD_BUFFERS - 1,
     coldBytes,
     totalBytes: coldAt + COLD_BUFFERS * coldBytes,
   };

@@ -17,6 +17,8 @@ export interface Disk {
    * file and in memory.
    */
   openDirect(path: string): FileHandle;
+  /** Opens an existing file for reading past the page cache, where the file system can. Every read must then be of whole DIRECT_BYTES, as a write is. */
+  openDirectRead(path: string): FileHandle;
   /** Makes a new file; fails when it exists. Its name is durable only after {@link syncDirectory}. */
   create(path: string): FileHandle;
   close(file: FileHandle): void;

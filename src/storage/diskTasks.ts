@@ -2,6 +2,7 @@
 // task rejects with a LogError when the disk fails it.
 
 import type { TrimEntry } from '../format/controlEntries.ts';
+import type { Examined, ExamineRequest } from './examiner.ts';
 import type { ColdRange } from './segmentReader.ts';
 import type { SegmentOutcome } from './segmentTask.ts';
 import type { Truncation } from './truncation.ts';
@@ -27,6 +28,8 @@ export interface DiskTasks {
   freeBytes(): Promise<number>;
   /** Where a trim to `offset`, which the sealed segment at `base` holds or ends at, begins the log. Takes the cold buffer `buffer`. */
   findBatch(request: { readonly base: number; readonly offset: number; readonly buffer: number }): Promise<TrimEntry>;
+  /** Examines one piece of a sealed segment, past the page cache; see {@link Examiner}. One at a time, whatever the purpose. */
+  examine(request: ExamineRequest): Promise<Examined>;
   /** Reads entries into the cold buffer `buffer`; resolves to their bytes. */
   readCold(request: { readonly range: ColdRange; readonly buffer: number }): Promise<number>;
 }

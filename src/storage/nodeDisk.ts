@@ -4,7 +4,7 @@ import * as fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { isOutOfDescriptors, RAISE_LIMIT } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
-import { type Disk, type FileHandle, notOurs } from './disk.ts';
+import { DIRECT_BYTES, type Disk, type FileHandle, notOurs } from './disk.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the disk: make room and start again; nothing that was acknowledged is lost',
@@ -41,6 +41,8 @@ const pauseWord = new Int32Array(new SharedArrayBuffer(4));
 export class NodeDisk implements Disk {
   /** Paths of open files, for error texts. */
   readonly #paths = new Map<FileHandle, string>();
+  /** Files that are read past the page cache. */
+  readonly #direct = new Set<FileHandle>();
   readonly #patienceMs: number;
 
   /**
@@ -117,6 +119,17 @@ export class NodeDisk implements Disk {
     }
   }
 
+  openDirectRead(path: string): FileHandle {
+    try {
+      const file = this.#openFile(path, fs.constants.O_RDONLY | fs.constants.O_DIRECT);
+      this.#direct.add(file);
+      return file;
+    } catch (thrown) {
+      if (thrown instanceof LogError && thrown.details.errno === 'EINVAL') return this.openRead(path);
+      throw thrown;
+    }
+  }
+
   create(path: string): FileHandle {
     return this.#open(path, 'wx+', 'making');
   }
@@ -124,6 +137,7 @@ export class NodeDisk implements Disk {
   close(file: FileHandle): void {
     this.#try('closing', this.#path(file), undefined, () => fs.closeSync(file));
     this.#paths.delete(file);
+    this.#direct.delete(file);
   }
 
   size(file: FileHandle): number {
@@ -135,8 +149,9 @@ export class NodeDisk implements Disk {
     while (done < into.length) {
       const at = position + done;
       const count = this.#try('reading', this.#path(file), at, () => fs.readSync(file, into, done, into.length - done, at));
-      if (count === 0) break;
       done += count;
+      // A direct read that is short has met the end of the file; the rest would begin inside of a page.
+      if (count === 0 || (count % DIRECT_BYTES !== 0 && this.#direct.has(file))) break;
     }
     return done;
   }

@@ -37,6 +37,7 @@ export interface Tasks {
   remove: Task<'remove'>;
   empty: Task<'empty'>;
   findBatch: Task<'findBatch'>;
+  examine: Task<'examine'>;
   readCold: Task<'readCold'>;
 }
 

@@ -70,6 +70,11 @@ export class Pools implements DiskTasks {
     return this.#allocator.run('remove', request);
   }
 
+  /** On the allocator's thread, which is one: what an examination remembers from one piece to the next is there. */
+  examine(request: Tasks['examine']['request']): Promise<Tasks['examine']['response']> {
+    return this.#allocator.run('examine', request);
+  }
+
   findBatch(request: Tasks['findBatch']['request']): Promise<Tasks['findBatch']['response']> {
     return this.#readers.run('findBatch', request);
   }

@@ -8,6 +8,7 @@ import { DESCRIPTOR_WAIT_MS } from '../core/limits.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { allocateFile } from '../storage/allocator.ts';
 import type { StorageContext } from '../storage/context.ts';
+import { Examiner } from '../storage/examiner.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { recover } from '../storage/recovery.ts';
 import { emptyLog, removeSegments } from '../storage/removal.ts';
@@ -28,6 +29,7 @@ const context: StorageContext = {
 };
 /** A read that finds no descriptor is an error for who asked; the log waits for one. */
 const reader = new SegmentReader(new NodeDisk(), context.directory, memory);
+const examiner = new Examiner({ ...context, disk: new NodeDisk() });
 
 function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
   switch (task.task) {
@@ -48,6 +50,8 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
       return true;
     case 'findBatch':
       return reader.batchBefore(task.request.base, task.request.offset, task.request.buffer);
+    case 'examine':
+      return examiner.examine(task.request);
     case 'readCold':
       return reader.read(task.request.range, task.request.buffer);
     default:

@@ -41,6 +41,10 @@ export class FaultyDisk implements Disk {
     return this.openWrite(path);
   }
 
+  openDirectRead(path: string): FileHandle {
+    return this.openRead(path);
+  }
+
   openWrite(path: string): FileHandle {
     return this.#opened(path, this.disk.openWrite(path));
   }

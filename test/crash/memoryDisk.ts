@@ -145,6 +145,10 @@ export class MemoryDisk implements Disk {
     return this.openWrite(path);
   }
 
+  openDirectRead(path: string): FileHandle {
+    return this.openRead(path);
+  }
+
   openWrite(path: string): FileHandle {
     return this.#open(this.#named(path));
   }

@@ -162,6 +162,7 @@ describe('an engine on ports', () => {
         remove: () => Promise.resolve(true),
         empty: () => Promise.resolve(true),
         findBatch: () => Promise.reject(new Error('nothing to find')),
+        examine: () => Promise.reject(new Error('nothing to examine')),
         readCold: () => Promise.resolve(0),
         freeBytes: () => Promise.resolve(2 ** 40),
       },

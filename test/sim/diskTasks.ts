@@ -8,6 +8,7 @@ import { WORD } from '../../src/memory/map.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
+import { Examiner } from '../../src/storage/examiner.ts';
 import { emptyLog, removeSegments } from '../../src/storage/removal.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { type SegmentOutcome, SegmentTask } from '../../src/storage/segmentTask.ts';
@@ -58,6 +59,7 @@ export class DiskTasks implements Port {
   readonly #context: StorageContext;
   readonly #ports: TaskPorts;
   readonly #reader: SegmentReader;
+  readonly #examiner: Examiner;
   readonly #writing = new Set<Running>();
   /** A read has failed because the disk was told to fail it. */
   hasReadError = false;
@@ -66,6 +68,7 @@ export class DiskTasks implements Port {
     this.#context = context;
     this.#ports = ports;
     this.#reader = new SegmentReader(context.disk, context.directory, context.memory);
+    this.#examiner = new Examiner(context);
   }
 
   write({ slot, spare }: Tasks['write']['request']): Promise<SegmentOutcome> {
@@ -123,6 +126,10 @@ export class DiskTasks implements Port {
 
   findBatch({ base, offset, buffer }: Tasks['findBatch']['request']): Promise<TrimEntry> {
     return this.#run('find batch', () => this.#reader.batchBefore(base, offset, buffer));
+  }
+
+  examine(request: Tasks['examine']['request']): Promise<Tasks['examine']['response']> {
+    return this.#run('examine', () => this.#examiner.examine(request));
   }
 
   readCold({ range, buffer }: Tasks['readCold']['request']): Promise<number> {

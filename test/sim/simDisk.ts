@@ -213,6 +213,10 @@ export class SimDisk implements Disk {
     return this.#visible.openRead(path);
   }
 
+  openDirectRead(path: string): FileHandle {
+    return this.#visible.openRead(path);
+  }
+
   openWrite(path: string): FileHandle {
     return this.#visible.openWrite(path);
   }

@@ -44,6 +44,10 @@ export class TemporaryDisk extends NodeDisk {
     return super.openDirect(this.#real(path));
   }
 
+  override openDirectRead(path: string): FileHandle {
+    return super.openDirectRead(this.#real(path));
+  }
+
   override create(path: string): FileHandle {
     return super.create(this.#real(path));
   }

@@ -50,6 +50,7 @@ function sharedDisk({ ghost }: Bench): Disk {
     openRead: open,
     openWrite: open,
     openDirect: open,
+    openDirectRead: open,
     create: (path) => {
       names.set(JSON.stringify([...list(), [path, NEW]]));
       return NEW;

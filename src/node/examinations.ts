@@ -1,0 +1,55 @@
+// Whole sealed segments are examined piece by piece, at a pace, and not while appends wait: one piece at a time, each a task of the disk.
+
+import { EXAMINE_BUSY_MS, EXAMINE_BYTES } from '../core/limits.ts';
+import type { DiskTasks } from '../storage/diskTasks.ts';
+import type { Examined, ExaminePurpose } from '../storage/examiner.ts';
+import type { Loop } from './loop.ts';
+
+export interface ExaminePorts {
+  readonly tasks: Pick<DiskTasks, 'examine'>;
+  readonly loop: Pick<Loop, 'after' | 'nowMs'>;
+  /** Whether appends wait for memory or the disk: the next piece then waits, too. */
+  isBusy(): boolean;
+}
+
+export interface ExaminedSegment {
+  readonly base: number;
+  readonly end: number;
+}
+
+/** How an examination ends. */
+export type ExaminationEnd = Extract<Examined, { readonly outcome: 'whole' | 'damaged' }>;
+
+export interface ExaminePace {
+  /** Bytes of the disk a second, at most. */
+  readonly bytesPerSecond: number;
+  /** Asked before each piece; false ends the examination. */
+  goesOn(): boolean;
+  /** After each piece: bytes that it read. */
+  readonly onRead?: (bytes: number) => void;
+}
+
+/**
+ * Examines all of `segment`. Undefined: `goesOn` has ended it. Rejects with a LogError `IO` where what failed says nothing about the segment.
+ * Each `purpose` has one examination at a time.
+ */
+export async function examineSegment(
+  { tasks, loop, isBusy }: ExaminePorts,
+  purpose: ExaminePurpose,
+  { base, end }: ExaminedSegment,
+  { bytesPerSecond, goesOn, onRead }: ExaminePace,
+): Promise<ExaminationEnd | undefined> {
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => void loop.after(ms, resolve, true));
+  for (let from = base; ; ) {
+    while (isBusy() && goesOn()) await pause(EXAMINE_BUSY_MS);
+    if (!goesOn()) return undefined;
+    const startedMs = loop.nowMs();
+    const piece = await tasks.examine({ purpose, base, end, from, maxBytes: EXAMINE_BYTES });
+    onRead?.(piece.readBytes);
+    if (piece.outcome === 'whole' || piece.outcome === 'damaged') return piece;
+    from = piece.outcome === 'lost' ? base : piece.next;
+    const dueMs = startedMs + (1000 * piece.readBytes) / bytesPerSecond;
+    const waitMs = Math.ceil(dueMs - loop.nowMs());
+    if (waitMs > 0) await pause(waitMs);
+  }
+}
