@@ -32,6 +32,8 @@ export interface SurveyedNode {
   readonly uploads: NodeStatus['uploads'] | null;
   /** What it says of its disk. */
   readonly disk: NodeStatus['disk'] | null;
+  /** What it says of its sealed segments. */
+  readonly scrub: NodeStatus['scrub'] | null;
   /** The number of the process that answered. */
   readonly process: string | null;
   /** For people: what it knows to be wrong between the nodes; where it knows no leader, one sentence of why. */
@@ -103,6 +105,7 @@ function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefi
     sentBytes: seen?.sentBytes ?? null,
     uploads: status?.uploads ?? null,
     disk: status?.disk ?? null,
+    scrub: status?.scrub ?? null,
     process: status?.node.process ?? null,
     causes: status === undefined ? [] : causesIn(status),
   };

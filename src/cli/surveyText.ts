@@ -41,6 +41,15 @@ function diskNotesOf({ id, disk }: SurveyedNode): string[] {
   return whyRefused === null ? [] : [`node ${id} refuses appends: ${whyRefused}`];
 }
 
+/** What is damaged of a node's sealed segments. */
+function damageNotesOf({ id, scrub }: SurveyedNode): string[] {
+  if (scrub === null || scrub.damaged === 0) return [];
+  const [first] = scrub.segments;
+  const what = first === undefined ? '' : `: ${first.sentence} (log offset ${first.offset})`;
+  const count = scrub.damaged === 1 ? 'a sealed segment is damaged' : `${grouped(scrub.damaged)} sealed segments are damaged`;
+  return [`on node ${id} ${count}${what}`];
+}
+
 /** What nodes say is wrong, each sentence once, with who says it. */
 function causesOf(nodes: readonly SurveyedNode[]): string[] {
   const sayers = new Map<string, number[]>();
@@ -105,8 +114,9 @@ export function describeSurvey(found: Survey): string {
   const rows = tableOf(nodes);
   const body = isTooWide(rows) ? nodes.map(paragraphOf).join('\n') : rows;
   const uploads = uploadsOf(nodes);
-  const notes = [...nodes.flatMap((node) => [...notesOf(node, hasLeader), ...diskNotesOf(node)]), ...causesOf(nodes)].map((note) =>
-    wrapped(note),
-  );
+  const notes = [
+    ...nodes.flatMap((node) => [...notesOf(node, hasLeader), ...diskNotesOf(node), ...damageNotesOf(node)]),
+    ...causesOf(nodes),
+  ].map((note) => wrapped(note));
   return [head, '', body, ...(uploads === undefined ? [] : ['', uploads]), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
 }

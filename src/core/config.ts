@@ -149,6 +149,22 @@ export const OPTIONS = {
     max: MAX_DISK_BYTES,
     sentence: `with less room for the log on its disk, appends are refused; 0: ${DISK_CRITICAL_SEGMENTS} segments and ${DISK_CRITICAL_BYTES / MIB} MiB`,
   },
+  scrubDays: {
+    kind: 'number',
+    unit: 'days',
+    default: 7,
+    min: 0,
+    max: 3650,
+    sentence: 'in so many days the node reads all of its sealed segments once, so that what the disk has lost is found; 0: never',
+  },
+  scrubRate: {
+    kind: 'number',
+    unit: 'bytes',
+    default: 8 * MIB,
+    min: 64 * 1024,
+    max: 1024 * MIB,
+    sentence: 'a second, at most, that the node reads of its disk for that, and from other nodes to heal what is damaged',
+  },
   maxConnections: {
     kind: 'number',
     unit: 'connections',
@@ -204,6 +220,10 @@ export interface Config {
   /** Room on the disk below which it is low, and critical: resolved, never 0. */
   readonly diskLowBytes: number;
   readonly diskCriticalBytes: number;
+  /** Days of a tour through all sealed segments; 0: there is none. */
+  readonly scrubDays: number;
+  /** Bytes a second that such a tour reads at most. */
+  readonly scrubRate: number;
   readonly maxConnections: number;
   readonly allowOrigin: string;
   readonly allowHost: string;
@@ -403,6 +423,8 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     stagingBytes: number('stagingBytes'),
     timeEntryMs: number('timeEntryMs'),
     ...diskLevels(segmentBytes, number('diskLowBytes'), number('diskCriticalBytes'), giving),
+    scrubDays: number('scrubDays'),
+    scrubRate: number('scrubRate'),
     maxConnections: number('maxConnections'),
     allowOrigin: text('allowOrigin'),
     allowHost: text('allowHost'),

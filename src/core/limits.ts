@@ -270,6 +270,11 @@ export const COLD_READERS = 2;
 export const EXAMINE_BYTES = 1024 * 1024;
 export const EXAMINE_BUSY_MS = 20;
 
+/** Scrubbing: so often it is looked at what is due; so long it pauses after a disk that failed it; so often its position is saved, at most. */
+export const SCRUB_LOOK_MS = 60_000;
+export const SCRUB_RETRY_MS = 60_000;
+export const SCRUB_SAVE_MS = 30_000;
+
 /** Downloads of sealed segments over HTTP at once; more get 503, unless one is cut for them that has taken nothing for so long. */
 export const MAX_SEGMENT_DOWNLOADS = 256;
 export const SEGMENT_DOWNLOAD_STALLED_MS = 1_000;

@@ -18,6 +18,7 @@ import { Appends } from './appends.ts';
 import type { Appender, Caller } from './caller.ts';
 import { ClusterStatus } from './clusterStatus.ts';
 import { CommitWatch } from './commitWatch.ts';
+import { Damages } from './damages.ts';
 import { DiskRoom } from './diskRoom.ts';
 import type { Door, Greeted } from './door.ts';
 import { Ends } from './ends.ts';
@@ -28,6 +29,7 @@ import { OwnEntries } from './ownEntries.ts';
 import { Pulse } from './pulse.ts';
 import type { RaftPort } from './raftPort.ts';
 import { Readings } from './reading.ts';
+import { Scrub } from './scrub.ts';
 import { Segments } from './segments.ts';
 import { type NodeStatus, statusOf } from './status.ts';
 import { type StopReport, stopNode } from './stop.ts';
@@ -52,6 +54,8 @@ export class Engine {
   readonly segments: Segments;
   readonly trims: Trims;
   readonly times: Times;
+  readonly damages: Damages;
+  readonly scrub: Scrub;
   readonly disk: DiskRoom;
   readonly appends: Appends;
   readonly readings: Readings;
@@ -110,6 +114,7 @@ export class Engine {
       // Of a task, or of what follows when it has ended.
       failed: failure.broke,
     });
+    this.damages = new Damages(this.segments, log);
     this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false), config.timeEntryMs);
     this.trims = new Trims({
       memory,
@@ -173,6 +178,22 @@ export class Engine {
       reportDamage: (error) => log.error(error.message),
       broke: failure.broke,
     });
+    this.scrub = new Scrub({
+      memory,
+      loop,
+      tasks,
+      segments: this.segments,
+      damages: this.damages,
+      days: config.scrubDays,
+      bytesPerSecond: config.scrubRate,
+      random: ports.random ?? Math.random,
+      lookMs: ports.scrubLookMs,
+      isBusy: () => this.appends.heldBytes > 0,
+      damaged: () => undefined,
+      toured: () => undefined,
+      log,
+      broke: failure.broke,
+    });
     this.times = new Times({ memory, hot: new HotReader(memory), segments: this.segments, readings: this.readings, loop });
     this.ends = new Ends({
       memory,
@@ -206,6 +227,7 @@ export class Engine {
     this.pulse.start();
     this.#raft = this.#startRaft();
     this.trims.look();
+    this.scrub.start();
     await Promise.race([this.#raft.started, this.failed]);
     this.#followRole();
     if (this.isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
@@ -376,6 +398,7 @@ export class Engine {
     this.pulse.stop();
     this.disk.stop();
     this.trims.stop();
+    this.scrub.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();
   }

@@ -28,6 +28,10 @@ export interface EnginePorts {
   readonly beatMs?: number;
   /** From one look at how much of the disk is free to the next; where it is not given, as usual; 0: nobody looks. */
   readonly diskLookMs?: number;
+  /** In [0, 1): where tours through the segments begin. Default Math.random. */
+  readonly random?: () => number;
+  /** From one look of such a tour at the log to the next where nothing is due; where it is not given, as usual. */
+  readonly scrubLookMs?: number;
   /** Removes what is there of a file of zeros that could not be made whole. */
   discard(spare: string): void;
   startRaft(events: RaftEvents): RaftPort;

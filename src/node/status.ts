@@ -7,10 +7,12 @@ import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
 import type { Appends } from './appends.ts';
 import type { ClusterStatus } from './clusterStatus.ts';
+import type { DamageStatus, Damages } from './damages.ts';
 import type { Door } from './door.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { Loop } from './loop.ts';
 import { residentBytes } from './residentBytes.ts';
+import type { Scrub, ScrubStatus } from './scrub.ts';
 import type { Segments } from './segments.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -88,6 +90,8 @@ export interface NodeStatus {
   readonly log: { readonly start: number; readonly commit: number; readonly durable: number; readonly tail: number };
   readonly segments: { readonly sealed: number; readonly bytes: number };
   readonly disk: DiskStatus;
+  /** How this node reads its sealed segments through, and what it found damaged of them. */
+  readonly scrub: ScrubStatus & DamageStatus;
   readonly clients: { readonly connections: number; readonly heldAppendBytes: number; readonly sendBufferedBytes: number };
   readonly appends: { readonly entries: number; readonly batches: number; readonly bytes: number };
   /** Copies of appends that clients put on nodes themselves. */
@@ -123,6 +127,8 @@ export interface StatusSources {
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
   readonly disk: { readonly status: DiskStatus };
+  readonly scrub: Pick<Scrub, 'status'>;
+  readonly damages: Pick<Damages, 'status'>;
   readonly appends: Appends;
   readonly uploads: Uploads;
   readonly doors: Iterable<Door>;
@@ -149,6 +155,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
     log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },
     disk: engine.disk.status,
+    scrub: { ...engine.scrub.status, ...engine.damages.status },
     clients: { connections, heldAppendBytes: appends.heldBytes, sendBufferedBytes },
     appends: { ...appends.counters },
     uploads: {

@@ -105,6 +105,26 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   gauge('appends_refused_for_disks', '1 while no appends are taken because disks are full.', () =>
     Number(engine.disk.status.whyRefused !== null),
   );
+  const scrub = (): typeof engine.scrub.status => engine.scrub.status;
+  gauge(
+    'scrub_position',
+    'Log offset up to which the tour through all sealed segments has read; NaN before the first one.',
+    () => scrub().position ?? Number.NaN,
+  );
+  gauge(
+    'scrub_end_timestamp_seconds',
+    'When that tour will end, Unix time; NaN where there is none.',
+    () => (scrub().endsMs ?? Number.NaN) / 1e3,
+  );
+  gauge(
+    'scrub_unread_seconds',
+    'Age of the oldest sealed byte that was not read since; NaN before the first tour has ended.',
+    () => (engine.loop.wallMs() - (scrub().sinceMs ?? Number.NaN)) / 1e3,
+  );
+  counter('scrub_read_bytes', 'Bytes of sealed segments read to find damage.', () => scrub().readBytes);
+  gauge('damaged_segments', 'Sealed segments that are known to be damaged on the disk of this node.', () => engine.damages.status.damaged);
+  counter('segments_found_damaged', 'Sealed segments that were found damaged.', () => engine.damages.status.found);
+  counter('segments_healed', 'Sealed segments that were damaged and healed.', () => engine.damages.status.healed);
   gauge('connections', 'Clients connected.', () => door.connections);
   counterBy('connections_closed', 'reason', 'Connections that the node closed or refused.', door.incidents.closedCounts);
   counterBy('requests_refused', 'code', 'Requests that were answered with an error.', door.incidents.refusedCounts);

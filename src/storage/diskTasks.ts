@@ -2,6 +2,7 @@
 // task rejects with a LogError when the disk fails it.
 
 import type { TrimEntry } from '../format/controlEntries.ts';
+import type { ScrubPosition } from '../format/scrubPosition.ts';
 import type { Examined, ExamineRequest } from './examiner.ts';
 import type { ColdRange } from './segmentReader.ts';
 import type { SegmentOutcome } from './segmentTask.ts';
@@ -30,6 +31,9 @@ export interface DiskTasks {
   findBatch(request: { readonly base: number; readonly offset: number; readonly buffer: number }): Promise<TrimEntry>;
   /** Examines one piece of a sealed segment, past the page cache; see {@link Examiner}. One at a time, whatever the purpose. */
   examine(request: ExamineRequest): Promise<Examined>;
+  /** Where the node was in reading its sealed segments through; undefined: nowhere. */
+  readScrub(): Promise<ScrubPosition | undefined>;
+  saveScrub(request: { readonly position: ScrubPosition }): Promise<true>;
   /** Reads entries into the cold buffer `buffer`; resolves to their bytes. */
   readCold(request: { readonly range: ColdRange; readonly buffer: number }): Promise<number>;
 }

@@ -3,6 +3,8 @@
 export const IDENTITY_FILE = 'node.json';
 export const VOTE_FILE = 'vote';
 export const LOCK_FILE = 'lock';
+/** Where the node is in reading its sealed segments through. */
+export const SCRUB_FILE = 'scrub';
 /** In a directory that a restore fills, and which is no log yet. */
 export const RESTORE_FILE = 'restore.tmp';
 /** What comes after the name of a file that is being replaced. */
@@ -10,7 +12,7 @@ export const TEMPORARY_SUFFIX = '.tmp';
 
 const SEGMENT_PATTERN = /^(\d{20})\.segment$/;
 const INDEX_PATTERN = /^(\d{20})\.index$/;
-const TEMPORARY_PATTERN = /^(node\.json|vote|restore|\d{20}\.index|spare-\d{1,16})\.tmp$/;
+const TEMPORARY_PATTERN = /^(node\.json|vote|restore|scrub|\d{20}\.index|spare-\d{1,16})\.tmp$/;
 
 /** `00000000000000000000.segment`: the segment whose first entry has log offset `base`. */
 export function segmentName(base: number): string {

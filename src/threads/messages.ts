@@ -22,7 +22,7 @@ export interface WorkerSetup {
 }
 
 /** What goes into a task of {@link DiskTasks}, and what comes back. */
-interface Task<Name extends Exclude<keyof DiskTasks, 'freeBytes'>> {
+interface Task<Name extends Exclude<keyof DiskTasks, 'freeBytes' | 'readScrub'>> {
   readonly request: Parameters<DiskTasks[Name]>[0];
   readonly response: Awaited<ReturnType<DiskTasks[Name]>>;
 }
@@ -38,6 +38,8 @@ export interface Tasks {
   empty: Task<'empty'>;
   findBatch: Task<'findBatch'>;
   examine: Task<'examine'>;
+  readScrub: { request: Record<string, never>; response: Awaited<ReturnType<DiskTasks['readScrub']>> };
+  saveScrub: Task<'saveScrub'>;
   readCold: Task<'readCold'>;
 }
 

@@ -75,6 +75,14 @@ export class Pools implements DiskTasks {
     return this.#allocator.run('examine', request);
   }
 
+  readScrub(): Promise<Tasks['readScrub']['response']> {
+    return this.#allocator.run('readScrub', {});
+  }
+
+  saveScrub(request: Tasks['saveScrub']['request']): Promise<true> {
+    return this.#allocator.run('saveScrub', request);
+  }
+
   findBatch(request: Tasks['findBatch']['request']): Promise<Tasks['findBatch']['response']> {
     return this.#readers.run('findBatch', request);
   }

@@ -12,6 +12,7 @@ import { Examiner } from '../storage/examiner.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { recover } from '../storage/recovery.ts';
 import { emptyLog, removeSegments } from '../storage/removal.ts';
+import { readScrub, saveScrub } from '../storage/scrubFile.ts';
 import { SegmentReader } from '../storage/segmentReader.ts';
 import { writeSegment } from '../storage/segmentTask.ts';
 import { truncateLog } from '../storage/truncation.ts';
@@ -52,6 +53,11 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
       return reader.batchBefore(task.request.base, task.request.offset, task.request.buffer);
     case 'examine':
       return examiner.examine(task.request);
+    case 'readScrub':
+      return readScrub(context);
+    case 'saveScrub':
+      saveScrub(context, task.request.position);
+      return true;
     case 'readCold':
       return reader.read(task.request.range, task.request.buffer);
     default:

@@ -26,6 +26,7 @@ interface Stand {
   readonly causes?: readonly Cause[];
   readonly uploads?: Partial<NodeStatus['uploads']>;
   readonly disk?: Partial<NodeStatus['disk']>;
+  readonly scrub?: Partial<NodeStatus['scrub']>;
   /** Takes the request and never answers. */
   readonly isStuck?: boolean;
   /** What it says of the others where it leads, by id. */
@@ -77,6 +78,10 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
     cluster: { nodes, causes: stand.causes ?? [] },
     log: { start: 0, commit, durable, tail },
     segments: { sealed: 0, bytes: tail },
+    scrub: {
+      ...{ isOn: true, position: 0, beganMs: 1, endsMs: 2, sinceMs: null, readBytes: 0 },
+      ...{ damaged: 0, segments: [], found: 0, healed: 0, ...stand.scrub },
+    },
     disk: { level: 'ok', freeBytes: 1e9, roomBytes: 1e9, lowBytes: 2, criticalBytes: 1, whyRefused: null, ...stand.disk },
     clients: { connections: 0, heldAppendBytes: 0, sendBufferedBytes: 0 },
     appends: { entries: 0, batches: 0, bytes: 0 },

@@ -163,6 +163,8 @@ describe('an engine on ports', () => {
         empty: () => Promise.resolve(true),
         findBatch: () => Promise.reject(new Error('nothing to find')),
         examine: () => Promise.reject(new Error('nothing to examine')),
+        readScrub: () => Promise.resolve(undefined),
+        saveScrub: () => Promise.resolve(true),
         readCold: () => Promise.resolve(0),
         freeBytes: () => Promise.resolve(2 ** 40),
       },

@@ -10,6 +10,7 @@ import type { StorageContext } from '../../src/storage/context.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
 import { Examiner } from '../../src/storage/examiner.ts';
 import { emptyLog, removeSegments } from '../../src/storage/removal.ts';
+import { readScrub, saveScrub } from '../../src/storage/scrubFile.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { type SegmentOutcome, SegmentTask } from '../../src/storage/segmentTask.ts';
 import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';
@@ -130,6 +131,17 @@ export class DiskTasks implements Port {
 
   examine(request: Tasks['examine']['request']): Promise<Tasks['examine']['response']> {
     return this.#run('examine', () => this.#examiner.examine(request));
+  }
+
+  readScrub(): Promise<Tasks['readScrub']['response']> {
+    return this.#run('read scrub', () => readScrub(this.#context) ?? null).then((found) => found ?? undefined);
+  }
+
+  saveScrub({ position }: Tasks['saveScrub']['request']): Promise<true> {
+    return this.#run('save scrub', () => {
+      saveScrub(this.#context, position);
+      return true;
+    });
   }
 
   readCold({ range, buffer }: Tasks['readCold']['request']): Promise<number> {

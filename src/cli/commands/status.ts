@@ -34,7 +34,16 @@ function diskText({ level, roomBytes, criticalBytes, whyRefused }: NodeStatus['d
   return level === 'ok' ? room : `${level}: ${room}; below ${readableBytes(criticalBytes)} appends are refused`;
 }
 
-function describe({ version, clusterId, node, log, segments, disk, clients, appends, memory, limits }: NodeStatus): string {
+/** How its sealed segments are read through; each damaged one on a line of its own. */
+function scrubLines({ isOn, position, endsMs, damaged, segments }: NodeStatus['scrub']): (readonly [string, string])[] {
+  const until = endsMs === null ? '' : `, all of them by ${new Date(endsMs).toISOString()}`;
+  const text = !isOn ? 'off' : position === null ? 'nothing is sealed yet' : `sealed segments are read, up to offset ${position}${until}`;
+  const more = damaged > segments.length ? [`and ${grouped(damaged - segments.length)} more`] : [];
+  const lines = [...segments.map(({ sentence, offset }) => `${sentence} (log offset ${offset})`), ...more];
+  return [['scrub', text], ...lines.map((line) => ['damaged', line] as const)];
+}
+
+function describe({ version, clusterId, node, log, segments, disk, scrub, clients, appends, memory, limits }: NodeStatus): string {
   return pairs([
     ['node', `${node.id} at ${node.url}, ${node.role} of term ${node.term}`],
     ['version', `${version}, up for ${duration(node.uptimeMs)}`],
@@ -44,6 +53,7 @@ function describe({ version, clusterId, node, log, segments, disk, clients, appe
     ['not committed', `${grouped(log.tail - log.commit)} bytes, of these durable ${grouped(Math.max(0, log.durable - log.commit))}`],
     ['sealed segments', grouped(segments.sealed)],
     ['disk', diskText(disk)],
+    ...scrubLines(scrub),
     [
       'appended since start',
       `${grouped(appends.entries)} entries in ${grouped(appends.batches)} messages, ${readableBytes(appends.bytes)}`,
