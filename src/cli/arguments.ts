@@ -1,7 +1,7 @@
 // What the commands share on their command lines: addresses, offsets, counts. A value that cannot be meant is refused with one sentence.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { bytesOf } from '../core/config.ts';
+import { bytesOf } from '../core/amounts.ts';
 import { MAX_LAST_ENTRIES, MAX_LOG_OFFSET } from '../core/limits.ts';
 
 export const DEFAULT_URL = 'ws://127.0.0.1:7070';

@@ -1,7 +1,8 @@
 // The options of a node as flags of a command and as variables of the environment, made from core/config.ts.
 
 import { type Command, Option } from 'commander';
-import { flagOf, OPTIONS, type OptionName, sizeText } from '../core/config.ts';
+import { durationText, sizeText } from '../core/amounts.ts';
+import { flagOf, OPTIONS, type OptionName } from '../core/config.ts';
 import { say } from './output.ts';
 
 /** Options of a node as commander hands them in: texts, for `configure` to check. */
@@ -26,17 +27,20 @@ export function nodeEnvironment(): NodeJS.ProcessEnv {
 /** The flag of one option, with its sentence, range and default. */
 export function optionOf(name: OptionName): Option {
   const option = OPTIONS[name];
-  const isSize = option.kind === 'number' && option.unit === 'bytes';
-  const amount = (number: number): string => (isSize ? sizeText(number) : String(number));
-  const kinds = {
-    number: isSize ? '<size>' : '<number>',
-    choice: option.kind === 'choice' ? `<${option.values.join('|')}>` : '',
-    text: '<text>',
-  };
-  const unit = option.kind !== 'number' || isSize || option.unit === '' ? '' : ` ${option.unit}`;
-  const range = option.kind === 'number' ? `${amount(option.min)} to ${amount(option.max)}${unit}, ` : '';
-  const initial = option.kind === 'number' ? amount(option.default) : option.default === '' ? 'none' : option.default;
-  return new Option(`${flagOf(name)} ${kinds[option.kind]}`, `${option.sentence} (${range}default ${initial})`).env(variableOf(name));
+  if (option.kind === 'text') return flagWith(name, '<text>', option.default || 'none');
+  if (option.kind === 'choice') return flagWith(name, `<${option.values.join('|')}>`, option.default);
+  const isSize = option.unit === 'bytes';
+  const isDuration = option.unit === 'duration';
+  const amount = (number: number): string => (isSize ? sizeText(number) : isDuration ? durationText(number) : String(number));
+  const unit = isSize || isDuration || option.unit === '' ? '' : ` ${option.unit}`;
+  if ('mayBeNone' in option) return flagWith(name, isSize ? '<size>' : '<duration>', `none; at least ${amount(option.min)}`);
+  const range = `${amount(option.min)} to ${amount(option.max)}${unit}`;
+  return flagWith(name, isSize ? '<size>' : '<number>', amount(option.default), range);
+}
+
+function flagWith(name: OptionName, value: string, initial: string, range = ''): Option {
+  const facts = `${range === '' ? '' : `${range}, `}default ${initial}`;
+  return new Option(`${flagOf(name)} ${value}`, `${OPTIONS[name].sentence} (${facts})`).env(variableOf(name));
 }
 
 /** What Kubernetes puts into `LOGLOG_PORT` of every pod beside a service that is called `loglog`. */

@@ -12,6 +12,7 @@ import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { readCommand } from './commands/read.ts';
 import { restoreCommand } from './commands/restore.ts';
+import { retentionCommand } from './commands/retention.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { tailCommand } from './commands/tail.ts';
@@ -27,6 +28,11 @@ Exit codes:
 
 /** Where commander's errors show what was given. */
 const GIVEN_VALUE = /(?:argument|value) '/;
+
+/** `loglog retention set`. */
+function nameOf(command: Command): string {
+  return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
+}
 
 function makeProgram(): Command {
   const program = withExamples(new Command('loglog'), [
@@ -50,16 +56,17 @@ function makeProgram(): Command {
     statusCommand(),
     inspectCommand(),
     verifyCommand(),
+    retentionCommand(),
     trimCommand(),
     trimOfflineCommand(),
     backupCommand(),
     restoreCommand(),
     benchCommand(),
   ];
-  for (const command of [program, ...commands]) {
+  for (const command of [program, ...commands, ...commands.flatMap((each) => each.commands)]) {
     command.exitOverride().configureOutput({
       outputError: (text, write) => {
-        const help = command === program ? 'loglog --help' : `loglog ${command.name()} --help`;
+        const help = `${nameOf(command)} --help`;
         const sentence = text
           .trim()
           .replace(/^error: /, '')
@@ -67,10 +74,9 @@ function makeProgram(): Command {
         write(`loglog: ${badAddressWithoutSecrets(sentence, GIVEN_VALUE)}${/[.)]$/.test(sentence) ? '' : '.'} See "${help}".\n`);
       },
     });
-    if (command === program) continue;
-    command.helpOption('-h, --help', 'show help');
-    program.addCommand(command);
+    if (command !== program) command.helpOption('-h, --help', 'show help');
   }
+  for (const command of commands) program.addCommand(command);
   return program;
 }
 

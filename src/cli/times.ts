@@ -1,6 +1,7 @@
 // Times on command lines: `2h` ago, or a date. Where a date has no time zone it is this machine's, and that is said.
 
 import { InvalidArgumentError, Option } from 'commander';
+import { durationOf } from '../core/amounts.ts';
 import { MAX_TIME_MS } from '../core/limits.ts';
 import { say } from './output.ts';
 
@@ -12,15 +13,13 @@ export interface GivenTime {
   readonly note: string;
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:\d\d)?)?$/i;
 const SENTENCE = 'It must be a time ago such as 90s, 2h or 7d, or a date such as 2026-11-29T10:00:00Z, 2026-11-29T10:00 or 2026-11-29.';
 
 /** The moment that `text` says at `nowMs`; undefined: none. */
 export function timeOf(text: string, nowMs: number): GivenTime | undefined {
-  const [, count = '', unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/.exec(text) ?? [];
-  const agoMs = Number(count) * (UNIT_MS[unit] ?? Number.NaN);
-  const { timeMs, hasZone } = count === '' ? dateOf(text) : { timeMs: Math.round(nowMs - agoMs), hasZone: true };
+  const agoMs = durationOf(text);
+  const { timeMs, hasZone } = agoMs === undefined ? dateOf(text) : { timeMs: Math.round(nowMs - agoMs), hasZone: true };
   if (!(timeMs >= 0 && timeMs <= MAX_TIME_MS)) return undefined;
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
   return { timeMs, note: hasZone ? '' : `${text} is ${new Date(timeMs).toISOString()}, as the time zone of this machine is ${timeZone}` };

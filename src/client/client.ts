@@ -10,6 +10,7 @@ import { findCommittedEnd } from './append/committedEnd.ts';
 import { batchBytesOf, tooLarge } from './append/message.ts';
 import { type Payload, payloadOf, payloadsOf } from './append/payload.ts';
 import { findAppends, recheck } from './append/recheck.ts';
+import type { AskLeaderPorts } from './askLeader.ts';
 import { makeBookmark, placeIn } from './bookmark.ts';
 import { ClosePatience, closeErrors } from './closing.ts';
 import { type ClientStats, Watch } from './events.ts';
@@ -51,7 +52,9 @@ import {
   MAX_TIMER_MS,
   type ReadOptions,
   type Receipt,
+  type RetentionOptions,
   resolveSettings,
+  type SetRetentionOptions,
   type Settings,
   type SubscribeOptions,
   type TrimOptions,
@@ -61,6 +64,7 @@ import { type ClientParts, clientParts, MIN_SLOTS } from './parts.ts';
 import type { StreamPlan } from './read/batchStream.ts';
 import { beginningOfLast } from './read/lastEntries.ts';
 import { makeReading, type Reading } from './read/reading.ts';
+import { askRetention, type LogRetention, retentionQuestion, setRetentionQuestion } from './retention.ts';
 import { beginningSince, checkTime, type Time } from './times.ts';
 import { type TrimResult, trimLog } from './trims.ts';
 import { Uploader, type UploaderOwner } from './uploads/uploader.ts';
@@ -366,7 +370,32 @@ export class LogClient {
     const given = options.to === undefined ? undefined : placeIn(this.clusterId, 'to', options.to);
     if (this.#over !== undefined) throw this.#over;
     const to = given ?? Math.max(0, (await this.end({ linearizable: true, timeoutMs })).end - (keepBytes ?? 0));
-    return trimLog({ leader: this.#leader, pause: (failures) => this.#readNodes.pause(failures) }, { to, isDryRun, timeoutMs });
+    return trimLog(this.#askPorts, { to, isDryRun, timeoutMs });
+  }
+
+  /**
+   * How much of the log is kept, as the leader has it committed, and what there is. Rejects UNREACHABLE, NOT_LEADER, TIMEOUT, CLOSED, and UNKNOWN_OPCODE
+   * of a node that knows no retention.
+   */
+  async retention(options: RetentionOptions = {}): Promise<LogRetention> {
+    const question = retentionQuestion(options, this.#settings.timeoutMs);
+    if (this.#over !== undefined) throw this.#over;
+    return askRetention(this.#askPorts, question);
+  }
+
+  /**
+   * Says how much of the log is kept from now on, on all nodes; what is left out stays as it is. What is more, or older, goes for good, by whole segments,
+   * soon after this, and whenever there is more again. Resolves when that is committed. Rejects like {@link retention}, and UNSUPPORTED for a log of level 0; with TypeError
+   * or RangeError for what cannot be meant.
+   */
+  async setRetention(options: SetRetentionOptions): Promise<LogRetention> {
+    const question = setRetentionQuestion(options, this.#settings.timeoutMs);
+    if (this.#over !== undefined) throw this.#over;
+    return askRetention(this.#askPorts, question);
+  }
+
+  get #askPorts(): AskLeaderPorts {
+    return { leader: this.#leader, pause: (failures) => this.#readNodes.pause(failures) };
   }
 
   /**

@@ -36,6 +36,8 @@ export type {
   Reads,
   Receipt,
   ReconnectOptions,
+  RetentionOptions,
+  SetRetentionOptions,
   SubscribeOptions,
   TrimOptions,
   Uploads,
@@ -43,6 +45,7 @@ export type {
 } from './options.ts';
 export type { Batch, Entry } from './read/entries.ts';
 export type { Reading } from './read/reading.ts';
+export type { LogRetention } from './retention.ts';
 export type { Time } from './times.ts';
 export type { TrimResult } from './trims.ts';
 export { Writer } from './writer/writer.ts';

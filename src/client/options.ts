@@ -200,6 +200,19 @@ export interface TrimOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+export interface RetentionOptions {
+  /** Longest time for the answer, in milliseconds. Default: `reconnect.timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** What is left out stays as it is. */
+export interface SetRetentionOptions extends RetentionOptions {
+  /** Keep at most so many bytes, 64 KiB or more; null: no bound. The segment in which the log goes on always stays. */
+  readonly bytes?: number | null | undefined;
+  /** Keep what is not older, by the log's time, in milliseconds, 1000 or more; null: no bound. */
+  readonly ageMs?: number | null | undefined;
+}
+
 export interface EndOptions {
   /** Count every append that was acknowledged to anyone before this call. Default false. */
   readonly linearizable?: boolean | undefined;

@@ -2,14 +2,18 @@
 
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { publicAddress } from './address.ts';
+import { durationOf, durationText, sizeOf } from './amounts.ts';
 import { LogError } from './errors.ts';
 import {
   DISK_CRITICAL_BYTES,
   DISK_CRITICAL_SEGMENTS,
   DISK_LOW_SEGMENTS,
   MAX_CLUSTER_NODES,
+  MAX_LOG_OFFSET,
   MAX_NODE_ID,
   MAX_STATE_ENTRY_BYTES,
+  MIN_RETENTION_AGE_MS,
+  MIN_RETENTION_BYTES,
   SESSION_ENTRY_BYTES,
   TIME_ENTRY_BYTES,
 } from './limits.ts';
@@ -26,6 +30,8 @@ interface NumberOption {
   readonly default: number;
   readonly min: number;
   readonly max: number;
+  /** The default, 0, is no bound, and `none` says so. */
+  readonly mayBeNone?: true;
   readonly sentence: string;
 }
 
@@ -165,6 +171,24 @@ export const OPTIONS = {
     max: 1024 * MIB,
     sentence: 'a second, at most, that the node reads of its disk for that, and from other nodes to heal what is damaged',
   },
+  retentionBytes: {
+    kind: 'number',
+    unit: 'bytes',
+    default: 0,
+    min: MIN_RETENTION_BYTES,
+    max: MAX_LOG_OFFSET,
+    mayBeNone: true,
+    sentence: 'a new log keeps at most about so much: what is older goes by whole segments; later: loglog retention set',
+  },
+  retentionAge: {
+    kind: 'number',
+    unit: 'duration',
+    default: 0,
+    min: MIN_RETENTION_AGE_MS,
+    max: MAX_LOG_OFFSET,
+    mayBeNone: true,
+    sentence: 'a new log keeps so much of its past: what is older goes by whole segments; later: loglog retention set',
+  },
   maxConnections: {
     kind: 'number',
     unit: 'connections',
@@ -224,6 +248,10 @@ export interface Config {
   readonly scrubDays: number;
   /** Bytes a second that such a tour reads at most. */
   readonly scrubRate: number;
+  /** How much of a new log is kept; 0: all of it. */
+  readonly retentionBytes: number;
+  /** How long what is in a new log is kept, ms; 0: for good. */
+  readonly retentionAge: number;
   readonly maxConnections: number;
   readonly allowOrigin: string;
   readonly allowHost: string;
@@ -285,43 +313,28 @@ function shown(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
-const SIZE_UNITS = { PiB: 2 ** 50, TiB: 2 ** 40, GiB: 1024 * MIB, MiB: MIB, KiB: 1024 } as const;
-
-/** Bytes as people write them, `10GiB` or a whole number; undefined for what is neither. */
-export function bytesOf(text: string): number | undefined {
-  const bytes = /^\d+$/.test(text) ? Number(text) : sizeOf(text);
-  return bytes !== undefined && Number.isSafeInteger(bytes) ? bytes : undefined;
-}
-
-/** The bytes of `64MiB`, and of what has another unit of 1,024s; undefined for what is no such size. */
-function sizeOf(text: string): number | undefined {
-  const [, number = '', unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([kmgtp]ib)\s*$/i.exec(text) ?? [];
-  const [, factor] = Object.entries(SIZE_UNITS).find(([name]) => name.toLowerCase() === unit.toLowerCase()) ?? [];
-  return factor === undefined ? undefined : Number(number) * factor;
-}
-
-/** Bytes as people write them: `64MiB`; with their unit where none of these fits. */
-export function sizeText(bytes: number): string {
-  for (const [unit, factor] of Object.entries(SIZE_UNITS)) {
-    if (bytes >= factor && bytes % factor === 0) return `${bytes / factor}${unit}`;
-  }
-  return `${bytes} bytes`;
-}
-
 function numberOf(name: OptionName, value: unknown, { callOf, areTexts, refuse }: Giving): number {
-  const option = OPTIONS[name];
+  const option: NumberOption | TextOption | ChoiceOption = OPTIONS[name];
   if (option.kind !== 'number') throw new TypeError(`${name} is not a number option`);
-  const isSize = option.unit === 'bytes';
-  let number = value;
-  if (typeof value === 'string') {
-    const size = isSize ? sizeOf(value) : undefined;
-    number = size === undefined && areTexts && value.trim() !== '' ? Number(value) : size;
-  }
-  if (typeof number === 'number' && Number.isInteger(number) && number >= option.min && number <= option.max) return number;
-  const from = `from ${option.min} to ${option.max}`;
-  const range = isSize ? `${from} bytes, or a size such as 64MiB` : from;
-  const sentence = `${callOf(name)} takes a whole number ${range}, not ${shown(value)}`;
+  const { unit, min, max, mayBeNone = false } = option;
+  if (mayBeNone && (value === 0 || value === 'none')) return 0;
+  const number = typeof value === 'string' ? amountOf(value, unit, areTexts) : value;
+  if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) return number;
+  const sentence = `${callOf(name)} takes ${wantedNumber(option)}${mayBeNone ? ', or none' : ''}, not ${shown(value)}`;
   throw refuse(sentence, typeof number !== 'number');
+}
+
+/** The number that `text` says, with a unit where it is one of bytes or of time; undefined, or no number: none. */
+function amountOf(text: string, unit: string, mayBePlain: boolean): number | undefined {
+  if (unit === 'duration') return durationOf(text);
+  const size = unit === 'bytes' ? sizeOf(text) : undefined;
+  return size === undefined && mayBePlain && text.trim() !== '' ? Number(text) : size;
+}
+
+function wantedNumber({ unit, min, max }: NumberOption): string {
+  if (unit === 'duration') return `a duration of ${durationText(min)} or more, such as 30d or 12h`;
+  const range = `a whole number from ${min} to ${max}`;
+  return unit === 'bytes' ? `${range} bytes, or a size such as 64MiB` : range;
 }
 
 /** One of the values of a choice. In a program, true and false stand for on and off. */
@@ -425,6 +438,8 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     ...diskLevels(segmentBytes, number('diskLowBytes'), number('diskCriticalBytes'), giving),
     scrubDays: number('scrubDays'),
     scrubRate: number('scrubRate'),
+    retentionBytes: number('retentionBytes'),
+    retentionAge: number('retentionAge'),
     maxConnections: number('maxConnections'),
     allowOrigin: text('allowOrigin'),
     allowHost: text('allowHost'),

@@ -334,6 +334,23 @@ export const MAX_HUNG_LINES = 100;
 /** Trims that clients ask for and that wait for their answers, on one node. */
 export const MAX_TRIMS = 64;
 
+/** The same for RETENTION. */
+export const MAX_RETENTION_REQUESTS = 64;
+
+/** Bounds of the log's retention are not below these: smaller ones are mistakes of a unit. */
+export const MIN_RETENTION_BYTES = 64 * 1024;
+export const MIN_RETENTION_AGE_MS = 1_000;
+
+/** A leader looks so often what the log's retention lets go, besides whenever a segment is sealed. */
+export const RETENTION_LOOK_MS = 10_000;
+
+/**
+ * Retention by age waits so long after a node has started and after each leap of the log's time, by more than the second bound: nobody knows at once whether
+ * a clock was wrong. It also waits while the leader's clock is that much before the log's time.
+ */
+export const RETENTION_WAIT_MS = 3_600_000;
+export const RETENTION_LEAP_MS = 60_000;
+
 /** The last moment that a Date can be, Unix ms. */
 export const MAX_TIME_MS = 8_640_000_000_000_000;
 

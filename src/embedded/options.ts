@@ -11,6 +11,9 @@ import { type LogTo, logTo } from './log.ts';
 /** Bytes: a number, or a text with one of the units KiB, MiB and GiB, such as `64MiB`. */
 export type Size = number | `${number}${'KiB' | 'MiB' | 'GiB'}`;
 
+/** A duration: milliseconds, or a text with one of the units ms, s, m, h, d and w, such as `30d`. */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd' | 'w'}`;
+
 /** Where a log also serves others, by WebSocket and HTTP, as `loglog serve` does. */
 export interface ListenOptions {
   /** Address to listen on. Default: that of this node's entry of `peers`, or 127.0.0.1. */
@@ -39,6 +42,10 @@ export interface NodeOptions {
   readonly scrubDays?: number | undefined;
   /** Bytes a second that it reads for that at most, 64 KiB to 1 GiB. Default 8 MiB. */
   readonly scrubRate?: Size | undefined;
+  /** What a new log keeps, at most, 64 KiB or more: what is older goes by whole segments. A log that exists is told with `setRetention`. Default `none`: all. */
+  readonly retentionBytes?: Size | 'none' | undefined;
+  /** How long a new log keeps what is in it, by its own time, 1 s or more. A log that exists is told with `setRetention`. Default `none`: for good. */
+  readonly retentionAge?: Duration | 'none' | undefined;
   /** Id of this node in its cluster, 1 to 32. Default 1. */
   readonly node?: number | undefined;
   /**

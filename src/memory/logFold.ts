@@ -43,6 +43,17 @@ const textOf = (state: LogState | Seal): string => JSON.stringify(state);
 
 const isSameSeal = (left: Seal, right: Seal): boolean => left.base === right.base && left.end === right.end && left.digest === right.digest;
 
+/** Log offsets at which the entries end that say so; 0: none does. */
+interface Ends {
+  readonly trim: number;
+  readonly seal: number;
+  readonly policy: number;
+}
+
+const NO_ENDS: Ends = { trim: 0, seal: 0, policy: 0 };
+
+const isSamePolicy = (left: Policy, right: Policy): boolean => left.bytes === right.bytes && left.ageMs === right.ageMs;
+
 export class LogFold {
   readonly #memory: TailMemory;
   readonly #view: DataView;
@@ -94,6 +105,11 @@ export class LogFold {
     return { bytes: this.#memory.word(WORD.POLICY_BYTES), ageMs: this.#memory.word(WORD.POLICY_AGE) };
   }
 
+  /** Log offset of the end of the entry that set the {@link policy} last; 0 while none did, or the log began with it. */
+  get policyEnd(): number {
+    return this.#memory.word(WORD.POLICY_END);
+  }
+
   get generation(): Generation {
     return { number: this.#memory.word(WORD.GENERATION), id: readInstance(this.#view, WORD.GENERATION_ID) };
   }
@@ -110,11 +126,12 @@ export class LogFold {
     return ENTRY_OVERHEAD_BYTES + stateBytes(this);
   }
 
-  /** A new log begins, at the newest level. */
-  found(generation: Generation): void {
+  /** A new log begins, at the newest level, with this policy. */
+  found(generation: Generation, policy: Policy = NO_POLICY): void {
     assert(this.level === 0 && this.#memory.tail === 0, 'a log is founded once, empty');
     this.#memory.setWord(WORD.LOG_LEVEL, LOG_LEVEL);
     this.#setGeneration(generation);
+    this.#putPolicy(policy, 0);
   }
 
   /**
@@ -122,21 +139,28 @@ export class LogFold {
    * in a moment.
    */
   get settledTrim(): (TrimEntry & { readonly end: number }) | undefined {
-    const version = this.#memory.word32(STATE.STATE_VERSION);
-    const found = { ...this.trim, end: this.trimEnd };
-    return version % 2 === 0 && this.#memory.word32(STATE.STATE_VERSION) === version ? found : undefined;
+    return this.#ofOneMoment(() => ({ ...this.trim, end: this.trimEnd }));
   }
 
   /** The last seal of the log, and where the entry ends that says so: as {@link settledTrim}. */
   get settledSeal(): (Seal & { readonly by: number }) | undefined {
+    return this.#ofOneMoment(() => ({ ...this.seal, by: this.sealedBy }));
+  }
+
+  /** The policy, and where the entry ends that says so: as {@link settledTrim}. */
+  get settledPolicy(): (Policy & { readonly end: number }) | undefined {
+    return this.#ofOneMoment(() => ({ ...this.policy, end: this.policyEnd }));
+  }
+
+  #ofOneMoment<Found>(read: () => Found): Found | undefined {
     const version = this.#memory.word32(STATE.STATE_VERSION);
-    const found = { ...this.seal, by: this.sealedBy };
+    const found = read();
     return version % 2 === 0 && this.#memory.word32(STATE.STATE_VERSION) === version ? found : undefined;
   }
 
   /** Nothing is known of the log: it has no entries, or none that say anything. Clients go on to be told the generation that they knew. */
   reset(): void {
-    this.#set({ trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, generation: this.generation, policy: NO_POLICY }, 0, 0);
+    this.#set({ trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, generation: this.generation, policy: NO_POLICY }, NO_ENDS);
   }
 
   /** Moves the log's time up to `nowMs`, if that is later, and writes the payload of an entry that says so at address `at`. Returns its bytes. */
@@ -204,8 +228,11 @@ export class LogFold {
     if (kindOf(kindSize) === KIND_SEAL && next === state) {
       this.difference = `its leader sealed a segment out of turn, after ${textOf(state.seal)}: this node passes over it`;
     }
-    const trimEnd = next.trim.start === state.trim.start ? this.trimEnd : end;
-    this.#set(next, trimEnd, next.seal.end === state.seal.end ? this.sealedBy : end);
+    this.#set(next, {
+      trim: next.trim.start === state.trim.start ? this.trimEnd : end,
+      seal: next.seal.end === state.seal.end ? this.sealedBy : end,
+      policy: isSamePolicy(next.policy, state.policy) ? this.policyEnd : end,
+    });
   }
 
   /**
@@ -257,14 +284,14 @@ export class LogFold {
     this.difference = `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
   }
 
-  #set({ trim, timeMs, seal, level, generation, policy }: Omit<LogState, 'dataEnd' | 'before'>, trimEnd: number, sealedBy: number): void {
+  #set({ trim, timeMs, seal, level, generation, policy }: Omit<LogState, 'dataEnd' | 'before'>, ends: Ends): void {
     const memory = this.#memory;
     memory.setWord(WORD.LOG_LEVEL, level);
     memory.setWord(WORD.LOG_TIME, timeMs);
     const { start, dataEnd } = this.trim;
-    if (trim.start !== start || trim.dataEnd !== dataEnd || trimEnd !== this.trimEnd) this.#putTrim(trim, trimEnd);
-    if (!isSameSeal(seal, this.seal) || sealedBy !== this.sealedBy) this.#putSeal(seal, sealedBy);
-    this.#setPolicy(policy);
+    if (trim.start !== start || trim.dataEnd !== dataEnd || ends.trim !== this.trimEnd) this.#putTrim(trim, ends.trim);
+    if (!isSameSeal(seal, this.seal) || ends.seal !== this.sealedBy) this.#putSeal(seal, ends.seal);
+    if (!isSamePolicy(policy, this.policy) || ends.policy !== this.policyEnd) this.#putPolicy(policy, ends.policy);
     this.#setGeneration(generation);
   }
 
@@ -287,9 +314,13 @@ export class LogFold {
     memory.addWord32(STATE.STATE_VERSION, 1);
   }
 
-  #setPolicy({ bytes, ageMs }: Policy): void {
-    this.#memory.setWord(WORD.POLICY_BYTES, bytes);
-    this.#memory.setWord(WORD.POLICY_AGE, ageMs);
+  #putPolicy({ bytes, ageMs }: Policy, end: number): void {
+    const memory = this.#memory;
+    memory.addWord32(STATE.STATE_VERSION, 1);
+    memory.setWord(WORD.POLICY_BYTES, bytes);
+    memory.setWord(WORD.POLICY_AGE, ageMs);
+    memory.setWord(WORD.POLICY_END, end);
+    memory.addWord32(STATE.STATE_VERSION, 1);
   }
 
   #setGeneration({ number, id }: Generation): void {

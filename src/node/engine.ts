@@ -29,6 +29,7 @@ import { OwnEntries } from './ownEntries.ts';
 import { Pulse } from './pulse.ts';
 import type { RaftPort } from './raftPort.ts';
 import { Readings } from './reading.ts';
+import { Retention } from './retention.ts';
 import { Scrub } from './scrub.ts';
 import { Segments } from './segments.ts';
 import { type NodeStatus, statusOf } from './status.ts';
@@ -53,6 +54,7 @@ export class Engine {
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
   readonly trims: Trims;
+  readonly retention: Retention;
   readonly times: Times;
   readonly damages: Damages;
   readonly scrub: Scrub;
@@ -102,6 +104,7 @@ export class Engine {
       sealed: ({ base, end }) => {
         this.#raft?.sealed(base, end);
         this.trims.sealed();
+        this.retention.look();
         this.appends.retryHeld();
         this.#progressed();
       },
@@ -116,19 +119,18 @@ export class Engine {
     });
     this.damages = new Damages(this.segments, log);
     this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false), config.timeEntryMs);
-    this.trims = new Trims({
+    const own = {
       memory,
       loop,
       segments: this.segments,
       fold: this.#tail.fold,
       own: new OwnEntries({ memory, tail: this.#tail, gate: new Gate(memory), wallMs: () => loop.wallMs() }),
       refusal: () => this.appends.refusal,
-      batchBefore: (offset) => this.readings.batchBefore(offset),
       progress: () => this.#progress(),
-      raft: () => this.#raft,
       log,
       broke: failure.broke,
-    });
+    };
+    this.trims = new Trims({ ...own, batchBefore: (offset) => this.readings.batchBefore(offset), raft: () => this.#raft });
     this.pulse = new Pulse(memory, loop, () => this.trims.look(), ports.beatMs);
     this.cluster = new ClusterStatus(memory, config);
     const isAwaited = (): boolean =>
@@ -195,6 +197,7 @@ export class Engine {
       broke: failure.broke,
     });
     this.times = new Times({ memory, hot: new HotReader(memory), segments: this.segments, readings: this.readings, loop });
+    this.retention = new Retention({ ...own, times: this.times, trims: this.trims, config, ...ports.retention });
     this.ends = new Ends({
       memory,
       loop,
@@ -225,6 +228,7 @@ export class Engine {
     this.#tail.start(end, dataEnd, openBase === undefined ? undefined : RECOVERY_SLOT);
     if (openBase !== undefined) this.segments.open(RECOVERY_SLOT, true);
     this.pulse.start();
+    this.retention.start();
     this.#raft = this.#startRaft();
     this.trims.look();
     this.scrub.start();
@@ -399,6 +403,7 @@ export class Engine {
     this.disk.stop();
     this.trims.stop();
     this.scrub.stop();
+    this.retention.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();
   }

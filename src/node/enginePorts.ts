@@ -32,6 +32,8 @@ export interface EnginePorts {
   readonly random?: () => number;
   /** From one look of such a tour at the log to the next where nothing is due; where it is not given, as usual. */
   readonly scrubLookMs?: number;
+  /** How often it is looked what the log's retention lets go, and how long that by age waits; where it is not given, as usual. */
+  readonly retention?: { readonly lookMs: number; readonly waitMs: number };
   /** Removes what is there of a file of zeros that could not be made whole. */
   discard(spare: string): void;
   startRaft(events: RaftEvents): RaftPort;

@@ -1,10 +1,10 @@
 // Entries of the log's own that the leader's main thread orders: they pass the gate as appends do, but not their queue. What is on the disk is
 // not asked for: trims make room.
 
-import { KIND_TRIM } from '../../assembly/layout.ts';
+import { KIND_POLICY, KIND_TRIM } from '../../assembly/layout.ts';
 import { LogError } from '../core/errors.ts';
 import { LAST_OFFSET_RESERVE_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
-import { type TrimEntry, trimPayload } from '../format/controlEntries.ts';
+import { type Policy, policyPayload, type TrimEntry, trimPayload } from '../format/controlEntries.ts';
 import type { Gate } from '../memory/gate.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
@@ -15,6 +15,17 @@ export interface OwnEntryPorts {
   readonly tail: Tail;
   readonly gate: Gate;
   wallMs(): number;
+}
+
+/** A policy at the log's end. */
+export interface OrderedPolicy {
+  readonly policy: Policy;
+  /** The leader's. */
+  readonly term: number;
+  /** It is in force when this is committed. */
+  readonly end: number;
+  /** The log's time at its end, Unix ms; 0: it has none. */
+  readonly timeMs: number;
 }
 
 export class OwnEntries {
@@ -37,6 +48,26 @@ export class OwnEntries {
       if (tail.fold.trim.start >= trim.start) return term;
       const status = this.#order(KIND_TRIM, trimPayload(trim), term);
       return status === 'ordered' ? term : undefined;
+    } finally {
+      gate.leave();
+    }
+  }
+
+  /**
+   * Orders a policy, unless the log has it at its end already; what `change` leaves out stays, so that without anything it only says what there is. Undefined
+   * and errors as {@link trim}.
+   */
+  policy(change: Partial<Policy>): OrderedPolicy | undefined {
+    const { memory, tail, gate } = this.#ports;
+    if (!gate.enter()) return undefined;
+    try {
+      const term = memory.word(WORD.OPEN_TERM);
+      const { policy: before, policyEnd, level, timeMs } = tail.fold;
+      const policy = { ...before, ...change };
+      if (policy.bytes === before.bytes && policy.ageMs === before.ageMs) return { policy, term, end: policyEnd, timeMs };
+      if (level === 0) throw new LogError('UNSUPPORTED', 'this log is of level 0, and has no retention: raise its level first');
+      const status = this.#order(KIND_POLICY, policyPayload(policy), term);
+      return status === 'ordered' ? { policy, term, end: tail.end, timeMs: tail.fold.timeMs } : undefined;
     } finally {
       gate.leave();
     }

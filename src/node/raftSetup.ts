@@ -6,6 +6,7 @@ import type { Disk } from '../storage/disk.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { RaftSetup } from '../threads/messages.ts';
 import type { EngineConfig } from './engineOptions.ts';
+import { policyOf } from './retention.ts';
 
 /** Reads the vote that is kept in `directory` of `disk`; the term of the last entry is the current one at least. */
 export function raftSetup(
@@ -31,6 +32,7 @@ export function raftSetup(
     peers: [...peers],
     electionTimeoutMs,
     takesUploads: stagingBytes > 0,
+    policy: policyOf(config),
     vote: vote.currentTerm < lastTerm ? { ...vote, currentTerm: lastTerm, votedFor: node } : vote,
     log: { start, end, commit, terms: [...terms] },
     sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),

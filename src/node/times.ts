@@ -68,6 +68,18 @@ export class Times {
     }
   }
 
+  /**
+   * Resolves to the log's time at `base`, where a segment begins, which is committed; undefined where that does not say it: the log is of level 0. Rejects with
+   * a LogError: OVERLOADED, DAMAGED.
+   */
+  timeAt(base: number): Promise<number | undefined> {
+    return this.#look({ end: this.#ports.memory.commit, isOver: () => false }, base, 0, (bytes) => {
+      const view = viewOf(bytes);
+      const kindSize = bytes.length === 0 ? 0 : kindSizeAt(view, 0);
+      return kindOf(kindSize) === KIND_STATE ? timeIn(view, 0, kindSize) : undefined;
+    });
+  }
+
   async #find(lookup: Lookup): Promise<number> {
     const { memory } = this.#ports;
     const { end } = lookup;
@@ -118,16 +130,26 @@ export class Times {
     return at;
   }
 
-  /** Walks over the next entries, in a turn of their own: about `maxBytes`, at least one. */
-  async #read({ timeMs, end, isOver }: Lookup, at: number, maxBytes: number): Promise<Slice> {
+  /** Walks over the next entries. */
+  #read(lookup: Lookup, at: number, maxBytes: number): Promise<Slice> {
+    return this.#look(lookup, at, maxBytes, (bytes) => walk(bytes, at, lookup.timeMs));
+  }
+
+  /** What `find` finds in the next entries, in a turn of their own: about `maxBytes`, at least one. They are valid during the call. */
+  async #look<Found>(
+    { end, isOver }: Pick<Lookup, 'end' | 'isOver'>,
+    at: number,
+    maxBytes: number,
+    find: (bytes: Uint8Array) => Found,
+  ): Promise<Found> {
     await this.#turn();
     if (isOver()) throw new LogError('CLOSED', 'nobody waits for the answer any more');
     const { hot, segments, readings } = this.#ports;
     const slot = hot.pin(at);
     if (slot >= 0) {
-      const slice = walk(hot.read(slot, at, maxBytes), at, timeMs);
+      const found = find(hot.read(slot, at, maxBytes));
       hot.release(slot);
-      return slice;
+      return found;
     }
     const segment = segments.find(at);
     if (segment === undefined) throw new LogError('OVERLOADED', `log offset ${at} is on its way between memory and disk: try again`);
@@ -138,7 +160,7 @@ export class Times {
         { from: at, to: limit },
         isOver,
       );
-      return walk(bytes, at, timeMs);
+      return find(bytes);
     } catch (thrown) {
       throw asAnswer(thrown, at);
     }

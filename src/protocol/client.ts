@@ -5,6 +5,7 @@
 
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
 import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
+import { MAX_LOG_OFFSET, MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
 import { type ClientIntroduction, decodeHello, encodeName, type Greeting, HELLO, versionsWord } from './greeting.ts';
 
 /**
@@ -32,6 +33,7 @@ export const INTRODUCE = 0x07;
 export const UPLOAD = 0x08;
 export const TRIM = 0x0a;
 export const FIND = 0x0b;
+export const RETENTION = 0x0c;
 
 export const APPENDED = 0x82;
 export const DATA = 0x83;
@@ -40,6 +42,7 @@ export const ERROR = 0x85;
 export const CANCELLED = 0x86;
 export const UPLOADED = 0x87;
 export const FOUND = 0x88;
+export const KEPT = 0x89;
 
 /** APPEND: answer as soon as the entries are ordered, not when they are committed. */
 export const APPEND_RECEIVED = 1;
@@ -55,6 +58,9 @@ export const END_LINEARIZABLE = 1;
 export const END_AT_LEAST = 2;
 /** TRIM: say where the log would begin, and change nothing. */
 export const TRIM_DRY_RUN = 1;
+/** RETENTION: set the bytes to keep, and the age; what has no flag stays as it is. */
+export const RETENTION_BYTES = 1;
+export const RETENTION_AGE = 2;
 /** DATA: between the one before and this one stood only entries of the log's own, which were trimmed. */
 export const DATA_SKIPPED = 1;
 /** ERROR: the connection closes after this message; nothing sent after the named request was done. */
@@ -73,11 +79,11 @@ export interface Request {
   opcode: number;
   flags: number;
   requestId: number;
-  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. TRIM: where to. Log bytes. FIND: Unix ms. UPLOAD: bytes of it before. */
+  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. TRIM: where to. Log bytes. FIND: Unix ms. UPLOAD: bytes of it before. RETENTION: bytes to keep, 0 for all. */
   offset: number;
   /** APPEND: entry count. UPLOAD: all its bytes. READ: most bytes to answer. SUBSCRIBE, CREDIT: bytes of credit. */
   a: number;
-  /** APPEND with CONDITIONAL: the leader's term, 0 for any. READ, and END with AT_LEAST: longest wait in milliseconds. */
+  /** APPEND with CONDITIONAL: the leader's term, 0 for any. READ, and END with AT_LEAST: longest wait in milliseconds. RETENTION: `a` and `b` are one u64. */
   b: number;
 }
 
@@ -97,6 +103,31 @@ export function requestMessage(opcode: number, flags: number, requestId: number,
   const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
   encodeRequest(viewOf(bytes), opcode, flags, requestId, offset, a, b);
   return bytes;
+}
+
+/** How much of a log is kept; 0: no bound. */
+export interface KeptBounds {
+  readonly bytes: number;
+  readonly ageMs: number;
+}
+
+/** A RETENTION: sets what `change` has; without any of it, it only asks. */
+export function encodeRetention(requestId: number, { bytes, ageMs }: Partial<KeptBounds>): Uint8Array {
+  const flags = (bytes === undefined ? 0 : RETENTION_BYTES) | (ageMs === undefined ? 0 : RETENTION_AGE);
+  const message = requestMessage(RETENTION, flags, requestId, bytes ?? 0);
+  setOffset(viewOf(message), 16, ageMs ?? 0);
+  return message;
+}
+
+/** What a RETENTION sets; undefined: numbers that no log can have. */
+export function retentionIn({ flags, offset, a, b }: Request): Partial<KeptBounds> | undefined {
+  const ageMs = a + b * 0x1_0000_0000;
+  const hasBytes = (flags & RETENTION_BYTES) !== 0;
+  const hasAge = (flags & RETENTION_AGE) !== 0;
+  const isBound = (value: number, least: number): boolean => value === 0 || (value >= least && value <= MAX_LOG_OFFSET);
+  if (!isBound(offset, MIN_RETENTION_BYTES) || !isBound(ageMs, MIN_RETENTION_AGE_MS)) return undefined;
+  if ((!hasBytes && offset !== 0) || (!hasAge && ageMs !== 0)) return undefined;
+  return { ...(hasBytes ? { bytes: offset } : {}), ...(hasAge ? { ageMs } : {}) };
 }
 
 /** Reads a request header into `into`, and returns whether the message is long enough to have one. */
@@ -240,6 +271,34 @@ export function encodeFound(requestId: number, offset: number, commit: number): 
   return bytes;
 }
 
+/** What a log keeps, and of what. Bounds and times are 0 where there are none. */
+export interface KeptAnswer extends KeptBounds {
+  readonly requestId: number;
+  readonly start: number;
+  readonly commit: number;
+  /** The log's time where the segment begins that has the start, Unix ms. */
+  readonly oldestMs: number;
+  /** The log's time at its end, Unix ms. */
+  readonly timeMs: number;
+}
+
+const KEPT_BYTES = MESSAGE_HEADER_BYTES + 32;
+
+/** A KEPT message. */
+export function encodeKept({ requestId, bytes, ageMs, start, commit, oldestMs, timeMs }: KeptAnswer): Uint8Array {
+  const message = new Uint8Array(KEPT_BYTES);
+  const view = viewOf(message);
+  view.setUint8(0, KEPT);
+  view.setUint32(4, requestId, true);
+  for (const [i, value] of [bytes, ageMs, start, commit, oldestMs, timeMs].entries()) setOffset(view, 8 + i * 8, value);
+  return message;
+}
+
+function decodeKept(view: DataView): KeptAnswer {
+  const [bytes = 0, ageMs = 0, start = 0, commit = 0, oldestMs = 0, timeMs = 0] = [8, 16, 24, 32, 40, 48].map((at) => getOffset(view, at));
+  return { requestId: view.getUint32(4, true), bytes, ageMs, start, commit, oldestMs, timeMs };
+}
+
 export function encodeCancelled(requestId: number): Uint8Array {
   const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
   const view = viewOf(bytes);
@@ -269,6 +328,7 @@ export type Answer =
   | { kind: 'data'; requestId: number; hasSkipped: boolean; from: number; commit: number; bytes: Uint8Array }
   | { kind: 'ended'; requestId: number; start: number; commit: number; term: number }
   | { kind: 'found'; requestId: number; offset: number; commit: number }
+  | ({ kind: 'kept' } & KeptAnswer)
   | { kind: 'cancelled'; requestId: number }
   | { kind: 'uploaded'; requestId: number; total: number }
   | {
@@ -323,6 +383,9 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
       return { kind: 'ended', requestId, start: getOffset(view, 8), commit: getOffset(view, 16), term: view.getUint32(24, true) };
     case FOUND:
       return { kind: 'found', requestId, offset: getOffset(view, 8), commit: getOffset(view, 16) };
+    case KEPT:
+      if (bytes.length !== KEPT_BYTES) return { kind: 'malformed', reason: 'a KEPT of the wrong length' };
+      return { kind: 'kept', ...decodeKept(view) };
     case CANCELLED:
       return { kind: 'cancelled', requestId };
     case UPLOADED:

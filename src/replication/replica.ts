@@ -5,7 +5,7 @@ import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm } from '../core/ids.ts';
-import { newGeneration } from '../format/controlEntries.ts';
+import { newGeneration, type Policy } from '../format/controlEntries.ts';
 import { noOpPayload } from '../format/noOp.ts';
 import { Gate } from '../memory/gate.ts';
 import { DISK_CRITICAL, ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
@@ -32,6 +32,8 @@ export interface ReplicaOptions {
   /** The log's end; it is this replica's while the gate is closed. */
   readonly tail: Tail;
   readonly sealed: readonly SegmentRange[];
+  /** What the log keeps, where this node begins it. */
+  readonly policy: Policy;
   /** A node whose main thread does not answer for this long must not lead; see {@link MainThreadWatch}. */
   readonly hangMs: number;
   readonly ports: ReplicaPorts;
@@ -56,6 +58,7 @@ export class Replica {
   readonly #rareLog: RareLog;
   readonly #clock: CoreClock;
   readonly #mainThread: MainThreadWatch;
+  readonly #policy: Policy;
   #gateIsOpen = false;
   /** The body of the message being handled. */
   #body: readonly Uint8Array[] = [];
@@ -68,13 +71,14 @@ export class Replica {
   #isDead = false;
   #isInTurn = false;
 
-  constructor({ settings, state, memory, tail, sealed, hangMs, ports }: ReplicaOptions) {
+  constructor({ settings, state, memory, tail, sealed, policy, hangMs, ports }: ReplicaOptions) {
     this.raft = new Raft(settings, state);
     this.#memory = memory;
     this.#tail = tail;
     this.#gate = new Gate(memory);
     this.#feeder = new Feeder(this.raft, memory, sealed, ports, (input) => this.#maybeTurn(input));
     this.#ports = ports;
+    this.#policy = policy;
     this.#rareLog = new RareLog(ports);
     this.#staged = new Staged(ports);
     this.#entries = new ReplicatedEntries(memory, tail, ports, this.#rareLog, this.#staged);
@@ -438,7 +442,7 @@ export class Replica {
   #beginTerm(): void {
     if (this.#noopDue === 0) return;
     const { instance, random } = this.raft.settings;
-    if (this.raft.log.end === 0 && this.#tail.fold.level === 0) this.#tail.fold.found(newGeneration(1, random));
+    if (this.raft.log.end === 0 && this.#tail.fold.level === 0) this.#tail.fold.found(newGeneration(1, random), this.#policy);
     const status = this.#tail.appendOwn(KIND_NOOP, noOpPayload(instance), this.#noopDue, this.#ports.wallMs());
     if (status !== 'ordered') return;
     this.#noopDue = 0;

@@ -3,7 +3,15 @@
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
-import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_UNACKNOWLEDGED_APPENDS, MAX_UPLOAD_CHUNK_BYTES, MAX_WAIT_MS } from '../core/limits.ts';
+import {
+  MAX_CREDIT_BYTES,
+  MAX_READ_BYTES,
+  MAX_UNACKNOWLEDGED_APPENDS,
+  MAX_UPLOAD_CHUNK_BYTES,
+  MAX_WAIT_MS,
+  MIN_RETENTION_AGE_MS,
+  MIN_RETENTION_BYTES,
+} from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Appends } from '../node/appends.ts';
@@ -12,6 +20,7 @@ import { conditionOf } from '../node/chain.ts';
 import type { Ends } from '../node/ends.ts';
 import type { Loop } from '../node/loop.ts';
 import type { Readings } from '../node/reading.ts';
+import type { Retention } from '../node/retention.ts';
 import type { Times } from '../node/times.ts';
 import type { Trims } from '../node/trims.ts';
 import type { Uploads } from '../node/uploads.ts';
@@ -31,11 +40,16 @@ import {
   END_LINEARIZABLE,
   encodeCancelled,
   encodeFound,
+  encodeKept,
   FIND,
   INTRODUCE,
   MESSAGE_HEADER_BYTES,
   READ,
+  RETENTION,
+  RETENTION_AGE,
+  RETENTION_BYTES,
   type Request,
+  retentionIn,
   SUBSCRIBE,
   TRIM,
   TRIM_DRY_RUN,
@@ -55,6 +69,7 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [END]: END_LINEARIZABLE | END_AT_LEAST,
   [TRIM]: TRIM_DRY_RUN,
   [FIND]: 0,
+  [RETENTION]: RETENTION_BYTES | RETENTION_AGE,
   [INTRODUCE]: 0,
 };
 
@@ -87,6 +102,7 @@ export interface RequestTargets {
   readonly uploads: Uploads;
   readonly trims: Pick<Trims, 'request'>;
   readonly times: Pick<Times, 'find'>;
+  readonly retention: Pick<Retention, 'request'>;
   /** Gets what was thrown where nothing was to be. */
   broke(thrown: unknown): void;
   readonly loop: Pick<Loop, 'nowMs'>;
@@ -113,6 +129,7 @@ export class Requests {
   readonly #uploads: Uploads;
   readonly #trims: RequestTargets['trims'];
   readonly #times: RequestTargets['times'];
+  readonly #retention: RequestTargets['retention'];
   readonly #broke: (thrown: unknown) => void;
   readonly #loop: Pick<Loop, 'nowMs'>;
   readonly #limits: RequestLimits;
@@ -124,6 +141,7 @@ export class Requests {
     const { memory, appends, readings, ends, uploads, trims, loop } = targets;
     this.#trims = trims;
     this.#times = targets.times;
+    this.#retention = targets.retention;
     this.#broke = (thrown) => targets.broke(thrown);
     this.#memory = memory;
     this.#appends = appends;
@@ -173,6 +191,9 @@ export class Requests {
         break;
       case FIND:
         this.#find(session, request);
+        break;
+      case RETENTION:
+        this.#keep(session, request);
         break;
       case UPLOAD:
         this.#upload(session, request, bodyOf(message));
@@ -309,11 +330,8 @@ export class Requests {
   }
 
   #trim(session: Session, { requestId, flags, offset }: Request): void {
-    this.#trims.request(offset, (flags & TRIM_DRY_RUN) !== 0).then(
-      (start) => {
-        if (!session.isClosed) session.sendEnd(requestId, start, this.#memory.commit, this.#memory.word(WORD.TERM));
-      },
-      (thrown: unknown) => this.#refuse(session, requestId, thrown),
+    this.#answer(session, requestId, this.#trims.request(offset, (flags & TRIM_DRY_RUN) !== 0), (start) =>
+      session.sendEnd(requestId, start, this.#memory.commit, this.#memory.word(WORD.TERM)),
     );
   }
 
@@ -327,6 +345,33 @@ export class Requests {
         (thrown: unknown) => this.#refuse(session, requestId, thrown),
       )
       .then(() => session.rested());
+  }
+
+  #keep(session: Session, request: Request): void {
+    const { requestId } = request;
+    const change = retentionIn(request);
+    if (change === undefined) {
+      const sentence = `a RETENTION sets 0 or at least ${MIN_RETENTION_BYTES} bytes, 0 or at least ${MIN_RETENTION_AGE_MS} ms, at most 2^53 - 1, and what it does not set is zero`;
+      session.sendError(requestId, 'MALFORMED', 0, sentence);
+      return;
+    }
+    this.#answer(session, requestId, this.#retention.request(change), ({ policy, ...kept }) =>
+      session.send(encodeKept({ requestId, ...policy, ...kept })),
+    );
+  }
+
+  /** Sends what comes of `work`, for which the session waits. */
+  #answer<Outcome>(session: Session, requestId: number, work: Promise<Outcome>, send: (outcome: Outcome) => void): void {
+    session.asked += 1;
+    void work
+      .then(
+        (outcome) => (session.isClosed ? undefined : send(outcome)),
+        (thrown: unknown) => this.#refuse(session, requestId, thrown),
+      )
+      .then(() => {
+        session.asked -= 1;
+        session.rested();
+      });
   }
 
   #refuse(session: Session, requestId: number, thrown: unknown): void {

@@ -74,6 +74,8 @@ export class Session implements Caller {
   readonly readings = new CallerReadings();
   /** FIND requests that wait for their answer. */
   lookups = 0;
+  /** TRIM and RETENTION requests that wait for theirs. */
+  asked = 0;
   /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
   isClosed = false;
   readonly #account = new SendAccount((unsentBytes) => this.#cutFor('unread_total', `${unsentBytes} bytes stood unread`));
@@ -108,7 +110,8 @@ export class Session implements Caller {
 
   /** Whether something that it asked for is still to come, or to leave. */
   get isWaiting(): boolean {
-    return this.readings.open.size > 0 || this.ends.size > 0 || this.lookups > 0 || this.unacknowledgedAppends > 0 || this.hasUnsent;
+    const asks = this.readings.open.size + this.ends.size + this.lookups + this.asked;
+    return asks > 0 || this.unacknowledgedAppends > 0 || this.hasUnsent;
   }
 
   /** Adds a receipt to the message that {@link flushReceipts} sends. Returns whether it is the first one in it. */

@@ -7,6 +7,7 @@ import type { Peer } from '../core/peers.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import type { TermStart } from '../raft/termTable.ts';
 import type { SegmentRange } from '../replication/feed.ts';
+import type { ReplicaOptions } from '../replication/replica.ts';
 import type { Identity, Vote } from '../storage/dataDirectory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
@@ -65,6 +66,8 @@ export interface RaftSetup extends WorkerSetup {
   readonly electionTimeoutMs: number;
   /** Whether clients may put uploads on this node. */
   readonly takesUploads: boolean;
+  /** What a new log keeps. */
+  readonly policy: ReplicaOptions['policy'];
   /** Undefined: only the main thread can write this node's log. */
   readonly directLog: DirectLog | undefined;
   readonly vote: Vote;

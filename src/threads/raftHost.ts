@@ -107,7 +107,7 @@ export class RaftHost {
       () => this.replica.isMainHung,
       setup.directLog,
     );
-    const { identity, log, vote, sealed } = setup;
+    const { identity, log, vote, sealed, policy } = setup;
     this.replica = new Replica({
       settings,
       state: {
@@ -119,6 +119,7 @@ export class RaftHost {
       memory,
       tail: new Tail(memory, (slot) => ports.tell({ kind: 'openSegment', slot })),
       sealed,
+      policy,
       hangMs,
       ports: this.#replicaPorts(),
     });

@@ -223,8 +223,9 @@ describe('a log that describes itself', () => {
     leader.own(KIND_TRIM, trimPayload({ start: 30, dataEnd: 30 }), START_MS);
     leader.own(KIND_POLICY, policyPayload({ bytes: 5, ageMs: 6 }), START_MS);
     leader.own(KIND_POLICY, policyPayload({ bytes: 0, ageMs: 7 }), START_MS);
-    const { trim, policy } = leader.tail.fold;
+    const { trim, policy, policyEnd } = leader.tail.fold;
     expect([trim, leader.tail.fold.trimEnd, policy]).toEqual([{ start: 50, dataEnd: 40 }, trimEnd, { bytes: 0, ageMs: 7 }]);
+    expect([policyEnd, leader.tail.fold.settledPolicy]).toEqual([leader.memory.tail, { ...policy, end: policyEnd }]);
   });
 
   it('is folded alike by who follows, after each move, and again from what stands in the open segment', () => {
@@ -245,13 +246,15 @@ describe('a log that describes itself', () => {
         expect(follower.tail.fold.difference).toBeUndefined();
         expect(follower.tail.fold.state).toEqual(leader.tail.fold.state);
         follower.check();
-        const { state, trimEnd } = follower.tail.fold;
+        const { state, trimEnd, policyEnd } = follower.tail.fold;
         const again = new LogFold(follower.memory);
         again.remake(follower.memory.openSlot, follower.memory.tail);
         expect(again.state).toEqual(state);
         // Of a trim in an earlier segment the segment's head tells.
         if (trimEnd > follower.openBase) expect(again.trimEnd).toBeGreaterThan(follower.openBase);
+        if (policyEnd > follower.openBase) expect(again.policyEnd).toBeGreaterThan(follower.openBase);
         follower.memory.setWord(WORD.TRIM_END, trimEnd);
+        follower.memory.setWord(WORD.POLICY_END, policyEnd);
       }
     }
   });

@@ -8,8 +8,12 @@ import {
   END_LINEARIZABLE,
   encodeError,
   encodeIntroduce,
+  encodeKept,
+  encodeRetention,
+  RETENTION,
   type Request,
   requestMessage,
+  retentionIn,
 } from '../../src/protocol/client.ts';
 import { decodeIntroduce, encodeHello, type Hello } from '../../src/protocol/greeting.ts';
 import { bytesOf } from '../format/hex.ts';
@@ -20,6 +24,49 @@ test('END with AT_LEAST and LINEARIZABLE: offset 29, within 2,500 ms', () => {
   const request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
   expect(decodeRequest(new DataView(bytesOf(golden).buffer), request)).toBe(true);
   expect(request).toEqual({ opcode: END, flags: 3, requestId: 3, offset: 29, a: 0, b: 2500 });
+});
+
+test('RETENTION: asks, or sets 10 GiB, 30 days, or both', () => {
+  const asked = '0c00000005000000 0000000000000000 0000000000000000';
+  const bytes = '0c01000005000000 0000008002000000 0000000000000000';
+  const age = '0c02000005000000 0000000000000000 00c87e9a00000000';
+  const none = '0c03000005000000 0000000000000000 0000000000000000';
+  const [tenGiB, month] = [10 * 2 ** 30, 30 * 86_400_000];
+  for (const [golden, change] of [
+    [asked, {}],
+    [bytes, { bytes: tenGiB }],
+    [age, { ageMs: month }],
+    [none, { bytes: 0, ageMs: 0 }],
+  ] as const) {
+    expect(encodeRetention(5, change)).toEqual(bytesOf(golden));
+    const request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
+    expect(decodeRequest(new DataView(bytesOf(golden).buffer), request)).toBe(true);
+    expect([request.opcode, request.requestId, retentionIn(request)]).toEqual([RETENTION, 5, change]);
+  }
+});
+
+test.each([
+  ['bytes below 64 KiB', '0c01000005000000 ffff000000000000 0000000000000000'],
+  ['an age below a second', '0c02000005000000 0000000000000000 e703000000000000'],
+  ['bytes above 2^53 - 1', '0c01000005000000 0000000000002000 0000000000000000'],
+  ['an age above 2^53 - 1', '0c02000005000000 0000000000000000 0000000000002000'],
+  ['bytes without their flag', '0c02000005000000 0000010000000000 e803000000000000'],
+  ['an age without its flag', '0c01000005000000 0000010000000000 e803000000000000'],
+])('RETENTION sets nothing with %s', (_what, golden) => {
+  const request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
+  decodeRequest(new DataView(bytesOf(golden).buffer), request);
+  expect(retentionIn(request)).toBe(undefined);
+});
+
+test('KEPT: 10 GiB and 30 days of a log at [4096, 8192)', () => {
+  const golden = '8900000005000000 0000008002000000 00c87e9a00000000 0010000000000000 0020000000000000 00d0b7d99e010000 e8d3b7d99e010000';
+  const kept = { requestId: 5, bytes: 10 * 2 ** 30, ageMs: 30 * 86_400_000, start: 4096, commit: 8192 };
+  const answer = { ...kept, oldestMs: 0x19ed9b7d000, timeMs: 0x19ed9b7d3e8 };
+  expect(encodeKept(answer)).toEqual(bytesOf(golden));
+  expect(decodeAnswer(bytesOf(golden))).toEqual({ kind: 'kept', ...answer });
+  for (const wrong of [bytesOf(golden).subarray(0, -1), bytesOf(`${golden}00`)]) {
+    expect(decodeAnswer(wrong)).toEqual({ kind: 'malformed', reason: 'a KEPT of the wrong length' });
+  }
 });
 
 test('ERROR 17 BEHIND: not fatal, retryable, failed, with the commit as its offset', () => {

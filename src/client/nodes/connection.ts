@@ -14,7 +14,10 @@ import {
   END_AT_LEAST,
   END_LINEARIZABLE,
   encodeIntroduce,
+  encodeRetention,
   FIND,
+  type KeptAnswer,
+  type KeptBounds,
   LEVEL_RECEIVED,
   requestMessage,
   SUBSCRIBE,
@@ -115,7 +118,8 @@ export interface ConnectionOwner {
 }
 
 interface PendingEnd {
-  resolve(end: LogEnd | undefined): void;
+  /** Undefined: the connection was lost. `kept`: what a RETENTION is answered with. */
+  resolve(end: LogEnd | undefined, kept?: KeptAnswer): void;
   reject(error: LogError): void;
 }
 
@@ -261,6 +265,16 @@ export class Connection {
     });
   }
 
+  /** Sets what the log keeps, as far as `change` says it, and asks for it. Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  retention(change: Partial<KeptBounds>): Promise<KeptAnswer | undefined> {
+    if (this.#isLost) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve, reject) => {
+      this.#ends.set(id, { resolve: (_end, kept) => resolve(kept), reject });
+      this.send(encodeRetention(id, change));
+    });
+  }
+
   /** Opens a subscription on a live connection and returns its request id. */
   subscribe(from: number, creditBytes: number, sink: StreamSink): number {
     const id = this.takeRequestId();
@@ -339,6 +353,9 @@ export class Connection {
         // From there on the log is what was asked for.
         this.#ended(answer.requestId, { start: answer.offset, end: answer.commit, term: 0 });
         break;
+      case 'kept':
+        this.#ended(answer.requestId, { start: answer.start, end: answer.commit, term: 0 }, answer);
+        break;
       case 'cancelled':
         break;
       case 'uploaded':
@@ -355,11 +372,11 @@ export class Connection {
     }
   }
 
-  #ended(requestId: number, end: LogEnd): void {
+  #ended(requestId: number, end: LogEnd, kept?: KeptAnswer): void {
     const pending = this.#ends.get(requestId);
     this.#ends.delete(requestId);
     this.#observe(end.end);
-    pending?.resolve(end);
+    pending?.resolve(end, kept);
   }
 
   #observe(commit: number): void {

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { NO_INSTANCE } from '../../../src/core/ids.ts';
+import { NO_POLICY } from '../../../src/format/controlEntries.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import type { AppendRequest, AppendResponse, NodeId, PeerMessage } from '../../../src/raft/messages.ts';
@@ -79,6 +80,7 @@ export class TestReplica {
       memory,
       tail: new Tail(memory, () => undefined),
       sealed: [],
+      policy: NO_POLICY,
       hangMs: 100 * ELECTION_MS,
       ports,
     });

@@ -8,6 +8,7 @@ import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import { Appends } from '../../../src/node/appends.ts';
 import type { Ends } from '../../../src/node/ends.ts';
 import type { Readings } from '../../../src/node/reading.ts';
+import type { Retention } from '../../../src/node/retention.ts';
 import type { Times } from '../../../src/node/times.ts';
 import type { Trims } from '../../../src/node/trims.ts';
 import type { Uploads } from '../../../src/node/uploads.ts';
@@ -142,6 +143,7 @@ export class ConditionBench {
         uploads: { isOn: false } as Uploads,
         trims: {} as Trims,
         times: {} as Times,
+        retention: {} as Retention,
         broke: () => undefined,
         loop: TEST_LOOP,
       },

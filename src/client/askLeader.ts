@@ -1,0 +1,56 @@
+// Requests that only the leader carries out, and that may be made twice: asked again until one is answered.
+
+import { LogError } from '../core/errors.ts';
+import type { Connection } from './nodes/connection.ts';
+import type { LeaderSearch } from './nodes/leaderSearch.ts';
+
+export interface AskLeaderPorts {
+  readonly leader: Pick<LeaderSearch, 'acquire' | 'refused'>;
+  /** Waits between two attempts of the same undertaking: longer after each failure. */
+  pause(failures: number): Promise<void>;
+}
+
+export interface LeaderQuestion<Answer> {
+  /** What it is, in a sentence: `the trim`. */
+  readonly what: string;
+  readonly timeoutMs: number;
+  /** Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  ask(connection: Connection): Promise<Answer | undefined>;
+}
+
+/** Rejects with what the leader says, UNREACHABLE, NOT_LEADER, TIMEOUT, CLOSED. */
+export function askLeader<Answer>(ports: AskLeaderPorts, question: LeaderQuestion<Answer>): Promise<Answer> {
+  const { what, timeoutMs } = question;
+  const state = { isOver: false };
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      state.isOver = true;
+      reject(new LogError('TIMEOUT', `No leader confirmed ${what} within ${timeoutMs} ms. To ask again does no harm.`));
+    }, timeoutMs);
+    askUntil(ports, question, state)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
+  });
+}
+
+async function askUntil<Answer>(
+  { leader, pause }: AskLeaderPorts,
+  { what, ask }: LeaderQuestion<Answer>,
+  state: { readonly isOver: boolean },
+): Promise<Answer> {
+  for (let failures = 0; ; failures++) {
+    const connection = await leader.acquire();
+    let answer: Answer | undefined;
+    try {
+      answer = await ask(connection);
+    } catch (thrown) {
+      if (!(thrown instanceof LogError) || !thrown.retryable) throw thrown;
+      if (thrown.code === 'NOT_LEADER' || thrown.code === 'SHUTTING_DOWN') leader.refused(connection, thrown);
+    } finally {
+      connection.release();
+    }
+    if (answer !== undefined) return answer;
+    if (state.isOver) throw new LogError('TIMEOUT', `No leader confirmed ${what} in time.`);
+    await pause(failures);
+  }
+}

@@ -1,0 +1,275 @@
+// How much of the log is kept: the log's policy, and the leader's decision, once in a while, what it lets go. Nothing goes but by a trim, which is an
+// entry of the log: so all nodes keep the same, whatever their clocks and disks.
+//
+//   bytes  the log begins at the first segment from which on it has at most so many; where none has, at the last
+//   age    at the last segment before which all is older, by the log's time at its end; whatever this node's clock says
+//
+// The last segment stays whole. What a policy lets go is ordered after the policy: where that is cut off, so is the trim.
+
+import { LogError } from '../core/errors.ts';
+import { MAX_RETENTION_REQUESTS, RETENTION_LEAP_MS, RETENTION_LOOK_MS, RETENTION_WAIT_MS } from '../core/limits.ts';
+import type { Policy } from '../format/controlEntries.ts';
+import type { LogFold } from '../memory/logFold.ts';
+import { WORD } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { EngineConfig, EngineLog } from './engineOptions.ts';
+import type { Loop, Timer } from './loop.ts';
+import type { OrderedPolicy, OwnEntries } from './ownEntries.ts';
+import type { Segments } from './segments.ts';
+import type { Times } from './times.ts';
+import type { Trims } from './trims.ts';
+
+/** What is kept, and of what there is. */
+export interface Kept {
+  readonly policy: Policy;
+  readonly start: number;
+  readonly commit: number;
+  /** The log's time where the segment that has the start begins: nothing that is kept is older; 0: unknown. */
+  readonly oldestMs: number;
+  /** The log's time at its end; 0: it has none. */
+  readonly timeMs: number;
+}
+
+export interface RetentionPorts {
+  readonly memory: TailMemory;
+  readonly loop: Pick<Loop, 'after' | 'nowMs' | 'wallMs'>;
+  readonly fold: Pick<LogFold, 'timeMs' | 'settledPolicy'>;
+  readonly own: Pick<OwnEntries, 'policy'>;
+  readonly segments: Pick<Segments, 'sealed' | 'baseBefore'>;
+  readonly times: Pick<Times, 'timeAt'>;
+  readonly trims: Pick<Trims, 'request'>;
+  /** Why this node orders nothing; undefined: it does. */
+  refusal(): LogError | undefined;
+  /** Resolves when the commit, the office or the room for entries has changed. */
+  progress(): Promise<void>;
+  readonly config: Pick<EngineConfig, 'retentionBytes' | 'retentionAge' | 'callOf'>;
+  readonly log: Pick<EngineLog, 'info' | 'warn'>;
+  /** What was thrown where nothing was to be. */
+  broke(thrown: unknown): void;
+  /** See RETENTION_LOOK_MS and RETENTION_WAIT_MS. */
+  readonly lookMs?: number | undefined;
+  readonly waitMs?: number | undefined;
+}
+
+const NOT_CONFIRMED = 'this node leads no longer, or stops, and does not know what becomes of this policy: to set it again does no harm';
+
+export class Retention {
+  readonly #ports: RetentionPorts;
+  readonly #waitMs: number;
+  #timer: Timer | undefined;
+  #isLooking = false;
+  #looksAgain = false;
+  #isOver = false;
+  /** Requests under way. */
+  #asked = 0;
+  /** The log's time at a moment of this node's clock, which never goes back: no later time is taken for right but by what has passed since. */
+  #knownMs = 0;
+  #knownAtMs = 0;
+  /** Until then nothing is too old. */
+  #waitsUntilMs = 0;
+  /** The last base whose time was looked up, and that. */
+  #lookedUp: { readonly base: number; readonly timeMs: number } | undefined;
+  #complaint = '';
+  #hasCompared = false;
+
+  constructor(ports: RetentionPorts) {
+    this.#ports = ports;
+    this.#waitMs = ports.waitMs ?? RETENTION_WAIT_MS;
+  }
+
+  /** Begins, before anything is ordered here. */
+  start(): void {
+    const { loop, fold } = this.#ports;
+    this.#knownMs = fold.timeMs;
+    this.#knownAtMs = loop.nowMs();
+    this.#waitsUntilMs = this.#knownAtMs + this.#waitMs;
+    this.#plan();
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#timer?.cancel();
+  }
+
+  #plan(): void {
+    if (this.#isOver) return;
+    this.#timer = this.#ports.loop.after(
+      this.#ports.lookMs ?? RETENTION_LOOK_MS,
+      () => {
+        this.look();
+        this.#plan();
+      },
+      true,
+    );
+  }
+
+  /** Looks what the policy lets go, and lets it go, if this node leads. One look at a time, and another one after it if there is to be one. */
+  look(): void {
+    this.#watchTime();
+    this.#compare();
+    this.#looksAgain = true;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.#look()
+      .catch((thrown: unknown) => (thrown instanceof LogError ? this.#complain(thrown) : this.#ports.broke(thrown)))
+      .finally(() => {
+        this.#isLooking = false;
+      });
+  }
+
+  async #look(): Promise<void> {
+    const { own, memory, refusal } = this.#ports;
+    while (this.#looksAgain && !this.#isOver && refusal() === undefined) {
+      this.#looksAgain = false;
+      const found = own.policy({});
+      if (found === undefined || found.end > memory.commit) return;
+      if (found.policy.bytes > 0 || found.policy.ageMs > 0) await this.#carryOut(found);
+    }
+  }
+
+  /**
+   * Sets what `change` has, and leaves the rest as it is. Resolves to what is kept when that is committed, to what is in force where nothing changes. Rejects
+   * with a LogError: NOT_LEADER, SHUTTING_DOWN, UNSUPPORTED, TOO_MANY_REQUESTS; NOT_LEADER may come although it was done.
+   */
+  async request(change: Partial<Policy>): Promise<Kept> {
+    if (this.#asked >= MAX_RETENTION_REQUESTS) {
+      throw new LogError('TOO_MANY_REQUESTS', `${MAX_RETENTION_REQUESTS} requests for the retention are under way: try again`);
+    }
+    this.#asked += 1;
+    try {
+      const { policy, term, end, timeMs } = await this.#order(change);
+      const { memory, progress } = this.#ports;
+      while (memory.commit < end) {
+        if (this.#isOver || memory.word(WORD.OPEN_TERM) !== term) throw new LogError('NOT_LEADER', NOT_CONFIRMED, {}, 'unknown');
+        await progress();
+      }
+      const oldestMs = await this.#oldest();
+      this.look();
+      return { policy, start: memory.word(WORD.START), commit: memory.commit, oldestMs, timeMs };
+    } finally {
+      this.#asked -= 1;
+    }
+  }
+
+  async #order(change: Partial<Policy>): Promise<OrderedPolicy> {
+    const { own, refusal, progress } = this.#ports;
+    for (;;) {
+      const refused = refusal();
+      if (refused !== undefined) throw refused;
+      const ordered = own.policy(change);
+      if (ordered !== undefined) return ordered;
+      await progress();
+    }
+  }
+
+  async #oldest(): Promise<number> {
+    const { memory, segments, times } = this.#ports;
+    const base = segments.baseBefore(memory.word(WORD.START));
+    if (base >= memory.commit) return 0;
+    try {
+      return (await times.timeAt(base)) ?? 0;
+    } catch (thrown) {
+      // The segment is damaged, or went meanwhile: then it is not known.
+      if (thrown instanceof LogError) return 0;
+      throw thrown;
+    }
+  }
+
+  /** The log's time may go on as this node's clock does, and no faster: more than that is a clock that leapt, here or where the leader was. */
+  #watchTime(): void {
+    const { loop, fold } = this.#ports;
+    const { timeMs } = fold;
+    const nowMs = loop.nowMs();
+    const expectedMs = this.#knownMs + (nowMs - this.#knownAtMs);
+    if (timeMs <= expectedMs) return;
+    if (timeMs > expectedMs + RETENTION_LEAP_MS) this.#waitsUntilMs = nowMs + this.#waitMs;
+    this.#knownMs = timeMs;
+    this.#knownAtMs = nowMs;
+  }
+
+  #mayBeTooOld(timeMs: number): boolean {
+    const { loop } = this.#ports;
+    return timeMs > 0 && loop.nowMs() >= this.#waitsUntilMs && loop.wallMs() >= timeMs - RETENTION_LEAP_MS;
+  }
+
+  /** Says once where this node was started with another policy than the log has: only a new log takes it. */
+  #compare(): void {
+    const { config, fold, memory, log } = this.#ports;
+    const given = (['retentionBytes', 'retentionAge'] as const).filter((name) => config[name] > 0);
+    if (this.#hasCompared || given.length === 0) return;
+    const policy = fold.settledPolicy;
+    if (policy === undefined || memory.commit === 0 || policy.end > memory.commit) return;
+    this.#hasCompared = true;
+    const { bytes, ageMs } = policyOf(config);
+    if ((bytes === 0 || bytes === policy.bytes) && (ageMs === 0 || ageMs === policy.ageMs)) return;
+    const named = given.map(config.callOf).join(' and ');
+    log.warn(`${named}: only a new log takes that, and this one has another retention, which stays; loglog retention set changes it`);
+  }
+
+  async #carryOut({ policy, timeMs }: OrderedPolicy): Promise<void> {
+    const { memory, trims, log } = this.#ports;
+    const start = memory.word(WORD.START);
+    const bases = this.#bases();
+    const bySize = policy.bytes === 0 ? start : firstWithin(bases, memory.commitBound - policy.bytes, start);
+    const byAge = policy.ageMs === 0 || !this.#mayBeTooOld(timeMs) ? start : await this.#lastOlder(bases, timeMs - policy.ageMs, start);
+    const to = Math.max(bySize, byAge);
+    if (to <= start || this.#isOver) return;
+    log.info(
+      `retention: what is before offset ${to} goes, because ${to === bySize ? 'the log has more bytes' : 'it is older'} than is kept`,
+    );
+    await trims.request(to, false);
+    this.#complaint = '';
+  }
+
+  /** Where segments begin at which the log may: ascending; the last one is that in which it goes on. */
+  #bases(): number[] {
+    const { memory, segments } = this.#ports;
+    const start = memory.word(WORD.START);
+    const bases: number[] = [];
+    let next = memory.word(WORD.BASE);
+    for (const { base, end } of segments.sealed) {
+      // Segments are sealed in any order.
+      if (base !== next || end >= memory.commitBound) break;
+      if (end > start) bases.push(end);
+      next = end;
+    }
+    return bases;
+  }
+
+  /** The last of `bases` that the log's time reaches at `timeMs` or before: all before it is older. Few of them are looked at. */
+  async #lastOlder(bases: readonly number[], timeMs: number, otherwise: number): Promise<number> {
+    let low = 0;
+    let high = bases.length;
+    // Mostly nothing is: then the first says so.
+    for (let middle = 0; low < high; middle = (low + high) >> 1) {
+      if (await this.#isOlder(bases[middle] ?? 0, timeMs)) low = middle + 1;
+      else high = middle;
+    }
+    return bases[low - 1] ?? otherwise;
+  }
+
+  async #isOlder(base: number, timeMs: number): Promise<boolean> {
+    const known = this.#lookedUp?.base === base ? this.#lookedUp : { base, timeMs: await this.#ports.times.timeAt(base) };
+    if (known.timeMs === undefined) return false;
+    this.#lookedUp = { base, timeMs: known.timeMs };
+    return known.timeMs < timeMs;
+  }
+
+  #complain({ code, message }: LogError): void {
+    // Another leads, or it is tried again.
+    if (code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED' || code === 'TOO_MANY_REQUESTS') return;
+    if (message !== this.#complaint) this.#ports.log.warn(`retention: nothing goes: ${message}`);
+    this.#complaint = message;
+  }
+}
+
+/** What a new log is to keep. */
+export function policyOf({ retentionBytes, retentionAge }: Pick<EngineConfig, 'retentionBytes' | 'retentionAge'>): Policy {
+  return { bytes: retentionBytes, ageMs: retentionAge };
+}
+
+/** The first of `bases` at or after `offset`; where there is none, the last one. */
+function firstWithin(bases: readonly number[], offset: number, otherwise: number): number {
+  if (offset <= otherwise) return otherwise;
+  return bases.find((base) => base >= offset) ?? bases.at(-1) ?? otherwise;
+}
