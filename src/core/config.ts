@@ -139,6 +139,14 @@ export const OPTIONS = {
     sentence:
       'so long after the last one, at least, a batch gets an entry with the time before it: 20 bytes, by which the log is found by time',
   },
+  sealBytesPerSecond: {
+    kind: 'number',
+    unit: 'bytes a second',
+    default: 32 * MIB,
+    min: 0,
+    max: 1024 * MIB,
+    sentence: 'a sealed segment is read again so fast, at most, for its digest, by which the log seals it; 0: this node makes no digests',
+  },
   diskLowBytes: {
     kind: 'number',
     unit: 'bytes',
@@ -241,6 +249,8 @@ export interface Config {
   readonly stagingBytes: number;
   /** Between two time entries before batches, at least. */
   readonly timeEntryMs: number;
+  /** 0: none are made. */
+  readonly sealBytesPerSecond: number;
   /** Room on the disk below which it is low, and critical: resolved, never 0. */
   readonly diskLowBytes: number;
   readonly diskCriticalBytes: number;
@@ -435,6 +445,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     windowBytes: number('windowBytes'),
     stagingBytes: number('stagingBytes'),
     timeEntryMs: number('timeEntryMs'),
+    sealBytesPerSecond: number('sealBytesPerSecond'),
     ...diskLevels(segmentBytes, number('diskLowBytes'), number('diskCriticalBytes'), giving),
     scrubDays: number('scrubDays'),
     scrubRate: number('scrubRate'),

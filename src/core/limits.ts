@@ -357,6 +357,13 @@ export const MAX_TIME_MS = 8_640_000_000_000_000;
 /** Bytes of the log that are walked over in one turn of the event loop to find a place by its time. */
 export const TIME_SLICE_BYTES = 64 * 1024;
 
+/** A segment that could not be examined is tried again after this long. */
+export const EXAMINE_AGAIN_MS = 30_000;
+/** While so many ordered bytes wait for the disk, no segment is read for its digest. */
+export const SEAL_BUSY_BYTES = 1024 * 1024;
+/** Rows that one task adds to what a node remembers of its segments. */
+export const MAX_SEAL_ROWS_AT_ONCE = 4096;
+
 /** Segments whose files a trim removes in one go, and how long it then pauses: what appends do on the same disk comes between. */
 export const REMOVE_SEGMENTS = 8;
 export const REMOVE_PAUSE_MS = 5;

@@ -41,16 +41,13 @@ const TIME_ENTRY_PAYLOAD_BYTES = 8;
 
 const textOf = (state: LogState | Seal): string => JSON.stringify(state);
 
-const isSameSeal = (left: Seal, right: Seal): boolean => left.base === right.base && left.end === right.end && left.digest === right.digest;
-
 /** Log offsets at which the entries end that say so; 0: none does. */
 interface Ends {
   readonly trim: number;
-  readonly seal: number;
   readonly policy: number;
 }
 
-const NO_ENDS: Ends = { trim: 0, seal: 0, policy: 0 };
+const NO_ENDS: Ends = { trim: 0, policy: 0 };
 
 const isSamePolicy = (left: Policy, right: Policy): boolean => left.bytes === right.bytes && left.ageMs === right.ageMs;
 
@@ -61,6 +58,8 @@ export class LogFold {
   difference: string | undefined;
   /** End of the last data entry before the last state entry that was folded. */
   toldDataEnd = 0;
+  /** Told each segment that the log seals, and where the entry ends that says so; of several in a segment that was skipped, the last. */
+  onSeal: (seal: Seal, by: number) => void = () => undefined;
 
   constructor(memory: TailMemory) {
     this.#memory = memory;
@@ -94,11 +93,6 @@ export class LogFold {
 
   get #sealDigest(): Uint8Array {
     return this.#memory.bytes.subarray(WORD.SEAL_DIGEST, WORD.SEAL_DIGEST + SEAL_DIGEST_BYTES);
-  }
-
-  /** Log offset of the end of the entry that says {@link seal}. */
-  get sealedBy(): number {
-    return this.#memory.word(WORD.SEALED_BY);
   }
 
   get policy(): Policy {
@@ -140,11 +134,6 @@ export class LogFold {
    */
   get settledTrim(): (TrimEntry & { readonly end: number }) | undefined {
     return this.#ofOneMoment(() => ({ ...this.trim, end: this.trimEnd }));
-  }
-
-  /** The last seal of the log, and where the entry ends that says so: as {@link settledTrim}. */
-  get settledSeal(): (Seal & { readonly by: number }) | undefined {
-    return this.#ofOneMoment(() => ({ ...this.seal, by: this.sealedBy }));
   }
 
   /** The policy, and where the entry ends that says so: as {@link settledTrim}. */
@@ -230,9 +219,9 @@ export class LogFold {
     }
     this.#set(next, {
       trim: next.trim.start === state.trim.start ? this.trimEnd : end,
-      seal: next.seal.end === state.seal.end ? this.sealedBy : end,
       policy: isSamePolicy(next.policy, state.policy) ? this.policyEnd : end,
     });
+    if (next.seal.end > state.seal.end) this.onSeal(next.seal, end);
   }
 
   /**
@@ -290,7 +279,7 @@ export class LogFold {
     memory.setWord(WORD.LOG_TIME, timeMs);
     const { start, dataEnd } = this.trim;
     if (trim.start !== start || trim.dataEnd !== dataEnd || ends.trim !== this.trimEnd) this.#putTrim(trim, ends.trim);
-    if (!isSameSeal(seal, this.seal) || ends.seal !== this.sealedBy) this.#putSeal(seal, ends.seal);
+    if (seal.end !== this.#memory.word(WORD.SEAL_END)) this.#putSeal(seal);
     if (!isSamePolicy(policy, this.policy) || ends.policy !== this.policyEnd) this.#putPolicy(policy, ends.policy);
     this.#setGeneration(generation);
   }
@@ -304,14 +293,10 @@ export class LogFold {
     memory.addWord32(STATE.STATE_VERSION, 1);
   }
 
-  #putSeal({ base, end, digest }: Seal, by: number): void {
-    const memory = this.#memory;
-    memory.addWord32(STATE.STATE_VERSION, 1);
-    memory.setWord(WORD.SEAL_BASE, base);
-    memory.setWord(WORD.SEAL_END, end);
-    memory.setWord(WORD.SEALED_BY, by);
+  #putSeal({ base, end, digest }: Seal): void {
+    this.#memory.setWord(WORD.SEAL_BASE, base);
+    this.#memory.setWord(WORD.SEAL_END, end);
     this.#sealDigest.set(fromHex(digest));
-    memory.addWord32(STATE.STATE_VERSION, 1);
   }
 
   #putPolicy({ bytes, ageMs }: Policy, end: number): void {

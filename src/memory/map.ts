@@ -58,8 +58,7 @@ export const WORD = {
   TRIM_END: CONTROL_AT + 1968, // end of the entry that says so
   SEAL_BASE: CONTROL_AT + 1800, // the last segment that the log seals
   SEAL_END: CONTROL_AT + 1808,
-  SEALED_BY: CONTROL_AT + 1816, // end of the entry that says so
-  SEAL_DIGEST: CONTROL_AT + 1824, // 32 bytes
+  SEAL_DIGEST: CONTROL_AT + 1816, // 32 bytes
   POLICY_BYTES: CONTROL_AT + 1976,
   POLICY_AGE: CONTROL_AT + 1984, // ms
   POLICY_END: CONTROL_AT + 2008, // end of the entry that says so
@@ -92,7 +91,7 @@ export const STATE = {
   LINKS_WAIT: CONTROL_AT + 116, // 1 while this node leads and its links to the others are what waits: raft thread
   UPLOADS: CONTROL_AT + 120, // counts the rows that were put into the ring of ordered uploads: whoever owns the log's end, before TAIL
   UPLOADS_TAKEN: CONTROL_AT + 124, // counts those that were taken out: raft thread
-  STATE_VERSION: CONTROL_AT + 112, // odd while what the log says of trims, seals and policies changes, and another number after each change: who changes it
+  STATE_VERSION: CONTROL_AT + 112, // odd while what the log says of trims and policies changes, and another number after each change: who changes it
   BOUND_AWAITED: CONTROL_AT + 184, // 1 when the open segment's writer rests before COMMIT has reached what is durable: it, and the raft thread
 } as const;
 

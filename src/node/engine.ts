@@ -5,7 +5,7 @@
 import type { Cause } from '../core/causes.ts';
 import { maxBatchBytes } from '../core/config.ts';
 import type { LogError } from '../core/errors.ts';
-import { STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
+import { SEAL_BUSY_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
@@ -31,6 +31,7 @@ import type { RaftPort } from './raftPort.ts';
 import { Readings } from './reading.ts';
 import { Retention } from './retention.ts';
 import { Scrub } from './scrub.ts';
+import { Seals } from './seals.ts';
 import { Segments } from './segments.ts';
 import { type NodeStatus, statusOf } from './status.ts';
 import { type StopReport, stopNode } from './stop.ts';
@@ -55,6 +56,7 @@ export class Engine {
   readonly segments: Segments;
   readonly trims: Trims;
   readonly retention: Retention;
+  readonly seals: Seals;
   readonly times: Times;
   readonly damages: Damages;
   readonly scrub: Scrub;
@@ -105,6 +107,7 @@ export class Engine {
         this.#raft?.sealed(base, end);
         this.trims.sealed();
         this.retention.look();
+        this.seals.look();
         this.appends.retryHeld();
         this.#progressed();
       },
@@ -119,20 +122,36 @@ export class Engine {
     });
     this.damages = new Damages(this.segments, log);
     this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false), config.timeEntryMs);
-    const own = {
+    const own = new OwnEntries({ memory, tail: this.#tail, gate: new Gate(memory), wallMs: () => loop.wallMs() });
+    const shared = {
       memory,
       loop,
       segments: this.segments,
       fold: this.#tail.fold,
-      own: new OwnEntries({ memory, tail: this.#tail, gate: new Gate(memory), wallMs: () => loop.wallMs() }),
+      own,
       refusal: () => this.appends.refusal,
       progress: () => this.#progress(),
       log,
       broke: failure.broke,
     };
-    this.trims = new Trims({ ...own, batchBefore: (offset) => this.readings.batchBefore(offset), raft: () => this.#raft });
-    this.pulse = new Pulse(memory, loop, () => this.trims.look(), ports.beatMs);
+    this.trims = new Trims({ ...shared, batchBefore: (offset) => this.readings.batchBefore(offset), raft: () => this.#raft });
     this.cluster = new ClusterStatus(memory, config);
+    this.seals = new Seals({
+      ...shared,
+      tasks,
+      self: config.node,
+      others: this.cluster.others,
+      bytesPerSecond: config.sealBytesPerSecond,
+      isBusy: () => this.appends.heldBytes > 0 || memory.tail - memory.durable > SEAL_BUSY_BYTES,
+      raft: () => this.#raft,
+      damaged: ({ base, end }, damage) => this.damages.found(base, end, damage),
+    });
+    this.#tail.fold.onSeal = (seal, by) => this.seals.met(seal, by);
+    const beat = (): void => {
+      this.trims.look();
+      this.seals.look();
+    };
+    this.pulse = new Pulse(memory, loop, beat, ports.beatMs);
     const isAwaited = (): boolean =>
       this.appends.awaitsCommit || this.readings.awaitsCommit || this.ends.awaitsCommit || this.#waiters.length > 0;
     this.#commitWatch = new CommitWatch(memory, loop, isAwaited, () => this.#committed());
@@ -197,7 +216,7 @@ export class Engine {
       broke: failure.broke,
     });
     this.times = new Times({ memory, hot: new HotReader(memory), segments: this.segments, readings: this.readings, loop });
-    this.retention = new Retention({ ...own, times: this.times, trims: this.trims, config, ...ports.retention });
+    this.retention = new Retention({ ...shared, times: this.times, trims: this.trims, config, ...ports.retention });
     this.ends = new Ends({
       memory,
       loop,
@@ -232,6 +251,7 @@ export class Engine {
     this.#raft = this.#startRaft();
     this.trims.look();
     this.scrub.start();
+    this.seals.start(this.#tail.fold.seal, end);
     await Promise.race([this.#raft.started, this.failed]);
     this.#followRole();
     if (this.isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
@@ -243,16 +263,20 @@ export class Engine {
       openSegment: (slot) => this.segments.open(slot, false),
       truncate: async (offset) => {
         const bytes = this.memory.tail - offset;
+        this.seals.cut(offset);
         await this.segments.truncate(offset);
         log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
       },
       beginAt: async (base) => {
         this.trims.beginAt(base);
+        this.seals.cut(0);
         await this.segments.beginAt(base);
         log.info(`this node lacked entries that the others have trimmed: its log begins at offset ${base} from now on`);
       },
       placed: (row, isPlaced) => this.uploads.placed(row, isPlaced),
       announced: () => this.uploads.announced(),
+      seal: (seal, by) => this.seals.met(seal, by),
+      digest: (other, seal) => this.seals.reported(other, seal),
       failed: failure.fail,
       causes: (causes, whyNoLeader) => this.#causesChanged(causes, whyNoLeader),
       advertised: (other, url) => this.#advertised(other, url),
@@ -404,6 +428,7 @@ export class Engine {
     this.trims.stop();
     this.scrub.stop();
     this.retention.stop();
+    this.seals.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();
   }
@@ -420,6 +445,7 @@ export class Engine {
   #committed(): void {
     if (this.error !== undefined) return;
     this.trims.look();
+    this.seals.committed();
     this.appends.settle(this.loop.nowMs());
     this.readings.committed();
     this.ends.committed();

@@ -1,10 +1,11 @@
 // Entries of the log's own that the leader's main thread orders: they pass the gate as appends do, but not their queue. What is on the disk is
 // not asked for: trims make room.
 
-import { KIND_POLICY, KIND_TRIM } from '../../assembly/layout.ts';
+import { KIND_POLICY, KIND_SEAL, KIND_TRIM } from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { LAST_OFFSET_RESERVE_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
-import { type Policy, policyPayload, type TrimEntry, trimPayload } from '../format/controlEntries.ts';
+import { type Policy, policyPayload, type Seal, sealPayload, type TrimEntry, trimPayload } from '../format/controlEntries.ts';
 import type { Gate } from '../memory/gate.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
@@ -68,6 +69,25 @@ export class OwnEntries {
       if (level === 0) throw new LogError('UNSUPPORTED', 'this log is of level 0, and has no retention: raise its level first');
       const status = this.#order(KIND_POLICY, policyPayload(policy), term);
       return status === 'ordered' ? { policy, term, end: tail.end, timeMs: tail.fold.timeMs } : undefined;
+    } finally {
+      gate.leave();
+    }
+  }
+
+  /**
+   * Seals a segment, all of which is committed. Returns the leader's term; undefined: not now, as of {@link trim}, or not at all: it is sealed, what was to be
+   * sealed before it is not, or the log can have no seals.
+   */
+  seal(seal: Seal): number | undefined {
+    const { memory, tail, gate } = this.#ports;
+    if (!gate.enter()) return undefined;
+    try {
+      const { fold } = tail;
+      const last = fold.seal;
+      if (fold.level === 0 || seal.base < last.end) return undefined;
+      assert(seal.end <= memory.commit, 'what is sealed is committed');
+      const term = memory.word(WORD.OPEN_TERM);
+      return this.#order(KIND_SEAL, sealPayload({ ...seal, before: last.digest }), term) === 'ordered' ? term : undefined;
     } finally {
       gate.leave();
     }

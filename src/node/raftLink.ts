@@ -2,6 +2,7 @@
 
 import { unreachable } from '../core/assert.ts';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
+import type { Seal } from '../format/controlEntries.ts';
 import type { FromRaft, RaftChannel, ToRaft } from '../threads/messages.ts';
 import type { RaftEvents, RaftPort } from './raftPort.ts';
 
@@ -74,6 +75,10 @@ export class RaftLink implements RaftPort {
     this.#post({ kind: 'staged', rows });
   }
 
+  digest(seal: Seal): void {
+    this.#post({ kind: 'digest', seal });
+  }
+
   readIndex(): Promise<number | undefined> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
@@ -135,6 +140,12 @@ export class RaftLink implements RaftPort {
         );
         break;
       }
+      case 'seal':
+        this.#events.seal(message.seal, message.by);
+        break;
+      case 'digest':
+        this.#events.digest(message.node, message.seal);
+        break;
       case 'trimmed':
         this.#onTrimmed?.();
         this.#onTrimmed = undefined;

@@ -2,6 +2,7 @@
 
 import type { Cause } from '../core/causes.ts';
 import type { LogError } from '../core/errors.ts';
+import type { Seal } from '../format/controlEntries.ts';
 
 export interface RaftEvents {
   /** The log's end rolled to `slot`: its writer is to be started. */
@@ -14,6 +15,10 @@ export interface RaftEvents {
   placed(row: number, isPlaced: boolean): void;
   /** The thread has announced to the leader, if it can, what the next call of {@link RaftPort.staged} told it: each is answered once, in order. */
   announced(): void;
+  /** The log seals a segment, by an entry that ends at log offset `by`: it counts when that is committed, and not if the log is cut before it. */
+  seal(seal: Seal, by: number): void;
+  /** What another node has found a sealed segment to be, as it says. */
+  digest(node: number, seal: Seal): void;
   failed(error: LogError): void;
   /** What is known to be wrong between the nodes, and why there is no leader, should none be known. */
   causes(causes: readonly Cause[], whyNoLeader: string): void;
@@ -39,6 +44,8 @@ export interface RaftPort {
   staging(shared: SharedArrayBuffer): void;
   /** These rows of it hold uploads whole. */
   staged(rows: readonly number[]): void;
+  /** What this node has found a sealed segment to be: whoever leads hears it, again where that may be lost. */
+  digest(seal: Seal): void;
   /** A commit offset that counts everything that was acknowledged, by anyone, before this call; undefined when no leader could be asked. */
   readIndex(): Promise<number | undefined>;
   /** Hands leadership to another node, if this one has it. Resolves to whether another one took over, or this one did not lead. */

@@ -60,6 +60,14 @@ export interface DiskStatus {
   readonly whyRefused: string | null;
 }
 
+/** How far the log says what its segments are. */
+export interface SealStatus {
+  /** Log offset before which all segments are sealed by committed entries; 0: none is yet. */
+  readonly end: number;
+  /** Segments whose bytes here are valid, and are not what the log says: the log offsets where they begin. This node does not serve them. */
+  readonly different: readonly number[];
+}
+
 /** What GET /status answers, as JSON. Offsets and sizes in bytes, times in milliseconds. */
 export interface NodeStatus {
   readonly version: string;
@@ -89,6 +97,7 @@ export interface NodeStatus {
   };
   readonly log: { readonly start: number; readonly commit: number; readonly durable: number; readonly tail: number };
   readonly segments: { readonly sealed: number; readonly bytes: number };
+  readonly seals: SealStatus;
   readonly disk: DiskStatus;
   /** How this node reads its sealed segments through, and what it found damaged of them. */
   readonly scrub: ScrubStatus & DamageStatus;
@@ -126,6 +135,7 @@ export interface StatusSources {
   readonly memory: TailMemory;
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
+  readonly seals: SealStatus;
   readonly disk: { readonly status: DiskStatus };
   readonly scrub: Pick<Scrub, 'status'>;
   readonly damages: Pick<Damages, 'status'>;
@@ -154,6 +164,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
     cluster: { nodes: cluster.nodes(url), causes: cluster.causes },
     log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },
+    seals: { end: engine.seals.end, different: engine.seals.different },
     disk: engine.disk.status,
     scrub: { ...engine.scrub.status, ...engine.damages.status },
     clients: { connections, heldAppendBytes: appends.heldBytes, sendBufferedBytes },

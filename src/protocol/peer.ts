@@ -19,9 +19,10 @@
 //   8 admit              –          –           –        –         –       –       –            1 voter, 2 returned, otherwise new
 //   9 announce           –          –           –        –         –       –       –            –
 //  10 forget             –          –           –        –         –       –       –            –
+//  11 segmentDigest      –          base        end      –         –       –       –            –
 //
 //   a reference:  0 16 bytes id │ 16 32 bytes digest │ 48 u8 kind of digest │ 49 zeros │ 52 u32 head bytes │ 56 zeros │ 64 the head
-//   the body of an announce or a forget: ids of 16 bytes each
+//   the body of an announce or a forget: ids of 16 bytes each; of a segmentDigest: 32 bytes
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert, unreachable } from '../core/assert.ts';
@@ -81,6 +82,7 @@ const KIND = {
   admit: 8,
   announce: 9,
   forget: 10,
+  segmentDigest: 11,
 } as const satisfies Record<PeerMessage['kind'], number>;
 
 /** A frame's fields without its kind; what a kind does not use is zero. */
@@ -115,6 +117,7 @@ const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; rea
   admit: { flags: 3, uses: [] },
   announce: { flags: 0, uses: ['bodyBytes'] },
   forget: { flags: 0, uses: ['bodyBytes'] },
+  segmentDigest: { flags: 0, uses: ['a', 'b', 'bodyBytes'] },
 };
 
 interface Shape {
@@ -167,6 +170,7 @@ function flagsOf(...bits: readonly boolean[]): number {
 /** Bytes that travel after `message`'s frame. */
 export function bodyBytesOf(message: PeerMessage): number {
   if (message.kind === 'announce' || message.kind === 'forget') return message.count * UPLOAD_ID_BYTES;
+  if (message.kind === 'segmentDigest') return DIGEST_BYTES;
   return message.kind === 'appendRequest' ? (message.referenceBytes ?? message.end - message.prevOffset) : 0;
 }
 
@@ -235,6 +239,8 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     case 'announce':
     case 'forget':
       return frameOf(kind, { term, bodyBytes: bodyBytesOf(message) });
+    case 'segmentDigest':
+      return frameOf(kind, { term, a: message.base, b: message.end, bodyBytes: DIGEST_BYTES });
     default:
       return unreachable(kind);
   }
@@ -301,6 +307,8 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
     case 'announce':
     case 'forget':
       return { kind, term, count: f.bodyBytes / UPLOAD_ID_BYTES };
+    case 'segmentDigest':
+      return { kind, term, base: f.a, end: f.b };
     default:
       return unreachable(kind);
   }
@@ -359,6 +367,9 @@ function wrongIn(kind: PeerMessage['kind'], f: Readonly<Required<Fields>>): stri
       return f.bodyBytes > 0 && f.bodyBytes <= MAX_ANNOUNCE_IDS * UPLOAD_ID_BYTES && f.bodyBytes % UPLOAD_ID_BYTES === 0
         ? undefined
         : `ids of uploads in ${f.bodyBytes} bytes`;
+    case 'segmentDigest':
+      if (f.b <= f.a) return 'a segment that ends before it begins';
+      return f.bodyBytes === DIGEST_BYTES ? undefined : `a digest of ${f.bodyBytes} bytes`;
     default:
       return undefined;
   }

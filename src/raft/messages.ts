@@ -149,4 +149,15 @@ export type RaftMessage =
   | ReadIndexResponse
   | Admit;
 
-export type PeerMessage = RaftMessage | Announce | Forget;
+/**
+ * A node tells the leader what it has found a segment [base, end) to be, from its own disk: the SHA-256 of its entries follows. No part of Raft, as
+ * {@link Announce}.
+ */
+export interface SegmentDigest {
+  readonly kind: 'segmentDigest';
+  readonly term: number;
+  readonly base: number;
+  readonly end: number;
+}
+
+export type PeerMessage = RaftMessage | Announce | Forget | SegmentDigest;

@@ -3,6 +3,7 @@
 
 import type { LogError } from '../core/errors.ts';
 import type { EntryTerm } from '../core/ids.ts';
+import type { Seal } from '../format/controlEntries.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { Vote } from '../storage/dataDirectory.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
@@ -32,6 +33,10 @@ export interface ReplicaPorts {
   takesUploads(node: NodeId): boolean;
   /** Staging row `row` is not needed any more: its upload is part of the log, or (`isPlaced` false) could not be. */
   placed(row: number, isPlaced: boolean): void;
+  /** The log seals a segment, by an entry that ends at log offset `by`, which may not be committed yet. */
+  seal(seal: Seal, by: number): void;
+  /** Another node says what it has found a sealed segment to be. */
+  digest(from: NodeId, seal: Seal): void;
   hash(): Hash;
   /** Closes the link that messages of `node` come by; it may make another one. */
   cut(node: NodeId, reason: string): void;

@@ -3,9 +3,10 @@
 
 import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
+import { toHex } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm } from '../core/ids.ts';
-import { newGeneration, type Policy } from '../format/controlEntries.ts';
+import { newGeneration, type Policy, type Seal } from '../format/controlEntries.ts';
 import { noOpPayload } from '../format/noOp.ts';
 import { Gate } from '../memory/gate.ts';
 import { DISK_CRITICAL, ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
@@ -16,6 +17,7 @@ import type { Effect, RaftRole } from '../raft/effects.ts';
 import type { AppendRequest, NodeId, PeerMessage } from '../raft/messages.ts';
 import { Raft, type RaftState } from '../raft/raft.ts';
 import { CoreClock } from './clock.ts';
+import { DigestReport } from './digestReport.ts';
 import type { SegmentRange } from './feed.ts';
 import { Feeder } from './feeder.ts';
 import { MainThreadWatch } from './mainThreadWatch.ts';
@@ -54,6 +56,7 @@ export class Replica {
   readonly #feeder: Feeder;
   readonly #entries: ReplicatedEntries;
   readonly #staged: Staged;
+  readonly #report: DigestReport;
   readonly #ports: ReplicaPorts;
   readonly #rareLog: RareLog;
   readonly #clock: CoreClock;
@@ -81,6 +84,8 @@ export class Replica {
     this.#policy = policy;
     this.#rareLog = new RareLog(ports);
     this.#staged = new Staged(ports);
+    this.#report = new DigestReport(ports);
+    tail.fold.onSeal = (seal, by) => ports.seal(seal, by);
     this.#entries = new ReplicatedEntries(memory, tail, ports, this.#rareLog, this.#staged);
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
     this.#mainThread = new MainThreadWatch(memory, this.raft, ports, hangMs);
@@ -116,6 +121,11 @@ export class Replica {
       this.#turn(() => (message.term === this.raft.currentTerm ? this.#staged.unneeded(keysIn(body)) : undefined));
       return;
     }
+    if (message.kind === 'segmentDigest') {
+      // Of what is committed: whatever its term is, it is true or it is not.
+      this.#ports.digest(from, { base: message.base, end: message.end, digest: body.map((part) => toHex(part)).join('') });
+      return;
+    }
     this.#turn(() => {
       const isRehearsal = (message.kind === 'voteRequest' || message.kind === 'voteResponse') && message.isPreVote;
       // It may end this node's leadership: what clients were let in before must be part of the log by then.
@@ -146,6 +156,11 @@ export class Replica {
   /** These of its rows hold uploads whole. */
   staged(rows: readonly number[]): void {
     this.#turn(() => this.#staged.staged(rows));
+  }
+
+  /** What this node has found a sealed segment to be. */
+  report(seal: Seal): void {
+    this.#turn(() => this.#report.set(seal));
   }
 
   /** The end: nothing is done any more. */
@@ -249,6 +264,7 @@ export class Replica {
       this.raft.reconnected(node);
       this.#feeder.reconnected(node);
       this.#staged.reconnected(node);
+      this.#report.reconnected(node);
       this.#hasRoleNews = true;
     });
   }
@@ -307,7 +323,9 @@ export class Replica {
     this.#setGate();
     const feedAtMs = this.#feeder.run();
     this.#publish();
-    this.#staged.announce(this.raft.role === 'follower' ? this.raft.leader : 0, this.raft.currentTerm);
+    const leader = this.raft.role === 'follower' ? this.raft.leader : 0;
+    this.#staged.announce(leader, this.raft.currentTerm);
+    this.#report.tell(leader, this.raft.currentTerm);
     this.#ports.wakeAt(Math.min(this.#clock.realOf(this.raft.deadlineMs), feedAtMs, this.#mainThread.nextMs));
   }
 

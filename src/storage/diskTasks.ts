@@ -4,6 +4,7 @@
 import type { TrimEntry } from '../format/controlEntries.ts';
 import type { ScrubPosition } from '../format/scrubPosition.ts';
 import type { Examined, ExamineRequest } from './examiner.ts';
+import type { SealRow, SealRows } from './sealsFile.ts';
 import type { ColdRange } from './segmentReader.ts';
 import type { SegmentOutcome } from './segmentTask.ts';
 import type { Truncation } from './truncation.ts';
@@ -34,6 +35,10 @@ export interface DiskTasks {
   /** Where the node was in reading its sealed segments through; undefined: nowhere. */
   readScrub(): Promise<ScrubPosition | undefined>;
   saveScrub(request: { readonly position: ScrubPosition }): Promise<true>;
+  /** What is remembered of the seals and digests of segments; see {@link readSeals}. */
+  readSeals(request: Record<string, never>): Promise<SealRows>;
+  /** Remembers more of them, after byte `at` of their file. */
+  addSeals(request: { readonly rows: readonly SealRow[]; readonly at: number }): Promise<number>;
   /** Reads entries into the cold buffer `buffer`; resolves to their bytes. */
   readCold(request: { readonly range: ColdRange; readonly buffer: number }): Promise<number>;
 }

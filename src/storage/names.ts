@@ -5,6 +5,8 @@ export const VOTE_FILE = 'vote';
 export const LOCK_FILE = 'lock';
 /** Where the node is in reading its sealed segments through. */
 export const SCRUB_FILE = 'scrub';
+/** What the sealed segments are: digests that this node made, and those that the log says. */
+export const SEALS_FILE = 'seals';
 /** In a directory that a restore fills, and which is no log yet. */
 export const RESTORE_FILE = 'restore.tmp';
 /** What comes after the name of a file that is being replaced. */

@@ -4,6 +4,7 @@
 import type { Cause } from '../core/causes.ts';
 import type { LogError, PlainError } from '../core/errors.ts';
 import type { Peer } from '../core/peers.ts';
+import type { Seal } from '../format/controlEntries.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import type { TermStart } from '../raft/termTable.ts';
 import type { SegmentRange } from '../replication/feed.ts';
@@ -42,6 +43,8 @@ export interface Tasks {
   readScrub: { request: Record<string, never>; response: Awaited<ReturnType<DiskTasks['readScrub']>> };
   saveScrub: Task<'saveScrub'>;
   readCold: Task<'readCold'>;
+  readSeals: Task<'readSeals'>;
+  addSeals: Task<'addSeals'>;
 }
 
 export type TaskName = keyof Tasks;
@@ -93,6 +96,8 @@ export type ToRaft =
   | { readonly kind: 'staging'; readonly shared: SharedArrayBuffer }
   /** These rows of it hold uploads whole. */
   | { readonly kind: 'staged'; readonly rows: readonly number[] }
+  /** What this node has found a sealed segment to be, for the leader. */
+  | { readonly kind: 'digest'; readonly seal: Seal }
   | { readonly kind: 'stop' };
 
 /** From the raft thread to the main thread. Role, term, leader, commit and the others' progress are in the control block. */
@@ -111,6 +116,10 @@ export type FromRaft =
   | { readonly kind: 'placed'; readonly row: number; readonly isPlaced: boolean }
   /** The leader has been told of the rows of the next `staged`, if it could be; comes once for each. */
   | { readonly kind: 'announced' }
+  /** The log seals a segment, by an entry that ends at log offset `by`. */
+  | { readonly kind: 'seal'; readonly seal: Seal; readonly by: number }
+  /** What another node has found a sealed segment to be. */
+  | { readonly kind: 'digest'; readonly node: number; readonly seal: Seal }
   | { readonly kind: 'failed'; readonly error: PlainError }
   /** What is known to be wrong between the nodes, and why there is no leader, should none be known; whenever that changes. */
   | { readonly kind: 'causes'; readonly causes: readonly Cause[]; readonly whyNoLeader: string }

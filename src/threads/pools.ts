@@ -91,6 +91,15 @@ export class Pools implements DiskTasks {
     return this.#readers.run('readCold', request);
   }
 
+  /** On the allocator's thread, as what it does for itself. */
+  readSeals(request: Tasks['readSeals']['request']): Promise<Tasks['readSeals']['response']> {
+    return this.#allocator.run('readSeals', request);
+  }
+
+  addSeals(request: Tasks['addSeals']['request']): Promise<number> {
+    return this.#allocator.run('addSeals', request);
+  }
+
   /** Ends all threads. Call it when all tasks have returned. */
   async close(): Promise<void> {
     await Promise.all([this.#writers, this.#allocator, this.#readers].map((pool) => pool.close()));

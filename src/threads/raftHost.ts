@@ -177,6 +177,9 @@ export class RaftHost {
         this.replica.staged(message.rows);
         this.#ports.tell({ kind: 'announced' });
         break;
+      case 'digest':
+        this.replica.report(message.seal);
+        break;
       case 'stop':
         this.#stop().catch((thrown: unknown) => this.#ports.tell({ kind: 'failed', error: toPlainError(thrown) }));
         break;
@@ -214,6 +217,8 @@ export class RaftHost {
       },
       takesUploads: (node) => this.#setup.takesUploads && this.#uploadTakers.has(node),
       placed: (row, isPlaced) => ports.tell({ kind: 'placed', row, isPlaced }),
+      seal: (seal, by) => ports.tell({ kind: 'seal', seal, by }),
+      digest: (node, seal) => ports.tell({ kind: 'digest', node, seal }),
       hash: () => createHash('sha256'),
       cut: (node, reason) => this.#links?.cut(node, reason),
       saveVote: (vote) => ports.saveVote(vote),

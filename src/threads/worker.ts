@@ -13,6 +13,7 @@ import { NodeDisk } from '../storage/nodeDisk.ts';
 import { recover } from '../storage/recovery.ts';
 import { emptyLog, removeSegments } from '../storage/removal.ts';
 import { readScrub, saveScrub } from '../storage/scrubFile.ts';
+import { addSeals, readSeals } from '../storage/sealsFile.ts';
 import { SegmentReader } from '../storage/segmentReader.ts';
 import { writeSegment } from '../storage/segmentTask.ts';
 import { truncateLog } from '../storage/truncation.ts';
@@ -60,6 +61,10 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
       return true;
     case 'readCold':
       return reader.read(task.request.range, task.request.buffer);
+    case 'readSeals':
+      return readSeals(context.disk, context.directory);
+    case 'addSeals':
+      return addSeals(context.disk, context.directory, task.request.rows, task.request.at);
     default:
       return unreachable(task);
   }

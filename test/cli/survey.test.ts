@@ -77,6 +77,7 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
     },
     cluster: { nodes, causes: stand.causes ?? [] },
     log: { start: 0, commit, durable, tail },
+    seals: { end: 0, different: [] },
     segments: { sealed: 0, bytes: tail },
     scrub: {
       ...{ isOn: true, position: 0, beganMs: 1, endsMs: 2, sinceMs: null, readBytes: 0 },

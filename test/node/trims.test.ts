@@ -23,7 +23,7 @@ function makeDirectory(): string {
 
 async function open(data: string): Promise<Engine> {
   errors.length = 0;
-  const engine = await startEngine({ config: configure({ data, segmentBytes: SEGMENT_BYTES, slots: 3 }), log });
+  const engine = await startEngine({ config: configure({ data, segmentBytes: SEGMENT_BYTES, slots: 3, sealBytesPerSecond: 0 }), log });
   onTestFinished(() => engine.abandon());
   return engine;
 }

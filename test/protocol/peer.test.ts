@@ -182,6 +182,13 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
      0000000002000000 0000000002000000 0000000000000000 0100000003000000
      0500000000000000 0f1e2d3c4b5a6978 0000000000000000 00000000 2a28a0fa`,
   ],
+  [
+    'what a node has found a segment to be',
+    { kind: 'segmentDigest', term: 9, base: 0x1_0000_0000, end: 0x1_2345_6789 },
+    `20000000 0b 00 0000 09000000 00000000
+     0000000001000000 8967452301000000 0000000000000000 0000000000000000
+     0000000000000000 0000000000000000 0000000000000000 00000000 c047ad35`,
+  ],
 ];
 
 /** Name, position and a byte to put there, of every field. */
@@ -250,10 +257,22 @@ describe('peer codec: a frame with a right check but wrong fields is refused', (
   const clear = (view: DataView): unknown[] => [view.setUint8(5, 0), ...Array.from({ length: 64 }, (_, i) => view.setUint8(12 + i, 0))];
   const wrong: readonly (readonly [string, Uint8Array, (view: DataView) => unknown, string])[] = [
     ['kind 0', vote, (view) => view.setUint8(4, 0), 'unknown kind 0'],
-    ['kind 11', vote, (view) => view.setUint8(4, 11), 'unknown kind 11'],
+    ['kind 12', vote, (view) => view.setUint8(4, 12), 'unknown kind 12'],
     ['an announcement of nothing', vote, (view) => [view.setUint8(4, 9), ...clear(view)], 'ids of uploads in 0 bytes'],
     ['an announcement of half an id', vote, (view) => [view.setUint8(4, 9), ...clear(view), view.setUint32(0, 24, true)], 'in 24 bytes'],
     ['a forget of nothing', vote, (view) => [view.setUint8(4, 10), ...clear(view)], 'ids of uploads in 0 bytes'],
+    [
+      'a digest of a segment without bytes',
+      vote,
+      (view) => [view.setUint8(4, 11), ...clear(view), view.setUint32(0, 32, true)],
+      'ends before it begins',
+    ],
+    [
+      'a digest of 31 bytes',
+      vote,
+      (view) => [view.setUint8(4, 11), ...clear(view), view.setUint32(0, 31, true), view.setUint8(24, 1)],
+      'a digest of 31 bytes',
+    ],
     ['a reference of 63 bytes', append, (view) => [view.setUint8(5, 1), view.setUint32(0, 63, true)], 'a reference of 63 bytes'],
     [
       'a reference with too long a head',

@@ -11,6 +11,7 @@ import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
 import { Examiner } from '../../src/storage/examiner.ts';
 import { emptyLog, removeSegments } from '../../src/storage/removal.ts';
 import { readScrub, saveScrub } from '../../src/storage/scrubFile.ts';
+import { addSeals, readSeals, type SealRows } from '../../src/storage/sealsFile.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { type SegmentOutcome, SegmentTask } from '../../src/storage/segmentTask.ts';
 import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';
@@ -142,6 +143,14 @@ export class DiskTasks implements Port {
       saveScrub(this.#context, position);
       return true;
     });
+  }
+
+  readSeals(): Promise<SealRows> {
+    return this.#run('read seals', () => readSeals(this.#context.disk, this.#context.directory));
+  }
+
+  addSeals({ rows, at }: Tasks['addSeals']['request']): Promise<number> {
+    return this.#run('add seals', () => addSeals(this.#context.disk, this.#context.directory, rows, at));
   }
 
   readCold({ range, buffer }: Tasks['readCold']['request']): Promise<number> {

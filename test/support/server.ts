@@ -83,7 +83,7 @@ export async function startServer({ data, flags = [], env = {}, nodeFlags, wrapp
   let stderr = '';
   const child = new ChildNode({
     // So that the offsets of what a test appends do not depend on how long it takes.
-    args: serveArgs(['--port', '0', '--data', directory, '--time-entry-ms', '3600000', ...flags]),
+    args: serveArgs(['--port', '0', '--data', directory, '--time-entry-ms', '3600000', '--seal-bytes-per-second', '0', ...flags]),
     nodeFlags,
     wrapper,
     environment: { ...cleanEnvironment(), ...env },
