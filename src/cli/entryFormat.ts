@@ -3,12 +3,14 @@
 import { isUtf8 } from 'node:buffer';
 import { ENTRY_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { Batch } from '../client/index.ts';
+import { MAX_TIME_MS } from '../core/limits.ts';
 import { entryBytesOf, isData, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { visible, visibleBytes } from './terminal.ts';
 
-export type EntryFormat = 'lines' | 'raw' | 'json';
+export type EntryFormat = 'lines' | 'times' | 'raw' | 'json';
 
 const NEWLINE = 0x0a;
+const LINE_END = Uint8Array.of(NEWLINE);
 /** Below this a loop copies faster than a call. */
 const SHORT_BYTES = 48;
 
@@ -42,13 +44,30 @@ function visibleLines(batch: Batch): string {
   return text;
 }
 
+const UNKNOWN_TIME = 'unknown time'.padEnd('2025-10-20T05:03:11.360Z'.length);
+
+/** One payload a line, after when it was ordered and a space. */
+function timedLines(batch: Batch, isTerminal: boolean): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let last: number | undefined;
+  let prefix = Buffer.from(`${UNKNOWN_TIME} `);
+  for (const { timeMs, payload } of batch) {
+    // Many entries have one time.
+    if (timeMs !== last)
+      prefix = Buffer.from(`${timeMs === undefined || timeMs > MAX_TIME_MS ? UNKNOWN_TIME : new Date(timeMs).toISOString()} `);
+    last = timeMs;
+    parts.push(prefix, isTerminal ? Buffer.from(visibleBytes(payload)) : payload, LINE_END);
+  }
+  return Buffer.concat(parts);
+}
+
 /** One JSON object a line; a payload that is not UTF-8 is in base64, and `encoding` says so. */
 function jsonLines(batch: Batch): string {
   let text = '';
-  for (const { offset, nextOffset, term, payload } of batch) {
+  for (const { offset, nextOffset, term, timeMs, payload } of batch) {
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
     const fields = isUtf8(bytes) ? { payload: bytes.toString('utf8') } : { payload: bytes.toString('base64'), encoding: 'base64' };
-    text += `${JSON.stringify({ offset, nextOffset, term, ...fields })}\n`;
+    text += `${JSON.stringify({ offset, nextOffset, term, timeMs, ...fields })}\n`;
   }
   return text;
 }
@@ -56,6 +75,7 @@ function jsonLines(batch: Batch): string {
 /** The entries of `batch` as stdout gets them. On a terminal, control characters are shown and not obeyed, unless the format is `raw`. */
 export function formatBatch(batch: Batch, format: EntryFormat, isTerminal = process.stdout.isTTY === true): Uint8Array {
   if (format === 'json') return Buffer.from(isTerminal ? visible(jsonLines(batch)) : jsonLines(batch));
+  if (format === 'times') return timedLines(batch, isTerminal);
   if (format === 'lines' && isTerminal) return Buffer.from(visibleLines(batch));
   return joinPayloads(batch, format === 'lines');
 }

@@ -4,7 +4,7 @@
 //
 // The areas are address space; the system gives them memory page by page as they are first touched.
 
-import { RESULT_BYTES_AT, RESULT_COUNT_AT, RESULT_LAST_TERM_AT, WALK_COMPLETE } from '../../assembly/layout.ts';
+import { RESULT_BYTES_AT, RESULT_CONTROL_AT, RESULT_COUNT_AT, RESULT_LAST_TERM_AT, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { CLIENT_WASM } from './wasm.generated.ts';
@@ -27,6 +27,8 @@ export interface ScanResult {
   readonly entryCount: number;
   readonly bytes: number;
   readonly lastTerm: number;
+  /** Bytes before the first entry of the log's own that is no no-op; more than there are: there is none. */
+  readonly control: number;
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;
@@ -82,6 +84,7 @@ export class Workspace {
       entryCount: this.view.getUint32(RESULT_AT + RESULT_COUNT_AT, true),
       bytes: this.view.getUint32(RESULT_AT + RESULT_BYTES_AT, true),
       lastTerm: this.view.getUint32(RESULT_AT + RESULT_LAST_TERM_AT, true),
+      control: this.view.getUint32(RESULT_AT + RESULT_CONTROL_AT, true),
     };
   }
 }

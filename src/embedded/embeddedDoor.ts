@@ -78,7 +78,7 @@ export class EmbeddedDoor implements Door, PipeDoor {
   looked(session: Session): void {
     const { readings, ends, lookups, asked, unacknowledgedAppends } = session;
     // Not what waits for the log to grow, or for its reader.
-    const isReading = readings.ready.size > 0 || readings.cold.size > 0 || readings.coldRunning > 0;
+    const isReading = readings.ready.size > 0 || readings.timing.size > 0 || readings.cold.size > 0 || readings.coldRunning > 0;
     const isWaiting = !session.isClosed && (isReading || ends.size > 0 || lookups > 0 || asked > 0 || unacknowledgedAppends > 0);
     this.#onWaiting(session, isWaiting);
     if (!isWaiting && !this.#isSettling && !this.#engine.appends.isSettled) void this.#settle();

@@ -7,11 +7,12 @@
 //   policy  0 u64 bytes to keep │ 8 u64 age to keep, ms        0: no bound
 //   state   sections: 0 u16 type │ 2 u16 zero │ 4 u32 length │ 8 value; types ascend
 
-import { KIND_CONTINUED, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, KIND_CONTINUED, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
+import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from './entry.ts';
 
 /** Where the log starts since a trim. */
 export interface TrimEntry {
@@ -286,6 +287,25 @@ export function readState(view: DataView, at: number, bytes: number): LogState |
   if (before === undefined || timeMs === undefined || trim === undefined || seal === undefined || policy === undefined) return undefined;
   if (level < 1 || level > LOG_LEVEL || generation.number < 1) return undefined;
   return { ...before, trim, timeMs, seal, level, generation, policy };
+}
+
+/** The log's time, Unix ms, as the entry at byte `at` says it, whose word of kind and size is `kindSize`; 0: it says none. */
+export function logTimeIn(view: DataView, at: number, kindSize: number): number {
+  const kind = kindOf(kindSize);
+  if (kind === KIND_TIME) return readTime(view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize)) ?? 0;
+  if (kind === KIND_STATE) return readState(view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize))?.timeMs ?? 0;
+  return 0;
+}
+
+/** The log's time after the whole entries at [at, at + bytes), as they say it; 0: none of them does. */
+export function lastLogTime(view: DataView, at: number, bytes: number): number {
+  let timeMs = 0;
+  for (let next = at; next < at + bytes; ) {
+    const kindSize = kindSizeAt(view, next);
+    if (kindOf(kindSize) >= KIND_TIME) timeMs = Math.max(timeMs, logTimeIn(view, next, kindSize));
+    next += entryBytesOf(kindSize);
+  }
+  return timeMs;
 }
 
 /** Whether the payload at `at` of an entry of `kind` is what entries of that kind have; true for kinds that are not of this file. */

@@ -33,6 +33,8 @@ import { viewOf } from '../core/bytes.ts';
 import { OPTIONS, segmentCapacityBytes } from '../core/config.ts';
 import { MAX_LOG_OFFSET, TIME_ENTRY_BYTES } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
+import { logTimeIn } from '../format/controlEntries.ts';
+import { kindSizeAt } from '../format/entry.ts';
 import { LogFold } from './logFold.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, WORD } from './map.ts';
 import { noteOrdered, type Upload } from './orderedUploads.ts';
@@ -241,6 +243,8 @@ export class Tail {
     assert(filled === byteCount && byteCount > 0, 'the chunks of a batch have as many bytes as it says');
     if (!isRight(slot, at, tail)) return 'refused';
     if (rolls) this.#roll(slot, tail);
+    // What its head says: the last entry of what came may be later.
+    if (tail === base) memory.setSlotWord(slot, SLOT.FIRST_MS, logTimeIn(this.#view, at, kindSizeAt(this.#view, at)));
     const { count, points, dataEnd } = this.#walk;
     this.#headBytes = 0;
     this.#publish(slot, tail, byteCount, count, points, dataEnd, this.#timeOf(nowMs));

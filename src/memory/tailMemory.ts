@@ -9,6 +9,7 @@ import {
   RESULT_DATA_END_AT,
   RESULT_LAST_TERM_AT,
   RESULT_POINTS_AT,
+  SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { flagOf } from '../core/config.ts';
@@ -411,6 +412,11 @@ export function lastAtOrBefore(ascending: Uint32Array, limit: number): number {
     else high = middle - 1;
   }
   return ascending[low] ?? 0;
+}
+
+/** The last of the index points `points` of a segment that is before file position `filePosition`: that of its first entry, where no other is. */
+export function lastPointBefore(points: Uint32Array, filePosition: number): number {
+  return points.length === 0 ? SEGMENT_HEADER_BYTES : lastAtOrBefore(points, filePosition - 1);
 }
 
 /** Most index points that one segment can have. */

@@ -42,9 +42,10 @@ export interface Caller extends Appender, Uploader {
   admits(bytes: number): boolean;
   /**
    * Sends entries of the log: the `commit` as it is now, and whole entries from `offset` on, or none. `entries` are valid during the call. `hasSkipped`: between
-   * those sent before and these stood only entries of the log's own, which were trimmed.
+   * those sent before and these stood only entries of the log's own, which were trimmed. `timeMs`: the log's time before `offset`, 0 where it is not known;
+   * undefined: the caller did not ask for it, or knows it.
    */
-  sendData(requestId: number, offset: number, commit: number, entries: Uint8Array, hasSkipped: boolean): void;
+  sendData(requestId: number, offset: number, commit: number, entries: Uint8Array, hasSkipped: boolean, timeMs: number | undefined): void;
   /** Nothing more is to be sent to it now, nor read for it from the disk: its readings wait, have ended, or lack room. */
   rested?(): void;
   /** Answers an END: where the log starts, how far it is committed, and the term. */
@@ -68,7 +69,13 @@ export interface Reading {
   deadline: Deadline<Reading> | undefined;
   /** Bytes of the entry at `next`, where it alone is larger than a message and found no room; otherwise 0. */
   neededBytes: number;
-  state: 'ready' | 'waiting' | 'starved' | 'cold' | 'done';
+  /** The first message, and one that skipped entries, says the log's time at its beginning. */
+  readonly isTimed?: boolean;
+  /** The next message says it. */
+  isTimeDue?: boolean;
+  /** That time; 0: it cannot be known; undefined: it is not known yet, or not due. */
+  timeMs?: number | undefined;
+  state: 'ready' | 'timing' | 'waiting' | 'starved' | 'cold' | 'done';
 }
 
 /** The readings of one caller. */
@@ -79,6 +86,8 @@ export class CallerReadings {
   readonly ready = new Set<Reading>();
   /** Those at the commit. */
   readonly waiting = new Set<Reading>();
+  /** Those of which it is looked for what time it was where they go on. */
+  readonly timing = new Set<Reading>();
   /** Those that wait for the disk, in the order in which they asked. */
   readonly cold = new Set<Reading>();
   /** The commit has moved since the caller's last turn. */

@@ -194,6 +194,7 @@ export class Engine {
       segments: this.segments,
       tasks,
       loop,
+      timeBefore: (caller, offset, isOver) => this.times.before(caller, offset, isOver),
       awaitCommit,
       beforeTurn: () => this.appends.endTurn(),
       reportDamage: (error) => log.error(error.message),

@@ -3,6 +3,7 @@
 // one its readings do.
 //
 //   ready ──(message sent)──► ready, behind the others of its connection; one whose connection has no room stays where it is
+//     ├──(wants the log's time at its place)──► timing ──(found)──► ready
 //     ├──(at the commit)──► waiting ──(commit moved)──► ready
 //     ├──(no credit)──► starved ──(CREDIT)──► ready
 //     └──(not in tail memory)──► cold ──(read)──► ready
@@ -34,8 +35,10 @@ export interface ReadingPorts {
   readonly memory: TailMemory;
   readonly hot: HotReader;
   readonly segments: Segments;
-  readonly tasks: Pick<DiskTasks, 'readCold' | 'findBatch'>;
+  readonly tasks: Pick<DiskTasks, 'readCold' | 'findBatch' | 'findTime'>;
   readonly loop: Loop;
+  /** The log's time before `offset`, see {@link Times.before}. */
+  timeBefore(caller: Caller, offset: number, isOver: () => boolean): number | Promise<number>;
   /** Called when the commit is to be watched, for as long as {@link Readings.awaitsCommit}. */
   awaitCommit(): void;
   /** What goes before readers in each turn of the event loop. */
@@ -128,6 +131,18 @@ export class Readings {
     }
   }
 
+  /** The log's time before `offset`, which the sealed segment at `base` holds or ends at; 0 where it cannot be read, which is reported. */
+  async timeBefore(base: number, offset: number): Promise<number> {
+    try {
+      return await this.#cold.withBuffer((buffer) => this.#ports.tasks.findTime({ base, offset, buffer }));
+    } catch (thrown) {
+      if (!(thrown instanceof LogError)) throw thrown;
+      // Trimmed meanwhile: its file may be gone.
+      if (base >= this.#memory.word(WORD.BASE)) this.#report(thrown);
+      return 0;
+    }
+  }
+
   get counters(): ReadingCounters {
     return { readBytes: this.#readBytes, coldReads: this.#cold.count };
   }
@@ -162,6 +177,7 @@ export class Readings {
     own.open.delete(reading.requestId);
     own.ready.delete(reading);
     own.cold.delete(reading);
+    own.timing.delete(reading);
     own.waiting.delete(reading);
     if (own.waiting.size === 0) this.#waiting.delete(caller);
     if (own.first !== reading) return;
@@ -174,8 +190,11 @@ export class Readings {
     for (const reading of caller.readings.open.values()) this.drop(reading);
     this.#turns.remove(caller);
     this.#cold.closed(caller);
-    const { open, ready, waiting, cold, first } = caller.readings;
-    assert(open.size + ready.size + waiting.size + cold.size === 0 && first === undefined, 'a caller that is gone reads nothing');
+    const { open, ready, timing, waiting, cold, first } = caller.readings;
+    assert(
+      open.size + ready.size + timing.size + waiting.size + cold.size === 0 && first === undefined,
+      'a caller that is gone reads nothing',
+    );
   }
 
   /** The commit moved: all who wait for entries get them in their turn. */
@@ -241,7 +260,9 @@ export class Readings {
   #advance(reading: Reading): 'sent' | 'nothing' | 'no room' {
     const { caller } = reading;
     if (reading.next < this.#memory.word(WORD.START) && !this.#skipTrimmed(reading)) return this.#refuseTrimmed(reading);
-    if (reading.next >= this.#memory.commit) return this.#waitForCommit(reading);
+    const { commit } = this.#memory;
+    if (reading.isTimeDue === true && reading.timeMs === undefined && reading.next <= commit && !this.#isTimed(reading)) return 'nothing';
+    if (reading.next >= commit) return this.#waitForCommit(reading);
     const { dataRoom } = caller;
     if (dataRoom === 0) return 'no room';
     if (reading.neededBytes > 0 && !caller.admits(reading.neededBytes)) return this.#waitForRoom(caller);
@@ -260,12 +281,37 @@ export class Readings {
     return outcome;
   }
 
+  /** Whether it is known what time it was where the reading goes on. If not, it is looked for. */
+  #isTimed(reading: Reading): boolean {
+    const { caller } = reading;
+    const found = this.#ports.timeBefore(caller, reading.next, () => reading.state === 'done');
+    if (typeof found === 'number') {
+      reading.timeMs = found;
+      return true;
+    }
+    reading.state = 'timing';
+    caller.readings.ready.delete(reading);
+    caller.readings.timing.add(reading);
+    found.then(
+      (timeMs) => {
+        if (!caller.readings.timing.delete(reading)) return;
+        reading.timeMs = timeMs;
+        this.#makeReady(reading);
+      },
+      (thrown: unknown) => this.#ports.broke(thrown),
+    );
+    return false;
+  }
+
   /** Whether only entries of the log's own are gone of what the reading is to be sent: then it goes on at the start. */
   #skipTrimmed(reading: Reading): boolean {
     if (reading.next < this.#memory.word(WORD.START_DATA_END)) return false;
     reading.next = this.#memory.word(WORD.START);
     reading.isBoundary = true;
     reading.hasSkipped = true;
+    // Entries that said the time may be among those that are gone.
+    reading.isTimeDue = reading.isTimed === true;
+    reading.timeMs = undefined;
     reading.neededBytes = 0;
     return true;
   }
@@ -289,7 +335,7 @@ export class Readings {
       this.#ports.awaitCommit();
       return 'nothing';
     }
-    caller.sendData(reading.requestId, reading.next, this.#memory.commit, new Uint8Array(0), reading.hasSkipped === true);
+    caller.sendData(reading.requestId, reading.next, this.#memory.commit, new Uint8Array(0), reading.hasSkipped === true, reading.timeMs);
     this.drop(reading);
     return 'sent';
   }
@@ -352,8 +398,10 @@ export class Readings {
 
   #send(reading: Reading, entries: Uint8Array): void {
     const { caller } = reading;
-    caller.sendData(reading.requestId, reading.next, this.#memory.commit, entries, reading.hasSkipped === true);
+    caller.sendData(reading.requestId, reading.next, this.#memory.commit, entries, reading.hasSkipped === true, reading.timeMs);
     if (reading.hasSkipped === true) reading.hasSkipped = false;
+    reading.isTimeDue = false;
+    reading.timeMs = undefined;
     // Sending can cut a caller that does not read.
     if (caller.isClosed) return;
     if (caller.readings.first === reading) caller.readings.first = undefined;

@@ -1,12 +1,13 @@
 // Where the log's time reaches a moment: the segment by the times of all, then one walk over it, a slice in each turn of the event loop. Callers
 // take turns, one slice each, and what one of them asks is answered in order.
 
-import { ENTRY_HEADER_BYTES, KIND_STATE, KIND_TIME } from '../../assembly/layout.ts';
+import { KIND_DATA, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_SHARED_ENDS, TIME_SLICE_BYTES } from '../core/limits.ts';
-import { readState, readTime } from '../format/controlEntries.ts';
-import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
+import { offsetOf } from '../core/position.ts';
+import { logTimeIn } from '../format/controlEntries.ts';
+import { entryBytesOf, kindOf, kindSizeAt } from '../format/entry.ts';
 import type { HotReader } from '../memory/hotReader.ts';
 import { SLOT, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -21,7 +22,7 @@ export interface TimePorts {
   readonly memory: TailMemory;
   readonly hot: HotReader;
   readonly segments: Pick<Segments, 'sealed' | 'find'>;
-  readonly readings: Pick<Readings, 'readCopy'>;
+  readonly readings: Pick<Readings, 'readCopy' | 'timeBefore'>;
   readonly loop: Pick<Loop, 'afterTurn'>;
 }
 
@@ -76,8 +77,60 @@ export class Times {
     return this.#look({ end: this.#ports.memory.commit, isOver: () => false }, base, 0, (bytes) => {
       const view = viewOf(bytes);
       const kindSize = bytes.length === 0 ? 0 : kindSizeAt(view, 0);
-      return kindOf(kindSize) === KIND_STATE ? timeIn(view, 0, kindSize) : undefined;
+      return kindOf(kindSize) === KIND_STATE ? logTimeIn(view, 0, kindSize) : undefined;
     });
+  }
+
+  /**
+   * The log's time, Unix ms, before `offset`, which is no more than the commit: as the entries before it say it. At once where that is near it in tail memory.
+   * 0: it is not known, because the first entry there says it, the log is of level 0, what stands before cannot be read, or `isOver`: nobody wants it.
+   */
+  before(caller: TimeCaller, offset: number, isOver: () => boolean): number | Promise<number> {
+    const { memory, segments } = this.#ports;
+    if (offset <= memory.word(WORD.BASE)) return 0;
+    const near = this.#near(offset, offset);
+    if (near !== undefined && (near.timeMs > 0 || near.isAll)) return near.timeMs;
+    // A segment begins there, and says it itself.
+    if (segments.find(offset)?.base === offset) return 0;
+    const before = this.#last.get(caller) ?? Promise.resolve();
+    const found = before.then(() => this.#before(offset, () => caller.isClosed || isOver()));
+    const ended = found.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#last.set(caller, ended);
+    return found.finally(() => {
+      if (this.#last.get(caller) === ended) this.#last.delete(caller);
+    });
+  }
+
+  async #before(offset: number, isOver: () => boolean): Promise<number> {
+    const { memory, segments, readings } = this.#ports;
+    for (let at = offset; at > memory.word(WORD.BASE) && !isOver(); ) {
+      await this.#turn();
+      const near = this.#near(offset, at);
+      if (near !== undefined && (near.timeMs > 0 || near.isAll)) return near.timeMs;
+      if (near !== undefined) {
+        at = near.offset;
+        continue;
+      }
+      const segment = segments.find(offset - 1);
+      // On its way between memory and disk, or trimmed meanwhile.
+      if (segment === undefined) return 0;
+      return await readings.timeBefore(segment.base, at);
+    }
+    return 0;
+  }
+
+  /** What is found in a slice before `at`, in the segment that holds the byte before `offset`, if that one is in tail memory. `isAll`: there is no more before. */
+  #near(offset: number, at: number): { readonly timeMs: number; readonly offset: number; readonly isAll: boolean } | undefined {
+    const { hot, memory } = this.#ports;
+    const slot = hot.pin(offset - 1);
+    if (slot < 0) return undefined;
+    const base = memory.slotWord(slot, SLOT.BASE);
+    const { timeMs, from } = hot.timeBefore(slot, at, TIME_SLICE_BYTES);
+    hot.release(slot);
+    return { timeMs, offset: offsetOf(from, base), isAll: from === SEGMENT_HEADER_BYTES };
   }
 
   async #find(lookup: Lookup): Promise<number> {
@@ -209,16 +262,10 @@ function walk(bytes: Uint8Array, offset: number, timeMs: number): Slice {
   let at = 0;
   while (at < bytes.length) {
     const kindSize = kindSizeAt(view, at);
-    const kind = kindOf(kindSize);
-    if ((kind === KIND_TIME || kind === KIND_STATE) && (timeIn(view, at, kindSize) ?? 0) >= timeMs)
+    // Of a log that has times, none is 0: that is what other entries say.
+    if (kindOf(kindSize) !== KIND_DATA && logTimeIn(view, at, kindSize) >= Math.max(timeMs, 1))
       return { end: offset + at, found: at, isState };
     at += entryBytesOf(kindSize);
   }
   return { end: offset + at, found: -1, isState };
-}
-
-/** The log's time that the entry at `at` says; undefined: none. */
-function timeIn(view: DataView, at: number, kindSize: number): number | undefined {
-  const read = kindOf(kindSize) === KIND_TIME ? readTime : (...given: Parameters<typeof readState>) => readState(...given)?.timeMs;
-  return read(view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize));
 }

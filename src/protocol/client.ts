@@ -61,8 +61,13 @@ export const TRIM_DRY_RUN = 1;
 /** RETENTION: set the bytes to keep, and the age; what has no flag stays as it is. */
 export const RETENTION_BYTES = 1;
 export const RETENTION_AGE = 2;
+/** READ, SUBSCRIBE: the first DATA, and one with {@link DATA_SKIPPED}, is to say the log's time where it begins. */
+export const READ_TIMED = 1;
 /** DATA: between the one before and this one stood only entries of the log's own, which were trimmed. */
 export const DATA_SKIPPED = 1;
+/** DATA: 8 bytes before the entries are the log's time at `from`, Unix ms; 0: it is not known. */
+export const DATA_TIMED = 2;
+export const DATA_TIME_BYTES = 8;
 /** ERROR: the connection closes after this message; nothing sent after the named request was done. */
 export const ERROR_FATAL = 1;
 /** ERROR: the operation may have happened. */
@@ -240,12 +245,26 @@ export function encodeReceipt(
   view.setUint32(at + 28, nodes, true);
 }
 
-/** Writes the 24-byte header of a DATA message; the log's bytes from `from` on follow it. */
-export function encodeDataHeader(view: DataView, requestId: number, from: number, commit: number, flags = 0): void {
+/**
+ * Writes the header of a DATA message, and with a time what it says of it; the log's bytes from `from` on follow. Returns how many bytes that are: at most
+ * {@link MESSAGE_HEADER_BYTES} and {@link DATA_TIME_BYTES}.
+ */
+export function encodeDataHeader(
+  view: DataView,
+  requestId: number,
+  from: number,
+  commit: number,
+  hasSkipped = false,
+  timeMs: number | undefined = undefined,
+): number {
+  const flags = (hasSkipped ? DATA_SKIPPED : 0) | (timeMs === undefined ? 0 : DATA_TIMED);
   view.setUint32(0, DATA | (flags << 8), true);
   view.setUint32(4, requestId, true);
   setOffset(view, 8, from);
   setOffset(view, 16, commit);
+  if (timeMs === undefined) return MESSAGE_HEADER_BYTES;
+  setOffset(view, MESSAGE_HEADER_BYTES, timeMs);
+  return MESSAGE_HEADER_BYTES + DATA_TIME_BYTES;
 }
 
 /** An ENDED message: where the log starts, how far it is committed, and the term. */
@@ -325,7 +344,16 @@ export function encodeError(requestId: number, code: ErrorCode, offset: number, 
 export type Answer =
   | Greeting
   | { kind: 'appended'; count: number; view: DataView }
-  | { kind: 'data'; requestId: number; hasSkipped: boolean; from: number; commit: number; bytes: Uint8Array }
+  | {
+      kind: 'data';
+      requestId: number;
+      hasSkipped: boolean;
+      from: number;
+      commit: number;
+      /** The log's time at `from`, Unix ms; 0: the node does not know it; undefined: it does not say it. */
+      timeMs: number | undefined;
+      bytes: Uint8Array;
+    }
   | { kind: 'ended'; requestId: number; start: number; commit: number; term: number }
   | { kind: 'found'; requestId: number; offset: number; commit: number }
   | ({ kind: 'kept' } & KeptAnswer)
@@ -352,6 +380,22 @@ export function decodeReceipt(view: DataView, index: number, into: Receipt): voi
   into.nodes = view.getUint32(at + 28, true);
 }
 
+function decodeData(bytes: Uint8Array, view: DataView): Answer {
+  const flags = view.getUint8(1);
+  const isTimed = (flags & DATA_TIMED) !== 0;
+  const headerBytes = MESSAGE_HEADER_BYTES + (isTimed ? DATA_TIME_BYTES : 0);
+  if (bytes.length < headerBytes) return { kind: 'malformed', reason: 'a DATA without the time that it announces' };
+  return {
+    kind: 'data',
+    requestId: view.getUint32(4, true),
+    hasSkipped: (flags & DATA_SKIPPED) !== 0,
+    from: getOffset(view, 8),
+    commit: getOffset(view, 16),
+    timeMs: isTimed ? getOffset(view, MESSAGE_HEADER_BYTES) : undefined,
+    bytes: bytes.subarray(headerBytes),
+  };
+}
+
 /** Decodes any answer; what is not one comes back as `malformed`, never as an exception. */
 export function decodeAnswer(bytes: Uint8Array): Answer {
   if (bytes.length < APPENDED_HEADER_BYTES) return { kind: 'malformed', reason: `a message of ${bytes.length} bytes` };
@@ -370,14 +414,7 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
     case HELLO:
       return decodeHello(bytes);
     case DATA:
-      return {
-        kind: 'data',
-        requestId,
-        hasSkipped: (view.getUint8(1) & DATA_SKIPPED) !== 0,
-        from: getOffset(view, 8),
-        commit: getOffset(view, 16),
-        bytes: bytes.subarray(MESSAGE_HEADER_BYTES),
-      };
+      return decodeData(bytes, view);
     case ENDED:
       if (bytes.length !== MESSAGE_HEADER_BYTES + 8) return { kind: 'malformed', reason: 'an ENDED of the wrong length' };
       return { kind: 'ended', requestId, start: getOffset(view, 8), commit: getOffset(view, 16), term: view.getUint32(24, true) };

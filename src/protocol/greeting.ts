@@ -17,6 +17,9 @@ export const FEATURE_INTRODUCE = 2;
 export const FEATURE_UPLOADS = 4;
 export const FEATURE_UPLOADS_HELP = 8;
 
+/** READ and SUBSCRIBE take READ_TIMED. */
+export const FEATURE_TIMES = 16;
+
 /** A client's feature: it understands uploads. */
 export const CLIENT_UPLOADS = 1;
 

@@ -45,6 +45,7 @@ import {
   INTRODUCE,
   MESSAGE_HEADER_BYTES,
   READ,
+  READ_TIMED,
   RETENTION,
   RETENTION_AGE,
   RETENTION_BYTES,
@@ -62,8 +63,8 @@ import type { Session } from './session.ts';
 /** Flags by opcode; others are refused, so that they can get a meaning one day. */
 const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED,
-  [READ]: 0,
-  [SUBSCRIBE]: 0,
+  [READ]: READ_TIMED,
+  [SUBSCRIBE]: READ_TIMED,
   [CREDIT]: 0,
   [CANCEL]: 0,
   [END]: END_LINEARIZABLE | END_AT_LEAST,
@@ -384,7 +385,7 @@ export class Requests {
   }
 
   #read(session: Session, request: Request): void {
-    const { requestId, offset, a, b } = request;
+    const { requestId, flags, offset, a, b } = request;
     const isSubscription = request.opcode === SUBSCRIBE;
     const start = this.#memory.word(WORD.START);
     const tail = this.#memory.tail;
@@ -401,6 +402,7 @@ export class Requests {
       );
     } else {
       const waitMs = isSubscription ? 0 : Math.min(b, MAX_WAIT_MS);
+      const isTimed = (flags & READ_TIMED) !== 0;
       const reading: Reading = {
         caller: session,
         requestId,
@@ -410,6 +412,9 @@ export class Requests {
         creditBytes: isSubscription ? Math.min(a, MAX_CREDIT_BYTES) : a === 0 ? MAX_READ_BYTES : Math.min(a, MAX_READ_BYTES),
         deadline: undefined,
         neededBytes: 0,
+        isTimed,
+        isTimeDue: isTimed,
+        timeMs: undefined,
         state: 'ready',
       };
       const refusal = this.#readings.start(reading, waitMs);

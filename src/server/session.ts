@@ -11,7 +11,7 @@ import {
   APPENDED_HEADER_BYTES,
   CLOSE_FLOOD,
   CLOSE_UNFINISHED,
-  DATA_SKIPPED,
+  DATA_TIME_BYTES,
   ERROR_FATAL,
   ERROR_OUTCOME_UNKNOWN,
   encodeAppendedHeader,
@@ -49,7 +49,7 @@ function nextNumber(): number {
 }
 
 /** Where DATA messages are put together; it never outlives one call. */
-const dataScratch = Buffer.alloc(MESSAGE_HEADER_BYTES + MAX_READ_BYTES);
+const dataScratch = Buffer.alloc(MESSAGE_HEADER_BYTES + DATA_TIME_BYTES + MAX_READ_BYTES);
 const dataScratchView = viewOf(dataScratch);
 
 export class Session implements Caller {
@@ -138,19 +138,14 @@ export class Session implements Caller {
   }
 
   /** Sends log bytes. `entries` may be a view of shared memory: it is copied before this returns. */
-  sendData(requestId: number, from: number, commit: number, entries: Uint8Array, hasSkipped = false): void {
-    const bytes = MESSAGE_HEADER_BYTES + entries.length;
+  sendData(requestId: number, from: number, commit: number, entries: Uint8Array, hasSkipped = false, timeMs?: number): void {
+    const bytes = MESSAGE_HEADER_BYTES + (timeMs === undefined ? 0 : DATA_TIME_BYTES) + entries.length;
     // A single entry may be larger than the scratch: it gets a buffer of its own.
     const message = bytes <= dataScratch.length ? dataScratch.subarray(0, bytes) : Buffer.alloc(bytes);
-    encodeDataHeader(
-      bytes <= dataScratch.length ? dataScratchView : viewOf(message),
-      requestId,
-      from,
-      commit,
-      hasSkipped ? DATA_SKIPPED : 0,
-    );
+    const view = bytes <= dataScratch.length ? dataScratchView : viewOf(message);
+    const headerBytes = encodeDataHeader(view, requestId, from, commit, hasSkipped, timeMs);
     // Not `set`, which copies out of shared memory byte by byte (TailMemory.copyIn). What is sent was ordered long before.
-    message.fill(entries, MESSAGE_HEADER_BYTES, bytes);
+    message.fill(entries, headerBytes, bytes);
     // Without entries it waits for no room, and so is like any other answer.
     if (entries.length === 0) this.send(message);
     else this.#send(message);

@@ -39,6 +39,8 @@ export interface DiskTasks {
   readSeals(request: Record<string, never>): Promise<SealRows>;
   /** Remembers more of them, after byte `at` of their file. */
   addSeals(request: { readonly rows: readonly SealRow[]; readonly at: number }): Promise<number>;
+  /** The log's time, Unix ms, before `offset`, which the sealed segment at `base` holds or ends at; 0: it says none. Takes the cold buffer `buffer`. */
+  findTime(request: { readonly base: number; readonly offset: number; readonly buffer: number }): Promise<number>;
   /** Reads entries into the cold buffer `buffer`; resolves to their bytes. */
   readCold(request: { readonly range: ColdRange; readonly buffer: number }): Promise<number>;
 }

@@ -23,6 +23,7 @@ import { decodeSegmentIndex } from '../format/segmentIndex.ts';
 import { batchBefore } from '../memory/batchBefore.ts';
 import { STATE } from '../memory/map.ts';
 import { lastAtOrBefore, noWalk, type TailMemory } from '../memory/tailMemory.ts';
+import { timeBefore } from '../memory/timeBefore.ts';
 import { type Disk, type FileHandle, readFile } from './disk.ts';
 import { indexName, segmentName } from './names.ts';
 
@@ -91,14 +92,28 @@ export class SegmentReader {
     const segment = this.#segment(base);
     const { map, bytes } = this.#memory;
     return batchBefore(this.#points(segment, base), base, offset, viewOf(bytes), (from, to, wholeBatches) => {
-      const length = this.#fill(segment, from, Math.min(to - from, map.coldBytes), buffer);
-      const flags = SCAN_VERIFY | (wholeBatches ? SCAN_WHOLE_BATCHES : 0);
-      const step = this.#scan(offsetOf(from, base), length, length, flags, buffer);
-      if (![WALK_COMPLETE, WALK_TRUNCATED, WALK_INSIDE_BATCH].includes(step.status)) {
-        throw this.#damage(segment, from + step.stopped, offsetOf(from + step.stopped, base));
-      }
-      return { at: map.coldAt(buffer), bytes: step.bytes, dataEnd: step.dataEnd };
+      const { bytes: whole, dataEnd } = this.#verified(segment, base, from, to, wholeBatches ? SCAN_WHOLE_BATCHES : 0, buffer);
+      return { at: map.coldAt(buffer), bytes: whole, dataEnd };
     });
+  }
+
+  /** The log's time, Unix ms, before `offset`, which the segment at `base` holds or ends at; 0: it says none. Throws a LogError `DAMAGE`. */
+  timeBefore(base: number, offset: number, buffer: number): number {
+    const segment = this.#segment(base);
+    const { map, bytes } = this.#memory;
+    const points = this.#points(segment, base);
+    return timeBefore(points, positionOf(offset, base), Number.POSITIVE_INFINITY, viewOf(bytes), (from, to) => ({
+      at: map.coldAt(buffer),
+      bytes: this.#verified(segment, base, from, to, 0, buffer).bytes,
+    })).timeMs;
+  }
+
+  /** Reads the entries in file positions [from, to), where one begins at `from`, and verifies those that are whole. */
+  #verified(segment: OpenSegment, base: number, from: number, to: number, flags: number, buffer: number): Scan {
+    const length = this.#fill(segment, from, Math.min(to - from, this.#memory.map.coldBytes), buffer);
+    const scan = this.#scan(offsetOf(from, base), length, length, SCAN_VERIFY | flags, buffer);
+    if ([WALK_COMPLETE, WALK_TRUNCATED, WALK_INSIDE_BATCH].includes(scan.status)) return scan;
+    throw this.#damage(segment, from + scan.stopped, offsetOf(from + scan.stopped, base));
   }
 
   /** Closes all files. */

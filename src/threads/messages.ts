@@ -42,6 +42,7 @@ export interface Tasks {
   examine: Task<'examine'>;
   readScrub: { request: Record<string, never>; response: Awaited<ReturnType<DiskTasks['readScrub']>> };
   saveScrub: Task<'saveScrub'>;
+  findTime: Task<'findTime'>;
   readCold: Task<'readCold'>;
   readSeals: Task<'readSeals'>;
   addSeals: Task<'addSeals'>;

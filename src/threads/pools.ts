@@ -83,6 +83,10 @@ export class Pools implements DiskTasks {
     return this.#allocator.run('saveScrub', request);
   }
 
+  findTime(request: Tasks['findTime']['request']): Promise<Tasks['findTime']['response']> {
+    return this.#readers.run('findTime', request);
+  }
+
   findBatch(request: Tasks['findBatch']['request']): Promise<Tasks['findBatch']['response']> {
     return this.#readers.run('findBatch', request);
   }

@@ -59,6 +59,8 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
     case 'saveScrub':
       saveScrub(context, task.request.position);
       return true;
+    case 'findTime':
+      return reader.timeBefore(task.request.base, task.request.offset, task.request.buffer);
     case 'readCold':
       return reader.read(task.request.range, task.request.buffer);
     case 'readSeals':

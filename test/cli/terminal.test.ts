@@ -6,12 +6,12 @@ import { visible, visibleBytes } from '../../src/cli/terminal.ts';
 import { Batch } from '../../src/client/read/entries.ts';
 
 /** A batch of one entry with this payload; nothing here looks at its check. */
-function batchOf(payload: Uint8Array): Batch {
+function batchOf(payload: Uint8Array, timeMs?: number): Batch {
   const bytes = new Uint8Array(12 + payload.length);
   new DataView(bytes.buffer).setUint32(0, 1, true);
   new DataView(bytes.buffer).setUint32(4, payload.length, true);
   bytes.set(payload, 8);
-  return new Batch(0, bytes.length, bytes);
+  return new Batch(0, bytes.length, bytes, timeMs);
 }
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -60,4 +60,13 @@ describe('entries', () => {
     expect(textOf(formatBatch(batch, 'lines', false))).toBe(`${payload}\n`);
     expect(textOf(formatBatch(batch, 'raw', true))).toBe(payload);
   });
+});
+
+it('entries may come with their times, in one zone and of one width, also where none is known', () => {
+  const line = (timeMs: number | undefined, isTerminal: boolean): string =>
+    Buffer.from(formatBatch(batchOf(utf8('a\u0007'), timeMs), 'times', isTerminal)).toString();
+  expect(line(1_760_936_591_360, true)).toBe('2025-10-20T05:03:11.360Z a\\u0007\n');
+  expect(line(1_760_936_591_360, false)).toBe('2025-10-20T05:03:11.360Z a\u0007\n');
+  expect(line(undefined, false)).toBe('unknown time             a\u0007\n');
+  expect(line(Number.MAX_SAFE_INTEGER, false)).toBe('unknown time             a\u0007\n');
 });

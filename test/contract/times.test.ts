@@ -3,8 +3,12 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { connect, type LogClient } from '../../src/client/index.ts';
+import { KIND_STATE } from '../../assembly/layout.ts';
+import { connect, type LogClient, type Reading } from '../../src/client/index.ts';
+import { viewOf } from '../../src/core/bytes.ts';
 import { MAX_REQUESTS_PER_CONNECTION, MAX_TIME_MS } from '../../src/core/limits.ts';
+import { logTimeIn } from '../../src/format/controlEntries.ts';
+import { dataKindSize } from '../../src/format/entry.ts';
 import { eventually } from '../server/support/fixture.ts';
 import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import type { Refused } from '../server/support/rawClient.ts';
@@ -56,6 +60,26 @@ async function finds(node: DoorNode, appended: readonly Appended[]): Promise<voi
   expect(await client.find(Number.MAX_SAFE_INTEGER)).toBe(commit);
 }
 
+/** At each entry, and at the end, a reading is told what time it was by the entries before. */
+async function tellsTimes(node: DoorNode): Promise<void> {
+  const client = await node.connect();
+  const { start, commit } = await client.end();
+  const places: { readonly from: number; readonly timeMs: number }[] = [];
+  let timeMs = 0;
+  for (const { offset, kind, payload } of await client.readAll(start, commit)) {
+    // A segment that begins there says it itself, and so the node need not.
+    if (kind !== KIND_STATE) places.push({ from: offset, timeMs });
+    const size = dataKindSize(payload.length, false) | (kind << 24);
+    const entry = Buffer.concat([Buffer.alloc(8), payload]);
+    entry.writeUInt32LE(size >>> 0, 4);
+    timeMs = Math.max(timeMs, logTimeIn(viewOf(entry), 0, size >>> 0));
+  }
+  places.push({ from: commit, timeMs });
+  const told = await Promise.all(places.map(({ from }) => client.read(from, { maxBytes: 1, isTimed: true })));
+  expect(told.map((answer) => ({ from: answer.from, timeMs: answer.timeMs }))).toEqual(places);
+  expect((await client.read(commit)).timeMs).toBeUndefined();
+}
+
 describe.each(DOORS)('through $name', (door: Door) => {
   test('FIND gives the first entry that is not older than a time, also after a restart', async () => {
     const data = temporaryDirectory();
@@ -63,6 +87,7 @@ describe.each(DOORS)('through $name', (door: Door) => {
     const first = await door.open({ data, ...OPTIONS });
     const appended = await fill(first);
     await finds(first, appended);
+    await tellsTimes(first);
     await first.stop();
     // Indexes that are made anew know less of times.
     for (const name of readdirSync(data).filter((each) => each.endsWith('.index'))) {
@@ -70,6 +95,7 @@ describe.each(DOORS)('through $name', (door: Door) => {
     }
     const second = await door.open({ data, ...OPTIONS });
     await finds(second, appended);
+    await tellsTimes(second);
     await second.stop();
   });
 });
@@ -111,6 +137,28 @@ describe('a client', () => {
   });
 
   const at = (i: number): Appended => appended[i] ?? { beforeMs: 0, offset: 0, end: 0 };
+
+  test('is told when each entry was ordered, wherever it begins', async () => {
+    const times: number[] = [];
+    const timesOf = async (reading: Reading, count = COUNT): Promise<number[]> => {
+      const found: number[] = [];
+      for await (const { timeMs } of reading) {
+        found.push(timeMs ?? -1);
+        if (found.length === count) break;
+      }
+      return found;
+    };
+    times.push(...(await timesOf(log.read())));
+    for (const [i, timeMs] of times.entries()) {
+      expect(timeMs).toBeGreaterThanOrEqual(at(i).beforeMs);
+      expect(timeMs).toBeLessThanOrEqual(i + 1 < COUNT ? at(i + 1).beforeMs : Date.now());
+      expect(await timesOf(log.read({ from: at(i).offset }))).toEqual(times.slice(i));
+      expect(await timesOf(log.subscribe({ from: at(i).offset }), COUNT - i)).toEqual(times.slice(i));
+    }
+    const { stdout } = await runCommand(['read', '--url', node.url, '--json', '--last', '2']);
+    const lines = stdout.toString().trim().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { timeMs: number }).timeMs)).toEqual(times.slice(-2));
+  });
 
   test('reads and subscribes from a time on', async () => {
     const read: number[] = [];

@@ -77,6 +77,7 @@ function makeCold(commit: number, isHeld = false, failing: Partial<DiskTasks & P
     segments,
     tasks: pools,
     loop: TEST_LOOP,
+    timeBefore: () => 0,
     awaitCommit: () => undefined,
     beforeTurn: () => undefined,
     reportDamage:

@@ -162,6 +162,7 @@ describe('an engine on ports', () => {
         truncate: () => Promise.reject(new Error('nothing to truncate')),
         remove: () => Promise.resolve(true),
         empty: () => Promise.resolve(true),
+        findTime: () => Promise.reject(new Error('nothing to find')),
         findBatch: () => Promise.reject(new Error('nothing to find')),
         examine: () => Promise.reject(new Error('nothing to examine')),
         readScrub: () => Promise.resolve(undefined),

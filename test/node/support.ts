@@ -15,6 +15,7 @@ export function hotReadings(memory: TailMemory): Readings {
     segments: {} as Segments,
     tasks: {} as DiskTasks,
     loop: TEST_LOOP,
+    timeBefore: () => 0,
     awaitCommit: () => undefined,
     beforeTurn: () => undefined,
     reportDamage: () => undefined,

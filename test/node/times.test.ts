@@ -77,7 +77,8 @@ function make(random: Random, count: number, lies: boolean): Made {
 }
 
 /** Ports to `made`, from `start` on; `reads` notes each read. */
-function portsTo({ bytes, sealed }: Made, start = 0, reads: number[] = [], fails?: LogError): TimePorts {
+function portsTo(made: Made, start = 0, reads: number[] = [], fails?: LogError): TimePorts {
+  const { bytes, sealed } = made;
   const base = sealed.findLast((each) => each.base <= start)?.base ?? 0;
   const words = new Map<number, number>([
     [WORD.START, start],
@@ -89,6 +90,7 @@ function portsTo({ bytes, sealed }: Made, start = 0, reads: number[] = [], fails
     hot: { pin: () => -1 } as unknown as HotReader,
     segments: { sealed: kept, find: (offset) => kept.find((each) => each.base <= offset && offset < each.end) },
     readings: {
+      timeBefore: (_base, offset) => Promise.resolve(made.changes.findLast((change) => change.offset < offset)?.timeMs ?? 0),
       readCopy: ({ from, limit, maxBytes }) => {
         reads.push(from);
         if (fails !== undefined) return Promise.reject(fails);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { viewOf } from '../../src/core/bytes.ts';
 import { ERRORS } from '../../src/core/errors.ts';
 import {
   decodeAnswer,
@@ -6,6 +7,7 @@ import {
   END,
   END_AT_LEAST,
   END_LINEARIZABLE,
+  encodeDataHeader,
   encodeError,
   encodeIntroduce,
   encodeKept,
@@ -82,6 +84,33 @@ test('ERROR 17 BEHIND: not fatal, retryable, failed, with the commit as its offs
     message: 'no',
   });
   expect(ERRORS.BEHIND).toEqual({ number: 17, retryable: true, outcome: 'failed' });
+});
+
+/** What {@link encodeDataHeader} writes. */
+function dataOf(...given: [requestId: number, from: number, commit: number, hasSkipped?: boolean, timeMs?: number]): Uint8Array {
+  const bytes = new Uint8Array(32);
+  return bytes.subarray(0, encodeDataHeader(viewOf(bytes), ...given));
+}
+
+test('DATA: one byte from 116 on, skipped or not, and with the log’s time', () => {
+  const fields = { kind: 'data', requestId: 7, from: 116, commit: 200 };
+  const rest = '07000000 7400000000000000 c800000000000000';
+  expect(dataOf(7, 116, 200)).toEqual(bytesOf(`83000000 ${rest}`));
+  expect(dataOf(7, 116, 200, true)).toEqual(bytesOf(`83010000 ${rest}`));
+  expect(dataOf(7, 116, 200, true, 1_760_936_591_360)).toEqual(bytesOf(`83030000 ${rest} 000000009a010000`));
+  expect(dataOf(7, 116, 200, false, 0)).toEqual(bytesOf(`83020000 ${rest} 0000000000000000`));
+  const bytes = Uint8Array.of(9);
+  expect(decodeAnswer(bytesOf(`83000000 ${rest} 09`))).toEqual({ ...fields, hasSkipped: false, timeMs: undefined, bytes });
+  expect(decodeAnswer(bytesOf(`83030000 ${rest} 000000009a010000 09`))).toEqual({
+    ...fields,
+    hasSkipped: true,
+    timeMs: 1_760_936_591_360,
+    bytes,
+  });
+  expect(decodeAnswer(bytesOf(`83020000 ${rest} 000000009a0100`))).toEqual({
+    kind: 'malformed',
+    reason: 'a DATA without the time that it announces',
+  });
 });
 
 test('HELLO of a follower names its leader', () => {

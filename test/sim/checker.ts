@@ -2,6 +2,7 @@
 // has changed is looked at, so that this costs little.
 
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_STATE, KIND_TIME, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
+import { viewOf } from '../../src/core/bytes.ts';
 import { doesCount } from '../../src/core/ids.ts';
 import { positionOf } from '../../src/core/position.ts';
 import { readState, readTime } from '../../src/format/controlEntries.ts';
@@ -303,13 +304,23 @@ export class Checker {
   }
 
   /** A client is shown this. */
-  shown(node: NodeId, { from, bytes, commit }: Data): void {
+  shown({ id: node, tasks }: Process, { from, bytes, commit, timeMs }: Data): void {
     promise(
       this.ledger.isCommitted(from, bytes),
       'visibility',
       () => `node ${node} shows [${from}, ${from + bytes.length}), which is not what is committed`,
     );
     promise(commit <= this.ledger.end, 'visibility', () => `node ${node} says that ${commit} is committed, but ${this.ledger.end} is`);
+    if (timeMs === undefined) return;
+    const own = this.ledger.timeBefore(from);
+    // A segment that begins there says it itself; and nobody can say what the disk does not give.
+    const isKnown = bytes.length === 0 || kindOf(kindSizeAt(viewOf(bytes), 0)) !== KIND_STATE;
+    const mayBeUnknown = !isKnown || tasks.hasReadError;
+    promise(
+      timeMs === own || (timeMs === 0 && mayBeUnknown),
+      'log state',
+      () => `node ${node} says that it is ${timeMs} at ${from}, where the log says ${own}`,
+    );
   }
 
   /** Something happened in `process`. */

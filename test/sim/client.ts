@@ -364,7 +364,8 @@ export class Client {
   #start(connection: Connection, requestId: number, from: number, creditBytes: number, isSubscription: boolean, waitMs: number): void {
     const { engine } = connection.process;
     const isBoundary = from === this.world.start;
-    const rest = { deadline: undefined, neededBytes: 0, state: 'ready' } as const;
+    const isTimed = requestId % 2 === 0;
+    const rest = { deadline: undefined, neededBytes: 0, isTimed, isTimeDue: isTimed, state: 'ready' } as const;
     engine.readings.start({ caller: connection, requestId, isSubscription, next: from, isBoundary, creditBytes, ...rest }, waitMs);
   }
 

@@ -21,6 +21,8 @@ export interface Data {
   readonly commit: number;
   /** Entries of the log's own before these were trimmed. */
   readonly hasSkipped: boolean;
+  /** The log's time at `from`, as the node says it, 0 where it does not know it. */
+  readonly timeMs: number | undefined;
 }
 
 /** An append on its way to its result. */
@@ -175,9 +177,9 @@ export class Connection implements Caller {
     for (const receipt of receipts) this.#answer(receipt);
   }
 
-  sendData(requestId: number, from: number, commit: number, entries: Uint8Array, hasSkipped: boolean): void {
-    const data = { from, bytes: entries.slice(), commit, hasSkipped };
-    this.process.witness(() => this.client.world.checker.shown(this.process.id, data));
+  sendData(requestId: number, from: number, commit: number, entries: Uint8Array, hasSkipped: boolean, timeMs: number | undefined): void {
+    const data = { from, bytes: entries.slice(), commit, hasSkipped, timeMs };
+    this.process.witness(() => this.client.world.checker.shown(this.process, data));
     this.#unsentBytes += data.bytes.length;
     this.#answer(() => {
       this.open.get(requestId)?.data?.(data);

@@ -153,17 +153,24 @@ export class DiskTasks implements Port {
     return this.#run('add seals', () => addSeals(this.#context.disk, this.#context.directory, rows, at));
   }
 
+  findTime({ base, offset, buffer }: Tasks['findTime']['request']): Promise<number> {
+    return this.#run('find time', () => this.#readable(base, () => this.#reader.timeBefore(base, offset, buffer)));
+  }
+
   readCold({ range, buffer }: Tasks['readCold']['request']): Promise<number> {
-    return this.#run('cold read', () => {
-      try {
-        return this.#reader.read(range, buffer);
-      } catch (thrown) {
-        if (isSimulated(thrown)) this.hasReadError = true;
-        else if (thrown instanceof LogError && range.from >= this.#context.memory.word(WORD.START))
-          throw new Violation('visibility', `what is committed at ${range.from} cannot be read: ${thrown.message}`);
-        throw thrown;
-      }
-    });
+    return this.#run('cold read', () => this.#readable(range.from, () => this.#reader.read(range, buffer)));
+  }
+
+  /** What is committed at `from`, and not trimmed, can be read, unless the disk fails. */
+  #readable<T>(from: number, read: () => T): T {
+    try {
+      return read();
+    } catch (thrown) {
+      if (isSimulated(thrown)) this.hasReadError = true;
+      else if (thrown instanceof LogError && from >= this.#context.memory.word(WORD.START))
+        throw new Violation('visibility', `what is committed at ${from} cannot be read: ${thrown.message}`);
+      throw thrown;
+    }
   }
 
   #task<T>(begin: (answer: Answer<T>) => void): Promise<T> {

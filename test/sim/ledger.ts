@@ -3,7 +3,7 @@
 
 import { ENTRY_HEADER_BYTES, KIND_TRIM } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
-import { readTrim, type TrimEntry } from '../../src/format/controlEntries.ts';
+import { logTimeIn, readTrim, type TrimEntry } from '../../src/format/controlEntries.ts';
 import { kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { type LogEntry, OWN_ENTRY } from '../../src/history/types.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
@@ -77,6 +77,8 @@ export class Ledger {
   /** Up to where the leader of each term has committed. */
   readonly #ends: TermPlace[] = [];
   #trimStart: number;
+  /** Ends of entries that say the log's time. */
+  readonly #times: { readonly end: number; readonly timeMs: number }[] = [];
 
   /** The log begins at `start` on all nodes; what was there before is nobody's any more. */
   constructor(start: number) {
@@ -191,17 +193,24 @@ export class Ledger {
     });
     promise(!goesOn, 'whole batches', () => `node ${node} takes a part of a batch for committed, up to ${from + bytes.length}`);
     this.#committed.append(news);
-    this.#takeTrims(news, from + overlap);
+    this.#takeControl(news, from + overlap);
     if (this.#ends.at(-1)?.term === leaderTerm) this.#ends.pop();
     this.#ends.push({ term: leaderTerm, offset: this.end });
     return true;
   }
 
-  /** Looks at the trims in `news`, which is committed at `from`. */
-  #takeTrims(news: Uint8Array, from: number): void {
+  /** The log's time before `offset`, as what is committed says it; 0: nothing does. */
+  timeBefore(offset: number): number {
+    return this.#times.findLast(({ end }) => end <= offset)?.timeMs ?? 0;
+  }
+
+  /** Looks at the trims and times in `news`, which is committed at `from`. */
+  #takeControl(news: Uint8Array, from: number): void {
     const view = viewOf(news);
-    walkEntries(news, from, ({ offset }) => {
+    walkEntries(news, from, ({ offset, end }) => {
       const kindSize = kindSizeAt(view, offset - from);
+      const timeMs = logTimeIn(view, offset - from, kindSize);
+      if (timeMs > 0) this.#times.push({ end, timeMs });
       if (kindOf(kindSize) !== KIND_TRIM) return;
       const trim = readTrim(view, offset - from + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize));
       promise(trim !== undefined && trim.start <= offset, 'trims', () => `the trim at ${offset} is none that a leader orders`);

@@ -12,6 +12,7 @@ import { type GivenTime, sayTimes, timeOption } from '../times.ts';
 export interface FormatOptions {
   readonly raw?: boolean;
   readonly json?: boolean;
+  readonly times?: boolean;
 }
 
 interface ReadOptions extends FormatOptions {
@@ -28,12 +29,14 @@ interface ReadOptions extends FormatOptions {
 /** The options that say how entries look on stdout. */
 export function addFormatOptions(command: Command): Command {
   return command
-    .addOption(new Option('--raw', 'payloads only, with nothing between them').conflicts('json'))
-    .addOption(jsonOption('one JSON object a line: offset, nextOffset, term, payload (base64 if "encoding" says so)'));
+    .addOption(new Option('--raw', 'payloads only, with nothing between them').conflicts(['json', 'times']))
+    .addOption(new Option('--times', 'when each was ordered before it (UTC)').conflicts('json'))
+    .addOption(jsonOption('one JSON object a line: offset, nextOffset, term, timeMs, payload (base64 if "encoding" says so)'));
 }
 
-export function formatOf({ raw, json }: FormatOptions): EntryFormat {
+export function formatOf({ raw, json, times }: FormatOptions): EntryFormat {
   if (json === true) return 'json';
+  if (times === true) return 'times';
   return raw === true ? 'raw' : 'lines';
 }
 
@@ -66,8 +69,8 @@ async function run(options: ReadOptions): Promise<void> {
 }
 
 /** The entries of `batch` before `end`, which is no place inside one of them. */
-function upTo({ offset, commit, bytes }: Batch, end: number): Batch {
-  return new Batch(offset, commit, bytes.subarray(0, Math.min(bytes.length, end - offset)));
+function upTo({ offset, commit, bytes, timeMs }: Batch, end: number): Batch {
+  return new Batch(offset, commit, bytes.subarray(0, Math.min(bytes.length, end - offset)), timeMs);
 }
 
 export function readCommand(): Command {

@@ -19,13 +19,15 @@ import {
   type KeptAnswer,
   type KeptBounds,
   LEVEL_RECEIVED,
+  READ,
+  READ_TIMED,
   requestMessage,
   SUBSCRIBE,
   TRIM,
   TRIM_DRY_RUN,
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
-import { type ClientIntroduction, FEATURE_INTRODUCE, type Hello, PROTOCOL_VERSION } from '../../protocol/greeting.ts';
+import { type ClientIntroduction, FEATURE_INTRODUCE, FEATURE_TIMES, type Hello, PROTOCOL_VERSION } from '../../protocol/greeting.ts';
 import { type ErrorAnswer, errorOf } from './errorAnswer.ts';
 import type { Transport } from './transport.ts';
 
@@ -59,7 +61,7 @@ export interface LogEnd {
 
 /** The owner of a subscription. After `failed` or `lost` nothing more comes. */
 export interface StreamSink {
-  data(from: number, commit: number, bytes: Uint8Array, hasSkipped: boolean): void;
+  data(from: number, commit: number, bytes: Uint8Array, hasSkipped: boolean, timeMs: number | undefined): void;
   failed(error: LogError): void;
   lost(): void;
 }
@@ -275,12 +277,28 @@ export class Connection {
     });
   }
 
-  /** Opens a subscription on a live connection and returns its request id. */
-  subscribe(from: number, creditBytes: number, sink: StreamSink): number {
+  /** Opens a subscription on a live connection and returns its request id. `isTimed`: the node is to say the log's time at `from`, if it can. */
+  subscribe(from: number, creditBytes: number, isTimed: boolean, sink: StreamSink): number {
     const id = this.takeRequestId();
     this.#streams.set(id, sink);
-    this.send(requestMessage(SUBSCRIBE, 0, id, from, creditBytes));
+    const flags = isTimed && (this.#hello.features & FEATURE_TIMES) !== 0 ? READ_TIMED : 0;
+    this.send(requestMessage(SUBSCRIBE, flags, id, from, creditBytes));
     return id;
+  }
+
+  /** The log's time before `offset`, which is committed, Unix ms; 0 or undefined: this node cannot say it. Never rejects. */
+  timeAt(offset: number): Promise<number | undefined> {
+    if (this.#isLost || (this.#hello.features & FEATURE_TIMES) === 0) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve) => {
+      const end = (timeMs?: number): void => {
+        this.#streams.delete(id);
+        resolve(timeMs);
+      };
+      this.#streams.set(id, { data: (_from, _commit, _bytes, _hasSkipped, timeMs) => end(timeMs), failed: () => end(), lost: () => end() });
+      // One entry: a message without any need not say it.
+      this.send(requestMessage(READ, READ_TIMED, id, offset, 1));
+    });
   }
 
   credit(id: number, bytes: number): void {
@@ -344,7 +362,7 @@ export class Connection {
       case 'data':
         this.#observe(answer.commit);
         // Data of a cancelled subscription may still be on its way: nobody wants it.
-        this.#streams.get(answer.requestId)?.data(answer.from, answer.commit, answer.bytes, answer.hasSkipped);
+        this.#streams.get(answer.requestId)?.data(answer.from, answer.commit, answer.bytes, answer.hasSkipped, answer.timeMs);
         break;
       case 'ended':
         this.#ended(answer.requestId, { start: answer.start, end: answer.commit, term: answer.term });

@@ -4,11 +4,13 @@
 //   log:   from ──── taken by the consumer ──── arrived ──── granted ──── target
 //                                              └ next, where a resumption begins
 
-import { WALK_BAD_CHECK, WALK_COMPLETE } from '../../../assembly/layout.ts';
+import { NO_CONTROL, WALK_BAD_CHECK, WALK_COMPLETE } from '../../../assembly/layout.ts';
 import { assert } from '../../core/assert.ts';
+import { viewOf } from '../../core/bytes.ts';
 import { LogError } from '../../core/errors.ts';
 import { CATCH_UP_MIN_BYTES, MAX_CREDIT_BYTES, MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
+import { lastLogTime } from '../../format/controlEntries.ts';
 import { AbortedError, offAbort, onAbort } from '../aborts.ts';
 import type { Connection, LogEnd, StreamSink } from '../nodes/connection.ts';
 import { isNodesOwn, type ReadNodes } from '../nodes/readNodes.ts';
@@ -44,8 +46,10 @@ interface Piece {
   readonly commit: number;
   readonly bytes: Uint8Array;
   readonly source: Connection | undefined;
-  /** Term of the last entry, where all of it is verified. */
-  readonly lastTerm?: number;
+  /** The log's time at `from`, as a node says it, 0: it does not know it; undefined: what came before says it. */
+  readonly timeMs: number | undefined;
+  /** What is known of it, where all of it is verified. */
+  readonly verified?: { readonly lastTerm: number; readonly saidMs: number };
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
@@ -66,6 +70,12 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   /** Log offset up to which this subscription has credit. */
   #granted = 0;
   #lastTerm = 0;
+  /** The log's time after what was verified; undefined: not known. */
+  #timeMs: number | undefined;
+  /** Whether the log's time at `next` follows from what came. */
+  #isTimeKnown = false;
+  /** It, where a node has said it and other bytes follow; until they come. */
+  #timeAtNext: number | undefined;
   /** Where the subscription is open; held. */
   #connection: Connection | undefined;
   #id = 0;
@@ -124,7 +134,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     return Promise.resolve(DONE);
   }
 
-  data(from: number, commit: number, bytes: Uint8Array, hasSkipped: boolean): void {
+  data(from: number, commit: number, bytes: Uint8Array, hasSkipped: boolean, timeMs: number | undefined): void {
     if (hasSkipped && from > (this.#next ?? 0)) this.#skipTo(from);
     const next = this.#next ?? 0;
     if (next >= this.#target) {
@@ -137,7 +147,8 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       this.#fail(protocolError(`The server sent ${bytes.length} bytes of entries at offset ${from}; the most is ${MAX_ENTRY_BYTES}.`));
     } else if (bytes.length > 0) {
       this.#next = next + bytes.length;
-      this.#arrived.push({ from, commit, bytes, source: this.#connection });
+      if (timeMs !== undefined) this.#isTimeKnown = timeMs > 0;
+      this.#arrived.push({ from, commit, bytes, source: this.#connection, timeMs });
       this.#wake?.();
     }
   }
@@ -146,6 +157,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   #skipTo(offset: number): void {
     this.#granted += offset - (this.#next ?? 0);
     this.#next = offset;
+    this.#isTimeKnown = false;
   }
 
   failed(error: LogError): void {
@@ -225,7 +237,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
         const credit = this.#creditFrom(next);
         this.#granted += credit;
         this.#connection = connection.hold();
-        this.#id = connection.subscribe(next, credit, this);
+        this.#id = connection.subscribe(next, credit, !this.#isTimeKnown, this);
       }
     } catch (thrown) {
       this.#refused(thrown instanceof LogError ? thrown : protocolError(String(thrown)), connection);
@@ -244,16 +256,29 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     if (Math.min(commit, this.#target) - next < CATCH_UP_MIN_BYTES) return false;
     const { clusterId, generation } = this.#readNodes;
     await catchUp.open({ clusterId, generation, next, lastTerm: this.#lastTerm, commit });
-    return catchUp.isOpen;
+    if (!catchUp.isOpen) return false;
+    // Hosts know nothing of what is before their bytes.
+    if (!this.#isTimeKnown) this.#timeAtNext = await connection.timeAt(next);
+    return true;
   }
 
   async #takeFromHost(catchUp: CatchUp): Promise<void> {
     const taken = await catchUp.take();
     if (taken === undefined || this.#isFinished || this.#failure !== undefined) return;
-    const { offset, bytes, lastTerm } = taken;
+    const { offset, bytes, lastTerm, saidMs } = taken;
     assert(offset === this.#next, 'a host goes on where the reading stands');
     this.#next = offset + bytes.length;
-    this.#arrived.push({ from: offset, commit: this.#readNodes.observed, bytes, source: undefined, lastTerm });
+    const timeMs = this.#timeAtNext;
+    this.#timeAtNext = undefined;
+    if ((timeMs ?? 0) > 0 || saidMs > 0) this.#isTimeKnown = true;
+    this.#arrived.push({
+      from: offset,
+      commit: this.#readNodes.observed,
+      bytes,
+      source: undefined,
+      timeMs,
+      verified: { lastTerm, saidMs },
+    });
   }
 
   /** Waits until a node has what must be seen, and finds out where to begin. False when the connection was lost meanwhile. */
@@ -349,27 +374,38 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     const bytes = from + piece.bytes.length > this.#target ? piece.bytes.subarray(0, this.#target - from) : piece.bytes;
     // Where it is verified and clipped, nothing comes after it.
     const found =
-      piece.lastTerm === undefined
+      piece.verified === undefined
         ? this.#workspace.verify(bytes, from, this.#lastTerm)
-        : { status: WALK_COMPLETE, bytes: bytes.length, lastTerm: piece.lastTerm };
+        : { status: WALK_COMPLETE, bytes: bytes.length, lastTerm: piece.verified.lastTerm, control: NO_CONTROL };
     if (found.status !== WALK_COMPLETE || found.bytes !== bytes.length) {
       this.#arrived = new Queue();
       this.#next = from;
+      this.#isTimeKnown = piece.timeMs === undefined && this.#timeMs !== undefined;
       this.#cancel();
       this.#refused(damagedError(from + found.bytes, found.status, source?.url), source);
       return undefined;
     }
     this.#settle();
     this.#lastTerm = found.lastTerm;
+    const timeMs = this.#takeTime(piece, bytes, found.control);
     if (this.#remaining === Number.POSITIVE_INFINITY) {
       this.#replenish(from + piece.bytes.length);
-      return new Batch(from, commit, bytes);
+      return new Batch(from, commit, bytes, timeMs);
     }
     const counted = countEntries(bytes, this.#remaining);
     this.#remaining -= counted.count;
     if (this.#remaining === 0) this.#finish();
     else this.#replenish(from + piece.bytes.length);
-    return new Batch(from, commit, bytes.subarray(0, counted.bytes));
+    return new Batch(from, commit, bytes.subarray(0, counted.bytes), timeMs);
+  }
+
+  /** The log's time at the beginning of a piece of which `bytes` are taken; notes what it is at the end of them. `control`: where the first entry is that may say it. */
+  #takeTime({ timeMs, verified }: Piece, bytes: Uint8Array, control: number): number | undefined {
+    const before = timeMs === undefined ? this.#timeMs : timeMs > 0 ? timeMs : undefined;
+    const saidMs = verified?.saidMs ?? (control < bytes.length ? lastLogTime(viewOf(bytes), control, bytes.length - control) : 0);
+    this.#timeMs = saidMs > 0 ? saidMs : before;
+    if (saidMs > 0) this.#isTimeKnown = true;
+    return before;
   }
 
   /** Grants more in large steps: a message for each batch would cost more than it brings. */

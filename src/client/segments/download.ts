@@ -18,6 +18,8 @@ export interface LogBytes {
 export interface DownloadedBytes extends LogBytes {
   /** Term of the last entry. */
   readonly lastTerm: number;
+  /** The log's time after the last entry, as this and what came before of the segment says it, Unix ms; 0: nothing does. */
+  readonly saidMs: number;
 }
 
 export interface SegmentRequest {
@@ -84,12 +86,12 @@ class Download {
     this.#checkFault();
     try {
       const bytes = this.#take(await this.#read());
-      return { offset, bytes, lastTerm: this.#verifier.lastTerm };
+      return { offset, bytes, lastTerm: this.#verifier.lastTerm, saidMs: this.#verifier.saidMs };
     } catch (thrown) {
       this.drop();
       if (!(thrown instanceof Interrupted)) throw thrown;
       await this.#pause(thrown);
-      return { offset, bytes: new Uint8Array(0), lastTerm: this.#verifier.lastTerm };
+      return { offset, bytes: new Uint8Array(0), lastTerm: this.#verifier.lastTerm, saidMs: this.#verifier.saidMs };
     }
   }
 

@@ -3,6 +3,7 @@
 import { ENTRY_HEADER_BYTES, WALK_BAD_CHECK, WALK_COMPLETE } from '../../../assembly/layout.ts';
 import { viewOf } from '../../core/bytes.ts';
 import { MAX_ENTRY_BYTES } from '../../core/limits.ts';
+import { lastLogTime } from '../../format/controlEntries.ts';
 import { entryBytesAt, isContinued, kindSizeAt } from '../../format/entry.ts';
 import type { Workspace } from '../wasm.ts';
 
@@ -26,6 +27,7 @@ export class EntryVerifier {
   #batchEnd: number;
   #lastEntry: number | undefined;
   #entryCount = 0;
+  #saidMs = 0;
   #fault: EntryFault | undefined;
 
   /** Begins at log offset `offset`, an entry boundary; no entry may have a term below `minTerm`. */
@@ -64,6 +66,11 @@ export class EntryVerifier {
   /** Term of the last entry that was verified, or the one that it began with. */
   get lastTerm(): number {
     return this.#lastTerm;
+  }
+
+  /** The log's time after what was verified, as the entries say it, Unix ms; 0: none of them does. */
+  get saidMs(): number {
+    return this.#saidMs;
   }
 
   /** The first entry that is not valid: nothing after it is verified. */
@@ -131,6 +138,7 @@ export class EntryVerifier {
       if (!isContinued(kindSizeAt(view, at))) this.#batchEnd = this.#offset + next;
       at = next;
     }
+    if (found.control < found.bytes) this.#saidMs = Math.max(this.#saidMs, lastLogTime(view, found.control, found.bytes - found.control));
     this.#entryCount += found.entryCount;
     if (found.bytes > 0) this.#lastTerm = found.lastTerm;
     this.#offset += found.bytes;

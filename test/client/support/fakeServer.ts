@@ -7,6 +7,7 @@ import type { OpenTransport, TransportEvents } from '../../../src/client/nodes/t
 import type { ConnectOptions } from '../../../src/client/options.ts';
 import { viewOf } from '../../../src/core/bytes.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
+import { lastLogTime } from '../../../src/format/controlEntries.ts';
 import { SERVER_WASM } from '../../../src/memory/wasm.generated.ts';
 import { instantiateServerWasm } from '../../../src/memory/wasm.ts';
 import {
@@ -19,6 +20,7 @@ import {
   type AppendUpload,
   CANCEL,
   CREDIT,
+  DATA_TIME_BYTES,
   decodeRequest,
   END,
   END_AT_LEAST,
@@ -33,12 +35,21 @@ import {
   LEVEL_COMMITTED,
   LEVEL_RECEIVED,
   MESSAGE_HEADER_BYTES,
+  READ,
+  READ_TIMED,
   RECEIPT_BYTES,
   type Request,
   SUBSCRIBE,
   UPLOAD,
 } from '../../../src/protocol/client.ts';
-import { CLIENT_UPLOADS, type ClusterView, encodeHello, FEATURE_UPLOADS, type Hello } from '../../../src/protocol/greeting.ts';
+import {
+  CLIENT_UPLOADS,
+  type ClusterView,
+  encodeHello,
+  FEATURE_TIMES,
+  FEATURE_UPLOADS,
+  type Hello,
+} from '../../../src/protocol/greeting.ts';
 import { FakeStaging, splitUpload } from './fakeStaging.ts';
 
 // result │ index points, unused here │ entries
@@ -79,6 +90,8 @@ export interface SeenRequest extends Request {
 interface Subscription {
   next: number;
   credit: number;
+  /** The next message says the log's time. */
+  isTimeDue: boolean;
 }
 
 export class FakeConnection {
@@ -180,8 +193,12 @@ export class FakeConnection {
     } else if (request.opcode === SUBSCRIBE && !server.isBoundary(request.offset)) {
       this.error(requestId, 'OFFSET_NOT_BOUNDARY', server.beginningOf(request.offset), `offset ${request.offset} is inside an entry`);
     } else if (request.opcode === SUBSCRIBE) {
-      this.subscriptions.set(requestId, { next: request.offset, credit: request.a });
+      this.subscriptions.set(requestId, { next: request.offset, credit: request.a, isTimeDue: this.#isTimed(request) });
       this.push();
+    } else if (request.opcode === READ) {
+      const { offset } = request;
+      const timeMs = this.#isTimed(request) ? server.timeBefore(offset) : undefined;
+      this.#sendData(requestId, offset, server.wholeEntries(offset, request.a), timeMs);
     } else if (request.opcode === CREDIT) {
       const subscription = this.subscriptions.get(requestId);
       if (subscription !== undefined) subscription.credit += request.a;
@@ -262,14 +279,28 @@ export class FakeConnection {
     for (const [requestId, subscription] of this.subscriptions) {
       while (this.isOpen && subscription.credit > 0 && subscription.next < this.server.commit) {
         const bytes = this.server.wholeEntries(subscription.next, Math.min(subscription.credit, this.server.chunkBytes));
-        const message = new Uint8Array(MESSAGE_HEADER_BYTES + bytes.length);
-        encodeDataHeader(viewOf(message), requestId, subscription.next, this.server.commit);
-        message.set(bytes, MESSAGE_HEADER_BYTES);
+        const { next, isTimeDue } = subscription;
         subscription.next += bytes.length;
         subscription.credit -= bytes.length;
-        this.send(this.server.onData?.(message) ?? message);
+        subscription.isTimeDue = false;
+        this.#sendData(requestId, next, bytes, isTimeDue ? this.server.timeBefore(next) : undefined);
       }
     }
+  }
+
+  #isTimed({ flags }: Request): boolean {
+    const isTimed = (flags & READ_TIMED) !== 0;
+    if (isTimed && (this.server.hello.features & FEATURE_TIMES) === 0) throw new Error('a flag that the node has not said that it knows');
+    return isTimed;
+  }
+
+  #sendData(requestId: number, from: number, bytes: Uint8Array, timeMs: number | undefined): void {
+    const header = new Uint8Array(MESSAGE_HEADER_BYTES + DATA_TIME_BYTES);
+    const headerBytes = encodeDataHeader(viewOf(header), requestId, from, this.server.commit, false, timeMs);
+    const message = new Uint8Array(headerBytes + bytes.length);
+    message.set(header.subarray(0, headerBytes));
+    message.set(bytes, headerBytes);
+    this.send(this.server.onData?.(message) ?? message);
   }
 }
 
@@ -405,6 +436,12 @@ export class FakeServer {
     this.#entries.push({ offset: this.#end, bytes });
     this.#end += bytes.length;
     return this.#end;
+  }
+
+  /** The log's time before `offset`; 0: nothing says it. */
+  timeBefore(offset: number): number {
+    const before = this.bytes(0, offset);
+    return lastLogTime(viewOf(before), 0, before.length);
   }
 
   /** The log bytes from boundary to boundary. */

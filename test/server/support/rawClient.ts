@@ -25,6 +25,7 @@ import {
   FIND,
   MESSAGE_HEADER_BYTES,
   READ,
+  READ_TIMED,
   type Receipt,
   requestMessage,
   SUBSCRIBE,
@@ -67,6 +68,8 @@ export interface ReadAnswer {
   readonly commit: number;
   readonly bytes: number;
   readonly entries: LogEntry[];
+  /** The log's time at `from`, where it was asked for. */
+  readonly timeMs: number | undefined;
 }
 
 interface Waiter<T> {
@@ -264,9 +267,10 @@ export class RawClient {
     return (await this.#ask(this.#ends, requestId, requestMessage(FIND, 0, requestId, timeMs))).start;
   }
 
-  read(from: number, options: { maxBytes?: number; waitMs?: number } = {}): Promise<ReadAnswer> {
+  read(from: number, options: { maxBytes?: number; waitMs?: number; isTimed?: boolean } = {}): Promise<ReadAnswer> {
     const requestId = this.newId();
-    return this.#ask(this.#reads, requestId, requestMessage(READ, 0, requestId, from, options.maxBytes ?? 0, options.waitMs ?? 0));
+    const flags = options.isTimed === true ? READ_TIMED : 0;
+    return this.#ask(this.#reads, requestId, requestMessage(READ, flags, requestId, from, options.maxBytes ?? 0, options.waitMs ?? 0));
   }
 
   /** All entries in [from, to), read by as many READs as it takes. */
@@ -350,7 +354,7 @@ export class RawClient {
         this.#takeReceipts(answer.count, answer.view);
         break;
       case 'data':
-        this.#takeData(answer.requestId, answer.from, answer.commit, answer.bytes);
+        this.#takeData(answer);
         break;
       case 'ended':
         this.#ends.get(answer.requestId)?.resolve(answer);
@@ -387,7 +391,7 @@ export class RawClient {
     }
   }
 
-  #takeData(requestId: number, from: number, commit: number, bytes: Uint8Array): void {
+  #takeData({ requestId, from, commit, bytes, timeMs }: Extract<Answer, { kind: 'data' }>): void {
     const subscription = this.#subscriptions.get(requestId);
     if (subscription !== undefined) {
       try {
@@ -400,7 +404,7 @@ export class RawClient {
     const waiter = this.#reads.get(requestId);
     this.#reads.delete(requestId);
     try {
-      waiter?.resolve({ from, commit, bytes: bytes.length, entries: walkEntries(bytes, from) });
+      waiter?.resolve({ from, commit, bytes: bytes.length, entries: walkEntries(bytes, from), timeMs });
     } catch (thrown) {
       waiter?.reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
     }
