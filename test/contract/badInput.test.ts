@@ -107,7 +107,7 @@ describe.each(DOORS)('by $name', (door) => {
       'an answer as a request: APPENDED': { messages: [requestMessage(APPENDED, 0, 7)], code: 'UNKNOWN_OPCODE', requestId: 7 },
       'an answer as a request: ERROR': { messages: [requestMessage(ERROR, 0, 7)], code: 'UNKNOWN_OPCODE', requestId: 7 },
       'flags that APPEND does not have': { messages: [appendMessage(7, 1, frameEntries(texts(1)), 4)], code: 'MALFORMED', requestId: 7 },
-      'flags that READ does not have': { messages: [requestMessage(READ, 1, 7)], code: 'MALFORMED', requestId: 7 },
+      'flags that READ does not have': { messages: [requestMessage(READ, 2, 7)], code: 'MALFORMED', requestId: 7 },
       'a body behind END': { messages: [concat(requestMessage(END, 0, 7), Uint8Array.of(0))], code: 'MALFORMED', requestId: 7 },
       'a body behind SUBSCRIBE': {
         messages: [concat(requestMessage(SUBSCRIBE, 0, 7), new Uint8Array(50_000))],
