@@ -117,7 +117,7 @@ function refuseNoRoom(disk: Disk, directory: string, { start, end }: Manifest): 
 }
 
 /** The term that the restored log goes on after: above all that anybody can have seen of the log that was backed up. */
-function restoredTerm({ lastTerm }: Manifest): number {
+export function restoredTerm({ lastTerm }: Pick<Manifest, 'lastTerm'>): number {
   const term = (Math.floor(lastTerm / MAX_TERM_STEP) + 1) * MAX_TERM_STEP;
   if (term <= MAX_TERM) return term;
   throw new LogError('USAGE', `the log's last term is ${lastTerm}: a restored log goes on above ${term}, and terms end at ${MAX_TERM}`);

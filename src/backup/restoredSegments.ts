@@ -6,6 +6,7 @@ import { viewOf } from '../core/bytes.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { offsetOf } from '../core/position.ts';
 import { putBound } from '../format/commitBound.ts';
+import type { LogState } from '../format/controlEntries.ts';
 import { entryBytesAt, kindOf, kindSizeAt } from '../format/entry.ts';
 import { noOpPayload } from '../format/noOp.ts';
 import { encodeOwnEntry } from '../format/ownEntry.ts';
@@ -26,6 +27,8 @@ export interface RestoredLog {
   readonly createdMs: number;
   /** Log offset at which the backup ends: all before is committed. */
   readonly end: number;
+  /** The state of the log there, if entries go on after it; otherwise it is learned from the entries that come. */
+  readonly state?: LogState | undefined;
 }
 
 /** Who begins a generation of a log, with the first entries of a term. */
@@ -54,7 +57,7 @@ export class RestoredSegments {
   #open: OpenSegment | undefined;
   #hasStates = false;
   #end: number;
-  readonly #fold = new StateFold();
+  readonly #fold: StateFold;
   count = 0;
 
   constructor(disk: Disk, directory: string, log: RestoredLog) {
@@ -63,6 +66,7 @@ export class RestoredSegments {
     this.#log = log;
     this.#image = new SegmentImage(disk);
     this.#before = log.before;
+    this.#fold = new StateFold(log.state);
     this.#end = log.end;
   }
 

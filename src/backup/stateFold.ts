@@ -8,8 +8,14 @@ import { entryBytesOf, isData, kindOf } from '../format/entry.ts';
 
 export class StateFold {
   /** Its level is 0 while there was no state entry: a log of builds before them. */
-  #state = UNTOLD;
-  #dataEnd = 0;
+  #state: LogState;
+  #dataEnd: number;
+
+  /** Goes on from `state`. */
+  constructor(state: LogState = UNTOLD) {
+    this.#state = state;
+    this.#dataEnd = state.dataEnd;
+  }
 
   /** The log's time, Unix ms; undefined while there was no state entry. */
   get timeMs(): number | undefined {

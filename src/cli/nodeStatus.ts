@@ -67,6 +67,11 @@ function fetchText(address: string, timeoutMs: number): Promise<string> {
   });
 }
 
+/** A node of an earlier build says nothing of mirrors, and is none. */
+function isMirrorStatus(mirror: NodeStatus['mirror'] | undefined): boolean {
+  return mirror === undefined || mirror === null || (Array.isArray(mirror.source) && typeof mirror.isConnected === 'boolean');
+}
+
 function isStatus(value: unknown): value is NodeStatus {
   const { clusterId, node, log, cluster } = (value ?? {}) as Partial<NodeStatus>;
   return (
@@ -76,6 +81,7 @@ function isStatus(value: unknown): value is NodeStatus {
     typeof log?.commit === 'number' &&
     typeof log.durable === 'number' &&
     typeof log.tail === 'number' &&
+    isMirrorStatus((value as Partial<NodeStatus>).mirror) &&
     Array.isArray(cluster?.causes) &&
     cluster.causes.every((cause) => typeof cause?.sentence === 'string') &&
     Array.isArray(cluster.nodes) &&

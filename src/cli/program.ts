@@ -10,6 +10,8 @@ import { benchCommand } from './commands/bench.ts';
 import { clusterCommand } from './commands/cluster.ts';
 import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { mirrorCommand } from './commands/mirror.ts';
+import { promoteCommand } from './commands/promote.ts';
 import { readCommand } from './commands/read.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { retentionCommand } from './commands/retention.ts';
@@ -61,6 +63,8 @@ function makeProgram(): Command {
     trimOfflineCommand(),
     backupCommand(),
     restoreCommand(),
+    mirrorCommand(),
+    promoteCommand(),
     benchCommand(),
   ];
   for (const command of [program, ...commands, ...commands.flatMap((each) => each.commands)]) {

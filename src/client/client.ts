@@ -62,6 +62,8 @@ import {
 } from './options.ts';
 import { type ClientParts, clientParts, MIN_SLOTS } from './parts.ts';
 import type { StreamPlan } from './read/batchStream.ts';
+import { type CopyOptions, copyLog } from './read/copy.ts';
+import type { Batch } from './read/entries.ts';
 import { beginningOfLast } from './read/lastEntries.ts';
 import { makeReading, type Reading } from './read/reading.ts';
 import { askRetention, type LogRetention, retentionQuestion, setRetentionQuestion } from './retention.ts';
@@ -330,6 +332,11 @@ export class LogClient {
       catchUp: checkCatchUp(options.catchUp),
       signal: checkSignal(options.signal),
     });
+  }
+
+  /** @internal The bytes of the log, without end, for a copy of it. */
+  copy(options: CopyOptions): AsyncIterableIterator<Batch> {
+    return copyLog(this.#readNodes, this.#workspace, options);
   }
 
   /**

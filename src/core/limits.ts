@@ -293,6 +293,20 @@ export const SEGMENT_RETRY_MAX_MS = 2_000;
 /** A backup that runs saves what it has so often, and less often when it has very many files: that much of its work is looked at again after a crash. */
 export const BACKUP_SAVE_MS = 1_000;
 
+/** How long a mirror waits before it asks its source again, which failed or sent what is not the log: doubles from the first to the second. */
+export const MIRROR_RETRY_MS = 250;
+export const MIRROR_RETRY_MAX_MS = 30_000;
+
+/** How long a mirror's search for a node of its source takes before it says that there is none, and begins another one. */
+export const MIRROR_SEARCH_MS = 10_000;
+
+/** A mirror that lacks as much says how far it is, so often. */
+export const MIRROR_CATCH_UP_BYTES = 4 * 1024 * 1024;
+export const MIRROR_PROGRESS_MS = 10_000;
+
+/** How long a mirror's question to its source what is acknowledged may take: less than LINEARIZABLE_WAIT_MS. */
+export const MIRROR_ASK_MS = 4_000;
+
 /** A reading leaves a host that it catches up from after so many tries in a row that bring nothing for so long: the nodes have it, too. */
 export const CATCH_UP_TRIES = 3;
 export const CATCH_UP_STALL_MS = 5_000;

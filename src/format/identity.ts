@@ -8,6 +8,31 @@ import { MAX_NODE_ID, MAX_TERM } from '../core/limits.ts';
 import { FORMAT_VERSION, refuseOtherFormat } from './version.ts';
 import { xxh64 } from './xxh64.ts';
 
+/** A mirror that becomes a log of its own: what that is to be. */
+export interface Promotion {
+  readonly clusterId: string;
+  readonly nodeId: number;
+  readonly instance: string;
+  /** Id of the generation that it begins. */
+  readonly generationId: string;
+  /** Its first. */
+  readonly term: number;
+  /** Log offset at which the mirror ends. */
+  readonly end: number;
+  /** What it begins with is in the log. */
+  readonly hasBegun: boolean;
+}
+
+/** The log that a directory is a mirror of. */
+export interface MirrorSource {
+  /** Its generation, 16 hexadecimal digits; zeros while that was not known, or of a log that has none. */
+  readonly generation: string;
+  /** Size of segment that its nodes have room for. */
+  readonly segmentBytes: number;
+  /** It follows no more. */
+  readonly promotion?: Promotion;
+}
+
 /** Who a data directory belongs to. */
 export interface Identity {
   /** 32 hexadecimal digits, drawn when the log was made; in every segment and message between nodes. */
@@ -32,6 +57,8 @@ export interface Identity {
   readonly isFounder: boolean;
   /** Ids of all nodes of the cluster, ascending; null while this directory never had a list. */
   readonly nodes: readonly number[] | null;
+  /** Only a mirror's: no node of a cluster runs on it. */
+  readonly mirror?: MirrorSource;
   /** On the founder: the instances of the nodes that it admitted, by node id. */
   readonly known: Readonly<Record<number, string>>;
 }
@@ -61,6 +88,22 @@ function isKnown(value: unknown): value is Readonly<Record<number, string>> {
   );
 }
 
+function isMirror(value: unknown): value is MirrorSource | undefined {
+  if (value === undefined) return true;
+  if (typeof value !== 'object' || value === null) return false;
+  const { generation, segmentBytes, promotion, ...more } = value as Record<string, unknown>;
+  return isHex(generation, 16) && isOffset(segmentBytes) && Object.keys(more).length === 0 && isPromotion(promotion);
+}
+
+function isPromotion(value: unknown): value is Promotion | undefined {
+  if (value === undefined) return true;
+  if (typeof value !== 'object' || value === null) return false;
+  const { clusterId, nodeId, instance, generationId, term, end, hasBegun, ...more } = value as Record<string, unknown>;
+  const hasIds = isHex(clusterId, 32) && isNodeId(nodeId) && isHex(instance, 16) && isHex(generationId, 16);
+  const hasPlace = isOffset(term) && term > 0 && term <= MAX_TERM && isOffset(end);
+  return hasIds && hasPlace && typeof hasBegun === 'boolean' && Object.keys(more).length === 0;
+}
+
 /** What each field may say, in the order in which the check covers them. */
 const FIELDS: { readonly [Name in keyof Stored]: (value: unknown) => value is Stored[Name] } = {
   clusterId: (value) => isHex(value, 32),
@@ -75,6 +118,7 @@ const FIELDS: { readonly [Name in keyof Stored]: (value: unknown) => value is St
   standing: (value): value is Standing => (STANDINGS as readonly unknown[]).includes(value),
   isFounder: (value) => typeof value === 'boolean',
   nodes: isNodes,
+  mirror: isMirror,
   known: isKnown,
 };
 

@@ -27,14 +27,22 @@ export interface AppendRequest {
 export interface ClusterView {
   readonly self: number;
   readonly others: readonly number[];
+  /** Why this node takes nothing, ever, in a sentence; empty: it may. */
+  readonly readOnly?: string;
   /** `ws://` address of the leader, where another node is known to lead; otherwise empty. */
   leaderUrl(): string;
   /** For who wants a leader: that none is known, and why, if that is known. */
   noLeaderSentence(): string;
 }
 
+/** The error of a node that does not lead, for who wants the leader. */
+export function notLeaderCode({ readOnly = '' }: ClusterView): 'NOT_LEADER' | 'READ_ONLY' {
+  return readOnly === '' ? 'NOT_LEADER' : 'READ_ONLY';
+}
+
 /** Says to who wants the leader where it is. */
 export function notLeader(cluster: ClusterView): string {
+  if (cluster.readOnly) return cluster.readOnly;
   const url = cluster.leaderUrl();
   if (url !== '') return `this node does not lead; ${url} does`;
   return `this node does not lead, and ${cluster.noLeaderSentence()}; try again in a moment, here or at another node`;

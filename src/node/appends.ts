@@ -25,7 +25,7 @@ import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
-import { type AppendPorts, type AppendRequest, type ClusterView, notLeader } from './appendPorts.ts';
+import { type AppendPorts, type AppendRequest, type ClusterView, notLeader, notLeaderCode } from './appendPorts.ts';
 import { AppendRows } from './appendRows.ts';
 import type { Appender } from './caller.ts';
 import { refusalOf } from './chain.ts';
@@ -133,7 +133,7 @@ export class Appends {
   /** Why entries of the log's own are not ordered here; undefined: they are. */
   get refusal(): LogError | undefined {
     if (this.isDraining) return new LogError('SHUTTING_DOWN', this.#failure || SHUTTING_DOWN);
-    return this.#leaderTerm === 0 ? new LogError('NOT_LEADER', notLeader(this.#cluster)) : undefined;
+    return this.#leaderTerm === 0 ? new LogError(notLeaderCode(this.#cluster), notLeader(this.#cluster)) : undefined;
   }
 
   /** Takes an append whose size the caller's window allows. */
@@ -145,7 +145,7 @@ export class Appends {
       return;
     }
     if (this.#leaderTerm === 0) {
-      request.caller.sendError(request.requestId, 'NOT_LEADER', 0, notLeader(this.#cluster));
+      request.caller.sendError(request.requestId, notLeaderCode(this.#cluster), 0, notLeader(this.#cluster));
       return;
     }
     if (this.#diskFull !== '') {

@@ -57,6 +57,8 @@ export interface Reading {
   readonly caller: Caller;
   readonly requestId: number;
   readonly isSubscription: boolean;
+  /** What is kept is read, also before the log's start. */
+  readonly isKept?: boolean;
   /** Log offset of the next byte to send. */
   next: number;
   /** Whether `next` is known to be an entry boundary. */

@@ -3,10 +3,12 @@
 
 import type { Cause } from '../core/causes.ts';
 import { type Config, ownPeer } from '../core/config.ts';
+import { NO_INSTANCE } from '../core/ids.ts';
 import { clientUrlOf, isWildcard, type Peer, peerAddressOf } from '../core/peers.ts';
 import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, ROLE_CANDIDATE, ROLE_LEADER, STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { ClusterView } from '../protocol/greeting.ts';
+import type { Mirror } from './mirrorPort.ts';
 import type { ClusterNodeStatus, FeedState, NodeRole, NodeStatus } from './status.ts';
 
 const FEED_STATES: Readonly<Record<number, FeedState>> = {
@@ -29,10 +31,24 @@ export class ClusterStatus {
   /** Where clients reach the other nodes that have said so. */
   readonly #advertised = new Map<number, string>();
 
-  constructor(memory: TailMemory, config: ClusterConfig) {
+  readonly #mirror: Pick<Mirror, 'refusal' | 'generation'> | undefined;
+
+  constructor(memory: TailMemory, config: ClusterConfig, mirror?: Pick<Mirror, 'refusal' | 'generation'>) {
     this.#memory = memory;
+    this.#mirror = mirror;
     this.#config = config;
     this.others = config.peers.map(({ id }) => id).filter((id) => id !== config.node);
+  }
+
+  /** On a mirror, why it takes nothing; else empty. */
+  get readOnly(): string {
+    return this.#mirror?.refusal ?? '';
+  }
+
+  /** Of the log; a mirror that is behind a restore has the one before it still, and is of this one. Zeros while nothing says it. */
+  get generation(): string {
+    const told = this.#mirror?.generation ?? NO_INSTANCE;
+    return told === NO_INSTANCE ? this.#memory.generationId : told;
   }
 
   /** This node's id. */
@@ -58,7 +74,8 @@ export class ClusterStatus {
 
   /** Why there is no leader, for people; empty while one is known, or no reason is. */
   get whyNoLeader(): string {
-    return this.leaderId === 0 ? this.#whyNoLeader : '';
+    if (this.leaderId !== 0) return '';
+    return this.readOnly === '' ? this.#whyNoLeader : this.readOnly;
   }
 
   /** The raft thread says what keeps the nodes apart, and why there is no leader, should none be known. */
@@ -97,12 +114,13 @@ export class ClusterStatus {
     const own = { id: this.self, url: ownUrl !== '' && isWildcard(new URL(ownUrl).hostname) ? '' : ownUrl };
     const members =
       peers.length === 0 ? [own] : peers.map((peer) => (peer.id === this.self ? own : { id: peer.id, url: this.#urlOf(peer) }));
-    return { generation: this.#memory.generationId, leaderId: this.leaderId, members };
+    const { generation, leaderId } = this;
+    return { generation, leaderId, members, segmentBytes: this.#memory.map.shape.segmentBytes };
   }
 
   /** Changes whenever clients should hear anew who leads. */
   roleText(): string {
-    return `${this.role} ${this.#memory.word(WORD.TERM)} ${this.leaderId} ${this.#memory.generationId}`;
+    return `${this.role} ${this.#memory.word(WORD.TERM)} ${this.leaderId} ${this.generation}`;
   }
 
   /** A sentence for the log. */

@@ -66,6 +66,8 @@ export class Engine {
   readonly ends: Ends;
   readonly uploads: Uploads;
   readonly uploadHelp: UploadHelp;
+  /** Of a mirror. */
+  readonly mirror: EnginePorts['mirror'];
   readonly pulse: Pulse;
   readonly doors = new Set<Door>();
   readonly loop: Loop;
@@ -135,7 +137,8 @@ export class Engine {
       broke: failure.broke,
     };
     this.trims = new Trims({ ...shared, batchBefore: (offset) => this.readings.batchBefore(offset), raft: () => this.#raft });
-    this.cluster = new ClusterStatus(memory, config);
+    this.mirror = ports.mirror;
+    this.cluster = new ClusterStatus(memory, config, ports.mirror);
     this.seals = new Seals({
       ...shared,
       tasks,
@@ -182,7 +185,7 @@ export class Engine {
     this.uploadHelp = new UploadHelp(memory, loop, () => this.#greetingChanged('introduced'));
     this.uploads = new Uploads({
       loop,
-      stagingBytes: this.isAlone ? 0 : config.stagingBytes,
+      stagingBytes: config.peers.length < 2 ? 0 : config.stagingBytes,
       maxBatchBytes: maxBatchBytes(config),
       isDiskFull: () => this.disk.isCritical,
       staging: (shared) => this.#raft?.staging(shared),
@@ -291,9 +294,9 @@ export class Engine {
     if (id !== undefined) this.uploads.ordered(id);
   }
 
-  /** A cluster of one: its commit counts everything that it has acknowledged. */
+  /** A cluster of one: its commit counts everything that was acknowledged. */
   get isAlone(): boolean {
-    return this.config.peers.length < 2;
+    return this.config.peers.length < 2 && this.mirror === undefined;
   }
 
   /** Why the engine has failed; undefined while it has not. */
@@ -461,7 +464,8 @@ export class Engine {
       const isFirst = this.#toldRole === '';
       this.#toldRole = role;
       this.ends.leaderChanged();
-      if (!isFirst && !this.isAlone) this.#sayWhoLeads();
+      if (this.mirror !== undefined) this.#greetingChanged('all');
+      else if (!isFirst && !this.isAlone) this.#sayWhoLeads();
     }
     this.#progressed();
   }

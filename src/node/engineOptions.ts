@@ -2,6 +2,7 @@
 
 import type { Config } from '../core/config.ts';
 import type { DirectLog } from '../threads/hungMain.ts';
+import type { Mirror } from './mirrorPort.ts';
 
 /** The options of a node that are about its log and its cluster; the others are about its doors. */
 export type EngineConfig = Omit<Config, 'host' | 'port' | 'acceptor' | 'maxConnections' | 'allowOrigin' | 'allowHost'>;
@@ -25,6 +26,8 @@ export interface EngineOptions {
   readonly keepsRunning?: boolean | undefined;
   /** What `log` writes to, for what is to be said while the main thread hangs. */
   readonly directLog?: DirectLog | undefined;
+  /** The engine is a mirror: this follows another log, and the engine orders nothing. */
+  readonly mirror?: Mirror | undefined;
   /** Called when the directory is this engine's and before anything in it is changed; what it throws ends the start. */
   readonly beforeChange?: (() => Promise<void>) | undefined;
 }

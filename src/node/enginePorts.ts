@@ -6,6 +6,7 @@ import type { RecoveredLog } from '../storage/recovery.ts';
 import type { EngineConfig, EngineLog } from './engineOptions.ts';
 import type { Failure } from './failure.ts';
 import type { Loop } from './loop.ts';
+import type { Mirror } from './mirrorPort.ts';
 import type { RaftEvents, RaftPort } from './raftPort.ts';
 
 /** An engine before it runs: what it is told, and its ports. */
@@ -36,6 +37,8 @@ export interface EnginePorts {
   readonly retention?: { readonly lookMs: number; readonly waitMs: number };
   /** Removes what is there of a file of zeros that could not be made whole. */
   discard(spare: string): void;
+  /** What follows another log, on a mirror. */
+  readonly mirror?: Pick<Mirror, 'refusal' | 'generation' | 'status'> | undefined;
   startRaft(events: RaftEvents): RaftPort;
   /** Ends the threads of `tasks`, all of which have returned, and lets the directory go. */
   close(): Promise<void>;

@@ -19,6 +19,30 @@ function isShared({ isFounder, known }: Identity): boolean {
   return !isFounder || Object.keys(known).length > 0;
 }
 
+/** Throws a LogError `USAGE` unless the directory is a mirror of the log of cluster `clusterId`; undefined: unless it is none. */
+export function checkMirror(directory: string, { clusterId: found, mirror }: Identity, clusterId: string | undefined): void {
+  if (clusterId === undefined && mirror !== undefined) {
+    const sentence = `${directory} is a mirror of the log of cluster ${found}, and no node of it; nothing was changed`;
+    throw new LogError(
+      'USAGE',
+      `${sentence}: go on with loglog mirror, or make it a log of its own with loglog promote ${directory}, after which it no longer follows`,
+    );
+  }
+  if (clusterId === undefined) return;
+  if (mirror === undefined) {
+    throw new LogError(
+      'USAGE',
+      `${directory} is the directory of a node of cluster ${found}; nothing was changed: a mirror needs an empty or new directory`,
+    );
+  }
+  if (found !== clusterId) {
+    throw new LogError(
+      'USAGE',
+      `${directory} is a mirror of the log of cluster ${found}, not ${clusterId}; nothing was changed: name another directory`,
+    );
+  }
+}
+
 /** Throws a LogError `USAGE` unless the directory is that of `--node`, and of the nodes of `--peers` if it has a list. */
 export function checkMembership(directory: string, identity: Identity, config: Pick<Config, 'node' | 'peers' | 'callOf'>): void {
   const { nodeId, nodes, start } = identity;

@@ -259,7 +259,7 @@ export class Readings {
   /** Sends at most one message for a reading that is ready, and puts it into its next state. Where there is no room it stays where it is. */
   #advance(reading: Reading): 'sent' | 'nothing' | 'no room' {
     const { caller } = reading;
-    if (reading.next < this.#memory.word(WORD.START) && !this.#skipTrimmed(reading)) return this.#refuseTrimmed(reading);
+    if (reading.next < this.#startOf(reading) && !this.#skipTrimmed(reading)) return this.#refuseTrimmed(reading);
     const { commit } = this.#memory;
     if (reading.isTimeDue === true && reading.timeMs === undefined && reading.next <= commit && !this.#isTimed(reading)) return 'nothing';
     if (reading.next >= commit) return this.#waitForCommit(reading);
@@ -303,9 +303,14 @@ export class Readings {
     return false;
   }
 
+  /** Where what a reading may be sent begins. */
+  #startOf({ isKept }: Reading): number {
+    return this.#memory.word(isKept === true ? WORD.BASE : WORD.START);
+  }
+
   /** Whether only entries of the log's own are gone of what the reading is to be sent: then it goes on at the start. */
   #skipTrimmed(reading: Reading): boolean {
-    if (reading.next < this.#memory.word(WORD.START_DATA_END)) return false;
+    if (reading.isKept === true || reading.next < this.#memory.word(WORD.START_DATA_END)) return false;
     reading.next = this.#memory.word(WORD.START);
     reading.isBoundary = true;
     reading.hasSkipped = true;
@@ -319,7 +324,7 @@ export class Readings {
   /** What the reading is to be sent next is gone. */
   #refuseTrimmed(reading: Reading): 'sent' {
     const { caller, requestId, next } = reading;
-    const start = this.#memory.word(WORD.START);
+    const start = this.#startOf(reading);
     this.drop(reading);
     caller.sendError(requestId, 'OFFSET_TRIMMED', start, trimmedSentence(next, start));
     return 'sent';
@@ -378,7 +383,7 @@ export class Readings {
   #tryAgain(reading: Reading): void {
     if (reading.state !== 'cold') return;
     // It may have come into tail memory while the reading stood in the queue.
-    if (reading.next < this.#memory.word(WORD.START) || this.#hot.slotOf(reading.next) >= 0) this.#makeReady(reading);
+    if (reading.next < this.#startOf(reading) || this.#hot.slotOf(reading.next) >= 0) this.#makeReady(reading);
     else this.#refuse(reading, new LogError('DAMAGE', `no segment holds log offset ${reading.next}`));
   }
 
@@ -418,7 +423,7 @@ export class Readings {
   #refuse(reading: Reading, error: LogError): void {
     const { caller, requestId, next } = reading;
     // Its file may be gone.
-    if (next < this.#memory.word(WORD.START)) {
+    if (next < this.#startOf(reading)) {
       this.#makeReady(reading);
       return;
     }

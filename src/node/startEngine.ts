@@ -15,7 +15,7 @@ import { Failure } from './failure.ts';
 import { NodeLoop } from './loop.ts';
 import { RaftLink } from './raftLink.ts';
 import { raftSetup } from './raftSetup.ts';
-import { checkPeerPort, makeIdentity, openDirectory, takeDirectory, takeNodes } from './startup.ts';
+import { checkPeerPort, makeIdentity, makeMirrorIdentity, openDirectory, takeDirectory, takeNodes } from './startup.ts';
 import { VERSION } from './version.ts';
 
 /** What `work` is settled with, unless `signal` is aborted first: rejects with its reason then. */
@@ -38,7 +38,15 @@ async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T
  * Starts an engine: finds its cluster, recovers its log, takes part; alone it resolves when its own term has begun, so that it can order. It has
  * no doors yet: {@link Engine.doors}. Throws a LogError that says what is wrong, and leaves nothing open then.
  */
-export async function startEngine({ config, log, signal, directLog, beforeChange, keepsRunning = true }: EngineOptions): Promise<Engine> {
+export async function startEngine({
+  config,
+  log,
+  signal,
+  directLog,
+  mirror,
+  beforeChange,
+  keepsRunning = true,
+}: EngineOptions): Promise<Engine> {
   const failure = new Failure();
   const processNumber = randomBytes(PROCESS_BYTES).toString('hex');
   const directory = resolve(config.data);
@@ -60,19 +68,22 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
     }
   };
   try {
-    const opened = openDirectory(directory, config, log);
+    const opened = openDirectory(directory, config, log, mirror);
     // Refused before anything is changed.
     const memory = TailMemory.create({ segmentBytes: opened.segmentBytes, slots: config.slots }, config.callOf);
     await beforeChange?.();
     await checkPeerPort(config);
-    const identity = opened.identity ?? (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal));
+    const identity =
+      opened.identity ??
+      makeMirrorIdentity(directory, config, mirror) ??
+      (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal));
     const tasks = new Pools(
       { directory, identity, shared: memory.shared, fsync: config.fsync },
       { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`), keepsRunning },
     );
     pools = tasks;
     const found = await unlessAborted(signal, Promise.race([tasks.recover(), failure.failed]));
-    const recovered = { ...found, identity: takeNodes(directory, found.identity, config, log) };
+    const recovered = mirror === undefined ? { ...found, identity: takeNodes(directory, found.identity, config, log) } : found;
     engine = new Engine({
       config,
       processNumber,
@@ -85,7 +96,9 @@ export async function startEngine({ config, log, signal, directLog, beforeChange
       loop: new NodeLoop(memory, failure.broke),
       tasks,
       discard: (spare) => rmSync(`${directory}/${spare}`, { force: true }),
+      mirror,
       startRaft: (events) =>
+        mirror?.follow({ memory, directory, recovered, config }, events) ??
         new RaftLink(
           new RaftWorker(
             { ...raftSetup(new NodeDisk(), config, processNumber, directory, recovered, memory.shared), directLog },

@@ -9,7 +9,8 @@ import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, sav
 import { type DirectoryLock, lockDirectory } from '../storage/lock.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { EngineConfig, EngineLog } from './engineOptions.ts';
-import { checkMembership, fittingSegmentBytes, givenNodes } from './membership.ts';
+import { checkMembership, checkMirror, fittingSegmentBytes, givenNodes } from './membership.ts';
+import type { Mirror } from './mirrorPort.ts';
 
 /** A data directory that a node is about to run with. */
 export interface OpenDirectory {
@@ -29,10 +30,11 @@ export function takeDirectory(directory: string, config: EngineConfig): Director
 }
 
 /** Says whose log is in a directory that this engine has taken. Throws a LogError when it cannot run with `config`. Nothing is changed. */
-export function openDirectory(directory: string, config: EngineConfig, log: EngineLog): OpenDirectory {
+export function openDirectory(directory: string, config: EngineConfig, log: EngineLog, mirror?: Mirror): OpenDirectory {
   const disk = diskOf(config.fsync);
   const identity = readIdentity(disk, directory);
   if (identity === undefined) return { identity, segmentBytes: config.segmentBytes };
+  checkMirror(directory, identity, mirror?.clusterId);
   checkMembership(directory, identity, config);
   const segmentBytes = fittingSegmentBytes(disk, directory, config);
   if (segmentBytes !== config.segmentBytes) {
@@ -90,6 +92,17 @@ export function takeNodes(directory: string, identity: Identity, config: EngineC
   if (nodes === null && identity.nodes !== null)
     log.info(`no other node has joined yet: this node is alone again, and may be given other nodes`);
   return saveNodes(diskOf(config.fsync), directory, identity, nodes);
+}
+
+/** Makes an empty directory that of a mirror; undefined: there is none to be. */
+export function makeMirrorIdentity(
+  directory: string,
+  { fsync, node: nodeId }: EngineConfig,
+  mirror: Mirror | undefined,
+): Identity | undefined {
+  if (mirror === undefined) return undefined;
+  const { clusterId, source } = mirror;
+  return createIdentity(diskOf(fsync), directory, randomBytes(IDENTITY_RANDOM_BYTES), { nodeId, clusterId, mirror: source });
 }
 
 /**

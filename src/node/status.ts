@@ -11,6 +11,7 @@ import type { DamageStatus, Damages } from './damages.ts';
 import type { Door } from './door.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { Loop } from './loop.ts';
+import type { MirrorStatus } from './mirrorPort.ts';
 import { residentBytes } from './residentBytes.ts';
 import type { Scrub, ScrubStatus } from './scrub.ts';
 import type { Segments } from './segments.ts';
@@ -101,6 +102,8 @@ export interface NodeStatus {
   readonly disk: DiskStatus;
   /** How this node reads its sealed segments through, and what it found damaged of them. */
   readonly scrub: ScrubStatus & DamageStatus;
+  /** On a mirror: how it and its source stand; null on any other node. */
+  readonly mirror: MirrorStatus | null;
   readonly clients: { readonly connections: number; readonly heldAppendBytes: number; readonly sendBufferedBytes: number };
   readonly appends: { readonly entries: number; readonly batches: number; readonly bytes: number };
   /** Copies of appends that clients put on nodes themselves. */
@@ -139,6 +142,7 @@ export interface StatusSources {
   readonly disk: { readonly status: DiskStatus };
   readonly scrub: Pick<Scrub, 'status'>;
   readonly damages: Pick<Damages, 'status'>;
+  readonly mirror: { status(): MirrorStatus } | undefined;
   readonly appends: Appends;
   readonly uploads: Uploads;
   readonly doors: Iterable<Door>;
@@ -167,6 +171,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
     seals: { end: engine.seals.end, different: engine.seals.different },
     disk: engine.disk.status,
     scrub: { ...engine.scrub.status, ...engine.damages.status },
+    mirror: engine.mirror?.status() ?? null,
     clients: { connections, heldAppendBytes: appends.heldBytes, sendBufferedBytes },
     appends: { ...appends.counters },
     uploads: {

@@ -56,6 +56,8 @@ export const APPEND_UPLOADED = 8;
 export const END_LINEARIZABLE = 1;
 /** END: answer only once this node's commit is at or above the header's offset, or say BEHIND after the header's `b` milliseconds. */
 export const END_AT_LEAST = 2;
+/** SUBSCRIBE: for copies of the log: what this node keeps of it counts, from the beginning of a segment on, also before the log's start. */
+export const SUBSCRIBE_KEPT = 2;
 /** TRIM: say where the log would begin, and change nothing. */
 export const TRIM_DRY_RUN = 1;
 /** RETENTION: set the bytes to keep, and the age; what has no flag stays as it is. */

@@ -16,6 +16,8 @@ export const FEATURE_INTRODUCE = 2;
 /** Only to clients that understand uploads: the node takes UPLOAD; its links to the other nodes are what waits, so uploads help. */
 export const FEATURE_UPLOADS = 4;
 export const FEATURE_UPLOADS_HELP = 8;
+/** The node is a mirror: it serves readers, and takes nothing. */
+export const FEATURE_MIRROR = 32;
 
 /** READ and SUBSCRIBE take READ_TIMED. */
 export const FEATURE_TIMES = 16;
@@ -45,6 +47,8 @@ export interface ClusterView {
   readonly leaderId: number;
   /** All nodes by id, the one that speaks among them. */
   readonly members: readonly Member[];
+  /** Size of segment that this node has room for: none that it makes is larger. */
+  readonly segmentBytes: number;
 }
 
 /** What a node says of itself when a client connects, and again when its role, its term or the leader it knows changed. Offsets are log bytes. */
@@ -83,11 +87,12 @@ export interface Hello {
 const HELLO_FIXED_BYTES = 80;
 const CLUSTER_FIXED_BYTES = 16;
 const MEMBER_FIXED_BYTES = 4;
+const SEGMENT_BYTES_BYTES = 4;
 const text = { encoder: new TextEncoder(), decoder: new TextDecoder() };
 
-function encodeClusterView({ generation, leaderId, members }: ClusterView): Uint8Array {
+function encodeClusterView({ generation, leaderId, members, segmentBytes }: ClusterView): Uint8Array {
   const urls = members.map(({ url }) => text.encoder.encode(url));
-  const bytes = new Uint8Array(urls.reduce((sum, url) => sum + MEMBER_FIXED_BYTES + url.length, CLUSTER_FIXED_BYTES));
+  const bytes = new Uint8Array(urls.reduce((sum, url) => sum + MEMBER_FIXED_BYTES + url.length, CLUSTER_FIXED_BYTES + SEGMENT_BYTES_BYTES));
   const view = viewOf(bytes);
   bytes.set(fromHex(generation), 0);
   view.setUint32(8, leaderId, true);
@@ -99,6 +104,7 @@ function encodeClusterView({ generation, leaderId, members }: ClusterView): Uint
     bytes.set(url, at + MEMBER_FIXED_BYTES);
     at += MEMBER_FIXED_BYTES + url.length;
   }
+  view.setUint32(at, segmentBytes, true);
   return bytes;
 }
 
@@ -141,7 +147,7 @@ function malformed(reason: string): Greeting & { kind: 'malformed' } {
   return { kind: 'malformed', reason };
 }
 
-/** What follows the sentence; bytes after the last member are of later versions. */
+/** What follows the sentence; bytes after the size of segments are of later versions. */
 function decodeClusterView(bytes: Uint8Array): ClusterView | undefined {
   if (bytes.length < CLUSTER_FIXED_BYTES) return undefined;
   const view = viewOf(bytes);
@@ -157,7 +163,9 @@ function decodeClusterView(bytes: Uint8Array): ClusterView | undefined {
     members.push({ id, url: text.decoder.decode(bytes.subarray(at + MEMBER_FIXED_BYTES, end)) });
     at = end;
   }
-  return { generation: toHex(bytes.subarray(0, 8)), leaderId: view.getUint32(8, true), members };
+  if (at + SEGMENT_BYTES_BYTES > bytes.length) return undefined;
+  const segmentBytes = view.getUint32(at, true);
+  return { generation: toHex(bytes.subarray(0, 8)), leaderId: view.getUint32(8, true), members, segmentBytes };
 }
 
 /** Decodes a message of 24 bytes or more whose opcode is HELLO; never throws. */

@@ -9,6 +9,7 @@ import {
   type ClientIntroduction,
   encodeHello,
   FEATURE_INTRODUCE,
+  FEATURE_MIRROR,
   FEATURE_TIMES,
   FEATURE_UPLOADS,
   FEATURE_UPLOADS_HELP,
@@ -27,7 +28,7 @@ export function helloOf(engine: Engine, introduction: ClientIntroduction | undef
   return encodeHello({
     protocolVersion: PROTOCOL_VERSION,
     lowestVersion: PROTOCOL_VERSION,
-    features: FEATURE_INTRODUCE | FEATURE_TIMES | uploadFeatures(engine, introduction),
+    features: FEATURE_INTRODUCE | FEATURE_TIMES | (engine.mirror === undefined ? 0 : FEATURE_MIRROR) | uploadFeatures(engine, introduction),
     role: cluster.role === 'leader' ? 'leader' : 'follower',
     nodeId: config.node,
     clusterId: identity.clusterId,

@@ -125,6 +125,20 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   gauge('damaged_segments', 'Sealed segments that are known to be damaged on the disk of this node.', () => engine.damages.status.damaged);
   counter('segments_found_damaged', 'Sealed segments that were found damaged.', () => engine.damages.status.found);
   counter('segments_healed', 'Sealed segments that were damaged and healed.', () => engine.damages.status.healed);
+  const { mirror } = engine;
+  if (mirror !== undefined) {
+    gauge('mirror_connected', '1 while this mirror follows its source.', () => Number(mirror.status().isConnected));
+    gauge(
+      'mirror_behind_bytes',
+      "What this mirror lacks of its source's log; NaN where that is not known.",
+      () => mirror.status().behindBytes ?? Number.NaN,
+    );
+    gauge(
+      'mirror_behind_seconds',
+      "How old this mirror's newest entry is while it lacks any, by the log's time; NaN where it has none.",
+      () => (mirror.status().behindMs ?? Number.NaN) / 1000,
+    );
+  }
   gauge('connections', 'Clients connected.', () => door.connections);
   counterBy('connections_closed', 'reason', 'Connections that the node closed or refused.', door.incidents.closedCounts);
   counterBy('requests_refused', 'code', 'Requests that were answered with an error.', door.incidents.refusedCounts);

@@ -52,6 +52,7 @@ import {
   type Request,
   retentionIn,
   SUBSCRIBE,
+  SUBSCRIBE_KEPT,
   TRIM,
   TRIM_DRY_RUN,
   UPLOAD,
@@ -64,7 +65,7 @@ import type { Session } from './session.ts';
 const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED,
   [READ]: READ_TIMED,
-  [SUBSCRIBE]: READ_TIMED,
+  [SUBSCRIBE]: READ_TIMED | SUBSCRIBE_KEPT,
   [CREDIT]: 0,
   [CANCEL]: 0,
   [END]: END_LINEARIZABLE | END_AT_LEAST,
@@ -387,11 +388,13 @@ export class Requests {
   #read(session: Session, request: Request): void {
     const { requestId, flags, offset, a, b } = request;
     const isSubscription = request.opcode === SUBSCRIBE;
-    const start = this.#memory.word(WORD.START);
+    const isKept = isSubscription && (flags & SUBSCRIBE_KEPT) !== 0;
+    const start = this.#memory.word(isKept ? WORD.BASE : WORD.START);
+    const startDataEnd = isKept ? start : this.#memory.word(WORD.START_DATA_END);
     const tail = this.#memory.tail;
     if (session.readings.open.has(requestId)) {
       session.fail(requestId, 'MALFORMED', `request id ${requestId} is already that of an open read or subscription`);
-    } else if (offset < start && offset < this.#memory.word(WORD.START_DATA_END)) {
+    } else if (offset < start && offset < startDataEnd) {
       session.sendError(requestId, 'OFFSET_TRIMMED', start, `offset ${offset} was trimmed; the log starts at ${start}`);
     } else if (offset > tail) {
       session.sendError(
@@ -402,11 +405,12 @@ export class Requests {
       );
     } else {
       const waitMs = isSubscription ? 0 : Math.min(b, MAX_WAIT_MS);
-      const isTimed = (flags & READ_TIMED) !== 0;
+      const isTimed = (flags & READ_TIMED) !== 0 && !isKept;
       const reading: Reading = {
         caller: session,
         requestId,
         isSubscription,
+        isKept,
         next: offset,
         isBoundary: offset === start,
         creditBytes: isSubscription ? Math.min(a, MAX_CREDIT_BYTES) : a === 0 ? MAX_READ_BYTES : Math.min(a, MAX_READ_BYTES),

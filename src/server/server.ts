@@ -53,12 +53,12 @@ export class LogServer implements Door {
   #port = 0;
 
   /** Starts an engine and listens. Throws a LogError that says what is wrong, and leaves nothing open then. */
-  static async start({ config, log, signal, directLog }: ServerOptions): Promise<LogServer> {
+  static async start({ config, log, signal, directLog, mirror }: ServerOptions): Promise<LogServer> {
     if (!config.fsync) log.warn(nothingDurable(config));
     const places = placesForClients(config, log);
     const makeAcceptor = await loadAcceptor(config.acceptor, (sentence) => log.info(sentence), config.callOf('acceptor'));
     const beforeChange = (): Promise<void> => checkPort(config.host, config.port, `; name another ${config.callOf('port')}`);
-    const engine = await startEngine({ config, log, signal, directLog, beforeChange });
+    const engine = await startEngine({ config, log, signal, directLog, mirror, beforeChange });
     try {
       const server = new LogServer(engine, config, log, places, makeAcceptor);
       await server.#open();
@@ -103,7 +103,7 @@ export class LogServer implements Door {
     this.downloads = new SegmentDownloads({
       clusterId: engine.identity.clusterId,
       get generation() {
-        return engine.memory.generationId;
+        return engine.cluster.generation;
       },
       bounds: () => ({ start: engine.memory.word(WORD.START), commit: engine.memory.commit }),
       sealed: () => engine.segments.sealed,
@@ -131,6 +131,8 @@ export class LogServer implements Door {
       status: () => this.status(),
       notReady: () => {
         if (engine.appends.isDraining) return 'the node is shutting down';
+        // It needs no leader: what it has, it serves.
+        if (engine.mirror !== undefined) return undefined;
         return engine.cluster.leaderId === 0 ? engine.cluster.noLeaderSentence() : undefined;
       },
       hosts: new Hosts([host, ownPeer(this.#config)?.host ?? host, ...listOf(allowHost)]),

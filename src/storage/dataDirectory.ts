@@ -5,13 +5,13 @@ import { getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE, type Standing } from '../core/ids.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
-import { decodeIdentity, encodeIdentity, type Identity } from '../format/identity.ts';
+import { decodeIdentity, encodeIdentity, type Identity, type MirrorSource } from '../format/identity.ts';
 import { FORMAT_VERSION, refuseOtherFormat } from '../format/version.ts';
 import { xxh64 } from '../format/xxh64.ts';
 import { type Disk, readFile, writeFileAtomically } from './disk.ts';
 import { baseOfName, IDENTITY_FILE, isOurTemporary, LOCK_FILE, RESTORE_FILE, TEMPORARY_SUFFIX, VOTE_FILE } from './names.ts';
 
-export type { Identity } from '../format/identity.ts';
+export type { Identity, MirrorSource } from '../format/identity.ts';
 
 /** What {@link createIdentity} is not to draw itself. */
 export interface GivenIdentity {
@@ -21,6 +21,8 @@ export interface GivenIdentity {
   readonly clusterId?: string;
   /** The nodes of its cluster; null, if not given, for a node alone. */
   readonly nodes?: readonly number[] | null;
+  /** It is a mirror. */
+  readonly mirror?: MirrorSource;
 }
 
 /** No node.json and no vote is nearly as large. */
@@ -85,6 +87,7 @@ export function createIdentity(disk: Disk, directory: string, random: Uint8Array
     standing: joins ? 'stranger' : 'voter',
     isFounder: !joins,
     nodes: given.nodes ?? null,
+    ...(given.mirror === undefined ? {} : { mirror: given.mirror }),
     known: {},
   };
   removeTemporaries(disk, directory);
@@ -121,6 +124,11 @@ export function saveNodes(disk: Disk, directory: string, identity: Identity, nod
   const temporary = `${IDENTITY_FILE}${TEMPORARY_SUFFIX}`;
   if (disk.list(directory).includes(temporary)) disk.remove(`${directory}/${temporary}`);
   return changed(disk, directory, identity, { nodes });
+}
+
+/** Makes it durable what a mirror's source says of its log. Only one thread of a running node may change its identity. */
+export function saveMirror(disk: Disk, directory: string, identity: Identity, mirror: MirrorSource): Identity {
+  return changed(disk, directory, identity, { mirror });
 }
 
 /**

@@ -84,6 +84,7 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
       ...{ damaged: 0, segments: [], found: 0, healed: 0, ...stand.scrub },
     },
     disk: { level: 'ok', freeBytes: 1e9, roomBytes: 1e9, lowBytes: 2, criticalBytes: 1, whyRefused: null, ...stand.disk },
+    mirror: null,
     clients: { connections: 0, heldAppendBytes: 0, sendBufferedBytes: 0 },
     appends: { entries: 0, batches: 0, bytes: 0 },
     uploads: {

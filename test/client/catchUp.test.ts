@@ -27,7 +27,7 @@ const ends: (() => Promise<unknown>)[] = [];
 beforeEach(async () => {
   server = new FakeServer();
   server.hello = { ...server.hello, features: FEATURE_INTRODUCE };
-  server.toldToIntroduced = { generation: GENERATION, leaderId: 1, members: [] };
+  server.toldToIntroduced = { generation: GENERATION, leaderId: 1, members: [], segmentBytes: 0 };
   events = [];
   offsets = [0];
   for (let i = 0; i < ENTRIES; i++) offsets.push(server.add(new Uint8Array(i % 50 === 7 ? 300_000 : 3_000).fill(i)));

@@ -16,6 +16,7 @@ const viewOf = (urls: readonly string[], leaderId = 1): ClusterView => ({
   generation: '0'.repeat(16),
   leaderId,
   members: urls.map((url, i) => ({ id: i + 1, url })),
+  segmentBytes: 0,
 });
 
 /** A cluster whose nodes take introductions. */

@@ -31,7 +31,7 @@ function uploadCluster(count = 3, uploadFeatures = UPLOADS_HELP): FakeCluster {
     node.hello = { ...node.hello, features: 2, process: `${i + 1}`.repeat(16) };
     node.uploadFeatures = uploadFeatures;
     const members = cluster.urls.map((url, i) => ({ id: i + 1, url }));
-    node.toldToIntroduced = { generation: '0'.repeat(16), leaderId: 1, members };
+    node.toldToIntroduced = { generation: '0'.repeat(16), leaderId: 1, members, segmentBytes: 0 };
   }
   return cluster;
 }

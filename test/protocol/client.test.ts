@@ -171,12 +171,13 @@ const CLUSTER: Hello = {
       { id: 1, url: 'ws://a:1' },
       { id: 2, url: '' },
     ],
+    segmentBytes: 33_554_432,
   },
 };
 const GOLDEN_CLUSTER =
   '81000100 02000000 0000000000000000 0c00000000000000 69c8a3f63a871ed8726465c8fa82b1a3' +
   '01000000 ffffff00 00004000 0b000001 00001000 00000000 f0e1d2c3b4a59687 0100 0200 03000000 6e6f' +
-  '0000000000000000 00000000 0200 0000 01 00 0800 77733a2f2f613a31 02 00 0000';
+  '0000000000000000 00000000 0200 0000 01 00 0800 77733a2f2f613a31 02 00 0000 00000002';
 
 test('HELLO to a client that introduced itself has the nodes, and what later versions add is left alone', () => {
   expect(encodeHello(CLUSTER)).toEqual(bytesOf(GOLDEN_CLUSTER));

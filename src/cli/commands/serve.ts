@@ -9,7 +9,7 @@ import { LogError } from '../../core/errors.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
 import type { StopReport } from '../../node/stop.ts';
 import { VERSION } from '../../node/version.ts';
-import type { LogServer } from '../../server/server.ts';
+import type { LogServer, ServerOptions } from '../../server/server.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from '../exit.ts';
 import { humanLine } from '../logLines.ts';
@@ -26,7 +26,13 @@ const FATAL = 60;
 /** A stop whose threads had no time left ends so much later at the latest. */
 const CUT_THREADS_MS = 400;
 
-interface ServeOptions extends NodeOptions {
+/** What of a node that a command runs is its own. */
+export interface NodeKind {
+  start(options: ServerOptions): Promise<LogServer>;
+  banner(node: LogServer, config: Config): string;
+}
+
+export interface ServeOptions extends NodeOptions {
   readonly json?: boolean;
   /** Hidden: see {@link STOP_WITH_STDIN}. */
   readonly stopWithStdin?: boolean;
@@ -48,7 +54,7 @@ async function makeLog(json: boolean): Promise<Logger> {
 }
 
 /** What is in the directory, as recovery found it. */
-function describeLog({ engine: { directory, recovered } }: LogServer, config: Config): string {
+export function describeLog({ engine: { directory, recovered } }: LogServer, config: Config): string {
   const { start, end, cutBytes } = recovered;
   const cut = cutBytes === 0 ? '' : `\n  ${cutBytes} bytes of an unfinished write at its end were cut; they were never acknowledged`;
   return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}${config.fsync ? '' : `\n${nothingDurable(config)}`}`;
@@ -81,9 +87,9 @@ Type next, in another terminal:
 `;
 }
 
-async function announce(node: LogServer, config: Config, json: boolean): Promise<void> {
+async function announce(node: LogServer, config: Config, json: boolean, kind: NodeKind): Promise<void> {
   if (!json) {
-    say(config.peers.length === 0 ? singleBanner(node, config) : clusterBanner(node, config));
+    say(kind.banner(node, config));
     return;
   }
   const { url, acceptor, engine } = node;
@@ -125,21 +131,26 @@ function sayHowItStopped(log: Logger, { cut, undecidedAppends, uncommittedBytes 
 }
 
 /** Starts the node; undefined when it was told to stop before it was ready. In a cluster it may have to wait for the others. */
-async function start(config: Config, log: Logger, isJson: boolean, stop: Promise<string>): Promise<LogServer | undefined> {
-  const { LogServer } = await import('../../server/server.ts');
-  return Promise.race([LogServer.start({ config, log, directLog: { file: stderr.file, isJson } }), stop.then(() => undefined)]);
+async function start(config: Config, log: Logger, isJson: boolean, stop: Promise<string>, kind: NodeKind): Promise<LogServer | undefined> {
+  return Promise.race([kind.start({ config, log, directLog: { file: stderr.file, isJson } }), stop.then(() => undefined)]);
 }
 
-async function serve(config: Config, { json = false, stopWithStdin = false }: ServeOptions): Promise<void> {
+const NODE: NodeKind = {
+  start: async (options) => (await import('../../server/server.ts')).LogServer.start(options),
+  banner: (node, config) => (config.peers.length === 0 ? singleBanner(node, config) : clusterBanner(node, config)),
+};
+
+/** Runs a node until it is told to stop, then throws how the process is to end. */
+export async function runNode(config: Config, { json = false, stopWithStdin = false }: ServeOptions, kind: NodeKind): Promise<void> {
   const log = await makeLog(json);
   const stop: Promise<string> = stopWithStdin ? Promise.race([untilSignal(), untilStdinEnds()]) : untilSignal();
   try {
-    const node = await start(config, log, json, stop);
+    const node = await start(config, log, json, stop, kind);
     if (node === undefined) {
       log.info(`${await stop}: stopped before the node was ready`);
       throw new Quit(EXIT.DONE);
     }
-    const announced = announce(node, config, json).catch((thrown: unknown) => {
+    const announced = announce(node, config, json, kind).catch((thrown: unknown) => {
       // Nobody reads the announcement: the node is there all the same.
       if (!isBrokenPipe(thrown)) throw thrown;
     });
@@ -157,7 +168,7 @@ async function serve(config: Config, { json = false, stopWithStdin = false }: Se
 
 async function run(given: ServeOptions, command: Command): Promise<void> {
   const { options, callOf } = givenOptions(given, command);
-  await serve(configure(options, asFlags(callOf)), options);
+  await runNode(configure(options, asFlags(callOf)), options, NODE);
 }
 
 export function serveCommand(): Command {

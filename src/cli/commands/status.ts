@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { LogError } from '../../core/errors.ts';
+import type { MirrorStatus } from '../../node/mirrorPort.ts';
 import type { NodeStatus } from '../../node/status.ts';
 import { jsonOption, timeoutOption, urlOption, withExamples } from '../arguments.ts';
 import { EXIT, Quit } from '../exit.ts';
@@ -43,12 +44,23 @@ function scrubLines({ isOn, position, endsMs, damaged, segments }: NodeStatus['s
   return [['scrub', text], ...lines.map((line) => ['damaged', line] as const)];
 }
 
-function describe({ version, clusterId, node, log, segments, disk, scrub, clients, appends, memory, limits }: NodeStatus): string {
+function mirrorText({ source, isConnected, awaySinceMs, why, behindBytes, behindMs, catchUp }: MirrorStatus): string {
+  const age = behindMs === null ? '' : `, ${duration(behindMs)}`;
+  const lacks =
+    behindBytes === null ? 'what it lacks is not known' : behindBytes === 0 ? 'has all of it' : `lacks ${readableBytes(behindBytes)}${age}`;
+  const left = catchUp?.secondsLeft === null || catchUp === null ? '' : `, ${duration(catchUp.secondsLeft * 1000)} left`;
+  const progress = catchUp === null ? '' : ` (${catchUp.percent} %, ${readableBytes(catchUp.bytesPerSecond)}/s${left})`;
+  const state = isConnected ? 'follows' : `away for ${duration(Date.now() - (awaySinceMs ?? Date.now()))}`;
+  return `of ${source.join(',')}: ${state}, ${lacks}${progress}${why === null ? '' : `; ${why}`}`;
+}
+
+function describe({ version, clusterId, node, log, segments, disk, scrub, mirror, clients, appends, memory, limits }: NodeStatus): string {
   return pairs([
     ['node', `${node.id} at ${node.url}, ${node.role} of term ${node.term}`],
     ['version', `${version}, up for ${duration(node.uptimeMs)}`],
     ['cluster', clusterId],
     ...(node.isDurable ? [] : [['durable', 'nothing: it runs with --fsync off, for tests'] as const]),
+    ...(mirror ? [['mirror', mirrorText(mirror)] as const] : []),
     ['log', `offsets ${log.start} to ${log.commit} (${readableBytes(log.commit - log.start)})`],
     ['not committed', `${grouped(log.tail - log.commit)} bytes, of these durable ${grouped(Math.max(0, log.durable - log.commit))}`],
     ['sealed segments', grouped(segments.sealed)],
@@ -99,14 +111,15 @@ async function run({ url: urls, json, timeout }: StatusOptions): Promise<void> {
   const found = await survey(status);
   if (json === true) await print(JSON.stringify({ ...status, nodes: found.nodes }, null, 2));
   else await print(found.nodes.length > 1 ? describeSurvey(found) : describe(status));
-  if (found.leader === undefined) throw new Quit(EXIT.FAILURE);
+  const isWell = status.mirror ? status.mirror.isConnected : found.leader !== undefined;
+  if (!isWell) throw new Quit(EXIT.FAILURE);
 }
 
 export function statusCommand(): Command {
   const command = new Command('status')
     .summary('show what the nodes say of themselves')
     .description(
-      'show what a node says of itself, or, of a cluster, who leads and how far each node is; exit code 0 when a leader answers, 1 when none does, 4 when no node answers',
+      'show what a node says of itself, or, of a cluster, who leads and how far each node is; exit code 0 when a leader answers, or a mirror that follows, 1 when none does, 4 when no node answers',
     )
     .addOption(urlOption())
     .addOption(timeoutOption('wait this long for a node that answers').default(0, 'ask once'))

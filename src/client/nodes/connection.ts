@@ -23,6 +23,7 @@ import {
   READ_TIMED,
   requestMessage,
   SUBSCRIBE,
+  SUBSCRIBE_KEPT,
   TRIM,
   TRIM_DRY_RUN,
   type Receipt as WireReceipt,
@@ -70,6 +71,14 @@ export interface StreamSink {
 export interface Observed {
   /** The highest commit that any node told it, the ends of its own committed receipts included. Never falls. */
   commit: number;
+}
+
+/** What a subscription asks for besides. */
+export interface SubscriptionKind {
+  /** The node is to say the log's time where it begins, if it can. */
+  readonly isTimed?: boolean;
+  /** All that the node keeps is read, also before the log's start; then no time is said. */
+  readonly isKept?: boolean;
 }
 
 /** What an END asks for. */
@@ -277,12 +286,12 @@ export class Connection {
     });
   }
 
-  /** Opens a subscription on a live connection and returns its request id. `isTimed`: the node is to say the log's time at `from`, if it can. */
-  subscribe(from: number, creditBytes: number, isTimed: boolean, sink: StreamSink): number {
+  /** Opens a subscription on a live connection and returns its request id. */
+  subscribe(from: number, creditBytes: number, sink: StreamSink, { isTimed = false, isKept = false }: SubscriptionKind = {}): number {
     const id = this.takeRequestId();
     this.#streams.set(id, sink);
-    const flags = isTimed && (this.#hello.features & FEATURE_TIMES) !== 0 ? READ_TIMED : 0;
-    this.send(requestMessage(SUBSCRIBE, flags, id, from, creditBytes));
+    const timed = isTimed && !isKept && (this.#hello.features & FEATURE_TIMES) !== 0 ? READ_TIMED : 0;
+    this.send(requestMessage(SUBSCRIBE, timed | (isKept ? SUBSCRIBE_KEPT : 0), id, from, creditBytes));
     return id;
   }
 

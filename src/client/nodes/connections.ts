@@ -3,7 +3,7 @@
 
 import { LogError } from '../../core/errors.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
-import type { Hello } from '../../protocol/greeting.ts';
+import { FEATURE_MIRROR, type Hello } from '../../protocol/greeting.ts';
 import type { NodeSeen, Watch } from '../events.ts';
 import { closedError } from '../options.ts';
 import { Addresses } from './addresses.ts';
@@ -188,7 +188,8 @@ export class Connections {
   /** A node said something new of itself. */
   greeted(connection: Connection): void {
     this.#hello = connection.hello;
-    if (connection.hello.cluster !== undefined) this.addresses.learn(connection.hello.cluster);
+    // A mirror is no member of the cluster, and knows none.
+    if (connection.hello.cluster !== undefined && !isMirror(connection)) this.addresses.learn(connection.hello.cluster);
   }
 
   /** What is to be said once it {@link ended}. */
@@ -284,9 +285,11 @@ export function unreachableError(failures: readonly Failure[]): LogError {
 }
 
 /** What a node that does not lead says of who does, or of why nobody does. */
-function wordOf({ url, urls, hello }: Connection, addresses: Addresses): string {
+function wordOf(connection: Connection, addresses: Addresses): string {
+  const { url, urls, hello } = connection;
   const at = [...new Set([url, ...urls])].map(withoutSecrets).sort().join(' and ');
   const who = urls.size > 1 ? `${at} lead to one process, node ${hello.nodeId}, which` : `node ${hello.nodeId} at ${at}`;
+  if (isMirror(connection)) return `${who} says: ${hello.whyNoLeader}`;
   if (hello.leader !== '') {
     const isRefused = addresses.of(hello.leader) === '';
     const where = isRefused ? ', to which this client does not go from a wss:// address: that node must --advertise a wss:// one' : '';
@@ -304,8 +307,18 @@ function twinsAmong(others: readonly Connection[]): string[] {
   });
 }
 
+/** Whether a node is a mirror, which never leads. */
+function isMirror({ hello }: Connection): boolean {
+  return (hello.features & FEATURE_MIRROR) !== 0;
+}
+
 /** The error of a search for a leader among nodes that answer: what each of them says, and which addresses do not answer. */
 export function noLeaderError({ others, failures }: Found, addresses: Addresses): LogError {
+  const [mirror] = others;
+  // Where a node of the cluster may answer later, it is waited for.
+  if (mirror !== undefined && others.every(isMirror) && failures.length === 0) {
+    return new LogError('READ_ONLY', `Nothing can be appended or trimmed here: ${wordOf(mirror, addresses)}.`);
+  }
   const isReached = (url: string): boolean => others.some(({ urls }) => urls.has(url));
   const isElsewhere = others.some(({ hello }) => hello.leader !== '' && !isReached(addresses.of(hello.leader)));
   const what = isElsewhere ? 'The leader cannot be reached from here' : 'No node that answers leads the log at the moment';

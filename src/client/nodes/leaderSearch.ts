@@ -216,9 +216,11 @@ export class LeaderSearch {
       if (this.#connections.ended.aborted) break;
       const error = await this.#search(attemptMs(deadlineMs, this.#settings));
       if (error === undefined || this.#connections.ended.aborted) break;
-      this.#failures += 1;
+      // Mirrors are not there to lead: who asks again is told again, at once.
+      const isReadOnly = error.code === 'READ_ONLY';
+      if (!isReadOnly) this.#failures += 1;
       // An address that is another cluster's now is so for good; one that is no node at the moment may be one again.
-      if (performance.now() < deadlineMs && error.code !== 'OTHER_CLUSTER') {
+      if (performance.now() < deadlineMs && error.code !== 'OTHER_CLUSTER' && !isReadOnly) {
         this.#watch.emit({ type: 'waiting', wants: 'leader', attempts: this.#failures, error });
         continue;
       }

@@ -39,6 +39,8 @@ export interface StreamPlan {
   /** Hosts of sealed segments, for what is far behind. */
   readonly catchUp: readonly SegmentSource[];
   readonly signal: AbortSignal | undefined;
+  /** For a copy of the log: all that nodes keep is read, and each node is looked at first. Rejects with a LogError for one that will not do. */
+  readonly admit?: (connection: Connection) => Promise<void>;
 }
 
 interface Piece {
@@ -230,14 +232,17 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       if (this.#failures > 0) await this.#readNodes.pause(this.#failures);
       connection = await (this.#asksLeader ? this.#readNodes.authority() : this.#readNodes.acquire());
       if (this.#damage !== undefined && this.#damagedNodes.has(connection.hello.nodeId)) throw this.#damage;
-      const next = (await this.#isReady(connection)) ? this.#next : undefined;
+      const isReady = await this.#isReady(connection);
+      if (isReady) await this.#plan.admit?.(connection);
+      const next = isReady ? this.#next : undefined;
       if (next !== undefined && this.#catchUp !== undefined && (await this.#isCatchingUp(this.#catchUp, connection, next))) return;
       if (next !== undefined && next < this.#target && !this.#isFinished && this.#failure === undefined && !connection.isLost) {
         this.#granted = next;
         const credit = this.#creditFrom(next);
         this.#granted += credit;
         this.#connection = connection.hold();
-        this.#id = connection.subscribe(next, credit, !this.#isTimeKnown, this);
+        const isKept = this.#plan.admit !== undefined;
+        this.#id = connection.subscribe(next, credit, this, { isTimed: !this.#isTimeKnown, isKept });
       }
     } catch (thrown) {
       this.#refused(thrown instanceof LogError ? thrown : protocolError(String(thrown)), connection);
@@ -257,8 +262,8 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     const { clusterId, generation } = this.#readNodes;
     await catchUp.open({ clusterId, generation, next, lastTerm: this.#lastTerm, commit });
     if (!catchUp.isOpen) return false;
-    // Hosts know nothing of what is before their bytes.
-    if (!this.#isTimeKnown) this.#timeAtNext = await connection.timeAt(next);
+    // Hosts know nothing of what is before their bytes. A copy has no use for it.
+    if (!this.#isTimeKnown && this.#plan.admit === undefined) this.#timeAtNext = await connection.timeAt(next);
     return true;
   }
 

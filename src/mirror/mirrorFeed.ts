@@ -1,0 +1,300 @@
+// What a mirror has in place of a raft thread: it follows the log of its source, over any number of connections and nodes, and puts what comes at the
+// end of its own. It looks at each node first: the same cluster and generation, an end that is not lower, the same last entry. Where that is not so
+// it stops the mirror: what is here is never cut.
+//
+//   connecting ──► looking at a node ──► following ──(lost, or not the log)──► waiting, longer each time ──► connecting
+//                       └──(another log)──► failed          └──(trimmed beyond the end)──► beginning anew ──► following
+
+import { BatchJoiner } from '../backup/batches.ts';
+import { connect, type LogClient } from '../client/index.ts';
+import type { Connection } from '../client/nodes/connection.ts';
+import { entryAt } from '../client/read/copy.ts';
+import type { Batch } from '../client/read/entries.ts';
+import { SegmentSource } from '../client/segments/source.ts';
+import { LogError } from '../core/errors.ts';
+import { NO_INSTANCE } from '../core/ids.ts';
+import { DISK_LOOK_MS, MIRROR_ASK_MS, MIRROR_RETRY_MAX_MS, MIRROR_RETRY_MS, MIRROR_SEARCH_MS } from '../core/limits.ts';
+import { withoutSecrets } from '../core/secrets.ts';
+import { DISK_CRITICAL, STATE } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { MirrorParts, MirrorStatus } from '../node/mirrorPort.ts';
+import type { RaftEvents, RaftPort } from '../node/raftPort.ts';
+import { headState, MirrorLog, notTheLog } from './mirrorLog.ts';
+import { MirrorProgress } from './progress.ts';
+
+export interface FeedOptions {
+  /** Nodes of the source. */
+  readonly urls: readonly string[];
+  readonly clusterId: string;
+  readonly parts: MirrorParts;
+  readonly events: RaftEvents;
+}
+
+/** What no other node and no later moment makes good. */
+const FATAL = ['OTHER_CLUSTER', 'NEWER_FORMAT', 'USAGE', 'DAMAGE', 'IO'];
+
+export class MirrorFeed implements RaftPort {
+  readonly started = Promise.resolve();
+  readonly #urls: readonly string[];
+  readonly #clusterId: string;
+  readonly #memory: TailMemory;
+  readonly #log: MirrorLog;
+  readonly #events: RaftEvents;
+  readonly #progress: MirrorProgress;
+  readonly #ended = new AbortController();
+  readonly #done: Promise<void>;
+  #client: LogClient | undefined;
+  /** The node that was looked at last. */
+  #node: Connection | undefined;
+  /** Where the log is to begin anew; undefined: it goes on. */
+  #anew: number | undefined;
+  #failures = 0;
+  #wake: () => void = () => undefined;
+
+  constructor({ urls, clusterId, parts, events }: FeedOptions) {
+    const { memory } = parts;
+    this.#urls = urls;
+    this.#clusterId = clusterId;
+    this.#memory = memory;
+    this.#events = events;
+    this.#log = new MirrorLog(parts, events);
+    this.#progress = new MirrorProgress(urls, {
+      end: () => memory.commit,
+      ageMs: () => (this.#log.timeMs === 0 ? undefined : Math.max(0, Date.now() - this.#log.timeMs)),
+      nowMs: () => performance.now(),
+      wallMs: () => Date.now(),
+      log: (level, text) => events.log(level, text),
+    });
+    this.#done = this.#run().catch((thrown: unknown) =>
+      events.failed(thrown instanceof LogError ? thrown : new LogError('IO', String(thrown))),
+    );
+  }
+
+  get status(): MirrorStatus {
+    return this.#progress.status;
+  }
+
+  /** Of the source's log; zeros while it is not known. */
+  get generation(): string {
+    return this.#log.source.generation;
+  }
+
+  /** A slot may be free. */
+  sealed(): void {
+    this.#wake();
+  }
+
+  trim(base: number): Promise<void> {
+    this.#log.trim(base);
+    return Promise.resolve();
+  }
+
+  removed(base: number): void {
+    this.#log.removed(base);
+  }
+
+  staging(): void {
+    // A mirror takes no uploads.
+  }
+
+  staged(): void {
+    // Nor are any staged.
+  }
+
+  digest(): void {
+    // The source has its own, and the log says what they have found.
+  }
+
+  /** What the source has acknowledged to anyone by now. */
+  async readIndex(): Promise<number | undefined> {
+    try {
+      return (await this.#client?.end({ linearizable: true, timeoutMs: MIRROR_ASK_MS }))?.end;
+    } catch (thrown) {
+      if (thrown instanceof LogError) return undefined;
+      throw thrown;
+    }
+  }
+
+  transfer(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  async stop(): Promise<void> {
+    this.#ended.abort();
+    this.#wake();
+    await this.#done;
+    await this.#client?.close({ timeoutMs: 0 });
+  }
+
+  terminate(): Promise<void> {
+    return this.stop();
+  }
+
+  get #isOver(): boolean {
+    return this.#ended.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isOver) {
+      try {
+        this.#client ??= await this.#connect();
+        await this.#follow(this.#client);
+      } catch (thrown) {
+        if (this.#isOver) return;
+        if (!(thrown instanceof LogError)) throw thrown;
+        if (!this.#isTrimmed(thrown)) await this.#failed(thrown);
+      }
+    }
+  }
+
+  #connect(): Promise<LogClient> {
+    return connect([...this.#urls], {
+      clusterId: this.#clusterId,
+      uploads: 'off',
+      reconnect: { timeoutMs: MIRROR_SEARCH_MS },
+      signal: this.#ended.signal,
+      onEvent: (event) => {
+        if (event.type === 'disconnected' && this.#node?.isLost === true) this.#progress.away(`${event.url}: ${event.reason}`);
+      },
+    });
+  }
+
+  /** Whether all that is to come next was trimmed on the source before it was here: then the log begins anew where the source's does. */
+  #isTrimmed({ code, details }: LogError): boolean {
+    const { start } = details;
+    if (code !== 'OFFSET_TRIMMED' || start === undefined || start <= this.#log.end || start === this.#anew) return false;
+    this.#anew = start;
+    return true;
+  }
+
+  async #failed(error: LogError): Promise<void> {
+    if (FATAL.includes(error.code)) throw error;
+    this.#node = undefined;
+    this.#progress.away(error.message);
+    const waitMs = Math.min(MIRROR_RETRY_MAX_MS, MIRROR_RETRY_MS * 2 ** this.#failures);
+    this.#failures += 1;
+    await this.#pause(waitMs);
+  }
+
+  /** Waits, or less long when {@link sealed} or {@link stop} is called. */
+  #pause(ms: number): Promise<void> {
+    if (this.#isOver) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wake(), ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        this.#wake = () => undefined;
+        resolve();
+      };
+    });
+  }
+
+  async #follow(client: LogClient): Promise<void> {
+    const joiner = new BatchJoiner();
+    let received = this.#anew ?? this.#log.end;
+    const batches = client.copy({
+      from: received,
+      atLeast: this.#log.end,
+      catchUp: this.#urls.map((url) => new SegmentSource(url)),
+      signal: this.#ended.signal,
+      admit: (node) => this.#admit(node),
+    });
+    for await (const batch of batches) {
+      if (this.#anew !== undefined) await this.#beginAnew(this.#anew, batch);
+      this.#progress.told(Math.max(batch.commit, this.#node?.commit ?? 0));
+      received = batch.nextOffset;
+      await this.#store(joiner.push(batch.bytes));
+      const held = received - this.#log.end;
+      if (held > this.#memory.map.shape.segmentBytes) throw notTheLog(this.#log.end, 'is a batch that is larger than a segment');
+    }
+  }
+
+  /** Looks at a node before anything is taken of it. */
+  async #admit(node: Connection): Promise<void> {
+    const end = await node.end({ linearizable: true, atLeast: 0, waitMs: 0 });
+    // Lost: another one is looked for.
+    if (end === undefined) return;
+    const { generation, segmentBytes = 0 } = node.hello.cluster ?? {};
+    const { source, end: ownEnd } = this.#log;
+    if (end.end < ownEnd) throw this.#other(node, `its log ends at offset ${end.end}, and this mirror has it up to ${ownEnd}`);
+    if (generation !== undefined && generation !== NO_INSTANCE) {
+      if (source.generation === NO_INSTANCE) this.#log.saveGeneration(generation);
+      else if (source.generation !== generation) {
+        throw this.#other(
+          node,
+          `its log is of generation ${generation}, and this is a mirror of generation ${source.generation}: it was restored from a backup since, or promoted`,
+        );
+      }
+    }
+    if (segmentBytes > this.#memory.map.shape.segmentBytes) {
+      const sentence = `the segments of the source at ${withoutSecrets(node.url)} have room for ${segmentBytes} bytes, and this mirror's for ${this.#memory.map.shape.segmentBytes}`;
+      throw new LogError('USAGE', `${sentence}: begin another mirror in a new directory`);
+    }
+    if (this.#anew === undefined) await this.#compareLast(node);
+    this.#node = node;
+    this.#progress.connected(node.url, end.end);
+  }
+
+  /** Throws unless the last entry is the same there, as far as it is kept. */
+  async #compareLast(node: Connection): Promise<void> {
+    const last = this.#log.lastEntry();
+    if (last === undefined) return;
+    let found: Uint8Array | undefined;
+    try {
+      found = await entryAt(node, last.offset);
+    } catch (thrown) {
+      if (thrown instanceof LogError && thrown.code === 'OFFSET_TRIMMED') return;
+      if (thrown instanceof LogError && thrown.code === 'OFFSET_NOT_BOUNDARY') found = new Uint8Array(0);
+      else throw thrown;
+    }
+    if (found === undefined || (found.length === last.bytes.length && found.every((byte, i) => byte === last.bytes[i]))) return;
+    throw this.#other(node, `its entry at offset ${last.offset} is not the one that is here`);
+  }
+
+  #other(node: Connection, what: string): LogError {
+    const sentence = `the source at ${withoutSecrets(node.url)} has not the log that this mirror has: ${what}`;
+    return new LogError(
+      'OTHER_CLUSTER',
+      `${sentence}; nothing was changed. Begin another mirror in a new directory, or make this one a log of its own with loglog promote`,
+    );
+  }
+
+  /** Drops the log, which the source has trimmed past its end, and begins it anew at `base`, where `batch` begins. */
+  async #beginAnew(base: number, batch: Batch): Promise<void> {
+    const { end } = this.#log;
+    const state = batch.offset === base ? headState(batch.bytes) : undefined;
+    if (state === undefined || state.before.term === 0) {
+      const sentence = `the source's log begins at offset ${base} without a state entry: it was trimmed as a log of level 0`;
+      throw new LogError('USAGE', `${sentence}, and cannot be mirrored before what is kept of it begins with one`);
+    }
+    if (end > 0) {
+      this.#events.log(
+        'warn',
+        `the source trimmed its log up to offset ${base}, and this mirror had it up to ${end}: it lacks what was between, and begins anew at ${base}`,
+      );
+    }
+    this.#log.emptying(base, state.before);
+    await this.#events.beginAt(base);
+    this.#log.emptied(base, state.before);
+    this.#anew = undefined;
+  }
+
+  /** Stores whole batches, all of them, as there is room. */
+  async #store(bytes: Uint8Array): Promise<void> {
+    let at = 0;
+    while (at < bytes.length && !this.#isOver) {
+      if (this.#memory.word32(STATE.DISK_LEVEL) === DISK_CRITICAL) {
+        this.#progress.paused('the disk is full: this mirror takes nothing of its source until there is room');
+        await this.#pause(DISK_LOOK_MS);
+        continue;
+      }
+      const stored = this.#log.store(at === 0 ? bytes : bytes.subarray(at));
+      at += stored.bytes;
+      if (stored.bytes > 0) this.#failures = 0;
+      if (stored.why instanceof LogError) throw stored.why;
+      if (stored.why === 'full') await this.#pause(DISK_LOOK_MS);
+    }
+    this.#progress.paused(undefined);
+    this.#progress.moved();
+  }
+}
