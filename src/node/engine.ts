@@ -279,7 +279,10 @@ export class Engine {
       },
       placed: (row, isPlaced) => this.uploads.placed(row, isPlaced),
       announced: () => this.uploads.announced(),
-      seal: (seal, by) => this.seals.met(seal, by),
+      seal: (seal, by) => {
+        this.seals.met(seal, by);
+        this.seals.committed();
+      },
       digest: (other, seal) => this.seals.reported(other, seal),
       failed: failure.fail,
       causes: (causes, whyNoLeader) => this.#causesChanged(causes, whyNoLeader),

@@ -141,10 +141,9 @@ export class Seals {
     this.#isOver = true;
   }
 
-  /** The log says what a segment is, by an entry that ends at log offset `by`. */
+  /** The log says what a segment is, by an entry that ends at log offset `by`. Called as the entry is put there, in the gate: nothing else is done. */
   met(seal: Seal, by: number): void {
     this.#pending.push({ seal, by });
-    this.look();
   }
 
   /** The log was cut at `offset`. */

@@ -105,6 +105,7 @@ class World {
   async commit(by = 900): Promise<void> {
     const seal = this.ordered.at(-1);
     if (seal !== undefined) this.seals.met(seal, by);
+    this.seals.committed();
     await this.settle();
   }
 
@@ -171,6 +172,7 @@ test('a follower tells what it has found of the next segment, once, and seals no
   world.seals.reported(2, sealOf(0, 0));
   expect(world.ordered).toEqual([]);
   world.seals.met(sealOf(0, 0), 900);
+  world.seals.committed();
   await world.settle();
   expect(world.told).toEqual([sealOf(0, 0), sealOf(100, 1)]);
 });
@@ -180,11 +182,13 @@ test('a seal counts once it is committed, and not at all if the log is cut befor
   world.words.set(WORD.OPEN_TERM, 0);
   await world.start();
   world.seals.met(sealOf(0, 7), 1001);
+  world.seals.look();
   await world.settle();
   expect(world.seals.end).toBe(0);
   expect(world.errors).toEqual([]);
   world.seals.cut(1000);
   world.seals.met(sealOf(0, 0), 950);
+  world.seals.committed();
   await world.settle();
   expect(world.seals.end).toBe(100);
   expect(world.seals.digestOf(segment(0))).toBe(digest(0));

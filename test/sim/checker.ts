@@ -354,6 +354,7 @@ export class Checker {
     if (tail > shadow.tail && raft.isTruncating) return;
     if (tail > shadow.tail) this.#extended(process, shadow, tail);
     this.#checkTrims(process);
+    process.world.seals.look(process);
     // Of a log that begins later, and has nothing yet, nobody has said where its data ends.
     const isNotTold = tail === memory.word(WORD.BASE) && memory.dataEnd === tail;
     const dataEnd = isNotTold ? tail : shadow.dataEnds.at(-1);

@@ -8,7 +8,7 @@ import { WORD } from '../../src/memory/map.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
-import { Examiner } from '../../src/storage/examiner.ts';
+import { type Examined, type ExamineRequest, Examiner } from '../../src/storage/examiner.ts';
 import { emptyLog, removeSegments } from '../../src/storage/removal.ts';
 import { readScrub, saveScrub } from '../../src/storage/scrubFile.ts';
 import { addSeals, readSeals, type SealRows } from '../../src/storage/sealsFile.ts';
@@ -33,6 +33,8 @@ export interface TaskPorts {
   emptying(base: number): void;
   /** What the system says is free on the disk. */
   freeBytes(): number;
+  /** What the process takes for what it has found in a segment. */
+  examined(request: ExamineRequest, found: Examined): Examined;
   /** A segment's writer is started, which is to make its file. */
   opened(): void;
   /** Whether segments are made in files of zeros of their full size. */
@@ -131,7 +133,12 @@ export class DiskTasks implements Port {
   }
 
   examine(request: Tasks['examine']['request']): Promise<Tasks['examine']['response']> {
-    return this.#run('examine', () => this.#examiner.examine(request));
+    return this.#run('examine', () => this.#ports.examined(request, this.#examiner.examine(request)));
+  }
+
+  /** The threads end, and with them what they had open. */
+  close(): void {
+    this.#examiner.close();
   }
 
   readScrub(): Promise<Tasks['readScrub']['response']> {

@@ -130,6 +130,7 @@ export class Process {
       diskMs: () => node.diskMs(),
       freeBytes: () => world.fullDisks.freeOf(node),
       areAllocated: world.segmentSizes.areAllocated,
+      examined: (request, found) => world.seals.found(this.id, request, found),
       truncating: (offset) => world.checker.truncating(this, offset),
       emptying: (base) => world.checker.beginsAt(this, base),
       opened: () => {
@@ -166,6 +167,7 @@ export class Process {
       startRaft: (events) => new RaftLink(this.#channel, events),
       close: () => {
         try {
+          this.tasks.close();
           removeTemporaries(node.disk, DIRECTORY);
         } catch (thrown) {
           this.broke(thrown);

@@ -18,6 +18,8 @@ export type Invariant =
   | 'log state'
   /** A log begins between two batches, where what is committed says, and nothing from there on is gone. */
   | 'trims'
+  /** What the log says of a segment is what was committed there. */
+  | 'seals'
   /** What counts as durable is on the disk, after any power cut. */
   | 'durability'
   /** A leader takes for committed only what ends with an entry of its own term (Raft, figure 8). */

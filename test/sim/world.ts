@@ -17,6 +17,7 @@ import { Network } from './network.ts';
 import { OldCopies } from './oldCopies.ts';
 import { drawProfile, type Profile } from './profile.ts';
 import { Scheduler } from './scheduler.ts';
+import { SealCheck } from './seals.ts';
 import { SegmentSizes } from './segmentSizes.ts';
 import { SimNode } from './simNode.ts';
 import { Stops } from './stops.ts';
@@ -51,6 +52,7 @@ export class World {
   readonly uploads: UploadsOfWorld;
   readonly stops: Stops;
   readonly trims: Trims;
+  readonly seals: SealCheck;
   readonly fullDisks: FullDisks;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
@@ -83,6 +85,7 @@ export class World {
     this.hangs = new Hangs(this);
     this.stops = new Stops(this);
     this.trims = new Trims(this);
+    this.seals = new SealCheck(this);
     this.fullDisks = new FullDisks(this);
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);

@@ -6,6 +6,7 @@ import { DISK_MUTANTS } from './disks.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
 import { LOG_STATE_MUTANTS } from './logState.ts';
 import type { Mutant } from './mutant.ts';
+import { SEAL_MUTANTS } from './seals.ts';
 import { SEGMENT_MUTANTS } from './segments.ts';
 import { TRIM_MUTANTS } from './trims.ts';
 import { UPLOAD_MUTANTS } from './uploads.ts';
@@ -657,4 +658,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DISK_MUTANTS,
   ...LOG_STATE_MUTANTS,
   ...TRIM_MUTANTS,
+  ...SEAL_MUTANTS,
 ];

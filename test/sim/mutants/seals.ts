@@ -1,0 +1,37 @@
+// Bugs of seals.
+
+import type { Mutant } from './mutant.ts';
+
+const SEALS = 'src/node/seals.ts';
+const EXAMINER = 'src/storage/examiner.ts';
+
+export const SEAL_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'seal by one node',
+    what: 'a leader seals what it has found itself: its memory may be wrong',
+    patches: [{ file: SEALS, find: 'if (alike.length < majority)', replace: 'if (alike.length < 1)' }],
+    foundBy: ['seals'],
+    withinSeeds: 40,
+  },
+  {
+    name: 'seal of another range',
+    what: 'nodes whose segments end elsewhere count as alike',
+    patches: [
+      {
+        file: EXAMINER,
+        find: 'examination.hash.update(memory',
+        replace: 'if (examination.next > examination.base) examination.hash.update(memory',
+      },
+    ],
+    foundBy: ['seals'],
+    withinSeeds: 40,
+  },
+  {
+    name: 'seal before it is committed',
+    what: 'a node takes a segment for sealed by an entry that is not committed, and which may be cut',
+    patches: [{ file: SEALS, find: ' && this.#pending[0].by <= commitBound)', replace: ')' }],
+    foundBy: ['seals'],
+    withinSeeds: 250,
+    foundAt: 162,
+  },
+];

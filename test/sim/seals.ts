@@ -1,0 +1,57 @@
+// Seals: what the log says of its segments is what was committed there, on every node that knows of it, although the memory of one
+// node may be wrong about what its disk has.
+
+import { createHash } from 'node:crypto';
+import { WORD } from '../../src/memory/map.ts';
+import type { NodeId } from '../../src/raft/messages.ts';
+import type { Examined, ExamineRequest } from '../../src/storage/examiner.ts';
+import type { Process } from './process.ts';
+import { promise } from './violation.ts';
+import type { World } from './world.ts';
+
+/** The fewest nodes of which one may be wrong. */
+const FEWEST = 3;
+const NO_MORE = 1 << 20;
+
+export class SealCheck {
+  /** Whose memory is wrong; 0: nobody's. */
+  readonly #wrong: NodeId;
+  /** How far each process has been looked at. */
+  readonly #looked = new WeakMap<Process, number>();
+
+  constructor({ seed, nodes }: Pick<World, 'seed' | 'nodes'>) {
+    this.#wrong = nodes.length >= FEWEST && seed % 2 === 0 ? 1 + ((seed >> 1) % nodes.length) : 0;
+  }
+
+  /** What a node finds in a segment, where its memory may be wrong. */
+  found(node: NodeId, { purpose }: ExamineRequest, examined: Examined): Examined {
+    if (node !== this.#wrong || purpose !== 'seal' || examined.outcome !== 'whole') return examined;
+    return { ...examined, sha256: [...examined.sha256].reverse().join('') };
+  }
+
+  /** Something happened on a node. */
+  look(process: Process): void {
+    const { ledger } = process.world.checker;
+    const { seals } = process.engine;
+    const looked = this.#looked.get(process) ?? 0;
+    if (seals.end === looked) return;
+    this.#looked.set(process, seals.end);
+    const inLog = process.memory.word(WORD.SEAL_END);
+    promise(seals.end <= inLog, 'seals', () => `node ${process.id} takes its log for sealed up to ${seals.end}, but its log says ${inLog}`);
+    for (const { base, end, log, own } of seals.from(looked, NO_MORE)) {
+      if (base < ledger.start || log === undefined) continue;
+      const isCommitted = end <= ledger.end;
+      promise(
+        isCommitted,
+        'seals',
+        () => `node ${process.id} has a seal of ${base} to ${end}, but the log is committed up to ${ledger.end}`,
+      );
+      const digest = createHash('sha256')
+        .update(ledger.committedBefore(end).subarray(base - ledger.start))
+        .digest('hex');
+      promise(log === digest, 'seals', () => `the log says that the segment ${base} to ${end} is ${log}, and it is ${digest}`);
+      const isRight = own === undefined || own === digest || process.id === this.#wrong;
+      promise(isRight, 'seals', () => `node ${process.id} has found the segment ${base} to ${end} to be ${own}, and it is ${digest}`);
+    }
+  }
+}
