@@ -139,6 +139,13 @@ export const OPTIONS = {
     sentence:
       'so long after the last one, at least, a batch gets an entry with the time before it: 20 bytes, by which the log is found by time',
   },
+  trustClock: {
+    kind: 'choice',
+    default: 'off',
+    values: ['on', 'off'],
+    sentence:
+      "for a node alone: on: the log's time goes by this node's clock even where that leaps by more than 60 s while the node runs, as after a sleep",
+  },
   sealBytesPerSecond: {
     kind: 'number',
     unit: 'bytes a second',
@@ -249,6 +256,8 @@ export interface Config {
   readonly stagingBytes: number;
   /** Between two time entries before batches, at least. */
   readonly timeEntryMs: number;
+  /** Whether a node alone goes by its clock, whatever that does. */
+  readonly trustClock: boolean;
   /** 0: none are made. */
   readonly sealBytesPerSecond: number;
   /** Room on the disk below which it is low, and critical: resolved, never 0. */
@@ -445,6 +454,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     windowBytes: number('windowBytes'),
     stagingBytes: number('stagingBytes'),
     timeEntryMs: number('timeEntryMs'),
+    trustClock: choice('trustClock') === 'on',
     sealBytesPerSecond: number('sealBytesPerSecond'),
     ...diskLevels(segmentBytes, number('diskLowBytes'), number('diskCriticalBytes'), giving),
     scrubDays: number('scrubDays'),

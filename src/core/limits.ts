@@ -368,6 +368,15 @@ export const RETENTION_LEAP_MS = 60_000;
 /** The last moment that a Date can be, Unix ms. */
 export const MAX_TIME_MS = 8_640_000_000_000_000;
 
+/** A leader moves the log's time on only while its clock is so near those of a majority; a node alone, while its clock went so near to what time did. */
+export const CLOCK_GUARD_MS = 60_000;
+
+/** What another node's clock showed counts for so long after it was heard. */
+export const CLOCK_HEARD_MS = 120_000;
+
+/** A leader compares clocks so often, at most. */
+export const CLOCK_LOOK_MS = 100;
+
 /** Bytes of the log that are walked over in one turn of the event loop to find a place by its time. */
 export const TIME_SLICE_BYTES = 64 * 1024;
 

@@ -30,6 +30,8 @@ export interface NodeOptions {
   readonly slots?: number | undefined;
   /** Whether writes are synced. False is for tests: a power cut can take back what was acknowledged, and receipts say `volatile`. Default true. */
   readonly fsync?: boolean | undefined;
+  /** For a log alone: its time goes by the machine's clock even where that leaps by more than 60 s while it is open, as after a sleep. Default false. */
+  readonly trustClock?: boolean | undefined;
   /** Largest payload of one entry in bytes, 1 B to 16 MiB − 1 B. Default: that, or what a segment can hold. */
   readonly maxPayloadBytes?: Size | undefined;
   /** Bytes of entries that one connection may have unacknowledged, 64 KiB to 256 MiB. Default 4 MiB. */

@@ -1,10 +1,10 @@
 // Reads of what is still in tail memory: finds the slot, checks the boundary, clips to whole entries. Returns places, copies nothing.
 
-import { KIND_STATE, SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
-import type { TrimEntry } from '../format/controlEntries.ts';
-import { kindOf, kindSizeAt } from '../format/entry.ts';
+import { logTimeIn, type TrimEntry } from '../format/controlEntries.ts';
+import { kindSizeAt } from '../format/entry.ts';
 import { batchBefore } from './batchBefore.ts';
 import { SLOT, SLOT_FREE } from './map.ts';
 import { noWalk, type TailMemory, type WalkResult } from './tailMemory.ts';
@@ -83,17 +83,13 @@ export class HotReader {
    */
   timeBefore(slot: number, offset: number, maxBytes: number): TimeFound {
     const memory = this.#memory;
-    const firstMs = memory.slotWord(slot, SLOT.FIRST_MS);
-    // Where its first and its newest entry are of one time, all are: the log's time never falls.
-    if (memory.slotWord(slot, SLOT.LAST_MS) === firstMs && this.#hasHead(slot)) return { timeMs: firstMs, from: SEGMENT_HEADER_BYTES };
+    const headAt = memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES;
+    const headMs = logTimeIn(this.#view, headAt, kindSizeAt(this.#view, headAt));
+    // Where its head and its newest entry are of one time, all are: the log's time never falls.
+    if (headMs > 0 && memory.slotWord(slot, SLOT.LAST_MS) === headMs) return { timeMs: headMs, from: SEGMENT_HEADER_BYTES };
     const slotAt = memory.map.slotAt(slot);
     const end = positionOf(offset, memory.slotWord(slot, SLOT.BASE));
     return timeBefore(memory.points(slot), end, maxBytes, this.#view, (from, to) => ({ at: slotAt + from, bytes: to - from }));
-  }
-
-  /** Whether the segment in `slot` begins with what the log says about itself, as all do but those of level 0. */
-  #hasHead(slot: number): boolean {
-    return kindOf(kindSizeAt(this.#view, this.#memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES)) === KIND_STATE;
   }
 
   /** End of the committed entries that `slot` holds. */

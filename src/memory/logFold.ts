@@ -14,6 +14,7 @@ import {
 import { assert } from '../core/assert.ts';
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
+import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import {
   type Generation,
   isSameState,
@@ -38,6 +39,8 @@ import { SLOT, STATE, WORD } from './map.ts';
 import type { TailMemory } from './tailMemory.ts';
 
 const TIME_ENTRY_PAYLOAD_BYTES = 8;
+/** Later than what any clock shows. */
+const NO_CLOCK_MS = MAX_LOG_OFFSET;
 
 const textOf = (state: LogState | Seal): string => JSON.stringify(state);
 
@@ -120,6 +123,30 @@ export class LogFold {
     return ENTRY_OVERHEAD_BYTES + stateBytes(this);
   }
 
+  /** Lets the log's time be moved on by clocks that show so much, both ends among it; undefined: by none. Before this was called, by any. */
+  allowTimes(range: { readonly fromMs: number; readonly toMs: number } | undefined): void {
+    const fromMs = range === undefined ? NO_CLOCK_MS : Math.max(0, Math.ceil(range.fromMs));
+    const toMs = range === undefined ? 1 : Math.max(1, Math.min(MAX_LOG_OFFSET, Math.floor(range.toMs)));
+    // None is allowed by the first of the two where none was before.
+    this.#memory.setWord(WORD.TIME_TO, toMs);
+    this.#memory.setWord(WORD.TIME_FROM, fromMs);
+  }
+
+  /** Whether no clock may move the log's time on. */
+  get isTimeHeld(): boolean {
+    return this.#memory.word(WORD.TIME_FROM) === NO_CLOCK_MS;
+  }
+
+  /** Whether the log's time is to be moved on to `nowMs`, a clock's, by an entry that comes `afterMs` after it at least. */
+  isTimeDue(nowMs: number, afterMs: number): boolean {
+    return nowMs - this.timeMs >= afterMs && this.level > 0 && this.#isAllowed(nowMs);
+  }
+
+  #isAllowed(nowMs: number): boolean {
+    const toMs = this.#memory.word(WORD.TIME_TO);
+    return toMs === 0 || (nowMs <= toMs && nowMs >= this.#memory.word(WORD.TIME_FROM));
+  }
+
   /** A new log begins, at the newest level, with this policy. */
   found(generation: Generation, policy: Policy = NO_POLICY): void {
     assert(this.level === 0 && this.#memory.tail === 0, 'a log is founded once, empty');
@@ -152,7 +179,7 @@ export class LogFold {
     this.#set({ trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, generation: this.generation, policy: NO_POLICY }, NO_ENDS);
   }
 
-  /** Moves the log's time up to `nowMs`, if that is later, and writes the payload of an entry that says so at address `at`. Returns its bytes. */
+  /** Moves the log's time up to `nowMs`, if that is later and allowed, and writes the payload of an entry that says so at address `at`. Returns its bytes. */
   putTime(at: number, nowMs: number): number {
     this.#advance(nowMs);
     writeTime(this.#view, at, this.timeMs);
@@ -167,7 +194,7 @@ export class LogFold {
   }
 
   #advance(nowMs: number): void {
-    this.#memory.setWord(WORD.LOG_TIME, Math.max(this.timeMs, Math.floor(nowMs)));
+    if (this.#isAllowed(nowMs)) this.#memory.setWord(WORD.LOG_TIME, Math.max(this.timeMs, Math.floor(nowMs)));
   }
 
   /**

@@ -56,6 +56,8 @@ export const WORD = {
   TRIM_START: CONTROL_AT + 1952, // where the log starts by the last trim
   TRIM_DATA_END: CONTROL_AT + 1960, // end of the last data entry at or before that
   TRIM_END: CONTROL_AT + 1968, // end of the entry that says so
+  TIME_FROM: CONTROL_AT + 1848, // the log's time moves on only by a clock from there on, Unix ms: raft thread
+  TIME_TO: CONTROL_AT + 1856, // and up to there; 0: whatever it shows: raft thread
   SEAL_BASE: CONTROL_AT + 1800, // the last segment that the log seals
   SEAL_END: CONTROL_AT + 1808,
   SEAL_DIGEST: CONTROL_AT + 1816, // 32 bytes

@@ -33,8 +33,6 @@ import { viewOf } from '../core/bytes.ts';
 import { OPTIONS, segmentCapacityBytes } from '../core/config.ts';
 import { MAX_LOG_OFFSET, TIME_ENTRY_BYTES } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
-import { logTimeIn } from '../format/controlEntries.ts';
-import { kindSizeAt } from '../format/entry.ts';
 import { LogFold } from './logFold.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, WORD } from './map.ts';
 import { noteOrdered, type Upload } from './orderedUploads.ts';
@@ -122,7 +120,7 @@ export class Tail {
     const tail = this.#memory.tail;
     assert(tail + entries.length <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
     const { timeMs } = this.fold;
-    const slot = this.#makeRoom(tail, entries.length, timeMs > 0 && nowMs - timeMs >= this.#timeEntryMs);
+    const slot = this.#makeRoom(tail, entries.length, this.fold.isTimeDue(nowMs, this.#timeEntryMs));
     if (slot < 0) return 'full';
     const { map, wasm } = this.#memory;
     const headBytes = this.#headBytes;
@@ -243,8 +241,6 @@ export class Tail {
     assert(filled === byteCount && byteCount > 0, 'the chunks of a batch have as many bytes as it says');
     if (!isRight(slot, at, tail)) return 'refused';
     if (rolls) this.#roll(slot, tail);
-    // What its head says: the last entry of what came may be later.
-    if (tail === base) memory.setSlotWord(slot, SLOT.FIRST_MS, logTimeIn(this.#view, at, kindSizeAt(this.#view, at)));
     const { count, points, dataEnd } = this.#walk;
     this.#headBytes = 0;
     this.#publish(slot, tail, byteCount, count, points, dataEnd, this.#timeOf(nowMs));

@@ -8,6 +8,7 @@ import type { LogError } from '../core/errors.ts';
 import { SEAL_BUSY_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
+import type { LogFold } from '../memory/logFold.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -295,6 +296,11 @@ export class Engine {
     if (!this.uploads.isOn) return;
     this.uploadHelp.appended(caller, bytes);
     if (id !== undefined) this.uploads.ordered(id);
+  }
+
+  /** The state of the log at its end. */
+  get fold(): LogFold {
+    return this.#tail.fold;
   }
 
   /** A cluster of one: its commit counts everything that was acknowledged. */

@@ -32,6 +32,7 @@ export function raftSetup(
     peers: [...peers],
     electionTimeoutMs,
     takesUploads: stagingBytes > 0,
+    trustsClock: config.trustClock,
     policy: policyOf(config),
     vote: vote.currentTerm < lastTerm ? { ...vote, currentTerm: lastTerm, votedFor: node } : vote,
     log: { start, end, commit, terms: [...terms] },

@@ -2,6 +2,7 @@
 
 import type { Cause } from '../core/causes.ts';
 import { maxBatchBytes } from '../core/config.ts';
+import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
@@ -96,7 +97,16 @@ export interface NodeStatus {
     /** What this node knows to be wrong between the nodes, whether or not there is a leader. */
     readonly causes: readonly Cause[];
   };
-  readonly log: { readonly start: number; readonly commit: number; readonly durable: number; readonly tail: number };
+  readonly log: {
+    readonly start: number;
+    readonly commit: number;
+    readonly durable: number;
+    readonly tail: number;
+    /** The log's time at its end here, Unix milliseconds; null: it has none yet, or is of level 0. */
+    readonly timeMs: number | null;
+    /** This node leads, and its clock is not near enough to those of a majority, or leapt where it is alone: the log's time stands still. */
+    readonly isTimeHeld: boolean;
+  };
   readonly segments: { readonly sealed: number; readonly bytes: number };
   readonly seals: SealStatus;
   readonly disk: DiskStatus;
@@ -136,6 +146,7 @@ export interface StatusSources {
   readonly startedMs: number;
   readonly loop: Pick<Loop, 'wallMs'>;
   readonly memory: TailMemory;
+  readonly fold: Pick<LogFold, 'timeMs' | 'isTimeHeld' | 'level'>;
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
   readonly seals: SealStatus;
@@ -147,6 +158,12 @@ export interface StatusSources {
   readonly uploads: Uploads;
   readonly doors: Iterable<Door>;
   readonly url: string;
+}
+
+/** What the log says that the time is, and whether that stands still. */
+export function timeOf({ memory, fold }: Pick<StatusSources, 'memory' | 'fold'>): Pick<NodeStatus['log'], 'timeMs' | 'isTimeHeld'> {
+  const { timeMs, isTimeHeld, level } = fold;
+  return { timeMs: timeMs > 0 ? timeMs : null, isTimeHeld: isTimeHeld && level > 0 && memory.word(WORD.OPEN_TERM) !== 0 };
 }
 
 /** What /status shows of an engine and its doors. */
@@ -166,7 +183,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
     clusterId: identity.clusterId,
     node: { ...cluster.node(url), process: processNumber, isDurable: config.fsync, acceptor, uptimeMs: loop.wallMs() - startedMs },
     cluster: { nodes: cluster.nodes(url), causes: cluster.causes },
-    log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail },
+    log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail, ...timeOf(engine) },
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },
     seals: { end: engine.seals.end, different: engine.seals.different },
     disk: engine.disk.status,

@@ -8,10 +8,10 @@
 //   kind                 termAtA    a           b        c         d       number  termBeforeB  flags
 //                        leaderAtA                                                 leaderBeforeB
 //   1 voteRequest        lastTerm   end         –        –         –       –       –            1 isPreVote, 2 isTransfer
-//   2 voteResponse       –          –           –        –         –       –       –            1 isPreVote, 2 granted
+//   2 voteResponse       –          –           –        –         clock   –       –            1 isPreVote, 2 granted
 //   3 appendRequest      prevTerm   prevOffset  end      base      commit  round   entriesTerm  1 a reference in place of the entries, 2 begins
 //                        prevLeader                                                entriesLeader
-//   4 appendResponse     hintTerm   offset      durable  rejected  –       round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 mayLead, 16 awaitsCommit, 32 isHung, 64 isFull, 128 isMissing
+//   4 appendResponse     hintTerm   offset      durable  rejected  clock   round   –            1 accepted, 2 isVoter, 4 hasHeardAll, 8 mayLead, 16 awaitsCommit, 32 isHung, 64 isFull, 128 isMissing
 //                        hintLeader
 //   5 timeoutNow         –          –           –        –         –       –       –            –
 //   6 readIndexRequest   –          –           –        –         –       id      –            –
@@ -108,9 +108,9 @@ const OPTIONAL = ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'd', 'number', 'termBef
 /** The fields that each kind uses besides its term, and the flags that it knows. */
 const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; readonly uses: readonly FieldName[] }>> = {
   voteRequest: { flags: 3, uses: ['termAtA', 'a'] },
-  voteResponse: { flags: 3, uses: [] },
+  voteResponse: { flags: 3, uses: ['d'] },
   appendRequest: { flags: IS_REFERENCE | BEGINS, uses: [...OPTIONAL] },
-  appendResponse: { flags: 255, uses: ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'number'] },
+  appendResponse: { flags: 255, uses: ['termAtA', 'leaderAtA', 'a', 'b', 'c', 'd', 'number'] },
   timeoutNow: { flags: 0, uses: [] },
   readIndexRequest: { flags: 0, uses: ['number'] },
   readIndexResponse: { flags: 1, uses: ['a', 'number'] },
@@ -210,7 +210,7 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     case 'voteRequest':
       return frameOf(kind, { term, flags: flagsOf(message.isPreVote, message.isTransfer), termAtA: message.lastTerm, a: message.end });
     case 'voteResponse':
-      return frameOf(kind, { term, flags: flagsOf(message.isPreVote, message.granted) });
+      return frameOf(kind, { term, flags: flagsOf(message.isPreVote, message.granted), d: message.clockMs ?? 0 });
     case 'appendRequest': {
       const bodyBytes = bodyBytesOf(message);
       const isReference = message.referenceBytes !== undefined;
@@ -226,7 +226,7 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       const { hintTerm: termAtA, hintLeader: leaderAtA, offset: a, durable: b, rejected: c, round: number } = message;
       const { accepted, isVoter, hasHeardAll, mayLead, awaitsCommit, isHung, isFull, isMissing } = message;
       const flags = flagsOf(accepted, isVoter, hasHeardAll, mayLead, awaitsCommit, isHung, isFull, isMissing);
-      return frameOf(kind, { term, flags, termAtA, leaderAtA, a, b, c, number });
+      return frameOf(kind, { term, flags, termAtA, leaderAtA, a, b, c, d: message.clockMs ?? 0, number });
     }
     case 'timeoutNow':
       return frameOf(kind, { term });
@@ -258,6 +258,10 @@ function malformed(reason: string): Malformed {
   return { kind: 'malformed', reason };
 }
 
+function clockOf(ms: number): { readonly clockMs?: number } {
+  return ms > 0 ? { clockMs: ms } : {};
+}
+
 function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Required<Fields>>): PeerMessage {
   const { term } = f;
   const first = (flags & 1) !== 0;
@@ -266,7 +270,7 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
     case 'voteRequest':
       return { kind, term, isPreVote: first, isTransfer: second, lastTerm: f.termAtA, end: f.a };
     case 'voteResponse':
-      return { kind, term, isPreVote: first, granted: second };
+      return { kind, term, isPreVote: first, granted: second, ...clockOf(f.d) };
     case 'appendRequest': {
       const { number: round, termAtA: prevTerm, a: prevOffset, termBeforeB: entriesTerm, b: end, c: base, d: commit } = f;
       const { leaderAtA: prevLeader, leaderBeforeB: entriesLeader } = f;
@@ -294,6 +298,7 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
         isHung: isSet(32),
         isFull: isSet(64),
         isMissing: isSet(128),
+        ...clockOf(f.d),
       };
     }
     case 'timeoutNow':

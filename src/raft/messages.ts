@@ -25,6 +25,8 @@ export interface VoteResponse {
   readonly term: number;
   readonly isPreVote: boolean;
   readonly granted: boolean;
+  /** What the voter's clock shows, Unix ms, as its shell adds it; undefined: it did not. No part of Raft. */
+  readonly clockMs?: number;
 }
 
 /** AppendEntries (3.5) by byte offsets: the bytes of [prevOffset, end) follow it. Without bytes it is a heartbeat. */
@@ -88,6 +90,8 @@ export interface AppendResponse {
   readonly isFull: boolean;
   /** Such a node has heard from all others since it started, so that it knows of every term that it may have voted in. */
   readonly hasHeardAll: boolean;
+  /** What the sender's clock shows, Unix ms, as its shell adds it; undefined: it did not. No part of Raft. */
+  readonly clockMs?: number;
 }
 
 /** The leader asks its successor to campaign at once (3.10). */

@@ -14,7 +14,7 @@ import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { RaftSettings } from '../raft/core.ts';
 import type { Effect, RaftRole } from '../raft/effects.ts';
-import type { AppendRequest, NodeId, PeerMessage } from '../raft/messages.ts';
+import type { AppendRequest, NodeId, PeerMessage, RaftMessage } from '../raft/messages.ts';
 import { Raft, type RaftState } from '../raft/raft.ts';
 import { CoreClock } from './clock.ts';
 import { DigestReport } from './digestReport.ts';
@@ -26,6 +26,7 @@ import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
 import { ReplicatedEntries } from './replicatedEntries.ts';
 import { keysIn, Staged } from './staged.ts';
+import { TimeGuard } from './timeGuard.ts';
 
 export interface ReplicaOptions {
   readonly settings: RaftSettings;
@@ -36,6 +37,8 @@ export interface ReplicaOptions {
   readonly sealed: readonly SegmentRange[];
   /** What the log keeps, where this node begins it. */
   readonly policy: Policy;
+  /** A node alone goes by its clock, whatever that does. */
+  readonly trustsClock: boolean;
   /** A node whose main thread does not answer for this long must not lead; see {@link MainThreadWatch}. */
   readonly hangMs: number;
   readonly ports: ReplicaPorts;
@@ -62,6 +65,7 @@ export class Replica {
   readonly #clock: CoreClock;
   readonly #mainThread: MainThreadWatch;
   readonly #policy: Policy;
+  readonly #timeGuard: TimeGuard;
   #gateIsOpen = false;
   /** The body of the message being handled. */
   #body: readonly Uint8Array[] = [];
@@ -74,7 +78,7 @@ export class Replica {
   #isDead = false;
   #isInTurn = false;
 
-  constructor({ settings, state, memory, tail, sealed, policy, hangMs, ports }: ReplicaOptions) {
+  constructor({ settings, state, memory, tail, sealed, policy, trustsClock, hangMs, ports }: ReplicaOptions) {
     this.raft = new Raft(settings, state);
     this.#memory = memory;
     this.#tail = tail;
@@ -82,6 +86,7 @@ export class Replica {
     this.#feeder = new Feeder(this.raft, memory, sealed, ports, (input) => this.#maybeTurn(input));
     this.#ports = ports;
     this.#policy = policy;
+    this.#timeGuard = new TimeGuard({ self: settings.id, nodes: settings.nodes, trustsClock, fold: tail.fold, ports });
     this.#rareLog = new RareLog(ports);
     this.#staged = new Staged(ports);
     this.#report = new DigestReport(ports);
@@ -132,6 +137,7 @@ export class Replica {
       if (message.term > this.raft.currentTerm && !isRehearsal && this.raft.believes(message)) this.#closeGate();
       this.#body = body;
       this.#memory.peers.set(from, { contactMs: this.#ports.wallMs() });
+      if ('clockMs' in message && message.clockMs !== undefined) this.#timeGuard.heard(from, message.clockMs);
       this.raft.step(from, message);
       if (message.kind !== 'appendResponse') return;
       this.#feeder.answered(from, message);
@@ -320,6 +326,7 @@ export class Replica {
         if (this.#isDead) return;
       }
     }
+    if (this.raft.leadership !== undefined) this.#timeGuard.look();
     this.#setGate();
     const feedAtMs = this.#feeder.run();
     this.#publish();
@@ -341,7 +348,7 @@ export class Replica {
         this.#hasRoleNews = true;
         break;
       case 'send':
-        this.#ports.send(effect.to, effect.message);
+        this.#ports.send(effect.to, this.#withClock(effect.message));
         break;
       case 'role':
         this.#roleChanged(effect.role, effect.currentTerm, effect.leader);
@@ -349,6 +356,7 @@ export class Replica {
       case 'beginTerm':
         this.#memory.setWord(WORD.TOLD_COMMIT, 0);
         this.#noopDue = effect.term;
+        this.#timeGuard.begin();
         this.#beginTerm();
         break;
       case 'pause':
@@ -395,6 +403,12 @@ export class Replica {
     }
   }
 
+  /** Answers say what this node's clock shows. */
+  #withClock(message: RaftMessage): RaftMessage {
+    if (message.kind !== 'appendResponse' && message.kind !== 'voteResponse') return message;
+    return { ...message, clockMs: Math.max(0, Math.floor(this.#ports.wallMs())) };
+  }
+
   #publishStanding(): void {
     this.#memory.peers.set(this.raft.settings.id, { isVoter: doesCount(this.raft.standing) });
   }
@@ -414,6 +428,7 @@ export class Replica {
     const memory = this.#memory;
     if (role !== 'leader') {
       this.#closeGate();
+      this.#timeGuard.end();
       this.#noopDue = 0;
       const endedTerm = memory.word(WORD.OPEN_TERM);
       if (endedTerm !== 0) {

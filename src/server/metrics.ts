@@ -5,6 +5,7 @@ import type { Registry } from 'prom-client';
 import { STATE, WORD } from '../memory/map.ts';
 import type { Engine } from '../node/engine.ts';
 import { residentBytes } from '../node/residentBytes.ts';
+import { timeOf } from '../node/status.ts';
 import type { AcceptorName } from './acceptor.ts';
 import { FetchedHistogram } from './fetchedHistogram.ts';
 import type { Incidents } from './incidents.ts';
@@ -86,6 +87,14 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
     },
   });
   gauge('fsync', '1 where writes are synced; 0 with --fsync off: nothing is durable.', () => Number(engine.config.fsync));
+  gauge(
+    'log_time_seconds',
+    "The log's time at its end here, Unix seconds; NaN where it has none.",
+    () => (timeOf(engine).timeMs ?? Number.NaN) / 1000,
+  );
+  gauge('log_time_held', "1 while this node leads and the log's time stands still, because clocks are too far apart.", () =>
+    Number(timeOf(engine).isTimeHeld),
+  );
   gauge('sealed_segments', 'Sealed segments on disk.', () => segments.sealedCount);
   new Gauge({
     name: 'loglog_acceptor_info',

@@ -70,6 +70,8 @@ export interface RaftSetup extends WorkerSetup {
   readonly electionTimeoutMs: number;
   /** Whether clients may put uploads on this node. */
   readonly takesUploads: boolean;
+  /** A node alone goes by its clock, whatever that does. */
+  readonly trustsClock: boolean;
   /** What a new log keeps. */
   readonly policy: ReplicaOptions['policy'];
   /** Undefined: only the main thread can write this node's log. */

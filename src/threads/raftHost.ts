@@ -107,7 +107,7 @@ export class RaftHost {
       () => this.replica.isMainHung,
       setup.directLog,
     );
-    const { identity, log, vote, sealed, policy } = setup;
+    const { identity, log, vote, sealed, policy, trustsClock } = setup;
     this.replica = new Replica({
       settings,
       state: {
@@ -120,6 +120,7 @@ export class RaftHost {
       tail: new Tail(memory, (slot) => ports.tell({ kind: 'openSegment', slot })),
       sealed,
       policy,
+      trustsClock,
       hangMs,
       ports: this.#replicaPorts(),
     });

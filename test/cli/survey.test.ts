@@ -76,7 +76,7 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
       process: String(id).padStart(16, '0'),
     },
     cluster: { nodes, causes: stand.causes ?? [] },
-    log: { start: 0, commit, durable, tail },
+    log: { start: 0, commit, durable, tail, timeMs: null, isTimeHeld: false },
     seals: { end: 0, different: [] },
     segments: { sealed: 0, bytes: tail },
     scrub: {

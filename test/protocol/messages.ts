@@ -38,6 +38,12 @@ function anyLeader(random: Random, term: number): string {
   return `${half()}${(1 + random.below(1000)).toString(16).padStart(8, '0')}`;
 }
 
+/** What a clock shows, or nothing. */
+function anyClock(random: Random): { clockMs?: number } {
+  const clockMs = offset(random);
+  return clockMs > 0 && random.oneIn(2) ? { clockMs } : {};
+}
+
 export function anyMessage(random: Random): PeerMessage {
   const term = random.pick(random.below(10), random.below(MAX_TERM + 1));
   const hintTerm = random.pick(0, random.below(MAX_TERM + 1));
@@ -53,7 +59,7 @@ export function anyMessage(random: Random): PeerMessage {
         end: offset(random),
       };
     case 1:
-      return { kind: 'voteResponse', term, isPreVote: flag(), granted: flag() };
+      return { kind: 'voteResponse', term, isPreVote: flag(), granted: flag(), ...anyClock(random) };
     case 2:
       return anyAppend(random);
     case 3:
@@ -74,6 +80,7 @@ export function anyMessage(random: Random): PeerMessage {
         isFull: flag(),
         isMissing: flag(),
         hasHeardAll: flag(),
+        ...anyClock(random),
       };
     case 4:
       return { kind: 'timeoutNow', term };

@@ -189,6 +189,38 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
      0000000001000000 8967452301000000 0000000000000000 0000000000000000
      0000000000000000 0000000000000000 0000000000000000 00000000 c047ad35`,
   ],
+  [
+    'a vote response with what the clock shows',
+    { kind: 'voteResponse', term: 3, isPreVote: true, granted: true, clockMs: 1_760_936_591_360 },
+    `00000000 02 03 0000 03000000 00000000
+     0000000000000000 0000000000000000 0000000000000000 000000009a010000
+     0000000000000000 0000000000000000 0000000000000000 00000000 de05865f`,
+  ],
+  [
+    'an append response with what the clock shows',
+    {
+      kind: 'appendResponse',
+      term: 9,
+      round: 6,
+      accepted: false,
+      offset: 100,
+      durable: 0,
+      hintTerm: 4,
+      hintLeader: '0f1e2d3c4b5a6978',
+      rejected: 0x101,
+      isVoter: false,
+      mayLead: false,
+      awaitsCommit: false,
+      isHung: false,
+      isFull: false,
+      isMissing: true,
+      hasHeardAll: true,
+      clockMs: 1_760_936_591_360,
+    },
+    `00000000 04 84 0000 09000000 04000000
+     6400000000000000 0000000000000000 0101000000000000 000000009a010000
+     0600000000000000 0f1e2d3c4b5a6978 0000000000000000 00000000 8b4853aa`,
+  ],
 ];
 
 /** Name, position and a byte to put there, of every field. */
@@ -292,7 +324,8 @@ describe('peer codec: a frame with a right check but wrong fields is refused', (
     ['a body behind a vote', vote, (view) => view.setUint32(0, 12, true), 'bodyBytes'],
     ['a second offset in a vote', vote, (view) => view.setUint8(24, 1), 'b is not zero'],
     ['a third offset in a vote', vote, (view) => view.setUint8(32, 1), 'c is not zero'],
-    ['a fourth offset in a response', response, (view) => view.setUint8(40, 1), 'd is not zero'],
+    ['a clock in a vote', vote, (view) => view.setUint8(40, 1), 'd is not zero'],
+    ['a clock above 2^53', response, (view) => view.setUint8(47, 1), 'a number above'],
     ['a number in a vote', vote, (view) => view.setUint8(48, 1), 'number is not zero'],
     ['a second entry term in a vote', vote, (view) => view.setUint8(72, 1), 'termBeforeB is not zero'],
     ['a leader in a vote', vote, (view) => view.setUint8(56, 1), 'leaderAtA is not zero'],

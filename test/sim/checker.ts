@@ -438,6 +438,8 @@ export class Checker {
     promise(timeMs !== undefined, 'log state', () => `${who} has a payload that nobody writes`);
     const before = shadow.times.at(-1)?.timeMs ?? 0;
     promise(timeMs >= before, 'log state', () => `${who} takes the time back from ${before} to ${timeMs}`);
+    const latestMs = Math.max(before, process.world.clocks.latestMs());
+    promise(timeMs <= latestMs, 'log state', () => `${who} takes the time on to ${timeMs}, and no majority’s clocks are past ${latestMs}`);
     shadow.times.push({ end: offset + entryBytesOf(kindSize), timeMs });
     if (state === undefined || base === undefined) return;
     const told = [state.before.term, state.dataEnd];

@@ -102,6 +102,7 @@ export class Process {
     const settings = world.settings(node, identity.instance, memory.map.shape.segmentBytes);
     const config = configOf(this.id, settings.nodes, memory.map, settings.electionTimeoutMs, world.uploads.stagingOf(this.id));
     const setup = raftSetup(disk, config, processOf(this.id), DIRECTORY, this.recovered, memory.shared);
+    if (node.list.length === 1) world.clocks.startedAlone(this.id);
     this.#raft = new RaftHost({
       setup: { ...setup, directLog: undefined },
       settings,

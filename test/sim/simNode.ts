@@ -18,8 +18,6 @@ import type { Thread } from './thread.ts';
 import { promise, Violation } from './violation.ts';
 import type { World } from './world.ts';
 
-const HOUR_MS = 3_600_000;
-const EPOCH_MS = 1_700_000_000_000;
 const FOR_EVER_MS = 1e9;
 
 export class SimNode {
@@ -55,9 +53,9 @@ export class SimNode {
     return (this.world.scheduler.nowMs - this.#bootMs) * this.#rate;
   }
 
-  /** What it takes for the time of the day: clocks of nodes are hours apart. */
+  /** What it takes for the time of the day. */
   wallMs(): number {
-    return EPOCH_MS + (this.id - 2) * HOUR_MS + Math.floor(this.world.scheduler.nowMs);
+    return this.world.clocks.of(this.id);
   }
 
   /** How long `localMs` of the node's clock take. */

@@ -9,6 +9,7 @@ import type { NodeId } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
 import { Checker } from './checker.ts';
 import { Client } from './client.ts';
+import { Clocks } from './clocks.ts';
 import { drawFounding, Operator } from './founding.ts';
 import { FullDisks } from './fullDisks.ts';
 import { Hangs } from './hangs.ts';
@@ -38,6 +39,7 @@ export class World {
   readonly seed: number;
   readonly random: Random;
   readonly profile: Profile;
+  readonly clocks: Clocks;
   readonly scheduler = new Scheduler();
   readonly trace: Trace;
   readonly network: Network;
@@ -69,6 +71,7 @@ export class World {
     this.seed = seed;
     this.random = new Random(seed);
     this.profile = drawProfile(this.random);
+    this.clocks = new Clocks(this.profile, () => this.scheduler.nowMs);
     this.trace = new Trace(keepLines);
     this.uploads = new UploadsOfWorld(seed);
     const { nodeCount, clientCount, network, slots, syncMs, growsLater } = this.profile;

@@ -81,6 +81,7 @@ async function startThread(
     shared: memory.shared,
     fsync: true,
     takesUploads: false,
+    trustsClock: false,
     policy: { bytes: 0, ageMs: 0 },
     node: identity.nodeId,
     process: processOf(identity.nodeId, 2),

@@ -83,6 +83,7 @@ export class TestReplica {
       tail: new Tail(memory, () => undefined),
       sealed: [],
       policy: NO_POLICY,
+      trustsClock: false,
       hangMs: 100 * ELECTION_MS,
       ports,
     });

@@ -5,10 +5,41 @@ import type { Mutant } from './mutant.ts';
 
 const TAIL = 'src/memory/tail.ts';
 const FOLD = 'src/memory/logFold.ts';
+const HOT_READER = 'src/memory/hotReader.ts';
+const GUARD = 'src/replication/timeGuard.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
 const RECOVERY = 'src/storage/recovery.ts';
 
 export const LOG_STATE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'time of the head',
+    what: 'a node tells who begins within a segment what time it was where that segment begins',
+    patches: [{ file: HOT_READER, find: 'headMs > 0 &&', replace: 'headMs > 0 ||' }],
+    foundBy: ['log state'],
+    withinSeeds: 40,
+  },
+  {
+    name: 'time by any clock',
+    what: 'nothing guards the log’s time against a clock that is wrong by years',
+    patches: [{ file: FOLD, find: 'toMs === 0 ||', replace: 'toMs >= 0 ||' }],
+    foundBy: ['log state'],
+    withinSeeds: 40,
+  },
+  {
+    name: 'time by the own clock alone',
+    what: 'a leader compares its clock with what it was when the node started, and not with those of the others',
+    patches: [{ file: GUARD, find: 'if (nodes.length === 1)', replace: 'if (nodes.length > 0)' }],
+    foundBy: ['log state'],
+    withinSeeds: 120,
+  },
+  {
+    name: 'leap of a node alone',
+    what: 'a node alone goes by its clock wherever that leaps while it runs',
+    patches: [{ file: GUARD, find: 'trustsClock ?', replace: '!trustsClock ?' }],
+    foundBy: ['log state'],
+    withinSeeds: 400,
+    foundAt: 146,
+  },
   {
     name: 'time by the clock alone',
     what: 'a leader whose clock is behind takes the time of the log back',
