@@ -15,7 +15,7 @@ import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { DISK_LOOK_MS, MIRROR_ASK_MS, MIRROR_RETRY_MAX_MS, MIRROR_RETRY_MS, MIRROR_SEARCH_MS } from '../core/limits.ts';
 import { withoutSecrets } from '../core/secrets.ts';
-import { DISK_CRITICAL, STATE } from '../memory/map.ts';
+import { DISK_CRITICAL, STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { MirrorParts, MirrorStatus } from '../node/mirrorPort.ts';
 import type { RaftEvents, RaftPort } from '../node/raftPort.ts';
@@ -171,6 +171,10 @@ export class MirrorFeed implements RaftPort {
     if (FATAL.includes(error.code)) throw error;
     this.#node = undefined;
     this.#progress.away(error.message);
+    // Another client begins at another node.
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.close({ timeoutMs: 0 });
     const waitMs = Math.min(MIRROR_RETRY_MAX_MS, MIRROR_RETRY_MS * 2 ** this.#failures);
     this.#failures += 1;
     await this.#pause(waitMs);
@@ -194,14 +198,13 @@ export class MirrorFeed implements RaftPort {
     let received = this.#anew ?? this.#log.end;
     const batches = client.copy({
       from: received,
-      atLeast: this.#log.end,
       catchUp: this.#urls.map((url) => new SegmentSource(url)),
       signal: this.#ended.signal,
       admit: (node) => this.#admit(node),
     });
     for await (const batch of batches) {
       if (this.#anew !== undefined) await this.#beginAnew(this.#anew, batch);
-      this.#progress.told(Math.max(batch.commit, this.#node?.commit ?? 0));
+      this.#told(Math.max(batch.commit, this.#node?.commit ?? 0));
       received = batch.nextOffset;
       await this.#store(joiner.push(batch.bytes));
       const held = received - this.#log.end;
@@ -233,6 +236,7 @@ export class MirrorFeed implements RaftPort {
     if (this.#anew === undefined) await this.#compareLast(node);
     this.#node = node;
     this.#progress.connected(node.url, end.end);
+    this.#told(end.end);
   }
 
   /** Throws unless the last entry is the same there, as far as it is kept. */
@@ -277,6 +281,12 @@ export class MirrorFeed implements RaftPort {
     await this.#events.beginAt(base);
     this.#log.emptied(base, state.before);
     this.#anew = undefined;
+  }
+
+  /** The source has so much committed. While that is far away, no files are made ahead. */
+  #told(commit: number): void {
+    this.#memory.setWord(WORD.TOLD_COMMIT, commit);
+    this.#progress.told(commit);
   }
 
   /** Stores whole batches, all of them, as there is room. */

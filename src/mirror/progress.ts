@@ -44,7 +44,6 @@ export class MirrorProgress {
       this.#ports.log('info', `follows the source at ${withoutSecrets(url)}, whose log is committed up to offset ${commit}`);
     this.#awaySinceMs = undefined;
     this.#why = undefined;
-    this.told(commit);
   }
 
   /** It does not follow any more, or still not, for this reason. */

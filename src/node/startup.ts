@@ -35,7 +35,8 @@ export function openDirectory(directory: string, config: EngineConfig, log: Engi
   const identity = readIdentity(disk, directory);
   if (identity === undefined) return { identity, segmentBytes: config.segmentBytes };
   checkMirror(directory, identity, mirror?.clusterId);
-  checkMembership(directory, identity, config);
+  // A mirror is no member of its cluster.
+  if (mirror === undefined) checkMembership(directory, identity, config);
   const segmentBytes = fittingSegmentBytes(disk, directory, config);
   if (segmentBytes !== config.segmentBytes) {
     log.warn(

@@ -70,12 +70,12 @@ export async function startNode(data = directory(), options: Options = {}, lines
 }
 
 /** Three nodes; `start` starts the one with that id again, in the same directory. */
-export async function startCluster(): Promise<{ readonly nodes: LogServer[]; start(id: number): Promise<LogServer> }> {
+export async function startCluster(options: Options = {}): Promise<{ readonly nodes: LogServer[]; start(id: number): Promise<LogServer> }> {
   const { ports, release } = await claimPorts(6);
   onTestFinished(release);
   const peers = formatPeers(peersOn(ports));
   const directories = [1, 2, 3].map(() => directory());
-  const start = (node: number): Promise<LogServer> => startNode(directories[node - 1], { node, peers, port: undefined });
+  const start = (node: number): Promise<LogServer> => startNode(directories[node - 1], { ...options, node, peers, port: undefined });
   return { nodes: await Promise.all([1, 2, 3].map(start)), start };
 }
 

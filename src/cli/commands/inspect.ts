@@ -121,8 +121,8 @@ function membershipOf(identity: object): Membership {
 /** What of a directory is for others to see: the seed of the durable marks is a secret. */
 export function publicFacts({ identity, ...facts }: DirectoryFacts): object {
   if (identity === undefined) return { ...facts, identity };
-  const { clusterId, nodeId, start } = identity;
-  return { ...facts, identity: { clusterId, nodeId, start, ...membershipOf(identity) } };
+  const { clusterId, nodeId, start, mirror } = identity;
+  return { ...facts, identity: { clusterId, nodeId, start, ...(mirror === undefined ? {} : { mirror }), ...membershipOf(identity) } };
 }
 
 /** What a directory says of itself, one name and value a line. */
@@ -131,6 +131,14 @@ export function directoryPairs({ directory, identity, vote, start, end, commit, 
   const pairsOf: [string, string][] = [
     ['directory', directory],
     ['cluster', identity?.clusterId ?? 'unreadable'],
+    ...(identity?.mirror === undefined
+      ? []
+      : [
+          [
+            'mirror',
+            `of generation ${identity.mirror.generation}${identity.mirror.promotion === undefined ? '' : '; its promotion did not come to its end'}`,
+          ] as [string, string],
+        ]),
     ['node', identity === undefined ? 'unreadable' : `${identity.nodeId}${isFounder === true ? ', founder of the cluster' : ''}`],
   ];
   if (Array.isArray(nodes)) pairsOf.push(['nodes', nodes.join(', ')]);

@@ -28,7 +28,11 @@ function describe({ bases, freedBytes, newStart, start }: TrimPlan, dryRun: bool
 
 /** What one node of a cluster lacks without the others' knowing, they cannot get back from it. */
 function refuseCluster(disk: NodeDisk, data: string): void {
-  const nodes = readIdentity(disk, data)?.nodes ?? [];
+  const identity = readIdentity(disk, data);
+  if (identity?.mirror !== undefined) {
+    throw new LogError('USAGE', `${data} is a mirror, which follows the trims of its source; nothing was removed`);
+  }
+  const nodes = identity?.nodes ?? [];
   if (nodes.length < 2) return;
   throw new LogError(
     'USAGE',

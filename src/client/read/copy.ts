@@ -13,8 +13,6 @@ import type { Batch } from './entries.ts';
 export interface CopyOptions {
   /** An entry's boundary. OFFSET_TRIMMED says, in `details.start`, where what is kept begins. */
   readonly from: number;
-  /** A node that has less committed is behind. */
-  readonly atLeast: number;
   /** Hosts of sealed segments. */
   readonly catchUp: readonly SegmentSource[];
   readonly signal: AbortSignal;
@@ -30,6 +28,8 @@ export function copyLog(readNodes: ReadNodes, workspace: Workspace, options: Cop
     limit: Number.POSITIVE_INFINITY,
     creditBytes: DEFAULT_CREDIT_BYTES,
     skipsTrimmed: false,
+    // Each node is asked how far the log is: one that ends earlier is told from one that is behind.
+    atLeast: 0,
     ...options,
   });
 }
