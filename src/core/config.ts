@@ -184,7 +184,7 @@ export const OPTIONS = {
     default: 8 * MIB,
     min: 64 * 1024,
     max: 1024 * MIB,
-    sentence: 'a second, at most, that the node reads of its disk for that, and from other nodes to heal what is damaged',
+    sentence: 'a second, at most, that the node reads of its disk for that',
   },
   retentionBytes: {
     kind: 'number',

@@ -275,6 +275,16 @@ export const SCRUB_LOOK_MS = 60_000;
 export const SCRUB_RETRY_MS = 60_000;
 export const SCRUB_SAVE_MS = 30_000;
 
+/** Bytes a second at which a damaged segment is looked at and healed, and at which a node answers others that heal theirs. */
+export const HEAL_BYTES_PER_SECOND = 64 * 1024 * 1024;
+
+/** So long a node waits for another one's answer with a piece of a segment; so long after a segment could not be healed it is tried again. */
+export const HEAL_ANSWER_MS = 5_000;
+export const HEAL_RETRY_MS = 15_000;
+
+/** A read that meets damage waits so long for the segment to be healed, at most. */
+export const HEAL_WAIT_MS = 15_000;
+
 /** Downloads of sealed segments over HTTP at once; more get 503, unless one is cut for them that has taken nothing for so long. */
 export const MAX_SEGMENT_DOWNLOADS = 256;
 export const SEGMENT_DOWNLOAD_STALLED_MS = 1_000;

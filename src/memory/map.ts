@@ -192,13 +192,15 @@ export interface MemoryMap {
   coldAt(buffer: number): number;
   /** Address of a buffer to feed other nodes from, 0 to FEED_READERS - 1. */
   feedAt(buffer: number): number;
-  /** The last cold buffer, which sealed segments are examined in: all of it is whole pages. */
+  /** Cold buffers by number: what other nodes fetch to heal with; where sealed segments are examined, all of it whole pages; what was fetched. */
+  readonly fetchBuffer: number;
   readonly workBuffer: number;
+  readonly healBuffer: number;
   readonly coldBytes: number;
   readonly totalBytes: number;
 }
 
-const COLD_BUFFERS = COLD_READERS + FEED_READERS + 1;
+const COLD_BUFFERS = COLD_READERS + FEED_READERS + 3;
 
 function align(address: number, to: number): number {
   return Math.ceil(address / to) * to;
@@ -232,7 +234,9 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
     coldResultAt: (buffer) => coldResultsAt + buffer * resultBytes,
     coldAt: (buffer) => coldAt + buffer * coldBytes,
     feedAt: (buffer) => coldAt + (COLD_READERS + buffer) * coldBytes,
-    workBuffer: COLD_BUFFERS - 1,
+    fetchBuffer: COLD_BUFFERS - 3,
+    workBuffer: COLD_BUFFERS - 2,
+    healBuffer: COLD_BUFFERS - 1,
     coldBytes,
     totalBytes: coldAt + COLD_BUFFERS * coldBytes,
   };

@@ -18,7 +18,7 @@ import { withoutSecrets } from '../core/secrets.ts';
 import { DISK_CRITICAL, STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { MirrorParts, MirrorStatus } from '../node/mirrorPort.ts';
-import type { RaftEvents, RaftPort } from '../node/raftPort.ts';
+import type { FetchAnswer, RaftEvents, RaftPort } from '../node/raftPort.ts';
 import { headState, MirrorLog, notTheLog } from './mirrorLog.ts';
 import { MirrorProgress } from './progress.ts';
 
@@ -68,6 +68,11 @@ export class MirrorFeed implements RaftPort {
     this.#done = this.#run().catch((thrown: unknown) =>
       events.failed(thrown instanceof LogError ? thrown : new LogError('IO', String(thrown))),
     );
+  }
+
+  /** A mirror has no other nodes to heal from: what it reads next of its source is not what it has. */
+  fetch(): Promise<FetchAnswer> {
+    return Promise.resolve({ outcome: 'unreachable' });
   }
 
   get status(): MirrorStatus {

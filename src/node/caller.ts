@@ -77,6 +77,8 @@ export interface Reading {
   isTimeDue?: boolean;
   /** That time; 0: it cannot be known; undefined: it is not known yet, or not due. */
   timeMs?: number | undefined;
+  /** Where it last waited for a damaged segment to be healed. */
+  healedAt?: number;
   state: 'ready' | 'timing' | 'waiting' | 'starved' | 'cold' | 'done';
 }
 

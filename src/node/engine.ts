@@ -25,6 +25,7 @@ import type { Door, Greeted } from './door.ts';
 import { Ends } from './ends.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { EnginePorts } from './enginePorts.ts';
+import { Heals } from './heals.ts';
 import type { Loop } from './loop.ts';
 import { OwnEntries } from './ownEntries.ts';
 import { Pulse } from './pulse.ts';
@@ -60,6 +61,7 @@ export class Engine {
   readonly seals: Seals;
   readonly times: Times;
   readonly damages: Damages;
+  readonly heals: Heals;
   readonly scrub: Scrub;
   readonly disk: DiskRoom;
   readonly appends: Appends;
@@ -148,7 +150,10 @@ export class Engine {
       bytesPerSecond: config.sealBytesPerSecond,
       isBusy: () => this.appends.heldBytes > 0 || memory.tail - memory.durable > SEAL_BUSY_BYTES,
       raft: () => this.#raft,
-      damaged: ({ base, end }, damage) => this.damages.found(base, end, damage),
+      damaged: ({ base, end }, damage) => {
+        this.damages.found(base, end, damage);
+        void this.heals.at(base);
+      },
     });
     this.#tail.fold.onSeal = (seal, by) => this.seals.met(seal, by);
     const beat = (): void => {
@@ -201,7 +206,23 @@ export class Engine {
       timeBefore: (caller, offset, isOver) => this.times.before(caller, offset, isOver),
       awaitCommit,
       beforeTurn: () => this.appends.endTurn(),
+      heal: (offset) => this.heals.within(offset),
       reportDamage: (error) => log.error(error.message),
+      broke: failure.broke,
+    });
+    this.heals = new Heals({
+      memory,
+      loop,
+      tasks,
+      segments: this.segments,
+      damages: this.damages,
+      others: this.cluster.others,
+      raft: () => this.#raft,
+      hasRoom: () => this.disk.mayAllocate(),
+      isBusy: () => false,
+      sealOf: (segment) => this.seals.digestOf(segment),
+      healed: (base) => this.seals.healed(base),
+      log,
       broke: failure.broke,
     });
     this.scrub = new Scrub({
@@ -215,8 +236,8 @@ export class Engine {
       random: ports.random ?? Math.random,
       lookMs: ports.scrubLookMs,
       isBusy: () => this.appends.heldBytes > 0,
-      damaged: () => undefined,
-      toured: () => undefined,
+      damaged: ({ base }) => void this.heals.at(base),
+      toured: () => this.heals.toured(),
       log,
       broke: failure.broke,
     });
@@ -285,6 +306,7 @@ export class Engine {
         this.seals.committed();
       },
       digest: (other, seal) => this.seals.reported(other, seal),
+      damaged: (offset) => void this.heals.at(offset),
       failed: failure.fail,
       causes: (causes, whyNoLeader) => this.#causesChanged(causes, whyNoLeader),
       advertised: (other, url) => this.#advertised(other, url),
@@ -442,6 +464,7 @@ export class Engine {
     this.scrub.stop();
     this.retention.stop();
     this.seals.stop();
+    this.heals.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();
   }

@@ -4,7 +4,7 @@ import { unreachable } from '../core/assert.ts';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { FromRaft, RaftChannel, ToRaft } from '../threads/messages.ts';
-import type { RaftEvents, RaftPort } from './raftPort.ts';
+import type { FetchAnswer, RaftEvents, RaftPort } from './raftPort.ts';
 
 type ReadIndexWaiter = (index: number | undefined) => void;
 
@@ -17,6 +17,8 @@ export class RaftLink implements RaftPort {
   #onStopped: () => void = () => undefined;
   #isStopping = false;
   #nextReadId = 1;
+  #nextFetchId = 1;
+  #onFetched: ((answer: FetchAnswer) => void) | undefined;
   /** One question is on its way at a time; who asks meanwhile waits for the next one, because an answer counts from its question on. */
   #asking: ReadIndexWaiter[] = [];
   #waiting: ReadIndexWaiter[] = [];
@@ -83,6 +85,15 @@ export class RaftLink implements RaftPort {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
       this.#askNext();
+    });
+  }
+
+  fetch(node: number, from: number, end: number): Promise<FetchAnswer> {
+    const id = this.#nextFetchId;
+    this.#nextFetchId += 1;
+    return new Promise((resolve) => {
+      this.#onFetched = resolve;
+      this.#post({ kind: 'fetch', question: { id, to: node, from, end } });
     });
   }
 
@@ -166,6 +177,12 @@ export class RaftLink implements RaftPort {
         break;
       case 'announced':
         this.#events.announced();
+        break;
+      case 'fetched':
+        if (message.id === this.#nextFetchId - 1) this.#onFetched?.(message.answer);
+        break;
+      case 'damaged':
+        this.#events.damaged(message.offset, fromPlainError(message.error));
         break;
       case 'failed':
         this.#events.failed(fromPlainError(message.error));

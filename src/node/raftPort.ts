@@ -3,6 +3,9 @@
 import type { Cause } from '../core/causes.ts';
 import type { LogError } from '../core/errors.ts';
 import type { Seal } from '../format/controlEntries.ts';
+import type { FetchAnswer } from '../threads/messages.ts';
+
+export type { FetchAnswer };
 
 export interface RaftEvents {
   /** The log's end rolled to `slot`: its writer is to be started. */
@@ -19,6 +22,8 @@ export interface RaftEvents {
   seal(seal: Seal, by: number): void;
   /** What another node has found a sealed segment to be, as it says. */
   digest(node: number, seal: Seal): void;
+  /** The sealed segment that holds log offset `offset` could not be read for another node. */
+  damaged(offset: number, error: LogError): void;
   failed(error: LogError): void;
   /** What is known to be wrong between the nodes, and why there is no leader, should none be known. */
   causes(causes: readonly Cause[], whyNoLeader: string): void;
@@ -46,6 +51,11 @@ export interface RaftPort {
   staged(rows: readonly number[]): void;
   /** What this node has found a sealed segment to be: whoever leads hears it, again where that may be lost. */
   digest(seal: Seal): void;
+  /**
+   * Asks another node for committed entries from `from` on, at most up to `end`. They stand in the heal buffer until the next call, which also ends the wait for
+   * the answer to the one before: that promise may never settle.
+   */
+  fetch(node: number, from: number, end: number): Promise<FetchAnswer>;
   /** A commit offset that counts everything that was acknowledged, by anyone, before this call; undefined when no leader could be asked. */
   readIndex(): Promise<number | undefined>;
   /** Hands leadership to another node, if this one has it. Resolves to whether another one took over, or this one did not lead. */

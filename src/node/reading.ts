@@ -16,6 +16,7 @@ import type { HotReader } from '../memory/hotReader.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
+import { isDamage } from '../storage/examiner.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
 import { notBoundary } from '../storage/segmentReader.ts';
 import type { Caller, Reading } from './caller.ts';
@@ -43,6 +44,8 @@ export interface ReadingPorts {
   awaitCommit(): void;
   /** What goes before readers in each turn of the event loop. */
   beforeTurn(): void;
+  /** Has the sealed segment healed that holds log offset `offset`, if it can be. Resolves before long to whether it is to be read again. */
+  heal(offset: number): Promise<boolean>;
   reportDamage(error: LogError): void;
   /** What was thrown where nothing was to be. */
   broke(thrown: unknown): void;
@@ -84,7 +87,7 @@ export class Readings {
     this.#cold = new ColdReads(ports.memory, ports.segments, ports.tasks, {
       read: (reading, entries) => this.#sendCold(reading, entries),
       again: (reading) => this.#tryAgain(reading),
-      failed: (reading, error) => this.#refuse(reading, error),
+      failed: (reading, error) => this.#failed(reading, error),
       broke: (thrown) => ports.broke(thrown),
     });
   }
@@ -95,10 +98,20 @@ export class Readings {
     this.#lastReported = error.message;
   }
 
+  /** What `read` resolves to; where it meets damage at `offset`, it is tried again once that is healed. */
+  async #healing<T>(offset: number, isOver: () => boolean, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (thrown) {
+      if (!isDamage(thrown) || isOver() || !(await this.#ports.heal(offset)) || isOver()) throw thrown;
+      return read();
+    }
+  }
+
   /** As {@link ColdReads.readCopy}, for whoever is no caller. What cannot be read is reported, unless `isOver`: nobody wants it any more. */
   async readCopy(range: ColdRange, wanted: Wanted, isOver: () => boolean): Promise<EntriesCopy> {
     try {
-      return await this.#cold.readCopy(range, wanted);
+      return await this.#healing(range.from, isOver, () => this.#cold.readCopy(range, wanted));
     } catch (thrown) {
       const start = this.#memory.word(WORD.START);
       if (range.base < this.#memory.word(WORD.BASE)) throw new LogError('OFFSET_TRIMMED', trimmedSentence(range.from, start), { start });
@@ -121,7 +134,9 @@ export class Readings {
     const segment = this.#ports.segments.find(offset - 1);
     try {
       if (segment === undefined) throw new LogError('DAMAGE', `no segment holds log offset ${offset - 1}`);
-      return await this.#cold.withBuffer((buffer) => this.#ports.tasks.findBatch({ base: segment.base, offset, buffer }));
+      const find = (): Promise<TrimEntry> =>
+        this.#cold.withBuffer((buffer) => this.#ports.tasks.findBatch({ base: segment.base, offset, buffer }));
+      return await this.#healing(offset - 1, () => false, find);
     } catch (thrown) {
       // Trimmed meanwhile: its file may be gone.
       if (offset <= this.#memory.word(WORD.START)) return undefined;
@@ -420,6 +435,25 @@ export class Readings {
     else this.#makeReady(reading);
   }
 
+  /** What is damaged on this disk is healed first, once for one place: the reading waits meanwhile. */
+  #failed(reading: Reading, error: LogError): void {
+    const { caller, next } = reading;
+    if (!isDamage(error) || reading.healedAt === next) {
+      this.#refuse(reading, error);
+      return;
+    }
+    reading.healedAt = next;
+    const goOn = (isRight: boolean): void => {
+      if (reading.state !== 'cold' || caller.isClosed) return;
+      if (isRight) this.#makeReady(reading);
+      else this.#refuse(reading, error);
+    };
+    this.#ports
+      .heal(next)
+      .then(goOn)
+      .catch((thrown: unknown) => this.#ports.broke(thrown));
+  }
+
   #refuse(reading: Reading, error: LogError): void {
     const { caller, requestId, next } = reading;
     // Its file may be gone.
@@ -434,7 +468,7 @@ export class Readings {
     }
     // Many clients may ask for the same entry: its damage is logged once.
     this.#report(error);
-    if (error.code !== 'DAMAGE' && error.details.errno !== 'EIO') {
+    if (!isDamage(error)) {
       caller.sendError(requestId, 'OVERLOADED', next, 'this node cannot read its disk now; its log says why: try again later');
       return;
     }

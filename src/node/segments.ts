@@ -52,6 +52,8 @@ export class Segments {
   #isTruncating = false;
   /** A task that removes files; a truncation does not run beside it. */
   #removing: Promise<void> | undefined;
+  /** A task that replaces a file; as {@link #removing}. */
+  #replacing: Promise<void> | undefined;
   #hasFailed = false;
   #allocating = false;
   /** No room for spares, or nothing to make them with; tried again with the next segment. */
@@ -189,6 +191,17 @@ export class Segments {
     return removal;
   }
 
+  /** Runs `task`, which puts a segment's file in another one's place. Undefined: not now, because the log is being cut. A failure ends the engine, and rejects the promise, too. */
+  replace<T>(task: () => Promise<T>): Promise<T> | undefined {
+    if (this.#isTruncating || this.#stopping) return undefined;
+    assert(this.#replacing === undefined, 'one file at a time');
+    const replacement = task();
+    this.#replacing = this.#track(replacement.then(() => undefined)).finally(() => {
+      this.#replacing = undefined;
+    });
+    return replacement;
+  }
+
   /** Drops the whole log, which ends before `base`, and lets it begin there, empty; as {@link truncate}. */
   beginAt(base: number): Promise<void> {
     assert(!this.#isTruncating, 'one truncation at a time');
@@ -212,6 +225,7 @@ export class Segments {
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE]) this.#memory.raise(signal);
     while (this.#writers.size > 0) await Promise.all(this.#writers);
     await this.#removing;
+    await this.#replacing;
     if (this.#hasFailed) throw new LogError('IO', 'a task of the log failed: nothing may be cut any more');
   }
 

@@ -1,5 +1,6 @@
 // The bytes of what nodes say to each other, encoder and decoder side by side; docs/PEERS.md gives every byte. Every message is one
-// frame of 80 bytes; after an AppendRequest's frame follow the log's bytes [prevOffset, end), its body, or a reference to them.
+// frame of 80 bytes; after an AppendRequest's frame follow the log's bytes [prevOffset, end), its body, or a reference to them; after a
+// fetched's those of [from, end). What may go together is in peerChecks.ts.
 //
 //    0 u32 body bytes │ 4 u8 kind │ 5 u8 flags │ 6 u16 zero │  8 u32 term │ 12 u32 termAtA
 //   16 u64 a │ 24 u64 b │ 32 u64 c │ 40 u64 d │ 48 u64 number │ 56 8 bytes leaderAtA │ 64 8 bytes leaderBeforeB
@@ -20,38 +21,36 @@
 //   9 announce           –          –           –        –         –       –       –            –
 //  10 forget             –          –           –        –         –       –       –            –
 //  11 segmentDigest      –          base        end      –         –       –       –            –
+//  12 fetch              –          from        end      –         –       id      –            –
+//  13 fetched            –          from        end      –         –       id      –            1 isDamaged
 //
 //   a reference:  0 16 bytes id │ 16 32 bytes digest │ 48 u8 kind of digest │ 49 zeros │ 52 u32 head bytes │ 56 zeros │ 64 the head
 //   the body of an announce or a forget: ids of 16 bytes each; of a segmentDigest: 32 bytes
 
-import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert, unreachable } from '../core/assert.ts';
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
-import { MAX_APPEND_BYTES, MAX_ENTRY_BYTES, MAX_LOG_OFFSET, MAX_TERM, MAX_UPLOAD_BYTES } from '../core/limits.ts';
+import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { UPLOAD_ID_BYTES } from './client.ts';
 import { crc32 } from './crc32.ts';
+import {
+  BEGINS,
+  DIGEST_BYTES,
+  type Fields,
+  IS_REFERENCE,
+  isReferable,
+  MAX_PEER_BODY_BYTES,
+  REFERENCE_BYTES,
+  wrongIn,
+} from './peerChecks.ts';
 
 /** Bytes of every frame; a body comes on top. */
 export const PEER_FRAME_BYTES = 80;
 
-/** Largest body of a frame: a batch, or a single entry that is larger. */
-export const MAX_PEER_BODY_BYTES = Math.max(MAX_APPEND_BYTES, MAX_ENTRY_BYTES);
-
-/** Most ids in one announce, or one forget. */
-export const MAX_ANNOUNCE_IDS = 256;
-
-/** Bytes of a reference without its head; and most of the head, the log's own entry before those of the upload, in the same batch. */
-export const REFERENCE_BYTES = 64;
-const MAX_REFERENCE_HEAD_BYTES = 1024;
-const DIGEST_BYTES = 32;
 /** The kind of digest: SHA-256 of the stamped bytes. */
 const SHA_256 = 1;
-
-const IS_REFERENCE = 1;
-const BEGINS = 2;
 
 const AT = {
   bodyBytes: 0,
@@ -83,23 +82,9 @@ const KIND = {
   announce: 9,
   forget: 10,
   segmentDigest: 11,
+  fetch: 12,
+  fetched: 13,
 } as const satisfies Record<PeerMessage['kind'], number>;
-
-/** A frame's fields without its kind; what a kind does not use is zero. */
-interface Fields {
-  flags?: number;
-  term: number;
-  termAtA?: number;
-  a?: number;
-  b?: number;
-  c?: number;
-  d?: number;
-  number?: number;
-  termBeforeB?: number;
-  leaderAtA?: string;
-  leaderBeforeB?: string;
-  bodyBytes?: number;
-}
 
 type FieldName = keyof Fields;
 
@@ -118,6 +103,8 @@ const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; rea
   announce: { flags: 0, uses: ['bodyBytes'] },
   forget: { flags: 0, uses: ['bodyBytes'] },
   segmentDigest: { flags: 0, uses: ['a', 'b', 'bodyBytes'] },
+  fetch: { flags: 0, uses: ['a', 'b', 'number'] },
+  fetched: { flags: 1, uses: ['a', 'b', 'number', 'bodyBytes'] },
 };
 
 interface Shape {
@@ -171,6 +158,7 @@ function flagsOf(...bits: readonly boolean[]): number {
 export function bodyBytesOf(message: PeerMessage): number {
   if (message.kind === 'announce' || message.kind === 'forget') return message.count * UPLOAD_ID_BYTES;
   if (message.kind === 'segmentDigest') return DIGEST_BYTES;
+  if (message.kind === 'fetched') return message.end - message.from;
   return message.kind === 'appendRequest' ? (message.referenceBytes ?? message.end - message.prevOffset) : 0;
 }
 
@@ -196,11 +184,6 @@ export function decodeReference(bytes: Uint8Array): Reference | undefined {
   const headBytes = viewOf(bytes).getUint32(52, true);
   if (bytes[48] !== SHA_256 || headBytes !== bytes.length - REFERENCE_BYTES) return undefined;
   return { id: bytes.subarray(0, UPLOAD_ID_BYTES), digest: bytes.subarray(UPLOAD_ID_BYTES, UPLOAD_ID_BYTES + DIGEST_BYTES), headBytes };
-}
-
-/** Whether an upload can have so many bytes. */
-function isReferable(bytes: number): boolean {
-  return bytes >= ENTRY_OVERHEAD_BYTES && bytes <= MAX_UPLOAD_BYTES;
 }
 
 /** The frame of `message`. Its body, if it has one, is for the caller to send after it. */
@@ -241,6 +224,13 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       return frameOf(kind, { term, bodyBytes: bodyBytesOf(message) });
     case 'segmentDigest':
       return frameOf(kind, { term, a: message.base, b: message.end, bodyBytes: DIGEST_BYTES });
+    case 'fetch':
+      return frameOf(kind, { term, a: message.from, b: message.end, number: message.id });
+    case 'fetched': {
+      const bodyBytes = bodyBytesOf(message);
+      assert(bodyBytes <= MAX_PEER_BODY_BYTES, 'an answer to a fetch fits a frame');
+      return frameOf(kind, { term, flags: flagsOf(message.isDamaged), a: message.from, b: message.end, number: message.id, bodyBytes });
+    }
     default:
       return unreachable(kind);
   }
@@ -314,69 +304,12 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
       return { kind, term, count: f.bodyBytes / UPLOAD_ID_BYTES };
     case 'segmentDigest':
       return { kind, term, base: f.a, end: f.b };
+    case 'fetch':
+      return { kind, term, id: f.number, from: f.a, end: f.b };
+    case 'fetched':
+      return { kind, term, id: f.number, from: f.a, end: f.b, isDamaged: first };
     default:
       return unreachable(kind);
-  }
-}
-
-/** What is wrong with the terms and leaders that a frame names; undefined when they go together. */
-function badLeader(f: Readonly<Required<Fields>>): string | undefined {
-  for (const [term, leader] of [
-    [f.termAtA, f.leaderAtA],
-    [f.termBeforeB, f.leaderBeforeB],
-  ] as const) {
-    if (term === 0 && leader !== NO_INSTANCE) return 'a leader without its term';
-    if (term !== 0 && leader === NO_INSTANCE) return 'a term without its leader';
-  }
-  return f.termAtA === f.termBeforeB && f.leaderAtA !== f.leaderBeforeB ? 'two leaders of one term in one log' : undefined;
-}
-
-/** What is wrong with the range that an AppendRequest names; undefined when it and its body agree. */
-function badRange(f: Readonly<Required<Fields>>): string | undefined {
-  if ((f.a === 0) !== (f.termAtA === 0)) return 'an offset with no term before it, or a term before offset 0';
-  if (f.b < f.a) return 'an AppendRequest that ends before it begins';
-  if ((f.flags & BEGINS) !== 0 && (f.bodyBytes > 0 || f.a === 0)) return 'a log that begins at 0, or with entries';
-  if ((f.flags & IS_REFERENCE) !== 0) return badReference(f) ?? badEntries(f);
-  if (f.bodyBytes > MAX_PEER_BODY_BYTES) return `a body of ${f.bodyBytes} bytes, more than ${MAX_PEER_BODY_BYTES}`;
-  if (f.b - f.a !== f.bodyBytes) return `a body of ${f.bodyBytes} bytes for a range of ${f.b - f.a}`;
-  if (f.bodyBytes === 0) return f.termBeforeB === 0 && f.c === 0 ? undefined : 'a heartbeat that names entries';
-  if (f.bodyBytes < ENTRY_OVERHEAD_BYTES) return `a body of ${f.bodyBytes} bytes, less than an entry`;
-  return badEntries(f);
-}
-
-/** What is wrong with a reference's sizes. */
-function badReference(f: Readonly<Required<Fields>>): string | undefined {
-  const headBytes = f.bodyBytes - REFERENCE_BYTES;
-  if (headBytes < 0 || headBytes > MAX_REFERENCE_HEAD_BYTES) return `a reference of ${f.bodyBytes} bytes`;
-  const uploadBytes = f.b - f.a - headBytes;
-  return isReferable(uploadBytes) ? undefined : `a reference to ${uploadBytes} bytes`;
-}
-
-/** What is wrong with the place of entries. */
-function badEntries(f: Readonly<Required<Fields>>): string | undefined {
-  if (f.termBeforeB === 0 || f.termBeforeB < f.termAtA || f.termBeforeB > f.term) return 'entries of an impossible term';
-  return f.c > f.a ? 'entries before the base of their segment' : undefined;
-}
-
-/** What is wrong with fields that are right one by one; undefined when they go together. */
-function wrongIn(kind: PeerMessage['kind'], f: Readonly<Required<Fields>>): string | undefined {
-  switch (kind) {
-    case 'voteRequest':
-      return f.termAtA > f.term ? 'a candidate whose last entry has an impossible term' : undefined;
-    case 'appendRequest':
-      return badRange(f) ?? badLeader(f);
-    case 'appendResponse':
-      return badLeader(f);
-    case 'announce':
-    case 'forget':
-      return f.bodyBytes > 0 && f.bodyBytes <= MAX_ANNOUNCE_IDS * UPLOAD_ID_BYTES && f.bodyBytes % UPLOAD_ID_BYTES === 0
-        ? undefined
-        : `ids of uploads in ${f.bodyBytes} bytes`;
-    case 'segmentDigest':
-      if (f.b <= f.a) return 'a segment that ends before it begins';
-      return f.bodyBytes === DIGEST_BYTES ? undefined : `a digest of ${f.bodyBytes} bytes`;
-    default:
-      return undefined;
   }
 }
 

@@ -142,6 +142,30 @@ export interface Forget {
   readonly count: number;
 }
 
+/** A node asks another one for committed bytes of its sealed segments, to heal its own. No part of Raft. */
+export interface Fetch {
+  readonly kind: 'fetch';
+  readonly term: number;
+  /** For the answer. */
+  readonly id: number;
+  /** Log offset of the first entry. */
+  readonly from: number;
+  /** Nothing from here on: at most the end of the segment. */
+  readonly end: number;
+}
+
+/** The answer: whole entries of one segment from `from` on. */
+export interface Fetched {
+  readonly kind: 'fetched';
+  readonly term: number;
+  readonly id: number;
+  readonly from: number;
+  /** Where they end; `from`: there are none. */
+  readonly end: number;
+  /** Why there are none: they are damaged there, too. Otherwise it does not have them sealed and committed. */
+  readonly isDamaged: boolean;
+}
+
 /** What the core takes and gives. */
 export type RaftMessage =
   | VoteRequest
@@ -164,4 +188,4 @@ export interface SegmentDigest {
   readonly end: number;
 }
 
-export type PeerMessage = RaftMessage | Announce | Forget | SegmentDigest;
+export type PeerMessage = RaftMessage | Announce | Forget | SegmentDigest | Fetch | Fetched;

@@ -6,10 +6,12 @@ import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, PEER_UNKN
 import type { OrderedUpload } from '../memory/orderedUploads.ts';
 import { uploadIdOf } from '../memory/staging.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
-import { encodeReference, MAX_ANNOUNCE_IDS } from '../protocol/peer.ts';
+import { encodeReference } from '../protocol/peer.ts';
+import { MAX_ANNOUNCE_IDS } from '../protocol/peerChecks.ts';
 import type { Due } from '../raft/leadership.ts';
 import type { AppendResponse, NodeId } from '../raft/messages.ts';
 import type { Raft } from '../raft/raft.ts';
+import { isDamage } from '../storage/examiner.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
 import { Digests } from './digests.ts';
 import { Feed, type SegmentRange } from './feed.ts';
@@ -33,7 +35,7 @@ export class Feeder {
   readonly #raft: Raft;
   readonly #memory: TailMemory;
   readonly #ports: ReplicaPorts;
-  readonly #feed: Feed;
+  readonly feed: Feed;
   readonly #report: FeedReport;
   readonly references: References;
   readonly #digests: Digests;
@@ -53,10 +55,10 @@ export class Feeder {
     this.#raft = raft;
     this.#memory = memory;
     this.#ports = ports;
-    this.#feed = new Feed(memory, sealed);
+    this.feed = new Feed(memory, sealed);
     this.references = new References(memory);
     this.#linkLoad = new LinkLoad(memory);
-    this.#digests = new Digests(this.#feed, ports, raft.settings.maxAppendBytes);
+    this.#digests = new Digests(this.feed, ports, raft.settings.maxAppendBytes);
     this.#report = new FeedReport((level, text) => ports.log(level, text));
     this.#rareLog = new RareLog(ports);
     this.#turn = turn;
@@ -64,17 +66,17 @@ export class Feeder {
 
   /** A segment is sealed: it can be read from disk. */
   sealed(segment: SegmentRange): void {
-    this.#feed.sealed(segment);
+    this.feed.sealed(segment);
   }
 
   /** The log was cut at `offset`. */
   truncated(offset: number): void {
-    this.#feed.truncated(offset);
+    this.feed.truncated(offset);
   }
 
   /** Segments before `base` were trimmed. */
   trimmed(base: number): void {
-    this.#feed.trimmed(base);
+    this.feed.trimmed(base);
   }
 
   /** This node leads no longer. */
@@ -191,15 +193,15 @@ export class Feeder {
   }
 
   #sendHot(to: NodeId, due: Due): boolean {
-    const chunk = this.#feed.hot(due);
+    const chunk = this.feed.hot(due);
     if (chunk === undefined) return false;
     const message = this.#raft.leadership?.sending(to, chunk.end, chunk.base);
     if (message === undefined) {
-      this.#feed.release(chunk);
+      this.feed.release(chunk);
       return true;
     }
     this.#paces.delete(to);
-    this.#ports.send(to, message, chunk.bytes, () => this.#feed.release(chunk));
+    this.#ports.send(to, message, chunk.bytes, () => this.feed.release(chunk));
     return true;
   }
 
@@ -211,7 +213,7 @@ export class Feeder {
       this.#wakeAtMs = Math.min(this.#wakeAtMs, pace.readyAtMs);
       return;
     }
-    const range = this.#feed.cold(due);
+    const range = this.feed.cold(due);
     const buffer = range === undefined ? undefined : this.#freeBuffers.pop();
     if (range === undefined || buffer === undefined) return;
     this.#reading.add(to);
@@ -231,6 +233,7 @@ export class Feeder {
       this.#freeBuffers.push(buffer);
       // Trimmed meanwhile: its file may be gone.
       if (from < this.#raft.log.start) return;
+      if (isDamage(result)) this.#ports.damaged(from, result);
       this.#rareLog.say('error', `feed ${to}`, `cannot feed node ${to} from offset ${from}: ${result.message}`);
       this.#paces.get(to)?.pause(this.#ports.nowMs() + RETRY_MS);
       return;

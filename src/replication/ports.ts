@@ -7,6 +7,7 @@ import type { Seal } from '../format/controlEntries.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { Vote } from '../storage/dataDirectory.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
+import type { FetchAnswer } from './fetches.ts';
 
 /** SHA-256. */
 export interface Hash {
@@ -48,8 +49,12 @@ export interface ReplicaPorts {
   truncate(offset: number): void;
   /** Makes durable that the log begins at `start`, after an entry of `before`, then drops all of it; `Replica.emptied` is called when that is done. */
   beginAt(start: number, before: EntryTerm): void;
-  /** Reads whole, verified entries of a sealed segment into feed buffer `buffer`, and says how many bytes of them, or what went wrong. */
+  /** Reads whole, verified entries of a sealed segment into feed buffer `buffer` (FEED_READERS: into the fetch buffer), and says how many bytes of them, or what went wrong. */
   readCold(range: ColdRange, buffer: number, done: (result: number | LogError) => void): void;
+  /** The answer to `Replica.fetch`; the entries stand in the heal buffer until the next one is asked for. */
+  fetched(id: number, answer: FetchAnswer): void;
+  /** What a read of the sealed segment that holds log offset `offset` for another node failed with: it may be damaged. */
+  damaged(offset: number, error: LogError): void;
   readIndexDone(id: number, index: number | undefined): void;
   transferDone(ok: boolean): void;
   /** The node must stop now. */

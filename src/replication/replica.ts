@@ -20,6 +20,7 @@ import { CoreClock } from './clock.ts';
 import { DigestReport } from './digestReport.ts';
 import type { SegmentRange } from './feed.ts';
 import { Feeder } from './feeder.ts';
+import { Fetches, type FetchQuestion } from './fetches.ts';
 import { MainThreadWatch } from './mainThreadWatch.ts';
 import { oldCopySentence, RETURNED_SENTENCE } from './oldCopySentences.ts';
 import type { ReplicaPorts } from './ports.ts';
@@ -57,6 +58,7 @@ export class Replica {
   readonly #tail: Tail;
   readonly #gate: Gate;
   readonly #feeder: Feeder;
+  readonly #fetches: Fetches;
   readonly #entries: ReplicatedEntries;
   readonly #staged: Staged;
   readonly #report: DigestReport;
@@ -84,6 +86,7 @@ export class Replica {
     this.#tail = tail;
     this.#gate = new Gate(memory);
     this.#feeder = new Feeder(this.raft, memory, sealed, ports, (input) => this.#maybeTurn(input));
+    this.#fetches = new Fetches(this.raft, memory, this.#feeder.feed, ports, (input) => this.#maybeTurn(input));
     this.#ports = ports;
     this.#policy = policy;
     this.#timeGuard = new TimeGuard({ self: settings.id, nodes: settings.nodes, trustsClock, fold: tail.fold, ports });
@@ -129,6 +132,14 @@ export class Replica {
     if (message.kind === 'segmentDigest') {
       // Of what is committed: whatever its term is, it is true or it is not.
       this.#ports.digest(from, { base: message.base, end: message.end, digest: body.map((part) => toHex(part)).join('') });
+      return;
+    }
+    if (message.kind === 'fetch') {
+      this.#turn(() => this.#fetches.asks(from, message));
+      return;
+    }
+    if (message.kind === 'fetched') {
+      this.#turn(() => this.#fetches.answered(from, message, body));
       return;
     }
     this.#turn(() => {
@@ -278,8 +289,14 @@ export class Replica {
   disconnected(node: NodeId): void {
     this.#memory.peers.set(node, { isConnected: false });
     this.#turn(() => {
+      this.#fetches.disconnected(node);
       this.#hasRoleNews = true;
     });
+  }
+
+  /** Asks another node for entries to heal with; the port `fetched` has its answer. */
+  fetch(question: FetchQuestion): void {
+    this.#turn(() => this.#fetches.ask(question));
   }
 
   /** The link to a node takes entries again. Nothing during a turn: each turn ends with a look at what can be sent. */
@@ -329,11 +346,12 @@ export class Replica {
     if (this.raft.leadership !== undefined) this.#timeGuard.look();
     this.#setGate();
     const feedAtMs = this.#feeder.run();
+    const fetchAtMs = this.#fetches.run();
     this.#publish();
     const leader = this.raft.role === 'follower' ? this.raft.leader : 0;
     this.#staged.announce(leader, this.raft.currentTerm);
     this.#report.tell(leader, this.raft.currentTerm);
-    this.#ports.wakeAt(Math.min(this.#clock.realOf(this.raft.deadlineMs), feedAtMs, this.#mainThread.nextMs));
+    this.#ports.wakeAt(Math.min(this.#clock.realOf(this.raft.deadlineMs), feedAtMs, fetchAtMs, this.#mainThread.nextMs));
   }
 
   #perform(effect: Effect): void {

@@ -32,6 +32,8 @@ export interface Disk {
   dataSync(file: FileHandle, position?: number): void;
   truncate(file: FileHandle, bytes: number): void;
   rename(from: string, to: string): void;
+  /** Gives the file at `from` the name `to`, too, which nothing has. False: this file system cannot. */
+  link(from: string, to: string): boolean;
   remove(path: string): void;
   /** Makes the directory's entries (files made, renamed, removed) durable. */
   syncDirectory(path: string): void;

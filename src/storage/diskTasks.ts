@@ -4,6 +4,7 @@
 import type { TrimEntry } from '../format/controlEntries.ts';
 import type { ScrubPosition } from '../format/scrubPosition.ts';
 import type { Examined, ExamineRequest } from './examiner.ts';
+import type { HealAnswer, HealRequest } from './healer.ts';
 import type { SealRow, SealRows } from './sealsFile.ts';
 import type { ColdRange } from './segmentReader.ts';
 import type { SegmentOutcome } from './segmentTask.ts';
@@ -32,6 +33,8 @@ export interface DiskTasks {
   findBatch(request: { readonly base: number; readonly offset: number; readonly buffer: number }): Promise<TrimEntry>;
   /** Examines one piece of a sealed segment, past the page cache; see {@link Examiner}. One at a time, whatever the purpose. */
   examine(request: ExamineRequest): Promise<Examined>;
+  /** One step of healing a damaged segment; see healer.ts. */
+  heal(request: HealRequest): Promise<HealAnswer>;
   /** Where the node was in reading its sealed segments through; undefined: nowhere. */
   readScrub(): Promise<ScrubPosition | undefined>;
   saveScrub(request: { readonly position: ScrubPosition }): Promise<true>;

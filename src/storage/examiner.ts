@@ -14,6 +14,7 @@ import { LogError } from '../core/errors.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { entryBytesOf } from '../format/entry.ts';
 import { decodeSegmentHeader } from '../format/segmentHeader.ts';
+import type { SegmentIndex } from '../format/segmentIndex.ts';
 import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
 import { DIRECT_BYTES, type FileHandle } from './disk.ts';
@@ -76,6 +77,11 @@ const UNREADABLE = ['EIO', 'ENODATA', 'EUCLEAN', 'EBADMSG', 'EILSEQ', 'EREMOTEIO
 /** Whether `thrown` says that the disk cannot give what stands in a file. */
 export function isUnreadable(thrown: unknown): thrown is LogError {
   return thrown instanceof LogError && thrown.code === 'IO' && UNREADABLE.includes(String(thrown.details.errno));
+}
+
+/** Whether `thrown` says that the segment which was to be read is damaged on this disk: others can be read. */
+export function isDamage(thrown: unknown): thrown is LogError {
+  return thrown instanceof LogError && (thrown.code === 'DAMAGE' || isMissing(thrown) || isUnreadable(thrown));
 }
 
 function isMissing(thrown: unknown): boolean {
@@ -254,17 +260,17 @@ export class Examiner {
   }
 
   #checkIndex(base: number, end: number): void {
-    const { disk, directory, identity } = this.#context;
-    const index = readOr(() => validIndex(disk, directory, base));
+    const { identity } = this.#context;
+    const index = readIndexOr(this.#context, base);
     if (index?.end !== end || index.clusterId !== identity.clusterId)
       throw new Found('index', positionOf(end, base), 'the index of this segment is missing or damaged');
   }
 }
 
-/** What `read` returns; undefined when the disk has no such file, or cannot give it. */
-function readOr<T>(read: () => T): T | undefined {
+/** The index of the segment at `base`, if it has one that is right. Throws a LogError `IO` that says nothing about it. */
+export function readIndexOr({ disk, directory }: Pick<StorageContext, 'disk' | 'directory'>, base: number): SegmentIndex | undefined {
   try {
-    return read();
+    return validIndex(disk, directory, base);
   } catch (thrown) {
     // OLDER_FORMAT and NEWER_FORMAT: bits of the version that are wrong.
     const isOther = thrown instanceof LogError && thrown.code !== 'IO';

@@ -12,13 +12,25 @@ export const RESTORE_FILE = 'restore.tmp';
 /** What comes after the name of a file that is being replaced. */
 export const TEMPORARY_SUFFIX = '.tmp';
 
+const DAMAGED_SUFFIX = '.damaged';
+
 const SEGMENT_PATTERN = /^(\d{20})\.segment$/;
 const INDEX_PATTERN = /^(\d{20})\.index$/;
-const TEMPORARY_PATTERN = /^(node\.json|vote|restore|scrub|\d{20}\.index|spare-\d{1,16})\.tmp$/;
+const TEMPORARY_PATTERN = /^(node\.json|vote|restore|scrub|\d{20}\.index|\d{20}\.healing|spare-\d{1,16})\.tmp$/;
 
 /** `00000000000000000000.segment`: the segment whose first entry has log offset `base`. */
 export function segmentName(base: number): string {
   return `${String(base).padStart(20, '0')}.segment`;
+}
+
+/** What the file of the segment at `base` is called once a healed one is in its place. */
+export function damagedName(base: number): string {
+  return `${segmentName(base)}${DAMAGED_SUFFIX}`;
+}
+
+/** The file that is to take the place of the damaged one of the segment at `base`. */
+export function healingName(base: number): string {
+  return `${String(base).padStart(20, '0')}.healing${TEMPORARY_SUFFIX}`;
 }
 
 /** The index of the sealed segment at `base`. */
@@ -51,4 +63,14 @@ export function baseOfName(name: string): number | undefined {
 /** Base offset of an index file's name; undefined when it is not one. */
 export function baseOfIndexName(name: string): number | undefined {
   return numberIn(INDEX_PATTERN, name);
+}
+
+/** Base offset of a damaged segment's name; undefined when it is not one. */
+export function baseOfDamagedName(name: string): number | undefined {
+  return name.endsWith(DAMAGED_SUFFIX) ? baseOfName(name.slice(0, -DAMAGED_SUFFIX.length)) : undefined;
+}
+
+/** Whether `name` is that of a damaged segment's file. */
+export function isDamagedName(name: string): boolean {
+  return baseOfDamagedName(name) !== undefined;
 }

@@ -32,6 +32,9 @@ function failure(operation: string, path: string, position: number | undefined, 
   });
 }
 
+/** What file systems without hard links say. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'];
+
 /** How often a disk that waits for a descriptor tries again. */
 const DESCRIPTOR_PAUSE_MS = 20;
 
@@ -182,6 +185,16 @@ export class NodeDisk implements Disk {
   rename(from: string, to: string): void {
     this.#try('renaming', from, undefined, () => fs.renameSync(from, to));
     for (const [file, path] of this.#paths) if (path === from) this.#paths.set(file, to);
+  }
+
+  link(from: string, to: string): boolean {
+    try {
+      this.#try('linking', from, undefined, () => fs.linkSync(from, to));
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof LogError && NO_LINKS.includes(String(thrown.details.errno))) return false;
+      throw thrown;
+    }
   }
 
   remove(path: string): void {

@@ -18,7 +18,7 @@ import { beforeStart, type Identity, readVote, removeTemporaries, saveRemoved } 
 import { lastDataEnd } from './dataEnd.ts';
 import { type Disk, readFile } from './disk.ts';
 import { type Layout, listSegments, readLayout, removeTrimmed } from './layout.ts';
-import { indexName, segmentName } from './names.ts';
+import { baseOfDamagedName, indexName, segmentName } from './names.ts';
 import { logTerms, sealSegment, termStarts } from './sealer.ts';
 import { SegmentImage } from './segmentImage.ts';
 import { damage, type LoadedSegment, loadSegment, readHeaderPage, rewrite, saveBound, writeZeros } from './segmentLoader.ts';
@@ -294,6 +294,13 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
   };
 }
 
+/** What was kept of damaged segments goes with them when they are trimmed. */
+function removeDamaged({ disk, directory, identity }: StorageContext): void {
+  for (const name of disk.list(directory)) {
+    if ((baseOfDamagedName(name) ?? identity.start) < identity.start) disk.remove(`${directory}/${name}`);
+  }
+}
+
 /**
  * Recovers the log in `context.directory`. Running it again gives the same log. Throws a LogError `DAMAGE`, naming file and byte,
  * when something is missing or wrong below what is known to be durable: that is never cut (invariant 7).
@@ -307,6 +314,7 @@ export function recover(context: StorageContext): RecoveredLog {
   const log = recoverSegments(context, layout, known);
   // Last, when all that stays was looked at: what goes here does not come back.
   removeTrimmed(disk, directory, layout);
+  removeDamaged(context);
   memory.setWord(WORD.COMMIT, log.commit);
   return { ...log, identity: saveRemoved(disk, directory, identity) };
 }

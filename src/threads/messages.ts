@@ -8,11 +8,14 @@ import type { Seal } from '../format/controlEntries.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import type { TermStart } from '../raft/termTable.ts';
 import type { SegmentRange } from '../replication/feed.ts';
+import type { FetchAnswer, FetchQuestion } from '../replication/fetches.ts';
 import type { ReplicaOptions } from '../replication/replica.ts';
 import type { Identity, Vote } from '../storage/dataDirectory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { DirectLog } from './hungMain.ts';
+
+export type { FetchAnswer };
 
 /** What each pool's threads are started with. */
 export interface WorkerSetup {
@@ -40,6 +43,7 @@ export interface Tasks {
   empty: Task<'empty'>;
   findBatch: Task<'findBatch'>;
   examine: Task<'examine'>;
+  heal: Task<'heal'>;
   readScrub: { request: Record<string, never>; response: Awaited<ReturnType<DiskTasks['readScrub']>> };
   saveScrub: Task<'saveScrub'>;
   findTime: Task<'findTime'>;
@@ -93,6 +97,8 @@ export type ToRaft =
   | { readonly kind: 'removed'; readonly base: number }
   /** The log was dropped as asked, and begins at `base`. */
   | { readonly kind: 'emptied'; readonly base: number }
+  /** Another node is asked for entries to heal with. */
+  | { readonly kind: 'fetch'; readonly question: FetchQuestion }
   | { readonly kind: 'transfer' }
   | { readonly kind: 'readIndex'; readonly id: number }
   /** Uploads are staged in this memory from now on: comes once, before the first of its rows. */
@@ -123,6 +129,10 @@ export type FromRaft =
   | { readonly kind: 'seal'; readonly seal: Seal; readonly by: number }
   /** What another node has found a sealed segment to be. */
   | { readonly kind: 'digest'; readonly node: number; readonly seal: Seal }
+  /** What became of the `fetch` of this number. */
+  | { readonly kind: 'fetched'; readonly id: number; readonly answer: FetchAnswer }
+  /** The sealed segment that holds this offset could not be read for another node. */
+  | { readonly kind: 'damaged'; readonly offset: number; readonly error: PlainError }
   | { readonly kind: 'failed'; readonly error: PlainError }
   /** What is known to be wrong between the nodes, and why there is no leader, should none be known; whenever that changes. */
   | { readonly kind: 'causes'; readonly causes: readonly Cause[]; readonly whyNoLeader: string }

@@ -75,6 +75,10 @@ export class Pools implements DiskTasks {
     return this.#allocator.run('examine', request);
   }
 
+  heal(request: Tasks['heal']['request']): Promise<Tasks['heal']['response']> {
+    return this.#allocator.run('heal', request);
+  }
+
   readScrub(): Promise<Tasks['readScrub']['response']> {
     return this.#allocator.run('readScrub', {});
   }

@@ -165,6 +165,9 @@ export class RaftHost {
       case 'removed':
         this.admission.saveRemoved(message.base);
         break;
+      case 'fetch':
+        this.replica.fetch(message.question);
+        break;
       case 'transfer':
         this.replica.transfer();
         break;
@@ -233,6 +236,8 @@ export class RaftHost {
         assert(this.#links !== undefined, 'only a cluster feeds other nodes');
         ports.readCold(range, buffer, done);
       },
+      fetched: (id, answer) => ports.tell({ kind: 'fetched', id, answer }),
+      damaged: (offset, error) => ports.tell({ kind: 'damaged', offset, error: toPlainError(error) }),
       readIndexDone: (id, index) => ports.tell({ kind: 'readIndexDone', id, index }),
       transferDone: (ok) => ports.tell({ kind: 'transferDone', ok }),
       fatal: (error: LogError) => ports.tell({ kind: 'failed', error: toPlainError(error) }),

@@ -73,7 +73,7 @@ function portsOf(setup: RaftSetup, memory: TailMemory, tell: (message: FromRaft)
   const disk = diskOf(setup.fsync, RAFT_DESCRIPTOR_WAIT_MS);
   // The feeder says whom it could not feed, and tries again.
   const events = { died: (error: LogError) => tell({ kind: 'failed', error: toPlainError(error) }), short: () => undefined };
-  const feeders = setup.peers.length > 0 ? new ColdPool(setup, FEED_READERS, events) : undefined;
+  const feeders = setup.peers.length > 0 ? new ColdPool(setup, FEED_READERS + 1, events) : undefined;
   return {
     nowMs: () => performance.now(),
     wallMs: () => Date.now(),

@@ -9,6 +9,7 @@ import { TailMemory } from '../memory/tailMemory.ts';
 import { allocateFile } from '../storage/allocator.ts';
 import type { StorageContext } from '../storage/context.ts';
 import { Examiner } from '../storage/examiner.ts';
+import { heal } from '../storage/healer.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { recover } from '../storage/recovery.ts';
 import { emptyLog, removeSegments } from '../storage/removal.ts';
@@ -54,6 +55,8 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
       return reader.batchBefore(task.request.base, task.request.offset, task.request.buffer);
     case 'examine':
       return examiner.examine(task.request);
+    case 'heal':
+      return heal(context, task.request);
     case 'readScrub':
       return readScrub(context);
     case 'saveScrub':

@@ -162,6 +162,9 @@ export class CrashModel {
         this.#name(operation.to, this.#fileOf(operation.from));
         this.#name(operation.from, undefined);
         break;
+      case 'link':
+        this.#name(operation.to, this.#fileOf(operation.from));
+        break;
       case 'remove':
         this.#name(operation.path, undefined);
         break;

@@ -83,6 +83,10 @@ export class FaultyDisk implements Disk {
     for (const [file, path] of this.#paths) if (path === from) this.#paths.set(file, to);
   }
 
+  link(from: string, to: string): boolean {
+    return this.disk.link(from, to);
+  }
+
   remove(path: string): void {
     this.disk.remove(path);
   }

@@ -11,6 +11,7 @@ export type DiskOperation =
   | { readonly kind: 'dataSync'; readonly file: number }
   | { readonly kind: 'truncate'; readonly file: number; readonly bytes: number }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+  | { readonly kind: 'link'; readonly from: string; readonly to: string }
   | { readonly kind: 'remove'; readonly path: string }
   | { readonly kind: 'syncDirectory'; readonly path: string };
 
@@ -195,6 +196,14 @@ export class MemoryDisk implements Disk {
     this.#observe({ kind: 'rename', from, to });
     this.#names.delete(from);
     this.#names.set(to, file);
+  }
+
+  link(from: string, to: string): boolean {
+    const file = this.#named(from);
+    if (this.#names.has(to)) throw this.#failure('EEXIST', to);
+    this.#observe({ kind: 'link', from, to });
+    this.#names.set(to, file);
+    return true;
   }
 
   remove(path: string): void {

@@ -80,6 +80,7 @@ function makeCold(commit: number, isHeld = false, failing: Partial<DiskTasks & P
     timeBefore: () => 0,
     awaitCommit: () => undefined,
     beforeTurn: () => undefined,
+    heal: async () => false,
     reportDamage:
       failing.reportDamage ??
       ((error) => {

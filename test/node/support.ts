@@ -18,6 +18,7 @@ export function hotReadings(memory: TailMemory): Readings {
     timeBefore: () => 0,
     awaitCommit: () => undefined,
     beforeTurn: () => undefined,
+    heal: async () => false,
     reportDamage: () => undefined,
     broke: (thrown) => {
       throw thrown;

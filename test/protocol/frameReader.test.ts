@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { PEER_GATHER_BELOW_BYTES } from '../../src/core/limits.ts';
 import { FrameReader } from '../../src/protocol/frameReader.ts';
-import { bodyBytesOf, encodePeerMessage, MAX_PEER_BODY_BYTES, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
+import { bodyBytesOf, encodePeerMessage, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
+import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peerChecks.ts';
 import type { AppendRequest, PeerMessage } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
 import { anyAppend, anyMessage } from './messages.ts';

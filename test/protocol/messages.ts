@@ -2,7 +2,7 @@
 
 import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { MAX_TERM } from '../../src/core/limits.ts';
-import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peer.ts';
+import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peerChecks.ts';
 import type { AppendRequest, PeerMessage } from '../../src/raft/messages.ts';
 import type { Random } from '../assembly/random.ts';
 
@@ -48,7 +48,7 @@ export function anyMessage(random: Random): PeerMessage {
   const term = random.pick(random.below(10), random.below(MAX_TERM + 1));
   const hintTerm = random.pick(0, random.below(MAX_TERM + 1));
   const flag = (): boolean => random.oneIn(2);
-  switch (random.below(8)) {
+  switch (random.below(10)) {
     case 0:
       return {
         kind: 'voteRequest',
@@ -88,6 +88,16 @@ export function anyMessage(random: Random): PeerMessage {
       return { kind: 'readIndexRequest', term, id: offset(random) };
     case 6:
       return { kind: 'readIndexResponse', term, id: offset(random), ok: flag(), index: offset(random) };
+    case 7: {
+      const end = 1 + offset(random);
+      const last = Math.min(end, Number.MAX_SAFE_INTEGER);
+      return { kind: 'fetch', term, id: offset(random), from: random.below(2 ** 31) % last, end: last };
+    }
+    case 8: {
+      const bodyBytes = random.oneIn(3) ? 0 : 12 + random.below(MAX_PEER_BODY_BYTES - 11);
+      const from = Math.min(offset(random), Number.MAX_SAFE_INTEGER - bodyBytes);
+      return { kind: 'fetched', term, id: offset(random), from, end: from + bodyBytes, isDamaged: bodyBytes === 0 && flag() };
+    }
     default:
       return { kind: 'admit', term, standing: random.pick('new', 'voter', 'returned') };
   }

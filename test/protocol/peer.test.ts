@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { MAX_LOG_OFFSET } from '../../src/core/limits.ts';
 import { crc32 } from '../../src/protocol/crc32.ts';
-import { bodyBytesOf, decodePeerMessage, encodePeerMessage, MAX_PEER_BODY_BYTES, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
+import { bodyBytesOf, decodePeerMessage, encodePeerMessage, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
+import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peerChecks.ts';
 import { decodeHandshake, HANDSHAKE_BYTES, isHandshake } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
@@ -221,6 +222,27 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
      6400000000000000 0000000000000000 0101000000000000 000000009a010000
      0600000000000000 0f1e2d3c4b5a6978 0000000000000000 00000000 8b4853aa`,
   ],
+  [
+    'a fetch',
+    { kind: 'fetch', term: 9, id: 0x1_0000_0003, from: 0x2_0000_0000, end: 0x2_0000_0064 },
+    `00000000 0c 00 0000 09000000 00000000
+     0000000002000000 6400000002000000 0000000000000000 0000000000000000
+     0300000001000000 0000000000000000 0000000000000000 00000000 c09456fd`,
+  ],
+  [
+    'what was fetched',
+    { kind: 'fetched', term: 9, id: 0x1_0000_0003, from: 0x2_0000_0000, end: 0x2_0000_0064, isDamaged: false },
+    `64000000 0d 00 0000 09000000 00000000
+     0000000002000000 6400000002000000 0000000000000000 0000000000000000
+     0300000001000000 0000000000000000 0000000000000000 00000000 03825287`,
+  ],
+  [
+    'a word that it is damaged there, too',
+    { kind: 'fetched', term: 9, id: 0x1_0000_0003, from: 0x2_0000_0000, end: 0x2_0000_0000, isDamaged: true },
+    `00000000 0d 01 0000 09000000 00000000
+     0000000002000000 0000000002000000 0000000000000000 0000000000000000
+     0300000001000000 0000000000000000 0000000000000000 00000000 b72e3808`,
+  ],
 ];
 
 /** Name, position and a byte to put there, of every field. */
@@ -289,7 +311,28 @@ describe('peer codec: a frame with a right check but wrong fields is refused', (
   const clear = (view: DataView): unknown[] => [view.setUint8(5, 0), ...Array.from({ length: 64 }, (_, i) => view.setUint8(12 + i, 0))];
   const wrong: readonly (readonly [string, Uint8Array, (view: DataView) => unknown, string])[] = [
     ['kind 0', vote, (view) => view.setUint8(4, 0), 'unknown kind 0'],
-    ['kind 12', vote, (view) => view.setUint8(4, 12), 'unknown kind 12'],
+    ['kind 14', vote, (view) => view.setUint8(4, 14), 'unknown kind 14'],
+    ['a fetch of nothing', vote, (view) => [view.setUint8(4, 12), ...clear(view)], 'a fetch of nothing'],
+    ['a fetch with a body', vote, (view) => [view.setUint8(4, 12), ...clear(view), view.setUint8(0, 12)], 'bodyBytes'],
+    ['entries of another range', vote, (view) => [view.setUint8(4, 13), ...clear(view), view.setUint8(0, 12)], 'a range of 0'],
+    [
+      'entries that are damaged',
+      vote,
+      (view) => [view.setUint8(4, 13), ...clear(view), view.setUint8(0, 12), view.setUint8(24, 12), view.setUint8(5, 1)],
+      'entries that are damaged',
+    ],
+    [
+      'less than an entry to heal with',
+      vote,
+      (view) => [view.setUint8(4, 13), ...clear(view), view.setUint8(0, 11), view.setUint8(24, 11)],
+      'less than an entry',
+    ],
+    [
+      'a body without end to heal with',
+      vote,
+      (view) => [view.setUint8(4, 13), ...clear(view), view.setUint32(0, 0xffff_ffff, true)],
+      'more than',
+    ],
     ['an announcement of nothing', vote, (view) => [view.setUint8(4, 9), ...clear(view)], 'ids of uploads in 0 bytes'],
     ['an announcement of half an id', vote, (view) => [view.setUint8(4, 9), ...clear(view), view.setUint32(0, 24, true)], 'in 24 bytes'],
     ['a forget of nothing', vote, (view) => [view.setUint8(4, 10), ...clear(view)], 'ids of uploads in 0 bytes'],

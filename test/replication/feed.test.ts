@@ -5,7 +5,7 @@ import { configure, maxBatchBytes } from '../../src/core/config.ts';
 import { SEGMENT_HEAD_BYTES } from '../../src/core/limits.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
-import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peer.ts';
+import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peerChecks.ts';
 import { Feed } from '../../src/replication/feed.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { Random } from '../assembly/random.ts';

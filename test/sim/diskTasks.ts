@@ -9,6 +9,7 @@ import { allocateFile } from '../../src/storage/allocator.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
 import { type Examined, type ExamineRequest, Examiner } from '../../src/storage/examiner.ts';
+import { heal } from '../../src/storage/healer.ts';
 import { emptyLog, removeSegments } from '../../src/storage/removal.ts';
 import { readScrub, saveScrub } from '../../src/storage/scrubFile.ts';
 import { addSeals, readSeals, type SealRows } from '../../src/storage/sealsFile.ts';
@@ -139,6 +140,10 @@ export class DiskTasks implements Port {
   /** The threads end, and with them what they had open. */
   close(): void {
     this.#examiner.close();
+  }
+
+  heal(request: Tasks['heal']['request']): Promise<Tasks['heal']['response']> {
+    return this.#run('heal', () => heal(this.#context, request));
   }
 
   readScrub(): Promise<Tasks['readScrub']['response']> {

@@ -23,7 +23,7 @@ export function configOf(
   stagingBytes: number,
 ): EngineConfig {
   const peers = nodes.length === 1 ? [] : nodes.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
-  return { ...DEFAULTS, ...shape, node, peers, electionTimeoutMs, stagingBytes, maxPayloadBytes: MAX_PAYLOAD_BYTES };
+  return { ...DEFAULTS, ...shape, node, peers, electionTimeoutMs, stagingBytes, maxPayloadBytes: MAX_PAYLOAD_BYTES, scrubDays: 0 };
 }
 
 interface Wait {

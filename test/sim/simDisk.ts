@@ -21,7 +21,7 @@ export class ProcessDeath extends Error {
 }
 
 type WriteOperation = Extract<DiskOperation, { readonly kind: 'write' | 'truncate' }>;
-type NameOperation = Extract<DiskOperation, { readonly kind: 'create' | 'rename' | 'remove' }>;
+type NameOperation = Extract<DiskOperation, { readonly kind: 'create' | 'rename' | 'link' | 'remove' }>;
 
 /** A file as the platter has it, and what is on its way there. */
 interface FileState {
@@ -185,9 +185,9 @@ export class SimDisk implements Disk {
     for (const operation of this.#pendingNames) {
       if (operation.kind === 'create') this.#durableNames.set(operation.path, operation.file);
       if (operation.kind === 'remove') this.#durableNames.delete(operation.path);
-      if (operation.kind !== 'rename') continue;
+      if (operation.kind !== 'rename' && operation.kind !== 'link') continue;
       const file = this.#durableNames.get(operation.from);
-      this.#durableNames.delete(operation.from);
+      if (operation.kind === 'rename') this.#durableNames.delete(operation.from);
       if (file !== undefined) this.#durableNames.set(operation.to, file);
     }
     this.#pendingNames = [];
@@ -271,6 +271,10 @@ export class SimDisk implements Disk {
 
   rename(from: string, to: string): void {
     this.#visible.rename(from, to);
+  }
+
+  link(from: string, to: string): boolean {
+    return this.#visible.link(from, to);
   }
 
   remove(path: string): void {

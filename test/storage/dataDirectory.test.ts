@@ -16,7 +16,7 @@ import {
   writeVote,
 } from '../../src/storage/dataDirectory.ts';
 import { type Disk, readFile } from '../../src/storage/disk.ts';
-import { indexName, segmentName } from '../../src/storage/names.ts';
+import { healingName, indexName, segmentName } from '../../src/storage/names.ts';
 import { recover } from '../../src/storage/recovery.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
@@ -182,7 +182,7 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
 
   it('R12: our temporary files are removed, foreign ones stay', () => {
     const disk = make();
-    const ours = ['vote.tmp', 'node.json.tmp', 'spare-3.tmp', `${indexName(65536)}.tmp`];
+    const ours = ['vote.tmp', 'node.json.tmp', 'spare-3.tmp', `${indexName(65536)}.tmp`, healingName(65536)];
     const others = ['keep.tmp.txt', 'notes.tmp', 'spare-x.tmp', `${segmentName(0)}.tmp`, 'lock.tmp', '.tmp', 'vote', 'a vote.tmp'];
     for (const name of [...ours, ...others]) putFile(disk, name, 'x');
     removeTemporaries(disk, DIRECTORY);

@@ -56,6 +56,10 @@ export class TemporaryDisk extends NodeDisk {
     super.rename(this.#real(from), this.#real(to));
   }
 
+  override link(from: string, to: string): boolean {
+    return super.link(this.#real(from), this.#real(to));
+  }
+
   override remove(path: string): void {
     super.remove(this.#real(path));
   }

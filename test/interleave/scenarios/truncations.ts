@@ -67,6 +67,7 @@ function sharedDisk({ ghost }: Bench): Disk {
     dataSync: nothing,
     syncDirectory: nothing,
     rename: nothing,
+    link: () => true,
     truncate: nothing,
     freeBytes: () => Number.MAX_SAFE_INTEGER,
     makeDirectory: nothing,

@@ -1,0 +1,273 @@
+// Heals what is damaged of this node's sealed segments, from the other nodes. Only what fails its own check is ever replaced; only by what passes all
+// checks and is the segment that this node had; and the damaged file is kept until the next tour of the scrub has ended.
+//
+//   a read, a peer or the scrub meets damage ──► examined: all of it right ──► nothing to do, the read is tried again
+//     ├──► only the index is damaged ──► made anew from the entries
+//     └──► asked of one node after the other, in pieces, each verified and made durable ──► compared ──► put in place
+//
+// One segment at a time. What could not be healed is tried again after a while, for as long as it is damaged.
+
+import { LogError } from '../core/errors.ts';
+import { HEAL_ANSWER_MS, HEAL_BYTES_PER_SECOND, HEAL_RETRY_MS, HEAL_WAIT_MS } from '../core/limits.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { SealedSegment } from '../storage/context.ts';
+import type { DiskTasks } from '../storage/diskTasks.ts';
+import type { HealAnswer } from '../storage/healer.ts';
+import type { Damages } from './damages.ts';
+import type { EngineLog } from './engineOptions.ts';
+import { examineSegment } from './examinations.ts';
+import type { Loop, Timer } from './loop.ts';
+import type { FetchAnswer, RaftPort } from './raftPort.ts';
+import type { Segments } from './segments.ts';
+
+export interface HealPorts {
+  readonly memory: Pick<TailMemory, 'commitBound'>;
+  readonly loop: Pick<Loop, 'after' | 'nowMs'>;
+  readonly tasks: Pick<DiskTasks, 'examine' | 'heal'>;
+  readonly segments: Pick<Segments, 'find' | 'replace'>;
+  readonly damages: Damages;
+  /** Ids of the other nodes; none: this node is alone. */
+  readonly others: readonly number[];
+  /** Undefined while it is not there. */
+  raft(): Pick<RaftPort, 'fetch'> | undefined;
+  /** Whether the disk has room for another segment. */
+  hasRoom(): boolean;
+  isBusy(): boolean;
+  /** SHA-256 of the segment's entries, 64 hexadecimal digits, where the log has sealed it. */
+  sealOf(segment: SealedSegment): string | undefined;
+  /** Another file is in place of the segment at `base`. */
+  healed(base: number): void;
+  readonly log: Pick<EngineLog, 'info' | 'warn' | 'error'>;
+  /** What was thrown where nothing was to be. */
+  broke(thrown: unknown): void;
+}
+
+export class Heals {
+  readonly #ports: HealPorts;
+  /** By base: those that wait for their turn or are being healed. Resolves to whether the segment is right. */
+  readonly #under = new Map<number, Promise<boolean>>();
+  /** By base: when it was last in vain. */
+  readonly #failedAtMs = new Map<number, number>();
+  /** What was said last of a segment that could not be healed, by base. */
+  readonly #said = new Map<number, string>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #timer: Timer | undefined;
+  #isOver = false;
+  /** Names of damaged files that go when the tour that has begun ends. */
+  #kept: readonly string[] = [];
+
+  constructor(ports: HealPorts) {
+    this.#ports = ports;
+  }
+
+  /** The engine ends: nothing more is begun. */
+  stop(): void {
+    this.#isOver = true;
+    this.#timer?.cancel();
+  }
+
+  /** As {@link at}, but resolves to false after HEAL_WAIT_MS: it may be healed later. */
+  async within(offset: number): Promise<boolean> {
+    let timer: Timer | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = this.#ports.loop.after(HEAL_WAIT_MS, () => resolve(false), true);
+    });
+    try {
+      return await Promise.race([this.at(offset), late]);
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  /**
+   * The sealed segment that holds log offset `offset` may be damaged: it is looked at, and healed if it can be. Resolves to whether it is right now, by
+   * itself or because it was healed; to false at once if that was tried in vain a moment ago. Never rejects.
+   */
+  at(offset: number): Promise<boolean> {
+    const segment = this.#ports.segments.find(offset);
+    // A truncation could still open it again.
+    if (segment === undefined || segment.end >= this.#ports.memory.commitBound || this.#isOver) return Promise.resolve(false);
+    const { base } = segment;
+    const known = this.#under.get(base);
+    if (known !== undefined) return known;
+    const failedAtMs = this.#failedAtMs.get(base);
+    if (failedAtMs !== undefined && this.#ports.loop.nowMs() < failedAtMs + HEAL_RETRY_MS) return Promise.resolve(false);
+    const healed = this.#turn.then(() => this.#carefully(segment));
+    this.#turn = healed;
+    this.#under.set(base, healed);
+    return healed;
+  }
+
+  /** A tour of the scrub has ended: the damaged files that were there when it began go. */
+  toured(): void {
+    const names = this.#kept;
+    this.#turn = this.#turn.then(async () => {
+      if (this.#isOver) return;
+      try {
+        const answer = await this.#ports.tasks.heal({ step: 'kept', names });
+        this.#kept = answer.outcome === 'done' ? (answer.names ?? []) : [];
+      } catch (thrown) {
+        if (!(thrown instanceof LogError)) this.#ports.broke(thrown);
+      }
+    });
+  }
+
+  async #carefully(segment: SealedSegment): Promise<boolean> {
+    const { base } = segment;
+    let isRight = false;
+    try {
+      isRight = !this.#isOver && (await this.#heal(segment));
+    } catch (thrown) {
+      if (!(thrown instanceof LogError)) this.#ports.broke(thrown);
+      else if (!this.#isOver) this.#say(base, `the segment at log offset ${base} could not be healed: ${thrown.message}`);
+    }
+    this.#under.delete(base);
+    if (isRight) {
+      this.#failedAtMs.delete(base);
+      this.#said.delete(base);
+    } else {
+      this.#failedAtMs.set(base, this.#ports.loop.nowMs());
+      this.#planRetry();
+    }
+    return isRight;
+  }
+
+  #say(base: number, sentence: string, level: 'warn' | 'error' = 'warn'): void {
+    if (this.#said.get(base) === sentence) return;
+    this.#said.set(base, sentence);
+    this.#ports.log[level](sentence);
+  }
+
+  #planRetry(): void {
+    if (this.#isOver || this.#timer !== undefined) return;
+    this.#timer = this.#ports.loop.after(
+      HEAL_RETRY_MS + 1,
+      () => {
+        this.#timer = undefined;
+        const { now } = this.#ports.damages;
+        const bases = new Set(now.map(({ base }) => base));
+        for (const base of this.#failedAtMs.keys()) if (!bases.has(base)) this.#failedAtMs.delete(base);
+        // Alone, nothing changes but by hand, and then the next read or tour sees it.
+        if (this.#ports.others.length > 0) for (const { base } of now) void this.at(base);
+      },
+      true,
+    );
+  }
+
+  async #heal(segment: SealedSegment): Promise<boolean> {
+    const { damages, others } = this.#ports;
+    const { base, end } = segment;
+    const goesOn = (): boolean => !this.#isOver && damages.isOfLog(base, end);
+    const found = await examineSegment(this.#ports, 'heal', segment, { bytesPerSecond: HEAL_BYTES_PER_SECOND, goesOn });
+    if (found === undefined || !goesOn()) return false;
+    if (found.outcome === 'whole') {
+      damages.right(base);
+      return true;
+    }
+    damages.found(base, end, found);
+    if (found.reason === 'index') return this.#healIndex(segment);
+    const reasons: string[] = [];
+    for (const node of others) {
+      const reason = await this.#healFrom(node, segment);
+      if (!goesOn()) return false;
+      if (reason === undefined) {
+        this.#isHealed(segment, `with the copy of node ${node}; the damaged file is kept beside it, with .damaged after its name`);
+        return true;
+      }
+      reasons.push(reason);
+    }
+    const [first] = found.sentence.split('\n');
+    const why = others.length === 0 ? 'there is no other node to have it from' : reasons.join('; ');
+    this.#say(base, `log offset ${found.offset} stays damaged (${first}): ${why}; the rest of the log is served`);
+    return false;
+  }
+
+  #isHealed({ base, end }: SealedSegment, how: string): void {
+    this.#ports.damages.healed(base);
+    this.#ports.healed(base);
+    this.#ports.log.info(`the sealed segment [${base}, ${end}) was healed ${how}`);
+  }
+
+  async #healIndex(segment: SealedSegment): Promise<boolean> {
+    const answer = await this.#ports.tasks.heal({ step: 'index', segment });
+    if (answer.outcome === 'done') {
+      this.#isHealed(segment, 'by making its index anew');
+      return true;
+    }
+    this.#alarm(segment, answer, 'this node itself');
+    return false;
+  }
+
+  /** Two copies that are both right by themselves: nothing is written. */
+  #alarm({ base }: SealedSegment, answer: HealAnswer, whose: string): void {
+    if (answer.outcome === 'differs')
+      this.#say(
+        base,
+        `two copies of a committed segment differ, and nothing was written: that of ${whose} passes its checks, but ${answer.sentence}: compare the nodes`,
+        'error',
+      );
+  }
+
+  /** Undefined: the segment was healed with what `node` has. Otherwise why not. */
+  async #healFrom(node: number, segment: SealedSegment): Promise<string | undefined> {
+    const { tasks, segments, hasRoom, sealOf } = this.#ports;
+    if (!hasRoom()) return 'the disk has no room for another copy';
+    try {
+      const reason = await this.#fetchAll(node, segment);
+      if (reason !== undefined) return reason;
+      const checked = await tasks.heal({ step: 'check', segment, sha256: sealOf(segment) });
+      this.#alarm(segment, checked, `node ${node}`);
+      if (checked.outcome !== 'done')
+        return `the copy of node ${node} is not used: ${'sentence' in checked ? checked.sentence : checked.outcome}`;
+      const placed = await segments.replace(() => tasks.heal({ step: 'place', segment }));
+      if (placed?.outcome === 'done') return undefined;
+      return placed === undefined ? 'the log is being cut' : 'it is no longer part of the log';
+    } finally {
+      // Where it was put in place there is nothing left to remove.
+      if (!this.#isOver) await tasks.heal({ step: 'abandon', segment });
+    }
+  }
+
+  /** Has all of the segment written to a file beside it. Returns why not. */
+  async #fetchAll(node: number, segment: SealedSegment): Promise<string | undefined> {
+    const { tasks, loop, damages } = this.#ports;
+    const { base, end } = segment;
+    await tasks.heal({ step: 'begin', segment });
+    let lastTerm = 0;
+    for (let from = base; from < end; ) {
+      const startedMs = loop.nowMs();
+      const answer = await this.#fetch(node, from, end);
+      if (this.#isOver || !damages.isOfLog(base, end)) return 'it is no longer part of the log';
+      if (answer.outcome !== 'entries') return `node ${node} ${REFUSALS[answer.outcome]}`;
+      const written = await tasks.heal({ step: 'write', segment, from, bytes: answer.bytes, lastTerm });
+      if (written.outcome !== 'done') return `node ${node}: ${'sentence' in written ? written.sentence : written.outcome}`;
+      lastTerm = written.lastTerm ?? lastTerm;
+      from += answer.bytes;
+      const waitMs = Math.ceil(startedMs + (1000 * answer.bytes) / HEAL_BYTES_PER_SECOND - loop.nowMs());
+      if (waitMs > 0) await new Promise<void>((resolve) => void loop.after(waitMs, resolve, true));
+    }
+    return undefined;
+  }
+
+  #fetch(node: number, from: number, end: number): Promise<FetchAnswer | { readonly outcome: 'late' }> {
+    const raft = this.#ports.raft();
+    if (raft === undefined) return Promise.resolve({ outcome: 'unreachable' });
+    return new Promise((resolve) => {
+      const timer = this.#ports.loop.after(HEAL_ANSWER_MS, () => resolve({ outcome: 'late' }), true);
+      raft
+        .fetch(node, from, end)
+        .then((answer) => {
+          timer.cancel();
+          resolve(answer);
+        })
+        .catch((thrown: unknown) => this.#ports.broke(thrown));
+    });
+  }
+}
+
+const REFUSALS = {
+  unreachable: 'cannot be reached',
+  missing: 'does not have it, or not committed',
+  damaged: 'has it damaged, too',
+  late: 'does not answer',
+} as const;
