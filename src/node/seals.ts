@@ -113,7 +113,7 @@ export class Seals {
   }
 
   /** What the log says of the segment [base, end); undefined: nothing that this node knows of. */
-  digestOf({ base, end }: SealedSegment): string | undefined {
+  digestOf({ base, end }: Pick<SealedSegment, 'base' | 'end'>): string | undefined {
     const row = this.#rows.get(base);
     return row?.end === end ? row.log : undefined;
   }

@@ -15,6 +15,10 @@ export interface SegmentSources extends BodySources {
   bounds(): { readonly start: number; readonly commit: number };
   /** Ascending. */
   sealed(): readonly Sealed[];
+  /** What the log says of one of them: the SHA-256 of its entries, 64 hexadecimal digits; undefined: nothing yet. */
+  digestOf(segment: Sealed): string | undefined;
+  /** Whether this node's copy of one is not what the log says. */
+  isDifferent(segment: Sealed): boolean;
   /** Turns of the event loop in which requests were answered. */
   readonly turn: () => number;
   /** Whether a page of this origin may read. */
@@ -78,7 +82,10 @@ export class SegmentDownloads {
     const segments = this.#sources
       .sealed()
       .filter(({ end }) => end > start && end <= commit)
-      .map(({ base, end }) => ({ base, end, url: `/log/${clusterId}/${generation}/segments/${base}-${end}` }));
+      .map((segment) => {
+        const { base, end } = segment;
+        return { base, end, url: `/log/${clusterId}/${generation}/segments/${base}-${end}`, digest: this.#sources.digestOf(segment) };
+      });
     return `${JSON.stringify({ clusterId, generation, start, commit, segments })}\n`;
   }
 
@@ -91,9 +98,12 @@ export class SegmentDownloads {
     if (first !== undefined && Number(last) <= start) return text(410, `what is before offset ${start} was trimmed`, cors);
     if (segment === undefined || segment.end > commit || name !== `${segment.base}-${segment.end}`)
       return text(404, 'no such segment is sealed and committed here', cors);
+    if (this.#sources.isDifferent(segment))
+      return text(500, 'this segment, as this node has it, is not what the log says that it is: read it from another node', cors);
+    const digest = this.#sources.digestOf(segment);
     const size = segment.end - segment.base;
     const etag = `"${clusterId}-${generation}-${segment.base}-${segment.end}"`;
-    const headers = { ...cors, etag, 'accept-ranges': 'bytes', 'x-content-type-options': 'nosniff' };
+    const headers = { ...cors, etag, 'accept-ranges': 'bytes', 'x-content-type-options': 'nosniff', ...reprDigest(digest) };
     const cached = { cacheControl: IMMUTABLE, type: 'application/octet-stream' };
     const body = (from: number, to: number): SegmentBody =>
       new SegmentBody(this.#sources, this.#downloads, segment, segment.base + from, segment.base + to);
@@ -109,12 +119,18 @@ export class SegmentDownloads {
   }
 }
 
+/** What the whole segment is (RFC 9530), where the log says it. */
+function reprDigest(digest: string | undefined): HttpAnswer['headers'] {
+  if (digest === undefined) return {};
+  return { 'repr-digest': `sha-256=:${Buffer.from(digest, 'hex').toString('base64')}:` };
+}
+
 /** What lets a page that may read see the answer. The answer depends on who asks, whether or not a page does. */
 function corsOf(origin: string): Readonly<Record<string, string>> {
   if (origin === '') return { vary: 'Origin' };
   return {
     vary: 'Origin',
     'access-control-allow-origin': origin,
-    'access-control-expose-headers': 'ETag, Content-Range, Accept-Ranges, Retry-After',
+    'access-control-expose-headers': 'ETag, Content-Range, Accept-Ranges, Repr-Digest, Retry-After',
   };
 }

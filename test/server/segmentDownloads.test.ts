@@ -39,6 +39,8 @@ function makeDownloads(boundaries: readonly number[] = []) {
     clusterId: CLUSTER,
     generation: GENERATION,
     bounds: () => ({ start: 0, commit: 15 * MIB }),
+    digestOf: () => undefined,
+    isDifferent: () => false,
     sealed: () => [
       { base: 0, end: 10 * MIB },
       { base: 10 * MIB, end: 20 * MIB },

@@ -1,18 +1,24 @@
 // `loglog verify`: every entry of every segment, every index, and how they fit together. Offline; changes nothing.
 
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type BackupFacts, verifyBackup } from '../../backup/verifyBackup.ts';
 import { Workspace } from '../../client/wasm.ts';
+import { LogError } from '../../core/errors.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { examineDirectory, examineSegmentFile } from '../../storage/offline.ts';
 import type { SegmentFacts } from '../../storage/offlineSegment.ts';
 import type { Damage } from '../../storage/segmentImage.ts';
-import { jsonOption, withExamples } from '../arguments.ts';
+import { commandTimeoutOption, jsonOption, parseUrls, withExamples } from '../arguments.ts';
 import { grouped, print, printJson, readableBytes, readableTime } from '../output.ts';
 import { Progress, percent } from '../progress.ts';
 import { kindOfPath, publicFacts, reportDamage } from './inspect.ts';
+import { verifyCluster } from './verifyCluster.ts';
 
 interface VerifyOptions {
+  /** Of a cluster that runs. */
+  readonly cluster?: readonly string[];
+  /** In milliseconds. */
+  readonly timeout: number;
   readonly json?: boolean;
 }
 
@@ -51,7 +57,14 @@ function describe(path: string, segments: readonly SegmentFacts[], damage: reado
   return lines.join('\n');
 }
 
-async function run(path: string, { json = false }: VerifyOptions): Promise<void> {
+async function run(path: string | undefined, { cluster, timeout, json = false }: VerifyOptions): Promise<void> {
+  if (cluster !== undefined && path !== undefined) throw new LogError('USAGE', 'verify takes a path or --cluster, not both');
+  if (cluster !== undefined) return await verifyCluster(cluster, timeout, json);
+  if (path === undefined) throw new LogError('USAGE', 'verify takes the path of a data directory, a backup or a file, or --cluster URL');
+  await verifyPath(path, json);
+}
+
+async function verifyPath(path: string, json: boolean): Promise<void> {
   const progress = new Progress();
   const onProgress = (done: number, total: number): void =>
     progress.update(() => {
@@ -86,13 +99,22 @@ async function run(path: string, { json = false }: VerifyOptions): Promise<void>
 export function verifyCommand(): Command {
   const command = new Command('verify')
     .summary('verify every entry on disk')
-    .description('verify every entry and every index, and name each damage by file and byte; changes nothing, exits with 5 on damage')
-    .argument('<path>', 'data directory, folder of a backup, .segment file or .index file')
+    .description(
+      'verify every entry and every index, and name each damage by file and byte; with --cluster, read the whole log from each node and compare it with the others and with what the log says of its segments. Changes nothing, exits with 5 on damage or a difference',
+    )
+    .argument('[path]', 'data directory, folder of a backup, .segment file or .index file')
+    .addOption(
+      new Option('--cluster <url>', 'compare all nodes of the cluster that runs there; several nodes with commas between them').argParser(
+        parseUrls,
+      ),
+    )
+    .addOption(commandTimeoutOption())
     .addOption(jsonOption('one JSON object'))
     .action(run);
   return withExamples(command, [
     ['loglog verify ./data', 'the whole log'],
     ['loglog verify ./data/00000000000000000000.segment', 'one segment'],
     ['loglog verify /backups/orders --json', 'a backup, for programs'],
+    ['loglog verify --cluster ws://a:7070', 'all nodes of a cluster, while it runs'],
   ]);
 }

@@ -10,6 +10,8 @@ export interface ListedSegment {
   readonly end: number;
   /** Where it is, from the root of its source on. */
   readonly path: string;
+  /** SHA-256 of its entries, as the log says by whom the list is from: 64 hexadecimal digits; undefined: not said. */
+  readonly digest?: string | undefined;
 }
 
 export interface SegmentList {
@@ -80,12 +82,14 @@ export function parseSegmentList(text: string, clusterId: string, where: string)
   if (!Array.isArray(segments)) throw wrong('it has no segments');
   const listed: ListedSegment[] = [];
   for (const one of segments as unknown[]) {
-    const { base, end, url } = (one ?? {}) as Record<string, unknown>;
+    const { base, end, url, digest } = (one ?? {}) as Record<string, unknown>;
     const due = listed.at(-1)?.end ?? base;
     if (!isOffset(base) || !isOffset(end) || base >= end || end <= start || end > commit || base !== due)
       throw wrong('its segments are no ascending ranges of the log without gaps');
     if (typeof url !== 'string' || !PATH.test(url)) throw wrong('a segment has no valid url');
-    listed.push({ base, end, path: url });
+    if (digest !== undefined && !(typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest)))
+      throw wrong('a segment has no valid digest');
+    listed.push({ base, end, path: url, ...(digest === undefined ? {} : { digest }) });
   }
   return { clusterId, generation, start, commit, segments: listed };
 }
