@@ -289,15 +289,19 @@ export class LogFold {
   #meetState(state: LogState, told: LogState): void {
     assert(told !== state, 'a state entry was looked at before it is folded');
     this.toldDataEnd = told.dataEnd;
-    if (state.level === 0) return;
+    this.difference = this.differenceFrom(told, state) ?? this.difference;
+  }
+
+  /** How the state that a leader tells at the log's end differs from `state`, this node's own there; undefined: not at all, or this node knows none. */
+  differenceFrom(told: LogState, state = this.state): string | undefined {
+    if (state.level === 0) return undefined;
     const isAnother = told.generation.number > state.generation.number;
     const own: LogState = {
       ...state,
       timeMs: Math.max(state.timeMs, told.timeMs),
       generation: isAnother ? told.generation : state.generation,
     };
-    if (isSameState(own, told)) return;
-    this.difference = `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
+    return isSameState(own, told) ? undefined : `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
   }
 
   #set({ trim, timeMs, seal, level, generation, policy }: Omit<LogState, 'dataEnd' | 'before'>, ends: Ends): void {

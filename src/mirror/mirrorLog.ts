@@ -56,12 +56,13 @@ export class MirrorLog {
   readonly #hot: HotReader;
   readonly #disk: Disk;
   readonly #directory: string;
+  readonly #events: Pick<RaftEvents, 'log'>;
   readonly #terms: TermTable;
   #identity: Identity;
   /** Leader of the term that the entries begin which are being put into the log. */
   #leader = NO_INSTANCE;
 
-  constructor({ memory, directory, recovered, config }: MirrorParts, events: Pick<RaftEvents, 'openSegment' | 'seal'>) {
+  constructor({ memory, directory, recovered, config }: MirrorParts, events: Pick<RaftEvents, 'openSegment' | 'seal' | 'log'>) {
     const { identity, start, end, terms, lastTerm, commit } = recovered;
     this.#memory = memory;
     this.#tail = new Tail(memory, (slot) => events.openSegment(slot));
@@ -69,6 +70,7 @@ export class MirrorLog {
     this.#hot = new HotReader(memory);
     this.#disk = diskOf(config.fsync);
     this.#directory = directory;
+    this.#events = events;
     this.#identity = identity;
     this.#terms = new TermTable(start, end, terms, beforeStart(identity));
     // Segments without it would pass for those of a node that lost its vote.
@@ -171,6 +173,11 @@ export class MirrorLog {
     const { last } = this.#terms;
     if (term < last.term) return notTheLog(end, `is of term ${term}, and the entry before it of term ${last.term}`);
     const base = isHead ? end : memory.slotWord(memory.openSlot, SLOT.BASE);
+    const told = isHead ? headState(bytes) : undefined;
+    const difference = told && this.#tail.fold.differenceFrom(told);
+    // Which of the two is wrong nobody can say here.
+    if (difference !== undefined)
+      return new LogError('DAMAGE', `${difference}: one of the two has a wrong copy of the log; nothing of it was stored`);
     this.#leader = last.leader;
     const begins =
       term === last.term
@@ -187,8 +194,10 @@ export class MirrorLog {
     memory.lastEntry = { term, leader: this.#leader };
     memory.setWord(WORD.TERM, term);
     if (this.#shown !== before) memory.raise(SIGNAL.ROLE);
-    const { difference } = this.#tail.fold;
-    return difference === undefined ? undefined : new LogError('DAMAGE', `${difference}: one of the two has a wrong copy of the log`);
+    const { fold } = this.#tail;
+    if (fold.difference !== undefined) this.#events.log('error', fold.difference);
+    fold.difference = undefined;
+    return undefined;
   }
 
   /** What clients are told anew when it changes. */

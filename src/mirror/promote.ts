@@ -20,7 +20,15 @@ import { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { fittingSegmentBytes } from '../node/membership.ts';
-import { beforeStart, type Identity, readIdentity, saveMirror, writeIdentity, writeVote } from '../storage/dataDirectory.ts';
+import {
+  beforeStart,
+  type Identity,
+  readIdentity,
+  removeTemporaries,
+  saveMirror,
+  writeIdentity,
+  writeVote,
+} from '../storage/dataDirectory.ts';
 import { type Disk, readFile, writeFileAtomically } from '../storage/disk.ts';
 import { listSegments } from '../storage/layout.ts';
 import { indexName, segmentName } from '../storage/names.ts';
@@ -90,6 +98,8 @@ export function planOf(
  */
 export function promote(disk: Disk, directory: string, options: PromoteOptions): PromoteReport {
   const identity = mirrorIdentity(disk, directory);
+  // A run that was cut short has left them.
+  removeTemporaries(disk, directory);
   const promotion = identity.mirror.promotion?.hasBegun === true ? identity.mirror.promotion : begin(disk, directory, identity, options);
   const begun = mirrorIdentity(disk, directory);
   const bases = listSegments(disk, directory).filter((base) => base >= begun.start);

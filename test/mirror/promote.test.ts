@@ -1,0 +1,150 @@
+// Mirrors that become logs of their own, on a disk in memory: what each crash leaves, and that the same command goes on from there.
+
+import { describe, expect, it } from 'vitest';
+import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { RESTORE_RANDOM_BYTES, restore } from '../../src/backup/restore.ts';
+import { NO_TERM } from '../../src/core/ids.ts';
+import { MAX_TERM_STEP } from '../../src/core/limits.ts';
+import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
+import { LogFold } from '../../src/memory/logFold.ts';
+import { PROMOTE_RANDOM_BYTES, type PromoteOptions, promote } from '../../src/mirror/promote.ts';
+import { createIdentity, readIdentity, readVote, saveMirror } from '../../src/storage/dataDirectory.ts';
+import { readFile } from '../../src/storage/disk.ts';
+import { segmentName } from '../../src/storage/names.ts';
+import { examineDirectory } from '../../src/storage/offline.ts';
+import { Random } from '../assembly/random.ts';
+import { FakeLog, FOLDER, run, workspace } from '../backup/support.ts';
+import { makeBatch } from '../crash/batches.ts';
+import { CrashModel } from '../crash/crashModel.ts';
+import { type DiskImage, MemoryDisk } from '../crash/memoryDisk.ts';
+import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
+
+const NOW_MS = 1_700_000_000_000;
+const IDENTITY = new Uint8Array(32).fill(7);
+const GENERATION = 'bb'.repeat(8);
+
+const OPTIONS: PromoteOptions = {
+  nodeId: 3,
+  isSameCluster: false,
+  random: new Uint8Array(PROMOTE_RANDOM_BYTES).map((_, i) => i + 1),
+  nowMs: NOW_MS,
+};
+
+/** A log of level 1, of some segments: the last one is open. */
+async function describedLog(disk: MemoryDisk): Promise<void> {
+  const state: LogState = {
+    dataEnd: 0,
+    before: NO_TERM,
+    trim: NO_TRIM,
+    timeMs: NOW_MS - 1_000,
+    level: 1,
+    generation: { number: 1, id: GENERATION },
+    seal: NO_SEAL,
+    policy: NO_POLICY,
+  };
+  const own = new FakeLog().head(state).lead(1).append([100], [200, 7]).seal();
+  own.head({ ...state, dataEnd: own.end, before: { term: 1, leader: '01'.repeat(8) } }).append([500]);
+  const { manifest } = await run(disk, own);
+  const random = new Uint8Array(RESTORE_RANDOM_BYTES).fill(8);
+  restore(disk, FOLDER, manifest, DIRECTORY, workspace, { nodeId: 32, isSameCluster: true, random, nowMs: NOW_MS });
+}
+
+/** The directory of a mirror that was killed; and its log bytes. */
+async function mirrored(make: (disk: MemoryDisk) => Promise<void>): Promise<{ readonly image: DiskImage; readonly bytes: Buffer }> {
+  const disk = new MemoryDisk();
+  await make(disk);
+  const node = new TestNode(disk, smallMemory(), IDENTITY, () => NOW_MS);
+  node.begin();
+  const batch = makeBatch([900], new Random(5));
+  for (let i = 0; i < 3; i += 1) node.append(batch.entries, 1);
+  node.settle();
+  const identity = readIdentity(disk, DIRECTORY);
+  if (identity === undefined) throw new Error('there is no log');
+  saveMirror(disk, DIRECTORY, identity, { generation: GENERATION, segmentBytes: 65536 });
+  return { image: disk.image(), bytes: entriesIn(disk) };
+}
+
+/** The log bytes that the segments of a data directory have. */
+function entriesIn(disk: MemoryDisk): Buffer {
+  const { segments } = examineDirectory(disk, DIRECTORY, { everyEntry: true });
+  return Buffer.concat(
+    segments.map(({ base, end }) =>
+      readFile(disk, `${DIRECTORY}/${segmentName(base)}`).subarray(SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + end - base),
+    ),
+  );
+}
+
+describe.each([
+  ['of level 1', describedLog, 2],
+  ['of level 0', () => Promise.resolve(), 0],
+] as const)('a mirror of a log %s', (_what, make, entries) => {
+  it('becomes a log with the same entries, in another cluster, generation and terms', async () => {
+    const { image, bytes } = await mirrored(make);
+    const disk = new MemoryDisk(image);
+    const before = readVote(disk, DIRECTORY).currentTerm;
+    const report = promote(disk, DIRECTORY, OPTIONS);
+    const term = (Math.floor(before / MAX_TERM_STEP) + 1) * MAX_TERM_STEP;
+    expect(report).toMatchObject({ nodeId: 3, start: 0, mirrorEnd: bytes.length, term, clusterId: '0102030405060708090a0b0c0d0e0f10' });
+    expect(report.end > report.mirrorEnd).toBe(entries > 0);
+    const facts = examineDirectory(disk, DIRECTORY, { everyEntry: true });
+    expect([facts.damage, facts.end, facts.commit]).toEqual([[], report.end, report.end]);
+    expect(new Set(facts.segments.map(({ state }) => state))).toEqual(new Set(['sealed']));
+    expect(entriesIn(disk).subarray(0, bytes.length).equals(bytes)).toBe(true);
+    expect(disk.openFiles).toBe(0);
+    const memory = smallMemory();
+    const node = new TestNode(disk, memory, IDENTITY, () => NOW_MS);
+    if (entries > 0) expect(new LogFold(memory).generation.id).toBe('191a1b1c1d1e1f20');
+    node.begin();
+    node.append(makeBatch([10], new Random(1)).entries, 1);
+    node.settle();
+    node.stop();
+    expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
+  });
+
+  it('after a power loss or a kill at any step is a mirror, one whose promotion goes on, or that log', { timeout: 120_000 }, async () => {
+    const { image, bytes } = await mirrored(make);
+    const random = new Random(11);
+    const model = new CrashModel(image);
+    const images: DiskImage[] = [];
+    const disk = new MemoryDisk(image, (operation) => {
+      model.apply(operation);
+      for (const state of model.states(2, random)) images.push(state.image);
+    });
+    promote(disk, DIRECTORY, OPTIONS);
+    images.push(disk.image());
+    const found = { mirror: 0, promotion: 0, log: 0 };
+    for (const each of images) {
+      const left = new MemoryDisk(each);
+      const { mirror } = readIdentity(left, DIRECTORY) ?? {};
+      // What was drawn stays; where nothing was yet, it is drawn anew.
+      const drawn = { ...OPTIONS, random: OPTIONS.random.map((byte) => byte + 100) };
+      found[mirror === undefined ? 'log' : mirror.promotion === undefined ? 'mirror' : 'promotion'] += 1;
+      if (mirror === undefined) expect(() => promote(left, DIRECTORY, drawn)).toThrow(/is not the directory of a mirror/);
+      else promote(left, DIRECTORY, drawn);
+      const { clusterId, mirror: none } = readIdentity(left, DIRECTORY) ?? {};
+      const isNew = mirror !== undefined && mirror.promotion === undefined;
+      expect([clusterId?.slice(0, 4), none]).toEqual([isNew ? '6566' : '0102', undefined]);
+      const facts = examineDirectory(left, DIRECTORY, { everyEntry: true });
+      expect([facts.damage, facts.end, facts.commit]).toEqual([[], facts.end, facts.end]);
+      expect(entriesIn(left).subarray(0, bytes.length).equals(bytes)).toBe(true);
+      expect(entries === 0 ? facts.end === bytes.length : facts.end > bytes.length).toBe(true);
+    }
+    expect([found.mirror > 0, found.promotion > 0, found.log > 0]).toEqual([true, true, true]);
+  });
+});
+
+it('a mirror that has nothing yet, and damage, are said, and nothing is lost', async () => {
+  const empty = new MemoryDisk();
+  createIdentity(empty, DIRECTORY, IDENTITY, { mirror: { generation: GENERATION, segmentBytes: 65536 } });
+  expect(() => promote(empty, DIRECTORY, OPTIONS)).toThrow(/has nothing of its source's log yet/);
+  expect(readIdentity(empty, DIRECTORY)?.mirror).toEqual({ generation: GENERATION, segmentBytes: 65536 });
+  const { image, bytes } = await mirrored(describedLog);
+  const disk = new MemoryDisk(image);
+  const [first] = examineDirectory(disk, DIRECTORY, { everyEntry: false }).segments;
+  const path = `${DIRECTORY}/${segmentName(first?.base ?? 0)}`;
+  const file = disk.openWrite(path);
+  disk.write(file, [Uint8Array.of(0xee)], 8);
+  disk.close(file);
+  expect(() => promote(disk, DIRECTORY, OPTIONS)).toThrow(/does not match its check/);
+  expect(readIdentity(disk, DIRECTORY)?.mirror?.promotion?.end).toBe(bytes.length);
+});
