@@ -74,8 +74,11 @@ export function encodeSegmentIndex(index: SegmentIndex): Uint8Array {
   return bytes;
 }
 
-/** Reads an index file. Throws a LogError `DAMAGE`, `NEWER_FORMAT` or `OLDER_FORMAT` that names `file` and what was found. */
-export function decodeSegmentIndex(bytes: Uint8Array, file: string): SegmentIndex {
+/**
+ * Reads an index file; `hash` gives the {@link xxh64} of bytes, for who has a faster one. Throws a LogError `DAMAGE`, `NEWER_FORMAT` or `OLDER_FORMAT` that names `file` and what was
+ * found.
+ */
+export function decodeSegmentIndex(bytes: Uint8Array, file: string, hash: (bytes: Uint8Array) => bigint = xxh64): SegmentIndex {
   const damage = (what: string): LogError => new LogError('DAMAGE', `${file}: ${what}`, { file, position: 0 });
   if (bytes.length < FIXED_BYTES + CHECK_BYTES)
     throw damage(`an index file has at least ${FIXED_BYTES + CHECK_BYTES} bytes, found ${bytes.length}`);
@@ -87,7 +90,7 @@ export function decodeSegmentIndex(bytes: Uint8Array, file: string): SegmentInde
   const termsAt = FIXED_BYTES + pointCount * 4;
   const checkAt = termsAt + termCount * TERM_BYTES;
   if (bytes.length !== checkAt + CHECK_BYTES) throw damage(`its counts ask for ${checkAt + CHECK_BYTES} bytes, found ${bytes.length}`);
-  if (view.getBigUint64(checkAt, true) !== xxh64(bytes.subarray(0, checkAt))) throw damage('the index does not match its check');
+  if (view.getBigUint64(checkAt, true) !== hash(bytes.subarray(0, checkAt))) throw damage('the index does not match its check');
   const index: SegmentIndex = {
     clusterId: toHex(bytes.subarray(8, 24)),
     base: getOffset(view, 24),

@@ -45,11 +45,11 @@ export interface Vote {
  * `NOT_A_DATA_DIRECTORY` when it holds files of somebody else.
  */
 export function readIdentity(disk: Disk, directory: string): Identity | undefined {
-  const names = disk.list(directory);
-  if (names.includes(IDENTITY_FILE)) {
-    const file = `${directory}/${IDENTITY_FILE}`;
+  const file = `${directory}/${IDENTITY_FILE}`;
+  if (disk.has(file)) {
     return decodeIdentity(readFile(disk, file, MAX_IDENTITY_BYTES), file);
   }
+  const names = disk.list(directory);
   if (names.includes(RESTORE_FILE)) {
     throw new LogError(
       'NOT_A_DATA_DIRECTORY',
@@ -122,7 +122,7 @@ export function saveNodes(disk: Disk, directory: string, identity: Identity, nod
   if (JSON.stringify(identity.nodes) === JSON.stringify(nodes)) return identity;
   // A start does this before recovery removes what a crash left, and the file that replaces this one may be among that.
   const temporary = `${IDENTITY_FILE}${TEMPORARY_SUFFIX}`;
-  if (disk.list(directory).includes(temporary)) disk.remove(`${directory}/${temporary}`);
+  if (disk.has(`${directory}/${temporary}`)) disk.remove(`${directory}/${temporary}`);
   return changed(disk, directory, identity, { nodes });
 }
 
@@ -184,9 +184,8 @@ export function writeVote(disk: Disk, directory: string, vote: Vote): void {
 /** Reads term and vote; term 0 for a new directory. A directory with segments but no vote is damaged: it has forgotten its term. */
 export function readVote(disk: Disk, directory: string): Vote {
   const file = `${directory}/${VOTE_FILE}`;
-  const names = disk.list(directory);
-  if (!names.includes(VOTE_FILE)) {
-    if (!names.some((name) => baseOfName(name) !== undefined)) return { currentTerm: 0, votedFor: 0, commit: 0 };
+  if (!disk.has(file)) {
+    if (!disk.list(directory).some((name) => baseOfName(name) !== undefined)) return { currentTerm: 0, votedFor: 0, commit: 0 };
     throw new LogError('DAMAGE', `${file} is missing, but there are segments: the node has lost its term; restore it from a backup`, {
       file,
       position: 0,

@@ -24,6 +24,8 @@ export interface Disk {
   close(file: FileHandle): void;
   /** Bytes in the file. */
   size(file: FileHandle): number;
+  /** Bytes in the file at `path`, which is not opened for that. */
+  sizeOf(path: string): number;
   /** Fills `into` from `position`; returns fewer bytes only at the end of the file. */
   read(file: FileHandle, into: Uint8Array, position: number): number;
   /** Writes all of `parts` one after the other from `position`; a short write is an error. */
@@ -39,6 +41,8 @@ export interface Disk {
   syncDirectory(path: string): void;
   /** Bytes that files in a directory may yet take. */
   freeBytes(path: string): number;
+  /** Whether there is anything under this name: one look, however many others a directory has. */
+  has(path: string): boolean;
   /** Names in a directory, in no order. */
   list(path: string): string[];
   /** Makes a directory and its parents, and makes their entries durable; nothing when it exists. */

@@ -19,7 +19,7 @@ export interface Layout {
 }
 
 /** Bases of all segment files among `names`, ascending. */
-function basesIn(names: Iterable<string>): number[] {
+export function basesIn(names: Iterable<string>): number[] {
   const bases: number[] = [];
   for (const name of names) {
     const base = baseOfName(name);

@@ -41,6 +41,8 @@ const DESCRIPTOR_PAUSE_MS = 20;
 const pauseWord = new Int32Array(new SharedArrayBuffer(4));
 
 /** Node's `fs`, as a Disk. One instance a thread. */
+const NO_FILE = 'it is not a regular file: LogLog did not make it, and does not touch it; move it away';
+
 export class NodeDisk implements Disk {
   /** Paths of open files, for error texts. */
   readonly #paths = new Map<FileHandle, string>();
@@ -88,7 +90,7 @@ export class NodeDisk implements Disk {
     this.close(file);
     const sentence = stat.isFile()
       ? `it has ${stat.nlink} names (hard links), and to write to it would change what the others name, too: put a copy in its place`
-      : 'it is not a regular file: LogLog did not make it, and does not touch it; move it away';
+      : NO_FILE;
     throw notOurs(path, sentence);
   }
 
@@ -145,6 +147,16 @@ export class NodeDisk implements Disk {
 
   size(file: FileHandle): number {
     return this.#try('measuring', this.#path(file), undefined, () => fs.fstatSync(file).size);
+  }
+
+  has(path: string): boolean {
+    return this.#try('looking for', path, undefined, () => fs.lstatSync(path, { throwIfNoEntry: false })) !== undefined;
+  }
+
+  sizeOf(path: string): number {
+    const stat = this.#try('looking at', path, undefined, () => fs.lstatSync(path));
+    if (stat.isFile()) return stat.size;
+    throw notOurs(path, stat.isSymbolicLink() ? 'it is a symbolic link, and none is followed: put the file itself in its place' : NO_FILE);
   }
 
   read(file: FileHandle, into: Uint8Array, position: number): number {

@@ -11,13 +11,15 @@ import { readBound } from '../format/commitBound.ts';
 import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
 import { kindOf, kindSizeAt } from '../format/entry.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
+import { xxh64 } from '../format/xxh64.ts';
 import { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
 import { beforeStart, type Identity, readVote, removeTemporaries, saveRemoved } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
 import { type Disk, readFile } from './disk.ts';
-import { type Layout, listSegments, readLayout, removeTrimmed } from './layout.ts';
+import { basesIn, type Layout, readLayout, removeTrimmed } from './layout.ts';
 import { baseOfDamagedName, indexName, segmentName } from './names.ts';
 import { logTerms, sealSegment, termStarts } from './sealer.ts';
 import { SegmentImage } from './segmentImage.ts';
@@ -48,13 +50,6 @@ export interface RecoveredLog {
 /** The slot that recovery loads segments into. */
 export const RECOVERY_SLOT = 0;
 
-function sizeOf(disk: Disk, path: string): number {
-  const file = disk.openRead(path);
-  const bytes = disk.size(file);
-  disk.close(file);
-  return bytes;
-}
-
 /**
  * Bytes of the largest segment file that recovery has to load, because its index is missing or damaged: the slots must be able to hold
  * it. Files of at most `enoughBytes`, which the slots hold anyway, need not be looked into.
@@ -62,8 +57,11 @@ function sizeOf(disk: Disk, path: string): number {
 export function largestUnsealedBytes(disk: Disk, directory: string, enoughBytes = 0): number {
   const names = new Set(disk.list(directory));
   let largest = 0;
-  for (const base of listSegments(disk, directory)) {
-    const bytes = sizeOf(disk, `${directory}/${segmentName(base)}`);
+  const bases = basesIn(names);
+  for (const [i, base] of bases.entries()) {
+    // A sealed one ends where the next one begins.
+    const next = names.has(indexName(base)) ? bases[i + 1] : undefined;
+    const bytes = next === undefined ? disk.sizeOf(`${directory}/${segmentName(base)}`) : positionOf(next, base);
     if (bytes <= Math.max(largest, enoughBytes)) continue;
     if (names.has(indexName(base)) && validIndex(disk, directory, base) !== undefined) continue;
     if (bytes > OPTIONS.segmentBytes.max) {
@@ -74,11 +72,11 @@ export function largestUnsealedBytes(disk: Disk, directory: string, enoughBytes 
   return largest;
 }
 
-/** What a segment's index file says; undefined when it is damaged or missing. */
-export function validIndex(disk: Disk, directory: string, base: number): SegmentIndex | undefined {
+/** What a segment's index file says; undefined when it is damaged or missing. `hash`: see {@link decodeSegmentIndex}. */
+export function validIndex(disk: Disk, directory: string, base: number, hash?: (bytes: Uint8Array) => bigint): SegmentIndex | undefined {
   const path = `${directory}/${indexName(base)}`;
   try {
-    const index = decodeSegmentIndex(readFile(disk, path), path);
+    const index = decodeSegmentIndex(readFile(disk, path), path, hash);
     return index.base === base ? index : undefined;
   } catch (thrown) {
     if (thrown instanceof LogError && thrown.code === 'DAMAGE') return undefined;
@@ -87,10 +85,15 @@ export function validIndex(disk: Disk, directory: string, base: number): Segment
 }
 
 /** The valid index of a segment; undefined when it has none, or one that has to be made again. */
-function readIndex(context: StorageContext, names: ReadonlySet<string>, base: number): SegmentIndex | undefined {
+function readIndex(
+  context: StorageContext,
+  names: ReadonlySet<string>,
+  base: number,
+  hash: (bytes: Uint8Array) => bigint,
+): SegmentIndex | undefined {
   const { disk, directory, identity } = context;
   if (!names.has(indexName(base))) return undefined;
-  const index = validIndex(disk, directory, base);
+  const index = validIndex(disk, directory, base, hash);
   return index?.clusterId === identity.clusterId ? index : undefined;
 }
 
@@ -198,7 +201,7 @@ function sealedBound(context: StorageContext, last: SealedSegment | undefined, k
 function checkSealed(context: StorageContext, index: SegmentIndex): SealedSegment {
   const { disk, directory } = context;
   const path = `${directory}/${segmentName(index.base)}`;
-  const bytes = sizeOf(disk, path);
+  const bytes = disk.sizeOf(path);
   const expected = positionOf(index.end, index.base);
   if (bytes !== expected) throw damage(path, Math.min(bytes, expected), `a sealed segment of ${expected} bytes has ${bytes}`);
   const { base, end, entries, firstMs, lastMs, terms } = index;
@@ -254,9 +257,20 @@ function loadState(context: StorageContext, { base, before }: SegmentPlace): num
 }
 
 /** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */
+/** XXH64 in the node's memory, where nobody reads yet; there may be very many indexes. */
+function hashIn({ map, wasm, bytes: memory }: TailMemory): (bytes: Uint8Array) => bigint {
+  const at = map.coldAt(0);
+  return (bytes) => {
+    if (bytes.length > map.coldBytes) return xxh64(bytes);
+    memory.set(bytes, at);
+    return BigInt.asUintN(64, wasm.xxh64(at, bytes.length, 0n));
+  };
+}
+
 function recoverSegments(context: StorageContext, { names, bases }: Layout, known: number): Omit<RecoveredLog, 'identity'> {
   const { directory, identity } = context;
   const { start } = identity;
+  const hash = hashIn(context.memory);
   const sealed: SealedSegment[] = [];
   const terms: LogTerm[] = [];
   let end = start;
@@ -264,7 +278,7 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
   let last: SegmentPlace | undefined;
   for (const [i, base] of bases.entries()) {
     if (base !== end) throw damage(`${directory}/${segmentName(end)}`, 0, `this segment is missing; the next one is ${segmentName(base)}`);
-    const index = readIndex(context, names, base);
+    const index = readIndex(context, names, base, hash);
     const next = bases[i + 1];
     if (next === undefined && !names.has(indexName(base))) {
       const open = recoverOpen(context, base, before, known, last);

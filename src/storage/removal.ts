@@ -38,7 +38,7 @@ export function emptyLog({ disk, directory, memory }: StorageContext, base: numb
   memory.setWord(WORD.TAIL, base);
   for (const each of listSegments(disk, directory)) {
     assert(each < base, 'a log that ends before a place has no segment there');
-    if (disk.list(directory).includes(indexName(each))) disk.remove(`${directory}/${indexName(each)}`);
+    if (disk.has(`${directory}/${indexName(each)}`)) disk.remove(`${directory}/${indexName(each)}`);
     disk.remove(`${directory}/${segmentName(each)}`);
   }
   disk.syncDirectory(directory);

@@ -10,8 +10,8 @@ type Place = Pick<StorageContext, 'disk' | 'directory'>;
 
 /** What the file says; undefined where there is none that says anything: a tour then begins anew. Throws a LogError `IO`. */
 export function readScrub({ disk, directory }: Place): ScrubPosition | undefined {
-  if (!disk.list(directory).includes(SCRUB_FILE)) return undefined;
   const path = `${directory}/${SCRUB_FILE}`;
+  if (!disk.has(path)) return undefined;
   try {
     return decodeScrubPosition(readFile(disk, path, SCRUB_POSITION_BYTES), path);
   } catch (thrown) {
@@ -26,6 +26,6 @@ export function readScrub({ disk, directory }: Place): ScrubPosition | undefined
 export function saveScrub({ disk, directory }: Place, position: ScrubPosition): void {
   const temporary = `${SCRUB_FILE}${TEMPORARY_SUFFIX}`;
   // Left by a call that found no room.
-  if (disk.list(directory).includes(temporary)) disk.remove(`${directory}/${temporary}`);
+  if (disk.has(`${directory}/${temporary}`)) disk.remove(`${directory}/${temporary}`);
   writeFileAtomically(disk, directory, SCRUB_FILE, encodeScrubPosition(position));
 }

@@ -79,7 +79,7 @@ export function readSeals(disk: Disk, directory: string): SealRows {
 /** Adds `rows` at byte `at`, where the rows before end; what was after them is gone. Returns where the next ones go. Throws a LogError `IO`. */
 export function addSeals(disk: Disk, directory: string, rows: readonly SealRow[], at: number): number {
   const path = `${directory}/${SEALS_FILE}`;
-  const file = disk.list(directory).includes(SEALS_FILE) ? disk.openWrite(path) : disk.create(path);
+  const file = disk.has(path) ? disk.openWrite(path) : disk.create(path);
   try {
     disk.truncate(file, at);
     disk.write(file, [encodeSealRows(rows)], at);

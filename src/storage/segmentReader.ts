@@ -235,8 +235,8 @@ export class SegmentReader {
   #points(segment: OpenSegment, base: number): Uint32Array {
     if (segment.points !== undefined) return segment.points;
     // A truncation that opens the segment again takes its index first; then the walk begins at the first entry.
-    if (!this.#disk.list(this.#directory).includes(indexName(base))) return Uint32Array.of(SEGMENT_HEADER_BYTES);
     const path = `${this.#directory}/${indexName(base)}`;
+    if (!this.#disk.has(path)) return Uint32Array.of(SEGMENT_HEADER_BYTES);
     segment.points = decodeSegmentIndex(readFile(this.#disk, path), path).points;
     return segment.points;
   }

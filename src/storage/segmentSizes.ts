@@ -26,8 +26,6 @@ export function segmentBytesOf(disk: Disk, directory: string): number {
 
 /** An open segment's file has the size that it was made with; a sealed one's ends with its last entry. */
 function lastBytes(disk: Disk, directory: string, base: number): number {
-  const file = disk.openRead(`${directory}/${segmentName(base)}`);
-  const bytes = disk.size(file);
-  disk.close(file);
-  return disk.list(directory).includes(indexName(base)) ? bytes + MARK_BYTES : bytes;
+  const bytes = disk.sizeOf(`${directory}/${segmentName(base)}`);
+  return disk.has(`${directory}/${indexName(base)}`) ? bytes + MARK_BYTES : bytes;
 }

@@ -80,7 +80,7 @@ export class SegmentWriter {
     const base = memory.slotWord(slot, SLOT.BASE);
     assert(memory.durable === base, 'a segment is made only when all before it is durable');
     const path = `${directory}/${spare}`;
-    if (!disk.list(directory).includes(spare)) disk.close(disk.create(path));
+    if (!disk.has(path)) disk.close(disk.create(path));
     const file = disk.openDirect(path);
     const header = memory.slotBytes(slot, 0, SEGMENT_HEADER_BYTES);
     header.set(encodeSegmentHeader({ clusterId: identity.clusterId, base, createdMs: Math.floor(nowMs()) }));

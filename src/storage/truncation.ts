@@ -188,7 +188,7 @@ function removeSegment(context: StorageContext, base: number): void {
 }
 
 function removeIndex({ disk, directory }: StorageContext, base: number): void {
-  if (!disk.list(directory).includes(indexName(base))) return;
+  if (!disk.has(`${directory}/${indexName(base)}`)) return;
   disk.remove(`${directory}/${indexName(base)}`);
   disk.syncDirectory(directory);
 }

@@ -61,6 +61,10 @@ export class FaultyDisk implements Disk {
     return this.disk.size(file);
   }
 
+  sizeOf(path: string): number {
+    return this.disk.sizeOf(path);
+  }
+
   read(file: FileHandle, into: Uint8Array, position: number): number {
     return this.disk.read(file, into, position);
   }
@@ -97,6 +101,10 @@ export class FaultyDisk implements Disk {
 
   freeBytes(path: string): number {
     return this.disk.freeBytes(path);
+  }
+
+  has(path: string): boolean {
+    return this.disk.has(path);
   }
 
   list(path: string): string[] {

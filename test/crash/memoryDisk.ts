@@ -172,6 +172,10 @@ export class MemoryDisk implements Disk {
     return this.#file(file).size;
   }
 
+  sizeOf(path: string): number {
+    return this.#named(path).size;
+  }
+
   read(file: FileHandle, into: Uint8Array, position: number): number {
     return this.#file(file).read(into, position);
   }
@@ -218,6 +222,10 @@ export class MemoryDisk implements Disk {
 
   freeBytes(): number {
     return Number.MAX_SAFE_INTEGER;
+  }
+
+  has(path: string): boolean {
+    return this.#names.has(path);
   }
 
   list(path: string): string[] {

@@ -240,6 +240,10 @@ export class SimDisk implements Disk {
     return this.#visible.size(file);
   }
 
+  sizeOf(path: string): number {
+    return this.#visible.sizeOf(path);
+  }
+
   read(file: FileHandle, into: Uint8Array, position: number): number {
     if (this.#readErrorIn > 0) {
       this.#readErrorIn -= 1;
@@ -287,6 +291,10 @@ export class SimDisk implements Disk {
 
   freeBytes(): number {
     return this.#visible.freeBytes();
+  }
+
+  has(path: string): boolean {
+    return this.#visible.has(path);
   }
 
   list(path: string): string[] {

@@ -139,6 +139,8 @@ describe("node's disk: errors", () => {
     ['ftruncateSync', 'truncating', (disk: Disk, file: number) => disk.truncate(file, 5)],
     ['readSync', 'reading', (disk: Disk, file: number) => disk.read(file, new Uint8Array(1), 0)],
     ['fstatSync', 'measuring', (disk: Disk, file: number) => disk.size(file)],
+    ['lstatSync', 'looking at', (disk: Disk) => disk.sizeOf(PATH)],
+    ['lstatSync', 'looking for', (disk: Disk) => disk.has(PATH)],
     ['renameSync', 'renaming', (disk: Disk) => disk.rename(PATH, `${PATH}2`)],
     ['unlinkSync', 'removing', (disk: Disk) => disk.remove(PATH)],
     ['fsyncSync', 'syncing', (disk: Disk) => disk.syncDirectory(DIRECTORY)],
@@ -160,6 +162,26 @@ describe("node's disk: errors", () => {
     expect(errorOf(() => disk.openWrite(`${DIRECTORY}/link`)).details.errno).toBe('ELOOP');
     expect(errorOf(() => disk.openRead(`${DIRECTORY}/link`)).details.errno).toBe('ELOOP');
     expect(errorOf(() => disk.create(`${DIRECTORY}/link`)).details.errno).toBe('EEXIST');
+  });
+
+  it('a size and a name are looked up without opening anything', () => {
+    const disk = new TemporaryDisk();
+    const file = disk.create(PATH);
+    disk.write(file, [new Uint8Array(17)], 0);
+    disk.close(file);
+    fs.symlinkSync(`${disk.root}/file`, `${disk.root}/link`);
+    fs.mkdirSync(`${disk.root}/folder`);
+    fake({ openSync: failing('EMFILE') });
+    expect([disk.sizeOf(PATH), disk.has(PATH), disk.has(`${DIRECTORY}/none`)]).toEqual([17, true, false]);
+    expect(errorOf(() => disk.sizeOf(`${DIRECTORY}/none`)).details.errno).toBe('ENOENT');
+    for (const [name, what] of [
+      ['link', 'symbolic link'],
+      ['folder', 'not a regular file'],
+    ]) {
+      expect(disk.has(`${DIRECTORY}/${name}`)).toBe(true);
+      const error = errorOf(() => disk.sizeOf(`${DIRECTORY}/${name}`));
+      expect([error.details.errno, error.message]).toEqual(['NOT_OURS', expect.stringContaining(what ?? '')]);
+    }
   });
 
   it('files are for their owner only', () => {

@@ -10,7 +10,7 @@ import { encodeVote } from '../../src/storage/dataDirectory.ts';
 import type { FileHandle } from '../../src/storage/disk.ts';
 import { readLayout } from '../../src/storage/layout.ts';
 import { baseOfIndexName, baseOfName, indexName, segmentName } from '../../src/storage/names.ts';
-import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
+import { largestUnsealedBytes, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import type { Pools } from '../../src/threads/pools.ts';
 import { FaultyDisk } from '../crash/faultyDisk.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
@@ -43,12 +43,21 @@ class MadeUpDisk extends FaultyDisk {
   readonly #names: string[] = ['node.json', 'vote'];
   readonly #open = new Map<FileHandle, string>();
   #next = 1_000_000;
+  /** Segments whose files were opened. */
+  readonly opened: string[] = [];
   /** What was made up last, for the calls that follow. */
   #last: { readonly name: string; readonly bytes: Uint8Array } = { name: '', bytes: new Uint8Array(0) };
 
+  readonly #count: number;
+
   constructor(count: number) {
     super(new MemoryDisk());
+    this.#count = count;
     for (let i = 0; i < count; i += 1) this.#names.push(segmentName(i * ENTRY_BYTES), indexName(i * ENTRY_BYTES));
+  }
+
+  override has(path: string): boolean {
+    return this.#names.includes(path.slice(DIRECTORY.length + 1));
   }
 
   override list(): string[] {
@@ -57,7 +66,9 @@ class MadeUpDisk extends FaultyDisk {
 
   override openRead(path: string): FileHandle {
     this.#next += 1;
-    this.#open.set(this.#next, path.slice(DIRECTORY.length + 1));
+    const name = path.slice(DIRECTORY.length + 1);
+    if (baseOfName(name) !== undefined) this.opened.push(name);
+    this.#open.set(this.#next, name);
     return this.#next;
   }
 
@@ -72,7 +83,7 @@ class MadeUpDisk extends FaultyDisk {
 
   #makeUp(name: string): Uint8Array {
     if (name === 'node.json') return encodeIdentity(IDENTITY);
-    if (name === 'vote') return encodeVote({ currentTerm: COUNT, votedFor: 1, commit: COUNT * ENTRY_BYTES });
+    if (name === 'vote') return encodeVote({ currentTerm: this.#count, votedFor: 1, commit: this.#count * ENTRY_BYTES });
     const base = baseOfIndexName(name);
     if (base === undefined) return new Uint8Array(FILE_BYTES);
     const terms = [{ term: base / ENTRY_BYTES + 1, position: 4096, leader: '0011223344556677' }];
@@ -83,6 +94,10 @@ class MadeUpDisk extends FaultyDisk {
   override size(file: FileHandle): number {
     const name = this.#open.get(file) ?? '';
     return baseOfName(name) === undefined ? this.#bytesOf(name).length : FILE_BYTES;
+  }
+
+  override sizeOf(): number {
+    return FILE_BYTES;
   }
 
   override read(file: FileHandle, into: Uint8Array, position: number): number {
@@ -100,6 +115,14 @@ it('R13: more segments than a call takes arguments are recovered', { timeout: 60
   const disk = new MadeUpDisk(COUNT);
   const recovered = recover({ disk, directory: DIRECTORY, identity: IDENTITY, memory: smallMemory(), nowMs: () => NOW_MS });
   expect([recovered.sealed.length, recovered.terms.length, recovered.end]).toEqual([COUNT, COUNT, COUNT * ENTRY_BYTES]);
+});
+
+it('no sealed segment is opened at a start, but the last one where none comes after it', () => {
+  const disk = new MadeUpDisk(1_000);
+  recover({ disk, directory: DIRECTORY, identity: IDENTITY, memory: smallMemory(), nowMs: () => NOW_MS });
+  expect(largestUnsealedBytes(disk, DIRECTORY, FILE_BYTES)).toBe(0);
+  // It has the commit bound, and the state of the log.
+  expect([...new Set(disk.opened)]).toEqual([segmentName(999 * ENTRY_BYTES)]);
 });
 
 it('R13: a million segments are found, taken over, and shown', { timeout: 600_000 }, async () => {

@@ -52,6 +52,10 @@ export class TemporaryDisk extends NodeDisk {
     return super.create(this.#real(path));
   }
 
+  override sizeOf(path: string): number {
+    return super.sizeOf(this.#real(path));
+  }
+
   override rename(from: string, to: string): void {
     super.rename(this.#real(from), this.#real(to));
   }
@@ -70,6 +74,10 @@ export class TemporaryDisk extends NodeDisk {
 
   override freeBytes(path: string): number {
     return super.freeBytes(this.#real(path));
+  }
+
+  override has(path: string): boolean {
+    return super.has(this.#real(path));
   }
 
   override list(path: string): string[] {

@@ -47,6 +47,8 @@ function sharedDisk({ ghost }: Bench): Disk {
   const nothing = (): void => undefined;
   return {
     list: () => list().map(([name]) => name),
+    has: (path) => list().some(([name]) => path.endsWith(name)),
+    sizeOf: (path) => CONTENTS.get(open(path))?.length ?? 0,
     openRead: open,
     openWrite: open,
     openDirect: open,
