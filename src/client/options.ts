@@ -7,6 +7,7 @@ import { placeIn } from './bookmark.ts';
 import { describe } from './describe.ts';
 import type { OnEvent } from './events.ts';
 import { CATCH_UP_OPTIONS, CONNECT_OPTIONS, checkOptions, RECONNECT_OPTIONS } from './optionNames.ts';
+import { type Hosts, NO_HOSTS } from './read/catchUp.ts';
 import { SegmentSource } from './segments/source.ts';
 import { checkTime, type Time } from './times.ts';
 
@@ -124,9 +125,15 @@ export interface WriterOptions {
 export interface CatchUpOptions {
   /**
    * Each a static host, a cache or a node (`http:`, `https:`, `ws:` or `wss:`) that has, after any path of its own, `/log/<cluster id>/segments` and what that lists. Tried
-   * in order. What comes from them is checked for damage; whoever runs them can make up entries, so take hosts that you trust as much as nodes.
+   * in order.
    */
   readonly urls: string | URL | readonly (string | URL)[];
+  /**
+   * `seals`: only segments that the log seals, as a node says over HTTP at its own address, and only once all of one has the SHA-256 that the log names, so that no
+   * host need be trusted; in browsers that needs a secure context. `checks`: every entry is checked for damage, and whoever runs a host can make up entries.
+   * Default: `seals`.
+   */
+  readonly verify?: 'seals' | 'checks' | undefined;
 }
 
 export interface ReadOptions {
@@ -327,10 +334,15 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
 }
 
 /** Hosts of sealed segments; none where the option is not given. */
-export function checkCatchUp(value: unknown): SegmentSource[] {
-  if (value === undefined) return [];
+export function checkCatchUp(value: unknown): Hosts {
+  if (value === undefined) return NO_HOSTS;
   checkOptions('catchUp', value, CATCH_UP_OPTIONS, { called: 'catchUp' });
-  const { urls } = value as { urls?: unknown };
+  const { urls, verify = 'seals' } = value as { urls?: unknown; verify?: unknown };
+  if (verify !== 'seals' && verify !== 'checks') throw new TypeError(`catchUp.verify must be 'seals' or 'checks', not ${describe(verify)}`);
+  return { sources: sourcesOf(urls), bySeals: verify === 'seals' };
+}
+
+function sourcesOf(urls: unknown): SegmentSource[] {
   const given: unknown[] = Array.isArray(urls) ? urls : [urls];
   if (given.length === 0) throw new TypeError('catchUp.urls needs at least one address, such as https://segments.example.com');
   return given.map((one) => {

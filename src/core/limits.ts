@@ -326,6 +326,8 @@ export const CATCH_UP_MIN_PACE = 16 * 1024;
 
 /** Fewer bytes than these are taken from a node without a look at such hosts. */
 export const CATCH_UP_MIN_BYTES = 256 * 1024;
+/** A segment of a host is kept whole until its digest is known to be right; larger ones come from nodes. */
+export const CATCH_UP_MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
 
 /** How many of the last entries may be asked for: where they begin is kept for each while the first is looked for, 8 bytes. */
 export const MAX_LAST_ENTRIES = 1_000_000;

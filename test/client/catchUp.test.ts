@@ -137,7 +137,7 @@ describe('a subscription that is far behind', () => {
   test('takes whole segments from a host, and goes on at a node at the byte where they end', async () => {
     for (let i = 0; i < 10; i++) offsets.push(server.add(new Uint8Array(3_000).fill(offsets.length - 1)));
     const { url, asked } = await host();
-    const found = offsetsOf(log.subscribe({ catchUp: { urls: url } }), ENTRIES + 11);
+    const found = offsetsOf(log.subscribe({ catchUp: { urls: url, verify: 'checks' } }), ENTRIES + 11);
     await eventually(() => subscribed().length > 0, 'it goes on at a node');
     offsets.push(server.add(new Uint8Array(3_000).fill(offsets.length - 1)));
     server.connection.push();
@@ -150,7 +150,7 @@ describe('a subscription that is far behind', () => {
 
   test('begins within a segment, and asks for no more of it than it needs', async () => {
     const { url, asked } = await host();
-    expect(await offsetsOf(log.read({ from: at(150), catchUp: { urls: [url] } }))).toEqual(offsets.slice(150, -1));
+    expect(await offsetsOf(log.read({ from: at(150), catchUp: { urls: [url], verify: 'checks' } }))).toEqual(offsets.slice(150, -1));
     expect(asked[1]).toEqual([`${at(100)}-${at(200)}`, at(150) - at(100)]);
     expect(log.stats().catchUpBytes).toBe(at(ENTRIES) - at(150));
   });
@@ -158,7 +158,7 @@ describe('a subscription that is far behind', () => {
   test('begins at the start of a log that was trimmed, which is in the middle of a segment', async () => {
     server.start = at(50);
     const { url, asked } = await host({ start: at(50) });
-    expect(await offsetsOf(log.read({ catchUp: { urls: url } }))).toEqual(offsets.slice(50, -1));
+    expect(await offsetsOf(log.read({ catchUp: { urls: url, verify: 'checks' } }))).toEqual(offsets.slice(50, -1));
     expect(asked[1]).toEqual([`0-${at(100)}`, at(50)]);
     expect(told()).toEqual([{ type: 'catchUp', url, offset: at(50) }]);
   });
@@ -168,7 +168,7 @@ describe('a subscription that is far behind', () => {
     await log.close();
     log = await server.connect();
     const { url } = await host();
-    expect(await offsetsOf(log.read({ catchUp: { urls: url } }))).toEqual(offsets.slice(0, 250));
+    expect(await offsetsOf(log.read({ catchUp: { urls: url, verify: 'checks' } }))).toEqual(offsets.slice(0, 250));
     expect(log.stats().catchUpBytes).toBe(at(200));
     expect(subscribed()).toEqual([at(200)]);
   });
@@ -185,13 +185,13 @@ describe('a subscription that is far behind', () => {
     await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
     ends.push(() => new Promise((resolve) => http.close(resolve)));
     const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
-    expect(await offsetsOf(log.read({ catchUp: { urls: url } }))).toEqual(offsets.slice(0, -1));
+    expect(await offsetsOf(log.read({ catchUp: { urls: url, verify: 'checks' } }))).toEqual(offsets.slice(0, -1));
     expect(log.stats().catchUpBytes).toBe(at(ENTRIES));
   });
 
   test('takes little from nodes without a look at hosts', async () => {
     const { url, asked } = await host();
-    expect(await offsetsOf(log.read({ from: at(290), catchUp: { urls: url } }))).toEqual(offsets.slice(290, -1));
+    expect(await offsetsOf(log.read({ from: at(290), catchUp: { urls: url, verify: 'checks' } }))).toEqual(offsets.slice(290, -1));
     expect(asked).toEqual([]);
   });
 });
@@ -232,7 +232,7 @@ describe('a host that fails is left, and the rest comes from others', () => {
 
   test.each(faults)('%s', async (_, options, code, isAt) => {
     const bad = await host(options);
-    expect(await offsetsOf(log.read({ catchUp: { urls: bad.url } }))).toEqual(offsets.slice(0, -1));
+    expect(await offsetsOf(log.read({ catchUp: { urls: bad.url, verify: 'checks' } }))).toEqual(offsets.slice(0, -1));
     const lost = events.find((event) => event.type === 'catchUpLost');
     expect(lost).toMatchObject({ url: bad.url, error: { code } });
     expect(isAt((lost as { offset: number }).offset)).toBe(true);
@@ -240,20 +240,20 @@ describe('a host that fails is left, and the rest comes from others', () => {
     // Another host is as good as a node.
     const good = await host();
     events.length = 0;
-    expect(await offsetsOf(log.read({ catchUp: { urls: [bad.url, good.url] } }))).toEqual(offsets.slice(0, -1));
+    expect(await offsetsOf(log.read({ catchUp: { urls: [bad.url, good.url], verify: 'checks' } }))).toEqual(offsets.slice(0, -1));
     expect(events.map(({ type }) => type)).toContain('catchUpLost');
     expect(events.at(-1)).toMatchObject({ type: 'catchUp', url: good.url });
     expect(subscribed()).toHaveLength(1);
   });
 
   test('at which nobody is', async () => {
-    expect(await offsetsOf(log.read({ catchUp: { urls: 'http://127.0.0.1:9' } }))).toEqual(offsets.slice(0, -1));
+    expect(await offsetsOf(log.read({ catchUp: { urls: 'http://127.0.0.1:9', verify: 'checks' } }))).toEqual(offsets.slice(0, -1));
     expect(told()).toMatchObject([{ type: 'catchUpLost', url: 'http://127.0.0.1:9', offset: 0, error: { code: 'UNREACHABLE' } }]);
   });
 
   test('an offset within an entry is refused as ever', async () => {
     const { url } = await host();
-    expect(await failureOf(offsetsOf(log.read({ from: at(3) + 1, catchUp: { urls: url } })))).toMatchObject({
+    expect(await failureOf(offsetsOf(log.read({ from: at(3) + 1, catchUp: { urls: url, verify: 'checks' } })))).toMatchObject({
       code: 'OFFSET_NOT_BOUNDARY',
     });
   });
@@ -267,7 +267,7 @@ describe('whoever reads', () => {
     for (let i = 0; i < PER_SEGMENT; i++) offsets.push(server.add(new Uint8Array(300_000).fill(i)));
     log = await server.connect();
     const served = await host({ entries: PER_SEGMENT });
-    const batches = log.subscribe({ catchUp: { urls: served.url } }).batches();
+    const batches = log.subscribe({ catchUp: { urls: served.url, verify: 'checks' } }).batches();
     await batches.next();
     let before = -1;
     // Until nothing moves any more.
@@ -288,7 +288,7 @@ describe('whoever reads', () => {
       change: (bytes, base, response) => (base === 0 ? bytes : void response.writeHead(200).write(bytes.subarray(0, 1))),
     });
     const controller = new AbortController();
-    const found = offsetsOf(log.read({ catchUp: { urls: served.url }, signal: controller.signal }));
+    const found = offsetsOf(log.read({ catchUp: { urls: served.url, verify: 'checks' }, signal: controller.signal }));
     await eventually(() => served.asked.length === 3, 'it waits for the second segment');
     controller.abort();
     expect(await failureOf(found)).toMatchObject({ code: 'ABORTED', details: { position: at(100) } });
@@ -297,7 +297,7 @@ describe('whoever reads', () => {
 
   test('takes as many entries as it wants', async () => {
     const { url } = await host();
-    expect(await offsetsOf(log.read({ limit: 120, catchUp: { urls: url } }))).toEqual(offsets.slice(0, 120));
+    expect(await offsetsOf(log.read({ limit: 120, catchUp: { urls: url, verify: 'checks' } }))).toEqual(offsets.slice(0, 120));
     expect(subscribed()).toEqual([]);
   });
 

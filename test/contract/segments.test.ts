@@ -268,10 +268,10 @@ describe.each(SOCKET_DOORS)('sealed segments by $name', (door) => {
       return found;
     };
     const plain = await read({});
-    expect(await read({ catchUp: { urls: node.url } })).toEqual(plain);
+    expect(await read({ catchUp: { urls: node.url, verify: 'checks' } })).toEqual(plain);
     expect(far.stats().catchUpBytes).toBe(list.segments.at(-1)?.end);
     const from = Number(plain[5]?.split(' ')[0]);
-    expect(await read({ from, catchUp: { urls: node.url.replace(/^ws/, 'http') } })).toEqual(plain.slice(5));
+    expect(await read({ from, catchUp: { urls: node.url.replace(/^ws/, 'http'), verify: 'checks' } })).toEqual(plain.slice(5));
     expect(far.stats().catchUpBytes).toBe(2 * (list.segments.at(-1)?.end ?? 0) - from);
   });
 

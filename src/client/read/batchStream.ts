@@ -15,9 +15,8 @@ import { AbortedError, offAbort, onAbort } from '../aborts.ts';
 import type { Connection, LogEnd, StreamSink } from '../nodes/connection.ts';
 import { isNodesOwn, type ReadNodes } from '../nodes/readNodes.ts';
 import { Queue } from '../queue.ts';
-import type { SegmentSource } from '../segments/source.ts';
 import type { Workspace } from '../wasm.ts';
-import { CatchUp } from './catchUp.ts';
+import { CatchUp, type Hosts } from './catchUp.ts';
 import { Batch, countEntries } from './entries.ts';
 
 /** Finds a place to begin at in the committed log [start, end). Rejects with a LogError, after all nodes that will do were asked; with any by the signal. */
@@ -37,7 +36,7 @@ export interface StreamPlan {
   /** The node must have this much committed, besides all that the client has seen. */
   readonly atLeast: number;
   /** Hosts of sealed segments, for what is far behind. */
-  readonly catchUp: readonly SegmentSource[];
+  readonly catchUp: Hosts;
   readonly signal: AbortSignal | undefined;
   /** For a copy of the log: all that nodes keep is read, and each node is looked at first. Rejects with a LogError for one that will not do. */
   readonly admit?: (connection: Connection) => Promise<void>;
@@ -104,7 +103,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     this.#plan = plan;
     this.#remaining = plan.limit;
     this.#beginning = typeof plan.from === 'number' ? plan.from : 0;
-    if (plan.catchUp.length > 0) this.#catchUp = new CatchUp(plan.catchUp, workspace, readNodes.watch);
+    if (plan.catchUp.sources.length > 0) this.#catchUp = new CatchUp(plan.catchUp, workspace, readNodes.watch);
   }
 
   /** Where the stream begins, as far as that is known: at first 0, unless it was asked for a certain offset. */
@@ -260,7 +259,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     const commit = bounds?.end ?? connection.commit;
     if (Math.min(commit, this.#target) - next < CATCH_UP_MIN_BYTES) return false;
     const { clusterId, generation } = this.#readNodes;
-    await catchUp.open({ clusterId, generation, next, lastTerm: this.#lastTerm, commit });
+    await catchUp.open({ clusterId, generation, next, lastTerm: this.#lastTerm, commit, node: connection.url });
     if (!catchUp.isOpen) return false;
     // Hosts know nothing of what is before their bytes. A copy has no use for it.
     if (!this.#isTimeKnown && this.#plan.admit === undefined) this.#timeAtNext = await connection.timeAt(next);

@@ -31,6 +31,8 @@ export function copyLog(readNodes: ReadNodes, workspace: Workspace, options: Cop
     // Each node is asked how far the log is: one that ends earlier is told from one that is behind.
     atLeast: 0,
     ...options,
+    // Nodes of the log itself.
+    catchUp: { sources: options.catchUp, bySeals: false },
   });
 }
 

@@ -3,6 +3,7 @@
 import type { ReadNodes } from '../nodes/readNodes.ts';
 import type { Workspace } from '../wasm.ts';
 import { BatchStream } from './batchStream.ts';
+import { NO_HOSTS } from './catchUp.ts';
 
 /** Reads committed entries from `from` up to `to`, which is committed, or until `take` says that it is enough. */
 export async function walk(
@@ -19,7 +20,7 @@ export async function walk(
     skipsTrimmed: false,
     creditBytes: Math.min(256 * 1024, Math.max(4096, to - from)),
     atLeast: to,
-    catchUp: [],
+    catchUp: NO_HOSTS,
     signal,
   });
   try {
