@@ -159,7 +159,8 @@ export class MirrorFeed implements RaftPort {
       reconnect: { timeoutMs: MIRROR_SEARCH_MS },
       signal: this.#ended.signal,
       onEvent: (event) => {
-        if (event.type === 'disconnected' && this.#node?.isLost === true) this.#progress.away(`${event.url}: ${event.reason}`);
+        if (event.type === 'disconnected' && this.#node?.isLost === true && !this.#isOver)
+          this.#progress.away(`${event.url}: ${event.reason}`);
       },
     });
   }
@@ -226,7 +227,7 @@ export class MirrorFeed implements RaftPort {
     const { source, end: ownEnd } = this.#log;
     if (end.end < ownEnd) throw this.#other(node, `its log ends at offset ${end.end}, and this mirror has it up to ${ownEnd}`);
     if (generation !== undefined && generation !== NO_INSTANCE) {
-      if (source.generation === NO_INSTANCE) this.#log.saveGeneration(generation);
+      if (source.generation === NO_INSTANCE) this.#log.saveSource({ generation });
       else if (source.generation !== generation) {
         throw this.#other(
           node,
@@ -235,8 +236,12 @@ export class MirrorFeed implements RaftPort {
       }
     }
     if (segmentBytes > this.#memory.map.shape.segmentBytes) {
-      const sentence = `the segments of the source at ${withoutSecrets(node.url)} have room for ${segmentBytes} bytes, and this mirror's for ${this.#memory.map.shape.segmentBytes}`;
-      throw new LogError('USAGE', `${sentence}: begin another mirror in a new directory`);
+      this.#log.saveSource({ segmentBytes });
+      const sentence = `the segments of the source at ${withoutSecrets(node.url)} have room for ${segmentBytes} bytes by now`;
+      throw new LogError(
+        'USAGE',
+        `${sentence}, and this mirror's for ${this.#memory.map.shape.segmentBytes}: start it again, and they are as large here`,
+      );
     }
     if (this.#anew === undefined) await this.#compareLast(node);
     this.#node = node;

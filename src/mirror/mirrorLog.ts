@@ -73,8 +73,7 @@ export class MirrorLog {
     this.#events = events;
     this.#identity = identity;
     this.#terms = new TermTable(start, end, terms, beforeStart(identity));
-    // Segments without it would pass for those of a node that lost its vote.
-    writeVote(this.#disk, directory, { currentTerm: lastTerm, votedFor: 0, commit });
+    this.#saveTerm(lastTerm, commit);
     memory.lastEntry = this.#terms.last;
     memory.setWord(WORD.TERM, lastTerm);
     memory.leaveCommitToWriters();
@@ -94,9 +93,9 @@ export class MirrorLog {
     return this.#tail.fold.timeMs;
   }
 
-  /** Makes the generation of the source's log durable, which was not known. */
-  saveGeneration(generation: string): void {
-    this.#identity = saveMirror(this.#disk, this.#directory, this.#identity, { ...this.source, generation });
+  /** Makes durable what the source says of its log, and was not known. */
+  saveSource(change: Partial<MirrorSource>): void {
+    this.#identity = saveMirror(this.#disk, this.#directory, this.#identity, { ...this.source, ...change });
     this.#memory.raise(SIGNAL.ROLE);
   }
 
@@ -184,6 +183,7 @@ export class MirrorLog {
         ? undefined
         : (view: DataView, at: number, to: number): boolean => {
             this.#leader = leaderOfTerm(view, at, to);
+            if (this.#leader !== NO_INSTANCE) this.#saveTerm(term);
             return this.#leader !== NO_INSTANCE;
           };
     const before = this.#shown;
@@ -200,6 +200,11 @@ export class MirrorLog {
     return undefined;
   }
 
+  /** Entries of a term without it in `vote` would pass for those of a node that has lost its vote. */
+  #saveTerm(currentTerm: number, commit = this.#memory.commitBound): void {
+    writeVote(this.#disk, this.#directory, { currentTerm, votedFor: 0, commit });
+  }
+
   /** What clients are told anew when it changes. */
   get #shown(): string {
     return `${this.#memory.word(WORD.TERM)} ${this.#memory.generationId}`;
@@ -212,7 +217,7 @@ export class MirrorLog {
     const { segmentBytes } = this.#memory.map.shape;
     return new LogError(
       'USAGE',
-      `a segment of the source goes on at least up to offset ${end + bytes}, more than the --segment-bytes ${segmentBytes} of this mirror have room for: begin another one in a new directory`,
+      `a segment of the source goes on at least up to offset ${end + bytes}, more than segments of ${segmentBytes} bytes have room for, which is what its nodes said`,
     );
   }
 

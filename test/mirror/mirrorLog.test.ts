@@ -22,7 +22,7 @@ import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { MirrorLog } from '../../src/mirror/mirrorLog.ts';
-import { createIdentity, readIdentity } from '../../src/storage/dataDirectory.ts';
+import { createIdentity, readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { encodeEntry } from '../support/entryTwin.ts';
 
@@ -118,7 +118,7 @@ function begun(): Opened & { readonly source: Source } {
 }
 
 it('takes what leaders write: terms, batches, and segments where they begin', () => {
-  const { log, memory, source, said } = begun();
+  const { log, memory, source, said, directory } = begun();
   const dataEnd = source.offset;
   source.term = 3;
   const before = { term: 1, leader: '05'.repeat(8) };
@@ -131,6 +131,7 @@ it('takes what leaders write: terms, batches, and segments where they begin', ()
   expect([memory.tail, memory.word(WORD.TERM), memory.dataEnd, log.timeMs]).toEqual([source.offset, 3, source.offset, STATE.timeMs + 5]);
   expect(log.lastEntry()).toEqual({ offset: source.offset - 21, bytes: bytes.subarray(-21) });
   expect(said).toEqual([]);
+  expect(readVote(new NodeDisk(), directory)).toMatchObject({ currentTerm: 3, votedFor: 0 });
 });
 
 describe('refuses, and nothing of it leaves a trace:', () => {
@@ -185,11 +186,7 @@ describe('refuses, and nothing of it leaves a trace:', () => {
       (source) => source.state({ dataEnd: 5 }),
       /by its leader the state of the log is .* by this node it is/,
     ],
-    [
-      'a batch that is larger than a segment',
-      (source) => source.data(70_000),
-      /more than the --segment-bytes 65536 of this mirror have room for/,
-    ],
+    ['a batch that is larger than a segment', (source) => source.data(70_000), /more than segments of 65536 bytes have room for/],
     ['a kind that is newer', (source) => source.add(60, new Uint8Array(4)), /is of kind 60, on which this LogLog does not act/],
   ];
   it.each(wrong)('%s', (_what, add, sentence) => {
@@ -242,7 +239,7 @@ it('a log of level 0 is taken as it is: its segments are as long as there is roo
 
 it('a generation that was not known is kept', () => {
   const { log, directory } = open();
-  log.saveGeneration('12'.repeat(8));
+  log.saveSource({ generation: '12'.repeat(8) });
   expect(log.source).toEqual({ generation: '12'.repeat(8), segmentBytes: 65536 });
   expect(readIdentity(new NodeDisk(), directory)?.mirror).toEqual(log.source);
 });

@@ -7,6 +7,7 @@ import type { LogError } from '../../dist/src/core/errors.js';
 import { DISK_CRITICAL, DISK_OK, STATE } from '../../dist/src/memory/map.js';
 import { promote } from '../../dist/src/mirror/promote.js';
 import { NodeDisk } from '../../dist/src/storage/nodeDisk.js';
+import { examineDirectory } from '../../dist/src/storage/offline.js';
 import { eventually, payloadOf } from '../server/support/fixture.ts';
 import {
   abandon,
@@ -67,6 +68,7 @@ test('a mirror of a cluster whose leader is killed under load, and that is kille
   expect(await offsets(mirror.url)).toEqual(await offsets(urls[(leader + 1) % 3] ?? ''));
 
   for (const node of [mirror, ...nodes]) await stop(node);
+  expect(examineDirectory(new NodeDisk(), data, { everyEntry: true }).damage).toEqual([]);
   const bases = (path: string): number[] => basesIn(path).filter((base) => base < last);
   const [first] = nodes.map((node) => node.engine.directory);
   expect(bases(data)).toEqual(bases(first ?? ''));
@@ -196,10 +198,18 @@ test('a mirror stops, and changes nothing, where its source has another log by n
   await ends(restored, /its log is of generation 0909090909090909, and this is a mirror of generation/);
   await ends(await startNode(), /What answers is not this log/);
 
-  async function ends(node: { readonly url: string }, sentence: RegExp): Promise<void> {
+  // It is the same log, in larger segments from now on.
+  const larger = await startNode(data, { segmentBytes: 131_072 });
+  await ends(larger, /start it again/, 'USAGE');
+  const log2 = await client(larger.url);
+  const { end } = await log2.append(Buffer.alloc(90_000));
+  const grown = await mirrorOf(larger.url, mirrored);
+  await eventually(() => grown.status().log.durable >= end, 'it has room for them when it was started again');
+
+  async function ends(node: { readonly url: string }, sentence: RegExp, code = 'OTHER_CLUSTER'): Promise<void> {
     const wrong = await mirrorOf(node.url, mirrored);
     const error = await ending(wrong);
-    expect([error.code, error.message]).toEqual(['OTHER_CLUSTER', expect.stringMatching(sentence)]);
+    expect([error.code, error.message]).toEqual([code, expect.stringMatching(sentence)]);
     await wrong.engine.ended;
     expect(bytesIn(mirrored, 0, durable).equals(before)).toBe(true);
   }
