@@ -23,9 +23,11 @@ import { read } from './read.ts';
 import { readBack } from './readBack.ts';
 import { restart } from './restart.ts';
 import { restartIdle } from './restartIdle.ts';
+import { startSegments } from './startSegments.ts';
 import { tail } from './tail.ts';
 import { testCluster } from './testCluster.ts';
 import { trickledUploads } from './trickledUploads.ts';
+import { trims } from './trims.ts';
 import { underAttack } from './underAttack.ts';
 import { uploads } from './uploads.ts';
 
@@ -47,6 +49,8 @@ export const SCENARIOS: readonly Scenario[] = [
   memory,
   restart,
   restartIdle,
+  startSegments,
+  trims,
   clusterAppend,
   clusterOneInFlight,
   clusterCatchUp,
