@@ -91,6 +91,7 @@ export function examineDirectory(disk: Disk, directory: string, { everyEntry, on
   if (vote !== undefined && vote.currentTerm < before.term) {
     damage.push(damageAt(`${directory}/vote`, 8, `it says term ${vote.currentTerm}, but the log has entries of term ${before.term}`));
   }
+  damage.push(...differences(segments));
   const commit = segments.reduce((most, facts) => Math.max(most, facts.commit), Math.max(start, vote?.commit ?? 0));
   if (end < commit && damage.length === 0) {
     damage.push(
@@ -103,6 +104,16 @@ export function examineDirectory(disk: Disk, directory: string, { everyEntry, on
   }
   const leftover = trimmed.filter((name) => baseOfName(name) !== undefined).map((name) => `${directory}/${name}`);
   return { directory, identity, vote, start, end, commit, segments, damage, leftover };
+}
+
+/** Segments whose entries are valid, and are not what the log says that they are, by the state entries of later segments. */
+function differences(segments: readonly SegmentFacts[]): Damage[] {
+  const seals = new Map(segments.flatMap(({ sealedBefore }) => (sealedBefore === undefined ? [] : [[sealedBefore.base, sealedBefore]])));
+  return segments.flatMap(({ file, base, end, digest }) => {
+    const seal = seals.get(base);
+    if (seal === undefined || seal.end !== end || digest === undefined || digest === seal.digest) return [];
+    return [damageAt(file, SEGMENT_HEADER_BYTES, `its entries are valid, and have the SHA-256 ${digest}; the log says ${seal.digest}`)];
+  });
 }
 
 function expectedOf(disk: Disk, path: string): Expected {

@@ -1,7 +1,11 @@
 // One segment as the offline tools see it: what its file and its index say, and whether every byte of them is right. Segments are looked at
 // one at a time, in memory of their size; nothing here writes.
 
+import { createHash } from 'node:crypto';
 import {
+  ENTRY_HEADER_BYTES,
+  ENTRY_KIND_SIZE_AT,
+  KIND_STATE,
   SEGMENT_HEADER_BYTES,
   WALK_BAD_CHECK,
   WALK_BAD_KIND,
@@ -9,12 +13,15 @@ import {
   WALK_INSIDE_BATCH,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
+import { viewOf } from '../core/bytes.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE, NO_TERM } from '../core/ids.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
+import { readState, type Seal } from '../format/controlEntries.ts';
 import { findMark } from '../format/durableMark.ts';
+import { kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
 import { decodeSegmentIndex, type SegmentIndex, type TermStart } from '../format/segmentIndex.ts';
 import type { LogTerm } from './context.ts';
@@ -44,6 +51,10 @@ export interface SegmentFacts {
   readonly commit: number;
   /** Bytes of an unfinished write after the last whole batch. A node cuts them when it starts; they were never acknowledged. */
   readonly tornBytes: number;
+  /** SHA-256 of its entries, 64 hexadecimal digits; undefined where they were not all looked at, or the segment is open. */
+  readonly digest: string | undefined;
+  /** The last segment that the log sealed before this one; undefined where it has no state entry, or none was. */
+  readonly sealedBefore: Seal | undefined;
   readonly damage: readonly Damage[];
 }
 
@@ -230,8 +241,22 @@ function verifySegment(
     lastMs: index?.lastMs,
     commit: Math.max(tail.commit, boundOf(expected, image.bytes(0, SEGMENT_HEADER_BYTES).slice())),
     tornBytes: tail.tornBytes,
+    digest: requiredEnd === end && scan.damage === undefined ? digestOf(image.bytes(SEGMENT_HEADER_BYTES, position)) : undefined,
+    sealedBefore: sealIn(image, position),
     damage,
   };
+}
+
+function digestOf(entries: Uint8Array): string {
+  return createHash('sha256').update(entries).digest('hex');
+}
+
+/** What the state entry at the head of a segment says of seals. */
+function sealIn(image: SegmentImage, end: number): Seal | undefined {
+  if (end <= SEGMENT_HEADER_BYTES || kindOf(image.u32(SEGMENT_HEADER_BYTES + ENTRY_KIND_SIZE_AT)) !== KIND_STATE) return undefined;
+  const bytes = image.bytes(SEGMENT_HEADER_BYTES, end);
+  const seal = readState(viewOf(bytes), ENTRY_HEADER_BYTES, payloadBytesOf(kindSizeAt(viewOf(bytes), 0)))?.seal;
+  return seal === undefined || seal.end === 0 ? undefined : seal;
 }
 
 /** What a valid index says of its segment, with a look at the segment's header and length. */
@@ -266,13 +291,25 @@ function believeIndex(disk: Disk, expected: Expected, index: SegmentIndex): Segm
     lastMs,
     commit: boundOf(expected, page),
     tornBytes: 0,
+    digest: undefined,
+    sealedBefore: undefined,
     damage,
   };
 }
 
 function unreadable(expected: Expected, damage: Damage): SegmentFacts {
   const base = expected.base ?? 0;
-  const none = { entries: 0, fileBytes: 0, terms: [], firstMs: undefined, lastMs: undefined, commit: 0, tornBytes: 0 };
+  const none = {
+    entries: 0,
+    fileBytes: 0,
+    terms: [],
+    firstMs: undefined,
+    lastMs: undefined,
+    commit: 0,
+    tornBytes: 0,
+    digest: undefined,
+    sealedBefore: undefined,
+  };
   return { file: expected.path, state: 'full', base, end: expected.next ?? base, ...none, damage: [damage] };
 }
 

@@ -75,9 +75,15 @@ test('a node that has something else in a valid entry is named, with the segment
   expect(wrong?.sentence).toMatch(/is valid, and is not the same: its SHA-256 is [0-9a-f]{64}, and the log says [0-9a-f]{64}/);
 });
 
-test('a node that is away is said not to be compared, and the exit code is 4 if the others are the same', async () => {
+test('a log of which a node has something else is found out offline; a node that is away is said not to be compared, and the exit code is 4 if the others are the same', async () => {
   const [, , node] = cluster.nodes;
   await node?.stop();
+  // Offline the log says it of itself.
+  const alone = await runCommand(['verify', node?.data ?? '']);
+  expect(alone.code).toBe(5);
+  expect(alone.stderr).toMatch(
+    /00000000000000000000\.segment at byte 4096: its entries are valid, and have the SHA-256 [0-9a-f]{64}; the log says/,
+  );
   const { code, found } = await verify();
   expect(code).toBe(4);
   expect(found.nodes[2]?.reason).toContain('did not say which segments are sealed');
