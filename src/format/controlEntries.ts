@@ -113,6 +113,8 @@ const LENGTHS: Readonly<Record<number, number>> = {
   [POLICY]: POLICY_PAYLOAD_BYTES,
 };
 
+export const isSamePolicy = (left: Policy, right: Policy): boolean => left.bytes === right.bytes && left.ageMs === right.ageMs;
+
 const isTrimmed = ({ start }: TrimEntry): boolean => start > 0;
 const isSealed = ({ end }: Seal): boolean => end > 0;
 const isPolicy = ({ bytes, ageMs }: Policy): boolean => bytes > 0 || ageMs > 0;

@@ -17,6 +17,7 @@ import { readInstance, writeInstance } from '../core/instances.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import {
   type Generation,
+  isSamePolicy,
   isSameState,
   isWellFormed,
   LOG_LEVEL,
@@ -51,8 +52,6 @@ interface Ends {
 }
 
 const NO_ENDS: Ends = { trim: 0, policy: 0 };
-
-const isSamePolicy = (left: Policy, right: Policy): boolean => left.bytes === right.bytes && left.ageMs === right.ageMs;
 
 export class LogFold {
   readonly #memory: TailMemory;

@@ -5,7 +5,7 @@ import { KIND_POLICY, KIND_SEAL, KIND_TRIM } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { LAST_OFFSET_RESERVE_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
-import { type Policy, policyPayload, type Seal, sealPayload, type TrimEntry, trimPayload } from '../format/controlEntries.ts';
+import { isSamePolicy, type Policy, policyPayload, type Seal, sealPayload, type TrimEntry, trimPayload } from '../format/controlEntries.ts';
 import type { Gate } from '../memory/gate.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
@@ -37,16 +37,18 @@ export class OwnEntries {
   }
 
   /**
-   * Orders a trim, unless one that trims as much is ordered already. Returns the leader's term; undefined: not now, because there is no room in memory, or this
-   * node does not lead. Throws a LogError `UNSUPPORTED` where the log can have none.
+   * Orders a trim, unless one that trims as much is ordered already, or `policy`, for which it is, is not that of the log any more: who has set another one has
+   * its answer. Returns the leader's term; undefined: not now, because there is no room in memory, or this node does not lead. Throws a LogError `UNSUPPORTED`
+   * where the log can have none.
    */
-  trim(trim: TrimEntry): number | undefined {
+  trim(trim: TrimEntry, policy?: Policy): number | 'unwanted' | undefined {
     const { memory, tail, gate } = this.#ports;
     if (!gate.enter()) return undefined;
     try {
       const term = memory.word(WORD.OPEN_TERM);
       if (tail.fold.level === 0) throw new LogError('UNSUPPORTED', 'this log is of level 0, and has no trims: raise its level first');
       if (tail.fold.trim.start >= trim.start) return term;
+      if (policy !== undefined && !isSamePolicy(policy, tail.fold.policy)) return 'unwanted';
       const status = this.#order(KIND_TRIM, trimPayload(trim), term);
       return status === 'ordered' ? term : undefined;
     } finally {
@@ -65,7 +67,7 @@ export class OwnEntries {
       const term = memory.word(WORD.OPEN_TERM);
       const { policy: before, policyEnd, level, timeMs } = tail.fold;
       const policy = { ...before, ...change };
-      if (policy.bytes === before.bytes && policy.ageMs === before.ageMs) return { policy, term, end: policyEnd, timeMs };
+      if (isSamePolicy(policy, before)) return { policy, term, end: policyEnd, timeMs };
       if (level === 0) throw new LogError('UNSUPPORTED', 'this log is of level 0, and has no retention: raise its level first');
       const status = this.#order(KIND_POLICY, policyPayload(policy), term);
       return status === 'ordered' ? { policy, term, end: tail.end, timeMs: tail.fold.timeMs } : undefined;

@@ -46,7 +46,7 @@ export interface RetentionPorts {
   readonly log: Pick<EngineLog, 'info' | 'warn'>;
   /** What was thrown where nothing was to be. */
   broke(thrown: unknown): void;
-  /** See RETENTION_LOOK_MS and RETENTION_WAIT_MS. */
+  /** See RETENTION_LOOK_MS, 0: nobody looks but when a segment is sealed, and RETENTION_WAIT_MS. */
   readonly lookMs?: number | undefined;
   readonly waitMs?: number | undefined;
 }
@@ -92,9 +92,10 @@ export class Retention {
   }
 
   #plan(): void {
-    if (this.#isOver) return;
+    const { lookMs = RETENTION_LOOK_MS } = this.#ports;
+    if (this.#isOver || lookMs === 0) return;
     this.#timer = this.#ports.loop.after(
-      this.#ports.lookMs ?? RETENTION_LOOK_MS,
+      lookMs,
       () => {
         this.look();
         this.#plan();
@@ -217,7 +218,7 @@ export class Retention {
     log.info(
       `retention: what is before offset ${to} goes, because ${to === bySize ? 'the log has more bytes' : 'it is older'} than is kept`,
     );
-    await trims.request(to, false);
+    await trims.request(to, false, policy);
     this.#complaint = '';
   }
 

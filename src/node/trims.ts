@@ -9,7 +9,7 @@
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_TRIMS, REMOVE_PAUSE_MS, REMOVE_SEGMENTS } from '../core/limits.ts';
-import type { TrimEntry } from '../format/controlEntries.ts';
+import type { Policy, TrimEntry } from '../format/controlEntries.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -82,19 +82,19 @@ export class Trims {
   /**
    * Trims the log to begin at the last end of a batch at or before `to`, on all nodes. Resolves to where it begins when that is committed, with `isDryRun` to
    * where it would. Rejects with a LogError: NOT_LEADER, SHUTTING_DOWN, OFFSET_BEYOND_END, UNSUPPORTED, TOO_MANY_REQUESTS, DAMAGED; NOT_LEADER may
-   * come although it was done. To trim to the same again is nothing.
+   * come although it was done. To trim to the same again is nothing; so is one for a `policy` that is not the log's any more.
    */
-  async request(to: number, isDryRun: boolean): Promise<number> {
+  async request(to: number, isDryRun: boolean, policy?: Policy): Promise<number> {
     if (this.#asked >= MAX_TRIMS) throw new LogError('TOO_MANY_REQUESTS', `${MAX_TRIMS} trims are under way: try again`);
     this.#asked += 1;
     try {
-      return await this.#carryOut(to, isDryRun);
+      return await this.#carryOut(to, isDryRun, policy);
     } finally {
       this.#asked -= 1;
     }
   }
 
-  async #carryOut(to: number, isDryRun: boolean): Promise<number> {
+  async #carryOut(to: number, isDryRun: boolean, policy: Policy | undefined): Promise<number> {
     const { memory, batchBefore } = this.#ports;
     this.#refuse();
     const { commitBound } = memory;
@@ -106,7 +106,8 @@ export class Trims {
     const start = memory.word(WORD.START);
     if (trim === undefined || trim.start <= start) return start;
     if (isDryRun) return trim.start;
-    const term = await this.#order(trim);
+    const term = await this.#order(trim, policy);
+    if (term === 'unwanted') return start;
     while (memory.word(WORD.START) < trim.start) {
       if (this.#isOver || memory.word(WORD.OPEN_TERM) !== term) {
         const sentence =
@@ -118,11 +119,11 @@ export class Trims {
     return trim.start;
   }
 
-  /** Orders the trim as soon as there is room for it in memory. Returns the leader's term. */
-  async #order(trim: TrimEntry): Promise<number> {
+  /** Orders the trim as soon as there is room for it in memory. Returns as {@link OwnEntries.trim}. */
+  async #order(trim: TrimEntry, policy: Policy | undefined): Promise<number | 'unwanted'> {
     for (;;) {
       this.#refuse();
-      const term = this.#ports.own.trim(trim);
+      const term = this.#ports.own.trim(trim, policy);
       if (term !== undefined) return term;
       await this.#ports.progress();
     }

@@ -355,8 +355,8 @@ export class Checker {
     if (tail > shadow.tail) this.#extended(process, shadow, tail);
     this.#checkTrims(process);
     process.world.seals.look(process);
-    // Of a log that begins later, and has nothing yet, nobody has said where its data ends.
-    const isNotTold = tail === memory.word(WORD.BASE) && memory.dataEnd === tail;
+    // Of a log that begins later, and has nothing yet, nobody has said where its data ends; it may be about to begin later still.
+    const isNotTold = tail <= memory.word(WORD.BASE) && memory.dataEnd === tail;
     const dataEnd = isNotTold ? tail : shadow.dataEnds.at(-1);
     promise(
       memory.dataEnd === dataEnd,

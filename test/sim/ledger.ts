@@ -8,6 +8,7 @@ import { kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { type LogEntry, OWN_ENTRY } from '../../src/history/types.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import { walkEntries } from './payloads.ts';
+import { RetentionModel } from './retentionModel.ts';
 import { promise } from './violation.ts';
 
 /** Bytes that grow at their end; they begin at log offset `start`. */
@@ -79,6 +80,7 @@ export class Ledger {
   #trimStart: number;
   /** Ends of entries that say the log's time. */
   readonly #times: { readonly end: number; readonly timeMs: number }[] = [];
+  readonly retention = new RetentionModel();
 
   /** The log begins at `start` on all nodes; what was there before is nobody's any more. */
   constructor(start: number) {
@@ -211,10 +213,12 @@ export class Ledger {
       const kindSize = kindSizeAt(view, offset - from);
       const timeMs = logTimeIn(view, offset - from, kindSize);
       if (timeMs > 0) this.#times.push({ end, timeMs });
+      this.retention.take(view, offset - from, kindSize, offset);
       if (kindOf(kindSize) !== KIND_TRIM) return;
       const trim = readTrim(view, offset - from + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize));
       promise(trim !== undefined && trim.start <= offset, 'trims', () => `the trim at ${offset} is none that a leader orders`);
       this.#checkTrim(trim, offset);
+      this.retention.trimmed(trim.start, this.#batchEndAfter(trim.start), offset, this.#trimStart);
       this.#trimStart = Math.max(this.#trimStart, trim.start);
     });
   }
@@ -229,6 +233,15 @@ export class Ledger {
     });
     promise(isBetween, 'trims', () => `the trim at ${at} lets the log begin at ${start}, which is not between two batches`);
     promise(dataEnd === own, 'trims', () => `the trim at ${at} says that data ends at ${dataEnd} before ${start}, not at ${own}`);
+  }
+
+  /** Where the batch ends that begins at `start`. */
+  #batchEndAfter(start: number): number {
+    let end = Number.POSITIVE_INFINITY;
+    walkEntries(this.#committed.view(start, this.end), start, (entry, isContinued) => {
+      if (end === Number.POSITIVE_INFINITY && !isContinued) end = entry.end;
+    });
+    return end;
   }
 
   /** A view of what is committed before `to`. */

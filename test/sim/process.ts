@@ -159,6 +159,7 @@ export class Process {
       failure: this.#failure,
       loop: this.#loop,
       beatMs: config.electionTimeoutMs / 4,
+      retention: world.trims.retentionOf(config.electionTimeoutMs),
       diskLookMs: world.fullDisks.isOn ? config.electionTimeoutMs : 0,
       tasks: this.tasks,
       discard: (spare) => {
@@ -177,6 +178,7 @@ export class Process {
       },
       destroy: async () => this.diskThread.die(),
     });
+    world.trims.watch(engine, this);
     engine.doors.add(this.door);
     void engine.ended.then(() => {
       this.#hasEnded = true;
@@ -304,7 +306,7 @@ export class Process {
     world.trace.add(world.scheduler.nowMs, this.id, label, what, world.trace.keepsAll ? () => this.describe() : undefined);
     const lives = this.#carefully(act);
     // Promises begin and end an engine; while it runs, only answers of tasks and of the raft thread are some.
-    if (lives && (!this.hasBegun || this.#isEnding)) this.#settle();
+    if (lives && (!this.hasBegun || this.#isEnding || world.trims.hasPolicies)) this.#settle();
     return lives;
   }
 

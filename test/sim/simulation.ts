@@ -140,6 +140,11 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   for (const client of clients) client.stop();
   await runFor(world, profile.waitMs);
   await converges(world);
+  await world.trims.trial(
+    (limitMs, isDone) => runUntil(world, limitMs, isDone),
+    (node, bytes, done) => probe(world, node, bytes, done),
+  );
+  await converges(world);
   if (isUsual(world)) await fillsUp(world);
   if (isUsual(world)) await world.hangs.trial((limitMs, isDone) => runUntil(world, limitMs, isDone));
   const handedOver = isUsual(world) ? await world.stops.trial((limitMs, isDone) => runUntil(world, limitMs, isDone)) : undefined;

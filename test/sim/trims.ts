@@ -1,24 +1,55 @@
-// Trims logs in the time of faults, by whoever leads, up to anywhere that is committed. Has chance of its own, so that a world without it is what it
-// would be without this file.
+// Trims logs in the time of faults, by whoever leads, up to anywhere that is committed; and sets how much of them is kept, by size and age, so that leaders
+// trim them, too. Has chance of its own, so that a world without it is what it would be without this file.
 
+import type { Policy } from '../../src/format/controlEntries.ts';
+import { WORD } from '../../src/memory/map.ts';
+import type { Engine } from '../../src/node/engine.ts';
 import { Random } from '../assembly/random.ts';
+import { SEGMENT_BYTES } from './payloads.ts';
+import type { Process } from './process.ts';
+import type { SimNode } from './simNode.ts';
+import { promise } from './violation.ts';
 import type { World } from './world.ts';
 
 /** Seeds with trims, of eight in a row: one of them has stops, too. */
 const WITH_TRIMS = [1, 6];
 /** Up to so many times. */
 const MOST = 12;
+/** At the end, so many policies, one after the other, and after each so many appends of so many bytes: a segment has three of them. */
+const ROUNDS = 3;
+const APPENDS = 9;
+const APPEND_BYTES = 20_000;
+const ROUND_ELECTIONS = 40;
+const LAST_BYTES = 2 * SEGMENT_BYTES;
+/** Looks at the retention in an election timeout, and election timeouts that retention by age waits after a leap. */
+const LOOKS = 2;
+const WAIT_ELECTIONS = 6;
+const LEAP_MS = 60_000;
+
+/** What a node's clock and the log's time were when it was looked at last. */
+interface Seen {
+  readonly nowMs: number;
+  readonly timeMs: number;
+}
 
 export class Trims {
   readonly #world: World;
   readonly #random: Random;
   /** Whether this seed has any. */
   readonly isOn: boolean;
+  /** Whether policies are among them. */
+  readonly hasPolicies: boolean;
 
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x7a_11_05);
     this.isOn = WITH_TRIMS.includes(world.seed % 8);
+    this.hasPolicies = this.isOn && world.seed % 16 < 8;
+  }
+
+  /** How often the engines look, and how long they wait. */
+  retentionOf(electionTimeoutMs: number): { lookMs: number; waitMs: number } {
+    return { lookMs: this.hasPolicies ? electionTimeoutMs / LOOKS : 0, waitMs: WAIT_ELECTIONS * electionTimeoutMs };
   }
 
   start(): void {
@@ -27,21 +58,142 @@ export class Trims {
     for (let left = 1 + this.#random.below(MOST); left > 0; left -= 1) {
       scheduler.after((profile.chaosMs * (50 + this.#random.below(850))) / 1000, () => this.#trim());
     }
+    if (!this.hasPolicies) return;
+    for (let left = 1 + this.#random.below(MOST); left > 0; left -= 1) {
+      scheduler.after((profile.chaosMs * this.#random.below(950)) / 1000, () => this.#setPolicy(this.#drawPolicy()));
+    }
+  }
+
+  /** The leader, if its log may be trimmed. */
+  get #leader(): SimNode | undefined {
+    const { leader, profile } = this.#world;
+    if (leader?.process?.hasBegun !== true) return undefined;
+    // A log that was trimmed stays alone: see membership.ts.
+    return profile.growsLater && leader.list.length === 1 ? undefined : leader;
   }
 
   #trim(): void {
-    const { leader, trace, scheduler, profile } = this.#world;
+    const { trace, scheduler, checker } = this.#world;
+    const leader = this.#leader;
     const process = leader?.process;
-    if (leader === undefined || process === undefined || !process.hasBegun) return;
-    // A log that was trimmed stays alone: see membership.ts.
-    if (profile.growsLater && leader.list.length === 1) return;
+    if (leader === undefined || process === undefined) return;
     const to = this.#random.below(process.memory.commit + 1);
     trace.add(scheduler.nowMs, leader.id, `* trim to ${to}`);
+    checker.ledger.retention.askedFor(to);
     process.settles(0, 'trim', () => {
       process.engine.trims.request(to, false).then(
         () => undefined,
         () => undefined,
       );
     });
+  }
+
+  #setPolicy(policy: Partial<Policy>): void {
+    const { trace, scheduler } = this.#world;
+    const leader = this.#leader;
+    const process = leader?.process;
+    if (leader === undefined || process === undefined) return;
+    trace.add(scheduler.nowMs, leader.id, `* keep ${JSON.stringify(policy)}`);
+    process.settles(0, 'policy', () => {
+      process.engine.retention.request(policy).then(
+        () => undefined,
+        () => undefined,
+      );
+    });
+  }
+
+  #drawPolicy(): Partial<Policy> {
+    const random = this.#random;
+    const bytes = random.oneIn(2) ? 0 : 1 + random.below(3 * SEGMENT_BYTES);
+    const ageMs = random.oneIn(3) ? 0 : 1 + random.below(10 * this.#world.profile.electionTimeoutMs);
+    return random.oneIn(4) ? { bytes } : { bytes, ageMs };
+  }
+
+  /**
+   * All is well: policies are set, entries are appended by `append` wherever somebody leads, leaders die. At last the log is to have no more than the last
+   * policy says, and the segment in which it goes on.
+   */
+  async trial(
+    run: (limitMs: number, isDone: () => boolean) => Promise<boolean>,
+    append: (node: SimNode, bytes: number, done: () => void) => void,
+  ): Promise<void> {
+    if (!this.hasPolicies) return;
+    const { nodes, profile, checker } = this.#world;
+    const limitMs = ROUND_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      this.#setPolicy(round < ROUNDS ? this.#drawPolicy() : { bytes: LAST_BYTES, ageMs: 0 });
+      await this.#appends(run, append, limitMs);
+      // Nothing is appended, and nothing grows older by that.
+      await run(2 * WAIT_ELECTIONS * profile.electionTimeoutMs, () => false);
+      const { leader } = this.#world;
+      if (round === ROUNDS || leader === undefined || nodes.length < 3) continue;
+      leader.kill(false);
+      await run(limitMs, () => this.#world.leader !== undefined);
+    }
+    this.#setPolicy({ bytes: LAST_BYTES, ageMs: 0 });
+    // A log that began without a level has none of this.
+    if (this.#world.leader?.process?.memory.word(WORD.LOG_LEVEL) === 0) return;
+    const isKept = (): boolean => checker.ledger.end - checker.ledger.trimStart <= LAST_BYTES;
+    const kept = await run(limitMs, isKept);
+    promise(
+      kept,
+      'trims',
+      () => `the log is to have ${LAST_BYTES} bytes, and begins at ${checker.ledger.trimStart} and ends at ${checker.ledger.end}`,
+    );
+  }
+
+  async #appends(
+    run: (limitMs: number, isDone: () => boolean) => Promise<boolean>,
+    append: (node: SimNode, bytes: number, done: () => void) => void,
+    limitMs: number,
+  ): Promise<void> {
+    const { scheduler, profile } = this.#world;
+    let committed = 0;
+    let isOver = false;
+    const attempt = (): void => {
+      if (isOver) return;
+      const { leader } = this.#world;
+      if (leader !== undefined) {
+        append(leader, APPEND_BYTES, () => {
+          committed += 1;
+        });
+      }
+      scheduler.after((profile.electionTimeoutMs * (100 + this.#random.below(1000))) / 1000, attempt);
+    };
+    attempt();
+    await run(limitMs, () => committed >= APPENDS);
+    isOver = true;
+  }
+
+  /** Watches what the engine trims of its own accord: nothing by age while the log's time may be wrong, as the engine could have seen it. */
+  watch(engine: Engine, process: Process): void {
+    if (!this.hasPolicies) return;
+    const { node } = process;
+    const { trims, memory, retention } = engine;
+    const { waitMs } = this.retentionOf(engine.config.electionTimeoutMs);
+    let known: Seen = { nowMs: node.localMs(), timeMs: 0 };
+    let leapMs = node.localMs();
+    const look = retention.look.bind(retention);
+    retention.look = () => {
+      const nowMs = node.localMs();
+      const timeMs = memory.word(WORD.LOG_TIME);
+      const expectedMs = known.timeMs + nowMs - known.nowMs;
+      if (timeMs > expectedMs + LEAP_MS) leapMs = nowMs;
+      if (timeMs > expectedMs) known = { nowMs, timeMs };
+      look();
+    };
+    const request = trims.request.bind(trims);
+    trims.request = (to, isDryRun, policy) => {
+      process.witness(() => {
+        const isByAge = policy !== undefined && (policy.bytes === 0 || memory.commit - memory.word(WORD.START) <= policy.bytes);
+        const sinceMs = node.localMs() - leapMs;
+        const isTooEarly = isByAge && sinceMs < waitMs;
+        promise(!isTooEarly, 'trims', () => `node ${node.id} trims by age to ${to} although the log's time leapt ${sinceMs} ms ago`);
+        const lateMs = memory.word(WORD.LOG_TIME) - node.wallMs();
+        const isLate = isByAge && lateMs > LEAP_MS;
+        promise(!isLate, 'trims', () => `node ${node.id} trims by age to ${to} although its clock is ${lateMs} ms late`);
+      });
+      return request(to, isDryRun, policy);
+    };
   }
 }

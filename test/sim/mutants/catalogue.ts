@@ -6,6 +6,7 @@ import { DISK_MUTANTS } from './disks.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
 import { LOG_STATE_MUTANTS } from './logState.ts';
 import type { Mutant } from './mutant.ts';
+import { RETENTION_MUTANTS } from './retention.ts';
 import { SEAL_MUTANTS } from './seals.ts';
 import { SEGMENT_MUTANTS } from './segments.ts';
 import { TRIM_MUTANTS } from './trims.ts';
@@ -659,4 +660,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_STATE_MUTANTS,
   ...TRIM_MUTANTS,
   ...SEAL_MUTANTS,
+  ...RETENTION_MUTANTS,
 ];
