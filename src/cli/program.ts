@@ -20,6 +20,7 @@ import { statusCommand } from './commands/status.ts';
 import { tailCommand } from './commands/tail.ts';
 import { trimCommand } from './commands/trim.ts';
 import { trimOfflineCommand } from './commands/trimOffline.ts';
+import { upgradeCommand } from './commands/upgrade.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from './exit.ts';
 import { endQuietlyOnBrokenPipe, isBrokenPipe, say } from './output.ts';
@@ -60,6 +61,7 @@ function makeProgram(): Command {
     verifyCommand(),
     retentionCommand(),
     trimCommand(),
+    upgradeCommand(),
     trimOfflineCommand(),
     backupCommand(),
     restoreCommand(),

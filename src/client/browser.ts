@@ -19,6 +19,7 @@ export { AbortedError } from './aborts.ts';
 export type { Payload } from './append/payload.ts';
 export { LogClient } from './client.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
+export type { LogLevel, NodeLevel } from './levels.ts';
 export type { LogEnd } from './nodes/connection.ts';
 export type {
   Ack,
@@ -29,7 +30,9 @@ export type {
   CloseOptions,
   ConnectOptions,
   EndOptions,
+  FinalizeOptions,
   Level,
+  LevelOptions,
   OnTrimmed,
   ReadOptions,
   Reads,

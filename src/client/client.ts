@@ -14,6 +14,7 @@ import type { AskLeaderPorts } from './askLeader.ts';
 import { makeBookmark, placeIn } from './bookmark.ts';
 import { ClosePatience, closeErrors } from './closing.ts';
 import { type ClientStats, Watch } from './events.ts';
+import { askLevel, type LogLevel } from './levels.ts';
 import type { ConnectionHandlers, LogEnd } from './nodes/connection.ts';
 import { Connections, seen } from './nodes/connections.ts';
 import { type LeaderHandlers, LeaderSearch } from './nodes/leaderSearch.ts';
@@ -24,6 +25,8 @@ import {
   CLOSE_OPTIONS,
   checkOptions,
   END_OPTIONS,
+  FINALIZE_OPTIONS,
+  LEVEL_OPTIONS,
   READ_OPTIONS,
   SUBSCRIBE_OPTIONS,
   TRIM_OPTIONS,
@@ -49,6 +52,8 @@ import {
   closedError,
   DEFAULT_CREDIT_BYTES,
   type EndOptions,
+  type FinalizeOptions,
+  type LevelOptions,
   MAX_TIMER_MS,
   type ReadOptions,
   type Receipt,
@@ -399,6 +404,27 @@ export class LogClient {
     const question = setRetentionQuestion(options, this.#settings.timeoutMs);
     if (this.#over !== undefined) throw this.#over;
     return askRetention(this.#askPorts, question);
+  }
+
+  /** The log's level, and which level each node knows. Rejects like {@link retention}. */
+  async level(options: LevelOptions = {}): Promise<LogLevel> {
+    checkOptions('level', options, LEVEL_OPTIONS);
+    return this.#askLevel(options, false);
+  }
+
+  /**
+   * Raises the log's level to the newest one, once all nodes are there and know it; builds that do not know it cannot take part, nor read the log, from then on. Nothing
+   * where it has that already. Rejects like {@link level}; TIMEOUT says who holds it back.
+   */
+  async finalizeUpgrade(options: FinalizeOptions = {}): Promise<LogLevel> {
+    checkOptions('finalizeUpgrade', options, FINALIZE_OPTIONS);
+    return this.#askLevel(options, true);
+  }
+
+  #askLevel({ timeoutMs = this.#settings.timeoutMs, onWaiting }: FinalizeOptions, isFinal: boolean): Promise<LogLevel> {
+    checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
+    if (this.#over !== undefined) throw this.#over;
+    return askLevel(this.#askPorts, { isFinal, timeoutMs, onWaiting });
   }
 
   get #askPorts(): AskLeaderPorts {

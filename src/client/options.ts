@@ -6,6 +6,7 @@ import { badAddressWithoutSecrets } from '../core/secrets.ts';
 import { placeIn } from './bookmark.ts';
 import { describe } from './describe.ts';
 import type { OnEvent } from './events.ts';
+import type { LogLevel } from './levels.ts';
 import { CATCH_UP_OPTIONS, CONNECT_OPTIONS, checkOptions, RECONNECT_OPTIONS } from './optionNames.ts';
 import { type Hosts, NO_HOSTS } from './read/catchUp.ts';
 import { SegmentSource } from './segments/source.ts';
@@ -218,6 +219,18 @@ export interface SetRetentionOptions extends RetentionOptions {
   readonly bytes?: number | null | undefined;
   /** Keep what is not older, by the log's time, in milliseconds, 1000 or more; null: no bound. */
   readonly ageMs?: number | null | undefined;
+}
+
+export interface LevelOptions {
+  /** Longest time for the answer, in milliseconds. Default: `reconnect.timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface FinalizeOptions {
+  /** How long to wait for the nodes that hold the level back, in milliseconds. Default: `reconnect.timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  /** Told, again and again while it waits, who holds the level back. */
+  readonly onWaiting?: ((level: LogLevel) => void) | undefined;
 }
 
 export interface EndOptions {

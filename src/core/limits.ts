@@ -363,6 +363,9 @@ export const MAX_TRIMS = 64;
 /** The same for RETENTION. */
 export const MAX_RETENTION_REQUESTS = 64;
 
+/** The same for UPGRADE. */
+export const MAX_UPGRADES = 64;
+
 /** Bounds of the log's retention are not below these: smaller ones are mistakes of a unit. */
 export const MIN_RETENTION_BYTES = 64 * 1024;
 export const MIN_RETENTION_AGE_MS = 1_000;

@@ -4,13 +4,24 @@
 //   trim    0 u64 start │ 8 u64 data end before it
 //   time    0 u64 Unix ms
 //   seal    0 u64 base │ 8 u64 end │ 16 SHA-256 of the entries [base, end) │ 48 that of the seal before
+//   level   0 u32 level that all nodes know
 //   policy  0 u64 bytes to keep │ 8 u64 age to keep, ms        0: no bound
 //   state   sections: 0 u16 type │ 2 u16 zero │ 4 u32 length │ 8 value; types ascend
 
-import { ENTRY_HEADER_BYTES, KIND_CONTINUED, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import {
+  ENTRY_HEADER_BYTES,
+  KIND_CONTINUED,
+  KIND_LEVEL,
+  KIND_POLICY,
+  KIND_SEAL,
+  KIND_STATE,
+  KIND_TIME,
+  KIND_TRIM,
+} from '../../assembly/layout.ts';
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
+import { LOG_LEVEL } from '../core/levels.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from './entry.ts';
 
@@ -85,14 +96,12 @@ export function newGeneration(number: number, random: () => number): Generation 
   return { number, id: draw() + draw() };
 }
 
-/** The newest level of a log that this build writes. A log of level 0 has no-ops as its only control entries. */
-export const LOG_LEVEL = 1;
-
 export const TRIM_PAYLOAD_BYTES = 16;
 export const TIME_PAYLOAD_BYTES = 8;
 export const SEAL_PAYLOAD_BYTES = 80;
 export const SEAL_DIGEST_BYTES = 32;
 export const POLICY_PAYLOAD_BYTES = 16;
+export const LEVEL_PAYLOAD_BYTES = 4;
 const SECTION_HEADER_BYTES = 8;
 
 const BEFORE = 1;
@@ -191,6 +200,13 @@ export function readPolicy(view: DataView, at: number, length: number): Policy |
   const bytes = getOffset(view, at);
   const ageMs = getOffset(view, at + 8);
   return bytes <= MAX_LOG_OFFSET && ageMs <= MAX_LOG_OFFSET ? { bytes, ageMs } : undefined;
+}
+
+/** The level in the payload at `at`; undefined when it is none that this build knows. */
+export function readLevel(view: DataView, at: number, bytes: number): number | undefined {
+  if (bytes !== LEVEL_PAYLOAD_BYTES) return undefined;
+  const level = view.getUint32(at, true);
+  return level >= 1 && level <= LOG_LEVEL ? level : undefined;
 }
 
 /** Writes the payload of a time entry at `at`. */
@@ -321,6 +337,8 @@ export function isWellFormed(view: DataView, at: number, kind: number, bytes: nu
       return readState(view, at, bytes) !== undefined;
     case KIND_SEAL:
       return readSeal(view, at, bytes) !== undefined;
+    case KIND_LEVEL:
+      return readLevel(view, at, bytes) !== undefined;
     case KIND_POLICY:
       return readPolicy(view, at, bytes) !== undefined;
     default:
@@ -346,5 +364,12 @@ export function sealPayload(seal: SealEntry): Uint8Array {
 export function policyPayload(policy: Policy): Uint8Array {
   const bytes = new Uint8Array(POLICY_PAYLOAD_BYTES);
   writePolicy(viewOf(bytes), 0, policy);
+  return bytes;
+}
+
+/** The payload of a level entry. */
+export function levelPayload(level: number): Uint8Array {
+  const bytes = new Uint8Array(LEVEL_PAYLOAD_BYTES);
+  viewOf(bytes).setUint32(0, level, true);
   return bytes;
 }

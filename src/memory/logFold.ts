@@ -6,6 +6,7 @@ import {
   ENTRY_HEADER_BYTES,
   ENTRY_OVERHEAD_BYTES,
   KIND_DATA,
+  KIND_LEVEL,
   KIND_NOOP,
   KIND_SEAL,
   KIND_STATE,
@@ -14,18 +15,19 @@ import {
 import { assert } from '../core/assert.ts';
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
+import { LOG_LEVEL } from '../core/levels.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import {
   type Generation,
   isSamePolicy,
   isSameState,
   isWellFormed,
-  LOG_LEVEL,
   type LogState,
   NO_POLICY,
   NO_SEAL,
   NO_TRIM,
   type Policy,
+  readLevel,
   readState,
   SEAL_DIGEST_BYTES,
   type Seal,
@@ -71,6 +73,11 @@ export class LogFold {
   /** 0: a log of builds before control entries, or one without entries. */
   get level(): number {
     return this.#memory.word(WORD.LOG_LEVEL);
+  }
+
+  /** The level that all nodes know, by the log, and the end of the entry that says so; it is {@link level} from the next segment on that says so. */
+  get nextLevel(): { readonly level: number; readonly end: number } {
+    return { level: this.#memory.word(WORD.NEXT_LEVEL), end: this.#memory.word(WORD.NEXT_LEVEL_END) };
   }
 
   /** The log's time, Unix ms; 0 while it has none: a log of level 0, or without entries. */
@@ -154,6 +161,14 @@ export class LogFold {
     this.#putPolicy(policy, 0);
   }
 
+  /** A log of level 0 is of the level that all nodes know, and of a generation, from the segment on that begins here. */
+  raise(generation: Generation): void {
+    const { level } = this.nextLevel;
+    assert(this.level === 0 && level > 0, 'a log’s level is raised once, to what all nodes know');
+    this.#memory.setWord(WORD.LOG_LEVEL, level);
+    this.#setGeneration(generation);
+  }
+
   /**
    * The last trim and {@link trimEnd}, of one moment, for a thread that is not the owner of the log's end; undefined while they are being changed: look again
    * in a moment.
@@ -176,6 +191,7 @@ export class LogFold {
   /** Nothing is known of the log: it has no entries, or none that say anything. Clients go on to be told the generation that they knew. */
   reset(): void {
     this.#set({ trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, generation: this.generation, policy: NO_POLICY }, NO_ENDS);
+    this.#setNextLevel(0, 0);
   }
 
   /** Moves the log's time up to `nowMs`, if that is later and allowed, and writes the payload of an entry that says so at address `at`. Returns its bytes. */
@@ -240,6 +256,10 @@ export class LogFold {
     const { state } = this;
     const next = foldControl(state, view, at, kindSize);
     if (kindOf(kindSize) === KIND_STATE) this.#meetState(state, next);
+    if (kindOf(kindSize) === KIND_LEVEL) {
+      this.#setNextLevel(readLevel(view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize)) ?? 0, end);
+      return;
+    }
     if (kindOf(kindSize) === KIND_SEAL && next === state) {
       this.difference = `its leader sealed a segment out of turn, after ${textOf(state.seal)}: this node passes over it`;
     }
@@ -336,6 +356,11 @@ export class LogFold {
     memory.setWord(WORD.POLICY_AGE, ageMs);
     memory.setWord(WORD.POLICY_END, end);
     memory.addWord32(STATE.STATE_VERSION, 1);
+  }
+
+  #setNextLevel(level: number, end: number): void {
+    this.#memory.setWord(WORD.NEXT_LEVEL, level);
+    this.#memory.setWord(WORD.NEXT_LEVEL_END, end);
   }
 
   #setGeneration({ number, id }: Generation): void {

@@ -64,6 +64,8 @@ export const WORD = {
   POLICY_BYTES: CONTROL_AT + 1976,
   POLICY_AGE: CONTROL_AT + 1984, // ms
   POLICY_END: CONTROL_AT + 2008, // end of the entry that says so
+  NEXT_LEVEL: CONTROL_AT + 2016, // the level that all nodes know, by the log; it is LOG_LEVEL from the next segment's state entry on
+  NEXT_LEVEL_END: CONTROL_AT + 2024, // end of the entry that says so
   GENERATION: CONTROL_AT + 1992,
   GENERATION_ID: CONTROL_AT + 2000, // 8 bytes
 } as const;
@@ -132,6 +134,7 @@ export const PEER = {
   VOTER: 24, // i32: 1 when it does not count, 2 when it does, 0 where that is not known
   OLD_COPY: 28, // i32: 1 while it lacks what it had acknowledged
   FULL: 32, // i32: 1 while it says that its disk has no room for appends
+  LEVELS: 36, // i32: levels of the log that its build knows: u16 lowest, u16 highest plus one; 0: it has not said yet
   SENT: 40, // f64 word: bytes that were handed to the link to it, ever
 } as const;
 

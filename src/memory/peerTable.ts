@@ -1,5 +1,6 @@
 // The peer table of the shared tail memory: what the raft thread says of the other nodes, and everybody may read.
 
+import type { LevelRange } from '../core/levels.ts';
 import { PEER, peerAt } from './map.ts';
 import type { TailMemory } from './tailMemory.ts';
 
@@ -18,6 +19,8 @@ export interface PeerRecord {
   readonly isOldCopy: boolean;
   /** It said last that its disk has no room for more appends. */
   readonly isFull: boolean;
+  /** Levels of the log that its build knows; null: it has not said yet. */
+  readonly levels: LevelRange | null;
 }
 
 const UNKNOWN_MATCH = -1;
@@ -55,7 +58,13 @@ export class PeerTable {
       isVoter: voter === VOTER_UNKNOWN ? null : voter === VOTER_YES,
       isOldCopy: this.#memory.word32(at + PEER.OLD_COPY) !== 0,
       isFull: this.isFull(id),
+      levels: this.#levels(id),
     };
+  }
+
+  #levels(id: number): LevelRange | null {
+    const word = this.#memory.word32(peerAt(id) + PEER.LEVELS);
+    return word === 0 ? null : { lowest: word & 0xffff, highest: (word >>> 16) - 1 };
   }
 
   /** Bytes that were handed to the link to node `id` since this one started. */
@@ -70,7 +79,7 @@ export class PeerTable {
   }
 
   /** Writes the given fields of node `id`'s record. Times are rounded down to whole milliseconds. */
-  set(id: number, { match, contactMs, state, isConnected, isVoter, isOldCopy, isFull }: Partial<PeerRecord>): void {
+  set(id: number, { match, contactMs, state, isConnected, isVoter, isOldCopy, isFull, levels }: Partial<PeerRecord>): void {
     const at = peerAt(id);
     if (match !== undefined) this.#memory.setWord(at + PEER.MATCH, match === null ? 0 : match + 1);
     if (contactMs !== undefined) this.#memory.setWord(at + PEER.CONTACT_MS, contactMs);
@@ -81,5 +90,6 @@ export class PeerTable {
     }
     if (isOldCopy !== undefined) this.#memory.setWord32(at + PEER.OLD_COPY, isOldCopy ? 1 : 0);
     if (isFull !== undefined) this.#memory.setWord32(at + PEER.FULL, isFull ? 1 : 0);
+    if (levels !== undefined) this.#memory.setWord32(at + PEER.LEVELS, levels === null ? 0 : levels.lowest | ((levels.highest + 1) << 16));
   }
 }

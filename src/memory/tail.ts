@@ -33,6 +33,7 @@ import { viewOf } from '../core/bytes.ts';
 import { OPTIONS, segmentCapacityBytes } from '../core/config.ts';
 import { MAX_LOG_OFFSET, TIME_ENTRY_BYTES } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
+import type { Generation } from '../format/controlEntries.ts';
 import { LogFold } from './logFold.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, WORD } from './map.ts';
 import { noteOrdered, type Upload } from './orderedUploads.ts';
@@ -270,6 +271,27 @@ export class Tail {
     this.#putHead(at - headBytes, term, tail, nowMs);
     if (kind !== KIND_NOOP) this.fold.apply(at, tail + headBytes + bytes);
     this.#publish(slot, tail, headBytes + bytes, 1, points, 0, this.#timeOf(nowMs));
+    return 'ordered';
+  }
+
+  /**
+   * Raises the level of a log of level 0 to what all nodes know, {@link LogFold.nextLevel}, which is committed: begins a segment with the first state of the
+   * log, an entry without another one after it.
+   */
+  beginLevel(generation: Generation, term: number, nowMs: number): AppendStatus {
+    const memory = this.#memory;
+    const tail = memory.tail;
+    const open = memory.openSlot;
+    // A batch that was refused has begun it already.
+    const isBegun = open >= 0 && memory.slotWord(open, SLOT.BASE) === tail;
+    const slot = isBegun ? open : this.#takeNext(tail);
+    if (slot < 0) return 'full';
+    this.fold.raise(generation);
+    this.#chooseState();
+    if (!isBegun) this.#roll(slot, tail);
+    const points = this.#pointHead(slot, SEGMENT_HEADER_BYTES);
+    this.#putHead(memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES, term, tail, nowMs);
+    this.#publish(slot, tail, this.#headBytes, 0, points, 0, this.#timeOf(nowMs));
     return 'ordered';
   }
 

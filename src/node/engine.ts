@@ -26,6 +26,7 @@ import { Ends } from './ends.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { EnginePorts } from './enginePorts.ts';
 import { Heals } from './heals.ts';
+import { Levels } from './levels.ts';
 import type { Loop } from './loop.ts';
 import { OwnEntries } from './ownEntries.ts';
 import { Pulse } from './pulse.ts';
@@ -59,6 +60,7 @@ export class Engine {
   readonly trims: Trims;
   readonly retention: Retention;
   readonly seals: Seals;
+  readonly levels: Levels;
   readonly times: Times;
   readonly damages: Damages;
   readonly heals: Heals;
@@ -127,7 +129,8 @@ export class Engine {
     });
     this.damages = new Damages(this.segments, log);
     this.#tail = new Tail(memory, (slot) => this.segments.open(slot, false), config.timeEntryMs);
-    const own = new OwnEntries({ memory, tail: this.#tail, gate: new Gate(memory), wallMs: () => loop.wallMs() });
+    const random = ports.random ?? Math.random;
+    const own = new OwnEntries({ memory, tail: this.#tail, gate: new Gate(memory), wallMs: () => loop.wallMs(), random });
     const shared = {
       memory,
       loop,
@@ -155,10 +158,12 @@ export class Engine {
         void this.heals.at(base);
       },
     });
+    this.levels = new Levels({ ...shared, cluster: this.cluster });
     this.#tail.fold.onSeal = (seal, by) => this.seals.met(seal, by);
     const beat = (): void => {
       this.trims.look();
       this.seals.look();
+      this.levels.look();
     };
     this.pulse = new Pulse(memory, loop, beat, ports.beatMs);
     const isAwaited = (): boolean =>
@@ -233,7 +238,7 @@ export class Engine {
       damages: this.damages,
       days: config.scrubDays,
       bytesPerSecond: config.scrubRate,
-      random: ports.random ?? Math.random,
+      random,
       lookMs: ports.scrubLookMs,
       isBusy: () => this.appends.heldBytes > 0,
       damaged: ({ base }) => void this.heals.at(base),
@@ -465,6 +470,7 @@ export class Engine {
     this.retention.stop();
     this.seals.stop();
     this.heals.stop();
+    this.levels.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();
   }
@@ -482,6 +488,7 @@ export class Engine {
     if (this.error !== undefined) return;
     this.trims.look();
     this.seals.committed();
+    this.levels.look();
     this.appends.settle(this.loop.nowMs());
     this.readings.committed();
     this.ends.committed();

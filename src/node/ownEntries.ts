@@ -1,11 +1,21 @@
 // Entries of the log's own that the leader's main thread orders: they pass the gate as appends do, but not their queue. What is on the disk is
 // not asked for: trims make room.
 
-import { KIND_POLICY, KIND_SEAL, KIND_TRIM } from '../../assembly/layout.ts';
+import { KIND_LEVEL, KIND_POLICY, KIND_SEAL, KIND_TRIM } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { LAST_OFFSET_RESERVE_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
-import { isSamePolicy, type Policy, policyPayload, type Seal, sealPayload, type TrimEntry, trimPayload } from '../format/controlEntries.ts';
+import {
+  isSamePolicy,
+  levelPayload,
+  newGeneration,
+  type Policy,
+  policyPayload,
+  type Seal,
+  sealPayload,
+  type TrimEntry,
+  trimPayload,
+} from '../format/controlEntries.ts';
 import type { Gate } from '../memory/gate.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
@@ -16,6 +26,8 @@ export interface OwnEntryPorts {
   readonly tail: Tail;
   readonly gate: Gate;
   wallMs(): number;
+  /** In [0, 1). */
+  random(): number;
 }
 
 /** A policy at the log's end. */
@@ -90,6 +102,41 @@ export class OwnEntries {
       assert(seal.end <= memory.commit, 'what is sealed is committed');
       const term = memory.word(WORD.OPEN_TERM);
       return this.#order(KIND_SEAL, sealPayload({ ...seal, before: last.digest }), term) === 'ordered' ? term : undefined;
+    } finally {
+      gate.leave();
+    }
+  }
+
+  /** Orders that all nodes know `level`, unless the log says so already. Returns the leader's term; undefined as {@link trim}. */
+  level(level: number): number | undefined {
+    const { memory, tail, gate } = this.#ports;
+    if (!gate.enter()) return undefined;
+    try {
+      const term = memory.word(WORD.OPEN_TERM);
+      if (tail.fold.level >= level || tail.fold.nextLevel.level >= level) return term;
+      return this.#order(KIND_LEVEL, levelPayload(level), term) === 'ordered' ? term : undefined;
+    } finally {
+      gate.leave();
+    }
+  }
+
+  /** Begins the segment from which on the log has the level that all nodes know, where that is committed, and not done yet. */
+  beginLevel(): void {
+    const { memory, tail, gate } = this.#ports;
+    if (!gate.enter()) return;
+    try {
+      const { level, end } = tail.fold.nextLevel;
+      if (tail.fold.level > 0 || level === 0 || end > memory.commit) return;
+      if (
+        tail.beginLevel(
+          newGeneration(1, () => this.#ports.random()),
+          memory.word(WORD.OPEN_TERM),
+          this.#ports.wallMs(),
+        ) !== 'ordered'
+      )
+        return;
+      memory.raise(SIGNAL.ORDERED);
+      tail.wake();
     } finally {
       gate.leave();
     }

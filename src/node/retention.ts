@@ -51,6 +51,9 @@ export interface RetentionPorts {
   readonly waitMs?: number | undefined;
 }
 
+/** Times of so many bases are kept. */
+const LOOKED_UP = 64;
+
 const NOT_CONFIRMED = 'this node leads no longer, or stops, and does not know what becomes of this policy: to set it again does no harm';
 
 export class Retention {
@@ -67,8 +70,8 @@ export class Retention {
   #knownAtMs = 0;
   /** Until then nothing is too old. */
   #waitsUntilMs = 0;
-  /** The last base whose time was looked up, and that. */
-  #lookedUp: { readonly base: number; readonly timeMs: number } | undefined;
+  /** Times of bases that were looked up. */
+  readonly #lookedUp = new Map<number, number>();
   #complaint = '';
   #hasCompared = false;
 
@@ -237,7 +240,10 @@ export class Retention {
     return bases;
   }
 
-  /** The last of `bases` that the log's time reaches at `timeMs` or before: all before it is older. Few of them are looked at. */
+  /**
+   * The last of `bases` that the log's time reaches before `timeMs`: all before it is older. Few of them are looked at. Those that say no time come before all
+   * others: of a log of level 0, as it was before.
+   */
   async #lastOlder(bases: readonly number[], timeMs: number, otherwise: number): Promise<number> {
     let low = 0;
     let high = bases.length;
@@ -246,14 +252,16 @@ export class Retention {
       if (await this.#isOlder(bases[middle] ?? 0, timeMs)) low = middle + 1;
       else high = middle;
     }
-    return bases[low - 1] ?? otherwise;
+    const last = bases[low - 1];
+    return last !== undefined && this.#lookedUp.has(last) ? last : otherwise;
   }
 
   async #isOlder(base: number, timeMs: number): Promise<boolean> {
-    const known = this.#lookedUp?.base === base ? this.#lookedUp : { base, timeMs: await this.#ports.times.timeAt(base) };
-    if (known.timeMs === undefined) return false;
-    this.#lookedUp = { base, timeMs: known.timeMs };
-    return known.timeMs < timeMs;
+    const found = this.#lookedUp.get(base) ?? (await this.#ports.times.timeAt(base));
+    if (found === undefined) return true;
+    if (this.#lookedUp.size >= LOOKED_UP) this.#lookedUp.clear();
+    this.#lookedUp.set(base, found);
+    return found < timeMs;
   }
 
   #complain({ code, message }: LogError): void {

@@ -136,7 +136,9 @@ export class Times {
   async #find(lookup: Lookup): Promise<number> {
     const { memory } = this.#ports;
     const { end } = lookup;
-    let at = end > memory.word(WORD.START) ? await this.#segmentFor(lookup) : end;
+    const segment = end > memory.word(WORD.START) ? await this.#segmentFor(lookup) : end;
+    if (segment === undefined) return memory.word(WORD.START);
+    let at = segment;
     for (let found = -1; at < end && found < 0; ) {
       const slice = await this.#read(lookup, at, TIME_SLICE_BYTES);
       found = slice.found;
@@ -145,8 +147,11 @@ export class Times {
     return Math.max(memory.word(WORD.START), Math.min(at, end));
   }
 
-  /** Where to begin to walk: at the base of a segment that begins before the moment, or at a place where all before it does. */
-  async #segmentFor(lookup: Lookup): Promise<number> {
+  /**
+   * Where to begin to walk: at the base of a segment that begins before the moment, or at a place where all before it does. Undefined: the moment is before
+   * the log was raised to a level with times, where nothing says which entries are older.
+   */
+  async #segmentFor(lookup: Lookup): Promise<number | undefined> {
     const { memory, segments } = this.#ports;
     // Segments are sealed in any order: where the first is not sealed yet, all are in memory.
     const sealed = segments.sealed[0]?.base === memory.word(WORD.BASE) ? segments.sealed : [];
@@ -156,7 +161,7 @@ export class Times {
     for (; ; i -= 1) {
       const base = sealed[i]?.base ?? memory.word(WORD.BASE);
       const head = await this.#read(lookup, base, 0);
-      if (!head.isState) throw new LogError('UNSUPPORTED', 'this log is of level 0, and has no times: its entries cannot be found by time');
+      if (!head.isState) return this.#afterUntimed(lookup, sealed, i);
       if (head.found < 0) break;
       if (i === 0) return base;
     }
@@ -165,6 +170,19 @@ export class Times {
     if (i < sealed.length - 1 || segment.end >= lookup.end) return segment.base;
     const next = await this.#read(lookup, segment.end, 0);
     return next.found < 0 ? this.#hotSegmentFor(lookup, segment.end) : segment.base;
+  }
+
+  /** The same where segment `i` says no time: at the next one, if that does, and begins before the moment. */
+  async #afterUntimed(lookup: Lookup, sealed: readonly SealedSegment[], i: number): Promise<number | undefined> {
+    const { memory } = this.#ports;
+    if (memory.word(WORD.LOG_LEVEL) === 0) {
+      throw new LogError('UNSUPPORTED', 'this log is of level 0, and has no times: its entries cannot be found by time');
+    }
+    const from = sealed[i]?.end ?? memory.word(WORD.BASE);
+    const at = i < sealed.length - 1 ? from : this.#hotSegmentFor(lookup, from);
+    if (at >= lookup.end) return at;
+    const head = await this.#read(lookup, at, 0);
+    return head.isState && head.found < 0 ? at : undefined;
   }
 
   /** The same among the segments in memory from `from` on. */

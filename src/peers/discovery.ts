@@ -3,6 +3,7 @@
 
 import { LogError } from '../core/errors.ts';
 import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
+import { LEVELS } from '../core/levels.ts';
 import { FOUNDING_ANSWER_MS, WAITING_LOG_MS } from '../core/limits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import { Backoff } from './backoff.ts';
@@ -83,6 +84,8 @@ class Search {
       takesUploads: false,
       nodes,
       advertise,
+      levels: LEVELS,
+      level: 0,
     };
     this.#listener = new PeerListener({
       self: this.#self,

@@ -205,7 +205,7 @@ export class PeerSockets {
 
   #introduce(to: NodeId): Introduction {
     const { self, now } = this.#options;
-    const { id: from, ...known } = self;
+    const { id: from, level: _level, ...known } = self;
     return { ...known, from, to, ...now() };
   }
 

@@ -34,6 +34,7 @@ export const UPLOAD = 0x08;
 export const TRIM = 0x0a;
 export const FIND = 0x0b;
 export const RETENTION = 0x0c;
+export const UPGRADE = 0x0d;
 
 export const APPENDED = 0x82;
 export const DATA = 0x83;
@@ -43,6 +44,7 @@ export const CANCELLED = 0x86;
 export const UPLOADED = 0x87;
 export const FOUND = 0x88;
 export const KEPT = 0x89;
+export const LEVELS = 0x8a;
 
 /** APPEND: answer as soon as the entries are ordered, not when they are committed. */
 export const APPEND_RECEIVED = 1;
@@ -65,6 +67,8 @@ export const RETENTION_BYTES = 1;
 export const RETENTION_AGE = 2;
 /** READ, SUBSCRIBE: the first DATA, and one with {@link DATA_SKIPPED}, is to say the log's time where it begins. */
 export const READ_TIMED = 1;
+/** UPGRADE: raise the log's level to the newest one that the leader knows, if all nodes know it. */
+export const UPGRADE_FINALIZE = 1;
 /** DATA: between the one before and this one stood only entries of the log's own, which were trimmed. */
 export const DATA_SKIPPED = 1;
 /** DATA: 8 bytes before the entries are the log's time at `from`, Unix ms; 0: it is not known. */
@@ -320,6 +324,56 @@ function decodeKept(view: DataView): KeptAnswer {
   return { requestId: view.getUint32(4, true), bytes, ageMs, start, commit, oldestMs, timeMs };
 }
 
+/** A node, and the levels of the log that its build knows. */
+export interface KnownLevels {
+  readonly id: number;
+  /** It has a connection with the leader, and has said so. */
+  readonly isHeard: boolean;
+  readonly lowest: number;
+  readonly highest: number;
+}
+
+/** The log's level, and who knows which. */
+export interface LevelsAnswer {
+  readonly requestId: number;
+  readonly level: number;
+  /** The newest that the leader knows. */
+  readonly newest: number;
+  readonly nodes: readonly KnownLevels[];
+}
+
+const LEVELS_NODE_BYTES = 8;
+
+/** A LEVELS message. */
+export function encodeLevels({ requestId, level, newest, nodes }: LevelsAnswer): Uint8Array {
+  const message = new Uint8Array(MESSAGE_HEADER_BYTES + nodes.length * LEVELS_NODE_BYTES);
+  const view = viewOf(message);
+  view.setUint8(0, LEVELS);
+  view.setUint32(4, requestId, true);
+  view.setUint32(8, level, true);
+  view.setUint32(12, newest, true);
+  view.setUint32(16, nodes.length, true);
+  for (const [i, { id, isHeard, lowest, highest }] of nodes.entries()) {
+    const at = MESSAGE_HEADER_BYTES + i * LEVELS_NODE_BYTES;
+    view.setUint8(at, id);
+    view.setUint8(at + 1, isHeard ? 1 : 0);
+    view.setUint16(at + 4, lowest, true);
+    view.setUint16(at + 6, highest, true);
+  }
+  return message;
+}
+
+function decodeLevels(view: DataView): LevelsAnswer | undefined {
+  const count = view.getUint32(16, true);
+  if (view.byteLength !== MESSAGE_HEADER_BYTES + count * LEVELS_NODE_BYTES) return undefined;
+  const nodes = Array.from({ length: count }, (_, i): KnownLevels => {
+    const at = MESSAGE_HEADER_BYTES + i * LEVELS_NODE_BYTES;
+    const isHeard = view.getUint8(at + 1) !== 0;
+    return { id: view.getUint8(at), isHeard, lowest: view.getUint16(at + 4, true), highest: view.getUint16(at + 6, true) };
+  });
+  return { requestId: view.getUint32(4, true), level: view.getUint32(8, true), newest: view.getUint32(12, true), nodes };
+}
+
 export function encodeCancelled(requestId: number): Uint8Array {
   const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
   const view = viewOf(bytes);
@@ -359,6 +413,7 @@ export type Answer =
   | { kind: 'ended'; requestId: number; start: number; commit: number; term: number }
   | { kind: 'found'; requestId: number; offset: number; commit: number }
   | ({ kind: 'kept' } & KeptAnswer)
+  | ({ kind: 'levels' } & LevelsAnswer)
   | { kind: 'cancelled'; requestId: number }
   | { kind: 'uploaded'; requestId: number; total: number }
   | {
@@ -425,6 +480,10 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
     case KEPT:
       if (bytes.length !== KEPT_BYTES) return { kind: 'malformed', reason: 'a KEPT of the wrong length' };
       return { kind: 'kept', ...decodeKept(view) };
+    case LEVELS: {
+      const levels = decodeLevels(view);
+      return levels === undefined ? { kind: 'malformed', reason: 'a LEVELS of the wrong length' } : { kind: 'levels', ...levels };
+    }
     case CANCELLED:
       return { kind: 'cancelled', requestId };
     case UPLOADED:

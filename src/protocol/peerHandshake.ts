@@ -3,7 +3,7 @@
 //   HELLO, WELCOME:  0 u32 magic │ 4 u16 highest version │ 6 u8 what │ 7 u8 flags │ 8 cluster id │ 24 u8 from │ 25 u8 to
 //                    26 u8 standing │ 27 u8 zero │ 28 u32 segment bytes │ 32 instance │ 40 u32 term │ 44 u32 set of nodes
 //                    48 process │ 56 u16 lowest version │ 58 u16 n │ 60 u32 features │ 64 u16 address bytes │ 66 u16 zero
-//                    68 u32 CRC-32 of the n bytes │ 72 zeros │ 124 u32 CRC-32 of bytes 0 to 124 │ 128 n bytes: address for clients
+//                    68 u32 CRC-32 of the n bytes │ 72 u16 lowest level │ 74 u16 highest level │ 76 zeros │ 124 u32 CRC-32 of bytes 0 to 124 │ 128 n bytes: address for clients
 //   REFUSED:         0 u32 magic │ 4 u16 highest version │ 6 u8 what │ 7 u8 zero │ 8 cluster id │ 24 u8 from │ 25 zeros │ 28 u16 code
 //                    30 u16 sentence bytes │ 32 instance │ 40 zeros │ 48 process │ 56 u16 lowest version │ 58 zeros
 //                    124 u32 CRC-32 of bytes 0 to 124 │ 128 sentence
@@ -14,6 +14,7 @@
 import { publicAddress } from '../core/address.ts';
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
+import { knowsLevel, type LevelRange } from '../core/levels.ts';
 import { MAX_HANDSHAKE_MORE_BYTES, MAX_NODE_ID, MAX_REFUSAL_BYTES, MAX_TERM } from '../core/limits.ts';
 import { formatNodes, isSameSet, maskOfNodes, type NodeSet, nodesOfMask } from '../core/nodeSet.ts';
 import type { NodeId } from '../raft/messages.ts';
@@ -55,7 +56,9 @@ const AT = {
   addressBytes: 64,
   zero16: 66,
   moreCheck: 68,
-  rest: 72,
+  lowestLevel: 72,
+  highestLevel: 74,
+  rest: 76,
   check: 124,
 };
 
@@ -83,6 +86,8 @@ export interface Introduction {
   readonly nodes: NodeSet;
   /** Where clients reach the sender, a {@link publicAddress}; empty: where the receiver's own list says. */
   readonly advertise: string;
+  /** Levels of the log that the sender's build knows. */
+  readonly levels: LevelRange;
 }
 
 /** Why a node does not take a connection; the numbers are on the wire. */
@@ -98,6 +103,7 @@ export const REFUSALS = {
   TERM: 9,
   OTHER_PROCESS: 10,
   FSYNC: 11,
+  LEVEL: 12,
 } as const;
 
 export type RefusalCode = keyof typeof REFUSALS;
@@ -138,6 +144,8 @@ function encodeIntroduction(what: number, introduction: Introduction): Uint8Arra
   view.setUint32(AT.features, (introduction.isSynced ? 0 : IS_UNSYNCED) | (introduction.takesUploads ? TAKES_UPLOADS : 0), true);
   view.setUint32(AT.term, introduction.term, true);
   view.setUint32(AT.nodes, maskOfNodes(introduction.nodes), true);
+  view.setUint16(AT.lowestLevel, introduction.levels.lowest, true);
+  view.setUint16(AT.highestLevel, introduction.levels.highest, true);
   view.setUint16(AT.moreBytes, address.length, true);
   view.setUint16(AT.addressBytes, address.length, true);
   if (address.length > 0) view.setUint32(AT.moreCheck, crc32(bytes, HANDSHAKE_BYTES, bytes.length), true);
@@ -260,6 +268,8 @@ function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | M
   if (isOwnVersion(view) && (bytes[AT.zero] !== 0 || !isZero(bytes, AT.zero16, AT.moreCheck) || !isZero(bytes, AT.rest, AT.check))) {
     return malformed('a handshake whose unused bytes are not zero');
   }
+  const levels: LevelRange = { lowest: view.getUint16(AT.lowestLevel, true), highest: view.getUint16(AT.highestLevel, true) };
+  if (levels.lowest > levels.highest) return malformed(`levels ${levels.lowest} to ${levels.highest} in a handshake`);
   const advertise = addressIn(bytes, view);
   if (typeof advertise !== 'string') return advertise;
   const nodes = nodesOfMask(view.getUint32(AT.nodes, true));
@@ -275,6 +285,7 @@ function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | M
     term: view.getUint32(AT.term, true),
     nodes,
     advertise,
+    levels,
   };
 }
 
@@ -314,6 +325,10 @@ export interface Self {
   readonly nodes: NodeSet;
   /** Where clients reach this node; empty: where each node's own list says. */
   readonly advertise: string;
+  /** Levels of the log that this build knows. */
+  readonly levels: LevelRange;
+  /** That of this node's log. */
+  readonly level: number;
 }
 
 /** Whether the sender of `decoded` may dial this node: its HELLO, or why not. */
@@ -377,9 +392,18 @@ function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
       sentence: `node ${self.id} runs with ${ofWhom(self.isSynced)}, node ${from} with ${ofWhom(hello.isSynced)}: what is durable on some nodes only is durable on none, so start all with the same`,
     };
   }
+  const level = faultOfLevel(hello, self);
+  if (level !== undefined) return { code: 'LEVEL', sentence: level };
   return hello.clusterId !== NO_CLUSTER && hello.instance === NO_INSTANCE
     ? { code: 'MALFORMED', sentence: 'a HELLO of a cluster without an instance' }
     : undefined;
+}
+
+/** A build that does not know the log's level would not act on what is in it. */
+function faultOfLevel({ from, levels }: Introduction, { id, level }: Self): string | undefined {
+  if (knowsLevel(levels, level)) return undefined;
+  const known = levels.lowest === levels.highest ? `level ${levels.highest}` : `levels ${levels.lowest} to ${levels.highest}`;
+  return `the log of node ${id} is of level ${level}, and the LogLog of node ${from} knows ${known}: run a newer one there`;
 }
 
 /** Two sets have majorities of their own, which could decide against each other. */
@@ -401,5 +425,7 @@ export function faultOfWelcome(welcome: Introduction, self: Self, to: NodeId): R
     return { code: 'OTHER_CLUSTER', sentence: `it belongs to cluster ${welcome.clusterId}, this node to ${self.clusterId}` };
   }
   const sentence = faultOfNodes(welcome, self);
-  return sentence === undefined ? undefined : { code: 'OTHER_NODES', sentence };
+  if (sentence !== undefined) return { code: 'OTHER_NODES', sentence };
+  const level = faultOfLevel(welcome, self);
+  return level === undefined ? undefined : { code: 'LEVEL', sentence: level };
 }

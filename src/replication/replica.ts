@@ -103,6 +103,11 @@ export class Replica {
     memory.setWord(WORD.TERM, this.raft.currentTerm);
   }
 
+  /** The log's level. */
+  get level(): number {
+    return this.#tail.fold.level;
+  }
+
   /** Whether the main thread does not answer, also of a node alone. */
   get isMainHung(): boolean {
     return this.#mainThread.isHung;

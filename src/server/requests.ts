@@ -18,6 +18,7 @@ import type { Appends } from '../node/appends.ts';
 import type { Reading } from '../node/caller.ts';
 import { conditionOf } from '../node/chain.ts';
 import type { Ends } from '../node/ends.ts';
+import type { Levels } from '../node/levels.ts';
 import type { Loop } from '../node/loop.ts';
 import type { Readings } from '../node/reading.ts';
 import type { Retention } from '../node/retention.ts';
@@ -41,6 +42,7 @@ import {
   encodeCancelled,
   encodeFound,
   encodeKept,
+  encodeLevels,
   FIND,
   INTRODUCE,
   MESSAGE_HEADER_BYTES,
@@ -55,6 +57,8 @@ import {
   SUBSCRIBE_KEPT,
   TRIM,
   TRIM_DRY_RUN,
+  UPGRADE,
+  UPGRADE_FINALIZE,
   UPLOAD,
   UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
@@ -72,6 +76,7 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [TRIM]: TRIM_DRY_RUN,
   [FIND]: 0,
   [RETENTION]: RETENTION_BYTES | RETENTION_AGE,
+  [UPGRADE]: UPGRADE_FINALIZE,
   [INTRODUCE]: 0,
 };
 
@@ -105,6 +110,7 @@ export interface RequestTargets {
   readonly trims: Pick<Trims, 'request'>;
   readonly times: Pick<Times, 'find'>;
   readonly retention: Pick<Retention, 'request'>;
+  readonly levels: Pick<Levels, 'request'>;
   /** Gets what was thrown where nothing was to be. */
   broke(thrown: unknown): void;
   readonly loop: Pick<Loop, 'nowMs'>;
@@ -132,6 +138,7 @@ export class Requests {
   readonly #trims: RequestTargets['trims'];
   readonly #times: RequestTargets['times'];
   readonly #retention: RequestTargets['retention'];
+  readonly #levels: RequestTargets['levels'];
   readonly #broke: (thrown: unknown) => void;
   readonly #loop: Pick<Loop, 'nowMs'>;
   readonly #limits: RequestLimits;
@@ -144,6 +151,7 @@ export class Requests {
     this.#trims = trims;
     this.#times = targets.times;
     this.#retention = targets.retention;
+    this.#levels = targets.levels;
     this.#broke = (thrown) => targets.broke(thrown);
     this.#memory = memory;
     this.#appends = appends;
@@ -196,6 +204,9 @@ export class Requests {
         break;
       case RETENTION:
         this.#keep(session, request);
+        break;
+      case UPGRADE:
+        this.#upgrade(session, request);
         break;
       case UPLOAD:
         this.#upload(session, request, bodyOf(message));
@@ -360,6 +371,18 @@ export class Requests {
     this.#answer(session, requestId, this.#retention.request(change), ({ policy, ...kept }) =>
       session.send(encodeKept({ requestId, ...policy, ...kept })),
     );
+  }
+
+  #upgrade(session: Session, { requestId, flags }: Request): void {
+    this.#answer(session, requestId, this.#levels.request((flags & UPGRADE_FINALIZE) !== 0), ({ level, newest, nodes }) => {
+      const heard = nodes.map(({ id, isConnected, levels }) => ({
+        id,
+        isHeard: isConnected && levels !== null,
+        lowest: levels?.lowest ?? 0,
+        highest: levels?.highest ?? 0,
+      }));
+      session.send(encodeLevels({ requestId, level, newest, nodes: heard }));
+    });
   }
 
   /** Sends what comes of `work`, for which the session waits. */

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
+import { LEVELS } from '../core/levels.ts';
 import { CAUSES_LOOK_MS } from '../core/limits.ts';
 import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
@@ -261,7 +262,22 @@ export class RaftHost {
     const { clusterId, instance } = identity;
     const { segmentBytes } = this.#memory.map.shape;
     const nodes = peers.map((peer) => peer.id);
-    return { clusterId, id, instance, process, segmentBytes, isSynced, takesUploads, nodes, advertise };
+    const { replica } = this;
+    return {
+      clusterId,
+      id,
+      instance,
+      process,
+      segmentBytes,
+      isSynced,
+      takesUploads,
+      nodes,
+      advertise,
+      levels: LEVELS,
+      get level() {
+        return replica.level;
+      },
+    };
   }
 
   #now(): ReturnType<PeerSocketsOptions['now']> {
@@ -277,6 +293,7 @@ export class RaftHost {
       connected: (to, welcome) => {
         if (welcome.takesUploads) this.#uploadTakers.add(to);
         else this.#uploadTakers.delete(to);
+        this.#memory.peers.set(to, { levels: welcome.levels });
         this.admission.connected(to, welcome);
         this.#quorum.connected(to, welcome);
       },

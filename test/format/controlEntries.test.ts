@@ -1,16 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { KIND_NOOP, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { KIND_LEVEL, KIND_NOOP, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import {
   isWellFormed,
   type LogState,
+  levelPayload,
   maySeal,
   NO_DIGEST,
   NO_POLICY,
   NO_SEAL,
   NO_TRIM,
   policyPayload,
+  readLevel,
   readPolicy,
   readSeal,
   readState,
@@ -178,9 +180,18 @@ it('policy entry: golden bytes, and what is none', () => {
   }
 });
 
+it('level entry: golden bytes, and what is none', () => {
+  expect(hexOf(levelPayload(1))).toBe('01000000');
+  expect(readLevel(viewOf(bytesOf('01000000')), 0, 4)).toBe(1);
+  for (const wrong of ['00000000', '02000000', '01000001', '010000', '0100000000']) {
+    expect(readLevel(viewOf(bytesOf(wrong)), 0, wrong.length / 2)).toBeUndefined();
+  }
+});
+
 it('whether a payload is what its kind has', () => {
   const view = viewOf(FULL_BYTES);
   expect(isWellFormed(view, 0, KIND_STATE, FULL_BYTES.length)).toBe(true);
-  for (const kind of [KIND_STATE, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_POLICY]) expect(isWellFormed(view, 0, kind, 3)).toBe(false);
+  for (const kind of [KIND_STATE, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_LEVEL, KIND_POLICY])
+    expect(isWellFormed(view, 0, kind, 3)).toBe(false);
   expect(isWellFormed(view, 0, KIND_NOOP, 3)).toBe(true);
 });

@@ -15,17 +15,9 @@ import {
   WALK_NEWER_KIND,
 } from '../../assembly/layout.ts';
 import { clientCapacityBytes } from '../../src/core/config.ts';
+import { LOG_LEVEL } from '../../src/core/levels.ts';
 import { TIME_ENTRY_BYTES } from '../../src/core/limits.ts';
-import {
-  LOG_LEVEL,
-  NO_POLICY,
-  NO_SEAL,
-  NO_TRIM,
-  policyPayload,
-  readState,
-  readTime,
-  trimPayload,
-} from '../../src/format/controlEntries.ts';
+import { NO_POLICY, NO_SEAL, NO_TRIM, policyPayload, readState, readTime, trimPayload } from '../../src/format/controlEntries.ts';
 import { entryBytesAt, kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
 import { LogFold } from '../../src/memory/logFold.ts';

@@ -27,6 +27,8 @@ class Bench {
   wallMs = NOON;
   timeMs = NOON;
   leads = true;
+  /** So many segments do not say their time. */
+  untimed = 0;
   sealed = Array.from({ length: 9 }, (_, i) => ({ base: i * 1000, end: i * 1000 + 1000 }));
   failure: LogError | undefined;
   #looks: (() => void)[] = [];
@@ -59,7 +61,7 @@ class Bench {
       times: {
         timeAt: (base) => {
           this.lookedAt.push(base);
-          return Promise.resolve(NOON - 10 * HOUR + (base / 1000) * HOUR);
+          return Promise.resolve(base < this.untimed * 1000 ? undefined : NOON - 10 * HOUR + (base / 1000) * HOUR);
         },
       },
       trims: {
@@ -251,10 +253,15 @@ describe('by age', () => {
     expect(bench.lookedAt.length).toBeLessThan(6);
   });
 
-  test('a head that does not say its time keeps what is before it', async () => {
-    const bench = byAge(1_000);
-    bench.sealed.length = 0;
-    expect(await bench.look()).toEqual([]);
+  test('what a log has of its time without times goes with the first segment that has one, and not before', async () => {
+    for (const [untimed, gone] of [
+      [2, 2000],
+      [3, undefined],
+    ] as const) {
+      const bench = byAge(8 * HOUR - 1);
+      bench.untimed = untimed;
+      expect(await bench.look()).toEqual(gone === undefined ? [] : [gone]);
+    }
   });
 });
 

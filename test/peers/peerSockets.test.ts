@@ -415,6 +415,8 @@ it('peer sockets: a port that is taken is a clear error', async () => {
       segmentBytes: 1,
       isSynced: true,
       takesUploads: false,
+      levels: { lowest: 0, highest: 1 },
+      level: 0,
       nodes: [],
       advertise: '',
     },

@@ -11,11 +11,14 @@ import {
   encodeError,
   encodeIntroduce,
   encodeKept,
+  encodeLevels,
   encodeRetention,
   RETENTION,
   type Request,
   requestMessage,
   retentionIn,
+  UPGRADE,
+  UPGRADE_FINALIZE,
 } from '../../src/protocol/client.ts';
 import { decodeIntroduce, encodeHello, type Hello } from '../../src/protocol/greeting.ts';
 import { bytesOf } from '../format/hex.ts';
@@ -68,6 +71,26 @@ test('KEPT: 10 GiB and 30 days of a log at [4096, 8192)', () => {
   expect(decodeAnswer(bytesOf(golden))).toEqual({ kind: 'kept', ...answer });
   for (const wrong of [bytesOf(golden).subarray(0, -1), bytesOf(`${golden}00`)]) {
     expect(decodeAnswer(wrong)).toEqual({ kind: 'malformed', reason: 'a KEPT of the wrong length' });
+  }
+});
+
+test('UPGRADE asks, or raises the level, and LEVELS has it with the nodes', () => {
+  expect(requestMessage(UPGRADE, 0, 5)).toEqual(bytesOf(`0d00000005000000${'00'.repeat(16)}`));
+  expect(requestMessage(UPGRADE, UPGRADE_FINALIZE, 5)).toEqual(bytesOf(`0d01000005000000${'00'.repeat(16)}`));
+  const golden = '8a00000005000000 00000000 01000000 02000000 00000000 01010000 00000100 03000000 00000000';
+  const levels = {
+    requestId: 5,
+    level: 0,
+    newest: 1,
+    nodes: [
+      { id: 1, isHeard: true, lowest: 0, highest: 1 },
+      { id: 3, isHeard: false, lowest: 0, highest: 0 },
+    ],
+  };
+  expect(encodeLevels(levels)).toEqual(bytesOf(golden));
+  expect(decodeAnswer(bytesOf(golden))).toEqual({ kind: 'levels', ...levels });
+  for (const wrong of [bytesOf(golden).subarray(0, -1), bytesOf(`${golden}00`), bytesOf(golden.replace('02000000', '03000000'))]) {
+    expect(decodeAnswer(wrong)).toEqual({ kind: 'malformed', reason: 'a LEVELS of the wrong length' });
   }
 });
 

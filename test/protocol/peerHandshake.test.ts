@@ -34,6 +34,7 @@ const HELLO: Introduction = {
   term: 0x0102_0304,
   nodes: [1, 2, 3],
   advertise: '',
+  levels: { lowest: 0, highest: 0 },
 };
 const SELF: Self = {
   clusterId: CLUSTER,
@@ -45,6 +46,8 @@ const SELF: Self = {
   takesUploads: false,
   nodes: [1, 2, 3],
   advertise: '',
+  levels: { lowest: 0, highest: 1 },
+  level: 0,
 };
 const REFUSER: Refuser = { clusterId: CLUSTER, from: 1, instance: SELF.instance, process: SELF.process };
 
@@ -83,6 +86,7 @@ const WELCOME: Introduction = {
   term: 0,
   nodes: [1, 32],
   advertise: '',
+  levels: { lowest: 0, highest: 0 },
 };
 
 function forged(bytes: Uint8Array, edit: (view: DataView) => void): Uint8Array {
@@ -152,6 +156,7 @@ describe('peer handshake: golden bytes', () => {
       TERM: 9,
       OTHER_PROCESS: 10,
       FSYNC: 11,
+      LEVEL: 12,
     });
   });
 });
@@ -201,8 +206,16 @@ describe('peer handshake: what is wrong is said', () => {
         view.setUint16(4, 9, true);
         for (const at of unused) view.setUint8(at, 0xff);
       }).subarray(0, 128);
-    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 61, 66, 72, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
+    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 61, 66, 76, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
     expect(decodeHandshake(later(GOLDEN_REFUSED, [7, 25, 40, 58, 123]))).toMatchObject({ kind: 'refused', by: REFUSER });
+  });
+
+  it('the levels that a node knows', () => {
+    const bytes = encodePeerHello({ ...HELLO, levels: { lowest: 1, highest: 0x0203 } });
+    expect(bytes.subarray(72, 76)).toEqual(Uint8Array.of(1, 0, 3, 2));
+    expect(decodeHandshake(bytes)).toMatchObject({ kind: 'hello', introduction: { levels: { lowest: 1, highest: 0x0203 } } });
+    const none = forged(GOLDEN_HELLO, (view) => view.setUint16(72, 1, true));
+    expect(reasonOf(none)).toBe('levels 1 to 0 in a handshake');
   });
 
   it('a node that takes uploads says so', () => {
@@ -227,14 +240,14 @@ describe('peer handshake: what is wrong is said', () => {
     ['an unused byte', GOLDEN_HELLO, (view) => view.setUint8(27, 1), 'not zero'],
     ['no process', GOLDEN_HELLO, (view) => view.setBigUint64(48, 0n, true), 'without the number of its process'],
     ['unused bytes', GOLDEN_HELLO, (view) => view.setUint8(66, 1), 'not zero'],
-    ['an unused beginning', GOLDEN_HELLO, (view) => view.setUint8(72, 1), 'not zero'],
+    ['an unused beginning', GOLDEN_HELLO, (view) => view.setUint8(76, 1), 'not zero'],
     ['more bytes than are there', GOLDEN_HELLO, (view) => view.setUint16(58, 1, true), 'a handshake of 128 bytes'],
     ['too many bytes', GOLDEN_HELLO, (view) => view.setUint16(58, 1025, true), '1025 bytes after its fixed part'],
     ['an address of no bytes', GOLDEN_HELLO, (view) => view.setUint16(64, 1, true), 'an address of 1 bytes among 0'],
     ['a check of no bytes', GOLDEN_HELLO, (view) => view.setUint8(68, 1), 'does not match its check'],
     ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(123, 1), 'not zero'],
     ['refusal 0', GOLDEN_REFUSED, (view) => view.setUint16(28, 0, true), 'unknown code 0'],
-    ['refusal 12', GOLDEN_REFUSED, (view) => view.setUint16(28, 12, true), 'unknown code 12'],
+    ['refusal 13', GOLDEN_REFUSED, (view) => view.setUint16(28, 13, true), 'unknown code 13'],
     ['a long sentence', GOLDEN_REFUSED, (view) => view.setUint16(30, MAX_REFUSAL_BYTES + 1, true), 'sentence has'],
     ['a flag in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(7, 1), 'not zero'],
     ['an unused byte in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(25, 1), 'not zero'],
@@ -334,9 +347,14 @@ describe('peer handshake: who may dial', () => {
     ['OTHER_CLUSTER', { clusterId: 'f'.repeat(32) }, 'f'.repeat(32)],
     ['SEGMENT_BYTES', { segmentBytes: 65_536 }, 'with segments of 33554432 bytes, node 2 with segments of 65536'],
     ['FSYNC', { isSynced: false }, 'node 1 runs with fsync on, node 2 with fsync off'],
+    [
+      'LEVEL',
+      { levels: { lowest: 0, highest: 1 } },
+      'the log of node 1 is of level 2, and the LogLog of node 2 knows levels 0 to 1: run a newer one there',
+    ],
     ['MALFORMED', { instance: NO_INSTANCE }, 'instance'],
   ])('%s', (code, change, text) => {
-    const verdict = judge(change);
+    const verdict = judge(change, code === 'LEVEL' ? { level: 2 } : {});
     expect(verdict).toMatchObject({ code });
     if ('sentence' in verdict) expect(verdict.sentence).toContain(text);
     // It is for programs, too, where options have other names.
@@ -361,6 +379,11 @@ describe('peer handshake: who may dial', () => {
     expect(faultOfWelcome({ ...welcome, to: 3 }, SELF, 2)?.code).toBe('WRONG_NODE');
     const otherCluster = faultOfWelcome({ ...welcome, clusterId: 'e'.repeat(32) }, SELF, 2);
     expect(otherCluster).toMatchObject({ code: 'OTHER_CLUSTER', sentence: expect.stringContaining('e'.repeat(32)) });
+    const older = faultOfWelcome(welcome, { ...SELF, level: 1 }, 2);
+    expect(older).toEqual({
+      code: 'LEVEL',
+      sentence: expect.stringContaining('the LogLog of node 2 knows level 0: run a newer one there'),
+    });
     const otherNodes = faultOfWelcome({ ...welcome, nodes: [1, 2] }, SELF, 2);
     expect(otherNodes).toMatchObject({ code: 'OTHER_NODES', sentence: expect.stringContaining('node 2 to the nodes 1, 2:') });
   });

@@ -42,6 +42,8 @@ function lie(cluster: LocalCluster, offset: number, term: number): PeerSockets {
       segmentBytes: SEGMENT_BYTES,
       isSynced: true,
       takesUploads: false,
+      levels: { lowest: 0, highest: 1 },
+      level: 0,
       nodes: [1, 2, 3],
       advertise: '',
     },

@@ -3,8 +3,10 @@
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { connect as connectLog, type LogClient } from '../../src/client/index.ts';
 import { bytesOf } from '../format/hex.ts';
+import { runCommand } from '../support/server.ts';
 import { connect, makeDirectory, startNode } from './support/fixture.ts';
 
 const PRESENT = 3;
@@ -70,6 +72,47 @@ describe('a directory of an earlier build', () => {
       await client.append(Buffer.from('and on'));
       await node.stop();
     }
+  });
+
+  test('is raised to the present level when somebody says so, and has then what such a log has, also after a restart', async () => {
+    const data = directoryOf(golden(3));
+    const options = { data, segmentBytes: 65_536, slots: 3 };
+    let node = await startNode(options);
+    const cli = async (...args: string[]): Promise<string> => String((await runCommand([...args, '--url', node.url])).stdout);
+    const log = async (): Promise<LogClient> => {
+      const client = await connectLog(node.url);
+      onTestFinished(() => client.close());
+      return client;
+    };
+    expect(await cli('upgrade', 'status')).toBe(
+      'the log is of level 0, and may be of level 1: loglog upgrade finalize\nnode 1: knows levels up to 1\n',
+    );
+    await expect((await log()).setRetention({ bytes: 2 ** 30 })).rejects.toThrow('this log is of level 0, and has no retention');
+    // A build that does not know the level may take over as long as nobody has said so.
+    await node.stop();
+    node = await startNode(options);
+    const beforeMs = Date.now();
+    expect(await cli('upgrade', 'finalize')).toBe('the log is of level 1, the newest one\nnode 1: knows levels up to 1\n');
+    const level = { level: 1, newest: 1, nodes: [{ id: 1, newest: 1, holdsBack: false }] };
+    for (const round of [0, 1]) {
+      const client = await log();
+      expect([await client.level(), await client.finalizeUpgrade()]).toEqual([level, level]);
+      const receipt = await client.append(`round ${round}`);
+      const texts: string[] = [];
+      for await (const { payload } of client.read()) texts.push(Buffer.from(payload).toString());
+      expect(texts.filter((text) => text.startsWith('round'))).toEqual(['round 0', 'round 1'].slice(0, round + 1));
+      // What was there before has no times, and so it is with all that is asked for; what came then has.
+      const { start, end } = await client.end();
+      expect(await client.offsetAt(beforeMs - 1)).toBe(start);
+      expect(await client.offsetAt(Date.now() + 3_600_000)).toBe(end);
+      expect(await client.setRetention({ bytes: 2 ** 30 })).toMatchObject({ bytes: 2 ** 30, ageMs: null });
+      if (round === 1) expect((await client.trim({ to: receipt.end })).start).toBe(receipt.end);
+      await node.stop();
+      node = await startNode(options);
+    }
+    expect(await (await log()).level()).toEqual(level);
+    await node.stop();
+    expect(String((await runCommand(['verify', data])).stdout)).toContain('no damage');
   });
 
   test('is the one that docs/FORMAT.md shows', () => {

@@ -76,9 +76,24 @@ export class SimLinks implements Endpoint, RaftLinks {
   }
 
   greeting(to: NodeId): Introduction {
-    const { id: from, clusterId, instance, process, segmentBytes, isSynced, takesUploads, nodes, advertise } = this.#options.self;
+    const { id: from, clusterId, instance, process, segmentBytes, isSynced, takesUploads, nodes, advertise, levels } = this.#options.self;
     const { standing, isFounder, term } = this.#options.now();
-    return { clusterId, from, to, instance, process, segmentBytes, isSynced, takesUploads, standing, isFounder, term, nodes, advertise };
+    return {
+      clusterId,
+      from,
+      to,
+      instance,
+      process,
+      segmentBytes,
+      isSynced,
+      takesUploads,
+      standing,
+      isFounder,
+      term,
+      nodes,
+      advertise,
+      levels,
+    };
   }
 
   greeted(hello: Introduction): Welcome {

@@ -2,6 +2,7 @@
 // is decided by the real rule.
 
 import { NO_CLUSTER, NO_INSTANCE } from '../../src/core/ids.ts';
+import { LEVELS } from '../../src/core/levels.ts';
 import { FoundingRule } from '../../src/peers/foundingRule.ts';
 import { faultOfWelcome, type Introduction, judgeHello, type Self } from '../../src/protocol/peerHandshake.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
@@ -48,6 +49,8 @@ export class Search {
       takesUploads: true,
       nodes: node.list,
       advertise: '',
+      levels: LEVELS,
+      level: 0,
     };
     this.thread = new Thread(world.scheduler, ({ label, act }) => {
       world.trace.add(world.scheduler.nowMs, node.id, label);
@@ -87,6 +90,7 @@ export class Search {
       term: 0,
       nodes,
       advertise: '',
+      levels: LEVELS,
     };
   }
 

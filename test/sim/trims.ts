@@ -15,8 +15,7 @@ import type { World } from './world.ts';
 const WITH_TRIMS = [1, 6];
 /** Up to so many times. */
 const MOST = 12;
-/** At the end, so many policies, one after the other, and after each so many appends of so many bytes: a segment has three of them. */
-const ROUNDS = 3;
+/** At the end, after each policy that is set, so many appends of so many bytes: a segment has three of them. */
 const APPENDS = 9;
 const APPEND_BYTES = 20_000;
 const ROUND_ELECTIONS = 40;
@@ -120,19 +119,24 @@ export class Trims {
     if (!this.hasPolicies) return;
     const { nodes, profile, checker } = this.#world;
     const limitMs = ROUND_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread;
-    for (let round = 1; round <= ROUNDS; round += 1) {
-      this.#setPolicy(round < ROUNDS ? this.#drawPolicy() : { bytes: LAST_BYTES, ageMs: 0 });
+    await this.#raises(run, limitMs);
+    // All is kept, so that the next leader, whose clock is hours before or after, finds something that may be old; then by age; then by anything.
+    const policies = [
+      { bytes: 0, ageMs: 0 },
+      { bytes: 0, ageMs: 1 + this.#random.below(2 * profile.electionTimeoutMs) },
+      this.#drawPolicy(),
+    ];
+    for (const [round, policy] of policies.entries()) {
+      this.#setPolicy(policy);
       await this.#appends(run, append, limitMs);
       // Nothing is appended, and nothing grows older by that.
       await run(2 * WAIT_ELECTIONS * profile.electionTimeoutMs, () => false);
       const { leader } = this.#world;
-      if (round === ROUNDS || leader === undefined || nodes.length < 3) continue;
+      if (round === policies.length - 1 || leader === undefined || nodes.length < 3) continue;
       leader.kill(false);
       await run(limitMs, () => this.#world.leader !== undefined);
     }
     this.#setPolicy({ bytes: LAST_BYTES, ageMs: 0 });
-    // A log that began without a level has none of this.
-    if (this.#world.leader?.process?.memory.word(WORD.LOG_LEVEL) === 0) return;
     const isKept = (): boolean => checker.ledger.end - checker.ledger.trimStart <= LAST_BYTES;
     const kept = await run(limitMs, isKept);
     promise(
@@ -140,6 +144,40 @@ export class Trims {
       'trims',
       () => `the log is to have ${LAST_BYTES} bytes, and begins at ${checker.ledger.trimStart} and ends at ${checker.ledger.end}`,
     );
+  }
+
+  /** A log that began without a level gets one: in the middle of appends, over the death of a leader. */
+  async #raises(run: (limitMs: number, isDone: () => boolean) => Promise<boolean>, limitMs: number): Promise<void> {
+    const { nodes, scheduler, profile, trace } = this.#world;
+    const isRaised = (): boolean => nodes.every(({ process }) => process !== undefined && process.memory.word(WORD.LOG_LEVEL) > 0);
+    if (isRaised()) return;
+    let isOver = false;
+    let asked = 0;
+    const ask = (): void => {
+      const { leader } = this.#world;
+      const process = leader?.process;
+      if (isOver || leader === undefined || process === undefined) return;
+      trace.add(scheduler.nowMs, leader.id, '* finalize');
+      process.settles(0, 'finalize', () => {
+        process.engine.levels.request(true).then(
+          () => undefined,
+          () => undefined,
+        );
+      });
+      asked += 1;
+      // Between any two steps of it.
+      if (asked === 1 && nodes.length >= 3)
+        scheduler.after(this.#random.below(1 + profile.electionTimeoutMs / 4), () => leader.kill(false));
+    };
+    const again = (): void => {
+      if (isOver) return;
+      ask();
+      scheduler.after(profile.electionTimeoutMs, again);
+    };
+    again();
+    const done = await run(limitMs, isRaised);
+    isOver = true;
+    promise(done, 'trims', () => `all is well, and the log is to have a level, but has none after ${Math.round(limitMs)} ms`);
   }
 
   async #appends(

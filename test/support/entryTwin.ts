@@ -11,9 +11,11 @@ import {
   INDEX_INTERVAL_BYTES,
   KIND_CONTINUED,
   KIND_DATA,
+  KIND_LEVEL,
   KIND_MASK,
   KIND_NOOP,
   KIND_POLICY,
+  KIND_SEAL,
   KIND_STATE,
   KIND_TIME,
   KIND_TRIM,
@@ -47,7 +49,7 @@ export interface Entry {
 }
 
 /** The control entries on which a node acts. */
-const ACTED_ON = [KIND_NOOP, KIND_TRIM, KIND_TIME, KIND_STATE, KIND_POLICY];
+const ACTED_ON = [KIND_NOOP, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_STATE, KIND_LEVEL, KIND_POLICY];
 
 /** What a walk over entries found: the fields at RESULT_* of the WebAssembly's result, and the index points. */
 export interface Walk {

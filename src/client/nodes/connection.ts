@@ -19,6 +19,7 @@ import {
   type KeptAnswer,
   type KeptBounds,
   LEVEL_RECEIVED,
+  type LevelsAnswer,
   READ,
   READ_TIMED,
   requestMessage,
@@ -26,6 +27,8 @@ import {
   SUBSCRIBE_KEPT,
   TRIM,
   TRIM_DRY_RUN,
+  UPGRADE,
+  UPGRADE_FINALIZE,
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
 import { type ClientIntroduction, FEATURE_INTRODUCE, FEATURE_TIMES, type Hello, PROTOCOL_VERSION } from '../../protocol/greeting.ts';
@@ -129,8 +132,8 @@ export interface ConnectionOwner {
 }
 
 interface PendingEnd {
-  /** Undefined: the connection was lost. `kept`: what a RETENTION is answered with. */
-  resolve(end: LogEnd | undefined, kept?: KeptAnswer): void;
+  /** Undefined: the connection was lost. `more`: what a RETENTION or an UPGRADE is answered with. */
+  resolve(end: LogEnd | undefined, more?: KeptAnswer | LevelsAnswer): void;
   reject(error: LogError): void;
 }
 
@@ -281,8 +284,18 @@ export class Connection {
     if (this.#isLost) return Promise.resolve(undefined);
     const id = this.takeRequestId();
     return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve: (_end, kept) => resolve(kept), reject });
+      this.#ends.set(id, { resolve: (_end, kept) => resolve(kept as KeptAnswer | undefined), reject });
       this.send(encodeRetention(id, change));
+    });
+  }
+
+  /** Asks for the log's level, and raises it first with `isFinal`. Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  upgrade(isFinal: boolean): Promise<LevelsAnswer | undefined> {
+    if (this.#isLost) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve, reject) => {
+      this.#ends.set(id, { resolve: (_end, levels) => resolve(levels as LevelsAnswer | undefined), reject });
+      this.send(requestMessage(UPGRADE, isFinal ? UPGRADE_FINALIZE : 0, id));
     });
   }
 
@@ -383,6 +396,9 @@ export class Connection {
       case 'kept':
         this.#ended(answer.requestId, { start: answer.start, end: answer.commit, term: 0 }, answer);
         break;
+      case 'levels':
+        this.#ended(answer.requestId, { start: 0, end: 0, term: 0 }, answer);
+        break;
       case 'cancelled':
         break;
       case 'uploaded':
@@ -399,11 +415,11 @@ export class Connection {
     }
   }
 
-  #ended(requestId: number, end: LogEnd, kept?: KeptAnswer): void {
+  #ended(requestId: number, end: LogEnd, more?: KeptAnswer | LevelsAnswer): void {
     const pending = this.#ends.get(requestId);
     this.#ends.delete(requestId);
     this.#observe(end.end);
-    pending?.resolve(end, kept);
+    pending?.resolve(end, more);
   }
 
   #observe(commit: number): void {

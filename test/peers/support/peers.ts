@@ -2,6 +2,7 @@
 
 import net from 'node:net';
 import { NO_CLUSTER, NO_INSTANCE } from '../../../src/core/ids.ts';
+import { LEVELS } from '../../../src/core/levels.ts';
 import { PeerSockets, type PeerSocketsOptions } from '../../../src/peers/peerSockets.ts';
 import type { Introduction } from '../../../src/protocol/peerHandshake.ts';
 import type { AppendRequest, PeerMessage } from '../../../src/raft/messages.ts';
@@ -97,7 +98,19 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
     ...options
   } = change;
   const sockets = new PeerSockets({
-    self: { clusterId, id, instance, process, segmentBytes, isSynced: true, takesUploads: false, nodes, advertise },
+    self: {
+      clusterId,
+      id,
+      instance,
+      process,
+      segmentBytes,
+      isSynced: true,
+      takesUploads: false,
+      nodes,
+      advertise,
+      levels: LEVELS,
+      level: 0,
+    },
     now: () => ({ standing: 'voter', isFounder: id === 1, term: 10 + id }),
     stuckMs: 60_000,
     silentMs: 60_000,
@@ -141,6 +154,7 @@ export function hello(from: number, to: number, change: Partial<Introduction> = 
     isSynced: true,
     takesUploads: false,
     advertise: '',
+    levels: LEVELS,
   };
   return { ...known, standing: 'voter', isFounder: false, term: 1, ...change };
 }

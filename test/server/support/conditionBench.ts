@@ -7,6 +7,7 @@ import { WORD } from '../../../src/memory/map.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import { Appends } from '../../../src/node/appends.ts';
 import type { Ends } from '../../../src/node/ends.ts';
+import type { Levels } from '../../../src/node/levels.ts';
 import type { Readings } from '../../../src/node/reading.ts';
 import type { Retention } from '../../../src/node/retention.ts';
 import type { Times } from '../../../src/node/times.ts';
@@ -144,6 +145,7 @@ export class ConditionBench {
         trims: {} as Trims,
         times: {} as Times,
         retention: {} as Retention,
+        levels: {} as Levels,
         broke: () => undefined,
         loop: TEST_LOOP,
       },

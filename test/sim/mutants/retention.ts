@@ -31,6 +31,7 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['trims'],
     withinSeeds: 250,
+    foundAt: 54,
   },
   {
     name: 'late clock',
@@ -38,6 +39,7 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: RETENTION, find: ' && loop.wallMs() >= timeMs - RETENTION_LEAP_MS', replace: '' }],
     foundBy: ['trims'],
     withinSeeds: 60,
+    foundAt: 38,
   },
   {
     name: 'retention into the open segment',
@@ -57,14 +59,7 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     name: 'policy lost by a new leader',
     what: 'a follower stores a policy and does not take note of it, and then leads',
     patches: [{ file: 'src/memory/logFold.ts', find: 'kind > KIND_NOOP', replace: 'kind > KIND_NOOP && kind !== 11' }],
-    foundBy: ['log state', 'trims'],
+    foundBy: ['log state', 'soundness'],
     withinSeeds: 60,
-  },
-  {
-    name: 'policy of before',
-    what: 'a trim that was decided before a new policy is ordered after it',
-    patches: [{ file: 'src/node/ownEntries.ts', find: '!isSamePolicy(policy, tail.fold.policy)', replace: 'false' }],
-    foundBy: ['trims'],
-    withinSeeds: 250,
   },
 ];

@@ -1,0 +1,118 @@
+// The log's level, and how it is raised: when somebody says so, and all nodes have said that they know the next one, the leader orders an entry that says
+// that, and once that is committed, it begins a segment with the first state of the log. Until the entry is ordered, older builds can take over again.
+
+import { LogError } from '../core/errors.ts';
+import { knowsLevel, LEVELS, type LevelRange, LOG_LEVEL } from '../core/levels.ts';
+import { MAX_UPGRADES } from '../core/limits.ts';
+import type { LogFold } from '../memory/logFold.ts';
+import { WORD } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { ClusterStatus } from './clusterStatus.ts';
+import type { OwnEntries } from './ownEntries.ts';
+
+/** A node, and what its build knows. */
+export interface NodeLevels {
+  readonly id: number;
+  readonly isConnected: boolean;
+  /** Null: it has not said it since this node started. */
+  readonly levels: LevelRange | null;
+}
+
+export interface LevelStatus {
+  /** The log's. */
+  readonly level: number;
+  /** The newest that this build knows. */
+  readonly newest: number;
+  /** All nodes, by id. */
+  readonly nodes: readonly NodeLevels[];
+}
+
+export interface LevelPorts {
+  readonly memory: TailMemory;
+  readonly fold: Pick<LogFold, 'level' | 'nextLevel'>;
+  readonly own: Pick<OwnEntries, 'level' | 'beginLevel'>;
+  readonly cluster: Pick<ClusterStatus, 'self' | 'others'>;
+  /** Why this node orders nothing; undefined: it does. */
+  refusal(): LogError | undefined;
+  /** Resolves when the commit, the office or the room for entries has changed. */
+  progress(): Promise<void>;
+}
+
+export class Levels {
+  readonly #ports: LevelPorts;
+  #isOver = false;
+  /** Requests under way. */
+  #asked = 0;
+
+  constructor(ports: LevelPorts) {
+    this.#ports = ports;
+  }
+
+  get status(): LevelStatus {
+    const { memory, fold, cluster } = this.#ports;
+    const others = cluster.others.map((id): NodeLevels => {
+      const { isConnected, levels } = memory.peers.get(id);
+      return { id, isConnected, levels };
+    });
+    const own: NodeLevels = { id: cluster.self, isConnected: true, levels: LEVELS };
+    return { level: fold.level, newest: LOG_LEVEL, nodes: [own, ...others].sort((a, b) => a.id - b.id) };
+  }
+
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  /** Raises the level where that is due, if this node leads: the commit has moved, or it leads now, or some time has passed. */
+  look(): void {
+    const { memory, fold, own, refusal } = this.#ports;
+    const { level, end } = fold.nextLevel;
+    if (level > fold.level && end <= memory.commit && refusal() === undefined) own.beginLevel();
+  }
+
+  /**
+   * Says which level the log has, as the leader knows it; with `isFinal` it is raised first to the newest one that this build knows, if all nodes are there
+   * and know it: if not, nothing is done, and the answer shows who does not. Rejects with a LogError: NOT_LEADER, SHUTTING_DOWN, TOO_MANY_REQUESTS;
+   * NOT_LEADER may come although it was done.
+   */
+  async request(isFinal: boolean): Promise<LevelStatus> {
+    if (this.#asked >= MAX_UPGRADES)
+      throw new LogError('TOO_MANY_REQUESTS', `${MAX_UPGRADES} requests for the level are under way: try again`);
+    this.#asked += 1;
+    try {
+      this.#refuse();
+      if (isFinal && this.#isDue) await this.#raise();
+      return this.status;
+    } finally {
+      this.#asked -= 1;
+    }
+  }
+
+  get #isDue(): boolean {
+    const { level, newest, nodes } = this.status;
+    return level < newest && nodes.every((node) => node.isConnected && node.levels !== null && knowsLevel(node.levels, newest));
+  }
+
+  async #raise(): Promise<void> {
+    const { memory, fold, own, progress } = this.#ports;
+    let term = own.level(LOG_LEVEL);
+    for (; term === undefined; term = own.level(LOG_LEVEL)) {
+      await progress();
+      this.#refuse();
+    }
+    // Its first state is in force with the segment that it begins.
+    while (fold.level < LOG_LEVEL || memory.commit <= fold.nextLevel.end) {
+      if (this.#isOver || memory.word(WORD.OPEN_TERM) !== term) {
+        const sentence =
+          'this node leads no longer, or stops, and does not know whether the level is raised: to ask for it again does no harm';
+        throw new LogError('NOT_LEADER', sentence, {}, 'unknown');
+      }
+      this.look();
+      await progress();
+    }
+  }
+
+  #refuse(): void {
+    const refusal = this.#ports.refusal();
+    if (refusal !== undefined) throw refusal;
+  }
+}
