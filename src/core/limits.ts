@@ -314,6 +314,12 @@ export const MIRROR_SEARCH_MS = 10_000;
 export const MIRROR_CATCH_UP_BYTES = 4 * 1024 * 1024;
 export const MIRROR_PROGRESS_MS = 10_000;
 
+/**
+ * A mirror that gets nothing from its node for so long, although the source has more, looks for another one: long enough for the largest entry on a slow
+ * link. It asks what the source has each sixth of that.
+ */
+export const MIRROR_STUCK_MS = 60_000;
+
 /** How long a mirror's question to its source what is acknowledged may take: less than LINEARIZABLE_WAIT_MS. */
 export const MIRROR_ASK_MS = 4_000;
 

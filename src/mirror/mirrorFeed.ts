@@ -5,6 +5,7 @@
 //   connecting ──► looking at a node ──► following ──(lost, or not the log)──► waiting, longer each time ──► connecting
 //                       └──(another log)──► failed          └──(trimmed beyond the end)──► beginning anew ──► following
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BatchJoiner } from '../backup/batches.ts';
 import { connect, type LogClient } from '../client/index.ts';
 import type { Connection } from '../client/nodes/connection.ts';
@@ -28,6 +29,23 @@ export interface FeedOptions {
   readonly clusterId: string;
   readonly parts: MirrorParts;
   readonly events: RaftEvents;
+  /** See MIRROR_STUCK_MS. */
+  readonly stuckMs: number;
+}
+
+/** What the source has acknowledged to anyone by now; undefined where it cannot be asked. */
+async function endOf(client: LogClient): Promise<number | undefined> {
+  try {
+    return (await client.end({ linearizable: true, timeoutMs: MIRROR_ASK_MS })).end;
+  } catch (thrown) {
+    if (thrown instanceof LogError) return undefined;
+    throw thrown;
+  }
+}
+
+/** Waits, or less long if `signal` is aborted. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal }).catch(() => undefined);
 }
 
 /** What no other node and no later moment makes good. */
@@ -37,6 +55,7 @@ export class MirrorFeed implements RaftPort {
   readonly started = Promise.resolve();
   readonly #urls: readonly string[];
   readonly #clusterId: string;
+  readonly #stuckMs: number;
   readonly #memory: TailMemory;
   readonly #log: MirrorLog;
   readonly #events: RaftEvents;
@@ -51,10 +70,11 @@ export class MirrorFeed implements RaftPort {
   #failures = 0;
   #wake: () => void = () => undefined;
 
-  constructor({ urls, clusterId, parts, events }: FeedOptions) {
+  constructor({ urls, clusterId, parts, events, stuckMs }: FeedOptions) {
     const { memory } = parts;
     this.#urls = urls;
     this.#clusterId = clusterId;
+    this.#stuckMs = stuckMs;
     this.#memory = memory;
     this.#events = events;
     this.#log = new MirrorLog(parts, events);
@@ -112,12 +132,7 @@ export class MirrorFeed implements RaftPort {
 
   /** What the source has acknowledged to anyone by now. */
   async readIndex(): Promise<number | undefined> {
-    try {
-      return (await this.#client?.end({ linearizable: true, timeoutMs: MIRROR_ASK_MS }))?.end;
-    } catch (thrown) {
-      if (thrown instanceof LogError) return undefined;
-      throw thrown;
-    }
+    return this.#client && endOf(this.#client);
   }
 
   transfer(): Promise<boolean> {
@@ -143,7 +158,7 @@ export class MirrorFeed implements RaftPort {
     while (!this.#isOver) {
       try {
         this.#client ??= await this.#connect();
-        await this.#follow(this.#client);
+        await this.#followWatched(this.#client);
       } catch (thrown) {
         if (this.#isOver) return;
         if (!(thrown instanceof LogError)) throw thrown;
@@ -199,13 +214,40 @@ export class MirrorFeed implements RaftPort {
     });
   }
 
-  async #follow(client: LogClient): Promise<void> {
+  /** Follows until that fails, or the node sends nothing although the source has more: one that is cut off from the others does not know it. */
+  async #followWatched(client: LogClient): Promise<void> {
+    const over = new AbortController();
+    const watch = this.#watch(client, over.signal).catch((thrown: unknown) => {
+      over.abort();
+      throw thrown;
+    });
+    const following = this.#follow(client, AbortSignal.any([this.#ended.signal, over.signal])).finally(() => over.abort());
+    await Promise.all([watch, following]);
+  }
+
+  async #watch(client: LogClient, over: AbortSignal): Promise<void> {
+    let movedMs = performance.now();
+    let { end } = this.#log;
+    while (!over.aborted && !this.#isOver) {
+      await pause(this.#stuckMs / 6, AbortSignal.any([this.#ended.signal, over]));
+      const told = over.aborted ? undefined : await endOf(client);
+      if (told !== undefined) this.#told(told);
+      const isWaiting = told === undefined || told <= this.#log.end || this.#memory.word32(STATE.DISK_LEVEL) === DISK_CRITICAL;
+      if (isWaiting || this.#log.end !== end) movedMs = performance.now();
+      end = this.#log.end;
+      if (performance.now() - movedMs < this.#stuckMs) continue;
+      const sentence = `The source has its log up to offset ${told}, and sends nothing from offset ${end} on. Another node is asked.`;
+      throw new LogError('BEHIND', sentence, { end });
+    }
+  }
+
+  async #follow(client: LogClient, signal: AbortSignal): Promise<void> {
     const joiner = new BatchJoiner();
     let received = this.#anew ?? this.#log.end;
     const batches = client.copy({
       from: received,
       catchUp: this.#urls.map((url) => new SegmentSource(url)),
-      signal: this.#ended.signal,
+      signal,
       admit: (node) => this.#admit(node),
     });
     for await (const batch of batches) {

@@ -5,7 +5,7 @@ import { connect } from '../client/index.ts';
 import type { Config } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
-import { MAX_NODE_ID, MIRROR_SEARCH_MS } from '../core/limits.ts';
+import { MAX_NODE_ID, MIRROR_SEARCH_MS, MIRROR_STUCK_MS } from '../core/limits.ts';
 import { withoutSecrets } from '../core/secrets.ts';
 import { checkMirror } from '../node/membership.ts';
 import type { Mirror, MirrorParts, MirrorStatus } from '../node/mirrorPort.ts';
@@ -21,6 +21,8 @@ export const MIRROR_NODE_ID = MAX_NODE_ID;
 export interface MirrorOptions extends Omit<ServerOptions, 'mirror'> {
   /** Nodes of the source. */
   readonly urls: readonly string[];
+  /** Default MIRROR_STUCK_MS. */
+  readonly stuckMs?: number | undefined;
 }
 
 /** What is mirrored. */
@@ -34,10 +36,12 @@ class FollowingMirror implements Mirror {
   readonly source: MirrorSource;
   readonly refusal: string;
   readonly #urls: readonly string[];
+  readonly #stuckMs: number;
   #feed: MirrorFeed | undefined;
 
-  constructor(urls: readonly string[], { clusterId, source }: Facts) {
+  constructor(urls: readonly string[], { clusterId, source }: Facts, stuckMs = MIRROR_STUCK_MS) {
     this.#urls = urls;
+    this.#stuckMs = stuckMs;
     this.clusterId = clusterId;
     this.source = source;
     this.refusal = `this node is a read-only mirror of ${urls.map(withoutSecrets).join(',')}, where appends and trims are done`;
@@ -53,7 +57,7 @@ class FollowingMirror implements Mirror {
   }
 
   follow(parts: MirrorParts, events: RaftEvents): RaftPort {
-    this.#feed = new MirrorFeed({ urls: this.#urls, clusterId: this.clusterId, parts, events });
+    this.#feed = new MirrorFeed({ urls: this.#urls, clusterId: this.clusterId, parts, events, stuckMs: this.#stuckMs });
     return this.#feed;
   }
 }
@@ -91,10 +95,10 @@ function known(directory: string, fsync: boolean): Facts | undefined {
  * Starts a mirror of the log at `urls` in the directory of `config`, or goes on with it. It serves what it has at once; in an empty directory the source
  * must answer. Throws as `LogServer.start`, and UNREACHABLE.
  */
-export async function startMirror({ urls, config, signal, ...options }: MirrorOptions): Promise<LogServer> {
+export async function startMirror({ urls, stuckMs, config, signal, ...options }: MirrorOptions): Promise<LogServer> {
   const directory = resolve(config.data);
   const facts = known(directory, config.fsync) ?? (await ask(urls, signal));
   const segmentBytes = facts.source.segmentBytes || config.segmentBytes;
   const mirrored: Config = { ...config, segmentBytes, node: MIRROR_NODE_ID, peers: [] };
-  return LogServer.start({ ...options, signal, config: mirrored, mirror: new FollowingMirror(urls, facts) });
+  return LogServer.start({ ...options, signal, config: mirrored, mirror: new FollowingMirror(urls, facts, stuckMs) });
 }

@@ -29,7 +29,10 @@ class Liar {
       const waiting: Buffer[] = [];
       socket.on('message', (message: Buffer) => (real.readyState === WebSocket.OPEN ? real.send(message) : waiting.push(message)));
       real.on('open', () => waiting.forEach((message) => void real.send(message)));
-      real.on('message', (message: Buffer) => socket.send(message[0] === DATA && message.length > 24 ? this.lie(message) : message));
+      real.on('message', (message: Buffer) => {
+        const said = message[0] === DATA && message.length > 24 ? this.lie(message) : message;
+        if (said.length > 0) socket.send(said);
+      });
       for (const [one, other] of [
         [socket, real],
         [real, socket],
@@ -80,6 +83,8 @@ test('a source that lies is not believed, and is asked again', async () => {
     [changed(200), 'does not match its check'],
     [changed(8), 'where'],
     [changed(24 + 6), 'What came'],
+    // As one that is cut off from the others does.
+    [() => Buffer.alloc(0), 'sends nothing from offset'],
   ];
   for (const [lie, sentence] of lies) {
     const before = mirror.status().log.durable;

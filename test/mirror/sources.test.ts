@@ -67,6 +67,8 @@ test('a mirror of a cluster whose leader is killed under load, and that is kille
   };
   expect(await offsets(mirror.url)).toEqual(await offsets(urls[(leader + 1) % 3] ?? ''));
 
+  await eventually(() => mirror.status().seals.end > 0, 'it compares what it has sealed with what the log says');
+  expect(mirror.status().seals.different).toEqual([]);
   for (const node of [mirror, ...nodes]) await stop(node);
   expect(examineDirectory(new NodeDisk(), data, { everyEntry: true }).damage).toEqual([]);
   const bases = (path: string): number[] => basesIn(path).filter((base) => base < last);

@@ -86,7 +86,7 @@ export async function mirrorOf(
   lines = new Lines(),
 ): Promise<LogServer> {
   const config = configure({ ...SMALL, data, ...options }, asProperties());
-  return kept(await startMirror({ urls: [urls].flat(), config, log: lines.log }));
+  return kept(await startMirror({ urls: [urls].flat(), config, log: lines.log, stuckMs: 1_500 }));
 }
 
 export async function client(...urls: string[]): Promise<LogClient> {
