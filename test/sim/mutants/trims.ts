@@ -62,7 +62,7 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
   {
     name: 'jump over what was trimmed',
     what: 'a subscription that falls below the start goes on there, whatever is gone',
-    patches: [{ file: READING, find: 'if (reading.next < this.#memory.word(WORD.START_DATA_END))', replace: 'if (false)' }],
+    patches: [{ file: READING, find: 'reading.next < this.#memory.word(WORD.START_DATA_END)', replace: 'false' }],
     foundBy: ['history'],
     withinSeeds: 250,
     foundAt: 230,
