@@ -209,7 +209,7 @@ export class Trims {
     const { node } = process;
     const { trims, memory, retention } = engine;
     const { waitMs } = this.retentionOf(engine.config.electionTimeoutMs);
-    let known: Seen = { nowMs: node.localMs(), timeMs: 0 };
+    let known: Seen = { nowMs: node.localMs(), timeMs: memory.word(WORD.LOG_TIME) };
     let leapMs = node.localMs();
     const look = retention.look.bind(retention);
     retention.look = () => {
