@@ -15,7 +15,7 @@ const segmentsOf = ({ data }: TestNode): string[] => readdirSync(data).filter((n
 const codeOf = (thrown: unknown): string => (thrown as LogError).code;
 
 test('a trim is the same on all nodes, also on one that slept, one that is killed, and after a change of leaders', async () => {
-  const cluster = await startCluster({ nodes: 3, segmentBytes: 65536, slots: 3 });
+  const cluster = await startCluster({ nodes: 3, segmentBytes: 65536, slots: 3, sealBytesPerSecond: 0, timeEntryMs: 3_600_000 });
   onTestFinished(() => cluster.close());
   const log = await cluster.connect();
   const payload = (i: number): Buffer => Buffer.alloc(20_000, i);
