@@ -227,6 +227,7 @@ export class Engine {
       isBusy: () => false,
       sealOf: (segment) => this.seals.digestOf(segment),
       healed: (base) => this.seals.healed(base),
+      times: ports.healMs,
       log,
       broke: failure.broke,
     });

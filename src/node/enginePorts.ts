@@ -35,6 +35,8 @@ export interface EnginePorts {
   readonly scrubLookMs?: number;
   /** How often it is looked what the log's retention lets go, and how long that by age waits; where it is not given, as usual. */
   readonly retention?: { readonly lookMs: number; readonly waitMs: number };
+  /** So long a healing waits for another node's answer and for its next try, and a read for all of it; where it is not given, as usual. */
+  readonly healMs?: { readonly answer: number; readonly retry: number; readonly wait: number };
   /** Removes what is there of a file of zeros that could not be made whole. */
   discard(spare: string): void;
   /** What follows another log, on a mirror. */

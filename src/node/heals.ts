@@ -38,12 +38,17 @@ export interface HealPorts {
   /** Another file is in place of the segment at `base`. */
   healed(base: number): void;
   readonly log: Pick<EngineLog, 'info' | 'warn' | 'error'>;
+  /** So long it waits for an answer, for the next try, and a read for all of it. Default: HEAL_ANSWER_MS, HEAL_RETRY_MS, HEAL_WAIT_MS. */
+  readonly times?: { readonly answer: number; readonly retry: number; readonly wait: number } | undefined;
   /** What was thrown where nothing was to be. */
   broke(thrown: unknown): void;
 }
 
+const TIMES = { answer: HEAL_ANSWER_MS, retry: HEAL_RETRY_MS, wait: HEAL_WAIT_MS };
+
 export class Heals {
   readonly #ports: HealPorts;
+  readonly #times: { readonly answer: number; readonly retry: number; readonly wait: number };
   /** By base: those that wait for their turn or are being healed. Resolves to whether the segment is right. */
   readonly #under = new Map<number, Promise<boolean>>();
   /** By base: when it was last in vain. */
@@ -58,6 +63,7 @@ export class Heals {
 
   constructor(ports: HealPorts) {
     this.#ports = ports;
+    this.#times = ports.times ?? TIMES;
   }
 
   /** The engine ends: nothing more is begun. */
@@ -70,7 +76,7 @@ export class Heals {
   async within(offset: number): Promise<boolean> {
     let timer: Timer | undefined;
     const late = new Promise<boolean>((resolve) => {
-      timer = this.#ports.loop.after(HEAL_WAIT_MS, () => resolve(false), true);
+      timer = this.#ports.loop.after(this.#times.wait, () => resolve(false), true);
     });
     try {
       return await Promise.race([this.at(offset), late]);
@@ -91,7 +97,7 @@ export class Heals {
     const known = this.#under.get(base);
     if (known !== undefined) return known;
     const failedAtMs = this.#failedAtMs.get(base);
-    if (failedAtMs !== undefined && this.#ports.loop.nowMs() < failedAtMs + HEAL_RETRY_MS) return Promise.resolve(false);
+    if (failedAtMs !== undefined && this.#ports.loop.nowMs() < failedAtMs + this.#times.retry) return Promise.resolve(false);
     const healed = this.#turn.then(() => this.#carefully(segment));
     this.#turn = healed;
     this.#under.set(base, healed);
@@ -141,7 +147,7 @@ export class Heals {
   #planRetry(): void {
     if (this.#isOver || this.#timer !== undefined) return;
     this.#timer = this.#ports.loop.after(
-      HEAL_RETRY_MS + 1,
+      this.#times.retry + 1,
       () => {
         this.#timer = undefined;
         const { now } = this.#ports.damages;
@@ -253,7 +259,7 @@ export class Heals {
     const raft = this.#ports.raft();
     if (raft === undefined) return Promise.resolve({ outcome: 'unreachable' });
     return new Promise((resolve) => {
-      const timer = this.#ports.loop.after(HEAL_ANSWER_MS, () => resolve({ outcome: 'late' }), true);
+      const timer = this.#ports.loop.after(this.#times.answer, () => resolve({ outcome: 'late' }), true);
       raft
         .fetch(node, from, end)
         .then((answer) => {

@@ -149,7 +149,8 @@ export class Readings {
   /** The log's time before `offset`, which the sealed segment at `base` holds or ends at; 0 where it cannot be read, which is reported. */
   async timeBefore(base: number, offset: number): Promise<number> {
     try {
-      return await this.#cold.withBuffer((buffer) => this.#ports.tasks.findTime({ base, offset, buffer }));
+      const find = (): Promise<number> => this.#cold.withBuffer((buffer) => this.#ports.tasks.findTime({ base, offset, buffer }));
+      return await this.#healing(base, () => false, find);
     } catch (thrown) {
       if (!(thrown instanceof LogError)) throw thrown;
       // Trimmed meanwhile: its file may be gone.

@@ -79,9 +79,6 @@ export class SegmentReader {
    * `OFFSET_NOT_BOUNDARY`, or `DAMAGE` with file and position.
    */
   read(range: ColdRange, buffer: number): number {
-    const truncations = this.#memory.word32(STATE.TRUNCATIONS);
-    if (truncations !== this.#truncations) this.close();
-    this.#truncations = truncations;
     const segment = this.#segment(range.base);
     if (!range.isBoundary) this.#checkBoundary(segment, range, buffer);
     return this.#readEntries(segment, range, buffer);
@@ -131,6 +128,9 @@ export class SegmentReader {
   }
 
   #segment(base: number): OpenSegment {
+    const truncations = this.#memory.word32(STATE.TRUNCATIONS);
+    if (truncations !== this.#truncations) this.close();
+    this.#truncations = truncations;
     let segment = this.#open.get(base);
     if (segment === undefined) {
       const path = `${this.#directory}/${segmentName(base)}`;

@@ -105,6 +105,24 @@ export class MemoryDisk implements Disk {
     return new Map([...this.#names].map(([path, file]) => [path, { file: file.number, bytes: file.share() }]));
   }
 
+  /** The number of a file, by name, and of an open one. */
+  numberOf(path: string): number {
+    return this.#named(path).number;
+  }
+
+  numberOfOpen(file: FileHandle): number {
+    return this.#file(file).number;
+  }
+
+  /** A bit of a file is lost, and nobody is told. Returns the number of the file. */
+  flipBit(path: string, position: number): number {
+    const file = this.#named(path);
+    const byte = new Uint8Array(1);
+    file.read(byte, position);
+    file.write(Uint8Array.of((byte[0] ?? 0) ^ 1), position);
+    return file.number;
+  }
+
   /** Files that are open; a process that ends well leaves none. */
   get openFiles(): number {
     return this.#handles.size;

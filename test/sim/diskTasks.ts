@@ -9,7 +9,7 @@ import { allocateFile } from '../../src/storage/allocator.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
 import { type Examined, type ExamineRequest, Examiner } from '../../src/storage/examiner.ts';
-import { heal } from '../../src/storage/healer.ts';
+import { type HealAnswer, type HealRequest, heal } from '../../src/storage/healer.ts';
 import { emptyLog, removeSegments } from '../../src/storage/removal.ts';
 import { readScrub, saveScrub } from '../../src/storage/scrubFile.ts';
 import { addSeals, readSeals, type SealRows } from '../../src/storage/sealsFile.ts';
@@ -36,6 +36,10 @@ export interface TaskPorts {
   freeBytes(): number;
   /** What the process takes for what it has found in a segment. */
   examined(request: ExamineRequest, found: Examined): Examined;
+  /** A step of a healing is carried out by `act`. */
+  heals(request: HealRequest, act: () => HealAnswer): HealAnswer;
+  /** Whether the disk was made to lose what it has at this offset of the log. */
+  isDamaged(offset: number): boolean;
   /** A segment's writer is started, which is to make its file. */
   opened(): void;
   /** Whether segments are made in files of zeros of their full size. */
@@ -143,7 +147,7 @@ export class DiskTasks implements Port {
   }
 
   heal(request: Tasks['heal']['request']): Promise<Tasks['heal']['response']> {
-    return this.#run('heal', () => heal(this.#context, request));
+    return this.#run('heal', () => this.#ports.heals(request, () => heal(this.#context, request)));
   }
 
   readScrub(): Promise<Tasks['readScrub']['response']> {
@@ -178,7 +182,7 @@ export class DiskTasks implements Port {
     try {
       return read();
     } catch (thrown) {
-      if (isSimulated(thrown)) this.hasReadError = true;
+      if (isSimulated(thrown) || this.#ports.isDamaged(from)) this.hasReadError = true;
       else if (thrown instanceof LogError && from >= this.#context.memory.word(WORD.START))
         throw new Violation('visibility', `what is committed at ${from} cannot be read: ${thrown.message}`);
       throw thrown;

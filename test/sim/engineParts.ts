@@ -21,9 +21,10 @@ export function configOf(
   { shape }: TailMemory['map'],
   electionTimeoutMs: number,
   stagingBytes: number,
+  scrubDays: number,
 ): EngineConfig {
   const peers = nodes.length === 1 ? [] : nodes.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
-  return { ...DEFAULTS, ...shape, node, peers, electionTimeoutMs, stagingBytes, maxPayloadBytes: MAX_PAYLOAD_BYTES, scrubDays: 0 };
+  return { ...DEFAULTS, ...shape, node, peers, electionTimeoutMs, stagingBytes, maxPayloadBytes: MAX_PAYLOAD_BYTES, scrubDays };
 }
 
 interface Wait {
@@ -54,9 +55,13 @@ export class SimLoop implements Loop {
 
   after(delayMs: number, run: () => void): Timer {
     let isOff = false;
-    this.#process.mainThread.post(this.#process.node.virtualMs(delayMs), 'timer', () => {
+    const { world, node, mainThread } = this.#process;
+    const call = (): void => {
       if (!isOff) run();
-    });
+    };
+    // Where promises wait for timers, too, they are settled there and then.
+    if (world.damages.isOn) this.#process.settles(node.virtualMs(delayMs), 'timer', call);
+    else mainThread.post(node.virtualMs(delayMs), 'timer', call);
     return {
       cancel: () => {
         isOff = true;

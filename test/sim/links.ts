@@ -117,7 +117,7 @@ export class SimLinks implements Endpoint, RaftLinks {
     this.#process.world.checker.heard(this.#process, from);
     if (message.kind === 'appendResponse') this.#process.uploads.answered(from, message);
     if (message.kind === 'announce') this.#process.uploads.hears(from, body);
-    this.#options.events.message(from, message, body);
+    this.#options.events.message(from, message, message.kind === 'fetched' ? this.#process.world.damages.arrives(body) : body);
     const { uploads, memory, isAlive } = this.#process;
     if (isAlive && message.kind === 'appendRequest' && message.referenceBytes !== undefined) uploads.referred(message.end, memory.tail);
   }

@@ -33,7 +33,7 @@ export function forEachPiece(
     const segment = process.engine.segments.find(place);
     promise(segment !== undefined, 'soundness', () => `node ${process.id} has nowhere the entry at ${place}`);
     const pieceEnd = Math.min(segment.end, to);
-    const bytes = process.node.disk.visibleBytes(`${DIRECTORY}/${segmentName(segment.base)}`);
+    const bytes = process.node.disk.writtenBytes(`${DIRECTORY}/${segmentName(segment.base)}`);
     promise(bytes !== undefined, 'soundness', () => `node ${process.id} has no file of its segment at ${segment.base}`);
     take(at, bytes.subarray(positionOf(at, segment.base), positionOf(pieceEnd, segment.base)), segment.base);
     at = pieceEnd;

@@ -100,7 +100,14 @@ export class Process {
       this.watches.add(signal, this.diskThread, label, () => this.tasks.wake());
     }
     const settings = world.settings(node, identity.instance, memory.map.shape.segmentBytes);
-    const config = configOf(this.id, settings.nodes, memory.map, settings.electionTimeoutMs, world.uploads.stagingOf(this.id));
+    const config = configOf(
+      this.id,
+      settings.nodes,
+      memory.map,
+      settings.electionTimeoutMs,
+      world.uploads.stagingOf(this.id),
+      world.damages.scrubDays,
+    );
     const setup = raftSetup(disk, config, processOf(this.id), DIRECTORY, this.recovered, memory.shared);
     if (node.list.length === 1) world.clocks.startedAlone(this.id);
     this.#raft = new RaftHost({
@@ -131,7 +138,9 @@ export class Process {
       diskMs: () => node.diskMs(),
       freeBytes: () => world.fullDisks.freeOf(node),
       areAllocated: world.segmentSizes.areAllocated,
-      examined: (request, found) => world.seals.found(this.id, request, found),
+      examined: (request, found) => world.seals.found(this.id, request, world.damages.examined(this, request, found)),
+      heals: (request, act) => world.damages.heals(this, request, act),
+      isDamaged: (offset) => world.damages.isDamaged(this, offset),
       truncating: (offset) => world.checker.truncating(this, offset),
       emptying: (base) => world.checker.beginsAt(this, base),
       opened: () => {
@@ -160,6 +169,9 @@ export class Process {
       loop: this.#loop,
       beatMs: config.electionTimeoutMs / 4,
       retention: world.trims.retentionOf(config.electionTimeoutMs),
+      random: world.damages.random,
+      scrubLookMs: config.electionTimeoutMs,
+      healMs: { answer: 2 * config.electionTimeoutMs, retry: 2 * config.electionTimeoutMs, wait: 10 * config.electionTimeoutMs },
       diskLookMs: world.fullDisks.isOn ? config.electionTimeoutMs : 0,
       tasks: this.tasks,
       discard: (spare) => {
@@ -327,6 +339,7 @@ export class Process {
     this.world.checker.after(this);
     this.world.hangs.check(this);
     this.world.fullDisks.check(this);
+    this.world.damages.look(this);
     return true;
   }
 

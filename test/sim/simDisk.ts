@@ -40,6 +40,10 @@ export class SimDisk implements Disk {
   #files = new Map<number, FileState>();
   #durableNames = new Map<string, number>();
   #pendingNames: NameOperation[] = [];
+  /** By the number of a file: its page that cannot be read any more. */
+  readonly #badPages = new Map<number, number>();
+  /** By the number of a file: where it has lost a bit. */
+  readonly #flipped = new Map<number, readonly number[]>();
   /** Files that are open for direct writes. */
   readonly #direct = new Set<FileHandle>();
   /** Operations until the process dies; 0: it does not. */
@@ -100,6 +104,49 @@ export class SimDisk implements Disk {
     this.#reset(new Map());
   }
 
+  /** The disk loses a bit of a file: what a process sees, and what is left after a power cut. */
+  flipBit(path: string, position: number): void {
+    const number = this.#visible.flipBit(path, position);
+    const { durable } = this.#file(number);
+    durable[position] = (durable[position] ?? 0) ^ 1;
+    this.#flipped.set(number, [...(this.#flipped.get(number) ?? []), position]);
+  }
+
+  /** The bytes of a file as they were written, before the disk lost any of them. */
+  writtenBytes(path: string): Uint8Array | undefined {
+    const bytes = this.visibleBytes(path);
+    return bytes === undefined ? undefined : this.#unflipped(this.#visible.numberOf(path), bytes);
+  }
+
+  /** The same bytes with those bits right that the disk has lost. */
+  #unflipped(file: number, bytes: Uint8Array): Uint8Array {
+    const flips = this.#flipped.get(file);
+    if (flips === undefined) return bytes;
+    const copy = bytes.slice();
+    for (const position of flips) copy[position] = (copy[position] ?? 0) ^ 1;
+    return copy;
+  }
+
+  /** The page of a file at `position` cannot be read any more. */
+  loseSector(path: string, position: number): void {
+    this.#badPages.set(this.#visible.numberOf(path), position - (position % DIRECT_BYTES));
+  }
+
+  /** Whether the file under this name has a page that cannot be read. */
+  hasBadPage(path: string): boolean {
+    return this.#has(path, this.#badPages);
+  }
+
+  /** Whether it has lost a bit. */
+  wasFlipped(path: string): boolean {
+    return this.#has(path, this.#flipped);
+  }
+
+  #has(path: string, files: { has(file: number): boolean }): boolean {
+    const slash = path.lastIndexOf('/');
+    return this.#visible.list(path.slice(0, slash)).includes(path.slice(slash + 1)) && files.has(this.#visible.numberOf(path));
+  }
+
   /** The process is gone; what it wrote stays visible, unless the power went too. */
   processDied(isPowerCut: boolean): void {
     this.#deathIn = 0;
@@ -114,6 +161,9 @@ export class SimDisk implements Disk {
 
   #reset(image: DiskImage): void {
     this.#direct.clear();
+    // Numbers of files that are gone are given to others.
+    const kept = new Set([...image.values()].map(({ file }) => file));
+    for (const lost of [this.#badPages, this.#flipped]) for (const file of lost.keys()) if (!kept.has(file)) lost.delete(file);
     this.#visible = new MemoryDisk(image, (operation) => this.#observe(operation));
     this.#files = new Map(
       [...image.values()].map(({ file, bytes }) => [file, { durable: bytes.slice(), size: bytes.length, pending: [] }]),
@@ -199,7 +249,8 @@ export class SimDisk implements Disk {
     if (file === undefined) return false;
     const { durable, size } = this.#file(file);
     if (position + bytes.length > size) return false;
-    return Buffer.compare(durable.subarray(position, position + bytes.length), bytes) === 0;
+    const there = this.#unflipped(file, durable);
+    return Buffer.compare(there.subarray(position, position + bytes.length), bytes) === 0;
   }
 
   /** The bytes of a file as a process sees them. */
@@ -249,6 +300,9 @@ export class SimDisk implements Disk {
       this.#readErrorIn -= 1;
       if (this.#readErrorIn === 0) throw simulatedError('EIO');
     }
+    const bad = this.#badPages.size === 0 ? undefined : this.#badPages.get(this.#visible.numberOfOpen(file));
+    if (bad !== undefined && position < bad + DIRECT_BYTES && bad < position + into.length)
+      throw new LogError('IO', 'a simulated sector is gone', { errno: 'EIO' });
     return this.#visible.read(file, into, position);
   }
 

@@ -308,7 +308,7 @@ async function converges(world: World): Promise<void> {
       const { tail, durable, commit } = process.memory;
       const isTrimmed = process.memory.word(WORD.START) === checker.ledger.trimStart;
       return tail === checker.ledger.end && durable === tail && commit === tail && isTrimmed;
-    });
+    }) && world.damages.areHealed;
   promise(
     await runUntil(world, limitMs, isSame),
     'convergence',

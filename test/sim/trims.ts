@@ -11,8 +11,8 @@ import type { SimNode } from './simNode.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
 
-/** Seeds with trims, of eight in a row: one of them has stops, too. */
-const WITH_TRIMS = [1, 6];
+/** Seeds with trims, of sixteen in a row: some of them have stops, or damages, too. */
+const WITH_TRIMS = [1, 6, 9, 13, 14];
 /** Up to so many times. */
 const MOST = 12;
 /** At the end, after each policy that is set, so many appends of so many bytes: a segment has three of them. */
@@ -42,7 +42,7 @@ export class Trims {
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x7a_11_05);
-    this.isOn = WITH_TRIMS.includes(world.seed % 8);
+    this.isOn = WITH_TRIMS.includes(world.seed % 16);
     this.hasPolicies = this.isOn && world.seed % 16 < 8;
   }
 

@@ -20,6 +20,8 @@ export type Invariant =
   | 'trims'
   /** What the log says of a segment is what was committed there. */
   | 'seals'
+  /** A segment that is damaged on one disk, and whole on another, is healed; only damaged ones are replaced, and only by what is committed there. */
+  | 'heals'
   /** What counts as durable is on the disk, after any power cut. */
   | 'durability'
   /** A leader takes for committed only what ends with an entry of its own term (Raft, figure 8). */

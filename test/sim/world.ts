@@ -10,6 +10,7 @@ import { Random } from '../assembly/random.ts';
 import { Checker } from './checker.ts';
 import { Client } from './client.ts';
 import { Clocks } from './clocks.ts';
+import { DamagesOfWorld, profileFor } from './damages.ts';
 import { drawFounding, Operator } from './founding.ts';
 import { FullDisks } from './fullDisks.ts';
 import { Hangs } from './hangs.ts';
@@ -55,6 +56,7 @@ export class World {
   readonly stops: Stops;
   readonly trims: Trims;
   readonly seals: SealCheck;
+  readonly damages: DamagesOfWorld;
   readonly fullDisks: FullDisks;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
@@ -70,7 +72,7 @@ export class World {
   constructor({ seed, keepLines, memoryFor }: WorldOptions) {
     this.seed = seed;
     this.random = new Random(seed);
-    this.profile = drawProfile(this.random);
+    this.profile = profileFor(seed, drawProfile(this.random));
     this.clocks = new Clocks(this.profile, () => this.scheduler.nowMs);
     this.trace = new Trace(keepLines);
     this.uploads = new UploadsOfWorld(seed);
@@ -89,6 +91,7 @@ export class World {
     this.stops = new Stops(this);
     this.trims = new Trims(this);
     this.seals = new SealCheck(this);
+    this.damages = new DamagesOfWorld(this);
     this.fullDisks = new FullDisks(this);
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);
@@ -114,6 +117,7 @@ export class World {
     this.hangs.start();
     this.stops.start();
     this.trims.start();
+    this.damages.start();
     this.fullDisks.start();
   }
 
@@ -191,6 +195,6 @@ export class World {
   mayWipe(victim: SimNode): boolean {
     const others = this.nodes.filter((node) => node !== victim);
     const whole = others.filter(({ id }) => this.checker.standingOf(id) === 'voter').length;
-    return this.isGrown && this.checker.standingOf(victim.id) === 'voter' && whole > this.nodes.length / 2;
+    return !this.damages.forbidsWipes && this.isGrown && this.checker.standingOf(victim.id) === 'voter' && whole > this.nodes.length / 2;
   }
 }
