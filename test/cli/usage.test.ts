@@ -50,7 +50,7 @@ describe('wrong usage', () => {
     [['cluster', '--nodes', '8'], '--nodes'],
     [['cluster', '--slots', '1'], '--slots takes a whole number from 3 to 64'],
     [['serve', 'extra'], 'too many arguments'],
-    [['verify'], "missing required argument 'path'"],
+    [['verify'], 'verify takes the path of'],
     [['backup', 'http://a', 'x'], 'It must be an address like ws://'],
     [['restore', 'x'], "missing required argument 'data'"],
     [['restore', 'x', 'y', '--node', '0'], 'a whole number from 1 to 32'],
