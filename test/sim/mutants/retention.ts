@@ -18,28 +18,7 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: RETENTION, find: 'loop.nowMs() >= this.#waitsUntilMs && ', replace: '' }],
     foundBy: ['trims'],
     withinSeeds: 60,
-  },
-  {
-    name: 'leap under another leader',
-    what: 'a node looks whether the log’s time leapt only while it leads',
-    patches: [
-      {
-        file: RETENTION,
-        find: '        this.#watchTime();',
-        replace: '        if (this.#ports.refusal() === undefined) this.#watchTime();',
-      },
-    ],
-    foundBy: ['trims'],
-    withinSeeds: 250,
-    foundAt: 54,
-  },
-  {
-    name: 'late clock',
-    what: 'a leader whose clock is hours late lets go what is old by a leader’s before it',
-    patches: [{ file: RETENTION, find: ' && loop.wallMs() >= timeMs - RETENTION_LEAP_MS', replace: '' }],
-    foundBy: ['trims'],
-    withinSeeds: 60,
-    foundAt: 38,
+    foundAt: 49,
   },
   {
     name: 'retention into the open segment',

@@ -15,7 +15,7 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     name: 'follower forgets a trim',
     what: 'a follower stores a trim and does not act on it, and then leads',
     patches: [{ file: FOLD, find: 'if (kind > KIND_NOOP)', replace: 'if (kind > KIND_NOOP && kind !== 3)' }],
-    foundBy: ['log state', 'convergence'],
+    foundBy: ['log state', 'convergence', 'soundness'],
     withinSeeds: 60,
   },
   {
