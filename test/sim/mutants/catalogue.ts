@@ -4,6 +4,7 @@
 import { ADMISSION_MUTANTS } from './admission.ts';
 import { DISK_MUTANTS } from './disks.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
+import { HEAL_MUTANTS } from './heals.ts';
 import { LOG_STATE_MUTANTS } from './logState.ts';
 import type { Mutant } from './mutant.ts';
 import { RETENTION_MUTANTS } from './retention.ts';
@@ -660,5 +661,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_STATE_MUTANTS,
   ...TRIM_MUTANTS,
   ...SEAL_MUTANTS,
+  ...HEAL_MUTANTS,
   ...RETENTION_MUTANTS,
 ];
