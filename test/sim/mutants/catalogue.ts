@@ -85,7 +85,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT, find: '(lastTerm === this.log.lastTerm && end >= this.log.end)', replace: 'lastTerm === this.log.lastTerm' }],
     foundBy: ['leader completeness', 'committed bytes'],
     withinSeeds: 200,
-    foundAt: 12,
+    foundAt: 6,
   },
   {
     name: 'wiped node votes',
@@ -118,7 +118,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: PROGRESS, find: 'round > this.#matchRound', replace: 'round >= 0' }],
     foundBy: ['old copies'],
     withinSeeds: 200,
-    foundAt: 12,
+    foundAt: 11,
   },
   {
     name: 'new nodes elect each other',
@@ -304,7 +304,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 50,
+    foundAt: 60,
   },
   {
     name: 'read before the term is committed',
@@ -545,7 +545,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: FEED, find: 'SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;', replace: 'SCAN_FIRST_ALWAYS;' }],
     foundBy: ['whole batches', 'progress', 'convergence'],
     withinSeeds: 100,
-    foundAt: 1,
+    foundAt: 5,
   },
   // Terms
   {
