@@ -38,7 +38,7 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: REPLICA, find: 'save(this.raft.log.before(base));', replace: '' }],
     foundBy: ['soundness'],
     withinSeeds: 250,
-    foundAt: 38,
+    foundAt: 1,
   },
   {
     name: 'late word of a beginning',
@@ -49,15 +49,14 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['committed bytes', 'soundness', 'trims'],
     withinSeeds: 300,
-    foundAt: 270,
+    foundAt: 1,
   },
   {
     name: 'data end of a beginning',
     what: 'a node whose log begins later takes its data to end there, where the log says otherwise',
     patches: [{ file: TAIL, find: 'this.#memory.setWord(WORD.DATA_END, this.fold.toldDataEnd)', replace: 'void 0' }],
     foundBy: ['data end', 'log state'],
-    withinSeeds: 1200,
-    foundAt: 998,
+    withinSeeds: 60,
   },
   {
     name: 'jump over what was trimmed',
