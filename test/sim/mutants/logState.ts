@@ -74,6 +74,6 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: RECOVERY, find: 'return loaded.end > base || last === undefined ? loaded', replace: 'return true ? loaded' }],
     foundBy: ['log state', 'soundness', 'progress', 'data end'],
     withinSeeds: 1000,
-    foundAt: 774,
+    foundAt: 885,
   },
 ];
