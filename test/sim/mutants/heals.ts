@@ -54,7 +54,7 @@ export const HEAL_MUTANTS: readonly Mutant[] = [
     patches: [{ file: HEALS, find: 'for (const node of others) {', replace: 'for (const node of others.slice(others.length)) {' }],
     foundBy: ['convergence'],
     withinSeeds: 500,
-    foundAt: 175,
+    foundAt: 847,
   },
   {
     name: 'damaged file that stays open',
