@@ -54,7 +54,7 @@ interface Listed {
 }
 
 /** What a part of the log is on a node: a digest, or why there is none. */
-type Found = { readonly digest: string } | { readonly sentence: string };
+type Found = { readonly digest: string } | { readonly sentence: string } | 'trimmed';
 
 /** Compares the nodes of the cluster `clusterId`. Never rejects for what one of them does: it is in its row. */
 export async function compareNodes(clusterId: string, nodes: readonly ComparedNode[], options: ComparisonOptions): Promise<Comparison> {
@@ -108,10 +108,12 @@ async function judge(listed: readonly Listed[], base: number, end: number, find:
   const found = new Map<Listed, Found>();
   for (const one of listed) if (one.node.reason === null) found.set(one, await find(one));
   const said = [...found.keys()].map((one) => segmentAt(one, base)?.digest).filter((digest) => digest !== undefined);
-  const digests = [...found.values()].flatMap((one) => ('digest' in one ? [one.digest] : []));
+  const digests = [...found.values()].flatMap((one) => (one !== 'trimmed' && 'digest' in one ? [one.digest] : []));
   const right = mostOften(said) ?? mostOften(digests);
   const source = said.length > 0 ? 'the log says' : 'most nodes have';
   for (const [{ node }, one] of found) {
+    // The log goes on meanwhile, and its beginning goes.
+    if (one === 'trimmed') continue;
     if ('sentence' in one) node.wrong.push({ base, end, sentence: one.sentence });
     else if (one.digest !== right) {
       const sentence = `is valid, and is not the same: its SHA-256 is ${one.digest}, and ${source} ${right}`;
@@ -149,8 +151,8 @@ async function digestOfSegment(
 async function digestOfRest({ node }: Listed, from: number, to: number, timeoutMs: number, read: (bytes: number) => void): Promise<Found> {
   const hash = createHash('sha256');
   return await foundIn(node, hash, async () => {
-    // It reads from the one node that it is given.
-    const log = await connect([node.url], { reads: 'any', reconnect: { timeoutMs } });
+    // From this node alone, whatever others it names.
+    const log = await connect([node.url], { reads: 'any', discover: false, reconnect: { timeoutMs } });
     try {
       let at = from;
       for await (const batch of log.read({ from, atLeast: to }).batches()) {
@@ -177,7 +179,10 @@ async function foundIn(node: NodeComparison, hash: Hash, readAll: () => Promise<
       () => true,
       (why: unknown) => !(why instanceof NoAnswer),
     );
-    if (!isThere) node.reason = thrown.message;
+    if (thrown.code === 'OFFSET_TRIMMED') return 'trimmed';
+    // What is damaged is answered with 500; a node that is busy, or stops, says nothing about its log.
+    const isDamaged = thrown.code === 'DAMAGED' || thrown.code === 'PROTOCOL' || thrown.message.includes('HTTP 500');
+    if (!isThere || !isDamaged) node.reason = thrown.message;
     return { sentence: `could not be read: ${thrown.message}` };
   }
 }

@@ -152,7 +152,8 @@ export const OPTIONS = {
     default: 32 * MIB,
     min: 0,
     max: 1024 * MIB,
-    sentence: 'a sealed segment is read again so fast, at most, for its digest, by which the log seals it; 0: this node makes no digests',
+    sentence:
+      'a sealed segment is read again so fast, at most, for its digest, by which the log seals it, and at least 64 KiB; 0: this node makes no digests',
   },
   diskLowBytes: {
     kind: 'number',

@@ -268,6 +268,7 @@ export const COLD_READERS = 2;
 
 /** Bytes of a sealed segment that are examined in one go, on the thread that also makes files ahead; and a look this often whether appends still wait. */
 export const EXAMINE_BYTES = 1024 * 1024;
+export const EXAMINE_MIN_BYTES = 64 * 1024;
 export const EXAMINE_BUSY_MS = 20;
 
 /** Scrubbing: so often it is looked at what is due; so long it pauses after a disk that failed it; so often its position is saved, at most. */

@@ -1,6 +1,6 @@
 // Whole sealed segments are examined piece by piece, at a pace, and not while appends wait: one piece at a time, each a task of the disk.
 
-import { EXAMINE_BUSY_MS, EXAMINE_BYTES } from '../core/limits.ts';
+import { EXAMINE_BUSY_MS, EXAMINE_BYTES, EXAMINE_MIN_BYTES } from '../core/limits.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { Examined, ExaminePurpose } from '../storage/examiner.ts';
 import type { Loop } from './loop.ts';
@@ -39,16 +39,19 @@ export async function examineSegment(
   { base, end }: ExaminedSegment,
   { bytesPerSecond, goesOn, onRead }: ExaminePace,
 ): Promise<ExaminationEnd | undefined> {
+  // At a slow pace in small pieces: a thread that has nothing to do for long is ended, and what it had begun with it.
+  const pace = Math.max(EXAMINE_MIN_BYTES, bytesPerSecond);
+  const maxBytes = Math.min(EXAMINE_BYTES, pace);
   const pause = (ms: number): Promise<void> => new Promise((resolve) => void loop.after(ms, resolve, true));
   for (let from = base; ; ) {
     while (isBusy() && goesOn()) await pause(EXAMINE_BUSY_MS);
     if (!goesOn()) return undefined;
     const startedMs = loop.nowMs();
-    const piece = await tasks.examine({ purpose, base, end, from, maxBytes: EXAMINE_BYTES });
+    const piece = await tasks.examine({ purpose, base, end, from, maxBytes });
     onRead?.(piece.readBytes);
     if (piece.outcome === 'whole' || piece.outcome === 'damaged') return piece;
     from = piece.outcome === 'lost' ? base : piece.next;
-    const dueMs = startedMs + (1000 * piece.readBytes) / bytesPerSecond;
+    const dueMs = startedMs + (1000 * piece.readBytes) / pace;
     const waitMs = Math.ceil(dueMs - loop.nowMs());
     if (waitMs > 0) await pause(waitMs);
   }

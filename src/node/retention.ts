@@ -215,7 +215,7 @@ export class Retention {
     const start = memory.word(WORD.START);
     const bases = this.#bases();
     const bySize = policy.bytes === 0 ? start : firstWithin(bases, memory.commitBound - policy.bytes, start);
-    const byAge = policy.ageMs === 0 || !this.#mayBeTooOld(timeMs) ? start : await this.#lastOlder(bases, timeMs - policy.ageMs, start);
+    const byAge = policy.ageMs === 0 || !this.#mayBeTooOld(timeMs) ? start : await this.#firstYoung(bases, timeMs - policy.ageMs, start);
     const to = Math.max(bySize, byAge);
     if (to <= start || this.#isOver) return;
     log.info(
@@ -241,10 +241,28 @@ export class Retention {
   }
 
   /**
+   * Where the log begins that is not older than `timeMs`, or a little before. The log's time may have stood still while entries came, where the clocks of nodes
+   * were apart: only what it has moved on from is known to be as old as it says. So the segments of the last time that is old enough stay. What is damaged is
+   * not known: size goes on without it.
+   */
+  async #firstYoung(bases: readonly number[], timeMs: number, otherwise: number): Promise<number> {
+    try {
+      const last = await this.#lastOlder(bases, timeMs);
+      const headMs = last === undefined ? undefined : this.#lookedUp.get(last);
+      const before = headMs === undefined ? undefined : await this.#lastOlder(bases, headMs);
+      return before !== undefined && this.#lookedUp.has(before) ? before : otherwise;
+    } catch (thrown) {
+      if (!(thrown instanceof LogError)) throw thrown;
+      this.#complain(thrown, 'nothing goes by age');
+      return otherwise;
+    }
+  }
+
+  /**
    * The last of `bases` that the log's time reaches before `timeMs`: all before it is older. Few of them are looked at. Those that say no time come before all
    * others: of a log of level 0, as it was before.
    */
-  async #lastOlder(bases: readonly number[], timeMs: number, otherwise: number): Promise<number> {
+  async #lastOlder(bases: readonly number[], timeMs: number): Promise<number | undefined> {
     let low = 0;
     let high = bases.length;
     // Mostly nothing is: then the first says so.
@@ -252,8 +270,7 @@ export class Retention {
       if (await this.#isOlder(bases[middle] ?? 0, timeMs)) low = middle + 1;
       else high = middle;
     }
-    const last = bases[low - 1];
-    return last !== undefined && this.#lookedUp.has(last) ? last : otherwise;
+    return bases[low - 1];
   }
 
   async #isOlder(base: number, timeMs: number): Promise<boolean> {
@@ -264,10 +281,10 @@ export class Retention {
     return found < timeMs;
   }
 
-  #complain({ code, message }: LogError): void {
+  #complain({ code, message }: LogError, what = 'nothing goes'): void {
     // Another leads, or it is tried again.
     if (code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED' || code === 'TOO_MANY_REQUESTS') return;
-    if (message !== this.#complaint) this.#ports.log.warn(`retention: nothing goes: ${message}`);
+    if (message !== this.#complaint) this.#ports.log.warn(`retention: ${what}: ${message}`);
     this.#complaint = message;
   }
 }

@@ -67,6 +67,11 @@ interface Row {
 
 const isSame = (left: Seal, right: Seal): boolean => left.base === right.base && left.end === right.end && left.digest === right.digest;
 
+/** Of each segment there may be a row of each kind. */
+const MAX_ROWS_A_SEGMENT = 2;
+/** A file is written anew where less of it is of use. */
+const MIN_USEFUL = 2;
+
 export class Seals {
   readonly #ports: SealPorts;
   /** By base. */
@@ -86,6 +91,8 @@ export class Seals {
   readonly #failed = new Map<number, number>();
   /** All segments before have been examined. */
   #examinedTo = 0;
+  /** Rows of segments before this are gone. */
+  #forgotTo = 0;
   #isLoaded = false;
   #isWorking = false;
   #isSaving = false;
@@ -146,7 +153,7 @@ export class Seals {
     this.#pending.push({ seal, by });
   }
 
-  /** The log was cut at `offset`. */
+  /** The log is cut at `offset`. */
   cut(offset: number): void {
     this.#pending = this.#pending.filter(({ by }) => by <= offset);
   }
@@ -175,6 +182,7 @@ export class Seals {
   look(): void {
     if (this.#isOver || !this.#isLoaded) return;
     const { commitBound } = this.#ports.memory;
+    this.#forgetTrimmed();
     while (this.#pending[0] !== undefined && this.#pending[0].by <= commitBound) this.#adopt(this.#pending.shift()?.seal);
     this.#report();
     this.#propose();
@@ -183,11 +191,39 @@ export class Seals {
   }
 
   async #load(): Promise<void> {
-    const { rows, end } = await this.#ports.tasks.readSeals({});
-    for (const row of rows) this.#put(row);
-    this.#savedTo = end;
+    try {
+      const { rows, end } = await this.#ports.tasks.readSeals({});
+      for (const row of rows) if (row.end > this.#ports.memory.word(WORD.BASE)) this.#put(row);
+      // What is of no use any more is written no more: the rows that are kept go in its place.
+      if (this.#rows.size * MAX_ROWS_A_SEGMENT >= rows.length / MIN_USEFUL) this.#savedTo = end;
+      else this.#unsaved = this.#allRows();
+    } catch (thrown) {
+      if (!(thrown instanceof LogError)) throw thrown;
+      // The log goes on without: what there was is left as it is, and what is learned is not kept.
+      this.#ports.log.warn(`what is remembered of seals could not be read: ${thrown.message}`);
+      this.#isSaving = true;
+    }
     this.#isLoaded = true;
     this.look();
+  }
+
+  #allRows(): SealRow[] {
+    const rows: SealRow[] = [];
+    for (const { base, end, own, log } of this.#rows.values()) {
+      if (own !== undefined) rows.push({ whose: 'own', base, end, digest: own });
+      if (log !== undefined) rows.push({ whose: 'log', base, end, digest: log });
+    }
+    return rows;
+  }
+
+  /** Lets go of what is known of segments that were trimmed. */
+  #forgetTrimmed(): void {
+    const base = this.#ports.memory.word(WORD.BASE);
+    if (base === this.#forgotTo) return;
+    this.#forgotTo = base;
+    for (const row of this.#rows.values()) {
+      if (row.end <= base) this.#rows.delete(row.base);
+    }
   }
 
   #put({ whose, base, end, digest }: SealRow): Row {
@@ -214,7 +250,7 @@ export class Seals {
     if (!isDifferent(row)) return;
     this.#ports.log.error(
       `the segment at log offset ${row.base} on this node is valid, and is not what the log says that it is: its SHA-256 is ${row.own}, and the log says ` +
-        `${row.log}; nothing was changed, and this node does not serve it any more: compare the nodes with loglog verify --cluster`,
+        `${row.log}; nothing was changed, and caches do not get it from here any more: compare the nodes with loglog verify --cluster`,
     );
   }
 

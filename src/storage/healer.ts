@@ -145,6 +145,8 @@ function check(context: StorageContext, name: string, segment: SealedSegment, sh
   if (sha256 !== undefined && sha256 !== createHash('sha256').update(image.bytes(SEGMENT_HEADER_BYTES, fileBytes)).digest('hex'))
     return differs('its SHA-256 is not the one that the log has sealed');
   if (isIndexRight) return DONE;
+  // It was trimmed meanwhile, and its files are gone, or go: an index without a segment would keep the node from starting.
+  if (base < context.memory.word(WORD.BASE)) return { outcome: 'gone' };
   const points = image.points(scan.pointCount).slice();
   const clusterId = identity.clusterId;
   const bytes = encodeSegmentIndex({ clusterId, base, end, entries, firstMs, lastMs, digest, points, terms });

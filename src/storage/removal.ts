@@ -13,8 +13,8 @@ export function removeSegments({ disk, directory, memory }: StorageContext, base
   const start = memory.word(WORD.BASE);
   for (const base of bases) {
     assert(base < start, 'only what is before the log is removed');
-    disk.remove(`${directory}/${indexName(base)}`);
-    disk.remove(`${directory}/${segmentName(base)}`);
+    // One that is missing was damage, which goes with it.
+    for (const path of [`${directory}/${indexName(base)}`, `${directory}/${segmentName(base)}`]) if (disk.has(path)) disk.remove(path);
   }
   if (!isLast) return;
   disk.syncDirectory(directory);

@@ -5,7 +5,6 @@
 //   0 u32 magic "LLSD" │ 4 u32 whose: 1 made here, 2 the log's │ 8 u64 base │ 16 u64 end │ 24 SHA-256 │ 56 u64 XXH64 of bytes 0 to 56
 
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
-import { LogError } from '../core/errors.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import { SEAL_DIGEST_BYTES, type Seal } from '../format/controlEntries.ts';
 import { xxh64 } from '../format/xxh64.ts';
@@ -28,6 +27,8 @@ const MAGIC = 0x4453_4c4c;
 const OWN = 1;
 const LOG = 2;
 const CHECK_AT = 56;
+/** Eight million rows: a file is written anew at a start long before. */
+const MAX_SEALS_BYTES = 512 * 1024 * 1024;
 
 /** The bytes of `rows`. */
 export function encodeSealRows(rows: readonly SealRow[]): Uint8Array {
@@ -66,14 +67,10 @@ export function decodeSealRows(bytes: Uint8Array): SealRows {
   return { rows, end: rows.length * SEAL_ROW_BYTES };
 }
 
-/** The rows that a data directory has; none where there is no file, or none that can be read. */
+/** The rows that a data directory has; none where there is no file. Throws a LogError `IO` where it cannot be read. */
 export function readSeals(disk: Disk, directory: string): SealRows {
-  try {
-    return decodeSealRows(readFile(disk, `${directory}/${SEALS_FILE}`));
-  } catch (thrown) {
-    if (thrown instanceof LogError && thrown.code === 'IO') return { rows: [], end: 0 };
-    throw thrown;
-  }
+  const path = `${directory}/${SEALS_FILE}`;
+  return disk.has(path) ? decodeSealRows(readFile(disk, path, MAX_SEALS_BYTES)) : { rows: [], end: 0 };
 }
 
 /** Adds `rows` at byte `at`, where the rows before end; what was after them is gone. Returns where the next ones go. Throws a LogError `IO`. */

@@ -29,6 +29,8 @@ class Bench {
   leads = true;
   /** So many segments do not say their time. */
   untimed = 0;
+  /** The log's time at the head of a segment. */
+  headMs: (base: number) => number = (base) => NOON - 10 * HOUR + (base / 1000) * HOUR;
   sealed = Array.from({ length: 9 }, (_, i) => ({ base: i * 1000, end: i * 1000 + 1000 }));
   failure: LogError | undefined;
   #looks: (() => void)[] = [];
@@ -59,9 +61,9 @@ class Bench {
       own: { policy: () => (this.leads ? { policy: this.policy, term: 1, end: this.policyEnd, timeMs: this.timeMs } : undefined) },
       segments: { sealed: this.sealed as never, baseBefore: () => 0 },
       times: {
-        timeAt: (base) => {
+        timeAt: async (base) => {
           this.lookedAt.push(base);
-          return Promise.resolve(base < this.untimed * 1000 ? undefined : NOON - 10 * HOUR + (base / 1000) * HOUR);
+          return base < this.untimed * 1000 ? undefined : this.headMs(base);
         },
       },
       trims: {
@@ -93,7 +95,7 @@ class Bench {
   async look(): Promise<number[]> {
     this.trims.length = 0;
     for (const run of this.#looks.splice(0)) run();
-    for (let i = 0; i < 50; i += 1) await Promise.resolve();
+    for (let i = 0; i < 200; i += 1) await Promise.resolve();
     return [...this.trims];
   }
 }
@@ -173,12 +175,35 @@ describe('by size', () => {
 });
 
 describe('by age', () => {
-  test('the log begins at the last segment before which all is older', async () => {
+  test('the log begins one segment before the last before which all is older', async () => {
     expect(await byAge(DAY).look()).toEqual([]);
     // 04:00 is the head of the third.
-    expect(await byAge(8 * HOUR).look()).toEqual([1000]);
-    expect(await byAge(8 * HOUR - 1).look()).toEqual([2000]);
-    expect(await byAge(1_000).look()).toEqual([9000]);
+    expect(await byAge(8 * HOUR).look()).toEqual([]);
+    expect(await byAge(8 * HOUR - 1).look()).toEqual([1000]);
+    expect(await byAge(1_000).look()).toEqual([8000]);
+  });
+
+  test('what came while the log’s time stood still is as old as the time that it moved on to', async () => {
+    const bench = byAge(HOUR);
+    // It stood at 04:00 from the third segment to the seventh, and leapt to noon.
+    bench.headMs = (base) => (base < 2000 ? NOON - 9 * HOUR : base < 7000 ? NOON - 8 * HOUR : NOON);
+    expect(await bench.look()).toEqual([1000]);
+    bench.passes(HOUR + 1);
+    expect(await bench.look()).toEqual([6000]);
+    // A log that was founded while the clocks of its nodes were apart has no time at first.
+    const young = byAge(HOUR);
+    young.headMs = (base) => (base < 7000 ? 0 : NOON);
+    expect(await young.look()).toEqual([]);
+  });
+
+  test('a segment that is damaged does not keep what is too much', async () => {
+    const bench = byAge(HOUR);
+    bench.headMs = () => {
+      throw new LogError('DAMAGED', 'one head is damaged');
+    };
+    bench.policy = { bytes: 3_500, ageMs: HOUR };
+    expect(await bench.look()).toEqual([6000]);
+    expect(bench.lines).toEqual(['retention: nothing goes by age: one head is damaged']);
   });
 
   test('whichever lets more go counts, of size and age', async () => {
@@ -186,7 +211,7 @@ describe('by age', () => {
     bench.policy = { ...bench.policy, bytes: 3_500 };
     expect(await bench.look()).toEqual([6000]);
     bench.policy = { bytes: 9_000, ageMs: HOUR - 1 };
-    expect(await bench.look()).toEqual([9000]);
+    expect(await bench.look()).toEqual([8000]);
   });
 
   test('this node’s clock decides nothing', async () => {
@@ -200,7 +225,7 @@ describe('by age', () => {
     bench.wallMs = NOON - 60_001;
     expect(await bench.look()).toEqual([]);
     bench.wallMs = NOON - 60_000;
-    expect(await bench.look()).toEqual([2000]);
+    expect(await bench.look()).toEqual([1000]);
   });
 
   test('nothing goes in the first hour', async () => {
@@ -209,7 +234,7 @@ describe('by age', () => {
     bench.policy = { bytes: 0, ageMs: HOUR - 1 };
     expect(await bench.look()).toEqual([]);
     bench.nowMs += 1;
-    expect(await bench.look()).toEqual([9000]);
+    expect(await bench.look()).toEqual([8000]);
   });
 
   test('nor in an hour after a leap of the log’s time, whoever leads', async () => {
@@ -229,7 +254,7 @@ describe('by age', () => {
       expect(await bench.passes(HOUR).look()).toEqual([]);
       // It is as late as it says, after all.
       bench.wallMs += 10 * 365 * DAY;
-      expect(await bench.look()).toEqual([9000]);
+      expect(await bench.look()).toEqual([8000]);
     }
   });
 
@@ -240,7 +265,7 @@ describe('by age', () => {
     expect(await bench.look()).toEqual([]);
     bench.timeMs += 12 * HOUR + 59_999;
     bench.policy = { bytes: 0, ageMs: 19 * HOUR };
-    expect(await bench.look()).toEqual([3000]);
+    expect(await bench.look()).toEqual([2000]);
   });
 
   test('few heads are looked at, and none twice while nothing changes', async () => {
@@ -258,7 +283,7 @@ describe('by age', () => {
       [2, 2000],
       [3, undefined],
     ] as const) {
-      const bench = byAge(8 * HOUR - 1);
+      const bench = byAge(7 * HOUR - 1);
       bench.untimed = untimed;
       expect(await bench.look()).toEqual(gone === undefined ? [] : [gone]);
     }

@@ -1,6 +1,7 @@
 // Who seals what: digests of made-up segments, reports of made-up nodes, and an order that is only noted.
 
 import { expect, test } from 'vitest';
+import { LogError } from '../../src/core/errors.ts';
 import { NO_DIGEST, NO_SEAL, type Seal } from '../../src/format/controlEntries.ts';
 import { WORD } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -258,4 +259,34 @@ test('a log of level 0 has none', async () => {
   const world = await new World([], { fold: { level: 0, seal: { ...NO_SEAL, digest: NO_DIGEST } } }).have(1).start();
   expect(world.examined).toEqual([]);
   expect(world.ordered).toEqual([]);
+});
+
+test('what is known of trimmed segments is let go, here and at the next start in the file', async () => {
+  const world = await new World([]).have(3).start();
+  for (let i = 0; i < 3; i += 1) await world.commit();
+  expect(world.file).toHaveLength(6);
+  world.words.set(WORD.BASE, 200);
+  world.sealed.splice(0, 2);
+  world.seals.look();
+  expect(world.seals.digestOf(segment(0))).toBeUndefined();
+  expect(world.seals.digestOf(segment(200))).toBe(digest(2));
+  const again = new World([]);
+  again.file.push(...world.file);
+  again.words.set(WORD.BASE, 200);
+  again.sealed.push(segment(200));
+  again.disk.set(200, digest(2));
+  await again.start(sealOf(200, 2));
+  expect(again.file.map(({ base, whose }) => `${whose} ${base}`)).toEqual(['own 200', 'log 200']);
+  expect(again.examined).toEqual([]);
+});
+
+test('a node goes on where what it remembers cannot be read, and leaves it as it is', async () => {
+  const tasks = {
+    examine: () => Promise.resolve({ outcome: 'whole', sha256: digest(0), readBytes: 100 } as const),
+    readSeals: () => Promise.reject(new LogError('IO', 'no thread')),
+    addSeals: () => Promise.reject(new Error('nothing is written')),
+  };
+  const world = await new World([], { tasks }).have(1).start();
+  expect(world.ordered).toEqual([sealOf(0, 0)]);
+  expect(world.errors).toEqual(['what is remembered of seals could not be read: no thread']);
 });

@@ -196,12 +196,12 @@ describe('examiner', () => {
     };
     let busy = 3;
     const reads: number[] = [];
-    const pace = { bytesPerSecond: 8192, goesOn: () => true, onRead: (bytes: number) => void reads.push(bytes) };
+    const pace = { bytesPerSecond: 65536, goesOn: () => true, onRead: (bytes: number) => void reads.push(bytes) };
     const outcome = await examineSegment({ tasks, loop, isBusy: () => busy-- > 0 }, 'scrub', { base, end }, pace);
     expect(outcome).toMatchObject({ outcome: 'whole' });
     // No faster than the pace, but for the last piece.
     const readBytes = reads.slice(0, -1).reduce((sum, bytes) => sum + bytes, 0);
-    expect(nowMs).toBeGreaterThanOrEqual((readBytes / 8192) * 1000);
+    expect(nowMs).toBeGreaterThanOrEqual((readBytes / 65536) * 1000);
     expect(await examineSegment({ tasks, loop, isBusy: () => false }, 'scrub', { base, end }, { ...pace, goesOn: () => false })).toBe(
       undefined,
     );
