@@ -7,13 +7,13 @@ import type { NodeId } from '../raft/messages.ts';
 import type { ReplicaPorts } from './ports.ts';
 
 export class DigestReport {
-  readonly #ports: Pick<ReplicaPorts, 'send'>;
+  readonly #ports: Pick<ReplicaPorts, 'send' | 'canSend'>;
   #seal: Seal | undefined;
   /** Who was told, in which term; 0: nobody. */
   #told: NodeId = 0;
   #term = 0;
 
-  constructor(ports: Pick<ReplicaPorts, 'send'>) {
+  constructor(ports: Pick<ReplicaPorts, 'send' | 'canSend'>) {
     this.#ports = ports;
   }
 
@@ -32,6 +32,8 @@ export class DigestReport {
   tell(leader: NodeId, term: number): void {
     const seal = this.#seal;
     if (seal === undefined || leader === 0 || (leader === this.#told && term === this.#term)) return;
+    // A link that is full would drop it; another turn comes when it is not.
+    if (!this.#ports.canSend(leader)) return;
     this.#told = leader;
     this.#term = term;
     this.#ports.send(leader, { kind: 'segmentDigest', term, base: seal.base, end: seal.end }, fromHex(seal.digest));

@@ -401,9 +401,9 @@ const OFFICE: readonly Interleaving[] = [
     patches: [
       {
         file: REPLICA,
-        find: 'this.#setGate();\n        const feedAtMs = this.#feeder.run();\n        this.#publish();',
+        find: 'this.#setGate();\n        const feedAtMs = this.#feeder.run();\n        const fetchAtMs = this.#fetches.run();\n        this.#publish();',
         replace:
-          'const feedAtMs = this.#feeder.run();\n        this.#publish();\n        this.#setGate();\n        this.#hasRoleNews = false;',
+          'const feedAtMs = this.#feeder.run();\n        const fetchAtMs = this.#fetches.run();\n        this.#publish();\n        this.#setGate();\n        this.#hasRoleNews = false;',
       },
     ],
     foundBy: ['office begins'],

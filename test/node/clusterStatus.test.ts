@@ -80,7 +80,7 @@ describe('a real cluster', () => {
 
   beforeAll(async () => {
     // Long enough for a busy machine: the leader that knows what the others had is to stay.
-    cluster = await LocalCluster.make({ nodes: 3, directory, flags: ['--election-timeout-ms', '1500'] });
+    cluster = await LocalCluster.make({ nodes: 3, directory, flags: ['--election-timeout-ms', '4000'] });
     await cluster.start();
     await cluster.allVoters();
   });

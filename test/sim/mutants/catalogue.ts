@@ -96,7 +96,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
-    foundAt: 37,
+    foundAt: 51,
   },
   {
     name: 'old copy never fed',
@@ -281,7 +281,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies', 'majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
-    foundAt: 30,
+    foundAt: 16,
   },
   {
     name: 'offsets compared without terms',
@@ -315,7 +315,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 70,
+    foundAt: 6,
   },
   {
     name: 'uncommitted bytes shown',
@@ -332,7 +332,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/memory/hotReader.ts', find: 'Math.min(closedEnd, commit)', replace: 'closedEnd' }],
     foundBy: ['visibility'],
     withinSeeds: 200,
-    foundAt: 42,
+    foundAt: 47,
   },
   // Liveness
   {
@@ -375,7 +375,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 400,
-    foundAt: 72,
+    foundAt: 26,
   },
   {
     name: 'hung disk keeps the office',
@@ -402,7 +402,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['office'],
     withinSeeds: 150,
-    foundAt: 55,
+    foundAt: 11,
   },
   {
     name: 'hang outlasts an answer',
@@ -417,7 +417,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: HANG_WATCH, find: 'this.#beats += 1;', replace: 'this.#beats = (nowMs - this.#sinceMs) / this.#beatMs;' }],
     foundBy: ['office'],
     withinSeeds: 100,
-    foundAt: 2,
+    foundAt: 6,
   },
   {
     name: 'hung leader resigns unheard',
@@ -513,7 +513,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TAIL, find: 'if (rolls && base !== tail)', replace: 'if (false)' }],
     foundBy: ['soundness', 'log matching', 'convergence', 'durability'],
     withinSeeds: 1000,
-    foundAt: 236,
+    foundAt: 591,
   },
   {
     name: 'empty segment kept',
@@ -529,7 +529,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRUNCATION, find: 'cut(context, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
     withinSeeds: 1000,
-    foundAt: 18,
+    foundAt: 10,
   },
   {
     name: 'part of a batch recovered',
@@ -537,7 +537,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LOADER, find: 'SCAN_VERIFY | SCAN_WHOLE_BATCHES', replace: 'SCAN_VERIFY' }],
     foundBy: ['whole batches'],
     withinSeeds: 600,
-    foundAt: 362,
+    foundAt: 131,
   },
   {
     name: 'part of a batch sent',
@@ -606,8 +606,8 @@ export const MUTANTS: readonly Mutant[] = [
       { file: FOUNDER, find: 'this.#ports.isOldCopy(from);', replace: 'void from;' },
     ],
     foundBy: ['old copies'],
-    withinSeeds: 150,
-    foundAt: 59,
+    withinSeeds: 400,
+    foundAt: 324,
   },
   // Conditions and chains
   {
@@ -623,7 +623,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHAIN, find: 'if (this.#end !== dataEnd)', replace: 'if (false)' }],
     foundBy: ['history'],
     withinSeeds: 100,
-    foundAt: 2,
+    foundAt: 6,
   },
   {
     name: 'chain goes on after a refusal',
@@ -631,7 +631,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHAIN, find: 'if (this.#done !== number - 1)', replace: 'if (this.#done === 0)' }],
     foundBy: ['history'],
     withinSeeds: 300,
-    foundAt: 104,
+    foundAt: 36,
   },
   {
     name: 'follower forgets its data',

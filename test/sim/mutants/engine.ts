@@ -15,7 +15,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: APPENDS, find: 'this.#leaderTerm === this.#term)', replace: 'this.#term > 0)' }],
     foundBy: ['history', 'visibility', 'honest receipts'],
     withinSeeds: 160,
-    foundAt: 94,
+    foundAt: 107,
   },
   {
     name: 'end before the leader answered',
@@ -44,8 +44,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: READING,
-        find: 'if (reading.next >= this.#memory.commit)\n            return this.#waitForCommit(reading);',
-        replace: 'if (reading.next >= this.#memory.tail)\n            return this.#waitForCommit(reading);',
+        find: 'if (reading.next >= commit)',
+        replace: 'if (reading.next >= this.#memory.tail)',
       },
       { file: 'src/memory/hotReader.ts', find: 'const commit = this.#memory.commit;', replace: 'const commit = this.#memory.tail;' },
     ],

@@ -58,7 +58,7 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
     name: 'follower folds nothing',
     what: 'a follower stores control entries and does not act on them, and then leads',
     patches: [{ file: TAIL, find: 'this.fold.absorb(at + from, byteCount - from, tail + from);', replace: '' }],
-    foundBy: ['log state', 'soundness', 'progress'],
+    foundBy: ['log state', 'soundness', 'progress', 'trims'],
     withinSeeds: 40,
   },
   {

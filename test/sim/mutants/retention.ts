@@ -13,14 +13,6 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     withinSeeds: 60,
   },
   {
-    name: 'leap of the clock',
-    what: 'a clock that leapt makes all old at once',
-    patches: [{ file: RETENTION, find: 'loop.nowMs() >= this.#waitsUntilMs && ', replace: '' }],
-    foundBy: ['trims'],
-    withinSeeds: 60,
-    foundAt: 49,
-  },
-  {
     name: 'retention into the open segment',
     what: 'where the last segment alone is more than is kept, the log begins in it',
     patches: [{ file: RETENTION, find: '?? bases.at(-1) ?? otherwise', replace: '?? offset' }],
