@@ -15,6 +15,8 @@ export interface ColdEvents {
   /** The reading is to be tried again at once: what it is about has come into tail memory. */
   again(reading: Reading): void;
   failed(reading: Reading, error: LogError): void;
+  /** Whether the segment at `base` is not what the log says that it is: nobody is to have it from here. */
+  isDifferent(base: number): boolean;
   /** What was thrown where nothing was to be. */
   broke(thrown: unknown): void;
 }
@@ -30,6 +32,9 @@ export interface EntriesCopy {
   /** Where the last entry ends that was read. */
   readonly end: number;
 }
+
+const differentSentence = (base: number): string =>
+  `the segment at log offset ${base} is valid on this node, and is not what the log says that it is: read it from another node`;
 
 export class ColdReads {
   readonly #memory: TailMemory;
@@ -160,6 +165,7 @@ export class ColdReads {
         this.#events.again(reading);
         return;
       }
+      if (this.#events.isDifferent(segment.base)) throw new LogError('DAMAGE', differentSentence(segment.base));
       const limit = Math.min(segment.end, this.#memory.commit);
       const maxBytes = Math.min(MAX_READ_BYTES, reading.creditBytes, caller.dataRoom);
       const range = { base: segment.base, from: reading.next, isBoundary: reading.isBoundary, limit, maxBytes };

@@ -212,6 +212,7 @@ export class Engine {
       awaitCommit,
       beforeTurn: () => this.appends.endTurn(),
       heal: (offset) => this.heals.within(offset),
+      isDifferent: (base) => this.seals.isDifferent(base),
       reportDamage: (error) => log.error(error.message),
       broke: failure.broke,
     });

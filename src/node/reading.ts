@@ -46,6 +46,8 @@ export interface ReadingPorts {
   beforeTurn(): void;
   /** Has the sealed segment healed that holds log offset `offset`, if it can be. Resolves before long to whether it is to be read again. */
   heal(offset: number): Promise<boolean>;
+  /** Whether the segment at `base` is valid here, and not what the log says. */
+  isDifferent(base: number): boolean;
   reportDamage(error: LogError): void;
   /** What was thrown where nothing was to be. */
   broke(thrown: unknown): void;
@@ -88,6 +90,7 @@ export class Readings {
       read: (reading, entries) => this.#sendCold(reading, entries),
       again: (reading) => this.#tryAgain(reading),
       failed: (reading, error) => this.#failed(reading, error),
+      isDifferent: (base) => ports.isDifferent(base),
       broke: (thrown) => ports.broke(thrown),
     });
   }

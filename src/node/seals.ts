@@ -250,7 +250,7 @@ export class Seals {
     if (!isDifferent(row)) return;
     this.#ports.log.error(
       `the segment at log offset ${row.base} on this node is valid, and is not what the log says that it is: its SHA-256 is ${row.own}, and the log says ` +
-        `${row.log}; nothing was changed, and caches do not get it from here any more: compare the nodes with loglog verify --cluster`,
+        `${row.log}; nothing was changed, and nobody gets it from this node's disk any more: compare the nodes with loglog verify --cluster`,
     );
   }
 

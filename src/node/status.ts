@@ -66,7 +66,7 @@ export interface DiskStatus {
 export interface SealStatus {
   /** Log offset before which all segments are sealed by committed entries; 0: none is yet. */
   readonly end: number;
-  /** Segments whose bytes here are valid, and are not what the log says: the log offsets where they begin. This node does not give them over HTTP. */
+  /** Segments whose bytes here are valid, and are not what the log says: the log offsets where they begin. This node does not give them from its disk. */
   readonly different: readonly number[];
 }
 

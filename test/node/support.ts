@@ -19,6 +19,7 @@ export function hotReadings(memory: TailMemory): Readings {
     awaitCommit: () => undefined,
     beforeTurn: () => undefined,
     heal: async () => false,
+    isDifferent: () => false,
     reportDamage: () => undefined,
     broke: (thrown) => {
       throw thrown;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { configure, maxBatchBytes } from '../../src/core/config.ts';
 import { MAX_ENTRY_BYTES } from '../../src/core/limits.ts';
 import { END_LINEARIZABLE, LEVEL_COMMITTED, LEVEL_RECEIVED } from '../../src/protocol/client.ts';
-import { FEATURE_INTRODUCE } from '../../src/protocol/greeting.ts';
+import { FEATURE_INTRODUCE, FEATURE_TIMES } from '../../src/protocol/greeting.ts';
 import { LOG_HEAD_BYTES, STATE_ENTRY_BYTES } from '../support/logHead.ts';
 import { entryBytes, frameEntries } from './support/entries.ts';
 import { connect, startNode, texts } from './support/fixture.ts';
@@ -27,7 +27,7 @@ test('hello: a new log begins with the no-op of term 1, and says its limits', as
     leader: '',
     process: expect.stringMatching(/^[0-9a-f]{16}$/),
     whyNoLeader: '',
-    features: FEATURE_INTRODUCE,
+    features: FEATURE_INTRODUCE | FEATURE_TIMES,
     isDurable: true,
     cluster: undefined,
   });
@@ -45,7 +45,8 @@ test('append: a committed receipt names the place, the term and the node, and th
     { offset: LOG_HEAD_BYTES, end: LOG_HEAD_BYTES + 17, term: 1, kind: 0, isContinued: false, payload: Buffer.from('hello') },
   ]);
   const { log } = await node.status();
-  expect(log).toEqual({ start: 0, commit: LOG_HEAD_BYTES + 17, durable: LOG_HEAD_BYTES + 17, tail: LOG_HEAD_BYTES + 17 });
+  const end = LOG_HEAD_BYTES + 17;
+  expect(log).toEqual({ start: 0, commit: end, durable: end, tail: end, timeMs: expect.any(Number), isTimeHeld: false });
 });
 
 test('append: a received receipt is at level 0 with no nodes, and the entry commits afterwards', async () => {

@@ -10,7 +10,7 @@ import { replayCommand, runSeeds } from './runner.ts';
 import { simulate } from './simulation.ts';
 import { World } from './world.ts';
 
-const SEEDS = 1_000;
+const SEEDS = 700;
 const TIMEOUT_MS = 600_000;
 
 it(

@@ -104,6 +104,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'message.rejected < had || has >= had', replace: 'has >= 0' }],
     foundBy: ['old copies'],
     withinSeeds: 40,
+    foundAt: 17,
   },
   {
     name: 'old copy counts at once',
@@ -111,6 +112,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'progress.isOldCopy = message.isVoter;', replace: 'progress.isOldCopy = false;' }],
     foundBy: ['old copies'],
     withinSeeds: 40,
+    foundAt: 17,
   },
   {
     name: 'late answers accuse',
@@ -153,6 +155,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'log matching', 'committed bytes', 'leader completeness', 'majority', 'progress', 'convergence'],
     withinSeeds: 300,
+    foundAt: 2,
   },
   {
     name: 'lists not compared',
@@ -167,6 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: STATE, find: 'candidate === this.founder', replace: 'candidate === Math.min(...this.settings.nodes)' }],
     foundBy: ['leader completeness', 'committed bytes', 'progress', 'convergence'],
     withinSeeds: 100,
+    foundAt: 2,
   },
   {
     name: 'lowered size taken',
@@ -189,6 +193,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/quorum.ts', find: 'majority >= termStartEnd && ', replace: '' }],
     foundBy: ['own term', 'leader completeness', 'committed bytes'],
     withinSeeds: 100,
+    foundAt: 2,
   },
   {
     name: 'term start not passed',
@@ -196,6 +201,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/quorum.ts', find: 'majority >= termStartEnd && ', replace: 'majority >= termStartEnd - 20 && ' }],
     foundBy: ['own term', 'leader completeness', 'committed bytes'],
     withinSeeds: 200,
+    foundAt: 2,
   },
   {
     name: 'commit past the verified prefix',
@@ -209,6 +215,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['committed bytes'],
     withinSeeds: 100,
+    foundAt: 3,
   },
   {
     name: 'received counts as durable',
@@ -236,6 +243,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'const ends = [durable];', replace: 'const ends = [this.#core.log.end];' }],
     foundBy: ['majority', 'leader completeness'],
     withinSeeds: 50,
+    foundAt: 2,
   },
   {
     name: 'commit remembered too far',
@@ -243,6 +251,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: STATE, find: 'this.commit = commit;', replace: 'this.commit = log.end;' }],
     foundBy: ['committed bytes', 'visibility'],
     withinSeeds: 50,
+    foundAt: 2,
   },
   // Divergence
   {
@@ -261,6 +270,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['log matching', 'soundness', 'committed bytes'],
     withinSeeds: 100,
+    foundAt: 2,
   },
   {
     name: 'term table keeps a term',
@@ -268,6 +278,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/termTable.ts', find: '?.offset ?? -1) >= end', replace: '?.offset ?? -1) > end' }],
     foundBy: ['committed bytes', 'log matching', 'soundness'],
     withinSeeds: 100,
+    foundAt: 16,
   },
   {
     name: 'truncation to the commit',
@@ -289,6 +300,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: FOLLOWING, find: 'if (isSameTerm(own, prev))', replace: 'if (isSameTerm(own, prev) || own.term > 0)' }],
     foundBy: ['log matching', 'committed bytes', 'soundness', 'old copies'],
     withinSeeds: 100,
+    foundAt: 10,
   },
   {
     name: 'nothing cut below a longer log',
@@ -296,6 +308,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: FOLLOWING, find: 'if (isSameTerm(log.at(from), entries))', replace: 'if (log.at(from).term <= entries.term)' }],
     foundBy: ['majority', 'progress', 'log matching', 'committed bytes', 'soundness', 'convergence', 'old copies'],
     withinSeeds: 200,
+    foundAt: 3,
   },
   // Reads
   {
@@ -325,6 +338,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['visibility', 'history'],
     withinSeeds: 20,
+    foundAt: 2,
   },
   {
     name: 'limit of a closed segment',
@@ -341,6 +355,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'return heard * 2 > this.peers.size + 1;', replace: 'return true;' }],
     foundBy: ['check quorum'],
     withinSeeds: 50,
+    foundAt: 5,
   },
   {
     name: 'one campaign only',
@@ -465,6 +480,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'majority', 'leader completeness', 'soundness'],
     withinSeeds: 200,
+    foundAt: 3,
   },
   {
     name: 'found bytes not written again',
@@ -472,6 +488,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RECOVERY, find: 'rewrite(context, file, RECOVERY_SLOT, durable, position);', replace: '' }],
     foundBy: ['durability'],
     withinSeeds: 100,
+    foundAt: 19,
   },
   {
     name: 'sync tried again',
@@ -485,6 +502,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability'],
     withinSeeds: 200,
+    foundAt: 19,
   },
   {
     name: 'directory not synced',
@@ -573,6 +591,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 100,
+    foundAt: 11,
   },
   {
     name: 'own node named by its memory',
@@ -596,6 +615,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history', 'visibility'],
     withinSeeds: 300,
+    foundAt: 3,
   },
   // Founders
   {
@@ -616,6 +636,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHAIN, find: 'if (dataEnd > expectedEnd)', replace: 'if (false)' }],
     foundBy: ['history'],
     withinSeeds: 20,
+    foundAt: 2,
   },
   {
     name: 'chain around other data',
@@ -652,6 +673,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRUNCATION, find: 'memory.setWord(WORD.DATA_END, dataEnd);', replace: '' }],
     foundBy: ['data end'],
     withinSeeds: 100,
+    foundAt: 3,
   },
   ...SEGMENT_MUTANTS,
   ...ADMISSION_MUTANTS,

@@ -20,6 +20,7 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['full disks', 'history', 'soundness'],
     withinSeeds: 20,
+    foundAt: 2,
   },
   {
     name: 'full followers ignored',
@@ -27,6 +28,7 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     patches: [{ file: ROOM, find: 'if (others.length + 1 - full.length >= majority)', replace: 'if (full.length >= 0)' }],
     foundBy: ['full disks'],
     withinSeeds: 20,
+    foundAt: 2,
   },
   {
     name: 'full follower silent',
@@ -34,6 +36,7 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     patches: [{ file: FOLLOWING, find: 'isFull,\n            ...answer', replace: 'isFull: false,\n            ...answer' }],
     foundBy: ['full disks'],
     withinSeeds: 20,
+    foundAt: 2,
   },
   {
     name: 'disk level without hysteresis',
@@ -41,6 +44,7 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     patches: [{ file: ROOM, find: 'return Math.max(segmentBytes, Math.ceil(bytes / 4));', replace: 'return 0;' }],
     foundBy: ['full disks'],
     withinSeeds: 20,
+    foundAt: 2,
   },
   {
     name: 'full leader stays',
@@ -48,6 +52,7 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRANSFER, find: 'this.#leaveToRoom();', replace: ';' }],
     foundBy: ['full disks'],
     withinSeeds: 20,
+    foundAt: 2,
   },
   {
     name: 'full disk for ever',
@@ -57,5 +62,6 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 20,
+    foundAt: 2,
   },
 ];

@@ -30,6 +30,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 50,
+    foundAt: 3,
   },
   {
     name: 'end does not wait for the commit',
@@ -37,6 +38,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: ENDS, find: 'if (target > this.#memory.commit) {', replace: 'if (target < 0) {' }],
     foundBy: ['history'],
     withinSeeds: 50,
+    foundAt: 3,
   },
   {
     name: 'reading goes past the commit',

@@ -17,6 +17,7 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: HOT_READER, find: 'headMs > 0 &&', replace: 'headMs > 0 ||' }],
     foundBy: ['log state'],
     withinSeeds: 40,
+    foundAt: 2,
   },
   {
     name: 'time by any clock',
@@ -46,6 +47,7 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: FOLD, find: 'Math.max(this.timeMs, Math.floor(nowMs))', replace: 'Math.floor(nowMs)' }],
     foundBy: ['log state'],
     withinSeeds: 40,
+    foundAt: 2,
   },
   {
     name: 'segment without its state',

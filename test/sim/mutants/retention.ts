@@ -11,6 +11,7 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: RETENTION, find: 'timeMs - policy.ageMs, start)', replace: 'this.#ports.loop.wallMs() - policy.ageMs, start)' }],
     foundBy: ['trims'],
     withinSeeds: 60,
+    foundAt: 38,
   },
   {
     name: 'retention into the open segment',
@@ -18,6 +19,7 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: RETENTION, find: '?? bases.at(-1) ?? otherwise', replace: '?? offset' }],
     foundBy: ['trims'],
     withinSeeds: 60,
+    foundAt: 17,
   },
   {
     name: 'retention takes one more',
@@ -25,6 +27,7 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: RETENTION, find: 'bases.find((base) => base >= offset)', replace: 'bases.filter((base) => base >= offset)[1]' }],
     foundBy: ['trims'],
     withinSeeds: 60,
+    foundAt: 6,
   },
   {
     name: 'policy lost by a new leader',

@@ -31,6 +31,7 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: BATCH_BEFORE, find: 'walk(from, end, start === undefined)', replace: 'walk(from, end, false)' }],
     foundBy: ['trims'],
     withinSeeds: 60,
+    foundAt: 14,
   },
   {
     name: 'trim that is not saved',

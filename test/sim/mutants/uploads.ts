@@ -24,6 +24,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'majority', 'soundness'],
     withinSeeds: 40,
+    foundAt: 4,
   },
   {
     name: 'reference not placed taken for placed',
@@ -37,6 +38,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['soundness', 'durability', 'log matching', 'leader completeness', 'committed bytes'],
     withinSeeds: 60,
+    foundAt: 6,
   },
   {
     name: 'placed by offset',
@@ -52,6 +54,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['log matching'],
     withinSeeds: 60,
+    foundAt: 6,
   },
   {
     name: 'digest not compared',
@@ -59,6 +62,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [DIGEST],
     foundBy: ['log matching'],
     withinSeeds: 60,
+    foundAt: 6,
   },
   {
     name: 'refused reference leaves a trace',
@@ -72,6 +76,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['data end'],
     withinSeeds: 60,
+    foundAt: 6,
   },
   {
     name: 'mask ignored',
@@ -79,6 +84,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: REFERENCES, find: '!isNamed(upload, to) || this.#lost', replace: 'this.#lost' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
+    foundAt: 6,
   },
   {
     name: 'referred again after a rejection',
@@ -86,6 +92,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: REFERENCES, find: 'follower.trust.rejected(upload.client, nowMs);', replace: 'follower.announced.add(upload.key);' }],
     foundBy: ['uploads', 'progress'],
     withinSeeds: 60,
+    foundAt: 6,
   },
   {
     name: 'uploads forgotten before they are ordered',
@@ -102,6 +109,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['uploads'],
     withinSeeds: 60,
+    foundAt: 8,
   },
   {
     name: 'staging is not told that a client is gone',
@@ -109,6 +117,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/node/engine.ts', find: 'this.uploads.closed(caller);', replace: '' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
+    foundAt: 20,
   },
   {
     name: 'uploads that are never ordered are kept',
@@ -116,6 +125,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: UPLOADS, find: 'if (staged.endMs <= nowMs)', replace: 'if (staged.caller.isClosed && staged.endMs <= nowMs)' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
+    foundAt: 2,
   },
   {
     name: 'expiry looks once',
@@ -123,6 +133,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: UPLOADS, find: 'if (this.#byRow.size > 0)\n            this.#planCheck();', replace: '' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
+    foundAt: 2,
   },
   {
     name: 'placed uploads are kept',
@@ -130,6 +141,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: UPLOADS, find: 'this.counters.placed += 1;\n        this.#drop(staged);', replace: 'this.counters.placed += 1;' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
+    foundAt: 4,
   },
   {
     name: 'uploads that could not be placed are kept',
@@ -143,6 +155,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['uploads'],
     withinSeeds: 200,
+    foundAt: 16,
   },
   {
     name: 'a new leader goes on staging what it orders',
@@ -156,5 +169,6 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['uploads'],
     withinSeeds: 60,
+    foundAt: 4,
   },
 ];
