@@ -51,10 +51,12 @@ interface Listed {
   readonly node: NodeComparison;
   readonly source: SegmentSource;
   readonly list: SegmentList;
+  /** Those of the list, by base. */
+  readonly segments: ReadonlyMap<number, ListedSegment>;
 }
 
-/** What a part of the log is on a node: a digest, or why there is none. */
-type Found = { readonly digest: string } | { readonly sentence: string } | 'trimmed';
+/** What a part of the log is on a node: a digest, or why there is none. Undefined: nothing is said by that, as of a part that was trimmed meanwhile. */
+type Found = { readonly digest: string } | { readonly sentence: string } | undefined;
 
 /** Compares the nodes of the cluster `clusterId`. Never rejects for what one of them does: it is in its row. */
 export async function compareNodes(clusterId: string, nodes: readonly ComparedNode[], options: ComparisonOptions): Promise<Comparison> {
@@ -76,23 +78,22 @@ export async function compareNodes(clusterId: string, nodes: readonly ComparedNo
   if (end > sealedTo) {
     await judge(listed, sealedTo, end, (one) => digestOfRest(one, sealedTo, end, options.timeoutMs, (bytes) => read(one, bytes)));
   }
-  const sealedEnd = segments.filter(({ base }) => listed.some((one) => segmentAt(one, base)?.digest !== undefined)).at(-1)?.end ?? start;
+  const sealedEnd = segments.filter(({ base }) => listed.some((one) => one.segments.get(base)?.digest !== undefined)).at(-1)?.end ?? start;
   return { clusterId, start, end, sealedEnd, nodes: compared };
 }
 
 async function listOf(clusterId: string, node: NodeComparison): Promise<Listed | undefined> {
   const source = new SegmentSource(node.url);
   try {
-    return { node, source, list: await fetchSegmentList(source, clusterId, undefined, PATIENCE.stallMs) };
+    const list = await fetchSegmentList(source, clusterId, undefined, PATIENCE.stallMs);
+    return { node, source, list, segments: new Map(list.segments.map((segment) => [segment.base, segment])) };
   } catch (thrown) {
     node.reason = sentenceOf(thrown);
     return undefined;
   }
 }
 
-const segmentAt = ({ list }: Listed, base: number): ListedSegment | undefined => list.segments.find((segment) => segment.base === base);
-
-/** The segments that all have sealed, by the bounds that most of them have. */
+/** The segments that all have sealed, as the node lists them that has sealed least. */
 function commonSegments(listed: readonly Listed[], start: number, end: number): ListedSegment[] {
   const shortest = listed.reduce<Listed | undefined>(
     (least, one) => (least === undefined || lastEnd(one) < lastEnd(least) ? one : least),
@@ -107,13 +108,12 @@ const lastEnd = ({ list }: Listed): number => list.segments.at(-1)?.end ?? 0;
 async function judge(listed: readonly Listed[], base: number, end: number, find: (one: Listed) => Promise<Found>): Promise<void> {
   const found = new Map<Listed, Found>();
   for (const one of listed) if (one.node.reason === null) found.set(one, await find(one));
-  const said = [...found.keys()].map((one) => segmentAt(one, base)?.digest).filter((digest) => digest !== undefined);
-  const digests = [...found.values()].flatMap((one) => (one !== 'trimmed' && 'digest' in one ? [one.digest] : []));
+  const said = [...found.keys()].map(({ segments }) => segments.get(base)?.digest).filter((digest) => digest !== undefined);
+  const digests = [...found.values()].flatMap((one) => (one !== undefined && 'digest' in one ? [one.digest] : []));
   const right = mostOften(said) ?? mostOften(digests);
   const source = said.length > 0 ? 'the log says' : 'most nodes have';
   for (const [{ node }, one] of found) {
-    // The log goes on meanwhile, and its beginning goes.
-    if (one === 'trimmed') continue;
+    if (one === undefined) continue;
     if ('sentence' in one) node.wrong.push({ base, end, sentence: one.sentence });
     else if (one.digest !== right) {
       const sentence = `is valid, and is not the same: its SHA-256 is ${one.digest}, and ${source} ${right}`;
@@ -135,7 +135,7 @@ async function digestOfSegment(
   workspace: Workspace,
   read: (bytes: number) => void,
 ): Promise<Found> {
-  const segment = segmentAt(one, base);
+  const segment = one.segments.get(base);
   if (segment?.end !== end)
     return { sentence: `is not a segment there: it has ${segment === undefined ? 'none that begins there' : `[${base}, ${segment.end})`}` };
   const hash = createHash('sha256');
@@ -168,21 +168,25 @@ async function digestOfRest({ node }: Listed, from: number, to: number, timeoutM
   });
 }
 
-/** A node that answers and does not give its bytes is damaged; one that does not answer is not compared. */
+/** A node that says that its bytes are damaged, or sends wrong ones, is wrong; one that does not answer, is busy, or stops is not compared any more. */
 async function foundIn(node: NodeComparison, hash: Hash, readAll: () => Promise<void>): Promise<Found> {
   try {
     await readAll();
     return { digest: hash.digest('hex') };
   } catch (thrown) {
     if (!(thrown instanceof LogError)) throw thrown;
+    // The log goes on meanwhile, and its beginning goes.
+    if (thrown.code === 'OFFSET_TRIMMED') return undefined;
     const isThere = await fetchStatus(node.url, PATIENCE.stallMs).then(
       () => true,
       (why: unknown) => !(why instanceof NoAnswer),
     );
-    if (thrown.code === 'OFFSET_TRIMMED') return 'trimmed';
-    // What is damaged is answered with 500; a node that is busy, or stops, says nothing about its log.
+    // What is damaged is answered with 500.
     const isDamaged = thrown.code === 'DAMAGED' || thrown.code === 'PROTOCOL' || thrown.message.includes('HTTP 500');
-    if (!isThere || !isDamaged) node.reason = thrown.message;
+    if (!isThere || !isDamaged) {
+      node.reason = thrown.message;
+      return undefined;
+    }
     return { sentence: `could not be read: ${thrown.message}` };
   }
 }

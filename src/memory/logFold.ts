@@ -335,12 +335,18 @@ export class LogFold {
   }
 
   #putTrim({ start, dataEnd }: TrimEntry, end: number): void {
-    const memory = this.#memory;
-    memory.addWord32(STATE.STATE_VERSION, 1);
-    memory.setWord(WORD.TRIM_START, start);
-    memory.setWord(WORD.TRIM_DATA_END, dataEnd);
-    memory.setWord(WORD.TRIM_END, end);
-    memory.addWord32(STATE.STATE_VERSION, 1);
+    this.#putTogether([
+      [WORD.TRIM_START, start],
+      [WORD.TRIM_DATA_END, dataEnd],
+      [WORD.TRIM_END, end],
+    ]);
+  }
+
+  /** Sets words that other threads read together: see {@link settledTrim}. */
+  #putTogether(words: readonly (readonly [number, number])[]): void {
+    this.#memory.addWord32(STATE.STATE_VERSION, 1);
+    for (const [at, value] of words) this.#memory.setWord(at, value);
+    this.#memory.addWord32(STATE.STATE_VERSION, 1);
   }
 
   #putSeal({ base, end, digest }: Seal): void {
@@ -350,12 +356,11 @@ export class LogFold {
   }
 
   #putPolicy({ bytes, ageMs }: Policy, end: number): void {
-    const memory = this.#memory;
-    memory.addWord32(STATE.STATE_VERSION, 1);
-    memory.setWord(WORD.POLICY_BYTES, bytes);
-    memory.setWord(WORD.POLICY_AGE, ageMs);
-    memory.setWord(WORD.POLICY_END, end);
-    memory.addWord32(STATE.STATE_VERSION, 1);
+    this.#putTogether([
+      [WORD.POLICY_BYTES, bytes],
+      [WORD.POLICY_AGE, ageMs],
+      [WORD.POLICY_END, end],
+    ]);
   }
 
   #setNextLevel(level: number, end: number): void {

@@ -48,16 +48,7 @@ export interface SealPorts {
   broke(thrown: unknown): void;
 }
 
-/** What is known of a sealed segment. */
-export interface KnownSeal {
-  readonly base: number;
-  readonly end: number;
-  /** What this node has found on its own disk; undefined: it has not looked yet. */
-  readonly own: string | undefined;
-  /** What the log says; undefined: nothing yet, or this node does not remember. */
-  readonly log: string | undefined;
-}
-
+/** What is known of a sealed segment: what this node has found on its own disk, and what the log says; undefined: nothing yet. */
 interface Row {
   readonly base: number;
   readonly end: number;
@@ -123,18 +114,6 @@ export class Seals {
   digestOf({ base, end }: Pick<SealedSegment, 'base' | 'end'>): string | undefined {
     const row = this.#rows.get(base);
     return row?.end === end ? row.log : undefined;
-  }
-
-  /** What is known of the segments from the one that holds log offset `from` on, ascending, at most `most`. */
-  from(from: number, most: number): readonly KnownSeal[] {
-    const found: KnownSeal[] = [];
-    const { sealed } = this.#ports.segments;
-    for (const { base, end } of sealed.slice(Math.max(0, firstFrom(sealed, from) - 1))) {
-      if (found.length >= most) break;
-      const row = this.#rows.get(base);
-      if (end > from) found.push(row?.end === end ? { ...row } : { base, end, own: undefined, log: undefined });
-    }
-    return found;
   }
 
   /** Begins, with what the directory remembers. `last` is what the log says last, by an entry that ends at or before its end `tail`. */

@@ -1,6 +1,6 @@
 // What a node remembers of its sealed segments, so that it need not read them all again after each start: the digests that it has made from its
-// own disk, and those that the log says. Rows are added at the end. None of it decides anything alone, and nothing is synced for it: what is lost
-// is made again.
+// own disk, and those that the log says. Rows are added at the end. None of it decides anything alone, and nothing is synced for it: the node's own
+// digests are made again when they are lost; of what the log said before, only the last seal is in its state.
 //
 //   0 u32 magic "LLSD" │ 4 u32 whose: 1 made here, 2 the log's │ 8 u64 base │ 16 u64 end │ 24 SHA-256 │ 56 u64 XXH64 of bytes 0 to 56
 

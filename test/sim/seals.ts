@@ -11,7 +11,6 @@ import type { World } from './world.ts';
 
 /** The fewest nodes of which one may be wrong. */
 const FEWEST = 3;
-const NO_MORE = 1 << 20;
 
 export class SealCheck {
   /** Whose memory is wrong; 0: nobody's. */
@@ -39,8 +38,9 @@ export class SealCheck {
     this.#looked.set(process, seals.end);
     const inLog = process.memory.word(WORD.SEAL_END);
     promise(seals.end <= inLog, 'seals', () => `node ${process.id} takes its log for sealed up to ${seals.end}, but its log says ${inLog}`);
-    for (const { base, end, log, own } of seals.from(looked, NO_MORE)) {
-      if (base < ledger.start || log === undefined) continue;
+    for (const { base, end } of process.engine.segments.sealed) {
+      const log = seals.digestOf({ base, end });
+      if (end <= looked || base < ledger.start || log === undefined) continue;
       const isCommitted = end <= ledger.end;
       promise(
         isCommitted,
@@ -51,8 +51,8 @@ export class SealCheck {
         .update(ledger.committedBefore(end).subarray(base - ledger.start))
         .digest('hex');
       promise(log === digest, 'seals', () => `the log says that the segment ${base} to ${end} is ${log}, and it is ${digest}`);
-      const isRight = own === undefined || own === digest || process.id === this.#wrong;
-      promise(isRight, 'seals', () => `node ${process.id} has found the segment ${base} to ${end} to be ${own}, and it is ${digest}`);
+      const isRight = !seals.isDifferent(base) || process.id === this.#wrong;
+      promise(isRight, 'seals', () => `node ${process.id} has found the segment ${base} to ${end} to be something else than ${digest}`);
     }
   }
 }

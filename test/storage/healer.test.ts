@@ -175,6 +175,16 @@ describe('healer', () => {
     expect(disk.list(DIRECTORY).filter((name) => name.endsWith('.tmp') || name.includes('.damaged'))).toEqual([]);
   });
 
+  it('makes no index of a segment that was trimmed meanwhile: without its segment it would keep the node from starting', () => {
+    const { base, end } = built.segment;
+    const disk = damagedDisk();
+    disk.remove(`${DIRECTORY}/${indexName(base)}`);
+    memory.setWord(WORD.BASE, end);
+    expect(healWith(disk)).toEqual({ outcome: 'gone' });
+    memory.setWord(WORD.BASE, 0);
+    expect(disk.list(DIRECTORY)).not.toContain(indexName(base));
+  });
+
   it('leaves the damaged segment or the healed one after any crash between its steps, and the log as it was', () => {
     const { segment, end } = built;
     const random = new Random(5);
