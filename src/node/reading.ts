@@ -442,7 +442,10 @@ export class Readings {
   /** What is damaged on this disk is healed first, once for one place: the reading waits meanwhile. */
   #failed(reading: Reading, error: LogError): void {
     const { caller, next } = reading;
-    if (!isDamage(error) || reading.healedAt === next) {
+    // What differs from its seal passes its checks: nothing heals it.
+    const base = this.#ports.segments.find(next)?.base;
+    const isDifferent = base !== undefined && this.#ports.isDifferent(base);
+    if (!isDamage(error) || isDifferent || reading.healedAt === next) {
       this.#refuse(reading, error);
       return;
     }

@@ -2,7 +2,7 @@
 // entry of the log: so all nodes keep the same, whatever their clocks and disks.
 //
 //   bytes  the log begins at the first segment from which on it has at most so many; where none has, at the last
-//   age    at the last segment before which all is older, by the log's time at its end; whatever this node's clock says
+//   age    one segment before the last before which all is older, by the log's time at its end: see #firstYoung; whatever this node's clock says
 //
 // The last segment stays whole. What a policy lets go is ordered after the policy: where that is cut off, so is the trim.
 

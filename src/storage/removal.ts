@@ -6,7 +6,7 @@ import { LogFold } from '../memory/logFold.ts';
 import { SLOT_FREE, STATE, WORD } from '../memory/map.ts';
 import type { StorageContext } from './context.ts';
 import { listSegments } from './layout.ts';
-import { indexName, segmentName } from './names.ts';
+import { baseOfIndexName, indexName, segmentName } from './names.ts';
 
 /** Removes the segments at `bases`, in order. `isLast`: what was removed, by the calls before, too, is gone durably when this returns. */
 export function removeSegments({ disk, directory, memory }: StorageContext, bases: readonly number[], isLast: boolean): void {
@@ -41,6 +41,8 @@ export function emptyLog({ disk, directory, memory }: StorageContext, base: numb
     if (disk.has(`${directory}/${indexName(each)}`)) disk.remove(`${directory}/${indexName(each)}`);
     disk.remove(`${directory}/${segmentName(each)}`);
   }
+  // An index whose segment is missing, which was damage, would keep the node from starting.
+  for (const name of disk.list(directory)) if (baseOfIndexName(name) !== undefined) disk.remove(`${directory}/${name}`);
   disk.syncDirectory(directory);
   memory.addWord32(STATE.TRUNCATIONS, 1);
 }

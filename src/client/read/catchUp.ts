@@ -61,6 +61,7 @@ export class CatchUp {
   /** Looks for a host that has what comes next; with one, this is open. Never rejects. */
   async open(place: CatchUpPlace): Promise<void> {
     const { next, lastTerm } = place;
+    if (this.#sources.length === 0) return;
     const seals = this.#bySeals ? await this.#sealsOf(place) : undefined;
     if (this.#bySeals && seals === undefined) return;
     for (const source of [...this.#sources]) {
