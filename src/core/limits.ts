@@ -579,3 +579,6 @@ export const MAX_DOUBT_HITS = 65_536;
 
 /** The client whose upload it was is not referred to for twice REFERENCE_DOUBT_MS, and for twice as long after each one more, up to this. */
 export const MAX_DISTRUST_MS = 64_000;
+
+/** Bytes of the name of a token, in UTF-8. */
+export const MAX_TOKEN_NAME_BYTES = 64;

@@ -29,12 +29,12 @@
 
 import { assert, unreachable } from '../core/assert.ts';
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
+import { crc32 } from '../core/crc32.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { UPLOAD_ID_BYTES } from './client.ts';
-import { crc32 } from './crc32.ts';
 import {
   BEGINS,
   DIGEST_BYTES,

@@ -13,12 +13,12 @@
 
 import { publicAddress } from '../core/address.ts';
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
+import { crc32 } from '../core/crc32.ts';
 import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
 import { knowsLevel, type LevelRange } from '../core/levels.ts';
 import { MAX_HANDSHAKE_MORE_BYTES, MAX_NODE_ID, MAX_REFUSAL_BYTES, MAX_TERM } from '../core/limits.ts';
 import { formatNodes, isSameSet, maskOfNodes, type NodeSet, nodesOfMask } from '../core/nodeSet.ts';
 import type { NodeId } from '../raft/messages.ts';
-import { crc32 } from './crc32.ts';
 import type { Malformed } from './peer.ts';
 
 /** The version of the protocol between nodes that this build speaks: the lowest and the highest one. */
