@@ -3,8 +3,8 @@
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_TERM } from '../core/limits.ts';
+import { checkOfFields, hasOwnCheck } from '../format/fieldsCheck.ts';
 import { FORMAT_VERSION, OLDEST_FORMAT } from '../format/version.ts';
-import { xxh64 } from '../format/xxh64.ts';
 
 /** Version of the manifest and of the folder's layout. */
 export const BACKUP_FORMAT = 1;
@@ -66,12 +66,6 @@ function checkedFields(manifest: Manifest): Record<string, unknown> {
   return fields;
 }
 
-function checkOf(fields: Record<string, unknown>): string {
-  return xxh64(new TextEncoder().encode(JSON.stringify(fields)))
-    .toString(16)
-    .padStart(16, '0');
-}
-
 /** What no writer of ours would write, although each field alone is valid. */
 function contradiction({ start, end, lastEntry, lastTerm, files }: Manifest): string | undefined {
   let due = start;
@@ -93,7 +87,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   const wrong = Object.entries(FIELDS).find(([name, isValid]) => !isValid(manifest[name as keyof Manifest]));
   assert(wrong === undefined && contradiction(manifest) === undefined, 'a manifest has valid fields');
   const { files, ...fields } = checkedFields(manifest);
-  const check = checkOf({ ...fields, files });
+  const check = checkOfFields({ ...fields, files });
   // A line for each file, so that people can read it.
   const lines = (files as unknown[]).map((file) => `    ${JSON.stringify(file)}`).join(',\n');
   const head = JSON.stringify(fields, null, 2).slice(0, -2);
@@ -114,12 +108,15 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   } catch {
     throw damage('is not JSON');
   }
-  const { format, logFormat, check, ...fields } = (parsed ?? {}) as Record<string, unknown>;
+  const all = (parsed ?? {}) as Record<string, unknown>;
+  const { format, logFormat, check, ...fields } = all;
   for (const [version, newest] of [
     [format, BACKUP_FORMAT],
     [logFormat, FORMAT_VERSION],
   ] as const) {
     if (!isWhole(version) || version === 0) throw damage('lacks a valid format');
+    // A wrong digit of it is damage, as any other.
+    if (version > newest && !hasOwnCheck(all)) throw damage('does not match its check, so it was damaged, or edited by hand');
     if (version > newest) {
       throw new LogError('NEWER_FORMAT', `${file} has format ${version}; this LogLog reads format ${newest}: use a newer one`, { file });
     }
@@ -131,7 +128,7 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   if (unknown !== undefined) throw damage(`has a field of no meaning, ${JSON.stringify(unknown.slice(0, 40))}`);
   // Each field was looked at just now.
   const manifest = fields as unknown as Manifest;
-  if (check !== checkOf(checkedFields(manifest))) throw damage('does not match its check, so it was damaged, or edited by hand');
+  if (check !== checkOfFields(checkedFields(manifest))) throw damage('does not match its check, so it was damaged, or edited by hand');
   const wrongTogether = contradiction(manifest);
   if (wrongTogether !== undefined) throw damage(wrongTogether);
   return manifest;

@@ -5,8 +5,8 @@ import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
 import { MAX_NODE_ID, MAX_TERM } from '../core/limits.ts';
-import { FORMAT_VERSION, refuseOtherFormat } from './version.ts';
-import { xxh64 } from './xxh64.ts';
+import { checkOfFields, hasOwnCheck } from './fieldsCheck.ts';
+import { FORMAT_VERSION, OLDEST_FORMAT, refuseOtherFormat } from './version.ts';
 
 /** A mirror that becomes a log of its own: what that is to be. */
 export interface Promotion {
@@ -129,20 +129,13 @@ function checkedFields(stored: Stored): Record<string, unknown> {
   return fields;
 }
 
-/** XXH64 of the fields as JSON without white space. All values are plain ASCII, and an object's keys that are numbers come in their order. */
-function checkOf(fields: Record<string, unknown>): string {
-  return xxh64(new TextEncoder().encode(JSON.stringify(fields)))
-    .toString(16)
-    .padStart(16, '0');
-}
-
 /** The text of node.json. What could not be read back is a bug. */
 export function encodeIdentity(identity: Identity): Uint8Array {
   const stored = { ...identity, markSeed: identity.markSeed.toString(16).padStart(16, '0') };
   const wrong = firstWrong(stored);
   assert(wrong === undefined && contradiction(identity) === undefined, 'an identity has valid fields');
   const fields = checkedFields(stored);
-  return new TextEncoder().encode(`${JSON.stringify({ ...fields, check: checkOf(fields) }, null, 2)}\n`);
+  return new TextEncoder().encode(`${JSON.stringify({ ...fields, check: checkOfFields(fields) }, null, 2)}\n`);
 }
 
 /** What no writer of ours would write, although each field alone is valid. */
@@ -174,8 +167,11 @@ export function decodeIdentity(bytes: Uint8Array, file: string): Identity {
   } catch {
     throw damage('is not JSON');
   }
-  const { format, check, ...fields } = (parsed ?? {}) as Record<string, unknown>;
-  if (typeof format === 'number') refuseOtherFormat(format, file);
+  const all = (parsed ?? {}) as Record<string, unknown>;
+  const { format, check, ...fields } = all;
+  // A wrong digit of the format is damage, as any other. Formats before 3 had no check.
+  const isWhole = hasOwnCheck(all) || (Number(format) < OLDEST_FORMAT && check === undefined);
+  if (typeof format === 'number' && isWhole) refuseOtherFormat(format, file);
   if (format !== FORMAT_VERSION) throw damage('lacks a valid format');
   const wrong = firstWrong(fields);
   if (wrong !== undefined) throw damage(`lacks a valid ${wrong}`);
@@ -183,7 +179,7 @@ export function decodeIdentity(bytes: Uint8Array, file: string): Identity {
   if (unknown !== undefined) throw damage(`has a field of no meaning, ${JSON.stringify(unknown)}`);
   // Each field was looked at just now.
   const stored = fields as unknown as Stored;
-  const expected = checkOf(checkedFields(stored));
+  const expected = checkOfFields(checkedFields(stored));
   if (!isHex(check, 16)) throw damage('lacks a valid check');
   if (check !== expected) throw damage('does not match its check, so it was damaged, or edited by hand');
   const wrongTogether = contradiction(stored);

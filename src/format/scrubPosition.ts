@@ -48,9 +48,9 @@ export function decodeScrubPosition(bytes: Uint8Array, file: string): ScrubPosit
     throw damage(`the position of a scrub has ${SCRUB_POSITION_BYTES} bytes, found ${bytes.length}`);
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== MAGIC) throw damage('this is not the position of a scrub (wrong magic number)');
-  refuseOtherFormat(view.getUint32(4, true), file);
   if (view.getBigUint64(CHECK_AT, true) !== xxh64(bytes.subarray(0, CHECK_AT)))
     throw damage('the position of the scrub does not match its check');
+  refuseOtherFormat(view.getUint32(4, true), file);
   const wrapped = view.getUint32(40, true);
   const found = {
     origin: getOffset(view, 8),

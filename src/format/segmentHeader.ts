@@ -40,10 +40,10 @@ export function decodeSegmentHeader(bytes: Uint8Array, file: string): SegmentHea
   if (bytes.length < SEGMENT_HEADER_BYTES) throw damage(`a segment header has ${SEGMENT_HEADER_BYTES} bytes, found ${bytes.length}`);
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== MAGIC) throw damage('this is not a LogLog segment (wrong magic number)');
-  refuseOtherFormat(view.getUint32(4, true), file);
   if (view.getBigUint64(CHECKED_BYTES, true) !== xxh64(bytes.subarray(0, CHECKED_BYTES))) {
     throw damage('the segment header does not match its check');
   }
+  refuseOtherFormat(view.getUint32(4, true), file);
   const header = { clusterId: toHex(bytes.subarray(8, 24)), base: getOffset(view, 24), createdMs: getOffset(view, 32) };
   if (header.base > MAX_LOG_OFFSET || header.createdMs > MAX_LOG_OFFSET) throw damage('the segment header has a value above 2^53 - 1');
   return header;

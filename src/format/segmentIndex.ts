@@ -84,13 +84,14 @@ export function decodeSegmentIndex(bytes: Uint8Array, file: string, hash: (bytes
     throw damage(`an index file has at least ${FIXED_BYTES + CHECK_BYTES} bytes, found ${bytes.length}`);
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== MAGIC) throw damage('this is not a LogLog index (wrong magic number)');
+  const checkedBytes = bytes.length - CHECK_BYTES;
+  if (view.getBigUint64(checkedBytes, true) !== hash(bytes.subarray(0, checkedBytes))) throw damage('the index does not match its check');
   refuseOtherFormat(view.getUint32(4, true), file);
   const pointCount = view.getUint32(72, true);
   const termCount = view.getUint32(76, true);
   const termsAt = FIXED_BYTES + pointCount * 4;
-  const checkAt = termsAt + termCount * TERM_BYTES;
-  if (bytes.length !== checkAt + CHECK_BYTES) throw damage(`its counts ask for ${checkAt + CHECK_BYTES} bytes, found ${bytes.length}`);
-  if (view.getBigUint64(checkAt, true) !== hash(bytes.subarray(0, checkAt))) throw damage('the index does not match its check');
+  const asked = termsAt + termCount * TERM_BYTES + CHECK_BYTES;
+  if (bytes.length !== asked) throw damage(`its counts ask for ${asked} bytes, found ${bytes.length}`);
   const index: SegmentIndex = {
     clusterId: toHex(bytes.subarray(8, 24)),
     base: getOffset(view, 24),

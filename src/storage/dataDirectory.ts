@@ -193,14 +193,12 @@ export function readVote(disk: Disk, directory: string): Vote {
   }
   const bytes = readFile(disk, file, MAX_IDENTITY_BYTES);
   const view = viewOf(bytes);
-  if (bytes.length >= 8 && view.getUint32(0, true) === VOTE_MAGIC) refuseOtherFormat(view.getUint32(4, true), file);
-  if (
-    bytes.length !== VOTE_BYTES ||
-    view.getUint32(0, true) !== VOTE_MAGIC ||
-    view.getBigUint64(VOTE_CHECK_AT, true) !== xxh64(bytes.subarray(0, VOTE_CHECK_AT)) ||
-    getOffset(view, 16) > MAX_LOG_OFFSET
-  ) {
+  const isWhole =
+    bytes.length === VOTE_BYTES &&
+    view.getUint32(0, true) === VOTE_MAGIC &&
+    view.getBigUint64(VOTE_CHECK_AT, true) === xxh64(bytes.subarray(0, VOTE_CHECK_AT));
+  if (isWhole) refuseOtherFormat(view.getUint32(4, true), file);
+  if (!isWhole || getOffset(view, 16) > MAX_LOG_OFFSET)
     throw new LogError('DAMAGE', `${file} does not match its check; restore it from a backup`, { file, position: 0 });
-  }
   return { currentTerm: view.getUint32(8, true), votedFor: view.getUint32(12, true), commit: getOffset(view, 16) };
 }

@@ -70,8 +70,11 @@ it('each field that is wrong is named', () => {
   expect(() => decode(checked({ ...MANIFEST, more: 1 }))).toThrow(/a field of no meaning, "more"/);
   expect(() => decode({ ...checked({ ...MANIFEST }), check: '0'.repeat(16) })).toThrow(/does not match its check/);
   expect(() => decode({ ...checked({ ...MANIFEST }), takenMs: 1 })).toThrow(/does not match its check/);
-  expect(() => decode({ ...checked({ ...MANIFEST }), format: 2 })).toThrow(/has format 2; this LogLog reads format 1/);
-  expect(() => decode({ ...checked({ ...MANIFEST }), logFormat: 99 })).toThrow(/has format 99/);
+  expect(() => decode(checked({ ...MANIFEST, format: 2, shape: 'other' }))).toThrow(/has format 2; this LogLog reads format 1/);
+  expect(() => decode(checked({ ...MANIFEST, logFormat: 99 }))).toThrow(/has format 99/);
+  // A wrong digit of a format is damage.
+  for (const wrong of [{ format: 5 }, { logFormat: 7 }, { logFormat: 1 }])
+    expect(() => decode({ ...checked({ ...MANIFEST }), ...wrong })).toThrow(/damage|does not match its check|lacks a valid format/);
   expect(() => decode({ ...checked({ ...MANIFEST }), format: 'x' })).toThrow(/lacks a valid format/);
   for (const value of [null, 1, 'x', [], {}, true]) expect(() => decode(value)).toThrow(/lacks a valid format/);
 });

@@ -121,7 +121,10 @@ describe('a directory of an earlier build', () => {
   });
 
   test.each([1, 2])('of format %i, which was never released, is refused with a sentence, and not changed', async (format) => {
-    const data = directoryOf(golden(3).replace('"format": 3', `"format": ${format}`));
+    const data = directoryOf(golden(3));
+    const identity = join(data, 'node.json');
+    const { check: _none, ...fields } = JSON.parse(readFileSync(identity, 'utf8'));
+    writeFileSync(identity, JSON.stringify({ ...fields, format }));
     const before = contents(data);
     await expect(startNode({ data })).rejects.toThrow(
       `node.json has format ${format}, which was never released; this LogLog reads formats from 3 on, and has changed nothing: use the build that wrote it`,

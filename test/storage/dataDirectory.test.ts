@@ -43,6 +43,12 @@ const IDENTITY_TEXT = `{
   "check": "d902897409bd5837"
 }
 `;
+/** A file as a build writes it that knows these fields. */
+function checkedText(fields: Readonly<Record<string, unknown>>): string {
+  const check = xxh64(new TextEncoder().encode(JSON.stringify(fields)));
+  return JSON.stringify({ ...fields, check: check.toString(16).padStart(16, '0') });
+}
+
 const IDENTITY: Identity = {
   clusterId: '000102030405060708090a0b0c0d0e0f',
   nodeId: 1,
@@ -253,6 +259,8 @@ describe('node.json: what it does not say right is refused, by name', () => {
     'a short check': IDENTITY_TEXT.replace(/"check": "../, '"check": "'),
     'a numeric check': IDENTITY_TEXT.replace(/"check": .*/, '"check": 1234'),
     'the check of another directory': IDENTITY_TEXT.replace(/"check": .*/, FOUNDER_TEXT.match(/"check": .*/)?.[0] ?? ''),
+    'a wrong digit of the format': IDENTITY_TEXT.replace('"format": 3', '"format": 7'),
+    'a wrong digit of the format, to an older one': IDENTITY_TEXT.replace('"format": 3', '"format": 1'),
     'edited by hand': IDENTITY_TEXT.replace('"start": 0', '"start": 65536'),
     'edited by hand in a node that it admitted': FOUNDER_TEXT.replace('00ff', '00fe'),
   };
@@ -286,7 +294,7 @@ describe('node.json: what it does not say right is refused, by name', () => {
 
   it('a newer format', () => {
     const disk = new MemoryDisk();
-    putFile(disk, 'node.json', '{"format": 4, "shape": "unknown"}');
+    putFile(disk, 'node.json', checkedText({ format: 4, shape: 'unknown' }));
     const error = errorOf(() => readIdentity(disk, DIRECTORY));
     expect(error).toMatchObject({ code: 'NEWER_FORMAT', details: { file: `${DIRECTORY}/node.json` } });
     expect(error.message).toContain('format 4');
@@ -327,6 +335,8 @@ describe('vote', () => {
 
   it.each([
     ['magic', 0],
+    ['format', 4],
+    ['format, to a newer one', 7],
     ['term', 8],
     ['vote', 12],
     ['commit', 16],
@@ -368,6 +378,8 @@ describe('recovery: a file of a newer format is refused, and nothing is changed'
     node.stop();
     const bytes = readFile(disk, `${DIRECTORY}/${name}`).slice();
     bytes[4] = 9;
+    const checkAt = name === segmentName(0) ? 40 : bytes.length - 8;
+    new DataView(bytes.buffer).setBigUint64(checkAt, xxh64(bytes.subarray(0, checkAt)), true);
     if (name === segmentName(0)) disk.remove(`${DIRECTORY}/${indexName(0)}`);
     putFile(disk, name, bytes);
     const before = disk.image();
