@@ -18,6 +18,7 @@ import { retentionCommand } from './commands/retention.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { tailCommand } from './commands/tail.ts';
+import { tlsCommand } from './commands/tls.ts';
 import { trimCommand } from './commands/trim.ts';
 import { trimOfflineCommand } from './commands/trimOffline.ts';
 import { upgradeCommand } from './commands/upgrade.ts';
@@ -67,6 +68,7 @@ function makeProgram(): Command {
     restoreCommand(),
     mirrorCommand(),
     promoteCommand(),
+    tlsCommand(),
     benchCommand(),
   ];
   for (const command of [program, ...commands, ...commands.flatMap((each) => each.commands)]) {
