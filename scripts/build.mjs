@@ -1,10 +1,12 @@
-// The whole build: AssemblyScript to WebAssembly, the bytes into a module that every platform can import, TypeScript to dist/.
+// The whole build: native code is held against its hashes, AssemblyScript to WebAssembly, the bytes into a module that every platform can
+// import, TypeScript to dist/.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { refuseOtherNatives } from './natives.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -27,6 +29,8 @@ function isPrepared() {
 }
 
 if (process.argv.includes('--if-stale') && isPrepared()) process.exit();
+
+refuseOtherNatives(root);
 
 const run = (script, args) => execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
 
