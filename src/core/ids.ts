@@ -1,7 +1,7 @@
 // Who is who: the ids that stand in node.json and that nodes tell each other.
 
 /** How far a node may take part, in the order of their numbers between nodes. See docs/PEERS.md, "Joining". */
-export const STANDINGS = ['stranger', 'new', 'voter', 'returned'] as const;
+export const STANDINGS = ['stranger', 'new', 'voter', 'returned', 'damaged'] as const;
 
 export type Standing = (typeof STANDINGS)[number];
 

@@ -53,6 +53,11 @@ export interface Identity {
   /** 16 hexadecimal digits, drawn when this directory was made: a node that comes back with another one has lost its disk. */
   readonly instance: string;
   readonly standing: Standing;
+  /**
+   * Only with the standing `damaged`: the one that the node has again once its disk has everything that was on it. Without it something was given up, and
+   * only a leader can say when the node counts.
+   */
+  readonly beforeDamage?: 'voter' | 'new';
   /** Whether the cluster began with this directory. */
   readonly isFounder: boolean;
   /** Ids of all nodes of the cluster, ascending; null while this directory never had a list. */
@@ -116,6 +121,7 @@ const FIELDS: { readonly [Name in keyof Stored]: (value: unknown) => value is St
   isEmpty: (value): value is true | undefined => value === undefined || value === true,
   instance: (value) => isHex(value, 16),
   standing: (value): value is Standing => (STANDINGS as readonly unknown[]).includes(value),
+  beforeDamage: (value): value is 'voter' | 'new' | undefined => value === undefined || value === 'voter' || value === 'new',
   isFounder: (value) => typeof value === 'boolean',
   nodes: isNodes,
   mirror: isMirror,
@@ -139,7 +145,9 @@ export function encodeIdentity(identity: Identity): Uint8Array {
 }
 
 /** What no writer of ours would write, although each field alone is valid. */
-function contradiction({ start, startTerm, startLeader, removeFrom }: Omit<Stored, 'markSeed'>): string | undefined {
+function contradiction(stored: Omit<Stored, 'markSeed'>): string | undefined {
+  const { start, startTerm, startLeader, removeFrom, standing, beforeDamage } = stored;
+  if (beforeDamage !== undefined && standing !== 'damaged') return `has what it was before a damage, but the standing ${standing}`;
   if (removeFrom > start) return `removes segments from offset ${removeFrom} on, past its start ${start}`;
   const isTrimmed = start > 0;
   if (isTrimmed === startTerm > 0 && isTrimmed === (startLeader !== NO_INSTANCE)) return undefined;

@@ -96,6 +96,7 @@ export const STATE = {
   UPLOADS: CONTROL_AT + 120, // counts the rows that were put into the ring of ordered uploads: whoever owns the log's end, before TAIL
   UPLOADS_TAKEN: CONTROL_AT + 124, // counts those that were taken out: raft thread
   STATE_VERSION: CONTROL_AT + 112, // odd while what the log says of trims and policies changes, and another number after each change: who changes it
+  DAMAGED: CONTROL_AT + 1912, // 1 while the open segment's file has something after TAIL that is damaged, and is to be healed or given up: who recovers, heals or cuts
   BOUND_AWAITED: CONTROL_AT + 184, // 1 when the open segment's writer rests before COMMIT has reached what is durable: it, and the raft thread
 } as const;
 

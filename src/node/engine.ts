@@ -9,12 +9,12 @@ import { SEAL_BUSY_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTL
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
 import type { LogFold } from '../memory/logFold.ts';
-import { SIGNAL, WORD } from '../memory/map.ts';
+import { SIGNAL, STATE, WORD } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_VOLATILE } from '../protocol/client.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
-import { RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
+import { type OpenDamage, RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
 import { Appends } from './appends.ts';
 import type { Appender, Caller } from './caller.ts';
 import { ClusterStatus } from './clusterStatus.ts';
@@ -267,12 +267,13 @@ export class Engine {
 
   /** Takes over the log's end and takes part in the cluster; alone it resolves when its own term has begun. Rejects when it fails meanwhile. */
   async begin(): Promise<void> {
-    const { start, end, dataEnd, openBase } = this.recovered;
+    const { start, end, dataEnd, openBase, damage } = this.recovered;
     const { memory } = this;
     memory.setWord(WORD.BASE, start);
     // Or more than where data ends before it, which is not known here: who reads from there on has all of it.
     memory.setWord(WORD.START_DATA_END, start);
     memory.setWord(WORD.START, start);
+    if (damage !== undefined) this.#ports.log.error(damagedSentence(damage));
     await this.disk.start();
     await this.segments.start(this.recovered);
     // Whoever failed meanwhile had no raft thread to end, and the directory may be another's by now.
@@ -296,9 +297,12 @@ export class Engine {
       openSegment: (slot) => this.segments.open(slot, false),
       truncate: async (offset) => {
         const bytes = this.memory.tail - offset;
+        const isDamaged = this.memory.word32(STATE.DAMAGED) !== 0;
         this.seals.cut(offset);
         await this.segments.truncate(offset);
-        log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
+        if (isDamaged) log.info(`what this node's disk had from offset ${offset} on was damaged: the leader sends it again`);
+        else
+          log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
       },
       beginAt: async (base) => {
         this.trims.beginAt(base);
@@ -549,4 +553,12 @@ export class Engine {
   async #until(condition: () => boolean): Promise<void> {
     while (!condition()) await this.#progress();
   }
+}
+
+/** What an operator is told of a node that starts without a part of what its disk had. */
+function damagedSentence({ sentence, from, bound, durable }: OpenDamage): string {
+  return (
+    `${sentence}. This node lacks the log from offset ${from} on, of which it had at least what is before ${durable}, committed up to ${Math.max(from, bound)}: ` +
+    'it votes for nobody and does not count until it has all of that again from the others; nothing of its file was changed'
+  );
 }

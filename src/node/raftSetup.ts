@@ -18,7 +18,7 @@ export function raftSetup(
   shared: SharedTailMemory,
 ): Omit<RaftSetup, 'directLog'> {
   const { node, peerHost, advertise, peers, electionTimeoutMs, stagingBytes, fsync } = config;
-  const { identity, start, end, commit, lastTerm, terms, sealed } = recovered;
+  const { identity, start, end, commit, lastTerm, terms, sealed, damage } = recovered;
   const vote = readVote(disk, directory);
   return {
     directory,
@@ -35,7 +35,7 @@ export function raftSetup(
     trustsClock: config.trustClock,
     policy: policyOf(config),
     vote: vote.currentTerm < lastTerm ? { ...vote, currentTerm: lastTerm, votedFor: node } : vote,
-    log: { start, end, commit, terms: [...terms] },
+    log: { start, end, commit, terms: [...terms], damage: damage === undefined ? undefined : { bound: damage.bound } },
     sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),
   };
 }

@@ -9,6 +9,7 @@ const WHAT: Readonly<Record<Standing, string>> = {
   new: 'joined without a founder to vote for',
   voter: 'counts',
   returned: 'runs on an old copy of its disk',
+  damaged: 'has lost a part of the log that its disk had',
 };
 
 export class QuorumWatch {

@@ -24,6 +24,12 @@ export interface RaftSettings {
   readonly random: () => number;
 }
 
+/** A log that ends, for now, before what its disk has lost. */
+export interface LogDamage {
+  /** Log offset below which everything was committed on this node; it may be before the log's end. */
+  readonly bound: number;
+}
+
 /** The state that the roles work on. */
 export interface Core {
   readonly settings: RaftSettings;
@@ -36,8 +42,10 @@ export interface Core {
   readonly commit: number;
   /** Leader of this term as far as known; 0: none. */
   readonly leader: NodeId;
-  /** Whether every other node has told its term since this one started. */
-  readonly hasHeardAll: boolean;
+  /** What its disk lacks; undefined: nothing. While it is there nothing is stored. */
+  readonly damage: LogDamage | undefined;
+  /** Whether it knows every term that it may have voted in: it has its votes, or every other node has told its term since this one started. */
+  readonly knowsItsVotes: boolean;
   /** Whether something at this node waits for the commit to move. */
   readonly awaitsCommit: boolean;
   /** Whether the thread that serves clients does not answer: this node must not lead. Never so in a cluster of one. */
@@ -54,4 +62,6 @@ export interface Core {
   setStanding(standing: Standing): void;
   /** A new node becomes a voter. */
   comeOfAge(): void;
+  /** What its disk has after the damage is given up: from then on only a leader can say when this node counts again. */
+  giveUpDamaged(): void;
 }

@@ -7,7 +7,7 @@
 
 import { assert, unreachable } from '../core/assert.ts';
 import { doesCount, type EntryTerm, isSameTerm, NO_TERM } from '../core/ids.ts';
-import type { Core } from './core.ts';
+import type { Core, LogDamage } from './core.ts';
 import type { AppendRequest, AppendResponse, NodeId } from './messages.ts';
 
 /** What became of the bytes that a `store` effect named. */
@@ -97,6 +97,7 @@ export class Following {
     // The last one, not the largest: what is absurd in one frame must not outlast it.
     this.#round = request.round;
     if (this.#fullInRound !== this.#round) this.#fullInRound = undefined;
+    if (this.#core.damage !== undefined && !this.#isOverDamage(request, this.#core.damage)) return;
     const isReady = !this.isTruncating && this.#fullInRound === undefined;
     if (request.begins === true && !this.isTruncating && this.#maybeBegin(request)) return;
     if (isReady && this.#matches(request)) this.#compare(request);
@@ -183,6 +184,21 @@ export class Following {
     this.#core.emit({ kind: 'beginAt', start, before });
     this.#reject(start, before);
     return true;
+  }
+
+  /**
+   * What the disk has after its damage goes, as soon as a leader has shown that it has all that was ever committed here: by a commit of its own term.
+   * Returns whether the request can be taken; if not, it was answered.
+   */
+  #isOverDamage(request: AppendRequest, { bound }: LogDamage): boolean {
+    if (request.commit === 0 || request.commit < bound) {
+      this.#reject(request.prevOffset, prevOf(request));
+      return false;
+    }
+    this.#core.giveUpDamaged();
+    if (request.begins === true) return true;
+    this.#truncate(this.#core.log.end, request);
+    return false;
   }
 
   /** Whether this log has the entry that ends at `prevOffset`, or nothing has to be had there. */
@@ -293,7 +309,7 @@ export class Following {
     to: NodeId,
     answer: Pick<AppendResponse, 'accepted' | 'offset' | 'durable' | 'hintTerm' | 'hintLeader' | 'rejected' | 'isMissing'>,
   ): void {
-    const { currentTerm, standing, hasHeardAll, awaitsCommit, isHung, isFull } = this.#core;
+    const { currentTerm, standing, knowsItsVotes, awaitsCommit, isHung, isFull } = this.#core;
     const round = this.#round;
     this.#core.send(to, {
       kind: 'appendResponse',
@@ -301,7 +317,7 @@ export class Following {
       round,
       isVoter: doesCount(standing),
       mayLead: standing === 'voter',
-      hasHeardAll,
+      hasHeardAll: knowsItsVotes,
       awaitsCommit,
       isHung,
       isFull,

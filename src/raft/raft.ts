@@ -410,7 +410,7 @@ export class Raft {
     if (standing === 'returned' && isFromLeader) this.#state.becomeReturned();
     if (standing === 'returned' || doesCount(this.#state.standing)) return;
     // An admission that is late, from before this disk was lost, is not borne out by what is on it now.
-    const isBorneOut = isFromLeader && this.#state.hasHeardAll && this.#following.hasAllCommitted;
+    const isBorneOut = isFromLeader && this.#state.knowsItsVotes && this.#following.hasAllCommitted;
     if (standing === 'voter' && !isBorneOut) return;
     if (standing === 'new' && (from !== this.#state.founder || this.#state.standing !== 'stranger')) return;
     this.#state.setStanding(standing);

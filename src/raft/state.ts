@@ -2,7 +2,7 @@
 
 import { assert } from '../core/assert.ts';
 import { doesCount } from '../core/ids.ts';
-import type { Core, RaftSettings } from './core.ts';
+import type { Core, LogDamage, RaftSettings } from './core.ts';
 import type { Effect } from './effects.ts';
 import type { NodeId, RaftMessage, Standing } from './messages.ts';
 import type { TermTable } from './termTable.ts';
@@ -16,6 +16,8 @@ export interface RaftState {
   readonly log: TermTable;
   /** Everything before this offset was committed when the node ran last; perhaps more was. */
   readonly commit: number;
+  /** Its disk lacks something that was on it; undefined: it does not. */
+  readonly damage?: LogDamage | undefined;
 }
 
 export class State implements Core {
@@ -31,6 +33,7 @@ export class State implements Core {
   awaitsCommit = false;
   isHung = false;
   isFull = false;
+  damage: LogDamage | undefined;
   /** Nodes whose term was learnt in a greeting since this one started: other messages may be older than that. */
   readonly heard = new Set<NodeId>();
   /** What each node, with the disk that it has now, acknowledged to this one and is committed. It has that as long as it keeps its disk. */
@@ -39,10 +42,11 @@ export class State implements Core {
   founder: NodeId = 0;
   #effects: Effect[] = [];
 
-  constructor(settings: RaftSettings, { currentTerm, votedFor, standing, log, commit }: RaftState) {
+  constructor(settings: RaftSettings, { currentTerm, votedFor, standing, log, commit, damage }: RaftState) {
     assert(settings.nodes.includes(settings.id), 'a node is one of its cluster');
     assert(log.lastTerm <= currentTerm, 'a term is durable before an entry carries it');
     assert(commit >= log.start && commit <= log.end, 'what was committed is in the log');
+    assert(damage === undefined || !doesCount(standing), 'a node whose log is damaged does not count');
     this.settings = settings;
     this.log = log;
     this.currentTerm = currentTerm;
@@ -50,10 +54,16 @@ export class State implements Core {
     this.standing = standing;
     this.durable = log.end;
     this.commit = commit;
+    this.damage = damage;
   }
 
   get hasHeardAll(): boolean {
     return this.heard.size === this.settings.nodes.length - 1;
+  }
+
+  /** Whether it knows every term that it may have voted in: a node whose disk is damaged has its votes. */
+  get knowsItsVotes(): boolean {
+    return this.hasHeardAll || this.standing === 'damaged';
   }
 
   isOther(node: NodeId): boolean {
@@ -119,13 +129,19 @@ export class State implements Core {
 
   /** This node came back without a part of what it had acknowledged: what it did with it, it has forgotten, so it does not count any more. */
   becomeReturned(): void {
-    if (!doesCount(this.standing)) return;
+    if (!doesCount(this.standing) && this.standing !== 'damaged') return;
     this.setStanding('returned');
     // It may have voted in this term as well.
     this.maybeVote(this.settings.id);
   }
 
-  /** A stranger votes for nobody, nor does one that returned. A new node votes for the founder only: only the founder certainly has what was committed before the cluster was. */
+  /** What is left after the damage is given up for what a leader has: from then on only a leader can say when this node counts again. */
+  giveUpDamaged(): void {
+    this.damage = undefined;
+    this.setStanding(this.standing);
+  }
+
+  /** A stranger votes for nobody, nor does one that returned or is damaged. A new node votes for the founder only: only the founder certainly has what was committed before the cluster was. */
   mayVoteFor(candidate: NodeId): boolean {
     return this.standing === 'voter' || (this.standing === 'new' && candidate === this.founder);
   }

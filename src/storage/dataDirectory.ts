@@ -136,8 +136,19 @@ export function saveMirror(disk: Disk, directory: string, identity: Identity, mi
  * a running node may change its identity.
  */
 export function saveStanding(disk: Disk, directory: string, identity: Identity, standing: Standing): Identity {
-  const isFounder = identity.isFounder && standing !== 'returned';
-  return identity.standing === standing ? identity : changed(disk, directory, identity, { standing, isFounder });
+  const { beforeDamage, ...rest } = identity;
+  if (identity.standing === standing && beforeDamage === undefined) return identity;
+  return changed(disk, directory, rest, { standing, isFounder: identity.isFounder && standing !== 'returned' });
+}
+
+/**
+ * Makes it durable that the node lacks something of what it may have acknowledged, so that it does not count. As long as nothing of what is left was given
+ * up, which {@link saveStanding} of `damaged` says, it counts again once that is healed. A node that does not count anyway stays what it is.
+ */
+export function saveDamaged(disk: Disk, directory: string, identity: Identity): Identity {
+  const { standing } = identity;
+  if (standing !== 'voter' && standing !== 'new') return identity;
+  return changed(disk, directory, identity, { standing: 'damaged', beforeDamage: standing });
 }
 
 /** Makes durable with which data directory the founder admits node `id`. Only one thread of a running node may change its identity. */

@@ -13,17 +13,17 @@ import { kindOf, kindSizeAt } from '../format/entry.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
 import { xxh64 } from '../format/xxh64.ts';
 import { LogFold } from '../memory/logFold.ts';
-import { WORD } from '../memory/map.ts';
+import { STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
-import { beforeStart, type Identity, readVote, removeTemporaries, saveRemoved } from './dataDirectory.ts';
+import { beforeStart, type Identity, readVote, removeTemporaries, saveDamaged, saveRemoved } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
 import { type Disk, readFile } from './disk.ts';
 import { basesIn, type Layout, readLayout, removeTrimmed } from './layout.ts';
 import { baseOfDamagedName, indexName, segmentName } from './names.ts';
 import { logTerms, sealSegment, termStarts } from './sealer.ts';
 import { SegmentImage } from './segmentImage.ts';
-import { damage, type LoadedSegment, loadSegment, readHeaderPage, rewrite, saveBound, writeZeros } from './segmentLoader.ts';
+import { damage, type LoadedSegment, loadSegment, readHeaderPage, rewrite, saveBound, walkSegment, writeZeros } from './segmentLoader.ts';
 import { usedBytes } from './zeros.ts';
 
 /** The log as recovery leaves it. Everything in [start, end) is durable. */
@@ -45,6 +45,25 @@ export interface RecoveredLog {
   readonly cutBytes: number;
   /** The commit bound: everything in [start, commit) was committed, and the bound is durable. */
   readonly commit: number;
+  /** Undefined: there is none. Only a node that has others to heal it from starts with one. */
+  readonly damage?: OpenDamage | undefined;
+}
+
+/**
+ * The open segment is damaged below what is known to have been durable, or lacks a part of that: the log ends before it for now, and the file stays
+ * as it is.
+ */
+export interface OpenDamage {
+  readonly path: string;
+  /** Log offset up to which all is right: the log's end. */
+  readonly from: number;
+  /** Log offset below which everything was committed; it may be before `from`. */
+  readonly bound: number;
+  /** Log offset below which everything was durable, as far as is known. */
+  readonly durable: number;
+  /** The first byte that is not right: position in the file, and a sentence that begins with both. */
+  readonly position: number;
+  readonly sentence: string;
 }
 
 /** The slot that recovery loads segments into. */
@@ -149,6 +168,7 @@ interface OpenSegment {
   /** Bytes of a torn tail that were cut. */
   readonly cutBytes: number;
   readonly commit: number;
+  readonly damage: OpenDamage | undefined;
 }
 
 /** A segment, and whose the entry before it is. */
@@ -170,25 +190,76 @@ function recoverOpen(context: StorageContext, base: number, before: EntryTerm, k
   const loaded = loadOpen(context, base, before, last);
   const position = positionOf(loaded.end, base);
   const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, markSeed);
-  const invalidPosition = position + (loaded.invalidAt - loaded.end);
-  if (mark !== undefined && mark.durable > loaded.end) {
-    throw damage(
-      loaded.path,
-      invalidPosition,
-      `the log was durable up to offset ${mark.durable}, but the entry at offset ${loaded.invalidAt} is not valid`,
-    );
-  }
   const commit = Math.max(known, mark?.commit ?? 0, readBound(memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), markSeed));
-  refuseLostCommit(loaded.path, invalidPosition, loaded.end, commit);
+  const { end, lastTerm, dataEnd } = loaded;
+  const found = damageIn(loaded, position + (loaded.invalidAt - end), mark?.durable ?? 0, commit);
+  if (found !== undefined) return damagedOpen(context, base, loaded, found, last);
   const cutBytes = cutTail(context, loaded, base, mark, commit);
   disk.close(loaded.file);
-  return { end: loaded.end, lastTerm: loaded.lastTerm, dataEnd: loaded.dataEnd, cutBytes, commit };
+  return { end, lastTerm, dataEnd, cutBytes, commit, damage: undefined };
 }
 
-/** What was committed is never cut, nor taken for a log that was always shorter. */
-function refuseLostCommit(path: string, position: number, end: number, commit: number): void {
-  if (end >= commit) return;
-  throw damage(path, position, `the log was committed up to offset ${commit}, but it ends at ${end}; nothing was cut`);
+/** The open segment up to where it is damaged. Nothing of the file's entries is changed. */
+function damagedOpen(
+  context: StorageContext,
+  base: number,
+  loaded: LoadedSegment,
+  found: OpenDamage,
+  last: SegmentPlace | undefined,
+): OpenSegment {
+  const { disk, identity, memory } = context;
+  const { file } = loaded;
+  if (!hasOthers(identity)) {
+    disk.close(file);
+    throw refused(found);
+  }
+  // The vote is saved with what is committed of the log as it is now: the bound stays here.
+  saveBound(context, file, memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), found.bound);
+  disk.dataSync(file);
+  disk.close(file);
+  memory.setWord32(STATE.DAMAGED, 1);
+  const { end, lastTerm, dataEnd } = withLeaders(context, base, loaded, last);
+  return { end, lastTerm, dataEnd, cutBytes: 0, commit: Math.min(found.bound, end), damage: { ...found, from: end } };
+}
+
+/** The loaded segment without the beginning of a term whose no-op is damaged: nothing says who led in it. */
+function withLeaders(
+  context: StorageContext,
+  base: number,
+  loaded: LoadedSegment,
+  last: SegmentPlace | undefined,
+): Pick<LoadedSegment, 'end' | 'lastTerm' | 'dataEnd'> {
+  const { memory } = context;
+  const nameless = openTerms(context, base, loaded.end).find(({ leader }) => leader === NO_INSTANCE);
+  if (nameless === undefined) return loaded;
+  const position = positionOf(nameless.offset, base);
+  memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)).fill(0);
+  const { end, lastTerm, dataEnd } = walkSegment(context, RECOVERY_SLOT, loaded.path, position);
+  return { end, lastTerm, dataEnd: end > base || last === undefined ? dataEnd : loadState(context, last) };
+}
+
+function refused({ path, position, sentence }: OpenDamage): LogError {
+  return new LogError('DAMAGE', sentence, { file: path, position });
+}
+
+/** Whether there are other nodes, which have what this one has lost. */
+function hasOthers({ nodes, mirror }: Identity): boolean {
+  return mirror === undefined && nodes !== null && nodes.length > 1;
+}
+
+/** What of the segment is damaged of all that was durable before `durable`, or committed before `bound`. `position`: of the first byte that is not right. */
+function damageIn(
+  { path, end, invalidAt }: Pick<LoadedSegment, 'path' | 'end' | 'invalidAt'>,
+  position: number,
+  durable: number,
+  bound: number,
+): OpenDamage | undefined {
+  if (durable <= end && bound <= end) return undefined;
+  const what =
+    durable > end
+      ? `the log was durable up to offset ${durable}, but the entry at offset ${invalidAt} is not valid`
+      : `the log was committed up to offset ${bound}, but it ends at ${end}; nothing was cut`;
+  return { path, from: end, bound, durable: Math.max(durable, bound), position, sentence: `${path} at byte ${position}: ${what}` };
 }
 
 /** The commit bound of the last segment, which is sealed: `known`, or what its header page says. */
@@ -294,7 +365,9 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
   }
   const dataEnd = last === undefined ? undefined : loadState(context, last);
   const commit = sealedBound(context, sealed.at(-1), known);
-  refuseLostCommit(`${directory}/${segmentName(end)}`, 0, end, commit);
+  // What was committed is never taken for a log that was always shorter.
+  const found = damageIn({ path: `${directory}/${segmentName(end)}`, end, invalidAt: end }, 0, 0, commit);
+  if (found !== undefined && !hasOthers(identity)) throw refused(found);
   return {
     start,
     end,
@@ -304,7 +377,8 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
     sealed,
     openBase: undefined,
     cutBytes: 0,
-    commit,
+    commit: Math.min(commit, end),
+    damage: found,
   };
 }
 
@@ -330,5 +404,6 @@ export function recover(context: StorageContext): RecoveredLog {
   removeTrimmed(disk, directory, layout);
   removeDamaged(context);
   memory.setWord(WORD.COMMIT, log.commit);
-  return { ...log, identity: saveRemoved(disk, directory, identity) };
+  const saved = saveRemoved(disk, directory, identity);
+  return { ...log, identity: log.damage === undefined ? saved : saveDamaged(disk, directory, saved) };
 }

@@ -31,6 +31,7 @@ export function emptyLog({ disk, directory, memory }: StorageContext, base: numb
   assert(base === memory.word(WORD.BASE), 'a log begins anew where readers know that it does');
   for (let slot = 0; slot < memory.map.shape.slots; slot += 1) memory.setSlotState(slot, SLOT_FREE);
   memory.openSlot = -1;
+  memory.setWord32(STATE.DAMAGED, 0);
   new LogFold(memory).reset();
   memory.setWord(WORD.DURABLE, base);
   // Too high is safe: until the first state entry it is not known.

@@ -96,6 +96,24 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   if (header.base !== base) throw damage(path, 0, `its header says base ${header.base}, its name ${base}`);
   if (header.clusterId !== identity.clusterId) throw damage(path, 0, `it belongs to another log (cluster ${header.clusterId})`);
   memory.prepareSlot(slot, base, before);
+  memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
+  memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
+  return { path, file, fileBytes, ...walkSegment(context, slot, path, fileBytes) };
+}
+
+/**
+ * Walks and verifies the image in a slot of the segment that is to be at `path`, up to file position `fileBytes`, fills the slot's descriptor, and makes the state of
+ * the log that of its end; as {@link loadSegment}.
+ */
+export function walkSegment(
+  context: StorageContext,
+  slot: number,
+  path: string,
+  fileBytes: number,
+): Pick<LoadedSegment, 'end' | 'invalidAt' | 'lastTerm' | 'dataEnd'> {
+  const { memory } = context;
+  const base = memory.slotWord(slot, SLOT.BASE);
+  const before = memory.beforeSlot(slot);
   const result = memory.map.slotResultAt(slot);
   memory.wasm.index(
     memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES,
@@ -115,10 +133,8 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   }
   memory.setPointCount(slot, walk.points);
   memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
-  memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
-  memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
   const dataEnd = walk.bytes === 0 ? undefined : foldLoaded(context, slot, path, base, walk.bytes);
-  return { path, file, end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, dataEnd, fileBytes };
+  return { end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, dataEnd };
 }
 
 /** Makes the state of the log that after the `bytes` of entries of the segment at `base` in `slot`. Returns where data ends, see `LogFold.remake`. */

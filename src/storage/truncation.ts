@@ -66,10 +66,11 @@ export function truncateLog(context: StorageContext, offset: number): Truncation
   for (const base of removed.reverse()) removeSegment(context, base);
   if (last !== undefined) {
     removeIndex(context, last);
-    cut(context, last, offset, removed.at(-1) ?? tail);
+    cut(context, slot, last, offset, removed.at(-1) ?? tail);
     memory.setSlotWord(slot, SLOT.CLOSED_END, 0);
     memory.setSlotState(slot, SLOT_IN_USE);
   }
+  memory.setWord32(STATE.DAMAGED, 0);
   memory.openSlot = slot;
   memory.setWord(WORD.DURABLE, offset);
   memory.setWord(WORD.DATA_END, dataEnd);
@@ -116,7 +117,8 @@ function slotOf(context: StorageContext, base: number, offset: number, free: rea
 function foldBefore(context: StorageContext, fold: LogFold, base: number | undefined, free: readonly number[]): number | undefined {
   const { disk, memory, identity } = context;
   if (base === undefined) return undefined;
-  if (identity.start === 0) {
+  // Where its first entry is damaged, nobody says more than that the log begins here.
+  if (identity.start === 0 || memory.word32(STATE.DAMAGED) !== 0) {
     fold.reset();
     return undefined;
   }
@@ -193,12 +195,18 @@ function removeIndex({ disk, directory }: StorageContext, base: number): void {
   disk.syncDirectory(directory);
 }
 
-/** Overwrites the entries of [offset, oldEnd) in the last segment's file with zeros, and a mark in front of them. */
-function cut(context: StorageContext, base: number, offset: number, oldEnd: number): void {
+/**
+ * Overwrites the entries of [offset, oldEnd) in the last segment's file with zeros, and a mark in front of them. In a damaged one all to its end goes,
+ * whatever it is: the node's standing, which is durable, keeps what is left of it after a crash from being taken for its log.
+ */
+function cut(context: StorageContext, slot: number, base: number, offset: number, oldEnd: number): void {
   const { disk, directory, identity, memory } = context;
   const file = disk.openWrite(`${directory}/${segmentName(base)}`);
   const position = positionOf(offset, base);
-  const oldPosition = positionOf(oldEnd, base);
+  const isDamaged = memory.word32(STATE.DAMAGED) !== 0;
+  const oldPosition = isDamaged ? Math.max(position, disk.size(file)) : positionOf(oldEnd, base);
+  // Where the log goes on, whoever reads after its end finds zeros.
+  if (isDamaged) memory.slotBytes(slot, position, memory.map.shape.segmentBytes).fill(0);
   const after = new Uint8Array(MARK_BYTES);
   const count = disk.read(file, after, oldPosition);
   if (after.some((byte) => byte !== 0)) {

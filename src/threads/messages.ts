@@ -6,6 +6,7 @@ import type { LogError, PlainError } from '../core/errors.ts';
 import type { Peer } from '../core/peers.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
+import type { LogDamage } from '../raft/core.ts';
 import type { TermStart } from '../raft/termTable.ts';
 import type { SegmentRange } from '../replication/feed.ts';
 import type { FetchAnswer, FetchQuestion } from '../replication/fetches.ts';
@@ -82,7 +83,13 @@ export interface RaftSetup extends WorkerSetup {
   readonly directLog: DirectLog | undefined;
   readonly vote: Vote;
   /** The log that was recovered; all of it is durable. */
-  readonly log: { readonly start: number; readonly end: number; readonly commit: number; readonly terms: readonly TermStart[] };
+  readonly log: {
+    readonly start: number;
+    readonly end: number;
+    readonly commit: number;
+    readonly terms: readonly TermStart[];
+    readonly damage?: LogDamage | undefined;
+  };
   readonly sealed: readonly SegmentRange[];
 }
 

@@ -115,6 +115,7 @@ export class RaftHost {
         ...vote,
         standing: identity.standing,
         commit: log.commit,
+        damage: log.damage,
         log: new TermTable(log.start, log.end, log.terms, beforeStart(identity)),
       },
       memory,

@@ -115,6 +115,13 @@ export class MemoryDisk implements Disk {
   }
 
   /** A bit of a file is lost, and nobody is told. Returns the number of the file. */
+  /** Other bytes are there, although nobody has written them. Returns the file's number. */
+  lose(path: string, position: number, bytes: Uint8Array): number {
+    const file = this.#named(path);
+    file.write(bytes, position);
+    return file.number;
+  }
+
   flipBit(path: string, position: number): number {
     const file = this.#named(path);
     const byte = new Uint8Array(1);

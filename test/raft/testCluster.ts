@@ -4,7 +4,7 @@
 
 import { expect } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
-import { type EntryTerm, NO_INSTANCE, NO_TERM } from '../../src/core/ids.ts';
+import { doesCount, type EntryTerm, NO_INSTANCE, NO_TERM } from '../../src/core/ids.ts';
 import type { RaftSettings } from '../../src/raft/core.ts';
 import type { Effect } from '../../src/raft/effects.ts';
 import type { AppendRequest, NodeId, RaftMessage, Standing } from '../../src/raft/messages.ts';
@@ -84,6 +84,8 @@ export class TestNode {
   standing: Standing;
   /** What the disk says of the commit. */
   bound: number;
+  /** What its disk lacks; its log ends before that. */
+  damage: { readonly bound: number } | undefined;
   isUp = true;
   /** What the shell does not do by itself: the script says when. */
   holds = { flush: false, lead: false, truncate: false };
@@ -138,7 +140,7 @@ export class TestNode {
     const random = (): number => this.#settings.random() * (1 - this.#lives / 2 ** 20);
     const raft = new Raft(
       { ...this.#settings, instance: instanceOf(this.id, this.instance), random },
-      { ...this.vote, standing: this.standing, commit: this.bound, log },
+      { ...this.vote, standing: this.standing, commit: Math.min(this.bound, this.end), log, damage: this.damage },
     );
     raft.advanceTo(this.#cluster.nowMs);
     return raft;
@@ -159,6 +161,14 @@ export class TestNode {
     this.isPaused = false;
     this.raft = this.#makeRaft();
     this.#cluster.settle(this);
+  }
+
+  /** While it is down, its disk loses what it has at log offset `at`: it will start without that, and what follows. */
+  loseAt(at: number): void {
+    expect(this.isUp, 'what is lost is noticed at a start').toBe(false);
+    this.entries = this.entries.filter(({ end }) => end <= at);
+    this.damage = { bound: this.bound };
+    if (doesCount(this.standing)) this.standing = 'damaged';
   }
 
   /** What is on its disk now, to {@link restore} it. */
@@ -266,6 +276,7 @@ export class TestNode {
         this.before = effect.before;
         this.entries = [];
         this.disk = effect.start;
+        this.damage = undefined;
         this.bound = effect.start;
         this.#inside((raft) => raft.emptied(effect.start));
         break;
@@ -310,6 +321,7 @@ export class TestNode {
     this.entries = this.entries.filter(({ end }) => end <= offset);
     expect(this.end, 'the log is cut between entries').toBe(offset);
     this.disk = offset;
+    this.damage = undefined;
     this.#inside((raft) => raft.truncated(offset));
   }
 

@@ -216,10 +216,17 @@ export class Checker {
   /** A process has recovered its log, and begins. */
   recovered(process: Process, vote: Vote): void {
     const shadow = this.#of(process.id);
-    const { end } = process.recovered;
+    const { end, damage } = process.recovered;
+    // What it had counts as long as nobody can have counted on more.
+    if (damage !== undefined && end < shadow.durable) shadow.lost = { starts: shadow.starts, durable: shadow.durable };
+    const isDamaged = damage !== undefined;
     shadow.isFounder = process.identity.isFounder;
     const who = `node ${process.id}`;
-    promise(end >= shadow.durable, 'durability', () => `${who} recovered the log up to ${end}, but ${shadow.durable} was durable`);
+    promise(
+      isDamaged || end >= shadow.durable,
+      'durability',
+      () => `${who} recovered the log up to ${end}, but ${shadow.durable} was durable`,
+    );
     promise(
       vote.currentTerm > shadow.vote.currentTerm ||
         (vote.currentTerm === shadow.vote.currentTerm && (shadow.vote.votedFor === 0 || vote.votedFor === shadow.vote.votedFor)),
@@ -228,7 +235,11 @@ export class Checker {
         `${who} remembers term ${vote.currentTerm} and its vote for ${vote.votedFor}, but had saved ${shadow.vote.currentTerm}, ${shadow.vote.votedFor}`,
     );
     const { commit } = process.memory;
-    promise(commit >= shadow.bound, 'committed bytes', () => `${who} takes ${commit} for committed, and had saved ${shadow.bound} as such`);
+    promise(
+      commit >= (isDamaged ? Math.min(shadow.bound, end) : shadow.bound),
+      'committed bytes',
+      () => `${who} takes ${commit} for committed, and had saved ${shadow.bound} as such`,
+    );
     shadow.bound = Math.max(shadow.bound, commit);
     if (vote.currentTerm > 0) this.#saved(process, shadow, vote);
     this.#beginAt(process, shadow, process.recovered.start);

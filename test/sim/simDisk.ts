@@ -112,6 +112,11 @@ export class SimDisk implements Disk {
     this.#flipped.set(number, [...(this.#flipped.get(number) ?? []), position]);
   }
 
+  /** The disk has other bytes at a place, which nobody has written: until something is written there again. */
+  lose(path: string, position: number, bytes: Uint8Array): void {
+    this.#file(this.#visible.lose(path, position, bytes)).durable.set(bytes, position);
+  }
+
   /** The bytes of a file as they were written, before the disk lost any of them. */
   writtenBytes(path: string): Uint8Array | undefined {
     const bytes = this.visibleBytes(path);

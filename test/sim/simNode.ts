@@ -88,6 +88,7 @@ export class SimNode {
     this.#bootMs = world.scheduler.nowMs;
     this.isPaused = false;
     world.trace.add(world.scheduler.nowMs, this.id, 'starts');
+    world.openDamages.starts(this);
     this.#carefully(() => {
       const identity = readIdentity(disk, DIRECTORY);
       if (identity !== undefined) this.#maybeRun(identity);

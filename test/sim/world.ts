@@ -17,6 +17,7 @@ import { Hangs } from './hangs.ts';
 import { Nemesis } from './nemesis.ts';
 import { Network } from './network.ts';
 import { OldCopies } from './oldCopies.ts';
+import { OpenDamagesOfWorld } from './openDamages.ts';
 import { drawProfile, type Profile } from './profile.ts';
 import { Scheduler } from './scheduler.ts';
 import { SealCheck } from './seals.ts';
@@ -57,6 +58,7 @@ export class World {
   readonly trims: Trims;
   readonly seals: SealCheck;
   readonly damages: DamagesOfWorld;
+  readonly openDamages: OpenDamagesOfWorld;
   readonly fullDisks: FullDisks;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
@@ -92,6 +94,7 @@ export class World {
     this.trims = new Trims(this);
     this.seals = new SealCheck(this);
     this.damages = new DamagesOfWorld(this);
+    this.openDamages = new OpenDamagesOfWorld(this);
     this.fullDisks = new FullDisks(this);
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);

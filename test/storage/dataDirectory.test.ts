@@ -7,6 +7,7 @@ import {
   readIdentity,
   readVote,
   removeTemporaries,
+  saveDamaged,
   saveKnown,
   saveNodes,
   saveRemoved,
@@ -155,6 +156,21 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
     }
   });
 
+  it('what a node was before its disk was damaged is remembered until something is given up, or it counts again', () => {
+    const disk = make();
+    const identity = createIdentity(disk, DIRECTORY, IDENTITY_BYTES);
+    const damaged = saveDamaged(disk, DIRECTORY, identity);
+    expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, standing: 'damaged', beforeDamage: 'voter' });
+    expect(saveDamaged(disk, DIRECTORY, damaged)).toBe(damaged);
+    const given = saveStanding(disk, DIRECTORY, damaged, 'damaged');
+    expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, standing: 'damaged' });
+    expect(saveDamaged(disk, DIRECTORY, given)).toBe(given);
+    saveStanding(disk, DIRECTORY, damaged, 'voter');
+    expect(readIdentity(disk, DIRECTORY)).toEqual(IDENTITY);
+    const stranger = saveStanding(disk, DIRECTORY, identity, 'stranger');
+    expect(saveDamaged(disk, DIRECTORY, stranger)).toBe(stranger);
+  });
+
   it('a changed start replaces the identity', () => {
     const disk = make();
     createAt(disk, Number.MAX_SAFE_INTEGER);
@@ -242,6 +258,8 @@ describe('node.json: what it does not say right is refused, by name', () => {
     'node id 33': checked(IDENTITY_TEXT.replace('"nodeId": 1', '"nodeId": 33')),
     'a short instance': checked(IDENTITY_TEXT.replace('1e1f"', '1e1"')),
     'an unknown standing': checked(IDENTITY_TEXT.replace('"voter"', '"king"')),
+    'a past without damage': checked(IDENTITY_TEXT.replace('"voter"', '"voter",\n  "beforeDamage": "voter"')),
+    'a past that is none': checked(IDENTITY_TEXT.replace('"voter"', '"damaged",\n  "beforeDamage": "stranger"')),
     'a founder in words': checked(IDENTITY_TEXT.replace('true', '"true"')),
     'nodes by name': checked(IDENTITY_TEXT.replace('"nodes": null', '"nodes": "1,2,3"')),
     'no nodes': checked(IDENTITY_TEXT.replace('"nodes": null', '"nodes": []')),
