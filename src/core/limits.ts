@@ -271,6 +271,10 @@ export const EXAMINE_BYTES = 1024 * 1024;
 export const EXAMINE_MIN_BYTES = 64 * 1024;
 export const EXAMINE_BUSY_MS = 20;
 
+/** A helper thread that has nothing to do for this long ends; one that has begun an examination is given some work of no bytes this often. */
+export const IDLE_THREAD_MS = 10_000;
+export const EXAMINE_TOUCH_MS = 4_000;
+
 /** Scrubbing: so often it is looked at what is due; so long it pauses after a disk that failed it; so often its position is saved, at most. */
 export const SCRUB_LOOK_MS = 60_000;
 export const SCRUB_RETRY_MS = 60_000;

@@ -1,6 +1,6 @@
 // Whole sealed segments are examined piece by piece, at a pace, and not while appends wait: one piece at a time, each a task of the disk.
 
-import { EXAMINE_BUSY_MS, EXAMINE_BYTES, EXAMINE_MIN_BYTES } from '../core/limits.ts';
+import { EXAMINE_BUSY_MS, EXAMINE_BYTES, EXAMINE_MIN_BYTES, EXAMINE_TOUCH_MS } from '../core/limits.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { Examined, ExaminePurpose } from '../storage/examiner.ts';
 import type { Loop } from './loop.ts';
@@ -39,20 +39,31 @@ export async function examineSegment(
   { base, end }: ExaminedSegment,
   { bytesPerSecond, goesOn, onRead }: ExaminePace,
 ): Promise<ExaminationEnd | undefined> {
-  // At a slow pace in small pieces: a thread that has nothing to do for long is ended, and what it had begun with it.
+  // At a slow pace in small pieces; but an entry is read whole.
   const pace = Math.max(EXAMINE_MIN_BYTES, bytesPerSecond);
   const maxBytes = Math.min(EXAMINE_BYTES, pace);
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => void loop.after(ms, resolve, true));
-  for (let from = base; ; ) {
-    while (isBusy() && goesOn()) await pause(EXAMINE_BUSY_MS);
+  let from = base;
+  let startedMs = loop.nowMs();
+  let dueMs = startedMs;
+  let touchedMs = startedMs;
+  const examine = (bytes: number): Promise<Examined> => {
+    touchedMs = loop.nowMs();
+    return tasks.examine({ purpose, base, end, from, maxBytes: bytes });
+  };
+  for (;;) {
+    for (let waitMs = dueMs - loop.nowMs(); goesOn() && (waitMs > 0 || isBusy()); waitMs = dueMs - loop.nowMs()) {
+      // A thread that has nothing to do for long ends, and what it had begun with it.
+      const dueTouchMs = Math.max(1, touchedMs + EXAMINE_TOUCH_MS - loop.nowMs());
+      const ms = Math.min(waitMs > 0 ? Math.ceil(waitMs) : EXAMINE_BUSY_MS, dueTouchMs);
+      await new Promise<void>((resolve) => void loop.after(ms, resolve, true));
+      if (from > base && loop.nowMs() >= touchedMs + EXAMINE_TOUCH_MS && goesOn()) await examine(0);
+    }
     if (!goesOn()) return undefined;
-    const startedMs = loop.nowMs();
-    const piece = await tasks.examine({ purpose, base, end, from, maxBytes });
+    startedMs = loop.nowMs();
+    const piece = await examine(maxBytes);
     onRead?.(piece.readBytes);
     if (piece.outcome === 'whole' || piece.outcome === 'damaged') return piece;
     from = piece.outcome === 'lost' ? base : piece.next;
-    const dueMs = startedMs + (1000 * piece.readBytes) / pace;
-    const waitMs = Math.ceil(dueMs - loop.nowMs());
-    if (waitMs > 0) await pause(waitMs);
+    dueMs = startedMs + (1000 * piece.readBytes) / pace;
   }
 }

@@ -31,7 +31,7 @@ export interface ExamineRequest {
   readonly end: number;
   /** `base` begins an examination; else the `next` of the piece before. */
   readonly from: number;
-  /** Bytes of the file to read at most, unless one entry alone is larger. */
+  /** Bytes of the file to read at most, unless one entry alone is larger. 0: nothing is read, but its thread stays. */
   readonly maxBytes: number;
 }
 
@@ -125,7 +125,7 @@ export class Examiner {
         this.#end(purpose);
         return { outcome: 'lost', readBytes: 0 };
       }
-      this.#piece(examination, maxBytes);
+      if (maxBytes > 0) this.#piece(examination, maxBytes);
       if (examination.next < end) return { outcome: 'goes on', next: examination.next, readBytes: this.#readBytes };
       this.#checkIndex(base, end);
       this.#end(purpose);

@@ -4,13 +4,11 @@
 import { EventEmitter } from 'node:events';
 import { Piscina } from 'piscina';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
+import { IDLE_THREAD_MS } from '../core/limits.ts';
 import { loadedOrEnded } from './loading.ts';
 import type { TaskName, TaskOutcome, Tasks, WorkerSetup } from './messages.ts';
 import { threadFlags } from './threadFlags.ts';
 import { unrefThreads } from './unrefThreads.ts';
-
-/** Idle helper threads end after this long; a segment's writer never is idle. */
-const IDLE_THREAD_MS = 10_000;
 
 /** Our tasks return their errors: one with such a code comes from a thread that was being started. */
 const START_FAILURES = ['ERR_WORKER_INIT_FAILED', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'];
@@ -52,6 +50,7 @@ export class ThreadPool {
       maxThreads,
       ...(execArgv === undefined ? {} : { execArgv }),
       concurrentTasksPerWorker: 1,
+      // A segment's writer never is idle.
       idleTimeout: IDLE_THREAD_MS,
       // An idle thread sleeps in Atomics.wait; our tasks leave nothing behind that would need its event loop.
       atomics: 'sync',

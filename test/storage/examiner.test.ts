@@ -62,6 +62,17 @@ function examine({ context, segment }: Built, maxBytes = 4096, disk = context.di
 }
 
 describe('examiner', () => {
+  it('a piece of no bytes reads nothing, and the examination goes on where it was', () => {
+    const { context, segment } = build(new MemoryDisk());
+    const { base, end } = segment;
+    const examiner = new Examiner(context);
+    const first = examiner.examine({ purpose: 'seal', base, end, from: base, maxBytes: 4096 });
+    if (first.outcome !== 'goes on') throw new Error(first.outcome);
+    const from = first.next;
+    expect(examiner.examine({ purpose: 'seal', base, end, from, maxBytes: 0 })).toEqual({ outcome: 'goes on', next: from, readBytes: 0 });
+    expect(examiner.examine({ purpose: 'seal', base, end, from, maxBytes: 1 << 20 })).toMatchObject({ outcome: 'whole' });
+  });
+
   let built: Built;
   let file: Uint8Array;
   let index: Uint8Array;
