@@ -34,6 +34,10 @@ export interface SurveyedNode {
   readonly disk: NodeStatus['disk'] | null;
   /** What it says of its sealed segments. */
   readonly scrub: NodeStatus['scrub'] | null;
+  /** What it says of the log's seals. */
+  readonly seals: NodeStatus['seals'] | null;
+  /** It leads, and the log's time stands still. */
+  readonly isTimeHeld: boolean;
   /** The number of the process that answered. */
   readonly process: string | null;
   /** For people: what it knows to be wrong between the nodes; where it knows no leader, one sentence of why. */
@@ -106,6 +110,8 @@ function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefi
     uploads: status?.uploads ?? null,
     disk: status?.disk ?? null,
     scrub: status?.scrub ?? null,
+    seals: status?.seals ?? null,
+    isTimeHeld: status?.log.isTimeHeld ?? false,
     process: status?.node.process ?? null,
     causes: status === undefined ? [] : causesIn(status),
   };

@@ -1,7 +1,8 @@
 // What `loglog status` prints of a cluster. No line is wider than a terminal of 80 columns, whatever the offsets; only an address that is
 // longer than that stands as it is.
 
-import type { FeedState } from '../node/status.ts';
+import { SEAL_SKIP_MS } from '../core/limits.ts';
+import type { FeedState, NodeStatus } from '../node/status.ts';
 import { COLUMNS, grouped, readableBytes, table, wrapped } from './output.ts';
 import type { Survey, SurveyedNode } from './survey.ts';
 
@@ -9,6 +10,15 @@ function whoLeads({ leader, absentLeaderId }: Survey): string {
   if (leader !== undefined) return `node ${leader.id} leads in term ${leader.term}`;
   if (absentLeaderId !== undefined) return `no node that answers leads; they know node ${absentLeaderId} as the leader`;
   return 'no node leads';
+}
+
+/** What is said where a leader may not go by its clock. */
+const HELD = "the log's time stands still, because the leader may not go by its clock";
+
+/** How far the log is sealed, and what the next segment waits for. */
+export function sealText({ end, next, why }: NodeStatus['seals']): string {
+  const done = end === 0 ? 'nothing is sealed by the log yet' : `up to offset ${end}`;
+  return next === null ? done : `${done}; the segment at offset ${next} is next: ${why}`;
 }
 
 const FEED_NOTES: Readonly<Partial<Record<FeedState, string>>> = {
@@ -48,6 +58,18 @@ function damageNotesOf({ id, scrub }: SurveyedNode): string[] {
   const what = first === undefined ? '' : `: ${first.sentence} (log offset ${first.offset})`;
   const count = scrub.damaged === 1 ? 'a sealed segment is damaged' : `${grouped(scrub.damaged)} sealed segments are damaged`;
   return [`on node ${id} ${count}${what}`];
+}
+
+/** What the node that leads says of the log's time where that stands still, and each node of segments that it gives to nobody. */
+function logNotesOf({ id, role, isTimeHeld, seals }: SurveyedNode): string[] {
+  const [first, ...more] = seals?.different ?? [];
+  const others = more.length === 0 ? '' : `, and ${grouped(more.length)} more`;
+  const what = `the segment at log offset ${first}${others}: valid, and not what the log says: loglog verify --cluster`;
+  return [
+    ...(isTimeHeld ? [`${HELD}: node ${id}, which leads, says why in its log`] : []),
+    ...(first === undefined ? [] : [`node ${id} gives nobody ${what}`]),
+    ...(role === 'leader' && seals !== null && (seals.waitsMs ?? 0) >= SEAL_SKIP_MS ? [`seals: ${sealText(seals)}`] : []),
+  ];
 }
 
 /** What nodes say is wrong, each sentence once, with who says it. */
@@ -115,7 +137,7 @@ export function describeSurvey(found: Survey): string {
   const body = isTooWide(rows) ? nodes.map(paragraphOf).join('\n') : rows;
   const uploads = uploadsOf(nodes);
   const notes = [
-    ...nodes.flatMap((node) => [...notesOf(node, hasLeader), ...diskNotesOf(node), ...damageNotesOf(node)]),
+    ...nodes.flatMap((node) => [...notesOf(node, hasLeader), ...diskNotesOf(node), ...damageNotesOf(node), ...logNotesOf(node)]),
     ...causesOf(nodes),
   ].map((note) => wrapped(note));
   return [head, '', body, ...(uploads === undefined ? [] : ['', uploads]), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');

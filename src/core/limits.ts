@@ -287,6 +287,9 @@ export const HEAL_BYTES_PER_SECOND = 64 * 1024 * 1024;
 export const HEAL_ANSWER_MS = 5_000;
 export const HEAL_RETRY_MS = 15_000;
 
+/** Of a segment that cannot be healed or examined all is read for each try: after each further time it rests twice as long, up to so many times as long. */
+export const MAX_RETRY_FACTOR = 16;
+
 /** A read that meets damage waits so long for the segment to be healed, at most. */
 export const HEAL_WAIT_MS = 15_000;
 
@@ -408,6 +411,8 @@ export const TIME_SLICE_BYTES = 64 * 1024;
 
 /** A segment that could not be examined is tried again after this long. */
 export const EXAMINE_AGAIN_MS = 30_000;
+/** A segment that a node has had damaged for this long, and could not heal, is passed over for its seal: it tells what the next one is. */
+export const SEAL_SKIP_MS = 600_000;
 /** While so many ordered bytes wait for the disk, no segment is read for its digest. */
 export const SEAL_BUSY_BYTES = 1024 * 1024;
 /** Rows that one task adds to what a node remembers of its segments. */

@@ -130,6 +130,10 @@ export class MirrorFeed implements RaftPort {
     // The source has its own, and the log says what they have found.
   }
 
+  different(): void {
+    // It feeds no other node.
+  }
+
   /** What the source has acknowledged to anyone by now. */
   async readIndex(): Promise<number | undefined> {
     return this.#client && endOf(this.#client);

@@ -244,6 +244,7 @@ export class Engine {
       lookMs: ports.scrubLookMs,
       isBusy: () => this.appends.heldBytes > 0,
       damaged: ({ base }) => void this.heals.at(base),
+      whole: (segment, found) => this.seals.examined(segment, found),
       toured: () => this.heals.toured(),
       log,
       broke: failure.broke,

@@ -18,13 +18,14 @@ import type { EngineLog } from './engineOptions.ts';
 import { examineSegment } from './examinations.ts';
 import type { Loop, Timer } from './loop.ts';
 import type { FetchAnswer, RaftPort } from './raftPort.ts';
+import { Retries } from './retries.ts';
 import type { Segments } from './segments.ts';
 
 export interface HealPorts {
   readonly memory: Pick<TailMemory, 'commitBound'>;
   readonly loop: Pick<Loop, 'after' | 'nowMs'>;
   readonly tasks: Pick<DiskTasks, 'examine' | 'heal'>;
-  readonly segments: Pick<Segments, 'find' | 'replace'>;
+  readonly segments: Pick<Segments, 'find' | 'replace' | 'beside'>;
   readonly damages: Damages;
   /** Ids of the other nodes; none: this node is alone. */
   readonly others: readonly number[];
@@ -51,8 +52,8 @@ export class Heals {
   readonly #times: { readonly answer: number; readonly retry: number; readonly wait: number };
   /** By base: those that wait for their turn or are being healed. Resolves to whether the segment is right. */
   readonly #under = new Map<number, Promise<boolean>>();
-  /** By base: when it was last in vain. */
-  readonly #failedAtMs = new Map<number, number>();
+  /** Those that were tried in vain. */
+  readonly #failed: Retries;
   /** What was said last of a segment that could not be healed, by base. */
   readonly #said = new Map<number, string>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -64,6 +65,7 @@ export class Heals {
   constructor(ports: HealPorts) {
     this.#ports = ports;
     this.#times = ports.times ?? TIMES;
+    this.#failed = new Retries(this.#times.retry);
   }
 
   /** The engine ends: nothing more is begun. */
@@ -96,8 +98,7 @@ export class Heals {
     const { base } = segment;
     const known = this.#under.get(base);
     if (known !== undefined) return known;
-    const failedAtMs = this.#failedAtMs.get(base);
-    if (failedAtMs !== undefined && this.#ports.loop.nowMs() < failedAtMs + this.#times.retry) return Promise.resolve(false);
+    if (!this.#failed.isDue(base, this.#ports.loop.nowMs())) return Promise.resolve(false);
     const healed = this.#turn.then(() => this.#carefully(segment));
     this.#turn = healed;
     this.#under.set(base, healed);
@@ -129,12 +130,12 @@ export class Heals {
     }
     this.#under.delete(base);
     if (isRight) {
-      this.#failedAtMs.delete(base);
+      this.#failed.forget(base);
       this.#said.delete(base);
     } else {
-      this.#failedAtMs.set(base, this.#ports.loop.nowMs());
-      this.#planRetry();
+      this.#failed.failed(base, this.#ports.loop.nowMs());
     }
+    this.#planRetry();
     return isRight;
   }
 
@@ -145,19 +146,27 @@ export class Heals {
   }
 
   #planRetry(): void {
-    if (this.#isOver || this.#timer !== undefined) return;
-    this.#timer = this.#ports.loop.after(
-      this.#times.retry + 1,
-      () => {
-        this.#timer = undefined;
-        const { now } = this.#ports.damages;
-        const bases = new Set(now.map(({ base }) => base));
-        for (const base of this.#failedAtMs.keys()) if (!bases.has(base)) this.#failedAtMs.delete(base);
-        // Alone, nothing changes but by hand, and then the next read or tour sees it.
-        if (this.#ports.others.length > 0) for (const { base } of now) void this.at(base);
-      },
-      true,
-    );
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const { loop, damages, others } = this.#ports;
+    const bases = new Set(damages.now.map(({ base }) => base));
+    for (const base of this.#failed.bases) if (!bases.has(base)) this.#failed.forget(base);
+    // Alone, nothing changes but by hand, and then the next read or tour sees it.
+    if (this.#isOver || others.length === 0) return;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const base of this.#failed.bases) if (!this.#under.has(base)) nextMs = Math.min(nextMs, this.#failed.dueMs(base));
+    if (nextMs === Number.POSITIVE_INFINITY) return;
+    this.#timer = loop.after(Math.max(0, nextMs - loop.nowMs()) + 1, () => this.#retryDue(), true);
+  }
+
+  #retryDue(): void {
+    for (const base of this.#failed.bases) {
+      if (!this.#failed.isDue(base, this.#ports.loop.nowMs())) continue;
+      void this.at(base);
+      // It is no segment that could be healed any more.
+      if (!this.#under.has(base)) this.#failed.forget(base);
+    }
+    this.#planRetry();
   }
 
   async #heal(segment: SealedSegment): Promise<boolean> {
@@ -195,7 +204,9 @@ export class Heals {
   }
 
   async #healIndex(segment: SealedSegment): Promise<boolean> {
-    const answer = await this.#ports.tasks.heal({ step: 'index', segment });
+    const { tasks, segments, sealOf } = this.#ports;
+    const answer = await segments.beside(() => tasks.heal({ step: 'index', segment, sha256: sealOf(segment) }));
+    if (answer === undefined) return false;
     if (answer.outcome === 'done') {
       this.#isHealed(segment, 'by making its index anew');
       return true;
@@ -221,7 +232,9 @@ export class Heals {
     try {
       const reason = await this.#fetchAll(node, segment);
       if (reason !== undefined) return reason;
-      const checked = await tasks.heal({ step: 'check', segment, sha256: sealOf(segment) });
+      // It may make the index anew: beside a segment that is dropped meanwhile, that would keep the node from its next start.
+      const checked = await segments.beside(() => tasks.heal({ step: 'check', segment, sha256: sealOf(segment) }));
+      if (checked === undefined) return 'the log is being cut';
       this.#alarm(segment, checked, `node ${node}`);
       if (checked.outcome !== 'done')
         return `the copy of node ${node} is not used: ${'sentence' in checked ? checked.sentence : checked.outcome}`;

@@ -81,6 +81,10 @@ export class RaftLink implements RaftPort {
     this.#post({ kind: 'digest', seal });
   }
 
+  different(bases: readonly number[]): void {
+    this.#post({ kind: 'different', bases });
+  }
+
   readIndex(): Promise<number | undefined> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);

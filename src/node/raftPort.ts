@@ -51,6 +51,8 @@ export interface RaftPort {
   staged(rows: readonly number[]): void;
   /** What this node has found a sealed segment to be: whoever leads hears it, again where that may be lost. */
   digest(seal: Seal): void;
+  /** Bases of all sealed segments that are not here what the log says: no other node gets them from here. */
+  different(bases: readonly number[]): void;
   /**
    * Asks another node for committed entries from `from` on, at most up to `end`. They stand in the heal buffer until the next call, which also ends the wait for
    * the answer to the one before: that promise may never settle.

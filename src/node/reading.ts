@@ -13,7 +13,7 @@ import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, ROOM_RETRY_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/limits.ts';
 import type { TrimEntry } from '../format/controlEntries.ts';
 import type { HotReader } from '../memory/hotReader.ts';
-import { WORD } from '../memory/map.ts';
+import { SLOT, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import { isDamage } from '../storage/examiner.ts';
@@ -291,7 +291,10 @@ export class Readings {
       return 'nothing';
     }
     const slot = this.#hot.pin(reading.next);
-    if (slot < 0) {
+    // What is not what the log says is refused there, wherever it is.
+    const isWithheld = slot >= 0 && this.#ports.isDifferent(this.#memory.slotWord(slot, SLOT.BASE));
+    if (isWithheld) this.#hot.release(slot);
+    if (slot < 0 || isWithheld) {
       this.#cold.add(reading);
       return 'nothing';
     }

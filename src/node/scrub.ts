@@ -8,6 +8,7 @@ import type { ScrubPosition } from '../format/scrubPosition.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment } from '../storage/context.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
+import type { WholeSegment } from '../storage/examiner.ts';
 import type { Damages } from './damages.ts';
 import type { EngineLog } from './engineOptions.ts';
 import { examineSegment } from './examinations.ts';
@@ -34,6 +35,8 @@ export interface ScrubPorts {
   isBusy(): boolean;
   /** A segment of the log is damaged. */
   damaged(segment: SealedSegment): void;
+  /** A segment passes its checks: what it is, is compared with what the log says. */
+  whole(segment: SealedSegment, found: WholeSegment): void;
   /** A tour has ended, and the next one begins. */
   toured(): void;
   readonly log: Pick<EngineLog, 'warn'>;
@@ -205,6 +208,7 @@ export class Scrub {
     if (found !== 'ended' && damages.isOfLog(base, end)) {
       if (found.outcome === 'whole') {
         damages.right(base);
+        this.#ports.whole(segment, found);
       } else {
         damages.found(base, end, found);
         this.#ports.damaged(segment);

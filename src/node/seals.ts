@@ -8,21 +8,23 @@
 
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { EXAMINE_AGAIN_MS, MAX_SEAL_ROWS_AT_ONCE } from '../core/limits.ts';
+import { EXAMINE_AGAIN_MS, SEAL_SKIP_MS } from '../core/limits.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment } from '../storage/context.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
-import type { SegmentDamage } from '../storage/examiner.ts';
-import type { SealRow } from '../storage/sealsFile.ts';
+import type { SegmentDamage, WholeSegment } from '../storage/examiner.ts';
 import type { EngineLog } from './engineOptions.ts';
 import { examineSegment } from './examinations.ts';
 import type { Loop } from './loop.ts';
 import type { OwnEntries } from './ownEntries.ts';
 import type { RaftPort } from './raftPort.ts';
+import { Retries } from './retries.ts';
+import { type KnownSegment, SealRows } from './sealRows.ts';
 import type { Segments } from './segments.ts';
+import type { SealStatus } from './status.ts';
 
 export interface SealPorts {
   readonly memory: TailMemory;
@@ -40,7 +42,7 @@ export interface SealPorts {
   /** Whether appends wait: what is examined waits, too. */
   isBusy(): boolean;
   /** Undefined while it is not there. */
-  raft(): Pick<RaftPort, 'digest'> | undefined;
+  raft(): Pick<RaftPort, 'digest' | 'different'> | undefined;
   /** A segment is damaged here. */
   damaged(segment: SealedSegment, damage: SegmentDamage): void;
   readonly log: Pick<EngineLog, 'error' | 'warn'>;
@@ -48,49 +50,37 @@ export interface SealPorts {
   broke(thrown: unknown): void;
 }
 
-/** What is known of a sealed segment: what this node has found on its own disk, and what the log says; undefined: nothing yet. */
-interface Row {
-  readonly base: number;
-  readonly end: number;
-  own: string | undefined;
-  log: string | undefined;
-}
-
 const isSame = (left: Seal, right: Seal): boolean => left.base === right.base && left.end === right.end && left.digest === right.digest;
-
-/** Of each segment there may be a row of each kind. */
-const MAX_ROWS_A_SEGMENT = 2;
-/** A file is written anew where less of it is of use. */
-const MIN_USEFUL = 2;
 
 export class Seals {
   readonly #ports: SealPorts;
-  /** By base. */
-  readonly #rows = new Map<number, Row>();
+  readonly #rows: SealRows;
   /** What the log says in entries that may not be committed yet, in their order. */
   #pending: { readonly seal: Seal; readonly by: number }[] = [];
   /** What the nodes have found, as they told last; this one, too. */
   readonly #reports = new Map<number, Seal>();
   /** Where the last segment ends that the log seals, by a committed entry. */
   #end = 0;
+  /** What is to be sealed next, since when, and whether it was said that it waits. */
+  #waiting: { readonly base: number; readonly sinceMs: number; isSaid: boolean } | undefined;
   /** The last thing that was told to the raft thread. */
   #told: Seal | undefined;
-  /** Rows that are not in the file yet. */
-  #unsaved: SealRow[] = [];
-  #savedTo = 0;
-  /** Bases of segments that could not be examined, and when they may be again. */
-  readonly #failed = new Map<number, number>();
+  /** Segments that could not be examined. */
+  readonly #failed = new Retries(EXAMINE_AGAIN_MS);
+  /** Bases of segments that are damaged here, and since when. */
+  readonly #damagedAtMs = new Map<number, number>();
   /** All segments before have been examined. */
   #examinedTo = 0;
   /** Rows of segments before this are gone. */
   #forgotTo = 0;
   #isLoaded = false;
   #isWorking = false;
-  #isSaving = false;
   #isOver = false;
 
   constructor(ports: SealPorts) {
     this.#ports = ports;
+    const { loop, tasks, log, broke } = ports;
+    this.#rows = new SealRows({ loop, tasks, log, different: (bases) => ports.raft()?.different(bases), broke });
   }
 
   /** Log offset before which all that can be is sealed by committed entries; 0: nothing is. */
@@ -100,14 +90,20 @@ export class Seals {
 
   /** Segments whose bytes here are valid, and are not what the log says that they are: ascending. */
   get different(): readonly number[] {
-    const bases = [...this.#rows.values()].filter(isDifferent).map(({ base }) => base);
-    return bases.sort((a, b) => a - b);
+    return this.#rows.different;
   }
 
   /** Whether this node must not serve the segment at `base`: it is not what the log says. */
   isDifferent(base: number): boolean {
-    const row = this.#rows.get(base);
-    return row !== undefined && isDifferent(row);
+    return this.#rows.isDifferent(base);
+  }
+
+  get status(): SealStatus {
+    const next = this.#next;
+    const { end, different } = this;
+    if (next === undefined) return { end, different, next: null, waitsMs: null, why: null };
+    const waitsMs = this.#waiting?.base === next.base ? Math.round(this.#ports.loop.nowMs() - this.#waiting.sinceMs) : 0;
+    return { end, different, next: next.base, waitsMs, why: this.#whyNot(next) };
   }
 
   /** What the log says of the segment [base, end); undefined: nothing that this node knows of. */
@@ -125,6 +121,7 @@ export class Seals {
   /** The engine ends. */
   stop(): void {
     this.#isOver = true;
+    this.#rows.stop();
   }
 
   /** The log says what a segment is, by an entry that ends at log offset `by`. Called as the entry is put there, in the gate: nothing else is done. */
@@ -143,12 +140,29 @@ export class Seals {
     this.look();
   }
 
+  /** All of `segment` was read and passes its checks: what it is now, and what the log before it says. */
+  examined({ base, end }: SealedSegment, { sha256, lastSeal }: WholeSegment): void {
+    if (this.#ports.fold.level === 0) return;
+    this.#damagedAtMs.delete(base);
+    this.#failed.forget(base);
+    this.#rows.remember({ whose: 'own', base, end, digest: sha256 });
+    // A row of the log's that was lost, or came before this node had the log.
+    if (lastSeal !== undefined && !this.isDifferent(base) && this.#isUnknown(lastSeal)) this.#adopt(lastSeal);
+    this.look();
+  }
+
+  /** Whether this node has a segment without knowing that the log has sealed it so. */
+  #isUnknown({ base, end }: Seal): boolean {
+    const { sealed } = this.#ports.segments;
+    return sealed[firstFrom(sealed, base)]?.end === end && this.#rows.get(base)?.log === undefined;
+  }
+
   /** Another copy of the segment at `base` is in place: it is looked at again. */
   healed(base: number): void {
-    const row = this.#rows.get(base);
-    if (row !== undefined) row.own = undefined;
+    this.#damagedAtMs.delete(base);
+    this.#rows.forgetOwn(base);
     this.#examinedTo = Math.min(this.#examinedTo, base);
-    this.#failed.delete(base);
+    this.#failed.forget(base);
     this.look();
   }
 
@@ -162,37 +176,18 @@ export class Seals {
     if (this.#isOver || !this.#isLoaded) return;
     const { commitBound } = this.#ports.memory;
     this.#forgetTrimmed();
-    while (this.#pending[0] !== undefined && this.#pending[0].by <= commitBound) this.#adopt(this.#pending.shift()?.seal);
+    while (this.#pending[0] !== undefined && this.#pending[0].by <= commitBound) this.#adoptNext();
     this.#report();
     this.#propose();
-    this.#save();
+    this.#warn();
+    this.#rows.save();
     this.#work();
   }
 
   async #load(): Promise<void> {
-    try {
-      const { rows, end } = await this.#ports.tasks.readSeals({});
-      for (const row of rows) if (row.end > this.#ports.memory.word(WORD.BASE)) this.#put(row);
-      // What is of no use any more is written no more: the rows that are kept go in its place.
-      if (this.#rows.size * MAX_ROWS_A_SEGMENT >= rows.length / MIN_USEFUL) this.#savedTo = end;
-      else this.#unsaved = this.#allRows();
-    } catch (thrown) {
-      if (!(thrown instanceof LogError)) throw thrown;
-      // The log goes on without: what there was is left as it is, and what is learned is not kept.
-      this.#ports.log.warn(`what is remembered of seals could not be read: ${thrown.message}`);
-      this.#isSaving = true;
-    }
+    this.#end = Math.max(this.#end, await this.#rows.load(this.#ports.memory.word(WORD.BASE)));
     this.#isLoaded = true;
     this.look();
-  }
-
-  #allRows(): SealRow[] {
-    const rows: SealRow[] = [];
-    for (const { base, end, own, log } of this.#rows.values()) {
-      if (own !== undefined) rows.push({ whose: 'own', base, end, digest: own });
-      if (log !== undefined) rows.push({ whose: 'log', base, end, digest: log });
-    }
-    return rows;
   }
 
   /** Lets go of what is known of segments that were trimmed. */
@@ -200,37 +195,21 @@ export class Seals {
     const base = this.#ports.memory.word(WORD.BASE);
     if (base === this.#forgotTo) return;
     this.#forgotTo = base;
-    for (const row of this.#rows.values()) {
-      if (row.end <= base) this.#rows.delete(row.base);
-    }
+    this.#rows.forgetBefore(base);
+    for (const at of this.#damagedAtMs.keys()) if (at < base) this.#damagedAtMs.delete(at);
+    for (const at of this.#failed.bases) if (at < base) this.#failed.forget(at);
   }
 
-  #put({ whose, base, end, digest }: SealRow): Row {
-    let row = this.#rows.get(base);
-    if (row?.end !== end) row = { base, end, own: undefined, log: undefined };
-    row[whose] = digest;
-    this.#rows.set(base, row);
-    if (whose === 'log') this.#end = Math.max(this.#end, end);
-    return row;
+  #adoptNext(): void {
+    const next = this.#pending.shift();
+    assert(next !== undefined, 'there is one');
+    this.#adopt(next.seal);
   }
 
-  #remember(row: SealRow): void {
-    const before = this.#rows.get(row.base);
-    if (before?.end !== row.end || before[row.whose] !== row.digest) this.#unsaved.push(row);
-    this.#compare(this.#put(row));
-  }
-
-  #adopt(seal: Seal | undefined): void {
-    assert(seal !== undefined, 'there is one');
-    this.#remember({ whose: 'log', ...seal });
-  }
-
-  #compare(row: Row): void {
-    if (!isDifferent(row)) return;
-    this.#ports.log.error(
-      `the segment at log offset ${row.base} on this node is valid, and is not what the log says that it is: its SHA-256 is ${row.own}, and the log says ` +
-        `${row.log}; nothing was changed, and nobody gets it from this node's disk any more: compare the nodes with loglog verify --cluster`,
-    );
+  /** The log says what a segment is, by a committed entry. */
+  #adopt(seal: Seal): void {
+    this.#rows.remember({ whose: 'log', ...seal });
+    this.#end = Math.max(this.#end, seal.end);
   }
 
   /** The first segment that is to be sealed next, as this node knows; undefined: there is none. */
@@ -241,10 +220,24 @@ export class Seals {
     return next !== undefined && next.end <= memory.commitBound ? next : undefined;
   }
 
+  /** What this node has found of the first segment that is to be sealed, or of a later one where those before have been damaged here for long. */
+  get #nextFound(): KnownSegment | undefined {
+    const { segments, memory, loop } = this.#ports;
+    const first = this.#next;
+    if (first === undefined) return undefined;
+    for (let i = firstFrom(segments.sealed, first.base); ; i += 1) {
+      const segment = segments.sealed[i];
+      if (segment === undefined || segment.end > memory.commitBound) return undefined;
+      const row = this.#rows.get(segment.base);
+      if (row?.end === segment.end && row.own !== undefined) return row;
+      const sinceMs = this.#damagedAtMs.get(segment.base);
+      if (sinceMs === undefined || loop.nowMs() < sinceMs + SEAL_SKIP_MS) return undefined;
+    }
+  }
+
   #report(): void {
-    const next = this.#next;
-    const row = next === undefined ? undefined : this.#rows.get(next.base);
-    if (row?.own === undefined || row.end !== next?.end) return;
+    const row = this.#nextFound;
+    if (row?.own === undefined) return;
     const seal = { base: row.base, end: row.end, digest: row.own };
     if (this.#told !== undefined && isSame(this.#told, seal)) return;
     this.#told = seal;
@@ -252,11 +245,42 @@ export class Seals {
     if (this.#ports.others.length > 0) this.#ports.raft()?.digest(seal);
   }
 
+  /** The nodes that count for majorities. */
+  get #voters(): readonly number[] {
+    const { self, others, memory } = this.#ports;
+    return [self, ...others].filter((node) => memory.peers.get(node).isVoter !== false || others.length === 0);
+  }
+
+  /** Why the segment `next` is not sealed yet, as far as this node knows. */
+  #whyNot({ base }: SealedSegment): string {
+    const { memory, others, bytesPerSecond } = this.#ports;
+    if (this.#damagedAtMs.has(base)) return 'it is damaged on this node';
+    if (this.#rows.get(base)?.own === undefined)
+      return bytesPerSecond === 0 ? 'this node makes no digests' : 'this node has not read it through yet';
+    if (memory.word(WORD.OPEN_TERM) === 0) return 'the leader has not sealed it yet';
+    const said = this.#voters.flatMap((node) => this.#reports.get(node) ?? []).filter((seal) => seal.base === base);
+    const isSplit = new Set(said.map(({ digest }) => digest)).size > 1;
+    const counted = `${said.length} of ${1 + others.length} nodes have said what it is`;
+    return isSplit ? `${counted}, and not the same: compare the nodes with loglog verify --cluster` : `${counted}, and a majority must`;
+  }
+
+  /** Says it where what is to be sealed next waits for long, although this node, which leads, has read it. */
+  #warn(): void {
+    const { loop, memory, log } = this.#ports;
+    const next = this.#next;
+    if (next?.base !== this.#waiting?.base) this.#waiting = next && { base: next.base, sinceMs: loop.nowMs(), isSaid: false };
+    const waiting = this.#waiting;
+    if (next === undefined || waiting === undefined || waiting.isSaid || loop.nowMs() < waiting.sinceMs + SEAL_SKIP_MS) return;
+    if (memory.word(WORD.OPEN_TERM) === 0 || this.#rows.get(next.base)?.own === undefined) return;
+    waiting.isSaid = true;
+    log.warn(`the segment at log offset ${next.base} waits for its seal, and so do those after it: ${this.#whyNot(next)}`);
+  }
+
   /** Seals what a majority of the voters have found alike. */
   #propose(): void {
-    const { memory, own, fold, self, others } = this.#ports;
+    const { memory, own, fold, others } = this.#ports;
     if (memory.word(WORD.OPEN_TERM) === 0) return;
-    const voters = [self, ...others].filter((node) => memory.peers.get(node).isVoter !== false || others.length === 0);
+    const voters = this.#voters;
     const majority = Math.floor((1 + others.length) / 2) + 1;
     for (const node of voters) {
       const seal = this.#reports.get(node);
@@ -270,30 +294,6 @@ export class Seals {
       own.seal(seal);
       return;
     }
-  }
-
-  /** Writes what is new to the file. What cannot be written is made again after the next start. */
-  #save(): void {
-    if (this.#isSaving || this.#unsaved.length === 0) return;
-    this.#isSaving = true;
-    const rows = this.#unsaved.splice(0, MAX_SEAL_ROWS_AT_ONCE);
-    this.#ports.tasks
-      .addSeals({ rows, at: this.#savedTo })
-      .then(
-        (end) => {
-          this.#savedTo = end;
-        },
-        (thrown: unknown) => {
-          if (!(thrown instanceof LogError)) throw thrown;
-        },
-      )
-      .then(
-        () => {
-          this.#isSaving = false;
-          if (!this.#isOver) this.#save();
-        },
-        (thrown: unknown) => this.#ports.broke(thrown),
-      );
   }
 
   #work(): void {
@@ -323,7 +323,7 @@ export class Seals {
       for (let i = firstFrom(sealed, from); ; i += 1) {
         const segment = sealed[i];
         if (segment === undefined || segment.base >= to || segment.end > memory.commitBound) return undefined;
-        if (!isDone(segment) && (this.#failed.get(segment.base) ?? 0) <= loop.nowMs()) return segment;
+        if (!isDone(segment) && this.#failed.isDue(segment.base, loop.nowMs())) return segment;
       }
     };
     let done = sealed[firstFrom(sealed, this.#examinedTo)];
@@ -337,15 +337,16 @@ export class Seals {
     try {
       const found = await examineSegment({ tasks, loop, isBusy }, 'seal', segment, { bytesPerSecond, goesOn: isThere });
       if (found === undefined || !isThere()) return;
-      if (found.outcome === 'whole') this.#remember({ whose: 'own', base: segment.base, end: segment.end, digest: found.sha256 });
+      if (found.outcome === 'whole') this.examined(segment, found);
       else {
-        this.#failed.set(segment.base, loop.nowMs() + EXAMINE_AGAIN_MS);
+        this.#failed.failed(segment.base, loop.nowMs());
+        if (!this.#damagedAtMs.has(segment.base)) this.#damagedAtMs.set(segment.base, loop.nowMs());
         damaged(segment, found);
       }
     } catch (thrown) {
       if (!(thrown instanceof LogError)) throw thrown;
       // It says nothing about the segment: no descriptor, no thread, or the node ends.
-      this.#failed.set(segment.base, loop.nowMs() + EXAMINE_AGAIN_MS);
+      this.#failed.failed(segment.base, loop.nowMs());
     }
   }
 }
@@ -360,8 +361,4 @@ function firstFrom(sealed: readonly SealedSegment[], from: number): number {
     else high = middle;
   }
   return low;
-}
-
-function isDifferent({ own, log }: Row): boolean {
-  return own !== undefined && log !== undefined && own !== log;
 }

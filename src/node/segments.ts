@@ -202,6 +202,18 @@ export class Segments {
     return replacement;
   }
 
+  /** As {@link replace}, for a task that writes beside a segment's file: one that fails says nothing about the log. */
+  beside<T>(task: () => Promise<T>): Promise<T> | undefined {
+    if (this.#isTruncating || this.#stopping) return undefined;
+    assert(this.#replacing === undefined, 'one file at a time');
+    const running = task();
+    const ended = (): void => {
+      this.#replacing = undefined;
+    };
+    this.#replacing = running.then(ended, ended);
+    return running;
+  }
+
   /** Drops the whole log, which ends before `base`, and lets it begin there, empty; as {@link truncate}. */
   beginAt(base: number): Promise<void> {
     assert(!this.#isTruncating, 'one truncation at a time');

@@ -66,8 +66,12 @@ export interface DiskStatus {
 export interface SealStatus {
   /** Log offset before which all segments are sealed by committed entries; 0: none is yet. */
   readonly end: number;
-  /** Segments whose bytes here are valid, and are not what the log says: the log offsets where they begin. This node does not give them from its disk. */
+  /** Segments whose bytes here are valid, and are not what the log says: the log offsets where they begin. Nobody gets them from this node. */
   readonly different: readonly number[];
+  /** Log offset where the segment begins that is to be sealed next; for how long it has been; and for people: what it waits for. Null: all that can be is sealed. */
+  readonly next: number | null;
+  readonly waitsMs: number | null;
+  readonly why: string | null;
 }
 
 /** What GET /status answers, as JSON. Offsets and sizes in bytes, times in milliseconds. */
@@ -149,7 +153,7 @@ export interface StatusSources {
   readonly fold: Pick<LogFold, 'timeMs' | 'isTimeHeld' | 'level'>;
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
-  readonly seals: SealStatus;
+  readonly seals: { readonly status: SealStatus };
   readonly disk: { readonly status: DiskStatus };
   readonly scrub: Pick<Scrub, 'status'>;
   readonly damages: Pick<Damages, 'status'>;
@@ -185,7 +189,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
     cluster: { nodes: cluster.nodes(url), causes: cluster.causes },
     log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail, ...timeOf(engine) },
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },
-    seals: { end: engine.seals.end, different: engine.seals.different },
+    seals: engine.seals.status,
     disk: engine.disk.status,
     scrub: { ...engine.scrub.status, ...engine.damages.status },
     mirror: engine.mirror?.status() ?? null,

@@ -31,6 +31,8 @@ export class Feed {
   readonly #walk: WalkResult = noWalk();
   /** Sealed segments, ascending. */
   readonly #sealed: SegmentRange[];
+  /** Bases of segments that are not here what the log says. */
+  #different: ReadonlySet<number> = new Set();
 
   constructor(memory: TailMemory, sealed: readonly SegmentRange[]) {
     this.#memory = memory;
@@ -55,9 +57,20 @@ export class Feed {
     while ((this.#sealed[0]?.end ?? Number.POSITIVE_INFINITY) <= base) this.#sealed.shift();
   }
 
+  /** The segments at `bases`, and no other ones, are not here what the log says: nobody gets them from here. */
+  different(bases: readonly number[]): void {
+    this.#different = new Set(bases);
+  }
+
+  /** Whether nobody gets the segment that holds `offset` from here. */
+  isDifferent(offset: number): boolean {
+    return this.#different.size > 0 && this.#different.has(segmentAt(this.#sealed, offset)?.base ?? -1);
+  }
+
   /** What is due, from tail memory; undefined when it is only on disk, or when no batch begins there: the node told of a place that is none. */
   hot({ from, limit, maxBytes }: Due): HotChunk | undefined {
     const memory = this.#memory;
+    if (this.isDifferent(from)) return undefined;
     const slot = this.#hot.pin(from);
     if (slot < 0) return undefined;
     const base = memory.slotWord(slot, SLOT.BASE);

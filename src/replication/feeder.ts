@@ -31,6 +31,9 @@ const STATES = { probe: PEER_PROBING, replicate: PEER_REPLICATING, stuck: PEER_S
 /** After a read that failed, its entries are tried again no sooner than this: the disk that has them damaged will hardly have changed. */
 const RETRY_MS = 1_000;
 
+/** So often a leader that must not feed a node what it has offers its office to one that may, at most. */
+const OFFER_MS = 60_000;
+
 export class Feeder {
   readonly #raft: Raft;
   readonly #memory: TailMemory;
@@ -50,6 +53,8 @@ export class Feeder {
   readonly #freeBuffers = Array.from({ length: FEED_READERS }, (_, i) => i);
   /** When the first of the pauses that the last {@link run} met is over. */
   #wakeAtMs = Number.POSITIVE_INFINITY;
+  /** The office is not offered to another node before this. */
+  #offerAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(raft: Raft, memory: TailMemory, sealed: readonly SegmentRange[], ports: ReplicaPorts, turn: (input: () => void) => void) {
     this.#raft = raft;
@@ -213,6 +218,11 @@ export class Feeder {
       this.#wakeAtMs = Math.min(this.#wakeAtMs, pace.readyAtMs);
       return;
     }
+    if (this.feed.isDifferent(due.from)) {
+      this.#paces.set(to, pace);
+      this.#withhold(to, due.from, pace);
+      return;
+    }
     const range = this.feed.cold(due);
     const buffer = range === undefined ? undefined : this.#freeBuffers.pop();
     if (range === undefined || buffer === undefined) return;
@@ -228,9 +238,24 @@ export class Feeder {
     });
   }
 
+  /** What a node needs next is not here what the log says: whoever else could lead feeds it. */
+  #withhold(to: NodeId, from: number, pace: Pace): void {
+    const nowMs = this.#ports.nowMs();
+    const why = 'the segment there is not what the log says on this node: another node must lead';
+    this.#rareLog.say('error', `feed ${to}`, `cannot feed node ${to} from offset ${from}: ${why}`);
+    pace.pause(nowMs + RETRY_MS);
+    this.#wakeAtMs = Math.min(this.#wakeAtMs, pace.readyAtMs);
+    const others = [...(this.#raft.leadership?.peers ?? [])].filter(([node, { isVoter }]) => node !== to && isVoter);
+    if (nowMs < this.#offerAtMs || !others.some(([, { mayLead, match }]) => mayLead && match >= this.#raft.commit)) return;
+    this.#offerAtMs = nowMs + OFFER_MS;
+    this.#raft.transfer();
+  }
+
   #sendCold(to: NodeId, { from, base }: ColdRange, buffer: number, result: number | LogError, isSame: boolean): void {
-    if (typeof result !== 'number') {
+    // It may have been found out while the disk was read: the next turn says so.
+    if (typeof result !== 'number' || this.feed.isDifferent(from)) {
       this.#freeBuffers.push(buffer);
+      if (typeof result === 'number') return;
       // Trimmed meanwhile: its file may be gone.
       if (from < this.#raft.log.start) return;
       if (isDamage(result)) this.#ports.damaged(from, result);

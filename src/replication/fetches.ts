@@ -32,7 +32,7 @@ type FetchPorts = Pick<ReplicaPorts, 'nowMs' | 'canSend' | 'send' | 'readCold' |
 export class Fetches {
   readonly #raft: Raft;
   readonly #memory: TailMemory;
-  readonly #feed: Pick<Feed, 'cold'>;
+  readonly #feed: Pick<Feed, 'cold' | 'isDifferent'>;
   readonly #ports: FetchPorts;
   /** Runs something as a turn of the replica. */
   readonly #turn: (input: () => void) => void;
@@ -43,7 +43,13 @@ export class Fetches {
   /** When the next one may be answered. */
   #readyAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(raft: Raft, memory: TailMemory, feed: Pick<Feed, 'cold'>, ports: FetchPorts, turn: (input: () => void) => void) {
+  constructor(
+    raft: Raft,
+    memory: TailMemory,
+    feed: Pick<Feed, 'cold' | 'isDifferent'>,
+    ports: FetchPorts,
+    turn: (input: () => void) => void,
+  ) {
     this.#raft = raft;
     this.#memory = memory;
     this.#feed = feed;
@@ -104,8 +110,9 @@ export class Fetches {
       this.#waiting.delete(node);
       if (!this.#ports.canSend(node)) continue;
       const range = this.#rangeOf(message);
-      if (range === undefined) {
-        this.#refuse(node, message, false);
+      const isDifferent = this.#feed.isDifferent(message.from);
+      if (range === undefined || isDifferent) {
+        this.#refuse(node, message, isDifferent);
         continue;
       }
       this.#isReading = true;
@@ -129,11 +136,13 @@ export class Fetches {
 
   #send(node: NodeId, message: Fetch, result: number | LogError): void {
     const { id, from } = message;
-    if (typeof result !== 'number' || result > MAX_PEER_BODY_BYTES) {
+    // It may have been found out while the disk was read.
+    const isDifferent = this.#feed.isDifferent(from);
+    if (typeof result !== 'number' || result > MAX_PEER_BODY_BYTES || isDifferent) {
       this.#isReading = false;
       const isDamaged = isDamage(result);
       if (isDamaged) this.#ports.damaged(from, result);
-      this.#refuse(node, message, isDamaged);
+      this.#refuse(node, message, isDamaged || isDifferent);
       return;
     }
     const at = this.#memory.map.coldAt(this.#memory.map.fetchBuffer);

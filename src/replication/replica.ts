@@ -299,6 +299,11 @@ export class Replica {
     });
   }
 
+  /** The sealed segments at `bases`, and no other ones, are not here what the log says: nobody gets them from here. */
+  different(bases: readonly number[]): void {
+    this.#feeder.feed.different(bases);
+  }
+
   /** Asks another node for entries to heal with; the port `fetched` has its answer. */
   fetch(question: FetchQuestion): void {
     this.#turn(() => this.#fetches.ask(question));

@@ -14,6 +14,8 @@ export type Sealed = Pick<SealedSegment, 'base' | 'end'>;
 export interface BodySources {
   /** Reads whole entries and verifies them; resolves to where they end and a copy of what is `wanted` of them. Rejects with a LogError, of which nothing is said where `isOver`. */
   read(range: ColdRange, wanted: Wanted, isOver: () => boolean): Promise<EntriesCopy>;
+  /** Whether this node's copy of one is not what the log says: nobody is to have it from here. */
+  isDifferent(segment: Sealed): boolean;
   readonly budget: SendBudget;
   after(delayMs: number, run: () => void): void;
   /** Milliseconds of a clock that only goes forward. */
@@ -125,6 +127,8 @@ export class SegmentBody implements HttpBody {
       if (!(await this.#read())) await new Promise<void>((resolve) => this.#sources.after(ROOM_RETRY_MS, resolve));
     }
     if (!this.#isOpen || this.#held.length === 0) return undefined;
+    // It may have been found out since the download began.
+    if (this.#sources.isDifferent(this.#segment)) throw new LogError('DAMAGE', 'this segment is not what the log says that it is');
     const part = this.#held.subarray(0, SUBSCRIPTION_CHUNK_BYTES);
     budget.book(this.#account, this.#held.length, true);
     this.#held = this.#held.subarray(part.length);

@@ -17,8 +17,6 @@ export interface SegmentSources extends BodySources {
   sealed(): readonly Sealed[];
   /** What the log says of one of them: the SHA-256 of its entries, 64 hexadecimal digits; undefined: nothing yet. */
   digestOf(segment: Sealed): string | undefined;
-  /** Whether this node's copy of one is not what the log says. */
-  isDifferent(segment: Sealed): boolean;
   /** Turns of the event loop in which requests were answered. */
   readonly turn: () => number;
   /** Whether a page of this origin may read. */

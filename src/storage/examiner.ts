@@ -8,11 +8,20 @@
 // memory's, and one examination at a time has it. So all of a thread's examinations run on one thread, and each piece is one task.
 
 import { createHash, type Hash } from 'node:crypto';
-import { ENTRY_HEADER_BYTES, ENTRY_KIND_SIZE_AT, SEGMENT_HEADER_BYTES, WALK_COMPLETE, WALK_TRUNCATED } from '../../assembly/layout.ts';
+import {
+  ENTRY_HEADER_BYTES,
+  ENTRY_KIND_SIZE_AT,
+  KIND_STATE,
+  SEGMENT_HEADER_BYTES,
+  WALK_COMPLETE,
+  WALK_TRUNCATED,
+} from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
+import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
-import { entryBytesOf } from '../format/entry.ts';
+import { readState, type Seal } from '../format/controlEntries.ts';
+import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { decodeSegmentHeader } from '../format/segmentHeader.ts';
 import type { SegmentIndex } from '../format/segmentIndex.ts';
 import { noWalk } from '../memory/tailMemory.ts';
@@ -55,11 +64,14 @@ export interface SegmentDamage {
 
 export type Examined =
   | { readonly outcome: 'goes on'; readonly next: number; readonly readBytes: number }
-  /** All of it is right; `sha256` is that of its entries [base, end), 64 hexadecimal digits. */
-  | { readonly outcome: 'whole'; readonly sha256: string; readonly readBytes: number }
+  /** All of it is right; `sha256` is that of its entries [base, end), 64 hexadecimal digits; `lastSeal` is the last one in the log before it, by the state that it begins with. */
+  | { readonly outcome: 'whole'; readonly sha256: string; readonly lastSeal?: Seal | undefined; readonly readBytes: number }
   | SegmentDamage
   /** The thread that had begun it has ended meanwhile: it is to begin anew. */
   | { readonly outcome: 'lost'; readonly readBytes: 0 };
+
+/** What is found of a segment that is right. */
+export type WholeSegment = Extract<Examined, { readonly outcome: 'whole' }>;
 
 interface Examination {
   readonly base: number;
@@ -69,6 +81,7 @@ interface Examination {
   readonly hash: Hash;
   next: number;
   lastTerm: number;
+  lastSeal: Seal | undefined;
 }
 
 /** What a read says that no second try will bring: Linux has several for sectors that are gone, and for what its file systems find wrong. */
@@ -129,7 +142,8 @@ export class Examiner {
       if (examination.next < end) return { outcome: 'goes on', next: examination.next, readBytes: this.#readBytes };
       this.#checkIndex(base, end);
       this.#end(purpose);
-      return { outcome: 'whole', sha256: examination.hash.digest('hex'), readBytes: this.#readBytes };
+      const { hash, lastSeal } = examination;
+      return { outcome: 'whole', sha256: hash.digest('hex'), lastSeal, readBytes: this.#readBytes };
     } catch (thrown) {
       this.#end(purpose);
       if (!(thrown instanceof Found)) throw thrown;
@@ -156,7 +170,7 @@ export class Examiner {
     assert(base < end, 'a sealed segment has an entry');
     this.#end(purpose);
     const file = this.#open(path);
-    const examination = { base, end, path, file, hash: createHash('sha256'), next: base, lastTerm: 0 };
+    const examination: Examination = { base, end, path, file, hash: createHash('sha256'), next: base, lastTerm: 0, lastSeal: undefined };
     this.#running.set(purpose, examination);
     const expected = positionOf(end, base);
     const bytes = this.#context.disk.size(file);
@@ -206,6 +220,7 @@ export class Examiner {
       const bytes = this.#walk(examination, windowAt + before, length);
       if (bytes > 0) {
         examination.hash.update(memory.bytes.subarray(windowAt + before, windowAt + before + bytes));
+        if (examination.next === base) examination.lastSeal = this.#sealBefore(windowAt + before);
         examination.next += bytes;
         return;
       }
@@ -215,6 +230,14 @@ export class Examiner {
         throw new Found('entry', position, `the entry at log offset ${examination.next} is cut off by the end of the file`);
       want = whole;
     }
+  }
+
+  /** The last seal that the state of the log has which stands in the window at `at`; undefined: that is another entry, or the log has sealed nothing. */
+  #sealBefore(at: number): Seal | undefined {
+    const view = viewOf(this.#context.memory.bytes);
+    const kindSize = kindSizeAt(view, at);
+    const state = kindOf(kindSize) === KIND_STATE ? readState(view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize)) : undefined;
+    return state !== undefined && state.seal.end > 0 ? state.seal : undefined;
   }
 
   /** Verifies the entries in the window; returns the bytes of those that are whole. */

@@ -36,7 +36,7 @@ export type HealRequest =
   /** Nothing comes of it: what was begun goes. */
   | { readonly step: 'abandon'; readonly segment: SealedSegment }
   /** Only its index is damaged: it is made anew from the segment. */
-  | { readonly step: 'index'; readonly segment: SealedSegment }
+  | { readonly step: 'index'; readonly segment: SealedSegment; readonly sha256: string | undefined }
   /** Damaged files that were kept: which there are, or, with `names`, these go. */
   | { readonly step: 'kept'; readonly names: readonly string[] };
 
@@ -65,7 +65,7 @@ export function heal(context: StorageContext, request: HealRequest): HealAnswer 
       removeUnfinished(context, request.segment.base);
       return DONE;
     case 'index':
-      return check(context, segmentName(request.segment.base), request.segment, undefined);
+      return check(context, segmentName(request.segment.base), request.segment, request.sha256);
     case 'kept':
       return kept(context, request.names);
   }

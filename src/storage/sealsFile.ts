@@ -1,6 +1,6 @@
 // What a node remembers of its sealed segments, so that it need not read them all again after each start: the digests that it has made from its
-// own disk, and those that the log says. Rows are added at the end. None of it decides anything alone, and nothing is synced for it: the node's own
-// digests are made again when they are lost; of what the log said before, only the last seal is in its state.
+// own disk, and those that the log says. Rows are added at the end, and synced; a file that is mostly of no use is replaced as a whole. None of it decides
+// anything alone: the node's own digests are made again when they are lost; of what the log said before, the state entries of the log still say much.
 //
 //   0 u32 magic "LLSD" │ 4 u32 whose: 1 made here, 2 the log's │ 8 u64 base │ 16 u64 end │ 24 SHA-256 │ 56 u64 XXH64 of bytes 0 to 56
 
@@ -8,15 +8,15 @@ import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import { SEAL_DIGEST_BYTES, type Seal } from '../format/controlEntries.ts';
 import { xxh64 } from '../format/xxh64.ts';
-import { type Disk, readFile } from './disk.ts';
-import { SEALS_FILE } from './names.ts';
+import { type Disk, readFile, writeFileAtomically } from './disk.ts';
+import { SEALS_FILE, TEMPORARY_SUFFIX } from './names.ts';
 
 /** One row: what a segment is, and who says so. */
 export interface SealRow extends Seal {
   readonly whose: 'own' | 'log';
 }
 
-/** The rows of a file, and where the next one goes: what comes after is not valid. */
+/** The rows of a file, and where the next one goes: after the last one that is valid. */
 export interface SealRows {
   readonly rows: readonly SealRow[];
   readonly end: number;
@@ -56,15 +56,17 @@ function rowIn(bytes: Uint8Array): SealRow | undefined {
   return { whose: whose === OWN ? 'own' : 'log', base, end, digest: toHex(bytes.subarray(24, 24 + SEAL_DIGEST_BYTES)) };
 }
 
-/** The rows in `bytes`, up to the first that is none. */
+/** The rows in `bytes` that are valid: each has a check of its own. */
 export function decodeSealRows(bytes: Uint8Array): SealRows {
   const rows: SealRow[] = [];
+  let end = 0;
   for (let at = 0; at + SEAL_ROW_BYTES <= bytes.length; at += SEAL_ROW_BYTES) {
     const row = rowIn(bytes.subarray(at, at + SEAL_ROW_BYTES));
-    if (row === undefined) break;
+    if (row === undefined) continue;
     rows.push(row);
+    end = at + SEAL_ROW_BYTES;
   }
-  return { rows, end: rows.length * SEAL_ROW_BYTES };
+  return { rows, end };
 }
 
 /** The rows that a data directory has; none where there is no file. Throws a LogError `IO` where it cannot be read. */
@@ -73,13 +75,23 @@ export function readSeals(disk: Disk, directory: string): SealRows {
   return disk.has(path) ? decodeSealRows(readFile(disk, path, MAX_SEALS_BYTES)) : { rows: [], end: 0 };
 }
 
-/** Adds `rows` at byte `at`, where the rows before end; what was after them is gone. Returns where the next ones go. Throws a LogError `IO`. */
+/**
+ * Adds `rows` at byte `at`, where the rows before end; what was after them is gone. At 0 the whole file is replaced: whenever that is cut short, there is the one
+ * before or the new one. All is synced. Returns where the next ones go. Throws a LogError `IO`, as for want of room.
+ */
 export function addSeals(disk: Disk, directory: string, rows: readonly SealRow[], at: number): number {
   const path = `${directory}/${SEALS_FILE}`;
+  if (at === 0) {
+    // Left by a call that found no room.
+    if (disk.has(`${path}${TEMPORARY_SUFFIX}`)) disk.remove(`${path}${TEMPORARY_SUFFIX}`);
+    writeFileAtomically(disk, directory, SEALS_FILE, encodeSealRows(rows));
+    return rows.length * SEAL_ROW_BYTES;
+  }
   const file = disk.has(path) ? disk.openWrite(path) : disk.create(path);
   try {
     disk.truncate(file, at);
     disk.write(file, [encodeSealRows(rows)], at);
+    disk.dataSync(file);
   } finally {
     disk.close(file);
   }

@@ -114,6 +114,8 @@ export type ToRaft =
   | { readonly kind: 'staged'; readonly rows: readonly number[] }
   /** What this node has found a sealed segment to be, for the leader. */
   | { readonly kind: 'digest'; readonly seal: Seal }
+  /** Bases of the sealed segments that are not here what the log says: no other node gets them from here. All of them, each time. */
+  | { readonly kind: 'different'; readonly bases: readonly number[] }
   | { readonly kind: 'stop' };
 
 /** From the raft thread to the main thread. Role, term, leader, commit and the others' progress are in the control block. */

@@ -186,6 +186,9 @@ export class RaftHost {
       case 'digest':
         this.replica.report(message.seal);
         break;
+      case 'different':
+        this.replica.different(message.bases);
+        break;
       case 'stop':
         this.#stop().catch((thrown: unknown) => this.#ports.tell({ kind: 'failed', error: toPlainError(thrown) }));
         break;

@@ -27,6 +27,8 @@ interface Stand {
   readonly uploads?: Partial<NodeStatus['uploads']>;
   readonly disk?: Partial<NodeStatus['disk']>;
   readonly scrub?: Partial<NodeStatus['scrub']>;
+  readonly seals?: Partial<NodeStatus['seals']>;
+  readonly isTimeHeld?: boolean;
   /** Takes the request and never answers. */
   readonly isStuck?: boolean;
   /** What it says of the others where it leads, by id. */
@@ -76,8 +78,8 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
       process: String(id).padStart(16, '0'),
     },
     cluster: { nodes, causes: stand.causes ?? [] },
-    log: { start: 0, commit, durable, tail, timeMs: null, isTimeHeld: false },
-    seals: { end: 0, different: [] },
+    log: { start: 0, commit, durable, tail, timeMs: null, isTimeHeld: stand.isTimeHeld ?? false },
+    seals: { end: 0, different: [], next: null, waitsMs: null, why: null, ...stand.seals },
     segments: { sealed: 0, bytes: tail },
     scrub: {
       ...{ isOn: true, position: 0, beganMs: 1, endsMs: 2, sinceMs: null, readBytes: 0 },
@@ -320,6 +322,31 @@ describe('status of a cluster', () => {
     expect(nodes).toMatchObject([{ disk: { level: 'ok' } }, { disk: { level: 'critical' } }, { disk: { level: 'low' } }]);
     const well = await start([{ role: 'leader', leaderId: 1 }, {}]);
     expect((await status(well)).text).not.toContain('disk of');
+  });
+
+  it('says that the time of the log stands still, which segments nobody gets, and what seals have waited for too long', async () => {
+    const why = '1 of 3 nodes have said what it is, and a majority must';
+    const waiting = { end: 4096, next: 4096, waitsMs: 600_000, why };
+    const urls = await start([
+      { role: 'leader', leaderId: 1, isTimeHeld: true, seals: waiting },
+      { role: 'follower', leaderId: 1, seals: { ...waiting, different: [4096, 8192] } },
+    ]);
+    const { text, lines } = await status([urls[0]]);
+    expect(text).toContain(
+      "the log's time stands still, because the leader may not go by its clock: node 1, which leads, says why in its log",
+    );
+    expect(text).toContain('node 2 gives nobody the segment at log offset 4096, and 1 more: valid, and not what the log says');
+    expect(text).toContain(`seals: up to offset 4096; the segment at offset 4096 is next: ${why}`);
+    expect(text.match(/seals:/g)).toHaveLength(1);
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    // One that waits for a moment is no news; nor is any of it on a node alone that is not so.
+    const well = await start([{ role: 'leader', leaderId: 1, seals: { ...waiting, waitsMs: 599_000 } }, {}]);
+    expect((await status(well)).text).not.toMatch(/seals:|stands still/);
+    const alone = await start([{ role: 'leader', leaderId: 1, isTimeHeld: true, seals: { ...waiting, different: [8192] } }]);
+    const one = await status(alone);
+    expect(one.text).toMatch(/the log's time +none yet; it stands still/);
+    expect(one.text).toMatch(/seals +up to offset 4096; the segment at offset 4096 is next: 1 of 3/);
+    expect(one.text).toMatch(/different +the segment at offset 8192 is valid, and not what the log says: nobody gets it/);
   });
 
   it('A6: what nodes say is wrong is shown once, with who says it; without a leader, why there is none', async () => {

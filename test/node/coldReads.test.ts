@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
 import { HotReader } from '../../src/memory/hotReader.ts';
-import { WORD } from '../../src/memory/map.ts';
+import { SLOT, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
 import { CallerReadings, type Reading } from '../../src/node/caller.ts';
 import { type ReadingPorts, Readings } from '../../src/node/reading.ts';
 import type { Segments } from '../../src/node/segments.ts';
@@ -253,5 +253,18 @@ describe('a cold read', () => {
     await settled();
     expect([ranges, sent, session.errors]).toEqual([[], [], ['DAMAGED 2000']]);
     expect(said.join()).toContain('is not what the log says that it is');
+  });
+
+  test('of a segment in memory that is not what the log says is refused, too', async () => {
+    const { read, ranges, sent, session, memory } = makeCold(3000, true, { isDifferent: () => true, reportDamage: () => undefined });
+    memory.prepareSlot(0, SEGMENT.base, { term: 1, leader: '0'.repeat(16) });
+    memory.setSlotWord(0, SLOT.CLOSED_END, SEGMENT.end);
+    memory.setSlotState(0, SLOT_SEALED);
+    expect(new HotReader(memory).slotOf(2000)).toBe(0);
+    read(2000);
+    await settled();
+    await settled();
+    expect([ranges, sent, session.errors]).toEqual([[], [], ['DAMAGED 2000']]);
+    expect(memory.slotWord(0, SLOT.PINS)).toBe(0);
   });
 });

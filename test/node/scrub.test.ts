@@ -28,6 +28,7 @@ function makeScrub({ segments = [0, 1, 2, 3].map((i) => segmentOf(i * 100, i * 1
   const read: { base: number; atMs: number }[] = [];
   const lines: string[] = [];
   const damaged: number[] = [];
+  const whole: [number, string][] = [];
   let saved: ScrubPosition | undefined = options.saved;
   const find = (offset: number): SealedSegment | undefined => segments.find(({ base, end }) => base <= offset && offset < end);
   const log = { warn: (text: string) => lines.push(text), error: (text: string) => lines.push(text), info: () => undefined };
@@ -63,6 +64,7 @@ function makeScrub({ segments = [0, 1, 2, 3].map((i) => segmentOf(i * 100, i * 1
     random: () => options.random ?? 0,
     isBusy: () => false,
     damaged: ({ base }) => damaged.push(base),
+    whole: ({ base }, { sha256 }) => whole.push([base, sha256]),
     toured: () => undefined,
     log,
     broke: (thrown) => {
@@ -85,16 +87,17 @@ function makeScrub({ segments = [0, 1, 2, 3].map((i) => segmentOf(i * 100, i * 1
     }
     wallMs = untilMs;
   };
-  return { scrub, pass, read, lines, damaged, damages, segments, saved: () => saved, bases: () => read.map(({ base }) => base) };
+  return { scrub, pass, read, lines, damaged, whole, damages, segments, saved: () => saved, bases: () => read.map(({ base }) => base) };
 }
 
 describe('scrub', () => {
   it('reads all sealed segments in as many days as it is given, evenly, from an origin of its own, again and again', async () => {
-    const { pass, read, bases, scrub, saved } = makeScrub({ random: 0.6 });
+    const { pass, read, bases, scrub, saved, whole } = makeScrub({ random: 0.6 });
     await pass(60_000);
     expect(scrub.status).toMatchObject({ isOn: true, position: 200, beganMs: BEGAN_MS, endsMs: BEGAN_MS + 8 * DAY_MS, sinceMs: null });
     await pass(8 * DAY_MS);
     expect(bases()).toEqual([200, 300, 0, 100]);
+    expect(whole.map(([base]) => base)).toEqual(bases());
     for (const [i, { atMs }] of read.entries()) {
       expect(atMs - BEGAN_MS).toBeGreaterThanOrEqual((i + 1) * 2 * DAY_MS);
       expect(atMs - BEGAN_MS).toBeLessThan((i + 1) * 2 * DAY_MS + 120_000);

@@ -2,12 +2,13 @@
 
 import { expect, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
+import { SEAL_SKIP_MS } from '../../src/core/limits.ts';
 import { NO_DIGEST, NO_SEAL, type Seal } from '../../src/format/controlEntries.ts';
 import { WORD } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { type SealPorts, Seals } from '../../src/node/seals.ts';
 import type { SealedSegment } from '../../src/storage/context.ts';
-import type { Examined } from '../../src/storage/examiner.ts';
+import type { Examined, ExamineRequest } from '../../src/storage/examiner.ts';
 import type { SealRow } from '../../src/storage/sealsFile.ts';
 
 const digest = (byte: number): string => byte.toString(16).padStart(2, '0').repeat(32);
@@ -22,6 +23,8 @@ class World {
   readonly disk = new Map<number, string | undefined>();
   readonly ordered: Seal[] = [];
   readonly told: Seal[] = [];
+  /** Bases that the raft thread was told to give nobody. */
+  withheld: readonly number[] = [];
   readonly errors: string[] = [];
   readonly damaged: number[] = [];
   readonly file: SealRow[] = [];
@@ -63,7 +66,12 @@ class World {
       others,
       bytesPerSecond: 1 << 30,
       isBusy: () => false,
-      raft: () => ({ digest: (seal) => void this.told.push(seal) }),
+      raft: () => ({
+        digest: (seal) => void this.told.push(seal),
+        different: (bases) => {
+          this.withheld = bases;
+        },
+      }),
       damaged: ({ base }) => void this.damaged.push(base),
       log: { error: (text) => void this.errors.push(text), warn: (text) => void this.errors.push(text) },
       broke: (thrown) => {
@@ -141,6 +149,7 @@ test('what a majority has found is sealed, whatever the leader itself has found'
   // It is the one that differs, and says so.
   expect(world.seals.different).toEqual([0]);
   expect(world.seals.isDifferent(0)).toBe(true);
+  expect(world.withheld).toEqual([0]);
   expect(world.errors.join()).toContain(`its SHA-256 is ${digest(9)}, and the log says ${digest(0)}`);
 });
 
@@ -233,6 +242,12 @@ test('who has it from others looks at it, too, after what is to be sealed next',
   await world.start(sealOf(100, 1));
   expect(world.examined).toEqual([200, 0, 100]);
   expect(world.seals.different).toEqual([0]);
+  // Another copy is in its place: it is looked at again.
+  expect(world.withheld).toEqual([0]);
+  world.disk.set(0, digest(0));
+  world.seals.healed(0);
+  await world.settle();
+  expect([world.seals.different, world.withheld]).toEqual([[], []]);
 });
 
 test('segments that were trimmed before they were sealed are left out', async () => {
@@ -274,6 +289,125 @@ test('what is known of trimmed segments is let go, here and at the next start in
   await again.start(sealOf(200, 2));
   expect(again.file.map(({ base, whose }) => `${whose} ${base}`)).toEqual(['own 200', 'log 200']);
   expect(again.examined).toEqual([]);
+});
+
+test('what the scrub finds of a segment is compared with what the log says, and what the log said before is learned from it again', async () => {
+  const world = await new World([]).have(3).start();
+  for (let i = 0; i < 3; i += 1) await world.commit();
+  expect([world.seals.different, world.withheld]).toEqual([[], []]);
+  // Other valid bytes than at the first look.
+  const [first] = world.sealed;
+  if (first === undefined) throw new Error('there is one');
+  world.seals.examined(first, { outcome: 'whole', sha256: digest(9), readBytes: 100 });
+  await world.settle();
+  expect([world.seals.different, world.withheld]).toEqual([[0], [0]]);
+  expect(world.errors.join()).toContain(`its SHA-256 is ${digest(9)}, and the log says ${digest(0)}`);
+  expect(world.file.at(-1)).toEqual({ whose: 'own', ...sealOf(0, 9) });
+  // One that lost what it remembered knows of the last seal only, until it has read the segments again.
+  const again = await new World([]).have(3).start(sealOf(200, 2));
+  expect([0, 100, 200].map((base) => again.seals.digestOf(segment(base)))).toEqual([undefined, undefined, digest(2)]);
+  const [, second, third] = again.sealed;
+  if (second === undefined || third === undefined) throw new Error('there are');
+  again.seals.examined(second, { outcome: 'whole', sha256: digest(1), lastSeal: sealOf(0, 0), readBytes: 100 });
+  // What differs from its seal itself is no witness; and a segment of other bounds is none of this log.
+  again.seals.examined(third, { outcome: 'whole', sha256: digest(7), lastSeal: sealOf(100, 8), readBytes: 100 });
+  again.seals.examined(second, { outcome: 'whole', sha256: digest(1), lastSeal: { ...sealOf(100, 8), end: 150 }, readBytes: 100 });
+  expect([0, 100, 200].map((base) => again.seals.digestOf(segment(base)))).toEqual([digest(0), undefined, digest(2)]);
+  expect(again.seals.different).toEqual([200]);
+});
+
+test('a segment that a majority has damaged for long, and cannot heal, is passed over', async () => {
+  const world = new World().have(2);
+  world.disk.set(0, undefined);
+  await world.start();
+  world.seals.reported(2, sealOf(0, 0));
+  world.seals.reported(3, sealOf(100, 1));
+  expect(world.examined).toEqual([0, 100]);
+  // Until then it may be healed any time.
+  expect([world.told, world.ordered]).toEqual([[], []]);
+  world.nowMs = SEAL_SKIP_MS - 1;
+  world.seals.look();
+  await world.settle();
+  expect([world.told, world.ordered]).toEqual([[], []]);
+  world.nowMs = SEAL_SKIP_MS;
+  world.seals.look();
+  await world.settle();
+  expect([world.told, world.ordered]).toEqual([[sealOf(100, 1)], [sealOf(100, 1)]]);
+  await world.commit();
+  expect(world.seals.end).toBe(200);
+  // Healed after all, it is what the others say by their own looks; the log will not.
+  world.disk.set(0, digest(0));
+  world.seals.healed(0);
+  await world.settle();
+  expect(world.ordered).toHaveLength(1);
+  expect(world.seals.digestOf(segment(0))).toBeUndefined();
+});
+
+test('says what the next seal waits for, and warns of one that waits for long on a node that leads', async () => {
+  const world = await new World().have(1).start();
+  const waits = (): unknown => ({ ...world.seals.status });
+  expect(waits()).toEqual({ end: 0, different: [], next: 0, waitsMs: 0, why: '1 of 3 nodes have said what it is, and a majority must' });
+  world.seals.reported(2, sealOf(0, 5));
+  world.nowMs = SEAL_SKIP_MS;
+  world.seals.look();
+  world.seals.look();
+  const why = '2 of 3 nodes have said what it is, and not the same: compare the nodes with loglog verify --cluster';
+  expect(waits()).toMatchObject({ next: 0, waitsMs: SEAL_SKIP_MS, why });
+  expect(world.errors).toEqual([`the segment at log offset 0 waits for its seal, and so do those after it: ${why}`]);
+  world.words.set(WORD.OPEN_TERM, 0);
+  expect(world.seals.status.why).toBe('the leader has not sealed it yet');
+  world.words.set(WORD.OPEN_TERM, 5);
+  world.seals.reported(3, sealOf(0, 0));
+  await world.commit();
+  expect(waits()).toEqual({ end: 100, different: [], next: null, waitsMs: null, why: null });
+  const damaged = new World().have(1);
+  damaged.disk.set(0, undefined);
+  expect((await damaged.start()).seals.status.why).toBe('it is damaged on this node');
+});
+
+test('one that is damaged is looked at less and less often', async () => {
+  const world = new World([]).have(1);
+  world.disk.set(0, undefined);
+  await world.start();
+  for (let ms = 0; ms < 3_600_000; ms += 5_000) {
+    world.nowMs = ms;
+    world.seals.look();
+    await world.settle();
+  }
+  expect(world.examined.length).toBeLessThan(15);
+});
+
+test('rows that find no room are written once there is some, and a file is replaced by all that is of use at once', async () => {
+  let hasRoom = false;
+  const writes: number[] = [];
+  const file: SealRow[] = [];
+  const world = new World([]).have(3);
+  const tasks = {
+    examine: async ({ base }: ExamineRequest) => ({ outcome: 'whole', sha256: digest(base / 100), readBytes: 100 }) as const,
+    // Most of it is of segments that were trimmed.
+    readSeals: async () => ({ rows: Array.from({ length: 40 }, () => ({ whose: 'own', ...sealOf(-900, 1) }) as const), end: 64 * 40 }),
+    addSeals: async ({ rows, at }: { rows: readonly SealRow[]; at: number }) => {
+      writes.push(at);
+      if (!hasRoom) throw new LogError('IO', 'no room', { errno: 'ENOSPC' });
+      file.splice(at / 64, file.length, ...rows);
+      return 64 * file.length;
+    },
+  };
+  const other = new World([], {
+    tasks,
+    segments: { sealed: world.sealed },
+    loop: { after: () => ({ cancel: () => undefined }), nowMs: () => world.nowMs },
+  });
+  await other.start();
+  expect(writes).toEqual([0]);
+  other.seals.look();
+  await other.settle();
+  expect(writes).toEqual([0]);
+  hasRoom = true;
+  world.nowMs = 60_000;
+  other.seals.look();
+  await other.settle();
+  expect(file.map(({ base }) => base)).toEqual([0, 100, 200]);
 });
 
 test('a node goes on where what it remembers cannot be read, and leaves it as it is', async () => {

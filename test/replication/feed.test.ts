@@ -77,6 +77,19 @@ describe('feed', () => {
     expect(seen.size).toBe(2);
   });
 
+  it('gives nothing of a segment that is not what the log says, from memory neither', () => {
+    const hot = node.sealed.find(({ base }) => feed.hot({ from: base, limit: log.length, maxBytes: 1000 }) !== undefined);
+    if (hot === undefined) throw new Error('no sealed segment is in memory');
+    const chunk = feed.hot({ from: hot.base, limit: log.length, maxBytes: 1000 });
+    // Both that were taken.
+    for (let i = 0; chunk !== undefined && i < 2; i += 1) feed.release(chunk);
+    feed.different([hot.base]);
+    expect(feed.hot({ from: hot.base, limit: log.length, maxBytes: 1000 })).toBeUndefined();
+    expect([hot.base, hot.end - 1, hot.end].map((offset) => feed.isDifferent(offset))).toEqual([true, true, false]);
+    feed.different([]);
+    expect(feed.isDifferent(hot.base)).toBe(false);
+  });
+
   it('gives nothing larger than a message between nodes, or a buffer that is filled from disk, can hold', () => {
     for (const maxPayloadBytes of [1, 1_000_000, 16_777_215]) {
       const most = maxBatchBytes(configure({ data: '/data', segmentBytes: 2 ** 29, maxPayloadBytes }));

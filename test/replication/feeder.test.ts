@@ -27,6 +27,40 @@ describe('E66: a feeder', () => {
   });
 });
 
+test('a feeder gives nobody a segment that is not what the log says, and offers the office to a node that has it all', () => {
+  const cluster = new Cluster();
+  cluster.elect(1);
+  cluster.calm();
+  const [memory, { raft }] = [TailMemory.create({ segmentBytes: 65_536, slots: 3 }), cluster.node(1)];
+  let { nowMs } = cluster;
+  const lines: string[] = [];
+  const reads: number[] = [];
+  const ports = {
+    nowMs: () => nowMs,
+    canSend: () => true,
+    log: (_level, text) => void lines.push(text),
+    readCold: ({ from }) => void reads.push(from),
+  } satisfies Partial<ReplicaPorts>;
+  const feeder = new Feeder(raft, memory, [{ base: 0, end: 1000 }], ports as unknown as ReplicaPorts, (input) => input());
+  vi.spyOn(raft, 'due').mockImplementation((to) => (to === 3 ? { from: 100, limit: 1000, maxBytes: 500 } : undefined));
+  const transfer = vi.spyOn(raft, 'transfer').mockImplementation(() => undefined);
+  feeder.feed.different([0]);
+  // It comes back to it, without the disk.
+  expect(feeder.run()).toBeGreaterThan(nowMs);
+  expect([reads, transfer.mock.calls.length]).toEqual([[], 1]);
+  expect(lines).toEqual([
+    'cannot feed node 3 from offset 100: the segment there is not what the log says on this node: another node must lead',
+  ]);
+  // Nor is the office offered again and again.
+  nowMs += 2000;
+  feeder.run();
+  expect(transfer).toHaveBeenCalledTimes(1);
+  feeder.feed.different([]);
+  nowMs += 2000;
+  feeder.run();
+  expect(reads).toEqual([100]);
+});
+
 describe('R7: a feeder', () => {
   test('shows nothing of a node that has not answered in this term, and what it heard of the others', () => {
     const cluster = new Cluster();

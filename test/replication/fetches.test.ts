@@ -58,7 +58,7 @@ function make(canSend = true) {
     fetches.asks(node, { kind: 'fetch', term: 7, id, from, end });
     fetches.run();
   };
-  return { memory, fetches, sent, answers, reads, damaged, cut, held, clock, asks };
+  return { memory, feed, fetches, sent, answers, reads, damaged, cut, held, clock, asks };
 }
 
 describe('a node that answers', () => {
@@ -95,6 +95,26 @@ describe('a node that answers', () => {
     reads[1]?.done(new LogError('DAMAGE', 'bad'));
     expect(damaged).toEqual([100]);
     expect(sent.map(({ message }) => message)).toMatchObject([{ isDamaged: false }, { isDamaged: true }]);
+  });
+
+  test('gives nobody a segment that is not what the log says, as soon as it knows', () => {
+    const { feed, asks, reads, sent, damaged } = make();
+    asks(2, 100, 250);
+    feed.different([100]);
+    reads[0]?.done(90);
+    asks(3, 120, 250);
+    expect(sent.map(({ to, message, bytes }) => [to, message.kind === 'fetched' && message.isDamaged, bytes])).toEqual([
+      [2, true, 0],
+      [3, true, 0],
+    ]);
+    expect(reads.length).toBe(1);
+    // It is no damage that could be healed.
+    expect(damaged).toEqual([]);
+    asks(2, 0, 100);
+    expect(reads[1]?.range).toMatchObject({ base: 0 });
+    reads[1]?.done(10);
+    feed.different([]);
+    asks(3, 100, 250);
   });
 
   test('reads for one node at a time, at a pace, and keeps one question of each', () => {

@@ -27,6 +27,7 @@ function makeDownloads(boundaries: readonly number[] = []) {
     room: Number.POSITIVE_INFINITY,
     ranges: [] as ColdRange[],
     failure: undefined as LogError | undefined,
+    isDifferent: false,
     /** The disk does not answer. */
     isHung: false,
     waits: [] as (() => void)[],
@@ -40,7 +41,7 @@ function makeDownloads(boundaries: readonly number[] = []) {
     generation: GENERATION,
     bounds: () => ({ start: 0, commit: 15 * MIB }),
     digestOf: () => undefined,
-    isDifferent: () => false,
+    isDifferent: () => state.isDifferent,
     sealed: () => [
       { base: 0, end: 10 * MIB },
       { base: 10 * MIB, end: 20 * MIB },
@@ -105,6 +106,15 @@ describe('a body', () => {
       [5, false],
       [0, true],
     ]);
+  });
+
+  test('ends where its segment is found not to be what the log says, whatever of it was read', async () => {
+    const { state, body, get } = makeDownloads();
+    const one = await body('bytes=0-');
+    await one.next();
+    state.isDifferent = true;
+    await expect(one.next()).rejects.toMatchObject({ code: 'DAMAGE' });
+    expect(get(`0-${10 * MIB}`).status).toBe(500);
   });
 
   test('books what it holds until that has left, or the connection is gone', async () => {

@@ -127,10 +127,12 @@ describe('healer', () => {
     putFile(index, indexName(base), flipped(golden, 70));
     expect(examined(index)).toBe('index');
     const context = { ...built.context, disk: index };
-    expect(heal(context, { step: 'index', segment: built.segment })).toEqual({ outcome: 'done' });
+    expect(heal(context, { step: 'index', segment: built.segment, sha256: undefined })).toEqual({ outcome: 'done' });
     expect(readFile(index, `${DIRECTORY}/${indexName(base)}`)).toEqual(golden);
     index.remove(`${DIRECTORY}/${indexName(base)}`);
-    expect(heal(context, { step: 'index', segment: { ...built.segment, entries: count + 1 } })).toMatchObject({ outcome: 'differs' });
+    expect(heal(context, { step: 'index', segment: { ...built.segment, entries: count + 1 }, sha256: undefined })).toMatchObject({
+      outcome: 'differs',
+    });
     expect(index.list(DIRECTORY)).not.toContain(indexName(base));
   });
 

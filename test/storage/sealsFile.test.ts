@@ -2,6 +2,8 @@
 
 import { expect, it } from 'vitest';
 import { addSeals, decodeSealRows, encodeSealRows, readSeals, type SealRow } from '../../src/storage/sealsFile.ts';
+import { Random } from '../assembly/random.ts';
+import { CrashModel } from '../crash/crashModel.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { bytesOf, hexOf } from '../format/hex.ts';
 
@@ -18,13 +20,42 @@ it('golden bytes, which are read as what they mean', () => {
   expect(decodeSealRows(GOLDEN)).toEqual({ rows: [OWN, LOG], end: 128 });
 });
 
-it.each(Array.from({ length: 64 }, (_, at) => at))('a row whose byte %i is wrong is none, nor is any after it', (at) => {
+it.each(Array.from({ length: 64 }, (_, at) => at))('a row whose byte %i is wrong is none; those after it are', (at) => {
   const bytes = GOLDEN.slice();
   bytes[at] = (bytes[at] ?? 0) ^ 1;
-  expect(decodeSealRows(bytes)).toEqual({ rows: [], end: 0 });
+  expect(decodeSealRows(bytes)).toEqual({ rows: [LOG], end: 128 });
   bytes.set(GOLDEN);
   bytes[64 + at] = (bytes[64 + at] ?? 0) ^ 1;
   expect(decodeSealRows(bytes)).toEqual({ rows: [OWN], end: 64 });
+});
+
+it('whenever the power goes, there are the rows that were written before, all of them', () => {
+  const random = new Random(5);
+  const first = new MemoryDisk();
+  first.makeDirectory();
+  addSeals(first, '/data', [LOG, LOG, OWN], 0);
+  const model = new CrashModel(first.image());
+  let written: SealRow[][] = [[LOG, LOG, OWN]];
+  const disk = new MemoryDisk(first.image(), (operation) => {
+    model.apply(operation);
+    for (const { image } of model.states(24, random)) {
+      const { rows } = readSeals(new MemoryDisk(image), '/data');
+      expect(written).toContainEqual(rows);
+    }
+  });
+  // Replaced as a whole, then added to.
+  written = [
+    [LOG, LOG, OWN],
+    [OWN, LOG],
+  ];
+  expect(addSeals(disk, '/data', [OWN, LOG], 0)).toBe(128);
+  written = [
+    [OWN, LOG],
+    [OWN, LOG, LOG],
+  ];
+  expect(addSeals(disk, '/data', [LOG], 128)).toBe(192);
+  written = [[OWN, LOG, LOG]];
+  disk.syncDirectory('/data');
 });
 
 it('rows are added after the valid ones; what was torn there is gone', () => {

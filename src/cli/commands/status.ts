@@ -9,7 +9,7 @@ import { EXIT, Quit } from '../exit.ts';
 import { fetchStatus, NoAnswer } from '../nodeStatus.ts';
 import { grouped, pairs, print, readableBytes, say } from '../output.ts';
 import { survey } from '../survey.ts';
-import { describeSurvey } from '../surveyText.ts';
+import { describeSurvey, sealText } from '../surveyText.ts';
 
 interface StatusOptions {
   readonly url: readonly string[];
@@ -54,7 +54,19 @@ function mirrorText({ source, isConnected, awaySinceMs, why, behindBytes, behind
   return `of ${source.join(',')}: ${state}, ${lacks}${progress}${why === null ? '' : `; ${why}`}`;
 }
 
-function describe({ version, clusterId, node, log, segments, disk, scrub, mirror, clients, appends, memory, limits }: NodeStatus): string {
+/** Until when the log's time goes, and that it stands still. */
+function timeText({ timeMs, isTimeHeld }: NodeStatus['log']): string {
+  const time = timeMs === null ? 'none yet' : new Date(timeMs).toISOString();
+  return isTimeHeld ? `${time}; it stands still: this node's log says why` : time;
+}
+
+function sealLines(seals: NodeStatus['seals']): (readonly [string, string])[] {
+  const lines = seals.different.map((base) => `the segment at offset ${base} is valid, and not what the log says: nobody gets it`);
+  return [['seals', sealText(seals)], ...lines.map((line) => ['different', line] as const)];
+}
+
+function describe(status: NodeStatus): string {
+  const { version, clusterId, node, log, segments, seals, disk, scrub, mirror, clients, appends, memory, limits } = status;
   return pairs([
     ['node', `${node.id} at ${node.url}, ${node.role} of term ${node.term}`],
     ['version', `${version}, up for ${duration(node.uptimeMs)}`],
@@ -62,10 +74,12 @@ function describe({ version, clusterId, node, log, segments, disk, scrub, mirror
     ...(node.isDurable ? [] : [['durable', 'nothing: it runs with --fsync off, for tests'] as const]),
     ...(mirror ? [['mirror', mirrorText(mirror)] as const] : []),
     ['log', `offsets ${log.start} to ${log.commit} (${readableBytes(log.commit - log.start)})`],
+    ["the log's time", timeText(log)],
     ['not committed', `${grouped(log.tail - log.commit)} bytes, of these durable ${grouped(Math.max(0, log.durable - log.commit))}`],
     ['sealed segments', grouped(segments.sealed)],
     ['disk', diskText(disk)],
     ...scrubLines(scrub),
+    ...sealLines(seals),
     [
       'appended since start',
       `${grouped(appends.entries)} entries in ${grouped(appends.batches)} messages, ${readableBytes(appends.bytes)}`,
