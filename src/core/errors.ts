@@ -37,6 +37,7 @@ export const ERRORS = {
   OTHER_VERSION: { number: 20, retryable: false, outcome: 'failed' },
   DISK_FULL: { number: 29, retryable: true, outcome: 'failed' },
   READ_ONLY: { number: 31, retryable: false, outcome: 'failed' },
+  TOO_MANY_TOKENS: { number: 32, retryable: false, outcome: 'failed' },
   // Raised by the client itself.
   CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },

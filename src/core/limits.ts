@@ -13,6 +13,12 @@ export const MAX_ENTRY_BYTES = MAX_PAYLOAD_BYTES + ENTRY_OVERHEAD_BYTES;
 export const MAX_STATE_ENTRY_BYTES = 1024 * 1024;
 /** At least as much as a segment begins with, its state and the no-op of a term, for as long as states are small: it goes to other nodes whole. */
 export const SEGMENT_HEAD_BYTES = 4096;
+/**
+ * The tokens of a log have at most so many bytes of its state, where a quarter of a segment is not less: about 2,000 of them. The rest of
+ * MAX_STATE_ENTRY_BYTES is for what later versions keep there, and so much of a quarter of a small segment is for what else the state says.
+ */
+export const MAX_ACCESS_BYTES = 256 * 1024;
+export const OTHER_STATE_BYTES = 1024;
 export const TIME_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 8;
 export const SESSION_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 40;
 
@@ -591,3 +597,15 @@ export const MAX_DISTRUST_MS = 64_000;
 
 /** Bytes of the name of a token, in UTF-8. */
 export const MAX_TOKEN_NAME_BYTES = 64;
+
+/** The log remembers so many tokens that were asked for in directories of nodes: none of them comes back after it was revoked, whatever is still there. */
+export const REMEMBERED_REQUESTS = 16;
+
+/** A token is removed from the log when it has expired for so long, by the log's time. Until then lists show it. */
+export const EXPIRED_TOKEN_KEPT_MS = 24 * 3_600_000;
+
+/** Requests about tokens that a node has under way. */
+export const MAX_TOKEN_CHANGES = 256;
+
+/** A node takes new connections by token for so long after it last had all that was committed. */
+export const TOKEN_TRUST_MS = 10_000;

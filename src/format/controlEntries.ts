@@ -6,10 +6,12 @@
 //   seal    0 u64 base │ 8 u64 end │ 16 SHA-256 of the entries [base, end) │ 48 that of the seal before
 //   level   0 u32 level that all nodes know
 //   policy  0 u64 bytes to keep │ 8 u64 age to keep, ms        0: no bound
+//   access  access.ts
 //   state   sections: 0 u16 type │ 2 u16 zero │ 4 u32 length │ 8 value; types ascend
 
 import {
   ENTRY_HEADER_BYTES,
+  KIND_ACCESS,
   KIND_CONTINUED,
   KIND_LEVEL,
   KIND_POLICY,
@@ -23,6 +25,7 @@ import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import { LOG_LEVEL } from '../core/levels.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
+import { isAccessTable, NO_ACCESS, readAccess } from './access.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from './entry.ts';
 
 /** Where the log starts since a trim. */
@@ -78,6 +81,8 @@ export interface LogState {
   readonly generation: Generation;
   /** Zeros while none was set. */
   readonly policy: Policy;
+  /** The tokens, as access.ts has them. */
+  readonly access: Uint8Array;
 }
 
 /** A log that was never trimmed. */
@@ -111,7 +116,8 @@ const SEAL = 4;
 const LEVEL = 5;
 const GENERATION = 6;
 const POLICY = 9;
-/** Bytes of each section's value. Other types are a newer build's. */
+const ACCESS = 12;
+/** Bytes of the value of each section that has always as many; the table of tokens has as many as it needs. Other types are a newer build's. */
 const LENGTHS: Readonly<Record<number, number>> = {
   [BEFORE]: 24,
   [TRIM]: TRIM_PAYLOAD_BYTES,
@@ -129,12 +135,13 @@ const isSealed = ({ end }: Seal): boolean => end > 0;
 const isPolicy = ({ bytes, ageMs }: Policy): boolean => bytes > 0 || ageMs > 0;
 
 /** Bytes of the payload of a state entry. */
-export function stateBytes(state: Pick<LogState, 'trim' | 'seal' | 'policy'>): number {
+export function stateBytes(state: Pick<LogState, 'trim' | 'seal' | 'policy' | 'access'>): number {
   const types = [BEFORE, TIME, LEVEL, GENERATION];
   if (isTrimmed(state.trim)) types.push(TRIM);
   if (isSealed(state.seal)) types.push(SEAL);
   if (isPolicy(state.policy)) types.push(POLICY);
-  return types.reduce((sum, type) => sum + SECTION_HEADER_BYTES + (LENGTHS[type] ?? 0), 0);
+  const access = state.access.length === 0 ? 0 : SECTION_HEADER_BYTES + state.access.length;
+  return types.reduce((sum, type) => sum + SECTION_HEADER_BYTES + (LENGTHS[type] ?? 0), access);
 }
 
 /** Writes the payload of a trim entry at `at`. */
@@ -224,8 +231,7 @@ export function readTime(view: DataView, at: number, bytes: number): number | un
 /** Writes the payload of a state entry at `at`: {@link stateBytes}. The same state gives the same bytes. */
 export function writeState(view: DataView, at: number, state: LogState): void {
   let next = at;
-  const section = (type: number, write: (valueAt: number) => void): void => {
-    const length = LENGTHS[type] ?? 0;
+  const section = (type: number, write: (valueAt: number) => void, length = LENGTHS[type] ?? 0): void => {
     view.setUint16(next, type, true);
     view.setUint16(next + 2, 0, true);
     view.setUint32(next + 4, length, true);
@@ -248,11 +254,15 @@ export function writeState(view: DataView, at: number, state: LogState): void {
     writeInstance(view, valueAt + 8, state.generation.id);
   });
   if (isPolicy(state.policy)) section(POLICY, (valueAt) => writePolicy(view, valueAt, state.policy));
+  const { access } = state;
+  if (access.length > 0)
+    section(ACCESS, (valueAt) => new Uint8Array(view.buffer, view.byteOffset + valueAt, access.length).set(access), access.length);
 }
 
 /** Whether two states are the same: they have the same bytes. */
 export function isSameState(left: LogState, right: LogState): boolean {
-  return toHex(statePayload(left)) === toHex(statePayload(right));
+  const [one, other] = [statePayload(left), statePayload(right)];
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }
 
 function statePayload(state: LogState): Uint8Array {
@@ -270,7 +280,8 @@ function sectionsIn(view: DataView, at: number, bytes: number): Map<number, numb
     if (at + bytes - next < SECTION_HEADER_BYTES) return undefined;
     const type = view.getUint16(next, true);
     const length = view.getUint32(next + 4, true);
-    if (type <= last || view.getUint16(next + 2, true) !== 0 || length !== LENGTHS[type]) return undefined;
+    if (type <= last || view.getUint16(next + 2, true) !== 0) return undefined;
+    if (type === ACCESS ? length > at + bytes - next - SECTION_HEADER_BYTES : length !== LENGTHS[type]) return undefined;
     found.set(type, next + SECTION_HEADER_BYTES);
     last = type;
     next += SECTION_HEADER_BYTES + length;
@@ -300,11 +311,19 @@ export function readState(view: DataView, at: number, bytes: number): LogState |
   const seal = sealAt === undefined ? NO_SEAL : readSealed(view, sealAt);
   const policyAt = sections.get(POLICY);
   const policy = policyAt === undefined ? NO_POLICY : readPolicy(view, policyAt, POLICY_PAYLOAD_BYTES);
+  const access = accessIn(view, sections.get(ACCESS));
   const level = view.getUint32(levelAt, true);
   const generation = { number: view.getUint32(generationAt, true), id: readInstance(view, generationAt + 8) };
   if (before === undefined || timeMs === undefined || trim === undefined || seal === undefined || policy === undefined) return undefined;
-  if (level < 1 || level > LOG_LEVEL || generation.number < 1) return undefined;
-  return { ...before, trim, timeMs, seal, level, generation, policy };
+  if (access === undefined || level < 1 || level > LOG_LEVEL || generation.number < 1) return undefined;
+  return { ...before, trim, timeMs, seal, level, generation, policy, access };
+}
+
+/** The table of tokens in the section whose value is at `at`, a copy; undefined when that is none. */
+function accessIn(view: DataView, at: number | undefined): Uint8Array | undefined {
+  if (at === undefined) return NO_ACCESS;
+  const bytes = view.getUint32(at - SECTION_HEADER_BYTES + 4, true);
+  return isAccessTable(view, at, bytes) ? new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice() : undefined;
 }
 
 /** The log's time, Unix ms, as the entry at byte `at` says it, whose word of kind and size is `kindSize`; 0: it says none. */
@@ -341,6 +360,8 @@ export function isWellFormed(view: DataView, at: number, kind: number, bytes: nu
       return readLevel(view, at, bytes) !== undefined;
     case KIND_POLICY:
       return readPolicy(view, at, bytes) !== undefined;
+    case KIND_ACCESS:
+      return readAccess(view, at, bytes) !== undefined;
     default:
       return true;
   }

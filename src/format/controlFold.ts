@@ -1,7 +1,8 @@
 // The rule by which control entries make the state of a log: one for nodes, which keep the state in shared memory, and for backups.
 
-import { ENTRY_HEADER_BYTES, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, KIND_ACCESS, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
 import { NO_INSTANCE, NO_TERM } from '../core/ids.ts';
+import { foldAccess, NO_ACCESS, readAccess } from './access.ts';
 import {
   type LogState,
   maySeal,
@@ -26,6 +27,7 @@ export const UNTOLD: LogState = {
   level: 0,
   generation: { number: 0, id: NO_INSTANCE },
   policy: NO_POLICY,
+  access: NO_ACCESS,
 };
 
 /**
@@ -54,5 +56,10 @@ export function foldControl(state: LogState, view: DataView, at: number, kindSiz
     return { ...state, seal: { base: seal.base, end: seal.end, digest: seal.digest } };
   }
   if (kind === KIND_POLICY) return { ...state, policy: readPolicy(view, payloadAt, bytes) ?? state.policy };
+  if (kind === KIND_ACCESS) {
+    const change = readAccess(view, payloadAt, bytes);
+    const access = change === undefined ? state.access : foldAccess(state.access, change);
+    return access === state.access ? state : { ...state, access };
+  }
   return state;
 }

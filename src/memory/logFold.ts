@@ -5,6 +5,7 @@
 import {
   ENTRY_HEADER_BYTES,
   ENTRY_OVERHEAD_BYTES,
+  KIND_ACCESS,
   KIND_DATA,
   KIND_LEVEL,
   KIND_NOOP,
@@ -16,7 +17,8 @@ import { assert } from '../core/assert.ts';
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import { LOG_LEVEL } from '../core/levels.ts';
-import { MAX_LOG_OFFSET } from '../core/limits.ts';
+import { MAX_ACCESS_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { NO_ACCESS, tokensIn } from '../format/access.ts';
 import {
   type Generation,
   isSamePolicy,
@@ -45,15 +47,25 @@ const TIME_ENTRY_PAYLOAD_BYTES = 8;
 /** Later than what any clock shows. */
 const NO_CLOCK_MS = MAX_LOG_OFFSET;
 
-const textOf = (state: LogState | Seal): string => JSON.stringify(state);
+const textOf = (state: LogState | Seal): string =>
+  // Of the tokens their ids alone: the hashes are for nobody.
+  JSON.stringify('access' in state ? { ...state, access: [...tokensIn(state.access).keys()] } : state);
+
+/** A change of the log's tokens as it is folded: the payload of an access entry; or all of them, as a state entry says it of a log not known before. */
+export interface AccessNews {
+  /** A copy. */
+  readonly bytes: Uint8Array;
+  readonly isTable: boolean;
+}
 
 /** Log offsets at which the entries end that say so; 0: none does. */
 interface Ends {
   readonly trim: number;
   readonly policy: number;
+  readonly access: number;
 }
 
-const NO_ENDS: Ends = { trim: 0, policy: 0 };
+const NO_ENDS: Ends = { trim: 0, policy: 0, access: 0 };
 
 export class LogFold {
   readonly #memory: TailMemory;
@@ -64,6 +76,8 @@ export class LogFold {
   toldDataEnd = 0;
   /** Told each segment that the log seals, and where the entry ends that says so; of several in a segment that was skipped, the last. */
   onSeal: (seal: Seal, by: number) => void = () => undefined;
+  /** Told each change of the log's tokens, and where the entry ends that says so. */
+  onAccess: (news: AccessNews, by: number) => void = () => undefined;
 
   constructor(memory: TailMemory) {
     this.#memory = memory;
@@ -113,6 +127,17 @@ export class LogFold {
     return this.#memory.word(WORD.POLICY_END);
   }
 
+  /** The tokens that the log has at its end, as access.ts has them: a view. */
+  get access(): Uint8Array {
+    const at = this.#memory.map.accessAt;
+    return this.#memory.bytes.subarray(at, at + this.#memory.word(WORD.ACCESS_BYTES));
+  }
+
+  /** Log offset of the end of the entry that changed the {@link access} last; 0 while none did, or the log began with it. */
+  get accessEnd(): number {
+    return this.#memory.word(WORD.ACCESS_END);
+  }
+
   get generation(): Generation {
     return { number: this.#memory.word(WORD.GENERATION), id: readInstance(this.#view, WORD.GENERATION_ID) };
   }
@@ -120,8 +145,8 @@ export class LogFold {
   /** The state at the log's end. */
   get state(): LogState {
     const { dataEnd, lastEntry } = this.#memory;
-    const { trim, timeMs, seal, level, generation, policy } = this;
-    return { dataEnd, before: lastEntry, trim, timeMs, seal, level, generation, policy };
+    const { trim, timeMs, seal, level, generation, policy, access } = this;
+    return { dataEnd, before: lastEntry, trim, timeMs, seal, level, generation, policy, access };
   }
 
   /** Bytes of a state entry at the log's end. */
@@ -190,7 +215,8 @@ export class LogFold {
 
   /** Nothing is known of the log: it has no entries, or none that say anything. Clients go on to be told the generation that they knew. */
   reset(): void {
-    this.#set({ trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, generation: this.generation, policy: NO_POLICY }, NO_ENDS);
+    const nothing = { trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, policy: NO_POLICY, access: NO_ACCESS };
+    this.#set({ ...nothing, generation: this.generation }, NO_ENDS);
     this.#setNextLevel(0, 0);
   }
 
@@ -266,8 +292,18 @@ export class LogFold {
     this.#set(next, {
       trim: next.trim.start === state.trim.start ? this.trimEnd : end,
       policy: isSamePolicy(next.policy, state.policy) ? this.policyEnd : end,
+      access: next.access === state.access ? this.accessEnd : end,
     });
+    if (kindOf(kindSize) === KIND_ACCESS) this.#tellAccess(view, at, end);
+    // What is not known is told whole, and so is what another generation begins with.
+    else if (state.level === 0 || state.generation.id !== next.generation.id)
+      this.onAccess({ bytes: next.access.slice(), isTable: true }, end);
     if (next.seal.end > state.seal.end) this.onSeal(next.seal, end);
+  }
+
+  #tellAccess(view: DataView, at: number, end: number): void {
+    const from = view.byteOffset + at + ENTRY_HEADER_BYTES;
+    this.onAccess({ bytes: new Uint8Array(view.buffer, from, payloadBytesOf(kindSizeAt(view, at))).slice(), isTable: false }, end);
   }
 
   /**
@@ -319,11 +355,13 @@ export class LogFold {
       ...state,
       timeMs: Math.max(state.timeMs, told.timeMs),
       generation: isAnother ? told.generation : state.generation,
+      // Another generation may begin without tokens.
+      access: isAnother ? told.access : state.access,
     };
     return isSameState(own, told) ? undefined : `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
   }
 
-  #set({ trim, timeMs, seal, level, generation, policy }: Omit<LogState, 'dataEnd' | 'before'>, ends: Ends): void {
+  #set({ trim, timeMs, seal, level, generation, policy, access }: Omit<LogState, 'dataEnd' | 'before'>, ends: Ends): void {
     const memory = this.#memory;
     memory.setWord(WORD.LOG_LEVEL, level);
     memory.setWord(WORD.LOG_TIME, timeMs);
@@ -331,6 +369,7 @@ export class LogFold {
     if (trim.start !== start || trim.dataEnd !== dataEnd || ends.trim !== this.trimEnd) this.#putTrim(trim, ends.trim);
     if (seal.end !== this.#memory.word(WORD.SEAL_END)) this.#putSeal(seal);
     if (!isSamePolicy(policy, this.policy) || ends.policy !== this.policyEnd) this.#putPolicy(policy, ends.policy);
+    this.#putAccess(access, ends.access);
     this.#setGeneration(generation);
   }
 
@@ -361,6 +400,16 @@ export class LogFold {
       [WORD.POLICY_AGE, ageMs],
       [WORD.POLICY_END, end],
     ]);
+  }
+
+  #putAccess(access: Uint8Array, end: number): void {
+    assert(access.length <= MAX_ACCESS_BYTES, 'the tokens of a log have a bound');
+    // What it is already is a view of itself.
+    if (access.buffer !== this.#memory.bytes.buffer) {
+      this.#memory.copyIn(access, this.#memory.map.accessAt);
+      this.#memory.setWord(WORD.ACCESS_BYTES, access.length);
+    }
+    this.#memory.setWord(WORD.ACCESS_END, end);
   }
 
   #setNextLevel(level: number, end: number): void {

@@ -5,13 +5,14 @@
 //   1024      control block: the log's words, wake-up words, counters, the peer table, one descriptor a slot
 //   …         ordered uploads: 64 bytes a row
 //   …         results: 32 bytes a user of the walks (main thread, log's end, raft thread, each slot's writer, each cold reader)
+//   …         tokens: the table that the log has at its end, see format/access.ts
 //   …         index points of each slot, u32 file positions
 //   4 KiB …   last pages: where each slot's writer composes the page that its write ends in, with the mark after the entries
 //   64 KiB …  slots: exact images of segment files, position in slot = position in file
 //   …         cold buffers: where cold readers put what they read
 
 import { INDEX_INTERVAL_BYTES, RESULT_SIZE_BYTES } from '../../assembly/layout.ts';
-import { COLD_READERS, FEED_READERS, MAX_ENTRY_BYTES, MAX_ORDERED_UPLOADS, MAX_READ_BYTES } from '../core/limits.ts';
+import { COLD_READERS, FEED_READERS, MAX_ACCESS_BYTES, MAX_ENTRY_BYTES, MAX_ORDERED_UPLOADS, MAX_READ_BYTES } from '../core/limits.ts';
 
 const PAGE_BYTES = 65536;
 
@@ -64,6 +65,10 @@ export const WORD = {
   POLICY_BYTES: CONTROL_AT + 1976,
   POLICY_AGE: CONTROL_AT + 1984, // ms
   POLICY_END: CONTROL_AT + 2008, // end of the entry that says so
+  ACCESS_BYTES: CONTROL_AT + 1864, // bytes of the tokens, which stand at accessAt
+  ACCESS_END: CONTROL_AT + 1872, // end of the entry that changed them last
+  LEADER_COMMIT: CONTROL_AT + 1880, // the commit that the present term's leader named in its last message, or the source of a mirror: raft thread
+  LEADER_HEARD: CONTROL_AT + 1888, // counts those messages, after LEADER_COMMIT: raft thread
   NEXT_LEVEL: CONTROL_AT + 2016, // the level that all nodes know, by the log; it is LOG_LEVEL from the next segment's state entry on
   NEXT_LEVEL_END: CONTROL_AT + 2024, // end of the entry that says so
   GENERATION: CONTROL_AT + 1992,
@@ -181,6 +186,8 @@ export interface MemoryMap {
   pointsAt(slot: number): number;
   /** Address of a row of the ring of ordered uploads, 0 to MAX_ORDERED_UPLOADS - 1. */
   orderedUploadAt(row: number): number;
+  /** Address of the tokens that the log has at its end, at most MAX_ACCESS_BYTES. */
+  readonly accessAt: number;
   /** Address of the main thread's result. */
   readonly mainResultAt: number;
   /** Address of the result of whoever owns the log's end. */
@@ -218,7 +225,8 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
   const resultBytes = RESULT_SIZE_BYTES;
   const slotResultsAt = resultsAt + 3 * resultBytes;
   const coldResultsAt = slotResultsAt + slots * resultBytes;
-  const pointsAt = coldResultsAt + COLD_BUFFERS * resultBytes;
+  const accessAt = align(coldResultsAt + COLD_BUFFERS * resultBytes, 8);
+  const pointsAt = accessAt + MAX_ACCESS_BYTES;
   const pointsBytes = (segmentBytes / INDEX_INTERVAL_BYTES + 1) * 4;
   const lastPagesAt = align(pointsAt + slots * pointsBytes, LAST_PAGES_BYTES);
   const slotsAt = align(lastPagesAt + slots * LAST_PAGES_BYTES, PAGE_BYTES);
@@ -230,6 +238,7 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
     slotAt: (slot) => slotsAt + slot * segmentBytes,
     pointsAt: (slot) => pointsAt + slot * pointsBytes,
     orderedUploadAt: (row) => orderedUploadsAt + row * ORDERED_UPLOAD_BYTES,
+    accessAt,
     mainResultAt: resultsAt,
     tailResultAt: resultsAt + resultBytes,
     raftResultAt: resultsAt + 2 * resultBytes,

@@ -106,6 +106,12 @@ export class TailMemory {
     this.wasm.storeWord(at, value);
   }
 
+  /** Whoever leads, or a mirror's source, said that `commit` is committed. */
+  heardLeader(commit: number): void {
+    this.setWord(WORD.LEADER_COMMIT, commit);
+    this.setWord(WORD.LEADER_HEARD, this.word(WORD.LEADER_HEARD) + 1);
+  }
+
   /** Moves a word up to `value`, if it is not there yet. Several threads may do so. */
   liftWord(at: number, value: number): void {
     let found = this.word(at);

@@ -342,6 +342,7 @@ export class MirrorFeed implements RaftPort {
   /** The source has so much committed. While that is far away, no files are made ahead. */
   #told(commit: number): void {
     this.#memory.setWord(WORD.TOLD_COMMIT, commit);
+    this.#memory.heardLeader(commit);
     this.#progress.told(commit);
   }
 

@@ -62,11 +62,12 @@ export class MirrorLog {
   /** Leader of the term that the entries begin which are being put into the log. */
   #leader = NO_INSTANCE;
 
-  constructor({ memory, directory, recovered, config }: MirrorParts, events: Pick<RaftEvents, 'openSegment' | 'seal' | 'log'>) {
+  constructor({ memory, directory, recovered, config }: MirrorParts, events: Pick<RaftEvents, 'openSegment' | 'seal' | 'access' | 'log'>) {
     const { identity, start, end, terms, lastTerm, commit } = recovered;
     this.#memory = memory;
     this.#tail = new Tail(memory, (slot) => events.openSegment(slot));
     this.#tail.fold.onSeal = (seal, by) => events.seal(seal, by);
+    this.#tail.fold.onAccess = (news, by) => events.access(news, by);
     this.#hot = new HotReader(memory);
     this.#disk = diskOf(config.fsync);
     this.#directory = directory;

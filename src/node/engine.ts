@@ -15,6 +15,7 @@ import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_VOLATILE } from '../protocol/client.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
 import { type OpenDamage, RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
+import { Access } from './access.ts';
 import { Appends } from './appends.ts';
 import type { Appender, Caller } from './caller.ts';
 import { ClusterStatus } from './clusterStatus.ts';
@@ -61,6 +62,8 @@ export class Engine {
   readonly retention: Retention;
   readonly seals: Seals;
   readonly levels: Levels;
+  /** The tokens. */
+  readonly access: Access;
   readonly times: Times;
   readonly damages: Damages;
   readonly heals: Heals;
@@ -159,15 +162,22 @@ export class Engine {
       },
     });
     this.levels = new Levels({ ...shared, cluster: this.cluster });
+    this.access = new Access({ ...shared, awaitCommit: () => this.#commitWatch.need() });
     this.#tail.fold.onSeal = (seal, by) => this.seals.met(seal, by);
+    this.#tail.fold.onAccess = (news, by) => this.access.met(news, by);
     const beat = (): void => {
       this.trims.look();
       this.seals.look();
       this.levels.look();
+      this.access.look();
     };
     this.pulse = new Pulse(memory, loop, beat, ports.beatMs);
     const isAwaited = (): boolean =>
-      this.appends.awaitsCommit || this.readings.awaitsCommit || this.ends.awaitsCommit || this.#waiters.length > 0;
+      this.appends.awaitsCommit ||
+      this.readings.awaitsCommit ||
+      this.ends.awaitsCommit ||
+      this.access.awaitsCommit ||
+      this.#waiters.length > 0;
     this.#commitWatch = new CommitWatch(memory, loop, isAwaited, () => this.#committed());
     const awaitCommit = (): void => this.#commitWatch.need();
     this.appends = new Appends({
@@ -283,6 +293,8 @@ export class Engine {
     if (openBase !== undefined) this.segments.open(RECOVERY_SLOT, true);
     this.pulse.start();
     this.retention.start();
+    // Before the raft thread has the log's end.
+    this.access.start(this.#tail.fold.access, end);
     this.#raft = this.#startRaft();
     this.trims.look();
     this.scrub.start();
@@ -301,6 +313,8 @@ export class Engine {
         const isDamaged = this.memory.word32(STATE.DAMAGED) !== 0;
         this.seals.cut(offset);
         await this.segments.truncate(offset);
+        // The raft thread does not go on before it hears that this is done.
+        this.access.cut(this.#tail.fold.access, offset);
         if (isDamaged) log.info(`what this node's disk had from offset ${offset} on was damaged: the leader sends it again`);
         else
           log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
@@ -308,6 +322,7 @@ export class Engine {
       beginAt: async (base) => {
         this.trims.beginAt(base);
         this.seals.cut(0);
+        this.access.dropped();
         await this.segments.beginAt(base);
         log.info(`this node lacked entries that the others have trimmed: its log begins at offset ${base} from now on`);
       },
@@ -316,6 +331,10 @@ export class Engine {
       seal: (seal, by) => {
         this.seals.met(seal, by);
         this.seals.committed();
+      },
+      access: (news, by) => {
+        this.access.met(news, by);
+        this.access.committed();
       },
       digest: (other, seal) => this.seals.reported(other, seal),
       damaged: (offset) => void this.heals.at(offset),
@@ -478,6 +497,7 @@ export class Engine {
     this.seals.stop();
     this.heals.stop();
     this.levels.stop();
+    this.access.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();
   }
@@ -495,6 +515,7 @@ export class Engine {
     if (this.error !== undefined) return;
     this.trims.look();
     this.seals.committed();
+    this.access.committed();
     this.levels.look();
     this.appends.settle(this.loop.nowMs());
     this.readings.committed();

@@ -1,10 +1,11 @@
 // Entries of the log's own that the leader's main thread orders: they pass the gate as appends do, but not their queue. What is on the disk is
 // not asked for: trims make room.
 
-import { KIND_LEVEL, KIND_POLICY, KIND_SEAL, KIND_TRIM } from '../../assembly/layout.ts';
+import { KIND_ACCESS, KIND_LEVEL, KIND_POLICY, KIND_SEAL, KIND_TRIM } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { LAST_OFFSET_RESERVE_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { LAST_OFFSET_RESERVE_BYTES, MAX_ACCESS_BYTES, MAX_LOG_OFFSET, OTHER_STATE_BYTES } from '../core/limits.ts';
+import { type AccessChange, accessBytesAfter, accessPayload, tokenIn, tokensIn, wasRequested } from '../format/access.ts';
 import {
   isSamePolicy,
   levelPayload,
@@ -39,6 +40,16 @@ export interface OrderedPolicy {
   readonly end: number;
   /** The log's time at its end, Unix ms; 0: it has none. */
   readonly timeMs: number;
+}
+
+/** A change of the log's tokens at the log's end. */
+export interface OrderedAccess {
+  /** False: the log has it already. */
+  readonly isNew: boolean;
+  /** The leader's. */
+  readonly term: number;
+  /** It is in force when this is committed. */
+  readonly end: number;
 }
 
 export class OwnEntries {
@@ -86,6 +97,49 @@ export class OwnEntries {
     } finally {
       gate.leave();
     }
+  }
+
+  /**
+   * Orders a change of the log's tokens, unless the log says the same at its end already; without one it only says where what it says was said. Undefined and
+   * errors as {@link trim}; TOO_MANY_TOKENS.
+   */
+  access(change: AccessChange | undefined): OrderedAccess | undefined {
+    const { memory, tail, gate } = this.#ports;
+    if (!gate.enter()) return undefined;
+    try {
+      const term = memory.word(WORD.OPEN_TERM);
+      if (change === undefined || this.#isSaid(change)) return { isNew: false, term, end: tail.fold.accessEnd };
+      if (tail.fold.level === 0) throw new LogError('UNSUPPORTED', 'this log is of level 0, and has no tokens: raise its level first');
+      this.#refuseMore(change);
+      const status = this.#order(KIND_ACCESS, accessPayload(change), term);
+      return status === 'ordered' ? { isNew: true, term, end: tail.end } : undefined;
+    } finally {
+      gate.leave();
+    }
+  }
+
+  /** Whether the log says already what `change` is to say. Throws a LogError `UNSUPPORTED` where it says something else of the same token. */
+  #isSaid(change: AccessChange): boolean {
+    const { access } = this.#ports.tail.fold;
+    if (change.what === 'remove') return tokenIn(access, change.id) === undefined;
+    const { id } = change.record;
+    const there = tokenIn(access, id);
+    if (there === undefined) return change.isRequest && wasRequested(access, id);
+    if (isSameBytes(accessPayload(change), accessPayload({ ...change, record: there }))) return true;
+    throw new LogError(
+      'UNSUPPORTED',
+      `there is another token with the id ${id}, and tokens do not change: revoke it, and create another one`,
+    );
+  }
+
+  #refuseMore(change: AccessChange): void {
+    if (change.what === 'remove') return;
+    const { access } = this.#ports.tail.fold;
+    const most = accessCapacityBytes(this.#ports.memory.map.shape.segmentBytes);
+    if (accessBytesAfter(access, change) <= most) return;
+    const count = tokensIn(access).size;
+    const sentence = `the log has ${count} tokens, and its state has no room for another one: all of them have at most ${most} bytes; revoke some that nobody uses`;
+    throw new LogError('TOO_MANY_TOKENS', sentence, { count, most });
   }
 
   /**
@@ -152,4 +206,12 @@ export class OwnEntries {
     tail.wake();
     return status;
   }
+}
+
+const isSameBytes = (left: Uint8Array, right: Uint8Array): boolean =>
+  left.length === right.length && left.every((byte, at) => byte === right[at]);
+
+/** Bytes that the tokens of a log with such segments may have: its state has a quarter of a segment at most. */
+export function accessCapacityBytes(segmentBytes: number): number {
+  return Math.min(MAX_ACCESS_BYTES, Math.floor(segmentBytes / 4) - OTHER_STATE_BYTES);
 }

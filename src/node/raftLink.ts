@@ -158,6 +158,9 @@ export class RaftLink implements RaftPort {
       case 'seal':
         this.#events.seal(message.seal, message.by);
         break;
+      case 'access':
+        this.#events.access(message.news, message.by);
+        break;
       case 'digest':
         this.#events.digest(message.node, message.seal);
         break;

@@ -3,6 +3,7 @@
 import type { Cause } from '../core/causes.ts';
 import type { LogError } from '../core/errors.ts';
 import type { Seal } from '../format/controlEntries.ts';
+import type { AccessNews } from '../memory/logFold.ts';
 import type { FetchAnswer } from '../threads/messages.ts';
 
 export type { FetchAnswer };
@@ -20,6 +21,8 @@ export interface RaftEvents {
   announced(): void;
   /** The log seals a segment, by an entry that ends at log offset `by`: it counts when that is committed, and not if the log is cut before it. */
   seal(seal: Seal, by: number): void;
+  /** The log's tokens change, by an entry that ends at log offset `by`: as {@link RaftEvents.seal}. */
+  access(news: AccessNews, by: number): void;
   /** What another node has found a sealed segment to be, as it says. */
   digest(node: number, seal: Seal): void;
   /** The sealed segment that holds log offset `offset` could not be read for another node. */

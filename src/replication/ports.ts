@@ -4,6 +4,7 @@
 import type { LogError } from '../core/errors.ts';
 import type { EntryTerm } from '../core/ids.ts';
 import type { Seal } from '../format/controlEntries.ts';
+import type { AccessNews } from '../memory/logFold.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { Vote } from '../storage/dataDirectory.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
@@ -36,6 +37,8 @@ export interface ReplicaPorts {
   placed(row: number, isPlaced: boolean): void;
   /** The log seals a segment, by an entry that ends at log offset `by`, which may not be committed yet. */
   seal(seal: Seal, by: number): void;
+  /** The log's tokens change, by an entry that ends at log offset `by`, which may not be committed yet. */
+  access(news: AccessNews, by: number): void;
   /** Another node says what it has found a sealed segment to be. */
   digest(from: NodeId, seal: Seal): void;
   hash(): Hash;

@@ -94,6 +94,7 @@ export class Replica {
     this.#staged = new Staged(ports);
     this.#report = new DigestReport(ports);
     tail.fold.onSeal = (seal, by) => ports.seal(seal, by);
+    tail.fold.onAccess = (news, by) => ports.access(news, by);
     this.#entries = new ReplicatedEntries(memory, tail, ports, this.#rareLog, this.#staged);
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
     this.#mainThread = new MainThreadWatch(memory, this.raft, ports, hangMs);
@@ -155,6 +156,7 @@ export class Replica {
       this.#memory.peers.set(from, { contactMs: this.#ports.wallMs() });
       if ('clockMs' in message && message.clockMs !== undefined) this.#timeGuard.heard(from, message.clockMs);
       this.raft.step(from, message);
+      if (message.kind === 'appendRequest' && message.term === this.raft.currentTerm) this.#memory.heardLeader(message.commit);
       if (message.kind !== 'appendResponse') return;
       this.#feeder.answered(from, message);
       this.#heardOfRoom(from);

@@ -5,6 +5,7 @@ import type { Cause } from '../core/causes.ts';
 import type { LogError, PlainError } from '../core/errors.ts';
 import type { Peer } from '../core/peers.ts';
 import type { Seal } from '../format/controlEntries.ts';
+import type { AccessNews } from '../memory/logFold.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import type { LogDamage } from '../raft/core.ts';
 import type { TermStart } from '../raft/termTable.ts';
@@ -136,6 +137,8 @@ export type FromRaft =
   | { readonly kind: 'announced' }
   /** The log seals a segment, by an entry that ends at log offset `by`. */
   | { readonly kind: 'seal'; readonly seal: Seal; readonly by: number }
+  /** The log's tokens change, by an entry that ends at log offset `by`. */
+  | { readonly kind: 'access'; readonly news: AccessNews; readonly by: number }
   /** What another node has found a sealed segment to be. */
   | { readonly kind: 'digest'; readonly node: number; readonly seal: Seal }
   /** What became of the `fetch` of this number. */

@@ -227,6 +227,7 @@ export class RaftHost {
       takesUploads: (node) => this.#setup.takesUploads && this.#uploadTakers.has(node),
       placed: (row, isPlaced) => ports.tell({ kind: 'placed', row, isPlaced }),
       seal: (seal, by) => ports.tell({ kind: 'seal', seal, by }),
+      access: (news, by) => ports.tell({ kind: 'access', news, by }),
       digest: (node, seal) => ports.tell({ kind: 'digest', node, seal }),
       hash: () => createHash('sha256'),
       cut: (node, reason) => this.#links?.cut(node, reason),

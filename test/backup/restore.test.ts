@@ -8,6 +8,7 @@ import { fileName } from '../../src/backup/names.ts';
 import { RESTORE_RANDOM_BYTES, type RestoreOptions, type RestoreReport, refuseUsed, restore } from '../../src/backup/restore.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { MAX_TERM_STEP } from '../../src/core/limits.ts';
+import { NO_ACCESS } from '../../src/format/access.ts';
 import { type LogState, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
 import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
@@ -127,6 +128,7 @@ describe('a log that describes itself', () => {
     generation: { number: 1, id: 'aaaaaaaaaaaaaaaa' },
     seal: NO_SEAL,
     policy: { bytes: 5_000, ageMs: 0 },
+    access: NO_ACCESS,
   };
 
   /** Two segments of one term, the second with `more` batches; and where it begins. */

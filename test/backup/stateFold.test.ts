@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { ENTRY_HEADER_BYTES, KIND_DATA, KIND_NOOP, KIND_POLICY, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
 import { StateFold } from '../../src/backup/stateFold.ts';
 import { viewOf } from '../../src/core/bytes.ts';
+import { NO_ACCESS } from '../../src/format/access.ts';
 import {
   type LogState,
   NO_SEAL,
@@ -28,6 +29,7 @@ const STATE: LogState = {
   generation: { number: 4, id: 'aaaaaaaaaaaaaaaa' },
   seal: NO_SEAL,
   policy: { bytes: 0, ageMs: 0 },
+  access: NO_ACCESS,
 };
 const AFTER = { term: 7, leader: 'fedcba9876543210' };
 

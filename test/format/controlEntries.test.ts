@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { KIND_LEVEL, KIND_NOOP, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import { KIND_ACCESS, KIND_LEVEL, KIND_NOOP, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
+import { NO_ACCESS } from '../../src/format/access.ts';
 import {
   isWellFormed,
   type LogState,
@@ -38,6 +39,7 @@ const FIRST: LogState = {
   level: 1,
   generation: GENERATION,
   policy: NO_POLICY,
+  access: NO_ACCESS,
 };
 
 const FULL: LogState = {
@@ -49,6 +51,7 @@ const FULL: LogState = {
   level: 1,
   generation: { number: 2, id: '00000000000000aa' },
   policy: { bytes: 0x2_0000_0000, ageMs: 604_800_000 },
+  access: NO_ACCESS,
 };
 
 const FIRST_BYTES = bytesOf(`
@@ -191,7 +194,7 @@ it('level entry: golden bytes, and what is none', () => {
 it('whether a payload is what its kind has', () => {
   const view = viewOf(FULL_BYTES);
   expect(isWellFormed(view, 0, KIND_STATE, FULL_BYTES.length)).toBe(true);
-  for (const kind of [KIND_STATE, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_LEVEL, KIND_POLICY])
+  for (const kind of [KIND_STATE, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_LEVEL, KIND_POLICY, KIND_ACCESS])
     expect(isWellFormed(view, 0, kind, 3)).toBe(false);
   expect(isWellFormed(view, 0, KIND_NOOP, 3)).toBe(true);
 });

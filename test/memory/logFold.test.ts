@@ -4,6 +4,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   INDEX_INTERVAL_BYTES,
+  KIND_ACCESS,
   KIND_DATA,
   KIND_NOOP,
   KIND_POLICY,
@@ -14,10 +15,21 @@ import {
   WALK_BAD_CONTROL,
   WALK_NEWER_KIND,
 } from '../../assembly/layout.ts';
+import { NO_QUOTAS } from '../../src/core/access.ts';
 import { clientCapacityBytes } from '../../src/core/config.ts';
 import { LOG_LEVEL } from '../../src/core/levels.ts';
 import { TIME_ENTRY_BYTES } from '../../src/core/limits.ts';
-import { NO_POLICY, NO_SEAL, NO_TRIM, policyPayload, readState, readTime, trimPayload } from '../../src/format/controlEntries.ts';
+import { type AccessChange, accessPayload, NO_ACCESS } from '../../src/format/access.ts';
+import {
+  type LogState,
+  NO_POLICY,
+  NO_SEAL,
+  NO_TRIM,
+  policyPayload,
+  readState,
+  readTime,
+  trimPayload,
+} from '../../src/format/controlEntries.ts';
 import { entryBytesAt, kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
@@ -119,6 +131,26 @@ const leader = new Node();
 const follower = new Node();
 const random = new Random(3);
 
+/** The tokens are a view of the memory. */
+const copyOf = (state: LogState): LogState => ({ ...state, access: state.access.slice() });
+
+/** A change of one of a few tokens, which are put and removed again and again. */
+function drawAccess(random: Random): AccessChange {
+  const id = `0000000000${random.below(6)}`;
+  if (random.below(2) === 0) return { what: 'remove', id };
+  const name = 'n'.repeat(1 + random.below(64));
+  const record = {
+    id,
+    hash: '5a'.repeat(32),
+    name,
+    scopes: 1 + random.below(63),
+    createdMs: 1,
+    expiresMs: random.below(2),
+    quotas: NO_QUOTAS,
+  };
+  return { what: 'put', record, isRequest: random.below(4) === 0 };
+}
+
 const stateOf = (payload: Uint8Array) => readState(new DataView(payload.buffer), 0, payload.length);
 const timeOf = (payload: Uint8Array) => readTime(new DataView(payload.buffer), 0, payload.length);
 
@@ -145,6 +177,7 @@ describe('a log that describes itself', () => {
       level: LOG_LEVEL,
       generation: GENERATION,
       policy: NO_POLICY,
+      access: NO_ACCESS,
     };
     expect(stateOf(leader.entries()[0]?.payload ?? new Uint8Array())).toEqual(state);
     expect([leader.tail.fold.level, leader.memory.dataEnd]).toEqual([1, 0]);
@@ -227,18 +260,20 @@ describe('a log that describes itself', () => {
       expect(follower.follow(leader)).toBe('ordered');
       for (let step = 0; step < 20; step += 1) {
         nowMs += random.pick(-50_000, 0, 1, 300, 1500);
-        const draw = random.below(9);
+        const draw = random.below(11);
         if (draw === 0) {
           const { tail, dataEnd } = leader.memory;
           const start = Math.floor(tail / 2);
           leader.own(KIND_TRIM, trimPayload({ start, dataEnd: Math.min(start, dataEnd) }), nowMs);
         } else if (draw === 1) leader.own(KIND_POLICY, policyPayload({ bytes: random.below(3), ageMs: random.below(3) }), nowMs);
+        else if (draw <= 3) leader.own(KIND_ACCESS, accessPayload(drawAccess(random)), nowMs);
         else expect(leader.append(drawSizes(random, random.pick(300, INDEX_INTERVAL_BYTES, CAPACITY)), nowMs, random)).toBe('ordered');
         expect(follower.follow(leader)).toBe('ordered');
         expect(follower.tail.fold.difference).toBeUndefined();
         expect(follower.tail.fold.state).toEqual(leader.tail.fold.state);
         follower.check();
-        const { state, trimEnd, policyEnd } = follower.tail.fold;
+        const { trimEnd, policyEnd, accessEnd } = follower.tail.fold;
+        const state = copyOf(follower.tail.fold.state);
         const again = new LogFold(follower.memory);
         again.remake(follower.memory.openSlot, follower.memory.tail);
         expect(again.state).toEqual(state);
@@ -247,6 +282,8 @@ describe('a log that describes itself', () => {
         if (policyEnd > follower.openBase) expect(again.policyEnd).toBeGreaterThan(follower.openBase);
         follower.memory.setWord(WORD.TRIM_END, trimEnd);
         follower.memory.setWord(WORD.POLICY_END, policyEnd);
+        if (accessEnd > follower.openBase) expect(again.accessEnd).toBe(accessEnd);
+        follower.memory.setWord(WORD.ACCESS_END, accessEnd);
       }
     }
   });

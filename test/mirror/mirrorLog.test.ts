@@ -8,6 +8,7 @@ import { KIND_CONTINUED, KIND_NOOP, KIND_SEAL, KIND_STATE, KIND_TRIM } from '../
 import { asProperties, configure } from '../../src/core/config.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { MAX_TERM } from '../../src/core/limits.ts';
+import { NO_ACCESS } from '../../src/format/access.ts';
 import {
   type LogState,
   NO_POLICY,
@@ -37,6 +38,7 @@ const STATE: LogState = {
   generation: { number: 1, id: 'aaaaaaaaaaaaaaaa' },
   seal: NO_SEAL,
   policy: NO_POLICY,
+  access: NO_ACCESS,
 };
 
 interface Opened {
@@ -68,7 +70,12 @@ function open(): Opened {
   new Tail(memory, () => undefined).start(0, 0, undefined);
   const said: string[] = [];
   const config = configure({ segmentBytes: 65536, slots: 3 }, asProperties());
-  const events = { openSegment: () => undefined, seal: () => undefined, log: (_: string, text: string) => void said.push(text) };
+  const events = {
+    openSegment: () => undefined,
+    seal: () => undefined,
+    access: () => undefined,
+    log: (_: string, text: string) => void said.push(text),
+  };
   return { log: new MirrorLog({ memory, directory, recovered, config }, events), memory, said, directory };
 }
 

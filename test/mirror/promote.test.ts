@@ -5,6 +5,7 @@ import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { RESTORE_RANDOM_BYTES, restore } from '../../src/backup/restore.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { MAX_TERM_STEP } from '../../src/core/limits.ts';
+import { NO_ACCESS } from '../../src/format/access.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
 import { PROMOTE_RANDOM_BYTES, type PromoteOptions, promote } from '../../src/mirror/promote.ts';
@@ -41,6 +42,7 @@ async function describedLog(disk: MemoryDisk): Promise<void> {
     generation: { number: 1, id: GENERATION },
     seal: NO_SEAL,
     policy: NO_POLICY,
+    access: NO_ACCESS,
   };
   const own = new FakeLog().head(state).lead(1).append([100], [200, 7]).seal();
   own.head({ ...state, dataEnd: own.end, before: { term: 1, leader: '01'.repeat(8) } }).append([500]);

@@ -2,6 +2,7 @@
 
 import { renameSync, rmSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { NO_QUOTAS, type TokenRecord } from '../../dist/src/core/access.js';
 import { configure } from '../../dist/src/core/config.js';
 import type { LogError } from '../../dist/src/core/errors.js';
 import { type Caller, CallerReadings } from '../../dist/src/node/caller.js';
@@ -118,6 +119,12 @@ class Program implements Caller {
   sendEnd(): void {}
 }
 
+/** A token of the log. */
+function tokenOf(number: number, name = 'n'.repeat(64)): TokenRecord {
+  const id = String(number).padStart(11, '0');
+  return { id, hash: 'ab'.repeat(32), name, scopes: 5, createdMs: 1, expiresMs: 0, quotas: NO_QUOTAS };
+}
+
 /** A door that notes what it is told. */
 function noteDoor(told: string[]): Door {
   return {
@@ -212,5 +219,44 @@ describe('an engine', () => {
     expect(program.refusals.at(-1)).toBe(`SHUTTING_DOWN: this node has failed, and takes no more appends: ${error.message}`);
     expect(committed).toHaveLength(acknowledged);
     await expect(engine.stop()).rejects.toBe(error);
+  });
+
+  test('keeps tokens: as many as its state has room for, over segments and restarts; what was revoked stays so', async () => {
+    const data = makeDirectory();
+    let engine = await open(data);
+    const { access } = engine;
+    expect([access.tokens, access.isSettled]).toEqual([[], true]);
+    let changes = 0;
+    access.onChanged(() => {
+      changes += 1;
+    });
+    const put = (number: number) => engine.access.request({ what: 'put', record: tokenOf(number), isRequest: false });
+    let count = 0;
+    for (let error: unknown; error === undefined; ) {
+      error = await put(count).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      if (error === undefined) count += 1;
+      else expect(error).toMatchObject({ code: 'TOO_MANY_TOKENS', outcome: 'failed', details: { count, most: 15_360 } });
+    }
+    expect([count, changes, access.tokens.length]).toEqual([Math.floor((15_360 - 8) / 168), count, count]);
+    await expect(put(0)).resolves.toEqual({ isNew: false });
+    const other = { ...tokenOf(0), scopes: 16 };
+    await expect(access.request({ what: 'put', record: other, isRequest: false })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    // A segment that begins with all of them, and one after it that begins with one less.
+    const program = new Program(engine);
+    program.append(Buffer.alloc(40_000));
+    await eventually(() => program.committed.length === 1, 'the append is committed');
+    await access.request({ what: 'remove', id: tokenOf(7).id });
+    expect(access.find(tokenOf(7).id)).toBeUndefined();
+    for (let n = 0; n < 3; n += 1) program.append(Buffer.alloc(40_000));
+    await eventually(() => program.committed.length === 4, 'the appends are committed');
+    await engine.stop();
+    engine = await open(data);
+    expect(await engine.access.list()).toHaveLength(count - 1);
+    expect([engine.access.find(tokenOf(7).id), engine.access.find(tokenOf(8).id)]).toEqual([undefined, tokenOf(8)]);
+    await put(7);
+    await engine.stop();
   });
 });

@@ -5,6 +5,7 @@ import { KIND_STATE, KIND_TIME } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
+import { NO_ACCESS } from '../../src/format/access.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM, stateBytes, writeState, writeTime } from '../../src/format/controlEntries.ts';
 import { entryBytesAt } from '../../src/format/entry.ts';
 import type { HotReader } from '../../src/memory/hotReader.ts';
@@ -25,7 +26,17 @@ function entry(kind: number, bytes: number, write: (view: DataView, at: number) 
 
 function stateEntry(timeMs: number): Uint8Array {
   const generation = { number: 1, id: '1'.repeat(16) };
-  const state: LogState = { dataEnd: 0, before: NO_TERM, trim: NO_TRIM, seal: NO_SEAL, timeMs, level: 1, generation, policy: NO_POLICY };
+  const state: LogState = {
+    dataEnd: 0,
+    before: NO_TERM,
+    trim: NO_TRIM,
+    seal: NO_SEAL,
+    timeMs,
+    level: 1,
+    generation,
+    policy: NO_POLICY,
+    access: NO_ACCESS,
+  };
   return entry(KIND_STATE, stateBytes(state), (view, at) => writeState(view, at, state));
 }
 

@@ -32,6 +32,7 @@ export const NO_PORTS: ReplicaPorts = {
   takesUploads: () => false,
   placed: () => undefined,
   seal: () => undefined,
+  access: () => undefined,
   digest: () => undefined,
   hash: () => createHash('sha256'),
   canSend: () => false,
