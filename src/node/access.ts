@@ -181,7 +181,8 @@ export class Access {
       // Who leads knows of nothing that is committed after its own log.
       this.#probe = { atMs: loop.nowMs(), commit: leads ? memory.tail : memory.word(WORD.LEADER_COMMIT) };
     }
-    if (this.#probe === undefined || memory.commit < this.#probe.commit) return;
+    // A node whose disk was damaged may lack what it knows to be committed.
+    if (this.#probe === undefined || Math.min(memory.commit, memory.tail) < this.#probe.commit) return;
     this.#settledMs = this.#probe.atMs;
     this.#probe = undefined;
   }

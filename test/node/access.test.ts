@@ -214,6 +214,10 @@ describe('what a node knows is fresh', () => {
       bench.memory.heardLeader((8 + step) * ENTRY);
       expect(bench.access.isSettled).toBe(false);
     }
+    bench.memory.setWord(WORD.COMMIT, 20 * ENTRY);
+    // It knows that more is committed, and does not have it: its disk was damaged.
+    expect(bench.access.isSettled).toBe(false);
+    bench.memory.setWord(WORD.TAIL, 20 * ENTRY);
     bench.commit(7 * ENTRY);
     // All that was committed 50 s ago: that is too long.
     expect(bench.access.isSettled).toBe(false);
