@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { TokenRecord } from '../../src/core/access.ts';
-import { NO_QUOTAS } from '../../src/core/access.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { MAX_ACCESS_BYTES, REMEMBERED_REQUESTS } from '../../src/core/limits.ts';
@@ -58,8 +57,9 @@ const tableOf = (...changes: readonly AccessChange[]): Uint8Array =>
 const decoded = (bytes: Uint8Array): AccessChange | undefined => readAccess(viewOf(bytes), 0, bytes.length);
 const isTable = (bytes: Uint8Array): boolean => isAccessTable(viewOf(bytes), 0, bytes.length);
 
-/** Places in a record, and bytes there that no record has. */
-const WRONG: readonly (readonly [what: string, at: number, byte: number])[] = [
+/** A place in a record, and a byte there that no record has. */
+type Wrong = readonly [what: string, at: number, byte: number];
+const WRONG: readonly Wrong[] = [
   ['no scope', 0, 0],
   ['an unknown scope', 0, 64],
   ['a name of another length', 4, 2],
@@ -83,7 +83,7 @@ describe('access entry', () => {
     expect(decoded(golden)).toEqual(change);
   });
 
-  it.each([['what it says unknown', -4, 4], ...WRONG])('with %s it is none', (_name, at, byte) => {
+  it.each<Wrong>([['what it says unknown', -4, 4], ...WRONG])('with %s it is none', (_name, at, byte) => {
     const bytes = PUT_BYTES.slice();
     bytes[4 + at] = byte;
     expect(decoded(bytes)).toBeUndefined();
@@ -129,7 +129,8 @@ describe('table of tokens', () => {
   });
 
   it('has its tokens by id, however they came, and each once', () => {
-    const [a, b, c] = [1, 2, 3].map((number) => put({ id: idOf(number), name: 'n'.repeat(number) }));
+    const token = (number: number): AccessChange => put({ id: idOf(number), name: 'n'.repeat(number) });
+    const [a, b, c] = [token(1), token(2), token(3)];
     const table = tableOf(a, b, c);
     expect(hexOf(tableOf(c, a, b, remove(idOf(2)), b))).toBe(hexOf(table));
     expect(isTable(table)).toBe(true);
