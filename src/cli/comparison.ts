@@ -110,22 +110,23 @@ async function judge(listed: readonly Listed[], base: number, end: number, find:
   for (const one of listed) if (one.node.reason === null) found.set(one, await find(one));
   const said = [...found.keys()].map(({ segments }) => segments.get(base)?.digest).filter((digest) => digest !== undefined);
   const digests = [...found.values()].flatMap((one) => (one !== undefined && 'digest' in one ? [one.digest] : []));
-  const right = mostOften(said) ?? mostOften(digests);
-  const source = said.length > 0 ? 'the log says' : 'most nodes have';
+  const isSealed = said.length > 0;
+  const right = ofMost(isSealed ? said : digests);
+  const nobody = isSealed ? 'the nodes do not say the same of what the log says' : 'no majority of the nodes has the same';
+  const others = right === undefined ? nobody : `${isSealed ? 'the log says' : 'most nodes have'} ${right}`;
   for (const [{ node }, one] of found) {
     if (one === undefined) continue;
     if ('sentence' in one) node.wrong.push({ base, end, sentence: one.sentence });
-    else if (one.digest !== right) {
-      const sentence = `is valid, and is not the same: its SHA-256 is ${one.digest}, and ${source} ${right}`;
-      node.wrong.push({ base, end, sentence });
-    }
+    else if (one.digest !== right)
+      node.wrong.push({ base, end, sentence: `is valid, and is not the same: its SHA-256 is ${one.digest}, and ${others}` });
   }
 }
 
-function mostOften(digests: readonly string[]): string | undefined {
+/** The digest that more than half of them are; undefined: there is none. */
+function ofMost(digests: readonly string[]): string | undefined {
   const counts = new Map<string, number>();
   for (const digest of digests) counts.set(digest, (counts.get(digest) ?? 0) + 1);
-  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0];
+  return [...counts].find(([, count]) => 2 * count > digests.length)?.[0];
 }
 
 async function digestOfSegment(

@@ -112,6 +112,12 @@ export class Seals {
     return row?.end === end ? row.log : undefined;
   }
 
+  /** What this node has found the segment [base, end) to be; undefined: nothing yet. */
+  ownDigestOf({ base, end }: Pick<SealedSegment, 'base' | 'end'>): string | undefined {
+    const row = this.#rows.get(base);
+    return row?.end === end ? row.own : undefined;
+  }
+
   /** Begins, with what the directory remembers. `last` is what the log says last, by an entry that ends at or before its end `tail`. */
   start(last: Seal, tail: number): void {
     if (last.end > 0) this.#pending.push({ seal: last, by: tail });

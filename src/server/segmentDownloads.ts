@@ -17,6 +17,8 @@ export interface SegmentSources extends BodySources {
   sealed(): readonly Sealed[];
   /** What the log says of one of them: the SHA-256 of its entries, 64 hexadecimal digits; undefined: nothing yet. */
   digestOf(segment: Sealed): string | undefined;
+  /** What this node has found of one of them, the same way; undefined: nothing yet. */
+  ownDigestOf(segment: Sealed): string | undefined;
   /** Turns of the event loop in which requests were answered. */
   readonly turn: () => number;
   /** Whether a page of this origin may read. */
@@ -74,6 +76,11 @@ export class SegmentDownloads {
     return () => this.#file(rest[2] ?? '', wanted, cors);
   }
 
+  #difference(segment: Sealed): string {
+    const digests = `has the SHA-256 ${this.#sources.ownDigestOf(segment)} on this node, and the log says ${this.#sources.digestOf(segment)}`;
+    return `this segment is valid, and not what the log says that it is: it ${digests}; read it from another node`;
+  }
+
   #list(): string {
     const { clusterId, generation } = this.#sources;
     const { start, commit } = this.#sources.bounds();
@@ -96,8 +103,7 @@ export class SegmentDownloads {
     if (first !== undefined && Number(last) <= start) return text(410, `what is before offset ${start} was trimmed`, cors);
     if (segment === undefined || segment.end > commit || name !== `${segment.base}-${segment.end}`)
       return text(404, 'no such segment is sealed and committed here', cors);
-    if (this.#sources.isDifferent(segment))
-      return text(500, 'this segment, as this node has it, is not what the log says that it is: read it from another node', cors);
+    if (this.#sources.isDifferent(segment)) return text(500, this.#difference(segment), cors);
     const digest = this.#sources.digestOf(segment);
     const size = segment.end - segment.base;
     const etag = `"${clusterId}-${generation}-${segment.base}-${segment.end}"`;

@@ -108,6 +108,7 @@ export class LogServer implements Door {
       bounds: () => ({ start: engine.memory.word(WORD.START), commit: engine.memory.commit }),
       sealed: () => engine.segments.sealed,
       digestOf: (segment) => engine.seals.digestOf(segment),
+      ownDigestOf: (segment) => engine.seals.ownDigestOf(segment),
       isDifferent: ({ base }) => engine.seals.isDifferent(base),
       // While the node stops, its threads end.
       read: (range, wanted, isOver) => engine.readings.readCopy(range, wanted, () => isOver() || engine.appends.isDraining),

@@ -40,7 +40,8 @@ function makeDownloads(boundaries: readonly number[] = []) {
     clusterId: CLUSTER,
     generation: GENERATION,
     bounds: () => ({ start: 0, commit: 15 * MIB }),
-    digestOf: () => undefined,
+    digestOf: () => (state.isDifferent ? 'b'.repeat(64) : undefined),
+    ownDigestOf: () => 'a'.repeat(64),
     isDifferent: () => state.isDifferent,
     sealed: () => [
       { base: 0, end: 10 * MIB },
@@ -114,7 +115,9 @@ describe('a body', () => {
     await one.next();
     state.isDifferent = true;
     await expect(one.next()).rejects.toMatchObject({ code: 'DAMAGE' });
-    expect(get(`0-${10 * MIB}`).status).toBe(500);
+    const { status, body: sentence } = get(`0-${10 * MIB}`);
+    expect(status).toBe(500);
+    expect(sentence).toContain(`it has the SHA-256 ${'a'.repeat(64)} on this node, and the log says ${'b'.repeat(64)}`);
   });
 
   test('books what it holds until that has left, or the connection is gone', async () => {

@@ -2,18 +2,24 @@
 
 import { Workspace } from '../../client/wasm.ts';
 import { LogError } from '../../core/errors.ts';
-import { type Comparison, compareNodes, type NodeComparison } from '../comparison.ts';
+import { type ComparedNode, type Comparison, compareNodes, type NodeComparison } from '../comparison.ts';
 import { EXIT, Quit } from '../exit.ts';
 import { fetchStatus } from '../nodeStatus.ts';
 import { grouped, print, printJson, readableBytes, say } from '../output.ts';
 import { Progress, percent } from '../progress.ts';
 
-/** Who the nodes are, by the first of `urls` that answers. */
-async function nodesOf(urls: readonly string[], timeoutMs: number): Promise<Awaited<ReturnType<typeof fetchStatus>>> {
+/** Which log it is, and who the nodes are, by the first of `urls` that answers. */
+async function nodesOf(
+  urls: readonly string[],
+  timeoutMs: number,
+): Promise<{ readonly clusterId: string; readonly nodes: readonly ComparedNode[] }> {
   let last: unknown;
   for (const url of urls) {
     try {
-      return await fetchStatus(url, timeoutMs);
+      const { clusterId, cluster } = await fetchStatus(url, timeoutMs);
+      // A node alone knows only where it listens, which may be something else from here.
+      const isAlone = cluster.nodes.length === 1;
+      return { clusterId, nodes: cluster.nodes.map((node) => ({ id: node.id, url: isAlone ? url : node.url })) };
     } catch (thrown) {
       last = thrown;
     }
@@ -37,10 +43,7 @@ function describe({ start, end, sealedEnd, nodes }: Comparison, seconds: number)
 }
 
 export async function verifyCluster(urls: readonly string[], timeoutMs: number, json: boolean): Promise<void> {
-  const { clusterId, cluster } = await nodesOf(urls, timeoutMs);
-  const [first] = urls;
-  const isAlone = cluster.nodes.length === 1;
-  const nodes = cluster.nodes.map(({ id, url }) => ({ id, url: isAlone && first !== undefined ? first : url }));
+  const { clusterId, nodes } = await nodesOf(urls, timeoutMs);
   const progress = new Progress();
   const comparison = await compareNodes(clusterId, nodes, {
     workspace: await Workspace.create(0),

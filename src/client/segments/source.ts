@@ -66,6 +66,9 @@ function reasonOf(thrown: unknown): string {
   return cause.message === '' && 'code' in cause ? String(cause.code) : cause.message;
 }
 
+/** Of an answer that is an error, no more is read. */
+const MAX_SENTENCE_BYTES = 1000;
+
 export class SegmentSource {
   /** What resources' paths are put after, without secrets: for people. */
   readonly shown: string;
@@ -90,12 +93,15 @@ export class SegmentSource {
     const init = { headers: { ...this.#headers, ...headers }, signal: patience.signal };
     const answer = await patience.within(fetch(`${this.#origin}${path}${this.#query}`, init));
     if (answer.status === 200 || answer.status === 206) return answer;
-    void answer.body?.cancel().catch(() => undefined);
-    throw this.#refusal(answer, path);
+    // What is wrong with it a node says in a sentence.
+    const isSentence = answer.status === 500 && Number(answer.headers.get('content-length') ?? Number.NaN) <= MAX_SENTENCE_BYTES;
+    const why = isSentence ? (await patience.within(answer.text())).trim() : '';
+    if (!isSentence) void answer.body?.cancel().catch(() => undefined);
+    throw this.#refusal(answer, path, why);
   }
 
-  #refusal({ status, headers }: Response, path: string): Error {
-    const said = `${this.shown} answered HTTP ${status} to ${path}`;
+  #refusal({ status, headers }: Response, path: string, why: string): Error {
+    const said = `${this.shown} answered HTTP ${status} to ${path}${why === '' ? '' : `: ${why}`}`;
     if (status >= 500 || [408, 425, 429].includes(status)) return new Interrupted(said, waitMsOf(headers));
     if (status === 410) return new LogError('OFFSET_TRIMMED', `${said}: this segment was trimmed.`);
     if (status === 404) return new LogError('BEHIND', `${said}: it has none there, or not yet.`);
