@@ -3,6 +3,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { bytesOf } from '../core/amounts.ts';
 import { MAX_LAST_ENTRIES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { secretIn } from '../core/secrets.ts';
 
 export const DEFAULT_URL = 'ws://127.0.0.1:7070';
 
@@ -52,6 +53,10 @@ export function parseUrls(text: string): string[] {
   const urls = text.split(',').map((url) => url.trim());
   if (!urls.every((url) => /^wss?:\/\//i.test(url) && URL.canParse(url))) {
     throw new InvalidArgumentError(`It must be an address like ${DEFAULT_URL}, or several with commas between them.`);
+  }
+  for (const url of urls) {
+    const secret = secretIn(url);
+    if (secret !== undefined) throw new InvalidArgumentError(`An address ${secret}.`);
   }
   return urls;
 }

@@ -9,6 +9,7 @@ import { SegmentSource } from '../client/segments/source.ts';
 import type { Workspace } from '../client/wasm.ts';
 import { LogError } from '../core/errors.ts';
 import { fetchStatus, NoAnswer } from './nodeStatus.ts';
+import { tokenSource } from './token.ts';
 
 /** A node, and where it is reached. */
 export interface ComparedNode {
@@ -83,7 +84,7 @@ export async function compareNodes(clusterId: string, nodes: readonly ComparedNo
 }
 
 async function listOf(clusterId: string, node: NodeComparison): Promise<Listed | undefined> {
-  const source = new SegmentSource(node.url);
+  const source = new SegmentSource(node.url, tokenSource());
   try {
     const list = await fetchSegmentList(source, clusterId, undefined, PATIENCE.stallMs);
     return { node, source, list, segments: new Map(list.segments.map((segment) => [segment.base, segment])) };
@@ -153,7 +154,7 @@ async function digestOfRest({ node }: Listed, from: number, to: number, timeoutM
   const hash = createHash('sha256');
   return await foundIn(node, hash, async () => {
     // From this node alone, whatever others it names.
-    const log = await connect([node.url], { reads: 'any', discover: false, reconnect: { timeoutMs } });
+    const log = await connect([node.url], { reads: 'any', discover: false, reconnect: { timeoutMs }, token: tokenSource() });
     try {
       let at = from;
       for await (const batch of log.read({ from, atLeast: to }).batches()) {

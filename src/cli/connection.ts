@@ -2,6 +2,7 @@
 
 import type { ClientEvent, ConnectOptions, LogClient } from '../client/index.ts';
 import { say } from './output.ts';
+import { tokenSource } from './token.ts';
 
 /** An election takes no longer as a rule: nobody needs to hear of it. */
 const QUIET_MS = 1_000;
@@ -45,7 +46,7 @@ export async function withClient<T>(
   // A node that is started has no use for the client.
   const { connect } = await import('../client/index.ts');
   const notice = new WaitingNotice(timeoutMs);
-  const log = await connect(urls, { reconnect: { timeoutMs }, onEvent: (event) => notice.tell(event), ...options });
+  const log = await connect(urls, { reconnect: { timeoutMs }, onEvent: (event) => notice.tell(event), token: tokenSource(), ...options });
   try {
     return await work(log);
   } finally {

@@ -28,7 +28,10 @@ export function nodeEnvironment(): NodeJS.ProcessEnv {
 export function optionOf(name: OptionName): Option {
   const option = OPTIONS[name];
   if (option.kind === 'text') return flagWith(name, '<text>', option.default || 'none');
-  if (option.kind === 'choice') return flagWith(name, `<${option.values.join('|')}>`, option.default);
+  if (option.kind === 'choice') {
+    const values = option.values.join('|');
+    return flagWith(name, 'bare' in option ? `[${values}]` : `<${values}>`, option.default);
+  }
   const isSize = option.unit === 'bytes';
   const isDuration = option.unit === 'duration';
   const amount = (number: number): string => (isSize ? sizeText(number) : isDuration ? durationText(number) : String(number));
@@ -54,6 +57,9 @@ export function givenOptions<T extends NodeOptions>(options: T, command: Command
   const isVariable = (name: OptionName): boolean => command.getOptionValueSource(name) === 'env';
   const taken: T = { ...options };
   for (const name of OPTION_NAMES) {
+    const option = OPTIONS[name];
+    // A flag without a value.
+    if ((options[name] as unknown) === true && 'bare' in option) Object.assign(taken, { [name]: option.bare });
     const value = options[name];
     if (OPTIONS[name].kind !== 'number' || value === undefined || !isVariable(name) || !SERVICE_ADDRESS.test(value)) continue;
     delete taken[name];

@@ -2,9 +2,11 @@
 
 import * as http from 'node:http';
 import * as https from 'node:https';
+import { tokenNow } from '../client/nodes/token.ts';
 import { LogError } from '../core/errors.ts';
 import { withoutSecrets } from '../core/secrets.ts';
 import type { NodeStatus } from '../node/status.ts';
+import { tokenSource } from './token.ts';
 
 /** A status has a few kilobytes; what sends more is not a node. */
 const MAX_STATUS_BYTES = 1024 * 1024;
@@ -35,12 +37,21 @@ export class NoAnswer extends LogError {
   }
 }
 
+const NOT_TAKEN = 'asks for a token, and does not take what this command shows, if anything: name one that holds with --token-file';
+
+/** A refusal in the node's own words, of which there are few. */
+function saidBy(address: string, body: Buffer): string {
+  const words = body.toString('utf8').slice(0, 300).trim();
+  return `${withoutSecrets(address)} refuses: ${words}`;
+}
+
 // Not `fetch`: it refuses ports that browsers think unsafe.
-function fetchText(address: string, timeoutMs: number): Promise<string> {
+function fetchText(address: string, timeoutMs: number, token: string | undefined): Promise<string> {
   const { get } = address.startsWith('https:') ? https : http;
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => reject(new NoAnswer(address, reasonOf(error)));
-    const request = get(address, { agent: false }, (response) => {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const request = get(address, { agent: false, headers }, (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
@@ -51,6 +62,9 @@ function fetchText(address: string, timeoutMs: number): Promise<string> {
       response.on('error', (error) => (error instanceof LogError ? reject(error) : fail(error)));
       response.on('end', () => {
         if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString('utf8'));
+        else if (response.statusCode === 401) reject(new LogError('UNAUTHENTICATED', `${withoutSecrets(address)} ${NOT_TAKEN}`));
+        else if (response.statusCode === 403)
+          reject(new LogError('FORBIDDEN', saidBy(address, Buffer.concat(chunks)), { scope: 'metrics' }));
         else
           reject(
             new LogError('PROTOCOL', `${withoutSecrets(address)} answers ${response.statusCode}, which is not what a LogLog node says`),
@@ -92,7 +106,7 @@ function isStatus(value: unknown): value is NodeStatus {
 /** Asks the node at `url`. Throws {@link NoAnswer}, or a LogError `PROTOCOL` when something else answers there. */
 export async function fetchStatus(url: string, timeoutMs: number): Promise<NodeStatus> {
   const address = statusUrl(url);
-  const text = await fetchText(address, timeoutMs);
+  const text = await fetchText(address, timeoutMs, await tokenNow(tokenSource()));
   try {
     const status: unknown = JSON.parse(text);
     if (isStatus(status)) return status;

@@ -25,6 +25,7 @@ import { upgradeCommand } from './commands/upgrade.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from './exit.ts';
 import { endQuietlyOnBrokenPipe, isBrokenPipe, say } from './output.ts';
+import { takeToken, tokenFileOption } from './token.ts';
 
 const EXIT_CODES = `
 Exit codes:
@@ -33,9 +34,17 @@ Exit codes:
 /** Where commander's errors show what was given. */
 const GIVEN_VALUE = /(?:argument|value) '/;
 
+/** Commands whose argument is the address of a node. */
+const CONNECTING = ['backup', 'mirror', 'verify'];
+
 /** `loglog retention set`. */
 function nameOf(command: Command): string {
   return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
+}
+
+/** Whether a command has to do with nodes that run. */
+function doesConnect(command: Command): boolean {
+  return CONNECTING.includes(command.name()) || command.options.some(({ long }) => long === '--url');
 }
 
 function makeProgram(): Command {
@@ -71,6 +80,9 @@ function makeProgram(): Command {
     tlsCommand(),
     benchCommand(),
   ];
+  const connecting = [...commands, ...commands.flatMap((each) => each.commands)].filter(doesConnect);
+  for (const command of connecting) command.addOption(tokenFileOption());
+  program.hook('preAction', (_program, command) => takeToken(command));
   for (const command of [program, ...commands, ...commands.flatMap((each) => each.commands)]) {
     command.exitOverride().configureOutput({
       outputError: (text, write) => {

@@ -3,6 +3,7 @@
 import { LogError } from '../core/errors.ts';
 import type { Connection } from './nodes/connection.ts';
 import type { LeaderSearch } from './nodes/leaderSearch.ts';
+import { isTokenOver } from './nodes/token.ts';
 
 export interface AskLeaderPorts {
   readonly leader: Pick<LeaderSearch, 'acquire' | 'refused'>;
@@ -44,8 +45,8 @@ async function askUntil<Answer>(
     try {
       answer = await ask(connection);
     } catch (thrown) {
-      if (!(thrown instanceof LogError) || !thrown.retryable) throw thrown;
-      if (thrown.code === 'NOT_LEADER' || thrown.code === 'SHUTTING_DOWN') leader.refused(connection, thrown);
+      if (!(thrown instanceof LogError) || !(thrown.retryable || isTokenOver(thrown.code))) throw thrown;
+      if (thrown.code === 'NOT_LEADER' || thrown.code === 'SHUTTING_DOWN' || isTokenOver(thrown.code)) leader.refused(connection, thrown);
     } finally {
       connection.release();
     }

@@ -19,6 +19,7 @@ import type { ConnectionHandlers, LogEnd } from './nodes/connection.ts';
 import { Connections, seen } from './nodes/connections.ts';
 import { type LeaderHandlers, LeaderSearch } from './nodes/leaderSearch.ts';
 import { type EndQuestion, ReadNodes } from './nodes/readNodes.ts';
+import type { TokenSource } from './nodes/token.ts';
 import type { Platform } from './nodes/transport.ts';
 import {
   APPEND_OPTIONS,
@@ -133,6 +134,7 @@ export class LogClient {
       handlers,
       watch,
       clusterId: settings.clusterId,
+      token: settings.token,
       features: settings.uploads === 'off' ? 0 : CLIENT_UPLOADS,
       discover: settings.discover,
     });
@@ -199,6 +201,11 @@ export class LogClient {
   /** The id of the log's cluster, 32 hexadecimal digits. Another cluster's log has other entries at the same offsets. */
   get clusterId(): string {
     return this.#connections.clusterId;
+  }
+
+  /** @internal What this client shows to nodes. */
+  get token(): TokenSource | undefined {
+    return this.#settings.token;
   }
 
   /** An offset of this log as text to keep, which `from`, `expectedEnd` and `atLeast` take, and refuse in another log. */

@@ -10,7 +10,9 @@ import { type ConnectOptions, checkUrls } from './options.ts';
  */
 export async function connect(urls?: string | readonly string[], options: ConnectOptions = {}): Promise<LogClient> {
   // An empty variable is as good as none.
-  return LogClient.connect(NODE, checkUrls(urls ?? (process.env.LOGLOG_URL || 'ws://127.0.0.1:7070')), options);
+  const { LOGLOG_URL, LOGLOG_TOKEN } = process.env;
+  const shown = LOGLOG_TOKEN && options.token === undefined ? { ...options, token: LOGLOG_TOKEN } : options;
+  return LogClient.connect(NODE, checkUrls(urls ?? (LOGLOG_URL || 'ws://127.0.0.1:7070')), shown);
 }
 
 export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
@@ -22,6 +24,7 @@ export { LogClient } from './client.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
 export type { LogLevel, NodeLevel } from './levels.ts';
 export type { LogEnd } from './nodes/connection.ts';
+export type { TokenSource } from './nodes/token.ts';
 export type {
   Ack,
   AppendOptions,

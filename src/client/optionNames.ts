@@ -24,6 +24,7 @@ export const CONNECT_OPTIONS = [
   'reconnect',
   'discover',
   'clusterId',
+  'token',
   'uploads',
   'onEvent',
   'signal',

@@ -2,11 +2,12 @@
 
 import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_LAST_ENTRIES } from '../core/limits.ts';
-import { badAddressWithoutSecrets } from '../core/secrets.ts';
+import { badAddressWithoutSecrets, secretIn } from '../core/secrets.ts';
 import { placeIn } from './bookmark.ts';
 import { describe } from './describe.ts';
 import type { OnEvent } from './events.ts';
 import type { LogLevel } from './levels.ts';
+import { checkToken, type TokenSource } from './nodes/token.ts';
 import { CATCH_UP_OPTIONS, CONNECT_OPTIONS, checkOptions, RECONNECT_OPTIONS } from './optionNames.ts';
 import { type Hosts, NO_HOSTS } from './read/catchUp.ts';
 import { SegmentSource } from './segments/source.ts';
@@ -59,6 +60,12 @@ export interface ConnectOptions {
   readonly reconnect?: ReconnectOptions | undefined;
   /** The only cluster that will do, 32 hexadecimal digits; a node of another one is refused as OTHER_CLUSTER. Default: the one that answers first. */
   readonly clusterId?: string | undefined;
+  /**
+   * What nodes that ask for a token are shown: that, or a function that gives it, which is asked anew for each connection, so that a token can be changed
+   * while the client runs. It goes to the given addresses and to those that nodes name, never into an address. A token that they do not take is an error at
+   * once: UNAUTHENTICATED, TOKEN_REVOKED or TOKEN_EXPIRED. Default: in Node LOGLOG_TOKEN, otherwise none.
+   */
+  readonly token?: string | TokenSource | undefined;
   /**
    * Whether nodes that a node names are used, too, where those at the given addresses do not answer or do not serve; default true. False: reads
    * come from the given addresses alone, and from nowhere else. Appends go to the leader in any case.
@@ -261,6 +268,7 @@ export interface Settings {
   readonly maxDelayMs: number;
   readonly timeoutMs: number;
   readonly clusterId: string | undefined;
+  readonly token: TokenSource | undefined;
   readonly discover: boolean;
   readonly uploads: Uploads;
   readonly onEvent: OnEvent | undefined;
@@ -395,6 +403,7 @@ export function resolveSettings(options: ConnectOptions): Settings {
     maxDelayMs: Math.max(minDelayMs, checkInteger('reconnect.maxDelayMs', reconnect.maxDelayMs ?? 2000, 1, MAX_TIMER_MS)),
     timeoutMs: checkInteger('reconnect.timeoutMs', reconnect.timeoutMs ?? 30_000, 0, MAX_TIMER_MS),
     clusterId: checkClusterId(options.clusterId),
+    token: checkToken(options.token),
     discover: options.discover === undefined || checkBoolean('discover', options.discover),
     uploads: checkUploads(options.uploads ?? 'auto'),
     onEvent: checkOnEvent(options.onEvent),
@@ -412,10 +421,12 @@ export function checkUrls(value: unknown): string[] {
       throw new TypeError(`an address must be like ws://127.0.0.1:7070, not ${describe(badAddressWithoutSecrets(text))}`);
     }
     if (text.includes('#')) {
-      throw new TypeError(`an address has no fragment: take away what follows the # of ${describe(text)}; in a password write %23`);
+      throw new TypeError(`an address has no fragment: take away what follows the # of ${describe(badAddressWithoutSecrets(text))}`);
     }
-    // Spaces in a password become %20, without which it could not be told where the address ends.
-    return /[@?]/.test(text) ? new URL(text).href : text;
+    const secret = secretIn(text);
+    if (secret !== undefined) throw new TypeError(`an address ${secret}: ${describe(badAddressWithoutSecrets(text))}`);
+    // Spaces become %20, without which it could not be told where the address ends.
+    return text.includes('?') ? new URL(text).href : text;
   });
 }
 

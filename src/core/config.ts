@@ -46,6 +46,8 @@ interface ChoiceOption {
   readonly kind: 'choice';
   readonly default: string;
   readonly values: readonly string[];
+  /** What a flag without a value means; where there is none, it has to have one. */
+  readonly bare?: string;
   readonly sentence: string;
 }
 
@@ -213,6 +215,13 @@ export const OPTIONS = {
     max: 1_000_000,
     sentence: 'clients connected at once; more are refused',
   },
+  tokens: {
+    kind: 'choice',
+    default: 'off',
+    values: ['off', 'on'],
+    bare: 'on',
+    sentence: 'on: clients show a token, whose scopes say what they may do, and without one they are told nothing; the same on all nodes',
+  },
   allowOrigin: {
     kind: 'text',
     default: '',
@@ -273,6 +282,8 @@ export interface Config {
   /** How long what is in a new log is kept, ms; 0: for good. */
   readonly retentionAge: number;
   readonly maxConnections: number;
+  /** Whether clients have to show a token. */
+  readonly tokens: boolean;
   readonly allowOrigin: string;
   readonly allowHost: string;
   /** What an option is called where this configuration was given: `--segment-bytes`, `LOGLOG_SEGMENT_BYTES`, or `segmentBytes` in a program. */
@@ -463,6 +474,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     retentionBytes: number('retentionBytes'),
     retentionAge: number('retentionAge'),
     maxConnections: number('maxConnections'),
+    tokens: choice('tokens') === 'on',
     allowOrigin: text('allowOrigin'),
     allowHost: text('allowHost'),
     callOf,

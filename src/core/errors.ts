@@ -35,9 +35,14 @@ export const ERRORS = {
   CHAIN_BROKEN: { number: 18, retryable: false, outcome: 'failed' },
   UNKNOWN_FLAGS: { number: 19, retryable: false, outcome: 'failed' },
   OTHER_VERSION: { number: 20, retryable: false, outcome: 'failed' },
+  UNAUTHENTICATED: { number: 21, retryable: false, outcome: 'failed' },
+  FORBIDDEN: { number: 22, retryable: false, outcome: 'failed' },
+  QUOTA_EXCEEDED: { number: 23, retryable: true, outcome: 'failed' },
   DISK_FULL: { number: 29, retryable: true, outcome: 'failed' },
   READ_ONLY: { number: 31, retryable: false, outcome: 'failed' },
   TOO_MANY_TOKENS: { number: 32, retryable: false, outcome: 'failed' },
+  TOKEN_REVOKED: { number: 33, retryable: false, outcome: 'failed' },
+  TOKEN_EXPIRED: { number: 34, retryable: false, outcome: 'failed' },
   // Raised by the client itself.
   CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },
@@ -62,9 +67,6 @@ export type ErrorCode = keyof typeof ERRORS;
 
 /** Numbers on the wire of errors that later versions bring (docs/PROTOCOL.md): no other error gets one of them. */
 export const RESERVED_ERRORS = {
-  UNAUTHENTICATED: 21,
-  FORBIDDEN: 22,
-  QUOTA_EXCEEDED: 23,
   OTHER_CLUSTER: 24,
   OTHER_GENERATION: 25,
   SEQUENCE_GAP: 26,
@@ -87,6 +89,8 @@ export interface ErrorDetails {
   readonly chainEnd?: number;
   /** Up to where entries were handed out: with ABORTED of a read or subscription. */
   readonly position?: number;
+  /** What whoever asked would need, such as `append`: with FORBIDDEN. */
+  readonly scope?: string;
   readonly [name: string]: string | number | boolean | undefined;
 }
 

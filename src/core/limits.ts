@@ -609,3 +609,21 @@ export const MAX_TOKEN_CHANGES = 256;
 
 /** A node takes new connections by token for so long after it last had all that was committed. */
 export const TOKEN_TRUST_MS = 10_000;
+
+/** Most bytes that a client may show as its token: more than any has. */
+export const MAX_SHOWN_TOKEN_BYTES = 256;
+
+/** A client has so long to show who it is, where a node asks. */
+export const AUTHENTICATION_MS = 5_000;
+
+/** Connections that have not shown yet who they are; of more, the oldest one goes. They take places of HTTP, and none of clients. */
+export const MAX_STRANGERS = 256;
+
+/** So long after it was shown a token is looked for again that this node does not know: it may have been made a moment ago. */
+export const NEW_TOKEN_MS = 300;
+
+/** So often it is looked whether a token has expired that somebody has shown. */
+export const TOKEN_LOOK_MS = 200;
+
+/** What was ordered for somebody whose token was revoked may take so long to be committed, and answered. */
+export const TOKEN_ENDING_MS = 400;

@@ -11,6 +11,23 @@ const QUERY = /([a-z][a-z0-9+.-]*:\/\/[^\s?#]*[?#])[^\s"]*[^\s"',;):.]/gi;
 /** Where a query has an @, nobody can tell in a sentence which part is the host: nothing of the address is shown. */
 const UNCLEAR = /([a-z][a-z0-9+.-]*:\/\/)[^\s?#]*[?#][^\s"]*@[^\s"]*[^\s"',;):.]/gi;
 
+/** Tokens, and what was cut off from one: those whose id alone is there show nothing. */
+const TOKENS = /\bloglog_[0-9A-Za-z]{12,}/g;
+
+/** A parameter that somebody may put a token into. */
+const SECRET_PARAMETER = /^(access[_-]?)?(token|secret|password|authorization|api[_-]?key)$/i;
+
+/** Why an address of clients is refused: it would end in logs, of this program, of proxies, with what is secret in it. Undefined: nothing is. */
+export function secretIn(url: string): string | undefined {
+  const { username, password, searchParams } = new URL(url);
+  if (username + password !== '')
+    return 'has no name and no password before its @: give a token with the option token, LOGLOG_TOKEN or --token-file';
+  const parameter = [...searchParams.keys()].find((name) => SECRET_PARAMETER.test(name));
+  const isToken = /loglog_[0-9A-Za-z]{12,}/.test(url);
+  if (parameter === undefined && !isToken) return undefined;
+  return 'has no token in it: give that with the option token, LOGLOG_TOKEN or --token-file';
+}
+
 /** An address that is one, with `***` in place of its secrets. */
 function shownAddress({ protocol, host, pathname, username, password, search, hash }: URL): string {
   const user = username + password === '' ? '' : '***@';
@@ -20,7 +37,11 @@ function shownAddress({ protocol, host, pathname, username, password, search, ha
 
 /** The text with `***` in place of the user name, the password, the query and the fragment of each address in it. Show no address without this. */
 export function withoutSecrets(text: string): string {
-  if (!text.includes('://')) return text;
+  const plain = text.replace(TOKENS, 'loglog_***');
+  return plain.includes('://') ? withoutAddressSecrets(plain) : plain;
+}
+
+function withoutAddressSecrets(text: string): string {
   const isOne = /^[a-z][a-z0-9+.-]*:\/\/\S+$/i.test(text) && text.indexOf('://') === text.lastIndexOf('://');
   if (isOne && URL.canParse(text)) return shownAddress(new URL(text));
   return text.replace(UNCLEAR, '$1***').replace(USER_INFO, '$1***@').replace(QUERY, '$1***');

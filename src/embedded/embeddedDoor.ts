@@ -1,6 +1,7 @@
 // The way from a program to the engine in its own process: sessions like those of a client's port, over pipes.
 
 import type { OpenTransport } from '../client/nodes/transport.ts';
+import { OPEN_IDENTITY } from '../core/access.ts';
 import type { Door, Greeted } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
 import { CLOSE_STOPPED } from '../protocol/client.ts';
@@ -43,7 +44,7 @@ export class EmbeddedDoor implements Door, PipeDoor {
       message: (bytes) => {
         if (this.#engine.error === undefined) events.message(bytes);
       },
-      closed: (reason, code, isFinal) => events.closed(reason, code, isFinal),
+      closed: (reason, code, fault) => events.closed(reason, code, fault),
     };
     return openPipe(this, guarded);
   };
@@ -57,7 +58,10 @@ export class EmbeddedDoor implements Door, PipeDoor {
   }
 
   admit(socket: ClientSocket): Session {
-    return new Session(socket, this.#budget, this.#incidents);
+    const session = new Session(socket, this.#budget, this.#incidents);
+    // Whoever runs in the engine's process may do what the engine may.
+    session.admit(OPEN_IDENTITY);
+    return session;
   }
 
   opened(session: Session): void {

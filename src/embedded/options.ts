@@ -65,13 +65,15 @@ export interface NodeOptions {
   readonly acceptor?: 'auto' | 'uws' | 'ws' | undefined;
   /** With `listen` or `peers`: clients connected at once, 1 to 1 000 000. Default 16 384. */
   readonly maxConnections?: number | undefined;
+  /** With `listen` or `peers`: whether clients have to show a token; this program itself never has to. Default false. */
+  readonly tokens?: boolean | undefined;
   /** With `listen` or `peers`: web origins whose pages may connect, comma-separated. Default: pages of loopback alone. */
   readonly allowOrigin?: string | undefined;
   /** With `listen` or `peers`: names under which /status and /metrics are served, comma-separated, besides addresses, loopback, and this machine's. */
   readonly allowHost?: string | undefined;
 }
 
-export interface OpenOptions extends NodeOptions, Omit<ConnectOptions, 'uploads'> {
+export interface OpenOptions extends NodeOptions, Omit<ConnectOptions, 'uploads' | 'token'> {
   /** Directory that holds the log, a path or a `file:` URL; made if it does not exist. One log has it at a time. */
   readonly dir: string | URL;
   /** Also serves others. Default: nobody, unless it is one of `peers`. `{}` for the defaults of {@link ListenOptions}. */
@@ -105,13 +107,20 @@ const PLACES: Readonly<Record<string, string>> = {
 const NODE_OPTIONS = (Object.keys(OPTIONS) as OptionName[]).filter((name) => ELSEWHERE[name] === undefined);
 const OWN_OPTIONS = ['dir', 'listen', 'unref', 'log'] as const satisfies (keyof OpenOptions)[];
 const LISTEN_OPTIONS = ['host', 'port'] as const satisfies (keyof ListenOptions)[];
-/** An embedded log uploads nothing: its node is one of those that would get a copy. */
-const CLIENT_OPTIONS = CONNECT_OPTIONS.filter((name) => name !== 'uploads');
+/** An embedded log uploads nothing: its node is one of those that would get a copy. Nor does it show a token: it has all rights. */
+const CLIENT_OPTIONS = CONNECT_OPTIONS.filter((name) => name !== 'uploads' && name !== 'token');
 const ALL_OPTIONS: readonly string[] = [...OWN_OPTIONS, ...NODE_OPTIONS, ...CLIENT_OPTIONS];
 const BESIDE_LISTEN = Object.fromEntries(ALL_OPTIONS.map((name) => [name, `${name}, beside listen`]));
 
 /** What is about those whom a log serves, and what is about the other nodes: without them it would have no effect. */
-const SERVING_OPTIONS = ['acceptor', 'maxConnections', 'allowOrigin', 'allowHost', 'advertise'] as const satisfies (keyof OpenOptions)[];
+const SERVING_OPTIONS = [
+  'acceptor',
+  'maxConnections',
+  'tokens',
+  'allowOrigin',
+  'allowHost',
+  'advertise',
+] as const satisfies (keyof OpenOptions)[];
 const PEER_OPTIONS = ['peerHost', 'electionTimeoutMs'] as const satisfies (keyof OpenOptions)[];
 
 /** What about to be opened, checked. */

@@ -7,7 +7,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BatchJoiner } from '../backup/batches.ts';
-import { connect, type LogClient } from '../client/index.ts';
+import { connect, type LogClient, type TokenSource } from '../client/index.ts';
 import type { Connection } from '../client/nodes/connection.ts';
 import { entryAt } from '../client/read/copy.ts';
 import type { Batch } from '../client/read/entries.ts';
@@ -26,6 +26,8 @@ import { MirrorProgress } from './progress.ts';
 export interface FeedOptions {
   /** Nodes of the source. */
   readonly urls: readonly string[];
+  /** What they are shown; undefined: nothing. */
+  readonly token: TokenSource | undefined;
   readonly clusterId: string;
   readonly parts: MirrorParts;
   readonly events: RaftEvents;
@@ -54,6 +56,7 @@ const FATAL = ['OTHER_CLUSTER', 'NEWER_FORMAT', 'USAGE', 'DAMAGE', 'IO'];
 export class MirrorFeed implements RaftPort {
   readonly started = Promise.resolve();
   readonly #urls: readonly string[];
+  readonly #token: TokenSource | undefined;
   readonly #clusterId: string;
   readonly #stuckMs: number;
   readonly #memory: TailMemory;
@@ -70,7 +73,8 @@ export class MirrorFeed implements RaftPort {
   #failures = 0;
   #wake: () => void = () => undefined;
 
-  constructor({ urls, clusterId, parts, events, stuckMs }: FeedOptions) {
+  constructor({ urls, token, clusterId, parts, events, stuckMs }: FeedOptions) {
+    this.#token = token;
     const { memory } = parts;
     this.#urls = urls;
     this.#clusterId = clusterId;
@@ -174,6 +178,7 @@ export class MirrorFeed implements RaftPort {
   #connect(): Promise<LogClient> {
     return connect([...this.#urls], {
       clusterId: this.#clusterId,
+      token: this.#token,
       uploads: 'off',
       reconnect: { timeoutMs: MIRROR_SEARCH_MS },
       signal: this.#ended.signal,

@@ -1,7 +1,7 @@
 // Starts a mirror: a node that follows the log of a source, which it asks who it is when its directory is empty.
 
 import { resolve } from 'node:path';
-import { connect } from '../client/index.ts';
+import { connect, type TokenSource } from '../client/index.ts';
 import type { Config } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
@@ -21,6 +21,8 @@ export const MIRROR_NODE_ID = MAX_NODE_ID;
 export interface MirrorOptions extends Omit<ServerOptions, 'mirror'> {
   /** Nodes of the source. */
   readonly urls: readonly string[];
+  /** What they are shown; undefined: nothing. */
+  readonly token?: TokenSource | undefined;
   /** Default MIRROR_STUCK_MS. */
   readonly stuckMs?: number | undefined;
 }
@@ -37,9 +39,11 @@ class FollowingMirror implements Mirror {
   readonly refusal: string;
   readonly #urls: readonly string[];
   readonly #stuckMs: number;
+  readonly #token: TokenSource | undefined;
   #feed: MirrorFeed | undefined;
 
-  constructor(urls: readonly string[], { clusterId, source }: Facts, stuckMs = MIRROR_STUCK_MS) {
+  constructor({ urls, token, stuckMs = MIRROR_STUCK_MS }: Pick<MirrorOptions, 'urls' | 'token' | 'stuckMs'>, { clusterId, source }: Facts) {
+    this.#token = token;
     this.#urls = urls;
     this.#stuckMs = stuckMs;
     this.clusterId = clusterId;
@@ -57,14 +61,14 @@ class FollowingMirror implements Mirror {
   }
 
   follow(parts: MirrorParts, events: RaftEvents): RaftPort {
-    this.#feed = new MirrorFeed({ urls: this.#urls, clusterId: this.clusterId, parts, events, stuckMs: this.#stuckMs });
+    this.#feed = new MirrorFeed({ urls: this.#urls, token: this.#token, clusterId: this.clusterId, parts, events, stuckMs: this.#stuckMs });
     return this.#feed;
   }
 }
 
 /** Asks the source, which must be there, who it is. */
-async function ask(urls: readonly string[], signal: AbortSignal | undefined): Promise<Facts> {
-  const client = await connect([...urls], { uploads: 'off', reconnect: { timeoutMs: MIRROR_SEARCH_MS }, signal });
+async function ask(urls: readonly string[], token: TokenSource | undefined, signal: AbortSignal | undefined): Promise<Facts> {
+  const client = await connect([...urls], { uploads: 'off', reconnect: { timeoutMs: MIRROR_SEARCH_MS }, token, signal });
   try {
     // The answer comes after the greeting that tells more.
     await client.end({ timeoutMs: MIRROR_SEARCH_MS });
@@ -95,10 +99,10 @@ function known(directory: string, fsync: boolean): Facts | undefined {
  * Starts a mirror of the log at `urls` in the directory of `config`, or goes on with it. It serves what it has at once; in an empty directory the source
  * must answer. Throws as `LogServer.start`, and UNREACHABLE.
  */
-export async function startMirror({ urls, stuckMs, config, signal, ...options }: MirrorOptions): Promise<LogServer> {
+export async function startMirror({ urls, token, stuckMs, config, signal, ...options }: MirrorOptions): Promise<LogServer> {
   const directory = resolve(config.data);
-  const facts = known(directory, config.fsync) ?? (await ask(urls, signal));
+  const facts = known(directory, config.fsync) ?? (await ask(urls, token, signal));
   const segmentBytes = facts.source.segmentBytes || config.segmentBytes;
   const mirrored: Config = { ...config, segmentBytes, node: MIRROR_NODE_ID, peers: [] };
-  return LogServer.start({ ...options, signal, config: mirrored, mirror: new FollowingMirror(urls, facts, stuckMs) });
+  return LogServer.start({ ...options, signal, config: mirrored, mirror: new FollowingMirror({ urls, token, stuckMs }, facts) });
 }

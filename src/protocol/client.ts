@@ -5,7 +5,7 @@
 
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
 import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
-import { MAX_LOG_OFFSET, MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
+import { MAX_LOG_OFFSET, MAX_SHOWN_TOKEN_BYTES, MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
 import { type ClientIntroduction, decodeHello, encodeName, type Greeting, HELLO, versionsWord } from './greeting.ts';
 
 /**
@@ -20,6 +20,12 @@ export const CLOSE_FLOOD = 4002;
 /** The close code for a client that has been in the middle of a message for too long. It promises nothing. */
 export const CLOSE_UNFINISHED = 4003;
 
+/** The close code for a client that did not show who it is, in time or at all. Nothing was done for it. */
+export const CLOSE_UNAUTHENTICATED = 4004;
+
+/** The close code for a client whose token, or certificate, holds no more: an ERROR that says why comes before. It promises nothing. */
+export const CLOSE_TOKEN_ENDED = 4005;
+
 export const SUBPROTOCOL = 'loglog.v1';
 export const MESSAGE_HEADER_BYTES = 24;
 
@@ -31,6 +37,7 @@ export const CANCEL = 0x05;
 export const END = 0x06;
 export const INTRODUCE = 0x07;
 export const UPLOAD = 0x08;
+export const AUTHENTICATE = 0x09;
 export const TRIM = 0x0a;
 export const FIND = 0x0b;
 export const RETENTION = 0x0c;
@@ -206,6 +213,27 @@ export function encodeIntroduce(requestId: number, introduction: ClientIntroduct
   encodeRequest(viewOf(bytes), INTRODUCE, 0, requestId, 0, versionsWord(introduction), introduction.features);
   bytes.set(body, MESSAGE_HEADER_BYTES);
   return bytes;
+}
+
+/** A client's AUTHENTICATE: its token, which stands in no other message. */
+export function encodeAuthenticate(requestId: number, token: string): Uint8Array {
+  const body = text.encoder.encode(token);
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES + body.length);
+  encodeRequest(viewOf(bytes), AUTHENTICATE, 0, requestId);
+  bytes.set(body, MESSAGE_HEADER_BYTES);
+  return bytes;
+}
+
+/** The id of a request; 0 of a message that is too short to have one. */
+export function requestIdOf(message: Uint8Array): number {
+  return message.length < MESSAGE_HEADER_BYTES ? 0 : viewOf(message).getUint32(4, true);
+}
+
+/** The token of an AUTHENTICATE, as it was sent; undefined where `message` is none, or larger than any. */
+export function tokenOf(message: Uint8Array): string | undefined {
+  const bytes = message.length - MESSAGE_HEADER_BYTES;
+  if (bytes < 1 || bytes > MAX_SHOWN_TOKEN_BYTES || message[0] !== AUTHENTICATE || message[1] !== 0) return undefined;
+  return text.decoder.decode(message.subarray(MESSAGE_HEADER_BYTES));
 }
 
 const text = { encoder: new TextEncoder(), decoder: new TextDecoder() };

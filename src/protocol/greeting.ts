@@ -28,8 +28,9 @@ export const CLIENT_UPLOADS = 1;
 export const ROLES = ['follower', 'leader'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** In place of the role: the node asks for authentication, and says nothing of its log before. No node of this version does. */
+/** In place of the role: the node asks for authentication, and says nothing of its log before. */
 const AUTHENTICATION_NEEDED = 2;
+const SHORT_HELLO_BYTES = 24;
 
 /** A node of the cluster, as the one that speaks knows it. */
 export interface Member {
@@ -134,6 +135,17 @@ export function encodeHello(hello: Hello): Uint8Array {
   bytes.set(leader, HELLO_FIXED_BYTES);
   bytes.set(why, HELLO_FIXED_BYTES + leader.length);
   bytes.set(cluster, HELLO_FIXED_BYTES + leader.length + why.length);
+  return bytes;
+}
+
+/** The greeting of a node that wants to know first who speaks: it says which protocol this is, and nothing else. */
+export function encodeShortHello(): Uint8Array {
+  const bytes = new Uint8Array(SHORT_HELLO_BYTES);
+  const view = viewOf(bytes);
+  view.setUint8(0, HELLO);
+  view.setUint8(1, AUTHENTICATION_NEEDED);
+  view.setUint16(2, PROTOCOL_VERSION, true);
+  view.setUint16(8, PROTOCOL_VERSION, true);
   return bytes;
 }
 

@@ -13,6 +13,7 @@ export const STATUS_TEXT = {
   206: 'Partial Content',
   304: 'Not Modified',
   400: 'Bad Request',
+  401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
   408: 'Request Timeout',
@@ -82,14 +83,18 @@ export interface Connection {
   closed(): void;
 }
 
+/** A WebSocket was made; gives whom its acceptor is to tell of it from now on. */
+export type MakeConnection = (socket: ClientSocket) => Connection;
+
+/** Called when a WebSocket would be made: the refusal, or what is to become of it. */
+export type Upgrade = () => HttpAnswer | MakeConnection;
+
 export interface AcceptorEvents {
   /** A connection was made, and is counted. */
   connected(): void;
   request(request: HttpRequest): MakeAnswer;
-  /** Somebody asks for a WebSocket. The returned function is called when it would be made, and gives the refusal, if it is to be refused. */
-  upgrade(request: HttpRequest): () => HttpAnswer | undefined;
-  /** A WebSocket was made; whom its acceptor is to tell of it from now on. */
-  connection(socket: ClientSocket): Connection;
+  /** Somebody asks for a WebSocket. */
+  upgrade(request: HttpRequest): Upgrade;
   /** Something was thrown in a callback of the acceptor's own: nothing goes on as if it had not been. The others here throw nothing. */
   broke(thrown: unknown): void;
 }

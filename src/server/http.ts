@@ -1,9 +1,12 @@
 // HTTP on the clients' port: health, readiness, status, metrics.
 
 import type { Registry } from 'prom-client';
+import { type Identity, SCOPES } from '../core/access.ts';
 import type { NodeStatus } from '../node/status.ts';
 import type { HttpAnswer, HttpRequest, MakeAnswer } from './acceptor.ts';
+import { CHALLENGE, type Doorkeeper, HeldBody } from './doorkeeper.ts';
 import type { Hosts } from './hosts.ts';
+import { forbidden, PAGE_RIGHTS } from './rights.ts';
 import type { SegmentDownloads } from './segmentDownloads.ts';
 import { oneAtATime, sharedInTurn } from './shared.ts';
 
@@ -18,6 +21,9 @@ export interface HttpSources {
   /** Turns of the event loop in which requests were answered. */
   readonly turn: () => number;
   readonly downloads: SegmentDownloads;
+  readonly access: Doorkeeper;
+  /** Somebody showed nothing, or no token that holds. */
+  refused(): void;
 }
 
 const TEXT = 'text/plain; charset=utf-8';
@@ -29,11 +35,25 @@ function text(status: HttpAnswer['status'], sentence: string): HttpAnswer {
 const NOT_FOUND = text(404, 'not found; this port serves /healthz, /readyz, /status, /metrics, /log/ and WebSocket clients of loglog.v1');
 const HEALTHY = text(200, 'ok');
 
+/** Nothing is said to whoever does not show who it is. */
+const UNAUTHENTICATED: HttpAnswer = { status: 401, type: TEXT, body: '', headers: CHALLENGE };
+const UNSETTLED: HttpAnswer = { status: 503, type: TEXT, body: '', headers: { 'retry-after': '1' } };
+
 /** The answers of a node. Facts are looked up once for all requests of a turn. */
-export function httpAnswers({ status, notReady, registry, hosts, turn, downloads }: HttpSources): (request: HttpRequest) => MakeAnswer {
+export function httpAnswers({
+  status,
+  notReady,
+  registry,
+  hosts,
+  turn,
+  downloads,
+  access,
+  refused,
+}: HttpSources): (request: HttpRequest) => MakeAnswer {
   const readiness = (): HttpAnswer => {
     const reason = notReady();
-    return reason === undefined ? text(200, 'ready') : text(503, `not ready: ${reason}`);
+    if (reason === undefined) return text(200, 'ready');
+    return text(503, access.isNeeded ? 'not ready' : `not ready: ${reason}`);
   };
   const statusText = sharedInTurn(turn, () => `${JSON.stringify(status(), null, 2)}\n`);
   const scrape = oneAtATime(async (): Promise<HttpAnswer> => {
@@ -53,14 +73,36 @@ export function httpAnswers({ status, notReady, registry, hosts, turn, downloads
     ['/status', () => ({ status: 200, type: 'application/json', body: statusText() })],
     ['/metrics', scrape],
   ]);
-  return (request) => {
-    const { method, path, header } = request;
-    if (method !== 'GET' && method !== 'HEAD') return () => NOT_FOUND;
-    const facts = named.get(path) ?? downloads.answer(request);
-    if (facts === undefined) return open.get(path) ?? (() => NOT_FOUND);
+  /** The answer to a request for facts that may be told to `who`. */
+  const factsFor = (request: HttpRequest, who: Identity): MakeAnswer => {
+    const { path, header } = request;
+    const page = named.get(path);
+    const facts = page ?? downloads.answer(request);
+    if (facts === undefined) return () => NOT_FOUND;
+    const needed = page === undefined ? SCOPES[PAGE_RIGHTS['/log/']] : SCOPES[PAGE_RIGHTS[path as keyof typeof PAGE_RIGHTS]];
+    if ((who.scopes & needed) === 0) return () => text(403, forbidden(who.scopes, needed));
     const host = header('host');
-    if (hosts.isAllowed(host)) return facts;
+    if (hosts.isAllowed(host)) return () => held(access, who, facts());
     const name = JSON.stringify(host.slice(0, 255));
     return () => text(403, `this node does not serve facts under the name ${name}; start it with --allow-host to allow a name`);
   };
+  return (request) => {
+    const { method, path } = request;
+    const isRead = method === 'GET' || method === 'HEAD';
+    const health = isRead ? open.get(path) : undefined;
+    if (health !== undefined) return health;
+    const who = access.ofRequest(request);
+    if (who === 'unsettled') return () => UNSETTLED;
+    if (typeof who === 'string') {
+      refused();
+      return () => UNAUTHENTICATED;
+    }
+    return isRead ? factsFor(request, who) : () => NOT_FOUND;
+  };
+}
+
+/** An answer whose body ends when what `who` showed holds no more. */
+function held(access: Doorkeeper, who: Identity, answer: ReturnType<MakeAnswer>): ReturnType<MakeAnswer> {
+  if (who.kind === 'open' || answer instanceof Promise || typeof answer.body === 'string') return answer;
+  return { ...answer, body: new HeldBody(access, who, answer.body) };
 }

@@ -1,17 +1,20 @@
 // Who may connect to a node, what a connection may cost, and how it ends. The sockets are an acceptor's.
 
+import type { Identity } from '../core/access.ts';
 import { LogError } from '../core/errors.ts';
 import { STOP_LINGER_MS, UNFINISHED_CHECK_MS } from '../core/limits.ts';
 import type { Loop } from '../node/loop.ts';
 import { CLOSE_FLOOD, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.ts';
-import type { Acceptor, AcceptorName, Connection, HttpAnswer, HttpRequest, MakeAcceptor, MakeAnswer } from './acceptor.ts';
+import type { Acceptor, AcceptorName, Connection, HttpAnswer, HttpRequest, MakeAcceptor, MakeAnswer, Upgrade } from './acceptor.ts';
 import type { ClientSocket } from './clientSocket.ts';
 import type { ClientPlaces } from './descriptors.ts';
+import { CHALLENGE, type Doorkeeper, type Visitor } from './doorkeeper.ts';
 import { type CloseReason, Incidents } from './incidents.ts';
 import { careful, carefully } from './mistakes.ts';
 import { Places, systemPlaces } from './places.ts';
 import { SendBudget } from './sendBudget.ts';
 import { Session } from './session.ts';
+import { Strangers } from './strangers.ts';
 import { type Budget, Inbox, TurnBudget } from './turnBudget.ts';
 import { longestMessageMs, unfinished } from './unfinished.ts';
 
@@ -27,10 +30,14 @@ export interface ListenerOptions {
   readonly budget: Budget;
   readonly allowedOrigins: readonly string[];
   /** The engine's. */
-  readonly loop: Pick<Loop, 'nowMs' | 'afterTurn'>;
+  readonly loop: Pick<Loop, 'nowMs' | 'afterTurn' | 'after'>;
+  /** Who may come in. */
+  readonly access: Doorkeeper;
   /** For tests: how often clients are looked at, and how long a message may take. */
   readonly unfinishedCheckMs?: number;
   readonly unfinishedMs?: number;
+  /** For tests: how long a client may take to show who it is. */
+  readonly strangerMs?: number;
 }
 
 export interface ListenerEvents {
@@ -67,7 +74,9 @@ interface Refusal {
 }
 
 export class Listener {
+  /** Of clients that were let in. */
   readonly sessions = new Set<Session>();
+  readonly #strangers: Strangers<Inbox<Session>>;
   readonly #acceptor: Acceptor;
   readonly sendBudget = new SendBudget();
   /** What is closed and refused here. */
@@ -90,7 +99,7 @@ export class Listener {
     this.#events = events;
     this.#places = new Places(
       options.places,
-      () => this.#acceptor.httpConnections,
+      () => this.#acceptor.httpConnections + this.#strangers.size,
       () => this.sessions.size,
       systemPlaces(() => this.#acceptor.lingering),
     );
@@ -101,11 +110,18 @@ export class Listener {
       (session, sentence) => session.end(CLOSE_FLOOD, sentence),
       options.loop,
     );
+    this.#strangers = new Strangers({
+      access: options.access,
+      incidents: this.incidents,
+      loop: options.loop,
+      patienceMs: options.strangerMs,
+      hasPlaceForClient: () => this.#places.hasPlaceForClient,
+      admit: (inbox, identity) => this.#admit(inbox, identity),
+    });
     const acceptorEvents = {
       connected: () => this.#makeRoom(),
       request: (request: HttpRequest) => this.#answers(request),
       upgrade: (request: HttpRequest) => this.#upgrade(request),
-      connection: (socket: ClientSocket) => this.#connection(socket),
     };
     this.#acceptor = makeAcceptor(
       options,
@@ -175,6 +191,7 @@ export class Listener {
    */
   async disconnect(closeCode: number, reason: string): Promise<void> {
     this.#farewell = { closeCode, reason };
+    this.#strangers.close();
     if (this.sessions.size === 0) return;
     await new Promise<void>((resolve) => {
       this.#emptied = resolve;
@@ -191,6 +208,7 @@ export class Listener {
   /** Closes everything at once. */
   close(): void {
     clearInterval(this.#checking);
+    this.#strangers.close();
     this.#acceptor.close();
   }
 
@@ -203,6 +221,8 @@ export class Listener {
       const made = this.#acceptor.makeRoom(this.#places.isOverDescriptors);
       if (made === 'silent') {
         this.incidents.closed('silent', `the node has places for ${this.#options.places.maxSockets} connections of any kind`);
+      } else if (made === 'none') {
+        if (!this.#strangers.makeRoom()) return;
       } else if (made !== 'answered') {
         if (made === 'unread') this.#makeRoomLater();
         return;
@@ -223,28 +243,32 @@ export class Listener {
     );
   }
 
-  #upgrade(request: HttpRequest): () => HttpAnswer | undefined {
+  #upgrade(request: HttpRequest): Upgrade {
     const protocols = request
       .header('sec-websocket-protocol')
       .split(',')
       .map((name) => name.trim());
     const isAllowed = isOriginAllowed(request.header('origin'), this.#options.allowedOrigins);
+    const visitor = this.#options.access.visitor(request);
     return () => {
-      const refusal = this.#refusal(protocols, isAllowed);
-      if (refusal === undefined) return undefined;
+      const refusal = this.#refusal(protocols, isAllowed, visitor);
+      if (refusal === undefined) return (socket) => this.#connection(socket, visitor);
       const { reason, status, sentence } = refusal;
       this.incidents.closed(reason, sentence);
-      return { status, type: 'text/plain; charset=utf-8', body: `${sentence}\n` };
+      // Nothing is explained to strangers.
+      const body = this.#options.access.isNeeded ? '' : `${sentence}\n`;
+      return { status, type: 'text/plain; charset=utf-8', body, headers: status === 401 ? CHALLENGE : undefined };
     };
   }
 
   /** Why somebody may not connect now. */
-  #refusal(protocols: readonly string[], isAllowedOrigin: boolean): Refusal | undefined {
+  #refusal(protocols: readonly string[], isAllowedOrigin: boolean, { identity, denial }: Visitor): Refusal | undefined {
     if (!protocols.includes(SUBPROTOCOL))
       return { status: 400, reason: 'wrong_subprotocol', sentence: `ask for the WebSocket subprotocol ${SUBPROTOCOL}` };
     if (!isAllowedOrigin)
       return { status: 403, reason: 'wrong_origin', sentence: 'pages of this origin may not connect; allow it with --allow-origin' };
-    if (this.#places.hasPlaceForClient) return undefined;
+    if (denial === 'malformed') return { status: 401, reason: 'unauthenticated', sentence: 'what it showed is no token' };
+    if (identity === undefined || this.#places.hasPlaceForClient) return undefined;
     const { maxConnections } = this.#options.places;
     return {
       status: 503,
@@ -253,11 +277,11 @@ export class Listener {
     };
   }
 
-  #connection(socket: ClientSocket): Connection {
+  #connection(socket: ClientSocket, visitor: Visitor): Connection {
     const session = new Session(socket, this.sendBudget, this.incidents, () => this.#places.hasPlaceForGoodbye);
     const inbox = new Inbox(session, this.#options.loop.nowMs());
     return {
-      opened: () => this.#opened(inbox),
+      opened: () => this.#opened(inbox, visitor),
       message: (message, isBinary) => this.#message(inbox, message, isBinary),
       control: (answeredBytes) => this.#control(inbox, answeredBytes),
       drained: () => this.#drained(session),
@@ -265,10 +289,18 @@ export class Listener {
     };
   }
 
-  #opened(inbox: Inbox<Session>): void {
-    const { session } = inbox;
+  #opened(inbox: Inbox<Session>, { identity, token }: Visitor): void {
     this.inboxes.add(inbox);
+    if (identity !== undefined) this.#admit(inbox, identity);
+    else if (this.#farewell !== undefined) inbox.session.cut();
+    else this.#strangers.came(inbox, token);
+  }
+
+  /** It is known who speaks. */
+  #admit({ session }: Inbox<Session>, identity: Identity): void {
+    session.admit(identity);
     this.sessions.add(session);
+    this.#options.access.hold(identity, session);
     this.#events.opened(session);
     // It was under way when the node began to stop.
     if (this.#farewell !== undefined) this.#leave(session, this.#farewell.closeCode, this.#farewell.reason);
@@ -277,7 +309,8 @@ export class Listener {
   #message(inbox: Inbox<Session>, message: ArrayBuffer, isBinary: boolean): void {
     const { session } = inbox;
     if (session.isClosed) return;
-    if (isBinary) this.#turnBudget.message(inbox, message);
+    if (session.isStranger) this.#strangers.message(inbox, isBinary ? new Uint8Array(message) : new Uint8Array(0));
+    else if (isBinary) this.#turnBudget.message(inbox, message);
     else session.fail(0, 'MALFORMED', `LogLog speaks binary messages; this one was text`);
   }
 
@@ -289,20 +322,27 @@ export class Listener {
 
   #drained(session: Session): void {
     if (session.isClosed) return;
-    if (this.#farewell !== undefined) {
+    if (this.#farewell !== undefined && !session.isStranger) {
       this.#leave(session, this.#farewell.closeCode, this.#farewell.reason);
       return;
     }
     session.updateBuffered();
-    if (session.dataRoom > 0) this.#events.drained(session);
+    if (session.dataRoom > 0 && !session.isStranger) this.#events.drained(session);
   }
 
   #closed(inbox: Inbox<Session>): void {
     const { session } = inbox;
     this.#turnBudget.closed(inbox);
     this.inboxes.delete(inbox);
-    this.sessions.delete(session);
     this.#places.ended();
+    const { identity } = session;
+    if (identity === undefined) {
+      this.#strangers.gone(inbox);
+      session.closed();
+      return;
+    }
+    this.#options.access.release(identity, session);
+    this.sessions.delete(session);
     if (this.sessions.size === 0) this.#emptied();
     session.closed();
     this.#events.closed(session);

@@ -1,7 +1,7 @@
 // Messages that have not arrived whole, of all connections together. uWS keeps what has come of them, tells of whole messages only, and says of
 // no connection what it holds. What it takes is seen in the resident memory of the process: what is there beyond shared memory, heap and the
 // buffers that are counted. Above a bound of that, connections that may hold an unfinished message are closed, one after the other, until
-// memory falls: those that do not answer a ping, as nobody can in the middle of a frame; where there are none, those that wait for nothing; where
+// memory falls: those that have not shown who they are, where a node asks; where there are none, those that do not answer a ping, as nobody can in the middle of a frame; where there are none, those that wait for nothing; where
 // there are none, any. Of each kind first those that have never finished a message, the newest first, then those that finished their last one longest
 // ago: whoever was closed, and has come back and asked for something, goes last.
 //
@@ -37,6 +37,8 @@ export interface Guarded {
     readonly isClosed: boolean;
     /** Whether something that it asked for is still to come. */
     readonly isWaiting: boolean;
+    /** Whether it has not shown yet who it is: those go first. */
+    readonly isStranger?: boolean;
     ping(): void;
     /** Ends it at once, with a fatal error. */
     drop(code: ErrorCode, sentence: string): void;
@@ -193,20 +195,21 @@ export class MemoryGuard<G extends Guarded> {
   /** Those of the first kind of which there are any; who is to be closed first comes first, and how many whether memory falls or not. */
   #worst(): Order<G> {
     const nowMs = this.#ports.nowMs();
-    const kinds: G[][] = [[], [], []];
+    const kinds: G[][] = [[], [], [], []];
     for (const guarded of this.#all) kinds[this.#kindOf(guarded, nowMs)]?.push(guarded);
     const worst = kinds.find((kind) => kind.length > 0) ?? [];
-    const surplus = worst === kinds[0] ? worst.length - this.#mostMute : 0;
+    const surplus = worst === kinds[0] ? worst.length : worst === kinds[1] ? worst.length - this.#mostMute : 0;
     const isProbed = (guarded: G): number => (this.#probedMs.has(guarded) ? 1 : 0);
     worst.sort((a, b) => a.messageMs - b.messageMs || isProbed(a) - isProbed(b) || b.startedMs - a.startedMs);
     return { all: worst, surplus };
   }
 
-  #kindOf(guarded: G, nowMs: number): 0 | 1 | 2 {
+  #kindOf(guarded: G, nowMs: number): 0 | 1 | 2 | 3 {
+    if (guarded.session.isStranger === true) return 0;
     const probedMs = this.#probedMs.get(guarded);
     // It had a moment to answer.
-    if (this.#isMute(guarded) && nowMs - (probedMs ?? nowMs) >= MEMORY_CHECK_MS) return 0;
-    return guarded.session.isWaiting ? 2 : 1;
+    if (this.#isMute(guarded) && nowMs - (probedMs ?? nowMs) >= MEMORY_CHECK_MS) return 1;
+    return guarded.session.isWaiting ? 3 : 2;
   }
 
   /**

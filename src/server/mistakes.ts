@@ -2,8 +2,7 @@
 // so everything that it calls is wrapped here, once. A mistake is the engine's end, as everywhere; one in the making of an answer over HTTP, which
 // changes nothing, is told to whoever asked.
 
-import type { AcceptorEvents, Connection, HttpAnswer, HttpRequest, MakeAnswer } from './acceptor.ts';
-import type { ClientSocket } from './clientSocket.ts';
+import type { AcceptorEvents, Connection, HttpAnswer, HttpRequest, MakeAnswer, MakeConnection, Upgrade } from './acceptor.ts';
 
 /** Told what was thrown. Throws nothing. */
 export type Broke = (thrown: unknown) => void;
@@ -86,6 +85,17 @@ class CarefulConnection implements Connection {
   }
 }
 
+function carefulMake(make: MakeConnection, broke: Broke): MakeConnection {
+  return (socket) => {
+    try {
+      return new CarefulConnection(make(socket), broke);
+    } catch (thrown) {
+      broke(thrown);
+      return NOBODY;
+    }
+  };
+}
+
 /** `events`, none of which throws; `broke` is told what they would have thrown, and what the acceptor's own callbacks do. */
 export function careful(events: Omit<AcceptorEvents, 'broke'>, broke: Broke): AcceptorEvents {
   return {
@@ -98,7 +108,7 @@ export function careful(events: Omit<AcceptorEvents, 'broke'>, broke: Broke): Ac
         return () => failed(thrown);
       }
     },
-    upgrade(request: HttpRequest): () => HttpAnswer | undefined {
+    upgrade(request: HttpRequest): Upgrade {
       const refuse = (thrown: unknown): HttpAnswer => {
         broke(thrown);
         return failed(thrown);
@@ -107,7 +117,8 @@ export function careful(events: Omit<AcceptorEvents, 'broke'>, broke: Broke): Ac
         const refusal = events.upgrade(request);
         return () => {
           try {
-            return refusal();
+            const made = refusal();
+            return typeof made === 'function' ? carefulMake(made, broke) : made;
           } catch (thrown) {
             return refuse(thrown);
           }
@@ -115,14 +126,6 @@ export function careful(events: Omit<AcceptorEvents, 'broke'>, broke: Broke): Ac
       } catch (thrown) {
         const refused = refuse(thrown);
         return () => refused;
-      }
-    },
-    connection(socket: ClientSocket): Connection {
-      try {
-        return new CarefulConnection(events.connection(socket), broke);
-      } catch (thrown) {
-        broke(thrown);
-        return NOBODY;
       }
     },
   };

@@ -63,7 +63,8 @@ import {
   UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
 import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
-import type { Session } from './session.ts';
+import { forbidden, scopeNeeded } from './rights.ts';
+import { ENDINGS, type Session } from './session.ts';
 
 /** Flags by opcode; others are refused, so that they can get a meaning one day. */
 const KNOWN_FLAGS: Readonly<Record<number, number>> = {
@@ -176,6 +177,11 @@ export class Requests {
       return;
     }
     if (!this.#isKnown(session, request, message.byteLength)) return;
+    const needed = scopeNeeded(request.opcode, request.flags);
+    if ((session.rights & needed) !== needed) {
+      this.#forbid(session, request, needed);
+      return;
+    }
     switch (request.opcode) {
       case INTRODUCE:
         this.#introduce(session, request, bodyOf(message));
@@ -250,6 +256,16 @@ export class Requests {
       return false;
     }
     return true;
+  }
+
+  /** What was asked for needs a scope that the session does not have, or has no more. */
+  #forbid(session: Session, request: Request, needed: number): void {
+    const { requestId, opcode } = request;
+    // It has its number in its chain like any other append that is refused.
+    if (opcode === APPEND) conditionOf(session, request);
+    const { ending, rights } = session;
+    if (ending !== undefined) session.sendError(requestId, ending, 0, ENDINGS[ending]);
+    else session.sendError(requestId, 'FORBIDDEN', needed, forbidden(rights, needed));
   }
 
   /** The answer is a HELLO that says more. */

@@ -15,6 +15,7 @@ import { CLOSE_STOPPED } from '../protocol/client.ts';
 import type { AcceptorName, MakeAcceptor } from './acceptor.ts';
 import { loadAcceptor } from './acceptors/load.ts';
 import { type ClientPlaces, placesForClients } from './descriptors.ts';
+import { Doorkeeper, type Tokens } from './doorkeeper.ts';
 import { Hosts } from './hosts.ts';
 import { httpAnswers } from './http.ts';
 import type { Incidents } from './incidents.ts';
@@ -37,6 +38,8 @@ function listOf(text: string): string[] {
 
 export interface ServerOptions extends Omit<EngineOptions, 'config' | 'beforeChange'> {
   readonly config: Config;
+  /** For tests. Default: those of the log. */
+  readonly tokens?: Tokens | undefined;
 }
 
 export class LogServer implements Door {
@@ -49,18 +52,19 @@ export class LogServer implements Door {
   readonly #listener: Listener;
   readonly #memoryGuard: MemoryGuard<Inbox<Session>>;
   readonly downloads: SegmentDownloads;
+  readonly #access: Doorkeeper;
   #registry: Registry | undefined;
   #port = 0;
 
   /** Starts an engine and listens. Throws a LogError that says what is wrong, and leaves nothing open then. */
-  static async start({ config, log, signal, directLog, mirror }: ServerOptions): Promise<LogServer> {
+  static async start({ config, log, signal, directLog, mirror, tokens }: ServerOptions): Promise<LogServer> {
     if (!config.fsync) log.warn(nothingDurable(config));
     const places = placesForClients(config, log);
     const makeAcceptor = await loadAcceptor(config.acceptor, (sentence) => log.info(sentence), config.callOf('acceptor'));
     const beforeChange = (): Promise<void> => checkPort(config.host, config.port, `; name another ${config.callOf('port')}`);
     const engine = await startEngine({ config, log, signal, directLog, mirror, beforeChange });
     try {
-      const server = new LogServer(engine, config, log, places, makeAcceptor);
+      const server = new LogServer(engine, config, log, places, makeAcceptor, tokens);
       await server.#open();
       return server;
     } catch (thrown) {
@@ -70,15 +74,24 @@ export class LogServer implements Door {
     }
   }
 
-  private constructor(engine: Engine, config: Config, log: EngineLog, places: ClientPlaces, makeAcceptor: MakeAcceptor) {
+  private constructor(
+    engine: Engine,
+    config: Config,
+    log: EngineLog,
+    places: ClientPlaces,
+    makeAcceptor: MakeAcceptor,
+    tokens: Tokens = engine.access,
+  ) {
     this.engine = engine;
     this.failed = engine.failed;
     this.#config = config;
     this.#log = log;
     this.#reception = new Reception(engine);
     const { limits } = this.#reception;
+    this.#access = new Doorkeeper(config.tokens, tokens, engine.loop);
     const listener = new Listener(
       {
+        access: this.#access,
         host: config.host,
         port: config.port,
         portOption: config.callOf('port'),
@@ -145,6 +158,8 @@ export class LogServer implements Door {
       },
       turn: () => this.#listener.turn,
       downloads: this.downloads,
+      access: this.#access,
+      refused: () => this.incidents.closed('unauthenticated', 'a request over HTTP'),
     });
     engine.doors.add(this);
     this.#port = await this.#listener.listen(answers);
@@ -198,6 +213,7 @@ export class LogServer implements Door {
 
   close(): void {
     this.#memoryGuard.stop();
+    this.#access.stop();
     this.#listener.close();
   }
 }

@@ -1,6 +1,7 @@
 // One client's connection: what it has outstanding, and everything that is sent to it.
 
 import { Buffer } from 'node:buffer';
+import type { Identity } from '../core/access.ts';
 import { viewOf } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { MAX_READ_BYTES, MAX_UNSENT_ANSWER_BYTES, UNSENT_AT_END_BYTES } from '../core/limits.ts';
@@ -10,6 +11,8 @@ import type { WaitingEnd } from '../node/ends.ts';
 import {
   APPENDED_HEADER_BYTES,
   CLOSE_FLOOD,
+  CLOSE_TOKEN_ENDED,
+  CLOSE_UNAUTHENTICATED,
   CLOSE_UNFINISHED,
   DATA_TIME_BYTES,
   ERROR_FATAL,
@@ -25,6 +28,7 @@ import {
 } from '../protocol/client.ts';
 import type { ClientIntroduction } from '../protocol/greeting.ts';
 import type { ClientSocket } from './clientSocket.ts';
+import type { Ending, Holder } from './doorkeeper.ts';
 import type { CloseReason, Incidents } from './incidents.ts';
 import { SendAccount, type SendBudget } from './sendBudget.ts';
 
@@ -37,7 +41,15 @@ const CLOSE_POLICY = 1008;
 const INCIDENT_OF: Readonly<Record<number, CloseReason>> = {
   [CLOSE_FLOOD]: 'flood',
   [CLOSE_UNFINISHED]: 'unfinished',
+  [CLOSE_UNAUTHENTICATED]: 'unauthenticated',
+  [CLOSE_TOKEN_ENDED]: 'token_ended',
   [CLOSE_POLICY]: 'error',
+};
+
+/** What is said to a client whose token holds no more. */
+export const ENDINGS: Readonly<Record<Ending, string>> = {
+  TOKEN_REVOKED: 'this token was revoked: ask for another one',
+  TOKEN_EXPIRED: 'this token has expired: ask for another one',
 };
 
 let sessionCount = 0;
@@ -52,7 +64,7 @@ function nextNumber(): number {
 const dataScratch = Buffer.alloc(MESSAGE_HEADER_BYTES + DATA_TIME_BYTES + MAX_READ_BYTES);
 const dataScratchView = viewOf(dataScratch);
 
-export class Session implements Caller {
+export class Session implements Caller, Holder {
   readonly #socket: ClientSocket;
   readonly #budget: SendBudget;
   readonly #hasPlaceForGoodbye: () => boolean;
@@ -67,6 +79,12 @@ export class Session implements Caller {
   chain: Chain | undefined;
   /** What the client said of itself; undefined until it did. */
   introduction: ClientIntroduction | undefined;
+  /** Who speaks; undefined until that is known, and nothing is done for it before. */
+  identity: Identity | undefined;
+  /** Bits of the scopes that it has now. */
+  rights = 0;
+  /** Why it has none any more; undefined while it has. */
+  ending: Ending | undefined;
   /** A request has come: it is too late for an introduction. */
   hasAsked = false;
   /** END requests that wait for their answer. */
@@ -106,6 +124,11 @@ export class Session implements Caller {
   /** Whether bytes wait that the socket could not take yet. */
   get hasUnsent(): boolean {
     return this.#account.unsentBytes > 0;
+  }
+
+  /** Whether it has not shown yet who it is. */
+  get isStranger(): boolean {
+    return this.identity === undefined;
   }
 
   /** Whether something that it asked for is still to come, or to leave. */
@@ -165,6 +188,30 @@ export class Session implements Caller {
     this.flushReceipts();
     this.send(encodeError(requestId, code, 0, sentence, ERROR_FATAL));
     this.end(CLOSE_POLICY, sentence);
+  }
+
+  /** Who speaks is known. */
+  admit(identity: Identity): void {
+    this.identity = identity;
+    this.rights = identity.scopes;
+  }
+
+  /** What let it in holds no more: what was ordered for it has a moment to be answered, and nothing else is begun. */
+  ended(why: Ending, isLast: boolean): boolean {
+    this.rights = 0;
+    this.ending = why;
+    if (this.isClosed) return true;
+    if (this.unacknowledgedAppends > 0 && !isLast) return false;
+    this.turnAway(0, why, ENDINGS[why], CLOSE_TOKEN_ENDED);
+    return true;
+  }
+
+  /** Says that nothing is done for it any more, and closes with a code of its own. `requestId` 0: it is about no request. */
+  turnAway(requestId: number, code: ErrorCode, sentence: string, closeCode: number): void {
+    if (this.isClosed) return;
+    this.flushReceipts();
+    this.send(encodeError(requestId, code, 0, sentence, ERROR_FATAL));
+    this.end(closeCode, sentence);
   }
 
   /** Closes with a WebSocket close code; what was sent before still leaves. */

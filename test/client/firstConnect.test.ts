@@ -80,7 +80,7 @@ describe('what can never heal fails at once', () => {
     });
     const port = await portOf(http);
     const error = await failureOf(connect(`ws://127.0.0.1:${port}`, { reconnect: LONG }));
-    expect(error.code).toBe('UNREACHABLE');
+    expect(error.code).toBe(status === 401 ? 'UNAUTHENTICATED' : 'UNREACHABLE');
     expect(error.message).toContain(`ws://127.0.0.1:${port}: it answers HTTP ${status}`);
   });
 

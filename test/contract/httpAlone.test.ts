@@ -101,8 +101,13 @@ describe.each(SOCKET_DOORS)('by $name', ({ name }) => {
             asked.push(`${method} ${path}`);
             return () => ({ status: 200, type: 'text/plain', body: 'ok' });
           },
-          upgrade: () => () => undefined,
-          connection: (socket) => ({ opened: () => socket.close(), message: nothing, control: nothing, drained: nothing, closed: nothing }),
+          upgrade: () => () => (socket) => ({
+            opened: () => socket.close(),
+            message: nothing,
+            control: nothing,
+            drained: nothing,
+            closed: nothing,
+          }),
         },
         rethrow,
       ),

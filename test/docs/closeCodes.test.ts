@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { MAX_CONTROL_FRAMES } from '../../src/core/limits.ts';
 import * as protocol from '../../src/protocol/client.ts';
+import { openDoor } from '../contract/tokenDoor.ts';
 import { makeDirectory, startNode } from '../server/support/fixture.ts';
 import type { ProcessNode } from '../server/support/processNode.ts';
 import { clientFrame, frameHead, type Goodbye, OPCODE, repeated } from '../support/attack/frames.ts';
@@ -33,17 +34,25 @@ function fastNode(): Promise<ProcessNode> {
   return startNode({ segmentBytes: 65_536, slots: 3, wrapper: ['env', `NODE_OPTIONS=--require ${preload}`] });
 }
 
+/** A node, in a process of its own or in this one. */
+interface Node {
+  readonly url: string;
+  readonly stop?: () => unknown;
+  readonly token?: string;
+  readonly revoke?: (token: string) => void;
+}
+
 interface Shown {
-  readonly node?: () => Promise<ProcessNode>;
+  readonly node?: () => Promise<Node>;
   /** What makes the node close the connection. */
-  readonly offend: (client: ByHand, node: ProcessNode) => unknown;
+  readonly offend: (client: ByHand, node: Node) => unknown;
   readonly reason: string | RegExp;
 }
 
 const text = (socket: ByHand['socket'], payload: string): unknown => socket.write(clientFrame(Buffer.from(payload), OPCODE.text));
 
 const SHOWN: Readonly<Record<number, Shown>> = {
-  [protocol.CLOSE_STOPPED]: { offend: (_client, node) => node.stop(), reason: 'the node is shutting down' },
+  [protocol.CLOSE_STOPPED]: { offend: (_client, node) => node.stop?.(), reason: 'the node is shutting down' },
   [protocol.CLOSE_FLOOD]: {
     offend: ({ socket }) => socket.write(repeated(clientFrame(Buffer.alloc(0), OPCODE.ping), 6 * (MAX_CONTROL_FRAMES + 20_000))),
     reason: /pings/,
@@ -52,6 +61,22 @@ const SHOWN: Readonly<Record<number, Shown>> = {
     node: fastNode,
     offend: ({ socket }) => socket.write(frameHead(1000)),
     reason: /nothing whole has come for \d+ s/,
+  },
+  [protocol.CLOSE_UNAUTHENTICATED]: {
+    node: () => startNode({ tokens: 'on' }),
+    offend: ({ socket }) => text(socket, 'hello'),
+    reason: /who its clients are/,
+  },
+  [protocol.CLOSE_TOKEN_ENDED]: {
+    node: async () => {
+      const { server, tokens } = await openDoor();
+      return { url: server.url, token: tokens.make(), revoke: (token: string) => tokens.revoke(token) };
+    },
+    offend: ({ socket }, { token = '', revoke }) => {
+      socket.write(clientFrame(protocol.encodeAuthenticate(1, token), OPCODE.binary));
+      setTimeout(() => revoke?.(token), 300);
+    },
+    reason: /was revoked/,
   },
   1008: { offend: ({ socket }) => text(socket, 'hello'), reason: /./ },
   // No frame: the acceptor decides, here of a message that is too large.

@@ -10,6 +10,7 @@ import * as limits from '../../src/core/limits.ts';
 import * as protocol from '../../src/protocol/client.ts';
 import { HELLO } from '../../src/protocol/greeting.ts';
 import { encodePeerHello } from '../../src/protocol/peerHandshake.ts';
+import { PAGE_RIGHTS, REQUEST_RIGHTS } from '../../src/server/rights.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES } from '../../src/storage/dataDirectory.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { closeAll, hello, RawSocket } from '../peers/support/peers.ts';
@@ -81,8 +82,27 @@ describe('the tables of docs/PROTOCOL.md', () => {
     const listed = rowsOf(part('## Messages', '### HELLO')).flatMap(([opcode, name]) =>
       /^`0x/.test(opcode ?? '') ? [[(/[A-Z]+/.exec(name ?? '') ?? [''])[0], Number((opcode ?? '').replaceAll('`', ''))]] : [],
     );
-    expect(listed).toHaveLength(22);
+    expect(listed).toHaveLength(23);
     for (const [name, opcode] of listed) expect({ ...protocol, HELLO }).toHaveProperty(String(name), opcode);
+  });
+
+  test('have what each request needs, of a token', () => {
+    const needed = new Map<string, string>();
+    for (const [names = '', scope = ''] of rowsOf(part('#### Scopes', '### INTRODUCE'))) {
+      for (const name of names.split(', ')) needed.set(name, scope.replaceAll('`', ''));
+    }
+    const opcodes = rowsOf(part('## Messages', '### HELLO')).map(([opcode = '', name = '']) => [
+      Number(opcode.replaceAll('`', '')),
+      /[A-Z]{2,}/.exec(name)?.[0],
+    ]);
+    const names = Object.fromEntries(opcodes);
+    const changing = { RETENTION: 'RETENTION that sets something', UPGRADE: 'UPGRADE with FINALIZE' } as const;
+    for (const { opcode, needs = 'nothing', flagsNeed } of REQUEST_RIGHTS) {
+      const name = names[opcode] as keyof typeof changing;
+      expect([name, needed.get(name)]).toEqual([name, needs]);
+      if (flagsNeed !== undefined) expect(needed.get(changing[name])).toBe(flagsNeed);
+    }
+    for (const [page, scope] of Object.entries(PAGE_RIGHTS)) expect(needed.get(`\`${page.replace(/\/$/, '/…')}\``)).toBe(scope);
   });
 
   test('have every metric of a node, with its type, and no other', async () => {

@@ -8,6 +8,7 @@ import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { MemoryGuard } from '../../src/server/memoryGuard.ts';
 import { careful } from '../../src/server/mistakes.ts';
+import { OPEN_ACCESS } from '../support/access.ts';
 import { TEST_LOOP } from '../support/loop.ts';
 import { eventually } from './support/fixture.ts';
 
@@ -21,8 +22,7 @@ const CONNECTION: Connection = { opened: nothing, message: nothing, control: not
 const EVENTS: Omit<AcceptorEvents, 'broke'> = {
   connected: nothing,
   request: () => () => ({ status: 200, type: 'text/plain', body: 'ok' }),
-  upgrade: () => () => undefined,
-  connection: () => CONNECTION,
+  upgrade: () => () => () => CONNECTION,
 };
 
 describe.each(['uws', 'ws'] as const)('by %s', (name) => {
@@ -72,10 +72,10 @@ describe.each(['uws', 'ws'] as const)('by %s', (name) => {
   });
 
   test.each<[string, Partial<typeof EVENTS>]>([
-    ['its session', { connection: mistake }],
+    ['its session', { upgrade: () => () => mistake }],
     ...(['opened', 'message', 'control', 'closed'] as const).map((event): [string, Partial<typeof EVENTS>] => [
       event,
-      { connection: () => ({ ...CONNECTION, [event]: mistake }) },
+      { upgrade: () => () => () => ({ ...CONNECTION, [event]: mistake }) },
     ]),
   ])('a mistake of a connection in %s is told, once', async (_, events) => {
     const { port, broke } = await listen(events);
@@ -99,13 +99,18 @@ describe('on a timer', () => {
       {
         host: '127.0.0.1',
         port: 0,
+        access: OPEN_ACCESS,
         portOption: '--port',
         places: { maxConnections: 100, maxSockets: 100, maxDescriptors: 100 },
         maxMessageBytes: 1 << 20,
         budget: { requests: 1000, bytes: 1 << 22 },
         allowedOrigins: [],
         unfinishedCheckMs: 5,
-        loop: { nowMs: () => (isBroken ? mistake() : 0), afterTurn: (run) => TEST_LOOP.afterTurn(run) },
+        loop: {
+          nowMs: () => (isBroken ? mistake() : 0),
+          afterTurn: (run) => TEST_LOOP.afterTurn(run),
+          after: (ms, run, isBackground) => TEST_LOOP.after(ms, run, isBackground),
+        },
       },
       { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing, broke: (thrown) => void broke.push(thrown) },
       await loadAcceptor('ws', nothing, 'acceptor'),

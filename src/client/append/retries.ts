@@ -4,11 +4,12 @@
 //   sent ──(refused by the node)──► aside ──(all others answered)──► sealed again, in front, in the old order
 
 import type { LogError } from '../../core/errors.ts';
+import { isTokenOver } from '../nodes/token.ts';
 import type { Message } from './message.ts';
 
 /** Refusals that say nothing about the append, only that this node does not take it now. It had no effect, unless the error says otherwise. */
 export function isNodesRefusal({ code }: LogError): boolean {
-  return code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED' || code === 'DISK_FULL';
+  return isTokenOver(code) || code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED' || code === 'DISK_FULL';
 }
 
 export class Retries {

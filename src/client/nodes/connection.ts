@@ -2,7 +2,7 @@
 // reconnects: leaderSearch.ts and readNodes.ts look for another.
 
 import { assert, unreachable } from '../../core/assert.ts';
-import type { LogError } from '../../core/errors.ts';
+import type { ErrorCode, LogError } from '../../core/errors.ts';
 import { MAX_WAIT_MS } from '../../core/limits.ts';
 import {
   CANCEL,
@@ -41,9 +41,6 @@ export const INTRODUCTION: Omit<ClientIntroduction, 'features'> = {
   highestVersion: PROTOCOL_VERSION,
   name: 'loglog-js/0.1.0',
 };
-
-/** A clause for errors. */
-export const AUTHENTICATION_NEEDED = 'it asks for authentication, of which this client knows nothing: use a newer client';
 
 /** A silent connection is asked for a sign of life after one interval, and given up after this many. */
 const MAX_SILENT_INTERVALS = 4;
@@ -103,6 +100,8 @@ export interface Loss {
   readonly isGoodbye: boolean;
   /** Of the server's close frame; 0 without one. */
   readonly code: number;
+  /** Of the node's last words, if it had any. */
+  readonly errorCode: ErrorCode | undefined;
 }
 
 /** What concerns appends, and the connection as a whole. */
@@ -376,7 +375,7 @@ export class Connection {
         if (!this.#isLost) this.#watchSilence();
         break;
       case 'authenticationNeeded':
-        this.#lose(AUTHENTICATION_NEEDED);
+        this.#lose('it asks once more who its client is');
         break;
       case 'appended':
         this.#appended(answer.view, answer.count);
@@ -455,10 +454,11 @@ export class Connection {
     } else {
       this.#handlers.appendFailed(this, requestId, error);
     }
-    if (answer.fatal) this.#lose(`the server ended it with ${answer.code}: ${answer.message}`, { fatalId: requestId });
+    if (answer.fatal)
+      this.#lose(`the server ended it with ${answer.code}: ${answer.message}`, { fatalId: requestId, errorCode: answer.code });
   }
 
-  #lose(reason: string, { fatalId = 0, isGoodbye = false, code = 0 }: Partial<Loss> = {}): void {
+  #lose(reason: string, { fatalId = 0, isGoodbye = false, code = 0, errorCode }: Partial<Loss> = {}): void {
     if (this.#isLost) return;
     this.#isLost = true;
     clearInterval(this.#silence);
@@ -467,7 +467,7 @@ export class Connection {
     for (const pending of this.#ends.values()) pending.resolve(undefined);
     this.#streams.clear();
     this.#ends.clear();
-    this.#handlers.lost(this, { reason, fatalId, isGoodbye, code });
+    this.#handlers.lost(this, { reason, fatalId, isGoodbye, code, errorCode });
   }
 
   /** How often silence is looked for depends on whether there is another node to go to. */
@@ -492,7 +492,8 @@ export class Connection {
     if (this.#silentIntervals > MAX_SILENT_INTERVALS) {
       this.#lose('it has been silent for too long, although it was asked for a sign of life');
     } else if (this.#silentIntervals > 1) {
-      this.send(requestMessage(END, 0, this.takeRequestId()));
+      // Whatever a token allows, it allows this.
+      this.send(requestMessage(CANCEL, 0, this.takeRequestId()));
       // An idle connection is silent too, and answers; who is silent after that was asked once already.
       if (this.#silentIntervals > 2) this.#handlers.silent(this);
     }

@@ -1,7 +1,7 @@
 // The nodes of the log as this client knows them: its live connections, one for each node, shared by whoever needs it; and the search
 // among addresses for a node that will do.
 
-import { LogError } from '../../core/errors.ts';
+import { type ErrorCode, LogError } from '../../core/errors.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
 import { FEATURE_MIRROR, type Hello } from '../../protocol/greeting.ts';
 import type { NodeSeen, Watch } from '../events.ts';
@@ -9,6 +9,7 @@ import { closedError } from '../options.ts';
 import { Addresses } from './addresses.ts';
 import type { Connection, ConnectionHandlers, Loss, Observed } from './connection.ts';
 import { DialFailure, type DialOptions, dial, type FailureKind, otherCluster } from './dial.ts';
+import { isTokenOver, type TokenSource } from './token.ts';
 import type { OpenTransport } from './transport.ts';
 
 /** An address that has not answered for this long no longer holds up the next one. */
@@ -32,6 +33,8 @@ export interface Failure {
   /** The address and the reason, for an error message. */
   readonly text: string;
   readonly kind: FailureKind;
+  /** Of an `unauthenticated` one. */
+  readonly code?: ErrorCode;
 }
 
 /** Which addresses to try for what. */
@@ -48,6 +51,7 @@ export interface ConnectionsOwner {
   readonly handlers: ConnectionHandlers;
   readonly watch: Watch;
   readonly clusterId: string | undefined;
+  readonly token: TokenSource | undefined;
   /** Bits of what the client understands besides. */
   readonly features: number;
   /** Whether addresses that nodes tell are used beside those that were given. */
@@ -62,21 +66,25 @@ export class Connections {
   readonly #watch: Watch;
   readonly #clusterId: string | undefined;
   readonly #features: number;
+  readonly #token: TokenSource | undefined;
   readonly #ended = new AbortController();
   readonly #live = new Set<Connection>();
   /** One attempt at an address serves all who want it. */
   readonly #dialing = new Map<string, Promise<Connection>>();
   #hello: Hello | undefined;
+  /** Why nodes take the token no more that they had taken: who does not know it can only say that it is none. */
+  #tokenEnding: ErrorCode = 'UNAUTHENTICATED';
   #failure: LogError | undefined;
 
   /** `clusterId`: the only cluster that will do; undefined: the one that answers first. */
-  constructor(open: OpenTransport, urls: readonly string[], { handlers, watch, clusterId, features, discover }: ConnectionsOwner) {
+  constructor(open: OpenTransport, urls: readonly string[], { handlers, watch, clusterId, token, features, discover }: ConnectionsOwner) {
     this.#open = open;
     this.addresses = new Addresses(urls, discover);
     this.#handlers = handlers;
     this.#watch = watch;
     this.#clusterId = clusterId;
     this.#features = features;
+    this.#token = token;
   }
 
   /** Aborted when the client is closed or its connect is given up. */
@@ -101,6 +109,7 @@ export class Connections {
       observed: this.observed,
       hasOthers: () => this.addresses.hasOthers,
       clusterId: this.#hello?.clusterId ?? this.#clusterId,
+      token: this.#token,
       signal: this.ended,
     };
   }
@@ -148,10 +157,9 @@ export class Connections {
         answered(await this.#reach(url, timeoutMs));
       } catch (thrown) {
         const reason = thrown instanceof Error ? thrown.message : String(thrown);
-        failures.push({
-          text: `${withoutSecrets(url)}: ${withoutSecrets(reason)}`,
-          kind: thrown instanceof DialFailure ? thrown.kind : 'temporary',
-        });
+        const { kind, code } = thrown instanceof DialFailure ? thrown : { kind: 'temporary' as const, code: 'UNREACHABLE' as const };
+        const why = kind === 'unauthenticated' && code === 'UNAUTHENTICATED' ? this.#tokenEnding : code;
+        failures.push({ text: `${withoutSecrets(url)}: ${withoutSecrets(reason)}`, kind, code: why });
       }
       runningCount -= 1;
       wake();
@@ -176,7 +184,8 @@ export class Connections {
   }
 
   /** A connection is gone; to be called before anybody looks for another. */
-  lost(connection: Connection, { reason, code }: Loss): void {
+  lost(connection: Connection, { reason, code, errorCode }: Loss): void {
+    if (errorCode !== undefined && isTokenOver(errorCode)) this.#tokenEnding = errorCode;
     const wasLive = this.#live.delete(connection);
     this.#hello = connection.hello;
     if (!wasLive) return;
@@ -242,6 +251,7 @@ export class Connections {
       return same;
     }
     this.#hello = connection.hello;
+    this.#tokenEnding = 'UNAUTHENTICATED';
     if (!connection.isLost) {
       this.#live.add(connection);
       this.#watch.connectCount += 1;
@@ -270,12 +280,19 @@ export function seen({ url, hello }: Connection): NodeSeen {
 
 /** Whether a search brought nothing, and none will: every address was tried, and what is there is no node of this log. */
 export function isHopeless({ wanted, others, failures }: Found): boolean {
-  return wanted === undefined && others.length === 0 && failures.length > 0 && failures.every(({ kind }) => kind !== 'temporary');
+  if (wanted !== undefined || others.length > 0 || failures.length === 0) return false;
+  // All nodes agree about tokens: what one says of a token, those say that do not answer now.
+  return failures.some(({ kind }) => kind === 'unauthenticated') || failures.every(({ kind }) => kind !== 'temporary');
 }
 
 /** The error of a search that brought nothing. */
 export function unreachableError(failures: readonly Failure[]): LogError {
   const reasons = failures.map(({ text }) => text).join('; ');
+  const refused = failures.find(({ kind }) => kind === 'unauthenticated');
+  if (refused !== undefined) {
+    const sentence = `No node takes what this client shows: ${reasons}. Ask for a token that holds, with the scopes that are needed.`;
+    return new LogError(refused.code ?? 'UNAUTHENTICATED', sentence);
+  }
   if (failures.length > 0 && failures.every(({ kind }) => kind === 'otherCluster')) {
     const sentence = `What answers is not this log: ${reasons}. Check the address; what was stored of the other log, such as offsets, means nothing here.`;
     return new LogError('OTHER_CLUSTER', sentence);

@@ -1,24 +1,31 @@
 // One attempt to reach a node: a socket, then its greeting. What comes of it is a connection, or why there is none, and whether that can change.
 
+import type { ErrorCode } from '../../core/errors.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
-import { type Answer, decodeAnswer } from '../../protocol/client.ts';
+import { type Answer, decodeAnswer, encodeAuthenticate } from '../../protocol/client.ts';
 import { PROTOCOL_VERSION } from '../../protocol/greeting.ts';
-import { AUTHENTICATION_NEEDED, Connection, type ConnectionOwner } from './connection.ts';
+import { Connection, type ConnectionOwner } from './connection.ts';
+import { isTokenError, type TokenSource, tokenNow } from './token.ts';
 import type { OpenTransport, Transport } from './transport.ts';
 
 /**
  * `temporary`: a node may answer there later. `final`: what answers there is no node that this client can talk to, and does not become one
- * by waiting. `otherCluster`: it is a node, of another log.
+ * by waiting. `otherCluster`: it is a node, of another log. `unauthenticated`: it does not take the token, and no node of the log does.
  */
-export type FailureKind = 'temporary' | 'final' | 'otherCluster';
+export type FailureKind = 'temporary' | 'final' | 'otherCluster' | 'unauthenticated';
+
+const NO_TOKEN = 'it asks for a token, and this client has none: give it one with the option token, LOGLOG_TOKEN or --token-file';
 
 /** Why an attempt came to nothing; the message is a clause, without secrets. */
 export class DialFailure extends Error {
   readonly kind: FailureKind;
+  /** Of an `unauthenticated` one: what the error of the whole is. */
+  readonly code: ErrorCode;
 
-  constructor(reason: string, kind: FailureKind) {
+  constructor(reason: string, kind: FailureKind, code: ErrorCode = 'UNAUTHENTICATED') {
     super(withoutSecrets(reason));
     this.kind = kind;
+    this.code = code;
   }
 }
 
@@ -27,14 +34,17 @@ export interface DialOptions extends ConnectionOwner {
   readonly timeoutMs: number;
   /** The only cluster that is acceptable, once the client has seen one, or was told one. */
   readonly clusterId: string | undefined;
+  /** What is shown to a node that asks; undefined: nothing. */
+  readonly token?: TokenSource | undefined;
   readonly signal: AbortSignal;
 }
 
 /** Why a first message is not an acceptable greeting; undefined when it is. */
 function refusalOf(answer: Answer, clusterId: string | undefined): DialFailure | undefined {
   // A node that says why it does not serve may serve later.
-  if (answer.kind === 'error') return new DialFailure(answer.message, 'temporary');
-  if (answer.kind === 'authenticationNeeded') return new DialFailure(AUTHENTICATION_NEEDED, 'final');
+  if (answer.kind === 'error')
+    return new DialFailure(answer.message, isTokenError(answer.code) ? 'unauthenticated' : 'temporary', answer.code);
+  if (answer.kind === 'authenticationNeeded') return new DialFailure(NO_TOKEN, 'unauthenticated');
   if (answer.kind !== 'hello') return new DialFailure('its first message is not a greeting, so it is not a LogLog server', 'final');
   const { hello } = answer;
   const { protocolVersion, lowestVersion } = hello;
@@ -56,50 +66,102 @@ export function otherCluster(theirs: string, ours: string): DialFailure {
 
 /** Connects to one address and waits for its greeting. Rejects with a {@link DialFailure}. */
 export function dial(url: string, options: DialOptions): Promise<Connection> {
-  const { open, timeoutMs, clusterId, signal } = options;
-  return new Promise((resolve, reject) => {
-    let connection: Connection | undefined;
-    let isOver = false;
-    const giveUp = (failure: DialFailure): void => {
-      if (isOver) return;
-      isOver = true;
-      stopWaiting();
-      transport?.terminate();
-      reject(failure);
-    };
-    const timer = setTimeout(() => giveUp(new DialFailure(`no greeting within ${timeoutMs} ms`, 'temporary')), timeoutMs);
-    const onAbort = (): void => giveUp(new DialFailure('it was given up', 'temporary'));
-    const stopWaiting = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    };
-    const greet = (bytes: Uint8Array): void => {
-      if (isOver) return;
-      const answer = decodeAnswer(bytes);
-      const refusal = refusalOf(answer, clusterId);
-      if (answer.kind !== 'hello' || refusal !== undefined || transport === undefined) {
-        if (refusal !== undefined) giveUp(refusal);
-        return;
-      }
-      isOver = true;
-      stopWaiting();
-      connection = new Connection(url, answer.hello, transport, options);
-      resolve(connection);
-    };
-    let transport: Transport | undefined;
-    try {
-      transport = open(url, {
-        message: (bytes) => (connection === undefined ? greet(bytes) : connection.receive(bytes)),
-        closed(reason, code, isFinal) {
-          if (connection === undefined) giveUp(new DialFailure(reason, isFinal === true ? 'final' : 'temporary'));
-          else connection.transportClosed(withoutSecrets(reason), code);
+  return new Promise((resolve, reject) => new Attempt(url, options, resolve, reject).begin());
+}
+
+class Attempt {
+  readonly #url: string;
+  readonly #options: DialOptions;
+  readonly #resolve: (connection: Connection) => void;
+  readonly #reject: (failure: DialFailure) => void;
+  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #onAbort = (): void => this.#giveUp(new DialFailure('it was given up', 'temporary'));
+  #transport: Transport | undefined;
+  #connection: Connection | undefined;
+  /** Not shown in a message yet. */
+  #token: string | undefined;
+  #isOver = false;
+
+  constructor(url: string, options: DialOptions, resolve: (connection: Connection) => void, reject: (failure: DialFailure) => void) {
+    this.#url = url;
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    const { timeoutMs } = options;
+    this.#timer = setTimeout(() => this.#giveUp(new DialFailure(`no greeting within ${timeoutMs} ms`, 'temporary')), timeoutMs);
+  }
+
+  begin(): void {
+    const { signal, token } = this.#options;
+    if (signal.aborted) this.#onAbort();
+    else signal.addEventListener('abort', this.#onAbort);
+    if (this.#isOver) return;
+    if (token === undefined) this.#open();
+    else
+      tokenNow(token).then(
+        (text) => {
+          this.#token = text;
+          if (!this.#isOver) this.#open();
         },
-      });
+        (thrown: unknown) => this.#giveUp(tokenFailure(thrown)),
+      );
+  }
+
+  #open(): void {
+    try {
+      this.#transport = this.#options.open(
+        this.#url,
+        {
+          message: (bytes) => (this.#connection === undefined ? this.#greet(bytes) : this.#connection.receive(bytes)),
+          closed: (reason, code, fault) => {
+            if (this.#connection === undefined) this.#giveUp(new DialFailure(reason, fault ?? 'temporary'));
+            else this.#connection.transportClosed(withoutSecrets(reason), code);
+          },
+        },
+        this.#token,
+      );
     } catch (thrown) {
       // The platform does not take this address.
-      giveUp(new DialFailure(thrown instanceof Error ? thrown.message : String(thrown), 'final'));
+      this.#giveUp(new DialFailure(thrown instanceof Error ? thrown.message : String(thrown), 'final'));
     }
-    if (signal.aborted) onAbort();
-    else if (!isOver) signal.addEventListener('abort', onAbort);
-  });
+    if (this.#isOver) this.#transport?.terminate();
+  }
+
+  #greet(bytes: Uint8Array): void {
+    if (this.#isOver || this.#transport === undefined) return;
+    const answer = decodeAnswer(bytes);
+    if (answer.kind === 'authenticationNeeded' && this.#token !== undefined) {
+      // In browsers there is no header, and a proxy may have taken it away.
+      this.#transport.send(encodeAuthenticate(1, this.#token));
+      this.#token = undefined;
+      return;
+    }
+    const refusal = refusalOf(answer, this.#options.clusterId);
+    if (answer.kind !== 'hello' || refusal !== undefined) {
+      if (refusal !== undefined) this.#giveUp(refusal);
+      return;
+    }
+    this.#end();
+    this.#connection = new Connection(this.#url, answer.hello, this.#transport, this.#options);
+    this.#resolve(this.#connection);
+  }
+
+  #giveUp(failure: DialFailure): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#transport?.terminate();
+    this.#reject(failure);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#options.signal.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+/** What the program gives is no token, for good; or it cannot give one now. */
+function tokenFailure(thrown: unknown): DialFailure {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new DialFailure(`no token can be had for it: ${reason}`, thrown instanceof TypeError ? 'unauthenticated' : 'temporary');
 }

@@ -1,5 +1,6 @@
 // What a node's ERROR is to a program.
 
+import { scopeNames } from '../../core/access.ts';
 import { type ErrorCode, type ErrorDetails, LogError } from '../../core/errors.ts';
 import type { Answer } from '../../protocol/client.ts';
 
@@ -18,6 +19,7 @@ const OFFSET_NAMES: Partial<Record<ErrorCode, string>> = {
 /** The error that an answer says. */
 export function errorOf(answer: ErrorAnswer): LogError {
   const { code, offset } = answer;
+  if (code === 'FORBIDDEN') return new LogError(code, answer.message, { scope: scopeNames(offset).join() });
   const name = OFFSET_NAMES[code];
   const details: ErrorDetails = name === undefined ? { offset } : { offset, [name]: offset };
   return new LogError(code, answer.message, details, answer.outcomeUnknown ? 'unknown' : 'failed');

@@ -9,6 +9,7 @@ import { attemptMs, Pause, pauseMs } from './backoff.ts';
 import type { Connection, EndRequest, LogEnd } from './connection.ts';
 import { type Connections, type Failure, unreachableError } from './connections.ts';
 import type { LeaderSearch } from './leaderSearch.ts';
+import { isTokenError, isTokenOver, type TokenSource } from './token.ts';
 
 /** How long a node may take to catch up while there are others that may have it already. */
 const BEHIND_WAIT_MS = 1_000;
@@ -35,7 +36,7 @@ export interface EndAnswer {
 
 /** Whether a node's refusal says something about that node only, so that another one, or the same one later, may do better. */
 export function isNodesOwn({ code }: LogError): boolean {
-  return code === 'BEHIND' || code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED';
+  return isTokenOver(code) || code === 'BEHIND' || code === 'NOT_LEADER' || code === 'SHUTTING_DOWN' || code === 'OVERLOADED';
 }
 
 export class ReadNodes {
@@ -85,6 +86,12 @@ export class ReadNodes {
   /** What counts, and tells events. */
   get watch(): Watch {
     return this.#watch;
+  }
+
+  /** What the host of an address is shown over HTTP: a node what this client shows to nodes, others nothing. */
+  tokenAt(url: string): TokenSource | undefined {
+    const { host } = new URL(url);
+    return this.#connections.addresses.all.some((known) => new URL(known).host === host) ? this.#settings.token : undefined;
   }
 
   /** Of the log that is read. */
@@ -230,7 +237,7 @@ export class ReadNodes {
       if (ended.aborted) throw this.#connections.overError();
       this.#failures += 1;
       const error = unreachableError(failures);
-      if (performance.now() >= deadlineMs || error.code === 'OTHER_CLUSTER') {
+      if (performance.now() >= deadlineMs || error.code === 'OTHER_CLUSTER' || isTokenError(error.code)) {
         this.#watch.emit({ type: 'gaveUp', wants: 'reader', error });
         throw error;
       }

@@ -25,19 +25,23 @@ const PASSING_STATUSES = [408, 421, 425, 429];
 const FINAL_CODES = /^(EPROTO|HPE_|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(VERIFY|GET_ISSUER))/;
 const FINAL_MESSAGES = /^(Server sent (no|an invalid) subprotocol|Invalid (Sec-WebSocket-Accept|Upgrade) header)/;
 
+type Fault = 'final' | 'unauthenticated';
+
 interface Failure {
   readonly reason: string;
-  readonly isFinal: boolean;
+  readonly fault: Fault | undefined;
 }
 
 /** Why a connection failed, and whether it always will. */
 function failureOf(error: Error & { code?: string; errors?: readonly Error[] }): Failure {
   const reason = reasonOf(error);
   const status = Number(/^Unexpected server response: (\d+)/.exec(reason)?.[1] ?? 0);
-  if (status === 0) return { reason, isFinal: FINAL_CODES.test(error.code ?? '') || FINAL_MESSAGES.test(reason) };
+  if (status === 0) return { reason, fault: FINAL_CODES.test(error.code ?? '') || FINAL_MESSAGES.test(reason) ? 'final' : undefined };
+  if (status === 401)
+    return { reason: 'it answers HTTP 401: it does not take what this client shows, if anything', fault: 'unauthenticated' };
   const isFinal = status < 500 && !PASSING_STATUSES.includes(status);
   const hint = isFinal ? ', so it is no LogLog node, or the path is wrong' : '';
-  return { reason: `it answers HTTP ${status} in place of a WebSocket${hint}`, isFinal };
+  return { reason: `it answers HTTP ${status} in place of a WebSocket${hint}`, fault: isFinal ? 'final' : undefined };
 }
 
 function bytesOf(data: RawData): Uint8Array {
@@ -47,19 +51,20 @@ function bytesOf(data: RawData): Uint8Array {
 }
 
 /** Opens a `ws` connection, unmasked and uncompressed. */
-export const openNodeTransport: OpenTransport = (url, events) => {
+export const openNodeTransport: OpenTransport = (url, events, token) => {
   const socket = new WebSocket(url, SUBPROTOCOL, {
     generateMask,
     perMessageDeflate: false,
     maxPayload: MAX_MESSAGE_BYTES,
     skipUTF8Validation: true,
+    ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
   });
   let closed = false;
   let failure: Failure | undefined;
-  const finish = (reason: string, code = 0, isFinal = false): void => {
+  const finish = (reason: string, code = 0, fault?: Fault): void => {
     if (closed) return;
     closed = true;
-    events.closed(reason, code, isFinal);
+    events.closed(reason, code, fault);
   };
   let stream: { readonly bytesRead: number } | undefined;
   socket.on('upgrade', (response) => {
@@ -79,7 +84,7 @@ export const openNodeTransport: OpenTransport = (url, events) => {
   });
   socket.on('close', (code, reason) => {
     const text = reason.toString();
-    if (failure !== undefined) finish(failure.reason, code, failure.isFinal);
+    if (failure !== undefined) finish(failure.reason, code, failure.fault);
     else finish(`it was closed with code ${code}${text === '' ? '' : ` (${text})`}`, code);
   });
   return {

@@ -8,9 +8,9 @@ export interface TransportEvents {
   message(bytes: Uint8Array): void;
   /**
    * The connection failed, was refused or closed; `reason` is a clause for an error message. `code`: of the server's close frame, 0 without
-   * one. `isFinal`: what answers there is no LogLog node, and trying again brings nothing.
+   * one. `fault`: trying again brings nothing; `final`: what answers there is no LogLog node, `unauthenticated`: it does not take the token.
    */
-  closed(reason: string, code: number, isFinal?: boolean): void;
+  closed(reason: string, code: number, fault?: 'final' | 'unauthenticated'): void;
 }
 
 /** One connection to a node, opening or open: a WebSocket, or a pipe inside the process. Nothing here throws. */
@@ -36,5 +36,5 @@ export interface Platform {
   readonly listeners: readonly OnEvent[];
 }
 
-/** Begins to connect to a `ws:` or `wss:` address with the client subprotocol. */
-export type OpenTransport = (url: string, events: TransportEvents) => Transport;
+/** Begins to connect to a `ws:` or `wss:` address with the client subprotocol. `token`: shown in a header where the platform has them. */
+export type OpenTransport = (url: string, events: TransportEvents, token?: string) => Transport;

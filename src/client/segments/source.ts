@@ -4,6 +4,7 @@ import { LogError } from '../../core/errors.ts';
 import { SEGMENT_RETRY_MAX_MS, SEGMENT_STALL_MS } from '../../core/limits.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
 import { AbortedError, offAbort, onAbort } from '../aborts.ts';
+import { type TokenSource, tokenNow } from '../nodes/token.ts';
 
 /** An answer, or what there is of its body, that did not come: it is worth another try, after `waitMs` at the earliest, as the host asked. */
 export class Interrupted extends Error {
@@ -76,8 +77,16 @@ export class SegmentSource {
   readonly #query: string;
   readonly #headers: Readonly<Record<string, string>>;
 
-  /** `url`: of a node (`ws:`, `wss:`), or of a host that has such resources (`http:`, `https:`), with any path before theirs. */
-  constructor(url: string) {
+  readonly #url: string;
+  readonly #token: TokenSource | undefined;
+
+  /**
+   * `url`: of a node (`ws:`, `wss:`), or of a host that has such resources (`http:`, `https:`), with any path before theirs. `token`: what it is shown, in
+   * place of a password in the address.
+   */
+  constructor(url: string, token?: TokenSource) {
+    this.#url = url;
+    this.#token = token;
     const { protocol, host, pathname, search, username, password } = new URL(url);
     const scheme = protocol === 'wss:' || protocol === 'https:' ? 'https:' : 'http:';
     this.#origin = `${scheme}//${host}${pathname.replace(/\/+$/, '')}`;
@@ -88,9 +97,16 @@ export class SegmentSource {
     this.shown = withoutSecrets(this.#origin);
   }
 
+  /** The same host, which is shown a token, if there is one. */
+  withToken(token: TokenSource | undefined): SegmentSource {
+    return token === undefined ? this : new SegmentSource(this.#url, token);
+  }
+
   /** Asks for `path`, which begins with a slash. Throws {@link Interrupted} where that may succeed later, a LogError where it will not. */
   async get(path: string, headers: Readonly<Record<string, string>>, patience: Patience): Promise<Response> {
-    const init = { headers: { ...this.#headers, ...headers }, signal: patience.signal };
+    const token = this.#token === undefined ? undefined : await patience.within(tokenNow(this.#token));
+    const shown = token === undefined ? this.#headers : { authorization: `Bearer ${token}` };
+    const init = { headers: { ...shown, ...headers }, signal: patience.signal };
     const answer = await patience.within(fetch(`${this.#origin}${path}${this.#query}`, init));
     if (answer.status === 200 || answer.status === 206) return answer;
     // What is wrong with it a node says in a sentence.
@@ -103,6 +119,9 @@ export class SegmentSource {
   #refusal({ status, headers }: Response, path: string, why: string): Error {
     const said = `${this.shown} answered HTTP ${status} to ${path}${why === '' ? '' : `: ${why}`}`;
     if (status >= 500 || [408, 425, 429].includes(status)) return new Interrupted(said, waitMsOf(headers));
+    if (status === 401) return new LogError('UNAUTHENTICATED', `${said}: it does not take what this program shows, if anything.`);
+    if (status === 403 && this.#token !== undefined)
+      return new LogError('FORBIDDEN', `${said}: what it was shown has not the scope read.`, { scope: 'read' });
     if (status === 410) return new LogError('OFFSET_TRIMMED', `${said}: this segment was trimmed.`);
     if (status === 404) return new LogError('BEHIND', `${said}: it has none there, or not yet.`);
     return new LogError('UNREACHABLE', `${said}. It does not serve sealed segments to this program.`);

@@ -5,7 +5,16 @@ import './uwsBinary.ts';
 import * as uWS from 'uWebSockets.js';
 import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES } from '../../core/limits.ts';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
-import type { Acceptor, AcceptorEvents, AcceptorOptions, HttpAnswer, HttpRequest, MadeRoom, MakeAnswer } from '../acceptor.ts';
+import type {
+  Acceptor,
+  AcceptorEvents,
+  AcceptorOptions,
+  HttpAnswer,
+  HttpRequest,
+  MadeRoom,
+  MakeAnswer,
+  MakeConnection,
+} from '../acceptor.ts';
 import { untilClosedByClients } from './halfClosed.ts';
 import { sendBody, write } from './uwsAnswers.ts';
 import { UwsConnections } from './uwsConnections.ts';
@@ -145,8 +154,9 @@ export class UwsAcceptor implements Acceptor {
 
   #opened(socket: uWS.WebSocket<SocketData>): void {
     this.#sockets.add(socket);
-    const connection = this.#events.connection(new UwsSocket(socket));
-    socket.getUserData().connection = connection;
+    const data = socket.getUserData();
+    const connection = data.make(new UwsSocket(socket));
+    data.connection = connection;
     // It may close the socket at once.
     connection.opened();
   }
@@ -168,24 +178,25 @@ export class UwsAcceptor implements Acceptor {
   }
 
   #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t): void {
-    const refusal = this.#events.upgrade(asRequest(request));
+    const outcome = this.#events.upgrade(asRequest(request));
     const key = request.getHeader('sec-websocket-key');
-    const upgrade = (): void => response.upgrade<SocketData>({ connection: undefined }, key, SUBPROTOCOL, '', context);
+    const upgrade = (make: MakeConnection): void =>
+      response.upgrade<SocketData>({ make, connection: undefined }, key, SUBPROTOCOL, '', context);
     // Nobody is there whose cork could be used later.
     if (this.#sockets.size === 0 && this.#http.isOnlyOneSilent) {
-      const refused = refusal();
-      if (refused === undefined) {
-        upgrade();
+      const made = outcome();
+      if (typeof made === 'function') {
+        upgrade(made);
         this.#http.becameWebSocket();
       } else {
-        this.#http.take(response, request, () => () => write(response, refused, false));
+        this.#http.take(response, request, () => () => write(response, made, false));
       }
       return;
     }
     this.#http.take(response, request, () => {
-      const refused = refusal();
-      if (refused !== undefined) return () => write(response, refused, false);
-      return this.#upgradeLater(response, upgrade);
+      const made = outcome();
+      if (typeof made !== 'function') return () => write(response, made, false);
+      return this.#upgradeLater(response, () => upgrade(made));
     });
   }
 

@@ -2,11 +2,12 @@
 
 import type { WebSocket } from 'uWebSockets.js';
 import { Buffer } from 'node:buffer';
-import type { Connection } from '../acceptor.ts';
+import type { Connection, MakeConnection } from '../acceptor.ts';
 import type { ClientSocket } from '../clientSocket.ts';
 
 /** What uWS keeps with each socket. */
 export interface SocketData {
+  readonly make: MakeConnection;
   /** Undefined before it is open. */
   connection: Connection | undefined;
 }

@@ -117,18 +117,18 @@ export class WsAcceptor implements Acceptor, WsSocketOwner {
 
   /** At the end of the turn, as any request is answered, so that places are counted in the same way. */
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const refusal = this.#events.upgrade(asRequest(request));
+    const outcome = this.#events.upgrade(asRequest(request));
     this.#http.atEndOfTurn(socket, () => {
-      const refused = refusal();
-      if (refused !== undefined) {
-        this.#http.answer(socket, refused, false);
+      const made = outcome();
+      if (typeof made !== 'function') {
+        this.#http.answer(socket, made, false);
         return;
       }
       this.#server.handleUpgrade(request, socket, head, (ws) => {
         this.#http.becameWebSocket(socket);
         const opened = new WsSocket(ws, socket, this);
         this.#open.add(opened);
-        opened.open(this.#events.connection(opened));
+        opened.open(made(opened));
       });
     });
   }

@@ -1,0 +1,42 @@
+// The token that a command shows to nodes: in a file, or in LOGLOG_TOKEN, never on the command line, where every user of the machine reads it.
+
+import { readFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { checkToken, checkTokenText, type TokenSource } from '../client/nodes/token.ts';
+import { LogError } from '../core/errors.ts';
+
+/** The process is one command. */
+let source: TokenSource | undefined;
+
+export function tokenFileOption(): Option {
+  return new Option('--token-file <file>', 'the token to show where a node asks for one, in a file; without it, LOGLOG_TOKEN').env(
+    'LOGLOG_TOKEN_FILE',
+  );
+}
+
+/** Read again for each connection, so that a token can be changed under a command that goes on. */
+function inFile(path: string): string {
+  try {
+    return checkTokenText(readFileSync(path, 'utf8').trim());
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new LogError('USAGE', `the token cannot be read from ${path}: ${why}`);
+  }
+}
+
+/** Takes over what `command` was given. Throws a LogError `USAGE` for a file that has no token. */
+export function takeToken(command: Command): void {
+  const { tokenFile } = command.opts<{ tokenFile?: string }>();
+  const { LOGLOG_TOKEN } = process.env;
+  if (tokenFile !== undefined) {
+    inFile(tokenFile);
+    source = () => inFile(tokenFile);
+  } else if (LOGLOG_TOKEN) {
+    source = checkToken(LOGLOG_TOKEN);
+  }
+}
+
+/** What this command shows; undefined: nothing. */
+export function tokenSource(): TokenSource | undefined {
+  return source;
+}

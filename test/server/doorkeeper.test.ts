@@ -1,0 +1,308 @@
+// Who comes in, and what each scope allows, at both acceptors, in this process: the whole matrix of scopes and requests, what strangers are told, and
+// what becomes of those whose token ends.
+
+import { createHash } from 'node:crypto';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import WebSocket from 'ws';
+import { SCOPES, type Scope, scopeNames } from '../../src/core/access.ts';
+import { MAX_STRANGERS } from '../../src/core/limits.ts';
+import {
+  type Answer,
+  APPEND,
+  AUTHENTICATE,
+  CANCEL,
+  CLOSE_TOKEN_ENDED,
+  CLOSE_UNAUTHENTICATED,
+  decodeAnswer,
+  END,
+  END_LINEARIZABLE,
+  encodeAuthenticate,
+  FIND,
+  READ,
+  RETENTION,
+  RETENTION_AGE,
+  requestMessage,
+  SUBPROTOCOL,
+  SUBSCRIBE,
+  TRIM,
+  TRIM_DRY_RUN,
+  UPGRADE,
+  UPGRADE_FINALIZE,
+} from '../../src/protocol/client.ts';
+import { type TokenDoor as Door, openDoor } from '../contract/tokenDoor.ts';
+import { TestTokens } from '../support/access.ts';
+import { frameEntries } from './support/entries.ts';
+import { eventually } from './support/fixture.ts';
+import { RawClient } from './support/rawClient.ts';
+
+const ACCEPTORS = ['uws', 'ws'] as const;
+
+const shown = (token: string): { headers: Record<string, string> } => ({ headers: { authorization: `Bearer ${token}` } });
+
+/** A WebSocket by hand, all that it was told, and how it ended. */
+class Visitor {
+  readonly socket: WebSocket;
+  readonly messages: Buffer[] = [];
+  readonly closed: Promise<number>;
+  readonly opened: Promise<void>;
+
+  constructor({ server }: Door, options: WebSocket.ClientOptions = {}) {
+    this.socket = new WebSocket(server.url, SUBPROTOCOL, options);
+    onTestFinished(() => this.socket.terminate());
+    this.socket.on('message', (data: Buffer) => void this.messages.push(data));
+    this.socket.on('error', () => undefined);
+    this.closed = new Promise((resolve) => this.socket.on('close', resolve));
+    this.opened = new Promise((resolve) => this.socket.on('open', resolve));
+  }
+
+  async told(count: number): Promise<Answer[]> {
+    await eventually(() => this.messages.length >= count, `${count} messages have come`);
+    return this.messages.map((message) => decodeAnswer(message));
+  }
+
+  /** Shows a token in a message, and waits for what comes of it. */
+  async show(token: string): Promise<Answer | undefined> {
+    await this.told(1);
+    this.socket.send(encodeAuthenticate(7, token));
+    return (await this.told(2))[1];
+  }
+}
+
+/** HTTP status that refuses a WebSocket, and the body with it. */
+function refused({ server }: Door, options: WebSocket.ClientOptions): Promise<[number, string]> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(server.url, SUBPROTOCOL, options);
+    socket.on('unexpected-response', (_, response) => {
+      let body = '';
+      response.on('data', (chunk) => (body += String(chunk)));
+      response.on('end', () => resolve([response.statusCode ?? 0, body]));
+    });
+    socket.on('open', () => reject(new Error('it was let in')));
+    socket.on('error', () => undefined);
+  });
+}
+
+const one = frameEntries([Buffer.from('x')], []);
+
+function append(id: number): Uint8Array {
+  const message = new Uint8Array(24 + one.length);
+  message.set(requestMessage(APPEND, 0, id, 0, 1));
+  message.set(one, 24);
+  return message;
+}
+
+/** Every request, and the scope that it needs, as docs/PROTOCOL.md says it. */
+const REQUESTS: readonly [string, Scope | undefined, (id: number) => Uint8Array][] = [
+  ['CANCEL', undefined, (id) => requestMessage(CANCEL, 0, id)],
+  ['READ', 'read', (id) => requestMessage(READ, 0, id, 1 << 30)],
+  ['SUBSCRIBE', 'read', (id) => requestMessage(SUBSCRIBE, 0, id, 1 << 30, 1)],
+  ['END', 'read', (id) => requestMessage(END, 0, id)],
+  ['END LINEARIZABLE', 'read', (id) => requestMessage(END, END_LINEARIZABLE, id)],
+  ['FIND', 'read', (id) => requestMessage(FIND, 0, id, 1)],
+  ['RETENTION', 'read', (id) => requestMessage(RETENTION, 0, id)],
+  ['UPGRADE', 'read', (id) => requestMessage(UPGRADE, 0, id)],
+  ['APPEND', 'append', append],
+  ['TRIM', 'trim', (id) => requestMessage(TRIM, 0, id, 0)],
+  ['TRIM DRY_RUN', 'trim', (id) => requestMessage(TRIM, TRIM_DRY_RUN, id, 0)],
+  ['RETENTION set', 'trim', (id) => requestMessage(RETENTION, RETENTION_AGE, id)],
+  ['UPGRADE FINALIZE', 'admin', (id) => requestMessage(UPGRADE, UPGRADE_FINALIZE, id)],
+];
+
+const PAGES: readonly [string, Scope][] = [
+  ['/status', 'metrics'],
+  ['/metrics', 'metrics'],
+  ['/log/x/segments', 'read'],
+];
+
+const allows = (scope: Scope, needed: Scope | undefined): boolean => needed === undefined || scope === needed || scope === 'admin';
+
+describe.each(ACCEPTORS)('by %s', (acceptor) => {
+  test('each scope allows what the table says, and nothing else', async () => {
+    const door = await openDoor({ acceptor });
+    for (const scope of scopeNames(63)) {
+      const token = door.tokens.make({ scopes: SCOPES[scope] });
+      const visitor = new Visitor(door, shown(token));
+      await visitor.told(1);
+      for (const [i, [, , message]] of REQUESTS.entries()) visitor.socket.send(message(100 + i));
+      const expected = REQUESTS.filter(([, needed]) => !allows(scope, needed)).map(([, needed]) => needed);
+      await visitor.told(REQUESTS.length + 1);
+      const forbidden = (await visitor.told(1)).flatMap((answer) =>
+        answer.kind === 'error' && answer.code === 'FORBIDDEN' ? [[answer.requestId, scopeNames(answer.offset).join()] as const] : [],
+      );
+      expect(forbidden.toSorted(([a], [b]) => a - b).map(([, needed]) => needed)).toEqual(expected);
+      for (const [page, needed] of PAGES) {
+        const { status } = await fetch(`${door.http}${page}`, shown(token));
+        expect([scope, page, status === 403]).toEqual([scope, page, !allows(scope, needed)]);
+      }
+      visitor.socket.terminate();
+    }
+  });
+
+  test('a stranger is told the version, and nothing else', async () => {
+    const door = await openDoor({ acceptor });
+    const visitor = new Visitor(door);
+    expect((await visitor.told(1))[0]).toEqual({ kind: 'authenticationNeeded', protocolVersion: 1, lowestVersion: 1 });
+    expect(visitor.messages[0]?.toString('hex')).toBe(`81020100${'00'.repeat(4)}0100${'00'.repeat(14)}`);
+    visitor.socket.send(requestMessage(END, 0, 5));
+    const [, error] = await visitor.told(2);
+    expect(error).toMatchObject({ kind: 'error', code: 'UNAUTHENTICATED', requestId: 5, fatal: true });
+    expect(await visitor.closed).toBe(CLOSE_UNAUTHENTICATED);
+    for (const page of ['/', '/status', '/metrics', '/log/x/segments', '/log/']) {
+      for (const method of ['GET', 'HEAD', 'POST']) {
+        const answer = await fetch(`${door.http}${page}`, { method });
+        expect([page, method, answer.status, await answer.text()]).toEqual([page, method, 401, '']);
+        expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+      }
+    }
+    expect(await (await fetch(`${door.http}/healthz`)).text()).toBe('ok\n');
+    expect(await (await fetch(`${door.http}/readyz`)).text()).toBe('ready\n');
+  });
+
+  test('whatever is no token, or none that holds, is refused in the same words', async () => {
+    const door = await openDoor({ acceptor });
+    const good = door.tokens.make();
+    const expired = door.tokens.make({ expiresMs: Date.now() - 1 });
+    const gone = door.tokens.make();
+    door.tokens.revoke(gone);
+    const words = new Set<string>();
+    for (const token of [`${good.slice(0, -1)}${good.endsWith('0') ? '1' : '0'}`, 'x', gone]) {
+      const visitor = new Visitor(door);
+      const answer = await visitor.show(token);
+      expect(answer).toMatchObject({ kind: 'error', code: 'UNAUTHENTICATED', requestId: 7, fatal: true });
+      if (answer?.kind === 'error') words.add(answer.message);
+      expect(await visitor.closed).toBe(CLOSE_UNAUTHENTICATED);
+    }
+    expect(words.size).toBe(1);
+    expect(await new Visitor(door).show(expired)).toMatchObject({ kind: 'error', code: 'TOKEN_EXPIRED', fatal: true });
+    for (const header of ['Bearer x', `Basic ${good}`, 'Bearer', good]) {
+      expect(await refused(door, { headers: { authorization: header } })).toEqual([401, '']);
+    }
+    const big = new Visitor(door);
+    await big.told(1);
+    big.socket.send(Buffer.concat([requestMessage(AUTHENTICATE, 0, 1), Buffer.alloc(300, 'x')]));
+    expect((await big.told(2))[1]).toMatchObject({ code: 'UNAUTHENTICATED' });
+    // The header or the message: both say the same of the log.
+    const visitor = new Visitor(door);
+    expect(await visitor.show(good)).toMatchObject({ kind: 'hello', hello: { clusterId: door.server.engine.identity.clusterId } });
+    expect((await new Visitor(door, shown(good)).told(1))[0]?.kind).toBe('hello');
+    // One line, whoever tries, and never what was shown.
+    expect(door.warnings.filter((line) => line.includes('did not show who it is'))).toHaveLength(1);
+    expect(door.warnings.join()).not.toContain('loglog_');
+  });
+
+  test('a token that was made a moment ago is looked for once more; while no leader is heard nobody comes in', async () => {
+    const door = await openDoor({ acceptor });
+    const token = door.tokens.make();
+    const records = new Map(door.tokens.records);
+    door.tokens.records.clear();
+    const early = new Visitor(door, shown(token));
+    await early.opened;
+    for (const [id, record] of records) door.tokens.records.set(id, record);
+    expect((await early.told(1))[0]?.kind).toBe('hello');
+    door.tokens.isSettled = false;
+    expect((await new Visitor(door, shown(token)).told(1))[0]).toMatchObject({ kind: 'error', code: 'NOT_LEADER', fatal: true });
+    expect(await new Visitor(door).show(token)).toMatchObject({ kind: 'error', code: 'NOT_LEADER', fatal: true });
+    expect((await fetch(`${door.http}/status`, shown(token))).status).toBe(503);
+    // Who is there stays.
+    early.socket.send(requestMessage(END, 0, 3));
+    expect((await early.told(2))[1]?.kind).toBe('ended');
+  });
+
+  test('a revocation ends what stands on the token, within a second, and appends keep true outcomes', async () => {
+    const door = await openDoor({ acceptor });
+    const token = door.tokens.make();
+    const other = await RawClient.connect(door.server.url, shown(door.tokens.make()));
+    onTestFinished(() => other.terminate());
+    const client = await RawClient.connect(door.server.url, shown(token));
+    onTestFinished(() => client.terminate());
+    const subscription = client.subscribe(0, 1 << 20);
+    const outcomes = new Map<string, Promise<string>>();
+    let isOver = false;
+    let sent = 0;
+    const pump = async (): Promise<void> => {
+      while (!isOver && sent < 20_000) {
+        for (let i = 0; i < 20; i++) {
+          const payload = `entry ${sent++}`;
+          outcomes.set(
+            payload,
+            client.append(Buffer.from(payload)).then(
+              () => 'done',
+              (thrown: { answer?: { code: string } }) => thrown.answer?.code ?? 'unknown',
+            ),
+          );
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    const pumping = pump();
+    await eventually(() => subscription.entries.length > 100 || sent > 1000, 'it is under way');
+    const revokedMs = performance.now();
+    door.tokens.revoke(token);
+    const { code } = await client.closed;
+    isOver = true;
+    await pumping;
+    expect(code).toBe(CLOSE_TOKEN_ENDED);
+    expect(performance.now() - revokedMs).toBeLessThan(5_000);
+    expect(client.errors.at(-1)).toMatchObject({ code: 'TOKEN_REVOKED', requestId: 0, fatal: true });
+    const { commit } = await other.end();
+    const there = new Set((await other.readAll(0, commit)).map(({ payload }) => Buffer.from(payload).toString()));
+    let done = 0;
+    for (const [payload, outcome] of outcomes) {
+      const what = await outcome;
+      if (what === 'done') done += 1;
+      if (what === 'done') expect(there).toContain(payload);
+      else if (what !== 'unknown') expect([what, there.has(payload)]).toEqual(['TOKEN_REVOKED', false]);
+    }
+    expect(done).toBeGreaterThan(0);
+    // The other one was let alone, and nobody comes in by the old one.
+    await other.append(Buffer.from('more'));
+    expect(await new Visitor(door).show(token)).toMatchObject({ code: 'UNAUTHENTICATED' });
+  });
+
+  test('a token that expires ends what stands on it, a download among it', async () => {
+    const door = await openDoor({ acceptor });
+    const writer = await RawClient.connect(door.server.url, shown(door.tokens.make()));
+    onTestFinished(() => writer.terminate());
+    for (let i = 0; i < 8; i++) await writer.append(Buffer.alloc(200_000, i));
+    const { clusterId } = door.server.engine.identity;
+    const token = door.tokens.make({ scopes: SCOPES.read, expiresMs: Date.now() + 1_500 });
+    const visitor = new Visitor(door, shown(token));
+    await visitor.told(1);
+    const list = async (): Promise<{ segments: { url: string }[] }> =>
+      (await fetch(`${door.http}/log/${clusterId}/segments`, shown(token))).json() as Promise<{ segments: { url: string }[] }>;
+    expect((await list()).segments.length).toBeGreaterThan(0);
+    expect(await visitor.closed).toBe(CLOSE_TOKEN_ENDED);
+    expect((await visitor.told(2)).at(-1)).toMatchObject({ code: 'TOKEN_EXPIRED', requestId: 0, fatal: true });
+    expect((await fetch(`${door.http}/status`, shown(token))).status).toBe(401);
+  });
+
+  test('strangers take no place of those who were let in', async () => {
+    const door = await openDoor({ acceptor, maxConnections: 2 });
+    const token = door.tokens.make();
+    const strangers = Array.from({ length: MAX_STRANGERS + 5 }, () => new Visitor(door));
+    await Promise.all(strangers.map(({ opened }) => opened));
+    await eventually(() => strangers.filter(({ socket }) => socket.readyState === WebSocket.CLOSED).length >= 5, 'the oldest have gone');
+    const first = new Visitor(door, shown(token));
+    expect((await first.told(1))[0]?.kind).toBe('hello');
+    // A stranger is heard, although others came and came.
+    const left = strangers.filter(({ socket }) => socket.readyState === WebSocket.OPEN);
+    expect(left).toHaveLength(MAX_STRANGERS);
+    expect((await left.at(-1)?.show(token))?.kind).toBe('hello');
+    expect(door.server.connections).toBe(2);
+    expect(await refused(door, shown(token))).toEqual([503, '']);
+    expect(await new Visitor(door).show(token)).toMatchObject({ kind: 'error', code: 'OVERLOADED', fatal: true });
+  });
+});
+
+test('what is no token is looked for nowhere', async () => {
+  const tokens = new TestTokens();
+  const { Doorkeeper } = await import('../../src/server/doorkeeper.ts');
+  const { TEST_LOOP } = await import('../support/loop.ts');
+  const keeper = new Doorkeeper(true, tokens, TEST_LOOP);
+  const good = tokens.make();
+  for (let i = 0; i < 20_000; i++) {
+    const text = createHash('sha256').update(String(i)).digest('hex');
+    expect(keeper.identify(good.slice(0, 30) + text.slice(0, good.length - 30))).toBe('malformed');
+  }
+  expect(tokens.lookups).toBe(0);
+});
