@@ -19,6 +19,7 @@ import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tlsCommand } from './commands/tls.ts';
+import { transferCommand } from './commands/transfer.ts';
 import { trimCommand } from './commands/trim.ts';
 import { trimOfflineCommand } from './commands/trimOffline.ts';
 import { upgradeCommand } from './commands/upgrade.ts';
@@ -70,6 +71,7 @@ function makeProgram(): Command {
     inspectCommand(),
     verifyCommand(),
     retentionCommand(),
+    transferCommand(),
     trimCommand(),
     upgradeCommand(),
     trimOfflineCommand(),

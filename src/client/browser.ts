@@ -41,6 +41,7 @@ export type {
   RetentionOptions,
   SetRetentionOptions,
   SubscribeOptions,
+  TransferOptions,
   TrimOptions,
   Uploads,
   WriterOptions,
@@ -49,5 +50,6 @@ export type { Batch, Entry } from './read/entries.ts';
 export type { Reading } from './read/reading.ts';
 export type { LogRetention } from './retention.ts';
 export type { Time } from './times.ts';
+export type { TransferResult } from './transfers.ts';
 export type { TrimResult } from './trims.ts';
 export { Writer } from './writer/writer.ts';

@@ -1,6 +1,7 @@
 // LogClient: what an application holds. It checks what it is given, and leaves the rest to the appender, the search for the leader and the streams.
 
 import type { LogError } from '../core/errors.ts';
+import { MAX_NODE_ID } from '../core/limits.ts';
 import { CLIENT_UPLOADS, type Hello } from '../protocol/greeting.ts';
 import { AbortedError } from './aborts.ts';
 import { Appender } from './append/appender.ts';
@@ -30,6 +31,7 @@ import {
   LEVEL_OPTIONS,
   READ_OPTIONS,
   SUBSCRIBE_OPTIONS,
+  TRANSFER_OPTIONS,
   TRIM_OPTIONS,
   WRITER_OPTIONS,
 } from './optionNames.ts';
@@ -63,6 +65,7 @@ import {
   type SetRetentionOptions,
   type Settings,
   type SubscribeOptions,
+  type TransferOptions,
   type TrimOptions,
   type WriterOptions,
 } from './options.ts';
@@ -74,6 +77,7 @@ import { beginningOfLast } from './read/lastEntries.ts';
 import { makeReading, type Reading } from './read/reading.ts';
 import { askRetention, type LogRetention, retentionQuestion, setRetentionQuestion } from './retention.ts';
 import { beginningSince, checkTime, type Time } from './times.ts';
+import { type TransferResult, transferOffice } from './transfers.ts';
 import { type TrimResult, trimLog } from './trims.ts';
 import { Uploader, type UploaderOwner } from './uploads/uploader.ts';
 import { SLOT_BYTES, type Workspace } from './wasm.ts';
@@ -432,6 +436,19 @@ export class LogClient {
     checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
     if (this.#over !== undefined) throw this.#over;
     return askLevel(this.#askPorts, { isFinal, timeoutMs, onWaiting });
+  }
+
+  /**
+   * Lets another node lead: appends wait a moment, and none is lost. Resolves once it does. Rejects like {@link retention}; NOT_READY where that node cannot take over now, the
+   * leader leads on; UNSUPPORTED where there is no such node.
+   */
+  async transfer(options: TransferOptions = {}): Promise<TransferResult> {
+    checkOptions('transfer', options, TRANSFER_OPTIONS);
+    const { to = 0, dryRun = false, timeoutMs = this.#settings.timeoutMs } = options;
+    checkInteger('to', to, options.to === undefined ? 0 : 1, MAX_NODE_ID);
+    checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
+    if (this.#over !== undefined) throw this.#over;
+    return transferOffice(this.#askPorts, { to, isDryRun: dryRun, timeoutMs });
   }
 
   get #askPorts(): AskLeaderPorts {

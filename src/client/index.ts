@@ -45,6 +45,7 @@ export type {
   RetentionOptions,
   SetRetentionOptions,
   SubscribeOptions,
+  TransferOptions,
   TrimOptions,
   Uploads,
   WriterOptions,
@@ -53,5 +54,6 @@ export type { Batch, Entry } from './read/entries.ts';
 export type { Reading } from './read/reading.ts';
 export type { LogRetention } from './retention.ts';
 export type { Time } from './times.ts';
+export type { TransferResult } from './transfers.ts';
 export type { TrimResult } from './trims.ts';
 export { Writer } from './writer/writer.ts';

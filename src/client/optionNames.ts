@@ -12,6 +12,7 @@ export const RETENTION_OPTIONS = ['timeoutMs'] as const;
 export const SET_RETENTION_OPTIONS = ['bytes', 'ageMs', 'timeoutMs'] as const;
 export const LEVEL_OPTIONS = ['timeoutMs'] as const;
 export const FINALIZE_OPTIONS = ['timeoutMs', 'onWaiting'] as const;
+export const TRANSFER_OPTIONS = ['to', 'dryRun', 'timeoutMs'] as const;
 export const END_OPTIONS = ['linearizable', 'atLeast', 'timeoutMs'] as const;
 export const CLOSE_OPTIONS = ['timeoutMs'] as const;
 export const RECONNECT_OPTIONS = ['minDelayMs', 'maxDelayMs', 'timeoutMs'] as const;

@@ -240,6 +240,15 @@ export interface FinalizeOptions {
   readonly onWaiting?: ((level: LogLevel) => void) | undefined;
 }
 
+export interface TransferOptions {
+  /** Which node is to lead, by its id, 1 to 32. Default: the one whose log is furthest. */
+  readonly to?: number | undefined;
+  /** Only say who would lead. Default false. */
+  readonly dryRun?: boolean | undefined;
+  /** Longest time for the answer, in milliseconds. Default: `reconnect.timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+}
+
 export interface EndOptions {
   /** Count every append that was acknowledged to anyone before this call. Default false. */
   readonly linearizable?: boolean | undefined;

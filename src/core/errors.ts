@@ -43,6 +43,7 @@ export const ERRORS = {
   TOO_MANY_TOKENS: { number: 32, retryable: false, outcome: 'failed' },
   TOKEN_REVOKED: { number: 33, retryable: false, outcome: 'failed' },
   TOKEN_EXPIRED: { number: 34, retryable: false, outcome: 'failed' },
+  NOT_READY: { number: 36, retryable: false, outcome: 'failed' },
   // Raised by the client itself.
   CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },

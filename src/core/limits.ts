@@ -386,6 +386,9 @@ export const MAX_RETENTION_REQUESTS = 64;
 /** The same for UPGRADE. */
 export const MAX_UPGRADES = 64;
 
+/** After a leader gave its office up, who asked for that waits this long for the next one to be known. */
+export const HANDOVER_SETTLE_MS = 5_000;
+
 /** Bounds of the log's retention are not below these: smaller ones are mistakes of a unit. */
 export const MIN_RETENTION_BYTES = 64 * 1024;
 export const MIN_RETENTION_AGE_MS = 1_000;

@@ -26,6 +26,7 @@ import type { Door, Greeted } from './door.ts';
 import { Ends } from './ends.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { EnginePorts } from './enginePorts.ts';
+import { Handover } from './handover.ts';
 import { Heals } from './heals.ts';
 import { Levels } from './levels.ts';
 import type { Loop } from './loop.ts';
@@ -64,6 +65,7 @@ export class Engine {
   readonly levels: Levels;
   /** The tokens. */
   readonly access: Access;
+  readonly handover: Handover;
   readonly times: Times;
   readonly damages: Damages;
   readonly heals: Heals;
@@ -163,6 +165,7 @@ export class Engine {
     });
     this.levels = new Levels({ ...shared, cluster: this.cluster });
     this.access = new Access({ ...shared, awaitCommit: () => this.#commitWatch.need() });
+    this.handover = new Handover({ ...shared, cluster: this.cluster, raft: () => this.#raft });
     this.#tail.fold.onSeal = (seal, by) => this.seals.met(seal, by);
     this.#tail.fold.onAccess = (news, by) => this.access.met(news, by);
     const beat = (): void => {

@@ -23,7 +23,7 @@ export class RaftLink implements RaftPort {
   #asking: ReadIndexWaiter[] = [];
   #waiting: ReadIndexWaiter[] = [];
   #onTrimmed: (() => void) | undefined;
-  #onTransferred: ((ok: boolean) => void) | undefined;
+  readonly #onTransferred: ((ok: boolean) => void)[] = [];
 
   constructor(channel: RaftChannel, events: RaftEvents) {
     this.#events = events;
@@ -101,10 +101,10 @@ export class RaftLink implements RaftPort {
     });
   }
 
-  transfer(): Promise<boolean> {
+  transfer(to?: number): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#onTransferred = resolve;
-      this.#post({ kind: 'transfer' });
+      this.#onTransferred.push(resolve);
+      this.#post({ kind: 'transfer', to });
     });
   }
 
@@ -176,8 +176,8 @@ export class RaftLink implements RaftPort {
         break;
       }
       case 'transferDone':
-        this.#onTransferred?.(message.ok);
-        this.#onTransferred = undefined;
+        // One that is told to stop joins one that somebody asked for.
+        for (const resolve of this.#onTransferred.splice(0)) resolve(message.ok);
         break;
       case 'placed':
         this.#events.placed(message.row, message.isPlaced);

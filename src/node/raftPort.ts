@@ -63,8 +63,11 @@ export interface RaftPort {
   fetch(node: number, from: number, end: number): Promise<FetchAnswer>;
   /** A commit offset that counts everything that was acknowledged, by anyone, before this call; undefined when no leader could be asked. */
   readIndex(): Promise<number | undefined>;
-  /** Hands leadership to another node, if this one has it. Resolves to whether another one took over, or this one did not lead. */
-  transfer(): Promise<boolean>;
+  /**
+   * Hands leadership to node `to`, or to whichever other one is furthest, if this one has it. Resolves to whether another one took over, or this one did
+   * not lead.
+   */
+  transfer(to?: number): Promise<boolean>;
   /** Ends the thread; its sockets are closed when this resolves. */
   stop(): Promise<void>;
   /** Ends the thread at once, as a crash would. */

@@ -42,6 +42,7 @@ export const TRIM = 0x0a;
 export const FIND = 0x0b;
 export const RETENTION = 0x0c;
 export const UPGRADE = 0x0d;
+export const TRANSFER = 0x12;
 
 export const APPENDED = 0x82;
 export const DATA = 0x83;
@@ -52,6 +53,7 @@ export const UPLOADED = 0x87;
 export const FOUND = 0x88;
 export const KEPT = 0x89;
 export const LEVELS = 0x8a;
+export const TRANSFERRED = 0x8f;
 
 /** APPEND: answer as soon as the entries are ordered, not when they are committed. */
 export const APPEND_RECEIVED = 1;
@@ -76,6 +78,8 @@ export const RETENTION_AGE = 2;
 export const READ_TIMED = 1;
 /** UPGRADE: raise the log's level to the newest one that the leader knows, if all nodes know it. */
 export const UPGRADE_FINALIZE = 1;
+/** TRANSFER: say who would lead, and change nothing. */
+export const TRANSFER_DRY_RUN = 1;
 /** DATA: between the one before and this one stood only entries of the log's own, which were trimmed. */
 export const DATA_SKIPPED = 1;
 /** DATA: 8 bytes before the entries are the log's time at `from`, Unix ms; 0: it is not known. */
@@ -97,9 +101,9 @@ export interface Request {
   opcode: number;
   flags: number;
   requestId: number;
-  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. TRIM: where to. Log bytes. FIND: Unix ms. UPLOAD: bytes of it before. RETENTION: bytes to keep, 0 for all. */
+  /** APPEND with CONDITIONAL: expected end. READ, SUBSCRIBE: where from. END with AT_LEAST: the commit to wait for. TRIM: where to. Log bytes. FIND: Unix ms. UPLOAD: bytes of it before. RETENTION: bytes to keep, 0 for all. TRANSFER: the term whose leader is meant, 0 for the present one. */
   offset: number;
-  /** APPEND: entry count. UPLOAD: all its bytes. READ: most bytes to answer. SUBSCRIBE, CREDIT: bytes of credit. */
+  /** APPEND: entry count. UPLOAD: all its bytes. READ: most bytes to answer. SUBSCRIBE, CREDIT: bytes of credit. TRANSFER: to whom, a node id; 0 for any. */
   a: number;
   /** APPEND with CONDITIONAL: the leader's term, 0 for any. READ, and END with AT_LEAST: longest wait in milliseconds. RETENTION: `a` and `b` are one u64. */
   b: number;
@@ -324,6 +328,17 @@ export function encodeFound(requestId: number, offset: number, commit: number): 
   return bytes;
 }
 
+/** A TRANSFERRED message: who leads now, 0 where that is not known yet, and the term. */
+export function encodeTransferred(requestId: number, leader: number, term: number): Uint8Array {
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
+  const view = viewOf(bytes);
+  view.setUint8(0, TRANSFERRED);
+  view.setUint32(4, requestId, true);
+  view.setUint32(16, leader, true);
+  view.setUint32(20, term, true);
+  return bytes;
+}
+
 /** What a log keeps, and of what. Bounds and times are 0 where there are none. */
 export interface KeptAnswer extends KeptBounds {
   readonly requestId: number;
@@ -442,6 +457,7 @@ export type Answer =
   | { kind: 'found'; requestId: number; offset: number; commit: number }
   | ({ kind: 'kept' } & KeptAnswer)
   | ({ kind: 'levels' } & LevelsAnswer)
+  | { kind: 'transferred'; requestId: number; leader: number; term: number }
   | { kind: 'cancelled'; requestId: number }
   | { kind: 'uploaded'; requestId: number; total: number }
   | {
@@ -512,6 +528,8 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
       const levels = decodeLevels(view);
       return levels === undefined ? { kind: 'malformed', reason: 'a LEVELS of the wrong length' } : { kind: 'levels', ...levels };
     }
+    case TRANSFERRED:
+      return { kind: 'transferred', requestId, leader: view.getUint32(16, true), term: view.getUint32(20, true) };
     case CANCELLED:
       return { kind: 'cancelled', requestId };
     case UPLOADED:

@@ -309,10 +309,10 @@ export class Raft {
     else this.#asked.ask(id);
   }
 
-  /** Hands leadership to another node; `transferDone` says how it went. */
-  transfer(): void {
+  /** Hands leadership to node `to`, or to whichever is furthest; `transferDone` says how it went. */
+  transfer(to?: NodeId): void {
     if (this.#leadership === undefined) this.#state.emit({ kind: 'transferDone', ok: true });
-    else if (!this.#leadership.transfer.begin()) this.#state.emit({ kind: 'transferDone', ok: false });
+    else if (!this.#leadership.transfer.begin(to)) this.#state.emit({ kind: 'transferDone', ok: false });
   }
 
   /** Sends a message at this point of the effects. */

@@ -36,17 +36,22 @@ export class Transfer {
     return this.#underWay?.deadlineMs ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Begins one to the node that is furthest; false when no other one is heard from. */
-  begin(): boolean {
-    if (this.#underWay !== undefined) return true;
+  /** Begins one, to the node that is furthest where none is named; false when no other one is heard from, or one to another node is under way. */
+  begin(to?: NodeId): boolean {
+    if (this.#underWay !== undefined) return to === undefined || to === this.#underWay.to;
+    const successor = to ?? this.#furthest();
+    if (successor === undefined || !this.#canSucceed(successor)) return false;
+    this.#beginTo(successor);
+    return true;
+  }
+
+  #furthest(): NodeId | undefined {
     let best: NodeId | undefined;
     for (const [node, { match }] of this.#peers) {
       if (!this.#canSucceed(node)) continue;
       if (best === undefined || match > (this.#peers.get(best)?.match ?? 0)) best = node;
     }
-    if (best === undefined) return false;
-    this.#beginTo(best);
-    return true;
+    return best;
   }
 
   /** Looks, now and then, whether this node is one that should lead. */

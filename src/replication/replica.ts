@@ -317,8 +317,8 @@ export class Replica {
   }
 
   /** Hands leadership over; the port `transferDone` says how it went. */
-  transfer(): void {
-    this.#turn(() => this.raft.transfer());
+  transfer(to?: NodeId): void {
+    this.#turn(() => this.raft.transfer(to));
   }
 
   /** Asks for a linearizable commit; the port `readIndexDone` has it. */

@@ -18,6 +18,7 @@ import type { Appends } from '../node/appends.ts';
 import type { Reading } from '../node/caller.ts';
 import { conditionOf } from '../node/chain.ts';
 import type { Ends } from '../node/ends.ts';
+import type { Handover } from '../node/handover.ts';
 import type { Levels } from '../node/levels.ts';
 import type { Loop } from '../node/loop.ts';
 import type { Readings } from '../node/reading.ts';
@@ -43,6 +44,7 @@ import {
   encodeFound,
   encodeKept,
   encodeLevels,
+  encodeTransferred,
   FIND,
   INTRODUCE,
   MESSAGE_HEADER_BYTES,
@@ -55,6 +57,8 @@ import {
   retentionIn,
   SUBSCRIBE,
   SUBSCRIBE_KEPT,
+  TRANSFER,
+  TRANSFER_DRY_RUN,
   TRIM,
   TRIM_DRY_RUN,
   UPGRADE,
@@ -78,6 +82,7 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [FIND]: 0,
   [RETENTION]: RETENTION_BYTES | RETENTION_AGE,
   [UPGRADE]: UPGRADE_FINALIZE,
+  [TRANSFER]: TRANSFER_DRY_RUN,
   [INTRODUCE]: 0,
 };
 
@@ -112,6 +117,7 @@ export interface RequestTargets {
   readonly times: Pick<Times, 'find'>;
   readonly retention: Pick<Retention, 'request'>;
   readonly levels: Pick<Levels, 'request'>;
+  readonly handover: Pick<Handover, 'request'>;
   /** Gets what was thrown where nothing was to be. */
   broke(thrown: unknown): void;
   readonly loop: Pick<Loop, 'nowMs'>;
@@ -140,6 +146,7 @@ export class Requests {
   readonly #times: RequestTargets['times'];
   readonly #retention: RequestTargets['retention'];
   readonly #levels: RequestTargets['levels'];
+  readonly #handover: RequestTargets['handover'];
   readonly #broke: (thrown: unknown) => void;
   readonly #loop: Pick<Loop, 'nowMs'>;
   readonly #limits: RequestLimits;
@@ -153,6 +160,7 @@ export class Requests {
     this.#times = targets.times;
     this.#retention = targets.retention;
     this.#levels = targets.levels;
+    this.#handover = targets.handover;
     this.#broke = (thrown) => targets.broke(thrown);
     this.#memory = memory;
     this.#appends = appends;
@@ -213,6 +221,9 @@ export class Requests {
         break;
       case UPGRADE:
         this.#upgrade(session, request);
+        break;
+      case TRANSFER:
+        this.#transfer(session, request);
         break;
       case UPLOAD:
         this.#upload(session, request, bodyOf(message));
@@ -399,6 +410,13 @@ export class Requests {
       }));
       session.send(encodeLevels({ requestId, level, newest, nodes: heard }));
     });
+  }
+
+  #transfer(session: Session, { requestId, flags, a: to, b: term }: Request): void {
+    const isDryRun = (flags & TRANSFER_DRY_RUN) !== 0;
+    this.#answer(session, requestId, this.#handover.request({ to, term, isDryRun }), (office) =>
+      session.send(encodeTransferred(requestId, office.leader, office.term)),
+    );
   }
 
   /** Sends what comes of `work`, for which the session waits. */

@@ -107,7 +107,7 @@ export type ToRaft =
   | { readonly kind: 'emptied'; readonly base: number }
   /** Another node is asked for entries to heal with. */
   | { readonly kind: 'fetch'; readonly question: FetchQuestion }
-  | { readonly kind: 'transfer' }
+  | { readonly kind: 'transfer'; readonly to: number | undefined }
   | { readonly kind: 'readIndex'; readonly id: number }
   /** Uploads are staged in this memory from now on: comes once, before the first of its rows. */
   | { readonly kind: 'staging'; readonly shared: SharedArrayBuffer }

@@ -171,7 +171,7 @@ export class RaftHost {
         this.replica.fetch(message.question);
         break;
       case 'transfer':
-        this.replica.transfer();
+        this.replica.transfer(message.to);
         break;
       case 'readIndex':
         this.replica.readIndex(message.id);

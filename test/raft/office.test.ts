@@ -34,6 +34,33 @@ describe('leadership transfer (dissertation, 3.10)', () => {
     expect(cluster.leaders).toEqual([3]);
   });
 
+  test('goes to the node that is named, also to one that is not furthest, and to no other', () => {
+    const cluster = led();
+    const one = cluster.node(1);
+    cluster.cut(1, 3);
+    one.append();
+    cluster.calm();
+    cluster.mend();
+    one.turn((raft) => raft.transfer(3));
+    one.turn((raft) => raft.transfer(2));
+    expect(one.transfers).toEqual([false]);
+    cluster.calm();
+    expect(cluster.leaders).toEqual([3]);
+    expect(one.transfers).toEqual([false, true]);
+    expect(cluster.node(3).raft.commit).toBe(cluster.node(3).end);
+  });
+
+  test('to a node that is not heard, or none of the cluster, fails at once, and the leader goes on', () => {
+    const cluster = led();
+    const one = cluster.node(1);
+    one.turn((raft) => raft.transfer(7));
+    expect([one.transfers, one.isPaused]).toEqual([[false], false]);
+    cluster.isolate(2);
+    cluster.pass(1_500);
+    one.turn((raft) => raft.transfer(2));
+    expect([one.transfers, one.isPaused, cluster.leaders]).toEqual([[false, false], false, [1]]);
+  });
+
   test('is given up after an election timeout: appends are let in again, and the leader goes on', () => {
     const cluster = led();
     const one = cluster.node(1);

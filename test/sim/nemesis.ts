@@ -216,8 +216,11 @@ export class Nemesis {
         if (this.#world.mayWipe(victim)) victim.wipe();
         break;
       case 'transfer': {
-        const process = this.#world.leader?.process;
-        process?.raftThread.post(0, 'transfer', () => process.replica.transfer());
+        const { leader } = this.#world;
+        const process = leader?.process;
+        // To whoever is named, whether or not it can take over; or to the one that is furthest.
+        const to = victim === leader ? undefined : victim.id;
+        process?.raftThread.post(0, 'transfer', () => process.replica.transfer(to));
         break;
       }
       case 'unheard successor':

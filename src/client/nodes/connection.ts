@@ -25,6 +25,8 @@ import {
   requestMessage,
   SUBSCRIBE,
   SUBSCRIBE_KEPT,
+  TRANSFER,
+  TRANSFER_DRY_RUN,
   TRIM,
   TRIM_DRY_RUN,
   UPGRADE,
@@ -130,9 +132,15 @@ export interface ConnectionOwner {
   hasOthers(): boolean;
 }
 
+/** Who leads after a transfer: 0 where that was not known yet. */
+export interface Transferred {
+  readonly leader: number;
+  readonly term: number;
+}
+
 interface PendingEnd {
-  /** Undefined: the connection was lost. `more`: what a RETENTION or an UPGRADE is answered with. */
-  resolve(end: LogEnd | undefined, more?: KeptAnswer | LevelsAnswer): void;
+  /** Undefined: the connection was lost. `more`: what a RETENTION, an UPGRADE or a TRANSFER is answered with. */
+  resolve(end: LogEnd | undefined, more?: KeptAnswer | LevelsAnswer | Transferred): void;
   reject(error: LogError): void;
 }
 
@@ -298,6 +306,16 @@ export class Connection {
     });
   }
 
+  /** Asks for another leader than that of `term`: node `to`, 0 for any. Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  transfer(to: number, term: number, isDryRun: boolean): Promise<Transferred | undefined> {
+    if (this.#isLost) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve, reject) => {
+      this.#ends.set(id, { resolve: (_end, office) => resolve(office as Transferred | undefined), reject });
+      this.send(requestMessage(TRANSFER, isDryRun ? TRANSFER_DRY_RUN : 0, id, 0, to, term));
+    });
+  }
+
   /** Opens a subscription on a live connection and returns its request id. */
   subscribe(from: number, creditBytes: number, sink: StreamSink, { isTimed = false, isKept = false }: SubscriptionKind = {}): number {
     const id = this.takeRequestId();
@@ -398,6 +416,9 @@ export class Connection {
       case 'levels':
         this.#ended(answer.requestId, { start: 0, end: 0, term: 0 }, answer);
         break;
+      case 'transferred':
+        this.#ended(answer.requestId, { start: 0, end: 0, term: answer.term }, answer);
+        break;
       case 'cancelled':
         break;
       case 'uploaded':
@@ -414,7 +435,7 @@ export class Connection {
     }
   }
 
-  #ended(requestId: number, end: LogEnd, more?: KeptAnswer | LevelsAnswer): void {
+  #ended(requestId: number, end: LogEnd, more?: KeptAnswer | LevelsAnswer | Transferred): void {
     const pending = this.#ends.get(requestId);
     this.#ends.delete(requestId);
     this.#observe(end.end);

@@ -7,6 +7,7 @@ import { WORD } from '../../../src/memory/map.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import { Appends } from '../../../src/node/appends.ts';
 import type { Ends } from '../../../src/node/ends.ts';
+import type { Handover } from '../../../src/node/handover.ts';
 import type { Levels } from '../../../src/node/levels.ts';
 import type { Readings } from '../../../src/node/reading.ts';
 import type { Retention } from '../../../src/node/retention.ts';
@@ -146,6 +147,7 @@ export class ConditionBench {
         times: {} as Times,
         retention: {} as Retention,
         levels: {} as Levels,
+        handover: {} as Handover,
         broke: () => undefined,
         loop: TEST_LOOP,
       },
