@@ -9,6 +9,7 @@ import { formatPeers, type Peer } from '../core/peers.ts';
 import type { NodeStatus } from '../node/status.ts';
 import { ClusterNode, type ClusterNodeOptions } from './clusterNode.ts';
 import { PeerNetwork } from './network.ts';
+import { secretFlags } from './peerSecret.ts';
 import { claimPorts, type PortBlock, peersOn } from './portBlock.ts';
 import { until } from './until.ts';
 
@@ -23,6 +24,8 @@ export interface LocalClusterOptions extends Pick<ClusterNodeOptions, 'environme
   readonly flagsOf?: (id: number) => readonly string[];
   /** Whether clients reach the nodes by links too, which can be cut: {@link LocalCluster.urls} are those of the links. Default false. */
   readonly hasClientLinks?: boolean;
+  /** Whether the nodes prove a secret to each other, which is made in `directory`, if no flag says by what they prove themselves. Default true. */
+  readonly hasSecret?: boolean;
   /** Data directory of a node; by default one in `directory`. */
   readonly dataOf?: (id: number) => string;
 }
@@ -41,7 +44,7 @@ export class LocalCluster {
 
   /** Makes ports, links and directories. Starts nothing. */
   static async make(options: LocalClusterOptions): Promise<LocalCluster> {
-    const { nodes: count, directory, flags = [], flagsOf, dataOf, hasClientLinks = false, ...rest } = options;
+    const { nodes: count, directory, flags = [], flagsOf, dataOf, hasClientLinks = false, hasSecret = true, ...rest } = options;
     const block = await claimPorts(2 * count);
     const peers = peersOn(block.ports);
     const isLinked = count > 1 || hasClientLinks;
@@ -64,6 +67,8 @@ export class LocalCluster {
     mkdirSync(directory, { recursive: true });
     const nodes = peers.map((peer) => {
       const { id } = peer;
+      const given = [...flags, ...(flagsOf?.(id) ?? [])];
+      const proof = hasSecret && count > 1 ? secretFlags(directory, given) : [];
       const data = dataOf?.(id) ?? join(directory, `data-${id}`);
       return new ClusterNode({
         ...rest,
@@ -71,7 +76,7 @@ export class LocalCluster {
         port: clientPortOf(peer),
         data,
         logFile: join(directory, `node-${id}.log`),
-        flags: [...membership(peer), '--data', data, ...flags, ...(flagsOf?.(id) ?? [])],
+        flags: [...membership(peer), '--data', data, ...proof, ...given],
       });
     });
     return new LocalCluster(nodes, network, block);

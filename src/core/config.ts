@@ -73,6 +73,24 @@ export const OPTIONS = {
     default: '',
     sentence: 'address to listen on for the other nodes, in a network that only they can reach; without it, that of --host',
   },
+  peerSecretFile: {
+    kind: 'text',
+    default: '',
+    sentence:
+      'file with the secret that all nodes prove to each other, which nobody else may read: 32 random bytes in hexadecimal or base64 on a line; with two lines both hold',
+  },
+  peerCa: {
+    kind: 'text',
+    default: '',
+    sentence:
+      'file with the authorities, PEM, that make the certificates by which nodes prove themselves to each other, in place of a secret',
+  },
+  peerCert: {
+    kind: 'text',
+    default: '',
+    sentence: 'file with the certificate of this node, PEM, whose name is loglog://CLUSTER/NODE',
+  },
+  peerKey: { kind: 'text', default: '', sentence: 'file with the key of that certificate, PEM, which nobody else may read' },
   advertise: {
     kind: 'text',
     default: '',
@@ -252,6 +270,11 @@ export interface Config {
   readonly peers: readonly Peer[];
   /** Address to listen on for the other nodes. */
   readonly peerHost: string;
+  /** What nodes prove themselves by: a file with a secret, or three files of certificates; empty: not given, and all empty: nothing is asked for. */
+  readonly peerSecretFile: string;
+  readonly peerCa: string;
+  readonly peerCert: string;
+  readonly peerKey: string;
   /** Where clients reach this node, in the form of {@link publicAddress}; empty: where its entry of `peers` says. */
   readonly advertise: string;
   readonly electionTimeoutMs: number;
@@ -456,6 +479,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     node,
     peers,
     peerHost: text('peerHost') || host,
+    ...peerFiles(text, giving),
     advertise: advertised(text('advertise'), callOf('advertise'), refuse),
     electionTimeoutMs: number('electionTimeoutMs'),
     segmentBytes,
@@ -479,6 +503,35 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     allowHost: text('allowHost'),
     callOf,
   };
+}
+
+/** The files that nodes prove themselves by: one with a secret, or three of certificates, or none. */
+function peerFiles(
+  text: (name: OptionName) => string,
+  { callOf, refuse }: Giving,
+): Pick<Config, 'peerSecretFile' | 'peerCa' | 'peerCert' | 'peerKey'> {
+  const files = { peerSecretFile: text('peerSecretFile'), peerCa: text('peerCa'), peerCert: text('peerCert'), peerKey: text('peerKey') };
+  const ofCertificates = (['peerCa', 'peerCert', 'peerKey'] as const).map((name) => ({ name, isGiven: files[name] !== '' }));
+  const given = ofCertificates.find(({ isGiven }) => isGiven);
+  const missing = ofCertificates.find(({ isGiven }) => !isGiven);
+  if (given !== undefined && files.peerSecretFile !== '') {
+    throw refuse(
+      `${callOf('peerSecretFile')} and ${callOf(given.name)}: nodes prove themselves by a secret or by certificates, not by both`,
+      false,
+    );
+  }
+  if (given !== undefined && missing !== undefined) {
+    throw refuse(
+      `${callOf(given.name)} needs ${callOf(missing.name)}, too: a proof by certificates takes authorities, a certificate and its key`,
+      false,
+    );
+  }
+  return files;
+}
+
+/** Whether there are files that are read again while the node runs. */
+export function hasFiles({ peerSecretFile, peerCa }: Pick<Config, 'peerSecretFile' | 'peerCa'>): boolean {
+  return peerSecretFile !== '' || peerCa !== '';
 }
 
 /** The levels of a disk, as given or, for 0, as usual. */

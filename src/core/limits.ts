@@ -455,6 +455,13 @@ export const MAX_APPEND_BYTES = 1024 * 1024;
 /** Connections of other nodes that have not said yet who they are; above it the one that has taken longest is cut. */
 export const MAX_PEER_HANDSHAKES = 64;
 
+/** Files that are read again when they change are read when nothing has touched them for so long. */
+export const FILE_WATCH_QUIET_MS = 100;
+
+/** Bytes of a secret that nodes prove themselves by, and how many of them are valid at a time: two, so that it can be changed without a stop. */
+export const PEER_SECRET_BYTES = 32;
+export const MAX_PEER_SECRETS = 2;
+
 /** A connection that has not said who it is after this long is cut. */
 export const PEER_HANDSHAKE_TIMEOUT_MS = 5_000;
 

@@ -57,6 +57,15 @@ export interface NodeOptions {
   readonly peers?: string | undefined;
   /** Address to listen on for the other nodes. Default: that for clients. */
   readonly peerHost?: string | undefined;
+  /**
+   * File with the secret that all nodes prove to each other, which nobody else may read: 32 random bytes, in hexadecimal or base64, on a line; with two
+   * lines both hold. Read again when it changes. Default: nothing is proven, and whoever reaches the peer port can speak as any node.
+   */
+  readonly peerSecretFile?: string | undefined;
+  /** In place of a secret: files with the authorities, with this node's certificate, and with its key, all PEM. Read again when they change. */
+  readonly peerCa?: string | undefined;
+  readonly peerCert?: string | undefined;
+  readonly peerKey?: string | undefined;
   /** Address under which clients of others reach this node, such as `wss://log.example.com`. Default: that of its entry of `peers`. */
   readonly advertise?: string | undefined;
   /** Milliseconds without a sign from its leader after which a node asks for an election, 50 to 60 000. Default 1000. */
@@ -121,7 +130,14 @@ const SERVING_OPTIONS = [
   'allowHost',
   'advertise',
 ] as const satisfies (keyof OpenOptions)[];
-const PEER_OPTIONS = ['peerHost', 'electionTimeoutMs'] as const satisfies (keyof OpenOptions)[];
+const PEER_OPTIONS = [
+  'peerHost',
+  'electionTimeoutMs',
+  'peerSecretFile',
+  'peerCa',
+  'peerCert',
+  'peerKey',
+] as const satisfies (keyof OpenOptions)[];
 
 /** What about to be opened, checked. */
 export interface OpenPlan {

@@ -143,6 +143,9 @@ export class MirrorFeed implements RaftPort {
     return this.#client && endOf(this.#client);
   }
 
+  /** It has no other nodes. */
+  prove(): void {}
+
   transfer(): Promise<boolean> {
     return Promise.resolve(true);
   }

@@ -299,6 +299,8 @@ export class Engine {
     // Before the raft thread has the log's end.
     this.access.start(this.#tail.fold.access, end);
     this.#raft = this.#startRaft();
+    const { peerFiles } = this.#ports;
+    if (peerFiles !== undefined) peerFiles.changed = (proof) => this.#raft?.prove(proof);
     this.trims.look();
     this.scrub.start();
     this.seals.start(this.#tail.fold.seal, end);
@@ -383,6 +385,11 @@ export class Engine {
   /** Fails the engine for what was thrown where nothing was to be, as by a door: nothing may go on as if it had not happened. */
   broke(thrown: unknown): void {
     this.#ports.failure.broke(thrown);
+  }
+
+  /** Reads again the files that may change while it runs. What cannot be used leaves in force what was there before, and is logged. */
+  reload(): void {
+    this.#ports.peerFiles?.reload();
   }
 
   /** A caller has room again. */

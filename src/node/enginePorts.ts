@@ -7,6 +7,7 @@ import type { EngineConfig, EngineLog } from './engineOptions.ts';
 import type { Failure } from './failure.ts';
 import type { Loop } from './loop.ts';
 import type { Mirror } from './mirrorPort.ts';
+import type { PeerFiles } from './peerFiles.ts';
 import type { RaftEvents, RaftPort } from './raftPort.ts';
 
 /** An engine before it runs: what it is told, and its ports. */
@@ -37,6 +38,8 @@ export interface EnginePorts {
   readonly retention?: { readonly lookMs: number; readonly waitMs: number };
   /** So long a healing waits for another node's answer and for its next try, and a read for all of it; where it is not given, as usual. */
   readonly healMs?: { readonly answer: number; readonly retry: number; readonly wait: number };
+  /** What nodes prove themselves by is read from these, and read again when it changes. */
+  readonly peerFiles?: Pick<PeerFiles, 'changed' | 'reload'> | undefined;
   /** Removes what is there of a file of zeros that could not be made whole. */
   discard(spare: string): void;
   /** What follows another log, on a mirror. */

@@ -3,6 +3,7 @@
 import { unreachable } from '../core/assert.ts';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
 import type { Seal } from '../format/controlEntries.ts';
+import type { PeerProof } from '../peers/peerProof.ts';
 import type { FromRaft, RaftChannel, ToRaft } from '../threads/messages.ts';
 import type { FetchAnswer, RaftEvents, RaftPort } from './raftPort.ts';
 
@@ -99,6 +100,10 @@ export class RaftLink implements RaftPort {
       this.#onFetched = resolve;
       this.#post({ kind: 'fetch', question: { id, to: node, from, end } });
     });
+  }
+
+  prove(proof: PeerProof): void {
+    this.#post({ kind: 'prove', proof });
   }
 
   transfer(to?: number): Promise<boolean> {

@@ -4,6 +4,7 @@ import type { Cause } from '../core/causes.ts';
 import type { LogError } from '../core/errors.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { AccessNews } from '../memory/logFold.ts';
+import type { PeerProof } from '../peers/peerProof.ts';
 import type { FetchAnswer } from '../threads/messages.ts';
 
 export type { FetchAnswer };
@@ -68,6 +69,8 @@ export interface RaftPort {
    * not lead.
    */
   transfer(to?: number): Promise<boolean>;
+  /** Nodes prove themselves by this from now on. */
+  prove(proof: PeerProof): void;
   /** Ends the thread; its sockets are closed when this resolves. */
   stop(): Promise<void>;
   /** Ends the thread at once, as a crash would. */

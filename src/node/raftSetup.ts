@@ -16,7 +16,7 @@ export function raftSetup(
   directory: string,
   recovered: RecoveredLog,
   shared: SharedTailMemory,
-): Omit<RaftSetup, 'directLog'> {
+): Omit<RaftSetup, 'directLog' | 'proof'> {
   const { node, peerHost, advertise, peers, electionTimeoutMs, stagingBytes, fsync } = config;
   const { identity, start, end, commit, lastTerm, terms, sealed, damage } = recovered;
   const vote = readVote(disk, directory);

@@ -13,6 +13,7 @@ import { Engine } from './engine.ts';
 import type { EngineOptions } from './engineOptions.ts';
 import { Failure } from './failure.ts';
 import { NodeLoop } from './loop.ts';
+import { PeerFiles } from './peerFiles.ts';
 import { RaftLink } from './raftLink.ts';
 import { raftSetup } from './raftSetup.ts';
 import { checkPeerPort, makeIdentity, makeMirrorIdentity, openDirectory, takeDirectory, takeNodes } from './startup.ts';
@@ -53,10 +54,12 @@ export async function startEngine({
   // Before anything is made.
   signal?.throwIfAborted();
   const lock = takeDirectory(directory, config);
+  let files: PeerFiles | undefined;
   let pools: Pools | undefined;
   let engine: Engine | undefined;
   let isLetGo = false;
   const letGo = (): void => {
+    files?.close();
     if (!isLetGo) lock.release();
     isLetGo = true;
   };
@@ -73,10 +76,13 @@ export async function startEngine({
     const memory = TailMemory.create({ segmentBytes: opened.segmentBytes, slots: config.slots }, config.callOf);
     await beforeChange?.();
     await checkPeerPort(config);
+    files = config.peers.length < 2 ? undefined : PeerFiles.open(config, log);
+    if (opened.identity !== undefined) files?.belongsTo(opened.identity.clusterId);
     const identity =
       opened.identity ??
       makeMirrorIdentity(directory, config, mirror) ??
-      (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal));
+      (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal, files));
+    files?.belongsTo(identity.clusterId);
     const tasks = new Pools(
       { directory, identity, shared: memory.shared, fsync: config.fsync },
       { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`), keepsRunning },
@@ -95,13 +101,14 @@ export async function startEngine({
       failure,
       loop: new NodeLoop(memory, failure.broke),
       tasks,
+      peerFiles: files,
       discard: (spare) => rmSync(`${directory}/${spare}`, { force: true }),
       mirror,
       startRaft: (events) =>
         mirror?.follow({ memory, directory, recovered, config }, events) ??
         new RaftLink(
           new RaftWorker(
-            { ...raftSetup(new NodeDisk(), config, processNumber, directory, recovered, memory.shared), directLog },
+            { ...raftSetup(new NodeDisk(), config, processNumber, directory, recovered, memory.shared), proof: files?.proof, directLog },
             keepsRunning,
           ),
           events,

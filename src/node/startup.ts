@@ -11,6 +11,7 @@ import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { EngineConfig, EngineLog } from './engineOptions.ts';
 import { checkMembership, checkMirror, fittingSegmentBytes, givenNodes } from './membership.ts';
 import type { Mirror } from './mirrorPort.ts';
+import type { PeerFiles } from './peerFiles.ts';
 
 /** A data directory that a node is about to run with. */
 export interface OpenDirectory {
@@ -116,6 +117,7 @@ export async function makeIdentity(
   processNumber: string,
   log: EngineLog,
   signal: AbortSignal,
+  files: PeerFiles | undefined,
 ): Promise<Identity> {
   const disk = diskOf(config.fsync);
   const { node: nodeId, peers, segmentBytes } = config;
@@ -124,9 +126,12 @@ export async function makeIdentity(
   const own = ownPeer(config);
   if (nodes === null || own === undefined) return createIdentity(disk, directory, random, { nodeId });
   // Alone it needs no sockets.
-  const { findCluster } = await import('../peers/discovery.ts');
+  const [{ findCluster }, { PeerTransport }] = await Promise.all([import('../peers/discovery.ts'), import('../peers/peerTransport.ts')]);
+  const transport = new PeerTransport(files?.proof);
+  if (files !== undefined) files.changed = (proof) => transport.prove(proof);
   const clusterId = await findCluster({
     id: nodeId,
+    transport,
     process: processNumber,
     segmentBytes,
     isSynced: config.fsync,
@@ -139,7 +144,9 @@ export async function makeIdentity(
   });
   if (clusterId === undefined) {
     log.info('all other nodes have nothing: this node begins the cluster');
-    return createIdentity(disk, directory, random, { nodeId, nodes });
+    // Its certificate names one that is not there yet, and those of the others name the same.
+    const certified = files?.certifiedCluster;
+    return createIdentity(disk, directory, random, { nodeId, nodes, ...(certified === undefined ? {} : { clusterId: certified }) });
   }
   log.info(`this node joins cluster ${clusterId}`);
   return createIdentity(disk, directory, random, { nodeId, nodes, clusterId });

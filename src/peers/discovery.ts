@@ -11,9 +11,13 @@ import { causeOfFault } from './causeWatch.ts';
 import { FoundingRule } from './foundingRule.ts';
 import { type DialOutcome, describeRefusal, dial, type PeerAddress } from './peerDial.ts';
 import { PeerListener } from './peerListener.ts';
+import type { PeerTransport } from './peerTransport.ts';
+import { StrangerLog } from './strangerLog.ts';
 
 export interface DiscoveryOptions {
   readonly id: number;
+  /** How it connects; what is proven may change meanwhile. */
+  readonly transport: PeerTransport;
   /** The number of this process. */
   readonly process: string;
   readonly segmentBytes: number;
@@ -73,6 +77,7 @@ class Search {
     const others = peers.filter((peer) => peer.id !== id);
     this.#others = new Map(others.map((address) => [address.id, newOther(address)]));
     const nodes = peers.map((peer) => peer.id);
+    const strangers = new StrangerLog((text) => options.log('warn', text));
     this.#rule = new FoundingRule(id, nodes, FOUNDING_ANSWER_MS);
     this.#self = {
       clusterId: NO_CLUSTER,
@@ -99,6 +104,8 @@ class Search {
         const other = this.#others.get(from);
         if (other !== undefined) this.#note(other, `this node refuses it (${code}): ${sentence}`);
       },
+      stranger: (sentence, address) => strangers.met(sentence, address),
+      transport: options.transport,
     });
   }
 
@@ -168,7 +175,7 @@ class Search {
   #dial(other: Other): void {
     const askedAtMs = performance.now();
     other.timer = undefined;
-    other.cancel = dial(other.address, this.#self, this.#introduce(other.address.id), (outcome) => {
+    other.cancel = dial(this.#options.transport, other.address, this.#self, this.#introduce(other.address.id), (outcome) => {
       other.cancel = () => undefined;
       this.#dialed(other, outcome, askedAtMs);
       if (!this.#isOver) other.timer = setTimeout(() => this.#dial(other), other.backoff.next());

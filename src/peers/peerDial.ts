@@ -1,8 +1,9 @@
 // One attempt to dial another node: connect, say HELLO, read the answer.
 
-import net from 'node:net';
+import type net from 'node:net';
 import { RAISE_LIMIT } from '../core/descriptors.ts';
-import { PEER_DIAL_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
+import { NO_CLUSTER } from '../core/ids.ts';
+import { PEER_DIAL_TIMEOUT_MS } from '../core/limits.ts';
 import {
   decodeHandshake,
   decodeSentence,
@@ -17,6 +18,7 @@ import {
   type Self,
   versionsOf,
 } from '../protocol/peerHandshake.ts';
+import { isTls, type PeerTransport, type Proven, type Unproven } from './peerTransport.ts';
 
 /** Where another node listens for nodes. */
 export interface PeerAddress {
@@ -27,7 +29,7 @@ export interface PeerAddress {
 
 export type DialOutcome =
   /** The socket is the caller's; it has no listeners left but one for errors, which end in 'close'. */
-  | { readonly kind: 'welcome'; readonly welcome: Introduction; readonly socket: net.Socket }
+  | { readonly kind: 'welcome'; readonly welcome: Introduction; readonly socket: net.Socket; readonly proven: Proven }
   /** The two do not talk; `isOurs`: it is this node that refuses what the other one said. `by`: who answers there; undefined: not known. */
   | {
       readonly kind: 'refused';
@@ -60,8 +62,18 @@ export function describeRefusal({ code, sentence, isOurs }: DialOutcome & { kind
   return `${isOurs ? 'this node refuses it' : 'it refuses this node'} (${code}): ${sentence}`;
 }
 
+function notProven(fault: Unproven): DialOutcome & { kind: 'refused' } {
+  return { kind: 'refused', code: 'NOT_PROVEN', ...fault, by: undefined };
+}
+
+const WANTS_PROOF = notProven({
+  sentence: 'it wants a proof, and this node was started without a secret and certificates for other nodes',
+  isOurs: false,
+});
+
 /** What the answer's bytes say; undefined while they are not all there. */
 function readAnswer(bytes: Uint8Array, self: Self, to: number): Exclude<DialOutcome, { kind: 'welcome' }> | Introduction | undefined {
+  if (isTls(bytes)) return WANTS_PROOF;
   if (bytes.length < HANDSHAKE_BYTES) return undefined;
   const end = handshakeBytes(bytes);
   if (bytes.length < end) return undefined;
@@ -96,25 +108,21 @@ function readAnswer(bytes: Uint8Array, self: Self, to: number): Exclude<DialOutc
 }
 
 /**
- * Dials `address` once and says `hello`. `settled` is called once, later, unless the returned function cancelled the attempt before; then
- * never. A socket that does not come out as `welcome` is destroyed.
+ * Dials `address` once, proves this node and says `hello`. `settled` is called once, later, unless the returned function cancelled the attempt before;
+ * then never. A socket that does not come out as `welcome` is destroyed.
  */
 export function dial(
+  transport: PeerTransport,
   address: PeerAddress,
   self: Self,
   hello: Introduction,
   settled: (outcome: DialOutcome) => void,
   timeoutMs = PEER_DIAL_TIMEOUT_MS,
 ): () => void {
-  const socket = net.connect({
-    host: address.host,
-    port: address.peerPort,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: PEER_KEEPALIVE_MS,
-  });
+  const { socket, ready, check, faultOf } = transport.dial(address);
   let isSettled = false;
-  let failure = 'it closed the connection';
+  let failure: Exclude<DialOutcome, { kind: 'welcome' }> = { kind: 'failed', reason: 'it closed the connection' };
+  let proven: Proven | undefined;
   let received: Uint8Array = new Uint8Array(0);
   const leave = (): void => {
     isSettled = true;
@@ -132,19 +140,41 @@ export function dial(
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
     const answer = readAnswer(received, self, address.id);
     if (answer === undefined) return;
-    settle('kind' in answer ? answer : { kind: 'welcome', welcome: answer, socket });
+    if ('kind' in answer) settle(answer);
+    else settle(proven === undefined ? failure : welcomed(answer, socket, proven));
   };
-  const closed = (): void => settle({ kind: 'failed', reason: failure });
+  const closed = (): void => settle(failure);
   const timer = setTimeout(() => settle({ kind: 'failed', reason: 'no answer' }), timeoutMs);
   socket.on('error', (error) => {
-    failure = reasonOf(error);
+    const fault = faultOf(error);
+    failure = fault === undefined ? { kind: 'failed', reason: reasonOf(error) } : notProven(fault);
   });
   socket.on('close', closed);
   socket.on('data', read);
-  socket.once('connect', () => socket.write(encodePeerHello(hello)));
+  socket.once(ready, () => {
+    const found = check();
+    if ('sentence' in found) {
+      settle(notProven(found));
+      return;
+    }
+    proven = found;
+    socket.write(encodePeerHello(hello));
+  });
   return () => {
     if (isSettled) return;
     leave();
     socket.destroy();
   };
+}
+
+/** The node that answers is the one of its certificate, where it has one: as such it was dialed. */
+function welcomed(welcome: Introduction, socket: net.Socket, proven: Proven): DialOutcome {
+  const { clusterId } = welcome;
+  if (proven.node !== undefined && clusterId !== NO_CLUSTER && clusterId !== proven.node.clusterId) {
+    return notProven({
+      sentence: `it belongs to cluster ${clusterId}, and its certificate is for cluster ${proven.node.clusterId}`,
+      isOurs: true,
+    });
+  }
+  return { kind: 'welcome', welcome, socket, proven };
 }

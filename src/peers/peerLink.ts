@@ -12,9 +12,13 @@ import { Backoff } from './backoff.ts';
 import type { LinkFault } from './causeWatch.ts';
 import { OutboundSocket } from './outboundSocket.ts';
 import { type DialOutcome, describeRefusal, dial, type PeerAddress } from './peerDial.ts';
+import type { PeerTransport, Proven } from './peerTransport.ts';
 
 /** Processes, beside the one that answers, that are remembered to live; there is hardly ever one. */
 const MAX_VERIFIED = 8;
+
+/** Why a connection is cut whose proof is not believed any more. */
+export const NOT_IN_FORCE = 'what it was proven by is not in force any more';
 
 export interface PeerLinkEvents {
   /** Before a WELCOME is taken: why not, or undefined. */
@@ -27,6 +31,7 @@ export interface PeerLinkEvents {
 }
 
 export interface PeerLinkOptions {
+  readonly transport: PeerTransport;
   readonly address: PeerAddress;
   readonly self: Self;
   readonly introduce: () => Introduction;
@@ -48,6 +53,8 @@ export class PeerLink {
   /** Sockets that have not closed yet, each with what resolves then: the present one, and dead ones for a moment. */
   readonly #closing = new Set<Promise<void>>();
   #socket: OutboundSocket | undefined;
+  /** What the other end of the present one has proven. */
+  #proven: Proven | undefined;
   #connectedAtMs = 0;
   #dialedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -121,6 +128,16 @@ export class PeerLink {
     this.#socket?.destroy(reason);
   }
 
+  /** Another proof is asked for from now on: a link by one that is not in force any more is made anew. */
+  proofChanged(): void {
+    if (this.#proven !== undefined && !this.#options.transport.isInForce(this.#proven)) this.redial(NOT_IN_FORCE);
+    // Its outcome would be that of the proof before.
+    if (this.#cancelDial !== undefined) {
+      this.#cancelDial();
+      this.#dial();
+    } else this.hurry();
+  }
+
   /** Something is wrong between the two nodes: a connection that is not quite new may be dead without knowing it. */
   doubt(): void {
     if (performance.now() - this.#connectedAtMs > PEER_BACKOFF_MAX_MS)
@@ -156,8 +173,8 @@ export class PeerLink {
   #dial(): void {
     this.#timer = undefined;
     this.#dialedAtMs = performance.now();
-    const { address, self, introduce } = this.#options;
-    this.#cancelDial = dial(address, self, introduce(), (outcome) => {
+    const { transport, address, self, introduce } = this.#options;
+    this.#cancelDial = dial(transport, address, self, introduce(), (outcome) => {
       this.#cancelDial = undefined;
       this.#dialed(outcome);
     });
@@ -195,7 +212,8 @@ export class PeerLink {
     this.#wait();
   }
 
-  #connected({ socket, welcome }: DialOutcome & { kind: 'welcome' }): void {
+  #connected({ socket, welcome, proven }: DialOutcome & { kind: 'welcome' }): void {
+    this.#proven = proven;
     this.#reason = undefined;
     this.#fault = undefined;
     if (this.#lastProcess !== welcome.process) this.#verifiedFor.clear();
@@ -217,6 +235,7 @@ export class PeerLink {
 
   #lost(reason: string): void {
     this.#socket = undefined;
+    this.#proven = undefined;
     this.#answering = undefined;
     this.#reason = reason;
     this.#fault = { kind: 'failed', reason };

@@ -1,9 +1,9 @@
-// The peer port: takes connections, reads one HELLO from each, and hands on those that other nodes dialed. Nobody is known before the
-// HELLO, so until then a connection may hold 64 bytes and a few seconds, and only so many of them are there at once.
+// The peer port: takes connections, lets each prove itself, reads one HELLO from it, and hands on those that other nodes dialed. Nobody is known before
+// the HELLO, so until then a connection may hold a few bytes (of a proof, what TLS takes) and a few seconds, and only so many of them are there at once.
 
 import net from 'node:net';
 import { LogError } from '../core/errors.ts';
-import { NO_CLUSTER } from '../core/ids.ts';
+import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
 import { MAX_PEER_HANDSHAKES, PEER_HANDSHAKE_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
 import {
   type DecodedHandshake,
@@ -19,6 +19,8 @@ import {
   type RefusalCode,
   type Self,
 } from '../protocol/peerHandshake.ts';
+import type { CertifiedNode } from './peerProof.ts';
+import { isTls, type PeerTransport, type Proven } from './peerTransport.ts';
 
 export interface PeerListenerOptions {
   readonly self: Self;
@@ -29,13 +31,29 @@ export interface PeerListenerOptions {
   /** The node of `hello` is about to be welcomed: what it may count on from then on must be durable when this returns. */
   readonly greeting: (hello: Introduction) => void;
   /** `socket` was dialed by the node of `hello`, and was welcomed; `rest` arrived after the HELLO. The taker owns the socket. */
-  readonly taken: (socket: net.Socket, hello: Introduction, rest: Uint8Array) => void;
+  readonly taken: (socket: net.Socket, hello: Introduction, rest: Uint8Array, proven: Proven) => void;
   /** A node without a cluster asked, or (while this node has none) one with a cluster dialed; it was answered, and is being closed. */
   readonly asked: (hello: Introduction) => void;
   /** A connection was refused. `from` is the node that it said it is, 0 if it did not get so far. */
   readonly refused: (from: number, code: RefusalCode, sentence: string, address: string) => void;
+  /** A connection has not proven that it belongs to this cluster, and is being closed. */
+  readonly stranger: (sentence: string, address: string) => void;
+  readonly transport: PeerTransport;
   /** For tests. */
   readonly handshakeTimeoutMs?: number;
+}
+
+/** Who refuses one that has proven nothing, to whom nothing is told. */
+const NOBODY = { clusterId: NO_CLUSTER, instance: NO_INSTANCE, process: NO_INSTANCE } as const;
+
+const WITHOUT_PROOF: Refusal = {
+  code: 'NOT_PROVEN',
+  sentence:
+    'it wants to prove itself, and this node was started without a secret and certificates for other nodes: all nodes need the same',
+};
+
+function isCertified({ from, clusterId }: Introduction, { node, clusterId: certified }: CertifiedNode): boolean {
+  return from === node && (clusterId === NO_CLUSTER || clusterId === certified);
 }
 
 export class PeerListener {
@@ -88,30 +106,50 @@ export class PeerListener {
       // Calls back with an error when it never listened: nothing is left then, too.
       this.#server.close(() => resolve());
     });
-    for (const socket of this.#handshakes.keys()) socket.destroy();
+    this.cutHandshakes();
     await closed;
   }
 
-  #greet(socket: net.Socket): void {
-    const timer = setTimeout(() => socket.destroy(), this.#options.handshakeTimeoutMs ?? PEER_HANDSHAKE_TIMEOUT_MS);
-    this.#handshakes.set(socket, timer);
+  /** Cuts all that have not been handed on: what they prove is not asked for any more. */
+  cutHandshakes(): void {
+    for (const socket of this.#handshakes.keys()) socket.destroy();
+  }
+
+  #greet(raw: net.Socket): void {
+    const { transport, stranger, handshakeTimeoutMs = PEER_HANDSHAKE_TIMEOUT_MS } = this.#options;
+    const address = raw.remoteAddress ?? 'unknown';
+    const timer = setTimeout(() => raw.destroy(), handshakeTimeoutMs);
+    this.#handshakes.set(raw, timer);
     for (const oldest of this.#handshakes.keys()) {
       if (this.#handshakes.size <= MAX_PEER_HANDSHAKES) break;
       this.#forget(oldest);
       oldest.destroy();
     }
+    // What goes wrong with a socket ends in 'close'.
+    raw.on('error', () => undefined);
+    raw.on('close', () => this.#forget(raw));
+    transport.accept(raw, {
+      proven: (socket, proven) => this.#hear(raw, socket, proven),
+      unproven: (sentence, socket) => {
+        if (socket !== undefined)
+          this.#part(socket, encodePeerRefusal({ ...NOBODY, from: this.#options.self.id }, { code: 'NOT_PROVEN', sentence }));
+        stranger(sentence, address);
+      },
+    });
+  }
+
+  /** Reads the HELLO of a connection that is `raw` to TCP, and speaks by `socket`. */
+  #hear(raw: net.Socket, socket: net.Socket, proven: Proven): void {
     let received: Uint8Array = new Uint8Array(0);
     const read = (chunk: Uint8Array): void => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
       const isHopeless = received.length >= 4 && !isHandshake(received);
       if (!isHopeless && (received.length < HANDSHAKE_BYTES || received.length < handshakeBytes(received))) return;
       socket.off('data', read);
-      this.#judge(socket, received);
+      this.#judge(raw, socket, received, proven);
     };
+    if (socket !== raw) socket.on('error', () => undefined);
     socket.on('data', read);
-    // What goes wrong with a socket ends in 'close'.
-    socket.on('error', () => undefined);
-    socket.on('close', () => this.#forget(socket));
   }
 
   #forget(socket: net.Socket): void {
@@ -119,12 +157,12 @@ export class PeerListener {
     this.#handshakes.delete(socket);
   }
 
-  #judge(socket: net.Socket, received: Uint8Array): void {
+  #judge(raw: net.Socket, socket: net.Socket, received: Uint8Array, proven: Proven): void {
     const { self, introduce, greeting, taken, asked, refused } = this.#options;
     const end = received.length < HANDSHAKE_BYTES ? received.length : handshakeBytes(received);
     const decoded = decodeHandshake(received.subarray(0, end));
-    const address = socket.remoteAddress ?? 'unknown';
-    const verdict = this.#verdictOn(decoded, address);
+    const address = raw.remoteAddress ?? 'unknown';
+    const verdict = isTls(received) ? WITHOUT_PROOF : this.#verdictOn(decoded, address, proven);
     if ('code' in verdict) {
       this.#part(socket, encodePeerRefusal({ ...self, from: self.id }, verdict));
       refused(decoded.kind === 'hello' ? decoded.introduction.from : 0, verdict.code, verdict.sentence, address);
@@ -137,14 +175,18 @@ export class PeerListener {
       asked(verdict);
       return;
     }
-    this.#forget(socket);
+    this.#forget(raw);
     socket.write(welcome);
-    taken(socket, verdict, received.subarray(end));
+    taken(socket, verdict, received.subarray(end), proven);
   }
 
-  #verdictOn(decoded: DecodedHandshake, address: string): Introduction | Refusal {
+  #verdictOn(decoded: DecodedHandshake, address: string, { node }: Proven): Introduction | Refusal {
     const { self, doubts } = this.#options;
     const verdict = judgeHello(decoded, self);
+    if (node !== undefined && !('code' in verdict) && !isCertified(verdict, node)) {
+      const sentence = `its certificate is that of node ${node.node} of cluster ${node.clusterId}, and it says that it is node ${verdict.from}`;
+      return { code: 'NOT_PROVEN', sentence };
+    }
     if ('code' in verdict || verdict.clusterId === NO_CLUSTER || self.clusterId === NO_CLUSTER) return verdict;
     return doubts(verdict, address) ?? verdict;
   }

@@ -9,9 +9,12 @@ import type { Introduction, Refusal, Self } from '../protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { LinkView, OwnView } from './causeWatch.ts';
 import type { PeerAddress } from './peerDial.ts';
-import { PeerLink } from './peerLink.ts';
+import { NOT_IN_FORCE, PeerLink } from './peerLink.ts';
 import { PeerListener } from './peerListener.ts';
+import type { PeerProof } from './peerProof.ts';
+import { PeerTransport, type Proven } from './peerTransport.ts';
 import { type HeardProcess, mustBeSilent, ProcessWatch } from './processWatch.ts';
+import { StrangerLog } from './strangerLog.ts';
 
 /** What happens on the connections. None of these is called from within `send`. */
 export interface PeerEvents {
@@ -44,6 +47,8 @@ export interface SelfNow {
 
 export interface PeerSocketsOptions {
   readonly self: Self;
+  /** What nodes prove themselves by; undefined: nothing is asked for. */
+  readonly proof?: PeerProof | undefined;
   readonly now: () => SelfNow;
   /** A link whose waiting bytes do not move for so long is cut, so that no view is held for ever. */
   readonly stuckMs: number;
@@ -60,6 +65,7 @@ export interface PeerSocketsOptions {
 /** An accepted link. */
 interface Inbound {
   readonly socket: net.Socket;
+  readonly proven: Proven;
   readonly reader: FrameReader;
   readonly who: HeardProcess;
   /** A message has come since this was last looked at: its process lives. */
@@ -68,6 +74,7 @@ interface Inbound {
 
 export class PeerSockets {
   readonly #options: PeerSocketsOptions;
+  readonly #transport: PeerTransport;
   readonly #listener: PeerListener;
   readonly #links = new Map<NodeId, PeerLink>();
   readonly #inbound = new Map<NodeId, Inbound>();
@@ -83,15 +90,19 @@ export class PeerSockets {
 
   constructor(options: PeerSocketsOptions) {
     this.#options = options;
-    const { self, handshakeTimeoutMs } = options;
+    const { self, handshakeTimeoutMs, proof } = options;
+    this.#transport = new PeerTransport(proof);
+    const strangers = new StrangerLog((text) => options.events.log('warn', text));
     this.#listener = new PeerListener({
       self,
       introduce: (to) => this.#introduce(to),
       doubts: (hello, address) => this.#doubts(hello, address),
       greeting: (hello) => options.events.greeting(hello),
-      taken: (socket, hello, rest) => this.#accept(socket, hello, rest),
+      taken: (socket, hello, rest, proven) => this.#accept(socket, hello, rest, proven),
       asked: ({ from }) => this.#links.get(from)?.hurry(),
       refused: (from, code, sentence, address) => this.#logRefusal(from, code, sentence, address),
+      stranger: (sentence, address) => strangers.met(sentence, address),
+      transport: this.#transport,
       ...(handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs }),
     });
   }
@@ -108,6 +119,7 @@ export class PeerSockets {
       const { id } = address;
       if (id === self.id || this.#links.has(id) || this.#isClosed) continue;
       const link = new PeerLink({
+        transport: this.#transport,
         address,
         self,
         introduce: () => this.#introduce(id),
@@ -127,6 +139,14 @@ export class PeerSockets {
       });
       this.#links.set(id, link);
     }
+  }
+
+  /** From now on nodes prove themselves by `proof`. Connections that were proven by what is in it go on; the others are made anew. */
+  prove(proof: PeerProof | undefined): void {
+    this.#transport.prove(proof);
+    this.#listener.cutHandshakes();
+    for (const [from, { proven }] of this.#inbound) if (!this.#transport.isInForce(proven)) this.cut(from, NOT_IN_FORCE);
+    for (const link of this.#links.values()) link.proofChanged();
   }
 
   /**
@@ -261,7 +281,7 @@ export class PeerSockets {
     if (this.#inbound.get(id)?.who.process !== process) this.cut(id, 'another process answers at the address of this node');
   }
 
-  #accept(socket: net.Socket, hello: Introduction, rest: Uint8Array): void {
+  #accept(socket: net.Socket, hello: Introduction, rest: Uint8Array, proven: Proven): void {
     const { events } = this.#options;
     const { from, process, instance } = hello;
     if (this.#isClosed) {
@@ -280,7 +300,13 @@ export class PeerSockets {
       inbound.hasSpoken = true;
       events.message(from, message, body);
     });
-    const inbound: Inbound = { socket, reader, who: { process, instance, at: socket.remoteAddress ?? 'unknown' }, hasSpoken: false };
+    const inbound: Inbound = {
+      socket,
+      proven,
+      reader,
+      who: { process, instance, at: socket.remoteAddress ?? 'unknown' },
+      hasSpoken: false,
+    };
     this.#inbound.set(from, inbound);
     this.#processes.heard(from, inbound.who, performance.now());
     socket.on('data', (chunk: Uint8Array) => this.#read(from, inbound, chunk));

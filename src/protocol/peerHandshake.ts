@@ -104,6 +104,7 @@ export const REFUSALS = {
   OTHER_PROCESS: 10,
   FSYNC: 11,
   LEVEL: 12,
+  NOT_PROVEN: 13,
 } as const;
 
 export type RefusalCode = keyof typeof REFUSALS;

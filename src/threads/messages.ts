@@ -7,6 +7,7 @@ import type { Peer } from '../core/peers.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { AccessNews } from '../memory/logFold.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
+import type { PeerProof } from '../peers/peerProof.ts';
 import type { LogDamage } from '../raft/core.ts';
 import type { TermStart } from '../raft/termTable.ts';
 import type { SegmentRange } from '../replication/feed.ts';
@@ -73,6 +74,8 @@ export interface RaftSetup extends WorkerSetup {
   readonly advertise: string;
   /** All nodes of the cluster, this one among them; empty for a single node. */
   readonly peers: readonly Peer[];
+  /** What nodes prove themselves by; undefined: nothing is asked for. */
+  readonly proof: PeerProof | undefined;
   readonly electionTimeoutMs: number;
   /** Whether clients may put uploads on this node. */
   readonly takesUploads: boolean;
@@ -108,6 +111,8 @@ export type ToRaft =
   /** Another node is asked for entries to heal with. */
   | { readonly kind: 'fetch'; readonly question: FetchQuestion }
   | { readonly kind: 'transfer'; readonly to: number | undefined }
+  /** Nodes prove themselves by this from now on. */
+  | { readonly kind: 'prove'; readonly proof: PeerProof }
   | { readonly kind: 'readIndex'; readonly id: number }
   /** Uploads are staged in this memory from now on: comes once, before the first of its rows. */
   | { readonly kind: 'staging'; readonly shared: SharedArrayBuffer }

@@ -11,6 +11,7 @@ import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { CauseWatch, type LinkView, type OwnView } from '../peers/causeWatch.ts';
+import type { PeerProof } from '../peers/peerProof.ts';
 import type { PeerEvents, PeerSocketsOptions } from '../peers/peerSockets.ts';
 import { QuorumWatch } from '../peers/quorumWatch.ts';
 import { PEER_FRAME_BYTES } from '../protocol/peer.ts';
@@ -37,6 +38,8 @@ export interface RaftLinks {
   /** False: the message is dropped, and `released` will not be called. */
   send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): boolean;
   cut(from: NodeId, reason: string): void;
+  /** Nodes prove themselves by this from now on. */
+  prove(proof: PeerProof): void;
   /** This node, and what is known of its connections, as causes depend on them. */
   own(): OwnView;
   links(): readonly LinkView[];
@@ -69,7 +72,7 @@ export interface RaftHostPorts
 }
 
 export interface RaftHostOptions {
-  readonly setup: Omit<RaftSetup, 'shared' | 'host'>;
+  readonly setup: Omit<RaftSetup, 'shared' | 'host' | 'proof'>;
   readonly settings: RaftSettings;
   /** As in `ReplicaOptions`. */
   readonly hangMs: number;
@@ -172,6 +175,9 @@ export class RaftHost {
         break;
       case 'transfer':
         this.replica.transfer(message.to);
+        break;
+      case 'prove':
+        this.#links?.prove(message.proof);
         break;
       case 'readIndex':
         this.replica.readIndex(message.id);

@@ -46,9 +46,10 @@ function settingsOf({ node, peers, electionTimeoutMs, identity, shared }: RaftSe
   };
 }
 
-function makeLinks({ node, peers, host, electionTimeoutMs }: RaftSetup, options: RaftLinksOptions): RaftLinks {
+function makeLinks({ node, peers, host, electionTimeoutMs, proof }: RaftSetup, options: RaftLinksOptions): RaftLinks {
   const sockets = new PeerSockets({
     ...options,
+    proof,
     stuckMs: Math.max(MIN_STUCK_MS, Math.min(electionTimeoutMs, MAX_STUCK_MS)),
     silentMs: Math.max(MIN_STUCK_MS, 4 * electionTimeoutMs),
   });
@@ -61,6 +62,7 @@ function makeLinks({ node, peers, host, electionTimeoutMs }: RaftSetup, options:
     },
     canSend: (to) => sockets.canSend(to),
     send: (to, message, body, released) => sockets.send(to, message, body, released),
+    prove: (given) => sockets.prove(given),
     cut: (from, reason) => sockets.cut(from, reason),
     own: () => sockets.own(),
     links: () => sockets.links(),

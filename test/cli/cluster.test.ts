@@ -154,7 +154,9 @@ describe('a local cluster', () => {
     await expect.poll(() => cluster.stderr(), WAIT).toContain('node 2 was ended by SIGKILL');
     const sentence = messages(cluster).find((text) => text.startsWith('node 2 was ended')) ?? '';
     expect(sentence).toContain('2 of 3 nodes are left, and go on');
-    expect(sentence).toMatch(/npx loglog serve --node 2 --peers 1=\S+ --data \S+node-2 --segment-bytes 1048576 --slots 3/);
+    expect(sentence).toMatch(
+      /npx loglog serve --node 2 --peers 1=\S+ --data \S+node-2 --peer-secret-file \S+peer-secret --segment-bytes 1048576 --slots 3/,
+    );
     expect(isThere(cluster.nodes[0]?.pid ?? 0)).toBe(true);
     cluster.child.kill('SIGTERM');
     expect((await cluster.exited).code).toBe(0);

@@ -131,6 +131,7 @@ describe('an engine on ports', () => {
     fetch: () => new Promise(() => undefined),
     readIndex: () => Promise.resolve(undefined),
     transfer: () => Promise.resolve(true),
+    prove: () => undefined,
     stop: () => Promise.resolve(),
     terminate: async () => void told.push('terminate'),
   };

@@ -1,62 +1,24 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { NO_CLUSTER } from '../../src/core/ids.ts';
 import { type DiscoveryOptions, findCluster } from '../../src/peers/discovery.ts';
+import { PeerTransport } from '../../src/peers/peerTransport.ts';
 import { decodeHandshake, encodePeerHello, encodePeerWelcome, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
 import {
   CLUSTER,
   closeAll,
-  closing,
-  Happenings,
   HOST,
   hello,
   processOf,
   RawServer,
   RawSocket,
   SEGMENT_BYTES,
+  search,
   startPeer,
   stranger,
   Wire,
 } from './support/peers.ts';
 
 afterEach(closeAll);
-
-interface Search {
-  readonly port: number;
-  readonly found: Promise<string | undefined>;
-  readonly log: Happenings<string>;
-}
-
-/** Node `id` looks for its cluster; `ports` say where the others are. */
-async function search(id: number, ports: Readonly<Record<number, number>>, change: Partial<DiscoveryOptions> = {}): Promise<Search> {
-  const log = new Happenings<string>();
-  const stop = new AbortController();
-  const peers = [1, 2, 3].map((peer) => ({ id: peer, host: HOST, peerPort: ports[peer] ?? 0 }));
-  let found: Promise<string | undefined> = Promise.resolve(undefined);
-  const port = await new Promise<number>((resolve, reject) => {
-    found = findCluster({
-      id,
-      process: processOf(id, 2),
-      segmentBytes: SEGMENT_BYTES,
-      isSynced: true,
-      host: HOST,
-      peerPort: 0,
-      advertise: '',
-      peers,
-      signal: stop.signal,
-      log: (level, text) => log.add(`${level}: ${text}`),
-      listening: resolve,
-      ...change,
-    });
-    found.catch(reject);
-  });
-  closing({
-    close: async () => {
-      stop.abort();
-      await found.catch(() => undefined);
-    },
-  });
-  return { port, found, log };
-}
 
 /** A port that nobody listens on. */
 async function deadPort(): Promise<number> {
@@ -224,6 +186,7 @@ describe('looking for the cluster', () => {
 function options(): DiscoveryOptions {
   return {
     id: 2,
+    transport: new PeerTransport(undefined),
     process: processOf(2),
     segmentBytes: SEGMENT_BYTES,
     isSynced: true,

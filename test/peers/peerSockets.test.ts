@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PEER_BACKOFF_MAX_MS, PEER_QUEUED_BYTES, PEER_QUEUED_EXTRA_BYTES } from '../../src/core/limits.ts';
+import { PeerTransport } from '../../src/peers/peerTransport.ts';
 import { encodePeerMessage, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
 import { decodeHandshake, encodePeerHello, encodePeerWelcome, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
@@ -426,6 +427,8 @@ it('peer sockets: a port that is taken is a clear error', async () => {
     taken: () => undefined,
     asked: () => undefined,
     refused: () => undefined,
+    stranger: () => undefined,
+    transport: new PeerTransport(undefined),
   });
   await expect(listener.listen(HOST, a.port)).rejects.toMatchObject({
     code: 'PORT_IN_USE',

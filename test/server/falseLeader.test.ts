@@ -71,7 +71,7 @@ test('R4: a restarted node shows what was committed at once, and one frame of a 
   timeout: 180_000,
 }, async () => {
   const directory = makeDirectory();
-  const cluster = await LocalCluster.make({ nodes: 3, directory, flags: ['--segment-bytes', String(SEGMENT_BYTES)] });
+  const cluster = await LocalCluster.make({ nodes: 3, directory, hasSecret: false, flags: ['--segment-bytes', String(SEGMENT_BYTES)] });
   onTestFinished(() => cluster.close());
   await cluster.start();
   const client = await connect(cluster.urls);

@@ -40,6 +40,9 @@ export class SimLinks implements Endpoint, RaftLinks {
     return true;
   }
 
+  /** Nobody else is in a simulated network. */
+  prove(): void {}
+
   cut(from: NodeId): void {
     this.#process.world.network.reset(from, this.id);
   }

@@ -88,6 +88,7 @@ async function startThread(
     host: HOST,
     advertise: '',
     peers,
+    proof: undefined,
     electionTimeoutMs,
     directLog: undefined,
     vote: readVote(disk, directory),

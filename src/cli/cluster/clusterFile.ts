@@ -2,10 +2,12 @@
 // found at the same ports after a restart.
 //
 //   DIR/cluster.json   { "format": 1, "peers": "1=127.0.0.1:7070/7170,2=…" }
+//   DIR/peer-secret    what the nodes prove to each other
 //   DIR/node-1 …       data directories of the nodes
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { PEER_SECRET_FILE } from '../../cluster/peerSecret.ts';
 import { LogError } from '../../core/errors.ts';
 import { MAX_CLUSTER_NODES } from '../../core/limits.ts';
 import { formatPeers, type Peer, parsePeers } from '../../core/peers.ts';
@@ -33,7 +35,7 @@ export function openClusterDirectory(directory: string): void {
       `${directory} is the data directory of one node, not of a cluster; to make it node 1 of a new cluster, stop its node, move it to CLUSTER/node-1, and run loglog cluster --data CLUSTER`,
     );
   }
-  const ours = [CLUSTER_FILE, `${CLUSTER_FILE}${TEMPORARY_SUFFIX}`, LOCK_FILE, 'lost+found'];
+  const ours = [CLUSTER_FILE, `${CLUSTER_FILE}${TEMPORARY_SUFFIX}`, PEER_SECRET_FILE, `${PEER_SECRET_FILE}.tmp`, LOCK_FILE, 'lost+found'];
   const foreign = names.filter((name) => !ours.includes(name) && !NODE_PATTERN.test(name));
   if (foreign.length > 0) {
     throw new LogError(

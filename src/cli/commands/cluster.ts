@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { secretFlags } from '../../cluster/peerSecret.ts';
 import { choosePeers, PEER_PORT_DISTANCE } from '../../cluster/ports.ts';
 import { asFlags, configure, flagOf, type OptionName } from '../../core/config.ts';
 import { MAX_CLUSTER_NODES } from '../../core/limits.ts';
@@ -92,10 +93,11 @@ async function untilEnd(cluster: ClusterRun, log: ClusterLog, stop: Promise<stri
 
 async function run(options: ClusterOptions, command: Command): Promise<void> {
   const { data, json = false } = options;
-  const flags = sharedFlags(options, command);
+  const shared = sharedFlags(options, command);
   const directory = resolve(data);
   openClusterDirectory(directory);
   lockDirectory(directory);
+  const flags = [...secretFlags(directory, shared), ...shared];
   const log = new ClusterLog(json);
   let cluster: ClusterRun | undefined;
   const stop = untilSignal(() => cluster?.kill());
@@ -129,7 +131,7 @@ export function clusterCommand(): Command {
   const command = new Command('cluster')
     .summary('run all nodes of a cluster on this machine')
     .description(
-      `run all nodes of a cluster on this machine, each a process with its log lines marked by its number. Their ports are remembered in the directory's cluster.json. Ctrl-C or SIGTERM stops all: exit code 0 when each that still ran stopped cleanly, 1 when one did not or when no node is left`,
+      `run all nodes of a cluster on this machine, each a process with its log lines marked by its number. They prove a secret to each other, which is made in the directory. Their ports are remembered in its cluster.json. Ctrl-C or SIGTERM stops all: exit code 0 when each that still ran stopped cleanly, 1 when one did not or when no node is left`,
     )
     .addOption(
       new Option('--nodes <number>', `number of nodes, 1 to ${MAX_CLUSTER_NODES} (default ${DEFAULT_NODES}, or as remembered)`).argParser(

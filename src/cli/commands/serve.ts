@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import type { LogLine } from '../../cluster/logLine.ts';
 import { STOP_WITH_STDIN } from '../../cluster/program.ts';
-import { asFlags, type Config, configure, nothingDurable, ownPeer } from '../../core/config.ts';
+import { asFlags, type Config, configure, hasFiles, nothingDurable, ownPeer } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
 import type { StopReport } from '../../node/stop.ts';
@@ -143,6 +143,9 @@ const NODE: NodeKind = {
 /** Runs a node until it is told to stop, then throws how the process is to end. */
 export async function runNode(config: Config, { json = false, stopWithStdin = false }: ServeOptions, kind: NodeKind): Promise<void> {
   const log = await makeLog(json);
+  let onReload: () => void = () => undefined;
+  // Only where there is something to read again: a terminal that is closed says the same.
+  if (hasFiles(config)) process.on('SIGHUP', () => onReload());
   const stop: Promise<string> = stopWithStdin ? Promise.race([untilSignal(), untilStdinEnds()]) : untilSignal();
   try {
     const node = await start(config, log, json, stop, kind);
@@ -150,6 +153,7 @@ export async function runNode(config: Config, { json = false, stopWithStdin = fa
       log.info(`${await stop}: stopped before the node was ready`);
       throw new Quit(EXIT.DONE);
     }
+    onReload = () => node.engine.reload();
     const announced = announce(node, config, json, kind).catch((thrown: unknown) => {
       // Nobody reads the announcement: the node is there all the same.
       if (!isBrokenPipe(thrown)) throw thrown;

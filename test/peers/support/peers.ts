@@ -3,7 +3,9 @@
 import net from 'node:net';
 import { NO_CLUSTER, NO_INSTANCE } from '../../../src/core/ids.ts';
 import { LEVELS } from '../../../src/core/levels.ts';
+import { type DiscoveryOptions, findCluster } from '../../../src/peers/discovery.ts';
 import { PeerSockets, type PeerSocketsOptions } from '../../../src/peers/peerSockets.ts';
+import { PeerTransport } from '../../../src/peers/peerTransport.ts';
 import type { Introduction } from '../../../src/protocol/peerHandshake.ts';
 import type { AppendRequest, PeerMessage } from '../../../src/raft/messages.ts';
 
@@ -307,4 +309,43 @@ export class Wire {
       socket.pipe(other);
     }
   }
+}
+
+export interface Search {
+  readonly port: number;
+  readonly found: Promise<string | undefined>;
+  readonly log: Happenings<string>;
+}
+
+/** Node `id` looks for its cluster; `ports` say where the others are. */
+export async function search(id: number, ports: Readonly<Record<number, number>>, change: Partial<DiscoveryOptions> = {}): Promise<Search> {
+  const log = new Happenings<string>();
+  const stop = new AbortController();
+  const peers = [1, 2, 3].map((peer) => ({ id: peer, host: HOST, peerPort: ports[peer] ?? 0 }));
+  let found: Promise<string | undefined> = Promise.resolve(undefined);
+  const port = await new Promise<number>((resolve, reject) => {
+    found = findCluster({
+      id,
+      transport: new PeerTransport(undefined),
+      process: processOf(id, 2),
+      segmentBytes: SEGMENT_BYTES,
+      isSynced: true,
+      host: HOST,
+      peerPort: 0,
+      advertise: '',
+      peers,
+      signal: stop.signal,
+      log: (level, text) => log.add(`${level}: ${text}`),
+      listening: resolve,
+      ...change,
+    });
+    found.catch(reject);
+  });
+  closing({
+    close: async () => {
+      stop.abort();
+      await found.catch(() => undefined);
+    },
+  });
+  return { port, found, log };
 }

@@ -1,0 +1,43 @@
+// Proof between nodes: what a stranger can do at the peer port of a node that asks for it, and what nodes do that have it.
+
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type PeerProof, proofOf } from '../../src/peers/peerProof.ts';
+import { appendOf, closeAll, HOST, startPeer } from './support/peers.ts';
+
+afterEach(closeAll);
+
+const SECRET = randomBytes(32).toString('hex');
+const OTHER = randomBytes(32).toString('hex');
+
+function secret(...lines: string[]): PeerProof {
+  return proofOf({ kind: 'secret', secret: `${lines.join('\n')}\n` });
+}
+
+describe('proof by a secret', () => {
+  it('two nodes with the same secret talk, over TLS 1.3', async () => {
+    const [a, b] = await Promise.all([
+      startPeer(1, [1, 2, 3], { proof: secret(SECRET) }),
+      startPeer(2, [1, 2, 3], { proof: secret(SECRET) }),
+    ]);
+    a.sockets.dial([{ id: 2, host: HOST, peerPort: b.port }]);
+    b.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
+    await Promise.all([a.nth('connected'), b.nth('connected'), a.nth('accepted'), b.nth('accepted')]);
+    let released = 0;
+    expect(a.sockets.send(2, appendOf(1000), new Uint8Array(new SharedArrayBuffer(1000)), () => released++)).toBe(true);
+    await b.nth('message');
+    await expect.poll(() => released).toBe(1);
+  });
+
+  it.each([
+    ['another secret', secret(OTHER), 'it does not know the secret'],
+    ['none', undefined, 'it wants a proof'],
+  ])('a node with %s: the reason says so on its side', async (_name, proof, sentence) => {
+    const [a, b] = await Promise.all([startPeer(1, [1, 2, 3], { proof: secret(SECRET) }), startPeer(2, [1, 2, 3], { proof })]);
+    b.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
+    await b.nth('changed', 4);
+    expect(b.sockets.reasonOf(1)).toContain(sentence);
+    a.sockets.dial([{ id: 2, host: HOST, peerPort: b.port }]);
+    await a.nth('changed', 4);
+  });
+});
