@@ -13,6 +13,7 @@ import {
   RETENTION_AGE,
   RETENTION_BYTES,
   SUBSCRIBE,
+  TRANSFER,
   TRIM,
   UPGRADE,
   UPGRADE_FINALIZE,
@@ -41,12 +42,14 @@ export const REQUEST_RIGHTS: readonly Right[] = [
   { opcode: FIND, needs: 'read' },
   { opcode: RETENTION, needs: 'read', flags: RETENTION_BYTES | RETENTION_AGE, flagsNeed: 'trim' },
   { opcode: UPGRADE, needs: 'read', flags: UPGRADE_FINALIZE, flagsNeed: 'admin' },
+  { opcode: TRANSFER, needs: 'admin' },
 ];
 
 /** What pages over HTTP need. Those that are not here need nothing. */
 export const PAGE_RIGHTS = { '/status': 'metrics', '/metrics': 'metrics', '/log/': 'read' } as const satisfies Record<string, Scope>;
 
-const plain = new Uint8Array(256);
+// What somebody forgot to list is for nobody but an admin.
+const plain = new Uint8Array(256).fill(SCOPES.admin);
 const flagged = new Uint8Array(256);
 const flags = new Uint8Array(256);
 for (const { opcode, needs, flags: these = 0, flagsNeed } of REQUEST_RIGHTS) {

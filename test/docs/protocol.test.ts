@@ -96,6 +96,8 @@ describe('the tables of docs/PROTOCOL.md', () => {
       /[A-Z]{2,}/.exec(name)?.[0],
     ]);
     const names = Object.fromEntries(opcodes);
+    const requests = opcodes.map(([opcode]) => Number(opcode)).filter((opcode) => opcode < 0x80 && opcode !== protocol.AUTHENTICATE);
+    expect(requests.toSorted()).toEqual(REQUEST_RIGHTS.map(({ opcode }) => opcode).toSorted());
     const changing = { RETENTION: 'RETENTION that sets something', UPGRADE: 'UPGRADE with FINALIZE' } as const;
     for (const { opcode, needs = 'nothing', flagsNeed } of REQUEST_RIGHTS) {
       const name = names[opcode] as keyof typeof changing;
