@@ -64,7 +64,7 @@ export class LogLogServers implements RunningSystem {
 
   /** Where clients reach the nodes, of a cluster also those that do not run. */
   get urls(): string[] {
-    return this.#block === undefined ? this.nodes.map(({ url }) => url) : this.#peers.map(clientUrlOf);
+    return this.#block === undefined ? this.nodes.map(({ url }) => url) : this.#peers.map((peer) => clientUrlOf(peer));
   }
 
   /** Those that run. */

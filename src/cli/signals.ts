@@ -1,5 +1,6 @@
 // How a command that stays is told to stop.
 
+import { isatty } from 'node:tty';
 import { hasThreads, killProcess } from './exit.ts';
 
 export type StopSignal = 'SIGINT' | 'SIGTERM';
@@ -36,6 +37,20 @@ export function onSignals(first: (signal: StopSignal) => void, second: () => voi
 /** Resolves at the first signal; a second one ends the process at once, after `onSecond`. */
 export function untilSignal(onSecond?: () => void): Promise<StopSignal> {
   return new Promise((resolve) => onSignals(resolve, onSecond));
+}
+
+/**
+ * Calls `reload` at each SIGHUP, which is how services are told to read their files again. It is also what a program hears when its terminal is closed:
+ * then this resolves, with the reason to stop.
+ */
+export function untilHangup(reload: () => void): Promise<string> {
+  const hasTerminal = isatty(0);
+  return new Promise((resolve) => {
+    process.on('SIGHUP', () => {
+      if (hasTerminal && !isatty(0)) resolve('the terminal was closed');
+      else reload();
+    });
+  });
 }
 
 /** Resolves, with the reason to stop, when standard input ends. */

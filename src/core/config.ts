@@ -17,7 +17,7 @@ import {
   SESSION_ENTRY_BYTES,
   TIME_ENTRY_BYTES,
 } from './limits.ts';
-import { isWildcard, type Peer, parsePeers } from './peers.ts';
+import { clientUrlOf, isWildcard, type Peer, parsePeers } from './peers.ts';
 import { badAddressWithoutSecrets } from './secrets.ts';
 
 const MIB = 1024 * 1024;
@@ -88,14 +88,40 @@ export const OPTIONS = {
   peerCert: {
     kind: 'text',
     default: '',
-    sentence: 'file with the certificate of this node, PEM, whose name is loglog://CLUSTER/NODE',
+    sentence:
+      'file with the certificate of this node, PEM, whose name is loglog://CLUSTER/NODE; with --peer-ca, and without it and --peer-key, those of --tls-cert and --tls-key',
   },
   peerKey: { kind: 'text', default: '', sentence: 'file with the key of that certificate, PEM, which nobody else may read' },
   advertise: {
     kind: 'text',
     default: '',
     sentence:
-      'address under which clients reach this node, such as that of a proxy before it: ws://HOST:PORT or wss://HOST, which all nodes tell their clients; without it, ws://HOST:PORT of its entry of --peers',
+      'address under which clients reach this node, such as that of a proxy before it: ws://HOST:PORT or wss://HOST, which all nodes tell their clients; without it, that of its entry of --peers',
+  },
+  tlsCert: {
+    kind: 'text',
+    default: '',
+    sentence:
+      'file with the certificate of this node in PEM, and those between it and its authority: clients connect by TLS 1.2 or 1.3, to wss:// and https://; read anew when it changes and on SIGHUP, as all of these files',
+  },
+  tlsKey: { kind: 'text', default: '', sentence: 'file with the private key of that certificate in PEM, without a password' },
+  tlsClientCa: {
+    kind: 'text',
+    default: '',
+    sentence:
+      'file with authorities in PEM whose certificates clients may show to say who they are; what each may do is in --tls-client-scopes',
+  },
+  tlsClientScopes: {
+    kind: 'text',
+    default: '',
+    sentence: 'file with a line for each name, or pattern with *, in certificates of clients, and its scopes, such as  billing read,append',
+  },
+  insecure: {
+    kind: 'choice',
+    default: 'off',
+    values: ['off', 'on'],
+    bare: 'on',
+    sentence: 'on: a node that others reach starts although nothing says who they are; it says so wherever it is asked',
   },
   electionTimeoutMs: {
     kind: 'number',
@@ -277,6 +303,13 @@ export interface Config {
   readonly peerKey: string;
   /** Where clients reach this node, in the form of {@link publicAddress}; empty: where its entry of `peers` says. */
   readonly advertise: string;
+  /** Files for TLS on the clients' port; empty: none, and all of them are where `tlsCert` is. */
+  readonly tlsCert: string;
+  readonly tlsKey: string;
+  readonly tlsClientCa: string;
+  readonly tlsClientScopes: string;
+  /** Whether it may stand open where others reach it. */
+  readonly insecure: boolean;
   readonly electionTimeoutMs: number;
   readonly segmentBytes: number;
   readonly slots: number;
@@ -311,6 +344,13 @@ export interface Config {
   readonly allowHost: string;
   /** What an option is called where this configuration was given: `--segment-bytes`, `LOGLOG_SEGMENT_BYTES`, or `segmentBytes` in a program. */
   readonly callOf: (name: OptionName) => string;
+}
+
+/** The address that a node tells the others for its clients; empty: they make it from its entry of `peers`, as of one without TLS. */
+export function advertisedBy(config: Pick<Config, 'advertise' | 'node' | 'peers' | 'tlsCert'>): string {
+  const own = ownPeer(config);
+  if (config.advertise !== '' || own === undefined || config.tlsCert === '') return config.advertise;
+  return clientUrlOf(own, true);
 }
 
 /** What a node that syncs nothing says at its start, and wherever it is asked. */
@@ -396,6 +436,8 @@ function choiceOf(name: OptionName, value: unknown, { callOf, areTexts, refuse }
   const option = OPTIONS[name];
   if (option.kind !== 'choice') throw new TypeError(`${name} is not an option with a few values`);
   const values: readonly string[] = option.values;
+  // A flag without a value.
+  if (areTexts && value === true && 'bare' in option) return option.bare;
   const isSwitch = !areTexts && values.includes('on');
   const chosen = isSwitch && typeof value === 'boolean' ? (value ? 'on' : 'off') : value;
   if (typeof chosen === 'string' && values.includes(chosen)) return chosen;
@@ -481,6 +523,8 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     peerHost: text('peerHost') || host,
     ...peerFiles(text, giving),
     advertise: advertised(text('advertise'), callOf('advertise'), refuse),
+    ...tlsOf(text, giving),
+    insecure: choice('insecure') === 'on',
     electionTimeoutMs: number('electionTimeoutMs'),
     segmentBytes,
     slots,
@@ -510,7 +554,16 @@ function peerFiles(
   text: (name: OptionName) => string,
   { callOf, refuse }: Giving,
 ): Pick<Config, 'peerSecretFile' | 'peerCa' | 'peerCert' | 'peerKey'> {
-  const files = { peerSecretFile: text('peerSecretFile'), peerCa: text('peerCa'), peerCert: text('peerCert'), peerKey: text('peerKey') };
+  const own = text('peerCert') === '' && text('peerKey') === '';
+  // One certificate does for both ports.
+  const usual = text('peerCa') !== '' && own ? { peerCert: text('tlsCert'), peerKey: text('tlsKey') } : {};
+  const files = {
+    peerSecretFile: text('peerSecretFile'),
+    peerCa: text('peerCa'),
+    peerCert: text('peerCert'),
+    peerKey: text('peerKey'),
+    ...usual,
+  };
   const ofCertificates = (['peerCa', 'peerCert', 'peerKey'] as const).map((name) => ({ name, isGiven: files[name] !== '' }));
   const given = ofCertificates.find(({ isGiven }) => isGiven);
   const missing = ofCertificates.find(({ isGiven }) => !isGiven);
@@ -529,9 +582,33 @@ function peerFiles(
   return files;
 }
 
+/** The files for TLS: those that belong together, or none of them. */
+function tlsOf(
+  text: (name: OptionName) => string,
+  { callOf, refuse }: Giving,
+): Pick<Config, 'tlsCert' | 'tlsKey' | 'tlsClientCa' | 'tlsClientScopes'> {
+  const files = {
+    tlsCert: text('tlsCert'),
+    tlsKey: text('tlsKey'),
+    tlsClientCa: text('tlsClientCa'),
+    tlsClientScopes: text('tlsClientScopes'),
+  };
+  const needs = [
+    ['tlsCert', 'tlsKey'],
+    ['tlsKey', 'tlsCert'],
+    ['tlsClientCa', 'tlsClientScopes'],
+    ['tlsClientScopes', 'tlsClientCa'],
+    ['tlsClientCa', 'tlsCert'],
+  ] as const;
+  for (const [name, other] of needs) {
+    if (files[name] !== '' && files[other] === '') throw refuse(`${callOf(name)} needs ${callOf(other)} beside it`, false);
+  }
+  return files;
+}
+
 /** Whether there are files that are read again while the node runs. */
-export function hasFiles({ peerSecretFile, peerCa }: Pick<Config, 'peerSecretFile' | 'peerCa'>): boolean {
-  return peerSecretFile !== '' || peerCa !== '';
+export function hasFiles({ peerSecretFile, peerCa, tlsCert }: Pick<Config, 'peerSecretFile' | 'peerCa' | 'tlsCert'>): boolean {
+  return peerSecretFile !== '' || peerCa !== '' || tlsCert !== '';
 }
 
 /** The levels of a disk, as given or, for 0, as usual. */

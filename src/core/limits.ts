@@ -303,6 +303,26 @@ export const HEAL_WAIT_MS = 15_000;
 export const MAX_SEGMENT_DOWNLOADS = 256;
 export const SEGMENT_DOWNLOAD_STALLED_MS = 1_000;
 
+/** Largest file of certificates, a key, or rules for them. */
+export const MAX_PEM_BYTES = 1024 * 1024;
+
+/**
+ * Files of certificates and the like are read anew once nothing has changed beside them for the first of these, at most the second after a change; and so
+ * often without being told of one.
+ */
+export const FILES_SETTLE_MS = 250;
+export const FILES_SETTLE_MAX_MS = 2_000;
+export const FILES_LOOK_MS = 30_000;
+
+/** Rules that say which certificates have which scopes. */
+export const MAX_CLIENT_RULES = 10_000;
+
+/** Memory that a connection with TLS takes on uWebSockets.js, which no program is told of: measured with many idle ones, and rounded up. */
+export const UWS_TLS_BYTES = 64 * 1024;
+
+/** A port that was lost while certificates changed is tried again so often. */
+export const LISTEN_AGAIN_MS = 100;
+
 /** A list of sealed segments that is read has at most so many bytes: more than a hundred thousand segments. */
 export const MAX_SEGMENT_LIST_BYTES = 32 * 1024 * 1024;
 

@@ -28,14 +28,19 @@ export function isWildcard(host: string): boolean {
   return WILDCARDS.includes(host.replace(/^\[(.*)\]$/, '$1'));
 }
 
+/** Whether only this machine reaches `host`. Another name than localhost may mean anything. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|::1|0:0:0:0:0:0:0:1|::ffff:127\.\d+\.\d+\.\d+)$/i.test(host.replace(/^\[(.*)\]$/, '$1'));
+}
+
 /** `host:port`, with an IPv6 address in brackets. */
 export function addressOf(host: string, port: number): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** Where clients reach a node: `ws://host:port`. */
-export function clientUrlOf({ host, port }: Pick<Peer, 'host' | 'port'>): string {
-  return `ws://${addressOf(host, port)}`;
+/** Where clients reach a node: `ws://host:port`, or `wss://host:port` where it speaks TLS. */
+export function clientUrlOf({ host, port }: Pick<Peer, 'host' | 'port'>, isTls = false): string {
+  return `${isTls ? 'wss' : 'ws'}://${addressOf(host, port)}`;
 }
 
 /** Where the other nodes reach a node: `host:peerport`. */

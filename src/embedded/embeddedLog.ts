@@ -128,7 +128,7 @@ async function openEngine({ config, listens, log, signal }: OpenPlan): Promise<E
 /** What the client knows this log by: an address where others reach it, too, if there is one that stays. */
 function addressOf({ config }: OpenPlan, { directory }: Engine): string {
   const own = ownPeer(config);
-  return own === undefined ? `embedded:${directory}` : clientUrlOf(own);
+  return own === undefined ? `embedded:${directory}` : clientUrlOf(own, config.tlsCert !== '');
 }
 
 /** Its own node is reached by the pipe, whatever it is called; other nodes, one of which may lead, by WebSocket. */

@@ -70,6 +70,14 @@ export interface NodeOptions {
   readonly advertise?: string | undefined;
   /** Milliseconds without a sign from its leader after which a node asks for an election, 50 to 60 000. Default 1000. */
   readonly electionTimeoutMs?: number | undefined;
+  /** With `listen` or `peers`: files with the certificate of this node, and its key, in PEM: clients connect by TLS. Read anew when they change. Default: no TLS. */
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  /** With `tlsCert`: a file with authorities whose certificates clients may show, and one that says what each may do; see `loglog serve --help`. */
+  readonly tlsClientCa?: string | undefined;
+  readonly tlsClientScopes?: string | undefined;
+  /** With `listen` or `peers`: may stand open at an address that others than this machine reach. Default false. */
+  readonly insecure?: boolean | undefined;
   /** With `listen` or `peers`: the WebSocket and HTTP library, `auto`, `uws` or `ws`; see `loglog serve --help`. Default `auto`. */
   readonly acceptor?: 'auto' | 'uws' | 'ws' | undefined;
   /** With `listen` or `peers`: clients connected at once, 1 to 1 000 000. Default 16 384. */
@@ -129,6 +137,11 @@ const SERVING_OPTIONS = [
   'allowOrigin',
   'allowHost',
   'advertise',
+  'tlsCert',
+  'tlsKey',
+  'tlsClientCa',
+  'tlsClientScopes',
+  'insecure',
 ] as const satisfies (keyof OpenOptions)[];
 const PEER_OPTIONS = [
   'peerHost',

@@ -19,7 +19,7 @@ const FEED_STATES: Readonly<Record<number, FeedState>> = {
 };
 
 /** What a node was told of its cluster. */
-type ClusterConfig = Pick<Config, 'node' | 'peers' | 'advertise'>;
+type ClusterConfig = Pick<Config, 'node' | 'peers' | 'advertise' | 'tlsCert'>;
 
 export class ClusterStatus {
   readonly #memory: TailMemory;
@@ -97,13 +97,18 @@ export class ClusterStatus {
     return peer === undefined || leaderId === this.self ? '' : this.#urlOf(peer);
   }
 
-  /** Another node says where clients reach it; empty: where its entry in this node's list says. */
-  setAdvertised(node: number, url: string): void {
+  /** Another node says where clients reach it; empty: where its entry in this node's list says, without TLS. Returns whether that is news. */
+  setAdvertised(node: number, url: string): boolean {
+    const peer = this.#config.peers.find(({ id }) => id === node);
+    const before = peer === undefined ? '' : this.#urlOf(peer);
     this.#advertised.set(node, url);
+    return peer !== undefined && this.#urlOf(peer) !== before;
   }
 
   #urlOf(peer: Peer): string {
-    return this.#advertised.get(peer.id) || clientUrlOf(peer);
+    const said = this.#advertised.get(peer.id);
+    // Before it has said anything it is taken to be as this one.
+    return said || clientUrlOf(peer, said === undefined && this.#config.tlsCert !== '');
   }
 
   /** What clients that introduced themselves are told of the cluster. `listenUrl`: where this node listens; empty: for no clients. */
@@ -131,7 +136,7 @@ export class ClusterStatus {
   }
 
   /** What /status says of this node, which listens on `listenUrl`. */
-  node(listenUrl: string): Omit<NodeStatus['node'], 'uptimeMs' | 'process' | 'isDurable' | 'acceptor'> {
+  node(listenUrl: string): Omit<NodeStatus['node'], 'uptimeMs' | 'process' | 'isDurable' | 'isInsecure' | 'certificates' | 'acceptor'> {
     const url = this.#ownUrl(listenUrl);
     const { leaderId } = this;
     const leader = leaderId === 0 ? null : { id: leaderId, url: leaderId === this.self ? url : this.leaderUrl() };
@@ -152,7 +157,7 @@ export class ClusterStatus {
     if (advertise !== '') return advertise;
     const own = ownPeer(this.#config);
     if (own === undefined || listenUrl === '') return listenUrl;
-    return new URL(listenUrl).port === String(own.port) ? clientUrlOf(own) : listenUrl;
+    return new URL(listenUrl).port === String(own.port) ? clientUrlOf(own, this.#config.tlsCert !== '') : listenUrl;
   }
 
   #selfStatus(listenUrl: string): ClusterNodeStatus {

@@ -1,5 +1,15 @@
 // A way to an engine: the clients' port, or a program in the same process. What the engine tells it, and what it asks it.
 
+/** When a certificate ends. */
+export interface CertificateStatus {
+  /** `node`: what the node shows to clients; `clients`: an authority of its clients' certificates. */
+  readonly use: 'node' | 'clients';
+  /** Unix ms: from then on nobody takes it. Of several it is the earliest. */
+  readonly notAfterMs: number;
+  /** Why the files say something else now that is not taken; null: what they say is in force. */
+  readonly fault: string | null;
+}
+
 /** Whom a change of the greeting concerns: all clients, or only those that are told the members of the cluster. */
 export type Greeted = 'all' | 'introduced';
 
@@ -8,6 +18,8 @@ export interface Door {
   readonly url: string;
   /** What has its clients' connections: uWebSockets.js or `ws`; none where there are no connections. */
   readonly acceptor?: 'uws' | 'ws';
+  /** When what its TLS needs ends; none where it has none. */
+  readonly certificates?: readonly CertificateStatus[];
   /** Clients connected. */
   readonly connections: number;
   /** Bytes that wait for slow clients. */

@@ -556,7 +556,7 @@ export class Engine {
 
   /** Whoever may have to go there hears where another node is reached. */
   #advertised(other: number, url: string): void {
-    this.cluster.setAdvertised(other, url);
+    if (!this.cluster.setAdvertised(other, url)) return;
     this.#greetingChanged(this.cluster.leaderId === other ? 'all' : 'introduced');
   }
 

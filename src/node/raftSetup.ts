@@ -1,5 +1,6 @@
 // What the raft thread begins with: the node's place in its cluster, and what was recovered.
 
+import { advertisedBy } from '../core/config.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import { readVote } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
@@ -17,7 +18,7 @@ export function raftSetup(
   recovered: RecoveredLog,
   shared: SharedTailMemory,
 ): Omit<RaftSetup, 'directLog' | 'proof'> {
-  const { node, peerHost, advertise, peers, electionTimeoutMs, stagingBytes, fsync } = config;
+  const { node, peerHost, peers, electionTimeoutMs, stagingBytes, fsync } = config;
   const { identity, start, end, commit, lastTerm, terms, sealed, damage } = recovered;
   const vote = readVote(disk, directory);
   return {
@@ -28,7 +29,7 @@ export function raftSetup(
     node,
     process: processNumber,
     host: peerHost,
-    advertise,
+    advertise: advertisedBy(config),
     peers: [...peers],
     electionTimeoutMs,
     takesUploads: stagingBytes > 0,

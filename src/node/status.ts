@@ -9,7 +9,7 @@ import type { Identity } from '../storage/dataDirectory.ts';
 import type { Appends } from './appends.ts';
 import type { ClusterStatus } from './clusterStatus.ts';
 import type { DamageStatus, Damages } from './damages.ts';
-import type { Door } from './door.ts';
+import type { CertificateStatus, Door } from './door.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { Loop } from './loop.ts';
 import type { MirrorStatus } from './mirrorPort.ts';
@@ -88,6 +88,10 @@ export interface NodeStatus {
     readonly isDurable: boolean;
     /** What has the connections of its clients: `uws` (uWebSockets.js) or `ws`; null where it does not listen. */
     readonly acceptor: 'uws' | 'ws' | null;
+    /** True with `--insecure` where others than this machine reach the node: whoever does may do everything. */
+    readonly isInsecure: boolean;
+    /** The certificates of the port for clients; empty without TLS. */
+    readonly certificates: readonly CertificateStatus[];
     /** Who leads, as far as this node knows: itself, another node, or null. */
     readonly leader: { readonly id: number; readonly url: string } | null;
     /** For people: why there is none, as far as this node knows; null while it knows one, or knows no reason. */
@@ -177,7 +181,9 @@ export function statusOf(engine: StatusSources): NodeStatus {
   let connections = 0;
   let sendBufferedBytes = 0;
   let acceptor: NodeStatus['node']['acceptor'] = null;
+  const certificates: CertificateStatus[] = [];
   for (const door of doors) {
+    certificates.push(...(door.certificates ?? []));
     connections += door.connections;
     sendBufferedBytes += door.sendBufferedBytes;
     acceptor ??= door.acceptor ?? null;
@@ -185,7 +191,15 @@ export function statusOf(engine: StatusSources): NodeStatus {
   return {
     version: engine.version,
     clusterId: identity.clusterId,
-    node: { ...cluster.node(url), process: processNumber, isDurable: config.fsync, acceptor, uptimeMs: loop.wallMs() - startedMs },
+    node: {
+      ...cluster.node(url),
+      process: processNumber,
+      isDurable: config.fsync,
+      isInsecure: config.insecure,
+      certificates,
+      acceptor,
+      uptimeMs: loop.wallMs() - startedMs,
+    },
     cluster: { nodes: cluster.nodes(url), causes: cluster.causes },
     log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail, ...timeOf(engine) },
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },

@@ -19,6 +19,9 @@ export const FEATURE_UPLOADS_HELP = 8;
 /** The node is a mirror: it serves readers, and takes nothing. */
 export const FEATURE_MIRROR = 32;
 
+/** Whoever reaches the node may do everything, although others than its machine reach it: it was started with `--insecure`. */
+export const FEATURE_INSECURE = 64;
+
 /** READ and SUBSCRIBE take READ_TIMED. */
 export const FEATURE_TIMES = 16;
 

@@ -130,7 +130,7 @@ export class Admission {
 
   /** Only a WELCOME's word counts: it comes from the address of its node, and clients will be sent where it says. */
   #noteAddress(node: NodeId, url: string): void {
-    if (url === (this.#advertised.get(node) ?? '')) return;
+    if (url === this.#advertised.get(node)) return;
     this.#advertised.set(node, url);
     this.#ports.advertised(node, url);
   }

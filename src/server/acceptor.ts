@@ -2,7 +2,9 @@
 // uWebSockets.js (acceptors/uws.ts) or `ws` over node:http (acceptors/ws.ts). An acceptor counts connections, bounds what each may send and leave
 // unread, and tells the listener of everything else.
 
+import type { X509Certificate } from 'node:crypto';
 import type { AcceptorChoice } from '../core/config.ts';
+import type { ListenerTls } from '../tls/listenerTls.ts';
 import type { ClientSocket } from './clientSocket.ts';
 
 export type AcceptorName = Exclude<AcceptorChoice, 'auto'>;
@@ -32,6 +34,8 @@ export interface HttpRequest {
   readonly path: string;
   /** A header by its name in lower case; the values of several, with `, ` between them; empty where there is none. */
   header(name: string): string;
+  /** The certificate that the client showed, of one of the authorities that the node asks for; undefined: none. */
+  certificate(): X509Certificate | undefined;
 }
 
 /** A body that is made while it leaves, a part at a time. */
@@ -102,6 +106,8 @@ export interface AcceptorEvents {
 export interface AcceptorOptions {
   /** Largest message that a client may send; the connection ends above it. */
   readonly maxMessageBytes: number;
+  /** Undefined: connections are not encrypted. */
+  readonly tls?: ListenerTls | undefined;
 }
 
 /** What was closed to make room: one that has its answer, one without a request, or none, as the others have all sent one, or were not read yet. */
@@ -117,6 +123,10 @@ export interface Acceptor {
   readonly lingering: number | undefined;
   /** Memory of messages that have not come whole, over all WebSockets; undefined where the library does not tell. */
   readonly unfinishedBytes: number | undefined;
+  /** Memory that TLS takes for a connection, besides what the program itself is told of. */
+  readonly tlsBytesPerConnection: number;
+  /** Connections made from the next turn on have these certificates; those that are there stay as they are. Throws where it cannot be done, and changes nothing then. */
+  secure(tls: ListenerTls): void;
   /** Starts listening; resolves to the port, or to undefined where it cannot be had. Nobody else can listen on it then. */
   listen(host: string, port: number): Promise<number | undefined>;
   /**

@@ -6,6 +6,7 @@ import { TOKEN_ENDING_MS, TOKEN_LOOK_MS } from '../core/limits.ts';
 import type { Loop, Timer } from '../node/loop.ts';
 import { isSameSecret } from '../node/sameSecret.ts';
 import type { HttpBody, HttpRequest } from './acceptor.ts';
+import { type Certificates, NO_CERTIFICATES } from './clientCertificates.ts';
 
 /** The tokens of the log, as far as this node has them. */
 export interface Tokens {
@@ -72,6 +73,7 @@ export class Doorkeeper {
   /** Whether callers have to show who they are. */
   readonly isNeeded: boolean;
   readonly #tokens: Tokens;
+  readonly #certificates: Certificates;
   /** Those with an identity that may end, by its kind and id. */
   readonly #groups = new Map<string, Group>();
   /** Those that were told that it is over, and have not ended. */
@@ -80,7 +82,8 @@ export class Doorkeeper {
   readonly #unfollow: () => void;
   #looking: Timer | undefined;
 
-  constructor(isNeeded: boolean, tokens: Tokens, loop: Pick<Loop, 'nowMs' | 'after'>) {
+  constructor(isNeeded: boolean, tokens: Tokens, loop: Pick<Loop, 'nowMs' | 'after'>, certificates: Certificates = NO_CERTIFICATES) {
+    this.#certificates = certificates;
     this.isNeeded = isNeeded;
     this.#tokens = tokens;
     this.#loop = loop;
@@ -101,7 +104,7 @@ export class Doorkeeper {
   visitor(request: HttpRequest): Visitor {
     if (!this.isNeeded) return OPEN;
     const token = tokenShown(request);
-    if (token === undefined) return {};
+    if (token === undefined) return this.#byCertificate(request);
     const found = this.identify(token);
     return typeof found === 'string' ? { token, denial: found } : { identity: found };
   }
@@ -109,7 +112,14 @@ export class Doorkeeper {
   /** Who asks over HTTP. */
   ofRequest(request: HttpRequest): Identity | Denial {
     if (!this.isNeeded) return OPEN_IDENTITY;
-    return this.identify(tokenShown(request) ?? '');
+    const token = tokenShown(request);
+    const certified = token === undefined ? this.#certificates.find(request) : undefined;
+    return certified ?? this.identify(token ?? '');
+  }
+
+  #byCertificate(request: HttpRequest): Visitor {
+    const identity = this.#certificates.find(request);
+    return identity === undefined ? {} : { identity };
   }
 
   /** `holder` is told when `identity`, which was identified in this turn, holds no more. */
@@ -155,10 +165,10 @@ export class Doorkeeper {
     this.#unfollow();
   }
 
-  /** Of a token, as it is now; of a certificate always the same. */
-  #saidOf({ kind, id }: Identity): string | undefined {
-    if (kind !== 'token') return '';
-    const record = this.#tokens.find(id);
+  /** Of a token as it is now, of a certificate as the rules are. */
+  #saidOf(identity: Identity): string | undefined {
+    if (identity.kind !== 'token') return this.#certificates.saidOf(identity);
+    const record = this.#tokens.find(identity.id);
     return record === undefined ? undefined : `${record.hash} ${record.scopes} ${record.expiresMs}`;
   }
 

@@ -8,6 +8,7 @@ import {
   CLIENT_UPLOADS,
   type ClientIntroduction,
   encodeHello,
+  FEATURE_INSECURE,
   FEATURE_INTRODUCE,
   FEATURE_MIRROR,
   FEATURE_TIMES,
@@ -28,7 +29,12 @@ export function helloOf(engine: Engine, introduction: ClientIntroduction | undef
   return encodeHello({
     protocolVersion: PROTOCOL_VERSION,
     lowestVersion: PROTOCOL_VERSION,
-    features: FEATURE_INTRODUCE | FEATURE_TIMES | (engine.mirror === undefined ? 0 : FEATURE_MIRROR) | uploadFeatures(engine, introduction),
+    features:
+      FEATURE_INTRODUCE |
+      FEATURE_TIMES |
+      (engine.mirror === undefined ? 0 : FEATURE_MIRROR) |
+      (config.insecure ? FEATURE_INSECURE : 0) |
+      uploadFeatures(engine, introduction),
     role: cluster.role === 'leader' ? 'leader' : 'follower',
     nodeId: config.node,
     clusterId: identity.clusterId,

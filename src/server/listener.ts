@@ -5,6 +5,7 @@ import { LogError } from '../core/errors.ts';
 import { STOP_LINGER_MS, UNFINISHED_CHECK_MS } from '../core/limits.ts';
 import type { Loop } from '../node/loop.ts';
 import { CLOSE_FLOOD, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.ts';
+import type { ListenerTls } from '../tls/listenerTls.ts';
 import type { Acceptor, AcceptorName, Connection, HttpAnswer, HttpRequest, MakeAcceptor, MakeAnswer, Upgrade } from './acceptor.ts';
 import type { ClientSocket } from './clientSocket.ts';
 import type { ClientPlaces } from './descriptors.ts';
@@ -29,6 +30,8 @@ export interface ListenerOptions {
   /** What a client may have sent that was not handled yet. */
   readonly budget: Budget;
   readonly allowedOrigins: readonly string[];
+  /** Undefined: connections are not encrypted. */
+  readonly tls?: ListenerTls | undefined;
   /** The engine's. */
   readonly loop: Pick<Loop, 'nowMs' | 'afterTurn' | 'after'>;
   /** Who may come in. */
@@ -152,6 +155,16 @@ export class Listener {
   /** Memory of messages that have not come whole; undefined where that is not told. */
   get unfinishedBytes(): number | undefined {
     return this.#acceptor.unfinishedBytes;
+  }
+
+  /** Memory that TLS takes, besides what the program itself is told of. */
+  get tlsBytes(): number {
+    return (this.#acceptor.httpConnections + this.inboxes.size) * this.#acceptor.tlsBytesPerConnection;
+  }
+
+  /** Connections made from now on have these certificates. Throws where that cannot be done, and changes nothing then. */
+  secure(tls: ListenerTls): void {
+    this.#acceptor.secure(tls);
   }
 
   /** Turns of the event loop in which HTTP requests were answered. */

@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import type { Registry } from 'prom-client';
 import { STATE, WORD } from '../memory/map.ts';
+import type { CertificateStatus } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
 import { residentBytes } from '../node/residentBytes.ts';
 import { timeOf } from '../node/status.ts';
@@ -13,6 +14,7 @@ import type { Incidents } from './incidents.ts';
 /** What of a door is shown. */
 export interface DoorMetrics {
   readonly acceptor: AcceptorName;
+  readonly certificates: readonly CertificateStatus[];
   readonly connections: number;
   readonly sendBufferedBytes: number;
   readonly incidents: Incidents;
@@ -105,6 +107,22 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
       this.set({ acceptor: door.acceptor }, 1);
     },
   });
+  new Gauge({
+    name: 'loglog_certificate_expiry_seconds',
+    help: "Seconds until a certificate of the clients' port ends, below 0 once it has: the node's own, or an authority of clients.",
+    labelNames: ['use'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { use, notAfterMs } of door.certificates) this.set({ use }, (notAfterMs - engine.loop.wallMs()) / 1e3);
+    },
+  });
+  gauge('certificates_refused', '1 while files for TLS have changed and will not do, so that what was in force stays so.', () =>
+    Number(door.certificates.some(({ fault }) => fault !== null)),
+  );
+  gauge('insecure', '1 where whoever reaches the node may do everything although others than its machine do.', () =>
+    Number(engine.config.insecure),
+  );
   gauge('disk_level', 'Room on the disk: 0 enough, 1 low, 2 critical: no appends are taken.', () => memory.word32(STATE.DISK_LEVEL));
   gauge(
     'disk_free_bytes',

@@ -2,9 +2,10 @@
 
 import type { Registry } from 'prom-client';
 import { type Config, nothingDurable, ownPeer } from '../core/config.ts';
+import { openSentence } from '../core/exposure.ts';
 import { addressOf } from '../core/peers.ts';
 import { WORD } from '../memory/map.ts';
-import type { Door, Greeted } from '../node/door.ts';
+import type { CertificateStatus, Door, Greeted } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
 import type { EngineLog, EngineOptions } from '../node/engineOptions.ts';
 import { startEngine } from '../node/startEngine.ts';
@@ -12,8 +13,11 @@ import { checkPort } from '../node/startup.ts';
 import type { NodeStatus } from '../node/status.ts';
 import type { StopReport } from '../node/stop.ts';
 import { CLOSE_STOPPED } from '../protocol/client.ts';
+import { type ListenerTls, watchedListenerTls } from '../tls/listenerTls.ts';
+import type { WatchedFiles } from '../tls/watchedFiles.ts';
 import type { AcceptorName, MakeAcceptor } from './acceptor.ts';
 import { loadAcceptor } from './acceptors/load.ts';
+import { ClientCertificates } from './clientCertificates.ts';
 import { type ClientPlaces, placesForClients } from './descriptors.ts';
 import { Doorkeeper, type Tokens } from './doorkeeper.ts';
 import { Hosts } from './hosts.ts';
@@ -42,6 +46,32 @@ export interface ServerOptions extends Omit<EngineOptions, 'config' | 'beforeCha
   readonly tokens?: Tokens | undefined;
 }
 
+/** `config` with what is so: whether the node stands open where others reach it. Throws a LogError `USAGE` where it would, and was not to. */
+function checkExposure(config: Config, isMirror: boolean, log: EngineLog): Config {
+  const sentence = openSentence(config, isMirror);
+  if (sentence !== '') log.warn(sentence);
+  return { ...config, insecure: sentence !== '' };
+}
+
+/** The certificates of the port for clients, read now and whenever they change. Throws a LogError `USAGE` where they will not do. */
+function readTls(config: Config, log: EngineLog, secure: (tls: ListenerTls) => void): WatchedFiles<ListenerTls> | undefined {
+  if (config.tlsCert === '') return undefined;
+  const called = config.callOf('tlsCert');
+  const files = watchedListenerTls(config, {
+    changed: (tls) => {
+      secure(tls);
+      log.info(`${called}: what has changed is in force for clients that connect from now on`);
+    },
+    refused: (sentence) => log.error(`${called}: what was in force stays so, because ${sentence}`),
+  });
+  for (const { use, notAfterMs } of files.value.expiries) {
+    if (notAfterMs > Date.now()) continue;
+    const what = use === 'node' ? config.tlsCert : config.tlsClientCa;
+    log.error(`${called}: a certificate in ${what} has expired at ${new Date(notAfterMs).toISOString()}, and nobody takes it`);
+  }
+  return files;
+}
+
 export class LogServer implements Door {
   readonly engine: Engine;
   /** Rejects when the node can no longer go on: nothing is written or acknowledged after it (invariant 6). */
@@ -50,6 +80,7 @@ export class LogServer implements Door {
   readonly #log: EngineLog;
   readonly #reception: Reception;
   readonly #listener: Listener;
+  readonly #tls: WatchedFiles<ListenerTls> | undefined;
   readonly #memoryGuard: MemoryGuard<Inbox<Session>>;
   readonly downloads: SegmentDownloads;
   readonly #access: Doorkeeper;
@@ -57,14 +88,18 @@ export class LogServer implements Door {
   #port = 0;
 
   /** Starts an engine and listens. Throws a LogError that says what is wrong, and leaves nothing open then. */
-  static async start({ config, log, signal, directLog, mirror, tokens }: ServerOptions): Promise<LogServer> {
+  static async start({ config: given, log, signal, directLog, mirror, tokens }: ServerOptions): Promise<LogServer> {
+    const config = checkExposure(given, mirror !== undefined, log);
     if (!config.fsync) log.warn(nothingDurable(config));
     const places = placesForClients(config, log);
+    let secure: (tls: ListenerTls) => void = () => undefined;
+    const tls = readTls(config, log, (changed) => secure(changed));
     const makeAcceptor = await loadAcceptor(config.acceptor, (sentence) => log.info(sentence), config.callOf('acceptor'));
     const beforeChange = (): Promise<void> => checkPort(config.host, config.port, `; name another ${config.callOf('port')}`);
     const engine = await startEngine({ config, log, signal, directLog, mirror, beforeChange });
     try {
-      const server = new LogServer(engine, config, log, places, makeAcceptor, tokens);
+      const server = new LogServer(engine, config, log, places, makeAcceptor, tls, tokens);
+      secure = (changed) => server.#secure(changed);
       await server.#open();
       return server;
     } catch (thrown) {
@@ -80,6 +115,7 @@ export class LogServer implements Door {
     log: EngineLog,
     places: ClientPlaces,
     makeAcceptor: MakeAcceptor,
+    tls: WatchedFiles<ListenerTls> | undefined,
     tokens: Tokens = engine.access,
   ) {
     this.engine = engine;
@@ -87,8 +123,10 @@ export class LogServer implements Door {
     this.#config = config;
     this.#log = log;
     this.#reception = new Reception(engine);
+    this.#tls = tls;
     const { limits } = this.#reception;
-    this.#access = new Doorkeeper(config.tokens, tokens, engine.loop);
+    const certificates = tls === undefined ? undefined : new ClientCertificates(tls, () => engine.loop.wallMs());
+    this.#access = new Doorkeeper(config.tokens || config.tlsClientCa !== '', tokens, engine.loop, certificates);
     const listener = new Listener(
       {
         access: this.#access,
@@ -99,6 +137,7 @@ export class LogServer implements Door {
         maxMessageBytes: maxMessageBytes(limits),
         budget: budgetOf(limits),
         allowedOrigins: listOf(config.allowOrigin),
+        tls: this.#tls?.value,
         loop: engine.loop,
       },
       {
@@ -132,7 +171,8 @@ export class LogServer implements Door {
       nowMs: () => engine.loop.nowMs(),
     });
     const { memory, recovered } = engine;
-    const knownBytes = (): number => usedSharedBytes(memory, recovered.openBase ?? recovered.end) + listener.sendBudget.bufferedBytes;
+    const knownBytes = (): number =>
+      usedSharedBytes(memory, recovered.openBase ?? recovered.end) + listener.sendBudget.bufferedBytes + listener.tlsBytes;
     const ports = processPorts(engine.loop, () => listener.unfinishedBytes, knownBytes, {
       warn: (sentence) => log.warn(sentence),
       broke: (thrown) => engine.broke(thrown),
@@ -166,14 +206,33 @@ export class LogServer implements Door {
     // It may have failed meanwhile, and closed its doors before this one was open.
     if (engine.error !== undefined) throw engine.error;
     this.#memoryGuard.start();
+    this.#tls?.watch();
+  }
+
+  #secure(tls: ListenerTls): void {
+    this.#listener.secure(tls);
+    // What the rules allow may have changed for those who are there: they hear once the new ones are in force.
+    this.engine.loop.afterTurn(() => this.#access.look());
+  }
+
+  /** Reads again what the node reads from files: certificates, keys, rules. */
+  reload(): void {
+    this.#tls?.reload();
+    this.engine.reload();
   }
 
   get url(): string {
-    return `ws://${addressOf(this.#config.host, this.#port)}`;
+    return `${this.#tls === undefined ? 'ws' : 'wss'}://${addressOf(this.#config.host, this.#port)}`;
   }
 
   get acceptor(): AcceptorName {
     return this.#listener.acceptorName;
+  }
+
+  /** When what TLS here needs ends. */
+  get certificates(): readonly CertificateStatus[] {
+    const { value, fault = null } = this.#tls ?? { value: undefined };
+    return (value?.expiries ?? []).map(({ use, notAfterMs }) => ({ use, notAfterMs, fault }));
   }
 
   get connections(): number {
@@ -212,6 +271,7 @@ export class LogServer implements Door {
   }
 
   close(): void {
+    this.#tls?.close();
     this.#memoryGuard.stop();
     this.#access.stop();
     this.#listener.close();

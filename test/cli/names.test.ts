@@ -122,7 +122,7 @@ describe('addresses that lead elsewhere', { timeout }, () => {
     const list = [one.entry, `2=127.0.1.1:${two.node.port}/${one.peerPort}`, `3=127.0.0.1:${three.node.port}/${forwarded.port}`].join();
     const flags = ['--node', '1', '--peers', list];
     expect((await runCommand(['init', '--data', one.node.data, ...flags])).code).toBe(0);
-    one.node.start([...flags, '--host', '0.0.0.0']);
+    one.node.start([...flags, '--host', '0.0.0.0', '--insecure']);
     await one.node.ready;
     two.node.start(['--node', '2', '--peers', [one.entry, two.entry, three.entry].join()]);
     const isSaid = ({ node, cluster }: NodeStatus): boolean =>

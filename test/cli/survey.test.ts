@@ -72,6 +72,8 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
       url: urls[id - 1] ?? '',
       uptimeMs: 1,
       isDurable: true,
+      isInsecure: false,
+      certificates: [],
       acceptor: 'uws',
       leader: leaderId === undefined ? null : { id: leaderId, url: urls[leaderId - 1] ?? '' },
       whyNoLeader: stand.whyNoLeader ?? null,

@@ -27,7 +27,7 @@ describe('the list of nodes', () => {
       { id: 3, host: 'fd00::3', port: 7072, peerPort: 7172 },
     ]);
     expect(formatPeers(peers)).toBe(THREE);
-    expect(peers.map(clientUrlOf)).toEqual(['ws://10.0.0.1:7070', 'ws://b.example:7071', 'ws://[fd00::3]:7072']);
+    expect(peers.map((peer) => clientUrlOf(peer))).toEqual(['ws://10.0.0.1:7070', 'ws://b.example:7071', 'ws://[fd00::3]:7072']);
     expect(peers.map(peerAddressOf)).toEqual(['10.0.0.1:7170', 'b.example:7171', '[fd00::3]:7172']);
   });
 

@@ -192,7 +192,7 @@ describe('options', () => {
     const message = expect.stringMatching(
       /^cannot listen on nothing\.invalid port 7070: this machine knows no address of nothing\.invalid/,
     );
-    await expect(openLog({ dir: directory(), ...SMALL, listen })).rejects.toMatchObject({ code: 'USAGE', message });
+    await expect(openLog({ dir: directory(), ...SMALL, listen, insecure: true })).rejects.toMatchObject({ code: 'USAGE', message });
   });
 
   it('of a directory that is a file, or cannot be made, are refused, and nothing hangs', async () => {

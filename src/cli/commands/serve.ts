@@ -6,6 +6,7 @@ import type { LogLine } from '../../cluster/logLine.ts';
 import { STOP_WITH_STDIN } from '../../cluster/program.ts';
 import { asFlags, type Config, configure, hasFiles, nothingDurable, ownPeer } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
+import { openSentence } from '../../core/exposure.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
 import type { StopReport } from '../../node/stop.ts';
 import { VERSION } from '../../node/version.ts';
@@ -16,7 +17,7 @@ import { humanLine } from '../logLines.ts';
 import { givenOptions, type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { asShown, isBrokenPipe, printJson, say } from '../output.ts';
 import { commandHere } from '../ownCommand.ts';
-import { untilSignal, untilStdinEnds } from '../signals.ts';
+import { untilHangup, untilSignal, untilStdinEnds } from '../signals.ts';
 import { stderr } from '../stderr.ts';
 
 /** pino's numbers. */
@@ -54,10 +55,11 @@ async function makeLog(json: boolean): Promise<Logger> {
 }
 
 /** What is in the directory, as recovery found it. */
-export function describeLog({ engine: { directory, recovered } }: LogServer, config: Config): string {
+export function describeLog({ engine }: LogServer, config: Config): string {
+  const { directory, recovered } = engine;
   const { start, end, cutBytes } = recovered;
   const cut = cutBytes === 0 ? '' : `\n  ${cutBytes} bytes of an unfinished write at its end were cut; they were never acknowledged`;
-  return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}${config.fsync ? '' : `\n${nothingDurable(config)}`}`;
+  return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}${config.fsync ? '' : `\n${nothingDurable(config)}`}${engine.config.insecure ? `\n${openSentence(config, engine.mirror !== undefined)}` : ''}`;
 }
 
 function singleBanner(node: LogServer, config: Config): string {
@@ -81,7 +83,7 @@ ${describeLog(node, config)}
 ${others.length === 0 ? 'there are no other nodes' : `the others: ${others.join(', ')}; a majority of the ${peers.length} elects who leads`}
 
 Type next, in another terminal:
-  export LOGLOG_URL=${peers.map(clientUrlOf).join()}
+  export LOGLOG_URL=${peers.map((peer) => clientUrlOf(peer, config.tlsCert !== '')).join()}
   ${commandHere()} status
   echo hello | ${commandHere()} append --lines
 `;
@@ -104,6 +106,7 @@ async function announce(node: LogServer, config: Config, json: boolean, kind: No
     peers: config.peers,
     pid: process.pid,
     isDurable: config.fsync,
+    isInsecure: engine.config.insecure,
     version: VERSION,
     recovered: { start, end, openBase, cutBytes, sealed: sealed.length },
   });
@@ -143,17 +146,21 @@ const NODE: NodeKind = {
 /** Runs a node until it is told to stop, then throws how the process is to end. */
 export async function runNode(config: Config, { json = false, stopWithStdin = false }: ServeOptions, kind: NodeKind): Promise<void> {
   const log = await makeLog(json);
-  let onReload: () => void = () => undefined;
-  // Only where there is something to read again: a terminal that is closed says the same.
-  if (hasFiles(config)) process.on('SIGHUP', () => onReload());
-  const stop: Promise<string> = stopWithStdin ? Promise.race([untilSignal(), untilStdinEnds()]) : untilSignal();
+  let reload = (): void => undefined;
+  const reasons: Promise<string>[] = [untilSignal()];
+  // Only where there is something to read again: without it a SIGHUP ends the process, as that of any program.
+  if (hasFiles(config)) reasons.push(untilHangup(() => reload()));
+  const stop = Promise.race(stopWithStdin ? [...reasons, untilStdinEnds()] : reasons);
   try {
     const node = await start(config, log, json, stop, kind);
     if (node === undefined) {
       log.info(`${await stop}: stopped before the node was ready`);
       throw new Quit(EXIT.DONE);
     }
-    onReload = () => node.engine.reload();
+    reload = () => {
+      log.info('SIGHUP: certificates, keys, secrets and rules are read again');
+      node.reload();
+    };
     const announced = announce(node, config, json, kind).catch((thrown: unknown) => {
       // Nobody reads the announcement: the node is there all the same.
       if (!isBrokenPipe(thrown)) throw thrown;
@@ -188,7 +195,7 @@ export function serveCommand(): Command {
     .action(run);
   return withExamples(command, [
     ['loglog serve', 'on ws://127.0.0.1:7070, data in ./data'],
-    ['loglog serve --data /var/lib/loglog --host 0.0.0.0', 'for other machines; there is no access control yet'],
+    ['loglog serve --data /var/lib/loglog --host 10.0.0.7 --insecure', 'for other machines, whoever they are'],
     ['LOGLOG_PORT=0 loglog serve --json', 'on any free port, for programs'],
     ['loglog serve --segment-bytes 1048576 --slots 3', 'in little memory'],
     [

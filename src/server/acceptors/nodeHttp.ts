@@ -1,10 +1,13 @@
 // HTTP over node:http for the acceptor `ws`: which connections have sent nothing whole yet, and one answer to each that has, after which it is closed.
 // Answers are written to the socket, not through node's ServerResponse, so that an upgrade that is refused is answered like any other request.
 
+import { constants } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Socket, Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { createServer as createTlsServer, TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls';
 import { HTTP_BACKLOG, HTTP_TIMEOUT_MS, HTTP_WRITE_BYTES, MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
+import { type ListenerTls, MIN_TLS_VERSION } from '../../tls/listenerTls.ts';
 import { type HttpAnswer, type HttpBody, type HttpRequest, headersOf, type MadeRoom, type MakeAnswer, STATUS_TEXT } from '../acceptor.ts';
 import { carefully } from '../mistakes.ts';
 import { Silent } from './silent.ts';
@@ -20,7 +23,26 @@ export interface NodeHttpEvents {
 
 export function asRequest(request: IncomingMessage): HttpRequest {
   const { method = '', url = '' } = request;
-  return { method, path: url.split('?', 1)[0] ?? '', header: (name) => request.headersDistinct[name]?.join(', ') ?? '' };
+  return {
+    method,
+    path: url.split('?', 1)[0] ?? '',
+    header: (name) => request.headersDistinct[name]?.join(', ') ?? '',
+    certificate: () => (request.socket instanceof TLSSocket ? request.socket.getPeerX509Certificate() : undefined),
+  };
+}
+
+/**
+ * What new connections are encrypted with. A client without a certificate is as good as before; one whose certificate is of no authority is not. Tickets would
+ * keep what a certificate was taken for after that is over: there are none where certificates are asked for.
+ */
+function securing({ certificate, key, clientCa }: ListenerTls): TlsOptions {
+  const secureOptions = clientCa === undefined ? 0 : constants.SSL_OP_NO_TICKET;
+  return { cert: certificate, key, minVersion: MIN_TLS_VERSION, secureOptions, ...(clientCa === undefined ? {} : { ca: clientCa }) };
+}
+
+/** What tells one connection of a port from all others that are there. */
+function addressesOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }
 
 /** What is answered to what is no request that can be taken. */
@@ -60,6 +82,10 @@ function write(socket: Duplex, bytes: Uint8Array): Promise<void> {
 
 export class NodeHttp {
   readonly #server: Server;
+  /** What has the port where connections are encrypted: they get to the other one once they are. */
+  readonly #front: TlsServer | undefined;
+  /** Those that are not encrypted yet, by their addresses. */
+  readonly #handshaking = new Map<string, Socket>();
   readonly #events: NodeHttpEvents;
   /** All connections that are not WebSockets. */
   readonly #sockets = new Set<Duplex>();
@@ -72,8 +98,9 @@ export class NodeHttp {
   #waiting: (() => void)[] = [];
   turn = 0;
 
-  constructor(events: NodeHttpEvents) {
+  constructor(events: NodeHttpEvents, tls: ListenerTls | undefined) {
     this.#events = events;
+    if (tls !== undefined) this.#front = this.#makeFront(tls);
     this.#server = createServer({
       maxHeaderSize: MAX_HTTP_HEAD_BYTES,
       headersTimeout: HTTP_TIMEOUT_MS,
@@ -82,7 +109,7 @@ export class NodeHttp {
       // Nobody needs a name to ask for health.
       requireHostHeader: false,
     });
-    this.#server.on('connection', (socket) => this.#came(socket));
+    if (this.#front === undefined) this.#server.on('connection', (socket) => this.#came(socket));
     this.#server.on('request', (request) => this.#request(request));
     // What is expected has no meaning, as a body has none: otherwise Node answers on its own, and keeps the connection.
     for (const event of ['checkContinue', 'checkExpectation']) this.#server.on(event, (request: IncomingMessage) => this.#request(request));
@@ -99,18 +126,25 @@ export class NodeHttp {
 
   /** Resolves to the port, or to undefined where it cannot be had. */
   listen(host: string, port: number): Promise<number | undefined> {
+    const server: TcpServer = this.#front ?? this.#server;
     return new Promise((resolve) => {
       // Later ones are of single connections that could not be accepted.
-      this.#server.on('error', () => resolve(undefined));
-      this.#server.listen({ host, port, backlog: HTTP_BACKLOG, exclusive: true }, () => {
-        const address = this.#server.address();
+      server.on('error', () => resolve(undefined));
+      server.listen({ host, port, backlog: HTTP_BACKLOG, exclusive: true }, () => {
+        const address = server.address();
         resolve(typeof address === 'object' ? address?.port : undefined);
       });
     });
   }
 
   stopListening(): void {
+    this.#front?.close();
     this.#server.close();
+  }
+
+  /** As `Acceptor.secure`. */
+  secure(tls: ListenerTls): void {
+    this.#front?.setSecureContext(securing(tls));
   }
 
   close(): void {
@@ -193,16 +227,46 @@ export class NodeHttp {
     if (!socket.destroyed) this.#last(socket, '');
   }
 
-  #came(socket: Socket): void {
+  /** A connection counts at once, and has as much time for its handshake as for a request after it. */
+  #makeFront(tls: ListenerTls): TlsServer {
+    const asks = tls.clientCa !== undefined;
+    const front = createTlsServer({ ...securing(tls), handshakeTimeout: HTTP_TIMEOUT_MS, requestCert: asks, rejectUnauthorized: false });
+    front.on('connection', (socket) => {
+      const addresses = addressesOf(socket);
+      this.#handshaking.set(addresses, socket);
+      socket.on('close', () => {
+        if (this.#handshaking.get(addresses) === socket) this.#handshaking.delete(addresses);
+      });
+      this.#came(socket);
+    });
+    front.on('tlsClientError', (_error, socket) => socket.destroy());
+    front.on('secureConnection', (socket) => {
+      const raw = this.#handshaking.get(addressesOf(socket));
+      // It was closed meanwhile, or showed a certificate that is none here.
+      if (raw === undefined || (!socket.authorized && socket.getPeerX509Certificate() !== undefined)) {
+        socket.destroy();
+        return;
+      }
+      this.#handshaking.delete(addressesOf(socket));
+      this.#forget(raw);
+      this.#came(socket, false);
+      this.#server.emit('connection', socket);
+    });
+    return front;
+  }
+
+  #came(socket: Socket, isNew = true): void {
     this.#sockets.add(socket);
     this.#silent.add(socket);
     socket.on('error', () => undefined);
-    socket.on('close', () => {
-      this.#silent.delete(socket);
-      this.#lingering.delete(socket);
-      this.#sockets.delete(socket);
-    });
-    this.#events.connected();
+    socket.on('close', () => this.#forget(socket));
+    if (isNew) this.#events.connected();
+  }
+
+  #forget(socket: Duplex): void {
+    this.#silent.delete(socket);
+    this.#lingering.delete(socket);
+    this.#sockets.delete(socket);
   }
 
   #request(request: IncomingMessage): void {

@@ -3,8 +3,10 @@
 import './uwsBinary.ts';
 
 import * as uWS from 'uWebSockets.js';
-import { IDLE_TIMEOUT_SECONDS, MAX_BACKPRESSURE_BYTES } from '../../core/limits.ts';
+import { X509Certificate } from 'node:crypto';
+import { IDLE_TIMEOUT_SECONDS, LISTEN_AGAIN_MS, MAX_BACKPRESSURE_BYTES, UWS_TLS_BYTES } from '../../core/limits.ts';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
+import type { ListenerTls } from '../../tls/listenerTls.ts';
 import type {
   Acceptor,
   AcceptorEvents,
@@ -15,6 +17,7 @@ import type {
   MakeAnswer,
   MakeConnection,
 } from '../acceptor.ts';
+import { carefully } from '../mistakes.ts';
 import { untilClosedByClients } from './halfClosed.ts';
 import { sendBody, write } from './uwsAnswers.ts';
 import { UwsConnections } from './uwsConnections.ts';
@@ -26,7 +29,12 @@ interface ExclusiveListen {
   listen(host: string, port: number, options: number, listening: (socket: uWS.us_listen_socket | false) => void): void;
 }
 
-function asRequest(request: uWS.HttpRequest): HttpRequest {
+/** Missing from uWS's types: the certificate that a client showed and that was verified, in PEM; empty where there is none. */
+interface Certified {
+  getX509Certificate(): string;
+}
+
+function asRequest(request: uWS.HttpRequest, response: uWS.HttpResponse, asksForCertificates: boolean): HttpRequest {
   // `getHeader` knows one value of a header that came twice.
   let headers: Map<string, string> | undefined;
   const header = (name: string): string => {
@@ -37,7 +45,11 @@ function asRequest(request: uWS.HttpRequest): HttpRequest {
     }
     return headers.get(name) ?? '';
   };
-  return { method: request.getMethod().toUpperCase(), path: request.getUrl(), header };
+  const certificate = (): X509Certificate | undefined => {
+    const pem = asksForCertificates ? (response as unknown as Certified).getX509Certificate() : '';
+    return pem === '' ? undefined : new X509Certificate(pem);
+  };
+  return { method: request.getMethod().toUpperCase(), path: request.getUrl(), header, certificate };
 }
 
 /** Answers, once the answer is made, unless the connection is gone by then. */
@@ -57,6 +69,14 @@ async function answer(response: uWS.HttpResponse, make: MakeAnswer, isHead: bool
   if (!isGone) write(response, late, isHead);
 }
 
+function sslOptions({ files }: ListenerTls): uWS.AppOptions {
+  return {
+    cert_file_name: files.certificate,
+    key_file_name: files.key,
+    ...(files.clientCa === undefined ? {} : { ca_file_name: files.clientCa }),
+  };
+}
+
 const COME_AGAIN: HttpAnswer = {
   status: 503,
   type: 'text/plain',
@@ -67,34 +87,48 @@ export class UwsAcceptor implements Acceptor {
   readonly name = 'uws';
   readonly lingering = undefined;
   readonly unfinishedBytes = undefined;
-  readonly #app = uWS.App();
+  /** The newest one takes new connections; each that came before keeps those that it has. */
+  readonly #apps: uWS.TemplatedApp[] = [];
+  #tls: ListenerTls | undefined;
   readonly #events: AcceptorEvents;
   readonly #http: UwsConnections;
   readonly #sockets = new Set<uWS.WebSocket<SocketData>>();
+  readonly #maxMessageBytes: number;
   #listening: uWS.us_listen_socket | false = false;
+  #isStopped = false;
+  #host = '';
   #port = 0;
   /** This acceptor, until it is closed. */
   readonly #held: { open: UwsAcceptor | undefined } = { open: undefined };
 
-  constructor({ maxMessageBytes }: AcceptorOptions, events: AcceptorEvents) {
+  constructor({ maxMessageBytes, tls }: AcceptorOptions, events: AcceptorEvents) {
     this.#events = events;
+    this.#maxMessageBytes = maxMessageBytes;
     this.#http = new UwsConnections(events.broke);
+    this.#held.open = this;
+    this.#apps.push(this.#makeApp(tls));
+    this.#tls = tls;
+  }
+
+  /** Throws where the files of `tls` cannot be loaded. uWS speaks TLS 1.2 and 1.3, and takes a client without a certificate, but none with a wrong one. */
+  #makeApp(tls: ListenerTls | undefined): uWS.TemplatedApp {
+    const app = tls === undefined ? uWS.App() : uWS.SSLApp(sslOptions(tls));
+    const asksForCertificates = tls?.clientCa !== undefined;
     // uWS keeps an app's handlers for as long as the process lives: they must not keep the node, and all its memory, after it has closed.
     const held = this.#held;
-    held.open = this;
     const count = (response: uWS.HttpResponse, change: number): void => {
       if (held.open !== undefined) held.open.#count(response, change);
     };
-    this.#app.filter(count);
-    this.#app.ws<SocketData>('/*', {
-      maxPayloadLength: maxMessageBytes,
+    app.filter(count);
+    app.ws<SocketData>('/*', {
+      maxPayloadLength: this.#maxMessageBytes,
       maxBackpressure: MAX_BACKPRESSURE_BYTES,
       closeOnBackpressureLimit: true,
       idleTimeout: IDLE_TIMEOUT_SECONDS,
       sendPingsAutomatically: true,
       upgrade: (response, request, context) => {
         if (held.open === undefined) response.close();
-        else held.open.#upgrade(response, request, context);
+        else held.open.#upgrade(response, request, context, asksForCertificates);
       },
       open: (socket) => {
         if (held.open !== undefined) held.open.#opened(socket);
@@ -108,10 +142,35 @@ export class UwsAcceptor implements Acceptor {
         socket.getUserData().connection?.closed();
       },
     });
-    this.#app.any('/*', (response, request) => {
+    app.any('/*', (response, request) => {
       if (held.open === undefined) response.close();
-      else held.open.#request(response, request);
+      else held.open.#request(response, request, asksForCertificates);
     });
+    return app;
+  }
+
+  get tlsBytesPerConnection(): number {
+    return this.#tls === undefined ? 0 : UWS_TLS_BYTES;
+  }
+
+  /**
+   * uWS loads certificates once for each app: so another app listens at the same port. Connections that wait there to be accepted when the port changes hands
+   * would be reset: so it does right after the event loop has accepted all that there are.
+   */
+  secure(tls: ListenerTls): void {
+    const app = this.#makeApp(tls);
+    this.#apps.push(app);
+    this.#tls = tls;
+    if (this.#listening !== false) setImmediate(() => carefully(this.#events.broke, () => this.#listenAnew(app)));
+  }
+
+  #listenAnew(app: uWS.TemplatedApp): void {
+    if (this.#isStopped) return;
+    if (this.#listening !== false) uWS.us_listen_socket_close(this.#listening);
+    this.#listening = false;
+    if (this.#listenWith(app, this.#host, this.#port)) return;
+    // Somebody took the port in this moment, or there is no descriptor.
+    setTimeout(() => carefully(this.#events.broke, () => this.#listenAnew(app)), LISTEN_AGAIN_MS).unref();
   }
 
   get httpConnections(): number {
@@ -123,13 +182,23 @@ export class UwsAcceptor implements Acceptor {
   }
 
   async listen(host: string, port: number): Promise<number | undefined> {
+    const app = this.#apps.at(-1);
+    this.#host = host;
+    if (app === undefined || !this.#listenWith(app, host, port) || this.#listening === false) return undefined;
+    this.#port = uWS.us_socket_local_port(this.#listening);
+    if (this.#tls === undefined || port !== 0) return this.#port;
+    // Only a port that was named is one on which uWS can listen anew while it has connections.
+    uWS.us_listen_socket_close(this.#listening);
+    this.#listening = false;
+    return this.#listenWith(app, host, this.#port) ? this.#port : undefined;
+  }
+
+  #listenWith(app: uWS.TemplatedApp, host: string, port: number): boolean {
     // By default two nodes could share a port, and each would get some of the clients.
-    (this.#app as unknown as ExclusiveListen).listen(host, port, EXCLUSIVE_PORT, (socket) => {
+    (app as unknown as ExclusiveListen).listen(host, port, EXCLUSIVE_PORT, (socket) => {
       this.#listening = socket;
     });
-    if (this.#listening === false) return undefined;
-    this.#port = uWS.us_socket_local_port(this.#listening);
-    return this.#port;
+    return this.#listening !== false;
   }
 
   makeRoom(orUnread: boolean): MadeRoom {
@@ -137,6 +206,7 @@ export class UwsAcceptor implements Acceptor {
   }
 
   stopListening(): void {
+    this.#isStopped = true;
     if (this.#listening !== false) uWS.us_listen_socket_close(this.#listening);
     this.#listening = false;
   }
@@ -148,7 +218,7 @@ export class UwsAcceptor implements Acceptor {
 
   close(): void {
     this.stopListening();
-    this.#app.close();
+    for (const app of this.#apps) app.close();
     this.#held.open = undefined;
   }
 
@@ -161,9 +231,9 @@ export class UwsAcceptor implements Acceptor {
     connection.opened();
   }
 
-  #request(response: uWS.HttpResponse, request: uWS.HttpRequest): void {
+  #request(response: uWS.HttpResponse, request: uWS.HttpRequest, asksForCertificates: boolean): void {
     const isHead = request.getMethod() === 'head';
-    const make = this.#events.request(asRequest(request));
+    const make = this.#events.request(asRequest(request, response, asksForCertificates));
     this.#http.take(response, request, () => () => void answer(response, make, isHead).catch(this.#events.broke));
   }
 
@@ -177,8 +247,8 @@ export class UwsAcceptor implements Acceptor {
     this.#events.connected();
   }
 
-  #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t): void {
-    const outcome = this.#events.upgrade(asRequest(request));
+  #upgrade(response: uWS.HttpResponse, request: uWS.HttpRequest, context: uWS.us_socket_context_t, asksForCertificates: boolean): void {
+    const outcome = this.#events.upgrade(asRequest(request, response, asksForCertificates));
     const key = request.getHeader('sec-websocket-key');
     const upgrade = (make: MakeConnection): void =>
       response.upgrade<SocketData>({ make, connection: undefined }, key, SUBPROTOCOL, '', context);

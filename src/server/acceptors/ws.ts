@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { IDLE_TIMEOUT_SECONDS, MAX_MESSAGE_CHUNKS, MAX_MESSAGE_FRAGMENTS, WS_CLOSE_TIMEOUT_MS } from '../../core/limits.ts';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
+import type { ListenerTls } from '../../tls/listenerTls.ts';
 import type { Acceptor, AcceptorEvents, AcceptorOptions, MadeRoom } from '../acceptor.ts';
 import { asRequest, NodeHttp } from './nodeHttp.ts';
 import { WsSocket, type WsSocketOwner } from './wsSocket.ts';
@@ -14,6 +15,8 @@ const LOOKS = 4;
 
 export class WsAcceptor implements Acceptor, WsSocketOwner {
   readonly name = 'ws';
+  /** Node knows of it, and says so. */
+  readonly tlsBytesPerConnection = 0;
   readonly #events: AcceptorEvents;
   readonly #http: NodeHttp;
   readonly #server: WebSocketServer;
@@ -25,14 +28,17 @@ export class WsAcceptor implements Acceptor, WsSocketOwner {
   /** Memory of messages that are not whole, over all connections. */
   unfinishedBytes = 0;
 
-  constructor({ maxMessageBytes }: AcceptorOptions, events: AcceptorEvents) {
+  constructor({ maxMessageBytes, tls }: AcceptorOptions, events: AcceptorEvents) {
     this.#events = events;
-    this.#http = new NodeHttp({
-      connected: () => events.connected(),
-      request: (request) => events.request(request),
-      upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
-      broke: (thrown) => events.broke(thrown),
-    });
+    this.#http = new NodeHttp(
+      {
+        connected: () => events.connected(),
+        request: (request) => events.request(request),
+        upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
+        broke: (thrown) => events.broke(thrown),
+      },
+      tls,
+    );
     // Some of these are newer than the types of `ws`.
     const bounds = {
       maxFragments: MAX_MESSAGE_FRAGMENTS,
@@ -75,6 +81,10 @@ export class WsAcceptor implements Acceptor, WsSocketOwner {
     );
     this.#looking.unref();
     return this.#http.listen(host, port);
+  }
+
+  secure(tls: ListenerTls): void {
+    this.#http.secure(tls);
   }
 
   makeRoom(orUnread: boolean): MadeRoom {

@@ -1,0 +1,119 @@
+// What TLS on the clients' port is made from: a certificate and its key, and, where clients may show certificates, whose and for what. Read from files,
+// checked, and read anew when they change.
+
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import { type ClientRules, parseClientRules } from './clientRules.ts';
+import { WatchedFiles } from './watchedFiles.ts';
+
+/** The options of a node that name the files; empty: none. */
+export interface ListenerTlsFiles {
+  readonly tlsCert: string;
+  readonly tlsKey: string;
+  readonly tlsClientCa: string;
+  readonly tlsClientScopes: string;
+}
+
+/** When a certificate ends. */
+export interface Expiry {
+  /** `node`: what the node shows; `clients`: an authority of its clients' certificates. */
+  readonly use: 'node' | 'clients';
+  /** Unix ms. */
+  readonly notAfterMs: number;
+}
+
+/** Checked, in force or about to be. */
+export interface ListenerTls {
+  readonly files: { readonly certificate: string; readonly key: string; readonly clientCa: string | undefined };
+  /** In PEM. */
+  readonly certificate: string;
+  readonly key: string;
+  readonly clientCa: string | undefined;
+  readonly rules: ClientRules | undefined;
+  /** The earliest of each use. */
+  readonly expiries: readonly Expiry[];
+}
+
+/** No older version is spoken on the clients' port, nor between nodes. */
+export const MIN_TLS_VERSION = 'TLSv1.2';
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** The certificates in a file's text. Throws an Error that names `file`. */
+export function certificatesIn(text: string, file: string): readonly X509Certificate[] {
+  const found = text.match(CERTIFICATE) ?? [];
+  if (found.length === 0) throw new Error(`${file} has no certificate in PEM`);
+  return found.map((pem) => {
+    try {
+      return new X509Certificate(pem);
+    } catch (thrown) {
+      throw new Error(`${file} has a certificate that cannot be read: ${messageOf(thrown)}`);
+    }
+  });
+}
+
+/** A private key in a file's text. Throws an Error that names `file`, and shows nothing of it. */
+export function keyIn(text: string, file: string): KeyObject {
+  try {
+    return createPrivateKey(text);
+  } catch {
+    throw new Error(`${file} has no private key in PEM that can be read without a password`);
+  }
+}
+
+const endOf = ({ validTo }: X509Certificate): number => Date.parse(validTo);
+
+/** Throws an Error where `certificate` does not count at `nowMs`. */
+export function checkTime(certificate: X509Certificate, file: string, nowMs: number): void {
+  if (nowMs >= endOf(certificate)) throw new Error(`the certificate in ${file} has expired: it counted until ${certificate.validTo}`);
+  if (nowMs < Date.parse(certificate.validFrom))
+    throw new Error(`the certificate in ${file} does not count before ${certificate.validFrom}`);
+}
+
+/** The earliest end of `certificates`. */
+function earliest(use: Expiry['use'], certificates: readonly X509Certificate[]): Expiry {
+  return { use, notAfterMs: Math.min(...certificates.map(endOf)) };
+}
+
+/** Checks what the files say. Throws an Error whose message says what will not do. What has expired is refused only where something else is in force. */
+export function readListenerTls(names: ListenerTlsFiles, contents: readonly string[], isFirst: boolean, nowMs = Date.now()): ListenerTls {
+  const { tlsCert, tlsKey, tlsClientCa, tlsClientScopes } = names;
+  const [certificate = '', key = '', ca, scopes] = contents;
+  const chain = certificatesIn(certificate, tlsCert);
+  const [own] = chain;
+  if (own?.checkPrivateKey(keyIn(key, tlsKey)) !== true)
+    throw new Error(`the key in ${tlsKey} is not that of the certificate in ${tlsCert}`);
+  if (!isFirst) checkTime(own, tlsCert, nowMs);
+  const clientCa = tlsClientCa === '' ? undefined : ca;
+  const authorities = clientCa === undefined ? [] : certificatesIn(clientCa, tlsClientCa);
+  try {
+    createSecureContext({ cert: certificate, key, ca: clientCa, minVersion: MIN_TLS_VERSION });
+  } catch (thrown) {
+    throw new Error(`${tlsCert} and ${tlsKey} will not do for TLS: ${messageOf(thrown)}`);
+  }
+  return {
+    files: { certificate: tlsCert, key: tlsKey, clientCa: tlsClientCa || undefined },
+    certificate,
+    key,
+    clientCa,
+    rules: clientCa === undefined ? undefined : parseClientRules(scopes ?? '', tlsClientScopes),
+    expiries: [earliest('node', chain), ...(authorities.length === 0 ? [] : [earliest('clients', authorities)])],
+  };
+}
+
+/** Reads the files of a node's options. Throws a LogError `USAGE` where they will not do. */
+export function watchedListenerTls(
+  files: ListenerTlsFiles,
+  told: { readonly changed: (tls: ListenerTls) => void; readonly refused: (sentence: string) => void },
+): WatchedFiles<ListenerTls> {
+  const { tlsCert, tlsKey, tlsClientCa, tlsClientScopes } = files;
+  return new WatchedFiles({
+    files: [tlsCert, tlsKey, ...(tlsClientCa === '' ? [] : [tlsClientCa, tlsClientScopes])],
+    read: (contents, isFirst) => readListenerTls(files, contents, isFirst),
+    ...told,
+  });
+}
