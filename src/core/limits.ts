@@ -657,3 +657,6 @@ export const TOKEN_LOOK_MS = 200;
 
 /** What was ordered for somebody whose token was revoked may take so long to be committed, and answered. */
 export const TOKEN_ENDING_MS = 400;
+
+/** Lines a minute about who trimmed, set the retention, made or revoked tokens; of more it is said how many there were. */
+export const AUDIT_LINES = 60;

@@ -12,6 +12,8 @@ export interface EngineLog {
   info(text: string): void;
   warn(text: string): void;
   error(text: string): void;
+  /** Who did what others rely on: fields for programs beside the line. Default: `info` gets the line. */
+  audit?(fields: Readonly<Record<string, string>>, text: string): void;
 }
 
 export interface EngineOptions {

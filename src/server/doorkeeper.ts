@@ -72,6 +72,10 @@ export function tokenShown(request: HttpRequest): string | undefined {
 export class Doorkeeper {
   /** Whether callers have to show who they are. */
   readonly isNeeded: boolean;
+  /** What came of what was shown, since the process started. */
+  readonly counts: ReadonlyMap<string, { count: number }> = new Map(
+    ['accepted', 'malformed', 'unknown', 'expired', 'unsettled'].map((result) => [result, { count: 0 }]),
+  );
   readonly #tokens: Tokens;
   readonly #certificates: Certificates;
   /** Those with an identity that may end, by its kind and id. */
@@ -92,6 +96,13 @@ export class Doorkeeper {
 
   /** Who shows `token`, or why it is not taken. What is no token costs no look-up. */
   identify(token: string): Identity | Denial {
+    const found = this.#identify(token);
+    const counter = this.counts.get(typeof found === 'string' ? found : 'accepted');
+    if (counter !== undefined) counter.count += 1;
+    return found;
+  }
+
+  #identify(token: string): Identity | Denial {
     const id = tokenIdOf(token);
     if (id === undefined) return 'malformed';
     if (!this.#tokens.isSettled) return 'unsettled';

@@ -4,6 +4,7 @@
 import { assert } from '../core/assert.ts';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
 import { INCIDENT_LOG_MS } from '../core/limits.ts';
+import { type Actor, actorText } from './audit.ts';
 
 /** Why the node closes a connection, by what /metrics calls it. */
 const CLOSED = {
@@ -23,8 +24,14 @@ const CLOSED = {
 
 export type CloseReason = keyof typeof CLOSED;
 
-/** Errors that say that a bound was reached; most others are answers like any. */
-const TOLD_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['TOO_MANY_REQUESTS', 'OVERLOADED', 'WINDOW_EXCEEDED']);
+/** Errors that say that a bound was reached, or a right is missing; most others are answers like any. */
+const TOLD_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'TOO_MANY_REQUESTS',
+  'OVERLOADED',
+  'WINDOW_EXCEEDED',
+  'FORBIDDEN',
+  'QUOTA_EXCEEDED',
+]);
 
 /** One kind of incident. */
 class Kind {
@@ -81,12 +88,13 @@ export class Incidents {
     kind.tell(this.#warn, `a connection ${CLOSED[reason]}`, detail);
   }
 
-  /** A request was answered with an error. */
-  refused(code: ErrorCode, sentence: string): void {
+  /** A request of `actor` was answered with an error. */
+  refused(code: ErrorCode, sentence: string, actor?: Actor): void {
     const kind = this.#refused.get(code);
     if (kind === undefined) return;
     kind.count += 1;
-    if (TOLD_CODES.has(code)) kind.tell(this.#warn, `a request was refused with ${code}`, sentence);
+    if (!TOLD_CODES.has(code)) return;
+    kind.tell(this.#warn, `a request was refused with ${code}`, actor === undefined ? sentence : `${actorText(actor)}, ${sentence}`);
   }
 
   /** How often each has happened since the process started. */

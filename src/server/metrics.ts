@@ -8,6 +8,7 @@ import type { Engine } from '../node/engine.ts';
 import { residentBytes } from '../node/residentBytes.ts';
 import { timeOf } from '../node/status.ts';
 import type { AcceptorName } from './acceptor.ts';
+import type { Audit } from './audit.ts';
 import { FetchedHistogram } from './fetchedHistogram.ts';
 import type { Incidents } from './incidents.ts';
 
@@ -18,6 +19,8 @@ export interface DoorMetrics {
   readonly connections: number;
   readonly sendBufferedBytes: number;
   readonly incidents: Incidents;
+  readonly audit: Audit;
+  readonly authentications: ReadonlyMap<string, { readonly count: number }>;
   readonly downloads: { readonly count: number; readonly bytes: number };
 }
 
@@ -169,6 +172,9 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   gauge('connections', 'Clients connected.', () => door.connections);
   counterBy('connections_closed', 'reason', 'Connections that the node closed or refused.', door.incidents.closedCounts);
   counterBy('requests_refused', 'code', 'Requests that were answered with an error.', door.incidents.refusedCounts);
+  counterBy('authentications', 'result', 'Tokens that were shown, by what came of it.', door.authentications);
+  counterBy('changes', 'what', 'Trims, and changes of retention, level and tokens, that were done.', door.audit.doneCounts);
+  counterBy('changes_refused', 'what', 'The same, refused or failed.', door.audit.refusedCounts);
   gauge('append_held_bytes', 'Bytes of appends that wait for the disk.', () => appends.heldBytes);
   gauge('send_buffered_bytes', 'Bytes that wait for slow clients.', () => door.sendBufferedBytes);
   gauge('process_resident_memory_bytes', 'Resident memory of the process.', residentBytes);

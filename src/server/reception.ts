@@ -4,6 +4,7 @@
 import { maxBatchBytes } from '../core/config.ts';
 import type { Greeted } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
+import type { Audit } from './audit.ts';
 import { helloOf } from './hello.ts';
 import { type RequestLimits, Requests } from './requests.ts';
 import type { Session } from './session.ts';
@@ -13,11 +14,12 @@ export class Reception {
   readonly #engine: Engine;
   readonly #requests: Requests;
 
-  constructor(engine: Engine) {
+  /** `audit` is told who changes what others rely on. */
+  constructor(engine: Engine, audit?: Audit) {
     const { config } = engine;
     this.#engine = engine;
     this.limits = { windowBytes: config.windowBytes, maxBatchBytes: maxBatchBytes(config) };
-    this.#requests = new Requests(engine, this.limits, (session) => this.opened(session));
+    this.#requests = new Requests(engine, this.limits, (session) => this.opened(session), audit);
   }
 
   /** A session has begun, or is to hear anew what its greeting said. */

@@ -19,7 +19,7 @@ import type { Reading } from '../node/caller.ts';
 import { conditionOf } from '../node/chain.ts';
 import type { Ends } from '../node/ends.ts';
 import type { Handover } from '../node/handover.ts';
-import type { Levels } from '../node/levels.ts';
+import type { LevelStatus, Levels } from '../node/levels.ts';
 import type { Loop } from '../node/loop.ts';
 import type { Readings } from '../node/reading.ts';
 import type { Retention } from '../node/retention.ts';
@@ -67,6 +67,7 @@ import {
   UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
 import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
+import type { Audit, Audited } from './audit.ts';
 import { forbidden, scopeNeeded } from './rights.ts';
 import { ENDINGS, type Session } from './session.ts';
 
@@ -151,10 +152,12 @@ export class Requests {
   readonly #loop: Pick<Loop, 'nowMs'>;
   readonly #limits: RequestLimits;
   readonly #introduced: OnIntroduced;
+  readonly #audit: Audit | undefined;
   /** The request being handled; reused, because a request never outlives its message. */
   readonly #request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
 
-  constructor(targets: RequestTargets, limits: RequestLimits, introduced: OnIntroduced) {
+  constructor(targets: RequestTargets, limits: RequestLimits, introduced: OnIntroduced, audit?: Audit) {
+    this.#audit = audit;
     const { memory, appends, readings, ends, uploads, trims, loop } = targets;
     this.#trims = trims;
     this.#times = targets.times;
@@ -370,8 +373,13 @@ export class Requests {
   }
 
   #trim(session: Session, { requestId, flags, offset }: Request): void {
-    this.#answer(session, requestId, this.#trims.request(offset, (flags & TRIM_DRY_RUN) !== 0), (start) =>
-      session.sendEnd(requestId, start, this.#memory.commit, this.#memory.word(WORD.TERM)),
+    const isDryRun = (flags & TRIM_DRY_RUN) !== 0;
+    this.#answer(
+      session,
+      requestId,
+      this.#trims.request(offset, isDryRun),
+      (start) => session.sendEnd(requestId, start, this.#memory.commit, this.#memory.word(WORD.TERM)),
+      isDryRun ? undefined : { what: 'trim', detail: `to offset ${offset}` },
     );
   }
 
@@ -395,13 +403,20 @@ export class Requests {
       session.sendError(requestId, 'MALFORMED', 0, sentence);
       return;
     }
-    this.#answer(session, requestId, this.#retention.request(change), ({ policy, ...kept }) =>
-      session.send(encodeKept({ requestId, ...policy, ...kept })),
+    const { bytes, ageMs } = change;
+    const detail = `to ${[bytes !== undefined && `${bytes} bytes`, ageMs !== undefined && `${ageMs} ms`].filter(Boolean).join(' and ')}`;
+    this.#answer(
+      session,
+      requestId,
+      this.#retention.request(change),
+      ({ policy, ...kept }) => session.send(encodeKept({ requestId, ...policy, ...kept })),
+      bytes === undefined && ageMs === undefined ? undefined : { what: 'set_retention', detail },
     );
   }
 
   #upgrade(session: Session, { requestId, flags }: Request): void {
-    this.#answer(session, requestId, this.#levels.request((flags & UPGRADE_FINALIZE) !== 0), ({ level, newest, nodes }) => {
+    const isFinal = (flags & UPGRADE_FINALIZE) !== 0;
+    const send = ({ level, newest, nodes }: LevelStatus): void => {
       const heard = nodes.map(({ id, isConnected, levels }) => ({
         id,
         isHeard: isConnected && levels !== null,
@@ -409,19 +424,32 @@ export class Requests {
         highest: levels?.highest ?? 0,
       }));
       session.send(encodeLevels({ requestId, level, newest, nodes: heard }));
-    });
+    };
+    const audited = isFinal ? ({ what: 'finalize_upgrade', detail: 'to the newest level' } as const) : undefined;
+    this.#answer(session, requestId, this.#levels.request(isFinal), send, audited);
   }
 
   #transfer(session: Session, { requestId, flags, a: to, b: term }: Request): void {
     const isDryRun = (flags & TRANSFER_DRY_RUN) !== 0;
-    this.#answer(session, requestId, this.#handover.request({ to, term, isDryRun }), (office) =>
-      session.send(encodeTransferred(requestId, office.leader, office.term)),
+    this.#answer(
+      session,
+      requestId,
+      this.#handover.request({ to, term, isDryRun }),
+      (office) => session.send(encodeTransferred(requestId, office.leader, office.term)),
+      isDryRun ? undefined : { what: 'transfer', detail: to === 0 ? 'to any node' : `to node ${to}` },
     );
   }
 
   /** Sends what comes of `work`, for which the session waits. */
-  #answer<Outcome>(session: Session, requestId: number, work: Promise<Outcome>, send: (outcome: Outcome) => void): void {
+  #answer<Outcome>(
+    session: Session,
+    requestId: number,
+    work: Promise<Outcome>,
+    send: (outcome: Outcome) => void,
+    audited?: { readonly what: Audited; readonly detail: string },
+  ): void {
     session.asked += 1;
+    if (audited !== undefined) this.#note(session, work, audited);
     void work
       .then(
         (outcome) => (session.isClosed ? undefined : send(outcome)),
@@ -431,6 +459,18 @@ export class Requests {
         session.asked -= 1;
         session.rested();
       });
+  }
+
+  /** Tells who asked for it, and what came of it. */
+  #note(session: Session, work: Promise<unknown>, { what, detail }: { readonly what: Audited; readonly detail: string }): void {
+    if (this.#audit === undefined) return;
+    const { identity } = session;
+    // Where it is can be asked only while it is connected.
+    const actor = { identity, from: session.from };
+    void work.then(
+      () => this.#audit?.note(what, actor, detail),
+      (thrown: unknown) => this.#audit?.note(what, actor, detail, thrown ?? 'unknown'),
+    );
   }
 
   #refuse(session: Session, requestId: number, thrown: unknown): void {

@@ -17,6 +17,7 @@ import { type ListenerTls, watchedListenerTls } from '../tls/listenerTls.ts';
 import type { WatchedFiles } from '../tls/watchedFiles.ts';
 import type { AcceptorName, MakeAcceptor } from './acceptor.ts';
 import { loadAcceptor } from './acceptors/load.ts';
+import { Audit } from './audit.ts';
 import { ClientCertificates } from './clientCertificates.ts';
 import { type ClientPlaces, placesForClients } from './descriptors.ts';
 import { Doorkeeper, type Tokens } from './doorkeeper.ts';
@@ -83,6 +84,7 @@ export class LogServer implements Door {
   readonly #tls: WatchedFiles<ListenerTls> | undefined;
   readonly #memoryGuard: MemoryGuard<Inbox<Session>>;
   readonly downloads: SegmentDownloads;
+  readonly audit: Audit;
   readonly #access: Doorkeeper;
   #registry: Registry | undefined;
   #port = 0;
@@ -122,7 +124,8 @@ export class LogServer implements Door {
     this.failed = engine.failed;
     this.#config = config;
     this.#log = log;
-    this.#reception = new Reception(engine);
+    this.audit = new Audit(log, () => engine.loop.nowMs());
+    this.#reception = new Reception(engine, this.audit);
     this.#tls = tls;
     const { limits } = this.#reception;
     const certificates = tls === undefined ? undefined : new ClientCertificates(tls, () => engine.loop.wallMs());
@@ -241,6 +244,11 @@ export class LogServer implements Door {
 
   get sendBufferedBytes(): number {
     return this.#listener.sendBudget.bufferedBytes;
+  }
+
+  /** What came of what callers showed. */
+  get authentications(): ReadonlyMap<string, { readonly count: number }> {
+    return this.#access.counts;
   }
 
   /** What was closed and refused. */

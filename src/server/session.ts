@@ -27,6 +27,7 @@ import {
   RECEIPT_BYTES,
 } from '../protocol/client.ts';
 import type { ClientIntroduction } from '../protocol/greeting.ts';
+import { type Actor, actorText } from './audit.ts';
 import type { ClientSocket } from './clientSocket.ts';
 import type { Ending, Holder } from './doorkeeper.ts';
 import type { CloseReason, Incidents } from './incidents.ts';
@@ -64,7 +65,7 @@ function nextNumber(): number {
 const dataScratch = Buffer.alloc(MESSAGE_HEADER_BYTES + DATA_TIME_BYTES + MAX_READ_BYTES);
 const dataScratchView = viewOf(dataScratch);
 
-export class Session implements Caller, Holder {
+export class Session implements Caller, Holder, Actor {
   readonly #socket: ClientSocket;
   readonly #budget: SendBudget;
   readonly #hasPlaceForGoodbye: () => boolean;
@@ -176,7 +177,7 @@ export class Session implements Caller, Holder {
 
   /** Answers a request with an error; `offset` is what the code says it is. */
   sendError(requestId: number, code: ErrorCode, offset: number, sentence: string, mayHaveHappened = false): void {
-    this.#incidents.refused(code, sentence);
+    this.#incidents.refused(code, sentence, this);
     this.flushReceipts();
     this.send(encodeError(requestId, code, offset, sentence, mayHaveHappened ? ERROR_OUTCOME_UNKNOWN : 0));
   }
@@ -184,7 +185,7 @@ export class Session implements Caller, Holder {
   /** Answers with a fatal error and closes. Nothing that the client sent after the request is done. */
   fail(requestId: number, code: ErrorCode, sentence: string): void {
     if (this.isClosed) return;
-    this.#incidents.refused(code, sentence);
+    this.#incidents.refused(code, sentence, this);
     this.flushReceipts();
     this.send(encodeError(requestId, code, 0, sentence, ERROR_FATAL));
     this.end(CLOSE_POLICY, sentence);
@@ -218,7 +219,7 @@ export class Session implements Caller, Holder {
   end(closeCode: number, reason: string): void {
     if (this.isClosed) return;
     const incident = INCIDENT_OF[closeCode];
-    if (incident !== undefined) this.#incidents.closed(incident, `${this.#from}, ${reason}`);
+    if (incident !== undefined) this.#incidents.closed(incident, `${actorText(this)}, ${reason}`);
     if (this.#account.unsentBytes > UNSENT_AT_END_BYTES || !this.#hasPlaceForGoodbye()) {
       this.cut();
       return;
@@ -278,12 +279,12 @@ export class Session implements Caller, Holder {
 
   #cutFor(reason: CloseReason, detail: string): void {
     if (this.isClosed) return;
-    this.#incidents.closed(reason, `${this.#from}, ${detail}`);
+    this.#incidents.closed(reason, `${actorText(this)}, ${detail}`);
     this.cut();
   }
 
   /** Where the client is. Only while it is connected. */
-  get #from(): string {
+  get from(): string {
     return `from ${this.#socket.remoteAddress()}`;
   }
 

@@ -3,8 +3,10 @@
 import { onTestFinished } from 'vitest';
 import { LogServer } from '../../dist/src/server/server.js';
 import { configure, type OptionName } from '../../src/core/config.ts';
-import { makeDirectory } from '../server/support/fixture.ts';
+import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import { TestTokens } from '../support/access.ts';
+
+type Ending = (end: () => Promise<void>) => void;
 
 export interface TokenDoor {
   readonly server: LogServer;
@@ -13,15 +15,26 @@ export interface TokenDoor {
   readonly http: string;
   /** What it logged as a warning or an error. */
   readonly warnings: readonly string[];
+  /** What it told of who did what. */
+  readonly audited: readonly Readonly<Record<string, string>>[];
 }
 
-/** Starts one, which stops when the test ends. */
-export async function openDoor(options: { readonly [name in OptionName]?: unknown } = {}): Promise<TokenDoor> {
+/** Starts one, which stops when the test ends, or, with `ending`, when that calls what it is given. */
+export async function openDoor(
+  options: { readonly [name in OptionName]?: unknown } = {},
+  ending: Ending = onTestFinished,
+): Promise<TokenDoor> {
   const tokens = new TestTokens();
   const warnings: string[] = [];
-  const config = configure({ data: makeDirectory(), port: 0, slots: 3, segmentBytes: 1 << 20, fsync: 'off', tokens: 'on', ...options });
+  const audited: Readonly<Record<string, string>>[] = [];
+  const data = temporaryDirectory();
+  const config = configure({ data, port: 0, slots: 3, segmentBytes: 1 << 20, fsync: 'off', tokens: 'on', ...options });
   const warn = (text: string): void => void warnings.push(text);
-  const server = await LogServer.start({ config, log: { info: () => undefined, warn, error: warn }, tokens });
-  onTestFinished(async () => void (await server.stop()));
-  return { server, tokens, http: server.url.replace('ws:', 'http:'), warnings };
+  const audit = (fields: Readonly<Record<string, string>>): void => void audited.push(fields);
+  const server = await LogServer.start({ config, log: { info: () => undefined, warn, error: warn, audit }, tokens });
+  ending(async () => {
+    await server.stop();
+    removeDirectory(data);
+  });
+  return { server, tokens, http: server.url.replace('ws:', 'http:'), warnings, audited };
 }

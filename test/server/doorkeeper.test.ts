@@ -2,7 +2,7 @@
 // what becomes of those whose token ends.
 
 import { createHash } from 'node:crypto';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { SCOPES, type Scope, scopeNames } from '../../src/core/access.ts';
 import { MAX_STRANGERS } from '../../src/core/limits.ts';
@@ -117,8 +117,17 @@ const PAGES: readonly [string, Scope][] = [
 const allows = (scope: Scope, needed: Scope | undefined): boolean => needed === undefined || scope === needed || scope === 'admin';
 
 describe.each(ACCEPTORS)('by %s', (acceptor) => {
+  let door: Door;
+
+  beforeAll(async () => {
+    let end = (): Promise<void> => Promise.resolve();
+    door = await openDoor({ acceptor }, (ending) => {
+      end = ending;
+    });
+    return () => end();
+  });
+
   test('each scope allows what the table says, and nothing else', async () => {
-    const door = await openDoor({ acceptor });
     for (const scope of scopeNames(63)) {
       const token = door.tokens.make({ scopes: SCOPES[scope] });
       const visitor = new Visitor(door, shown(token));
@@ -139,7 +148,6 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
   });
 
   test('a stranger is told the version, and nothing else', async () => {
-    const door = await openDoor({ acceptor });
     const visitor = new Visitor(door);
     expect((await visitor.told(1))[0]).toEqual({ kind: 'authenticationNeeded', protocolVersion: 1, lowestVersion: 1 });
     expect(visitor.messages[0]?.toString('hex')).toBe(`81020100${'00'.repeat(4)}0100${'00'.repeat(14)}`);
@@ -159,7 +167,6 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
   });
 
   test('whatever is no token, or none that holds, is refused in the same words', async () => {
-    const door = await openDoor({ acceptor });
     const good = door.tokens.make();
     const expired = door.tokens.make({ expiresMs: Date.now() - 1 });
     const gone = door.tokens.make();
@@ -191,7 +198,6 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
   });
 
   test('a token that was made a moment ago is looked for once more; while no leader is heard nobody comes in', async () => {
-    const door = await openDoor({ acceptor });
     const token = door.tokens.make();
     const records = new Map(door.tokens.records);
     door.tokens.records.clear();
@@ -206,10 +212,10 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
     // Who is there stays.
     early.socket.send(requestMessage(END, 0, 3));
     expect((await early.told(2))[1]?.kind).toBe('ended');
+    door.tokens.isSettled = true;
   });
 
   test('a revocation ends what stands on the token, within a second, and appends keep true outcomes', async () => {
-    const door = await openDoor({ acceptor });
     const token = door.tokens.make();
     const other = await RawClient.connect(door.server.url, shown(door.tokens.make()));
     onTestFinished(() => other.terminate());
@@ -260,7 +266,6 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
   });
 
   test('a token that expires ends what stands on it, a download among it', async () => {
-    const door = await openDoor({ acceptor });
     const writer = await RawClient.connect(door.server.url, shown(door.tokens.make()));
     onTestFinished(() => writer.terminate());
     for (let i = 0; i < 8; i++) await writer.append(Buffer.alloc(200_000, i));
@@ -274,6 +279,29 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
     expect(await visitor.closed).toBe(CLOSE_TOKEN_ENDED);
     expect((await visitor.told(2)).at(-1)).toMatchObject({ code: 'TOKEN_EXPIRED', requestId: 0, fatal: true });
     expect((await fetch(`${door.http}/status`, shown(token))).status).toBe(401);
+  });
+
+  test('who changes what others rely on is told, and counted', async () => {
+    const trimmer = await RawClient.connect(
+      door.server.url,
+      shown(door.tokens.make({ scopes: SCOPES.trim | SCOPES.metrics, name: 'night job' })),
+    );
+    onTestFinished(() => trimmer.terminate());
+    const before = door.audited.length;
+    trimmer.request(TRIM, 50, { flags: TRIM_DRY_RUN, offset: 0 });
+    trimmer.request(TRIM, 51, { offset: 0 });
+    trimmer.request(TRIM, 52, { offset: 2 ** 50 });
+    expect((await trimmer.errorOf(52)).code).toBe('OFFSET_BEYOND_END');
+    await eventually(() => door.audited.length >= before + 2, 'it is told');
+    const told = door.audited.slice(before).map(({ what, by, name, detail, outcome }) => [what, by, name, detail, outcome]);
+    expect(told.toSorted()).toEqual([
+      ['trim', 'token', 'night job', 'to offset 0', 'done'],
+      ['trim', 'token', 'night job', `to offset ${2 ** 50}`, 'refused with OFFSET_BEYOND_END'],
+    ]);
+    expect(door.audited.at(-1)?.from).toBe('from 127.0.0.1');
+    const metrics = await (await fetch(`${door.http}/metrics`, shown(door.tokens.make()))).text();
+    expect(metrics).toMatch(/^loglog_changes_refused_total\{what="trim"\} 1$/m);
+    expect(metrics).toMatch(/^loglog_authentications_total\{result="accepted"\} [1-9]/m);
   });
 
   test('strangers take no place of those who were let in', async () => {

@@ -8,6 +8,7 @@ import { asFlags, type Config, configure, hasFiles, nothingDurable, ownPeer } fr
 import { LogError } from '../../core/errors.ts';
 import { openSentence } from '../../core/exposure.ts';
 import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
+import type { EngineLog } from '../../node/engineOptions.ts';
 import type { StopReport } from '../../node/stop.ts';
 import { VERSION } from '../../node/version.ts';
 import type { LogServer, ServerOptions } from '../../server/server.ts';
@@ -133,9 +134,19 @@ function sayHowItStopped(log: Logger, { cut, undecidedAppends, uncommittedBytes 
   log.info(`stopped; all that was acknowledged${uncommittedBytes > 0 ? ' as committed' : ''} is on disk`);
 }
 
+/** Lines about who did what have fields of their own. */
+function auditing(log: Logger): EngineLog {
+  return {
+    info: (text) => log.info(text),
+    warn: (text) => log.warn(text),
+    error: (text) => log.error(text),
+    audit: (fields, text) => log.info({ audit: fields }, text),
+  };
+}
+
 /** Starts the node; undefined when it was told to stop before it was ready. In a cluster it may have to wait for the others. */
 async function start(config: Config, log: Logger, isJson: boolean, stop: Promise<string>, kind: NodeKind): Promise<LogServer | undefined> {
-  return Promise.race([kind.start({ config, log, directLog: { file: stderr.file, isJson } }), stop.then(() => undefined)]);
+  return Promise.race([kind.start({ config, log: auditing(log), directLog: { file: stderr.file, isJson } }), stop.then(() => undefined)]);
 }
 
 const NODE: NodeKind = {
