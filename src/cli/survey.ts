@@ -49,6 +49,8 @@ export interface Survey {
   readonly nodes: readonly SurveyedNode[];
   /** The node that leads, if it answered. */
   readonly leader: { readonly id: number; readonly url: string; readonly term: number } | undefined;
+  /** How many more nodes may fail before there is no majority, as the leader knows it; null where no leader answered. */
+  readonly toleratedFailures: number | null;
   /** Who leads by what the others say, when no node that answered does. */
   readonly absentLeaderId: number | undefined;
 }
@@ -134,6 +136,7 @@ export async function survey(asked: NodeStatus): Promise<Survey> {
       url: nodes.find(({ id }) => id === leader.node.id)?.url ?? leader.node.url,
       term: leader.node.term,
     },
+    toleratedFailures: leader?.cluster.toleratedFailures ?? null,
     absentLeaderId: leader === undefined ? named?.id : undefined,
   };
 }

@@ -6,8 +6,15 @@ import type { FeedState, NodeStatus } from '../node/status.ts';
 import { COLUMNS, grouped, readableBytes, table, wrapped } from './output.ts';
 import type { Survey, SurveyedNode } from './survey.ts';
 
-function whoLeads({ leader, absentLeaderId }: Survey): string {
-  if (leader !== undefined) return `node ${leader.id} leads in term ${leader.term}`;
+/** In words, as it is what an operator is to know first. */
+function tolerance(failures: number | null): string {
+  if (failures === null) return '';
+  if (failures === 0) return '; tolerates no more failures';
+  return `; tolerates ${failures} more failure${failures === 1 ? '' : 's'}`;
+}
+
+function whoLeads({ leader, absentLeaderId, toleratedFailures }: Survey): string {
+  if (leader !== undefined) return `node ${leader.id} leads in term ${leader.term}${tolerance(toleratedFailures)}`;
   if (absentLeaderId !== undefined) return `no node that answers leads; they know node ${absentLeaderId} as the leader`;
   return 'no node leads';
 }

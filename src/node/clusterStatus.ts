@@ -160,6 +160,20 @@ export class ClusterStatus {
     return new URL(listenUrl).port === String(own.port) ? clientUrlOf(own, this.#config.tlsCert !== '') : listenUrl;
   }
 
+  /**
+   * How many more of the nodes may fail, and still a majority is left that has the log: by what this node has heard as the leader of nodes that are there, count, and are fed from
+   * its memory. Null where it does not lead.
+   */
+  get toleratedFailures(): number | null {
+    if (this.role !== 'leader') return null;
+    const majority = ((this.others.length + 1) >> 1) + 1;
+    const holding = this.others.filter((id) => {
+      const { isConnected, isVoter, isOldCopy, state } = this.#memory.peers.get(id);
+      return isConnected && isVoter === true && isOldCopy !== true && state === PEER_REPLICATING;
+    });
+    return Math.max(0, holding.length + 1 - majority);
+  }
+
   #selfStatus(listenUrl: string): ClusterNodeStatus {
     const { durable, tail } = this.#memory;
     const own = ownPeer(this.#config);

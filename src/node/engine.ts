@@ -92,6 +92,9 @@ export class Engine {
   #raft: RaftPort | undefined;
   /** Role, term and leader that clients were told last. */
   #toldRole = '';
+  /** Terms in which a leader was heard of, and the last one of them. */
+  elections = 0;
+  #leaderTerm = 0;
   #isOver = false;
   #stopping: Promise<StopReport> | undefined;
   #abandoning: Promise<void> | undefined;
@@ -538,6 +541,7 @@ export class Engine {
     this.appends.settle(this.loop.nowMs());
     const role = this.cluster.roleText();
     if (role !== this.#toldRole) {
+      this.#heardOfLeader();
       const isFirst = this.#toldRole === '';
       this.#toldRole = role;
       this.ends.leaderChanged();
@@ -545,6 +549,13 @@ export class Engine {
       else if (!isFirst && !this.isAlone) this.#sayWhoLeads();
     }
     this.#progressed();
+  }
+
+  #heardOfLeader(): void {
+    const term = this.memory.word(WORD.TERM);
+    if (this.cluster.leaderId === 0 || term === this.#leaderTerm) return;
+    this.#leaderTerm = term;
+    this.elections += 1;
   }
 
   /** The raft thread says what keeps the nodes apart. Who waits for a leader hears why there is none. */

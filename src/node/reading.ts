@@ -67,6 +67,7 @@ export class Readings {
   readonly #deadlines: Deadlines<Reading>;
   #lastReported = '';
   #readBytes = 0;
+  #openCount = 0;
   /** Connections with readings at the commit, until it moves. */
   #waiting = new Set<Caller>();
   /** Connections whose next message finds no room in all send buffers, until some time has passed. */
@@ -166,6 +167,11 @@ export class Readings {
     return { readBytes: this.#readBytes, coldReads: this.#cold.count };
   }
 
+  /** Readings that have not ended, of all callers. */
+  get openCount(): number {
+    return this.#openCount;
+  }
+
   /** Whether {@link committed} is to be called when the commit moves. */
   get awaitsCommit(): boolean {
     return this.#waiting.size > 0;
@@ -178,6 +184,7 @@ export class Readings {
     const refusal = this.#shares.take(own.open.size, 'reads and subscriptions open');
     if (refusal !== '') return refusal;
     own.open.set(reading.requestId, reading);
+    this.#openCount += 1;
     if (waitMs > 0) reading.deadline = this.#deadlines.add(reading, waitMs);
     const isAlone = own.ready.size === 0 && own.first === undefined;
     own.ready.add(reading);
@@ -193,7 +200,8 @@ export class Readings {
     if (deadline !== undefined) this.#deadlines.remove(deadline);
     reading.state = 'done';
     this.#shares.release(own.open.size);
-    own.open.delete(reading.requestId);
+    if (own.open.delete(reading.requestId)) this.#openCount -= 1;
+    assert(this.#openCount >= 0, 'a reading ends once');
     own.ready.delete(reading);
     own.cold.delete(reading);
     own.timing.delete(reading);

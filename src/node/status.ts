@@ -104,6 +104,8 @@ export interface NodeStatus {
     readonly nodes: readonly ClusterNodeStatus[];
     /** What this node knows to be wrong between the nodes, whether or not there is a leader. */
     readonly causes: readonly Cause[];
+    /** How many more nodes may fail before there is no majority; null where this node does not lead. */
+    readonly toleratedFailures: number | null;
   };
   readonly log: {
     readonly start: number;
@@ -200,7 +202,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
       acceptor,
       uptimeMs: loop.wallMs() - startedMs,
     },
-    cluster: { nodes: cluster.nodes(url), causes: cluster.causes },
+    cluster: { nodes: cluster.nodes(url), causes: cluster.causes, toleratedFailures: cluster.toleratedFailures },
     log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail, ...timeOf(engine) },
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },
     seals: engine.seals.status,

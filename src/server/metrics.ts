@@ -76,6 +76,21 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   gauge('log_commit_offset', 'End of what may be read.', () => memory.commit);
   gauge('term', 'Current term.', () => memory.word(WORD.TERM));
   gauge('is_leader', '1 while this node leads.', () => (memory.word(WORD.OPEN_TERM) === 0 ? 0 : 1));
+  gauge(
+    'tolerated_failures',
+    'How many more nodes may fail before there is no majority, as the leader knows it; NaN on the others.',
+    () => engine.cluster.toleratedFailures ?? Number.NaN,
+  );
+  counter('elections', 'Terms in which this node has heard of a leader, itself too, since it started.', () => engine.elections);
+  new Gauge({
+    name: 'loglog_build_info',
+    help: 'Always 1: the version of LogLog, and of Node.',
+    labelNames: ['version', 'node_version'],
+    registers: [registry],
+    collect() {
+      this.set({ version: engine.version, node_version: process.versions.node }, 1);
+    },
+  });
   new Gauge({
     name: 'loglog_peer_durable_offset',
     help: 'End of what another node is known to have on disk; only where this node leads and has heard it.',
@@ -189,6 +204,7 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   counter('append_entries', 'Entries ordered.', () => appends.counters.entries);
   counter('append_batches', 'APPEND requests ordered.', () => appends.counters.batches);
   counter('append_bytes', 'Bytes of entries ordered, with their overhead.', () => appends.counters.bytes);
+  gauge('subscriptions', 'Readings that go on: subscriptions, and reads that wait.', () => readings.openCount);
   counter('read_bytes', 'Bytes of entries sent to readers.', () => readings.counters.readBytes);
   gauge('segment_downloads', 'Downloads of sealed segments over HTTP under way.', () => door.downloads.count);
   counter('segment_download_bytes', 'Bytes of entries of sealed segments sent over HTTP.', () => door.downloads.bytes);

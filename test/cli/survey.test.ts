@@ -23,6 +23,7 @@ interface Stand {
   readonly id?: number;
   readonly body?: string;
   readonly whyNoLeader?: string;
+  readonly toleratedFailures?: number;
   readonly causes?: readonly Cause[];
   readonly uploads?: Partial<NodeStatus['uploads']>;
   readonly disk?: Partial<NodeStatus['disk']>;
@@ -79,7 +80,7 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
       whyNoLeader: stand.whyNoLeader ?? null,
       process: String(id).padStart(16, '0'),
     },
-    cluster: { nodes, causes: stand.causes ?? [] },
+    cluster: { nodes, causes: stand.causes ?? [], toleratedFailures: role === 'leader' ? (stand.toleratedFailures ?? 1) : null },
     log: { start: 0, commit, durable, tail, timeMs: null, isTimeHeld: stand.isTimeHeld ?? false },
     seals: { end: 0, different: [], next: null, waitsMs: null, why: null, ...stand.seals },
     segments: { sealed: 0, bytes: tail },
@@ -163,7 +164,7 @@ describe('status of a cluster', () => {
   it('asked of a follower shows every node, who leads, and how far behind each is', async () => {
     const urls = await start(HEALTHY);
     const { code, text, lines } = await status([urls[0]]);
-    expect(text).toContain(`cluster ${CLUSTER}, 3 nodes: node 2 leads in term 5`);
+    expect(text.replaceAll('\n', ' ')).toContain(`cluster ${CLUSTER}, 3 nodes: node 2 leads in term 5; tolerates 1 more failure `);
     expect(row(text, 1)).toEqual(['1', 'follower', '5', '900', '900', '800', '334', urls[0]]);
     expect(row(text, 2)).toEqual(['2', 'leader', '5', '1,234', '1,200', '900', '34', urls[1]]);
     expect(row(text, 3)).toEqual(['3', 'follower', '5', '1,234', '1,234', '900', '0', urls[2]]);

@@ -7,7 +7,7 @@ import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { LocalCluster } from '../../src/cluster/localCluster.ts';
 import { until } from '../../src/cluster/until.ts';
 import { configure } from '../../src/core/config.ts';
-import { PEER_REPLICATING, PEER_UNKNOWN, ROLE_FOLLOWER, ROLE_LEADER, STATE } from '../../src/memory/map.ts';
+import { PEER_CATCHING_UP, PEER_REPLICATING, PEER_UNKNOWN, ROLE_FOLLOWER, ROLE_LEADER, STATE } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { ClusterStatus } from '../../src/node/clusterStatus.ts';
 import type { ClusterNodeStatus } from '../../src/node/status.ts';
@@ -16,12 +16,16 @@ import { removeDirectory, temporaryDirectory } from '../server/support/processNo
 import { RawClient } from '../server/support/rawClient.ts';
 
 /** Node 1 of three, which leads, as its raft thread describes the others. */
-function leading(): { readonly memory: TailMemory; readonly see: (id: number) => ClusterNodeStatus | undefined } {
+function leading(): {
+  readonly memory: TailMemory;
+  readonly status: ClusterStatus;
+  readonly see: (id: number) => ClusterNodeStatus | undefined;
+} {
   const memory = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
   const config = configure({ node: '1', peers: '1=a:1/2,2=b:1/2,3=c:1/2' });
   const status = new ClusterStatus(memory, config);
   memory.setWord32(STATE.ROLE, ROLE_LEADER);
-  return { memory, see: (id) => status.nodes('ws://a:1').find((node) => node.id === id) };
+  return { memory, status, see: (id) => status.nodes('ws://a:1').find((node) => node.id === id) };
 }
 
 describe('R7: /status of a leader', () => {
@@ -52,6 +56,31 @@ describe('R7: /status of a leader', () => {
     const { memory, see } = leading();
     memory.peers.set(3, { match: 500, isVoter: true, state: PEER_REPLICATING, isOldCopy: false, isConnected: false, contactMs: 7 });
     expect(see(3)).toMatchObject({ durable: 500, isVoter: true, isConnected: false, state: 'unknown', isOldCopy: null, lastContactMs: 7 });
+  });
+
+  test('how many more nodes may fail: of those that are there, count, have what was acknowledged and are fed', () => {
+    const { memory, status } = leading();
+    const well = { match: 500, isVoter: true, state: PEER_REPLICATING, isOldCopy: false, isConnected: true };
+    memory.peers.set(2, well);
+    memory.peers.set(3, well);
+    expect(status.toleratedFailures).toBe(1);
+    for (const ill of [
+      { isConnected: false },
+      { isVoter: false },
+      { isOldCopy: true },
+      { state: PEER_CATCHING_UP },
+      { state: PEER_UNKNOWN },
+    ]) {
+      memory.peers.set(3, { ...well, ...ill });
+      expect([ill, status.toleratedFailures]).toEqual([ill, 0]);
+    }
+    memory.peers.set(2, { ...well, isConnected: false });
+    expect(status.toleratedFailures).toBe(0);
+    memory.setWord32(STATE.ROLE, ROLE_FOLLOWER);
+    expect(status.toleratedFailures).toBeNull();
+    const alone = new ClusterStatus(memory, configure({}));
+    memory.setWord32(STATE.ROLE, ROLE_LEADER);
+    expect(alone.toleratedFailures).toBe(0);
   });
 
   test('R11: names a node that runs on an old copy of its disk', () => {
