@@ -19,6 +19,7 @@ import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tlsCommand } from './commands/tls.ts';
+import { tokenCommand } from './commands/token.ts';
 import { transferCommand } from './commands/transfer.ts';
 import { trimCommand } from './commands/trim.ts';
 import { trimOfflineCommand } from './commands/trimOffline.ts';
@@ -80,6 +81,7 @@ function makeProgram(): Command {
     mirrorCommand(),
     promoteCommand(),
     tlsCommand(),
+    tokenCommand(),
     benchCommand(),
   ];
   const connecting = [...commands, ...commands.flatMap((each) => each.commands)].filter(doesConnect);

@@ -12,6 +12,7 @@ export async function connect(urls: string | readonly string[], options: Connect
   return LogClient.connect(BROWSER, checkUrls(urls), options);
 }
 
+export type { Quotas, Scope } from '../core/access.ts';
 export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
 export { LogError } from '../core/errors.ts';
 export type { ClusterView, Hello, Member } from '../protocol/greeting.ts';
@@ -29,6 +30,7 @@ export type {
   CatchUpOptions,
   CloseOptions,
   ConnectOptions,
+  CreateTokenOptions,
   EndOptions,
   FinalizeOptions,
   Level,
@@ -41,6 +43,7 @@ export type {
   RetentionOptions,
   SetRetentionOptions,
   SubscribeOptions,
+  TokenOptions,
   TransferOptions,
   TrimOptions,
   Uploads,
@@ -50,6 +53,7 @@ export type { Batch, Entry } from './read/entries.ts';
 export type { Reading } from './read/reading.ts';
 export type { LogRetention } from './retention.ts';
 export type { Time } from './times.ts';
+export type { LogToken, NewToken } from './tokens.ts';
 export type { TransferResult } from './transfers.ts';
 export type { TrimResult } from './trims.ts';
 export { Writer } from './writer/writer.ts';

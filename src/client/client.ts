@@ -40,6 +40,7 @@ import {
   type BatchReceipt,
   type CloseOptions,
   type ConnectOptions,
+  type CreateTokenOptions,
   checkAck,
   checkAtLeast,
   checkBoolean,
@@ -65,6 +66,7 @@ import {
   type SetRetentionOptions,
   type Settings,
   type SubscribeOptions,
+  type TokenOptions,
   type TransferOptions,
   type TrimOptions,
   type WriterOptions,
@@ -77,6 +79,7 @@ import { beginningOfLast } from './read/lastEntries.ts';
 import { makeReading, type Reading } from './read/reading.ts';
 import { askRetention, type LogRetention, retentionQuestion, setRetentionQuestion } from './retention.ts';
 import { beginningSince, checkTime, type Time } from './times.ts';
+import { askTokens, givenTokenId, type LogToken, makeToken, type NewToken, shownToken, timeoutOf } from './tokens.ts';
 import { type TransferResult, transferOffice } from './transfers.ts';
 import { type TrimResult, trimLog } from './trims.ts';
 import { Uploader, type UploaderOwner } from './uploads/uploader.ts';
@@ -415,6 +418,38 @@ export class LogClient {
     const question = setRetentionQuestion(options, this.#settings.timeoutMs);
     if (this.#over !== undefined) throw this.#over;
     return askRetention(this.#askPorts, question);
+  }
+
+  /** All tokens of the log, as the leader has them committed, by id; those that expired less than a day ago, too. Rejects like {@link retention}. */
+  async tokens(options: TokenOptions = {}): Promise<readonly LogToken[]> {
+    const timeoutMs = timeoutOf('tokens', options, this.#settings.timeoutMs);
+    if (this.#over !== undefined) throw this.#over;
+    return (await askTokens(this.#askPorts, { change: undefined, timeoutMs })).tokens.map(shownToken);
+  }
+
+  /**
+   * Makes a token, which nodes that are started with `--tokens` take. It is made here: the nodes are told its hash, and this answer is the only place where it
+   * stands. Resolves when it is committed: every node takes it as soon as it has it. Rejects like {@link retention}, TOO_MANY_TOKENS, UNSUPPORTED for a log of
+   * level 0; with TypeError or RangeError for what cannot be meant.
+   */
+  async createToken(options: CreateTokenOptions): Promise<NewToken> {
+    const { timeoutMs: given, ...about } = options;
+    const timeoutMs = timeoutOf('createToken', { timeoutMs: given }, this.#settings.timeoutMs);
+    const { token, record } = await makeToken(about, Date.now());
+    if (this.#over !== undefined) throw this.#over;
+    await askTokens(this.#askPorts, { change: { what: 'put', record, isRequest: false }, timeoutMs });
+    return { token, ...shownToken(record) };
+  }
+
+  /**
+   * Revokes the token `id`, which may also be given as the token itself. Resolves when that is committed, to whether there was one: each node takes it no more
+   * as soon as it has that, which is within a second where it hears its leader. Rejects like {@link retention}.
+   */
+  async revokeToken(id: string, options: TokenOptions = {}): Promise<boolean> {
+    const timeoutMs = timeoutOf('revokeToken', options, this.#settings.timeoutMs);
+    const given = givenTokenId(id);
+    if (this.#over !== undefined) throw this.#over;
+    return (await askTokens(this.#askPorts, { change: { what: 'remove', id: given }, timeoutMs })).hasChanged;
   }
 
   /** The log's level, and which level each node knows. Rejects like {@link retention}. */

@@ -15,6 +15,7 @@ export async function connect(urls?: string | readonly string[], options: Connec
   return LogClient.connect(NODE, checkUrls(urls ?? (LOGLOG_URL || 'ws://127.0.0.1:7070')), shown);
 }
 
+export type { Quotas, Scope } from '../core/access.ts';
 export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
 export { LogError } from '../core/errors.ts';
 export type { ClusterView, Hello, Member } from '../protocol/greeting.ts';
@@ -33,6 +34,7 @@ export type {
   CatchUpOptions,
   CloseOptions,
   ConnectOptions,
+  CreateTokenOptions,
   EndOptions,
   FinalizeOptions,
   Level,
@@ -45,6 +47,7 @@ export type {
   RetentionOptions,
   SetRetentionOptions,
   SubscribeOptions,
+  TokenOptions,
   TransferOptions,
   TrimOptions,
   Uploads,
@@ -54,6 +57,7 @@ export type { Batch, Entry } from './read/entries.ts';
 export type { Reading } from './read/reading.ts';
 export type { LogRetention } from './retention.ts';
 export type { Time } from './times.ts';
+export type { LogToken, NewToken } from './tokens.ts';
 export type { TransferResult } from './transfers.ts';
 export type { TrimResult } from './trims.ts';
 export { Writer } from './writer/writer.ts';

@@ -1,5 +1,6 @@
 // Options whose names nobody knows are refused: a condition that is misspelt would be no condition.
 
+import { QUOTA_NAMES } from '../core/access.ts';
 import { describe } from './describe.ts';
 
 export const APPEND_OPTIONS = ['ack', 'expectedEnd', 'expectedTerm', 'signal'] as const;
@@ -13,6 +14,9 @@ export const SET_RETENTION_OPTIONS = ['bytes', 'ageMs', 'timeoutMs'] as const;
 export const LEVEL_OPTIONS = ['timeoutMs'] as const;
 export const FINALIZE_OPTIONS = ['timeoutMs', 'onWaiting'] as const;
 export const TRANSFER_OPTIONS = ['to', 'dryRun', 'timeoutMs'] as const;
+export const TOKEN_OPTIONS = ['timeoutMs'] as const;
+export const CREATE_TOKEN_OPTIONS = ['name', 'scopes', 'expiresMs', 'quotas', 'timeoutMs'] as const;
+export const QUOTA_OPTIONS = QUOTA_NAMES;
 export const END_OPTIONS = ['linearizable', 'atLeast', 'timeoutMs'] as const;
 export const CLOSE_OPTIONS = ['timeoutMs'] as const;
 export const RECONNECT_OPTIONS = ['minDelayMs', 'maxDelayMs', 'timeoutMs'] as const;

@@ -1,5 +1,6 @@
 // The client's options and what its calls return: names, units, defaults, ranges, and the checks of what a caller passes.
 
+import type { Quotas, Scope } from '../core/access.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_LAST_ENTRIES } from '../core/limits.ts';
 import { badAddressWithoutSecrets, secretIn } from '../core/secrets.ts';
@@ -226,6 +227,23 @@ export interface SetRetentionOptions extends RetentionOptions {
   readonly bytes?: number | null | undefined;
   /** Keep what is not older, by the log's time, in milliseconds, 1000 or more; null: no bound. */
   readonly ageMs?: number | null | undefined;
+}
+
+export interface TokenOptions {
+  /** Longest time for the answer, in milliseconds. Default: `reconnect.timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** What a new token is to be. */
+export interface CreateTokenOptions extends TokenOptions {
+  /** For people: 1 to 64 bytes of UTF-8. */
+  readonly name: string;
+  /** What it allows; `admin` is everything. */
+  readonly scopes: readonly Scope[];
+  /** Unix milliseconds from which on no node takes it; null, the default: never. */
+  readonly expiresMs?: number | null | undefined;
+  /** Its own bounds, each 1 or more, in place of what the nodes' options say. */
+  readonly quotas?: Partial<Quotas> | undefined;
 }
 
 export interface LevelOptions {

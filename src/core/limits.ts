@@ -19,6 +19,8 @@ export const SEGMENT_HEAD_BYTES = 4096;
  */
 export const MAX_ACCESS_BYTES = 256 * 1024;
 export const OTHER_STATE_BYTES = 1024;
+/** Bytes of the payload of an access entry: a token with the longest name. */
+export const MAX_ACCESS_PAYLOAD_BYTES = 172;
 export const TIME_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 8;
 export const SESSION_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 40;
 
@@ -660,3 +662,7 @@ export const TOKEN_ENDING_MS = 400;
 
 /** Lines a minute about who trimmed, set the retention, made or revoked tokens; of more it is said how many there were. */
 export const AUDIT_LINES = 60;
+
+/** A node looks so often whether its directory asks for a token, and asks whoever leads for it so often. */
+export const TOKEN_REQUEST_LOOK_MS = 5_000;
+export const TOKEN_REQUEST_ASK_MS = 1_000;

@@ -185,6 +185,35 @@ export function tokensIn(table: Uint8Array): Map<string, TokenRecord> {
   return tokens;
 }
 
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let next = 0;
+  for (const part of parts) {
+    bytes.set(part, next);
+    next += part.length;
+  }
+  return bytes;
+}
+
+/** The records of tokens, one after another. */
+export function encodeRecords(records: readonly TokenRecord[]): Uint8Array {
+  return joined(records.map(encodeRecord));
+}
+
+/** The records in exactly the `bytes` at `at`; undefined when something else is there. */
+export function readRecords(view: DataView, at: number, bytes: number): TokenRecord[] | undefined {
+  const records: TokenRecord[] = [];
+  const end = at + bytes;
+  for (let next = at; next < end; ) {
+    const size = recordBytesAt(view, next, end - next);
+    const record = size === undefined ? undefined : readRecord(view, next, size);
+    if (size === undefined || record === undefined) return undefined;
+    records.push(record);
+    next += size;
+  }
+  return records;
+}
+
 /** The token `id` of a table; undefined: it has none. */
 export function tokenIn(table: Uint8Array, id: string): TokenRecord | undefined {
   let found: TokenRecord | undefined;
@@ -246,14 +275,7 @@ function changedTable(table: Uint8Array, change: AccessChange): Uint8Array {
   if (requests.length + before.length + record.length + after.length === 0) return NO_ACCESS;
   const header = new Uint8Array(TABLE_HEADER_BYTES);
   viewOf(header).setUint32(0, requests.length / ID_BYTES, true);
-  const parts = [header, requests, before, record, after];
-  const changed = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let next = 0;
-  for (const part of parts) {
-    changed.set(part, next);
-    next += part.length;
-  }
-  return changed;
+  return joined([header, requests, before, record, after]);
 }
 
 /** The table after `change`, where it was `table` before: that one itself where nothing changes, also because there is no room. */

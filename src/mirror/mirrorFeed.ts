@@ -130,6 +130,10 @@ export class MirrorFeed implements RaftPort {
     // Nor are any staged.
   }
 
+  askAccess(): void {
+    // Nor does anybody lead whom it could ask.
+  }
+
   digest(): void {
     // The source has its own, and the log says what they have found.
   }

@@ -41,6 +41,7 @@ import { Segments } from './segments.ts';
 import { type NodeStatus, statusOf } from './status.ts';
 import { type StopReport, stopNode } from './stop.ts';
 import { Times } from './times.ts';
+import { TokenRequests } from './tokenRequests.ts';
 import { Trims } from './trims.ts';
 import { UploadHelp } from './uploadHelp.ts';
 import { Uploads } from './uploads.ts';
@@ -66,6 +67,7 @@ export class Engine {
   /** The tokens. */
   readonly access: Access;
   readonly handover: Handover;
+  readonly tokenRequests: TokenRequests;
   readonly times: Times;
   readonly damages: Damages;
   readonly heals: Heals;
@@ -169,6 +171,14 @@ export class Engine {
     this.levels = new Levels({ ...shared, cluster: this.cluster });
     this.access = new Access({ ...shared, awaitCommit: () => this.#commitWatch.need() });
     this.handover = new Handover({ ...shared, cluster: this.cluster, raft: () => this.#raft });
+    this.tokenRequests = new TokenRequests({
+      ...shared,
+      tasks,
+      access: this.access,
+      raft: () => this.#raft,
+      readOnly: ports.mirror?.refusal ?? '',
+      times: ports.tokenRequests,
+    });
     this.#tail.fold.onSeal = (seal, by) => this.seals.met(seal, by);
     this.#tail.fold.onAccess = (news, by) => this.access.met(news, by);
     const beat = (): void => {
@@ -309,6 +319,7 @@ export class Engine {
     this.seals.start(this.#tail.fold.seal, end);
     await Promise.race([this.#raft.started, this.failed]);
     this.#followRole();
+    this.tokenRequests.start();
     if (this.isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
   }
 
@@ -344,6 +355,7 @@ export class Engine {
         this.access.met(news, by);
         this.access.committed();
       },
+      askedAccess: (other, change) => this.tokenRequests.asked(other, change),
       digest: (other, seal) => this.seals.reported(other, seal),
       damaged: (offset) => void this.heals.at(offset),
       failed: failure.fail,
@@ -511,6 +523,7 @@ export class Engine {
     this.heals.stop();
     this.levels.stop();
     this.access.stop();
+    this.tokenRequests.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();
   }

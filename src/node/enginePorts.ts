@@ -36,6 +36,8 @@ export interface EnginePorts {
   readonly scrubLookMs?: number;
   /** How often it is looked what the log's retention lets go, and how long that by age waits; where it is not given, as usual. */
   readonly retention?: { readonly lookMs: number; readonly waitMs: number };
+  /** How often it is looked whether the directory asks for a token, 0: nobody looks; and how often one is asked for; where it is not given, as usual. */
+  readonly tokenRequests?: { readonly lookMs: number; readonly askMs: number };
   /** So long a healing waits for another node's answer and for its next try, and a read for all of it; where it is not given, as usual. */
   readonly healMs?: { readonly answer: number; readonly retry: number; readonly wait: number };
   /** What nodes prove themselves by is read from these, and read again when it changes. */

@@ -2,6 +2,7 @@
 
 import { unreachable } from '../core/assert.ts';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
+import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { PeerProof } from '../peers/peerProof.ts';
 import type { FromRaft, RaftChannel, ToRaft } from '../threads/messages.ts';
@@ -76,6 +77,10 @@ export class RaftLink implements RaftPort {
 
   staged(rows: readonly number[]): void {
     this.#post({ kind: 'staged', rows });
+  }
+
+  askAccess(change: AccessChange): void {
+    this.#post({ kind: 'askAccess', change });
   }
 
   digest(seal: Seal): void {
@@ -165,6 +170,9 @@ export class RaftLink implements RaftPort {
         break;
       case 'access':
         this.#events.access(message.news, message.by);
+        break;
+      case 'askedAccess':
+        this.#events.askedAccess(message.node, message.change);
         break;
       case 'digest':
         this.#events.digest(message.node, message.seal);

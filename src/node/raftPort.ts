@@ -2,6 +2,7 @@
 
 import type { Cause } from '../core/causes.ts';
 import type { LogError } from '../core/errors.ts';
+import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { AccessNews } from '../memory/logFold.ts';
 import type { PeerProof } from '../peers/peerProof.ts';
@@ -24,6 +25,8 @@ export interface RaftEvents {
   seal(seal: Seal, by: number): void;
   /** The log's tokens change, by an entry that ends at log offset `by`: as {@link RaftEvents.seal}. */
   access(news: AccessNews, by: number): void;
+  /** Another node asks for a change of tokens; undefined: for none that there is. */
+  askedAccess(node: number, change: AccessChange | undefined): void;
   /** What another node has found a sealed segment to be, as it says. */
   digest(node: number, seal: Seal): void;
   /** The sealed segment that holds log offset `offset` could not be read for another node. */
@@ -57,6 +60,8 @@ export interface RaftPort {
   digest(seal: Seal): void;
   /** Bases of all sealed segments that are not here what the log says: no other node gets them from here. */
   different(bases: readonly number[]): void;
+  /** Asks whoever leads for a change of tokens: may be lost. */
+  askAccess(change: AccessChange): void;
   /**
    * Asks another node for committed entries from `from` on, at most up to `end`. They stand in the heal buffer until the next call, which also ends the wait for
    * the answer to the one before: that promise may never settle.

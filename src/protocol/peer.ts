@@ -23,9 +23,10 @@
 //  11 segmentDigest      –          base        end      –         –       –       –            –
 //  12 fetch              –          from        end      –         –       id      –            –
 //  13 fetched            –          from        end      –         –       id      –            1 isDamaged
+//  14 askAccess          –          –           –        –         –       –       –            –
 //
 //   a reference:  0 16 bytes id │ 16 32 bytes digest │ 48 u8 kind of digest │ 49 zeros │ 52 u32 head bytes │ 56 zeros │ 64 the head
-//   the body of an announce or a forget: ids of 16 bytes each; of a segmentDigest: 32 bytes
+//   the body of an announce or a forget: ids of 16 bytes each; of a segmentDigest: 32 bytes; of an askAccess: an access entry's payload
 
 import { assert, unreachable } from '../core/assert.ts';
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
@@ -84,6 +85,7 @@ const KIND = {
   segmentDigest: 11,
   fetch: 12,
   fetched: 13,
+  askAccess: 14,
 } as const satisfies Record<PeerMessage['kind'], number>;
 
 type FieldName = keyof Fields;
@@ -105,6 +107,7 @@ const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; rea
   segmentDigest: { flags: 0, uses: ['a', 'b', 'bodyBytes'] },
   fetch: { flags: 0, uses: ['a', 'b', 'number'] },
   fetched: { flags: 1, uses: ['a', 'b', 'number', 'bodyBytes'] },
+  askAccess: { flags: 0, uses: ['bodyBytes'] },
 };
 
 interface Shape {
@@ -158,6 +161,7 @@ function flagsOf(...bits: readonly boolean[]): number {
 export function bodyBytesOf(message: PeerMessage): number {
   if (message.kind === 'announce' || message.kind === 'forget') return message.count * UPLOAD_ID_BYTES;
   if (message.kind === 'segmentDigest') return DIGEST_BYTES;
+  if (message.kind === 'askAccess') return message.bytes;
   if (message.kind === 'fetched') return message.end - message.from;
   return message.kind === 'appendRequest' ? (message.referenceBytes ?? message.end - message.prevOffset) : 0;
 }
@@ -224,6 +228,8 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       return frameOf(kind, { term, bodyBytes: bodyBytesOf(message) });
     case 'segmentDigest':
       return frameOf(kind, { term, a: message.base, b: message.end, bodyBytes: DIGEST_BYTES });
+    case 'askAccess':
+      return frameOf(kind, { term, bodyBytes: message.bytes });
     case 'fetch':
       return frameOf(kind, { term, a: message.from, b: message.end, number: message.id });
     case 'fetched': {
@@ -304,6 +310,8 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
       return { kind, term, count: f.bodyBytes / UPLOAD_ID_BYTES };
     case 'segmentDigest':
       return { kind, term, base: f.a, end: f.b };
+    case 'askAccess':
+      return { kind, term, bytes: f.bodyBytes };
     case 'fetch':
       return { kind, term, id: f.number, from: f.a, end: f.b };
     case 'fetched':

@@ -2,7 +2,7 @@
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
-import { MAX_APPEND_BYTES, MAX_ENTRY_BYTES, MAX_UPLOAD_BYTES } from '../core/limits.ts';
+import { MAX_ACCESS_PAYLOAD_BYTES, MAX_APPEND_BYTES, MAX_ENTRY_BYTES, MAX_UPLOAD_BYTES } from '../core/limits.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { UPLOAD_ID_BYTES } from './client.ts';
 
@@ -108,6 +108,8 @@ export function wrongIn(kind: PeerMessage['kind'], f: Readonly<Required<Fields>>
     case 'segmentDigest':
       if (f.b <= f.a) return 'a segment that ends before it begins';
       return f.bodyBytes === DIGEST_BYTES ? undefined : `a digest of ${f.bodyBytes} bytes`;
+    case 'askAccess':
+      return f.bodyBytes > 0 && f.bodyBytes <= MAX_ACCESS_PAYLOAD_BYTES ? undefined : `a change of tokens of ${f.bodyBytes} bytes`;
     case 'fetch':
       return f.b > f.a ? undefined : 'a fetch of nothing';
     case 'fetched':

@@ -188,4 +188,12 @@ export interface SegmentDigest {
   readonly end: number;
 }
 
-export type PeerMessage = RaftMessage | Announce | Forget | SegmentDigest | Fetch | Fetched;
+/** A node asks the leader for a change of the log's tokens, because its directory does: the payload of an access entry follows. No part of Raft. */
+export interface AskAccess {
+  readonly kind: 'askAccess';
+  readonly term: number;
+  /** Of the payload. */
+  readonly bytes: number;
+}
+
+export type PeerMessage = RaftMessage | Announce | Forget | SegmentDigest | Fetch | Fetched | AskAccess;

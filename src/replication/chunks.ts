@@ -11,3 +11,14 @@ export function skipBytes(chunks: readonly Uint8Array[], skip: number): readonly
   }
   return rest;
 }
+
+/** A copy of all their bytes. */
+export function joinBytes(chunks: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let next = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, next);
+    next += chunk.length;
+  }
+  return bytes;
+}

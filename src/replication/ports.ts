@@ -3,6 +3,7 @@
 
 import type { LogError } from '../core/errors.ts';
 import type { EntryTerm } from '../core/ids.ts';
+import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { AccessNews } from '../memory/logFold.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
@@ -39,6 +40,8 @@ export interface ReplicaPorts {
   seal(seal: Seal, by: number): void;
   /** The log's tokens change, by an entry that ends at log offset `by`, which may not be committed yet. */
   access(news: AccessNews, by: number): void;
+  /** Another node asks for a change of tokens, because its directory does; undefined: for none that there is. */
+  askedAccess(from: NodeId, change: AccessChange | undefined): void;
   /** Another node says what it has found a sealed segment to be. */
   digest(from: NodeId, seal: Seal): void;
   hash(): Hash;

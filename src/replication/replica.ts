@@ -3,9 +3,10 @@
 
 import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
-import { toHex } from '../core/bytes.ts';
+import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm } from '../core/ids.ts';
+import { type AccessChange, accessPayload, readAccess } from '../format/access.ts';
 import { newGeneration, type Policy, type Seal } from '../format/controlEntries.ts';
 import { noOpPayload } from '../format/noOp.ts';
 import { Gate } from '../memory/gate.ts';
@@ -16,6 +17,7 @@ import type { RaftSettings } from '../raft/core.ts';
 import type { Effect, RaftRole } from '../raft/effects.ts';
 import type { AppendRequest, NodeId, PeerMessage, RaftMessage } from '../raft/messages.ts';
 import { Raft, type RaftState } from '../raft/raft.ts';
+import { joinBytes } from './chunks.ts';
 import { CoreClock } from './clock.ts';
 import { DigestReport } from './digestReport.ts';
 import type { SegmentRange } from './feed.ts';
@@ -140,6 +142,11 @@ export class Replica {
       this.#ports.digest(from, { base: message.base, end: message.end, digest: body.map((part) => toHex(part)).join('') });
       return;
     }
+    if (message.kind === 'askAccess') {
+      const payload = joinBytes(body);
+      this.#ports.askedAccess(from, readAccess(viewOf(payload), 0, payload.length));
+      return;
+    }
     if (message.kind === 'fetch') {
       this.#turn(() => this.#fetches.asks(from, message));
       return;
@@ -180,6 +187,16 @@ export class Replica {
   /** These of its rows hold uploads whole. */
   staged(rows: readonly number[]): void {
     this.#turn(() => this.#staged.staged(rows));
+  }
+
+  /** Asks whoever leads for a change of tokens; nothing where nobody does, or the link is full. */
+  askAccess(change: AccessChange): void {
+    this.#turn(() => {
+      const leader = this.raft.role === 'follower' ? this.raft.leader : 0;
+      if (leader === 0 || !this.#ports.canSend(leader)) return;
+      const payload = accessPayload(change);
+      this.#ports.send(leader, { kind: 'askAccess', term: this.raft.currentTerm, bytes: payload.length }, payload);
+    });
   }
 
   /** What this node has found a sealed segment to be. */

@@ -14,6 +14,7 @@ import {
 } from '../core/limits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Access } from '../node/access.ts';
 import type { Appends } from '../node/appends.ts';
 import type { Reading } from '../node/caller.ts';
 import { conditionOf } from '../node/chain.ts';
@@ -67,6 +68,7 @@ import {
   UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
 import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
+import { encodeTokens, TOKENS, tokensRequestIn } from '../protocol/tokens.ts';
 import type { Audit, Audited } from './audit.ts';
 import { forbidden, scopeNeeded } from './rights.ts';
 import { ENDINGS, type Session } from './session.ts';
@@ -84,6 +86,7 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [RETENTION]: RETENTION_BYTES | RETENTION_AGE,
   [UPGRADE]: UPGRADE_FINALIZE,
   [TRANSFER]: TRANSFER_DRY_RUN,
+  [TOKENS]: 0,
   [INTRODUCE]: 0,
 };
 
@@ -93,6 +96,9 @@ const KNOWN_WITH_UPLOADS: Readonly<Record<number, number>> = {
   [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED | APPEND_UPLOADED,
   [UPLOAD]: 0,
 };
+
+/** Opcodes of requests that may have a body. */
+const WITH_BODY: readonly number[] = [APPEND, INTRODUCE, UPLOAD, TOKENS];
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
 const MESSAGE_SLACK_BYTES = 64 * 1024;
@@ -119,6 +125,7 @@ export interface RequestTargets {
   readonly retention: Pick<Retention, 'request'>;
   readonly levels: Pick<Levels, 'request'>;
   readonly handover: Pick<Handover, 'request'>;
+  readonly access: Pick<Access, 'request' | 'list'>;
   /** Gets what was thrown where nothing was to be. */
   broke(thrown: unknown): void;
   readonly loop: Pick<Loop, 'nowMs'>;
@@ -148,6 +155,7 @@ export class Requests {
   readonly #retention: RequestTargets['retention'];
   readonly #levels: RequestTargets['levels'];
   readonly #handover: RequestTargets['handover'];
+  readonly #access: RequestTargets['access'];
   readonly #broke: (thrown: unknown) => void;
   readonly #loop: Pick<Loop, 'nowMs'>;
   readonly #limits: RequestLimits;
@@ -164,6 +172,7 @@ export class Requests {
     this.#retention = targets.retention;
     this.#levels = targets.levels;
     this.#handover = targets.handover;
+    this.#access = targets.access;
     this.#broke = (thrown) => targets.broke(thrown);
     this.#memory = memory;
     this.#appends = appends;
@@ -228,6 +237,9 @@ export class Requests {
       case TRANSFER:
         this.#transfer(session, request);
         break;
+      case TOKENS:
+        this.#tokens(session, request.requestId, bodyOf(message));
+        break;
       case UPLOAD:
         this.#upload(session, request, bodyOf(message));
         break;
@@ -257,11 +269,11 @@ export class Requests {
       return false;
     }
     const bodyBytes = messageBytes - MESSAGE_HEADER_BYTES;
-    if (bodyBytes !== 0 && opcode !== APPEND && opcode !== INTRODUCE && opcode !== UPLOAD) {
+    if (bodyBytes !== 0 && !WITH_BODY.includes(opcode)) {
       session.fail(
         requestId,
         'MALFORMED',
-        `only APPEND, INTRODUCE and UPLOAD have a body; this message has ${bodyBytes} bytes after its header`,
+        `only APPEND, INTRODUCE, UPLOAD and TOKENS have a body; this message has ${bodyBytes} bytes after its header`,
       );
       return false;
     }
@@ -438,6 +450,19 @@ export class Requests {
       (office) => session.send(encodeTransferred(requestId, office.leader, office.term)),
       isDryRun ? undefined : { what: 'transfer', detail: to === 0 ? 'to any node' : `to node ${to}` },
     );
+  }
+
+  #tokens(session: Session, requestId: number, body: Uint8Array): void {
+    const change = tokensRequestIn(body);
+    if (change === 'wrong') {
+      session.sendError(requestId, 'MALFORMED', 0, 'a TOKENS has no body, or one that puts or removes a token');
+      return;
+    }
+    const work =
+      change === undefined
+        ? this.#access.list().then((tokens) => ({ hasChanged: false, tokens }))
+        : this.#access.request(change).then(({ isNew }) => ({ hasChanged: isNew, tokens: [] }));
+    this.#answer(session, requestId, work, (answer) => session.send(encodeTokens({ requestId, ...answer })));
   }
 
   /** Sends what comes of `work`, for which the session waits. */

@@ -9,7 +9,16 @@ import { decodeIdentity, encodeIdentity, type Identity, type MirrorSource } from
 import { FORMAT_VERSION, refuseOtherFormat } from '../format/version.ts';
 import { xxh64 } from '../format/xxh64.ts';
 import { type Disk, readFile, writeFileAtomically } from './disk.ts';
-import { baseOfName, IDENTITY_FILE, isOurTemporary, LOCK_FILE, RESTORE_FILE, TEMPORARY_SUFFIX, VOTE_FILE } from './names.ts';
+import {
+  baseOfName,
+  IDENTITY_FILE,
+  isOurTemporary,
+  LOCK_FILE,
+  RESTORE_FILE,
+  TEMPORARY_SUFFIX,
+  TOKEN_REQUEST_FILE,
+  VOTE_FILE,
+} from './names.ts';
 
 export type { Identity, MirrorSource } from '../format/identity.ts';
 
@@ -24,6 +33,15 @@ export interface GivenIdentity {
   /** It is a mirror. */
   readonly mirror?: MirrorSource;
 }
+
+/** In a directory that is empty all the same. A first token may be asked for before the first start. */
+const MAY_BE_THERE = [
+  LOCK_FILE,
+  `${IDENTITY_FILE}${TEMPORARY_SUFFIX}`,
+  TOKEN_REQUEST_FILE,
+  `${TOKEN_REQUEST_FILE}${TEMPORARY_SUFFIX}`,
+  'lost+found',
+];
 
 /** No node.json and no vote is nearly as large. */
 const MAX_IDENTITY_BYTES = 64 * 1024;
@@ -56,7 +74,7 @@ export function readIdentity(disk: Disk, directory: string): Identity | undefine
       `${directory} is not a LogLog data directory yet: a restore into it did not come to its end; run loglog restore again, or remove the directory`,
     );
   }
-  const foreign = names.filter((name) => ![LOCK_FILE, `${IDENTITY_FILE}${TEMPORARY_SUFFIX}`, 'lost+found'].includes(name));
+  const foreign = names.filter((name) => !MAY_BE_THERE.includes(name));
   if (foreign.length > 0) {
     throw new LogError(
       'NOT_A_DATA_DIRECTORY',

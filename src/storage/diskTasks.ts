@@ -8,6 +8,7 @@ import type { HealAnswer, HealRequest } from './healer.ts';
 import type { SealRow, SealRows } from './sealsFile.ts';
 import type { ColdRange } from './segmentReader.ts';
 import type { SegmentOutcome } from './segmentTask.ts';
+import type { TokenRequest } from './tokenRequest.ts';
 import type { Truncation } from './truncation.ts';
 
 export interface DiskTasks {
@@ -38,6 +39,10 @@ export interface DiskTasks {
   /** Where the node was in reading its sealed segments through; undefined: nowhere. */
   readScrub(): Promise<ScrubPosition | undefined>;
   saveScrub(request: { readonly position: ScrubPosition }): Promise<true>;
+  /** The token that the directory asks for; undefined: none. Rejects where that is not followed. */
+  readTokenRequest(): Promise<TokenRequest | undefined>;
+  /** The request for the token `id` was carried out. */
+  removeTokenRequest(request: { readonly id: string }): Promise<true>;
   /** What is remembered of the seals and digests of segments; see {@link readSeals}. */
   readSeals(request: Record<string, never>): Promise<SealRows>;
   /** Remembers more of them, after byte `at` of their file. */

@@ -7,6 +7,8 @@ export const LOCK_FILE = 'lock';
 export const SCRUB_FILE = 'scrub';
 /** What the sealed segments are: digests that this node made, and those that the log says. */
 export const SEALS_FILE = 'seals';
+/** A token that the directory's owner asks for. */
+export const TOKEN_REQUEST_FILE = 'token-request';
 /** In a directory that a restore fills, and which is no log yet. */
 export const RESTORE_FILE = 'restore.tmp';
 /** What comes after the name of a file that is being replaced. */
@@ -16,7 +18,7 @@ const DAMAGED_SUFFIX = '.damaged';
 
 const SEGMENT_PATTERN = /^(\d{20})\.segment$/;
 const INDEX_PATTERN = /^(\d{20})\.index$/;
-const TEMPORARY_PATTERN = /^(node\.json|vote|restore|scrub|\d{20}\.index|\d{20}\.healing|spare-\d{1,16})\.tmp$/;
+const TEMPORARY_PATTERN = /^(node\.json|vote|restore|scrub|token-request|\d{20}\.index|\d{20}\.healing|spare-\d{1,16})\.tmp$/;
 
 /** `00000000000000000000.segment`: the segment whose first entry has log offset `base`. */
 export function segmentName(base: number): string {

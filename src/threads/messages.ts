@@ -4,6 +4,7 @@
 import type { Cause } from '../core/causes.ts';
 import type { LogError, PlainError } from '../core/errors.ts';
 import type { Peer } from '../core/peers.ts';
+import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { AccessNews } from '../memory/logFold.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
@@ -30,7 +31,7 @@ export interface WorkerSetup {
 }
 
 /** What goes into a task of {@link DiskTasks}, and what comes back. */
-interface Task<Name extends Exclude<keyof DiskTasks, 'freeBytes' | 'readScrub'>> {
+interface Task<Name extends Exclude<keyof DiskTasks, 'freeBytes' | 'readScrub' | 'readTokenRequest'>> {
   readonly request: Parameters<DiskTasks[Name]>[0];
   readonly response: Awaited<ReturnType<DiskTasks[Name]>>;
 }
@@ -49,6 +50,8 @@ export interface Tasks {
   heal: Task<'heal'>;
   readScrub: { request: Record<string, never>; response: Awaited<ReturnType<DiskTasks['readScrub']>> };
   saveScrub: Task<'saveScrub'>;
+  readTokenRequest: { request: Record<string, never>; response: Awaited<ReturnType<DiskTasks['readTokenRequest']>> };
+  removeTokenRequest: Task<'removeTokenRequest'>;
   findTime: Task<'findTime'>;
   readCold: Task<'readCold'>;
   readSeals: Task<'readSeals'>;
@@ -118,6 +121,8 @@ export type ToRaft =
   | { readonly kind: 'staging'; readonly shared: SharedArrayBuffer }
   /** These rows of it hold uploads whole. */
   | { readonly kind: 'staged'; readonly rows: readonly number[] }
+  /** A change of tokens that whoever leads is asked for. */
+  | { readonly kind: 'askAccess'; readonly change: AccessChange }
   /** What this node has found a sealed segment to be, for the leader. */
   | { readonly kind: 'digest'; readonly seal: Seal }
   /** Bases of the sealed segments that are not here what the log says: no other node gets them from here. All of them, each time. */
@@ -144,6 +149,8 @@ export type FromRaft =
   | { readonly kind: 'seal'; readonly seal: Seal; readonly by: number }
   /** The log's tokens change, by an entry that ends at log offset `by`. */
   | { readonly kind: 'access'; readonly news: AccessNews; readonly by: number }
+  /** Another node asks for a change of tokens; undefined: for none that there is. */
+  | { readonly kind: 'askedAccess'; readonly node: number; readonly change: AccessChange | undefined }
   /** What another node has found a sealed segment to be. */
   | { readonly kind: 'digest'; readonly node: number; readonly seal: Seal }
   /** What became of the `fetch` of this number. */

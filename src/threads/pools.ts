@@ -83,6 +83,14 @@ export class Pools implements DiskTasks {
     return this.#allocator.run('readScrub', {});
   }
 
+  readTokenRequest(): Promise<Tasks['readTokenRequest']['response']> {
+    return this.#allocator.run('readTokenRequest', {});
+  }
+
+  removeTokenRequest(request: Tasks['removeTokenRequest']['request']): Promise<true> {
+    return this.#allocator.run('removeTokenRequest', request);
+  }
+
   saveScrub(request: Tasks['saveScrub']['request']): Promise<true> {
     return this.#allocator.run('saveScrub', request);
   }

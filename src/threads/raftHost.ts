@@ -189,6 +189,9 @@ export class RaftHost {
         this.replica.staged(message.rows);
         this.#ports.tell({ kind: 'announced' });
         break;
+      case 'askAccess':
+        this.replica.askAccess(message.change);
+        break;
       case 'digest':
         this.replica.report(message.seal);
         break;
@@ -234,6 +237,7 @@ export class RaftHost {
       placed: (row, isPlaced) => ports.tell({ kind: 'placed', row, isPlaced }),
       seal: (seal, by) => ports.tell({ kind: 'seal', seal, by }),
       access: (news, by) => ports.tell({ kind: 'access', news, by }),
+      askedAccess: (node, change) => ports.tell({ kind: 'askedAccess', node, change }),
       digest: (node, seal) => ports.tell({ kind: 'digest', node, seal }),
       hash: () => createHash('sha256'),
       cut: (node, reason) => this.#links?.cut(node, reason),

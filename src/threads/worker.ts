@@ -17,6 +17,7 @@ import { readScrub, saveScrub } from '../storage/scrubFile.ts';
 import { addSeals, readSeals } from '../storage/sealsFile.ts';
 import { SegmentReader } from '../storage/segmentReader.ts';
 import { writeSegment } from '../storage/segmentTask.ts';
+import { readTokenRequest, removeTokenRequest } from '../storage/tokenRequest.ts';
 import { truncateLog } from '../storage/truncation.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { TaskOutcome, TaskRequest, Tasks, WorkerSetup } from './messages.ts';
@@ -59,6 +60,11 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
       return heal(context, task.request);
     case 'readScrub':
       return readScrub(context);
+    case 'readTokenRequest':
+      return readTokenRequest(context.directory);
+    case 'removeTokenRequest':
+      removeTokenRequest(context.disk, context.directory, task.request.id, readTokenRequest(context.directory));
+      return true;
     case 'saveScrub':
       saveScrub(context, task.request.position);
       return true;

@@ -7,14 +7,17 @@ import type { TrimEntry } from '../../src/format/controlEntries.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { allocateFile } from '../../src/storage/allocator.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
+import { readFile } from '../../src/storage/disk.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
 import { type Examined, type ExamineRequest, Examiner } from '../../src/storage/examiner.ts';
 import { type HealAnswer, type HealRequest, heal } from '../../src/storage/healer.ts';
+import { TOKEN_REQUEST_FILE } from '../../src/storage/names.ts';
 import { emptyLog, removeSegments } from '../../src/storage/removal.ts';
 import { readScrub, saveScrub } from '../../src/storage/scrubFile.ts';
 import { addSeals, readSeals, type SealRows } from '../../src/storage/sealsFile.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import { type SegmentOutcome, SegmentTask } from '../../src/storage/segmentTask.ts';
+import { decodeTokenRequest, removeTokenRequest, type TokenRequest } from '../../src/storage/tokenRequest.ts';
 import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';
 import type { Tasks } from '../../src/threads/messages.ts';
 import { isSimulated } from './simDisk.ts';
@@ -159,6 +162,23 @@ export class DiskTasks implements Port {
       saveScrub(this.#context, position);
       return true;
     });
+  }
+
+  readTokenRequest(): Promise<TokenRequest | undefined> {
+    return this.#run('read token request', () => this.#tokenRequest() ?? null).then((found) => found ?? undefined);
+  }
+
+  removeTokenRequest({ id }: Tasks['removeTokenRequest']['request']): Promise<true> {
+    return this.#run('remove token request', () => {
+      removeTokenRequest(this.#context.disk, this.#context.directory, id, this.#tokenRequest());
+      return true;
+    });
+  }
+
+  #tokenRequest(): TokenRequest | undefined {
+    const { disk, directory } = this.#context;
+    const path = `${directory}/${TOKEN_REQUEST_FILE}`;
+    return disk.has(path) ? decodeTokenRequest(readFile(disk, path), path) : undefined;
   }
 
   readSeals(): Promise<SealRows> {

@@ -4,6 +4,7 @@
 import { assert, unreachable } from '../../core/assert.ts';
 import type { ErrorCode, LogError } from '../../core/errors.ts';
 import { MAX_WAIT_MS } from '../../core/limits.ts';
+import type { AccessChange } from '../../format/access.ts';
 import {
   CANCEL,
   CLOSE_STOPPED,
@@ -34,6 +35,7 @@ import {
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
 import { type ClientIntroduction, FEATURE_INTRODUCE, FEATURE_TIMES, type Hello, PROTOCOL_VERSION } from '../../protocol/greeting.ts';
+import { encodeTokensRequest, type TokensAnswer } from '../../protocol/tokens.ts';
 import { type ErrorAnswer, errorOf } from './errorAnswer.ts';
 import type { Transport } from './transport.ts';
 
@@ -139,8 +141,8 @@ export interface Transferred {
 }
 
 interface PendingEnd {
-  /** Undefined: the connection was lost. `more`: what a RETENTION, an UPGRADE or a TRANSFER is answered with. */
-  resolve(end: LogEnd | undefined, more?: KeptAnswer | LevelsAnswer | Transferred): void;
+  /** Undefined: the connection was lost. `more`: what a RETENTION, an UPGRADE, a TRANSFER or a TOKENS is answered with. */
+  resolve(end: LogEnd | undefined, more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer): void;
   reject(error: LogError): void;
 }
 
@@ -316,6 +318,16 @@ export class Connection {
     });
   }
 
+  /** Changes the log's tokens, or asks for them. Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  tokens(change: AccessChange | undefined): Promise<TokensAnswer | undefined> {
+    if (this.#isLost) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve, reject) => {
+      this.#ends.set(id, { resolve: (_end, tokens) => resolve(tokens as TokensAnswer | undefined), reject });
+      this.send(encodeTokensRequest(id, change));
+    });
+  }
+
   /** Opens a subscription on a live connection and returns its request id. */
   subscribe(from: number, creditBytes: number, sink: StreamSink, { isTimed = false, isKept = false }: SubscriptionKind = {}): number {
     const id = this.takeRequestId();
@@ -413,6 +425,7 @@ export class Connection {
       case 'kept':
         this.#ended(answer.requestId, { start: answer.start, end: answer.commit, term: 0 }, answer);
         break;
+      case 'tokens':
       case 'levels':
         this.#ended(answer.requestId, { start: 0, end: 0, term: 0 }, answer);
         break;
@@ -435,7 +448,7 @@ export class Connection {
     }
   }
 
-  #ended(requestId: number, end: LogEnd, more?: KeptAnswer | LevelsAnswer | Transferred): void {
+  #ended(requestId: number, end: LogEnd, more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer): void {
     const pending = this.#ends.get(requestId);
     this.#ends.delete(requestId);
     this.#observe(end.end);

@@ -33,6 +33,7 @@ export const NO_PORTS: ReplicaPorts = {
   placed: () => undefined,
   seal: () => undefined,
   access: () => undefined,
+  askedAccess: () => undefined,
   digest: () => undefined,
   hash: () => createHash('sha256'),
   canSend: () => false,

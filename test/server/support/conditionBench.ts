@@ -5,6 +5,7 @@ import { KIND_CONTINUED, KIND_DATA } from '../../../assembly/layout.ts';
 import { Gate } from '../../../src/memory/gate.ts';
 import { WORD } from '../../../src/memory/map.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
+import type { Access } from '../../../src/node/access.ts';
 import { Appends } from '../../../src/node/appends.ts';
 import type { Ends } from '../../../src/node/ends.ts';
 import type { Handover } from '../../../src/node/handover.ts';
@@ -148,6 +149,7 @@ export class ConditionBench {
         retention: {} as Retention,
         levels: {} as Levels,
         handover: {} as Handover,
+        access: {} as Access,
         broke: () => undefined,
         loop: TEST_LOOP,
       },
