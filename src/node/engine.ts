@@ -319,8 +319,8 @@ export class Engine {
     this.seals.start(this.#tail.fold.seal, end);
     await Promise.race([this.#raft.started, this.failed]);
     this.#followRole();
-    this.tokenRequests.start();
     if (this.isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
+    this.tokenRequests.start();
   }
 
   #startRaft(): RaftPort {

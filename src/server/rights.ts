@@ -19,6 +19,7 @@ import {
   UPGRADE_FINALIZE,
   UPLOAD,
 } from '../protocol/client.ts';
+import { TOKENS } from '../protocol/tokens.ts';
 
 interface Right {
   readonly opcode: number;
@@ -43,6 +44,7 @@ export const REQUEST_RIGHTS: readonly Right[] = [
   { opcode: RETENTION, needs: 'read', flags: RETENTION_BYTES | RETENTION_AGE, flagsNeed: 'trim' },
   { opcode: UPGRADE, needs: 'read', flags: UPGRADE_FINALIZE, flagsNeed: 'admin' },
   { opcode: TRANSFER, needs: 'admin' },
+  { opcode: TOKENS, needs: 'admin' },
 ];
 
 /** What pages over HTTP need. Those that are not here need nothing. */

@@ -127,6 +127,7 @@ describe('an engine on ports', () => {
     staging: () => undefined,
     staged: () => undefined,
     digest: () => undefined,
+    askAccess: () => undefined,
     different: () => undefined,
     fetch: () => new Promise(() => undefined),
     readIndex: () => Promise.resolve(undefined),

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
+import { NO_QUOTAS } from '../../src/core/access.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { ERRORS } from '../../src/core/errors.ts';
+import { accessPayload } from '../../src/format/access.ts';
 import {
   decodeAnswer,
   decodeRequest,
@@ -21,6 +23,7 @@ import {
   UPGRADE_FINALIZE,
 } from '../../src/protocol/client.ts';
 import { decodeIntroduce, encodeHello, type Hello } from '../../src/protocol/greeting.ts';
+import { encodeTokens, encodeTokensRequest, tokensRequestIn } from '../../src/protocol/tokens.ts';
 import { bytesOf } from '../format/hex.ts';
 
 test('END with AT_LEAST and LINEARIZABLE: offset 29, within 2,500 ms', () => {
@@ -92,6 +95,34 @@ test('UPGRADE asks, or raises the level, and LEVELS has it with the nodes', () =
   for (const wrong of [bytesOf(golden).subarray(0, -1), bytesOf(`${golden}00`), bytesOf(golden.replace('02000000', '03000000'))]) {
     expect(decodeAnswer(wrong)).toEqual({ kind: 'malformed', reason: 'a LEVELS of the wrong length' });
   }
+});
+
+test('TOKENS asks for the list, or for a change, and has the records without their hashes', () => {
+  const header = `0e00000005000000${'00'.repeat(16)}`;
+  expect(encodeTokensRequest(5, undefined)).toEqual(bytesOf(header));
+  const removal = bytesOf(`${header} 02000000 000000000000003d`);
+  expect(encodeTokensRequest(5, { what: 'remove', id: '0000000000z' })).toEqual(removal);
+  expect(tokensRequestIn(removal.subarray(24))).toEqual({ what: 'remove', id: '0000000000z' });
+  expect(tokensRequestIn(new Uint8Array(0))).toBeUndefined();
+  const record = { id: '0000000000z', hash: 'ab'.repeat(32), name: 'a', scopes: 5, createdMs: 1, expiresMs: 0, quotas: NO_QUOTAS };
+  const put = accessPayload({ what: 'put', record, isRequest: false });
+  expect(tokensRequestIn(put)).toEqual({ what: 'put', record, isRequest: false });
+  // What a directory asks for is not for clients.
+  for (const wrong of [accessPayload({ what: 'put', record, isRequest: true }), put.subarray(1), new Uint8Array(1)])
+    expect(tokensRequestIn(wrong)).toBe('wrong');
+  const shown = `05000000 01000000 000000000000003d ${'00'.repeat(32)} 0100000000000000 ${'00'.repeat(48)} 61`;
+  const golden = `8b00000005000000 0000000000000000 01000000 00000000 ${shown}`;
+  const answer = { requestId: 5, hasChanged: false, tokens: [record] };
+  expect(encodeTokens(answer)).toEqual(bytesOf(golden));
+  expect(decodeAnswer(bytesOf(golden))).toEqual({ kind: 'tokens', ...answer, tokens: [{ ...record, hash: '00'.repeat(32) }] });
+  const done = { requestId: 5, hasChanged: true, tokens: [] };
+  expect(decodeAnswer(encodeTokens(done))).toEqual({ kind: 'tokens', ...done });
+  for (const wrong of [
+    bytesOf(golden).subarray(0, -1),
+    bytesOf(`${golden}00`),
+    bytesOf(golden.replace('01000000 00000000 0500', '02000000 00000000 0500')),
+  ])
+    expect(decodeAnswer(wrong)).toEqual({ kind: 'malformed', reason: 'a TOKENS with wrong records' });
 });
 
 test('ERROR 17 BEHIND: not fatal, retryable, failed, with the commit as its offset', () => {

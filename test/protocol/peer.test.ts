@@ -191,6 +191,13 @@ const GOLDEN: readonly (readonly [string, PeerMessage, string])[] = [
      0000000000000000 0000000000000000 0000000000000000 00000000 c047ad35`,
   ],
   [
+    'a change of tokens that a node asks for',
+    { kind: 'askAccess', term: 9, bytes: 111 },
+    `6f000000 0e 00 0000 09000000 00000000
+     0000000000000000 0000000000000000 0000000000000000 0000000000000000
+     0000000000000000 0000000000000000 0000000000000000 00000000 9692550c`,
+  ],
+  [
     'a vote response with what the clock shows',
     { kind: 'voteResponse', term: 3, isPreVote: true, granted: true, clockMs: 1_760_936_591_360 },
     `00000000 02 03 0000 03000000 00000000
@@ -311,7 +318,7 @@ describe('peer codec: a frame with a right check but wrong fields is refused', (
   const clear = (view: DataView): unknown[] => [view.setUint8(5, 0), ...Array.from({ length: 64 }, (_, i) => view.setUint8(12 + i, 0))];
   const wrong: readonly (readonly [string, Uint8Array, (view: DataView) => unknown, string])[] = [
     ['kind 0', vote, (view) => view.setUint8(4, 0), 'unknown kind 0'],
-    ['kind 14', vote, (view) => view.setUint8(4, 14), 'unknown kind 14'],
+    ['kind 15', vote, (view) => view.setUint8(4, 15), 'unknown kind 15'],
     ['a fetch of nothing', vote, (view) => [view.setUint8(4, 12), ...clear(view)], 'a fetch of nothing'],
     ['a fetch with a body', vote, (view) => [view.setUint8(4, 12), ...clear(view), view.setUint8(0, 12)], 'bodyBytes'],
     ['entries of another range', vote, (view) => [view.setUint8(4, 13), ...clear(view), view.setUint8(0, 12)], 'a range of 0'],

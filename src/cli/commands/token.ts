@@ -1,6 +1,5 @@
 // `loglog token`: the tokens of a log, made, listed and revoked while its nodes run; and asked for in a node's directory, where nobody has one yet.
 
-import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LogToken, Quotas, Scope } from '../../client/index.ts';
@@ -93,15 +92,10 @@ async function runCreate(options: CreateOptions): Promise<void> {
   });
 }
 
-/** Leaves a request in a data directory, which may be empty yet. Nothing else of it is changed. */
+/** Leaves a request in a data directory, which may be empty yet, or not be there. Nothing else of it is changed. */
 async function ask(directory: string, about: Parameters<typeof makeToken>[0], isJson: boolean): Promise<void> {
   const disk = new NodeDisk();
-  if (!existsSync(directory)) {
-    throw new LogError(
-      'USAGE',
-      `there is no directory ${directory}: start the node once, or make the directory as the user that the node runs as`,
-    );
-  }
+  disk.makeDirectory(directory);
   // Throws where it is somebody else's.
   readIdentity(disk, directory);
   const { token, record } = await makeToken(about, Date.now());
