@@ -7,7 +7,7 @@ import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
 import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
 import { MAX_LOG_OFFSET, MAX_SHOWN_TOKEN_BYTES, MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
 import { type ClientIntroduction, decodeHello, encodeName, type Greeting, HELLO, versionsWord } from './greeting.ts';
-import { decodeTokens, TOKENS_TOLD, type TokensAnswer } from './tokens.ts';
+import { decodeTokens, LISTED, type TokensAnswer } from './tokens.ts';
 
 /**
  * The close code of a node that stops. It promises that no APPEND without an answer had any effect. Not 1001 ("going away"), which proxies
@@ -532,9 +532,9 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
     }
     case TRANSFERRED:
       return { kind: 'transferred', requestId, leader: view.getUint32(16, true), term: view.getUint32(20, true) };
-    case TOKENS_TOLD: {
+    case LISTED: {
       const tokens = decodeTokens(bytes);
-      return tokens === undefined ? { kind: 'malformed', reason: 'a TOKENS with wrong records' } : { kind: 'tokens', ...tokens };
+      return tokens === undefined ? { kind: 'malformed', reason: 'a LISTED with wrong records' } : { kind: 'tokens', ...tokens };
     }
     case CANCELLED:
       return { kind: 'cancelled', requestId };

@@ -2,7 +2,7 @@
 // zeros in place of the hash.
 //
 //   TOKENS, the request:  24 nothing: which tokens are there │ or the payload of an access entry: put or remove one
-//   TOKENS, the answer:    1 flags: 1 CHANGED │ 16 u32 count │ 24 records
+//   LISTED, the answer:    1 flags: 1 CHANGED │ 16 u32 count │ 24 records
 
 import type { TokenRecord } from '../core/access.ts';
 import { viewOf } from '../core/bytes.ts';
@@ -11,7 +11,7 @@ import { type AccessChange, accessPayload, encodeRecords, readAccess, readRecord
 /** Opcode of the request. */
 export const TOKENS = 0x0e;
 /** Opcode of the answer. */
-export const TOKENS_TOLD = 0x8b;
+export const LISTED = 0x8b;
 /** The answer: what was asked for was not done before. */
 export const TOKENS_CHANGED = 1;
 
@@ -54,7 +54,7 @@ export function tokensRequestIn(body: Uint8Array): AccessChange | undefined | 'w
 /** The answer. */
 export function encodeTokens({ requestId, hasChanged, tokens }: TokensAnswer): Uint8Array {
   const records = encodeRecords(tokens.map((token) => ({ ...token, hash: NO_HASH })));
-  return messageOf(TOKENS_TOLD, hasChanged ? TOKENS_CHANGED : 0, requestId, tokens.length, records);
+  return messageOf(LISTED, hasChanged ? TOKENS_CHANGED : 0, requestId, tokens.length, records);
 }
 
 /** Reads an answer of at least a header; undefined when it is none. */

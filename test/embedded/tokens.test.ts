@@ -62,15 +62,10 @@ it('are asked for in the data directory, before the first start or beside the lo
   const dir = directory();
   const path = join(dir, 'token-request');
   const token = (await cli('token', 'create', '--scopes', 'admin', '--name', 'first', '--data', dir)).trim();
-  const kept = `${path}-kept`;
+  const kept = `${dir}-request`;
   copyFileSync(path, kept);
   const twice = await runCommand(['token', 'create', '--scopes', 'admin', '--data', dir]);
   expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining('is there already')]);
-  rmSync(kept, { force: true });
-  copyFileSync(path, kept);
-  const moved = `${dir}-request`;
-  copyFileSync(kept, moved);
-  rmSync(kept);
   const lines: string[] = [];
   const options = { dir, ...SMALL, log: (_level: string, text: string) => void lines.push(text) };
   const log = await open(options);
@@ -81,8 +76,8 @@ it('are asked for in the data directory, before the first start or beside the lo
   await log.close();
 
   // As a crash would leave it that came after the commit and before the removal.
-  copyFileSync(moved, path);
-  rmSync(moved);
+  copyFileSync(kept, path);
+  rmSync(kept);
   const again = await open(options);
   await eventually(() => !existsSync(path), 'the request was removed');
   expect(await again.tokens()).toEqual([]);

@@ -122,7 +122,7 @@ test('TOKENS asks for the list, or for a change, and has the records without the
     bytesOf(`${golden}00`),
     bytesOf(golden.replace('01000000 00000000 0500', '02000000 00000000 0500')),
   ])
-    expect(decodeAnswer(wrong)).toEqual({ kind: 'malformed', reason: 'a TOKENS with wrong records' });
+    expect(decodeAnswer(wrong)).toEqual({ kind: 'malformed', reason: 'a LISTED with wrong records' });
 });
 
 test('ERROR 17 BEHIND: not fatal, retryable, failed, with the commit as its offset', () => {

@@ -6,7 +6,6 @@ import type { LogToken, Quotas, Scope } from '../../client/index.ts';
 import { givenTokenId, makeToken, shownToken } from '../../client/tokens.ts';
 import { isTokenId, QUOTA_NAMES, SCOPE_NAMES, scopesFrom, tokenIdOf } from '../../core/access.ts';
 import { bytesOf, durationOf } from '../../core/amounts.ts';
-import { LogError } from '../../core/errors.ts';
 import { readIdentity } from '../../storage/dataDirectory.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { leaveTokenRequest } from '../../storage/tokenRequest.ts';
