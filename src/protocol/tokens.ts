@@ -15,6 +15,9 @@ export const LISTED = 0x8b;
 /** The answer: what was asked for was not done before. */
 export const TOKENS_CHANGED = 1;
 
+/** What a client may ask for: see {@link tokensRequestIn}. */
+export type TokenChange = AccessChange;
+
 const HEADER_BYTES = 24;
 const COUNT_AT = 16;
 const NO_HASH = '0'.repeat(64);
@@ -39,12 +42,12 @@ function messageOf(opcode: number, flags: number, requestId: number, count: numb
 }
 
 /** A request: for a change, or, without one, for the list. */
-export function encodeTokensRequest(requestId: number, change: AccessChange | undefined): Uint8Array {
+export function encodeTokensRequest(requestId: number, change: TokenChange | undefined): Uint8Array {
   return messageOf(TOKENS, 0, requestId, 0, change === undefined ? new Uint8Array(0) : accessPayload(change));
 }
 
 /** What a request with `body` asks for; undefined: the list; `wrong`: nothing that a client may ask for. */
-export function tokensRequestIn(body: Uint8Array): AccessChange | undefined | 'wrong' {
+export function tokensRequestIn(body: Uint8Array): TokenChange | undefined | 'wrong' {
   if (body.length === 0) return undefined;
   const change = readAccess(viewOf(body), 0, body.length);
   // What a directory asks for its node puts.

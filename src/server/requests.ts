@@ -1,6 +1,7 @@
 // What each request of the client protocol does. Every field is checked here before anything acts on it (docs/PROTOCOL.md).
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
+import { scopeNames } from '../core/access.ts';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import {
@@ -68,7 +69,7 @@ import {
   UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
 import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
-import { encodeTokens, TOKENS, tokensRequestIn } from '../protocol/tokens.ts';
+import { encodeTokens, TOKENS, type TokenChange, tokensRequestIn } from '../protocol/tokens.ts';
 import type { Audit, Audited } from './audit.ts';
 import { forbidden, scopeNeeded } from './rights.ts';
 import { ENDINGS, type Session } from './session.ts';
@@ -96,6 +97,14 @@ const KNOWN_WITH_UPLOADS: Readonly<Record<number, number>> = {
   [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED | APPEND_UPLOADED,
   [UPLOAD]: 0,
 };
+
+/** What of a change of tokens is told; undefined: there is none. */
+function auditedChange(change: TokenChange | undefined): { readonly what: Audited; readonly detail: string } | undefined {
+  if (change === undefined) return undefined;
+  if (change.what === 'remove') return { what: 'revoke_token', detail: change.id };
+  const { id, name, scopes } = change.record;
+  return { what: 'create_token', detail: `${id} ${JSON.stringify(name)} with the scopes ${scopeNames(scopes).join(', ')}` };
+}
 
 /** Opcodes of requests that may have a body. */
 const WITH_BODY: readonly number[] = [APPEND, INTRODUCE, UPLOAD, TOKENS];
@@ -462,7 +471,7 @@ export class Requests {
       change === undefined
         ? this.#access.list().then((tokens) => ({ hasChanged: false, tokens }))
         : this.#access.request(change).then(({ isNew }) => ({ hasChanged: isNew, tokens: [] }));
-    this.#answer(session, requestId, work, (answer) => session.send(encodeTokens({ requestId, ...answer })));
+    this.#answer(session, requestId, work, (answer) => session.send(encodeTokens({ requestId, ...answer })), auditedChange(change));
   }
 
   /** Sends what comes of `work`, for which the session waits. */
