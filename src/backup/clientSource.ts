@@ -92,7 +92,7 @@ export class ClientSource implements LogSource {
         failure = thrown;
       }
     };
-    await Promise.all([...urls].map((url) => ask(new SegmentSource(url, this.#log.token))));
+    await Promise.all([...urls].map((url) => ask(new SegmentSource(url, this.#log.asking))));
     clearTimeout(timer);
     // Those that have sealed most come first; what only they have others may not give.
     found.sort((a, b) => (b.segments.at(-1)?.end ?? 0) - (a.segments.at(-1)?.end ?? 0));

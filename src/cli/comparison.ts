@@ -3,12 +3,14 @@
 
 import { createHash, type Hash } from 'node:crypto';
 import { connect } from '../client/index.ts';
+import { fetchesOf } from '../client/nodes/fetch.node.ts';
 import { downloadSegment } from '../client/segments/download.ts';
 import { fetchSegmentList, type ListedSegment, type SegmentList } from '../client/segments/list.ts';
 import { SegmentSource } from '../client/segments/source.ts';
 import type { Workspace } from '../client/wasm.ts';
 import { LogError } from '../core/errors.ts';
 import { fetchStatus, NoAnswer } from './nodeStatus.ts';
+import { tlsSource } from './tlsTrust.ts';
 import { tokenSource } from './token.ts';
 
 /** A node, and where it is reached. */
@@ -84,7 +86,7 @@ export async function compareNodes(clusterId: string, nodes: readonly ComparedNo
 }
 
 async function listOf(clusterId: string, node: NodeComparison): Promise<Listed | undefined> {
-  const source = new SegmentSource(node.url, tokenSource());
+  const source = new SegmentSource(node.url, { token: tokenSource(), fetch: fetchesOf(tlsSource()).nodes });
   try {
     const list = await fetchSegmentList(source, clusterId, undefined, PATIENCE.stallMs);
     return { node, source, list, segments: new Map(list.segments.map((segment) => [segment.base, segment])) };
@@ -154,7 +156,13 @@ async function digestOfRest({ node }: Listed, from: number, to: number, timeoutM
   const hash = createHash('sha256');
   return await foundIn(node, hash, async () => {
     // From this node alone, whatever others it names.
-    const log = await connect([node.url], { reads: 'any', discover: false, reconnect: { timeoutMs }, token: tokenSource() });
+    const log = await connect([node.url], {
+      reads: 'any',
+      discover: false,
+      reconnect: { timeoutMs },
+      token: tokenSource(),
+      tls: tlsSource(),
+    });
     try {
       let at = from;
       for await (const batch of log.read({ from, atLeast: to }).batches()) {

@@ -2,6 +2,7 @@
 
 import type { ClientEvent, ConnectOptions, LogClient } from '../client/index.ts';
 import { say } from './output.ts';
+import { tlsSource } from './tlsTrust.ts';
 import { tokenSource } from './token.ts';
 
 /** An election takes no longer as a rule: nobody needs to hear of it. */
@@ -46,7 +47,13 @@ export async function withClient<T>(
   // A node that is started has no use for the client.
   const { connect } = await import('../client/index.ts');
   const notice = new WaitingNotice(timeoutMs);
-  const log = await connect(urls, { reconnect: { timeoutMs }, onEvent: (event) => notice.tell(event), token: tokenSource(), ...options });
+  const log = await connect(urls, {
+    reconnect: { timeoutMs },
+    onEvent: (event) => notice.tell(event),
+    token: tokenSource(),
+    tls: tlsSource(),
+    ...options,
+  });
   try {
     return await work(log);
   } finally {

@@ -2,10 +2,12 @@
 
 import * as http from 'node:http';
 import * as https from 'node:https';
+import { nodeTls } from '../client/nodes/fetch.node.ts';
 import { tokenNow } from '../client/nodes/token.ts';
 import { LogError } from '../core/errors.ts';
 import { withoutSecrets } from '../core/secrets.ts';
 import type { NodeStatus } from '../node/status.ts';
+import { tlsSource } from './tlsTrust.ts';
 import { tokenSource } from './token.ts';
 
 /** A status has a few kilobytes; what sends more is not a node. */
@@ -51,7 +53,7 @@ function fetchText(address: string, timeoutMs: number, token: string | undefined
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => reject(new NoAnswer(address, reasonOf(error)));
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const request = get(address, { agent: false, headers }, (response) => {
+    const request = get(address, { agent: false, headers, ...nodeTls(tlsSource()?.() ?? {}) }, (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {

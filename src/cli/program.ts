@@ -27,6 +27,7 @@ import { upgradeCommand } from './commands/upgrade.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from './exit.ts';
 import { endQuietlyOnBrokenPipe, isBrokenPipe, say } from './output.ts';
+import { takeTls, tlsTrustOptions } from './tlsTrust.ts';
 import { takeToken, tokenFileOption } from './token.ts';
 
 const EXIT_CODES = `
@@ -85,8 +86,13 @@ function makeProgram(): Command {
     benchCommand(),
   ];
   const connecting = [...commands, ...commands.flatMap((each) => each.commands)].filter(doesConnect);
-  for (const command of connecting) command.addOption(tokenFileOption());
-  program.hook('preAction', (_program, command) => takeToken(command));
+  for (const command of connecting) {
+    for (const option of [tokenFileOption(), ...tlsTrustOptions()]) command.addOption(option);
+  }
+  program.hook('preAction', (_program, command) => {
+    takeToken(command);
+    takeTls(command);
+  });
   for (const command of [program, ...commands, ...commands.flatMap((each) => each.commands)]) {
     command.exitOverride().configureOutput({
       outputError: (text, write) => {

@@ -20,7 +20,6 @@ import type { ConnectionHandlers, LogEnd } from './nodes/connection.ts';
 import { Connections, seen } from './nodes/connections.ts';
 import { type LeaderHandlers, LeaderSearch } from './nodes/leaderSearch.ts';
 import { type EndQuestion, ReadNodes } from './nodes/readNodes.ts';
-import type { TokenSource } from './nodes/token.ts';
 import type { Platform } from './nodes/transport.ts';
 import {
   APPEND_OPTIONS,
@@ -78,6 +77,7 @@ import type { Batch } from './read/entries.ts';
 import { beginningOfLast } from './read/lastEntries.ts';
 import { makeReading, type Reading } from './read/reading.ts';
 import { askRetention, type LogRetention, retentionQuestion, setRetentionQuestion } from './retention.ts';
+import type { Asking } from './segments/source.ts';
 import { beginningSince, checkTime, type Time } from './times.ts';
 import { askTokens, givenTokenId, type LogToken, makeToken, type NewToken, shownToken, timeoutOf } from './tokens.ts';
 import { type TransferResult, transferOffice } from './transfers.ts';
@@ -210,9 +210,10 @@ export class LogClient {
     return this.#connections.clusterId;
   }
 
-  /** @internal What this client shows to nodes. */
-  get token(): TokenSource | undefined {
-    return this.#settings.token;
+  /** @internal How nodes of this log are asked over HTTP. */
+  get asking(): Asking {
+    const { token, fetches } = this.#settings;
+    return { token, fetch: fetches.nodes };
   }
 
   /** An offset of this log as text to keep, which `from`, `expectedEnd` and `atLeast` take, and refuse in another log. */

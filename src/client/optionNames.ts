@@ -19,6 +19,7 @@ export const CREATE_TOKEN_OPTIONS = ['name', 'scopes', 'expiresMs', 'quotas', 't
 export const QUOTA_OPTIONS = QUOTA_NAMES;
 export const END_OPTIONS = ['linearizable', 'atLeast', 'timeoutMs'] as const;
 export const CLOSE_OPTIONS = ['timeoutMs'] as const;
+export const TLS_OPTIONS = ['ca', 'cert', 'key', 'servername'] as const;
 export const RECONNECT_OPTIONS = ['minDelayMs', 'maxDelayMs', 'timeoutMs'] as const;
 export const CONNECT_OPTIONS = [
   'ack',
@@ -30,6 +31,7 @@ export const CONNECT_OPTIONS = [
   'discover',
   'clusterId',
   'token',
+  'tls',
   'uploads',
   'onEvent',
   'signal',

@@ -8,6 +8,7 @@ import { placeIn } from './bookmark.ts';
 import { describe } from './describe.ts';
 import type { OnEvent } from './events.ts';
 import type { LogLevel } from './levels.ts';
+import { checkTls, type Fetches, PLAIN_FETCHES, type TlsOptions, type TlsSource } from './nodes/tls.ts';
 import { checkToken, type TokenSource } from './nodes/token.ts';
 import { CATCH_UP_OPTIONS, CONNECT_OPTIONS, checkOptions, RECONNECT_OPTIONS } from './optionNames.ts';
 import { type Hosts, NO_HOSTS } from './read/catchUp.ts';
@@ -67,6 +68,11 @@ export interface ConnectOptions {
    * once: UNAUTHENTICATED, TOKEN_REVOKED or TOKEN_EXPIRED. Default: in Node LOGLOG_TOKEN, otherwise none.
    */
   readonly token?: string | TokenSource | undefined;
+  /**
+   * For `wss:` addresses on Node: which authorities' certificates nodes may have, and the certificate that this client shows; or a function that gives that, which is
+   * asked anew for each connection. Browsers have a store of their own for both. Default: the authorities that Node knows, and no certificate.
+   */
+  readonly tls?: TlsOptions | TlsSource | undefined;
   /**
    * Whether nodes that a node names are used, too, where those at the given addresses do not answer or do not serve; default true. False: reads
    * come from the given addresses alone, and from nowhere else. Appends go to the leader in any case.
@@ -296,6 +302,8 @@ export interface Settings {
   readonly timeoutMs: number;
   readonly clusterId: string | undefined;
   readonly token: TokenSource | undefined;
+  readonly tls: TlsSource | undefined;
+  readonly fetches: Fetches;
   readonly discover: boolean;
   readonly uploads: Uploads;
   readonly onEvent: OnEvent | undefined;
@@ -431,6 +439,8 @@ export function resolveSettings(options: ConnectOptions): Settings {
     timeoutMs: checkInteger('reconnect.timeoutMs', reconnect.timeoutMs ?? 30_000, 0, MAX_TIMER_MS),
     clusterId: checkClusterId(options.clusterId),
     token: checkToken(options.token),
+    tls: checkTls(options.tls),
+    fetches: PLAIN_FETCHES,
     discover: options.discover === undefined || checkBoolean('discover', options.discover),
     uploads: checkUploads(options.uploads ?? 'auto'),
     onEvent: checkOnEvent(options.onEvent),

@@ -17,5 +17,11 @@ export interface ClientParts {
 export async function clientParts(platform: Platform, urls: readonly string[], settings: Settings): Promise<ClientParts> {
   // Slots may be half empty when entries are just over half a slot large, hence twice as many as the bytes need.
   const slotCount = Math.max(MIN_SLOTS, Math.ceil(settings.maxInFlightBytes / SLOT_BYTES) * 2);
-  return { platform, urls, settings, workspace: await Workspace.create(slotCount) };
+  const workspace = await Workspace.create(slotCount);
+  if (settings.tls === undefined) return { platform, urls, settings, workspace };
+  if (platform.secure === undefined) {
+    throw new TypeError('tls has no effect here: browsers take certificates from their own store, and show what their users choose');
+  }
+  const { open, nodes, others } = platform.secure(settings.tls);
+  return { platform: { ...platform, open }, urls, settings: { ...settings, fetches: { nodes, others } }, workspace };
 }

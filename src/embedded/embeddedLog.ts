@@ -3,7 +3,7 @@
 import { AbortedError } from '../client/aborts.ts';
 import { LogClient } from '../client/client.ts';
 import { NODE_LISTENERS } from '../client/nodes/diagnostics.node.ts';
-import type { Platform } from '../client/nodes/transport.ts';
+import type { OpenTransport, Platform } from '../client/nodes/transport.ts';
 import type { CloseOptions } from '../client/options.ts';
 import { type ClientParts, clientParts } from '../client/parts.ts';
 import { nothingDurable, ownPeer } from '../core/config.ts';
@@ -58,7 +58,7 @@ export class EmbeddedLog extends LogClient {
         isWaiting ? keepAlive.hold(session) : keepAlive.letGo(session),
       );
       const url = addressOf(plan, engine);
-      const platform = await platformOf(door, engine, url);
+      const platform = await platformOf(door, engine, url, plan.settings.tls !== undefined);
       const log = new EmbeddedLog(await clientParts(platform, [url], plan.settings), engine, keepAlive);
       await log.start(plan.signal);
       if (plan.unref) keepAlive.letGo(plan);
@@ -132,14 +132,22 @@ function addressOf({ config }: OpenPlan, { directory }: Engine): string {
 }
 
 /** Its own node is reached by the pipe, whatever it is called; other nodes, one of which may lead, by WebSocket. */
-async function platformOf(door: EmbeddedDoor, engine: Engine, ownUrl: string): Promise<Platform> {
-  if (engine.isAlone) return { open: door.open, listeners: NODE_LISTENERS };
+async function platformOf(door: EmbeddedDoor, engine: Engine, ownUrl: string, hasTls: boolean): Promise<Platform> {
+  if (engine.isAlone && !hasTls) return { open: door.open, listeners: NODE_LISTENERS };
   const { NODE } = await import('../client/nodes/transport.node.ts');
+  const besideThePipe = (open: OpenTransport): OpenTransport => {
+    if (engine.isAlone) return door.open;
+    return (url, events, token) => {
+      const isOwn = url === ownUrl || url === engine.url || url === engine.config.advertise;
+      return isOwn ? door.open(url, events) : open(url, events, token);
+    };
+  };
   return {
     ...NODE,
-    open: (url, events) => {
-      const isOwn = url === ownUrl || url === engine.url || url === engine.config.advertise;
-      return isOwn ? door.open(url, events) : NODE.open(url, events);
+    open: besideThePipe(NODE.open),
+    secure: (tls) => {
+      const secured = NODE.secure(tls);
+      return { ...secured, open: besideThePipe(secured.open) };
     },
   };
 }

@@ -7,7 +7,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BatchJoiner } from '../backup/batches.ts';
-import { connect, type LogClient, type TokenSource } from '../client/index.ts';
+import { connect, type LogClient, type TlsSource, type TokenSource } from '../client/index.ts';
 import type { Connection } from '../client/nodes/connection.ts';
 import { entryAt } from '../client/read/copy.ts';
 import type { Batch } from '../client/read/entries.ts';
@@ -28,6 +28,7 @@ export interface FeedOptions {
   readonly urls: readonly string[];
   /** What they are shown; undefined: nothing. */
   readonly token: TokenSource | undefined;
+  readonly tls: TlsSource | undefined;
   readonly clusterId: string;
   readonly parts: MirrorParts;
   readonly events: RaftEvents;
@@ -57,6 +58,7 @@ export class MirrorFeed implements RaftPort {
   readonly started = Promise.resolve();
   readonly #urls: readonly string[];
   readonly #token: TokenSource | undefined;
+  readonly #tls: TlsSource | undefined;
   readonly #clusterId: string;
   readonly #stuckMs: number;
   readonly #memory: TailMemory;
@@ -73,8 +75,9 @@ export class MirrorFeed implements RaftPort {
   #failures = 0;
   #wake: () => void = () => undefined;
 
-  constructor({ urls, token, clusterId, parts, events, stuckMs }: FeedOptions) {
+  constructor({ urls, token, tls, clusterId, parts, events, stuckMs }: FeedOptions) {
     this.#token = token;
+    this.#tls = tls;
     const { memory } = parts;
     this.#urls = urls;
     this.#clusterId = clusterId;
@@ -186,6 +189,7 @@ export class MirrorFeed implements RaftPort {
     return connect([...this.#urls], {
       clusterId: this.#clusterId,
       token: this.#token,
+      tls: this.#tls,
       uploads: 'off',
       reconnect: { timeoutMs: MIRROR_SEARCH_MS },
       signal: this.#ended.signal,

@@ -1,7 +1,7 @@
 // Starts a mirror: a node that follows the log of a source, which it asks who it is when its directory is empty.
 
 import { resolve } from 'node:path';
-import { connect, type TokenSource } from '../client/index.ts';
+import { connect, type TlsSource, type TokenSource } from '../client/index.ts';
 import type { Config } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
@@ -23,6 +23,8 @@ export interface MirrorOptions extends Omit<ServerOptions, 'mirror'> {
   readonly urls: readonly string[];
   /** What they are shown; undefined: nothing. */
   readonly token?: TokenSource | undefined;
+  /** What its nodes' certificates must be of, and what they are shown. */
+  readonly tls?: TlsSource | undefined;
   /** Default MIRROR_STUCK_MS. */
   readonly stuckMs?: number | undefined;
 }
@@ -40,10 +42,15 @@ class FollowingMirror implements Mirror {
   readonly #urls: readonly string[];
   readonly #stuckMs: number;
   readonly #token: TokenSource | undefined;
+  readonly #tls: TlsSource | undefined;
   #feed: MirrorFeed | undefined;
 
-  constructor({ urls, token, stuckMs = MIRROR_STUCK_MS }: Pick<MirrorOptions, 'urls' | 'token' | 'stuckMs'>, { clusterId, source }: Facts) {
+  constructor(
+    { urls, token, tls, stuckMs = MIRROR_STUCK_MS }: Pick<MirrorOptions, 'urls' | 'token' | 'tls' | 'stuckMs'>,
+    { clusterId, source }: Facts,
+  ) {
     this.#token = token;
+    this.#tls = tls;
     this.#urls = urls;
     this.#stuckMs = stuckMs;
     this.clusterId = clusterId;
@@ -61,14 +68,22 @@ class FollowingMirror implements Mirror {
   }
 
   follow(parts: MirrorParts, events: RaftEvents): RaftPort {
-    this.#feed = new MirrorFeed({ urls: this.#urls, token: this.#token, clusterId: this.clusterId, parts, events, stuckMs: this.#stuckMs });
+    this.#feed = new MirrorFeed({
+      urls: this.#urls,
+      token: this.#token,
+      tls: this.#tls,
+      clusterId: this.clusterId,
+      parts,
+      events,
+      stuckMs: this.#stuckMs,
+    });
     return this.#feed;
   }
 }
 
 /** Asks the source, which must be there, who it is. */
-async function ask(urls: readonly string[], token: TokenSource | undefined, signal: AbortSignal | undefined): Promise<Facts> {
-  const client = await connect([...urls], { uploads: 'off', reconnect: { timeoutMs: MIRROR_SEARCH_MS }, token, signal });
+async function ask({ urls, token, tls, signal }: Pick<MirrorOptions, 'urls' | 'token' | 'tls' | 'signal'>): Promise<Facts> {
+  const client = await connect([...urls], { uploads: 'off', reconnect: { timeoutMs: MIRROR_SEARCH_MS }, token, tls, signal });
   try {
     // The answer comes after the greeting that tells more.
     await client.end({ timeoutMs: MIRROR_SEARCH_MS });
@@ -99,10 +114,10 @@ function known(directory: string, fsync: boolean): Facts | undefined {
  * Starts a mirror of the log at `urls` in the directory of `config`, or goes on with it. It serves what it has at once; in an empty directory the source
  * must answer. Throws as `LogServer.start`, and UNREACHABLE.
  */
-export async function startMirror({ urls, token, stuckMs, config, signal, ...options }: MirrorOptions): Promise<LogServer> {
+export async function startMirror({ urls, token, tls, stuckMs, config, signal, ...options }: MirrorOptions): Promise<LogServer> {
   const directory = resolve(config.data);
-  const facts = known(directory, config.fsync) ?? (await ask(urls, token, signal));
+  const facts = known(directory, config.fsync) ?? (await ask({ urls, token, tls, signal }));
   const segmentBytes = facts.source.segmentBytes || config.segmentBytes;
   const mirrored: Config = { ...config, segmentBytes, node: MIRROR_NODE_ID, peers: [] };
-  return LogServer.start({ ...options, signal, config: mirrored, mirror: new FollowingMirror({ urls, token, stuckMs }, facts) });
+  return LogServer.start({ ...options, signal, config: mirrored, mirror: new FollowingMirror({ urls, token, tls, stuckMs }, facts) });
 }

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import * as net from 'node:net';
-import { ownPeer } from '../core/config.ts';
+import { advertisedBy, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { formatNodes } from '../core/nodeSet.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
@@ -137,7 +137,7 @@ export async function makeIdentity(
     isSynced: config.fsync,
     host: config.peerHost,
     peerPort: own.peerPort,
-    advertise: config.advertise,
+    advertise: advertisedBy(config),
     peers,
     signal,
     log: (level, text) => log[level](text),
@@ -146,7 +146,7 @@ export async function makeIdentity(
     log.info('all other nodes have nothing: this node begins the cluster');
     // Its certificate names one that is not there yet, and those of the others name the same.
     const certified = files?.certifiedCluster;
-    return createIdentity(disk, directory, random, { nodeId, nodes, ...(certified === undefined ? {} : { clusterId: certified }) });
+    return createIdentity(disk, directory, random, { nodeId, nodes, ...(certified === undefined ? {} : { founds: certified }) });
   }
   log.info(`this node joins cluster ${clusterId}`);
   return createIdentity(disk, directory, random, { nodeId, nodes, clusterId });

@@ -28,6 +28,8 @@ export interface GivenIdentity {
   readonly nodeId?: number;
   /** The cluster that the node joins, as a stranger to it. Without one it begins a log of its own, as its founder. */
   readonly clusterId?: string;
+  /** The id of the cluster that it begins, as its founder; drawn unless given. */
+  readonly founds?: string;
   /** The nodes of its cluster; null, if not given, for a node alone. */
   readonly nodes?: readonly number[] | null;
   /** It is a mirror. */
@@ -94,7 +96,7 @@ export function createIdentity(disk: Disk, directory: string, random: Uint8Array
   assert(random.length === IDENTITY_RANDOM_BYTES, 'an identity is drawn from enough random bytes');
   const joins = given.clusterId !== undefined;
   const identity: Identity = {
-    clusterId: given.clusterId ?? toHex(random.subarray(0, 16)),
+    clusterId: given.clusterId ?? given.founds ?? toHex(random.subarray(0, 16)),
     nodeId: given.nodeId ?? 1,
     markSeed: BigInt(`0x${toHex(random.subarray(16, 24))}`),
     start: 0,

@@ -9,6 +9,7 @@ import type { LogServer } from '../../server/server.ts';
 import { DEFAULT_URL, jsonOption, parseUrls, withExamples } from '../arguments.ts';
 import { givenOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { commandHere } from '../ownCommand.ts';
+import { tlsSource } from '../tlsTrust.ts';
 import { tokenSource } from '../token.ts';
 import { describeLog, runNode, type ServeOptions } from './serve.ts';
 
@@ -38,7 +39,8 @@ Type next, in another terminal:
 async function run(urls: readonly string[], given: ServeOptions, command: Command): Promise<void> {
   const { options, callOf } = givenOptions(given, command);
   await runNode(configure(options, asFlags(callOf)), options, {
-    start: async (node) => (await import('../../mirror/startMirror.ts')).startMirror({ ...node, urls, token: tokenSource() }),
+    start: async (node) =>
+      (await import('../../mirror/startMirror.ts')).startMirror({ ...node, urls, token: tokenSource(), tls: tlsSource() }),
     banner: (node, config) => banner(urls, node, config),
   });
 }

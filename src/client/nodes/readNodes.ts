@@ -5,11 +5,12 @@ import { LogError } from '../../core/errors.ts';
 import { MAX_WAIT_MS } from '../../core/limits.ts';
 import type { Watch } from '../events.ts';
 import type { Settings } from '../options.ts';
+import type { Asking } from '../segments/source.ts';
 import { attemptMs, Pause, pauseMs } from './backoff.ts';
 import type { Connection, EndRequest, LogEnd } from './connection.ts';
 import { type Connections, type Failure, unreachableError } from './connections.ts';
 import type { LeaderSearch } from './leaderSearch.ts';
-import { isTokenError, isTokenOver, type TokenSource } from './token.ts';
+import { isTokenError, isTokenOver } from './token.ts';
 
 /** How long a node may take to catch up while there are others that may have it already. */
 const BEHIND_WAIT_MS = 1_000;
@@ -88,10 +89,12 @@ export class ReadNodes {
     return this.#watch;
   }
 
-  /** What the host of an address is shown over HTTP: a node what this client shows to nodes, others nothing. */
-  tokenAt(url: string): TokenSource | undefined {
+  /** How the host of an address is asked over HTTP: a node with what this client shows to nodes, others without. */
+  askingAt(url: string): Asking {
     const { host } = new URL(url);
-    return this.#connections.addresses.all.some((known) => new URL(known).host === host) ? this.#settings.token : undefined;
+    const { token, fetches } = this.#settings;
+    const isNode = this.#connections.addresses.all.some((known) => new URL(known).host === host);
+    return isNode ? { token, fetch: fetches.nodes } : { token: undefined, fetch: fetches.others };
   }
 
   /** Of the log that is read. */

@@ -3,7 +3,9 @@
 import WebSocket, { type RawData } from 'ws';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
 import { NODE_LISTENERS } from './diagnostics.node.ts';
-import type { OpenTransport, Platform } from './transport.ts';
+import { nodeTls, secureFetches } from './fetch.node.ts';
+import type { TlsSource } from './tls.ts';
+import type { OpenTransport, Platform, Transport, TransportEvents } from './transport.ts';
 
 /** An answer holds at most one entry of 16 MiB beyond its usual bound; anything above this is not the protocol. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
@@ -50,13 +52,18 @@ function bytesOf(data: RawData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** Opens a `ws` connection, unmasked and uncompressed. */
-export const openNodeTransport: OpenTransport = (url, events, token) => {
+/** Opens `ws` connections, unmasked and uncompressed, with certificates of the program's own if there are any. */
+const opening = (tls?: TlsSource): OpenTransport => {
+  return (url, events, token) => openSocket(url, events, token, tls === undefined ? {} : nodeTls(tls()));
+};
+
+function openSocket(url: string, events: TransportEvents, token: string | undefined, secured: ReturnType<typeof nodeTls>): Transport {
   const socket = new WebSocket(url, SUBPROTOCOL, {
     generateMask,
     perMessageDeflate: false,
     maxPayload: MAX_MESSAGE_BYTES,
     skipUTF8Validation: true,
+    ...secured,
     ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
   });
   let closed = false;
@@ -99,6 +106,10 @@ export const openNodeTransport: OpenTransport = (url, events, token) => {
       socket.terminate();
     },
   };
-};
+}
 
-export const NODE: Platform = { open: openNodeTransport, listeners: NODE_LISTENERS };
+export const NODE = {
+  open: opening(),
+  secure: (tls) => ({ open: opening(tls), ...secureFetches(tls) }),
+  listeners: NODE_LISTENERS,
+} satisfies Platform;

@@ -1,6 +1,7 @@
 // What the client needs of a connection, so that Node's WebSocket, the browser's, and a pipe inside the process can stand behind the same code.
 
 import type { OnEvent } from '../events.ts';
+import type { Fetches, TlsSource } from './tls.ts';
 
 /** What a transport tells its owner. After `closed` nothing else is called. */
 export interface TransportEvents {
@@ -32,8 +33,15 @@ export interface Transport {
 /** What the client needs of its surroundings: Node's, or a browser's. */
 export interface Platform {
   readonly open: OpenTransport;
+  /** The same with certificates of the program's own; missing where the platform has its own only. */
+  readonly secure?: (tls: TlsSource) => Secured;
   /** Told every event of every client of this process. */
   readonly listeners: readonly OnEvent[];
+}
+
+/** The ways to nodes with certificates of the program's own. */
+export interface Secured extends Fetches {
+  readonly open: OpenTransport;
 }
 
 /** Begins to connect to a `ws:` or `wss:` address with the client subprotocol. `token`: shown in a header where the platform has them. */

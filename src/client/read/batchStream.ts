@@ -104,7 +104,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     this.#remaining = plan.limit;
     this.#beginning = typeof plan.from === 'number' ? plan.from : 0;
     if (plan.catchUp.sources.length > 0)
-      this.#catchUp = new CatchUp(plan.catchUp, workspace, readNodes.watch, (url) => readNodes.tokenAt(url));
+      this.#catchUp = new CatchUp(plan.catchUp, workspace, readNodes.watch, (url) => readNodes.askingAt(url));
   }
 
   /** Where the stream begins, as far as that is known: at first 0, unless it was asked for a certain offset. */

@@ -5,10 +5,9 @@ import { toHex } from '../../core/bytes.ts';
 import { LogError } from '../../core/errors.ts';
 import { CATCH_UP_MAX_SEGMENT_BYTES, CATCH_UP_MIN_PACE, CATCH_UP_STALL_MS, CATCH_UP_TRIES } from '../../core/limits.ts';
 import type { Watch } from '../events.ts';
-import type { TokenSource } from '../nodes/token.ts';
 import { type DownloadedBytes, downloadSegment } from '../segments/download.ts';
 import { fetchSegmentList, type ListedSegment } from '../segments/list.ts';
-import { SegmentSource } from '../segments/source.ts';
+import { type Asking, SegmentSource } from '../segments/source.ts';
 import type { Workspace } from '../wasm.ts';
 
 /** Hosts of sealed segments, and whether they are believed only what the log seals. */
@@ -17,7 +16,7 @@ export interface Hosts {
   readonly bySeals: boolean;
 }
 
-type TokenAt = (url: string) => TokenSource | undefined;
+type AskingAt = (url: string) => Asking;
 
 export const NO_HOSTS: Hosts = { sources: [], bySeals: true };
 
@@ -42,7 +41,7 @@ export class CatchUp {
   readonly #bySeals: boolean;
   readonly #workspace: Workspace;
   readonly #watch: Watch;
-  readonly #tokenAt: TokenAt;
+  readonly #askingAt: AskingAt;
   /** Segments to come of the source that is being read; undefined: none is. */
   #segments: ListedSegment[] | undefined;
   #download: AsyncGenerator<DownloadedBytes, void, void> | undefined;
@@ -50,10 +49,10 @@ export class CatchUp {
   #lastTerm = 0;
   readonly #ended = new AbortController();
 
-  /** `tokenAt`: what the host of an address is to be shown. */
-  constructor({ sources, bySeals }: Hosts, workspace: Workspace, watch: Watch, tokenAt: TokenAt) {
-    this.#sources = sources.map((source) => source.withToken(tokenAt(source.shown)));
-    this.#tokenAt = tokenAt;
+  /** `askingAt`: how the host of an address is asked. */
+  constructor({ sources, bySeals }: Hosts, workspace: Workspace, watch: Watch, askingAt: AskingAt) {
+    this.#sources = sources.map((source) => source.askedAs(askingAt(source.shown)));
+    this.#askingAt = askingAt;
     this.#bySeals = bySeals;
     this.#workspace = workspace;
     this.#watch = watch;
@@ -138,7 +137,7 @@ export class CatchUp {
 
   /** What the log says of its segments, by a node: digests by their bounds. Undefined: it does not say it over HTTP, or this is over. */
   async #sealsOf({ clusterId, node, next }: CatchUpPlace): Promise<Seals | undefined> {
-    const source = new SegmentSource(node, this.#tokenAt(node));
+    const source = new SegmentSource(node, this.#askingAt(node));
     try {
       if (globalThis.crypto?.subtle === undefined) throw new LogError('UNSUPPORTED', NO_CONTEXT, {}, 'failed');
       const { segments } = await fetchSegmentList(source, clusterId, this.#ended.signal, CATCH_UP_STALL_MS);

@@ -4,6 +4,7 @@ import { LogError } from '../../core/errors.ts';
 import { SEGMENT_RETRY_MAX_MS, SEGMENT_STALL_MS } from '../../core/limits.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
 import { AbortedError, offAbort, onAbort } from '../aborts.ts';
+import { type Fetch, PLAIN_FETCHES } from '../nodes/tls.ts';
 import { type TokenSource, tokenNow } from '../nodes/token.ts';
 
 /** An answer, or what there is of its body, that did not come: it is worth another try, after `waitMs` at the earliest, as the host asked. */
@@ -70,6 +71,15 @@ function reasonOf(thrown: unknown): string {
 /** Of an answer that is an error, no more is read. */
 const MAX_SENTENCE_BYTES = 1000;
 
+/** How a host is asked. */
+export interface Asking {
+  /** What it is shown; undefined: nothing. */
+  readonly token: TokenSource | undefined;
+  readonly fetch: Fetch;
+}
+
+const PLAIN: Asking = { token: undefined, fetch: PLAIN_FETCHES.others };
+
 export class SegmentSource {
   /** What resources' paths are put after, without secrets: for people. */
   readonly shown: string;
@@ -78,15 +88,15 @@ export class SegmentSource {
   readonly #headers: Readonly<Record<string, string>>;
 
   readonly #url: string;
-  readonly #token: TokenSource | undefined;
+  readonly #asking: Asking;
 
   /**
-   * `url`: of a node (`ws:`, `wss:`), or of a host that has such resources (`http:`, `https:`), with any path before theirs. `token`: what it is shown, in
-   * place of a password in the address.
+   * `url`: of a node (`ws:`, `wss:`), or of a host that has such resources (`http:`, `https:`), with any path before theirs. `asking`: its token is
+   * shown in place of a password in the address.
    */
-  constructor(url: string, token?: TokenSource) {
+  constructor(url: string, asking: Asking = PLAIN) {
     this.#url = url;
-    this.#token = token;
+    this.#asking = asking;
     const { protocol, host, pathname, search, username, password } = new URL(url);
     const scheme = protocol === 'wss:' || protocol === 'https:' ? 'https:' : 'http:';
     this.#origin = `${scheme}//${host}${pathname.replace(/\/+$/, '')}`;
@@ -97,14 +107,15 @@ export class SegmentSource {
     this.shown = withoutSecrets(this.#origin);
   }
 
-  /** The same host, which is shown a token, if there is one. */
-  withToken(token: TokenSource | undefined): SegmentSource {
-    return token === undefined ? this : new SegmentSource(this.#url, token);
+  /** The same host, asked in this way. */
+  askedAs(asking: Asking): SegmentSource {
+    return new SegmentSource(this.#url, asking);
   }
 
   /** Asks for `path`, which begins with a slash. Throws {@link Interrupted} where that may succeed later, a LogError where it will not. */
   async get(path: string, headers: Readonly<Record<string, string>>, patience: Patience): Promise<Response> {
-    const token = this.#token === undefined ? undefined : await patience.within(tokenNow(this.#token));
+    const { token: source, fetch } = this.#asking;
+    const token = source === undefined ? undefined : await patience.within(tokenNow(source));
     const shown = token === undefined ? this.#headers : { authorization: `Bearer ${token}` };
     const init = { headers: { ...shown, ...headers }, signal: patience.signal };
     const answer = await patience.within(fetch(`${this.#origin}${path}${this.#query}`, init));
@@ -120,7 +131,7 @@ export class SegmentSource {
     const said = `${this.shown} answered HTTP ${status} to ${path}${why === '' ? '' : `: ${why}`}`;
     if (status >= 500 || [408, 425, 429].includes(status)) return new Interrupted(said, waitMsOf(headers));
     if (status === 401) return new LogError('UNAUTHENTICATED', `${said}: it does not take what this program shows, if anything.`);
-    if (status === 403 && this.#token !== undefined)
+    if (status === 403 && this.#asking.token !== undefined)
       return new LogError('FORBIDDEN', `${said}: what it was shown has not the scope read.`, { scope: 'read' });
     if (status === 410) return new LogError('OFFSET_TRIMMED', `${said}: this segment was trimmed.`);
     if (status === 404) return new LogError('BEHIND', `${said}: it has none there, or not yet.`);
