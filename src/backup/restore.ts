@@ -134,6 +134,7 @@ function fill(
   const clusterId = isSameCluster ? manifest.clusterId : toHex(random.subarray(0, 16));
   const markSeed = BigInt(`0x${toHex(random.subarray(16, 24))}`);
   const instance = toHex(random.subarray(24, 32));
+  const generationId = toHex(random.subarray(40, RESTORE_RANDOM_BYTES));
   const term = restoredTerm(manifest);
   const { start, end } = manifest;
   const before = beforeOf(disk, folder, manifest, toHex(random.subarray(32, 40)));
@@ -141,7 +142,7 @@ function fill(
   const segments = new RestoredSegments(disk, directory, { clusterId, markSeed, before, createdMs: nowMs, end });
   try {
     copyEntries(disk, folder, manifest, workspace, segments, before.term, onProgress);
-    hasGeneration = segments.beginGeneration({ term, instance, generationId: toHex(random.subarray(40, RESTORE_RANDOM_BYTES)) });
+    hasGeneration = segments.beginGeneration({ term, instance, generationId });
   } finally {
     segments.drop();
   }
@@ -156,6 +157,7 @@ function fill(
     startLeader: before.leader,
     removeFrom: start,
     instance,
+    ...(hasGeneration ? { generation: generationId } : {}),
     standing: 'voter',
     isFounder: true,
     nodes: null,

@@ -218,7 +218,7 @@ export class LogClient {
 
   /** An offset of this log as text to keep, which `from`, `expectedEnd` and `atLeast` take, and refuse in another log. */
   bookmark(offset: number): string {
-    return makeBookmark(this.clusterId, placeIn(this.clusterId, 'offset', offset));
+    return makeBookmark(this.#connections.log, placeIn(this.#connections.log, 'offset', offset));
   }
 
   /** What this client did and has to do, now. Made for each call: for a page or a metric, not for a loop. */
@@ -303,7 +303,7 @@ export class LogClient {
       pause: (failures) => readNodes.pause(failures),
     };
     return new Writer(port, {
-      expectedEnd: placeIn(this.clusterId, 'expectedEnd', options.expectedEnd),
+      expectedEnd: placeIn(this.#connections.log, 'expectedEnd', options.expectedEnd),
       expectedTerm: options.expectedTerm === undefined ? 0 : checkTerm('expectedTerm', options.expectedTerm),
       ack: options.ack === undefined ? this.#settings.ack : checkAck(options.ack),
     });
@@ -329,7 +329,7 @@ export class LogClient {
       limit,
       creditBytes: Math.min(DEFAULT_CREDIT_BYTES, Math.max(16, limit) * CREDIT_BYTES_PER_ENTRY),
       skipsTrimmed: false,
-      atLeast: checkAtLeast(this.clusterId, options.atLeast),
+      atLeast: checkAtLeast(this.#connections.log, options.atLeast),
       catchUp: checkCatchUp(options.catchUp),
       signal: checkSignal(options.signal),
     });
@@ -348,7 +348,7 @@ export class LogClient {
       limit: Number.POSITIVE_INFINITY,
       creditBytes: checkCredit(options.creditBytes),
       skipsTrimmed: checkOnTrimmed(options.onTrimmed) === 'skip',
-      atLeast: checkAtLeast(this.clusterId, options.atLeast),
+      atLeast: checkAtLeast(this.#connections.log, options.atLeast),
       catchUp: checkCatchUp(options.catchUp),
       signal: checkSignal(options.signal),
     });
@@ -394,7 +394,7 @@ export class LogClient {
     checkBoolean('dryRun', isDryRun);
     checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
     if (keepBytes !== undefined) checkInteger('keepBytes', keepBytes, 0, Number.MAX_SAFE_INTEGER);
-    const given = options.to === undefined ? undefined : placeIn(this.clusterId, 'to', options.to);
+    const given = options.to === undefined ? undefined : placeIn(this.#connections.log, 'to', options.to);
     if (this.#over !== undefined) throw this.#over;
     const to = given ?? Math.max(0, (await this.end({ linearizable: true, timeoutMs })).end - (keepBytes ?? 0));
     return trimLog(this.#askPorts, { to, isDryRun, timeoutMs });
@@ -519,7 +519,7 @@ export class LogClient {
     const { linearizable, timeoutMs } = options;
     return {
       linearizable: linearizable !== undefined && checkBoolean('linearizable', linearizable),
-      atLeast: checkAtLeast(this.clusterId, options.atLeast),
+      atLeast: checkAtLeast(this.#connections.log, options.atLeast),
       timeoutMs: timeoutMs === undefined ? undefined : checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS),
     };
   }
@@ -529,7 +529,7 @@ export class LogClient {
     const since = checkSince(options);
     if (since !== undefined) return beginningSince(this.#readNodes, since);
     const last = checkLast(options);
-    return last === undefined ? checkFrom(this.clusterId, options.from) : beginningOfLast(this.#readNodes, this.#workspace, last);
+    return last === undefined ? checkFrom(this.#connections.log, options.from) : beginningOfLast(this.#readNodes, this.#workspace, last);
   }
 
   /** The largest payload that the server takes, and the most bytes of entries that the server and this client's memory take at once. */
@@ -566,7 +566,7 @@ export class LogClient {
   #submit(payloads: readonly Uint8Array[], options: AppendOptions, caller: AppendCaller): void {
     checkOptions('An append', options, APPEND_OPTIONS);
     if (this.#over !== undefined) throw this.#over;
-    const operation = operationOf(payloads, options, caller, { ack: this.#settings.ack, clusterId: this.clusterId });
+    const operation = operationOf(payloads, options, caller, { ack: this.#settings.ack, log: this.#connections.log });
     const signal = checkSignal(options.signal);
     if (signal === undefined) this.#appender.submit(operation);
     else this.#appender.submit(withSignal(operation, signal, caller.what, (given) => this.#appender.abort(given, caller.what, signal)));

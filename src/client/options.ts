@@ -4,7 +4,7 @@ import type { Quotas, Scope } from '../core/access.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_CREDIT_BYTES, MAX_LAST_ENTRIES } from '../core/limits.ts';
 import { badAddressWithoutSecrets, secretIn } from '../core/secrets.ts';
-import { placeIn } from './bookmark.ts';
+import { type LogId, placeIn } from './bookmark.ts';
 import { describe } from './describe.ts';
 import type { OnEvent } from './events.ts';
 import type { LogLevel } from './levels.ts';
@@ -153,7 +153,7 @@ export interface CatchUpOptions {
 
 export interface ReadOptions {
   /**
-   * Where the first entry begins: an offset, which must be an entry's boundary, a bookmark, which is refused as OTHER_CLUSTER when it is of
+   * Where the first entry begins: an offset, which must be an entry's boundary, a bookmark, which is refused as OTHER_CLUSTER or GENERATION_CHANGED when it is of
    * another log, `start`, or `end`, the commit offset. Default: `start`.
    */
   readonly from?: number | 'start' | 'end' | BookmarkText | undefined;
@@ -180,7 +180,7 @@ export interface ReadOptions {
 
 export interface SubscribeOptions {
   /**
-   * Where the first entry begins: an offset, which must be an entry's boundary, a bookmark, which is refused as OTHER_CLUSTER when it is of
+   * Where the first entry begins: an offset, which must be an entry's boundary, a bookmark, which is refused as OTHER_CLUSTER or GENERATION_CHANGED when it is of
    * another log, `start`, or `end`, the commit offset. Default: `start`.
    */
   readonly from?: number | 'start' | 'end' | BookmarkText | undefined;
@@ -333,9 +333,9 @@ export function checkTerm(name: string, value: unknown): number {
 }
 
 /** Where a reading begins; undefined: at the start. */
-export function checkFrom(clusterId: string, value: unknown): number | 'end' | undefined {
+export function checkFrom(log: LogId, value: unknown): number | 'end' | undefined {
   if (value === undefined || value === 'start') return undefined;
-  return value === 'end' ? value : placeIn(clusterId, 'from', value);
+  return value === 'end' ? value : placeIn(log, 'from', value);
 }
 
 /** Where a reading begins in time, Unix ms; undefined: `since` is not given. TypeError beside another option that says where to begin. */
@@ -370,8 +370,8 @@ function checkUploads(value: unknown): Uploads {
   throw new TypeError(`uploads must be 'auto', 'on' or 'off', not ${describe(value)}`);
 }
 
-export function checkAtLeast(clusterId: string, value: unknown): number {
-  return value === undefined ? 0 : placeIn(clusterId, 'atLeast', value);
+export function checkAtLeast(log: LogId, value: unknown): number {
+  return value === undefined ? 0 : placeIn(log, 'atLeast', value);
 }
 
 export function checkOnTrimmed(value: unknown): OnTrimmed {

@@ -50,6 +50,7 @@ export const ERRORS = {
   ABORTED: { number: 0, retryable: false, outcome: 'failed' },
   CLOSED: { number: 0, retryable: false, outcome: 'failed' },
   OTHER_CLUSTER: { number: 0, retryable: false, outcome: 'failed' },
+  GENERATION_CHANGED: { number: 0, retryable: false, outcome: 'failed' },
   TIMEOUT: { number: 0, retryable: true, outcome: 'unknown' },
   QUEUE_FULL: { number: 0, retryable: true, outcome: 'failed' },
   PROTOCOL: { number: 0, retryable: false, outcome: 'unknown' },

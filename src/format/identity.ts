@@ -52,6 +52,11 @@ export interface Identity {
   readonly isEmpty?: true;
   /** 16 hexadecimal digits, drawn when this directory was made: a node that comes back with another one has lost its disk. */
   readonly instance: string;
+  /**
+   * Generation of the log, 16 hexadecimal digits: once a node that counts for majorities has what says it, committed. Absent before, and where the log says
+   * none.
+   */
+  readonly generation?: string;
   readonly standing: Standing;
   /**
    * Only with the standing `damaged`: the one that the node has again once its disk has everything that was on it. Without it something was given up, and
@@ -120,6 +125,7 @@ const FIELDS: { readonly [Name in keyof Stored]: (value: unknown) => value is St
   removeFrom: isOffset,
   isEmpty: (value): value is true | undefined => value === undefined || value === true,
   instance: (value) => isHex(value, 16),
+  generation: (value): value is string | undefined => value === undefined || isHex(value, 16),
   standing: (value): value is Standing => (STANDINGS as readonly unknown[]).includes(value),
   beforeDamage: (value): value is 'voter' | 'new' | undefined => value === undefined || value === 'voter' || value === 'new',
   isFounder: (value) => typeof value === 'boolean',

@@ -68,6 +68,7 @@ export const WORD = {
   ACCESS_BYTES: CONTROL_AT + 1864, // bytes of the tokens, which stand at accessAt
   ACCESS_END: CONTROL_AT + 1872, // end of the entry that changed them last
   LEADER_COMMIT: CONTROL_AT + 1880, // the commit that the present term's leader named in its last message, or the source of a mirror: raft thread
+  KNOWN_GENERATION: CONTROL_AT + 1896, // 8 bytes: the generation that this node has committed, as node.json has it, before GENERATION_IS_KNOWN: raft thread
   LEADER_HEARD: CONTROL_AT + 1888, // counts those messages, after LEADER_COMMIT: raft thread
   NEXT_LEVEL: CONTROL_AT + 2016, // the level that all nodes know, by the log; it is LOG_LEVEL from the next segment's state entry on
   NEXT_LEVEL_END: CONTROL_AT + 2024, // end of the entry that says so
@@ -102,6 +103,7 @@ export const STATE = {
   UPLOADS_TAKEN: CONTROL_AT + 124, // counts those that were taken out: raft thread
   STATE_VERSION: CONTROL_AT + 112, // odd while what the log says of trims and policies changes, and another number after each change: who changes it
   DAMAGED: CONTROL_AT + 1912, // 1 while the open segment's file has something after TAIL that is damaged, and is to be healed or given up: who recovers, heals or cuts
+  GENERATION_IS_KNOWN: CONTROL_AT + 1904, // 1 once KNOWN_GENERATION is stored; that never changes then: raft thread
   BOUND_AWAITED: CONTROL_AT + 184, // 1 when the open segment's writer rests before COMMIT has reached what is durable: it, and the raft thread
 } as const;
 

@@ -191,6 +191,18 @@ export class TailMemory {
     return this.commit === 0 ? NO_INSTANCE : readInstance(this.#view, WORD.GENERATION_ID);
   }
 
+  /** The same as node.json has it: zeros while this node does not count for majorities, or has not committed what says it. */
+  get knownGeneration(): string {
+    return this.word32(STATE.GENERATION_IS_KNOWN) === 0 ? NO_INSTANCE : readInstance(this.#view, WORD.KNOWN_GENERATION);
+  }
+
+  /** Only once, and only the raft thread. */
+  set knownGeneration(id: string) {
+    assert(this.word32(STATE.GENERATION_IS_KNOWN) === 0, 'a log is of one generation');
+    writeInstance(this.#view, WORD.KNOWN_GENERATION, id);
+    this.setWord32(STATE.GENERATION_IS_KNOWN, 1);
+  }
+
   /** The end of what is committed and durable here, which is here to stay. Never falls. */
   get commitBound(): number {
     return Math.min(this.commit, this.durable);

@@ -108,11 +108,13 @@ export function promote(disk: Disk, directory: string, options: PromoteOptions):
     end = rename(disk, directory, base, [begun.clusterId, promotion.clusterId], promotion.clusterId);
     options.onProgress?.(i + 1, bases.length);
   }
-  const { clusterId, nodeId, instance, term, end: mirrorEnd } = promotion;
-  writeVote(disk, directory, { currentTerm: term, votedFor: end > mirrorEnd ? nodeId : 0, commit: end });
+  const { clusterId, nodeId, instance, generationId, term, end: mirrorEnd } = promotion;
+  const hasGeneration = end > mirrorEnd;
+  writeVote(disk, directory, { currentTerm: term, votedFor: hasGeneration ? nodeId : 0, commit: end });
   const { mirror: _, ...rest } = begun;
   // This makes it a log.
-  writeIdentity(disk, directory, { ...rest, clusterId, nodeId, instance, standing: 'voter', isFounder: true, nodes: null, known: {} });
+  const own = { clusterId, nodeId, instance, ...(hasGeneration ? { generation: generationId } : {}) };
+  writeIdentity(disk, directory, { ...rest, ...own, standing: 'voter', isFounder: true, nodes: null, known: {} });
   return { clusterId, nodeId, start: begun.start, mirrorEnd, end, term, segments: bases.length };
 }
 

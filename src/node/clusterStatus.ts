@@ -45,10 +45,11 @@ export class ClusterStatus {
     return this.#mirror?.refusal ?? '';
   }
 
-  /** Of the log; a mirror that is behind a restore has the one before it still, and is of this one. Zeros while nothing says it. */
+  /** Of the log; a mirror that is behind a restore has the one before it still, and is of this one. Zeros while nothing says it that is committed, and on a node that catches up. */
   get generation(): string {
     const told = this.#mirror?.generation ?? NO_INSTANCE;
-    return told === NO_INSTANCE ? this.#memory.generationId : told;
+    if (told !== NO_INSTANCE) return told;
+    return this.#mirror === undefined ? this.#memory.knownGeneration : this.#memory.generationId;
   }
 
   /** This node's id. */

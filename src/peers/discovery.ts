@@ -91,6 +91,7 @@ class Search {
       advertise,
       levels: LEVELS,
       level: 0,
+      generation: NO_INSTANCE,
     };
     this.#listener = new PeerListener({
       self: this.#self,

@@ -3,7 +3,7 @@
 //   HELLO, WELCOME:  0 u32 magic │ 4 u16 highest version │ 6 u8 what │ 7 u8 flags │ 8 cluster id │ 24 u8 from │ 25 u8 to
 //                    26 u8 standing │ 27 u8 zero │ 28 u32 segment bytes │ 32 instance │ 40 u32 term │ 44 u32 set of nodes
 //                    48 process │ 56 u16 lowest version │ 58 u16 n │ 60 u32 features │ 64 u16 address bytes │ 66 u16 zero
-//                    68 u32 CRC-32 of the n bytes │ 72 u16 lowest level │ 74 u16 highest level │ 76 zeros │ 124 u32 CRC-32 of bytes 0 to 124 │ 128 n bytes: address for clients
+//                    68 u32 CRC-32 of the n bytes │ 72 u16 lowest level │ 74 u16 highest level │ 76 generation │ 84 zeros │ 124 u32 CRC-32 of bytes 0 to 124 │ 128 n bytes: address for clients
 //   REFUSED:         0 u32 magic │ 4 u16 highest version │ 6 u8 what │ 7 u8 zero │ 8 cluster id │ 24 u8 from │ 25 zeros │ 28 u16 code
 //                    30 u16 sentence bytes │ 32 instance │ 40 zeros │ 48 process │ 56 u16 lowest version │ 58 zeros
 //                    124 u32 CRC-32 of bytes 0 to 124 │ 128 sentence
@@ -58,7 +58,8 @@ const AT = {
   moreCheck: 68,
   lowestLevel: 72,
   highestLevel: 74,
-  rest: 76,
+  generation: 76,
+  rest: 84,
   check: 124,
 };
 
@@ -88,6 +89,8 @@ export interface Introduction {
   readonly advertise: string;
   /** Levels of the log that the sender's build knows. */
   readonly levels: LevelRange;
+  /** Generation of the sender's log, 16 hexadecimal digits; {@link NO_INSTANCE} where it does not know it yet, or the log says none. */
+  readonly generation: string;
 }
 
 /** Why a node does not take a connection; the numbers are on the wire. */
@@ -105,6 +108,7 @@ export const REFUSALS = {
   FSYNC: 11,
   LEVEL: 12,
   NOT_PROVEN: 13,
+  OTHER_GENERATION: 14,
 } as const;
 
 export type RefusalCode = keyof typeof REFUSALS;
@@ -147,6 +151,7 @@ function encodeIntroduction(what: number, introduction: Introduction): Uint8Arra
   view.setUint32(AT.nodes, maskOfNodes(introduction.nodes), true);
   view.setUint16(AT.lowestLevel, introduction.levels.lowest, true);
   view.setUint16(AT.highestLevel, introduction.levels.highest, true);
+  bytes.set(fromHex(introduction.generation), AT.generation);
   view.setUint16(AT.moreBytes, address.length, true);
   view.setUint16(AT.addressBytes, address.length, true);
   if (address.length > 0) view.setUint32(AT.moreCheck, crc32(bytes, HANDSHAKE_BYTES, bytes.length), true);
@@ -287,6 +292,7 @@ function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | M
     nodes,
     advertise,
     levels,
+    generation: toHex(bytes.subarray(AT.generation, AT.rest)),
   };
 }
 
@@ -330,6 +336,8 @@ export interface Self {
   readonly levels: LevelRange;
   /** That of this node's log. */
   readonly level: number;
+  /** The log's generation; {@link NO_INSTANCE} while it is not known. */
+  readonly generation: string;
 }
 
 /** Whether the sender of `decoded` may dial this node: its HELLO, or why not. */
@@ -378,6 +386,8 @@ function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
       sentence: `node ${self.id} belongs to cluster ${self.clusterId}, node ${from} to ${hello.clusterId}: one of the two has another cluster's data directory`,
     };
   }
+  const generation = faultOfGeneration(hello, self);
+  if (generation !== undefined) return { code: 'OTHER_GENERATION', sentence: generation };
   const otherNodes = faultOfNodes(hello, self);
   if (otherNodes !== undefined) return { code: 'OTHER_NODES', sentence: otherNodes };
   if (hello.segmentBytes !== self.segmentBytes) {
@@ -407,6 +417,15 @@ function faultOfLevel({ from, levels }: Introduction, { id, level }: Self): stri
   return `the log of node ${id} is of level ${level}, and the LogLog of node ${from} knows ${known}: run a newer one there`;
 }
 
+/** Two logs may have gone on from one: what is committed in one of them is not in the other. */
+function faultOfGeneration({ from, generation }: Introduction, { id, generation: own }: Self): string | undefined {
+  if (generation === own || generation === NO_INSTANCE || own === NO_INSTANCE) return undefined;
+  return (
+    `the log of node ${id} is of generation ${own}, that of node ${from} of generation ${generation}: one of them was begun anew since, from a backup or a mirror; ` +
+    'give the node whose log is not to go on an empty directory, and it joins the other'
+  );
+}
+
 /** Two sets have majorities of their own, which could decide against each other. */
 function faultOfNodes({ from, nodes }: Introduction, self: Self): string | undefined {
   if (isSameSet(nodes, self.nodes)) return undefined;
@@ -425,6 +444,8 @@ export function faultOfWelcome(welcome: Introduction, self: Self, to: NodeId): R
   if (welcome.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER && welcome.clusterId !== self.clusterId) {
     return { code: 'OTHER_CLUSTER', sentence: `it belongs to cluster ${welcome.clusterId}, this node to ${self.clusterId}` };
   }
+  const generation = faultOfGeneration(welcome, self);
+  if (generation !== undefined) return { code: 'OTHER_GENERATION', sentence: generation };
   const sentence = faultOfNodes(welcome, self);
   if (sentence !== undefined) return { code: 'OTHER_NODES', sentence };
   const level = faultOfLevel(welcome, self);

@@ -2,6 +2,7 @@
 // knows before it answers, admits strangers if it is the founder, and forgets what was acknowledged when an id has another data
 // directory. Links and files are ports: the raft thread gives it real ones, the simulator made-up ones. docs/PEERS.md, "Joining".
 
+import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm, type Standing } from '../core/ids.ts';
 import { ADMISSION_WAIT_ELECTIONS } from '../core/limits.ts';
 import type { NodeId, PeerMessage } from '../raft/messages.ts';
@@ -24,6 +25,8 @@ export interface AdmissionPorts {
   saveStanding(identity: Identity, standing: Standing): Identity;
   /** Makes durable that the log begins at `start`, after an entry of `before`, with nothing if `isEmpty`; returns when it is. */
   saveStart(identity: Identity, start: number, before: EntryTerm, isEmpty: boolean): Identity;
+  /** Makes durable which generation of the log this node has; returns when it is. */
+  saveGeneration(identity: Identity, generation: string): Identity;
   /** Makes durable that nothing before the start is left; returns when it is. */
   saveRemoved(identity: Identity): Identity;
   send(to: NodeId, message: PeerMessage): void;
@@ -75,6 +78,17 @@ export class Admission {
   /** The log begins at `start`, after an entry of `before`: durable when this returns, so that what is before may be removed. */
   saveStart(start: number, before: EntryTerm, isEmpty: boolean): void {
     this.#identity = this.#ports.saveStart(this.#identity, start, before, isEmpty);
+  }
+
+  /** What is committed here is of generation `id`: durable when this returns. Throws a LogError `DAMAGE` where this directory is of another one. */
+  saveGeneration(id: string): void {
+    const { generation } = this.#identity;
+    if (generation !== undefined && generation !== id)
+      throw new LogError(
+        'DAMAGE',
+        `node.json says that this directory is of generation ${generation} of the log, and what is committed in it is of generation ${id}: files of two directories are mixed; nothing was changed`,
+      );
+    if (generation === undefined) this.#identity = this.#ports.saveGeneration(this.#identity, id);
   }
 
   /** All before `start` was removed. */

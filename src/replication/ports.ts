@@ -36,6 +36,8 @@ export interface ReplicaPorts {
   takesUploads(node: NodeId): boolean;
   /** Staging row `row` is not needed any more: its upload is part of the log, or (`isPlaced` false) could not be. */
   placed(row: number, isPlaced: boolean): void;
+  /** What is committed here is of this generation: durable in node.json when this returns. Throws a LogError `DAMAGE` where that says another one. */
+  saveGeneration(id: string): void;
   /** The log seals a segment, by an entry that ends at log offset `by`, which may not be committed yet. */
   seal(seal: Seal, by: number): void;
   /** The log's tokens change, by an entry that ends at log offset `by`, which may not be committed yet. */

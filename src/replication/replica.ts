@@ -5,7 +5,7 @@ import { KIND_NOOP } from '../../assembly/layout.ts';
 import { unreachable } from '../core/assert.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
-import { doesCount, type EntryTerm } from '../core/ids.ts';
+import { doesCount, type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { type AccessChange, accessPayload, readAccess } from '../format/access.ts';
 import { newGeneration, type Policy, type Seal } from '../format/controlEntries.ts';
 import { noOpPayload } from '../format/noOp.ts';
@@ -79,6 +79,10 @@ export class Replica {
   #hasRoleNews = false;
   #hasCommitted = false;
   #hasOrdered = false;
+  /** Generation that the log said at the last look, and its end when it said so first. */
+  #generation = NO_INSTANCE;
+  #generationEnd = 0;
+  #isGenerationKnown = false;
   #isDead = false;
   #isInTurn = false;
 
@@ -538,8 +542,25 @@ export class Replica {
     this.raft.stored(message, outcome);
   }
 
+  /** Which generation the log is of is durable, and told, once all that says it is committed and this node counts: until then it may pass through those before. */
+  #noteGeneration(): void {
+    const memory = this.#memory;
+    if (this.#isGenerationKnown) return;
+    const id = memory.generationId;
+    if (id !== this.#generation) {
+      this.#generation = id;
+      this.#generationEnd = memory.tail;
+    }
+    if (id === NO_INSTANCE || memory.commit < this.#generationEnd || !doesCount(this.raft.standing)) return;
+    this.#ports.saveGeneration(id);
+    memory.knownGeneration = id;
+    this.#isGenerationKnown = true;
+    this.#hasRoleNews = true;
+  }
+
   /** Tells the other threads, once a turn. */
   #publish(): void {
+    if (this.#hasCommitted || this.#hasRoleNews) this.#noteGeneration();
     this.#feeder.publish();
     if (this.#hasOrdered) this.#tail.wake();
     if (this.#hasCommitted) this.#memory.committed();

@@ -171,6 +171,11 @@ export function saveDamaged(disk: Disk, directory: string, identity: Identity): 
   return changed(disk, directory, identity, { standing: 'damaged', beforeDamage: standing });
 }
 
+/** Makes durable which generation of the log this directory has. Only one thread of a running node may change its identity. */
+export function saveGeneration(disk: Disk, directory: string, identity: Identity, generation: string): Identity {
+  return changed(disk, directory, identity, { generation });
+}
+
 /** Makes durable with which data directory the founder admits node `id`. Only one thread of a running node may change its identity. */
 export function saveKnown(disk: Disk, directory: string, identity: Identity, id: number, instance: string): Identity {
   return identity.known[id] === instance ? identity : changed(disk, directory, identity, { known: { ...identity.known, [id]: instance } });

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
+import { NO_INSTANCE } from '../core/ids.ts';
 import { LEVELS } from '../core/levels.ts';
 import { CAUSES_LOOK_MS } from '../core/limits.ts';
 import { SIGNAL, STATE } from '../memory/map.ts';
@@ -56,7 +57,7 @@ export interface RaftTimer {
 
 export interface RaftHostPorts
   extends Pick<ReplicaPorts, 'nowMs' | 'wallMs' | 'saveVote' | 'readCold'>,
-    Pick<AdmissionPorts, 'saveKnown' | 'saveStanding' | 'saveStart' | 'saveRemoved'> {
+    Pick<AdmissionPorts, 'saveKnown' | 'saveStanding' | 'saveStart' | 'saveRemoved' | 'saveGeneration'> {
   /** Calls `act` after `delayMs`, at least 1. `what` names it, for whoever traces. */
   after(delayMs: number, what: 'tick' | 'admission' | 'quorum' | 'causes', act: () => void): RaftTimer;
   /** As `follow` in src/memory/follow.ts. */
@@ -242,6 +243,7 @@ export class RaftHost {
       hash: () => createHash('sha256'),
       cut: (node, reason) => this.#links?.cut(node, reason),
       saveVote: (vote) => ports.saveVote(vote),
+      saveGeneration: (id) => this.admission.saveGeneration(id),
       saveStanding: (standing) => this.admission.saveStanding(standing),
       truncate: (offset) => ports.tell({ kind: 'truncate', offset }),
       beginAt: (start, before) => {
@@ -277,7 +279,7 @@ export class RaftHost {
     const { clusterId, instance } = identity;
     const { segmentBytes } = this.#memory.map.shape;
     const nodes = peers.map((peer) => peer.id);
-    const { replica } = this;
+    const { replica, admission } = this;
     return {
       clusterId,
       id,
@@ -291,6 +293,9 @@ export class RaftHost {
       levels: LEVELS,
       get level() {
         return replica.level;
+      },
+      get generation() {
+        return admission.identity.generation ?? NO_INSTANCE;
       },
     };
   }
@@ -370,6 +375,7 @@ export class RaftHost {
       saveStanding: (before, standing) => ports.saveStanding(before, standing),
       saveStart: (before, start, entry, isEmpty) => ports.saveStart(before, start, entry, isEmpty),
       saveRemoved: (before) => ports.saveRemoved(before),
+      saveGeneration: (before, generation) => ports.saveGeneration(before, generation),
       send: (to, message) => void this.#links?.send(to, message),
       advertised: (node, url) => ports.tell({ kind: 'advertised', node, url }),
       log: (level, text) => this.#main.log(level, text),

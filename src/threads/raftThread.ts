@@ -18,7 +18,7 @@ import { follow } from '../memory/follow.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
 import type { RaftSettings } from '../raft/core.ts';
-import { saveKnown, saveRemoved, saveStanding, saveStart, writeVote } from '../storage/dataDirectory.ts';
+import { saveGeneration, saveKnown, saveRemoved, saveStanding, saveStart, writeVote } from '../storage/dataDirectory.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
 import { ColdPool } from './pools.ts';
@@ -90,6 +90,7 @@ function portsOf(setup: RaftSetup, memory: TailMemory, tell: (message: FromRaft)
     saveStanding: (before, standing) => saveStanding(disk, directory, before, standing),
     saveStart: (before, start, entry, isEmpty) => saveStart(disk, directory, before, start, entry, isEmpty),
     saveRemoved: (before) => saveRemoved(disk, directory, before),
+    saveGeneration: (before, generation) => saveGeneration(disk, directory, before, generation),
     readCold: (range, buffer, done) => {
       assert(feeders !== undefined, 'only a cluster feeds other nodes');
       feeders.readCold({ range, buffer: COLD_READERS + buffer }).then(done, (error: LogError) => done(error));

@@ -165,6 +165,7 @@ describe('a log that describes itself', () => {
     const memory = smallMemory();
     const node = new TestNode(disk, memory, new Uint8Array(32).fill(7), () => OPTIONS.nowMs);
     expect([node.recovered.end, node.recovered.commit]).toEqual([report.end, report.end]);
+    expect(readIdentity(disk, DIRECTORY)?.generation).toBe('292a2b2c2d2e2f30');
     const { generation, policy, timeMs } = new LogFold(memory);
     expect({ generation, policy, timeMs }).toEqual({
       generation: { number: 2, id: '292a2b2c2d2e2f30' },

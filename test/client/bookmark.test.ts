@@ -1,6 +1,8 @@
 // Places that a program keeps belong to one log, and are refused in another.
 
 import { expect, test } from 'vitest';
+import { INTRODUCE } from '../../src/protocol/client.ts';
+import { type ClusterView, FEATURE_INTRODUCE } from '../../src/protocol/greeting.ts';
 import { failureOf } from './support/failure.ts';
 import { FakeServer } from './support/fakeServer.ts';
 
@@ -81,5 +83,68 @@ test('of two addresses with nodes of two clusters only one serves', async () => 
   await log.append('a');
   for await (const _ of log.read());
   expect(new Set(log.stats().nodes.map(({ url }) => url))).toEqual(new Set(['ws://a']));
+  await log.close();
+});
+
+const [OLD, NEW] = ['0123456789abcdef', 'fedcba9876543210'];
+const clusterOf = (generation: string): ClusterView => ({ generation, leaderId: 1, members: [{ id: 1, url: '' }], segmentBytes: 65_536 });
+
+/** A node that says of which generation its log is, to who introduces itself. */
+function serverOf(generation: string): FakeServer {
+  const server = new FakeServer();
+  server.hello = { ...server.hello, features: FEATURE_INTRODUCE };
+  server.toldToIntroduced = clusterOf(generation);
+  return server;
+}
+
+test('a bookmark has the generation of its log, and is refused as GENERATION_CHANGED in another one', async () => {
+  const server = serverOf(OLD);
+  const log = await server.connect();
+  await log.append('a');
+  const bookmark = log.bookmark(0);
+  expect(bookmark).toBe(`${server.hello.clusterId}.${OLD}@0`);
+  const reading = log.read({ from: bookmark });
+  for await (const _ of reading);
+  expect(reading.bookmark).toBe(log.bookmark(server.end));
+  const error = await failureOf((async () => log.read({ from: `${server.hello.clusterId}.${NEW}@0` }))());
+  expect([error.code, error.outcome, error.retryable]).toEqual(['GENERATION_CHANGED', 'failed', false]);
+  expect(error.details).toMatchObject({ generation: NEW, expected: OLD });
+  // One of a log that said none names none, and neither does one that is made where none is said.
+  for await (const _ of log.read({ from: `${server.hello.clusterId}@0` }));
+  await log.close();
+  const silent = await new FakeServer().connect();
+  for await (const _ of silent.read({ from: bookmark }));
+  expect(silent.bookmark(0)).toBe(`${silent.clusterId}@0`);
+  await silent.close();
+});
+
+test('a log that was begun anew at the same address ends a subscription and refuses appends, at once, and is asked for nothing', async () => {
+  const server = serverOf(OLD);
+  const log = await server.connect({ reconnect: FAST });
+  const entries = log.subscribe()[Symbol.asyncIterator]();
+  server.add('a');
+  for (const connection of server.connections) connection.push();
+  await entries.next();
+  const next = failureOf(entries.next());
+  server.toldToIntroduced = clusterOf(NEW);
+  for (const connection of server.connections) connection.kill();
+  const errors = await Promise.all([next, failureOf(log.append('later'))]);
+  expect(errors.map(({ code, outcome }) => [code, outcome])).toEqual(Array.from({ length: 2 }, () => ['GENERATION_CHANGED', 'failed']));
+  expect(errors[0]?.message).toContain(`its log is of generation ${NEW}, and that of this client of ${OLD}`);
+  // It has introduced itself to learn that, no more.
+  for (const { requests } of server.connections.slice(1)) expect(requests.every(({ opcode }) => opcode === INTRODUCE)).toBe(true);
+  expect(server.appends).toHaveLength(0);
+  await log.close();
+});
+
+test('of two addresses with logs of two generations only one serves; a node that does not know its own is none of another', async () => {
+  const server = serverOf(OLD);
+  server.greetings.set('ws://b', { cluster: clusterOf(NEW), nodeId: 2, role: 'follower' });
+  server.greetings.set('ws://c', { cluster: clusterOf('0'.repeat(16)), nodeId: 3, role: 'follower' });
+  const log = await server.connect({}, ['ws://a', 'ws://b', 'ws://c']);
+  await log.append('a');
+  for await (const _ of log.read());
+  for await (const _ of log.read());
+  expect(log.stats().nodes.map(({ url }) => url)).not.toContain('ws://b');
   await log.close();
 });

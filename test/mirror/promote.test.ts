@@ -96,6 +96,7 @@ describe.each([
     const memory = smallMemory();
     const node = new TestNode(disk, memory, IDENTITY, () => NOW_MS);
     if (entries > 0) expect(new LogFold(memory).generation.id).toBe('191a1b1c1d1e1f20');
+    expect(readIdentity(disk, DIRECTORY)?.generation).toBe(entries > 0 ? '191a1b1c1d1e1f20' : undefined);
     node.begin();
     node.append(makeBatch([10], new Random(1)).entries, 1);
     node.settle();

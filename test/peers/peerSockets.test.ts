@@ -418,6 +418,7 @@ it('peer sockets: a port that is taken is a clear error', async () => {
       takesUploads: false,
       levels: { lowest: 0, highest: 1 },
       level: 0,
+      generation: '0'.repeat(16),
       nodes: [],
       advertise: '',
     },

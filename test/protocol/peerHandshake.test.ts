@@ -35,6 +35,7 @@ const HELLO: Introduction = {
   nodes: [1, 2, 3],
   advertise: '',
   levels: { lowest: 0, highest: 0 },
+  generation: NO_INSTANCE,
 };
 const SELF: Self = {
   clusterId: CLUSTER,
@@ -48,7 +49,9 @@ const SELF: Self = {
   advertise: '',
   levels: { lowest: 0, highest: 1 },
   level: 0,
+  generation: NO_INSTANCE,
 };
+const GENERATION = '0123456789abcdef';
 const REFUSER: Refuser = { clusterId: CLUSTER, from: 1, instance: SELF.instance, process: SELF.process };
 
 /** What is not used yet: bytes 64 to 124. */
@@ -87,6 +90,7 @@ const WELCOME: Introduction = {
   nodes: [1, 32],
   advertise: '',
   levels: { lowest: 0, highest: 0 },
+  generation: NO_INSTANCE,
 };
 
 function forged(bytes: Uint8Array, edit: (view: DataView) => void): Uint8Array {
@@ -103,6 +107,13 @@ function reasonOf(bytes: Uint8Array): string {
 }
 
 describe('peer handshake: golden bytes', () => {
+  it('HELLO with a generation', () => {
+    const hello = { ...HELLO, generation: GENERATION };
+    const bytes = forged(GOLDEN_HELLO, (view) => view.setBigUint64(76, 0x0123_4567_89ab_cdefn));
+    expect(hexOf(encodePeerHello(hello))).toBe(hexOf(bytes));
+    expect(decodeHandshake(bytes)).toEqual({ kind: 'hello', introduction: hello });
+  });
+
   it('HELLO', () => {
     expect(hexOf(encodePeerHello(HELLO))).toBe(hexOf(GOLDEN_HELLO));
     expect(decodeHandshake(GOLDEN_HELLO)).toEqual({ kind: 'hello', introduction: HELLO });
@@ -157,6 +168,8 @@ describe('peer handshake: golden bytes', () => {
       OTHER_PROCESS: 10,
       FSYNC: 11,
       LEVEL: 12,
+      NOT_PROVEN: 13,
+      OTHER_GENERATION: 14,
     });
   });
 });
@@ -206,7 +219,7 @@ describe('peer handshake: what is wrong is said', () => {
         view.setUint16(4, 9, true);
         for (const at of unused) view.setUint8(at, 0xff);
       }).subarray(0, 128);
-    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 61, 66, 76, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
+    expect(decodeHandshake(later(GOLDEN_HELLO, [27, 61, 66, 84, 123]))).toEqual({ kind: 'hello', introduction: HELLO });
     expect(decodeHandshake(later(GOLDEN_REFUSED, [7, 25, 40, 58, 123]))).toMatchObject({ kind: 'refused', by: REFUSER });
   });
 
@@ -240,14 +253,14 @@ describe('peer handshake: what is wrong is said', () => {
     ['an unused byte', GOLDEN_HELLO, (view) => view.setUint8(27, 1), 'not zero'],
     ['no process', GOLDEN_HELLO, (view) => view.setBigUint64(48, 0n, true), 'without the number of its process'],
     ['unused bytes', GOLDEN_HELLO, (view) => view.setUint8(66, 1), 'not zero'],
-    ['an unused beginning', GOLDEN_HELLO, (view) => view.setUint8(76, 1), 'not zero'],
+    ['an unused beginning', GOLDEN_HELLO, (view) => view.setUint8(84, 1), 'not zero'],
     ['more bytes than are there', GOLDEN_HELLO, (view) => view.setUint16(58, 1, true), 'a handshake of 128 bytes'],
     ['too many bytes', GOLDEN_HELLO, (view) => view.setUint16(58, 1025, true), '1025 bytes after its fixed part'],
     ['an address of no bytes', GOLDEN_HELLO, (view) => view.setUint16(64, 1, true), 'an address of 1 bytes among 0'],
     ['a check of no bytes', GOLDEN_HELLO, (view) => view.setUint8(68, 1), 'does not match its check'],
     ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(123, 1), 'not zero'],
     ['refusal 0', GOLDEN_REFUSED, (view) => view.setUint16(28, 0, true), 'unknown code 0'],
-    ['refusal 13', GOLDEN_REFUSED, (view) => view.setUint16(28, 13, true), 'unknown code 13'],
+    ['refusal 15', GOLDEN_REFUSED, (view) => view.setUint16(28, 15, true), 'unknown code 15'],
     ['a long sentence', GOLDEN_REFUSED, (view) => view.setUint16(30, MAX_REFUSAL_BYTES + 1, true), 'sentence has'],
     ['a flag in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(7, 1), 'not zero'],
     ['an unused byte in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(25, 1), 'not zero'],
@@ -345,6 +358,11 @@ describe('peer handshake: who may dial', () => {
     ['OTHER_NODES', { nodes: [1, 2, 3, 4, 5] }, 'node 1 belongs to the nodes 1, 2, 3, node 2 to the nodes 1, 2, 3, 4, 5'],
     ['OTHER_NODES', { nodes: [1, 2] }, '1, 2:'],
     ['OTHER_CLUSTER', { clusterId: 'f'.repeat(32) }, 'f'.repeat(32)],
+    [
+      'OTHER_GENERATION',
+      { generation: 'a'.repeat(16) },
+      `the log of node 1 is of generation ${GENERATION}, that of node 2 of generation ${'a'.repeat(16)}: one of them was begun anew since`,
+    ],
     ['SEGMENT_BYTES', { segmentBytes: 65_536 }, 'with segments of 33554432 bytes, node 2 with segments of 65536'],
     ['FSYNC', { isSynced: false }, 'node 1 runs with fsync on, node 2 with fsync off'],
     [
@@ -354,7 +372,7 @@ describe('peer handshake: who may dial', () => {
     ],
     ['MALFORMED', { instance: NO_INSTANCE }, 'instance'],
   ])('%s', (code, change, text) => {
-    const verdict = judge(change, code === 'LEVEL' ? { level: 2 } : {});
+    const verdict = judge(change, { generation: GENERATION, ...(code === 'LEVEL' ? { level: 2 } : {}) });
     expect(verdict).toMatchObject({ code });
     if ('sentence' in verdict) expect(verdict.sentence).toContain(text);
     // It is for programs, too, where options have other names.
@@ -379,6 +397,15 @@ describe('peer handshake: who may dial', () => {
     expect(faultOfWelcome({ ...welcome, to: 3 }, SELF, 2)?.code).toBe('WRONG_NODE');
     const otherCluster = faultOfWelcome({ ...welcome, clusterId: 'e'.repeat(32) }, SELF, 2);
     expect(otherCluster).toMatchObject({ code: 'OTHER_CLUSTER', sentence: expect.stringContaining('e'.repeat(32)) });
+    const begunAnew = faultOfWelcome({ ...welcome, generation: 'a'.repeat(16) }, { ...SELF, generation: GENERATION }, 2);
+    expect(begunAnew).toMatchObject({ code: 'OTHER_GENERATION', sentence: expect.stringContaining('empty directory') });
+    // Who does not know it yet may be of any.
+    for (const [theirs, own] of [
+      [NO_INSTANCE, GENERATION],
+      [GENERATION, NO_INSTANCE],
+      [GENERATION, GENERATION],
+    ] as const)
+      expect(faultOfWelcome({ ...welcome, generation: theirs }, { ...SELF, generation: own }, 2)).toBeUndefined();
     const older = faultOfWelcome(welcome, { ...SELF, level: 1 }, 2);
     expect(older).toEqual({
       code: 'LEVEL',

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import { LocalCluster } from '../../src/cluster/localCluster.ts';
 import { until } from '../../src/cluster/until.ts';
-import { NO_TERM } from '../../src/core/ids.ts';
+import { NO_INSTANCE, NO_TERM } from '../../src/core/ids.ts';
 import { PeerSockets } from '../../src/peers/peerSockets.ts';
 import { readIdentity } from '../../src/storage/dataDirectory.ts';
 import { readFile } from '../../src/storage/disk.ts';
@@ -44,6 +44,7 @@ function lie(cluster: LocalCluster, offset: number, term: number): PeerSockets {
       takesUploads: false,
       levels: { lowest: 0, highest: 1 },
       level: 0,
+      generation: NO_INSTANCE,
       nodes: [1, 2, 3],
       advertise: '',
     },

@@ -79,7 +79,19 @@ export class SimLinks implements Endpoint, RaftLinks {
   }
 
   greeting(to: NodeId): Introduction {
-    const { id: from, clusterId, instance, process, segmentBytes, isSynced, takesUploads, nodes, advertise, levels } = this.#options.self;
+    const {
+      id: from,
+      clusterId,
+      instance,
+      process,
+      segmentBytes,
+      isSynced,
+      takesUploads,
+      nodes,
+      advertise,
+      levels,
+      generation,
+    } = this.#options.self;
     const { standing, isFounder, term } = this.#options.now();
     return {
       clusterId,
@@ -96,6 +108,7 @@ export class SimLinks implements Endpoint, RaftLinks {
       nodes,
       advertise,
       levels,
+      generation,
     };
   }
 

@@ -2,7 +2,15 @@
 
 import { LogError } from '../../src/core/errors.ts';
 import { COLD_READERS } from '../../src/core/limits.ts';
-import { type Identity, saveKnown, saveRemoved, saveStanding, saveStart, writeVote } from '../../src/storage/dataDirectory.ts';
+import {
+  type Identity,
+  saveGeneration,
+  saveKnown,
+  saveRemoved,
+  saveStanding,
+  saveStart,
+  writeVote,
+} from '../../src/storage/dataDirectory.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import type { FromRaft } from '../../src/threads/messages.ts';
 import type { RaftHostPorts, RaftLinks, RaftLinksOptions } from '../../src/threads/raftHost.ts';
@@ -74,6 +82,7 @@ export function raftPorts(process: Process, events: RaftPartEvents): RaftHostPor
     },
     saveStart: (before, start, entry, isEmpty) => saved(before, saveStart(disk, DIRECTORY, before, start, entry, isEmpty)),
     saveRemoved: (before) => saved(before, saveRemoved(disk, DIRECTORY, before)),
+    saveGeneration: (before, generation) => saved(before, saveGeneration(disk, DIRECTORY, before, generation)),
     readCold: (range, buffer, done) => {
       diskThread.post(node.diskMs(), 'read', () => {
         let result: number | LogError;

@@ -51,6 +51,7 @@ export class Search {
       advertise: '',
       levels: LEVELS,
       level: 0,
+      generation: NO_INSTANCE,
     };
     this.thread = new Thread(world.scheduler, ({ label, act }) => {
       world.trace.add(world.scheduler.nowMs, node.id, label);
@@ -91,6 +92,7 @@ export class Search {
       nodes,
       advertise: '',
       levels: LEVELS,
+      generation: NO_INSTANCE,
     };
   }
 

@@ -74,6 +74,6 @@ export function promoteCommand(): Command {
     .action(run);
   return withExamples(command, [
     ['loglog promote ./mirror', 'a log of its own, as a node alone'],
-    ['loglog promote ./mirror --same-cluster', 'in place of a cluster that is lost: bookmarks stay valid'],
+    ['loglog promote ./mirror --same-cluster', 'in place of a cluster that is lost: it keeps its id'],
   ]);
 }

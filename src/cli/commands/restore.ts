@@ -102,6 +102,6 @@ export function restoreCommand(): Command {
     .action(run);
   return withExamples(command, [
     ['loglog restore /backups/orders ./data', 'a log of its own, as a node alone'],
-    ['loglog restore /backups/orders ./data --same-cluster', 'in place of a cluster that is lost: bookmarks stay valid'],
+    ['loglog restore /backups/orders ./data --same-cluster', 'in place of a cluster that is lost: it keeps its id'],
   ]);
 }

@@ -3,7 +3,7 @@
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import { APPEND_CONDITIONAL, APPEND_RECEIVED } from '../../protocol/client.ts';
 import { abortedAppend, offAbort, onAbort } from '../aborts.ts';
-import { placeIn } from '../bookmark.ts';
+import { type LogId, placeIn } from '../bookmark.ts';
 import { type Ack, type AppendOptions, checkAck, checkTerm } from '../options.ts';
 import type { Operation } from './message.ts';
 
@@ -13,7 +13,7 @@ export type AppendCaller = Pick<Operation, 'resolve' | 'resolveBatch' | 'reject'
 /** What the client itself adds. */
 interface Defaults {
   readonly ack: Ack;
-  readonly clusterId: string;
+  readonly log: LogId;
 }
 
 /** Throws TypeError or RangeError for options that cannot be meant. The signal is left to {@link withSignal}. */
@@ -25,7 +25,7 @@ export function operationOf(payloads: readonly Uint8Array[], options: AppendOpti
     payloads,
     entryBytes: payloads.reduce((sum, { length }) => sum + length + ENTRY_OVERHEAD_BYTES, 0),
     flags: (ack === 'received' ? APPEND_RECEIVED : 0) | (isConditional ? APPEND_CONDITIONAL : 0),
-    expectedEnd: isConditional ? placeIn(defaults.clusterId, 'expectedEnd', options.expectedEnd) : 0,
+    expectedEnd: isConditional ? placeIn(defaults.log, 'expectedEnd', options.expectedEnd) : 0,
     expectedTerm: options.expectedTerm === undefined ? 0 : checkTerm('expectedTerm', options.expectedTerm),
     link: undefined,
     isAlone: isConditional || caller.resolveBatch !== undefined,

@@ -156,6 +156,9 @@ export class Connection {
   readonly url: string;
   /** Every address that was found to lead to this node. */
   readonly urls: Set<string>;
+  /** Resolves when the node has said all of itself, or the connection is lost. */
+  readonly introduced: Promise<void>;
+  #onIntroduced: () => void = () => undefined;
   /** The node said that it does not lead, or takes no appends, whatever its last greeting says. */
   isDeposed = false;
   /** The node has acknowledged an append since it was taken for the leader. */
@@ -192,8 +195,12 @@ export class Connection {
     this.#observe(hello.commit);
     this.#hasOthers = hasOthers;
     this.#watchSilence();
+    this.introduced = new Promise((resolve) => {
+      this.#onIntroduced = resolve;
+    });
     // Before anything else: the node then tells the whole cluster, and does not close the connection for what only later versions know.
     if ((hello.features & FEATURE_INTRODUCE) !== 0) this.send(encodeIntroduce(this.takeRequestId(), { ...INTRODUCTION, features }));
+    else this.#onIntroduced();
   }
 
   get hello(): Hello {
@@ -401,6 +408,7 @@ export class Connection {
         this.isDeposed = false;
         this.#observe(answer.hello.commit);
         this.#handlers.greeted(this);
+        this.#onIntroduced();
         // It may have told of the first other node.
         if (!this.#isLost) this.#watchSilence();
         break;
@@ -494,6 +502,7 @@ export class Connection {
 
   #lose(reason: string, { fatalId = 0, isGoodbye = false, code = 0, errorCode }: Partial<Loss> = {}): void {
     if (this.#isLost) return;
+    this.#onIntroduced();
     this.#isLost = true;
     clearInterval(this.#silence);
     this.#transport.terminate();

@@ -2,13 +2,15 @@
 // among addresses for a node that will do.
 
 import { type ErrorCode, LogError } from '../../core/errors.ts';
+import { NO_INSTANCE } from '../../core/ids.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
 import { FEATURE_MIRROR, type Hello } from '../../protocol/greeting.ts';
+import type { LogId } from '../bookmark.ts';
 import type { NodeSeen, Watch } from '../events.ts';
 import { closedError } from '../options.ts';
 import { Addresses } from './addresses.ts';
 import type { Connection, ConnectionHandlers, Loss, Observed } from './connection.ts';
-import { DialFailure, type DialOptions, dial, type FailureKind, otherCluster } from './dial.ts';
+import { DialFailure, type DialOptions, dial, type FailureKind, otherCluster, otherGeneration } from './dial.ts';
 import { isTokenOver, type TokenSource } from './token.ts';
 import type { OpenTransport } from './transport.ts';
 
@@ -74,6 +76,8 @@ export class Connections {
   #hello: Hello | undefined;
   /** Why nodes take the token no more that they had taken: who does not know it can only say that it is none. */
   #tokenEnding: ErrorCode = 'UNAUTHENTICATED';
+  /** Generation of the log, once a node has said it. */
+  #generation: string | undefined;
   #failure: LogError | undefined;
 
   /** `clusterId`: the only cluster that will do; undefined: the one that answers first. */
@@ -100,6 +104,11 @@ export class Connections {
   /** The cluster that this client belongs to, once that is known. */
   get clusterId(): string {
     return this.#hello?.clusterId ?? this.#clusterId ?? '';
+  }
+
+  /** Which log it is. */
+  get log(): LogId {
+    return { clusterId: this.clusterId, generation: this.#generation };
   }
 
   /** How a node of this log is reached. */
@@ -196,9 +205,22 @@ export class Connections {
 
   /** A node said something new of itself. */
   greeted(connection: Connection): void {
+    const failure = this.#otherGeneration(connection);
+    if (failure !== undefined) {
+      connection.drop(failure.message);
+      return;
+    }
     this.#hello = connection.hello;
     // A mirror is no member of the cluster, and knows none.
     if (connection.hello.cluster !== undefined && !isMirror(connection)) this.addresses.learn(connection.hello.cluster);
+  }
+
+  /** Why a node's log is not this client's, although it is of the same cluster. A node that says no generation may be of any. */
+  #otherGeneration({ hello }: Connection): DialFailure | undefined {
+    const generation = hello.cluster?.generation ?? NO_INSTANCE;
+    if (generation === NO_INSTANCE) return undefined;
+    this.#generation ??= generation;
+    return generation === this.#generation ? undefined : otherGeneration(generation, this.#generation);
   }
 
   /** What is to be said once it {@link ended}. */
@@ -243,6 +265,13 @@ export class Connections {
     if (this.#hello !== undefined && this.#hello.clusterId !== clusterId) {
       connection.drop('it belongs to another cluster');
       throw otherCluster(clusterId, this.#hello.clusterId);
+    }
+    // Nothing is asked of a node whose log may be another one.
+    if (this.#generation !== undefined) await settledWithin(connection.introduced, timeoutMs);
+    const failure = this.#otherGeneration(connection);
+    if (failure !== undefined) {
+      connection.drop(failure.message);
+      throw failure;
     }
     const same = this.#sameNode(connection);
     if (same !== undefined) {
@@ -293,12 +322,34 @@ export function unreachableError(failures: readonly Failure[]): LogError {
     const sentence = `No node takes what this client shows: ${reasons}. Ask for a token that holds, with the scopes that are needed.`;
     return new LogError(refused.code ?? 'UNAUTHENTICATED', sentence);
   }
-  if (failures.length > 0 && failures.every(({ kind }) => kind === 'otherCluster')) {
+  if (failures.length > 0 && failures.every(({ kind }) => kind === 'otherGeneration')) {
+    const sentence =
+      `What answers is not the log that it was: ${reasons}. It was begun anew, from a backup or a mirror, so what was stored of it, such as offsets, receipts and ` +
+      'bookmarks, means nothing here: make a new client, and begin anew.';
+    return new LogError('GENERATION_CHANGED', sentence);
+  }
+  if (failures.length > 0 && failures.every(({ kind }) => kind === 'otherCluster' || kind === 'otherGeneration')) {
     const sentence = `What answers is not this log: ${reasons}. Check the address; what was stored of the other log, such as offsets, means nothing here.`;
     return new LogError('OTHER_CLUSTER', sentence);
   }
   const sentence = `No LogLog server answers. ${reasons}. Check that one is running there and that the address is right.`;
   return new LogError('UNREACHABLE', sentence);
+}
+
+/** Whether `error` says that what answers is another log, and will be. */
+export function isOtherLog({ code }: LogError): boolean {
+  return code === 'OTHER_CLUSTER' || code === 'GENERATION_CHANGED';
+}
+
+/** Resolves when `settles` does, or after `ms`. */
+function settledWithin(settles: Promise<void>, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    void settles.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /** What a node that does not lead says of who does, or of why nobody does. */

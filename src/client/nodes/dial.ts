@@ -10,9 +10,9 @@ import type { OpenTransport, Transport } from './transport.ts';
 
 /**
  * `temporary`: a node may answer there later. `final`: what answers there is no node that this client can talk to, and does not become one
- * by waiting. `otherCluster`: it is a node, of another log. `unauthenticated`: it does not take the token, and no node of the log does.
+ * by waiting. `otherCluster`: it is a node, of another log. `otherGeneration`: of a log that went on from the same one. `unauthenticated`: it does not take the token, and no node of the log does.
  */
-export type FailureKind = 'temporary' | 'final' | 'otherCluster' | 'unauthenticated';
+export type FailureKind = 'temporary' | 'final' | 'otherCluster' | 'otherGeneration' | 'unauthenticated';
 
 const NO_TOKEN = 'it asks for a token, and this client has none: give it one with the option token, LOGLOG_TOKEN or --token-file';
 
@@ -62,6 +62,11 @@ export function otherCluster(theirs: string, ours: string): DialFailure {
     `it belongs to cluster ${theirs}, and this client to ${ours}: offsets of one mean nothing in the other`,
     'otherCluster',
   );
+}
+
+/** The failure of a node whose log is of generation `theirs`, where only `ours` will do. */
+export function otherGeneration(theirs: string, ours: string): DialFailure {
+  return new DialFailure(`its log is of generation ${theirs}, and that of this client of ${ours}`, 'otherGeneration');
 }
 
 /** Connects to one address and waits for its greeting. Rejects with a {@link DialFailure}. */

@@ -8,7 +8,7 @@ import type { Watch } from '../events.ts';
 import type { Settings } from '../options.ts';
 import { attemptMs, Pause, pauseMs } from './backoff.ts';
 import type { Connection } from './connection.ts';
-import { type Connections, isHopeless, noLeaderError, seen, unreachableError } from './connections.ts';
+import { type Connections, isHopeless, isOtherLog, noLeaderError, seen, unreachableError } from './connections.ts';
 import { isTokenError } from './token.ts';
 
 /** How long a leader of the past may take to answer what it has, once another node leads. */
@@ -221,7 +221,7 @@ export class LeaderSearch {
       const isReadOnly = error.code === 'READ_ONLY';
       if (!isReadOnly) this.#failures += 1;
       // An address that is another cluster's now is so for good; one that is no node at the moment may be one again.
-      if (performance.now() < deadlineMs && error.code !== 'OTHER_CLUSTER' && !isReadOnly && !isTokenError(error.code)) {
+      if (performance.now() < deadlineMs && !isOtherLog(error) && !isReadOnly && !isTokenError(error.code)) {
         this.#watch.emit({ type: 'waiting', wants: 'leader', attempts: this.#failures, error });
         continue;
       }

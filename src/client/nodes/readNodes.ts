@@ -3,12 +3,13 @@
 
 import { LogError } from '../../core/errors.ts';
 import { MAX_WAIT_MS } from '../../core/limits.ts';
+import type { LogId } from '../bookmark.ts';
 import type { Watch } from '../events.ts';
 import type { Settings } from '../options.ts';
 import type { Asking } from '../segments/source.ts';
 import { attemptMs, Pause, pauseMs } from './backoff.ts';
 import type { Connection, EndRequest, LogEnd } from './connection.ts';
-import { type Connections, type Failure, unreachableError } from './connections.ts';
+import { type Connections, type Failure, isOtherLog, unreachableError } from './connections.ts';
 import type { LeaderSearch } from './leaderSearch.ts';
 import { isTokenError, isTokenOver } from './token.ts';
 
@@ -105,6 +106,11 @@ export class ReadNodes {
   /** Of the log, 16 hexadecimal digits; undefined where no node has said it. */
   get generation(): string | undefined {
     return this.#connections.hello?.cluster?.generation;
+  }
+
+  /** Which log is read. */
+  get log(): LogId {
+    return this.#connections.log;
   }
 
   /** How long nodes may refuse before it is taken for an answer, in milliseconds. */
@@ -240,7 +246,7 @@ export class ReadNodes {
       if (ended.aborted) throw this.#connections.overError();
       this.#failures += 1;
       const error = unreachableError(failures);
-      if (performance.now() >= deadlineMs || error.code === 'OTHER_CLUSTER' || isTokenError(error.code)) {
+      if (performance.now() >= deadlineMs || isOtherLog(error) || isTokenError(error.code)) {
         this.#watch.emit({ type: 'gaveUp', wants: 'reader', error });
         throw error;
       }

@@ -98,7 +98,7 @@ export function makeReading(readNodes: ReadNodes, workspace: Workspace, plan: St
       return last.position;
     },
     get bookmark() {
-      return makeBookmark(readNodes.clusterId, last.position);
+      return makeBookmark(readNodes.log, last.position);
     },
   };
 }

@@ -42,6 +42,7 @@ export const NO_PORTS: ReplicaPorts = {
   fetched: () => undefined,
   damaged: () => undefined,
   saveVote: () => undefined,
+  saveGeneration: () => undefined,
   beginAt: () => undefined,
   saveStanding: () => undefined,
   truncate: () => undefined,

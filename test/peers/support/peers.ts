@@ -112,6 +112,7 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
       advertise,
       levels: LEVELS,
       level: 0,
+      generation: NO_INSTANCE,
     },
     now: () => ({ standing: 'voter', isFounder: id === 1, term: 10 + id }),
     stuckMs: 60_000,
@@ -157,6 +158,7 @@ export function hello(from: number, to: number, change: Partial<Introduction> = 
     takesUploads: false,
     advertise: '',
     levels: LEVELS,
+    generation: NO_INSTANCE,
   };
   return { ...known, standing: 'voter', isFounder: false, term: 1, ...change };
 }
