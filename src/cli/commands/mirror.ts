@@ -11,7 +11,7 @@ import { givenOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { commandHere } from '../ownCommand.ts';
 import { tlsSource } from '../tlsTrust.ts';
 import { tokenSource } from '../token.ts';
-import { describeLog, runNode, type ServeOptions } from './serve.ts';
+import { accessLines, describeLog, runNode, type ServeOptions } from './serve.ts';
 
 /** Options of a node that a mirror has no use for: it is no member of a cluster, orders nothing, and its segments are as large as its source's. */
 const NOT_OF_MIRRORS: readonly OptionName[] = [
@@ -31,7 +31,7 @@ function banner(urls: readonly string[], node: LogServer, config: Config): strin
 ${describeLog(node, config)}
 
 Type next, in another terminal:
-  ${commandHere()} status${url}
+${accessLines(config, node.engine.directory)}  ${commandHere()} status${url}
   ${commandHere()} tail${url}
 `;
 }

@@ -63,13 +63,27 @@ export function describeLog({ engine }: LogServer, config: Config): string {
   return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}${config.fsync ? '' : `\n${nothingDurable(config)}`}${engine.config.insecure ? `\n${openSentence(config, engine.mirror !== undefined)}` : ''}`;
 }
 
+/** What is typed before any other command where the node has TLS or asks for tokens: how its clients know it, and what they show. */
+export function accessLines({ tlsCert, peerCa, tokens }: Config, directory: string): string {
+  const lines = [
+    ...(tlsCert === '' || peerCa === '' ? [] : [`export LOGLOG_TLS_CA=${peerCa}`]),
+    ...(tokens
+      ? [
+          `(umask 077; ${commandHere()} token create --data ${directory} --name admin --scopes admin > token)   # once, for the first token`,
+          'export LOGLOG_TOKEN_FILE=token',
+        ]
+      : []),
+  ];
+  return lines.map((line) => `  ${line}\n`).join('');
+}
+
 function singleBanner(node: LogServer, config: Config): string {
   const url = node.url === DEFAULT_URL ? '' : ` --url ${node.url}`;
   return `LogLog ${VERSION} listens on ${node.url} (${node.acceptor})
 ${describeLog(node, config)}
 
 Type next, in another terminal:
-  echo hello | ${commandHere()} append --lines${url}
+${accessLines(config, node.engine.directory)}  echo hello | ${commandHere()} append --lines${url}
   ${commandHere()} read${url}
   ${commandHere()} tail${url}
 `;
@@ -85,7 +99,7 @@ ${others.length === 0 ? 'there are no other nodes' : `the others: ${others.join(
 
 Type next, in another terminal:
   export LOGLOG_URL=${peers.map((peer) => clientUrlOf(peer, config.tlsCert !== '')).join()}
-  ${commandHere()} status
+${accessLines(config, node.engine.directory)}  ${commandHere()} status
   echo hello | ${commandHere()} append --lines
 `;
 }
