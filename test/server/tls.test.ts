@@ -89,6 +89,21 @@ function ask(url: string, options: ConnectionOptions, path = '/healthz'): Promis
   });
 }
 
+/** What comes of a second handshake on a connection of TLS 1.2, in which a client could show another certificate. */
+function shakeAgain(url: string): Promise<string> {
+  return new Promise((resolve) => {
+    const options = { host: '127.0.0.1', port: Number(new URL(url).port), maxVersion: 'TLSv1.2', ca: made.authority.certificate } as const;
+    const socket = connectTls({ ...options, ...as(made.client) }, () => {
+      socket.renegotiate({}, (error) => {
+        resolve(error === null ? 'shaken' : 'refused');
+        socket.destroy();
+      });
+    });
+    socket.on('error', () => resolve('refused'));
+    socket.on('close', () => resolve('refused'));
+  });
+}
+
 /** What comes of HTTP without TLS at the same port. */
 function askPlainly(url: string): Promise<string> {
   return new Promise((resolve) => {
@@ -132,6 +147,7 @@ describe.each(['uws', 'ws'] as const)('TLS by %s', (acceptor) => {
       nodeOfAnotherAuthority: await ask(url, { ca: stranger.certificate }),
       nodeOfAnotherName: await ask(url, { servername: 'b.example.com' }),
       plain: await askPlainly(url),
+      shakenAgain: await shakeAgain(url),
     }).toEqual({
       none: '200 TLSv1.3',
       right: '200 TLSv1.3',
@@ -141,6 +157,7 @@ describe.each(['uws', 'ws'] as const)('TLS by %s', (acceptor) => {
       nodeOfAnotherAuthority: expect.stringMatching(/^(UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN)$/),
       nodeOfAnotherName: 'ERR_TLS_CERT_ALTNAME_INVALID',
       plain: 'refused',
+      shakenAgain: 'refused',
     });
     // Facts are for those that the rules know; a node is no client.
     const asked = [{}, as(client), as(node)].map((options) => ask(url, options, '/metrics'));

@@ -27,16 +27,17 @@ export function asRequest(request: IncomingMessage): HttpRequest {
     method,
     path: url.split('?', 1)[0] ?? '',
     header: (name) => request.headersDistinct[name]?.join(', ') ?? '',
-    certificate: () => (request.socket instanceof TLSSocket ? request.socket.getPeerX509Certificate() : undefined),
+    certificate: () => (request.socket instanceof TLSSocket && request.socket.authorized ? request.socket.getPeerX509Certificate() : undefined),
   };
 }
 
 /**
  * What new connections are encrypted with. A client without a certificate is as good as before; one whose certificate is of no authority is not. Tickets would
- * keep what a certificate was taken for after that is over: there are none where certificates are asked for.
+ * keep what a certificate was taken for after that is over: there are none where certificates are asked for. Nor may a client of TLS 1.2 shake hands once
+ * more: Node lets it, and the certificate that comes then is checked by nobody.
  */
 function securing({ certificate, key, clientCa }: ListenerTls): TlsOptions {
-  const secureOptions = clientCa === undefined ? 0 : constants.SSL_OP_NO_TICKET;
+  const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | (clientCa === undefined ? 0 : constants.SSL_OP_NO_TICKET);
   return { cert: certificate, key, minVersion: MIN_TLS_VERSION, secureOptions, ...(clientCa === undefined ? {} : { ca: clientCa }) };
 }
 
