@@ -474,7 +474,7 @@ export const MAX_NODE_ID = 32;
 /** Most bytes of entries in one message to another node, unless a single batch is larger. */
 export const MAX_APPEND_BYTES = 1024 * 1024;
 
-/** Connections of other nodes that have not said yet who they are; above it the one that has taken longest is cut. */
+/** Connections of other nodes that have not said yet who they are; above it one is cut, of the address from which most come the one that has taken longest. */
 export const MAX_PEER_HANDSHAKES = 64;
 
 /** Files that are read again when they change are read when nothing has touched them for so long. */

@@ -2,6 +2,7 @@
 // the HELLO, so until then a connection may hold a few bytes (of a proof, what TLS takes) and a few seconds, and only so many of them are there at once.
 
 import net from 'node:net';
+import { firstOfCrowd } from '../core/crowd.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
 import { MAX_PEER_HANDSHAKES, PEER_HANDSHAKE_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
@@ -43,6 +44,12 @@ export interface PeerListenerOptions {
   readonly handshakeTimeoutMs?: number;
 }
 
+/** A connection that has not been handed on. */
+interface Handshake {
+  readonly timer: NodeJS.Timeout;
+  readonly address: string;
+}
+
 /** Who refuses one that has proven nothing, to whom nothing is told. */
 const NOBODY = { clusterId: NO_CLUSTER, instance: NO_INSTANCE, process: NO_INSTANCE } as const;
 
@@ -59,8 +66,8 @@ function isCertified({ from, clusterId }: Introduction, { node, clusterId: certi
 export class PeerListener {
   readonly #options: PeerListenerOptions;
   readonly #server: net.Server;
-  /** Connections that have not been handed on, with the time limit of each; oldest first. */
-  readonly #handshakes = new Map<net.Socket, NodeJS.Timeout>();
+  /** Connections that have not been handed on, oldest first. */
+  readonly #handshakes = new Map<net.Socket, Handshake>();
 
   constructor(options: PeerListenerOptions) {
     this.#options = options;
@@ -119,12 +126,8 @@ export class PeerListener {
     const { transport, stranger, handshakeTimeoutMs = PEER_HANDSHAKE_TIMEOUT_MS } = this.#options;
     const address = raw.remoteAddress ?? 'unknown';
     const timer = setTimeout(() => raw.destroy(), handshakeTimeoutMs);
-    this.#handshakes.set(raw, timer);
-    for (const oldest of this.#handshakes.keys()) {
-      if (this.#handshakes.size <= MAX_PEER_HANDSHAKES) break;
-      this.#forget(oldest);
-      oldest.destroy();
-    }
+    this.#handshakes.set(raw, { timer, address });
+    if (this.#handshakes.size > MAX_PEER_HANDSHAKES) this.#makeRoom();
     // What goes wrong with a socket ends in 'close'.
     raw.on('error', () => undefined);
     raw.on('close', () => this.#forget(raw));
@@ -152,8 +155,16 @@ export class PeerListener {
     socket.on('data', read);
   }
 
+  /** A crowd of one address is no hindrance to a node at another. */
+  #makeRoom(): void {
+    const [socket] = firstOfCrowd(this.#handshakes, ([, { address }]) => address) ?? [];
+    if (socket === undefined) return;
+    this.#forget(socket);
+    socket.destroy();
+  }
+
   #forget(socket: net.Socket): void {
-    clearTimeout(this.#handshakes.get(socket));
+    clearTimeout(this.#handshakes.get(socket)?.timer);
     this.#handshakes.delete(socket);
   }
 

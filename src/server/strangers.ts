@@ -2,6 +2,7 @@
 // apart from all others: however many there are, they take no place of somebody who was let in.
 
 import type { Identity } from '../core/access.ts';
+import { firstOfCrowd } from '../core/crowd.ts';
 import { AUTHENTICATION_MS, MAX_STRANGERS, NEW_TOKEN_MS } from '../core/limits.ts';
 import type { Loop, Timer } from '../node/loop.ts';
 import { CLOSE_UNAUTHENTICATED, requestIdOf, tokenOf } from '../protocol/client.ts';
@@ -74,9 +75,9 @@ export class Strangers<S extends Stranger> {
     this.#hopeful.delete(stranger);
   }
 
-  /** Closes the oldest one. Returns whether there was one. */
+  /** Closes the oldest one of the address that most have: a crowd from one is no hindrance to a client at another. Returns whether there was one. */
   makeRoom(): boolean {
-    const [oldest] = this.#all.keys();
+    const oldest = firstOfCrowd(this.#all.keys(), ({ session }) => session.from);
     if (oldest === undefined) return false;
     this.#ports.incidents.closed('stranger', `there may be ${MAX_STRANGERS} of them`);
     this.gone(oldest);

@@ -145,6 +145,19 @@ describe('attack on the peer port: flood with half handshakes', () => {
     await expectUnharmed(a, b);
     expect(a.of('log').length).toBeLessThanOrEqual(1);
   });
+
+  it('a crowd from one address takes no turn of a node at another, however slow that is', async () => {
+    const a = await startPeer(1);
+    const slow = RawSocket.connect(a.port);
+    const words = encodePeerHello(hello(3, 1));
+    slow.write(words.subarray(0, 10));
+    await new Promise((resolve) => slow.socket.once('connect', resolve));
+    const crowd = Array.from({ length: 2 * MAX_PEER_HANDSHAKES }, () => RawSocket.connect(a.port, '127.0.0.2'));
+    await Promise.all(crowd.map((raw) => new Promise((resolve) => raw.socket.once('connect', resolve))));
+    await eventually(() => crowd.filter(({ socket }) => socket.destroyed).length > MAX_PEER_HANDSHAKES);
+    slow.write(words.subarray(10));
+    await a.nth('accepted');
+  });
 });
 
 describe('attack on the peer port: poison a founding', () => {

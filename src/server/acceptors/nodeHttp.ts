@@ -27,7 +27,8 @@ export function asRequest(request: IncomingMessage): HttpRequest {
     method,
     path: url.split('?', 1)[0] ?? '',
     header: (name) => request.headersDistinct[name]?.join(', ') ?? '',
-    certificate: () => (request.socket instanceof TLSSocket && request.socket.authorized ? request.socket.getPeerX509Certificate() : undefined),
+    certificate: () =>
+      request.socket instanceof TLSSocket && request.socket.authorized ? request.socket.getPeerX509Certificate() : undefined,
   };
 }
 

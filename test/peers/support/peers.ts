@@ -205,8 +205,9 @@ export class RawSocket {
     closing(this);
   }
 
-  static connect(port: number): RawSocket {
-    return new RawSocket(net.connect(port, HOST));
+  /** `localAddress`: where it comes from. */
+  static connect(port: number, localAddress = HOST): RawSocket {
+    return new RawSocket(net.connect({ port, host: HOST, localAddress }));
   }
 
   get bytes(): Buffer {
