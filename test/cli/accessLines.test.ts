@@ -1,8 +1,8 @@
 // What is to be typed before other commands where a node has TLS or asks for tokens.
 
 import { expect, test } from 'vitest';
-import { accessLines } from '../../src/cli/commands/serve.ts';
-import { configure } from '../../src/core/config.ts';
+import { accessLines } from '../../dist/src/cli/commands/serve.js';
+import { configure } from '../../dist/src/core/config.js';
 
 const FILES = { tlsCert: 'n.crt', tlsKey: 'n.key' };
 
