@@ -54,6 +54,12 @@ export interface RetentionPorts {
 /** Times of so many bases are kept. */
 const LOOKED_UP = 64;
 
+/** A place where the log may begin, and the log's time there; undefined: it says none. */
+interface Head {
+  readonly base: number;
+  readonly headMs: number | undefined;
+}
+
 const NOT_CONFIRMED = 'this node leads no longer, or stops, and does not know what becomes of this policy: to set it again does no harm';
 
 export class Retention {
@@ -248,9 +254,8 @@ export class Retention {
   async #firstYoung(bases: readonly number[], timeMs: number, otherwise: number): Promise<number> {
     try {
       const last = await this.#lastOlder(bases, timeMs);
-      const headMs = last === undefined ? undefined : this.#lookedUp.get(last);
-      const before = headMs === undefined ? undefined : await this.#lastOlder(bases, headMs);
-      return before !== undefined && this.#lookedUp.has(before) ? before : otherwise;
+      const before = last?.headMs === undefined ? undefined : await this.#lastOlder(bases, last.headMs);
+      return before?.headMs === undefined ? otherwise : before.base;
     } catch (thrown) {
       if (!(thrown instanceof LogError)) throw thrown;
       this.#complain(thrown, 'nothing goes by age');
@@ -262,23 +267,36 @@ export class Retention {
    * The last of `bases` that the log's time reaches before `timeMs`: all before it is older. Few of them are looked at. Those that say no time come before all
    * others: of a log of level 0, as it was before.
    */
-  async #lastOlder(bases: readonly number[], timeMs: number): Promise<number | undefined> {
+  async #lastOlder(bases: readonly number[], timeMs: number): Promise<Head | undefined> {
     let low = 0;
     let high = bases.length;
+    let last: Head | undefined;
     // Mostly nothing is: then the first says so.
     for (let middle = 0; low < high; middle = (low + high) >> 1) {
-      if (await this.#isOlder(bases[middle] ?? 0, timeMs)) low = middle + 1;
-      else high = middle;
+      const base = bases[middle] ?? 0;
+      const headMs = await this.#headOf(base);
+      if (headMs === undefined || headMs < timeMs) {
+        last = { base, headMs };
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
     }
-    return bases[low - 1];
+    return last;
   }
 
-  async #isOlder(base: number, timeMs: number): Promise<boolean> {
-    const found = this.#lookedUp.get(base) ?? (await this.#ports.times.timeAt(base));
-    if (found === undefined) return true;
-    if (this.#lookedUp.size >= LOOKED_UP) this.#lookedUp.clear();
+  /** The time that the segment at `base` begins with. */
+  async #headOf(base: number): Promise<number | undefined> {
+    const known = this.#lookedUp.get(base);
+    if (known !== undefined) return known;
+    const found = await this.#ports.times.timeAt(base);
+    if (found === undefined) return undefined;
+    for (const oldest of this.#lookedUp.keys()) {
+      if (this.#lookedUp.size < LOOKED_UP) break;
+      this.#lookedUp.delete(oldest);
+    }
     this.#lookedUp.set(base, found);
-    return found < timeMs;
+    return found;
   }
 
   #complain({ code, message }: LogError, what = 'nothing goes'): void {

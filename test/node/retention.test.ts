@@ -278,6 +278,24 @@ describe('by age', () => {
     expect(bench.lookedAt.length).toBeLessThan(6);
   });
 
+  test('of a log of many segments the same goes, however many heads were looked at before', async () => {
+    const count = 300;
+    const many = (): Bench => {
+      const bench = byAge(0);
+      bench.sealed.splice(0, bench.sealed.length, ...Array.from({ length: count }, (_, i) => ({ base: i * 1000, end: i * 1000 + 1000 })));
+      for (const word of [WORD.COMMIT, WORD.DURABLE]) bench.memory.setWord(word, count * 1000 + 500);
+      bench.headMs = (base) => NOON - count * HOUR + (base / 1000) * HOUR;
+      return bench;
+    };
+    const bench = many();
+    for (let hours = count - 3; hours > 1; hours -= 7) {
+      const policy = { bytes: 0, ageMs: hours * HOUR - 1 };
+      bench.policy = policy;
+      bench.memory.setWord(WORD.START, 0);
+      expect(await bench.look(), `${hours} h`).toEqual([(count - hours - 1) * 1000]);
+    }
+  });
+
   test('what a log has of its time without times goes with the first segment that has one, and not before', async () => {
     for (const [untimed, gone] of [
       [2, 2000],

@@ -121,6 +121,21 @@ const identityOf = (data: string): { start: number; removeFrom: number; startTer
   JSON.parse(readFileSync(`${data}/node.json`, 'utf8'));
 
 describe('a trim of an engine that runs', () => {
+  test('that a policy of before asked for is none: who has set another one has seen what is kept', async () => {
+    const engine = await open(makeDirectory());
+    const program = new Program(engine);
+    await program.append(9);
+    await eventually(() => engine.segments.sealedCount === 4, 'four segments are sealed');
+    const before = { bytes: 70_000, ageMs: 0 };
+    const { policy } = await engine.retention.request({ bytes: 1e9 });
+    const to = engine.segments.sealed[1]?.base ?? 0;
+    expect(await engine.trims.request(to, false, before)).toBe(0);
+    expect(engine.status().log.start).toBe(0);
+    // The one in force may.
+    expect(await engine.trims.request(to, false, policy)).toBe(to);
+    expect(engine.status().log.start).toBe(to);
+  });
+
   test('moves the start at once, then removes whole segments, and a restart finds the same', async () => {
     const data = makeDirectory();
     const engine = await open(data);
