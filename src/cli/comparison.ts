@@ -11,7 +11,7 @@ import type { Workspace } from '../client/wasm.ts';
 import { LogError } from '../core/errors.ts';
 import { fetchStatus, NoAnswer } from './nodeStatus.ts';
 import { tlsSource } from './tlsTrust.ts';
-import { tokenSource } from './token.ts';
+import { tokenFor } from './token.ts';
 
 /** A node, and where it is reached. */
 export interface ComparedNode {
@@ -86,7 +86,7 @@ export async function compareNodes(clusterId: string, nodes: readonly ComparedNo
 }
 
 async function listOf(clusterId: string, node: NodeComparison): Promise<Listed | undefined> {
-  const source = new SegmentSource(node.url, { token: tokenSource(), fetch: fetchesOf(tlsSource()).nodes });
+  const source = new SegmentSource(node.url, { token: tokenFor(node.url), fetch: fetchesOf(tlsSource()).nodes });
   try {
     const list = await fetchSegmentList(source, clusterId, undefined, PATIENCE.stallMs);
     return { node, source, list, segments: new Map(list.segments.map((segment) => [segment.base, segment])) };
@@ -160,7 +160,7 @@ async function digestOfRest({ node }: Listed, from: number, to: number, timeoutM
       reads: 'any',
       discover: false,
       reconnect: { timeoutMs },
-      token: tokenSource(),
+      token: tokenFor(node.url),
       tls: tlsSource(),
     });
     try {

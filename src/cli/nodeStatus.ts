@@ -8,7 +8,7 @@ import { LogError } from '../core/errors.ts';
 import { withoutSecrets } from '../core/secrets.ts';
 import type { NodeStatus } from '../node/status.ts';
 import { tlsSource } from './tlsTrust.ts';
-import { tokenSource } from './token.ts';
+import { tokenFor } from './token.ts';
 
 /** A status has a few kilobytes; what sends more is not a node. */
 const MAX_STATUS_BYTES = 1024 * 1024;
@@ -108,7 +108,7 @@ function isStatus(value: unknown): value is NodeStatus {
 /** Asks the node at `url`. Throws {@link NoAnswer}, or a LogError `PROTOCOL` when something else answers there. */
 export async function fetchStatus(url: string, timeoutMs: number): Promise<NodeStatus> {
   const address = statusUrl(url);
-  const text = await fetchText(address, timeoutMs, await tokenNow(tokenSource()));
+  const text = await fetchText(address, timeoutMs, await tokenNow(tokenFor(address)));
   try {
     const status: unknown = JSON.parse(text);
     if (isStatus(status)) return status;

@@ -3,10 +3,13 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { checkToken, checkTokenText, type TokenSource } from '../client/nodes/token.ts';
+import { isEncrypted } from '../core/address.ts';
 import { LogError } from '../core/errors.ts';
 
 /** The process is one command. */
 let source: TokenSource | undefined;
+/** It was given an address with TLS: what it shows is for nobody on the way. */
+let isOnlyEncrypted = false;
 
 export function tokenFileOption(): Option {
   return new Option('--token-file <file>', 'the token to show where a node asks for one, in a file; without it, LOGLOG_TOKEN').env(
@@ -26,7 +29,8 @@ function inFile(path: string): string {
 
 /** Takes over what `command` was given. Throws a LogError `USAGE` for a file that has no token. */
 export function takeToken(command: Command): void {
-  const { tokenFile } = command.opts<{ tokenFile?: string }>();
+  const { tokenFile, url = [] } = command.opts<{ tokenFile?: string; url?: string | readonly string[] }>();
+  isOnlyEncrypted = [url].flat().some(isEncrypted);
   const { LOGLOG_TOKEN } = process.env;
   if (tokenFile !== undefined) {
     inFile(tokenFile);
@@ -39,4 +43,9 @@ export function takeToken(command: Command): void {
 /** What this command shows; undefined: nothing. */
 export function tokenSource(): TokenSource | undefined {
   return source;
+}
+
+/** What it shows at `url`, an address that a node may have named: no node leads from TLS to where everybody on the way reads along. */
+export function tokenFor(url: string): TokenSource | undefined {
+  return isOnlyEncrypted && !isEncrypted(url) ? undefined : source;
 }

@@ -24,3 +24,8 @@ export function bareAddress(url: string): string | undefined {
   const { protocol, host, pathname } = new URL(url);
   return publicAddress(`${protocol}//${host}${pathname}`);
 }
+
+/** Whether what is said to `url` is encrypted on its way. */
+export function isEncrypted(url: string): boolean {
+  return /^(wss|https):/i.test(url);
+}

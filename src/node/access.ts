@@ -179,7 +179,9 @@ export class Access {
     if (this.#probe === undefined && (leads || heard !== this.#heard)) {
       this.#heard = heard;
       // Who leads knows of nothing that is committed after its own log.
-      this.#probe = { atMs: loop.nowMs(), commit: leads ? memory.tail : memory.word(WORD.LEADER_COMMIT) };
+      const commit = leads ? memory.tail : memory.word(WORD.LEADER_COMMIT);
+      // A leader that says 0 has not committed in its term, and does not know yet what is: that may be long after what this node has.
+      if (leads || commit > 0) this.#probe = { atMs: loop.nowMs(), commit };
     }
     // A node whose disk was damaged may lack what it knows to be committed.
     if (this.#probe === undefined || Math.min(memory.commit, memory.tail) < this.#probe.commit) return;

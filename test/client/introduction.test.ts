@@ -90,12 +90,12 @@ describe('a client', () => {
     await expect(cluster.connect({ discover: 'no' } as object, [urlOf(1)])).rejects.toThrow('discover must be true or false');
   });
 
-  test('says in a sentence that it knows no authentication, and does not wait', async () => {
+  test('says in a sentence that nodes ask for a token, and does not wait', async () => {
     const server = new FakeServer();
     server.onGreeting = () => Uint8Array.from([0x81, 2, 2, 0, ...new Array(4).fill(0), 1, ...new Array(15).fill(0)]);
     await expect(server.connect()).rejects.toMatchObject({
-      code: 'UNREACHABLE',
-      message: expect.stringContaining('it asks for authentication, of which this client knows nothing'),
+      code: 'UNAUTHENTICATED',
+      message: expect.stringContaining('it asks for a token, and this client has none'),
     });
     expect(server.dialed).toHaveLength(1);
   });
@@ -151,4 +151,11 @@ describe('addresses that a node tells', () => {
     await (await client).close();
     expect(dialed.length).toBeLessThan(70);
   });
+});
+
+test('what is shown to nodes over HTTPS is shown nowhere over HTTP, whatever host that is', () => {
+  const addresses = new Addresses(['wss://a:1', 'wss://b:1/log'], false);
+  const asked = ['https://a:1', 'wss://b:1', 'http://a:1/log', 'ws://b:1', 'https://a:2', 'https://c:1'];
+  expect(asked.map((url) => addresses.isNode(url))).toEqual([true, true, false, false, false, false]);
+  expect(new Addresses(['ws://a:1'], false).isNode('http://a:1')).toBe(true);
 });

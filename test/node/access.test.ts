@@ -206,6 +206,9 @@ describe('what a node knows is fresh', () => {
     bench.memory.setWord(WORD.OPEN_TERM, 0);
     bench.access.start(NO_ACCESS, 0);
     expect(bench.access.isSettled).toBe(false);
+    // One that has not committed in its term says nothing by 0: this node may lack all that was committed in earlier terms.
+    bench.memory.heardLeader(0);
+    expect(bench.access.isSettled).toBe(false);
     bench.memory.heardLeader(7 * ENTRY);
     expect(bench.access.isSettled).toBe(false);
     // It goes on to hear, and lacks some: none of that counts before it has what was committed first.

@@ -1,7 +1,7 @@
 // The addresses of a log's nodes: those that the client was given, and those that nodes tell. A node may lie, so what it tells is bounded,
 // never gets a password that was given for another address, and never leads from an encrypted connection to one that is not.
 
-import { bareAddress, publicAddress } from '../../core/address.ts';
+import { bareAddress, isEncrypted, publicAddress } from '../../core/address.ts';
 import type { ClusterView } from '../../protocol/greeting.ts';
 
 export class Addresses {
@@ -17,7 +17,7 @@ export class Addresses {
   constructor(given: readonly string[], discovers: boolean) {
     this.given = given;
     this.#discovers = discovers;
-    this.#onlyEncrypted = given.some((url) => /^wss:/i.test(url));
+    this.#onlyEncrypted = given.some(isEncrypted);
     for (const url of given) {
       const bare = bareAddress(url);
       if (bare !== undefined && !this.#givenByBare.has(bare)) this.#givenByBare.set(bare, url);
@@ -45,7 +45,13 @@ export class Addresses {
     if (address === undefined) return '';
     const given = this.#givenByBare.get(address);
     if (given !== undefined) return given;
-    return this.#onlyEncrypted && !/^wss:/.test(address) ? '' : address;
+    return this.#onlyEncrypted && !isEncrypted(address) ? '' : address;
+  }
+
+  /** Whether the host of `url`, of whatever scheme, is one of these nodes. One that is reached by TLS is none without it: everybody on the way would read along. */
+  isNode(url: string): boolean {
+    const { host } = new URL(url);
+    return this.all.some((known) => new URL(known).host === host && isEncrypted(known) === isEncrypted(url));
   }
 
   /** {@link of} a node that is of use, and not needed: without discovery, given addresses only. */

@@ -92,10 +92,8 @@ export class ReadNodes {
 
   /** How the host of an address is asked over HTTP: a node with what this client shows to nodes, others without. */
   askingAt(url: string): Asking {
-    const { host } = new URL(url);
     const { token, fetches } = this.#settings;
-    const isNode = this.#connections.addresses.all.some((known) => new URL(known).host === host);
-    return isNode ? { token, fetch: fetches.nodes } : { token: undefined, fetch: fetches.others };
+    return this.#connections.addresses.isNode(url) ? { token, fetch: fetches.nodes } : { token: undefined, fetch: fetches.others };
   }
 
   /** Of the log that is read. */
