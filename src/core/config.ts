@@ -1,6 +1,7 @@
 // All options of a node: name, unit, default, range and sentence, once. The help text, the documents and the checks come from here.
 
 import { ENTRY_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import type { Quotas } from './access.ts';
 import { publicAddress } from './address.ts';
 import { durationOf, durationText, sizeOf } from './amounts.ts';
 import { LogError } from './errors.ts';
@@ -18,6 +19,7 @@ import {
   TIME_ENTRY_BYTES,
 } from './limits.ts';
 import { clientUrlOf, isWildcard, type Peer, parsePeers } from './peers.ts';
+import { quotasOf } from './quotas.ts';
 import { badAddressWithoutSecrets } from './secrets.ts';
 
 const MIB = 1024 * 1024;
@@ -266,6 +268,17 @@ export const OPTIONS = {
     bare: 'on',
     sentence: 'on: clients show a token, whose scopes say what they may do, and without one they are told nothing; the same on all nodes',
   },
+  tokenQuotas: {
+    kind: 'text',
+    default: '',
+    sentence:
+      'what each token or certificate may use of this node that has no quota of its own, such as connections=100,requestsPerSecond=5000,bytesInPerSecond=64MiB; also bytesOutPerSecond, subscriptions, stagedUploads, waits; 0, and what is not named: no bound',
+  },
+  addressQuotas: {
+    kind: 'text',
+    default: '',
+    sentence: 'the same for each address that clients come from, in place of nothing: so behind a proxy for all of its clients together',
+  },
   allowOrigin: {
     kind: 'text',
     default: '',
@@ -340,6 +353,9 @@ export interface Config {
   readonly maxConnections: number;
   /** Whether clients have to show a token. */
   readonly tokens: boolean;
+  /** Of each token that has none of its own, and of each address. */
+  readonly tokenQuotas: Quotas;
+  readonly addressQuotas: Quotas;
   readonly allowOrigin: string;
   readonly allowHost: string;
   /** What an option is called where this configuration was given: `--segment-bytes`, `LOGLOG_SEGMENT_BYTES`, or `segmentBytes` in a program. */
@@ -543,6 +559,8 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     retentionAge: number('retentionAge'),
     maxConnections: number('maxConnections'),
     tokens: choice('tokens') === 'on',
+    tokenQuotas: quotasGiven('tokenQuotas', text('tokenQuotas'), giving),
+    addressQuotas: quotasGiven('addressQuotas', text('addressQuotas'), giving),
     allowOrigin: text('allowOrigin'),
     allowHost: text('allowHost'),
     callOf,
@@ -609,6 +627,12 @@ function tlsOf(
 /** Whether there are files that are read again while the node runs. */
 export function hasFiles({ peerSecretFile, peerCa, tlsCert }: Pick<Config, 'peerSecretFile' | 'peerCa' | 'tlsCert'>): boolean {
   return peerSecretFile !== '' || peerCa !== '' || tlsCert !== '';
+}
+
+function quotasGiven(name: OptionName, text: string, { callOf, refuse }: Giving): Quotas {
+  const quotas = quotasOf(text);
+  if (typeof quotas === 'string') throw refuse(`${callOf(name)}: ${quotas}`, false);
+  return quotas;
 }
 
 /** The levels of a disk, as given or, for 0, as usual. */

@@ -666,3 +666,15 @@ export const AUDIT_LINES = 60;
 /** A node looks so often whether its directory asks for a token, and asks whoever leads for it so often. */
 export const TOKEN_REQUEST_LOOK_MS = 5_000;
 export const TOKEN_REQUEST_ASK_MS = 1_000;
+
+/** What of a quota a second was not used for so long may be used at once. */
+export const QUOTA_BURST_MS = 1_000;
+
+/** Who sends so much more than its quota of what has no answer that could be held back, pings and the like, is closed. */
+export const QUOTA_OVERDRAFT_MS = 2_000;
+
+/** Of what waits for a quota, so many CREDITs and CANCELs, at most, of one connection. */
+export const MAX_HELD_SIGNS = 1_024;
+
+/** Who waits for a quota gets a sign of life so often. */
+export const HELD_PING_MS = 1_000;

@@ -84,6 +84,13 @@ export interface NodeOptions {
   readonly maxConnections?: number | undefined;
   /** With `listen` or `peers`: whether clients have to show a token; this program itself never has to. Default false. */
   readonly tokens?: boolean | undefined;
+  /**
+   * With `listen` or `peers`: what each token may use that has no quota of its own, such as `connections=100,requestsPerSecond=5000`; see
+   * `loglog serve --help`. Default: no bound.
+   */
+  readonly tokenQuotas?: string | undefined;
+  /** With `listen` or `peers`: the same for each address that clients come from. Default: no bound. */
+  readonly addressQuotas?: string | undefined;
   /** With `listen` or `peers`: web origins whose pages may connect, comma-separated. Default: pages of loopback alone. */
   readonly allowOrigin?: string | undefined;
   /** With `listen` or `peers`: names under which /status and /metrics are served, comma-separated, besides addresses, loopback, and this machine's. */
@@ -134,6 +141,8 @@ const SERVING_OPTIONS = [
   'acceptor',
   'maxConnections',
   'tokens',
+  'tokenQuotas',
+  'addressQuotas',
   'allowOrigin',
   'allowHost',
   'advertise',

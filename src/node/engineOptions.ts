@@ -5,7 +5,10 @@ import type { DirectLog } from '../threads/hungMain.ts';
 import type { Mirror } from './mirrorPort.ts';
 
 /** The options of a node that are about its log and its cluster; the others are about its doors. */
-export type EngineConfig = Omit<Config, 'host' | 'port' | 'acceptor' | 'maxConnections' | 'tokens' | 'allowOrigin' | 'allowHost'>;
+export type EngineConfig = Omit<
+  Config,
+  'host' | 'port' | 'acceptor' | 'maxConnections' | 'tokens' | 'tokenQuotas' | 'addressQuotas' | 'allowOrigin' | 'allowHost'
+>;
 
 /** Where an engine's log lines go. */
 export interface EngineLog {

@@ -102,6 +102,11 @@ export class Uploads {
     return this.#staging?.usedBytes ?? 0;
   }
 
+  /** Those of one caller. */
+  countOf(caller: Uploader): number {
+    return this.#clients.get(caller)?.staged.size ?? 0;
+  }
+
   /** Takes a chunk: answers when all of its upload is staged and announced, or when it is refused. */
   take(request: UploadChunk): void {
     const { caller, requestId, at, chunk, total } = request;

@@ -27,6 +27,9 @@ export const CLOSE_UNAUTHENTICATED = 4004;
 /** The close code for a client whose token, or certificate, holds no more: an ERROR that says why comes before. It promises nothing. */
 export const CLOSE_TOKEN_ENDED = 4005;
 
+/** The close code for a client that sent far more than its quota of what has no answer that could be held back. It promises nothing. */
+export const CLOSE_QUOTA = 4006;
+
 export const SUBPROTOCOL = 'loglog.v1';
 export const MESSAGE_HEADER_BYTES = 24;
 

@@ -6,6 +6,7 @@ import { TOKEN_ENDING_MS, TOKEN_LOOK_MS } from '../core/limits.ts';
 import type { Loop, Timer } from '../node/loop.ts';
 import { isSameSecret } from '../node/sameSecret.ts';
 import type { HttpBody, HttpRequest } from './acceptor.ts';
+import { type Account, outWaitMs } from './accounts.ts';
 import { type Certificates, NO_CERTIFICATES } from './clientCertificates.ts';
 
 /** The tokens of the log, as far as this node has them. */
@@ -171,6 +172,11 @@ export class Doorkeeper {
     if (this.#leaving.length > 0) this.#watch();
   }
 
+  /** Waits so long, and at most a second. */
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#loop.after(Math.min(1000, Math.ceil(ms)), resolve, true));
+  }
+
   stop(): void {
     this.#looking?.cancel();
     this.#unfollow();
@@ -195,15 +201,18 @@ export class Doorkeeper {
   }
 }
 
-/** A body that is cut when what it was asked with holds no more. */
+/** A body that is cut when what it was asked with holds no more, and leaves no faster than the quotas allow. */
 export class HeldBody implements HttpBody, Holder {
   readonly bytes: number;
   readonly #access: Doorkeeper;
   readonly #identity: Identity;
   readonly #inner: HttpBody;
+  readonly #accounts: readonly Account[];
+  #isOver = false;
   #cut: () => void = () => undefined;
 
-  constructor(access: Doorkeeper, identity: Identity, inner: HttpBody) {
+  constructor(access: Doorkeeper, identity: Identity, inner: HttpBody, accounts: readonly Account[]) {
+    this.#accounts = accounts;
     this.bytes = inner.bytes;
     this.#access = access;
     this.#identity = identity;
@@ -216,8 +225,13 @@ export class HeldBody implements HttpBody, Holder {
     this.#inner.begin(cut);
   }
 
-  next(): Promise<Uint8Array | undefined> {
-    return this.#inner.next();
+  async next(): Promise<Uint8Array | undefined> {
+    for (let waitMs = outWaitMs(this.#accounts); waitMs > 0 && !this.#isOver; waitMs = outWaitMs(this.#accounts)) {
+      await this.#access.pause(waitMs);
+    }
+    const part = await this.#inner.next();
+    for (const { bytesOut } of this.#accounts) bytesOut.take(part?.length ?? 0);
+    return part;
   }
 
   failed(thrown: unknown): ReturnType<HttpBody['failed']> {
@@ -225,6 +239,7 @@ export class HeldBody implements HttpBody, Holder {
   }
 
   end(): void {
+    this.#isOver = true;
     this.#access.release(this.#identity, this);
     this.#inner.end();
   }

@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import { type Identity, SCOPES } from '../core/access.ts';
 import type { NodeStatus } from '../node/status.ts';
 import type { HttpAnswer, HttpRequest, MakeAnswer } from './acceptor.ts';
+import { type Account, type Accounts, AccountsPace } from './accounts.ts';
 import { CHALLENGE, type Doorkeeper, HeldBody } from './doorkeeper.ts';
 import type { Hosts } from './hosts.ts';
 import { forbidden, PAGE_RIGHTS } from './rights.ts';
@@ -22,14 +23,15 @@ export interface HttpSources {
   readonly turn: () => number;
   readonly downloads: SegmentDownloads;
   readonly access: Doorkeeper;
+  readonly accounts: Pick<Accounts, 'of'>;
   /** Somebody showed nothing, or no token that holds. */
   refused(): void;
 }
 
 const TEXT = 'text/plain; charset=utf-8';
 
-function text(status: HttpAnswer['status'], sentence: string): HttpAnswer {
-  return { status, type: TEXT, body: `${sentence}\n` };
+function text(status: HttpAnswer['status'], sentence: string, headers: HttpAnswer['headers'] = {}): HttpAnswer {
+  return { status, type: TEXT, body: `${sentence}\n`, headers };
 }
 
 const NOT_FOUND = text(404, 'not found; this port serves /healthz, /readyz, /status, /metrics, /log/ and WebSocket clients of loglog.v1');
@@ -48,6 +50,7 @@ export function httpAnswers({
   turn,
   downloads,
   access,
+  accounts,
   refused,
 }: HttpSources): (request: HttpRequest) => MakeAnswer {
   const readiness = (): HttpAnswer => {
@@ -81,8 +84,12 @@ export function httpAnswers({
     if (facts === undefined) return () => NOT_FOUND;
     const needed = page === undefined ? SCOPES[PAGE_RIGHTS['/log/']] : SCOPES[PAGE_RIGHTS[path as keyof typeof PAGE_RIGHTS]];
     if ((who.scopes & needed) === 0) return () => text(403, forbidden(who.scopes, needed));
+    const counted = accounts.of(who);
+    const pace = new AccountsPace(counted);
+    if (pace.isOverdrawn) return () => text(503, 'more requests than the quota came: try again later', { 'retry-after': '1' });
+    pace.took(0);
     const host = header('host');
-    if (hosts.isAllowed(host)) return () => held(access, who, facts());
+    if (hosts.isAllowed(host)) return () => held(access, who, facts(), counted);
     const name = JSON.stringify(host.slice(0, 255));
     return () => text(403, `this node does not serve facts under the name ${name}; start it with --allow-host to allow a name`);
   };
@@ -102,7 +109,7 @@ export function httpAnswers({
 }
 
 /** An answer whose body ends when what `who` showed holds no more. */
-function held(access: Doorkeeper, who: Identity, answer: ReturnType<MakeAnswer>): ReturnType<MakeAnswer> {
+function held(access: Doorkeeper, who: Identity, answer: ReturnType<MakeAnswer>, accounts: readonly Account[]): ReturnType<MakeAnswer> {
   if (who.kind === 'open' || answer instanceof Promise || typeof answer.body === 'string') return answer;
-  return { ...answer, body: new HeldBody(access, who, answer.body) };
+  return { ...answer, body: new HeldBody(access, who, answer.body, accounts) };
 }

@@ -4,9 +4,10 @@ import type { Identity } from '../core/access.ts';
 import { LogError } from '../core/errors.ts';
 import { STOP_LINGER_MS, UNFINISHED_CHECK_MS } from '../core/limits.ts';
 import type { Loop } from '../node/loop.ts';
-import { CLOSE_FLOOD, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.ts';
+import { CLOSE_FLOOD, CLOSE_QUOTA, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.ts';
 import type { ListenerTls } from '../tls/listenerTls.ts';
 import type { Acceptor, AcceptorName, Connection, HttpAnswer, HttpRequest, MakeAcceptor, MakeAnswer, Upgrade } from './acceptor.ts';
+import { type Accounts, AccountsPace } from './accounts.ts';
 import type { ClientSocket } from './clientSocket.ts';
 import type { ClientPlaces } from './descriptors.ts';
 import { CHALLENGE, type Doorkeeper, type Visitor } from './doorkeeper.ts';
@@ -36,6 +37,8 @@ export interface ListenerOptions {
   readonly loop: Pick<Loop, 'nowMs' | 'afterTurn' | 'after'>;
   /** Who may come in. */
   readonly access: Doorkeeper;
+  /** What each may use. */
+  readonly accounts: Accounts;
   /** For tests: how often clients are looked at, and how long a message may take. */
   readonly unfinishedCheckMs?: number;
   readonly unfinishedMs?: number;
@@ -110,7 +113,7 @@ export class Listener {
     this.#turnBudget = new TurnBudget<Session>(
       options.budget,
       (session, message) => events.message(session, message),
-      (session, sentence) => session.end(CLOSE_FLOOD, sentence),
+      (session, sentence, isQuota) => session.end(isQuota ? CLOSE_QUOTA : CLOSE_FLOOD, sentence),
       options.loop,
     );
     this.#strangers = new Strangers({
@@ -310,13 +313,40 @@ export class Listener {
   }
 
   /** It is known who speaks. */
-  #admit({ session }: Inbox<Session>, identity: Identity): void {
+  #admit(inbox: Inbox<Session>, identity: Identity): void {
+    const { session } = inbox;
+    const { access, accounts } = this.#options;
+    const counted = accounts.of(identity, session.address);
     session.admit(identity);
     this.sessions.add(session);
-    this.#options.access.hold(identity, session);
+    access.hold(identity, session);
+    const refusal = accounts.begin(session, counted);
+    if (refusal !== undefined) {
+      session.turnAway(0, 'QUOTA_EXCEEDED', refusal, CLOSE_QUOTA);
+      return;
+    }
+    if (counted[0] !== undefined) {
+      inbox.party = counted[0].party;
+      inbox.pace = new AccountsPace(counted);
+      session.heldBack = this.#holdingBack(session);
+    }
     this.#events.opened(session);
     // It was under way when the node began to stop.
     if (this.#farewell !== undefined) this.#leave(session, this.#farewell.closeCode, this.#farewell.reason);
+  }
+
+  /** What is to be called while nothing of the log may be sent to a session. */
+  #holdingBack(session: Session): (waitMs: number) => void {
+    let isPlanned = false;
+    return (waitMs) => {
+      if (isPlanned) return;
+      isPlanned = true;
+      const again = (): void => {
+        isPlanned = false;
+        if (!session.isClosed && session.dataRoom > 0) this.#events.drained(session);
+      };
+      this.#options.loop.after(Math.ceil(waitMs), again, true);
+    };
   }
 
   #message(inbox: Inbox<Session>, message: ArrayBuffer, isBinary: boolean): void {
@@ -355,6 +385,7 @@ export class Listener {
       return;
     }
     this.#options.access.release(identity, session);
+    this.#options.accounts.end(session);
     this.sessions.delete(session);
     if (this.sessions.size === 0) this.#emptied();
     session.closed();

@@ -70,6 +70,7 @@ import {
 } from '../protocol/client.ts';
 import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
 import { encodeTokens, TOKENS, type TokenChange, tokensRequestIn } from '../protocol/tokens.ts';
+import { COUNTS, isOverQuota } from './accounts.ts';
 import type { Audit, Audited } from './audit.ts';
 import { forbidden, scopeNeeded } from './rights.ts';
 import { ENDINGS, type Session } from './session.ts';
@@ -383,6 +384,7 @@ export class Requests {
       session.fail(requestId, 'MALFORMED', sentence);
       return;
     }
+    if (at === 0 && isOverQuota(session, requestId, 'stagedUploads', (one) => this.#uploads.countOf(one))) return;
     const id = body.subarray(0, UPLOAD_ID_BYTES);
     this.#uploads.take({ caller: session, requestId, id, at, total, chunk: body.subarray(UPLOAD_ID_BYTES) });
   }
@@ -390,6 +392,7 @@ export class Requests {
   #end(session: Session, { requestId, flags, offset, b }: Request): void {
     const isLinearizable = (flags & END_LINEARIZABLE) !== 0;
     const atLeast = (flags & END_AT_LEAST) === 0 ? 0 : offset;
+    if (atLeast > 0 && b > 0 && isOverQuota(session, requestId, 'waits', COUNTS.waits)) return;
     this.#ends.start({ caller: session, requestId, isLinearizable, atLeast, waitMs: Math.min(b, MAX_WAIT_MS) });
   }
 
@@ -536,6 +539,8 @@ export class Requests {
       );
     } else {
       const waitMs = isSubscription ? 0 : Math.min(b, MAX_WAIT_MS);
+      if (isSubscription && isOverQuota(session, requestId, 'subscriptions', COUNTS.subscriptions)) return;
+      if (waitMs > 0 && isOverQuota(session, requestId, 'waits', COUNTS.waits)) return;
       const isTimed = (flags & READ_TIMED) !== 0 && !isKept;
       const reading: Reading = {
         caller: session,

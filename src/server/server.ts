@@ -17,6 +17,7 @@ import { type ListenerTls, watchedListenerTls } from '../tls/listenerTls.ts';
 import type { WatchedFiles } from '../tls/watchedFiles.ts';
 import type { AcceptorName, MakeAcceptor } from './acceptor.ts';
 import { loadAcceptor } from './acceptors/load.ts';
+import { Accounts } from './accounts.ts';
 import { Audit } from './audit.ts';
 import { ClientCertificates } from './clientCertificates.ts';
 import { type ClientPlaces, placesForClients } from './descriptors.ts';
@@ -86,6 +87,7 @@ export class LogServer implements Door {
   readonly downloads: SegmentDownloads;
   readonly audit: Audit;
   readonly #access: Doorkeeper;
+  readonly #accounts: Accounts;
   #registry: Registry | undefined;
   #port = 0;
 
@@ -130,9 +132,11 @@ export class LogServer implements Door {
     const { limits } = this.#reception;
     const certificates = tls === undefined ? undefined : new ClientCertificates(tls, () => engine.loop.wallMs());
     this.#access = new Doorkeeper(config.tokens || config.tlsClientCa !== '', tokens, engine.loop, certificates);
+    this.#accounts = new Accounts(config.tokenQuotas, config.addressQuotas, () => engine.loop.nowMs());
     const listener = new Listener(
       {
         access: this.#access,
+        accounts: this.#accounts,
         host: config.host,
         port: config.port,
         portOption: config.callOf('port'),
@@ -202,6 +206,7 @@ export class LogServer implements Door {
       turn: () => this.#listener.turn,
       downloads: this.downloads,
       access: this.#access,
+      accounts: this.#accounts,
       refused: () => this.incidents.closed('unauthenticated', 'a request over HTTP'),
     });
     engine.doors.add(this);

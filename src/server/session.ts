@@ -11,6 +11,7 @@ import type { WaitingEnd } from '../node/ends.ts';
 import {
   APPENDED_HEADER_BYTES,
   CLOSE_FLOOD,
+  CLOSE_QUOTA,
   CLOSE_TOKEN_ENDED,
   CLOSE_UNAUTHENTICATED,
   CLOSE_UNFINISHED,
@@ -27,12 +28,14 @@ import {
   RECEIPT_BYTES,
 } from '../protocol/client.ts';
 import type { ClientIntroduction } from '../protocol/greeting.ts';
+import { type Account, outWaitMs } from './accounts.ts';
 import { type Actor, actorText } from './audit.ts';
 import type { ClientSocket } from './clientSocket.ts';
 import type { Ending, Holder } from './doorkeeper.ts';
 import type { CloseReason, Incidents } from './incidents.ts';
 import { SendAccount, type SendBudget } from './sendBudget.ts';
 
+const NO_ACCOUNTS: readonly Account[] = [];
 const MAX_RECEIPTS = 65_535;
 /** A larger buffer for receipts is not kept once it was sent. */
 const KEPT_RECEIPTS_BYTES = 64 * 1024;
@@ -44,6 +47,7 @@ const INCIDENT_OF: Readonly<Record<number, CloseReason>> = {
   [CLOSE_UNFINISHED]: 'unfinished',
   [CLOSE_UNAUTHENTICATED]: 'unauthenticated',
   [CLOSE_TOKEN_ENDED]: 'token_ended',
+  [CLOSE_QUOTA]: 'quota',
   [CLOSE_POLICY]: 'error',
 };
 
@@ -84,6 +88,10 @@ export class Session implements Caller, Holder, Actor {
   identity: Identity | undefined;
   /** Bits of the scopes that it has now. */
   rights = 0;
+  /** Called with how long nothing of the log may be sent to it, because of a quota. */
+  heldBack: ((waitMs: number) => void) | undefined;
+  /** What it counts for. */
+  accounts: readonly Account[] = NO_ACCOUNTS;
   /** Why it has none any more; undefined while it has. */
   ending: Ending | undefined;
   /** A request has come: it is too late for an introduction. */
@@ -114,7 +122,15 @@ export class Session implements Caller, Holder, Actor {
 
   /** Most bytes of the log that the next message may have; 0: none before the socket has drained, which is told to the readings. */
   get dataRoom(): number {
+    // Its readings are told when there may be more.
+    if (this.accounts.length > 0 && this.#isHeldBack()) return 0;
     return this.#budget.roomFor(this.#account);
+  }
+
+  #isHeldBack(): boolean {
+    const waitMs = outWaitMs(this.accounts);
+    if (waitMs > 0) this.heldBack?.(waitMs);
+    return waitMs > 0;
   }
 
   /** Whether a message of `bytes` of the log, for which there was {@link dataRoom}, may be sent now; if not, later. */
@@ -245,6 +261,7 @@ export class Session implements Caller, Holder, Actor {
   #send(message: Uint8Array): void {
     if (this.isClosed) return;
     this.#socket.send(message);
+    for (const { bytesOut } of this.accounts) bytesOut.take(message.length);
     if (!this.isClosed) this.#book(true);
   }
 
@@ -283,9 +300,14 @@ export class Session implements Caller, Holder, Actor {
     this.cut();
   }
 
-  /** Where the client is. Only while it is connected. */
+  /** Where the client is; empty where there is no place. Only while it is connected. */
+  get address(): string {
+    return this.#socket.remoteAddress();
+  }
+
+  /** The same, in a sentence. */
   get from(): string {
-    return `from ${this.#socket.remoteAddress()}`;
+    return `from ${this.address}`;
   }
 
   rested(): void {

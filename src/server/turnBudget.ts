@@ -6,6 +6,7 @@
 //
 //   * a slice of time between two turns of the loop. What comes after it waits in a queue of the connection, and the queues are served in
 //     turns, some milliseconds each time round, so that all other sockets are read in between;
+//   * where it has a quota, a pace: what comes above it waits in the same queue, and for itself;
 //   * a bound of what has come and was not handled: above it the connection is closed. A client that keeps to its window cannot reach it
 //     (docs/PROTOCOL.md, "Budget"), however slow this node or its machine is;
 //   * a share of what all have sent. Each message costs time when it is read, whether or not it waits then, and nobody else is served while all
@@ -19,7 +20,9 @@ import {
   FAIR_REQUESTS,
   FAIR_REQUESTS_MAX,
   GONE_REQUESTS_HALF_MS,
+  HELD_PING_MS,
   MAX_CONTROL_FRAMES,
+  MAX_HELD_SIGNS,
   MAX_REQUESTS_PER_CONNECTION,
   MAX_UNACKNOWLEDGED_APPENDS,
   TURN_QUEUED_BYTES,
@@ -27,12 +30,34 @@ import {
   TURN_SLICE_MS,
 } from '../core/limits.ts';
 import type { Loop } from '../node/loop.ts';
-import { MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
+import { CANCEL, CREDIT, MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
 import { RequestQueue } from './requestQueue.ts';
 
 /** What of a connection the budget needs. */
 export interface BudgetSession {
   readonly isClosed: boolean;
+  /** Asks for a sign of life, which is one. */
+  ping?(): void;
+}
+
+/** How fast a connection is served, by its quotas. */
+export interface Pace {
+  /** Until its next message may be handled; 0: now. */
+  readonly waitMs: number;
+  /** A message of so many bytes is handled. */
+  took(bytes: number): void;
+  /** So much has come that cannot wait that it is to be closed. */
+  readonly isOverdrawn: boolean;
+}
+
+/** Connections that take their turns together: those of one token, or one that is for itself. */
+export class Party<S extends BudgetSession> {
+  /** Those whose queues are not empty; the one whose turn is next comes first. */
+  readonly waiting = new Set<Inbox<S>>();
+  /** The turn that the following are about. */
+  turn = 0;
+  spentMs = 0;
+  isSliceOver = false;
 }
 
 /** What one connection may have sent that was not handled. */
@@ -53,7 +78,7 @@ export function budgetOf(limits: { readonly windowBytes: number; readonly maxBat
 }
 
 /** The event loop and the clock. */
-export type TurnLoop = Pick<Loop, 'nowMs' | 'afterTurn'>;
+export type TurnLoop = Pick<Loop, 'nowMs' | 'afterTurn' | 'after'>;
 
 /** After so many requests, or bytes of them, the clock is looked at. */
 const CLOCK_REQUESTS = 16;
@@ -77,6 +102,15 @@ export class Inbox<S extends BudgetSession> {
   /** The turn's beginning when a message came last; 0: none has come yet. */
   messageMs = 0;
   isSliceOver = false;
+  /** When the clock was looked at last in this turn. */
+  clockedMs = 0;
+  party = new Party<S>();
+  /** Undefined: as fast as it can be. */
+  pace: Pace | undefined;
+  /** It waits for its pace, and not for its turn. */
+  isHeld = false;
+  /** CREDITs and CANCELs that came since. */
+  heldSigns = 0;
 
   constructor(session: S, nowMs: number) {
     this.session = session;
@@ -84,13 +118,16 @@ export class Inbox<S extends BudgetSession> {
   }
 }
 
+/** Closes a connection. `isQuota`: for what its quota says, not for what any connection may send. */
+export type Exceeded<S> = (session: S, sentence: string, isQuota: boolean) => void;
+
 export class TurnBudget<S extends BudgetSession> {
   readonly #budget: Budget;
   readonly #handle: (session: S, message: ArrayBuffer) => void;
-  readonly #exceeded: (session: S, sentence: string) => void;
+  readonly #exceeded: Exceeded<S>;
   readonly #loop: TurnLoop;
-  /** Connections whose queues are not empty; the one whose turn is next comes first. */
-  readonly #waiting = new Set<Inbox<S>>();
+  /** Those of whose connections any waits; the one whose turn is next comes first. */
+  readonly #waiting = new Set<Party<S>>();
   #queuedBytes = 0;
   #queuedRequests = 0;
   /** Messages, pings and pongs that have come in this turn and do not wait. */
@@ -105,12 +142,7 @@ export class TurnBudget<S extends BudgetSession> {
   #isTurnPlanned = false;
 
   /** `handle` takes one message, whose memory is valid during the call; `exceeded` closes the connection. */
-  constructor(
-    budget: Budget,
-    handle: (session: S, message: ArrayBuffer) => void,
-    exceeded: (session: S, sentence: string) => void,
-    loop: TurnLoop,
-  ) {
+  constructor(budget: Budget, handle: (session: S, message: ArrayBuffer) => void, exceeded: Exceeded<S>, loop: TurnLoop) {
     this.#budget = budget;
     this.#handle = handle;
     this.#exceeded = exceeded;
@@ -133,26 +165,77 @@ export class TurnBudget<S extends BudgetSession> {
       this.#exceeded(
         inbox.session,
         `more than ${requests} requests or ${bytes} bytes came before the node had handled them: wait for answers`,
+        false,
       );
       return;
     }
     if (this.#isUnfair(inbox)) return;
-    if (inbox.queue.count === 0 && !this.#isSliceOver(inbox, message.byteLength)) {
+    const isHeld = this.#mustHold(inbox);
+    if (isHeld && this.#isTooMuch(inbox, message)) return;
+    if (!isHeld && inbox.queue.count === 0 && !this.#isSliceOver(inbox, message.byteLength)) {
       this.#handledRequests += 1;
-      this.#handle(inbox.session, message);
+      this.#take(inbox, message);
       return;
     }
     const cost = RequestQueue.costOf(message);
     // Without memory for queues, each message that comes makes room for itself: order comes before turns.
     while (inbox.queue.count > 0 && this.#queuedBytes + cost > TURN_QUEUED_BYTES) this.#handleNext(inbox);
     if (inbox.queue.count === 0 && this.#queuedBytes + cost > TURN_QUEUED_BYTES) {
-      this.#handle(inbox.session, message);
+      this.#take(inbox, message);
       return;
     }
     inbox.queue.push(message);
     this.#queuedBytes += cost;
     this.#queuedRequests += 1;
-    this.#waiting.add(inbox);
+    if (isHeld) this.#hold(inbox);
+    else this.#await(inbox);
+  }
+
+  #take(inbox: Inbox<S>, message: ArrayBuffer): void {
+    inbox.pace?.took(message.byteLength);
+    this.#handle(inbox.session, message);
+  }
+
+  /** It waits for its turn. */
+  #await(inbox: Inbox<S>): void {
+    inbox.party.waiting.add(inbox);
+    this.#waiting.add(inbox.party);
+  }
+
+  /** Whether its quota says that what comes now waits. */
+  #mustHold({ pace, queue, isHeld }: Inbox<S>): boolean {
+    return pace !== undefined && (isHeld || (queue.count === 0 && pace.waitMs > 0));
+  }
+
+  /** Closes the connection, and returns true, when more of it would be held back than there is room for, or than somebody sends who waits for answers. */
+  #isTooMuch(inbox: Inbox<S>, message: ArrayBuffer): boolean {
+    const opcode = message.byteLength === 0 ? 0 : new Uint8Array(message)[0];
+    if (opcode === CREDIT || opcode === CANCEL) inbox.heldSigns += 1;
+    const hasRoom = this.#queuedBytes + RequestQueue.costOf(message) <= TURN_QUEUED_BYTES;
+    if (hasRoom && inbox.heldSigns <= MAX_HELD_SIGNS) return false;
+    this.#exceeded(inbox.session, 'more than its quota came, and too much of it waits: wait for answers', true);
+    return true;
+  }
+
+  /** What it has sent waits until its quota allows it. Whoever waits hears that the node is there. */
+  #hold(inbox: Inbox<S>): void {
+    if (inbox.isHeld || inbox.pace === undefined) return;
+    inbox.isHeld = true;
+    inbox.party.waiting.delete(inbox);
+    const look = (): void => {
+      const { pace, session, queue } = inbox;
+      inbox.isHeld = false;
+      if (pace === undefined || session.isClosed || queue.count === 0) return;
+      if (pace.waitMs > 0) {
+        session.ping?.();
+        this.#hold(inbox);
+        return;
+      }
+      inbox.heldSigns = 0;
+      this.#await(inbox);
+      this.#planTurn();
+    };
+    this.#loop.after(Math.min(HELD_PING_MS, Math.ceil(inbox.pace.waitMs)), look, true);
   }
 
   /** Closes the connection, and returns true, when it has more than its share of all that has come. */
@@ -163,6 +246,7 @@ export class TurnBudget<S extends BudgetSession> {
     this.#exceeded(
       inbox.session,
       `${inbox.requests} requests, pings and pongs are not handled yet, too many while others send so much: wait for answers`,
+      false,
     );
     return true;
   }
@@ -174,7 +258,12 @@ export class TurnBudget<S extends BudgetSession> {
     inbox.requests += 1;
     this.#handledRequests += 1;
     if (inbox.controlFrames < 0) {
-      this.#exceeded(inbox.session, `more than ${CONTROL_FRAMES_PER_SECOND} pings and pongs a second came`);
+      this.#exceeded(inbox.session, `more than ${CONTROL_FRAMES_PER_SECOND} pings and pongs a second came`, false);
+      return;
+    }
+    inbox.pace?.took(0);
+    if (inbox.pace?.isOverdrawn === true && !inbox.isHeld) {
+      this.#exceeded(inbox.session, 'more pings and pongs than its quota came', true);
       return;
     }
     this.#isUnfair(inbox);
@@ -185,14 +274,11 @@ export class TurnBudget<S extends BudgetSession> {
     this.#left(inbox.queue.bytes, inbox.queue.count);
     this.#goneRequests += inbox.turn === this.#turn ? inbox.requests : inbox.queue.count;
     inbox.queue.clear();
-    this.#waiting.delete(inbox);
+    inbox.party.waiting.delete(inbox);
   }
 
   #enterTurn(inbox: Inbox<S>): void {
-    if (!this.#isTurnPlanned) {
-      this.#isTurnPlanned = true;
-      this.#loop.afterTurn(() => this.#endTurn());
-    }
+    this.#planTurn();
     if (inbox.turn === this.#turn) return;
     const nowMs = this.#loop.nowMs();
     if (this.#startedTurn !== this.#turn) this.#startTurn(nowMs);
@@ -203,7 +289,18 @@ export class TurnBudget<S extends BudgetSession> {
     inbox.unclockedBytes = 0;
     inbox.controlFrames = Math.min(MAX_CONTROL_FRAMES, inbox.controlFrames + (passedMs * CONTROL_FRAMES_PER_SECOND) / 1000);
     inbox.startedMs = nowMs;
+    inbox.clockedMs = nowMs;
     inbox.isSliceOver = false;
+    if (inbox.party.turn === this.#turn) return;
+    inbox.party.turn = this.#turn;
+    inbox.party.spentMs = 0;
+    inbox.party.isSliceOver = false;
+  }
+
+  #planTurn(): void {
+    if (this.#isTurnPlanned) return;
+    this.#isTurnPlanned = true;
+    this.#loop.afterTurn(() => this.#endTurn());
   }
 
   #startTurn(nowMs: number): void {
@@ -219,12 +316,17 @@ export class TurnBudget<S extends BudgetSession> {
    * taken long, for all. Messages of one connection come one after the other, so since the first one no time was another's.
    */
   #isSliceOver(inbox: Inbox<S>, bytes: number): boolean {
-    if (inbox.requests <= 1 || inbox.isSliceOver) return inbox.isSliceOver;
+    const { party } = inbox;
+    if (inbox.isSliceOver || party.isSliceOver) return true;
+    if (inbox.requests <= 1) return false;
     inbox.unclockedBytes += bytes;
     if (inbox.requests % CLOCK_REQUESTS !== 0 && inbox.unclockedBytes < CLOCK_BYTES) return false;
     inbox.unclockedBytes = 0;
     const nowMs = this.#loop.nowMs();
-    inbox.isSliceOver = nowMs - inbox.startedMs > TURN_SLICE_MS || nowMs - this.#turnStartedMs > TURN_ROUND_MS;
+    party.spentMs += nowMs - inbox.clockedMs;
+    inbox.clockedMs = nowMs;
+    party.isSliceOver = party.spentMs > TURN_SLICE_MS;
+    inbox.isSliceOver = party.isSliceOver || nowMs - this.#turnStartedMs > TURN_ROUND_MS;
     return inbox.isSliceOver;
   }
 
@@ -235,15 +337,17 @@ export class TurnBudget<S extends BudgetSession> {
     const startedMs = this.#loop.nowMs();
     let nowMs = startedMs;
     // Whoever is added again while this runs comes round again.
-    for (const inbox of this.#waiting) {
-      this.#waiting.delete(inbox);
+    for (const party of this.#waiting) {
+      this.#waiting.delete(party);
+      const [inbox] = party.waiting;
+      if (inbox === undefined) continue;
+      party.waiting.delete(inbox);
       nowMs = this.#serve(inbox, nowMs);
-      if (inbox.queue.count > 0) this.#waiting.add(inbox);
+      if (inbox.queue.count > 0 && !inbox.isHeld) party.waiting.add(inbox);
+      if (party.waiting.size > 0) this.#waiting.add(party);
       if (nowMs - startedMs > TURN_ROUND_MS) break;
     }
-    if (this.#waiting.size === 0) return;
-    this.#isTurnPlanned = true;
-    this.#loop.afterTurn(() => this.#endTurn());
+    if (this.#waiting.size > 0) this.#planTurn();
   }
 
   /** Handles what waits of one connection, for a slice. Returns the time at which it ended. */
@@ -252,6 +356,10 @@ export class TurnBudget<S extends BudgetSession> {
     let requests = 0;
     let bytes = 0;
     while (inbox.queue.count > 0 && nowMs - startedMs <= TURN_SLICE_MS) {
+      if (inbox.pace !== undefined && inbox.pace.waitMs > 0) {
+        this.#hold(inbox);
+        break;
+      }
       bytes += this.#handleNext(inbox);
       requests += 1;
       if (requests % CLOCK_REQUESTS !== 0 && bytes < CLOCK_BYTES) continue;
@@ -271,7 +379,7 @@ export class TurnBudget<S extends BudgetSession> {
   #handleNext(inbox: Inbox<S>): number {
     const message = inbox.queue.shift();
     this.#left(RequestQueue.costOf(message), 1);
-    this.#handle(inbox.session, message);
+    this.#take(inbox, message);
     return message.byteLength;
   }
 }

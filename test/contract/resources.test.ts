@@ -11,7 +11,7 @@ import { Listener } from '../../src/server/listener.ts';
 import { frameEntries } from '../server/support/entries.ts';
 import { appendAll, eventually, makeDirectory } from '../server/support/fixture.ts';
 import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
-import { OPEN_ACCESS } from '../support/access.ts';
+import { NO_ACCOUNTS, OPEN_ACCESS } from '../support/access.ts';
 import { type Attack, beside, endless } from '../support/attack/beside.ts';
 import { Flood } from '../support/attack/flood.ts';
 import { clientFrame, frameHead, OPCODE, upgradeRequest } from '../support/attack/frames.ts';
@@ -41,6 +41,7 @@ async function listen(name: SocketDoor['name']): Promise<number> {
       host: '127.0.0.1',
       port: 0,
       access: OPEN_ACCESS,
+      accounts: NO_ACCOUNTS,
       portOption: '--port',
       places: { maxConnections: 100, maxSockets: 100, maxDescriptors: 100 },
       maxMessageBytes: 1 << 20,

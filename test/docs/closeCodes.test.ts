@@ -78,6 +78,17 @@ const SHOWN: Readonly<Record<number, Shown>> = {
     },
     reason: /was revoked/,
   },
+  [protocol.CLOSE_QUOTA]: {
+    node: async () => {
+      const { server, tokens } = await openDoor({ tokenQuotas: 'requestsPerSecond=20' });
+      return { url: server.url, token: tokens.make() };
+    },
+    offend: ({ socket }, { token = '' }) => {
+      socket.write(clientFrame(protocol.encodeAuthenticate(1, token), OPCODE.binary));
+      setTimeout(() => socket.write(repeated(clientFrame(Buffer.alloc(0), OPCODE.ping), 6 * 100)), 300);
+    },
+    reason: /quota/,
+  },
   1008: { offend: ({ socket }) => text(socket, 'hello'), reason: /./ },
   // No frame: the acceptor decides, here of a message that is too large.
   1006: { offend: ({ socket }) => socket.write(frameHead(64 << 20)), reason: '' },

@@ -15,7 +15,7 @@ import type { HttpAnswer } from '../../src/server/acceptor.ts';
 import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { type Guarded, MemoryGuard, processPorts, unexplainedBytes, unfinishedBound } from '../../src/server/memoryGuard.ts';
-import { OPEN_ACCESS } from '../support/access.ts';
+import { NO_ACCOUNTS, OPEN_ACCESS } from '../support/access.ts';
 import { frameHead } from '../support/attack/frames.ts';
 import { openByHand } from '../support/attack/openByHand.ts';
 import { rethrow, TEST_LOOP } from '../support/loop.ts';
@@ -205,6 +205,7 @@ async function listenGuarded(boundBytes: number) {
       host: '127.0.0.1',
       port: 0,
       access: OPEN_ACCESS,
+      accounts: NO_ACCOUNTS,
       portOption: '--port',
       places: { maxConnections: 100, maxSockets: 200, maxDescriptors: 200 },
       maxMessageBytes: 17 * MIB,

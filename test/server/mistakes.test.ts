@@ -8,7 +8,7 @@ import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { MemoryGuard } from '../../src/server/memoryGuard.ts';
 import { careful } from '../../src/server/mistakes.ts';
-import { OPEN_ACCESS } from '../support/access.ts';
+import { NO_ACCOUNTS, OPEN_ACCESS } from '../support/access.ts';
 import { TEST_LOOP } from '../support/loop.ts';
 import { eventually } from './support/fixture.ts';
 
@@ -100,6 +100,7 @@ describe('on a timer', () => {
         host: '127.0.0.1',
         port: 0,
         access: OPEN_ACCESS,
+        accounts: NO_ACCOUNTS,
         portOption: '--port',
         places: { maxConnections: 100, maxSockets: 100, maxDescriptors: 100 },
         maxMessageBytes: 1 << 20,

@@ -4,11 +4,13 @@ import {
   CROWDED_REQUESTS,
   FAIR_REQUESTS,
   MAX_CONTROL_FRAMES,
+  MAX_HELD_SIGNS,
   MAX_UNACKNOWLEDGED_APPENDS,
   TURN_QUEUED_BYTES,
   TURN_ROUND_MS,
   TURN_SLICE_MS,
 } from '../../src/core/limits.ts';
+import { CREDIT } from '../../src/protocol/client.ts';
 import { RequestQueue } from '../../src/server/requestQueue.ts';
 import { type Budget, budgetOf, Inbox, TurnBudget } from '../../src/server/turnBudget.ts';
 
@@ -25,6 +27,7 @@ class Bench {
   readonly exceeded: string[] = [];
   readonly budget: TurnBudget<TestSession>;
   #turns: (() => void)[] = [];
+  timers: { readonly atMs: number; readonly run: () => void }[] = [];
   readonly #inboxes = new Map<string, Inbox<TestSession>>();
 
   constructor(budget: Budget = { requests: 1000, bytes: 1_000_000 }) {
@@ -40,7 +43,14 @@ class Bench {
         this.exceeded.push(`${session.name}: ${sentence}`);
         this.budget.closed(this.inbox(session.name));
       },
-      { nowMs: () => this.nowMs, afterTurn: (run) => void this.#turns.push(run) },
+      {
+        nowMs: () => this.nowMs,
+        afterTurn: (run) => void this.#turns.push(run),
+        after: (delayMs, run) => {
+          this.timers.push({ atMs: this.nowMs + delayMs, run });
+          return { cancel: () => undefined };
+        },
+      },
     );
   }
 
@@ -246,5 +256,53 @@ describe('request queue', () => {
     while (queue.count > 0) shift();
     expect([expected, queue.bytes]).toEqual([next, 0]);
     expect(next).toBeGreaterThan(1000);
+  });
+
+  test('connections of one token take their turns as one', () => {
+    const bench = new Bench();
+    bench.costMs = 1;
+    const { party } = bench.inbox('a');
+    for (const name of ['b', 'c', 'd']) bench.inbox(name).party = party;
+    for (const name of ['a', 'b', 'c', 'd', 'z']) bench.send(name, 100);
+    // The four have had one slice together, and so has the fifth.
+    expect(bench.handled.filter((one) => one.startsWith('z')).length).toBeGreaterThan(0);
+    bench.handled.length = 0;
+    for (let i = 0; i < 8; i++) bench.turn();
+    const ofZ = bench.handled.filter((one) => one.startsWith('z')).length;
+    expect(ofZ).toBeGreaterThan(bench.handled.length / 3);
+    for (const name of ['a', 'b', 'c', 'd']) expect(bench.handled.some((one) => one.startsWith(name))).toBe(true);
+  });
+
+  test('what is above a pace waits for it, in order, and keeps nobody else waiting', () => {
+    const bench = new Bench({ requests: 10_000, bytes: 1_000_000 });
+    let isSlow = true;
+    let took = 0;
+    bench.inbox('a').pace = {
+      get waitMs() {
+        return isSlow && took >= 2 ? 50 : 0;
+      },
+      took() {
+        took += 1;
+      },
+      isOverdrawn: false,
+    };
+    bench.send('a', 5);
+    bench.send('b', 2);
+    expect(bench.handled).toEqual(['a0', 'a1', 'b0', 'b1']);
+    bench.turn();
+    expect(bench.isIdle).toBe(true);
+    isSlow = false;
+    for (const { run } of bench.timers.splice(0)) run();
+    bench.send('a', 1, 5);
+    bench.turn();
+    expect(bench.handled).toEqual(['a0', 'a1', 'b0', 'b1', 'a2', 'a3', 'a4', 'a5']);
+    isSlow = true;
+    took = 2;
+    const credit = (): void => bench.budget.message(bench.inbox('a'), Uint8Array.of(CREDIT).buffer);
+    for (let i = 0; i < 600; i++) credit();
+    expect(bench.exceeded).toEqual([]);
+    // What has no answer that could be held back.
+    for (let i = 0; i <= MAX_HELD_SIGNS - 600; i++) credit();
+    expect(bench.exceeded).toEqual(['a: more than its quota came, and too much of it waits: wait for answers']);
   });
 });

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { HTTP_CONNECTIONS } from '../../src/core/limits.ts';
 import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
-import { OPEN_ACCESS } from '../support/access.ts';
+import { NO_ACCOUNTS, OPEN_ACCESS } from '../support/access.ts';
 import { rethrow, TEST_LOOP } from '../support/loop.ts';
 import { eventually } from './support/fixture.ts';
 
@@ -60,6 +60,7 @@ test.each(['uws', 'ws'] as const)(
         host: '127.0.0.1',
         port: 0,
         access: OPEN_ACCESS,
+        accounts: NO_ACCOUNTS,
         portOption: 'port',
         places: { maxConnections: 1, maxSockets: PLACES, maxDescriptors: 3 * PLACES },
         maxMessageBytes: 1 << 20,

@@ -2,6 +2,7 @@
 
 import { ALL_SCOPES, encodeToken, NO_QUOTAS, TOKEN_RANDOM_BYTES, type TokenRecord, tokenIdOf } from '../../src/core/access.ts';
 import { secretHash } from '../../src/node/sameSecret.ts';
+import { Accounts } from '../../src/server/accounts.ts';
 import { Doorkeeper, type Tokens } from '../../src/server/doorkeeper.ts';
 import { TEST_LOOP } from './loop.ts';
 
@@ -44,6 +45,9 @@ export class TestTokens implements Tokens {
     for (const changed of this.#listeners) changed();
   }
 }
+
+/** No quotas. */
+export const NO_ACCOUNTS = new Accounts(NO_QUOTAS, NO_QUOTAS, () => TEST_LOOP.nowMs());
 
 /** Lets everybody in. */
 export const OPEN_ACCESS = new Doorkeeper(false, new TestTokens(), TEST_LOOP);
