@@ -58,13 +58,17 @@ function diskNotesOf({ id, disk }: SurveyedNode): string[] {
   return whyRefused === null ? [] : [`node ${id} refuses appends: ${whyRefused}`];
 }
 
-/** What is damaged of a node's sealed segments. */
+/** What is damaged of a node's segments. */
 function damageNotesOf({ id, scrub }: SurveyedNode): string[] {
-  if (scrub === null || scrub.damaged === 0) return [];
+  if (scrub === null) return [];
+  const { openDamage } = scrub;
+  const open =
+    openDamage === null ? [] : [`node ${id} does not count: it lacks the log from offset ${openDamage.from} on; ${openDamage.sentence}`];
+  if (scrub.damaged === 0) return open;
   const [first] = scrub.segments;
   const what = first === undefined ? '' : `: ${first.sentence} (log offset ${first.offset})`;
   const count = scrub.damaged === 1 ? 'a sealed segment is damaged' : `${grouped(scrub.damaged)} sealed segments are damaged`;
-  return [`on node ${id} ${count}${what}`];
+  return [...open, `on node ${id} ${count}${what}`];
 }
 
 /** What the node that leads says of the log's time where that stands still, and each node of segments that it gives to nobody. */

@@ -297,6 +297,8 @@ export const HEAL_RETRY_MS = 15_000;
 
 /** Of a segment that cannot be healed or examined all is read for each try: after each further time it rests twice as long, up to so many times as long. */
 export const MAX_RETRY_FACTOR = 16;
+/** A node whose open segment is damaged, and that nobody could help, asks the others again after this long. */
+export const MEND_RETRY_MS = 1_000;
 
 /** A read that meets damage waits so long for the segment to be healed, at most. */
 export const HEAL_WAIT_MS = 15_000;

@@ -98,6 +98,11 @@ export class MirrorFeed implements RaftPort {
   }
 
   /** A mirror has no other nodes to heal from: what it reads next of its source is not what it has. */
+  /** A damaged mirror does not start. */
+  mending(): void {}
+
+  mended(): void {}
+
   fetch(): Promise<FetchAnswer> {
     return Promise.resolve({ outcome: 'unreachable' });
   }

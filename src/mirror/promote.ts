@@ -32,7 +32,8 @@ import {
 import { type Disk, readFile, writeFileAtomically } from '../storage/disk.ts';
 import { listSegments } from '../storage/layout.ts';
 import { indexName, segmentName } from '../storage/names.ts';
-import { RECOVERY_SLOT, type RecoveredLog, recover } from '../storage/recovery.ts';
+import { RECOVERY_SLOT } from '../storage/openSegment.ts';
+import { type RecoveredLog, recover } from '../storage/recovery.ts';
 import { sealSegment } from '../storage/sealer.ts';
 import { damage } from '../storage/segmentLoader.ts';
 

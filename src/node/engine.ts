@@ -14,7 +14,8 @@ import { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_VOLATILE } from '../protocol/client.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
-import { type OpenDamage, RECOVERY_SLOT, type RecoveredLog } from '../storage/recovery.ts';
+import { type OpenDamage, RECOVERY_SLOT } from '../storage/openSegment.ts';
+import type { RecoveredLog } from '../storage/recovery.ts';
 import { Access } from './access.ts';
 import { Appends } from './appends.ts';
 import type { Appender, Caller } from './caller.ts';
@@ -30,6 +31,7 @@ import { Handover } from './handover.ts';
 import { Heals } from './heals.ts';
 import { Levels } from './levels.ts';
 import type { Loop } from './loop.ts';
+import { Mending } from './mending.ts';
 import { OwnEntries } from './ownEntries.ts';
 import { Pulse } from './pulse.ts';
 import type { RaftPort } from './raftPort.ts';
@@ -71,6 +73,7 @@ export class Engine {
   readonly times: Times;
   readonly damages: Damages;
   readonly heals: Heals;
+  readonly mending: Mending;
   readonly scrub: Scrub;
   readonly disk: DiskRoom;
   readonly appends: Appends;
@@ -258,6 +261,23 @@ export class Engine {
       log,
       broke: failure.broke,
     });
+    this.mending = new Mending(
+      {
+        memory,
+        loop,
+        tasks,
+        segments: this.segments,
+        heals: this.heals,
+        others: this.cluster.others,
+        raft: () => this.#raft,
+        hasLeader: () => this.cluster.leaderId !== 0,
+        mended: (end) => this.#mended(end),
+        times: ports.healMs,
+        log,
+        broke: failure.broke,
+      },
+      recovered,
+    );
     this.scrub = new Scrub({
       memory,
       loop,
@@ -319,6 +339,7 @@ export class Engine {
     this.seals.start(this.#tail.fold.seal, end);
     await Promise.race([this.#raft.started, this.failed]);
     this.#followRole();
+    this.mending.start(this.recovered);
     if (this.isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
     this.tokenRequests.start();
   }
@@ -330,6 +351,7 @@ export class Engine {
       truncate: async (offset) => {
         const bytes = this.memory.tail - offset;
         const isDamaged = this.memory.word32(STATE.DAMAGED) !== 0;
+        this.mending.stop();
         this.seals.cut(offset);
         await this.segments.truncate(offset);
         // The raft thread does not go on before it hears that this is done.
@@ -339,6 +361,7 @@ export class Engine {
           log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
       },
       beginAt: async (base) => {
+        this.mending.stop();
         this.trims.beginAt(base);
         this.seals.cut(0);
         this.access.dropped();
@@ -363,6 +386,15 @@ export class Engine {
       advertised: (other, url) => this.#advertised(other, url),
       log: (level, text) => log[level](text),
     });
+  }
+
+  /** The log ends at `end` again, and says more of itself than before its damage. */
+  #mended(end: number): void {
+    const { seal } = this.#tail.fold;
+    if (seal.end > 0) this.seals.met(seal, end);
+    this.access.cut(this.#tail.fold.access, end);
+    this.trims.look();
+    this.seals.committed();
   }
 
   #ordered(caller: Appender, bytes: number, id: Uint8Array | undefined): void {
@@ -521,6 +553,7 @@ export class Engine {
     this.retention.stop();
     this.seals.stop();
     this.heals.stop();
+    this.mending.stop();
     this.levels.stop();
     this.access.stop();
     this.tokenRequests.stop();

@@ -16,8 +16,9 @@ import type { HealAnswer } from '../storage/healer.ts';
 import type { Damages } from './damages.ts';
 import type { EngineLog } from './engineOptions.ts';
 import { examineSegment } from './examinations.ts';
+import { fetchFrom, REFUSALS } from './fetching.ts';
 import type { Loop, Timer } from './loop.ts';
-import type { FetchAnswer, RaftPort } from './raftPort.ts';
+import type { RaftPort } from './raftPort.ts';
 import { Retries } from './retries.ts';
 import type { Segments } from './segments.ts';
 
@@ -117,6 +118,13 @@ export class Heals {
         if (!(thrown instanceof LogError)) this.#ports.broke(thrown);
       }
     });
+  }
+
+  /** Does `work`, which asks other nodes for entries, too: one question is open at a time. Rejects as that does. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   async #carefully(segment: SealedSegment): Promise<boolean> {
@@ -255,7 +263,7 @@ export class Heals {
     let lastTerm = 0;
     for (let from = base; from < end; ) {
       const startedMs = loop.nowMs();
-      const answer = await this.#fetch(node, from, end);
+      const answer = await fetchFrom(this.#ports.raft(), loop, this.#times.answer, { node, from, end, isOpen: false });
       if (this.#isOver || !damages.isOfLog(base, end)) return 'it is no longer part of the log';
       if (answer.outcome !== 'entries') return `node ${node} ${REFUSALS[answer.outcome]}`;
       const written = await tasks.heal({ step: 'write', segment, from, bytes: answer.bytes, lastTerm });
@@ -267,26 +275,4 @@ export class Heals {
     }
     return undefined;
   }
-
-  #fetch(node: number, from: number, end: number): Promise<FetchAnswer | { readonly outcome: 'late' }> {
-    const raft = this.#ports.raft();
-    if (raft === undefined) return Promise.resolve({ outcome: 'unreachable' });
-    return new Promise((resolve) => {
-      const timer = this.#ports.loop.after(this.#times.answer, () => resolve({ outcome: 'late' }), true);
-      raft
-        .fetch(node, from, end)
-        .then((answer) => {
-          timer.cancel();
-          resolve(answer);
-        })
-        .catch((thrown: unknown) => this.#ports.broke(thrown));
-    });
-  }
 }
-
-const REFUSALS = {
-  unreachable: 'cannot be reached',
-  missing: 'does not have it, or not committed',
-  damaged: 'has it damaged, too',
-  late: 'does not answer',
-} as const;

@@ -5,6 +5,7 @@ import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { PeerProof } from '../peers/peerProof.ts';
+import type { MendedLog } from '../storage/mender.ts';
 import type { FromRaft, RaftChannel, ToRaft } from '../threads/messages.ts';
 import type { FetchAnswer, RaftEvents, RaftPort } from './raftPort.ts';
 
@@ -98,17 +99,25 @@ export class RaftLink implements RaftPort {
     });
   }
 
-  fetch(node: number, from: number, end: number): Promise<FetchAnswer> {
+  fetch(node: number, from: number, end: number, isOpen: boolean): Promise<FetchAnswer> {
     const id = this.#nextFetchId;
     this.#nextFetchId += 1;
     return new Promise((resolve) => {
       this.#onFetched = resolve;
-      this.#post({ kind: 'fetch', question: { id, to: node, from, end } });
+      this.#post({ kind: 'fetch', question: { id, to: node, from, end, isOpen } });
     });
   }
 
   prove(proof: PeerProof): void {
     this.#post({ kind: 'prove', proof });
+  }
+
+  mending(isUnderWay: boolean): void {
+    this.#post({ kind: 'mending', isUnderWay });
+  }
+
+  mended(log: MendedLog): void {
+    this.#post({ kind: 'mended', log });
   }
 
   transfer(to?: number): Promise<boolean> {

@@ -6,6 +6,7 @@ import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { AccessNews } from '../memory/logFold.ts';
 import type { PeerProof } from '../peers/peerProof.ts';
+import type { MendedLog } from '../storage/mender.ts';
 import type { FetchAnswer } from '../threads/messages.ts';
 
 export type { FetchAnswer };
@@ -64,9 +65,13 @@ export interface RaftPort {
   askAccess(change: AccessChange): void;
   /**
    * Asks another node for committed entries from `from` on, at most up to `end`. They stand in the heal buffer until the next call, which also ends the wait for
-   * the answer to the one before: that promise may never settle.
+   * the answer to the one before: that promise may never settle. `isOpen`: of the open segment, so that what the other node has of it will do; else all of a sealed one.
    */
-  fetch(node: number, from: number, end: number): Promise<FetchAnswer>;
+  fetch(node: number, from: number, end: number, isOpen: boolean): Promise<FetchAnswer>;
+  /** Whether others are being asked for what is damaged of the open segment: meanwhile nothing of it is given up. */
+  mending(isUnderWay: boolean): void;
+  /** What was damaged is right again, in memory and on disk. */
+  mended(log: MendedLog): void;
   /** A commit offset that counts everything that was acknowledged, by anyone, before this call; undefined when no leader could be asked. */
   readIndex(): Promise<number | undefined>;
   /**

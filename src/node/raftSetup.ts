@@ -2,8 +2,9 @@
 
 import { advertisedBy } from '../core/config.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
-import { readVote } from '../storage/dataDirectory.ts';
+import { type Identity, readVote } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
+import type { OpenDamage } from '../storage/openSegment.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { RaftSetup } from '../threads/messages.ts';
 import type { EngineConfig } from './engineOptions.ts';
@@ -36,7 +37,12 @@ export function raftSetup(
     trustsClock: config.trustClock,
     policy: policyOf(config),
     vote: vote.currentTerm < lastTerm ? { ...vote, currentTerm: lastTerm, votedFor: node } : vote,
-    log: { start, end, commit, terms: [...terms], damage: damage === undefined ? undefined : { bound: damage.bound } },
+    log: { start, end, commit, terms: [...terms], damage: damage === undefined ? undefined : damageOf(recovered.identity, damage) },
     sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),
   };
+}
+
+/** What the core knows of a damage: committed entries are asked of others first, where the node can be what it was by that. */
+function damageOf({ beforeDamage }: Identity, { from, bound }: OpenDamage): RaftSetup['log']['damage'] {
+  return { bound, before: beforeDamage, isMending: beforeDamage !== undefined && from < bound };
 }

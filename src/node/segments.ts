@@ -191,6 +191,27 @@ export class Segments {
     return removal;
   }
 
+  /**
+   * Runs `task`, which changes where the open segment ends, while no writer runs, and nothing is appended, which the caller sees to; then that has a writer again.
+   * Undefined: not now, because the log is being cut, or the node stops. A failure ends the engine, and rejects the promise, too.
+   */
+  mend<T>(task: () => Promise<T>): Promise<T> | undefined {
+    if (this.#isTruncating || this.#stopping) return undefined;
+    this.#isTruncating = true;
+    const mending = this.#mend(task);
+    void this.#track(mending.then(() => undefined));
+    return mending;
+  }
+
+  async #mend<T>(task: () => Promise<T>): Promise<T> {
+    await this.#endWriters();
+    const answer = await task();
+    this.#memory.addWord32(SIGNAL.STOP, -1);
+    this.#isTruncating = false;
+    this.open(this.#memory.openSlot, true);
+    return answer;
+  }
+
   /** Runs `task`, which puts a segment's file in another one's place. Undefined: not now, because the log is being cut. A failure ends the engine, and rejects the promise, too. */
   replace<T>(task: () => Promise<T>): Promise<T> | undefined {
     if (this.#isTruncating || this.#stopping) return undefined;

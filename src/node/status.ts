@@ -12,6 +12,7 @@ import type { DamageStatus, Damages } from './damages.ts';
 import type { CertificateStatus, Door } from './door.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { Loop } from './loop.ts';
+import type { OpenDamageStatus } from './mending.ts';
 import type { MirrorStatus } from './mirrorPort.ts';
 import { residentBytes } from './residentBytes.ts';
 import type { Scrub, ScrubStatus } from './scrub.ts';
@@ -121,7 +122,11 @@ export interface NodeStatus {
   readonly seals: SealStatus;
   readonly disk: DiskStatus;
   /** How this node reads its sealed segments through, and what it found damaged of them. */
-  readonly scrub: ScrubStatus & DamageStatus;
+  readonly scrub: ScrubStatus &
+    DamageStatus & {
+      /** What is damaged of the segment in which the log goes on, so that the node does not count; null: nothing. */
+      readonly openDamage: OpenDamageStatus | null;
+    };
   /** On a mirror: how it and its source stand; null on any other node. */
   readonly mirror: MirrorStatus | null;
   readonly clients: { readonly connections: number; readonly heldAppendBytes: number; readonly sendBufferedBytes: number };
@@ -163,6 +168,7 @@ export interface StatusSources {
   readonly disk: { readonly status: DiskStatus };
   readonly scrub: Pick<Scrub, 'status'>;
   readonly damages: Pick<Damages, 'status'>;
+  readonly mending: { readonly status: OpenDamageStatus | undefined };
   readonly mirror: { status(): MirrorStatus } | undefined;
   readonly appends: Appends;
   readonly uploads: Uploads;
@@ -207,7 +213,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },
     seals: engine.seals.status,
     disk: engine.disk.status,
-    scrub: { ...engine.scrub.status, ...engine.damages.status },
+    scrub: { ...engine.scrub.status, ...engine.damages.status, openDamage: engine.mending.status ?? null },
     mirror: engine.mirror?.status() ?? null,
     clients: { connections, heldAppendBytes: appends.heldBytes, sendBufferedBytes },
     appends: { ...appends.counters },

@@ -21,7 +21,7 @@
 //   9 announce           –          –           –        –         –       –       –            –
 //  10 forget             –          –           –        –         –       –       –            –
 //  11 segmentDigest      –          base        end      –         –       –       –            –
-//  12 fetch              –          from        end      –         –       id      –            –
+//  12 fetch              –          from        end      –         –       id      –            1 isOpen
 //  13 fetched            –          from        end      –         –       id      –            1 isDamaged
 //  14 askAccess          –          –           –        –         –       –       –            –
 //
@@ -105,7 +105,7 @@ const SHAPES: Readonly<Record<PeerMessage['kind'], { readonly flags: number; rea
   announce: { flags: 0, uses: ['bodyBytes'] },
   forget: { flags: 0, uses: ['bodyBytes'] },
   segmentDigest: { flags: 0, uses: ['a', 'b', 'bodyBytes'] },
-  fetch: { flags: 0, uses: ['a', 'b', 'number'] },
+  fetch: { flags: 1, uses: ['a', 'b', 'number'] },
   fetched: { flags: 1, uses: ['a', 'b', 'number', 'bodyBytes'] },
   askAccess: { flags: 0, uses: ['bodyBytes'] },
 };
@@ -231,7 +231,7 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     case 'askAccess':
       return frameOf(kind, { term, bodyBytes: message.bytes });
     case 'fetch':
-      return frameOf(kind, { term, a: message.from, b: message.end, number: message.id });
+      return frameOf(kind, { term, flags: flagsOf(message.isOpen === true), a: message.from, b: message.end, number: message.id });
     case 'fetched': {
       const bodyBytes = bodyBytesOf(message);
       assert(bodyBytes <= MAX_PEER_BODY_BYTES, 'an answer to a fetch fits a frame');
@@ -313,7 +313,7 @@ function messageOf(kind: PeerMessage['kind'], flags: number, f: Readonly<Require
     case 'askAccess':
       return { kind, term, bytes: f.bodyBytes };
     case 'fetch':
-      return { kind, term, id: f.number, from: f.a, end: f.b };
+      return { kind, term, id: f.number, from: f.a, end: f.b, ...(first ? { isOpen: true } : {}) };
     case 'fetched':
       return { kind, term, id: f.number, from: f.a, end: f.b, isDamaged: first };
     default:

@@ -28,6 +28,10 @@ export interface RaftSettings {
 export interface LogDamage {
   /** Log offset below which everything was committed on this node; it may be before the log's end. */
   readonly bound: number;
+  /** What the node is again once the disk has all that it had; undefined: only a leader can say when it counts. */
+  readonly before: 'voter' | 'new' | undefined;
+  /** Others are being asked for what it lacks: nothing of what it has is given up meanwhile. */
+  readonly isMending: boolean;
 }
 
 /** The state that the roles work on. */

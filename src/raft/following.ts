@@ -190,8 +190,8 @@ export class Following {
    * What the disk has after its damage goes, as soon as a leader has shown that it has all that was ever committed here: by a commit of its own term.
    * Returns whether the request can be taken; if not, it was answered.
    */
-  #isOverDamage(request: AppendRequest, { bound }: LogDamage): boolean {
-    if (request.commit === 0 || request.commit < bound) {
+  #isOverDamage(request: AppendRequest, { bound, isMending }: LogDamage): boolean {
+    if (isMending || request.commit === 0 || request.commit < bound) {
       this.#reject(request.prevOffset, prevOf(request));
       return false;
     }

@@ -142,7 +142,7 @@ export interface Forget {
   readonly count: number;
 }
 
-/** A node asks another one for committed bytes of its sealed segments, to heal its own. No part of Raft. */
+/** A node asks another one for committed bytes of its segments, to heal its own. No part of Raft. */
 export interface Fetch {
   readonly kind: 'fetch';
   readonly term: number;
@@ -150,8 +150,10 @@ export interface Fetch {
   readonly id: number;
   /** Log offset of the first entry. */
   readonly from: number;
-  /** Nothing from here on: at most the end of the segment. */
+  /** Nothing from here on: the end of the segment; with `isOpen` anywhere. */
   readonly end: number;
+  /** Its open segment: whatever the other node has committed there will do, in whichever segment. */
+  readonly isOpen?: true;
 }
 
 /** The answer: whole entries of one segment from `from` on. */

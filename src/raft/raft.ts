@@ -24,7 +24,7 @@ import type { Admit, AppendRequest, NodeId, PeerMessage, RaftMessage, Standing, 
 import { Questions } from './reads.ts';
 import { type RaftState, State } from './state.ts';
 import { EXHAUSTED, TermFuse } from './termFuse.ts';
-import type { TermTable } from './termTable.ts';
+import type { TermStart, TermTable } from './termTable.ts';
 
 export type { StoreOutcome } from './following.ts';
 export type { RaftState } from './state.ts';
@@ -284,6 +284,30 @@ export class Raft {
   /** The log was cut at `end`, as a `truncate` effect asked; all before it is durable. */
   truncated(end: number): void {
     this.#following.truncated(end);
+  }
+
+  /** Whether others are being asked for what the log's disk lacks. */
+  mending(isUnderWay: boolean): void {
+    const { damage } = this.#state;
+    if (damage !== undefined && !this.#following.isTruncating) this.#state.damage = { ...damage, isMending: isUnderWay };
+  }
+
+  /**
+   * The log has again what its disk had lost: it ends at `end`, its terms from the damage on begin at `terms`, and all before `commit` was committed. So this node
+   * has everything that it ever acknowledged, and is what it was.
+   */
+  mended(terms: readonly TermStart[], end: number, commit: number): void {
+    const { damage } = this.#state;
+    assert(damage?.isMending === true && damage.before !== undefined, 'nothing of a damaged log was given up that is mended');
+    for (const [i, { term, leader }] of terms.entries()) {
+      const termEnd = terms[i + 1]?.offset ?? end;
+      if (termEnd > this.log.end) this.log.extend(term, leader, termEnd);
+    }
+    assert(this.log.end === end && commit >= damage.bound, 'a mended log is what it was');
+    this.#state.damage = undefined;
+    this.#state.durable = end;
+    if (commit > this.#state.commit) this.#state.commitTo(commit);
+    this.#state.setStanding(damage.before);
   }
 
   /** Everything before `start`, which is committed, is trimmed here. */

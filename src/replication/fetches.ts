@@ -1,5 +1,5 @@
-// Committed bytes of sealed segments that nodes ask of each other to heal their own: both ends of that on the raft thread. It is no part of Raft, needs
-// no leader, and changes nothing of any log: what was sealed and committed is the same on all nodes.
+// Committed bytes that nodes ask of each other to heal their own segments: both ends of that on the raft thread. It is no part of Raft, needs
+// no leader, and changes nothing of any log: what was committed is the same on all nodes.
 //
 // Who asks has one question open. Who answers reads its own disk for one node at a time, at a pace, and keeps one question for each node.
 
@@ -20,6 +20,8 @@ export interface FetchQuestion {
   readonly to: NodeId;
   readonly from: number;
   readonly end: number;
+  /** Of the open segment. */
+  readonly isOpen?: boolean;
 }
 
 /** So many bytes of entries are in the heal buffer; or why there are none. */
@@ -32,7 +34,7 @@ type FetchPorts = Pick<ReplicaPorts, 'nowMs' | 'canSend' | 'send' | 'readCold' |
 export class Fetches {
   readonly #raft: Raft;
   readonly #memory: TailMemory;
-  readonly #feed: Pick<Feed, 'cold' | 'isDifferent'>;
+  readonly #feed: Pick<Feed, 'cold' | 'hot' | 'release' | 'isDifferent'>;
   readonly #ports: FetchPorts;
   /** Runs something as a turn of the replica. */
   readonly #turn: (input: () => void) => void;
@@ -46,7 +48,7 @@ export class Fetches {
   constructor(
     raft: Raft,
     memory: TailMemory,
-    feed: Pick<Feed, 'cold' | 'isDifferent'>,
+    feed: Pick<Feed, 'cold' | 'hot' | 'release' | 'isDifferent'>,
     ports: FetchPorts,
     turn: (input: () => void) => void,
   ) {
@@ -59,14 +61,14 @@ export class Fetches {
 
   /** Asks another node. The port `fetched` has its answer, unless another question comes before it. */
   ask(question: FetchQuestion): void {
-    const { id, to, from, end } = question;
+    const { id, to, from, end, isOpen } = question;
     this.#asked = undefined;
     if (!this.#ports.canSend(to)) {
       this.#ports.fetched(id, { outcome: 'unreachable' });
       return;
     }
     this.#asked = question;
-    this.#ports.send(to, { kind: 'fetch', term: this.#raft.currentTerm, id, from, end });
+    this.#ports.send(to, { kind: 'fetch', term: this.#raft.currentTerm, id, from, end, ...(isOpen === true ? { isOpen } : {}) });
   }
 
   /** A node answers. What was not asked, or not of that node, is dropped. */
@@ -109,8 +111,9 @@ export class Fetches {
       if (this.#readyAtMs > this.#ports.nowMs()) return this.#readyAtMs;
       this.#waiting.delete(node);
       if (!this.#ports.canSend(node)) continue;
-      const range = this.#rangeOf(message);
       const isDifferent = this.#feed.isDifferent(message.from);
+      if (message.isOpen === true && !isDifferent && this.#sendHot(node, message)) break;
+      const range = message.isOpen === true ? this.#openRangeOf(message) : this.#rangeOf(message);
       if (range === undefined || isDifferent) {
         this.#refuse(node, message, isDifferent);
         continue;
@@ -128,6 +131,30 @@ export class Fetches {
     if (range === undefined || range.limit !== end) return undefined;
     // Whole entries are enough; and a place that is none must not look like damage here.
     return { ...range, isBoundary: from === range.base, wholeBatches: false };
+  }
+
+  /** The same for who lacks a part of an open segment: of whatever segment holds `from` here, as far as it is committed. */
+  #openRangeOf({ from, end }: Fetch): ColdRange | undefined {
+    const limit = Math.min(end, this.#memory.commitBound);
+    const range = from < limit ? this.#feed.cold({ from, limit, maxBytes: MAX_APPEND_BYTES }) : undefined;
+    return range === undefined ? undefined : { ...range, isBoundary: from === range.base };
+  }
+
+  /** Answers who lacks a part of an open segment from memory, with what is committed. Returns whether it could. */
+  #sendHot(node: NodeId, { id, from, end }: Fetch): boolean {
+    const limit = Math.min(end, this.#memory.commitBound);
+    const chunk = from < limit ? this.#feed.hot({ from, limit, maxBytes: MAX_APPEND_BYTES }) : undefined;
+    if (chunk === undefined) return false;
+    const { bytes } = chunk;
+    this.#isReading = true;
+    this.#readyAtMs = this.#ports.nowMs() + (1000 * bytes.length) / HEAL_BYTES_PER_SECOND;
+    const term = this.#raft.currentTerm;
+    this.#ports.send(node, { kind: 'fetched', term, id, from, end: from + bytes.length, isDamaged: false }, bytes, () => {
+      this.#feed.release(chunk);
+      this.#isReading = false;
+      this.#turn(() => undefined);
+    });
+    return true;
   }
 
   #refuse(node: NodeId, { id, from }: Fetch, isDamaged: boolean): void {

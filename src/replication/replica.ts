@@ -17,6 +17,7 @@ import type { RaftSettings } from '../raft/core.ts';
 import type { Effect, RaftRole } from '../raft/effects.ts';
 import type { AppendRequest, NodeId, PeerMessage, RaftMessage } from '../raft/messages.ts';
 import { Raft, type RaftState } from '../raft/raft.ts';
+import type { MendedLog } from '../storage/mender.ts';
 import { joinBytes } from './chunks.ts';
 import { CoreClock } from './clock.ts';
 import { DigestReport } from './digestReport.ts';
@@ -248,6 +249,19 @@ export class Replica {
     this.#feeder.trimmed(start);
     this.#turn(() => {
       this.raft.emptied(start);
+      this.#memory.lastEntry = this.raft.log.last;
+    });
+  }
+
+  /** Whether others are being asked for what is damaged of the log. */
+  mending(isUnderWay: boolean): void {
+    this.#turn(() => this.raft.mending(isUnderWay));
+  }
+
+  /** What was damaged of the log is right again, in memory and on disk. */
+  mended({ terms, end, commit }: MendedLog): void {
+    this.#turn(() => {
+      this.raft.mended(terms, end, commit);
       this.#memory.lastEntry = this.raft.log.last;
     });
   }

@@ -168,6 +168,9 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   );
   counter('scrub_read_bytes', 'Bytes of sealed segments read to find damage.', () => scrub().readBytes);
   gauge('damaged_segments', 'Sealed segments that are known to be damaged on the disk of this node.', () => engine.damages.status.damaged);
+  gauge('open_segment_damaged', '1 while the segment in which the log goes on is damaged on this node, so that it does not count.', () =>
+    Number(engine.mending.status !== undefined),
+  );
   counter('segments_found_damaged', 'Sealed segments that were found damaged.', () => engine.damages.status.found);
   counter('segments_healed', 'Sealed segments that were damaged and healed.', () => engine.damages.status.healed);
   const { mirror } = engine;

@@ -5,6 +5,7 @@ import type { TrimEntry } from '../format/controlEntries.ts';
 import type { ScrubPosition } from '../format/scrubPosition.ts';
 import type { Examined, ExamineRequest } from './examiner.ts';
 import type { HealAnswer, HealRequest } from './healer.ts';
+import type { MendAnswer, MendRequest } from './mender.ts';
 import type { SealRow, SealRows } from './sealsFile.ts';
 import type { ColdRange } from './segmentReader.ts';
 import type { SegmentOutcome } from './segmentTask.ts';
@@ -36,6 +37,8 @@ export interface DiskTasks {
   examine(request: ExamineRequest): Promise<Examined>;
   /** One step of healing a damaged segment; see healer.ts. */
   heal(request: HealRequest): Promise<HealAnswer>;
+  /** One step of mending a damaged open segment; see mender.ts. No writer may run beside the last one. */
+  mend(request: MendRequest): Promise<MendAnswer>;
   /** Where the node was in reading its sealed segments through; undefined: nowhere. */
   readScrub(): Promise<ScrubPosition | undefined>;
   saveScrub(request: { readonly position: ScrubPosition }): Promise<true>;

@@ -1,30 +1,35 @@
 // What a node does with its files before it serves: finds the log's end, cuts a torn tail, finishes seals, refuses damage.
 // Only segments without an index are scanned, and the last one that has entries. docs/FORMAT.md, "Recovery", gives the rules and why they are safe.
 
-import { ENTRY_HEADER_BYTES, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { viewOf } from '../core/bytes.ts';
-import { MARK_BYTES, OPTIONS } from '../core/config.ts';
+import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { OPTIONS } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
-import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
-import { kindOf, kindSizeAt } from '../format/entry.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
 import { xxh64 } from '../format/xxh64.ts';
-import { LogFold } from '../memory/logFold.ts';
-import { STATE, WORD } from '../memory/map.ts';
+import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
-import { beforeStart, type Identity, readVote, removeTemporaries, saveDamaged, saveRemoved } from './dataDirectory.ts';
+import { beforeStart, type Identity, readVote, removeTemporaries, saveDamaged, saveRemoved, saveStanding } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
 import { type Disk, readFile } from './disk.ts';
 import { basesIn, type Layout, readLayout, removeTrimmed } from './layout.ts';
 import { baseOfDamagedName, indexName, segmentName } from './names.ts';
-import { logTerms, sealSegment, termStarts } from './sealer.ts';
-import { SegmentImage } from './segmentImage.ts';
-import { damage, type LoadedSegment, loadSegment, readHeaderPage, rewrite, saveBound, walkSegment, writeZeros } from './segmentLoader.ts';
-import { usedBytes } from './zeros.ts';
+import {
+  damageIn,
+  hasOthers,
+  loadState,
+  type OpenDamage,
+  openTerms,
+  RECOVERY_SLOT,
+  recoverOpen,
+  refused,
+  type SegmentPlace,
+} from './openSegment.ts';
+import { logTerms, sealSegment } from './sealer.ts';
+import { damage, loadSegment, readHeaderPage, rewrite } from './segmentLoader.ts';
 
 /** The log as recovery leaves it. Everything in [start, end) is durable. */
 export interface RecoveredLog {
@@ -48,26 +53,6 @@ export interface RecoveredLog {
   /** Undefined: there is none. Only a node that has others to heal it from starts with one. */
   readonly damage?: OpenDamage | undefined;
 }
-
-/**
- * The open segment is damaged below what is known to have been durable, or lacks a part of that: the log ends before it for now, and the file stays
- * as it is.
- */
-export interface OpenDamage {
-  readonly path: string;
-  /** Log offset up to which all is right: the log's end. */
-  readonly from: number;
-  /** Log offset below which everything was committed; it may be before `from`. */
-  readonly bound: number;
-  /** Log offset below which everything was durable, as far as is known. */
-  readonly durable: number;
-  /** The first byte that is not right: position in the file, and a sentence that begins with both. */
-  readonly position: number;
-  readonly sentence: string;
-}
-
-/** The slot that recovery loads segments into. */
-export const RECOVERY_SLOT = 0;
 
 /**
  * Bytes of the largest segment file that recovery has to load, because its index is missing or damaged: the slots must be able to hold
@@ -133,135 +118,6 @@ function finishSeal(context: StorageContext, base: number, next: number | undefi
   return sealSegment(context, RECOVERY_SLOT, end, loaded.file);
 }
 
-/**
- * Cuts what a crash left after the last whole batch, and records that all before it is durable, and committed up to `commit`. Returns the
- * bytes cut.
- */
-function cutTail(context: StorageContext, loaded: LoadedSegment, base: number, mark: DurableMark | undefined, commit: number): number {
-  const { disk, identity, memory } = context;
-  const { file, fileBytes } = loaded;
-  const position = positionOf(loaded.end, base);
-  const tail = memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, fileBytes));
-  const dirty = usedBytes(tail);
-  const clean = mark?.at === loaded.end && dirty <= MARK_BYTES;
-  // What was read back need not be on the disk: it must be, before a mark says so. Up to what the last mark vouches for it is; without one,
-  // neither are zeros. The bound may have been in one of the marks that go.
-  saveBound(context, file, memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), commit);
-  const durable = mark === undefined ? SEGMENT_HEADER_BYTES : positionOf(Math.max(mark.durable, base), base);
-  rewrite(context, file, RECOVERY_SLOT, durable, position);
-  if (!clean) writeZeros(context, file, position, mark === undefined ? fileBytes : position + dirty);
-  disk.dataSync(file);
-  const own = new Uint8Array(MARK_BYTES);
-  encodeMark(own, { durable: loaded.end, at: loaded.end, commit }, identity.markSeed);
-  disk.write(file, [own], position);
-  disk.dataSync(file);
-  tail.fill(0, 0, dirty);
-  return clean ? 0 : dirty;
-}
-
-/** What recovery found in the open segment. */
-interface OpenSegment {
-  readonly end: number;
-  readonly lastTerm: number;
-  /** Undefined when it does not tell. */
-  readonly dataEnd: number | undefined;
-  /** Bytes of a torn tail that were cut. */
-  readonly cutBytes: number;
-  readonly commit: number;
-  readonly damage: OpenDamage | undefined;
-}
-
-/** A segment, and whose the entry before it is. */
-interface SegmentPlace {
-  readonly base: number;
-  readonly before: EntryTerm;
-}
-
-/** Loads the segment into slot 0. One without entries says nothing of the log's state and data: then the one before it, `last`, is asked. */
-function loadOpen(context: StorageContext, base: number, before: EntryTerm, last: SegmentPlace | undefined): LoadedSegment {
-  const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
-  return loaded.end > base || last === undefined ? loaded : { ...loaded, dataEnd: loadState(context, last) };
-}
-
-/** Recovers the open segment, in slot 0. The commit bound is `known`, or what the segment says if that is more. */
-function recoverOpen(context: StorageContext, base: number, before: EntryTerm, known: number, last: SegmentPlace | undefined): OpenSegment {
-  const { disk, identity, memory } = context;
-  const { markSeed } = identity;
-  const loaded = loadOpen(context, base, before, last);
-  const position = positionOf(loaded.end, base);
-  const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, markSeed);
-  const commit = Math.max(known, mark?.commit ?? 0, readBound(memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), markSeed));
-  const { end, lastTerm, dataEnd } = loaded;
-  const found = damageIn(loaded, position + (loaded.invalidAt - end), mark?.durable ?? 0, commit);
-  if (found !== undefined) return damagedOpen(context, base, loaded, found, last);
-  const cutBytes = cutTail(context, loaded, base, mark, commit);
-  disk.close(loaded.file);
-  return { end, lastTerm, dataEnd, cutBytes, commit, damage: undefined };
-}
-
-/** The open segment up to where it is damaged. Nothing of the file's entries is changed. */
-function damagedOpen(
-  context: StorageContext,
-  base: number,
-  loaded: LoadedSegment,
-  found: OpenDamage,
-  last: SegmentPlace | undefined,
-): OpenSegment {
-  const { disk, identity, memory } = context;
-  const { file } = loaded;
-  if (!hasOthers(identity)) {
-    disk.close(file);
-    throw refused(found);
-  }
-  // The vote is saved with what is committed of the log as it is now: the bound stays here.
-  saveBound(context, file, memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), found.bound);
-  disk.dataSync(file);
-  disk.close(file);
-  memory.setWord32(STATE.DAMAGED, 1);
-  const { end, lastTerm, dataEnd } = withLeaders(context, base, loaded, last);
-  return { end, lastTerm, dataEnd, cutBytes: 0, commit: Math.min(found.bound, end), damage: { ...found, from: end } };
-}
-
-/** The loaded segment without the beginning of a term whose no-op is damaged: nothing says who led in it. */
-function withLeaders(
-  context: StorageContext,
-  base: number,
-  loaded: LoadedSegment,
-  last: SegmentPlace | undefined,
-): Pick<LoadedSegment, 'end' | 'lastTerm' | 'dataEnd'> {
-  const { memory } = context;
-  const nameless = openTerms(context, base, loaded.end).find(({ leader }) => leader === NO_INSTANCE);
-  if (nameless === undefined) return loaded;
-  const position = positionOf(nameless.offset, base);
-  memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)).fill(0);
-  const { end, lastTerm, dataEnd } = walkSegment(context, RECOVERY_SLOT, loaded.path, position);
-  return { end, lastTerm, dataEnd: end > base || last === undefined ? dataEnd : loadState(context, last) };
-}
-
-function refused({ path, position, sentence }: OpenDamage): LogError {
-  return new LogError('DAMAGE', sentence, { file: path, position });
-}
-
-/** Whether there are other nodes, which have what this one has lost. */
-function hasOthers({ nodes, mirror }: Identity): boolean {
-  return mirror === undefined && nodes !== null && nodes.length > 1;
-}
-
-/** What of the segment is damaged of all that was durable before `durable`, or committed before `bound`. `position`: of the first byte that is not right. */
-function damageIn(
-  { path, end, invalidAt }: Pick<LoadedSegment, 'path' | 'end' | 'invalidAt'>,
-  position: number,
-  durable: number,
-  bound: number,
-): OpenDamage | undefined {
-  if (durable <= end && bound <= end) return undefined;
-  const what =
-    durable > end
-      ? `the log was durable up to offset ${durable}, but the entry at offset ${invalidAt} is not valid`
-      : `the log was committed up to offset ${bound}, but it ends at ${end}; nothing was cut`;
-  return { path, from: end, bound, durable: Math.max(durable, bound), position, sentence: `${path} at byte ${position}: ${what}` };
-}
-
 /** The commit bound of the last segment, which is sealed: `known`, or what its header page says. */
 function sealedBound(context: StorageContext, last: SealedSegment | undefined, known: number): number {
   if (last === undefined) return known;
@@ -277,12 +133,6 @@ function checkSealed(context: StorageContext, index: SegmentIndex): SealedSegmen
   if (bytes !== expected) throw damage(path, Math.min(bytes, expected), `a sealed segment of ${expected} bytes has ${bytes}`);
   const { base, end, entries, firstMs, lastMs, terms } = index;
   return { base, end, entries, lastTerm: terms.at(-1)?.term ?? 0, firstMs, lastMs, terms: logTerms(base, terms) };
-}
-
-/** Terms of the open segment that was just loaded. */
-function openTerms(context: StorageContext, base: number, end: number): LogTerm[] {
-  const path = `${context.directory}/${segmentName(base)}`;
-  return logTerms(base, termStarts(context, RECOVERY_SLOT, positionOf(end, base), path));
 }
 
 /**
@@ -308,23 +158,6 @@ function addTerms({ directory }: StorageContext, base: number, terms: LogTerm[],
   }
   const isKnown = goesOn && terms.length > 0;
   for (const [i, term] of added.entries()) if (i > 0 || !isKnown) terms.push(term);
-}
-
-/** Makes the state of the log that of the end of the segment at `base`, which is sealed, if it says anything. Returns where data ends up to there. */
-function loadState(context: StorageContext, { base, before }: SegmentPlace): number | undefined {
-  const { disk, directory, memory } = context;
-  const path = `${directory}/${segmentName(base)}`;
-  const head = new Uint8Array(ENTRY_HEADER_BYTES);
-  const file = disk.openRead(path);
-  disk.read(file, head, SEGMENT_HEADER_BYTES);
-  disk.close(file);
-  if (kindOf(kindSizeAt(viewOf(head), 0)) !== KIND_STATE) return undefined;
-  const image = new SegmentImage(disk);
-  const { damage: found, position, stoppedAt } = image.scan(path, base, before.term, () => undefined);
-  if (found !== undefined)
-    throw damage(path, stoppedAt, 'a sealed segment, whose entries tell the state of the log, has an entry that is not valid');
-  const entries = image.bytes(SEGMENT_HEADER_BYTES, position);
-  return new LogFold(memory).remakeFrom(viewOf(entries), 0, entries.length, base);
 }
 
 /** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */
@@ -405,5 +238,8 @@ export function recover(context: StorageContext): RecoveredLog {
   removeDamaged(context);
   memory.setWord(WORD.COMMIT, log.commit);
   const saved = saveRemoved(disk, directory, identity);
-  return { ...log, identity: log.damage === undefined ? saved : saveDamaged(disk, directory, saved) };
+  if (log.damage !== undefined) return { ...log, identity: saveDamaged(disk, directory, saved) };
+  // Nothing was given up since it was found damaged, and it has everything again.
+  const { beforeDamage } = saved;
+  return { ...log, identity: beforeDamage === undefined ? saved : saveStanding(disk, directory, saved, beforeDamage) };
 }

@@ -98,19 +98,17 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
   memory.prepareSlot(slot, base, before);
   memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
   memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
-  return { path, file, fileBytes, ...walkSegment(context, slot, path, fileBytes) };
+  const walked = walkSegment(context, slot, path, fileBytes);
+  return { path, file, fileBytes, ...walked, dataEnd: foldSegment(context, slot, path, walked.end) };
 }
 
-/**
- * Walks and verifies the image in a slot of the segment that is to be at `path`, up to file position `fileBytes`, fills the slot's descriptor, and makes the state of
- * the log that of its end; as {@link loadSegment}.
- */
+/** Walks and verifies the image in a slot of the segment that is to be at `path`, up to file position `fileBytes`, and fills the slot's descriptor. */
 export function walkSegment(
   context: StorageContext,
   slot: number,
   path: string,
   fileBytes: number,
-): Pick<LoadedSegment, 'end' | 'invalidAt' | 'lastTerm' | 'dataEnd'> {
+): Pick<LoadedSegment, 'end' | 'invalidAt' | 'lastTerm'> {
   const { memory } = context;
   const base = memory.slotWord(slot, SLOT.BASE);
   const before = memory.beforeSlot(slot);
@@ -133,13 +131,18 @@ export function walkSegment(
   }
   memory.setPointCount(slot, walk.points);
   memory.setSlotWord(slot, SLOT.ENTRIES, walk.count);
-  const dataEnd = walk.bytes === 0 ? undefined : foldLoaded(context, slot, path, base, walk.bytes);
-  return { end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm, dataEnd };
+  return { end: base + walk.bytes, invalidAt, lastTerm: walk.lastTerm };
 }
 
-/** Makes the state of the log that after the `bytes` of entries of the segment at `base` in `slot`. Returns where data ends, see `LogFold.remake`. */
-function foldLoaded(context: StorageContext, slot: number, path: string, base: number, bytes: number): number | undefined {
+/**
+ * Makes the state of the log that after the entries of the segment in `slot` before log offset `end`; leaves it as it is where there are none. Returns where data ends, see
+ * `LogFold.remake`.
+ */
+export function foldSegment(context: StorageContext, slot: number, path: string, end: number): number | undefined {
   const { memory } = context;
+  const base = memory.slotWord(slot, SLOT.BASE);
+  const bytes = end - base;
+  if (bytes === 0) return undefined;
   const fold = new LogFold(memory);
   fold.reset();
   const wrong = fold.firstWrong(memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES, bytes, true);

@@ -16,6 +16,7 @@ import type { FetchAnswer, FetchQuestion } from '../replication/fetches.ts';
 import type { ReplicaOptions } from '../replication/replica.ts';
 import type { Identity, Vote } from '../storage/dataDirectory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
+import type { MendedLog } from '../storage/mender.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { DirectLog } from './hungMain.ts';
 
@@ -48,6 +49,7 @@ export interface Tasks {
   findBatch: Task<'findBatch'>;
   examine: Task<'examine'>;
   heal: Task<'heal'>;
+  mend: Task<'mend'>;
   readScrub: { request: Record<string, never>; response: Awaited<ReturnType<DiskTasks['readScrub']>> };
   saveScrub: Task<'saveScrub'>;
   readTokenRequest: { request: Record<string, never>; response: Awaited<ReturnType<DiskTasks['readTokenRequest']>> };
@@ -116,6 +118,10 @@ export type ToRaft =
   | { readonly kind: 'transfer'; readonly to: number | undefined }
   /** Nodes prove themselves by this from now on. */
   | { readonly kind: 'prove'; readonly proof: PeerProof }
+  /** What was damaged of the log is right again. */
+  | { readonly kind: 'mended'; readonly log: MendedLog }
+  /** Whether others are being asked for what is damaged: not any more, or again. */
+  | { readonly kind: 'mending'; readonly isUnderWay: boolean }
   | { readonly kind: 'readIndex'; readonly id: number }
   /** Uploads are staged in this memory from now on: comes once, before the first of its rows. */
   | { readonly kind: 'staging'; readonly shared: SharedArrayBuffer }

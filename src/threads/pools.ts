@@ -75,6 +75,10 @@ export class Pools implements DiskTasks {
     return this.#allocator.run('examine', request);
   }
 
+  mend(request: Tasks['mend']['request']): Promise<Tasks['mend']['response']> {
+    return this.#allocator.run('mend', request);
+  }
+
   heal(request: Tasks['heal']['request']): Promise<Tasks['heal']['response']> {
     return this.#allocator.run('heal', request);
   }

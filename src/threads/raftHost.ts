@@ -174,6 +174,12 @@ export class RaftHost {
       case 'fetch':
         this.replica.fetch(message.question);
         break;
+      case 'mended':
+        this.replica.mended(message.log);
+        break;
+      case 'mending':
+        this.replica.mending(message.isUnderWay);
+        break;
       case 'transfer':
         this.replica.transfer(message.to);
         break;

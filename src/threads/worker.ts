@@ -10,6 +10,7 @@ import { allocateFile } from '../storage/allocator.ts';
 import type { StorageContext } from '../storage/context.ts';
 import { Examiner } from '../storage/examiner.ts';
 import { heal } from '../storage/healer.ts';
+import { mend } from '../storage/mender.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { recover } from '../storage/recovery.ts';
 import { emptyLog, removeSegments } from '../storage/removal.ts';
@@ -58,6 +59,8 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
       return examiner.examine(task.request);
     case 'heal':
       return heal(context, task.request);
+    case 'mend':
+      return mend(context, task.request);
     case 'readScrub':
       return readScrub(context);
     case 'readTokenRequest':

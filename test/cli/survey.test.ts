@@ -86,7 +86,7 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
     segments: { sealed: 0, bytes: tail },
     scrub: {
       ...{ isOn: true, position: 0, beganMs: 1, endsMs: 2, sinceMs: null, readBytes: 0 },
-      ...{ damaged: 0, segments: [], found: 0, healed: 0, ...stand.scrub },
+      ...{ damaged: 0, segments: [], found: 0, healed: 0, openDamage: null, ...stand.scrub },
     },
     disk: { level: 'ok', freeBytes: 1e9, roomBytes: 1e9, lowBytes: 2, criticalBytes: 1, whyRefused: null, ...stand.disk },
     mirror: null,

@@ -25,7 +25,8 @@ import {
 } from '../../src/storage/dataDirectory.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { spareName } from '../../src/storage/names.ts';
-import { RECOVERY_SLOT, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
+import { RECOVERY_SLOT } from '../../src/storage/openSegment.ts';
+import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import { removeSegments } from '../../src/storage/removal.ts';
 import { type Pause, SegmentTask } from '../../src/storage/segmentTask.ts';
 import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';

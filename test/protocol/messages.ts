@@ -91,7 +91,10 @@ export function anyMessage(random: Random): PeerMessage {
     case 7: {
       const end = 1 + offset(random);
       const last = Math.min(end, Number.MAX_SAFE_INTEGER);
-      return { kind: 'fetch', term, id: offset(random), from: random.below(2 ** 31) % last, end: last };
+      return {
+        ...{ kind: 'fetch', term, id: offset(random), from: random.below(2 ** 31) % last, end: last },
+        ...(flag() ? { isOpen: true } : {}),
+      };
     }
     case 8: {
       const bodyBytes = random.oneIn(3) ? 0 : 12 + random.below(MAX_PEER_BODY_BYTES - 11);

@@ -5,7 +5,7 @@
 import { expect } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { doesCount, type EntryTerm, NO_INSTANCE, NO_TERM } from '../../src/core/ids.ts';
-import type { RaftSettings } from '../../src/raft/core.ts';
+import type { LogDamage, RaftSettings } from '../../src/raft/core.ts';
 import type { Effect } from '../../src/raft/effects.ts';
 import type { AppendRequest, NodeId, RaftMessage, Standing } from '../../src/raft/messages.ts';
 import { Raft, type StoreOutcome } from '../../src/raft/raft.ts';
@@ -85,7 +85,7 @@ export class TestNode {
   /** What the disk says of the commit. */
   bound: number;
   /** What its disk lacks; its log ends before that. */
-  damage: { readonly bound: number } | undefined;
+  damage: LogDamage | undefined;
   isUp = true;
   /** What the shell does not do by itself: the script says when. */
   holds = { flush: false, lead: false, truncate: false };
@@ -167,7 +167,7 @@ export class TestNode {
   loseAt(at: number): void {
     expect(this.isUp, 'what is lost is noticed at a start').toBe(false);
     this.entries = this.entries.filter(({ end }) => end <= at);
-    this.damage = { bound: this.bound };
+    this.damage = { bound: this.bound, before: undefined, isMending: false };
     if (doesCount(this.standing)) this.standing = 'damaged';
   }
 

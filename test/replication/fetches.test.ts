@@ -85,6 +85,32 @@ describe('a node that answers', () => {
     expect(other.sent.every(({ message }) => message.kind === 'fetched' && message.end === message.from)).toBe(true);
   });
 
+  test('gives who lacks a part of an open segment what it has committed, in whichever segment, and nothing above its commit', () => {
+    const { asks, reads, sent, held, memory, fetches, clock } = make();
+    const wants = (from: number, end: number): void => {
+      clock.nowMs += 1;
+      fetches.asks(2, { kind: 'fetch', term: 7, id: 1, from, end, isOpen: true });
+      fetches.run();
+    };
+    wants(100, 260);
+    expect(reads[0]?.range).toMatchObject({ base: 100, from: 100, limit: 250, isBoundary: true });
+    reads[0]?.done(150);
+    held[0]?.();
+    // Its own commit is 300, whatever the other node knows.
+    wants(250, 400);
+    expect(reads[1]?.range).toMatchObject({ base: 250, from: 250, limit: 300 });
+    reads[1]?.done(50);
+    held[1]?.();
+    wants(300, 400);
+    expect([reads.length, sent.at(-1)?.message]).toMatchObject([2, { kind: 'fetched', from: 300, end: 300, isDamaged: false }]);
+    // What is committed and not durable here is nobody's yet.
+    memory.setWord(WORD.DURABLE, 260);
+    wants(260, 400);
+    expect([reads.length, sent.at(-1)?.message]).toMatchObject([2, { kind: 'fetched', from: 260, end: 260 }]);
+    asks(2, 260, 400);
+    expect(reads.length).toBe(2);
+  });
+
   test('says that it is damaged there, and tells of it; a place that is none is no damage', () => {
     const { asks, reads, sent, damaged } = make();
     asks(2, 120, 250);

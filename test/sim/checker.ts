@@ -218,8 +218,13 @@ export class Checker {
     const shadow = this.#of(process.id);
     const { end, damage } = process.recovered;
     // What it had counts as long as nobody can have counted on more.
-    if (damage !== undefined && end < shadow.durable) shadow.lost = { starts: shadow.starts, durable: shadow.durable };
+    if (damage !== undefined && doesCount(shadow.standing)) shadow.lost = { starts: shadow.starts, durable: shadow.durable };
     const isDamaged = damage !== undefined;
+    promise(
+      isDamaged || !doesCount(shadow.standing) || !process.world.openDamages.hasLost(process.node),
+      'durability',
+      () => `node ${process.id} takes its damaged log for one up to ${end}`,
+    );
     shadow.isFounder = process.identity.isFounder;
     const who = `node ${process.id}`;
     promise(
@@ -242,6 +247,7 @@ export class Checker {
     );
     shadow.bound = Math.max(shadow.bound, commit);
     if (vote.currentTerm > 0) this.#saved(process, shadow, vote);
+    const wasDamaged = shadow.standing === 'damaged' && process.identity.standing !== 'damaged';
     this.#beginAt(process, shadow, process.recovered.start);
     shadow.commit = process.recovered.start;
     shadow.term = 0;
@@ -250,6 +256,19 @@ export class Checker {
     shadow.localMs = 0;
     shadow.heardMs.clear();
     this.after(process);
+    if (!wasDamaged) return;
+    process.world.openDamages.isWhole(process.node);
+    this.mended(process);
+  }
+
+  /** The node's disk was damaged, and the node takes it for what it was before. */
+  mended({ id }: Process): void {
+    const { starts, durable, lost } = this.#of(id);
+    promise(
+      durable >= lost.durable && termBefore(starts, lost.durable) === termBefore(lost.starts, lost.durable),
+      'durability',
+      () => `node ${id} counts again with a log that is durable up to ${durable}, but had ${lost.durable} when its disk was damaged`,
+    );
   }
 
   /** The process has saved a vote. One that was lost with its process before that bound nobody. */

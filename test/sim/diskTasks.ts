@@ -11,6 +11,7 @@ import { readFile } from '../../src/storage/disk.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
 import { type Examined, type ExamineRequest, Examiner } from '../../src/storage/examiner.ts';
 import { type HealAnswer, type HealRequest, heal } from '../../src/storage/healer.ts';
+import { mend } from '../../src/storage/mender.ts';
 import { TOKEN_REQUEST_FILE } from '../../src/storage/names.ts';
 import { emptyLog, removeSegments } from '../../src/storage/removal.ts';
 import { readScrub, saveScrub } from '../../src/storage/scrubFile.ts';
@@ -151,6 +152,10 @@ export class DiskTasks implements Port {
 
   heal(request: Tasks['heal']['request']): Promise<Tasks['heal']['response']> {
     return this.#run('heal', () => this.#ports.heals(request, () => heal(this.#context, request)));
+  }
+
+  mend(request: Tasks['mend']['request']): Promise<Tasks['mend']['response']> {
+    return this.#run('mend', () => mend(this.#context, request));
   }
 
   readScrub(): Promise<Tasks['readScrub']['response']> {

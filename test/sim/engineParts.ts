@@ -60,7 +60,7 @@ export class SimLoop implements Loop {
       if (!isOff) run();
     };
     // Where promises wait for timers, too, they are settled there and then.
-    if (world.damages.isOn) this.#process.settles(node.virtualMs(delayMs), 'timer', call);
+    if (world.damages.isOn || world.openDamages.isOn) this.#process.settles(node.virtualMs(delayMs), 'timer', call);
     else mainThread.post(node.virtualMs(delayMs), 'timer', call);
     return {
       cancel: () => {

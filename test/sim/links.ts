@@ -133,9 +133,15 @@ export class SimLinks implements Endpoint, RaftLinks {
     this.#process.world.checker.heard(this.#process, from);
     if (message.kind === 'appendResponse') this.#process.uploads.answered(from, message);
     if (message.kind === 'announce') this.#process.uploads.hears(from, body);
-    this.#options.events.message(from, message, message.kind === 'fetched' ? this.#process.world.damages.arrives(body) : body);
+    this.#options.events.message(from, message, message.kind === 'fetched' ? this.#arrives(body) : body);
     const { uploads, memory, isAlive } = this.#process;
     if (isAlive && message.kind === 'appendRequest' && message.referenceBytes !== undefined) uploads.referred(message.end, memory.tail);
+  }
+
+  /** What another node has sent to heal with. */
+  #arrives(body: readonly Uint8Array[]): readonly Uint8Array[] {
+    const { damages, openDamages } = this.#process.world;
+    return openDamages.arrives(damages.arrives(body));
   }
 
   receiving(from: NodeId, message: PeerMessage): void {

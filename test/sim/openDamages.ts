@@ -1,16 +1,20 @@
 // Disks that lose something of the segment in which the log goes on, while their node is down: a bit, or a page that comes back as zeros. Only what the
-// node must notice, because it is below a durable mark or below what was committed; and only where others have it. Has chance of its own, so that a
-// world without it is what it would be without this file.
+// node must notice, because it is below a durable mark or below what was committed. Any number of nodes have such damage at once where it was committed, and
+// never two at one place, so that there is always somebody to have it from, also without a leader. Answers to those who lack something are damaged on their way now
+// and then. Has chance of its own, so that a world without it is what it would be without this file.
 
-import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { positionOf } from '../../src/core/position.ts';
+import { ENTRY_HEADER_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { viewOf } from '../../src/core/bytes.ts';
+import { offsetOf, positionOf } from '../../src/core/position.ts';
 import { readBound } from '../../src/format/commitBound.ts';
 import { findMark } from '../../src/format/durableMark.ts';
+import { entryBytesOf, kindSizeAt } from '../../src/format/entry.ts';
 import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
 import { DIRECT_BYTES } from '../../src/storage/disk.ts';
 import { baseOfName, indexName, segmentName } from '../../src/storage/names.ts';
 import { Random } from '../assembly/random.ts';
 import { DIRECTORY } from './identity.ts';
+import { isContinued } from './payloads.ts';
 import type { SimNode } from './simNode.ts';
 import type { World } from './world.ts';
 
@@ -26,16 +30,27 @@ interface OpenSegment {
   readonly path: string;
   readonly base: number;
   readonly bytes: Uint8Array;
-  /** Damage before this log offset is noticed. */
+  /** Damage before this log offset is noticed; before `bound` it was committed, as the disk says. */
   readonly vouched: number;
+  readonly bound: number;
   /** File position of the page that says so. */
   readonly markPage: number;
+}
+
+/** What a node has lost: whole batches, in log offsets. */
+interface Lost {
+  readonly from: number;
+  readonly to: number;
+  /** All of it was committed, as its own disk says: others can give it without a leader. */
+  readonly isCommitted: boolean;
 }
 
 export class OpenDamagesOfWorld {
   readonly #world: World;
   readonly #random: Random;
   readonly isOn: boolean;
+  readonly #lost = new Map<SimNode, Lost>();
+  #isEnded = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -43,25 +58,71 @@ export class OpenDamagesOfWorld {
     this.isOn = WITH_DAMAGES.includes(world.seed % IN_A_ROW) && world.nodes.length >= FEWEST_NODES && !world.oldCopies.isOn;
   }
 
-  /** A node is about to start. */
-  starts(node: SimNode): void {
-    if (!this.isOn || !this.#random.oneIn(ONE_IN) || !this.#areOthersWell(node)) return;
-    const open = openSegmentOf(node);
-    if (open === undefined || open.vouched <= open.base) return;
-    const { trace, scheduler } = this.#world;
-    const { path, base, bytes, vouched, markPage } = open;
-    const position = SEGMENT_HEADER_BYTES + this.#random.below(positionOf(vouched, base) - SEGMENT_HEADER_BYTES);
-    const page = position - (position % DIRECT_BYTES);
-    trace.add(scheduler.nowMs, node.id, `* damage in the open segment ${base} at ${position}`);
-    if (page < markPage && this.#random.oneIn(2)) node.disk.lose(path, page, bytes.slice(page, page + DIRECT_BYTES).fill(0));
-    else node.disk.lose(path, position, Uint8Array.of((bytes[position] ?? 0) ^ (1 << this.#random.below(8))));
+  /** The time of faults is over. */
+  stop(): void {
+    this.#isEnded = true;
   }
 
-  /** Whether the others are a majority that counts. */
-  #areOthersWell(node: SimNode): boolean {
-    const { nodes, checker, isGrown } = this.#world;
-    const voters = nodes.filter((other) => other !== node && checker.standingOf(other.id) === 'voter');
-    return isGrown && checker.standingOf(node.id) === 'voter' && voters.length * 2 > nodes.length;
+  /** A node is about to start. */
+  starts(node: SimNode): void {
+    if (!this.isOn || this.#isEnded || !this.#world.isGrown || !this.#random.oneIn(ONE_IN)) return;
+    if (this.#world.checker.standingOf(node.id) !== 'voter' || this.#lost.has(node)) return;
+    const open = openSegmentOf(node);
+    if (open === undefined || open.vouched <= open.base) return;
+    const { path, base, bytes, vouched, markPage } = open;
+    // Above what was committed only a leader can help.
+    const first = open.bound < vouched && this.#random.oneIn(2) ? Math.max(open.bound, base) : base;
+    const position = positionOf(first, base) + this.#random.below(vouched - first);
+    const page = position - (position % DIRECT_BYTES);
+    const isPage = page >= SEGMENT_HEADER_BYTES && page < markPage && this.#random.oneIn(2);
+    const [at, end] = isPage ? [page, page + DIRECT_BYTES] : [position, position + 1];
+    const lost = lostOf(open, at, end);
+    if (!this.#mayLose(node, lost)) return;
+    const { trace, scheduler } = this.#world;
+    trace.add(scheduler.nowMs, node.id, `* damage in the open segment, [${lost.from}, ${lost.to})`);
+    this.#lost.set(node, lost);
+    const bit = 1 << this.#random.below(8);
+    node.disk.lose(path, at, isPage ? new Uint8Array(DIRECT_BYTES) : Uint8Array.of((bytes[at] ?? 0) ^ bit));
+  }
+
+  /** Whether the node's disk has lost something since it counted last. */
+  hasLost(node: SimNode): boolean {
+    return this.#lost.has(node);
+  }
+
+  /** The node counts again: nothing is lost any more. */
+  isWhole(node: SimNode): void {
+    this.#lost.delete(node);
+  }
+
+  /** Whether somebody can give back all that is lost then. */
+  #mayLose(node: SimNode, { from, to, isCommitted }: Lost): boolean {
+    const { nodes, checker } = this.#world;
+    const others = nodes.filter((other) => other !== node);
+    const voters = others.filter((other) => checker.standingOf(other.id) === 'voter' && !this.#lost.has(other));
+    // A leader gives what was not committed, as far as is known, too.
+    if (voters.length * 2 > nodes.length && this.#lost.size === 0) return true;
+    const isElsewhere = (other: SimNode): boolean => {
+      const lost = this.#lost.get(other);
+      if (lost === undefined) return voters.includes(other);
+      // What has given up something has less than it had.
+      return lost.isCommitted && (lost.to <= from || to <= lost.from) && !this.#hasGivenUp(other);
+    };
+    return isCommitted && others.every(isElsewhere);
+  }
+
+  #hasGivenUp({ disk }: SimNode): boolean {
+    const identity = readIdentity(disk, DIRECTORY);
+    return identity?.standing === 'damaged' && identity.beforeDamage === undefined;
+  }
+
+  /** What another node has sent, as it arrives. */
+  arrives(body: readonly Uint8Array[]): readonly Uint8Array[] {
+    if (!this.isOn || !this.#random.oneIn(6)) return body;
+    const bytes = Uint8Array.from(Buffer.concat(body));
+    const at = this.#random.below(Math.max(1, bytes.length));
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << this.#random.below(8));
+    return [bytes];
   }
 }
 
@@ -74,7 +135,24 @@ function openSegmentOf({ disk }: SimNode): OpenSegment | undefined {
   const bytes = disk.visibleBytes(path);
   if (bytes === undefined) return undefined;
   const mark = findMark(bytes.subarray(SEGMENT_HEADER_BYTES), base, identity.markSeed);
-  const bound = Math.max(readVote(disk, DIRECTORY).commit, readBound(bytes.subarray(0, SEGMENT_HEADER_BYTES), identity.markSeed));
-  const at = mark === undefined || bound > mark.durable ? bytes.length : positionOf(mark.at, base);
-  return { path, base, bytes, vouched: Math.max(bound, mark?.durable ?? 0), markPage: at - (at % DIRECT_BYTES) };
+  const saved = Math.max(readVote(disk, DIRECTORY).commit, readBound(bytes.subarray(0, SEGMENT_HEADER_BYTES), identity.markSeed));
+  const bound = Math.max(saved, mark?.commit ?? 0);
+  const at = mark === undefined || saved > mark.durable ? bytes.length : positionOf(mark.at, base);
+  return { path, base, bytes, vouched: Math.max(bound, mark?.durable ?? 0), bound, markPage: at - (at % DIRECT_BYTES) };
+}
+
+/** The batches that hold file positions [at, end). */
+function lostOf({ base, bytes, vouched, bound }: OpenSegment, at: number, end: number): Lost {
+  const view = viewOf(bytes);
+  let from = base;
+  let to = base;
+  for (let position = SEGMENT_HEADER_BYTES; position + ENTRY_HEADER_BYTES <= positionOf(vouched, base); ) {
+    const kindSize = kindSizeAt(view, position);
+    position += entryBytesOf(kindSize);
+    if (isContinued(kindSize)) continue;
+    to = offsetOf(position, base);
+    if (position >= end) break;
+    if (position <= at) from = to;
+  }
+  return { from, to, isCommitted: to <= bound };
 }

@@ -78,6 +78,9 @@ export function raftPorts(process: Process, events: RaftPartEvents): RaftHostPor
         'old copies',
         () => `node ${process.id} is taken for new, but it counted with a disk that it has lost`,
       );
+      const { beforeDamage } = before;
+      if (standing === 'voter') world.openDamages.isWhole(node);
+      if (beforeDamage !== undefined && standing === beforeDamage) checker.mended(process);
       return saved(before, saveStanding(disk, DIRECTORY, before, standing));
     },
     saveStart: (before, start, entry, isEmpty) => saved(before, saveStart(disk, DIRECTORY, before, start, entry, isEmpty)),

@@ -109,6 +109,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   await runFor(world, profile.chaosMs);
   world.grow();
   world.oldCopies.stop();
+  world.openDamages.stop();
   nemesis.stop();
   world.operator.end();
   world.segmentSizes.end();
@@ -178,7 +179,7 @@ function drawCore(world: World): SimNode[] | undefined {
   const { nodes, random, checker } = world;
   const size = Math.floor(nodes.length / 2) + 1;
   const voters = nodes.filter(({ id }) => checker.standingOf(id) === 'voter');
-  if (voters.length < size || size === nodes.length || world.openDamages.isOn) return undefined;
+  if (voters.length < size || size === nodes.length) return undefined;
   while (voters.length > size) voters.splice(random.below(voters.length), 1);
   return voters;
 }

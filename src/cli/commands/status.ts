@@ -36,11 +36,12 @@ function diskText({ level, roomBytes, criticalBytes, whyRefused }: NodeStatus['d
 }
 
 /** How its sealed segments are read through; each damaged one on a line of its own. */
-function scrubLines({ isOn, position, endsMs, damaged, segments }: NodeStatus['scrub']): (readonly [string, string])[] {
+function scrubLines({ isOn, position, endsMs, damaged, segments, openDamage }: NodeStatus['scrub']): (readonly [string, string])[] {
   const until = endsMs === null ? '' : `, all of them by ${new Date(endsMs).toISOString()}`;
   const text = !isOn ? 'off' : position === null ? 'nothing is sealed yet' : `sealed segments are read, up to offset ${position}${until}`;
   const more = damaged > segments.length ? [`and ${grouped(damaged - segments.length)} more`] : [];
-  const lines = [...segments.map(({ sentence, offset }) => `${sentence} (log offset ${offset})`), ...more];
+  const open = openDamage === null ? [] : [`${openDamage.sentence}; the log ends at offset ${openDamage.from} until it is healed`];
+  const lines = [...open, ...segments.map(({ sentence, offset }) => `${sentence} (log offset ${offset})`), ...more];
   return [['scrub', text], ...lines.map((line) => ['damaged', line] as const)];
 }
 

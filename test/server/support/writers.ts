@@ -10,7 +10,8 @@ import { TailMemory } from '../../../dist/src/memory/tailMemory.js';
 import { Segments } from '../../../dist/src/node/segments.js';
 import { type Identity, writeVote } from '../../../dist/src/storage/dataDirectory.js';
 import { NodeDisk } from '../../../dist/src/storage/nodeDisk.js';
-import { RECOVERY_SLOT, type RecoveredLog } from '../../../dist/src/storage/recovery.js';
+import { RECOVERY_SLOT } from '../../../dist/src/storage/openSegment.js';
+import type { RecoveredLog } from '../../../dist/src/storage/recovery.js';
 import { Pools } from '../../../dist/src/threads/pools.js';
 
 const SEGMENT_BYTES = 65536;

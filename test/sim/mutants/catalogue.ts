@@ -7,6 +7,7 @@ import { ENGINE_MUTANTS } from './engine.ts';
 import { HEAL_MUTANTS } from './heals.ts';
 import { LOG_STATE_MUTANTS } from './logState.ts';
 import type { Mutant } from './mutant.ts';
+import { OPEN_DAMAGE_MUTANTS } from './openDamages.ts';
 import { RETENTION_MUTANTS } from './retention.ts';
 import { SEAL_MUTANTS } from './seals.ts';
 import { SEGMENT_MUTANTS } from './segments.ts';
@@ -684,5 +685,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...TRIM_MUTANTS,
   ...SEAL_MUTANTS,
   ...HEAL_MUTANTS,
+  ...OPEN_DAMAGE_MUTANTS,
   ...RETENTION_MUTANTS,
 ];

@@ -1,0 +1,85 @@
+// Bugs of nodes whose disk has lost a part of the segment in which the log goes on.
+
+import type { Mutant } from './mutant.ts';
+
+const DIRECTORY = 'src/storage/dataDirectory.ts';
+const FETCHES = 'src/replication/fetches.ts';
+const MENDING = 'src/node/mending.ts';
+const OPEN = 'src/storage/openSegment.ts';
+
+export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'damaged node that votes',
+    what: 'a node votes although its disk has lost what it had acknowledged (PAR, FAST 2018)',
+    patches: [
+      {
+        file: 'src/raft/state.ts',
+        find: "return this.standing === 'voter' || (",
+        replace: "return this.standing === 'voter' || this.standing === 'damaged' || (",
+      },
+      { file: 'src/raft/state.ts', find: 'doesCount(this.standing) ? votedFor', replace: 'true ? votedFor' },
+    ],
+    foundBy: ['leader completeness', 'election safety', 'committed bytes'],
+    withinSeeds: 900,
+    foundAt: 489,
+  },
+  {
+    name: 'damaged node that counts',
+    what: 'a node tells its leader that it counts, although its disk has lost what it had acknowledged, so that it counts for commits with that',
+    patches: [
+      {
+        file: 'src/raft/following.ts',
+        find: 'isVoter: doesCount(standing)',
+        replace: 'isVoter: doesCount(standing) || standing === "damaged"',
+      },
+    ],
+    foundBy: ['old copies', 'leader completeness', 'majority', 'convergence'],
+    withinSeeds: 900,
+    foundAt: 73,
+  },
+  {
+    name: 'mended above the commit bound',
+    what: 'a damaged range that was not committed, as far as is known, is taken from a node that does not lead',
+    patches: [
+      { file: MENDING, find: 'damage.from >= damage.bound', replace: 'false' },
+      { file: MENDING, find: 'while (this.#at < bound)', replace: 'while (this.#at < this.#damage.durable)' },
+      { file: MENDING, find: 'end: bound, isOpen', replace: 'end: this.#damage.durable, isOpen' },
+      { file: 'src/node/raftSetup.ts', find: 'from < bound', replace: 'true' },
+      {
+        file: FETCHES,
+        find: 'const limit = Math.min(end, this.#memory.commitBound);\n        const range',
+        replace: 'const limit = Math.min(end, this.#memory.durable);\n        const range',
+      },
+      {
+        file: FETCHES,
+        find: 'const limit = Math.min(end, this.#memory.commitBound);\n        const chunk',
+        replace: 'const limit = Math.min(end, this.#memory.durable);\n        const chunk',
+      },
+    ],
+    foundBy: ['durability', 'log matching', 'committed bytes', 'leader completeness'],
+    withinSeeds: 900,
+    foundAt: 119,
+  },
+  {
+    name: 'mended after something was given up',
+    what: 'a node that gave up what its disk had after the damage counts again without a leader, once it has what was committed as far as it knew',
+    patches: [
+      {
+        file: DIRECTORY,
+        find: 'return changed(disk, directory, rest, { standing,',
+        replace: 'return changed(disk, directory, standing === "damaged" ? identity : rest, { standing,',
+      },
+    ],
+    foundBy: ['durability', 'leader completeness', 'soundness'],
+    withinSeeds: 900,
+    foundAt: 393,
+  },
+  {
+    name: 'mended, and not written again',
+    what: 'a start takes what it sees in a segment that was being mended for what is on the disk, although the sync of it failed (ATC 2020)',
+    patches: [{ file: OPEN, find: "identity.standing !== 'damaged'", replace: 'true' }],
+    foundBy: ['durability'],
+    withinSeeds: 900,
+    foundAt: 489,
+  },
+];
