@@ -141,18 +141,20 @@ function openSegmentOf({ disk }: SimNode): OpenSegment | undefined {
   return { path, base, bytes, vouched: Math.max(bound, mark?.durable ?? 0), bound, markPage: at - (at % DIRECT_BYTES) };
 }
 
-/** The batches that hold file positions [at, end). */
+/** The batches that hold file positions [at, end); with the state entry at a segment's head, where that is all there is of a term without its no-op. */
 function lostOf({ base, bytes, vouched, bound }: OpenSegment, at: number, end: number): Lost {
   const view = viewOf(bytes);
   let from = base;
   let to = base;
+  let headEnd = 0;
   for (let position = SEGMENT_HEADER_BYTES; position + ENTRY_HEADER_BYTES <= positionOf(vouched, base); ) {
     const kindSize = kindSizeAt(view, position);
     position += entryBytesOf(kindSize);
     if (isContinued(kindSize)) continue;
     to = offsetOf(position, base);
+    headEnd ||= to;
     if (position >= end) break;
     if (position <= at) from = to;
   }
-  return { from, to, isCommitted: to <= bound };
+  return { from: from === headEnd ? base : from, to, isCommitted: to <= bound };
 }
