@@ -300,6 +300,9 @@ export const MAX_RETRY_FACTOR = 16;
 /** A node whose open segment is damaged, and that nobody could help, asks the others again after this long. */
 export const MEND_RETRY_MS = 1_000;
 
+/** After so many times in vain, in a row and beside a leader, it leaves what it lacks to that. */
+export const MEND_TRIES = 3;
+
 /** A read that meets damage waits so long for the segment to be healed, at most. */
 export const HEAL_WAIT_MS = 15_000;
 

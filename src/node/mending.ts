@@ -7,7 +7,7 @@
 //
 // While it is under way, nothing of what the file has is given up.
 
-import { HEAL_ANSWER_MS, MEND_RETRY_MS } from '../core/limits.ts';
+import { HEAL_ANSWER_MS, MEND_RETRY_MS, MEND_TRIES } from '../core/limits.ts';
 import { STATE } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
@@ -97,12 +97,13 @@ export class Mending {
 
   async #run(bound: number): Promise<void> {
     const { heals, raft, hasLeader } = this.#ports;
-    for (;;) {
-      // A leader that was known all the time could be asked, and has all that was ever committed.
+    for (let tries = 1; ; ) {
       const hadLeader = hasLeader();
       const round = await heals.alone(() => this.#round(bound));
       if (round.outcome !== 'failed' || this.#isOver) return;
-      const givesUp = hadLeader && hasLeader();
+      // A leader that was known all the time could be asked, and has all that was ever committed, but may not know yet how far that is.
+      tries = hadLeader && hasLeader() ? tries + 1 : 1;
+      const givesUp = tries > MEND_TRIES;
       this.#say(
         `log offset ${this.#at} stays damaged: ${round.why}; ${givesUp ? 'the leader sends what follows it' : 'they are asked again'}`,
       );
