@@ -15,7 +15,10 @@ const MAX_STATUS_BYTES = 1024 * 1024;
 
 /** The HTTP address of a node's status. */
 export function statusUrl(url: string): string {
-  return new URL('/status', url.replace(/^ws/i, 'http')).href;
+  // After the path of a proxy, if there is one.
+  const { protocol, host, username, password, pathname, search } = new URL(url);
+  const credentials = username + password === '' ? '' : `${username}:${password}@`;
+  return new URL(`${protocol.replace(/^ws/, 'http')}//${credentials}${host}${pathname.replace(/\/+$/, '')}/status${search}`).href;
 }
 
 /** Why a request failed, in few words; with several addresses for a name, each has its own reason inside. */

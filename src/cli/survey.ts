@@ -82,9 +82,31 @@ function leaderOf(statuses: readonly NodeStatus[]): NodeStatus | undefined {
   return isOutdated ? undefined : first;
 }
 
+const DAY_MS = 86_400_000;
+/** Certificates that end within this are told of. */
+const SOON_DAYS = 30;
+
+/** What there is to say of a certificate; undefined: nothing. */
+export function certificateSentence(
+  { use, notAfterMs, fault }: NodeStatus['node']['certificates'][number],
+  nowMs: number,
+): string | undefined {
+  const whose = use === 'clients' ? 'an authority of its clients' : 'its certificate';
+  const days = Math.floor((notAfterMs - nowMs) / DAY_MS);
+  const end = days < 0 ? `${whose} has expired` : days < SOON_DAYS ? `${whose} counts for ${days} more days` : undefined;
+  const refused = fault === null ? undefined : `new files for TLS are not taken: ${fault}`;
+  return [end, refused].filter((part) => part !== undefined).join('; ') || undefined;
+}
+
 /** While there is a leader, a node that is merely down is no news: it has a row of its own. */
 function causesIn({ node, cluster }: NodeStatus): readonly string[] {
   const causes = node.isDurable ? [] : ['nothing that the cluster acknowledges is durable: its nodes run with --fsync off'];
+  // Earlier builds say nothing of these.
+  if (node.isInsecure === true) causes.push(`whoever reaches node ${node.id} may do everything: it runs with --insecure`);
+  for (const certificate of node.certificates ?? []) {
+    const sentence = certificateSentence(certificate, Date.now());
+    if (sentence !== undefined) causes.push(`node ${node.id}: ${sentence}`);
+  }
   if (node.leader === null && node.whyNoLeader !== null) return [...causes, `no leader is known: ${node.whyNoLeader}`];
   const others = cluster.causes.filter(({ code }) => code !== 'UNREACHABLE' && code !== 'NOT_JOINED');
   return [...causes, ...others.map(({ sentence }) => sentence)];

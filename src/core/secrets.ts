@@ -1,5 +1,22 @@
 // Addresses may carry a password or a token, and everything that is shown may end in a log that others read.
 
+/** What a file with a secret may be at most, of whoever runs the program; of another owner, as where secrets are mounted, a group may read it. */
+const OWN_MODE = 0o600;
+const MOUNTED_MODE = 0o640;
+
+/** Why a file with a secret will not do: others may use it. `ownUid`: of whoever runs the program; undefined where the system has none. */
+export function openSecret(
+  file: string,
+  { mode, uid }: { readonly mode: number; readonly uid: number },
+  ownUid: number | undefined,
+): string | undefined {
+  if (ownUid === undefined) return undefined;
+  const most = uid === ownUid ? OWN_MODE : MOUNTED_MODE;
+  const has = mode & 0o777;
+  if ((has & ~most) === 0) return undefined;
+  return `others may use it (mode ${has.toString(8)}), and nobody else is to know it: chmod ${most.toString(8)} ${file}`;
+}
+
 /** User and password: all up to the last @, whatever is in them; several addresses may stand in a list with commas. */
 const USER_INFO = /([a-z][a-z0-9+.-]*:\/\/)(?:(?!,\s*[a-z][a-z0-9+.-]*:\/\/)\S)*@/gi;
 /**

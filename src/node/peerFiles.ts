@@ -5,27 +5,19 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config, OptionName } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { openSecret } from '../core/secrets.ts';
 import { type PeerProof, type ProofTexts, proofOf } from '../peers/peerProof.ts';
 import type { EngineLog } from './engineOptions.ts';
 import { FileWatch } from './fileWatch.ts';
 
 export type PeerFileOptions = Pick<Config, 'peerSecretFile' | 'peerCa' | 'peerCert' | 'peerKey' | 'node' | 'callOf'>;
 
-/** What a secret file may be at most, of whoever runs the node; of another owner, as where secrets are mounted, a group may read it. */
-const OWN_MODE = 0o600;
-const MOUNTED_MODE = 0o640;
-
 /** Reads a file that nobody else may read. Throws an Error with a sentence. */
 function readSecret(file: string): string {
   const descriptor = openSync(file, 'r');
   try {
-    const { mode, uid } = fstatSync(descriptor);
-    const most = uid === process.getuid?.() ? OWN_MODE : MOUNTED_MODE;
-    if (process.platform !== 'win32' && (mode & 0o777 & ~most) !== 0) {
-      throw new TypeError(
-        `others may use it (mode ${(mode & 0o777).toString(8)}), and nobody else is to know it: chmod ${most.toString(8)} ${file}`,
-      );
-    }
+    const fault = openSecret(file, fstatSync(descriptor), process.getuid?.());
+    if (fault !== undefined) throw new TypeError(fault);
     return readFileSync(descriptor, 'utf8');
   } finally {
     closeSync(descriptor);

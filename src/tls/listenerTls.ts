@@ -113,6 +113,7 @@ export function watchedListenerTls(
   const { tlsCert, tlsKey, tlsClientCa, tlsClientScopes } = files;
   return new WatchedFiles({
     files: [tlsCert, tlsKey, ...(tlsClientCa === '' ? [] : [tlsClientCa, tlsClientScopes])],
+    secrets: [tlsKey],
     read: (contents, isFirst) => readListenerTls(files, contents, isFirst),
     ...told,
   });

@@ -7,9 +7,12 @@ import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LogError } from '../core/errors.ts';
 import { FILES_LOOK_MS, FILES_SETTLE_MAX_MS, FILES_SETTLE_MS, MAX_PEM_BYTES } from '../core/limits.ts';
+import { openSecret } from '../core/secrets.ts';
 
 export interface WatchedFilesOptions<T> {
   readonly files: readonly string[];
+  /** Those of them that nobody else may read. */
+  readonly secrets?: readonly string[];
   /** What their contents say, in the order of `files`. Throws an Error whose message is a sentence's middle where they will not do. `isFirst`: nothing is in force yet. */
   readonly read: (contents: readonly string[], isFirst: boolean) => T;
   /** Puts what was read into force. May throw as `read`. */
@@ -23,9 +26,11 @@ function messageOf(thrown: unknown): string {
 }
 
 /** What is in a file. Throws an Error that names it. */
-function contentOf(file: string): string {
+function contentOf(file: string, isSecret: boolean): string {
   const stat = statSync(file);
   if (!stat.isFile()) throw new Error(`${file} is no file`);
+  const open = isSecret ? openSecret(file, stat, process.getuid?.()) : undefined;
+  if (open !== undefined) throw new Error(`${file} is not taken: ${open}`);
   if (stat.size > MAX_PEM_BYTES) throw new Error(`${file} has more than ${MAX_PEM_BYTES} bytes`);
   return readFileSync(file, 'latin1');
 }
@@ -48,7 +53,7 @@ export class WatchedFiles<T> {
   constructor(options: WatchedFilesOptions<T>) {
     this.#options = { ...options, files: options.files.map((file) => resolve(file)) };
     try {
-      this.#contents = this.#options.files.map(contentOf);
+      this.#contents = this.#read();
       this.value = options.read(this.#contents, true);
     } catch (thrown) {
       throw new LogError('USAGE', messageOf(thrown));
@@ -81,7 +86,7 @@ export class WatchedFiles<T> {
     clearTimeout(this.#settling);
     this.#settling = undefined;
     try {
-      const contents = this.#options.files.map(contentOf);
+      const contents = this.#read();
       const isSame = contents.every((content, i) => content === this.#contents[i]);
       if (!isSame) {
         const value = this.#options.read(contents, false);
@@ -97,6 +102,11 @@ export class WatchedFiles<T> {
       this.fault = sentence;
       if (isNews) this.#options.refused(sentence);
     }
+  }
+
+  #read(): readonly string[] {
+    const secrets = (this.#options.secrets ?? []).map((file) => resolve(file));
+    return this.#options.files.map((file) => contentOf(file, secrets.includes(file)));
   }
 
   /** Something has changed in a folder: the files are read once that has ended. */

@@ -1,6 +1,6 @@
 // TLS on the port for clients, by both acceptors: who is let in, what is refused, and how certificates change while the node runs.
 
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { request } from 'node:https';
 import { join } from 'node:path';
@@ -50,7 +50,7 @@ async function serve(acceptor: 'uws' | 'ws'): Promise<Served> {
   const folder = makeDirectory();
   mkdirSync(join(folder, 'tls'));
   const file = (name: string, text: string): string => {
-    writeFileSync(join(folder, 'tls', name), text);
+    writeFileSync(join(folder, 'tls', name), text, { mode: 0o600 });
     return join(folder, 'tls', name);
   };
   const cert = file('node.crt', made.node.certificate);
@@ -186,6 +186,11 @@ describe.each(['uws', 'ws'] as const)('TLS by %s', (acceptor) => {
     expect(metrics(await textOf(url, '/metrics'))).toContain('loglog_certificates_refused 1');
     writeFileSync(files.cert, next.certificate);
     writeFileSync(files.key, next.key);
+    // And a key that others may read is as good as none.
+    chmodSync(files.key, 0o644);
+    await eventually(() => /nobody else is to know it: chmod 600/.test(lines.at(-1) ?? ''), 'a key for all is refused');
+    expect(await shownSerial(url)).toBe(before);
+    chmodSync(files.key, 0o600);
     await eventually(async () => (await shownSerial(url)) !== before, 'the new certificate is shown');
     expect(lines.filter((line) => line.endsWith('for clients that connect from now on'))).toHaveLength(1);
     // Whoever was there stays.
@@ -199,11 +204,11 @@ describe.each(['uws', 'ws'] as const)('TLS by %s', (acceptor) => {
     expect(Number(seconds) / 86_400).toBeCloseTo(825, 0);
     // And as Kubernetes does it: by a rename over the file.
     const renewed = await issueCertificate(made.authority, NODE, ['127.0.0.1']);
-    writeFileSync(`${files.key}.new`, renewed.key);
-    writeFileSync(`${files.cert}.new`, renewed.certificate);
-    copyFileSync(`${files.key}.new`, files.key);
-    copyFileSync(`${files.cert}.new`, files.cert);
     const second = await shownSerial(url);
+    writeFileSync(`${files.key}.new`, renewed.key, { mode: 0o600 });
+    writeFileSync(`${files.cert}.new`, renewed.certificate);
+    renameSync(`${files.key}.new`, files.key);
+    renameSync(`${files.cert}.new`, files.cert);
     await eventually(async () => (await shownSerial(url)) !== second, 'the renewed certificate is shown');
     await client.append(texts(1));
     // Who may not any more what it might is told so, and goes.
@@ -219,7 +224,7 @@ describe.each(['uws', 'ws'] as const)('TLS by %s', (acceptor) => {
     const client = await connect(url);
     const { port } = new URL(url);
     const isOver = { now: false };
-    const crowd = Array.from({ length: 300 }, (_, i) => {
+    const crowd = Array.from({ length: 150 }, (_, i) => {
       if (i % 3 === 0) return ask(url, {});
       return new Promise<string>((resolve) => {
         const socket = connectTls({ host: '127.0.0.1', port: Number(port), rejectUnauthorized: false });
@@ -239,8 +244,8 @@ describe.each(['uws', 'ws'] as const)('TLS by %s', (acceptor) => {
       await client.append(texts(1));
       appends += 1;
     }
-    expect((await all).filter((outcome) => outcome.startsWith('200'))).toHaveLength(100);
-    expect(appends).toBeGreaterThan(5);
+    expect((await all).filter((outcome) => outcome.startsWith('200'))).toHaveLength(50);
+    expect(appends).toBeGreaterThan(3);
   });
 });
 

@@ -8,7 +8,7 @@ import { jsonOption, timeoutOption, urlOption, withExamples } from '../arguments
 import { EXIT, Quit } from '../exit.ts';
 import { fetchStatus, NoAnswer } from '../nodeStatus.ts';
 import { grouped, pairs, print, readableBytes, say } from '../output.ts';
-import { survey } from '../survey.ts';
+import { certificateSentence, survey } from '../survey.ts';
 import { describeSurvey, sealText } from '../surveyText.ts';
 
 interface StatusOptions {
@@ -66,6 +66,14 @@ function sealLines(seals: NodeStatus['seals']): (readonly [string, string])[] {
   return [['seals', sealText(seals)], ...lines.map((line) => ['different', line] as const)];
 }
 
+/** What is wrong with its certificates, or soon will be. */
+function certificateLines(certificates: NodeStatus['node']['certificates']): (readonly [string, string])[] {
+  return certificates.flatMap((certificate) => {
+    const sentence = certificateSentence(certificate, Date.now());
+    return sentence === undefined ? [] : [['certificate', sentence] as const];
+  });
+}
+
 function describe(status: NodeStatus): string {
   const { version, clusterId, node, log, segments, seals, disk, scrub, mirror, clients, appends, memory, limits } = status;
   return pairs([
@@ -73,6 +81,8 @@ function describe(status: NodeStatus): string {
     ['version', `${version}, up for ${duration(node.uptimeMs)}`],
     ['cluster', clusterId],
     ...(node.isDurable ? [] : [['durable', 'nothing: it runs with --fsync off, for tests'] as const]),
+    ...(node.isInsecure ? [['insecure', 'whoever reaches it may do everything: it runs with --insecure'] as const] : []),
+    ...certificateLines(node.certificates ?? []),
     ...(mirror ? [['mirror', mirrorText(mirror)] as const] : []),
     ['log', `offsets ${log.start} to ${log.commit} (${readableBytes(log.commit - log.start)})`],
     ["the log's time", timeText(log)],

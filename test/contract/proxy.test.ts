@@ -1,0 +1,91 @@
+// nginx in front of a node, with the configuration of docs/PROXIES.md: TLS ends there, and a path leads to the node.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { connect } from '../../dist/src/client/index.js';
+import { openLog } from '../../dist/src/index.js';
+import { claimPorts } from '../../src/cluster/portBlock.ts';
+import { issueCertificate, makeAuthority } from '../../src/tls/authority.ts';
+import { eventually, makeDirectory } from '../server/support/fixture.ts';
+import { runCommand } from '../support/server.ts';
+
+const NGINX = ['nginx', '/usr/sbin/nginx'].find((name) => spawnSync(name, ['-v']).status === 0);
+if (NGINX === undefined) console.warn('THE TEST OF NGINX AS A PROXY DID NOT RUN: there is none (on Debian: apt-get install nginx-light)');
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectTcp(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+/** The configuration of the page, for these ports and with all files in `directory`. */
+function configuration(directory: string, port: number, nodePort: number): string {
+  const [, shown = ''] = /```nginx\n(.*?)```/s.exec(readFileSync(new URL('../../docs/PROXIES.md', import.meta.url), 'utf8')) ?? [];
+  const own = shown
+    .replaceAll('/etc/loglog/', `${directory}/`)
+    .replace('listen 443', `listen 127.0.0.1:${port}`)
+    .replace('127.0.0.1:7070', `127.0.0.1:${nodePort}`);
+  expect(own).toContain(`listen 127.0.0.1:${port} ssl`);
+  expect(own).toContain(`127.0.0.1:${nodePort};`);
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${join(directory, name)};`);
+  const user = userInfo().uid === 0 ? 'user root;' : '';
+  return `${user} worker_processes 1; daemon off; pid ${join(directory, 'pid')}; error_log ${join(directory, 'log')};
+events {}
+http { access_log off; ${temporary.join(' ')}
+${own}
+}`;
+}
+
+test.runIf(NGINX !== undefined)(
+  'a client, a catch-up and a command go through nginx with TLS, and a path, to a node that knows of neither',
+  async () => {
+    const directory = makeDirectory();
+    const own = join(directory, 'nginx');
+    mkdirSync(own);
+    const authority = await makeAuthority('0123456789abcdef0123456789abcdef');
+    const pair = await issueCertificate(authority, { kind: 'node', clusterId: authority.clusterId, nodeId: 1 }, ['127.0.0.1']);
+    writeFileSync(join(own, 'proxy.crt'), pair.certificate);
+    writeFileSync(join(own, 'proxy.key'), pair.key);
+    writeFileSync(join(own, 'ca.crt'), authority.certificate);
+    const block = await claimPorts(2);
+    onTestFinished(() => block.release());
+    const [port = 0, nodePort = 0] = block.ports;
+    const url = `wss://127.0.0.1:${port}/node-1`;
+    const log = await openLog({ dir: join(directory, 'data'), listen: { port: nodePort }, segmentBytes: 65_536, slots: 3, advertise: url });
+    onTestFinished(() => log.close());
+    writeFileSync(join(own, 'conf'), configuration(own, port, nodePort));
+    const nginx: ChildProcess = spawn(NGINX ?? '', ['-p', own, '-c', join(own, 'conf')], { stdio: 'inherit' });
+    onTestFinished(async () => {
+      const gone = new Promise((resolve) => nginx.once('exit', resolve));
+      if (nginx.exitCode === null && nginx.kill('SIGTERM')) await gone;
+    });
+    await eventually(async () => nginx.exitCode !== null || isOpen(port), 'nginx listens');
+    expect(nginx.exitCode).toBe(null);
+
+    const tls = { ca: authority.certificate };
+    const events: string[] = [];
+    const client = await connect(url, { tls, onEvent: ({ type }) => void events.push(type) });
+    for (let i = 0; i < 14; i += 1) await client.append(new Uint8Array(30_000));
+    await eventually(() => client.hello.cluster?.members[0]?.url === url, 'the node says where it is');
+    let entries = 0;
+    for await (const _entry of client.read({ catchUp: { urls: url, verify: 'checks' } })) entries += 1;
+    expect(entries).toBe(14);
+    expect(events).toContain('catchUp');
+    expect(events).not.toContain('catchUpLost');
+    await client.close();
+
+    const status = await runCommand(['status', '--url', url, '--tls-ca', join(own, 'ca.crt')]);
+    expect([status.code, status.stderr]).toEqual([0, '']);
+    expect(status.stdout.toString()).toContain(`node                  1 at ${url}, leader`);
+    const strange = await runCommand(['status', '--url', url]);
+    expect([strange.code, strange.stderr]).toEqual([4, expect.stringMatching(/certificate/)]);
+  },
+);
