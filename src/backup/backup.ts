@@ -36,6 +36,8 @@ export interface BackupOptions {
   readonly takenMs: number;
   /** Whether it is time to save the manifest, after a file was finished: it then has `fileCount` of them. */
   readonly isSaveDue: (fileCount: number) => boolean;
+  /** A restore into the same cluster is to put the log's tokens in force again. */
+  readonly tokens?: boolean;
   /** Told how many of the new bytes are done. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
@@ -172,7 +174,8 @@ class BackupRun {
   #save(takenMs: number): Manifest {
     const { clusterId, generation, start } = this.#before;
     const [lastEntry, lastTerm] = [this.#lastEntry, this.#lastTerm];
-    const manifest = { clusterId, generation, start, end: this.end, lastEntry, lastTerm, takenMs, files: [...this.#files] };
+    const asked = this.#options.tokens === true ? { tokens: true as const } : {};
+    const manifest = { clusterId, generation, start, end: this.end, lastEntry, lastTerm, takenMs, ...asked, files: [...this.#files] };
     this.#folder.save(manifest);
     this.#isSaved = true;
     return manifest;

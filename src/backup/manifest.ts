@@ -32,6 +32,8 @@ export interface Manifest {
   readonly lastTerm: number;
   /** Unix milliseconds: all that was acknowledged before is in the backup. 0 while its first run has not come to its end. */
   readonly takenMs: number;
+  /** A restore into the same cluster puts the log's tokens in force again; left out: it does not. */
+  readonly tokens?: true;
   /** Ascending, each where the one before ends. */
   readonly files: readonly BackupFile[];
 }
@@ -55,6 +57,7 @@ const FIELDS: { readonly [Name in keyof Manifest]: (value: unknown) => value is 
   lastEntry: (value): value is number | null => value === null || isWhole(value),
   lastTerm: (value): value is number => isWhole(value) && value <= MAX_TERM,
   takenMs: isWhole,
+  tokens: (value): value is true => value === undefined || value === true,
   files: (value): value is readonly BackupFile[] => Array.isArray(value) && value.every(isFile),
 };
 

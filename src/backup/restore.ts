@@ -6,7 +6,7 @@ import type { Workspace } from '../client/wasm.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
-import { MAX_TERM, MAX_TERM_STEP } from '../core/limits.ts';
+import { MAX_ACCESS_BYTES, MAX_TERM, MAX_TERM_STEP } from '../core/limits.ts';
 import { readState } from '../format/controlEntries.ts';
 import { kindOf, kindSizeAt, payloadBytesOf, termAt } from '../format/entry.ts';
 import { writeIdentity, writeVote } from '../storage/dataDirectory.ts';
@@ -42,10 +42,13 @@ export interface RestoreReport {
   /** The log goes on in higher terms than this one. */
   readonly term: number;
   readonly segments: number;
+  /** Tokens of the log that are in force, and that are not. */
+  readonly tokens: number;
+  readonly droppedTokens: number;
 }
 
-/** Enough of a file for a state entry without large sections. */
-const HEAD_BYTES = 64 * 1024;
+/** Enough of a file for a state entry, with all the tokens that there may be. */
+const HEAD_BYTES = MAX_ACCESS_BYTES + 64 * 1024;
 
 /** Names that may stand in a directory that takes a log. */
 const ALLOWED = [LOCK_FILE, 'lost+found'];
@@ -139,10 +142,19 @@ function fill(
   const { start, end } = manifest;
   const before = beforeOf(disk, folder, manifest, toHex(random.subarray(32, 40)));
   let hasGeneration: boolean;
+  let tokens = 0;
   const segments = new RestoredSegments(disk, directory, { clusterId, markSeed, before, createdMs: nowMs, end });
   try {
     copyEntries(disk, folder, manifest, workspace, segments, before.term, onProgress);
-    hasGeneration = segments.beginGeneration({ term, instance, generationId });
+    // Whoever has a token of the log that was backed up has none of another cluster, nor of this one unless that was asked for.
+    const keepsTokens = isSameCluster && manifest.tokens === true;
+    hasGeneration = segments.beginGeneration({
+      term,
+      instance,
+      generationId,
+      keepsTokens,
+    });
+    if (keepsTokens) tokens = segments.tokensBefore;
   } finally {
     segments.drop();
   }
@@ -165,7 +177,16 @@ function fill(
   });
   disk.remove(`${directory}/${RESTORE_FILE}`);
   disk.syncDirectory(directory);
-  return { clusterId, start, end: segments.end, backupEnd: manifest.end, term, segments: segments.count };
+  return {
+    clusterId,
+    start,
+    end: segments.end,
+    backupEnd: manifest.end,
+    term,
+    segments: segments.count,
+    tokens,
+    droppedTokens: segments.tokensBefore - tokens,
+  };
 }
 
 function copyEntries(

@@ -37,6 +37,8 @@ export interface Beginner {
   readonly instance: string;
   /** 16 hexadecimal digits, drawn at random. */
   readonly generationId: string;
+  /** Whether the tokens of the log stay in force. */
+  readonly keepsTokens: boolean;
 }
 
 interface OpenSegment {
@@ -68,6 +70,11 @@ export class RestoredSegments {
     this.#before = log.before;
     this.#fold = new StateFold(log.state);
     this.#end = log.end;
+  }
+
+  /** Tokens that the log had before another generation began. */
+  get tokensBefore(): number {
+    return this.#fold.tokens;
   }
 
   /** Log offset at which the log ends: that of the backup, or after the beginning of another generation. */
@@ -109,10 +116,10 @@ export class RestoredSegments {
    * Seals what there is, and begins another generation of the log in a segment of its own: a state entry, and the no-op of the term. Not of a log without
    * state entries, which has no generations: returns whether it did.
    */
-  beginGeneration({ term, instance, generationId }: Beginner): boolean {
+  beginGeneration({ term, instance, generationId, keepsTokens }: Beginner): boolean {
     this.finish();
     const base = this.#end;
-    const payload = this.#fold.nextGeneration(this.#before, generationId);
+    const payload = this.#fold.nextGeneration(this.#before, generationId, keepsTokens);
     if (payload === undefined) return false;
     const state = encodeOwnEntry(KIND_STATE, payload, term, base);
     const noOp = encodeOwnEntry(KIND_NOOP, noOpPayload(instance), term, base + state.length);

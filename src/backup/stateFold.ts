@@ -2,6 +2,7 @@
 
 import { KIND_STATE } from '../../assembly/layout.ts';
 import type { EntryTerm } from '../core/ids.ts';
+import { NO_ACCESS, tokensIn } from '../format/access.ts';
 import { type LogState, stateBytes, writeState } from '../format/controlEntries.ts';
 import { foldControl, UNTOLD } from '../format/controlFold.ts';
 import { entryBytesOf, isData, kindOf } from '../format/entry.ts';
@@ -36,11 +37,17 @@ export class StateFold {
     if (kindOf(kindSize) === KIND_STATE) this.#dataEnd = this.#state.dataEnd;
   }
 
-  /** The payload of a state entry after an entry of `before`, of the next generation, whose id is `generationId`. */
-  nextGeneration(before: EntryTerm, generationId: string): Uint8Array | undefined {
+  /** How many tokens the log has. */
+  get tokens(): number {
+    return tokensIn(this.#state.access).size;
+  }
+
+  /** The payload of a state entry after an entry of `before`, of the next generation, whose id is `generationId`; without tokens unless `keepsTokens`. */
+  nextGeneration(before: EntryTerm, generationId: string, keepsTokens: boolean): Uint8Array | undefined {
     if (!this.isKnown) return undefined;
     const generation = { number: this.#state.generation.number + 1, id: generationId };
-    const state: LogState = { ...this.#state, dataEnd: this.#dataEnd, before, generation };
+    const access = keepsTokens ? this.#state.access : NO_ACCESS;
+    const state: LogState = { ...this.#state, dataEnd: this.#dataEnd, before, generation, access };
     const payload = new Uint8Array(stateBytes(state));
     writeState(new DataView(payload.buffer), 0, state);
     return payload;

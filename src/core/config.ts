@@ -385,13 +385,17 @@ export function segmentCapacityBytes(segmentBytes: number): number {
   return segmentBytes - SEGMENT_HEADER_BYTES - MARK_BYTES;
 }
 
+/** Most bytes of the state entry that a segment begins with. */
+export function stateCapacityBytes(segmentBytes: number): number {
+  return Math.min(MAX_STATE_ENTRY_BYTES, Math.floor(segmentBytes / 4));
+}
+
 /**
  * Most bytes of a client's entries in one segment, and so in one batch: the state entry at the segment's beginning, and the time and session
  * entries before the batch, have room beside them. No build writes session entries yet.
  */
 export function clientCapacityBytes(segmentBytes: number): number {
-  const stateBytes = Math.min(MAX_STATE_ENTRY_BYTES, Math.floor(segmentBytes / 4));
-  return segmentCapacityBytes(segmentBytes) - stateBytes - TIME_ENTRY_BYTES - SESSION_ENTRY_BYTES;
+  return segmentCapacityBytes(segmentBytes) - stateCapacityBytes(segmentBytes) - TIME_ENTRY_BYTES - SESSION_ENTRY_BYTES;
 }
 
 /** `--segment-bytes` for `segmentBytes`. */

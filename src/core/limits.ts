@@ -11,7 +11,7 @@ export const MAX_ENTRY_BYTES = MAX_PAYLOAD_BYTES + ENTRY_OVERHEAD_BYTES;
  * of the time, with 8 bytes of payload; of a client's session, with 40, which later versions bring.
  */
 export const MAX_STATE_ENTRY_BYTES = 1024 * 1024;
-/** At least as much as a segment begins with, its state and the no-op of a term, for as long as states are small: it goes to other nodes whole. */
+/** At least as much as a segment begins with, its state without tokens and the no-op of a term: it goes to other nodes whole. */
 export const SEGMENT_HEAD_BYTES = 4096;
 /**
  * The tokens of a log have at most so many bytes of its state, where a quarter of a segment is not less: about 2,000 of them. The rest of

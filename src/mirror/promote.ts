@@ -134,7 +134,8 @@ function begin(disk: Disk, directory: string, identity: Identity & { readonly mi
   const { clusterId, markSeed } = identity;
   const segments = new RestoredSegments(disk, directory, { clusterId, markSeed, before: last, createdMs: options.nowMs, end, state });
   try {
-    segments.beginGeneration(promotion);
+    // They are of the cluster.
+    segments.beginGeneration({ ...promotion, keepsTokens: promotion.clusterId === clusterId });
   } finally {
     segments.drop();
   }

@@ -3,8 +3,8 @@
 // longer go on it ends itself, once, and says so.
 
 import type { Cause } from '../core/causes.ts';
-import { maxBatchBytes } from '../core/config.ts';
-import type { LogError } from '../core/errors.ts';
+import { maxBatchBytes, stateCapacityBytes } from '../core/config.ts';
+import { LogError } from '../core/errors.ts';
 import { SEAL_BUSY_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
@@ -321,6 +321,7 @@ export class Engine {
     memory.setWord(WORD.START_DATA_END, start);
     memory.setWord(WORD.START, start);
     if (damage !== undefined) this.#ports.log.error(damagedSentence(damage));
+    this.#refuseLargeState();
     await this.disk.start();
     await this.segments.start(this.recovered);
     // Whoever failed meanwhile had no raft thread to end, and the directory may be another's by now.
@@ -342,6 +343,15 @@ export class Engine {
     this.mending.start(this.recovered);
     if (this.isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
     this.tokenRequests.start();
+  }
+
+  /** Segments that are smaller than those that the log was made with may have no room for its state. */
+  #refuseLargeState(): void {
+    const { stateEntryBytes, level } = this.#tail.fold;
+    const { segmentBytes, callOf } = this.config;
+    if (level === 0 || stateEntryBytes <= stateCapacityBytes(this.memory.map.shape.segmentBytes)) return;
+    const sentence = `the state of this log, which each segment begins with, has ${stateEntryBytes} bytes, mostly of tokens: more than a quarter of a segment with ${callOf('segmentBytes')} ${segmentBytes}`;
+    throw new LogError('USAGE', `${sentence}; nothing was changed: start it as before, or revoke tokens first`);
   }
 
   #startRaft(): RaftPort {

@@ -149,10 +149,9 @@ export class Retention {
     try {
       const { policy, term, end, timeMs } = await this.#order(change);
       const { memory, progress } = this.#ports;
-      while (memory.commit < end) {
-        if (this.#isOver || memory.word(WORD.OPEN_TERM) !== term) throw new LogError('NOT_LEADER', NOT_CONFIRMED, {}, 'unknown');
-        await progress();
-      }
+      while (memory.commit < end && !this.#isOver && memory.word(WORD.OPEN_TERM) === term) await progress();
+      // In this order: what another leader commits at the same place comes after this one has lost its office.
+      if (memory.commit < end || memory.word(WORD.OPEN_TERM) !== term) throw new LogError('NOT_LEADER', NOT_CONFIRMED, {}, 'unknown');
       const oldestMs = await this.#oldest();
       this.look();
       return { policy, start: memory.word(WORD.START), commit: memory.commit, oldestMs, timeMs };

@@ -5,7 +5,7 @@ import { SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES } from '../../assembly/layout.ts'
 import { SEGMENT_HEAD_BYTES } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
 import { HotReader } from '../memory/hotReader.ts';
-import { SLOT } from '../memory/map.ts';
+import { SLOT, WORD } from '../memory/map.ts';
 import { noWalk, type TailMemory, type WalkResult } from '../memory/tailMemory.ts';
 import type { Due } from '../raft/leadership.ts';
 import { segmentAt } from '../storage/sealedSegments.ts';
@@ -77,8 +77,7 @@ export class Feed {
     const closedEnd = memory.slotWord(slot, SLOT.CLOSED_END);
     const position = positionOf(from, base);
     let bytes = Math.min(limit, closedEnd === 0 ? limit : closedEnd) - from;
-    // What a segment begins with goes as a whole: the state of the log, and the no-op of a term that begins there.
-    const mostBytes = from === base ? Math.max(maxBytes, SEGMENT_HEAD_BYTES) : maxBytes;
+    const mostBytes = this.#mostBytes(from, base, maxBytes);
     if (bytes > mostBytes) {
       const { map, wasm } = memory;
       const flags = SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;
@@ -100,6 +99,18 @@ export class Feed {
   cold({ from, limit, maxBytes }: Due): ColdRange | undefined {
     const segment = segmentAt(this.#sealed, from);
     if (segment === undefined) return undefined;
-    return { base: segment.base, from, isBoundary: true, limit: Math.min(limit, segment.end), maxBytes, wholeBatches: true };
+    return {
+      base: segment.base,
+      from,
+      isBoundary: true,
+      limit: Math.min(limit, segment.end),
+      maxBytes: this.#mostBytes(from, segment.base, maxBytes),
+      wholeBatches: true,
+    };
+  }
+
+  /** What a segment begins with goes as a whole: the state of the log, as large as it is now, and the no-op of a term that begins there. */
+  #mostBytes(from: number, base: number, maxBytes: number): number {
+    return from === base ? Math.max(maxBytes, SEGMENT_HEAD_BYTES + this.#memory.word(WORD.ACCESS_BYTES)) : maxBytes;
   }
 }

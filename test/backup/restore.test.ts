@@ -6,9 +6,10 @@ import { BackupFolder } from '../../src/backup/folder.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { fileName } from '../../src/backup/names.ts';
 import { RESTORE_RANDOM_BYTES, type RestoreOptions, type RestoreReport, refuseUsed, restore } from '../../src/backup/restore.ts';
+import { NO_QUOTAS } from '../../src/core/access.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { MAX_TERM_STEP } from '../../src/core/limits.ts';
-import { NO_ACCESS } from '../../src/format/access.ts';
+import { foldAccess, NO_ACCESS } from '../../src/format/access.ts';
 import { type LogState, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
 import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
@@ -62,6 +63,8 @@ it('a restored directory has the same entries at the same offsets, all committed
     backupEnd: log.end,
     term: MAX_TERM_STEP,
     segments: 3,
+    tokens: 0,
+    droppedTokens: 0,
   });
   const facts = examineDirectory(disk, DIRECTORY, { everyEntry: true });
   expect([facts.damage, facts.end, facts.commit]).toEqual([[], log.end, log.end]);
@@ -176,6 +179,38 @@ describe('a log that describes itself', () => {
     node.settle();
     node.stop();
     expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
+  });
+
+  it('has its tokens in force in the same cluster alone, and only if that was asked for', async () => {
+    const record = { id: '0000000000z', hash: 'ab'.repeat(32), name: 'a', scopes: 5, createdMs: 1, expiresMs: 0, quotas: NO_QUOTAS };
+    const access = foldAccess(NO_ACCESS, { what: 'put', record, isRequest: true });
+    const own = new FakeLog();
+    own.term = 1;
+    own
+      .head({ ...state, access })
+      .lead(1)
+      .append([100]);
+    for (const [isSameCluster, tokens] of [
+      [true, true],
+      [true, false],
+      [false, true],
+    ] as const) {
+      const disk = new MemoryDisk();
+      const { manifest: whole } = await run(disk, own);
+      const report = restored(disk, { isSameCluster }, tokens ? { ...whole, tokens } : whole);
+      const memory = smallMemory();
+      const node = new TestNode(disk, memory, new Uint8Array(32).fill(7), () => OPTIONS.nowMs);
+      const isKept = isSameCluster && tokens;
+      expect([report.tokens, report.droppedTokens, new LogFold(memory).access.slice()]).toEqual([
+        isKept ? 1 : 0,
+        isKept ? 0 : 1,
+        isKept ? access : NO_ACCESS,
+      ]);
+      node.begin();
+      node.settle();
+      node.stop();
+      expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
+    }
   });
 
   it('is found by the same times as before: those of the log, not of the restore', async () => {

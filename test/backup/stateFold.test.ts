@@ -1,10 +1,20 @@
 // What a restore makes of the control entries that it copies: the state entry of the next generation.
 
 import { expect, it } from 'vitest';
-import { ENTRY_HEADER_BYTES, KIND_DATA, KIND_NOOP, KIND_POLICY, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import {
+  ENTRY_HEADER_BYTES,
+  KIND_ACCESS,
+  KIND_DATA,
+  KIND_NOOP,
+  KIND_POLICY,
+  KIND_STATE,
+  KIND_TIME,
+  KIND_TRIM,
+} from '../../assembly/layout.ts';
 import { StateFold } from '../../src/backup/stateFold.ts';
+import { NO_QUOTAS } from '../../src/core/access.ts';
 import { viewOf } from '../../src/core/bytes.ts';
-import { NO_ACCESS } from '../../src/format/access.ts';
+import { accessPayload, NO_ACCESS, tokensIn } from '../../src/format/access.ts';
 import {
   type LogState,
   NO_SEAL,
@@ -47,6 +57,10 @@ function timePayload(timeMs: number): Uint8Array {
 
 /** The state that the next generation begins with, after entries of these kinds and payloads from offset 1000 on. */
 function after(...entries: readonly (readonly [kind: number, payload: Uint8Array])[]): LogState | undefined {
+  return stateAfter(true, ...entries);
+}
+
+function stateAfter(keepsTokens: boolean, ...entries: readonly (readonly [kind: number, payload: Uint8Array])[]): LogState | undefined {
   const fold = new StateFold();
   let offset = 1_000;
   for (const [kind, payload] of entries) {
@@ -54,7 +68,7 @@ function after(...entries: readonly (readonly [kind: number, payload: Uint8Array
     fold.absorb(viewOf(entry), 0, kindSizeAt(viewOf(entry), 0), offset);
     offset += entry.length;
   }
-  const payload = fold.nextGeneration(AFTER, 'bbbbbbbbbbbbbbbb');
+  const payload = fold.nextGeneration(AFTER, 'bbbbbbbbbbbbbbbb', keepsTokens);
   expect(payload === undefined).toBe(!fold.isKnown);
   return payload && readState(viewOf(payload), 0, payload.length);
 }
@@ -80,6 +94,17 @@ it('it is the state of the last state entry and what came after it, in the next 
     ...next,
     dataEnd: 950,
   });
+});
+
+it('its tokens are there as the entries say, or none of them', () => {
+  const record = { id: '0000000000z', hash: 'ab'.repeat(32), name: 'a', scopes: 5, createdMs: 1, expiresMs: 0, quotas: NO_QUOTAS };
+  const put = accessPayload({ what: 'put', record, isRequest: true });
+  const entries = [
+    [KIND_STATE, statePayload(STATE)],
+    [KIND_ACCESS, put],
+  ] as const;
+  expect([...tokensIn(stateAfter(true, ...entries)?.access ?? NO_ACCESS).values()]).toEqual([record]);
+  expect(stateAfter(false, ...entries)?.access).toEqual(NO_ACCESS);
 });
 
 it('a log without state entries has no generations, whatever else it says', () => {

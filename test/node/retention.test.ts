@@ -115,6 +115,18 @@ function byAge(ageMs: number): Bench {
   return bench;
 }
 
+test('a policy that another leader cut off is not confirmed, also where as much is committed at once', async () => {
+  const bench = new Bench();
+  bench.memory.setWord(WORD.OPEN_TERM, 1);
+  bench.policy = { bytes: 5_500, ageMs: 0 };
+  bench.policyEnd = 9_600;
+  const asked = bench.retention.request(bench.policy).catch((thrown: unknown) => thrown);
+  await Promise.resolve();
+  bench.memory.setWord(WORD.OPEN_TERM, 0);
+  bench.memory.setWord(WORD.COMMIT, 9_700);
+  expect(await asked).toMatchObject({ code: 'NOT_LEADER', outcome: 'unknown' });
+});
+
 describe('by size', () => {
   test('the log begins at the first segment from which on it has no more', async () => {
     expect(await bySize(9_500)).toEqual([]);

@@ -67,7 +67,7 @@ describe('feed', () => {
         const segmentEnd = node.sealed.find((segment) => segment.base === base)?.end ?? log.length;
         const possible = ends.filter((end) => end > from && end <= segmentEnd);
         // What a segment begins with goes whole.
-        const most = isHot && from === base ? Math.max(maxBytes, SEGMENT_HEAD_BYTES) : maxBytes;
+        const most = from === base ? Math.max(maxBytes, SEGMENT_HEAD_BYTES) : maxBytes;
         const end = possible.filter((each) => each - from <= most).at(-1) ?? possible[0];
         expect(from + bytes.length).toBe(end);
         expect(Buffer.compare(bytes, log.subarray(from, end))).toBe(0);

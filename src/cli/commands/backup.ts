@@ -18,6 +18,7 @@ import { Progress, percent } from '../progress.ts';
 interface BackupOptions {
   /** In milliseconds. */
   readonly timeout: number;
+  readonly tokens?: boolean;
   readonly json?: boolean;
 }
 
@@ -50,7 +51,7 @@ function describe(directory: string, { manifest, from, addedFiles }: BackupRepor
   return `${directory}: the log from offset ${start} to ${end}, ${grouped(files.length)} files${wrote} (${speed})`;
 }
 
-async function run(urls: readonly string[], given: string, { timeout, json = false }: BackupOptions): Promise<void> {
+async function run(urls: readonly string[], given: string, { timeout, tokens = false, json = false }: BackupOptions): Promise<void> {
   const directory = resolve(given);
   const { folder, lock } = takeFolder(directory);
   const progress = new Progress();
@@ -61,6 +62,7 @@ async function run(urls: readonly string[], given: string, { timeout, json = fal
       const onFallback = (error: LogError): void => say(`loglog: ${error.message} What is sealed is read another way, which is slower.`);
       return await backUp(folder, new ClientSource(log, urls, workspace, onFallback), workspace, {
         takenMs: Date.now(),
+        tokens,
         isSaveDue: (fileCount) => {
           // A manifest of a hundred thousand files takes its time.
           const isDue = performance.now() - savedMs >= BACKUP_SAVE_MS + fileCount / 10;
@@ -95,6 +97,7 @@ export function backupCommand(): Command {
     )
     .addArgument(new Argument('<url>', 'a node, or several of a cluster with commas between them').argParser(parseUrls))
     .argument('<folder>', 'an empty or new folder, or that of the last backup of the same log')
+    .option('--tokens', 'let the tokens of the log be in force again after loglog restore --same-cluster')
     .addOption(commandTimeoutOption())
     .addOption(jsonOption('one JSON object'))
     .action(run);

@@ -40,10 +40,17 @@ function holds({ end, takenMs }: Manifest): string {
   return `It has all that was acknowledged before ${readableTime(takenMs)}`;
 }
 
+function tokensText(tokens: number, droppedTokens: number): string {
+  if (tokens > 0)
+    return `\nIts ${grouped(tokens)} tokens are in force as they were when the backup was taken: revoke what was revoked since`;
+  if (droppedTokens === 0) return '';
+  return `\nIts ${grouped(droppedTokens)} tokens are not in force: make others, the first with loglog token create --data`;
+}
+
 function describe(
   data: string,
   manifest: Manifest,
-  { clusterId, start, backupEnd, segments }: RestoreReport,
+  { clusterId, start, backupEnd, segments, tokens, droppedTokens }: RestoreReport,
   node: number,
   seconds: number,
 ): string {
@@ -51,7 +58,7 @@ function describe(
   const speed = `${readableBytes(bytes)} in ${seconds.toFixed(2)} s, ${readableBytes(bytes / seconds)}/s`;
   const call = `${commandHere()} serve --data ${quoted(data)}${node === 1 ? '' : ` --node ${node}`}`;
   return `${data} has the log from offset ${start} to ${backupEnd}, ${grouped(segments)} segments, all verified (${speed})
-${holds(manifest)}
+${holds(manifest)}${tokensText(tokens, droppedTokens)}
 It is node ${node} of cluster ${clusterId}, alone until others join it with empty directories
 
 Type next:
