@@ -48,10 +48,12 @@ const list = new Intl.ListFormat('en', { type: 'conjunction' });
  * LogError `USAGE` where it was not to.
  */
 export function openSentence(config: Config, isMirror: boolean): string {
-  const { host, insecure, callOf } = config;
-  const missing = missingProofs(exposureOf(config, isMirror), callOf);
+  const { insecure, callOf } = config;
+  const exposure = exposureOf(config, isMirror);
+  const missing = missingProofs(exposure, callOf);
   if (missing.length === 0) return '';
   const all = list.format(missing);
+  const host = exposure.areClientsOutside ? config.host : config.peerHost;
   if (insecure) return `${callOf('insecure')}: whoever reaches this node at ${host} may do everything: it has not ${all}`;
   throw new LogError(
     'USAGE',

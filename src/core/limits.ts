@@ -489,6 +489,9 @@ export const FILE_WATCH_QUIET_MS = 100;
 export const PEER_SECRET_BYTES = 32;
 export const MAX_PEER_SECRETS = 2;
 
+/** With fewer different values among its bytes a secret was not drawn at random: of 10^15 that are, less than one has so few. */
+export const MIN_SECRET_BYTE_VALUES = 16;
+
 /** A connection that has not said who it is after this long is cut. */
 export const PEER_HANDSHAKE_TIMEOUT_MS = 5_000;
 

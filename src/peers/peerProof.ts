@@ -3,7 +3,7 @@
 
 import { createHash, hkdfSync, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { MAX_PEER_SECRETS, PEER_SECRET_BYTES } from '../core/limits.ts';
+import { MAX_PEER_SECRETS, MIN_SECRET_BYTE_VALUES, PEER_SECRET_BYTES } from '../core/limits.ts';
 import { holderOfCertificate } from '../tls/names.ts';
 
 /** One shared secret, as it is used: nothing but these goes anywhere. */
@@ -37,7 +37,7 @@ const BASE64 = /^[A-Za-z0-9+/]{43}=?$/;
 /** The secret of one line; undefined: it is none. */
 function secretIn(line: string): PeerSecret | undefined {
   const bytes = HEX.test(line) ? Buffer.from(line, 'hex') : BASE64.test(line) ? Buffer.from(line, 'base64') : undefined;
-  if (bytes?.length !== PEER_SECRET_BYTES) return undefined;
+  if (bytes?.length !== PEER_SECRET_BYTES || new Set(bytes).size < MIN_SECRET_BYTE_VALUES) return undefined;
   // Two keys from one, so that the name of a secret says nothing of what is proven with it.
   const derived = (purpose: string, length: number): Uint8Array =>
     new Uint8Array(hkdfSync('sha256', bytes, '', `loglog peer ${purpose}`, length));

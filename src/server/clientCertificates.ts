@@ -13,14 +13,19 @@ export interface Certificates {
 
 export const NO_CERTIFICATES: Certificates = { find: () => undefined, saidOf: () => '' };
 
+/** What is in force. */
+interface Now {
+  readonly value: Pick<ListenerTls, 'rules' | 'authorities'>;
+}
+
 export class ClientCertificates implements Certificates {
-  readonly #tls: { readonly value: Pick<ListenerTls, 'rules'> };
+  readonly #tls: Now;
   readonly #nowMs: () => number;
-  /** All names in the certificate of each identity: a rule for any of them may come. */
-  readonly #names = new WeakMap<Identity, readonly string[]>();
+  /** All names in the certificate of each identity: a rule for any of them may come; and the authorities of which one made it. */
+  readonly #found = new WeakMap<Identity, { readonly names: readonly string[]; readonly authorities: readonly string[] }>();
 
   /** `nowMs`: Unix ms. */
-  constructor(tls: { readonly value: Pick<ListenerTls, 'rules'> }, nowMs: () => number) {
+  constructor(tls: Now, nowMs: () => number) {
     this.#tls = tls;
     this.#nowMs = nowMs;
   }
@@ -28,13 +33,18 @@ export class ClientCertificates implements Certificates {
   find(request: HttpRequest): Identity | undefined {
     const certificate = request.certificate();
     if (certificate === undefined) return undefined;
-    const found = this.#tls.value.rules?.identityOf(certificate, this.#nowMs());
+    const { rules, authorities } = this.#tls.value;
+    const found = rules?.identityOf(certificate, this.#nowMs());
     if (found === undefined) return undefined;
-    this.#names.set(found.identity, found.names);
+    this.#found.set(found.identity, { names: found.names, authorities });
     return found.identity;
   }
 
   saidOf(identity: Identity): string {
-    return String(this.#tls.value.rules?.scopesOf(this.#names.get(identity) ?? []) ?? 0);
+    const { names = [], authorities = [] } = this.#found.get(identity) ?? {};
+    const { rules, authorities: now } = this.#tls.value;
+    // The one that has gone may be the one that made it: whoever has one of the others comes again.
+    if (!authorities.every((authority) => now.includes(authority))) return 'none';
+    return String(rules?.scopesOf(names) ?? 0);
   }
 }

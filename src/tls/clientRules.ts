@@ -12,7 +12,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { effectiveScopes, type Identity, NO_QUOTAS, scopesFrom } from '../core/access.ts';
 import { MAX_CLIENT_RULES } from '../core/limits.ts';
-import { alternativeNames, holderOf } from './names.ts';
+import { alternativeNames, type Holder, holderOf } from './names.ts';
 
 interface Rule {
   readonly pattern: string;
@@ -32,8 +32,8 @@ function fitting(pattern: string): RegExp {
   return new RegExp(`^${pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`);
 }
 
-/** The rules in a file's text. Throws an Error that names `file` and the line. */
-export function parseClientRules(text: string, file: string): ClientRules {
+/** The rules in a file's text. Clients of another cluster than `clusterId`, if it is known, fit none. Throws an Error that names `file` and the line. */
+export function parseClientRules(text: string, file: string, clusterId?: string): ClientRules {
   const rules: Rule[] = [];
   for (const [i, line] of text.split('\n').entries()) {
     const words = line
@@ -50,7 +50,7 @@ export function parseClientRules(text: string, file: string): ClientRules {
     if (rules.length === MAX_CLIENT_RULES) throw new Error(`${file} has more than ${MAX_CLIENT_RULES} rules`);
     rules.push({ pattern, fits: fitting(pattern), scopes });
   }
-  return new ClientRules(rules);
+  return new ClientRules(rules, clusterId);
 }
 
 /** The common names in a subject as Node shows it, a line for each part. */
@@ -58,11 +58,15 @@ function commonNames(subject: string): string[] {
   return (subject ?? '').split('\n').flatMap((line) => (line.startsWith('CN=') ? [line.slice(3)] : []));
 }
 
-/** Names by which a certificate may be in a rule, the surest first; none of a node's certificate, which is no client's. */
-export function namesOfClient({ subject, subjectAltName }: Pick<NamedCertificate, 'subject' | 'subjectAltName'>): readonly string[] {
+/** Names by which a certificate may be in a rule, the surest first; none of a node's certificate, which is no client's, nor of a client's of another cluster. */
+export function namesOfClient(
+  { subject, subjectAltName }: Pick<NamedCertificate, 'subject' | 'subjectAltName'>,
+  clusterId?: string,
+): readonly string[] {
   const alternatives = alternativeNames(subjectAltName);
   const holders = alternatives.flatMap(({ type, value }) => (type === 'URI' ? [holderOf(value)] : []));
-  if (holders.some((holder) => holder !== undefined && holder.kind !== 'client')) return [];
+  const isOurs = (holder: Holder): boolean => holder.kind === 'client' && (clusterId === undefined || holder.clusterId === clusterId);
+  if (holders.some((holder) => holder !== undefined && !isOurs(holder))) return [];
   const own = holders.flatMap((holder) => (holder?.kind === 'client' ? [holder.name] : []));
   const others = alternatives.flatMap(({ type, value }) => (type === 'DNS' || type === 'email' ? [value] : []));
   return [...new Set([...own, ...commonNames(subject), ...others])].filter((name) => NAME.test(name));
@@ -70,9 +74,11 @@ export function namesOfClient({ subject, subjectAltName }: Pick<NamedCertificate
 
 export class ClientRules {
   readonly #rules: readonly Rule[];
+  readonly #clusterId: string | undefined;
 
-  constructor(rules: readonly Rule[]) {
+  constructor(rules: readonly Rule[], clusterId: string | undefined) {
     this.#rules = rules;
+    this.#clusterId = clusterId;
   }
 
   /** Bits of the scopes of who has `names`; 0: none. */
@@ -82,7 +88,7 @@ export class ClientRules {
 
   /** Who shows `certificate`, whose authority was checked, and all of its names; undefined: nobody who may do anything, or it has expired. */
   identityOf(certificate: NamedCertificate, nowMs: number): { readonly identity: Identity; readonly names: readonly string[] } | undefined {
-    const names = namesOfClient(certificate);
+    const names = namesOfClient(certificate, this.#clusterId);
     const expiresMs = Date.parse(certificate.validTo);
     const rule = this.#ruleFor(names);
     if (!(nowMs < expiresMs) || rule === undefined || rule.scopes === 0) return undefined;

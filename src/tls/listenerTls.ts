@@ -4,6 +4,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { type ClientRules, parseClientRules } from './clientRules.ts';
+import { holderOfCertificate } from './names.ts';
 import { WatchedFiles } from './watchedFiles.ts';
 
 /** The options of a node that name the files; empty: none. */
@@ -30,6 +31,8 @@ export interface ListenerTls {
   readonly key: string;
   readonly clientCa: string | undefined;
   readonly rules: ClientRules | undefined;
+  /** Fingerprints of the authorities of clients. */
+  readonly authorities: readonly string[];
   /** The earliest of each use. */
   readonly expiries: readonly Expiry[];
 }
@@ -100,7 +103,8 @@ export function readListenerTls(names: ListenerTlsFiles, contents: readonly stri
     certificate,
     key,
     clientCa,
-    rules: clientCa === undefined ? undefined : parseClientRules(scopes ?? '', tlsClientScopes),
+    rules: clientCa === undefined ? undefined : parseClientRules(scopes ?? '', tlsClientScopes, holderOfCertificate(own)?.clusterId),
+    authorities: authorities.map(({ fingerprint256 }) => fingerprint256),
     expiries: [earliest('node', chain), ...(authorities.length === 0 ? [] : [earliest('clients', authorities)])],
   };
 }

@@ -42,6 +42,7 @@ test('exposure: a node that others reach starts with what is needed, or with --i
   // Its clients are on this machine, and its nodes are not, or it has none.
   const peers = '1=127.0.0.1:1/2,2=10.0.0.2:3/4';
   expect(exposureOf(configOf({ peers, peerHost: '10.0.0.1' }), false)).toMatchObject({ areClientsOutside: false, arePeersOutside: true });
+  expect(() => openSentence(configOf({ peers, peerHost: '10.0.0.1' }), false)).toThrow(/reach this node at 10\.0\.0\.1, so/);
   expect(exposureOf(configOf({ peers, peerHost: '10.0.0.1' }), true)).toMatchObject({ arePeersOutside: false });
   expect(exposureOf(configOf({ peers: '1=10.0.0.1:1/2' }), false)).toMatchObject({ areClientsOutside: true, arePeersOutside: false });
 });

@@ -15,6 +15,12 @@ function secret(...lines: string[]): PeerProof {
 }
 
 describe('proof by a secret', () => {
+  it('takes no secret that was not drawn at random', () => {
+    for (const line of ['00'.repeat(32), 'deadbeef'.repeat(8), '0123456789abcdef'.repeat(4)])
+      expect(() => secret(SECRET, line), line).toThrow('line 2 of those that say something is none');
+    for (let i = 0; i < 100; i += 1) secret(randomBytes(32).toString('base64'));
+  });
+
   it('two nodes with the same secret talk, over TLS 1.3', async () => {
     const [a, b] = await Promise.all([
       startPeer(1, [1, 2, 3], { proof: secret(SECRET) }),

@@ -36,6 +36,11 @@ test('client rules: the certificate of a node, or of an authority, is no client,
   for (const uri of [`URI:loglog://${CLUSTER}/1`, `URI:loglog://${CLUSTER}`])
     expect(rules.identityOf(certificate(`${uri}, DNS:a`), NOW)).toBeUndefined();
   expect(namesOfClient({ subject: 'O=a\nCN=b', subjectAltName: 'DNS:c, IP Address:1.2.3.4' })).toEqual(['b', 'c']);
+  // Authorities may be those of more than one cluster.
+  const ofOurs = parseClientRules('* admin', 'the file', CLUSTER);
+  expect(ofOurs.identityOf(client('billing'), NOW)?.identity.scopes).toBe(ALL_SCOPES);
+  expect(ofOurs.identityOf(certificate(`URI:loglog://${'e'.repeat(32)}/client/billing`), NOW)).toBeUndefined();
+  expect(ofOurs.identityOf(certificate('DNS:a.example.com'), NOW)?.identity.scopes).toBe(ALL_SCOPES);
   // A name that hides another one in quotation marks stays what it is.
   expect(namesOfClient({ subject: 'CN=a b', subjectAltName: 'DNS:"c, DNS:billing"' })).toEqual([]);
 });
