@@ -115,14 +115,18 @@ export class EmbeddedLog extends LogClient {
   }
 }
 
-async function openEngine({ config, listens, log, signal }: OpenPlan): Promise<Engine> {
+async function openEngine({ config: given, listens, mirror: source, settings, log, signal }: OpenPlan): Promise<Engine> {
+  // What follows another log, and sockets, HTTP and metrics are loaded by those who need them.
+  const { config, mirror } =
+    source === undefined
+      ? { config: given, mirror: undefined }
+      : await (await import('../mirror/following.ts')).mirrorOf({ ...source, tls: settings.tls, signal }, given);
   if (listens) {
-    // Sockets, HTTP and metrics are loaded by those who need them.
     const { LogServer } = await import('../server/server.ts');
-    return (await LogServer.start({ config, log, signal })).engine;
+    return (await LogServer.start({ config, log, signal, mirror })).engine;
   }
   if (!config.fsync) log.warn(nothingDurable(config));
-  return startEngine({ config, log, signal, keepsRunning: false });
+  return startEngine({ config, log, signal, mirror, keepsRunning: false });
 }
 
 /** What the client knows this log by: an address where others reach it, too, if there is one that stays. */

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { describe } from '../client/describe.ts';
 import { CONNECT_OPTIONS, checkOptions } from '../client/optionNames.ts';
-import { type ConnectOptions, checkBoolean, checkSignal, resolveSettings, type Settings } from '../client/options.ts';
+import { type ConnectOptions, checkBoolean, checkSignal, checkUrls, resolveSettings, type Settings } from '../client/options.ts';
 import { asProperties, type Config, configure, OPTIONS, type OptionName } from '../core/config.ts';
 import type { EngineLog } from '../node/engineOptions.ts';
 import { type LogTo, logTo } from './log.ts';
@@ -97,11 +97,24 @@ export interface NodeOptions {
   readonly allowHost?: string | undefined;
 }
 
+/** Of which log this one is a copy. */
+export interface MirrorOptions {
+  /** Addresses of its nodes, `ws://` or `wss://`. */
+  readonly urls: string | readonly string[];
+  /** Token that they are shown: a text, or a function that gives one for each connection. */
+  readonly token?: ConnectOptions['token'];
+}
+
 export interface OpenOptions extends NodeOptions, Omit<ConnectOptions, 'uploads' | 'token'> {
   /** Directory that holds the log, a path or a `file:` URL; made if it does not exist. One log has it at a time. */
   readonly dir: string | URL;
   /** Also serves others. Default: nobody, unless it is one of `peers`. `{}` for the defaults of {@link ListenOptions}. */
   readonly listen?: ListenOptions | undefined;
+  /**
+   * The log is a read-only copy of the one at these addresses, which it follows byte for byte: reads are from its own disk, appends and trims reject READ_ONLY. The
+   * directory is that of a mirror, or empty: then the source must answer. With `tls` it is reached by that. Default: it is a log of its own.
+   */
+  readonly mirror?: string | readonly string[] | MirrorOptions | undefined;
   /**
    * Whether the program may end although the log is not closed, once nothing is asked of it: no append, end or read waits for its answer. What
    * was acknowledged is there then. A subscription that waits for the log to grow does not keep the program running. Default true; with `listen` or
@@ -129,7 +142,8 @@ const PLACES: Readonly<Record<string, string>> = {
 };
 
 const NODE_OPTIONS = (Object.keys(OPTIONS) as OptionName[]).filter((name) => ELSEWHERE[name] === undefined);
-const OWN_OPTIONS = ['dir', 'listen', 'unref', 'log'] as const satisfies (keyof OpenOptions)[];
+const OWN_OPTIONS = ['dir', 'listen', 'mirror', 'unref', 'log'] as const satisfies (keyof OpenOptions)[];
+const MIRROR_OPTIONS = ['urls', 'token'] as const satisfies (keyof MirrorOptions)[];
 const LISTEN_OPTIONS = ['host', 'port'] as const satisfies (keyof ListenOptions)[];
 /** An embedded log uploads nothing: its node is one of those that would get a copy. Nor does it show a token: it has all rights. */
 const CLIENT_OPTIONS = CONNECT_OPTIONS.filter((name) => name !== 'uploads' && name !== 'token');
@@ -161,11 +175,24 @@ const PEER_OPTIONS = [
   'peerKey',
 ] as const satisfies (keyof OpenOptions)[];
 
+/** What a mirror has no use for: it is no member of a cluster, orders nothing, and keeps what its source keeps, in segments as large. */
+const NOT_OF_MIRRORS = [
+  'node',
+  'peers',
+  'segmentBytes',
+  'maxPayloadBytes',
+  'trustClock',
+  'retentionBytes',
+  'retentionAge',
+] as const satisfies (keyof OpenOptions)[];
+
 /** What about to be opened, checked. */
 export interface OpenPlan {
   readonly config: Config;
   /** Whether it also serves others. */
   readonly listens: boolean;
+  /** The nodes of the log that it is a copy of; undefined: it is none. */
+  readonly mirror: (Pick<Settings, 'token'> & { readonly urls: readonly string[] }) | undefined;
   readonly settings: Settings;
   readonly unref: boolean;
   readonly signal: AbortSignal | undefined;
@@ -197,6 +224,8 @@ function pathOf(dir: unknown): string {
 /** Throws TypeError for an option that would have no effect: whoever gave it meant something that would not happen. */
 function checkEffects(options: OpenOptions, listens: boolean, hasPeers: boolean): void {
   const given = (name: keyof OpenOptions): boolean => options[name] !== undefined;
+  const notOfMirrors = options.mirror === undefined ? undefined : NOT_OF_MIRRORS.find(given);
+  if (notOfMirrors !== undefined) throw new TypeError(`${notOfMirrors} has no effect with mirror, because its source decides that`);
   const unused = listens ? undefined : SERVING_OPTIONS.find(given);
   if (unused !== undefined) throw new TypeError(`${unused} has no effect without listen or peers, because nobody else is served then`);
   const alone = hasPeers ? undefined : PEER_OPTIONS.find(given);
@@ -204,6 +233,16 @@ function checkEffects(options: OpenOptions, listens: boolean, hasPeers: boolean)
   if (listens && options.unref === true) {
     throw new TypeError('unref cannot be true with listen or peers: a log that serves others keeps the program running until it is closed');
   }
+}
+
+/** The source of a mirror, checked. */
+function sourceOf(given: OpenOptions['mirror']): OpenPlan['mirror'] {
+  if (given === undefined) return undefined;
+  const isList = typeof given === 'string' || Array.isArray(given);
+  const options: MirrorOptions = isList ? { urls: given } : (given as MirrorOptions);
+  checkOptions('openLog’s mirror', options, MIRROR_OPTIONS, { called: 'mirror' });
+  const { token } = resolveSettings({ token: options.token });
+  return { urls: checkUrls(options.urls), token };
 }
 
 /** Checks all options. Throws TypeError for one that is not known, with the nearest name, and TypeError or RangeError, which say what was expected, for a value. */
@@ -224,6 +263,7 @@ export function planOf(options: OpenOptions): OpenPlan {
   return {
     config,
     listens,
+    mirror: sourceOf(options.mirror),
     settings: resolveSettings({ ...client, uploads: 'off' }),
     unref: isUnref && !listens,
     signal: checkSignal(options.signal),
