@@ -27,6 +27,14 @@ function inFile(path: string): string {
   }
 }
 
+function inEnvironment(text: string): string {
+  try {
+    return checkTokenText(text.trim());
+  } catch (thrown) {
+    throw new LogError('USAGE', `LOGLOG_TOKEN is no token: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+}
+
 /** Takes over what `command` was given. Throws a LogError `USAGE` for a file that has no token. */
 export function takeToken(command: Command): void {
   const { tokenFile, url = [] } = command.opts<{ tokenFile?: string; url?: string | readonly string[] }>();
@@ -36,7 +44,7 @@ export function takeToken(command: Command): void {
     inFile(tokenFile);
     source = () => inFile(tokenFile);
   } else if (LOGLOG_TOKEN) {
-    source = checkToken(LOGLOG_TOKEN);
+    source = checkToken(inEnvironment(LOGLOG_TOKEN));
   }
 }
 
