@@ -681,6 +681,9 @@ export const QUOTA_BURST_MS = 1_000;
 /** Who sends so much more than its quota of what has no answer that could be held back, pings and the like, is closed. */
 export const QUOTA_OVERDRAFT_MS = 2_000;
 
+/** Bytes of messages that may wait for quotas, over all connections; above it one is closed, of the token or address of which most waits. */
+export const MAX_HELD_BYTES = 64 * 1024 * 1024;
+
 /** Of what waits for a quota, so many CREDITs and CANCELs, at most, of one connection. */
 export const MAX_HELD_SIGNS = 1_024;
 

@@ -79,8 +79,8 @@ export interface Connection {
   opened(): void;
   /** A whole message; its memory is valid only during the call. */
   message(message: ArrayBuffer, isBinary: boolean): void;
-  /** A ping, which was answered with as many bytes, or a pong. */
-  control(answeredBytes: number): void;
+  /** A ping, which was answered with as many bytes; undefined: a pong, as the node, or its acceptor, asks for it. */
+  control(answeredBytes: number | undefined): void;
   /** Bytes that had to wait have left. */
   drained(): void;
   /** Either side has said goodbye, or the connection is gone: nothing more comes, and its {@link ClientSocket} may not be used any more. */

@@ -175,7 +175,8 @@ export class AccountsPace implements Pace {
   }
 
   get isOverdrawn(): boolean {
-    return this.waitMs > QUOTA_OVERDRAFT_MS;
+    // Not by bytes: one message that is large, and was let through, is paid for long.
+    return this.#accounts.some(({ requests }) => requests.waitMs > QUOTA_OVERDRAFT_MS);
   }
 }
 

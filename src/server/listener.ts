@@ -357,10 +357,10 @@ export class Listener {
     else session.fail(0, 'MALFORMED', `LogLog speaks binary messages; this one was text`);
   }
 
-  #control(inbox: Inbox<Session>, answeredBytes: number): void {
+  #control(inbox: Inbox<Session>, answeredBytes: number | undefined): void {
     if (inbox.session.isClosed) return;
-    this.#turnBudget.control(inbox);
-    inbox.session.ponged(answeredBytes);
+    this.#turnBudget.control(inbox, answeredBytes !== undefined);
+    inbox.session.ponged(answeredBytes ?? 0);
   }
 
   #drained(session: Session): void {

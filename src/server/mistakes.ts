@@ -64,7 +64,7 @@ class CarefulConnection implements Connection {
     }
   }
 
-  control(answeredBytes: number): void {
+  control(answeredBytes: number | undefined): void {
     try {
       this.#inner.control(answeredBytes);
     } catch (thrown) {

@@ -22,6 +22,7 @@ import {
   GONE_REQUESTS_HALF_MS,
   HELD_PING_MS,
   MAX_CONTROL_FRAMES,
+  MAX_HELD_BYTES,
   MAX_HELD_SIGNS,
   MAX_REQUESTS_PER_CONNECTION,
   MAX_UNACKNOWLEDGED_APPENDS,
@@ -80,6 +81,8 @@ export function budgetOf(limits: { readonly windowBytes: number; readonly maxBat
 /** The event loop and the clock. */
 export type TurnLoop = Pick<Loop, 'nowMs' | 'afterTurn' | 'after'>;
 
+const TOO_MUCH_HELD = 'more than its quota came, and too much of it waits: wait for answers';
+
 /** After so many requests, or bytes of them, the clock is looked at. */
 const CLOCK_REQUESTS = 16;
 const CLOCK_BYTES = 64 * 1024;
@@ -128,6 +131,10 @@ export class TurnBudget<S extends BudgetSession> {
   readonly #loop: TurnLoop;
   /** Those of whose connections any waits; the one whose turn is next comes first. */
   readonly #waiting = new Set<Party<S>>();
+  /** Those that wait for their pace. */
+  readonly #held = new Set<Inbox<S>>();
+  #heldBytes = 0;
+  #heldRequests = 0;
   #queuedBytes = 0;
   #queuedRequests = 0;
   /** Messages, pings and pongs that have come in this turn and do not wait. */
@@ -178,17 +185,26 @@ export class TurnBudget<S extends BudgetSession> {
       return;
     }
     const cost = RequestQueue.costOf(message);
+    if (isHeld) {
+      this.#push(inbox, message);
+      if (inbox.isHeld) this.#countHeld(cost, 1);
+      else this.#hold(inbox);
+      return;
+    }
     // Without memory for queues, each message that comes makes room for itself: order comes before turns.
     while (inbox.queue.count > 0 && this.#queuedBytes + cost > TURN_QUEUED_BYTES) this.#handleNext(inbox);
     if (inbox.queue.count === 0 && this.#queuedBytes + cost > TURN_QUEUED_BYTES) {
       this.#take(inbox, message);
       return;
     }
+    this.#push(inbox, message);
+    this.#await(inbox);
+  }
+
+  #push(inbox: Inbox<S>, message: ArrayBuffer): void {
     inbox.queue.push(message);
-    this.#queuedBytes += cost;
+    this.#queuedBytes += RequestQueue.costOf(message);
     this.#queuedRequests += 1;
-    if (isHeld) this.#hold(inbox);
-    else this.#await(inbox);
   }
 
   #take(inbox: Inbox<S>, message: ArrayBuffer): void {
@@ -207,23 +223,44 @@ export class TurnBudget<S extends BudgetSession> {
     return pace !== undefined && (isHeld || (queue.count === 0 && pace.waitMs > 0));
   }
 
-  /** Closes the connection, and returns true, when more of it would be held back than there is room for, or than somebody sends who waits for answers. */
+  /**
+   * Closes the connection, and returns true, when it sends more than somebody who waits for answers, or when more of its party is held back than of any other,
+   * and there is no room for all. Of another one that has more a connection is closed for it.
+   */
   #isTooMuch(inbox: Inbox<S>, message: ArrayBuffer): boolean {
     const opcode = message.byteLength === 0 ? 0 : new Uint8Array(message)[0];
     if (opcode === CREDIT || opcode === CANCEL) inbox.heldSigns += 1;
-    const hasRoom = this.#queuedBytes + RequestQueue.costOf(message) <= TURN_QUEUED_BYTES;
-    if (hasRoom && inbox.heldSigns <= MAX_HELD_SIGNS) return false;
-    this.#exceeded(inbox.session, 'more than its quota came, and too much of it waits: wait for answers', true);
-    return true;
+    const cost = RequestQueue.costOf(message);
+    if (inbox.heldSigns > MAX_HELD_SIGNS) this.#exceeded(inbox.session, TOO_MUCH_HELD, true);
+    while (!inbox.session.isClosed && this.#heldBytes + cost > MAX_HELD_BYTES) {
+      const most = this.#mostHeld(inbox, cost);
+      this.#exceeded(most.session, TOO_MUCH_HELD, true);
+      this.#release(most);
+    }
+    return inbox.session.isClosed;
+  }
+
+  /** Of the party of which most is held back, once `cost` bytes of `comes` are, the connection of which most is. */
+  #mostHeld(comes: Inbox<S>, cost: number): Inbox<S> {
+    const bytes = new Map<Party<S>, number>([[comes.party, cost]]);
+    for (const { party, queue } of this.#held) bytes.set(party, (bytes.get(party) ?? 0) + queue.bytes);
+    let most = comes;
+    const more = (a: Inbox<S>, b: Inbox<S>): boolean =>
+      a.party === b.party ? a.queue.bytes > b.queue.bytes : (bytes.get(a.party) ?? 0) > (bytes.get(b.party) ?? 0);
+    for (const inbox of this.#held) if (more(inbox, most)) most = inbox;
+    return most;
   }
 
   /** What it has sent waits until its quota allows it. Whoever waits hears that the node is there. */
   #hold(inbox: Inbox<S>): void {
     if (inbox.isHeld || inbox.pace === undefined) return;
     inbox.isHeld = true;
+    this.#held.add(inbox);
+    this.#countHeld(inbox.queue.bytes, inbox.queue.count);
     inbox.party.waiting.delete(inbox);
     const look = (): void => {
       const { pace, session, queue } = inbox;
+      this.#release(inbox);
       inbox.isHeld = false;
       if (pace === undefined || session.isClosed || queue.count === 0) return;
       if (pace.waitMs > 0) {
@@ -238,9 +275,21 @@ export class TurnBudget<S extends BudgetSession> {
     this.#loop.after(Math.min(HELD_PING_MS, Math.ceil(inbox.pace.waitMs)), look, true);
   }
 
+  /** What it has sent is not held back any more. */
+  #release(inbox: Inbox<S>): void {
+    if (this.#held.delete(inbox)) this.#countHeld(-inbox.queue.bytes, -inbox.queue.count);
+  }
+
+  #countHeld(bytes: number, requests: number): void {
+    this.#heldBytes += bytes;
+    this.#heldRequests += requests;
+    assert(this.#heldBytes >= 0 && this.#heldRequests >= 0, 'what is held back is let go once');
+  }
+
   /** Closes the connection, and returns true, when it has more than its share of all that has come. */
   #isUnfair(inbox: Inbox<S>): boolean {
-    const all = this.#handledRequests + this.#queuedRequests + this.#goneRequests;
+    // What waits for a quota, for however long, takes nobody's time meanwhile.
+    const all = this.#handledRequests + this.#queuedRequests - this.#heldRequests + this.#goneRequests;
     if (all <= CROWDED_REQUESTS || inbox.requests <= FAIR_REQUESTS) return false;
     if (inbox.requests <= FAIR_REQUESTS_MAX * (CROWDED_REQUESTS / all) ** 2) return false;
     this.#exceeded(
@@ -252,7 +301,7 @@ export class TurnBudget<S extends BudgetSession> {
   }
 
   /** A ping or a pong came. Pings are answered already. */
-  control(inbox: Inbox<S>): void {
+  control(inbox: Inbox<S>, isPing: boolean): void {
     this.#enterTurn(inbox);
     inbox.controlFrames -= 1;
     inbox.requests += 1;
@@ -261,8 +310,9 @@ export class TurnBudget<S extends BudgetSession> {
       this.#exceeded(inbox.session, `more than ${CONTROL_FRAMES_PER_SECOND} pings and pongs a second came`, false);
       return;
     }
-    inbox.pace?.took(0);
-    if (inbox.pace?.isOverdrawn === true && !inbox.isHeld) {
+    // What the node itself asked for, of each connection of an account, is no use of it.
+    if (isPing) inbox.pace?.took(0);
+    if (isPing && inbox.pace?.isOverdrawn === true && !inbox.isHeld) {
       this.#exceeded(inbox.session, 'more pings and pongs than its quota came', true);
       return;
     }
@@ -272,7 +322,9 @@ export class TurnBudget<S extends BudgetSession> {
   /** The connection ends: what waits of it is never handled. */
   closed(inbox: Inbox<S>): void {
     this.#left(inbox.queue.bytes, inbox.queue.count);
-    this.#goneRequests += inbox.turn === this.#turn ? inbox.requests : inbox.queue.count;
+    const held = this.#held.has(inbox) ? inbox.queue.count : 0;
+    this.#goneRequests += (inbox.turn === this.#turn ? inbox.requests : inbox.queue.count) - held;
+    this.#release(inbox);
     inbox.queue.clear();
     inbox.party.waiting.delete(inbox);
   }

@@ -72,6 +72,15 @@ describe.each(['uws', 'ws'] as const)('by %s', (acceptor) => {
     const client = await open(door, withQuotas(door, { requestsPerSecond: 20 }));
     for (let i = 0; i < 100; i++) client.socket.ping();
     expect((await client.closed).code).toBe(CLOSE_QUOTA);
+    // One large message is paid for long; a sign of life meanwhile is no such thing.
+    const large = await open(door, withQuotas(door, { bytesInPerSecond: 100_000 }));
+    await large.append(Buffer.alloc(600_000));
+    const answered = new Promise((resolve) => large.socket.once('pong', () => resolve('pong')));
+    large.socket.ping();
+    expect(await Promise.race([answered, large.closed])).toBe('pong');
+    large.socket.ping();
+    const again = new Promise((resolve) => large.socket.once('pong', () => resolve('pong')));
+    expect(await Promise.race([again, large.closed])).toBe('pong');
   });
 });
 

@@ -4,6 +4,7 @@ import {
   CROWDED_REQUESTS,
   FAIR_REQUESTS,
   MAX_CONTROL_FRAMES,
+  MAX_HELD_BYTES,
   MAX_HELD_SIGNS,
   MAX_UNACKNOWLEDGED_APPENDS,
   TURN_QUEUED_BYTES,
@@ -176,7 +177,7 @@ describe('turn budget', () => {
   test('pings and pongs have a rate of their own: what came while the node stood still is below it', () => {
     const bench = new Bench();
     const control = (count: number): void => {
-      for (let i = 0; i < count; i++) bench.budget.control(bench.inbox('a'));
+      for (let i = 0; i < count; i++) bench.budget.control(bench.inbox('a'), true);
       bench.turn();
     };
     control(MAX_CONTROL_FRAMES);
@@ -304,5 +305,47 @@ describe('request queue', () => {
     // What has no answer that could be held back.
     for (let i = 0; i <= MAX_HELD_SIGNS - 600; i++) credit();
     expect(bench.exceeded).toEqual(['a: more than its quota came, and too much of it waits: wait for answers']);
+  });
+
+  test('who has most held back is closed for want of room, and not who comes last; pongs use no quota', () => {
+    const bench = new Bench({ requests: 10_000, bytes: 1 << 30 });
+    let took = 0;
+    const pace = {
+      waitMs: 50,
+      took() {
+        took += 1;
+      },
+      isOverdrawn: true,
+    };
+    for (const name of ['a', 'b', 'c', 'd']) bench.inbox(name).pace = pace;
+    bench.inbox('b').party = bench.inbox('a').party;
+    const quarter = new ArrayBuffer(MAX_HELD_BYTES / 4);
+    const send = (name: string): void => bench.budget.message(bench.inbox(name), quarter);
+    // Two connections of one token have more than the one of another, none of which has most.
+    for (const name of ['c', 'a', 'b']) send(name);
+    bench.budget.message(bench.inbox('d'), new ArrayBuffer(10));
+    send('d');
+    const closed = () => bench.exceeded.map((one) => one.slice(0, 1));
+    expect(closed()).toEqual(['a']);
+    for (const name of ['c', 'c', 'd']) send(name);
+    expect(closed()).toEqual(['a', 'c']);
+    for (let i = 0; i < 20; i++) bench.budget.control(bench.inbox('b'), false);
+    expect([took, closed()]).toEqual([0, ['a', 'c']]);
+  });
+
+  test('what waits for quotas makes no crowd: others may send as much as when they are alone', () => {
+    const bench = new Bench({ requests: CROWDED_REQUESTS, bytes: 1 << 30 });
+    for (const name of ['a', 'b']) {
+      bench.inbox(name).pace = { waitMs: 50, took: () => undefined, isOverdrawn: false };
+      bench.send(name, CROWDED_REQUESTS - 1);
+    }
+    bench.turn();
+    bench.send('z', CROWDED_REQUESTS - 1);
+    expect(bench.exceeded).toEqual([]);
+    // Nor do those that are gone.
+    for (const name of ['a', 'b']) bench.budget.closed(bench.inbox(name));
+    bench.turn();
+    bench.send('y', CROWDED_REQUESTS - 1);
+    expect(bench.exceeded).toEqual([]);
   });
 });

@@ -135,7 +135,7 @@ export class UwsAcceptor implements Acceptor {
       },
       message: (socket, message, isBinary) => socket.getUserData().connection?.message(message, isBinary),
       ping: (socket, message) => socket.getUserData().connection?.control(message.byteLength),
-      pong: (socket) => socket.getUserData().connection?.control(0),
+      pong: (socket) => socket.getUserData().connection?.control(undefined),
       drain: (socket) => socket.getUserData().connection?.drained(),
       close: (socket) => {
         if (held.open !== undefined) held.open.#sockets.delete(socket);

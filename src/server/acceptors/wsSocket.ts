@@ -61,7 +61,7 @@ export class WsSocket implements ClientSocket {
     });
     this.#ws.on('ping', (data) => this.#answerPing(data));
     this.#ws.on('pong', () => {
-      if (!this.#isEnded) connection.control(0);
+      if (!this.#isEnded) connection.control(undefined);
     });
     // After the library's own: it has handled the chunk by then.
     this.#socket.on('data', (chunk: Buffer) => this.#came(chunk));
