@@ -5,7 +5,6 @@ import type { Mutant } from './mutant.ts';
 const DIRECTORY = 'src/storage/dataDirectory.ts';
 const FETCHES = 'src/replication/fetches.ts';
 const MENDING = 'src/node/mending.ts';
-const OPEN = 'src/storage/openSegment.ts';
 
 export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
   {
@@ -21,7 +20,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['leader completeness', 'election safety', 'committed bytes'],
     withinSeeds: 900,
-    foundAt: 489,
+    foundAt: 71,
   },
   {
     name: 'damaged node that counts',
@@ -35,7 +34,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies', 'leader completeness', 'majority', 'convergence'],
     withinSeeds: 900,
-    foundAt: 73,
+    foundAt: 137,
   },
   {
     name: 'mended above the commit bound',
@@ -58,7 +57,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'log matching', 'committed bytes', 'leader completeness'],
     withinSeeds: 900,
-    foundAt: 119,
+    foundAt: 521,
   },
   {
     name: 'mended after something was given up',
@@ -71,14 +70,6 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
       },
     ],
     foundBy: ['durability', 'leader completeness', 'soundness'],
-    withinSeeds: 900,
-    foundAt: 393,
-  },
-  {
-    name: 'mended, and not written again',
-    what: 'a start takes what it sees in a segment that was being mended for what is on the disk, although the sync of it failed (ATC 2020)',
-    patches: [{ file: OPEN, find: "identity.standing !== 'damaged'", replace: 'true' }],
-    foundBy: ['durability'],
     withinSeeds: 900,
     foundAt: 489,
   },

@@ -1,0 +1,196 @@
+// A node of a cluster whose open segment is damaged, and that dies at any moment of being mended, or of giving up what follows the damage.
+
+import { describe, expect, it } from 'vitest';
+import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { WORD } from '../../src/memory/map.ts';
+import { Tail } from '../../src/memory/tail.ts';
+import { createIdentity, type Identity, readIdentity, saveStanding } from '../../src/storage/dataDirectory.ts';
+import type { Disk } from '../../src/storage/disk.ts';
+import { mend } from '../../src/storage/mender.ts';
+import { segmentName } from '../../src/storage/names.ts';
+import { RECOVERY_SLOT } from '../../src/storage/openSegment.ts';
+import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
+import { truncateLog } from '../../src/storage/truncation.ts';
+import { Random } from '../assembly/random.ts';
+import { isSimulated, SimDisk } from '../sim/simDisk.ts';
+import { makeBatch } from './batches.ts';
+import { CrashModel } from './crashModel.ts';
+import { type DiskImage, MemoryDisk } from './memoryDisk.ts';
+import { DIRECTORY, resetMemory, smallMemory, TestNode } from './testNode.ts';
+
+const RANDOM_BYTES = new Uint8Array(32).fill(7);
+const PATH = `${DIRECTORY}/${segmentName(0)}`;
+/** Sync errors are tried at so many operations. */
+const OPERATIONS = 12;
+
+const memory = smallMemory();
+const nowMs = (): number => 1_700_000_000_000;
+
+/** The log as it was, where its batches end, and its disk with a bit turned in the third one. */
+interface Damaged {
+  readonly log: Uint8Array;
+  readonly ends: readonly number[];
+  readonly image: DiskImage;
+}
+
+function build(): Damaged {
+  const random = new Random(3);
+  const disk = new MemoryDisk();
+  createIdentity(disk, DIRECTORY, RANDOM_BYTES, { nodes: [1, 2, 3] });
+  const node = new TestNode(disk, memory, RANDOM_BYTES, nowMs);
+  node.begin();
+  const ends: number[] = [];
+  for (const size of [300, 9000, 5000, 700, 4000]) {
+    expect(node.append(makeBatch([size], random).entries, 1)).toBe('ordered');
+    node.settle();
+    ends.push(memory.tail);
+    memory.setWord(WORD.COMMIT, memory.tail);
+  }
+  const end = memory.tail;
+  node.stop();
+  const log = memory.slotBytes(RECOVERY_SLOT, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + end).slice();
+  disk.flipBit(PATH, SEGMENT_HEADER_BYTES + (ends[1] ?? 0) + 2000);
+  return { log, ends, image: disk.image() };
+}
+
+/** What a start finds. */
+function start(disk: Disk): { readonly recovered: RecoveredLog; readonly before: Identity; readonly identity: Identity } {
+  resetMemory(memory);
+  const before = readIdentity(disk, DIRECTORY);
+  if (before === undefined) throw new Error('the directory has an identity');
+  const recovered = recover({ disk, directory: DIRECTORY, identity: before, memory, nowMs });
+  const identity = readIdentity(disk, DIRECTORY);
+  if (identity === undefined) throw new Error('the directory keeps its identity');
+  return { recovered, before, identity };
+}
+
+function takeOver({ end, dataEnd }: RecoveredLog): void {
+  new Tail(memory, () => undefined).start(end, dataEnd, RECOVERY_SLOT);
+}
+
+/** Starts, has what is damaged from another node in two pieces, and is what it was. */
+function mendAll(disk: Disk, { log, ends }: Damaged): void {
+  const { recovered, identity } = start(disk);
+  takeOver(recovered);
+  const context = { disk, directory: DIRECTORY, identity, memory, nowMs };
+  let { lastTerm } = recovered;
+  let [from, rightTo] = [recovered.end, 0];
+  for (const end of ends.filter((each) => each > from).slice(0, 2)) {
+    memory.bytes.set(log.subarray(from, end), memory.map.coldAt(memory.map.healBuffer));
+    const answer = mend(context, { step: 'patch', from, bytes: end - from, lastTerm });
+    if (answer.outcome !== 'patched') throw new Error(JSON.stringify(answer));
+    ({ lastTerm, rightTo } = answer);
+    from = end;
+  }
+  expect(rightTo).toBe(log.length);
+  const answer = mend(context, { step: 'finish', bound: recovered.damage?.bound ?? 0 });
+  expect(answer).toMatchObject({ outcome: 'mended', log: { end: log.length, commit: recovered.damage?.bound } });
+  expect([memory.tail, memory.durable]).toEqual([log.length, log.length]);
+  saveStanding(disk, DIRECTORY, identity, identity.beforeDamage ?? 'voter');
+}
+
+/** Does `act` on the damaged disk; returns what a crash before or after each of its operations can leave. */
+function statesOf({ image }: Damaged, act: (disk: Disk) => void): DiskImage[] {
+  const random = new Random(5);
+  const model = new CrashModel(image);
+  const images: DiskImage[] = [image];
+  const disk = new MemoryDisk(image, (operation) => {
+    model.apply(operation);
+    for (const state of model.states(48, random)) images.push(state.image);
+  });
+  act(disk);
+  images.push(disk.image());
+  return images;
+}
+
+function logOf(end: number): Buffer {
+  return Buffer.from(memory.slotBytes(RECOVERY_SLOT, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + end));
+}
+
+describe('a damaged open segment', () => {
+  const damaged = build();
+  const { log, ends, image } = damaged;
+  const [, from = 0] = ends;
+
+  it('is found at the start of a node that has others: it does not count from then on, and nothing of its entries is touched', () => {
+    const disk = new MemoryDisk(image);
+    const { recovered, identity } = start(disk);
+    expect(recovered).toMatchObject({ end: from, commit: from, cutBytes: 0 });
+    expect(recovered.damage).toMatchObject({ from, bound: log.length, durable: log.length, path: PATH });
+    expect(identity).toMatchObject({ standing: 'damaged', beforeDamage: 'voter' });
+    const [left, was] = [disk.image().get(PATH)?.bytes, image.get(PATH)?.bytes];
+    expect(left?.subarray(SEGMENT_HEADER_BYTES)).toEqual(was?.subarray(SEGMENT_HEADER_BYTES));
+    // Again, the same.
+    expect(start(disk).recovered).toEqual(recovered);
+  });
+
+  it('that is being mended is damaged, or what it was, after any crash', () => {
+    const found = new Set<string>();
+    for (const state of statesOf(damaged, (disk) => mendAll(disk, damaged))) {
+      const { recovered, identity } = start(new MemoryDisk(state));
+      found.add(`${recovered.end} ${identity.standing}`);
+      expect(logOf(recovered.end).equals(log.subarray(0, recovered.end))).toBe(true);
+      expect(identity.standing === 'damaged').toBe(recovered.end < log.length);
+      if (identity.standing === 'damaged') expect([identity.beforeDamage, recovered.damage?.bound]).toEqual(['voter', log.length]);
+    }
+    expect(found).toContain(`${from} damaged`);
+    expect(found).toContain(`${log.length} voter`);
+  });
+
+  it('counts again only with what is on the disk, although a sync failed while it was mended', () => {
+    let failures = 0;
+    for (let operation = 1; operation <= OPERATIONS; operation += 1) {
+      const disk = new SimDisk(new Random(operation));
+      disk.restore(image);
+      disk.failIn(operation, 'EIO');
+      try {
+        mendAll(disk, damaged);
+      } catch (thrown) {
+        if (!isSimulated(thrown)) throw thrown;
+        failures += 1;
+      }
+      disk.processDied(false);
+      const { recovered, identity } = start(disk);
+      if (identity.standing === 'damaged') continue;
+      expect(disk.surelyHas(PATH, SEGMENT_HEADER_BYTES, log.subarray(0, recovered.end)), `after operation ${operation}`).toBe(true);
+    }
+    expect(failures).toBeGreaterThan(4);
+  });
+
+  it('whose end is given up never counts by itself, and none of it comes back, after any crash', () => {
+    const was = image.get(PATH)?.bytes.subarray(SEGMENT_HEADER_BYTES);
+    const states = statesOf(damaged, (disk) => {
+      const { recovered, identity } = start(disk);
+      takeOver(recovered);
+      const given = saveStanding(disk, DIRECTORY, identity, 'damaged');
+      truncateLog({ disk, directory: DIRECTORY, identity: given, memory, nowMs }, from);
+    });
+    let changed = 0;
+    for (const state of states) {
+      const isChanged = Buffer.compare(state.get(PATH)?.bytes.subarray(SEGMENT_HEADER_BYTES) ?? Buffer.of(), was ?? Buffer.of()) !== 0;
+      changed += Number(isChanged);
+      const { recovered, before, identity } = start(new MemoryDisk(state));
+      expect([recovered.end, identity.standing, recovered.damage?.bound]).toEqual([from, 'damaged', log.length]);
+      if (isChanged) expect([before.standing, before.beforeDamage]).toEqual(['damaged', undefined]);
+    }
+    expect(changed).toBeGreaterThan(4);
+  });
+
+  it('is refused where there is nobody to have it from, and where what was sent is not right nothing is written', () => {
+    const disk = new MemoryDisk(image);
+    const { recovered, identity } = start(disk);
+    takeOver(recovered);
+    const context = { disk, directory: DIRECTORY, identity, memory, nowMs };
+    const left = disk.image().get(PATH)?.bytes.slice();
+    const bytes = (ends[2] ?? 0) - from;
+    for (const wrong of [log.slice(from, from + bytes).with(100, 1), log.slice(from + 1, from + 1 + bytes), log.slice(0, bytes)]) {
+      memory.bytes.set(wrong, memory.map.coldAt(memory.map.healBuffer));
+      expect(mend(context, { step: 'patch', from, bytes, lastTerm: recovered.lastTerm }).outcome).toBe('refused');
+    }
+    expect(mend(context, { step: 'finish', bound: log.length })).toMatchObject({ outcome: 'refused' });
+    expect([memory.tail, disk.image().get(PATH)?.bytes]).toEqual([from, left]);
+    const alone = { ...identity, standing: 'voter', nodes: null } as const;
+    resetMemory(memory);
+    expect(() => recover({ ...context, identity: alone })).toThrow(/at byte \d+: the log was durable up to offset/);
+  });
+});
