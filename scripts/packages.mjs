@@ -116,7 +116,15 @@ async function makeServer(folder) {
     },
     dependencies,
   };
-  writePackage(folder, fields, [['LICENSE'], ['CHANGELOG.md'], ['README.md'], ['ARCHITECTURE.md'], ['docs'], ['examples']]);
+  writePackage(folder, fields, [
+    ['LICENSE'],
+    ['CHANGELOG.md'],
+    ['README.md'],
+    ['SECURITY.md'],
+    ['ARCHITECTURE.md'],
+    ['docs'],
+    ['examples'],
+  ]);
 }
 
 const makers = { loglogd: makeServer, 'loglogd-client': makeClient };
