@@ -9,6 +9,8 @@ export interface Target {
   readonly urls: readonly string[];
   /** Folder of the build whose client is used; undefined: this one. Only LogLog has several. */
   readonly build?: string | undefined;
+  /** The authority of the servers' certificates, in PEM; undefined: connections are not encrypted. */
+  readonly ca?: string | undefined;
   /** Whether the client goes on automatically when the server that it is connected to is no more, as its makers advise. */
   readonly survives?: boolean;
 }

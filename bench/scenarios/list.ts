@@ -26,6 +26,7 @@ import { restartIdle } from './restartIdle.ts';
 import { startSegments } from './startSegments.ts';
 import { tail } from './tail.ts';
 import { testCluster } from './testCluster.ts';
+import { tls } from './tls.ts';
 import { trickledUploads } from './trickledUploads.ts';
 import { trims } from './trims.ts';
 import { underAttack } from './underAttack.ts';
@@ -38,6 +39,7 @@ export const SCENARIOS: readonly Scenario[] = [
   appendSizes,
   appendBatches,
   oneInFlight,
+  tls,
   openLoop,
   manyConnections,
   read,

@@ -2,6 +2,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fetchesOf } from '../../src/client/nodes/fetch.node.ts';
 import { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import type { NodeStatus } from '../../src/node/status.ts';
 import { processCpuSeconds, processResident, processStorageReadBytes, type Resident } from '../machine/proc.ts';
@@ -10,15 +11,17 @@ import { childEnvironment, READY_TIMEOUT_MS, type Signal } from '../processes/pr
 export class LogLogNode {
   readonly directory: string;
   readonly #node: ClusterNode;
+  readonly #ca: string | undefined;
   #pid = 0;
   #readyMs = 0;
 
   /**
    * `flags` are options of `loglog serve`, which say where it listens; `build` is the folder of another build than this one; `wrapper` is a command that it
-   * is run under.
+   * is run under; `ca` is the authority of its certificate, where it has one.
    */
-  constructor(directory: string, flags: readonly string[], build?: string, wrapper?: readonly string[]) {
+  constructor(directory: string, flags: readonly string[], build?: string, wrapper?: readonly string[], ca?: string) {
     this.directory = directory;
+    this.#ca = ca;
     this.#node = new ClusterNode({
       id: 1,
       data: directory,
@@ -68,7 +71,12 @@ export class LogLogNode {
   }
 
   async #get(path: string): Promise<string> {
-    const response = await fetch(new URL(path, this.url.replace(/^ws/, 'http')));
+    const ca = this.#ca;
+    const { nodes } = fetchesOf(ca === undefined ? undefined : () => ({ ca }));
+    const response = await nodes(new URL(path, this.url.replace(/^ws/, 'http')).href, {
+      headers: {},
+      signal: new AbortController().signal,
+    });
     if (!response.ok) throw new Error(`GET ${path} answered ${response.status}`);
     return response.text();
   }

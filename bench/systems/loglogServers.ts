@@ -1,7 +1,8 @@
 // LogLog under test: one node, or three that are a cluster, each a process on free ports of loopback with its data in a folder of the bench.
 // Nodes can be killed, and started again on what they have or on nothing.
 
-import { rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { claimPorts, type PortBlock, peersOn } from '../../src/cluster/portBlock.ts';
 import { OPTIONS } from '../../src/core/config.ts';
@@ -20,6 +21,28 @@ export interface LogLogPlan {
   readonly nodes: 1 | 3;
   /** Folder of the build that is started; undefined: this one. */
   readonly build?: string | undefined;
+  /** A node alone whose clients connect by TLS. */
+  readonly tls?: boolean;
+}
+
+interface Certified {
+  /** In PEM. */
+  readonly ca: string;
+  readonly flags: readonly string[];
+}
+
+/** A certificate for a node on loopback, in files in `folder`. */
+async function certified(folder: string): Promise<Certified> {
+  const { issueCertificate, makeAuthority } = await import('../../src/tls/authority.ts');
+  const clusterId = randomBytes(16).toString('hex');
+  const authority = await makeAuthority(clusterId);
+  const { certificate, key } = await issueCertificate(authority, { kind: 'node', clusterId, nodeId: 1 }, ['127.0.0.1']);
+  mkdirSync(folder, { recursive: true });
+  const files = { certificate: join(folder, 'node.crt'), key: join(folder, 'node.key') };
+  writeFileSync(files.certificate, certificate);
+  rmSync(files.key, { force: true });
+  writeFileSync(files.key, key, { mode: 0o600 });
+  return { ca: authority.certificate, flags: ['--tls-cert', files.certificate, '--tls-key', files.key] };
 }
 
 export class LogLogServers implements RunningSystem {
@@ -28,9 +51,17 @@ export class LogLogServers implements RunningSystem {
   readonly #build: string | undefined;
   readonly #peers: readonly Peer[];
   readonly #block: PortBlock | undefined;
+  readonly #ca: string | undefined;
   readonly #nodes: readonly LogLogNode[];
 
-  private constructor({ sizes }: Place, directory: string, { build }: LogLogPlan, block: PortBlock | undefined) {
+  private constructor(
+    { sizes }: Place,
+    directory: string,
+    { build }: LogLogPlan,
+    block: PortBlock | undefined,
+    tls: Certified | undefined,
+  ) {
+    this.#ca = tls?.ca;
     const { segmentBytes, slots, windowBytes, electionTimeoutMs } = sizes;
     this.directory = directory;
     this.#build = build;
@@ -41,14 +72,15 @@ export class LogLogServers implements RunningSystem {
     const clusterFlags = ['--peers', formatPeers(this.#peers), '--election-timeout-ms', String(electionTimeoutMs), ...flags];
     this.#nodes =
       block === undefined
-        ? [new LogLogNode(directory, ['--port', '0', ...flags], build)]
+        ? [new LogLogNode(directory, ['--port', '0', ...flags, ...(tls?.flags ?? [])], build, undefined, tls?.ca)]
         : this.#peers.map(({ id }) => new LogLogNode(join(directory, `node-${id}`), ['--node', String(id), ...clusterFlags], build));
   }
 
   /** Starts it on what `directory` holds, and waits until it can be used. */
   static async start(place: Place, directory: string, plan: LogLogPlan): Promise<LogLogServers> {
     const block = plan.nodes === 1 ? undefined : await claimPorts(2 * CLUSTER_NODES);
-    const servers = new LogLogServers(place, directory, plan, block);
+    const tls = plan.tls === true ? await certified(`${directory}-tls`) : undefined;
+    const servers = new LogLogServers(place, directory, plan, block, tls);
     try {
       // All of them must have ended or be there before anything is removed.
       const failed = (await Promise.allSettled(servers.#nodes.map((node) => node.start()))).find((each) => each.status === 'rejected');
@@ -84,7 +116,7 @@ export class LogLogServers implements RunningSystem {
   }
 
   async target(): Promise<Target> {
-    return { driver: 'loglog', urls: this.urls, build: this.#build };
+    return { driver: 'loglog', urls: this.urls, build: this.#build, ca: this.#ca };
   }
 
   cpuSeconds(): number | undefined {
