@@ -36,6 +36,8 @@ export interface HttpRequest {
   header(name: string): string;
   /** The certificate that the client showed, of one of the authorities that the node asks for; undefined: none. */
   certificate(): X509Certificate | undefined;
+  /** Where the client is. */
+  address(): string;
 }
 
 /** A body that is made while it leaves, a part at a time. */

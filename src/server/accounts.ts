@@ -33,6 +33,8 @@ export class Account {
   readonly name: string;
   readonly quotas: Quotas;
   readonly sessions = new Set<Session>();
+  /** Downloads that are under way. */
+  bodies = 0;
   /** Its connections take their turns together. */
   readonly party = new Party<Session>();
   readonly requests: Rate;
@@ -49,7 +51,7 @@ export class Account {
 
   /** Nobody uses it, and it owes nothing. */
   get isIdle(): boolean {
-    return this.sessions.size === 0 && this.requests.waitMs + this.bytesIn.waitMs + this.bytesOut.waitMs === 0;
+    return this.sessions.size + this.bodies === 0 && this.requests.waitMs + this.bytesIn.waitMs + this.bytesOut.waitMs === 0;
   }
 
   /** Why it may have no more of what `count` counts of one of its sessions; undefined: it may. */

@@ -221,6 +221,7 @@ export class HeldBody implements HttpBody, Holder {
 
   begin(cut: () => void): void {
     this.#cut = cut;
+    for (const account of this.#accounts) account.bodies += 1;
     this.#access.hold(this.#identity, this);
     this.#inner.begin(cut);
   }
@@ -239,6 +240,7 @@ export class HeldBody implements HttpBody, Holder {
   }
 
   end(): void {
+    if (!this.#isOver) for (const account of this.#accounts) account.bodies -= 1;
     this.#isOver = true;
     this.#access.release(this.#identity, this);
     this.#inner.end();

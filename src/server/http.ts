@@ -84,7 +84,7 @@ export function httpAnswers({
     if (facts === undefined) return () => NOT_FOUND;
     const needed = page === undefined ? SCOPES[PAGE_RIGHTS['/log/']] : SCOPES[PAGE_RIGHTS[path as keyof typeof PAGE_RIGHTS]];
     if ((who.scopes & needed) === 0) return () => text(403, forbidden(who.scopes, needed));
-    const counted = accounts.of(who);
+    const counted = accounts.of(who, request.address());
     const pace = new AccountsPace(counted);
     if (pace.isOverdrawn) return () => text(503, 'more requests than the quota came: try again later', { 'retry-after': '1' });
     pace.took(0);
@@ -110,6 +110,7 @@ export function httpAnswers({
 
 /** An answer whose body ends when what `who` showed holds no more. */
 function held(access: Doorkeeper, who: Identity, answer: ReturnType<MakeAnswer>, accounts: readonly Account[]): ReturnType<MakeAnswer> {
-  if (who.kind === 'open' || answer instanceof Promise || typeof answer.body === 'string') return answer;
+  if (answer instanceof Promise || typeof answer.body === 'string') return answer;
+  if (who.kind === 'open' && accounts.length === 0) return answer;
   return { ...answer, body: new HeldBody(access, who, answer.body, accounts) };
 }

@@ -94,6 +94,15 @@ test('an address has quotas of its own, where it is asked for', async () => {
   onTestFinished(() => second.terminate());
 });
 
+test.each(['uws', 'ws'] as const)('an address has them over HTTP, too, by %s', async (acceptor) => {
+  const door = await openDoor({ acceptor, tokens: 'off', addressQuotas: 'requestsPerSecond=1' });
+  const statuses = await Promise.all(Array.from({ length: 10 }, async () => (await fetch(`${door.http}/status`)).status));
+  // One at once, and two seconds' worth above it.
+  expect(statuses.filter((status) => status === 200).length).toBeLessThan(8);
+  expect(new Set(statuses)).toEqual(new Set([200, 503]));
+  expect((await fetch(`${door.http}/healthz`)).status).toBe(200);
+});
+
 test.each([
   ['connections=3, bytesInPerSecond=64MiB', { ...NO_QUOTAS, connections: 3, bytesInPerSecond: 64 << 20 }],
   ['', NO_QUOTAS],

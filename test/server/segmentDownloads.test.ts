@@ -65,7 +65,13 @@ function makeDownloads(boundaries: readonly number[] = []) {
   });
   const get = (name: string, headers: Record<string, string> = {}): HttpAnswer => {
     const path = `/log/${CLUSTER}${name === '' ? '/segments' : `/${GENERATION}/segments/${name}`}`;
-    const make = downloads.answer({ method: 'GET', path, header: (key) => headers[key] ?? '', certificate: () => undefined });
+    const make = downloads.answer({
+      method: 'GET',
+      path,
+      header: (key) => headers[key] ?? '',
+      certificate: () => undefined,
+      address: () => '',
+    });
     if (make === undefined) throw new Error('no answer');
     return make() as HttpAnswer;
   };

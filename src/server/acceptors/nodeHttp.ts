@@ -29,6 +29,7 @@ export function asRequest(request: IncomingMessage): HttpRequest {
     header: (name) => request.headersDistinct[name]?.join(', ') ?? '',
     certificate: () =>
       request.socket instanceof TLSSocket && request.socket.authorized ? request.socket.getPeerX509Certificate() : undefined,
+    address: () => request.socket.remoteAddress ?? '',
   };
 }
 

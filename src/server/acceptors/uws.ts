@@ -3,6 +3,7 @@
 import './uwsBinary.ts';
 
 import * as uWS from 'uWebSockets.js';
+import { Buffer } from 'node:buffer';
 import { X509Certificate } from 'node:crypto';
 import { IDLE_TIMEOUT_SECONDS, LISTEN_AGAIN_MS, MAX_BACKPRESSURE_BYTES, UWS_TLS_BYTES } from '../../core/limits.ts';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
@@ -49,7 +50,8 @@ function asRequest(request: uWS.HttpRequest, response: uWS.HttpResponse, asksFor
     const pem = asksForCertificates ? (response as unknown as Certified).getX509Certificate() : '';
     return pem === '' ? undefined : new X509Certificate(pem);
   };
-  return { method: request.getMethod().toUpperCase(), path: request.getUrl(), header, certificate };
+  const address = (): string => Buffer.from(response.getRemoteAddressAsText()).toString('latin1');
+  return { method: request.getMethod().toUpperCase(), path: request.getUrl(), header, certificate, address };
 }
 
 /** Answers, once the answer is made, unless the connection is gone by then. */
