@@ -112,5 +112,7 @@ export function httpAnswers({
 function held(access: Doorkeeper, who: Identity, answer: ReturnType<MakeAnswer>, accounts: readonly Account[]): ReturnType<MakeAnswer> {
   if (answer instanceof Promise || typeof answer.body === 'string') return answer;
   if (who.kind === 'open' && accounts.length === 0) return answer;
-  return { ...answer, body: new HeldBody(access, who, answer.body, accounts) };
+  // A cache for all would give it to those who show nothing (RFC 9111, 3.5).
+  const cacheControl = who.kind === 'open' ? answer.cacheControl : answer.cacheControl?.replace('public', 'private');
+  return { ...answer, cacheControl, body: new HeldBody(access, who, answer.body, accounts) };
 }
