@@ -117,8 +117,8 @@ export interface OpenOptions extends NodeOptions, Omit<ConnectOptions, 'uploads'
   readonly mirror?: string | readonly string[] | MirrorOptions | undefined;
   /**
    * Whether the program may end although the log is not closed, once nothing is asked of it: no append, end or read waits for its answer. What
-   * was acknowledged is there then. A subscription that waits for the log to grow does not keep the program running. Default true; with `listen` or
-   * `peers` false, and true is refused: a log that serves others keeps the program running until it is closed.
+   * was acknowledged is there then. A subscription that waits for the log to grow does not keep the program running. Default true; with `listen`,
+   * `peers` or `mirror` false, and true is refused: a log that serves others, or follows one, keeps the program running until it is closed.
    */
   readonly unref?: boolean | undefined;
   /** Where lines about the log go: a function, or a logger like pino's or `console`. Default: nowhere. */
@@ -230,8 +230,9 @@ function checkEffects(options: OpenOptions, listens: boolean, hasPeers: boolean)
   if (unused !== undefined) throw new TypeError(`${unused} has no effect without listen or peers, because nobody else is served then`);
   const alone = hasPeers ? undefined : PEER_OPTIONS.find(given);
   if (alone !== undefined) throw new TypeError(`${alone} has no effect without peers, because there are no other nodes then`);
-  if (listens && options.unref === true) {
-    throw new TypeError('unref cannot be true with listen or peers: a log that serves others keeps the program running until it is closed');
+  if ((listens || options.mirror !== undefined) && options.unref === true) {
+    const sentence = 'a log that serves others, or follows another one, keeps the program running until it is closed';
+    throw new TypeError(`unref cannot be true with listen, peers or mirror: ${sentence}`);
   }
 }
 
@@ -265,7 +266,7 @@ export function planOf(options: OpenOptions): OpenPlan {
     listens,
     mirror: sourceOf(options.mirror),
     settings: resolveSettings({ ...client, uploads: 'off' }),
-    unref: isUnref && !listens,
+    unref: isUnref && !listens && options.mirror === undefined,
     signal: checkSignal(options.signal),
     log: logTo(log),
   };

@@ -55,6 +55,9 @@ it('options that mean nothing for it are refused', async () => {
     await expect(open({ dir, ...{ segmentBytes: undefined }, mirror: 'ws://127.0.0.1:1', ...option })).rejects.toThrow(
       /has no effect with mirror, because its source decides that/,
     );
+  await expect(open({ dir, segmentBytes: undefined, mirror: 'ws://127.0.0.1:1', unref: true })).rejects.toThrow(
+    /keeps the program running/,
+  );
   await expect(open({ dir, ...SMALL, segmentBytes: undefined, mirror: { urls: 'ws://127.0.0.1:1', tls: {} } as never })).rejects.toThrow(
     /tls/,
   );

@@ -169,7 +169,8 @@ describe('an embedded log', () => {
 });
 
 const SEGMENT_SIZES = 'a whole number from 65536 to 1073741824 bytes, or a size such as 64MiB';
-const KEPT = 'cannot be true with listen or peers: a log that serves others keeps the program running until it is closed';
+const KEPT =
+  'cannot be true with listen, peers or mirror: a log that serves others, or follows another one, keeps the program running until it is closed';
 const UNSERVED = 'has no effect without listen or peers, because nobody else is served then';
 const ALONE = 'has no effect without peers, because there are no other nodes then';
 const DIR = 'dir must be the path of a directory, or a URL object with file:';
