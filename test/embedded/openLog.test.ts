@@ -216,7 +216,7 @@ describe('options', () => {
     [{ path: '/x' }, TypeError, 'openLog has no option "path"; did you mean dir?'],
     [{ data: '/x' }, TypeError, 'openLog has no option "data"; did you mean dir?'],
     [{ url: 'ws://a' }, TypeError, 'openLog has no option "url"; did you mean connect(url), for a log that another process serves?'],
-    [{ compress: true }, TypeError, 'openLog has no option "compress"; it has dir, listen, unref, log, node, peers, '],
+    [{ compress: true }, TypeError, 'openLog has no option "compress"; it has dir, listen, mirror, unref, log, node, peers, '],
     [JSON.parse('{"__proto__": 1}'), TypeError, 'openLog has no option "__proto__"; it has dir, '],
     [{ listen: { prot: 1 } }, TypeError, 'openLog’s listen has no option "prot"; did you mean port?'],
     [{ listen: { acceptor: 'ws' } }, TypeError, 'openLog’s listen has no option "acceptor"; did you mean acceptor, beside listen?'],
