@@ -56,6 +56,8 @@ export interface AccessNews {
   /** A copy. */
   readonly bytes: Uint8Array;
   readonly isTable: boolean;
+  /** Which change of this memory's it is, ascending: threads that take turns tell them in any order. */
+  readonly version: number;
 }
 
 /** Log offsets at which the entries end that say so; 0: none does. */
@@ -131,6 +133,11 @@ export class LogFold {
   get access(): Uint8Array {
     const at = this.#memory.map.accessAt;
     return this.#memory.bytes.subarray(at, at + this.#memory.word(WORD.ACCESS_BYTES));
+  }
+
+  /** How many changes of it were told, in this memory, by whichever thread. */
+  get accessVersion(): number {
+    return this.#memory.word(WORD.ACCESS_VERSION);
   }
 
   /** Log offset of the end of the entry that changed the {@link access} last; 0 while none did, or the log began with it. */
@@ -294,16 +301,19 @@ export class LogFold {
       policy: isSamePolicy(next.policy, state.policy) ? this.policyEnd : end,
       access: next.access === state.access ? this.accessEnd : end,
     });
-    if (kindOf(kindSize) === KIND_ACCESS) this.#tellAccess(view, at, end);
+    const from = view.byteOffset + at + ENTRY_HEADER_BYTES;
+    const isOther = state.level === 0 || state.generation.id !== next.generation.id;
+    if (kindOf(kindSize) === KIND_ACCESS && state.level > 0)
+      this.#tellAccess(new Uint8Array(view.buffer, from, payloadBytesOf(kindSize)).slice(), false, end);
     // What is not known is told whole, and so is what another generation begins with.
-    else if (state.level === 0 || state.generation.id !== next.generation.id)
-      this.onAccess({ bytes: next.access.slice(), isTable: true }, end);
+    else if (kindOf(kindSize) === KIND_STATE && isOther) this.#tellAccess(next.access.slice(), true, end);
     if (next.seal.end > state.seal.end) this.onSeal(next.seal, end);
   }
 
-  #tellAccess(view: DataView, at: number, end: number): void {
-    const from = view.byteOffset + at + ENTRY_HEADER_BYTES;
-    this.onAccess({ bytes: new Uint8Array(view.buffer, from, payloadBytesOf(kindSizeAt(view, at))).slice(), isTable: false }, end);
+  #tellAccess(bytes: Uint8Array, isTable: boolean, end: number): void {
+    const version = this.accessVersion + 1;
+    this.#memory.setWord(WORD.ACCESS_VERSION, version);
+    this.onAccess({ bytes, isTable, version }, end);
   }
 
   /**

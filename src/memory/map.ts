@@ -67,6 +67,7 @@ export const WORD = {
   POLICY_END: CONTROL_AT + 2008, // end of the entry that says so
   ACCESS_BYTES: CONTROL_AT + 1864, // bytes of the tokens, which stand at accessAt
   ACCESS_END: CONTROL_AT + 1872, // end of the entry that changed them last
+  ACCESS_VERSION: CONTROL_AT + 1792, // counts the changes of the tokens that were folded
   LEADER_COMMIT: CONTROL_AT + 1880, // the commit that the present term's leader named in its last message, or the source of a mirror: raft thread
   KNOWN_GENERATION: CONTROL_AT + 1896, // 8 bytes: the generation that this node has committed, as node.json has it, before GENERATION_IS_KNOWN: raft thread
   LEADER_HEARD: CONTROL_AT + 1888, // counts those messages, after LEADER_COMMIT: raft thread

@@ -17,7 +17,7 @@ import type { OrderedAccess, OwnEntries } from './ownEntries.ts';
 export interface AccessPorts {
   readonly memory: TailMemory;
   readonly loop: Pick<Loop, 'nowMs' | 'wallMs'>;
-  readonly fold: Pick<LogFold, 'timeMs'>;
+  readonly fold: Pick<LogFold, 'timeMs' | 'access' | 'accessVersion'>;
   readonly own: Pick<OwnEntries, 'access'>;
   /** Why this node orders nothing; undefined: it does. */
   refusal(): LogError | undefined;
@@ -48,6 +48,9 @@ export class Access {
   #tokens: ReadonlyMap<string, TokenRecord> = new Map();
   /** What the log says in entries that may not be committed yet, in their order. */
   #pending: Pending[] = [];
+  /** The number of the last of them, and what came before its turn. */
+  #version = 0;
+  #early: Pending[] = [];
   readonly #listeners = new Set<() => void>();
   /** When all was known that was committed; undefined: never yet. */
   #settledMs: number | undefined;
@@ -101,9 +104,12 @@ export class Access {
     return () => this.#listeners.delete(changed);
   }
 
-  /** Begins: `table` is what the log has at its end `tail`. */
-  start(table: Uint8Array, tail: number): void {
-    this.met({ bytes: table.slice(), isTable: true }, tail);
+  /** Begins, or begins anew with what the log has at its end `end`. The raft thread does nothing meanwhile, and all that it told has come. */
+  start(end: number): void {
+    const { fold } = this.#ports;
+    this.dropped();
+    this.#pending = [{ news: { bytes: fold.access.slice(), isTable: true, version: this.#version }, by: end }];
+    this.#ports.awaitCommit();
     this.committed();
   }
 
@@ -113,26 +119,30 @@ export class Access {
 
   /** The log says something of tokens, by an entry that ends at log offset `by`. Called as the entry is put there, in the gate: nothing else is done. */
   met(news: AccessNews, by: number): void {
-    this.#pending.push({ news, by });
+    // Where the node has begun to lead, what the raft thread had folded before may come later than what this one does.
+    this.#early.push({ news, by });
+    for (let next = this.#takeNext(); next !== undefined; next = this.#takeNext()) this.#pending.push(next);
     this.#ports.awaitCommit();
   }
 
-  /** The log is cut at `offset`, where it has `table`. */
-  cut(table: Uint8Array, offset: number): void {
-    // What is left of what waits is in there.
-    this.#pending = [];
-    this.met({ bytes: table.slice(), isTable: true }, offset);
-    this.committed();
+  /** The change that comes next, if it is there. */
+  #takeNext(): Pending | undefined {
+    const at = this.#early.findIndex(({ news }) => news.version === this.#version + 1);
+    if (at < 0) return undefined;
+    this.#version += 1;
+    return this.#early.splice(at, 1)[0];
   }
 
-  /** The log was dropped, and begins anew. What was committed stays in force until it says something. */
+  /** The log was dropped, and begins anew: as {@link start}. What was committed stays in force until it says something. */
   dropped(): void {
     this.#pending = [];
+    this.#early = [];
+    this.#version = this.#ports.fold.accessVersion;
   }
 
   /** Whether something waits for the commit. */
   get awaitsCommit(): boolean {
-    return this.#pending.length > 0;
+    return this.#pending.length + this.#early.length > 0;
   }
 
   /** The commit has moved: what waited for it comes into force. */

@@ -331,7 +331,7 @@ export class Engine {
     this.pulse.start();
     this.retention.start();
     // Before the raft thread has the log's end.
-    this.access.start(this.#tail.fold.access, end);
+    this.access.start(end);
     this.#raft = this.#startRaft();
     const { peerFiles } = this.#ports;
     if (peerFiles !== undefined) peerFiles.changed = (proof) => this.#raft?.prove(proof);
@@ -365,7 +365,7 @@ export class Engine {
         this.seals.cut(offset);
         await this.segments.truncate(offset);
         // The raft thread does not go on before it hears that this is done.
-        this.access.cut(this.#tail.fold.access, offset);
+        this.access.start(offset);
         if (isDamaged) log.info(`what this node's disk had from offset ${offset} on was damaged: the leader sends it again`);
         else
           log.info(`${bytes} bytes at the end of the log, from offset ${offset}, gave way to what the leader has; they were not committed`);
@@ -374,8 +374,8 @@ export class Engine {
         this.mending.stop();
         this.trims.beginAt(base);
         this.seals.cut(0);
-        this.access.dropped();
         await this.segments.beginAt(base);
+        this.access.dropped();
         log.info(`this node lacked entries that the others have trimmed: its log begins at offset ${base} from now on`);
       },
       placed: (row, isPlaced) => this.uploads.placed(row, isPlaced),
@@ -402,7 +402,7 @@ export class Engine {
   #mended(end: number): void {
     const { seal } = this.#tail.fold;
     if (seal.end > 0) this.seals.met(seal, end);
-    this.access.cut(this.#tail.fold.access, end);
+    this.access.start(end);
     this.trims.look();
     this.seals.committed();
   }

@@ -35,6 +35,7 @@ class Bench {
   /** What the log has at its end. */
   table: Uint8Array = NO_ACCESS;
   changes = 0;
+  version = 0;
   awaited = 0;
   nowMs = 5_000;
   wallMs = NOON;
@@ -51,6 +52,12 @@ class Bench {
       fold: {
         get timeMs() {
           return bench.timeMs;
+        },
+        get access() {
+          return bench.table;
+        },
+        get accessVersion() {
+          return bench.version;
         },
       },
       own: { access: (change) => this.order(change) },
@@ -77,7 +84,8 @@ class Bench {
     this.table = table;
     if (isNew && change !== undefined) {
       this.memory.setWord(WORD.TAIL, this.end + ENTRY);
-      this.access.met({ bytes: accessPayload(change), isTable: false }, this.end);
+      this.version += 1;
+      this.access.met({ bytes: accessPayload(change), isTable: false, version: this.version }, this.end);
     }
     return { isNew, term: this.memory.word(WORD.OPEN_TERM), end: this.end };
   }
@@ -100,7 +108,7 @@ async function settled(): Promise<void> {
 describe('a change of tokens', () => {
   test('is in force when it is committed, and not before; whoever listens hears of it once', async () => {
     const bench = new Bench();
-    bench.access.start(NO_ACCESS, 0);
+    bench.access.start(0);
     const made = bench.access.request(put(1));
     expect(bench.has(1)).toEqual([false]);
     expect(bench.access.awaitsCommit).toBe(true);
@@ -121,11 +129,11 @@ describe('a change of tokens', () => {
 
   test('that is cut off is none; what the log has there is, once that is committed', () => {
     const bench = new Bench();
-    bench.access.start(NO_ACCESS, 0);
+    bench.access.start(0);
     for (const id of [1, 2]) bench.order(put(id));
-    bench.access.cut(foldAccess(NO_ACCESS, put(1)), ENTRY);
-    bench.memory.setWord(WORD.TAIL, ENTRY);
     bench.table = foldAccess(NO_ACCESS, put(1));
+    bench.memory.setWord(WORD.TAIL, ENTRY);
+    bench.access.start(ENTRY);
     bench.order(put(3));
     expect(bench.has(1, 2, 3)).toEqual([false, false, false]);
     bench.commit(ENTRY);
@@ -134,15 +142,29 @@ describe('a change of tokens', () => {
     expect(bench.has(1, 2, 3)).toEqual([true, false, true]);
   });
 
+  test('waits for what was folded before it, by the other thread, and comes later', () => {
+    const bench = new Bench();
+    bench.access.start(0);
+    const news = (change: AccessChange, version: number) => ({ bytes: accessPayload(change), isTable: false, version });
+    // This node has put it as a follower, and revokes it as the leader: the raft thread's word is on its way.
+    bench.access.met(news(remove(1), 2), 2 * ENTRY);
+    bench.commit(2 * ENTRY);
+    expect([bench.access.awaitsCommit, bench.changes]).toEqual([true, 0]);
+    bench.access.met(news(put(1), 1), ENTRY);
+    bench.access.committed();
+    expect([bench.has(1), bench.access.awaitsCommit]).toEqual([[false], false]);
+  });
+
   test('that another leader cut off is not confirmed, also where as much is committed at once', async () => {
     const bench = new Bench();
-    bench.access.start(NO_ACCESS, 0);
+    bench.access.start(0);
     bench.order(put(1));
     bench.commit();
     const revoked = bench.access.request(remove(1)).catch((thrown: unknown) => thrown);
     // All in one turn: the office is lost, the entry is cut, and others are committed in its place.
     bench.memory.setWord(WORD.OPEN_TERM, 0);
-    bench.access.cut(foldAccess(NO_ACCESS, put(1)), ENTRY);
+    bench.table = foldAccess(NO_ACCESS, put(1));
+    bench.access.start(ENTRY);
     bench.commit(10 * ENTRY);
     await expect(revoked).resolves.toMatchObject({ code: 'NOT_LEADER', outcome: 'unknown' });
     expect(bench.has(1)).toEqual([true]);
@@ -152,7 +174,8 @@ describe('a change of tokens', () => {
     const bench = new Bench();
     bench.memory.setWord(WORD.TAIL, 5 * ENTRY);
     bench.commit(4 * ENTRY);
-    bench.access.start(foldAccess(NO_ACCESS, put(1)), 5 * ENTRY);
+    bench.table = foldAccess(NO_ACCESS, put(1));
+    bench.access.start(5 * ENTRY);
     expect([bench.has(1), bench.access.isSettled]).toEqual([[false], false]);
     bench.commit();
     expect([bench.has(1), bench.access.isSettled]).toEqual([[true], true]);
@@ -160,19 +183,21 @@ describe('a change of tokens', () => {
 
   test('of a log that began anew takes the place of all before; until it comes, what was in force stays', () => {
     const bench = new Bench();
-    bench.access.start(foldAccess(NO_ACCESS, put(1)), 0);
+    bench.table = foldAccess(NO_ACCESS, put(1));
+    bench.access.start(0);
     bench.order(put(2));
     bench.access.dropped();
     bench.commit();
     expect(bench.has(1, 2)).toEqual([true, false]);
-    bench.access.met({ bytes: foldAccess(NO_ACCESS, put(3)), isTable: true }, 900);
+    bench.version += 1;
+    bench.access.met({ bytes: foldAccess(NO_ACCESS, put(3)), isTable: true, version: bench.version }, 900);
     bench.commit(900);
     expect(bench.has(1, 2, 3)).toEqual([false, false, true]);
   });
 
   test('may be asked for so often at a time', async () => {
     const bench = new Bench();
-    bench.access.start(NO_ACCESS, 0);
+    bench.access.start(0);
     const asked = Array.from({ length: MAX_TOKEN_CHANGES }, (_, id) => bench.access.request(put(id)));
     await expect(bench.access.request(put(999))).rejects.toMatchObject({ code: 'TOO_MANY_REQUESTS' });
     bench.commit();
@@ -185,7 +210,7 @@ describe('a change of tokens', () => {
 describe('what a node knows is fresh', () => {
   test('while it leads and commits; not for long when it commits no more', () => {
     const bench = new Bench();
-    bench.access.start(NO_ACCESS, 0);
+    bench.access.start(0);
     expect(bench.access.isSettled).toBe(true);
     bench.nowMs += 60_000;
     expect(bench.access.isSettled).toBe(true);
@@ -204,7 +229,7 @@ describe('what a node knows is fresh', () => {
   test('while it hears its leader and has what that one has committed', () => {
     const bench = new Bench();
     bench.memory.setWord(WORD.OPEN_TERM, 0);
-    bench.access.start(NO_ACCESS, 0);
+    bench.access.start(0);
     expect(bench.access.isSettled).toBe(false);
     // One that has not committed in its term says nothing by 0: this node may lack all that was committed in earlier terms.
     bench.memory.heardLeader(0);
@@ -249,7 +274,7 @@ describe('a token that expires', () => {
 
   test('is removed by whoever leads a day later by the log’s time, whatever its clock says; one at a time', () => {
     const bench = new Bench();
-    bench.access.start(NO_ACCESS, 0);
+    bench.access.start(0);
     for (const [id, expiresMs] of [0, NOON, NOON, NOON + 1].entries()) bench.order(put(id, { expiresMs }));
     bench.commit();
     bench.wallMs += 10 * EXPIRED_TOKEN_KEPT_MS;
@@ -268,7 +293,7 @@ describe('a token that expires', () => {
 
 test('a request that was carried out is remembered, once that is committed', async () => {
   const bench = new Bench();
-  bench.access.start(NO_ACCESS, 0);
+  bench.access.start(0);
   const { id } = record(1);
   bench.order({ what: 'put', record: record(1), isRequest: true });
   bench.order(remove(1));

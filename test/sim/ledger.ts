@@ -9,6 +9,7 @@ import { type LogEntry, OWN_ENTRY } from '../../src/history/types.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import { walkEntries } from './payloads.ts';
 import { RetentionModel } from './retentionModel.ts';
+import { TokenModel } from './tokens.ts';
 import { promise } from './violation.ts';
 
 /** Bytes that grow at their end; they begin at log offset `start`. */
@@ -81,6 +82,7 @@ export class Ledger {
   /** Ends of entries that say the log's time. */
   readonly #times: { readonly end: number; readonly timeMs: number }[] = [];
   readonly retention = new RetentionModel();
+  readonly tokens = new TokenModel();
 
   /** The log begins at `start` on all nodes; what was there before is nobody's any more. */
   constructor(start: number) {
@@ -214,6 +216,7 @@ export class Ledger {
       const timeMs = logTimeIn(view, offset - from, kindSize);
       if (timeMs > 0) this.#times.push({ end, timeMs });
       this.retention.take(view, offset - from, kindSize, offset);
+      this.tokens.take(view, offset - from, kindSize, offset);
       if (kindOf(kindSize) !== KIND_TRIM) return;
       const trim = readTrim(view, offset - from + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize));
       promise(trim !== undefined && trim.start <= offset, 'trims', () => `the trim at ${offset} is none that a leader orders`);

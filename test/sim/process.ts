@@ -169,6 +169,7 @@ export class Process {
       loop: this.#loop,
       beatMs: config.electionTimeoutMs / 4,
       retention: world.trims.retentionOf(config.electionTimeoutMs),
+      tokenRequests: world.tokens.requestsOf(config.electionTimeoutMs),
       random: world.damages.random,
       scrubLookMs: config.electionTimeoutMs,
       healMs: { answer: 2 * config.electionTimeoutMs, retry: 2 * config.electionTimeoutMs, wait: 10 * config.electionTimeoutMs },
@@ -191,6 +192,7 @@ export class Process {
       destroy: async () => this.diskThread.die(),
     });
     world.trims.watch(engine, this);
+    world.tokens.watch(engine, this);
     engine.doors.add(this.door);
     void engine.ended.then(() => {
       this.#hasEnded = true;

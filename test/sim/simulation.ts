@@ -100,6 +100,9 @@ export async function simulate({ seed, keepLines = 0 }: SimulationOptions): Prom
   };
 }
 
+/** Until all nodes have the same tokens in force. */
+const AGREED_ELECTIONS = 20;
+
 /** What leaders did at the end, when all was well. */
 type WellEnd = Pick<Outcome, 'failoverElections' | 'handedOver'>;
 
@@ -134,6 +137,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
     await runFor(world, STUCK_ELECTIONS * profile.electionTimeoutMs);
     for (const client of clients) client.stop();
     for (const client of clients) client.disconnect('the simulation ended');
+    world.tokens.check(false);
     checkHistoryAtEnd(world);
     return {};
   }
@@ -153,6 +157,8 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   const failoverElections = await failsOver(world);
   await converges(world);
   for (const client of clients) client.disconnect('the simulation ended');
+  await runUntil(world, AGREED_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread, () => world.tokens.isAgreed);
+  world.tokens.check(true);
   checkAtEnd(world);
   await endUploads(world, (ms) => runFor(world, ms));
   checkHistoryAtEnd(world);

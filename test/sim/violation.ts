@@ -18,6 +18,8 @@ export type Invariant =
   | 'log state'
   /** A log begins between two batches, where what is committed says, and nothing from there on is gone. */
   | 'trims'
+  /** A node has those tokens in force that the log has at a place that is committed, never at an earlier one than before; what was revoked stays so. */
+  | 'tokens'
   /** What the log says of a segment is what was committed there. */
   | 'seals'
   /** A segment that is damaged on one disk, and whole on another, is healed; only damaged ones are replaced, and only by what is committed there. */

@@ -25,6 +25,7 @@ import { SegmentSizes } from './segmentSizes.ts';
 import { SimNode } from './simNode.ts';
 import { Stops } from './stops.ts';
 import { TermBombs } from './termBombs.ts';
+import { Tokens } from './tokens.ts';
 import { Trace } from './trace.ts';
 import { Trims } from './trims.ts';
 import { UploadsOfWorld } from './uploads.ts';
@@ -56,6 +57,7 @@ export class World {
   readonly uploads: UploadsOfWorld;
   readonly stops: Stops;
   readonly trims: Trims;
+  readonly tokens: Tokens;
   readonly seals: SealCheck;
   readonly damages: DamagesOfWorld;
   readonly openDamages: OpenDamagesOfWorld;
@@ -92,6 +94,7 @@ export class World {
     this.hangs = new Hangs(this);
     this.stops = new Stops(this);
     this.trims = new Trims(this);
+    this.tokens = new Tokens(this);
     this.seals = new SealCheck(this);
     this.damages = new DamagesOfWorld(this);
     this.openDamages = new OpenDamagesOfWorld(this);
@@ -120,6 +123,7 @@ export class World {
     this.hangs.start();
     this.stops.start();
     this.trims.start();
+    this.tokens.start();
     this.damages.start();
     this.fullDisks.start();
   }
