@@ -49,7 +49,7 @@ const MAX_STEPS = 400_000;
  * after much chaos; a majority alone, on a network that loses and delays as before; one whose leader has to notice that its disk or its main
  * thread hangs.
  */
-const PROGRESS_ELECTIONS = { death: 9, mended: 15, majority: 20, hung: 30 } as const;
+const PROGRESS_ELECTIONS = { death: 12, mended: 15, majority: 20, hung: 30 } as const;
 /** Where nodes draw their timeouts from a tenth of the range, or are more than five, votes are split again and again. */
 const SPLIT_ELECTIONS = 60;
 const MOST_NODES = 5;
