@@ -195,7 +195,7 @@ export class PeerListener {
     const { self, doubts } = this.#options;
     const verdict = judgeHello(decoded, self);
     if (node !== undefined && !('code' in verdict) && !isCertified(verdict, node)) {
-      const sentence = `its certificate is that of node ${node.node} of cluster ${node.clusterId}, and it says that it is node ${verdict.from}`;
+      const sentence = `the certificate of who dials is that of node ${node.node} of cluster ${node.clusterId}, and HELLO says node ${verdict.from}`;
       return { code: 'NOT_PROVEN', sentence };
     }
     if ('code' in verdict || verdict.clusterId === NO_CLUSTER || self.clusterId === NO_CLUSTER) return verdict;

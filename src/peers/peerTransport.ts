@@ -267,8 +267,8 @@ export class PeerTransport {
       socket,
       ready: 'secureConnect',
       check: () => {
-        if (!socket.authorized) return { sentence: 'its certificate is not believed', isOurs: true };
-        const named = this.#nodeOf(socket);
+        if (!socket.authorized || socket.isSessionReused()) return { sentence: 'its certificate is not believed', isOurs: true };
+        const named = this.#nodeOf(socket, 'its certificate');
         if ('sentence' in named) return named;
         if (named.node !== id) return { sentence: `its certificate is that of node ${named.node}, not of node ${id}`, isOurs: true };
         return { by: authorities, node: named };
@@ -278,12 +278,11 @@ export class PeerTransport {
   }
 
   /** The node of this cluster that the certificate of the other end is for, or why it is for none. */
-  #nodeOf(socket: tls.TLSSocket): CertifiedNode | Unproven {
+  #nodeOf(socket: tls.TLSSocket, whose: string): CertifiedNode | Unproven {
     const certificate = socket.getPeerX509Certificate();
     const named = certificate === undefined ? undefined : certifiedNode(certificate);
-    if (named === undefined) return { sentence: 'its certificate is not that of a node', isOurs: true };
-    if (named.clusterId !== this.self?.clusterId)
-      return { sentence: `its certificate is for another cluster, ${named.clusterId}`, isOurs: true };
+    if (named === undefined) return { sentence: `${whose} is not that of a node`, isOurs: true };
+    if (named.clusterId !== this.self?.clusterId) return { sentence: `${whose} is for another cluster, ${named.clusterId}`, isOurs: true };
     return named;
   }
 
@@ -315,12 +314,12 @@ export class PeerTransport {
         ? { sentence: 'it did not prove the secret of this cluster', isOurs: true }
         : { by, node: undefined };
     }
-    if (socket.getPeerX509Certificate() === undefined) return { sentence: 'it shows no certificate', isOurs: true };
-    if (!socket.authorized) {
+    if (socket.getPeerX509Certificate() === undefined) return { sentence: 'who dials shows no certificate', isOurs: true };
+    if (!socket.authorized || socket.isSessionReused()) {
       const fault = String(socket.authorizationError);
-      return { sentence: `its certificate is not believed: ${CERTIFICATE_FAULTS[fault] ?? fault}`, isOurs: true };
+      return { sentence: `the certificate of who dials is not believed: ${CERTIFICATE_FAULTS[fault] ?? fault}`, isOurs: true };
     }
-    const node = this.#nodeOf(socket);
+    const node = this.#nodeOf(socket, 'the certificate of who dials');
     return 'sentence' in node ? node : { by: authorities, node };
   }
 }
