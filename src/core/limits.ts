@@ -482,6 +482,10 @@ export const MAX_APPEND_BYTES = 1024 * 1024;
 /** Connections of other nodes that have not said yet who they are; above it one is cut, of the address from which most come the one that has taken longest. */
 export const MAX_PEER_HANDSHAKES = 64;
 
+/** Connections of other nodes that may begin to prove themselves, a second, and at once: a proof takes a millisecond of the thread that keeps the cluster together. */
+export const PEER_PROOFS_PER_SECOND = 200;
+export const PEER_PROOFS_AT_ONCE = 64;
+
 /** Files that are read again when they change are read when nothing has touched them for so long. */
 export const FILE_WATCH_QUIET_MS = 100;
 

@@ -1,7 +1,7 @@
 // What nodes prove to each other that they belong together with: a shared secret, or certificates. Read from files by the main thread, and plain
 // data from then on, because connections are made on the raft thread. docs/PEERS.md, "Proof".
 
-import { createHash, hkdfSync, X509Certificate } from 'node:crypto';
+import { hkdfSync, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { MAX_PEER_SECRETS, MIN_SECRET_BYTE_VALUES, PEER_SECRET_BYTES } from '../core/limits.ts';
 import { holderOfCertificate } from '../tls/names.ts';
@@ -68,7 +68,7 @@ export function proofOf(texts: ProofTexts): PeerProof {
   const { ca, cert, key } = texts;
   // Throws for a key of another certificate, and for what is no PEM.
   createSecureContext({ ca, cert, key });
-  if (!ca.includes('-----BEGIN CERTIFICATE-----')) throw new TypeError('the file of the certificate authority has no certificate');
+  if (authoritiesIn(ca).length === 0) throw new TypeError('the file of the certificate authority has no certificate');
   const self = certifiedNode(new X509Certificate(cert));
   if (self === undefined) {
     throw new TypeError(
@@ -78,7 +78,15 @@ export function proofOf(texts: ProofTexts): PeerProof {
   return { kind: 'certificate', ca, cert, key, self };
 }
 
-/** What connections are bound to that are proven by certificates: when the authorities change, they are made anew. */
-export function authoritiesOf(ca: string): string {
-  return createHash('sha256').update(ca).digest('hex');
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** The authorities in a file, by their fingerprints. Throws for what looks like one and is none. */
+function authoritiesIn(pem: string): readonly string[] {
+  return (pem.match(CERTIFICATE) ?? []).map((one) => new X509Certificate(one).fingerprint256);
+}
+
+/** What connections are proven by: a connection stands as long as all that could have proven it is still believed. */
+export function believed(proof: PeerProof | undefined): readonly string[] {
+  if (proof === undefined) return [];
+  return proof.kind === 'secret' ? proof.secrets.map(({ identity }) => identity) : authoritiesIn(proof.ca);
 }

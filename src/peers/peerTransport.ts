@@ -9,13 +9,14 @@ import { constants } from 'node:crypto';
 import net from 'node:net';
 import tls from 'node:tls';
 import { assert } from '../core/assert.ts';
-import { PEER_KEEPALIVE_MS } from '../core/limits.ts';
-import { authoritiesOf, type CertifiedNode, certifiedNode, type PeerProof } from './peerProof.ts';
+import { viewOf } from '../core/bytes.ts';
+import { PEER_KEEPALIVE_MS, PEER_PROOFS_AT_ONCE, PEER_PROOFS_PER_SECOND } from '../core/limits.ts';
+import { believed, type CertifiedNode, certifiedNode, type PeerProof } from './peerProof.ts';
 
 /** What the other end of a connection has proven. */
 export interface Proven {
-  /** By what: the identity of a secret, a number of the authorities, or '' without a proof. See {@link PeerTransport.isInForce}. */
-  readonly by: string;
+  /** By what: the identity of a secret, the fingerprints of the authorities, or nothing. See {@link PeerTransport.isInForce}. */
+  readonly by: readonly string[];
   /** The node that its certificate is for; undefined: it may be any. */
   readonly node: CertifiedNode | undefined;
 }
@@ -43,7 +44,7 @@ export interface Accepting {
   readonly unproven: (sentence: string, socket: net.Socket | undefined) => void;
 }
 
-const PLAIN: Proven = { by: '', node: undefined };
+const PLAIN: Proven = { by: [], node: undefined };
 
 /** Only what is needed: one version, suites with authentication, and no tickets, which would outlive a secret that was changed. */
 const SETTINGS = {
@@ -57,6 +58,9 @@ const SETTINGS = {
 /** First byte of a TLS connection, and of an alert. */
 const TLS_HANDSHAKE = 0x16;
 const TLS_ALERT = 0x15;
+/** RFC 8446, section 5.1. */
+const RECORD_HEADER_BYTES = 5;
+const MAX_RECORD_BYTES = 16_384;
 /** A fatal handshake_failure: what a dialer without a proof is answered. */
 const ALERT = Uint8Array.of(TLS_ALERT, 3, 3, 0, 2, 2, 40);
 
@@ -120,11 +124,32 @@ function faultOfCertificate(error: NodeJS.ErrnoException): Unproven | undefined 
 
 /** Why a connection that was taken did not prove itself, for this node's log. */
 function faultOfAccepted({ code = '' }: NodeJS.ErrnoException): string {
-  if (code === 'ERR_SSL_NO_SUITABLE_SIGNATURE_ALGORITHM') return 'it does not name a secret of this cluster';
+  if (code === 'ERR_SSL_NO_SUITABLE_SIGNATURE_ALGORITHM') return UNNAMED;
   if (code.includes('BINDER') || code.includes('ALERT_DECRYPT_ERROR')) return 'it names the secret of this cluster, and does not know it';
   if (code.includes('UNSUPPORTED_PROTOCOL') || code.includes('VERSION')) return 'it does not speak TLS 1.3';
   if (code === 'ECONNRESET') return 'it left before it had proven anything';
   return `it did not prove that it belongs to this cluster (${code})`;
+}
+
+const WITHOUT_PROOF = 'it says something without a proof: it was started without the secret or the certificates of this cluster';
+const UNNAMED = 'it does not name a secret of this cluster';
+
+/**
+ * Waits for the first record of TLS on a connection, in which a ClientHello is whole: until then nothing is made for it. Undefined: it says something else.
+ * What came is the caller's, and the socket is paused.
+ */
+function readRecord(raw: net.Socket, done: (record: Uint8Array | undefined) => void): void {
+  let received: Uint8Array = new Uint8Array(0);
+  const read = (chunk: Uint8Array): void => {
+    received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+    const bytes = received.length < RECORD_HEADER_BYTES ? 0 : viewOf(received).getUint16(RECORD_HEADER_BYTES - 2);
+    const isRecord = received[0] === TLS_HANDSHAKE && bytes <= MAX_RECORD_BYTES;
+    if (isRecord && received.length < RECORD_HEADER_BYTES + Math.max(1, bytes)) return;
+    raw.off('data', read);
+    raw.pause();
+    done(isRecord ? received : undefined);
+  };
+  raw.on('data', read);
 }
 
 /** Makes and takes connections by one proof, which may be replaced while it runs. */
@@ -133,7 +158,11 @@ export class PeerTransport {
   #context: tls.SecureContext | undefined;
   /** Listens nowhere: what was accepted is handed to it. */
   #server: tls.Server | undefined;
-  #authorities = '';
+  /** Identities of the secrets, or fingerprints of the authorities, that are in force. */
+  #believed: readonly string[] = [];
+  /** How many may begin to prove themselves now, and when that was so. */
+  #budget = PEER_PROOFS_AT_ONCE;
+  #budgetAtMs = performance.now();
   /** Connections that are proving themselves, by the address of their other end. */
   readonly #accepting = new Map<string, Accepting>();
   /** By which secret a connection that was taken says that it proves itself. */
@@ -158,10 +187,10 @@ export class PeerTransport {
   /** From now on this is proven, and asked for. Connections go on: see {@link isInForce}. */
   prove(proof: PeerProof | undefined): void {
     this.#proof = proof;
+    const now = believed(proof);
+    this.#believed = now;
     this.#spoken.clear();
     if (proof === undefined) return;
-    const authorities = proof.kind === 'certificate' ? authoritiesOf(proof.ca) : '';
-    this.#authorities = authorities;
     const options =
       proof.kind === 'certificate' ? { ...SETTINGS, ca: proof.ca, cert: proof.cert, key: proof.key } : { ...SETTINGS, ca: [] };
     this.#context = tls.createSecureContext(options);
@@ -171,7 +200,7 @@ export class PeerTransport {
           { requestCert: true, rejectUnauthorized: false }
         : { pskCallback: (socket, identity) => this.#keyOf(socket, identity) };
     const server = tls.createServer({ ...options, ...asking });
-    server.on('secureConnection', (socket) => this.#secured(socket, authorities));
+    server.on('secureConnection', (socket) => this.#secured(socket, proof.kind, now));
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       const at = addressOf(socket);
       const accepting = this.#accepting.get(at);
@@ -184,9 +213,7 @@ export class PeerTransport {
 
   /** Whether what a connection was proven by is still believed. */
   isInForce({ by }: Proven): boolean {
-    const proof = this.#proof;
-    if (proof === undefined) return by === '';
-    return proof.kind === 'secret' ? proof.secrets.some(({ identity }) => identity === by) : by === this.#authorities;
+    return by.length > 0 === this.isProving && by.every((one) => this.#believed.includes(one));
   }
 
   /** Begins to connect to node `id`. The caller owns the socket. */
@@ -204,24 +231,42 @@ export class PeerTransport {
       return;
     }
     const at = addressOf(raw);
+    if (raw.remotePort === undefined) {
+      // It is gone already.
+      raw.destroy();
+      return;
+    }
     raw.once('close', () => {
       if (this.#accepting.get(at) === accepting) this.#accepting.delete(at);
     });
-    // Who says nothing takes no memory of TLS, and who speaks plainly is told why it is not answered.
-    raw.once('data', (first: Uint8Array) => {
-      raw.pause();
-      if (first[0] !== TLS_HANDSHAKE) {
+    readRecord(raw, (record) => {
+      if (record === undefined) {
         raw.end(ALERT);
-        accepting.unproven(
-          'it says something without a proof: it was started without the secret or the certificates of this cluster',
-          undefined,
-        );
+        accepting.unproven(WITHOUT_PROOF, undefined);
+        return;
+      }
+      const refused = this.#refusalOf(record);
+      if (refused !== undefined) {
+        raw.end(ALERT);
+        accepting.unproven(refused, undefined);
         return;
       }
       this.#accepting.set(at, accepting);
-      raw.unshift(first);
+      raw.unshift(record);
       this.#server?.emit('connection', raw);
     });
+  }
+
+  /** Why a connection that begins with `record` is not worth the work of TLS: strangers must not keep this thread from what the nodes say. */
+  #refusalOf(record: Uint8Array): string | undefined {
+    // Who knows the secret names it in the clear, so this costs a stranger what it costs to be read.
+    if (this.#proof?.kind === 'secret' && !this.#believed.some((identity) => Buffer.from(record).includes(identity))) return UNNAMED;
+    const nowMs = performance.now();
+    this.#budget = Math.min(PEER_PROOFS_AT_ONCE, this.#budget + ((nowMs - this.#budgetAtMs) / 1_000) * PEER_PROOFS_PER_SECOND);
+    this.#budgetAtMs = nowMs;
+    if (this.#budget < 1) return 'too many connections prove themselves at once';
+    this.#budget -= 1;
+    return undefined;
   }
 
   #dialBySecret(id: number, raw: net.Socket, proof: PeerProof & { kind: 'secret' }): Dialed {
@@ -244,7 +289,7 @@ export class PeerTransport {
       check: () => {
         // To TLS 1.3 an external key is a session that goes on; a certificate in its place would have been asked for above.
         if (!isBySecret(socket)) return { sentence: 'it did not prove the secret of this cluster', isOurs: true };
-        return { by: secret.identity, node: undefined };
+        return { by: [secret.identity], node: undefined };
       },
       faultOf: (error) => {
         const fault = faultOfSecret(error);
@@ -255,7 +300,7 @@ export class PeerTransport {
   }
 
   #dialByCertificate(id: number, raw: net.Socket): Dialed {
-    const authorities = this.#authorities;
+    const authorities = this.#believed;
     const socket = tls.connect({
       socket: raw,
       secureContext: this.#context,
@@ -294,7 +339,7 @@ export class PeerTransport {
     return Buffer.from(secret.key);
   }
 
-  #secured(socket: tls.TLSSocket, authorities: string): void {
+  #secured(socket: tls.TLSSocket, kind: PeerProof['kind'], authorities: readonly string[]): void {
     const at = addressOf(socket);
     const accepting = this.#accepting.get(at);
     this.#accepting.delete(at);
@@ -302,17 +347,17 @@ export class PeerTransport {
       socket.destroy();
       return;
     }
-    const proven = this.#provenBy(socket, authorities);
+    const proven = this.#provenBy(socket, kind, authorities);
     if ('sentence' in proven) accepting.unproven(proven.sentence, socket);
     else accepting.proven(socket, proven);
   }
 
-  #provenBy(socket: tls.TLSSocket, authorities: string): Proven | Unproven {
-    if (authorities === '') {
+  #provenBy(socket: tls.TLSSocket, kind: PeerProof['kind'], authorities: readonly string[]): Proven | Unproven {
+    if (kind === 'secret') {
       const by = this.#named.get(socket);
       return by === undefined || !isBySecret(socket)
         ? { sentence: 'it did not prove the secret of this cluster', isOurs: true }
-        : { by, node: undefined };
+        : { by: [by], node: undefined };
     }
     if (socket.getPeerX509Certificate() === undefined) return { sentence: 'who dials shows no certificate', isOurs: true };
     if (!socket.authorized || socket.isSessionReused()) {

@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PEER_BACKOFF_MAX_MS, PEER_QUEUED_BYTES, PEER_QUEUED_EXTRA_BYTES } from '../../src/core/limits.ts';
+import type { PeerProof } from '../../src/peers/peerProof.ts';
 import { PeerTransport } from '../../src/peers/peerTransport.ts';
 import { encodePeerMessage, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
 import { decodeHandshake, encodePeerHello, encodePeerWelcome, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
+import { SECRET, secretProof } from './support/attackers.ts';
 import { appendOf, closeAll, HOST, hello, processOf, RawServer, RawSocket, startPeer, type TestNode, Wire } from './support/peers.ts';
 
 afterEach(() => {
@@ -19,8 +21,8 @@ function address(node: TestNode, port = node.port): { id: number; host: string; 
 }
 
 /** Two nodes that have dialed each other. */
-async function pair(): Promise<[TestNode, TestNode]> {
-  const [a, b] = await Promise.all([startPeer(1), startPeer(2)]);
+async function pair(proof?: PeerProof): Promise<[TestNode, TestNode]> {
+  const [a, b] = await Promise.all([startPeer(1, [1, 2, 3], { proof }), startPeer(2, [1, 2, 3], { proof })]);
   a.sockets.dial([address(b)]);
   b.sockets.dial([address(a)]);
   await Promise.all([a.nth('connected'), b.nth('connected'), a.nth('accepted'), b.nth('accepted')]);
@@ -76,9 +78,16 @@ class Releases {
   }
 }
 
-describe('peer sockets: a link', () => {
+const PROVEN = secretProof(SECRET);
+/** What all links do, whatever carries them. */
+const KINDS: readonly (readonly [string, (PeerProof & { kind: 'secret' }) | undefined])[] = [
+  ['in plain TCP', undefined],
+  ['in TLS by a secret', PROVEN],
+];
+
+describe.each(KINDS)('peer sockets: a link %s', (_kind, proof) => {
   it('introduces both sides to each other, one connection for each direction', async () => {
-    const [a, b] = await pair();
+    const [a, b] = await pair(proof);
     expect((await a.nth('connected')).welcome).toEqual(hello(2, 1, { term: 12 }));
     expect((await a.nth('accepted')).hello).toEqual(hello(2, 1, { term: 12 }));
     expect((await b.nth('connected')).welcome).toEqual(hello(1, 2, { term: 11, isFounder: true }));
@@ -88,7 +97,7 @@ describe('peer sockets: a link', () => {
   });
 
   it('carries messages and bodies of shared memory in order, and releases each body once', async () => {
-    const [a, b] = await pair();
+    const [a, b] = await pair(proof);
     const releases = new Releases();
     const sizes = [12, 1000, 100_000, 64, 1_000_000];
     const memory = shared(1_000_000);
@@ -112,7 +121,9 @@ describe('peer sockets: a link', () => {
     b.sockets.send(1, { kind: 'timeoutNow', term: 3 });
     expect(await a.nth('message')).toMatchObject({ from: 2, message: { kind: 'timeoutNow', term: 3 }, pieces: 0 });
   });
+});
 
+describe('peer sockets: a link', () => {
   it('says that a body is arriving before it is whole', async () => {
     const a = await startPeer(1);
     const raw = RawSocket.connect(a.port);
@@ -210,10 +221,12 @@ describe('peer sockets: a link', () => {
   });
 });
 
-describe('peer sockets: a node that does not read', () => {
+describe.each(KINDS)('peer sockets: a node that does not read, %s', (_kind, proof) => {
+  const newServer = (): RawServer => new RawServer(proof?.secrets[0]);
+
   it('is not sent more than a bound, still gets heartbeats, and is cut when nothing moves; every body is released once', async () => {
-    const server = new RawServer();
-    const [a, link] = await linkedTo(server, { stuckMs: 500 });
+    const server = newServer();
+    const [a, link] = await linkedTo(server, { stuckMs: 500, proof });
     link.socket.pause();
     const releases = new Releases();
     const memory = shared(1024 * 1024);
@@ -237,7 +250,7 @@ describe('peer sockets: a node that does not read', () => {
   });
 
   it('gets only so many messages without a body', async () => {
-    const [a, link] = await linkedTo(new RawServer());
+    const [a, link] = await linkedTo(newServer(), { proof });
     link.socket.pause();
     let sent = 0;
     while (a.sockets.send(2, HEARTBEAT)) sent++;
@@ -245,7 +258,7 @@ describe('peer sockets: a node that does not read', () => {
   });
 
   it('that reads again drains: nothing is lost, and it is told once', async () => {
-    const [a, link] = await linkedTo(new RawServer());
+    const [a, link] = await linkedTo(newServer(), { proof });
     link.socket.pause();
     const releases = new Releases();
     const memory = shared(1024 * 1024);
@@ -267,19 +280,20 @@ describe('peer sockets: a node that does not read', () => {
   });
 
   it('that dies with bodies in the socket releases them', async () => {
-    const [a, link] = await linkedTo(new RawServer());
+    const [a, link] = await linkedTo(newServer(), { proof });
     link.socket.pause();
     const releases = new Releases();
     const memory = shared(1024 * 1024);
     while (a.sockets.send(2, appendOf(memory.length), memory, releases.next())) await new Promise(setImmediate);
     releases.counts.pop();
-    link.socket.resetAndDestroy();
+    if (proof === undefined) link.socket.resetAndDestroy();
+    else link.socket.destroy();
     await a.nth('disconnected');
     await releases.done();
   });
 
   it('closing releases every body before it resolves', async () => {
-    const [a, link] = await linkedTo(new RawServer());
+    const [a, link] = await linkedTo(newServer(), { proof });
     link.socket.pause();
     const releases = new Releases();
     const memory = shared(4 * 1024 * 1024);

@@ -1,9 +1,11 @@
 // Nodes' sockets for tests: each with its events recorded, raw connections that speak as they like, and a proxy that can cut a link.
 
 import net from 'node:net';
+import tls from 'node:tls';
 import { NO_CLUSTER, NO_INSTANCE } from '../../../src/core/ids.ts';
 import { LEVELS } from '../../../src/core/levels.ts';
 import { type DiscoveryOptions, findCluster } from '../../../src/peers/discovery.ts';
+import type { PeerSecret } from '../../../src/peers/peerProof.ts';
 import { PeerSockets, type PeerSocketsOptions } from '../../../src/peers/peerSockets.ts';
 import { PeerTransport } from '../../../src/peers/peerTransport.ts';
 import type { Introduction } from '../../../src/protocol/peerHandshake.ts';
@@ -231,7 +233,14 @@ export class RawSocket {
 /** A server whose connections a test drives by hand. */
 export class RawServer {
   readonly connections = new Happenings<RawSocket>();
-  readonly #server = net.createServer((socket) => this.connections.add(new RawSocket(socket)));
+  readonly #server: net.Server;
+
+  /** `secret`: it proves that. */
+  constructor(secret?: PeerSecret) {
+    const taken = (socket: net.Socket): void => this.connections.add(new RawSocket(socket));
+    const pskCallback = (): Uint8Array | null => secret?.key ?? null;
+    this.#server = secret === undefined ? net.createServer(taken) : tls.createServer({ minVersion: 'TLSv1.3', pskCallback }, taken);
+  }
 
   async listen(): Promise<number> {
     closing(this);
