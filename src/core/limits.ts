@@ -486,9 +486,6 @@ export const MAX_PEER_HANDSHAKES = 64;
 export const PEER_PROOFS_PER_SECOND = 200;
 export const PEER_PROOFS_AT_ONCE = 64;
 
-/** Files that are read again when they change are read when nothing has touched them for so long. */
-export const FILE_WATCH_QUIET_MS = 100;
-
 /** Bytes of a secret that nodes prove themselves by, and how many of them are valid at a time: two, so that it can be changed without a stop. */
 export const PEER_SECRET_BYTES = 32;
 export const MAX_PEER_SECRETS = 2;

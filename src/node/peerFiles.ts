@@ -1,27 +1,21 @@
 // The files that nodes prove themselves by: read at the start, and again when they change or when somebody says so. What cannot be used leaves in
 // force what was there before, and is said.
 
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Config, OptionName } from '../core/config.ts';
+import type { Config } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { openSecret } from '../core/secrets.ts';
-import { type PeerProof, type ProofTexts, proofOf } from '../peers/peerProof.ts';
+import { type PeerProof, proofOf } from '../peers/peerProof.ts';
+import { WatchedFiles } from '../tls/watchedFiles.ts';
 import type { EngineLog } from './engineOptions.ts';
-import { FileWatch } from './fileWatch.ts';
 
 export type PeerFileOptions = Pick<Config, 'peerSecretFile' | 'peerCa' | 'peerCert' | 'peerKey' | 'node' | 'callOf'>;
 
-/** Reads a file that nobody else may read. Throws an Error with a sentence. */
-function readSecret(file: string): string {
-  const descriptor = openSync(file, 'r');
-  try {
-    const fault = openSecret(file, fstatSync(descriptor), process.getuid?.());
-    if (fault !== undefined) throw new TypeError(fault);
-    return readFileSync(descriptor, 'utf8');
-  } finally {
-    closeSync(descriptor);
-  }
+/** Throws an Error, with a sentence, unless nobody else may use `file`. */
+function checkMode(file: string): void {
+  const fault = openSecret(file, statSync(file), process.getuid?.());
+  if (fault !== undefined) throw new Error(fault);
 }
 
 function described(proof: PeerProof): string {
@@ -31,12 +25,8 @@ function described(proof: PeerProof): string {
 
 export class PeerFiles {
   readonly #options: PeerFileOptions;
-  readonly #files: readonly string[];
-  readonly #log: EngineLog;
-  readonly #watch: FileWatch;
-  #proof: PeerProof;
-  #read: string;
-  #fault = '';
+  readonly #files: WatchedFiles<PeerProof>;
+  /** The cluster of this node, once it is known: its certificate must be for that. */
   #clusterId: string | undefined;
   /** Told each proof that takes the place of the one before. */
   changed: (proof: PeerProof) => void = () => undefined;
@@ -50,99 +40,69 @@ export class PeerFiles {
   private constructor(options: PeerFileOptions, log: EngineLog) {
     const { peerSecretFile, peerCa, peerCert, peerKey } = options;
     this.#options = options;
-    this.#log = log;
-    this.#files = (peerSecretFile === '' ? [peerCa, peerCert, peerKey] : [peerSecretFile]).map((file) => resolve(file));
-    const texts = this.#texts();
-    this.#read = JSON.stringify(texts);
-    this.#proof = this.#proofOf(texts);
-    this.#watch = new FileWatch(this.#files, () => this.reload());
+    const files = (peerSecretFile === '' ? [peerCa, peerCert, peerKey] : [peerSecretFile]).map((file) => resolve(file));
+    this.#files = new WatchedFiles({
+      files,
+      read: (contents) => this.#read(files, contents),
+      changed: (proof) => {
+        this.changed(proof);
+        log.info(`nodes prove themselves by ${described(proof)} from now on, read from ${files.join(', ')}`);
+      },
+      refused: (sentence) => log.warn(`${sentence}; what nodes proved themselves by before stays in force`),
+    });
+    this.#files.watch();
   }
 
   get proof(): PeerProof {
-    return this.#proof;
+    return this.#files.value;
   }
 
   /** This node belongs to that cluster: its certificate must be for it. Throws a LogError `USAGE`. */
   belongsTo(clusterId: string): void {
     this.#clusterId = clusterId;
-    this.#check(this.#proof);
+    const sentence = this.#faultOf(this.proof);
+    if (sentence !== undefined) throw new LogError('USAGE', sentence);
   }
 
   /** The cluster that its certificate is for; undefined: it has none. */
   get certifiedCluster(): string | undefined {
-    return this.#proof.kind === 'certificate' ? this.#proof.self.clusterId : undefined;
+    return this.proof.kind === 'certificate' ? this.proof.self.clusterId : undefined;
   }
 
   /** Reads the files again. Throws nothing: what cannot be used is logged once, and what was there before stays. */
   reload(): void {
-    try {
-      const texts = this.#texts();
-      const read = JSON.stringify(texts);
-      this.#fault = '';
-      if (read === this.#read) return;
-      const proof = this.#proofOf(texts);
-      this.#read = read;
-      this.#proof = proof;
-      this.changed(proof);
-      this.#log.info(`nodes prove themselves by ${described(proof)} from now on, read from ${this.#files.join(', ')}`);
-    } catch (thrown) {
-      const fault = thrown instanceof Error ? thrown.message : String(thrown);
-      if (fault === this.#fault) return;
-      this.#fault = fault;
-      this.#log.warn(`${fault}; what was there before stays in force`);
-    }
+    this.#files.reload();
   }
 
   close(): void {
-    this.#watch.close();
+    this.#files.close();
   }
 
-  #texts(): ProofTexts {
-    const { peerSecretFile, peerCa, peerCert, peerKey, callOf } = this.#options;
-    const read = (file: string, name: OptionName, reader: (file: string) => string): string => {
-      try {
-        return reader(file);
-      } catch (thrown) {
-        throw new LogError('USAGE', `${callOf(name)} ${file} cannot be used: ${(thrown as Error).message}`);
-      }
-    };
-    const readOpen = (file: string): string => readFileSync(file, 'utf8');
-    if (peerSecretFile !== '') return { kind: 'secret', secret: read(peerSecretFile, 'peerSecretFile', readSecret) };
-    return {
-      kind: 'certificate',
-      ca: read(peerCa, 'peerCa', readOpen),
-      cert: read(peerCert, 'peerCert', readOpen),
-      key: read(peerKey, 'peerKey', readSecret),
-    };
-  }
-
-  /** Throws a LogError `USAGE`. */
-  #proofOf(texts: ProofTexts): PeerProof {
-    const { callOf } = this.#options;
-    const called = texts.kind === 'secret' ? callOf('peerSecretFile') : callOf('peerCert');
+  /** Throws an Error with a sentence. */
+  #read(files: readonly string[], [first = '', cert = '', key = '']: readonly string[]): PeerProof {
+    const { callOf, peerSecretFile } = this.#options;
+    const isSecret = peerSecretFile !== '';
+    checkMode(files.at(-1) ?? '');
     let proof: PeerProof;
     try {
-      proof = proofOf(texts);
+      proof = proofOf(isSecret ? { kind: 'secret', secret: first } : { kind: 'certificate', ca: first, cert, key });
     } catch (thrown) {
-      throw new LogError('USAGE', `${called} ${this.#files.join(', ')} cannot be used: ${(thrown as Error).message}`);
+      const called = isSecret ? callOf('peerSecretFile') : [callOf('peerCa'), callOf('peerCert'), callOf('peerKey')].join(', ');
+      throw new Error(`${called} (${files.join(', ')}) cannot be used: ${(thrown as Error).message}`);
     }
-    this.#check(proof);
+    const fault = this.#faultOf(proof);
+    if (fault !== undefined) throw new Error(fault);
     return proof;
   }
 
-  /** Throws a LogError `USAGE` for a certificate of another node. */
-  #check(proof: PeerProof): void {
-    if (proof.kind === 'secret') return;
+  /** Why this node cannot prove itself by `proof`; undefined: it can. */
+  #faultOf(proof: PeerProof): string | undefined {
+    if (proof.kind === 'secret') return undefined;
     const { callOf, node } = this.#options;
     const { self } = proof;
-    const called = callOf('peerCert');
     const clusterId = this.#clusterId ?? self.clusterId;
-    if (self.node !== node) throw new LogError('USAGE', `${called} is the certificate of node ${self.node}, and this is node ${node}`);
-    if (self.clusterId !== clusterId) {
-      throw new LogError(
-        'USAGE',
-        `${called} is a certificate for cluster ${self.clusterId}, and this node belongs to cluster ${clusterId}`,
-      );
-    }
+    if (self.node !== node) return `${callOf('peerCert')} is the certificate of node ${self.node}, and this is node ${node}`;
+    if (self.clusterId === clusterId) return undefined;
+    return `${callOf('peerCert')} is a certificate for cluster ${self.clusterId}, and this node belongs to cluster ${clusterId}`;
   }
 }
