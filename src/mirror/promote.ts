@@ -12,10 +12,12 @@ import { toHex } from '../core/bytes.ts';
 import { asFlags, configure, OPTIONS } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import type { EntryTerm } from '../core/ids.ts';
+import { positionOf } from '../core/position.ts';
 import type { LogState } from '../format/controlEntries.ts';
 import type { MirrorSource, Promotion } from '../format/identity.ts';
-import { decodeSegmentHeader, encodeSegmentHeader } from '../format/segmentHeader.ts';
-import { decodeSegmentIndex, encodeSegmentIndex } from '../format/segmentIndex.ts';
+import { decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
+import { decodeSegmentIndex, encodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
+import { xxh64 } from '../format/xxh64.ts';
 import { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
@@ -29,7 +31,7 @@ import {
   writeIdentity,
   writeVote,
 } from '../storage/dataDirectory.ts';
-import { type Disk, readFile, writeFileAtomically } from '../storage/disk.ts';
+import { type Disk, type FileHandle, readFile, writeFileAtomically } from '../storage/disk.ts';
 import { listSegments } from '../storage/layout.ts';
 import { indexName, segmentName } from '../storage/names.ts';
 import { RECOVERY_SLOT } from '../storage/openSegment.ts';
@@ -183,7 +185,7 @@ function rename(disk: Disk, directory: string, base: number, known: readonly str
   try {
     const page = new Uint8Array(SEGMENT_HEADER_BYTES);
     disk.read(file, page, 0);
-    const header = decodeSegmentHeader(page, path);
+    const header = headerOf(disk, file, page, path, index);
     if (header.base !== base || index.base !== base || !known.includes(header.clusterId)) {
       throw damage(path, 0, `it is not the segment at offset ${base} of this mirror`);
     }
@@ -196,6 +198,25 @@ function rename(disk: Disk, directory: string, base: number, known: readonly str
   }
   if (index.clusterId !== clusterId) writeFileAtomically(disk, directory, indexName(base), encodeSegmentIndex({ ...index, clusterId }));
   return index.end;
+}
+
+/** What a segment's header says; where it is damaged, what the segment's index does, if the entries are those that the index was made of. */
+function headerOf(
+  disk: Disk,
+  file: FileHandle,
+  page: Uint8Array,
+  path: string,
+  { clusterId, base, end, firstMs, digest }: SegmentIndex,
+): SegmentHeader {
+  try {
+    return decodeSegmentHeader(page, path);
+  } catch (thrown) {
+    if (!(thrown instanceof LogError) || thrown.code !== 'DAMAGE') throw thrown;
+    const entries = new Uint8Array(end - base);
+    const isWhole = disk.size(file) === positionOf(end, base) && disk.read(file, entries, SEGMENT_HEADER_BYTES) === entries.length;
+    if (!isWhole || xxh64(entries) !== digest) throw thrown;
+    return { clusterId, base, createdMs: Math.floor(firstMs) };
+  }
 }
 
 /** Of a header page, what the header's check covers, and the check. */

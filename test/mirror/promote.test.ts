@@ -76,6 +76,19 @@ function entriesIn(disk: MemoryDisk): Buffer {
   );
 }
 
+describe('a sealed segment of a mirror whose header page is damaged', () => {
+  const first = `${DIRECTORY}/${segmentName(0)}`;
+
+  it('is known by its index, and gets another header where its entries are what that says', async () => {
+    const { image, bytes } = await mirrored(describedLog);
+    const disk = new MemoryDisk(image);
+    disk.flipBit(first, 30);
+    promote(disk, DIRECTORY, OPTIONS);
+    expect(entriesIn(disk).subarray(0, bytes.length).equals(bytes)).toBe(true);
+    expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
+  });
+});
+
 describe.each([
   ['of level 1', describedLog, 2],
   ['of level 0', () => Promise.resolve(), 0],
@@ -148,6 +161,8 @@ it('a mirror that has nothing yet, and damage, are said, and nothing is lost', a
   const file = disk.openWrite(path);
   disk.write(file, [Uint8Array.of(0xee)], 8);
   disk.close(file);
+  // An entry, too: with that the index does not say what the header was.
+  disk.flipBit(path, SEGMENT_HEADER_BYTES + 150);
   expect(() => promote(disk, DIRECTORY, OPTIONS)).toThrow(/does not match its check/);
   expect(readIdentity(disk, DIRECTORY)?.mirror?.promotion?.end).toBe(bytes.length);
 });
