@@ -690,3 +690,8 @@ export const MAX_HELD_SIGNS = 1_024;
 
 /** Who waits for a quota gets a sign of life so often. */
 export const HELD_PING_MS = 1_000;
+
+/** While several tokens send, within so long of each other, each has a shorter slice, and all that wait a shorter round. */
+export const CROWDED_MS = 1_000;
+export const CROWDED_SLICE_MS = 1;
+export const CROWDED_ROUND_MS = 3;

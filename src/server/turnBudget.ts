@@ -16,7 +16,10 @@
 import { assert } from '../core/assert.ts';
 import {
   CONTROL_FRAMES_PER_SECOND,
+  CROWDED_MS,
   CROWDED_REQUESTS,
+  CROWDED_ROUND_MS,
+  CROWDED_SLICE_MS,
   FAIR_REQUESTS,
   FAIR_REQUESTS_MAX,
   GONE_REQUESTS_HALF_MS,
@@ -147,6 +150,9 @@ export class TurnBudget<S extends BudgetSession> {
   #turnStartedMs = 0;
   #startedTurn = 0;
   #isTurnPlanned = false;
+  /** The party with a pace that sent last, and when another one had sent before it. */
+  #lastParty: Party<S> | undefined;
+  #crowdedMs = Number.NEGATIVE_INFINITY;
 
   /** `handle` takes one message, whose memory is valid during the call; `exceeded` closes the connection. */
   constructor(budget: Budget, handle: (session: S, message: ArrayBuffer) => void, exceeded: Exceeded<S>, loop: TurnLoop) {
@@ -216,6 +222,15 @@ export class TurnBudget<S extends BudgetSession> {
   #await(inbox: Inbox<S>): void {
     inbox.party.waiting.add(inbox);
     this.#waiting.add(inbox.party);
+  }
+
+  /** Whether several parties with a pace have sent within a moment. */
+  get #isCrowded(): boolean {
+    return this.#turnStartedMs - this.#crowdedMs < CROWDED_MS;
+  }
+
+  #sliceMs({ pace }: Inbox<S>): number {
+    return pace !== undefined && this.#isCrowded ? CROWDED_SLICE_MS : TURN_SLICE_MS;
   }
 
   /** Whether its quota says that what comes now waits. */
@@ -343,6 +358,10 @@ export class TurnBudget<S extends BudgetSession> {
     inbox.startedMs = nowMs;
     inbox.clockedMs = nowMs;
     inbox.isSliceOver = false;
+    if (inbox.pace !== undefined && inbox.party !== this.#lastParty) {
+      if (this.#lastParty !== undefined) this.#crowdedMs = nowMs;
+      this.#lastParty = inbox.party;
+    }
     if (inbox.party.turn === this.#turn) return;
     inbox.party.turn = this.#turn;
     inbox.party.spentMs = 0;
@@ -377,7 +396,7 @@ export class TurnBudget<S extends BudgetSession> {
     const nowMs = this.#loop.nowMs();
     party.spentMs += nowMs - inbox.clockedMs;
     inbox.clockedMs = nowMs;
-    party.isSliceOver = party.spentMs > TURN_SLICE_MS;
+    party.isSliceOver = party.spentMs > this.#sliceMs(inbox);
     inbox.isSliceOver = party.isSliceOver || nowMs - this.#turnStartedMs > TURN_ROUND_MS;
     return inbox.isSliceOver;
   }
@@ -397,7 +416,7 @@ export class TurnBudget<S extends BudgetSession> {
       nowMs = this.#serve(inbox, nowMs);
       if (inbox.queue.count > 0 && !inbox.isHeld) party.waiting.add(inbox);
       if (party.waiting.size > 0) this.#waiting.add(party);
-      if (nowMs - startedMs > TURN_ROUND_MS) break;
+      if (nowMs - startedMs > (this.#isCrowded ? CROWDED_ROUND_MS : TURN_ROUND_MS)) break;
     }
     if (this.#waiting.size > 0) this.#planTurn();
   }
@@ -407,7 +426,8 @@ export class TurnBudget<S extends BudgetSession> {
     let nowMs = startedMs;
     let requests = 0;
     let bytes = 0;
-    while (inbox.queue.count > 0 && nowMs - startedMs <= TURN_SLICE_MS) {
+    const sliceMs = this.#sliceMs(inbox);
+    while (inbox.queue.count > 0 && nowMs - startedMs <= sliceMs) {
       if (inbox.pace !== undefined && inbox.pace.waitMs > 0) {
         this.#hold(inbox);
         break;

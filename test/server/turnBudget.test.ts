@@ -274,6 +274,21 @@ describe('request queue', () => {
     for (const name of ['a', 'b', 'c', 'd']) expect(bench.handled.some((one) => one.startsWith(name))).toBe(true);
   });
 
+  test('while several tokens send, each has less at once', () => {
+    const bench = new Bench();
+    bench.costMs = 0.1;
+    const pace = { waitMs: 0, took: () => undefined, isOverdrawn: false };
+    for (const name of ['a', 'b']) bench.inbox(name).pace = pace;
+    bench.send('a', 200);
+    const alone = bench.handled.length;
+    for (let i = 0; i < 10; i++) bench.turn();
+    bench.send('b', 1);
+    bench.handled.length = 0;
+    bench.send('a', 200);
+    expect(alone).toBeGreaterThan(TURN_SLICE_MS / bench.costMs - 16);
+    expect(bench.handled.length).toBeLessThan(alone / 2);
+  });
+
   test('what is above a pace waits for it, in order, and keeps nobody else waiting', () => {
     const bench = new Bench({ requests: 10_000, bytes: 1_000_000 });
     let isSlow = true;
