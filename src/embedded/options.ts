@@ -106,6 +106,8 @@ export interface MirrorOptions {
 }
 
 export interface OpenOptions extends NodeOptions, Omit<ConnectOptions, 'uploads' | 'token'> {
+  /** With `peers`: what the other nodes are shown where they ask for a token, as when one of them leads; this node itself asks its program for none. */
+  readonly token?: ConnectOptions['token'];
   /** Directory that holds the log, a path or a `file:` URL; made if it does not exist. One log has it at a time. */
   readonly dir: string | URL;
   /** Also serves others. Default: nobody, unless it is one of `peers`. `{}` for the defaults of {@link ListenOptions}. */
@@ -145,8 +147,8 @@ const NODE_OPTIONS = (Object.keys(OPTIONS) as OptionName[]).filter((name) => ELS
 const OWN_OPTIONS = ['dir', 'listen', 'mirror', 'unref', 'log'] as const satisfies (keyof OpenOptions)[];
 const MIRROR_OPTIONS = ['urls', 'token'] as const satisfies (keyof MirrorOptions)[];
 const LISTEN_OPTIONS = ['host', 'port'] as const satisfies (keyof ListenOptions)[];
-/** An embedded log uploads nothing: its node is one of those that would get a copy. Nor does it show a token: it has all rights. */
-const CLIENT_OPTIONS = CONNECT_OPTIONS.filter((name) => name !== 'uploads' && name !== 'token');
+/** An embedded log uploads nothing: its node is one of those that would get a copy. */
+const CLIENT_OPTIONS = CONNECT_OPTIONS.filter((name) => name !== 'uploads');
 const ALL_OPTIONS: readonly string[] = [...OWN_OPTIONS, ...NODE_OPTIONS, ...CLIENT_OPTIONS];
 const BESIDE_LISTEN = Object.fromEntries(ALL_OPTIONS.map((name) => [name, `${name}, beside listen`]));
 
@@ -173,6 +175,7 @@ const PEER_OPTIONS = [
   'peerCa',
   'peerCert',
   'peerKey',
+  'token',
 ] as const satisfies (keyof OpenOptions)[];
 
 /** What a mirror has no use for: it is no member of a cluster, orders nothing, and keeps what its source keeps, in segments as large. */

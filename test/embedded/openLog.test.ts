@@ -6,6 +6,7 @@ import { inspect } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connect } from '../../dist/src/client/index.js';
+import { planOf } from '../../dist/src/embedded/options.js';
 import { LogClient, type OpenOptions, openLog, type WriterOptions } from '../../dist/src/index.js';
 import { directory, open, SMALL, textsOf } from './support.ts';
 
@@ -183,6 +184,11 @@ describe('options', () => {
     expect(() => log.writer({} as WriterOptions)).toThrow('expectedEnd must be an offset or a bookmark, not undefined');
   });
 
+  it('have a token for the other nodes of a cluster, which is shown to them alone', async () => {
+    const peers = '1=127.0.0.1:7070/7170,2=127.0.0.1:7071/7171,3=127.0.0.1:7072/7172';
+    expect(await planOf({ dir: '/x', node: 1, peers, token: () => 'loglog_now' }).settings.token?.()).toBe('loglog_now');
+  });
+
   it('that are undefined are as if they were not there', async () => {
     await open({ acceptor: undefined, peerHost: undefined, unref: undefined, listen: undefined });
     await open({ listen: { port: 0 }, unref: false });
@@ -210,6 +216,7 @@ describe('options', () => {
 
   it.each<[object, new () => Error, string]>([
     [{ segmentByte: 1 }, TypeError, 'openLog has no option "segmentByte"; did you mean segmentBytes?'],
+    [{ token: 't' }, TypeError, `token ${ALONE}`],
     [{ directory: '/x' }, TypeError, 'openLog has no option "directory"; did you mean dir?'],
     [{ port: 7070 }, TypeError, 'openLog has no option "port"; did you mean listen.port?'],
     [{ host: 'a' }, TypeError, 'openLog has no option "host"; did you mean listen.host?'],
