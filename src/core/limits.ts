@@ -324,8 +324,8 @@ export const FILES_LOOK_MS = 30_000;
 /** Rules that say which certificates have which scopes. */
 export const MAX_CLIENT_RULES = 10_000;
 
-/** Memory that a connection with TLS takes on uWebSockets.js, which no program is told of: measured with many idle ones, and rounded up. */
-export const UWS_TLS_BYTES = 64 * 1024;
+/** Memory that a connection with TLS takes on uWebSockets.js, which no program is told of: measured with a thousand idle ones (11 KiB each, all of a connection), and rounded up. */
+export const UWS_TLS_BYTES = 16 * 1024;
 
 /** A port that was lost while certificates changed is tried again so often. */
 export const LISTEN_AGAIN_MS = 100;

@@ -21,7 +21,7 @@ test('loglog tls: init makes an authority and certificates, issue one more, and 
   expect(holderOfCertificate(read('node-2.crt'))).toEqual({ kind: 'node', clusterId, nodeId: 2 });
   expect(read('node-2.crt').subjectAltName).toMatch(/DNS:b, IP Address:10\.0\.0\.2, DNS:localhost, IP Address:127\.0\.0\.1/);
   expect(made.stdout.toString()).toMatch(
-    /on b, with node-2\.crt, node-2\.key and ca\.crt in \/etc\/loglog:\n +loglog serve --node 2 --peers 1=a:7070\/7170,2=b:7070\/7170 /,
+    /on b, with node-2\.crt, node-2\.key and ca\.crt in \/etc\/loglog:\n +loglog serve --node 2 --peers 1=a:7070\/7170,2=b:7070\/7170 --data \/var\/lib\/loglog --tls-cert \/etc\/loglog\/node-2\.crt --tls-key \/etc\/loglog\/node-2\.key --peer-ca \/etc\/loglog\/ca\.crt --tokens$/m,
   );
 
   const again = await runCommand(['tls', 'init', folder, '--nodes', '3@c', '--cluster', clusterId]);

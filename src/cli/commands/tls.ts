@@ -58,26 +58,14 @@ function clientName(text: string): string {
   return text;
 }
 
-/** What of `flags` this build of a node has. */
-function known(flags: readonly (readonly [name: string, text: string])[]): string {
-  return flags
-    .filter(([name]) => Object.hasOwn(OPTIONS, name))
-    .map(([, text]) => (text === '' ? '' : ` ${text}`))
-    .join('');
-}
-
 /** The line that starts a node with its certificate. */
 function serveLine({ nodeId, hosts }: NamedNode, nodes: readonly NamedNode[]): string {
   const { certificate, key } = filesOf(CERTIFICATES, `node-${nodeId}`);
   const host = hosts[0] ?? '';
   const peers = nodes.map((node) => `${node.nodeId}=${addressOf(node.hosts[0] ?? '', PORT)}/${PEER_PORT}`).join(',');
   const where = nodes.length > 1 ? `--node ${nodeId} --peers ${peers}` : `--host ${host}`;
-  const tls = known([
-    ['tlsCert', `--tls-cert ${certificate} --tls-key ${key}`],
-    ['peerCa', nodes.length > 1 ? `--peer-ca ${filesOf(CERTIFICATES, 'ca').certificate}` : ''],
-    ['tokens', '--tokens'],
-  ]);
-  return `loglog serve ${where} --data /var/lib/loglog${tls}`;
+  const peerCa = nodes.length > 1 ? ` --peer-ca ${filesOf(CERTIFICATES, 'ca').certificate}` : '';
+  return `loglog serve ${where} --data /var/lib/loglog --tls-cert ${certificate} --tls-key ${key}${peerCa} --tokens`;
 }
 
 async function runInit(
