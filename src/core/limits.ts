@@ -485,6 +485,8 @@ export const MAX_PEER_HANDSHAKES = 64;
 /** Connections of other nodes that may begin to prove themselves, a second, and at once: a proof takes a millisecond of the thread that keeps the cluster together. */
 export const PEER_PROOFS_PER_SECOND = 200;
 export const PEER_PROOFS_AT_ONCE = 64;
+/** Above that so many addresses may still begin, each its part of as many a second. */
+export const PEER_PROOF_ADDRESSES = 32;
 
 /** Bytes of a secret that nodes prove themselves by, and how many of them are valid at a time: two, so that it can be changed without a stop. */
 export const PEER_SECRET_BYTES = 32;

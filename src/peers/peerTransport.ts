@@ -10,8 +10,9 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { assert } from '../core/assert.ts';
 import { viewOf } from '../core/bytes.ts';
-import { PEER_KEEPALIVE_MS, PEER_PROOFS_AT_ONCE, PEER_PROOFS_PER_SECOND } from '../core/limits.ts';
+import { PEER_KEEPALIVE_MS } from '../core/limits.ts';
 import { believed, type CertifiedNode, certifiedNode, type PeerProof } from './peerProof.ts';
+import { ProofBudget } from './proofBudget.ts';
 
 /** What the other end of a connection has proven. */
 export interface Proven {
@@ -160,9 +161,7 @@ export class PeerTransport {
   #server: tls.Server | undefined;
   /** Identities of the secrets, or fingerprints of the authorities, that are in force. */
   #believed: readonly string[] = [];
-  /** How many may begin to prove themselves now, and when that was so. */
-  #budget = PEER_PROOFS_AT_ONCE;
-  #budgetAtMs = performance.now();
+  readonly #proofs = new ProofBudget();
   /** Connections that are proving themselves, by the address of their other end. */
   readonly #accepting = new Map<string, Accepting>();
   /** By which secret a connection that was taken says that it proves itself. */
@@ -245,7 +244,7 @@ export class PeerTransport {
         accepting.unproven(WITHOUT_PROOF, undefined);
         return;
       }
-      const refused = this.#refusalOf(record);
+      const refused = this.#refusalOf(record, raw.remoteAddress ?? '');
       if (refused !== undefined) {
         raw.end(ALERT);
         accepting.unproven(refused, undefined);
@@ -258,15 +257,10 @@ export class PeerTransport {
   }
 
   /** Why a connection that begins with `record` is not worth the work of TLS: strangers must not keep this thread from what the nodes say. */
-  #refusalOf(record: Uint8Array): string | undefined {
+  #refusalOf(record: Uint8Array, address: string): string | undefined {
     // Who knows the secret names it in the clear, so this costs a stranger what it costs to be read.
     if (this.#proof?.kind === 'secret' && !this.#believed.some((identity) => Buffer.from(record).includes(identity))) return UNNAMED;
-    const nowMs = performance.now();
-    this.#budget = Math.min(PEER_PROOFS_AT_ONCE, this.#budget + ((nowMs - this.#budgetAtMs) / 1_000) * PEER_PROOFS_PER_SECOND);
-    this.#budgetAtMs = nowMs;
-    if (this.#budget < 1) return 'too many connections prove themselves at once';
-    this.#budget -= 1;
-    return undefined;
+    return this.#proofs.take(address, performance.now()) ? undefined : 'too many connections from there prove themselves at once';
   }
 
   #dialBySecret(id: number, raw: net.Socket, proof: PeerProof & { kind: 'secret' }): Dialed {
