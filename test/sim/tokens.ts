@@ -8,6 +8,7 @@ import { toHex } from '../../src/core/bytes.ts';
 import { type AccessChange, accessPayload, foldAccess, NO_ACCESS, readAccess, tokensIn } from '../../src/format/access.ts';
 import { readState } from '../../src/format/controlEntries.ts';
 import { entryBytesOf, kindOf, payloadBytesOf } from '../../src/format/entry.ts';
+import { WORD } from '../../src/memory/map.ts';
 import type { Engine } from '../../src/node/engine.ts';
 import { writeFileAtomically } from '../../src/storage/disk.ts';
 import { TOKEN_REQUEST_FILE } from '../../src/storage/names.ts';
@@ -150,9 +151,14 @@ export class Tokens {
     });
   }
 
-  /** Whether all nodes have in force what the log has in the end. */
+  /** Whether all nodes have in force what the log has in the end, and no request waits; a log of level 0 has no tokens. */
   get isAgreed(): boolean {
-    return !this.isOn || this.#world.nodes.every(({ process }) => process?.hasBegun !== true || inForce(process.engine) === this.#last);
+    if (!this.isOn) return true;
+    return this.#world.nodes.every(({ process, disk }) => {
+      if (process?.hasBegun !== true) return true;
+      const waits = process.memory.word(WORD.LOG_LEVEL) > 0 && disk.has(`${DIRECTORY}/${TOKEN_REQUEST_FILE}`);
+      return inForce(process.engine) === this.#last && !waits;
+    });
   }
 
   get #last(): string {
@@ -174,7 +180,11 @@ export class Tokens {
         from = at;
       }
     }
-    promise(!isWell || this.isAgreed, 'tokens', () => `not all nodes have in force what the log has in the end: ${this.#last}`);
+    promise(
+      !isWell || this.isAgreed,
+      'tokens',
+      () => `not all nodes have in force what the log has in the end, ${this.#last}, or a request for a token waits`,
+    );
   }
 }
 
