@@ -123,13 +123,12 @@ export class Leadership {
     const progress = this.peers.get(from);
     if (progress === undefined) return;
     progress.contactMs = this.#core.nowMs;
-    if (progress.isVoter && !message.isVoter) progress.reset(this.#core.log.end);
+    // What was overtaken says what the node was, not what it is: as before it counted.
+    const isLate = message.round < progress.ackedRound;
+    if (!isLate && progress.isVoter && !message.isVoter) progress.reset(this.#core.log.end);
     if (!message.accepted) this.#watchForOldCopy(from, progress, message);
-    progress.isVoter = message.isVoter && !progress.isOldCopy;
-    progress.mayLead = message.mayLead && !progress.isOldCopy;
-    progress.awaitsCommit = message.awaitsCommit;
-    progress.isHung = message.isHung;
-    progress.isFull = message.isFull;
+    if (!isLate) progress.said(message);
+    if (progress.isOldCopy) progress.isVoter = progress.mayLead = false;
     // A round that has not begun proves nothing.
     if (message.round <= this.#round) this.#heard(progress, message.round);
     if (message.accepted) this.#accepted(progress, message);

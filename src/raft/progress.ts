@@ -59,6 +59,15 @@ export class Progress {
     this.#acknowledged = acknowledged;
   }
 
+  /** What it says of itself, in an answer that none has overtaken. */
+  said({ isVoter, mayLead, awaitsCommit, isHung, isFull }: AppendResponse): void {
+    this.isVoter = isVoter;
+    this.mayLead = mayLead;
+    this.awaitsCommit = awaitsCommit;
+    this.isHung = isHung;
+    this.isFull = isFull;
+  }
+
   /** At `nowMs` it has answered a round that began `ms` ago. */
   heard(ms: number, nowMs: number): void {
     this.roundTripMs = ms;
