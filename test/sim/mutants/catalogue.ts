@@ -32,7 +32,6 @@ const MEMORY = 'src/memory/tailMemory.ts';
 const WRITER = 'src/storage/segmentWriter.ts';
 const TRUNCATION = 'src/storage/truncation.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
-const RECOVERY = 'src/storage/recovery.ts';
 const HANG_WATCH = 'src/replication/hangWatch.ts';
 const FEED = 'src/replication/feed.ts';
 const FOUNDER = 'src/replication/founder.ts';
@@ -98,7 +97,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
-    foundAt: 51,
+    foundAt: 92,
   },
   {
     name: 'old copy never fed',
@@ -245,7 +244,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'const ends = [durable];', replace: 'const ends = [this.#core.log.end];' }],
     foundBy: ['majority', 'leader completeness'],
     withinSeeds: 50,
-    foundAt: 2,
+    foundAt: 6,
   },
   {
     name: 'commit remembered too far',
@@ -280,7 +279,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/termTable.ts', find: '?.offset ?? -1) >= end', replace: '?.offset ?? -1) > end' }],
     foundBy: ['committed bytes', 'log matching', 'soundness'],
     withinSeeds: 100,
-    foundAt: 16,
+    foundAt: 2,
   },
   {
     name: 'truncation to the commit',
@@ -302,7 +301,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: FOLLOWING, find: 'if (isSameTerm(own, prev))', replace: 'if (isSameTerm(own, prev) || own.term > 0)' }],
     foundBy: ['log matching', 'committed bytes', 'soundness', 'old copies'],
     withinSeeds: 100,
-    foundAt: 10,
+    foundAt: 3,
   },
   {
     name: 'nothing cut below a longer log',
@@ -330,7 +329,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 6,
+    foundAt: 3,
   },
   {
     name: 'uncommitted bytes shown',
@@ -340,7 +339,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['visibility', 'history'],
     withinSeeds: 20,
-    foundAt: 2,
+    foundAt: 3,
   },
   {
     name: 'limit of a closed segment',
@@ -348,7 +347,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/memory/hotReader.ts', find: 'Math.min(closedEnd, commit)', replace: 'closedEnd' }],
     foundBy: ['visibility'],
     withinSeeds: 200,
-    foundAt: 47,
+    foundAt: 14,
   },
   // Liveness
   {
@@ -378,7 +377,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: ELECTIONS, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (10 + random() / 2)' }],
     foundBy: ['progress'],
     withinSeeds: 100,
-    foundAt: 6,
+    foundAt: 95,
   },
   {
     name: 'split votes wait long',
@@ -392,7 +391,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 400,
-    foundAt: 26,
+    foundAt: 255,
   },
   {
     name: 'hung disk keeps the office',
@@ -400,7 +399,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRANSFER, find: 'this.#durableAtMs = nowMs;\n            this.begin();', replace: '' }],
     foundBy: ['progress'],
     withinSeeds: 1000,
-    foundAt: 2,
+    foundAt: 14,
   },
   {
     name: 'hung main thread keeps the office',
@@ -419,7 +418,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['office'],
     withinSeeds: 150,
-    foundAt: 11,
+    foundAt: 55,
   },
   {
     name: 'hang outlasts an answer',
@@ -487,7 +486,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'found bytes not written again',
     what: 'E23: a start syncs what it found after the last mark, and does not write it again: after a sync that failed it is on no disk (ATC 2020)',
-    patches: [{ file: RECOVERY, find: 'rewrite(context, file, RECOVERY_SLOT, durable, position);', replace: '' }],
+    patches: [{ file: 'src/storage/openSegment.ts', find: 'rewrite(context, file, RECOVERY_SLOT, durable, position);', replace: '' }],
     foundBy: ['durability'],
     withinSeeds: 100,
     foundAt: 19,
@@ -546,7 +545,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'cut entries stay on disk',
     what: 'a truncation forgets the entries in memory, and leaves them in the file',
-    patches: [{ file: TRUNCATION, find: 'cut(context, last, offset, removed.at(-1) ?? tail);', replace: '' }],
+    patches: [{ file: TRUNCATION, find: 'cut(context, slot, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
     withinSeeds: 1000,
     foundAt: 10,

@@ -8,7 +8,6 @@ const FOLD = 'src/memory/logFold.ts';
 const HOT_READER = 'src/memory/hotReader.ts';
 const GUARD = 'src/replication/timeGuard.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
-const RECOVERY = 'src/storage/recovery.ts';
 
 export const LOG_STATE_MUTANTS: readonly Mutant[] = [
   {
@@ -73,7 +72,13 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'state lost at an empty segment',
     what: 'a node that starts where a segment was just made, and has no entries, does not ask the one before it for the state of the log',
-    patches: [{ file: RECOVERY, find: 'return loaded.end > base || last === undefined ? loaded', replace: 'return true ? loaded' }],
+    patches: [
+      {
+        file: 'src/storage/openSegment.ts',
+        find: 'return loaded.end > base || last === undefined ? loaded',
+        replace: 'return true ? loaded',
+      },
+    ],
     foundBy: ['log state', 'soundness', 'progress', 'data end'],
     withinSeeds: 1000,
     foundAt: 885,
