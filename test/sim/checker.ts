@@ -225,6 +225,11 @@ export class Checker {
       'durability',
       () => `node ${process.id} takes its damaged log for one up to ${end}`,
     );
+    promise(
+      !isDamaged || process.world.openDamages.hasLost(process.node),
+      'durability',
+      () => `node ${process.id} finds its log damaged from ${end} on, and nothing has damaged its disk: ${damage?.sentence}`,
+    );
     shadow.isFounder = process.identity.isFounder;
     const who = `node ${process.id}`;
     promise(

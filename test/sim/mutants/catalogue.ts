@@ -318,7 +318,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 60,
+    foundAt: 6,
   },
   {
     name: 'read before the term is committed',
@@ -489,7 +489,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/storage/openSegment.ts', find: 'rewrite(context, file, RECOVERY_SLOT, durable, position);', replace: '' }],
     foundBy: ['durability'],
     withinSeeds: 100,
-    foundAt: 19,
+    foundAt: 3,
   },
   {
     name: 'sync tried again',
@@ -503,7 +503,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability'],
     withinSeeds: 200,
-    foundAt: 19,
+    foundAt: 3,
   },
   {
     name: 'directory not synced',
@@ -548,7 +548,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRUNCATION, find: 'cut(context, slot, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
     withinSeeds: 1000,
-    foundAt: 10,
+    foundAt: 17,
   },
   {
     name: 'part of a batch recovered',
@@ -556,7 +556,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LOADER, find: 'SCAN_VERIFY | SCAN_WHOLE_BATCHES', replace: 'SCAN_VERIFY' }],
     foundBy: ['whole batches'],
     withinSeeds: 600,
-    foundAt: 131,
+    foundAt: 119,
   },
   {
     name: 'part of a batch sent',
@@ -564,7 +564,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: FEED, find: 'SCAN_FIRST_ALWAYS | SCAN_WHOLE_BATCHES;', replace: 'SCAN_FIRST_ALWAYS;' }],
     foundBy: ['whole batches', 'progress', 'convergence'],
     withinSeeds: 100,
-    foundAt: 5,
+    foundAt: 2,
   },
   // Terms
   {
@@ -581,7 +581,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TERM_FUSE, find: 'return term - currentTerm <= MAX_TERM_STEP ||', replace: 'return true ||' }],
     foundBy: ['progress'],
     withinSeeds: 80,
-    foundAt: 60,
+    foundAt: 17,
   },
   // Clients
   {
@@ -628,7 +628,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies'],
     withinSeeds: 400,
-    foundAt: 324,
+    foundAt: 94,
   },
   // Conditions and chains
   {
@@ -653,7 +653,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHAIN, find: 'if (this.#done !== number - 1)', replace: 'if (this.#done === 0)' }],
     foundBy: ['history'],
     withinSeeds: 300,
-    foundAt: 36,
+    foundAt: 53,
   },
   {
     name: 'follower forgets its data',

@@ -15,7 +15,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: APPENDS, find: 'this.#leaderTerm === this.#term)', replace: 'this.#term > 0)' }],
     foundBy: ['history', 'visibility', 'honest receipts'],
     withinSeeds: 160,
-    foundAt: 107,
+    foundAt: 84,
   },
   {
     name: 'end before the leader answered',
@@ -38,7 +38,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: ENDS, find: 'if (target > this.#memory.commit) {', replace: 'if (target < 0) {' }],
     foundBy: ['history'],
     withinSeeds: 50,
-    foundAt: 3,
+    foundAt: 4,
   },
   {
     name: 'reading goes past the commit',
@@ -67,6 +67,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT_LINK, find: "this.#post({ kind: 'sealed', segment: { base, end } });", replace: 'void base, end;' }],
     foundBy: ['convergence', 'progress', 'soundness'],
     withinSeeds: 100,
-    foundAt: 2,
+    foundAt: 14,
   },
 ];

@@ -16,7 +16,7 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: HOT_READER, find: 'headMs > 0 &&', replace: 'headMs > 0 ||' }],
     foundBy: ['log state'],
     withinSeeds: 40,
-    foundAt: 2,
+    foundAt: 3,
   },
   {
     name: 'time by any clock',

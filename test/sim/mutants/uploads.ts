@@ -54,7 +54,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['log matching'],
     withinSeeds: 60,
-    foundAt: 6,
+    foundAt: 20,
   },
   {
     name: 'digest not compared',
@@ -62,7 +62,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [DIGEST],
     foundBy: ['log matching'],
     withinSeeds: 60,
-    foundAt: 6,
+    foundAt: 20,
   },
   {
     name: 'refused reference leaves a trace',
@@ -109,7 +109,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['uploads'],
     withinSeeds: 60,
-    foundAt: 8,
+    foundAt: 4,
   },
   {
     name: 'staging is not told that a client is gone',
