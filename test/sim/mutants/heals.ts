@@ -46,7 +46,7 @@ export const HEAL_MUTANTS: readonly Mutant[] = [
     patches: [{ file: HEALER, find: 'disk.dataSync(file);', replace: '' }],
     foundBy: ['durability', 'heals', 'soundness', 'visibility'],
     withinSeeds: 500,
-    foundAt: 175,
+    foundAt: 47,
   },
   {
     name: 'damage that nobody heals',

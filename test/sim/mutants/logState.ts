@@ -46,7 +46,7 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: FOLD, find: 'Math.max(this.timeMs, Math.floor(nowMs))', replace: 'Math.floor(nowMs)' }],
     foundBy: ['log state'],
     withinSeeds: 40,
-    foundAt: 2,
+    foundAt: 6,
   },
   {
     name: 'segment without its state',
@@ -81,6 +81,6 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['log state', 'soundness', 'progress', 'data end'],
     withinSeeds: 1000,
-    foundAt: 885,
+    foundAt: 781,
   },
 ];

@@ -20,7 +20,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['leader completeness', 'election safety', 'committed bytes'],
     withinSeeds: 900,
-    foundAt: 71,
+    foundAt: 393,
   },
   {
     name: 'damaged node that counts',
@@ -55,9 +55,9 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
         replace: 'const limit = Math.min(end, this.#memory.durable);\n        const chunk',
       },
     ],
-    foundBy: ['durability', 'log matching', 'committed bytes', 'leader completeness'],
+    foundBy: ['durability', 'log matching', 'committed bytes', 'leader completeness', 'soundness'],
     withinSeeds: 900,
-    foundAt: 521,
+    foundAt: 871,
   },
   {
     name: 'mended after something was given up',
@@ -71,6 +71,6 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'leader completeness', 'soundness'],
     withinSeeds: 900,
-    foundAt: 489,
+    foundAt: 553,
   },
 ];

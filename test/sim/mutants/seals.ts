@@ -33,6 +33,6 @@ export const SEAL_MUTANTS: readonly Mutant[] = [
     patches: [{ file: SEALS, find: ' && this.#pending[0].by <= commitBound)', replace: ')' }],
     foundBy: ['seals'],
     withinSeeds: 560,
-    foundAt: 540,
+    foundAt: 173,
   },
 ];

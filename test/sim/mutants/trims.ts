@@ -30,8 +30,8 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     what: 'a trim lets the log begin at the end of any entry',
     patches: [{ file: BATCH_BEFORE, find: 'walk(from, end, start === undefined)', replace: 'walk(from, end, false)' }],
     foundBy: ['trims'],
-    withinSeeds: 60,
-    foundAt: 14,
+    withinSeeds: 100,
+    foundAt: 93,
   },
   {
     name: 'trim that is not saved',
@@ -65,6 +65,6 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: READING, find: 'reading.next < this.#memory.word(WORD.START_DATA_END)', replace: 'false' }],
     foundBy: ['history'],
     withinSeeds: 250,
-    foundAt: 78,
+    foundAt: 81,
   },
 ];
