@@ -22,6 +22,8 @@ export { LogClient } from './client.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
 export type { LogLevel, NodeLevel } from './levels.ts';
 export type { LogEnd } from './nodes/connection.ts';
+export type { Pem, TlsOptions, TlsSource } from './nodes/tls.ts';
+export type { TokenSource } from './nodes/token.ts';
 export type {
   Ack,
   AppendOptions,

@@ -298,7 +298,7 @@ describe('disks that change', { timeout }, () => {
     expect(await cluster.converged()).toBeGreaterThanOrEqual(end);
   });
 
-  test('a node whose log is damaged does not start, the others lose nothing, and emptied it is fed again (nats-server#7549)', async () => {
+  test('a node whose log is damaged loses the others nothing, and has everything again (nats-server#7549)', async () => {
     const cluster = await startCluster({ flags: QUICK });
     const client = await connectTo(cluster.urls);
     await fill(client, 600);
@@ -309,17 +309,9 @@ describe('disks that change', { timeout }, () => {
     expect(await damaged.stop()).toEqual({ code: 0, signal: null });
     const name = segmentName(listSegments(new NodeDisk(), damaged.data).at(-1) ?? 0);
     flipBit(join(damaged.data, name), 5_000);
+    await append(client, 'without the damaged node');
     damaged.start();
-    const end = await damaged.ready.then(
-      () => 'it serves clients',
-      (thrown: Error) => thrown.message,
-    );
-    expect(end).toContain('ended with 5');
-    expect(end).toContain(name);
-    const { nodes } = await append(client, 'without the damaged node');
-    expect(nodes).not.toContain(damaged.id);
-    cluster.wipe(damaged);
-    damaged.start();
+    await damaged.ready;
     await cluster.converged();
     await cluster.allVoters();
     const logs = await Promise.all(cluster.nodes.map(textsOf));

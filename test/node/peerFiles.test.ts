@@ -15,7 +15,9 @@ import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { issueCertificate, makeAuthority } from '../../src/tls/authority.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
 
-const SECRET = 'a1'.repeat(32);
+/** Secrets as openssl makes them: 32 bytes of many values. */
+const secretOf = (first: number): string => Buffer.from(Array.from({ length: 32 }, (_, i) => (first + 37 * i) & 255)).toString('hex');
+const SECRET = secretOf(1);
 const CLUSTER = 'c'.repeat(32);
 const QUIET: EngineLog = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -40,7 +42,7 @@ describe('a file with a secret', () => {
   it.each([
     ['one in hexadecimal', `${SECRET}\n`, 1],
     ['one in base64, without an end of line', Buffer.from(SECRET, 'hex').toString('base64'), 1],
-    ['two, with empty lines and those of Windows', `\r\n${SECRET}\r\n\r\n${'b2'.repeat(32)}\r\n`, 2],
+    ['two, with empty lines and those of Windows', `\r\n${SECRET}\r\n\r\n${secretOf(2)}\r\n`, 2],
   ])('holds %s', (_name, text, count) => {
     const proof = opened({ peerSecretFile: secretFile(text) })?.proof;
     expect(proof).toMatchObject({ kind: 'secret' });
@@ -123,7 +125,7 @@ it('SIGHUP has a node read its secret again; one that cannot be used leaves the 
   writeFileSync(beside, 'half');
   node.signal('SIGHUP');
   await until('for the refusal', () => node.log().includes('what nodes proved themselves by before stays in force'));
-  writeFileSync(beside, 'b2'.repeat(32));
+  writeFileSync(beside, secretOf(2));
   node.signal('SIGHUP');
   await until('for the new secret', () => node.log().includes('nodes prove themselves by a new secret from now on'));
   expect(node.isRunning).toBe(true);

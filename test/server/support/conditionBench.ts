@@ -2,6 +2,7 @@
 // and recovery, on a disk in memory.
 
 import { KIND_CONTINUED, KIND_DATA } from '../../../assembly/layout.ts';
+import { ALL_SCOPES } from '../../../src/core/access.ts';
 import { Gate } from '../../../src/memory/gate.ts';
 import { WORD } from '../../../src/memory/map.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
@@ -64,6 +65,8 @@ export class BenchClient {
   unacknowledgedAppends = 0;
   isClosed = false;
   chain: Session['chain'];
+  /** It may do everything. */
+  readonly rights = ALL_SCOPES;
   readonly #requests: Requests;
 
   constructor(requests: Requests) {
