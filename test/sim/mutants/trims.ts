@@ -57,7 +57,8 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     what: 'a node whose log begins later takes its data to end there, where the log says otherwise',
     patches: [{ file: TAIL, find: 'this.#memory.setWord(WORD.DATA_END, this.fold.toldDataEnd)', replace: 'void 0' }],
     foundBy: ['data end', 'log state'],
-    withinSeeds: 60,
+    withinSeeds: 200,
+    foundAt: 145,
   },
   {
     name: 'jump over what was trimmed',
