@@ -12,7 +12,7 @@ export class Transfer {
   readonly #peers: ReadonlyMap<NodeId, Progress>;
   /** All others are to be asked how far they are, at the end of this turn. */
   readonly #needRound: () => void;
-  #underWay: { readonly to: NodeId; readonly deadlineMs: number; asked: boolean } | undefined;
+  #underWay: { readonly to: NodeId; readonly patienceMs: number; readonly deadlineMs: number; asked: boolean } | undefined;
   /** Own disk: how far it was durable, and since when it has not moved. */
   #seenDurable: number;
   #durableAtMs: number;
@@ -33,7 +33,9 @@ export class Transfer {
 
   /** When {@link tick} has something to do, on the core's clock. */
   get deadlineMs(): number {
-    return this.#underWay?.deadlineMs ?? Number.POSITIVE_INFINITY;
+    const underWay = this.#underWay;
+    if (underWay === undefined) return Number.POSITIVE_INFINITY;
+    return underWay.asked || this.#core.nowMs >= underWay.patienceMs ? underWay.deadlineMs : underWay.patienceMs;
   }
 
   /** Begins one, to the node that is furthest where none is named; false when no other one is heard from, or one to another node is under way. */
@@ -63,6 +65,7 @@ export class Transfer {
 
   /** Time passed. Returns false when a leader that hangs resigns, because one that has all it has did not take over when it was asked to. */
   tick(): boolean {
+    this.maybeAsk();
     const underWay = this.#underWay;
     if (underWay === undefined || this.#core.nowMs < underWay.deadlineMs) return true;
     // A leader that hangs stays while nobody could do better: it feeds the others, so that one of them can.
@@ -73,11 +76,16 @@ export class Transfer {
     return true;
   }
 
-  /** The log's end is final while appends are paused: the successor is asked to take over as soon as it has all of it. */
+  /**
+   * The log's end is final while appends are paused: the successor is asked to take over as soon as it has all of it, and all of it is committed, so that
+   * no append that was ordered here is left undecided. Not for ever: a majority whose disks hang may commit under another leader only.
+   */
   maybeAsk(): void {
     const underWay = this.#underWay;
     if (underWay === undefined || underWay.asked) return;
-    if (this.#peers.get(underWay.to)?.verified !== this.#core.log.end) return;
+    const { log, commit, nowMs } = this.#core;
+    if (this.#peers.get(underWay.to)?.verified !== log.end) return;
+    if (commit < log.end && nowMs < underWay.patienceMs) return;
     underWay.asked = true;
     this.#core.send(underWay.to, { kind: 'timeoutNow', term: this.#core.currentTerm });
   }
@@ -90,7 +98,8 @@ export class Transfer {
 
   #beginTo(to: NodeId): void {
     const { nowMs, settings } = this.#core;
-    this.#underWay = { to, deadlineMs: nowMs + settings.electionTimeoutMs, asked: false };
+    const { electionTimeoutMs } = settings;
+    this.#underWay = { to, patienceMs: nowMs + electionTimeoutMs / 2, deadlineMs: nowMs + electionTimeoutMs, asked: false };
     // The gate is still open: only answers that come once it is closed tell whether the successor has everything.
     this.#needRound();
     this.#core.emit({ kind: 'pause', paused: true });

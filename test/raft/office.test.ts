@@ -24,6 +24,34 @@ describe('leadership transfer (dissertation, 3.10)', () => {
     expect(cluster.node(2).raft.commit).toBe(cluster.node(2).end);
   });
 
+  test('leaves nothing undecided: what was ordered is committed before the successor is asked', () => {
+    const cluster = led();
+    const nodes = [1, 2, 3].map((id) => cluster.node(id));
+    const one = cluster.node(1);
+    for (const node of nodes) node.holds.flush = true;
+    one.append();
+    one.turn((raft) => raft.transfer());
+    cluster.calm();
+    // They have it, but nobody on a disk.
+    expect([cluster.leaders, one.raft.commit < one.end]).toEqual([[1], true]);
+    for (const node of nodes) node.holds.flush = false;
+    for (const node of nodes) node.flush();
+    cluster.calm();
+    expect([cluster.leaders, one.transfers]).toEqual([[2], [true]]);
+  });
+
+  test('waits half an election timeout for what cannot be committed, and no longer', () => {
+    const cluster = led();
+    const one = cluster.node(1);
+    for (const id of [1, 2, 3]) cluster.node(id).holds.flush = true;
+    one.append();
+    one.turn((raft) => raft.transfer());
+    cluster.pass(450);
+    expect([cluster.leaders, one.isPaused]).toEqual([[1], true]);
+    cluster.pass(100);
+    expect([cluster.leaders, one.transfers]).toEqual([[2], [true]]);
+  });
+
   test('goes to the node that is furthest', () => {
     const cluster = led();
     cluster.cut(1, 2);
