@@ -53,8 +53,8 @@ export interface Identity {
   /** 16 hexadecimal digits, drawn when this directory was made: a node that comes back with another one has lost its disk. */
   readonly instance: string;
   /**
-   * Generation of the log, 16 hexadecimal digits: once a node that counts for majorities has what says it, committed. Absent before, and where the log says
-   * none.
+   * Generation of the log, 16 hexadecimal digits: once a voter has what says it, committed; what a node that joins is fed may pass through earlier ones. Absent
+   * before, and where the log says none.
    */
   readonly generation?: string;
   readonly standing: Standing;

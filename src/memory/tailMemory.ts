@@ -191,7 +191,7 @@ export class TailMemory {
     return this.commit === 0 ? NO_INSTANCE : readInstance(this.#view, WORD.GENERATION_ID);
   }
 
-  /** The same as node.json has it: zeros while this node does not count for majorities, or has not committed what says it. */
+  /** The same as node.json has it: zeros while this node is no voter, or has not committed what says it. */
   get knownGeneration(): string {
     return this.word32(STATE.GENERATION_IS_KNOWN) === 0 ? NO_INSTANCE : readInstance(this.#view, WORD.KNOWN_GENERATION);
   }

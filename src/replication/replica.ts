@@ -565,7 +565,9 @@ export class Replica {
       this.#generation = id;
       this.#generationEnd = memory.tail;
     }
-    if (id === NO_INSTANCE || memory.commit < this.#generationEnd || !doesCount(this.raft.standing)) return;
+    if (id === NO_INSTANCE || memory.commit < this.#generationEnd) return;
+    // A `new` node counts, but what it is fed may pass through earlier generations; it is a voter when it has all that was committed.
+    if (this.raft.standing !== 'voter') return;
     this.#ports.saveGeneration(id);
     memory.knownGeneration = id;
     this.#isGenerationKnown = true;

@@ -1,6 +1,6 @@
 // The drill: a cluster that is written to is backed up while its leader dies; what was backed up is restored, serves, and grows to three nodes again.
 
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { connect, type LogClient } from '../../src/client/index.ts';
@@ -106,6 +106,10 @@ test('a cluster that is written to is backed up over the death of its leader, re
   const log = await connect(nodes.map(({ url }) => url));
   onTestFinished(() => log.close());
   await until('all three have an entry', async () => (await log.append('more')).nodes.length === 3);
+  const generations = (): string[] =>
+    [1, 2, 3].map((id) => String(JSON.parse(readFileSync(join(directory, `data-${id}`, 'node.json'), 'utf8')).generation));
+  const restored = generations()[0] ?? '';
+  await until('all three say that they are of the new generation', () => generations().every((id) => id === restored));
   const found = new Map<number, string>();
   for await (const { offset, payload } of log.read()) found.set(offset, Buffer.from(payload).toString());
   const inBackup = [...load.acknowledged].filter(([offset]) => offset < backup.end);

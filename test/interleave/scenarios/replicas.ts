@@ -1,7 +1,7 @@
 // A real replica on made-up ports, brought into office by messages.
 
 import { createHash } from 'node:crypto';
-import { NO_INSTANCE } from '../../../src/core/ids.ts';
+import { NO_INSTANCE, type Standing } from '../../../src/core/ids.ts';
 import { NO_POLICY } from '../../../src/format/controlEntries.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
@@ -20,6 +20,8 @@ export const OTHER_LEADER = '2'.repeat(16);
 export interface Handlers {
   readonly truncate?: (offset: number) => void;
   readonly maxAppendBytes?: number;
+  /** How far it may take part, when it starts; without it as a voter. */
+  readonly standing?: Standing;
   /** Told of what is sent with entries; without it none are. */
   readonly sendEntries?: (to: NodeId, message: PeerMessage) => void;
 }
@@ -83,7 +85,7 @@ export class TestReplica {
         maxAppendBytes: handlers.maxAppendBytes ?? 65536,
         random: () => 0,
       },
-      state: { currentTerm, votedFor: 0, commit: 0, standing: 'voter', log },
+      state: { currentTerm, votedFor: 0, commit: 0, standing: handlers.standing ?? 'voter', log },
       memory,
       tail: new Tail(memory, () => undefined),
       sealed: [],
@@ -135,14 +137,14 @@ export class TestReplica {
     this.replica.receive(from, answer, []);
   }
 
-  /** Node `from` leads in `term`, and sends what stands there. */
+  /** Node `from` leads in `term`, and sends what stands there, of that term where it is not said. */
   follow(
     from: NodeId,
-    request: Pick<AppendRequest, 'term' | 'prevTerm' | 'prevOffset' | 'commit'> & Partial<Pick<AppendRequest, 'round'>>,
+    request: Pick<AppendRequest, 'term' | 'prevTerm' | 'prevOffset' | 'commit'> & Partial<Pick<AppendRequest, 'round' | 'entriesTerm'>>,
     entries: Uint8Array = new Uint8Array(0),
   ): void {
     const end = request.prevOffset + entries.length;
-    const entriesTerm = entries.length === 0 ? 0 : request.term;
+    const entriesTerm = entries.length === 0 ? 0 : (request.entriesTerm ?? request.term);
     const prevLeader = this.replica.raft.log.before(request.prevOffset).leader;
     const entriesLeader = entries.length === 0 ? NO_INSTANCE : OTHER_LEADER;
     const leaders = { prevLeader, entriesLeader };

@@ -1,0 +1,44 @@
+// Which generation of the log a node says that it knows: a node that joins a restored log is fed the generations before, too.
+
+import { expect, it } from 'vitest';
+import { KIND_NOOP } from '../../assembly/layout.ts';
+import { NO_INSTANCE } from '../../src/core/ids.ts';
+import { positionOf } from '../../src/core/position.ts';
+import { noOpPayload } from '../../src/format/noOp.ts';
+import { WORD } from '../../src/memory/map.ts';
+import { Tail } from '../../src/memory/tail.ts';
+import { stampNoOp } from '../crash/batches.ts';
+import { smallMemory } from '../crash/testNode.ts';
+import { emptyLog, OTHER_LEADER, TestReplica } from '../interleave/scenarios/replicas.ts';
+
+const GENERATION = { number: 1, id: 'ab'.repeat(8) };
+
+/** The first entries of a log of that generation, of term 1. */
+function beginning(): Uint8Array {
+  const memory = smallMemory();
+  const tail = new Tail(memory, () => undefined);
+  tail.fold.found(GENERATION);
+  expect(tail.appendOwn(KIND_NOOP, noOpPayload(OTHER_LEADER), 1, 1)).toBe('ordered');
+  const at = memory.map.slotAt(0) + positionOf(0, 0);
+  return memory.bytes.slice(at, at + memory.tail);
+}
+
+it('is told by a voter only: a node that is new may be on its way through an earlier one', () => {
+  const memory = smallMemory();
+  const follower = new TestReplica(memory, [1, 2, 3], emptyLog(), 0, { standing: 'new' });
+  const first = beginning();
+  const generationOf = (): string[] => [follower.replica.raft.standing, memory.knownGeneration];
+  // The leader of term 2 feeds it what was committed in term 1.
+  follower.follow(2, { round: 1, term: 2, entriesTerm: 1, prevTerm: 0, prevOffset: 0, commit: first.length }, first);
+  memory.setWord(WORD.DURABLE, memory.tail);
+  follower.replica.durableMoved();
+  expect([memory.commit, memory.generationId]).toEqual([first.length, GENERATION.id]);
+  expect(generationOf()).toEqual(['new', NO_INSTANCE]);
+  // With an entry of the leader's own term on its disk it has all that was committed, and is a voter.
+  const noOp = stampNoOp(OTHER_LEADER, 2, first.length);
+  const prevOffset = first.length;
+  follower.follow(2, { round: 2, term: 2, prevTerm: 1, prevOffset, commit: prevOffset }, noOp);
+  memory.setWord(WORD.DURABLE, memory.tail);
+  follower.replica.durableMoved();
+  expect(generationOf()).toEqual(['voter', GENERATION.id]);
+});
