@@ -54,7 +54,14 @@ export function makeSparseLog(directory: string, count: number): void {
   const { clusterId, markSeed, instance } = identity;
   const segments = makeSegments(count, instance);
   const end = segments.reduce((sum, { length }) => sum + length, 0);
-  const log = new RestoredSegments(disk, directory, { clusterId, markSeed, before: NO_TERM, createdMs: Date.now(), end });
+  const log = new RestoredSegments(disk, directory, {
+    clusterId,
+    markSeed,
+    before: NO_TERM,
+    createdMs: Date.now(),
+    end,
+    keepsTokens: true,
+  });
   log.beginFile(0);
   for (const segment of segments) log.append(segment);
   log.finish();

@@ -10,6 +10,7 @@ import { FileBuilder } from './fileBuilder.ts';
 import type { BackupFolder } from './folder.ts';
 import type { BackupFile, Manifest } from './manifest.ts';
 import { fileName } from './names.ts';
+import { TokenlessSource } from './tokenMask.ts';
 
 /** The log as it is when a run begins. */
 export interface LogFacts {
@@ -36,7 +37,7 @@ export interface BackupOptions {
   readonly takenMs: number;
   /** Whether it is time to save the manifest, after a file was finished: it then has `fileCount` of them. */
   readonly isSaveDue: (fileCount: number) => boolean;
-  /** A restore into the same cluster is to put the log's tokens in force again. */
+  /** What the log says of tokens is in the backup, and a restore into the same cluster puts them in force again; else only their ids are. */
   readonly tokens?: boolean;
   /** Told how many of the new bytes are done. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
@@ -52,12 +53,15 @@ export interface BackupReport {
 
 /**
  * Brings the backup in `folder` up to the log's committed end. Whatever ends it early, the folder is a valid backup, and the next run goes on.
- * Throws LogErrors: OTHER_CLUSTER (the folder is of another log), OFFSET_TRIMMED (what comes next was trimmed before it was backed up), those of the
+ * Throws LogErrors: USAGE (it was begun with tokens, and is to go on without, or the other way), OTHER_CLUSTER (the folder is of another log), OFFSET_TRIMMED (what comes next was trimmed before it was backed up), those of the
  * source, DAMAGE (of the folder), IO.
  */
-export async function backUp(folder: BackupFolder, source: LogSource, workspace: Workspace, options: BackupOptions): Promise<BackupReport> {
+export async function backUp(folder: BackupFolder, log: LogSource, workspace: Workspace, options: BackupOptions): Promise<BackupReport> {
+  const hasTokens = options.tokens === true;
+  refuseMixed(folder, hasTokens);
+  const source = hasTokens ? log : new TokenlessSource(log);
   const facts = await source.facts();
-  const manifest = folder.manifest ?? emptyManifest(facts);
+  const manifest = folder.manifest ?? emptyManifest(facts, hasTokens);
   if (folder.manifest === undefined) folder.save(manifest);
   else await refuseOther(folder, manifest, facts, source);
   const run = new BackupRun(folder, source, workspace, facts, manifest, options);
@@ -81,8 +85,19 @@ function saveSome(run: BackupRun): void {
   }
 }
 
-function emptyManifest({ clusterId, generation, start }: LogFacts): Manifest {
-  return { clusterId, generation, start, end: start, lastEntry: null, lastTerm: 0, takenMs: 0, files: [] };
+function emptyManifest({ clusterId, generation, start }: LogFacts, hasTokens: boolean): Manifest {
+  const tokens = hasTokens ? { tokens: true as const } : {};
+  return { clusterId, generation, start, end: start, lastEntry: null, lastTerm: 0, takenMs: 0, ...tokens, files: [] };
+}
+
+/** Files of a backup never change: what is in them of tokens, or is not, stays so. */
+function refuseMixed({ directory, manifest }: BackupFolder, hasTokens: boolean): void {
+  if (manifest === undefined || (manifest.tokens === true) === hasTokens) return;
+  const [begun, option] = hasTokens ? ['without', 'without --tokens'] : ['with', 'with --tokens'];
+  throw new LogError(
+    'USAGE',
+    `the backup in ${directory} was begun ${begun} the tokens of the log; nothing was changed: go on ${option}, or name a new folder`,
+  );
 }
 
 /** Throws unless the log goes on where the backup ends, as far as can be told. */
@@ -172,10 +187,19 @@ class BackupRun {
   }
 
   #save(takenMs: number): Manifest {
-    const { clusterId, generation, start } = this.#before;
+    const { clusterId, generation, start, tokens } = this.#before;
     const [lastEntry, lastTerm] = [this.#lastEntry, this.#lastTerm];
-    const asked = this.#options.tokens === true ? { tokens: true as const } : {};
-    const manifest = { clusterId, generation, start, end: this.end, lastEntry, lastTerm, takenMs, ...asked, files: [...this.#files] };
+    const manifest = {
+      clusterId,
+      generation,
+      start,
+      end: this.end,
+      lastEntry,
+      lastTerm,
+      takenMs,
+      ...(tokens && { tokens }),
+      files: [...this.#files],
+    };
     this.#folder.save(manifest);
     this.#isSaved = true;
     return manifest;

@@ -32,7 +32,7 @@ export interface Manifest {
   readonly lastTerm: number;
   /** Unix milliseconds: all that was acknowledged before is in the backup. 0 while its first run has not come to its end. */
   readonly takenMs: number;
-  /** A restore into the same cluster puts the log's tokens in force again; left out: it does not. */
+  /** The files have what the log says of tokens, and a restore into the same cluster puts them in force again; left out: neither. */
   readonly tokens?: true;
   /** Ascending, each where the one before ends. */
   readonly files: readonly BackupFile[];

@@ -143,17 +143,12 @@ function fill(
   const before = beforeOf(disk, folder, manifest, toHex(random.subarray(32, 40)));
   let hasGeneration: boolean;
   let tokens = 0;
-  const segments = new RestoredSegments(disk, directory, { clusterId, markSeed, before, createdMs: nowMs, end });
+  // Whoever has a token of the log that was backed up has none of another cluster, nor of this one unless that was asked for.
+  const keepsTokens = isSameCluster && manifest.tokens === true;
+  const segments = new RestoredSegments(disk, directory, { clusterId, markSeed, before, createdMs: nowMs, end, keepsTokens });
   try {
     copyEntries(disk, folder, manifest, workspace, segments, before.term, onProgress);
-    // Whoever has a token of the log that was backed up has none of another cluster, nor of this one unless that was asked for.
-    const keepsTokens = isSameCluster && manifest.tokens === true;
-    hasGeneration = segments.beginGeneration({
-      term,
-      instance,
-      generationId,
-      keepsTokens,
-    });
+    hasGeneration = segments.beginGeneration({ term, instance, generationId });
     if (keepsTokens) tokens = segments.tokensBefore;
   } finally {
     segments.drop();

@@ -1,13 +1,14 @@
 // Segments of a data directory as a restore makes them: written, synced, read again, and sealed with an index. They are cut where those of the log
 // that was backed up were: a state entry heads each segment. A log without such entries is cut as its backup's files are.
 
+import { createHash, type Hash } from 'node:crypto';
 import { KIND_NOOP, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { offsetOf } from '../core/position.ts';
 import { putBound } from '../format/commitBound.ts';
 import type { LogState } from '../format/controlEntries.ts';
-import { entryBytesAt, kindOf, kindSizeAt } from '../format/entry.ts';
+import { entryBytesAt, entryBytesOf, isData, kindOf, kindSizeAt } from '../format/entry.ts';
 import { noOpPayload } from '../format/noOp.ts';
 import { encodeOwnEntry } from '../format/ownEntry.ts';
 import { encodeSegmentHeader } from '../format/segmentHeader.ts';
@@ -17,6 +18,7 @@ import { indexName, segmentName } from '../storage/names.ts';
 import { SegmentImage } from '../storage/segmentImage.ts';
 import { damage } from '../storage/segmentLoader.ts';
 import { StateFold } from './stateFold.ts';
+import { TokenlessLog } from './tokenMask.ts';
 
 export interface RestoredLog {
   readonly clusterId: string;
@@ -29,6 +31,8 @@ export interface RestoredLog {
   readonly end: number;
   /** The state of the log there, if entries go on after it; otherwise it is learned from the entries that come. */
   readonly state?: LogState | undefined;
+  /** Whether the tokens of the log stay in force. If not, the log has nothing of them but ids. */
+  readonly keepsTokens: boolean;
 }
 
 /** Who begins a generation of a log, with the first entries of a term. */
@@ -37,8 +41,6 @@ export interface Beginner {
   readonly instance: string;
   /** 16 hexadecimal digits, drawn at random. */
   readonly generationId: string;
-  /** Whether the tokens of the log stay in force. */
-  readonly keepsTokens: boolean;
 }
 
 interface OpenSegment {
@@ -46,6 +48,8 @@ interface OpenSegment {
   readonly path: string;
   readonly file: FileHandle;
   position: number;
+  /** Of the entries; undefined where they stay as they were. */
+  readonly hash: Hash | undefined;
   /** The log's time where it begins; undefined while no state entry said it. */
   firstMs: number | undefined;
 }
@@ -60,6 +64,8 @@ export class RestoredSegments {
   #hasStates = false;
   #end: number;
   readonly #fold: StateFold;
+  /** Undefined where all entries stay as they were. */
+  readonly #tokenless: TokenlessLog | undefined;
   count = 0;
 
   constructor(disk: Disk, directory: string, log: RestoredLog) {
@@ -70,6 +76,7 @@ export class RestoredSegments {
     this.#before = log.before;
     this.#fold = new StateFold(log.state);
     this.#end = log.end;
+    this.#tokenless = log.keepsTokens ? undefined : new TokenlessLog();
   }
 
   /** Tokens that the log had before another generation began. */
@@ -88,7 +95,8 @@ export class RestoredSegments {
   }
 
   /** Adds whole, verified entries. */
-  append(entries: Uint8Array): void {
+  append(given: Uint8Array): void {
+    const entries = this.#tokenless === undefined ? given : given.slice();
     const view = viewOf(entries);
     const first = this.#nextOffset;
     let from = 0;
@@ -101,6 +109,7 @@ export class RestoredSegments {
         from = at;
         if ((this.#open?.position ?? 0) > SEGMENT_HEADER_BYTES) this.#begin(this.#nextOffset);
       }
+      if (!isData(kindSize)) this.#tokenless?.change(entries.subarray(at, at + entryBytesOf(kindSize)), first + at);
       this.#fold.absorb(view, at, kindSize, first + at);
       if (isState && this.#open !== undefined) this.#open.firstMs = this.#fold.timeMs;
     }
@@ -116,10 +125,10 @@ export class RestoredSegments {
    * Seals what there is, and begins another generation of the log in a segment of its own: a state entry, and the no-op of the term. Not of a log without
    * state entries, which has no generations: returns whether it did.
    */
-  beginGeneration({ term, instance, generationId, keepsTokens }: Beginner): boolean {
+  beginGeneration({ term, instance, generationId }: Beginner): boolean {
     this.finish();
     const base = this.#end;
-    const payload = this.#fold.nextGeneration(this.#before, generationId, keepsTokens);
+    const payload = this.#fold.nextGeneration(this.#before, generationId, this.#log.keepsTokens);
     if (payload === undefined) return false;
     const state = encodeOwnEntry(KIND_STATE, payload, term, base);
     const noOp = encodeOwnEntry(KIND_NOOP, noOpPayload(instance), term, base + state.length);
@@ -152,18 +161,20 @@ export class RestoredSegments {
     putBound(header, this.#end, markSeed);
     const file = this.#disk.create(path);
     this.#disk.write(file, [header], 0);
-    this.#open = { base, path, file, position: SEGMENT_HEADER_BYTES, firstMs: this.#fold.timeMs };
+    const hash = this.#tokenless === undefined ? undefined : createHash('sha256');
+    this.#open = { base, path, file, position: SEGMENT_HEADER_BYTES, hash, firstMs: this.#fold.timeMs };
   }
 
   #write(entries: Uint8Array): void {
     const open = this.#open;
     if (entries.length === 0 || open === undefined) return;
     this.#disk.write(open.file, [entries], open.position);
+    open.hash?.update(entries);
     open.position += entries.length;
   }
 
   /** Makes a segment durable, and its index of what is read from it. */
-  #seal({ base, path, file, position, firstMs }: OpenSegment): void {
+  #seal({ base, path, file, position, hash, firstMs }: OpenSegment): void {
     this.#disk.dataSync(file);
     this.#disk.close(file);
     const scan = this.#image.scan(path, base, this.#before.term, () => undefined);
@@ -192,6 +203,7 @@ export class RestoredSegments {
       terms,
     });
     writeFileAtomically(this.#disk, this.#directory, indexName(base), index);
+    if (hash !== undefined) this.#tokenless?.segment(base, offsetOf(position, base), hash.digest('hex'));
     this.#before = terms.at(-1) ?? this.#before;
     this.count += 1;
   }

@@ -13,6 +13,7 @@ import {
   QUOTA_NAMES,
   type Quotas,
   readTokenId,
+  SCOPES,
   TOKEN_HASH_BYTES,
   type TokenRecord,
   writeTokenId,
@@ -35,8 +36,12 @@ const TABLE_HEADER_BYTES = 8;
 const RECORD_HEADER_BYTES = 104;
 const NAME_BYTES_AT = 4;
 const RECORD_ID_AT = 8;
+const EXPIRES_AT = 56;
 const QUOTAS_AT = 64;
 const RECORD_ZERO_AT = 100;
+/** What a masked record says: one scope, as each record has, and a name of dots. */
+const MASKED_SCOPES = SCOPES.read;
+const MASKED_NAME = '.'.charCodeAt(0);
 
 /** A table without anything. */
 export const NO_ACCESS = new Uint8Array(0);
@@ -65,7 +70,7 @@ function encodeRecord(record: TokenRecord): Uint8Array {
   writeTokenId(view, RECORD_ID_AT, record.id);
   bytes.set(fromHex(record.hash), 16);
   setOffset(view, 48, record.createdMs);
-  setOffset(view, 56, record.expiresMs);
+  setOffset(view, EXPIRES_AT, record.expiresMs);
   for (const quota of QUOTA_NAMES) {
     if (isWide(quota)) setOffset(view, QUOTA_AT[quota], record.quotas[quota]);
     else view.setUint32(QUOTA_AT[quota], record.quotas[quota], true);
@@ -107,7 +112,7 @@ function readRecord(view: DataView, at: number, bytes: number): TokenRecord | un
     name,
     scopes: view.getUint32(at, true),
     createdMs: getOffset(view, at + 48),
-    expiresMs: getOffset(view, at + 56),
+    expiresMs: getOffset(view, at + EXPIRES_AT),
     // Each was set just now.
     quotas: quotas as Quotas,
   };
@@ -172,6 +177,34 @@ export function isAccessTable(view: DataView, at: number, bytes: number): boolea
     next += size;
   }
   return true;
+}
+
+/** Writes over all that the record of `bytes` at `at` says but its id: what is left is of the same length, and a token that nobody has and that has expired. */
+function maskRecord(view: DataView, at: number, bytes: number): void {
+  const all = new Uint8Array(view.buffer, view.byteOffset + at, bytes);
+  all.fill(0, RECORD_ID_AT + ID_BYTES, RECORD_HEADER_BYTES);
+  all.fill(MASKED_NAME, RECORD_HEADER_BYTES);
+  view.setUint32(at, MASKED_SCOPES, true);
+  setOffset(view, at + EXPIRES_AT, 1);
+}
+
+/** Masks the record in the payload of an access entry at `at`, if it has one. Returns whether it has. */
+export function maskAccess(view: DataView, at: number, bytes: number): boolean {
+  const change = readAccess(view, at, bytes);
+  if (change?.what !== 'put') return false;
+  maskRecord(view, at + WHAT_BYTES, bytes - WHAT_BYTES);
+  return true;
+}
+
+/** Masks all records of a table, in place. Returns whether it has any. Folding masked entries gives masked tables: ids and lengths decide, and they stay. */
+export function maskTable(table: Uint8Array): boolean {
+  let isAny = false;
+  visitRecords(table, (view, at, bytes) => {
+    maskRecord(view, at, bytes);
+    isAny = true;
+    return false;
+  });
+  return isAny;
 }
 
 /** All tokens of a table, by id, ascending. */

@@ -158,13 +158,15 @@ export function readTrim(view: DataView, at: number, bytes: number): TrimEntry |
   return start <= MAX_LOG_OFFSET && dataEnd <= start ? { start, dataEnd } : undefined;
 }
 
-function writeSealed(view: DataView, at: number, { base, end, digest }: Seal): void {
+/** Writes base, end and digest of a seal at `at`. */
+export function writeSealed(view: DataView, at: number, { base, end, digest }: Seal): void {
   setOffset(view, at, base);
   setOffset(view, at + 8, end);
   writeDigest(view, at + 16, digest);
 }
 
-function readSealed(view: DataView, at: number): Seal | undefined {
+/** The base, end and digest at `at`; undefined when they are no seal's. */
+export function readSealed(view: DataView, at: number): Seal | undefined {
   const base = getOffset(view, at);
   const end = getOffset(view, at + 8);
   return base < end && end <= MAX_LOG_OFFSET ? { base, end, digest: readDigest(view, at + 16) } : undefined;
@@ -317,6 +319,21 @@ export function readState(view: DataView, at: number, bytes: number): LogState |
   if (before === undefined || timeMs === undefined || trim === undefined || seal === undefined || policy === undefined) return undefined;
   if (access === undefined || level < 1 || level > LOG_LEVEL || generation.number < 1) return undefined;
   return { ...before, trim, timeMs, seal, level, generation, policy, access };
+}
+
+/** Where the payload of a state entry at `at` has its last seal and its table of tokens; each undefined where it has none, or is none. */
+export interface StateParts {
+  readonly sealAt: number | undefined;
+  readonly accessAt: number | undefined;
+  readonly accessBytes: number;
+}
+
+/** Where parts of the state entry's payload at `at` are. */
+export function statePartsAt(view: DataView, at: number, bytes: number): StateParts {
+  const sections = sectionsIn(view, at, bytes);
+  const accessAt = sections?.get(ACCESS);
+  const accessBytes = accessAt === undefined ? 0 : view.getUint32(accessAt - SECTION_HEADER_BYTES + 4, true);
+  return { sealAt: sections?.get(SEAL), accessAt, accessBytes };
 }
 
 /** The table of tokens in the section whose value is at `at`, a copy; undefined when that is none. */

@@ -1,6 +1,6 @@
 // A control entry as it stands in the log, for what writes logs without a node. Nodes stamp theirs in WebAssembly.
 
-import { ENTRY_HEADER_BYTES, ENTRY_KIND_SIZE_AT, ENTRY_OVERHEAD_BYTES, ENTRY_TERM_AT } from '../../assembly/layout.ts';
+import { ENTRY_CHECK_BYTES, ENTRY_HEADER_BYTES, ENTRY_KIND_SIZE_AT, ENTRY_OVERHEAD_BYTES, ENTRY_TERM_AT } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { xxh64 } from './xxh64.ts';
 
@@ -20,8 +20,14 @@ export function encodeOwnEntry(kind: number, payload: Uint8Array, term: number, 
   view.setUint32(ENTRY_TERM_AT, term, true);
   view.setUint32(ENTRY_KIND_SIZE_AT, ((kind << 24) | payload.length) >>> 0, true);
   bytes.set(payload, ENTRY_HEADER_BYTES);
-  const checkAt = ENTRY_HEADER_BYTES + payload.length;
-  const producer = Number(BigInt.asUintN(32, xxh64(bytes.subarray(ENTRY_KIND_SIZE_AT, checkAt))));
-  view.setUint32(checkAt, (producer ^ place(term, offset)) >>> 0, true);
+  writeCheck(bytes, offset);
   return bytes;
+}
+
+/** Writes the check of `entry`, all else of which is there: it is to stand at log offset `offset`. */
+export function writeCheck(entry: Uint8Array, offset: number): void {
+  const view = viewOf(entry);
+  const checkAt = entry.length - ENTRY_CHECK_BYTES;
+  const producer = Number(BigInt.asUintN(32, xxh64(entry.subarray(ENTRY_KIND_SIZE_AT, checkAt))));
+  view.setUint32(checkAt, (producer ^ place(view.getUint32(ENTRY_TERM_AT, true), offset)) >>> 0, true);
 }

@@ -134,10 +134,19 @@ function begin(disk: Disk, directory: string, identity: Identity & { readonly mi
   const promotion: Promotion = before ?? { ...planOf(identity, options), term: restoredTerm({ lastTerm }), end, hasBegun: false };
   const saved = saveMirror(disk, directory, log.identity, { ...identity.mirror, promotion });
   const { clusterId, markSeed } = identity;
-  const segments = new RestoredSegments(disk, directory, { clusterId, markSeed, before: last, createdMs: options.nowMs, end, state });
+  // Tokens are of the cluster.
+  const keepsTokens = promotion.clusterId === clusterId;
+  const segments = new RestoredSegments(disk, directory, {
+    clusterId,
+    markSeed,
+    before: last,
+    createdMs: options.nowMs,
+    end,
+    state,
+    keepsTokens,
+  });
   try {
-    // They are of the cluster.
-    segments.beginGeneration({ ...promotion, keepsTokens: promotion.clusterId === clusterId });
+    segments.beginGeneration(promotion);
   } finally {
     segments.drop();
   }

@@ -196,8 +196,8 @@ describe('a log that describes itself', () => {
       [false, true],
     ] as const) {
       const disk = new MemoryDisk();
-      const { manifest: whole } = await run(disk, own);
-      const report = restored(disk, { isSameCluster }, tokens ? { ...whole, tokens } : whole);
+      const { manifest: whole } = await run(disk, own, undefined, tokens);
+      const report = restored(disk, { isSameCluster }, whole);
       const memory = smallMemory();
       const node = new TestNode(disk, memory, new Uint8Array(32).fill(7), () => OPTIONS.nowMs);
       const isKept = isSameCluster && tokens;

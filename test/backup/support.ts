@@ -121,9 +121,9 @@ export function smallLog(): FakeLog {
 
 let takenMs = 1_000;
 
-export function run(disk: Disk, log: LogSource, isSaveDue = (): boolean => true): ReturnType<typeof backUp> {
+export function run(disk: Disk, log: LogSource, isSaveDue = (): boolean => true, tokens = false): ReturnType<typeof backUp> {
   takenMs += 1;
-  return backUp(new BackupFolder(disk, FOLDER), log, workspace, { takenMs, isSaveDue });
+  return backUp(new BackupFolder(disk, FOLDER), log, workspace, { takenMs, isSaveDue, tokens });
 }
 
 /** What the files of a manifest hold together. */

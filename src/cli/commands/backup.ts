@@ -97,7 +97,7 @@ export function backupCommand(): Command {
     )
     .addArgument(new Argument('<url>', 'a node, or several of a cluster with commas between them').argParser(parseUrls))
     .argument('<folder>', 'an empty or new folder, or that of the last backup of the same log')
-    .option('--tokens', 'let the tokens of the log be in force again after loglog restore --same-cluster')
+    .option('--tokens', 'with the tokens of the log, as hashes: they are in force again after loglog restore --same-cluster')
     .addOption(commandTimeoutOption())
     .addOption(jsonOption('one JSON object'))
     .action(run);
