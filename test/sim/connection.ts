@@ -179,7 +179,11 @@ export class Connection implements Caller {
 
   sendData(requestId: number, from: number, commit: number, entries: Uint8Array, hasSkipped: boolean, timeMs: number | undefined): void {
     const data = { from, bytes: entries.slice(), commit, hasSkipped, timeMs };
-    this.process.witness(() => this.client.world.checker.shown(this.process, data));
+    this.process.witness(() => {
+      const { checker, seals } = this.client.world;
+      checker.shown(this.process, data);
+      seals.shows(this.process, from, data.bytes.length);
+    });
     this.#unsentBytes += data.bytes.length;
     this.#answer(() => {
       this.open.get(requestId)?.data?.(data);

@@ -36,6 +36,7 @@ export class SimLinks implements Endpoint, RaftLinks {
     const { uploads, world } = this.#process;
     if (message.kind === 'appendRequest' && message.referenceBytes !== undefined && body !== undefined) uploads.refers(to, message, body);
     if (message.kind === 'forget' && body !== undefined) uploads.forgets(to, body);
+    world.seals.sends(this.#process, message, body?.length ?? 0);
     world.network.send(this, to, message, body, released);
     return true;
   }

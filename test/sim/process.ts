@@ -259,6 +259,7 @@ export class Process {
 
   /** The main thread has posted `message`. */
   handle(message: ToRaft): void {
+    this.world.seals.told(this, message);
     this.#raft.handle(message);
   }
 

@@ -1,10 +1,11 @@
 // Seals: what the log says of its segments is what was committed there, on every node that knows of it, although the memory of one
-// node may be wrong about what its disk has.
+// node may be wrong about what its disk has. A node that takes its copy for another one than the log's gives it to nobody.
 
 import { createHash } from 'node:crypto';
 import { WORD } from '../../src/memory/map.ts';
-import type { NodeId } from '../../src/raft/messages.ts';
+import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import type { Examined, ExamineRequest } from '../../src/storage/examiner.ts';
+import type { ToRaft } from '../../src/threads/messages.ts';
 import type { Process } from './process.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
@@ -17,6 +18,8 @@ export class SealCheck {
   readonly #wrong: NodeId;
   /** How far each process has been looked at. */
   readonly #looked = new WeakMap<Process, number>();
+  /** Bases of segments that the raft thread of each process knows not to be what the log says. */
+  readonly #different = new WeakMap<Process, ReadonlySet<number>>();
 
   constructor({ seed, nodes, isGrown }: Pick<World, 'seed' | 'nodes' | 'isGrown'>) {
     // A founder that is alone at first is its own majority.
@@ -27,6 +30,32 @@ export class SealCheck {
   found(node: NodeId, { purpose }: ExamineRequest, examined: Examined): Examined {
     if (node !== this.#wrong || purpose !== 'seal' || examined.outcome !== 'whole') return examined;
     return { ...examined, sha256: [...examined.sha256].reverse().join('') };
+  }
+
+  /** The raft thread of a node hears of this. */
+  told(process: Process, message: ToRaft): void {
+    if (message.kind === 'different') this.#different.set(process, new Set(message.bases));
+  }
+
+  /** The raft thread of a node sends `bodyBytes` after a message. */
+  sends(process: Process, message: PeerMessage, bodyBytes: number): void {
+    const known = this.#different.get(process);
+    if (known === undefined || known.size === 0 || bodyBytes === 0) return;
+    const from = message.kind === 'appendRequest' ? message.prevOffset : message.kind === 'fetched' ? message.from : undefined;
+    const base = from === undefined ? undefined : process.engine.segments.find(from)?.base;
+    const isWithheld = base === undefined || !known.has(base);
+    promise(
+      isWithheld,
+      'seals',
+      () => `node ${process.id} gives another node the segment at ${base}, which it knows not to be what the log says`,
+    );
+  }
+
+  /** A node shows a client entries from `from` on. */
+  shows({ id, engine }: Process, from: number, bytes: number): void {
+    const base = bytes === 0 ? undefined : engine.segments.find(from)?.base;
+    const isWithheld = base === undefined || !engine.seals.isDifferent(base);
+    promise(isWithheld, 'seals', () => `node ${id} shows a client the segment at ${base}, which it knows not to be what the log says`);
   }
 
   /** Something happened on a node. */

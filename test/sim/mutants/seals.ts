@@ -4,6 +4,9 @@ import type { Mutant } from './mutant.ts';
 
 const SEALS = 'src/node/seals.ts';
 const EXAMINER = 'src/storage/examiner.ts';
+const FEED = 'src/replication/feed.ts';
+const READING = 'src/node/reading.ts';
+const COLD_READS = 'src/node/coldReads.ts';
 
 export const SEAL_MUTANTS: readonly Mutant[] = [
   {
@@ -34,5 +37,24 @@ export const SEAL_MUTANTS: readonly Mutant[] = [
     foundBy: ['seals'],
     withinSeeds: 560,
     foundAt: 173,
+  },
+  {
+    name: 'other copy that nodes get',
+    what: 'a node that knows that its copy of a segment is not what the log says gives it to others that lack it or heal (etcd#8313: a corrupt leader spread it)',
+    patches: [{ file: FEED, find: 'return this.#different.size > 0 && ', replace: 'return false && ' }],
+    foundBy: ['seals'],
+    withinSeeds: 400,
+    foundAt: 22,
+  },
+  {
+    name: 'other copy that clients are shown',
+    what: 'a node that knows that its copy of a segment is not what the log says shows it to clients, from memory and from disk',
+    patches: [
+      { file: READING, find: 'const isWithheld = slot >= 0 && ', replace: 'const isWithheld = false && ' },
+      { file: COLD_READS, find: 'if (this.#events.isDifferent(segment.base))', replace: 'if (false)' },
+    ],
+    foundBy: ['seals'],
+    withinSeeds: 400,
+    foundAt: 26,
   },
 ];
