@@ -22,6 +22,7 @@ import type { MirrorParts, MirrorStatus } from '../node/mirrorPort.ts';
 import type { FetchAnswer, RaftEvents, RaftPort } from '../node/raftPort.ts';
 import { headState, MirrorLog, notTheLog } from './mirrorLog.ts';
 import { MirrorProgress } from './progress.ts';
+import { SourceFetch } from './sourceFetch.ts';
 
 export interface FeedOptions {
   /** Nodes of the source. */
@@ -65,6 +66,7 @@ export class MirrorFeed implements RaftPort {
   readonly #log: MirrorLog;
   readonly #events: RaftEvents;
   readonly #progress: MirrorProgress;
+  readonly #fetches: SourceFetch;
   readonly #ended = new AbortController();
   readonly #done: Promise<void>;
   #client: LogClient | undefined;
@@ -85,6 +87,12 @@ export class MirrorFeed implements RaftPort {
     this.#memory = memory;
     this.#events = events;
     this.#log = new MirrorLog(parts, events);
+    this.#fetches = new SourceFetch({
+      memory,
+      client: () => this.#client,
+      generation: () => this.generation,
+      ended: this.#ended.signal,
+    });
     this.#progress = new MirrorProgress(urls, {
       end: () => memory.commit,
       ageMs: () => (this.#log.timeMs === 0 ? undefined : Math.max(0, Date.now() - this.#log.timeMs)),
@@ -97,14 +105,14 @@ export class MirrorFeed implements RaftPort {
     );
   }
 
-  /** A mirror has no other nodes to heal from: what it reads next of its source is not what it has. */
-  /** A damaged mirror does not start. */
+  /** A mirror whose open segment is damaged does not start. */
   mending(): void {}
 
   mended(): void {}
 
-  fetch(): Promise<FetchAnswer> {
-    return Promise.resolve({ outcome: 'unreachable' });
+  /** Sealed segments are healed from the source. */
+  fetch(_node: number, from: number, end: number): Promise<FetchAnswer> {
+    return this.#fetches.fetch(from, end);
   }
 
   get status(): MirrorStatus {

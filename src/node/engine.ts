@@ -28,7 +28,7 @@ import { Ends } from './ends.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { EnginePorts } from './enginePorts.ts';
 import { Handover } from './handover.ts';
-import { Heals } from './heals.ts';
+import { Heals, SOURCE } from './heals.ts';
 import { Levels } from './levels.ts';
 import type { Loop } from './loop.ts';
 import { Mending } from './mending.ts';
@@ -251,7 +251,7 @@ export class Engine {
       tasks,
       segments: this.segments,
       damages: this.damages,
-      others: this.cluster.others,
+      others: this.mirror === undefined ? this.cluster.others : [SOURCE],
       raft: () => this.#raft,
       hasRoom: () => this.disk.mayAllocate(),
       isBusy: () => false,

@@ -1,5 +1,6 @@
-// Heals what is damaged of this node's sealed segments, from the other nodes. Only what fails its own check is ever replaced; only by what passes all
-// checks and is the segment that this node had; and the damaged file is kept until the next tour of the scrub has ended.
+// Heals what is damaged of this node's sealed segments, from the other nodes, or that of a mirror from its source. Only what fails its own check is
+// ever replaced; only by what passes all checks and is the segment that this node had; and the damaged file is kept until the next tour of the
+// scrub has ended.
 //
 //   a read, a peer or the scrub meets damage ──► examined: all of it right ──► nothing to do, the read is tried again
 //     ├──► only the index is damaged ──► made anew from the entries
@@ -28,7 +29,7 @@ export interface HealPorts {
   readonly tasks: Pick<DiskTasks, 'examine' | 'heal'>;
   readonly segments: Pick<Segments, 'find' | 'replace' | 'beside'>;
   readonly damages: Damages;
-  /** Ids of the other nodes; none: this node is alone. */
+  /** Ids of the other nodes; none: this node is alone. Of a mirror: {@link SOURCE}. */
   readonly others: readonly number[];
   /** Undefined while it is not there. */
   raft(): Pick<RaftPort, 'fetch'> | undefined;
@@ -45,6 +46,11 @@ export interface HealPorts {
   /** What was thrown where nothing was to be. */
   broke(thrown: unknown): void;
 }
+
+/** In place of a node's id: whose log a mirror follows. */
+export const SOURCE = 0;
+
+const nameOf = (node: number): string => (node === SOURCE ? 'the source' : `node ${node}`);
 
 const TIMES = { answer: HEAL_ANSWER_MS, retry: HEAL_RETRY_MS, wait: HEAL_WAIT_MS };
 
@@ -194,7 +200,7 @@ export class Heals {
       const reason = await this.#healFrom(node, segment);
       if (!goesOn()) return false;
       if (reason === undefined) {
-        this.#isHealed(segment, `with the copy of node ${node}; the damaged file is kept beside it, with .damaged after its name`);
+        this.#isHealed(segment, `with the copy of ${nameOf(node)}; the damaged file is kept beside it, with .damaged after its name`);
         return true;
       }
       reasons.push(reason);
@@ -243,9 +249,9 @@ export class Heals {
       // It may make the index anew: beside a segment that is dropped meanwhile, that would keep the node from its next start.
       const checked = await segments.beside(() => tasks.heal({ step: 'check', segment, sha256: sealOf(segment) }));
       if (checked === undefined) return 'the log is being cut';
-      this.#alarm(segment, checked, `node ${node}`);
+      this.#alarm(segment, checked, nameOf(node));
       if (checked.outcome !== 'done')
-        return `the copy of node ${node} is not used: ${'sentence' in checked ? checked.sentence : checked.outcome}`;
+        return `the copy of ${nameOf(node)} is not used: ${'sentence' in checked ? checked.sentence : checked.outcome}`;
       const placed = await segments.replace(() => tasks.heal({ step: 'place', segment }));
       if (placed?.outcome === 'done') return undefined;
       return placed === undefined ? 'the log is being cut' : 'it is no longer part of the log';
@@ -265,9 +271,9 @@ export class Heals {
       const startedMs = loop.nowMs();
       const answer = await fetchFrom(this.#ports.raft(), loop, this.#times.answer, { node, from, end, isOpen: false });
       if (this.#isOver || !damages.isOfLog(base, end)) return 'it is no longer part of the log';
-      if (answer.outcome !== 'entries') return `node ${node} ${REFUSALS[answer.outcome]}`;
+      if (answer.outcome !== 'entries') return `${nameOf(node)} ${REFUSALS[answer.outcome]}`;
       const written = await tasks.heal({ step: 'write', segment, from, bytes: answer.bytes, lastTerm });
-      if (written.outcome !== 'done') return `node ${node}: ${'sentence' in written ? written.sentence : written.outcome}`;
+      if (written.outcome !== 'done') return `${nameOf(node)}: ${'sentence' in written ? written.sentence : written.outcome}`;
       lastTerm = written.lastTerm ?? lastTerm;
       from += answer.bytes;
       const waitMs = Math.ceil(startedMs + (1000 * answer.bytes) / HEAL_BYTES_PER_SECOND - loop.nowMs());
