@@ -4,27 +4,6 @@ import { Command, CommanderError } from 'commander';
 import { badAddressWithoutSecrets } from '../core/secrets.ts';
 import { VERSION } from '../node/version.ts';
 import { withExamples } from './arguments.ts';
-import { appendCommand } from './commands/append.ts';
-import { backupCommand } from './commands/backup.ts';
-import { benchCommand } from './commands/bench.ts';
-import { clusterCommand } from './commands/cluster.ts';
-import { initCommand } from './commands/init.ts';
-import { inspectCommand } from './commands/inspect.ts';
-import { mirrorCommand } from './commands/mirror.ts';
-import { promoteCommand } from './commands/promote.ts';
-import { readCommand } from './commands/read.ts';
-import { restoreCommand } from './commands/restore.ts';
-import { retentionCommand } from './commands/retention.ts';
-import { serveCommand } from './commands/serve.ts';
-import { statusCommand } from './commands/status.ts';
-import { tailCommand } from './commands/tail.ts';
-import { tlsCommand } from './commands/tls.ts';
-import { tokenCommand } from './commands/token.ts';
-import { transferCommand } from './commands/transfer.ts';
-import { trimCommand } from './commands/trim.ts';
-import { trimOfflineCommand } from './commands/trimOffline.ts';
-import { upgradeCommand } from './commands/upgrade.ts';
-import { verifyCommand } from './commands/verify.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from './exit.ts';
 import { endQuietlyOnBrokenPipe, isBrokenPipe, say } from './output.ts';
 import { takeTls, tlsTrustOptions } from './tlsTrust.ts';
@@ -33,6 +12,8 @@ import { takeToken, tokenFileOption } from './token.ts';
 const EXIT_CODES = `
 Exit codes:
   0 done, 1 failure, 2 wrong usage, 3 condition failed (--expected-end), 4 no node reached, 5 damage found`;
+
+const VERSION_FLAG = '--version';
 
 /** Where commander's errors show what was given. */
 const GIVEN_VALUE = /(?:argument|value) '/;
@@ -50,7 +31,39 @@ function doesConnect(command: Command): boolean {
   return CONNECTING.includes(command.name()) || command.options.some(({ long }) => long === '--url');
 }
 
-function makeProgram(): Command {
+/** The commands, in the order in which the help lists them; each is loaded only where it is needed, because most of a short command is to load its modules. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  cluster: async () => (await import('./commands/cluster.ts')).clusterCommand(),
+  init: async () => (await import('./commands/init.ts')).initCommand(),
+  append: async () => (await import('./commands/append.ts')).appendCommand(),
+  read: async () => (await import('./commands/read.ts')).readCommand(),
+  tail: async () => (await import('./commands/tail.ts')).tailCommand(),
+  status: async () => (await import('./commands/status.ts')).statusCommand(),
+  inspect: async () => (await import('./commands/inspect.ts')).inspectCommand(),
+  verify: async () => (await import('./commands/verify.ts')).verifyCommand(),
+  retention: async () => (await import('./commands/retention.ts')).retentionCommand(),
+  transfer: async () => (await import('./commands/transfer.ts')).transferCommand(),
+  trim: async () => (await import('./commands/trim.ts')).trimCommand(),
+  upgrade: async () => (await import('./commands/upgrade.ts')).upgradeCommand(),
+  'trim-offline': async () => (await import('./commands/trimOffline.ts')).trimOfflineCommand(),
+  backup: async () => (await import('./commands/backup.ts')).backupCommand(),
+  restore: async () => (await import('./commands/restore.ts')).restoreCommand(),
+  mirror: async () => (await import('./commands/mirror.ts')).mirrorCommand(),
+  promote: async () => (await import('./commands/promote.ts')).promoteCommand(),
+  tls: async () => (await import('./commands/tls.ts')).tlsCommand(),
+  token: async () => (await import('./commands/token.ts')).tokenCommand(),
+  bench: async () => (await import('./commands/bench.ts')).benchCommand(),
+};
+
+/** The command that `name` names alone, or all of them where it names none: for the help, and for what is said of a wrong name. */
+function loadCommands(name: string | undefined): Promise<readonly Command[]> {
+  const loaders = name === VERSION_FLAG ? [] : Object.entries(COMMANDS);
+  const named = loaders.filter(([own]) => own === name);
+  return Promise.all((named.length > 0 ? named : loaders).map(([, load]) => load()));
+}
+
+function makeProgram(commands: readonly Command[]): Command {
   const program = withExamples(new Command('loglog'), [
     ['loglog serve', 'start a node: ws://127.0.0.1:7070, data in ./data'],
     ['loglog cluster', 'start three on this machine, as one log'],
@@ -59,32 +72,9 @@ function makeProgram(): Command {
     ['loglog tail', 'print entries as they come'],
   ])
     .description('LogLog: a replicated, strongly ordered, fault-tolerant binary log')
-    .version(VERSION, '--version', 'print the version')
+    .version(VERSION, VERSION_FLAG, 'print the version')
     .helpOption('-h, --help', 'show help')
     .addHelpText('after', EXIT_CODES);
-  const commands = [
-    serveCommand(),
-    clusterCommand(),
-    initCommand(),
-    appendCommand(),
-    readCommand(),
-    tailCommand(),
-    statusCommand(),
-    inspectCommand(),
-    verifyCommand(),
-    retentionCommand(),
-    transferCommand(),
-    trimCommand(),
-    upgradeCommand(),
-    trimOfflineCommand(),
-    backupCommand(),
-    restoreCommand(),
-    mirrorCommand(),
-    promoteCommand(),
-    tlsCommand(),
-    tokenCommand(),
-    benchCommand(),
-  ];
   const connecting = [...commands, ...commands.flatMap((each) => each.commands)].filter(doesConnect);
   for (const command of connecting) {
     for (const option of [tokenFileOption(), ...tlsTrustOptions()]) command.addOption(option);
@@ -113,7 +103,8 @@ function makeProgram(): Command {
 async function main(): Promise<number> {
   endQuietlyOnBrokenPipe();
   try {
-    await makeProgram().parseAsync();
+    const [name] = process.argv.slice(2);
+    await makeProgram(await loadCommands(name)).parseAsync();
     return EXIT.DONE;
   } catch (thrown) {
     // Commander has printed its own errors already.

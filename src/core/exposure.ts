@@ -41,8 +41,6 @@ export function missingProofs(exposure: Exposure, callOf: (name: OptionName) => 
   return missing;
 }
 
-const list = new Intl.ListFormat('en', { type: 'conjunction' });
-
 /**
  * What a node says, in every line in which it says that it runs, where others reach it and nothing says who they are; empty: there is nothing to say. Throws a
  * LogError `USAGE` where it was not to.
@@ -52,7 +50,8 @@ export function openSentence(config: Config, isMirror: boolean): string {
   const exposure = exposureOf(config, isMirror);
   const missing = missingProofs(exposure, callOf);
   if (missing.length === 0) return '';
-  const all = list.format(missing);
+  // Made here: the first one of a process loads the rules of languages, which takes as long as a quarter of all of the node's modules.
+  const all = new Intl.ListFormat('en', { type: 'conjunction' }).format(missing);
   const host = exposure.areClientsOutside ? config.host : config.peerHost;
   if (insecure) return `${callOf('insecure')}: whoever reaches this node at ${host} may do everything: it has not ${all}`;
   throw new LogError(
