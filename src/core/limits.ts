@@ -697,3 +697,10 @@ export const HELD_PING_MS = 1_000;
 export const CROWDED_MS = 1_000;
 export const CROWDED_SLICE_MS = 1;
 export const CROWDED_ROUND_MS = 3;
+
+/**
+ * Then a token that has more than so many bytes of appends under way waits with the next ones while the disk has more than so many to write; and how often
+ * it is looked whether it has.
+ */
+export const CROWDED_BACKLOG_BYTES = 1024 * 1024;
+export const CROWDED_BACKLOG_LOOK_MS = 1;

@@ -34,6 +34,8 @@ export interface Caller extends Appender, Uploader {
   /** FIND requests that wait for their answer; undefined: none did yet. */
   lookups?: number;
   readonly readings: CallerReadings;
+  /** Whose it is: all callers of one party have their turns together. Undefined: it is for itself. The same one as long as it reads. */
+  readonly party?: object | undefined;
   /** Most bytes of the log that the next message may have; 0: none before there is room, which is told to {@link Readings.drained}. */
   readonly dataRoom: number;
   /** Whether bytes wait that it has not taken yet. */
@@ -80,6 +82,11 @@ export interface Reading {
   /** Where it last waited for a damaged segment to be healed. */
   healedAt?: number;
   state: 'ready' | 'timing' | 'waiting' | 'starved' | 'cold' | 'done';
+}
+
+/** Whose turns a caller has. */
+export function partyOf(caller: Caller): object {
+  return caller.party ?? caller;
 }
 
 /** The readings of one caller. */

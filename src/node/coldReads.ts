@@ -1,4 +1,4 @@
-// Reads from the disk: connections take turns, one read each, and none is begun for a connection that has no room to be sent what it brings.
+// Reads from the disk: whoever reads takes turns, by token where connections have one, then by connection, one read each, and none is begun for a connection that has no room to be sent what it brings.
 
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
@@ -6,7 +6,8 @@ import { COLD_READERS, MAX_READ_BYTES } from '../core/limits.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
-import type { Caller, Reading } from './caller.ts';
+import { type Caller, partyOf, type Reading } from './caller.ts';
+import { PartyQueue } from './partyQueue.ts';
 import type { Segments } from './segments.ts';
 
 export interface ColdEvents {
@@ -33,6 +34,12 @@ export interface EntriesCopy {
   readonly end: number;
 }
 
+/** A read for nobody's connection. */
+interface CopyRead {
+  readonly party: object;
+  readonly run: () => Promise<void>;
+}
+
 const differentSentence = (base: number): string =>
   `the segment at log offset ${base} is valid on this node, and is not what the log says that it is: read it from another node`;
 
@@ -42,9 +49,9 @@ export class ColdReads {
   readonly #tasks: Pick<DiskTasks, 'readCold'>;
   readonly #events: ColdEvents;
   /** Connections with readings that wait for the disk and have room. */
-  readonly #queue = new Set<Caller>();
-  /** Reads for nobody's connection, in order; one at a time, so that connections always have a buffer. */
-  readonly #copies: (() => Promise<void>)[] = [];
+  readonly #queue = new PartyQueue<Caller>(partyOf);
+  /** Reads for nobody's connection, by whose they are, in turns; one at a time, so that connections always have a buffer. */
+  readonly #copies = new PartyQueue<CopyRead>(({ party }) => party);
   #isCopying = false;
   readonly #freeBuffers = Array.from({ length: COLD_READERS }, (_, i) => i);
   /** Reads so far. */
@@ -78,11 +85,11 @@ export class ColdReads {
 
   /**
    * Reads whole entries, verifies them, and resolves to where they end and to a copy of the log bytes [wanted.from, wanted.to) of them, as far as they reach.
-   * Rejects with a LogError.
+   * Those of one `party` have their turns together. Rejects with a LogError.
    */
-  readCopy(range: ColdRange, wanted: Wanted): Promise<EntriesCopy> {
+  readCopy(range: ColdRange, wanted: Wanted, party: object): Promise<EntriesCopy> {
     return new Promise((resolve, reject) => {
-      this.#copies.push(async () => this.#copy(range, wanted).then(resolve, reject));
+      this.#copies.add({ party, run: async () => this.#copy(range, wanted).then(resolve, reject) });
       this.#start();
     });
   }
@@ -90,7 +97,7 @@ export class ColdReads {
   /** Resolves to what `work` does with a buffer that is nobody's. */
   withBuffer<T>(work: (buffer: number) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#copies.push(async () => this.#lend(work).then(resolve, reject));
+      this.#copies.add({ party: this, run: async () => this.#lend(work).then(resolve, reject) });
       this.#start();
     });
   }
@@ -128,21 +135,18 @@ export class ColdReads {
       this.#isCopying = false;
       this.#start();
     };
-    copy().then(next, (thrown: unknown) => this.#events.broke(thrown));
+    copy.run().then(next, (thrown: unknown) => this.#events.broke(thrown));
   }
 
   #start(): void {
     this.#startCopy();
-    // A set gives what was added during the walk, too.
-    for (const caller of this.#queue) {
-      const buffer = this.#freeBuffers.pop();
-      if (buffer === undefined) return;
-      this.#queue.delete(caller);
+    while (this.#freeBuffers.length > 0) {
+      const caller = this.#queue.shift();
+      if (caller === undefined) return;
       const reading = this.#nextOf(caller);
-      if (reading === undefined) {
-        this.#freeBuffers.push(buffer);
-        continue;
-      }
+      if (reading === undefined) continue;
+      const buffer = this.#freeBuffers.pop();
+      assert(buffer !== undefined, 'a connection has its turn where a buffer is free');
       caller.readings.cold.delete(reading);
       if (caller.readings.cold.size > 0) this.#queue.add(caller);
       this.#read(reading, buffer).catch((thrown: unknown) => this.#events.broke(thrown));

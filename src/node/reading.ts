@@ -19,7 +19,7 @@ import type { DiskTasks } from '../storage/diskTasks.ts';
 import { isDamage } from '../storage/examiner.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
 import { notBoundary } from '../storage/segmentReader.ts';
-import type { Caller, Reading } from './caller.ts';
+import { type Caller, partyOf, type Reading } from './caller.ts';
 import { ColdReads, type EntriesCopy, type Wanted } from './coldReads.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Loop } from './loop.ts';
@@ -86,6 +86,7 @@ export class Readings {
         return goesOn;
       },
       () => ports.beforeTurn(),
+      partyOf,
     );
     this.#cold = new ColdReads(ports.memory, ports.segments, ports.tasks, {
       read: (reading, entries) => this.#sendCold(reading, entries),
@@ -112,10 +113,10 @@ export class Readings {
     }
   }
 
-  /** As {@link ColdReads.readCopy}, for whoever is no caller. What cannot be read is reported, unless `isOver`: nobody wants it any more. */
-  async readCopy(range: ColdRange, wanted: Wanted, isOver: () => boolean): Promise<EntriesCopy> {
+  /** As {@link ColdReads.readCopy}, for whoever is no caller: for `party`, or for the log itself. What cannot be read is reported, unless `isOver`: nobody wants it any more. */
+  async readCopy(range: ColdRange, wanted: Wanted, isOver: () => boolean, party: object = this): Promise<EntriesCopy> {
     try {
-      return await this.#healing(range.from, isOver, () => this.#cold.readCopy(range, wanted));
+      return await this.#healing(range.from, isOver, () => this.#cold.readCopy(range, wanted, party));
     } catch (thrown) {
       const start = this.#memory.word(WORD.START);
       if (range.base < this.#memory.word(WORD.BASE)) throw new LogError('OFFSET_TRIMMED', trimmedSentence(range.from, start), { start });

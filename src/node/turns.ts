@@ -1,11 +1,12 @@
-// Connections that are to be sent something take turns, one message each: by connections, not by what each has open. A turn of the event loop
+// Connections that are to be sent something take turns, one message each: by whose they are first, then by connections, not by what each has open. A turn of the event loop
 // has a budget for all of it, so that appends, their receipts and new requests never wait longer than that for readers.
 
 import { READ_TURN_MS } from '../core/limits.ts';
 import type { Loop } from './loop.ts';
+import { PartyQueue } from './partyQueue.ts';
 
-export class Turns<T> {
-  readonly #queue = new Set<T>();
+export class Turns<T extends object> {
+  readonly #queue: PartyQueue<T>;
   /** Does at most one message's work for a connection. Returns whether it has more to do now. */
   readonly #serve: (connection: T) => boolean;
   /** What comes first in each turn of the event loop. */
@@ -15,7 +16,9 @@ export class Turns<T> {
   /** When this turn's budget is used up; 0: it has not begun. */
   #endsMs = 0;
 
-  constructor(loop: Loop, serve: (connection: T) => boolean, before: () => void) {
+  /** `partyOf` says whose a connection is; those of one party share its turns. */
+  constructor(loop: Loop, serve: (connection: T) => boolean, before: () => void, partyOf: (connection: T) => object = (one) => one) {
+    this.#queue = new PartyQueue(partyOf);
     this.#loop = loop;
     this.#serve = serve;
     this.#before = before;
@@ -40,9 +43,7 @@ export class Turns<T> {
   /** Serves the queue until this turn's budget is used up. */
   run(): void {
     if (!this.#hasTime()) return;
-    // A set gives what was added during the walk, too.
-    for (const connection of this.#queue) {
-      this.#queue.delete(connection);
+    for (let connection = this.#queue.shift(); connection !== undefined; connection = this.#queue.shift()) {
       if (this.#serve(connection)) this.#queue.add(connection);
       if (!this.#hasTime()) return;
     }

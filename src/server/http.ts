@@ -80,11 +80,11 @@ export function httpAnswers({
   const factsFor = (request: HttpRequest, who: Identity): MakeAnswer => {
     const { path, header } = request;
     const page = named.get(path);
-    const facts = page ?? downloads.answer(request);
+    const counted = accounts.of(who, request.address());
+    const facts = page ?? downloads.answer(request, counted[0]?.party);
     if (facts === undefined) return () => NOT_FOUND;
     const needed = page === undefined ? SCOPES[PAGE_RIGHTS['/log/']] : SCOPES[PAGE_RIGHTS[path as keyof typeof PAGE_RIGHTS]];
     if ((who.scopes & needed) === 0) return () => text(403, forbidden(who.scopes, needed));
-    const counted = accounts.of(who, request.address());
     const pace = new AccountsPace(counted);
     if (pace.isOverdrawn) return () => text(503, 'more requests than the quota came: try again later', { 'retry-after': '1' });
     pace.took(0);

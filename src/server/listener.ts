@@ -30,6 +30,8 @@ export interface ListenerOptions {
   readonly maxMessageBytes: number;
   /** What a client may have sent that was not handled yet. */
   readonly budget: Budget;
+  /** Bytes that the disk has yet to write. */
+  readonly backlogBytes: () => number;
   readonly allowedOrigins: readonly string[];
   /** Undefined: connections are not encrypted. */
   readonly tls?: ListenerTls | undefined;
@@ -115,6 +117,7 @@ export class Listener {
       (session, message) => events.message(session, message),
       (session, sentence, isQuota) => session.end(isQuota ? CLOSE_QUOTA : CLOSE_FLOOD, sentence),
       options.loop,
+      options.backlogBytes,
     );
     this.#strangers = new Strangers({
       access: options.access,

@@ -12,8 +12,8 @@ import { SendAccount, type SendBudget } from './sendBudget.ts';
 export type Sealed = Pick<SealedSegment, 'base' | 'end'>;
 
 export interface BodySources {
-  /** Reads whole entries and verifies them; resolves to where they end and a copy of what is `wanted` of them. Rejects with a LogError, of which nothing is said where `isOver`. */
-  read(range: ColdRange, wanted: Wanted, isOver: () => boolean): Promise<EntriesCopy>;
+  /** Reads whole entries and verifies them; resolves to where they end and a copy of what is `wanted` of them. Those of one `party` take their turns together. Rejects with a LogError, of which nothing is said where `isOver`. */
+  read(range: ColdRange, wanted: Wanted, isOver: () => boolean, party: object): Promise<EntriesCopy>;
   /** Whether this node's copy of one is not what the log says: nobody is to have it from here. */
   isDifferent(segment: Sealed): boolean;
   readonly budget: SendBudget;
@@ -69,6 +69,7 @@ export class SegmentBody implements HttpBody {
   readonly #sources: BodySources;
   readonly #downloads: Downloads;
   readonly #segment: Sealed;
+  readonly #party: object;
   readonly #to: number;
   /** What was read and not handed out. */
   #held: Uint8Array = NOTHING;
@@ -82,11 +83,13 @@ export class SegmentBody implements HttpBody {
   #isOpen = false;
   readonly #account = new SendAccount(() => this.cut());
 
-  constructor(sources: BodySources, downloads: Downloads, segment: Sealed, from: number, to: number) {
+  /** `party`: whose it is; undefined: it is for itself. */
+  constructor(sources: BodySources, downloads: Downloads, segment: Sealed, from: number, to: number, party?: object) {
     this.bytes = to - from;
     this.#sources = sources;
     this.#downloads = downloads;
     this.#segment = segment;
+    this.#party = party ?? this;
     this.#next = from;
     this.#boundary = from === segment.base ? from : undefined;
     this.#to = to;
@@ -155,7 +158,7 @@ export class SegmentBody implements HttpBody {
     this.#boundary = from;
     const wantedBytes = this.#neededBytes > 0 ? this.#neededBytes : Math.min(room, this.#to - this.#next);
     const range = { base, from, isBoundary: true, limit: end, maxBytes: this.#next - from + wantedBytes };
-    const copy = await this.#sources.read(range, { from: this.#next, to: this.#to }, this.#isOver);
+    const copy = await this.#sources.read(range, { from: this.#next, to: this.#to }, this.#isOver, this.#party);
     if (!this.#isOpen) return true;
     const bytes = copy.bytes.length;
     if (this.#neededBytes === 0 && !budget.admits(this.#account, bytes)) {
@@ -176,7 +179,7 @@ export class SegmentBody implements HttpBody {
     const { base, end } = this.#segment;
     const range = { base, from: offset, isBoundary: false, limit: end, maxBytes: 0 };
     try {
-      await this.#sources.read(range, { from: offset, to: offset }, this.#isOver);
+      await this.#sources.read(range, { from: offset, to: offset }, this.#isOver, this.#party);
       return offset;
     } catch (thrown) {
       const beginning = thrown instanceof LogError && thrown.code === 'OFFSET_NOT_BOUNDARY' ? thrown.details.beginning : undefined;

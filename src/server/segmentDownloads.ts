@@ -57,8 +57,8 @@ export class SegmentDownloads {
     return this.#downloads.bytes;
   }
 
-  /** The answer to a request for what begins with `/log/`; undefined when that is nothing of this. */
-  answer({ method, path, header }: HttpRequest): MakeAnswer | undefined {
+  /** The answer to a request of `party`, or of nobody in particular, for what begins with `/log/`; undefined when that is nothing of this. */
+  answer({ method, path, header }: HttpRequest, party?: object): MakeAnswer | undefined {
     const [, log, cluster, ...rest] = path.split('/');
     if (log !== 'log' || cluster === undefined) return undefined;
     const { clusterId, generation, isOriginAllowed } = this.#sources;
@@ -73,7 +73,7 @@ export class SegmentDownloads {
     // A range means something to GET only (RFC 9110, 14.2).
     const range = method === 'GET' ? header('range') : '';
     const wanted = { range, ifRange: header('if-range'), ifNoneMatch: header('if-none-match') };
-    return () => this.#file(rest[2] ?? '', wanted, cors);
+    return () => this.#file(rest[2] ?? '', wanted, cors, party);
   }
 
   #difference(segment: Sealed): string {
@@ -94,7 +94,7 @@ export class SegmentDownloads {
     return `${JSON.stringify({ clusterId, generation, start, commit, segments })}\n`;
   }
 
-  #file(name: string, { range, ifRange, ifNoneMatch }: Conditions, cors: HttpAnswer['headers']): HttpAnswer {
+  #file(name: string, { range, ifRange, ifNoneMatch }: Conditions, cors: HttpAnswer['headers'], party: object | undefined): HttpAnswer {
     const { clusterId, generation } = this.#sources;
     const { start, commit } = this.#sources.bounds();
     const [, first, last] = NAME.exec(name) ?? [];
@@ -110,7 +110,7 @@ export class SegmentDownloads {
     const headers = { ...cors, etag, 'accept-ranges': 'bytes', 'x-content-type-options': 'nosniff', ...reprDigest(digest) };
     const cached = { cacheControl: IMMUTABLE, type: 'application/octet-stream' };
     const body = (from: number, to: number): SegmentBody =>
-      new SegmentBody(this.#sources, this.#downloads, segment, segment.base + from, segment.base + to);
+      new SegmentBody(this.#sources, this.#downloads, segment, segment.base + from, segment.base + to, party);
     if (ifNoneMatch.split(',').some((one) => ['*', etag, `W/${etag}`].includes(one.trim())))
       return { ...cached, status: 304, headers, body: body(0, size) };
     const part = rangeOf(ifRange === '' || ifRange === etag ? range : '', size);

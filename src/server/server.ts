@@ -143,6 +143,7 @@ export class LogServer implements Door {
         places,
         maxMessageBytes: maxMessageBytes(limits),
         budget: budgetOf(limits),
+        backlogBytes: () => engine.memory.tail - engine.memory.durable,
         allowedOrigins: listOf(config.allowOrigin),
         tls: this.#tls?.value,
         loop: engine.loop,
@@ -170,7 +171,7 @@ export class LogServer implements Door {
       ownDigestOf: (segment) => engine.seals.ownDigestOf(segment),
       isDifferent: ({ base }) => engine.seals.isDifferent(base),
       // While the node stops, its threads end.
-      read: (range, wanted, isOver) => engine.readings.readCopy(range, wanted, () => isOver() || engine.appends.isDraining),
+      read: (range, wanted, isOver, party) => engine.readings.readCopy(range, wanted, () => isOver() || engine.appends.isDraining, party),
       budget: listener.sendBudget,
       turn: () => listener.turn,
       isOriginAllowed: (origin) => isOriginAllowed(origin, origins),

@@ -76,8 +76,6 @@ export class Session implements Caller, Holder, Actor {
   readonly #incidents: Incidents;
   /** Of its own, so that its uploads can be told from those of others. */
   readonly number = nextNumber();
-  /** Bytes of entries received and not acknowledged yet. */
-  unacknowledgedBytes = 0;
   /** APPEND requests received and not acknowledged yet. */
   unacknowledgedAppends = 0;
   /** The newest chain of conditional appends; undefined until there is one. */
@@ -108,6 +106,7 @@ export class Session implements Caller, Holder, Actor {
   readonly #account = new SendAccount((unsentBytes) => this.#cutFor('unread_total', `${unsentBytes} bytes stood unread`));
   /** At most so many of the unsent bytes are no part of the log. */
   #unsentAnswerBytes = 0;
+  #unacknowledgedBytes = 0;
   #receipts = new Uint8Array(0);
   #receiptsView = viewOf(this.#receipts);
   #receiptCount = 0;
@@ -118,6 +117,22 @@ export class Session implements Caller, Holder, Actor {
     this.#budget = budget;
     this.#incidents = incidents;
     this.#hasPlaceForGoodbye = hasPlaceForGoodbye;
+  }
+
+  /** Bytes of entries received and not acknowledged yet. */
+  get unacknowledgedBytes(): number {
+    return this.#unacknowledgedBytes;
+  }
+
+  set unacknowledgedBytes(bytes: number) {
+    const account = this.accounts[0];
+    if (account !== undefined) account.party.unacknowledgedBytes += bytes - this.#unacknowledgedBytes;
+    this.#unacknowledgedBytes = bytes;
+  }
+
+  /** Those of one token, certificate or address have their turns together. */
+  get party(): object | undefined {
+    return this.accounts[0]?.party;
   }
 
   /** Most bytes of the log that the next message may have; 0: none before the socket has drained, which is told to the readings. */

@@ -7,6 +7,8 @@
 //   * a slice of time between two turns of the loop. What comes after it waits in a queue of the connection, and the queues are served in
 //     turns, some milliseconds each time round, so that all other sockets are read in between;
 //   * where it has a quota, a pace: what comes above it waits in the same queue, and for itself;
+//   * its token's turn on the disk: while several tokens send, one that has much under way waits until the disk has little left to write, so that
+//     what another one appends is not written after all of that;
 //   * a bound of what has come and was not handled: above it the connection is closed. A client that keeps to its window cannot reach it
 //     (docs/PROTOCOL.md, "Budget"), however slow this node or its machine is;
 //   * a share of what all have sent. Each message costs time when it is read, whether or not it waits then, and nobody else is served while all
@@ -16,6 +18,8 @@
 import { assert } from '../core/assert.ts';
 import {
   CONTROL_FRAMES_PER_SECOND,
+  CROWDED_BACKLOG_BYTES,
+  CROWDED_BACKLOG_LOOK_MS,
   CROWDED_MS,
   CROWDED_REQUESTS,
   CROWDED_ROUND_MS,
@@ -62,6 +66,8 @@ export class Party<S extends BudgetSession> {
   turn = 0;
   spentMs = 0;
   isSliceOver = false;
+  /** Of all its connections: bytes of entries received and not acknowledged yet. */
+  unacknowledgedBytes = 0;
 }
 
 /** What one connection may have sent that was not handled. */
@@ -132,6 +138,10 @@ export class TurnBudget<S extends BudgetSession> {
   readonly #handle: (session: S, message: ArrayBuffer) => void;
   readonly #exceeded: Exceeded<S>;
   readonly #loop: TurnLoop;
+  readonly #backlogBytes: () => number;
+  /** Those that wait for their turn on the disk. */
+  readonly #stalled = new Set<Party<S>>();
+  #isLookPlanned = false;
   /** Those of whose connections any waits; the one whose turn is next comes first. */
   readonly #waiting = new Set<Party<S>>();
   /** Those that wait for their pace. */
@@ -150,12 +160,20 @@ export class TurnBudget<S extends BudgetSession> {
   #turnStartedMs = 0;
   #startedTurn = 0;
   #isTurnPlanned = false;
-  /** The party with a pace that sent last, and when another one had sent before it. */
+  /** The party with a pace that sent last, and when; and when another one had sent a moment before it. */
   #lastParty: Party<S> | undefined;
+  #lastPartyMs = Number.NEGATIVE_INFINITY;
   #crowdedMs = Number.NEGATIVE_INFINITY;
 
-  /** `handle` takes one message, whose memory is valid during the call; `exceeded` closes the connection. */
-  constructor(budget: Budget, handle: (session: S, message: ArrayBuffer) => void, exceeded: Exceeded<S>, loop: TurnLoop) {
+  /** `handle` takes one message, whose memory is valid during the call; `exceeded` closes the connection; `backlogBytes` are those that the disk has yet to write. */
+  constructor(
+    budget: Budget,
+    handle: (session: S, message: ArrayBuffer) => void,
+    exceeded: Exceeded<S>,
+    loop: TurnLoop,
+    backlogBytes: () => number,
+  ) {
+    this.#backlogBytes = backlogBytes;
     this.#budget = budget;
     this.#handle = handle;
     this.#exceeded = exceeded;
@@ -182,10 +200,12 @@ export class TurnBudget<S extends BudgetSession> {
       );
       return;
     }
-    if (this.#isUnfair(inbox)) return;
+    // Whoever waits for the disk takes nobody's time meanwhile.
+    const isStalled = this.#isStalled(inbox);
+    if (!isStalled && this.#isUnfair(inbox)) return;
     const isHeld = this.#mustHold(inbox);
     if (isHeld && this.#isTooMuch(inbox, message)) return;
-    if (!isHeld && inbox.queue.count === 0 && !this.#isSliceOver(inbox, message.byteLength)) {
+    if (!isHeld && !isStalled && inbox.queue.count === 0 && !this.#isSliceOver(inbox, message.byteLength)) {
       this.#handledRequests += 1;
       this.#take(inbox, message);
       return;
@@ -221,12 +241,35 @@ export class TurnBudget<S extends BudgetSession> {
   /** It waits for its turn. */
   #await(inbox: Inbox<S>): void {
     inbox.party.waiting.add(inbox);
-    this.#waiting.add(inbox.party);
+    if (!this.#stalled.has(inbox.party)) this.#waiting.add(inbox.party);
   }
 
   /** Whether several parties with a pace have sent within a moment. */
   get #isCrowded(): boolean {
     return this.#turnStartedMs - this.#crowdedMs < CROWDED_MS;
+  }
+
+  /** Whether it has more under way than others that send are to wait for. */
+  #isStalled({ pace, party }: Inbox<S>): boolean {
+    if (pace === undefined || party.unacknowledgedBytes <= CROWDED_BACKLOG_BYTES || !this.#isCrowded) return false;
+    return this.#backlogBytes() > CROWDED_BACKLOG_BYTES;
+  }
+
+  /** A party waits until the disk has less to write. */
+  #stall(party: Party<S>): void {
+    this.#stalled.add(party);
+    if (this.#isLookPlanned) return;
+    this.#isLookPlanned = true;
+    this.#loop.after(
+      CROWDED_BACKLOG_LOOK_MS,
+      () => {
+        this.#isLookPlanned = false;
+        for (const stalled of this.#stalled) if (stalled.waiting.size > 0) this.#waiting.add(stalled);
+        this.#stalled.clear();
+        if (this.#waiting.size > 0) this.#planTurn();
+      },
+      true,
+    );
   }
 
   #sliceMs({ pace }: Inbox<S>): number {
@@ -358,9 +401,10 @@ export class TurnBudget<S extends BudgetSession> {
     inbox.startedMs = nowMs;
     inbox.clockedMs = nowMs;
     inbox.isSliceOver = false;
-    if (inbox.pace !== undefined && inbox.party !== this.#lastParty) {
-      if (this.#lastParty !== undefined) this.#crowdedMs = nowMs;
+    if (inbox.pace !== undefined) {
+      if (inbox.party !== this.#lastParty && nowMs - this.#lastPartyMs < CROWDED_MS) this.#crowdedMs = nowMs;
       this.#lastParty = inbox.party;
+      this.#lastPartyMs = nowMs;
     }
     if (inbox.party.turn === this.#turn) return;
     inbox.party.turn = this.#turn;
@@ -412,6 +456,10 @@ export class TurnBudget<S extends BudgetSession> {
       this.#waiting.delete(party);
       const [inbox] = party.waiting;
       if (inbox === undefined) continue;
+      if (this.#isStalled(inbox)) {
+        this.#stall(party);
+        continue;
+      }
       party.waiting.delete(inbox);
       nowMs = this.#serve(inbox, nowMs);
       if (inbox.queue.count > 0 && !inbox.isHeld) party.waiting.add(inbox);
@@ -432,6 +480,7 @@ export class TurnBudget<S extends BudgetSession> {
         this.#hold(inbox);
         break;
       }
+      if (this.#isStalled(inbox)) break;
       bytes += this.#handleNext(inbox);
       requests += 1;
       if (requests % CLOCK_REQUESTS !== 0 && bytes < CLOCK_BYTES) continue;

@@ -46,6 +46,7 @@ async function listen(name: SocketDoor['name']): Promise<number> {
       places: { maxConnections: 100, maxSockets: 100, maxDescriptors: 100 },
       maxMessageBytes: 1 << 20,
       budget: { requests: 1000, bytes: 1 << 22 },
+      backlogBytes: () => 0,
       allowedOrigins: [],
       loop: TEST_LOOP,
       unfinishedCheckMs: CHECK_MS,

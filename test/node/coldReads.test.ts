@@ -16,12 +16,16 @@ import { TEST_LOOP } from '../support/loop.ts';
 /** Offsets [1000, 5000) are in one sealed segment, and none of it is in tail memory. */
 const SEGMENT = { base: 1000, end: 5000 };
 
+/** Whose some connections are. */
+const TOKEN = {};
+
 /** What of a session a reading touches. */
 class FakeSession {
   readonly readings = new CallerReadings();
   readonly isClosed = false;
   dataRoom = Number.POSITIVE_INFINITY;
   hasUnsent = false;
+  party: object | undefined;
   /** Beginning and end of each DATA. */
   readonly sent: number[];
 
@@ -57,7 +61,7 @@ interface Cold {
   readonly session: FakeSession;
   read(from: number, isSubscription?: boolean, requestId?: number): Reading;
   /** A READ of another connection. */
-  another(from: number): void;
+  another(from: number, party?: object): void;
   /** The oldest read of the disk that runs is done. */
   finish(): Promise<void>;
 }
@@ -116,7 +120,11 @@ function makeCold(
     sent,
     session: fake,
     read: (from, isSubscription = true, requestId = 1) => start(fake.session, from, isSubscription, requestId),
-    another: (from) => void start(new FakeSession([]).session, from, false, 1),
+    another: (from, party) => {
+      const other = new FakeSession([]);
+      other.party = party;
+      start(other.session, from, false, 1);
+    },
     finish: () => {
       running.shift()?.();
       return settled();
@@ -210,6 +218,30 @@ describe('a cold read', () => {
     session.hasUnsent = false;
     await finish();
     expect(ranges.map(({ from }) => from)).toEqual([1000, 4000, 1001, 1002]);
+  });
+
+  test('of many connections of one token have a turn where one of another token has one', async () => {
+    const { ranges, read, session, another, finish } = makeCold(5000, true);
+    session.party = TOKEN;
+    read(1000);
+    await settled();
+    for (const from of [1001, 1002, 1003]) another(from, TOKEN);
+    another(4000);
+    await settled();
+    for (let i = 0; i < 4; i += 1) await finish();
+    expect(ranges.map(({ from }) => from)).toEqual([1000, 1001, 1002, 4000, 1003]);
+  });
+
+  test('of copies for many downloads of one token come in turns with that of another', async () => {
+    const { readings, ranges, finish } = makeCold(5000, true);
+    const copy = (from: number, party: object): void => {
+      const range = { base: SEGMENT.base, from, isBoundary: true, limit: 5000, maxBytes: 100 };
+      void readings.readCopy(range, { from, to: from + 100 }, () => false, party);
+    };
+    for (const from of [1000, 1001, 1002]) copy(from, TOKEN);
+    copy(4000, {});
+    for (let i = 0; i < 4; i += 1) await finish();
+    expect(ranges.map(({ from }) => from)).toEqual([1000, 1001, 4000, 1002]);
   });
 
   test('that is given up makes way for the others of its connection', async () => {

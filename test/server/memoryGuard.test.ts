@@ -210,6 +210,7 @@ async function listenGuarded(boundBytes: number) {
       places: { maxConnections: 100, maxSockets: 200, maxDescriptors: 200 },
       maxMessageBytes: 17 * MIB,
       budget: { requests: 1000, bytes: 64 * MIB },
+      backlogBytes: () => 0,
       allowedOrigins: [],
       loop: TEST_LOOP,
     },

@@ -105,6 +105,7 @@ describe('on a timer', () => {
         places: { maxConnections: 100, maxSockets: 100, maxDescriptors: 100 },
         maxMessageBytes: 1 << 20,
         budget: { requests: 1000, bytes: 1 << 22 },
+        backlogBytes: () => 0,
         allowedOrigins: [],
         unfinishedCheckMs: 5,
         loop: {

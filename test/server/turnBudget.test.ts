@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import {
   CONTROL_FRAMES_PER_SECOND,
+  CROWDED_BACKLOG_BYTES,
+  CROWDED_BACKLOG_LOOK_MS,
+  CROWDED_MS,
   CROWDED_REQUESTS,
   FAIR_REQUESTS,
   MAX_CONTROL_FRAMES,
@@ -29,6 +32,8 @@ class Bench {
   readonly budget: TurnBudget<TestSession>;
   #turns: (() => void)[] = [];
   timers: { readonly atMs: number; readonly run: () => void }[] = [];
+  /** What the disk has yet to write. */
+  backlogBytes = 0;
   readonly #inboxes = new Map<string, Inbox<TestSession>>();
 
   constructor(budget: Budget = { requests: 1000, bytes: 1_000_000 }) {
@@ -52,6 +57,7 @@ class Bench {
           return { cancel: () => undefined };
         },
       },
+      () => this.backlogBytes,
     );
   }
 
@@ -287,6 +293,65 @@ describe('request queue', () => {
     bench.send('a', 200);
     expect(alone).toBeGreaterThan(TURN_SLICE_MS / bench.costMs - 16);
     expect(bench.handled.length).toBeLessThan(alone / 2);
+  });
+
+  describe('while several tokens send and the disk has much to write', () => {
+    /** `a` and `b` of one token, and `z` of another one, which have sent a moment ago; `a` has so much under way. */
+    function crowd(unacknowledgedBytes: number): Bench {
+      const bench = new Bench({ requests: 2 * CROWDED_REQUESTS, bytes: 1_000_000 });
+      for (const name of ['a', 'b', 'z']) bench.inbox(name).pace = { waitMs: 0, took: () => undefined, isOverdrawn: false };
+      bench.inbox('b').party = bench.inbox('a').party;
+      bench.inbox('a').party.unacknowledgedBytes = unacknowledgedBytes;
+      for (const name of ['a', 'z']) bench.send(name, 1);
+      bench.turn();
+      bench.handled.length = 0;
+      bench.backlogBytes = CROWDED_BACKLOG_BYTES + 1;
+      return bench;
+    }
+
+    const look = (bench: Bench): void => {
+      for (const { run } of bench.timers.splice(0)) run();
+      bench.turn();
+    };
+
+    test('the one that has much under way waits, all its connections, in order; the other one does not', () => {
+      const bench = crowd(CROWDED_BACKLOG_BYTES + 1);
+      for (const name of ['a', 'z', 'b', 'a']) bench.send(name, 2, bench.handled.length);
+      bench.turn();
+      expect(bench.handled).toEqual(['z0', 'z1']);
+      // Nothing turns for it meanwhile.
+      expect([bench.isIdle, bench.timers.map(({ atMs }) => atMs)]).toEqual([true, [bench.nowMs + CROWDED_BACKLOG_LOOK_MS]]);
+      look(bench);
+      expect(bench.handled).toEqual(['z0', 'z1']);
+      bench.backlogBytes = 0;
+      look(bench);
+      for (let i = 0; i < 4; i++) bench.turn();
+      expect(bench.handled.filter((one) => one.startsWith('a'))).toEqual(['a0', 'a1', 'a2', 'a3']);
+      expect(bench.handled.filter((one) => one.startsWith('b'))).toEqual(['b2', 'b3']);
+      expect([bench.isIdle, bench.timers, bench.exceeded, bench.budget.queuedBytes]).toEqual([true, [], [], 0]);
+    });
+
+    test('whoever has little under way waits for nothing, nor does the only one that sends', () => {
+      const modest = crowd(CROWDED_BACKLOG_BYTES);
+      modest.send('a', 1);
+      expect(modest.handled).toEqual(['a0']);
+      const alone = crowd(CROWDED_BACKLOG_BYTES + 1);
+      alone.nowMs += CROWDED_MS;
+      alone.send('a', 2);
+      expect(alone.handled).toEqual(['a0', 'a1']);
+    });
+
+    test('what waits is no unfair use of the node, and goes with its connection', () => {
+      const bench = crowd(CROWDED_BACKLOG_BYTES + 1);
+      bench.send('a', CROWDED_REQUESTS + FAIR_REQUESTS);
+      expect([bench.exceeded, bench.handled]).toEqual([[], []]);
+      bench.inbox('a').session.isClosed = true;
+      bench.budget.closed(bench.inbox('a'));
+      expect(bench.budget.queuedBytes).toBe(0);
+      bench.backlogBytes = 0;
+      look(bench);
+      expect([bench.handled, bench.isIdle, bench.timers]).toEqual([[], true, []]);
+    });
   });
 
   test('what is above a pace waits for it, in order, and keeps nobody else waiting', () => {

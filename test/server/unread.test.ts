@@ -65,6 +65,7 @@ test.each(['uws', 'ws'] as const)(
         places: { maxConnections: 1, maxSockets: PLACES, maxDescriptors: 3 * PLACES },
         maxMessageBytes: 1 << 20,
         budget: { requests: 1000, bytes: 1 << 22 },
+        backlogBytes: () => 0,
         allowedOrigins: [],
         loop: TEST_LOOP,
       },
