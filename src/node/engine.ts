@@ -655,9 +655,10 @@ export class Engine {
 }
 
 /** What an operator is told of a node that starts without a part of what its disk had. */
-function damagedSentence({ sentence, from, bound, durable }: OpenDamage): string {
+function damagedSentence({ sentence, from, bound, durable, hasKnownEnd }: OpenDamage): string {
+  const had = hasKnownEnd ? `at least what is before ${durable}` : 'an unknown part';
   return (
-    `${sentence}. This node lacks the log from offset ${from} on, of which it had at least what is before ${durable}, committed up to ${Math.max(from, bound)}: ` +
+    `${sentence}. This node lacks the log from offset ${from} on, of which it had ${had}, committed up to ${Math.max(from, bound)}: ` +
     'it votes for nobody and does not count until it has all of that again from the others; nothing of its file was changed'
   );
 }

@@ -163,10 +163,13 @@ export function saveStanding(disk: Disk, directory: string, identity: Identity, 
 
 /**
  * Makes it durable that the node lacks something of what it may have acknowledged, so that it does not count. As long as nothing of what is left was given
- * up, which {@link saveStanding} of `damaged` says, it counts again once that is healed. A node that does not count anyway stays what it is.
+ * up, which {@link saveStanding} of `damaged` says, it counts again once that is healed; unless what it lacks is not known (`hasKnownEnd`). A node that does
+ * not count anyway stays what it is.
  */
-export function saveDamaged(disk: Disk, directory: string, identity: Identity): Identity {
+export function saveDamaged(disk: Disk, directory: string, identity: Identity, hasKnownEnd: boolean): Identity {
   const { standing } = identity;
+  const isWorse = !hasKnownEnd && (standing === 'damaged' || standing === 'voter' || standing === 'new');
+  if (isWorse) return saveStanding(disk, directory, identity, 'damaged');
   if (standing !== 'voter' && standing !== 'new') return identity;
   return changed(disk, directory, identity, { standing: 'damaged', beforeDamage: standing });
 }

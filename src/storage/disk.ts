@@ -91,3 +91,11 @@ export function writeFileAtomically(disk: Disk, directory: string, name: string,
   disk.rename(temporary, `${directory}/${name}`);
   disk.syncDirectory(directory);
 }
+
+/** What a read says that no second try will bring: Linux has several for sectors that are gone, and for what its file systems find wrong. */
+const UNREADABLE = ['EIO', 'ENODATA', 'EUCLEAN', 'EBADMSG', 'EILSEQ', 'EREMOTEIO', 'Unknown system error -117'];
+
+/** Whether `thrown` says that the disk cannot give what stands in a file. */
+export function isUnreadable(thrown: unknown): thrown is LogError {
+  return thrown instanceof LogError && thrown.code === 'IO' && UNREADABLE.includes(String(thrown.details.errno));
+}

@@ -26,7 +26,7 @@ import { decodeSegmentHeader } from '../format/segmentHeader.ts';
 import type { SegmentIndex } from '../format/segmentIndex.ts';
 import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
-import { DIRECT_BYTES, type FileHandle } from './disk.ts';
+import { DIRECT_BYTES, type FileHandle, isUnreadable } from './disk.ts';
 import { indexName, segmentName } from './names.ts';
 import { validIndex } from './recovery.ts';
 
@@ -82,14 +82,6 @@ interface Examination {
   next: number;
   lastTerm: number;
   lastSeal: Seal | undefined;
-}
-
-/** What a read says that no second try will bring: Linux has several for sectors that are gone, and for what its file systems find wrong. */
-const UNREADABLE = ['EIO', 'ENODATA', 'EUCLEAN', 'EBADMSG', 'EILSEQ', 'EREMOTEIO', 'Unknown system error -117'];
-
-/** Whether `thrown` says that the disk cannot give what stands in a file. */
-export function isUnreadable(thrown: unknown): thrown is LogError {
-  return thrown instanceof LogError && thrown.code === 'IO' && UNREADABLE.includes(String(thrown.details.errno));
 }
 
 /** Whether `thrown` says that the segment which was to be read is damaged on this disk: others can be read. */

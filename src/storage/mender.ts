@@ -15,7 +15,7 @@ import { noWalk } from '../memory/tailMemory.ts';
 import type { LogTerm, StorageContext } from './context.ts';
 import { segmentName } from './names.ts';
 import { judgeOpen, openTerms } from './openSegment.ts';
-import { foldSegment, walkSegment } from './segmentLoader.ts';
+import { foldSegment, rewritePages, walkSegment } from './segmentLoader.ts';
 
 export type MendRequest =
   /** The heal buffer has `bytes` of entries from log offset `from` on; none before them is of a later term than `lastTerm`. All of them are committed. */
@@ -57,9 +57,9 @@ function patch(context: StorageContext, from: number, bytes: number, minTerm: nu
   const { lastTerm } = sent;
   const file = disk.openWrite(`${directory}/${segmentName(base)}`);
   try {
-    disk.write(file, [memory.bytes.subarray(at, at + bytes)], position);
-    disk.dataSync(file);
     memory.slotBytes(slot, position, position + bytes).set(memory.bytes.subarray(at, at + bytes));
+    rewritePages(context, file, slot, position, position + bytes);
+    disk.dataSync(file);
     const past = Math.min(disk.size(file), memory.map.shape.segmentBytes) - position - bytes;
     memory.wasm.verify(memory.map.slotAt(slot) + position + bytes, Math.max(0, past), from + bytes, lastTerm, result);
   } finally {

@@ -2,6 +2,7 @@
 // docs/FORMAT.md, "Recovery", rules 7 to 9.
 
 import { ENTRY_HEADER_BYTES, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { assert } from '../core/assert.ts';
 import { viewOf } from '../core/bytes.ts';
 import { MARK_BYTES } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
@@ -32,6 +33,8 @@ export interface OpenDamage {
   readonly bound: number;
   /** Log offset below which everything was durable, as far as is known. */
   readonly durable: number;
+  /** Whether there was nothing after `durable` that counted: what would say so may be lost itself. If not, only a leader can say when the node has everything again. */
+  readonly hasKnownEnd: boolean;
   /** The first byte that is not right: position in the file, and a sentence that begins with both. */
   readonly position: number;
   readonly sentence: string;
@@ -60,8 +63,18 @@ export interface SegmentPlace {
 
 /** Loads the segment into slot 0. One without entries says nothing of the log's state and data: then the one before it, `last`, is asked. */
 function loadOpen(context: StorageContext, base: number, before: EntryTerm, last: SegmentPlace | undefined): LoadedSegment {
-  const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
+  const loaded = trusted(context, base, loadSegment(context, RECOVERY_SLOT, base, before, true));
   return loaded.end > base || last === undefined ? loaded : { ...loaded, dataEnd: loadState(context, last) };
+}
+
+/** Where its header is lost and no mark says that the file is of this log, none of its entries is taken for the log's. */
+function trusted(context: StorageContext, base: number, loaded: LoadedSegment): LoadedSegment {
+  const { identity, memory } = context;
+  const position = positionOf(loaded.end, base);
+  const rest = memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes));
+  if (loaded.lost?.header === undefined || findMark(rest, loaded.end, identity.markSeed) !== undefined) return loaded;
+  new LogFold(memory).reset();
+  return { ...loaded, ...walkSegment(context, RECOVERY_SLOT, loaded.path, SEGMENT_HEADER_BYTES), dataEnd: undefined };
 }
 
 /** What a loaded open segment is: how far it was committed, what of it is damaged, and the cut of what a crash has torn, if nothing is. */
@@ -72,30 +85,58 @@ interface Judged {
   cutTail(): number;
 }
 
-/** Looks at what follows the entries of the open segment, which was loaded into slot 0. The commit bound is `known`, or what the segment says if that is more. */
+/**
+ * Looks at what follows the entries of the open segment, which was loaded into slot 0. The commit bound is `known`, or what the segment says if that is
+ * more. A mark is made with a secret of the directory: where the log ends with one, the file is of this log, and nothing of it is missing, whatever its
+ * header says.
+ */
 export function judgeOpen(context: StorageContext, base: number, loaded: LoadedSegment, known: number): Judged {
   const { identity, memory } = context;
   const { markSeed } = identity;
   const position = positionOf(loaded.end, base);
   const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, markSeed);
   const commit = Math.max(known, mark?.commit ?? 0, readBound(memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), markSeed));
+  const found = damageIn(loaded, position + (loaded.invalidAt - loaded.end), mark?.durable ?? 0, commit);
   return {
     commit,
-    damage: damageIn(loaded, position + (loaded.invalidAt - loaded.end), mark?.durable ?? 0, commit),
+    damage: isAllThere(loaded, base, mark) ? found : unknownEnd(loaded, found, commit),
     cutTail: () => cutTail(context, loaded, base, mark, commit),
   };
 }
 
-/** Recovers the open segment, in slot 0. The commit bound is `known`, or what the segment says if that is more. */
+/** Whether what is lost of the segment, if anything, can have been neither its last mark nor an entry after it. */
+function isAllThere({ lost, end }: Pick<LoadedSegment, 'lost' | 'end'>, base: number, mark: DurableMark | undefined): boolean {
+  if (lost === undefined || mark?.at === end) return true;
+  return mark !== undefined && lost.header === undefined && positionOf(mark.at, base) >= lost.end;
+}
+
+/** The damage of a segment that may have had more than is known. */
+function unknownEnd({ path, end, lost }: LoadedSegment, found: OpenDamage | undefined, bound: number): OpenDamage {
+  const { message: sentence = '', details } = lost?.error ?? {};
+  const position = typeof details?.position === 'number' ? details.position : 0;
+  return { path, from: end, bound, durable: Math.max(found?.durable ?? 0, bound, end + 1), hasKnownEnd: false, position, sentence };
+}
+
+/**
+ * Recovers the open segment, in slot 0. The commit bound is `known`, or what the segment says if that is more. `durable`: of a segment that is damaged, and
+ * before others that go with what follows the damage, where the last of them begins.
+ */
 export function recoverOpen(
   context: StorageContext,
   base: number,
   before: EntryTerm,
   known: number,
   last: SegmentPlace | undefined,
+  durable = 0,
 ): OpenSegment {
   const loaded = loadOpen(context, base, before, last);
   const judged = judgeOpen(context, base, loaded, known);
+  if (durable > 0) {
+    const position = positionOf(loaded.end, base) + (loaded.invalidAt - loaded.end);
+    const found = judged.damage ?? damageIn(loaded, position, durable, judged.commit);
+    assert(found !== undefined, 'a segment that is not whole lacks something that was durable');
+    return damagedOpen(context, base, loaded, { ...found, durable: Math.max(found.durable, durable), hasKnownEnd: false }, last);
+  }
   if (judged.damage !== undefined) return damagedOpen(context, base, loaded, judged.damage, last);
   const cutBytes = judged.cutTail();
   context.disk.close(loaded.file);
@@ -115,10 +156,13 @@ function damagedOpen(
   const { file } = loaded;
   if (!hasOthers(identity)) {
     disk.close(file);
-    throw refused(found);
+    throw loaded.lost?.error ?? refused(found);
   }
   // The vote is saved with what is committed of the log as it is now: the bound stays here.
-  saveBound(context, file, memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), found.bound);
+  const page = memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES).slice();
+  // The next start must find the same: with a right header, what is left would pass for a log that never had more.
+  if (!found.hasKnownEnd) page.set(loaded.lost?.header ?? []);
+  saveBound(context, file, page, found.bound);
   disk.dataSync(file);
   disk.close(file);
   memory.setWord32(STATE.DAMAGED, 1);
@@ -162,7 +206,8 @@ export function damageIn(
     durable > end
       ? `the log was durable up to offset ${durable}, but the entry at offset ${invalidAt} is not valid`
       : `the log was committed up to offset ${bound}, but it ends at ${end}; nothing was cut`;
-  return { path, from: end, bound, durable: Math.max(durable, bound), position, sentence: `${path} at byte ${position}: ${what}` };
+  const sentence = `${path} at byte ${position}: ${what}`;
+  return { path, from: end, bound, durable: Math.max(durable, bound), hasKnownEnd: true, position, sentence };
 }
 
 /**

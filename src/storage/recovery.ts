@@ -14,7 +14,7 @@ import type { TailMemory } from '../memory/tailMemory.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
 import { beforeStart, type Identity, readVote, removeTemporaries, saveDamaged, saveRemoved, saveStanding } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
-import { type Disk, readFile } from './disk.ts';
+import { type Disk, isUnreadable, readFile } from './disk.ts';
 import { basesIn, type Layout, readLayout, removeTrimmed } from './layout.ts';
 import { baseOfDamagedName, indexName, segmentName } from './names.ts';
 import {
@@ -109,6 +109,7 @@ function finishSeal(context: StorageContext, base: number, next: number | undefi
   const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
   const end = next ?? offsetOf(loaded.fileBytes, base);
   if (loaded.end !== end) {
+    context.disk.close(loaded.file);
     const position = positionOf(Math.min(loaded.invalidAt, end), base);
     throw damage(loaded.path, position, `batches up to log offset ${end} were durable here, but only those up to ${loaded.end} are whole`);
   }
@@ -118,10 +119,32 @@ function finishSeal(context: StorageContext, base: number, next: number | undefi
   return sealSegment(context, RECOVERY_SLOT, end, loaded.file);
 }
 
+/**
+ * As {@link finishSeal}; undefined where the segment is damaged, and there are others who have it: what its entries and terms were, only they know. So the
+ * log ends there for now, and what is after it goes when a leader has shown that it has all of it.
+ */
+function maybeFinishSeal(context: StorageContext, base: number, next: number | undefined, before: EntryTerm): SealedSegment | undefined {
+  try {
+    return finishSeal(context, base, next, before);
+  } catch (thrown) {
+    if (hasOthers(context.identity) && thrown instanceof LogError && (thrown.code === 'DAMAGE' || isUnreadable(thrown))) return undefined;
+    throw thrown;
+  }
+}
+
 /** The commit bound of the last segment, which is sealed: `known`, or what its header page says. */
 function sealedBound(context: StorageContext, last: SealedSegment | undefined, known: number): number {
-  if (last === undefined) return known;
-  return Math.max(known, readBound(readHeaderPage(context, last.base), context.identity.markSeed));
+  return last === undefined ? known : boundOf(context, last.base, known);
+}
+
+/** What the header page of the segment at `base` says, if that is more than `known`, and can be read. */
+function boundOf(context: StorageContext, base: number, known: number): number {
+  try {
+    return Math.max(known, readBound(readHeaderPage(context, base), context.identity.markSeed));
+  } catch (thrown) {
+    if (isUnreadable(thrown)) return known;
+    throw thrown;
+  }
 }
 
 /** A sealed segment's facts, after a look at its file's length. */
@@ -189,7 +212,13 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
       addTerms(context, base, terms, openTerms(context, base, open.end), before);
       return { start, terms, sealed, openBase: base, ...open, dataEnd: open.dataEnd ?? lastDataEnd(context, sealed) };
     }
-    const segment = index === undefined ? finishSeal(context, base, next, before) : checkSealed(context, index);
+    const segment = index === undefined ? maybeFinishSeal(context, base, next, before) : checkSealed(context, index);
+    if (segment === undefined) {
+      const durable = bases.at(-1) ?? base;
+      const open = recoverOpen(context, base, before, boundOf(context, durable, known), last, Math.max(durable, base + 1));
+      addTerms(context, base, terms, openTerms(context, base, open.end), before);
+      return { start, terms, sealed, openBase: base, ...open, dataEnd: open.dataEnd ?? lastDataEnd(context, sealed) };
+    }
     sealed.push(segment);
     addTerms(context, base, terms, segment.terms, before);
     last = { base, before };
@@ -238,7 +267,7 @@ export function recover(context: StorageContext): RecoveredLog {
   removeDamaged(context);
   memory.setWord(WORD.COMMIT, log.commit);
   const saved = saveRemoved(disk, directory, identity);
-  if (log.damage !== undefined) return { ...log, identity: saveDamaged(disk, directory, saved) };
+  if (log.damage !== undefined) return { ...log, identity: saveDamaged(disk, directory, saved, log.damage.hasKnownEnd) };
   // Nothing was given up since it was found damaged, and it has everything again.
   const { beforeDamage } = saved;
   return { ...log, identity: beforeDamage === undefined ? saved : saveStanding(disk, directory, saved, beforeDamage) };

@@ -14,13 +14,13 @@ import { LogError } from '../core/errors.ts';
 import type { EntryTerm } from '../core/ids.ts';
 import { positionOf } from '../core/position.ts';
 import { putBound, readBound } from '../format/commitBound.ts';
-import { decodeSegmentHeader } from '../format/segmentHeader.ts';
+import { decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
 import { newerKind } from '../format/version.ts';
 import { LogFold } from '../memory/logFold.ts';
 import { SLOT } from '../memory/map.ts';
 import { noWalk } from '../memory/tailMemory.ts';
 import type { StorageContext } from './context.ts';
-import { DIRECT_BYTES, type Disk, type FileHandle } from './disk.ts';
+import { DIRECT_BYTES, type Disk, type FileHandle, isUnreadable } from './disk.ts';
 import { segmentName } from './names.ts';
 import { isZero, ZERO_PIECE_BYTES } from './zeros.ts';
 
@@ -44,21 +44,62 @@ export interface LoadedSegment {
   /** Log offset of the end of the last data entry, as far as the segment tells: it has some, or its state entry says what was before. */
   readonly dataEnd: number | undefined;
   readonly fileBytes: number;
+  /** What of the file is not in the slot; undefined: all of it is. */
+  readonly lost?: Lost | undefined;
+}
+
+/** What could not be read of a segment's file, or is no header. In the slot there are zeros, and the header that it should have. */
+export interface Lost {
+  /** Why, with file and position of the first of it. */
+  readonly error: LogError;
+  /** The file's header, if that is wrong: as it is. */
+  readonly header: Uint8Array | undefined;
+  /** File position after the last page that could not be read; 0: all could. */
+  readonly end: number;
 }
 
 /** Bytes of a segment's file that are read at once. */
 const READ_BYTES = 1024 * 1024;
+/** A file of which more pages cannot be read is on a disk that fails: nothing is made of that. */
+const MOST_LOST_PAGES = 256;
+
+/** Pages of a file that cannot be read. */
+class LostPages {
+  count = 0;
+  /** File position after the last one. */
+  end = 0;
+  error: LogError | undefined;
+
+  /** Reads into `into`, a page at a time, with zeros for what cannot be read; returns how many bytes the file has there. */
+  read(disk: Disk, file: FileHandle, into: Uint8Array, position: number): number {
+    const bytes = Math.max(0, Math.min(into.length, disk.size(file) - position));
+    for (let at = 0; at < bytes; at += DIRECT_BYTES) {
+      const page = into.subarray(at, Math.min(bytes, at + DIRECT_BYTES));
+      try {
+        disk.read(file, page, position + at);
+      } catch (thrown) {
+        if (!isUnreadable(thrown) || this.count === MOST_LOST_PAGES) throw thrown;
+        page.fill(0);
+        this.count += 1;
+        this.end = position + at + DIRECT_BYTES;
+        this.error ??= thrown;
+      }
+    }
+    return bytes;
+  }
+}
 
 /**
  * Reads a file into the image of a slot, with zeros after its end, and returns how many bytes it has. Most of an open segment is zeros yet:
- * where the image has them already it is not touched, because memory that nobody writes to costs nothing.
+ * where the image has them already it is not touched, because memory that nobody writes to costs nothing. What cannot be read is zeros where `lost` is to
+ * hear of it, and thrown otherwise.
  */
-function readImage(disk: Disk, file: FileHandle, image: Uint8Array): number {
+function readImage(disk: Disk, file: FileHandle, image: Uint8Array, lost: LostPages | undefined): number {
   const buffer = new Uint8Array(Math.min(READ_BYTES, image.length));
   let fileBytes = 0;
   for (let at = 0; at < image.length; at += buffer.length) {
     const into = image.subarray(at, at + buffer.length);
-    const read = fileBytes === at ? disk.read(file, buffer.subarray(0, into.length), at) : 0;
+    const read = fileBytes === at ? readPiece(disk, file, buffer.subarray(0, into.length), at, lost) : 0;
     fileBytes += read;
     buffer.fill(0, read);
     for (let from = 0; from < into.length; from += ZERO_PIECE_BYTES) {
@@ -69,14 +110,24 @@ function readImage(disk: Disk, file: FileHandle, image: Uint8Array): number {
   return fileBytes;
 }
 
+function readPiece(disk: Disk, file: FileHandle, into: Uint8Array, position: number, lost: LostPages | undefined): number {
+  try {
+    return disk.read(file, into, position);
+  } catch (thrown) {
+    if (lost === undefined || !isUnreadable(thrown)) throw thrown;
+    return lost.read(disk, file, into, position);
+  }
+}
+
 /**
  * Reads the segment at `base` into a slot, walks and verifies it, fills the slot's descriptor, and makes the state of the log that of its end: one
  * without entries leaves it as it is.
  * Terms must be at least that of `before`, the entry before it.
- * Throws a LogError `DAMAGE` when its header is not what it should be, `NEWER_FORMAT` at an entry on which this build does not act.
+ * Throws a LogError `DAMAGE` when its header is not what it should be, `NEWER_FORMAT` at an entry on which this build does not act. `isLossy`: pages that
+ * cannot be read, and a header that does not match its check, are {@link LoadedSegment.lost} instead.
  */
-export function loadSegment(context: StorageContext, slot: number, base: number, before: EntryTerm): LoadedSegment {
-  const { disk, directory, identity, memory } = context;
+export function loadSegment(context: StorageContext, slot: number, base: number, before: EntryTerm, isLossy = false): LoadedSegment {
+  const { disk, directory, memory } = context;
   const path = `${directory}/${segmentName(base)}`;
   const file = disk.openWrite(path);
   const { segmentBytes } = memory.map.shape;
@@ -91,15 +142,44 @@ export function loadSegment(context: StorageContext, slot: number, base: number,
       },
     );
   }
-  const fileBytes = readImage(disk, file, image);
-  const header = decodeSegmentHeader(image.slice(0, SEGMENT_HEADER_BYTES), path);
+  const pages = isLossy ? new LostPages() : undefined;
+  const fileBytes = readImage(disk, file, image, pages);
+  const { createdMs, wrong } = headerOf(context, base, image, path, isLossy);
+  const error = pages?.error ?? wrong;
+  const lost = error && { error, header: wrong && image.slice(0, HEADER_BYTES), end: pages?.end ?? 0 };
+  if (wrong !== undefined) image.set(newHeader(context, base, createdMs), 0);
+  memory.prepareSlot(slot, base, before);
+  memory.setSlotWord(slot, SLOT.FIRST_MS, createdMs);
+  memory.setSlotWord(slot, SLOT.LAST_MS, createdMs);
+  const walked = walkSegment(context, slot, path, fileBytes);
+  return { path, file, fileBytes, ...walked, dataEnd: foldSegment(context, slot, path, walked.end), lost };
+}
+
+/** Of a header page, what its check covers, and the check. */
+const HEADER_BYTES = 48;
+
+/** When the segment at `base` was made, as its header says; or, with `isLossy`, why that says nothing. */
+function headerOf(
+  { identity, nowMs }: StorageContext,
+  base: number,
+  image: Uint8Array,
+  path: string,
+  isLossy: boolean,
+): { readonly createdMs: number; readonly wrong: LogError | undefined } {
+  let header: SegmentHeader;
+  try {
+    header = decodeSegmentHeader(image.slice(0, SEGMENT_HEADER_BYTES), path);
+  } catch (thrown) {
+    if (!isLossy || !(thrown instanceof LogError) || thrown.code !== 'DAMAGE') throw thrown;
+    return { createdMs: Math.floor(nowMs()), wrong: thrown };
+  }
   if (header.base !== base) throw damage(path, 0, `its header says base ${header.base}, its name ${base}`);
   if (header.clusterId !== identity.clusterId) throw damage(path, 0, `it belongs to another log (cluster ${header.clusterId})`);
-  memory.prepareSlot(slot, base, before);
-  memory.setSlotWord(slot, SLOT.FIRST_MS, header.createdMs);
-  memory.setSlotWord(slot, SLOT.LAST_MS, header.createdMs);
-  const walked = walkSegment(context, slot, path, fileBytes);
-  return { path, file, fileBytes, ...walked, dataEnd: foldSegment(context, slot, path, walked.end) };
+  return { createdMs: header.createdMs, wrong: undefined };
+}
+
+function newHeader({ identity: { clusterId } }: StorageContext, base: number, createdMs: number): Uint8Array {
+  return encodeSegmentHeader({ clusterId, base, createdMs }).subarray(0, HEADER_BYTES);
 }
 
 /** Walks and verifies the image in a slot of the segment that is to be at `path`, up to file position `fileBytes`, and fills the slot's descriptor. */
@@ -173,6 +253,12 @@ export function saveBound({ disk, identity }: StorageContext, file: FileHandle, 
 export function rewrite({ disk, memory }: StorageContext, file: FileHandle, slot: number, from: number, to: number): void {
   const firstPage = from - (from % DIRECT_BYTES);
   if (from < to) disk.write(file, [memory.slotBytes(slot, firstPage, to)], firstPage);
+}
+
+/** As {@link rewrite}, of all pages that [from, to) touches: a page that cannot be read cannot be written in part either. */
+export function rewritePages(context: StorageContext, file: FileHandle, slot: number, from: number, to: number): void {
+  const { segmentBytes } = context.memory.map.shape;
+  rewrite(context, file, slot, from, Math.min(segmentBytes, to + DIRECT_BYTES - 1 - ((to + DIRECT_BYTES - 1) % DIRECT_BYTES)));
 }
 
 /** Writes zeros to file positions [from, to). */

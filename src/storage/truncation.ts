@@ -22,7 +22,7 @@ import { lastDataEnd } from './dataEnd.ts';
 import { readFile } from './disk.ts';
 import { listSegments } from './layout.ts';
 import { indexName, segmentName } from './names.ts';
-import { damage, loadSegment, readHeaderPage, saveBound, writeZeros } from './segmentLoader.ts';
+import { damage, loadSegment, readHeaderPage, rewritePages, saveBound, writeZeros } from './segmentLoader.ts';
 
 /** The log as a truncation leaves it. */
 export interface Truncation {
@@ -206,7 +206,12 @@ function cut(context: StorageContext, slot: number, base: number, offset: number
   const isDamaged = memory.word32(STATE.DAMAGED) !== 0;
   const oldPosition = isDamaged ? Math.max(position, disk.size(file)) : positionOf(oldEnd, base);
   // Where the log goes on, whoever reads after its end finds zeros.
-  if (isDamaged) memory.slotBytes(slot, position, memory.map.shape.segmentBytes).fill(0);
+  if (isDamaged) {
+    memory.slotBytes(slot, position, memory.map.shape.segmentBytes).fill(0);
+    // It may have pages that cannot be read.
+    rewritePages(context, file, slot, position, oldPosition);
+    disk.dataSync(file);
+  }
   const after = new Uint8Array(MARK_BYTES);
   const count = disk.read(file, after, oldPosition);
   if (after.some((byte) => byte !== 0)) {

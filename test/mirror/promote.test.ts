@@ -76,13 +76,28 @@ function entriesIn(disk: MemoryDisk): Buffer {
   );
 }
 
-describe('a sealed segment of a mirror whose header page is damaged', () => {
+describe('a segment of a mirror whose header page is damaged', () => {
   const first = `${DIRECTORY}/${segmentName(0)}`;
 
   it('is known by its index, and gets another header where its entries are what that says', async () => {
     const { image, bytes } = await mirrored(describedLog);
     const disk = new MemoryDisk(image);
     disk.flipBit(first, 30);
+    promote(disk, DIRECTORY, OPTIONS);
+    expect(entriesIn(disk).subarray(0, bytes.length).equals(bytes)).toBe(true);
+    expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
+  });
+
+  it('gets another one, too, where the log goes on in it', async () => {
+    const { image, bytes } = await mirrored(describedLog);
+    const disk = new MemoryDisk(image);
+    const last =
+      [...image.keys()]
+        .filter((path) => path.endsWith('.segment'))
+        .sort()
+        .at(-1) ?? '';
+    expect(image.has(last.replace(/segment$/, 'index'))).toBe(false);
+    disk.flipBit(last, 30);
     promote(disk, DIRECTORY, OPTIONS);
     expect(entriesIn(disk).subarray(0, bytes.length).equals(bytes)).toBe(true);
     expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);

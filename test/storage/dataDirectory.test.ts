@@ -159,16 +159,23 @@ describe.each(disks)('data directory on a disk: %s', (_name, make) => {
   it('what a node was before its disk was damaged is remembered until something is given up, or it counts again', () => {
     const disk = make();
     const identity = createIdentity(disk, DIRECTORY, IDENTITY_BYTES);
-    const damaged = saveDamaged(disk, DIRECTORY, identity);
+    const damaged = saveDamaged(disk, DIRECTORY, identity, true);
     expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, standing: 'damaged', beforeDamage: 'voter' });
-    expect(saveDamaged(disk, DIRECTORY, damaged)).toBe(damaged);
+    expect(saveDamaged(disk, DIRECTORY, damaged, true)).toBe(damaged);
     const given = saveStanding(disk, DIRECTORY, damaged, 'damaged');
     expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, standing: 'damaged' });
-    expect(saveDamaged(disk, DIRECTORY, given)).toBe(given);
+    expect(saveDamaged(disk, DIRECTORY, given, true)).toBe(given);
     saveStanding(disk, DIRECTORY, damaged, 'voter');
     expect(readIdentity(disk, DIRECTORY)).toEqual(IDENTITY);
     const stranger = saveStanding(disk, DIRECTORY, identity, 'stranger');
-    expect(saveDamaged(disk, DIRECTORY, stranger)).toBe(stranger);
+    expect(saveDamaged(disk, DIRECTORY, stranger, true)).toBe(stranger);
+    expect(saveDamaged(disk, DIRECTORY, stranger, false)).toBe(stranger);
+    // What it lacks is not known: nothing but a leader makes it count again.
+    for (const before of [identity, damaged]) {
+      writeIdentity(disk, DIRECTORY, before);
+      saveDamaged(disk, DIRECTORY, before, false);
+      expect(readIdentity(disk, DIRECTORY)).toEqual({ ...IDENTITY, standing: 'damaged' });
+    }
   });
 
   it('a changed start replaces the identity', () => {
