@@ -51,6 +51,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   restore: async () => (await import('./commands/restore.ts')).restoreCommand(),
   mirror: async () => (await import('./commands/mirror.ts')).mirrorCommand(),
   promote: async () => (await import('./commands/promote.ts')).promoteCommand(),
+  recover: async () => (await import('./commands/recover.ts')).recoverCommand(),
   tls: async () => (await import('./commands/tls.ts')).tlsCommand(),
   token: async () => (await import('./commands/token.ts')).tokenCommand(),
   bench: async () => (await import('./commands/bench.ts')).benchCommand(),

@@ -8,7 +8,7 @@ import { MAX_NODE_ID, MAX_TERM } from '../core/limits.ts';
 import { checkOfFields, hasOwnCheck } from './fieldsCheck.ts';
 import { FORMAT_VERSION, OLDEST_FORMAT, refuseOtherFormat } from './version.ts';
 
-/** A mirror that becomes a log of its own: what that is to be. */
+/** A log that begins another generation, in place: what it is to be. Of a mirror that becomes a log of its own, and of a node that is recovered. */
 export interface Promotion {
   readonly clusterId: string;
   readonly nodeId: number;
@@ -17,7 +17,7 @@ export interface Promotion {
   readonly generationId: string;
   /** Its first. */
   readonly term: number;
-  /** Log offset at which the mirror ends. */
+  /** Log offset at which the log of before ends. */
   readonly end: number;
   /** What it begins with is in the log. */
   readonly hasBegun: boolean;
@@ -69,6 +69,8 @@ export interface Identity {
   readonly nodes: readonly number[] | null;
   /** Only a mirror's: no node of a cluster runs on it. */
   readonly mirror?: MirrorSource;
+  /** Only while the node, whose cluster has lost its majority, is made a cluster of its own: no node runs on it. */
+  readonly recovery?: Promotion;
   /** On the founder: the instances of the nodes that it admitted, by node id. */
   readonly known: Readonly<Record<number, string>>;
 }
@@ -131,6 +133,7 @@ const FIELDS: { readonly [Name in keyof Stored]: (value: unknown) => value is St
   isFounder: (value) => typeof value === 'boolean',
   nodes: isNodes,
   mirror: isMirror,
+  recovery: isPromotion,
   known: isKnown,
 };
 

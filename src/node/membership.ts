@@ -19,8 +19,15 @@ function isShared({ isFounder, known }: Identity): boolean {
   return !isFounder || Object.keys(known).length > 0;
 }
 
-/** Throws a LogError `USAGE` unless the directory is a mirror of the log of cluster `clusterId`; undefined: unless it is none. */
-export function checkMirror(directory: string, { clusterId: found, mirror }: Identity, clusterId: string | undefined): void {
+/**
+ * Throws a LogError `USAGE` unless the directory is a mirror of the log of cluster `clusterId`; undefined: unless it is none. Nobody runs on one that is being
+ * recovered.
+ */
+export function checkMirror(directory: string, { clusterId: found, mirror, recovery }: Identity, clusterId: string | undefined): void {
+  if (recovery !== undefined) {
+    const sentence = `${directory} is being made a cluster of its own, which did not come to its end; nothing was changed`;
+    throw new LogError('USAGE', `${sentence}: run loglog recover apply ${directory} again`);
+  }
   if (clusterId === undefined && mirror !== undefined) {
     const sentence = `${directory} is a mirror of the log of cluster ${found}, and no node of it; nothing was changed`;
     throw new LogError(

@@ -18,6 +18,7 @@ const COMMANDS = [
   'trim-offline',
   'backup',
   'restore',
+  'recover',
   'bench',
 ];
 

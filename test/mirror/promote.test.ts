@@ -2,27 +2,18 @@
 
 import { describe, expect, it } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { RESTORE_RANDOM_BYTES, restore } from '../../src/backup/restore.ts';
-import { NO_TERM } from '../../src/core/ids.ts';
 import { MAX_TERM_STEP } from '../../src/core/limits.ts';
-import { NO_ACCESS } from '../../src/format/access.ts';
-import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
 import { PROMOTE_RANDOM_BYTES, type PromoteOptions, promote } from '../../src/mirror/promote.ts';
-import { createIdentity, readIdentity, readVote, saveMirror } from '../../src/storage/dataDirectory.ts';
-import { readFile } from '../../src/storage/disk.ts';
+import { createIdentity, readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { examineDirectory } from '../../src/storage/offline.ts';
 import { Random } from '../assembly/random.ts';
-import { FakeLog, FOLDER, run, workspace } from '../backup/support.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { CrashModel } from '../crash/crashModel.ts';
 import { type DiskImage, MemoryDisk } from '../crash/memoryDisk.ts';
 import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
-
-const NOW_MS = 1_700_000_000_000;
-const IDENTITY = new Uint8Array(32).fill(7);
-const GENERATION = 'bb'.repeat(8);
+import { describedLog, entriesIn, GENERATION, IDENTITY, killed, type MakeLog, NOW_MS } from '../generation/support.ts';
 
 const OPTIONS: PromoteOptions = {
   nodeId: 3,
@@ -31,50 +22,9 @@ const OPTIONS: PromoteOptions = {
   nowMs: NOW_MS,
 };
 
-/** A log of level 1, of some segments: the last one is open. */
-async function describedLog(disk: MemoryDisk): Promise<void> {
-  const state: LogState = {
-    dataEnd: 0,
-    before: NO_TERM,
-    trim: NO_TRIM,
-    timeMs: NOW_MS - 1_000,
-    level: 1,
-    generation: { number: 1, id: GENERATION },
-    seal: NO_SEAL,
-    policy: NO_POLICY,
-    access: NO_ACCESS,
-  };
-  const own = new FakeLog().head(state).lead(1).append([100], [200, 7]).seal();
-  own.head({ ...state, dataEnd: own.end, before: { term: 1, leader: '01'.repeat(8) } }).append([500]);
-  const { manifest } = await run(disk, own);
-  const random = new Uint8Array(RESTORE_RANDOM_BYTES).fill(8);
-  restore(disk, FOLDER, manifest, DIRECTORY, workspace, { nodeId: 32, isSameCluster: true, random, nowMs: NOW_MS });
-}
-
 /** The directory of a mirror that was killed; and its log bytes. */
-async function mirrored(make: (disk: MemoryDisk) => Promise<void>): Promise<{ readonly image: DiskImage; readonly bytes: Buffer }> {
-  const disk = new MemoryDisk();
-  await make(disk);
-  const node = new TestNode(disk, smallMemory(), IDENTITY, () => NOW_MS);
-  node.begin();
-  const batch = makeBatch([900], new Random(5));
-  for (let i = 0; i < 3; i += 1) node.append(batch.entries, 1);
-  node.settle();
-  const identity = readIdentity(disk, DIRECTORY);
-  if (identity === undefined) throw new Error('there is no log');
-  saveMirror(disk, DIRECTORY, identity, { generation: GENERATION, segmentBytes: 65536 });
-  return { image: disk.image(), bytes: entriesIn(disk) };
-}
-
-/** The log bytes that the segments of a data directory have. */
-function entriesIn(disk: MemoryDisk): Buffer {
-  const { segments } = examineDirectory(disk, DIRECTORY, { everyEntry: true });
-  return Buffer.concat(
-    segments.map(({ base, end }) =>
-      readFile(disk, `${DIRECTORY}/${segmentName(base)}`).subarray(SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + end - base),
-    ),
-  );
-}
+const mirrored = (make: MakeLog): ReturnType<typeof killed> =>
+  killed(make, (identity) => ({ ...identity, mirror: { generation: GENERATION, segmentBytes: 65536 } }));
 
 describe('a segment of a mirror whose header page is damaged', () => {
   const first = `${DIRECTORY}/${segmentName(0)}`;

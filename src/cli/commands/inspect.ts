@@ -141,6 +141,7 @@ export function directoryPairs({ directory, identity, vote, start, end, commit, 
         ]),
     ['node', identity === undefined ? 'unreadable' : `${identity.nodeId}${isFounder === true ? ', founder of the cluster' : ''}`],
   ];
+  if (identity?.recovery !== undefined) pairsOf.push(['recovery', 'did not come to its end: run loglog recover apply again']);
   if (Array.isArray(nodes)) pairsOf.push(['nodes', nodes.join(', ')]);
   if (typeof instance === 'string') pairsOf.push(['instance', instance]);
   if (typeof standing === 'string') pairsOf.push(['standing', standing]);

@@ -1,0 +1,102 @@
+// As a user: two of three nodes are lost for good, the third is recovered, refuses what is left of before, and grows to three nodes again.
+
+import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { connect } from '../../src/client/index.ts';
+import { ClusterNode } from '../../src/cluster/clusterNode.ts';
+import { claimPorts } from '../../src/cluster/portBlock.ts';
+import { until } from '../../src/cluster/until.ts';
+import { makeDirectory } from '../server/support/fixture.ts';
+import { type CommandResult, runCommand } from '../support/server.ts';
+
+const FLAGS = ['--segment-bytes', '65536', '--slots', '3', '--election-timeout-ms', '500'];
+const ENTRIES = 300;
+
+interface Cluster {
+  readonly nodes: readonly [ClusterNode, ClusterNode, ClusterNode];
+  start(node: ClusterNode): void;
+}
+
+async function makeCluster(directory: string): Promise<Cluster> {
+  const block = await claimPorts(6);
+  const peers = [1, 2, 3].map((id) => `${id}=127.0.0.1:${block.ports[id - 1]}/${block.ports[id + 2]}`).join();
+  const make = (id: number): ClusterNode => {
+    const data = join(directory, `data-${id}`);
+    const logFile = join(directory, `${id}.log`);
+    return new ClusterNode({ id, port: block.ports[id - 1] ?? 0, data, logFile, flags: ['--data', data, ...FLAGS] });
+  };
+  const nodes = [make(1), make(2), make(3)] as const;
+  onTestFinished(async () => {
+    await Promise.all(nodes.map((node) => node.kill()));
+    await block.release();
+  });
+  return { nodes, start: (node) => node.start(['--node', String(node.id), '--peers', peers]) };
+}
+
+const text = ({ stdout }: CommandResult): string => stdout.toString().trim();
+const logOf = ({ logFile }: ClusterNode): string => (logFile === undefined || !existsSync(logFile) ? '' : readFileSync(logFile, 'utf8'));
+
+test('two of three nodes are lost, the third is recovered, and grows to three again', async () => {
+  const directory = makeDirectory();
+  const { nodes, start } = await makeCluster(directory);
+  const [first, second, third] = nodes;
+  const urls = nodes.map(({ url }) => url);
+  for (const node of nodes) start(node);
+  const before = await connect(urls, { reconnect: { timeoutMs: 120_000 } });
+  onTestFinished(() => before.close());
+  await until('all three have an entry', async () => (await before.append('first')).nodes.length === 3);
+  const texts = Array.from({ length: ENTRIES }, (_, i) => `${i} ${'x'.repeat((i * 37) % 900)}`);
+  await Promise.all(texts.map((each) => before.append(each)));
+  await until('all three have all', async () => (await before.append('last')).nodes.length === 3);
+
+  const running = await runCommand(['recover', 'show', first.data]);
+  expect([running.code, running.stderr]).toEqual([1, expect.stringContaining('is in use by process')]);
+  await Promise.all(nodes.map((node) => node.kill()));
+  const old = join(directory, 'old-2');
+  renameSync(second.data, old);
+  renameSync(third.data, join(directory, 'old-3'));
+
+  const show = await runCommand(['recover', 'show', first.data]);
+  expect(show.code).toBe(0);
+  expect(text(show)).toMatch(/^node=1,instance=[\w=,]+,standing=voter,check=[0-9a-f]{8}$/);
+  const end = Number(/,end=(\d+)/.exec(text(show))?.[1]);
+  const apply = ['recover', 'apply', first.data, '--from', text(show)];
+  const loss = [
+    ', of node 1 of cluster ',
+    `and it ends at offset ${end}`,
+    `loglog: may be lost: whatever nodes 2, 3 had after offset ${end}, acknowledged or not; nobody can say what that was`,
+    'loglog: clients, bookmarks and receipts of before are of another generation from then on: they get GENERATION_CHANGED',
+    'loglog: no other directory of this cluster may be started again: empty them, and let their nodes join',
+  ];
+  const asked = await runCommand(apply);
+  for (const sentence of [...loss, 'nothing was changed: run it again with --i-accept-data-loss']) expect(asked.stderr).toContain(sentence);
+  expect([asked.code, text(await runCommand(['recover', 'show', first.data]))]).toEqual([2, text(show)]);
+  const others = await runCommand([...apply, text(await runCommand(['recover', 'show', old])), '--i-accept-data-loss']);
+  expect([others.code, others.stderr]).toEqual([2, expect.stringContaining('the lines are of 2 of the 3 nodes, which are a majority')]);
+
+  const done = await runCommand([...apply, '--i-accept-data-loss']);
+  for (const sentence of loss) expect(done.stderr).toContain(sentence);
+  expect([done.code, text(done)]).toEqual([0, expect.stringContaining(`is the log from offset 0 to ${end}, `)]);
+  expect(text(done)).toMatch(/Type next:\n {2}.*loglog.* serve --data /);
+  const again = await runCommand(['recover', 'show', first.data]);
+  expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('belongs to a node alone, which has no majority to lose')]);
+  expect((await runCommand(['verify', first.data])).code).toBe(0);
+
+  // What is left of before does not come back by mistake.
+  renameSync(old, second.data);
+  for (const node of [first, second]) start(node);
+  await until('the old directory is refused', () => /OTHER_GENERATION/.test(logOf(first) + logOf(second)));
+  await second.kill();
+  renameSync(second.data, old);
+  for (const node of [second, third]) start(node);
+  await expect(before.append('as before')).rejects.toMatchObject({ code: 'GENERATION_CHANGED' });
+  const log = await connect(urls);
+  onTestFinished(() => log.close());
+  await until('all three have an entry', async () => (await log.append('more')).nodes.length === 3);
+  const found = new Set<string>();
+  for await (const { payload } of log.read()) found.add(Buffer.from(payload).toString());
+  expect(texts.filter((each) => !found.has(each))).toEqual([]);
+  await first.kill();
+  expect((await log.append('without the first')).offset).toBeGreaterThan(end);
+}, 240_000);
