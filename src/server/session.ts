@@ -233,7 +233,8 @@ export class Session implements Caller, Holder, Actor {
     this.rights = 0;
     this.ending = why;
     if (this.isClosed) return true;
-    if (this.unacknowledgedAppends > 0 && !isLast) return false;
+    // What it asked for is answered first, if that comes soon: it may be the very revocation of its own token.
+    if (this.unacknowledgedAppends + this.asked > 0 && !isLast) return false;
     this.turnAway(0, why, ENDINGS[why], CLOSE_TOKEN_ENDED);
     return true;
   }

@@ -1,13 +1,16 @@
 // What a client shows to nodes that ask, and what it makes of their answers.
 
 import { expect, onTestFinished, test } from 'vitest';
+import { LogServer } from '../../dist/src/server/server.js';
 import { LogClient } from '../../src/client/client.ts';
 import { type ConnectOptions, connect } from '../../src/client/index.ts';
 import { NODE } from '../../src/client/nodes/transport.node.ts';
 import { checkUrls } from '../../src/client/options.ts';
-import { SCOPES } from '../../src/core/access.ts';
+import { encodeToken, NO_QUOTAS, SCOPES, TOKEN_RANDOM_BYTES, tokenIdOf } from '../../src/core/access.ts';
+import { configure } from '../../src/core/config.ts';
+import { secretHash } from '../../src/node/sameSecret.ts';
 import { openDoor } from '../contract/tokenDoor.ts';
-import { eventually } from '../server/support/fixture.ts';
+import { eventually, makeDirectory } from '../server/support/fixture.ts';
 import { failureOf } from './support/failure.ts';
 
 async function open(url: string | readonly string[], options: ConnectOptions): Promise<LogClient> {
@@ -117,4 +120,23 @@ test('a client whose token is revoked, and that has no other, says so', async ()
   expect((await failureOf(waiting)).code).toBe('TOKEN_REVOKED');
   expect((await failureOf(log.append('x'))).code).toBe('TOKEN_REVOKED');
   expect((await failureOf(log.end())).code).toBe('TOKEN_REVOKED');
+});
+
+test('who revokes its own token hears that it is done, and only then that it is over', async () => {
+  const config = configure({ data: makeDirectory(), port: 0, slots: 3, segmentBytes: 1 << 20, fsync: 'off', tokens: 'on' });
+  const silent = (): void => undefined;
+  const server = await LogServer.start({ config, log: { info: silent, warn: silent, error: silent } });
+  onTestFinished(async () => void (await server.stop()));
+  const token = encodeToken(new Uint8Array(TOKEN_RANDOM_BYTES).fill(7));
+  const id = tokenIdOf(token) ?? '';
+  const hash = secretHash(token).toString('hex');
+  await server.engine.access.request({
+    what: 'put',
+    record: { id, hash, name: 'own', scopes: SCOPES.admin, createdMs: 1, expiresMs: 0, quotas: NO_QUOTAS },
+  });
+  const log = await open(server.url, { token });
+  await log.append('a');
+  expect(await log.revokeToken(token)).toBe(true);
+  await eventually(async () => (await failureOf(log.end())).code === 'TOKEN_REVOKED', 'the token holds no more');
+  expect((await failureOf(connect(server.url, { token }))).code).toBe('UNAUTHENTICATED');
 });
