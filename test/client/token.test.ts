@@ -130,10 +130,8 @@ test('who revokes its own token hears that it is done, and only then that it is 
   const token = encodeToken(new Uint8Array(TOKEN_RANDOM_BYTES).fill(7));
   const id = tokenIdOf(token) ?? '';
   const hash = secretHash(token).toString('hex');
-  await server.engine.access.request({
-    what: 'put',
-    record: { id, hash, name: 'own', scopes: SCOPES.admin, createdMs: 1, expiresMs: 0, quotas: NO_QUOTAS },
-  });
+  const record = { id, hash, name: 'own', scopes: SCOPES.admin, createdMs: 1, expiresMs: 0, quotas: NO_QUOTAS };
+  await server.engine.access.request({ what: 'put', record, isRequest: false });
   const log = await open(server.url, { token });
   await log.append('a');
   expect(await log.revokeToken(token)).toBe(true);

@@ -2,9 +2,10 @@
 // what becomes of those whose token ends.
 
 import { createHash } from 'node:crypto';
+import { get, type IncomingMessage } from 'node:http';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { SCOPES, type Scope, scopeNames } from '../../src/core/access.ts';
+import { NO_QUOTAS, SCOPES, type Scope, scopeNames, type TokenRecord } from '../../src/core/access.ts';
 import { MAX_STRANGERS } from '../../src/core/limits.ts';
 import {
   type Answer,
@@ -115,6 +116,45 @@ const PAGES: readonly [string, Scope][] = [
 ];
 
 const allows = (scope: Scope, needed: Scope | undefined): boolean => needed === undefined || scope === needed || scope === 'admin';
+
+/** A download over HTTP by hand, as far as it has come. */
+class Download {
+  readonly length: number;
+  bytes = 0;
+  isOver = false;
+  readonly over: Promise<void>;
+  readonly #response: IncomingMessage;
+
+  /** Resolves when the head of the answer has come. */
+  static begin(url: string, token: string): Promise<Download> {
+    return new Promise((resolve, reject) => {
+      const asked = get(url, { agent: false, ...shown(token) }, (response) => resolve(new Download(response)));
+      asked.on('error', reject);
+    });
+  }
+
+  private constructor(response: IncomingMessage) {
+    expect(response.statusCode).toBe(200);
+    this.#response = response;
+    this.length = Number(response.headers['content-length']);
+    response.on('data', (part: Buffer) => {
+      this.bytes += part.length;
+    });
+    // It is cut: that is no error here.
+    response.on('error', () => undefined);
+    this.over = new Promise((resolve) => {
+      response.on('close', () => {
+        this.isOver = true;
+        resolve();
+      });
+    });
+    onTestFinished(() => this.stop());
+  }
+
+  stop(): void {
+    this.#response.destroy();
+  }
+}
 
 describe.each(ACCEPTORS)('by %s', (acceptor) => {
   let door: Door;
@@ -288,6 +328,39 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
     expect((await fetch(`${door.http}/status`, shown(token))).status).toBe(401);
   });
 
+  test('a download that is under way is cut when its token is revoked, or expires, and no other is', async () => {
+    const door = await openDoor({ acceptor, segmentBytes: 1 << 20 });
+    const writer = await RawClient.connect(door.server.url, shown(door.tokens.make()));
+    onTestFinished(() => writer.terminate());
+    for (let i = 0; i < 8; i++) await writer.append(Buffer.alloc(200_000, i));
+    const all = shown(door.tokens.make({ scopes: SCOPES.read })).headers;
+    const { clusterId } = door.server.engine.identity;
+    const { segments } = (await (await fetch(`${door.http}/log/${clusterId}/segments`, { headers: all })).json()) as {
+      segments: { url: string }[];
+    };
+    const url = `${door.http}${segments[0]?.url}`;
+    // So slow that they have minutes to go.
+    const quotas = { ...NO_QUOTAS, bytesOutPerSecond: 4_000 };
+    let nowMs = 1;
+    door.tokens.hasExpired = ({ expiresMs }) => expiresMs !== 0 && expiresMs <= nowMs;
+    const slow = (fields: Partial<TokenRecord> = {}): string => door.tokens.make({ scopes: SCOPES.read, quotas, ...fields });
+    const revoked = slow();
+    const others = [slow({ expiresMs: 2 }), slow()];
+    const downloads = await Promise.all([revoked, ...others].map((token) => Download.begin(url, token)));
+    const [first, second, third] = downloads;
+    await eventually(() => downloads.every(({ bytes }) => bytes > 0), 'all are under way');
+    door.tokens.revoke(revoked);
+    await first?.over;
+    expect([second?.isOver, third?.isOver]).toEqual([false, false]);
+    nowMs = 2;
+    await second?.over;
+    for (const download of [first, second]) expect(download?.bytes).toBeLessThan(download?.length ?? 0);
+    await eventually(() => door.server.downloads.count === 1, 'the other one goes on');
+    expect(third?.isOver).toBe(false);
+    third?.stop();
+    await eventually(() => door.server.downloads.count === 0, 'nothing of them is left');
+  });
+
   test('who changes what others rely on is told, and counted', async () => {
     const trimmer = await RawClient.connect(
       door.server.url,
@@ -343,4 +416,33 @@ test('what is no token is looked for nowhere', async () => {
     expect(keeper.identify(good.slice(0, 30) + text.slice(0, good.length - 30))).toBe('malformed');
   }
   expect(tokens.lookups).toBe(0);
+});
+
+test('a body whose token ends frees what it reads from and ends its connection, whether anybody takes it or not', async () => {
+  const tokens = new TestTokens();
+  const { Doorkeeper, HeldBody } = await import('../../src/server/doorkeeper.ts');
+  const { TEST_LOOP } = await import('../support/loop.ts');
+  const keeper = new Doorkeeper(true, tokens, TEST_LOOP);
+  onTestFinished(() => keeper.stop());
+  const token = tokens.make();
+  const identity = keeper.identify(token);
+  if (typeof identity === 'string') throw new TypeError(identity);
+  const happened: string[] = [];
+  const inner = {
+    bytes: 10,
+    begin: () => undefined,
+    // It never comes.
+    next: () => new Promise<undefined>(() => undefined),
+    failed: () => ({ status: 503, type: 'text/plain', body: '' }) as const,
+    end: () => void happened.push('ended'),
+  };
+  const body = new HeldBody(keeper, identity, inner, []);
+  body.begin(() => void happened.push('cut'));
+  void body.next();
+  tokens.make();
+  expect(happened).toEqual([]);
+  tokens.revoke(token);
+  expect(happened).toEqual(['ended', 'cut']);
+  tokens.make();
+  expect(happened).toHaveLength(2);
 });

@@ -1,13 +1,15 @@
 // TLS on the port for clients, by both acceptors: who is let in, what is refused, and how certificates change while the node runs.
 
-import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type EmbeddedLog, openLog } from '../../dist/src/index.js';
+import { UwsAcceptor } from '../../src/server/acceptors/uws.ts';
 import { type Authority, issueCertificate, makeAuthority, type Pair } from '../../src/tls/authority.ts';
+import { type ListenerTls, readListenerTls } from '../../src/tls/listenerTls.ts';
 import { eventually, makeDirectory, texts } from './support/fixture.ts';
 import { RawClient } from './support/rawClient.ts';
 
@@ -247,6 +249,50 @@ describe.each(['uws', 'ws'] as const)('TLS by %s', (acceptor) => {
     expect((await all).filter((outcome) => outcome.startsWith('200'))).toHaveLength(50);
     expect(appends).toBeGreaterThan(3);
   });
+});
+
+test('uws takes what was checked, and not what stood in the files a moment later; what was in force stays', async () => {
+  const folder = makeDirectory();
+  const [tlsCert, tlsKey] = [join(folder, 'node.crt'), join(folder, 'node.key')];
+  const put = ({ certificate, key }: Pair): void => {
+    writeFileSync(tlsCert, certificate);
+    writeFileSync(tlsKey, key, { mode: 0o600 });
+  };
+  const checked = ({ certificate, key }: Pair): ListenerTls =>
+    readListenerTls({ tlsCert, tlsKey, tlsClientCa: '', tlsClientScopes: '' }, [certificate, key], false);
+  const [renewed, later] = await Promise.all([1, 2].map(() => issueCertificate(made.authority, NODE, ['127.0.0.1'])));
+  if (renewed === undefined || later === undefined) throw new TypeError('two were made');
+  put(made.node);
+  const broke = (thrown: unknown): never => {
+    throw thrown;
+  };
+  const answer = { status: 200, type: 'text/plain', body: '' } as const;
+  const events = { connected: () => undefined, request: () => () => answer, upgrade: () => () => answer, broke };
+  const acceptor = new UwsAcceptor({ maxMessageBytes: 1000, tls: checked(made.node) }, events);
+  onTestFinished(() => acceptor.close());
+  const url = `wss://127.0.0.1:${await acceptor.listen('127.0.0.1', 0)}`;
+  const before = await shownSerial(url);
+  const half = (text: string): string => text.slice(0, text.length / 2);
+  for (const [what, then] of Object.entries({
+    'half a certificate': { ...renewed, certificate: half(renewed.certificate) },
+    'half a key': { ...renewed, key: half(renewed.key) },
+    nothing: { certificate: '', key: '' },
+    'the key of another one': { ...renewed, key: later.key },
+    'a pair that nobody has checked': later,
+  })) {
+    put(then);
+    expect(() => acceptor.secure(checked(renewed)), what).toThrow(`${tlsCert}, ${tlsKey} changed while they were read`);
+  }
+  rmSync(tlsKey);
+  expect(() => acceptor.secure(checked(renewed))).toThrow('changed while they were read');
+  // The port changes hands after the event loop has turned.
+  const turned = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  await turned();
+  expect(await shownSerial(url)).toBe(before);
+  put(later);
+  acceptor.secure(checked(later));
+  await turned();
+  expect(await shownSerial(url)).not.toBe(before);
 });
 
 /** A page over HTTPS. */

@@ -5,6 +5,7 @@ import './uwsBinary.ts';
 import * as uWS from 'uWebSockets.js';
 import { Buffer } from 'node:buffer';
 import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { IDLE_TIMEOUT_SECONDS, LISTEN_AGAIN_MS, MAX_BACKPRESSURE_BYTES, UWS_TLS_BYTES } from '../../core/limits.ts';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
 import type { ListenerTls } from '../../tls/listenerTls.ts';
@@ -79,6 +80,33 @@ function sslOptions({ files }: ListenerTls): uWS.AppOptions {
   };
 }
 
+/**
+ * uWS reads the files again, by their names. What it takes must be what was checked, and not what was written a moment later: the files are compared afterwards, so that a
+ * newer pair comes into force by a check of its own. Throws an Error whose message is a sentence's middle.
+ */
+function secureApp(tls: ListenerTls): uWS.TemplatedApp {
+  let app: uWS.TemplatedApp;
+  try {
+    app = uWS.SSLApp(sslOptions(tls));
+  } catch {
+    throw new Error(`${namesOf(tls)} changed while they were read, or will not do for uWebSockets.js`);
+  }
+  const { files, certificate, key, clientCa } = tls;
+  const isSame = (file: string | undefined, text: string | undefined): boolean =>
+    file === undefined || readFileSync(file, 'latin1') === text;
+  try {
+    if (isSame(files.certificate, certificate) && isSame(files.key, key) && isSame(files.clientCa, clientCa)) return app;
+  } catch {
+    // One of them is gone: it is another one than was checked.
+  }
+  app.close();
+  throw new Error(`${namesOf(tls)} changed while they were read`);
+}
+
+function namesOf({ files: { certificate, key, clientCa } }: ListenerTls): string {
+  return [certificate, key, ...(clientCa === undefined ? [] : [clientCa])].join(', ');
+}
+
 const COME_AGAIN: HttpAnswer = {
   status: 503,
   type: 'text/plain',
@@ -114,7 +142,7 @@ export class UwsAcceptor implements Acceptor {
 
   /** Throws where the files of `tls` cannot be loaded. uWS speaks TLS 1.2 and 1.3, and takes a client without a certificate, but none with a wrong one. */
   #makeApp(tls: ListenerTls | undefined): uWS.TemplatedApp {
-    const app = tls === undefined ? uWS.App() : uWS.SSLApp(sslOptions(tls));
+    const app = tls === undefined ? uWS.App() : secureApp(tls);
     const asksForCertificates = tls?.clientCa !== undefined;
     // uWS keeps an app's handlers for as long as the process lives: they must not keep the node, and all its memory, after it has closed.
     const held = this.#held;
