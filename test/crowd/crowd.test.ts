@@ -1,0 +1,19 @@
+// What `npm run crowd` does, with few.
+
+import { afterEach, expect, test } from 'vitest';
+import { stopServers } from '../support/server.ts';
+import { reloadBeside } from './reload.ts';
+import { showWrongTokens } from './wrongTokens.ts';
+
+afterEach(stopServers);
+
+test('wrong tokens of each kind are refused, all of them, beside a client with a right one that notices nothing', async () => {
+  const { shown, faults } = await showWrongTokens(2_000);
+  expect([shown, faults]).toEqual([2_000, []]);
+});
+
+test('certificates are replaced beside connected clients, by files that are half written in between', async () => {
+  const { refused, faults } = await reloadBeside(100, 2);
+  expect(faults).toEqual([]);
+  expect(refused).toBeGreaterThan(0);
+});
