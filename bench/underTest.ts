@@ -31,6 +31,8 @@ export type Measured<Name extends LogLoad> = Share & Loads[Name]['result'];
 export interface LoadOptions {
   /** Where it finds the system, if not at all nodes. */
   readonly urls?: readonly string[];
+  /** What its clients show, if not what is shown by default. */
+  readonly token?: string | undefined;
   /** Ends it early; it answers none the less. */
   readonly signal?: AbortSignal;
 }
@@ -103,9 +105,13 @@ export class UnderTest<Running extends RunningSystem = RunningSystem> {
   }
 
   /** Runs a load against it. What it appended is known to the judge, also when this rejects. */
-  async load<Name extends LogLoad>(name: Name, plan: Plan<Name>, { urls, signal }: LoadOptions = {}): Promise<Measured<Name>> {
+  async load<Name extends LogLoad>(name: Name, plan: Plan<Name>, { urls, token, signal }: LoadOptions = {}): Promise<Measured<Name>> {
     const connections = 'connections' in plan ? Number(plan.connections) : 1;
-    const target: Target = { ...(await this.running.target()), ...(urls === undefined ? {} : { urls }) };
+    const target: Target = {
+      ...(await this.running.target()),
+      ...(urls === undefined ? {} : { urls }),
+      ...(token === undefined ? {} : { token }),
+    };
     const params = { ...plan, log: this.written.target(target, connections) } as unknown as Loads[Name]['params'];
     const { result, shares } = await loadAll(this.#bench, [this], name, params, signal);
     return { ...(shares[0] as Share), ...result };

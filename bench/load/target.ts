@@ -11,6 +11,8 @@ export interface Target {
   readonly build?: string | undefined;
   /** The authority of the servers' certificates, in PEM; undefined: connections are not encrypted. */
   readonly ca?: string | undefined;
+  /** What clients show to LogLog; undefined: nothing. */
+  readonly token?: string | undefined;
   /** Whether the client goes on automatically when the server that it is connected to is no more, as its makers advise. */
   readonly survives?: boolean;
 }

@@ -12,6 +12,7 @@ import { clusterOneInFlight } from './clusterOneInFlight.ts';
 import { clusterStability } from './clusterStability.ts';
 import { clusterStorm } from './clusterStorm.ts';
 import { embedded } from './embedded.ts';
+import { fairness } from './fairness.ts';
 import { fanOut } from './fanOut.ts';
 import { limits } from './limits.ts';
 import { manyConnections } from './manyConnections.ts';
@@ -19,6 +20,7 @@ import { memory } from './memory.ts';
 import { mixed } from './mixed.ts';
 import { oneInFlight } from './oneInFlight.ts';
 import { openLoop } from './openLoop.ts';
+import { peerProof } from './peerProof.ts';
 import { read } from './read.ts';
 import { readBack } from './readBack.ts';
 import { restart } from './restart.ts';
@@ -48,6 +50,7 @@ export const SCENARIOS: readonly Scenario[] = [
   fanOut,
   mixed,
   underAttack,
+  fairness,
   memory,
   restart,
   restartIdle,
@@ -55,6 +58,7 @@ export const SCENARIOS: readonly Scenario[] = [
   trims,
   clusterAppend,
   clusterOneInFlight,
+  peerProof,
   clusterCatchUp,
   clusterFailover,
   clusterStability,

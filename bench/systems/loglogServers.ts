@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { secretFlags } from '../../src/cluster/peerSecret.ts';
 import { claimPorts, type PortBlock, peersOn } from '../../src/cluster/portBlock.ts';
 import { OPTIONS } from '../../src/core/config.ts';
 import { clientUrlOf, formatPeers, type Peer } from '../../src/core/peers.ts';
@@ -23,6 +24,10 @@ export interface LogLogPlan {
   readonly build?: string | undefined;
   /** A node alone whose clients connect by TLS. */
   readonly tls?: boolean;
+  /** Nodes of a cluster prove a secret to each other, and encrypt what they say. */
+  readonly secret?: boolean;
+  /** A node alone that asks for tokens, of which there are so many. */
+  readonly tokens?: number;
 }
 
 interface Certified {
@@ -45,6 +50,23 @@ async function certified(folder: string): Promise<Certified> {
   return { ca: authority.certificate, flags: ['--tls-cert', files.certificate, '--tls-key', files.key] };
 }
 
+/** Starts a node in `directory` that asks for no token, makes so many, and ends it. */
+async function makeTokens(directory: string, count: number): Promise<string[]> {
+  const node = new LogLogNode(directory, ['--port', '0']);
+  await node.start();
+  try {
+    const { connect } = await import('../../src/client/index.ts');
+    const log = await connect(node.url);
+    const made = await Promise.all(
+      Array.from({ length: count }, (_, i) => log.createToken({ name: `bench ${i}`, scopes: ['read', 'append'] })),
+    );
+    await log.close();
+    return made.map(({ token }) => token);
+  } finally {
+    await node.end('SIGTERM');
+  }
+}
+
 export class LogLogServers implements RunningSystem {
   readonly directory: string;
   readonly electionTimeoutMs: number;
@@ -52,6 +74,8 @@ export class LogLogServers implements RunningSystem {
   readonly #peers: readonly Peer[];
   readonly #block: PortBlock | undefined;
   readonly #ca: string | undefined;
+  /** What clients show. */
+  readonly tokens: readonly string[];
   readonly #nodes: readonly LogLogNode[];
 
   private constructor(
@@ -60,8 +84,11 @@ export class LogLogServers implements RunningSystem {
     { build }: LogLogPlan,
     block: PortBlock | undefined,
     tls: Certified | undefined,
+    secret: readonly string[],
+    tokens: readonly string[],
   ) {
     this.#ca = tls?.ca;
+    this.tokens = tokens;
     const { segmentBytes, slots, windowBytes, electionTimeoutMs } = sizes;
     this.directory = directory;
     this.#build = build;
@@ -69,10 +96,11 @@ export class LogLogServers implements RunningSystem {
     this.#peers = block === undefined ? [] : peersOn(block.ports);
     this.electionTimeoutMs = block === undefined ? OPTIONS.electionTimeoutMs.default : electionTimeoutMs;
     const flags = ['--segment-bytes', String(segmentBytes), '--slots', String(slots), '--window-bytes', String(windowBytes)];
-    const clusterFlags = ['--peers', formatPeers(this.#peers), '--election-timeout-ms', String(electionTimeoutMs), ...flags];
+    const access = tokens.length > 0 ? ['--tokens'] : [];
+    const clusterFlags = [...secret, '--peers', formatPeers(this.#peers), '--election-timeout-ms', String(electionTimeoutMs), ...flags];
     this.#nodes =
       block === undefined
-        ? [new LogLogNode(directory, ['--port', '0', ...flags, ...(tls?.flags ?? [])], build, undefined, tls?.ca)]
+        ? [new LogLogNode(directory, ['--port', '0', ...access, ...flags, ...(tls?.flags ?? [])], build, undefined, tls?.ca)]
         : this.#peers.map(({ id }) => new LogLogNode(join(directory, `node-${id}`), ['--node', String(id), ...clusterFlags], build));
   }
 
@@ -80,7 +108,10 @@ export class LogLogServers implements RunningSystem {
   static async start(place: Place, directory: string, plan: LogLogPlan): Promise<LogLogServers> {
     const block = plan.nodes === 1 ? undefined : await claimPorts(2 * CLUSTER_NODES);
     const tls = plan.tls === true ? await certified(`${directory}-tls`) : undefined;
-    const servers = new LogLogServers(place, directory, plan, block, tls);
+    mkdirSync(directory, { recursive: true });
+    const secret = plan.secret === true ? secretFlags(directory, []) : [];
+    const tokens = plan.tokens === undefined ? [] : await makeTokens(directory, plan.tokens);
+    const servers = new LogLogServers(place, directory, plan, block, tls, secret, tokens);
     try {
       // All of them must have ended or be there before anything is removed.
       const failed = (await Promise.allSettled(servers.#nodes.map((node) => node.start()))).find((each) => each.status === 'rejected');
@@ -116,7 +147,7 @@ export class LogLogServers implements RunningSystem {
   }
 
   async target(): Promise<Target> {
-    return { driver: 'loglog', urls: this.urls, build: this.#build, ca: this.#ca };
+    return { driver: 'loglog', urls: this.urls, build: this.#build, ca: this.#ca, token: this.tokens[0] };
   }
 
   cpuSeconds(): number | undefined {

@@ -702,5 +702,5 @@ export const CROWDED_ROUND_MS = 3;
  * Then a token that has more than so many bytes of appends under way waits with the next ones while the disk has more than so many to write; and how often
  * it is looked whether it has.
  */
-export const CROWDED_BACKLOG_BYTES = 1024 * 1024;
+export const CROWDED_BACKLOG_BYTES = 512 * 1024;
 export const CROWDED_BACKLOG_LOOK_MS = 1;

@@ -39,9 +39,9 @@ async function appendAll(log: LogClient, source: Source): Promise<void> {
   await last;
 }
 
-export async function open({ urls, build, ca }: Target): Promise<Driver> {
+export async function open({ urls, build, ca, token }: Target): Promise<Driver> {
   const { connect } = await importClient(build);
-  const log = await connect(urls, ca === undefined ? {} : { tls: { ca } });
+  const log = await connect(urls, { ...(ca === undefined ? {} : { tls: { ca } }), ...(token === undefined ? {} : { token }) });
   return {
     keepsOrder: true,
     keepsLiveOrder: true,
