@@ -38,6 +38,7 @@ export type {
   Level,
   LevelOptions,
   OnTrimmed,
+  ReadableOptions,
   ReadOptions,
   Reads,
   Receipt,
@@ -59,3 +60,4 @@ export type { LogToken, NewToken } from './tokens.ts';
 export type { TransferResult } from './transfers.ts';
 export type { TrimResult } from './trims.ts';
 export { Writer } from './writer/writer.ts';
+export type { WrittenRange } from './writer/written.ts';

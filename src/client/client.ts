@@ -29,6 +29,7 @@ import {
   FINALIZE_OPTIONS,
   LEVEL_OPTIONS,
   READ_OPTIONS,
+  READABLE_OPTIONS,
   SUBSCRIBE_OPTIONS,
   TRANSFER_OPTIONS,
   TRIM_OPTIONS,
@@ -58,6 +59,7 @@ import {
   type FinalizeOptions,
   type LevelOptions,
   MAX_TIMER_MS,
+  type ReadableOptions,
   type ReadOptions,
   type Receipt,
   type RetentionOptions,
@@ -73,11 +75,12 @@ import {
 import { type ClientParts, clientParts, MIN_SLOTS } from './parts.ts';
 import type { StreamPlan } from './read/batchStream.ts';
 import { type CopyOptions, copyLog } from './read/copy.ts';
-import type { Batch } from './read/entries.ts';
+import type { Batch, Entry } from './read/entries.ts';
 import { beginningOfLast } from './read/lastEntries.ts';
 import { makeReading, type Reading } from './read/reading.ts';
 import { askRetention, type LogRetention, retentionQuestion, setRetentionQuestion } from './retention.ts';
 import type { Asking } from './segments/source.ts';
+import { readableOf } from './streams.ts';
 import { beginningSince, checkTime, type Time } from './times.ts';
 import { askTokens, givenTokenId, type LogToken, makeToken, type NewToken, shownToken, timeoutOf } from './tokens.ts';
 import { type TransferResult, transferOffice } from './transfers.ts';
@@ -352,6 +355,21 @@ export class LogClient {
       catchUp: checkCatchUp(options.catchUp),
       signal: checkSignal(options.signal),
     });
+  }
+
+  /**
+   * The entries of {@link subscribe}, or with `follow: false` those of {@link read}, as a Web stream, of which nothing is read before somebody asks for it. Throws
+   * and fails as those do.
+   */
+  readable(options: ReadableOptions = {}): ReadableStream<Entry> {
+    checkOptions('A readable stream', options, READABLE_OPTIONS);
+    if (options.follow === false) {
+      const { follow: _, ...bounded } = options;
+      return readableOf(this.read(bounded));
+    }
+    const { follow = true, ...rest } = options;
+    checkBoolean('follow', follow);
+    return readableOf(this.subscribe(rest));
   }
 
   /** @internal The bytes of the log, without end, for a copy of it. */

@@ -207,6 +207,14 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A subscription's options, or with `follow: false` those of a read. */
+export type ReadableOptions =
+  | (SubscribeOptions & {
+      /** Whether the stream goes on with what is committed as it comes, without end. Default true. */
+      readonly follow?: true | undefined;
+    })
+  | (ReadOptions & { readonly follow: false });
+
 /** What a subscription does when what it is to give next is trimmed. */
 export type OnTrimmed = 'fail' | 'skip';
 

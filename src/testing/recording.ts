@@ -100,8 +100,23 @@ export class Recording {
       const link = { id: chain, number, isResumed: true };
       return { client: id, level, expectedEnd: number === 1 ? expectedEnd : undefined, chain: link, session: sessionOf(id) };
     };
-    const { append, appendBatch } = writer;
+    const { append, appendBatch, writeWith } = writer;
     writer.append = (payload) => this.#append([payload], call(), () => append.call(writer, payload));
+    // What is written has no promise for its caller, and one for the record.
+    writer.write = (payload) => {
+      let taken: { readonly hasRoom: boolean } | { readonly thrown: unknown } = { hasRoom: false };
+      const write = (resolve: (receipt: Receipt) => void, reject: (thrown: unknown) => void): void => {
+        try {
+          taken = { hasRoom: writeWith.call(writer, payload, resolve, reject) };
+        } catch (thrown) {
+          taken = { thrown };
+          reject(thrown);
+        }
+      };
+      this.#append([payload], call(), () => new Promise<Receipt>(write)).catch(() => undefined);
+      if ('thrown' in taken) throw taken.thrown;
+      return taken.hasRoom;
+    };
     writer.appendBatch = (payloads) => {
       const list = [...payloads];
       return this.#append(list, call(), () => appendBatch.call(writer, list));

@@ -20,6 +20,19 @@ test('the example of a program with a log in it keeps what it is given', { timeo
   expect(await noted()).toBe('116: buy milk\n');
 });
 
+test('the example of entries without promises keeps each line', { timeout: 60_000 }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'loglog-example-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const count = 100_000;
+  const lines = Array.from({ length: count }, (_, i) => `line ${i}\n`).join('');
+  const child = spawn(process.execPath, ['examples/lines.mjs', directory], { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  child.stdin.end(lines);
+  let output = '';
+  for await (const part of child.stdout.setEncoding('utf8')) output += part;
+  expect(output).toMatch(new RegExp(`^${count} lines, from 116 to \\d+\nthe log has ${lines.length - count} bytes of lines\n$`));
+});
+
 test('the example of a test with a cluster passes under node:test', { timeout: 240_000 }, async () => {
   const child = spawn(process.execPath, ['--test', 'examples/cluster.test.mjs'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(() => void child.kill('SIGKILL'));

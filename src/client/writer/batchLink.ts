@@ -8,7 +8,7 @@ import { APPEND_CHAINED, APPEND_CONDITIONAL, APPEND_RECEIVED } from '../../proto
 import type { ChainLink } from '../append/chains.ts';
 import type { Operation, Reject, Resolve, ResolveBatch } from '../append/message.ts';
 import type { Ack, BatchReceipt } from '../options.ts';
-import type { Queue } from '../queue.ts';
+import type { Flush, Written } from './written.ts';
 
 /** Appends share a link up to so many bytes of entries: a link that fails fails whole, and more would not be faster. */
 const SHARED_BYTES = 64 * 1024;
@@ -35,19 +35,29 @@ export class BatchLink {
   /** The last try failed before it was sent anywhere. */
   isUnsent = true;
   readonly #resolveBatch: ResolveBatch | undefined;
-  readonly #resolves: Resolve[] = [];
+  /** Of each payload that shares the link, up to the last with a promise; undefined where it was written without one. */
+  readonly #resolves: (Resolve | undefined)[] = [];
   readonly #rejects: Reject[] = [];
+  /** Payloads written without a promise: how many, and the first and the last of them. */
+  #writeCount = 0;
+  #firstWrite = 0;
+  #lastWrite = 0;
+  /** How many calls made it. */
+  callCount = 0;
+  /** Who waits until all up to here is in the log. */
+  readonly flushes: Flush[] = [];
 
   /** `resolveBatch` and `reject` of an appendBatch, whose payloads are added by {@link put}. */
   constructor(resolveBatch?: ResolveBatch, reject?: Reject) {
     this.#resolveBatch = resolveBatch;
     if (reject === undefined) return;
     this.#rejects.push(reject);
+    this.callCount = 1;
     this.heapBytes = OPERATION_HEAP_BYTES;
   }
 
-  /** How many callers wait. */
-  get callCount(): number {
+  /** How many calls have a promise. */
+  get promiseCount(): number {
     return this.#rejects.length;
   }
 
@@ -65,10 +75,26 @@ export class BatchLink {
 
   /** Adds an append of one entry, with who waits for it. */
   share(payload: Uint8Array, resolve: Resolve, reject: Reject): void {
+    const at = this.payloads.length;
     this.put(payload);
     this.heapBytes += APPEND_HEAP_BYTES;
+    while (this.#resolves.length < at) this.#resolves.push(undefined);
     this.#resolves.push(resolve);
     this.#rejects.push(reject);
+    this.callCount += 1;
+  }
+
+  /** Adds one entry for which its caller has no promise; `watcher`, of whoever keeps a record, is told of it. */
+  write(payload: Uint8Array, watcher?: { readonly resolve: Resolve; readonly reject: Reject }): void {
+    this.#lastWrite = this.payloads.length;
+    if (this.#writeCount === 0) this.#firstWrite = this.#lastWrite;
+    this.#writeCount += 1;
+    if (watcher !== undefined) {
+      this.share(payload, watcher.resolve, watcher.reject);
+    } else {
+      this.put(payload);
+      this.callCount += 1;
+    }
   }
 
   /** What is handed to be sent: the head of its chain expects an end, the others stand directly after the one before. */
@@ -92,25 +118,23 @@ export class BatchLink {
   }
 
   /** It is in the log. */
-  resolve(receipt: BatchReceipt): void {
-    if (this.#resolveBatch !== undefined) {
-      this.#resolveBatch(receipt);
-      return;
-    }
+  resolve(receipt: BatchReceipt, written: Written): void {
+    if (this.#resolveBatch !== undefined) this.#resolveBatch(receipt);
     const { term, level, nodes, offsets } = receipt;
     this.#resolves.forEach((resolve, i) => {
-      resolve({ term, offset: offsets[i] ?? receipt.offset, end: offsets[i + 1] ?? receipt.end, level, nodes });
+      resolve?.({ term, offset: offsets[i] ?? receipt.offset, end: offsets[i + 1] ?? receipt.end, level, nodes });
     });
+    if (this.#writeCount > 0) {
+      const offset = offsets[this.#firstWrite] ?? receipt.offset;
+      const end = offsets[this.#lastWrite + 1] ?? receipt.end;
+      written.add({ term, offset, end, level, nodes }, this.#writeCount);
+    }
+    for (const flush of this.flushes) written.answer(flush);
   }
 
-  reject(error: LogError): void {
+  reject(error: LogError, written: Written): void {
+    written.fail(error);
     for (const reject of this.#rejects) reject(error);
+    for (const flush of this.flushes) written.answer(flush);
   }
-}
-
-/** How many links, from the first on, have to be looked for in the log. */
-export function uncertainCount(links: Queue<BatchLink>): number {
-  let count = 0;
-  for (let i = 0; i < links.length; i++) if (links.at(i)?.isUncertain === true) count = i + 1;
-  return count;
 }

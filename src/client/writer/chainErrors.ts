@@ -62,8 +62,19 @@ export class Refusal {
   /** One error for all that come in one tick: whoever never awaits makes a great many. */
   #told: LogError | undefined;
 
-  /** What a later append is told, when the writer's appends are in the log up to `end`. */
-  tell(cause: LogError, end: ChainEnd): LogError {
+  /** Why an append that comes now is refused; undefined while none is. `over`: why the client takes no more; the writer's appends are in the log up to `end`. */
+  ofNext(over: LogError | undefined, end: () => ChainEnd): LogError | undefined {
+    this.cause ??= over;
+    return this.cause === undefined || this.cause === over ? this.cause : this.#tell(this.cause, end());
+  }
+
+  /** An append cannot be taken, for what was `thrown`. Later ones would be where it was to be. */
+  endWith(thrown: unknown): unknown {
+    this.cause = brokenBy(thrown instanceof Error ? thrown.message : String(thrown));
+    return thrown;
+  }
+
+  #tell(cause: LogError, end: ChainEnd): LogError {
     if (cause.code === 'CLOSED') return cause;
     if (this.#told === undefined) {
       this.#told = laterError(cause, end);

@@ -12,28 +12,20 @@
 import { assert } from '../../core/assert.ts';
 import { LogError } from '../../core/errors.ts';
 import { Chain, DISPLACED } from '../append/chains.ts';
-import { batchBytesOf, type Reject } from '../append/message.ts';
+import { batchBytesOf, type Reject, type Resolve } from '../append/message.ts';
 import { type Payload, payloadOf, payloadsOf } from '../append/payload.ts';
-import type { Finding } from '../append/recheck.ts';
 import { checkNoOptions } from '../optionNames.ts';
 import { type Ack, type BatchReceipt, closedError, type Receipt } from '../options.ts';
-import { Queue } from '../queue.ts';
-import { BatchLink, uncertainCount } from './batchLink.ts';
-import {
-  asLogError,
-  brokenBy,
-  type ChainEnd,
-  endingError,
-  laterError,
-  mayGoOn,
-  neverError,
-  Refusal,
-  uncertainError,
-} from './chainErrors.ts';
+import { writableOf } from '../streams.ts';
+import { BatchLink } from './batchLink.ts';
+import { brokenBy, type ChainEnd, endingError, laterError, mayGoOn, neverError, Refusal, uncertainError } from './chainErrors.ts';
 import { Confirmed } from './confirmed.ts';
+import { Links } from './links.ts';
+import { findLinks, uncertainCount } from './looking.ts';
 import { WriterLoad } from './writerLoad.ts';
 import { WriterPatience } from './writerPatience.ts';
 import type { WriterPlan, WriterPort } from './writerPort.ts';
+import { Written, type WrittenRange } from './written.ts';
 
 /**
  * Appends that succeed in the order of their calls up to the first refusal, and fail from there on, all of them: no append of the writer
@@ -60,11 +52,7 @@ export class Writer {
   readonly #port: WriterPort;
   readonly #ack: Ack;
   readonly #load: WriterLoad;
-  /** Unsettled, in order. While none failed, the first `#inFlightCount` are with the appender. */
-  readonly #links = new Queue<BatchLink>();
-  #inFlightCount = 0;
-  #inFlightBytes = 0;
-  #last: BatchLink | undefined;
+  readonly #links = new Links();
   #isSubmitPlanned = false;
   #chain: Chain | undefined;
   #end: number;
@@ -77,6 +65,8 @@ export class Writer {
   #hasSucceeded = false;
   readonly #patience: WriterPatience;
   readonly #refusal = new Refusal();
+  readonly #written = new Written();
+  #writable: WritableStream<Payload> | undefined;
   #onIdle: (() => void)[] = [];
 
   /** @internal Applications call `log.writer`. */
@@ -118,16 +108,49 @@ export class Writer {
       if (this.#isRefused(reject)) return;
       try {
         checkNoOptions(none);
-        const bytes = payloadOf(payload);
-        const entryBytes = this.#checkSize([bytes]);
-        const link = this.#linkFor(entryBytes);
-        const before = link.heapBytes;
-        link.share(bytes, resolve, reject);
-        this.#added(entryBytes, link.heapBytes - before);
+        this.#take(payload, 1, (link, bytes) => link.share(bytes, resolve, reject));
       } catch (thrown) {
-        this.#endWith(thrown, reject);
+        reject(this.#refusal.endWith(thrown));
       }
     });
+  }
+
+  /**
+   * Appends one entry after all earlier ones of this writer, without a promise of its own: {@link flushed} says where it is. The payload is copied before this
+   * returns. Returns {@link hasRoom}: after false, await {@link ready}; whoever does not is refused with QUEUE_FULL in the end. Throws, as {@link append}
+   * rejects: a LogError, CHAIN_BROKEN once an earlier one was refused; TypeError for what is no payload. What threw is not in the log, nor is anything after it.
+   */
+  write(payload: Payload, ...none: readonly undefined[]): boolean {
+    return this.#write(payload, none);
+  }
+
+  /** @internal The same, and tells whoever keeps a record what becomes of it. */
+  writeWith(payload: Payload, resolve: Resolve, reject: Reject): boolean {
+    return this.#write(payload, [], { resolve, reject });
+  }
+
+  /**
+   * Resolves when all that was made before this call is in the log: to the range of what was written since the flush before, undefined when that is nothing.
+   * Rejects with the error of the first that is not in the log, as do all later calls; its `details.chainEnd` says up to where the writer's entries are.
+   */
+  flushed(): Promise<WrittenRange | undefined> {
+    return new Promise((resolve, reject) => {
+      const flush = { resolve, reject };
+      const { last } = this.#links;
+      // What comes after this is no part of the range.
+      this.#links.seal();
+      if (last === undefined) this.#written.answer(flush);
+      else last.flushes.push(flush);
+    });
+  }
+
+  /**
+   * Writes each chunk as an entry, with back-pressure. Closing it resolves when all is in the log, and closes the writer; aborting it closes the writer, and what
+   * was written so far may be in the log. The stream fails with the error of the first entry that is refused.
+   */
+  get writable(): WritableStream<Payload> {
+    this.#writable ??= writableOf(this);
+    return this.#writable;
   }
 
   /** Appends several entries, all or none, as one link of the chain. Rejects like {@link append}. */
@@ -141,9 +164,9 @@ export class Writer {
         const link = new BatchLink(resolve, reject);
         for (const bytes of list) link.put(bytes);
         this.#push(link);
-        this.#added(entryBytes, link.heapBytes);
+        this.#added(entryBytes, link.heapBytes, 1);
       } catch (thrown) {
-        this.#endWith(thrown, reject);
+        reject(this.#refusal.endWith(thrown));
       }
     });
   }
@@ -159,40 +182,57 @@ export class Writer {
     return this.close();
   }
 
-  #isRefused(reject: Reject): boolean {
-    const over = this.#port.over();
-    this.#refusal.cause ??= over;
-    const { cause } = this.#refusal;
-    if (cause === undefined) return false;
-    const error = cause === over ? cause : this.#refusal.tell(cause, this.#where());
-    this.#port.watch.failed(error, 1);
-    reject(error);
-    return true;
+  #write(payload: Payload, none: readonly undefined[], watcher?: { readonly resolve: Resolve; readonly reject: Reject }): boolean {
+    const refusal = this.#refusalOf();
+    if (refusal !== undefined) throw refusal;
+    try {
+      checkNoOptions(none);
+      this.#take(payload, watcher === undefined ? 0 : 1, (link, bytes) => link.write(bytes, watcher));
+    } catch (thrown) {
+      throw this.#refusal.endWith(thrown);
+    }
+    return this.hasRoom;
   }
 
-  /** An append cannot be taken. Later ones would be where it was to be. */
-  #endWith(thrown: unknown, reject: (thrown: unknown) => void): void {
-    this.#refusal.cause = brokenBy(thrown instanceof Error ? thrown.message : String(thrown));
-    reject(thrown);
+  #isRefused(reject: Reject): boolean {
+    const refusal = this.#refusalOf();
+    if (refusal !== undefined) reject(refusal);
+    return refusal !== undefined;
+  }
+
+  /** Why a call that comes now is refused, and counted as failed; undefined while the writer takes them. */
+  #refusalOf(): LogError | undefined {
+    const refusal = this.#refusal.ofNext(this.#port.over(), () => this.#where());
+    if (refusal !== undefined) this.#port.watch.failed(refusal, 1);
+    return refusal;
+  }
+
+  /** Takes one entry, by `put`. */
+  #take(payload: Payload, promises: number, put: (link: BatchLink, bytes: Uint8Array) => void): void {
+    const bytes = payloadOf(payload);
+    const entryBytes = this.#checkSize([bytes]);
+    const link = this.#linkFor(entryBytes);
+    const before = link.heapBytes;
+    put(link, bytes);
+    this.#added(entryBytes, link.heapBytes - before, promises);
   }
 
   /** The last link, if one more append may share it, or a new one. */
   #linkFor(entryBytes: number): BatchLink {
-    const last = this.#last;
-    if (last?.hasRoomFor(entryBytes) && last.entryBytes + entryBytes <= this.#port.limits().maxBatchBytes) return last;
+    const open = this.#links.open(entryBytes, this.#port.limits().maxBatchBytes);
+    if (open !== undefined) return open;
     const link = new BatchLink();
     this.#push(link);
     return link;
   }
 
   #push(link: BatchLink): void {
-    this.#last = link;
     this.#links.push(link);
     if (this.#links.length === 1) this.#port.busy(this, true);
   }
 
-  #added(entryBytes: number, heapBytes: number): void {
-    this.#load.add(entryBytes, heapBytes);
+  #added(entryBytes: number, heapBytes: number, promises: number): void {
+    this.#load.add(entryBytes, heapBytes, promises);
     if (this.#isSubmitPlanned) return;
     this.#isSubmitPlanned = true;
     // At the end of the tick, so that all appends of it share a link.
@@ -212,9 +252,8 @@ export class Writer {
   /** Hands links to the appender, in order, as many as may be in flight. */
   #submitSome(): void {
     while (!this.#isSettling) {
-      const link = this.#links.at(this.#inFlightCount);
+      const link = this.#links.due(this.#port.maxInFlightBytes);
       if (link === undefined) return;
-      if (this.#inFlightBytes > 0 && this.#inFlightBytes + link.entryBytes > this.#port.maxInFlightBytes) return;
       this.#submit(link);
     }
   }
@@ -227,9 +266,8 @@ export class Writer {
     const isHead = number === 0;
     if (link.isSealed && !link.isUnsent) this.#port.watch.resentMessageCount += 1;
     link.isSealed = true;
-    assert(!isHead || this.#inFlightCount === 0, 'a chain begins when nothing of the one before is in flight');
-    this.#inFlightCount += 1;
-    this.#inFlightBytes += link.entryBytes;
+    assert(!isHead || this.#links.isLanded, 'a chain begins when nothing of the one before is in flight');
+    this.#links.sent(link);
     const place = { chain, number, expectedEnd: this.#end, expectedTerm: this.#term, ack: this.#ack };
     this.#port.submit(
       link.operation(
@@ -241,8 +279,8 @@ export class Writer {
   }
 
   #done(link: BatchLink, receipt: BatchReceipt): void {
-    this.#landed(link);
-    if (link === this.#links.peek()) {
+    this.#links.landed(link);
+    if (link === this.#links.first) {
       this.#settle(receipt);
       this.#patience.progressed(this.#isSettling);
     } else {
@@ -254,7 +292,7 @@ export class Writer {
   }
 
   #notDone(link: BatchLink, error: LogError, isUnsent: boolean): void {
-    this.#landed(link);
+    this.#links.landed(link);
     link.error = error;
     link.isUnsent = isUnsent;
     if (error.outcome === 'unknown') link.isUncertain = true;
@@ -267,34 +305,22 @@ export class Writer {
     this.#patience.lost();
   }
 
-  #landed(link: BatchLink): void {
-    this.#inFlightCount -= 1;
-    this.#inFlightBytes -= link.entryBytes;
-    assert(this.#inFlightCount >= 0 && this.#inFlightBytes >= 0, 'no more links land than were in flight');
-    assert(this.#inFlightCount > 0 || this.#inFlightBytes === 0, 'bytes in flight belong to links');
-  }
-
   /** The first link is in the log. */
   #settle(receipt: BatchReceipt): void {
     const link = this.#links.shift();
     assert(link !== undefined, 'a link that is settled was not settled before');
-    this.#forget(link);
+    this.#load.remove(link);
     this.#end = receipt.end;
     this.#hasSucceeded = true;
     if (receipt.level === 'received') this.#term = receipt.term;
     else if (this.#ack === 'committed') this.#term = 0;
     this.#confirmed.settled(receipt);
-    link.resolve(receipt);
-  }
-
-  #forget(link: BatchLink): void {
-    this.#load.remove(link);
-    if (this.#last === link) this.#last = undefined;
+    link.resolve(receipt, this.#written);
   }
 
   #goOn(): void {
     if (!this.#isSettling) this.#submitSome();
-    else if (this.#inFlightCount === 0) void this.#resume();
+    else if (this.#links.isLanded) void this.#resume();
     this.#tell();
   }
 
@@ -321,12 +347,12 @@ export class Writer {
 
   /** Undefined when the rest is to be sent again, else why it is not in the log, or may not be. */
   async #decide(): Promise<LogError | undefined> {
-    const cause = this.#links.peek()?.error;
+    const cause = this.#links.first?.error;
     const isUncertain = uncertainCount(this.#links) > 0;
     if (isUncertain) {
       const refusal = await this.#look();
       if (refusal !== undefined || this.#links.length === 0) return refusal;
-    } else if (cause !== undefined && !mayGoOn(cause, this.#end, this.#links.peek()?.isUnsent === true)) {
+    } else if (cause !== undefined && !mayGoOn(cause, this.#end, this.#links.first?.isUnsent === true)) {
       return cause;
     }
     if (cause?.code === 'QUEUE_FULL') {
@@ -344,26 +370,13 @@ export class Writer {
   /** Settles the links that are in the committed log. Undefined when the others may still be done. */
   async #look(): Promise<LogError | undefined> {
     this.#patience.beginLook();
-    const timeoutMs = this.#patience.lookMs;
-    const appends = Array.from({ length: uncertainCount(this.#links) }, (_, i) => this.#links.at(i)?.payloads ?? []);
-    let finding: Finding;
-    try {
-      finding = await this.#port.find({ appends, expectedEnd: this.#end, expectedTerm: this.#term, timeoutMs });
-    } catch (thrown) {
-      const { code, message, details } = asLogError(thrown);
-      return new LogError(code, `The log could not be read at ${this.#end}: ${message}`, details, 'unknown');
-    }
+    const question = { expectedEnd: this.#end, expectedTerm: this.#term, timeoutMs: this.#patience.lookMs };
+    const finding = await findLinks(this.#port, this.#links, question);
+    if (finding instanceof LogError) return finding;
     const { places, isTaken, atTerm, end } = finding;
-    for (const { term: placeTerm, offset, end: placeEnd, offsets } of places) {
-      this.#port.watch.appended(offsets.length, placeEnd - offset);
-      this.#settle({
-        term: placeTerm,
-        offset,
-        end: placeEnd,
-        offsets,
-        level: this.#port.isDurable() ? 'committed' : 'volatile',
-        nodes: [],
-      });
+    for (const place of places) {
+      this.#port.watch.appended(place.offsets.length, place.end - place.offset);
+      this.#settle({ ...place, level: this.#port.isDurable() ? 'committed' : 'volatile', nodes: [] });
     }
     if (places.length > 0) this.#patience.progressed(true);
     const isOver = this.#term !== 0 && atTerm > this.#term;
@@ -384,12 +397,12 @@ export class Writer {
     const later = laterError(cause, end);
     let isFirst = true;
     for (let link = this.#links.shift(); link !== undefined; link = this.#links.shift()) {
-      this.#forget(link);
+      this.#load.remove(link);
       const error = isFirst ? first : later;
       isFirst = false;
       const told = link.isUncertain ? uncertainError(cause, end) : error;
       this.#port.watch.failed(told, link.callCount);
-      link.reject(told);
+      link.reject(told, this.#written);
     }
   }
 

@@ -16,6 +16,7 @@ export class WriterLoad {
   /** Bytes of entries, calls, and what they cost the heap besides the bytes. */
   #bytes = 0;
   #calls = 0;
+  #promises = 0;
   #heapBytes = 0;
   #onRoom: (() => void)[] = [];
 
@@ -24,7 +25,9 @@ export class WriterLoad {
   }
 
   get hasRoom(): boolean {
-    return this.#calls < ENOUGH_PROMISES && this.#bytes < this.#bounds.maxInFlightBytes;
+    const { maxInFlightBytes, maxQueuedBytes } = this.#bounds;
+    const isFull = this.#bytes >= maxInFlightBytes || this.#bytes + this.#heapBytes >= maxInFlightBytes + maxQueuedBytes / 2;
+    return !isFull && this.#promises < ENOUGH_PROMISES;
   }
 
   /** Resolves when {@link hasRoom}. */
@@ -42,20 +45,25 @@ export class WriterLoad {
     throw new LogError('QUEUE_FULL', sentence, { unsettledBytes: this.#bytes });
   }
 
-  /** One more call, with so much of its own. */
-  add(entryBytes: number, heapBytes: number): void {
+  /** One more call, with so much of its own, and a promise or none. */
+  add(entryBytes: number, heapBytes: number, promises: number): void {
     this.#bytes += entryBytes;
     this.#heapBytes += heapBytes;
     this.#calls += 1;
+    this.#promises += promises;
   }
 
   /** A link is settled. */
-  remove({ entryBytes, heapBytes, callCount }: BatchLink): void {
+  remove({ entryBytes, heapBytes, callCount, promiseCount }: BatchLink): void {
     this.#bytes -= entryBytes;
     this.#heapBytes -= heapBytes;
     this.#calls -= callCount;
-    assert(this.#bytes >= 0 && this.#heapBytes >= 0 && this.#calls >= 0, 'no more of a writer is settled than it took');
-    assert(this.#calls > 0 || (this.#bytes === 0 && this.#heapBytes === 0), 'what a writer holds belongs to its calls');
+    this.#promises -= promiseCount;
+    assert(this.#bytes >= 0 && this.#heapBytes >= 0 && this.#promises >= 0, 'no more of a writer is settled than it took');
+    assert(
+      this.#calls > 0 || (this.#bytes === 0 && this.#heapBytes === 0 && this.#promises === 0),
+      'what a writer holds belongs to its calls',
+    );
   }
 
   tell(): void {

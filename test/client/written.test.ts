@@ -1,0 +1,315 @@
+// Entries without a promise for each: written into a writer, as a Web stream too, and read as one.
+
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { LogClient } from '../../src/client/client.ts';
+import type { ConnectOptions } from '../../src/client/options.ts';
+import type { Entry } from '../../src/client/read/entries.ts';
+import type { Writer } from '../../src/client/writer/writer.ts';
+import { failureOf } from './support/failure.ts';
+import { FakeCluster } from './support/fakeCluster.ts';
+import { settleMicrotasks } from './support/fakeServer.ts';
+
+let cluster: FakeCluster;
+let clients: LogClient[];
+
+beforeEach(() => {
+  cluster = new FakeCluster();
+  clients = [];
+});
+
+afterEach(async () => {
+  for (const node of cluster.nodes) {
+    node.holdsAppends = false;
+    for (const connection of node.connections) connection.answerAppends();
+  }
+  await Promise.all(clients.map((client) => client.close()));
+});
+
+async function connect(options?: ConnectOptions): Promise<LogClient> {
+  const client = await cluster.connect(options);
+  clients.push(client);
+  return client;
+}
+
+/** The code of what `work` throws at once. */
+function thrownBy(work: () => unknown): string {
+  try {
+    work();
+  } catch (thrown) {
+    return thrown instanceof TypeError ? 'TypeError' : (thrown as { code: string }).code;
+  }
+  return 'nothing';
+}
+
+/** Answers what the leader holds, and whatever comes, from now on. */
+function answer(): void {
+  cluster.leader.holdsAppends = false;
+  for (const connection of cluster.leader.connections) connection.answerAppends();
+}
+
+describe('what is written into a writer', () => {
+  test('is in the log in the order of the calls, and a flush says where', async () => {
+    const log = await connect();
+    const { end } = await log.append('0');
+    const writer = log.writer({ expectedEnd: end });
+    expect(await writer.flushed()).toBeUndefined();
+    expect(['a', 'bb', ''].map((text) => writer.write(text))).toEqual([true, true, true]);
+    const range = { term: 1, offset: end, end: end + 39, count: 3, level: 'committed', nodes: [1, 3] };
+    expect(await writer.flushed()).toEqual(range);
+    expect(await writer.flushed()).toBeUndefined();
+    expect(cluster.leader.appends).toHaveLength(2);
+    expect([cluster.leader.texts(), writer.end]).toEqual([['0', 'a', 'bb', ''], end + 39]);
+  });
+
+  test('shares messages with appends, whose entries are not counted', async () => {
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    writer.write('a');
+    const first = writer.append('b');
+    writer.write('c');
+    const second = writer.append('d');
+    const flushed = writer.flushed();
+    // A later one is of the next flush, although it was made in the same tick.
+    writer.write('e');
+    const batch = writer.appendBatch(['f', 'g']);
+    expect(await flushed).toMatchObject({ offset: 12, end: 12 + 39, count: 2 });
+    expect([(await first).offset, (await second).offset, (await second).end]).toEqual([25, 51, 64]);
+    expect(await writer.flushed()).toMatchObject({ offset: 64, end: 77, count: 1 });
+    expect((await batch).offsets).toEqual([77, 90]);
+    expect(cluster.leader.texts()).toEqual([...'abcdefg']);
+  });
+
+  test('several flushes are answered in order, each with its own', async () => {
+    cluster.leader.holdsAppends = true;
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    writer.write('a');
+    const flushes = [writer.flushed(), writer.flushed()];
+    writer.write('b');
+    flushes.push(writer.flushed());
+    await settleMicrotasks();
+    answer();
+    const ranges = await Promise.all(flushes);
+    expect(ranges.map((range) => range?.count)).toEqual([1, undefined, 1]);
+    expect(ranges[2]).toMatchObject({ offset: 25, end: 38 });
+  });
+
+  test('waits for room: write says so, and a loop that does not look is refused in the end', async () => {
+    cluster.leader.holdsAppends = true;
+    const log = await connect({ maxInFlightBytes: 64 * 1024, maxQueuedBytes: 128 * 1024 });
+    const writer = log.writer({ expectedEnd: 0 });
+    let count = 1;
+    for (; writer.write(new Uint8Array(10)); count += 1);
+    // What each costs the heap counts beside its bytes.
+    expect(count).toBeLessThan((64 + 128) * 4);
+    expect(writer.hasRoom).toBe(false);
+    let isReady = false;
+    const ready = writer.ready().then(() => {
+      isReady = true;
+    });
+    await settleMicrotasks();
+    expect(isReady).toBe(false);
+    const failed = thrownBy(() => {
+      for (;;) {
+        writer.write(new Uint8Array(10));
+        count += 1;
+      }
+    });
+    expect([failed, thrownBy(() => writer.write('a'))]).toEqual(['QUEUE_FULL', 'CHAIN_BROKEN']);
+    answer();
+    await ready;
+    // All that was taken before is in the log.
+    expect(await writer.flushed()).toMatchObject({ offset: 12, end: 12 + count * 22, count });
+  });
+
+  test('after another’s entry is not in the log: the flush rejects, says up to where all is, and so do those after it', async () => {
+    cluster.leader.holdsAppends = true;
+    const log = await connect();
+    const { connection } = cluster.leader;
+    const writer = log.writer({ expectedEnd: 0 });
+    writer.write('A');
+    const first = writer.flushed();
+    writer.write('B');
+    await settleMicrotasks();
+    connection.answerAppends(1);
+    cluster.leader.add('X');
+    answer();
+    expect(await first).toMatchObject({ count: 1 });
+    const error = await failureOf(writer.flushed());
+    expect([error.code, error.outcome, error.details.chainEnd]).toEqual(['CHAIN_BROKEN', 'failed', writer.end]);
+    expect(thrownBy(() => writer.write('C'))).toBe('CHAIN_BROKEN');
+    expect((await failureOf(writer.append('D'))).code).toBe('CHAIN_BROKEN');
+    expect((await failureOf(writer.flushed())).code).toBe('CHAIN_BROKEN');
+    expect([cluster.leader.texts(), writer.end]).toEqual([['A', 'X'], 25]);
+  });
+
+  test('goes on with the next leader, in one range', async () => {
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    writer.write('a');
+    await settleMicrotasks();
+    cluster.leader.holdsAppends = true;
+    writer.write('b');
+    await settleMicrotasks();
+    cluster.kill(1);
+    cluster.lead(2);
+    writer.write('c');
+    const range = await writer.flushed();
+    expect([range?.offset, range?.count, range?.term]).toEqual([12, 3, 2]);
+    expect([cluster.leader.texts(), range?.end]).toEqual([['a', 'b', 'c'], cluster.leader.end]);
+  });
+
+  test('what is no payload, too large, or comes after close is thrown at once, and what was before is in the log', async () => {
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    writer.write('a');
+    expect(thrownBy(() => writer.write(Object(5)))).toBe('TypeError');
+    expect(thrownBy(() => writer.write('b'))).toBe('CHAIN_BROKEN');
+    expect(await writer.flushed()).toMatchObject({ count: 1 });
+    const other = log.writer({ expectedEnd: writer.end });
+    other.write('c');
+    expect(thrownBy(() => other.write(new Uint8Array(16_777_216)))).toBe('ENTRY_TOO_LARGE');
+    await other.close();
+    expect(await other.flushed()).toMatchObject({ count: 1 });
+    const closed = log.writer({ expectedEnd: other.end });
+    await closed.close();
+    expect([thrownBy(() => closed.write('d')), await closed.flushed()]).toEqual(['CLOSED', undefined]);
+    expect(cluster.leader.texts()).toEqual(['a', 'c']);
+  });
+
+  test('the payload may be changed as soon as write returns', async () => {
+    cluster.leader.holdsAppends = true;
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    const payload = new Uint8Array(3);
+    for (const value of [1, 2, 3]) writer.write(payload.fill(value));
+    payload.fill(99);
+    await settleMicrotasks();
+    answer();
+    await writer.flushed();
+    expect(cluster.leader.texts().map((text) => text.charCodeAt(0))).toEqual([1, 2, 3]);
+  });
+});
+
+describe('a writer’s Web stream', () => {
+  test('writes each chunk as an entry, with back-pressure, and is closed when all is in the log', async () => {
+    cluster.leader.holdsAppends = true;
+    const log = await connect({ maxInFlightBytes: 64 * 1024 });
+    const writer = log.writer({ expectedEnd: 0 });
+    const texts = Array.from({ length: 2_000 }, (_, i) => `${i}${'x'.repeat(i % 200)}`);
+    let taken = 0;
+    const counted = new TransformStream<string, string>({
+      transform: (text, controller) => {
+        taken += 1;
+        controller.enqueue(text);
+      },
+    });
+    expect(writer.writable).toBe(writer.writable);
+    const source = new ReadableStream<string>({
+      start(controller) {
+        for (const text of texts) controller.enqueue(text);
+        controller.close();
+      },
+    });
+    const piped = source.pipeThrough(counted).pipeTo(writer.writable);
+    await vi.waitUntil(() => !writer.hasRoom);
+    await settleMicrotasks();
+    // Nothing is answered, so nothing more is taken.
+    const takenFirst = taken;
+    await settleMicrotasks();
+    expect([taken, taken < 1_000]).toEqual([takenFirst, true]);
+    answer();
+    await piped;
+    expect(cluster.leader.texts()).toEqual(texts);
+    expect(thrownBy(() => writer.write('late'))).toBe('CLOSED');
+  });
+
+  test('fails with the error of the entry that is refused, and takes no more', async () => {
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    await log.append('foreign');
+    const stream = writer.writable.getWriter();
+    await stream.write('a');
+    expect((await failureOf(stream.close())).code).toBe('CONDITION_FAILED');
+    expect((await failureOf(stream.closed)).code).toBe('CONDITION_FAILED');
+    const other = log.writer({ expectedEnd: cluster.leader.end }).writable.getWriter();
+    const refused = other.write(Object(5));
+    other.closed.catch(() => undefined);
+    await expect(refused).rejects.toThrow(TypeError);
+    expect(cluster.leader.texts()).toEqual(['foreign']);
+  });
+
+  test('that is aborted closes its writer, and what was written is in the log', async () => {
+    const log = await connect();
+    const writer: Writer = log.writer({ expectedEnd: 0 });
+    const stream = writer.writable.getWriter();
+    await stream.write('a');
+    await stream.abort(new Error('enough'));
+    expect(thrownBy(() => writer.write('b'))).toBe('CLOSED');
+    expect(cluster.leader.texts()).toEqual(['a']);
+  });
+});
+
+describe('a log’s Web stream', () => {
+  const textOf = ({ payload }: Entry): string => Buffer.from(payload).toString();
+
+  async function fill(log: LogClient, count: number): Promise<string[]> {
+    const texts = Array.from({ length: count }, (_, i) => `entry ${i}`);
+    await log.appendBatch(texts);
+    return texts;
+  }
+
+  test('gives what is there, to its end, when it is not to follow', async () => {
+    const log = await connect();
+    const texts = await fill(log, 1_000);
+    const seen: string[] = [];
+    for await (const entry of log.readable({ follow: false })) seen.push(textOf(entry));
+    expect(seen).toEqual(texts);
+    const some: string[] = [];
+    for await (const entry of log.readable({ follow: false, limit: 3 })) some.push(textOf(entry));
+    expect(some).toEqual(texts.slice(0, 3));
+  });
+
+  test('follows the log, asks for nothing before it is read, and ends when it is cancelled', async () => {
+    const log = await connect();
+    const stream = log.readable();
+    const reader = stream.getReader();
+    await settleMicrotasks();
+    const before = cluster.nodes.flatMap(({ requests }) => requests).length;
+    const first = reader.read();
+    await fill(log, 2);
+    expect(textOf((await first).value ?? expect.fail('an entry'))).toBe('entry 0');
+    expect(cluster.nodes.flatMap(({ requests }) => requests).length).toBeGreaterThan(before);
+    expect(textOf((await reader.read()).value ?? expect.fail('an entry'))).toBe('entry 1');
+    const waiting = reader.read();
+    await log.append('later');
+    expect(textOf((await waiting).value ?? expect.fail('an entry'))).toBe('later');
+    const last = reader.read();
+    await reader.cancel();
+    expect((await last).done).toBe(true);
+  });
+
+  test('flows from one log into another', async () => {
+    const log = await connect();
+    const texts = await fill(log, 500);
+    const to = new FakeCluster();
+    const copy = await to.connect();
+    clients.push(copy);
+    const payloads = new TransformStream<Entry, Uint8Array>({ transform: ({ payload }, controller) => controller.enqueue(payload) });
+    await log
+      .readable({ follow: false })
+      .pipeThrough(payloads)
+      .pipeTo(copy.writer({ expectedEnd: 0 }).writable);
+    expect(to.leader.texts()).toEqual(texts);
+  });
+
+  test('fails as its reading does, and refuses options that nobody knows', async () => {
+    const log = await connect();
+    await fill(log, 2);
+    const reader = log.readable({ from: 13, follow: false }).getReader();
+    expect((await failureOf(reader.read())).code).toBe('OFFSET_NOT_BOUNDARY');
+    expect(() => log.readable(Object({ folow: false }))).toThrow('follow');
+    expect(() => log.readable(Object({ follow: 1 }))).toThrow(TypeError);
+    expect(() => log.readable(Object({ follow: true, limit: 1 }))).toThrow(TypeError);
+  });
+});
