@@ -1,4 +1,5 @@
-// Disks that lose something of the segment in which the log goes on, while their node is down: a bit, or a page that comes back as zeros. Only what the
+// Disks that lose something of the segment in which the log goes on, while their node is down: a bit, a page that comes back as zeros, or, in some seeds, one that
+// cannot be read any more, or a bit of the header where that does no harm. Only what the
 // node must notice, because it is below a durable mark or below what was committed. Any number of nodes have such damage at once where it was committed, and
 // never two at one place, so that there is always somebody to have it from, also without a leader. Answers to those who lack something are damaged on their way now
 // and then. Has chance of its own, so that a world without it is what it would be without this file.
@@ -24,6 +25,8 @@ const IN_A_ROW = 16;
 const FEWEST_NODES = 3;
 /** One start in so many finds damage. */
 const ONE_IN = 2;
+/** Of a header page, what the header's check covers, and the check. */
+const HEADER_BYTES = 48;
 
 /** The segment in which a node's log goes on, as its file has it. */
 interface OpenSegment {
@@ -35,6 +38,17 @@ interface OpenSegment {
   readonly bound: number;
   /** File position of the page that says so. */
   readonly markPage: number;
+  /** File position of the last mark, if there is one, and whether the log ends there. */
+  readonly markAt: number | undefined;
+  readonly isMarked: boolean;
+}
+
+/** What a disk is to lose: file positions [at, end). */
+interface Loss {
+  readonly at: number;
+  readonly end: number;
+  readonly lost: Lost;
+  lose(): void;
 }
 
 /** What a node has lost: whole batches, in log offsets. */
@@ -49,6 +63,8 @@ export class OpenDamagesOfWorld {
   readonly #world: World;
   readonly #random: Random;
   readonly isOn: boolean;
+  /** Whether there are pages that cannot be read, and headers with wrong bits. */
+  readonly #isHarsh: boolean;
   readonly #lost = new Map<SimNode, Lost>();
   #isEnded = false;
 
@@ -56,6 +72,7 @@ export class OpenDamagesOfWorld {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x09e_da3a);
     this.isOn = WITH_DAMAGES.includes(world.seed % IN_A_ROW) && world.nodes.length >= FEWEST_NODES && !world.oldCopies.isOn;
+    this.#isHarsh = Math.floor(world.seed / IN_A_ROW) % 2 === 1;
   }
 
   /** The time of faults is over. */
@@ -67,8 +84,46 @@ export class OpenDamagesOfWorld {
   starts(node: SimNode): void {
     if (!this.isOn || this.#isEnded || !this.#world.isGrown || !this.#random.oneIn(ONE_IN)) return;
     if (this.#world.checker.standingOf(node.id) !== 'voter' || this.#lost.has(node)) return;
+    // The error is for the node.
+    if (node.disk.failsReads) return;
     const open = openSegmentOf(node);
     if (open === undefined || open.vouched <= open.base) return;
+    if (this.#isHarsh && open.isMarked && this.#random.oneIn(3)) {
+      this.#note(node, 'damage in the header of the open segment');
+      node.disk.flipBit(open.path, this.#random.below(HEADER_BYTES));
+      return;
+    }
+    const { at, end, lost, lose } = this.#isHarsh && this.#random.oneIn(2) ? this.#unreadable(node, open) : this.#wrong(node, open);
+    if (!this.#mayLose(node, lost)) return;
+    this.#note(node, `damage in the open segment, [${lost.from}, ${lost.to}), bytes [${at}, ${end})`);
+    this.#lost.set(node, lost);
+    lose();
+  }
+
+  #note(node: SimNode, what: string): void {
+    const { trace, scheduler } = this.#world;
+    trace.add(scheduler.nowMs, node.id, `* ${what}`);
+  }
+
+  /** A page that cannot be read any more: the one with the last mark, so that nothing says where the log ended, or one before it. */
+  #unreadable(node: SimNode, open: OpenSegment): Loss {
+    const { path, base, bytes, vouched, markAt, markPage } = open;
+    const page = (position: number): number => position - (position % DIRECT_BYTES);
+    const first = page(SEGMENT_HEADER_BYTES + this.#random.below(positionOf(vouched, base) - SEGMENT_HEADER_BYTES));
+    const isLast = markAt === undefined || first >= markPage || this.#random.oneIn(3);
+    const at = markAt !== undefined && isLast ? page(markAt) : first;
+    const end = Math.min(bytes.length, at + DIRECT_BYTES);
+    const lost = isLast ? { ...lostOf(open, at, bytes.length), isCommitted: false } : lostOf(open, at, end);
+    const lose = (): void => {
+      // What a power cut leaves of a page that was written anew, and not synced.
+      node.disk.lose(path, at, new Uint8Array(end - at));
+      node.disk.loseSector(path, at);
+    };
+    return { at, end, lost, lose };
+  }
+
+  /** A bit, or a page that comes back as zeros. */
+  #wrong(node: SimNode, open: OpenSegment): Loss {
     const { path, base, bytes, vouched, markPage } = open;
     // Above what was committed only a leader can help.
     const first = open.bound < vouched && this.#random.oneIn(2) ? Math.max(open.bound, base) : base;
@@ -77,12 +132,11 @@ export class OpenDamagesOfWorld {
     const isPage = page >= SEGMENT_HEADER_BYTES && page < markPage && this.#random.oneIn(2);
     const [at, end] = isPage ? [page, page + DIRECT_BYTES] : [position, position + 1];
     const lost = lostOf(open, at, end);
-    if (!this.#mayLose(node, lost)) return;
-    const { trace, scheduler } = this.#world;
-    trace.add(scheduler.nowMs, node.id, `* damage in the open segment, [${lost.from}, ${lost.to})`);
-    this.#lost.set(node, lost);
-    const bit = 1 << this.#random.below(8);
-    node.disk.lose(path, at, isPage ? new Uint8Array(DIRECT_BYTES) : Uint8Array.of((bytes[at] ?? 0) ^ bit));
+    const lose = (): void => {
+      const bit = 1 << this.#random.below(8);
+      node.disk.lose(path, at, isPage ? new Uint8Array(DIRECT_BYTES) : Uint8Array.of((bytes[at] ?? 0) ^ bit));
+    };
+    return { at, end, lost, lose };
   }
 
   /** Whether the node's disk has lost something since it counted last. */
@@ -138,7 +192,22 @@ function openSegmentOf({ disk }: SimNode): OpenSegment | undefined {
   const saved = Math.max(readVote(disk, DIRECTORY).commit, readBound(bytes.subarray(0, SEGMENT_HEADER_BYTES), identity.markSeed));
   const bound = Math.max(saved, mark?.commit ?? 0);
   const at = mark === undefined || saved > mark.durable ? bytes.length : positionOf(mark.at, base);
-  return { path, base, bytes, vouched: Math.max(bound, mark?.durable ?? 0), bound, markPage: at - (at % DIRECT_BYTES) };
+  const markAt = mark && positionOf(mark.at, base);
+  const isMarked = markAt !== undefined && batchesEndAt(bytes, markAt);
+  return { path, base, bytes, vouched: Math.max(bound, mark?.durable ?? 0), bound, markPage: at - (at % DIRECT_BYTES), markAt, isMarked };
+}
+
+/** Whether the entries of a segment, by their sizes, end with a batch at file position `end`. */
+function batchesEndAt(bytes: Uint8Array, end: number): boolean {
+  const view = viewOf(bytes);
+  let position = SEGMENT_HEADER_BYTES;
+  let isWhole = true;
+  while (position + ENTRY_HEADER_BYTES <= end) {
+    const kindSize = kindSizeAt(view, position);
+    position += entryBytesOf(kindSize);
+    isWhole = !isContinued(kindSize);
+  }
+  return position === end && isWhole;
 }
 
 /** The batches that hold file positions [at, end); with the state entry at a segment's head, where that is all there is of a term without its no-op. */

@@ -74,6 +74,11 @@ export class SimDisk implements Disk {
     this.#errno = errno;
   }
 
+  /** Whether a read from now on is to fail. */
+  get failsReads(): boolean {
+    return this.#readErrorIn > 0;
+  }
+
   /** The `reads`-th read from now fails; 0: none. */
   failReadIn(reads: number): void {
     this.#readErrorIn = reads;
@@ -321,7 +326,16 @@ export class SimDisk implements Disk {
       this.#visible.write(file, [first.subarray(0, this.#random.below(first.length + 1))], position);
       throw simulatedError('ENOSPC');
     }
+    this.#overwrites(this.#visible.numberOfOpen(file), position, position + parts.reduce((sum, { length }) => sum + length, 0));
     this.#visible.write(file, parts, position);
+  }
+
+  /** A page that cannot be read can be written as a whole only, and can be read then. */
+  #overwrites(number: number, from: number, to: number): void {
+    const bad = this.#badPages.get(number);
+    if (bad === undefined || to <= bad || bad + DIRECT_BYTES <= from) return;
+    if (from > bad || to < bad + DIRECT_BYTES) throw new LogError('IO', 'a simulated sector is gone', { errno: 'EIO' });
+    this.#badPages.delete(number);
   }
 
   dataSync(file: FileHandle): void {

@@ -6,6 +6,7 @@ import type { MemoryShape } from '../../src/memory/map.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { TailMemory as Memory, type TailMemory } from '../../src/memory/tailMemory.ts';
 import { segmentName } from '../../src/storage/names.ts';
+import { losesEverywhere } from './commonDamage.ts';
 import { failOver } from './failover.ts';
 import { NOTICED_ELECTIONS } from './fullDisks.ts';
 import { DIRECTORY } from './identity.ts';
@@ -155,6 +156,12 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   const handedOver = isUsual(world) ? await world.stops.trial((limitMs, isDone) => runUntil(world, limitMs, isDone)) : undefined;
   if (handedOver !== undefined) await converges(world);
   const failoverElections = await failsOver(world);
+  await converges(world);
+  await losesEverywhere(world, {
+    runUntil: (limitMs, isDone) => runUntil(world, limitMs, isDone),
+    progresses: () => progresses(world, nodes, SMALL, 'mended'),
+    areHealed: () => world.damages.areHealed,
+  });
   await converges(world);
   for (const client of clients) client.disconnect('the simulation ended');
   await runUntil(world, AGREED_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread, () => world.tokens.isAgreed);

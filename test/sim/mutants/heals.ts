@@ -60,8 +60,16 @@ export const HEAL_MUTANTS: readonly Mutant[] = [
     name: 'damaged file that stays open',
     what: 'a reader goes on with the damaged file that it has open after another one is in its place',
     patches: [{ file: READER, find: 'truncations !== this.#truncations', replace: 'false' }],
-    foundBy: ['visibility', 'convergence'],
+    foundBy: ['heals', 'visibility', 'convergence'],
     withinSeeds: 900,
-    foundAt: 847,
+    foundAt: 47,
+  },
+  {
+    name: 'damage that nobody is told of',
+    what: 'what is damaged, and cannot be healed, is not said',
+    patches: [{ file: 'src/node/damages.ts', find: 'this.#known.set(base, { base, end, damage });', replace: '' }],
+    foundBy: ['heals', 'convergence'],
+    withinSeeds: 900,
+    foundAt: 47,
   },
 ];

@@ -23,6 +23,43 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     foundAt: 393,
   },
   {
+    name: 'damaged node that leads',
+    what: 'a node campaigns, and may lead, although its disk has lost what it had acknowledged',
+    patches: [
+      {
+        file: 'src/raft/raft.ts',
+        find: "return this.#state.standing === 'voter' && ",
+        replace: "return (this.#state.standing === 'voter' || this.#state.standing === 'damaged') && ",
+      },
+      { file: 'src/raft/state.ts', find: 'doesCount(this.standing) ? votedFor', replace: 'true ? votedFor' },
+    ],
+    foundBy: ['convergence', 'leader completeness', 'election safety', 'committed bytes'],
+    withinSeeds: 900,
+    foundAt: 553,
+  },
+  {
+    name: 'damage whose end is taken for known',
+    what: 'a node whose last mark cannot be read takes what is left for all that it had, once it has what was committed as far as it knew',
+    patches: [
+      {
+        file: 'src/storage/openSegment.ts',
+        find: 'durable: Math.max(found?.durable ?? 0, bound, end + 1), hasKnownEnd: false',
+        replace: 'durable: Math.max(found?.durable ?? 0, bound, end + 1), hasKnownEnd: true',
+      },
+    ],
+    foundBy: ['durability', 'leader completeness', 'soundness', 'committed bytes'],
+    withinSeeds: 900,
+    foundAt: 695,
+  },
+  {
+    name: 'page that is not read is none',
+    what: 'a page that cannot be read is taken for one of zeros, after which nothing was',
+    patches: [{ file: 'src/storage/openSegment.ts', find: 'if (lost === undefined || mark?.at === end)', replace: 'if (true)' }],
+    foundBy: ['durability', 'leader completeness'],
+    withinSeeds: 900,
+    foundAt: 695,
+  },
+  {
     name: 'damaged node that counts',
     what: 'a node tells its leader that it counts, although its disk has lost what it had acknowledged, so that it counts for commits with that',
     patches: [
@@ -57,7 +94,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'log matching', 'committed bytes', 'leader completeness', 'soundness'],
     withinSeeds: 900,
-    foundAt: 871,
+    foundAt: 713,
   },
   {
     name: 'mended after something was given up',
