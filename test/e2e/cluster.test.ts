@@ -23,6 +23,8 @@ import { runCluster } from './run.ts';
 
 const SEED = Number(process.env.E2E_SEED ?? 1);
 const SEGMENT_FLAGS = ['--segment-bytes', '262144', '--slots', '6'];
+/** What is proven comes of what befalls nodes while there is load, not of how much there is: `npm run e2e` loads as much as the cores can do. */
+const THINK_MS = 40;
 const QUICK = ['--election-timeout-ms', '600'];
 
 /** Five processes and their load on a machine that has other things to do as well. */
@@ -38,7 +40,7 @@ test.each([3, 5])(
       lines.push(line);
       if (line.includes('NOT RUN')) console.warn(line);
     };
-    const { problems, facts } = await runCluster({ nodes, seconds: 25, seed: SEED, directory, tell });
+    const { problems, facts } = await runCluster({ nodes, seconds: 25, seed: SEED, thinkMs: THINK_MS, directory, tell });
     if (problems.length > 0) {
       console.error(lines.join('\n'), facts, `\nThe logs of the nodes, their data and the history are in ${directory}`);
       console.error(`Again: npm run e2e -- --nodes ${nodes} --seconds 25 --seed ${SEED}`);
@@ -87,7 +89,7 @@ async function raw(node: ClusterNode): Promise<RawClient> {
 }
 
 async function load(cluster: LocalCluster): Promise<LoadedCluster> {
-  const loaded = await LoadedCluster.start(cluster, SEED);
+  const loaded = await LoadedCluster.start(cluster, SEED, { thinkMs: THINK_MS });
   onTestFinished(() => loaded.abandon());
   return loaded;
 }

@@ -16,7 +16,7 @@ test('a node whose disk goes back in time is found out: what it lost, and what r
   const cluster = await LocalCluster.make({ nodes: 1, directory, flags: FLAGS });
   onTestFinished(() => cluster.close());
   const node = await cluster.start();
-  const loaded = await LoadedCluster.start(cluster, 1, 10_000);
+  const loaded = await LoadedCluster.start(cluster, 1, { patienceMs: 10_000, thinkMs: 40 });
   onTestFinished(() => loaded.abandon());
   await loaded.moreCommitted(300);
   await node.kill();
@@ -64,7 +64,16 @@ test('a run of a cluster that can do nothing fails, and keeps its history', asyn
   const directory = makeDirectory();
   // Payloads of at most 4 bytes: no append of ours is taken.
   const flags = ['--max-payload-bytes', '4'];
-  const { problems } = await runCluster({ nodes: 1, seconds: 5, seed: 1, directory, tell: () => undefined, flags, patienceMs: 2_000 });
+  const { problems } = await runCluster({
+    nodes: 1,
+    seconds: 5,
+    seed: 1,
+    directory,
+    tell: () => undefined,
+    flags,
+    patienceMs: 2_000,
+    thinkMs: 40,
+  });
   expect(problems.join('\n')).toMatch(/too little progress/);
   expect(existsSync(join(directory, 'history.ndjson'))).toBe(true);
 });

@@ -15,6 +15,16 @@ import { Monitor } from './monitor.ts';
 const ENTRIES_AFTER_MENDING = 200;
 /** Within this, a cluster that is whole must do whatever is asked of it. */
 const PATIENCE_MS = 60_000;
+/** Thousands of appends a second: as much as two cores have time for. */
+const THINK_MS = 8;
+
+/** How a cluster is loaded, and judged. */
+export interface LoadOptions {
+  /** How long {@link LoadedCluster.judge} waits for anything. Default 60,000. */
+  readonly patienceMs?: number | undefined;
+  /** Longest pause of who appends after an append that succeeded: 40 leaves two cores time for other tests. Default 8. */
+  readonly thinkMs?: number | undefined;
+}
 
 export type Facts = Record<string, string | number>;
 
@@ -28,16 +38,16 @@ export class LoadedCluster {
   readonly #waits: string[] = [];
   #load: Load | undefined;
 
-  private constructor(cluster: LocalCluster, seed: number, patienceMs: number) {
+  private constructor(cluster: LocalCluster, seed: number, { patienceMs = PATIENCE_MS, thinkMs = THINK_MS }: LoadOptions) {
     this.cluster = cluster;
     this.#patienceMs = patienceMs;
-    this.context = new LoadContext(this.recorder, new Random(seed));
+    this.context = new LoadContext(this.recorder, new Random(seed), thinkMs);
     this.monitor = new Monitor(cluster);
   }
 
-  /** Lets load begin on a cluster that runs. {@link abandon} ends it, however far it came. `patienceMs`: how long {@link judge} waits for anything. */
-  static async start(cluster: LocalCluster, seed: number, patienceMs = PATIENCE_MS): Promise<LoadedCluster> {
-    const loaded = new LoadedCluster(cluster, seed, patienceMs);
+  /** Lets load begin on a cluster that runs. {@link abandon} ends it, however far it came. */
+  static async start(cluster: LocalCluster, seed: number, options: LoadOptions = {}): Promise<LoadedCluster> {
+    const loaded = new LoadedCluster(cluster, seed, options);
     loaded.monitor.start();
     for (const node of cluster.nodes) node.onDeath = () => loaded.#inspect(node);
     try {

@@ -7,10 +7,10 @@ import type { HistoryRecorder } from '../../src/history/recorder.ts';
 import { runCommand } from '../support/server.ts';
 import { compareDisks } from './diskLog.ts';
 import { SmallDisk, straceRefusal } from './disks.ts';
-import { type Facts, LoadedCluster } from './loadedCluster.ts';
+import { type Facts, LoadedCluster, type LoadOptions } from './loadedCluster.ts';
 import { Nemesis } from './nemesis.ts';
 
-export interface RunOptions {
+export interface RunOptions extends LoadOptions {
   readonly nodes: number;
   readonly seconds: number;
   readonly seed: number;
@@ -19,8 +19,6 @@ export interface RunOptions {
   /** Told what happens, line by line. */
   readonly tell: (sentence: string) => void;
   readonly flags?: readonly string[];
-  /** How long a cluster that is whole may take for anything; see {@link LoadedCluster.start}. */
-  readonly patienceMs?: number;
 }
 
 export interface RunResult {
@@ -77,13 +75,13 @@ class Run {
   }
 
   async #withDisk(disk: SmallDisk | undefined, canSlowDisks: boolean): Promise<void> {
-    const { nodes, directory, seed, flags = [], patienceMs } = this.#options;
+    const { nodes, directory, seed, flags = [] } = this.#options;
     const all = [...FLAGS, ...(nodes > 1 ? CLUSTER_FLAGS : []), ...flags];
     const cluster = await LocalCluster.make({ nodes, directory, flags: all, dataOf: (id) => join(directory, `data-${id}`, 'log') });
     try {
       const leader = await cluster.start();
       this.#tell(`${nodes} nodes run; node ${leader.id} leads`);
-      const loaded = await LoadedCluster.start(cluster, seed, patienceMs);
+      const loaded = await LoadedCluster.start(cluster, seed, this.#options);
       this.#recorder = loaded.recorder;
       this.#facts = loaded.facts;
       try {

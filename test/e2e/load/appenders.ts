@@ -16,7 +16,6 @@ const LARGE_PAYLOAD_BYTES = 20_000;
 const SMALL_PAYLOAD_BYTES = 250;
 /** Payloads of clients that upload, above the least: {@link MAX_BATCH_ENTRIES} of them must fit the largest batch, which is 192,400 bytes with small segments. */
 const UPLOADED_PAYLOAD_BYTES = 7 * 1024;
-const THINK_MS = 8;
 /** After a failure, so that a cluster without a leader is not stormed. */
 const FAILURE_PAUSE_MS = 30;
 
@@ -62,10 +61,10 @@ export class Appender {
   }
 
   async #lane(): Promise<void> {
-    const { random } = this.#context;
+    const { random, thinkMs } = this.#context;
     while (!this.#isStopping) {
       const succeeded = this.style === 'writer' ? await this.#appendChain() : await this.#append();
-      await this.#context.pause(succeeded ? random.below(THINK_MS) : FAILURE_PAUSE_MS);
+      await this.#context.pause(succeeded ? random.below(thinkMs) : FAILURE_PAUSE_MS);
     }
   }
 

@@ -28,6 +28,8 @@ const MAX_PLACES = 4096;
 export class LoadContext {
   readonly recorder: HistoryRecorder;
   readonly random: Random;
+  /** Longest pause of who appends after an append that succeeded. */
+  readonly thinkMs: number;
   readonly ended = new AbortController();
   /** How often each error was met, by its code. */
   readonly errors = new Map<string, number>();
@@ -45,9 +47,10 @@ export class LoadContext {
   #nextId = 0;
   #nextChainId = 0;
 
-  constructor(recorder: HistoryRecorder, random: Random) {
+  constructor(recorder: HistoryRecorder, random: Random, thinkMs: number) {
     this.recorder = recorder;
     this.random = random;
+    this.thinkMs = thinkMs;
   }
 
   /** An id that no entry has. */
