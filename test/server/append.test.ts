@@ -5,8 +5,11 @@ import { END_LINEARIZABLE, LEVEL_COMMITTED, LEVEL_RECEIVED } from '../../src/pro
 import { FEATURE_INTRODUCE, FEATURE_TIMES } from '../../src/protocol/greeting.ts';
 import { LOG_HEAD_BYTES, STATE_ENTRY_BYTES } from '../support/logHead.ts';
 import { entryBytes, frameEntries } from './support/entries.ts';
-import { connect, startNode, texts } from './support/fixture.ts';
+import { connect, sharedNode, startNode, texts } from './support/fixture.ts';
 import { codeOf, failureOf, Refused } from './support/rawClient.ts';
+
+const shared = sharedNode();
+const sharedSmall = sharedNode({ segmentBytes: 65536 });
 
 test('hello: a new log begins with the no-op of term 1, and says its limits', async () => {
   const node = await startNode({ windowBytes: 65536, maxPayloadBytes: 5000 });
@@ -35,30 +38,30 @@ test('hello: a new log begins with the no-op of term 1, and says its limits', as
 });
 
 test('append: a committed receipt names the place, the term and the node, and the entry can be read there', async () => {
-  const node = await startNode();
+  const node = shared();
   const client = await connect(node);
+  const from = client.hello.commit;
   const receipt = await client.append(Buffer.from('hello'));
-  expect(receipt).toEqual({ requestId: 1, term: 1, offset: LOG_HEAD_BYTES, end: LOG_HEAD_BYTES + 17, level: LEVEL_COMMITTED, nodes: 1 });
+  expect(receipt).toEqual({ requestId: 1, term: 1, offset: from, end: from + 17, level: LEVEL_COMMITTED, nodes: 1 });
   const { entries, commit } = await client.read(receipt.offset);
-  expect(commit).toBe(LOG_HEAD_BYTES + 17);
-  expect(entries).toEqual([
-    { offset: LOG_HEAD_BYTES, end: LOG_HEAD_BYTES + 17, term: 1, kind: 0, isContinued: false, payload: Buffer.from('hello') },
-  ]);
+  expect(commit).toBe(from + 17);
+  expect(entries).toEqual([{ offset: from, end: from + 17, term: 1, kind: 0, isContinued: false, payload: Buffer.from('hello') }]);
   const { log } = await node.status();
-  const end = LOG_HEAD_BYTES + 17;
+  const end = from + 17;
   expect(log).toEqual({ start: 0, commit: end, durable: end, tail: end, timeMs: expect.any(Number), isTimeHeld: false });
 });
 
 test('append: a received receipt is at level 0 with no nodes, and the entry commits afterwards', async () => {
-  const client = await connect(await startNode());
+  const client = await connect(shared());
+  const from = (await client.end()).commit;
   const receipt = await client.append(Buffer.from('soon'), { received: true });
-  expect(receipt).toMatchObject({ offset: LOG_HEAD_BYTES, end: LOG_HEAD_BYTES + 16, level: LEVEL_RECEIVED, nodes: 0 });
+  expect(receipt).toMatchObject({ offset: from, end: from + 16, level: LEVEL_RECEIVED, nodes: 0 });
   const { entries } = await client.read(receipt.offset, { waitMs: 10_000 });
   expect(entries.map(({ payload }) => payload.toString())).toEqual(['soon']);
 });
 
 test('append: entries without a payload, and batches of them, are entries like others', async () => {
-  const client = await connect(await startNode());
+  const client = await connect(shared());
   const receipt = await client.append([Buffer.alloc(0), Buffer.alloc(0), Buffer.from('x')]);
   expect(receipt.end - receipt.offset).toBe(37);
   const { entries } = await client.read(receipt.offset);
@@ -66,44 +69,45 @@ test('append: entries without a payload, and batches of them, are entries like o
 });
 
 test('append: the marks of a batch are kept as they were sent', async () => {
-  const node = await startNode();
-  const client = await connect(node);
-  await client.appendFramed(frameEntries(texts(5), [0, 1, 3]), 5);
-  const { entries } = await client.read(LOG_HEAD_BYTES);
+  const client = await connect(shared());
+  const { offset } = await client.appendFramed(frameEntries(texts(5), [0, 1, 3]), 5);
+  const { entries } = await client.read(offset);
   expect(entries.map(({ isContinued }) => isContinued)).toEqual([true, true, false, true, false]);
   expect(entries.map(({ kind }) => kind)).toEqual([0, 0, 0, 0, 0]);
 });
 
 test('append: pipelined appends of a connection stand in the order in which they were sent, and answers are coalesced', async () => {
-  const client = await connect(await startNode());
+  const client = await connect(shared());
+  const from = (await client.end()).commit;
   const count = 5000;
   const receipts = await Promise.all(texts(count).map((text) => client.append(text)));
-  let end = LOG_HEAD_BYTES;
+  let end = from;
   for (const receipt of receipts) {
     expect(receipt.offset).toBe(end);
     end = receipt.end;
   }
   expect(client.appended.reduce((sum, n) => sum + n, 0)).toBe(count);
   expect(client.appended.length).toBeLessThan(count / 2);
-  const entries = await client.readAll(LOG_HEAD_BYTES, end);
+  const entries = await client.readAll(from, end);
   expect(entries.map(({ payload }) => payload.toString())).toEqual(texts(count).map(String));
 });
 
 test('append: several connections at once share one order without gaps or overlaps', async () => {
-  const node = await startNode();
+  const node = shared();
   const clients = await Promise.all(Array.from({ length: 8 }, () => connect(node)));
+  const from = (await clients[0]?.end())?.commit ?? 0;
   const receipts = await Promise.all(
     clients.flatMap((client, c) => Array.from({ length: 300 }, (_, i) => client.append(texts(1 + (i % 5), `${c}/${i}/`)))),
   );
   receipts.sort((a, b) => a.offset - b.offset);
-  let end = LOG_HEAD_BYTES;
+  let end = from;
   for (const receipt of receipts) {
     expect(receipt.offset).toBe(end);
     end = receipt.end;
   }
   const reader = clients[0];
   const seen = new Map<string, number[]>();
-  for (const { payload } of (await reader?.readAll(LOG_HEAD_BYTES, end)) ?? []) {
+  for (const { payload } of (await reader?.readAll(from, end)) ?? []) {
     const [c = '', i] = payload.toString().split('/');
     seen.set(c, [...(seen.get(c) ?? []), Number(i)]);
   }
@@ -111,7 +115,7 @@ test('append: several connections at once share one order without gaps or overla
 });
 
 test('append: with an expected end it happens only where no data stands after it', async () => {
-  const client = await connect(await startNode());
+  const client = await connect(shared());
   const { commit } = client.hello;
   const first = await client.append(Buffer.from('a'), { expectedEnd: commit });
   expect(first.offset).toBe(commit);
@@ -139,7 +143,7 @@ test('append: the end of the last receipt is where the next one is expected, als
 });
 
 test('append: a chain needs no waiting, and ends where another writer comes in between', async () => {
-  const node = await startNode();
+  const node = shared();
   const [client, other] = [await connect(node), await connect(node)];
   const { commit } = client.hello;
   const chain = texts(100).map((text, i) => client.append(text, i === 0 ? { expectedEnd: commit } : { chained: true }));
@@ -164,9 +168,9 @@ test('append: a chain needs no waiting, and ends where another writer comes in b
 });
 
 test('append: of many clients with the same expected end, exactly one succeeds', async () => {
-  const node = await startNode();
+  const node = shared();
   const clients = await Promise.all(Array.from({ length: 10 }, () => connect(node)));
-  for (let round = 0, expectedEnd = LOG_HEAD_BYTES; round < 20; round++) {
+  for (let round = 0, expectedEnd = (await clients[0]?.end())?.commit ?? 0; round < 20; round++) {
     const tries = await Promise.allSettled(clients.map((client) => client.append(texts(1), { expectedEnd })));
     const won = tries.filter((attempt) => attempt.status === 'fulfilled');
     expect(won).toHaveLength(1);
@@ -189,7 +193,8 @@ test('append: a batch stands together, also when it has to begin a new segment',
 });
 
 test('append: nothing of a batch is appended when one entry of it is bad, whichever it is', async () => {
-  const client = await connect(await startNode());
+  const client = await connect(shared());
+  const from = (await client.end()).commit;
   const batch = texts(5);
   for (let bad = 0; bad < batch.length; bad++) {
     const framed = frameEntries(batch);
@@ -198,8 +203,8 @@ test('append: nothing of a batch is appended when one entry of it is bad, whiche
     const failure = (await failureOf(client.appendFramed(framed, batch.length))) as Refused;
     expect(failure.answer).toMatchObject({ code: 'BAD_CHECK', offset: at, fatal: false });
   }
-  expect((await client.end()).commit).toBe(LOG_HEAD_BYTES);
-  expect((await client.append(batch)).offset).toBe(LOG_HEAD_BYTES);
+  expect((await client.end()).commit).toBe(from);
+  expect((await client.append(batch)).offset).toBe(from);
 });
 
 test('append: the largest batch leaves room in its segment for a state entry, a time entry and a session entry', () => {
@@ -218,7 +223,7 @@ test('append: the largest batch leaves room in its segment for a state entry, a 
 });
 
 test('append: the largest entry that the node takes is taken, at any place in a segment', async () => {
-  const node = await startNode({ segmentBytes: 65536 });
+  const node = sharedSmall();
   const client = await connect(node);
   const { maxPayloadBytes } = client.hello;
   expect(maxPayloadBytes).toBe(65536 - 4096 - 40 - 65536 / 4 - 20 - 52 - 12);
@@ -232,7 +237,7 @@ test('append: the largest entry that the node takes is taken, at any place in a 
 });
 
 test('append: an entry of 16 MiB - 1 comes back byte for byte, beyond the window as it is', async () => {
-  const client = await connect(await startNode());
+  const client = await connect(shared());
   const payload = Buffer.alloc(client.hello.maxPayloadBytes);
   payload.writeUInt32LE(0xfeed, payload.length - 4);
   expect(payload.length).toBe(16_777_215);
@@ -243,8 +248,7 @@ test('append: an entry of 16 MiB - 1 comes back byte for byte, beyond the window
 });
 
 test('end: both flags answer start, commit and term', async () => {
-  const client = await connect(await startNode());
-  await client.append(Buffer.from('x'));
-  for (const flags of [0, END_LINEARIZABLE])
-    expect(await client.end(flags)).toMatchObject({ start: 0, commit: LOG_HEAD_BYTES + 13, term: 1 });
+  const client = await connect(shared());
+  const { end } = await client.append(Buffer.from('x'));
+  for (const flags of [0, END_LINEARIZABLE]) expect(await client.end(flags)).toMatchObject({ start: 0, commit: end, term: 1 });
 });

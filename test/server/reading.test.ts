@@ -6,12 +6,20 @@ import { listSegments } from '../../src/storage/layout.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { LOG_HEAD_BYTES, STATE_ENTRY_BYTES } from '../support/logHead.ts';
 import { entryBytes, type LogEntry } from './support/entries.ts';
-import { appendAll, connect, digestOf, eventually, makeDirectory, payloadOf, startNode, texts } from './support/fixture.ts';
+import { appendAll, connect, digestOf, eventually, makeDirectory, payloadOf, sharedNode, startNode, texts } from './support/fixture.ts';
 import type { ProcessNode } from './support/processNode.ts';
 import type { RawClient } from './support/rawClient.ts';
 import { trimTo } from './support/trim.ts';
 
 const SMALL_SEGMENTS = { segmentBytes: 65536, slots: 3 } as const;
+
+const shared = sharedNode();
+const sharedSmall = sharedNode(SMALL_SEGMENTS);
+
+/** Where the log ends: what a test appends to a shared node begins there. */
+async function endOf(client: RawClient): Promise<number> {
+  return (await client.end()).commit;
+}
 
 function textsOf(entries: readonly LogEntry[]): string[] {
   return entries.filter(({ kind }) => kind === 0).map(({ payload }) => payload.toString());
@@ -33,10 +41,11 @@ async function fill(client: RawClient, bytes: number): Promise<string[]> {
 
 describe('read', () => {
   test('a read takes whole entries up to its limit, and at least one', async () => {
-    const client = await connect(await startNode());
-    await client.append(texts(10)); // 10 entries of 19 bytes from LOG_HEAD_BYTES on
+    const client = await connect(shared());
+    const from = await endOf(client);
+    await client.append(texts(10)); // 10 entries of 19 bytes
     const lengths = [];
-    for (const maxBytes of [1, 18, 19, 37, 38, 189, 190, 1000, 0]) lengths.push((await client.read(LOG_HEAD_BYTES, { maxBytes })).bytes);
+    for (const maxBytes of [1, 18, 19, 37, 38, 189, 190, 1000, 0]) lengths.push((await client.read(from, { maxBytes })).bytes);
     expect(lengths).toEqual([19, 19, 19, 19, 38, 171, 190, 190, 190]);
     expect((await client.read(0)).entries.slice(0, 2)).toMatchObject([
       { offset: 0, end: STATE_ENTRY_BYTES, term: 1, kind: KIND_STATE },
@@ -45,10 +54,11 @@ describe('read', () => {
   });
 
   test('a read at the end answers at once without a wait, and with one when entries come', async () => {
-    const node = await startNode();
+    const node = shared();
     const [reader, writer] = [await connect(node), await connect(node)];
-    expect(await reader.read(LOG_HEAD_BYTES)).toMatchObject({ from: LOG_HEAD_BYTES, commit: LOG_HEAD_BYTES, bytes: 0, entries: [] });
-    const waiting = reader.read(LOG_HEAD_BYTES, { waitMs: 60_000 });
+    const from = await endOf(writer);
+    expect(await reader.read(from)).toMatchObject({ from, commit: from, bytes: 0, entries: [] });
+    const waiting = reader.read(from, { waitMs: 60_000 });
     // Answers of one connection to END and READ come in order unless the READ waits: this proves that it does.
     await reader.end();
     await writer.append(Buffer.from('awaited'));
@@ -56,18 +66,19 @@ describe('read', () => {
   });
 
   test('a read whose wait runs out answers with no entries', async () => {
-    const client = await connect(await startNode());
-    expect(await client.read(LOG_HEAD_BYTES, { waitMs: 20 })).toMatchObject({ from: LOG_HEAD_BYTES, bytes: 0 });
+    const client = await connect(shared());
+    const from = await endOf(client);
+    expect(await client.read(from, { waitMs: 20 })).toMatchObject({ from, bytes: 0 });
     expect(client.errors).toEqual([]);
   });
 
   test('no answer exceeds maxReadBytes unless one entry does', async () => {
-    const node = await startNode();
-    const client = await connect(node);
+    const client = await connect(shared());
+    const from = await endOf(client);
     const small = payloadOf(100_000, 1);
     await Promise.all(Array.from({ length: 30 }, () => client.append(small)));
     const large = await client.append(payloadOf(MAX_READ_BYTES + 5, 2));
-    const { bytes } = await client.read(LOG_HEAD_BYTES, { maxBytes: 0xffff_ffff });
+    const { bytes } = await client.read(from, { maxBytes: 0xffff_ffff });
     expect(bytes).toBe(10 * 100_012);
     expect((await client.read(large.offset, { maxBytes: 1 })).bytes).toBe(MAX_READ_BYTES + 17);
   });
@@ -95,7 +106,7 @@ describe('read', () => {
   });
 
   test('an entry larger than the limit is read from disk whole', async () => {
-    const client = await connect(await startNode(SMALL_SEGMENTS));
+    const client = await connect(sharedSmall());
     const { maxPayloadBytes } = client.hello;
     const sizes = [maxPayloadBytes - 1000, 1, 30_000, 0, maxPayloadBytes];
     const receipts = await Promise.all(sizes.map((size, i) => client.append(payloadOf(size, i))));
@@ -108,13 +119,14 @@ describe('read', () => {
 });
 
 describe('subscribe', () => {
-  test('a subscription from 0, from the middle and from the end gives each entry once and in order', async () => {
-    const node = await startNode();
+  test('a subscription from the beginning, from the middle and from the end gives each entry once and in order', async () => {
+    const node = shared();
     const [reader, writer] = [await connect(node), await connect(node)];
+    const from = await endOf(writer);
     const old = await Promise.all(texts(50, 'old ').map((text) => writer.append(text)));
     const middle = old[20]?.end ?? 0;
     const { commit } = await writer.end();
-    const subscriptions = [0, middle, commit].map((from) => reader.subscribe(from, 1 << 20));
+    const subscriptions = [from, middle, commit].map((first) => reader.subscribe(first, 1 << 20));
     await subscriptions[1]?.until(commit);
     const last = (await Promise.all(texts(50, 'new ').map((text) => writer.append(text)))).at(-1)?.end ?? 0;
     await Promise.all(subscriptions.map((subscription) => subscription.until(last)));
@@ -146,26 +158,27 @@ describe('subscribe', () => {
   });
 
   test('credit is the most that is sent, except for the last entry that takes it below zero', async () => {
-    const client = await connect(await startNode());
+    const client = await connect(shared());
+    const from = await endOf(client);
     await client.append(texts(10)); // entries of 19 bytes
-    const subscription = client.subscribe(LOG_HEAD_BYTES, 40);
-    await subscription.until(LOG_HEAD_BYTES + 57);
+    const subscription = client.subscribe(from, 40);
+    await subscription.until(from + 57);
     await client.end();
-    await client.read(LOG_HEAD_BYTES);
+    await client.read(from);
     // 38 fit into 40; 2 are left, which take one more entry.
     expect(subscription.receivedBytes).toBe(57);
     client.grant(subscription, 17);
     await client.end();
     expect(subscription.receivedBytes).toBe(57);
     client.grant(subscription, 1);
-    await subscription.until(LOG_HEAD_BYTES + 76);
+    await subscription.until(from + 76);
     client.grant(subscription, 1000);
-    await subscription.until(LOG_HEAD_BYTES + 190);
+    await subscription.until(from + 190);
     expect(textsOf(subscription.entries)).toEqual(texts(10).map(String));
   });
 
   test('a subscription without credit gets nothing until it has some', async () => {
-    const client = await connect(await startNode());
+    const client = await connect(shared());
     const subscription = client.subscribe(0, 0);
     await client.append(texts(3));
     await client.end();
@@ -176,9 +189,9 @@ describe('subscribe', () => {
   });
 
   test('what was received but is not committed is never sent', async () => {
-    const node = await startNode();
+    const node = shared();
     const [reader, writer] = [await connect(node), await connect(node)];
-    const subscription = reader.subscribe(0, 1 << 30);
+    const subscription = reader.subscribe(await endOf(reader), 1 << 30);
     let committed = 0;
     subscription.onData = () => {
       committed = Math.max(committed, subscription.next);
@@ -191,17 +204,18 @@ describe('subscribe', () => {
   });
 
   test('messages of a subscription stay within their bound while there is much to send', async () => {
-    const client = await connect(await startNode());
+    const client = await connect(shared());
+    const from = await endOf(client);
     await Promise.all(Array.from({ length: 40 }, (_, i) => client.append(payloadOf(50_000, i))));
     const { commit } = await client.end();
-    const subscription = client.subscribe(0, 1 << 30);
+    const subscription = client.subscribe(from, 1 << 30);
     await subscription.until(commit);
     expect(subscription.largestMessageBytes).toBeLessThanOrEqual(SUBSCRIPTION_CHUNK_BYTES);
   });
 
   test('cancel ends a subscription, is answered also for what is not open, and frees the id', async () => {
-    const client = await connect(await startNode());
-    const subscription = client.subscribe(LOG_HEAD_BYTES, 1 << 20);
+    const client = await connect(shared());
+    const subscription = client.subscribe(await endOf(client), 1 << 20);
     const first = await client.append(Buffer.from('seen'));
     await subscription.until(first.end);
     await client.cancel(subscription.requestId);
@@ -218,20 +232,22 @@ describe('subscribe', () => {
   });
 
   test('two hundred and fifty subscriptions of one connection all get everything', async () => {
-    const client = await connect(await startNode(SMALL_SEGMENTS));
+    const client = await connect(sharedSmall());
+    const from = await endOf(client);
     await fill(client, 150_000);
-    const subscriptions = Array.from({ length: 250 }, () => client.subscribe(0, 1 << 20, true));
+    const subscriptions = Array.from({ length: 250 }, () => client.subscribe(from, 1 << 20, true));
     const { end } = await client.append(Buffer.from('last'));
     await Promise.all(subscriptions.map((subscription) => subscription.until(end)));
     for (const { entries } of subscriptions) expect(entries.at(-1)?.payload.toString()).toBe('last');
   });
 
   test('a reader that pauses and goes on gets the rest', async () => {
-    const node = await startNode();
+    const node = shared();
     const [reader, writer] = [await connect(node), await connect(node)];
+    const from = await endOf(writer);
     await appendAll(writer, new Array<Buffer>(150).fill(payloadOf(100_000, 1)));
     const { commit } = await writer.end();
-    const subscription = reader.subscribe(0, 0x7fff_ffff);
+    const subscription = reader.subscribe(from, 0x7fff_ffff);
     subscription.keep = false;
     reader.socket.pause();
     await eventually(async () => (await node.status()).clients.sendBufferedBytes > 0, 'bytes wait for the reader');

@@ -1,7 +1,7 @@
 // Nodes and clients that end with the test that made them.
 
 import { createHash } from 'node:crypto';
-import { onTestFinished } from 'vitest';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import type WebSocket from 'ws';
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import type { Receipt } from '../../../src/protocol/client.ts';
@@ -22,6 +22,23 @@ export async function startNode(options: Partial<NodeOptions> = {}): Promise<Pro
   const node = await ProcessNode.start({ ...options, data });
   onTestFinished(() => node.kill());
   return node;
+}
+
+/** A node that all tests of a file share, for those that look only at what they appended: to start one takes longer than most of them. */
+export function sharedNode(options: Partial<NodeOptions> = {}): () => ProcessNode {
+  let node: ProcessNode | undefined;
+  const data = temporaryDirectory();
+  beforeAll(async () => {
+    node = await ProcessNode.start({ ...options, data });
+  });
+  afterAll(async () => {
+    await node?.kill();
+    removeDirectory(data);
+  });
+  return () => {
+    if (node === undefined) throw new Error('the node that tests share runs only while they do');
+    return node;
+  };
 }
 
 export async function connect(node: ProcessNode, options?: WebSocket.ClientOptions): Promise<RawClient> {
