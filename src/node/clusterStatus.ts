@@ -137,7 +137,7 @@ export class ClusterStatus {
   }
 
   /** What /status says of this node, which listens on `listenUrl`. */
-  node(listenUrl: string): Omit<NodeStatus['node'], 'uptimeMs' | 'process' | 'isDurable' | 'isInsecure' | 'certificates' | 'acceptor'> {
+  node(listenUrl: string): Pick<NodeStatus['node'], 'id' | 'role' | 'term' | 'url' | 'leader' | 'whyNoLeader'> {
     const url = this.#ownUrl(listenUrl);
     const { leaderId } = this;
     const leader = leaderId === 0 ? null : { id: leaderId, url: leaderId === this.self ? url : this.leaderUrl() };

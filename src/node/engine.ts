@@ -57,6 +57,7 @@ export class Engine {
   readonly recovered: RecoveredLog;
   /** Of the program. */
   readonly version: string;
+  readonly fileSystem: string | null;
   /** Unix milliseconds. */
   readonly startedMs: number;
   readonly memory: TailMemory;
@@ -113,6 +114,7 @@ export class Engine {
     this.config = config;
     this.processNumber = ports.processNumber;
     this.version = ports.version;
+    this.fileSystem = ports.fileSystem ?? null;
     this.startedMs = loop.wallMs();
     this.memory = memory;
     this.directory = ports.directory;

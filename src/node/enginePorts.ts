@@ -17,6 +17,8 @@ export interface EnginePorts {
   readonly processNumber: string;
   /** Of the program. */
   readonly version: string;
+  /** What the directory's file system is called; where it is not given, nobody knows. */
+  readonly fileSystem?: string | null;
   readonly log: EngineLog;
   readonly directory: string;
   /** What recovery found; an open segment lies in the slot where it puts one. */

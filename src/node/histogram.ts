@@ -1,5 +1,19 @@
 // Histograms that cost two additions an observation.
 
+/**
+ * The upper bound of the bucket in which the observation stands that a share of `share` is not above, in seconds; undefined: there is none. Above the last
+ * bound it is twice that, which is too low.
+ */
+export function quantile(counts: readonly number[], firstSeconds: number, share: number): number | undefined {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  let seen = 0;
+  for (const [i, count] of counts.entries()) {
+    seen += count;
+    if (total > 0 && seen >= total * share) return firstSeconds * 2 ** i;
+  }
+  return undefined;
+}
+
 /** Upper bounds double from `firstSeconds`; the last bucket counts all others. */
 export class PowerHistogram {
   readonly counts: number[];

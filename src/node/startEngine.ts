@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { PROCESS_BYTES } from '../core/ids.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { removeTemporaries } from '../storage/dataDirectory.ts';
+import { fileSystemOf } from '../storage/fileSystem.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { Pools } from '../threads/pools.ts';
 import { RaftWorker } from '../threads/raftWorker.ts';
@@ -94,6 +95,7 @@ export async function startEngine({
       config,
       processNumber,
       version: VERSION,
+      fileSystem: fileSystemOf(directory),
       log,
       directory,
       recovered,

@@ -2,6 +2,7 @@
 
 import type { Cause } from '../core/causes.ts';
 import { maxBatchBytes } from '../core/config.ts';
+import { LOG_LEVEL } from '../core/levels.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -11,6 +12,7 @@ import type { ClusterStatus } from './clusterStatus.ts';
 import type { DamageStatus, Damages } from './damages.ts';
 import type { CertificateStatus, Door } from './door.ts';
 import type { EngineConfig } from './engineOptions.ts';
+import { quantile } from './histogram.ts';
 import type { Loop } from './loop.ts';
 import type { OpenDamageStatus } from './mending.ts';
 import type { MirrorStatus } from './mirrorPort.ts';
@@ -20,6 +22,9 @@ import type { Segments } from './segments.ts';
 import type { Uploads } from './uploads.ts';
 
 export type NodeRole = 'leader' | 'candidate' | 'follower';
+
+/** Upper bound of the first bucket of times that syncs take. */
+export const FIRST_SYNC_SECONDS = 16e-6;
 
 /** How a leader feeds another node; `unknown` where this node does not lead, of itself, and of one that has not answered or is not connected. */
 export type FeedState = 'unknown' | 'probing' | 'replicating' | 'catchingUp' | 'cannotBeFed';
@@ -63,6 +68,14 @@ export interface DiskStatus {
   readonly whyRefused: string | null;
 }
 
+/** How long writes of entries took with their syncs, since the node started. */
+export interface SyncStatus {
+  readonly count: number;
+  /** Half of them, and 99 of a hundred, took no longer, in milliseconds, rounded up to a power of two times 0.016; null: there was none. */
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+}
+
 /** How far the log says what its segments are. */
 export interface SealStatus {
   /** Log offset before which all segments are sealed by committed entries; 0: none is yet. */
@@ -97,6 +110,10 @@ export interface NodeStatus {
     readonly leader: { readonly id: number; readonly url: string } | null;
     /** For people: why there is none, as far as this node knows; null while it knows one, or knows no reason. */
     readonly whyNoLeader: string | null;
+    /** What its clock shows, Unix milliseconds. */
+    readonly clockMs: number;
+    /** Newest level of a log that its build knows. */
+    readonly newestLevel: number;
     /** 16 hexadecimal digits, drawn when the process began: who answers at two addresses with one number is one process. */
     readonly process: string;
   };
@@ -113,6 +130,8 @@ export interface NodeStatus {
     readonly commit: number;
     readonly durable: number;
     readonly tail: number;
+    /** Its level. */
+    readonly level: number;
     /** The log's time at its end here, Unix milliseconds; null: it has none yet, or is of level 0. */
     readonly timeMs: number | null;
     /** This node leads, and its clock is not near enough to those of a majority, or leapt where it is alone: the log's time stands still. */
@@ -120,7 +139,11 @@ export interface NodeStatus {
   };
   readonly segments: { readonly sealed: number; readonly bytes: number };
   readonly seals: SealStatus;
-  readonly disk: DiskStatus;
+  readonly disk: DiskStatus & {
+    /** The name of the file system, as far as it is a common one on Linux; else its number in hexadecimal digits; null: not known. */
+    readonly fileSystem: string | null;
+    readonly syncs: SyncStatus;
+  };
   /** How this node reads its sealed segments through, and what it found damaged of them. */
   readonly scrub: ScrubStatus &
     DamageStatus & {
@@ -157,6 +180,7 @@ export interface StatusSources {
   readonly config: EngineConfig;
   readonly processNumber: string;
   readonly version: string;
+  readonly fileSystem: string | null;
   readonly identity: Identity;
   readonly startedMs: number;
   readonly loop: Pick<Loop, 'wallMs'>;
@@ -182,6 +206,15 @@ export function timeOf({ memory, fold }: Pick<StatusSources, 'memory' | 'fold'>)
   return { timeMs: timeMs > 0 ? timeMs : null, isTimeHeld: isTimeHeld && level > 0 && memory.word(WORD.OPEN_TERM) !== 0 };
 }
 
+function syncsOf(memory: TailMemory): SyncStatus {
+  const counts = memory.syncBuckets();
+  const within = (share: number): number | null => {
+    const seconds = quantile(counts, FIRST_SYNC_SECONDS, share);
+    return seconds === undefined ? null : seconds * 1e3;
+  };
+  return { count: counts.reduce((sum, count) => sum + count, 0), p50Ms: within(0.5), p99Ms: within(0.99) };
+}
+
 /** What /status shows of an engine and its doors. */
 export function statusOf(engine: StatusSources): NodeStatus {
   const { config, processNumber, identity, startedMs, loop, memory, cluster, segments, appends, uploads, doors, url } = engine;
@@ -202,6 +235,8 @@ export function statusOf(engine: StatusSources): NodeStatus {
     node: {
       ...cluster.node(url),
       process: processNumber,
+      clockMs: loop.wallMs(),
+      newestLevel: LOG_LEVEL,
       isDurable: config.fsync,
       isInsecure: config.insecure,
       certificates,
@@ -209,10 +244,10 @@ export function statusOf(engine: StatusSources): NodeStatus {
       uptimeMs: loop.wallMs() - startedMs,
     },
     cluster: { nodes: cluster.nodes(url), causes: cluster.causes, toleratedFailures: cluster.toleratedFailures },
-    log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail, ...timeOf(engine) },
+    log: { start, commit: memory.commit, durable: memory.durable, tail: memory.tail, level: engine.fold.level, ...timeOf(engine) },
     segments: { sealed: segments.sealedCount, bytes: memory.tail - start },
     seals: engine.seals.status,
-    disk: engine.disk.status,
+    disk: { ...engine.disk.status, fileSystem: engine.fileSystem, syncs: syncsOf(memory) },
     scrub: { ...engine.scrub.status, ...engine.damages.status, openDamage: engine.mending.status ?? null },
     mirror: engine.mirror?.status() ?? null,
     clients: { connections, heldAppendBytes: appends.heldBytes, sendBufferedBytes },

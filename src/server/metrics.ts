@@ -6,7 +6,7 @@ import { STATE, WORD } from '../memory/map.ts';
 import type { CertificateStatus } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
 import { residentBytes } from '../node/residentBytes.ts';
-import { timeOf } from '../node/status.ts';
+import { FIRST_SYNC_SECONDS, timeOf } from '../node/status.ts';
 import type { AcceptorName } from './acceptor.ts';
 import type { Audit } from './audit.ts';
 import { FetchedHistogram } from './fetchedHistogram.ts';
@@ -244,9 +244,15 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
     64e-6,
     () => appends.latency,
   );
-  new FetchedHistogram(registry, 'loglog_fsync_duration_seconds', 'Time of one write and fdatasync of entries.', 16e-6, () => ({
-    counts: memory.syncBuckets(),
-    sumSeconds: memory.word(WORD.SYNC_MICROSECONDS) / 1e6,
-  }));
+  new FetchedHistogram(
+    registry,
+    'loglog_fsync_duration_seconds',
+    'Time of one write and fdatasync of entries.',
+    FIRST_SYNC_SECONDS,
+    () => ({
+      counts: memory.syncBuckets(),
+      sumSeconds: memory.word(WORD.SYNC_MICROSECONDS) / 1e6,
+    }),
+  );
   return registry;
 }

@@ -74,6 +74,8 @@ function statusOf(stand: Stand, id: number, urls: readonly string[]): NodeStatus
       uptimeMs: 1,
       isDurable: true,
       isInsecure: false,
+      clockMs: Date.now(),
+      newestLevel: 1,
       certificates: [],
       acceptor: 'uws',
       leader: leaderId === undefined ? null : { id: leaderId, url: urls[leaderId - 1] ?? '' },
