@@ -177,6 +177,14 @@ export function pairs(rows: readonly (readonly [string, string])[]): string {
   return rows.map(([name, value]) => `${name.padEnd(width)}${wrapped(value, width, COLUMNS - width)}`).join('\n');
 }
 
+/** A length of time, in the unit that fits and the next smaller one. */
+export function duration(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
 /**
  * `text` in lines of at most `width` characters, broken between words; all but the first line are indented. A word that is longer than that
  * stands alone, indented only as far as it fits.

@@ -7,6 +7,15 @@ import { fetchStatus, NoAnswer } from './nodeStatus.ts';
 /** Time for each node to answer. They are asked at once. */
 const TIMEOUT_MS = 2_000;
 
+/** How far a node is that is fed. */
+export interface CatchUp {
+  /** Of the log, what it has, 0 to 100. */
+  readonly percent: number;
+  readonly bytesPerSecond: number;
+  /** Until it has all; null: the log grows as fast as it is fed. */
+  readonly secondsLeft: number | null;
+}
+
 /** One node of the cluster, as it looks from here. Offsets and sizes in bytes; null where something is not known. */
 export interface SurveyedNode {
   readonly id: number;
@@ -26,6 +35,8 @@ export interface SurveyedNode {
   readonly state: FeedState;
   /** It lacks what it had acknowledged to the leader: it runs on an old copy of its disk. */
   readonly isOldCopy: boolean | null;
+  /** How far it is on its way to the whole log; null: it is not being fed from the disk of the leader, or that could not be measured. */
+  readonly catchUp: CatchUp | null;
   /** Bytes that the leader has sent to it since the leader's process began. */
   readonly sentBytes: number | null;
   /** What it says of uploads. */
@@ -55,28 +66,48 @@ export interface Survey {
   readonly absentLeaderId: number | undefined;
 }
 
-type Answer = { readonly known: ClusterNodeStatus } & (
+/** What a node said, or why it said nothing; and when it was asked and had answered, Unix milliseconds. */
+export type Answer = { readonly known: ClusterNodeStatus; readonly askedMs: number; readonly answeredMs: number } & (
   | { readonly status: NodeStatus; readonly reason?: undefined }
   | { readonly status?: undefined; readonly reason: string }
 );
 
+/** What is said of an address at which somebody else answers, if anybody. */
+export const ELSEWHERE = {
+  otherCluster: 'a node of another cluster answers there',
+  otherNode: (id: number): string => `node ${id} answers there`,
+  noNode: 'what answers there is not a LogLog node',
+} as const;
+
 async function ask(known: ClusterNodeStatus, clusterId: string): Promise<Answer> {
+  const askedMs = Date.now();
+  const answer = (): { known: ClusterNodeStatus; askedMs: number; answeredMs: number } => ({ known, askedMs, answeredMs: Date.now() });
   try {
     const status = await fetchStatus(known.url, TIMEOUT_MS);
-    if (status.clusterId !== clusterId) return { known, reason: 'a node of another cluster answers there' };
-    if (status.node.id !== known.id) return { known, reason: `node ${status.node.id} answers there` };
-    return { known, status };
+    if (status.clusterId !== clusterId) return { ...answer(), reason: ELSEWHERE.otherCluster };
+    if (status.node.id !== known.id) return { ...answer(), reason: ELSEWHERE.otherNode(status.node.id) };
+    return { ...answer(), status };
   } catch (thrown) {
-    if (thrown instanceof NoAnswer) return { known, reason: thrown.reason };
-    return { known, reason: 'what answers there is not a LogLog node' };
+    if (thrown instanceof NoAnswer) return { ...answer(), reason: thrown.reason };
+    return { ...answer(), reason: ELSEWHERE.noNode };
   }
+}
+
+/** Asks all nodes that `asked` names what they say of themselves, at once; the one that has just answered, too, where `again` is so. */
+export function askAll(asked: NodeStatus, again = false): Promise<readonly Answer[]> {
+  const nowMs = Date.now();
+  return Promise.all(
+    asked.cluster.nodes.map((known) =>
+      known.isSelf && !again ? { known, status: asked, askedMs: nowMs, answeredMs: nowMs } : ask(known, asked.clusterId),
+    ),
+  );
 }
 
 /**
  * The leader of the highest term among those that say they lead: one that is cut off from the others may not know yet that it no longer
  * does. Undefined as well when another node knows a leader of a higher term, which did not answer.
  */
-function leaderOf(statuses: readonly NodeStatus[]): NodeStatus | undefined {
+export function leaderOf(statuses: readonly NodeStatus[]): NodeStatus | undefined {
   const [first] = statuses.filter(({ node }) => node.role === 'leader').sort((a, b) => b.node.term - a.node.term);
   const isOutdated = statuses.some(({ node }) => first !== undefined && node.term > first.node.term && node.leader !== null);
   return isOutdated ? undefined : first;
@@ -112,7 +143,7 @@ function causesIn({ node, cluster }: NodeStatus): readonly string[] {
   return [...causes, ...others.map(({ sentence }) => sentence)];
 }
 
-function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefined): SurveyedNode {
+function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefined, catchUps: ReadonlyMap<number, CatchUp>): SurveyedNode {
   const seen = leader?.cluster.nodes.find(({ id }) => id === known.id);
   const durable = status?.log.durable ?? seen?.durable ?? null;
   return {
@@ -130,6 +161,7 @@ function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefi
     isVoter: seen?.isVoter ?? status?.cluster.nodes.find(({ isSelf }) => isSelf)?.isVoter ?? null,
     state: seen?.state ?? 'unknown',
     isOldCopy: seen?.isOldCopy ?? null,
+    catchUp: catchUps.get(known.id) ?? null,
     sentBytes: seen?.sentBytes ?? null,
     uploads: status?.uploads ?? null,
     disk: status?.disk ?? null,
@@ -141,14 +173,41 @@ function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefi
   };
 }
 
+/** Between two looks at how far nodes are that are fed. */
+const CATCH_UP_MS = 1_000;
+
+/** What two answers of a leader, so many milliseconds apart, say of the nodes that it feeds from its disk. */
+export function catchUpsOf(first: NodeStatus, second: NodeStatus, elapsedMs: number): ReadonlyMap<number, CatchUp> {
+  const found = new Map<number, CatchUp>();
+  for (const { id, state, durable: before } of first.cluster.nodes) {
+    const after = second.cluster.nodes.find((each) => each.id === id)?.durable ?? null;
+    if (state !== 'catchingUp' || before === null || after === null) continue;
+    const { start, tail } = second.log;
+    const perMs = Math.max(0, after - before) / elapsedMs;
+    const nearerPerMs = perMs - (tail - first.log.tail) / elapsedMs;
+    const percent = tail <= start ? 100 : Math.floor((100 * Math.max(0, Math.min(after, tail) - start)) / (tail - start));
+    const secondsLeft = nearerPerMs > 0 ? Math.max(0, tail - after) / nearerPerMs / 1e3 : null;
+    found.set(id, { percent, bytesPerSecond: Math.round(perMs * 1e3), secondsLeft: secondsLeft === null ? null : Math.round(secondsLeft) });
+  }
+  return found;
+}
+
+/** How far the nodes are that `leader` feeds from its disk: it is asked once more. */
+async function watchCatchUps(leader: Answer | undefined): Promise<ReadonlyMap<number, CatchUp>> {
+  const first = leader?.status;
+  if (leader === undefined || first === undefined || !first.cluster.nodes.some(({ state }) => state === 'catchingUp')) return new Map();
+  await new Promise((resolve) => setTimeout(resolve, CATCH_UP_MS));
+  const { status, answeredMs } = await ask(leader.known, first.clusterId);
+  return status === undefined ? new Map() : catchUpsOf(first, status, Math.max(1, answeredMs - leader.answeredMs));
+}
+
 /** Asks all nodes that `asked` names, at once. */
 export async function survey(asked: NodeStatus): Promise<Survey> {
-  const answers = await Promise.all(
-    asked.cluster.nodes.map((known) => (known.isSelf ? { known, status: asked } : ask(known, asked.clusterId))),
-  );
+  const answers = await askAll(asked);
   const statuses = answers.flatMap(({ status }) => status ?? []);
   const leader = leaderOf(statuses);
-  const nodes = answers.map((answer) => surveyed(answer, leader));
+  const catchUps = await watchCatchUps(answers.find(({ status }) => status !== undefined && status === leader));
+  const nodes = answers.map((answer) => surveyed(answer, leader, catchUps));
   const named = [...statuses].sort((a, b) => b.node.term - a.node.term).find(({ node }) => node.leader !== null)?.node.leader;
   return {
     clusterId: asked.clusterId,

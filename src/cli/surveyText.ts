@@ -3,7 +3,7 @@
 
 import { SEAL_SKIP_MS } from '../core/limits.ts';
 import type { FeedState, NodeStatus } from '../node/status.ts';
-import { COLUMNS, grouped, readableBytes, table, wrapped } from './output.ts';
+import { COLUMNS, duration, grouped, readableBytes, table, wrapped } from './output.ts';
 import type { Survey, SurveyedNode } from './survey.ts';
 
 /** In words, as it is what an operator is to know first. */
@@ -33,13 +33,24 @@ const FEED_NOTES: Readonly<Partial<Record<FeedState, string>>> = {
   cannotBeFed: 'needs entries that the leader no longer has',
 };
 
-function notesOf({ id, state, isVoter, isOldCopy, lagBytes, durable, isReachable, reason }: SurveyedNode, hasLeader: boolean): string[] {
+/** `43 %, 12.0 MB/s, 2 min 5 s left`, after what it lacks. */
+function progressText(catchUp: SurveyedNode['catchUp']): string {
+  if (catchUp === null) return '';
+  const { percent, bytesPerSecond, secondsLeft } = catchUp;
+  const left = secondsLeft === null ? 'no nearer to the end' : `${duration(secondsLeft * 1000)} left`;
+  return `: it has ${percent} % (${readableBytes(bytesPerSecond)}/s, ${left})`;
+}
+
+function notesOf(
+  { id, state, isVoter, isOldCopy, lagBytes, durable, isReachable, reason, catchUp }: SurveyedNode,
+  hasLeader: boolean,
+): string[] {
   const note = FEED_NOTES[state];
   const isUnheard = hasLeader && !isReachable && durable === null;
   const behind = lagBytes === null ? '' : `, ${readableBytes(lagBytes)} to go`;
   return [
     ...(isReachable ? [] : [`node ${id} does not answer: ${reason ?? 'no reason is known'}`]),
-    ...(note === undefined ? [] : [`node ${id} ${note}${state === 'catchingUp' ? behind : ''}`]),
+    ...(note === undefined ? [] : [`node ${id} ${note}${state === 'catchingUp' ? behind + progressText(catchUp) : ''}`]),
     ...(isUnheard ? [`node ${id} has not answered the leader: what it has on its disk is not known`] : []),
     ...(isOldCopy === true
       ? [`node ${id} came back with an old copy of its disk: it lacks what it had acknowledged, and is fed anew`]

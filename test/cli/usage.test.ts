@@ -12,6 +12,7 @@ const COMMANDS = [
   'read',
   'tail',
   'status',
+  'doctor',
   'inspect',
   'verify',
   'trim',

@@ -7,7 +7,7 @@ import type { NodeStatus } from '../../node/status.ts';
 import { jsonOption, timeoutOption, urlOption, withExamples } from '../arguments.ts';
 import { EXIT, Quit } from '../exit.ts';
 import { fetchStatus, NoAnswer } from '../nodeStatus.ts';
-import { grouped, pairs, print, readableBytes, say } from '../output.ts';
+import { duration, grouped, pairs, print, readableBytes, say } from '../output.ts';
 import { certificateSentence, survey } from '../survey.ts';
 import { describeSurvey, sealText } from '../surveyText.ts';
 
@@ -21,13 +21,6 @@ interface StatusOptions {
 const TIMEOUT_MS = 5_000;
 /** Between two questions to nodes that do not answer. */
 const PAUSE_MS = 250;
-
-function duration(milliseconds: number): string {
-  const seconds = Math.floor(milliseconds / 1000);
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
-}
 
 function diskText({ level, roomBytes, criticalBytes, whyRefused }: NodeStatus['disk']): string {
   const room = roomBytes === null ? 'how much room it has is not known' : `room for ${readableBytes(roomBytes)} of entries`;

@@ -8,6 +8,7 @@ export const FINDING_CODES = [
   'TWO_NODES_ONE_ID',
   'NODES_APART',
   'DIFFERENT_LOGS',
+  'NOT_A_LOG',
   'UNFINISHED',
   'DAMAGED',
   'CANNOT_BE_FED',
@@ -41,7 +42,7 @@ export interface Finding {
   readonly todo: string;
 }
 
-/** Whom a finding with the codes below is about, and what makes it worth more than a warning. */
+/** Findings of these codes keep nothing from working now; those of the others do, or put in danger what was acknowledged. */
 const WARNINGS: readonly FindingCode[] = [
   'NOT_A_VOTER',
   'DISK_LOW',
