@@ -13,6 +13,7 @@ import {
   MAX_LOG_OFFSET,
   MAX_NODE_ID,
   MAX_STATE_ENTRY_BYTES,
+  MIN_AUTO_FINALIZE_MS,
   MIN_RETENTION_AGE_MS,
   MIN_RETENTION_BYTES,
   SESSION_ENTRY_BYTES,
@@ -253,6 +254,16 @@ export const OPTIONS = {
     mayBeNone: true,
     sentence: 'a new log keeps so much of its past: what is older goes by whole segments; later: loglog retention set',
   },
+  autoFinalizeAfter: {
+    kind: 'number',
+    unit: 'duration',
+    default: 0,
+    min: MIN_AUTO_FINALIZE_MS,
+    max: MAX_LOG_OFFSET,
+    mayBeNone: true,
+    sentence:
+      'where all nodes have been connected for so long, and know a newer level of the log, the one that leads raises it, after which older builds cannot take part; none: loglog upgrade finalize does',
+  },
   maxConnections: {
     kind: 'number',
     unit: 'connections',
@@ -350,6 +361,8 @@ export interface Config {
   readonly retentionBytes: number;
   /** How long what is in a new log is kept, ms; 0: for good. */
   readonly retentionAge: number;
+  /** So long all nodes must have been able to have a newer level before the leader raises it, ms; 0: it never does on its own. */
+  readonly autoFinalizeAfter: number;
   readonly maxConnections: number;
   /** Whether clients have to show a token. */
   readonly tokens: boolean;
@@ -561,6 +574,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     scrubRate: number('scrubRate'),
     retentionBytes: number('retentionBytes'),
     retentionAge: number('retentionAge'),
+    autoFinalizeAfter: number('autoFinalizeAfter'),
     maxConnections: number('maxConnections'),
     tokens: choice('tokens') === 'on',
     tokenQuotas: quotasGiven('tokenQuotas', text('tokenQuotas'), giving),

@@ -420,6 +420,9 @@ export const HANDOVER_SETTLE_MS = 5_000;
 export const MIN_RETENTION_BYTES = 64 * 1024;
 export const MIN_RETENTION_AGE_MS = 1_000;
 
+/** A level is not raised automatically sooner after it could have been: less is a mistake of a unit. */
+export const MIN_AUTO_FINALIZE_MS = 1_000;
+
 /** A leader looks so often what the log's retention lets go, besides whenever a segment is sealed. */
 export const RETENTION_LOOK_MS = 10_000;
 

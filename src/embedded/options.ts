@@ -48,6 +48,8 @@ export interface NodeOptions {
   readonly retentionBytes?: Size | 'none' | undefined;
   /** How long a new log keeps what is in it, by its own time, 1 s or more. A log that exists is told with `setRetention`. Default `none`: for good. */
   readonly retentionAge?: Duration | 'none' | undefined;
+  /** Where all nodes have been connected for so long, and know a newer level of the log, the one that leads raises it, 1 s or more. Default `none`: never. */
+  readonly autoFinalizeAfter?: Duration | 'none' | undefined;
   /** Id of this node in its cluster, 1 to 32. Default 1. */
   readonly node?: number | undefined;
   /**

@@ -173,7 +173,7 @@ export class Engine {
         void this.heals.at(base);
       },
     });
-    this.levels = new Levels({ ...shared, cluster: this.cluster });
+    this.levels = new Levels({ ...shared, cluster: this.cluster, config });
     this.access = new Access({ ...shared, awaitCommit: () => this.#commitWatch.need() });
     this.handover = new Handover({ ...shared, cluster: this.cluster, raft: () => this.#raft });
     this.tokenRequests = new TokenRequests({

@@ -8,6 +8,8 @@ import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { ClusterStatus } from './clusterStatus.ts';
+import type { EngineConfig, EngineLog } from './engineOptions.ts';
+import type { Loop } from './loop.ts';
 import type { OwnEntries } from './ownEntries.ts';
 
 /** A node, and what its build knows. */
@@ -36,6 +38,11 @@ export interface LevelPorts {
   refusal(): LogError | undefined;
   /** Resolves when the commit, the office or the room for entries has changed. */
   progress(): Promise<void>;
+  readonly loop: Pick<Loop, 'nowMs'>;
+  readonly config: Pick<EngineConfig, 'autoFinalizeAfter'>;
+  readonly log: Pick<EngineLog, 'info' | 'warn'>;
+  /** What was thrown where nothing was to be. */
+  broke(thrown: unknown): void;
 }
 
 export class Levels {
@@ -43,6 +50,8 @@ export class Levels {
   #isOver = false;
   /** Requests under way. */
   #asked = 0;
+  /** Since when this node has led, and all nodes could have had the newest level; undefined: not now. */
+  #dueSinceMs: number | undefined;
 
   constructor(ports: LevelPorts) {
     this.#ports = ports;
@@ -67,6 +76,25 @@ export class Levels {
     const { memory, fold, own, refusal } = this.#ports;
     const { level, end } = fold.nextLevel;
     if (level > fold.level && end <= memory.commit && refusal() === undefined) own.beginLevel();
+    this.#lookWhetherDue();
+  }
+
+  /** With `--auto-finalize-after`: raises the level where that could have been done, without a break, for so long. */
+  #lookWhetherDue(): void {
+    const { config, loop, log, refusal, broke } = this.#ports;
+    if (config.autoFinalizeAfter === 0 || this.#asked > 0) return;
+    const nowMs = loop.nowMs();
+    if (this.#isOver || refusal() !== undefined || !this.#isDue) this.#dueSinceMs = undefined;
+    else this.#dueSinceMs ??= nowMs;
+    if (this.#dueSinceMs === undefined || nowMs - this.#dueSinceMs < config.autoFinalizeAfter) return;
+    this.#dueSinceMs = undefined;
+    log.info(
+      `all nodes know level ${LOG_LEVEL} of the log, and have for long: this one, which leads, raises it; older builds cannot take part any more`,
+    );
+    this.request(true).catch((thrown: unknown) => {
+      if (thrown instanceof LogError) log.warn(`the level of the log was not raised: ${thrown.message}`);
+      else broke(thrown);
+    });
   }
 
   /**

@@ -1,0 +1,117 @@
+// When the level of a log is raised automatically: by made-up nodes and a made-up clock.
+
+import { describe, expect, test } from 'vitest';
+import { LogError } from '../../src/core/errors.ts';
+import { LEVELS, type LevelRange, LOG_LEVEL } from '../../src/core/levels.ts';
+import { WORD } from '../../src/memory/map.ts';
+import { TailMemory } from '../../src/memory/tailMemory.ts';
+import { Levels } from '../../src/node/levels.ts';
+
+const HOUR = 3_600_000;
+const OLD: LevelRange = { lowest: 0, highest: LOG_LEVEL - 1 };
+
+/** Node 1 of three, which leads a log of the level before the newest. */
+class Bench {
+  readonly lines: string[] = [];
+  readonly levels: Levels;
+  /** Of the entries that raise it. */
+  raised = 0;
+  level = LOG_LEVEL - 1;
+  nowMs = 1_000;
+  leads = true;
+  readonly memory: TailMemory;
+
+  constructor(autoFinalizeAfter: number) {
+    const bench = this;
+    const memory = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
+    memory.setWord(WORD.OPEN_TERM, 4);
+    memory.setWord(WORD.COMMIT, 100);
+    this.memory = memory;
+    for (const id of [2, 3]) this.hear(id, true, LEVELS);
+    this.levels = new Levels({
+      memory,
+      fold: {
+        get level() {
+          return bench.level;
+        },
+        nextLevel: { level: 0, end: 0 },
+      },
+      own: {
+        level: () => {
+          this.raised += 1;
+          this.level = LOG_LEVEL;
+          return 4;
+        },
+        beginLevel: () => undefined,
+      },
+      cluster: { self: 1, others: [2, 3] },
+      refusal: () => (this.leads ? undefined : new LogError('NOT_LEADER', 'no')),
+      progress: () => Promise.resolve(),
+      loop: { nowMs: () => this.nowMs },
+      config: { autoFinalizeAfter },
+      log: { info: (text) => void this.lines.push(text), warn: (text) => void this.lines.push(text) },
+      broke: (thrown) => {
+        throw thrown;
+      },
+    });
+  }
+
+  /** What is known of another node. */
+  hear(id: number, isConnected: boolean, levels: LevelRange | null): void {
+    this.memory.peers.set(id, { isConnected, levels });
+  }
+
+  /** Time passes, and it is looked. */
+  pass(ms: number): void {
+    this.nowMs += ms;
+    this.levels.look();
+  }
+}
+
+describe('with --auto-finalize-after', () => {
+  test('the level is raised once all nodes could have had it for so long, and not sooner', () => {
+    const bench = new Bench(HOUR);
+    bench.pass(0);
+    bench.pass(HOUR - 1);
+    expect([bench.raised, bench.lines]).toEqual([0, []]);
+    bench.pass(1);
+    expect(bench.raised).toBe(1);
+    expect(bench.lines).toEqual([
+      expect.stringMatching(/^all nodes know level \d+ of the log, and have for long: this one, which leads, raises it/),
+    ]);
+    bench.pass(2 * HOUR);
+    expect(bench.raised).toBe(1);
+  });
+
+  test.each([
+    ['a node is away', (bench: Bench): void => bench.hear(3, false, LEVELS)],
+    ['a node does not know it', (bench: Bench): void => bench.hear(3, true, OLD)],
+    ['a node has not said what it knows', (bench: Bench): void => bench.hear(3, true, null)],
+    [
+      'this node does not lead',
+      (bench: Bench): void => {
+        bench.leads = false;
+      },
+    ],
+  ])('while %s time does not count, and begins anew', (_what, hinder) => {
+    const bench = new Bench(HOUR);
+    bench.pass(0);
+    bench.pass(HOUR - 1);
+    hinder(bench);
+    bench.pass(HOUR);
+    expect(bench.raised).toBe(0);
+    bench.hear(3, true, LEVELS);
+    bench.leads = true;
+    bench.pass(0);
+    bench.pass(HOUR - 1);
+    expect(bench.raised).toBe(0);
+    bench.pass(1);
+    expect(bench.raised).toBe(1);
+  });
+});
+
+test('without it nothing is raised, however long all know it', () => {
+  const bench = new Bench(0);
+  for (let i = 0; i < 10; i += 1) bench.pass(1_000 * HOUR);
+  expect(bench.raised).toBe(0);
+});
