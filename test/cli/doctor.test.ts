@@ -1,6 +1,6 @@
 // What `loglog doctor` says, as a user: of a cluster of real nodes to which one thing after the other happens, and of directories.
 
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Finding } from '../../src/cli/doctor/findings.ts';
@@ -38,7 +38,9 @@ async function doctor(args: readonly string[], env: Readonly<Record<string, stri
   return { code, what, findings };
 }
 
-const codesOf = ({ findings }: Answer): string[] => findings.map(({ code, about }) => `${code} ${about}`);
+/** What it found; of disks that are not made slow here nobody knows how slow this machine is now. */
+const codesOf = ({ findings }: Answer, slow = ''): string[] =>
+  findings.filter(({ code, about }) => code !== 'DISK_SLOW' || about === slow).map(({ code, about }) => `${code} ${about}`);
 
 function seen({ findings }: Answer, code: string): readonly string[] {
   return findings.filter((each) => each.code === code).map((each) => each.seen);
@@ -94,7 +96,7 @@ describe('a cluster that runs', () => {
 
     const first = await doctor(['--url', one.url]);
     expect([first.code, first.what]).toEqual([1, expect.stringMatching(/^cluster [0-9a-f]{32}: 3 of 3 nodes answer$/)]);
-    expect(codesOf(first)).toEqual([
+    expect(codesOf(first, 'node 3')).toEqual([
       'DISK_FULL node 3',
       ...(memory === undefined ? [] : ['NOT_DURABLE node 2']),
       'CLOCK_OFF node 2',
@@ -108,7 +110,7 @@ describe('a cluster that runs', () => {
     );
     if (syncs !== undefined)
       expect(seen(first, 'DISK_SLOW')[0]).toMatch(
-        /^a write with its sync takes up to \d+ ms in half of all cases, and more than \d+ ms in one of a hundred; appends wait for it where it is needed for a majority$/,
+        /^a write with its sync takes up to \d+ ms in half of all cases, and up to \d+ ms in 99 of a hundred; appends wait for it where it is needed for a majority$/,
       );
     expect(first.findings.every(({ expected, todo }) => expected !== '' && todo !== '')).toBe(true);
 
@@ -167,9 +169,11 @@ describe('a cluster that runs', () => {
 describe('directories', () => {
   test('that are well get one line, and stay as they are', async () => {
     const { directory } = makeLog();
-    const { code, stdout } = await runCommand(['doctor', directory]);
+    const { code, stdout } = await runCommand(['doctor', '--no-probe', directory]);
     expect([code, stdout.toString()]).toEqual([0, '1 data directory looked at; nothing is wrong, as far as can be seen from here\n']);
-    expect(existsSync(join(directory, 'spare-9999999999999999.tmp'))).toBe(false);
+    const before = readdirSync(directory);
+    expect(codesOf(await doctor([directory]))).toEqual([]);
+    expect(readdirSync(directory)).toEqual(before);
   });
 
   test('a copy, damage, a log of another cluster, a newer build and no log at all are named', async () => {
@@ -210,9 +214,9 @@ describe('directories', () => {
         ['fdatasync after a write of 4 KiB returns within 0.005 ms, which no disk can do: nothing is durable when it is acknowledged'],
       ]);
       const slow = await doctor([directory], { ...syncs(40) } as Record<string, string>);
-      expect(codesOf(slow)).toEqual([`DISK_SLOW ${directory}`]);
+      expect(codesOf(slow, directory)).toEqual([`DISK_SLOW ${directory}`]);
       expect(seen(slow, 'DISK_SLOW')[0]).toMatch(
-        /^a write with its sync takes up to \d+ ms in half of all cases, .*; each append waits for one$/,
+        /^a write with its sync takes up to \d+ ms in half of all cases; each append waits for one$/,
       );
     }
     if (!existsSync(MEMORY)) return console.warn(`there is no ${MEMORY} here: memory did not run`);

@@ -6,7 +6,7 @@ import { lyingDisk, slowDisk } from '../../src/cli/doctor/disks.ts';
 import { describeFinding, FINDING_CODES, type Finding, finding, sorted } from '../../src/cli/doctor/findings.ts';
 import { type Answer, catchUpsOf } from '../../src/cli/survey.ts';
 import { causes } from '../../src/core/causes.ts';
-import type { ClusterNodeStatus, NodeStatus } from '../../src/node/status.ts';
+import type { ClusterNodeStatus, NodeStatus, SyncStatus } from '../../src/node/status.ts';
 import { type Stand, statusOf } from './stands.ts';
 
 const URLS = [1, 2, 3].map((id) => `ws://host${id}:7070`);
@@ -59,7 +59,7 @@ describe('of nodes', () => {
     [
       'a build that knows no newer level',
       { 1: { level: 0 }, 2: { level: 0 }, 3: { level: 0, node: { newestLevel: 0 }, version: '0.0.9' } },
-      'warning VERSION_HOLDS_BACK node 3: its LogLog (0.0.9) knows levels up to 0, so the log stays of level 0',
+      'warning VERSION_HOLDS_BACK node 3: its LogLog (0.0.9) knows levels up to 0, and the log is of level 0',
     ],
     [
       'a log that may be raised',
@@ -149,7 +149,7 @@ describe('of nodes', () => {
     expect(first?.todo).toContain('loglog recover show DIR on each machine that is left');
   });
 
-  it('a build of before, which does not say what this one does, is one that knows no levels', () => {
+  it('a build of before, which does not say what this one does, is named as one that does not', () => {
     const given = answers({ 1: { level: 0 }, 2: { level: 0 }, 3: { level: 0 } });
     const old = given[2]?.status;
     if (old === undefined) throw new Error('node 3 answers');
@@ -159,18 +159,26 @@ describe('of nodes', () => {
     const status = JSON.parse(JSON.stringify({ ...old, node, disk })) as NodeStatus;
     const [one, two, three] = given as [Answer, Answer, Answer];
     const answer: Answer = { known: three.known, askedMs: NOW_MS, answeredMs: NOW_MS, status };
-    expect(clusterFindings([one, two, answer]).map(({ code, about }) => `${code} ${about}`)).toEqual(['VERSION_HOLDS_BACK node 3']);
+    expect(clusterFindings([one, two, answer])).toEqual([
+      expect.objectContaining({
+        code: 'VERSION_HOLDS_BACK',
+        about: 'node 3',
+        seen: 'its LogLog (0.0.0) does not say which levels it knows, and the log is of level 0',
+      }),
+    ]);
   });
 });
 
 describe('of disks', () => {
-  const syncs = (p50Ms: number, p99Ms: number, count = 1_000): { count: number; p50Ms: number; p99Ms: number } => ({ count, p50Ms, p99Ms });
+  const syncs = (p50Ms: number, p99Ms: number | null, count = 1_000): SyncStatus => ({ count, p50Ms, p99Ms });
 
   it.each([
     [syncs(0.3, 99), 0],
     [syncs(0.3, 100), 1],
     [syncs(20, 21), 1],
     [syncs(20, 500, 19), 0],
+    [syncs(20, null), 1],
+    [syncs(19.9, null), 0],
   ])('%j is slow: %i', (each, count) => {
     expect(slowDisk('x', each, 'y')).toHaveLength(count);
   });

@@ -58,6 +58,7 @@ test('a cluster under load is upgraded node by node from an earlier build, and g
     return new ClusterNode({ id, port: block.ports[id - 1] ?? 0, data, logFile: join(directory, `${id}.log`), flags, program });
   };
   const nodes = new Map([1, 2, 3].map((id) => [id, make(id, earlier)]));
+  const programs = new Map([1, 2, 3].map((id) => [id, earlier]));
   onTestFinished(async () => {
     await Promise.all([...nodes.values()].map((node) => node.kill()));
     await block.release();
@@ -74,6 +75,7 @@ test('a cluster under load is upgraded node by node from an earlier build, and g
     await nodes.get(id)?.stop();
     const node = make(id, program);
     nodes.set(id, node);
+    programs.set(id, program);
     start(node);
     await node.ready;
     await hasAll();
@@ -81,10 +83,18 @@ test('a cluster under load is upgraded node by node from an earlier build, and g
   /** All nodes, the one that leads last, as docs/OPERATIONS.md says. */
   const rolling = async (program: string): Promise<void> => {
     const leader = (await until('a node leads', async () => (await nodes.get(1)?.status())?.node.leader ?? false)).id;
-    for (const id of [1, 2, 3].sort((a, b) => Number(a === leader) - Number(b === leader))) await change(id, program);
+    const left = [1, 2, 3].filter((id) => programs.get(id) !== program);
+    for (const id of left.sort((a, b) => Number(a === leader) - Number(b === leader))) await change(id, program);
   };
-  const levels = async (): Promise<{ readonly level: number; readonly newest: number }> =>
-    JSON.parse((await runCommand(['upgrade', 'status', '--json', '--url', urls.join()])).stdout.toString());
+  const json = async <T>(...args: string[]): Promise<T> =>
+    JSON.parse((await runCommand([...args, '--json', '--url', urls.join()])).stdout.toString());
+  const levels = (): Promise<{ readonly level: number; readonly newest: number }> => json('upgrade', 'status');
+  await change(3, LOGLOG);
+  const mixed = await levels();
+  const { findings } = await json<{ findings: readonly { code: string; about: string }[] }>('doctor');
+  const held = findings.filter(({ code }) => code === 'VERSION_HOLDS_BACK').map(({ about }) => about);
+  // As long as the newer build knows no newer level, nobody holds anything back.
+  expect(held).toEqual(mixed.newest > mixed.level ? ['node 1', 'node 2'] : []);
   await rolling(LOGLOG);
   const upgraded = load.acknowledged.size;
   const { level, newest } = await levels();

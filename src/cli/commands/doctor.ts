@@ -81,7 +81,7 @@ export function doctorCommand(): Command {
   const command = new Command('doctor')
     .summary('name what is wrong, and what to do next')
     .description(
-      'name what is wrong with a cluster, by what all of its nodes say, or with data directories and the disks that they are on, and what to do next. It changes nothing; on the disk of a directory it writes 256 KiB, which go again. Exit code 0 when nothing is wrong, 1 when something is, 4 when no node answers, 5 when something is damaged',
+      'name what is wrong with a cluster, by what all of its nodes say, or with data directories and the disks that they are on, and what to do next. It changes nothing; on the disk of a directory it writes 1 MiB, which goes again. Exit code 0 when nothing is wrong, 1 when something is, 4 when no node answers, 5 when something is damaged',
     )
     .argument('[directories...]', 'data directories, in place of a cluster: of nodes that are stopped, or run on this machine')
     .addOption(

@@ -164,15 +164,15 @@ function clocks(answers: readonly Answer[]): Finding[] {
 /** Builds that are not the same. */
 function versions(statuses: readonly NodeStatus[]): Finding[] {
   // Earlier builds do not say what they know.
-  const known = statuses.map(({ node, version }): { id: number; version: string; newest: number } => ({
+  const known = statuses.map(({ node, version }): { id: number; version: string; newest: number | undefined } => ({
     id: node.id,
     version,
-    newest: node.newestLevel ?? 0,
+    newest: node.newestLevel,
   }));
-  const newest = Math.max(...known.map(({ newest: level }) => level));
+  const newest = Math.max(...known.map(({ newest: level }) => level ?? 0));
   const level = Math.max(...statuses.map(({ log }) => log.level ?? 0));
   if (level < newest) {
-    const old = known.filter((each) => each.newest < newest);
+    const old = known.filter((each) => (each.newest ?? 0) < newest);
     const expected = `a log of level ${newest}, which the newest of the nodes know`;
     if (old.length === 0)
       return [
@@ -188,7 +188,7 @@ function versions(statuses: readonly NodeStatus[]): Finding[] {
       finding(
         'VERSION_HOLDS_BACK',
         `node ${id}`,
-        `its LogLog (${version}) knows levels up to ${own}, so the log stays of level ${level}`,
+        `its LogLog (${version}) ${own === undefined ? 'does not say which levels it knows' : `knows levels up to ${own}`}, and the log is of level ${level}`,
         expected,
         `stop node ${id}, and start it with the newer LogLog; then loglog upgrade finalize`,
       ),

@@ -56,7 +56,7 @@ function diskFindings(disk: NodeDisk, directory: string): Finding[] {
     const todo = 'run it as the user of the node; look at the mount (mount, dmesg), and make room';
     return [
       ...found,
-      finding('DISK_FULL', directory, `nothing can be written there: ${why}`, 'a file of 256 KiB can be written and synced', todo),
+      finding('DISK_FULL', directory, `nothing can be written there: ${why}`, 'a file of 1 MiB can be written and synced', todo),
     ];
   }
 }
