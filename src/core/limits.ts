@@ -242,6 +242,18 @@ export const WS_CLOSE_TIMEOUT_MS = 16_000;
 /** A request is whole after this long, and its answer taken after as long; where `ws` has the sockets. */
 export const HTTP_TIMEOUT_MS = 10_000;
 
+/** TLS handshakes that begin in one turn of the event loop, where `ws` has the sockets: each takes about a millisecond in which no client is served. */
+export const HANDSHAKES_PER_TURN = 4;
+
+/** Those that have begun and are not over. Of more, the one waits whose turn it is, until there is room. */
+export const MAX_HANDSHAKES = 256;
+
+/** One that has begun goes after this long, if it must make room for another one. */
+export const HANDSHAKE_PATIENCE_MS = 1_000;
+
+/** What a client may say before its handshake begins: a record of TLS with its header (RFC 8446, 5.1), and one of 6 bytes, which some send for old middleboxes. */
+export const MAX_HELLO_BYTES = 16_384 + 5 + 6;
+
 /** Bytes of a body that must be taken within {@link HTTP_TIMEOUT_MS}; where `ws` has the sockets. */
 export const HTTP_WRITE_BYTES = 64 * 1024;
 

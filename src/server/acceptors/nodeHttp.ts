@@ -3,13 +3,14 @@
 
 import { constants } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { Socket, Server as TcpServer } from 'node:net';
+import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls';
 import { HTTP_BACKLOG, HTTP_TIMEOUT_MS, HTTP_WRITE_BYTES, MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
 import { type ListenerTls, MIN_TLS_VERSION } from '../../tls/listenerTls.ts';
 import { type HttpAnswer, type HttpBody, type HttpRequest, headersOf, type MadeRoom, type MakeAnswer, STATUS_TEXT } from '../acceptor.ts';
 import { carefully } from '../mistakes.ts';
+import { HANDSHAKE_PORTS, Handshakes } from './handshakes.ts';
 import { Silent } from './silent.ts';
 
 export interface NodeHttpEvents {
@@ -86,7 +87,10 @@ function write(socket: Duplex, bytes: Uint8Array): Promise<void> {
 export class NodeHttp {
   readonly #server: Server;
   /** What has the port where connections are encrypted: they get to the other one once they are. */
-  readonly #front: TlsServer | undefined;
+  readonly #front: TcpServer | undefined;
+  /** Listens nowhere: connections are handed to it when it is their turn. */
+  readonly #tls: TlsServer | undefined;
+  readonly #handshakes = new Handshakes({ ...HANDSHAKE_PORTS, begin: (socket) => void this.#tls?.emit('connection', socket) });
   /** Those that are not encrypted yet, by their addresses. */
   readonly #handshaking = new Map<string, Socket>();
   readonly #events: NodeHttpEvents;
@@ -103,7 +107,10 @@ export class NodeHttp {
 
   constructor(events: NodeHttpEvents, tls: ListenerTls | undefined) {
     this.#events = events;
-    if (tls !== undefined) this.#front = this.#makeFront(tls);
+    if (tls !== undefined) {
+      this.#tls = this.#makeTls(tls);
+      this.#front = createTcpServer((socket) => this.#encrypt(socket));
+    }
     this.#server = createServer({
       maxHeaderSize: MAX_HTTP_HEAD_BYTES,
       headersTimeout: HTTP_TIMEOUT_MS,
@@ -147,7 +154,7 @@ export class NodeHttp {
 
   /** As `Acceptor.secure`. */
   secure(tls: ListenerTls): void {
-    this.#front?.setSecureContext(securing(tls));
+    this.#tls?.setSecureContext(securing(tls));
   }
 
   close(): void {
@@ -231,20 +238,23 @@ export class NodeHttp {
   }
 
   /** A connection counts at once, and has as much time for its handshake as for a request after it. */
-  #makeFront(tls: ListenerTls): TlsServer {
-    const asks = tls.clientCa !== undefined;
-    const front = createTlsServer({ ...securing(tls), handshakeTimeout: HTTP_TIMEOUT_MS, requestCert: asks, rejectUnauthorized: false });
-    front.on('connection', (socket) => {
-      const addresses = addressesOf(socket);
-      this.#handshaking.set(addresses, socket);
-      socket.on('close', () => {
-        if (this.#handshaking.get(addresses) === socket) this.#handshaking.delete(addresses);
-      });
-      this.#came(socket);
+  #encrypt(socket: Socket): void {
+    const addresses = addressesOf(socket);
+    this.#handshaking.set(addresses, socket);
+    socket.on('close', () => {
+      if (this.#handshaking.get(addresses) === socket) this.#handshaking.delete(addresses);
     });
-    front.on('tlsClientError', (_error, socket) => socket.destroy());
-    front.on('secureConnection', (socket) => {
+    this.#handshakes.came(socket);
+    this.#came(socket);
+  }
+
+  #makeTls(tls: ListenerTls): TlsServer {
+    const asks = tls.clientCa !== undefined;
+    const server = createTlsServer({ ...securing(tls), handshakeTimeout: HTTP_TIMEOUT_MS, requestCert: asks, rejectUnauthorized: false });
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    server.on('secureConnection', (socket) => {
       const raw = this.#handshaking.get(addressesOf(socket));
+      if (raw !== undefined) this.#handshakes.over(raw);
       // It was closed meanwhile, or showed a certificate that is none here.
       if (raw === undefined || (!socket.authorized && socket.getPeerX509Certificate() !== undefined)) {
         socket.destroy();
@@ -255,7 +265,7 @@ export class NodeHttp {
       this.#came(socket, false);
       this.#server.emit('connection', socket);
     });
-    return front;
+    return server;
   }
 
   #came(socket: Socket, isNew = true): void {
