@@ -117,12 +117,19 @@ const DAY_MS = 86_400_000;
 /** Certificates that end within this are told of. */
 const SOON_DAYS = 30;
 
+const WHOSE: Readonly<Record<NodeStatus['node']['certificates'][number]['use'], string>> = {
+  node: 'its certificate',
+  clients: 'an authority of its clients',
+  peer: 'its certificate for other nodes',
+  peers: 'an authority of nodes',
+};
+
 /** What there is to say of a certificate; undefined: nothing. */
 export function certificateSentence(
   { use, notAfterMs, fault }: NodeStatus['node']['certificates'][number],
   nowMs: number,
 ): string | undefined {
-  const whose = use === 'clients' ? 'an authority of its clients' : 'its certificate';
+  const whose = WHOSE[use];
   const days = Math.floor((notAfterMs - nowMs) / DAY_MS);
   const end = days < 0 ? `${whose} has expired` : days < SOON_DAYS ? `${whose} counts for ${days} more days` : undefined;
   const refused = fault === null ? undefined : `new files for TLS are not taken: ${fault}`;

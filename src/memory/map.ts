@@ -104,6 +104,8 @@ export const STATE = {
   UPLOADS_TAKEN: CONTROL_AT + 124, // counts those that were taken out: raft thread
   STATE_VERSION: CONTROL_AT + 112, // odd while what the log says of trims and policies changes, and another number after each change: who changes it
   DAMAGED: CONTROL_AT + 1912, // 1 while the open segment's file has something after TAIL that is damaged, and is to be healed or given up: who recovers, heals or cuts
+  PROOFS_REFUSED: CONTROL_AT + 1908, // counts the connections at the port for nodes that did not prove that they belong to the cluster: raft thread
+  PROOFS_FAILED: CONTROL_AT + 1916, // counts the connections to other nodes where one end did not believe the other: raft thread
   GENERATION_IS_KNOWN: CONTROL_AT + 1904, // 1 once KNOWN_GENERATION is stored; that never changes then: raft thread
   BOUND_AWAITED: CONTROL_AT + 184, // 1 when the open segment's writer rests before COMMIT has reached what is durable: it, and the raft thread
 } as const;

@@ -2,8 +2,11 @@
 
 /** When a certificate ends. */
 export interface CertificateStatus {
-  /** `node`: what the node shows to clients; `clients`: an authority of its clients' certificates. */
-  readonly use: 'node' | 'clients';
+  /**
+   * `node`: what the node shows to clients; `clients`: an authority of its clients' certificates; `peer`: what it shows to the other nodes; `peers`: an authority
+   * of theirs.
+   */
+  readonly use: 'node' | 'clients' | 'peer' | 'peers';
   /** Unix ms: from then on nobody takes it. Of several it is the earliest. */
   readonly notAfterMs: number;
   /** Why the files say something else now that is not taken; null: what they say is in force. */

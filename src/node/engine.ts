@@ -33,6 +33,7 @@ import { Levels } from './levels.ts';
 import type { Loop } from './loop.ts';
 import { Mending } from './mending.ts';
 import { OwnEntries } from './ownEntries.ts';
+import type { PeerFiles } from './peerFiles.ts';
 import { Pulse } from './pulse.ts';
 import type { RaftPort } from './raftPort.ts';
 import { Readings } from './reading.ts';
@@ -444,6 +445,11 @@ export class Engine {
   /** Fails the engine for what was thrown where nothing was to be, as by a door: nothing may go on as if it had not happened. */
   broke(thrown: unknown): void {
     this.#ports.failure.broke(thrown);
+  }
+
+  /** What nodes prove themselves by to each other: when its certificates end, and why newer files are not taken; undefined: nothing is asked for. */
+  get peerFiles(): Pick<PeerFiles, 'certificates' | 'fault'> | undefined {
+    return this.#ports.peerFiles;
   }
 
   /** Reads again the files that may change while it runs. What cannot be used leaves in force what was there before, and is logged. */

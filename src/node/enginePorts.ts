@@ -43,7 +43,7 @@ export interface EnginePorts {
   /** So long a healing waits for another node's answer and for its next try, and a read for all of it; where it is not given, as usual. */
   readonly healMs?: { readonly answer: number; readonly retry: number; readonly wait: number };
   /** What nodes prove themselves by is read from these, and read again when it changes. */
-  readonly peerFiles?: Pick<PeerFiles, 'changed' | 'reload'> | undefined;
+  readonly peerFiles?: Pick<PeerFiles, 'changed' | 'reload' | 'certificates' | 'fault'> | undefined;
   /** Removes what is there of a file of zeros that could not be made whole. */
   discard(spare: string): void;
   /** What follows another log, on a mirror. */

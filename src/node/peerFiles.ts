@@ -7,7 +7,9 @@ import type { Config } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { openSecret } from '../core/secrets.ts';
 import { type PeerProof, proofOf } from '../peers/peerProof.ts';
+import { certificatesIn, earliestEnd } from '../tls/listenerTls.ts';
 import { WatchedFiles } from '../tls/watchedFiles.ts';
+import type { CertificateStatus } from './door.ts';
 import type { EngineLog } from './engineOptions.ts';
 
 export type PeerFileOptions = Pick<Config, 'peerSecretFile' | 'peerCa' | 'peerCert' | 'peerKey' | 'node' | 'callOf'>;
@@ -55,6 +57,24 @@ export class PeerFiles {
 
   get proof(): PeerProof {
     return this.#files.value;
+  }
+
+  /** When the certificates that nodes prove themselves by end; none where that is a secret. */
+  get certificates(): readonly CertificateStatus[] {
+    const { proof, fault } = this;
+    if (proof.kind !== 'certificate') return [];
+    const { callOf } = this.#options;
+    const status = (use: CertificateStatus['use'], pem: string, called: string): CertificateStatus => ({
+      use,
+      notAfterMs: earliestEnd(certificatesIn(pem, called)),
+      fault,
+    });
+    return [status('peer', proof.cert, callOf('peerCert')), status('peers', proof.ca, callOf('peerCa'))];
+  }
+
+  /** Why the files say something else now that is not taken; null: what they say is in force. */
+  get fault(): string | null {
+    return this.#files.fault ?? null;
   }
 
   /** This node belongs to that cluster: its certificate must be for it. Throws a LogError `USAGE`. */

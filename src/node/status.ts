@@ -104,7 +104,7 @@ export interface NodeStatus {
     readonly acceptor: 'uws' | 'ws' | null;
     /** True with `--insecure` where others than this machine reach the node: whoever does may do everything. */
     readonly isInsecure: boolean;
-    /** The certificates of the port for clients; empty without TLS. */
+    /** The certificates of the port for clients, and of that for nodes; empty where there are none. */
     readonly certificates: readonly CertificateStatus[];
     /** Who leads, as far as this node knows: itself, another node, or null. */
     readonly leader: { readonly id: number; readonly url: string } | null;
@@ -197,6 +197,7 @@ export interface StatusSources {
   readonly appends: Appends;
   readonly uploads: Uploads;
   readonly doors: Iterable<Door>;
+  readonly peerFiles: { readonly certificates: readonly CertificateStatus[] } | undefined;
   readonly url: string;
 }
 
@@ -222,7 +223,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
   let connections = 0;
   let sendBufferedBytes = 0;
   let acceptor: NodeStatus['node']['acceptor'] = null;
-  const certificates: CertificateStatus[] = [];
+  const certificates: CertificateStatus[] = [...(engine.peerFiles?.certificates ?? [])];
   for (const door of doors) {
     certificates.push(...(door.certificates ?? []));
     connections += door.connections;

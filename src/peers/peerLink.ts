@@ -26,6 +26,8 @@ export interface PeerLinkEvents {
   readonly connected: (welcome: Introduction) => void;
   readonly disconnected: (reason: string) => void;
   readonly drained: () => void;
+  /** One end did not believe what the other one proved. */
+  readonly unproven: () => void;
   /** There is a link, or no longer, or another reason why there is none. */
   readonly changed: () => void;
 }
@@ -202,6 +204,7 @@ export class PeerLink {
       case 'refused':
         this.#reason = describeRefusal(outcome);
         this.#fault = outcome;
+        if (outcome.code === 'NOT_PROVEN') this.#options.events.unproven();
         break;
       case 'failed':
         this.#reason = outcome.reason;

@@ -35,6 +35,8 @@ export interface PeerEvents {
   readonly drained: (to: NodeId) => void;
   /** What {@link PeerSockets.links} shows has changed. */
   readonly changed: () => void;
+  /** A connection that `came` here, or that was `dialed`, ended without a proof that both ends believe. */
+  readonly unproven?: (which: 'came' | 'dialed') => void;
   readonly log: (level: 'info' | 'warn', text: string) => void;
 }
 
@@ -101,7 +103,10 @@ export class PeerSockets {
       taken: (socket, hello, rest, proven) => this.#accept(socket, hello, rest, proven),
       asked: ({ from }) => this.#links.get(from)?.hurry(),
       refused: (from, code, sentence, address) => this.#logRefusal(from, code, sentence, address),
-      stranger: (sentence, address) => strangers.met(sentence, address),
+      stranger: (sentence, address) => {
+        strangers.met(sentence, address);
+        options.events.unproven?.('came');
+      },
       transport: this.#transport,
       ...(handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs }),
     });
@@ -134,6 +139,7 @@ export class PeerSockets {
           },
           disconnected: (reason) => events.disconnected(id, reason),
           drained: () => events.drained(id),
+          unproven: () => events.unproven?.('dialed'),
           changed: () => this.#linkChanged(),
         },
       });

@@ -58,7 +58,7 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
       },
     });
   };
-  const counterBy = (name: string, label: string, help: string, counts: ReadonlyMap<string, { readonly count: number }>): void => {
+  const counterBy = (name: string, label: string, help: string, counts: Iterable<readonly [string, { readonly count: number }]>): void => {
     new Counter({
       name: `loglog_${name}_total`,
       help,
@@ -125,19 +125,28 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
       this.set({ acceptor: door.acceptor }, 1);
     },
   });
+  const certificates = (): readonly CertificateStatus[] => [...(engine.peerFiles?.certificates ?? []), ...door.certificates];
   new Gauge({
     name: 'loglog_certificate_expiry_seconds',
-    help: "Seconds until a certificate of the clients' port ends, below 0 once it has: the node's own, or an authority of clients.",
+    help: "Seconds until a certificate ends, below 0 once it has: the node's own, or an authority, of the clients' port or of that for nodes.",
     labelNames: ['use'],
     registers: [registry],
     collect() {
       this.reset();
-      for (const { use, notAfterMs } of door.certificates) this.set({ use }, (notAfterMs - engine.loop.wallMs()) / 1e3);
+      for (const { use, notAfterMs } of certificates()) this.set({ use }, (notAfterMs - engine.loop.wallMs()) / 1e3);
     },
   });
-  gauge('certificates_refused', '1 while files for TLS have changed and will not do, so that what was in force stays so.', () =>
-    Number(door.certificates.some(({ fault }) => fault !== null)),
+  gauge(
+    'certificates_refused',
+    '1 while files for TLS, or a secret of nodes, have changed and will not do, so that what was in force stays so.',
+    () => Number((engine.peerFiles?.fault ?? null) !== null || door.certificates.some(({ fault }) => fault !== null)),
   );
+  counterBy('peer_proofs_failed', 'side', 'Connections between nodes that ended without a proof that both ends believe.', {
+    *[Symbol.iterator]() {
+      yield ['came', { count: memory.word32(STATE.PROOFS_REFUSED) }];
+      yield ['dialed', { count: memory.word32(STATE.PROOFS_FAILED) }];
+    },
+  });
   gauge('insecure', '1 where whoever reaches the node may do everything although others than its machine do.', () =>
     Number(engine.config.insecure),
   );

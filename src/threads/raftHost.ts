@@ -333,6 +333,7 @@ export class RaftHost {
       accepted: (from, hello) => this.admission.accepted(from, hello),
       drained: () => this.replica.drained(),
       changed: () => this.#planLook(),
+      unproven: (which) => this.#memory.addWord32(which === 'came' ? STATE.PROOFS_REFUSED : STATE.PROOFS_FAILED, 1),
       log,
     };
   }

@@ -77,9 +77,13 @@ export function checkTime(certificate: X509Certificate, file: string, nowMs: num
     throw new Error(`the certificate in ${file} does not count before ${certificate.validFrom}`);
 }
 
-/** The earliest end of `certificates`. */
+/** The earliest end of `certificates`, Unix ms. */
+export function earliestEnd(certificates: readonly X509Certificate[]): number {
+  return Math.min(...certificates.map(endOf));
+}
+
 function earliest(use: Expiry['use'], certificates: readonly X509Certificate[]): Expiry {
-  return { use, notAfterMs: Math.min(...certificates.map(endOf)) };
+  return { use, notAfterMs: earliestEnd(certificates) };
 }
 
 /** Checks what the files say. Throws an Error whose message says what will not do. What has expired is refused only where something else is in force. */

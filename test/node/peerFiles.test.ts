@@ -1,5 +1,6 @@
 // The files that a node proves itself by: whose they may be, who may read them, and that SIGHUP has them read again.
 
+import { X509Certificate } from 'node:crypto';
 import { chmodSync, linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -97,6 +98,17 @@ describe('files with certificates', () => {
       `--peer-cert is a certificate for cluster ${CLUSTER}, and this node belongs to cluster ddd`,
     );
     expect(() => opened({ ...files, node: 2 })).toThrow('--peer-cert is the certificate of node 1, and this is node 2');
+    // When they end is told, and why what has come since is not taken.
+    const endOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo);
+    const told = (fault: unknown): unknown => [
+      { use: 'peer', notAfterMs: endOf(certificate), fault },
+      { use: 'peers', notAfterMs: endOf(authority.certificate), fault },
+    ];
+    expect(one?.certificates).toEqual(told(null));
+    writeFileSync(files.peerCert, certificate.slice(0, 300));
+    one?.reload();
+    expect(one?.certificates).toEqual(told(expect.stringContaining('cannot be used')));
+    expect(one?.fault).toContain('--peer-cert');
   });
 });
 

@@ -43,6 +43,9 @@ describe('proof by a secret', () => {
     b.sockets.dial([{ id: 1, host: HOST, peerPort: a.port }]);
     await b.nth('changed', 4);
     expect(b.sockets.reasonOf(1)).toContain(sentence);
+    // Each end counts it: who came, and whom it dialed.
+    await a.events.until((all) => all.some((event) => event.kind === 'unproven' && event.which === 'came'));
+    await b.events.until((all) => all.some((event) => event.kind === 'unproven' && event.which === 'dialed'));
     a.sockets.dial([{ id: 2, host: HOST, peerPort: b.port }]);
     await a.nth('changed', 4);
   });

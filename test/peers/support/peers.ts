@@ -22,6 +22,7 @@ export type PeerEvent =
   | { kind: 'disconnected'; to: number; reason: string }
   | { kind: 'accepted'; from: number; hello: Introduction }
   | { kind: 'changed' }
+  | { kind: 'unproven'; which: 'came' | 'dialed' }
   | { kind: 'drained'; to: number }
   | { kind: 'log'; level: 'info' | 'warn'; text: string };
 
@@ -130,6 +131,7 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
       accepted: (from, hello) => events.add({ kind: 'accepted', from, hello }),
       drained: (to) => events.add({ kind: 'drained', to }),
       changed: () => events.add({ kind: 'changed' }),
+      unproven: (which) => events.add({ kind: 'unproven', which }),
       log: (level, text) => events.add({ kind: 'log', level, text }),
     },
   });
