@@ -1,8 +1,7 @@
 // LogLog under test: one node, or three that are a cluster, each a process on free ports of loopback with its data in a folder of the bench.
 // Nodes can be killed, and started again on what they have or on nothing.
 
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { secretFlags } from '../../src/cluster/peerSecret.ts';
 import { claimPorts, type PortBlock, peersOn } from '../../src/cluster/portBlock.ts';
@@ -14,6 +13,7 @@ import { processResident } from '../machine/proc.ts';
 import type { Signal } from '../processes/processes.ts';
 import { until } from '../processes/until.ts';
 import { sumOf } from '../statistics.ts';
+import { type Certificate, makeCertificate } from './certificate.ts';
 import { LogLogNode } from './loglogNode.ts';
 import { CLUSTER_NODES, type Place, type RunningSystem } from './system.ts';
 
@@ -28,26 +28,6 @@ export interface LogLogPlan {
   readonly secret?: boolean;
   /** A node alone that asks for tokens, of which there are so many. */
   readonly tokens?: number;
-}
-
-interface Certified {
-  /** In PEM. */
-  readonly ca: string;
-  readonly flags: readonly string[];
-}
-
-/** A certificate for a node on loopback, in files in `folder`. */
-async function certified(folder: string): Promise<Certified> {
-  const { issueCertificate, makeAuthority } = await import('../../src/tls/authority.ts');
-  const clusterId = randomBytes(16).toString('hex');
-  const authority = await makeAuthority(clusterId);
-  const { certificate, key } = await issueCertificate(authority, { kind: 'node', clusterId, nodeId: 1 }, ['127.0.0.1']);
-  mkdirSync(folder, { recursive: true });
-  const files = { certificate: join(folder, 'node.crt'), key: join(folder, 'node.key') };
-  writeFileSync(files.certificate, certificate);
-  rmSync(files.key, { force: true });
-  writeFileSync(files.key, key, { mode: 0o600 });
-  return { ca: authority.certificate, flags: ['--tls-cert', files.certificate, '--tls-key', files.key] };
 }
 
 /** Starts a node in `directory` that asks for no token, makes so many, and ends it. */
@@ -83,7 +63,7 @@ export class LogLogServers implements RunningSystem {
     directory: string,
     { build }: LogLogPlan,
     block: PortBlock | undefined,
-    tls: Certified | undefined,
+    tls: Certificate | undefined,
     secret: readonly string[],
     tokens: readonly string[],
   ) {
@@ -100,14 +80,22 @@ export class LogLogServers implements RunningSystem {
     const clusterFlags = [...secret, '--peers', formatPeers(this.#peers), '--election-timeout-ms', String(electionTimeoutMs), ...flags];
     this.#nodes =
       block === undefined
-        ? [new LogLogNode(directory, ['--port', '0', ...access, ...flags, ...(tls?.flags ?? [])], build, undefined, tls?.ca)]
+        ? [
+            new LogLogNode(
+              directory,
+              ['--port', '0', ...access, ...flags, ...(tls === undefined ? [] : ['--tls-cert', tls.certFile, '--tls-key', tls.keyFile])],
+              build,
+              undefined,
+              tls?.ca,
+            ),
+          ]
         : this.#peers.map(({ id }) => new LogLogNode(join(directory, `node-${id}`), ['--node', String(id), ...clusterFlags], build));
   }
 
   /** Starts it on what `directory` holds, and waits until it can be used. */
   static async start(place: Place, directory: string, plan: LogLogPlan): Promise<LogLogServers> {
     const block = plan.nodes === 1 ? undefined : await claimPorts(2 * CLUSTER_NODES);
-    const tls = plan.tls === true ? await certified(`${directory}-tls`) : undefined;
+    const tls = plan.tls === true ? await makeCertificate(`${directory}-tls`) : undefined;
     mkdirSync(directory, { recursive: true });
     const secret = plan.secret === true ? secretFlags(directory, []) : [];
     const tokens = plan.tokens === undefined ? [] : await makeTokens(directory, plan.tokens);

@@ -3,6 +3,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Certificate, makeCertificate } from './certificate.ts';
 import { natsServerName } from './names.ts';
 import { HOST, isHealthy, type Seat, startServers } from './servers.ts';
 import type { System, Version } from './system.ts';
@@ -12,8 +13,8 @@ const ELECTION_TIMEOUT_MS = 4000;
 
 const SYNC_ALWAYS_SINCE: Version = [2, 10];
 
-/** Configuration file of the server at `seat`. */
-export function natsConfiguration(seat: Seat, seats: readonly Seat[], isSynced: boolean): string {
+/** Configuration file of the server at `seat`, which has TLS with `tls`. */
+export function natsConfiguration(seat: Seat, seats: readonly Seat[], isSynced: boolean, tls?: Certificate): string {
   const routes = seats.filter(({ id }) => id !== seat.id).map(({ peerPort }) => `"nats://${HOST}:${peerPort}"`);
   const lines = [
     `server_name: ${natsServerName(seat.id)}`,
@@ -22,6 +23,7 @@ export function natsConfiguration(seat: Seat, seats: readonly Seat[], isSynced: 
     `jetstream { store_dir: ${JSON.stringify(seat.folder)}${isSynced ? ', sync_interval: always' : ''} }`,
   ];
   if (routes.length > 0) lines.push(`cluster { name: bench, listen: "${HOST}:${seat.peerPort}", routes: [${routes.join(', ')}] }`);
+  if (tls !== undefined) lines.push(`tls { cert_file: ${JSON.stringify(tls.certFile)}, key_file: ${JSON.stringify(tls.keyFile)} }`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -38,11 +40,11 @@ async function leads({ id, statePort }: Seat): Promise<boolean> {
   return streams.some(({ cluster }) => cluster?.leader === natsServerName(id));
 }
 
-function makeNats(nodes: 1 | 3, isSynced: boolean): System {
+function makeNats(nodes: 1 | 3, isSynced: boolean, isSecured = false): System {
   const nodesText = nodes === 1 ? '1 node' : `${nodes} nodes`;
   const synced = nodes === 1 ? 'synced' : 'majority synced';
   return {
-    id: `nats${nodes === 1 ? '' : `-${nodes}`}${isSynced ? '-always' : ''}`,
+    id: `nats${nodes === 1 ? '' : `-${nodes}`}${isSynced ? '-always' : ''}${isSecured ? '-tls' : ''}`,
     label: `NATS JetStream, ${nodesText}, file storage, sync_interval ${isSynced ? 'always' : 'default'}`,
     driver: 'nats',
     nodes,
@@ -50,12 +52,16 @@ function makeNats(nodes: 1 | 3, isSynced: boolean): System {
     isDurable: isSynced,
     program: { name: 'nats-server', debianPackage: 'nats-server', versionFlag: '--version' },
     since: isSynced ? SYNC_ALWAYS_SINCE : undefined,
-    start(place, path) {
-      return startServers(path, place.newFolder('nats'), nodes, {
+    ...(isSecured || nodes > 1 ? {} : { secured: makeNats(nodes, isSynced, true) }),
+    async start(place, path) {
+      const folder = place.newFolder('nats');
+      const tls = isSecured ? await makeCertificate(`${folder}-tls`) : undefined;
+      return startServers(path, folder, nodes, {
         driver: 'nats',
+        ca: tls?.ca,
         args(seat, seats) {
           const file = join(seat.folder, 'nats.conf');
-          writeFileSync(file, natsConfiguration(seat, seats, isSynced));
+          writeFileSync(file, natsConfiguration(seat, seats, isSynced, tls));
           return ['--config', file];
         },
         leads,

@@ -2,15 +2,18 @@
 // only take from what is measured.
 
 import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { type Certificate, makeCertificate } from './certificate.ts';
 import { HOST, type Seat, startServers } from './servers.ts';
 import type { System } from './system.ts';
 
 const ANSWER_TIMEOUT_MS = 1000;
 
 /** Whether a Redis on `port` answers; while it loads its data it says something else. */
-function answersPing(port: number): Promise<boolean> {
+function answersPing(port: number, ca: string | undefined): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, HOST, () => socket.write('PING\r\n'));
+    const ping = (): void => void socket.write('PING\r\n');
+    const socket = ca === undefined ? connect(port, HOST, ping) : connectTls({ port, host: HOST, ca }, ping);
     const settle = (isReady: boolean): void => {
       socket.destroy();
       resolve(isReady);
@@ -24,10 +27,19 @@ function answersPing(port: number): Promise<boolean> {
 
 type Sync = 'always' | 'everysec';
 
-/** Command line of a server. */
-export function redisArguments({ port, folder }: Seat, sync: Sync): string[] {
+function portArguments(port: number, tls: Certificate | undefined): (string | number)[][] {
+  if (tls === undefined) return [['--port', port]];
+  const files = [
+    ['--tls-cert-file', tls.certFile],
+    ['--tls-key-file', tls.keyFile],
+  ];
+  return [['--port', 0], ['--tls-port', port], ['--tls-auth-clients', 'no'], ...files];
+}
+
+/** Command line of a server, which has TLS with `tls`. */
+export function redisArguments({ port, folder }: Seat, sync: Sync, tls?: Certificate): string[] {
   return [
-    ['--port', port],
+    ...portArguments(port, tls),
     ['--bind', HOST],
     ['--dir', folder],
     ['--appendonly', 'yes'],
@@ -39,10 +51,10 @@ export function redisArguments({ port, folder }: Seat, sync: Sync): string[] {
     .map(String);
 }
 
-function makeRedis(sync: Sync): System {
+function makeRedis(sync: Sync, isSecured = false): System {
   const isSynced = sync === 'always';
   return {
-    id: `redis-${sync}`,
+    id: `redis-${sync}${isSecured ? '-tls' : ''}`,
     label: `Redis Streams, appendfsync ${sync}`,
     driver: 'redis',
     nodes: 1,
@@ -50,14 +62,18 @@ function makeRedis(sync: Sync): System {
     isDurable: isSynced,
     program: { name: 'redis-server', debianPackage: 'redis-server', versionFlag: '--version' },
     since: undefined,
-    start(place, path) {
-      return startServers(path, place.newFolder('redis'), 1, {
+    ...(isSecured ? {} : { secured: makeRedis(sync, true) }),
+    async start(place, path) {
+      const folder = place.newFolder('redis');
+      const tls = isSecured ? await makeCertificate(`${folder}-tls`) : undefined;
+      return startServers(path, folder, 1, {
         driver: 'redis',
-        args: (seat) => redisArguments(seat, sync),
-        isReady: ({ port }) => answersPing(port),
+        ca: tls?.ca,
+        args: (seat) => redisArguments(seat, sync, tls),
+        isReady: ({ port }) => answersPing(port, tls?.ca),
         leads: async () => true,
         electionTimeoutMs: Number.NaN,
-        urls: (seats) => seats.map(({ port }) => `redis://${HOST}:${port}`),
+        urls: (seats) => seats.map(({ port }) => `${isSecured ? 'rediss' : 'redis'}://${HOST}:${port}`),
       });
     },
   };

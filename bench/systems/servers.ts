@@ -39,6 +39,8 @@ export interface ServerPlan {
   /** Whether the server at `seat`, of several, says that it leads. */
   leads(seat: Seat): Promise<boolean>;
   readonly electionTimeoutMs: number;
+  /** The authority of the servers' certificates, in PEM; undefined: clients come without TLS. */
+  readonly ca?: string | undefined;
 }
 
 async function chooseSeats(folder: string, servers: number): Promise<Seat[]> {
@@ -67,7 +69,7 @@ class Servers implements RunningSystem {
   }
 
   async target(): Promise<Target> {
-    return { driver: this.#plan.driver, urls: await this.#plan.urls(this.#seats) };
+    return { driver: this.#plan.driver, urls: await this.#plan.urls(this.#seats), ca: this.#plan.ca };
   }
 
   get folders(): readonly string[] {

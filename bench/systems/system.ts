@@ -43,6 +43,8 @@ export interface System {
   readonly program: ProgramSource | undefined;
   /** The first version that has the setting; undefined: all have. */
   readonly since: Version | undefined;
+  /** The same with TLS between clients and server; undefined: it is not measured so. */
+  readonly secured?: System;
   /** Starts it on nothing, on free ports of loopback, and waits until it answers. `path` is that of its program. */
   start(place: Place, path: string): Promise<RunningSystem>;
 }

@@ -121,6 +121,26 @@ describe('what a server is told', () => {
     }
   });
 
+  it('Redis and NATS with TLS have it on the port of clients, and no other', () => {
+    const tls = { ca: '', certFile: '/tls/node.crt', keyFile: '/tls/node.key' };
+    const args = redisArguments(first, 'always', tls);
+    expect(['--port', '--tls-port', '--tls-cert-file', '--tls-auth-clients'].map((option) => optionOf(args, option))).toEqual([
+      '0',
+      '101',
+      '/tls/node.crt',
+      'no',
+    ]);
+    expect(natsConfiguration(first, [first], false, tls).endsWith('tls { cert_file: "/tls/node.crt", key_file: "/tls/node.key" }\n')).toBe(
+      true,
+    );
+    expect(SYSTEMS.flatMap(({ secured }) => secured?.id ?? [])).toEqual([
+      'redis-always-tls',
+      'redis-everysec-tls',
+      'nats-tls',
+      'nats-always-tls',
+    ]);
+  });
+
   it('etcd keeps its defaults of syncing and elections', () => {
     const args = etcdArguments(first, seats);
     expect(optionOf(args, '--initial-cluster')).toBe('etcd-1=http://127.0.0.1:201,etcd-2=http://127.0.0.1:202,etcd-3=http://127.0.0.1:203');

@@ -134,7 +134,11 @@ export async function reloadBeside(connections: number, reloads: number): Promis
   const log = await connect(node.url, { tls: { ca } });
   let [appends, isOver] = [0, false];
   const appending = async (): Promise<void> => {
-    for (; !isOver; appends += 1) await log.append('beside');
+    try {
+      for (; !isOver; appends += 1) await log.append('beside');
+    } catch (thrown) {
+      faults.push(`an append failed: ${String(thrown)}; the node said last: ${node.stderr().split('\n').slice(-5).join(' ')}`);
+    }
   };
   const appended = appending();
   for (let i = 0; i < reloads; i += 1) {

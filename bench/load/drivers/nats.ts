@@ -182,16 +182,17 @@ async function makeStream(module: JetStreamModule, connection: Connection, nodes
 }
 
 /** Connects to the node that leads the stream, since every other only passes messages on; or to any of them, and to another when it is gone. */
-async function connectToLeader(transport: Transport, module: JetStreamModule, { urls, survives = false }: Target): Promise<Connection> {
+async function connectToLeader(transport: Transport, module: JetStreamModule, { urls, ca, survives = false }: Target): Promise<Connection> {
+  const tls = ca === undefined ? {} : { tls: { ca } };
   const connectTo = (id: number): Promise<Connection> =>
-    transport.connect({ servers: [urls[id - 1] ?? ''], reconnect: false, ignoreClusterUpdates: true });
+    transport.connect({ servers: [urls[id - 1] ?? ''], reconnect: false, ignoreClusterUpdates: true, ...tls });
   const first = await connectTo(1);
   const leader = await patiently(() => makeStream(module, first, urls.length));
   if (leader === 1 && !survives) return first;
   await first.close();
   if (!survives) return connectTo(leader);
   // It goes on with another server at once, and tries for as long as it must.
-  return transport.connect({ servers: urls, reconnect: true, maxReconnectAttempts: -1 });
+  return transport.connect({ servers: urls, reconnect: true, maxReconnectAttempts: -1, ...tls });
 }
 
 /**

@@ -86,11 +86,12 @@ async function follow(redis: Redis, from: string, see: (payload: Uint8Array) => 
   }
 }
 
-export async function open({ urls }: Target): Promise<Driver> {
+export async function open({ urls, ca }: Target): Promise<Driver> {
   const { Redis } = await importClient<Ioredis>('ioredis');
   const connect = (): Redis => {
     // An entry must not be sent twice by a client that reconnects.
-    const redis = new Redis(urls[0] ?? '', { maxRetriesPerRequest: 0, retryStrategy: () => null });
+    const tls = ca === undefined ? {} : { tls: { ca } };
+    const redis = new Redis(urls[0] ?? '', { maxRetriesPerRequest: 0, retryStrategy: () => null, ...tls });
     redis.on('error', () => {});
     return redis;
   };
