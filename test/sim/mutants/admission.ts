@@ -17,5 +17,6 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies'],
     withinSeeds: 100,
+    foundAt: 3,
   },
 ];

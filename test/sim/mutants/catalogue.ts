@@ -600,6 +600,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: APPENDS, find: 'this.#memory.durable >= end ? 1', replace: 'this.#memory.tail >= end ? 1' }],
     foundBy: ['honest receipts'],
     withinSeeds: 20,
+    foundAt: 2,
   },
   {
     name: 'all nodes named',
@@ -607,6 +608,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: APPENDS, find: 'if (this.#memory.peers.match(id) >= end)', replace: 'if (end > 0)' }],
     foundBy: ['honest receipts'],
     withinSeeds: 20,
+    foundAt: 2,
   },
   {
     name: "next leader's commit answers",

@@ -53,6 +53,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['visibility'],
     withinSeeds: 50,
+    foundAt: 2,
   },
   {
     name: 'commit not followed',

@@ -11,6 +11,7 @@ export const TOKEN_MUTANTS: readonly Mutant[] = [
     patches: [{ file: ACCESS, find: 'this.#pending[0].by <= commit', replace: 'commit >= 0' }],
     foundBy: ['tokens'],
     withinSeeds: 40,
+    foundAt: 2,
   },
   {
     name: 'revocation forgotten by a new leader',
@@ -18,13 +19,15 @@ export const TOKEN_MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/memory/logFold.ts', find: 'kind > KIND_NOOP', replace: 'kind > KIND_NOOP && kind !== 10' }],
     foundBy: ['tokens', 'log state', 'soundness'],
     withinSeeds: 40,
+    foundAt: 2,
   },
   {
     name: 'token of a cut entry',
     what: 'what was to come into force stays due when its entry is cut off',
     patches: [{ file: 'src/node/engine.ts', find: 'this.access.start(offset);', replace: '' }],
     foundBy: ['tokens'],
-    withinSeeds: 100,
+    withinSeeds: 300,
+    foundAt: 123,
   },
   {
     name: 'changes of tokens in the order in which they come',
@@ -32,6 +35,7 @@ export const TOKEN_MUTANTS: readonly Mutant[] = [
     patches: [{ file: ACCESS, find: 'news.version === this.#version + 1', replace: 'news.version > 0' }],
     foundBy: ['tokens'],
     withinSeeds: 40,
+    foundAt: 5,
   },
   {
     name: 'request carried out twice',

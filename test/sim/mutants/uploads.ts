@@ -100,6 +100,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: REFERENCES, find: 'this.#ends.get(key) ?? Number.POSITIVE_INFINITY', replace: 'this.#ends.get(key) ?? 0' }],
     foundBy: ['uploads'],
     withinSeeds: 20,
+    foundAt: 2,
   },
   {
     name: 'uploads of a client that is gone are kept',
