@@ -104,7 +104,9 @@ it('what cannot be meant is refused', async () => {
     [{ ...about, quotas: { connections: 0 } }, RangeError],
     [{ ...about, quotas: { speed: 1 } }, TypeError],
   ];
-  for (const [options, error] of wrong) await expect(log.createToken(options as never), JSON.stringify(options)).rejects.toThrow(error);
+  // As a program in JavaScript calls it.
+  const create = (options: object): unknown => Reflect.apply(log.createToken, log, [options]);
+  for (const [options, error] of wrong) await expect(create(options), JSON.stringify(options)).rejects.toThrow(error);
   await expect(log.revokeToken('loglog_x')).rejects.toThrow('takes the id of a token, 11 characters, or the token');
   await log.close();
 });

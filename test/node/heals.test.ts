@@ -12,6 +12,7 @@ import type { DiskTasks } from '../../src/storage/diskTasks.ts';
 import type { Examined } from '../../src/storage/examiner.ts';
 import type { HealAnswer } from '../../src/storage/healer.ts';
 import { smallMemory } from '../crash/testNode.ts';
+import { only } from '../support/only.ts';
 
 const SEGMENTS = [0, 100].map((base) => ({ base, end: base + 100 }) as SealedSegment);
 const damage = (reason: 'entry' | 'index', offset: number): Examined => ({
@@ -129,7 +130,12 @@ test.each(['entry', 'index'] as const)(
 test('a log that is dropped waits for what is written beside a segment, and nothing is then, or after a failure that says nothing about it', async () => {
   const emptied: number[] = [];
   const failed: LogError[] = [];
-  const tasks = { empty: async ({ base }: { base: number }) => void emptied.push(base) } as unknown as DiskTasks;
+  const tasks = only<DiskTasks>({
+    empty: async ({ base }) => {
+      emptied.push(base);
+      return true;
+    },
+  });
   const segments = new Segments(smallMemory(), tasks, {
     sealed: () => undefined,
     noSpare: () => undefined,

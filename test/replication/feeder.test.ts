@@ -7,6 +7,7 @@ import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Feeder } from '../../src/replication/feeder.ts';
 import type { ReplicaPorts } from '../../src/replication/ports.ts';
 import { Cluster } from '../raft/testCluster.ts';
+import { only } from '../support/only.ts';
 
 describe('E66: a feeder', () => {
   test('blames the client of an upload for a rejection that says that it is missing, and for no other one', () => {
@@ -14,7 +15,7 @@ describe('E66: a feeder', () => {
     cluster.elect(1);
     const memory = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
     const ports = { nowMs: () => 7, log: () => undefined } satisfies Partial<ReplicaPorts>;
-    const feeder = new Feeder(cluster.node(1).raft, memory, [], ports as unknown as ReplicaPorts, (input) => input());
+    const feeder = new Feeder(cluster.node(1).raft, memory, [], only<ReplicaPorts>(ports), (input) => input());
     const missing = vi.spyOn(feeder.references, 'missing');
     const { raft } = cluster.node(1);
     const base = { kind: 'appendResponse', term: raft.currentTerm, round: 1, isVoter: true, mayLead: true, hasHeardAll: true } as const;
@@ -41,7 +42,7 @@ test('a feeder gives nobody a segment that is not what the log says, and offers 
     log: (_level, text) => void lines.push(text),
     readCold: ({ from }) => void reads.push(from),
   } satisfies Partial<ReplicaPorts>;
-  const feeder = new Feeder(raft, memory, [{ base: 0, end: 1000 }], ports as unknown as ReplicaPorts, (input) => input());
+  const feeder = new Feeder(raft, memory, [{ base: 0, end: 1000 }], only<ReplicaPorts>(ports), (input) => input());
   vi.spyOn(raft, 'due').mockImplementation((to) => (to === 3 ? { from: 100, limit: 1000, maxBytes: 500 } : undefined));
   const transfer = vi.spyOn(raft, 'transfer').mockImplementation(() => undefined);
   feeder.feed.different([0]);
@@ -70,7 +71,7 @@ describe('R7: a feeder', () => {
     cluster.pass(200);
     const [memory, one] = [TailMemory.create({ segmentBytes: 65_536, slots: 3 }), cluster.node(1)];
     const ports = { nowMs: () => cluster.nowMs, log: () => undefined } satisfies Partial<ReplicaPorts>;
-    const feeder = new Feeder(one.raft, memory, [], ports as unknown as ReplicaPorts, (input) => input());
+    const feeder = new Feeder(one.raft, memory, [], only<ReplicaPorts>(ports), (input) => input());
     feeder.publish();
     expect(memory.peers.get(2)).toMatchObject({ match: one.end, isVoter: true, state: PEER_REPLICATING });
     expect(memory.peers.get(3)).toMatchObject({ match: null, isVoter: null, state: PEER_UNKNOWN });

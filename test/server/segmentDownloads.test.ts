@@ -187,7 +187,7 @@ describe.each(['uws', 'ws'] as const)('by %s', (name) => {
   async function listen(request: () => MakeAnswer): Promise<{ readonly acceptor: Acceptor; readonly port: number }> {
     const make = await loadAcceptor(name, () => undefined, 'acceptor');
     const nothing = (): void => undefined;
-    const events = { connected: nothing, request, upgrade: () => rethrow as never };
+    const events = { connected: nothing, request, upgrade: () => () => rethrow(new Error('nobody asks for a WebSocket')) };
     const acceptor = make({ maxMessageBytes: 1 << 20 }, careful(events, rethrow));
     onTestFinished(() => acceptor.close());
     return { acceptor, port: (await acceptor.listen('127.0.0.1', 0)) ?? 0 };

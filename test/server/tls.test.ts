@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs
 import { request as httpRequest } from 'node:http';
 import { request } from 'node:https';
 import { join } from 'node:path';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type EmbeddedLog, openLog } from '../../dist/src/index.js';
 import { UwsAcceptor } from '../../src/server/acceptors/uws.ts';
@@ -82,7 +82,8 @@ function ask(url: string, options: ConnectionOptions, path = '/healthz'): Promis
   return new Promise((resolve) => {
     const { port } = new URL(url);
     const asked = request({ host: '127.0.0.1', port, path, agent: false, ca: made.authority.certificate, ...options }, (response) => {
-      const { socket } = response as unknown as { socket: { getProtocol(): string } };
+      const { socket } = response;
+      if (!(socket instanceof TLSSocket)) throw new TypeError('HTTPS goes over TLS');
       resolve(`${response.statusCode} ${socket.getProtocol()}`);
       response.resume();
     });

@@ -25,16 +25,19 @@ import { sendBody, write } from './uwsAnswers.ts';
 import { UwsConnections } from './uwsConnections.ts';
 import { type SocketData, UwsSocket } from './uwsSocket.ts';
 
-/** LIBUS_LISTEN_EXCLUSIVE_PORT, and the form of `listen` that takes it with a host: both are missing from uWS's types. */
-const EXCLUSIVE_PORT = 1;
-interface ExclusiveListen {
-  listen(host: string, port: number, options: number, listening: (socket: uWS.us_listen_socket | false) => void): void;
+// What uWS offers and its types lack.
+declare module 'uWebSockets.js' {
+  interface TemplatedApp {
+    listen(host: string, port: number, options: number, listening: (socket: uWS.us_listen_socket | false) => void): TemplatedApp;
+  }
+  interface HttpResponse {
+    /** The certificate that a client showed and that was verified, in PEM; empty where there is none. */
+    getX509Certificate(): string;
+  }
 }
 
-/** Missing from uWS's types: the certificate that a client showed and that was verified, in PEM; empty where there is none. */
-interface Certified {
-  getX509Certificate(): string;
-}
+/** LIBUS_LISTEN_EXCLUSIVE_PORT. */
+const EXCLUSIVE_PORT = 1;
 
 function asRequest(request: uWS.HttpRequest, response: uWS.HttpResponse, asksForCertificates: boolean): HttpRequest {
   // `getHeader` knows one value of a header that came twice.
@@ -48,7 +51,7 @@ function asRequest(request: uWS.HttpRequest, response: uWS.HttpResponse, asksFor
     return headers.get(name) ?? '';
   };
   const certificate = (): X509Certificate | undefined => {
-    const pem = asksForCertificates ? (response as unknown as Certified).getX509Certificate() : '';
+    const pem = asksForCertificates ? response.getX509Certificate() : '';
     return pem === '' ? undefined : new X509Certificate(pem);
   };
   const address = (): string => Buffer.from(response.getRemoteAddressAsText()).toString('latin1');
@@ -225,7 +228,7 @@ export class UwsAcceptor implements Acceptor {
 
   #listenWith(app: uWS.TemplatedApp, host: string, port: number): boolean {
     // By default two nodes could share a port, and each would get some of the clients.
-    (app as unknown as ExclusiveListen).listen(host, port, EXCLUSIVE_PORT, (socket) => {
+    app.listen(host, port, EXCLUSIVE_PORT, (socket) => {
       this.#listening = socket;
     });
     return this.#listening !== false;
