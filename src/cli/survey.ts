@@ -47,6 +47,10 @@ export interface SurveyedNode {
   readonly scrub: NodeStatus['scrub'] | null;
   /** What it says of the log's seals. */
   readonly seals: NodeStatus['seals'] | null;
+  /** Of its LogLog; the newest level of a log that this knows, and that of the log here: null where it does not say. */
+  readonly version: string | null;
+  readonly newestLevel: number | null;
+  readonly level: number | null;
   /** It leads, and the log's time stands still. */
   readonly isTimeHeld: boolean;
   /** The number of the process that answered. */
@@ -174,6 +178,10 @@ function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefi
     disk: status?.disk ?? null,
     scrub: status?.scrub ?? null,
     seals: status?.seals ?? null,
+    version: status?.version ?? null,
+    // Earlier builds do not say these.
+    newestLevel: status?.node.newestLevel ?? null,
+    level: status?.log.level ?? null,
     isTimeHeld: status?.log.isTimeHeld ?? false,
     process: status?.node.process ?? null,
     causes: status === undefined ? [] : causesIn(status),

@@ -94,6 +94,18 @@ function logNotesOf({ id, role, isTimeHeld, seals }: SurveyedNode): string[] {
   ];
 }
 
+/** Builds that differ, and a log that is not of the newest level. */
+function versionNotesOf(nodes: readonly SurveyedNode[]): string[] {
+  const versions = new Set(nodes.flatMap(({ version }) => version ?? []));
+  const which = nodes.flatMap(({ id, version }) => (version === null ? [] : [`${version} on node ${id}`]));
+  const newest = Math.max(0, ...nodes.map(({ newestLevel }) => newestLevel ?? 0));
+  const level = Math.max(0, ...nodes.map((node) => node.level ?? 0));
+  return [
+    ...(versions.size > 1 ? [`the nodes run different builds: ${which.join(', ')}`] : []),
+    ...(level < newest ? [`the log is of level ${level}; some nodes know level ${newest}: loglog upgrade status`] : []),
+  ];
+}
+
 /** What nodes say is wrong, each sentence once, with who says it. */
 function causesOf(nodes: readonly SurveyedNode[]): string[] {
   const sayers = new Map<string, number[]>();
@@ -160,6 +172,7 @@ export function describeSurvey(found: Survey): string {
   const uploads = uploadsOf(nodes);
   const notes = [
     ...nodes.flatMap((node) => [...notesOf(node, hasLeader), ...diskNotesOf(node), ...damageNotesOf(node), ...logNotesOf(node)]),
+    ...versionNotesOf(nodes),
     ...causesOf(nodes),
   ].map((note) => wrapped(note));
   return [head, '', body, ...(uploads === undefined ? [] : ['', uploads]), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');

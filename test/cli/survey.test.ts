@@ -271,6 +271,16 @@ describe('status of a cluster', () => {
     expect(code).toBe(1);
   });
 
+  it('says that builds differ, and that the log may have a newer level', async () => {
+    const urls = await start([
+      { role: 'leader', leaderId: 1, level: 0 },
+      { role: 'follower', leaderId: 1, level: 0, version: '0.0.1', node: { newestLevel: 0 } },
+    ]);
+    const { text } = await status(urls);
+    expect(text).toContain('the nodes run different builds: 0.0.0 on node 1, 0.0.1 on node 2');
+    expect(text).toContain('the log is of level 0; some nodes know level 1: loglog upgrade status');
+  });
+
   it('A12: fits 80 columns: seven nodes with offsets of 2^53 and long names, and long sentences', async () => {
     const last = Number.MAX_SAFE_INTEGER;
     const name = 'loglog-0.loglog-headless.production-namespace.svc.cluster.local';
