@@ -19,6 +19,8 @@ export interface ClusterNodeOptions extends Pick<ChildOptions, 'program' | 'envi
   readonly flags: readonly string[];
   /** What its processes write to stderr goes here, over all of its starts. Default: only the last lines are kept. */
   readonly logFile?: string;
+  /** What it is shown when it is asked for its status; without it nothing. */
+  readonly token?: string;
   /** How long a start may take before {@link ClusterNode.ready} rejects, in milliseconds. */
   readonly readyTimeoutMs?: number;
 }
@@ -186,8 +188,10 @@ export class ClusterNode {
     if (!this.isRunning || this.#isPaused) return undefined;
     try {
       const url = new URL('/status', (this.#listensAt ?? this.url).replace(/^ws/, 'http'));
-      const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
-      return (await response.json()) as NodeStatus;
+      const { token } = this.#options;
+      const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs), headers });
+      return response.ok ? ((await response.json()) as NodeStatus) : undefined;
     } catch {
       return undefined;
     }

@@ -13,7 +13,7 @@ import { secretFlags } from './peerSecret.ts';
 import { claimPorts, type PortBlock, peersOn } from './portBlock.ts';
 import { until } from './until.ts';
 
-export interface LocalClusterOptions extends Pick<ClusterNodeOptions, 'environment' | 'nodeFlags' | 'readyTimeoutMs'> {
+export interface LocalClusterOptions extends Pick<ClusterNodeOptions, 'environment' | 'nodeFlags' | 'readyTimeoutMs' | 'token'> {
   /** 1 to 7; a cluster of one is a node without peers. */
   readonly nodes: number;
   /** Holds the data directories and the logs of all nodes. */

@@ -3,7 +3,7 @@
 import { connect } from '../client/index.ts';
 import type { LocalCluster } from '../cluster/localCluster.ts';
 import { until } from '../cluster/until.ts';
-import { type NodeLog, readNodeLog } from './finalLog.ts';
+import { type NodeLog, readNodeLog, type Shown } from './finalLog.ts';
 import { judge } from './judge.ts';
 import type { Recording } from './recording.ts';
 
@@ -45,11 +45,11 @@ export class CheckError extends Error {
 }
 
 /** How far the log goes that all must have: all that was acknowledged to anyone is in it. */
-async function endOf(cluster: LocalCluster, timeoutMs: number): Promise<number> {
+async function endOf(cluster: LocalCluster, shown: Shown, timeoutMs: number): Promise<number> {
   const leader = await cluster.leader(undefined, timeoutMs);
   if (leader.listensAt === undefined) throw new TypeError('a node that leads has said where it listens');
   // Not by way of links: that clients are cut off does not matter here.
-  await using client = await connect(leader.listensAt, { reconnect: { timeoutMs } });
+  await using client = await connect(leader.listensAt, { ...shown, reconnect: { timeoutMs } });
   const { end } = await client.end({ linearizable: true, timeoutMs });
   await until(
     `for node ${leader.id} to have what it committed`,
@@ -62,13 +62,14 @@ async function endOf(cluster: LocalCluster, timeoutMs: number): Promise<number> 
 export async function check(
   cluster: LocalCluster,
   recording: Recording,
+  shown: Shown,
   timeoutMs: number,
 ): Promise<CheckResult & { readonly violations: readonly string[] }> {
-  const end = await endOf(cluster, timeoutMs);
+  const end = await endOf(cluster, shown, timeoutMs);
   const logs = await Promise.all(
     cluster.nodes.map(async ({ id, listensAt, isRunning, isPaused }) => {
       if (!isRunning || isPaused || listensAt === undefined) return [];
-      return [{ id, log: await readNodeLog(listensAt, end, timeoutMs) }];
+      return [{ id, log: await readNodeLog(listensAt, end, shown, timeoutMs) }];
     }),
   );
   const [first, ...others] = logs.flat().flatMap(({ id, log }) => (typeof log === 'string' ? [] : [{ id, log }]));

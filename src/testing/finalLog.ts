@@ -1,7 +1,7 @@
 // The log as a node has it when all is over, entry by entry, with those that the log itself keeps.
 
 import { createHash } from 'node:crypto';
-import { connect, LogError } from '../client/index.ts';
+import { type ConnectOptions, connect, LogError } from '../client/index.ts';
 import { viewOf } from '../core/bytes.ts';
 import { entryBytesOf, isData, kindSizeAt, payloadAt, termAt } from '../format/entry.ts';
 import { type Fingerprint, fingerprintOf } from './recording.ts';
@@ -14,6 +14,9 @@ export interface FinalEntry {
   /** Undefined: an entry of the log itself. */
   readonly fingerprint: Fingerprint | undefined;
 }
+
+/** What the nodes are shown, where they ask. */
+export type Shown = Pick<ConnectOptions, 'token'>;
 
 export interface NodeLog {
   readonly entries: readonly FinalEntry[];
@@ -37,10 +40,10 @@ function* walk(bytes: Uint8Array, base: number): Generator<FinalEntry> {
  * Reads [0, end) from the node at `url` and no other. `behind`: it does not have that within `timeoutMs`. `damaged`: it refuses to show
  * some of it, because its disk does not have what was written.
  */
-export async function readNodeLog(url: string, end: number, timeoutMs: number): Promise<NodeLog | 'behind' | 'damaged'> {
+export async function readNodeLog(url: string, end: number, shown: Shown, timeoutMs: number): Promise<NodeLog | 'behind' | 'damaged'> {
   const signal = AbortSignal.timeout(timeoutMs);
   try {
-    await using client = await connect(url, { signal, discover: false, reconnect: { timeoutMs } });
+    await using client = await connect(url, { ...shown, signal, discover: false, reconnect: { timeoutMs } });
     const entries: FinalEntry[] = [];
     const hash = createHash('sha256');
     if (end > 0) {

@@ -14,7 +14,7 @@ export type NodeSettings = {
   readonly [name in Exclude<OptionName, OwnOption>]?: (typeof OPTIONS)[name]['default'] extends number ? number : string;
 };
 
-export interface StartClusterOptions extends Omit<NodeSettings, 'fsync'> {
+export interface StartClusterOptions extends Omit<NodeSettings, 'fsync' | 'tokens'> {
   /** Number of nodes, 1 to 7. Default 3. */
   readonly nodes?: number;
   /**
@@ -27,6 +27,11 @@ export interface StartClusterOptions extends Omit<NodeSettings, 'fsync'> {
    * is there after a kill all the same. Default `true`.
    */
   readonly fsync?: boolean;
+  /**
+   * `true`: the nodes ask their clients for a token, as `loglog serve --tokens on`. {@link TestCluster.adminToken} is one with all scopes, which clients of
+   * {@link TestCluster.connect} show unless they are given another one. Default `false`.
+   */
+  readonly tokens?: boolean;
   /** Longest time for the start, in milliseconds. Default 60 000. */
   readonly timeoutMs?: number;
 }
@@ -45,6 +50,8 @@ export interface ClusterPlan {
   readonly nodes: number;
   readonly directory: string | undefined;
   readonly timeoutMs: number;
+  /** Whether the nodes ask for tokens. */
+  readonly hasTokens: boolean;
   /** Flags of `loglog serve` for every node. */
   readonly flags: readonly string[];
   readonly config: Config;
@@ -60,14 +67,17 @@ function wholeNumber(name: string, value: unknown, min: number, max: number): nu
 /** Checks all options. Throws TypeError for one that is not known, with the nearest name, RangeError or a LogError `USAGE` for a value. */
 export function planOf(options: StartClusterOptions): ClusterPlan {
   checkOptions('startCluster', options, [...CLUSTER_OPTIONS, ...NODE_OPTIONS]);
-  const { nodes = 3, directory, timeoutMs = 60_000, fsync = true, ...given } = options;
+  const { nodes = 3, directory, timeoutMs = 60_000, fsync = true, tokens = false, ...given } = options;
   if (directory !== undefined && typeof directory !== 'string') throw new TypeError(`directory must be a string, not ${typeof directory}`);
-  if (typeof fsync !== 'boolean') throw new TypeError(`fsync must be true or false, not ${typeof fsync}`);
-  const settings: NodeSettings = { ...DEFAULTS, ...given, ...(fsync ? {} : { fsync: 'off' }) };
+  for (const [name, value] of Object.entries({ fsync, tokens })) {
+    if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, not ${typeof value}`);
+  }
+  const settings: NodeSettings = { ...DEFAULTS, ...given, ...(fsync ? {} : { fsync: 'off' }), ...(tokens ? { tokens: 'on' } : {}) };
   return {
     nodes: wholeNumber('nodes', nodes, 1, MAX_CLUSTER_NODES),
     directory,
     timeoutMs: wholeNumber('timeoutMs', timeoutMs, 1, 0x7fff_ffff),
+    hasTokens: tokens,
     flags: Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [flagOf(name), String(value)])),
     config: configure(settings, asProperties()),
   };

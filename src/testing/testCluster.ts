@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type ConnectOptions, connect, type LogClient } from '../client/index.ts';
+import { type MadeToken, makeToken } from '../client/tokens.ts';
 import type { ClusterNode } from '../cluster/clusterNode.ts';
 import { Keeper } from '../cluster/keeper.ts';
 import { LocalCluster } from '../cluster/localCluster.ts';
 import type { Place } from '../cluster/network.ts';
 import { compiled } from '../cluster/program.ts';
+import { until } from '../cluster/until.ts';
+import { leaveTokenRequest } from '../storage/tokenRequest.ts';
 import { CheckError, type CheckOptions, type CheckResult, check } from './check.ts';
 import { type ClusterPlan, planOf, type StartClusterOptions } from './options.ts';
 import { Recording } from './recording.ts';
@@ -71,9 +74,12 @@ export class TestCluster {
   readonly #recording = new Recording();
   readonly #ended = new AbortController();
   readonly #isTemporary: boolean;
+  /** Undefined: nobody is asked for one. */
+  readonly #adminToken: string | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(cluster: LocalCluster, keeper: Keeper, directory: string, isTemporary: boolean) {
+  private constructor(cluster: LocalCluster, keeper: Keeper, directory: string, isTemporary: boolean, adminToken: string | undefined) {
+    this.#adminToken = adminToken;
     this.#cluster = cluster;
     this.#keeper = keeper;
     this.directory = directory;
@@ -88,6 +94,7 @@ export class TestCluster {
     const directory = isTemporary ? mkdtempSync(join(tmpdir(), 'loglog-testing-')) : resolve(plan.directory ?? '');
     if (!isTemporary) checkEmpty(directory);
     const keeper = new Keeper(directory, { removes: isTemporary });
+    const admin = plan.hasTokens ? await makeToken({ name: 'the test', scopes: ['admin'] }, Date.now()) : undefined;
     const local = await LocalCluster.make({
       nodes: plan.nodes,
       directory,
@@ -95,9 +102,11 @@ export class TestCluster {
       hasClientLinks: true,
       nodeFlags: ['--import', pathToFileURL(compiled('testing/faultyDisk.js')).href],
       readyTimeoutMs: plan.timeoutMs,
+      ...(admin === undefined ? {} : { token: admin.token }),
     });
+    if (admin !== undefined) askFor(admin, local.node(1).data);
     for (const node of local.nodes) keep(node, keeper);
-    const cluster = new TestCluster(local, keeper, directory, isTemporary);
+    const cluster = new TestCluster(local, keeper, directory, isTemporary, admin?.token);
     try {
       await busy(cluster.#begin(plan.timeoutMs));
     } catch (thrown) {
@@ -111,11 +120,28 @@ export class TestCluster {
   async #begin(timeoutMs: number): Promise<void> {
     await this.#cluster.start(timeoutMs);
     if (this.nodes.length > 1) await this.#cluster.allVoters(timeoutMs);
+    // Each shows its status to who shows it a token that it knows.
+    if (this.#adminToken === undefined) return;
+    const know = async (): Promise<boolean> => (await this.#cluster.statuses()).length === this.nodes.length;
+    await until('for every node to know the token of the test', know, timeoutMs);
   }
 
   /** Addresses of all nodes, for clients. */
   get urls(): readonly string[] {
     return this.#cluster.urls;
+  }
+
+  /**
+   * A token with all scopes, for programs that a test starts, and for `log.createToken` and `log.revokeToken`. Throws a TypeError where the cluster was not started
+   * with `tokens: true`.
+   */
+  get adminToken(): string {
+    if (this.#adminToken === undefined) throw new TypeError('this cluster asks nobody for a token: start it with { tokens: true }');
+    return this.#adminToken;
+  }
+
+  get #shown(): { token?: string } {
+    return this.#adminToken === undefined ? {} : { token: this.#adminToken };
   }
 
   /** How many nodes make a majority. */
@@ -149,9 +175,12 @@ export class TestCluster {
     return this.#cluster.converged(timeoutMs);
   }
 
-  /** A client of all nodes, whose calls are recorded for {@link check}. {@link close} closes it. */
+  /**
+   * A client of all nodes, whose calls are recorded for {@link check}. {@link close} closes it. Where the nodes ask for tokens it shows {@link adminToken}, unless
+   * `options` have another one.
+   */
   async connect(options: ConnectOptions = {}): Promise<LogClient> {
-    const client = await connect(this.urls, options);
+    const client = await connect(this.urls, { ...this.#shown, ...options });
     this.#recording.watch(client, this.#ended.signal);
     this.#clients.add(client);
     return client;
@@ -166,7 +195,7 @@ export class TestCluster {
    * Entries are recognised by their bytes: put something unique into each payload. Other clients may append too. One node must lead.
    */
   async check({ timeoutMs = 30_000 }: CheckOptions = {}): Promise<CheckResult> {
-    const { violations, ...result } = await check(this.#cluster, this.#recording, timeoutMs);
+    const { violations, ...result } = await check(this.#cluster, this.#recording, this.#shown, timeoutMs);
     if (violations.length > 0) throw new CheckError(violations);
     return result;
   }
@@ -250,6 +279,12 @@ function checkEmpty(directory: string): void {
   mkdirSync(directory, { recursive: true });
   const [name] = readdirSync(directory);
   if (name !== undefined) throw new Error(`${directory} is not empty (${name}): name another directory for the cluster, or an empty one`);
+}
+
+/** The node of `directory` puts the token into the log as soon as there is a leader. */
+function askFor({ record }: MadeToken, directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  leaveTokenRequest(directory, { what: 'put', record, isRequest: true });
 }
 
 /** No process of `node` outlives this program, and none keeps it running. */
