@@ -1,8 +1,9 @@
 // The client for browsers: the same as index.ts, over the platform's WebSocket.
 
+import { checkUrls } from './checks.ts';
 import { LogClient } from './client.ts';
 import { BROWSER } from './nodes/transport.browser.ts';
-import { type ConnectOptions, checkUrls } from './options.ts';
+import type { ConnectOptions } from './options.ts';
 
 /**
  * Connects to the node at one of `urls` that leads the log, or to any while none does. Rejects UNREACHABLE, which names every address, ABORTED by `options.signal`, or

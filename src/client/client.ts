@@ -13,7 +13,24 @@ import { type Payload, payloadOf, payloadsOf } from './append/payload.ts';
 import { findAppends, recheck } from './append/recheck.ts';
 import type { AskLeaderPorts } from './askLeader.ts';
 import { makeBookmark, placeIn } from './bookmark.ts';
-import { ClosePatience, closeErrors } from './closing.ts';
+import {
+  checkAck,
+  checkAtLeast,
+  checkBoolean,
+  checkCatchUp,
+  checkCredit,
+  checkFrom,
+  checkInteger,
+  checkLast,
+  checkOnTrimmed,
+  checkSignal,
+  checkSince,
+  checkTerm,
+  DEFAULT_CREDIT_BYTES,
+  MAX_TIMER_MS,
+  resolveSettings,
+} from './checks.ts';
+import { ClosePatience, closedError, closeErrors } from './closing.ts';
 import { type ClientStats, Watch } from './events.ts';
 import { askLevel, type LogLevel } from './levels.ts';
 import type { ConnectionHandlers, LogEnd } from './nodes/connection.ts';
@@ -35,42 +52,26 @@ import {
   TRIM_OPTIONS,
   WRITER_OPTIONS,
 } from './optionNames.ts';
-import {
-  type AppendOptions,
-  type BatchReceipt,
-  type CloseOptions,
-  type ConnectOptions,
-  type CreateTokenOptions,
-  checkAck,
-  checkAtLeast,
-  checkBoolean,
-  checkCatchUp,
-  checkCredit,
-  checkFrom,
-  checkInteger,
-  checkLast,
-  checkOnTrimmed,
-  checkSignal,
-  checkSince,
-  checkTerm,
-  closedError,
-  DEFAULT_CREDIT_BYTES,
-  type EndOptions,
-  type FinalizeOptions,
-  type LevelOptions,
-  MAX_TIMER_MS,
-  type ReadableOptions,
-  type ReadOptions,
-  type Receipt,
-  type RetentionOptions,
-  resolveSettings,
-  type SetRetentionOptions,
-  type Settings,
-  type SubscribeOptions,
-  type TokenOptions,
-  type TransferOptions,
-  type TrimOptions,
-  type WriterOptions,
+import type {
+  AppendOptions,
+  BatchReceipt,
+  CloseOptions,
+  ConnectOptions,
+  CreateTokenOptions,
+  EndOptions,
+  FinalizeOptions,
+  LevelOptions,
+  ReadableOptions,
+  ReadOptions,
+  Receipt,
+  RetentionOptions,
+  SetRetentionOptions,
+  Settings,
+  SubscribeOptions,
+  TokenOptions,
+  TransferOptions,
+  TrimOptions,
+  WriterOptions,
 } from './options.ts';
 import { type ClientParts, clientParts, MIN_SLOTS } from './parts.ts';
 import type { StreamPlan } from './read/batchStream.ts';

@@ -66,3 +66,8 @@ export function closeErrors(elapsedMs: number): [unknown: LogError, failed: LogE
   const unsent = `${waited}: this append was not sent, so it had no effect.`;
   return [new LogError('TIMEOUT', sent, {}, 'unknown'), new LogError('TIMEOUT', unsent, {}, 'failed')];
 }
+
+/** What is said to whoever calls a client that has been closed. */
+export function closedError(): LogError {
+  return new LogError('CLOSED', 'This log was closed with close(): connect, or open it, again.');
+}

@@ -1,8 +1,9 @@
 // The client for Node: `import { connect } from 'loglogd-client'`.
 
+import { checkUrls } from './checks.ts';
 import { LogClient } from './client.ts';
 import { NODE } from './nodes/transport.node.ts';
-import { type ConnectOptions, checkUrls } from './options.ts';
+import type { ConnectOptions } from './options.ts';
 
 /**
  * Connects to the node at one of `urls` that leads the log, or to any while none does; without one, to the address in LOGLOG_URL, or to ws://127.0.0.1:7070.

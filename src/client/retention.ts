@@ -3,8 +3,9 @@
 import { MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
 import type { KeptBounds } from '../protocol/client.ts';
 import { type AskLeaderPorts, askLeader } from './askLeader.ts';
+import { checkInteger, MAX_TIMER_MS } from './checks.ts';
 import { checkOptions, RETENTION_OPTIONS, SET_RETENTION_OPTIONS } from './optionNames.ts';
-import { checkInteger, MAX_TIMER_MS, type RetentionOptions, type SetRetentionOptions } from './options.ts';
+import type { RetentionOptions, SetRetentionOptions } from './options.ts';
 
 /** How much of a log is kept, and what there is. */
 export interface LogRetention {

@@ -21,9 +21,10 @@ import { LogError } from '../core/errors.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { TokensAnswer } from '../protocol/tokens.ts';
 import { type AskLeaderPorts, askLeader } from './askLeader.ts';
+import { checkInteger, MAX_TIMER_MS } from './checks.ts';
 import { describe } from './describe.ts';
 import { CREATE_TOKEN_OPTIONS, checkOptions, QUOTA_OPTIONS, TOKEN_OPTIONS } from './optionNames.ts';
-import { type CreateTokenOptions, checkInteger, MAX_TIMER_MS, type TokenOptions } from './options.ts';
+import type { CreateTokenOptions, TokenOptions } from './options.ts';
 
 /** What a log says of a token. */
 export interface LogToken {

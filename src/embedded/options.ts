@@ -1,9 +1,10 @@
 // The options of openLog: those of a node, from the table in core/config.ts, those of a client, and its own.
 
 import { fileURLToPath } from 'node:url';
+import { checkBoolean, checkSignal, checkUrls, resolveSettings } from '../client/checks.ts';
 import { describe } from '../client/describe.ts';
 import { CONNECT_OPTIONS, checkOptions } from '../client/optionNames.ts';
-import { type ConnectOptions, checkBoolean, checkSignal, checkUrls, resolveSettings, type Settings } from '../client/options.ts';
+import type { ConnectOptions, Settings } from '../client/options.ts';
 import { asProperties, type Config, configure, OPTIONS, type OptionName } from '../core/config.ts';
 import type { EngineLog } from '../node/engineOptions.ts';
 import { type LogTo, logTo } from './log.ts';

@@ -2,10 +2,10 @@
 
 import { expect, onTestFinished, test } from 'vitest';
 import { LogServer } from '../../dist/src/server/server.js';
+import { checkUrls } from '../../src/client/checks.ts';
 import { LogClient } from '../../src/client/client.ts';
 import { type ConnectOptions, connect } from '../../src/client/index.ts';
 import { NODE } from '../../src/client/nodes/transport.node.ts';
-import { checkUrls } from '../../src/client/options.ts';
 import { encodeToken, NO_QUOTAS, SCOPES, TOKEN_RANDOM_BYTES, tokenIdOf } from '../../src/core/access.ts';
 import { configure } from '../../src/core/config.ts';
 import { secretHash } from '../../src/node/sameSecret.ts';

@@ -4,7 +4,8 @@ import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import { APPEND_CONDITIONAL, APPEND_RECEIVED } from '../../protocol/client.ts';
 import { abortedAppend, offAbort, onAbort } from '../aborts.ts';
 import { type LogId, placeIn } from '../bookmark.ts';
-import { type Ack, type AppendOptions, checkAck, checkTerm } from '../options.ts';
+import { checkAck, checkTerm } from '../checks.ts';
+import type { Ack, AppendOptions } from '../options.ts';
 import type { Operation } from './message.ts';
 
 /** Who waits for an append; `what` is what its errors call it. */

@@ -2,9 +2,9 @@
 // knows the log from before, so it looks at each node before it takes anything of it.
 
 import type { LogError } from '../../core/errors.ts';
+import { DEFAULT_CREDIT_BYTES } from '../checks.ts';
 import type { Connection } from '../nodes/connection.ts';
 import type { ReadNodes } from '../nodes/readNodes.ts';
-import { DEFAULT_CREDIT_BYTES } from '../options.ts';
 import type { SegmentSource } from '../segments/source.ts';
 import type { Workspace } from '../wasm.ts';
 import { BatchStream } from './batchStream.ts';
