@@ -14,6 +14,7 @@ import {
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import type { FromRaft } from '../../src/threads/messages.ts';
 import type { RaftHostPorts, RaftLinks, RaftLinksOptions } from '../../src/threads/raftHost.ts';
+import { checkGeneration } from './generations.ts';
 import { DIRECTORY } from './identity.ts';
 import type { Process } from './process.ts';
 import { promise } from './violation.ts';
@@ -85,7 +86,10 @@ export function raftPorts(process: Process, events: RaftPartEvents): RaftHostPor
     },
     saveStart: (before, start, entry, isEmpty) => saved(before, saveStart(disk, DIRECTORY, before, start, entry, isEmpty)),
     saveRemoved: (before) => saved(before, saveRemoved(disk, DIRECTORY, before)),
-    saveGeneration: (before, generation) => saved(before, saveGeneration(disk, DIRECTORY, before, generation)),
+    saveGeneration: (before, generation) => {
+      checkGeneration(process, before.standing, generation);
+      return saved(before, saveGeneration(disk, DIRECTORY, before, generation));
+    },
     readCold: (range, buffer, done) => {
       diskThread.post(node.diskMs(), 'read', () => {
         let result: number | LogError;

@@ -8,6 +8,7 @@ const FOLD = 'src/memory/logFold.ts';
 const HOT_READER = 'src/memory/hotReader.ts';
 const GUARD = 'src/replication/timeGuard.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
+const REPLICA = 'src/replication/replica.ts';
 
 export const LOG_STATE_MUTANTS: readonly Mutant[] = [
   {
@@ -82,5 +83,13 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
     foundBy: ['log state', 'soundness', 'progress', 'data end'],
     withinSeeds: 1000,
     foundAt: 781,
+  },
+  {
+    name: 'generation of a node that joins',
+    what: 'a node says of which generation its log is while it is fed, and passes through those before',
+    patches: [{ file: REPLICA, find: "if (this.raft.standing !== 'voter')", replace: 'if (false)' }],
+    foundBy: ['log state'],
+    withinSeeds: 40,
+    foundAt: 2,
   },
 ];
