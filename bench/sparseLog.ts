@@ -8,8 +8,8 @@ import { type LogState, NO_POLICY, NO_TRIM, newGeneration, stateBytes, writeStat
 import { UNTOLD } from '../src/format/controlFold.ts';
 import { noOpPayload } from '../src/format/noOp.ts';
 import { encodeOwnEntry } from '../src/format/ownEntry.ts';
-import { readIdentity, writeVote } from '../src/storage/dataDirectory.ts';
-import { baseOfIndexName, baseOfName } from '../src/storage/names.ts';
+import { readIdentity, writeIdentity, writeVote } from '../src/storage/dataDirectory.ts';
+import { baseOfIndexName, baseOfName, SEALS_FILE } from '../src/storage/names.ts';
 import { diskOf } from '../src/storage/unsyncedDisk.ts';
 
 const TERM = 1;
@@ -49,8 +49,12 @@ export function makeSparseLog(directory: string, count: number): void {
   const identity = readIdentity(disk, directory);
   if (identity === undefined) throw new Error(`${directory} is no data directory`);
   for (const name of disk.list(directory)) {
-    if (baseOfName(name) !== undefined || baseOfIndexName(name) !== undefined) disk.remove(`${directory}/${name}`);
+    const isOfLog = baseOfName(name) !== undefined || baseOfIndexName(name) !== undefined || name === SEALS_FILE;
+    if (isOfLog) disk.remove(`${directory}/${name}`);
   }
+  // The log is of another generation.
+  const { generation, ...rest } = identity;
+  writeIdentity(disk, directory, rest);
   const { clusterId, markSeed, instance } = identity;
   const segments = makeSegments(count, instance);
   const end = segments.reduce((sum, { length }) => sum + length, 0);
