@@ -32,8 +32,28 @@ export interface ReloadReport {
   readonly faults: readonly string[];
 }
 
+/** With uWebSockets.js the port changes hands when certificates do: who comes in that very moment comes again (docs/OPERATIONS.md). */
+const TURNED_AWAY: readonly unknown[] = ['ECONNREFUSED', 'ECONNRESET'];
+const AGAIN_MS = 20;
+
 /** The serial number of the certificate that a new connection is shown, which the authority has signed. */
-function shownSerial(url: string, ca: string): Promise<string> {
+async function shownSerial(url: string, ca: string): Promise<string> {
+  return await until(
+    'a connection is taken',
+    async () => {
+      try {
+        return await shownSerialNow(url, ca);
+      } catch (thrown) {
+        if (TURNED_AWAY.includes((thrown as NodeJS.ErrnoException).code)) return undefined;
+        throw thrown;
+      }
+    },
+    undefined,
+    AGAIN_MS,
+  );
+}
+
+function shownSerialNow(url: string, ca: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connectTls({ host: '127.0.0.1', port: Number(new URL(url).port), ca }, () => {
       resolve(socket.getPeerCertificate().serialNumber);
