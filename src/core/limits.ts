@@ -491,6 +491,10 @@ export const MAX_CLUSTER_NODES = 7;
 /** Node ids are 1 to this, so that a set of nodes is one 32-bit word. */
 export const MAX_NODE_ID = 32;
 
+/** The set of nodes in the log, and the directories that were removed from it: bytes of the one, and how many of the others. Both are in each segment's head. */
+export const MAX_CONFIGURATION_BYTES = 2048;
+export const MAX_REMOVED_NODES = 64;
+
 /** Most bytes of entries in one message to another node, unless a single batch is larger. */
 export const MAX_APPEND_BYTES = 1024 * 1024;
 

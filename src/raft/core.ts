@@ -1,6 +1,7 @@
 // What the parts of the core share: the persistent and volatile state of figure 3.1 of the dissertation, and where effects go.
 
 import type { Effect } from './effects.ts';
+import type { Membership } from './membership.ts';
 import type { NodeId, RaftMessage, Standing } from './messages.ts';
 import type { TermTable } from './termTable.ts';
 
@@ -9,7 +10,7 @@ export interface RaftSettings {
   readonly id: NodeId;
   /** Of this node's data directory: what a term that it leads in is known by. */
   readonly instance: string;
-  /** All nodes of the cluster, this one among them. */
+  /** The nodes that count, by their ids, while the log says nothing of its nodes; empty: this node does not know any. Nobody but Membership looks here. */
   readonly nodes: readonly NodeId[];
   /** A follower that hears nothing for this long, and up to half as long again by chance, campaigns. */
   readonly electionTimeoutMs: number;
@@ -38,6 +39,8 @@ export interface LogDamage {
 export interface Core {
   readonly settings: RaftSettings;
   readonly log: TermTable;
+  /** Who counts. */
+  readonly members: Membership;
   readonly nowMs: number;
   readonly currentTerm: number;
   readonly standing: Standing;

@@ -16,6 +16,13 @@ export type Effect =
   | { readonly kind: 'role'; readonly role: RaftRole; readonly currentTerm: number; readonly leader: NodeId }
   /** This node leads: put the no-op of `term` at the log's end, as soon as there is room, say `begun`, and only then let appends in. */
   | { readonly kind: 'beginTerm'; readonly term: number }
+  /**
+   * This node leads: as soon as there is room, close the gate, tell what was let in, put the core's `configurationDue` at the log's end, if there still is one, and
+   * say `configured`, all in one turn.
+   */
+  | { readonly kind: 'configure'; readonly term: number }
+  /** This node's directory was removed from the set, and that is committed: it has no part in the log any more, once it does not lead. */
+  | { readonly kind: 'removed' }
   /** Let no appends in (leadership is being handed over), or let them in again. The next term that this node leads in begins unpaused. */
   | { readonly kind: 'pause'; readonly paused: boolean }
   /** Put the message's bytes from `from` on at the log's end, and say `stored`, before anything else is told to the core. */

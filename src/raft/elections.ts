@@ -22,7 +22,7 @@ export class Elections {
     this.#state = state;
     this.restartTimer();
     // Nobody else could be waited for.
-    if (this.#settings.nodes.length === 1) this.#electionAtMs = 0;
+    if (state.members.isAlone) this.#electionAtMs = 0;
   }
 
   /** When to campaign, on the core's clock. */
@@ -41,8 +41,12 @@ export class Elections {
     this.#electionAtMs = this.#state.nowMs + electionTimeoutMs * (1 + random() / 2);
   }
 
-  /** The leader was heard from. */
+  /**
+   * The leader of this term was heard from. So this node did not win the term, and never does: a few votes that it got might be a majority of a smaller set, which
+   * that leader makes.
+   */
   heardLeader(): void {
+    this.#campaignTerm = 0;
     this.#contactMs = this.#state.nowMs;
     this.restartTimer();
   }
@@ -54,25 +58,27 @@ export class Elections {
 
   /** A campaign begins, or its rehearsal (`isPreVote`): this node is for itself. A campaign's term is the current one by then. */
   begin(isPreVote: boolean): void {
-    this.#promises = new Set([this.#settings.id]);
+    // Who is left out by a change that is not committed is for itself, and does not count.
+    const own = this.#state.members.isSelfVoter ? [this.#settings.id] : [];
+    this.#promises = new Set(own);
     if (isPreVote) return;
     this.#campaignTerm = this.#state.currentTerm;
-    this.#votes = new Set([this.#settings.id]);
+    this.#votes = new Set(own);
   }
 
   /** Asks the others for their votes, or whether they would give them. */
   askForVotes(isPreVote: boolean, isTransfer: boolean): void {
     const { currentTerm, log } = this.#state;
     const term = currentTerm + (isPreVote ? 1 : 0);
-    for (const node of this.#settings.nodes) {
-      if (node === this.#settings.id) continue;
+    for (const node of this.#state.members.others) {
       const { lastTerm, end } = log;
       this.#state.send(node, { kind: 'voteRequest', term, isPreVote, isTransfer, lastTerm, end });
     }
   }
 
-  /** A vote or a promise came; one of another campaign is not counted. */
+  /** A vote or a promise came; one of another campaign is not counted, nor is that of a node that does not count. */
   count(from: NodeId, { term, isPreVote }: VoteResponse): void {
+    if (!this.#state.members.isVoter(from)) return;
     if (isPreVote && term === this.#state.currentTerm + 1) this.#promises.add(from);
     if (!isPreVote && term === this.#campaignTerm) this.#votes.add(from);
   }
@@ -93,6 +99,6 @@ export class Elections {
   }
 
   #isMajority(nodes: ReadonlySet<NodeId>): boolean {
-    return nodes.size * 2 > this.#settings.nodes.length;
+    return this.#state.members.isMajority(nodes.size);
   }
 }

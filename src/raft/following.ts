@@ -8,6 +8,7 @@
 import { assert, unreachable } from '../core/assert.ts';
 import { doesCount, type EntryTerm, isSameTerm, NO_TERM } from '../core/ids.ts';
 import type { Core, LogDamage } from './core.ts';
+import type { ConfigurationAt } from './membership.ts';
 import type { AppendRequest, AppendResponse, NodeId } from './messages.ts';
 
 /** What became of the bytes that a `store` effect named. */
@@ -111,9 +112,12 @@ export class Following {
   }
 
   /** The bytes of a `store` effect are at the log's end, or why not. The flush that follows answers the leader. */
-  stored(request: AppendRequest, outcome: StoreOutcome): void {
-    const { log, currentTerm } = this.#core;
-    if (outcome === 'stored') log.extend(request.entriesTerm, request.entriesLeader, request.end);
+  stored(request: AppendRequest, outcome: StoreOutcome, configurations: readonly ConfigurationAt[]): void {
+    const { log, currentTerm, members } = this.#core;
+    if (outcome === 'stored') {
+      log.extend(request.entriesTerm, request.entriesLeader, request.end);
+      members.appended(configurations);
+    }
     // What an earlier leader sent says nothing about the log of the one that leads now.
     if (request.term !== currentTerm || this.#verified === NOTHING) return;
     switch (outcome) {
@@ -150,6 +154,7 @@ export class Following {
     assert(end === this.#truncating, 'the log is cut where it was asked to be');
     this.#truncating = undefined;
     this.#core.log.truncate(end);
+    this.#core.members.truncated(end);
     this.#core.setDurable(end);
     this.flushed();
   }
@@ -161,6 +166,7 @@ export class Following {
     this.#beginning = undefined;
     this.#verified = NOTHING;
     this.#core.log.beginAt(start, beginning.before);
+    this.#core.members.beganAnew();
     this.#core.setDurable(start);
     this.#core.commitTo(start);
   }

@@ -2,7 +2,9 @@
 // listens, who is to take over. It exists only while the node leads.
 
 import { assert } from '../core/assert.ts';
-import { NO_INSTANCE } from '../core/ids.ts';
+import { isSameTerm, NO_INSTANCE } from '../core/ids.ts';
+import type { Configuration } from '../core/members.ts';
+import { Changes } from './changes.ts';
 import type { Core } from './core.ts';
 import type { Admit, AppendRequest, AppendResponse, NodeId } from './messages.ts';
 import { Progress } from './progress.ts';
@@ -38,17 +40,40 @@ export class Leadership {
   /** End of this term's no-op; nothing is committed before it is (3.6.2). Infinity until it is in the log. */
   #termStartEnd = Number.POSITIVE_INFINITY;
   readonly transfer: Transfer;
+  /** Of the set of nodes. */
+  readonly changes: Changes;
 
   constructor(core: Core) {
     this.#core = core;
-    const { id, nodes } = core.settings;
-    for (const node of nodes) if (node !== id) this.peers.set(node, new Progress(core.log.end, core.acknowledged.get(node)));
+    this.#followMembers();
     this.#sinceMs = core.nowMs;
     this.#heartbeatAtMs = core.nowMs;
     this.#checkAtMs = core.nowMs + core.settings.heartbeatMs;
     this.transfer = new Transfer(core, this.peers, () => {
       this.#roundDue = true;
     });
+    this.changes = new Changes(core, this.peers, this.transfer);
+  }
+
+  /** Whoever is in the set is fed, and nobody else. */
+  #followMembers(): void {
+    const { members, log, acknowledged } = this.#core;
+    const { others } = members;
+    for (const node of this.peers.keys()) if (!others.includes(node)) this.peers.delete(node);
+    for (const node of others) if (!this.peers.has(node)) this.peers.set(node, new Progress(log.end, acknowledged.get(node)));
+  }
+
+  /** The configuration that was asked for is in the log, which ends at `end`: it is in force. */
+  configured(end: number): void {
+    this.changes.configured(end);
+    this.#followMembers();
+    this.#roundDue = true;
+    this.#advanceCommit();
+  }
+
+  /** Why the set of nodes cannot be changed to `configuration` now, or undefined where that was begun. See Changes. */
+  configure(configuration: Configuration): string | undefined {
+    return this.changes.begin(configuration, this.#ownTermIsCommitted);
   }
 
   /** Whether this term's no-op is in the log, so that entries may follow it. */
@@ -58,7 +83,7 @@ export class Leadership {
 
   /** When {@link tick} has something to do, on the core's clock. */
   get deadlineMs(): number {
-    return Math.min(this.#heartbeatAtMs, this.#checkAtMs, this.#commitNoticeAtMs, this.transfer.deadlineMs);
+    return Math.min(this.#heartbeatAtMs, this.#checkAtMs, this.#commitNoticeAtMs, this.transfer.deadlineMs, this.changes.deadlineMs);
   }
 
   /** This term's no-op ends at `end`. */
@@ -69,7 +94,7 @@ export class Leadership {
 
   /**
    * Time passed. Returns false when the leader resigns: a majority has not been heard from for an election timeout (CheckQuorum, 6.2), or this
-   * node hangs, and one that has all it has did not take over when it was asked to.
+   * node hangs or no longer counts, and one that has all it has did not take over when it was asked to.
    */
   tick(): boolean {
     const { nowMs, settings } = this.#core;
@@ -83,7 +108,7 @@ export class Leadership {
       this.#commitNoticeAtMs = Number.POSITIVE_INFINITY;
       for (const [node, progress] of this.peers) if (progress.sentCommit < this.#announcedCommit) this.#heartbeat(node, progress);
     }
-    return this.transfer.tick();
+    return this.transfer.tick() && this.changes.tick();
   }
 
   /** The end of a turn: sends what all others are to hear, once. */
@@ -233,9 +258,26 @@ export class Leadership {
 
   #hasQuorum(sinceMs: number): boolean {
     if (this.#sinceMs > sinceMs) return true;
-    let heard = 1;
-    for (const { isVoter, contactMs } of this.peers.values()) if (isVoter && contactMs >= sinceMs) heard += 1;
-    return heard * 2 > this.peers.size + 1;
+    let heard = this.#core.members.isSelfVoter ? 1 : 0;
+    for (const [node, { isVoter, contactMs }] of this.peers) if (isVoter && this.#isVoter(node) && contactMs >= sinceMs) heard += 1;
+    return this.#core.members.isMajority(heard);
+  }
+
+  /** Whether a node counts by the set; whether it does with what its disk has now, it says itself. */
+  #isVoter(node: NodeId): boolean {
+    return this.#core.members.isVoter(node);
+  }
+
+  /** What each node that counts has reached, itself among them: `own` of this one, 0 of those that cannot be counted now. */
+  #ofVoters(own: number, reached: (progress: Progress) => number): number[] {
+    const { isSelfVoter, otherVoters, voterCount } = this.#core.members;
+    const values = isSelfVoter ? [own] : [];
+    for (const node of otherVoters) {
+      const progress = this.peers.get(node);
+      values.push(progress?.isVoter && this.#isVoter(node) ? reached(progress) : 0);
+    }
+    assert(values.length === voterCount, 'every voter is counted once');
+    return values;
   }
 
   #heartbeat(to: NodeId, progress: Progress): void {
@@ -313,15 +355,23 @@ export class Leadership {
     const next = Math.max(progress.match, this.#placeOf(message));
     // What was only in its memory may have gone with a crash.
     progress.verified = Math.min(progress.verified, next);
-    if (next < log.start) {
-      progress.next = next;
-      this.#maybeStuck(progress);
+    if (next < log.start || this.#differsAtStart(message)) {
+      progress.state = 'stuck';
+      progress.next = log.start;
       return;
     }
     const isNews = next !== progress.next || progress.state === 'replicate';
     progress.probe(next);
     // The same place again: it is not ready. The next heartbeat asks again.
     if (isNews) this.#heartbeat(from, progress);
+  }
+
+  /** Whether the other log has another entry where this one begins: they part at a place that was trimmed here, although the other one is longer. */
+  #differsAtStart({ rejected, offset, hintTerm, hintLeader }: AppendResponse): boolean {
+    const { log } = this.#core;
+    if (rejected !== log.start || offset !== log.start || hintTerm === 0) return false;
+    const before = log.before(log.start);
+    return before.term !== 0 && !isSameTerm(before, { term: hintTerm, leader: hintLeader });
   }
 
   /** What `progress` needs next was trimmed here. */
@@ -333,20 +383,18 @@ export class Leadership {
   }
 
   #advanceCommit(): void {
-    const { settings, durable, commit } = this.#core;
-    const ends = [durable];
-    for (const { isVoter, match } of this.peers.values()) ends.push(isVoter ? match : 0);
-    assert(ends.length === settings.nodes.length, 'every node is counted once');
+    const { durable, commit } = this.#core;
+    const ends = this.#ofVoters(durable, ({ match }) => match);
     const next = advanceCommit(commit, ends, this.#termStartEnd);
     if (next <= commit) return;
     this.#core.commitTo(next);
+    this.changes.committed();
     if (this.peers.size > 0 && this.#commitNoticeAtMs === Number.POSITIVE_INFINITY)
       this.#commitNoticeAtMs = this.#core.nowMs + COMMIT_NOTICE_MS;
   }
 
   #confirmReads(): void {
-    const rounds = [this.#round];
-    for (const { isVoter, ackedRound } of this.peers.values()) rounds.push(isVoter ? ackedRound : 0);
+    const rounds = this.#ofVoters(this.#round, ({ ackedRound }) => ackedRound);
     for (const { id, from, index } of this.#reads.confirm(majorityDurable(rounds))) this.#answerRead(id, from, index);
   }
 

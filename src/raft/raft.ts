@@ -15,11 +15,13 @@
 import { assert, unreachable } from '../core/assert.ts';
 import { doesCount } from '../core/ids.ts';
 import { MAX_TERM } from '../core/limits.ts';
+import type { Configuration } from '../core/members.ts';
 import type { RaftSettings } from './core.ts';
 import type { Effect, RaftRole } from './effects.ts';
 import { Elections } from './elections.ts';
 import { Following, type StoreOutcome } from './following.ts';
 import { type Due, Leadership } from './leadership.ts';
+import type { ConfigurationAt, Membership } from './membership.ts';
 import type { Admit, AppendRequest, NodeId, PeerMessage, RaftMessage, Standing, VoteRequest } from './messages.ts';
 import { Questions } from './reads.ts';
 import { type RaftState, State } from './state.ts';
@@ -82,6 +84,11 @@ export class Raft {
     return this.#state.durable;
   }
 
+  /** Who counts, by this node's log. */
+  get members(): Membership {
+    return this.#state.members;
+  }
+
   /** Whether the log is being cut, so that nothing can be stored. */
   get isTruncating(): boolean {
     return this.#following.isTruncating;
@@ -123,7 +130,7 @@ export class Raft {
    * does not campaign, takes no office, and hands over the one that it has. Nothing in a cluster of one: nobody else could lead.
    */
   hung(isHung: boolean): void {
-    if (this.settings.nodes.length === 1) return;
+    if (this.members.isAlone) return;
     this.#state.isHung = isHung;
     const isCampaigning = this.#role === 'candidate' || this.#role === 'preCandidate';
     if (isHung && isCampaigning) this.#becomeFollower(this.#state.currentTerm, 0);
@@ -147,13 +154,13 @@ export class Raft {
     } else if (this.#elections.isDue) {
       this.#elections.restartTimer();
       if (!this.#mayCampaign()) this.#becomeFollower(this.#state.currentTerm, 0);
-      else this.#campaign(this.settings.nodes.length === 1 ? 'vote' : 'preVote');
+      else this.#campaign(this.members.isAlone ? 'vote' : 'preVote');
     }
   }
 
   /** A message from another node. */
   step(from: NodeId, message: RaftMessage): void {
-    if (!this.#state.isOther(from)) return;
+    if (!this.#hears(from, message)) return;
     if (!this.#fuse.believesMessage(message)) {
       this.#state.emit({ kind: 'distrust', node: from, sentence: this.#fuse.sentence(from, message.term) });
       return;
@@ -197,6 +204,12 @@ export class Raft {
     }
   }
 
+  /** Whether a message is heard. A leader that was removed has that committed, and then hands over: what it says in its term is heard until then. */
+  #hears(from: NodeId, { term }: RaftMessage): boolean {
+    const { leader, currentTerm } = this.#state;
+    return this.#state.isOther(from) || (from === leader && term === currentTerm && from !== this.settings.id);
+  }
+
   /** A part of a message came from `from`: it lives, and if it leads, nobody need campaign while the rest is on its way. */
   receiving(from: NodeId, { term }: PeerMessage): void {
     if (from !== this.#state.leader || term !== this.#state.currentTerm || this.#role !== 'follower') return;
@@ -218,10 +231,10 @@ export class Raft {
 
   /**
    * Another node is about to greet with `term`: undefined, or why that term is not believed, so that the connection is not made. A term that
-   * a majority greets with is believed, and taken. `counts`: whether the node counts for majorities.
+   * a majority greets with is believed, and taken. `counts`: whether the node says that it counts for majorities; `instance`: of its directory.
    */
-  doubts(from: NodeId, term: number, counts: boolean): string | undefined {
-    this.#fuse.note(from, term, counts);
+  doubts(from: NodeId, term: number, counts: boolean, instance: string): string | undefined {
+    this.#fuse.note({ id: from, instance }, term, counts);
     const { agreed } = this.#fuse;
     if (!this.#fuse.believes(agreed)) this.#becomeFollower(agreed, 0);
     return this.#fuse.believes(term) ? undefined : this.#fuse.sentence(from, term);
@@ -244,10 +257,40 @@ export class Raft {
     if (node === this.#state.leader) this.#asked.giveUp();
   }
 
-  /** A node's id has another disk. */
-  forget(node: NodeId): void {
+  /**
+   * The link to a node leads to the data directory `instance`. If it led to another one before, what that one acknowledged counts no longer. Messages that came
+   * by an earlier link are not told to this core any more.
+   */
+  met(node: NodeId, instance: string): void {
+    if (!this.members.met(node, instance)) return;
     this.#state.acknowledged.delete(node);
     this.#leadership?.forget(node);
+  }
+
+  /**
+   * Changes the set of nodes to `configuration`, or gives a log that has none its first one, which {@link firstConfiguration} is but for addresses. Returns why
+   * that cannot be, or not now; undefined: it is begun, and in force once `configured`. It is decided when it is committed: another leader may have cut it.
+   */
+  configure(configuration: Configuration): string | undefined {
+    if (this.#leadership === undefined) return 'this node does not lead: ask the leader';
+    return this.#leadership.configure(configuration);
+  }
+
+  /** The first configuration of a log that has none, without addresses; undefined: this node does not lead, there is one, or not every node has greeted it yet. */
+  get firstConfiguration(): Configuration | undefined {
+    return this.#leadership?.changes.first;
+  }
+
+  /** What a `configure` effect asked for; undefined: nothing any more. */
+  get configurationDue(): Configuration | undefined {
+    return this.#leadership?.changes.due;
+  }
+
+  /** The entry that a `configure` effect asked for is in the log, which ends at `end` now. What was appended before it was told. */
+  configured(end: number): void {
+    assert(this.#leadership !== undefined, 'a leader changes the set of nodes');
+    this.log.extend(this.#state.currentTerm, this.settings.instance, end);
+    this.#leadership.configured(end);
   }
 
   /** The no-op that a `beginTerm` effect asked for is in the log, which ends at `end` now. */
@@ -271,14 +314,17 @@ export class Raft {
     // What is being cut may still reach the disk: it must not count (redpanda#3114, #16105).
     if (this.#following.isTruncating || offset <= this.#state.durable) return;
     assert(offset <= this.log.end, 'only what is in the log becomes durable');
-    this.#state.durable = offset;
+    this.#state.setDurable(offset);
     if (this.#leadership !== undefined) this.#leadership.durableMoved();
     else this.#following.flushed();
   }
 
-  /** The bytes of a `store` effect were put at the log's end, or why not. The disk's word (`durableMoved`) answers the leader. */
-  stored(request: AppendRequest, outcome: StoreOutcome): void {
-    this.#following.stored(request, outcome);
+  /**
+   * The bytes of a `store` effect were put at the log's end, or why not; `configurations` are those that they say. The disk's word (`durableMoved`) answers the
+   * leader.
+   */
+  stored(request: AppendRequest, outcome: StoreOutcome, configurations: readonly ConfigurationAt[] = []): void {
+    this.#following.stored(request, outcome, configurations);
   }
 
   /** The log was cut at `end`, as a `truncate` effect asked; all before it is durable. */
@@ -293,10 +339,10 @@ export class Raft {
   }
 
   /**
-   * The log has again what its disk had lost: it ends at `end`, its terms from the damage on begin at `terms`, and all before `commit` was committed. So this node
-   * has everything that it ever acknowledged, and is what it was.
+   * The log has again what its disk had lost: it ends at `end`, its terms from the damage on begin at `terms`, `configurations` are those that it says there, and
+   * all before `commit` was committed. So this node has everything that it ever acknowledged, and is what it was.
    */
-  mended(terms: readonly TermStart[], end: number, commit: number): void {
+  mended(terms: readonly TermStart[], end: number, commit: number, configurations: readonly ConfigurationAt[] = []): void {
     const { damage } = this.#state;
     assert(damage?.isMending === true && damage.before !== undefined, 'nothing of a damaged log was given up that is mended');
     for (const [i, { term, leader }] of terms.entries()) {
@@ -304,8 +350,9 @@ export class Raft {
       if (termEnd > this.log.end) this.log.extend(term, leader, termEnd);
     }
     assert(this.log.end === end && commit >= damage.bound, 'a mended log is what it was');
+    this.members.appended(configurations);
     this.#state.damage = undefined;
-    this.#state.durable = end;
+    this.#state.setDurable(end);
     if (commit > this.#state.commit) this.#state.commitTo(commit);
     this.#state.setStanding(damage.before);
   }
@@ -346,10 +393,10 @@ export class Raft {
 
   /**
    * A node that lost its disk, or that is new, has too little to lead; one whose log is being cut does not know its end; one that hangs would
-   * serve nobody.
+   * serve nobody; one that is in no set has nobody to lead.
    */
   #mayCampaign(): boolean {
-    return this.#state.standing === 'voter' && !this.#following.isTruncating && !this.#state.isHung;
+    return this.#state.standing === 'voter' && !this.#following.isTruncating && !this.#state.isHung && this.members.mayCampaign;
   }
 
   /** A new term, and the vote in it if it is given at once: one record, one flush. */
@@ -381,7 +428,7 @@ export class Raft {
   /** Asks the others for their votes, or first whether they would give them (PreVote, 9.6). */
   #campaign(campaign: Campaign): void {
     if (this.#state.currentTerm >= MAX_TERM) {
-      this.#state.emit({ kind: this.settings.nodes.length === 1 ? 'fatal' : 'warn', sentence: EXHAUSTED });
+      this.#state.emit({ kind: this.members.isAlone ? 'fatal' : 'warn', sentence: EXHAUSTED });
       return;
     }
     this.#asked.giveUp();

@@ -4,6 +4,7 @@ import { assert } from '../core/assert.ts';
 import { doesCount } from '../core/ids.ts';
 import type { Core, LogDamage, RaftSettings } from './core.ts';
 import type { Effect } from './effects.ts';
+import { Membership, type MembershipState, NO_CONFIGURATIONS } from './membership.ts';
 import type { NodeId, RaftMessage, Standing } from './messages.ts';
 import type { TermTable } from './termTable.ts';
 
@@ -18,14 +19,19 @@ export interface RaftState {
   readonly commit: number;
   /** Its disk lacks something that was on it; undefined: it does not. */
   readonly damage?: LogDamage | undefined;
+  /** What the log says of its nodes; undefined: nothing. */
+  readonly membership?: MembershipState;
 }
 
 export class State implements Core {
   readonly settings: RaftSettings;
   readonly log: TermTable;
+  readonly members: Membership;
   nowMs = 0;
   currentTerm: number;
   votedFor: NodeId;
+  /** Directory of the node that got this term's vote; undefined: it was given before this node started. */
+  #votedInstance: string | undefined;
   standing: Standing;
   durable: number;
   commit: number;
@@ -42,13 +48,14 @@ export class State implements Core {
   founder: NodeId = 0;
   #effects: Effect[] = [];
 
-  constructor(settings: RaftSettings, { currentTerm, votedFor, standing, log, commit, damage }: RaftState) {
-    assert(settings.nodes.includes(settings.id), 'a node is one of its cluster');
+  constructor(settings: RaftSettings, state: RaftState) {
+    const { currentTerm, votedFor, standing, log, commit, damage, membership = NO_CONFIGURATIONS } = state;
     assert(log.lastTerm <= currentTerm, 'a term is durable before an entry carries it');
     assert(commit >= log.start && commit <= log.end, 'what was committed is in the log');
     assert(damage === undefined || !doesCount(standing), 'a node whose log is damaged does not count');
     this.settings = settings;
     this.log = log;
+    this.members = new Membership(settings, settings.nodes, membership, commit);
     this.currentTerm = currentTerm;
     this.votedFor = votedFor;
     this.standing = standing;
@@ -58,7 +65,7 @@ export class State implements Core {
   }
 
   get hasHeardAll(): boolean {
-    return this.heard.size === this.settings.nodes.length - 1;
+    return this.members.others.every((node) => this.heard.has(node));
   }
 
   /** Whether it knows every term that it may have voted in: a node whose disk is damaged has its votes. */
@@ -66,8 +73,9 @@ export class State implements Core {
     return this.hasHeardAll || this.standing === 'damaged';
   }
 
+  /** Whether a message from `node` is heard: of any node that its link was made with, whatever set it is in by this node's log, but of none that was removed. */
   isOther(node: NodeId): boolean {
-    return node !== this.settings.id && this.settings.nodes.includes(node);
+    return node !== this.settings.id && !this.members.isRemoved(node);
   }
 
   emit(effect: Effect): void {
@@ -89,10 +97,23 @@ export class State implements Core {
     if (offset === this.commit) return;
     this.commit = offset;
     this.emit({ kind: 'commit', commit: offset });
+    const wasRemoved = this.members.isSelfRemoved;
+    this.members.committed(offset);
+    this.#maybeKnown();
+    if (this.members.isSelfRemoved && !wasRemoved) this.emit({ kind: 'removed' });
+  }
+
+  /**
+   * From the first configuration on the log says who counts, and a node is no stranger to it any more, and not new: once one is committed, and on this node's disk.
+   * Sooner, a node that loses power would count by its id again, with a disk that it never did by.
+   */
+  #maybeKnown(): void {
+    if ((this.standing === 'stranger' || this.standing === 'new') && this.members.committedEnd <= this.durable) this.comeOfAge();
   }
 
   setDurable(offset: number): void {
     this.durable = offset;
+    this.#maybeKnown();
   }
 
   setStanding(standing: Standing): void {
@@ -113,6 +134,7 @@ export class State implements Core {
   setTerm(term: number, votedFor: NodeId): void {
     assert(term > this.currentTerm, 'terms rise');
     this.currentTerm = term;
+    this.#votedInstance = this.#instanceOf(votedFor);
     // A node that lost its disk may have voted in this term before: it never does again.
     this.votedFor = doesCount(this.standing) ? votedFor : this.settings.id;
     this.#saveVote();
@@ -122,9 +144,15 @@ export class State implements Core {
   maybeVote(candidate: NodeId): boolean {
     if (this.votedFor === 0) {
       this.votedFor = candidate;
+      this.#votedInstance = this.#instanceOf(candidate);
       this.#saveVote();
     }
-    return this.votedFor === candidate;
+    // A node that lost its disk is another candidate, with the same id.
+    return this.votedFor === candidate && (this.members.isByIds || this.#votedInstance === this.#instanceOf(candidate));
+  }
+
+  #instanceOf(node: NodeId): string | undefined {
+    return node === this.settings.id ? this.settings.instance : this.members.instanceOf(node);
   }
 
   /** This node came back without a part of what it had acknowledged: what it did with it, it has forgotten, so it does not count any more. */

@@ -3,6 +3,7 @@
 // elections for good. This is a fuse, no lock: whoever can send many frames can still raise terms step by step.
 
 import { MAX_TERM, MAX_TERM_STEP } from '../core/limits.ts';
+import { type Directory, majorityOf } from '../core/members.ts';
 import type { Core } from './core.ts';
 import type { NodeId, PeerMessage } from './messages.ts';
 
@@ -20,8 +21,8 @@ function termBehind(message: PeerMessage): number {
 
 export class TermFuse {
   readonly #core: Core;
-  /** The term that each other node said in its last greeting, if that node counts. */
-  readonly #greeted = new Map<NodeId, number>();
+  /** The term that each other node said in its last greeting, and its directory; 0: it says that it does not count. */
+  readonly #greeted = new Map<NodeId, { readonly term: number; readonly directory: Directory }>();
 
   constructor(core: Core) {
     this.#core = core;
@@ -37,15 +38,17 @@ export class TermFuse {
     return this.believes(termBehind(message));
   }
 
-  /** Node `from` greeted with `term`. `counts`: it is one of those that majorities are made of. */
-  note(from: NodeId, term: number, counts: boolean): void {
-    this.#greeted.set(from, counts ? term : 0);
+  /** A node greeted with `term`. `counts`: it says that it is one of those that majorities are made of. */
+  note(directory: Directory, term: number, counts: boolean): void {
+    this.#greeted.set(directory.id, { term: counts ? term : 0, directory });
   }
 
   /** The largest term that a majority of the nodes, all of them others, has greeted with; 0: there is none. */
   get agreed(): number {
-    const descending = [...this.#greeted.values()].sort((a, b) => b - a);
-    return descending[Math.floor(this.#core.settings.nodes.length / 2)] ?? 0;
+    const { members } = this.#core;
+    const counted = [...this.#greeted.values()].filter(({ directory }) => members.isVoterDirectory(directory));
+    const descending = counted.map(({ term }) => term).sort((a, b) => b - a);
+    return descending[majorityOf(members.voterCount) - 1] ?? 0;
   }
 
   /** Why a term that node `from` told is not believed, and what to do. */

@@ -123,16 +123,16 @@ export class Transfer {
    * hysteresis of its own.
    */
   #leaveToRoom(): void {
-    const { nowMs, settings, log } = this.#core;
+    const { nowMs, settings, log, members } = this.#core;
     if (nowMs < this.#fullOfferAtMs || this.#underWay !== undefined) return;
     let withRoom = 0;
     let successor: NodeId | undefined;
     for (const [node, { isVoter, isFull, contactMs, verified }] of this.#peers) {
-      if (!isVoter || isFull || contactMs < nowMs - settings.electionTimeoutMs) continue;
+      if (!isVoter || !members.isVoter(node) || isFull || contactMs < nowMs - settings.electionTimeoutMs) continue;
       withRoom += 1;
       if (verified === log.end && this.#canSucceed(node)) successor ??= node;
     }
-    if (successor === undefined || withRoom * 2 <= settings.nodes.length) return;
+    if (successor === undefined || !members.isMajority(withRoom)) return;
     this.#fullOfferAtMs = nowMs + FULL_AGAIN_ELECTIONS * settings.electionTimeoutMs;
     this.#beginTo(successor);
   }
@@ -140,8 +140,8 @@ export class Transfer {
   /** Whether a node that could lead is heard from, and fed. */
   #canSucceed(node: NodeId): boolean {
     const progress = this.#peers.get(node);
-    if (progress === undefined || !progress.mayLead || progress.isHung) return false;
-    const { nowMs, settings } = this.#core;
+    const { nowMs, settings, members } = this.#core;
+    if (progress === undefined || !progress.mayLead || progress.isHung || !members.isVoter(node)) return false;
     return progress.contactMs >= nowMs - settings.electionTimeoutMs && progress.state === 'replicate';
   }
 }

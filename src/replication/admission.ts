@@ -42,8 +42,6 @@ export class Admission {
   #identity: Identity;
   /** Where clients reach each node that says so. */
   readonly #advertised = new Map<NodeId, string>();
-  /** The data directory behind each node's id, as it was last seen. */
-  readonly #instances = new Map<NodeId, string>();
 
   constructor(replica: Replica, identity: Identity, ports: AdmissionPorts) {
     this.#replica = replica;
@@ -103,8 +101,8 @@ export class Admission {
   }
 
   /** A node has greeted, or answered a greeting: why its term is not believed, or undefined. Where it is not, nothing else of it is heard. */
-  doubts({ from, term, standing }: Greeting): string | undefined {
-    return this.#replica.doubts(from, term, doesCount(standing));
+  doubts({ from, term, standing, instance }: Greeting): string | undefined {
+    return this.#replica.doubts(from, term, doesCount(standing), instance);
   }
 
   /** A node says HELLO. It is not answered before this returns: whoever comes to count is known to the founder from then on. */
@@ -135,9 +133,7 @@ export class Admission {
 
   /** Takes note of what a node says of itself: with another data directory than before, it has forgotten what it acknowledged. */
   #greeted(from: NodeId, { instance, term, isFounder }: Greeting, isHeard: boolean): void {
-    const before = this.#instances.get(from);
-    this.#instances.set(from, instance);
-    if (before !== undefined && before !== instance) this.#replica.forget(from);
+    this.#replica.met(from, instance);
     this.#replica.greeted(from, term, isHeard, isFounder);
     this.#founder.admitAll();
   }

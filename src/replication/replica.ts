@@ -2,7 +2,7 @@
 // raft thread and the simulator run this same code. Every method is one turn: the time is set, the core is told, its effects are done.
 
 import { KIND_NOOP } from '../../assembly/layout.ts';
-import { unreachable } from '../core/assert.ts';
+import { assert, unreachable } from '../core/assert.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
@@ -295,12 +295,12 @@ export class Replica {
   }
 
   /** Another node is about to greet: why its term is not believed, or undefined. See `Raft.doubts`. */
-  doubts(from: NodeId, term: number, counts: boolean): string | undefined {
+  doubts(from: NodeId, term: number, counts: boolean, instance: string): string | undefined {
     let sentence: string | undefined;
     this.#turn(() => {
       // A majority that greets with such terms ends this node's leadership.
       if (term > this.raft.currentTerm) this.#closeGate();
-      sentence = this.raft.doubts(from, term, counts);
+      sentence = this.raft.doubts(from, term, counts, instance);
       if (sentence !== undefined) this.#warn(from, sentence);
     });
     return sentence;
@@ -311,9 +311,9 @@ export class Replica {
     this.#turn(() => this.raft.returned());
   }
 
-  /** A node's id has another data directory than before. */
-  forget(node: NodeId): void {
-    this.#turn(() => this.raft.forget(node));
+  /** The link to a node leads to the data directory `instance`. */
+  met(node: NodeId, instance: string): void {
+    this.#turn(() => this.raft.met(node, instance));
   }
 
   /** The link to a node is up. */
@@ -462,6 +462,11 @@ export class Replica {
         break;
       case 'fatal':
         this.#die(effect.sentence);
+        break;
+      case 'configure':
+      case 'removed':
+        // Nothing asks the core for a change of the set of nodes, and no log of a level that this build knows says a set.
+        assert(false, 'the set of nodes does not change');
         break;
       default:
         unreachable(effect);

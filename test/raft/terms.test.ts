@@ -109,7 +109,7 @@ describe('a term that leaps (R4)', () => {
     const cluster = led();
     const two = cluster.node(2);
     two.effects.length = 0;
-    two.turn((raft) => expect(raft.doubts(3, MAX_TERM, true)).toContain('start it with an empty directory'));
+    two.turn((raft) => expect(raft.doubts(3, MAX_TERM, true, instanceOf(3))).toContain('start it with an empty directory'));
     two.turn((raft) => raft.greeted(3, MAX_TERM, true, false));
     expect([two.raft.currentTerm, two.raft.leader, two.vote.currentTerm, two.effects]).toEqual([1, 1, 1, []]);
   });
@@ -120,7 +120,7 @@ describe('a term that leaps (R4)', () => {
     const greet = (from: number, term: number, counts = true): string | undefined => {
       let doubt: string | undefined;
       two.turn((raft) => {
-        doubt = raft.doubts(from, term, counts);
+        doubt = raft.doubts(from, term, counts, instanceOf(from));
       });
       return doubt;
     };
@@ -137,7 +137,7 @@ describe('a term that leaps (R4)', () => {
     expect(greet(3, 9_000_001)).toBeDefined();
     // Of two nodes no majority is made of others.
     const pair = led(2);
-    pair.node(2).turn((raft) => expect(raft.doubts(1, 7_000_000, true)).toBeDefined());
+    pair.node(2).turn((raft) => expect(raft.doubts(1, 7_000_000, true, instanceOf(1))).toBeDefined());
     expect(pair.node(2).raft.currentTerm).toBe(1);
   });
 

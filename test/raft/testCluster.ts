@@ -97,9 +97,8 @@ export class TestNode {
   readonly transfers: boolean[] = [];
   /** Nodes that came back without what they had acknowledged, as it noticed. */
   readonly lostData: { readonly node: NodeId; readonly had: number; readonly has: number }[] = [];
-  /** Changes when the disk is lost; and which one of each other node is known here. */
+  /** Changes when the disk is lost. */
   instance = 0;
-  readonly instances = new Map<NodeId, number>();
   effects: Effect[] = [];
   #lives = 0;
   #leadDue = false;
@@ -489,8 +488,7 @@ export class Cluster {
       [this.node(a), this.node(b)],
       [this.node(b), this.node(a)],
     ] as const) {
-      if ((here.instances.get(there.id) ?? 0) !== there.instance) here.turn((raft) => raft.forget(there.id));
-      here.instances.set(there.id, there.instance);
+      here.turn((raft) => raft.met(there.id, instanceOf(there.id, there.instance)));
     }
     const termOfA = this.node(a).raft.currentTerm;
     this.node(a).turn((raft) => raft.greeted(b, this.node(b).raft.currentTerm, true, this.isFounder(b)));

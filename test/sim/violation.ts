@@ -26,6 +26,8 @@ export type Invariant =
   | 'heals'
   /** What counts as durable is on the disk, after any power cut. */
   | 'durability'
+  /** Of two sets of nodes that follow one another in a log, no majorities are disjoint; and at most one of a log's sets is not committed. */
+  | 'sets of nodes'
   /** A leader takes for committed only what ends with an entry of its own term (Raft, figure 8). */
   | 'own term'
   /** What is committed is on the disks of a majority. */

@@ -75,7 +75,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'half is a majority',
     what: 'an election is won with half of the votes, which is none of an even number of nodes',
-    patches: [{ file: ELECTIONS, find: 'nodes.size * 2 > this', replace: 'nodes.size * 2 >= this' }],
+    patches: [
+      {
+        file: ELECTIONS,
+        find: 'return this.#state.members.isMajority(nodes.size);',
+        replace: 'return nodes.size * 2 >= this.#state.members.voterCount;',
+      },
+    ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 300,
     foundAt: 19,
@@ -241,7 +247,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'leader counts itself early',
     what: 'B10: a node counts its own log before it is on its disk (etcd#14370)',
-    patches: [{ file: LEADERSHIP, find: 'const ends = [durable];', replace: 'const ends = [this.#core.log.end];' }],
+    patches: [{ file: LEADERSHIP, find: 'this.#ofVoters(durable,', replace: 'this.#ofVoters(this.#core.log.end,' }],
     foundBy: ['majority', 'leader completeness'],
     withinSeeds: 50,
     foundAt: 6,
@@ -353,7 +359,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no check for a quorum',
     what: 'B16: a leader that hears from nobody goes on (KAFKA-15489, etcd#13527)',
-    patches: [{ file: LEADERSHIP, find: 'return heard * 2 > this.peers.size + 1;', replace: 'return true;' }],
+    patches: [{ file: LEADERSHIP, find: 'return this.#core.members.isMajority(heard);', replace: 'return true;' }],
     foundBy: ['check quorum'],
     withinSeeds: 50,
     foundAt: 5,
@@ -413,7 +419,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'hung node is elected',
     what: 'A2: a node whose main thread does not answer campaigns, and is elected again',
     patches: [
-      { file: RAFT, find: '&& !this.#state.isHung;', replace: ';' },
+      { file: RAFT, find: '&& !this.#state.isHung &&', replace: '&&' },
       { file: RAFT, find: "assert(!this.#state.isHung, 'a node that hangs takes no office');", replace: '' },
     ],
     foundBy: ['office'],
@@ -452,7 +458,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'office offered to a node that hangs',
     what: 'A2: leadership is handed to a node whose main thread hangs too, and given up when that does not take it',
-    patches: [{ file: TRANSFER, find: ' || progress.isHung)', replace: ')' }],
+    patches: [{ file: TRANSFER, find: ' || progress.isHung ||', replace: ' ||' }],
     foundBy: ['office'],
     withinSeeds: 100,
     foundAt: 19,
