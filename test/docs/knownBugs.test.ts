@@ -6,6 +6,7 @@ import { PLANTED_BUGS } from '../crash/plantedBugs.ts';
 import { MUTANTS as INTERLEAVINGS } from '../interleave/mutants.ts';
 import { SCENARIOS } from '../interleave/scenarios/all.ts';
 import { MUTANTS } from '../sim/mutants/catalogue.ts';
+import { MEMBER_MUTANTS } from '../sim/mutants/members.ts';
 import { FAULTS } from '../sim/profile.ts';
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -18,7 +19,7 @@ const ROWS = read('docs/KNOWN-BUGS.md')
   .filter(([first]) => first !== '#' && first !== 'rule' && first !== 'point');
 
 const NAMES: Readonly<Record<string, readonly string[]>> = {
-  planted: MUTANTS.map(({ name }) => name),
+  planted: [...MUTANTS, ...MEMBER_MUTANTS].map(({ name }) => name),
   'crash plant': PLANTED_BUGS.map(({ name }) => name),
   fault: FAULTS,
   interleaving: INTERLEAVINGS.map(({ name }) => name),

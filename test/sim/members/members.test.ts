@@ -286,7 +286,9 @@ describe('the set of nodes', () => {
     membership.beganAnew();
     expect([membership.isUnknown, membership.mayCampaign, membership.voterCount]).toEqual([true, false, 1]);
     const gone = { id: 3, instance: '3'.repeat(16) };
-    membership.appended([{ end: 500, members: [{ ...gone, id: 1, instance: '1'.repeat(16), role: 'voter', host: '', port: 0, peerPort: 0 }], removed: [gone] }]);
+    membership.appended([
+      { end: 500, members: [{ ...gone, id: 1, instance: '1'.repeat(16), role: 'voter', host: '', port: 0, peerPort: 0 }], removed: [gone] },
+    ]);
     expect([membership.isUnknown, membership.mayCampaign, membership.removed]).toEqual([false, true, [gone]]);
     // Cut to where it began, it is what it began with.
     membership.truncated(500);

@@ -161,7 +161,7 @@ class Play {
   #change(): void {
     const leader = this.#pick(this.world.leaders);
     const before = leader?.raft.members.latest?.members;
-    if (leader === undefined) return;
+    if (leader === undefined || !this.#isTrimmed(leader)) return;
     const next = before === undefined ? leader.raft.firstConfiguration : this.#nextAfter(before);
     if (next === undefined) return;
     leader.turn((raft) => {
@@ -169,6 +169,13 @@ class Play {
       const isFault = before !== undefined && faultOfStep(before, next, raft.members.removed) !== undefined;
       promise(!isFault || fault !== undefined, 'sets of nodes', () => 'a set that may not follow is taken');
     });
+  }
+
+  /** What is trimmed is in the log: a leader that has committed in its term has trimmed as much as anybody. */
+  #isTrimmed(leader: CoreNode): boolean {
+    const start = Math.max(...this.world.nodes.map(({ disk }) => disk.start));
+    leader.trim(start);
+    return leader.disk.start >= start;
   }
 
   #nextAfter(before: Configuration): Configuration {
