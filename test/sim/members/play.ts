@@ -186,7 +186,10 @@ class Play {
     const changed = (member: Member): Configuration => [...others, member].sort((a, b) => a.id - b.id);
     const fresh: Member = { id, instance, role: 'learner', host: 'host', port: 1, peerPort: 2 };
     if (is === undefined) return changed(this.#chance(95) ? fresh : { ...fresh, role: 'voter' });
-    if (is.instance !== instance && this.#chance(80)) return changed({ ...is, instance, role: 'learner' });
+    if (is.instance !== instance) {
+      const draw = this.#random.below(100);
+      if (draw < 90) return changed({ ...is, instance, role: draw < 80 ? 'learner' : is.role });
+    }
     if (is.role === 'learner' && this.#chance(70)) return changed({ ...is, role: 'voter' });
     if (this.#chance(30)) return changed({ ...is, port: this.#random.below(1_000) });
     if (this.#chance(10)) return changed({ ...is, role: is.role === 'voter' ? 'learner' : 'voter', port: this.#random.below(1_000) });

@@ -29,7 +29,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [{ file: MEMBERSHIP, find: 'filter((each) => each.end <= end)', replace: 'filter(() => end >= 0)' }],
     foundBy: ['soundness', 'sets of nodes', 'majority', 'election safety', 'progress', 'convergence'],
     withinSeeds: 400,
-    foundAt: 195,
+    foundAt: 52,
   },
   {
     name: 'change before an own entry',
@@ -78,7 +78,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['sets of nodes'],
     withinSeeds: 400,
-    foundAt: 75,
+    foundAt: 302,
   },
   {
     name: 'voter by its id alone',
@@ -116,7 +116,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 2_000,
-    foundAt: 28,
+    foundAt: 15,
   },
   {
     name: 'removed leader counts itself',
@@ -133,6 +133,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHANGES, find: 'members.isSelfVoter || this.#resignAtMs', replace: 'members.voterCount > 0 || this.#resignAtMs' }],
     foundBy: ['progress'],
     withinSeeds: 200,
+    foundAt: 37,
   },
   {
     name: 'promotion of whoever is behind',
@@ -243,7 +244,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHANGES, find: 'if (reached.length * 2 > voters.length)', replace: 'if (voters.length > 0)' }],
     foundBy: ['progress', 'sets of nodes'],
     withinSeeds: 1_000,
-    foundAt: 104,
+    foundAt: 221,
   },
   {
     name: 'agreement looked for where it was trimmed',
