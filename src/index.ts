@@ -2,6 +2,8 @@
 
 export { AbortedError } from './client/aborts.ts';
 export { LogClient } from './client/client.ts';
+export { Consumer } from './client/consumers/consumer.ts';
+export { fileStore } from './client/consumers/fileStore.node.ts';
 // Types alone: the client's entry loads WebSockets, which a log without others does not need.
 export type * from './client/index.ts';
 export { Writer } from './client/writer/writer.ts';

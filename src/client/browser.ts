@@ -20,6 +20,8 @@ export type { ClusterView, Hello, Member } from '../protocol/greeting.ts';
 export { AbortedError } from './aborts.ts';
 export type { Payload } from './append/payload.ts';
 export { LogClient } from './client.ts';
+export { Consumer } from './consumers/consumer.ts';
+export type { PositionLease, PositionStore } from './consumers/store.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
 export type { LogLevel, NodeLevel } from './levels.ts';
 export type { LogEnd } from './nodes/connection.ts';
@@ -33,6 +35,7 @@ export type {
   CatchUpOptions,
   CloseOptions,
   ConnectOptions,
+  ConsumerOptions,
   CreateTokenOptions,
   EndOptions,
   FinalizeOptions,

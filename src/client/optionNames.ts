@@ -8,6 +8,7 @@ export const WRITER_OPTIONS = ['expectedEnd', 'expectedTerm', 'ack'] as const;
 export const READ_OPTIONS = ['from', 'since', 'last', 'limit', 'atLeast', 'catchUp', 'signal'] as const;
 export const SUBSCRIBE_OPTIONS = ['from', 'since', 'last', 'creditBytes', 'atLeast', 'catchUp', 'onTrimmed', 'signal'] as const;
 export const READABLE_OPTIONS = [...new Set([...READ_OPTIONS, ...SUBSCRIBE_OPTIONS, 'follow'])];
+export const CONSUMER_OPTIONS = ['name', 'store', 'from', 'since', 'last', 'creditBytes', 'catchUp', 'onTrimmed', 'signal'] as const;
 export const CATCH_UP_OPTIONS = ['urls', 'verify'] as const;
 export const TRIM_OPTIONS = ['to', 'keepBytes', 'dryRun', 'timeoutMs'] as const;
 export const RETENTION_OPTIONS = ['timeoutMs'] as const;

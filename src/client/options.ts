@@ -1,6 +1,7 @@
 // The client's options and what its calls return: names, units, defaults and ranges. checks.ts holds callers to them.
 
 import type { Quotas, Scope } from '../core/access.ts';
+import type { PositionStore } from './consumers/store.ts';
 import type { OnEvent } from './events.ts';
 import type { LogLevel } from './levels.ts';
 import type { Fetches, TlsOptions, TlsSource } from './nodes/tls.ts';
@@ -204,6 +205,14 @@ export type ReadableOptions =
       readonly follow?: true | undefined;
     })
   | (ReadOptions & { readonly follow: false });
+
+/** See {@link Consumer}. Where a name has no position yet, it begins as a subscription with the other options does. */
+export interface ConsumerOptions extends Omit<SubscribeOptions, 'atLeast'> {
+  /** Who it is, among all that share the store: 1 to 64 bytes of UTF-8. */
+  readonly name: string;
+  /** Where its position is kept: on Node `fileStore(directory)`, or any object of the kind. */
+  readonly store: PositionStore;
+}
 
 /** What a subscription does when what it is to give next is trimmed. */
 export type OnTrimmed = 'fail' | 'skip';

@@ -51,6 +51,7 @@ export const ERRORS = {
   CLOSED: { number: 0, retryable: false, outcome: 'failed' },
   OTHER_CLUSTER: { number: 0, retryable: false, outcome: 'failed' },
   GENERATION_CHANGED: { number: 0, retryable: false, outcome: 'failed' },
+  FENCED: { number: 0, retryable: false, outcome: 'unknown' },
   TIMEOUT: { number: 0, retryable: true, outcome: 'unknown' },
   QUEUE_FULL: { number: 0, retryable: true, outcome: 'failed' },
   PROTOCOL: { number: 0, retryable: false, outcome: 'unknown' },
