@@ -120,3 +120,17 @@ export async function fetchStatus(url: string, timeoutMs: number): Promise<NodeS
   }
   throw notANode(address);
 }
+
+/** The status of the first node that answers, each within `timeoutMs`; the last one's reason when none does. */
+export async function firstStatus(urls: readonly string[], timeoutMs: number): Promise<NodeStatus> {
+  let reason: unknown;
+  for (const url of urls) {
+    try {
+      return await fetchStatus(url, timeoutMs);
+    } catch (thrown) {
+      if (!(thrown instanceof LogError && thrown.code === 'UNREACHABLE')) throw thrown;
+      reason = thrown;
+    }
+  }
+  throw reason;
+}

@@ -6,6 +6,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, 
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../support/ports.ts';
 import {
   CLI,
   type CommandResult,
@@ -27,15 +28,6 @@ afterAll(stopServers);
 
 function run(args: readonly string[], input: string | Uint8Array = '', url = server.url): Promise<CommandResult> {
   return runCommand(args, { input, env: { LOGLOG_URL: url } });
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 /** Asked from the node, which takes a hundredth of a command. */

@@ -110,7 +110,7 @@ describe('a cluster that runs', () => {
     );
     if (syncs !== undefined)
       expect(seen(first, 'DISK_SLOW')[0]).toMatch(
-        /^a write with its sync takes up to \d+ ms in half of all cases, and up to \d+ ms in 99 of a hundred; appends wait for it where it is needed for a majority$/,
+        /^a write with its sync takes up to [\d.]+ ms in half of all cases, and up to [\d.]+ ms in 99 of a hundred; appends wait for it where it is needed for a majority$/,
       );
     expect(first.findings.every(({ expected, todo }) => expected !== '' && todo !== '')).toBe(true);
 
@@ -218,7 +218,7 @@ describe('directories', () => {
       const slow = await doctor([directory], { ...syncs(40) } as Record<string, string>);
       expect(codesOf(slow, directory)).toEqual([`DISK_SLOW ${directory}`]);
       expect(seen(slow, 'DISK_SLOW')[0]).toMatch(
-        /^a write with its sync takes up to \d+ ms in half of all cases; each append waits for one$/,
+        /^a write with its sync takes up to [\d.]+ ms in half of all cases; each append waits for one$/,
       );
     }
     if (!existsSync(MEMORY)) return console.warn(`there is no ${MEMORY} here: memory did not run`);

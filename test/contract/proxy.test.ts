@@ -2,7 +2,6 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect as connectTcp } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -11,6 +10,7 @@ import { openLog } from '../../dist/src/index.js';
 import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { issueCertificate, makeAuthority } from '../../src/tls/authority.ts';
 import { eventually, makeDirectory } from '../server/support/fixture.ts';
+import { isOpen } from '../support/ports.ts';
 import { runCommand } from '../support/server.ts';
 
 const PAGE = new URL('../../docs/PROXIES.md', import.meta.url);
@@ -60,16 +60,6 @@ function programOf({ name, debianPackage }: Proxy): string | undefined {
   if (found === undefined)
     console.warn(`THE TEST OF ${name} AS A PROXY DID NOT RUN: there is none (on Debian: apt-get install ${debianPackage})`);
   return found;
-}
-
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connectTcp(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
 }
 
 /** Starts it with the configuration of the page. */

@@ -1,7 +1,7 @@
 // What docs/PROTOCOL.md says, sentence by sentence: each is there, and a node does so. Its tables are compared with the code's.
 
 import { readFileSync } from 'node:fs';
-import { connect as connectTcp, createServer, type Socket } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
@@ -19,6 +19,7 @@ import { frameEntries } from '../server/support/entries.ts';
 import { connect, eventually, makeDirectory, startNode } from '../server/support/fixture.ts';
 import { ProcessNode, removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import type { RawClient } from '../server/support/rawClient.ts';
+import { freePort } from '../support/ports.ts';
 
 const { APPEND, CANCEL, CREDIT, END, END_AT_LEAST, READ, requestMessage, SUBPROTOCOL, SUBSCRIBE } = protocol;
 
@@ -308,16 +309,6 @@ describe('END', () => {
     expect(client.errors).toEqual([]);
   });
 });
-
-/** A port that nobody listens on now. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}
 
 test('/readyz says 503 without a leader, the port is open then, and HELLO may come without a change', async () => {
   says('503 `not ready: ` and the reason while the node stops, and in a cluster while this node knows no leader');

@@ -3,13 +3,12 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { LogError } from '../../core/errors.ts';
-import type { NodeStatus } from '../../node/status.ts';
 import { DEFAULT_URL, jsonOption, parseUrls, withExamples } from '../arguments.ts';
 import { clusterFindings } from '../doctor/clusterFindings.ts';
 import { directoryFindings } from '../doctor/directoryFindings.ts';
 import { describeFinding, type Finding, sorted } from '../doctor/findings.ts';
 import { EXIT, Quit } from '../exit.ts';
-import { fetchStatus } from '../nodeStatus.ts';
+import { firstStatus } from '../nodeStatus.ts';
 import { grouped, print, printJson } from '../output.ts';
 import { askAll } from '../survey.ts';
 import { kindOfPath } from './inspect.ts';
@@ -29,22 +28,8 @@ interface Examination {
   readonly findings: readonly Finding[];
 }
 
-/** The status of the first node that answers; the last one's reason when none does. */
-async function firstStatus(urls: readonly string[]): Promise<NodeStatus> {
-  let reason: unknown;
-  for (const url of urls) {
-    try {
-      return await fetchStatus(url, TIMEOUT_MS);
-    } catch (thrown) {
-      if (!(thrown instanceof LogError && thrown.code === 'UNREACHABLE')) throw thrown;
-      reason = thrown;
-    }
-  }
-  throw reason;
-}
-
 async function examineCluster(urls: readonly string[]): Promise<Examination> {
-  const asked = await firstStatus(urls);
+  const asked = await firstStatus(urls, TIMEOUT_MS);
   const answers = await askAll(asked, true);
   const answering = answers.filter(({ status }) => status !== undefined).length;
   const what = `cluster ${asked.clusterId}: ${answering} of ${answers.length} ${answers.length === 1 ? 'node answers' : 'nodes answer'}`;

@@ -1,12 +1,11 @@
 // `loglog status`: what a node says of itself over HTTP, or, when it is one of several, what each of them says.
 
 import { Command } from 'commander';
-import { LogError } from '../../core/errors.ts';
 import type { MirrorStatus } from '../../node/mirrorPort.ts';
 import type { NodeStatus } from '../../node/status.ts';
 import { jsonOption, timeoutOption, urlOption, withExamples } from '../arguments.ts';
 import { EXIT, Quit } from '../exit.ts';
-import { fetchStatus, NoAnswer } from '../nodeStatus.ts';
+import { firstStatus, NoAnswer } from '../nodeStatus.ts';
 import { duration, grouped, pairs, print, readableBytes, say } from '../output.ts';
 import { certificateSentence, survey } from '../survey.ts';
 import { describeSurvey, sealText } from '../surveyText.ts';
@@ -95,26 +94,12 @@ function describe(status: NodeStatus): string {
   ]);
 }
 
-/** The status of the first node that answers; the last one's reason when none does. */
-async function firstStatus(urls: readonly string[]): Promise<NodeStatus> {
-  let reason: unknown;
-  for (const url of urls) {
-    try {
-      return await fetchStatus(url, TIMEOUT_MS);
-    } catch (thrown) {
-      if (!(thrown instanceof LogError && thrown.code === 'UNREACHABLE')) throw thrown;
-      reason = thrown;
-    }
-  }
-  throw reason;
-}
-
 /** The same, asked again for `timeoutMs` while none answers. */
 async function waitForStatus(urls: readonly string[], timeoutMs: number): Promise<NodeStatus> {
   const deadlineMs = performance.now() + timeoutMs;
   for (let isFirst = true; ; isFirst = false) {
     try {
-      return await firstStatus(urls);
+      return await firstStatus(urls, TIMEOUT_MS);
     } catch (thrown) {
       const leftMs = deadlineMs - performance.now();
       if (!(thrown instanceof NoAnswer) || leftMs <= 0) throw thrown;
