@@ -44,7 +44,7 @@ export const SEAL_MUTANTS: readonly Mutant[] = [
     patches: [{ file: FEED, find: 'return this.#different.size > 0 && ', replace: 'return false && ' }],
     foundBy: ['seals'],
     withinSeeds: 400,
-    foundAt: 22,
+    foundAt: 2,
   },
   {
     name: 'other copy that clients are shown',
