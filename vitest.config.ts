@@ -74,8 +74,8 @@ export default defineConfig({
     hookTimeout: 120_000,
     // A test says what comes, not how soon: on a busy machine a second, vitest's own limit, passes with nothing wrong.
     expect: { poll: { timeout: 60_000 } },
-    // Tests start servers and count states. Most that start servers wait for them: with three files at a time two cores were busy for two thirds of the time.
-    maxWorkers: 4,
+    // Tests start servers and count states. Most that start servers wait for them, so that three files at a time keep two cores busy.
+    maxWorkers: 3,
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
     projects: [

@@ -54,6 +54,11 @@ function byPlace([, a, letterOfA]: Point, [, b, letterOfB]: Point): number {
 describe('docs/KNOWN-BUGS.md', () => {
   const bugs = ROWS.flatMap(([first = '']) => (/^B\d+$/.test(first) ? [first] : []));
 
+  test('gives each number once', () => {
+    const ids = ROWS.flatMap(([first = '']) => (/^[A-Z]\d+[a-z]?$/.test(first) ? [first] : []));
+    expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
+  });
+
   /** Name, number and letter of each row R1a, R1b, R2, … of the review, and A1a, … of the attack. */
   const points = ROWS.flatMap(([first = '']) => {
     const [, number, letter] = /^[RA](\d+)([a-z]?)$/.exec(first) ?? [];

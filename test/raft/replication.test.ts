@@ -126,7 +126,7 @@ describe('a log whose beginning was trimmed', () => {
     ['ends before', logOf([2])],
     ['has entries of a later term that nobody has', logOf([1, 1, 3])],
     ['is longer, but another one', logOf([1, 1, 3, 3, 3, 3, 3, 3])],
-    ['goes past it with entries of an earlier term (E108)', logOf([1, 1, 1, 1])],
+    ['goes past it with entries of an earlier term (E110)', logOf([1, 1, 1, 1])],
   ])('lets a node begin at its start that needs what was trimmed: one whose log %s', (_, entries) => {
     const cluster = new Cluster({ logs: [logOf([2, 2], 300), entries, logOf([2, 2], 300)], terms: [3, 3, 3] });
     cluster.elect(1);

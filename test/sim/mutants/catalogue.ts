@@ -92,7 +92,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT, find: '(lastTerm === this.log.lastTerm && end >= this.log.end)', replace: 'lastTerm === this.log.lastTerm' }],
     foundBy: ['leader completeness', 'committed bytes'],
     withinSeeds: 200,
-    foundAt: 6,
+    foundAt: 2,
   },
   {
     name: 'wiped node votes',
@@ -324,7 +324,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 6,
+    foundAt: 99,
   },
   {
     name: 'read before the term is committed',
@@ -495,7 +495,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/storage/openSegment.ts', find: 'rewrite(context, file, RECOVERY_SLOT, durable, position);', replace: '' }],
     foundBy: ['durability'],
     withinSeeds: 100,
-    foundAt: 3,
+    foundAt: 32,
   },
   {
     name: 'sync tried again',
@@ -509,7 +509,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability'],
     withinSeeds: 200,
-    foundAt: 3,
+    foundAt: 57,
   },
   {
     name: 'directory not synced',

@@ -10,8 +10,8 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     what: 'a leader takes for old what is old by its own clock',
     patches: [{ file: RETENTION, find: 'timeMs - policy.ageMs, start)', replace: 'this.#ports.loop.wallMs() - policy.ageMs, start)' }],
     foundBy: ['trims'],
-    withinSeeds: 60,
-    foundAt: 22,
+    withinSeeds: 200,
+    foundAt: 129,
   },
   {
     name: 'retention into the open segment',

@@ -15,7 +15,7 @@ export const SEAL_MUTANTS: readonly Mutant[] = [
     patches: [{ file: SEALS, find: 'if (alike.length < majority)', replace: 'if (alike.length < 1)' }],
     foundBy: ['seals'],
     withinSeeds: 40,
-    foundAt: 2,
+    foundAt: 6,
   },
   {
     name: 'seal of another range',

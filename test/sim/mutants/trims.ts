@@ -58,14 +58,14 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: TAIL, find: 'this.#memory.setWord(WORD.DATA_END, this.fold.toldDataEnd)', replace: 'void 0' }],
     foundBy: ['data end', 'log state'],
     withinSeeds: 200,
-    foundAt: 145,
+    foundAt: 22,
   },
   {
     name: 'jump over what was trimmed',
     what: 'a subscription that falls below the start goes on there, whatever is gone',
     patches: [{ file: READING, find: 'reading.next < this.#memory.word(WORD.START_DATA_END)', replace: 'false' }],
     foundBy: ['history'],
-    withinSeeds: 250,
-    foundAt: 81,
+    withinSeeds: 400,
+    foundAt: 289,
   },
 ];

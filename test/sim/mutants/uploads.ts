@@ -54,7 +54,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['log matching'],
     withinSeeds: 60,
-    foundAt: 20,
+    foundAt: 6,
   },
   {
     name: 'digest not compared',
@@ -62,7 +62,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [DIGEST],
     foundBy: ['log matching'],
     withinSeeds: 60,
-    foundAt: 20,
+    foundAt: 6,
   },
   {
     name: 'refused reference leaves a trace',
@@ -118,7 +118,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/node/engine.ts', find: 'this.uploads.closed(caller);', replace: '' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
-    foundAt: 20,
+    foundAt: 4,
   },
   {
     name: 'uploads that are never ordered are kept',
