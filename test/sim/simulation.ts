@@ -189,9 +189,10 @@ async function runFor(world: World, ms: number): Promise<void> {
 
 /** A majority that can elect a leader among itself; undefined when all nodes are needed for that, or it would be all of them. */
 function drawCore(world: World): SimNode[] | undefined {
-  const { nodes, random, checker } = world;
+  const { nodes, random, checker, openDamages } = world;
   const size = Math.floor(nodes.length / 2) + 1;
-  const voters = nodes.filter(({ id }) => checker.standingOf(id) === 'voter');
+  // What a disk lost while its node was down, the node says only at its start.
+  const voters = nodes.filter((node) => checker.standingOf(node.id) === 'voter' && !openDamages.hasLost(node));
   if (voters.length < size || size === nodes.length) return undefined;
   while (voters.length > size) voters.splice(random.below(voters.length), 1);
   return voters;
