@@ -48,7 +48,7 @@ test('append: a committed receipt names the place, the term and the node, and th
   expect(entries).toEqual([{ offset: from, end: from + 17, term: 1, kind: 0, isContinued: false, payload: Buffer.from('hello') }]);
   const { log } = await node.status();
   const end = from + 17;
-  expect(log).toEqual({ start: 0, commit: end, durable: end, tail: end, timeMs: expect.any(Number), isTimeHeld: false });
+  expect(log).toEqual({ start: 0, commit: end, durable: end, tail: end, timeMs: expect.any(Number), isTimeHeld: false, level: 1 });
 });
 
 test('append: a received receipt is at level 0 with no nodes, and the entry commits afterwards', async () => {
