@@ -4,7 +4,9 @@
 // Where there is no place left, the connection goes that has been silent for longest, not the newest: so nobody is shut out by connections
 // that only wait. uWS does not say which connection a request came on, and an object of a connection that is gone must never be touched. So
 // each connection gets two handlers when it comes: `onAborted`, which uWS calls when the connection ends before a request, and `onData`, which
-// it calls right after a request's own handler. Every request is answered only after that, at the end of the turn, and its connection closed.
+// it calls right after a request's own handler. Every request is answered only after that, in a turn of its own, and its connection closed: by a timer, because
+// of a connection that is closed in the phase of `setImmediate` uSockets never frees the memory, some 460 bytes (libuv has closed the handle before uSockets'
+// own turn comes, which then waits for it for ever).
 
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { assert } from '../../core/assert.ts';
@@ -96,7 +98,7 @@ export class UwsConnections {
       waiting.isOver = true;
     });
     this.#waiting.push(waiting);
-    if (this.#waiting.length === 1) setImmediate(() => this.#endTurn());
+    if (this.#waiting.length === 1) setTimeout(() => this.#endTurn(), 0);
   }
 
   #endTurn(): void {
