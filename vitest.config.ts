@@ -53,7 +53,9 @@ const SHARING =
 /** Files that look at how fast a client is served beside others: what else runs must leave it its share of the cores. They come after all others, two at a time. */
 const PACED = [
   'test/contract/resources.test.ts',
-  ...['floods', 'places', 'resources', 'sendBudget', 'silence', 'slowReaders'].map((name) => `test/server/${name}.test.ts`),
+  ...['floods', 'memoryOfListener', 'places', 'resources', 'sendBudget', 'silence', 'slowReaders'].map(
+    (name) => `test/server/${name}.test.ts`,
+  ),
 ];
 
 /** Long files first, then those with a process of their own, then those that share one: vitest keeps it while its next file shares it, too. */

@@ -4,9 +4,7 @@
 // Where there is no place left, the connection goes that has been silent for longest, not the newest: so nobody is shut out by connections
 // that only wait. uWS does not say which connection a request came on, and an object of a connection that is gone must never be touched. So
 // each connection gets two handlers when it comes: `onAborted`, which uWS calls when the connection ends before a request, and `onData`, which
-// it calls right after a request's own handler. Every request is answered only after that, in a turn of its own, and its connection closed: by a timer, because
-// of a connection that is closed in the phase of `setImmediate` uSockets never frees the memory, some 460 bytes (libuv has closed the handle before uSockets'
-// own turn comes, which then waits for it for ever).
+// it calls right after a request's own handler. Every request is handled only after that, at the end of the turn; then it is answered, and its connection closed.
 
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { assert } from '../../core/assert.ts';
@@ -98,7 +96,7 @@ export class UwsConnections {
       waiting.isOver = true;
     });
     this.#waiting.push(waiting);
-    if (this.#waiting.length === 1) setTimeout(() => this.#endTurn(), 0);
+    if (this.#waiting.length === 1) setImmediate(() => this.#endTurn());
   }
 
   #endTurn(): void {
@@ -113,7 +111,16 @@ export class UwsConnections {
       });
       waiting.isOver = waiting.last === undefined;
     }
-    for (const waiting of this.#waiting.splice(0)) {
+    const answered = this.#waiting.splice(0).filter(({ isOver }) => !isOver);
+    if (answered.length > 0) setTimeout(() => this.#answer(answered), 0);
+  }
+
+  /**
+   * Answers, and closes the connections: by a timer. Of one that is closed in the phase of `setImmediate` uSockets never frees the memory, some 460 bytes: libuv
+   * has closed the handle before uSockets' own turn comes, which then waits for that for ever.
+   */
+  #answer(answered: readonly Waiting[]): void {
+    for (const waiting of answered) {
       if (waiting.isOver) continue;
       waiting.isOver = true;
       carefully(this.#broke, () => waiting.last?.());
