@@ -31,7 +31,7 @@ import {
   resolveSettings,
 } from './checks.ts';
 import { ClosePatience, closedError, closeErrors } from './closing.ts';
-import { Consumer, type ConsumerPort, checkConsumer } from './consumers/consumer.ts';
+import { type Consumer, takeName } from './consumers/consumer.ts';
 import { type ClientStats, Watch } from './events.ts';
 import { askLevel, type LogLevel } from './levels.ts';
 import type { ConnectionHandlers, LogEnd } from './nodes/connection.ts';
@@ -42,7 +42,6 @@ import type { Platform } from './nodes/transport.ts';
 import {
   APPEND_OPTIONS,
   CLOSE_OPTIONS,
-  CONSUMER_OPTIONS,
   checkOptions,
   END_OPTIONS,
   FINALIZE_OPTIONS,
@@ -380,20 +379,16 @@ export class LogClient {
    * Takes the name of a {@link Consumer}, and resolves when nobody else has it: entries from where the one before it left off. Rejects with TypeError or RangeError
    * for options that cannot be meant; OTHER_CLUSTER or GENERATION_CHANGED when its position is of another log; or with the store's error.
    */
-  async consumer(options: ConsumerOptions): Promise<Consumer> {
-    checkOptions('A consumer', options, CONSUMER_OPTIONS);
-    checkConsumer(options);
-    const { name, store, ...beginning } = options;
-    // What cannot be meant is refused before anybody loses the name.
-    this.subscribe(beginning);
-    const { from: _, since: __, last: ___, ...goingOn } = beginning;
-    const port: ConsumerPort = {
-      subscribe: (from) => this.subscribe(from === undefined ? beginning : { ...goingOn, from }),
-      bookmark: (offset) => this.bookmark(offset),
-      offsetOf: (bookmark) => placeIn(this.#connections.log, 'the position that is kept', bookmark),
-      end: () => this.end(),
-    };
-    return new Consumer(name, port, await store.take(name));
+  consumer(options: ConsumerOptions): Promise<Consumer> {
+    return takeName(
+      {
+        subscribe: (beginning) => this.subscribe(beginning),
+        bookmark: (offset) => this.bookmark(offset),
+        end: () => this.end(),
+        offsetOf: (bookmark) => placeIn(this.#connections.log, 'the position that is kept', bookmark),
+      },
+      options,
+    );
   }
 
   /** @internal The bytes of the log, without end, for a copy of it. */

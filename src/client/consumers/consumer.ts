@@ -4,26 +4,25 @@
 
 import { LogError } from '../../core/errors.ts';
 import { describe } from '../describe.ts';
-import type { BookmarkText, ConsumerOptions } from '../options.ts';
+import { CONSUMER_OPTIONS, checkOptions } from '../optionNames.ts';
+import type { BookmarkText, ConsumerOptions, SubscribeOptions } from '../options.ts';
 import type { Entry } from '../read/entries.ts';
 import type { Reading } from '../read/reading.ts';
 import type { PositionLease } from './store.ts';
 
-/** What a consumer needs of its client. */
-export interface ConsumerPort {
-  /** A subscription from there on; undefined: where the consumer's options say that a new one begins. */
-  subscribe(from: BookmarkText | undefined): Reading;
+/** The log of a consumer, as its client has it. */
+export interface ConsumerLog {
+  subscribe(options: SubscribeOptions): Reading;
   bookmark(offset: number): BookmarkText;
+  end(): Promise<{ readonly start: number; readonly end: number }>;
   /** The offset that a bookmark means in this log. */
   offsetOf(bookmark: BookmarkText): number;
-  /** The log's start and commit offset. */
-  end(): Promise<{ readonly start: number; readonly end: number }>;
 }
 
 /** Of what a name is made: 1 to 64 bytes of UTF-8. */
 const MAX_NAME_BYTES = 64;
 
-export function checkConsumer({ name, store }: Pick<ConsumerOptions, 'name' | 'store'>): void {
+function checkConsumer({ name, store }: Pick<ConsumerOptions, 'name' | 'store'>): void {
   if (typeof name !== 'string') throw new TypeError(`the name of a consumer must be a string, not ${describe(name)}`);
   const bytes = new TextEncoder().encode(name);
   const isText = new TextDecoder().decode(bytes) === name;
@@ -34,21 +33,20 @@ export function checkConsumer({ name, store }: Pick<ConsumerOptions, 'name' | 's
   if (!isStore) throw new TypeError(`store must be where positions are kept, such as fileStore('positions'), not ${describe(store)}`);
 }
 
-interface Save {
+/** A save that begins next, and whoever waits for it. */
+class Save {
   readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (thrown: unknown) => void;
-}
+  resolve: () => void = () => undefined;
+  reject: (thrown: unknown) => void = () => undefined;
 
-function makeSave(): Save {
-  let resolve!: () => void;
-  let reject!: (thrown: unknown) => void;
-  const promise = new Promise<void>((...both) => {
-    [resolve, reject] = both;
-  });
-  // Who does not wait for it hears of it from the iteration, and from close.
-  promise.catch(() => undefined);
-  return { promise, resolve, reject };
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    // Whoever does not wait for it hears of it from the iteration, and from close.
+    this.promise.catch(() => undefined);
+  }
 }
 
 /** A rejection of which whoever does not wait for it hears from the iteration, and from close. */
@@ -66,7 +64,9 @@ function refused(thrown: unknown): Promise<never> {
  */
 export class Consumer implements AsyncIterable<Entry> {
   readonly name: string;
-  readonly #port: ConsumerPort;
+  readonly #log: ConsumerLog;
+  /** Where a name begins that has no position. */
+  readonly #beginning: SubscribeOptions;
   readonly #lease: PositionLease;
   #committed: number | undefined;
   /** What is to be committed; at least `#committed`. */
@@ -83,11 +83,12 @@ export class Consumer implements AsyncIterable<Entry> {
   #failure: unknown;
 
   /** @internal Applications call `log.consumer`. */
-  constructor(name: string, port: ConsumerPort, lease: PositionLease) {
+  constructor(name: string, log: ConsumerLog, beginning: SubscribeOptions, lease: PositionLease) {
     this.name = name;
-    this.#port = port;
+    this.#log = log;
+    this.#beginning = beginning;
     this.#lease = lease;
-    if (lease.bookmark !== undefined) this.#committed = port.offsetOf(lease.bookmark);
+    if (lease.bookmark !== undefined) this.#committed = log.offsetOf(lease.bookmark);
   }
 
   /** The log offset up to which everything is committed, durably; undefined before the first commit of the name. */
@@ -107,7 +108,7 @@ export class Consumer implements AsyncIterable<Entry> {
   async *[Symbol.asyncIterator](): AsyncIterator<Entry, undefined> {
     this.#check();
     if (this.#isClosed) throw closed(this.name);
-    this.#reading = this.#port.subscribe(this.#committed === undefined ? undefined : this.#port.bookmark(this.#committed));
+    this.#reading = this.#log.subscribe(this.#whereToBegin());
     const entries = this.#reading[Symbol.asyncIterator]();
     void this.#entries?.return?.();
     this.#entries = entries;
@@ -144,14 +145,14 @@ export class Consumer implements AsyncIterable<Entry> {
     }
     if (this.#committed !== undefined && offset <= this.#committed) return Promise.resolve();
     this.#wanted = Math.max(this.#wanted, offset);
-    this.#next ??= makeSave();
+    this.#next ??= new Save();
     this.#saving ??= this.#save();
     return this.#next.promise;
   }
 
   /** Bytes of the log that are committed there and not yet by this consumer. Rejects like `log.end`. */
   async lag(): Promise<number> {
-    const { start, end } = await this.#port.end();
+    const { start, end } = await this.#log.end();
     return Math.max(0, end - Math.max(start, this.#committed ?? start));
   }
 
@@ -167,6 +168,12 @@ export class Consumer implements AsyncIterable<Entry> {
     await this.close();
   }
 
+  #whereToBegin(): SubscribeOptions {
+    if (this.#committed === undefined) return this.#beginning;
+    const { from: _, since: __, last: ___, ...rest } = this.#beginning;
+    return { ...rest, from: this.#log.bookmark(this.#committed) };
+  }
+
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -178,7 +185,7 @@ export class Consumer implements AsyncIterable<Entry> {
     for (let save = this.#takeNext(); save !== undefined; save = this.#takeNext()) {
       const offset = this.#wanted;
       try {
-        await this.#lease.save(this.#port.bookmark(offset));
+        await this.#lease.save(this.#log.bookmark(offset));
         this.#committed = offset;
         save.resolve();
       } catch (thrown) {
@@ -201,4 +208,14 @@ export class Consumer implements AsyncIterable<Entry> {
 
 function closed(name: string): LogError {
   return new LogError('CLOSED', `consumer ${JSON.stringify(name)} is closed`);
+}
+
+/** See `log.consumer`. */
+export async function takeName(log: ConsumerLog, options: ConsumerOptions): Promise<Consumer> {
+  checkOptions('A consumer', options, CONSUMER_OPTIONS);
+  checkConsumer(options);
+  const { name, store, ...beginning } = options;
+  // What cannot be meant is refused before anybody loses the name.
+  log.subscribe(beginning);
+  return new Consumer(name, log, beginning, await store.take(name));
 }

@@ -13,6 +13,12 @@ import type { Flush, Written } from './written.ts';
 /** Appends share a link up to so many bytes of entries: a link that fails fails whole, and more would not be faster. */
 const SHARED_BYTES = 64 * 1024;
 
+/** Whoever keeps a record of what is written: is told what becomes of an entry. */
+export interface Watcher {
+  readonly resolve: Resolve;
+  readonly reject: Reject;
+}
+
 /** Where a link stands in its chain, and what the chain's head expects of the log. */
 interface LinkPlace extends ChainLink {
   readonly expectedEnd: number;
@@ -73,8 +79,8 @@ export class BatchLink {
     this.heapBytes += PAYLOAD_HEAP_BYTES;
   }
 
-  /** Adds an append of one entry, with who waits for it. */
-  share(payload: Uint8Array, resolve: Resolve, reject: Reject): void {
+  /** Adds an append of one entry, with who waits for it. Returns what it costs the heap besides its bytes. */
+  share(payload: Uint8Array, resolve: Resolve, reject: Reject): number {
     const at = this.payloads.length;
     this.put(payload);
     this.heapBytes += APPEND_HEAP_BYTES;
@@ -82,19 +88,18 @@ export class BatchLink {
     this.#resolves.push(resolve);
     this.#rejects.push(reject);
     this.callCount += 1;
+    return PAYLOAD_HEAP_BYTES + APPEND_HEAP_BYTES;
   }
 
-  /** Adds one entry for which its caller has no promise; `watcher`, of whoever keeps a record, is told of it. */
-  write(payload: Uint8Array, watcher?: { readonly resolve: Resolve; readonly reject: Reject }): void {
+  /** Adds one entry for which its caller has no promise; `watcher` is told of it. Returns what it costs the heap besides its bytes. */
+  write(payload: Uint8Array, watcher?: Watcher): number {
     this.#lastWrite = this.payloads.length;
     if (this.#writeCount === 0) this.#firstWrite = this.#lastWrite;
     this.#writeCount += 1;
-    if (watcher !== undefined) {
-      this.share(payload, watcher.resolve, watcher.reject);
-    } else {
-      this.put(payload);
-      this.callCount += 1;
-    }
+    if (watcher !== undefined) return this.share(payload, watcher.resolve, watcher.reject);
+    this.put(payload);
+    this.callCount += 1;
+    return PAYLOAD_HEAP_BYTES;
   }
 
   /** What is handed to be sent: the head of its chain expects an end, the others stand directly after the one before. */

@@ -1,5 +1,6 @@
 // Why a writer's chain is over, and what each of its appends is told of it.
 
+import { assert } from '../../core/assert.ts';
 import { type ErrorCode, LogError } from '../../core/errors.ts';
 import { DISPLACED } from '../append/chains.ts';
 import { isNodesRefusal } from '../append/retries.ts';
@@ -62,10 +63,12 @@ export class Refusal {
   /** One error for all that come in one tick: whoever never awaits makes a great many. */
   #told: LogError | undefined;
 
-  /** Why an append that comes now is refused; undefined while none is. `over`: why the client takes no more; the writer's appends are in the log up to `end`. */
-  ofNext(over: LogError | undefined, end: () => ChainEnd): LogError | undefined {
-    this.cause ??= over;
-    return this.cause === undefined || this.cause === over ? this.cause : this.#tell(this.cause, end());
+  /** Why an append is refused that comes after the first cause, or after `over`, why the client takes no more; the writer's appends are in the log up to `end`. */
+  ofNext(over: LogError | undefined, end: ChainEnd): LogError {
+    const cause = this.cause ?? over;
+    assert(cause !== undefined, 'an append is refused for a cause');
+    this.cause = cause;
+    return cause === over ? cause : this.#tell(cause, end);
   }
 
   /** An append cannot be taken, for what was `thrown`. Later ones would be where it was to be. */

@@ -18,7 +18,7 @@ import { closedError } from '../closing.ts';
 import { checkNoOptions } from '../optionNames.ts';
 import type { Ack, BatchReceipt, Receipt } from '../options.ts';
 import { writableOf } from '../streams.ts';
-import { BatchLink } from './batchLink.ts';
+import { BatchLink, type Watcher } from './batchLink.ts';
 import { brokenBy, type ChainEnd, endingError, laterError, mayGoOn, neverError, Refusal, uncertainError } from './chainErrors.ts';
 import { Confirmed } from './confirmed.ts';
 import { Links } from './links.ts';
@@ -109,7 +109,9 @@ export class Writer {
       if (this.#isRefused(reject)) return;
       try {
         checkNoOptions(none);
-        this.#take(payload, 1, (link, bytes) => link.share(bytes, resolve, reject));
+        const bytes = payloadOf(payload);
+        const entryBytes = this.#checkSize([bytes]);
+        this.#added(entryBytes, this.#linkFor(entryBytes).share(bytes, resolve, reject), 1);
       } catch (thrown) {
         reject(this.#refusal.endWith(thrown));
       }
@@ -183,12 +185,14 @@ export class Writer {
     return this.close();
   }
 
-  #write(payload: Payload, none: readonly undefined[], watcher?: { readonly resolve: Resolve; readonly reject: Reject }): boolean {
+  #write(payload: Payload, none: readonly undefined[], watcher?: Watcher): boolean {
     const refusal = this.#refusalOf();
     if (refusal !== undefined) throw refusal;
     try {
       checkNoOptions(none);
-      this.#take(payload, watcher === undefined ? 0 : 1, (link, bytes) => link.write(bytes, watcher));
+      const bytes = payloadOf(payload);
+      const entryBytes = this.#checkSize([bytes]);
+      this.#added(entryBytes, this.#linkFor(entryBytes).write(bytes, watcher), watcher === undefined ? 0 : 1);
     } catch (thrown) {
       throw this.#refusal.endWith(thrown);
     }
@@ -203,19 +207,11 @@ export class Writer {
 
   /** Why a call that comes now is refused, and counted as failed; undefined while the writer takes them. */
   #refusalOf(): LogError | undefined {
-    const refusal = this.#refusal.ofNext(this.#port.over(), () => this.#where());
-    if (refusal !== undefined) this.#port.watch.failed(refusal, 1);
+    const over = this.#port.over();
+    if (over === undefined && this.#refusal.cause === undefined) return undefined;
+    const refusal = this.#refusal.ofNext(over, this.#where());
+    this.#port.watch.failed(refusal, 1);
     return refusal;
-  }
-
-  /** Takes one entry, by `put`. */
-  #take(payload: Payload, promises: number, put: (link: BatchLink, bytes: Uint8Array) => void): void {
-    const bytes = payloadOf(payload);
-    const entryBytes = this.#checkSize([bytes]);
-    const link = this.#linkFor(entryBytes);
-    const before = link.heapBytes;
-    put(link, bytes);
-    this.#added(entryBytes, link.heapBytes - before, promises);
   }
 
   /** The last link, if one more append may share it, or a new one. */
