@@ -7,10 +7,9 @@ import type { Manifest } from '../../src/backup/manifest.ts';
 import { fileName } from '../../src/backup/names.ts';
 import { RESTORE_RANDOM_BYTES, type RestoreOptions, type RestoreReport, refuseUsed, restore } from '../../src/backup/restore.ts';
 import { NO_QUOTAS } from '../../src/core/access.ts';
-import { NO_TERM } from '../../src/core/ids.ts';
 import { MAX_TERM_STEP } from '../../src/core/limits.ts';
 import { foldAccess, NO_ACCESS } from '../../src/format/access.ts';
-import { type LogState, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
+import type { LogState } from '../../src/format/controlEntries.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
 import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
 import { readFile } from '../../src/storage/disk.ts';
@@ -20,6 +19,7 @@ import { Random } from '../assembly/random.ts';
 import { CrashModel } from '../crash/crashModel.ts';
 import { type DiskImage, MemoryDisk } from '../crash/memoryDisk.ts';
 import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
+import { NEW_STATE } from '../support/logState.ts';
 import { CLUSTER, FakeLog, FOLDER, run, smallLog, workspace } from './support.ts';
 
 const OPTIONS: RestoreOptions = {
@@ -122,17 +122,7 @@ it('a backup that begins above 0 is a log that begins there', async () => {
 });
 
 describe('a log that describes itself', () => {
-  const state: LogState = {
-    dataEnd: 0,
-    before: NO_TERM,
-    trim: NO_TRIM,
-    timeMs: 1_600_000_000_000,
-    level: 1,
-    generation: { number: 1, id: 'aaaaaaaaaaaaaaaa' },
-    seal: NO_SEAL,
-    policy: { bytes: 5_000, ageMs: 0 },
-    access: NO_ACCESS,
-  };
+  const state: LogState = { ...NEW_STATE, policy: { bytes: 5_000, ageMs: 0 } };
 
   /** Two segments of one term, the second with `more` batches; and where it begins. */
   function selfDescribed(more = 3): { readonly own: FakeLog; readonly at: number } {

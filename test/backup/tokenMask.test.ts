@@ -9,19 +9,8 @@ import { withoutTokens } from '../../src/backup/tokenMask.ts';
 import { verifyBackup } from '../../src/backup/verifyBackup.ts';
 import { NO_QUOTAS, type TokenRecord } from '../../src/core/access.ts';
 import { fromHex, viewOf } from '../../src/core/bytes.ts';
-import { NO_TERM } from '../../src/core/ids.ts';
 import { type AccessChange, accessPayload, foldAccess, NO_ACCESS, tokensIn } from '../../src/format/access.ts';
-import {
-  type LogState,
-  NO_DIGEST,
-  NO_POLICY,
-  NO_SEAL,
-  NO_TRIM,
-  readSeal,
-  readState,
-  type Seal,
-  sealPayload,
-} from '../../src/format/controlEntries.ts';
+import { type LogState, NO_DIGEST, NO_SEAL, readSeal, readState, type Seal, sealPayload } from '../../src/format/controlEntries.ts';
 import { foldControl } from '../../src/format/controlFold.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { readFile } from '../../src/storage/disk.ts';
@@ -29,6 +18,7 @@ import { segmentName } from '../../src/storage/names.ts';
 import { examineDirectory } from '../../src/storage/offline.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { DIRECTORY } from '../crash/testNode.ts';
+import { NEW_STATE } from '../support/logState.ts';
 import { contents, FakeLog, FOLDER, run, workspace } from './support.ts';
 
 const RECORD: TokenRecord = {
@@ -41,17 +31,6 @@ const RECORD: TokenRecord = {
   quotas: { ...NO_QUOTAS, waits: 77, bytesInPerSecond: 123_456 },
 };
 const OTHER: TokenRecord = { ...RECORD, id: '0000000000y', hash: 'cd'.repeat(32), name: 'other' };
-const STATE: LogState = {
-  dataEnd: 0,
-  before: NO_TERM,
-  trim: NO_TRIM,
-  timeMs: 1_600_000_000_000,
-  level: 1,
-  generation: { number: 1, id: 'aaaaaaaaaaaaaaaa' },
-  seal: NO_SEAL,
-  policy: NO_POLICY,
-  access: NO_ACCESS,
-};
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const put = (record: TokenRecord, isRequest = false): AccessChange => ({ what: 'put', record, isRequest });
@@ -66,7 +45,7 @@ function tokenLog(): FakeLog {
     log.control(KIND_ACCESS, accessPayload(next));
     access = foldAccess(access, next);
   };
-  const begin = (): void => void log.head({ ...STATE, dataEnd: log.end, access, seal, before: { term: 1, leader: '01'.repeat(8) } });
+  const begin = (): void => void log.head({ ...NEW_STATE, dataEnd: log.end, access, seal, before: { term: 1, leader: '01'.repeat(8) } });
   const roll = (): void => {
     log.seal();
     begin();
@@ -75,7 +54,7 @@ function tokenLog(): FakeLog {
     log.control(KIND_SEAL, sealPayload({ ...next, before: seal.digest }));
     seal = next;
   };
-  log.head(STATE).lead(1).append([100]);
+  log.head(NEW_STATE).lead(1).append([100]);
   // Nothing of tokens is in the first segment: its bytes, and so its seal, stay.
   roll();
   change(put(RECORD, true));
@@ -108,7 +87,7 @@ interface Control {
 function controls(bytes: Uint8Array): Control[] {
   const view = viewOf(bytes);
   const found: Control[] = [];
-  let folded: LogState = STATE;
+  let folded: LogState = NEW_STATE;
   for (let at = 0; at < bytes.length; at += entryBytesOf(kindSizeAt(view, at))) {
     const kindSize = kindSizeAt(view, at);
     const [kind, from, size] = [kindOf(kindSize), at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize)];
@@ -122,7 +101,7 @@ function controls(bytes: Uint8Array): Control[] {
 
 function restored(disk: MemoryDisk, manifest: Manifest, isSameCluster: boolean): { readonly bases: number[]; readonly bytes: Buffer } {
   const random = new Uint8Array(RESTORE_RANDOM_BYTES).fill(9);
-  restore(disk, FOLDER, manifest, DIRECTORY, workspace, { nodeId: 1, isSameCluster, random, nowMs: STATE.timeMs });
+  restore(disk, FOLDER, manifest, DIRECTORY, workspace, { nodeId: 1, isSameCluster, random, nowMs: NEW_STATE.timeMs });
   const { damage, segments } = examineDirectory(disk, DIRECTORY, { everyEntry: true });
   expect(damage).toEqual([]);
   const parts = segments.map(({ base, end }) =>
@@ -155,7 +134,7 @@ describe('a backup that was not asked for tokens', () => {
     const [disk, log] = [new MemoryDisk(), new FakeLog()];
     log.term = 1;
     log
-      .head(STATE)
+      .head(NEW_STATE)
       .lead(1)
       .control(KIND_ACCESS, accessPayload(put(RECORD)));
     await backup(disk, log);
@@ -164,7 +143,7 @@ describe('a backup that was not asked for tokens', () => {
     const other = new FakeLog();
     other.term = 1;
     other
-      .head(STATE)
+      .head(NEW_STATE)
       .lead(1)
       .control(KIND_ACCESS, accessPayload(put(RECORD)))
       .append([9], [1_000]);

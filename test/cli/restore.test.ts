@@ -3,12 +3,13 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { connect, type LogClient } from '../../src/client/index.ts';
+import { connect } from '../../src/client/index.ts';
 import { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { until } from '../../src/cluster/until.ts';
 import { startCluster } from '../../src/testing/index.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
+import { Load } from '../support/load.ts';
 import { runCommand } from '../support/server.ts';
 
 const FLAGS = ['--segment-bytes', '65536', '--slots', '3', '--election-timeout-ms', '500'];
@@ -27,45 +28,13 @@ async function command(...args: readonly string[]): Promise<Report> {
   return JSON.parse(stdout.toString()) as Report;
 }
 
-/** Appends until it is told to stop. */
-class Load {
-  /** What was acknowledged, by offset. */
-  readonly acknowledged = new Map<number, string>();
-  end = 0;
-  #isOver = false;
-  readonly #done: Promise<void>;
-
-  constructor(log: LogClient) {
-    this.#done = this.#run(log);
-  }
-
-  async #run(log: LogClient): Promise<void> {
-    for (let i = 0; !this.#isOver; i += 1) {
-      const texts = Array.from({ length: 20 }, (_, at) => `${i}.${at} ${'x'.repeat((i * 37 + at) % 400)}`);
-      // As fast as it can it would take the machine from the backup and the election.
-      await new Promise((resolve) => setTimeout(resolve, 10));
-      const receipts = await Promise.allSettled(texts.map((text) => log.append(text)));
-      for (const [at, receipt] of receipts.entries()) {
-        if (receipt.status === 'rejected') continue;
-        this.acknowledged.set(receipt.value.offset, texts[at] ?? '');
-        this.end = Math.max(this.end, receipt.value.end);
-      }
-    }
-  }
-
-  stop(): Promise<void> {
-    this.#isOver = true;
-    return this.#done;
-  }
-}
-
 test('a cluster that is written to is backed up over the death of its leader, restored, and grown to three nodes again', async () => {
   const directory = makeDirectory();
   const folder = join(directory, 'backup');
   const data = join(directory, 'data-1');
   const cluster = await startCluster({ segmentBytes: 65_536, slots: 3, electionTimeoutMs: 500 });
   const urls = cluster.urls.join();
-  const load = new Load(await cluster.connect());
+  const load = new Load(await cluster.connect(), 20);
   await until('the log has some segments', () => load.end > 200_000);
   const first = load.end;
   const running = command('backup', urls, folder, '--timeout', '60');

@@ -8,26 +8,15 @@ import { FakeCluster, urlOf } from './support/fakeCluster.ts';
 import { type FakeServer, settleMicrotasks } from './support/fakeServer.ts';
 
 let cluster: FakeCluster;
-let clients: LogClient[];
 
 beforeEach(() => {
   cluster = new FakeCluster();
-  clients = [];
 });
 
-afterEach(async () => {
-  for (const node of cluster.nodes) {
-    node.holdsAppends = false;
-    node.onRequest = undefined;
-    for (const connection of node.connections) connection.answerAppends();
-  }
-  await Promise.all(clients.map((client) => client.close()));
-});
+afterEach(() => cluster.end());
 
-async function connect(options?: ConnectOptions, urls?: readonly string[]): Promise<LogClient> {
-  const client = await cluster.connect(options, urls);
-  clients.push(client);
-  return client;
+function connect(options?: ConnectOptions, urls?: readonly string[]): Promise<LogClient> {
+  return cluster.connect(options, urls);
 }
 
 /** Appends each text in a message of its own. */

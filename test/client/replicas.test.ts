@@ -10,21 +10,15 @@ import { textsOf } from './support/texts.ts';
 const decoder = new TextDecoder();
 
 let cluster: FakeCluster;
-let clients: LogClient[];
 
 beforeEach(() => {
   cluster = new FakeCluster();
-  clients = [];
 });
 
-afterEach(async () => {
-  await Promise.all(clients.map((client) => client.close()));
-});
+afterEach(() => cluster.end());
 
-async function connect(options?: ConnectOptions, urls?: readonly string[]): Promise<LogClient> {
-  const client = await cluster.connect(options, urls);
-  clients.push(client);
-  return client;
+function connect(options?: ConnectOptions, urls?: readonly string[]): Promise<LogClient> {
+  return cluster.connect(options, urls);
 }
 
 function sent(node: FakeServer, opcode: number): number {

@@ -10,27 +10,15 @@ import { FakeCluster } from './support/fakeCluster.ts';
 import { settleMicrotasks } from './support/fakeServer.ts';
 
 let cluster: FakeCluster;
-let clients: LogClient[];
 
 beforeEach(() => {
   cluster = new FakeCluster();
-  clients = [];
 });
 
-afterEach(async () => {
-  for (const node of cluster.nodes) {
-    node.holdsAppends = false;
-    node.onRequest = undefined;
-    node.onOrdered = () => cluster.replicate();
-    for (const connection of node.connections) connection.answerAppends();
-  }
-  await Promise.all(clients.map((client) => client.close()));
-});
+afterEach(() => cluster.end());
 
-async function connect(options?: ConnectOptions): Promise<LogClient> {
-  const client = await cluster.connect(options);
-  clients.push(client);
-  return client;
+function connect(options?: ConnectOptions): Promise<LogClient> {
+  return cluster.connect(options);
 }
 
 /** Pipelines the texts, each as a link of its own, and returns what became of each, once all are settled. */

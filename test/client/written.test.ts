@@ -1,6 +1,6 @@
 // Entries without a promise for each: written into a writer, as a Web stream too, and read as one.
 
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
 import type { Entry } from '../../src/client/read/entries.ts';
@@ -10,25 +10,15 @@ import { FakeCluster } from './support/fakeCluster.ts';
 import { settleMicrotasks } from './support/fakeServer.ts';
 
 let cluster: FakeCluster;
-let clients: LogClient[];
 
 beforeEach(() => {
   cluster = new FakeCluster();
-  clients = [];
 });
 
-afterEach(async () => {
-  for (const node of cluster.nodes) {
-    node.holdsAppends = false;
-    for (const connection of node.connections) connection.answerAppends();
-  }
-  await Promise.all(clients.map((client) => client.close()));
-});
+afterEach(() => cluster.end());
 
-async function connect(options?: ConnectOptions): Promise<LogClient> {
-  const client = await cluster.connect(options);
-  clients.push(client);
-  return client;
+function connect(options?: ConnectOptions): Promise<LogClient> {
+  return cluster.connect(options);
 }
 
 /** The code of what `work` throws at once. */
@@ -294,7 +284,7 @@ describe('a log’s Web stream', () => {
     const texts = await fill(log, 500);
     const to = new FakeCluster();
     const copy = await to.connect();
-    clients.push(copy);
+    onTestFinished(() => to.end());
     const payloads = new TransformStream<Entry, Uint8Array>({ transform: ({ payload }, controller) => controller.enqueue(payload) });
     await log
       .readable({ follow: false })

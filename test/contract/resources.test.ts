@@ -11,14 +11,13 @@ import { Listener } from '../../src/server/listener.ts';
 import { frameEntries } from '../server/support/entries.ts';
 import { appendAll, eventually, makeDirectory } from '../server/support/fixture.ts';
 import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
-import { NO_ACCOUNTS, OPEN_ACCESS } from '../support/access.ts';
 import { type Attack, beside, endless } from '../support/attack/beside.ts';
 import { Flood } from '../support/attack/flood.ts';
 import { clientFrame, frameHead, OPCODE, upgradeRequest } from '../support/attack/frames.ts';
 import { openByHand } from '../support/attack/openByHand.ts';
 import { deafReaders } from '../support/attack/readers.ts';
 import { ask, exchange } from '../support/attack/wellBehaved.ts';
-import { rethrow, TEST_LOOP } from '../support/loop.ts';
+import { LISTENER_OPTIONS, NO_SESSIONS } from '../support/listener.ts';
 import { SOCKET_DOORS, type SocketDoor, type SocketNode } from './doors.ts';
 
 /** What garbage of many messages may take until it is collected. */
@@ -35,25 +34,10 @@ const NO_PAGE: HttpAnswer = { status: 404, type: 'text/plain', body: '' };
 
 /** A listener in this process whose clients are looked at often. */
 async function listen(name: SocketDoor['name']): Promise<number> {
-  const nothing = (): void => undefined;
   const listener = new Listener(
-    {
-      host: '127.0.0.1',
-      port: 0,
-      access: OPEN_ACCESS,
-      accounts: NO_ACCOUNTS,
-      portOption: '--port',
-      places: { maxConnections: 100, maxSockets: 100, maxDescriptors: 100 },
-      maxMessageBytes: 1 << 20,
-      budget: { requests: 1000, bytes: 1 << 22 },
-      backlogBytes: () => 0,
-      allowedOrigins: [],
-      loop: TEST_LOOP,
-      unfinishedCheckMs: CHECK_MS,
-      unfinishedMs: LIMIT_MS,
-    },
-    { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing, broke: rethrow },
-    await loadAcceptor(name, nothing, 'acceptor'),
+    { ...LISTENER_OPTIONS, unfinishedCheckMs: CHECK_MS, unfinishedMs: LIMIT_MS },
+    NO_SESSIONS,
+    await loadAcceptor(name, () => undefined, 'acceptor'),
   );
   onTestFinished(() => listener.close());
   return listener.listen(() => () => NO_PAGE);

@@ -3,48 +3,18 @@
 
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { connect, type LogClient } from '../../src/client/index.ts';
+import { connect } from '../../src/client/index.ts';
 import { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { LOGLOG } from '../../src/cluster/program.ts';
 import { until } from '../../src/cluster/until.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
 import { earlierBuild } from '../support/earlierBuild.ts';
+import { Load } from '../support/load.ts';
 import { runCommand } from '../support/server.ts';
 
 /** The last commit before sets of nodes could change. */
 const EARLIER = '40d1e4f';
-
-/** Appends until it is told to stop. */
-class Load {
-  /** What was acknowledged, by offset. */
-  readonly acknowledged = new Map<number, string>();
-  readonly failures: unknown[] = [];
-  #isOver = false;
-  readonly #done: Promise<void>;
-
-  constructor(log: LogClient) {
-    this.#done = this.#run(log);
-  }
-
-  async #run(log: LogClient): Promise<void> {
-    for (let i = 0; !this.#isOver; i += 1) {
-      const texts = Array.from({ length: 10 }, (_, at) => `${i}.${at} ${'x'.repeat((i * 37 + at) % 400)}`);
-      const receipts = await Promise.allSettled(texts.map((text) => log.append(text)));
-      for (const [at, receipt] of receipts.entries()) {
-        if (receipt.status === 'rejected') this.failures.push(receipt.reason);
-        else this.acknowledged.set(receipt.value.offset, texts[at] ?? '');
-      }
-      // As fast as it can it would take the machine from the nodes that start.
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  }
-
-  stop(): Promise<void> {
-    this.#isOver = true;
-    return this.#done;
-  }
-}
 
 test('a cluster under load is upgraded node by node from an earlier build, and goes back', async () => {
   const directory = makeDirectory();
@@ -70,7 +40,7 @@ test('a cluster under load is upgraded node by node from an earlier build, and g
   onTestFinished(() => log.close());
   const hasAll = (): Promise<unknown> => until('all three have an entry', async () => (await log.append('all')).nodes.length === 3);
   await hasAll();
-  const load = new Load(log);
+  const load = new Load(log, 10);
   const change = async (id: number, program: string): Promise<void> => {
     await nodes.get(id)?.stop();
     const node = make(id, program);

@@ -1,6 +1,5 @@
 // How many TLS handshakes begin at a time, and whose: with sockets and turns in the test's hands.
 
-import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { HANDSHAKE_PATIENCE_MS, HANDSHAKES_PER_TURN, MAX_HANDSHAKES, MAX_HELLO_BYTES } from '../../src/core/limits.ts';
@@ -31,8 +30,8 @@ function make() {
   const later: (() => void)[] = [];
   const begun: Raw[] = [];
   const state = { nowMs: 0 };
-  const handshakes = new Handshakes({
-    begin: (socket) => void begun.push(socket as unknown as Raw),
+  const handshakes = new Handshakes<Raw>({
+    begin: (socket) => void begun.push(socket),
     nowMs: () => state.nowMs,
     afterTurn: (run) => void turns.push(run),
     after: (_delayMs, run) => void later.push(run),
@@ -42,7 +41,7 @@ function make() {
   };
   const came = (address: string): Raw => {
     const raw = new Raw(address);
-    handshakes.came(raw as unknown as Socket);
+    handshakes.came(raw);
     return raw;
   };
   return { handshakes, begun, state, came, turn: () => run(turns), look: () => run(later) };
@@ -61,7 +60,7 @@ describe('handshakes', () => {
     for (let done = 0; done < 1000; done += HANDSHAKES_PER_TURN) {
       turn();
       expect(begun).toHaveLength(done + HANDSHAKES_PER_TURN);
-      for (const raw of begun.slice(done)) handshakes.over(raw as unknown as Socket);
+      for (const raw of begun.slice(done)) handshakes.over(raw);
     }
     expect(begun).toEqual(crowd);
     expect([handshakes.waiting, handshakes.underWay]).toEqual([0, 0]);
@@ -121,7 +120,7 @@ describe('handshakes', () => {
     await settled();
     turn();
     expect(handshakes.waiting).toBe(1);
-    handshakes.over(patient as unknown as Socket);
+    handshakes.over(patient);
     look();
     expect([handshakes.underWay, handshakes.waiting]).toEqual([MAX_HANDSHAKES, 0]);
   });

@@ -8,9 +8,9 @@ import type { HttpAnswer } from '../../src/server/acceptor.ts';
 import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { MemoryGuard, processPorts, unexplainedBytes } from '../../src/server/memoryGuard.ts';
-import { NO_ACCOUNTS, OPEN_ACCESS } from '../support/access.ts';
 import { frameHead } from '../support/attack/frames.ts';
 import { openByHand } from '../support/attack/openByHand.ts';
+import { LISTENER_OPTIONS, NO_SESSIONS } from '../support/listener.ts';
 import { rethrow, TEST_LOOP } from '../support/loop.ts';
 
 const MIB = 1024 * 1024;
@@ -22,29 +22,18 @@ async function listenGuarded(boundBytes: number) {
   let isFirst = true;
   const listener = new Listener(
     {
-      host: '127.0.0.1',
-      port: 0,
-      access: OPEN_ACCESS,
-      accounts: NO_ACCOUNTS,
-      portOption: '--port',
+      ...LISTENER_OPTIONS,
       places: { maxConnections: 100, maxSockets: 200, maxDescriptors: 200 },
       maxMessageBytes: 17 * MIB,
       budget: { requests: 1000, bytes: 64 * MIB },
-      backlogBytes: () => 0,
-      allowedOrigins: [],
-      loop: TEST_LOOP,
     },
     {
+      ...NO_SESSIONS,
       // The first one waits for something.
       opened: (session) => {
         session.unacknowledgedAppends = isFirst ? 1 : 0;
         isFirst = false;
       },
-      message: nothing,
-      drained: nothing,
-      closed: nothing,
-      warn: nothing,
-      broke: rethrow,
     },
     await loadAcceptor('auto', nothing, 'acceptor'),
   );

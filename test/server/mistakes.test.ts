@@ -8,7 +8,7 @@ import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { MemoryGuard } from '../../src/server/memoryGuard.ts';
 import { careful } from '../../src/server/mistakes.ts';
-import { NO_ACCOUNTS, OPEN_ACCESS } from '../support/access.ts';
+import { LISTENER_OPTIONS, NO_SESSIONS } from '../support/listener.ts';
 import { TEST_LOOP } from '../support/loop.ts';
 import { eventually } from './support/fixture.ts';
 
@@ -97,16 +97,7 @@ describe('on a timer', () => {
     let isBroken = false;
     const listener = new Listener(
       {
-        host: '127.0.0.1',
-        port: 0,
-        access: OPEN_ACCESS,
-        accounts: NO_ACCOUNTS,
-        portOption: '--port',
-        places: { maxConnections: 100, maxSockets: 100, maxDescriptors: 100 },
-        maxMessageBytes: 1 << 20,
-        budget: { requests: 1000, bytes: 1 << 22 },
-        backlogBytes: () => 0,
-        allowedOrigins: [],
+        ...LISTENER_OPTIONS,
         unfinishedCheckMs: 5,
         loop: {
           nowMs: () => (isBroken ? mistake() : 0),
@@ -114,7 +105,7 @@ describe('on a timer', () => {
           after: (ms, run, isBackground) => TEST_LOOP.after(ms, run, isBackground),
         },
       },
-      { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing, broke: (thrown) => void broke.push(thrown) },
+      { ...NO_SESSIONS, broke: (thrown) => void broke.push(thrown) },
       await loadAcceptor('ws', nothing, 'acceptor'),
     );
     onTestFinished(() => listener.close());

@@ -6,8 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { HTTP_CONNECTIONS } from '../../src/core/limits.ts';
 import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
-import { NO_ACCOUNTS, OPEN_ACCESS } from '../support/access.ts';
-import { rethrow, TEST_LOOP } from '../support/loop.ts';
+import { LISTENER_OPTIONS, NO_SESSIONS } from '../support/listener.ts';
 import { eventually } from './support/fixture.ts';
 
 /** Fewer than the system keeps for a node that does not take them. */
@@ -54,22 +53,9 @@ test.each(['uws', 'ws'] as const)(
     let came = 0;
     let connections = (): number => 0;
     const makeAcceptor = await loadAcceptor(name, () => undefined, 'acceptor');
-    const nothing = (): void => undefined;
     const listener = new Listener(
-      {
-        host: '127.0.0.1',
-        port: 0,
-        access: OPEN_ACCESS,
-        accounts: NO_ACCOUNTS,
-        portOption: 'port',
-        places: { maxConnections: 1, maxSockets: PLACES, maxDescriptors: 3 * PLACES },
-        maxMessageBytes: 1 << 20,
-        budget: { requests: 1000, bytes: 1 << 22 },
-        backlogBytes: () => 0,
-        allowedOrigins: [],
-        loop: TEST_LOOP,
-      },
-      { opened: nothing, message: nothing, drained: nothing, closed: nothing, warn: nothing, broke: rethrow },
+      { ...LISTENER_OPTIONS, places: { maxConnections: 1, maxSockets: PLACES, maxDescriptors: 3 * PLACES } },
+      NO_SESSIONS,
       (options, events) => {
         const acceptor = makeAcceptor(options, {
           ...events,

@@ -3,7 +3,7 @@
 //
 //   came ──► waits for its first bytes ──► waits for its turn, by address ──► under way ──► over
 
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { firstOfCrowd } from '../../core/crowd.ts';
 import { HANDSHAKE_PATIENCE_MS, HANDSHAKES_PER_TURN, HTTP_TIMEOUT_MS, MAX_HANDSHAKES, MAX_HELLO_BYTES } from '../../core/limits.ts';
 
@@ -13,16 +13,19 @@ const TLS_HANDSHAKE = 0x16;
 /** So often it is looked whether one of those under way is to go, while others wait. */
 const LOOK_MS = 100;
 
-export interface HandshakePorts {
+/** What is needed of a socket. */
+type Connecting = Duplex & { readonly remoteAddress?: string | undefined };
+
+export interface HandshakePorts<S> {
   /** Makes a TLS connection of `socket`, which is paused and has its first bytes. */
-  begin(socket: Socket): void;
+  begin(socket: S): void;
   nowMs(): number;
   /** Calls at the end of this turn of the event loop. */
   afterTurn(run: () => void): void;
   after(delayMs: number, run: () => void): void;
 }
 
-export const HANDSHAKE_PORTS: Omit<HandshakePorts, 'begin'> = {
+export const HANDSHAKE_PORTS: Omit<HandshakePorts<never>, 'begin'> = {
   nowMs: () => performance.now(),
   afterTurn: (run) => void setImmediate(run),
   after: (delayMs, run) => void setTimeout(run, delayMs).unref(),
@@ -34,15 +37,15 @@ interface UnderWay {
   readonly sinceMs: number;
 }
 
-export class Handshakes {
-  readonly #ports: HandshakePorts;
+export class Handshakes<S extends Connecting> {
+  readonly #ports: HandshakePorts<S>;
   /** Whose first bytes have come, in that order; addresses take turns. */
-  readonly #waiting = new Map<string, Set<Socket>>();
+  readonly #waiting = new Map<string, Set<S>>();
   /** Begun and not over, the oldest first. */
-  readonly #underWay = new Map<Socket, UnderWay>();
+  readonly #underWay = new Map<S, UnderWay>();
   #isDue = false;
 
-  constructor(ports: HandshakePorts) {
+  constructor(ports: HandshakePorts<S>) {
     this.#ports = ports;
   }
 
@@ -58,7 +61,7 @@ export class Handshakes {
   }
 
   /** A connection was made. It begins once it has said something, in its turn; who says nothing, or what is no TLS, is closed. */
-  came(socket: Socket): void {
+  came(socket: S): void {
     const timer = setTimeout(() => socket.destroy(), HTTP_TIMEOUT_MS);
     timer.unref();
     const address = socket.remoteAddress ?? '';
@@ -81,12 +84,12 @@ export class Handshakes {
   }
 
   /** The handshake of `socket` has succeeded or failed. */
-  over(socket: Socket): void {
+  over(socket: S): void {
     this.#underWay.delete(socket);
     this.#planTurn();
   }
 
-  #forget(socket: Socket, address: string): void {
+  #forget(socket: S, address: string): void {
     const sockets = this.#waiting.get(address);
     if (sockets?.delete(socket) && sockets.size === 0) this.#waiting.delete(address);
     this.over(socket);

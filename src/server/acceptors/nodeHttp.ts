@@ -90,7 +90,7 @@ export class NodeHttp {
   readonly #front: TcpServer | undefined;
   /** Listens nowhere: connections are handed to it when it is their turn. */
   readonly #tls: TlsServer | undefined;
-  readonly #handshakes = new Handshakes({ ...HANDSHAKE_PORTS, begin: (socket) => void this.#tls?.emit('connection', socket) });
+  readonly #handshakes = new Handshakes<Socket>({ ...HANDSHAKE_PORTS, begin: (socket) => void this.#tls?.emit('connection', socket) });
   /** Those that are not encrypted yet, by their addresses. */
   readonly #handshaking = new Map<string, Socket>();
   readonly #events: NodeHttpEvents;

@@ -22,6 +22,7 @@ export class FakeCluster {
   readonly #dead = new Set<number>();
   #leader = 0;
   #term = 0;
+  readonly #clients: LogClient[] = [];
 
   constructor(count = 3) {
     this.nodes = Array.from({ length: count }, (_, i) => {
@@ -96,11 +97,24 @@ export class FakeCluster {
     return node.open(url, events);
   };
 
-  connect(options: ConnectOptions = {}, urls: readonly string[] = this.urls): Promise<LogClient> {
-    return LogClient.connect({ open: this.open, listeners: [] }, urls, {
+  async connect(options: ConnectOptions = {}, urls: readonly string[] = this.urls): Promise<LogClient> {
+    const client = await LogClient.connect({ open: this.open, listeners: [] }, urls, {
       reconnect: { minDelayMs: 2, maxDelayMs: 8, timeoutMs: 5000 },
       ...options,
     });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Answers what is held, and closes all clients. */
+  async end(): Promise<void> {
+    for (const node of this.nodes) {
+      node.holdsAppends = false;
+      node.onRequest = undefined;
+      node.onOrdered = () => this.replicate();
+      for (const connection of node.connections) connection.answerAppends();
+    }
+    await Promise.all(this.#clients.map((client) => client.close()));
   }
 
   #live(): FakeServer[] {
