@@ -7,17 +7,17 @@ import { LogError } from '../../src/core/errors.ts';
 import { decodeSegmentHeader } from '../../src/format/segmentHeader.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
-import { createIdentity, type Identity, readIdentity, saveStanding } from '../../src/storage/dataDirectory.ts';
+import { createIdentity, saveStanding } from '../../src/storage/dataDirectory.ts';
 import { DIRECT_BYTES, type Disk, type FileHandle } from '../../src/storage/disk.ts';
 import { mend } from '../../src/storage/mender.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import { RECOVERY_SLOT } from '../../src/storage/openSegment.ts';
-import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import { truncateLog } from '../../src/storage/truncation.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from './batches.ts';
 import { FaultyDisk } from './faultyDisk.ts';
 import { type DiskImage, MemoryDisk } from './memoryDisk.ts';
+import { startIn } from './starts.ts';
 import { DIRECTORY, MAX_PAYLOAD_BYTES, resetMemory, smallMemory, TestNode } from './testNode.ts';
 
 const RANDOM_BYTES = new Uint8Array(32).fill(7);
@@ -100,14 +100,9 @@ function changed({ image }: Built, change: (bytes: Uint8Array) => void): MemoryD
   return new MemoryDisk(new Map(image).set(PATH, { ...before, bytes }));
 }
 
-function start(disk: Disk): { readonly recovered: RecoveredLog; readonly identity: Identity } {
+function start(disk: Disk): ReturnType<typeof startIn> {
   resetMemory(memory);
-  const before = readIdentity(disk, DIRECTORY);
-  if (before === undefined) throw new Error('the directory has an identity');
-  const recovered = recover({ disk, directory: DIRECTORY, identity: before, memory, nowMs });
-  const identity = readIdentity(disk, DIRECTORY);
-  if (identity === undefined) throw new Error('the directory keeps its identity');
-  return { recovered, identity };
+  return startIn(disk, memory, nowMs);
 }
 
 function logOf(end: number): Buffer {

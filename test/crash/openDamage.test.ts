@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
-import { createIdentity, type Identity, readIdentity, saveStanding } from '../../src/storage/dataDirectory.ts';
+import { createIdentity, saveStanding } from '../../src/storage/dataDirectory.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { mend } from '../../src/storage/mender.ts';
 import { segmentName } from '../../src/storage/names.ts';
@@ -16,6 +16,7 @@ import { isSimulated, SimDisk } from '../sim/simDisk.ts';
 import { makeBatch } from './batches.ts';
 import { CrashModel } from './crashModel.ts';
 import { type DiskImage, MemoryDisk } from './memoryDisk.ts';
+import { startIn } from './starts.ts';
 import { DIRECTORY, resetMemory, smallMemory, TestNode } from './testNode.ts';
 
 const RANDOM_BYTES = new Uint8Array(32).fill(7);
@@ -54,14 +55,9 @@ function build(): Damaged {
 }
 
 /** What a start finds. */
-function start(disk: Disk): { readonly recovered: RecoveredLog; readonly before: Identity; readonly identity: Identity } {
+function start(disk: Disk): ReturnType<typeof startIn> {
   resetMemory(memory);
-  const before = readIdentity(disk, DIRECTORY);
-  if (before === undefined) throw new Error('the directory has an identity');
-  const recovered = recover({ disk, directory: DIRECTORY, identity: before, memory, nowMs });
-  const identity = readIdentity(disk, DIRECTORY);
-  if (identity === undefined) throw new Error('the directory keeps its identity');
-  return { recovered, before, identity };
+  return startIn(disk, memory, nowMs);
 }
 
 function takeOver({ end, dataEnd }: RecoveredLog): void {

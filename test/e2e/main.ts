@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Usage } from '../support/usage.ts';
 import { runAbandoned } from './abandoned.ts';
 import { runCluster } from './run.ts';
 
@@ -18,44 +18,21 @@ With --abandoned, COUNT uploads are made that nobody orders, and as many orders 
 nodes' resident memory must not grow.
 `;
 
-function fail(sentence: string): never {
-  process.stderr.write(`${sentence}\n\n${USAGE}`);
-  process.exit(2);
-}
-
-function numberOf(name: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isSafeInteger(value) || value < min || value > max) {
-    fail(`--${name} takes a whole number from ${min} to ${max}, not ${text}`);
-  }
-  return value;
-}
+const usage = new Usage(USAGE);
 
 function options(): { nodes: number; seconds: number; seed: number; abandoned: number } {
-  let values: { nodes: string; seconds: string; seed?: string; abandoned?: string; help: boolean };
-  try {
-    ({ values } = parseArgs({
-      options: {
-        nodes: { type: 'string', default: '3' },
-        seconds: { type: 'string', default: '60' },
-        seed: { type: 'string' },
-        abandoned: { type: 'string' },
-        help: { type: 'boolean', default: false },
-      },
-    }));
-  } catch (thrown) {
-    fail(thrown instanceof Error ? thrown.message : String(thrown));
-  }
-  if (values.help) {
-    process.stdout.write(USAGE);
-    process.exit(0);
-  }
+  const values = usage.parse({
+    nodes: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string' },
+    abandoned: { type: 'string' },
+  });
   return {
-    nodes: numberOf('nodes', values.nodes, 1, 7),
-    seconds: numberOf('seconds', values.seconds, 5, 1_000_000),
+    nodes: usage.number('nodes', values.nodes, 1, 7),
+    seconds: usage.number('seconds', values.seconds, 5, 1_000_000),
     // In a shorter run the nodes' memory is only filling.
-    abandoned: values.abandoned === undefined ? 0 : numberOf('abandoned', values.abandoned, 500_000, 1e9),
-    seed: values.seed === undefined ? Math.floor(Math.random() * 1e6) : numberOf('seed', values.seed, 0, 2 ** 32 - 1),
+    abandoned: values.abandoned === undefined ? 0 : usage.number('abandoned', values.abandoned, 500_000, 1e9),
+    seed: values.seed === undefined ? Math.floor(Math.random() * 1e6) : usage.number('seed', values.seed, 0, 2 ** 32 - 1),
   };
 }
 

@@ -1,6 +1,6 @@
 // `npm run fuzz`: as long as you like, from any seed. Exit code 1 when something broke.
 
-import { parseArgs } from 'node:util';
+import { Usage } from '../support/usage.ts';
 import { fuzzDisk } from './disk.ts';
 import { fuzzProtocol } from './protocol.ts';
 
@@ -10,16 +10,7 @@ Fuzzes the protocol of a real node and the parsers of its files, N seconds (60) 
 With --seconds 0, only one round of seed S, as a failure's replay line says.
 `;
 
-function fail(sentence: string): never {
-  process.stderr.write(`${sentence}\n\n${USAGE}`);
-  process.exit(2);
-}
-
-function numberOf(name: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isSafeInteger(value) || value < 0) fail(`--${name} takes a whole number from 0, not ${text}`);
-  return value;
-}
+const usage = new Usage(USAGE);
 
 interface Options {
   readonly seed: number;
@@ -28,28 +19,12 @@ interface Options {
 }
 
 function options(): Options {
-  let values: { seed?: string; seconds: string; only?: string; help: boolean };
-  try {
-    ({ values } = parseArgs({
-      options: {
-        seed: { type: 'string' },
-        seconds: { type: 'string', default: '60' },
-        only: { type: 'string' },
-        help: { type: 'boolean', default: false },
-      },
-    }));
-  } catch (thrown) {
-    fail(thrown instanceof Error ? thrown.message : String(thrown));
-  }
-  if (values.help) {
-    process.stdout.write(USAGE);
-    process.exit(0);
-  }
+  const values = usage.parse({ seed: { type: 'string' }, seconds: { type: 'string', default: '60' }, only: { type: 'string' } });
   const { only } = values;
-  if (only !== undefined && only !== 'protocol' && only !== 'disk') fail(`--only takes protocol or disk, not ${only}`);
+  if (only !== undefined && only !== 'protocol' && only !== 'disk') usage.fail(`--only takes protocol or disk, not ${only}`);
   return {
-    seed: values.seed === undefined ? Math.floor(Math.random() * 1e9) : numberOf('seed', values.seed),
-    seconds: numberOf('seconds', values.seconds),
+    seed: values.seed === undefined ? Math.floor(Math.random() * 1e9) : usage.number('seed', values.seed),
+    seconds: usage.number('seconds', values.seconds),
     parts: only === undefined ? ['protocol', 'disk'] : [only],
   };
 }

@@ -1,7 +1,7 @@
 // `npm run sim`: any number of seeds, one seed with its trace, or planted bugs. Exit code 1 when a promise was broken, or a bug not found.
 
 import { execFileSync } from 'node:child_process';
-import { parseArgs } from 'node:util';
+import { Usage } from '../support/usage.ts';
 import { MUTANTS } from './mutants/catalogue.ts';
 import { type Copy, type Mutant, plant } from './mutants/mutant.ts';
 import { replayCommand, runSeeds, verdictOf } from './runner.ts';
@@ -24,27 +24,9 @@ const OPTIONS = {
   lines: { type: 'string' },
   mutant: { type: 'string' },
   mutants: { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
 } as const;
 
-function usageError(text: string): never {
-  process.stderr.write(`${text}\n\n${USAGE}`);
-  process.exit(2);
-}
-
-function numberOf(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) usageError(`--${name} takes a whole number from 1, not ${text}`);
-  return value;
-}
-
-function parse() {
-  try {
-    return parseArgs({ options: OPTIONS }).values;
-  } catch (thrown) {
-    return usageError(thrown instanceof Error ? thrown.message : String(thrown));
-  }
-}
+const usage = new Usage(USAGE);
 
 /** One seed in this process. */
 async function showSeed(seed: number, hasTrace: boolean, lines: number): Promise<void> {
@@ -135,26 +117,29 @@ function showMutant(mutant: Mutant, args: readonly string[]): void {
 function mutantNamed(name: string): Mutant {
   const mutant = MUTANTS.find((each) => each.name === name);
   return (
-    mutant ?? usageError(`there is no mutant ${JSON.stringify(name)}; there are:\n${MUTANTS.map((each) => `  ${each.name}`).join('\n')}`)
+    mutant ?? usage.fail(`there is no mutant ${JSON.stringify(name)}; there are:\n${MUTANTS.map((each) => `  ${each.name}`).join('\n')}`)
   );
 }
 
-const values = parse();
-const lines = values.lines === undefined ? Number.POSITIVE_INFINITY : numberOf('lines', values.lines);
-if (values.help) {
-  process.stdout.write(USAGE);
-} else if (values.mutants) {
-  for (const mutant of MUTANTS) await hunt(mutant, values.seeds === undefined ? mutant.withinSeeds : numberOf('seeds', values.seeds));
+const values = usage.parse(OPTIONS);
+const lines = values.lines === undefined ? Number.POSITIVE_INFINITY : usage.number('lines', values.lines, 1);
+if (values.mutants) {
+  for (const mutant of MUTANTS)
+    await hunt(mutant, values.seeds === undefined ? mutant.withinSeeds : usage.number('seeds', values.seeds, 1));
 } else if (values.mutant !== undefined) {
   const mutant = mutantNamed(values.mutant);
   if (values.seed === undefined) {
-    await hunt(mutant, values.seeds === undefined ? mutant.withinSeeds : numberOf('seeds', values.seeds));
+    await hunt(mutant, values.seeds === undefined ? mutant.withinSeeds : usage.number('seeds', values.seeds, 1));
   } else {
     const trace = values.trace ? ['--trace', ...(values.lines === undefined ? [] : ['--lines', values.lines])] : [];
     showMutant(mutant, ['--seed', values.seed, ...trace]);
   }
 } else if (values.seed !== undefined) {
-  await showSeed(numberOf('seed', values.seed), values.trace, lines);
+  await showSeed(usage.number('seed', values.seed, 1), values.trace, lines);
 } else {
-  await runMany(numberOf('from', values.from), numberOf('seeds', values.seeds ?? '1000'), numberOf('jobs', values.jobs));
+  await runMany(
+    usage.number('from', values.from, 1),
+    usage.number('seeds', values.seeds ?? '1000', 1),
+    usage.number('jobs', values.jobs, 1),
+  );
 }
