@@ -6,17 +6,15 @@ import { MAX_TERM, MAX_TERM_STEP } from '../../src/core/limits.ts';
 import { planRecovery, RECOVER_RANDOM_BYTES, recoverCluster } from '../../src/generation/recover.ts';
 import type { SuccessionReport } from '../../src/generation/successor.ts';
 import { lineOf, longestOf, readLine, type Survivor, survivorIn } from '../../src/generation/survivors.ts';
-import { LogFold } from '../../src/memory/logFold.ts';
 import { checkMirror } from '../../src/node/membership.ts';
 import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { examineDirectory } from '../../src/storage/offline.ts';
 import { Random } from '../assembly/random.ts';
-import { makeBatch } from '../crash/batches.ts';
 import { CrashModel } from '../crash/crashModel.ts';
 import { type DiskImage, MemoryDisk } from '../crash/memoryDisk.ts';
-import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
-import { describedLog, entriesIn, IDENTITY, killed, type MakeLog, NOW_MS } from './support.ts';
+import { DIRECTORY } from '../crash/testNode.ts';
+import { describedLog, entriesIn, goesOn, killed, type MakeLog, NOW_MS } from './support.ts';
 
 const RANDOM = new Uint8Array(RECOVER_RANDOM_BYTES).map((_, i) => i + 1);
 const DRAWN = { cluster: '0102030405060708090a0b0c0d0e0f10', instance: '1112131415161718', generation: '191a1b1c1d1e1f20' };
@@ -146,18 +144,8 @@ describe.each([
     expect([identity?.recovery, identity?.generation]).toEqual([undefined, hasGeneration ? DRAWN.generation : undefined]);
     expect(identity?.clusterId).toBe(hasGeneration ? before?.clusterId : DRAWN.cluster);
     expect(readVote(disk, DIRECTORY)).toEqual({ currentTerm: report.term, votedFor: hasGeneration ? own.nodeId : 0, commit: report.end });
-    const facts = examineDirectory(disk, DIRECTORY, { everyEntry: true });
-    expect([facts.damage, facts.end, facts.commit]).toEqual([[], report.end, report.end]);
-    expect(entriesIn(disk).subarray(0, bytes.length).equals(bytes)).toBe(true);
-    expect(disk.openFiles).toBe(0);
-    const memory = smallMemory();
-    const node = new TestNode(disk, memory, IDENTITY, () => NOW_MS);
-    if (hasGeneration) expect(new LogFold(memory).generation).toEqual({ number: 3, id: DRAWN.generation });
-    node.begin();
-    node.append(makeBatch([10], new Random(1)).entries, 1);
-    node.settle();
-    node.stop();
-    expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
+    const generation = goesOn(disk, { end: report.end, bytes });
+    if (hasGeneration) expect(generation).toEqual({ number: 3, id: DRAWN.generation });
   });
 
   it('after a power loss or a kill at any step is what it was, one whose recovery goes on, or recovered', {

@@ -1,10 +1,10 @@
 // Directories on a disk in memory whose log is to begin another generation: as a node leaves them that is killed.
 
+import { expect } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { RESTORE_RANDOM_BYTES, restore } from '../../src/backup/restore.ts';
-import { NO_TERM } from '../../src/core/ids.ts';
-import { NO_ACCESS } from '../../src/format/access.ts';
-import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
+import type { Generation, LogState } from '../../src/format/controlEntries.ts';
+import { LogFold } from '../../src/memory/logFold.ts';
 import { type Identity, readIdentity, writeIdentity } from '../../src/storage/dataDirectory.ts';
 import { readFile } from '../../src/storage/disk.ts';
 import { segmentName } from '../../src/storage/names.ts';
@@ -14,6 +14,7 @@ import { FakeLog, FOLDER, run, workspace } from '../backup/support.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { type DiskImage, MemoryDisk } from '../crash/memoryDisk.ts';
 import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
+import { NEW_STATE } from '../support/logState.ts';
 
 export const NOW_MS = 1_700_000_000_000;
 export const IDENTITY = new Uint8Array(32).fill(7);
@@ -24,17 +25,7 @@ export type MakeLog = (disk: MemoryDisk) => Promise<void>;
 
 /** A log of level 1, of some segments: the last one is open. Restored, so it is of the generation after GENERATION. */
 export async function describedLog(disk: MemoryDisk): Promise<void> {
-  const state: LogState = {
-    dataEnd: 0,
-    before: NO_TERM,
-    trim: NO_TRIM,
-    timeMs: NOW_MS - 1_000,
-    level: 1,
-    generation: { number: 1, id: GENERATION },
-    seal: NO_SEAL,
-    policy: NO_POLICY,
-    access: NO_ACCESS,
-  };
+  const state: LogState = { ...NEW_STATE, timeMs: NOW_MS - 1_000, generation: { number: 1, id: GENERATION } };
   const own = new FakeLog().head(state).lead(1).append([100], [200, 7]).seal();
   own.head({ ...state, dataEnd: own.end, before: { term: 1, leader: '01'.repeat(8) } }).append([500]);
   const { manifest } = await run(disk, own);
@@ -68,4 +59,24 @@ export function entriesIn(disk: MemoryDisk): Buffer {
       readFile(disk, `${DIRECTORY}/${segmentName(base)}`).subarray(SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + end - base),
     ),
   );
+}
+
+/**
+ * The directory has a log that ends at `end` and begins with `bytes`, all of it committed and whole; a node starts on it, and takes an append. Returns the
+ * generation that the log said before that.
+ */
+export function goesOn(disk: MemoryDisk, { end, bytes }: { readonly end: number; readonly bytes: Buffer }): Generation {
+  const facts = examineDirectory(disk, DIRECTORY, { everyEntry: true });
+  expect([facts.damage, facts.end, facts.commit]).toEqual([[], end, end]);
+  expect(entriesIn(disk).subarray(0, bytes.length).equals(bytes)).toBe(true);
+  expect(disk.openFiles).toBe(0);
+  const memory = smallMemory();
+  const node = new TestNode(disk, memory, IDENTITY, () => NOW_MS);
+  const { generation } = new LogFold(memory);
+  node.begin();
+  node.append(makeBatch([10], new Random(1)).entries, 1);
+  node.settle();
+  node.stop();
+  expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
+  return generation;
 }
