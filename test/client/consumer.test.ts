@@ -1,9 +1,10 @@
 // Named consumers: where they go on, what a commit keeps, and who has a name.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { Consumer } from '../../src/client/consumers/consumer.ts';
 import { fileStore } from '../../src/client/consumers/fileStore.node.ts';
@@ -124,6 +125,15 @@ describe('a consumer', () => {
     await consumer.close();
   });
 
+  test('of commits that are gathered, the furthest is kept, in whichever order they were made', async () => {
+    await log.appendBatch(['a', 'b']);
+    const consumer = await log.consumer({ name: 'n', store: fileStore(directory) });
+    await take(entriesOf(consumer), 2);
+    await Promise.all([consumer.commit(38), consumer.commit(25)]);
+    expect(consumer.committed).toBe(38);
+    await consumer.close();
+  });
+
   test('commits nothing that was not handed out', async () => {
     await log.appendBatch(['a', 'b']);
     const consumer = await log.consumer({ name: 'n', store: fileStore(directory) });
@@ -234,6 +244,46 @@ describe('a file store', () => {
     expect(leases.map(({ bookmark }) => bookmark)).toEqual(leases.map(() => log.bookmark(12)));
     const kept = saved.findIndex(({ status }) => status === 'fulfilled');
     expect((await store.take('n')).bookmark).toBe(log.bookmark(100 + kept));
+  });
+
+  test('a position that was kept in the moment of a change of hands is not lost', async () => {
+    const store = fileStore(directory);
+    for (let round = 0; round < 30; round++) {
+      const lease = await store.take('n');
+      let kept = Number(lease.bookmark?.split('@')[1] ?? 0);
+      const save = async (): Promise<never> => {
+        for (;;) {
+          await lease.save(log.bookmark(kept + 1));
+          kept += 1;
+        }
+      };
+      const fenced = failureOf(save());
+      // At another point of its saves each time.
+      for (let turns = 0; turns < round; turns++) await new Promise((resolve) => setImmediate(resolve));
+      const taken = await store.take('n');
+      expect((await fenced).code).toBe('FENCED');
+      expect(Number(taken.bookmark?.split('@')[1] ?? 0)).toBeGreaterThanOrEqual(kept);
+    }
+  });
+
+  test('says FENCED of what was kept in a file that counts no more when it was in its place', async () => {
+    const store = fileStore(directory);
+    const lease = await store.take('n');
+    const { rename } = fs.promises;
+    onTestFinished(() => {
+      fs.promises.rename = rename;
+      syncBuiltinESMExports();
+    });
+    let taken: string | undefined = 'nothing';
+    fs.promises.rename = async (from, to) => {
+      fs.promises.rename = rename;
+      syncBuiltinESMExports();
+      taken = (await store.take('n')).bookmark;
+      await rename(from, to);
+    };
+    syncBuiltinESMExports();
+    expect((await failureOf(lease.save(log.bookmark(12)))).code).toBe('FENCED');
+    expect(taken).toBeUndefined();
   });
 
   test('after a kill in the midst of a change of hands, the furthest position counts', async () => {

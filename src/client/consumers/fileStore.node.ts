@@ -53,7 +53,7 @@ class NamedPosition implements PositionLease {
   async #checkEpoch(): Promise<void> {
     const newest = (await epochsOf(this.#directory, this.#name)).at(-1) ?? 0;
     if (newest <= this.#epoch) return;
-    await rm(join(this.#directory, fileName(this.#name, this.#epoch)), { force: true });
+    // The file stays: what it says may be what the other one has not read yet.
     const sentence = `another process has taken over the name ${JSON.stringify(decodeURIComponent(this.#name))}, and goes on from the position that was kept before: this one can keep no more`;
     throw new LogError('FENCED', sentence);
   }
