@@ -7,7 +7,7 @@ export { fileStore } from './client/consumers/fileStore.node.ts';
 // Types alone: the client's entry loads WebSockets, which a log without others does not need.
 export type * from './client/index.ts';
 export { Writer } from './client/writer/writer.ts';
-export { LogError } from './core/errors.ts';
+export { isLogError, LogError } from './core/errors.ts';
 export { EmbeddedLog, openLog } from './embedded/embeddedLog.ts';
 export type { Logger, LogLevel, LogLine, LogTo } from './embedded/log.ts';
 export type { ListenOptions, NodeOptions, OpenOptions, Size } from './embedded/options.ts';

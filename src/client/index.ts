@@ -18,7 +18,7 @@ export async function connect(urls?: string | readonly string[], options: Connec
 
 export type { Quotas, Scope } from '../core/access.ts';
 export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
-export { LogError } from '../core/errors.ts';
+export { isLogError, LogError } from '../core/errors.ts';
 export type { ClusterView, Hello, Member } from '../protocol/greeting.ts';
 export { AbortedError } from './aborts.ts';
 export type { Payload } from './append/payload.ts';

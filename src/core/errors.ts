@@ -134,6 +134,14 @@ Object.defineProperty(LogError, Symbol.hasInstance, {
   },
 });
 
+/** Whether `thrown` is a LogError, and, where `codes` are given, has one of them. */
+export function isLogError<C extends ErrorCode = ErrorCode>(
+  thrown: unknown,
+  ...codes: readonly C[]
+): thrown is LogError & { readonly code: C } {
+  return thrown instanceof LogError && (codes.length === 0 || codes.some((code) => code === thrown.code));
+}
+
 const byNumber = new Map<number, ErrorCode>(
   Object.entries(ERRORS)
     .filter(([, kind]) => kind.number !== 0)
