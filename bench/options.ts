@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { OPTIONS } from '../src/core/config.ts';
+import { OPTIONS } from '../src/core/options.ts';
 import { LANE_RING_BYTES } from './load/lane.ts';
 import { INDEX_BYTES, slotsOf } from './load/numbered.ts';
 import type { UploadsMode } from './load/types.ts';

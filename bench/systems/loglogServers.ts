@@ -5,7 +5,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { secretFlags } from '../../src/cluster/peerSecret.ts';
 import { claimPorts, type PortBlock, peersOn } from '../../src/cluster/portBlock.ts';
-import { OPTIONS } from '../../src/core/config.ts';
+import { OPTIONS } from '../../src/core/options.ts';
 import { clientUrlOf, formatPeers, type Peer } from '../../src/core/peers.ts';
 import type { NodeStatus } from '../../src/node/status.ts';
 import type { Target } from '../load/target.ts';

@@ -2,7 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { durationText, sizeText } from '../core/amounts.ts';
-import { flagOf, OPTIONS, type OptionName } from '../core/config.ts';
+import { flagOf, OPTIONS, type OptionName } from '../core/options.ts';
 import { say } from './output.ts';
 
 /** Options of a node as commander hands them in: texts, for `configure` to check. */

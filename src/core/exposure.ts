@@ -1,7 +1,8 @@
 // What a node that others reach has to have, so that they are not let in unseen.
 
-import type { Config, OptionName } from './config.ts';
+import type { Config } from './config.ts';
 import { LogError } from './errors.ts';
+import type { OptionName } from './options.ts';
 import { isLoopback } from './peers.ts';
 
 /** Where a node listens, and what says who comes there. */

@@ -5,7 +5,9 @@ import { checkBoolean, checkSignal, checkUrls, resolveSettings } from '../client
 import { describe } from '../client/describe.ts';
 import { CONNECT_OPTIONS, checkOptions } from '../client/optionNames.ts';
 import type { ConnectOptions, Settings } from '../client/options.ts';
-import { asProperties, type Config, configure, OPTIONS, type OptionName } from '../core/config.ts';
+import { type Config, configure } from '../core/config.ts';
+import { asProperties } from '../core/giving.ts';
+import { OPTIONS, type OptionName } from '../core/options.ts';
 import type { EngineLog } from '../node/engineOptions.ts';
 import { type LogTo, logTo } from './log.ts';
 

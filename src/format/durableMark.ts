@@ -6,7 +6,7 @@
 //   0 u32 zero (never a term) │ 4 u32 magic │ 8 u64 durable offset │ 16 u64 its own log offset │ 24 u64 commit bound │ 32 u64 check
 
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
-import { MARK_BYTES } from '../core/config.ts';
+import { MARK_BYTES } from '../core/capacities.ts';
 import { xxh64 } from './xxh64.ts';
 
 const MAGIC = 0x434d_4c4c; // "LLMC"

@@ -8,9 +8,11 @@
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { RestoredSegments } from '../backup/restoredSegments.ts';
 import { assert } from '../core/assert.ts';
-import { asFlags, configure, OPTIONS } from '../core/config.ts';
+import { configure } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { asFlags } from '../core/giving.ts';
 import type { EntryTerm } from '../core/ids.ts';
+import { OPTIONS } from '../core/options.ts';
 import { positionOf } from '../core/position.ts';
 import type { LogState } from '../format/controlEntries.ts';
 import type { Promotion } from '../format/identity.ts';

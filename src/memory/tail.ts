@@ -30,8 +30,9 @@ import {
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { viewOf } from '../core/bytes.ts';
-import { OPTIONS, segmentCapacityBytes } from '../core/config.ts';
+import { segmentCapacityBytes } from '../core/capacities.ts';
 import { MAX_LOG_OFFSET, TIME_ENTRY_BYTES } from '../core/limits.ts';
+import { OPTIONS } from '../core/options.ts';
 import { positionOf } from '../core/position.ts';
 import type { Generation } from '../format/controlEntries.ts';
 import { LogFold } from './logFold.ts';

@@ -12,10 +12,10 @@ import {
   SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
-import { flagOf } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
+import { flagOf } from '../core/options.ts';
 import {
   type MemoryMap,
   type MemoryShape,

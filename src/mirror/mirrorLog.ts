@@ -3,7 +3,7 @@
 
 import { ENTRY_HEADER_BYTES, KIND_SEAL, KIND_STATE, KIND_TRIM, WALK_NEWER_KIND, WALK_TOO_LARGE } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
-import { segmentCapacityBytes } from '../core/config.ts';
+import { segmentCapacityBytes } from '../core/capacities.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { MAX_TERM } from '../core/limits.ts';

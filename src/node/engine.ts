@@ -2,8 +2,8 @@
 // ports (enginePorts.ts), knows callers (caller.ts) and doors (door.ts), and nothing of sockets. It never ends the process: where it can no
 // longer go on it ends itself, once, and says so.
 
+import { maxBatchBytes, stateCapacityBytes } from '../core/capacities.ts';
 import type { Cause } from '../core/causes.ts';
-import { maxBatchBytes, stateCapacityBytes } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { SEAL_BUSY_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
 import { Gate } from '../memory/gate.ts';

@@ -1,9 +1,11 @@
 // Whether a data directory can run with the options that a node was started with: who it is, the set of its cluster's nodes, and the size of
 // segments. Nothing is changed here; what cannot work is refused with the way out.
 
-import { type Config, MAX_SLOT_BYTES, OPTIONS } from '../core/config.ts';
+import { MAX_SLOT_BYTES } from '../core/capacities.ts';
+import type { Config } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { formatNodes, isSameSet, type NodeSet } from '../core/nodeSet.ts';
+import { OPTIONS } from '../core/options.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
 import { largestUnsealedBytes } from '../storage/recovery.ts';

@@ -1,7 +1,7 @@
 // What a node knows of itself and its cluster, as /status shows it.
 
+import { maxBatchBytes } from '../core/capacities.ts';
 import type { Cause } from '../core/causes.ts';
-import { maxBatchBytes } from '../core/config.ts';
 import { LOG_LEVEL } from '../core/levels.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';

@@ -3,7 +3,7 @@
 // unread, and tells the listener of everything else.
 
 import type { X509Certificate } from 'node:crypto';
-import type { AcceptorChoice } from '../core/config.ts';
+import type { AcceptorChoice } from '../core/options.ts';
 import type { ListenerTls } from '../tls/listenerTls.ts';
 import type { ClientSocket } from './clientSocket.ts';
 

@@ -1,7 +1,7 @@
 // What every door does for its sessions, whatever they speak through: greets them, hands their requests on, and forgets them. A mistake in it is
 // the engine's end, and never that of whoever called: an event loop, or a program in the middle of its own work.
 
-import { maxBatchBytes } from '../core/config.ts';
+import { maxBatchBytes } from '../core/capacities.ts';
 import type { Greeted } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
 import type { Audit } from './audit.ts';

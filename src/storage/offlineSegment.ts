@@ -14,7 +14,7 @@ import {
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
-import { MARK_BYTES } from '../core/config.ts';
+import { MARK_BYTES } from '../core/capacities.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE, NO_TERM } from '../core/ids.ts';
 import { offsetOf, positionOf } from '../core/position.ts';

@@ -4,7 +4,7 @@
 import { ENTRY_HEADER_BYTES, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { viewOf } from '../core/bytes.ts';
-import { MARK_BYTES } from '../core/config.ts';
+import { MARK_BYTES } from '../core/capacities.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { positionOf } from '../core/position.ts';

@@ -2,9 +2,9 @@
 // Only segments without an index are scanned, and the last one that has entries. docs/FORMAT.md, "Recovery", gives the rules and why they are safe.
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { OPTIONS } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
+import { OPTIONS } from '../core/options.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';

@@ -16,9 +16,9 @@ import {
   WALK_INSIDE_BATCH,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
-import { OPTIONS } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import type { EntryTerm } from '../core/ids.ts';
+import { OPTIONS } from '../core/options.ts';
 import { offsetOf } from '../core/position.ts';
 import { decodeSegmentHeader, type SegmentHeader } from '../format/segmentHeader.ts';
 import type { TermStart } from '../format/segmentIndex.ts';

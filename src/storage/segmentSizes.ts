@@ -1,6 +1,6 @@
 // How large a node's segments must be to hold those that its directory has. Found by names and sizes of files: nothing is read.
 
-import { MARK_BYTES } from '../core/config.ts';
+import { MARK_BYTES } from '../core/capacities.ts';
 import { positionOf } from '../core/position.ts';
 import type { Disk } from './disk.ts';
 import { listSegments } from './layout.ts';

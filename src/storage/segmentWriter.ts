@@ -10,7 +10,7 @@
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
-import { MARK_BYTES } from '../core/config.ts';
+import { MARK_BYTES } from '../core/capacities.ts';
 import { BOUND_MS, MARK_IDLE_MS } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
 import { putBound, readBound } from '../format/commitBound.ts';

@@ -8,7 +8,7 @@
 
 import { SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
-import { MARK_BYTES } from '../core/config.ts';
+import { MARK_BYTES } from '../core/capacities.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { positionOf } from '../core/position.ts';
 import { encodeMark } from '../format/durableMark.ts';

@@ -1,8 +1,10 @@
 // The options of startCluster: its own, and those of every node.
 
 import { checkOptions } from '../client/optionNames.ts';
-import { asProperties, type Config, configure, flagOf, OPTIONS, type OptionName } from '../core/config.ts';
+import { type Config, configure } from '../core/config.ts';
+import { asProperties } from '../core/giving.ts';
 import { MAX_CLUSTER_NODES } from '../core/limits.ts';
+import { flagOf, OPTIONS, type OptionName } from '../core/options.ts';
 
 const MIB = 1024 * 1024;
 

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { OPTIONS } from '../../src/core/config.ts';
+import { OPTIONS } from '../../src/core/options.ts';
 import { runCommand, stopServers, temporaryDirectory } from '../support/server.ts';
 
 const COMMANDS = [

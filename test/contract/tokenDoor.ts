@@ -2,7 +2,8 @@
 
 import { onTestFinished } from 'vitest';
 import { LogServer } from '../../dist/src/server/server.js';
-import { configure, type OptionName } from '../../src/core/config.ts';
+import { configure } from '../../src/core/config.ts';
+import type { OptionName } from '../../src/core/options.ts';
 import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import { TestTokens } from '../support/access.ts';
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { asFlags, type Config, configure } from '../../src/core/config.ts';
+import { type Config, configure } from '../../src/core/config.ts';
 import { type Exposure, exposureOf, missingProofs, openSentence } from '../../src/core/exposure.ts';
+import { asFlags } from '../../src/core/giving.ts';
 import { isLoopback } from '../../src/core/peers.ts';
 
 const OPEN: Exposure = { areClientsOutside: true, hasTls: false, hasClientProof: false, arePeersOutside: true, hasPeerProof: false };

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { MARK_BYTES } from '../../src/core/config.ts';
+import { MARK_BYTES } from '../../src/core/capacities.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { decodeSegmentHeader } from '../../src/format/segmentHeader.ts';
 import { WORD } from '../../src/memory/map.ts';

@@ -2,7 +2,7 @@
 // every one of them must be found. An index that is torn or missing is not among them: recovery makes it again.
 
 import { SCAN_WHOLE_BATCHES } from '../../assembly/layout.ts';
-import { MARK_BYTES } from '../../src/core/config.ts';
+import { MARK_BYTES } from '../../src/core/capacities.ts';
 import { encodeMark } from '../../src/format/durableMark.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { ServerWasm } from '../../src/memory/wasm.ts';

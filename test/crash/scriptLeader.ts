@@ -2,7 +2,7 @@
 // what that history does not have, and often put entries of other contents exactly where the ones that went had stood.
 
 import { ENTRY_OVERHEAD_BYTES, NO_OP_BYTES, NO_OP_PAYLOAD_BYTES } from '../../assembly/layout.ts';
-import { segmentCapacityBytes } from '../../src/core/config.ts';
+import { segmentCapacityBytes } from '../../src/core/capacities.ts';
 import { WORD } from '../../src/memory/map.ts';
 import type { Random } from '../assembly/random.ts';
 import { drawSizes, makeBatch, stampBatch, stampNoOp } from './batches.ts';

@@ -3,7 +3,7 @@
 
 import { ENTRY_OVERHEAD_BYTES, KIND_NOOP } from '../../assembly/layout.ts';
 import { assert } from '../../src/core/assert.ts';
-import { segmentCapacityBytes } from '../../src/core/config.ts';
+import { segmentCapacityBytes } from '../../src/core/capacities.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { positionOf } from '../../src/core/position.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';

@@ -1,7 +1,7 @@
 // Bugs of a truncation, planted as faults of its disk. A start removes files and cuts tails too: a truncation is what does so after
 // the node has voted.
 
-import { MARK_BYTES } from '../../src/core/config.ts';
+import { MARK_BYTES } from '../../src/core/capacities.ts';
 import { DIRECT_BYTES, type Disk, type FileHandle } from '../../src/storage/disk.ts';
 import { FaultyDisk, INDEX_PATTERN, type PlantedBug, SEGMENT_PATTERN } from './faultyDisk.ts';
 

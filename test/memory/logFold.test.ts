@@ -16,7 +16,7 @@ import {
   WALK_NEWER_KIND,
 } from '../../assembly/layout.ts';
 import { NO_QUOTAS } from '../../src/core/access.ts';
-import { clientCapacityBytes } from '../../src/core/config.ts';
+import { clientCapacityBytes } from '../../src/core/capacities.ts';
 import { LOG_LEVEL } from '../../src/core/levels.ts';
 import { TIME_ENTRY_BYTES } from '../../src/core/limits.ts';
 import { type AccessChange, accessPayload, NO_ACCESS } from '../../src/format/access.ts';

@@ -17,7 +17,7 @@ import {
   WALK_TOO_LARGE,
   WALK_TRUNCATED,
 } from '../../assembly/layout.ts';
-import { segmentCapacityBytes } from '../../src/core/config.ts';
+import { segmentCapacityBytes } from '../../src/core/capacities.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { SLOT, SLOT_IN_USE, SLOT_SEALED } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';

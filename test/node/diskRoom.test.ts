@@ -1,7 +1,8 @@
 // How much room a disk has: its levels, what gives way first, and what the disks of others have to do with it.
 
 import { expect, test } from 'vitest';
-import { asProperties, configure } from '../../src/core/config.ts';
+import { configure } from '../../src/core/config.ts';
+import { asProperties } from '../../src/core/giving.ts';
 import { DISK_CRITICAL, DISK_OK, STATE } from '../../src/memory/map.ts';
 import { type DiskLevel, DiskRoom, levelOf } from '../../src/node/diskRoom.ts';
 import { smallMemory } from '../crash/testNode.ts';

@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { claimPorts, peersOn } from '../../src/cluster/portBlock.ts';
 import { until } from '../../src/cluster/until.ts';
-import { flagOf, type OptionName } from '../../src/core/config.ts';
+import { flagOf, type OptionName } from '../../src/core/options.ts';
 import { formatPeers } from '../../src/core/peers.ts';
 import type { EngineLog } from '../../src/node/engineOptions.ts';
 import { type PeerFileOptions, PeerFiles } from '../../src/node/peerFiles.ts';

@@ -1,7 +1,8 @@
 // What a leader feeds to the others: whole batches, from tail memory and from sealed segments alike, however little is asked for.
 
 import { beforeAll, describe, expect, it } from 'vitest';
-import { configure, maxBatchBytes } from '../../src/core/config.ts';
+import { maxBatchBytes } from '../../src/core/capacities.ts';
+import { configure } from '../../src/core/config.ts';
 import { SEGMENT_HEAD_BYTES } from '../../src/core/limits.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { configure, maxBatchBytes } from '../../src/core/config.ts';
+import { maxBatchBytes } from '../../src/core/capacities.ts';
+import { configure } from '../../src/core/config.ts';
 import { MAX_ENTRY_BYTES } from '../../src/core/limits.ts';
 import { END_LINEARIZABLE, LEVEL_COMMITTED, LEVEL_RECEIVED } from '../../src/protocol/client.ts';
 import { FEATURE_INTRODUCE, FEATURE_TIMES } from '../../src/protocol/greeting.ts';

@@ -1,7 +1,7 @@
 // Entries whose payloads say who they are, and the way back from log bytes.
 
 import { ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_DATA, KIND_MASK, MAX_PAYLOAD_BYTES as MAX_SIZE } from '../../assembly/layout.ts';
-import { clientCapacityBytes } from '../../src/core/config.ts';
+import { clientCapacityBytes } from '../../src/core/capacities.ts';
 import { type LogEntry, OWN_ENTRY } from '../../src/history/types.ts';
 import { compileServerWasm, instantiateServerWasm } from '../../src/memory/wasm.ts';
 

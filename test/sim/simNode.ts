@@ -1,7 +1,7 @@
 // A simulated node over all its lives: its disk and its clock stay, its processes come and go.
 
-import { flagOf } from '../../src/core/config.ts';
 import { LogError } from '../../src/core/errors.ts';
+import { flagOf } from '../../src/core/options.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { checkMembership, fittingSegmentBytes } from '../../src/node/membership.ts';
 import type { NodeId } from '../../src/raft/messages.ts';

@@ -3,7 +3,7 @@
 
 import { expect, it } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { MARK_BYTES } from '../../src/core/config.ts';
+import { MARK_BYTES } from '../../src/core/capacities.ts';
 import { readFile } from '../../src/storage/disk.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { Random } from '../assembly/random.ts';

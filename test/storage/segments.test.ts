@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { NO_OP_BYTES, SCAN_VERIFY, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { MARK_BYTES, segmentCapacityBytes } from '../../src/core/config.ts';
+import { MARK_BYTES, segmentCapacityBytes } from '../../src/core/capacities.ts';
 import { decodeSegmentHeader } from '../../src/format/segmentHeader.ts';
 import { decodeSegmentIndex } from '../../src/format/segmentIndex.ts';
 import { xxh64 } from '../../src/format/xxh64.ts';

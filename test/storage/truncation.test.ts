@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
-import { MARK_BYTES, segmentCapacityBytes } from '../../src/core/config.ts';
+import { MARK_BYTES, segmentCapacityBytes } from '../../src/core/capacities.ts';
 import { decodeMark } from '../../src/format/durableMark.ts';
 import { HotReader } from '../../src/memory/hotReader.ts';
 import { SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, STATE, WORD } from '../../src/memory/map.ts';

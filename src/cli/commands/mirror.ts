@@ -2,7 +2,9 @@
 
 import { Argument, Command, Option } from 'commander';
 import { STOP_WITH_STDIN } from '../../cluster/program.ts';
-import { asFlags, type Config, configure, type OptionName } from '../../core/config.ts';
+import { type Config, configure } from '../../core/config.ts';
+import { asFlags } from '../../core/giving.ts';
+import type { OptionName } from '../../core/options.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
 import { VERSION } from '../../node/version.ts';
 import type { LogServer } from '../../server/server.ts';

@@ -3,9 +3,9 @@
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { OPTIONS } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { MAX_CLUSTER_NODES } from '../../core/limits.ts';
+import { OPTIONS } from '../../core/options.ts';
 import { addressOf } from '../../core/peers.ts';
 import { AUTHORITY_DAYS, CERTIFICATE_DAYS } from '../../tls/defaults.ts';
 import { isClientName, isClusterId, type NamedNode, NODE_FORM, parseNamedNode } from '../../tls/names.ts';

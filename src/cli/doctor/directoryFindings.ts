@@ -1,7 +1,8 @@
 // What is wrong with data directories, by what is in them, and with the disks that they are on. A node may run on one meanwhile.
 
-import { asFlags, configure } from '../../core/config.ts';
+import { configure } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
+import { asFlags } from '../../core/giving.ts';
 import { formatNodes } from '../../core/nodeSet.ts';
 import type { Identity } from '../../storage/dataDirectory.ts';
 import { fileSystemOf } from '../../storage/fileSystem.ts';

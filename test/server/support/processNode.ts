@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Exit } from '../../../src/cluster/childNode.ts';
-import { flagOf, type OptionName } from '../../../src/core/config.ts';
+import { flagOf, type OptionName } from '../../../src/core/options.ts';
 import type { NodeStatus } from '../../../src/node/status.ts';
 import { type RunningServer, startServer } from '../../support/server.ts';
 

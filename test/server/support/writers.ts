@@ -2,7 +2,7 @@
 // from there.
 
 import { expect } from 'vitest';
-import { segmentCapacityBytes } from '../../../dist/src/core/config.js';
+import { segmentCapacityBytes } from '../../../dist/src/core/capacities.js';
 import { SPARE_SEGMENTS } from '../../../dist/src/core/limits.js';
 import { SIGNAL, SLOT } from '../../../dist/src/memory/map.js';
 import { Tail } from '../../../dist/src/memory/tail.js';
